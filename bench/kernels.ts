@@ -1,0 +1,135 @@
+// Speed of the kernels on one core, on the shapes of the benchmark's nets: GFLOP/s of convolutions,
+// GB/s of normalizations, and the share of what simple loops reach in the same moment.
+
+import { Bench as Tasks } from 'tinybench';
+import { InvariantError } from '../src/base/errors.ts';
+import type { Shape } from '../src/base/shape.ts';
+import { compileKernels } from '../src/kernels/load.ts';
+import { conv2d } from '../src/nn/conv2d.ts';
+import { buildGraph, type LayerOperation } from '../src/nn/graph.ts';
+import { namedModel } from '../src/nn/models.ts';
+import { gradientsNeeded } from '../src/nn/storage.ts';
+import { type ConvShape, convCases } from './convCases.ts';
+import type { CompiledModules, KernelCase } from './kernelCase.ts';
+import { normCases } from './normCases.ts';
+import { compilePeak } from './peak.ts';
+import type { Summary } from './stats.ts';
+
+export interface KernelResult {
+  readonly bench: 'kernels';
+  readonly kernel: string;
+  readonly shape: string;
+  readonly unit: KernelCase['unit'];
+  /** At the median. */
+  readonly rate: number;
+  /** What the loop that it is measured against reaches at its best. */
+  readonly peak: number;
+  /** rate / peak. */
+  readonly share: number;
+  readonly usMin: number;
+  readonly usP50: number;
+  readonly usP99: number;
+}
+
+const SAMPLES = 8;
+const NETS = [
+  { name: 'refnet', inputShape: [28, 28, 1] },
+  { name: 'resnet20', inputShape: [32, 32, 3] },
+] as const;
+/** Beyond the nets: the layer whose speed others publish. */
+const WIDE: ConvShape = {
+  spec: conv2d(64, 64, { kernel: 3, padding: 1, bias: false }),
+  input: [32, 32, 64],
+  needsInputGrad: true,
+};
+const WARM_UP_SHARE = 0.3;
+const PEAK_SHARE = 0.3;
+const MIN_RUNS = 5;
+
+/** Checks and measures every kernel on every shape; `report` gets each result at once. */
+export function measureKernels(
+  seconds: number,
+  report: (result: KernelResult) => void,
+): readonly KernelResult[] {
+  const modules: CompiledModules = { kernels: compileKernels('fast'), peak: compilePeak() };
+  const { convs, norms } = shapesOfNets();
+  const results: KernelResult[] = [];
+  const measureAll = (cases: readonly KernelCase[]): void => {
+    for (const kernelCase of cases) {
+      const result = measureCase(kernelCase, seconds);
+      report(result);
+      results.push(result);
+    }
+  };
+  for (const shape of convs) measureAll(convCases(modules, shape, SAMPLES));
+  for (const [height, width, channels] of norms) {
+    measureAll(normCases(modules, SAMPLES * height! * width!, channels!));
+  }
+  return results;
+}
+
+function measureCase(kernelCase: KernelCase, seconds: number): KernelResult {
+  kernelCase.check();
+  const ms = timeRuns(kernelCase.run, seconds);
+  const peakMs = timeRuns(kernelCase.peak, seconds * PEAK_SHARE);
+  const rate = kernelCase.work / ms.p50 / 1e6;
+  const peak = kernelCase.peakWork / peakMs.min / 1e6;
+  return {
+    bench: 'kernels',
+    kernel: kernelCase.kernel,
+    shape: kernelCase.shape,
+    unit: kernelCase.unit,
+    rate: round(rate),
+    peak: round(peak),
+    share: round(rate / peak),
+    usMin: round(ms.min * 1000),
+    usP50: round(ms.p50 * 1000),
+    usP99: round(ms.p99 * 1000),
+  };
+}
+
+/** Milliseconds of one run. */
+function timeRuns(run: () => void, seconds: number): Summary {
+  const tasks = new Tasks({
+    time: seconds * 1000,
+    warmupTime: seconds * WARM_UP_SHARE * 1000,
+    iterations: MIN_RUNS,
+    warmupIterations: MIN_RUNS,
+    throws: true,
+  });
+  tasks.add('run', run);
+  const [task] = tasks.runSync();
+  const result = task!.result;
+  if (result.state !== 'completed') {
+    throw new InvariantError('state of a measurement', result.state, 'completed');
+  }
+  return result.latency;
+}
+
+/** Every shape of a convolution and of a normalization in the nets, once. */
+function shapesOfNets(): { convs: readonly ConvShape[]; norms: readonly Shape[] } {
+  const convs = new Map<string, ConvShape>();
+  const norms = new Map<string, Shape>();
+  for (const { name, inputShape } of NETS) {
+    const graph = buildGraph(namedModel(name, { inputShape, classes: 10 }), inputShape);
+    const isNeeded = gradientsNeeded(graph);
+    const layers = graph.operations.filter(
+      (operation): operation is LayerOperation => operation.op === 'layer',
+    );
+    for (const { spec, input } of layers) {
+      const shape = graph.shapes[input]!;
+      if (spec.kind === 'conv2d') {
+        const conv = { spec, input: shape, needsInputGrad: isNeeded[input]! };
+        convs.set(JSON.stringify({ ...conv, spec: { ...spec, init: '' } }), conv);
+      } else if (spec.kind === 'batchNorm') {
+        norms.set(shape.join(), shape);
+      }
+    }
+  }
+  norms.set(WIDE.input.join(), WIDE.input);
+  return { convs: [...convs.values(), WIDE], norms: [...norms.values()] };
+}
+
+function round(value: number): number {
+  return Number(value.toPrecision(4));
+}

@@ -1,0 +1,119 @@
+// What this core can do at most, from WASM: multiply-adds on registers alone, and plain loops that
+// stream through arrays. Compiled when the benchmark starts; no part of the library's kernels.
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { hasRelaxedSimd } from '../src/kernels/load.ts';
+
+/** Streams take whole blocks of {@link STREAM_BLOCK_BYTES}. */
+export interface PeakKernels {
+  /** Adds a * b to each of 12 registers of 4 lanes, `turns` times; returns one lane's sum. */
+  fmaRegisters(turns: number, a: number, b: number): number;
+  /** Reads one array. */
+  read(aPtr: number, sizeBytes: number): number;
+  /** Reads two arrays. */
+  readTwo(aPtr: number, bPtr: number, sizeBytes: number): number;
+  /** Reads one array and writes another. */
+  copy(aPtr: number, toPtr: number, sizeBytes: number): void;
+  /** Reads two arrays and writes a third. */
+  add(aPtr: number, bPtr: number, toPtr: number, sizeBytes: number): void;
+}
+
+export const STREAM_BLOCK_BYTES = 64;
+
+/** 12 registers hide the latency of 4 cycles at 2 a cycle, and leave room for both factors. */
+const REGISTERS = 12;
+const LANES = 4;
+/** Floating-point operations of one turn of `fmaRegisters`. */
+export const FLOP_PER_TURN = REGISTERS * LANES * 2;
+
+const registers = Array.from({ length: REGISTERS }, (_, i) => `c${i}`);
+const vectors = [0, 16, 32, 48];
+
+const SOURCE = `
+// @ts-ignore: decorator
+@inline function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+export function fmaRegisters(turns: i32, a: f32, b: f32): f32 {
+  const x = f32x4.splat(a), y = f32x4.splat(b);
+  ${registers.map((c, i) => `let ${c} = f32x4.splat(${i});`).join(' ')}
+  for (let i = 0; i < turns; i++) {
+    ${registers.map((c) => `${c} = madd(x, y, ${c});`).join(' ')}
+  }
+  return f32x4.extract_lane(${registers.reduce((sum, c) => `f32x4.add(${sum}, ${c})`)}, 0);
+}
+export function read(a: usize, size: usize): f32 {
+  ${registers
+    .slice(0, 4)
+    .map((c) => `let ${c} = f32x4.splat(0);`)
+    .join(' ')}
+  for (const end = a + size; a != end; a += ${STREAM_BLOCK_BYTES}) {
+    ${vectors.map((at, i) => `c${i} = f32x4.add(c${i}, v128.load(a, ${at}));`).join(' ')}
+  }
+  return f32x4.extract_lane(f32x4.add(f32x4.add(c0, c1), f32x4.add(c2, c3)), 0);
+}
+export function readTwo(a: usize, b: usize, size: usize): f32 {
+  ${registers
+    .slice(0, 4)
+    .map((c) => `let ${c} = f32x4.splat(0);`)
+    .join(' ')}
+  for (const end = a + size; a != end; a += ${STREAM_BLOCK_BYTES}, b += ${STREAM_BLOCK_BYTES}) {
+    ${vectors.map((at, i) => `c${i} = madd(v128.load(a, ${at}), v128.load(b, ${at}), c${i});`).join(' ')}
+  }
+  return f32x4.extract_lane(f32x4.add(f32x4.add(c0, c1), f32x4.add(c2, c3)), 0);
+}
+export function copy(a: usize, to: usize, size: usize): void {
+  for (const end = a + size; a != end; a += ${STREAM_BLOCK_BYTES}, to += ${STREAM_BLOCK_BYTES}) {
+    ${vectors.map((at) => `v128.store(to, v128.load(a, ${at}), ${at});`).join(' ')}
+  }
+}
+export function add(a: usize, b: usize, to: usize, size: usize): void {
+  for (const end = a + size; a != end; a += ${STREAM_BLOCK_BYTES}, b += ${STREAM_BLOCK_BYTES}) {
+    ${vectors
+      .map((at) => `v128.store(to, f32x4.add(v128.load(a, ${at}), v128.load(b, ${at})), ${at});`)
+      .join(' ')}
+    to += ${STREAM_BLOCK_BYTES};
+  }
+}
+`;
+
+const COMPILER = 'assemblyscript/bin/asc.js';
+const SOURCE_FILE = 'peak.ts';
+const BINARY_FILE = 'peak.wasm';
+const FLAGS = ['-O3', '--noAssert', '--runtime', 'stub', '--use', 'abort='];
+const MEMORY = ['--importMemory', '--sharedMemory', '--initialMemory', '1'];
+const ENGINE = ['--maximumMemory', '65536', '--enable', 'simd', '--enable', 'threads'];
+
+/** Compiles the kernels, with fused multiply-add where the engine has it. In a process of its own,
+ * because tsx takes seconds to load the compiler. */
+export function compilePeak(): WebAssembly.Module {
+  const folder = mkdtempSync(join(tmpdir(), 'syncbn-peak-'));
+  try {
+    writeFileSync(join(folder, SOURCE_FILE), SOURCE);
+    const compiler = createRequire(import.meta.url).resolve(COMPILER);
+    const relaxed = hasRelaxedSimd() ? ['--enable', 'relaxed-simd'] : [];
+    const files = [SOURCE_FILE, '--outFile', BINARY_FILE];
+    execFileSync(
+      process.execPath,
+      [compiler, ...files, ...FLAGS, ...MEMORY, ...ENGINE, ...relaxed],
+      { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] },
+    );
+    return new WebAssembly.Module(readFileSync(join(folder, BINARY_FILE)));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Binds them to the memory of the case that they are compared with. */
+export function instantiatePeak(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+): PeakKernels {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  return exports as unknown as PeakKernels;
+}

@@ -1,0 +1,384 @@
+"""The PyTorch peer for training speed: data-parallel over gloo, a one-thread process a replica.
+
+Prints one JSON line. Its SyncBatchNorm stands on dist.all_reduce, because PyTorch's own refuses the
+CPU (formulas: Ioffe and Szegedy 2015), and is checked against BatchNorm on the concatenated batch
+before anything is timed. With `--processes 1` one process trains on the whole global batch instead.
+Run: /usr/bin/python3 bench/peers/torch_ddp.py --net refnet --norm sync --replicas 2 --seconds 5
+"""
+
+import argparse
+import datetime
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+SEED = 1
+CLASSES = 10
+LEARNING_RATE = 0.1
+MOMENTUM = 0.9
+GROUPS = 8
+INIT_TIMEOUT_S = 60
+# Beyond the measured seconds: starting, checking and warming up on a busy machine.
+GRACE_S = 300
+STEPS_PER_BLOCK = 5
+CHANNEL_AXES = (0, 2, 3)
+CHECK_TOLERANCE = 1e-4
+FORMATS = {"default": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+class SyncBatchNormFunction(torch.autograd.Function):
+    """Batch norm of one shard with the statistics of all: one all_reduce each way."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, norm):
+        channels = x.shape[1]
+        packed = torch.empty(2 * channels + 1)
+        packed[:channels] = x.sum(CHANNEL_AXES)
+        packed[channels:-1] = (x * x).sum(CHANNEL_AXES)
+        packed[-1] = x.numel() // channels
+        dist.all_reduce(packed)
+        count = packed[-1].item()
+        mean = packed[:channels] / count
+        variance = (packed[channels:-1] / count - mean * mean).clamp_(min=0)
+        norm.track(mean, variance, count)
+        ctx.save_for_backward(x, weight, mean, variance)
+        ctx.count, ctx.eps = count, norm.eps
+        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=norm.eps)
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, weight, mean, variance = ctx.saved_tensors
+        inv_std = torch.rsqrt(variance + ctx.eps)
+        # The native backward pass, for the two sums alone: sum(dy * xhat) and sum(dy).
+        _, d_weight, d_bias = torch.ops.aten.native_batch_norm_backward(
+            dy, x, weight, None, None, mean, inv_std, True, ctx.eps, [False, True, True]
+        )
+        packed = torch.cat((d_weight, d_bias))
+        dist.all_reduce(packed)
+        mean_dy_xhat, mean_dy = (packed / ctx.count).chunk(2)
+        # dx = weight * inv_std * (dy - mean(dy) - xhat * mean(dy * xhat)), by terms in x and dy.
+        by_dy = weight * inv_std
+        by_x = -by_dy * inv_std * mean_dy_xhat
+        constant = -by_dy * mean_dy - by_x * mean
+        dx = (x * per_channel(by_x)).add_(per_channel(constant)).addcmul_(dy, per_channel(by_dy))
+        return dx, d_weight, d_bias, None
+
+
+def per_channel(values):
+    return values.view(1, -1, 1, 1)
+
+
+class SyncBatchNorm(nn.Module):
+    """PyTorch's SyncBatchNorm, for the CPU. DistributedDataParallel sums the weights' gradients."""
+
+    def __init__(self, channels, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x):
+        return SyncBatchNormFunction.apply(x, self.weight, self.bias, self)
+
+    def track(self, mean, variance, count):
+        """The running variance is unbiased, over the global count."""
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+
+
+def conv(in_channels, out_channels, kernel, stride=1):
+    return nn.Conv2d(
+        in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False
+    )
+
+
+def head(channels):
+    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES)]
+
+
+def make_refnet(norm):
+    widths, strides = (1, 16, 32, 32), (1, 2, 1)
+    layers = []
+    for in_channels, out_channels, stride in zip(widths, widths[1:], strides):
+        layers += [conv(in_channels, out_channels, 3, stride), norm(out_channels), nn.ReLU(True)]
+    return nn.Sequential(*layers, *head(widths[-1]))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside the identity, or a 1x1 projection where the shape changes."""
+
+    def __init__(self, in_channels, out_channels, stride, norm):
+        super().__init__()
+        self.body = nn.Sequential(
+            conv(in_channels, out_channels, 3, stride),
+            norm(out_channels),
+            nn.ReLU(True),
+            conv(out_channels, out_channels, 3),
+            norm(out_channels),
+        )
+        is_same = stride == 1 and in_channels == out_channels
+        projection = (conv(in_channels, out_channels, 1, stride), norm(out_channels))
+        self.shortcut = nn.Identity() if is_same else nn.Sequential(*projection)
+
+    def forward(self, x):
+        return F.relu(self.body(x) + self.shortcut(x), inplace=True)
+
+
+def make_resnet20(norm):
+    """The CIFAR form of He et al. 2015: three stages of three blocks."""
+    layers = [conv(3, 16, 3), norm(16), nn.ReLU(True)]
+    in_channels = 16
+    for width in (16, 32, 64):
+        for block in range(3):
+            stride = 2 if block == 0 and width > 16 else 1
+            layers.append(ResidualBlock(in_channels, width, stride, norm))
+            in_channels = width
+    return nn.Sequential(*layers, *head(in_channels))
+
+
+# Builder and the shape of one image.
+NETS = {"refnet": (make_refnet, (1, 28, 28)), "resnet20": (make_resnet20, (3, 32, 32))}
+
+
+def norm_of(args):
+    if args.norm == "group":
+        return lambda channels: nn.GroupNorm(GROUPS, channels)
+    # In one process, BatchNorm over its whole batch is the synchronized one.
+    return SyncBatchNorm if args.norm == "sync" and args.processes > 1 else nn.BatchNorm2d
+
+
+def check_sync_batch_norm(rank, world_size):
+    """Compares with BatchNorm on the concatenated batch, and raises where they differ."""
+    channels, shard = 5, 3
+    generator = torch.Generator().manual_seed(SEED)
+    x = 2 * torch.randn(world_size * shard, channels, 6, 7, generator=generator) + 1
+    dy = torch.randn(x.shape, generator=generator)
+    affine = [torch.randn(channels, generator=generator) for _ in range(2)]
+    norms = {"whole": nn.BatchNorm2d(channels), "sync": SyncBatchNorm(channels)}
+    mine = slice(rank * shard, (rank + 1) * shard)
+    found = {}
+    for name, norm in norms.items():
+        norm.weight.data.copy_(affine[0])
+        norm.bias.data.copy_(affine[1])
+        part = slice(None) if name == "whole" else mine
+        leaf = x[part].clone().requires_grad_()
+        y = norm(leaf)
+        y.backward(dy[part])
+        found[name] = [y.detach(), leaf.grad, norm.weight.grad, norm.bias.grad]
+        found[name] += [norm.running_mean, norm.running_var]
+    for gradient in found["sync"][2:4]:
+        dist.all_reduce(gradient)
+    whole = [found["whole"][0][mine], found["whole"][1][mine], *found["whole"][2:]]
+    for actual, expected in zip(found["sync"], whole):
+        torch.testing.assert_close(actual, expected, rtol=CHECK_TOLERANCE, atol=CHECK_TOLERANCE)
+
+
+def make_step(args, rank, memory_format):
+    """A function that trains one step on this process's fixed random batch."""
+    build, image_shape = NETS[args.net]
+    torch.manual_seed(SEED)
+    model = build(norm_of(args)).to(memory_format=memory_format)
+    if args.processes > 1:
+        model = DistributedDataParallel(model, broadcast_buffers=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
+
+    batch = args.replica_batch * args.replicas // args.processes
+    generator = torch.Generator().manual_seed(SEED + rank)
+    images = torch.randn(batch, *image_shape, generator=generator)
+    images = images.contiguous(memory_format=memory_format)
+    labels = torch.randint(0, CLASSES, (batch,), generator=generator)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def time_steps(step, count_steps):
+    durations_s = []
+    for _ in range(count_steps):
+        start = time.perf_counter()
+        step()
+        durations_s.append(time.perf_counter() - start)
+    return durations_s
+
+
+def agree(args, value):
+    """Rank 0's whole number, on all ranks."""
+    if args.processes == 1:
+        return value
+    shared = torch.tensor([value])
+    dist.broadcast(shared, src=0)
+    return int(shared.item())
+
+
+def warm_up(args, rank):
+    """The step to measure and its memory format: of `fastest`, the one that warms up faster."""
+    names = list(FORMATS) if args.format == "fastest" else [args.format]
+    steps = [make_step(args, rank, FORMATS[name]) for name in names]
+    for step in steps:
+        time_steps(step, args.warmup_steps)
+    if len(steps) == 1:
+        return steps[0], names[0]
+    medians = [statistics.median(time_steps(step, args.warmup_steps)) for step in steps]
+    best = agree(args, medians.index(min(medians)))
+    return steps[best], names[best]
+
+
+def measure(args, rank):
+    """Steps in blocks until rank 0 has measured long enough; the agreement is not timed."""
+    step, format_name = warm_up(args, rank)
+    durations_s = []
+    while agree(args, int(sum(durations_s) < args.seconds)):
+        durations_s += time_steps(step, STEPS_PER_BLOCK)
+    return durations_s, format_name
+
+
+def report(args, durations_s, format_name):
+    ordered_ms = sorted(1e3 * duration for duration in durations_s)
+    last = len(ordered_ms) - 1
+    p50_ms = statistics.median(ordered_ms)
+    global_batch = args.replicas * args.replica_batch
+    return {
+        "peer": "torch-ddp",
+        "net": args.net,
+        "norm": args.norm,
+        "replicas": args.replicas,
+        "replicaBatch": args.replica_batch,
+        "processes": args.processes,
+        "threads": args.threads,
+        "format": format_name,
+        "steps": len(ordered_ms),
+        "imagesPerSecond": round(1e3 * global_batch / p50_ms, 1),
+        "msPerStep": {
+            "min": round(ordered_ms[0], 4),
+            "p50": round(p50_ms, 4),
+            "p99": round(ordered_ms[round(0.99 * last)], 4),
+        },
+        "torch": torch.__version__,
+    }
+
+
+def end_with_parent():
+    """Also a parent that was killed leaves no process behind."""
+
+    def watch():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def run_replica(rank, args, folder):
+    """One process of the group. Rank 0 leaves the report in the folder."""
+    end_with_parent()
+    torch.set_num_threads(args.threads)
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{folder}/rendezvous",
+        rank=rank,
+        world_size=args.processes,
+        timeout=datetime.timedelta(seconds=INIT_TIMEOUT_S),
+    )
+    check_sync_batch_norm(rank, args.processes)
+    durations_s, format_name = measure(args, rank)
+    if rank == 0:
+        Path(folder, "report.json").write_text(json.dumps(report(args, durations_s, format_name)))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def wait_for_all(processes, deadline):
+    """Returns when all have ended well; raises when one has failed or the time is over."""
+    while any(process.exitcode is None for process in processes):
+        running = [process.sentinel for process in processes if process.exitcode is None]
+        multiprocessing.connection.wait(running, timeout=1)
+        for rank, process in enumerate(processes):
+            if process.exitcode:
+                raise RuntimeError(f"rank {rank} ended with exit code {process.exitcode}")
+        if time.monotonic() > deadline:
+            raise TimeoutError("not done after the measured seconds and the grace time")
+
+
+def run_group(args):
+    """Starts the processes, and ends them all when one fails or the time is over."""
+    # All ranks are here: no name of this machine needs to be resolved.
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    deadline = time.monotonic() + INIT_TIMEOUT_S + GRACE_S + 2 * args.seconds
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="torch-ddp-") as folder:
+        processes = [
+            context.Process(target=run_replica, args=(rank, args, folder), daemon=True)
+            for rank in range(args.processes)
+        ]
+        try:
+            for process in processes:
+                process.start()
+            wait_for_all(processes, deadline)
+        finally:
+            # Killed, not terminated: a stopped process does not hear SIGTERM.
+            for process in processes:
+                if process.pid is not None:
+                    process.kill()
+                    process.join()
+        return json.loads(Path(folder, "report.json").read_text())
+
+
+def positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="PyTorch data-parallel training speed.")
+    parser.add_argument("--net", choices=list(NETS), default="refnet")
+    parser.add_argument("--norm", choices=["sync", "local", "group"], default="sync")
+    parser.add_argument("--replicas", type=positive, default=2)
+    parser.add_argument("--replica-batch", type=positive, default=16)
+    parser.add_argument("--seconds", type=float, default=5, help="measured, after the warm-up")
+    parser.add_argument("--warmup-steps", type=positive, default=10)
+    parser.add_argument("--format", choices=[*FORMATS, "fastest"], default="default")
+    parser.add_argument("--processes", type=positive, help="1, or one a replica (the default)")
+    parser.add_argument("--threads", type=positive, default=1, help="of each process")
+    args = parser.parse_args()
+    args.processes = args.processes or args.replicas
+    if args.processes not in (1, args.replicas):
+        parser.error("--processes: allowed is 1 or the number of replicas")
+    if args.processes == 1 and args.replicas > 1 and args.norm == "local":
+        parser.error("--norm local: one process would take the statistics of all replicas together")
+    return args
+
+
+def main():
+    args = parse_arguments()
+    if args.processes > 1:
+        result = run_group(args)
+    else:
+        torch.set_num_threads(args.threads)
+        result = report(args, *measure(args, 0))
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

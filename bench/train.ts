@@ -1,0 +1,186 @@
+// Training speed, this library and a peer in turns within one run, so that a machine that drifts
+// drifts for both. What the figures mean and what they leave out: bench/NOTES.md.
+
+import { InvariantError } from '../src/base/errors.ts';
+import { type Dataset, nn, optim, type Progress, synthetic, Trainer } from '../src/index.ts';
+import { type PeerFigures, runTorch } from './peers.ts';
+import { type Summary, summarize } from './stats.ts';
+
+export const NETS = ['refnet', 'resnet20'] as const;
+export const NORMS = ['sync', 'local', 'group'] as const;
+
+/** What is trained, and on how many threads. */
+export interface TrainSetting {
+  readonly net: (typeof NETS)[number];
+  readonly norm: (typeof NORMS)[number];
+  readonly replicas: number;
+  readonly workers: number;
+  readonly replicaBatch: number;
+}
+
+/** How long; all times are for each side of each setting. */
+export interface TrainTimes {
+  /** Measured, over all rounds. */
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly windowSeconds: number;
+  readonly warmUpSeconds: number;
+}
+
+/** One side of one setting. */
+export interface TrainResult extends TrainSetting {
+  readonly bench: 'train';
+  /** At the median step time. */
+  readonly imagesPerSecond: number;
+  /** The median: of windows for ours, of steps for the peer. */
+  readonly msPerStep: number;
+  readonly msPerStepMin: number;
+  readonly msPerStepP99: number;
+  readonly peer: null | 'torch-ddp';
+}
+
+const CLASSES = 10;
+const INPUT_SHAPES = { refnet: [28, 28, 1], resnet20: [32, 32, 3] } as const;
+/** Enough that the input does not stay in the caches. */
+const TRAIN_SAMPLES = 2048;
+const SEPARATION = 0.9;
+const LEARNING_RATE = 0.1;
+const MOMENTUM = 0.9;
+const NUM_GROUPS = 8;
+/** An end that no run reaches. */
+const EPOCHS = 1_000_000;
+/** The check trains one batch over and over, gently enough that all nets and norms get better. */
+const CHECK_EPOCHS = 8;
+const CHECK_LEARNING_RATE = 0.02;
+const CHECK_LOSS_SHARE = 0.97;
+
+/** Measures one setting: ours, and with `withPeer` the peer, in alternating rounds. */
+export async function measureTraining(
+  setting: TrainSetting,
+  times: TrainTimes,
+  withPeer: boolean,
+): Promise<readonly TrainResult[]> {
+  await checkLearning(setting);
+  const samples = Math.max(TRAIN_SAMPLES, setting.replicas * setting.replicaBatch);
+  const trainer = await startTrainer(setting, datasetOf(setting.net, samples), LEARNING_RATE);
+  try {
+    const secondsPerRound = times.seconds / times.rounds;
+    const stepSeconds = await warmUp(trainer, times.warmUpSeconds);
+    const stepsPerWindow = Math.max(1, Math.round(times.windowSeconds / stepSeconds));
+    const windowsMs: number[] = [];
+    const peerRounds: PeerFigures[] = [];
+    for (let round = 0; round < times.rounds; round++) {
+      // The peer has emptied the caches.
+      await timeSteps(trainer, stepsPerWindow);
+      const endMs = performance.now() + secondsPerRound * 1000;
+      do {
+        windowsMs.push((await timeSteps(trainer, stepsPerWindow)) * 1000);
+      } while (performance.now() < endMs);
+      if (withPeer) peerRounds.push(await runTorch(setting, secondsPerRound));
+    }
+    const ours = resultOf(setting, summarize(windowsMs), null);
+    return withPeer ? [ours, peerResult(setting, peerRounds)] : [ours];
+  } finally {
+    await trainer.close();
+  }
+}
+
+function startTrainer(setting: TrainSetting, data: Dataset, lr: number): Promise<Trainer> {
+  const { net, norm, replicas, workers, replicaBatch } = setting;
+  const model = nn.namedModel(net, { inputShape: data.inputShape, classes: CLASSES });
+  return Trainer.start({
+    model: nn.convertNorm(model, { to: norm, numGroups: NUM_GROUPS }),
+    data,
+    optimizer: optim.sgd({ lr, momentum: MOMENTUM }),
+    replicas,
+    workers,
+    replicaBatch,
+    // Every step is a whole one.
+    dropLast: true,
+    seed: 1,
+  });
+}
+
+function datasetOf(net: TrainSetting['net'], train: number): Dataset {
+  return synthetic({
+    train,
+    test: 0,
+    shape: INPUT_SHAPES[net],
+    classes: CLASSES,
+    separation: SEPARATION,
+  });
+}
+
+/** A step that computes nonsense is not worth timing: the loss on one batch has to fall. */
+async function checkLearning(setting: TrainSetting): Promise<void> {
+  const data = datasetOf(setting.net, setting.replicas * setting.replicaBatch);
+  const trainer = await startTrainer(setting, data, CHECK_LEARNING_RATE);
+  try {
+    const losses: number[] = [];
+    for await (const { loss } of trainer.fit({ epochs: CHECK_EPOCHS })) losses.push(loss);
+    const bound = losses[0]! * CHECK_LOSS_SHARE;
+    if (losses.every(Number.isFinite) && losses.at(-1)! < bound) return;
+    throw new InvariantError(`losses of ${setting.net} on one batch`, losses, 'finite and falling');
+  } finally {
+    await trainer.close();
+  }
+}
+
+/** Trains until the code is compiled and the machine is at speed; returns seconds per step. */
+async function warmUp(trainer: Trainer, seconds: number): Promise<number> {
+  const startMs = performance.now();
+  let steps = 1;
+  for (;;) {
+    const stepSeconds = await timeSteps(trainer, steps);
+    const leftSeconds = seconds - (performance.now() - startMs) / 1000;
+    if (leftSeconds <= 0) return stepSeconds;
+    steps = Math.max(1, Math.min(2 * steps, Math.round(leftSeconds / stepSeconds)));
+  }
+}
+
+/** Trains so many steps with one call of fit and returns the seconds of each. The call's own
+ * messages, a fraction of a millisecond, are counted. */
+async function timeSteps(trainer: Trainer, steps: number): Promise<number> {
+  const maxSteps = trainer.step + steps;
+  let last: Progress | undefined;
+  const startMs = performance.now();
+  for await (const progress of trainer.fit({ epochs: EPOCHS, maxSteps })) last = progress;
+  const durationMs = performance.now() - startMs;
+  if (last === undefined || trainer.step !== maxSteps || !Number.isFinite(last.loss)) {
+    throw new InvariantError(`step and loss behind ${steps} steps`, last, `step ${maxSteps}`);
+  }
+  return durationMs / 1000 / steps;
+}
+
+/** The median over the rounds of each figure of the peer. */
+function peerResult(setting: TrainSetting, rounds: readonly PeerFigures[]): TrainResult {
+  const median = (figure: (round: PeerFigures) => number): number =>
+    summarize(rounds.map(figure)).p50;
+  const ms = {
+    min: Math.min(...rounds.map(({ msPerStep }) => msPerStep.min)),
+    p50: median(({ msPerStep }) => msPerStep.p50),
+    p99: median(({ msPerStep }) => msPerStep.p99),
+  };
+  return resultOf({ ...setting, workers: rounds[0]!.processes }, ms, 'torch-ddp');
+}
+
+function resultOf(setting: TrainSetting, ms: Summary, peer: TrainResult['peer']): TrainResult {
+  const globalBatch = setting.replicas * setting.replicaBatch;
+  return {
+    bench: 'train',
+    net: setting.net,
+    norm: setting.norm,
+    replicas: setting.replicas,
+    workers: setting.workers,
+    replicaBatch: setting.replicaBatch,
+    imagesPerSecond: round((globalBatch * 1000) / ms.p50, 1),
+    msPerStep: round(ms.p50, 4),
+    msPerStepMin: round(ms.min, 4),
+    msPerStepP99: round(ms.p99, 4),
+    peer,
+  };
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}

@@ -1,0 +1,85 @@
+// The errors of the library, each built from data in one place.
+// UsageError: the caller can fix it. InvariantError: our bug. RunError: a run broke while it ran.
+
+/** What a {@link UsageError} is made of. */
+export interface UsageDetails {
+  /** What was wrong, e.g. `--replicas`. */
+  readonly what: string;
+  /** What was given. */
+  readonly given: unknown;
+  /** What is allowed. */
+  readonly allowed: string;
+  /** What to try instead. */
+  readonly hint?: string;
+}
+
+/** The caller asked for something that cannot be done, and can ask for something else. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+  readonly details: UsageDetails;
+
+  constructor(details: UsageDetails) {
+    const hint = details.hint === undefined ? '' : ` Try: ${details.hint}.`;
+    super(`${details.what}: got ${show(details.given)}, allowed is ${details.allowed}.${hint}`);
+    this.details = details;
+  }
+}
+
+/** A promise of the library does not hold: a bug in it, never the caller's fault. */
+export class InvariantError extends Error {
+  override readonly name = 'InvariantError';
+
+  constructor(what: string, found: unknown, expected: unknown) {
+    super(`${what}: found ${show(found)}, expected ${show(expected)}. This is a bug in syncbn.`);
+  }
+}
+
+/** Where a run broke; unknown fields are absent. */
+export interface RunFailure {
+  readonly reason: string;
+  readonly rank?: number;
+  readonly step?: number;
+  readonly layer?: string;
+  readonly collective?: string;
+  /** Ranks that had not arrived. */
+  readonly missing?: readonly number[];
+}
+
+/** A run was broken off: a worker threw, died or was late. The message names where. */
+export class RunError extends Error {
+  override readonly name = 'RunError';
+  readonly failure: RunFailure;
+
+  constructor(failure: RunFailure, options?: ErrorOptions) {
+    const { reason, rank, step, layer, collective, missing } = failure;
+    const where = [
+      rank === undefined ? '' : `rank ${rank}`,
+      step === undefined ? '' : `step ${step}`,
+      layer === undefined ? '' : `layer ${layer}`,
+      collective === undefined ? '' : `in ${collective}`,
+    ].filter((part) => part !== '');
+    const late = missing?.length ? ` Not arrived: rank ${missing.join(', ')}.` : '';
+    super(`${where.length > 0 ? `${where.join(', ')}: ` : ''}${reason}${late}`, options);
+    this.failure = failure;
+  }
+}
+
+/** Throws an {@link InvariantError} unless the two are the same. */
+export function assertSame(what: string, found: unknown, expected: unknown): void {
+  if (!Object.is(found, expected)) throw new InvariantError(what, found, expected);
+}
+
+/** A whole number within [min, max], or a {@link UsageError} that says what was given. */
+export function checkInteger(what: string, value: unknown, min: number, max = 2 ** 31 - 1): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) {
+    return value;
+  }
+  throw new UsageError({ what, given: value, allowed: `a whole number from ${min} to ${max}` });
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`;
+  if (value !== null && typeof value === 'object') return JSON.stringify(value);
+  return String(value);
+}

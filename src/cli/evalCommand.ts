@@ -1,0 +1,45 @@
+// `syncbn eval`: loss and accuracy of a checkpoint on the test samples of its data.
+
+import { UsageError } from '../base/errors.ts';
+import { Trainer } from '../runtime/trainer.ts';
+import { known } from './events.ts';
+import type { Flags } from './flags.ts';
+import { dataFrom } from './settings.ts';
+import { paint, printTable } from './terminal.ts';
+
+export async function runEval(flags: Flags): Promise<number> {
+  const path = flags.text('checkpoint');
+  if (path === undefined) {
+    throw new UsageError({
+      what: 'syncbn eval',
+      given: 'no --checkpoint',
+      allowed: 'a checkpoint to evaluate',
+      hint: 'syncbn eval --checkpoint run.ckpt',
+    });
+  }
+  const workers = flags.integer('workers', 1);
+  const timeoutMs = flags.integer('timeout-ms', 1);
+  const trainer = await Trainer.resume(path, {
+    data: await dataFrom(flags),
+    ...(workers !== undefined && { workers }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  });
+  try {
+    const { loss, accuracy, count, seconds } = await trainer.evaluate();
+    const hash = trainer.weightsHash();
+    if (flags.isSet('json')) {
+      const result = { testAccuracy: known(accuracy), testLoss: known(loss), count, seconds };
+      console.log(JSON.stringify({ event: 'evaluated', ...result, weightsHash: hash }));
+    } else {
+      printTable([
+        { result: 'test accuracy', value: paint('green', `${(accuracy * 100).toFixed(2)} %`) },
+        { result: 'test loss', value: loss.toFixed(4) },
+        { result: 'samples', value: `${count}` },
+        { result: 'weights', value: hash.slice(0, 16) },
+      ]);
+    }
+    return 0;
+  } finally {
+    await trainer.close();
+  }
+}

@@ -1,0 +1,116 @@
+// What a run tells: events in plain data. One and the same stream goes to stdout as JSON lines, to
+// a log file, or to the terminal; each is a sink.
+
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { UsageError } from '../base/errors.ts';
+import type { Evaluation } from '../runtime/trainer.ts';
+
+export interface StartEvent {
+  readonly event: 'start';
+  readonly data: string;
+  readonly model: string;
+  readonly norm: string;
+  readonly replicas: number;
+  readonly workers: number;
+  readonly globalBatch: number;
+  readonly epochs: number;
+  readonly stepsPerEpoch: number;
+  /** Steps that were done before. */
+  readonly step: number;
+  readonly seed: number;
+  readonly mode: string;
+  readonly parameters: number;
+  readonly memoryBytes: number;
+}
+
+export interface ProgressEvent {
+  readonly event: 'progress' | 'epoch' | 'stopped';
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly step: number;
+  readonly totalSteps: number;
+  readonly loss: number | null;
+  readonly accuracy: number | null;
+  readonly imagesPerSecond: number;
+  readonly seconds: number;
+  readonly secondsLeft: number | null;
+}
+
+export interface CheckpointEvent {
+  readonly event: 'checkpoint';
+  readonly path: string;
+  readonly step: number;
+}
+
+export interface DoneEvent {
+  readonly event: 'done';
+  readonly testAccuracy: number | null;
+  readonly testLoss: number | null;
+  readonly imagesPerSecond: number;
+  readonly seconds: number;
+  readonly weightsHash: string;
+}
+
+export interface ErrorEvent {
+  readonly event: 'error';
+  readonly kind: string;
+  readonly message: string;
+}
+
+export type RunEvent = StartEvent | ProgressEvent | CheckpointEvent | DoneEvent | ErrorEvent;
+
+/** Where events go. */
+export interface Sink {
+  take(event: RunEvent): void;
+  close(): void;
+}
+
+/** JSON has no NaN: what is not known is null. */
+export function known(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+/** One JSON object a line on stdout. */
+export function jsonSink(): Sink {
+  return {
+    take: (event) => process.stdout.write(`${JSON.stringify(event)}\n`),
+    close: () => {},
+  };
+}
+
+/** Appends JSON lines, each with its time, to a file. Throws a {@link UsageError} when it cannot be
+ * opened. */
+export function logSink(path: string): Sink {
+  let file: number;
+  try {
+    file = openSync(path, 'a');
+  } catch (error) {
+    throw new UsageError({
+      what: `--log ${path}`,
+      given: error instanceof Error ? error.message : String(error),
+      allowed: 'a file in a folder that can be written',
+    });
+  }
+  return {
+    take: (event) => {
+      writeSync(file, `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
+    },
+    close: () => closeSync(file),
+  };
+}
+
+/** The last event of a run that ended. */
+export function doneEvent(
+  training: { readonly imagesPerSecond: number; readonly seconds: number },
+  evaluation: Evaluation | undefined,
+  weightsHash: string,
+): DoneEvent {
+  return {
+    event: 'done',
+    testAccuracy: evaluation === undefined ? null : known(evaluation.accuracy),
+    testLoss: evaluation === undefined ? null : known(evaluation.loss),
+    imagesPerSecond: training.imagesPerSecond,
+    seconds: training.seconds,
+    weightsHash,
+  };
+}

@@ -1,0 +1,104 @@
+// From the text of flags to typed values. The parser hands out numbers, strings, booleans and,
+// where a flag is given twice, lists; here each value becomes what its flag means, or an error that
+// says what is allowed.
+
+import { checkInteger, UsageError } from '../base/errors.ts';
+
+/** What the parser hands out, by camel-cased flag. */
+export type RawFlags = Readonly<Record<string, unknown>>;
+
+/** Reads flags by the name that the user typed. */
+export class Flags {
+  private readonly raw: RawFlags;
+
+  constructor(raw: RawFlags) {
+    this.raw = raw;
+  }
+
+  /** Whether the flag was given. */
+  has(name: string): boolean {
+    return this.raw[camelCase(name)] !== undefined;
+  }
+
+  /** A flag without a value. */
+  isSet(name: string): boolean {
+    const value = this.one(name);
+    if (value === undefined || typeof value === 'boolean') return value === true;
+    throw new UsageError({ what: `--${name}`, given: value, allowed: 'no value' });
+  }
+
+  text(name: string): string | undefined {
+    const value = this.one(name);
+    if (value === undefined) return undefined;
+    if (typeof value === 'boolean' || value === '') {
+      throw new UsageError({ what: `--${name}`, given: 'nothing', allowed: 'a value' });
+    }
+    return String(value);
+  }
+
+  number(name: string, min: number): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const value = Number(text);
+    if (Number.isFinite(value) && value >= min) return value;
+    throw new UsageError({
+      what: `--${name}`,
+      given: text,
+      allowed: `a number of at least ${min}`,
+    });
+  }
+
+  integer(name: string, min: number, max = 2 ** 31 - 1): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const value = /^-?\d+$/.test(text) ? Number(text) : text;
+    return checkInteger(`--${name}`, value, min, max);
+  }
+
+  choice<T extends string>(name: string, allowed: readonly T[]): T | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const found = allowed.find((choice) => choice === text);
+    if (found !== undefined) return found;
+    throw new UsageError({ what: `--${name}`, given: text, allowed: allowed.join(', ') });
+  }
+
+  private one(name: string): unknown {
+    const value = this.raw[camelCase(name)];
+    if (!Array.isArray(value)) return value;
+    throw new UsageError({
+      what: `--${name}`,
+      given: `${value.length} times: ${value.join(', ')}`,
+      allowed: 'once',
+    });
+  }
+}
+
+function camelCase(name: string): string {
+  return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** Of the known words the one that is most like what was typed, if any is. */
+export function nearestWord(typed: string, known: readonly string[]): string | undefined {
+  const ranked = known
+    .map((word) => ({ word, distance: editDistance(typed, word) }))
+    .sort((a, b) => a.distance - b.distance);
+  const [best] = ranked;
+  return best !== undefined && best.distance <= Math.max(2, typed.length / 3)
+    ? best.word
+    : undefined;
+}
+
+/** How many letters have to be put in, taken out or changed (Levenshtein 1966). */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(change, previous[j]! + 1, row[j - 1]! + 1));
+    }
+    previous = row;
+  }
+  return previous[b.length]!;
+}

@@ -1,0 +1,180 @@
+// The commands and their flags. Parsing is cac's; what is unknown is an error that proposes the
+// nearest flag or command. Returns the exit code and never ends the process itself.
+
+import { readFileSync } from 'node:fs';
+import { cac } from 'cac';
+import { UsageError } from '../base/errors.ts';
+import { runEval } from './evalCommand.ts';
+import { jsonSink } from './events.ts';
+import { EXIT_USAGE, errorEvent, exitCodeOf } from './failure.ts';
+import { Flags, nearestWord, type RawFlags } from './flags.ts';
+import { runInspect } from './inspectCommand.ts';
+import { runTrain } from './trainCommand.ts';
+
+/** A flag as it stands in the help. */
+type FlagText = readonly [name: string, text: string];
+
+interface CommandText {
+  readonly name: string;
+  readonly argument?: string;
+  readonly text: string;
+  readonly flags: readonly FlagText[];
+  run(flags: Flags, argument: string | undefined): Promise<number>;
+}
+
+const dataFlags: readonly FlagText[] = [
+  [
+    '--data <name|dir>',
+    'mnist, synthetic, or a folder of IDX, CIFAR-10 or npy files (default mnist)',
+  ],
+  ['--limit <n>', 'Only the first n training samples'],
+];
+
+const commonFlags: readonly FlagText[] = [
+  ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
+  ['--timeout-ms <ms>', 'How long workers wait for each other (default 60000)'],
+  ['--json', 'Events on stdout, one JSON object a line'],
+  ['--debug', 'Show where an error came from'],
+];
+
+const trainFlags: readonly FlagText[] = [
+  ...dataFlags,
+  ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
+  ['--norm <kind>', 'sync, local, group, layer, instance or none (default sync)'],
+  ['--group-size <k>', 'With --norm sync: replicas that share statistics (default all)'],
+  ['--num-groups <g>', 'With --norm group: groups of channels (default 32)'],
+  ['--replicas <n>', 'Simulated devices; they decide what is computed (default 8)'],
+  ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
+  ['--batch <n>', 'Samples of a step over all replicas, instead of --replica-batch'],
+  ['--drop-last', 'Leave out a last batch that is not full'],
+  ['--epochs <n>', 'Epochs to have done in all (default 1)'],
+  ['--max-steps <n>', 'Stop when n steps are done in all'],
+  ['--optimizer <name>', 'sgd, adam or adamw (default sgd)'],
+  ['--lr <rate>', 'Learning rate (default 0.1 for sgd, 0.001 for adam and adamw)'],
+  ['--momentum <m>', 'Of sgd (default 0.9)'],
+  ['--nesterov', "Nesterov's momentum for sgd"],
+  ['--weight-decay <d>', 'Default 0, for adamw 0.01'],
+  ['--no-norm-decay', 'No weight decay on norm parameters and biases'],
+  ['--schedule <kind>', 'constant, cosine or step (default constant)'],
+  ['--warmup-steps <n>', 'Steps in which the learning rate rises (default 0)'],
+  ['--step-size <n>', 'With --schedule step: steps between two cuts'],
+  ['--gamma <g>', 'With --schedule step: factor of a cut (default 0.1)'],
+  ['--clip-norm <x>', "Upper bound of the gradient's norm"],
+  ['--label-smoothing <s>', 'Of the cross-entropy (default 0)'],
+  ['--shift <n>', 'Augmentation: move images by up to n pixels'],
+  ['--flip', 'Augmentation: mirror half of the images'],
+  ['--seed <n>', 'Decides all random numbers (default 1)'],
+  ['--strict', 'The same bits on every machine'],
+  ['--checkpoint <file>', 'Write a checkpoint at the end of each epoch, at the end and at Ctrl-C'],
+  ['--checkpoint-every <n>', 'And after every n steps'],
+  ['--resume <file>', 'Go on from a checkpoint, with its settings'],
+  ['--log <file>', 'Append the events to a file, one JSON object a line'],
+  ...commonFlags,
+];
+
+const commands: readonly CommandText[] = [
+  { name: 'train', text: 'Train a network', flags: trainFlags, run: runTrain },
+  {
+    name: 'eval',
+    text: 'Evaluate a checkpoint on its test data',
+    flags: [['--checkpoint <file>', 'The checkpoint'], ...dataFlags, ...commonFlags],
+    run: runEval,
+  },
+  {
+    name: 'inspect',
+    argument: 'checkpoint',
+    text: 'Show what a checkpoint holds',
+    flags: [
+      ['--json', 'One JSON object'],
+      ['--debug', 'Show where an error came from'],
+    ],
+    run: runInspect,
+  },
+];
+
+/** Runs the command line and returns the exit code. */
+export async function runCommand(argv: readonly string[]): Promise<number> {
+  let flags = new Flags({});
+  try {
+    const cli = cac('syncbn');
+    for (const { name, argument, text, flags: texts } of commands) {
+      const command = cli.command(argument === undefined ? name : `${name} [${argument}]`, text);
+      for (const [flag, meaning] of texts) command.option(flag, meaning);
+      command.action(() => {});
+    }
+    cli.help().version(readVersion());
+    const { args, options } = cli.parse([...argv], { run: false });
+    flags = new Flags(rawFlags(options));
+    if (options.help === true || options.version === true) return 0;
+    const command = commands.find(({ name }) => name === cli.matchedCommandName);
+    if (command === undefined) return withoutCommand(args[0], () => cli.outputHelp());
+    checkKnown(command, argv);
+    checkArguments(command, args);
+    return await command.run(flags, args[0]);
+  } catch (error) {
+    report(error, flags);
+    return exitCodeOf(error);
+  }
+}
+
+function withoutCommand(typed: string | undefined, showHelp: () => void): number {
+  if (typed === undefined) {
+    showHelp();
+    return EXIT_USAGE;
+  }
+  const names = commands.map(({ name }) => name);
+  const nearest = nearestWord(typed, names);
+  throw new UsageError({
+    what: 'command',
+    given: typed,
+    allowed: names.join(', '),
+    ...(nearest !== undefined && { hint: `syncbn ${nearest}` }),
+  });
+}
+
+/** Refuses flags that the command does not have, with the nearest that it has. */
+function checkKnown(command: CommandText, argv: readonly string[]): void {
+  const known = command.flags.map(([flag]) => flag.replace(/^--(no-)?/, '').split(' ')[0]!);
+  for (const word of argv.slice(2)) {
+    if (word === '--') break;
+    const name = /^--?(?:no-)?([^=]+)/.exec(word)?.[1];
+    if (!word.startsWith('-') || name === undefined || /^-\d/.test(word)) continue;
+    if (known.includes(name)) continue;
+    const nearest = nearestWord(name, known);
+    throw new UsageError({
+      what: `flag of syncbn ${command.name}`,
+      given: word,
+      allowed: `what syncbn ${command.name} --help lists`,
+      ...(nearest !== undefined && { hint: `--${nearest}` }),
+    });
+  }
+}
+
+function checkArguments(command: CommandText, args: readonly string[]): void {
+  const most = command.argument === undefined ? 0 : 1;
+  if (args.length <= most) return;
+  throw new UsageError({
+    what: `arguments of syncbn ${command.name}`,
+    given: args,
+    allowed: most === 0 ? 'flags only' : `one ${command.argument}`,
+  });
+}
+
+/** The parsed flags without what the parser adds of its own. */
+function rawFlags(options: Readonly<Record<string, unknown>>): RawFlags {
+  const { '--': _rest, normDecay, ...rest } = options;
+  // A flag `--no-x` makes the parser set x to true where it is not given.
+  return normDecay === false ? { ...rest, noNormDecay: true } : rest;
+}
+
+function report(error: unknown, flags: Flags): void {
+  const event = errorEvent(error);
+  if (flags.isSet('json')) jsonSink().take(event);
+  console.error(`syncbn: ${event.message}`);
+  if (flags.isSet('debug')) console.error(error);
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

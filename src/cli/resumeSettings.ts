@@ -1,0 +1,81 @@
+// A resumed run has the settings of its checkpoint. Flags that say the same are welcome, flags that
+// say something else are an error that names both.
+
+import { UsageError } from '../base/errors.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { convertNorm, normsOf } from '../nn/convertNorm.ts';
+import { parseModel } from '../nn/parse.ts';
+import type { LayerSpec } from '../nn/spec.ts';
+import { resolveOptions } from '../runtime/trainerOptions.ts';
+import type { Checkpoint } from '../train/checkpoint.ts';
+import type { RunConfig } from '../train/config.ts';
+import type { Flags } from './flags.ts';
+import { modelFrom, normalizedAs, trainerOptionsFrom } from './settings.ts';
+
+/** Flags that decide what is computed, and the part of the config that each decides. */
+const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unknown])[] = [
+  ['replicas', (config) => config.replicas],
+  ['batch', (config) => config.globalBatch],
+  ['replica-batch', (config) => config.globalBatch / config.replicas],
+  ['drop-last', (config) => config.dropLast],
+  ['seed', (config) => config.seed],
+  ['strict', (config) => config.mode],
+  ['clip-norm', (config) => config.clipNorm],
+  ['label-smoothing', (config) => config.loss],
+  ['shift', (config) => config.augmentation?.maxShift ?? 0],
+  ['flip', (config) => config.augmentation?.flip ?? false],
+  ['optimizer', (config) => config.optimizer.kind],
+  ['lr', (config) => config.optimizer.lr],
+  ['weight-decay', (config) => config.optimizer.weightDecay],
+  ['momentum', (config) => (config.optimizer as { momentum?: number }).momentum],
+  ['nesterov', (config) => (config.optimizer as { nesterov?: boolean }).nesterov],
+  ['no-norm-decay', (config) => config.optimizer.decayNormAndBias],
+  ['schedule', (config) => config.schedule.kind],
+  ['warmup-steps', (config) => config.schedule.warmupSteps],
+  ['step-size', (config) => (config.schedule as { stepSize?: number }).stepSize],
+  ['gamma', (config) => (config.schedule as { gamma?: number }).gamma],
+];
+
+type Decided = Omit<RunConfig, 'model' | 'data' | 'workers' | 'timeoutMs'>;
+
+/** Throws a {@link UsageError} for the first flag that contradicts the checkpoint. */
+export function checkAgreement(flags: Flags, path: string, saved: Checkpoint, data: Dataset): void {
+  checkModel(flags, path, saved, data);
+  if (!DECIDING.some(([flag]) => flags.has(flag))) return;
+  const { workers: _workers, ...options } = trainerOptionsFrom(flags, data);
+  const asked = resolveOptions({ ...options, workers: 1 });
+  const kept = saved.run as unknown as Decided;
+  for (const [flag, part] of DECIDING) {
+    if (!flags.has(flag) || isSame(part(asked), part(kept))) continue;
+    throw contradiction(`--${flag}`, part(asked), path, part(kept));
+  }
+}
+
+function checkModel(flags: Flags, path: string, saved: Checkpoint, data: Dataset): void {
+  const isNormAsked = flags.has('norm') || flags.has('group-size') || flags.has('num-groups');
+  if (!flags.has('model') && !isNormAsked) return;
+  const kept = parseModel(saved.model, `the model of ${path}`);
+  const asked = flags.has('model') ? modelFrom(flags, data) : normalizedAs(flags, kept, data);
+  // A model alone says nothing of its norm.
+  const bare = (model: LayerSpec): LayerSpec =>
+    isNormAsked ? model : convertNorm(model, { to: 'none' });
+  if (flags.has('model') && !isSame(bare(asked), bare(kept))) {
+    throw contradiction('--model', flags.text('model'), path, 'another model');
+  }
+  if (!flags.has('model') && !isSame(asked, kept)) {
+    throw contradiction('--norm', flags.text('norm'), path, normsOf(kept).join(', '));
+  }
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function contradiction(what: string, given: unknown, path: string, kept: unknown): UsageError {
+  return new UsageError({
+    what: `${what} with --resume ${path}`,
+    given,
+    allowed: `what the checkpoint has, ${JSON.stringify(kept)}`,
+    hint: `leaving ${what} out, or a new run without --resume`,
+  });
+}

@@ -1,0 +1,152 @@
+// From the flags of `syncbn train` to a run: data, model, optimizer and the rest, with the
+// command's defaults.
+
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { UsageError } from '../base/errors.ts';
+import { type Dataset, limitTrain } from '../data/dataset.ts';
+import { openDataset } from '../data/open.ts';
+import { convertNorm, NORM_TARGETS } from '../nn/convertNorm.ts';
+import { crossEntropy } from '../nn/losses.ts';
+import { namedModel } from '../nn/models.ts';
+import { parseModel } from '../nn/parse.ts';
+import type { LayerSpec } from '../nn/spec.ts';
+import { adam, adamw, type OptimizerSpec, sgd } from '../optim/optimizer.ts';
+import { constant, cosine, type ScheduleSpec, step } from '../optim/schedule.ts';
+import type { TrainerOptions } from '../runtime/trainerOptions.ts';
+import type { Flags } from './flags.ts';
+
+export const DEFAULTS = { data: 'mnist', model: 'mnist-cnn', norm: 'sync', seed: 1 } as const;
+const DEFAULT_REPLICAS = 8;
+const DEFAULT_SGD_LR = 0.1;
+const DEFAULT_ADAM_LR = 0.001;
+const DEFAULT_MOMENTUM = 0.9;
+
+/** The dataset that the flags ask for. */
+export async function dataFrom(flags: Flags): Promise<Dataset> {
+  const dataset = await openDataset(flags.text('data') ?? DEFAULTS.data);
+  const limit = flags.integer('limit', 1);
+  return limit === undefined ? dataset : limitTrain(dataset, limit);
+}
+
+/** The model that the flags ask for, with its normalizations replaced. */
+export function modelFrom(flags: Flags, data: Dataset): LayerSpec {
+  return normalizedAs(flags, bareModelFrom(flags, data), data);
+}
+
+/** A model with the normalizations that the flags ask for. */
+export function normalizedAs(flags: Flags, model: LayerSpec, data: Dataset): LayerSpec {
+  const to = flags.choice('norm', NORM_TARGETS) ?? DEFAULTS.norm;
+  const groupSize = flags.integer('group-size', 1);
+  const numGroups = flags.integer('num-groups', 1);
+  refuseWithout(flags, 'group-size', '--norm sync', to === 'sync');
+  refuseWithout(flags, 'num-groups', '--norm group', to === 'group');
+  return convertNorm(model, {
+    to,
+    inputShape: data.inputShape,
+    ...(groupSize !== undefined && { groupSize }),
+    ...(numGroups !== undefined && { numGroups }),
+  });
+}
+
+function bareModelFrom(flags: Flags, data: Dataset): LayerSpec {
+  const name = flags.text('model') ?? DEFAULTS.model;
+  if (name.endsWith('.json')) return parseModel(readJson(name), `the model in ${name}`);
+  const { task, inputShape } = data;
+  if (task.kind !== 'classification') {
+    throw new UsageError({
+      what: `--model ${name} on ${data.name}`,
+      given: task.kind,
+      allowed: 'data with classes',
+      hint: '--model FILE.json',
+    });
+  }
+  return namedModel(name, { inputShape, classes: task.classes });
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new UsageError({
+      what: `--model ${path}`,
+      given: error instanceof Error ? error.message : String(error),
+      allowed: 'a readable file with JSON',
+    });
+  }
+}
+
+function optimizerFrom(flags: Flags): OptimizerSpec {
+  const kind = flags.choice('optimizer', ['sgd', 'adam', 'adamw']) ?? 'sgd';
+  const lr = flags.number('lr', 0) ?? (kind === 'sgd' ? DEFAULT_SGD_LR : DEFAULT_ADAM_LR);
+  const weightDecay = flags.number('weight-decay', 0);
+  const common = {
+    lr,
+    decayNormAndBias: !flags.isSet('no-norm-decay'),
+    ...(weightDecay !== undefined && { weightDecay }),
+  };
+  refuseWithout(flags, 'momentum', '--optimizer sgd', kind === 'sgd');
+  refuseWithout(flags, 'nesterov', '--optimizer sgd', kind === 'sgd');
+  if (kind === 'adam') return adam(common);
+  if (kind === 'adamw') return adamw(common);
+  const momentum = flags.number('momentum', 0) ?? DEFAULT_MOMENTUM;
+  return sgd({ ...common, momentum, nesterov: flags.isSet('nesterov') });
+}
+
+function scheduleFrom(flags: Flags): ScheduleSpec {
+  const kind = flags.choice('schedule', ['constant', 'cosine', 'step']) ?? 'constant';
+  const warmupSteps = flags.integer('warmup-steps', 0) ?? 0;
+  const stepSize = flags.integer('step-size', 1);
+  const gamma = flags.number('gamma', 0);
+  refuseWithout(flags, 'step-size', '--schedule step', kind === 'step');
+  refuseWithout(flags, 'gamma', '--schedule step', kind === 'step');
+  if (kind === 'constant') return constant({ warmupSteps });
+  if (kind === 'cosine') return cosine({ warmupSteps });
+  if (stepSize === undefined) {
+    throw new UsageError({
+      what: '--schedule step',
+      given: 'no --step-size',
+      allowed: 'the steps between two cuts',
+      hint: '--step-size 500',
+    });
+  }
+  return step({ warmupSteps, stepSize, ...(gamma !== undefined && { gamma }) });
+}
+
+/** The options of a new run. */
+export function trainerOptionsFrom(flags: Flags, data: Dataset): TrainerOptions {
+  const workers = flags.integer('workers', 1);
+  const cores = workers ?? availableParallelism();
+  const batch = flags.integer('batch', 1);
+  const replicaBatch = flags.integer('replica-batch', 1);
+  const clipNorm = flags.number('clip-norm', 0);
+  const timeoutMs = flags.integer('timeout-ms', 1);
+  const labelSmoothing = flags.number('label-smoothing', 0);
+  const shift = flags.integer('shift', 0);
+  return {
+    data,
+    model: modelFrom(flags, data),
+    optimizer: optimizerFrom(flags),
+    schedule: scheduleFrom(flags),
+    replicas: flags.integer('replicas', 1) ?? Math.max(DEFAULT_REPLICAS, cores),
+    dropLast: flags.isSet('drop-last'),
+    seed: flags.integer('seed', 0, Number.MAX_SAFE_INTEGER) ?? DEFAULTS.seed,
+    mode: flags.isSet('strict') ? 'strict' : 'fast',
+    augmentation: { flip: flags.isSet('flip'), ...(shift !== undefined && { shift }) },
+    ...(workers !== undefined && { workers }),
+    ...(batch !== undefined && { batch }),
+    ...(replicaBatch !== undefined && { replicaBatch }),
+    ...(clipNorm !== undefined && { clipNorm }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(labelSmoothing !== undefined && { loss: crossEntropy({ labelSmoothing }) }),
+  };
+}
+
+function refuseWithout(flags: Flags, name: string, needed: string, isThere: boolean): void {
+  if (isThere || !flags.has(name)) return;
+  throw new UsageError({
+    what: `--${name}`,
+    given: `without ${needed}`,
+    allowed: `with ${needed}`,
+  });
+}

@@ -1,0 +1,143 @@
+// What a run looks like for people: a progress bar on a terminal, a line for each epoch elsewhere,
+// tables at the end. Colours follow the terminal and NO_COLOR.
+
+import { styleText } from 'node:util';
+import { Presets, SingleBar } from 'cli-progress';
+import { Table } from 'console-table-printer';
+import { showBytes } from '../memory/layout.ts';
+import type { DoneEvent, ProgressEvent, RunEvent, Sink, StartEvent } from './events.ts';
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Colours only where they are seen. */
+export function paint(style: Style, text: string): string {
+  const isPlain = !process.stdout.isTTY || process.env.NO_COLOR !== undefined;
+  return isPlain ? text : styleText(style, text);
+}
+
+/** A table without the borders' colours, columns in the order of the first row. */
+export function printTable(rows: readonly Readonly<Record<string, string>>[]): void {
+  const table = new Table({
+    shouldDisableColors: true,
+    defaultColumnOptions: { alignment: 'left' },
+  });
+  table.addRows(rows.map((row) => ({ ...row })));
+  console.log(table.render());
+}
+
+/** Shows a run on the terminal. */
+export function terminalSink(): Sink {
+  const bar = process.stdout.isTTY === true ? newBar() : undefined;
+  let start: StartEvent | undefined;
+  let isDrawn = false;
+
+  const draw = (event: ProgressEvent): void => {
+    if (bar === undefined) return;
+    if (!isDrawn) bar.start(event.totalSteps, event.step, barFields(event));
+    else bar.update(event.step, barFields(event));
+    isDrawn = true;
+  };
+  const endBar = (): void => {
+    if (isDrawn) bar?.stop();
+    isDrawn = false;
+  };
+
+  return {
+    take(event: RunEvent) {
+      switch (event.event) {
+        case 'start':
+          start = event;
+          console.log(startLine(event));
+          break;
+        case 'progress':
+          draw(event);
+          break;
+        case 'epoch':
+        case 'stopped':
+          draw(event);
+          if (bar === undefined) console.log(epochLine(event));
+          if (event.event === 'stopped' || event.step === event.totalSteps) endBar();
+          break;
+        case 'checkpoint':
+          if (!isDrawn) console.log(`Checkpoint of step ${event.step} written to ${event.path}.`);
+          break;
+        case 'done':
+          endBar();
+          printTable(resultRows(event, start));
+          break;
+        case 'error':
+          endBar();
+          console.error(`syncbn: ${event.message}`);
+      }
+    },
+    close: endBar,
+  };
+}
+
+function newBar(): SingleBar {
+  const fields = '{epoch}  {speed}  loss {loss}  acc {accuracy}  {left}';
+  return new SingleBar(
+    {
+      format: `{bar} {percentage}%  ${fields}`,
+      barsize: 16,
+      hideCursor: true,
+      stopOnComplete: false,
+      fps: 10,
+      gracefulExit: false,
+    },
+    Presets.shades_classic,
+  );
+}
+
+function barFields(event: ProgressEvent): Record<string, string> {
+  return {
+    epoch: `epoch ${event.epoch}/${event.epochs}`,
+    speed: paint('bold', `${Math.round(event.imagesPerSecond)} img/s`),
+    loss: event.loss === null ? '-' : event.loss.toFixed(3),
+    accuracy: showShare(event.accuracy),
+    left: event.secondsLeft === null ? '' : `${showSeconds(event.secondsLeft)} left`,
+  };
+}
+
+function startLine(event: StartEvent): string {
+  const { model, data, norm, replicas, workers, globalBatch } = event;
+  const what = `${paint('bold', model)} on ${paint('bold', data)}, norm ${paint('bold', norm)}`;
+  const how = `${replicas} replicas on ${workers} workers, global batch ${globalBatch}`;
+  const size = `${event.parameters} parameters, ${showBytes(event.memoryBytes)}`;
+  return `${what}: ${how}, ${size}`;
+}
+
+function epochLine(event: ProgressEvent): string {
+  const where = event.event === 'stopped' ? `stopped at step ${event.step}` : `step ${event.step}`;
+  const { epoch, epochs, imagesPerSecond, seconds } = event;
+  const loss = event.loss === null ? '-' : event.loss.toFixed(4);
+  const speed = `${Math.round(imagesPerSecond)} img/s, ${showSeconds(seconds)}`;
+  return `epoch ${epoch}/${epochs} (${where}): loss ${loss}, accuracy ${showShare(event.accuracy)}, ${speed}`;
+}
+
+function resultRows(done: DoneEvent, start: StartEvent | undefined): Record<string, string>[] {
+  const rows: [string, string][] = [
+    ['test accuracy', paint('green', showShare(done.testAccuracy))],
+    ['test loss', done.testLoss === null ? '-' : done.testLoss.toFixed(4)],
+    ['images/s', `${Math.round(done.imagesPerSecond)}`],
+    ['training', showSeconds(done.seconds)],
+  ];
+  if (start !== undefined) {
+    rows.push(
+      ['norm', start.norm],
+      ['replicas x batch', `${start.replicas} x ${start.globalBatch / start.replicas}`],
+      ['workers', `${start.workers}`],
+    );
+  }
+  rows.push(['weights', done.weightsHash.slice(0, 16)]);
+  return rows.map(([result, value]) => ({ result, value }));
+}
+
+function showShare(share: number | null): string {
+  return share === null ? '-' : `${(share * 100).toFixed(2)} %`;
+}
+
+function showSeconds(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+}

@@ -1,0 +1,242 @@
+// `syncbn train`: runs a trainer, tells what happens, writes checkpoints, and ends well when it is
+// interrupted.
+
+import { UsageError } from '../base/errors.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { normsOf } from '../nn/convertNorm.ts';
+import type { Progress } from '../runtime/progress.ts';
+import { type Evaluation, Trainer } from '../runtime/trainer.ts';
+import { checkWritable, readCheckpoint } from '../train/checkpoint.ts';
+import {
+  type DoneEvent,
+  doneEvent,
+  jsonSink,
+  known,
+  logSink,
+  type ProgressEvent,
+  type RunEvent,
+  type Sink,
+} from './events.ts';
+import { errorEvent } from './failure.ts';
+import type { Flags } from './flags.ts';
+import { checkAgreement } from './resumeSettings.ts';
+import { DEFAULTS, dataFrom, trainerOptionsFrom } from './settings.ts';
+import { terminalSink } from './terminal.ts';
+
+/** Exit codes of a run that a signal ended: 128 + the signal's number. */
+const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+type Signal = keyof typeof SIGNAL_CODES;
+
+const TERMINAL_PROGRESS_MS = 100;
+const JSON_PROGRESS_MS = 1000;
+
+/** What the flags ask for beyond the run itself. */
+interface Plan {
+  readonly epochs: number;
+  readonly maxSteps: number | undefined;
+  readonly checkpoint: string | undefined;
+  readonly checkpointEvery: number | undefined;
+  readonly progressEveryMs: number;
+  readonly norm: string;
+}
+
+export async function runTrain(flags: Flags): Promise<number> {
+  const isJson = flags.isSet('json');
+  const checkpoint = flags.text('checkpoint');
+  if (checkpoint !== undefined) await checkWritable(checkpoint);
+  const log = flags.text('log');
+  const logs = log === undefined ? [] : [logSink(log)];
+  const sinks = [isJson ? jsonSink() : terminalSink(), ...logs];
+  try {
+    const data = await dataFrom(flags);
+    const trainer = await startTrainer(flags, data);
+    try {
+      const plan: Plan = {
+        epochs: flags.integer('epochs', 1) ?? (trainer.epochs || 1),
+        maxSteps: flags.integer('max-steps', 1),
+        checkpoint,
+        checkpointEvery: flags.integer('checkpoint-every', 1),
+        progressEveryMs: isJson ? JSON_PROGRESS_MS : TERMINAL_PROGRESS_MS,
+        norm: normsOf(trainer.config.model).join(', ') || 'none',
+      };
+      checkPlan(flags, plan, trainer);
+      return await runPlan(trainer, { plan, data, sinks, model: flags.text('model') });
+    } finally {
+      await trainer.close();
+    }
+  } catch (error) {
+    for (const sink of logs) sink.take(errorEvent(error));
+    throw error;
+  } finally {
+    for (const sink of sinks) sink.close();
+  }
+}
+
+async function startTrainer(flags: Flags, data: Dataset): Promise<Trainer> {
+  const path = flags.text('resume');
+  if (path === undefined) return Trainer.start(trainerOptionsFrom(flags, data));
+  checkAgreement(flags, path, await readCheckpoint(path), data);
+  const workers = flags.integer('workers', 1);
+  const timeoutMs = flags.integer('timeout-ms', 1);
+  return Trainer.resume(path, {
+    data,
+    ...(workers !== undefined && { workers }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  });
+}
+
+function checkPlan(flags: Flags, plan: Plan, trainer: Trainer): void {
+  if (plan.checkpointEvery !== undefined && plan.checkpoint === undefined) {
+    throw new UsageError({
+      what: '--checkpoint-every',
+      given: 'without --checkpoint',
+      allowed: 'with a file to write to',
+      hint: '--checkpoint run.ckpt',
+    });
+  }
+  const planned = Math.min(plan.epochs * trainer.stepsPerEpoch, plan.maxSteps ?? Infinity);
+  if (trainer.step < planned) return;
+  throw new UsageError({
+    what: `--resume ${flags.text('resume')}`,
+    given: `${trainer.step} steps done, ${trainer.step / trainer.stepsPerEpoch} epochs`,
+    allowed: `less than the ${planned} steps asked for`,
+    hint: `--epochs ${Math.floor(trainer.step / trainer.stepsPerEpoch) + 1}`,
+  });
+}
+
+interface RunSetup {
+  readonly plan: Plan;
+  readonly data: Dataset;
+  readonly sinks: readonly Sink[];
+  readonly model: string | undefined;
+}
+
+async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
+  const { plan, data, sinks } = setup;
+  const tell = (event: RunEvent): void => {
+    for (const sink of sinks) sink.take(event);
+  };
+  const signals = catchSignals(() => trainer.stop());
+  try {
+    tell({
+      event: 'start',
+      data: data.name,
+      model: setup.model ?? DEFAULTS.model,
+      norm: plan.norm,
+      replicas: trainer.replicas,
+      workers: trainer.workers,
+      globalBatch: trainer.globalBatch,
+      epochs: plan.epochs,
+      stepsPerEpoch: trainer.stepsPerEpoch,
+      step: trainer.step,
+      seed: trainer.config.seed,
+      mode: trainer.config.mode,
+      parameters: trainer.countParameters,
+      memoryBytes: trainer.layout.sizeBytes,
+    });
+    const training = await fit(trainer, plan, tell, signals);
+    const { caught } = signals;
+    if (caught !== undefined) {
+      const where = plan.checkpoint === undefined ? '' : ` The checkpoint is ${plan.checkpoint}.`;
+      console.error(`syncbn: stopped by ${caught} after step ${trainer.step}.${where}`);
+      return SIGNAL_CODES[caught];
+    }
+    tell(await finish(trainer, training, data));
+    return 0;
+  } finally {
+    signals.release();
+  }
+}
+
+/** Trains to the end of the plan or to a signal, and writes the checkpoints on the way. */
+async function fit(
+  trainer: Trainer,
+  plan: Plan,
+  tell: (event: RunEvent) => void,
+  signals: { readonly caught: Signal | undefined },
+): Promise<{ readonly imagesPerSecond: number; readonly seconds: number }> {
+  const { epochs, progressEveryMs, checkpoint, checkpointEvery } = plan;
+  const end = Math.min(epochs * trainer.stepsPerEpoch, plan.maxSteps ?? Infinity);
+  let images = 0;
+  let seconds = 0;
+  let written = -1;
+  const save = async (): Promise<void> => {
+    if (checkpoint === undefined || written === trainer.step) return;
+    await trainer.save(checkpoint);
+    written = trainer.step;
+    tell({ event: 'checkpoint', path: checkpoint, step: written });
+  };
+  while (trainer.step < end && signals.caught === undefined) {
+    const next = Math.min(end, nextStop(trainer, checkpointEvery));
+    let last: Progress | undefined;
+    for await (const progress of trainer.fit({ epochs, maxSteps: next, progressEveryMs })) {
+      last = progress;
+      const isPause = progress.kind === 'stopped' && trainer.step < end && !signals.caught;
+      const total = seconds + progress.seconds;
+      const speed = (images + progress.imagesPerSecond * progress.seconds) / total;
+      const event = isPause ? 'progress' : progress.kind;
+      tell({ ...eventOf(progress), event, seconds: total, imagesPerSecond: speed });
+    }
+    images += (last?.imagesPerSecond ?? 0) * (last?.seconds ?? 0);
+    seconds += last?.seconds ?? 0;
+    await save();
+  }
+  return { imagesPerSecond: images / seconds, seconds };
+}
+
+/** The step at which the next checkpoint is due: the end of the epoch, or earlier. */
+function nextStop(trainer: Trainer, every: number | undefined): number {
+  const { step, stepsPerEpoch } = trainer;
+  const after = (interval: number): number => (Math.floor(step / interval) + 1) * interval;
+  return Math.min(after(stepsPerEpoch), every === undefined ? Infinity : after(every));
+}
+
+async function finish(
+  trainer: Trainer,
+  training: { readonly imagesPerSecond: number; readonly seconds: number },
+  data: Dataset,
+): Promise<DoneEvent> {
+  const evaluation: Evaluation | undefined =
+    data.test.count === 0 ? undefined : await trainer.evaluate();
+  return doneEvent(training, evaluation, trainer.weightsHash());
+}
+
+function eventOf(progress: Progress): ProgressEvent {
+  const { kind, epoch, epochs, step, totalSteps, imagesPerSecond, seconds } = progress;
+  return {
+    event: kind,
+    epoch,
+    epochs,
+    step,
+    totalSteps,
+    loss: known(progress.loss),
+    accuracy: known(progress.accuracy),
+    imagesPerSecond,
+    seconds,
+    secondsLeft: known(progress.secondsLeft),
+  };
+}
+
+/** The first signal asks the run to stop behind its step, the second ends the process at once. */
+function catchSignals(stop: () => void): {
+  readonly caught: Signal | undefined;
+  release(): void;
+} {
+  const state: { caught: Signal | undefined } = { caught: undefined };
+  const listener = (signal: NodeJS.Signals): void => {
+    if (state.caught !== undefined) process.exit(SIGNAL_CODES[state.caught]);
+    state.caught = signal as Signal;
+    stop();
+  };
+  process.on('SIGINT', listener);
+  process.on('SIGTERM', listener);
+  return {
+    get caught() {
+      return state.caught;
+    },
+    release() {
+      process.off('SIGINT', listener);
+      process.off('SIGTERM', listener);
+    },
+  };
+}

@@ -1,0 +1,78 @@
+// Random shifts and flips of training images: the options, their check, and the draw for one
+// sample. The pixels are moved by the image kernels while a sample is loaded.
+
+import { checkInteger, UsageError } from '../base/errors.ts';
+import type { RandomStream } from '../base/random.ts';
+import { type Shape, showShape } from '../base/shape.ts';
+
+/** What may happen to a training image. Pixels that come from outside are the dataset's mean, that
+ * is, 0 after normalisation. Default of each: not done. */
+export interface Augmentation {
+  /** Most pixels by which an image is moved, each way, in each direction. */
+  readonly shift?: number;
+  /** Mirror every other image, on average, left to right. */
+  readonly flip?: boolean;
+  /** Pad by this many pixels on each side and cut the old size out at random: the other name for
+   * `shift`, so only one of the two. */
+  readonly crop?: number;
+}
+
+/** Checked options, one name for each thing. */
+export interface AugmentationPlan {
+  readonly maxShift: number;
+  readonly flip: boolean;
+}
+
+/** Places of the numbers that {@link drawAugmentation} writes. */
+export const DRAWN_DY = 0;
+export const DRAWN_DX = 1;
+export const DRAWN_FLIP = 2;
+export const DRAWN_LENGTH = 3;
+
+/** Checks the options against the shape of one sample. Null when there is nothing to do. Throws a
+ * UsageError: for other things than images [H, W, C], for shift and crop together, and for a shift
+ * that could move the whole image out. */
+export function planAugmentation(
+  options: Augmentation,
+  inputShape: Shape,
+): AugmentationPlan | null {
+  const { shift, crop, flip = false } = options;
+  if (shift !== undefined && crop !== undefined) {
+    throw new UsageError({
+      what: 'augmentation',
+      given: options,
+      allowed: 'shift or crop, which are the same thing',
+    });
+  }
+  if (typeof flip !== 'boolean') {
+    throw new UsageError({ what: 'augmentation flip', given: flip, allowed: 'true, false' });
+  }
+  const asked = shift ?? crop ?? 0;
+  if (asked === 0 && !flip) return null;
+  const [height = 0, width = 0] = inputShape;
+  if (inputShape.length !== 3) {
+    throw new UsageError({
+      what: 'augmentation of samples of shape',
+      given: showShape(inputShape),
+      allowed: 'images [H, W, C]',
+    });
+  }
+  const name = shift === undefined ? 'crop' : 'shift';
+  const maxShift = checkInteger(`augmentation ${name}`, asked, 0, Math.min(height, width) - 1);
+  return { maxShift, flip };
+}
+
+/** Draws for one sample into `out` = [dy, dx, flip]. `random` must stand at (seed, Purpose.augment,
+ * step, position in the global batch). dy and dx are uniform in [-maxShift, maxShift], flip is 0
+ * or 1 with probability 1/2 each, or always 0. Always takes three numbers. Allocates nothing. */
+export function drawAugmentation(
+  random: RandomStream,
+  plan: AugmentationPlan,
+  out: Int32Array,
+): void {
+  const choices = 2 * plan.maxShift + 1;
+  out[DRAWN_DY] = random.nextBelow(choices) - plan.maxShift;
+  out[DRAWN_DX] = random.nextBelow(choices) - plan.maxShift;
+  const coin = random.nextBelow(2);
+  out[DRAWN_FLIP] = plan.flip ? coin : 0;
+}

@@ -1,0 +1,208 @@
+// What a dataset is: two splits of samples, channels last, with the statistics that normalise them.
+// Checks one as a whole, shortens one, and describes one in plain data for checkpoints. Reading
+// files is elsewhere: each format has a file of its own.
+
+import { checkInteger, UsageError } from '../base/errors.ts';
+import { channelsOf, type Shape, showShape, sizeOf } from '../base/shape.ts';
+
+/** How inputs are stored: bytes (value / 255 is what the statistics speak of) or float32. */
+export type InputType = 'u8' | 'f32';
+
+/** The samples of one split. */
+export interface Split {
+  readonly count: number;
+  /** count * sizeOf(inputShape) values, channels last. */
+  readonly inputs: Uint8Array | Float32Array;
+  /** Classification: one class index per sample. Regression: count * sizeOf(targetShape) floats. */
+  readonly targets: Int32Array | Float32Array;
+}
+
+/** What is to be learned. */
+export type Task =
+  | { readonly kind: 'classification'; readonly classes: number }
+  | { readonly kind: 'regression'; readonly targetShape: Shape };
+
+export interface Dataset {
+  readonly name: string;
+  /** One sample: `[H, W, C]` for images, `[F]` for vectors. */
+  readonly inputShape: Shape;
+  readonly inputType: InputType;
+  readonly task: Task;
+  /** Mean of each channel (last axis), in units of the stored value; a byte counts as byte /
+   * 255. */
+  readonly mean: readonly number[];
+  /** Standard deviation of each channel, in the units of `mean`. */
+  readonly std: readonly number[];
+  readonly train: Split;
+  /** May be empty (count 0). */
+  readonly test: Split;
+}
+
+/** Plain data that tells datasets apart; stored in checkpoints. */
+export interface DatasetDescription {
+  readonly name: string;
+  readonly inputShape: readonly number[];
+  readonly inputType: InputType;
+  readonly task: Task;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly countTrain: number;
+  readonly countTest: number;
+  /** FNV-1a over the bytes of the first training sample and its target: cheap, so it tells apart
+   * datasets, not every edit of one; the same after {@link limitTrain}. */
+  readonly checksum: number;
+}
+
+/** Above this, integer targets are far more likely quantities than classes. */
+const MAX_CLASSES = 65536;
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+
+/** The same dataset with its first `count` training samples only; nothing is copied, the statistics
+ * stay. Throws a UsageError when count is below 1 or above what there is. */
+export function limitTrain(dataset: Dataset, count: number): Dataset {
+  checkInteger(`training samples of ${dataset.name}`, count, 1, dataset.train.count);
+  const { inputs, targets } = dataset.train;
+  const train: Split = {
+    count,
+    inputs: inputs.subarray(0, count * sizeOf(dataset.inputShape)),
+    targets: targets.subarray(0, count * targetSize(dataset.task)),
+  };
+  return { ...dataset, train };
+}
+
+/** What a checkpoint keeps of its data, so that it can be compared with the data of a later run. */
+export function describeDataset(dataset: Dataset): DatasetDescription {
+  const { name, inputShape, inputType, task, mean, std, train, test } = dataset;
+  return {
+    name,
+    inputShape: [...inputShape],
+    inputType,
+    task:
+      task.kind === 'classification'
+        ? { kind: task.kind, classes: task.classes }
+        : { kind: task.kind, targetShape: [...task.targetShape] },
+    mean: [...mean],
+    std: [...std],
+    countTrain: train.count,
+    countTest: test.count,
+    checksum: checksumOf(
+      train.inputs.subarray(0, sizeOf(inputShape)),
+      train.targets.subarray(0, targetSize(task)),
+    ),
+  };
+}
+
+/** How many target values a sample has: 1 class index, or sizeOf(targetShape) floats. */
+export function targetSize(task: Task): number {
+  return task.kind === 'classification' ? 1 : sizeOf(task.targetShape);
+}
+
+/** Gives the dataset back when it is whole: lengths agree, labels lie within the classes, every
+ * float is finite, the statistics fit the channels. Throws a UsageError that names what does
+ * not. */
+export function checkDataset(dataset: Dataset): Dataset {
+  const { name, inputShape, inputType, task, mean, std } = dataset;
+  checkShape(`input shape of ${name}`, inputShape);
+  if (inputType !== 'u8' && inputType !== 'f32') {
+    throw new UsageError({
+      what: `input type of ${name}`,
+      given: inputType,
+      allowed: "'u8', 'f32'",
+    });
+  }
+  if (task.kind === 'classification') {
+    checkInteger(`classes of ${name}`, task.classes, 1, MAX_CLASSES);
+  } else {
+    checkShape(`target shape of ${name}`, task.targetShape);
+  }
+  checkInteger(`training samples of ${name}`, dataset.train.count, 1);
+  checkInteger(`test samples of ${name}`, dataset.test.count, 0);
+  checkSplit(`train of ${name}`, dataset, dataset.train);
+  checkSplit(`test of ${name}`, dataset, dataset.test);
+  // Last, because a NaN among the inputs is the better message than a mean of NaN.
+  const channels = channelsOf(inputShape);
+  checkStatistic(`mean of ${name}`, mean, channels, Number.NEGATIVE_INFINITY);
+  checkStatistic(`std of ${name}`, std, channels, 0);
+  return dataset;
+}
+
+function checkShape(what: string, shape: Shape): void {
+  if (shape.length > 0 && shape.every((size) => Number.isInteger(size) && size > 0)) return;
+  throw new UsageError({ what, given: showShape(shape), allowed: 'whole numbers above 0' });
+}
+
+function checkStatistic(
+  what: string,
+  values: readonly number[],
+  channels: number,
+  above: number,
+): void {
+  if (values.length === channels && values.every((v) => Number.isFinite(v) && v > above)) return;
+  const kind = above === 0 ? 'finite numbers above 0' : 'finite numbers';
+  throw new UsageError({ what, given: values, allowed: `${channels} ${kind}, one per channel` });
+}
+
+function checkSplit(what: string, dataset: Dataset, split: Split): void {
+  const { inputShape, inputType, task } = dataset;
+  checkStorage(`inputs of ${what}`, split.inputs, {
+    bytes: inputType === 'u8',
+    length: split.count * sizeOf(inputShape),
+  });
+  const isClass = task.kind === 'classification';
+  const Wanted = isClass ? Int32Array : Float32Array;
+  checkLength(`targets of ${what}`, split.targets.length, split.count * targetSize(task));
+  if (!(split.targets instanceof Wanted)) {
+    const given = split.targets.constructor.name;
+    throw new UsageError({ what: `targets of ${what}`, given, allowed: Wanted.name });
+  }
+  if (isClass) checkLabels(what, split.targets, task.classes);
+  else checkFinite(`targets of ${what}`, split.targets);
+}
+
+function checkStorage(
+  what: string,
+  values: Uint8Array | Float32Array,
+  wanted: { readonly bytes: boolean; readonly length: number },
+): void {
+  const Wanted = wanted.bytes ? Uint8Array : Float32Array;
+  if (!(values instanceof Wanted)) {
+    throw new UsageError({ what, given: values.constructor.name, allowed: Wanted.name });
+  }
+  checkLength(what, values.length, wanted.length);
+  if (!wanted.bytes) checkFinite(what, values);
+}
+
+function checkLength(what: string, found: number, wanted: number): void {
+  if (found === wanted) return;
+  throw new UsageError({ what, given: `${found} values`, allowed: `exactly ${wanted}` });
+}
+
+function checkFinite(what: string, values: Uint8Array | Int32Array | Float32Array): void {
+  for (let i = 0; i < values.length; i++) {
+    if (Number.isFinite(values[i])) continue;
+    const allowed = 'finite numbers (of float32 range)';
+    throw new UsageError({ what, given: `${values[i]} at value ${i}`, allowed });
+  }
+}
+
+function checkLabels(what: string, labels: Int32Array | Float32Array, classes: number): void {
+  for (let i = 0; i < labels.length; i++) {
+    const label = labels[i]!;
+    if (label >= 0 && label < classes) continue;
+    throw new UsageError({
+      what: `label of sample ${i} in ${what}`,
+      given: label,
+      allowed: `a class from 0 to ${classes - 1}`,
+    });
+  }
+}
+
+function checksumOf(...parts: readonly (Uint8Array | Int32Array | Float32Array)[]): number {
+  let hash = FNV_OFFSET;
+  for (const part of parts) {
+    const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+    for (const byte of bytes) hash = Math.imul(hash ^ byte, FNV_PRIME);
+  }
+  return hash >>> 0;
+}

@@ -1,0 +1,132 @@
+// The header of a .npy file: magic, version, length, and a Python dictionary with the keys descr,
+// fortran_order and shape. Reads that dictionary and nothing more of Python; what comes after the
+// header is parsed elsewhere.
+
+import { UsageError } from '../base/errors.ts';
+import { truncated } from './files.ts';
+
+export type NpyDtype = 'u1' | 'i4' | 'i8' | 'f4' | 'f8';
+
+export interface NpyHeader {
+  readonly dtype: NpyDtype;
+  /** Empty for a scalar. */
+  readonly shape: readonly number[];
+  /** Where the values begin. */
+  readonly dataOffset: number;
+}
+
+const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
+const VERSION_OFFSET = 6;
+const LENGTH_OFFSET = 8;
+/** Far above what an array of numbers needs (about 100 bytes). */
+const MAX_HEADER_BYTES = 65536;
+const MAX_SIZE = 2 ** 31 - 1;
+const MAX_AXES = 32;
+const TEXT_SHOWN = 80;
+const DTYPES: ReadonlyMap<string, NpyDtype> = new Map([
+  ['|u1', 'u1'],
+  ['<u1', 'u1'],
+  ['<i4', 'i4'],
+  ['<i8', 'i8'],
+  ['<f4', 'f4'],
+  ['<f8', 'f8'],
+]);
+/** One `'key': value` with the comma behind it: a string, a truth value, a tuple or a list. */
+const ENTRY = /\s*'(\w+)'\s*:\s*('[^']*'|True|False|\([^()]*\)|\[[^\]]*\])\s*(?:,\s*|(?=\}))/y;
+
+/** Reads the header of a .npy file; `file` is for messages. Throws a UsageError for anything but a
+ * C-ordered array of a known dtype. */
+export function parseNpyHeader(bytes: Uint8Array, file: string): NpyHeader {
+  const { start, length } = locate(bytes, file);
+  const text = new TextDecoder('latin1').decode(bytes.subarray(start, start + length));
+  const fields = readFields(text, file);
+  const descr = fields.get('descr');
+  const order = fields.get('fortran_order');
+  const shapeText = fields.get('shape');
+  if (descr === undefined || order === undefined || shapeText === undefined) {
+    throw badHeader(file, text);
+  }
+  const dtype = DTYPES.get(descr.slice(1, -1));
+  if (dtype === undefined) {
+    const allowed = [...DTYPES.keys()].join(', ');
+    const hint = descr.includes('O')
+      ? 'an array of numbers; object arrays are pickles, which are never read'
+      : 'array.astype(np.float32), np.uint8 or np.int32 before np.save';
+    throw new UsageError({ what: `dtype of ${file}`, given: clip(descr), allowed, hint });
+  }
+  if (order !== 'False') {
+    throw new UsageError({
+      what: `order of ${file}`,
+      given: order === 'True' ? 'Fortran order' : clip(order),
+      allowed: 'C order',
+      hint: 'np.ascontiguousarray before np.save',
+    });
+  }
+  return { dtype, shape: readShape(shapeText, file), dataOffset: start + length };
+}
+
+function locate(bytes: Uint8Array, file: string): { start: number; length: number } {
+  const magic = bytes.subarray(0, MAGIC.length);
+  if (!magic.every((byte, i) => byte === MAGIC[i])) {
+    const hex = Array.from(magic, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+    throw new UsageError({
+      what: `magic of ${file}`,
+      given: hex,
+      allowed: '93 4e 55 4d 50 59 (.npy)',
+    });
+  }
+  const version = bytes[VERSION_OFFSET];
+  const lengthBytes = version === 1 ? 2 : 4;
+  const start = LENGTH_OFFSET + lengthBytes;
+  if (version === undefined || bytes.length < start) {
+    throw truncated(file, bytes.length, `a header of at least ${start} bytes`);
+  }
+  if (version < 1 || version > 3) {
+    throw new UsageError({ what: `version of ${file}`, given: version, allowed: '1, 2, 3' });
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, start);
+  const length =
+    version === 1 ? view.getUint16(LENGTH_OFFSET, true) : view.getUint32(LENGTH_OFFSET, true);
+  if (length > MAX_HEADER_BYTES) {
+    const allowed = `at most ${MAX_HEADER_BYTES} bytes`;
+    throw new UsageError({ what: `header length of ${file}`, given: `${length} bytes`, allowed });
+  }
+  if (bytes.length < start + length) {
+    throw truncated(file, bytes.length, `a header of ${start + length} bytes`);
+  }
+  return { start, length };
+}
+
+function readFields(text: string, file: string): Map<string, string> {
+  const fields = new Map<string, string>();
+  const body = text.trim();
+  if (!body.startsWith('{')) throw badHeader(file, text);
+  ENTRY.lastIndex = 1;
+  let end = 1;
+  for (let match = ENTRY.exec(body); match !== null; match = ENTRY.exec(body)) {
+    fields.set(match[1]!, match[2]!);
+    end = ENTRY.lastIndex;
+  }
+  if (body.slice(end) !== '}') throw badHeader(file, text);
+  return fields;
+}
+
+/** Python writes (), (5,), (5, 3); Python 2 wrote (5L,). */
+function readShape(text: string, file: string): number[] {
+  const parts = text.startsWith('(') ? text.slice(1, -1).split(',') : ['not a tuple'];
+  if (parts[parts.length - 1]!.trim() === '') parts.pop();
+  const sizes = parts.map((part) => (/^\s*\d+L?\s*$/.test(part) ? Number.parseInt(part, 10) : -1));
+  if (sizes.length <= MAX_AXES && sizes.every((size) => size >= 0 && size <= MAX_SIZE))
+    return sizes;
+  const allowed = `at most ${MAX_AXES} whole numbers from 0 to ${MAX_SIZE}`;
+  throw new UsageError({ what: `shape of ${file}`, given: clip(text), allowed });
+}
+
+function badHeader(file: string, text: string): UsageError {
+  const allowed = "a dictionary with 'descr', 'fortran_order' and 'shape'";
+  return new UsageError({ what: `header of ${file}`, given: clip(text), allowed });
+}
+
+function clip(text: string): string {
+  return text.length <= TEXT_SHOWN ? text : `${text.slice(0, TEXT_SHOWN)}...`;
+}

@@ -1,0 +1,163 @@
+// NumPy's .npy files (format versions 1 to 3, numpy/lib/format.py documents them) and folders with
+// a pair of them for training and one for testing. Little-endian numbers in C order; no pickles.
+
+import { join } from 'node:path';
+import { UsageError } from '../base/errors.ts';
+import { showShape } from '../base/shape.ts';
+import { checkDataset, type Dataset, type Split, type Task } from './dataset.ts';
+import { listFolder, readDataFile, showNames, trailing, truncated } from './files.ts';
+import { parseNpyHeader } from './npy-header.ts';
+import { byteStatistics, floatStatistics } from './statistics.ts';
+
+/** The contents of a .npy file; `values` in C order. float64 was rounded to float32, int64 checked
+ * to fit int32. */
+export interface NpyArray {
+  readonly shape: readonly number[];
+  readonly values: Uint8Array | Int32Array | Float32Array;
+}
+
+const ITEM_BYTES = { u1: 1, i4: 4, i8: 8, f4: 4, f8: 8 } as const;
+const MIN_INT32 = -(2n ** 31n);
+const MAX_INT32 = 2n ** 31n - 1n;
+const X_TRAIN = 'x_train.npy';
+const FILES = [X_TRAIN, 'y_train.npy', 'x_test.npy', 'y_test.npy'];
+
+/** Parses a .npy file of dtype |u1, <i4, <i8, <f4 or <f8; `file` is for messages. Throws a
+ * UsageError for any other dtype, Fortran order, a header that cannot be read or a length that it
+ * does not say. */
+export function parseNpy(bytes: Uint8Array, file: string): NpyArray {
+  const { dtype, shape, dataOffset } = parseNpyHeader(bytes, file);
+  const count = shape.reduce((product, size) => product * size, 1);
+  // Compared before anything is allocated: a header cannot ask for more than the file brings.
+  const wantedBytes = dataOffset + count * ITEM_BYTES[dtype];
+  if (bytes.length < wantedBytes) throw truncated(file, bytes.length, wantedBytes);
+  if (bytes.length > wantedBytes) throw trailing(file, bytes.length, wantedBytes);
+  // Copied, because a view needs an address that is a multiple of the item size.
+  const data = new Uint8Array(wantedBytes - dataOffset);
+  data.set(bytes.subarray(dataOffset));
+  if (dtype === 'u1') return { shape, values: data };
+  if (dtype === 'i4') return { shape, values: new Int32Array(data.buffer) };
+  if (dtype === 'f4') return { shape, values: new Float32Array(data.buffer) };
+  if (dtype === 'f8') return { shape, values: Float32Array.from(new Float64Array(data.buffer)) };
+  return { shape, values: narrow(new BigInt64Array(data.buffer), file) };
+}
+
+/** Reads x_train.npy, y_train.npy, x_test.npy and y_test.npy of a folder. x: uint8 or float, [N,
+ * F], [N, H, W] (one channel) or [N, H, W, C]. y: whole numbers [N] are classes (as many as the
+ * largest label + 1), floats [N] or [N, D] are regression targets of shape [1] or [D]. Statistics
+ * are those of x_train, per channel. Throws UsageErrors. */
+export async function readNpyDataset(dir: string): Promise<Dataset> {
+  const names = await listFolder(dir);
+  const missing = FILES.filter((name) => !names.includes(name));
+  if (missing.length > 0) {
+    const what = `${missing.join(', ')} missing in ${dir}`;
+    throw new UsageError({ what, given: showNames(names), allowed: FILES.join(', ') });
+  }
+  const train = await readPart(dir, 'train');
+  const test = await readPart(dir, 'test');
+  const { inputShape } = train;
+  checkSame(`sample shape of x_test.npy in ${dir}`, test.inputShape, inputShape);
+  checkSame(`target shape of y_test.npy in ${dir}`, test.targetShape, train.targetShape);
+  const { inputs, targets } = train.split;
+  if (test.split.inputs.constructor !== inputs.constructor) throw mixed(dir, 'x');
+  if (test.split.targets.constructor !== targets.constructor) throw mixed(dir, 'y');
+  const channels = inputShape[inputShape.length - 1]!;
+  const task: Task =
+    targets instanceof Int32Array
+      ? {
+          kind: 'classification',
+          classes: 1 + Math.max(largest(targets), largest(test.split.targets)),
+        }
+      : { kind: 'regression', targetShape: train.targetShape };
+  return checkDataset({
+    name: dir,
+    inputShape,
+    inputType: inputs instanceof Uint8Array ? 'u8' : 'f32',
+    task,
+    ...(inputs instanceof Uint8Array
+      ? byteStatistics(inputs, channels)
+      : floatStatistics(inputs, channels)),
+    train: train.split,
+    test: test.split,
+  });
+}
+
+/** Whether a folder with these names is meant to be read by {@link readNpyDataset}. */
+export function looksLikeNpy(names: readonly string[]): boolean {
+  return names.includes(X_TRAIN);
+}
+
+interface Part {
+  readonly inputShape: readonly number[];
+  /** Of one sample; [1] for class indices, too. */
+  readonly targetShape: readonly number[];
+  readonly split: Split;
+}
+
+async function readPart(dir: string, part: 'train' | 'test'): Promise<Part> {
+  const xFile = join(dir, `x_${part}.npy`);
+  const yFile = join(dir, `y_${part}.npy`);
+  const x = parseNpy(await readDataFile(xFile), xFile);
+  const y = parseNpy(await readDataFile(yFile), yFile);
+  const inputs = x.values;
+  if (inputs instanceof Int32Array) {
+    throw new UsageError({
+      what: `dtype of ${xFile}`,
+      given: 'integers',
+      allowed: '|u1, <f4, <f8',
+    });
+  }
+  const [count = 0, ...inner] = x.shape;
+  if (inner.length < 1 || inner.length > 3) {
+    const allowed = '[N, F], [N, H, W] or [N, H, W, C]';
+    throw new UsageError({ what: `shape of ${xFile}`, given: x.shape, allowed });
+  }
+  const targets = y.values instanceof Uint8Array ? Int32Array.from(y.values) : y.values;
+  const mostAxes = targets instanceof Int32Array ? 1 : 2;
+  if (y.shape.length < 1 || y.shape.length > mostAxes) {
+    const allowed = mostAxes === 1 ? '[N] for class indices' : '[N] or [N, D] for floats';
+    throw new UsageError({ what: `shape of ${yFile}`, given: y.shape, allowed });
+  }
+  if (y.shape[0] !== count) {
+    const allowed = `${count}, as in ${xFile}`;
+    throw new UsageError({ what: `samples in ${yFile}`, given: y.shape[0], allowed });
+  }
+  return {
+    inputShape: inner.length === 2 ? [...inner, 1] : inner,
+    targetShape: [y.shape[1] ?? 1],
+    split: { count, inputs, targets },
+  };
+}
+
+function narrow(wide: BigInt64Array, file: string): Int32Array {
+  const values = new Int32Array(wide.length);
+  for (let i = 0; i < wide.length; i++) {
+    const value = wide[i]!;
+    if (value < MIN_INT32 || value > MAX_INT32) {
+      const what = `value ${i} of ${file}`;
+      throw new UsageError({ what, given: `${value}`, allowed: 'whole numbers of 32 bits' });
+    }
+    values[i] = Number(value);
+  }
+  return values;
+}
+
+function checkSame(what: string, found: readonly number[], wanted: readonly number[]): void {
+  if (showShape(found) === showShape(wanted)) return;
+  const allowed = `${showShape(wanted)}, as for training`;
+  throw new UsageError({ what, given: showShape(found), allowed });
+}
+
+function mixed(dir: string, axis: 'x' | 'y'): UsageError {
+  return new UsageError({
+    what: `dtypes of ${axis}_train.npy and ${axis}_test.npy in ${dir}`,
+    given: 'integers in one, floats in the other',
+    allowed: 'the same kind in both',
+  });
+}
+
+function largest(values: Int32Array | Float32Array): number {
+  let most = 0;
+  for (const value of values) if (value > most) most = value;
+  return most;
+}

@@ -1,0 +1,77 @@
+// Convolution kernels. They work on one sample that is already padded, so that no tap lies outside,
+// and know only byte steps: an output pixel (oy, ox) starts at xPtr + oy * rowStepBytes + ox *
+// pixelStepBytes, its tap (ty, tx) lies tapStepYBytes * ty + tapStepXBytes * tx further and is
+// `segmentLength` adjacent floats. With dilation 1 the taps of a kernel row are adjacent and pass
+// as one segment.
+
+export interface ConvKernels {
+  /** out[pixel][c] = bias[c] + sum over taps and segment of x * panel, for outChannels channels.
+   * `panelsPtr`: weights from packPanelsF32 or packTransposedPanelsF32; `biasPtr`: 0 for none.
+   * Without taps (tapsY or tapsX 0) the output is the bias. */
+  convTilesF32(
+    xPtr: number,
+    rowStepBytes: number,
+    pixelStepBytes: number,
+    tapsY: number,
+    tapStepYBytes: number,
+    tapsX: number,
+    tapStepXBytes: number,
+    segmentLength: number,
+    panelsPtr: number,
+    biasPtr: number,
+    outPtr: number,
+    outRowBytes: number,
+    outPixelBytes: number,
+    outHeight: number,
+    outWidth: number,
+    outChannels: number,
+  ): void;
+  /** grad[k][c] = sum over pixels of x[pixel + tap k] * dy[pixel][c], k running over (tapY, tapX,
+   * segment); with `accumulate` added to what is there. */
+  convWeightGradTilesF32(
+    xPtr: number,
+    rowStepBytes: number,
+    pixelStepBytes: number,
+    tapsY: number,
+    tapStepYBytes: number,
+    tapsX: number,
+    tapStepXBytes: number,
+    segmentLength: number,
+    dyPtr: number,
+    dyRowBytes: number,
+    dyPixelBytes: number,
+    outHeight: number,
+    outWidth: number,
+    outChannels: number,
+    gradPtr: number,
+    gradRowBytes: number,
+    accumulate: number,
+  ): void;
+  /** Packs a [rows, columns] matrix into panels of 8 columns: dst[panel][row][8], zero-filled. */
+  packPanelsF32(
+    srcPtr: number,
+    srcRowBytes: number,
+    rows: number,
+    columns: number,
+    dstPtr: number,
+  ): void;
+  /** Packs the transpose of a [columns, rows] matrix likewise; panels are `panelBytes` apart, so
+   * that several matrices can be stacked in one panel. */
+  packTransposedPanelsF32(
+    srcPtr: number,
+    srcRowBytes: number,
+    rows: number,
+    columns: number,
+    dstPtr: number,
+    panelBytes: number,
+  ): void;
+  /** Copies `rows` rows of `length` floats; used to set a sample into its zero border. */
+  copyRowsF32(
+    srcPtr: number,
+    srcRowBytes: number,
+    dstPtr: number,
+    dstRowBytes: number,
+    rows: number,
+    length: number,
+  ): void;
+}

@@ -1,0 +1,41 @@
+// Optimizer updates of n float32 parameters in place, state float32, arithmetic float64 with one
+// rounding at each store. What changes from step to step comes from memory, since a number that is
+// passed may be allocated: ratesPtr points to float64 [lr, gradScale, biasCorrection1,
+// biasCorrection2]. With g = gradScale * gradient. Formulas: PyTorch's documentation of SGD, Adam
+// and AdamW. An element has the same bits wherever it stands, in strict and in fast.
+
+export interface OptimizerKernels {
+  /** d = g + weightDecay * p; with momentum b = momentum * b + d, and d = b, or with nesterov
+   * d + momentum * b; p -= lr * d. momentumPtr is 0 when there is no momentum; a buffer of zeros
+   * gives PyTorch's first step, b = d. */
+  sgdStepF32(
+    paramPtr: number,
+    gradPtr: number,
+    momentumPtr: number,
+    n: number,
+    ratesPtr: number,
+    momentum: number,
+    nesterov: number,
+    weightDecay: number,
+  ): void;
+  /** Adam: g += weightDecay * p, or, when decoupled is 1 (AdamW), p *= 1 - lr * weightDecay. Then
+   * m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+   * p -= lr / biasCorrection1 * m / (sqrt(v) / sqrt(biasCorrection2) + eps),
+   * biasCorrection_i = 1 - beta_i^t, t = 1 in the first step. */
+  adamStepF32(
+    paramPtr: number,
+    gradPtr: number,
+    meanPtr: number,
+    squarePtr: number,
+    n: number,
+    ratesPtr: number,
+    beta1: number,
+    beta2: number,
+    eps: number,
+    weightDecay: number,
+    decoupled: number,
+  ): void;
+  /** Writes the sum of x^2, float64. Sum j of four takes the elements j, j + 4, j + 8, ...; the
+   * result is (sum 0 + sum 1) + (sum 2 + sum 3). */
+  sumSquaresF32(xPtr: number, n: number, sumPtr: number): void;
+}

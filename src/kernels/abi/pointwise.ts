@@ -1,0 +1,49 @@
+// Kernels that treat each of n float32 elements on its own. An output may be the array of an input
+// of the same kernel (in place). An element has the same bits wherever it stands in an array; the
+// strict and the fast build give the same bits. Gradients are named dx, dy: of the input and of the
+// output.
+
+export interface PointwiseKernels {
+  /** y = max(x, 0); NaN stays NaN. */
+  reluF32(xPtr: number, yPtr: number, n: number): void;
+  /** dx = 0 where y <= 0, else dy. */
+  reluGradF32(dyPtr: number, yPtr: number, dxPtr: number, n: number): void;
+  /** y = x where x > 0, else slope * x, in float32. */
+  leakyReluF32(xPtr: number, yPtr: number, n: number, slope: number): void;
+  /** dx = dy where y > 0, else slope * dy; the sign of y is that of x because slope >= 0. */
+  leakyReluGradF32(dyPtr: number, yPtr: number, dxPtr: number, n: number, slope: number): void;
+  /** y = 1 / (1 + exp(-x)), in float64, rounded once, as are all that follow. */
+  sigmoidF32(xPtr: number, yPtr: number, n: number): void;
+  /** dx = dy y (1 - y). */
+  sigmoidGradF32(dyPtr: number, yPtr: number, dxPtr: number, n: number): void;
+  /** y = tanh(x). */
+  tanhF32(xPtr: number, yPtr: number, n: number): void;
+  /** dx = dy (1 - y^2). */
+  tanhGradF32(dyPtr: number, yPtr: number, dxPtr: number, n: number): void;
+  /** y = x Phi(x), Phi(x) = (1 + erf(x / sqrt 2)) / 2 (Hendrycks and Gimpel 2016). */
+  geluF32(xPtr: number, yPtr: number, n: number): void;
+  /** dx = dy (Phi(x) + x phi(x)), phi(x) = exp(-x^2 / 2) / sqrt(2 pi). */
+  geluGradF32(dyPtr: number, xPtr: number, dxPtr: number, n: number): void;
+  /** y = x (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3). */
+  geluTanhF32(xPtr: number, yPtr: number, n: number): void;
+  /** dx = dy (s + x s (1 - s) 2 du/dx), s = (1 + tanh(u)) / 2. */
+  geluTanhGradF32(dyPtr: number, xPtr: number, dxPtr: number, n: number): void;
+  /** y = x * scale where the element is kept, else 0 (also where x is NaN), of [countSamples,
+   * elements]. Element e of sample s is kept iff word e of `RandomStream.reset(seed, key, step,
+   * firstSample + s)` is at least `threshold` (unsigned 32 bits). The same call with dy for x
+   * gives dx, so no mask is saved. `seedLow`, `seedHigh`: the lower 32 bits of the seed, and
+   * floor(seed / 2^32). */
+  dropoutF32(
+    xPtr: number,
+    yPtr: number,
+    countSamples: number,
+    elements: number,
+    threshold: number,
+    scale: number,
+    firstSample: number,
+    step: number,
+    seedLow: number,
+    seedHigh: number,
+    key: number,
+  ): void;
+}

@@ -1,0 +1,90 @@
+// Loads one image from the dataset into an activation: normalised, shifted, flipped. Output pixel
+// (y, x) is input pixel (y + dy, (flip ? width - 1 - x : x) + dx), or 0 where that lies outside.
+// Plain loads and stores in a fixed order; the plain twin is reference/images.ts.
+
+/** Bytes, by a table of 256 * channels floats: out = table[value * channels + c]. */
+export function loadImageU8(
+  srcPtr: usize,
+  dstPtr: usize,
+  height: i32,
+  width: i32,
+  channels: i32,
+  tablePtr: usize,
+  dy: i32,
+  dx: i32,
+  flip: i32,
+): void {
+  const rowBytes = <usize>(width * channels);
+  const backwards = flip != 0;
+  let out = dstPtr;
+  for (let y = 0; y < height; y++) {
+    const sourceY = y + dy;
+    if (sourceY < 0 || sourceY >= height) {
+      memory.fill(out, 0, rowBytes << 2);
+      out += rowBytes << 2;
+      continue;
+    }
+    const row = srcPtr + <usize>sourceY * rowBytes;
+    for (let x = 0; x < width; x++) {
+      const sourceX = (backwards ? width - 1 - x : x) + dx;
+      if (sourceX < 0 || sourceX >= width) {
+        for (let c = 0; c < channels; c++) {
+          store<f32>(out, 0);
+          out += 4;
+        }
+      } else {
+        const pixel = row + <usize>(sourceX * channels);
+        for (let c = 0; c < channels; c++) {
+          const index = <usize>(<i32>load<u8>(pixel + <usize>c) * channels + c);
+          store<f32>(out, load<f32>(tablePtr + (index << 2)));
+          out += 4;
+        }
+      }
+    }
+  }
+}
+
+/** Floats: out = (x - mean[c]) * invStd[c]. The mean goes first, so that a mean that is large
+ * against the standard deviation does not cost the digits of x. */
+export function loadImageF32(
+  srcPtr: usize,
+  dstPtr: usize,
+  height: i32,
+  width: i32,
+  channels: i32,
+  meanPtr: usize,
+  invStdPtr: usize,
+  dy: i32,
+  dx: i32,
+  flip: i32,
+): void {
+  const rowBytes = (<usize>(width * channels)) << 2;
+  const backwards = flip != 0;
+  let out = dstPtr;
+  for (let y = 0; y < height; y++) {
+    const sourceY = y + dy;
+    if (sourceY < 0 || sourceY >= height) {
+      memory.fill(out, 0, rowBytes);
+      out += rowBytes;
+      continue;
+    }
+    const row = srcPtr + <usize>sourceY * rowBytes;
+    for (let x = 0; x < width; x++) {
+      const sourceX = (backwards ? width - 1 - x : x) + dx;
+      if (sourceX < 0 || sourceX >= width) {
+        for (let c = 0; c < channels; c++) {
+          store<f32>(out, 0);
+          out += 4;
+        }
+      } else {
+        const pixel = row + ((<usize>(sourceX * channels)) << 2);
+        for (let c = 0; c < channels; c++) {
+          const at = (<usize>c) << 2;
+          const centred = load<f32>(pixel + at) - load<f32>(meanPtr + at);
+          store<f32>(out, centred * load<f32>(invStdPtr + at));
+          out += 4;
+        }
+      }
+    }
+  }
+}

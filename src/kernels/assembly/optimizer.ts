@@ -1,0 +1,124 @@
+// Optimizer updates of one block of float32 parameters, and the sum of squares for clipping.
+// Arithmetic is float64 in one order for every element; what is stored is rounded once. Formulas:
+// abi/optimizer.ts.
+
+import { high, low, narrow, storeLanes } from './lanes';
+
+/** a * b + c in float64, never fused. */
+// @ts-ignore: decorator
+@inline
+function madd64(a: v128, b: v128, c: v128): v128 {
+  return f64x2.add(f64x2.mul(a, b), c);
+}
+
+export function sgdStepF32(
+  paramPtr: usize,
+  gradPtr: usize,
+  momentumPtr: usize,
+  n: i32,
+  ratesPtr: usize,
+  momentum: f64,
+  nesterov: i32,
+  weightDecay: f64,
+): void {
+  const rate = f64x2.splat(-f64.load(ratesPtr));
+  const keep = f64x2.splat(momentum);
+  const decay = f64x2.splat(weightDecay);
+  const scale = f64x2.splat(f64.load(ratesPtr, 8));
+  for (; n > 0; n -= 4, paramPtr += 16, gradPtr += 16) {
+    const param = v128.load(paramPtr);
+    const grad = v128.load(gradPtr);
+    const pLow = low(param);
+    const pHigh = high(param);
+    let dLow = madd64(decay, pLow, f64x2.mul(low(grad), scale));
+    let dHigh = madd64(decay, pHigh, f64x2.mul(high(grad), scale));
+    if (momentumPtr) {
+      const before = v128.load(momentumPtr);
+      const bufferLow = madd64(keep, low(before), dLow);
+      const bufferHigh = madd64(keep, high(before), dHigh);
+      storeLanes(momentumPtr, narrow(bufferLow, bufferHigh), n);
+      momentumPtr += 16;
+      dLow = nesterov ? madd64(keep, bufferLow, dLow) : bufferLow;
+      dHigh = nesterov ? madd64(keep, bufferHigh, dHigh) : bufferHigh;
+    }
+    storeLanes(paramPtr, narrow(madd64(rate, dLow, pLow), madd64(rate, dHigh, pHigh)), n);
+  }
+}
+
+/** keep * before + (1 - keep) * value. */
+// @ts-ignore: decorator
+@inline
+function average(before: v128, value: v128, keep: v128): v128 {
+  return madd64(keep, before, f64x2.mul(f64x2.sub(f64x2.splat(1), keep), value));
+}
+
+/** rate * m / (sqrt(v) / root + eps). */
+// @ts-ignore: decorator
+@inline
+function adamChange(m: v128, v: v128, rate: v128, root: v128, eps: v128): v128 {
+  const denominator = f64x2.add(f64x2.div(f64x2.sqrt(v), root), eps);
+  return f64x2.div(f64x2.mul(rate, m), denominator);
+}
+
+export function adamStepF32(
+  paramPtr: usize,
+  gradPtr: usize,
+  meanPtr: usize,
+  squarePtr: usize,
+  n: i32,
+  ratesPtr: usize,
+  beta1: f64,
+  beta2: f64,
+  eps: f64,
+  weightDecay: f64,
+  decoupled: i32,
+): void {
+  const lr = f64.load(ratesPtr);
+  const keep1 = f64x2.splat(beta1);
+  const keep2 = f64x2.splat(beta2);
+  const rate = f64x2.splat(lr / f64.load(ratesPtr, 16));
+  const root = f64x2.splat(sqrt(f64.load(ratesPtr, 24)));
+  const floor = f64x2.splat(eps);
+  const scale = f64x2.splat(f64.load(ratesPtr, 8));
+  const decay = f64x2.splat(decoupled ? 0 : weightDecay);
+  const shrink = f64x2.splat(decoupled ? 1 - lr * weightDecay : 1);
+  for (; n > 0; n -= 4, paramPtr += 16, gradPtr += 16, meanPtr += 16, squarePtr += 16) {
+    const param = v128.load(paramPtr);
+    const grad = v128.load(gradPtr);
+    const mean = v128.load(meanPtr);
+    const square = v128.load(squarePtr);
+    const pLow = low(param);
+    const pHigh = high(param);
+    const gLow = madd64(decay, pLow, f64x2.mul(low(grad), scale));
+    const gHigh = madd64(decay, pHigh, f64x2.mul(high(grad), scale));
+    const mLow = average(low(mean), gLow, keep1);
+    const mHigh = average(high(mean), gHigh, keep1);
+    const vLow = average(low(square), f64x2.mul(gLow, gLow), keep2);
+    const vHigh = average(high(square), f64x2.mul(gHigh, gHigh), keep2);
+    storeLanes(meanPtr, narrow(mLow, mHigh), n);
+    storeLanes(squarePtr, narrow(vLow, vHigh), n);
+    const nextLow = f64x2.sub(f64x2.mul(pLow, shrink), adamChange(mLow, vLow, rate, root, floor));
+    const nextHigh = f64x2.sub(
+      f64x2.mul(pHigh, shrink),
+      adamChange(mHigh, vHigh, rate, root, floor),
+    );
+    storeLanes(paramPtr, narrow(nextLow, nextHigh), n);
+  }
+}
+
+export function sumSquaresF32(xPtr: usize, n: i32, sumPtr: usize): void {
+  let sumLow = f64x2.splat(0);
+  let sumHigh = f64x2.splat(0);
+  for (; n > 0; n -= 4, xPtr += 16) {
+    let value = v128.load(xPtr);
+    // Lanes past the end become 0, which changes no sum.
+    if (n < 4) value = v128.and(value, i32x4.gt_s(i32x4.splat(n), i32x4(0, 1, 2, 3)));
+    const a = low(value);
+    const b = high(value);
+    sumLow = madd64(a, a, sumLow);
+    sumHigh = madd64(b, b, sumHigh);
+  }
+  const first = f64x2.extract_lane(sumLow, 0) + f64x2.extract_lane(sumLow, 1);
+  const second = f64x2.extract_lane(sumHigh, 0) + f64x2.extract_lane(sumHigh, 1);
+  f64.store(sumPtr, first + second);
+}

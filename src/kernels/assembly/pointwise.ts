@@ -1,0 +1,318 @@
+// Kernels that treat each element on its own: activations, sums of tensors, dropout. Vectors of
+// four run over the end of an array by at most three elements (regions have slack behind them), and
+// only what belongs to the array is stored, so an element has the same bits wherever it stands.
+// Functions such as tanh are computed in float64 and rounded once. Formulas: abi/pointwise.ts.
+
+import { high, low, narrow, storeLanes } from './lanes';
+import { erfcScaledPair, expPair, tanhPair } from './math';
+
+const SQRT_HALF: f64 = 0.7071067811865476;
+/** 1 / sqrt(2 pi), the normal density at 0. */
+const NORMAL_DENSITY: f64 = 0.3989422804014327;
+/** sqrt(2 / pi), the outer constant of gelu's tanh form, and its inner one. */
+const GELU_TANH_SCALE: f64 = 0.7978845608028654;
+const GELU_TANH_CUBE: f64 = 0.044715;
+
+export function reluF32(xPtr: usize, yPtr: usize, n: i32): void {
+  const zero = f32x4.splat(0);
+  for (; n > 0; n -= 4, xPtr += 16, yPtr += 16) {
+    storeLanes(yPtr, f32x4.max(v128.load(xPtr), zero), n);
+  }
+}
+
+export function reluGradF32(dyPtr: usize, yPtr: usize, dxPtr: usize, n: i32): void {
+  const zero = f32x4.splat(0);
+  for (; n > 0; n -= 4, dyPtr += 16, yPtr += 16, dxPtr += 16) {
+    const blocked = f32x4.le(v128.load(yPtr), zero);
+    storeLanes(dxPtr, v128.andnot(v128.load(dyPtr), blocked), n);
+  }
+}
+
+export function leakyReluF32(xPtr: usize, yPtr: usize, n: i32, slope: f32): void {
+  const zero = f32x4.splat(0);
+  const factor = f32x4.splat(slope);
+  for (; n > 0; n -= 4, xPtr += 16, yPtr += 16) {
+    const x = v128.load(xPtr);
+    storeLanes(yPtr, v128.bitselect(x, f32x4.mul(x, factor), f32x4.gt(x, zero)), n);
+  }
+}
+
+export function leakyReluGradF32(
+  dyPtr: usize,
+  yPtr: usize,
+  dxPtr: usize,
+  n: i32,
+  slope: f32,
+): void {
+  const zero = f32x4.splat(0);
+  const factor = f32x4.splat(slope);
+  for (; n > 0; n -= 4, dyPtr += 16, yPtr += 16, dxPtr += 16) {
+    const dy = v128.load(dyPtr);
+    const open = f32x4.gt(v128.load(yPtr), zero);
+    storeLanes(dxPtr, v128.bitselect(dy, f32x4.mul(dy, factor), open), n);
+  }
+}
+
+/** 1 / (1 + exp(-x)). */
+// @ts-ignore: decorator
+@inline
+function sigmoidPair(x: v128): v128 {
+  const one = f64x2.splat(1);
+  return f64x2.div(one, f64x2.add(one, expPair(f64x2.neg(x))));
+}
+
+export function sigmoidF32(xPtr: usize, yPtr: usize, n: i32): void {
+  for (; n > 0; n -= 4, xPtr += 16, yPtr += 16) {
+    const x = v128.load(xPtr);
+    storeLanes(yPtr, narrow(sigmoidPair(low(x)), sigmoidPair(high(x))), n);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function sigmoidGradPair(dy: v128, y: v128): v128 {
+  return f64x2.mul(f64x2.mul(dy, y), f64x2.sub(f64x2.splat(1), y));
+}
+
+export function sigmoidGradF32(dyPtr: usize, yPtr: usize, dxPtr: usize, n: i32): void {
+  for (; n > 0; n -= 4, dyPtr += 16, yPtr += 16, dxPtr += 16) {
+    const dy = v128.load(dyPtr);
+    const y = v128.load(yPtr);
+    const dx = narrow(sigmoidGradPair(low(dy), low(y)), sigmoidGradPair(high(dy), high(y)));
+    storeLanes(dxPtr, dx, n);
+  }
+}
+
+export function tanhF32(xPtr: usize, yPtr: usize, n: i32): void {
+  for (; n > 0; n -= 4, xPtr += 16, yPtr += 16) {
+    const x = v128.load(xPtr);
+    storeLanes(yPtr, narrow(tanhPair(low(x)), tanhPair(high(x))), n);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function tanhGradPair(dy: v128, y: v128): v128 {
+  return f64x2.mul(dy, f64x2.sub(f64x2.splat(1), f64x2.mul(y, y)));
+}
+
+export function tanhGradF32(dyPtr: usize, yPtr: usize, dxPtr: usize, n: i32): void {
+  for (; n > 0; n -= 4, dyPtr += 16, yPtr += 16, dxPtr += 16) {
+    const dy = v128.load(dyPtr);
+    const y = v128.load(yPtr);
+    const dx = narrow(tanhGradPair(low(dy), low(y)), tanhGradPair(high(dy), high(y)));
+    storeLanes(dxPtr, dx, n);
+  }
+}
+
+/** Phi(x), the standard normal distribution, as the tail erfc(|x|/sqrt(2)) / 2 or 1 minus it, so
+ * that neither side loses digits; `exponential` is exp(-x^2/2). */
+// @ts-ignore: decorator
+@inline
+function normalPair(x: v128, exponential: v128): v128 {
+  const z = f64x2.mul(f64x2.abs(x), f64x2.splat(SQRT_HALF));
+  const tail = f64x2.mul(f64x2.mul(f64x2.splat(0.5), exponential), erfcScaledPair(z));
+  const body = f64x2.sub(f64x2.splat(1), tail);
+  return v128.bitselect(body, tail, f64x2.gt(x, f64x2.splat(0)));
+}
+
+/** exp(-x^2/2). */
+// @ts-ignore: decorator
+@inline
+function bellPair(x: v128): v128 {
+  return expPair(f64x2.mul(f64x2.mul(x, x), f64x2.splat(-0.5)));
+}
+
+// @ts-ignore: decorator
+@inline
+function geluPair(x: v128): v128 {
+  return f64x2.mul(x, normalPair(x, bellPair(x)));
+}
+
+export function geluF32(xPtr: usize, yPtr: usize, n: i32): void {
+  for (; n > 0; n -= 4, xPtr += 16, yPtr += 16) {
+    const x = v128.load(xPtr);
+    storeLanes(yPtr, narrow(geluPair(low(x)), geluPair(high(x))), n);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function geluGradPair(dy: v128, x: v128): v128 {
+  const exponential = bellPair(x);
+  const density = f64x2.mul(exponential, f64x2.splat(NORMAL_DENSITY));
+  return f64x2.mul(dy, f64x2.add(normalPair(x, exponential), f64x2.mul(x, density)));
+}
+
+export function geluGradF32(dyPtr: usize, xPtr: usize, dxPtr: usize, n: i32): void {
+  for (; n > 0; n -= 4, dyPtr += 16, xPtr += 16, dxPtr += 16) {
+    const dy = v128.load(dyPtr);
+    const x = v128.load(xPtr);
+    const dx = narrow(geluGradPair(low(dy), low(x)), geluGradPair(high(dy), high(x)));
+    storeLanes(dxPtr, dx, n);
+  }
+}
+
+/** s(x) = (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3). */
+// @ts-ignore: decorator
+@inline
+function geluTanhGate(x: v128): v128 {
+  const square = f64x2.mul(x, x);
+  const inner = f64x2.add(f64x2.splat(1), f64x2.mul(f64x2.splat(GELU_TANH_CUBE), square));
+  return sigmoidPair(f64x2.mul(f64x2.splat(2 * GELU_TANH_SCALE), f64x2.mul(x, inner)));
+}
+
+// @ts-ignore: decorator
+@inline
+function geluTanhPair(x: v128): v128 {
+  return f64x2.mul(x, geluTanhGate(x));
+}
+
+export function geluTanhF32(xPtr: usize, yPtr: usize, n: i32): void {
+  for (; n > 0; n -= 4, xPtr += 16, yPtr += 16) {
+    const x = v128.load(xPtr);
+    storeLanes(yPtr, narrow(geluTanhPair(low(x)), geluTanhPair(high(x))), n);
+  }
+}
+
+/** dy (s + x s (1 - s) 2u'), u' = sqrt(2/pi) (1 + 3 * 0.044715 x^2). */
+// @ts-ignore: decorator
+@inline
+function geluTanhGradPair(dy: v128, x: v128): v128 {
+  const one = f64x2.splat(1);
+  const gate = geluTanhGate(x);
+  const square = f64x2.mul(x, x);
+  const inner = f64x2.add(one, f64x2.mul(f64x2.splat(3 * GELU_TANH_CUBE), square));
+  const slope = f64x2.mul(f64x2.splat(2 * GELU_TANH_SCALE), inner);
+  const bend = f64x2.mul(f64x2.mul(gate, f64x2.sub(one, gate)), f64x2.mul(x, slope));
+  return f64x2.mul(dy, f64x2.add(gate, bend));
+}
+
+export function geluTanhGradF32(dyPtr: usize, xPtr: usize, dxPtr: usize, n: i32): void {
+  for (; n > 0; n -= 4, dyPtr += 16, xPtr += 16, dxPtr += 16) {
+    const dy = v128.load(dyPtr);
+    const x = v128.load(xPtr);
+    const dx = narrow(geluTanhGradPair(low(dy), low(x)), geluTanhGradPair(high(dy), high(x)));
+    storeLanes(dxPtr, dx, n);
+  }
+}
+
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011), as in base/random.ts.
+const PHILOX_MULTIPLIER_0: i32 = 0xd2511f53;
+const PHILOX_MULTIPLIER_1: i32 = 0xcd9e8d57;
+const PHILOX_WEYL_0: i32 = 0x9e3779b9;
+const PHILOX_WEYL_1: i32 = 0xbb67ae85;
+const PHILOX_ROUNDS: i32 = 10;
+/** One round of vectors makes four blocks of four words. */
+const DROPOUT_CHUNK: i32 = 16;
+
+/** The upper halves of the 64-bit products of unsigned lanes. */
+// @ts-ignore: decorator
+@inline
+function multiplyHigh(a: v128, b: v128): v128 {
+  return v128.shuffle<i32>(
+    i64x2.extmul_low_i32x4_u(a, b),
+    i64x2.extmul_high_i32x4_u(a, b),
+    1,
+    3,
+    5,
+    7,
+  );
+}
+
+/** y = x * scale where the lane of `keep` is all ones, else 0. */
+// @ts-ignore: decorator
+@inline
+function dropLanes(xPtr: usize, yPtr: usize, keep: v128, scale: v128, count: i32): void {
+  if (count > 0) storeLanes(yPtr, v128.and(f32x4.mul(v128.load(xPtr), scale), keep), count);
+}
+
+/** One sample of {@link dropoutF32}. */
+function dropoutSample(
+  xPtr: usize,
+  yPtr: usize,
+  elements: i32,
+  threshold: v128,
+  scale: v128,
+  sample: i32,
+  step: i32,
+  seedLow: i32,
+  seedHigh: i32,
+  key: i32,
+): void {
+  const factor0 = i32x4.splat(PHILOX_MULTIPLIER_0);
+  const factor1 = i32x4.splat(PHILOX_MULTIPLIER_1);
+  let block = i32x4(0, 1, 2, 3);
+  for (; elements > 0; elements -= DROPOUT_CHUNK) {
+    let c0 = block;
+    let c1 = i32x4.splat(sample);
+    let c2 = i32x4.splat(step);
+    let c3 = i32x4.splat(seedHigh);
+    let k0 = seedLow;
+    let k1 = key;
+    for (let round = 0; round < PHILOX_ROUNDS; round++) {
+      const high0 = multiplyHigh(c0, factor0);
+      const high1 = multiplyHigh(c2, factor1);
+      const low0 = i32x4.mul(c0, factor0);
+      const low1 = i32x4.mul(c2, factor1);
+      c0 = v128.xor(v128.xor(high1, c1), i32x4.splat(k0));
+      c2 = v128.xor(v128.xor(high0, c3), i32x4.splat(k1));
+      c1 = low1;
+      c3 = low0;
+      k0 += PHILOX_WEYL_0;
+      k1 += PHILOX_WEYL_1;
+    }
+    const keep0 = i32x4.ge_u(c0, threshold);
+    const keep1 = i32x4.ge_u(c1, threshold);
+    const keep2 = i32x4.ge_u(c2, threshold);
+    const keep3 = i32x4.ge_u(c3, threshold);
+    // Lane b of keep_w is word w of block b: transposed, vector b is one block.
+    const early01 = v128.shuffle<i32>(keep0, keep1, 0, 4, 1, 5);
+    const late01 = v128.shuffle<i32>(keep0, keep1, 2, 6, 3, 7);
+    const early23 = v128.shuffle<i32>(keep2, keep3, 0, 4, 1, 5);
+    const late23 = v128.shuffle<i32>(keep2, keep3, 2, 6, 3, 7);
+    const block0 = v128.shuffle<i64>(early01, early23, 0, 2);
+    const block1 = v128.shuffle<i64>(early01, early23, 1, 3);
+    const block2 = v128.shuffle<i64>(late01, late23, 0, 2);
+    const block3 = v128.shuffle<i64>(late01, late23, 1, 3);
+    dropLanes(xPtr, yPtr, block0, scale, elements);
+    dropLanes(xPtr + 16, yPtr + 16, block1, scale, elements - 4);
+    dropLanes(xPtr + 32, yPtr + 32, block2, scale, elements - 8);
+    dropLanes(xPtr + 48, yPtr + 48, block3, scale, elements - 12);
+    xPtr += 64;
+    yPtr += 64;
+    block = i32x4.add(block, i32x4.splat(4));
+  }
+}
+
+export function dropoutF32(
+  xPtr: usize,
+  yPtr: usize,
+  countSamples: i32,
+  elements: i32,
+  threshold: i32,
+  scale: f32,
+  firstSample: i32,
+  step: i32,
+  seedLow: i32,
+  seedHigh: i32,
+  key: i32,
+): void {
+  const bytes = <usize>elements << 2;
+  for (let s = 0; s < countSamples; s++) {
+    dropoutSample(
+      xPtr,
+      yPtr,
+      elements,
+      i32x4.splat(threshold),
+      f32x4.splat(scale),
+      firstSample + s,
+      step,
+      seedLow,
+      seedHigh,
+      key,
+    );
+    xPtr += bytes;
+    yPtr += bytes;
+  }
+}

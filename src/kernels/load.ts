@@ -1,0 +1,40 @@
+// Finds, compiles and instantiates the kernels. `fast` uses relaxed-SIMD fused multiply-add where
+// the engine has it; `strict` uses plain SIMD128 only, so that the bits are the same on every
+// machine.
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
+import type { KernelExports } from './exports.ts';
+
+export type NumericMode = 'fast' | 'strict';
+
+/** A module of one function that uses `f32x4.relaxed_madd` (0xfd 0x85 0x02). */
+const RELAXED_SIMD_PROBE = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0,
+  32, 0, 32, 1, 32, 2, 253, 133, 2, 11,
+]);
+
+/** Whether this engine runs relaxed SIMD; on Node 20 it is switched on first. Must be called on the
+ * main thread before any WASM is compiled, since V8 reads the flag then. */
+export function hasRelaxedSimd(): boolean {
+  if (WebAssembly.validate(RELAXED_SIMD_PROBE)) return true;
+  setFlagsFromString('--experimental-wasm-relaxed-simd');
+  return WebAssembly.validate(RELAXED_SIMD_PROBE);
+}
+
+/** Compiles the kernels of a mode once; the module is then posted to the workers. */
+export function compileKernels(mode: NumericMode): WebAssembly.Module {
+  const file = mode === 'fast' && hasRelaxedSimd() ? 'fast' : 'strict';
+  const path = createRequire(import.meta.url).resolve(`#kernels/${file}.wasm`);
+  return new WebAssembly.Module(readFileSync(path));
+}
+
+/** Binds compiled kernels to an arena. */
+export function instantiateKernels(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+): KernelExports {
+  const instance = new WebAssembly.Instance(module, { env: { memory } });
+  return instance.exports as unknown as KernelExports;
+}

@@ -1,0 +1,70 @@
+// Plain twins of kernels/assembly/optimizer.ts: loops over typed arrays in float64 arithmetic,
+// straight from the formulas of abi/optimizer.ts. State and parameters are rounded where they are
+// stored.
+
+export interface SgdRefOptions {
+  readonly lr: number;
+  readonly momentum: number;
+  readonly nesterov: boolean;
+  readonly weightDecay: number;
+  readonly gradScale: number;
+}
+
+/** `buffer` is undefined when there is no momentum. */
+export function sgdStepRef(
+  param: Float32Array,
+  grad: Float32Array,
+  buffer: Float32Array | undefined,
+  options: SgdRefOptions,
+): void {
+  const { lr, momentum, nesterov, weightDecay, gradScale } = options;
+  for (let i = 0; i < param.length; i++) {
+    let direction = grad[i]! * gradScale + weightDecay * param[i]!;
+    if (buffer !== undefined) {
+      const average = momentum * buffer[i]! + direction;
+      buffer[i] = average;
+      direction = nesterov ? direction + momentum * average : average;
+    }
+    param[i] = param[i]! - lr * direction;
+  }
+}
+
+export interface AdamRefOptions {
+  readonly lr: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  /** True: AdamW. */
+  readonly decoupled: boolean;
+  /** 1 - beta1^t, 1 - beta2^t; t = 1 in the first step. */
+  readonly biasCorrection1: number;
+  readonly biasCorrection2: number;
+  readonly gradScale: number;
+}
+
+export function adamStepRef(
+  param: Float32Array,
+  grad: Float32Array,
+  state: { readonly mean: Float32Array; readonly square: Float32Array },
+  options: AdamRefOptions,
+): void {
+  const { lr, beta1, beta2, eps, weightDecay, decoupled, gradScale } = options;
+  const rate = lr / options.biasCorrection1;
+  for (let i = 0; i < param.length; i++) {
+    const before = param[i]!;
+    const g = grad[i]! * gradScale + (decoupled ? 0 : weightDecay * before);
+    const m = beta1 * state.mean[i]! + (1 - beta1) * g;
+    const v = beta2 * state.square[i]! + (1 - beta2) * (g * g);
+    state.mean[i] = m;
+    state.square[i] = v;
+    const change = (rate * m) / (Math.sqrt(v) / Math.sqrt(options.biasCorrection2) + eps);
+    param[i] = before * (decoupled ? 1 - lr * weightDecay : 1) - change;
+  }
+}
+
+export function sumSquaresRef(x: Float32Array): number {
+  const sums = [0, 0, 0, 0];
+  for (let i = 0; i < x.length; i++) sums[i % 4] = sums[i % 4]! + x[i]! ** 2;
+  return sums[0]! + sums[1]! + (sums[2]! + sums[3]!);
+}

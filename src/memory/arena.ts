@@ -1,0 +1,61 @@
+// The arena: the one shared WebAssembly.Memory of a run, and typed views of its regions.
+// The main thread creates it at its final size; workers attach to it. It never grows.
+
+import { assertSame, UsageError } from '../base/errors.ts';
+import { type ElementType, type Layout, type Region, showBytes } from './layout.ts';
+
+const PAGE_BYTES = 65536;
+/** The maximum that the kernels' memory import declares. */
+const MAX_PAGES = 65536;
+
+/** The typed array that shows a region of the given element type. */
+export interface ViewOf {
+  u8: Uint8Array<SharedArrayBuffer>;
+  i32: Int32Array<SharedArrayBuffer>;
+  f32: Float32Array<SharedArrayBuffer>;
+  f64: Float64Array<SharedArrayBuffer>;
+}
+
+/** Creates the memory for a layout, zero-filled. */
+export function createArena(layout: Layout): WebAssembly.Memory {
+  const pages = Math.ceil(layout.sizeBytes / PAGE_BYTES);
+  try {
+    return new WebAssembly.Memory({
+      initial: pages,
+      maximum: Math.min(pages, MAX_PAGES),
+      shared: true,
+    });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UsageError({
+      what: 'the memory of this run',
+      given: showBytes(layout.sizeBytes),
+      allowed: 'what the system can reserve for one process',
+      hint: 'a smaller batch, or a machine with more memory',
+    });
+  }
+}
+
+/** A view of a whole region. */
+export function viewOf<T extends ElementType>(
+  memory: WebAssembly.Memory,
+  region: Region & { readonly type: T },
+): ViewOf[T];
+export function viewOf(memory: WebAssembly.Memory, region: Region): ViewOf[ElementType] {
+  const buffer = memory.buffer as unknown as SharedArrayBuffer;
+  const { type, offsetBytes, sizeBytes } = region;
+  if (type === 'u8') return new Uint8Array(buffer, offsetBytes, sizeBytes);
+  if (type === 'i32') return new Int32Array(buffer, offsetBytes, sizeBytes / 4);
+  if (type === 'f32') return new Float32Array(buffer, offsetBytes, sizeBytes / 4);
+  return new Float64Array(buffer, offsetBytes, sizeBytes / 8);
+}
+
+/** A view of a region whose type the caller knows; asking for another type is a bug. */
+export function typedView<T extends ElementType>(
+  memory: WebAssembly.Memory,
+  region: Region,
+  type: T,
+): ViewOf[T] {
+  assertSame(`type of region ${region.name}`, region.type, type);
+  return viewOf(memory, region as Region & { readonly type: T });
+}

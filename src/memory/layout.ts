@@ -1,0 +1,121 @@
+// The plan of the arena: every region has a name, a type, a shape and exactly one writer, and gets
+// its place before the run starts. Planning touches no memory, so the size is known before it is
+// asked for.
+
+import { InvariantError, UsageError } from '../base/errors.ts';
+import { type Shape, showShape, sizeOf } from '../base/shape.ts';
+
+export type ElementType = 'u8' | 'i32' | 'f32' | 'f64';
+
+export const BYTES_PER_ELEMENT: Readonly<Record<ElementType, number>> = {
+  u8: 1,
+  i32: 4,
+  f32: 4,
+  f64: 8,
+};
+
+/** A named, fixed range of the shared memory with exactly one writer at a time. */
+export interface Region {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: Shape;
+  /** Who writes it: `main`, `rank 3`, or a rule such as `owner of the block`. */
+  readonly writer: string;
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+}
+
+export type RegionRequest = Omit<Region, 'offsetBytes' | 'sizeBytes'>;
+
+/** Two cache lines, because the adjacent-line prefetcher fetches them in pairs: regions of
+ * different writers never share one. Also room for vector loads that run over a region's end. */
+const ALIGN_BYTES = 128;
+/** WASM32 addresses end here. */
+export const MAX_ARENA_BYTES = 2 ** 32 - 65536;
+const LARGEST_SHOWN = 5;
+
+/** The first bytes stay unused, so that address 0 can mean "none". */
+const FIRST_OFFSET_BYTES = 1024;
+
+/** Collects regions, then freezes into a {@link Layout}. */
+export class LayoutBuilder {
+  private readonly regions = new Map<string, Region>();
+  private endBytes = FIRST_OFFSET_BYTES;
+  private frozen = false;
+
+  /** Places a region behind the others and returns it. */
+  add(request: RegionRequest): Region {
+    if (this.frozen)
+      throw new InvariantError(`region ${request.name} after the freeze`, 'add', 'none');
+    if (this.regions.has(request.name)) {
+      throw new InvariantError('regions of one name', request.name, 'distinct names');
+    }
+    const sizeBytes = sizeOf(request.shape) * BYTES_PER_ELEMENT[request.type];
+    const region: Region = { ...request, offsetBytes: this.endBytes, sizeBytes };
+    this.regions.set(region.name, region);
+    this.endBytes = alignUp(this.endBytes + sizeBytes + ALIGN_BYTES, ALIGN_BYTES);
+    return region;
+  }
+
+  /** Ends the planning. Throws a {@link UsageError} that names the largest regions when the arena
+   * would not fit into the addresses that WASM has. */
+  freeze(): Layout {
+    this.frozen = true;
+    const layout = new Layout(this.regions, this.endBytes);
+    if (this.endBytes > MAX_ARENA_BYTES) {
+      const largest = layout
+        .largest(LARGEST_SHOWN)
+        .map(
+          (region) => `${region.name} ${showShape(region.shape)} ${showBytes(region.sizeBytes)}`,
+        );
+      throw new UsageError({
+        what: `the memory of this run (largest regions: ${largest.join('; ')})`,
+        given: showBytes(this.endBytes),
+        allowed: `at most ${showBytes(MAX_ARENA_BYTES)}`,
+        hint: 'a smaller batch, fewer training samples or a smaller model',
+      });
+    }
+    return layout;
+  }
+}
+
+/** The frozen table of regions. */
+export class Layout {
+  readonly sizeBytes: number;
+  private readonly byName: ReadonlyMap<string, Region>;
+
+  constructor(byName: ReadonlyMap<string, Region>, sizeBytes: number) {
+    this.byName = byName;
+    this.sizeBytes = sizeBytes;
+  }
+
+  /** All regions in the order of their places. */
+  get regions(): readonly Region[] {
+    return [...this.byName.values()];
+  }
+
+  /** The region of this name; it is a bug to ask for one that was not planned. */
+  get(name: string): Region {
+    const region = this.byName.get(name);
+    if (region === undefined) throw new InvariantError('region', name, 'a planned region');
+    return region;
+  }
+
+  /** The largest regions first. */
+  largest(count: number): readonly Region[] {
+    return [...this.byName.values()].sort((a, b) => b.sizeBytes - a.sizeBytes).slice(0, count);
+  }
+}
+
+/** The smallest multiple of `step` (a power of two) that is not below `value`. */
+export function alignUp(value: number, step: number): number {
+  return Math.ceil(value / step) * step;
+}
+
+/** A size for people: `12.3 MB` (10^6 bytes). */
+export function showBytes(bytes: number): string {
+  if (bytes < 1e3) return `${bytes} B`;
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
+  if (bytes < 1e9) return `${(bytes / 1e6).toFixed(1)} MB`;
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}

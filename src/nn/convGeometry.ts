@@ -1,0 +1,77 @@
+// Where the taps of a convolution lie: pure index maths, shared by the forward pass, the weight
+// gradient and the input gradient. The input gradient of a convolution with stride s is s*s
+// convolutions of stride 1 over dy, one for each phase (iy mod s, ix mod s): each uses the kernel
+// taps that reach that phase.
+
+/** One axis of a convolution, sizes in elements. */
+export interface ConvAxis {
+  readonly input: number;
+  readonly output: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+  readonly dilation: number;
+}
+
+/** The taps that reach the input positions start, start + stride, ... of one axis. */
+export interface AxisPhase {
+  /** First input position of the phase, and how many there are. */
+  readonly start: number;
+  readonly count: number;
+  /** Kernel indices, in the order in which their dy positions ascend. */
+  readonly taps: readonly number[];
+  /** dy position of the first tap for the first input position; may be negative. */
+  readonly first: number;
+  /** Distance of neighbouring taps in dy. */
+  readonly step: number;
+}
+
+/** The output size of an axis: floor((input + 2 padding - dilation (kernel - 1) - 1) / stride) + 1.
+ * The output size of an axis: floor((input + 2 padding - dilation (kernel - 1) - 1) / stride) + 1.
+ */
+export function convOutputSize(axis: Omit<ConvAxis, 'output'>): number {
+  const reach = axis.dilation * (axis.kernel - 1) + 1;
+  return Math.floor((axis.input + 2 * axis.padding - reach) / axis.stride) + 1;
+}
+
+/** The phases of one axis; together they hold every input position once. */
+export function axisPhases(axis: ConvAxis): readonly AxisPhase[] {
+  const phases: AxisPhase[] = [];
+  for (let start = 0; start < Math.min(axis.stride, axis.input); start++) {
+    const reached: { tap: number; position: number }[] = [];
+    for (let tap = axis.kernel - 1; tap >= 0; tap--) {
+      const numerator = start + axis.padding - tap * axis.dilation;
+      if (modulo(numerator, axis.stride) === 0) {
+        reached.push({ tap, position: numerator / axis.stride });
+      }
+    }
+    phases.push({
+      start,
+      count: Math.ceil((axis.input - start) / axis.stride),
+      taps: reached.map((entry) => entry.tap),
+      first: reached[0]?.position ?? 0,
+      step: reached.length > 1 ? reached[1]!.position - reached[0]!.position : 1,
+    });
+  }
+  return phases;
+}
+
+/** How many zeros dy needs before and behind it, so that all taps of all phases lie inside. */
+export function gradientBorder(
+  axis: ConvAxis,
+  phases: readonly AxisPhase[],
+): { readonly before: number; readonly behind: number } {
+  let before = 0;
+  let behind = 0;
+  for (const phase of phases) {
+    if (phase.taps.length === 0) continue;
+    const last = phase.first + (phase.taps.length - 1) * phase.step + phase.count - 1;
+    before = Math.max(before, -phase.first);
+    behind = Math.max(behind, last - (axis.output - 1));
+  }
+  return { before, behind };
+}
+
+function modulo(value: number, divisor: number): number {
+  return ((value % divisor) + divisor) % divisor;
+}

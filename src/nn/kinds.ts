@@ -1,0 +1,47 @@
+// From a spec to the layer kind that runs it. The one place that knows all kinds.
+
+import { UsageError } from '../base/errors.ts';
+import { geluKind, leakyReluKind, reluKind, sigmoidKind, tanhKind } from './activations.ts';
+import { conv2dKind } from './conv2d.ts';
+import { customKindOf } from './custom.ts';
+import { dropoutKind } from './dropout.ts';
+import { flattenKind } from './flatten.ts';
+import type { LayerKind } from './layer.ts';
+import { linearKind } from './linear.ts';
+import { batchNormKind, groupNormKind, instanceNormKind, layerNormKind } from './norms.ts';
+import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from './pools.ts';
+import type { LeafSpec } from './spec.ts';
+
+const kinds = [
+  avgPoolKind,
+  batchNormKind,
+  conv2dKind,
+  dropoutKind,
+  flattenKind,
+  geluKind,
+  globalAvgPoolKind,
+  groupNormKind,
+  instanceNormKind,
+  layerNormKind,
+  leakyReluKind,
+  linearKind,
+  maxPoolKind,
+  reluKind,
+  sigmoidKind,
+  tanhKind,
+];
+
+// A kind only ever receives specs of its own name, which the table cannot express in types.
+const table = new Map(kinds.map((kind) => [kind.kind, kind as unknown as LayerKind<LeafSpec>]));
+
+/** The kind of a leaf. Throws a {@link UsageError} for a name that no layer has. */
+export function kindOf(spec: LeafSpec): LayerKind<LeafSpec> {
+  if (spec.kind === 'custom') return customKindOf(spec) as unknown as LayerKind<LeafSpec>;
+  const kind = table.get(spec.kind);
+  if (kind !== undefined) return kind;
+  throw new UsageError({
+    what: 'kind of layer',
+    given: (spec as { kind?: unknown }).kind,
+    allowed: [...table.keys(), 'custom', 'residual', 'sequential'].join(', '),
+  });
+}

@@ -1,0 +1,118 @@
+// What a layer is: an object that satisfies LayerKind. It declares what it needs, so that
+// everything is placed before the first step, and binds to addresses once. Composite layers
+// (sequential, residual) are resolved by the compiler and never reach this interface.
+
+import type { Shape } from '../base/shape.ts';
+import type { KernelExports } from '../kernels/exports.ts';
+import type { ElementType } from '../memory/layout.ts';
+import type { BoundReduction, ReductionDeclaration } from '../norm/reducer.ts';
+import type { Initializer } from './init.ts';
+
+/** What the current step works on. One per worker, filled anew each step, never reallocated. */
+export interface StepState {
+  training: boolean;
+  /** Optimizer steps done before this one; keys the random numbers. */
+  step: number;
+  /** Samples of this worker. */
+  countSamples: number;
+  /** Local replica i holds this worker's samples [replicaStart[i], replicaStart[i + 1]). */
+  readonly replicaStart: Int32Array;
+  /** Where this worker's first sample stands in the global batch; keys the random numbers. */
+  firstSample: number;
+  /** Samples of the global batch. */
+  globalCount: number;
+}
+
+/** A trained tensor. The role decides the weight decay and the type in which gradients are summed:
+ * `weight` in float32; `bias` and `norm`, which are small sums of many terms, in float64. */
+export interface ParameterDeclaration {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly role: 'weight' | 'bias' | 'norm';
+  readonly init: Initializer;
+}
+
+/** A float64 tensor that training writes and evaluation reads: running statistics. */
+export interface BufferDeclaration {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly initial: number;
+}
+
+/** Memory of one worker for one layer. What forward leaves there is there in backward. */
+export interface WorkspaceDeclaration {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: Shape;
+}
+
+/** Takes the gradients of one parameter, replica by replica, and folds them along the tree. */
+export interface GradientSink {
+  /** Where the gradient of one replica is to be written, whole: float32 for weights, else float64.
+   * Where the gradient of one replica is to be written, whole: float32 for weights, else float64.
+   */
+  readonly leafPtr: number;
+  /** Takes the leaf in. To be called once for each local replica, in order, also for empty ones
+   * (whose leaf is zeros). */
+  fold(localReplica: number): void;
+}
+
+/** An activation: `count` samples of `shape`, channels last, float32. */
+export interface BoundTensor {
+  readonly shape: Shape;
+  readonly ptr: number;
+  /** Where its gradient lies; 0 when nobody needs it. */
+  readonly gradPtr: number;
+}
+
+/** The addresses that a layer works with, resolved once. */
+export interface Binding {
+  /** The layer's place in the model, for messages: `3.batchNorm`. */
+  readonly path: string;
+  /** A number that is this layer's alone; keys the random numbers. */
+  readonly index: number;
+  readonly kernels: KernelExports;
+  readonly memory: WebAssembly.Memory;
+  readonly step: StepState;
+  readonly countLocalReplicas: number;
+  /** Index of its first replica among all. */
+  readonly firstReplica: number;
+  /** The most samples that this worker has in any step. */
+  readonly capacity: number;
+  readonly seed: number;
+  readonly input: BoundTensor;
+  readonly output: BoundTensor;
+  parameterPtr(name: string): number;
+  gradient(name: string): GradientSink;
+  bufferPtr(name: string): number;
+  workspacePtr(name: string): number;
+  reduction(name: string): BoundReduction;
+}
+
+export interface BoundLayer {
+  /** Reads the input, writes the output. */
+  forward(): void;
+  /** Reads the output's gradient; writes the input's gradient, unless its gradPtr is 0, and the
+   * parameters' gradients. */
+  backward(): void;
+  /** Once per step, after the gradients' barrier, on one worker: running statistics. */
+  updateBuffers?(): void;
+}
+
+export interface LayerKind<Spec> {
+  readonly kind: string;
+  /** The shape that comes out, or a UsageError that names the layer and both shapes. */
+  outputShape(spec: Spec, input: Shape, path: string): Shape;
+  parameters(spec: Spec, input: Shape): readonly ParameterDeclaration[];
+  buffers(spec: Spec, input: Shape): readonly BufferDeclaration[];
+  workspace(
+    spec: Spec,
+    input: Shape,
+    size: { readonly capacity: number; readonly countLocalReplicas: number },
+  ): readonly WorkspaceDeclaration[];
+  /** The exchanges between replicas that the layer takes part in. */
+  reductions?(spec: Spec, input: Shape): readonly ReductionDeclaration[];
+  /** Which of its activations the backward pass reads; the others' memory is used again. */
+  readonly keeps: { readonly input: boolean; readonly output: boolean };
+  bind(spec: Spec, binding: Binding): BoundLayer;
+}

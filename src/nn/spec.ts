@@ -1,0 +1,96 @@
+// A model is plain data: specs that builder functions make, that JSON can hold, and that name their
+// layers by `kind`. Composite specs (sequential, residual) only arrange others.
+
+import { UsageError } from '../base/errors.ts';
+import type { ActivationSpec } from './activations.ts';
+import type { Conv2dSpec } from './conv2d.ts';
+import type { CustomSpec } from './custom.ts';
+import type { DropoutSpec } from './dropout.ts';
+import type { FlattenSpec } from './flatten.ts';
+import { checkModelShapes } from './graph.ts';
+import type { LinearSpec } from './linear.ts';
+import type { BatchNormSpec, GroupNormSpec, InstanceNormSpec, LayerNormSpec } from './norms.ts';
+import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec } from './pools.ts';
+
+/** A layer that computes. */
+export type LeafSpec =
+  | ActivationSpec
+  | AvgPoolSpec
+  | BatchNormSpec
+  | Conv2dSpec
+  | CustomSpec
+  | DropoutSpec
+  | FlattenSpec
+  | GlobalAvgPoolSpec
+  | GroupNormSpec
+  | InstanceNormSpec
+  | LayerNormSpec
+  | LinearSpec
+  | MaxPoolSpec;
+
+/** Layers one behind the other. */
+export interface SequentialSpec {
+  readonly kind: 'sequential';
+  readonly layers: readonly LayerSpec[];
+}
+
+/** body(x) + shortcut(x); without a shortcut body(x) + x. */
+export interface ResidualSpec {
+  readonly kind: 'residual';
+  readonly body: LayerSpec;
+  readonly shortcut: LayerSpec | null;
+}
+
+export type LayerSpec = LeafSpec | SequentialSpec | ResidualSpec;
+
+/** Layers one behind the other; none at all pass the input on. Shapes are checked as far as they
+ * are known: an error names the layer and both shapes. */
+export function sequential(layers: readonly LayerSpec[]): SequentialSpec {
+  if (!Array.isArray(layers)) {
+    throw new UsageError({ what: 'sequential', given: layers, allowed: 'a list of layers' });
+  }
+  const spec: SequentialSpec = { kind: 'sequential', layers };
+  checkModelShapes(spec);
+  return spec;
+}
+
+/** Adds the input, or a projection of it, to what the body makes of it (He et al. 2016). Both
+ * branches have to end in the same shape. */
+export function residual(body: LayerSpec, shortcut: LayerSpec | null = null): ResidualSpec {
+  const spec: ResidualSpec = { kind: 'residual', body, shortcut };
+  checkModelShapes(spec);
+  return spec;
+}
+
+/** The same model with every leaf replaced by what `change` makes of it; an empty sequential takes
+ * the leaf out. */
+export function mapLeaves(spec: LayerSpec, change: (leaf: LeafSpec) => LayerSpec): LayerSpec {
+  if (spec.kind === 'sequential') {
+    const layers = spec.layers.map((layer) => mapLeaves(layer, change));
+    return { ...spec, layers: layers.filter((layer) => !isEmpty(layer)) };
+  }
+  if (spec.kind === 'residual') {
+    const shortcut = spec.shortcut === null ? null : mapLeaves(spec.shortcut, change);
+    return { ...spec, body: mapLeaves(spec.body, change), shortcut };
+  }
+  return change(spec);
+}
+
+function isEmpty(spec: LayerSpec): boolean {
+  return spec.kind === 'sequential' && spec.layers.length === 0;
+}
+
+/** All leaves in the order in which they run. */
+export function leavesOf(spec: LayerSpec): readonly LeafSpec[] {
+  const leaves: LeafSpec[] = [];
+  mapLeaves(spec, (leaf) => {
+    leaves.push(leaf);
+    return leaf;
+  });
+  return leaves;
+}
+
+/** The modules of a model's own layers. */
+export function customModulesOf(spec: LayerSpec): readonly string[] {
+  return leavesOf(spec).flatMap((leaf) => (leaf.kind === 'custom' ? [leaf.module] : []));
+}

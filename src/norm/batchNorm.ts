@@ -1,0 +1,243 @@
+// Batch normalization over [rows, channels] (Ioffe and Szegedy 2015), bound to addresses. Knows no
+// threads: the statistics of a sync group come from the reductions that it is given. Running
+// statistics follow PyTorch: running = (1 - momentum) running + momentum observed, with the
+// unbiased variance.
+
+import { UsageError } from '../base/errors.ts';
+import type { KernelExports } from '../kernels/exports.ts';
+import type { BoundReduction } from './reducer.ts';
+
+/** The shards that a worker holds in this step. */
+export interface ShardState {
+  readonly training: boolean;
+  readonly replicaStart: Int32Array;
+}
+
+/** Where the gradient of a parameter goes, replica by replica, float64. */
+export interface NormGradient {
+  readonly leafPtr: number;
+  fold(localReplica: number): void;
+}
+
+/** Running statistics: mean[C], var[C] and the number of updates, float64. */
+export interface RunningPtrs {
+  readonly meanPtr: number;
+  readonly varPtr: number;
+  readonly countPtr: number;
+}
+
+export interface BatchNormSetup {
+  /** The layer's name in errors. */
+  readonly path: string;
+  readonly kernels: KernelExports;
+  readonly memory: WebAssembly.Memory;
+  readonly shards: ShardState;
+  readonly countLocalReplicas: number;
+  readonly channels: number;
+  /** Positions per sample: H * W. */
+  readonly rowsPerSample: number;
+  readonly eps: number;
+  /** Weight of the newest observation; `null` averages all observations alike. */
+  readonly momentum: number | null;
+  readonly xPtr: number;
+  readonly yPtr: number;
+  readonly dyPtr: number;
+  /** 0 when the input's gradient is not needed. */
+  readonly dxPtr: number;
+  /** 0 without affine parameters. */
+  readonly weightPtr: number;
+  readonly biasPtr: number;
+  readonly weightGrad: NormGradient | undefined;
+  readonly biasGrad: NormGradient | undefined;
+  /** Undefined without running statistics. */
+  readonly running: RunningPtrs | undefined;
+  /** 4 C float64 for each local replica, and 4 C more. */
+  readonly coefficientsPtr: number;
+  readonly moments: BoundReduction;
+  readonly sums: BoundReduction;
+}
+
+/** How many float64 numbers the coefficients take. */
+export function coefficientsLength(channels: number, countLocalReplicas: number): number {
+  return 4 * channels * (countLocalReplicas + 1);
+}
+
+const FLOAT_BYTES = 4;
+const DOUBLE_BYTES = 8;
+
+export interface BoundBatchNorm {
+  forward(): void;
+  backward(): void;
+  updateRunningStatistics(): void;
+}
+
+/** Binds the passes of a batch normalization. */
+export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
+  const { kernels, shards, channels, moments, sums, xPtr, yPtr, running } = setup;
+  const { groupPtrs } = moments;
+  const rowBytes = channels * FLOAT_BYTES;
+  const sampleBytes = setup.rowsPerSample * rowBytes;
+  const setBytes = 4 * channels * DOUBLE_BYTES;
+  const gradCoefficientsPtr = setup.coefficientsPtr + setup.countLocalReplicas * setBytes;
+  const numbers = new Float64Array(setup.memory.buffer);
+  const meanBytes = channels * DOUBLE_BYTES;
+
+  const rowsOf = (replica: number): number =>
+    (shards.replicaStart[replica + 1]! - shards.replicaStart[replica]!) * setup.rowsPerSample;
+  const offsetOf = (replica: number): number => shards.replicaStart[replica]! * sampleBytes;
+
+  const normalize = (replica: number, vectorPtr: number): void => {
+    const rows = rowsOf(replica);
+    if (rows === 0) return;
+    if (numbers[vectorPtr / DOUBLE_BYTES]! < 2) throw oneValueError(setup.path);
+    const coefficientsPtr = setup.coefficientsPtr + replica * setBytes;
+    const meanPtr = vectorPtr + DOUBLE_BYTES;
+    kernels.batchNormCoefficients(
+      meanPtr,
+      meanPtr + meanBytes,
+      vectorPtr,
+      channels,
+      setup.eps,
+      setup.weightPtr,
+      setup.biasPtr,
+      coefficientsPtr,
+    );
+    const at = offsetOf(replica);
+    kernels.normalizeF32(xPtr + at, yPtr + at, rows, channels, coefficientsPtr);
+  };
+
+  const forwardBatch = (isSynchronized: boolean): void => {
+    for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
+      const leafPtr = moments.leafPtr(replica);
+      kernels.momentsF32(xPtr + offsetOf(replica), rowsOf(replica), channels, leafPtr);
+    }
+    if (isSynchronized) moments.reduce();
+    for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
+      normalize(replica, isSynchronized ? moments.resultPtr(replica) : moments.leafPtr(replica));
+    }
+  };
+
+  const forwardRunning = (meanPtr: number, varPtr: number): void => {
+    const { eps, weightPtr, biasPtr, coefficientsPtr } = setup;
+    kernels.batchNormCoefficients(
+      meanPtr,
+      varPtr,
+      0,
+      channels,
+      eps,
+      weightPtr,
+      biasPtr,
+      coefficientsPtr,
+    );
+    const rows = shards.replicaStart[setup.countLocalReplicas]! * setup.rowsPerSample;
+    kernels.normalizeF32(xPtr, yPtr, rows, channels, coefficientsPtr);
+  };
+
+  const copyVector = (toPtr: number, fromPtr: number): void => {
+    const from = fromPtr / DOUBLE_BYTES;
+    numbers.copyWithin(toPtr / DOUBLE_BYTES, from, from + channels);
+  };
+
+  const inputGradient = (replica: number): void => {
+    const rows = rowsOf(replica);
+    if (rows === 0) return;
+    const coefficientsPtr = setup.coefficientsPtr + replica * setBytes;
+    const sumsPtr = sums.resultPtr(replica);
+    kernels.batchNormGradCoefficients(
+      sumsPtr,
+      moments.resultPtr(replica),
+      channels,
+      coefficientsPtr,
+      gradCoefficientsPtr,
+    );
+    const at = offsetOf(replica);
+    kernels.normInputGradF32(
+      xPtr + at,
+      setup.dyPtr + at,
+      setup.dxPtr + at,
+      rows,
+      channels,
+      gradCoefficientsPtr,
+    );
+  };
+
+  const observedGroups = (): number => {
+    let total = 0;
+    for (let g = 0; g < groupPtrs.length; g++) total += numbers[groupPtrs[g]! / DOUBLE_BYTES]!;
+    return total;
+  };
+
+  // Averages the sync groups' means and unbiased variances, weighted by their counts; with one
+  // group these are the global batch's own. Without values nothing changes.
+  const updateRunning = ({ meanPtr, varPtr, countPtr }: RunningPtrs): void => {
+    const total = observedGroups();
+    if (total === 0) return;
+    const updates = numbers[countPtr / DOUBLE_BYTES]! + 1;
+    numbers[countPtr / DOUBLE_BYTES] = updates;
+    const factor = setup.momentum ?? 1 / updates;
+    for (let channel = 0; channel < channels; channel++) {
+      let mean = 0;
+      let variance = 0;
+      for (let g = 0; g < groupPtrs.length; g++) {
+        const at = groupPtrs[g]! / DOUBLE_BYTES;
+        const count = numbers[at]!;
+        if (count === 0) continue;
+        mean += numbers[at + 1 + channel]! * (count / total);
+        variance += (numbers[at + 1 + channels + channel]! / (count - 1)) * (count / total);
+      }
+      const meanAt = meanPtr / DOUBLE_BYTES + channel;
+      const varAt = varPtr / DOUBLE_BYTES + channel;
+      numbers[meanAt] = (1 - factor) * numbers[meanAt]! + factor * mean;
+      numbers[varAt] = (1 - factor) * numbers[varAt]! + factor * variance;
+    }
+  };
+
+  return {
+    forward() {
+      if (shards.training) forwardBatch(true);
+      // Without running statistics a shard is normalized by its own, and nothing is exchanged.
+      else if (running === undefined) forwardBatch(false);
+      else forwardRunning(running.meanPtr, running.varPtr);
+    },
+
+    backward() {
+      for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
+        const at = offsetOf(replica);
+        const coefficientsPtr = setup.coefficientsPtr + replica * setBytes;
+        const leafPtr = sums.leafPtr(replica);
+        kernels.normGradSumsF32(
+          xPtr + at,
+          setup.dyPtr + at,
+          rowsOf(replica),
+          channels,
+          coefficientsPtr,
+          leafPtr,
+        );
+        if (setup.weightGrad !== undefined) {
+          copyVector(setup.weightGrad.leafPtr, leafPtr + meanBytes);
+          setup.weightGrad.fold(replica);
+        }
+        if (setup.biasGrad !== undefined) {
+          copyVector(setup.biasGrad.leafPtr, leafPtr);
+          setup.biasGrad.fold(replica);
+        }
+      }
+      if (setup.dxPtr === 0) return;
+      sums.reduce();
+      for (let replica = 0; replica < setup.countLocalReplicas; replica++) inputGradient(replica);
+    },
+
+    updateRunningStatistics() {
+      if (running !== undefined) updateRunning(running);
+    },
+  };
+}
+
+function oneValueError(path: string): UsageError {
+  return new UsageError({
+    what: `values per channel in the sync group of ${path}`,
+    given: 1,
+    allowed: 'at least 2, since one value has no variance',
+    hint: 'a larger batch, synchronization over more replicas, or groupNorm',
+  });
+}

@@ -1,0 +1,176 @@
+// Normalizations that look at one sample alone and so need no synchronization: group normalization
+// (Wu and He 2018), instance normalization, which is one group per channel, and layer normalization
+// (Ba, Kiros, Hinton 2016) over the last axes with weight and bias by element.
+
+import type { KernelExports } from '../kernels/exports.ts';
+import type { NormGradient, ShardState } from './batchNorm.ts';
+
+export interface SampleNormSetup {
+  readonly kernels: KernelExports;
+  readonly shards: ShardState;
+  readonly countLocalReplicas: number;
+  readonly eps: number;
+  readonly xPtr: number;
+  readonly yPtr: number;
+  readonly dyPtr: number;
+  /** 0 when the input's gradient is not needed. */
+  readonly dxPtr: number;
+  /** 0 without affine parameters. */
+  readonly weightPtr: number;
+  readonly biasPtr: number;
+  readonly weightGrad: NormGradient | undefined;
+  readonly biasGrad: NormGradient | undefined;
+}
+
+export interface GroupNormSetup extends SampleNormSetup {
+  readonly channels: number;
+  readonly numGroups: number;
+  readonly rowsPerSample: number;
+  /** 4 C float64 for each sample, kept from forward to backward. */
+  readonly coefficientsPtr: number;
+  /** {@link groupNormScratchLength} float64. */
+  readonly scratchPtr: number;
+}
+
+export interface LayerNormSetup extends SampleNormSetup {
+  /** Elements that are normalized together. */
+  readonly length: number;
+  /** How many such rows a sample has. */
+  readonly rowsPerSample: number;
+  /** 2 float64 for each row of each sample, kept from forward to backward. */
+  readonly statisticsPtr: number;
+}
+
+export interface BoundSampleNorm {
+  forward(): void;
+  backward(): void;
+}
+
+const FLOAT_BYTES = 4;
+const DOUBLE_BYTES = 8;
+
+/** Moments or sums, then gradient coefficients, of one sample. */
+export function groupNormScratchLength(channels: number): number {
+  return 1 + 2 * channels + 4 * channels;
+}
+
+/** Binds a group normalization; with numGroups = channels it is an instance normalization. */
+export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
+  const { kernels, shards, channels, numGroups, rowsPerSample, eps, weightPtr, biasPtr } = setup;
+  const sampleBytes = rowsPerSample * channels * FLOAT_BYTES;
+  const setBytes = 4 * channels * DOUBLE_BYTES;
+  const vectorPtr = setup.scratchPtr;
+  const gradCoefficientsPtr = setup.scratchPtr + (1 + 2 * channels) * DOUBLE_BYTES;
+
+  const backwardSample = (sample: number): void => {
+    const xPtr = setup.xPtr + sample * sampleBytes;
+    const dyPtr = setup.dyPtr + sample * sampleBytes;
+    const coefficientsPtr = setup.coefficientsPtr + sample * setBytes;
+    kernels.normGradSumsF32(xPtr, dyPtr, rowsPerSample, channels, coefficientsPtr, vectorPtr);
+    if (setup.weightGrad !== undefined && setup.biasGrad !== undefined) {
+      const productsPtr = vectorPtr + channels * DOUBLE_BYTES;
+      const { leafPtr: weightLeaf } = setup.weightGrad;
+      const { leafPtr: biasLeaf } = setup.biasGrad;
+      kernels.addF64(weightLeaf, weightLeaf, productsPtr, channels);
+      kernels.addF64(biasLeaf, biasLeaf, vectorPtr, channels);
+    }
+    if (setup.dxPtr === 0) return;
+    kernels.groupNormGradCoefficients(
+      vectorPtr,
+      rowsPerSample,
+      channels,
+      numGroups,
+      weightPtr,
+      coefficientsPtr,
+      gradCoefficientsPtr,
+    );
+    const dxPtr = setup.dxPtr + sample * sampleBytes;
+    kernels.normInputGradF32(xPtr, dyPtr, dxPtr, rowsPerSample, channels, gradCoefficientsPtr);
+  };
+
+  return {
+    forward() {
+      const samples = shards.replicaStart[setup.countLocalReplicas]!;
+      for (let sample = 0; sample < samples; sample++) {
+        const xPtr = setup.xPtr + sample * sampleBytes;
+        const coefficientsPtr = setup.coefficientsPtr + sample * setBytes;
+        kernels.momentsF32(xPtr, rowsPerSample, channels, vectorPtr);
+        kernels.groupNormCoefficients(
+          vectorPtr,
+          channels,
+          numGroups,
+          eps,
+          weightPtr,
+          biasPtr,
+          coefficientsPtr,
+        );
+        const yPtr = setup.yPtr + sample * sampleBytes;
+        kernels.normalizeF32(xPtr, yPtr, rowsPerSample, channels, coefficientsPtr);
+      }
+    },
+    backward: () => forEachReplica(setup, channels, backwardSample),
+  };
+}
+
+/** Binds a layer normalization over rows of `length` elements. */
+export function bindLayerNorm(setup: LayerNormSetup): BoundSampleNorm {
+  const { kernels, shards, length, rowsPerSample, weightPtr, biasPtr, statisticsPtr } = setup;
+  const rowBytes = length * FLOAT_BYTES;
+  const weightLeaf = setup.weightGrad?.leafPtr ?? 0;
+  const biasLeaf = setup.biasGrad?.leafPtr ?? 0;
+
+  const backwardSample = (sample: number): void => {
+    const end = (sample + 1) * rowsPerSample;
+    for (let row = sample * rowsPerSample; row < end; row++) {
+      const at = row * rowBytes;
+      kernels.layerNormGradF32(
+        setup.xPtr + at,
+        setup.dyPtr + at,
+        setup.dxPtr === 0 ? 0 : setup.dxPtr + at,
+        length,
+        weightPtr,
+        statisticsPtr + row * 2 * DOUBLE_BYTES,
+        weightLeaf,
+        biasLeaf,
+      );
+    }
+  };
+
+  return {
+    forward() {
+      const rows = shards.replicaStart[setup.countLocalReplicas]! * rowsPerSample;
+      for (let row = 0; row < rows; row++) {
+        const at = row * rowBytes;
+        const keptPtr = statisticsPtr + row * 2 * DOUBLE_BYTES;
+        const { xPtr, yPtr, eps } = setup;
+        kernels.layerNormF32(xPtr + at, yPtr + at, length, eps, weightPtr, biasPtr, keptPtr);
+      }
+    },
+    backward: () => forEachReplica(setup, length, backwardSample),
+  };
+}
+
+/** Runs over the samples replica by replica; the parameters' leaves start at zero and are folded.
+ * Runs over the samples replica by replica; the parameters' leaves start at zero and are folded.
+ */
+function forEachReplica(
+  setup: SampleNormSetup,
+  parameterLength: number,
+  backwardSample: (sample: number) => void,
+): void {
+  const { kernels, shards, weightGrad, biasGrad } = setup;
+  for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
+    if (weightGrad !== undefined) {
+      kernels.zeroBytes(weightGrad.leafPtr, parameterLength * DOUBLE_BYTES);
+    }
+    if (biasGrad !== undefined) {
+      kernels.zeroBytes(biasGrad.leafPtr, parameterLength * DOUBLE_BYTES);
+    }
+    const end = shards.replicaStart[replica + 1]!;
+    for (let sample = shards.replicaStart[replica]!; sample < end; sample++) {
+      backwardSample(sample);
+    }
+    weightGrad?.fold(replica);
+    biasGrad?.fold(replica);
+  }
+}

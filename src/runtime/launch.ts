@@ -1,0 +1,73 @@
+// launch: runs a module of the caller's on every core, as one group. It is to threads what torchrun
+// is to processes. The worker's side is launchWorker.ts.
+
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { checkInteger, RunError, UsageError } from '../base/errors.ts';
+import { createGroupMemory } from '../sync/group.ts';
+import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
+import { startGang } from './gang.ts';
+import type { LaunchApi, LaunchData } from './launchWorker.ts';
+
+export interface LaunchOptions {
+  /** How many threads. Default: as many as there are cores. */
+  readonly workers?: number;
+  /** What each job gets as `args`; posted, so functions are not possible and shared memory is
+   * shared. */
+  readonly args?: unknown;
+  /** How long a member of the group waits for the others before the run is broken off. Default
+   * 60_000. */
+  readonly timeoutMs?: number;
+}
+
+/** More threads than this only wait for each other. */
+const MAX_WORKERS = 256;
+
+/** Runs the default export of a module on every worker, with `{ rank, worldSize, group, args }`,
+ * and gives the results in rank order. `module` is a URL or a path relative to the current
+ * directory. Throws a UsageError when it cannot be loaded or has no default function, and a
+ * RunError that names the rank when a job throws, dies, or leaves the others waiting. When it
+ * settles, all threads are gone. */
+export async function launch<T = unknown>(
+  module: URL | string,
+  options: LaunchOptions = {},
+): Promise<T[]> {
+  const { args, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const workers = checkInteger(
+    'workers',
+    options.workers ?? availableParallelism(),
+    1,
+    MAX_WORKERS,
+  );
+  const memory = createGroupMemory(workers, {
+    timeoutMs: checkInteger('timeoutMs', timeoutMs, 1),
+  });
+  const moduleUrl = toUrl(module);
+  const gang = await startGang<LaunchApi, LaunchData>({
+    workers,
+    entry: createRequire(import.meta.url).resolve('#workers/launch.js'),
+    words: memory.words,
+    dataOf: () => ({ moduleUrl, memory, args }),
+  }).catch(explain);
+  try {
+    return (await gang.callAll((api) => api.run())) as T[];
+  } finally {
+    await gang.close();
+  }
+}
+
+/** Only `args` can be what the start could not post. */
+function explain(error: unknown): never {
+  if (!(error instanceof RunError && error.cause instanceof Error)) throw error;
+  const { name, message } = error.cause;
+  if (name !== 'DataCloneError') throw error;
+  throw new UsageError({ what: 'args', given: message, allowed: 'what can be posted to a thread' });
+}
+
+/** URLs stay as they are; anything else is a path. A drive letter is not a scheme. */
+function toUrl(module: URL | string): string {
+  if (module instanceof URL) return module.href;
+  return /^[a-z][a-z0-9+.-]+:/i.test(module) ? module : pathToFileURL(resolve(module)).href;
+}

@@ -1,0 +1,68 @@
+// The worker's side of launch: loads the caller's module and runs its default export as a group
+// member.
+
+import { UsageError } from '../base/errors.ts';
+import { attachGroup, type Group, type GroupMemory } from '../sync/group.ts';
+import { type GangTask, serveControl } from './control.ts';
+import { showError } from './thrown.ts';
+
+export interface LaunchData {
+  readonly moduleUrl: string;
+  readonly memory: GroupMemory;
+  readonly args: unknown;
+}
+
+/** What a job gets. */
+export interface JobContext<Args = unknown> {
+  readonly rank: number;
+  readonly worldSize: number;
+  readonly group: Group;
+  readonly args: Args;
+}
+
+/** What the default export of a launched module is. */
+export type Job<T = unknown, Args = unknown> = (context: JobContext<Args>) => T | Promise<T>;
+
+/** What the main thread calls. */
+export interface LaunchApi {
+  run(): Promise<unknown>;
+}
+
+/** Serves one launched job until the main thread has its result. */
+export function serveLaunch(task: GangTask<LaunchData>): Promise<void> {
+  const { rank, worldSize, data } = task;
+  return serveControl<LaunchData, LaunchApi>(task, async () => {
+    const job = await loadJob(data.moduleUrl);
+    const group = attachGroup(data.memory, rank);
+    return {
+      run: async () => {
+        const result = await job({ rank, worldSize, group, args: data.args });
+        group.finish();
+        return result;
+      },
+    };
+  });
+}
+
+async function loadJob(moduleUrl: string): Promise<Job> {
+  let loaded: { readonly default?: unknown };
+  try {
+    loaded = await import(moduleUrl);
+  } catch (error) {
+    throw Object.assign(
+      new UsageError({
+        what: 'the module of launch',
+        given: moduleUrl,
+        allowed: `a module that can be loaded (${showError(error)})`,
+      }),
+      { cause: error },
+    );
+  }
+  if (typeof loaded.default === 'function') return loaded.default as Job;
+  throw new UsageError({
+    what: `the default export of ${moduleUrl}`,
+    given: typeof loaded.default,
+    allowed: 'a function',
+    hint: 'export default function job({ rank, worldSize, group, args }) { ... }',
+  });
+}

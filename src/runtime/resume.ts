@@ -1,0 +1,132 @@
+// From a run to a checkpoint and back. What decides the bits comes from the checkpoint and cannot
+// be changed on the way; what only decides the speed is free.
+
+import { UsageError } from '../base/errors.ts';
+import { checkDataset, type Dataset, describeDataset } from '../data/dataset.ts';
+import { loadCustomLayers } from '../nn/custom.ts';
+import { parseLoss, parseModel } from '../nn/parse.ts';
+import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
+import { parseOptimizer, parseSchedule } from '../optim/parse.ts';
+import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
+import type { Checkpoint } from '../train/checkpoint.ts';
+import { checkRunConfig, dataPlanOf, type RunConfig } from '../train/config.ts';
+import type { StateTensor } from '../train/state.ts';
+import { resolveWorkers } from './trainerOptions.ts';
+
+export interface ResumeOptions {
+  /** The checkpoint's data. */
+  readonly data: Dataset;
+  /** Default: the number of cores, at most one per replica. */
+  readonly workers?: number;
+  /** How long a worker waits for the others; default 60_000. */
+  readonly timeoutMs?: number;
+}
+
+/** The config of the run that a checkpoint continues. Throws a {@link UsageError} when the data is
+ * not the checkpoint's; `what` names the checkpoint. */
+export async function resumeConfig(
+  what: string,
+  saved: Checkpoint,
+  options: ResumeOptions,
+): Promise<RunConfig> {
+  const model = parseModel(saved.model, `the model of ${what}`);
+  await loadCustomLayers(customModulesOf(model));
+  const data = checkDataset(options.data);
+  const given = describeDataset(data);
+  if (JSON.stringify(given) !== JSON.stringify(saved.data)) {
+    throw new UsageError({
+      what: `data to resume ${what} with`,
+      given: describeShort(given),
+      allowed: `the data of the checkpoint, ${describeShort(saved.data)}`,
+      hint: 'the same --data and --limit as before',
+    });
+  }
+  const config: RunConfig = {
+    ...configOf(saved, model, resolveWorkers(options.workers, saved.run.replicas)),
+    data: dataPlanOf(data),
+    timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+  };
+  checkRunConfig(config);
+  return config;
+}
+
+/** The config of the run that a checkpoint is of, on so many workers, as far as it says. */
+export function configOf(saved: Checkpoint, model: LayerSpec, workers: number): RunConfig {
+  const { name: _name, checksum: _checksum, ...data } = saved.data;
+  return {
+    ...saved.run,
+    model,
+    data,
+    loss: parseLoss(saved.run.loss),
+    optimizer: parseOptimizer(saved.run.optimizer),
+    schedule: parseSchedule(saved.run.schedule),
+    workers,
+    timeoutMs: DEFAULT_TIMEOUT_MS,
+  };
+}
+
+/** The checkpoint of a run. */
+export function checkpointOf(run: {
+  readonly config: RunConfig;
+  readonly dataset: Dataset;
+  readonly tensors: readonly StateTensor[];
+  readonly epochSums: Float64Array;
+  readonly step: number;
+  readonly epochs: number;
+}): Checkpoint {
+  const { config, tensors } = run;
+  const { model, data: _data, workers: _workers, timeoutMs: _timeoutMs, ...rest } = config;
+  return {
+    model: { ...model },
+    data: structuredClone(describeDataset(run.dataset)) as Checkpoint['data'],
+    run: {
+      ...rest,
+      loss: { ...rest.loss },
+      optimizer: { ...rest.optimizer },
+      schedule: { ...rest.schedule },
+    },
+    counters: { step: run.step, epochs: run.epochs, epochSums: [...run.epochSums] },
+    tensors: tensors.map(({ name, group, shape, values }) => ({
+      name,
+      group,
+      shape: [...shape],
+      values: values.slice() as Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>,
+    })),
+  };
+}
+
+/** The saved values by name. Throws a {@link UsageError} when they are those of another model. */
+export function savedTensors(
+  what: string,
+  tensors: readonly StateTensor[],
+  saved: Checkpoint,
+): ReadonlyMap<string, Float32Array | Float64Array> {
+  const table = new Map(saved.tensors.map((tensor) => [tensor.name, tensor]));
+  for (const { name, shape, values } of tensors) {
+    const found = table.get(name);
+    const isSame =
+      found !== undefined &&
+      found.shape.join() === shape.join() &&
+      found.values.constructor === values.constructor;
+    if (isSame) continue;
+    throw new UsageError({
+      what: `${what}, ${name}`,
+      given: found === undefined ? 'missing' : `shape ${found.shape.join('x')}`,
+      allowed: `shape ${shape.join('x')}, as the model says`,
+      hint: 'a checkpoint of this model',
+    });
+  }
+  return new Map(saved.tensors.map(({ name, values }) => [name, values]));
+}
+
+function describeShort(data: {
+  readonly name: string;
+  readonly inputShape: readonly number[];
+  readonly countTrain: number;
+  readonly countTest: number;
+  readonly checksum: number;
+}): string {
+  const { name, inputShape, countTrain, countTest, checksum } = data;
+  const shape = inputShape.join('x');
+  return `${name} ${shape}, ${countTrain} + ${countTest} samples, checksum ${checksum}`;
+}

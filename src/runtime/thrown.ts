@@ -1,0 +1,70 @@
+// Errors on their way from a worker to the main thread. Structured clones lose the class and the
+// own fields of an error, so ours travel as plain data and are built anew on the other side.
+
+import { RunError, type RunFailure, type UsageDetails, UsageError } from '../base/errors.ts';
+
+/** A thrown value as plain data. */
+export interface PackedError {
+  readonly packed: 'syncbn error';
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string;
+  readonly usage?: UsageDetails;
+  readonly failure?: RunFailure;
+  readonly cause?: PackedError;
+}
+
+/** A longer chain of causes is cut off: it may be a ring. */
+const MAX_CAUSES = 8;
+
+/** Turns a thrown value into data that can be posted. */
+export function packError(thrown: unknown, depth = 0): PackedError {
+  if (!(thrown instanceof Error)) {
+    return { packed: 'syncbn error', name: 'Error', message: `thrown: ${String(thrown)}` };
+  }
+  const { name, message, stack, cause } = thrown;
+  return {
+    packed: 'syncbn error',
+    name,
+    message,
+    ...(stack !== undefined && { stack }),
+    ...(thrown instanceof UsageError && { usage: postable(thrown.details) }),
+    ...(thrown instanceof RunError && { failure: thrown.failure }),
+    ...(cause !== undefined && depth < MAX_CAUSES && { cause: packError(cause, depth + 1) }),
+  };
+}
+
+/** The error behind {@link packError}'s data; any other value becomes an error as it is. */
+export function unpackError(value: unknown): Error {
+  if (!isPacked(value)) return value instanceof Error ? value : new Error(String(value));
+  const options = value.cause === undefined ? {} : { cause: unpackError(value.cause) };
+  const error = build(value, options);
+  if (value.stack !== undefined) error.stack = value.stack;
+  return error;
+}
+
+/** A thrown value for a sentence: `TypeError: x is not a function`. */
+export function showError(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  return thrown.name === 'Error' ? thrown.message : `${thrown.name}: ${thrown.message}`;
+}
+
+function build(value: PackedError, options: ErrorOptions): Error {
+  if (value.failure !== undefined) return new RunError(value.failure, options);
+  const { name, message } = value;
+  if (value.usage === undefined) return Object.assign(new Error(message, options), { name });
+  return Object.assign(new UsageError(value.usage), { message }, options);
+}
+
+/** What was given may be anything, also something that cannot be posted; the message shows it
+ * already. */
+function postable(details: UsageDetails): UsageDetails {
+  const { given } = details;
+  const isPlain =
+    typeof given !== 'function' && typeof given !== 'symbol' && Object(given) !== given;
+  return isPlain ? details : { ...details, given: String(given) };
+}
+
+function isPacked(value: unknown): value is PackedError {
+  return typeof value === 'object' && value !== null && 'packed' in value;
+}

@@ -1,0 +1,28 @@
+// The worker's side of a Trainer: makes the same plan as main, binds to the arena, and answers
+// calls.
+
+import { loadCustomLayers } from '../nn/custom.ts';
+import { customModulesOf } from '../nn/spec.ts';
+import type { RunConfig } from '../train/config.ts';
+import { planRun } from '../train/plan.ts';
+import { bindWorker, type TrainWorker } from '../train/worker.ts';
+import { type GangTask, serveControl } from './control.ts';
+
+/** What a training thread is started with. */
+export interface TrainData {
+  readonly config: RunConfig;
+  readonly memory: WebAssembly.Memory;
+  readonly module: WebAssembly.Module;
+}
+
+/** What a training thread offers. */
+export type TrainApi = TrainWorker;
+
+/** The whole life of a training thread. */
+export function serveTraining(task: GangTask<TrainData>): Promise<void> {
+  return serveControl<TrainData, TrainApi>(task, async ({ data, rank }) => {
+    const { config, memory, module } = data;
+    await loadCustomLayers(customModulesOf(config.model));
+    return bindWorker({ plan: planRun(config), module, memory, rank });
+  });
+}

@@ -1,0 +1,102 @@
+// The options of a Trainer, and what becomes of them: defaults filled in, everything checked, a
+// plain RunConfig that can be posted.
+
+import { availableParallelism } from 'node:os';
+import { checkInteger, UsageError } from '../base/errors.ts';
+import { type Augmentation, planAugmentation } from '../data/augment.ts';
+import { checkDataset, type Dataset } from '../data/dataset.ts';
+import type { NumericMode } from '../kernels/load.ts';
+import { crossEntropy, type LossSpec, meanSquaredError } from '../nn/losses.ts';
+import type { LayerSpec } from '../nn/spec.ts';
+import type { OptimizerSpec } from '../optim/optimizer.ts';
+import { constant, type ScheduleSpec } from '../optim/schedule.ts';
+import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
+import { checkRunConfig, dataPlanOf, type RunConfig } from '../train/config.ts';
+
+export interface TrainerOptions {
+  readonly model: LayerSpec;
+  readonly data: Dataset;
+  readonly optimizer: OptimizerSpec;
+  /** How the learning rate changes; default constant. */
+  readonly schedule?: ScheduleSpec;
+  /** Default: cross-entropy for classes, mean squared error for regression. */
+  readonly loss?: LossSpec;
+  /** Simulated devices; they decide what is computed. Default: the number of workers. */
+  readonly replicas?: number;
+  /** Threads; they only decide how fast. Default: the number of cores, at most one per replica. */
+  readonly workers?: number;
+  /** Samples of a replica in a full step; default 16. Give this or `batch`. */
+  readonly replicaBatch?: number;
+  /** Samples of a full step over all replicas, split as evenly as possible. */
+  readonly batch?: number;
+  /** Leave out a last batch that is not full; default false. */
+  readonly dropLast?: boolean;
+  /** A new order in every epoch; default true. */
+  readonly shuffle?: boolean;
+  /** Default none. */
+  readonly augmentation?: Augmentation;
+  /** Upper bound of the gradient's norm over all parameters; default none. */
+  readonly clipNorm?: number;
+  /** All random numbers depend on it; default 0. */
+  readonly seed?: number;
+  /** `fast` uses fused multiply-add where the engine has it; `strict` gives the same bits on every
+   * machine. Default `fast`. */
+  readonly mode?: NumericMode;
+  /** How long a worker waits for the others before the run is broken off; default 60_000. */
+  readonly timeoutMs?: number;
+}
+
+const DEFAULT_REPLICA_BATCH = 16;
+
+/** Fills in the defaults and checks it all. Throws a {@link UsageError}. */
+export function resolveOptions(options: TrainerOptions): RunConfig {
+  const data = checkDataset(options.data);
+  const replicas = checkInteger(
+    'replicas',
+    options.replicas ?? options.workers ?? availableParallelism(),
+    1,
+  );
+  const isClass = data.task.kind === 'classification';
+  const config: RunConfig = {
+    model: options.model,
+    data: dataPlanOf(data),
+    loss: options.loss ?? (isClass ? crossEntropy() : meanSquaredError()),
+    optimizer: options.optimizer,
+    schedule: options.schedule ?? constant(),
+    clipNorm: options.clipNorm ?? null,
+    replicas,
+    workers: resolveWorkers(options.workers, replicas),
+    globalBatch: globalBatchOf(options, replicas),
+    dropLast: options.dropLast ?? false,
+    shuffle: options.shuffle ?? true,
+    augmentation: planAugmentation(options.augmentation ?? {}, data.inputShape),
+    seed: options.seed ?? 0,
+    mode: checkMode(options.mode ?? 'fast'),
+    timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1),
+  };
+  checkRunConfig(config);
+  return config;
+}
+
+/** The workers that were asked for, or one for each core but not more than replicas. */
+export function resolveWorkers(workers: number | undefined, replicas: number): number {
+  return workers ?? Math.min(availableParallelism(), replicas);
+}
+
+function globalBatchOf(options: TrainerOptions, replicas: number): number {
+  const { batch, replicaBatch } = options;
+  if (batch !== undefined && replicaBatch !== undefined) {
+    throw new UsageError({
+      what: 'batch size',
+      given: { batch, replicaBatch },
+      allowed: 'batch (over all replicas) or replicaBatch (of each), not both',
+    });
+  }
+  if (batch !== undefined) return checkInteger('batch', batch, 1);
+  return replicas * checkInteger('replicaBatch', replicaBatch ?? DEFAULT_REPLICA_BATCH, 1);
+}
+
+function checkMode(mode: NumericMode): NumericMode {
+  if (mode === 'fast' || mode === 'strict') return mode;
+  throw new UsageError({ what: 'mode', given: mode, allowed: "'fast' or 'strict'" });
+}

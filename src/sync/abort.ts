@@ -1,0 +1,95 @@
+// Breaking a run off: the first abort wins, writes who, where and why into the control words, and
+// wakes everybody. Waiting members look at the abort word in every turn of their loops.
+
+import {
+  ABORT_BYTES_WORD,
+  ABORT_LAYER_WORD,
+  ABORT_RANK_WORD,
+  ABORT_STEP_WORD,
+  ABORT_TEXT_BYTES,
+  ABORT_TEXT_WORD,
+  ABORT_WORD,
+  type ControlWords,
+  rankWord,
+  readPosition,
+  readText,
+  STATE,
+  State,
+  WAKE_WORD,
+} from './words.ts';
+
+/** The rank of aborts that come from no member. */
+export const MAIN_RANK = -1;
+
+const NOT_ABORTED = 0;
+/** Somebody writes the record. */
+const CLAIMED = 1;
+/** The record is complete. */
+const PUBLISHED = 2;
+/** How long a reader waits for a record that is being written: far longer than writing 1 KB takes,
+ * unless the writer died in the middle of it. */
+const PUBLISH_TIMEOUT_MS = 100;
+
+/** The record of an abort. */
+export interface Abort {
+  /** Who broke the run off; {@link MAIN_RANK} when it was no member. */
+  readonly rank: number;
+  readonly reason: string;
+  readonly step?: number;
+  readonly layerId?: number;
+}
+
+/** Breaks the run off. Says whether this was the first abort; the later ones leave no trace. */
+export function abortRun(words: ControlWords, rank: number, reason: string): boolean {
+  if (Atomics.compareExchange(words, ABORT_WORD, NOT_ABORTED, CLAIMED) !== NOT_ABORTED)
+    return false;
+  const position = rank === MAIN_RANK ? {} : readPosition(words, rank);
+  const text = new TextEncoder().encode(reason).subarray(0, ABORT_TEXT_BYTES);
+  const textOffsetBytes = words.byteOffset + ABORT_TEXT_WORD * 4;
+  new Uint8Array(words.buffer, textOffsetBytes, ABORT_TEXT_BYTES).set(text);
+  words[ABORT_RANK_WORD] = rank + 2;
+  words[ABORT_STEP_WORD] = (position.step ?? -1) + 1;
+  words[ABORT_LAYER_WORD] = (position.layerId ?? -1) + 1;
+  words[ABORT_BYTES_WORD] = text.length;
+  Atomics.store(words, ABORT_WORD, PUBLISHED);
+  wakeAll(words);
+  return true;
+}
+
+/** Breaks the run off from the main thread, because the thread of `rank` has died, or, with
+ * {@link MAIN_RANK}, for a reason of its own. */
+export function abortFromMain(words: ControlWords, rank: number, reason: string): boolean {
+  if (rank !== MAIN_RANK) Atomics.store(words, rankWord(rank) + STATE, State.dead);
+  const first = abortRun(words, rank, reason);
+  // A member that died between claiming and publishing has woken nobody.
+  wakeAll(words);
+  return first;
+}
+
+/** Whether the run is broken off. */
+export function isAborted(words: ControlWords): boolean {
+  return Atomics.load(words, ABORT_WORD) !== NOT_ABORTED;
+}
+
+/** The record of the abort, undefined while there is none. */
+export function readAbort(words: ControlWords): Abort | undefined {
+  if (!isAborted(words)) return undefined;
+  const deadlineMs = performance.now() + PUBLISH_TIMEOUT_MS;
+  while (Atomics.load(words, ABORT_WORD) === CLAIMED) {
+    if (performance.now() > deadlineMs) return { rank: MAIN_RANK, reason: 'a dying thread' };
+  }
+  const step = words[ABORT_STEP_WORD]! - 1;
+  const layerId = words[ABORT_LAYER_WORD]! - 1;
+  return {
+    rank: words[ABORT_RANK_WORD]! - 2,
+    reason: readText(words, ABORT_TEXT_WORD, words[ABORT_BYTES_WORD]!),
+    ...(step >= 0 && { step }),
+    ...(layerId >= 0 && { layerId }),
+  };
+}
+
+/** Makes every sleeping member look again. */
+export function wakeAll(words: ControlWords): void {
+  Atomics.add(words, WAKE_WORD, 1);
+  Atomics.notify(words, WAKE_WORD);
+}

@@ -1,0 +1,60 @@
+// What a member says about a synchronization, so that members who call different things find out.
+// Calls are prepared once, at plan time; nothing is allocated when they are made.
+
+import { CALL_TEXT_BYTES } from './words.ts';
+
+/** The length of calls that move no data. */
+export const NO_LENGTH = -1;
+
+export interface CallDetails {
+  /** What is called: `barrier`, `allReduce`, `moments` and so on. */
+  readonly kind: string;
+  /** What it is about, such as a layer's path. */
+  readonly label?: string;
+  /** How, such as `sum` or `root 2`. */
+  readonly op?: string;
+  /** The element type. */
+  readonly type?: string;
+  /** Elements per member. Default: none, the call moves no data of its own. */
+  readonly length?: number;
+}
+
+/** A prepared call; the same on every member. */
+export interface Call {
+  /** For people: `allReduce(sum, float32) "loss"`. */
+  readonly text: string;
+  /** A 32-bit hash of the text. */
+  readonly signature: number;
+  readonly length: number;
+  /** The text as it goes into the control words: its bytes, then UTF-8. */
+  readonly textWords: Int32Array;
+}
+
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+
+/** Prepares a call. */
+export function prepareCall(details: CallDetails): Call {
+  const { kind, label, op, type, length = NO_LENGTH } = details;
+  const how = [op, type].filter((part) => part !== undefined).join(', ');
+  const what = label === undefined ? '' : ` "${label}"`;
+  const text = `${kind}${how === '' ? '' : `(${how})`}${what}`;
+  const bytes = new TextEncoder().encode(text);
+  const shown = bytes.subarray(0, CALL_TEXT_BYTES);
+  const textWords = new Int32Array(1 + Math.ceil(shown.length / 4));
+  textWords[0] = shown.length;
+  new Uint8Array(textWords.buffer, 4).set(shown);
+  return { text, signature: hash(bytes), length, textWords };
+}
+
+/** A call with its length: `allReduce(sum, float32) of length 7`. */
+export function showCall(text: string, length: number): string {
+  return length === NO_LENGTH ? text : `${text} of length ${length}`;
+}
+
+/** FNV-1a over 32 bits (Fowler, Noll, Vo). */
+function hash(bytes: Uint8Array): number {
+  let value = FNV_OFFSET;
+  for (const byte of bytes) value = Math.imul(value ^ byte, FNV_PRIME);
+  return value | 0;
+}

@@ -1,0 +1,155 @@
+// The control words: a block of Int32 in shared memory through which the members of a group see who
+// has arrived where. Main initialises it once, every member attaches to it, only Atomics change
+// what another thread waits for. Data never passes through it.
+
+import { assertSame, InvariantError } from '../base/errors.ts';
+
+/** The control words of one group, over shared memory. */
+export type ControlWords = Int32Array<SharedArrayBuffer>;
+
+//   line      one line is 32 words = 128 bytes, so that different writers never share a cache line
+//   0         header    | magic | worldSize | timeoutMs | spins |              written once by main
+//   1         abort     | state | rank + 2 | step + 1 | layer + 1 | textBytes |   first abort wins
+//   2 .. 9    abort text, UTF-8, 1024 bytes
+//   10        wake      | counter: changes whenever sleepers have a reason to look again |
+//   11        arrived   | arrivals of the current synchronization |
+//   12        sleepers  | members in Atomics.wait |
+//   13        stop      | 1: main asks to stop after the current step |
+//   14        progress  | 32 words of the caller's own, written by rank 0, read by main |
+//   15 + 4r   rank r    | sequence | state | signature, length, vote (even) | the same (odd) |
+//   16 + 4r     "       | step + 1 | layer + 1 |
+//   17 + 4r     "       text of its call at even sequence numbers: | bytes | UTF-8 ... |
+//   18 + 4r     "       text of its call at odd sequence numbers
+//
+// What a member says about a call lies in the half of its sequence number's parity: it cannot come
+// to write that half again before everybody has passed the next call, and thus read this one.
+
+export const LINE_WORDS = 32;
+const MAGIC = 0x53424e31;
+
+export const MAGIC_WORD = 0;
+export const WORLD_SIZE_WORD = 1;
+export const TIMEOUT_WORD = 2;
+export const SPINS_WORD = 3;
+
+export const ABORT_WORD = LINE_WORDS;
+export const ABORT_RANK_WORD = ABORT_WORD + 1;
+export const ABORT_STEP_WORD = ABORT_WORD + 2;
+export const ABORT_LAYER_WORD = ABORT_WORD + 3;
+export const ABORT_BYTES_WORD = ABORT_WORD + 4;
+export const ABORT_TEXT_WORD = 2 * LINE_WORDS;
+export const ABORT_TEXT_BYTES = 8 * LINE_WORDS * 4;
+
+export const WAKE_WORD = 10 * LINE_WORDS;
+export const ARRIVED_WORD = 11 * LINE_WORDS;
+export const SLEEPERS_WORD = 12 * LINE_WORDS;
+export const STOP_WORD = 13 * LINE_WORDS;
+export const PROGRESS_WORD = 14 * LINE_WORDS;
+export const PROGRESS_WORDS = LINE_WORDS;
+
+const FIRST_RANK_WORD = 15 * LINE_WORDS;
+const LINES_PER_RANK = 4;
+
+// Within a rank's lines.
+export const SEQUENCE = 0;
+export const STATE = 1;
+/** Signature, length and vote at even sequence numbers; at odd ones CALL_WORDS further on. */
+export const SIGNATURE = 2;
+export const LENGTH = 3;
+export const VOTE = 4;
+export const CALL_WORDS = 3;
+export const STEP = LINE_WORDS;
+export const LAYER = LINE_WORDS + 1;
+export const CALL_TEXT = 2 * LINE_WORDS;
+/** Room for the text of a call: one line without the word that holds its size. */
+export const CALL_TEXT_BYTES = (LINE_WORDS - 1) * 4;
+
+/** What a member is doing. */
+export const State = { absent: 0, running: 1, waiting: 2, done: 3, dead: 4 } as const;
+
+/** How long a member waits for the others, unless told otherwise. */
+export const DEFAULT_TIMEOUT_MS = 60_000;
+
+export interface ControlOptions {
+  /** How long a member waits for the others before the run is broken off. Default 60_000. */
+  readonly timeoutMs?: number;
+  /** Whether waiting members spin before they sleep. Right only when each has a core of its own;
+   * {@link shouldSpin} knows. Default false. */
+  readonly spins?: boolean;
+  /** The sequence number that the group starts from; any 32-bit number. Default 0. */
+  readonly firstSequence?: number;
+}
+
+/** Where a member stands; unknown fields are absent. */
+export interface Position {
+  readonly step?: number;
+  readonly layerId?: number;
+}
+
+/** How many Int32 words a group of this size needs. */
+export function controlWordCount(worldSize: number): number {
+  return FIRST_RANK_WORD + worldSize * LINES_PER_RANK * LINE_WORDS;
+}
+
+/** Prepares the words for a new group. For the main thread, before any member attaches. */
+export function initControlWords(
+  words: ControlWords,
+  worldSize: number,
+  options: ControlOptions = {},
+): void {
+  if (words.length < controlWordCount(worldSize)) {
+    throw new InvariantError('control words', words.length, controlWordCount(worldSize));
+  }
+  words.fill(0);
+  words[WORLD_SIZE_WORD] = worldSize;
+  words[TIMEOUT_WORD] = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  words[SPINS_WORD] = options.spins === true ? 1 : 0;
+  for (let rank = 0; rank < worldSize; rank++) {
+    words[rankWord(rank) + SEQUENCE] = options.firstSequence ?? 0;
+  }
+  Atomics.store(words, MAGIC_WORD, MAGIC);
+}
+
+/** The size of the group whose words these are; it is a bug when main has not initialised them. */
+export function readWorldSize(words: ControlWords): number {
+  assertSame('mark of the control words', Atomics.load(words, MAGIC_WORD), MAGIC);
+  return words[WORLD_SIZE_WORD]!;
+}
+
+/** Where the lines of a rank begin. */
+export function rankWord(rank: number): number {
+  return FIRST_RANK_WORD + rank * LINES_PER_RANK * LINE_WORDS;
+}
+
+/** Where a rank was when it last said so. Exact once its thread has stopped or waits. */
+export function readPosition(words: ControlWords, rank: number): Position {
+  const step = words[rankWord(rank) + STEP]! - 1;
+  const layerId = words[rankWord(rank) + LAYER]! - 1;
+  return { ...(step >= 0 && { step }), ...(layerId >= 0 && { layerId }) };
+}
+
+/** Asks the group to stop at its next {@link Member.syncStop}. */
+export function requestStop(words: ControlWords): void {
+  Atomics.store(words, STOP_WORD, 1);
+}
+
+/** Takes a stop request back, so that the group can go on. For main, while no member runs. */
+export function clearStop(words: ControlWords): void {
+  Atomics.store(words, STOP_WORD, 0);
+}
+
+/** The caller's own words in the progress line: rank 0 writes, main reads. */
+export function progressWords(words: ControlWords): ControlWords {
+  return words.subarray(PROGRESS_WORD, PROGRESS_WORD + PROGRESS_WORDS);
+}
+
+const decoder = new TextDecoder();
+
+/** Reads UTF-8 from the words. A character cut at the end is left out. */
+export function readText(words: ControlWords, word: number, sizeBytes: number): string {
+  // Decoders refuse shared memory, and the copy is not shared.
+  const bytes = new Uint8Array(words.buffer, words.byteOffset + word * 4, sizeBytes).slice();
+  const text = decoder.decode(bytes, { stream: true });
+  decoder.decode();
+  return text;
+}

@@ -1,0 +1,111 @@
+// What a run is, in plain data: enough for every worker to make the same plan. Checked once, when
+// the trainer starts; everything behind this file takes it as right.
+
+import { checkInteger, UsageError } from '../base/errors.ts';
+import { showShape, sizeOf } from '../base/shape.ts';
+import type { AugmentationPlan } from '../data/augment.ts';
+import type { Dataset, InputType, Task } from '../data/dataset.ts';
+import type { NumericMode } from '../kernels/load.ts';
+import { buildGraph } from '../nn/graph.ts';
+import type { LossSpec } from '../nn/losses.ts';
+import type { LayerSpec } from '../nn/spec.ts';
+import type { OptimizerSpec } from '../optim/optimizer.ts';
+import type { ScheduleSpec } from '../optim/schedule.ts';
+
+/** What the plan needs to know of the data. */
+export interface DataPlan {
+  readonly inputShape: readonly number[];
+  readonly inputType: InputType;
+  readonly task: Task;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly countTrain: number;
+  readonly countTest: number;
+}
+
+/** A run, in plain data. */
+export interface RunConfig {
+  readonly model: LayerSpec;
+  readonly data: DataPlan;
+  readonly loss: LossSpec;
+  readonly optimizer: OptimizerSpec;
+  readonly schedule: ScheduleSpec;
+  /** Upper bound of the gradient's norm; null for none. */
+  readonly clipNorm: number | null;
+  readonly replicas: number;
+  readonly workers: number;
+  /** Samples of a full step, over all replicas. */
+  readonly globalBatch: number;
+  readonly dropLast: boolean;
+  readonly shuffle: boolean;
+  readonly augmentation: AugmentationPlan | null;
+  readonly seed: number;
+  readonly mode: NumericMode;
+  readonly timeoutMs: number;
+}
+
+/** The part of a dataset that goes into the plan. */
+export function dataPlanOf(dataset: Dataset): DataPlan {
+  const { inputShape, inputType, task, mean, std, train, test } = dataset;
+  return {
+    inputShape,
+    inputType,
+    task,
+    mean,
+    std,
+    countTrain: train.count,
+    countTest: test.count,
+  };
+}
+
+/** How many numbers the model has to put out for one sample of this task. */
+export function outputSizeOf(task: Task): number {
+  return task.kind === 'classification' ? task.classes : sizeOf(task.targetShape);
+}
+
+/** Checks what no smaller part can check alone: that model, data, loss and replicas fit together.
+ * Checks what no smaller part can check alone: that model, data, loss and replicas fit together.
+ */
+export function checkRunConfig(config: RunConfig): void {
+  checkInteger('replicas', config.replicas, 1);
+  checkInteger('workers', config.workers, 1);
+  if (config.replicas < config.workers) {
+    throw new UsageError({
+      what: 'replicas',
+      given: config.replicas,
+      allowed: `at least one for each of the ${config.workers} workers`,
+      hint: `replicas ${config.workers}, or fewer workers`,
+    });
+  }
+  checkInteger('global batch', config.globalBatch, 1);
+  checkInteger('seed', config.seed, 0, Number.MAX_SAFE_INTEGER);
+  if (config.clipNorm !== null && !(config.clipNorm > 0)) {
+    throw new UsageError({
+      what: 'clipNorm',
+      given: config.clipNorm,
+      allowed: 'a number above 0, or null for none',
+    });
+  }
+  const { task, inputShape } = config.data;
+  const graph = buildGraph(config.model, inputShape);
+  const output = graph.shapes[graph.output]!;
+  if (sizeOf(output) !== outputSizeOf(task)) {
+    throw new UsageError({
+      what: 'output of the model',
+      given: `${showShape(output)} for inputs of ${showShape(inputShape)}`,
+      allowed:
+        task.kind === 'classification'
+          ? `${task.classes}, one for each class`
+          : showShape(task.targetShape),
+      hint: 'another number of outFeatures in its last layer',
+    });
+  }
+  const fits = task.kind === 'classification' ? 'crossEntropy' : 'meanSquaredError';
+  if (config.loss.kind !== fits) {
+    throw new UsageError({
+      what: `loss for ${task.kind}`,
+      given: config.loss.kind,
+      allowed: fits,
+    });
+  }
+}

@@ -1,0 +1,153 @@
+// The table of parameters and buffers of a model: where each tensor lies in its region, and the
+// blocks in which gradients are folded and updated. A worker owns a contiguous range of blocks.
+
+import { type Shape, sizeOf } from '../base/shape.ts';
+import { alignUp } from '../memory/layout.ts';
+import type { Graph } from '../nn/graph.ts';
+import type { Initializer } from '../nn/init.ts';
+import type { ParameterDeclaration } from '../nn/layer.ts';
+
+export interface ParameterEntry {
+  /** `3.batchNorm.weight`. */
+  readonly name: string;
+  readonly layerPath: string;
+  readonly shape: Shape;
+  readonly role: ParameterDeclaration['role'];
+  readonly init: Initializer;
+  readonly length: number;
+  /** Elements from the start of the regions of parameters, gradients and optimizer state. */
+  readonly offset: number;
+  /** Whether its gradient is summed in float64. */
+  readonly isWide: boolean;
+  /** Elements from the start of a gradient node of its type. */
+  readonly nodeOffset: number;
+  /** Elements from the start of a worker's leaf of its type, which layers use one after the other.
+   * Elements from the start of a worker's leaf of its type, which layers use one after the other.
+   */
+  readonly leafOffset: number;
+}
+
+/** A float64 tensor beside the parameters: running statistics. */
+export interface BufferEntry {
+  readonly name: string;
+  readonly layerPath: string;
+  readonly shape: Shape;
+  readonly initial: number;
+  readonly length: number;
+  readonly offset: number;
+}
+
+/** A piece of one parameter: the unit of folding, of clipping sums and of ownership. */
+export interface ParameterBlock {
+  readonly entry: ParameterEntry;
+  /** Elements from the start of the entry. */
+  readonly start: number;
+  readonly length: number;
+}
+
+export interface ParameterPlan {
+  readonly entries: readonly ParameterEntry[];
+  readonly buffers: readonly BufferEntry[];
+  readonly blocks: readonly ParameterBlock[];
+  /** Elements of the region of parameters. */
+  readonly length: number;
+  readonly buffersLength: number;
+  /** Elements of a gradient node, and of a leaf, float32 and float64. */
+  readonly nodeLengths: { readonly narrow: number; readonly wide: number };
+  readonly leafLengths: { readonly narrow: number; readonly wide: number };
+}
+
+/** 16 KB of float32: stays in the first-level cache from fold to update. Part of the result's bits
+ * only through the sums of clipping, which are made by block. */
+export const BLOCK_LENGTH = 4096;
+/** Tensors begin on cache lines. */
+const ALIGN_ELEMENTS = 32;
+
+/** Lays out the parameters of a model. Depends on the model alone, never on workers. */
+export function planParameters(graph: Graph): ParameterPlan {
+  const entries: ParameterEntry[] = [];
+  const buffers: BufferEntry[] = [];
+  const nodeLengths = { narrow: 0, wide: 0 };
+  const leafLengths = { narrow: 0, wide: 0 };
+  let length = 0;
+  let buffersLength = 0;
+  for (const operation of graph.operations) {
+    if (operation.op !== 'layer') continue;
+    const { kind, spec, path, input } = operation;
+    const inLayer = { narrow: 0, wide: 0 };
+    for (const declared of kind.parameters(spec, graph.shapes[input]!)) {
+      const isWide = declared.role !== 'weight';
+      const type = isWide ? 'wide' : 'narrow';
+      const size = sizeOf(declared.shape);
+      const room = alignUp(size, ALIGN_ELEMENTS);
+      entries.push({
+        name: `${path}.${declared.name}`,
+        layerPath: path,
+        shape: declared.shape,
+        role: declared.role,
+        init: declared.init,
+        length: size,
+        offset: length,
+        isWide,
+        nodeOffset: nodeLengths[type],
+        leafOffset: inLayer[type],
+      });
+      length += room;
+      nodeLengths[type] += room;
+      inLayer[type] += room;
+    }
+    leafLengths.narrow = Math.max(leafLengths.narrow, inLayer.narrow);
+    leafLengths.wide = Math.max(leafLengths.wide, inLayer.wide);
+    for (const { name, shape, initial } of kind.buffers(spec, graph.shapes[input]!)) {
+      const size = sizeOf(shape);
+      const place = { length: size, offset: buffersLength };
+      buffers.push({ name: `${path}.${name}`, layerPath: path, shape, initial, ...place });
+      buffersLength += alignUp(size, ALIGN_ELEMENTS);
+    }
+  }
+  return {
+    entries,
+    buffers,
+    blocks: blocksOf(entries),
+    length,
+    buffersLength,
+    nodeLengths,
+    leafLengths,
+  };
+}
+
+function blocksOf(entries: readonly ParameterEntry[]): readonly ParameterBlock[] {
+  const blocks: ParameterBlock[] = [];
+  for (const entry of entries) {
+    for (let start = 0; start < entry.length; start += BLOCK_LENGTH) {
+      blocks.push({ entry, start, length: Math.min(BLOCK_LENGTH, entry.length - start) });
+    }
+  }
+  return blocks;
+}
+
+/** The blocks [lo, hi) that each of `workers` owns: contiguous, with about equally many elements.
+ * The blocks [lo, hi) that each of `workers` owns: contiguous, with about equally many elements.
+ */
+export function ownedBlocks(
+  blocks: readonly ParameterBlock[],
+  workers: number,
+): readonly { readonly lo: number; readonly hi: number }[] {
+  const total = blocks.reduce((sum, block) => sum + block.length, 0);
+  const owned: { lo: number; hi: number }[] = [];
+  let at = 0;
+  let done = 0;
+  for (let worker = 0; worker < workers; worker++) {
+    const lo = at;
+    const until = (total * (worker + 1)) / workers;
+    while (
+      at < blocks.length &&
+      (done + blocks[at]!.length / 2 <= until || worker === workers - 1)
+    ) {
+      done += blocks[at]!.length;
+      at++;
+    }
+    owned.push({ lo, hi: at });
+  }
+  return owned;
+}

@@ -1,0 +1,227 @@
+// The plan of a run: from the config to every region of the arena, before anything runs. Main and
+// workers make it alike, each for itself, so that only the config and the memory have to be sent.
+
+import { coverNodes, stackDepth, type TreeNode } from '../base/tree.ts';
+import { planEpoch, type ReplicaRange, workerCapacity, workerReplicas } from '../data/sampler.ts';
+import { type Layout, LayoutBuilder } from '../memory/layout.ts';
+import { buildGraph, type Graph, type LayerOperation } from '../nn/graph.ts';
+import { planStorage, type StoragePlan } from '../nn/storage.ts';
+import type { ReductionDeclaration } from '../norm/reducer.ts';
+import { RATES_LENGTH, stateTensorsOf } from '../optim/optimizer.ts';
+import { controlWordCount } from '../sync/words.ts';
+import { outputSizeOf, type RunConfig } from './config.ts';
+import { BLOCK_LENGTH, type ParameterPlan, planParameters } from './parameters.ts';
+import { planReduction, type ReductionPlan } from './reduction.ts';
+
+/** What one worker holds. */
+export interface WorkerPlan {
+  readonly rank: number;
+  readonly replicas: ReplicaRange;
+  /** The most samples in any step. */
+  readonly capacity: number;
+  readonly storage: StoragePlan;
+  /** The subtrees of the replica tree that it folds and publishes. */
+  readonly nodes: readonly TreeNode[];
+}
+
+export interface RunPlan {
+  readonly config: RunConfig;
+  readonly graph: Graph;
+  readonly parameters: ParameterPlan;
+  readonly workers: readonly WorkerPlan[];
+  /** All published nodes, in the order of their replicas. */
+  readonly nodes: readonly TreeNode[];
+  readonly reductions: ReadonlyMap<string, ReductionPlan>;
+  readonly stepsPerEpoch: number;
+  readonly lastBatch: number;
+  readonly layout: Layout;
+}
+
+const BYTE_VALUES = 256;
+
+/** Makes the plan. Throws a UsageError where the memory of the run would not fit. */
+export function planRun(config: RunConfig): RunPlan {
+  const graph = buildGraph(config.model, config.data.inputShape);
+  const parameters = planParameters(graph);
+  const ranks = Array.from({ length: config.workers }, (_, rank) => rank);
+  const workers = ranks.map((rank) => planWorker(config, graph, rank));
+  const nodes = workers.flatMap((worker) => worker.nodes);
+  const { stepsPerEpoch, lastBatch } = planEpoch({
+    countSamples: config.data.countTrain,
+    globalBatch: config.globalBatch,
+    dropLast: config.dropLast,
+  });
+  const builder = new LayoutBuilder();
+  addControl(builder, config);
+  addData(builder, config);
+  addParameters(builder, config, parameters, nodes);
+  for (const worker of workers) addWorker(builder, config, graph, parameters, worker);
+  const reductions = new Map<string, ReductionPlan>();
+  for (const { operation, declared } of reductionsOf(graph)) {
+    const name = reductionName(operation.path, declared.name);
+    const ranges = workers.map((worker) => worker.replicas);
+    reductions.set(name, planReduction(builder, name, declared, ranges));
+  }
+  return {
+    config,
+    graph,
+    parameters,
+    workers,
+    nodes,
+    reductions,
+    stepsPerEpoch,
+    lastBatch,
+    layout: builder.freeze(),
+  };
+}
+
+/** The name of a layer's reduction in the plan. */
+export function reductionName(path: string, name: string): string {
+  return `${path}.${name}`;
+}
+
+/** The regions of a gradient node. */
+export function nodeRegions(node: TreeNode): { readonly narrow: string; readonly wide: string } {
+  const name = `gradients.node ${node.lo}..${node.hi}`;
+  return { narrow: `${name}.f32`, wide: `${name}.f64` };
+}
+
+/** How many temporaries the finishing of the gradient tree may need: one for each level. */
+export function temporaryCount(replicas: number): number {
+  return stackDepth(replicas) + 1;
+}
+
+function planWorker(config: RunConfig, graph: Graph, rank: number): WorkerPlan {
+  const replicas = workerReplicas(config.replicas, config.workers, rank);
+  const capacity = workerCapacity(config.globalBatch, config.replicas, replicas);
+  return {
+    rank,
+    replicas,
+    capacity,
+    storage: planStorage(graph, capacity),
+    nodes: coverNodes(0, config.replicas, replicas.lo, replicas.hi),
+  };
+}
+
+function* reductionsOf(
+  graph: Graph,
+): Generator<{ operation: LayerOperation; declared: ReductionDeclaration }> {
+  for (const operation of graph.operations) {
+    if (operation.op !== 'layer') continue;
+    const { kind, spec, input } = operation;
+    for (const declared of kind.reductions?.(spec, graph.shapes[input]!) ?? []) {
+      yield { operation, declared };
+    }
+  }
+}
+
+function addControl(builder: LayoutBuilder, config: RunConfig): void {
+  const shape = [controlWordCount(config.workers)];
+  builder.add({ name: 'control', type: 'i32', shape, writer: 'each rank its own lines' });
+  builder.add({ name: 'epoch.sums', type: 'f64', shape: [4], writer: 'rank 0' });
+  builder.add({
+    name: 'shard.sums',
+    type: 'f64',
+    shape: [config.replicas, 2],
+    writer: 'the rank of the replica',
+  });
+}
+
+function addData(builder: LayoutBuilder, config: RunConfig): void {
+  const { inputShape, inputType, task, countTrain, countTest, mean } = config.data;
+  const isClass = task.kind === 'classification';
+  const targetShape = isClass ? [] : task.targetShape;
+  const targetType = isClass ? 'i32' : 'f32';
+  const writer = 'main';
+  for (const [split, count] of [
+    ['train', countTrain],
+    ['test', countTest],
+  ] as const) {
+    const inputs = { type: inputType, shape: [count, ...inputShape], writer } as const;
+    builder.add({ name: `data.${split}.inputs`, ...inputs });
+    const targets = { type: targetType, shape: [count, ...targetShape], writer } as const;
+    builder.add({ name: `data.${split}.targets`, ...targets });
+  }
+  const channels = mean.length;
+  const length = inputType === 'u8' ? BYTE_VALUES * channels : 2 * channels;
+  builder.add({ name: 'data.normalization', type: 'f32', shape: [length], writer });
+  builder.add({ name: 'data.order', type: 'i32', shape: [countTrain], writer: 'rank 0' });
+  const countEvaluated = Math.max(countTrain, countTest, config.globalBatch);
+  const perSample = { type: 'f64', shape: [countEvaluated, 2], writer: 'the rank of the sample' };
+  builder.add({ name: 'evaluation.samples', ...perSample, type: 'f64' });
+  const predicted = { type: 'f32', writer: 'main', shape: [config.globalBatch, ...inputShape] };
+  builder.add({ name: 'predict.inputs', ...predicted, type: inputType });
+  builder.add({
+    name: 'predict.outputs',
+    type: 'f32',
+    shape: [config.globalBatch, outputSizeOf(task)],
+    writer: 'the rank of the sample',
+  });
+}
+
+function addParameters(
+  builder: LayoutBuilder,
+  config: RunConfig,
+  parameters: ParameterPlan,
+  nodes: readonly TreeNode[],
+): void {
+  const writer = 'owner of the block';
+  const shape = [parameters.length];
+  builder.add({ name: 'parameters', type: 'f32', shape, writer });
+  builder.add({ name: 'gradients', type: 'f32', shape, writer });
+  for (let i = 0; i < stateTensorsOf(config.optimizer).length; i++) {
+    builder.add({ name: `optimizer.state ${i}`, type: 'f32', shape, writer });
+  }
+  const buffers = { shape: [parameters.buffersLength], writer: 'owner of the layer' };
+  builder.add({ name: 'buffers', type: 'f64', ...buffers });
+  builder.add({
+    name: 'gradients.squares',
+    type: 'f64',
+    shape: [parameters.blocks.length],
+    writer,
+  });
+  for (const node of nodes) {
+    const names = nodeRegions(node);
+    const { narrow, wide } = parameters.nodeLengths;
+    const of = { writer: `the rank of replica ${node.lo}` };
+    builder.add({ name: names.narrow, type: 'f32', shape: [narrow], ...of });
+    builder.add({ name: names.wide, type: 'f64', shape: [wide], ...of });
+  }
+}
+
+function addWorker(
+  builder: LayoutBuilder,
+  config: RunConfig,
+  graph: Graph,
+  parameters: ParameterPlan,
+  worker: WorkerPlan,
+): void {
+  const { rank, capacity, storage, replicas } = worker;
+  const writer = `rank ${rank}`;
+  const name = `rank ${rank}`;
+  const countLocalReplicas = replicas.hi - replicas.lo;
+  const activations = { shape: [storage.sizeBytes / 4], writer };
+  builder.add({ name: `${name}.activations`, type: 'f32', ...activations });
+  const depth = stackDepth(countLocalReplicas);
+  const { narrow, wide } = parameters.leafLengths;
+  builder.add({ name: `${name}.leaves.f32`, type: 'f32', shape: [depth, narrow], writer });
+  builder.add({ name: `${name}.leaves.f64`, type: 'f64', shape: [depth, wide], writer });
+  const temporaries = [temporaryCount(config.replicas), BLOCK_LENGTH];
+  builder.add({ name: `${name}.fold`, type: 'f64', shape: temporaries, writer });
+  const { task } = config.data;
+  const isClass = task.kind === 'classification';
+  const targets = { shape: [capacity, isClass ? 1 : outputSizeOf(task)], writer };
+  builder.add({ name: `${name}.rates`, type: 'f64', shape: [RATES_LENGTH], writer });
+  builder.add({ name: `${name}.targets`, type: isClass ? 'i32' : 'f32', ...targets });
+  builder.add({ name: `${name}.losses`, type: 'f64', shape: [capacity], writer });
+  builder.add({ name: `${name}.correct`, type: 'i32', shape: [capacity], writer });
+  for (const operation of graph.operations) {
+    if (operation.op !== 'layer') continue;
+    const { kind, spec, path, input } = operation;
+    const size = { capacity, countLocalReplicas };
+    for (const declared of kind.workspace(spec, graph.shapes[input]!, size)) {
+      const { type, shape } = declared;
+      builder.add({ name: `${name}.${path}.${declared.name}`, type, shape, writer });
+    }
+  }
+}

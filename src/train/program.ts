@@ -1,0 +1,179 @@
+// The model bound to one worker's addresses: a straight list of operations that runs forward, and
+// from its end backward. Everything is resolved here, once; the passes only call.
+
+import { InvariantError } from '../base/errors.ts';
+import { type Shape, sizeOf } from '../base/shape.ts';
+import type { KernelExports } from '../kernels/exports.ts';
+import type { LayerOperation, Operation, ValueId } from '../nn/graph.ts';
+import type { Binding, BoundTensor, GradientSink, StepState } from '../nn/layer.ts';
+import type { BoundReduction } from '../norm/reducer.ts';
+import type { Member } from '../sync/group.ts';
+import { bindGradientSink } from './gradientSink.ts';
+import { nodeRegions, type RunPlan, reductionName, type WorkerPlan } from './plan.ts';
+import { bindReduction } from './reduction.ts';
+
+export interface BoundOperation {
+  /** Index of the layer's path among the plan's layer names. */
+  readonly layerId: number;
+  forward(): void;
+  backward(): void;
+}
+
+export interface Program {
+  readonly operations: readonly BoundOperation[];
+  readonly input: BoundTensor;
+  readonly output: BoundTensor;
+  /** Updates of running statistics, for the layers that this worker owns. */
+  readonly bufferUpdates: readonly { readonly layerId: number; update(): void }[];
+}
+
+export interface ProgramSetup {
+  readonly plan: RunPlan;
+  readonly worker: WorkerPlan;
+  readonly kernels: KernelExports;
+  readonly memory: WebAssembly.Memory;
+  readonly member: Member;
+  readonly step: StepState;
+}
+
+/** Names of the operations, for errors; the layerId of a bound operation is an index into them. */
+export function layerNames(plan: RunPlan): readonly string[] {
+  return plan.graph.operations.map((operation) => operation.path);
+}
+
+/** Binds the model to a worker. */
+export function bindProgram(setup: ProgramSetup): Program {
+  const { plan, worker } = setup;
+  const { graph } = plan;
+  const basePtr = plan.layout.get(`rank ${worker.rank}.activations`).offsetBytes;
+  const tensors = graph.shapes.map((shape, value): BoundTensor => {
+    const gradient = worker.storage.gradientOffsetsBytes[value]!;
+    return {
+      shape,
+      ptr: basePtr + worker.storage.activationOffsetsBytes[value]!,
+      gradPtr: gradient < 0 ? 0 : basePtr + gradient,
+    };
+  });
+  const operations: BoundOperation[] = [];
+  const bufferUpdates: { layerId: number; update(): void }[] = [];
+  for (const [layerId, operation] of graph.operations.entries()) {
+    if (operation.op !== 'layer') {
+      operations.push({ layerId, ...bindJunction(setup, operation, tensors) });
+      continue;
+    }
+    const bound = operation.kind.bind(operation.spec, bindingOf(setup, operation, tensors));
+    operations.push({
+      layerId,
+      forward: () => bound.forward(),
+      backward: () => bound.backward(),
+    });
+    const owner = operation.index % plan.config.workers;
+    if (bound.updateBuffers !== undefined && owner === worker.rank) {
+      bufferUpdates.push({ layerId, update: () => bound.updateBuffers?.() });
+    }
+  }
+  return { operations, input: tensors[0]!, output: tensors[graph.output]!, bufferUpdates };
+}
+
+/** The junctions of a residual: fork shares its input forward and adds gradients backward, add adds
+ * forward and shares its gradient backward. */
+function bindJunction(
+  setup: ProgramSetup,
+  operation: Exclude<Operation, LayerOperation>,
+  tensors: readonly BoundTensor[],
+): { forward(): void; backward(): void } {
+  const { kernels, step } = setup;
+  const lengthOf = (value: ValueId): number => sizeOf(tensors[value]!.shape);
+  const nothing = (): void => {};
+  if (operation.op === 'add') {
+    const [a, b] = operation.inputs.map((value) => tensors[value]!.ptr) as [number, number];
+    const { ptr } = tensors[operation.output]!;
+    const length = lengthOf(operation.output);
+    return {
+      forward: () => kernels.addF32(ptr, a, b, step.countSamples * length),
+      backward: nothing,
+    };
+  }
+  const [a, b] = operation.outputs.map((value) => tensors[value]!.gradPtr) as [number, number];
+  const { gradPtr } = tensors[operation.input]!;
+  const length = lengthOf(operation.input);
+  return {
+    forward: nothing,
+    backward: () => {
+      if (gradPtr !== 0) kernels.addF32(gradPtr, a, b, step.countSamples * length);
+    },
+  };
+}
+
+function bindingOf(
+  setup: ProgramSetup,
+  operation: LayerOperation,
+  tensors: readonly BoundTensor[],
+): Binding {
+  const { plan, worker, kernels, memory, member, step } = setup;
+  const { path } = operation;
+  const { layout, parameters, config } = plan;
+  const sinks = new Map<string, GradientSink>();
+  for (const entry of parameters.entries) {
+    if (entry.layerPath === path) sinks.set(entry.name, sinkOf(setup, entry.name));
+  }
+  const reductions = new Map<string, BoundReduction>();
+  const find = <T extends { readonly name: string }>(table: readonly T[], name: string): T => {
+    const entry = table.find((candidate) => candidate.name === `${path}.${name}`);
+    if (entry === undefined) throw new InvariantError('tensor', `${path}.${name}`, 'a planned one');
+    return entry;
+  };
+  return {
+    path,
+    index: operation.index,
+    kernels,
+    memory,
+    step,
+    countLocalReplicas: worker.replicas.hi - worker.replicas.lo,
+    firstReplica: worker.replicas.lo,
+    capacity: worker.capacity,
+    seed: config.seed,
+    input: tensors[operation.input]!,
+    output: tensors[operation.output]!,
+    parameterPtr: (name) =>
+      layout.get('parameters').offsetBytes + find(parameters.entries, name).offset * 4,
+    gradient: (name) => sinks.get(find(parameters.entries, name).name)!,
+    bufferPtr: (name) =>
+      layout.get('buffers').offsetBytes + find(parameters.buffers, name).offset * 8,
+    workspacePtr: (name) => layout.get(`rank ${worker.rank}.${path}.${name}`).offsetBytes,
+    reduction: (name) => {
+      const planned = plan.reductions.get(reductionName(path, name));
+      if (planned === undefined) throw new InvariantError('reduction', name, 'a planned one');
+      const bound =
+        reductions.get(name) ?? bindReduction(planned, kernels, member, worker.replicas);
+      reductions.set(name, bound);
+      return bound;
+    },
+  };
+}
+
+function sinkOf(setup: ProgramSetup, name: string): GradientSink {
+  const { plan, worker, kernels } = setup;
+  const { layout, parameters } = plan;
+  const entry = parameters.entries.find((candidate) => candidate.name === name)!;
+  const type = entry.isWide ? 'wide' : 'narrow';
+  const bytes = entry.isWide ? 8 : 4;
+  const leaves = layout.get(`rank ${worker.rank}.leaves.${entry.isWide ? 'f64' : 'f32'}`);
+  return bindGradientSink({
+    kernels,
+    length: entry.length,
+    isWide: entry.isWide,
+    firstReplica: worker.replicas.lo,
+    nodes: worker.nodes,
+    nodePtrs: worker.nodes.map(
+      (node) => layout.get(nodeRegions(node)[type]).offsetBytes + entry.nodeOffset * bytes,
+    ),
+    leafPtr: leaves.offsetBytes + entry.leafOffset * bytes,
+    levelBytes: parameters.leafLengths[type] * bytes,
+  });
+}
+
+/** Shape of one sample of the model's output. */
+export function outputShapeOf(plan: RunPlan): Shape {
+  return plan.graph.shapes[plan.graph.output]!;
+}

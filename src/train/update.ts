@@ -1,0 +1,150 @@
+// The end of a step: each worker folds its blocks of all gradients along the replica tree and
+// updates the parameters there, which all workers read. A reduce-scatter fused with the optimizer;
+// what it computes depends on the blocks, never on who owns them.
+
+import { finishSchedule } from '../base/tree.ts';
+import type { KernelExports } from '../kernels/exports.ts';
+import { typedView } from '../memory/arena.ts';
+import { clipScale } from '../optim/clip.ts';
+import {
+  bindOptimizer,
+  RATE_GRAD_SCALE,
+  RATES_LENGTH,
+  stateTensorsOf,
+  writeRates,
+} from '../optim/optimizer.ts';
+import { learningRateAt } from '../optim/schedule.ts';
+import { prepareCall } from '../sync/call.ts';
+import type { Member } from '../sync/group.ts';
+import { BLOCK_LENGTH, ownedBlocks, type ParameterBlock } from './parameters.ts';
+import { nodeRegions, type RunPlan } from './plan.ts';
+
+export interface UpdateSetup {
+  readonly plan: RunPlan;
+  readonly kernels: KernelExports;
+  readonly memory: WebAssembly.Memory;
+  readonly member: Member;
+}
+
+/** One fold of a block, resolved to addresses. */
+interface BlockFold {
+  readonly intoPtr: number;
+  readonly leftPtr: number;
+  readonly rightPtr: number;
+}
+
+/** Everything that the update of one block needs. */
+interface BoundBlock {
+  readonly index: number;
+  readonly length: number;
+  readonly isWide: boolean;
+  readonly folds: readonly BlockFold[];
+  readonly rootPtr: number;
+  readonly gradPtr: number;
+  readonly paramPtr: number;
+  readonly statePtrs: readonly number[];
+  readonly decays: boolean;
+}
+
+export interface Update {
+  /** Works out the learning rates of steps [from, to) of `totalSteps`. To be called before them. */
+  prepare(from: number, to: number, totalSteps: number): void;
+  /** Folds and updates this worker's blocks. All gradients have to be published before. */
+  run(step: number): void;
+}
+
+/** Binds the update of one worker. */
+export function bindUpdate(setup: UpdateSetup): Update {
+  const { plan, kernels, memory, member } = setup;
+  const { config, parameters, layout } = plan;
+  const { lo, hi } = ownedBlocks(parameters.blocks, config.workers)[member.rank]!;
+  const blocks = parameters.blocks.slice(lo, hi).map((block, i) => bindBlock(setup, block, lo + i));
+  const squaresRegion = layout.get('gradients.squares');
+  const squares = typedView(memory, squaresRegion, 'f64');
+  const clipCall = prepareCall({ kind: 'gradientNorm', length: squares.length });
+  const ratesRegion = layout.get(`rank ${member.rank}.rates`);
+  const rates = typedView(memory, ratesRegion, 'f64');
+  const optimizer = bindOptimizer(config.optimizer, kernels, ratesRegion.offsetBytes);
+  const { clipNorm } = config;
+
+  const foldBlock = (block: BoundBlock): void => {
+    const { length, isWide, folds, rootPtr, gradPtr } = block;
+    for (const { intoPtr, leftPtr, rightPtr } of folds) {
+      if (isWide) kernels.addF64(intoPtr, leftPtr, rightPtr, length);
+      else kernels.addF32(intoPtr, leftPtr, rightPtr, length);
+    }
+    if (isWide) kernels.narrowF64(gradPtr, rootPtr, length);
+    else kernels.copyF32(gradPtr, rootPtr, length);
+  };
+
+  // The rates of all steps of a call, worked out before the first: numbers that functions return in
+  // a step may be allocated.
+  let firstStep = 0;
+  let table = new Float64Array();
+
+  const takeRates = (step: number): void => {
+    const at = (step - firstStep) * RATES_LENGTH;
+    for (let i = 0; i < RATES_LENGTH; i++) rates[i] = table[at + i]!;
+  };
+
+  const clip = (maxNorm: number): void => {
+    for (const { gradPtr, length, index } of blocks) {
+      kernels.sumSquaresF32(gradPtr, length, squaresRegion.offsetBytes + index * 8);
+    }
+    member.sync(clipCall);
+    rates[RATE_GRAD_SCALE] = clipScale(squares, maxNorm);
+  };
+
+  return {
+    prepare(from, to, totalSteps) {
+      const { schedule, optimizer: spec } = config;
+      firstStep = from;
+      table = new Float64Array((to - from) * RATES_LENGTH);
+      for (let i = 0; i < to - from; i++) {
+        const lr = learningRateAt(schedule, spec.lr, from + i, totalSteps);
+        writeRates(spec, from + i, lr, rates);
+        table.set(rates, i * RATES_LENGTH);
+      }
+    },
+    run(step) {
+      takeRates(step);
+      for (const block of blocks) foldBlock(block);
+      if (clipNorm !== null) clip(clipNorm);
+      for (const block of blocks) optimizer.update(block);
+    },
+  };
+}
+
+function bindBlock(setup: UpdateSetup, block: ParameterBlock, index: number): BoundBlock {
+  const { plan, member } = setup;
+  const { layout, config, nodes } = plan;
+  const { entry, start, length } = block;
+  const bytes = entry.isWide ? 8 : 4;
+  const nodePtrs = nodes.map((node) => {
+    const names = nodeRegions(node);
+    const region = layout.get(entry.isWide ? names.wide : names.narrow);
+    return region.offsetBytes + (entry.nodeOffset + start) * bytes;
+  });
+  const temporariesPtr = layout.get(`rank ${member.rank}.fold`).offsetBytes;
+  const schedule = finishSchedule(0, config.replicas, nodes);
+  const ptrOf = (operand: number): number =>
+    operand >= 0 ? nodePtrs[operand]! : temporariesPtr + (-1 - operand) * BLOCK_LENGTH * 8;
+  const at = (entry.offset + start) * 4;
+  return {
+    index,
+    length,
+    isWide: entry.isWide,
+    folds: schedule.folds.map(({ into, left, right }) => ({
+      intoPtr: ptrOf(into),
+      leftPtr: ptrOf(left),
+      rightPtr: ptrOf(right),
+    })),
+    rootPtr: ptrOf(schedule.root),
+    gradPtr: layout.get('gradients').offsetBytes + at,
+    paramPtr: layout.get('parameters').offsetBytes + at,
+    statePtrs: stateTensorsOf(config.optimizer).map(
+      (_, i) => layout.get(`optimizer.state ${i}`).offsetBytes + at,
+    ),
+    decays: entry.role === 'weight' || config.optimizer.decayNormAndBias,
+  };
+}

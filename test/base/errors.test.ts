@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import {
+  assertSame,
+  checkInteger,
+  InvariantError,
+  RunError,
+  UsageError,
+} from '../../src/base/errors.ts';
+
+describe('UsageError', () => {
+  it('says what was given, what is allowed and what to try', () => {
+    const details = { what: '--replicas', given: 0, allowed: 'a whole number', hint: 'replicas 8' };
+    const error = new UsageError(details);
+    expect(error.message).toBe('--replicas: got 0, allowed is a whole number. Try: replicas 8.');
+    expect([error.name, error.details]).toEqual(['UsageError', details]);
+  });
+
+  it.each([
+    ['text', '"text"'],
+    [[1, 'a'], '[1, "a"]'],
+    [{ a: 1 }, '{"a":1}'],
+    [null, 'null'],
+    [undefined, 'undefined'],
+    [Number.NaN, 'NaN'],
+  ])('shows %o as %s', (given, shown) => {
+    expect(new UsageError({ what: 'x', given, allowed: 'y' }).message).toBe(
+      `x: got ${shown}, allowed is y.`,
+    );
+  });
+});
+
+describe('InvariantError', () => {
+  it('shows both sides and says that it is a bug', () => {
+    expect(new InvariantError('rank', 3, 2).message).toBe(
+      'rank: found 3, expected 2. This is a bug in syncbn.',
+    );
+    expect(() => assertSame('rank', 3, 2)).toThrow(InvariantError);
+    expect(() => assertSame('rank', Number.NaN, Number.NaN)).not.toThrow();
+  });
+});
+
+describe('RunError', () => {
+  it('names rank, step, layer, collective and who is missing', () => {
+    const failure = {
+      reason: 'Timed out.',
+      rank: 1,
+      step: 12,
+      layer: '3.batchNorm',
+      collective: 'moments',
+      missing: [0, 2],
+    };
+    const cause = new Error('late');
+    const error = new RunError(failure, { cause });
+    expect(error.message).toBe(
+      'rank 1, step 12, layer 3.batchNorm, in moments: Timed out. Not arrived: rank 0, 2.',
+    );
+    expect([error.failure, error.cause]).toEqual([failure, cause]);
+  });
+
+  it('leaves out what is not known', () => {
+    expect(new RunError({ reason: 'A worker died.' }).message).toBe('A worker died.');
+    expect(new RunError({ reason: 'threw', step: 0 }).message).toBe('step 0: threw');
+  });
+});
+
+describe('checkInteger', () => {
+  it('returns whole numbers within its bounds', () => {
+    expect([checkInteger('n', 1, 1), checkInteger('n', 5, 0, 5)]).toEqual([1, 5]);
+  });
+
+  it.each([0, 6, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '3', null])('refuses %o', (value) => {
+    expect(() => checkInteger('n', value, 1, 5)).toThrow('allowed is a whole number from 1 to 5');
+  });
+});

@@ -1,0 +1,156 @@
+// The dataset as a whole: its check, its shortening, its description.
+
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
+import { checkDataset, type Dataset, describeDataset, limitTrain } from '../../src/data/dataset.ts';
+import { smallDataset } from './fixtures.ts';
+
+const floats = (values: number[]): Partial<Dataset> => ({
+  inputShape: [2],
+  inputType: 'f32',
+  task: { kind: 'regression', targetShape: [2] },
+  train: { count: 1, inputs: Float32Array.from(values), targets: Float32Array.of(1, 2) },
+  test: { count: 0, inputs: new Float32Array(0), targets: new Float32Array(0) },
+});
+
+describe('checkDataset', () => {
+  it('gives a whole dataset back', () => {
+    const bytes = smallDataset();
+    expect(checkDataset(bytes)).toBe(bytes);
+    const regression = smallDataset(floats([0, 1]));
+    expect(checkDataset(regression)).toBe(regression);
+  });
+
+  const { train } = smallDataset();
+  const cases: [string, Partial<Dataset>, RegExp][] = [
+    ['a size of 0', { inputShape: [0, 2, 2] }, /input shape of small/],
+    ['an empty shape', { inputShape: [] }, /input shape of small/],
+    ['an unknown type', { inputType: 'f64' as 'f32' }, /input type of small/],
+    ['no classes', { task: { kind: 'classification', classes: 0 } }, /classes of small: got 0/],
+    ['too many classes', { task: { kind: 'classification', classes: 1e6 } }, /from 1 to 65536/],
+    ['an empty target shape', { task: { kind: 'regression', targetShape: [] } }, /target shape/],
+    ['a mean too few', { mean: [0.5] }, /mean of small: got \[0.5\], allowed is 2 finite/],
+    [
+      'a std of 0',
+      { std: [1, 0] },
+      /std of small: got \[1, 0\], allowed is 2 finite numbers above 0/,
+    ],
+    ['a std that is no number', { std: [1, Number.NaN] }, /std of small/],
+    ['no training samples', { train: { ...train, count: 0 } }, /training samples of small: got 0/],
+    [
+      'too few inputs',
+      { train: { ...train, inputs: new Uint8Array(11) } },
+      /got "11 values", allowed is exactly 12/,
+    ],
+    [
+      'inputs of the other type',
+      { train: { ...train, inputs: new Float32Array(12) } },
+      /Float32Array/,
+    ],
+    [
+      'too few targets',
+      { train: { ...train, targets: Int32Array.of(0) } },
+      /targets of train of small: got "1 values", allowed is exactly 3/,
+    ],
+    [
+      'float classes',
+      { train: { ...train, targets: Float32Array.of(0, 1, 1) } },
+      /allowed is Int32Array/,
+    ],
+    [
+      'a label too large',
+      { train: { ...train, targets: Int32Array.of(0, 2, 1) } },
+      /label of sample 1 in train of small: got 2, allowed is a class from 0 to 1/,
+    ],
+    [
+      'a negative label',
+      { test: { ...smallDataset().test, targets: Int32Array.of(-1) } },
+      /label of sample 0 in test/,
+    ],
+    [
+      'an input that is no number',
+      floats([0, Number.NaN]),
+      /inputs of train of small: got "NaN at value 1"/,
+    ],
+    [
+      'an infinite target',
+      {
+        ...floats([0, 1]),
+        mean: [0, 0],
+        train: { count: 1, inputs: Float32Array.of(0, 1), targets: Float32Array.of(1, Infinity) },
+      },
+      /targets of train of small: got "Infinity at value 1"/,
+    ],
+  ];
+  it.each(cases)('refuses %s', (_, changes, message) => {
+    const check = (): Dataset => checkDataset(smallDataset(changes));
+    expect(check).toThrow(UsageError);
+    expect(check).toThrow(message);
+  });
+});
+
+describe('limitTrain', () => {
+  it('keeps the first samples, their targets, the statistics and the test split', () => {
+    const whole = smallDataset();
+    const less = limitTrain(whole, 2);
+    expect([...less.train.inputs]).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect([...less.train.targets]).toEqual([0, 1]);
+    expect(less.train.inputs.buffer).toBe(whole.train.inputs.buffer);
+    expect(less.test).toBe(whole.test);
+    expect(less.mean).toBe(whole.mean);
+    expect(checkDataset(less)).toBe(less);
+  });
+
+  it('keeps whole targets when they are vectors', () => {
+    const two = smallDataset({
+      ...floats([0, 1]),
+      train: { count: 2, inputs: new Float32Array(4), targets: Float32Array.of(1, 2, 3, 4) },
+    });
+    expect([...limitTrain(two, 1).train.targets]).toEqual([1, 2]);
+  });
+
+  it.each([0, -1, 1.5, 4, Number.NaN])('refuses %d of 3 samples', (count) => {
+    expect(() => limitTrain(smallDataset(), count)).toThrow(UsageError);
+  });
+});
+
+describe('describeDataset', () => {
+  it('is plain data that survives JSON', () => {
+    const description = describeDataset(smallDataset());
+    expect(JSON.parse(JSON.stringify(description))).toEqual(description);
+    expect(description).toMatchObject({
+      name: 'small',
+      countTrain: 3,
+      countTest: 1,
+      inputShape: [1, 2, 2],
+    });
+  });
+
+  it('changes its checksum with the first sample or target, not by limitTrain', () => {
+    const { checksum } = describeDataset(smallDataset());
+    const { train } = smallDataset();
+    const inputs = Uint8Array.from(train.inputs);
+    inputs[3] = 200;
+    expect(describeDataset(smallDataset({ train: { ...train, inputs } })).checksum).not.toBe(
+      checksum,
+    );
+    const targets = Int32Array.of(1, 1, 1);
+    expect(describeDataset(smallDataset({ train: { ...train, targets } })).checksum).not.toBe(
+      checksum,
+    );
+    expect(describeDataset(limitTrain(smallDataset(), 1)).checksum).toBe(checksum);
+  });
+
+  it('hashes by FNV-1a: the published value of the byte 0x61 followed by four zeros', () => {
+    // FNV-1a continues over bytes one at a time, so hash('a') = 0xe40c292c is folded by hand.
+    let expected = 0xe40c292c;
+    for (let i = 0; i < 4; i++) expected = Math.imul(expected, 0x01000193);
+    const one = smallDataset({
+      inputShape: [1],
+      mean: [0],
+      std: [1],
+      train: { count: 1, inputs: Uint8Array.of(0x61), targets: Int32Array.of(0) },
+    });
+    expect(describeDataset(one).checksum).toBe(expected >>> 0);
+  });
+});

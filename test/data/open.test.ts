@@ -1,0 +1,52 @@
+// From a name or a folder to the right reader.
+
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
+import { openDataset } from '../../src/data/open.ts';
+import { folderOf, idxFolder, npyBytes } from './fixtures.ts';
+
+const npy = {
+  'x_train.npy': npyBytes('|u1', [1, 2], Uint8Array.of(1, 2)),
+  'y_train.npy': npyBytes('|u1', [1], Uint8Array.of(1)),
+  'x_test.npy': npyBytes('|u1', [1, 2], Uint8Array.of(1, 2)),
+  'y_test.npy': npyBytes('|u1', [1], Uint8Array.of(1)),
+};
+
+describe('openDataset', () => {
+  it('opens the datasets that have names', async () => {
+    expect((await openDataset('mnist')).train.count).toBe(60_000);
+    expect((await openDataset('synthetic')).name).toBe('synthetic');
+  });
+
+  it('lets the files of a folder decide the format', async () => {
+    expect((await openDataset(await folderOf(idxFolder(3, 2)))).inputShape).toEqual([2, 3, 1]);
+    expect((await openDataset(await folderOf(npy))).inputShape).toEqual([2]);
+    const record = new Uint8Array(3073);
+    const names = ['data_batch_1.bin', 'data_batch_2.bin', 'data_batch_3.bin', 'data_batch_4.bin'];
+    const files = [...names, 'data_batch_5.bin', 'test_batch.bin'].map((name) => [name, record]);
+    expect((await openDataset(await folderOf(Object.fromEntries(files)))).name).toBe('cifar10');
+  });
+
+  it('lists what it found and what it understands when it knows no file', async () => {
+    const dir = await folderOf({ 'a.txt': new Uint8Array(1), 'b.csv': new Uint8Array(1) });
+    const error = (await openDataset(dir).catch((e: unknown) => e)) as Error;
+    expect(error).toBeInstanceOf(UsageError);
+    for (const part of ['a.txt, b.csv', 'IDX', 'CIFAR-10 binary', 'npy', 'data_batch_1.bin']) {
+      expect(error.message).toContain(part);
+    }
+  });
+
+  it('refuses a folder of two formats', async () => {
+    const dir = await folderOf({ ...idxFolder(3, 2), ...npy });
+    await expect(openDataset(dir)).rejects.toThrow('files of IDX and npy');
+  });
+
+  it('refuses what is neither a name nor a folder, and says which names there are', async () => {
+    const dir = await folderOf({ file: new Uint8Array(1) });
+    for (const name of ['minst', join(dir, 'file')]) {
+      await expect(openDataset(name)).rejects.toThrow(UsageError);
+      await expect(openDataset(name)).rejects.toThrow("'mnist', 'synthetic' or a folder");
+    }
+  });
+});

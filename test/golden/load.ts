@@ -1,0 +1,127 @@
+// Reads the golden numbers that make.py has written: what PyTorch computes in float64, rounded to
+// float32, in our layout. It trusts the files, which are ours; it compares nothing.
+
+import { readFileSync } from 'node:fs';
+
+/** Row-major values, channels last. */
+export interface GoldenTensor {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Tensors by name: `weight`, `runningMean`; in training by path, `<layer index>.<name>`. */
+export type GoldenTensors = Readonly<Record<string, GoldenTensor>>;
+
+/** A layer or loss spec as plain data, in our field names. */
+export interface GoldenSpec {
+  readonly kind: string;
+  readonly [field: string]: unknown;
+}
+
+/** One layer, forward and backward. */
+export interface GoldenCase {
+  readonly name: string;
+  readonly spec: GoldenSpec;
+  readonly training: boolean;
+  /** Batches that the running statistics had seen; only where `momentum` is null. */
+  readonly batchesTrackedBefore?: number;
+  readonly input: GoldenTensor;
+  readonly parameters: GoldenTensors;
+  readonly buffersBefore: GoldenTensors;
+  readonly output: GoldenTensor;
+  readonly outputGradient: GoldenTensor;
+  readonly inputGradient: GoldenTensor;
+  /** Gradients of the parameters, by the same names. */
+  readonly gradients: GoldenTensors;
+  /** The buffers after the forward pass. */
+  readonly buffers: GoldenTensors;
+}
+
+/** One loss: crossEntropy has `labels`, meanSquaredError has `targets`. */
+export interface GoldenLoss {
+  readonly name: string;
+  readonly spec: GoldenSpec;
+  /** Logits or predictions, [N, F]. */
+  readonly input: GoldenTensor;
+  readonly labels?: readonly number[];
+  readonly targets?: GoldenTensor;
+  /** Mean over the samples; meanSquaredError: over the features as well. */
+  readonly loss: number;
+  readonly inputGradient: GoldenTensor;
+}
+
+/** What `layers.json` holds. */
+export interface GoldenLayers {
+  /** PyTorch's version. */
+  readonly torch: string;
+  readonly seed: number;
+  readonly cases: readonly GoldenCase[];
+  readonly losses: readonly GoldenLoss[];
+}
+
+/** An optimizer as plain data. `momentum` and `nesterov` are sgd's, `betas` and `eps` the others'.
+ * An optimizer as plain data. `momentum` and `nesterov` are sgd's, `betas` and `eps` the others'.
+ */
+export interface GoldenOptimizer {
+  readonly kind: 'sgd' | 'adam' | 'adamw';
+  readonly lr: number;
+  readonly momentum?: number;
+  readonly nesterov?: boolean;
+  readonly betas?: readonly [number, number];
+  readonly eps?: number;
+  readonly weightDecay: number;
+  /** Which parameters decay: all, or only the weights of conv and linear. */
+  readonly decays: 'all' | 'weight';
+}
+
+/** Ten steps with one optimizer, from the shared start. */
+export interface GoldenRun {
+  readonly name: string;
+  readonly optimizer: GoldenOptimizer;
+  /** The largest gradient norm that is let through; null for no clipping. */
+  readonly clipNorm: number | null;
+  /** One for each step, before its update. */
+  readonly losses: readonly number[];
+  /** One for each step, before clipping. */
+  readonly gradientNorms: readonly number[];
+  /** After the last step. */
+  readonly parameters: GoldenTensors;
+  readonly buffers: GoldenTensors;
+  /** The largest absolute differences of PyTorch in float32 from these float64 results. */
+  readonly float32Differences: {
+    readonly losses: number;
+    readonly parameters: number;
+    readonly buffers: number;
+  };
+}
+
+/** What `training.json` holds: one start, one batch for all steps, one run for each optimizer. */
+export interface GoldenTraining {
+  readonly torch: string;
+  readonly seed: number;
+  readonly layers: readonly GoldenSpec[];
+  readonly input: GoldenTensor;
+  readonly labels: readonly number[];
+  readonly initialParameters: GoldenTensors;
+  readonly initialBuffers: GoldenTensors;
+  readonly runs: readonly GoldenRun[];
+}
+
+/** The cases of each layer and loss. */
+export function loadGoldenLayers(): GoldenLayers {
+  return read('layers.json') as GoldenLayers;
+}
+
+/** The training runs. */
+export function loadGoldenTraining(): GoldenTraining {
+  return read('training.json') as GoldenTraining;
+}
+
+function read(fileName: string): unknown {
+  return JSON.parse(readFileSync(new URL(fileName, import.meta.url), 'utf8'), toFloat32);
+}
+
+/** Makes each `data` a Float32Array, which gives the written float32 values back exactly. */
+function toFloat32(key: string, value: unknown): unknown {
+  return key === 'data' ? new Float32Array(value as number[]) : value;
+}

@@ -1,0 +1,305 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  batchNormSetsRef,
+  groupNormSetsRef,
+  layerNormSetsRef,
+  mergeMomentsRef,
+  momentsRef,
+  type NormSetsRef,
+  normalizeGradRef,
+  normalizeRef,
+} from '../../src/kernels/reference/norm.ts';
+import { createFixture, MODES, testValues, ulps32 } from './fixture.ts';
+
+const CHANNELS = [1, 3, 4, 5, 8, 13, 32];
+const ROWS = [1, 2, 7, 1000];
+const GRID = CHANNELS.flatMap((channels) => ROWS.map((rows) => [rows, channels] as const));
+const EPS = 1e-5;
+/** Statistics and sums are float64. */
+const FLOAT64_TOLERANCE = 1e-11;
+/** Outputs are rounded once; the twin's value may lie next to the middle of two floats. */
+const ALLOWED_ULPS = 1;
+const MEAN_OF_A_MILLION = 1e6;
+
+function columnOf(x: Float32Array, channels: number, channel: number): Float64Array {
+  return Float64Array.from(x.filter((_, i) => i % channels === channel));
+}
+
+function worstUlps(found: ArrayLike<number>, exact: Float64Array): number {
+  expect(found.length).toBe(exact.length);
+  const scale = exact.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-30);
+  let worst = 0;
+  for (let i = 0; i < exact.length; i++) {
+    const ulps = ulps32(found[i]!, Math.fround(exact[i]!), scale);
+    worst = Number.isNaN(ulps) ? Number.POSITIVE_INFINITY : Math.max(worst, ulps);
+  }
+  return worst;
+}
+
+function expectNear(found: ArrayLike<number>, exact: ArrayLike<number>, scale: number): void {
+  expect(found.length).toBe(exact.length);
+  for (let i = 0; i < exact.length; i++) {
+    if (!(Math.abs(found[i]! - exact[i]!) <= FLOAT64_TOLERANCE * scale)) {
+      expect.fail(`element ${i}: ${found[i]} instead of ${exact[i]}`);
+    }
+  }
+}
+
+describe.each(MODES)('normalization kernels, %s build', (mode) => {
+  const fixture = createFixture(mode, 64);
+  const { kernels } = fixture;
+  beforeEach(() => fixture.reset());
+
+  function moments(x: Float32Array, rows: number, channels: number): Float64Array {
+    const vectorPtr = fixture.reserve(1 + 2 * channels, 8);
+    kernels.momentsF32(fixture.place(x), rows, channels, vectorPtr);
+    expect(fixture.f64(vectorPtr, 2 + 2 * channels)[1 + 2 * channels]).toBeNaN();
+    return fixture.f64(vectorPtr, 1 + 2 * channels).slice();
+  }
+
+  it.each(GRID)('momentsF32 equals its twin, %d rows of %d channels', (rows, channels) => {
+    const x = testValues(rows * channels);
+    const found = moments(x, rows, channels);
+    expect(found[0]).toBe(rows);
+    for (let c = 0; c < channels; c++) {
+      const { mean, m2 } = momentsRef(columnOf(x, channels, c));
+      expectNear([found[1 + c]!, found[1 + channels + c]! / rows], [mean, m2 / rows], 16);
+    }
+  });
+
+  it.each(CHANNELS)('the moments of no rows are zeros, %d channels', (channels) => {
+    expect(moments(new Float32Array(0), 0, channels)).toEqual(new Float64Array(1 + 2 * channels));
+  });
+
+  it('momentsF32 keeps the variance where the mean is a million times the deviation', () => {
+    const [rows, channels] = [1000, 5];
+    const x = testValues(rows * channels, 1.75).map((v) => v + MEAN_OF_A_MILLION);
+    const found = moments(x, rows, channels);
+    for (let c = 0; c < channels; c++) {
+      const { mean, m2 } = momentsRef(columnOf(x, channels, c));
+      expect(found[1 + c]! / mean).toBeCloseTo(1, 14);
+      expect(found[1 + channels + c]! / m2).toBeCloseTo(1, 10);
+    }
+  });
+
+  it('a channel has the same moments whatever stands beside it', () => {
+    const x = testValues(300);
+    const alone = moments(x, 300, 1);
+    for (const channels of [3, 4, 6]) {
+      const wide = Float32Array.from(
+        { length: 300 * channels },
+        (_, i) => x[Math.floor(i / channels)]!,
+      );
+      const found = moments(wide, 300, channels);
+      for (let c = 0; c < channels; c++) {
+        expect([found[1 + c], found[1 + channels + c]]).toEqual([alone[1], alone[2]]);
+      }
+    }
+  });
+
+  it.each([
+    [0, 0],
+    [0, 7],
+    [7, 0],
+    [1, 1],
+    [1, 1000],
+    [7, 13],
+  ])('mergeMoments of %d and %d rows are the moments of all', (rowsA, rowsB) => {
+    const channels = 5;
+    const x = testValues((rowsA + rowsB) * channels).map((v, i) => v + (i % channels) * 1000);
+    const split = rowsA * channels;
+    for (const into of ['a', 'b', 'new'] as const) {
+      const aPtr = fixture.place(moments(x.slice(0, split), rowsA, channels));
+      const bPtr = fixture.place(moments(x.slice(split), rowsB, channels));
+      const newPtr = fixture.reserve(1 + 2 * channels, 8);
+      const dstPtr = { a: aPtr, b: bPtr, new: newPtr }[into];
+      kernels.mergeMoments(dstPtr, aPtr, bPtr, channels);
+      const found = fixture.f64(dstPtr, 1 + 2 * channels);
+      expect(found[0]).toBe(rowsA + rowsB);
+      for (let c = 0; c < channels; c++) {
+        const [a, b] = [x.slice(0, split), x.slice(split)].map((part) =>
+          momentsRef(columnOf(part, channels, c)),
+        );
+        const { mean, m2 } = mergeMomentsRef([a!, b!]);
+        const whole = momentsRef(columnOf(x, channels, c));
+        expectNear([found[1 + c]!, found[1 + channels + c]!], [mean, m2], 1e4);
+        expectNear([whole.mean, whole.m2], [mean, m2], 1e4);
+      }
+    }
+  });
+
+  /** Forward and backward of one set of rows through all batch norm kernels. */
+  function batchNorm(x: Float32Array, dy: Float32Array, channels: number, affine: Affine) {
+    const rows = x.length / channels;
+    const [weightPtr, biasPtr] = placeAffine(affine);
+    const vectorPtr = fixture.place(moments(x, rows, channels));
+    const coefficientsPtr = fixture.reserve(4 * channels, 8);
+    const meanPtr = vectorPtr + 8;
+    const m2Ptr = meanPtr + channels * 8;
+    kernels.batchNormCoefficients(
+      meanPtr,
+      m2Ptr,
+      vectorPtr,
+      channels,
+      EPS,
+      weightPtr,
+      biasPtr,
+      coefficientsPtr,
+    );
+    const [xPtr, dyPtr] = [fixture.place(x), fixture.place(dy)];
+    const [yPtr, dxPtr] = [fixture.reserve(x.length), fixture.reserve(x.length)];
+    kernels.normalizeF32(xPtr, yPtr, rows, channels, coefficientsPtr);
+    const sumsPtr = fixture.reserve(2 * channels, 8);
+    kernels.normGradSumsF32(xPtr, dyPtr, rows, channels, coefficientsPtr, sumsPtr);
+    const gradPtr = fixture.reserve(4 * channels, 8);
+    kernels.batchNormGradCoefficients(sumsPtr, vectorPtr, channels, coefficientsPtr, gradPtr);
+    kernels.normInputGradF32(xPtr, dyPtr, dxPtr, rows, channels, gradPtr);
+    expect(fixture.f32(yPtr, x.length + 1)[x.length]).toBeNaN();
+    expect(fixture.f32(dxPtr, x.length + 1)[x.length]).toBeNaN();
+    return {
+      y: fixture.f32(yPtr, x.length).slice(),
+      dx: fixture.f32(dxPtr, x.length).slice(),
+      sums: fixture.f64(sumsPtr, 2 * channels).slice(),
+    };
+  }
+
+  type Affine = { readonly weight: Float32Array; readonly bias: Float32Array } | undefined;
+  const affineOf = (length: number): Affine => ({
+    weight: testValues(length, 1, 5).map((v) => v + 1.5),
+    bias: testValues(length, 1, 6),
+  });
+  const placeAffine = (affine: Affine): readonly [number, number] =>
+    affine === undefined ? [0, 0] : [fixture.place(affine.weight), fixture.place(affine.bias)];
+
+  function expectNorm(
+    found: { y: Float32Array; dx: Float32Array; sums: Float64Array },
+    inputs: { x: Float32Array; dy: Float32Array },
+    sets: NormSetsRef,
+    affine: Affine,
+  ): void {
+    const { x, dy } = inputs;
+    const exact = normalizeGradRef(x, dy, sets, { eps: EPS, ...affine });
+    expect(worstUlps(found.y, normalizeRef(x, sets, { eps: EPS, ...affine }))).toBeLessThanOrEqual(
+      ALLOWED_ULPS,
+    );
+    expect(worstUlps(found.dx, exact.dx)).toBeLessThanOrEqual(ALLOWED_ULPS);
+    expectNear(found.sums, [...exact.dbias, ...exact.dweight], x.length * 10);
+  }
+
+  it.each(GRID.filter(([rows]) => rows > 1))(
+    'batch normalization equals its twin, %d rows of %d channels',
+    (rows, channels) => {
+      const x = testValues(rows * channels);
+      const dy = testValues(rows * channels, 1, 3);
+      const sets = batchNormSetsRef(channels, [rows]);
+      for (const affine of [undefined, affineOf(channels)]) {
+        expectNorm(batchNorm(x, dy, channels, affine), { x, dy }, sets, affine);
+      }
+    },
+  );
+
+  it('batch normalization is exact where the mean is a million times the deviation', () => {
+    const [rows, channels] = [256, 5];
+    const x = testValues(rows * channels, 1.75).map((v) => v + MEAN_OF_A_MILLION);
+    const dy = testValues(rows * channels, 1, 3);
+    const affine = affineOf(channels);
+    const found = batchNorm(x, dy, channels, affine);
+    // Deviations of x / 10^6 are known to 1e-10 only.
+    const sets = batchNormSetsRef(channels, [rows]);
+    const exact = normalizeGradRef(x, dy, sets, { eps: EPS, ...affine });
+    const y = normalizeRef(x, sets, { eps: EPS, ...affine });
+    expect(worstUlps(found.y, y)).toBeLessThanOrEqual(ALLOWED_ULPS);
+    expect(worstUlps(found.dx, exact.dx)).toBeLessThanOrEqual(ALLOWED_ULPS);
+  });
+
+  it.each([
+    [1, 2, 1],
+    [1, 6, 3],
+    [7, 8, 1],
+    [7, 8, 4],
+    [50, 13, 13],
+    [1000, 32, 8],
+  ])(
+    'group normalization equals its twin, %d rows of %d channels in %d groups',
+    (rows, channels, groups) => {
+      const x = testValues(rows * channels);
+      const dy = testValues(rows * channels, 1, 3);
+      const sets = groupNormSetsRef(1, rows, channels, groups);
+      for (const affine of [undefined, affineOf(channels)]) {
+        const [weightPtr, biasPtr] = placeAffine(affine);
+        const vectorPtr = fixture.place(moments(x, rows, channels));
+        const coefficientsPtr = fixture.reserve(4 * channels, 8);
+        const shape = [channels, groups] as const;
+        kernels.groupNormCoefficients(
+          vectorPtr,
+          ...shape,
+          EPS,
+          weightPtr,
+          biasPtr,
+          coefficientsPtr,
+        );
+        const [xPtr, dyPtr] = [fixture.place(x), fixture.place(dy)];
+        const [yPtr, dxPtr] = [fixture.reserve(x.length), fixture.reserve(x.length)];
+        kernels.normalizeF32(xPtr, yPtr, rows, channels, coefficientsPtr);
+        const sumsPtr = fixture.reserve(2 * channels, 8);
+        kernels.normGradSumsF32(xPtr, dyPtr, rows, channels, coefficientsPtr, sumsPtr);
+        const sums = fixture.f64(sumsPtr, 2 * channels).slice();
+        const gradPtr = fixture.reserve(4 * channels, 8);
+        kernels.groupNormGradCoefficients(
+          sumsPtr,
+          rows,
+          channels,
+          groups,
+          weightPtr,
+          coefficientsPtr,
+          gradPtr,
+        );
+        kernels.normInputGradF32(xPtr, dyPtr, dxPtr, rows, channels, gradPtr);
+        const found = { y: fixture.f32(yPtr, x.length), dx: fixture.f32(dxPtr, x.length), sums };
+        expectNorm(found, { x, dy }, sets, affine);
+      }
+    },
+  );
+
+  it.each([1, 3, 4, 13, 1000])('layer normalization equals its twin, %d elements', (length) => {
+    const x = testValues(length);
+    const dy = testValues(length, 1, 3);
+    const sets = layerNormSetsRef(1, length);
+    for (const affine of [undefined, affineOf(length)]) {
+      const [weightPtr, biasPtr] = placeAffine(affine);
+      const statisticsPtr = fixture.reserve(2, 8);
+      const [xPtr, dyPtr] = [fixture.place(x), fixture.place(dy)];
+      const [yPtr, dxPtr] = [fixture.reserve(length), fixture.reserve(length)];
+      kernels.layerNormF32(xPtr, yPtr, length, EPS, weightPtr, biasPtr, statisticsPtr);
+      const weightGradPtr = fixture.place(new Float64Array(length));
+      const biasGradPtr = fixture.place(new Float64Array(length));
+      const gradPtrs = [weightGradPtr, biasGradPtr] as const;
+      kernels.layerNormGradF32(xPtr, dyPtr, dxPtr, length, weightPtr, statisticsPtr, ...gradPtrs);
+      const sums = Float64Array.of(
+        ...fixture.f64(biasGradPtr, length),
+        ...fixture.f64(weightGradPtr, length),
+      );
+      const found = { y: fixture.f32(yPtr, length), dx: fixture.f32(dxPtr, length), sums };
+      expectNorm(found, { x, dy }, sets, affine);
+      // The gradients of the next sample are added.
+      kernels.layerNormGradF32(xPtr, dyPtr, 0, length, weightPtr, statisticsPtr, ...gradPtrs);
+      expect(fixture.f64(biasGradPtr, length)).toEqual(sums.slice(0, length).map((v) => 2 * v));
+    }
+  });
+
+  it('normalizeF32 gives a row the same bits alone and among others', () => {
+    const [rows, channels] = [700, 13];
+    const x = testValues(rows * channels);
+    const coefficients = testValues(4 * channels, 2, 7);
+    const coefficientsPtr = fixture.place(Float64Array.from(coefficients));
+    const xPtr = fixture.place(x);
+    const yPtr = fixture.reserve(x.length);
+    kernels.normalizeF32(xPtr, yPtr, rows, channels, coefficientsPtr);
+    for (const row of [0, 1, 314, 315, 316, 699]) {
+      const alonePtr = fixture.reserve(channels);
+      kernels.normalizeF32(xPtr + row * channels * 4, alonePtr, 1, channels, coefficientsPtr);
+      const expected = fixture.f32(yPtr + row * channels * 4, channels);
+      expect(fixture.f32(alonePtr, channels)).toEqual(expected);
+    }
+  });
+});

@@ -1,0 +1,78 @@
+// Activation layers: specs, PyTorch's numbers, and what they touch. Maths: test/kernels.
+
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
+import {
+  gelu,
+  geluKind,
+  leakyRelu,
+  leakyReluKind,
+  relu,
+  reluKind,
+  sigmoid,
+  sigmoidKind,
+  tanh,
+  tanhKind,
+} from '../../src/nn/activations.ts';
+import { testValues } from '../kernels/fixture.ts';
+import { describeGolden } from './golden.ts';
+import { bindAlone } from './parameterless.ts';
+
+describeGolden([reluKind, leakyReluKind, geluKind, sigmoidKind, tanhKind]);
+
+describe('activation specs', () => {
+  it('have all their fields filled in', () => {
+    expect([relu(), leakyRelu(), leakyRelu(0.2), gelu(), sigmoid(), tanh()]).toEqual([
+      { kind: 'relu' },
+      { kind: 'leakyRelu', negativeSlope: 0.01 },
+      { kind: 'leakyRelu', negativeSlope: 0.2 },
+      { kind: 'gelu', approximate: 'none' },
+      { kind: 'sigmoid' },
+      { kind: 'tanh' },
+    ]);
+  });
+
+  it.each([-0.1, Number.NaN, Infinity])('leakyRelu refuses the slope %d', (slope) => {
+    expect(() => leakyRelu(slope)).toThrow(UsageError);
+  });
+
+  it('gelu refuses an unknown approximation', () => {
+    expect(() => gelu({ approximate: 'erf' as 'none' })).toThrow(/'none' or 'tanh'/);
+  });
+});
+
+describe('activation layers', () => {
+  it('keep the shape, also where sizes are not known yet', () => {
+    expect(reluKind.outputShape(relu(), [Number.NaN, 4, 3], '0.relu')).toEqual([Number.NaN, 4, 3]);
+  });
+
+  it('keep what their backward pass reads: gelu its input, the others their output', () => {
+    expect(geluKind.keeps).toEqual({ input: true, output: false });
+    for (const kind of [reluKind, leakyReluKind, sigmoidKind, tanhKind]) {
+      expect(kind.keeps).toEqual({ input: false, output: true });
+    }
+  });
+
+  it('touch the samples of the step only', () => {
+    const run = bindAlone(reluKind, relu(), { inputShape: [2, 2, 3], capacity: 3 });
+    run.x.set(testValues(36));
+    run.dy.set(testValues(36));
+    run.step.countSamples = 2;
+    run.layer.forward();
+    run.layer.backward();
+    expect(run.y.slice(24)).toEqual(new Float32Array(12).fill(Number.NaN));
+    expect(run.dx.slice(24)).toEqual(new Float32Array(12).fill(Number.NaN));
+    expect(run.y.slice(0, 24)).toEqual(run.x.slice(0, 24).map((v) => Math.max(v, 0)));
+    run.step.countSamples = 0;
+    run.y.fill(7);
+    run.layer.forward();
+    expect(run.y).toEqual(new Float32Array(36).fill(7));
+  });
+
+  it('write no input gradient that nobody asks for', () => {
+    const options = { inputShape: [5], capacity: 1, wantsInputGradient: false };
+    const run = bindAlone(tanhKind, tanh(), options);
+    run.layer.backward();
+    expect(run.dx).toEqual(new Float32Array(5).fill(Number.NaN));
+  });
+});

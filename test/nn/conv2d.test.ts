@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
+import { type Conv2dOptions, conv2d, conv2dKind } from '../../src/nn/conv2d.ts';
+import { runLayer } from './harness.ts';
+import {
+  describeDifferences,
+  describeGoldenLayer,
+  describeReference,
+  FLOAT32_SUMS,
+  type ProofCase,
+  sampleRun,
+} from './proofs.ts';
+
+function item(
+  channels: readonly [number, number],
+  options: Conv2dOptions,
+  size: readonly [number, number] = [5, 6],
+): ProofCase {
+  const name = `${channels.join(' to ')} of ${size.join('x')}, ${JSON.stringify(options)}`;
+  return { name, spec: conv2d(...channels, options), inputShape: [...size, channels[0]] };
+}
+
+const CASES: readonly ProofCase[] = [
+  item([3, 8], { kernel: 3, padding: 1 }),
+  item([1, 13], { kernel: 3 }),
+  item([13, 1], { kernel: 3, padding: 1, bias: false }),
+  item([5, 9], { kernel: 1 }),
+  item([8, 8], { kernel: 3, padding: 1, stride: 2 }, [8, 8]),
+  item([4, 5], { kernel: 3, padding: 1, stride: 2 }, [7, 5]),
+  item([4, 6], { kernel: 1, stride: 2 }),
+  // Strides beyond the kernel leave input positions that no tap reaches.
+  item([3, 4], { kernel: 2, stride: 3 }, [8, 7]),
+  item([3, 5], { kernel: 3, padding: 2, dilation: 2 }),
+  item([3, 5], { kernel: 3, padding: 2, dilation: 2, stride: 2 }, [7, 8]),
+  item([3, 5], { kernel: 3, padding: 3, dilation: 3, stride: 2 }, [8, 9]),
+  item([3, 4], { kernel: [3, 1], stride: [2, 1], padding: [1, 0] }, [7, 4]),
+  item([2, 4], { kernel: [2, 3], stride: [1, 2], padding: [0, 2], dilation: [2, 1] }),
+  item([6, 4], { kernel: 3, padding: 1, groups: 2 }),
+  item([6, 9], { kernel: 3, padding: 1, stride: 2, groups: 3 }),
+  item([6, 18], { kernel: 3, padding: 1, groups: 6 }),
+  item([7, 7], { kernel: 3, padding: 1, groups: 7 }),
+  item([5, 5], { kernel: 3, padding: 1, stride: 2, groups: 5 }, [6, 7]),
+  item([5, 5], { kernel: [2, 3], padding: [1, 2], dilation: [2, 2], groups: 5, bias: false }),
+  item([2, 3], { kernel: [5, 6] }),
+  item([2, 4], { kernel: 3, padding: 4 }, [3, 4]),
+  item([4, 4], { kernel: 3, padding: 1 }, [1, 1]),
+];
+
+describe('conv2d', () => {
+  describeReference(CASES, FLOAT32_SUMS);
+  describeGoldenLayer('conv2d', FLOAT32_SUMS);
+  describeDifferences(CASES);
+
+  it('gives a sample the same bits alone and in any batch', () => {
+    for (const one of CASES) {
+      const run = sampleRun(one, [5]);
+      const all = runLayer(run);
+      const size = run.x.length / 5;
+      const outputSize = all.y.length / 5;
+      for (const n of [0, 4]) {
+        const alone = runLayer({
+          ...run,
+          shards: [1],
+          x: run.x.slice(n * size, (n + 1) * size),
+          dy: run.dy!.slice(n * outputSize, (n + 1) * outputSize),
+        });
+        expect(alone.y).toEqual(all.y.slice(n * outputSize, (n + 1) * outputSize));
+        expect(alone.dx).toEqual(all.dx.slice(n * size, (n + 1) * size));
+      }
+    }
+  });
+
+  it('refuses groups that do not divide the channels', () => {
+    expect(() => conv2d(6, 8, { kernel: 3, groups: 4 })).toThrow(
+      'conv2d groups with inChannels 6: got 4, allowed is a divisor of 6',
+    );
+    expect(() => conv2d(8, 6, { kernel: 3, groups: 4 })).toThrow('with outChannels 6');
+    expect(() => conv2d(8, 8, { kernel: 0 })).toThrow(UsageError);
+    expect(() => conv2d(8, 8, { kernel: [3, 3, 3] as never })).toThrow('[height, width]');
+  });
+
+  it('names the layer and both shapes when the input does not fit', () => {
+    const { outputShape } = conv2dKind;
+    expect(() => outputShape(conv2d(3, 8, { kernel: 3 }), [28, 28, 1], '0.conv2d')).toThrow(
+      'input of 0.conv2d: got "28x28x1", allowed is HxWx3',
+    );
+    expect(() => outputShape(conv2d(3, 8, { kernel: 5 }), [4, 9, 3], '2.conv2d')).toThrow(
+      'input of 2.conv2d: got "4x9x3", allowed is at least the reach of its kernel, 5x5',
+    );
+  });
+});

@@ -1,0 +1,41 @@
+import { describe } from 'vitest';
+import type { Shape } from '../../src/base/shape.ts';
+import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/activations.ts';
+import { dropout } from '../../src/nn/dropout.ts';
+import { flatten } from '../../src/nn/flatten.ts';
+import { avgPool, globalAvgPool, maxPool } from '../../src/nn/pools.ts';
+import type { LeafSpec } from '../../src/nn/spec.ts';
+import { describeDifferences, type ProofCase } from './proofs.ts';
+
+const IMAGE: Shape = [5, 6, 3];
+
+const specs: readonly LeafSpec[] = [
+  relu(),
+  leakyRelu(0.2),
+  gelu(),
+  gelu({ approximate: 'tanh' }),
+  sigmoid(),
+  tanh(),
+  maxPool({ kernel: 2 }),
+  maxPool({ kernel: 3, stride: 2, padding: 1 }),
+  avgPool({ kernel: 2 }),
+  avgPool({ kernel: [3, 2], stride: [1, 2], padding: [1, 0], countIncludePad: false }),
+  globalAvgPool(),
+  flatten(),
+  dropout(0.3),
+];
+const CASES: readonly ProofCase[] = specs.map((spec) => ({
+  name: JSON.stringify(spec),
+  spec,
+  inputShape: IMAGE,
+}));
+
+/** All different, and no two closer to each other or to 0 than a step of the differences. */
+function distinctValues(length: number): Float32Array {
+  const GAP = 0.05;
+  return Float32Array.from({ length }, (_, i) => (((i * 37) % length) - length / 2 + 0.25) * GAP);
+}
+
+describe('a layer without parameters', () => {
+  describeDifferences(CASES, distinctValues);
+});

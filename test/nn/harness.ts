@@ -1,0 +1,232 @@
+// Runs a layer, or a small model, in one thread with any number of replicas: the real plan, arena,
+// program and reductions, without data, loss and optimizer. A probe layer in front gives it an
+// input gradient. Every region is filled with NaN first, so that what nobody writes is seen.
+
+import { type Shape, sizeOf } from '../../src/base/shape.ts';
+import { compileKernels, instantiateKernels, type NumericMode } from '../../src/kernels/load.ts';
+import { createArena, typedView } from '../../src/memory/arena.ts';
+import { custom, loadCustomLayers } from '../../src/nn/custom.ts';
+import { buildGraph } from '../../src/nn/graph.ts';
+import { initialize } from '../../src/nn/init.ts';
+import type { StepState } from '../../src/nn/layer.ts';
+import { meanSquaredError } from '../../src/nn/losses.ts';
+import { type LayerSpec, sequential } from '../../src/nn/spec.ts';
+import { sgd } from '../../src/optim/optimizer.ts';
+import { constant } from '../../src/optim/schedule.ts';
+import { attachMember } from '../../src/sync/group.ts';
+import { initControlWords } from '../../src/sync/words.ts';
+import type { RunConfig } from '../../src/train/config.ts';
+import { nodeRegions, planRun, type RunPlan } from '../../src/train/plan.ts';
+import { bindProgram, layerNames } from '../../src/train/program.ts';
+import { createFixture } from '../kernels/fixture.ts';
+
+const PROBE = new URL('./probe.mjs', import.meta.url).href;
+await loadCustomLayers([PROBE]);
+
+export type Tensors = Readonly<Record<string, Float32Array | Float64Array>>;
+
+export interface LayerRun {
+  readonly spec: LayerSpec;
+  readonly inputShape: Shape;
+  /** Samples of each replica. */
+  readonly shards: readonly number[];
+  /** [N, ...inputShape], N the sum of the shards. */
+  readonly x: Float32Array;
+  /** The gradient of the output; without it nothing runs backward. */
+  readonly dy?: Float32Array;
+  /** By the names of {@link LayerResult}; what is missing keeps its initial value. */
+  readonly parameters?: Tensors;
+  readonly buffers?: Tensors;
+  readonly training?: boolean;
+  readonly mode?: NumericMode;
+}
+
+export interface LayerResult {
+  readonly y: Float32Array;
+  readonly outputShape: Shape;
+  readonly dx: Float32Array;
+  /** Names begin with the kind of a leaf, `conv2d.weight`, or with the place in a sequential,
+   * `0.conv2d.weight`. */
+  readonly parameters: Tensors;
+  /** Sums over all samples; float64 for biases and norms. */
+  readonly gradients: Tensors;
+  /** After the update that follows the backward pass. */
+  readonly buffers: Tensors;
+}
+
+const modules = new Map<NumericMode, WebAssembly.Module>();
+
+function moduleOf(mode: NumericMode): WebAssembly.Module {
+  const known = modules.get(mode);
+  if (known !== undefined) return known;
+  // The fixture builds the binaries when they are older than their sources.
+  createFixture(mode, 1);
+  const module = compileKernels(mode);
+  modules.set(mode, module);
+  return module;
+}
+
+/** The plan of a run with one worker. */
+function planAlone(
+  spec: LayerSpec,
+  inputShape: Shape,
+  size: { readonly samples: number; readonly replicas: number },
+): RunPlan {
+  const { shapes, output } = buildGraph(spec, inputShape);
+  const channels = inputShape[inputShape.length - 1]!;
+  const config: RunConfig = {
+    model: spec,
+    data: {
+      inputShape,
+      inputType: 'f32',
+      task: { kind: 'regression', targetShape: shapes[output]! },
+      mean: new Array<number>(channels).fill(0),
+      std: new Array<number>(channels).fill(1),
+      countTrain: size.samples,
+      countTest: 0,
+    },
+    loss: meanSquaredError(),
+    optimizer: sgd({ lr: 0.1 }),
+    schedule: constant(),
+    clipNorm: null,
+    replicas: size.replicas,
+    workers: 1,
+    globalBatch: size.samples,
+    dropLast: false,
+    shuffle: false,
+    augmentation: null,
+    seed: 7,
+    mode: 'strict',
+    timeoutMs: 1000,
+  };
+  return planRun(config);
+}
+
+function stepOf(run: LayerRun): StepState {
+  const replicaStart = new Int32Array(run.shards.length + 1);
+  for (const [i, count] of run.shards.entries()) replicaStart[i + 1] = replicaStart[i]! + count;
+  const samples = replicaStart[run.shards.length]!;
+  return {
+    training: run.training ?? true,
+    step: 3,
+    countSamples: samples,
+    replicaStart,
+    firstSample: 0,
+    globalCount: samples,
+  };
+}
+
+/** Runs forward, and with `dy` backward and the update of the buffers. */
+export function runLayer(run: LayerRun): LayerResult {
+  const step = stepOf(run);
+  const samples = step.countSamples;
+  const size = { samples, replicas: run.shards.length };
+  const plan = planAlone(sequential([custom(PROBE), run.spec]), run.inputShape, size);
+  const { layout, parameters: table } = plan;
+  const memory = createArena(layout);
+  // All bits set is NaN in every float type.
+  new Uint8Array(memory.buffer).fill(255, 1024);
+  for (const { name, offsetBytes, sizeBytes } of layout.regions) {
+    // The borders of padded samples are zero from the start, which forward relies on.
+    if (/\.padded(Grad)?$/.test(name))
+      new Uint8Array(memory.buffer, offsetBytes, sizeBytes).fill(0);
+  }
+  const words = typedView(memory, layout.get('control'), 'i32');
+  initControlWords(words, 1, { timeoutMs: 1000 });
+  const values = typedView(memory, layout.get('parameters'), 'f32');
+  for (const [i, { name, offset, length, init }] of table.entries.entries()) {
+    const view = values.subarray(offset, offset + length);
+    const given = run.parameters?.[ownName(name)];
+    if (given === undefined) initialize(view, init, plan.config.seed, i);
+    else view.set(given);
+  }
+  const buffers = typedView(memory, layout.get('buffers'), 'f64');
+  for (const { name, offset, length, initial } of table.buffers) {
+    const given = run.buffers?.[ownName(name)];
+    if (given === undefined) buffers.fill(initial, offset, offset + length);
+    else buffers.set(given, offset);
+  }
+  const program = bindProgram({
+    plan,
+    worker: plan.workers[0]!,
+    kernels: instantiateKernels(moduleOf(run.mode ?? 'strict'), memory),
+    memory,
+    member: attachMember(words, 0, layerNames(plan)),
+    step,
+  });
+  const floats = (ptr: number, shape: Shape): Float32Array =>
+    new Float32Array(memory.buffer, ptr, samples * sizeOf(shape));
+  floats(program.input.ptr, run.inputShape).set(run.x);
+  for (const operation of program.operations) operation.forward();
+  const y = floats(program.output.ptr, program.output.shape).slice();
+  if (run.dy !== undefined) {
+    floats(program.output.gradPtr, program.output.shape).set(run.dy);
+    for (const operation of program.operations.toReversed()) operation.backward();
+    for (const { update } of program.bufferUpdates) update();
+  }
+  const probed = plan.graph.operations[0]!;
+  const probedValue = probed.op === 'layer' ? probed.output : 0;
+  const basePtr = layout.get('rank 0.activations').offsetBytes;
+  const dxPtr = basePtr + plan.workers[0]!.storage.gradientOffsetsBytes[probedValue]!;
+  const node = nodeRegions(plan.nodes[0]!);
+  const narrow = typedView(memory, layout.get(node.narrow), 'f32');
+  const wide = typedView(memory, layout.get(node.wide), 'f64');
+  const own = table.entries.filter(({ name }) => !name.startsWith('0.'));
+  return {
+    y,
+    outputShape: program.output.shape,
+    dx: floats(dxPtr, run.inputShape).slice(),
+    parameters: Object.fromEntries(
+      own.map(({ name, offset, length }) => [ownName(name), values.slice(offset, offset + length)]),
+    ),
+    gradients: Object.fromEntries(
+      own.map(({ name, isWide, nodeOffset, length }) => [
+        ownName(name),
+        (isWide ? wide : narrow).slice(nodeOffset, nodeOffset + length),
+      ]),
+    ),
+    buffers: Object.fromEntries(
+      table.buffers.map(({ name, offset, length }) => [
+        ownName(name),
+        buffers.slice(offset, offset + length),
+      ]),
+    ),
+  };
+}
+
+/** Without the place behind the probe. */
+function ownName(name: string): string {
+  return name.replace(/^1\./, '');
+}
+
+/** The largest difference, in units of the last place of the largest magnitude; infinite for NaN.
+ * The largest difference, in units of the last place of the largest magnitude; infinite for NaN.
+ */
+export function worstUlps(found: ArrayLike<number>, exact: ArrayLike<number>): number {
+  return worstRelative(found, exact) * 2 ** 23;
+}
+
+/** The largest difference over the largest magnitude (rounded down to a power of two); infinite for
+ * NaN and for different lengths. */
+export function worstRelative(found: ArrayLike<number>, exact: ArrayLike<number>): number {
+  if (found.length !== exact.length) return Number.POSITIVE_INFINITY;
+  let scale = 0;
+  let worst = 0;
+  for (let i = 0; i < exact.length; i++) {
+    const difference = Math.abs(found[i]! - exact[i]!);
+    if (Number.isNaN(difference)) return Number.POSITIVE_INFINITY;
+    worst = Math.max(worst, difference);
+    scale = Math.max(scale, Math.abs(exact[i]!));
+  }
+  if (worst === 0) return 0;
+  return worst / 2 ** Math.floor(Math.log2(Math.max(scale, 2 ** -126)));
+}
+
+/** The replica that each sample belongs to. */
+export function shardEnds(shards: readonly number[]): readonly number[] {
+  let end = 0;
+  return shards.map((count) => {
+    end += count;
+    return end;
+  });
+}

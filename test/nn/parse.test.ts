@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
+import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/activations.ts';
+import { conv2d } from '../../src/nn/conv2d.ts';
+import { custom } from '../../src/nn/custom.ts';
+import { dropout } from '../../src/nn/dropout.ts';
+import { flatten } from '../../src/nn/flatten.ts';
+import { linear } from '../../src/nn/linear.ts';
+import { crossEntropy, meanSquaredError } from '../../src/nn/losses.ts';
+import { MODEL_NAMES, namedModel } from '../../src/nn/models.ts';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
+import { parseLoss, parseModel } from '../../src/nn/parse.ts';
+import { avgPool, globalAvgPool, maxPool } from '../../src/nn/pools.ts';
+import { type LayerSpec, residual, sequential } from '../../src/nn/spec.ts';
+
+const specs: readonly LayerSpec[] = [
+  avgPool({ kernel: [3, 2], stride: 1, padding: [1, 0], countIncludePad: false }),
+  batchNorm(7, { momentum: null, sync: 4, affine: false, trackRunningStats: false }),
+  conv2d(4, 6, { kernel: [1, 2], stride: 2, padding: 1, dilation: [2, 1], groups: 2, bias: false }),
+  custom('file:///layers/swish.mjs', { beta: 2 }),
+  dropout(0.2),
+  flatten(),
+  gelu({ approximate: 'tanh' }),
+  globalAvgPool(),
+  groupNorm(2, 8, { eps: 1e-3 }),
+  instanceNorm(5, { affine: true }),
+  layerNorm([3, 4]),
+  leakyRelu(0.3),
+  linear(4, 2, { init: 'kaimingNormal' }),
+  maxPool({ kernel: 3, stride: 2, padding: 1 }),
+  relu(),
+  sigmoid(),
+  tanh(),
+  residual(relu()),
+  residual(relu(), sequential([tanh(), tanh()])),
+];
+
+const throughJson = (spec: unknown): unknown => JSON.parse(JSON.stringify(spec));
+
+describe('parseModel', () => {
+  it.each(specs.map((spec) => [spec.kind, spec] as const))('reads what it wrote, %s', (_, spec) => {
+    expect(parseModel(throughJson(spec), 'model')).toEqual(spec);
+  });
+
+  it.each(MODEL_NAMES)('reads what it wrote, %s', (name) => {
+    const model = namedModel(name, { inputShape: [32, 32, 3], classes: 10 });
+    expect(parseModel(throughJson(model), 'model')).toEqual(model);
+  });
+
+  it('fills in the defaults of the builders', () => {
+    const json = { kind: 'conv2d', inChannels: 3, outChannels: 8, kernel: 3 };
+    expect(parseModel(json, 'model')).toEqual(conv2d(3, 8, { kernel: 3 }));
+    expect(parseModel({ kind: 'dropout' }, 'model')).toEqual(dropout());
+    expect(parseModel({ kind: 'batchNorm', channels: 3 }, 'model')).toEqual(batchNorm(3));
+  });
+
+  it('names the layer by its place in the file', () => {
+    const broken = { kind: 'linear', inFeatures: 'many', outFeatures: 2 };
+    const inner = { kind: 'sequential', layers: [{ kind: 'relu' }, broken] };
+    const json = { kind: 'sequential', layers: [{ kind: 'residual', body: inner }] };
+    expect(() => parseModel(json, 'net.json')).toThrow(
+      'net.json, layers[0], body, layers[1], inFeatures: got',
+    );
+  });
+
+  it.each([
+    [{ kind: 'conv3d' }, 'kind of model: got "conv3d", allowed is avgPool, batchNorm'],
+    [{ kind: 'relu', slope: 1 }, 'slope'],
+    [{ kind: 'linear', inFeatures: 3 }, 'outFeatures'],
+    [{ kind: 'batchNorm', channels: 3, sync: 'all' }, 'sync'],
+    [{ kind: 'conv2d', inChannels: 3, outChannels: 8, kernel: [3] }, 'kernel'],
+    [{ kind: 'dropout', p: 1 }, 'dropout p'],
+    [{ layers: [] }, 'kind'],
+    [null, 'model'],
+    ['relu', 'model'],
+    [{ kind: 'sequential', layers: {} }, 'layers'],
+    [{ kind: 'residual' }, 'body'],
+    [{ kind: 'toString' }, 'kind of model'],
+  ])('refuses %o', (json, message) => {
+    expect(() => parseModel(json, 'model')).toThrow(UsageError);
+    expect(() => parseModel(json, 'model')).toThrow(message);
+  });
+});
+
+describe('parseLoss', () => {
+  it('reads what it wrote', () => {
+    for (const loss of [
+      crossEntropy(),
+      crossEntropy({ labelSmoothing: 0.1 }),
+      meanSquaredError(),
+    ]) {
+      expect(parseLoss(throughJson(loss))).toEqual(loss);
+    }
+    expect(parseLoss({ kind: 'crossEntropy' })).toEqual(crossEntropy());
+  });
+
+  it.each([{ kind: 'hinge' }, { kind: 'meanSquaredError', labelSmoothing: 0 }, null])(
+    'refuses %o',
+    (json) => {
+      expect(() => parseLoss(json)).toThrow(UsageError);
+    },
+  );
+});

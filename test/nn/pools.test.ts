@@ -1,0 +1,100 @@
+// Pool layers: specs, shapes, PyTorch's numbers, and what they touch. Maths: test/kernels.
+
+import { describe, expect, it } from 'vitest';
+import {
+  avgPool,
+  avgPoolKind,
+  globalAvgPool,
+  globalAvgPoolKind,
+  maxPool,
+  maxPoolKind,
+} from '../../src/nn/pools.ts';
+import { describeGolden } from './golden.ts';
+import { bindAlone } from './parameterless.ts';
+
+describeGolden([maxPoolKind, avgPoolKind, globalAvgPoolKind]);
+
+describe('pool specs', () => {
+  it('have all their fields filled in; the stride is the kernel by default', () => {
+    expect([
+      maxPool({ kernel: 2 }),
+      maxPool({ kernel: [3, 2], stride: 2, padding: [1, 0] }),
+      avgPool({ kernel: 3 }),
+      globalAvgPool(),
+    ]).toEqual([
+      { kind: 'maxPool', kernel: [2, 2], stride: [2, 2], padding: [0, 0] },
+      { kind: 'maxPool', kernel: [3, 2], stride: [2, 2], padding: [1, 0] },
+      {
+        kind: 'avgPool',
+        kernel: [3, 3],
+        stride: [3, 3],
+        padding: [0, 0],
+        countIncludePad: true,
+      },
+      { kind: 'globalAvgPool' },
+    ]);
+  });
+
+  it('refuse kernels below 1, strides below 1 and padding above half the kernel', () => {
+    expect(() => maxPool({ kernel: 0 })).toThrow(/maxPool kernel/);
+    expect(() => avgPool({ kernel: 2, stride: [1, 0] })).toThrow(/avgPool stride/);
+    expect(() => avgPool({ kernel: 3, padding: 2 })).toThrow(/at most half the kernel 3x3/);
+    expect(() => maxPool({ kernel: [4, 1], padding: [2, 1] })).toThrow(/padding/);
+  });
+});
+
+describe('pool layers', () => {
+  it.each([
+    [[28, 28, 3], 2, 2, 0, [14, 14, 3]],
+    [[7, 8, 1], 3, 2, 1, [4, 4, 1]],
+    [[5, 5, 4], 2, 3, 0, [2, 2, 4]],
+    [[3, 3, 4], 3, 1, 0, [1, 1, 4]],
+  ])('round sizes down: %j, kernel %d, stride %d, padding %d gives %j', (...row) => {
+    const [input, kernel, stride, padding, expected] = row;
+    const spec = maxPool({ kernel, stride, padding });
+    expect(maxPoolKind.outputShape(spec, input, '0.maxPool')).toEqual(expected);
+  });
+
+  it('leave unknown sizes unknown', () => {
+    const unknown = [Number.NaN, Number.NaN, 8];
+    expect(maxPoolKind.outputShape(maxPool({ kernel: 2 }), unknown, '0')).toEqual(unknown);
+    expect(globalAvgPoolKind.outputShape(globalAvgPool(), unknown, '0')).toEqual([8]);
+  });
+
+  it('name the layer, the input and the window when it does not fit', () => {
+    const spec = maxPool({ kernel: 5 });
+    expect(() => maxPoolKind.outputShape(spec, [4, 9, 3], '3.maxPool')).toThrow(
+      'input of 3.maxPool: got "4x9x3", allowed is at least its kernel 5x5, padding 0x0 counted',
+    );
+    expect(() => globalAvgPoolKind.outputShape(globalAvgPool(), [10], '7.globalAvgPool')).toThrow(
+      /7\.globalAvgPool: got "10", allowed is an image/,
+    );
+  });
+
+  it('compute the samples of the step only, and nothing for an empty shard', () => {
+    for (const [kind, spec] of [
+      [maxPoolKind, maxPool({ kernel: 2 })],
+      [avgPoolKind, avgPool({ kernel: 2 })],
+      [globalAvgPoolKind, globalAvgPool()],
+    ] as const) {
+      const run = bindAlone(kind as typeof maxPoolKind, spec as ReturnType<typeof maxPool>, {
+        inputShape: [4, 4, 3],
+        capacity: 3,
+      });
+      run.x.fill(2);
+      run.dy.fill(1);
+      const perSample = run.y.length / 3;
+      for (const count of [0, 2]) {
+        run.step.countSamples = count;
+        run.layer.forward();
+        run.layer.backward();
+        expect(run.y.indexOf(2)).toBe(count === 0 ? -1 : 0);
+        expect(run.y.slice(0, count * perSample)).toEqual(
+          new Float32Array(count * perSample).fill(2),
+        );
+        expect(run.y[count * perSample]).toBeNaN();
+        expect(run.dx[count * 48]).toBeNaN();
+      }
+    }
+  });
+});

@@ -1,0 +1,224 @@
+// What a layer ought to compute, by the plain-loop twins in float64: forward, input gradient and
+// parameter gradients of any spec that the tests use, residuals and sequences included.
+
+import { channelsOf, type Shape, sizeOf } from '../../src/base/shape.ts';
+import {
+  type ConvRefOptions,
+  conv2dInputGradRef,
+  conv2dRef,
+  conv2dWeightGradRef,
+  convOutputSizeRef,
+  linearInputGradRef,
+  linearRef,
+  linearWeightGradRef,
+} from '../../src/kernels/reference/conv.ts';
+import { columnSumsRef } from '../../src/kernels/reference/fold.ts';
+import {
+  batchNormSetsRef,
+  groupNormSetsRef,
+  layerNormSetsRef,
+  type NormSetsRef,
+  normalizeGradRef,
+  normalizeRef,
+} from '../../src/kernels/reference/norm.ts';
+import type { LayerSpec, LeafSpec } from '../../src/nn/spec.ts';
+import { shardEnds, type Tensors } from './harness.ts';
+
+type Doubles = Float64Array;
+
+export interface RefInput {
+  readonly x: Float32Array | Doubles;
+  readonly shape: Shape;
+  readonly shards: readonly number[];
+  /** By the names of the harness. */
+  readonly parameters: Tensors;
+}
+
+/** What a forward pass leaves: the output, and how to run backward from a gradient of it. */
+export interface RefOutput {
+  readonly y: Doubles;
+  readonly shape: Shape;
+  /** Returns dx and writes the gradients of the parameters by name. */
+  backward(dy: Float32Array | Doubles, gradients: Record<string, Doubles>): Doubles;
+}
+
+/** Runs a spec. */
+export function runReference(spec: LayerSpec, input: RefInput, path = ''): RefOutput {
+  if (spec.kind === 'sequential') {
+    const passed: RefOutput[] = [];
+    let value = input;
+    for (const [i, layer] of spec.layers.entries()) {
+      const name = layer.kind === 'sequential' ? `${i}` : `${i}.${layer.kind}`;
+      const result = runReference(layer, value, `${path}${path === '' ? '' : '.'}${name}`);
+      passed.push(result);
+      value = { ...value, x: result.y, shape: result.shape };
+    }
+    return {
+      y: Float64Array.from(value.x),
+      shape: value.shape,
+      backward: (dy, gradients) =>
+        passed.reduceRight<Doubles>(
+          (d, result) => result.backward(d, gradients),
+          Float64Array.from(dy),
+        ),
+    };
+  }
+  const own = path === '' ? spec.kind : path;
+  if (spec.kind !== 'residual') return runLeaf(spec, input, own);
+  const body = runReference(spec.body, input, `${own}.body`);
+  const shortcut =
+    spec.shortcut === null ? undefined : runReference(spec.shortcut, input, `${own}.shortcut`);
+  const other = shortcut?.y ?? input.x;
+  return {
+    y: body.y.map((value, i) => value + other[i]!),
+    shape: body.shape,
+    backward(dy, gradients) {
+      const right = shortcut?.backward(dy, gradients) ?? dy;
+      return body.backward(dy, gradients).map((value, i) => value + right[i]!);
+    },
+  };
+}
+
+function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
+  switch (spec.kind) {
+    case 'conv2d': {
+      const options: ConvRefOptions = {
+        ...spec,
+        countSamples: countOf(input),
+        height: input.shape[0]!,
+        width: input.shape[1]!,
+      };
+      const weight = input.parameters[`${path}.weight`]!;
+      const shape = [...convOutputSizeRef(options), spec.outChannels];
+      return {
+        y: conv2dRef(input.x, weight, input.parameters[`${path}.bias`], options),
+        shape,
+        backward(dy, gradients) {
+          gradients[`${path}.weight`] = conv2dWeightGradRef(
+            input.x,
+            Float64Array.from(dy),
+            options,
+          );
+          if (spec.bias) gradients[`${path}.bias`] = columns(dy, spec.outChannels);
+          return conv2dInputGradRef(dy, weight, options);
+        },
+      };
+    }
+    case 'linear': {
+      const options = { ...spec, countSamples: countOf(input) };
+      const weight = input.parameters[`${path}.weight`]!;
+      return {
+        y: linearRef(input.x, weight, input.parameters[`${path}.bias`], options),
+        shape: [spec.outFeatures],
+        backward(dy, gradients) {
+          gradients[`${path}.weight`] = linearWeightGradRef(input.x, dy, options);
+          if (spec.bias) gradients[`${path}.bias`] = columns(dy, spec.outFeatures);
+          return linearInputGradRef(dy, weight, options);
+        },
+      };
+    }
+    case 'batchNorm':
+    case 'groupNorm':
+    case 'instanceNorm':
+    case 'layerNorm':
+      return runNorm(spec, input, path);
+    case 'relu':
+      return {
+        y: Float64Array.from(input.x, (v) => Math.max(v, 0)),
+        shape: input.shape,
+        backward: (dy) => Float64Array.from(dy, (d, i) => (input.x[i]! > 0 ? d : 0)),
+      };
+    case 'tanh': {
+      const y = Float64Array.from(input.x, Math.tanh);
+      const backward: RefOutput['backward'] = (dy) =>
+        Float64Array.from(dy, (d, i) => d * (1 - y[i]! ** 2));
+      return { y, shape: input.shape, backward };
+    }
+    case 'flatten':
+      return {
+        y: Float64Array.from(input.x),
+        shape: [sizeOf(input.shape)],
+        backward: (dy) => Float64Array.from(dy),
+      };
+    case 'custom':
+      return runChannelScale(input, path);
+    default:
+      throw new Error(`No reference for ${spec.kind} here: its tests are with its kernels.`);
+  }
+}
+
+function countOf(input: RefInput): number {
+  return input.shards.reduce((sum, count) => sum + count, 0);
+}
+
+function columns(dy: Float32Array | Doubles, channels: number): Doubles {
+  return columnSumsRef(dy, dy.length / channels, channels);
+}
+
+/** channelScale.mjs. */
+function runChannelScale(input: RefInput, path: string): RefOutput {
+  const channels = channelsOf(input.shape);
+  const scale = input.parameters[`${path}.scale`]!;
+  const shift = input.parameters[`${path}.shift`]!;
+  return {
+    y: Float64Array.from(input.x, (v, i) => v * scale[i % channels]! + shift[i % channels]!),
+    shape: input.shape,
+    backward(dy, gradients) {
+      const products = Float64Array.from(dy, (d, i) => d * input.x[i]!);
+      gradients[`${path}.scale`] = columns(products, channels);
+      gradients[`${path}.shift`] = columns(dy, channels);
+      return Float64Array.from(dy, (d, i) => d * scale[i % channels]!);
+    },
+  };
+}
+
+type NormSpec = Extract<LeafSpec, { kind: `${string}Norm` }>;
+
+function runNorm(spec: NormSpec, input: RefInput, path: string): RefOutput {
+  const affine = {
+    eps: spec.eps,
+    weight: input.parameters[`${path}.weight`],
+    bias: input.parameters[`${path}.bias`],
+  };
+  const sets = setsOf(spec, input);
+  return {
+    y: normalizeRef(input.x, sets, affine),
+    shape: input.shape,
+    backward(dy, gradients) {
+      const { dx, dweight, dbias } = normalizeGradRef(input.x, dy, sets, affine);
+      if (spec.affine) {
+        gradients[`${path}.weight`] = dweight;
+        gradients[`${path}.bias`] = dbias;
+      }
+      return dx;
+    },
+  };
+}
+
+function setsOf(spec: NormSpec, input: RefInput): NormSetsRef {
+  if (spec.kind === 'layerNorm') {
+    const length = sizeOf(spec.normalizedShape);
+    return layerNormSetsRef(input.x.length / length, length);
+  }
+  const count = countOf(input);
+  const rows = sizeOf(input.shape) / spec.channels;
+  if (spec.kind !== 'batchNorm') {
+    const numGroups = spec.kind === 'groupNorm' ? spec.numGroups : spec.channels;
+    return groupNormSetsRef(count, rows, spec.channels, numGroups);
+  }
+  return batchNormSetsRef(
+    spec.channels,
+    groupEndsOf(spec.sync, input.shards).map((n) => n * rows),
+  );
+}
+
+/** The samples at which the sync groups end. */
+function groupEndsOf(
+  sync: 'local' | 'sync' | number,
+  shards: readonly number[],
+): readonly number[] {
+  const ends = shardEnds(shards);
+  if (sync === 'sync') return [ends[ends.length - 1]!];
+  const size = sync === 'local' ? 1 : sync;
+  return ends.filter((_, replica) => (replica + 1) % size === 0 || replica === ends.length - 1);
+}

@@ -1,0 +1,132 @@
+// Runs the passes with marks instead of numbers: who reads a value must find the mark of who
+// wrote it.
+
+import { describe, expect, it } from 'vitest';
+import { type Shape, sizeOf } from '../../src/base/shape.ts';
+import { relu, tanh } from '../../src/nn/activations.ts';
+import { conv2d } from '../../src/nn/conv2d.ts';
+import { flatten } from '../../src/nn/flatten.ts';
+import { buildGraph, type Operation } from '../../src/nn/graph.ts';
+import { linear } from '../../src/nn/linear.ts';
+import { namedModel } from '../../src/nn/models.ts';
+import { batchNorm } from '../../src/nn/norms.ts';
+import { maxPool } from '../../src/nn/pools.ts';
+import { type LayerSpec, residual, sequential } from '../../src/nn/spec.ts';
+import { gradientsNeeded, inputsOf, outputsOf, planStorage } from '../../src/nn/storage.ts';
+
+const CAPACITY = 2;
+const conv = (from: number, to: number, stride = 1): LayerSpec =>
+  conv2d(from, to, { kernel: 3, padding: 1, stride });
+const block = sequential([conv(4, 4), batchNorm(4), relu()]);
+const PURPOSE = { inputShape: [16, 16, 3], classes: 10 };
+
+const models: Readonly<Record<string, readonly [LayerSpec, Shape]>> = {
+  refnet: [namedModel('refnet', PURPOSE), PURPOSE.inputShape],
+  'mnist-cnn': [namedModel('mnist-cnn', PURPOSE), PURPOSE.inputShape],
+  resnet20: [namedModel('resnet20', PURPOSE), PURPOSE.inputShape],
+  'one layer': [linear(8, 3), [8]],
+  'residual in front': [sequential([residual(block), relu()]), [5, 5, 4]],
+  'residual at the end': [sequential([conv(3, 4), residual(block)]), [5, 5, 3]],
+  'nested residuals': [
+    sequential([conv(3, 4), residual(sequential([residual(block), tanh()]), conv(4, 4)), relu()]),
+    [5, 5, 3],
+  ],
+  'residual of nothing': [sequential([conv(3, 4), residual(sequential([])), relu()]), [5, 5, 3]],
+  'flat branches': [
+    sequential([conv(3, 4), residual(sequential([flatten(), tanh()]), flatten()), linear(100, 3)]),
+    [5, 5, 3],
+  ],
+  'flatten everywhere': [sequential([flatten(), flatten(), linear(75, 9), flatten()]), [5, 5, 3]],
+  'nothing to train': [sequential([relu(), maxPool({ kernel: 2 })]), [4, 4, 2]],
+};
+
+const isAlias = (operation: Operation): boolean =>
+  operation.op === 'fork' || (operation.op === 'layer' && operation.spec.kind === 'flatten');
+
+describe.each(Object.entries(models))('the storage of %s', (_name, [model, inputShape]) => {
+  const graph = buildGraph(model, inputShape);
+  const plan = planStorage(graph, CAPACITY);
+  const needed = gradientsNeeded(graph);
+  const { operations, shapes, output } = graph;
+  const marks: string[] = new Array(plan.sizeBytes / 4).fill('');
+
+  const offsetOf = (type: 'value' | 'gradient', value: number): number =>
+    (type === 'value' ? plan.activationOffsetsBytes : plan.gradientOffsetsBytes)[value]! / 4;
+  const lengthOf = (value: number): number => sizeOf(shapes[value]!) * CAPACITY;
+  /** What a value is called: an alias has the name of what it stands for. */
+  const names = new Map<string, string>();
+  const nameOf = (type: 'value' | 'gradient', value: number): string =>
+    names.get(`${type} ${value}`) ?? `${type} ${value}`;
+  const write = (type: 'value' | 'gradient', value: number): void => {
+    const from = offsetOf(type, value);
+    expect(from).toBeGreaterThanOrEqual(0);
+    expect(from + lengthOf(value)).toBeLessThanOrEqual(marks.length);
+    marks.fill(nameOf(type, value), from, from + lengthOf(value));
+  };
+  const expectIntact = (type: 'value' | 'gradient', value: number): void => {
+    const from = offsetOf(type, value);
+    const found = new Set(marks.slice(from, from + lengthOf(value)));
+    expect([...found]).toEqual([nameOf(type, value)]);
+  };
+  const alias = (type: 'value' | 'gradient', value: number, of: number): void => {
+    names.set(`${type} ${value}`, nameOf(type, of));
+    expect(offsetOf(type, value)).toBe(offsetOf(type, of));
+  };
+
+  it('keeps every value until its last reader, forward and backward', () => {
+    write('value', 0);
+    for (const operation of operations) {
+      if (isAlias(operation)) {
+        for (const value of outputsOf(operation)) alias('value', value, inputsOf(operation)[0]!);
+        continue;
+      }
+      for (const value of outputsOf(operation)) write('value', value);
+      for (const value of inputsOf(operation)) expectIntact('value', value);
+    }
+    expectIntact('value', output);
+    if (needed[output]) write('gradient', output);
+    expectIntact('value', output);
+    for (const operation of operations.toReversed()) {
+      const results = outputsOf(operation).filter((value) => needed[value]);
+      const wanted = inputsOf(operation).filter((value) => needed[value]);
+      if (operation.op === 'add' || (isAlias(operation) && operation.op !== 'fork')) {
+        for (const value of wanted) alias('gradient', value, results[0]!);
+        continue;
+      }
+      for (const value of wanted) write('gradient', value);
+      // What is read must also outlast the writing.
+      for (const value of results) expectIntact('gradient', value);
+      if (operation.op !== 'layer') continue;
+      if (operation.kind.keeps.input) expectIntact('value', operation.input);
+      if (operation.kind.keeps.output) expectIntact('value', operation.output);
+    }
+  });
+
+  it('has gradients where anything before is trained, and nowhere else', () => {
+    for (const [value, offset] of plan.gradientOffsetsBytes.entries()) {
+      expect(offset >= 0).toBe(needed[value]);
+    }
+    expect(needed[0]).toBe(false);
+  });
+
+  it('lies on cache lines of its own', () => {
+    const offsets = [...plan.activationOffsetsBytes, ...plan.gradientOffsetsBytes];
+    for (const offset of offsets) expect(offset < 0 || offset % 128 === 0).toBe(true);
+  });
+});
+
+describe('storage', () => {
+  it('is used again: a deep model takes less than all its values and gradients', () => {
+    const [model, inputShape] = models.resnet20!;
+    const graph = buildGraph(model, inputShape);
+    const { sizeBytes } = planStorage(graph, CAPACITY);
+    const all = graph.shapes.reduce((sum, shape) => sum + sizeOf(shape) * 4 * CAPACITY * 2, 0);
+    expect(sizeBytes).toBeLessThan(0.6 * all);
+  });
+
+  it('grows with the samples', () => {
+    const [model, inputShape] = models.refnet!;
+    const graph = buildGraph(model, inputShape);
+    expect(planStorage(graph, 20).sizeBytes).toBeGreaterThan(9 * planStorage(graph, 2).sizeBytes);
+  });
+});

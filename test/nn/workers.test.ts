@@ -1,0 +1,162 @@
+import { describe, expect, it } from 'vitest';
+import type { Dataset } from '../../src/data/dataset.ts';
+import type { NumericMode } from '../../src/kernels/load.ts';
+import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/activations.ts';
+import { conv2d } from '../../src/nn/conv2d.ts';
+import { custom } from '../../src/nn/custom.ts';
+import { dropout } from '../../src/nn/dropout.ts';
+import { flatten } from '../../src/nn/flatten.ts';
+import { linear } from '../../src/nn/linear.ts';
+import { crossEntropy } from '../../src/nn/losses.ts';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
+import { avgPool, globalAvgPool, maxPool } from '../../src/nn/pools.ts';
+import { type LayerSpec, residual, sequential } from '../../src/nn/spec.ts';
+import { sgd } from '../../src/optim/optimizer.ts';
+import { Trainer } from '../../src/runtime/trainer.ts';
+import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
+import { testValues } from '../kernels/fixture.ts';
+
+// 24 samples in batches of 7 over 5 replicas: shards of 2, 2, 1, 1, 1 in three steps, then of 1, 1,
+// 1, 0, 0.
+const SAMPLES = 24;
+const BATCH = 7;
+const REPLICAS = 5;
+const WORKERS = [1, 2, 3];
+const CLASSES = 3;
+const IMAGE = [6, 5, 4];
+const FEATURES = 6 * 5 * 4;
+
+const split = (count: number, targets: Int32Array | Float32Array): Dataset['train'] => ({
+  count,
+  inputs: testValues(count * FEATURES, 2, 11),
+  targets,
+});
+
+const common = {
+  name: 'workers.test',
+  inputShape: IMAGE,
+  inputType: 'f32',
+  mean: [0.1, 0, 0, 0],
+  std: [1, 1, 2, 1],
+} as const;
+
+const classes: Dataset = {
+  ...common,
+  task: { kind: 'classification', classes: CLASSES },
+  train: split(
+    SAMPLES,
+    Int32Array.from({ length: SAMPLES }, (_, i) => (i * 7) % CLASSES),
+  ),
+  test: split(0, new Int32Array(0)),
+};
+
+const numbers: Dataset = {
+  ...common,
+  task: { kind: 'regression', targetShape: [2] },
+  train: split(SAMPLES, testValues(SAMPLES * 2, 1, 12)),
+  test: split(0, new Float32Array(0)),
+};
+
+/** A convolution in front, so that the layer has an input gradient, and a linear layer behind. */
+function withEnds(...layers: LayerSpec[]): LayerSpec {
+  return sequential([
+    conv2d(4, 4, { kernel: 3, padding: 1 }),
+    ...layers,
+    flatten(),
+    linear(FEATURES, 3),
+  ]);
+}
+
+/** For layers that shrink the image to `features` numbers. */
+function shrinking(features: number, ...layers: LayerSpec[]): LayerSpec {
+  return sequential([
+    conv2d(4, 4, { kernel: 3, padding: 1 }),
+    ...layers,
+    linear(features, CLASSES),
+  ]);
+}
+
+const conv = (groups: number): LayerSpec => conv2d(4, 4, { kernel: 3, padding: 1, groups });
+const customModule = new URL('./channelScale.mjs', import.meta.url);
+
+const models: Readonly<Record<string, LayerSpec>> = {
+  'conv2d with groups': withEnds(conv(2)),
+  'conv2d, depthwise': withEnds(conv(4)),
+  'conv2d with stride and dilation': shrinking(
+    3 * 3 * 5,
+    conv2d(4, 5, { kernel: 3, stride: 2, padding: 2, dilation: 2 }),
+  ),
+  'conv2d, asymmetric': shrinking(
+    5 * 3 * 6,
+    conv2d(4, 6, { kernel: [2, 3], stride: [1, 2], padding: [0, 1] }),
+  ),
+  linear: sequential([flatten(), linear(FEATURES, 7), linear(7, CLASSES)]),
+  'batchNorm, local': withEnds(batchNorm(4)),
+  'batchNorm, sync': withEnds(batchNorm(4, { sync: 'sync' })),
+  'batchNorm, groups of 2': withEnds(batchNorm(4, { sync: 2 })),
+  'batchNorm, groups of 3, without affine': withEnds(batchNorm(4, { sync: 3, affine: false })),
+  'batchNorm, sync, of vectors, cumulative': sequential([
+    flatten(),
+    linear(FEATURES, 9),
+    batchNorm(9, { sync: 'sync', momentum: null }),
+    linear(9, CLASSES),
+  ]),
+  groupNorm: withEnds(groupNorm(2, 4)),
+  layerNorm: withEnds(layerNorm(IMAGE)),
+  instanceNorm: withEnds(instanceNorm(4, { affine: true })),
+  relu: withEnds(relu()),
+  leakyRelu: withEnds(leakyRelu()),
+  gelu: withEnds(gelu(), gelu({ approximate: 'tanh' })),
+  sigmoid: withEnds(sigmoid()),
+  tanh: withEnds(tanh()),
+  maxPool: shrinking(3 * 2 * 4, maxPool({ kernel: 2 })),
+  avgPool: shrinking(3 * 3 * 4, avgPool({ kernel: 3, stride: 2, padding: 1 })),
+  globalAvgPool: shrinking(4, globalAvgPool()),
+  dropout: withEnds(dropout(0.4)),
+  residual: withEnds(residual(sequential([conv(1), batchNorm(4, { sync: 'sync' }), relu()]))),
+  'residual with a projection': withEnds(residual(conv(1), conv(2))),
+  'nested residual': withEnds(residual(sequential([residual(conv(1)), tanh(), conv(1)]))),
+  custom: withEnds(custom(customModule, { start: 1 })),
+};
+
+async function trainedHash(options: TrainerOptions, workers: number): Promise<string> {
+  const trainer = await Trainer.start({ ...options, workers, replicas: REPLICAS, batch: BATCH });
+  try {
+    const before = trainer.weightsHash();
+    for await (const { loss } of trainer.fit({ epochs: 1 })) expect(loss).toBeGreaterThan(0);
+    expect(trainer.step).toBe(Math.ceil(SAMPLES / BATCH));
+    const after = trainer.weightsHash();
+    expect(after).not.toBe(before);
+    return after;
+  } finally {
+    await trainer.close();
+  }
+}
+
+async function expectSameBits(options: TrainerOptions): Promise<void> {
+  const hashes: string[] = [];
+  for (const workers of WORKERS) hashes.push(await trainedHash(options, workers));
+  expect(hashes).toEqual(WORKERS.map(() => hashes[0]));
+}
+
+const optimizer = sgd({ lr: 0.05, momentum: 0.9 });
+
+describe('any number of workers gives the bits of one', () => {
+  it.each(Object.entries(models))('%s', async (_name, model) => {
+    await expectSameBits({ model, data: classes, optimizer, mode: 'strict' });
+  });
+
+  const mixed = withEnds(batchNorm(4, { sync: 'sync' }), gelu(), residual(conv(1)), dropout());
+
+  it.each(['strict', 'fast'] as const)('all parts together, %s', async (mode: NumericMode) => {
+    const augmentation = { shift: 1, flip: true };
+    const loss = crossEntropy({ labelSmoothing: 0.1 });
+    const rest = { loss, clipNorm: 0.5, seed: 3, augmentation };
+    await expectSameBits({ model: mixed, data: classes, optimizer, mode, ...rest });
+  });
+
+  it('meanSquaredError', async () => {
+    const model = sequential([conv(1), tanh(), flatten(), linear(FEATURES, 2)]);
+    await expectSameBits({ model, data: numbers, optimizer, mode: 'strict' });
+  });
+});

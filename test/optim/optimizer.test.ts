@@ -1,0 +1,164 @@
+// Optimizers against PyTorch's documented formulas, written out in float64 without rounding.
+
+import { beforeEach, describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
+import {
+  type AdamSpec,
+  adam,
+  adamw,
+  bindOptimizer,
+  type OptimizerSpec,
+  RATE_GRAD_SCALE,
+  RATES_LENGTH,
+  type SgdSpec,
+  sgd,
+  stateTensorsOf,
+  writeRates,
+} from '../../src/optim/optimizer.ts';
+import { createFixture, MODES, testValues } from '../kernels/fixture.ts';
+
+const STEPS = 10;
+const LENGTH = 21;
+
+/** PyTorch's documented algorithm of SGD, all in float64, on parameters that are never rounded. */
+function sgdInFloat64(spec: SgdSpec, start: Float32Array, grads: readonly Float32Array[]) {
+  return Array.from(start, (first, i) => {
+    let param = first;
+    let buffer: number | undefined;
+    for (const grad of grads) {
+      let g = grad[i]! + spec.weightDecay * param;
+      if (spec.momentum !== 0) {
+        buffer = buffer === undefined ? g : spec.momentum * buffer + g;
+        g = spec.nesterov ? g + spec.momentum * buffer : buffer;
+      }
+      param -= spec.lr * g;
+    }
+    return param;
+  });
+}
+
+/** The same for Adam and AdamW. */
+function adamInFloat64(spec: AdamSpec, start: Float32Array, grads: readonly Float32Array[]) {
+  const [beta1, beta2] = spec.betas;
+  return Array.from(start, (first, i) => {
+    let [param, m, v] = [first, 0, 0];
+    for (const [t, grad] of grads.entries()) {
+      let g = grad[i]!;
+      if (spec.kind === 'adam') g += spec.weightDecay * param;
+      else param -= spec.lr * spec.weightDecay * param;
+      m = beta1 * m + (1 - beta1) * g;
+      v = beta2 * v + (1 - beta2) * g * g;
+      const mHat = m / (1 - beta1 ** (t + 1));
+      const vHat = v / (1 - beta2 ** (t + 1));
+      param -= (spec.lr * mHat) / (Math.sqrt(vHat) + spec.eps);
+    }
+    return param;
+  });
+}
+
+const SPECS: readonly (readonly [string, OptimizerSpec])[] = [
+  ['sgd', sgd({ lr: 0.05 })],
+  ['sgd with decay', sgd({ lr: 0.05, weightDecay: 0.01 })],
+  ['sgd with momentum', sgd({ lr: 0.05, momentum: 0.9, weightDecay: 5e-4 })],
+  ['sgd with Nesterov', sgd({ lr: 0.05, momentum: 0.9, nesterov: true, weightDecay: 5e-4 })],
+  ['adam', adam({ lr: 0.01 })],
+  ['adam with decay', adam({ lr: 0.01, weightDecay: 0.1 })],
+  ['adamw', adamw({ lr: 0.01, weightDecay: 0.1 })],
+  ['adamw with other betas', adamw({ lr: 0.01, betas: [0.5, 0.9], eps: 1e-3 })],
+];
+
+describe.each(MODES)('optimizers, %s build', (mode) => {
+  const fixture = createFixture(mode, 16);
+  beforeEach(() => fixture.reset());
+
+  function run(
+    spec: OptimizerSpec,
+    start: Float32Array,
+    grads: readonly Float32Array[],
+    options: { readonly decays?: boolean; readonly gradScale?: number } = {},
+  ): Float32Array {
+    const paramPtr = fixture.place(start);
+    const statePtrs = stateTensorsOf(spec).map(() => fixture.place(new Float32Array(LENGTH)));
+    const ratesPtr = fixture.reserve(RATES_LENGTH, 8);
+    const rates = fixture.f64(ratesPtr, RATES_LENGTH);
+    const optimizer = bindOptimizer(spec, fixture.kernels, ratesPtr);
+    const { decays = true, gradScale = 1 } = options;
+    for (const [step, grad] of grads.entries()) {
+      const block = { paramPtr, gradPtr: fixture.place(grad), statePtrs, length: LENGTH, decays };
+      writeRates(spec, step, spec.lr, rates);
+      rates[RATE_GRAD_SCALE] = gradScale;
+      optimizer.update(block);
+    }
+    return Float32Array.from(fixture.f32(paramPtr, LENGTH));
+  }
+
+  const start = testValues(LENGTH, 1);
+  const grads = Array.from({ length: STEPS }, (_, i) => testValues(LENGTH, 1, i + 2));
+
+  it.each(SPECS)("%s follows PyTorch's formulas over ten steps", (_name, spec) => {
+    const found = run(spec, start, grads);
+    const expected =
+      spec.kind === 'sgd' ? sgdInFloat64(spec, start, grads) : adamInFloat64(spec, start, grads);
+    // Each step rounds the parameter, at most 2^-24 of 2, and hardly more from its rounded state.
+    const tolerance = STEPS * 2 * 2 ** -23;
+    for (const [i, value] of found.entries()) {
+      expect(Math.abs(value - expected[i]!)).toBeLessThan(tolerance);
+    }
+    expect(found).not.toEqual(start);
+  });
+
+  it.each(SPECS)('%s without decay is what it is with a decay of 0', (_name, spec) => {
+    const bare = run({ ...spec, weightDecay: 0 }, start, grads);
+    expect(run(spec, start, grads, { decays: false })).toEqual(bare);
+  });
+
+  it.each(SPECS)('%s scales gradients before anything else', (_name, spec) => {
+    const halves = grads.map((grad) => grad.map((g) => g / 2));
+    const scaled = run(spec, start, grads, { gradScale: 0.5 });
+    expect(scaled).toEqual(run(spec, start, halves));
+  });
+});
+
+describe('optimizer specs', () => {
+  it("have PyTorch's defaults filled in", () => {
+    const decayNormAndBias = true;
+    const rest = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, decayNormAndBias };
+    expect(sgd({ lr: 0.1 })).toEqual({
+      kind: 'sgd',
+      lr: 0.1,
+      momentum: 0,
+      nesterov: false,
+      weightDecay: 0,
+      decayNormAndBias,
+    });
+    expect(adam()).toEqual({ kind: 'adam', weightDecay: 0, ...rest });
+    expect(adamw()).toEqual({ kind: 'adamw', weightDecay: 0.01, ...rest });
+    expect(adamw({ decayNormAndBias: false }).decayNormAndBias).toBe(false);
+  });
+
+  it('say which state they need', () => {
+    expect(stateTensorsOf(sgd({ lr: 0.1 }))).toEqual([]);
+    expect(stateTensorsOf(sgd({ lr: 0.1, momentum: 0.9 }))).toEqual(['momentum']);
+    expect(stateTensorsOf(adam())).toEqual(['mean', 'square']);
+    expect(stateTensorsOf(adamw())).toEqual(['mean', 'square']);
+  });
+
+  it('refuse what makes no optimizer', () => {
+    for (const wrong of [
+      () => sgd({ lr: 0 }),
+      () => sgd({ lr: Number.NaN }),
+      () => sgd({ lr: Infinity }),
+      () => sgd({ lr: 0.1, momentum: 1 }),
+      () => sgd({ lr: 0.1, momentum: -0.1 }),
+      () => sgd({ lr: 0.1, nesterov: true }),
+      () => sgd({ lr: 0.1, weightDecay: -1 }),
+      () => adam({ lr: -1 }),
+      () => adam({ betas: [0.9, 1] }),
+      () => adam({ betas: [0.9] as unknown as [number, number] }),
+      () => adamw({ eps: 0 }),
+      () => adamw({ weightDecay: Number.NaN }),
+    ]) {
+      expect(wrong).toThrow(UsageError);
+    }
+  });
+});

@@ -1,0 +1,89 @@
+// Schedules in closed form.
+
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
+import {
+  constant,
+  cosine,
+  learningRateAt,
+  type ScheduleSpec,
+  step,
+} from '../../src/optim/schedule.ts';
+
+const TOTAL = 100;
+const ratesOf = (schedule: ScheduleSpec, steps: readonly number[], base = 1): number[] =>
+  steps.map((at) => learningRateAt(schedule, base, at, TOTAL));
+
+describe('schedule specs', () => {
+  it('have all their fields filled in', () => {
+    expect([constant(), step({ stepSize: 5 }), step({ milestones: [3, 9] }), cosine()]).toEqual([
+      { kind: 'constant', warmupSteps: 0 },
+      { kind: 'step', gamma: 0.1, milestones: null, stepSize: 5, warmupSteps: 0 },
+      { kind: 'step', gamma: 0.1, milestones: [3, 9], stepSize: null, warmupSteps: 0 },
+      { kind: 'cosine', minLr: 0, warmupSteps: 0 },
+    ]);
+  });
+
+  it('come back unchanged from their own builders, so that they can be read from a file', () => {
+    const sized = step({ stepSize: 5, gamma: 0.5, warmupSteps: 3 });
+    const listed = step({ milestones: [3, 9] });
+    const curve = cosine({ minLr: 1e-5, warmupSteps: 2 });
+    expect([step(sized), step(listed), cosine(curve)]).toEqual([sized, listed, curve]);
+  });
+
+  it('refuse what is no schedule', () => {
+    for (const wrong of [
+      () => constant({ warmupSteps: -1 }),
+      () => constant({ warmupSteps: 1.5 }),
+      () => step({}),
+      () => step({ milestones: [5], stepSize: 5 }),
+      () => step({ milestones: [5, 5] }),
+      () => step({ milestones: [0] }),
+      () => step({ stepSize: 0 }),
+      () => step({ stepSize: 5, gamma: 0 }),
+      () => cosine({ minLr: -1 }),
+      () => cosine({ minLr: Number.NaN }),
+    ]) {
+      expect(wrong).toThrow(UsageError);
+    }
+  });
+});
+
+describe('learningRateAt', () => {
+  it('is the base rate in every step of a constant schedule', () => {
+    expect(ratesOf(constant(), [0, 50, 99], 0.3)).toEqual([0.3, 0.3, 0.3]);
+  });
+
+  it('falls by gamma after every stepSize steps', () => {
+    const rates = ratesOf(step({ stepSize: 10, gamma: 0.5 }), [0, 9, 10, 19, 20, 35]);
+    expect(rates).toEqual([1, 1, 0.5, 0.5, 0.25, 0.125]);
+  });
+
+  it('falls by gamma at each milestone', () => {
+    const rates = ratesOf(step({ milestones: [30, 60], gamma: 0.5 }), [0, 29, 30, 59, 60, 99]);
+    expect(rates).toEqual([1, 1, 0.5, 0.5, 0.25, 0.25]);
+  });
+
+  it('follows half a cosine from the base rate to minLr', () => {
+    const rates = ratesOf(cosine({ minLr: 0.25 }), [0, 50, 100, 1000]);
+    expect(rates).toEqual([1, 0.625, 0.25, 0.25]);
+    for (let at = 0; at < TOTAL; at++) {
+      const expected = (1 + Math.cos((Math.PI * at) / TOTAL)) / 2;
+      expect(learningRateAt(cosine(), 1, at, TOTAL)).toBeCloseTo(expected, 14);
+    }
+  });
+
+  it.each([
+    ['constant', constant({ warmupSteps: 4 })],
+    ['step', step({ stepSize: 50, warmupSteps: 4 })],
+    ['cosine', cosine({ warmupSteps: 4 })],
+  ])('rises linearly over the warmup to the base rate: %s', (_name, schedule) => {
+    expect(ratesOf(schedule, [0, 1, 2, 3, 4])).toEqual([0.25, 0.5, 0.75, 1, 1]);
+  });
+
+  it('ends the cosine at the end of training, whatever the warmup is', () => {
+    const schedule = cosine({ warmupSteps: 20 });
+    expect(ratesOf(schedule, [20, 60, 100])).toEqual([1, 0.5, 0]);
+    expect(learningRateAt(cosine({ warmupSteps: 20 }), 1, 20, 20)).toBe(0);
+  });
+});

@@ -1,0 +1,2 @@
+// A module without a job.
+export const value = 1;

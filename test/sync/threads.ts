@@ -1,0 +1,71 @@
+// Threads for tests: bundles a worker's source, since threads run built files, and runs one
+// scenario on every rank of a small group.
+
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { build } from 'esbuild';
+import { unpackError } from '../../src/runtime/thrown.ts';
+import type { Scenario } from './rankWorker.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** Where built test workers lie; below node_modules, so that nothing else looks at them. */
+export const CACHE = join(ROOT, 'node_modules/.cache/syncbn-test');
+
+/** Bundles a source file of this project, named from its root, to `name`.mjs in the cache. */
+export async function bundle(source: string, name: string): Promise<string> {
+  const outfile = join(CACHE, `${name}.mjs`);
+  await build({
+    entryPoints: [join(ROOT, source)],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+  });
+  return outfile;
+}
+
+/** How a rank ended. */
+export interface Outcome {
+  readonly value?: unknown;
+  readonly error?: Error;
+  /** When, on the clock that all threads share. */
+  readonly atMs: number;
+}
+
+let rankWorker: Promise<string> | undefined;
+
+/** Runs a scenario on every rank, each in a thread of its own, and gives how each ended. */
+export async function runRanks(
+  worldSize: number,
+  scenario: Scenario,
+  args: object,
+): Promise<Outcome[]> {
+  rankWorker ??= bundle('test/sync/rankWorker.ts', 'rankWorker');
+  const file = await rankWorker;
+  const ranks = Array.from({ length: worldSize }, (_, rank) => rank);
+  return Promise.all(
+    ranks.map(
+      (rank) =>
+        new Promise<Outcome>((resolve, reject) => {
+          const worker = new Worker(file, { workerData: { scenario, rank, ...args } });
+          worker.on('error', reject);
+          worker.on('message', ({ value, thrown, atMs }) =>
+            resolve(thrown === undefined ? { value, atMs } : { error: unpackError(thrown), atMs }),
+          );
+        }),
+    ),
+  );
+}
+
+/** Waits until something is the case, without assuming how long that takes. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** Milliseconds on a clock that all threads share. */
+export function nowMs(): number {
+  return performance.timeOrigin + performance.now();
+}

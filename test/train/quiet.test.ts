@@ -1,0 +1,140 @@
+import { Session } from 'node:inspector/promises';
+import { setFlagsFromString } from 'node:v8';
+import { MessagePort } from 'node:worker_threads';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { synthetic } from '../../src/data/synthetic.ts';
+import { compileKernels } from '../../src/kernels/load.ts';
+import { createArena } from '../../src/memory/arena.ts';
+import { convertNorm } from '../../src/nn/convertNorm.ts';
+import { namedModel } from '../../src/nn/models.ts';
+import { sgd } from '../../src/optim/optimizer.ts';
+import { Trainer } from '../../src/runtime/trainer.ts';
+import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
+import { type ControlWords, rankWord, SEQUENCE } from '../../src/sync/words.ts';
+import { planRun } from '../../src/train/plan.ts';
+import { fillArena } from '../../src/train/state.ts';
+import { bindWorker } from '../../src/train/worker.ts';
+
+const data = synthetic({ train: 512, test: 0, shape: [16, 16, 1], classes: 10 });
+const purpose = { inputShape: data.inputShape, classes: 10 };
+const optimizer = sgd({ lr: 0.01, momentum: 0.9 });
+
+// Code that is not optimized yet boxes its float64 numbers; this way it is optimized soon.
+setFlagsFromString('--interrupt-budget=5000');
+
+/** All bytes that JavaScript allocates while `run` runs, also those that are collected meanwhile.
+ * All bytes that JavaScript allocates while `run` runs, also those that are collected meanwhile.
+ */
+async function allocatedBytes(run: () => void): Promise<number> {
+  const session = new Session();
+  session.connect();
+  try {
+    await session.post('HeapProfiler.startSampling', {
+      samplingInterval: 64,
+      includeObjectsCollectedByMajorGC: true,
+      includeObjectsCollectedByMinorGC: true,
+    } as object);
+    run();
+    const { profile } = await session.post('HeapProfiler.stopSampling');
+    const { samples } = profile as unknown as { readonly samples: readonly { size: number }[] };
+    return samples.reduce((sum, sample) => sum + sample.size, 0);
+  } finally {
+    session.disconnect();
+  }
+}
+
+afterEach(() => vi.restoreAllMocks());
+
+describe('a training step', () => {
+  it('allocates nothing', async () => {
+    const config = resolveOptions({
+      model: convertNorm(namedModel('refnet', purpose), { to: 'sync' }),
+      data,
+      optimizer,
+      clipNorm: 1,
+      replicas: 4,
+      workers: 1,
+      replicaBatch: 2,
+      augmentation: { shift: 2, flip: true },
+    });
+    const plan = planRun(config);
+    const memory = createArena(plan.layout);
+    fillArena(plan, memory, data);
+    const worker = bindWorker({ plan, module: compileKernels('fast'), memory, rank: 0 });
+    // Code that is still being optimized allocates now and then; what a step itself allocates shows
+    // in every window. One object of the smallest size in each of 400 steps would be 400 * 16
+    // bytes.
+    worker.train(0, 800, 10_000);
+    const windows: number[] = [];
+    for (let from = 800; from < 3200; from += 400) {
+      windows.push(await allocatedBytes(() => worker.train(from, from + 400, 10_000)));
+    }
+    expect(Math.min(...windows)).toBeLessThan(400 * 16);
+  });
+
+  it('is noticed when it allocates', async () => {
+    const kept: number[][] = [];
+    const bytes = await allocatedBytes(() => {
+      for (let i = 0; i < 400; i++) kept.push([i]);
+    });
+    expect(bytes).toBeGreaterThan(400 * 16);
+  });
+
+  it('posts no message', async () => {
+    const ports = new Set<MessagePort>();
+    let messages = 0;
+    const post = MessagePort.prototype.postMessage;
+    vi.spyOn(MessagePort.prototype, 'postMessage').mockImplementation(function (
+      this: MessagePort,
+      ...args: Parameters<typeof post>
+    ) {
+      messages++;
+      if (!ports.has(this)) this.on('message', () => messages++);
+      ports.add(this);
+      return post.apply(this, args);
+    });
+    const model = convertNorm(namedModel('refnet', purpose), { to: 'sync' });
+    const options = { model, data, optimizer, replicas: 2, workers: 2, replicaBatch: 2 } as const;
+    const trainer = await Trainer.start(options);
+    try {
+      const countFor = async (maxSteps: number): Promise<number> => {
+        messages = 0;
+        for await (const _ of trainer.fit({ epochs: 1, maxSteps }));
+        return messages;
+      };
+      const oneStep = await countFor(1);
+      expect(oneStep).toBeGreaterThan(0);
+      expect(await countFor(2)).toBe(oneStep);
+      expect(await countFor(102)).toBe(oneStep);
+    } finally {
+      await trainer.close();
+    }
+  });
+
+  it.each([
+    ['refnet', 'sync', 3 + 3 + 2],
+    ['refnet', 'local', 2],
+    ['refnet', 'group', 2],
+    ['resnet20', 'sync', 21 + 21 + 2],
+  ] as const)(
+    'of %s with norm %s synchronizes a fixed number of times',
+    async (name, to, count) => {
+      const model = convertNorm(namedModel(name, purpose), { to });
+      const options = { model, data, optimizer, replicas: 2, workers: 2, replicaBatch: 2 } as const;
+      const trainer = await Trainer.start(options);
+      try {
+        const { words } = (trainer as unknown as { setup: { words: ControlWords } }).setup;
+        const sequence = (): number => Atomics.load(words, rankWord(0) + SEQUENCE);
+        const passesFor = async (maxSteps: number): Promise<number> => {
+          const before = sequence();
+          for await (const _ of trainer.fit({ epochs: 1, maxSteps }));
+          return sequence() - before;
+        };
+        const first = await passesFor(1);
+        expect((await passesFor(6)) - first).toBe(4 * count);
+      } finally {
+        await trainer.close();
+      }
+    },
+  );
+});

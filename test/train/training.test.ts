@@ -1,0 +1,150 @@
+// Ten steps of a small net with every optimizer, against PyTorch's numbers
+// (test/golden/training.json).
+
+import { describe, expect, it } from 'vitest';
+import type { Dataset } from '../../src/data/dataset.ts';
+import { createArena } from '../../src/memory/arena.ts';
+import { convertNorm } from '../../src/nn/convertNorm.ts';
+import { type LayerSpec, sequential } from '../../src/nn/spec.ts';
+import { adam, adamw, type OptimizerSpec, sgd } from '../../src/optim/optimizer.ts';
+import { checkpointOf } from '../../src/runtime/resume.ts';
+import { Trainer } from '../../src/runtime/trainer.ts';
+import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
+import type { Checkpoint } from '../../src/train/checkpoint.ts';
+import { planRun } from '../../src/train/plan.ts';
+import { fillArena, stateTensors } from '../../src/train/state.ts';
+import {
+  type GoldenOptimizer,
+  type GoldenRun,
+  type GoldenTensors,
+  loadGoldenTraining,
+} from '../golden/load.ts';
+import { MODES } from '../kernels/fixture.ts';
+
+const golden = loadGoldenTraining();
+const TOLERANCE = 1e-5;
+const model = sequential(golden.layers as unknown as readonly LayerSpec[]);
+const [SAMPLES, ...IMAGE] = golden.input.shape as [number, ...number[]];
+
+const data: Dataset = {
+  name: 'golden',
+  inputShape: IMAGE,
+  inputType: 'f32',
+  task: { kind: 'classification', classes: Math.max(...golden.labels) + 1 },
+  mean: [0],
+  std: [1],
+  train: { count: SAMPLES, inputs: golden.input.data, targets: Int32Array.from(golden.labels) },
+  test: { count: 0, inputs: new Float32Array(0), targets: new Int32Array(0) },
+};
+
+function optimizerOf(options: GoldenOptimizer): OptimizerSpec {
+  const { kind, decays, ...rest } = options;
+  const build = { sgd, adam, adamw }[kind];
+  return build({ ...rest, decayNormAndBias: decays === 'all' });
+}
+
+/** `<layer index>.<name>` to our names, `0.conv2d.weight`. */
+function ownName(path: string): string {
+  const [index, name] = path.split('.') as [string, string];
+  return `${index}.${golden.layers[Number(index)]!.kind}.${name}`;
+}
+
+/** A checkpoint of no steps that holds the golden start. */
+function startOf(run: GoldenRun, spec: LayerSpec, options: Variant): Checkpoint {
+  const { replicas, mode } = options;
+  const config = resolveOptions({
+    model: spec,
+    data,
+    optimizer: optimizerOf(run.optimizer),
+    ...(run.clipNorm !== null && { clipNorm: run.clipNorm }),
+    batch: SAMPLES,
+    shuffle: false,
+    replicas,
+    workers: 1,
+    mode,
+  });
+  const plan = planRun(config);
+  const memory = createArena(plan.layout);
+  fillArena(plan, memory, data);
+  const tensors = stateTensors(plan, memory);
+  for (const [path, { data: values }] of Object.entries(golden.initialParameters)) {
+    tensors.find(({ name }) => name === `parameter ${ownName(path)}`)!.values.set(values);
+  }
+  return checkpointOf({
+    config,
+    dataset: data,
+    tensors,
+    epochSums: new Float64Array(4),
+    step: 0,
+    epochs: 0,
+  });
+}
+
+interface Variant {
+  readonly mode: 'strict' | 'fast';
+  readonly replicas: number;
+  readonly workers: number;
+}
+
+function expectNear(trainer: Trainer, tensors: GoldenTensors): void {
+  const weights = trainer.weights();
+  for (const [path, { data: exact }] of Object.entries(tensors)) {
+    const { values } = weights.get(ownName(path))!;
+    expect(values.length).toBe(exact.length);
+    const scale = Math.max(...exact.map(Math.abs));
+    for (const [i, value] of values.entries()) {
+      expect(Math.abs(value - exact[i]!), `${path}[${i}]`).toBeLessThanOrEqual(TOLERANCE * scale);
+    }
+  }
+}
+
+async function expectGolden(run: GoldenRun, variant: Variant): Promise<void> {
+  const spec = convertNorm(model, { to: 'sync' });
+  const checkpoint = startOf(run, spec, variant);
+  const trainer = await Trainer.resume(checkpoint, { data, workers: variant.workers });
+  try {
+    const losses: number[] = [];
+    for await (const { loss } of trainer.fit({ epochs: run.losses.length })) losses.push(loss);
+    expect(losses.length).toBe(run.losses.length);
+    for (const [i, loss] of losses.entries()) {
+      expect(Math.abs(loss - run.losses[i]!), `step ${i}`).toBeLessThanOrEqual(TOLERANCE);
+    }
+    expectNear(trainer, run.parameters);
+    expectNear(trainer, run.buffers);
+  } finally {
+    await trainer.close();
+  }
+}
+
+const VARIANTS: readonly Variant[] = MODES.flatMap((mode) => [
+  { mode, replicas: 1, workers: 1 },
+  { mode, replicas: 3, workers: 2 },
+]);
+
+describe.each(VARIANTS)('training, $mode, SyncBN over $replicas replicas', (variant) => {
+  it.each(golden.runs.map((run) => [run.name, run] as const))(
+    "takes PyTorch's ten steps with %s",
+    async (_name, run) => expectGolden(run, variant),
+  );
+});
+
+describe('training', () => {
+  it('over uneven and empty shards takes the same steps', async () => {
+    for (const replicas of [5, 16]) {
+      await expectGolden(golden.runs[0]!, { mode: 'strict', replicas, workers: 2 });
+    }
+  });
+
+  it('with one replica is the same with local batch normalization', async () => {
+    const hashes: string[] = [];
+    for (const spec of [model, convertNorm(model, { to: 'sync' })]) {
+      const variant = { mode: 'strict', replicas: 1, workers: 1 } as const;
+      const start = startOf(golden.runs[0]!, spec, variant);
+      const trainer = await Trainer.resume(start, { data, workers: 1 });
+      for await (const _ of trainer.fit({ epochs: 2 }));
+      hashes.push(trainer.weightsHash());
+      await trainer.close();
+    }
+    expect(hashes[1]).toBe(hashes[0]);
+  });
+});
