@@ -5,12 +5,11 @@ import { Bench as Tasks } from 'tinybench';
 import { InvariantError } from '../src/base/errors.ts';
 import type { Shape } from '../src/base/shape.ts';
 import { compileKernels } from '../src/kernels/load.ts';
-import { conv2d } from '../src/nn/conv2d.ts';
 import { buildGraph, type LayerOperation } from '../src/nn/graph.ts';
-import { namedModel } from '../src/nn/models.ts';
 import { gradientsNeeded } from '../src/nn/storage.ts';
 import { type ConvShape, convCases } from './convCases.ts';
 import type { CompiledModules, KernelCase } from './kernelCase.ts';
+import { INPUT_SHAPES, type KernelNetName, modelOf } from './nets.ts';
 import { normCases } from './normCases.ts';
 import { compilePeak } from './peak.ts';
 import type { Summary } from './stats.ts';
@@ -32,27 +31,18 @@ export interface KernelResult {
 }
 
 const SAMPLES = 8;
-const NETS = [
-  { name: 'refnet', inputShape: [28, 28, 1] },
-  { name: 'resnet20', inputShape: [32, 32, 3] },
-] as const;
-/** Beyond the nets: the layer whose speed others publish. */
-const WIDE: ConvShape = {
-  spec: conv2d(64, 64, { kernel: 3, padding: 1, bias: false }),
-  input: [32, 32, 64],
-  needsInputGrad: true,
-};
 const WARM_UP_SHARE = 0.3;
 const PEAK_SHARE = 0.3;
 const MIN_RUNS = 5;
 
 /** Checks and measures every kernel on every shape; `report` gets each result at once. */
 export function measureKernels(
+  nets: readonly KernelNetName[],
   seconds: number,
   report: (result: KernelResult) => void,
 ): readonly KernelResult[] {
   const modules: CompiledModules = { kernels: compileKernels('fast'), peak: compilePeak() };
-  const { convs, norms } = shapesOfNets();
+  const { convs, norms } = shapesOf(nets);
   const results: KernelResult[] = [];
   const measureAll = (cases: readonly KernelCase[]): void => {
     for (const kernelCase of cases) {
@@ -107,11 +97,14 @@ function timeRuns(run: () => void, seconds: number): Summary {
 }
 
 /** Every shape of a convolution and of a normalization in the nets, once. */
-function shapesOfNets(): { convs: readonly ConvShape[]; norms: readonly Shape[] } {
+function shapesOf(nets: readonly KernelNetName[]): {
+  convs: readonly ConvShape[];
+  norms: readonly Shape[];
+} {
   const convs = new Map<string, ConvShape>();
   const norms = new Map<string, Shape>();
-  for (const { name, inputShape } of NETS) {
-    const graph = buildGraph(namedModel(name, { inputShape, classes: 10 }), inputShape);
+  for (const name of nets) {
+    const graph = buildGraph(modelOf(name), INPUT_SHAPES[name]);
     const isNeeded = gradientsNeeded(graph);
     const layers = graph.operations.filter(
       (operation): operation is LayerOperation => operation.op === 'layer',
@@ -126,8 +119,7 @@ function shapesOfNets(): { convs: readonly ConvShape[]; norms: readonly Shape[] 
       }
     }
   }
-  norms.set(WIDE.input.join(), WIDE.input);
-  return { convs: [...convs.values(), WIDE], norms: [...norms.values()] };
+  return { convs: [...convs.values()], norms: [...norms.values()] };
 }
 
 function round(value: number): number {

@@ -5,11 +5,12 @@ import { cac } from 'cac';
 import { UsageError } from '../src/base/errors.ts';
 import { type KernelResult, measureKernels } from './kernels.ts';
 import { describeMachine, type Machine, showMachine } from './machine.ts';
+import { KERNEL_NETS, NETS } from './nets.ts';
 import { count, countList, seconds, wordList } from './options.ts';
 import { findTorch } from './peers.ts';
 import { saveResults } from './results.ts';
 import { renderTable } from './table.ts';
-import { measureTraining, NETS, NORMS, type TrainResult, type TrainSetting } from './train.ts';
+import { measureTraining, NORMS, type TrainResult, type TrainSetting } from './train.ts';
 
 /** Both sides take turns so often. */
 const ROUNDS = 3;
@@ -38,6 +39,7 @@ interface TrainFlags extends OutputFlags {
 }
 
 interface KernelFlags extends OutputFlags {
+  readonly net?: unknown;
   readonly seconds?: unknown;
 }
 
@@ -107,7 +109,8 @@ function trainRow(measured: readonly TrainResult[]): Record<string, string | num
 function kernels(flags: KernelFlags): void {
   const isSmoke = flags.smoke === true;
   const secondsEach = isSmoke ? SMOKE.kernelSeconds : seconds('--seconds', flags.seconds ?? 0.3);
-  const results = measureKernels(secondsEach, (result) => {
+  const nets = wordList('--net', flags.net ?? (isSmoke ? 'refnet' : KERNEL_NETS), KERNEL_NETS);
+  const results = measureKernels(nets, secondsEach, (result) => {
     if (flags.json) console.log(JSON.stringify(result));
   });
   const rows = results.map(kernelRow);
@@ -159,6 +162,7 @@ cli
   .action(train);
 cli
   .command('kernels', 'Convolutions and normalizations on one core, with their share of a peak')
+  .option('--net <names>', `Whose shapes; default ${KERNEL_NETS.join(',')}`)
   .option('--seconds <seconds>', 'Measured for each kernel; default 0.3')
   .option('--json', 'A JSON object a line instead of a table')
   .option('--save', 'Append to bench/results/kernels.jsonl')

@@ -11,6 +11,7 @@ export function renderTable(rows: readonly Readonly<Record<string, Cell>>[]): st
   const first = rows[0];
   if (first === undefined) return 'nothing measured';
   const table = new Table({
+    shouldDisableColors: true,
     columns: Object.entries(first).map(([name, cell]) => ({
       name,
       alignment: typeof cell === 'number' ? 'right' : 'left',

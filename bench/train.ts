@@ -3,15 +3,15 @@
 
 import { InvariantError } from '../src/base/errors.ts';
 import { type Dataset, nn, optim, type Progress, synthetic, Trainer } from '../src/index.ts';
+import { CLASSES, INPUT_SHAPES, modelOf, type NetName } from './nets.ts';
 import { type PeerFigures, runTorch } from './peers.ts';
 import { type Summary, summarize } from './stats.ts';
 
-export const NETS = ['refnet', 'resnet20'] as const;
 export const NORMS = ['sync', 'local', 'group'] as const;
 
 /** What is trained, and on how many threads. */
 export interface TrainSetting {
-  readonly net: (typeof NETS)[number];
+  readonly net: NetName;
   readonly norm: (typeof NORMS)[number];
   readonly replicas: number;
   readonly workers: number;
@@ -39,8 +39,6 @@ export interface TrainResult extends TrainSetting {
   readonly peer: null | 'torch-ddp';
 }
 
-const CLASSES = 10;
-const INPUT_SHAPES = { refnet: [28, 28, 1], resnet20: [32, 32, 3] } as const;
 /** Enough that the input does not stay in the caches. */
 const TRAIN_SAMPLES = 2048;
 const SEPARATION = 0.9;
@@ -87,9 +85,8 @@ export async function measureTraining(
 
 function startTrainer(setting: TrainSetting, data: Dataset, lr: number): Promise<Trainer> {
   const { net, norm, replicas, workers, replicaBatch } = setting;
-  const model = nn.namedModel(net, { inputShape: data.inputShape, classes: CLASSES });
   return Trainer.start({
-    model: nn.convertNorm(model, { to: norm, numGroups: NUM_GROUPS }),
+    model: nn.convertNorm(modelOf(net), { to: norm, numGroups: NUM_GROUPS }),
     data,
     optimizer: optim.sgd({ lr, momentum: MOMENTUM }),
     replicas,
@@ -101,7 +98,7 @@ function startTrainer(setting: TrainSetting, data: Dataset, lr: number): Promise
   });
 }
 
-function datasetOf(net: TrainSetting['net'], train: number): Dataset {
+function datasetOf(net: NetName, train: number): Dataset {
   return synthetic({
     train,
     test: 0,

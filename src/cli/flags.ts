@@ -7,6 +7,40 @@ import { checkInteger, UsageError } from '../base/errors.ts';
 /** What the parser hands out, by camel-cased flag. */
 export type RawFlags = Readonly<Record<string, unknown>>;
 
+/** Stands before every value while the parser has it. Without it the parser would make a number of
+ * what looks like one, so that the file `007` became `7`, and a flag of a negative number. */
+const VALUE_MARK = ':';
+
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** The words of a command line for the parser: the value of each flag in `valueFlags` is marked and
+ * joined to its flag. */
+export function markValues(argv: readonly string[], valueFlags: readonly string[]): string[] {
+  const words: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i]!;
+    if (word === '--') return [...words, ...argv.slice(i)];
+    const [flag, ...rest] = word.split('=');
+    const next = argv[i + 1];
+    if (!valueFlags.includes(flag!)) words.push(word);
+    else if (rest.length > 0) words.push(`${flag}=${VALUE_MARK}${rest.join('=')}`);
+    else if (next !== undefined && (DECIMAL.test(next) || !/^-./.test(next))) {
+      words.push(`${flag}=${VALUE_MARK}${next}`);
+      i++;
+    } else words.push(word);
+  }
+  return words;
+}
+
+/** The parser's flags with their values as the user typed them. */
+export function unmarkValues(raw: RawFlags): RawFlags {
+  const unmark = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(unmark);
+    return typeof value === 'string' && value.startsWith(VALUE_MARK) ? value.slice(1) : value;
+  };
+  return Object.fromEntries(Object.entries(raw).map(([name, value]) => [name, unmark(value)]));
+}
+
 /** Reads flags by the name that the user typed. */
 export class Flags {
   private readonly raw: RawFlags;
@@ -39,7 +73,7 @@ export class Flags {
   number(name: string, min: number): number | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
-    const value = Number(text);
+    const value = DECIMAL.test(text) ? Number(text) : Number.NaN;
     if (Number.isFinite(value) && value >= min) return value;
     throw new UsageError({
       what: `--${name}`,

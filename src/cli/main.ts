@@ -4,9 +4,11 @@
 import { runCommand } from './program.ts';
 
 // A reader such as `head` may leave early; what is still to be said then has nobody to hear it.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
-});
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+}
 
 process.exitCode = await runCommand(process.argv);

@@ -7,9 +7,14 @@ import { UsageError } from '../base/errors.ts';
 import { runEval } from './evalCommand.ts';
 import { jsonSink } from './events.ts';
 import { EXIT_USAGE, errorEvent, exitCodeOf } from './failure.ts';
-import { Flags, nearestWord, type RawFlags } from './flags.ts';
+import { Flags, markValues, nearestWord, unmarkValues } from './flags.ts';
 import { runInspect } from './inspectCommand.ts';
 import { runTrain } from './trainCommand.ts';
+
+interface HelpSection {
+  title?: string;
+  body: string;
+}
 
 /** A flag as it stands in the help. */
 type FlagText = readonly [name: string, text: string];
@@ -92,9 +97,13 @@ const commands: readonly CommandText[] = [
   },
 ];
 
+/** The flags of all commands that take a value. */
+const valueFlags = commands.flatMap(({ flags }) =>
+  flags.map(([flag]) => flag.split(' ')).flatMap(([name, value]) => (value ? [name!] : [])),
+);
+
 /** Runs the command line and returns the exit code. */
 export async function runCommand(argv: readonly string[]): Promise<number> {
-  let flags = new Flags({});
   try {
     const cli = cac('syncbn');
     for (const { name, argument, text, flags: texts } of commands) {
@@ -102,19 +111,26 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
       for (const [flag, meaning] of texts) command.option(flag, meaning);
       command.action(() => {});
     }
-    cli.help().version(readVersion());
-    const { args, options } = cli.parse([...argv], { run: false });
-    flags = new Flags(rawFlags(options));
+    cli.help(tidyHelp).version(readVersion());
+    const { args, options } = cli.parse(markValues(argv, valueFlags), { run: false });
     if (options.help === true || options.version === true) return 0;
     const command = commands.find(({ name }) => name === cli.matchedCommandName);
     if (command === undefined) return withoutCommand(args[0], () => cli.outputHelp());
     checkKnown(command, argv);
-    checkArguments(command, args);
-    return await command.run(flags, args[0]);
+    checkArguments(command, [...args, ...options['--']]);
+    return await command.run(new Flags(unmarkValues(withoutNegation(options))), args[0]);
   } catch (error) {
-    report(error, flags);
+    report(error, argv);
     return exitCodeOf(error);
   }
+}
+
+/** Without what the parser says of the default of a flag `--no-x`: that x is true. */
+function tidyHelp(sections: readonly HelpSection[]): HelpSection[] {
+  return sections.map(({ body, ...rest }) => ({
+    ...rest,
+    body: body.replaceAll(' (default: true)', '').replace(/ +$/gm, ''),
+  }));
 }
 
 function withoutCommand(typed: string | undefined, showHelp: () => void): number {
@@ -161,17 +177,18 @@ function checkArguments(command: CommandText, args: readonly string[]): void {
 }
 
 /** The parsed flags without what the parser adds of its own. */
-function rawFlags(options: Readonly<Record<string, unknown>>): RawFlags {
+function withoutNegation(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { '--': _rest, normDecay, ...rest } = options;
   // A flag `--no-x` makes the parser set x to true where it is not given.
   return normDecay === false ? { ...rest, noNormDecay: true } : rest;
 }
 
-function report(error: unknown, flags: Flags): void {
+/** Says what went wrong. Looks for itself what was asked for: the flags may be what is wrong. */
+function report(error: unknown, argv: readonly string[]): void {
   const event = errorEvent(error);
-  if (flags.isSet('json')) jsonSink().take(event);
+  if (argv.includes('--json')) jsonSink().take(event);
   console.error(`syncbn: ${event.message}`);
-  if (flags.isSet('debug')) console.error(error);
+  if (argv.includes('--debug')) console.error(error);
 }
 
 function readVersion(): string {

@@ -11,7 +11,7 @@ type Style = Parameters<typeof styleText>[0];
 
 /** Colours only where they are seen. */
 export function paint(style: Style, text: string): string {
-  const isPlain = !process.stdout.isTTY || process.env.NO_COLOR !== undefined;
+  const isPlain = !process.stdout.isTTY || (process.env.NO_COLOR ?? '') !== '';
   return isPlain ? text : styleText(style, text);
 }
 
@@ -47,7 +47,7 @@ export function terminalSink(): Sink {
       switch (event.event) {
         case 'start':
           start = event;
-          console.log(startLine(event));
+          console.log(startLines(event));
           break;
         case 'progress':
           draw(event);
@@ -99,12 +99,12 @@ function barFields(event: ProgressEvent): Record<string, string> {
   };
 }
 
-function startLine(event: StartEvent): string {
-  const { model, data, norm, replicas, workers, globalBatch } = event;
-  const what = `${paint('bold', model)} on ${paint('bold', data)}, norm ${paint('bold', norm)}`;
-  const how = `${replicas} replicas on ${workers} workers, global batch ${globalBatch}`;
-  const size = `${event.parameters} parameters, ${showBytes(event.memoryBytes)}`;
-  return `${what}: ${how}, ${size}`;
+function startLines(event: StartEvent): string {
+  const { model, data, norm, replicas, workers, globalBatch, parameters, memoryBytes } = event;
+  const what = `${paint('bold', model)} on ${paint('bold', data)}, ${paint('bold', norm)}`;
+  const memory = `${showBytes(memoryBytes)} of shared memory`;
+  return `${what}, ${parameters} parameters
+${replicas} replicas on ${workers} workers, global batch ${globalBatch}, ${memory}`;
 }
 
 function epochLine(event: ProgressEvent): string {
@@ -112,7 +112,8 @@ function epochLine(event: ProgressEvent): string {
   const { epoch, epochs, imagesPerSecond, seconds } = event;
   const loss = event.loss === null ? '-' : event.loss.toFixed(4);
   const speed = `${Math.round(imagesPerSecond)} img/s, ${showSeconds(seconds)}`;
-  return `epoch ${epoch}/${epochs} (${where}): loss ${loss}, accuracy ${showShare(event.accuracy)}, ${speed}`;
+  const accuracy = showShare(event.accuracy);
+  return `epoch ${epoch}/${epochs} (${where}): loss ${loss}, accuracy ${accuracy}, ${speed}`;
 }
 
 function resultRows(done: DoneEvent, start: StartEvent | undefined): Record<string, string>[] {
@@ -125,12 +126,18 @@ function resultRows(done: DoneEvent, start: StartEvent | undefined): Record<stri
   if (start !== undefined) {
     rows.push(
       ['norm', start.norm],
-      ['replicas x batch', `${start.replicas} x ${start.globalBatch / start.replicas}`],
+      ['replicas x batch', showBatch(start)],
       ['workers', `${start.workers}`],
     );
   }
   rows.push(['weights', done.weightsHash.slice(0, 16)]);
   return rows.map(([result, value]) => ({ result, value }));
+}
+
+/** Replicas times the samples of each; how many in all where they are not equally many. */
+function showBatch({ replicas, globalBatch }: StartEvent): string {
+  const isEven = globalBatch % replicas === 0;
+  return isEven ? `${replicas} x ${globalBatch / replicas}` : `${globalBatch} over ${replicas}`;
 }
 
 function showShare(share: number | null): string {

@@ -60,7 +60,7 @@ export async function runTrain(flags: Flags): Promise<number> {
         norm: normsOf(trainer.config.model).join(', ') || 'none',
       };
       checkPlan(flags, plan, trainer);
-      return await runPlan(trainer, { plan, data, sinks, model: flags.text('model') });
+      return await runPlan(trainer, { plan, data, sinks, model: modelName(flags) });
     } finally {
       await trainer.close();
     }
@@ -70,6 +70,12 @@ export async function runTrain(flags: Flags): Promise<number> {
   } finally {
     for (const sink of sinks) sink.close();
   }
+}
+
+/** What to call the model; a checkpoint does not know its name. */
+function modelName(flags: Flags): string {
+  const resumed = flags.text('resume');
+  return flags.text('model') ?? (resumed === undefined ? DEFAULTS.model : `model of ${resumed}`);
 }
 
 async function startTrainer(flags: Flags, data: Dataset): Promise<Trainer> {
@@ -108,7 +114,7 @@ interface RunSetup {
   readonly plan: Plan;
   readonly data: Dataset;
   readonly sinks: readonly Sink[];
-  readonly model: string | undefined;
+  readonly model: string;
 }
 
 async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
@@ -116,12 +122,15 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
   const tell = (event: RunEvent): void => {
     for (const sink of sinks) sink.take(event);
   };
-  const signals = catchSignals(() => trainer.stop());
+  const quit = (): void => {
+    for (const sink of sinks) sink.close();
+  };
+  const signals = catchSignals(() => trainer.stop(), quit);
   try {
     tell({
       event: 'start',
       data: data.name,
-      model: setup.model ?? DEFAULTS.model,
+      model: setup.model,
       norm: plan.norm,
       replicas: trainer.replicas,
       workers: trainer.workers,
@@ -142,7 +151,7 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
       return SIGNAL_CODES[caught];
     }
     tell(await finish(trainer, training, data));
-    return 0;
+    return signals.caught === undefined ? 0 : SIGNAL_CODES[signals.caught];
   } finally {
     signals.release();
   }
@@ -160,6 +169,7 @@ async function fit(
   let images = 0;
   let seconds = 0;
   let written = -1;
+  let told: ProgressEvent | undefined;
   const save = async (): Promise<void> => {
     if (checkpoint === undefined || written === trainer.step) return;
     await trainer.save(checkpoint);
@@ -175,12 +185,15 @@ async function fit(
       const total = seconds + progress.seconds;
       const speed = (images + progress.imagesPerSecond * progress.seconds) / total;
       const event = isPause ? 'progress' : progress.kind;
-      tell({ ...eventOf(progress), event, seconds: total, imagesPerSecond: speed });
+      told = { ...eventOf(progress, end), event, seconds: total, imagesPerSecond: speed };
+      tell(told);
     }
     images += (last?.imagesPerSecond ?? 0) * (last?.seconds ?? 0);
     seconds += last?.seconds ?? 0;
     await save();
   }
+  const isStopTold = signals.caught === undefined || told?.event === 'stopped';
+  if (told !== undefined && !isStopTold) tell({ ...told, event: 'stopped' });
   return { imagesPerSecond: images / seconds, seconds };
 }
 
@@ -201,30 +214,38 @@ async function finish(
   return doneEvent(training, evaluation, trainer.weightsHash());
 }
 
-function eventOf(progress: Progress): ProgressEvent {
+/** The event of a progress in a run that ends at step `end`. */
+function eventOf(progress: Progress, end: number): ProgressEvent {
   const { kind, epoch, epochs, step, totalSteps, imagesPerSecond, seconds } = progress;
+  const shareLeft = totalSteps === step ? 0 : (end - step) / (totalSteps - step);
   return {
     event: kind,
     epoch,
     epochs,
     step,
-    totalSteps,
+    totalSteps: end,
     loss: known(progress.loss),
     accuracy: known(progress.accuracy),
     imagesPerSecond,
     seconds,
-    secondsLeft: known(progress.secondsLeft),
+    secondsLeft: known(progress.secondsLeft * shareLeft),
   };
 }
 
 /** The first signal asks the run to stop behind its step, the second ends the process at once. */
-function catchSignals(stop: () => void): {
+function catchSignals(
+  stop: () => void,
+  quit: () => void,
+): {
   readonly caught: Signal | undefined;
   release(): void;
 } {
   const state: { caught: Signal | undefined } = { caught: undefined };
   const listener = (signal: NodeJS.Signals): void => {
-    if (state.caught !== undefined) process.exit(SIGNAL_CODES[state.caught]);
+    if (state.caught !== undefined) {
+      quit();
+      process.exit(SIGNAL_CODES[state.caught]);
+    }
     state.caught = signal as Signal;
     stop();
   };

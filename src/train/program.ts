@@ -2,7 +2,7 @@
 // from its end backward. Everything is resolved here, once; the passes only call.
 
 import { InvariantError } from '../base/errors.ts';
-import { type Shape, sizeOf } from '../base/shape.ts';
+import { sizeOf } from '../base/shape.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import type { LayerOperation, Operation, ValueId } from '../nn/graph.ts';
 import type { Binding, BoundTensor, GradientSink, StepState } from '../nn/layer.ts';
@@ -171,9 +171,4 @@ function sinkOf(setup: ProgramSetup, name: string): GradientSink {
     leafPtr: leaves.offsetBytes + entry.leafOffset * bytes,
     levelBytes: parameters.leafLengths[type] * bytes,
   });
-}
-
-/** Shape of one sample of the model's output. */
-export function outputShapeOf(plan: RunPlan): Shape {
-  return plan.graph.shapes[plan.graph.output]!;
 }

@@ -1,0 +1,110 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const TSX = 'node_modules/tsx/dist/cli.mjs';
+
+interface Output {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly code: number;
+}
+
+async function bench(...args: readonly string[]): Promise<Output> {
+  try {
+    const done = await promisify(execFile)(process.execPath, [TSX, 'bench/main.ts', ...args], {
+      cwd: root,
+      timeout: 50_000,
+    });
+    return { ...done, code: 0 };
+  } catch (error) {
+    return error as Output;
+  }
+}
+
+function linesOf({ stdout }: Output): Record<string, unknown>[] {
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+describe('the benchmark of training', () => {
+  it('checks, measures and prints a line with every field', async () => {
+    const output = await bench('train', '--smoke', '--json');
+    expect(output.stderr).toContain('refnet sync, 2 replicas of 2 on 2 workers');
+    const lines = linesOf(output);
+    expect(lines).toHaveLength(1);
+    const [line] = lines;
+    expect(line).toEqual({
+      bench: 'train',
+      net: 'refnet',
+      norm: 'sync',
+      replicas: 2,
+      workers: 2,
+      replicaBatch: 2,
+      imagesPerSecond: expect.any(Number),
+      msPerStep: expect.any(Number),
+      msPerStepMin: expect.any(Number),
+      msPerStepP99: expect.any(Number),
+      peer: null,
+    });
+    const { imagesPerSecond, msPerStep, msPerStepMin, msPerStepP99 } = line as Record<
+      string,
+      number
+    >;
+    // 4 images a step.
+    expect((imagesPerSecond! * msPerStep!) / 4000).toBeCloseTo(1, 2);
+    expect(msPerStepMin).toBeGreaterThan(0);
+    expect(msPerStepMin).toBeLessThanOrEqual(msPerStep!);
+    expect(msPerStepP99).toBeGreaterThanOrEqual(msPerStep!);
+  });
+
+  it('prints a table and the machine for people, and saves nothing unless told', async () => {
+    const output = await bench('train', '--smoke', '--norm', 'group', '--workers', '1');
+    expect(output.stdout).toMatch(/│ images\/s │/);
+    expect(output.stdout).toMatch(/│ refnet │ group │ +2 │ +1 │/);
+    expect(output.stdout).toContain(`Node ${process.versions.node}`);
+    expect(output.stderr).not.toContain('Saved');
+  });
+});
+
+describe('the benchmark of kernels', () => {
+  it('checks every kernel of a net and gives its rate as a share of a peak', async () => {
+    const lines = linesOf(await bench('kernels', '--smoke', '--json'));
+    const names = new Set(lines.map(({ kernel }) => kernel));
+    expect([...names].sort()).toEqual([
+      'conv forward',
+      'conv input grad',
+      'conv weight grad',
+      'norm grad sums',
+      'norm input grad',
+      'norm moments',
+      'norm normalize',
+    ]);
+    for (const { rate, peak, share, usMin, usP50, usP99 } of lines as Record<string, number>[]) {
+      expect(rate! / peak! / share!).toBeCloseTo(1, 2);
+      expect(usMin).toBeGreaterThan(0);
+      expect(usMin).toBeLessThanOrEqual(usP50!);
+      expect(usP50).toBeLessThanOrEqual(usP99!);
+    }
+  });
+});
+
+describe('the command of the benchmarks', () => {
+  it.each([
+    [['trian'], /command: got "trian", allowed is train, kernels/],
+    [[], /command: got "none", allowed is train, kernels/],
+    [['train', '--norm', 'batch'], /--norm: got "batch", allowed is sync, local, group/],
+    [['train', '--replica-batch', '2,0'], /--replica-batch: got 0, allowed is a whole number/],
+    [['train', '--seconds', 'x'], /--seconds: got "x", allowed is seconds, above 0/],
+    [['train', '--fast'], /Unknown option `--fast`/],
+  ])('refuses %s with what is allowed', async (args, message) => {
+    const output = await bench(...args);
+    expect(output.code).toBe(1);
+    expect(output.stderr).toMatch(message);
+    expect(output.stdout).toBe('');
+  });
+});

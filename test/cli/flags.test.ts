@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
+import { Flags, nearestWord } from '../../src/cli/flags.ts';
+
+describe('a number', () => {
+  it.each([8, '8'])('is read from %o', (value) => {
+    expect(new Flags({ replicaBatch: value }).integer('replica-batch', 1)).toBe(8);
+  });
+
+  it.each(['abc', '1.5', '-1', '0', '1e3', '', true, 2 ** 31, '8x'])(
+    'is refused when it is %o, and the error names flag and value',
+    (value) => {
+      const flags = new Flags({ replicaBatch: value });
+      const read = () => flags.integer('replica-batch', 1);
+      expect(read).toThrow(UsageError);
+      expect(read).toThrow(/^--replica-batch: got .*, allowed is /);
+    },
+  );
+
+  it('with a fraction is read where fractions make sense', () => {
+    expect(new Flags({ lr: '0.05' }).number('lr', 0)).toBe(0.05);
+    expect(() => new Flags({ lr: 'fast' }).number('lr', 0)).toThrow(/--lr: got "fast"/);
+    expect(() => new Flags({ lr: -1 }).number('lr', 0)).toThrow(/at least 0/);
+  });
+});
+
+describe('a flag', () => {
+  it('that is not given is undefined', () => {
+    const flags = new Flags({});
+    expect(flags.text('data')).toBeUndefined();
+    expect(flags.integer('seed', 0)).toBeUndefined();
+    expect(flags.isSet('json')).toBe(false);
+    expect(flags.has('data')).toBe(false);
+  });
+
+  it('that is given twice is refused', () => {
+    expect(() => new Flags({ data: ['a', 'b'] }).text('data')).toThrow(/2 times: a, b.*once/);
+  });
+
+  it('without its value is refused', () => {
+    expect(() => new Flags({ data: true }).text('data')).toThrow(/--data: got "nothing"/);
+  });
+
+  it('that takes no value is refused with one', () => {
+    expect(() => new Flags({ json: 'yes' }).isSet('json')).toThrow(/--json: got "yes".*no value/);
+  });
+
+  it('with a choice lists the choices', () => {
+    const read = () => new Flags({ norm: 'batch' }).choice('norm', ['sync', 'local']);
+    expect(read).toThrow('--norm: got "batch", allowed is sync, local.');
+  });
+});
+
+describe('the nearest word', () => {
+  it.each([
+    ['trian', 'train'],
+    ['epoch', 'epochs'],
+    ['replicabatch', 'replica-batch'],
+  ])('to %s is %s', (typed, expected) => {
+    expect(nearestWord(typed, ['train', 'epochs', 'replica-batch', 'eval'])).toBe(expected);
+  });
+
+  it('is none where nothing is near', () => {
+    expect(nearestWord('xyzzy', ['train', 'eval'])).toBeUndefined();
+  });
+});

@@ -1,0 +1,42 @@
+// Runs the built command as a child process, as a user would.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The lines of stdout that are JSON. */
+  readonly events: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** Runs `syncbn` with these arguments; `onLine` sees each line of stdout as it comes. */
+export function syncbn(
+  args: readonly string[],
+  onLine?: (line: string, child: ChildProcess) => void,
+): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    let shown = 0;
+    child.stdout.on('data', (chunk: Buffer) => {
+      stdout += chunk;
+      for (let end = stdout.indexOf('\n', shown); end >= 0; end = stdout.indexOf('\n', shown)) {
+        onLine?.(stdout.slice(shown, end), child);
+        shown = end + 1;
+      }
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk;
+    });
+    child.on('error', reject);
+    child.on('close', (code) => {
+      const lines = stdout.split('\n').filter((line) => line.startsWith('{'));
+      resolve({ code, stdout, stderr, events: lines.map((line) => JSON.parse(line)) });
+    });
+  });
+}

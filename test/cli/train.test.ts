@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { syncbn } from './run.ts';
+
+const tiny = ['train', '--data', 'synthetic', '--limit', '256', '--replicas', '8', '--json'];
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'syncbn-cli-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Trains to the end and returns the last event. */
+async function train(...args: string[]): Promise<Readonly<Record<string, unknown>>> {
+  const { code, events, stderr } = await syncbn([...tiny, ...args]);
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+  return events.at(-1)!;
+}
+
+describe('syncbn train --json', () => {
+  it('prints one JSON object a line and ends with the result', async () => {
+    const { code, stdout, events } = await syncbn([...tiny, '--epochs', '2']);
+    expect(code).toBe(0);
+    expect(stdout.trimEnd().split('\n')).toHaveLength(events.length);
+    expect(events[0]).toMatchObject({ event: 'start', replicas: 8, globalBatch: 128 });
+    expect(events.at(-1)).toEqual({
+      event: 'done',
+      testAccuracy: expect.any(Number),
+      testLoss: expect.any(Number),
+      imagesPerSecond: expect.any(Number),
+      seconds: expect.any(Number),
+      weightsHash: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+  });
+
+  it.each([
+    ['as it is', []],
+    ['with uneven global batches', ['--batch', '100']],
+    ['with augmentation and clipping', ['--shift', '2', '--flip', '--clip-norm', '1']],
+    ['in strict mode', ['--strict']],
+  ])('gives the same weights on 1, 2, 3 and 8 workers, %s', async (_, args) => {
+    const { weightsHash } = await train(...args, '--workers', '1');
+    for (const workers of ['2', '3', '8']) {
+      expect((await train(...args, '--workers', workers)).weightsHash).toBe(weightsHash);
+    }
+  });
+
+  it('goes on from a checkpoint with the same bits, on other workers', async () => {
+    const path = join(folder, 'half.ckpt');
+    const whole = await train('--epochs', '4', '--schedule', 'cosine');
+    await train('--epochs', '4', '--schedule', 'cosine', '--max-steps', '3', '--checkpoint', path);
+    const resumed = await train('--resume', path, '--workers', '3');
+    expect(resumed.weightsHash).toBe(whole.weightsHash);
+  });
+
+  it('goes on from the end of an epoch to more epochs', async () => {
+    const path = join(folder, 'one.ckpt');
+    const whole = await train('--epochs', '2');
+    await train('--epochs', '1', '--checkpoint', path);
+    const resumed = await train('--resume', path, '--epochs', '2', '--workers', '1');
+    expect(resumed.weightsHash).toBe(whole.weightsHash);
+  });
+
+  it('appends its events to a log', async () => {
+    const path = join(folder, 'run.jsonl');
+    const done = await train('--log', path);
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+    expect(JSON.parse(lines.at(-1)!)).toMatchObject({ ...done, time: expect.any(String) });
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'stops at %s behind the step, writes the checkpoint and can go on from it',
+    async (signal) => {
+      const path = join(folder, `${signal}.ckpt`);
+      const args = ['--epochs', '40', '--replica-batch', '2', '--model', 'refnet'];
+      const { code, stderr, events } = await syncbn(
+        [...tiny, ...args, '--checkpoint', path],
+        (line, child) => {
+          if (line.includes('"event":"epoch"')) child.kill(signal);
+        },
+      );
+      expect(code).toBe(signal === 'SIGINT' ? 130 : 143);
+      expect(stderr).toContain(`stopped by ${signal}`);
+      expect(stderr).toContain(path);
+      const { step } = events.findLast(({ event }) => event === 'checkpoint')!;
+      expect(step).toBeLessThan(40 * 16);
+      const resumed = await train('--resume', path, '--epochs', '40');
+      expect(resumed.weightsHash).toBe((await train(...args)).weightsHash);
+    },
+  );
+});
+
+describe('syncbn train on no terminal', () => {
+  it('prints a line for each epoch and a table', async () => {
+    const { code, stdout } = await syncbn([...tiny.slice(0, -1), '--epochs', '2']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/epoch 2\/2 \(step 4\): loss \d/);
+    expect(stdout).toMatch(/test accuracy .* %/);
+    expect(stdout).not.toContain('\u001b');
+  });
+});
+
+describe('syncbn eval and inspect', () => {
+  it('give the accuracy and the hash of the run', async () => {
+    const path = join(folder, 'eval.ckpt');
+    const done = await train('--checkpoint', path);
+    const data = ['--data', 'synthetic', '--limit', '256', '--json'];
+    const evaluated = await syncbn(['eval', '--checkpoint', path, ...data]);
+    const { testAccuracy, testLoss, weightsHash } = done;
+    expect(evaluated.events[0]).toMatchObject({ testAccuracy, testLoss, weightsHash });
+    const inspected = await syncbn(['inspect', path, '--json']);
+    expect(inspected.events[0]).toMatchObject({ weightsHash, norms: ['batchNorm (sync)'] });
+    const shown = await syncbn(['inspect', path]);
+    expect(shown.code).toBe(0);
+    expect(shown.stdout).toContain(weightsHash);
+  });
+});
+
+describe('a layer that throws in step 20', () => {
+  it('ends the run within 2 s with exit code 1 and names rank, step and layer', async () => {
+    const model = join(folder, 'throwing.json');
+    const module = new URL('../runtime/jobs/throwingLayer.mjs', import.meta.url).href;
+    const layers = [
+      { kind: 'custom', module, options: { replica: 7, step: 20 } },
+      { kind: 'flatten' },
+      { kind: 'linear', inFeatures: 432, outFeatures: 10 },
+    ];
+    await writeFile(model, JSON.stringify({ kind: 'sequential', layers }));
+    const startMs = performance.now();
+    const outcome = await syncbn([...tiny, '--model', model, '--epochs', '20', '--workers', '2']);
+    expect(performance.now() - startMs).toBeLessThan(4000);
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toContain('rank 1, step 20, layer 0.custom: as it was told to');
+    expect(outcome.events.at(-1)).toMatchObject({ event: 'error', kind: 'run' });
+  });
+});
