@@ -69,7 +69,9 @@ export function readTwo(a: usize, b: usize, size: usize): f32 {
     .map((c) => `let ${c} = f32x4.splat(0);`)
     .join(' ')}
   for (const end = a + size; a != end; a += ${STREAM_BLOCK_BYTES}, b += ${STREAM_BLOCK_BYTES}) {
-    ${vectors.map((at, i) => `c${i} = madd(v128.load(a, ${at}), v128.load(b, ${at}), c${i});`).join(' ')}
+    ${vectors
+      .map((at, i) => `c${i} = madd(v128.load(a, ${at}), v128.load(b, ${at}), c${i});`)
+      .join(' ')}
   }
   return f32x4.extract_lane(f32x4.add(f32x4.add(c0, c1), f32x4.add(c2, c3)), 0);
 }

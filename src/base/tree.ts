@@ -31,9 +31,8 @@ export function splitSize(size: number): number {
   return left;
 }
 
-/** The largest subtrees of the tree over [treeLo, treeHi) that together cover [lo, hi), in order.
- * The largest subtrees of the tree over [treeLo, treeHi) that together cover [lo, hi), in order.
- */
+/** The largest subtrees of the tree over [treeLo, treeHi) that together cover [lo, hi), in
+ * order. */
 export function coverNodes(treeLo: number, treeHi: number, lo: number, hi: number): TreeNode[] {
   if (lo >= hi || hi <= treeLo || lo >= treeHi) return [];
   if (lo <= treeLo && treeHi <= hi) return [{ lo: treeLo, hi: treeHi }];
@@ -69,9 +68,8 @@ export function foldsAfterLeaf(index: number, size: number): number {
   return folds;
 }
 
-/** The most partial sums that are on the stack at once while a subtree of `size` leaves is folded.
- * The most partial sums that are on the stack at once while a subtree of `size` leaves is folded.
- */
+/** The most partial sums that are on the stack at once while a subtree of `size` leaves is
+ * folded. */
 export function stackDepth(size: number): number {
   let depth = 1;
   for (let span = 1; span < size; span *= 2) depth++;

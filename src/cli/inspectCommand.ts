@@ -8,9 +8,10 @@ import { normsOf } from '../nn/convertNorm.ts';
 import { loadCustomLayers } from '../nn/custom.ts';
 import { buildGraph, type Graph } from '../nn/graph.ts';
 import { parseModel } from '../nn/parse.ts';
-import { customModulesOf } from '../nn/spec.ts';
+import { customModulesOf, type LeafSpec } from '../nn/spec.ts';
 import { configOf } from '../runtime/resume.ts';
 import { type Checkpoint, readCheckpoint } from '../train/checkpoint.ts';
+import { checkRunConfig } from '../train/config.ts';
 import { planRun, type RunPlan } from '../train/plan.ts';
 import { hashWeights } from '../train/state.ts';
 import type { Flags } from './flags.ts';
@@ -22,6 +23,8 @@ interface LayerRow {
   readonly layer: string;
   readonly output: string;
   readonly parameters: number;
+  /** What the layer normalizes over, `-` for layers that do not normalize. */
+  readonly statistics: string;
 }
 
 export async function runInspect(flags: Flags, path: string | undefined): Promise<number> {
@@ -37,14 +40,16 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
   const model = parseModel(saved.model, `the model of ${path}`);
   await loadCustomLayers(customModulesOf(model));
   const graph = buildGraph(model, saved.data.inputShape);
-  const plan = planRun(configOf(saved, model, 1));
+  const config = configOf(saved, model, 1);
+  checkRunConfig(config);
+  const plan = planRun(config);
   const summary = {
     path,
     data: saved.data,
     run: saved.run,
     counters: saved.counters,
     norms: normsOf(model),
-    layers: layerRows(graph),
+    layers: layerRows(graph, saved.run.replicas),
     stepsPerEpoch: plan.stepsPerEpoch,
     memoryBytes: plan.layout.sizeBytes,
     weightsHash: hashWeights(saved.tensors),
@@ -72,15 +77,19 @@ function show(
     [
       ['parameters', `${total}`],
       ['norm', summary.norms.join(', ') || 'none'],
-      ['data', `${data.name} ${showShape(data.inputShape)}, ${data.countTrain} samples`],
+      [
+        'data',
+        `${data.name}, ${data.countTrain} + ${data.countTest} of ${showShape(data.inputShape)}`,
+      ],
       ['done', `${counters.step} steps, ${epochs} of ${counters.epochs} epochs`],
       ['global batch', batch],
-      ['optimizer', JSON.stringify(run.optimizer)],
-      ['schedule', JSON.stringify(run.schedule)],
+      ...specRows('optimizer', run.optimizer),
+      ...specRows('schedule', run.schedule),
       ['seed, mode', `${run.seed}, ${run.mode}`],
-      ['weights', paint('green', summary.weightsHash)],
     ].map(([setting, value]) => ({ setting: setting!, value: value! })),
   );
+  // Too long for a table on a terminal of 80 columns.
+  console.log(`weights ${paint('green', summary.weightsHash)}`);
   console.log(`Memory of a run on 1 worker: ${showBytes(plan.layout.sizeBytes)}; largest regions:`);
   printTable(
     plan.layout.largest(REGIONS_SHOWN).map(({ name, type, shape, sizeBytes, writer }) => ({
@@ -92,12 +101,36 @@ function show(
   );
 }
 
-function layerRows(graph: Graph): readonly LayerRow[] {
+/** A row for each setting of an optimizer or schedule. */
+function specRows(what: string, spec: { readonly kind: string }): string[][] {
+  const { kind, ...rest } = spec;
+  return [[what, kind], ...Object.entries(rest).map(([name, value]) => [`  ${name}`, `${value}`])];
+}
+
+function layerRows(graph: Graph, replicas: number): readonly LayerRow[] {
   return graph.operations.flatMap((operation) => {
     if (operation.op !== 'layer') return [];
     const { kind, spec, input, output, path } = operation;
     const declared = kind.parameters(spec, graph.shapes[input]!);
     const parameters = declared.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-    return [{ layer: path, output: showShape(graph.shapes[output]!), parameters }];
+    const statistics = statisticsOf(spec, replicas);
+    return [{ layer: path, output: showShape(graph.shapes[output]!), parameters, statistics }];
   });
+}
+
+/** Which samples and channels share their statistics, for people. */
+function statisticsOf(spec: LeafSpec, replicas: number): string {
+  switch (spec.kind) {
+    case 'batchNorm':
+      if (spec.sync === 'local') return 'batch, each replica';
+      return `batch, ${spec.sync === 'sync' ? `all ${replicas}` : spec.sync} replicas`;
+    case 'groupNorm':
+      return `sample, ${spec.numGroups} groups`;
+    case 'instanceNorm':
+      return 'sample, each channel';
+    case 'layerNorm':
+      return 'sample';
+    default:
+      return '-';
+  }
 }

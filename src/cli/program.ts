@@ -112,11 +112,12 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
       command.action(() => {});
     }
     cli.help(tidyHelp).version(readVersion());
-    const { args, options } = cli.parse(markValues(argv, valueFlags), { run: false });
+    const words = markValues(argv, valueFlags);
+    const { args, options } = cli.parse(words, { run: false });
     if (options.help === true || options.version === true) return 0;
     const command = commands.find(({ name }) => name === cli.matchedCommandName);
     if (command === undefined) return withoutCommand(args[0], () => cli.outputHelp());
-    checkKnown(command, argv);
+    checkKnown(command, words);
     checkArguments(command, [...args, ...options['--']]);
     return await command.run(new Flags(unmarkValues(withoutNegation(options))), args[0]);
   } catch (error) {
@@ -149,17 +150,17 @@ function withoutCommand(typed: string | undefined, showHelp: () => void): number
 }
 
 /** Refuses flags that the command does not have, with the nearest that it has. */
-function checkKnown(command: CommandText, argv: readonly string[]): void {
+function checkKnown(command: CommandText, words: readonly string[]): void {
   const known = command.flags.map(([flag]) => flag.replace(/^--(no-)?/, '').split(' ')[0]!);
-  for (const word of argv.slice(2)) {
+  for (const word of words.slice(2)) {
     if (word === '--') break;
     const name = /^--?(?:no-)?([^=]+)/.exec(word)?.[1];
-    if (!word.startsWith('-') || name === undefined || /^-\d/.test(word)) continue;
+    if (!word.startsWith('-') || name === undefined) continue;
     if (known.includes(name)) continue;
     const nearest = nearestWord(name, known);
     throw new UsageError({
       what: `flag of syncbn ${command.name}`,
-      given: word,
+      given: word.split('=')[0]!,
       allowed: `what syncbn ${command.name} --help lists`,
       ...(nearest !== undefined && { hint: `--${nearest}` }),
     });

@@ -4,8 +4,9 @@
 import { UsageError } from '../base/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { convertNorm, normsOf } from '../nn/convertNorm.ts';
+import { loadCustomLayers } from '../nn/custom.ts';
 import { parseModel } from '../nn/parse.ts';
-import type { LayerSpec } from '../nn/spec.ts';
+import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
 import { resolveOptions } from '../runtime/trainerOptions.ts';
 import type { Checkpoint } from '../train/checkpoint.ts';
 import type { RunConfig } from '../train/config.ts';
@@ -36,13 +37,23 @@ const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unk
   ['gamma', (config) => (config.schedule as { gamma?: number }).gamma],
 ];
 
+/** Flags that decide the norms of a model. */
+const NORM_FLAGS = ['norm', 'group-size', 'num-groups'] as const;
+
 type Decided = Omit<RunConfig, 'model' | 'data' | 'workers' | 'timeoutMs'>;
 
 /** Throws a {@link UsageError} for the first flag that contradicts the checkpoint. */
-export function checkAgreement(flags: Flags, path: string, saved: Checkpoint, data: Dataset): void {
-  checkModel(flags, path, saved, data);
+export async function checkAgreement(
+  flags: Flags,
+  path: string,
+  saved: Checkpoint,
+  data: Dataset,
+): Promise<void> {
+  const model = parseModel(saved.model, `the model of ${path}`);
+  await loadCustomLayers(customModulesOf(model));
+  await checkModel(flags, path, model, data);
   if (!DECIDING.some(([flag]) => flags.has(flag))) return;
-  const { workers: _workers, ...options } = trainerOptionsFrom(flags, data);
+  const { workers: _workers, ...options } = trainerOptionsFrom(flags, data, model);
   const asked = resolveOptions({ ...options, workers: 1 });
   const kept = saved.run as unknown as Decided;
   for (const [flag, part] of DECIDING) {
@@ -51,19 +62,24 @@ export function checkAgreement(flags: Flags, path: string, saved: Checkpoint, da
   }
 }
 
-function checkModel(flags: Flags, path: string, saved: Checkpoint, data: Dataset): void {
-  const isNormAsked = flags.has('norm') || flags.has('group-size') || flags.has('num-groups');
-  if (!flags.has('model') && !isNormAsked) return;
-  const kept = parseModel(saved.model, `the model of ${path}`);
-  const asked = flags.has('model') ? modelFrom(flags, data) : normalizedAs(flags, kept, data);
+async function checkModel(
+  flags: Flags,
+  path: string,
+  kept: LayerSpec,
+  data: Dataset,
+): Promise<void> {
+  const asked = NORM_FLAGS.filter((name) => flags.has(name));
+  if (!flags.has('model') && asked.length === 0) return;
+  const model = flags.has('model') ? await modelFrom(flags, data) : normalizedAs(flags, kept, data);
   // A model alone says nothing of its norm.
-  const bare = (model: LayerSpec): LayerSpec =>
-    isNormAsked ? model : convertNorm(model, { to: 'none' });
-  if (flags.has('model') && !isSame(bare(asked), bare(kept))) {
+  const bare = (spec: LayerSpec): LayerSpec => convertNorm(spec, { to: 'none' });
+  if (!isSame(bare(model), bare(kept))) {
     throw contradiction('--model', flags.text('model'), path, 'another model');
   }
-  if (!flags.has('model') && !isSame(asked, kept)) {
-    throw contradiction('--norm', flags.text('norm'), path, normsOf(kept).join(', '));
+  if (asked.length > 0 && !isSame(model, kept)) {
+    const what = asked.map((name) => `--${name}`).join(', ');
+    const given = asked.map((name) => flags.text(name)).join(', ');
+    throw contradiction(what, given, path, normsOf(kept).join(', ') || 'none');
   }
 }
 

@@ -7,10 +7,11 @@ import { UsageError } from '../base/errors.ts';
 import { type Dataset, limitTrain } from '../data/dataset.ts';
 import { openDataset } from '../data/open.ts';
 import { convertNorm, NORM_TARGETS } from '../nn/convertNorm.ts';
+import { loadCustomLayers } from '../nn/custom.ts';
 import { crossEntropy } from '../nn/losses.ts';
 import { namedModel } from '../nn/models.ts';
 import { parseModel } from '../nn/parse.ts';
-import type { LayerSpec } from '../nn/spec.ts';
+import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
 import { adam, adamw, type OptimizerSpec, sgd } from '../optim/optimizer.ts';
 import { constant, cosine, type ScheduleSpec, step } from '../optim/schedule.ts';
 import type { TrainerOptions } from '../runtime/trainerOptions.ts';
@@ -30,8 +31,11 @@ export async function dataFrom(flags: Flags): Promise<Dataset> {
 }
 
 /** The model that the flags ask for, with its normalizations replaced. */
-export function modelFrom(flags: Flags, data: Dataset): LayerSpec {
-  return normalizedAs(flags, bareModelFrom(flags, data), data);
+export async function modelFrom(flags: Flags, data: Dataset): Promise<LayerSpec> {
+  const model = bareModelFrom(flags, data);
+  // Norms that depend on shapes need those behind the model's own layers.
+  await loadCustomLayers(customModulesOf(model));
+  return normalizedAs(flags, model, data);
 }
 
 /** A model with the normalizations that the flags ask for. */
@@ -113,8 +117,8 @@ function scheduleFrom(flags: Flags): ScheduleSpec {
   return step({ warmupSteps, stepSize, ...(gamma !== undefined && { gamma }) });
 }
 
-/** The options of a new run. */
-export function trainerOptionsFrom(flags: Flags, data: Dataset): TrainerOptions {
+/** The options of a run of this model. */
+export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec): TrainerOptions {
   const workers = flags.integer('workers', 1);
   const cores = workers ?? availableParallelism();
   const batch = flags.integer('batch', 1);
@@ -125,7 +129,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset): TrainerOptions 
   const shift = flags.integer('shift', 0);
   return {
     data,
-    model: modelFrom(flags, data),
+    model,
     optimizer: optimizerFrom(flags),
     schedule: scheduleFrom(flags),
     replicas: flags.integer('replicas', 1) ?? Math.max(DEFAULT_REPLICAS, cores),

@@ -74,12 +74,15 @@ export function terminalSink(): Sink {
   };
 }
 
+/** A bar that fits a line of 80 columns up to 99 epochs, 99,999 images/s and ten hours left. */
 function newBar(): SingleBar {
   const fields = '{epoch}  {speed}  loss {loss}  acc {accuracy}  {left}';
   return new SingleBar(
     {
       format: `{bar} {percentage}%  ${fields}`,
-      barsize: 16,
+      barsize: 10,
+      autopadding: true,
+      stream: process.stdout,
       hideCursor: true,
       stopOnComplete: false,
       fps: 10,
@@ -94,8 +97,8 @@ function barFields(event: ProgressEvent): Record<string, string> {
     epoch: `epoch ${event.epoch}/${event.epochs}`,
     speed: paint('bold', `${Math.round(event.imagesPerSecond)} img/s`),
     loss: event.loss === null ? '-' : event.loss.toFixed(3),
-    accuracy: showShare(event.accuracy),
-    left: event.secondsLeft === null ? '' : `${showSeconds(event.secondsLeft)} left`,
+    accuracy: showShare(event.accuracy, 1),
+    left: event.secondsLeft === null ? '' : `${showClock(event.secondsLeft)} left`,
   };
 }
 
@@ -140,11 +143,21 @@ function showBatch({ replicas, globalBatch }: StartEvent): string {
   return isEven ? `${replicas} x ${globalBatch / replicas}` : `${globalBatch} over ${replicas}`;
 }
 
-function showShare(share: number | null): string {
-  return share === null ? '-' : `${(share * 100).toFixed(2)} %`;
+function showShare(share: number | null, digits = 2): string {
+  return share === null ? '-' : `${(share * 100).toFixed(digits)} %`;
+}
+
+/** m:ss, or h:mm:ss from one hour on. */
+function showClock(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  const twoDigits = (value: number): string => `${value % 60}`.padStart(2, '0');
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes}:${twoDigits(whole)}`;
+  return `${Math.floor(minutes / 60)}:${twoDigits(minutes)}:${twoDigits(whole)}`;
 }
 
 function showSeconds(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${seconds.toFixed(1)} s`;
+  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }

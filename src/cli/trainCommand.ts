@@ -20,7 +20,7 @@ import {
 import { errorEvent } from './failure.ts';
 import type { Flags } from './flags.ts';
 import { checkAgreement } from './resumeSettings.ts';
-import { DEFAULTS, dataFrom, trainerOptionsFrom } from './settings.ts';
+import { DEFAULTS, dataFrom, modelFrom, trainerOptionsFrom } from './settings.ts';
 import { terminalSink } from './terminal.ts';
 
 /** Exit codes of a run that a signal ended: 128 + the signal's number. */
@@ -31,19 +31,22 @@ const TERMINAL_PROGRESS_MS = 100;
 const JSON_PROGRESS_MS = 1000;
 
 /** What the flags ask for beyond the run itself. */
-interface Plan {
-  readonly epochs: number;
+interface Asked {
+  readonly epochs: number | undefined;
   readonly maxSteps: number | undefined;
   readonly checkpoint: string | undefined;
   readonly checkpointEvery: number | undefined;
   readonly progressEveryMs: number;
-  readonly norm: string;
+}
+
+interface Plan extends Asked {
+  readonly epochs: number;
 }
 
 export async function runTrain(flags: Flags): Promise<number> {
   const isJson = flags.isSet('json');
-  const checkpoint = flags.text('checkpoint');
-  if (checkpoint !== undefined) await checkWritable(checkpoint);
+  const asked = readAsked(flags, isJson);
+  if (asked.checkpoint !== undefined) await checkWritable(asked.checkpoint);
   const log = flags.text('log');
   const logs = log === undefined ? [] : [logSink(log)];
   const sinks = [isJson ? jsonSink() : terminalSink(), ...logs];
@@ -51,14 +54,8 @@ export async function runTrain(flags: Flags): Promise<number> {
     const data = await dataFrom(flags);
     const trainer = await startTrainer(flags, data);
     try {
-      const plan: Plan = {
-        epochs: flags.integer('epochs', 1) ?? (trainer.epochs || 1),
-        maxSteps: flags.integer('max-steps', 1),
-        checkpoint,
-        checkpointEvery: flags.integer('checkpoint-every', 1),
-        progressEveryMs: isJson ? JSON_PROGRESS_MS : TERMINAL_PROGRESS_MS,
-        norm: normsOf(trainer.config.model).join(', ') || 'none',
-      };
+      // A checkpoint knows how many epochs its run was to have.
+      const plan = { ...asked, epochs: asked.epochs ?? (trainer.epochs || 1) };
       checkPlan(flags, plan, trainer);
       return await runPlan(trainer, { plan, data, sinks, model: modelName(flags) });
     } finally {
@@ -72,6 +69,23 @@ export async function runTrain(flags: Flags): Promise<number> {
   }
 }
 
+function readAsked(flags: Flags, isJson: boolean): Asked {
+  const asked: Asked = {
+    epochs: flags.integer('epochs', 1),
+    maxSteps: flags.integer('max-steps', 1),
+    checkpoint: flags.text('checkpoint'),
+    checkpointEvery: flags.integer('checkpoint-every', 1),
+    progressEveryMs: isJson ? JSON_PROGRESS_MS : TERMINAL_PROGRESS_MS,
+  };
+  if (asked.checkpointEvery === undefined || asked.checkpoint !== undefined) return asked;
+  throw new UsageError({
+    what: '--checkpoint-every',
+    given: 'without --checkpoint',
+    allowed: 'with a file to write to',
+    hint: '--checkpoint run.ckpt',
+  });
+}
+
 /** What to call the model; a checkpoint does not know its name. */
 function modelName(flags: Flags): string {
   const resumed = flags.text('resume');
@@ -80,8 +94,10 @@ function modelName(flags: Flags): string {
 
 async function startTrainer(flags: Flags, data: Dataset): Promise<Trainer> {
   const path = flags.text('resume');
-  if (path === undefined) return Trainer.start(trainerOptionsFrom(flags, data));
-  checkAgreement(flags, path, await readCheckpoint(path), data);
+  if (path === undefined) {
+    return Trainer.start(trainerOptionsFrom(flags, data, await modelFrom(flags, data)));
+  }
+  await checkAgreement(flags, path, await readCheckpoint(path), data);
   const workers = flags.integer('workers', 1);
   const timeoutMs = flags.integer('timeout-ms', 1);
   return Trainer.resume(path, {
@@ -92,21 +108,15 @@ async function startTrainer(flags: Flags, data: Dataset): Promise<Trainer> {
 }
 
 function checkPlan(flags: Flags, plan: Plan, trainer: Trainer): void {
-  if (plan.checkpointEvery !== undefined && plan.checkpoint === undefined) {
-    throw new UsageError({
-      what: '--checkpoint-every',
-      given: 'without --checkpoint',
-      allowed: 'with a file to write to',
-      hint: '--checkpoint run.ckpt',
-    });
-  }
-  const planned = Math.min(plan.epochs * trainer.stepsPerEpoch, plan.maxSteps ?? Infinity);
-  if (trainer.step < planned) return;
+  const { step, stepsPerEpoch } = trainer;
+  const isBySteps = plan.maxSteps !== undefined && plan.maxSteps < plan.epochs * stepsPerEpoch;
+  if (step < (isBySteps ? plan.maxSteps : plan.epochs * stepsPerEpoch)) return;
+  const epochs = Math.floor(step / stepsPerEpoch);
   throw new UsageError({
-    what: `--resume ${flags.text('resume')}`,
-    given: `${trainer.step} steps done, ${trainer.step / trainer.stepsPerEpoch} epochs`,
-    allowed: `less than the ${planned} steps asked for`,
-    hint: `--epochs ${Math.floor(trainer.step / trainer.stepsPerEpoch) + 1}`,
+    what: `${isBySteps ? '--max-steps' : '--epochs'} with --resume ${flags.text('resume')}`,
+    given: isBySteps ? plan.maxSteps : plan.epochs,
+    allowed: `more than the checkpoint has done, ${step} steps, ${epochs} epochs`,
+    hint: isBySteps ? `--max-steps ${step + 1}` : `--epochs ${epochs + 1}`,
   });
 }
 
@@ -131,7 +141,7 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
       event: 'start',
       data: data.name,
       model: setup.model,
-      norm: plan.norm,
+      norm: normsOf(trainer.config.model).join(', ') || 'none',
       replicas: trainer.replicas,
       workers: trainer.workers,
       globalBatch: trainer.globalBatch,

@@ -26,9 +26,8 @@ export interface AxisPhase {
   readonly step: number;
 }
 
-/** The output size of an axis: floor((input + 2 padding - dilation (kernel - 1) - 1) / stride) + 1.
- * The output size of an axis: floor((input + 2 padding - dilation (kernel - 1) - 1) / stride) + 1.
- */
+/** The output size of an axis: floor((input + 2 padding - dilation (kernel - 1) - 1) / stride)
+ * + 1. */
 export function convOutputSize(axis: Omit<ConvAxis, 'output'>): number {
   const reach = axis.dilation * (axis.kernel - 1) + 1;
   return Math.floor((axis.input + 2 * axis.padding - reach) / axis.stride) + 1;

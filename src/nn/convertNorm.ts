@@ -40,9 +40,8 @@ export function convertNorm(model: LayerSpec, options: ConvertNormOptions): Laye
   });
 }
 
-/** The different normalizations of a model, for people: `batchNorm (sync)`, `groupNorm (8 groups)`.
- * The different normalizations of a model, for people: `batchNorm (sync)`, `groupNorm (8 groups)`.
- */
+/** The different normalizations of a model, for people: `batchNorm (sync)`, `groupNorm (8
+ * groups)`. */
 export function normsOf(model: LayerSpec): readonly string[] {
   const names = leavesOf(model)
     .filter(isNorm)

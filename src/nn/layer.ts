@@ -48,9 +48,8 @@ export interface WorkspaceDeclaration {
 
 /** Takes the gradients of one parameter, replica by replica, and folds them along the tree. */
 export interface GradientSink {
-  /** Where the gradient of one replica is to be written, whole: float32 for weights, else float64.
-   * Where the gradient of one replica is to be written, whole: float32 for weights, else float64.
-   */
+  /** Where the gradient of one replica is to be written, whole: float32 for weights, else
+   * float64. */
   readonly leafPtr: number;
   /** Takes the leaf in. To be called once for each local replica, in order, also for empty ones
    * (whose leaf is zeros). */

@@ -12,18 +12,13 @@ import {
 } from '../base/shape.ts';
 import { bindBatchNorm, coefficientsLength } from '../norm/batchNorm.ts';
 import type { ReductionDeclaration } from '../norm/reducer.ts';
-import {
-  bindGroupNorm,
-  bindLayerNorm,
-  groupNormScratchLength,
-  type SampleNormSetup,
-} from '../norm/sampleNorm.ts';
+import { bindGroupNorm, bindLayerNorm, groupNormScratchLength } from '../norm/sampleNorm.ts';
+import type { NormSetup } from '../norm/setup.ts';
 import type { Binding, LayerKind, ParameterDeclaration } from './layer.ts';
 import { checkCount } from './options.ts';
 
-/** Which replicas share batch statistics: each alone, all of them, or groups of so many neighbours.
- * Which replicas share batch statistics: each alone, all of them, or groups of so many neighbours.
- */
+/** Which replicas share batch statistics: each alone, all of them, or groups of so many
+ * neighbours. */
 export type SyncScope = 'local' | 'sync' | number;
 
 export interface BatchNormSpec {
@@ -237,7 +232,7 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
 function normSetup(
   spec: { readonly eps: number; readonly affine: boolean },
   binding: Binding,
-): SampleNormSetup {
+): NormSetup {
   return {
     kernels: binding.kernels,
     shards: binding.step,

@@ -101,9 +101,8 @@ const parsers = new Map<string, Parser>([
   ['sequential', parseSequential],
 ]);
 
-/** A model from JSON; `what` names it in errors. Throws a {@link UsageError} that names the layer.
- * A model from JSON; `what` names it in errors. Throws a {@link UsageError} that names the layer.
- */
+/** A model from JSON; `what` names it in errors. Throws a {@link UsageError} that names the
+ * layer. */
 export function parseModel(json: unknown, what: string): LayerSpec {
   return parseLayer(json, what);
 }

@@ -4,20 +4,8 @@
 // unbiased variance.
 
 import { UsageError } from '../base/errors.ts';
-import type { KernelExports } from '../kernels/exports.ts';
 import type { BoundReduction } from './reducer.ts';
-
-/** The shards that a worker holds in this step. */
-export interface ShardState {
-  readonly training: boolean;
-  readonly replicaStart: Int32Array;
-}
-
-/** Where the gradient of a parameter goes, replica by replica, float64. */
-export interface NormGradient {
-  readonly leafPtr: number;
-  fold(localReplica: number): void;
-}
+import type { NormSetup } from './setup.ts';
 
 /** Running statistics: mean[C], var[C] and the number of updates, float64. */
 export interface RunningPtrs {
@@ -26,29 +14,15 @@ export interface RunningPtrs {
   readonly countPtr: number;
 }
 
-export interface BatchNormSetup {
+export interface BatchNormSetup extends NormSetup {
   /** The layer's name in errors. */
   readonly path: string;
-  readonly kernels: KernelExports;
   readonly memory: WebAssembly.Memory;
-  readonly shards: ShardState;
-  readonly countLocalReplicas: number;
   readonly channels: number;
   /** Positions per sample: H * W. */
   readonly rowsPerSample: number;
-  readonly eps: number;
   /** Weight of the newest observation; `null` averages all observations alike. */
   readonly momentum: number | null;
-  readonly xPtr: number;
-  readonly yPtr: number;
-  readonly dyPtr: number;
-  /** 0 when the input's gradient is not needed. */
-  readonly dxPtr: number;
-  /** 0 without affine parameters. */
-  readonly weightPtr: number;
-  readonly biasPtr: number;
-  readonly weightGrad: NormGradient | undefined;
-  readonly biasGrad: NormGradient | undefined;
   /** Undefined without running statistics. */
   readonly running: RunningPtrs | undefined;
   /** 4 C float64 for each local replica, and 4 C more. */

@@ -2,27 +2,9 @@
 // (Wu and He 2018), instance normalization, which is one group per channel, and layer normalization
 // (Ba, Kiros, Hinton 2016) over the last axes with weight and bias by element.
 
-import type { KernelExports } from '../kernels/exports.ts';
-import type { NormGradient, ShardState } from './batchNorm.ts';
+import type { NormSetup } from './setup.ts';
 
-export interface SampleNormSetup {
-  readonly kernels: KernelExports;
-  readonly shards: ShardState;
-  readonly countLocalReplicas: number;
-  readonly eps: number;
-  readonly xPtr: number;
-  readonly yPtr: number;
-  readonly dyPtr: number;
-  /** 0 when the input's gradient is not needed. */
-  readonly dxPtr: number;
-  /** 0 without affine parameters. */
-  readonly weightPtr: number;
-  readonly biasPtr: number;
-  readonly weightGrad: NormGradient | undefined;
-  readonly biasGrad: NormGradient | undefined;
-}
-
-export interface GroupNormSetup extends SampleNormSetup {
+export interface GroupNormSetup extends NormSetup {
   readonly channels: number;
   readonly numGroups: number;
   readonly rowsPerSample: number;
@@ -32,7 +14,7 @@ export interface GroupNormSetup extends SampleNormSetup {
   readonly scratchPtr: number;
 }
 
-export interface LayerNormSetup extends SampleNormSetup {
+export interface LayerNormSetup extends NormSetup {
   /** Elements that are normalized together. */
   readonly length: number;
   /** How many such rows a sample has. */
@@ -150,11 +132,10 @@ export function bindLayerNorm(setup: LayerNormSetup): BoundSampleNorm {
   };
 }
 
-/** Runs over the samples replica by replica; the parameters' leaves start at zero and are folded.
- * Runs over the samples replica by replica; the parameters' leaves start at zero and are folded.
- */
+/** Runs over the samples replica by replica; the parameters' leaves start at zero and are
+ * folded. */
 function forEachReplica(
-  setup: SampleNormSetup,
+  setup: NormSetup,
   parameterLength: number,
   backwardSample: (sample: number) => void,
 ): void {

@@ -56,9 +56,8 @@ export interface Trainer {
   readonly globalBatch: number;
   /** How many numbers are trained. */
   readonly countParameters: number;
-  /** Epochs that the last `fit` was to have done in all, also before a resume; 0 before the first.
-   * Epochs that the last `fit` was to have done in all, also before a resume; 0 before the first.
-   */
+  /** Epochs that the last `fit` was to have done in all, also before a resume; 0 before the
+   * first. */
   readonly epochs: number;
   readonly stepsPerEpoch: number;
   /** Steps done in all. */

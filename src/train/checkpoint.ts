@@ -4,6 +4,7 @@
 // used.
 
 import { randomUUID } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { decode, ExtensionCodec, encode } from '@msgpack/msgpack';
@@ -114,6 +115,9 @@ export async function checkWritable(path: string): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`;
   try {
     await writeSynced(temporary, new Uint8Array());
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+      throw Object.assign(new Error('EISDIR: is a folder'), { code: 'EISDIR' });
+    }
   } catch (error) {
     throw fileError(
       `checkpoint to write, ${path}`,
@@ -125,9 +129,7 @@ export async function checkWritable(path: string): Promise<void> {
   }
 }
 
-/** Reads a checkpoint. Throws a {@link UsageError} when the file is missing, truncated or not one.
- * Reads a checkpoint. Throws a {@link UsageError} when the file is missing, truncated or not one.
- */
+/** Reads a checkpoint. Throws a {@link UsageError} when the file is missing, cut off or not one. */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const what = `checkpoint ${path}`;
   let bytes: Uint8Array;
@@ -210,7 +212,7 @@ function ignoreMissingFolder(error: NodeJS.ErrnoException): void {
 function fileError(what: string, error: unknown, allowed: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (code === undefined) return error;
-  return new UsageError({ what, given: `${code}: ${messageOf(error)}`, allowed });
+  return new UsageError({ what, given: messageOf(error), allowed });
 }
 
 function messageOf(error: unknown): string {
@@ -222,9 +224,7 @@ function bytesOf(values: Float32Array | Float64Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-/** A copy whose length is a whole number of elements: what MessagePack hands out may be unaligned.
- * A copy whose length is a whole number of elements: what MessagePack hands out may be unaligned.
- */
+/** A copy whose length is a whole number of elements: MessagePack's own may be unaligned. */
 function copyBytes(bytes: Uint8Array, elementBytes: number): ArrayBuffer {
   if (bytes.length % elementBytes !== 0) {
     throw new RangeError(`${bytes.length} bytes are not whole numbers of ${elementBytes} bytes`);

@@ -4,7 +4,7 @@
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { showShape, sizeOf } from '../base/shape.ts';
 import type { AugmentationPlan } from '../data/augment.ts';
-import type { Dataset, InputType, Task } from '../data/dataset.ts';
+import type { Dataset, Task } from '../data/dataset.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import { buildGraph } from '../nn/graph.ts';
 import type { LossSpec } from '../nn/losses.ts';
@@ -13,12 +13,8 @@ import type { OptimizerSpec } from '../optim/optimizer.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
 
 /** What the plan needs to know of the data. */
-export interface DataPlan {
-  readonly inputShape: readonly number[];
-  readonly inputType: InputType;
-  readonly task: Task;
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
+export interface DataPlan
+  extends Pick<Dataset, 'inputShape' | 'inputType' | 'task' | 'mean' | 'std'> {
   readonly countTrain: number;
   readonly countTest: number;
 }
@@ -63,9 +59,8 @@ export function outputSizeOf(task: Task): number {
   return task.kind === 'classification' ? task.classes : sizeOf(task.targetShape);
 }
 
-/** Checks what no smaller part can check alone: that model, data, loss and replicas fit together.
- * Checks what no smaller part can check alone: that model, data, loss and replicas fit together.
- */
+/** Checks what no smaller part can check alone: that model, data, loss and replicas fit
+ * together. */
 export function checkRunConfig(config: RunConfig): void {
   checkInteger('replicas', config.replicas, 1);
   checkInteger('workers', config.workers, 1);

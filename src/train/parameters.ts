@@ -21,9 +21,8 @@ export interface ParameterEntry {
   readonly isWide: boolean;
   /** Elements from the start of a gradient node of its type. */
   readonly nodeOffset: number;
-  /** Elements from the start of a worker's leaf of its type, which layers use one after the other.
-   * Elements from the start of a worker's leaf of its type, which layers use one after the other.
-   */
+  /** Elements from the start of a worker's leaf of its type, which layers use one after the
+   * other. */
   readonly leafOffset: number;
 }
 
@@ -126,9 +125,8 @@ function blocksOf(entries: readonly ParameterEntry[]): readonly ParameterBlock[]
   return blocks;
 }
 
-/** The blocks [lo, hi) that each of `workers` owns: contiguous, with about equally many elements.
- * The blocks [lo, hi) that each of `workers` owns: contiguous, with about equally many elements.
- */
+/** The blocks [lo, hi) that each of `workers` owns: contiguous, with about equally many
+ * elements. */
 export function ownedBlocks(
   blocks: readonly ParameterBlock[],
   workers: number,

@@ -15,9 +15,8 @@ import type { RunPlan } from './plan.ts';
 
 /** A tensor of the state. */
 export interface StateTensor {
-  /** `parameter 0.conv2d.weight`, `buffer 1.batchNorm.runningMean`, `optimizer.0 0.conv2d.weight`.
-   * `parameter 0.conv2d.weight`, `buffer 1.batchNorm.runningMean`, `optimizer.0 0.conv2d.weight`.
-   */
+  /** `parameter 0.conv2d.weight`, `buffer 1.batchNorm.runningMean`, `optimizer.0
+   * 0.conv2d.weight`. */
   readonly name: string;
   readonly group: 'parameter' | 'buffer' | 'optimizer';
   readonly shape: Shape;
@@ -73,9 +72,8 @@ export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Da
   }
 }
 
-/** SHA-256, in hex, over all parameters and running statistics: names, then little-endian values.
- * SHA-256, in hex, over all parameters and running statistics: names, then little-endian values.
- */
+/** SHA-256, in hex, over all parameters and running statistics: names, then little-endian
+ * values. */
 export function hashWeights(tensors: readonly StateTensor[]): string {
   const hash = createHash('sha256');
   for (const { name, group, values } of tensors) {

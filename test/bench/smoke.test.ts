@@ -95,16 +95,18 @@ describe('the benchmark of kernels', () => {
 
 describe('the command of the benchmarks', () => {
   it.each([
-    [['trian'], /command: got "trian", allowed is train, kernels/],
-    [[], /command: got "none", allowed is train, kernels/],
-    [['train', '--norm', 'batch'], /--norm: got "batch", allowed is sync, local, group/],
-    [['train', '--replica-batch', '2,0'], /--replica-batch: got 0, allowed is a whole number/],
-    [['train', '--seconds', 'x'], /--seconds: got "x", allowed is seconds, above 0/],
-    [['train', '--fast'], /Unknown option `--fast`/],
-  ])('refuses %s with what is allowed', async (args, message) => {
+    {
+      given: 'an unknown command',
+      args: ['trian'],
+      says: /command: got "trian", allowed is train/,
+    },
+    { given: 'no command', args: [], says: /command: got "none", allowed is train, kernels/ },
+    { given: 'an unknown flag', args: ['train', '--fast'], says: /Unknown option `--fast`/ },
+    { given: 'a bad value', args: ['train', '--norm', 'x'], says: /--norm: got "x", allowed is/ },
+  ])('refuses $given and says what is allowed', async ({ args, says }) => {
     const output = await bench(...args);
     expect(output.code).toBe(1);
-    expect(output.stderr).toMatch(message);
+    expect(output.stderr).toMatch(says);
     expect(output.stdout).toBe('');
   });
 });

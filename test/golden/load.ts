@@ -59,9 +59,8 @@ export interface GoldenLayers {
   readonly losses: readonly GoldenLoss[];
 }
 
-/** An optimizer as plain data. `momentum` and `nesterov` are sgd's, `betas` and `eps` the others'.
- * An optimizer as plain data. `momentum` and `nesterov` are sgd's, `betas` and `eps` the others'.
- */
+/** An optimizer as plain data. `momentum` and `nesterov` are sgd's, `betas` and `eps` the
+ * others'. */
 export interface GoldenOptimizer {
   readonly kind: 'sgd' | 'adam' | 'adamw';
   readonly lr: number;

@@ -199,9 +199,8 @@ function ownName(name: string): string {
   return name.replace(/^1\./, '');
 }
 
-/** The largest difference, in units of the last place of the largest magnitude; infinite for NaN.
- * The largest difference, in units of the last place of the largest magnitude; infinite for NaN.
- */
+/** The largest difference, in units of the last place of the largest magnitude; infinite for
+ * NaN. */
 export function worstUlps(found: ArrayLike<number>, exact: ArrayLike<number>): number {
   return worstRelative(found, exact) * 2 ** 23;
 }

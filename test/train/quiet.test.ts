@@ -22,9 +22,8 @@ const optimizer = sgd({ lr: 0.01, momentum: 0.9 });
 // Code that is not optimized yet boxes its float64 numbers; this way it is optimized soon.
 setFlagsFromString('--interrupt-budget=5000');
 
-/** All bytes that JavaScript allocates while `run` runs, also those that are collected meanwhile.
- * All bytes that JavaScript allocates while `run` runs, also those that are collected meanwhile.
- */
+/** All bytes that JavaScript allocates while `run` runs, also those that are collected
+ * meanwhile. */
 async function allocatedBytes(run: () => void): Promise<number> {
   const session = new Session();
   session.connect();

@@ -34,9 +34,8 @@ export interface DepthwiseKernels {
     outHeight: number,
     outWidth: number,
   ): void;
-  /** grad[tap][c] = sum over pixels of x[pixel + tap][c] * dy[pixel][c], or added to what is there.
-   * grad[tap][c] = sum over pixels of x[pixel + tap][c] * dy[pixel][c], or added to what is there.
-   */
+  /** grad[tap][c] = sum over pixels of x[pixel + tap][c] * dy[pixel][c], or added to what is
+   * there. */
   depthwiseWeightGradF32(
     xPtr: number,
     rowStepBytes: number,

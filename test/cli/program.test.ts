@@ -1,0 +1,167 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Outcome, syncbn } from './run.ts';
+
+const tiny = ['train', '--data', 'synthetic', '--limit', '64', '--model', 'refnet'];
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'syncbn-program-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Runs with --json and expects exit code 2, nothing but JSON on stdout, and the error last. */
+async function expectJsonRefusal(args: readonly string[], message: RegExp): Promise<void> {
+  const { code, stdout, stderr, events } = await syncbn([...args, '--json']);
+  expect(code).toBe(2);
+  expect(stdout.trimEnd().split('\n')).toHaveLength(events.length);
+  const last = events.at(-1)!;
+  expect(last).toEqual({ event: 'error', kind: 'usage', message: expect.stringMatching(message) });
+  expect(stderr).toBe(`syncbn: ${last.message}\n`);
+}
+
+describe('help', () => {
+  it.each([
+    [['--help'], /train .*\n +eval .*\n +inspect/],
+    [['train', '--help'], /--replicas <n>.*default 8/],
+    [['eval', '-h'], /--checkpoint <file>/],
+    [['inspect', '--help'], /inspect \[checkpoint\]/],
+  ])('of %j goes to stdout with exit code 0', async (args, text) => {
+    const { code, stdout, stderr } = await syncbn(args);
+    expect(stdout).toMatch(text);
+    expect(stdout).not.toContain('(default: true)');
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+  });
+
+  it('shows the version', async () => {
+    const { code, stdout } = await syncbn(['--version']);
+    expect(stdout).toMatch(/^syncbn\/\d+\.\d+\.\d+/);
+    expect(code).toBe(0);
+  });
+
+  it('is shown with exit code 2 where no command is given', async () => {
+    const { code, stdout } = await syncbn([]);
+    expect(stdout).toContain('Commands:');
+    expect(code).toBe(2);
+  });
+});
+
+describe('with --json an error is the last line of stdout, for', () => {
+  it.each<[string, readonly string[], RegExp]>([
+    ['a negative number', ['--replicas', '-3'], /^--replicas: got -3/],
+    ['a negative fraction', ['--lr', '-.5'], /^--lr: got "-\.5"/],
+    ['a number in hexadecimal', ['--seed', '0x10'], /^--seed: got "0x10"/],
+    ['a whole number with an exponent', ['--epochs', '1e1'], /^--epochs: got "1e1"/],
+    ['a flag without its value', ['--lr', '--strict'], /^--lr: got "nothing"/],
+    ['a flag with an empty value', ['--log='], /^--log: got "nothing"/],
+    ['a flag that is given twice', ['--json'], /^--json: got "2 times/],
+    [
+      'words behind --',
+      ['--flip', '--json', '--', 'more'],
+      /^arguments of syncbn train: got \["mo/,
+    ],
+    ['an unknown flag with its value', ['--epoch=3'], /got "--epoch".*Try: --epochs/],
+    ['a flag of another case', ['--replicaBatch', '4'], /got "--replicaBatch".*--replica-batch/],
+    ['intervals without a file', ['--checkpoint-every', '2'], /^--checkpoint-every: got "without/],
+  ])('%s', async (_, args, message) => {
+    await expectJsonRefusal([...tiny, ...args], message);
+  });
+
+  it('an unknown command', async () => {
+    await expectJsonRefusal(['evil'], /^command: got "evil".*syncbn eval/);
+  });
+
+  it('a checkpoint that is a folder, before any step', async () => {
+    const { events } = await syncbn([...tiny, '--json', '--checkpoint', folder]);
+    expect(events.map(({ event }) => event)).toEqual(['error']);
+    expect(events[0]!.message).toMatch(/EISDIR/);
+  });
+});
+
+describe('a value', () => {
+  it('stays the text that was typed, even where it looks like a number', async () => {
+    const path = join(folder, '007');
+    const { code } = await syncbn([...tiny, '--checkpoint', path]);
+    expect(code).toBe(0);
+    expect(await readdir(folder)).toContain('007');
+    expect((await syncbn(['inspect', path])).code).toBe(0);
+  });
+});
+
+describe('a stack', () => {
+  it('is shown with --debug only', async () => {
+    const args = [...tiny, '--lr', 'high'];
+    expect((await syncbn(args)).stderr).not.toMatch(/\n\s+at /);
+    expect((await syncbn([...args, '--debug'])).stderr).toMatch(/\n\s+at /);
+  });
+});
+
+describe('a reader of stdout that leaves early', () => {
+  it('ends the run quietly', async () => {
+    const args = [...tiny, '--json', '--epochs', '1000'];
+    const { stderr, events } = await syncbn(args, (_, child) => child.stdout?.destroy());
+    expect(events[0]).toMatchObject({ event: 'start' });
+    expect(stderr).toBe('');
+  });
+});
+
+describe('a run that is interrupted', () => {
+  it('says once that it stopped, behind the step, and does not evaluate', async () => {
+    const path = join(folder, 'stopped.ckpt');
+    const args = [...tiny, '--json', '--epochs', '1000', '--checkpoint', path];
+    const { code, events } = await syncbn(args, (line, child) => {
+      if (line.includes('"event":"checkpoint"')) child.kill('SIGINT');
+    });
+    expect(code).toBe(130);
+    const kinds = events.map(({ event }) => event);
+    expect(kinds.filter((kind) => kind === 'stopped')).toHaveLength(1);
+    expect(kinds).not.toContain('done');
+    const last = (kind: string) => events.findLast(({ event }) => event === kind)!;
+    expect(last('checkpoint').step).toBe(last('stopped').step);
+  });
+
+  it('ends at once when it is interrupted again', async () => {
+    const outcome = await interruptTwice();
+    expect(outcome.code).toBe(130);
+    expect(outcome.events.map(({ event }) => event)).toEqual(['start', 'progress', 'progress']);
+    expect(outcome.seconds).toBeLessThan(STEP_SECONDS / 2);
+  });
+});
+
+const STEP_SECONDS = 20;
+
+/** Interrupts a run in a step that takes far longer than the test waits. */
+async function interruptTwice(): Promise<Outcome & { readonly seconds: number }> {
+  const module = join(folder, 'slow.mjs');
+  await writeFile(
+    module,
+    `const cell = new Int32Array(new SharedArrayBuffer(4));
+    export default () => ({
+      outputShape: (input) => input,
+      forward({ x, y }) {
+        Atomics.wait(cell, 0, 0, ${STEP_SECONDS * 1000});
+        y.set(x);
+      },
+      backward({ dy, dx }) { dx?.set(dy); },
+    });`,
+  );
+  const model = join(folder, 'slow.json');
+  const layers = [
+    { kind: 'custom', module: pathToFileURL(module).href, options: {} },
+    { kind: 'flatten' },
+    { kind: 'linear', inFeatures: 432, outFeatures: 10 },
+  ];
+  await writeFile(model, JSON.stringify({ kind: 'sequential', layers }));
+  let interruptedMs = 0;
+  const args = ['train', '--data', 'synthetic', '--limit', '64', '--model', model, '--json'];
+  // Progress comes every second while the step lasts.
+  const outcome = await syncbn(args, (line, child) => {
+    if (!line.includes('"event":"progress"')) return;
+    interruptedMs = performance.now();
+    child.kill('SIGINT');
+  });
+  return { ...outcome, seconds: (performance.now() - interruptedMs) / 1000 };
+}
