@@ -21,11 +21,8 @@ import { errorEvent } from './failure.ts';
 import type { Flags } from './flags.ts';
 import { checkAgreement } from './resumeSettings.ts';
 import { DEFAULTS, dataFrom, modelFrom, trainerOptionsFrom } from './settings.ts';
+import { catchSignals, SIGNAL_CODES, type Signal } from './signals.ts';
 import { terminalSink } from './terminal.ts';
-
-/** Exit codes of a run that a signal ended: 128 + the signal's number. */
-const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
-type Signal = keyof typeof SIGNAL_CODES;
 
 const TERMINAL_PROGRESS_MS = 100;
 const JSON_PROGRESS_MS = 1000;
@@ -239,35 +236,5 @@ function eventOf(progress: Progress, end: number): ProgressEvent {
     imagesPerSecond,
     seconds,
     secondsLeft: known(progress.secondsLeft * shareLeft),
-  };
-}
-
-/** The first signal asks the run to stop behind its step, the second ends the process at once. */
-function catchSignals(
-  stop: () => void,
-  quit: () => void,
-): {
-  readonly caught: Signal | undefined;
-  release(): void;
-} {
-  const state: { caught: Signal | undefined } = { caught: undefined };
-  const listener = (signal: NodeJS.Signals): void => {
-    if (state.caught !== undefined) {
-      quit();
-      process.exit(SIGNAL_CODES[state.caught]);
-    }
-    state.caught = signal as Signal;
-    stop();
-  };
-  process.on('SIGINT', listener);
-  process.on('SIGTERM', listener);
-  return {
-    get caught() {
-      return state.caught;
-    },
-    release() {
-      process.off('SIGINT', listener);
-      process.off('SIGTERM', listener);
-    },
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { Flags, nearestWord } from '../../src/cli/flags.ts';
+import { Flags, markValues, nearestWord, unmarkValues } from '../../src/cli/flags.ts';
 
 describe('a number', () => {
   it.each([8, '8'])('is read from %o', (value) => {
@@ -62,5 +62,39 @@ describe('the nearest word', () => {
 
   it('is none where nothing is near', () => {
     expect(nearestWord('xyzzy', ['train', 'eval'])).toBeUndefined();
+  });
+});
+
+describe('marked values', () => {
+  const valueFlags = ['--lr', '--log', '--seed'];
+  it.each<[readonly string[], readonly string[]]>([
+    [['--lr', '0.1'], ['--lr=:0.1']],
+    [['--lr', '-0.1'], ['--lr=:-0.1']],
+    [['--lr', '-.1e-3'], ['--lr=:-.1e-3']],
+    [['--log', '007'], ['--log=:007']],
+    [['--log=a=b'], ['--log=:a=b']],
+    [['--log='], ['--log=:']],
+    [['--log', '-'], ['--log=:-']],
+    [
+      ['--lr', '--json', '7'],
+      ['--lr', '--json', '7'],
+    ],
+    [
+      ['--log', '-h'],
+      ['--log', '-h'],
+    ],
+    [
+      ['train', '--lr', '1', '--', '--lr', '2'],
+      ['train', '--lr=:1', '--', '--lr', '2'],
+    ],
+    [['--seed'], ['--seed']],
+  ])('of %j are %j', (words, expected) => {
+    expect(markValues(words, valueFlags)).toEqual(expected);
+  });
+
+  it('come back as they were typed', () => {
+    const parsed = { log: ':007', lr: [':1', ':2'], json: true, seed: ':', data: '::' };
+    const typed = { log: '007', lr: ['1', '2'], json: true, seed: '', data: ':' };
+    expect(unmarkValues(parsed)).toEqual(typed);
   });
 });

@@ -108,6 +108,56 @@ describe('a reader of stdout that leaves early', () => {
   });
 });
 
+describe('--max-steps', () => {
+  it('is the end that progress counts to', async () => {
+    const path = join(folder, 'steps.ckpt');
+    const steps = ['--replicas', '8', '--replica-batch', '2', '--epochs', '3', '--max-steps', '6'];
+    const args = [...tiny, ...steps, '--checkpoint', path, '--checkpoint-every', '2', '--json'];
+    const { code, events } = await syncbn(args);
+    expect(code).toBe(0);
+    expect(events.map(({ event, step }) => [event, step])).toEqual([
+      ['start', 0],
+      ['progress', 2],
+      ['checkpoint', 2],
+      ['epoch', 4],
+      ['checkpoint', 4],
+      ['stopped', 6],
+      ['checkpoint', 6],
+      ['done', undefined],
+    ]);
+    expect(events.slice(1).find(({ event }) => event === 'stopped')).toMatchObject({
+      totalSteps: 6,
+      secondsLeft: 0,
+    });
+  });
+});
+
+describe('a model with layers of its own', () => {
+  it('can have every kind of norm', async () => {
+    const module = join(folder, 'same.mjs');
+    await writeFile(
+      module,
+      `export default () => ({
+        outputShape: (input) => input,
+        forward({ x, y }) { y.set(x); },
+        backward({ dy, dx }) { dx?.set(dy); },
+      });`,
+    );
+    const model = join(folder, 'same.json');
+    const layers = [
+      { kind: 'custom', module: pathToFileURL(module).href, options: {} },
+      { kind: 'batchNorm', channels: 3 },
+      { kind: 'flatten' },
+      { kind: 'linear', inFeatures: 432, outFeatures: 10 },
+    ];
+    await writeFile(model, JSON.stringify({ kind: 'sequential', layers }));
+    const args = ['train', '--data', 'synthetic', '--limit', '64', '--model', model, '--json'];
+    const { code, events } = await syncbn([...args, '--norm', 'layer']);
+    expect(code).toBe(0);
+    expect(events[0]).toMatchObject({ norm: 'layerNorm', parameters: 2 * 432 + 4330 });
+  });
+});
+
 describe('a run that is interrupted', () => {
   it('says once that it stopped, behind the step, and does not evaluate', async () => {
     const path = join(folder, 'stopped.ckpt');

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { Flags, type RawFlags } from '../../src/cli/flags.ts';
+import { checkAgreement } from '../../src/cli/resumeSettings.ts';
+import { synthetic } from '../../src/data/synthetic.ts';
+import { checkpointOf } from '../../src/runtime/resume.ts';
+import { resolve } from './resolve.ts';
+
+const data = synthetic({ train: 8, test: 4, shape: [8, 8, 1] });
+
+/** Resumes a run that was begun with `begun`, with other flags. */
+async function resume(begun: RawFlags, raw: RawFlags): Promise<void> {
+  const config = await resolve(begun, data);
+  const counters = { epochSums: new Float64Array(4), step: 0, epochs: 1 };
+  const saved = checkpointOf({ config, dataset: data, tensors: [], ...counters });
+  await checkAgreement(new Flags(raw), 'run.ckpt', saved, data);
+}
+
+const begun = { replicas: '4', batch: '20', model: 'refnet', lr: '0.05', seed: '7' };
+
+describe('a flag that says what the checkpoint has', () => {
+  it.each<[RawFlags, RawFlags]>([
+    [begun, {}],
+    [begun, begun],
+    [begun, { norm: 'sync' }],
+    [begun, { replicaBatch: '5', lr: '5e-2', strict: false, flip: false }],
+    [begun, { epochs: '9', workers: '3', checkpoint: 'a', log: 'b', json: true }],
+    [
+      { norm: 'group', numGroups: '4' },
+      { norm: 'group', numGroups: '4' },
+    ],
+    [{ norm: 'none' }, { norm: 'none', model: 'mnist-cnn' }],
+    [{ norm: 'local' }, { model: 'mnist-cnn' }],
+    [{ optimizer: 'adam' }, { lr: '0.001' }],
+    [
+      { optimizer: 'adamw', lr: '1' },
+      { optimizer: 'adamw', weightDecay: '0.01' },
+    ],
+    [
+      { strict: true, flip: true, shift: '1' },
+      { strict: true, flip: true, shift: '1' },
+    ],
+    [{ schedule: 'cosine' }, { schedule: 'cosine', warmupSteps: '0' }],
+  ])('is welcome: %j with %j', async (first, then) => {
+    await expect(resume(first, then)).resolves.toBeUndefined();
+  });
+});
+
+describe('a flag that says something else is refused with both values:', () => {
+  it.each<[RawFlags, RegExp]>([
+    [{ replicas: '8' }, /^--replicas with .*run\.ckpt: got 8, .*has, 4\./],
+    [{ batch: '21' }, /^--batch with .*got 21, .*has, 20\./],
+    [{ replicaBatch: '6' }, /^--replica-batch with .*got 6, .*has, 5\./],
+    [{ seed: '8' }, /^--seed with .*got 8, .*has, 7\./],
+    [{ lr: '0.1' }, /^--lr with .*got 0\.1, .*has, 0\.05\./],
+    [{ momentum: '0.8' }, /^--momentum with .*got 0\.8, .*has, 0\.9\./],
+    [{ weightDecay: '0.1' }, /^--weight-decay with .*got 0\.1, .*has, 0\./],
+    [{ nesterov: true }, /^--nesterov with .*got true, .*has, false\./],
+    [{ noNormDecay: true }, /^--no-norm-decay with /],
+    [{ optimizer: 'adam' }, /^--optimizer with .*got "adam", .*has, "sgd"\./],
+    [{ schedule: 'cosine' }, /^--schedule with .*got "cosine", .*has, "constant"\./],
+    [{ warmupSteps: '2' }, /^--warmup-steps with .*got 2, .*has, 0\./],
+    [{ strict: true }, /^--strict with .*got "strict", .*has, "fast"\./],
+    [{ dropLast: true }, /^--drop-last with .*got true, .*has, false\./],
+    [{ clipNorm: '1' }, /^--clip-norm with .*got 1, .*has, null\./],
+    [{ shift: '1' }, /^--shift with .*got 1, .*has, 0\./],
+    [{ flip: true }, /^--flip with .*got true, .*has, false\./],
+    [{ labelSmoothing: '0.1' }, /^--label-smoothing with /],
+    [{ model: 'mnist-cnn' }, /^--model with .*got "mnist-cnn"/],
+    [{ norm: 'local' }, /^--norm with .*got "local", .*has, "batchNorm \(sync\)"\./],
+    [{ groupSize: '2' }, /^--group-size with .*got "2", .*has, "batchNorm \(sync\)"\./],
+    [{ model: 'refnet', norm: 'none' }, /^--norm with .*got "none"/],
+  ])('%j', async (raw, message) => {
+    await expect(resume(begun, raw)).rejects.toThrow(message);
+  });
+});
+
+describe('a checkpoint of a model that has no name', () => {
+  it('can be gone on from on data that no model by name takes', async () => {
+    const vectors = synthetic({ train: 8, test: 4, shape: [6] });
+    const config = {
+      ...(await resolve(begun, data)),
+      model: { kind: 'linear', inFeatures: 6, outFeatures: 10, bias: true, init: 'torch' } as const,
+    };
+    const counters = { epochSums: new Float64Array(4), step: 0, epochs: 1 };
+    const saved = checkpointOf({ config, dataset: vectors, tensors: [], ...counters });
+    const agreement = checkAgreement(new Flags({ lr: '0.05' }), 'run.ckpt', saved, vectors);
+    await expect(agreement).resolves.toBeUndefined();
+  });
+});

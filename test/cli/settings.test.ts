@@ -1,0 +1,137 @@
+import { availableParallelism } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
+import { Flags, type RawFlags } from '../../src/cli/flags.ts';
+import { dataFrom, modelFrom, trainerOptionsFrom } from '../../src/cli/settings.ts';
+import { synthetic } from '../../src/data/synthetic.ts';
+import { normsOf } from '../../src/nn/convertNorm.ts';
+import { type ResolvedConfig, resolve } from './resolve.ts';
+
+const data = synthetic({ train: 8, test: 4, shape: [8, 8, 1] });
+
+describe('without flags', () => {
+  it('a run has the defaults that the help names', async () => {
+    const config = await resolve({}, data);
+    const replicas = Math.max(8, availableParallelism());
+    expect(config).toMatchObject({
+      replicas,
+      globalBatch: 16 * replicas,
+      seed: 1,
+      mode: 'fast',
+      dropLast: false,
+      clipNorm: null,
+      augmentation: null,
+      optimizer: { kind: 'sgd', lr: 0.1, momentum: 0.9, weightDecay: 0, nesterov: false },
+      schedule: { kind: 'constant', warmupSteps: 0 },
+      loss: { kind: 'crossEntropy', labelSmoothing: 0 },
+    });
+    expect(normsOf(config.model)).toEqual(['batchNorm (sync)']);
+  });
+});
+
+describe('flags', () => {
+  it.each<[RawFlags, object]>([
+    [
+      { replicas: '6', replicaBatch: '5' },
+      { replicas: 6, globalBatch: 30 },
+    ],
+    [
+      { replicas: '3', batch: '100' },
+      { replicas: 3, globalBatch: 100 },
+    ],
+    [{ workers: '12' }, { workers: 12, replicas: 12 }],
+    [{ workers: '2' }, { workers: 2, replicas: 8 }],
+    [{ seed: '9007199254740991' }, { seed: Number.MAX_SAFE_INTEGER }],
+    [{ seed: '0' }, { seed: 0 }],
+    [{ strict: true }, { mode: 'strict' }],
+    [{ dropLast: true }, { dropLast: true }],
+    [{ clipNorm: '.5' }, { clipNorm: 0.5 }],
+    [{ shift: '2' }, { augmentation: { maxShift: 2, flip: false } }],
+    [{ flip: true }, { augmentation: { maxShift: 0, flip: true } }],
+    [{ labelSmoothing: '0.1' }, { loss: { labelSmoothing: 0.1 } }],
+    [{ lr: '1e-2', nesterov: true }, { optimizer: { lr: 0.01, nesterov: true } }],
+    [{ momentum: '0', weightDecay: '5e-4' }, { optimizer: { momentum: 0, weightDecay: 5e-4 } }],
+    [{ noNormDecay: true }, { optimizer: { decayNormAndBias: false } }],
+    [{ optimizer: 'adam' }, { optimizer: { kind: 'adam', lr: 0.001, weightDecay: 0 } }],
+    [{ optimizer: 'adamw' }, { optimizer: { kind: 'adamw', lr: 0.001, weightDecay: 0.01 } }],
+    [{ schedule: 'cosine', warmupSteps: '5' }, { schedule: { kind: 'cosine', warmupSteps: 5 } }],
+    [
+      { schedule: 'step', stepSize: '7', gamma: '0.5' },
+      { schedule: { kind: 'step', stepSize: 7, gamma: 0.5 } },
+    ],
+    [{ timeoutMs: '250' }, { timeoutMs: 250 }],
+  ])('%j decide %j', async (raw, expected: Partial<ResolvedConfig>) => {
+    expect(await resolve(raw, data)).toMatchObject(expected);
+  });
+
+  it.each<[RawFlags, readonly string[]]>([
+    [{ norm: 'sync', groupSize: '2' }, ['batchNorm (sync over 2 replicas)']],
+    [{ norm: 'local' }, ['batchNorm (local)']],
+    [{ norm: 'group', numGroups: '4' }, ['groupNorm (4 groups)']],
+    [{ norm: 'layer' }, ['layerNorm']],
+    [{ norm: 'instance', model: 'refnet' }, ['instanceNorm']],
+    [{ norm: 'none' }, []],
+  ])('%j make the norms %j', async (raw, expected) => {
+    expect(normsOf(await modelFrom(new Flags(raw), data))).toEqual(expected);
+  });
+
+  it.each<[RawFlags, RegExp]>([
+    [{ replicas: '0' }, /^--replicas: got 0/],
+    [{ replicas: '1.5' }, /^--replicas: got "1\.5"/],
+    [{ replicas: '4', workers: '5' }, /^replicas: got 4.*5 workers/],
+    [{ workers: '0' }, /^--workers: got 0/],
+    [{ batch: '0' }, /^--batch: got 0/],
+    [{ replicaBatch: '-2' }, /^--replica-batch: got -2/],
+    [{ batch: '8', replicaBatch: '8' }, /^batch size: .*not both/],
+    [{ seed: '-1' }, /^--seed: got -1/],
+    [{ seed: '9007199254740993' }, /^--seed: got /],
+    [{ lr: '0' }, /lr: got 0/],
+    [{ lr: 'NaN' }, /^--lr: got "NaN"/],
+    [{ lr: '1e999' }, /^--lr: got "1e999"/],
+    [{ momentum: '1' }, /momentum: got 1/],
+    [{ momentum: '0', nesterov: true }, /nesterov/],
+    [{ optimizer: 'rmsprop' }, /^--optimizer: got "rmsprop", allowed is sgd, adam, adamw/],
+    [{ optimizer: 'adam', momentum: '0.9' }, /^--momentum: got "without --optimizer sgd"/],
+    [{ optimizer: 'adam', nesterov: true }, /^--nesterov: got "without --optimizer sgd"/],
+    [{ schedule: 'linear' }, /^--schedule: got "linear"/],
+    [{ schedule: 'step' }, /^--schedule step: got "no --step-size"/],
+    [{ stepSize: '5' }, /^--step-size: got "without --schedule step"/],
+    [{ gamma: '0.5', schedule: 'cosine' }, /^--gamma: got "without --schedule step"/],
+    [{ clipNorm: '0' }, /clipNorm: got 0/],
+    [{ labelSmoothing: '2' }, /labelSmoothing: got 2/],
+    [{ shift: '-1' }, /^--shift: got -1/],
+    [{ timeoutMs: '0' }, /^--timeout-ms: got 0/],
+    [{ norm: 'local', groupSize: '2' }, /^--group-size: got "without --norm sync"/],
+    [{ numGroups: '2' }, /^--num-groups: got "without --norm group"/],
+    [{ model: 'vgg' }, /^name of a model: got "vgg"/],
+    [{ model: '/nowhere/net.json' }, /^--model \/nowhere\/net\.json: got "ENOENT/],
+  ])('%j are refused with a message that says what is allowed', async (raw, message) => {
+    const refusal = await resolve(raw, data).catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(UsageError);
+    expect((refusal as UsageError).message).toMatch(message);
+    expect((refusal as UsageError).message).toContain('allowed is ');
+  });
+
+  it('limit the training samples and leave the test samples alone', async () => {
+    const limited = await dataFrom(new Flags({ data: 'synthetic', limit: '100' }));
+    expect([limited.train.count, limited.test.count]).toEqual([100, 500]);
+  });
+});
+
+describe('a model by name', () => {
+  it('is refused for data without classes, with the way out', async () => {
+    const { task: _task, ...rest } = data;
+    const regression = { ...rest, task: { kind: 'regression', targetShape: [1] } } as typeof data;
+    const model = modelFrom(new Flags({ model: 'refnet' }), regression);
+    await expect(model).rejects.toThrow(/refnet.*got "regression".*--model FILE\.json/);
+  });
+
+  it('is as wide at its end as the data has classes', async () => {
+    const model = await modelFrom(new Flags({ model: 'refnet' }), data);
+    expect(() => trainerOptionsFrom(new Flags({}), data, model)).not.toThrow();
+    expect(model).toMatchObject({ kind: 'sequential' });
+    expect((model as { layers: readonly object[] }).layers.at(-1)).toMatchObject({
+      outFeatures: 10,
+    });
+  });
+});

@@ -1,0 +1,166 @@
+import { stripVTControlCharacters } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { DoneEvent, ProgressEvent, StartEvent } from '../../src/cli/events.ts';
+import { paint, terminalSink } from '../../src/cli/terminal.ts';
+
+const COLUMNS = 80;
+const SHOW_CURSOR = '\u001b[?25h';
+
+let written: string;
+let logged: string;
+let isTerminal: boolean;
+
+beforeEach(() => {
+  written = '';
+  logged = '';
+  isTerminal = false;
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    written += text;
+    return true;
+  });
+  vi.spyOn(console, 'log').mockImplementation((text) => {
+    logged += `${text}\n`;
+  });
+  vi.stubEnv('NO_COLOR', '');
+  // Whether the tests run on a terminal is not theirs to know.
+  const own = Object.getOwnPropertyDescriptor(process.stdout, 'isTTY');
+  Object.defineProperty(process.stdout, 'isTTY', { configurable: true, get: () => isTerminal });
+  return () => {
+    if (own === undefined) Reflect.deleteProperty(process.stdout, 'isTTY');
+    else Object.defineProperty(process.stdout, 'isTTY', own);
+  };
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
+
+const start: StartEvent = {
+  event: 'start',
+  data: 'mnist',
+  model: 'refnet',
+  norm: 'batchNorm (sync)',
+  replicas: 8,
+  workers: 2,
+  globalBatch: 128,
+  epochs: 12,
+  stepsPerEpoch: 100,
+  step: 0,
+  seed: 1,
+  mode: 'fast',
+  parameters: 1234,
+  memoryBytes: 5_000_000,
+};
+const progress: ProgressEvent = {
+  event: 'progress',
+  epoch: 12,
+  epochs: 12,
+  step: 1200,
+  totalSteps: 1200,
+  loss: 2.345678,
+  accuracy: 0.98765,
+  imagesPerSecond: 98765.4,
+  seconds: 119.7,
+  secondsLeft: 36_000,
+};
+const done: DoneEvent = {
+  event: 'done',
+  testAccuracy: 0.98764,
+  testLoss: 0.043219,
+  imagesPerSecond: 4321.5,
+  seconds: 119.7,
+  weightsHash: '0123456789abcdef'.repeat(4),
+};
+
+describe('on a terminal', () => {
+  beforeEach(() => {
+    isTerminal = true;
+  });
+
+  it('the bar fits a line and shows speed, loss, accuracy and the time left', () => {
+    const sink = terminalSink();
+    sink.take(start);
+    sink.take(progress);
+    sink.close();
+    const line = stripVTControlCharacters(written).trimEnd();
+    expect(line).toMatch(/100%.*12\/12 +98765 img\/s +loss 2\.346 +acc 98\.8 % +10:00:00 left$/);
+    expect(line.length).toBeLessThanOrEqual(COLUMNS);
+  });
+
+  it.each<[number | null, RegExp]>([
+    [0, / 0:00 left$/],
+    [61.2, / 1:02 left$/],
+    [3599.5, / 1:00:00 left$/],
+    [null, /acc -$/],
+  ])('%o seconds left are shown as %o', (secondsLeft, text) => {
+    const sink = terminalSink();
+    sink.take({ ...progress, secondsLeft, accuracy: null });
+    sink.close();
+    expect(stripVTControlCharacters(written).trimEnd()).toMatch(text);
+  });
+
+  it('the cursor comes back however a run ends', () => {
+    for (const event of [done, { ...progress, event: 'stopped' } as const, undefined]) {
+      written = '';
+      const sink = terminalSink();
+      sink.take(progress);
+      expect(written).not.toContain(SHOW_CURSOR);
+      if (event !== undefined) sink.take(event);
+      sink.close();
+      expect(written).toContain(SHOW_CURSOR);
+    }
+  });
+
+  it('colours are shown unless NO_COLOR says otherwise', () => {
+    expect(paint('green', 'ok')).toContain('\u001b[');
+    vi.stubEnv('NO_COLOR', '1');
+    expect(paint('green', 'ok')).toBe('ok');
+  });
+});
+
+describe('elsewhere', () => {
+  it('each epoch is a line without colours, and nothing is drawn', () => {
+    const sink = terminalSink();
+    sink.take(start);
+    sink.take(progress);
+    sink.take({ ...progress, event: 'epoch' });
+    sink.take({ event: 'checkpoint', path: 'run.ckpt', step: 1200 });
+    sink.close();
+    expect(written).toBe('');
+    expect(logged).toBe(
+      `refnet on mnist, batchNorm (sync), 1234 parameters
+8 replicas on 2 workers, global batch 128, 5.0 MB of shared memory
+epoch 12/12 (step 1200): loss 2.3457, accuracy 98.77 %, 98765 img/s, 2 min 0 s
+Checkpoint of step 1200 written to run.ckpt.
+`,
+    );
+    expect(paint('green', 'ok')).toBe('ok');
+  });
+});
+
+describe('the table at the end', () => {
+  it.each([
+    [128, '8 x 16'],
+    [100, '100 over 8'],
+  ])('shows the result of a run with a global batch of %d', (globalBatch, batch) => {
+    const sink = terminalSink();
+    sink.take({ ...start, globalBatch });
+    sink.take(done);
+    sink.close();
+    const rows = logged
+      .split('\n')
+      .filter((line) => line.startsWith('│'))
+      .map((line) => line.split('│').map((cell) => cell.trim()));
+    expect(rows.map(([, result, value]) => [result, value])).toEqual([
+      ['result', 'value'],
+      ['test accuracy', '98.76 %'],
+      ['test loss', '0.0432'],
+      ['images/s', '4322'],
+      ['training', '2 min 0 s'],
+      ['norm', 'batchNorm (sync)'],
+      ['replicas x batch', batch],
+      ['workers', '2'],
+      ['weights', '0123456789abcdef'],
+    ]);
+  });
+});
