@@ -1,7 +1,6 @@
 // Coefficients of one normalization, float64: mean[C], scale[C], shift[C], invStd[C]. Inlined, not
 // exported from the binary.
 
-// @ts-ignore: decorator
 @inline
 export function storeCoefficients(
   ptr: usize,

@@ -9,14 +9,12 @@ import { mulAdd } from './math';
 const TILE_CHANNELS: i32 = 8;
 const PANEL_ROW_BYTES: usize = 32;
 
-// @ts-ignore: decorator
 @inline
 function splat(ptr: usize): v128 {
   return v128.load_splat<f32>(ptr);
 }
 
 /** Stores the first `count` (1 to 8) floats of the pair (low, high). */
-// @ts-ignore: decorator
 @inline
 function storeChannels(ptr: usize, low: v128, high: v128, count: i32): void {
   if (count >= 4) {
@@ -233,7 +231,6 @@ export function convWeightGradTilesF32(
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function tapOffset(
   k: i32,

@@ -1,21 +1,18 @@
 // Small helpers on vector lanes that several kernel files share; they are inlined, not exported.
 
 /** Lanes 0 and 1 of a float32 vector as float64. */
-// @ts-ignore: decorator
 @inline
 export function low(value: v128): v128 {
   return f64x2.promote_low_f32x4(value);
 }
 
 /** Lanes 2 and 3 of a float32 vector as float64. */
-// @ts-ignore: decorator
 @inline
 export function high(value: v128): v128 {
   return f64x2.promote_low_f32x4(v128.shuffle<i64>(value, value, 1, 0));
 }
 
 /** Four float64 lanes rounded to one float32 vector. */
-// @ts-ignore: decorator
 @inline
 export function narrow(lowPair: v128, highPair: v128): v128 {
   return v128.shuffle<i64>(
@@ -27,7 +24,6 @@ export function narrow(lowPair: v128, highPair: v128): v128 {
 }
 
 /** Stores the first `count` (0 to 3) floats of a vector. */
-// @ts-ignore: decorator
 @inline
 export function storePart(ptr: usize, value: v128, count: i32): void {
   if (count > 0) f32.store(ptr, f32x4.extract_lane(value, 0));
@@ -36,7 +32,6 @@ export function storePart(ptr: usize, value: v128, count: i32): void {
 }
 
 /** Stores the first `count` floats of a vector; all four when count >= 4. */
-// @ts-ignore: decorator
 @inline
 export function storeLanes(ptr: usize, value: v128, count: i32): void {
   if (count >= 4) v128.store(ptr, value);

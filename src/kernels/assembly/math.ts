@@ -6,7 +6,6 @@
 
 /** a * b + c in four float32 lanes: one rounding in the `fast` build where the CPU fuses, two in
  * `strict`. */
-// @ts-ignore: decorator
 @inline
 export function mulAdd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
@@ -23,35 +22,30 @@ const EXP_MIN: f64 = -746;
 const EXPONENT_BIAS: i64 = 1023;
 const MANTISSA_BITS: i32 = 52;
 
-// @ts-ignore: decorator
 @inline
 function pair(value: f64): v128 {
   return f64x2.splat(value);
 }
 
 /** One step of Horner's scheme: sum * x + coefficient. */
-// @ts-ignore: decorator
 @inline
 function horner(sum: v128, x: v128, coefficient: f64): v128 {
   return f64x2.add(f64x2.mul(sum, x), pair(coefficient));
 }
 
 /** 2^k of whole numbers |k| < 1023, which come as two int64 lanes. */
-// @ts-ignore: decorator
 @inline
 function powerOfTwo(k: v128): v128 {
   return i64x2.shl(i64x2.add(k, i64x2.splat(EXPONENT_BIAS)), MANTISSA_BITS);
 }
 
 /** Whole float64 numbers as int64 lanes; NaN gives 0. */
-// @ts-ignore: decorator
 @inline
 function toInt64(k: v128): v128 {
   return i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(k));
 }
 
 /** x - k log 2. */
-// @ts-ignore: decorator
 @inline
 function reduce(x: v128, k: v128): v128 {
   return f64x2.sub(f64x2.sub(x, f64x2.mul(k, pair(LN2_HIGH))), f64x2.mul(k, pair(LN2_LOW)));
@@ -59,7 +53,6 @@ function reduce(x: v128, k: v128): v128 {
 
 /** (exp(r) - 1 - r) / r^2 = 1/2 + r/6 + r^2/24 + ... for |r| <= log(2)/2; the first term that is
  * left out is below 2^-57 of exp(r). */
-// @ts-ignore: decorator
 @inline
 function expTail(r: v128): v128 {
   let sum = pair(1.0 / 6227020800.0);
@@ -77,7 +70,6 @@ function expTail(r: v128): v128 {
 }
 
 /** exp(x) of two float64 lanes: exp(x) = 2^k exp(r), x = k log 2 + r. Within 1 ulp. */
-// @ts-ignore: decorator
 @inline
 export function expPair(x: v128): v128 {
   const bounded = f64x2.max(f64x2.min(x, pair(EXP_MAX)), pair(EXP_MIN));
@@ -97,7 +89,6 @@ export function expPair(x: v128): v128 {
 }
 
 /** exp(x). */
-// @ts-ignore: decorator
 @inline
 export function expF64(x: f64): f64 {
   return f64x2.extract_lane(expPair(pair(x)), 0);
@@ -108,7 +99,6 @@ const TANH_ONE: f64 = 20;
 
 /** tanh(x) of two float64 lanes, from e = exp(2|x|) - 1 as e / (e + 2), which keeps the digits
  * of small x. */
-// @ts-ignore: decorator
 @inline
 export function tanhPair(x: v128): v128 {
   const size = f64x2.min(f64x2.abs(x), pair(TANH_ONE));
@@ -123,7 +113,6 @@ export function tanhPair(x: v128): v128 {
 }
 
 /** tanh(x). */
-// @ts-ignore: decorator
 @inline
 export function tanhF64(x: f64): f64 {
   return f64x2.extract_lane(tanhPair(pair(x)), 0);
@@ -135,7 +124,6 @@ const ERFC_CENTRE: f64 = 3.5;
 
 /** erfc(x) exp(x^2) for x >= 0, as t Q(2t - 1) with t = c / (c + x). Q interpolates in 23 Chebyshev
  * nodes, computed with 40 digits; within 4e-16. */
-// @ts-ignore: decorator
 @inline
 export function erfcScaledPair(x: v128): v128 {
   const t = f64x2.div(pair(ERFC_CENTRE), f64x2.add(x, pair(ERFC_CENTRE)));
@@ -171,7 +159,6 @@ const ERF_SERIES_END: f64 = 0.5;
 const TWO_OVER_SQRT_PI: f64 = 1.1283791670955126;
 
 /** erf(x) of two float64 lanes: sum of (-1)^n x^(2n+1) / (n! (2n+1)) times 2/sqrt(pi) near 0. */
-// @ts-ignore: decorator
 @inline
 export function erfPair(x: v128): v128 {
   const size = f64x2.abs(x);
@@ -197,7 +184,6 @@ export function erfPair(x: v128): v128 {
 }
 
 /** erf(x). */
-// @ts-ignore: decorator
 @inline
 export function erfF64(x: f64): f64 {
   return f64x2.extract_lane(erfPair(pair(x)), 0);

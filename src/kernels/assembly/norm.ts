@@ -10,14 +10,12 @@ import { high, low, narrow, storeLanes } from './lanes';
  * them. */
 const TILE_BYTES: i32 = 16384;
 
-// @ts-ignore: decorator
 @inline
 function rowsPerTile(channels: i32): i32 {
   return max(1, TILE_BYTES / (channels << 2));
 }
 
 /** Adds the first `count` (1 to 4) lanes of the pair to the float64 numbers at `ptr`. */
-// @ts-ignore: decorator
 @inline
 function addLanes(ptr: usize, a: v128, b: v128, count: i32): void {
   if (count >= 4) {

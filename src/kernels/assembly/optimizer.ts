@@ -5,7 +5,6 @@
 import { high, low, narrow, storeLanes } from './lanes';
 
 /** a * b + c in float64, never fused. */
-// @ts-ignore: decorator
 @inline
 function madd64(a: v128, b: v128, c: v128): v128 {
   return f64x2.add(f64x2.mul(a, b), c);
@@ -46,14 +45,12 @@ export function sgdStepF32(
 }
 
 /** keep * before + (1 - keep) * value. */
-// @ts-ignore: decorator
 @inline
 function average(before: v128, value: v128, keep: v128): v128 {
   return madd64(keep, before, f64x2.mul(f64x2.sub(f64x2.splat(1), keep), value));
 }
 
 /** rate * m / (sqrt(v) / root + eps). */
-// @ts-ignore: decorator
 @inline
 function adamChange(m: v128, v: v128, rate: v128, root: v128, eps: v128): v128 {
   const denominator = f64x2.add(f64x2.div(f64x2.sqrt(v), root), eps);

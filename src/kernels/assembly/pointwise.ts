@@ -54,7 +54,6 @@ export function leakyReluGradF32(
 }
 
 /** 1 / (1 + exp(-x)). */
-// @ts-ignore: decorator
 @inline
 function sigmoidPair(x: v128): v128 {
   const one = f64x2.splat(1);
@@ -68,7 +67,6 @@ export function sigmoidF32(xPtr: usize, yPtr: usize, n: i32): void {
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function sigmoidGradPair(dy: v128, y: v128): v128 {
   return f64x2.mul(f64x2.mul(dy, y), f64x2.sub(f64x2.splat(1), y));
@@ -90,7 +88,6 @@ export function tanhF32(xPtr: usize, yPtr: usize, n: i32): void {
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function tanhGradPair(dy: v128, y: v128): v128 {
   return f64x2.mul(dy, f64x2.sub(f64x2.splat(1), f64x2.mul(y, y)));
@@ -107,7 +104,6 @@ export function tanhGradF32(dyPtr: usize, yPtr: usize, dxPtr: usize, n: i32): vo
 
 /** Phi(x), the standard normal distribution, as the tail erfc(|x|/sqrt(2)) / 2 or 1 minus it, so
  * that neither side loses digits; `exponential` is exp(-x^2/2). */
-// @ts-ignore: decorator
 @inline
 function normalPair(x: v128, exponential: v128): v128 {
   const z = f64x2.mul(f64x2.abs(x), f64x2.splat(SQRT_HALF));
@@ -117,13 +113,11 @@ function normalPair(x: v128, exponential: v128): v128 {
 }
 
 /** exp(-x^2/2). */
-// @ts-ignore: decorator
 @inline
 function bellPair(x: v128): v128 {
   return expPair(f64x2.mul(f64x2.mul(x, x), f64x2.splat(-0.5)));
 }
 
-// @ts-ignore: decorator
 @inline
 function geluPair(x: v128): v128 {
   return f64x2.mul(x, normalPair(x, bellPair(x)));
@@ -136,7 +130,6 @@ export function geluF32(xPtr: usize, yPtr: usize, n: i32): void {
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function geluGradPair(dy: v128, x: v128): v128 {
   const exponential = bellPair(x);
@@ -154,7 +147,6 @@ export function geluGradF32(dyPtr: usize, xPtr: usize, dxPtr: usize, n: i32): vo
 }
 
 /** s(x) = (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3). */
-// @ts-ignore: decorator
 @inline
 function geluTanhGate(x: v128): v128 {
   const square = f64x2.mul(x, x);
@@ -162,7 +154,6 @@ function geluTanhGate(x: v128): v128 {
   return sigmoidPair(f64x2.mul(f64x2.splat(2 * GELU_TANH_SCALE), f64x2.mul(x, inner)));
 }
 
-// @ts-ignore: decorator
 @inline
 function geluTanhPair(x: v128): v128 {
   return f64x2.mul(x, geluTanhGate(x));
@@ -176,7 +167,6 @@ export function geluTanhF32(xPtr: usize, yPtr: usize, n: i32): void {
 }
 
 /** dy (s + x s (1 - s) 2u'), u' = sqrt(2/pi) (1 + 3 * 0.044715 x^2). */
-// @ts-ignore: decorator
 @inline
 function geluTanhGradPair(dy: v128, x: v128): v128 {
   const one = f64x2.splat(1);
@@ -207,7 +197,6 @@ const PHILOX_ROUNDS: i32 = 10;
 const DROPOUT_CHUNK: i32 = 16;
 
 /** The upper halves of the 64-bit products of unsigned lanes. */
-// @ts-ignore: decorator
 @inline
 function multiplyHigh(a: v128, b: v128): v128 {
   return v128.shuffle<i32>(
@@ -221,7 +210,6 @@ function multiplyHigh(a: v128, b: v128): v128 {
 }
 
 /** y = x * scale where the lane of `keep` is all ones, else 0. */
-// @ts-ignore: decorator
 @inline
 function dropLanes(xPtr: usize, yPtr: usize, keep: v128, scale: v128, count: i32): void {
   if (count > 0) storeLanes(yPtr, v128.and(f32x4.mul(v128.load(xPtr), scale), keep), count);

@@ -134,7 +134,6 @@ export function avgPool2dF32(
 }
 
 /** The first output position whose window reaches input position `at` of one axis. */
-// @ts-ignore: decorator
 @inline
 function firstWindow(at: i32, kernel: i32, stride: i32, padding: i32): i32 {
   const past = at + padding - kernel;
@@ -142,7 +141,6 @@ function firstWindow(at: i32, kernel: i32, stride: i32, padding: i32): i32 {
 }
 
 /** How many positions of window `out` lie inside an axis of `size`. */
-// @ts-ignore: decorator
 @inline
 function windowSize(out: i32, size: i32, kernel: i32, stride: i32, padding: i32): i32 {
   const start = out * stride - padding;

@@ -160,7 +160,6 @@ export function layerNormGradF32(
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function foldLanes(value: v128): f64 {
   return f64x2.extract_lane(value, 0) + f64x2.extract_lane(value, 1);
