@@ -14,6 +14,7 @@ import { customModulesOf } from '../nn/spec.ts';
 import { type ControlWords, clearStop, progressWords, requestStop } from '../sync/words.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from '../train/checkpoint.ts';
 import { outputSizeOf, type RunConfig } from '../train/config.ts';
+import type { SplitName } from '../train/inference.ts';
 import { planRun, type RunPlan } from '../train/plan.ts';
 import { layerNames } from '../train/program.ts';
 import {
@@ -23,7 +24,7 @@ import {
   type StateTensor,
   stateTensors,
 } from '../train/state.ts';
-import { PROGRESS_STEPS, type SplitName } from '../train/worker.ts';
+import { PROGRESS_STEPS } from '../train/step.ts';
 import { type Gang, startGang } from './gang.ts';
 import { type FitPosition, type Progress, progressOf } from './progress.ts';
 import { checkpointOf, type ResumeOptions, resumeConfig, savedTensors } from './resume.ts';

@@ -1,0 +1,130 @@
+// What one worker's passes share: its plan, its place in the group, the model bound to its
+// addresses, views of the regions that it reads and writes, and the two passes over the model.
+
+import { sizeOf } from '../base/shape.ts';
+import { createInputLoader, type InputLoader } from '../data/inputs.ts';
+import type { KernelExports } from '../kernels/exports.ts';
+import { instantiateKernels } from '../kernels/load.ts';
+import { typedView } from '../memory/arena.ts';
+import type { StepState } from '../nn/layer.ts';
+import { type BoundLoss, bindLoss } from '../nn/losses.ts';
+import { attachMember, type Member } from '../sync/group.ts';
+import { type ControlWords, progressWords } from '../sync/words.ts';
+import type { RunPlan, WorkerPlan } from './plan.ts';
+import { bindProgram, layerNames, type Program } from './program.ts';
+
+export interface WorkerSetup {
+  readonly plan: RunPlan;
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly rank: number;
+}
+
+export interface WorkerContext {
+  readonly plan: RunPlan;
+  readonly worker: WorkerPlan;
+  readonly memory: WebAssembly.Memory;
+  readonly kernels: KernelExports;
+  readonly words: ControlWords;
+  readonly progress: ControlWords;
+  readonly member: Member;
+  readonly step: StepState;
+  readonly program: Program;
+  readonly loss: BoundLoss;
+  /** Losses and hits of this worker's samples, which the loss writes. */
+  readonly losses: Float64Array;
+  readonly correct: Int32Array;
+  /** Runs the model forward over the samples that are loaded. */
+  forward(): void;
+  backward(): void;
+}
+
+/** Attaches a worker to the arena and binds the model. */
+export function bindContext(setup: WorkerSetup): WorkerContext {
+  const { plan, memory, rank } = setup;
+  const { config, layout } = plan;
+  const worker = plan.workers[rank]!;
+  const kernels = instantiateKernels(setup.module, memory);
+  const words = typedView(memory, layout.get('control'), 'i32');
+  const member = attachMember(words, rank, layerNames(plan));
+  const step: StepState = {
+    training: true,
+    step: 0,
+    countSamples: 0,
+    replicaStart: new Int32Array(worker.replicas.hi - worker.replicas.lo + 1),
+    firstSample: 0,
+    globalCount: 0,
+  };
+  const program = bindProgram({ plan, worker, kernels, memory, member, step });
+  const { operations, output } = program;
+  const ptrOf = (name: string): number => layout.get(`rank ${rank}.${name}`).offsetBytes;
+  const loss = bindLoss(config.loss, {
+    kernels,
+    step,
+    outputLength: sizeOf(output.shape),
+    outputPtr: output.ptr,
+    outputGradPtr: output.gradPtr,
+    targetsPtr: ptrOf('targets'),
+    lossesPtr: ptrOf('losses'),
+    correctPtr: ptrOf('correct'),
+  });
+  return {
+    plan,
+    worker,
+    memory,
+    kernels,
+    words,
+    progress: progressWords(words),
+    member,
+    step,
+    program,
+    loss,
+    losses: typedView(memory, layout.get(`rank ${rank}.losses`), 'f64'),
+    correct: typedView(memory, layout.get(`rank ${rank}.correct`), 'i32'),
+    forward() {
+      for (let i = 0; i < operations.length; i++) {
+        const operation = operations[i]!;
+        member.setPosition(step.step, operation.layerId);
+        operation.forward();
+      }
+    },
+    backward() {
+      for (let i = operations.length - 1; i >= 0; i--) {
+        const operation = operations[i]!;
+        member.setPosition(step.step, operation.layerId);
+        operation.backward();
+      }
+    },
+  };
+}
+
+/** A loader of the inputs in this region. */
+export function inputLoaderOf(context: WorkerContext, inputsRegion: string): InputLoader {
+  const { config, layout } = context.plan;
+  const { inputShape, inputType } = config.data;
+  return createInputLoader({
+    kernels: context.kernels,
+    inputShape,
+    inputType,
+    inputsPtr: layout.get(inputsRegion).offsetBytes,
+    normalizationPtr: layout.get('data.normalization').offsetBytes,
+    augmentation: config.augmentation,
+    seed: config.seed,
+  });
+}
+
+/** Returns what copies a split's target of one sample to where the loss expects that of a slot. */
+export function targetCopierOf(
+  context: WorkerContext,
+  split: 'train' | 'test',
+): (sample: number, slot: number) => void {
+  const { plan, memory, worker } = context;
+  const { task } = plan.config.data;
+  const type = task.kind === 'classification' ? 'i32' : 'f32';
+  const length = task.kind === 'classification' ? 1 : sizeOf(task.targetShape);
+  const from = typedView(memory, plan.layout.get(`data.${split}.targets`), type);
+  const to = typedView(memory, plan.layout.get(`rank ${worker.rank}.targets`), type);
+  return (sample, slot) => {
+    for (let i = 0; i < length; i++) to[slot * length + i] = from[sample * length + i]!;
+  };
+}

@@ -1,0 +1,83 @@
+// Evaluation and prediction of one worker: the model forward, without training. Batches are split
+// over the replicas as in training, so what comes out does not depend on the number of workers.
+
+import { sizeOf } from '../base/shape.ts';
+import type { InputLoader } from '../data/inputs.ts';
+import { fillShard } from '../data/sampler.ts';
+import { typedView } from '../memory/arena.ts';
+import { inputLoaderOf, targetCopierOf, type WorkerContext } from './context.ts';
+
+/** Which samples to evaluate. */
+export type SplitName = 'train' | 'test';
+
+export interface Inference {
+  /** Writes loss and correctness of each sample of a split into `evaluation.samples`. */
+  evaluate(split: SplitName): void;
+  /** Runs the first `count` samples of `predict.inputs` and writes `predict.outputs`. */
+  predict(count: number): void;
+}
+
+/** Binds evaluation and prediction. */
+export function bindInference(context: WorkerContext): Inference {
+  const { plan, worker, memory, step, program, loss, losses, correct } = context;
+  const { config, layout } = plan;
+  const sampleBytes = sizeOf(config.data.inputShape) * 4;
+  const outputLength = sizeOf(program.output.shape);
+  const outputs = new Float32Array(memory.buffer);
+  const evaluated = typedView(memory, layout.get('evaluation.samples'), 'f64');
+  const predicted = typedView(memory, layout.get('predict.outputs'), 'f32');
+  const splits = {
+    train: {
+      count: config.data.countTrain,
+      loader: inputLoaderOf(context, 'data.train.inputs'),
+      copyTarget: targetCopierOf(context, 'train'),
+    },
+    test: {
+      count: config.data.countTest,
+      loader: inputLoaderOf(context, 'data.test.inputs'),
+      copyTarget: targetCopierOf(context, 'test'),
+    },
+  };
+  const predictLoader = inputLoaderOf(context, 'predict.inputs');
+
+  /** Runs samples [0, count) of a source in batches; `afterBatch` is told where its own begin. */
+  const inferBatches = (
+    count: number,
+    loader: InputLoader,
+    afterBatch: (first: number) => void,
+  ): void => {
+    step.training = false;
+    for (let from = 0; from < count; from += config.globalBatch) {
+      const size = Math.min(config.globalBatch, count - from);
+      fillShard(step, size, config.replicas, worker.replicas);
+      const first = from + step.firstSample;
+      for (let slot = 0; slot < step.countSamples; slot++) {
+        loader.load(first + slot, program.input.ptr + slot * sampleBytes);
+      }
+      context.forward();
+      afterBatch(first);
+    }
+    step.training = true;
+  };
+
+  return {
+    evaluate(split) {
+      const { count, loader, copyTarget } = splits[split];
+      inferBatches(count, loader, (first) => {
+        for (let slot = 0; slot < step.countSamples; slot++) copyTarget(first + slot, slot);
+        loss.run();
+        for (let slot = 0; slot < step.countSamples; slot++) {
+          evaluated[(first + slot) * 2] = losses[slot]!;
+          evaluated[(first + slot) * 2 + 1] = correct[slot]!;
+        }
+      });
+    },
+    predict(count) {
+      inferBatches(count, predictLoader, (first) => {
+        const from = program.output.ptr / 4;
+        const values = outputs.subarray(from, from + step.countSamples * outputLength);
+        predicted.set(values, first * outputLength);
+      });
+    },
+  };
+}

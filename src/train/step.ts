@@ -1,0 +1,110 @@
+// The training step of one worker: load, forward, loss, backward, reduce, update. Nothing is
+// allocated in it.
+
+import { sizeOf } from '../base/shape.ts';
+import { fillShard, identityOrder, shuffleOrder } from '../data/sampler.ts';
+import { typedView } from '../memory/arena.ts';
+import { prepareCall } from '../sync/call.ts';
+import { inputLoaderOf, targetCopierOf, type WorkerContext } from './context.ts';
+import { foldShardSums } from './epochSums.ts';
+import { bindUpdate } from './update.ts';
+
+/** Word of the progress line: steps that are done. */
+export const PROGRESS_STEPS = 0;
+
+/** Binds the training of one worker: the function trains steps [from, to), fewer when a stop is
+ * asked for, and returns the steps done in all. */
+export function bindTraining(
+  context: WorkerContext,
+): (from: number, to: number, totalSteps: number) => number {
+  const { plan, worker, memory, member, step, program, loss, losses, correct } = context;
+  const { config, layout } = plan;
+  const { replicas, rank } = worker;
+  const countLocalReplicas = replicas.hi - replicas.lo;
+  const update = bindUpdate(context);
+  const loader = inputLoaderOf(context, 'data.train.inputs');
+  const copyTarget = targetCopierOf(context, 'train');
+  const sampleBytes = sizeOf(config.data.inputShape) * 4;
+  const order = typedView(memory, layout.get('data.order'), 'i32');
+  const shardSums = typedView(memory, layout.get('shard.sums'), 'f64');
+  const epochSums = typedView(memory, layout.get('epoch.sums'), 'f64');
+  const orderCall = prepareCall({ kind: 'order', length: order.length });
+  const gradientsCall = prepareCall({ kind: 'gradients', length: plan.parameters.length });
+  const weightsCall = prepareCall({ kind: 'weights', length: plan.parameters.length });
+
+  /** The losses and hits of this worker's samples, replica by replica. */
+  const sumShards = (): void => {
+    for (let replica = 0; replica < countLocalReplicas; replica++) {
+      let lossSum = 0;
+      let correctCount = 0;
+      const end = step.replicaStart[replica + 1]!;
+      for (let sample = step.replicaStart[replica]!; sample < end; sample++) {
+        lossSum += losses[sample]!;
+        correctCount += correct[sample]!;
+      }
+      shardSums[(replicas.lo + replica) * 2] = lossSum;
+      shardSums[(replicas.lo + replica) * 2 + 1] = correctCount;
+    }
+  };
+
+  const prepareOrder = (epoch: number): void => {
+    if (rank === 0) {
+      if (config.shuffle) shuffleOrder(order, config.seed, epoch);
+      else identityOrder(order);
+    }
+    member.sync(orderCall);
+  };
+
+  const loadSample = (sample: number, slot: number): void => {
+    const toPtr = program.input.ptr + slot * sampleBytes;
+    loader.loadAugmented(sample, toPtr, step.step, step.firstSample + slot);
+    copyTarget(sample, slot);
+  };
+
+  /** One optimizer step. Returns whether the run is asked to stop behind it. */
+  const trainStep = (index: number): boolean => {
+    const inEpoch = index % plan.stepsPerEpoch;
+    const isLast = inEpoch === plan.stepsPerEpoch - 1;
+    step.step = index;
+    fillShard(step, isLast ? plan.lastBatch : config.globalBatch, config.replicas, replicas);
+    const first = inEpoch * config.globalBatch + step.firstSample;
+    for (let slot = 0; slot < step.countSamples; slot++) {
+      loadSample(order[first + slot]!, slot);
+    }
+    context.forward();
+    loss.run();
+    sumShards();
+    context.backward();
+    member.setPosition(index, -1);
+    member.sync(gradientsCall);
+    update.run(index);
+    for (let i = 0; i < program.bufferUpdates.length; i++) {
+      const buffers = program.bufferUpdates[i]!;
+      member.setPosition(index, buffers.layerId);
+      buffers.update();
+    }
+    member.setPosition(index, -1);
+    if (rank === 0) {
+      if (inEpoch === 0) epochSums.fill(0);
+      foldShardSums(epochSums, shardSums, step.globalCount);
+    }
+    const isStopping = member.syncStop(weightsCall);
+    if (rank === 0) Atomics.store(context.progress, PROGRESS_STEPS, index + 1);
+    return isStopping;
+  };
+
+  return (from, to, totalSteps) => {
+    step.training = true;
+    update.prepare(from, to, totalSteps);
+    let done = from;
+    while (done < to) {
+      if (done === from || done % plan.stepsPerEpoch === 0) {
+        prepareOrder(Math.floor(done / plan.stepsPerEpoch));
+      }
+      const isStopping = trainStep(done);
+      done++;
+      if (isStopping) break;
+    }
+    return done;
+  };
+}
