@@ -34,12 +34,10 @@ const registers = Array.from({ length: REGISTERS }, (_, i) => `c${i}`);
 const vectors = [0, 16, 32, 48];
 
 const SOURCE = `
-// @ts-ignore: decorator
 @inline function madd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
   return f32x4.add(f32x4.mul(a, b), c);
 }
-// @ts-ignore: decorator
 @inline function next(c: v128, x: v128, y: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(x, y, c);
   // Without fusing, x * y would leave the loop.

@@ -14,7 +14,7 @@ import { customModulesOf } from '../nn/spec.ts';
 import { type ControlWords, clearStop, progressWords, requestStop } from '../sync/words.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from '../train/checkpoint.ts';
 import { outputSizeOf, type RunConfig } from '../train/config.ts';
-import type { SplitName } from '../train/inference.ts';
+import type { SplitName } from '../train/context.ts';
 import { planRun, type RunPlan } from '../train/plan.ts';
 import { layerNames } from '../train/program.ts';
 import {

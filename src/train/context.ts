@@ -13,6 +13,9 @@ import { type ControlWords, progressWords } from '../sync/words.ts';
 import type { RunPlan, WorkerPlan } from './plan.ts';
 import { bindProgram, layerNames, type Program } from './program.ts';
 
+/** Which samples of the dataset. */
+export type SplitName = 'train' | 'test';
+
 export interface WorkerSetup {
   readonly plan: RunPlan;
   readonly module: WebAssembly.Module;
@@ -116,7 +119,7 @@ export function inputLoaderOf(context: WorkerContext, inputsRegion: string): Inp
 /** Returns what copies a split's target of one sample to where the loss expects that of a slot. */
 export function targetCopierOf(
   context: WorkerContext,
-  split: 'train' | 'test',
+  split: SplitName,
 ): (sample: number, slot: number) => void {
   const { plan, memory, worker } = context;
   const { task } = plan.config.data;

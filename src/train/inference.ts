@@ -5,10 +5,7 @@ import { sizeOf } from '../base/shape.ts';
 import type { InputLoader } from '../data/inputs.ts';
 import { fillShard } from '../data/sampler.ts';
 import { typedView } from '../memory/arena.ts';
-import { inputLoaderOf, targetCopierOf, type WorkerContext } from './context.ts';
-
-/** Which samples to evaluate. */
-export type SplitName = 'train' | 'test';
+import { inputLoaderOf, type SplitName, targetCopierOf, type WorkerContext } from './context.ts';
 
 export interface Inference {
   /** Writes loss and correctness of each sample of a split into `evaluation.samples`. */

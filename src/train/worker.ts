@@ -4,18 +4,14 @@
 import { RunError, UsageError } from '../base/errors.ts';
 import { readPosition } from '../sync/words.ts';
 import { bindContext, type WorkerContext, type WorkerSetup } from './context.ts';
-import { bindInference, type SplitName } from './inference.ts';
+import { bindInference, type Inference } from './inference.ts';
 import { layerNames } from './program.ts';
 import { bindTraining } from './step.ts';
 
-export interface TrainWorker {
+export interface TrainWorker extends Inference {
   /** Trains steps [from, to), fewer when a stop is asked for; the schedule of learning rates ends
    * at `totalSteps`. Returns the steps done in all. */
   train(from: number, to: number, totalSteps: number): number;
-  /** Writes loss and correctness of each sample of a split into `evaluation.samples`. */
-  evaluate(split: SplitName): void;
-  /** Runs the first `count` samples of `predict.inputs` and writes `predict.outputs`. */
-  predict(count: number): void;
   /** Says that no more calls come. */
   finish(): void;
 }
