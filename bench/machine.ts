@@ -11,20 +11,25 @@ export interface Machine {
   readonly load: number;
   /** Version of PyTorch; null where there is none, or nobody asked for it. */
   readonly torch: string | null;
+  /** The same of Open MPI. */
+  readonly openmpi?: string | null;
 }
 
-export function describeMachine(torch: string | null): Machine {
+export function describeMachine(peers: Pick<Machine, 'torch' | 'openmpi'>): Machine {
   return {
     cores: availableParallelism(),
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     node: process.versions.node,
     load: Math.round(loadavg()[0]! * 100) / 100,
-    torch,
+    ...peers,
   };
 }
 
 export function showMachine(machine: Machine): string {
-  const { cores, cpu, node, load, torch } = machine;
-  const peer = torch === null ? '' : `, PyTorch ${torch}`;
-  return `${cores} cores, ${cpu}, Node ${node}${peer}, load at the start ${load}`;
+  const { cores, cpu, node, load, torch, openmpi = null } = machine;
+  const peers = [
+    torch === null ? '' : `, PyTorch ${torch}`,
+    openmpi === null ? '' : `, Open MPI ${openmpi}`,
+  ];
+  return `${cores} cores, ${cpu}, Node ${node}${peers.join('')}, load at the start ${load}`;
 }

@@ -1,15 +1,15 @@
-// The benchmarks' command: `npm run bench -- train` and `npm run bench -- kernels`. Results go to
-// standard output, as a table or as JSON lines; what happens meanwhile goes to standard error.
+// The benchmarks' command: `npm run bench -- train`, `kernels`, `all-reduce` and `barrier`. Results
+// go to standard output, as a table or as JSON lines; what happens meanwhile, to standard error.
 
 import { cac } from 'cac';
 import { UsageError } from '../src/base/errors.ts';
+import { addCollectives } from './collectives.ts';
 import { type KernelResult, measureKernels } from './kernels.ts';
-import { describeMachine, type Machine, showMachine } from './machine.ts';
+import { describeMachine } from './machine.ts';
 import { KERNEL_NETS, NETS } from './nets.ts';
 import { count, countList, seconds, wordList } from './options.ts';
+import { finish, type OutputFlags } from './output.ts';
 import { findTorch } from './peers.ts';
-import { saveResults } from './results.ts';
-import { renderTable } from './table.ts';
 import { measureTraining, NORMS, type TrainResult, type TrainSetting } from './train.ts';
 
 /** Both sides take turns so often. */
@@ -21,12 +21,6 @@ const SMOKE = {
   train: { seconds: 0.3, rounds: 1, windowSeconds: 0.1, warmUpSeconds: 0.1 },
   kernelSeconds: 0.001,
 };
-
-interface OutputFlags {
-  readonly json?: boolean;
-  readonly save?: boolean;
-  readonly smoke?: boolean;
-}
 
 interface TrainFlags extends OutputFlags {
   readonly net?: unknown;
@@ -57,7 +51,7 @@ async function train(flags: TrainFlags): Promise<void> {
   const torch = flags.peers && !isSmoke ? await findTorch() : { missing: 'not asked for' };
   const version = 'version' in torch ? torch.version : null;
   if ('missing' in torch) console.error(`Without PyTorch: ${torch.missing}.`);
-  const machine = describeMachine(version);
+  const machine = describeMachine({ torch: version });
   const rows: Record<string, string | number>[] = [];
   const results: TrainResult[] = [];
   for (const setting of settings) {
@@ -114,7 +108,7 @@ function kernels(flags: KernelFlags): void {
     if (flags.json) console.log(JSON.stringify(result));
   });
   const rows = results.map(kernelRow);
-  finish({ name: 'kernels', flags, machine: describeMachine(null), rows, results });
+  finish({ name: 'kernels', flags, machine: describeMachine({ torch: null }), rows, results });
 }
 
 function kernelRow(result: KernelResult): Record<string, string | number> {
@@ -129,21 +123,6 @@ function kernelRow(result: KernelResult): Record<string, string | number> {
     unit,
     'of peak': `${Math.round(100 * share)} %`,
   };
-}
-
-function finish(run: {
-  readonly name: string;
-  readonly flags: OutputFlags;
-  readonly machine: Machine;
-  readonly rows: readonly Record<string, string | number>[];
-  readonly results: readonly object[];
-}): void {
-  const { name, flags, machine, rows, results } = run;
-  if (!flags.json) {
-    console.log(renderTable(rows));
-    console.log(showMachine(machine));
-  }
-  if (flags.save) console.error(`Saved to ${saveResults(name, results, machine)}.`);
 }
 
 const cli = cac('npm run bench --');
@@ -168,6 +147,7 @@ cli
   .option('--save', 'Append to bench/results/kernels.jsonl')
   .option('--smoke', 'As short as it can be, for tests')
   .action(kernels);
+addCollectives(cli);
 cli.help();
 
 try {

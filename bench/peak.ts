@@ -1,12 +1,7 @@
 // What this core can do at most, from WASM: multiply-adds on registers alone, and plain loops that
 // stream through arrays. Compiled when the benchmark starts; no part of the library's kernels.
 
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { hasRelaxedSimd } from '../src/kernels/load.ts';
+import { assemble } from './assemble.ts';
 
 /** Streams take whole blocks of {@link STREAM_BLOCK_BYTES}. */
 export interface PeakKernels {
@@ -88,31 +83,9 @@ export function add(a: usize, b: usize, to: usize, size: usize): void {
 }
 `;
 
-const COMPILER = 'assemblyscript/bin/asc.js';
-const SOURCE_FILE = 'peak.ts';
-const BINARY_FILE = 'peak.wasm';
-const FLAGS = ['-O3', '--noAssert', '--runtime', 'stub', '--use', 'abort='];
-const MEMORY = ['--importMemory', '--sharedMemory', '--initialMemory', '1'];
-const ENGINE = ['--maximumMemory', '65536', '--enable', 'simd', '--enable', 'threads'];
-
-/** Compiles the kernels, with fused multiply-add where the engine has it. In a process of its own,
- * because tsx takes seconds to load the compiler. */
+/** Compiles the kernels, with fused multiply-add where the engine has it. */
 export function compilePeak(): WebAssembly.Module {
-  const folder = mkdtempSync(join(tmpdir(), 'syncbn-peak-'));
-  try {
-    writeFileSync(join(folder, SOURCE_FILE), SOURCE);
-    const compiler = createRequire(import.meta.url).resolve(COMPILER);
-    const relaxed = hasRelaxedSimd() ? ['--enable', 'relaxed-simd'] : [];
-    const files = [SOURCE_FILE, '--outFile', BINARY_FILE];
-    execFileSync(
-      process.execPath,
-      [compiler, ...files, ...FLAGS, ...MEMORY, ...ENGINE, ...relaxed],
-      { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] },
-    );
-    return new WebAssembly.Module(readFileSync(join(folder, BINARY_FILE)));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  return assemble(SOURCE);
 }
 
 /** Binds them to the memory of the case that they are compared with. */

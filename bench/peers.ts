@@ -9,7 +9,8 @@ import { promisify } from 'node:util';
 import { RunError } from '../src/base/errors.ts';
 import type { Summary } from './stats.ts';
 
-const PYTHON = '/usr/bin/python3';
+/** Debian's, which python3-torch is for. */
+export const PYTHON = '/usr/bin/python3';
 const SCRIPT = fileURLToPath(new URL('./peers/torch_ddp.py', import.meta.url));
 const PROBE =
   'import torch, torch.distributed as d; assert d.is_available() and d.is_gloo_available(); ' +

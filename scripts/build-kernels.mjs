@@ -1,10 +1,13 @@
-// Compiles src/kernels/assembly into two WASM files with the same exports: plain SIMD128 (`strict`)
-// and relaxed SIMD with fused multiply-add (`fast`). Both import the arena as their memory.
+// Compiles src/kernels/assembly: the kernels of layers into two WASM files with the same exports,
+// plain SIMD128 (`strict`) and relaxed SIMD with fused multiply-add (`fast`), and those of the
+// collectives into one. All import their memory.
 import { mkdirSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
 
+const LAYERS = 'src/kernels/assembly/index.ts';
+const COLLECTIVES = 'src/kernels/assembly/collectives.ts';
+
 const common = [
-  'src/kernels/assembly/index.ts',
   '-O3',
   '--noAssert',
   '--runtime',
@@ -23,13 +26,14 @@ const common = [
   'threads',
 ];
 const builds = [
-  { file: 'dist/kernels/strict.wasm', flags: [] },
-  { file: 'dist/kernels/fast.wasm', flags: ['--enable', 'relaxed-simd'] },
+  { file: 'dist/kernels/strict.wasm', entry: LAYERS, flags: [] },
+  { file: 'dist/kernels/fast.wasm', entry: LAYERS, flags: ['--enable', 'relaxed-simd'] },
+  { file: 'dist/kernels/collectives.wasm', entry: COLLECTIVES, flags: [] },
 ];
 
 mkdirSync('dist/kernels', { recursive: true });
-for (const { file, flags } of builds) {
-  const { error, stderr } = await asc.main([...common, ...flags, '--outFile', file]);
+for (const { file, entry, flags } of builds) {
+  const { error, stderr } = await asc.main([entry, ...common, ...flags, '--outFile', file]);
   if (error) {
     console.error(stderr.toString());
     process.exit(1);

@@ -27,6 +27,8 @@ const EXAMPLES: readonly (readonly [string, readonly RegExp[]])[] = [
   ],
   ['04-own-layer/main.mjs', [/^5\.custom\.slope:( \d\.\d\d){8}$/m, /2 workers: true$/m]],
   ['05-checkpoint-and-resume.mjs', [/stopped 2, step 24:/, /^equal, bit for bit: true$/m]],
+  // The same centres on 1 and on 4 threads.
+  ['06-k-means.mjs', [/^1 threads, \d+ rounds: (centres( -?\d\.\d{3}){8})\n4 threads, .*: \1$/m]],
 ];
 
 async function run(example: string): Promise<string> {

@@ -43,6 +43,8 @@ export interface RunFailure {
   readonly collective?: string;
   /** Ranks that had not arrived. */
   readonly missing?: readonly number[];
+  /** What each of the others was doing, the missing ones first. */
+  readonly doing?: readonly string[];
 }
 
 /** A run was broken off: a worker threw, died or was late. The message names where. */
@@ -51,7 +53,7 @@ export class RunError extends Error {
   readonly failure: RunFailure;
 
   constructor(failure: RunFailure, options?: ErrorOptions) {
-    const { reason, rank, step, layer, collective, missing } = failure;
+    const { reason, rank, step, layer, collective, missing, doing } = failure;
     const where = [
       rank === undefined ? '' : `rank ${rank}`,
       step === undefined ? '' : `step ${step}`,
@@ -59,7 +61,8 @@ export class RunError extends Error {
       collective === undefined ? '' : `in ${collective}`,
     ].filter((part) => part !== '');
     const late = missing?.length ? ` Not arrived: rank ${missing.join(', ')}.` : '';
-    super(`${where.length > 0 ? `${where.join(', ')}: ` : ''}${reason}${late}`, options);
+    const others = doing?.length ? ` Meanwhile ${doing.join('; ')}.` : '';
+    super(`${where.length > 0 ? `${where.join(', ')}: ` : ''}${reason}${late}${others}`, options);
     this.failure = failure;
   }
 }

@@ -1,10 +1,11 @@
 // Finds, compiles and instantiates the kernels. `fast` uses relaxed-SIMD fused multiply-add where
 // the engine has it; `strict` uses plain SIMD128 only, so that the bits are the same on every
-// machine.
+// machine. The collectives' kernels are a module of their own, for groups that train nothing.
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { setFlagsFromString } from 'node:v8';
+import type { CollectiveKernels } from './abi/collectives.ts';
 import type { KernelExports } from './exports.ts';
 
 export type NumericMode = 'fast' | 'strict';
@@ -26,8 +27,7 @@ export function hasRelaxedSimd(): boolean {
 /** Compiles the kernels of a mode once; the module is then posted to the workers. */
 export function compileKernels(mode: NumericMode): WebAssembly.Module {
   const file = mode === 'fast' && hasRelaxedSimd() ? 'fast' : 'strict';
-  const path = createRequire(import.meta.url).resolve(`#kernels/${file}.wasm`);
-  return new WebAssembly.Module(readFileSync(path));
+  return compile(file);
 }
 
 /** Binds compiled kernels to an arena. */
@@ -37,4 +37,24 @@ export function instantiateKernels(
 ): KernelExports {
   const instance = new WebAssembly.Instance(module, { env: { memory } });
   return instance.exports as unknown as KernelExports;
+}
+
+/** Compiles the kernels of the collectives once; the module is then posted to the threads. They
+ * use plain SIMD128 only. */
+export function compileCollectiveKernels(): WebAssembly.Module {
+  return compile('collectives');
+}
+
+/** Binds compiled kernels of the collectives to a shared memory. */
+export function instantiateCollectiveKernels(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+): CollectiveKernels {
+  const instance = new WebAssembly.Instance(module, { env: { memory } });
+  return instance.exports as unknown as CollectiveKernels;
+}
+
+function compile(file: string): WebAssembly.Module {
+  const path = createRequire(import.meta.url).resolve(`#kernels/${file}.wasm`);
+  return new WebAssembly.Module(readFileSync(path));
 }

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type ResourceLimits } from 'node:worker_threads';
 import type { Remote } from 'comlink';
 import { Piscina } from 'piscina';
 import { RunError, type RunFailure, UsageError } from '../base/errors.ts';
@@ -27,6 +27,8 @@ export interface GangOptions<Data> {
   readonly words: ControlWords;
   /** Names of layers for errors, by layer id. */
   readonly layerNames?: readonly string[];
+  /** Limits of each thread's own memory. */
+  readonly resourceLimits?: ResourceLimits;
   /** How long the workers may take to get ready. Default 30_000. */
   readonly startTimeoutMs?: number;
   /** Called once when a thread ends unasked. */
@@ -94,7 +96,7 @@ class Threads<Api> {
   private closed: Promise<void> | undefined;
 
   constructor(options: GangOptions<unknown>) {
-    const { workers } = options;
+    const { workers, resourceLimits } = options;
     this.options = options;
     this.pool = new Piscina({
       minThreads: workers,
@@ -104,6 +106,7 @@ class Threads<Api> {
       // between.
       atomics: 'disabled',
       recordTiming: false,
+      ...(resourceLimits !== undefined && { resourceLimits }),
     });
     this.pool.on('error', (error) => this.settle(new RunError({ reason: showError(error) })));
     this.exits = this.pool.threads.map(

@@ -5,8 +5,10 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { ResourceLimits } from 'node:worker_threads';
 import { checkInteger, RunError, UsageError } from '../base/errors.ts';
-import { createGroupMemory } from '../sync/group.ts';
+import { compileCollectiveKernels } from '../kernels/load.ts';
+import { createGroupMemory } from '../sync/memory.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 import { startGang } from './gang.ts';
 import type { LaunchApi, LaunchData } from './launchWorker.ts';
@@ -20,6 +22,12 @@ export interface LaunchOptions {
   /** How long a member of the group waits for the others before the run is broken off. Default
    * 60_000. */
   readonly timeoutMs?: number;
+  /** Room for the group's `allocate` and `split`, in bytes. Default 268_435_456 (256 MiB), of which
+   * the system hands out only what is used. */
+  readonly sharedBytes?: number;
+  /** Limits of each thread's own memory, as for `Worker`. A thread that exceeds them ends, and the
+   * run with it. */
+  readonly resourceLimits?: ResourceLimits;
 }
 
 /** More threads than this only wait for each other. */
@@ -34,7 +42,7 @@ export async function launch<T = unknown>(
   module: URL | string,
   options: LaunchOptions = {},
 ): Promise<T[]> {
-  const { args, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { args, timeoutMs = DEFAULT_TIMEOUT_MS, sharedBytes, resourceLimits } = options;
   const workers = checkInteger(
     'workers',
     options.workers ?? availableParallelism(),
@@ -43,13 +51,16 @@ export async function launch<T = unknown>(
   );
   const memory = createGroupMemory(workers, {
     timeoutMs: checkInteger('timeoutMs', timeoutMs, 1),
+    ...(sharedBytes !== undefined && { sharedBytes }),
   });
+  const kernels = compileCollectiveKernels();
   const moduleUrl = toUrl(module);
   const gang = await startGang<LaunchApi, LaunchData>({
     workers,
     entry: createRequire(import.meta.url).resolve('#workers/launch.js'),
     words: memory.words,
-    dataOf: () => ({ moduleUrl, memory, args }),
+    dataOf: () => ({ moduleUrl, memory, kernels, args }),
+    ...(resourceLimits !== undefined && { resourceLimits }),
   }).catch(explain);
   try {
     return (await gang.callAll((api) => api.run())) as T[];

@@ -2,13 +2,17 @@
 // member.
 
 import { UsageError } from '../base/errors.ts';
-import { attachGroup, type Group, type GroupMemory } from '../sync/group.ts';
+import { instantiateCollectiveKernels } from '../kernels/load.ts';
+import type { Group } from '../sync/group.ts';
+import type { GroupMemory } from '../sync/memory.ts';
+import { attachGroup } from '../sync/split.ts';
 import { type GangTask, serveControl } from './control.ts';
 import { showError } from './thrown.ts';
 
 export interface LaunchData {
   readonly moduleUrl: string;
   readonly memory: GroupMemory;
+  readonly kernels: WebAssembly.Module;
   readonly args: unknown;
 }
 
@@ -33,11 +37,12 @@ export function serveLaunch(task: GangTask<LaunchData>): Promise<void> {
   const { rank, worldSize, data } = task;
   return serveControl<LaunchData, LaunchApi>(task, async () => {
     const job = await loadJob(data.moduleUrl);
-    const group = attachGroup(data.memory, rank);
+    const kernels = instantiateCollectiveKernels(data.kernels, data.memory.memory);
+    const { group, finish } = attachGroup(data.memory, rank, kernels);
     return {
       run: async () => {
         const result = await job({ rank, worldSize, group, args: data.args });
-        group.finish();
+        finish();
         return result;
       },
     };

@@ -1,5 +1,6 @@
 // Breaking a run off: the first abort wins, writes who, where and why into the control words, and
-// wakes everybody. Waiting members look at the abort word in every turn of their loops.
+// wakes everybody. Waiting members look at the abort word in every turn of their loops. All words
+// here are the world's: a group that was split off breaks off with it.
 
 import {
   ABORT_BYTES_WORD,
@@ -13,6 +14,8 @@ import {
   rankWord,
   readPosition,
   readText,
+  readWorldSize,
+  SLEEPS_AT,
   STATE,
   State,
   WAKE_WORD,
@@ -88,8 +91,18 @@ export function readAbort(words: ControlWords): Abort | undefined {
   };
 }
 
-/** Makes every sleeping member look again. */
+/** Makes every thread of the world look again, in whichever group it sleeps. A member says where it
+ * will sleep before it looks at the abort word for the last time, so none is missed. */
 export function wakeAll(words: ControlWords): void {
-  Atomics.add(words, WAKE_WORD, 1);
-  Atomics.notify(words, WAKE_WORD);
+  wakeGroup(words, WAKE_WORD);
+  for (let rank = 0; rank < readWorldSize(words); rank++) {
+    const wakeWord = Atomics.load(words, rankWord(rank) + SLEEPS_AT);
+    if (wakeWord !== 0 && wakeWord !== WAKE_WORD) wakeGroup(words, wakeWord);
+  }
+}
+
+/** Makes those who sleep at one wake word look again. */
+export function wakeGroup(words: ControlWords, wakeWord: number): void {
+  Atomics.add(words, wakeWord, 1);
+  Atomics.notify(words, wakeWord);
 }

@@ -1,114 +1,236 @@
-// The one synchronization that everything else is made of. A member stores the number of its call
-// into its own line and waits until the lines of all others have come as far: one cache line moves
-// per pair of members, and the same line tells what the other one has called. Waiting ends by
-// arrival, by abort, by timeout, or because the other one has finished or died; never not at all.
+// The one synchronization that everything else is made of. A member stores the number of its
+// synchronization and waits until those of all others have come as far; then it compares what they
+// have called. Waiting ends by arrival, by abort, by timeout, or because the other one has finished
+// or died; never not at all.
 
 import { RunError, type RunFailure } from '../base/errors.ts';
-import { abortRun, isAborted, MAIN_RANK, readAbort, wakeAll } from './abort.ts';
-import { type Call, showCall } from './call.ts';
+import { abortRun, isAborted, MAIN_RANK, readAbort, wakeAll, wakeGroup } from './abort.ts';
+import { describeRanks } from './blame.ts';
+import type { Call } from './call.ts';
+import { Counters } from './stats.ts';
 import {
   ARRIVED_WORD,
+  arrivalWord,
   CALL_TEXT,
   CALL_WORDS,
   type ControlWords,
+  FIRST_VALUE,
+  LAST_LINE,
+  LAST_RANK_WORD,
+  LAST_SEQUENCE,
   LENGTH,
   LINE_WORDS,
+  NUMBER,
   rankWord,
   readPosition,
-  readText,
   readWorldSize,
-  SEQUENCE,
   SIGNATURE,
   SLEEPERS_WORD,
-  SPINS_WORD,
+  SLEEPS_AT,
+  SPIN_TURNS_WORD,
   STATE,
   State,
+  showCall,
+  showLastCall,
   TIMEOUT_WORD,
-  VOTE,
+  VALUE_WORDS,
+  valueWord,
   WAKE_WORD,
 } from './words.ts';
 
-/** How often a member with a core of its own looks before it sleeps: 100 to 200 us, a dozen times
- * and more what a futex wake-up costs (measured on a 2-core x86 machine, Node 20, November
- * 2026). */
-const SPIN_TURNS = 4000;
+export interface BarrierOptions {
+  /** The names that errors use for layers, by layer id. */
+  readonly layerNames?: readonly string[];
+  /** Where this group lies in its world. Default: it is the world. */
+  readonly split?: Split;
+  /** Where waits are counted: see {@link Counters}. */
+  readonly waits?: Float64Array;
+}
 
-/** The names that errors use for layers, by layer id. */
-export type LayerNames = readonly string[];
+/** A group that was split off the world. */
+export interface Split {
+  readonly world: ControlWords;
+  /** The ranks of its members in the world. */
+  readonly worldRanks: readonly number[];
+}
+
+/** After so many waits in a row that spinning did not end, the others seem to have no core of their
+ * own, or much to do: from then on only each SPIN_PROBE-th wait spins fully, to notice when that
+ * has changed. Two members that a busy machine had put on one core took 137 us a barrier when each
+ * spun to the end, and 15 us so (2-core x86 machine, Node 20, November 2026). */
+const SPIN_MISSES = 4;
+const SPIN_PROBE = 32;
+/** Part of the turns that the waits between get. */
+const SPIN_SHARE = 32;
 
 /** One member's side of the barrier. */
 export class Barrier {
   readonly rank: number;
   readonly worldSize: number;
+  readonly counters: Counters;
   private readonly words: ControlWords;
-  private readonly layerNames: LayerNames;
+  private readonly world: ControlWords;
+  private readonly worldRanks: readonly number[];
+  private readonly layerNames: readonly string[];
+  /** Where the own arrival lies, and that of rank 0; those of the others follow evenly. */
+  private readonly arrivalWord: number;
+  private readonly firstArrival: number;
+  private readonly arrivalStride: number;
+  /** The own line in this group, and in the world. */
   private readonly ownWord: number;
-  private readonly timeoutMs: number;
-  private readonly spins: boolean;
+  private readonly ownWorldWord: number;
+  /** This group's wake word and own line, as indices into the world's words. */
+  private readonly wakeWord: number;
+  private readonly lineWord: number;
+  private readonly spinTurns: number;
   /** Whose text lies in the even and in the odd half of the own lines. */
   private readonly written: [Call | undefined, Call | undefined] = [undefined, undefined];
+  private readonly groupTimeoutMs: number;
+  private timeoutMs: number;
+  private bytes = 0;
   private sequence: number;
+  private number = 0;
+  /** The number of the last call in the counters. */
+  private counted = 0;
   private call: Call | undefined;
   private length = 0;
   private waitingSinceMs = 0;
+  /** Waits in a row that spinning did not end. */
+  private misses = 0;
 
-  constructor(words: ControlWords, rank: number, layerNames: LayerNames) {
+  constructor(words: ControlWords, rank: number, options: BarrierOptions = {}) {
     this.words = words;
     this.rank = rank;
     this.worldSize = readWorldSize(words);
-    this.layerNames = layerNames;
+    this.counters = new Counters(rank, this.worldSize, options.waits);
+    const { world = words, worldRanks } = options.split ?? {};
+    this.world = world;
+    this.worldRanks = worldRanks ?? Array.from({ length: this.worldSize }, (_, other) => other);
+    this.layerNames = options.layerNames ?? [];
     this.ownWord = rankWord(rank);
-    this.timeoutMs = words[TIMEOUT_WORD]!;
-    this.spins = words[SPINS_WORD] === 1;
-    this.sequence = words[this.ownWord + SEQUENCE]!;
-    Atomics.store(words, this.ownWord + STATE, State.running);
+    this.ownWorldWord = rankWord(this.worldRanks[rank]!);
+    const offset = (words.byteOffset - world.byteOffset) / 4;
+    this.wakeWord = offset + WAKE_WORD;
+    this.lineWord = offset + this.ownWord;
+    this.firstArrival = arrivalWord(0, this.worldSize);
+    this.arrivalStride = arrivalWord(1, this.worldSize) - this.firstArrival;
+    this.arrivalWord = this.firstArrival + rank * this.arrivalStride;
+    this.spinTurns = words[SPIN_TURNS_WORD]!;
+    this.groupTimeoutMs = words[TIMEOUT_WORD]!;
+    this.timeoutMs = this.groupTimeoutMs;
+    this.sequence = words[this.arrivalWord]!;
+    Atomics.store(world, this.ownWorldWord + STATE, State.running);
   }
 
-  /** Waits until every member has made this call. `vote` is a number for {@link voteOf}. Throws a
-   * {@link RunError} when the run is broken off, and breaks it off when the members differ in their
-   * calls or are late. */
-  pass(call: Call, length: number, vote = 0): void {
-    const { words, worldSize, rank } = this;
-    const sequence = (this.sequence + 1) | 0;
-    this.sequence = sequence;
+  /** Whether members that wait spin before they sleep. */
+  get spins(): boolean {
+    return this.spinTurns > 0;
+  }
+
+  /** Begins a call, which has one or more synchronizations. */
+  begin(call: Call, length: number, bytes = 0, timeoutMs = this.groupTimeoutMs): void {
     this.call = call;
-    this.length = length;
-    this.waitingSinceMs = 0;
-    if (isAborted(words)) throw this.aborted();
-    const half = (sequence & 1) * CALL_WORDS;
-    this.describe(call, sequence & 1);
-    words[this.ownWord + half + SIGNATURE] = call.signature;
-    words[this.ownWord + half + LENGTH] = length;
-    words[this.ownWord + half + VOTE] = vote;
-    Atomics.store(words, this.ownWord + SEQUENCE, sequence);
+    this.length = length | 0;
+    this.number = (this.number + 1) | 0;
+    this.timeoutMs = timeoutMs;
+    this.bytes = bytes;
+  }
+
+  /** Waits until every member has come to the same synchronization of the same call. The values
+   * are for {@link valueOf}. Throws a {@link RunError} when the run is broken off, and breaks it
+   * off when the members differ in their calls or are late. */
+  pass(value = 0, value2 = 0): void {
+    const { words, worldSize, rank } = this;
+    const call = this.call!;
+    const sequence = (this.sequence + 1) | 0;
+    const parity = sequence & 1;
+    const half = parity * CALL_WORDS;
+    const ownValueWord = this.arrivalWord + FIRST_VALUE + parity * VALUE_WORDS;
+    this.sequence = sequence;
+    words[this.ownWord + LAST_SEQUENCE] = sequence;
+    words[this.ownWord + NUMBER] = this.number;
+    this.describe(call, half, parity);
+    words[ownValueWord] = value;
+    words[ownValueWord + 1] = value2;
+    Atomics.store(words, this.arrivalWord, sequence);
+    // What is not news for the others is done while they learn of the arrival.
     this.wakeSleepers();
+    this.count(call);
     for (let other = 0; other < worldSize; other++) {
       if (other === rank) continue;
       if (!this.hasArrived(other)) this.waitFor(other);
       const word = rankWord(other) + half;
-      if (words[word + SIGNATURE] !== call.signature || words[word + LENGTH] !== (length | 0)) {
+      if (
+        words[word + SIGNATURE] !== call.signature ||
+        (words[word + LENGTH] !== this.length && !call.uneven)
+      ) {
         throw this.mismatch(other);
       }
     }
-    if (isAborted(words)) throw this.aborted();
+    if (isAborted(this.world)) throw this.aborted();
   }
 
-  /** The vote that a rank gave in the last {@link pass}. To be read before the next one. */
-  voteOf(rank: number): number {
-    return this.words[rankWord(rank) + (this.sequence & 1) * CALL_WORDS + VOTE]!;
+  /** Whether the last {@link pass} had an odd number. */
+  get parity(): number {
+    return this.sequence & 1;
   }
 
-  /** Tells the others that this member makes no more calls: who waits for it gets an error. */
+  /** The first value that a rank gave in the last {@link pass}. To be read before the next one. */
+  valueOf(rank: number): number {
+    return this.words[valueWord(rank, this.worldSize, this.parity)]!;
+  }
+
+  /** The second value that a rank gave. */
+  value2Of(rank: number): number {
+    return this.words[valueWord(rank, this.worldSize, this.parity) + 1]!;
+  }
+
+  /** The length that a rank gave. */
+  lengthOf(rank: number): number {
+    return this.words[rankWord(rank) + this.parity * CALL_WORDS + LENGTH]!;
+  }
+
+  /** The rank in the world of a rank in this group. */
+  worldRankOf(rank: number): number {
+    return this.worldRanks[rank]!;
+  }
+
+  /** Tells the others that this thread makes no more calls: who waits for it gets an error. */
   finish(): void {
-    Atomics.store(this.words, this.ownWord + STATE, State.done);
-    wakeAll(this.words);
+    Atomics.store(this.world, this.ownWorldWord + STATE, State.done);
+    wakeAll(this.world);
   }
 
-  private describe(call: Call, parity: number): void {
+  /** Breaks the run off for everybody and gives the error to throw. `late` are ranks of the group
+   * that have not come. */
+  fail(reason: string, late: readonly number[] = []): RunError {
+    const failure = this.failure(reason, late);
+    const { collective = '', missing = [], doing = [] } = failure;
+    const { message } = new RunError({ reason, collective, missing, doing });
+    abortRun(this.world, this.worldRanks[this.rank]!, message);
+    return new RunError(failure);
+  }
+
+  /** Says what is called, where that is news: others look at it in each synchronization, so each
+   * store has to fetch the line back. */
+  private describe(call: Call, half: number, parity: number): void {
+    const { words } = this;
+    const callWord = this.ownWord + half;
+    if (words[callWord + LENGTH] !== this.length) words[callWord + LENGTH] = this.length;
     if (this.written[parity] === call) return;
     this.written[parity] = call;
+    words[callWord + SIGNATURE] = call.signature;
     const word = this.ownWord + CALL_TEXT + parity * LINE_WORDS;
-    for (let i = 0; i < call.textWords.length; i++) this.words[word + i] = call.textWords[i]!;
+    for (let i = 0; i < call.textWords.length; i++) words[word + i] = call.textWords[i]!;
+  }
+
+  /** Notes a call with its first synchronization, for errors and statistics. */
+  private count(call: Call): void {
+    this.waitingSinceMs = 0;
+    if (this.counted === this.number) return;
+    this.counted = this.number;
+    this.world[this.ownWorldWord + LAST_LINE] = this.lineWord;
+    this.counters.begin(call, this.bytes);
   }
 
   /** Where members spin, anybody may sleep for anybody, so each arrival wakes who sleeps. Where
@@ -117,32 +239,68 @@ export class Barrier {
    * so whoever makes the count reach worldSize has all of those stores behind it. */
   private wakeSleepers(): void {
     const { words, worldSize } = this;
-    if (!this.spins) {
+    if (this.spinTurns === 0) {
       if (Atomics.add(words, ARRIVED_WORD, 1) + 1 !== worldSize) return;
       Atomics.sub(words, ARRIVED_WORD, worldSize);
+      words[LAST_RANK_WORD] = this.rank;
     }
-    if (Atomics.load(words, SLEEPERS_WORD) > 0) wakeAll(words);
+    if (Atomics.load(words, SLEEPERS_WORD) > 0) wakeGroup(words, WAKE_WORD);
   }
 
   /** The difference is taken modulo 2^32, so the order survives the wrap of the numbers. */
   private hasArrived(other: number): boolean {
-    return ((Atomics.load(this.words, rankWord(other) + SEQUENCE) - this.sequence) | 0) >= 0;
+    return (
+      ((Atomics.load(this.words, this.firstArrival + other * this.arrivalStride) - this.sequence) |
+        0) >=
+      0
+    );
+  }
+
+  private stateOf(other: number): number {
+    return Atomics.load(this.world, rankWord(this.worldRanks[other]!) + STATE);
   }
 
   /** Whether a member that has not arrived never will. */
   private isGone(other: number): boolean {
-    if (Atomics.load(this.words, rankWord(other) + STATE) < State.done) return false;
+    if (this.stateOf(other) < State.done) return false;
     // It may have arrived after the caller looked, and finished then.
     return !this.hasArrived(other);
   }
 
   private waitFor(other: number): void {
-    for (let turn = this.spins ? SPIN_TURNS : 0; ; turn--) {
-      if (this.hasArrived(other)) return;
-      if (isAborted(this.words)) throw this.aborted();
-      if (this.isGone(other)) throw this.fail(`rank ${other} ${this.gone(other)}`);
-      if (turn <= 0) this.sleep(other);
+    const isShort = this.misses >= SPIN_MISSES && this.misses % SPIN_PROBE !== 0;
+    const turns = isShort ? Math.ceil(this.spinTurns / SPIN_SHARE) : this.spinTurns;
+    for (let turn = 1; turn <= turns; turn++) {
+      if (this.hasArrived(other)) {
+        this.misses = 0;
+        this.counters.spun(other, turn);
+        return;
+      }
+      this.checkHope(other);
     }
+    this.misses = (this.misses + 1) | 0;
+    if (this.waitingSinceMs === 0) this.waitingSinceMs = performance.now();
+    const startMs = performance.now();
+    while (!this.hasArrived(other)) {
+      this.checkHope(other);
+      this.sleep(other);
+    }
+    this.counters.spun(other, turns);
+    // Where only the last arrival wakes, a sleeper has waited for that one, whoever it looked at.
+    const late = this.spins ? other : this.words[LAST_RANK_WORD]!;
+    this.counters.slept(late, performance.now() - startMs);
+  }
+
+  /** Throws when there is no more reason to wait for a member. */
+  private checkHope(other: number): void {
+    if (isAborted(this.world)) throw this.aborted();
+    if (!this.isGone(other)) return;
+    const worldRank = this.worldRanks[other]!;
+    const died = this.stateOf(other) === State.dead;
+    throw this.fail(
+      `rank ${worldRank} ${died ? 'has died.' : 'has finished and makes no more calls.'}`,
+      this.late(),
+    );
   }
 
   /** Sleeps until somebody changes the wake word. No wake-up is lost: this member counts itself
@@ -150,48 +308,34 @@ export class Barrier {
    * for sleepers; so either it sees the news, or they see it and change the word, and the wait
    * returns. */
   private sleep(other: number): void {
-    const { words, timeoutMs } = this;
-    if (this.waitingSinceMs === 0) this.waitingSinceMs = performance.now();
-    const leftMs = timeoutMs - (performance.now() - this.waitingSinceMs);
-    if (leftMs <= 0) throw this.fail(`the others did not come within ${timeoutMs} ms.`);
-    Atomics.store(words, this.ownWord + STATE, State.waiting);
+    const { words, world, ownWorldWord } = this;
+    const leftMs = this.timeoutMs - (performance.now() - this.waitingSinceMs);
+    if (leftMs <= 0) {
+      throw this.fail(`the others did not come within ${this.timeoutMs} ms.`, this.late());
+    }
+    Atomics.store(world, ownWorldWord + SLEEPS_AT, this.wakeWord);
+    Atomics.store(world, ownWorldWord + STATE, State.waiting);
     Atomics.add(words, SLEEPERS_WORD, 1);
     const wake = Atomics.load(words, WAKE_WORD);
-    if (!this.hasArrived(other) && !isAborted(words) && !this.isGone(other)) {
+    if (!this.hasArrived(other) && !isAborted(world) && !this.isGone(other)) {
       Atomics.wait(words, WAKE_WORD, wake, leftMs);
     }
     Atomics.sub(words, SLEEPERS_WORD, 1);
-    Atomics.store(words, this.ownWord + STATE, State.running);
-  }
-
-  private gone(other: number): string {
-    const state = Atomics.load(this.words, rankWord(other) + STATE);
-    return state === State.dead ? 'has died.' : 'has finished and makes no more calls.';
+    Atomics.store(world, ownWorldWord + STATE, State.running);
+    Atomics.store(world, ownWorldWord + SLEEPS_AT, 0);
   }
 
   private mismatch(other: number): RunError {
-    const parity = this.sequence & 1;
-    const word = rankWord(other);
-    const textWord = word + CALL_TEXT + parity * LINE_WORDS;
-    const text = readText(this.words, textWord + 1, this.words[textWord]!);
-    const length = this.words[word + parity * CALL_WORDS + LENGTH]!;
-    const theirs = `rank ${other} ${showCall(text, length)}`;
-    const mine = `rank ${this.rank} ${this.showOwnCall()}`;
+    const worldRank = this.worldRanks[other]!;
+    const theirs = `rank ${worldRank} ${showLastCall(this.words, rankWord(other))}`;
+    const mine = `rank ${this.worldRanks[this.rank]} ${this.showOwnCall()}`;
     const [first, second] = other < this.rank ? [theirs, mine] : [mine, theirs];
-    return this.fail(`members called different collectives: ${first}, ${second}.`);
-  }
-
-  /** Breaks the run off for everybody and gives the error to throw. */
-  private fail(reason: string): RunError {
-    const missing = this.missing();
-    const late = missing.length > 0 ? ` Not arrived: rank ${missing.join(', ')}.` : '';
-    abortRun(this.words, this.rank, `${this.showOwnCall()}: ${reason}${late}`);
-    return new RunError(this.failure(reason, missing));
+    return this.fail(`members called different collectives: ${first}; ${second}.`);
   }
 
   /** The error of a member that finds the run broken off by another one. */
   private aborted(): RunError {
-    const abort = readAbort(this.words);
+    const abort = readAbort(this.world);
     if (abort === undefined) return new RunError(this.failure('the run was broken off.', []));
     const who = abort.rank === MAIN_RANK ? 'the main thread' : `rank ${abort.rank}`;
     const where = [
@@ -199,25 +343,29 @@ export class Barrier {
       abort.layerId === undefined ? '' : `, layer ${this.layerName(abort.layerId)}`,
     ].join('');
     return new RunError(
-      this.failure(`${who} broke the run off${where}: ${abort.reason}`, this.missing()),
+      this.failure(`${who} broke the run off${where}: ${abort.reason}`, this.late()),
     );
   }
 
-  private failure(reason: string, missing: readonly number[]): RunFailure {
-    const { step, layerId } = readPosition(this.words, this.rank);
+  private failure(reason: string, late: readonly number[]): RunFailure {
+    const rank = this.worldRanks[this.rank]!;
+    const { step, layerId } = readPosition(this.world, rank);
+    const missing = late.map((other) => this.worldRanks[other]!);
+    const others = this.worldRanks.filter((other) => other !== rank);
     return {
       reason,
-      rank: this.rank,
+      rank,
       ...(step !== undefined && { step }),
       ...(layerId !== undefined && { layer: this.layerName(layerId) }),
       collective: this.showOwnCall(),
-      ...(missing.length > 0 && { missing }),
+      ...(missing.length > 0 && { missing, doing: describeRanks(this.world, others, missing) }),
     };
   }
 
-  /** Who has not made the call that this member has arrived at; nobody when it is not at one. */
-  private missing(): number[] {
-    if (this.words[this.ownWord + SEQUENCE] !== this.sequence) return [];
+  /** Who has not come to the synchronization that this member has come to; nobody when it is not
+   * at one. */
+  private late(): number[] {
+    if (this.words[this.arrivalWord] !== this.sequence) return [];
     const ranks = Array.from({ length: this.worldSize }, (_, rank) => rank);
     return ranks.filter((rank) => rank !== this.rank && !this.hasArrived(rank));
   }
@@ -227,6 +375,6 @@ export class Barrier {
   }
 
   private showOwnCall(): string {
-    return this.call === undefined ? '' : showCall(this.call.text, this.length);
+    return this.call === undefined ? '' : showCall(this.call.text, this.length, this.number);
   }
 }

@@ -1,10 +1,7 @@
 // What a member says about a synchronization, so that members who call different things find out.
 // Calls are prepared once, at plan time; nothing is allocated when they are made.
 
-import { CALL_TEXT_BYTES } from './words.ts';
-
-/** The length of calls that move no data. */
-export const NO_LENGTH = -1;
+import { CALL_TEXT_BYTES, NO_LENGTH } from './words.ts';
 
 export interface CallDetails {
   /** What is called: `barrier`, `allReduce`, `moments` and so on. */
@@ -17,15 +14,20 @@ export interface CallDetails {
   readonly type?: string;
   /** Elements per member. Default: none, the call moves no data of its own. */
   readonly length?: number;
+  /** Whether members may give different lengths, which the caller then compares. */
+  readonly uneven?: boolean;
 }
 
 /** A prepared call; the same on every member. */
 export interface Call {
+  /** Distinguishes the calls that this thread has prepared. */
+  readonly id: number;
   /** For people: `allReduce(sum, float32) "loss"`. */
   readonly text: string;
   /** A 32-bit hash of the text. */
   readonly signature: number;
   readonly length: number;
+  readonly uneven: boolean;
   /** The text as it goes into the control words: its bytes, then UTF-8. */
   readonly textWords: Int32Array;
 }
@@ -33,9 +35,11 @@ export interface Call {
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
+let preparedCalls = 0;
+
 /** Prepares a call. */
 export function prepareCall(details: CallDetails): Call {
-  const { kind, label, op, type, length = NO_LENGTH } = details;
+  const { kind, label, op, type, length = NO_LENGTH, uneven = false } = details;
   const how = [op, type].filter((part) => part !== undefined).join(', ');
   const what = label === undefined ? '' : ` "${label}"`;
   const text = `${kind}${how === '' ? '' : `(${how})`}${what}`;
@@ -44,12 +48,7 @@ export function prepareCall(details: CallDetails): Call {
   const textWords = new Int32Array(1 + Math.ceil(shown.length / 4));
   textWords[0] = shown.length;
   new Uint8Array(textWords.buffer, 4).set(shown);
-  return { text, signature: hash(bytes), length, textWords };
-}
-
-/** A call with its length: `allReduce(sum, float32) of length 7`. */
-export function showCall(text: string, length: number): string {
-  return length === NO_LENGTH ? text : `${text} of length ${length}`;
+  return { id: preparedCalls++, text, signature: hash(bytes), length, uneven, textWords };
 }
 
 /** FNV-1a over 32 bits (Fowler, Noll, Vo). */

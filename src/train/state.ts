@@ -9,7 +9,7 @@ import { normalizationOf } from '../data/inputs.ts';
 import { typedView } from '../memory/arena.ts';
 import { initialize } from '../nn/init.ts';
 import { stateTensorsOf } from '../optim/optimizer.ts';
-import { shouldSpin } from '../sync/group.ts';
+import { spinTurnsFor } from '../sync/memory.ts';
 import { initControlWords } from '../sync/words.ts';
 import type { RunPlan } from './plan.ts';
 
@@ -52,7 +52,7 @@ export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Da
   const { layout, parameters, config } = plan;
   initControlWords(typedView(memory, layout.get('control'), 'i32'), config.workers, {
     timeoutMs: config.timeoutMs,
-    spins: shouldSpin(config.workers),
+    spinTurns: spinTurnsFor(config.workers),
   });
   const targetType = dataset.task.kind === 'classification' ? 'i32' : 'f32';
   for (const split of ['train', 'test'] as const) {

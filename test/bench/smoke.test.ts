@@ -4,7 +4,6 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const TSX = 'node_modules/tsx/dist/cli.mjs';
 
 interface Output {
   readonly stdout: string;
@@ -14,7 +13,7 @@ interface Output {
 
 async function bench(...args: readonly string[]): Promise<Output> {
   try {
-    const done = await promisify(execFile)(process.execPath, [TSX, 'bench/main.ts', ...args], {
+    const done = await promisify(execFile)(process.execPath, ['scripts/bench.mjs', ...args], {
       cwd: root,
       timeout: 50_000,
     });
@@ -93,6 +92,57 @@ describe('the benchmark of kernels', () => {
   });
 });
 
+describe('the benchmark of the all-reduce', () => {
+  it('checks and measures every number of ranks, size, type and memory', async () => {
+    const lines = linesOf(await bench('all-reduce', '--smoke', '--json', '--ranks', '1,2,3'));
+    const settings = [1, 2, 3].flatMap((ranks) =>
+      [8, 8192].flatMap((bytes) =>
+        ['float32', 'float64'].flatMap((dtype) =>
+          ['shared', 'private'].map((memory) => ({ ranks, bytes, dtype, memory })),
+        ),
+      ),
+    );
+    expect(lines).toEqual(
+      settings.map((setting) => ({
+        bench: 'all-reduce',
+        ...setting,
+        us: expect.any(Number),
+        usMin: expect.any(Number),
+        usP99: expect.any(Number),
+        gbPerSecond: setting.ranks === 1 ? null : expect.any(Number),
+        ofBandwidth: null,
+        peer: null,
+      })),
+    );
+    for (const line of lines as Record<string, number>[]) {
+      const { ranks, bytes, us, usMin, usP99, gbPerSecond } = line;
+      expect(usMin).toBeGreaterThan(0);
+      expect(usMin).toBeLessThanOrEqual(us!);
+      expect(us).toBeLessThanOrEqual(usP99!);
+      // Every rank's array, read and written.
+      if (ranks! > 1) expect((gbPerSecond! * us! * 1000) / (2 * ranks! * bytes!)).toBeCloseTo(1, 2);
+    }
+  });
+
+  it('relates arrays that are large enough to the memory bandwidth', async () => {
+    const flags = ['--smoke', '--ranks', '2', '--bytes', '65536', '--dtype', 'float32'];
+    const output = await bench('all-reduce', ...flags);
+    expect(output.stdout).toMatch(/│ of limit │/);
+    expect(output.stdout).toMatch(/│ +2 │ +65536 │ float32 │.* \d+ % +│/);
+    expect(output.stderr).toContain('Without Open MPI: not asked for.');
+  });
+});
+
+describe('the benchmark of the barrier', () => {
+  it('checks and measures every number of ranks', async () => {
+    const lines = linesOf(await bench('barrier', '--smoke', '--json'));
+    const times = { us: expect.any(Number), usMin: expect.any(Number), usP99: expect.any(Number) };
+    expect(lines).toEqual(
+      [1, 2].map((ranks) => ({ bench: 'barrier', ranks, ...times, peer: null })),
+    );
+  });
+});
+
 describe('the command of the benchmarks', () => {
   it.each([
     {
@@ -103,6 +153,11 @@ describe('the command of the benchmarks', () => {
     { given: 'no command', args: [], says: /command: got "none", allowed is train, kernels/ },
     { given: 'an unknown flag', args: ['train', '--fast'], says: /Unknown option `--fast`/ },
     { given: 'a bad value', args: ['train', '--norm', 'x'], says: /--norm: got "x", allowed is/ },
+    {
+      given: 'a size that is no whole number of elements',
+      args: ['all-reduce', '--bytes', '8,12'],
+      says: /--bytes: got 12, allowed is multiples of 8/,
+    },
   ])('refuses $given and says what is allowed', async ({ args, says }) => {
     const output = await bench(...args);
     expect(output.code).toBe(1);

@@ -7,6 +7,7 @@ import { parseWasm } from './wasm.ts';
 createFixture('strict', 1);
 const strict = parseWasm(readFileSync('dist/kernels/strict.wasm'));
 const fast = parseWasm(readFileSync('dist/kernels/fast.wasm'));
+const collectives = parseWasm(readFileSync('dist/kernels/collectives.wasm'));
 
 const SECTION_START = 8;
 const SECTION_DATA = 11;
@@ -16,19 +17,22 @@ const SHARED_WITH_MAXIMUM = 3;
 const FIRST_RELAXED_OPCODE = 256;
 const RELAXED_MADD_F32X4 = 0x105;
 
-/** The names of the functions that the interfaces of `abi` declare. */
-function declaredNames(): string[] {
-  const folder = 'src/kernels/abi';
-  return readdirSync(folder).flatMap((file) => {
-    const text = readFileSync(`${folder}/${file}`, 'utf8');
+const COLLECTIVES_ABI = 'collectives.ts';
+const LAYERS_ABI = readdirSync('src/kernels/abi').filter((file) => file !== COLLECTIVES_ABI);
+
+/** The names of the functions that the interfaces in files of `abi` declare. */
+function declaredNames(files: readonly string[]): string[] {
+  return files.flatMap((file) => {
+    const text = readFileSync(`src/kernels/abi/${file}`, 'utf8');
     return [...text.matchAll(/^ {2}(\w+)\(/gm)].map((match) => match[1]!);
   });
 }
 
 describe.each([
-  ['strict', strict],
-  ['fast', fast],
-] as const)('the %s kernels', (_name, binary) => {
+  ['strict', strict, LAYERS_ABI],
+  ['fast', fast, LAYERS_ABI],
+  ['collective', collectives, [COLLECTIVES_ABI]],
+] as const)('the %s kernels', (_name, binary, abi) => {
   it('have no data segments and no start function, so that instances share a memory', () => {
     expect(binary.sections).not.toContain(SECTION_DATA);
     expect(binary.sections).not.toContain(SECTION_DATA_COUNT);
@@ -42,17 +46,18 @@ describe.each([
   });
 
   it('export exactly the functions that the interfaces of abi declare', () => {
-    expect(binary.functions.toSorted()).toEqual(declaredNames().toSorted());
+    expect(binary.functions.toSorted()).toEqual(declaredNames(abi).toSorted());
     expect(binary.others.filter((name) => name !== 'memory')).toEqual([]);
   });
 });
 
 describe('relaxed SIMD', () => {
-  it('does not occur in the strict kernels', () => {
-    expect([...strict.vectorOpcodes].filter((opcode) => opcode >= FIRST_RELAXED_OPCODE)).toEqual(
-      [],
-    );
-    expect(strict.vectorOpcodes.size).toBeGreaterThan(0);
+  it.each([
+    ['strict', strict],
+    ['collective', collectives],
+  ])('does not occur in the %s kernels', (_name, { vectorOpcodes }) => {
+    expect([...vectorOpcodes].filter((opcode) => opcode >= FIRST_RELAXED_OPCODE)).toEqual([]);
+    expect(vectorOpcodes.size).toBeGreaterThan(0);
   });
 
   it('is the fused multiply-add in the fast kernels, and nothing else', () => {

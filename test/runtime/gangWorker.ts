@@ -2,6 +2,7 @@
 
 import { UsageError } from '../../src/base/errors.ts';
 import { type GangTask, serveControl } from '../../src/runtime/control.ts';
+import { prepareCall } from '../../src/sync/call.ts';
 import { attachMember } from '../../src/sync/group.ts';
 
 export type Mischief = 'throw' | 'exit' | 'usage' | 'throwLater' | 'none';
@@ -52,7 +53,7 @@ export default (task: GangTask<TestData>): Promise<void> =>
           }, 1);
           await new Promise(() => {});
         }
-        member.barrier('all');
+        member.sync(prepareCall({ kind: 'barrier', label: 'all' }));
         return `rank ${rank} passed`;
       },
       hang: async () => {

@@ -2,13 +2,13 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunError } from '../../src/base/errors.ts';
 import type { launch as Launch, LaunchOptions } from '../../src/runtime/launch.ts';
-import { bundle, CACHE, nowMs } from '../sync/threads.ts';
+import { bundle, CACHE, nowMs, ROOT } from '../sync/threads.ts';
 
 const JOB = new URL('./jobs/job.mjs', import.meta.url);
 
@@ -20,7 +20,11 @@ let launchFile: string;
 beforeAll(async () => {
   launchFile = await bundle('src/runtime/launch.ts', 'launch');
   await bundle('workers/launch.ts', 'workers-launch');
-  const imports = { '#workers/launch.js': './workers-launch.mjs' };
+  await copyFile(join(ROOT, 'dist/kernels/collectives.wasm'), join(CACHE, 'collectives.wasm'));
+  const imports = {
+    '#workers/launch.js': './workers-launch.mjs',
+    '#kernels/collectives.wasm': './collectives.wasm',
+  };
   await writeFile(join(CACHE, 'package.json'), JSON.stringify({ type: 'module', imports }));
   ({ launch } = await import(/* @vite-ignore */ pathToFileURL(launchFile).href));
 });
@@ -85,19 +89,25 @@ describe('launch rejects', () => {
   it('when a job returns while the others wait for it', async () => {
     const error = await errorOf(run('leave', 3));
     expect(error.message).toMatch(
-      /rank [02], in allReduce\(max, float32\) of length 5: rank 1 has/,
+      /rank [02], in allReduce\(max, float32\) of length 5, call 1: rank 1 has/,
     );
   });
 
   it('when a job is late, naming the one that is missing', async () => {
     const shared = new Int32Array(new SharedArrayBuffer(4));
     const error = await errorOf(run('late', 2, { timeoutMs: 200, args: { shared } }));
-    expect(error.failure).toMatchObject({ rank: 0, collective: 'barrier "meeting"', missing: [1] });
+    expect(error.failure).toMatchObject({
+      rank: 0,
+      collective: 'barrier "meeting", call 1',
+      missing: [1],
+    });
   });
 
   it('when jobs call different collectives, naming both', async () => {
     const error = await errorOf(run('differ', 2));
-    expect(error.message).toContain('rank 0 allGather(float32) of length 2, rank 1 barrier');
+    expect(error.message).toContain(
+      'rank 0 allGather(float32) of length 2, call 1; rank 1 barrier, call 1',
+    );
   });
 
   it('when a job misuses a collective, with a UsageError', async () => {

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { abortFromMain, abortRun, isAborted, MAIN_RANK, readAbort } from '../../src/sync/abort.ts';
+import { prepareCall } from '../../src/sync/call.ts';
 import { attachMember } from '../../src/sync/group.ts';
 import {
   ABORT_TEXT_BYTES,
@@ -60,6 +61,7 @@ describe('an abort', () => {
     const words = makeWords(2);
     Atomics.store(words, ABORT_WORD, 1);
     expect(readAbort(words)).toEqual({ rank: MAIN_RANK, reason: 'a dying thread' });
-    expect(() => attachMember(words, 0).barrier()).toThrow('broke the run off: a dying thread');
+    const barrier = prepareCall({ kind: 'barrier' });
+    expect(() => attachMember(words, 0).sync(barrier)).toThrow('broke the run off: a dying thread');
   });
 });

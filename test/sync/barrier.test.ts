@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { RunError } from '../../src/base/errors.ts';
 import { abortFromMain, MAIN_RANK } from '../../src/sync/abort.ts';
 import { prepareCall } from '../../src/sync/call.ts';
-import { attachMember, createGroupMemory } from '../../src/sync/group.ts';
+import { attachMember } from '../../src/sync/group.ts';
+import { createGroupMemory } from '../../src/sync/memory.ts';
 import {
   type ControlWords,
   controlWordCount,
@@ -41,9 +42,9 @@ function stateOf(words: ControlWords, rank: number): number {
 
 describe('the barrier', () => {
   for (const worldSize of WORLD_SIZES) {
-    for (const spins of worldSize === 2 ? [true, false] : [worldSize < 2]) {
-      it(`lets none of ${worldSize} ranks out before all are in (spins: ${spins})`, async () => {
-        const memory = { words: makeWords(worldSize, { spins }) };
+    for (const spinTurns of worldSize === 2 ? [4000, 3, 0] : [0]) {
+      it(`lets none of ${worldSize} ranks out too early, ${spinTurns} turns`, async () => {
+        const memory = { words: makeWords(worldSize, { spinTurns }) };
         const rounds = worldSize <= 2 ? 20_000 : 3000;
         const cells = makeCells(worldSize);
         const outcomes = await runRanks(worldSize, 'rounds', { memory, cells, rounds });
@@ -63,8 +64,7 @@ describe('the barrier', () => {
 
   it('returns at once in a group of one', () => {
     const member = attachMember(makeWords(1), 0);
-    member.barrier();
-    member.barrier('again');
+    member.sync(prepareCall({ kind: 'barrier' }));
     member.sync(prepareCall({ kind: 'moments', length: 3 }));
   });
 
@@ -104,7 +104,7 @@ describe('a barrier that cannot be passed', () => {
         rank,
         step: 3,
         layer: '1.batchNorm',
-        collective: 'moments "1.batchNorm" of length 33',
+        collective: 'moments "1.batchNorm" of length 33, call 1',
         missing: [2],
       });
       expect(failure.reason).toContain('did not come within 300 ms');
@@ -143,8 +143,8 @@ describe('a barrier that cannot be passed', () => {
   });
 
   it('loses no wake-up when the abort comes at any moment', async () => {
-    for (const spins of [true, false]) {
-      const blocks = Array.from({ length: 400 }, () => makeWords(2, { spins }));
+    for (const spinTurns of [4000, 3, 0]) {
+      const blocks = Array.from({ length: 400 }, () => makeWords(2, { spinTurns }));
       const outcomes = await runRanks(2, 'abortRace', { blocks });
       expect(outcomes[0]).toMatchObject({ value: 0 });
     }
@@ -154,21 +154,25 @@ describe('a barrier that cannot be passed', () => {
     const words = makeWords(2);
     const member = attachMember(words, 0);
     abortFromMain(words, MAIN_RANK, 'enough');
-    expect(() => member.barrier()).toThrow(
-      'rank 0, in barrier: the main thread broke the run off: enough',
+    expect(() => member.sync(prepareCall({ kind: 'barrier' }))).toThrow(
+      'rank 0, in barrier, call 1: the main thread broke the run off: enough',
     );
   });
 });
 
 describe('members that call different things', () => {
   const cases = [
-    ['mismatchedKind', 'allReduce(sum, float32) of length 7', 'barrier "epoch 1"'],
+    ['mismatchedKind', 'allReduce(sum, float32) of length 7, call 2', 'barrier "epoch 1", call 2'],
     [
       'mismatchedLength',
-      'allReduce(sum, float64) of length 7',
-      'allReduce(sum, float64) of length 8',
+      'allReduce(sum, float64) of length 7, call 1',
+      'allReduce(sum, float64) of length 8, call 1',
     ],
-    ['mismatchedType', 'allReduce(max, float64) of length 7', 'allReduce(max, int32) of length 7'],
+    [
+      'mismatchedType',
+      'allReduce(max, float64) of length 7, call 1',
+      'allReduce(max, int32) of length 7, call 1',
+    ],
   ] as const;
   for (const worldSize of [2, 3, 5]) {
     for (const [scenario, usual, other] of cases) {

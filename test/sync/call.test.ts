@@ -1,8 +1,8 @@
 // Prepared calls: their text, their signature, their size.
 
 import { describe, expect, it } from 'vitest';
-import { NO_LENGTH, prepareCall, showCall } from '../../src/sync/call.ts';
-import { CALL_TEXT_BYTES, LINE_WORDS } from '../../src/sync/words.ts';
+import { prepareCall } from '../../src/sync/call.ts';
+import { CALL_TEXT_BYTES, LINE_WORDS, NO_LENGTH, showCall } from '../../src/sync/words.ts';
 
 describe('a prepared call', () => {
   it('shows kind, operation, type, label and length', () => {
@@ -13,10 +13,12 @@ describe('a prepared call', () => {
       type: 'float32',
       length: 7,
     });
-    expect(showCall(call.text, call.length)).toBe('allReduce(sum, float32) "loss" of length 7');
+    expect(showCall(call.text, call.length, 3)).toBe(
+      'allReduce(sum, float32) "loss" of length 7, call 3',
+    );
     const bare = prepareCall({ kind: 'barrier' });
     expect(bare.length).toBe(NO_LENGTH);
-    expect(showCall(bare.text, bare.length)).toBe('barrier');
+    expect(showCall(bare.text, bare.length, 1)).toBe('barrier, call 1');
   });
 
   it('has a signature that is the same for the same text alone', () => {

@@ -1,24 +1,34 @@
 // The thread of one rank in the tests of sync: runs the scenario that it is told and posts how it
 // ended.
 
-import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
+import { instantiateCollectiveKernels } from '../../src/kernels/load.ts';
 import { packError } from '../../src/runtime/thrown.ts';
 import { abortRun } from '../../src/sync/abort.ts';
 import { prepareCall } from '../../src/sync/call.ts';
-import { NUMBER_TYPES, type NumberArray, REDUCE_OPS } from '../../src/sync/fold.ts';
-import { attachGroup, attachMember, type GroupMemory } from '../../src/sync/group.ts';
+import { attachMember, type Group } from '../../src/sync/group.ts';
+import type { GroupMemory } from '../../src/sync/memory.ts';
+import { attachGroup } from '../../src/sync/split.ts';
 import type { ControlWords } from '../../src/sync/words.ts';
-import { inputOf, LENGTHS, makeArray, PERIOD, reducedOf } from './closedForms.ts';
+import { checkCopies, checkReductions, type Place } from './gridScenarios.ts';
 
 export interface RankData {
   readonly scenario: Scenario;
   readonly rank: number;
   readonly memory: GroupMemory;
+  readonly kernels: WebAssembly.Module;
+  readonly place: Place;
   /** Plain shared words, for what is not under test. */
   readonly cells: Int32Array;
   readonly rounds: number;
   readonly blocks: readonly ControlWords[];
+}
+
+const BARRIER = prepareCall({ kind: 'barrier' });
+
+function groupOf(data: Pick<RankData, 'memory' | 'rank' | 'kernels'>): Group {
+  const kernels = instantiateCollectiveKernels(data.kernels, data.memory.memory);
+  return attachGroup(data.memory, data.rank, kernels).group;
 }
 
 const LAYER_NAMES = ['0.conv2d', '1.batchNorm'];
@@ -54,67 +64,35 @@ const scenarios = {
     return times.sort();
   },
 
-  /** Differences from the closed forms, and a hash of all results. */
-  reductions: ({ memory, rank }: RankData) => {
-    const group = attachGroup(memory, rank);
-    const hash = createHash('sha256');
-    const wrong: string[] = [];
-    for (const type of NUMBER_TYPES) {
-      for (const op of REDUCE_OPS) {
-        if (type === 'int32' && op === 'mean') continue;
-        const inputs = makeArray(type, PERIOD).map((_: number, i: number) => inputOf(op, rank, i));
-        const expected = makeArray(type, PERIOD).map((_: number, i: number) =>
-          reducedOf(op, group.worldSize, i),
-        );
-        for (const length of LENGTHS) {
-          const array = makeArray(type, length);
-          for (let i = 0; i < length; i++) array[i] = inputs[i % PERIOD]!;
-          const result = group.allReduce(array, op);
-          if (result !== array) wrong.push(`${type} ${op} ${length}: another array`);
-          for (let i = 0; i < length; i++) {
-            const right = expected[i % PERIOD]!;
-            if (!Object.is(array[i], right)) {
-              wrong.push(`${type} ${op} ${length} [${i}]: ${array[i]} for ${right}`);
-            }
-          }
-          hash.update(new Uint8Array(array.buffer));
-        }
-      }
-    }
-    return { wrong: wrong.slice(0, 10), hash: hash.digest('hex') };
-  },
+  reductions: (data: RankData) => checkReductions(groupOf(data), data.place),
+  copies: (data: RankData) => checkCopies(groupOf(data), data.place),
 
-  /** Differences of broadcast and allGather from their closed forms. */
-  copies: ({ memory, rank }: RankData) => {
-    const group = attachGroup(memory, rank);
-    const { worldSize } = group;
-    const wrong: string[] = [];
-    for (const type of NUMBER_TYPES) {
-      for (const length of LENGTHS) {
-        for (let root = 0; root < worldSize; root++) {
-          const array = makeArray(type, length).fill(rank + 1);
-          for (let i = 0; i < length; i++) array[i]! += i % 100;
-          group.broadcast(array, root);
-          const isWrong = array.some((value: number, i: number) => value !== root + 1 + (i % 100));
-          if (isWrong) wrong.push(`broadcast ${type} ${length} root ${root}`);
-        }
-        const input = makeArray(type, length).map(
-          (_: number, i: number) => rank * 1000 + (i % 100),
-        );
-        const output = group.allGather(input as NumberArray, makeArray(type, worldSize * length));
-        for (let i = 0; i < output.length; i++) {
-          const from = Math.floor(i / length);
-          const expected = from * 1000 + ((i - from * length) % 100);
-          if (output[i] !== expected) wrong.push(`allGather ${type} ${length} [${i}]`);
-        }
-      }
+  /** Two ways to split, alive at once and used in turns, then freed and split again. */
+  split: (data: RankData) => {
+    const world = groupOf(data);
+    const { rank } = world;
+    const found: unknown[] = [];
+    for (let round = 0; round < 20; round++) {
+      const parity = world.split(rank % 2)!;
+      const backwards = world.split(0, -rank)!;
+      const few = world.split(rank < 2 ? 5 : null);
+      const own = new Float64Array([rank]);
+      const sums = [parity.allReduce(own.slice(), 'sum')[0], backwards.rank, few?.worldSize ?? 0];
+      sums.push(backwards.exclusiveScan(new Int32Array([1]), 'sum')[0]!);
+      const inner = parity.split(0);
+      sums.push(inner!.allReduce(own.slice(), 'max')[0]!);
+      inner!.free();
+      parity.free();
+      backwards.free();
+      few?.free();
+      found.push(sums.join(' '));
     }
-    return wrong.slice(0, 10);
+    return { found: [...new Set(found)], calls: world.stats().calls };
   },
 
   /** Sums whose value depends on their order. */
-  order: ({ memory, rank }: RankData) => {
-    const group = attachGroup(memory, rank);
+  order: ({ memory, rank, kernels }: RankData) => {
+    const group = groupOf({ memory, rank, kernels });
     const wide = group.allReduce(new Float64Array([[1e16, 1, -1e16, 1][rank]!]), 'sum');
     const narrow = group.allReduce(new Float32Array([[1e8, 1, -1e8, 1][rank]!]), 'sum');
     const wrapped = group.allReduce(new Int32Array([2 ** 31 - 1, 65_537]), 'sum');
@@ -123,18 +101,48 @@ const scenarios = {
   },
 
   /** Rank 1 calls something else than the others. */
-  mismatchedKind: ({ memory, rank }: RankData) => {
-    const group = attachGroup(memory, rank);
+  mismatchedKind: ({ memory, rank, kernels }: RankData) => {
+    const group = groupOf({ memory, rank, kernels });
     group.barrier();
-    if (rank === 1) group.barrier('epoch 1');
+    if (rank === 1) group.barrier({ label: 'epoch 1' });
     else group.allReduce(new Float32Array(7), 'sum');
   },
-  mismatchedLength: ({ memory, rank }: RankData) => {
-    attachGroup(memory, rank).allReduce(new Float64Array(rank === 1 ? 8 : 7), 'sum');
+  mismatchedLength: ({ memory, rank, kernels }: RankData) => {
+    groupOf({ memory, rank, kernels }).allReduce(new Float64Array(rank === 1 ? 8 : 7), 'sum');
   },
-  mismatchedType: ({ memory, rank }: RankData) => {
+  mismatchedType: ({ memory, rank, kernels }: RankData) => {
     const array = rank === 1 ? new Int32Array(7) : new Float64Array(7);
-    attachGroup(memory, rank).allReduce(array, 'max');
+    groupOf({ memory, rank, kernels }).allReduce(array, 'max');
+  },
+
+  /** Rank 1 gives less than the others expect. */
+  mismatchedCounts: ({ memory, rank, kernels }: RankData) => {
+    const counts = rank === 1 ? [3, 2, 3] : [3, 3, 3];
+    const input = new Float32Array(counts[rank]!);
+    const output = new Float32Array(rank === 1 ? 8 : 9);
+    groupOf({ memory, rank, kernels }).allGatherV(input, output, counts);
+  },
+
+  /** The odd ranks are a group of which the last one does not come. */
+  lateInSplit: (data: RankData) => {
+    const world = groupOf(data);
+    const group = world.split(data.rank % 2)!;
+    if (data.rank === 3) Atomics.wait(data.cells, 0, 0, 1000);
+    else if (data.rank === 1) group.allReduce(new Float64Array(1), 'sum');
+    else world.barrier({ label: 'all', timeoutMs: 60_000 });
+  },
+
+  /** The last rank comes late to one of two calls, ten times. */
+  straggler: (data: RankData) => {
+    const group = groupOf(data);
+    const nobody = new Int32Array(new SharedArrayBuffer(4));
+    for (let round = 0; round < 10; round++) {
+      group.barrier();
+      if (data.rank === group.worldSize - 1) Atomics.wait(nobody, 0, 0, 5);
+      group.allReduce(new Float32Array(1), 'sum', { label: 'loss' });
+    }
+    group.barrier({ label: 'end' });
+    return group.stats();
   },
 
   /** The last rank never calls; the others are in step 3, layer 1. */
@@ -148,15 +156,15 @@ const scenarios = {
   /** The last rank finishes instead of calling. */
   finished: ({ memory, rank }: RankData) => {
     const member = attachMember(memory.words, rank);
-    member.barrier();
+    member.sync(BARRIER);
     if (rank === member.worldSize - 1) member.finish();
-    else member.barrier('after the end');
+    else member.sync(prepareCall({ kind: 'after the end' }));
   },
 
   /** All arrive, and finish while slower ones may still be looking. */
   finishTogether: ({ memory, rank, rounds }: RankData) => {
     const member = attachMember(memory.words, rank);
-    for (let i = 0; i < rounds; i++) member.barrier();
+    for (let i = 0; i < rounds; i++) member.sync(BARRIER);
     member.finish();
   },
 

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { build } from 'esbuild';
+import { compileCollectiveKernels } from '../../src/kernels/load.ts';
 import { unpackError } from '../../src/runtime/thrown.ts';
 import type { Scenario } from './rankWorker.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Where built test workers lie; below node_modules, so that nothing else looks at them. */
 export const CACHE = join(ROOT, 'node_modules/.cache/syncbn-test');
 
@@ -36,6 +37,7 @@ export interface Outcome {
 }
 
 let rankWorker: Promise<string> | undefined;
+let kernels: WebAssembly.Module | undefined;
 
 /** Runs a scenario on every rank, each in a thread of its own, and gives how each ended. */
 export async function runRanks(
@@ -44,13 +46,14 @@ export async function runRanks(
   args: object,
 ): Promise<Outcome[]> {
   rankWorker ??= bundle('test/sync/rankWorker.ts', 'rankWorker');
+  kernels ??= compileCollectiveKernels();
   const file = await rankWorker;
   const ranks = Array.from({ length: worldSize }, (_, rank) => rank);
   return Promise.all(
     ranks.map(
       (rank) =>
         new Promise<Outcome>((resolve, reject) => {
-          const worker = new Worker(file, { workerData: { scenario, rank, ...args } });
+          const worker = new Worker(file, { workerData: { scenario, rank, kernels, ...args } });
           worker.on('error', reject);
           worker.on('message', ({ value, thrown, atMs }) =>
             resolve(thrown === undefined ? { value, atMs } : { error: unpackError(thrown), atMs }),

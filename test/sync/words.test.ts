@@ -2,19 +2,23 @@
 
 import { describe, expect, it } from 'vitest';
 import { InvariantError } from '../../src/base/errors.ts';
+import { prepareCall } from '../../src/sync/call.ts';
 import { attachMember } from '../../src/sync/group.ts';
 import {
   ABORT_TEXT_BYTES,
   ABORT_TEXT_WORD,
   ABORT_WORD,
   ARRIVED_WORD,
+  arrivalWord,
   CALL_TEXT,
   CALL_WORDS,
   clearStop,
   controlWordCount,
   initControlWords,
+  LENGTH,
   LINE_WORDS,
   MAGIC_WORD,
+  NUMBER,
   PROGRESS_WORD,
   progressWords,
   rankWord,
@@ -24,7 +28,7 @@ import {
   SLEEPERS_WORD,
   STEP,
   STOP_WORD,
-  VOTE,
+  valueWord,
   WAKE_WORD,
 } from '../../src/sync/words.ts';
 
@@ -39,13 +43,28 @@ describe('the control words', () => {
     expect(new Set(starts).size).toBe(starts.length);
     expect(starts).toEqual([...starts].sort((a, b) => a - b));
     expect(WAKE_WORD - ABORT_TEXT_WORD).toBe(ABORT_TEXT_BYTES / 4);
-    expect(controlWordCount(2)).toBe(rankWord(2));
   });
 
-  it('keep what others poll of a rank within one line, and its texts within one each', () => {
-    expect(VOTE + CALL_WORDS).toBeLessThan(LINE_WORDS);
+  it('keep what others compare of a rank within one line, and its texts within one each', () => {
+    expect(LENGTH + CALL_WORDS).toBeLessThan(LINE_WORDS);
+    expect(NUMBER).toBeLessThan(2 * LINE_WORDS);
     expect([STEP, CALL_TEXT]).toEqual([LINE_WORDS, 2 * LINE_WORDS]);
     expect(rankWord(1) - rankWord(0)).toBe(CALL_TEXT + 2 * LINE_WORDS);
+  });
+
+  it('pack the arrivals of two ranks into one cache line, and give more ranks one each', () => {
+    const CACHE_LINE_WORDS = 16;
+    expect(arrivalWord(0, 2) % LINE_WORDS).toBe(0);
+    expect(valueWord(1, 2, 1) + 2 - arrivalWord(0, 2)).toBeLessThanOrEqual(CACHE_LINE_WORDS);
+    for (const rank of [0, 1]) {
+      for (const parity of [0, 1]) expect(valueWord(rank, 2, parity) % 2).toBe(0);
+    }
+    expect([0, 1, 2].map((rank) => arrivalWord(rank, 3))).toEqual(
+      [0, 1, 2].map((rank) => rankWord(3) + rank * LINE_WORDS),
+    );
+    expect([1, 2, 5].map(controlWordCount)).toEqual(
+      [rankWord(1), rankWord(2), rankWord(5)].map((word, i) => word + [1, 1, 5][i]! * LINE_WORDS),
+    );
   });
 
   it('must be initialised, and large enough, before members attach', () => {
@@ -59,7 +78,7 @@ describe('the control words', () => {
     initControlWords(words, 1);
     const member = attachMember(words, 0);
     member.setPosition(0, 0);
-    member.barrier('here');
+    member.sync(prepareCall({ kind: 'barrier', label: 'here' }));
     expect(new Int32Array(buffer, 0, 1024).every((word) => word === 0)).toBe(true);
     const text = rankWord(0) + CALL_TEXT + LINE_WORDS;
     expect(readText(words, text + 1, words[text]!)).toBe('barrier "here"');

@@ -10,7 +10,7 @@ import { namedModel } from '../../src/nn/models.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
-import { type ControlWords, rankWord, SEQUENCE } from '../../src/sync/words.ts';
+import { arrivalWord, type ControlWords, readWorldSize } from '../../src/sync/words.ts';
 import { planRun } from '../../src/train/plan.ts';
 import { fillArena } from '../../src/train/state.ts';
 import { bindWorker } from '../../src/train/worker.ts';
@@ -123,7 +123,7 @@ describe('a training step', () => {
       const trainer = await Trainer.start(options);
       try {
         const { words } = (trainer as unknown as { setup: { words: ControlWords } }).setup;
-        const sequence = (): number => Atomics.load(words, rankWord(0) + SEQUENCE);
+        const sequence = (): number => Atomics.load(words, arrivalWord(0, readWorldSize(words)));
         const passesFor = async (maxSteps: number): Promise<number> => {
           const before = sequence();
           for await (const _ of trainer.fit({ epochs: 1, maxSteps }));

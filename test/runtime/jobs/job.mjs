@@ -5,7 +5,7 @@ const deeds = {
   sum: ({ rank, group }) => group.allReduce(new Float64Array([rank + 1, 1]), 'sum'),
   later: async ({ rank, group }) => {
     await new Promise((resolve) => setTimeout(resolve, rank));
-    group.barrier('all awake');
+    group.barrier({ label: 'all awake' });
     return group.broadcast(new Int32Array([rank * 10]), 1)[0];
   },
   share: ({ rank, group, args }) => {
@@ -27,7 +27,7 @@ const deeds = {
   },
   late: ({ rank, group, args }) => {
     if (rank === 1) Atomics.wait(args.shared, 0, 0);
-    group.barrier('meeting');
+    group.barrier({ label: 'meeting' });
   },
   differ: ({ rank, group }) => {
     if (rank === 1) group.barrier();

@@ -1,0 +1,263 @@
+// How the data of one group's collectives moves: which arrays lie in the shared memory, copies
+// between arrays and slots, slices, and the tables of addresses that kernels work on. What is moved
+// when, and why that is safe, is in collectives.ts.
+
+import { ELEMENT_BYTES, NUMBER_TYPES, type NumberArray } from './arrays.ts';
+import type { Barrier } from './barrier.ts';
+import type { Calls } from './calls.ts';
+import { blockAt, type GroupMemory, slotPtr } from './memory.ts';
+import { type Place, Places } from './places.ts';
+
+/** What the arithmetic of collectives needs, bound to the group's memory. A type and an operation
+ * make one code, {@link reductionCode}; tables hold one address for each rank, and the offset is
+ * added to each. */
+export interface CollectiveKernels {
+  /** Every target[k][i] = source[0][i] op source[1][i] op ..., in this order. */
+  foldRanks(
+    code: number,
+    sourcesPtr: number,
+    sources: number,
+    targetsPtr: number,
+    targets: number,
+    offsetBytes: number,
+    length: number,
+  ): void;
+  /** target[k][i] = source[0][i] op ... op source[k - 1][i]; target[0] is the identity. */
+  scanRanks(
+    code: number,
+    sourcesPtr: number,
+    sources: number,
+    targetsPtr: number,
+    offsetBytes: number,
+    length: number,
+  ): void;
+  copyBytes(targetPtr: number, sourcePtr: number, sizeBytes: number): void;
+}
+
+/** Arrays of up to so many elements are copied by a loop, since a call of `set` costs more. */
+const LOOP_LENGTH = 48;
+/** Slices begin at cache lines of the array, so that two ranks write into no line both. */
+const SLICE_BYTES = 64;
+
+/** Up to so many bytes of an array, reading all of it from everybody costs less than a second
+ * synchronization; where members sleep instead of spinning, that costs a hundred times more.
+ * Measured in bench/NOTES.md. */
+const SMALL_BYTES_SPINNING = 1024;
+const SMALL_BYTES_SLEEPING = 65_536;
+
+/** What fits the values of a synchronization. */
+export const VALUE_BYTES = 8;
+
+/** What is folded: the elements from `offsetBytes` on of the first `sources` arrays of a table. */
+export interface FoldSource {
+  readonly code: number;
+  readonly tablePtr: number;
+  readonly sources: number;
+  readonly offsetBytes: number;
+}
+
+/** One member's access to the data of its group. */
+export class Channel {
+  readonly barrier: Barrier;
+  readonly calls: Calls;
+  readonly kernels: CollectiveKernels;
+  readonly slotBytes: number;
+  /** Arrays of up to so many bytes are published in slots. */
+  readonly smallBytes: number;
+  /** Own tables: of the arrays that are read, and of those that are written. */
+  readonly sourcesPtr: number;
+  readonly targetsPtr: number;
+  /** One slot long, for results on their way to private arrays. */
+  private readonly scratchPtr: number;
+  private readonly places: Places;
+  private readonly words: Int32Array;
+  private readonly slotTablesPtr: number;
+  private readonly valueTablesPtr: number;
+  /** By half and rank. */
+  private readonly slotPtrs: readonly (readonly number[])[];
+  private half = 0;
+
+  constructor(shared: GroupMemory, blockPtr: number, calls: Calls, kernels: CollectiveKernels) {
+    const { barrier } = calls;
+    const { rank, worldSize } = barrier;
+    const { slotBytes, memory } = shared;
+    const block = blockAt(blockPtr, worldSize, slotBytes);
+    const ranks = Array.from({ length: worldSize }, (_, other) => other);
+    this.barrier = barrier;
+    this.calls = calls;
+    this.kernels = kernels;
+    this.slotBytes = slotBytes;
+    const smallBytes = barrier.spins ? SMALL_BYTES_SPINNING : SMALL_BYTES_SLEEPING;
+    this.smallBytes = Math.min(slotBytes, smallBytes);
+    this.sourcesPtr = block.rankPtr + rank * block.rankBytes;
+    this.targetsPtr = this.sourcesPtr + block.tableBytes;
+    this.scratchPtr = this.targetsPtr + block.tableBytes;
+    this.slotTablesPtr = block.slotTablesPtr;
+    this.valueTablesPtr = block.valueTablesPtr;
+    this.places = new Places(memory, this.smallBytes);
+    this.words = new Int32Array(memory.buffer);
+    this.slotPtrs = [0, 1].map((half) =>
+      ranks.map((other) => slotPtr(block, slotBytes, other, half)),
+    );
+  }
+
+  /** Where an array of a call lies. */
+  place(what: string, array: NumberArray): Place {
+    return this.places.find(what, array);
+  }
+
+  /** The own slot. */
+  get ownSlotPtr(): number {
+    return this.slotPtr(this.barrier.rank);
+  }
+
+  slotPtr(rank: number): number {
+    return this.slotPtrs[this.half]![rank]!;
+  }
+
+  /** The table of all ranks' slots. */
+  slotsPtr(): number {
+    return this.slotTablesPtr + this.half * this.barrier.worldSize * 4;
+  }
+
+  /** Goes on to the other slots; memory.ts says why what lies in them may be overwritten. */
+  turn(): void {
+    this.half = 1 - this.half;
+  }
+
+  /** Publishes elements of an array in the own slot, and a mark, and waits for the others'. */
+  publish(place: Place, from: number, count: number, mark = 0): void {
+    this.copyIn(place, from, count, this.ownSlotPtr);
+    this.barrier.pass(0, mark);
+  }
+
+  /** Publishes an array of at most {@link VALUE_BYTES} in the line that the others look at anyway,
+   * and gives the table of what all ranks have published. It stands until the next but one
+   * synchronization. */
+  publishValue(place: Place): number {
+    const { array, ptr, elementBytes, view } = place;
+    const { words, barrier } = this;
+    let from = ptr;
+    if (ptr === 0 || (ptr & 3) !== 0) {
+      from = this.scratchPtr;
+      const to = from / elementBytes;
+      for (let i = 0; i < array.length; i++) view[to + i] = array[i]!;
+    }
+    barrier.pass(words[from >> 2]!, words[(from >> 2) + 1]!);
+    return this.valueTablesPtr + barrier.parity * barrier.worldSize * 4;
+  }
+
+  /** Tells everybody where the array lies, and a mark. When all are in shared memory, the source
+   * table then has their addresses. */
+  shareAddress(place: Place, mark = 0): boolean {
+    const { barrier } = this;
+    barrier.pass(place.ptr, mark);
+    const tableWord = this.sourcesPtr >> 2;
+    let isShared = true;
+    for (let rank = 0; rank < barrier.worldSize; rank++) {
+      const ptr = barrier.valueOf(rank);
+      if (ptr === 0) isShared = false;
+      this.words[tableWord + rank] = ptr;
+    }
+    return isShared;
+  }
+
+  /** The address that a rank has told. */
+  sharedPtr(rank: number): number {
+    return this.words[(this.sourcesPtr >> 2) + rank]! >>> 0;
+  }
+
+  setTarget(ptr: number): void {
+    this.words[this.targetsPtr >> 2] = ptr;
+  }
+
+  /** Folds the first `sources` arrays of a table into a whole array of at most a slot. */
+  foldWhole(code: number, tablePtr: number, sources: number, place: Place): void {
+    const { array, ptr } = place;
+    this.setTarget(ptr === 0 ? this.scratchPtr : ptr);
+    this.kernels.foldRanks(code, tablePtr, sources, this.targetsPtr, 1, 0, array.length);
+    if (ptr === 0) this.copyOut(place, 0, array.length, this.scratchPtr);
+  }
+
+  /** Folds what the first `sources` ranks have published into a whole array. */
+  foldPublished(code: number, sources: number, place: Place): void {
+    this.foldWhole(code, this.slotsPtr(), sources, place);
+    this.turn();
+  }
+
+  /** Folds into elements of an array, from `from` on. */
+  foldInto(source: FoldSource, place: Place, from: number, count: number): void {
+    const { code, tablePtr, sources, offsetBytes } = source;
+    const { ptr, elementBytes: size } = place;
+    if (ptr !== 0) {
+      // The kernel adds the offset to every address.
+      this.setTarget(ptr + from * size - offsetBytes);
+      this.kernels.foldRanks(code, tablePtr, sources, this.targetsPtr, 1, offsetBytes, count);
+      return;
+    }
+    const room = this.slotBytes / size;
+    for (let done = 0; done < count; done += room) {
+      const part = Math.min(room, count - done);
+      const offset = offsetBytes + done * size;
+      this.setTarget(this.scratchPtr - offset);
+      this.kernels.foldRanks(code, tablePtr, sources, this.targetsPtr, 1, offset, part);
+      this.copyOut(place, from + done, part, this.scratchPtr);
+    }
+  }
+
+  /** Folds this member's slice of `length` elements of all sources into as many targets. */
+  foldSlice(code: number, tablePtr: number, targets: FoldTargets, length: number): void {
+    const { worldSize, rank } = this.barrier;
+    const from = sliceStart(code, length, rank, worldSize);
+    const count = sliceStart(code, length, rank + 1, worldSize) - from;
+    const offset = from * ELEMENT_BYTES[NUMBER_TYPES[code >> 3]!];
+    const { tablePtr: targetsPtr, count: targetCount } = targets;
+    this.kernels.foldRanks(code, tablePtr, worldSize, targetsPtr, targetCount, offset, count);
+  }
+
+  /** Scans this member's slice of `length` elements of all arrays of a table, in place. */
+  scanSlice(code: number, tablePtr: number, length: number): void {
+    const { worldSize, rank } = this.barrier;
+    const from = sliceStart(code, length, rank, worldSize);
+    const count = sliceStart(code, length, rank + 1, worldSize) - from;
+    const offset = from * ELEMENT_BYTES[NUMBER_TYPES[code >> 3]!];
+    this.kernels.scanRanks(code, tablePtr, worldSize, tablePtr, offset, count);
+  }
+
+  /** Copies elements of an array to an address. */
+  copyIn(place: Place, from: number, count: number, ptr: number): void {
+    const { array, elementBytes, view } = place;
+    if (place.ptr !== 0) {
+      this.kernels.copyBytes(ptr, place.ptr + from * elementBytes, count * elementBytes);
+      return;
+    }
+    const to = ptr / elementBytes;
+    if (count <= LOOP_LENGTH) for (let i = 0; i < count; i++) view[to + i] = array[from + i]!;
+    else view.set(count === array.length ? array : array.subarray(from, from + count), to);
+  }
+
+  /** Copies from an address to elements of an array. */
+  copyOut(place: Place, from: number, count: number, ptr: number): void {
+    const { array, elementBytes, view } = place;
+    if (place.ptr !== 0) {
+      this.kernels.copyBytes(place.ptr + from * elementBytes, ptr, count * elementBytes);
+      return;
+    }
+    const at = ptr / elementBytes;
+    if (count <= LOOP_LENGTH) for (let i = 0; i < count; i++) array[from + i] = view[at + i]!;
+    else array.set(view.subarray(at, at + count), from);
+  }
+}
+
+/** Where results go. */
+export interface FoldTargets {
+  readonly tablePtr: number;
+  readonly count: number;
+}
+
+/** Where the slice of a rank begins in an array of this length; that of worldSize is its end. */
+export function sliceStart(code: number, length: number, rank: number, worldSize: number): number {
+  const grain = SLICE_BYTES / ELEMENT_BYTES[NUMBER_TYPES[code >> 3]!];
+  const share = Math.ceil(length / worldSize / grain) * grain;
+  return Math.min(length, rank * share);
+}

@@ -1,0 +1,148 @@
+// How much a member has called and for whom it has waited, by call site: it is how a user finds the
+// straggler. Counting costs a few additions a call, so it is always on.
+
+import type { Call } from './call.ts';
+
+/** One call site: calls of one kind, operation, type and label. */
+export interface CallSiteStats {
+  /** Such as `allReduce(sum, float32) "loss"`. */
+  readonly call: string;
+  readonly calls: number;
+  /** Of this member's own arrays. */
+  readonly bytes: number;
+  /** How long this member has waited in these calls. */
+  readonly waitedMs: number;
+  /** For which rank of the group it has waited longest; undefined when it has not waited. */
+  readonly slowestRank: number | undefined;
+}
+
+/** What a member knows about the calls of its group so far. */
+export interface GroupStats {
+  readonly rank: number;
+  readonly worldSize: number;
+  readonly calls: number;
+  readonly bytes: number;
+  readonly waitedMs: number;
+  /** How long the other members have waited for each rank, all of them together. */
+  readonly waitedForMs: readonly number[];
+  /** The rank that was waited for longest; undefined when nobody has waited. */
+  readonly slowestRank: number | undefined;
+  /** Most time waited first. */
+  readonly sites: readonly CallSiteStats[];
+}
+
+interface Site {
+  readonly call: Call;
+  /** Calls, bytes, then the milliseconds waited for each rank. A typed array, because numbers in
+   * an object's fields would be allocated when they change. */
+  readonly values: Float64Array;
+}
+
+const CALLS = 0;
+const BYTES = 1;
+const WAITS = 2;
+
+/** The counters of one member. */
+export class Counters {
+  private readonly rank: number;
+  private readonly worldSize: number;
+  /** [worldSize][worldSize], in shared memory where the group has some: row r, written by rank r,
+   * says how many milliseconds it has waited for each. */
+  private readonly waits: Float64Array;
+  /** By call id; ids are dense within a thread. */
+  private readonly sites: (Site | undefined)[] = [];
+  private values: Float64Array = new Float64Array(0);
+
+  constructor(
+    rank: number,
+    worldSize: number,
+    waits: Float64Array = new Float64Array(worldSize * worldSize),
+  ) {
+    this.rank = rank;
+    this.worldSize = worldSize;
+    this.waits = waits;
+  }
+
+  /** Counts a call; the waits that follow belong to it. */
+  begin(call: Call, bytes: number): void {
+    const site = this.sites[call.id] ?? this.addSite(call);
+    const { values } = site;
+    values[CALLS]! += 1;
+    values[BYTES]! += bytes;
+    this.values = values;
+  }
+
+  /** Counts a short wait by how often the member has looked. */
+  spun(other: number, turns: number): void {
+    this.add(other, turns * turnMs);
+  }
+
+  /** Counts a wait by the clock. */
+  slept(other: number, ms: number): void {
+    this.add(other, ms);
+  }
+
+  read(): GroupStats {
+    const { rank, worldSize, waits } = this;
+    const sites = this.sites.filter((site) => site !== undefined).map(showSite);
+    const waitedForMs = Array.from({ length: worldSize }, (_, other) => {
+      let sumMs = 0;
+      for (let waiter = 0; waiter < worldSize; waiter++)
+        sumMs += waits[waiter * worldSize + other]!;
+      return sumMs;
+    });
+    return {
+      rank,
+      worldSize,
+      calls: sites.reduce((sum, site) => sum + site.calls, 0),
+      bytes: sites.reduce((sum, site) => sum + site.bytes, 0),
+      waitedMs: sites.reduce((sum, site) => sum + site.waitedMs, 0),
+      waitedForMs,
+      slowestRank: largest(waitedForMs),
+      sites: sites.sort((a, b) => b.waitedMs - a.waitedMs),
+    };
+  }
+
+  private addSite(call: Call): Site {
+    const site = { call, values: new Float64Array(WAITS + this.worldSize) };
+    // Without holes the array stays fast.
+    while (this.sites.length < call.id) this.sites.push(undefined);
+    this.sites[call.id] = site;
+    return site;
+  }
+
+  private add(other: number, ms: number): void {
+    this.values[WAITS + other]! += ms;
+    this.waits[this.rank * this.worldSize + other]! += ms;
+  }
+}
+
+function showSite({ call, values }: Site): CallSiteStats {
+  const waitedForMs = [...values.subarray(WAITS)];
+  return {
+    call: call.text,
+    calls: values[CALLS]!,
+    bytes: values[BYTES]!,
+    waitedMs: waitedForMs.reduce((sum, ms) => sum + ms, 0),
+    slowestRank: largest(waitedForMs),
+  };
+}
+
+/** What one look at another member's line takes, measured once in a thread. */
+const turnMs = measureTurnMs();
+
+function measureTurnMs(): number {
+  const words = new Int32Array(new SharedArrayBuffer(4));
+  const turns = 20_000;
+  const startMs = performance.now();
+  for (let turn = 0; turn < turns; turn++) {
+    if (Atomics.load(words, 0) + Atomics.load(words, 0) + Atomics.load(words, 0) !== 0) break;
+  }
+  return (performance.now() - startMs) / turns;
+}
+
+/** The index of the largest value above 0. */
+function largest(values: readonly number[]): number | undefined {
+  const max = Math.max(...values);
+  return max > 0 ? values.indexOf(max) : undefined;
+}
