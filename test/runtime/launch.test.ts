@@ -2,31 +2,19 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunError } from '../../src/base/errors.ts';
 import type { launch as Launch, LaunchOptions } from '../../src/runtime/launch.ts';
-import { bundle, CACHE, nowMs, ROOT } from '../sync/threads.ts';
+import { nowMs } from '../sync/threads.ts';
+import { LAUNCH_FILE, launchBuilt } from './launchBuilt.ts';
 
 const JOB = new URL('./jobs/job.mjs', import.meta.url);
 
-// Threads run built files, so this file tests launch as it is when built, from a package of its
-// own.
 let launch: typeof Launch;
-let launchFile: string;
 
 beforeAll(async () => {
-  launchFile = await bundle('src/runtime/launch.ts', 'launch');
-  await bundle('workers/launch.ts', 'workers-launch');
-  await copyFile(join(ROOT, 'dist/kernels/collectives.wasm'), join(CACHE, 'collectives.wasm'));
-  const imports = {
-    '#workers/launch.js': './workers-launch.mjs',
-    '#kernels/collectives.wasm': './collectives.wasm',
-  };
-  await writeFile(join(CACHE, 'package.json'), JSON.stringify({ type: 'module', imports }));
-  ({ launch } = await import(/* @vite-ignore */ pathToFileURL(launchFile).href));
+  launch = await launchBuilt();
 });
 
 function run(what: string, workers: number, options: LaunchOptions & { args?: object } = {}) {
@@ -146,7 +134,7 @@ describe('a process that has launched', () => {
   for (const what of ['sum', 'throw', 'exit', 'leave']) {
     it(`ends by itself within two seconds after the job: ${what}`, async () => {
       const script = `
-        import { launch } from ${JSON.stringify(pathToFileURL(launchFile).href)};
+        import { launch } from ${JSON.stringify(pathToFileURL(LAUNCH_FILE).href)};
         const options = { workers: 3, args: { what: '${what}' } };
         const launched = launch(${JSON.stringify(JOB.href)}, options);
         const end = await launched.then(() => 'ok', () => 'error');

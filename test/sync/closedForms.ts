@@ -11,6 +11,20 @@ export function makeArray(type: NumberType, length: number): NumberArray {
   return type === 'int32' ? new Int32Array(length) : new Uint8Array(length);
 }
 
+/** A view of memory. */
+export function viewOf(
+  type: NumberType,
+  buffer: ArrayBufferLike,
+  offsetBytes: number,
+  length: number,
+): NumberArray {
+  if (type === 'float32') return new Float32Array(buffer, offsetBytes, length);
+  if (type === 'float64') return new Float64Array(buffer, offsetBytes, length);
+  return type === 'int32'
+    ? new Int32Array(buffer, offsetBytes, length)
+    : new Uint8Array(buffer, offsetBytes, length);
+}
+
 /** All inputs repeat after so many indices: 7 * 11 * 3. */
 export const PERIOD = 231;
 

@@ -10,7 +10,15 @@ import {
   type ReduceOp,
 } from '../../src/sync/arrays.ts';
 import type { Group } from '../../src/sync/group.ts';
-import { identityOf, inputOf, LENGTHS, makeArray, PERIOD, reducedOf } from './closedForms.ts';
+import {
+  identityOf,
+  inputOf,
+  LENGTHS,
+  makeArray,
+  PERIOD,
+  reducedOf,
+  viewOf,
+} from './closedForms.ts';
 
 const MAX_REPORTED = 10;
 
@@ -34,12 +42,7 @@ class Arrays {
   /** The first or second array; both may be in use at once. */
   get(type: NumberType, length: number, index = 0): NumberArray {
     const { buffer, byteOffset } = this.memory;
-    const at = byteOffset + index * 8 * LARGEST;
-    if (type === 'float32') return new Float32Array(buffer, at, length);
-    if (type === 'float64') return new Float64Array(buffer, at, length);
-    return type === 'int32'
-      ? new Int32Array(buffer, at, length)
-      : new Uint8Array(buffer, at, length);
+    return viewOf(type, buffer, byteOffset + index * 8 * LARGEST, length);
   }
 }
 

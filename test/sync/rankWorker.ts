@@ -11,6 +11,7 @@ import type { GroupMemory } from '../../src/sync/memory.ts';
 import { attachGroup } from '../../src/sync/split.ts';
 import type { ControlWords } from '../../src/sync/words.ts';
 import { checkCopies, checkReductions, type Place } from './gridScenarios.ts';
+import { checkRandomCalls } from './randomScenario.ts';
 
 export interface RankData {
   readonly scenario: Scenario;
@@ -21,6 +22,7 @@ export interface RankData {
   /** Plain shared words, for what is not under test. */
   readonly cells: Int32Array;
   readonly rounds: number;
+  readonly seed: number;
   readonly blocks: readonly ControlWords[];
 }
 
@@ -66,6 +68,36 @@ const scenarios = {
 
   reductions: (data: RankData) => checkReductions(groupOf(data), data.place),
   copies: (data: RankData) => checkCopies(groupOf(data), data.place),
+
+  random: (data: RankData) => checkRandomCalls(groupOf(data), data.rounds, data.seed),
+
+  /** After some equal calls one rank makes another call than the others. */
+  mismatch: (data: RankData) => {
+    const group = groupOf(data);
+    const { rounds, rank } = data;
+    const large = 5000;
+    const calls: (() => unknown)[] = [
+      () => group.barrier(),
+      () => group.barrier({ label: 'epoch' }),
+      () => group.allReduce(new Float32Array(7), 'sum'),
+      () => group.allReduce(new Float64Array(7), 'sum'),
+      () => group.allReduce(new Float64Array(7), 'max'),
+      () => group.allReduce(new Float64Array(8), 'max'),
+      () => group.allReduce(group.allocate('float64', large), 'max'),
+      () => group.exclusiveScan(new Float64Array(8), 'max'),
+      () => group.broadcast(new Uint8Array(large), 0),
+      () => group.broadcast(new Uint8Array(large), 1),
+      () => group.reduce(new Int32Array(3), 'prod', 0),
+      () => group.allGather(new Int32Array(1), new Int32Array(group.worldSize)),
+      () => group.split(0),
+    ];
+    for (let i = 0; i < rounds; i++) calls[i % calls.length]!();
+    const usual = rounds % calls.length;
+    const shift = 1 + (Math.floor(rounds / 3) % (calls.length - 1));
+    const odd = rounds % group.worldSize;
+    calls[rank === odd ? (usual + shift) % calls.length : usual]!();
+    group.barrier({ label: 'never passed' });
+  },
 
   /** Two ways to split, alive at once and used in turns, then freed and split again. */
   split: (data: RankData) => {
