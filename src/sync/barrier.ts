@@ -234,13 +234,15 @@ export class Barrier {
   }
 
   /** Where members spin, anybody may sleep for anybody, so each arrival wakes who sleeps. Where
-   * they do not, all sleep, and only the last arrival is news. Counting is exact although nobody
-   * resets the counter to 0: a member adds again only when all have stored this sequence number,
-   * so whoever makes the count reach worldSize has all of those stores behind it. */
+   * they do not, all sleep, and only the last arrival is news: the one that makes the count a
+   * multiple of worldSize. A quick member may count its next arrival before a slow one has counted
+   * this one, and whoever completes a multiple may be late in taking it off again, so the count is
+   * not always that of this synchronization; but a member counts again only when all have stored
+   * this number, so whoever completes a multiple has all of those stores behind it. */
   private wakeSleepers(): void {
     const { words, worldSize } = this;
     if (this.spinTurns === 0) {
-      if (Atomics.add(words, ARRIVED_WORD, 1) + 1 !== worldSize) return;
+      if ((Atomics.add(words, ARRIVED_WORD, 1) + 1) % worldSize !== 0) return;
       Atomics.sub(words, ARRIVED_WORD, worldSize);
       words[LAST_RANK_WORD] = this.rank;
     }
