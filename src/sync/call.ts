@@ -20,8 +20,6 @@ export interface CallDetails {
 
 /** A prepared call; the same on every member. */
 export interface Call {
-  /** Distinguishes the calls that this thread has prepared. */
-  readonly id: number;
   /** For people: `allReduce(sum, float32) "loss"`. */
   readonly text: string;
   /** A 32-bit hash of the text. */
@@ -35,8 +33,6 @@ export interface Call {
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
-let preparedCalls = 0;
-
 /** Prepares a call. */
 export function prepareCall(details: CallDetails): Call {
   const { kind, label, op, type, length = NO_LENGTH, uneven = false } = details;
@@ -48,7 +44,7 @@ export function prepareCall(details: CallDetails): Call {
   const textWords = new Int32Array(1 + Math.ceil(shown.length / 4));
   textWords[0] = shown.length;
   new Uint8Array(textWords.buffer, 4).set(shown);
-  return { id: preparedCalls++, text, signature: hash(bytes), length, uneven, textWords };
+  return { text, signature: hash(bytes), length, uneven, textWords };
 }
 
 /** FNV-1a over 32 bits (Fowler, Noll, Vo). */

@@ -49,9 +49,9 @@ export class Counters {
   /** [worldSize][worldSize], in shared memory where the group has some: row r, written by rank r,
    * says how many milliseconds it has waited for each. */
   private readonly waits: Float64Array;
-  /** By call id; ids are dense within a thread. */
-  private readonly sites: (Site | undefined)[] = [];
-  private values: Float64Array = new Float64Array(0);
+  private readonly sites = new Map<Call, Site>();
+  /** That of the current call. */
+  private site: Site | undefined;
 
   constructor(
     rank: number,
@@ -65,11 +65,10 @@ export class Counters {
 
   /** Counts a call; the waits that follow belong to it. */
   begin(call: Call, bytes: number): void {
-    const site = this.sites[call.id] ?? this.addSite(call);
-    const { values } = site;
+    if (this.site?.call !== call) this.site = this.sites.get(call) ?? this.addSite(call);
+    const { values } = this.site;
     values[CALLS]! += 1;
     values[BYTES]! += bytes;
-    this.values = values;
   }
 
   /** Counts a short wait by how often the member has looked. */
@@ -84,7 +83,7 @@ export class Counters {
 
   read(): GroupStats {
     const { rank, worldSize, waits } = this;
-    const sites = this.sites.filter((site) => site !== undefined).map(showSite);
+    const sites = [...this.sites.values()].map(showSite);
     const waitedForMs = Array.from({ length: worldSize }, (_, other) => {
       let sumMs = 0;
       for (let waiter = 0; waiter < worldSize; waiter++)
@@ -105,14 +104,12 @@ export class Counters {
 
   private addSite(call: Call): Site {
     const site = { call, values: new Float64Array(WAITS + this.worldSize) };
-    // Without holes the array stays fast.
-    while (this.sites.length < call.id) this.sites.push(undefined);
-    this.sites[call.id] = site;
+    this.sites.set(call, site);
     return site;
   }
 
   private add(other: number, ms: number): void {
-    this.values[WAITS + other]! += ms;
+    this.site!.values[WAITS + other]! += ms;
     this.waits[this.rank * this.worldSize + other]! += ms;
   }
 }
