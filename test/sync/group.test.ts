@@ -134,7 +134,7 @@ describe('split', () => {
   });
 
   it('names the ranks of the world when a member of a split group does not come', async () => {
-    const memory = createGroupMemory(4, { timeoutMs: 200 });
+    const memory = createGroupMemory(4);
     const outcomes = await runRanks(4, 'lateInSplit', { memory, cells: sharedCells() });
     // Ranks 1 and 3 are a group in which 3 is missing; 0 and 2 wait for 1 and 3 in the world.
     const message = outcomes[1]!.error!.message;

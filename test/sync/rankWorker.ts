@@ -159,8 +159,8 @@ const scenarios = {
   lateInSplit: (data: RankData) => {
     const world = groupOf(data);
     const group = world.split(data.rank % 2)!;
-    if (data.rank === 3) Atomics.wait(data.cells, 0, 0, 1000);
-    else if (data.rank === 1) group.allReduce(new Float64Array(1), 'sum');
+    if (data.rank === 3) Atomics.wait(data.cells, 0, 0, 1500);
+    else if (data.rank === 1) group.allReduce(new Float64Array(1), 'sum', { timeoutMs: 200 });
     else world.barrier({ label: 'all', timeoutMs: 60_000 });
   },
 
