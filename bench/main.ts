@@ -3,10 +3,12 @@
 
 import { cac } from 'cac';
 import { UsageError } from '../src/base/errors.ts';
+import { accuracy } from './accuracyCommand.ts';
 import { addCollectives } from './collectives.ts';
 import { type KernelResult, measureKernels } from './kernels.ts';
 import { describeMachine } from './machine.ts';
 import { KERNEL_NETS, NETS } from './nets.ts';
+import { norm } from './normCommand.ts';
 import { count, countList, seconds, wordList } from './options.ts';
 import { finish, type OutputFlags } from './output.ts';
 import { findTorch } from './peers.ts';
@@ -148,6 +150,24 @@ cli
   .option('--smoke', 'As short as it can be, for tests')
   .action(kernels);
 addCollectives(cli);
+cli
+  .command(
+    'norm',
+    'BatchNorm forward and backward on one core, beside PyTorch where it is installed',
+  )
+  .option('--seconds <seconds>', 'Measured for each side of each shape; default 3')
+  .option('--no-peers', 'Measure this library alone')
+  .option('--json', 'A JSON object a line instead of a table')
+  .option('--save', 'Append to bench/results/norm.jsonl')
+  .option('--smoke', 'As short as it can be, for tests')
+  .action(norm);
+cli
+  .command('accuracy', 'Worst errors of all normalizations against float64 and exact arithmetic')
+  .option('--no-peers', 'Measure this library alone')
+  .option('--json', 'A JSON object a line instead of tables')
+  .option('--save', 'Append to bench/results/accuracy.jsonl')
+  .option('--smoke', 'As short as it can be, for tests')
+  .action(accuracy);
 cli.help();
 
 try {

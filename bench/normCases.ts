@@ -43,7 +43,8 @@ export function normCases(
   }
   const x = ptr('x');
   const dy = ptr('dy');
-  const moments = (): void => kernels.momentsF32(x, rows, channels, ptr('moments'));
+  const moments = (): void =>
+    kernels.momentsF32(x, rows, channels, ptr('coefficients'), ptr('moments'));
   const normalize = (): void =>
     kernels.normalizeF32(x, ptr('y'), rows, channels, ptr('coefficients'));
   const gradSums = (): void =>

@@ -10,17 +10,22 @@ export interface OutputFlags {
   readonly smoke?: boolean;
 }
 
-/** Prints the table, unless JSON lines were asked for, and saves where that was asked for. */
+/** A row of a table, by the names of its columns. */
+export type Row = Readonly<Record<string, Cell>>;
+
+/** Prints the tables, unless JSON lines were asked for, and saves where that was asked for. */
 export function finish(run: {
   readonly name: string;
   readonly flags: OutputFlags;
   readonly machine: Machine;
-  readonly rows: readonly Readonly<Record<string, Cell>>[];
+  readonly rows: readonly Row[];
+  /** More tables, of other columns. */
+  readonly more?: readonly (readonly Row[])[];
   readonly results: readonly object[];
 }): void {
-  const { name, flags, machine, rows, results } = run;
+  const { name, flags, machine, rows, more = [], results } = run;
   if (!flags.json) {
-    console.log(renderTable(rows));
+    for (const table of [rows, ...more]) console.log(renderTable(table));
     console.log(showMachine(machine));
   }
   if (flags.save) console.error(`Saved to ${saveResults(name, results, machine)}.`);

@@ -86,7 +86,10 @@ export async function measureTraining(
 function startTrainer(setting: TrainSetting, data: Dataset, lr: number): Promise<Trainer> {
   const { net, norm, replicas, workers, replicaBatch } = setting;
   return Trainer.start({
-    model: nn.convertNorm(modelOf(net), { to: norm, numGroups: NUM_GROUPS }),
+    model: nn.convertNorm(modelOf(net), {
+      to: norm,
+      ...(norm === 'group' && { numGroups: NUM_GROUPS }),
+    }),
     data,
     optimizer: optim.sgd({ lr, momentum: MOMENTUM }),
     replicas,

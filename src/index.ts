@@ -1,10 +1,12 @@
 // The public face of syncbn. Everything that users may rely on is named here, by hand.
 
 import { gelu, leakyRelu, relu, sigmoid, tanh } from './nn/activations.ts';
+import { batchRenorm } from './nn/batchRenorm.ts';
 import { conv2d } from './nn/conv2d.ts';
 import { convertNorm } from './nn/convertNorm.ts';
 import { custom } from './nn/custom.ts';
 import { dropout } from './nn/dropout.ts';
+import { filterResponseNorm } from './nn/filterResponseNorm.ts';
 import { flatten } from './nn/flatten.ts';
 import { linear } from './nn/linear.ts';
 import { crossEntropy, meanSquaredError } from './nn/losses.ts';
@@ -12,6 +14,7 @@ import { namedModel } from './nn/models.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from './nn/norms.ts';
 import { parseModel } from './nn/parse.ts';
 import { avgPool, globalAvgPool, maxPool } from './nn/pools.ts';
+import { rmsNorm } from './nn/rmsNorm.ts';
 import { residual, sequential } from './nn/spec.ts';
 import { adam, adamw, sgd } from './optim/optimizer.ts';
 import { constant, cosine, step } from './optim/schedule.ts';
@@ -19,32 +22,68 @@ import { constant, cosine, step } from './optim/schedule.ts';
 export { InvariantError, RunError, UsageError } from './base/errors.ts';
 export type { Augmentation } from './data/augment.ts';
 export type { Dataset, Split, Task } from './data/dataset.ts';
+export type { DataLayout } from './data/layout.ts';
 export { mnist } from './data/mnist.ts';
-export { openDataset } from './data/open.ts';
+export { type OpenOptions, openDataset } from './data/open.ts';
 export { synthetic } from './data/synthetic.ts';
+export {
+  type DirectBatchNormOptions,
+  type DirectGroupNormOptions,
+  type DirectNormOptions,
+  type Norms,
+  normsFor,
+} from './direct/normsFor.ts';
+export type {
+  BatchNorm,
+  Norm,
+  NormGradients,
+  NormInputs,
+  NormOutput,
+  ParameterGradients,
+  RunningStatistics,
+  SavedNorm,
+} from './direct/types.ts';
 export type { NumericMode } from './kernels/load.ts';
+export { AUTO_MIN_VALUES } from './nn/autoNorm.ts';
+export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/convertNorm.ts';
 export type { CustomBackward, CustomForward, CustomLayer, CustomParameter } from './nn/custom.ts';
+export { explainNorms, type NormExplanation } from './nn/explainNorms.ts';
 export type { LossSpec } from './nn/losses.ts';
 export type { LayerSpec } from './nn/spec.ts';
 export type { OptimizerSpec } from './optim/optimizer.ts';
 export type { ScheduleSpec } from './optim/schedule.ts';
+export type { Evaluation } from './runtime/evaluation.ts';
+export type { ExportOptions, InferenceExport } from './runtime/exportInference.ts';
 export { type LaunchOptions, launch } from './runtime/launch.ts';
 export type { Job, JobContext } from './runtime/launchWorker.ts';
+export type { PreciseOptions, PreciseResult } from './runtime/preciseNorm.ts';
 export type { Progress } from './runtime/progress.ts';
 export type { ResumeOptions } from './runtime/resume.ts';
-export { type Evaluation, type FitOptions, Trainer } from './runtime/trainer.ts';
+export { type FitOptions, Trainer } from './runtime/trainer.ts';
 export type { TrainerOptions } from './runtime/trainerOptions.ts';
 export type { Group } from './sync/group.ts';
+export { type CarriedTensor, convertState } from './train/convertState.ts';
+export type {
+  Diagnostics,
+  DiagnosticsSummary,
+  LayerDiagnostics,
+  ShardDiagnostics,
+  WorstDiagnostics,
+} from './train/diagnostics.ts';
+export type { EvalCorrection } from './train/evalCorrection.ts';
+export { foldBatchNorm } from './train/foldNorm.ts';
 
 /** Layers, losses and models: plain data made by small functions. */
 export const nn = {
   avgPool,
   batchNorm,
+  batchRenorm,
   conv2d,
   convertNorm,
   crossEntropy,
   custom,
   dropout,
+  filterResponseNorm,
   flatten,
   gelu,
   globalAvgPool,
@@ -59,6 +98,7 @@ export const nn = {
   parseModel,
   relu,
   residual,
+  rmsNorm,
   sequential,
   sigmoid,
   tanh,

@@ -20,6 +20,7 @@ const ORDER: readonly { readonly folder: string; readonly apart: readonly string
   { folder: 'optim', apart: ['sync', 'norm', 'nn'] },
   { folder: 'data', apart: ['sync', 'norm', 'nn', 'optim'] },
   { folder: 'train', apart: [] },
+  { folder: 'direct', apart: ['memory', 'optim', 'data', 'train'] },
   { folder: 'runtime', apart: [] },
   { folder: 'cli', apart: [] },
 ];

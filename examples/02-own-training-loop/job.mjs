@@ -1,48 +1,36 @@
 // What every worker runs: logistic regression on batch-normalized features, in plain JavaScript.
-// Each worker has a shard of every batch. Whatever is a sum over the batch (count and sum, centred
-// squares, gradient and loss) is summed over all workers, so that all of them make the same step.
+// Each worker has a shard of every batch. The normalization takes its statistics over all shards;
+// the gradient and the loss are summed over all workers, so that all of them make the same step.
+
+import { normsFor } from 'syncbn';
 
 const FEATURES = 8;
-const EPS = 1e-5;
 
 export default function job({ rank, worldSize, group, args: { batch, steps, learningRate } }) {
-  const weight = new Float64Array(FEATURES);
+  const bn = normsFor(group).batchNorm(FEATURES);
+  // The features are weighted by the normalization, and their sum is the logit.
+  const weight = new Float32Array(FEATURES);
   const losses = [];
   for (let step = 0; step < steps; step++) {
     // The samples step * batch + i whose i belongs to this worker; shards may differ in size.
     const shard = [];
     for (let i = rank; i < batch; i += worldSize) shard.push(makeSample(step * batch + i));
 
-    // Mean: the sums and the count over all workers.
-    const sums = new Float64Array(FEATURES + 1);
-    for (const { x } of shard) {
-      for (let j = 0; j < FEATURES; j++) sums[j] += x[j];
-      sums[FEATURES]++;
-    }
-    group.allReduce(sums, 'sum');
-    const count = sums[FEATURES];
-    const mean = sums.map((sum) => sum / count);
-
-    // Variance: the squares about the mean that all workers agree on, never E[x^2] - E[x]^2.
-    const squares = new Float64Array(FEATURES);
-    for (const { x } of shard) {
-      for (let j = 0; j < FEATURES; j++) squares[j] += (x[j] - mean[j]) ** 2;
-    }
-    group.allReduce(squares, 'sum');
-    const invStd = squares.map((square) => 1 / Math.sqrt(square / count + EPS));
-
-    // Forward and backward in one: the gradient's sums, and behind them that of the loss.
-    const gradient = new Float64Array(FEATURES + 1);
-    for (const { x, label } of shard) {
-      const xhat = x.map((value, j) => (value - mean[j]) * invStd[j]);
-      const logit = xhat.reduce((sum, value, j) => sum + value * weight[j], 0);
+    const { y, saved } = bn.forward(Float32Array.from(shard.flatMap(({ x }) => x)), { weight });
+    const dy = new Float32Array(y.length);
+    let loss = 0;
+    for (const [i, { label }] of shard.entries()) {
+      const row = i * FEATURES;
+      const logit = y.subarray(row, row + FEATURES).reduce((sum, value) => sum + value, 0);
       const probability = 1 / (1 + Math.exp(-logit));
-      for (let j = 0; j < FEATURES; j++) gradient[j] += (probability - label) * xhat[j];
-      gradient[FEATURES] -= Math.log(label === 1 ? probability : 1 - probability);
+      dy.fill((probability - label) / batch, row, row + FEATURES);
+      loss -= Math.log(label === 1 ? probability : 1 - probability) / batch;
     }
-    group.allReduce(gradient, 'sum');
-    losses.push(gradient[FEATURES] / count);
-    for (let j = 0; j < FEATURES; j++) weight[j] -= (learningRate * gradient[j]) / count;
+    // This worker's own sums, then everybody's. A layer below would need `bn.backward` for dx.
+    const { weightGrad } = bn.parameterGradients(dy, saved);
+    const sums = group.allReduce(Float64Array.of(...weightGrad, loss), 'sum');
+    for (let j = 0; j < FEATURES; j++) weight[j] -= learningRate * sums[j];
+    losses.push(sums[FEATURES]);
   }
   return losses;
 }

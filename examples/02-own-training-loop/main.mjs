@@ -1,7 +1,7 @@
-// Training code of your own on several threads: `launch` runs job.mjs once on every worker, and the
-// group's allReduce is all that they need to train one model together. The run is repeated with
-// 1, 2 and 3 workers: the losses are the same up to the rounding of float64, because batch
-// statistics AND gradients are summed over all workers.
+// Training code of your own on several threads: `launch` runs job.mjs once on every worker, and a
+// synchronized batch normalization and an allReduce are all that they need to train one model
+// together. The run is repeated with 1, 2 and 3 workers: the losses are the same up to the rounding
+// of float32, because batch statistics AND gradients are those of all workers.
 // Run it with: node examples/02-own-training-loop/main.mjs
 
 import { launch } from 'syncbn';

@@ -2,6 +2,7 @@
 
 import { UsageError } from '../base/errors.ts';
 import { Trainer } from '../runtime/trainer.ts';
+import type { EvalCorrection } from '../train/evalCorrection.ts';
 import { known } from './events.ts';
 import type { Flags } from './flags.ts';
 import { dataFrom } from './settings.ts';
@@ -19,12 +20,16 @@ export async function runEval(flags: Flags): Promise<number> {
   }
   const workers = flags.integer('workers', 1);
   const timeoutMs = flags.integer('timeout-ms', 1);
+  const batches = flags.integer('precise-norm', 1);
+  const evalCorrection = correctionFrom(flags);
   const trainer = await Trainer.resume(path, {
     data: await dataFrom(flags),
     ...(workers !== undefined && { workers }),
     ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(evalCorrection !== undefined && { evalCorrection }),
   });
   try {
+    if (batches !== undefined) await trainer.preciseBatchNorm({ batches });
     const { loss, accuracy, count, seconds } = await trainer.evaluate();
     const hash = trainer.weightsHash();
     if (flags.isSet('json')) {
@@ -42,4 +47,8 @@ export async function runEval(flags: Flags): Promise<number> {
   } finally {
     await trainer.close();
   }
+}
+
+function correctionFrom(flags: Flags): EvalCorrection | undefined {
+  return flags.text('eval-correction') === 'auto' ? 'auto' : flags.number('eval-correction', 0);
 }

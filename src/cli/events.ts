@@ -3,7 +3,9 @@
 
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { UsageError } from '../base/errors.ts';
-import type { Evaluation } from '../runtime/trainer.ts';
+import type { Evaluation } from '../runtime/evaluation.ts';
+import type { CarriedTensor } from '../train/convertState.ts';
+import type { Diagnostics } from '../train/diagnostics.ts';
 
 export interface StartEvent {
   readonly event: 'start';
@@ -36,6 +38,15 @@ export interface ProgressEvent {
   readonly secondsLeft: number | null;
 }
 
+/** A checkpoint was resumed with other normalizations. */
+export interface ConvertedEvent {
+  readonly event: 'converted';
+  /** Tensors of normalizations that kept their values. */
+  readonly carried: readonly CarriedTensor[];
+  /** Those that start anew or are gone. */
+  readonly lost: readonly CarriedTensor[];
+}
+
 export interface CheckpointEvent {
   readonly event: 'checkpoint';
   readonly path: string;
@@ -57,7 +68,20 @@ export interface ErrorEvent {
   readonly message: string;
 }
 
-export type RunEvent = StartEvent | ProgressEvent | CheckpointEvent | DoneEvent | ErrorEvent;
+/** The last sampled step at the end of an epoch, or where the run stops. What is NaN becomes null
+ * in JSON. */
+export interface DiagnosticsEvent extends Diagnostics {
+  readonly event: 'diagnostics';
+}
+
+export type RunEvent =
+  | StartEvent
+  | ConvertedEvent
+  | ProgressEvent
+  | DiagnosticsEvent
+  | CheckpointEvent
+  | DoneEvent
+  | ErrorEvent;
 
 /** Where events go. */
 export interface Sink {

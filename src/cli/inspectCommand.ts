@@ -4,9 +4,10 @@
 import { UsageError } from '../base/errors.ts';
 import { showShape, sizeOf } from '../base/shape.ts';
 import { showBytes } from '../memory/layout.ts';
-import { normsOf } from '../nn/convertNorm.ts';
 import { loadCustomLayers } from '../nn/custom.ts';
+import { explainNorms, type NormExplanation } from '../nn/explainNorms.ts';
 import { buildGraph, type Graph } from '../nn/graph.ts';
+import { normsOf } from '../nn/normLeaf.ts';
 import { parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LeafSpec } from '../nn/spec.ts';
 import { configOf } from '../runtime/resume.ts';
@@ -49,6 +50,11 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
     run: saved.run,
     counters: saved.counters,
     norms: normsOf(model),
+    normChoices: explainNorms(model, {
+      inputShape: saved.data.inputShape,
+      replicas: saved.run.replicas,
+      replicaBatch: saved.run.globalBatch / saved.run.replicas,
+    }),
     layers: layerRows(graph, saved.run.replicas),
     stepsPerEpoch: plan.stepsPerEpoch,
     memoryBytes: plan.layout.sizeBytes,
@@ -64,6 +70,7 @@ function show(
   plan: RunPlan,
   summary: {
     readonly norms: readonly string[];
+    readonly normChoices: readonly NormExplanation[];
     readonly layers: readonly LayerRow[];
     readonly weightsHash: string;
   },
@@ -71,6 +78,7 @@ function show(
   const { run, data, counters } = saved;
   const epochs = (counters.step / plan.stepsPerEpoch).toFixed(2);
   printTable(summary.layers.map((row) => ({ ...row, parameters: `${row.parameters}` })));
+  showNorms(summary.normChoices);
   const total = summary.layers.reduce((sum, row) => sum + row.parameters, 0);
   const batch = `${run.globalBatch} over ${run.replicas} replicas`;
   printTable(
@@ -101,6 +109,20 @@ function show(
   );
 }
 
+/** What each norm is, over how many values, and what --norm auto takes there and why. */
+function showNorms(choices: readonly NormExplanation[]): void {
+  if (choices.length === 0) return;
+  printTable(
+    choices.map(({ layer, norm, values, auto }) => ({
+      norm: layer,
+      is: norm,
+      values: `${values}`,
+      auto,
+    })),
+  );
+  for (const { layer, auto, why } of choices) console.log(`auto, ${layer}: ${auto}; ${why}`);
+}
+
 /** A row for each setting of an optimizer or schedule. */
 function specRows(what: string, spec: { readonly kind: string }): string[][] {
   const { kind, ...rest } = spec;
@@ -122,13 +144,20 @@ function layerRows(graph: Graph, replicas: number): readonly LayerRow[] {
 function statisticsOf(spec: LeafSpec, replicas: number): string {
   switch (spec.kind) {
     case 'batchNorm':
+    case 'batchRenorm':
+      if (spec.kind === 'batchNorm' && spec.frozen) return 'running, frozen';
+      if (spec.kind === 'batchNorm' && spec.virtualBatch !== null) {
+        return `${spec.virtualBatch} samples of each replica`;
+      }
       if (spec.sync === 'local') return 'batch, each replica';
       return `batch, ${spec.sync === 'sync' ? `all ${replicas}` : spec.sync} replicas`;
     case 'groupNorm':
       return `sample, ${spec.numGroups} groups`;
+    case 'filterResponseNorm':
     case 'instanceNorm':
       return 'sample, each channel';
     case 'layerNorm':
+    case 'rmsNorm':
       return 'sample';
     default:
       return '-';

@@ -8,6 +8,7 @@ import { runEval } from './evalCommand.ts';
 import { jsonSink } from './events.ts';
 import { EXIT_USAGE, errorEvent, exitCodeOf } from './failure.ts';
 import { Flags, markValues, nearestWord, unmarkValues } from './flags.ts';
+import { runFold } from './foldCommand.ts';
 import { runInspect } from './inspectCommand.ts';
 import { runTrain } from './trainCommand.ts';
 
@@ -45,9 +46,12 @@ const commonFlags: readonly FlagText[] = [
 const trainFlags: readonly FlagText[] = [
   ...dataFlags,
   ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
-  ['--norm <kind>', 'sync, local, group, layer, instance or none (default sync)'],
-  ['--group-size <k>', 'With --norm sync: replicas that share statistics (default all)'],
-  ['--num-groups <g>', 'With --norm group: groups of channels (default 32)'],
+  [
+    '--norm <kind>',
+    'sync, local, group, layer, instance, none, auto; with --resume also frozen (default sync)',
+  ],
+  ['--group-size <k>', 'With --norm sync or auto: replicas that share statistics (default all)'],
+  ['--num-groups <g>', 'With --norm group or auto: groups of channels (default up to 32)'],
   ['--replicas <n>', 'Simulated devices; they decide what is computed (default 8)'],
   ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
   ['--batch <n>', 'Samples of a step over all replicas, instead of --replica-batch'],
@@ -72,7 +76,8 @@ const trainFlags: readonly FlagText[] = [
   ['--strict', 'The same bits on every machine'],
   ['--checkpoint <file>', 'Write a checkpoint at the end of each epoch, at the end and at Ctrl-C'],
   ['--checkpoint-every <n>', 'And after every n steps'],
-  ['--resume <file>', 'Go on from a checkpoint, with its settings'],
+  ['--resume <file>', 'Go on from a checkpoint, with its settings; --norm replaces its norms'],
+  ['--diagnostics <n>', 'Compare the batch statistics of replicas every n steps (default 50)'],
   ['--log <file>', 'Append the events to a file, one JSON object a line'],
   ...commonFlags,
 ];
@@ -82,7 +87,13 @@ const commands: readonly CommandText[] = [
   {
     name: 'eval',
     text: 'Evaluate a checkpoint on its test data',
-    flags: [['--checkpoint <file>', 'The checkpoint'], ...dataFlags, ...commonFlags],
+    flags: [
+      ['--checkpoint <file>', 'The checkpoint'],
+      ['--precise-norm <n>', 'First measure running statistics anew over n training batches'],
+      ['--eval-correction <a>', 'Weight of a sample in its own statistics, 0 to 1, or auto'],
+      ...dataFlags,
+      ...commonFlags,
+    ],
     run: runEval,
   },
   {
@@ -94,6 +105,18 @@ const commands: readonly CommandText[] = [
       ['--debug', 'Show where an error came from'],
     ],
     run: runInspect,
+  },
+  {
+    name: 'fold',
+    text: 'Fold batch normalization into the layers before it, for inference',
+    flags: [
+      ['--checkpoint <file>', 'The checkpoint'],
+      ['--out <file>', 'The checkpoint to write'],
+      ['--tolerance <x>', 'Largest difference of an output, as a share (default 1e-4)'],
+      ...dataFlags,
+      ...commonFlags,
+    ],
+    run: runFold,
   },
 ];
 

@@ -1,17 +1,18 @@
 // A resumed run has the settings of its checkpoint. Flags that say the same are welcome, flags that
-// say something else are an error that names both.
+// say something else are an error that names both. Only --norm may: it converts.
 
 import { UsageError } from '../base/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { convertNorm, normsOf } from '../nn/convertNorm.ts';
+import { convertNorm } from '../nn/convertNorm.ts';
 import { loadCustomLayers } from '../nn/custom.ts';
+import { normsOf } from '../nn/normLeaf.ts';
 import { parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
 import { resolveOptions } from '../runtime/trainerOptions.ts';
 import type { Checkpoint } from '../train/checkpoint.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { Flags } from './flags.ts';
-import { modelFrom, normalizedAs, trainerOptionsFrom } from './settings.ts';
+import { bareModelFrom, normalizedAs, trainerOptionsFrom } from './settings.ts';
 
 /** Flags that decide what is computed, and the part of the config that each decides. */
 const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unknown])[] = [
@@ -40,7 +41,7 @@ const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unk
 /** Flags that decide the norms of a model. */
 const NORM_FLAGS = ['norm', 'group-size', 'num-groups'] as const;
 
-type Decided = Omit<RunConfig, 'model' | 'data' | 'workers' | 'timeoutMs'>;
+type Decided = Omit<RunConfig, 'model' | 'data' | 'workers' | 'timeoutMs' | 'diagnosticsEvery'>;
 
 /** Throws a {@link UsageError} for the first flag that contradicts the checkpoint. */
 export async function checkAgreement(
@@ -69,18 +70,18 @@ async function checkModel(
   data: Dataset,
 ): Promise<void> {
   const asked = NORM_FLAGS.filter((name) => flags.has(name));
-  if (!flags.has('model') && asked.length === 0) return;
-  const model = flags.has('model') ? await modelFrom(flags, data) : normalizedAs(flags, kept, data);
   // A model alone says nothing of its norm.
   const bare = (spec: LayerSpec): LayerSpec => convertNorm(spec, { to: 'none' });
+  const model = flags.has('model') ? await bareModelFrom(flags, data) : kept;
   if (!isSame(bare(model), bare(kept))) {
     throw contradiction('--model', flags.text('model'), path, 'another model');
   }
-  if (asked.length > 0 && !isSame(model, kept)) {
-    const what = asked.map((name) => `--${name}`).join(', ');
-    const given = asked.map((name) => flags.text(name)).join(', ');
-    throw contradiction(what, given, path, normsOf(kept).join(', ') || 'none');
-  }
+  // A norm that is named replaces the checkpoint's.
+  if (asked.length === 0 || flags.has('norm')) return;
+  if (isSame(normalizedAs(flags, model, data), kept)) return;
+  const what = asked.map((name) => `--${name}`).join(', ');
+  const given = asked.map((name) => flags.text(name)).join(', ');
+  throw contradiction(what, given, path, normsOf(kept).join(', ') || 'none');
 }
 
 function isSame(a: unknown, b: unknown): boolean {

@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os';
 import { UsageError } from '../base/errors.ts';
 import { type Dataset, limitTrain } from '../data/dataset.ts';
 import { openDataset } from '../data/open.ts';
-import { convertNorm, NORM_TARGETS } from '../nn/convertNorm.ts';
+import { convertNorm, NORM_TARGETS, type NormRequest } from '../nn/convertNorm.ts';
 import { loadCustomLayers } from '../nn/custom.ts';
 import { crossEntropy } from '../nn/losses.ts';
 import { namedModel } from '../nn/models.ts';
@@ -14,7 +14,7 @@ import { parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
 import { adam, adamw, type OptimizerSpec, sgd } from '../optim/optimizer.ts';
 import { constant, cosine, type ScheduleSpec, step } from '../optim/schedule.ts';
-import type { TrainerOptions } from '../runtime/trainerOptions.ts';
+import { DEFAULT_REPLICA_BATCH, type TrainerOptions } from '../runtime/trainerOptions.ts';
 import type { Flags } from './flags.ts';
 
 export const DEFAULTS = { data: 'mnist', model: 'mnist-cnn', norm: 'sync', seed: 1 } as const;
@@ -32,28 +32,58 @@ export async function dataFrom(flags: Flags): Promise<Dataset> {
 
 /** The model that the flags ask for, with its normalizations replaced. */
 export async function modelFrom(flags: Flags, data: Dataset): Promise<LayerSpec> {
-  const model = bareModelFrom(flags, data);
-  // Norms that depend on shapes need those behind the model's own layers.
-  await loadCustomLayers(customModulesOf(model));
+  const model = await bareModelFrom(flags, data);
+  if (flags.text('norm') === 'frozen') {
+    throw new UsageError({
+      what: '--norm frozen',
+      given: 'without --resume',
+      allowed: 'with a checkpoint, whose running statistics it is frozen to',
+      hint: '--resume run.ckpt',
+    });
+  }
   return normalizedAs(flags, model, data);
 }
 
 /** A model with the normalizations that the flags ask for. */
 export function normalizedAs(flags: Flags, model: LayerSpec, data: Dataset): LayerSpec {
+  const replicas = replicasFrom(flags);
+  const batch = flags.integer('batch', 1);
+  const replicaBatch =
+    batch === undefined
+      ? (flags.integer('replica-batch', 1) ?? DEFAULT_REPLICA_BATCH)
+      : batch / replicas;
+  const { inputShape } = data;
+  return convertNorm(model, { ...normFrom(flags), inputShape, replicas, replicaBatch });
+}
+
+/** The normalization that the flags ask for. */
+export function normFrom(flags: Flags): NormRequest {
   const to = flags.choice('norm', NORM_TARGETS) ?? DEFAULTS.norm;
   const groupSize = flags.integer('group-size', 1);
   const numGroups = flags.integer('num-groups', 1);
-  refuseWithout(flags, 'group-size', '--norm sync', to === 'sync');
-  refuseWithout(flags, 'num-groups', '--norm group', to === 'group');
-  return convertNorm(model, {
+  refuseWithout(flags, 'group-size', '--norm sync or auto', to === 'sync' || to === 'auto');
+  refuseWithout(flags, 'num-groups', '--norm group or auto', to === 'group' || to === 'auto');
+  return {
     to,
-    inputShape: data.inputShape,
     ...(groupSize !== undefined && { groupSize }),
     ...(numGroups !== undefined && { numGroups }),
-  });
+  };
 }
 
-function bareModelFrom(flags: Flags, data: Dataset): LayerSpec {
+function replicasFrom(flags: Flags): number {
+  const cores = flags.integer('workers', 1) ?? availableParallelism();
+  return flags.integer('replicas', 1) ?? Math.max(DEFAULT_REPLICAS, cores);
+}
+
+/** The model that the flags name, with the normalizations that it comes with and its own layers
+ * loaded: norms that depend on shapes need those behind them. */
+export async function bareModelFrom(flags: Flags, data: Dataset): Promise<LayerSpec> {
+  const model = namedModelFrom(flags, data);
+  await loadCustomLayers(customModulesOf(model));
+  return model;
+}
+
+function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
   const name = flags.text('model') ?? DEFAULTS.model;
   if (name.endsWith('.json')) return parseModel(readJson(name), `the model in ${name}`);
   const { task, inputShape } = data;
@@ -120,19 +150,19 @@ function scheduleFrom(flags: Flags): ScheduleSpec {
 /** The options of a run of this model. */
 export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec): TrainerOptions {
   const workers = flags.integer('workers', 1);
-  const cores = workers ?? availableParallelism();
   const batch = flags.integer('batch', 1);
   const replicaBatch = flags.integer('replica-batch', 1);
   const clipNorm = flags.number('clip-norm', 0);
   const timeoutMs = flags.integer('timeout-ms', 1);
   const labelSmoothing = flags.number('label-smoothing', 0);
   const shift = flags.integer('shift', 0);
+  const diagnosticsEvery = flags.integer('diagnostics', 0);
   return {
     data,
     model,
     optimizer: optimizerFrom(flags),
     schedule: scheduleFrom(flags),
-    replicas: flags.integer('replicas', 1) ?? Math.max(DEFAULT_REPLICAS, cores),
+    replicas: replicasFrom(flags),
     dropLast: flags.isSet('drop-last'),
     seed: flags.integer('seed', 0, Number.MAX_SAFE_INTEGER) ?? DEFAULTS.seed,
     mode: flags.isSet('strict') ? 'strict' : 'fast',
@@ -142,6 +172,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     ...(replicaBatch !== undefined && { replicaBatch }),
     ...(clipNorm !== undefined && { clipNorm }),
     ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
     ...(labelSmoothing !== undefined && { loss: crossEntropy({ labelSmoothing }) }),
   };
 }

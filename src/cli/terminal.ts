@@ -5,7 +5,19 @@ import { styleText } from 'node:util';
 import { Presets, SingleBar } from 'cli-progress';
 import { Table } from 'console-table-printer';
 import { showBytes } from '../memory/layout.ts';
-import type { DoneEvent, ProgressEvent, RunEvent, Sink, StartEvent } from './events.ts';
+import { severityOf } from '../train/diagnostics.ts';
+import type {
+  ConvertedEvent,
+  DiagnosticsEvent,
+  DoneEvent,
+  ProgressEvent,
+  RunEvent,
+  Sink,
+  StartEvent,
+} from './events.ts';
+
+/** From here on float32 inputs have lost ten of their 24 bits when the mean is taken off. */
+const WORTH_TELLING_CONDITIONING = 1000;
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -29,6 +41,7 @@ export function printTable(rows: readonly Readonly<Record<string, string>>[]): v
 export function terminalSink(): Sink {
   const bar = process.stdout.isTTY === true ? newBar() : undefined;
   let start: StartEvent | undefined;
+  let diagnostics: DiagnosticsEvent | undefined;
   let isDrawn = false;
 
   const draw = (event: ProgressEvent): void => {
@@ -49,6 +62,9 @@ export function terminalSink(): Sink {
           start = event;
           console.log(startLines(event));
           break;
+        case 'converted':
+          console.log(conversionLines(event));
+          break;
         case 'progress':
           draw(event);
           break;
@@ -58,12 +74,19 @@ export function terminalSink(): Sink {
           if (bar === undefined) console.log(epochLine(event));
           if (event.event === 'stopped' || event.step === event.totalSteps) endBar();
           break;
+        case 'diagnostics':
+          diagnostics = event;
+          if (bar === undefined) console.log(diagnosticsLine(event));
+          break;
         case 'checkpoint':
           if (!isDrawn) console.log(`Checkpoint of step ${event.step} written to ${event.path}.`);
           break;
         case 'done':
           endBar();
           printTable(resultRows(event, start));
+          if (bar !== undefined && diagnostics !== undefined) {
+            console.log(diagnosticsLine(diagnostics));
+          }
           break;
         case 'error':
           endBar();
@@ -110,6 +133,22 @@ function startLines(event: StartEvent): string {
 ${replicas} replicas on ${workers} workers, global batch ${globalBatch}, ${memory}`;
 }
 
+/** What did not carry over: one line for each kind of tensor and reason. */
+function conversionLines({ carried, lost }: ConvertedEvent): string {
+  const groups = new Map<string, string[]>();
+  for (const { layer, tensor, why } of lost) {
+    const key = `${tensor}: ${why}`;
+    groups.set(key, [...(groups.get(key) ?? []), layer]);
+  }
+  const lines = [...groups].map(
+    ([what, layers]) =>
+      `  ${what} (${layers[0]}${layers.length > 1 ? `, ${layers.length} layers` : ''})`,
+  );
+  const total = carried.length + lost.length;
+  const kept = `Other norms: ${carried.length} of ${total} of their tensors carried over`;
+  return lost.length === 0 ? `${kept}.` : [`${kept}; not:`, ...lines].join('\n');
+}
+
 function epochLine(event: ProgressEvent): string {
   const where = event.event === 'stopped' ? `stopped at step ${event.step}` : `step ${event.step}`;
   const { epoch, epochs, imagesPerSecond, seconds } = event;
@@ -117,6 +156,30 @@ function epochLine(event: ProgressEvent): string {
   const speed = `${Math.round(imagesPerSecond)} img/s, ${showSeconds(seconds)}`;
   const accuracy = showShare(event.accuracy);
   return `epoch ${epoch}/${epochs} (${where}): loss ${loss}, accuracy ${accuracy}, ${speed}`;
+}
+
+/** The layer whose shards lie furthest from their sync groups. */
+function diagnosticsLine({ step, layers }: DiagnosticsEvent): string {
+  const { path, worst } = layers.reduce((a, b) =>
+    severityOf(b.worst) > severityOf(a.worst) ? b : a,
+  );
+  const { meanShift, varianceFactor, deadShare, nonFinite, conditioning } = worst;
+  const isAlone = meanShift === 0 && varianceFactor === 1;
+  const found = [
+    ...(isAlone
+      ? ['each replica is its own sync group']
+      : [`means ${showNumber(meanShift)} std apart`, `variances x${showNumber(varianceFactor)}`]),
+    ...(conditioning >= WORTH_TELLING_CONDITIONING
+      ? [`|mean|/std ${conditioning.toExponential(1)}`]
+      : []),
+    ...(deadShare > 0 ? [`${showShare(deadShare, 1)} dead channels`] : []),
+    ...(nonFinite > 0 ? [`${nonFinite} channels with NaN or infinity`] : []),
+  ];
+  return `batch statistics at step ${step}, worst ${path}:\n  ${found.join(', ')}`;
+}
+
+function showNumber(value: number): string {
+  return Number.isNaN(value) ? '-' : value.toPrecision(3);
 }
 
 function resultRows(done: DoneEvent, start: StartEvent | undefined): Record<string, string>[] {

@@ -3,9 +3,10 @@
 
 import { UsageError } from '../base/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { normsOf } from '../nn/convertNorm.ts';
+import { normsOf } from '../nn/normLeaf.ts';
+import type { Evaluation } from '../runtime/evaluation.ts';
 import type { Progress } from '../runtime/progress.ts';
-import { type Evaluation, Trainer } from '../runtime/trainer.ts';
+import { Trainer } from '../runtime/trainer.ts';
 import { checkWritable, readCheckpoint } from '../train/checkpoint.ts';
 import {
   type DoneEvent,
@@ -20,7 +21,7 @@ import {
 import { errorEvent } from './failure.ts';
 import type { Flags } from './flags.ts';
 import { checkAgreement } from './resumeSettings.ts';
-import { DEFAULTS, dataFrom, modelFrom, trainerOptionsFrom } from './settings.ts';
+import { DEFAULTS, dataFrom, modelFrom, normFrom, trainerOptionsFrom } from './settings.ts';
 import { catchSignals, SIGNAL_CODES, type Signal } from './signals.ts';
 import { terminalSink } from './terminal.ts';
 
@@ -97,10 +98,13 @@ async function startTrainer(flags: Flags, data: Dataset): Promise<Trainer> {
   await checkAgreement(flags, path, await readCheckpoint(path), data);
   const workers = flags.integer('workers', 1);
   const timeoutMs = flags.integer('timeout-ms', 1);
+  const diagnosticsEvery = flags.integer('diagnostics', 0);
   return Trainer.resume(path, {
     data,
     ...(workers !== undefined && { workers }),
     ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
+    ...(flags.has('norm') && { norm: normFrom(flags) }),
   });
 }
 
@@ -150,6 +154,12 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
       parameters: trainer.countParameters,
       memoryBytes: trainer.layout.sizeBytes,
     });
+    const { conversion } = trainer;
+    if (conversion.length > 0) {
+      const carried = conversion.filter((tensor) => tensor.carried);
+      const lost = conversion.filter((tensor) => !tensor.carried);
+      tell({ event: 'converted', carried, lost });
+    }
     const training = await fit(trainer, plan, tell, signals);
     const { caught } = signals;
     if (caught !== undefined) {
@@ -177,11 +187,18 @@ async function fit(
   let seconds = 0;
   let written = -1;
   let told: ProgressEvent | undefined;
+  let sampled: number | undefined;
   const save = async (): Promise<void> => {
     if (checkpoint === undefined || written === trainer.step) return;
     await trainer.save(checkpoint);
     written = trainer.step;
     tell({ event: 'checkpoint', path: checkpoint, step: written });
+  };
+  const tellDiagnostics = (): void => {
+    const sample = trainer.diagnostics();
+    if (sample === undefined || sample.step === sampled) return;
+    sampled = sample.step;
+    tell({ event: 'diagnostics', ...sample });
   };
   while (trainer.step < end && signals.caught === undefined) {
     const next = Math.min(end, nextStop(trainer, checkpointEvery));
@@ -194,6 +211,7 @@ async function fit(
       const event = isPause ? 'progress' : progress.kind;
       told = { ...eventOf(progress, end), event, seconds: total, imagesPerSecond: speed };
       tell(told);
+      if (event !== 'progress') tellDiagnostics();
     }
     images += (last?.imagesPerSecond ?? 0) * (last?.seconds ?? 0);
     seconds += last?.seconds ?? 0;

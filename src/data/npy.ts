@@ -6,6 +6,7 @@ import { UsageError } from '../base/errors.ts';
 import { showShape } from '../base/shape.ts';
 import { checkDataset, type Dataset, type Split, type Task } from './dataset.ts';
 import { listFolder, readDataFile, showNames, trailing, truncated } from './files.ts';
+import { checkLayout, type DataLayout, toChannelsLast } from './layout.ts';
 import { parseNpyHeader } from './npy-header.ts';
 import { byteStatistics, floatStatistics } from './statistics.ts';
 
@@ -43,18 +44,23 @@ export function parseNpy(bytes: Uint8Array, file: string): NpyArray {
 }
 
 /** Reads x_train.npy, y_train.npy, x_test.npy and y_test.npy of a folder. x: uint8 or float, [N,
- * F], [N, H, W] (one channel) or [N, H, W, C]. y: whole numbers [N] are classes (as many as the
- * largest label + 1), floats [N] or [N, D] are regression targets of shape [1] or [D]. Statistics
- * are those of x_train, per channel. Throws UsageErrors. */
-export async function readNpyDataset(dir: string): Promise<Dataset> {
+ * F], [N, H, W] (one channel) or [N, H, W, C]; with a `layout` what {@link DataLayout} says, where
+ * three axes are sequences, and channels first are turned over while loading. y: whole numbers [N]
+ * are classes (as many as the largest label + 1), floats [N] or [N, D] are regression targets of
+ * shape [1] or [D]. Statistics are those of x_train, per channel. Throws UsageErrors. */
+export async function readNpyDataset(
+  dir: string,
+  options: { readonly layout?: DataLayout } = {},
+): Promise<Dataset> {
+  const layout = options.layout === undefined ? undefined : checkLayout(options.layout);
   const names = await listFolder(dir);
   const missing = FILES.filter((name) => !names.includes(name));
   if (missing.length > 0) {
     const what = `${missing.join(', ')} missing in ${dir}`;
     throw new UsageError({ what, given: showNames(names), allowed: FILES.join(', ') });
   }
-  const train = await readPart(dir, 'train');
-  const test = await readPart(dir, 'test');
+  const train = await readPart(dir, 'train', layout);
+  const test = await readPart(dir, 'test', layout);
   const { inputShape } = train;
   checkSame(`sample shape of x_test.npy in ${dir}`, test.inputShape, inputShape);
   checkSame(`target shape of y_test.npy in ${dir}`, test.targetShape, train.targetShape);
@@ -94,24 +100,24 @@ interface Part {
   readonly split: Split;
 }
 
-async function readPart(dir: string, part: 'train' | 'test'): Promise<Part> {
+async function readPart(
+  dir: string,
+  part: 'train' | 'test',
+  layout: DataLayout | undefined,
+): Promise<Part> {
   const xFile = join(dir, `x_${part}.npy`);
   const yFile = join(dir, `y_${part}.npy`);
   const x = parseNpy(await readDataFile(xFile), xFile);
   const y = parseNpy(await readDataFile(yFile), yFile);
-  const inputs = x.values;
-  if (inputs instanceof Int32Array) {
+  if (x.values instanceof Int32Array) {
     throw new UsageError({
       what: `dtype of ${xFile}`,
       given: 'integers',
       allowed: '|u1, <f4, <f8',
     });
   }
-  const [count = 0, ...inner] = x.shape;
-  if (inner.length < 1 || inner.length > 3) {
-    const allowed = '[N, F], [N, H, W] or [N, H, W, C]';
-    throw new UsageError({ what: `shape of ${xFile}`, given: x.shape, allowed });
-  }
+  const { values: inputs, inputShape } = samplesOf(x.values, x.shape, layout, xFile);
+  const count = x.shape[0]!;
   const targets = y.values instanceof Uint8Array ? Int32Array.from(y.values) : y.values;
   const mostAxes = targets instanceof Int32Array ? 1 : 2;
   if (y.shape.length < 1 || y.shape.length > mostAxes) {
@@ -123,10 +129,42 @@ async function readPart(dir: string, part: 'train' | 'test'): Promise<Part> {
     throw new UsageError({ what: `samples in ${yFile}`, given: y.shape[0], allowed });
   }
   return {
-    inputShape: inner.length === 2 ? [...inner, 1] : inner,
+    inputShape,
     targetShape: [y.shape[1] ?? 1],
     split: { count, inputs, targets },
   };
+}
+
+/** The inputs, channels last, and the shape of one of them. */
+function samplesOf(
+  values: Uint8Array | Float32Array,
+  shape: readonly number[],
+  layout: DataLayout | undefined,
+  file: string,
+): { readonly values: Uint8Array | Float32Array; readonly inputShape: readonly number[] } {
+  const axes = shape.length - 1;
+  const mostAxes = layout === undefined ? 3 : 4;
+  if (axes < 1 || axes > mostAxes) {
+    const allowed = {
+      none: '[N, F], [N, H, W] or [N, H, W, C]',
+      channelsLast: '[N, F], [N, L, C], [N, H, W, C] or [N, D, H, W, C]',
+      channelsFirst: '[N, F], [N, C, L], [N, C, H, W] or [N, C, D, H, W]',
+    }[layout ?? 'none'];
+    const hint = "layout 'channelsLast' or 'channelsFirst' for samples of four axes";
+    throw new UsageError({
+      what: `shape of ${file}`,
+      given: shape,
+      allowed,
+      ...(axes === 4 && { hint }),
+    });
+  }
+  if (layout === 'channelsFirst') {
+    const turned = toChannelsLast(values, shape);
+    return { values: turned.values, inputShape: turned.shape.slice(1) };
+  }
+  const inputShape = shape.slice(1);
+  if (layout === undefined && axes === 2) return { values, inputShape: [...inputShape, 1] };
+  return { values, inputShape };
 }
 
 function narrow(wide: BigInt64Array, file: string): Int32Array {

@@ -6,6 +6,7 @@ import { looksLikeCifar, readCifarDataset } from './cifar.ts';
 import type { Dataset } from './dataset.ts';
 import { listFolder, showNames } from './files.ts';
 import { looksLikeIdx, readIdxDataset } from './idx.ts';
+import { checkLayout, type DataLayout } from './layout.ts';
 import { mnist } from './mnist.ts';
 import { looksLikeNpy, readNpyDataset } from './npy.ts';
 import { synthetic } from './synthetic.ts';
@@ -15,7 +16,13 @@ interface Format {
   /** The files by which it is known. */
   readonly files: string;
   readonly matches: (names: readonly string[]) => boolean;
-  readonly read: (dir: string) => Promise<Dataset>;
+  readonly read: (dir: string, options: OpenOptions) => Promise<Dataset>;
+}
+
+export interface OpenOptions {
+  /** Where the channels lie in npy files; the other formats say it themselves. Channels first are
+   * turned over once, while loading. Without it [N, H, W] are images of one channel. */
+  readonly layout?: DataLayout;
 }
 
 const FORMATS: readonly Format[] = [
@@ -29,7 +36,7 @@ const FORMATS: readonly Format[] = [
     name: 'CIFAR-10 binary',
     files: 'data_batch_1.bin to data_batch_5.bin, test_batch.bin',
     matches: looksLikeCifar,
-    read: readCifarDataset,
+    read: (dir) => readCifarDataset(dir),
   },
   {
     name: 'npy',
@@ -42,12 +49,13 @@ const FORMATS: readonly Format[] = [
 /** Opens `mnist`, `synthetic` (with its defaults) or a folder, whose files decide the format. A
  * folder that is called `mnist` is meant by `./mnist`. Throws a UsageError that lists what was
  * found and what is understood. */
-export async function openDataset(nameOrDir: string): Promise<Dataset> {
+export async function openDataset(nameOrDir: string, options: OpenOptions = {}): Promise<Dataset> {
+  if (options.layout !== undefined) checkLayout(options.layout);
   if (nameOrDir === 'mnist') return mnist();
   if (nameOrDir === 'synthetic') return synthetic();
   const names = await listDataFolder(nameOrDir);
   const matching = FORMATS.filter((format) => format.matches(names));
-  if (matching.length === 1) return matching[0]!.read(nameOrDir);
+  if (matching.length === 1) return matching[0]!.read(nameOrDir, options);
   const formats = FORMATS.map((format) => `${format.name} (${format.files})`).join('; ');
   if (matching.length === 0) {
     const what = `the data folder ${nameOrDir}`;

@@ -1,25 +1,37 @@
 // The binary interface of the kernels: one interface for each file of `assembly`, described in
 // `abi`. All arguments are numbers; names that end in `Ptr` are byte addresses in the arena.
 
+import type { BatchRenormKernels } from './abi/batchRenorm.ts';
 import type { ConvKernels } from './abi/conv.ts';
 import type { DepthwiseKernels } from './abi/depthwise.ts';
+import type { FilterResponseNormKernels } from './abi/filterResponseNorm.ts';
 import type { FoldKernels } from './abi/fold.ts';
+import type { FrozenNormKernels } from './abi/frozenNorm.ts';
 import type { ImageKernels } from './abi/images.ts';
 import type { LossKernels } from './abi/loss.ts';
+import type { MomentsKernels } from './abi/moments.ts';
 import type { NormKernels } from './abi/norm.ts';
+import type { NormalizeKernels } from './abi/normalize.ts';
 import type { OptimizerKernels } from './abi/optimizer.ts';
 import type { PointwiseKernels } from './abi/pointwise.ts';
 import type { PoolKernels } from './abi/pool.ts';
+import type { RmsNormKernels } from './abi/rmsNorm.ts';
 import type { SampleNormKernels } from './abi/sampleNorm.ts';
 
 export interface KernelExports
-  extends ConvKernels,
+  extends BatchRenormKernels,
+    ConvKernels,
     DepthwiseKernels,
+    FilterResponseNormKernels,
     FoldKernels,
+    FrozenNormKernels,
     ImageKernels,
     LossKernels,
+    MomentsKernels,
     NormKernels,
+    NormalizeKernels,
     OptimizerKernels,
     PointwiseKernels,
     PoolKernels,
+    RmsNormKernels,
     SampleNormKernels {}

@@ -11,6 +11,11 @@ import type { ConvAxes } from './convSteps.ts';
 import type { WeightInit } from './init.ts';
 import type { LayerKind, ParameterDeclaration, WorkspaceDeclaration } from './layer.ts';
 import { checkCount, checkPair, type Pair, type PairOption } from './options.ts';
+import {
+  bindStandardized,
+  standardizedWorkspace,
+  type WeightMatrix,
+} from './weightStandardization.ts';
 
 export interface Conv2dSpec {
   readonly kind: 'conv2d';
@@ -24,6 +29,7 @@ export interface Conv2dSpec {
   readonly groups: number;
   readonly bias: boolean;
   readonly init: WeightInit;
+  readonly weightStandardization: boolean;
 }
 
 export interface Conv2dOptions {
@@ -41,6 +47,9 @@ export interface Conv2dOptions {
   readonly bias?: boolean;
   /** Default `torch`. */
   readonly init?: WeightInit;
+  /** Convolves with standardized weights (Qiao et al. 2019): each output channel's less their mean,
+   * over sqrt(biased var + 1e-5). Default false. */
+  readonly weightStandardization?: boolean;
 }
 
 /** A 2-d convolution. Throws a {@link UsageError} where groups do not divide the channels. */
@@ -73,6 +82,7 @@ export function conv2d(
     groups,
     bias: options.bias ?? true,
     init: options.init ?? 'torch',
+    weightStandardization: options.weightStandardization ?? false,
   };
 }
 
@@ -138,7 +148,17 @@ export const conv2dKind: LayerKind<Conv2dSpec> = {
   },
 
   buffers: () => [],
-  workspace: (spec, input): readonly WorkspaceDeclaration[] =>
-    convWorkspace(spec, convAxes(spec, input)),
-  bind: (spec, binding) => bindConv2d(spec, convAxes(spec, binding.input.shape), binding),
+  workspace: (spec, input): readonly WorkspaceDeclaration[] => [
+    ...convWorkspace(spec, convAxes(spec, input)),
+    ...(spec.weightStandardization ? standardizedWorkspace(weightMatrix(spec)) : []),
+  ],
+  bind(spec, binding) {
+    const axes = convAxes(spec, binding.input.shape);
+    if (!spec.weightStandardization) return bindConv2d(spec, axes, binding);
+    return bindStandardized(binding, weightMatrix(spec), (own) => bindConv2d(spec, axes, own));
+  },
 };
+
+function weightMatrix({ kernel, inChannels, outChannels, groups }: Conv2dSpec): WeightMatrix {
+  return { fanIn: (kernel[0] * kernel[1] * inChannels) / groups, outputs: outChannels };
+}

@@ -1,120 +1,107 @@
 // Replaces the normalizations of a model, as PyTorch's convert_sync_batchnorm does and more: the
-// way to compare batch normalization, synchronized or not, with its neighbours on one model.
+// way to compare batch normalization, synchronized or not, with its neighbours on one model. Makes
+// specs only; what becomes of weights and running statistics is in train/convertState.ts.
 
-import { UsageError } from '../base/errors.ts';
-import type { Shape } from '../base/shape.ts';
+import { checkInteger, UsageError } from '../base/errors.ts';
+import { type Shape, sizeOf } from '../base/shape.ts';
+import { relu } from './activations.ts';
+import { checkKnown, chooseNorm, defaultNumGroups, largestDivisor } from './autoNorm.ts';
 import { buildGraph } from './graph.ts';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from './norms.ts';
-import { type LayerSpec, type LeafSpec, leavesOf, mapLeaves, sequential } from './spec.ts';
+import {
+  isNorm,
+  leafPaths,
+  type NormSpec,
+  normChannels,
+  usesRunningStatistics,
+} from './normLeaf.ts';
+import { type BatchNormSpec, batchNorm, groupNorm, instanceNorm, layerNorm } from './norms.ts';
+import { type LayerSpec, mapLeaves, sequential } from './spec.ts';
 
-export const NORM_TARGETS = ['sync', 'local', 'group', 'layer', 'instance', 'none'] as const;
-/** What to make of the normalizations. `none` takes them out. */
+export const NORM_TARGETS = [
+  'sync',
+  'local',
+  'group',
+  'layer',
+  'instance',
+  'frozen',
+  'none',
+  'auto',
+] as const;
+/** What to make of the normalizations. `frozen` keeps running statistics, weight and bias as they
+ * are; `none` takes normalizations out; `auto` takes `sync` (`local` with one replica), or `group`
+ * where a sync group has fewer than {@link AUTO_MIN_VALUES} values per channel. */
 export type NormTarget = (typeof NORM_TARGETS)[number];
 
-export interface ConvertNormOptions {
+/** What is asked for, without what a run knows by itself. */
+export interface NormRequest {
   readonly to: NormTarget;
-  /** For `sync`: replicas that share statistics; default all. */
+  /** For `sync` and `auto`: replicas that share statistics; default all. */
   readonly groupSize?: number;
-  /** For `group`; where it does not divide a layer's channels, the next smaller divisor is taken.
-   * Default 32, as Wu and He 2018. */
+  /** For `group`, and `auto` where it takes that: has to divide the channels of every layer.
+   * Default: the largest divisor of a layer's channels up to 32 (Wu and He 2018) with which a group
+   * has at least 16 values, where `inputShape` tells how many it has. */
   readonly numGroups?: number;
-  /** For `layer`, which has weights for every element: the shape of the model's input. */
-  readonly inputShape?: Shape;
 }
 
-const DEFAULT_NUM_GROUPS = 32;
+export interface ConvertNormOptions extends NormRequest {
+  /** The shape of the model's input, without the sample axis. Needed for `layer`, which has weights
+   * for every element, and for `auto`. */
+  readonly inputShape?: Shape;
+  /** For `auto`: the replicas of the run. */
+  readonly replicas?: number;
+  /** For `auto`: samples of a replica in a full step. */
+  readonly replicaBatch?: number;
+}
 
-/** The same model with other normalizations, which keep their eps and affine; those that become
- * batch normalization keep momentum and trackRunningStats where they were batch normalization
- * before. */
+/** The same model with other normalizations. They keep eps, and affine; those that become batch
+ * normalization keep momentum, trackRunningStats and, with `local`, virtualBatch where they had
+ * them. The trained threshold of a filterResponseNorm becomes a ReLU. Conversions lose what the new
+ * normalization does not have: back from `group`, momentum is 0.1 again. Throws a
+ * {@link UsageError} that names layer, value and choice where an option does not fit. */
 export function convertNorm(model: LayerSpec, options: ConvertNormOptions): LayerSpec {
+  checkOptions(options);
   const { to, inputShape } = options;
-  if (!NORM_TARGETS.includes(to)) {
-    throw new UsageError({ what: 'convertNorm to', given: to, allowed: NORM_TARGETS.join(', ') });
-  }
-  const shapes = to === 'layer' ? leafShapes(model, inputShape) : [];
+  const needsShapes = to === 'layer' || to === 'group' || to === 'auto';
+  const shapes = needsShapes && inputShape !== undefined ? leafShapes(model, inputShape) : [];
+  const paths = leafPaths(model);
   let index = 0;
   return mapLeaves(model, (leaf) => {
-    const shape = shapes[index++];
-    return isNorm(leaf) ? convertLeaf(leaf, options, shape) : leaf;
+    const shape = shapes[index];
+    const path = paths[index++]!;
+    return isNorm(leaf) ? convertLeaf(leaf, options, path, shape) : leaf;
   });
 }
 
-/** The different normalizations of a model, for people: `batchNorm (sync)`, `groupNorm (8
- * groups)`. */
-export function normsOf(model: LayerSpec): readonly string[] {
-  const names = leavesOf(model)
-    .filter(isNorm)
-    .map((leaf) => {
-      if (leaf.kind === 'batchNorm') {
-        const { sync } = leaf;
-        return `batchNorm (${typeof sync === 'number' ? `sync over ${sync} replicas` : sync})`;
-      }
-      return leaf.kind === 'groupNorm' ? `groupNorm (${leaf.numGroups} groups)` : leaf.kind;
-    });
-  return [...new Set(names)];
-}
-
-type NormSpec = Extract<
-  LeafSpec,
-  { kind: 'batchNorm' | 'groupNorm' | 'instanceNorm' | 'layerNorm' }
->;
-
-function isNorm(leaf: LeafSpec): leaf is NormSpec {
-  const { kind } = leaf;
-  return (
-    kind === 'batchNorm' || kind === 'groupNorm' || kind === 'instanceNorm' || kind === 'layerNorm'
-  );
-}
-
-function convertLeaf(
-  leaf: NormSpec,
-  options: ConvertNormOptions,
-  shape: Shape | undefined,
-): LayerSpec {
-  const { eps, affine } = leaf;
-  const channels =
-    leaf.kind === 'layerNorm'
-      ? leaf.normalizedShape[leaf.normalizedShape.length - 1]!
-      : leaf.channels;
-  switch (options.to) {
-    case 'sync':
-    case 'local': {
-      const sync = options.to === 'local' ? 'local' : (options.groupSize ?? 'sync');
-      if (leaf.kind !== 'batchNorm') return batchNorm(channels, { eps, affine, sync });
-      const { momentum, trackRunningStats } = leaf;
-      return batchNorm(channels, { eps, affine, momentum, trackRunningStats, sync });
-    }
-    case 'group': {
-      const numGroups = divisorUpTo(channels, options.numGroups ?? DEFAULT_NUM_GROUPS);
-      return groupNorm(numGroups, channels, { eps, affine });
-    }
-    case 'instance':
-      return instanceNorm(channels, { eps, affine });
-    case 'layer':
-      return layerNorm(shape ?? [channels], { eps, affine });
-    case 'none':
-      return sequential([]);
+function checkOptions(options: ConvertNormOptions): void {
+  const { to, inputShape, replicas, replicaBatch } = options;
+  if (!NORM_TARGETS.includes(to)) {
+    throw new UsageError({ what: 'convertNorm to', given: to, allowed: NORM_TARGETS.join(', ') });
   }
-}
-
-/** The largest divisor of `channels` that is at most `limit`. */
-function divisorUpTo(channels: number, limit: number): number {
-  if (!Number.isInteger(limit) || limit < 1) {
+  for (const [name, fits] of [
+    ['groupSize', to === 'sync' || to === 'auto'],
+    ['numGroups', to === 'group' || to === 'auto'],
+  ] as const) {
+    const value = options[name];
+    if (value === undefined) continue;
+    checkInteger(`convertNorm ${name}`, value, 1);
+    if (fits) continue;
     throw new UsageError({
-      what: 'convertNorm numGroups',
-      given: limit,
-      allowed: 'a whole number of at least 1',
+      what: `convertNorm ${name}`,
+      given: `${value} with to '${to}'`,
+      allowed: `with to '${name === 'groupSize' ? 'sync' : 'group'}' or 'auto'`,
     });
   }
-  let divisor = Math.min(channels, limit);
-  while (channels % divisor !== 0) divisor--;
-  return divisor;
-}
-
-/** The input shape of every leaf, in order. */
-function leafShapes(model: LayerSpec, inputShape: Shape | undefined): readonly Shape[] {
-  if (inputShape === undefined) {
+  for (const size of inputShape ?? []) checkInteger('convertNorm inputShape', size, 1);
+  if (to === 'auto') checkKnown({ inputShape, replicas, replicaBatch });
+  if (replicas !== undefined) checkInteger('convertNorm replicas', replicas, 1);
+  if (replicaBatch !== undefined && !(replicaBatch > 0 && Number.isFinite(replicaBatch))) {
+    throw new UsageError({
+      what: 'convertNorm replicaBatch',
+      given: replicaBatch,
+      allowed: 'a number above 0',
+    });
+  }
+  if (to === 'layer' && inputShape === undefined) {
     throw new UsageError({
       what: "convertNorm to 'layer'",
       given: 'no inputShape',
@@ -122,6 +109,117 @@ function leafShapes(model: LayerSpec, inputShape: Shape | undefined): readonly S
       hint: "convertNorm(model, { to: 'layer', inputShape: data.inputShape })",
     });
   }
+}
+
+function convertLeaf(
+  leaf: NormSpec,
+  options: ConvertNormOptions,
+  path: string,
+  shape: Shape | undefined,
+): LayerSpec {
+  checkInteger(`channels of ${path}, to '${options.to}'`, normChannels(leaf), 1);
+  const norm = normFor(leaf, options, path, shape);
+  // The threshold of a TLU starts as that of a ReLU, and is what made the layer nonlinear.
+  const isActivated = leaf.kind === 'filterResponseNorm' && leaf.tlu;
+  if (!isActivated) return norm;
+  return options.to === 'none' ? relu() : sequential([norm, relu()]);
+}
+
+function normFor(
+  leaf: NormSpec,
+  options: ConvertNormOptions,
+  path: string,
+  shape: Shape | undefined,
+): LayerSpec {
+  const { eps, affine } = leaf;
+  const channels = normChannels(leaf);
+  switch (options.to) {
+    case 'sync':
+      return batchNormFrom(leaf, { sync: options.groupSize ?? 'sync' });
+    case 'local':
+      return batchNormFrom(leaf, { sync: 'local' });
+    case 'group': {
+      const numGroups = groupsFor(channels, options.numGroups, path, shape);
+      return groupNorm(numGroups, channels, { eps, affine });
+    }
+    case 'instance':
+      return instanceNorm(channels, { eps, affine });
+    case 'layer':
+      return layerNorm(shape ?? [channels], { eps, affine });
+    case 'frozen':
+      return frozenFrom(leaf, path);
+    case 'none':
+      return sequential([]);
+    case 'auto': {
+      const { replicas, replicaBatch, groupSize, numGroups } = options;
+      const place = { shape: shape!, channels, replicas: replicas!, replicaBatch: replicaBatch! };
+      const { to } = chooseNorm({ ...place, ...(groupSize !== undefined && { groupSize }) });
+      const own = {
+        to,
+        ...(to === 'sync' && groupSize !== undefined && { groupSize }),
+        ...(to === 'group' && numGroups !== undefined && { numGroups }),
+      };
+      return normFor(leaf, own, path, shape);
+    }
+  }
+}
+
+/** Ordinary or synchronized batch normalization with what the leaf has of its options. */
+function batchNormFrom(leaf: NormSpec, { sync }: Pick<BatchNormSpec, 'sync'>): BatchNormSpec {
+  const { eps, affine } = leaf;
+  const channels = normChannels(leaf);
+  if (leaf.kind === 'batchNorm') {
+    const { momentum, trackRunningStats } = leaf;
+    const virtualBatch = sync === 'local' ? leaf.virtualBatch : null;
+    return batchNorm(channels, { eps, affine, momentum, trackRunningStats, sync, virtualBatch });
+  }
+  if (leaf.kind === 'batchRenorm' || (leaf.kind === 'instanceNorm' && leaf.trackRunningStats)) {
+    return batchNorm(channels, { eps, affine, momentum: leaf.momentum, sync });
+  }
+  return batchNorm(channels, { eps, affine, sync });
+}
+
+function frozenFrom(leaf: NormSpec, path: string): BatchNormSpec {
+  if (!usesRunningStatistics(leaf)) {
+    throw new UsageError({
+      what: `convertNorm of ${path} to 'frozen'`,
+      given: `${leaf.kind} without running statistics`,
+      allowed: 'a normalization with running statistics, which it would be frozen to',
+      hint: "training with to 'sync' first",
+    });
+  }
+  const { eps, affine, momentum } = leaf;
+  const sync = leaf.kind === 'instanceNorm' ? 'local' : leaf.sync;
+  return batchNorm(normChannels(leaf), { eps, affine, momentum, sync, frozen: true });
+}
+
+function groupsFor(
+  channels: number,
+  numGroups: number | undefined,
+  path: string,
+  shape: Shape | undefined,
+): number {
+  if (numGroups === undefined) return defaultNumGroups(channels, shape);
+  const given = { what: `numGroups of ${path} with ${channels} channels`, given: numGroups };
+  if (channels % numGroups !== 0) {
+    throw new UsageError({
+      ...given,
+      allowed: `a divisor of ${channels}`,
+      hint: `numGroups ${largestDivisor(channels, numGroups)}, or none, so that layers may differ`,
+    });
+  }
+  if (shape !== undefined && sizeOf(shape) === numGroups) {
+    throw new UsageError({
+      ...given,
+      allowed: 'groups of at least 2 values: the layer has one position, and one value gives 0',
+      hint: `numGroups ${defaultNumGroups(channels, shape)}, or none, so that layers may differ`,
+    });
+  }
+  return numGroups;
+}
+
+/** The input shape of every leaf, in order. */
+function leafShapes(model: LayerSpec, inputShape: Shape): readonly Shape[] {
   const graph = buildGraph(model, inputShape);
   return graph.operations.flatMap((operation) =>
     operation.op === 'layer' ? [graph.shapes[operation.input]!] : [],

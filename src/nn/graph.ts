@@ -21,6 +21,8 @@ export interface LayerOperation {
   readonly kind: LayerKind<LeafSpec>;
   readonly input: ValueId;
   readonly output: ValueId;
+  /** Whether the relu that followed it is part of it (fuse.ts). */
+  readonly isRelu: boolean;
 }
 
 /** One value for two consumers; the gradients of both are added. */
@@ -36,6 +38,8 @@ export interface AddOperation {
   readonly path: string;
   readonly inputs: readonly [ValueId, ValueId];
   readonly output: ValueId;
+  /** Whether the relu that followed it is part of it (fuse.ts). */
+  readonly isRelu: boolean;
 }
 
 export type Operation = LayerOperation | ForkOperation | AddOperation;
@@ -71,7 +75,7 @@ export function buildGraph(model: LayerSpec, inputShape: Shape): Graph {
       });
     }
     const output = newValue(shapes[body]!);
-    operations.push({ op: 'add', path, inputs: [body, other], output });
+    operations.push({ op: 'add', path, inputs: [body, other], output, isRelu: false });
     return output;
   };
 
@@ -97,6 +101,7 @@ export function buildGraph(model: LayerSpec, inputShape: Shape): Graph {
       kind,
       input,
       output,
+      isRelu: false,
     });
     return output;
   };

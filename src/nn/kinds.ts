@@ -2,21 +2,26 @@
 
 import { UsageError } from '../base/errors.ts';
 import { geluKind, leakyReluKind, reluKind, sigmoidKind, tanhKind } from './activations.ts';
+import { batchRenormKind } from './batchRenorm.ts';
 import { conv2dKind } from './conv2d.ts';
 import { customKindOf } from './custom.ts';
 import { dropoutKind } from './dropout.ts';
+import { filterResponseNormKind } from './filterResponseNorm.ts';
 import { flattenKind } from './flatten.ts';
 import type { LayerKind } from './layer.ts';
 import { linearKind } from './linear.ts';
-import { batchNormKind, groupNormKind, instanceNormKind, layerNormKind } from './norms.ts';
+import { batchNormKind, groupNormKind, instanceNormKind, layerNormKind } from './normKinds.ts';
 import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from './pools.ts';
+import { rmsNormKind } from './rmsNorm.ts';
 import type { LeafSpec } from './spec.ts';
 
 const kinds = [
   avgPoolKind,
   batchNormKind,
+  batchRenormKind,
   conv2dKind,
   dropoutKind,
+  filterResponseNormKind,
   flattenKind,
   geluKind,
   globalAvgPoolKind,
@@ -27,6 +32,7 @@ const kinds = [
   linearKind,
   maxPoolKind,
   reluKind,
+  rmsNormKind,
   sigmoidKind,
   tanhKind,
 ];

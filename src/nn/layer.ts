@@ -79,8 +79,12 @@ export interface Binding {
   /** The most samples that this worker has in any step. */
   readonly capacity: number;
   readonly seed: number;
+  /** Weight of a sample in the statistics that it is evaluated by; default 0. */
+  readonly evalWeight?: number;
   readonly input: BoundTensor;
   readonly output: BoundTensor;
+  /** Whether a relu is to be part of the layer, as its kind's `fusesRelu` allows; default false. */
+  readonly isRelu?: boolean;
   parameterPtr(name: string): number;
   gradient(name: string): GradientSink;
   bufferPtr(name: string): number;
@@ -111,7 +115,14 @@ export interface LayerKind<Spec> {
   ): readonly WorkspaceDeclaration[];
   /** The exchanges between replicas that the layer takes part in. */
   reductions?(spec: Spec, input: Shape): readonly ReductionDeclaration[];
+  /** The reduction of moments whose shards are compared with their groups in the diagnostics. */
+  diagnosed?(
+    spec: Spec,
+  ): { readonly reduction: string; readonly channels: number; readonly eps: number } | undefined;
   /** Which of its activations the backward pass reads; the others' memory is used again. */
   readonly keeps: { readonly input: boolean; readonly output: boolean };
+  /** How the layer does a relu that directly follows it, too: `again` computes the output anew in
+   * backward, `kept` reads it. Absent, or `no`, leaves the relu a layer of its own. */
+  fusesRelu?(spec: Spec): 'no' | 'again' | 'kept';
   bind(spec: Spec, binding: Binding): BoundLayer;
 }

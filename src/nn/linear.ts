@@ -9,6 +9,11 @@ import { bindBiasGradient } from './gradients.ts';
 import type { WeightInit } from './init.ts';
 import type { Binding, BoundLayer, LayerKind, ParameterDeclaration } from './layer.ts';
 import { checkCount } from './options.ts';
+import {
+  bindStandardized,
+  standardizedWorkspace,
+  type WeightMatrix,
+} from './weightStandardization.ts';
 
 export interface LinearSpec {
   readonly kind: 'linear';
@@ -16,6 +21,7 @@ export interface LinearSpec {
   readonly outFeatures: number;
   readonly bias: boolean;
   readonly init: WeightInit;
+  readonly weightStandardization: boolean;
 }
 
 export interface LinearOptions {
@@ -23,6 +29,9 @@ export interface LinearOptions {
   readonly bias?: boolean;
   /** Default `torch`. */
   readonly init?: WeightInit;
+  /** Multiplies by standardized weights (Qiao et al. 2019): each output's less their mean, over
+   * sqrt(biased var + 1e-5). Default false. */
+  readonly weightStandardization?: boolean;
 }
 
 /** A fully connected layer. */
@@ -37,6 +46,7 @@ export function linear(
     outFeatures: checkCount('linear outFeatures', outFeatures),
     bias: options.bias ?? true,
     init: options.init ?? 'torch',
+    weightStandardization: options.weightStandardization ?? false,
   };
 }
 
@@ -82,9 +92,17 @@ export const linearKind: LayerKind<LinearSpec> = {
       type: 'f32',
       shape: [panelCount(spec.inFeatures), spec.outFeatures, PANEL_CHANNELS],
     },
+    ...(spec.weightStandardization ? standardizedWorkspace(weightMatrix(spec)) : []),
   ],
-  bind: bindLinear,
+  bind(spec, binding) {
+    if (!spec.weightStandardization) return bindLinear(spec, binding);
+    return bindStandardized(binding, weightMatrix(spec), (own) => bindLinear(spec, own));
+  },
 };
+
+function weightMatrix({ inFeatures, outFeatures }: LinearSpec): WeightMatrix {
+  return { fanIn: inFeatures, outputs: outFeatures };
+}
 
 function bindLinear(spec: LinearSpec, binding: Binding): BoundLayer {
   const { kernels, step, input, output } = binding;

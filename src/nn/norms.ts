@@ -1,25 +1,16 @@
-// The normalization layers: their specs, builders and kinds. The maths is in `norm`; this file
-// declares what they need and hands the addresses over.
+// The normalization layers that PyTorch has: their specs and builders, checked. What the layers
+// declare and bind is in normKinds.ts, the maths in `norm`.
 
 import { UsageError } from '../base/errors.ts';
+import type { Shape } from '../base/shape.ts';
 import {
-  channelsOf,
-  type Shape,
-  shapesDiffer,
-  showShape,
-  sizeOf,
-  sizesDiffer,
-} from '../base/shape.ts';
-import { bindBatchNorm, coefficientsLength } from '../norm/batchNorm.ts';
-import type { ReductionDeclaration } from '../norm/reducer.ts';
-import { bindGroupNorm, bindLayerNorm, groupNormScratchLength } from '../norm/sampleNorm.ts';
-import type { NormSetup } from '../norm/setup.ts';
-import type { Binding, LayerKind, ParameterDeclaration } from './layer.ts';
+  checkEps,
+  checkMomentum,
+  checkNormalizedShape,
+  checkSync,
+  type SyncScope,
+} from './normShared.ts';
 import { checkCount } from './options.ts';
-
-/** Which replicas share batch statistics: each alone, all of them, or groups of so many
- * neighbours. */
-export type SyncScope = 'local' | 'sync' | number;
 
 export interface BatchNormSpec {
   readonly kind: 'batchNorm';
@@ -29,6 +20,9 @@ export interface BatchNormSpec {
   readonly affine: boolean;
   readonly trackRunningStats: boolean;
   readonly sync: SyncScope;
+  /** Samples that are normalized together within a replica; null takes all. */
+  readonly virtualBatch: number | null;
+  readonly frozen: boolean;
 }
 
 export interface BatchNormOptions {
@@ -37,45 +31,68 @@ export interface BatchNormOptions {
   /** Weight of the newest batch in the running statistics, `null` for a plain average over all
    * batches; default 0.1. */
   readonly momentum?: number | null;
-  /** Whether weight and bias are trained; default true. */
+  /** Whether there are weight and bias; default true. */
   readonly affine?: boolean;
   /** Whether running statistics are kept for evaluation; default true. Without them each shard is
    * normalized by its own statistics in evaluation, too. */
   readonly trackRunningStats?: boolean;
   /** Default `local`, ordinary per-replica batch normalization; see `convertNorm`. */
   readonly sync?: SyncScope;
+  /** Ghost batch normalization (Hoffer et al. 2017): the samples of each replica are split, in
+   * order, in virtual batches of so many, each normalized on its own; a rest of fewer than 2 values
+   * per channel joins the batch before it. Running statistics average the virtual batches by their
+   * counts. Only with sync `local`; default null, one batch. */
+  readonly virtualBatch?: number | null;
+  /** Normalizes by the running statistics in training, too; they, weight and bias stay as they are
+   * (torchvision's FrozenBatchNorm2d), so weight and bias are buffers, not parameters. `sync` and
+   * `momentum` are kept for `convertNorm`, without effect. Default false. */
+  readonly frozen?: boolean;
 }
 
-/** Batch normalization over all axes but the last (PyTorch's BatchNorm1d and 2d; SyncBatchNorm with
- * `sync`). y = (x - mean) / sqrt(var + eps) * weight + bias with the biased variance of the sync
- * group; the running variance is unbiased. */
+/** Batch normalization over all axes but the last (PyTorch's BatchNorm1d, 2d and 3d; SyncBatchNorm
+ * with `sync`): [C], [L, C], [H, W, C] or [D, H, W, C] in, the same out. y = (x - mean) / sqrt(var
+ * + eps) * weight + bias with the biased variance of the sync group (Ioffe and Szegedy 2015); the
+ * running variance is unbiased. Throws a {@link UsageError} for options out of range, and in
+ * training where a sync group has one value per channel, which has no variance. */
 export function batchNorm(channels: number, options: BatchNormOptions = {}): BatchNormSpec {
-  const momentum = options.momentum === undefined ? 0.1 : options.momentum;
-  if (momentum !== null && !(momentum >= 0 && momentum <= 1)) {
-    throw new UsageError({
-      what: 'batchNorm momentum',
-      given: momentum,
-      allowed: 'a number from 0 to 1, or null for a cumulative average',
-    });
-  }
-  const sync = options.sync ?? 'local';
-  if (typeof sync === 'number') checkCount('batchNorm sync (replicas)', sync);
-  else if (sync !== 'local' && sync !== 'sync') {
-    throw new UsageError({
-      what: 'batchNorm sync',
-      given: sync,
-      allowed: "'local', 'sync' or a number of replicas",
-    });
-  }
-  return {
+  const spec: BatchNormSpec = {
     kind: 'batchNorm',
     channels: checkCount('batchNorm channels', channels),
     eps: checkEps('batchNorm', options.eps),
-    momentum,
+    momentum: checkMomentum('batchNorm', options.momentum, 0.1),
     affine: options.affine ?? true,
     trackRunningStats: options.trackRunningStats ?? true,
-    sync,
+    sync: checkSync('batchNorm', options.sync),
+    virtualBatch: options.virtualBatch ?? null,
+    frozen: options.frozen ?? false,
   };
+  if (spec.virtualBatch !== null) checkVirtualBatch(spec, spec.virtualBatch);
+  if (spec.frozen && !spec.trackRunningStats) {
+    throw new UsageError({
+      what: 'batchNorm frozen without running statistics',
+      given: 'trackRunningStats false',
+      allowed: 'trackRunningStats true, since nothing else is there to normalize by',
+    });
+  }
+  return spec;
+}
+
+function checkVirtualBatch(spec: BatchNormSpec, virtualBatch: number): void {
+  checkCount('batchNorm virtualBatch', virtualBatch);
+  if (spec.sync !== 'local') {
+    throw new UsageError({
+      what: `batchNorm sync with virtualBatch ${virtualBatch}`,
+      given: spec.sync,
+      allowed: "'local': virtual batches are smaller than a replica's",
+      hint: 'virtualBatch without sync, or sync without virtualBatch',
+    });
+  }
+  if (!spec.frozen) return;
+  throw new UsageError({
+    what: 'batchNorm virtualBatch with frozen',
+    given: virtualBatch,
+    allowed: 'null: a frozen layer takes no statistics',
+  });
 }
 
 export interface GroupNormSpec {
@@ -93,7 +110,9 @@ export interface SampleNormOptions {
   readonly affine?: boolean;
 }
 
-/** Group normalization: each sample and group of adjacent channels by its own mean and variance. */
+/** Group normalization (Wu and He 2018; PyTorch's GroupNorm): each sample and group of adjacent
+ * channels by its own mean and biased variance. Any shape with the channels last; weight and bias
+ * by channel. Throws a {@link UsageError} where numGroups does not divide the channels. */
 export function groupNorm(
   numGroups: number,
   channels: number,
@@ -105,10 +124,18 @@ export function groupNorm(
       what: `groupNorm numGroups for ${channels} channels`,
       given: numGroups,
       allowed: `a divisor of ${channels}`,
+      hint: `numGroups ${divisorBelow(channels, numGroups)}`,
     });
   }
   const eps = checkEps('groupNorm', options.eps);
   return { kind: 'groupNorm', numGroups, channels, eps, affine: options.affine ?? true };
+}
+
+/** The largest divisor of `channels` that is not above `wanted`; 1 where that says nothing. */
+function divisorBelow(channels: number, wanted: number): number {
+  let divisor = Math.min(channels, Math.max(1, Math.floor(wanted) || 1));
+  while (channels % divisor !== 0) divisor--;
+  return divisor;
 }
 
 export interface InstanceNormSpec {
@@ -116,13 +143,34 @@ export interface InstanceNormSpec {
   readonly channels: number;
   readonly eps: number;
   readonly affine: boolean;
+  readonly momentum: number | null;
+  readonly trackRunningStats: boolean;
 }
 
-/** Instance normalization: each sample and channel by its own mean and variance. */
-export function instanceNorm(channels: number, options: SampleNormOptions = {}): InstanceNormSpec {
-  checkCount('instanceNorm channels', channels);
-  const eps = checkEps('instanceNorm', options.eps);
-  return { kind: 'instanceNorm', channels, eps, affine: options.affine ?? false };
+export interface InstanceNormOptions extends SampleNormOptions {
+  /** Weight of the newest batch in the running statistics, `null` for a plain average over all
+   * batches; default 0.1. Without effect unless they are tracked. */
+  readonly momentum?: number | null;
+  /** Whether evaluation normalizes by running statistics, averages of the samples' means and
+   * unbiased variances; default false, as in PyTorch. They need no synchronization. */
+  readonly trackRunningStats?: boolean;
+}
+
+/** Instance normalization (Ulyanov, Vedaldi, Lempitsky 2016; PyTorch's InstanceNorm1d, 2d and 3d):
+ * each sample and channel by its own mean and biased variance. Any shape with the channels last.
+ * With running statistics a sample needs 2 values per channel, else a {@link UsageError}. */
+export function instanceNorm(
+  channels: number,
+  options: InstanceNormOptions = {},
+): InstanceNormSpec {
+  return {
+    kind: 'instanceNorm',
+    channels: checkCount('instanceNorm channels', channels),
+    eps: checkEps('instanceNorm', options.eps),
+    affine: options.affine ?? false,
+    momentum: checkMomentum('instanceNorm', options.momentum, 0.1),
+    trackRunningStats: options.trackRunningStats ?? false,
+  };
 }
 
 export interface LayerNormSpec {
@@ -133,183 +181,16 @@ export interface LayerNormSpec {
   readonly affine: boolean;
 }
 
-/** Layer normalization over the last axes of a sample (PyTorch's LayerNorm; here the channels are
- * the last axis), weight and bias by element. */
+/** Layer normalization (Ba, Kiros, Hinton 2016) over the last axes of a sample (PyTorch's
+ * LayerNorm; here the channels are the last axis), weight and bias by element. */
 export function layerNorm(
   normalizedShape: number | Shape,
   options: SampleNormOptions = {},
 ): LayerNormSpec {
-  const shape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape];
-  for (const size of shape) checkCount('layerNorm normalizedShape', size);
-  const eps = checkEps('layerNorm', options.eps);
-  return { kind: 'layerNorm', normalizedShape: shape, eps, affine: options.affine ?? true };
-}
-
-function checkEps(layer: string, eps = 1e-5): number {
-  if (Number.isFinite(eps) && eps > 0) return eps;
-  throw new UsageError({ what: `${layer} eps`, given: eps, allowed: 'a number above 0' });
-}
-
-function checkChannels(path: string, input: Shape, channels: number): Shape {
-  if (input.length > 0 && !sizesDiffer(channelsOf(input), channels)) return input;
-  throw new UsageError({
-    what: `input of ${path}`,
-    given: showShape(input),
-    allowed: `a shape with ${channels} channels last`,
-    hint: `channels ${channelsOf(input)}`,
-  });
-}
-
-function affineParameters(shape: Shape): readonly ParameterDeclaration[] {
-  return [
-    { name: 'weight', shape, role: 'norm', init: { kind: 'constant', value: 1 } },
-    { name: 'bias', shape, role: 'norm', init: { kind: 'constant', value: 0 } },
-  ];
-}
-
-/** How many replicas share statistics; Infinity is all of them. */
-function groupReplicasOf(sync: SyncScope): number {
-  if (sync === 'local') return 1;
-  return sync === 'sync' ? Number.POSITIVE_INFINITY : sync;
-}
-
-export const batchNormKind: LayerKind<BatchNormSpec> = {
-  kind: 'batchNorm',
-  keeps: { input: true, output: false },
-  outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
-  parameters: (spec) => (spec.affine ? affineParameters([spec.channels]) : []),
-  buffers: (spec) =>
-    spec.trackRunningStats
-      ? [
-          { name: 'runningMean', shape: [spec.channels], initial: 0 },
-          { name: 'runningVar', shape: [spec.channels], initial: 1 },
-          { name: 'numBatchesTracked', shape: [1], initial: 0 },
-        ]
-      : [],
-  workspace: (spec, _input, { countLocalReplicas }) => [
-    {
-      name: 'coefficients',
-      type: 'f64',
-      shape: [coefficientsLength(spec.channels, countLocalReplicas)],
-    },
-  ],
-  reductions(spec): readonly ReductionDeclaration[] {
-    const { channels } = spec;
-    const groupReplicas = groupReplicasOf(spec.sync);
-    return [
-      { name: 'moments', combine: 'moments', channels, groupReplicas },
-      { name: 'sums', combine: 'sums', channels, groupReplicas },
-    ];
-  },
-  bind(spec, binding) {
-    const bound = bindBatchNorm({
-      ...normSetup(spec, binding),
-      path: binding.path,
-      memory: binding.memory,
-      channels: spec.channels,
-      rowsPerSample: sizeOf(binding.input.shape) / spec.channels,
-      momentum: spec.momentum,
-      running: spec.trackRunningStats
-        ? {
-            meanPtr: binding.bufferPtr('runningMean'),
-            varPtr: binding.bufferPtr('runningVar'),
-            countPtr: binding.bufferPtr('numBatchesTracked'),
-          }
-        : undefined,
-      coefficientsPtr: binding.workspacePtr('coefficients'),
-      moments: binding.reduction('moments'),
-      sums: binding.reduction('sums'),
-    });
-    return {
-      forward: bound.forward,
-      backward: bound.backward,
-      updateBuffers: bound.updateRunningStatistics,
-    };
-  },
-};
-
-/** What all norms are bound to. */
-function normSetup(
-  spec: { readonly eps: number; readonly affine: boolean },
-  binding: Binding,
-): NormSetup {
   return {
-    kernels: binding.kernels,
-    shards: binding.step,
-    countLocalReplicas: binding.countLocalReplicas,
-    eps: spec.eps,
-    xPtr: binding.input.ptr,
-    yPtr: binding.output.ptr,
-    dyPtr: binding.output.gradPtr,
-    dxPtr: binding.input.gradPtr,
-    weightPtr: spec.affine ? binding.parameterPtr('weight') : 0,
-    biasPtr: spec.affine ? binding.parameterPtr('bias') : 0,
-    weightGrad: spec.affine ? binding.gradient('weight') : undefined,
-    biasGrad: spec.affine ? binding.gradient('bias') : undefined,
+    kind: 'layerNorm',
+    normalizedShape: checkNormalizedShape('layerNorm', normalizedShape),
+    eps: checkEps('layerNorm', options.eps),
+    affine: options.affine ?? true,
   };
-}
-
-/** Group and instance normalization differ in the number of groups alone. */
-function groupedKind<Spec extends GroupNormSpec | InstanceNormSpec>(
-  kind: Spec['kind'],
-  groupsOf: (spec: Spec) => number,
-): LayerKind<Spec> {
-  return {
-    kind,
-    keeps: { input: true, output: false },
-    outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
-    parameters: (spec) => (spec.affine ? affineParameters([spec.channels]) : []),
-    buffers: () => [],
-    workspace: (spec, _input, { capacity }) => [
-      { name: 'coefficients', type: 'f64', shape: [capacity, 4 * spec.channels] },
-      { name: 'scratch', type: 'f64', shape: [groupNormScratchLength(spec.channels)] },
-    ],
-    bind: (spec, binding) =>
-      bindGroupNorm({
-        ...normSetup(spec, binding),
-        channels: spec.channels,
-        numGroups: groupsOf(spec),
-        rowsPerSample: sizeOf(binding.input.shape) / spec.channels,
-        coefficientsPtr: binding.workspacePtr('coefficients'),
-        scratchPtr: binding.workspacePtr('scratch'),
-      }),
-  };
-}
-
-export const groupNormKind = groupedKind<GroupNormSpec>('groupNorm', (spec) => spec.numGroups);
-export const instanceNormKind = groupedKind<InstanceNormSpec>(
-  'instanceNorm',
-  (spec) => spec.channels,
-);
-
-export const layerNormKind: LayerKind<LayerNormSpec> = {
-  kind: 'layerNorm',
-  keeps: { input: true, output: false },
-  outputShape(spec, input, path) {
-    const { normalizedShape } = spec;
-    const last = input.slice(Math.max(0, input.length - normalizedShape.length));
-    if (!shapesDiffer(last, normalizedShape)) return input;
-    throw new UsageError({
-      what: `input of ${path}`,
-      given: showShape(input),
-      allowed: `a shape that ends in ${showShape(normalizedShape)}`,
-      hint: 'normalizedShape equal to the last axes of a sample',
-    });
-  },
-  parameters: (spec) => (spec.affine ? affineParameters(spec.normalizedShape) : []),
-  buffers: () => [],
-  workspace: (spec, input, { capacity }) => [
-    { name: 'statistics', type: 'f64', shape: [capacity, layerNormRows(spec, input), 2] },
-  ],
-  bind: (spec, binding) =>
-    bindLayerNorm({
-      ...normSetup(spec, binding),
-      length: sizeOf(spec.normalizedShape),
-      rowsPerSample: layerNormRows(spec, binding.input.shape),
-      statisticsPtr: binding.workspacePtr('statistics'),
-    }),
-};
-
-function layerNormRows(spec: LayerNormSpec, input: Shape): number {
-  return sizeOf(input) / sizeOf(spec.normalizedShape);
 }

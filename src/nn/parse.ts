@@ -5,14 +5,17 @@ import { z } from 'zod';
 import { UsageError } from '../base/errors.ts';
 import { parseData } from '../base/parse.ts';
 import { gelu, leakyRelu, relu, sigmoid, tanh } from './activations.ts';
+import { batchRenorm } from './batchRenorm.ts';
 import { conv2d } from './conv2d.ts';
 import { custom } from './custom.ts';
 import { dropout } from './dropout.ts';
+import { filterResponseNorm } from './filterResponseNorm.ts';
 import { flatten } from './flatten.ts';
 import { linear } from './linear.ts';
 import { crossEntropy, type LossSpec, meanSquaredError } from './losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from './norms.ts';
 import { avgPool, globalAvgPool, maxPool } from './pools.ts';
+import { rmsNorm } from './rmsNorm.ts';
 import { type LayerSpec, residual, sequential } from './spec.ts';
 
 const size = z.number();
@@ -25,6 +28,8 @@ const init = z
   .exactOptional();
 const window = { kernel: pair, stride: optionalPair, padding: optionalPair };
 const norm = { eps: number, affine: flag };
+const momentum = z.number().nullable().exactOptional();
+const sync = z.union([z.enum(['local', 'sync']), z.number()]).exactOptional();
 
 type Parser = (json: unknown, path: string) => LayerSpec;
 
@@ -49,11 +54,18 @@ const parsers = new Map<string, Parser>([
     {
       channels: size,
       ...norm,
-      momentum: z.number().nullable().exactOptional(),
+      momentum,
       trackRunningStats: flag,
-      sync: z.union([z.enum(['local', 'sync']), z.number()]).exactOptional(),
+      sync,
+      virtualBatch: z.number().nullable().exactOptional(),
+      frozen: flag,
     },
     ({ channels, ...options }) => batchNorm(channels, options),
+  ),
+  leaf(
+    'batchRenorm',
+    { channels: size, ...norm, momentum, sync, rMax: number, dMax: number, warmupSteps: number },
+    ({ channels, ...options }) => batchRenorm(channels, options),
   ),
   leaf(
     'conv2d',
@@ -65,6 +77,7 @@ const parsers = new Map<string, Parser>([
       groups: number,
       bias: flag,
       init,
+      weightStandardization: flag,
     },
     ({ inChannels, outChannels, ...options }) => conv2d(inChannels, outChannels, options),
   ),
@@ -72,6 +85,10 @@ const parsers = new Map<string, Parser>([
     custom(module, options),
   ),
   leaf('dropout', { p: number }, ({ p }) => dropout(p)),
+  leaf('filterResponseNorm', { channels: size, ...norm, tlu: flag }, (fields) => {
+    const { channels, ...options } = fields;
+    return filterResponseNorm(channels, options);
+  }),
   leaf('flatten', {}, () => flatten()),
   leaf('gelu', { approximate: z.enum(['none', 'tanh']).exactOptional() }, (options) =>
     gelu(options),
@@ -81,20 +98,27 @@ const parsers = new Map<string, Parser>([
     const { numGroups, channels, ...options } = fields;
     return groupNorm(numGroups, channels, options);
   }),
-  leaf('instanceNorm', { channels: size, ...norm }, ({ channels, ...options }) =>
-    instanceNorm(channels, options),
+  leaf(
+    'instanceNorm',
+    { channels: size, ...norm, momentum, trackRunningStats: flag },
+    ({ channels, ...options }) => instanceNorm(channels, options),
   ),
   leaf('layerNorm', { normalizedShape: z.array(size), ...norm }, (fields) => {
     const { normalizedShape, ...options } = fields;
     return layerNorm(normalizedShape, options);
   }),
   leaf('leakyRelu', { negativeSlope: number }, ({ negativeSlope }) => leakyRelu(negativeSlope)),
-  leaf('linear', { inFeatures: size, outFeatures: size, bias: flag, init }, (fields) => {
-    const { inFeatures, outFeatures, ...options } = fields;
-    return linear(inFeatures, outFeatures, options);
-  }),
+  leaf(
+    'linear',
+    { inFeatures: size, outFeatures: size, bias: flag, init, weightStandardization: flag },
+    ({ inFeatures, outFeatures, ...options }) => linear(inFeatures, outFeatures, options),
+  ),
   leaf('maxPool', window, (options) => maxPool(options)),
   leaf('relu', {}, () => relu()),
+  leaf('rmsNorm', { normalizedShape: z.array(size), ...norm }, (fields) => {
+    const { normalizedShape, ...options } = fields;
+    return rmsNorm(normalizedShape, options);
+  }),
   leaf('sigmoid', {}, () => sigmoid()),
   leaf('tanh', {}, () => tanh()),
   ['residual', parseResidual],

@@ -3,30 +3,36 @@
 
 import { UsageError } from '../base/errors.ts';
 import type { ActivationSpec } from './activations.ts';
+import type { BatchRenormSpec } from './batchRenorm.ts';
 import type { Conv2dSpec } from './conv2d.ts';
 import type { CustomSpec } from './custom.ts';
 import type { DropoutSpec } from './dropout.ts';
+import type { FilterResponseNormSpec } from './filterResponseNorm.ts';
 import type { FlattenSpec } from './flatten.ts';
 import { checkModelShapes } from './graph.ts';
 import type { LinearSpec } from './linear.ts';
 import type { BatchNormSpec, GroupNormSpec, InstanceNormSpec, LayerNormSpec } from './norms.ts';
 import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec } from './pools.ts';
+import type { RmsNormSpec } from './rmsNorm.ts';
 
 /** A layer that computes. */
 export type LeafSpec =
   | ActivationSpec
   | AvgPoolSpec
   | BatchNormSpec
+  | BatchRenormSpec
   | Conv2dSpec
   | CustomSpec
   | DropoutSpec
+  | FilterResponseNormSpec
   | FlattenSpec
   | GlobalAvgPoolSpec
   | GroupNormSpec
   | InstanceNormSpec
   | LayerNormSpec
   | LinearSpec
-  | MaxPoolSpec;
+  | MaxPoolSpec
+  | RmsNormSpec;
 
 /** Layers one behind the other. */
 export interface SequentialSpec {
@@ -70,8 +76,10 @@ export function mapLeaves(spec: LayerSpec, change: (leaf: LeafSpec) => LayerSpec
     return { ...spec, layers: layers.filter((layer) => !isEmpty(layer)) };
   }
   if (spec.kind === 'residual') {
+    // The body first, as it runs: callers count leaves.
+    const body = mapLeaves(spec.body, change);
     const shortcut = spec.shortcut === null ? null : mapLeaves(spec.shortcut, change);
-    return { ...spec, body: mapLeaves(spec.body, change), shortcut };
+    return { ...spec, body, shortcut };
   }
   return change(spec);
 }

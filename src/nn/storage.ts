@@ -5,6 +5,8 @@
 import { sizeOf } from '../base/shape.ts';
 import { alignUp } from '../memory/layout.ts';
 import type { Graph, Operation, ValueId } from './graph.ts';
+import type { LayerKind } from './layer.ts';
+import type { LeafSpec } from './spec.ts';
 
 export interface StoragePlan {
   /** Where each value lies, in bytes from the start of the worker's activations. */
@@ -50,10 +52,13 @@ export function planStorage(graph: Graph, capacity: number): StoragePlan {
         ? activations[inputsOf(operation)[0]!]!
         : blockOf(value, i);
     }
-    if (operation.op !== 'layer') continue;
-    const { keeps } = operation.kind;
-    if (keeps.input) use(activations[operation.input], 2 * count - i);
-    if (keeps.output) use(activations[operation.output], 2 * count - i);
+    const keeps = keptBy(operation);
+    for (const value of inputsOf(operation)) {
+      if (keeps.input) use(activations[value], 2 * count - i);
+    }
+    for (const value of outputsOf(operation)) {
+      if (keeps.output) use(activations[value], 2 * count - i);
+    }
   }
   use(activations[output], count);
 
@@ -64,13 +69,11 @@ export function planStorage(graph: Graph, capacity: number): StoragePlan {
     const operation = operations[i]!;
     const time = 2 * count - i;
     for (const value of outputsOf(operation)) use(gradients[value], time);
+    let own: Block | undefined;
     for (const value of inputsOf(operation)) {
       if (!isNeeded[value]) continue;
-      const sharesGradient = operation.op === 'add' || isAlias(operation);
-      gradients[value] =
-        sharesGradient && operation.op !== 'fork'
-          ? gradients[outputsOf(operation)[0]!]!
-          : blockOf(value, time);
+      if (sharesGradient(operation)) gradients[value] = gradients[outputsOf(operation)[0]!]!;
+      else gradients[value] = own ??= blockOf(value, time);
     }
   }
 
@@ -102,6 +105,22 @@ export function inputsOf(operation: Operation): readonly ValueId[] {
 
 export function outputsOf(operation: Operation): readonly ValueId[] {
   return operation.op === 'fork' ? operation.outputs : [operation.output];
+}
+
+/** Which of its activations the backward pass of an operation reads. */
+function keptBy(operation: Operation): LayerKind<LeafSpec>['keeps'] {
+  if (operation.op !== 'layer') {
+    return { input: false, output: operation.op === 'add' && operation.isRelu };
+  }
+  const { kind, spec, isRelu } = operation;
+  const keepsRelu = isRelu && kind.fusesRelu?.(spec) === 'kept';
+  return keepsRelu ? { ...kind.keeps, output: true } : kind.keeps;
+}
+
+/** Whether the gradient of the output is that of each input. */
+function sharesGradient(operation: Operation): boolean {
+  if (operation.op === 'add') return !operation.isRelu;
+  return operation.op === 'layer' && isAlias(operation);
 }
 
 /** Whether the outputs are the input under other names. */

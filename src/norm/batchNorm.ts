@@ -4,6 +4,8 @@
 // unbiased variance.
 
 import { UsageError } from '../base/errors.ts';
+import { forEachMixture } from './evalCorrection.ts';
+import { bindPasses } from './passes.ts';
 import type { BoundReduction } from './reducer.ts';
 import type { NormSetup } from './setup.ts';
 
@@ -29,6 +31,11 @@ export interface BatchNormSetup extends NormSetup {
   readonly coefficientsPtr: number;
   readonly moments: BoundReduction;
   readonly sums: BoundReduction;
+  /** Changes scale and shift of a local replica's coefficients before they are used in training;
+   * what it changes them by counts as constant in backward (batchRenorm.ts). */
+  readonly adjust?: (replica: number, coefficientsPtr: number) => void;
+  /** Weight of a sample in what it is evaluated by (evalCorrection.ts); default 0. */
+  readonly evalWeight?: number;
 }
 
 /** How many float64 numbers the coefficients take. */
@@ -52,6 +59,7 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
   const rowBytes = channels * FLOAT_BYTES;
   const sampleBytes = setup.rowsPerSample * rowBytes;
   const setBytes = 4 * channels * DOUBLE_BYTES;
+  const passes = bindPasses(kernels, setup.isRelu);
   const gradCoefficientsPtr = setup.coefficientsPtr + setup.countLocalReplicas * setBytes;
   const numbers = new Float64Array(setup.memory.buffer);
   const meanBytes = channels * DOUBLE_BYTES;
@@ -76,14 +84,18 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
       setup.biasPtr,
       coefficientsPtr,
     );
+    setup.adjust?.(replica, coefficientsPtr);
     const at = offsetOf(replica);
-    kernels.normalizeF32(xPtr + at, yPtr + at, rows, channels, coefficientsPtr);
+    passes.normalize(xPtr + at, yPtr + at, rows, channels, coefficientsPtr);
   };
 
   const forwardBatch = (isSynchronized: boolean): void => {
     for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
       const leafPtr = moments.leafPtr(replica);
-      kernels.momentsF32(xPtr + offsetOf(replica), rowsOf(replica), channels, leafPtr);
+      const at = xPtr + offsetOf(replica);
+      // The coefficients are computed later: until then their place is free for the pivots.
+      const pivotsPtr = setup.coefficientsPtr + replica * setBytes;
+      kernels.momentsF32(at, rowsOf(replica), channels, pivotsPtr, leafPtr);
     }
     if (isSynchronized) moments.reduce();
     for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
@@ -91,7 +103,12 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
     }
   };
 
-  const forwardRunning = (meanPtr: number, varPtr: number): void => {
+  const forwardRunning = (
+    meanPtr: number,
+    varPtr: number,
+    firstRow: number,
+    rows: number,
+  ): void => {
     const { eps, weightPtr, biasPtr, coefficientsPtr } = setup;
     kernels.batchNormCoefficients(
       meanPtr,
@@ -103,8 +120,28 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
       biasPtr,
       coefficientsPtr,
     );
-    const rows = shards.replicaStart[setup.countLocalReplicas]! * setup.rowsPerSample;
-    kernels.normalizeF32(xPtr, yPtr, rows, channels, coefficientsPtr);
+    const at = firstRow * rowBytes;
+    passes.normalize(xPtr + at, yPtr + at, rows, channels, coefficientsPtr);
+  };
+
+  // The coefficients are computed behind each sample's moments, and gradients are none here: their
+  // places are free for pivots and moments.
+  const mixture = {
+    ...{ kernels, numbers, channels, rowsPerSample: setup.rowsPerSample, xPtr },
+    weight: setup.evalWeight ?? 0,
+    pivotsPtr: setup.coefficientsPtr,
+    vectorPtr: gradCoefficientsPtr,
+  };
+  const evaluate = (by: RunningPtrs): void => {
+    const samples = shards.replicaStart[setup.countLocalReplicas]!;
+    const { rowsPerSample } = setup;
+    if (mixture.weight === 0) {
+      forwardRunning(by.meanPtr, by.varPtr, 0, samples * rowsPerSample);
+      return;
+    }
+    forEachMixture(mixture, by, samples, (firstRow, meanPtr, varPtr) => {
+      forwardRunning(meanPtr, varPtr, firstRow, rowsPerSample);
+    });
   };
 
   const copyVector = (toPtr: number, fromPtr: number): void => {
@@ -125,12 +162,13 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
       gradCoefficientsPtr,
     );
     const at = offsetOf(replica);
-    kernels.normInputGradF32(
+    passes.inputGrad(
       xPtr + at,
       setup.dyPtr + at,
       setup.dxPtr + at,
       rows,
       channels,
+      coefficientsPtr,
       gradCoefficientsPtr,
     );
   };
@@ -171,7 +209,7 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
       if (shards.training) forwardBatch(true);
       // Without running statistics a shard is normalized by its own, and nothing is exchanged.
       else if (running === undefined) forwardBatch(false);
-      else forwardRunning(running.meanPtr, running.varPtr);
+      else evaluate(running);
     },
 
     backward() {
@@ -179,7 +217,7 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
         const at = offsetOf(replica);
         const coefficientsPtr = setup.coefficientsPtr + replica * setBytes;
         const leafPtr = sums.leafPtr(replica);
-        kernels.normGradSumsF32(
+        passes.gradSums(
           xPtr + at,
           setup.dyPtr + at,
           rowsOf(replica),
@@ -207,7 +245,8 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
   };
 }
 
-function oneValueError(path: string): UsageError {
+/** The error of a sync group with one value per channel, which has no variance. */
+export function oneValueError(path: string): UsageError {
   return new UsageError({
     what: `values per channel in the sync group of ${path}`,
     given: 1,

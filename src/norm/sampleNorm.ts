@@ -2,6 +2,8 @@
 // (Wu and He 2018), instance normalization, which is one group per channel, and layer normalization
 // (Ba, Kiros, Hinton 2016) over the last axes with weight and bias by element.
 
+import { bindPasses } from './passes.ts';
+import { leafGradients, sumReplicas } from './replicas.ts';
 import type { NormSetup } from './setup.ts';
 
 export interface GroupNormSetup extends NormSetup {
@@ -12,6 +14,8 @@ export interface GroupNormSetup extends NormSetup {
   readonly coefficientsPtr: number;
   /** {@link groupNormScratchLength} float64. */
   readonly scratchPtr: number;
+  /** Is shown the moments of each sample, in order. */
+  readonly observe?: (sample: number, momentsPtr: number) => void;
 }
 
 export interface LayerNormSetup extends NormSetup {
@@ -21,6 +25,8 @@ export interface LayerNormSetup extends NormSetup {
   readonly rowsPerSample: number;
   /** 2 float64 for each row of each sample, kept from forward to backward. */
   readonly statisticsPtr: number;
+  /** `length` float32 for one row's gradient behind a relu. */
+  readonly openGradPtr: number;
 }
 
 export interface BoundSampleNorm {
@@ -41,14 +47,16 @@ export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
   const { kernels, shards, channels, numGroups, rowsPerSample, eps, weightPtr, biasPtr } = setup;
   const sampleBytes = rowsPerSample * channels * FLOAT_BYTES;
   const setBytes = 4 * channels * DOUBLE_BYTES;
+  const passes = bindPasses(kernels, setup.isRelu);
   const vectorPtr = setup.scratchPtr;
   const gradCoefficientsPtr = setup.scratchPtr + (1 + 2 * channels) * DOUBLE_BYTES;
+  const leaves = leafGradients(channels, [setup.weightGrad, setup.biasGrad]);
 
   const backwardSample = (sample: number): void => {
     const xPtr = setup.xPtr + sample * sampleBytes;
     const dyPtr = setup.dyPtr + sample * sampleBytes;
     const coefficientsPtr = setup.coefficientsPtr + sample * setBytes;
-    kernels.normGradSumsF32(xPtr, dyPtr, rowsPerSample, channels, coefficientsPtr, vectorPtr);
+    passes.gradSums(xPtr, dyPtr, rowsPerSample, channels, coefficientsPtr, vectorPtr);
     if (setup.weightGrad !== undefined && setup.biasGrad !== undefined) {
       const productsPtr = vectorPtr + channels * DOUBLE_BYTES;
       const { leafPtr: weightLeaf } = setup.weightGrad;
@@ -67,7 +75,15 @@ export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
       gradCoefficientsPtr,
     );
     const dxPtr = setup.dxPtr + sample * sampleBytes;
-    kernels.normInputGradF32(xPtr, dyPtr, dxPtr, rowsPerSample, channels, gradCoefficientsPtr);
+    passes.inputGrad(
+      xPtr,
+      dyPtr,
+      dxPtr,
+      rowsPerSample,
+      channels,
+      coefficientsPtr,
+      gradCoefficientsPtr,
+    );
   };
 
   return {
@@ -76,7 +92,9 @@ export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
       for (let sample = 0; sample < samples; sample++) {
         const xPtr = setup.xPtr + sample * sampleBytes;
         const coefficientsPtr = setup.coefficientsPtr + sample * setBytes;
-        kernels.momentsF32(xPtr, rowsPerSample, channels, vectorPtr);
+        // The pivots lie where the coefficients will.
+        kernels.momentsF32(xPtr, rowsPerSample, channels, coefficientsPtr, vectorPtr);
+        setup.observe?.(sample, vectorPtr);
         kernels.groupNormCoefficients(
           vectorPtr,
           channels,
@@ -87,10 +105,10 @@ export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
           coefficientsPtr,
         );
         const yPtr = setup.yPtr + sample * sampleBytes;
-        kernels.normalizeF32(xPtr, yPtr, rowsPerSample, channels, coefficientsPtr);
+        passes.normalize(xPtr, yPtr, rowsPerSample, channels, coefficientsPtr);
       }
     },
-    backward: () => forEachReplica(setup, channels, backwardSample),
+    backward: () => sumReplicas(setup, leaves, backwardSample),
   };
 }
 
@@ -100,14 +118,21 @@ export function bindLayerNorm(setup: LayerNormSetup): BoundSampleNorm {
   const rowBytes = length * FLOAT_BYTES;
   const weightLeaf = setup.weightGrad?.leafPtr ?? 0;
   const biasLeaf = setup.biasGrad?.leafPtr ?? 0;
+  const leaves = leafGradients(length, [setup.weightGrad, setup.biasGrad]);
 
   const backwardSample = (sample: number): void => {
     const end = (sample + 1) * rowsPerSample;
     for (let row = sample * rowsPerSample; row < end; row++) {
       const at = row * rowBytes;
+      const { openGradPtr, yPtr } = setup;
+      let dyPtr = setup.dyPtr + at;
+      if (setup.isRelu) {
+        kernels.reluGradF32(dyPtr, yPtr + at, openGradPtr, length);
+        dyPtr = openGradPtr;
+      }
       kernels.layerNormGradF32(
         setup.xPtr + at,
-        setup.dyPtr + at,
+        dyPtr,
         setup.dxPtr === 0 ? 0 : setup.dxPtr + at,
         length,
         weightPtr,
@@ -126,32 +151,10 @@ export function bindLayerNorm(setup: LayerNormSetup): BoundSampleNorm {
         const keptPtr = statisticsPtr + row * 2 * DOUBLE_BYTES;
         const { xPtr, yPtr, eps } = setup;
         kernels.layerNormF32(xPtr + at, yPtr + at, length, eps, weightPtr, biasPtr, keptPtr);
+        // While the row is in the nearest cache.
+        if (setup.isRelu) kernels.reluF32(yPtr + at, yPtr + at, length);
       }
     },
-    backward: () => forEachReplica(setup, length, backwardSample),
+    backward: () => sumReplicas(setup, leaves, backwardSample),
   };
-}
-
-/** Runs over the samples replica by replica; the parameters' leaves start at zero and are
- * folded. */
-function forEachReplica(
-  setup: NormSetup,
-  parameterLength: number,
-  backwardSample: (sample: number) => void,
-): void {
-  const { kernels, shards, weightGrad, biasGrad } = setup;
-  for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
-    if (weightGrad !== undefined) {
-      kernels.zeroBytes(weightGrad.leafPtr, parameterLength * DOUBLE_BYTES);
-    }
-    if (biasGrad !== undefined) {
-      kernels.zeroBytes(biasGrad.leafPtr, parameterLength * DOUBLE_BYTES);
-    }
-    const end = shards.replicaStart[replica + 1]!;
-    for (let sample = shards.replicaStart[replica]!; sample < end; sample++) {
-      backwardSample(sample);
-    }
-    weightGrad?.fold(replica);
-    biasGrad?.fold(replica);
-  }
 }

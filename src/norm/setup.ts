@@ -29,4 +29,6 @@ export interface NormSetup {
   readonly biasPtr: number;
   readonly weightGrad: NormGradient | undefined;
   readonly biasGrad: NormGradient | undefined;
+  /** Whether y goes through a relu, and dy through its gradient; default false. */
+  readonly isRelu?: boolean;
 }

@@ -1,5 +1,6 @@
 // What a running fit reports: worked out by main from the words and sums that the workers share.
 
+import type { DiagnosticsSummary } from '../train/diagnostics.ts';
 import { EPOCH_CORRECT, EPOCH_COUNT, EPOCH_LOSS } from '../train/epochSums.ts';
 import type { RunPlan } from '../train/plan.ts';
 
@@ -23,6 +24,9 @@ export interface Progress {
   /** Time that this call of `fit` has trained. */
   readonly seconds: number;
   readonly secondsLeft: number;
+  /** Of the last sampled step, for each batch norm the worst over its replicas; undefined before
+   * the first one, without batch norms, or with diagnosticsEvery 0. */
+  readonly diagnostics: DiagnosticsSummary | undefined;
 }
 
 /** Where a fit is. */
@@ -33,6 +37,7 @@ export interface FitPosition {
   readonly step: number;
   readonly totalSteps: number;
   readonly trainedMs: number;
+  readonly diagnostics: DiagnosticsSummary | undefined;
 }
 
 /** The progress at a position. */
@@ -58,6 +63,7 @@ export function progressOf(
     imagesPerSecond: (samplesUntil(plan, step) - samplesUntil(plan, first)) / seconds,
     seconds,
     secondsLeft: step === first ? Number.NaN : (seconds / (step - first)) * (totalSteps - step),
+    diagnostics: at.diagnostics,
   };
 }
 

@@ -3,6 +3,7 @@
 
 import { UsageError } from '../base/errors.ts';
 import { checkDataset, type Dataset, describeDataset } from '../data/dataset.ts';
+import type { NormRequest } from '../nn/convertNorm.ts';
 import { loadCustomLayers } from '../nn/custom.ts';
 import { parseLoss, parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
@@ -10,6 +11,8 @@ import { parseOptimizer, parseSchedule } from '../optim/parse.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 import type { Checkpoint } from '../train/checkpoint.ts';
 import { checkRunConfig, dataPlanOf, type RunConfig } from '../train/config.ts';
+import { DEFAULT_DIAGNOSTICS_EVERY } from '../train/diagnostics.ts';
+import { checkEvalCorrection, type EvalCorrection } from '../train/evalCorrection.ts';
 import type { StateTensor } from '../train/state.ts';
 import { resolveWorkers } from './trainerOptions.ts';
 
@@ -20,6 +23,13 @@ export interface ResumeOptions {
   readonly workers?: number;
   /** How long a worker waits for the others; default 60_000. */
   readonly timeoutMs?: number;
+  /** How often to compare the replicas' batch statistics, in steps; 0 for never. Default 50. */
+  readonly diagnosticsEvery?: number;
+  /** Replaces the normalizations and goes on with whatever carries over, see `conversion` of the
+   * trainer; default: the checkpoint's, with the same bits. */
+  readonly norm?: NormRequest;
+  /** As {@link TrainerOptions.evalCorrection}. */
+  readonly evalCorrection?: EvalCorrection;
 }
 
 /** The config of the run that a checkpoint continues. Throws a {@link UsageError} when the data is
@@ -45,6 +55,8 @@ export async function resumeConfig(
     ...configOf(saved, model, resolveWorkers(options.workers, saved.run.replicas)),
     data: dataPlanOf(data),
     timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,
+    evalCorrection: checkEvalCorrection(options.evalCorrection),
   };
   checkRunConfig(config);
   return config;
@@ -62,6 +74,8 @@ export function configOf(saved: Checkpoint, model: LayerSpec, workers: number): 
     schedule: parseSchedule(saved.run.schedule),
     workers,
     timeoutMs: DEFAULT_TIMEOUT_MS,
+    diagnosticsEvery: DEFAULT_DIAGNOSTICS_EVERY,
+    evalCorrection: null,
   };
 }
 
@@ -74,8 +88,10 @@ export function checkpointOf(run: {
   readonly step: number;
   readonly epochs: number;
 }): Checkpoint {
-  const { config, tensors } = run;
-  const { model, data: _data, workers: _workers, timeoutMs: _timeoutMs, ...rest } = config;
+  const { config: whole, tensors } = run;
+  // What decides no bits is not part of it.
+  const { workers: _workers, timeoutMs: _timeoutMs, diagnosticsEvery: _every, ...config } = whole;
+  const { model, data: _data, evalCorrection: _evalCorrection, ...rest } = config;
   return {
     model: { ...model },
     data: structuredClone(describeDataset(run.dataset)) as Checkpoint['data'],

@@ -13,19 +13,31 @@ import { loadCustomLayers } from '../nn/custom.ts';
 import { customModulesOf } from '../nn/spec.ts';
 import { type ControlWords, clearStop, progressWords, requestStop } from '../sync/words.ts';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from '../train/checkpoint.ts';
-import { outputSizeOf, type RunConfig } from '../train/config.ts';
+import type { RunConfig } from '../train/config.ts';
 import type { SplitName } from '../train/context.ts';
+import { type CarriedTensor, convertCheckpoint } from '../train/convertState.ts';
+import { type Diagnostics, readDiagnostics, summarizeDiagnostics } from '../train/diagnostics.ts';
 import { planRun, type RunPlan } from '../train/plan.ts';
 import { layerNames } from '../train/program.ts';
 import {
   fillArena,
   hashWeights,
+  namedWeights,
   restoreTensors,
   type StateTensor,
   stateTensors,
 } from '../train/state.ts';
 import { PROGRESS_STEPS } from '../train/step.ts';
+import { type Evaluation, secondsSince, sumSamples } from './evaluation.ts';
+import { type ExportOptions, exportInference, type InferenceExport } from './exportInference.ts';
 import { type Gang, startGang } from './gang.ts';
+import {
+  checkPrecise,
+  type PreciseOptions,
+  type PreciseResult,
+  preciseResult,
+} from './preciseNorm.ts';
+import { countInputs, predictAll } from './predict.ts';
 import { type FitPosition, type Progress, progressOf } from './progress.ts';
 import { checkpointOf, type ResumeOptions, resumeConfig, savedTensors } from './resume.ts';
 import { resolveOptions, type TrainerOptions } from './trainerOptions.ts';
@@ -38,14 +50,6 @@ export interface FitOptions {
   readonly progressEveryMs?: number;
   /** Stop when this many steps are done in all; default: at the end of the last epoch. */
   readonly maxSteps?: number;
-}
-
-export interface Evaluation {
-  readonly loss: number;
-  /** Share of samples whose class was right; NaN for regression. */
-  readonly accuracy: number;
-  readonly count: number;
-  readonly seconds: number;
 }
 
 /** A run: a model, its data, and the threads that train it. */
@@ -61,6 +65,8 @@ export interface Trainer {
    * first. */
   readonly epochs: number;
   readonly stepsPerEpoch: number;
+  /** What carried over of the normalizations that a resume replaced. */
+  readonly conversion: readonly CarriedTensor[];
   /** Steps done in all. */
   readonly step: number;
   /** The table of the arena. */
@@ -70,10 +76,20 @@ export interface Trainer {
   fit(options: FitOptions): AsyncGenerator<Progress, void, void>;
   /** Asks a running `fit` to stop behind the current step. */
   stop(): void;
+  /** How the replicas' batch statistics lay to their sync groups' in the last sampled step;
+   * undefined before the first one, without batch norms, or with diagnosticsEvery 0. May be
+   * called while `fit` runs. */
+  diagnostics(): Diagnostics | undefined;
   /** Loss and accuracy over a split, without training; running statistics, nothing synchronized. */
   evaluate(split?: SplitName): Promise<Evaluation>;
   /** Outputs for inputs in the dataset's own units and layout, channels last: [n, outputs]. */
   predict(inputs: Uint8Array | Float32Array): Promise<Float32Array>;
+  /** Replaces running statistics by those of the population over training batches, with the weights
+   * as they are (PreciseBN, Wu and Johnson 2021): the same bits for any number of workers. */
+  preciseBatchNorm(options: PreciseOptions): Promise<PreciseResult>;
+  /** The model for inference, with batch normalization folded into the conv2d or linear before it
+   * where there is one; the outputs of both are compared. */
+  exportInference(options?: ExportOptions): Promise<InferenceExport>;
   /** All parameters and running statistics by name, as copies. */
   weights(): ReadonlyMap<string, StateTensor>;
   /** SHA-256 over all parameters and running statistics. */
@@ -98,16 +114,25 @@ export const Trainer = {
    * run. The data must be the checkpoint's. */
   async resume(checkpoint: string | Checkpoint, options: ResumeOptions): Promise<Trainer> {
     const what = typeof checkpoint === 'string' ? `checkpoint ${checkpoint}` : 'checkpoint';
-    const saved = typeof checkpoint === 'string' ? await readCheckpoint(checkpoint) : checkpoint;
+    const read = typeof checkpoint === 'string' ? await readCheckpoint(checkpoint) : checkpoint;
+    const { norm } = options;
+    const { saved, report } =
+      norm === undefined ? { saved: read, report: [] } : await convertCheckpoint(what, read, norm);
     const config = await resumeConfig(what, saved, options);
-    return startTrainer(config, options.data, { what, saved });
+    return startTrainer(config, options.data, { what, saved, report });
   },
 };
+
+interface Resumed {
+  readonly what: string;
+  readonly saved: Checkpoint;
+  readonly report: readonly CarriedTensor[];
+}
 
 async function startTrainer(
   config: RunConfig,
   dataset: Dataset,
-  resumed: { readonly what: string; readonly saved: Checkpoint } | undefined,
+  resumed: Resumed | undefined,
 ): Promise<Trainer> {
   const plan = planRun(config);
   const module = compileKernels(config.mode);
@@ -128,7 +153,8 @@ async function startTrainer(
     layerNames: layerNames(plan),
   });
   const { step, epochs } = resumed?.saved.counters ?? { step: 0, epochs: 0 };
-  return new Run({ plan, dataset, memory, words, gang, tensors, epochSums, step, epochs });
+  const state = { tensors, epochSums, step, epochs, conversion: resumed?.report ?? [] };
+  return new Run({ plan, dataset, memory, words, gang, ...state });
 }
 
 interface RunSetup {
@@ -141,6 +167,7 @@ interface RunSetup {
   readonly epochSums: Float64Array;
   readonly step: number;
   readonly epochs: number;
+  readonly conversion: readonly CarriedTensor[];
 }
 
 class Run implements Trainer {
@@ -186,6 +213,10 @@ class Run implements Trainer {
     return this.setup.plan.stepsPerEpoch;
   }
 
+  get conversion(): readonly CarriedTensor[] {
+    return this.setup.conversion;
+  }
+
   get step(): number {
     return this.done;
   }
@@ -213,7 +244,8 @@ class Run implements Trainer {
         const startMs = performance.now();
         const position = (step: number): FitPosition => {
           const sinceMs = performance.now() - startMs;
-          return { epochs, first, step, totalSteps, trainedMs: trainedMs + sinceMs };
+          const diagnostics = summarizeDiagnostics(this.diagnostics());
+          return { epochs, first, step, totalSteps, trainedMs: trainedMs + sinceMs, diagnostics };
         };
         const steps = this.train(Math.min(epochEnd, lastStep), totalSteps, options.progressEveryMs);
         for await (const step of steps) {
@@ -261,6 +293,14 @@ class Run implements Trainer {
     requestStop(this.setup.words);
   }
 
+  diagnostics(): Diagnostics | undefined {
+    const { plan, memory, words, step } = this.setup;
+    if (plan.diagnostics === undefined) return undefined;
+    const values = typedView(memory, plan.layout.get('diagnostics'), 'f64');
+    const stepsDone = (): number => Atomics.load(progressWords(words), PROGRESS_STEPS);
+    return readDiagnostics(plan.diagnostics, values, step, stepsDone);
+  }
+
   async evaluate(split: SplitName = 'test'): Promise<Evaluation> {
     const { gang, dataset, memory, plan } = this.setup;
     const { count } = dataset[split];
@@ -274,58 +314,36 @@ class Run implements Trainer {
     const startMs = performance.now();
     await this.exclusively('evaluate', () => gang.callAll((api) => api.evaluate(split)));
     const samples = typedView(memory, plan.layout.get('evaluation.samples'), 'f64');
-    let loss = 0;
-    let correct = 0;
-    for (let i = 0; i < count; i++) {
-      loss += samples[i * 2]!;
-      correct += samples[i * 2 + 1]!;
-    }
-    const isClass = dataset.task.kind === 'classification';
-    return {
-      loss: loss / count,
-      accuracy: isClass ? correct / count : Number.NaN,
-      count,
-      seconds: (performance.now() - startMs) / 1000,
-    };
+    return { ...sumSamples(samples, count, dataset.task), seconds: secondsSince(startMs) };
   }
 
   async predict(inputs: Uint8Array | Float32Array): Promise<Float32Array> {
-    const { gang, memory, plan } = this.setup;
-    const { inputShape, inputType, task } = plan.config.data;
-    const length = inputShape.reduce((product, size) => product * size, 1);
-    const isBytes = inputType === 'u8';
-    const isRightType = inputs instanceof (isBytes ? Uint8Array : Float32Array);
-    if (!isRightType || inputs.length % length !== 0) {
-      throw new UsageError({
-        what: 'inputs of predict',
-        given: `${inputs.constructor.name} of length ${inputs.length}`,
-        allowed: `${isBytes ? 'Uint8Array' : 'Float32Array'} of n times ${length} values`,
-      });
-    }
-    const count = inputs.length / length;
-    const outputLength = outputSizeOf(task);
-    const outputs = new Float32Array(count * outputLength);
-    const slots = typedView(memory, plan.layout.get('predict.inputs'), inputType);
-    const results = typedView(memory, plan.layout.get('predict.outputs'), 'f32');
-    await this.exclusively('predict', async () => {
-      for (let from = 0; from < count; from += this.globalBatch) {
-        const size = Math.min(this.globalBatch, count - from);
-        slots.set(inputs.subarray(from * length, (from + size) * length));
-        await gang.callAll((api) => api.predict(size));
-        outputs.set(results.subarray(0, size * outputLength), from * outputLength);
-      }
-    });
-    return outputs;
+    const { gang, plan } = this.setup;
+    const count = countInputs('predict', plan.config, inputs);
+    return this.exclusively('predict', () =>
+      predictAll(this.setup, inputs, count, (size) => gang.callAll((api) => api.predict(size))),
+    );
+  }
+
+  async preciseBatchNorm(options: PreciseOptions): Promise<PreciseResult> {
+    const { gang, plan } = this.setup;
+    const { batches, definition } = checkPrecise(options);
+    const from = this.done;
+    await this.exclusively('preciseBatchNorm', () =>
+      gang.callAll((api) => api.measure(from, batches, definition)),
+    );
+    return preciseResult(plan, from, batches);
+  }
+
+  async exportInference(options: ExportOptions = {}): Promise<InferenceExport> {
+    const { config, step, epochs } = this;
+    if (options.inputs !== undefined) countInputs('exportInference', config, options.inputs);
+    const run = { config, step, epochs, dataset: this.setup.dataset, weights: this.weights() };
+    return exportInference({ ...run, predict: (inputs) => this.predict(inputs) }, options);
   }
 
   weights(): ReadonlyMap<string, StateTensor> {
-    const kept = this.setup.tensors.filter((tensor) => tensor.group !== 'optimizer');
-    return new Map(
-      kept.map((tensor) => [
-        tensor.name.replace(/^\S+ /, ''),
-        { ...tensor, values: tensor.values.slice() },
-      ]),
-    );
+    return namedWeights(this.setup.tensors);
   }
 
   weightsHash(): string {

@@ -6,12 +6,15 @@ import { checkInteger, UsageError } from '../base/errors.ts';
 import { type Augmentation, planAugmentation } from '../data/augment.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
 import type { NumericMode } from '../kernels/load.ts';
+import { convertNorm, type NormRequest } from '../nn/convertNorm.ts';
 import { crossEntropy, type LossSpec, meanSquaredError } from '../nn/losses.ts';
 import type { LayerSpec } from '../nn/spec.ts';
 import type { OptimizerSpec } from '../optim/optimizer.ts';
 import { constant, type ScheduleSpec } from '../optim/schedule.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 import { checkRunConfig, dataPlanOf, type RunConfig } from '../train/config.ts';
+import { DEFAULT_DIAGNOSTICS_EVERY } from '../train/diagnostics.ts';
+import { checkEvalCorrection, type EvalCorrection } from '../train/evalCorrection.ts';
 
 export interface TrainerOptions {
   readonly model: LayerSpec;
@@ -44,9 +47,21 @@ export interface TrainerOptions {
   readonly mode?: NumericMode;
   /** How long a worker waits for the others before the run is broken off; default 60_000. */
   readonly timeoutMs?: number;
+  /** How often to compare the batch statistics of the replicas: in steps 0, n, 2n, ...; 0 for
+   * never. Changes no result. Default 50. See `Trainer.diagnostics`. */
+  readonly diagnosticsEvery?: number;
+  /** Replaces the model's normalizations as {@link convertNorm} does, which is told the input's
+   * shape, the replicas and their batch; default: those of the model. */
+  readonly norm?: NormRequest;
+  /** How batch normalization evaluates: by running statistics (default), or by what a training
+   * batch that holds the sample would have had on average: `auto` gives a sample the weight that it
+   * has in training, 1 / samples of a full sync group; a number from 0 to 1 is the weight itself.
+   * Formula and sources: norm/evalCorrection.ts. Not kept in checkpoints. */
+  readonly evalCorrection?: EvalCorrection;
 }
 
-const DEFAULT_REPLICA_BATCH = 16;
+/** Samples of a replica where nothing is said. */
+export const DEFAULT_REPLICA_BATCH = 16;
 
 /** Fills in the defaults and checks it all. Throws a {@link UsageError}. */
 export function resolveOptions(options: TrainerOptions): RunConfig {
@@ -57,8 +72,11 @@ export function resolveOptions(options: TrainerOptions): RunConfig {
     1,
   );
   const isClass = data.task.kind === 'classification';
+  const globalBatch = globalBatchOf(options, replicas);
+  const run = { inputShape: data.inputShape, replicas, replicaBatch: globalBatch / replicas };
+  const { model, norm } = options;
   const config: RunConfig = {
-    model: options.model,
+    model: norm === undefined ? model : convertNorm(model, { ...run, ...norm }),
     data: dataPlanOf(data),
     loss: options.loss ?? (isClass ? crossEntropy() : meanSquaredError()),
     optimizer: options.optimizer,
@@ -66,13 +84,15 @@ export function resolveOptions(options: TrainerOptions): RunConfig {
     clipNorm: options.clipNorm ?? null,
     replicas,
     workers: resolveWorkers(options.workers, replicas),
-    globalBatch: globalBatchOf(options, replicas),
+    globalBatch,
     dropLast: options.dropLast ?? false,
     shuffle: options.shuffle ?? true,
     augmentation: planAugmentation(options.augmentation ?? {}, data.inputShape),
     seed: options.seed ?? 0,
     mode: checkMode(options.mode ?? 'fast'),
     timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1),
+    diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,
+    evalCorrection: checkEvalCorrection(options.evalCorrection),
   };
   checkRunConfig(config);
   return config;

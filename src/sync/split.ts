@@ -16,6 +16,7 @@ import {
   noRoom,
   takeBytes,
 } from './memory.ts';
+import { rememberMemory } from './memoryOf.ts';
 import { allReduce, exclusiveScan, reduce, reduceScatter } from './reductions.ts';
 import { FREED_WORD, LINE_BYTES, readWorldSize } from './words.ts';
 
@@ -101,6 +102,7 @@ function makeGroup(world: World, place: Place): WorldMember {
     },
     stats: () => barrier.counters.read(),
   };
+  rememberMemory(group, memory);
   return { group, finish: () => barrier.finish() };
 }
 

@@ -11,6 +11,7 @@ import type { LossSpec } from '../nn/losses.ts';
 import type { LayerSpec } from '../nn/spec.ts';
 import type { OptimizerSpec } from '../optim/optimizer.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
+import type { EvalCorrection } from './evalCorrection.ts';
 
 /** What the plan needs to know of the data. */
 export interface DataPlan
@@ -38,6 +39,13 @@ export interface RunConfig {
   readonly seed: number;
   readonly mode: NumericMode;
   readonly timeoutMs: number;
+  /** Steps 0, n, 2n, ... are sampled for the diagnostics of the norms; 0 for none. */
+  readonly diagnosticsEvery: number;
+  /** Whether relus are made part of the layer before them (nn/fuse.ts); default true. The bits are
+   * the same either way. */
+  readonly fuse?: boolean;
+  /** Null or absent evaluates by running statistics alone. */
+  readonly evalCorrection?: EvalCorrection | null;
 }
 
 /** The part of a dataset that goes into the plan. */
@@ -74,6 +82,7 @@ export function checkRunConfig(config: RunConfig): void {
   }
   checkInteger('global batch', config.globalBatch, 1);
   checkInteger('seed', config.seed, 0, Number.MAX_SAFE_INTEGER);
+  checkInteger('diagnosticsEvery', config.diagnosticsEvery, 0);
   if (config.clipNorm !== null && !(config.clipNorm > 0)) {
     throw new UsageError({
       what: 'clipNorm',

@@ -4,13 +4,16 @@
 import { coverNodes, stackDepth, type TreeNode } from '../base/tree.ts';
 import { planEpoch, type ReplicaRange, workerCapacity, workerReplicas } from '../data/sampler.ts';
 import { type Layout, LayoutBuilder } from '../memory/layout.ts';
+import { fuseGraph } from '../nn/fuse.ts';
 import { buildGraph, type Graph, type LayerOperation } from '../nn/graph.ts';
 import { planStorage, type StoragePlan } from '../nn/storage.ts';
 import type { ReductionDeclaration } from '../norm/reducer.ts';
 import { RATES_LENGTH, stateTensorsOf } from '../optim/optimizer.ts';
 import { controlWordCount } from '../sync/words.ts';
 import { outputSizeOf, type RunConfig } from './config.ts';
+import { type DiagnosticsPlan, planDiagnostics } from './diagnostics.ts';
 import { BLOCK_LENGTH, type ParameterPlan, planParameters } from './parameters.ts';
+import { type PopulationPlan, planPopulations } from './population.ts';
 import { planReduction, type ReductionPlan } from './reduction.ts';
 
 /** What one worker holds. */
@@ -32,6 +35,9 @@ export interface RunPlan {
   /** All published nodes, in the order of their replicas. */
   readonly nodes: readonly TreeNode[];
   readonly reductions: ReadonlyMap<string, ReductionPlan>;
+  /** Undefined without diagnostics. */
+  readonly diagnostics: DiagnosticsPlan | undefined;
+  readonly populations: readonly PopulationPlan[];
   readonly stepsPerEpoch: number;
   readonly lastBatch: number;
   readonly layout: Layout;
@@ -41,7 +47,8 @@ const BYTE_VALUES = 256;
 
 /** Makes the plan. Throws a UsageError where the memory of the run would not fit. */
 export function planRun(config: RunConfig): RunPlan {
-  const graph = buildGraph(config.model, config.data.inputShape);
+  const built = buildGraph(config.model, config.data.inputShape);
+  const graph = config.fuse === false ? built : fuseGraph(built);
   const parameters = planParameters(graph);
   const ranks = Array.from({ length: config.workers }, (_, rank) => rank);
   const workers = ranks.map((rank) => planWorker(config, graph, rank));
@@ -56,12 +63,14 @@ export function planRun(config: RunConfig): RunPlan {
   addData(builder, config);
   addParameters(builder, config, parameters, nodes);
   for (const worker of workers) addWorker(builder, config, graph, parameters, worker);
+  const ranges = workers.map((worker) => worker.replicas);
   const reductions = new Map<string, ReductionPlan>();
   for (const { operation, declared } of reductionsOf(graph)) {
     const name = reductionName(operation.path, declared.name);
-    const ranges = workers.map((worker) => worker.replicas);
     reductions.set(name, planReduction(builder, name, declared, ranges));
   }
+  const diagnostics = planDiagnostics(builder, graph, config.diagnosticsEvery, ranges);
+  const populations = planPopulations(builder, graph, ranges);
   return {
     config,
     graph,
@@ -69,6 +78,8 @@ export function planRun(config: RunConfig): RunPlan {
     workers,
     nodes,
     reductions,
+    diagnostics,
+    populations,
     stepsPerEpoch,
     lastBatch,
     layout: builder.freeze(),

@@ -4,10 +4,12 @@
 import { InvariantError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { KernelExports } from '../kernels/exports.ts';
-import type { LayerOperation, Operation, ValueId } from '../nn/graph.ts';
+import type { AddOperation, LayerOperation, Operation, ValueId } from '../nn/graph.ts';
 import type { Binding, BoundTensor, GradientSink, StepState } from '../nn/layer.ts';
 import type { BoundReduction } from '../norm/reducer.ts';
 import type { Member } from '../sync/group.ts';
+import { withDiagnostics } from './diagnostics.ts';
+import { evalWeightOf } from './evalCorrection.ts';
 import { bindGradientSink } from './gradientSink.ts';
 import { nodeRegions, type RunPlan, reductionName, type WorkerPlan } from './plan.ts';
 import { bindReduction } from './reduction.ts';
@@ -89,6 +91,7 @@ function bindJunction(
     const [a, b] = operation.inputs.map((value) => tensors[value]!.ptr) as [number, number];
     const { ptr } = tensors[operation.output]!;
     const length = lengthOf(operation.output);
+    if (operation.isRelu) return bindAddRelu(setup, operation, tensors);
     return {
       forward: () => kernels.addF32(ptr, a, b, step.countSamples * length),
       backward: nothing,
@@ -101,6 +104,27 @@ function bindJunction(
     forward: nothing,
     backward: () => {
       if (gradPtr !== 0) kernels.addF32(gradPtr, a, b, step.countSamples * length);
+    },
+  };
+}
+
+/** The end of a residual with the relu behind it: its inputs share one gradient, which is that of
+ * the output where the relu is open. */
+function bindAddRelu(
+  setup: ProgramSetup,
+  operation: AddOperation,
+  tensors: readonly BoundTensor[],
+): { forward(): void; backward(): void } {
+  const { kernels, step } = setup;
+  const [a, b] = operation.inputs.map((value) => tensors[value]!) as [BoundTensor, BoundTensor];
+  const { ptr, gradPtr, shape } = tensors[operation.output]!;
+  const inputGradPtr = Math.max(a.gradPtr, b.gradPtr);
+  const length = sizeOf(shape);
+  return {
+    forward: () => kernels.addReluF32(ptr, a.ptr, b.ptr, step.countSamples * length),
+    backward: () => {
+      if (inputGradPtr === 0) return;
+      kernels.reluGradF32(gradPtr, ptr, inputGradPtr, step.countSamples * length);
     },
   };
 }
@@ -133,8 +157,10 @@ function bindingOf(
     firstReplica: worker.replicas.lo,
     capacity: worker.capacity,
     seed: config.seed,
+    evalWeight: evalWeightOf(operation.spec, config),
     input: tensors[operation.input]!,
     output: tensors[operation.output]!,
+    isRelu: operation.isRelu,
     parameterPtr: (name) =>
       layout.get('parameters').offsetBytes + find(parameters.entries, name).offset * 4,
     gradient: (name) => sinks.get(find(parameters.entries, name).name)!,
@@ -144,8 +170,8 @@ function bindingOf(
     reduction: (name) => {
       const planned = plan.reductions.get(reductionName(path, name));
       if (planned === undefined) throw new InvariantError('reduction', name, 'a planned one');
-      const bound =
-        reductions.get(name) ?? bindReduction(planned, kernels, member, worker.replicas);
+      const bind = (): BoundReduction => bindReduction(planned, kernels, member, worker.replicas);
+      const bound = reductions.get(name) ?? withDiagnostics(bind(), planned.name, setup);
       reductions.set(name, bound);
       return bound;
     },

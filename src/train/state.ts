@@ -72,6 +72,17 @@ export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Da
   }
 }
 
+/** Copies of all parameters and buffers by their names in the model, `0.conv2d.weight`. */
+export function namedWeights(tensors: readonly StateTensor[]): ReadonlyMap<string, StateTensor> {
+  const kept = tensors.filter(({ group }) => group !== 'optimizer');
+  return new Map(
+    kept.map((tensor) => [
+      tensor.name.replace(/^\S+ /, ''),
+      { ...tensor, values: tensor.values.slice() },
+    ]),
+  );
+}
+
 /** SHA-256, in hex, over all parameters and running statistics: names, then little-endian
  * values. */
 export function hashWeights(tensors: readonly StateTensor[]): string {

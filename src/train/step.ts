@@ -1,11 +1,10 @@
 // The training step of one worker: load, forward, loss, backward, reduce, update. Nothing is
 // allocated in it.
 
-import { sizeOf } from '../base/shape.ts';
-import { fillShard, identityOrder, shuffleOrder } from '../data/sampler.ts';
 import { typedView } from '../memory/arena.ts';
 import { prepareCall } from '../sync/call.ts';
-import { inputLoaderOf, targetCopierOf, type WorkerContext } from './context.ts';
+import { bindBatches } from './batches.ts';
+import type { WorkerContext } from './context.ts';
 import { foldShardSums } from './epochSums.ts';
 import { bindUpdate } from './update.ts';
 
@@ -18,17 +17,13 @@ export function bindTraining(
   context: WorkerContext,
 ): (from: number, to: number, totalSteps: number) => number {
   const { plan, worker, memory, member, step, program, loss, losses, correct } = context;
-  const { config, layout } = plan;
+  const { layout } = plan;
   const { replicas, rank } = worker;
   const countLocalReplicas = replicas.hi - replicas.lo;
   const update = bindUpdate(context);
-  const loader = inputLoaderOf(context, 'data.train.inputs');
-  const copyTarget = targetCopierOf(context, 'train');
-  const sampleBytes = sizeOf(config.data.inputShape) * 4;
-  const order = typedView(memory, layout.get('data.order'), 'i32');
+  const batches = bindBatches(context);
   const shardSums = typedView(memory, layout.get('shard.sums'), 'f64');
   const epochSums = typedView(memory, layout.get('epoch.sums'), 'f64');
-  const orderCall = prepareCall({ kind: 'order', length: order.length });
   const gradientsCall = prepareCall({ kind: 'gradients', length: plan.parameters.length });
   const weightsCall = prepareCall({ kind: 'weights', length: plan.parameters.length });
 
@@ -47,30 +42,10 @@ export function bindTraining(
     }
   };
 
-  const prepareOrder = (epoch: number): void => {
-    if (rank === 0) {
-      if (config.shuffle) shuffleOrder(order, config.seed, epoch);
-      else identityOrder(order);
-    }
-    member.sync(orderCall);
-  };
-
-  const loadSample = (sample: number, slot: number): void => {
-    const toPtr = program.input.ptr + slot * sampleBytes;
-    loader.loadAugmented(sample, toPtr, step.step, step.firstSample + slot);
-    copyTarget(sample, slot);
-  };
-
   /** One optimizer step. Returns whether the run is asked to stop behind it. */
   const trainStep = (index: number): boolean => {
     const inEpoch = index % plan.stepsPerEpoch;
-    const isLast = inEpoch === plan.stepsPerEpoch - 1;
-    step.step = index;
-    fillShard(step, isLast ? plan.lastBatch : config.globalBatch, config.replicas, replicas);
-    const first = inEpoch * config.globalBatch + step.firstSample;
-    for (let slot = 0; slot < step.countSamples; slot++) {
-      loadSample(order[first + slot]!, slot);
-    }
+    batches.load(index);
     context.forward();
     loss.run();
     sumShards();
@@ -99,7 +74,7 @@ export function bindTraining(
     let done = from;
     while (done < to) {
       if (done === from || done % plan.stepsPerEpoch === 0) {
-        prepareOrder(Math.floor(done / plan.stepsPerEpoch));
+        batches.prepareOrder(done);
       }
       const isStopping = trainStep(done);
       done++;

@@ -3,8 +3,10 @@
 
 import { RunError, UsageError } from '../base/errors.ts';
 import { readPosition } from '../sync/words.ts';
+import { bindBatches } from './batches.ts';
 import { bindContext, type WorkerContext, type WorkerSetup } from './context.ts';
 import { bindInference, type Inference } from './inference.ts';
+import { bindPopulations, type PopulationDefinition } from './population.ts';
 import { layerNames } from './program.ts';
 import { bindTraining } from './step.ts';
 
@@ -12,6 +14,9 @@ export interface TrainWorker extends Inference {
   /** Trains steps [from, to), fewer when a stop is asked for; the schedule of learning rates ends
    * at `totalSteps`. Returns the steps done in all. */
   train(from: number, to: number, totalSteps: number): number;
+  /** Replaces running statistics by those of the population, over the batches of so many steps
+   * from step `from` on, with the weights as they are. */
+  measure(from: number, count: number, definition: PopulationDefinition): void;
   /** Says that no more calls come. */
   finish(): void;
 }
@@ -21,11 +26,29 @@ export function bindWorker(setup: WorkerSetup): TrainWorker {
   const context = bindContext(setup);
   const train = bindTraining(context);
   const inference = bindInference(context);
+  const measure = bindMeasure(context);
   return {
     train: (from, to, totalSteps) => locating(context, () => train(from, to, totalSteps)),
+    measure: (from, count, definition) => locating(context, () => measure(from, count, definition)),
     evaluate: (split) => locating(context, () => inference.evaluate(split)),
     predict: (count) => locating(context, () => inference.predict(count)),
     finish: () => context.member.finish(),
+  };
+}
+
+function bindMeasure(context: WorkerContext): TrainWorker['measure'] {
+  const { plan, step } = context;
+  const batches = bindBatches(context);
+  const populations = bindPopulations(context);
+  return (from, count, definition) => {
+    step.training = true;
+    populations.begin();
+    for (let index = from; index < from + count; index++) {
+      if (index === from || index % plan.stepsPerEpoch === 0) batches.prepareOrder(index);
+      batches.load(index);
+      populations.addBatch(definition);
+    }
+    populations.finish(definition, count);
   };
 }
 

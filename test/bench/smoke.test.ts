@@ -143,6 +143,49 @@ describe('the benchmark of the barrier', () => {
   });
 });
 
+describe('the benchmark of batch normalization', () => {
+  it('checks the kernels and prints a line with every field', async () => {
+    const [line, ...others] = linesOf(await bench('norm', '--smoke', '--json'));
+    expect(others).toEqual([]);
+    expect(line).toEqual({
+      bench: 'norm',
+      shape: '2x32x14x14',
+      msP50: expect.any(Number),
+      msMin: expect.any(Number),
+      gigabytesPerSecond: expect.any(Number),
+      loopsGigabytesPerSecond: expect.any(Number),
+      share: expect.any(Number),
+      torchMs: null,
+      torchChannelsLastMs: null,
+      timesTorch: null,
+      timesTorchChannelsLast: null,
+    });
+    const { msP50, msMin, gigabytesPerSecond } = line as Record<string, number>;
+    expect(msMin).toBeLessThanOrEqual(msP50!);
+    // 8 passes over 392 rows of 32 float32.
+    expect((gigabytesPerSecond! * msP50! * 1e6) / (8 * 392 * 32 * 4)).toBeCloseTo(1, 2);
+  });
+});
+
+describe('the benchmark of accuracy', () => {
+  it('finds every normalization within what the project promises', async () => {
+    const lines = linesOf(await bench('accuracy', '--smoke', '--json'));
+    const norms = lines.filter((line) => line.bench === 'accuracy');
+    expect(norms.map(({ norm }) => norm)).toContain('batchNorm, sync');
+    for (const { y, dx, parameterGradients, running } of norms as Record<string, number>[]) {
+      expect(y).toBeLessThanOrEqual(2);
+      expect(dx).toBeLessThanOrEqual(4);
+      expect(parameterGradients ?? 0).toBeLessThanOrEqual(4);
+      expect(running ?? 0).toBeLessThanOrEqual(2);
+    }
+    const conditioning = lines.filter((line) => line.bench === 'conditioning');
+    expect(conditioning).toHaveLength(3);
+    for (const { relativeError } of conditioning as Record<string, number>[]) {
+      expect(relativeError).toBeLessThanOrEqual(1e-6);
+    }
+  });
+});
+
 describe('the command of the benchmarks', () => {
   it.each([
     {

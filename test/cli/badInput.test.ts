@@ -110,7 +110,7 @@ describe('exit code 2 and a clear error meet', () => {
     const resume = [...tiny, '--resume', path, '--epochs', '2'];
     await expectRefusal(['train', '--resume', path, '--epochs', '2'], /data to resume.*mnist/);
     await expectRefusal([...resume, '--model', 'refnet'], /--model with --resume.*"refnet"/);
-    await expectRefusal([...resume, '--norm', 'group'], /--norm with --resume/);
+    await expectRefusal([...resume, '--group-size', '2'], /--group-size with --resume/);
     await expectRefusal([...resume, '--lr', '0.5'], /--lr with --resume.*0\.5.*0\.1/);
     await expectRefusal([...tiny, '--resume', path], /1 epochs.*--epochs 2/);
     const bytes = await readFile(path);

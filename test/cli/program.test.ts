@@ -120,6 +120,7 @@ describe('--max-steps', () => {
       ['progress', 2],
       ['checkpoint', 2],
       ['epoch', 4],
+      ['diagnostics', 0],
       ['checkpoint', 4],
       ['stopped', 6],
       ['checkpoint', 6],

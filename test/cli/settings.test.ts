@@ -4,7 +4,7 @@ import { UsageError } from '../../src/base/errors.ts';
 import { Flags, type RawFlags } from '../../src/cli/flags.ts';
 import { dataFrom, modelFrom, trainerOptionsFrom } from '../../src/cli/settings.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
-import { normsOf } from '../../src/nn/convertNorm.ts';
+import { normsOf } from '../../src/nn/normLeaf.ts';
 import { type ResolvedConfig, resolve } from './resolve.ts';
 
 const data = synthetic({ train: 8, test: 4, shape: [8, 8, 1] });
@@ -60,6 +60,8 @@ describe('flags', () => {
       { schedule: { kind: 'step', stepSize: 7, gamma: 0.5 } },
     ],
     [{ timeoutMs: '250' }, { timeoutMs: 250 }],
+    [{ diagnostics: '0' }, { diagnosticsEvery: 0 }],
+    [{}, { diagnosticsEvery: 50 }],
   ])('%j decide %j', async (raw, expected: Partial<ResolvedConfig>) => {
     expect(await resolve(raw, data)).toMatchObject(expected);
   });
@@ -71,6 +73,14 @@ describe('flags', () => {
     [{ norm: 'layer' }, ['layerNorm']],
     [{ norm: 'instance', model: 'refnet' }, ['instanceNorm']],
     [{ norm: 'none' }, []],
+    [{ norm: 'auto' }, ['batchNorm (sync)']],
+    [{ norm: 'auto', groupSize: '2' }, ['batchNorm (sync over 2 replicas)']],
+    [{ norm: 'auto', replicas: '1' }, ['batchNorm (local)', 'groupNorm (4 groups)']],
+    [
+      { norm: 'auto', replicas: '2', replicaBatch: '1' },
+      ['batchNorm (sync)', 'groupNorm (4 groups)'],
+    ],
+    [{ norm: 'group' }, ['groupNorm (16 groups)', 'groupNorm (32 groups)', 'groupNorm (4 groups)']],
   ])('%j make the norms %j', async (raw, expected) => {
     expect(normsOf(await modelFrom(new Flags(raw), data))).toEqual(expected);
   });
@@ -101,8 +111,10 @@ describe('flags', () => {
     [{ labelSmoothing: '2' }, /labelSmoothing: got 2/],
     [{ shift: '-1' }, /^--shift: got -1/],
     [{ timeoutMs: '0' }, /^--timeout-ms: got 0/],
-    [{ norm: 'local', groupSize: '2' }, /^--group-size: got "without --norm sync"/],
-    [{ numGroups: '2' }, /^--num-groups: got "without --norm group"/],
+    [{ norm: 'local', groupSize: '2' }, /^--group-size: got "without --norm sync or auto"/],
+    [{ numGroups: '2' }, /^--num-groups: got "without --norm group or auto"/],
+    [{ norm: 'frozen' }, /^--norm frozen: got "without --resume"/],
+    [{ norm: 'group', numGroups: '5' }, /^numGroups of 1\.batchNorm with 16 channels: got 5/],
     [{ model: 'vgg' }, /^name of a model: got "vgg"/],
     [{ model: '/nowhere/net.json' }, /^--model \/nowhere\/net\.json: got "ENOENT/],
   ])('%j are refused with a message that says what is allowed', async (raw, message) => {

@@ -1,6 +1,11 @@
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { DoneEvent, ProgressEvent, StartEvent } from '../../src/cli/events.ts';
+import type {
+  DiagnosticsEvent,
+  DoneEvent,
+  ProgressEvent,
+  StartEvent,
+} from '../../src/cli/events.ts';
 import { paint, terminalSink } from '../../src/cli/terminal.ts';
 
 const COLUMNS = 80;
@@ -72,6 +77,31 @@ const done: DoneEvent = {
   weightsHash: '0123456789abcdef'.repeat(4),
 };
 
+const quietLayer = {
+  path: '1.batchNorm',
+  worst: {
+    replica: 0,
+    meanShift: 0,
+    varianceFactor: 1,
+    conditioning: 0.5,
+    deadShare: 0,
+    nonFinite: 0,
+  },
+  replicas: [],
+};
+const diagnostics: DiagnosticsEvent = {
+  event: 'diagnostics',
+  step: 1150,
+  layers: [
+    quietLayer,
+    {
+      ...quietLayer,
+      path: '4.batchNorm',
+      worst: { ...quietLayer.worst, meanShift: 0.31234, varianceFactor: 1.5, deadShare: 0.125 },
+    },
+  ],
+};
+
 describe('on a terminal', () => {
   beforeEach(() => {
     isTerminal = true;
@@ -111,6 +141,16 @@ describe('on a terminal', () => {
     }
   });
 
+  it('the diagnostics wait until the bar has ended', () => {
+    const sink = terminalSink();
+    sink.take(progress);
+    sink.take(diagnostics);
+    expect(logged).toBe('');
+    sink.take(done);
+    expect(logged).toContain('worst 4.batchNorm');
+    sink.close();
+  });
+
   it('colours are shown unless NO_COLOR says otherwise', () => {
     expect(paint('green', 'ok')).toContain('\u001b[');
     vi.stubEnv('NO_COLOR', '1');
@@ -135,6 +175,45 @@ Checkpoint of step 1200 written to run.ckpt.
 `,
     );
     expect(paint('green', 'ok')).toBe('ok');
+  });
+});
+
+describe('the diagnostics', () => {
+  const linesOf = (event: DiagnosticsEvent): string => {
+    logged = '';
+    const sink = terminalSink();
+    sink.take(event);
+    sink.close();
+    return logged;
+  };
+
+  it('name the layer whose shards lie furthest from their groups', () => {
+    expect(linesOf(diagnostics)).toBe(
+      `batch statistics at step 1150, worst 4.batchNorm:
+  means 0.312 std apart, variances x1.50, 12.5 % dead channels
+`,
+    );
+  });
+
+  it('say where each replica is a group of its own', () => {
+    const text = linesOf({ ...diagnostics, layers: [quietLayer] });
+    expect(text).toContain('worst 1.batchNorm:\n  each replica is its own sync group\n');
+  });
+
+  it('put NaN and infinity above all, and tell of means that are far from zero', () => {
+    const worst = {
+      ...quietLayer.worst,
+      meanShift: Number.NaN,
+      conditioning: 12_345,
+      nonFinite: 3,
+    };
+    const text = linesOf({
+      ...diagnostics,
+      layers: [...diagnostics.layers, { ...quietLayer, path: '7.batchNorm', worst }],
+    });
+    expect(text).toContain(`worst 7.batchNorm:
+  means - std apart, variances x1.00, |mean|/std 1.2e+4, 3 channels with NaN or infinity
+`);
   });
 });
 

@@ -64,6 +64,24 @@ describe('syncbn train --json', () => {
     expect(resumed.weightsHash).toBe(whole.weightsHash);
   });
 
+  it('tells all diagnostics of the last sampled step behind each epoch', async () => {
+    const { events } = await syncbn([...tiny, '--epochs', '2', '--diagnostics', '1']);
+    const kinds = events.map(({ event }) => event).filter((event) => event !== 'progress');
+    const perEpoch = ['epoch', 'diagnostics'];
+    expect(kinds).toEqual(['start', ...perEpoch, ...perEpoch, 'done']);
+    const found = events.filter(({ event }) => event === 'diagnostics');
+    expect(found.map(({ step }) => step)).toEqual([1, 3]);
+    const layers = found[0]!.layers as readonly Record<string, unknown>[];
+    expect(layers[0]).toMatchObject({ path: expect.stringMatching(/batchNorm$/) });
+    expect(layers[0]!.worst).toMatchObject({ meanShift: expect.any(Number) });
+    expect(layers[0]!.replicas).toHaveLength(8);
+  });
+
+  it('tells no diagnostics with --diagnostics 0', async () => {
+    const { events } = await syncbn([...tiny, '--diagnostics', '0']);
+    expect(events.map(({ event }) => event)).not.toContain('diagnostics');
+  });
+
   it('appends its events to a log', async () => {
     const path = join(folder, 'run.jsonl');
     const done = await train('--log', path);

@@ -290,4 +290,61 @@ describe('readNpyDataset', () => {
     });
     await expect(readNpyDataset(dir)).rejects.toThrow(/inputs of train of .*"NaN at value 1"/);
   });
+
+  describe('with channels first', () => {
+    const values = (n: number): Uint8Array => Uint8Array.from({ length: n }, (_, i) => i);
+    const folder = (train: readonly number[], test: readonly number[]) => {
+      const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+      return folderOf({
+        ...images,
+        'x_train.npy': npyBytes('|u1', train, values(size(train))),
+        'x_test.npy': npyBytes('|u1', test, values(size(test))),
+      });
+    };
+
+    it.each([
+      [[2, 3], [3]],
+      [
+        [2, 3, 4],
+        [4, 3],
+      ],
+      [
+        [2, 3, 4, 2],
+        [4, 2, 3],
+      ],
+      [
+        [2, 3, 2, 4, 2],
+        [2, 4, 2, 3],
+      ],
+    ])('turns %j over to samples of %j', async (shape, inputShape) => {
+      const dir = await folder(shape, [1, ...shape.slice(1)]);
+      const data = await readNpyDataset(dir, { layout: 'channelsFirst' });
+      expect(data.inputShape).toEqual(inputShape);
+      expect(data.mean).toHaveLength(3);
+      const rows = data.train.inputs.length / 6;
+      for (const [i, value] of data.train.inputs.entries()) {
+        const [row, channel] = [Math.floor(i / 3), i % 3];
+        const sample = Math.floor(row / rows);
+        expect(value).toBe(sample * 3 * rows + channel * rows + (row % rows));
+      }
+    });
+
+    it('takes sequences and volumes with channels last only when it is told so', async () => {
+      const sequences = await folder([2, 4, 3], [1, 4, 3]);
+      expect((await readNpyDataset(sequences)).inputShape).toEqual([4, 3, 1]);
+      const told = await readNpyDataset(sequences, { layout: 'channelsLast' });
+      expect(told.inputShape).toEqual([4, 3]);
+      const volumes = await folder([2, 2, 2, 2, 3], [1, 2, 2, 2, 3]);
+      const { inputShape } = await readNpyDataset(volumes, { layout: 'channelsLast' });
+      expect(inputShape).toEqual([2, 2, 2, 3]);
+      await expect(readNpyDataset(volumes)).rejects.toThrow("Try: layout 'channelsLast'");
+    });
+
+    it('refuses layouts that there are not', async () => {
+      const dir = await folderOf(images);
+      await expect(readNpyDataset(dir, { layout: 'NCHW' as never })).rejects.toThrow(
+        "layout of the data: got \"NCHW\", allowed is 'channelsLast', 'channelsFirst'.",
+      );
+    });
+  });
 });

@@ -6,7 +6,9 @@ from torch.nn import functional as F
 from reference import (
     all_to_json,
     batch_norm,
+    batch_renorm,
     conv2d,
+    filter_response_norm,
     generator_of,
     group_norm,
     instance_norm,
@@ -16,6 +18,7 @@ from reference import (
     make_parameters,
     normal,
     pool,
+    rms_norm,
     run_layer,
     to_float32,
     to_json,
@@ -35,7 +38,7 @@ def layer_case(name, spec, shape, *, training=True, make_input=normal, batches_t
     buffers = make_buffers(spec, generator)
     x = make_input(generator, shape)
     case = {"name": name, "spec": spec, "training": training}
-    if spec["kind"] == "batchNorm" and spec["momentum"] is None:
+    if "momentum" in spec and spec["momentum"] is None:
         case["batchesTrackedBefore"] = batches_tracked
     case |= {
         "input": to_json(x),
@@ -153,6 +156,22 @@ def conv_cases():
     )
     yield "1x1, padding 1, bias", conv2d(3, 4, [1, 1], padding=[1, 1], bias=True), [2, 3, 3, 3]
     yield "1 sample, 1 pixel", conv2d(3, 4, three, padding=[1, 1]), [1, 1, 1, 3]
+    standardized = {"weightStandardization": True}
+    yield (
+        "weight standardization, 3x3, padding 1, bias",
+        conv2d(4, 5, three, padding=[1, 1], bias=True, **standardized),
+        [2, 5, 4, 4],
+    )
+    yield (
+        "weight standardization, groups 2, stride 2",
+        conv2d(6, 8, three, stride=[2, 2], padding=[1, 1], groups=2, **standardized),
+        [2, 5, 5, 6],
+    )
+    yield (
+        "weight standardization, depthwise 3x3",
+        conv2d(7, 7, three, padding=[1, 1], groups=7, **standardized),
+        [2, 5, 4, 7],
+    )
 
 
 def dense_cases():
@@ -160,6 +179,7 @@ def dense_cases():
     yield "no bias", linear(8, 16, bias=False), [5, 8]
     yield "13 outputs, 1 sample", linear(20, 13), [1, 20]
     yield "1 output", linear(9, 1), [4, 9]
+    yield "weight standardization", linear(11, 6, weightStandardization=True), [4, 11]
 
 
 def batch_norm_cases():
@@ -199,6 +219,18 @@ def batch_norm_cases():
         [4, 3, 3, 4],
         evaluating,
     )
+    yield "training, BatchNorm1d of [N, L, C]", batch_norm(5), [4, 6, 5], {}
+    yield "training, BatchNorm3d", batch_norm(3), [2, 3, 2, 4, 3], {}
+    yield "evaluation, BatchNorm1d of [N, L, C]", batch_norm(5), [3, 4, 5], evaluating
+    yield "evaluation, BatchNorm3d", batch_norm(3), [2, 2, 3, 2, 3], evaluating
+    ghost = {"virtualBatch": 3}
+    yield "ghost, 3 of 6 samples", batch_norm(5, **ghost), [6, 3, 4, 5], {}
+    yield "ghost, 3 of 8 samples", batch_norm(4, **ghost), [8, 2, 3, 4], {}
+    yield "ghost, [N, F], no affine", batch_norm(6, affine=False, **ghost), [8, 6], {}
+    frozen = {"frozen": True}
+    yield "frozen", batch_norm(5, **frozen), [3, 3, 4, 5], {}
+    yield "frozen, no affine", batch_norm(6, affine=False, **frozen), [5, 6], {}
+    yield "frozen, evaluation", batch_norm(5, **frozen), [3, 3, 4, 5], evaluating
 
 
 def other_norm_cases():
@@ -218,6 +250,39 @@ def other_norm_cases():
     yield "affine", instance_norm(5), [3, 4, 3, 5], {}
     yield "no affine", instance_norm(4, affine=False), [3, 4, 3, 4], {}
     yield "mean 1e3", instance_norm(4), [2, 4, 4, 4], large
+    tracking = {"trackRunningStats": True}
+    yield "tracking", instance_norm(5, **tracking), [3, 4, 3, 5], {}
+    yield "tracking, no affine", instance_norm(4, affine=False, **tracking), [2, 7, 4], {}
+    yield (
+        "tracking, momentum null, fourth batch",
+        instance_norm(4, momentum=None, **tracking),
+        [4, 3, 3, 4],
+        {"batches_tracked": 3},
+    )
+    yield "tracking, evaluation", instance_norm(5, **tracking), [3, 4, 3, 5], {"training": False}
+
+
+def added_norm_cases():
+    large = {"make_input": shifted(LARGE_MEAN)}
+    evaluating = {"training": False}
+    yield "[F]", rms_norm(13), [5, 13], {}
+    yield "[H, W, C]", rms_norm(3, 4, 5), [3, 3, 4, 5], {}
+    yield "last axis of images", rms_norm(6), [2, 3, 3, 6], {}
+    yield "no affine, eps 1e-3", rms_norm(12, affine=False, eps=1e-3), [4, 12], {}
+    yield "mean 1e3", rms_norm(16), [4, 16], large
+    yield "images", filter_response_norm(5), [3, 4, 3, 5], {}
+    yield "no threshold", filter_response_norm(4, tlu=False), [3, 3, 3, 4], {}
+    yield "no affine", filter_response_norm(8, affine=False), [2, 3, 4, 8], {}
+    yield "[N, L, C], eps 0.1", filter_response_norm(3, eps=0.1), [4, 6, 3], {}
+    yield "1x1 images", filter_response_norm(6, eps=0.5), [4, 1, 1, 6], {}
+    yield "mean 1e3", filter_response_norm(5), [2, 4, 4, 5], large
+    yield "training", batch_renorm(5), [4, 3, 4, 5], {}
+    yield "training, [N, F], momentum 0.3", batch_renorm(6, momentum=0.3), [8, 6], {}
+    yield "training, clipped", batch_renorm(5, rMax=1.1, dMax=0.2), [4, 3, 3, 5], {}
+    yield "training, no affine", batch_renorm(7, affine=False), [4, 3, 3, 7], {}
+    yield "training, as batchNorm", batch_renorm(4, rMax=1, dMax=0), [4, 3, 3, 4], {}
+    yield "training, mean 1e3", batch_renorm(5), [4, 4, 4, 5], large
+    yield "evaluation", batch_renorm(5), [3, 3, 4, 5], evaluating
 
 
 def pool_cases():
@@ -253,7 +318,8 @@ def make_cases():
     for cases in (conv_cases(), dense_cases()):
         for name, spec, shape in cases:
             yield layer_case(f"{spec['kind']}: {name}", spec, shape)
-    for cases in (batch_norm_cases(), other_norm_cases(), pool_cases(), activation_cases()):
+    plain = (pool_cases(), activation_cases())
+    for cases in (batch_norm_cases(), other_norm_cases(), added_norm_cases(), *plain):
         for name, spec, shape, options in cases:
             yield layer_case(f"{spec['kind']}: {name}", spec, shape, **options)
 

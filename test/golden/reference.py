@@ -13,6 +13,7 @@ from torch.nn import functional as F
 SEED = 20261
 # Of inputs and parameters.
 INPUT_DECIMALS = 4
+WEIGHT_STANDARDIZATION_EPS = 1e-5
 
 
 def generator_of(name):
@@ -56,10 +57,20 @@ def to_channels_last(x):
     return x.movedim(1, -1)
 
 
+def weight_of(spec, weight):
+    """PyTorch's weight, outputs first; standardized as timm's StdConv2d does it."""
+    weight = weight.movedim(-1, 0)
+    if not spec["weightStandardization"]:
+        return weight
+    rows = weight.reshape(1, weight.shape[0], -1)
+    standardized = F.batch_norm(rows, None, None, training=True, eps=WEIGHT_STANDARDIZATION_EPS)
+    return standardized.reshape(weight.shape)
+
+
 def run_conv2d(spec, x, parameters):
     y = F.conv2d(
         to_channels_first(x),
-        parameters["weight"].permute(3, 2, 0, 1).contiguous(),
+        weight_of(spec, parameters["weight"]).permute(0, 3, 1, 2).contiguous(),
         parameters.get("bias"),
         stride=spec["stride"],
         padding=spec["padding"],
@@ -69,8 +80,10 @@ def run_conv2d(spec, x, parameters):
     return to_channels_last(y)
 
 
-def run_linear(_spec, x, parameters):
-    return F.linear(x, parameters["weight"].t().contiguous(), parameters.get("bias"))
+def run_linear(spec, x, parameters):
+    return F.linear(
+        x, weight_of(spec, parameters["weight"]).contiguous(), parameters.get("bias")
+    )
 
 
 def run_group_norm(spec, x, parameters):
@@ -85,9 +98,21 @@ def run_layer_norm(spec, x, parameters):
     return F.layer_norm(x, spec["normalizedShape"], *affine, eps=spec["eps"])
 
 
-def run_instance_norm(spec, x, parameters):
-    affine = {name: parameters.get(name) for name in ("weight", "bias")}
-    return to_channels_last(F.instance_norm(to_channels_first(x), **affine, eps=spec["eps"]))
+def run_rms_norm(spec, x, parameters):
+    """PyTorch 1.13 has no RMSNorm: the formula, with its autograd."""
+    axes = tuple(range(-len(spec["normalizedShape"]), 0))
+    y = x / torch.sqrt(x.square().mean(axes, keepdim=True) + spec["eps"])
+    return y * parameters["weight"] if spec["affine"] else y
+
+
+def run_filter_response_norm(spec, x, parameters):
+    """PyTorch has none: the paper's formula, with autograd."""
+    axes = tuple(range(1, x.dim() - 1))
+    square = x.square().mean(axes, keepdim=True) if axes else x.square()
+    y = x / torch.sqrt(square + spec["eps"])
+    if spec["affine"]:
+        y = y * parameters["weight"] + parameters["bias"]
+    return torch.maximum(y, parameters["threshold"]) if spec["tlu"] else y
 
 
 def run_max_pool(spec, x, _parameters):
@@ -107,7 +132,8 @@ RUN = {
     "linear": run_linear,
     "groupNorm": run_group_norm,
     "layerNorm": run_layer_norm,
-    "instanceNorm": run_instance_norm,
+    "rmsNorm": run_rms_norm,
+    "filterResponseNorm": run_filter_response_norm,
     "relu": lambda _spec, x, _p: F.relu(x),
     "leakyRelu": lambda spec, x, _p: F.leaky_relu(x, spec["negativeSlope"]),
     "gelu": lambda spec, x, _p: F.gelu(x, approximate=spec["approximate"]),
@@ -125,6 +151,10 @@ def run_batch_norm(spec, x, parameters, state):
     if momentum is None:
         momentum = 1 / (state["batchesTracked"] + 1)
     buffers = state["buffers"]
+    if spec["frozen"]:
+        return run_frozen(spec, x, buffers)
+    if spec["virtualBatch"] is not None:
+        return run_ghost(spec, x, parameters, buffers)
     y = F.batch_norm(
         to_channels_first(x),
         buffers.get("runningMean"),
@@ -138,9 +168,84 @@ def run_batch_norm(spec, x, parameters, state):
     return to_channels_last(y)
 
 
+def run_frozen(spec, x, buffers):
+    """torchvision's FrozenBatchNorm2d, over the last axis."""
+    scale = buffers.get("weight", 1) * (buffers["runningVar"] + spec["eps"]).rsqrt()
+    return x * scale + (buffers.get("bias", 0) - buffers["runningMean"] * scale)
+
+
+def run_ghost(spec, x, parameters, buffers):
+    """Each virtual batch by itself; its running statistics weigh as many as it has samples."""
+    outputs = []
+    before = {name: buffer.clone() for name, buffer in buffers.items()}
+    for buffer in buffers.values():
+        buffer.zero_()
+    for part in x.split(spec["virtualBatch"]):
+        observed = {name: buffer.clone() for name, buffer in before.items()}
+        y = F.batch_norm(
+            to_channels_first(part),
+            observed.get("runningMean"),
+            observed.get("runningVar"),
+            parameters.get("weight"),
+            parameters.get("bias"),
+            training=True,
+            momentum=spec["momentum"],
+            eps=spec["eps"],
+        )
+        outputs.append(to_channels_last(y))
+        for name, buffer in buffers.items():
+            buffer += observed[name] * (len(part) / len(x))
+    return torch.cat(outputs)
+
+
+def run_instance_norm(spec, x, parameters, state):
+    """Its running statistics change in place."""
+    buffers = state["buffers"]
+    momentum = 1 / (state["batchesTracked"] + 1) if spec["momentum"] is None else spec["momentum"]
+    y = F.instance_norm(
+        to_channels_first(x),
+        buffers.get("runningMean"),
+        buffers.get("runningVar"),
+        parameters.get("weight"),
+        parameters.get("bias"),
+        use_input_stats=state["training"] or not spec["trackRunningStats"],
+        momentum=momentum,
+        eps=spec["eps"],
+    )
+    return to_channels_last(y)
+
+
+def run_batch_renorm(spec, x, parameters, state):
+    """PyTorch has none: Ioffe's algorithm 1 with our running variance; r and d are detached."""
+    buffers = state["buffers"]
+    axes = tuple(range(x.dim() - 1))
+    running_mean, running_var = buffers["runningMean"], buffers["runningVar"]
+    running_std = torch.sqrt(running_var + spec["eps"])
+    if state["training"]:
+        mean = x.mean(axes)
+        std = torch.sqrt(x.var(axes, unbiased=False) + spec["eps"])
+        r_max, d_max = spec["rMax"], spec["dMax"]
+        r = (std / running_std).clamp(1 / r_max, r_max).detach()
+        d = ((mean - running_mean) / running_std).clamp(-d_max, d_max).detach()
+        y = (x - mean) / std * r + d
+        with torch.no_grad():
+            running_mean.lerp_(mean, spec["momentum"])
+            running_var.lerp_(x.var(axes, unbiased=True), spec["momentum"])
+    else:
+        y = (x - running_mean) / running_std
+    return y * parameters["weight"] + parameters["bias"] if spec["affine"] else y
+
+
+STATEFUL = {
+    "batchNorm": run_batch_norm,
+    "batchRenorm": run_batch_renorm,
+    "instanceNorm": run_instance_norm,
+}
+
+
 def run_layer(spec, x, parameters, state):
-    if spec["kind"] == "batchNorm":
-        return run_batch_norm(spec, x, parameters, state)
+    if spec["kind"] in STATEFUL:
+        return STATEFUL[spec["kind"]](spec, x, parameters, state)
     return RUN[spec["kind"]](spec, x, parameters)
 
 
@@ -153,17 +258,20 @@ def parameter_shapes(spec):
     if kind == "linear":
         shape = [spec["inFeatures"], spec["outFeatures"]]
         return {"weight": shape} | ({"bias": [spec["outFeatures"]]} if spec["bias"] else {})
+    if spec.get("frozen"):
+        return {}
+    shapes = {}
     if spec.get("affine"):
-        shape = spec["normalizedShape"] if kind == "layerNorm" else [spec["channels"]]
-        return {"weight": shape, "bias": shape}
-    return {}
+        shape = spec.get("normalizedShape") or [spec["channels"]]
+        shapes = {"weight": shape} | ({} if kind == "rmsNorm" else {"bias": shape})
+    return shapes | ({"threshold": [spec["channels"]]} if spec.get("tlu") else {})
 
 
 def make_parameters(spec, generator):
     """Weights of conv and linear keep the scale of the activations; those of norms are around 1."""
     made = {}
     for name, shape in parameter_shapes(spec).items():
-        if name == "bias":
+        if name in ("bias", "threshold"):
             made[name] = normal(generator, shape, scale=0.5)
         elif spec.get("affine"):
             made[name] = normal(generator, shape, scale=0.3, shift=1.0)
@@ -173,10 +281,15 @@ def make_parameters(spec, generator):
 
 
 def make_buffers(spec, generator):
-    if not spec.get("trackRunningStats"):
+    if not (spec.get("trackRunningStats") or spec["kind"] == "batchRenorm"):
         return {}
-    mean = normal(generator, [spec["channels"]])
-    return {"runningMean": mean, "runningVar": normal(generator, [spec["channels"]]).abs() + 0.5}
+    channels = [spec["channels"]]
+    mean = normal(generator, channels)
+    made = {"runningMean": mean, "runningVar": normal(generator, channels).abs() + 0.5}
+    if spec.get("frozen") and spec["affine"]:
+        made["weight"] = normal(generator, channels, scale=0.3, shift=1.0)
+        made["bias"] = normal(generator, channels, scale=0.5)
+    return made
 
 
 def conv2d(in_channels, out_channels, kernel, **options):
@@ -191,18 +304,21 @@ def conv2d(in_channels, out_channels, kernel, **options):
         "groups": 1,
         "bias": False,
         "init": "torch",
+        "weightStandardization": False,
     }
     return spec | options
 
 
-def linear(in_features, out_features, bias=True):
-    return {
+def linear(in_features, out_features, bias=True, **options):
+    spec = {
         "kind": "linear",
         "inFeatures": in_features,
         "outFeatures": out_features,
         "bias": bias,
         "init": "torch",
+        "weightStandardization": False,
     }
+    return spec | options
 
 
 def batch_norm(channels, **options):
@@ -214,6 +330,23 @@ def batch_norm(channels, **options):
         "affine": True,
         "trackRunningStats": True,
         "sync": "local",
+        "virtualBatch": None,
+        "frozen": False,
+    }
+    return spec | options
+
+
+def batch_renorm(channels, **options):
+    spec = {
+        "kind": "batchRenorm",
+        "channels": channels,
+        "eps": 1e-5,
+        "momentum": 0.01,
+        "affine": True,
+        "sync": "local",
+        "rMax": 3,
+        "dMax": 5,
+        "warmupSteps": 0,
     }
     return spec | options
 
@@ -229,7 +362,18 @@ def layer_norm(*normalized_shape, **options):
 
 
 def instance_norm(channels, **options):
-    return {"kind": "instanceNorm", "channels": channels, "eps": 1e-5, "affine": True} | options
+    spec = {"kind": "instanceNorm", "channels": channels, "eps": 1e-5, "affine": True}
+    return spec | {"momentum": 0.1, "trackRunningStats": False} | options
+
+
+def rms_norm(*normalized_shape, **options):
+    spec = {"kind": "rmsNorm", "normalizedShape": list(normalized_shape)}
+    return spec | {"eps": 1e-5, "affine": True} | options
+
+
+def filter_response_norm(channels, **options):
+    spec = {"kind": "filterResponseNorm", "channels": channels}
+    return spec | {"eps": 1e-6, "affine": True, "tlu": True} | options
 
 
 def pool(kind, kernel, stride, padding, **options):

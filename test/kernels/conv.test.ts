@@ -6,61 +6,8 @@ import {
   conv2dWeightGradRef,
   convOutputSizeRef,
 } from '../../src/kernels/reference/conv.ts';
+import { abs, CHANNELS, expectClose, GEOMETRIES, optionsOf, PAIRS } from './convShapes.ts';
 import { createFixture, MODES, testValues } from './fixture.ts';
-
-const CHANNELS = [1, 3, 4, 5, 8, 13, 32];
-const UNIT_ROUNDOFF = 2 ** -24;
-
-/** One sample that needs no padding: what the kernels see. */
-interface Geometry {
-  readonly size: readonly [number, number];
-  readonly kernel: readonly [number, number];
-  readonly stride: readonly [number, number];
-  readonly dilation: readonly [number, number];
-}
-
-const GEOMETRIES: readonly Geometry[] = [
-  { size: [5, 6], kernel: [3, 3], stride: [1, 1], dilation: [1, 1] },
-  { size: [7, 6], kernel: [3, 2], stride: [2, 1], dilation: [1, 1] },
-  { size: [7, 8], kernel: [2, 3], stride: [1, 2], dilation: [2, 2] },
-  { size: [4, 5], kernel: [1, 1], stride: [1, 1], dilation: [1, 1] },
-  { size: [3, 3], kernel: [3, 3], stride: [1, 1], dilation: [1, 1] },
-];
-
-const PAIRS = CHANNELS.flatMap((inChannels) =>
-  CHANNELS.map((outChannels) => [inChannels, outChannels] as const),
-);
-
-function optionsOf(
-  geometry: Geometry,
-  inChannels: number,
-  outChannels: number,
-  groups = 1,
-): ConvRefOptions {
-  const { size, kernel, stride, dilation } = geometry;
-  const [height, width] = size;
-  const sizes = { countSamples: 1, height, width, inChannels, outChannels, groups };
-  return { ...sizes, kernel, stride, dilation, padding: [0, 0] };
-}
-
-/** The bound of a chain of n products and sums in float32: (n + 2) roundings of the sum of
- * magnitudes (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). */
-function expectClose(
-  found: ArrayLike<number>,
-  exact: Float64Array,
-  magnitude: Float64Array,
-  terms: number,
-): void {
-  expect(found.length).toBe(exact.length);
-  for (let i = 0; i < exact.length; i++) {
-    const bound = (terms + 2) * UNIT_ROUNDOFF * magnitude[i]! + Number.MIN_VALUE;
-    if (!(Math.abs(found[i]! - exact[i]!) <= bound)) {
-      expect.fail(`element ${i}: ${found[i]} instead of ${exact[i]}, allowed ${bound}`);
-    }
-  }
-}
-
-const abs = (values: Float32Array): Float32Array => values.map(Math.abs);
 
 describe.each(MODES)('convolution kernels, %s build', (mode) => {
   const fixture = createFixture(mode, 64);
@@ -206,6 +153,39 @@ describe.each(MODES)('convolution kernels, %s build', (mode) => {
     expect(fixture.f32(outPtr, apart.length)).toEqual(apart);
   });
 
+  it.each([
+    // Rows of whole tiles, with a tile that ends with the row, and shorter than a tile.
+    { size: [9, 18], channels: [1, 13] },
+    { size: [9, 17], channels: [3, 16] },
+    { size: [6, 5], channels: [4, 8] },
+    // More weights than fit the cache, and more pixels than a band.
+    { size: [12, 18], channels: [29, 30] },
+    { size: [13, 15], channels: [29, 30] },
+  ] as const)('a kernel row as one segment gives the bits of its taps apart, %o', (shape) => {
+    const geometry = { ...GEOMETRIES[0]!, size: shape.size };
+    const o = optionsOf(geometry, shape.channels[0], shape.channels[1]);
+    const { x, weight, bias, rows } = inputsOf(o);
+    const panelsPtr = pack(weight, rows, o.outChannels);
+    const at = { xPtr: fixture.place(x), panelsPtr, biasPtr: fixture.place(bias) };
+    const apart = convTiles(o, at);
+    const magnitude = conv2dRef(abs(x), abs(weight), abs(bias), o);
+    expectClose(apart, conv2dRef(x, weight, bias, o), magnitude, rows + 1);
+    const [outHeight, outWidth] = convOutputSizeRef(o);
+    const [rowStep, pixelStep, tapsY, tapStepY] = stepsOf(o);
+    const length = 3 * o.inChannels;
+    const outBytes = o.outChannels * 4;
+    const outPtr = fixture.reserve(apart.length);
+    kernels.convTilesF32(
+      at.xPtr,
+      ...([rowStep, pixelStep, tapsY, tapStepY, 1, length * 4, length, panelsPtr] as const),
+      at.biasPtr,
+      outPtr,
+      ...([outWidth * outBytes, outBytes, outHeight, outWidth, o.outChannels] as const),
+    );
+    expect(fixture.f32(outPtr, apart.length)).toEqual(apart);
+    expect(fixture.f32(outPtr, apart.length + 1)[apart.length]).toBeNaN();
+  });
+
   it('writes its own channels of a wider output only', () => {
     const o = optionsOf(GEOMETRIES[0]!, 4, 5);
     const { x, weight, rows } = inputsOf(o);
@@ -267,6 +247,36 @@ describe.each(MODES)('convolution kernels, %s build', (mode) => {
       const sum = weightGrad(o, x, dy, start);
       expect(sum).toEqual(start.map((value, i) => value + grad[i]!));
     }
+  });
+
+  it.each([
+    { size: [19, 21], channels: [5, 70], of: 'rows' },
+    { size: [3, 103], channels: [5, 160], of: 'parts of a row' },
+    { size: [40, 42], channels: [3, 13], of: 'rows of short pixels' },
+  ] as const)('convWeightGradTilesF32 adds its bands in order, $of', ({ size, channels }) => {
+    const o = optionsOf({ ...GEOMETRIES[0]!, size }, channels[0], channels[1]);
+    const { x, dy } = inputsOf(o);
+    const [outHeight, outWidth] = convOutputSizeRef(o);
+    const grad = weightGrad(o, x, dy);
+    const magnitude = conv2dWeightGradRef(abs(x), abs(dy), o);
+    expectClose(grad, conv2dWeightGradRef(x, dy, o), magnitude, outHeight * outWidth);
+    const start = testValues(grad.length, 1, 9);
+    const sum = weightGrad(o, x, dy, start);
+    const exact = conv2dWeightGradRef(x, dy, o).map((value, i) => value + start[i]!);
+    expectClose(
+      sum,
+      exact,
+      magnitude.map((value, i) => value + Math.abs(start[i]!)),
+      outHeight * outWidth,
+    );
+  });
+
+  it('a weight gradient over no pixels is zero', () => {
+    const gradPtr = fixture.reserve(12);
+    const xPtr = fixture.place(testValues(8));
+    const steps = [0, 16, 1, 16, 1, 16, 4] as const;
+    kernels.convWeightGradTilesF32(xPtr, ...steps, xPtr, 0, 12, 1, 0, 3, gradPtr, 12, 0);
+    expect(fixture.f32(gradPtr, 12)).toEqual(new Float32Array(12));
   });
 
   it('a weight gradient has the same bits for any number of channels beside it', () => {

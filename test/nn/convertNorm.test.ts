@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { relu } from '../../src/nn/activations.ts';
+import { batchRenorm } from '../../src/nn/batchRenorm.ts';
 import { conv2d } from '../../src/nn/conv2d.ts';
-import { convertNorm, NORM_TARGETS } from '../../src/nn/convertNorm.ts';
+import { type ConvertNormOptions, convertNorm, NORM_TARGETS } from '../../src/nn/convertNorm.ts';
+import { filterResponseNorm } from '../../src/nn/filterResponseNorm.ts';
+import { namedModel } from '../../src/nn/models.ts';
+import { isNorm } from '../../src/nn/normLeaf.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
-import { leavesOf, residual, sequential } from '../../src/nn/spec.ts';
+import { rmsNorm } from '../../src/nn/rmsNorm.ts';
+import { type LayerSpec, leavesOf, residual, sequential } from '../../src/nn/spec.ts';
 
 const conv = conv2d(12, 12, { kernel: 3, padding: 1 });
 const special = { eps: 1e-3, momentum: 0.3, trackRunningStats: false } as const;
@@ -13,13 +18,13 @@ const model = sequential([
   batchNorm(12, special),
   residual(sequential([conv, groupNorm(4, 12, { affine: false }), relu()]), instanceNorm(12)),
 ]);
+const run = { inputShape: [6, 5, 12], replicas: 4, replicaBatch: 2 };
 
-const normsOf = (spec: ReturnType<typeof convertNorm>) =>
-  leavesOf(spec).filter(({ kind }) => kind.endsWith('Norm'));
+const normsIn = (spec: LayerSpec) => leavesOf(spec).filter(isNorm);
 
 describe('convertNorm', () => {
   it('to sync keeps eps, affine, momentum and tracking', () => {
-    expect(normsOf(convertNorm(model, { to: 'sync' }))).toEqual([
+    expect(normsIn(convertNorm(model, { to: 'sync' }))).toEqual([
       batchNorm(12, { ...special, sync: 'sync' }),
       batchNorm(12, { affine: false, sync: 'sync' }),
       batchNorm(12, { affine: false, sync: 'sync' }),
@@ -28,36 +33,75 @@ describe('convertNorm', () => {
 
   it('to sync takes groups of replicas, and to local takes them back', () => {
     const grouped = convertNorm(model, { to: 'sync', groupSize: 4 });
-    expect(normsOf(grouped)[0]).toEqual(batchNorm(12, { ...special, sync: 4 }));
-    expect(normsOf(convertNorm(grouped, { to: 'local' }))[0]).toEqual(batchNorm(12, special));
+    expect(normsIn(grouped)[0]).toEqual(batchNorm(12, { ...special, sync: 4 }));
+    expect(normsIn(convertNorm(grouped, { to: 'local' }))[0]).toEqual(batchNorm(12, special));
   });
 
-  it('to group takes the largest divisor of the channels up to numGroups, 32 by default', () => {
-    const [first] = normsOf(convertNorm(model, { to: 'group' }));
-    expect(first).toEqual(groupNorm(12, 12, { eps: 1e-3 }));
-    for (const [numGroups, taken] of [
-      [5, 4],
-      [4, 4],
+  it('to local keeps virtual batches, which sync has none of', () => {
+    const ghost = batchNorm(12, { virtualBatch: 2 });
+    expect(convertNorm(ghost, { to: 'local' })).toEqual(ghost);
+    expect(convertNorm(ghost, { to: 'sync' })).toEqual(batchNorm(12, { sync: 'sync' }));
+  });
+
+  it('to group takes the largest divisor of the channels up to 32', () => {
+    const groupsOf = (channels: number): unknown =>
+      convertNorm(batchNorm(channels), { to: 'group' });
+    for (const [channels, taken] of [
       [1, 1],
-      [100, 12],
+      [12, 12],
+      [13, 13],
+      [32, 32],
+      [37, 1],
+      [48, 24],
+      [64, 32],
+      [513, 27],
     ] as const) {
-      const converted = convertNorm(model, { to: 'group', numGroups });
-      expect(normsOf(converted)[1]).toEqual(groupNorm(taken, 12, { affine: false }));
+      expect(groupsOf(channels)).toEqual(groupNorm(taken, channels));
     }
-    expect(() => convertNorm(model, { to: 'group', numGroups: 0 })).toThrow(UsageError);
+  });
+
+  it('to group takes groups of at least 16 values where the input tells how many there are', () => {
+    const vectors = batchNorm(64);
+    for (const [positions, taken] of [
+      [[], 4],
+      [[2, 2], 16],
+      [[4, 2], 32],
+    ] as const) {
+      const converted = convertNorm(vectors, { to: 'group', inputShape: [...positions, 64] });
+      expect(converted).toEqual(groupNorm(taken, 64));
+    }
+    expect(convertNorm(batchNorm(8), { to: 'group', inputShape: [8] })).toEqual(groupNorm(1, 8));
   });
 
   it('to layer takes whole samples, whose shape follows from the input', () => {
     const converted = convertNorm(model, { to: 'layer', inputShape: [6, 5, 12] });
-    expect(normsOf(converted)[0]).toEqual(layerNorm([6, 5, 12], { eps: 1e-3 }));
+    expect(normsIn(converted)[0]).toEqual(layerNorm([6, 5, 12], { eps: 1e-3 }));
     expect(() => convertNorm(model, { to: 'layer' })).toThrow('inputShape');
   });
 
   it('to instance keeps affine', () => {
-    expect(normsOf(convertNorm(model, { to: 'instance' })).slice(0, 2)).toEqual([
+    expect(normsIn(convertNorm(model, { to: 'instance' })).slice(0, 2)).toEqual([
       instanceNorm(12, { eps: 1e-3, affine: true }),
       instanceNorm(12, { affine: false }),
     ]);
+  });
+
+  it('to frozen keeps all of a batch normalization, and back is the same', () => {
+    const options = { eps: 1e-3, momentum: null, sync: 3 } as const;
+    const trained = sequential([conv, batchNorm(12, options)]);
+    const frozen = convertNorm(trained, { to: 'frozen' });
+    expect(normsIn(frozen)).toEqual([batchNorm(12, { ...options, frozen: true })]);
+    expect(convertNorm(frozen, { to: 'sync', groupSize: 3 })).toEqual(trained);
+  });
+
+  it('to frozen takes whatever evaluates by running statistics', () => {
+    const frozen = { momentum: 0.2, frozen: true } as const;
+    for (const [from, to] of [
+      [batchRenorm(12, { momentum: 0.2, sync: 'sync' }), { ...frozen, sync: 'sync' }],
+      [instanceNorm(12, { momentum: 0.2, trackRunningStats: true }), { ...frozen, affine: false }],
+    ] as const) {
+      expect(convertNorm(from, { to: 'frozen' })).toEqual(batchNorm(12, to));
+    }
   });
 
   it('to none takes them out and leaves everything else', () => {
@@ -65,22 +109,111 @@ describe('convertNorm', () => {
     expect(leavesOf(bare)).toEqual([conv, conv, relu()]);
   });
 
-  it('does not change the model that it is given, nor the order of its layers', () => {
-    const before = structuredClone(model);
-    for (const to of NORM_TARGETS) {
-      const converted = convertNorm(model, { to, inputShape: [6, 5, 12] });
-      expect(leavesOf(converted).filter(({ kind }) => !kind.endsWith('Norm'))).toEqual([
-        conv,
-        conv,
-        relu(),
-      ]);
-    }
-    expect(model).toEqual(before);
+  it('makes a ReLU of the trained threshold behind a filterResponseNorm', () => {
+    const thresholded = sequential([conv, filterResponseNorm(12)]);
+    const plain = sequential([conv, filterResponseNorm(12, { tlu: false })]);
+    const norm = batchNorm(12, { eps: 1e-6, sync: 'sync' });
+    expect(leavesOf(convertNorm(thresholded, { to: 'sync' }))).toEqual([conv, norm, relu()]);
+    expect(leavesOf(convertNorm(plain, { to: 'sync' }))).toEqual([conv, norm]);
+    expect(leavesOf(convertNorm(thresholded, { to: 'none' }))).toEqual([conv, relu()]);
   });
 
-  it('refuses other targets', () => {
-    expect(() => convertNorm(model, { to: 'batch' as never })).toThrow(
-      'convertNorm to: got "batch", allowed is sync, local, group, layer, instance, none',
-    );
+  it('takes the channels of a normalization over several axes from the last', () => {
+    for (const norm of [layerNorm([6, 5, 12]), rmsNorm([5, 12])]) {
+      expect(convertNorm(norm, { to: 'local' })).toEqual(batchNorm(12));
+    }
+  });
+
+  it('does not change the model that it is given, nor the order of its layers', () => {
+    const tracked = sequential([conv, batchNorm(12), residual(conv, batchNorm(12)), relu()]);
+    const before = structuredClone(tracked);
+    for (const to of NORM_TARGETS) {
+      const converted = convertNorm(tracked, { to, ...run });
+      const others = leavesOf(converted).filter((leaf) => !isNorm(leaf));
+      expect(others, to).toEqual([conv, conv, relu()]);
+    }
+    expect(tracked).toEqual(before);
+  });
+});
+
+describe('convertNorm to auto', () => {
+  const kindsFor = (replicas: number, replicaBatch: number, groupSize?: number) =>
+    normsIn(
+      convertNorm(namedModel('mnist-cnn', { inputShape: [28, 28, 1], classes: 10 }), {
+        to: 'auto',
+        inputShape: [28, 28, 1],
+        replicas,
+        replicaBatch,
+        ...(groupSize !== undefined && { groupSize }),
+      }),
+    ).map((norm) => (norm.kind === 'batchNorm' ? norm.sync : norm.kind));
+
+  it('synchronizes with more than one replica, and does not with one', () => {
+    expect(kindsFor(8, 16)).toEqual(['sync', 'sync', 'sync']);
+    expect(kindsFor(1, 128)).toEqual(['local', 'local', 'local']);
+    expect(kindsFor(8, 16, 2)).toEqual([2, 2, 2]);
+  });
+
+  it('takes group normalization below 32 values per channel of the smallest sync group', () => {
+    expect(kindsFor(2, 16)).toEqual(['sync', 'sync', 'sync']);
+    expect(kindsFor(2, 15.5)).toEqual(['sync', 'sync', 'groupNorm']);
+    expect(kindsFor(5, 16, 2)).toEqual([2, 2, 'groupNorm']);
+    expect(kindsFor(1, 31)).toEqual(['local', 'local', 'groupNorm']);
+  });
+
+  it('stays with batch normalization where a sample has one value', () => {
+    const options = { to: 'auto', inputShape: [1], replicas: 2, replicaBatch: 2 } as const;
+    expect(convertNorm(batchNorm(1), options)).toEqual(batchNorm(1, { sync: 'sync' }));
+  });
+
+  it.each(['inputShape', 'replicas', 'replicaBatch'] as const)('has to be told %s', (name) => {
+    const { [name]: _left, ...rest } = run;
+    expect(() => convertNorm(model, { to: 'auto', ...rest })).toThrow(`no ${name}`);
+  });
+});
+
+describe('convertNorm refuses, and names layer, value and choice:', () => {
+  const empty = { ...batchNorm(3), channels: 0 };
+  const wide = conv2d(3, 8, { kernel: 3 });
+  it.each<[string, LayerSpec, ConvertNormOptions, RegExp]>([
+    ['other targets', model, { to: 'batch' as never }, /^convertNorm to: got "batch", .*auto/],
+    [
+      'groups that do not divide',
+      model,
+      { to: 'group', numGroups: 5 },
+      /^numGroups of 1\.batchNorm with 12 channels: got 5, .*divisor of 12.*numGroups 4/,
+    ],
+    ['no groups', model, { to: 'group', numGroups: 0 }, /^convertNorm numGroups: got 0/],
+    [
+      'groups of one value',
+      batchNorm(8),
+      { to: 'group', numGroups: 8, inputShape: [8] },
+      /^numGroups of batchNorm with 8 channels: got 8, .*at least 2 values/,
+    ],
+    ['no channels', empty, { to: 'sync' }, /^channels of batchNorm, to 'sync': got 0/],
+    [
+      'an input of another rank',
+      sequential([wide, batchNorm(8)]),
+      { to: 'layer', inputShape: [28, 3] },
+      /^input of 0\.conv2d: got "28x3", allowed is HxWx3/,
+    ],
+    ['an empty input', model, { to: 'group', inputShape: [0] }, /^convertNorm inputShape: got 0/],
+    [
+      'freezing what has no running statistics',
+      model,
+      { to: 'frozen' },
+      /^convertNorm of 1\.batchNorm to 'frozen': got "batchNorm without running statistics"/,
+    ],
+    [
+      'an option of another target',
+      model,
+      { to: 'group', groupSize: 2 },
+      /^convertNorm groupSize: got "2 with to 'group'", .*'sync' or 'auto'/,
+    ],
+    ['no replicas', model, { ...run, to: 'auto', replicas: 0 }, /^convertNorm replicas: got 0/],
+    ['no batch', model, { ...run, to: 'auto', replicaBatch: 0 }, /replicaBatch: got 0/],
+  ])('%s', (_, spec, options, message) => {
+    expect(() => convertNorm(spec, options)).toThrow(UsageError);
+    expect(() => convertNorm(spec, options)).toThrow(message);
   });
 });

@@ -54,6 +54,9 @@ export interface LayerResult {
   readonly buffers: Tensors;
 }
 
+/** Optimizer steps that count as done. */
+export const RUN_STEP = 3;
+
 const modules = new Map<NumericMode, WebAssembly.Module>();
 
 function moduleOf(mode: NumericMode): WebAssembly.Module {
@@ -98,6 +101,7 @@ function planAlone(
     seed: 7,
     mode: 'strict',
     timeoutMs: 1000,
+    diagnosticsEvery: 0,
   };
   return planRun(config);
 }
@@ -108,7 +112,7 @@ function stepOf(run: LayerRun): StepState {
   const samples = replicaStart[run.shards.length]!;
   return {
     training: run.training ?? true,
-    step: 3,
+    step: RUN_STEP,
     countSamples: samples,
     replicaStart,
     firstSample: 0,

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/activations.ts';
+import { batchRenorm } from '../../src/nn/batchRenorm.ts';
 import { conv2d } from '../../src/nn/conv2d.ts';
 import { custom } from '../../src/nn/custom.ts';
 import { dropout } from '../../src/nn/dropout.ts';
+import { filterResponseNorm } from '../../src/nn/filterResponseNorm.ts';
 import { flatten } from '../../src/nn/flatten.ts';
 import { linear } from '../../src/nn/linear.ts';
 import { crossEntropy, meanSquaredError } from '../../src/nn/losses.ts';
@@ -11,24 +13,33 @@ import { MODEL_NAMES, namedModel } from '../../src/nn/models.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
 import { parseLoss, parseModel } from '../../src/nn/parse.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/pools.ts';
+import { rmsNorm } from '../../src/nn/rmsNorm.ts';
 import { type LayerSpec, residual, sequential } from '../../src/nn/spec.ts';
 
 const specs: readonly LayerSpec[] = [
   avgPool({ kernel: [3, 2], stride: 1, padding: [1, 0], countIncludePad: false }),
   batchNorm(7, { momentum: null, sync: 4, affine: false, trackRunningStats: false }),
+  batchNorm(4, { virtualBatch: 8 }),
+  batchNorm(4, { frozen: true, sync: 'sync' }),
+  batchRenorm(5, { rMax: 2, dMax: 1, warmupSteps: 10, momentum: 0.2, sync: 2 }),
   conv2d(4, 6, { kernel: [1, 2], stride: 2, padding: 1, dilation: [2, 1], groups: 2, bias: false }),
+  conv2d(4, 6, { kernel: 3, weightStandardization: true }),
   custom('file:///layers/swish.mjs', { beta: 2 }),
   dropout(0.2),
+  filterResponseNorm(6, { tlu: false, eps: 0.1, affine: false }),
   flatten(),
   gelu({ approximate: 'tanh' }),
   globalAvgPool(),
   groupNorm(2, 8, { eps: 1e-3 }),
   instanceNorm(5, { affine: true }),
+  instanceNorm(5, { trackRunningStats: true, momentum: null }),
   layerNorm([3, 4]),
   leakyRelu(0.3),
   linear(4, 2, { init: 'kaimingNormal' }),
+  linear(4, 2, { weightStandardization: true }),
   maxPool({ kernel: 3, stride: 2, padding: 1 }),
   relu(),
+  rmsNorm([3, 4], { eps: 1e-3, affine: false }),
   sigmoid(),
   tanh(),
   residual(relu()),
@@ -68,6 +79,10 @@ describe('parseModel', () => {
     [{ kind: 'relu', slope: 1 }, 'slope'],
     [{ kind: 'linear', inFeatures: 3 }, 'outFeatures'],
     [{ kind: 'batchNorm', channels: 3, sync: 'all' }, 'sync'],
+    [{ kind: 'batchNorm', channels: 3, sync: 2, virtualBatch: 4 }, 'sync with virtualBatch 4'],
+    [{ kind: 'batchRenorm', channels: 3, rMax: 0.5 }, 'batchRenorm rMax'],
+    [{ kind: 'filterResponseNorm', channels: 3, trackRunningStats: true }, 'trackRunningStats'],
+    [{ kind: 'rmsNorm', normalizedShape: [3], eps: -1 }, 'rmsNorm eps'],
     [{ kind: 'conv2d', inChannels: 3, outChannels: 8, kernel: [3] }, 'kernel'],
     [{ kind: 'dropout', p: 1 }, 'dropout p'],
     [{ layers: [] }, 'kind'],

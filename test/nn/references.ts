@@ -1,7 +1,7 @@
 // What a layer ought to compute, by the plain-loop twins in float64: forward, input gradient and
 // parameter gradients of any spec that the tests use, residuals and sequences included.
 
-import { channelsOf, type Shape, sizeOf } from '../../src/base/shape.ts';
+import { channelsOf, sizeOf } from '../../src/base/shape.ts';
 import {
   type ConvRefOptions,
   conv2dInputGradRef,
@@ -13,34 +13,18 @@ import {
   linearWeightGradRef,
 } from '../../src/kernels/reference/conv.ts';
 import { columnSumsRef } from '../../src/kernels/reference/fold.ts';
-import {
-  batchNormSetsRef,
-  groupNormSetsRef,
-  layerNormSetsRef,
-  type NormSetsRef,
-  normalizeGradRef,
-  normalizeRef,
-} from '../../src/kernels/reference/norm.ts';
 import type { LayerSpec, LeafSpec } from '../../src/nn/spec.ts';
-import { shardEnds, type Tensors } from './harness.ts';
+import { WEIGHT_STANDARDIZATION_EPS } from '../../src/nn/weightStandardization.ts';
+import {
+  countOf,
+  isNormSpec,
+  type RefInput,
+  type RefOutput,
+  runNorm,
+  standardizeRef,
+} from './normReferences.ts';
 
 type Doubles = Float64Array;
-
-export interface RefInput {
-  readonly x: Float32Array | Doubles;
-  readonly shape: Shape;
-  readonly shards: readonly number[];
-  /** By the names of the harness. */
-  readonly parameters: Tensors;
-}
-
-/** What a forward pass leaves: the output, and how to run backward from a gradient of it. */
-export interface RefOutput {
-  readonly y: Doubles;
-  readonly shape: Shape;
-  /** Returns dx and writes the gradients of the parameters by name. */
-  backward(dy: Float32Array | Doubles, gradients: Record<string, Doubles>): Doubles;
-}
 
 /** Runs a spec. */
 export function runReference(spec: LayerSpec, input: RefInput, path = ''): RefOutput {
@@ -80,6 +64,7 @@ export function runReference(spec: LayerSpec, input: RefInput, path = ''): RefOu
 }
 
 function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
+  if (isNormSpec(spec)) return runNorm(spec, input, path);
   switch (spec.kind) {
     case 'conv2d': {
       const options: ConvRefOptions = {
@@ -88,16 +73,14 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
         height: input.shape[0]!,
         width: input.shape[1]!,
       };
-      const weight = input.parameters[`${path}.weight`]!;
+      const { weight, backward: weightBackward } = weightOf(spec, spec.outChannels, input, path);
       const shape = [...convOutputSizeRef(options), spec.outChannels];
       return {
         y: conv2dRef(input.x, weight, input.parameters[`${path}.bias`], options),
         shape,
         backward(dy, gradients) {
-          gradients[`${path}.weight`] = conv2dWeightGradRef(
-            input.x,
-            Float64Array.from(dy),
-            options,
+          gradients[`${path}.weight`] = weightBackward(
+            conv2dWeightGradRef(input.x, Float64Array.from(dy), options),
           );
           if (spec.bias) gradients[`${path}.bias`] = columns(dy, spec.outChannels);
           return conv2dInputGradRef(dy, weight, options);
@@ -106,22 +89,17 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
     }
     case 'linear': {
       const options = { ...spec, countSamples: countOf(input) };
-      const weight = input.parameters[`${path}.weight`]!;
+      const { weight, backward: weightBackward } = weightOf(spec, spec.outFeatures, input, path);
       return {
         y: linearRef(input.x, weight, input.parameters[`${path}.bias`], options),
         shape: [spec.outFeatures],
         backward(dy, gradients) {
-          gradients[`${path}.weight`] = linearWeightGradRef(input.x, dy, options);
+          gradients[`${path}.weight`] = weightBackward(linearWeightGradRef(input.x, dy, options));
           if (spec.bias) gradients[`${path}.bias`] = columns(dy, spec.outFeatures);
           return linearInputGradRef(dy, weight, options);
         },
       };
     }
-    case 'batchNorm':
-    case 'groupNorm':
-    case 'instanceNorm':
-    case 'layerNorm':
-      return runNorm(spec, input, path);
     case 'relu':
       return {
         y: Float64Array.from(input.x, (v) => Math.max(v, 0)),
@@ -147,8 +125,16 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
   }
 }
 
-function countOf(input: RefInput): number {
-  return input.shards.reduce((sum, count) => sum + count, 0);
+/** The weight that a layer multiplies by, and the way of its gradient back to the parameter. */
+function weightOf(
+  spec: { readonly weightStandardization: boolean },
+  outputs: number,
+  input: RefInput,
+  path: string,
+): ReturnType<typeof standardizeRef> {
+  const weight = Float64Array.from(input.parameters[`${path}.weight`]!);
+  if (!spec.weightStandardization) return { weight, backward: (dweight) => dweight };
+  return standardizeRef(weight, outputs, WEIGHT_STANDARDIZATION_EPS);
 }
 
 function columns(dy: Float32Array | Doubles, channels: number): Doubles {
@@ -170,55 +156,4 @@ function runChannelScale(input: RefInput, path: string): RefOutput {
       return Float64Array.from(dy, (d, i) => d * scale[i % channels]!);
     },
   };
-}
-
-type NormSpec = Extract<LeafSpec, { kind: `${string}Norm` }>;
-
-function runNorm(spec: NormSpec, input: RefInput, path: string): RefOutput {
-  const affine = {
-    eps: spec.eps,
-    weight: input.parameters[`${path}.weight`],
-    bias: input.parameters[`${path}.bias`],
-  };
-  const sets = setsOf(spec, input);
-  return {
-    y: normalizeRef(input.x, sets, affine),
-    shape: input.shape,
-    backward(dy, gradients) {
-      const { dx, dweight, dbias } = normalizeGradRef(input.x, dy, sets, affine);
-      if (spec.affine) {
-        gradients[`${path}.weight`] = dweight;
-        gradients[`${path}.bias`] = dbias;
-      }
-      return dx;
-    },
-  };
-}
-
-function setsOf(spec: NormSpec, input: RefInput): NormSetsRef {
-  if (spec.kind === 'layerNorm') {
-    const length = sizeOf(spec.normalizedShape);
-    return layerNormSetsRef(input.x.length / length, length);
-  }
-  const count = countOf(input);
-  const rows = sizeOf(input.shape) / spec.channels;
-  if (spec.kind !== 'batchNorm') {
-    const numGroups = spec.kind === 'groupNorm' ? spec.numGroups : spec.channels;
-    return groupNormSetsRef(count, rows, spec.channels, numGroups);
-  }
-  return batchNormSetsRef(
-    spec.channels,
-    groupEndsOf(spec.sync, input.shards).map((n) => n * rows),
-  );
-}
-
-/** The samples at which the sync groups end. */
-function groupEndsOf(
-  sync: 'local' | 'sync' | number,
-  shards: readonly number[],
-): readonly number[] {
-  const ends = shardEnds(shards);
-  if (sync === 'sync') return [ends[ends.length - 1]!];
-  const size = sync === 'local' ? 1 : sync;
-  return ends.filter((_, replica) => (replica + 1) % size === 0 || replica === ends.length - 1);
 }

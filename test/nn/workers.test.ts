@@ -2,14 +2,17 @@ import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
 import type { NumericMode } from '../../src/kernels/load.ts';
 import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/activations.ts';
+import { batchRenorm } from '../../src/nn/batchRenorm.ts';
 import { conv2d } from '../../src/nn/conv2d.ts';
 import { custom } from '../../src/nn/custom.ts';
 import { dropout } from '../../src/nn/dropout.ts';
+import { filterResponseNorm } from '../../src/nn/filterResponseNorm.ts';
 import { flatten } from '../../src/nn/flatten.ts';
 import { linear } from '../../src/nn/linear.ts';
 import { crossEntropy } from '../../src/nn/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/pools.ts';
+import { rmsNorm } from '../../src/nn/rmsNorm.ts';
 import { type LayerSpec, residual, sequential } from '../../src/nn/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
@@ -101,6 +104,22 @@ const models: Readonly<Record<string, LayerSpec>> = {
     batchNorm(9, { sync: 'sync', momentum: null }),
     linear(9, CLASSES),
   ]),
+  'batchNorm, virtual batches of 1': withEnds(batchNorm(4, { virtualBatch: 1 })),
+  'batchNorm, frozen': withEnds(batchNorm(4, { frozen: true, sync: 'sync' })),
+  'batchRenorm, local': withEnds(batchRenorm(4, { warmupSteps: 0, momentum: 0.5 })),
+  'batchRenorm, sync, warming up': withEnds(batchRenorm(4, { sync: 'sync', warmupSteps: 2 })),
+  'conv2d, standardized': withEnds(
+    conv2d(4, 4, { kernel: 3, padding: 1, weightStandardization: true }),
+    conv2d(4, 4, { kernel: 3, padding: 1, groups: 4, weightStandardization: true }),
+  ),
+  'linear, standardized': sequential([
+    flatten(),
+    linear(FEATURES, 7, { weightStandardization: true }),
+    linear(7, CLASSES),
+  ]),
+  rmsNorm: withEnds(rmsNorm(IMAGE)),
+  filterResponseNorm: withEnds(filterResponseNorm(4)),
+  'instanceNorm with running statistics': withEnds(instanceNorm(4, { trackRunningStats: true })),
   groupNorm: withEnds(groupNorm(2, 4)),
   layerNorm: withEnds(layerNorm(IMAGE)),
   instanceNorm: withEnds(instanceNorm(4, { affine: true })),

@@ -5,6 +5,7 @@ import { encode } from '@msgpack/msgpack';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
+import { linear } from '../../src/nn/linear.ts';
 import {
   type Checkpoint,
   checkWritable,
@@ -18,7 +19,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const path = join(folder, 'run.ckpt');
 
 const checkpoint: Checkpoint = {
-  model: { kind: 'linear', inFeatures: 3, outFeatures: 2, bias: true, init: 'torch' },
+  model: { ...linear(3, 2) },
   data: {
     name: 'tiny',
     inputShape: [3],

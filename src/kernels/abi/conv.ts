@@ -7,7 +7,7 @@
 export interface ConvKernels {
   /** out[pixel][c] = bias[c] + sum over taps and segment of x * panel, for outChannels channels.
    * `panelsPtr`: weights from packPanelsF32 or packTransposedPanelsF32; `biasPtr`: 0 for none.
-   * Without taps (tapsY or tapsX 0) the output is the bias. */
+   * Without taps (tapsY or tapsX 0) the output is the bias. No pointer into the input may be 0. */
   convTilesF32(
     xPtr: number,
     rowStepBytes: number,
@@ -27,7 +27,8 @@ export interface ConvKernels {
     outChannels: number,
   ): void;
   /** grad[k][c] = sum over pixels of x[pixel + tap k] * dy[pixel][c], k running over (tapY, tapX,
-   * segment); with `accumulate` added to what is there. */
+   * segment); with `accumulate` added to what is there. The sum is made band by band of pixels, and
+   * the bands are added in order; bands depend on the output's size and dyPixelBytes alone. */
   convWeightGradTilesF32(
     xPtr: number,
     rowStepBytes: number,

@@ -1,13 +1,11 @@
-// Kernels of normalization over [rows, channels] float32, channels last. Statistics are float64.
-// Vectors: `moments` = count, mean[C], M2[C]; `sums` = sum dy [C], sum dy xhat [C].
-// Coefficients: mean[C], scale[C] = invStd * weight, shift[C] = bias, invStd[C].
-// Gradient coefficients: mean[C], a[C], b[C], k[C] of dx = a dy - b - k (x - mean).
+// Coefficients and sums of normalization over [rows, channels] float32, channels last.
+// Coefficients, in 4 C float64: float64 mean[C], invStd[C]; then float32 m[C] = mean, scale[C] =
+// invStd * weight, base[C] = bias - (mean - m) scale; C float32 unused. `sums`: float64 sum dy [C],
+// sum dy xhat [C]. Gradient coefficients, in 4 C float64, of dx = a (dy - c) + (d - k (x - m)):
+// int32 wide[C]; float32 m[C], c[C], a[C], d[C], -k[C]; or, where wide is 1 because fewer than 64
+// values were normalized together, float32 m[C] and float64 a[C], d[C], -k[C] with c = 0.
 
 export interface NormKernels {
-  /** Moments of a shard; zeros when it has no rows. */
-  momentsF32(xPtr: number, rows: number, channels: number, vectorPtr: number): void;
-  /** Moments of the union of two shards (Chan, Golub, LeVeque 1979); dst may be a or b. */
-  mergeMoments(dstPtr: number, aPtr: number, bPtr: number, channels: number): void;
   /** From means and sums of squared deviations of so many values as the float64 at countPtr says,
    * with the biased variance M2 / count; for running statistics, which are variances, countPtr is
    * 0. weightPtr and biasPtr may be 0: weight 1, bias 0. */
@@ -21,16 +19,17 @@ export interface NormKernels {
     biasPtr: number,
     coefficientsPtr: number,
   ): void;
-  /** y = (x - mean) scale + shift, in float64, rounded once. */
-  normalizeF32(
+  /** The sums that the gradients of input, weight and bias need. */
+  normGradSumsF32(
     xPtr: number,
-    yPtr: number,
+    dyPtr: number,
     rows: number,
     channels: number,
     coefficientsPtr: number,
+    vectorPtr: number,
   ): void;
-  /** The sums that the gradients of input, weight and bias need. */
-  normGradSumsF32(
+  /** The same where a relu follows: dy counts as 0 where the relu's output is 0. */
+  normReluGradSumsF32(
     xPtr: number,
     dyPtr: number,
     rows: number,
@@ -46,14 +45,5 @@ export interface NormKernels {
     channels: number,
     coefficientsPtr: number,
     outPtr: number,
-  ): void;
-  /** dx = a dy - b - k (x - mean), in float64, rounded once. */
-  normInputGradF32(
-    xPtr: number,
-    dyPtr: number,
-    dxPtr: number,
-    rows: number,
-    channels: number,
-    gradCoefficientsPtr: number,
   ): void;
 }

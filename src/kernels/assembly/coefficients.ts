@@ -1,17 +1,89 @@
-// Coefficients of one normalization, float64: mean[C], scale[C], shift[C], invStd[C]. Inlined, not
+// Coefficients of normalizations; abi/norm.ts draws their layout. What lies there in float32 is
+// what the float32 lanes of the passes need: the part of a mean that float32 holds is subtracted
+// first, and the rest of it is in the constant, so that a large mean costs no digits. Inlined, not
 // exported from the binary.
+
+import { mulAdd } from './math';
 
 @inline
 export function storeCoefficients(
-  ptr: usize,
-  arrayBytes: usize,
+  coefficientsPtr: usize,
+  channel: i32,
+  channels: i32,
   mean: f64,
   invStd: f64,
   weight: f64,
   bias: f64,
 ): void {
+  const scale = <f32>(invStd * weight);
+  const ptr = coefficientsPtr + (<usize>channel << 3);
   f64.store(ptr, mean);
-  f64.store(ptr + arrayBytes, invStd * weight);
-  f64.store(ptr + 2 * arrayBytes, bias);
-  f64.store(ptr + 3 * arrayBytes, invStd);
+  f64.store(ptr + (<usize>channels << 3), invStd);
+  const arrayBytes = <usize>channels << 2;
+  const narrowPtr = narrowCoefficients(coefficientsPtr, channels) + (<usize>channel << 2);
+  f32.store(narrowPtr, <f32>mean);
+  f32.store(narrowPtr + arrayBytes, scale);
+  f32.store(narrowPtr + 2 * arrayBytes, <f32>(bias - restOf(mean) * <f64>scale));
+}
+
+/** Where the float32 arrays of coefficients begin: m[C], scale[C], base[C]. */
+@inline
+export function narrowCoefficients(coefficientsPtr: usize, channels: i32): usize {
+  return coefficientsPtr + (<usize>channels << 4);
+}
+
+/** Of fewer values the gradient may cancel almost wholly (of two it always does), which float32
+ * does not bear: then the coefficients are float64. */
+const MIN_COUNT: f64 = 64;
+
+/** Of dx = a dy - b - k (x - mean), as dx = a (dy - c) + (d - k (x - m)), where float32 holds m and
+ * c whole: what is lost of them is in d. Then a gradient that is the same everywhere cancels
+ * exactly. `count` values were normalized together. */
+@inline
+export function storeGradCoefficients(
+  outPtr: usize,
+  channel: i32,
+  channels: i32,
+  count: f64,
+  mean: f64,
+  a: f64,
+  b: f64,
+  k: f64,
+): void {
+  const isWide = count < MIN_COUNT;
+  const arrayBytes = <usize>channels << 2;
+  const ptr = outPtr + (<usize>channel << 2);
+  i32.store(ptr, isWide);
+  f32.store(ptr + arrayBytes, <f32>mean);
+  const centre: f32 = isWide || a == 0 ? 0 : <f32>(b / a);
+  const constant = a * <f64>centre - b + k * restOf(mean);
+  if (isWide) {
+    const widePtr = outPtr + 2 * arrayBytes + (<usize>channel << 3);
+    f64.store(widePtr, a);
+    f64.store(widePtr + 2 * arrayBytes, constant);
+    f64.store(widePtr + 4 * arrayBytes, -k);
+  } else {
+    f32.store(ptr + 2 * arrayBytes, centre);
+    f32.store(ptr + 3 * arrayBytes, <f32>a);
+    f32.store(ptr + 4 * arrayBytes, <f32>constant);
+    f32.store(ptr + 5 * arrayBytes, <f32>-k);
+  }
+}
+
+/** What float32 does not hold of a float64 number. */
+@inline
+export function restOf(value: f64): f64 {
+  return value - <f64>(<f32>value);
+}
+
+/** y = (x - m) scale + base. */
+@inline
+export function normalized(x: v128, mean: v128, scale: v128, base: v128): v128 {
+  return mulAdd(f32x4.sub(x, mean), scale, base);
+}
+
+/** dy where y is above 0 or NaN, else 0: as reluGradF32 has it. */
+@inline
+export function unblocked(dy: v128, y: v128): v128 {
+  return v128.andnot(dy, f32x4.le(y, f32x4.splat(0)));
 }

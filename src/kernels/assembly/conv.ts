@@ -1,28 +1,20 @@
 // Convolution as an implicit matrix product: no im2col copy. One sample at a time, already padded,
 // so that every tap of every output pixel lies inside the buffer. A register tile covers 4 pixels x
 // 8 output channels. Each output element is ONE chain of multiply-adds in tap order, wherever it
-// falls in a tile.
+// falls in a tile. The weight gradient is in convWeightGrad.ts, small kernels are in convRows.ts.
 
-import { storePart } from './lanes';
+import { convRows, fitsRows } from './convRows';
+import { PANEL_ROW_BYTES, splat, storeChannels, TILE_CHANNELS, TILE_PIXELS } from './convTile';
 import { mulAdd } from './math';
 
-const TILE_CHANNELS: i32 = 8;
-const PANEL_ROW_BYTES: usize = 32;
+/** Pixels that are done for all panels before the next ones: what they read stays in the second
+ * cache while the panels pass by. */
+const BAND_PIXELS: i32 = 64;
 
-@inline
-function splat(ptr: usize): v128 {
-  return v128.load_splat<f32>(ptr);
-}
-
-/** Stores the first `count` (1 to 8) floats of the pair (low, high). */
-@inline
-function storeChannels(ptr: usize, low: v128, high: v128, count: i32): void {
-  if (count >= 4) {
-    v128.store(ptr, low);
-    if (count == 8) v128.store(ptr, high, 16);
-    else storePart(ptr + 16, high, count - 4);
-  } else storePart(ptr, low, count);
-}
+// SCHEDULING. V8 moves loads up and multiply-adds down within straight code, so that three terms in
+// a turn would need the registers of 18 vectors besides the sums, and spill. It does not move a sum
+// beyond a branch that leaves the loop with it. So between the terms stands a test that never
+// holds, a pointer being 0; each is another one, because equal ones are merged.
 
 export function convTilesF32(
   xPtr: usize,
@@ -42,209 +34,198 @@ export function convTilesF32(
   outWidth: i32,
   outChannels: i32,
 ): void {
+  if (fitsRows(tapsX, tapsY * segmentLength, outChannels, outWidth)) {
+    convRows(
+      xPtr,
+      rowStepBytes,
+      pixelStepBytes,
+      tapsY,
+      tapStepYBytes,
+      segmentLength,
+      panelsPtr,
+      biasPtr,
+      outPtr,
+      outRowBytes,
+      outPixelBytes,
+      outHeight,
+      outWidth,
+      outChannels,
+    );
+    return;
+  }
   const pixels = outHeight * outWidth;
   const segmentBytes = <usize>segmentLength << 2;
   const panelBytes = <usize>(tapsY * tapsX * segmentLength) * PANEL_ROW_BYTES;
   const nextX = tapStepXBytes - segmentBytes;
   const nextY = tapStepYBytes - <usize>tapsX * tapStepXBytes;
-  for (let channel = 0; channel < outChannels; channel += TILE_CHANNELS) {
-    const channels = min(outChannels - channel, TILE_CHANNELS);
-    let biasLow = f32x4.splat(0);
-    let biasHigh = f32x4.splat(0);
-    if (biasPtr) {
-      biasLow = v128.load(biasPtr + (<usize>channel << 2));
-      biasHigh = v128.load(biasPtr + (<usize>channel << 2), 16);
-    }
-    let column = 0;
-    let xRow = xPtr;
-    let outRow = outPtr + (<usize>channel << 2);
-    let xPixel = xRow;
-    let outPixel = outRow;
-    for (let pixel = 0; pixel < pixels; pixel += 4) {
-      // Rows of the tile that lie past the last pixel repeat it; they are not stored.
-      const rows = min(pixels - pixel, 4);
-      let a0 = xPixel;
-      const o0 = outPixel;
-      let a1 = a0, a2 = a0, a3 = a0;
-      let o1 = o0, o2 = o0, o3 = o0;
-      for (let row = 1; row <= rows; row++) {
-        column++;
-        xPixel += pixelStepBytes;
-        outPixel += outPixelBytes;
-        if (column == outWidth) {
-          column = 0;
-          xRow += rowStepBytes;
-          outRow += outRowBytes;
-          xPixel = xRow;
-          outPixel = outRow;
-        }
-        if (row == rows) break;
-        if (row == 1) { a1 = xPixel; o1 = outPixel; }
-        else if (row == 2) { a2 = xPixel; o2 = outPixel; }
-        else { a3 = xPixel; o3 = outPixel; }
-      }
-      let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
-      let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
-      let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
-      let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
-      let b = panelsPtr;
-      for (let ty = tapsY; ty > 0; ty--) {
-        for (let tx = tapsX; tx > 0; tx--) {
-          const end = b + (<usize>segmentLength << 5);
-          do {
-            const b0 = v128.load(b);
-            const b1 = v128.load(b, 16);
-            const v0 = splat(a0);
-            c00 = mulAdd(v0, b0, c00);
-            c01 = mulAdd(v0, b1, c01);
-            const v1 = splat(a1);
-            c10 = mulAdd(v1, b0, c10);
-            c11 = mulAdd(v1, b1, c11);
-            const v2 = splat(a2);
-            c20 = mulAdd(v2, b0, c20);
-            c21 = mulAdd(v2, b1, c21);
-            const v3 = splat(a3);
-            c30 = mulAdd(v3, b0, c30);
-            c31 = mulAdd(v3, b1, c31);
-            a0 += 4;
-            a1 += 4;
-            a2 += 4;
-            a3 += 4;
-            b += PANEL_ROW_BYTES;
-          } while (b != end);
-          a0 += nextX;
-          a1 += nextX;
-          a2 += nextX;
-          a3 += nextX;
-        }
-        a0 += nextY;
-        a1 += nextY;
-        a2 += nextY;
-        a3 += nextY;
-      }
-      if (biasPtr) {
-        c00 = f32x4.add(c00, biasLow);
-        c01 = f32x4.add(c01, biasHigh);
-        c10 = f32x4.add(c10, biasLow);
-        c11 = f32x4.add(c11, biasHigh);
-        c20 = f32x4.add(c20, biasLow);
-        c21 = f32x4.add(c21, biasHigh);
-        c30 = f32x4.add(c30, biasLow);
-        c31 = f32x4.add(c31, biasHigh);
-      }
-      storeChannels(o0, c00, c01, channels);
-      if (rows > 1) storeChannels(o1, c10, c11, channels);
-      if (rows > 2) storeChannels(o2, c20, c21, channels);
-      if (rows > 3) storeChannels(o3, c30, c31, channels);
-    }
-    panelsPtr += panelBytes;
-  }
-}
-
-export function convWeightGradTilesF32(
-  xPtr: usize,
-  rowStepBytes: usize,
-  pixelStepBytes: usize,
-  tapsY: i32,
-  tapStepYBytes: usize,
-  tapsX: i32,
-  tapStepXBytes: usize,
-  segmentLength: i32,
-  dyPtr: usize,
-  dyRowBytes: usize,
-  dyPixelBytes: usize,
-  outHeight: i32,
-  outWidth: i32,
-  outChannels: i32,
-  gradPtr: usize,
-  gradRowBytes: usize,
-  accumulate: i32,
-): void {
-  const length = tapsY * tapsX * segmentLength;
-  const stepX = tapStepXBytes;
-  const stepY = tapStepYBytes;
-  const xNextRow = rowStepBytes - <usize>outWidth * pixelStepBytes;
-  const dyNextRow = dyRowBytes - <usize>outWidth * dyPixelBytes;
-  for (let k = 0; k < length; k += 4) {
-    const rows = min(length - k, 4);
-    const start0 = xPtr + tapOffset(k, segmentLength, tapsX, stepX, stepY);
-    let start1 = start0, start2 = start0, start3 = start0;
-    if (rows > 1) start1 = xPtr + tapOffset(k + 1, segmentLength, tapsX, stepX, stepY);
-    if (rows > 2) start2 = xPtr + tapOffset(k + 2, segmentLength, tapsX, stepX, stepY);
-    if (rows > 3) start3 = xPtr + tapOffset(k + 3, segmentLength, tapsX, stepX, stepY);
+  const triplesBytes = <usize>(segmentLength / 3) * (3 * PANEL_ROW_BYTES);
+  const restBytes = <usize>(segmentLength % 3) * PANEL_ROW_BYTES;
+  for (let first = 0; first < pixels; first += BAND_PIXELS) {
+    const last = min(first + BAND_PIXELS, pixels);
+    const firstRow = first / outWidth;
+    const firstColumn = first % outWidth;
+    let panel = panelsPtr;
     for (let channel = 0; channel < outChannels; channel += TILE_CHANNELS) {
       const channels = min(outChannels - channel, TILE_CHANNELS);
-      let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
-      let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
-      let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
-      let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
-      let a0 = start0, a1 = start1, a2 = start2, a3 = start3;
-      let b = dyPtr + (<usize>channel << 2);
-      for (let row = outHeight; row > 0; row--) {
-        for (let column = outWidth; column > 0; column--) {
-          const b0 = v128.load(b);
-          const b1 = v128.load(b, 16);
-          const v0 = splat(a0);
-          c00 = mulAdd(v0, b0, c00);
-          c01 = mulAdd(v0, b1, c01);
-          const v1 = splat(a1);
-          c10 = mulAdd(v1, b0, c10);
-          c11 = mulAdd(v1, b1, c11);
-          const v2 = splat(a2);
-          c20 = mulAdd(v2, b0, c20);
-          c21 = mulAdd(v2, b1, c21);
-          const v3 = splat(a3);
-          c30 = mulAdd(v3, b0, c30);
-          c31 = mulAdd(v3, b1, c31);
-          a0 += pixelStepBytes;
-          a1 += pixelStepBytes;
-          a2 += pixelStepBytes;
-          a3 += pixelStepBytes;
-          b += dyPixelBytes;
+      let column = firstColumn;
+      let xRow = xPtr + <usize>firstRow * rowStepBytes;
+      let outRow = outPtr + <usize>firstRow * outRowBytes + (<usize>channel << 2);
+      let xPixel = xRow + <usize>column * pixelStepBytes;
+      let outPixel = outRow + <usize>column * outPixelBytes;
+      for (let pixel = first; pixel < last; pixel += TILE_PIXELS) {
+        // Rows of the tile that lie past the last pixel repeat it; they are not stored.
+        const rows = min(last - pixel, TILE_PIXELS);
+        let a0 = xPixel;
+        const o0 = outPixel;
+        let a1 = a0, a2 = a0, a3 = a0;
+        let o1 = o0, o2 = o0, o3 = o0;
+        if (column + TILE_PIXELS <= outWidth) {
+          a1 = a0 + pixelStepBytes;
+          a2 = a1 + pixelStepBytes;
+          a3 = a2 + pixelStepBytes;
+          o1 = o0 + outPixelBytes;
+          o2 = o1 + outPixelBytes;
+          o3 = o2 + outPixelBytes;
+          xPixel = a3 + pixelStepBytes;
+          outPixel = o3 + outPixelBytes;
+          column += TILE_PIXELS;
+          if (column == outWidth) {
+            column = 0;
+            xRow += rowStepBytes;
+            outRow += outRowBytes;
+            xPixel = xRow;
+            outPixel = outRow;
+          }
+        } else {
+          for (let row = 1; row <= rows; row++) {
+            column++;
+            xPixel += pixelStepBytes;
+            outPixel += outPixelBytes;
+            if (column == outWidth) {
+              column = 0;
+              xRow += rowStepBytes;
+              outRow += outRowBytes;
+              xPixel = xRow;
+              outPixel = outRow;
+            }
+            if (row == rows) break;
+            if (row == 1) { a1 = xPixel; o1 = outPixel; }
+            else if (row == 2) { a2 = xPixel; o2 = outPixel; }
+            else { a3 = xPixel; o3 = outPixel; }
+          }
         }
-        a0 += xNextRow;
-        a1 += xNextRow;
-        a2 += xNextRow;
-        a3 += xNextRow;
-        b += dyNextRow;
+        let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
+        let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
+        let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
+        let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
+        let b = panel;
+        for (let ty = tapsY; ty > 0; ty--) {
+          for (let tx = tapsX; tx > 0; tx--) {
+            let end = b + triplesBytes;
+            while (b != end) {
+              let b0 = v128.load(b);
+              let b1 = v128.load(b, 16);
+              let v0 = splat(a0);
+              c00 = mulAdd(v0, b0, c00);
+              c01 = mulAdd(v0, b1, c01);
+              let v1 = splat(a1);
+              c10 = mulAdd(v1, b0, c10);
+              c11 = mulAdd(v1, b1, c11);
+              let v2 = splat(a2);
+              c20 = mulAdd(v2, b0, c20);
+              c21 = mulAdd(v2, b1, c21);
+              let v3 = splat(a3);
+              c30 = mulAdd(v3, b0, c30);
+              c31 = mulAdd(v3, b1, c31);
+              if (a0 == 0) break;
+              b0 = v128.load(b, 32);
+              b1 = v128.load(b, 48);
+              v0 = v128.load_splat<f32>(a0, 4);
+              c00 = mulAdd(v0, b0, c00);
+              c01 = mulAdd(v0, b1, c01);
+              v1 = v128.load_splat<f32>(a1, 4);
+              c10 = mulAdd(v1, b0, c10);
+              c11 = mulAdd(v1, b1, c11);
+              v2 = v128.load_splat<f32>(a2, 4);
+              c20 = mulAdd(v2, b0, c20);
+              c21 = mulAdd(v2, b1, c21);
+              v3 = v128.load_splat<f32>(a3, 4);
+              c30 = mulAdd(v3, b0, c30);
+              c31 = mulAdd(v3, b1, c31);
+              if (a1 == 0) break;
+              b0 = v128.load(b, 64);
+              b1 = v128.load(b, 80);
+              v0 = v128.load_splat<f32>(a0, 8);
+              c00 = mulAdd(v0, b0, c00);
+              c01 = mulAdd(v0, b1, c01);
+              v1 = v128.load_splat<f32>(a1, 8);
+              c10 = mulAdd(v1, b0, c10);
+              c11 = mulAdd(v1, b1, c11);
+              v2 = v128.load_splat<f32>(a2, 8);
+              c20 = mulAdd(v2, b0, c20);
+              c21 = mulAdd(v2, b1, c21);
+              v3 = v128.load_splat<f32>(a3, 8);
+              c30 = mulAdd(v3, b0, c30);
+              c31 = mulAdd(v3, b1, c31);
+              a0 += 12;
+              a1 += 12;
+              a2 += 12;
+              a3 += 12;
+              b += 3 * PANEL_ROW_BYTES;
+            }
+            end = b + restBytes;
+            while (b != end) {
+              const b0 = v128.load(b);
+              const b1 = v128.load(b, 16);
+              const v0 = splat(a0);
+              c00 = mulAdd(v0, b0, c00);
+              c01 = mulAdd(v0, b1, c01);
+              const v1 = splat(a1);
+              c10 = mulAdd(v1, b0, c10);
+              c11 = mulAdd(v1, b1, c11);
+              const v2 = splat(a2);
+              c20 = mulAdd(v2, b0, c20);
+              c21 = mulAdd(v2, b1, c21);
+              const v3 = splat(a3);
+              c30 = mulAdd(v3, b0, c30);
+              c31 = mulAdd(v3, b1, c31);
+              a0 += 4;
+              a1 += 4;
+              a2 += 4;
+              a3 += 4;
+              b += PANEL_ROW_BYTES;
+            }
+            a0 += nextX;
+            a1 += nextX;
+            a2 += nextX;
+            a3 += nextX;
+          }
+          a0 += nextY;
+          a1 += nextY;
+          a2 += nextY;
+          a3 += nextY;
+        }
+        const bias = biasPtr + (<usize>channel << 2);
+        if (biasPtr) {
+          const low = v128.load(bias);
+          const high = v128.load(bias, 16);
+          c00 = f32x4.add(c00, low);
+          c01 = f32x4.add(c01, high);
+          c10 = f32x4.add(c10, low);
+          c11 = f32x4.add(c11, high);
+          c20 = f32x4.add(c20, low);
+          c21 = f32x4.add(c21, high);
+          c30 = f32x4.add(c30, low);
+          c31 = f32x4.add(c31, high);
+        }
+        storeChannels(o0, c00, c01, channels);
+        if (rows > 1) storeChannels(o1, c10, c11, channels);
+        if (rows > 2) storeChannels(o2, c20, c21, channels);
+        if (rows > 3) storeChannels(o3, c30, c31, channels);
       }
-      const g0 = gradPtr + <usize>k * gradRowBytes + (<usize>channel << 2);
-      // Rows of the tile past the last one repeat it, so that nothing outside is read.
-      const g1 = rows > 1 ? g0 + gradRowBytes : g0;
-      const g2 = rows > 2 ? g1 + gradRowBytes : g1;
-      const g3 = rows > 3 ? g2 + gradRowBytes : g2;
-      if (accumulate) {
-        c00 = f32x4.add(v128.load(g0), c00);
-        c01 = f32x4.add(v128.load(g0, 16), c01);
-        c10 = f32x4.add(v128.load(g1), c10);
-        c11 = f32x4.add(v128.load(g1, 16), c11);
-        c20 = f32x4.add(v128.load(g2), c20);
-        c21 = f32x4.add(v128.load(g2, 16), c21);
-        c30 = f32x4.add(v128.load(g3), c30);
-        c31 = f32x4.add(v128.load(g3, 16), c31);
-      }
-      storeChannels(g0, c00, c01, channels);
-      if (rows > 1) storeChannels(g1, c10, c11, channels);
-      if (rows > 2) storeChannels(g2, c20, c21, channels);
-      if (rows > 3) storeChannels(g3, c30, c31, channels);
+      panel += panelBytes;
     }
   }
-}
-
-@inline
-function tapOffset(
-  k: i32,
-  segmentLength: i32,
-  tapsX: i32,
-  tapStepXBytes: usize,
-  tapStepYBytes: usize,
-): usize {
-  const tap = k / segmentLength;
-  return (
-    <usize>(tap / tapsX) * tapStepYBytes +
-    <usize>(tap % tapsX) * tapStepXBytes +
-    (<usize>(k % segmentLength) << 2)
-  );
 }
 
 export function packPanelsF32(

@@ -1,13 +1,20 @@
 // Everything that the kernels export. The interfaces are in ../abi, the plain twins in
 // ../reference.
 
+export * from './batchRenorm';
 export * from './conv';
+export * from './convWeightGrad';
 export * from './depthwise';
+export * from './filterResponseNorm';
 export * from './fold';
+export * from './frozenNorm';
 export * from './images';
 export * from './loss';
+export * from './moments';
 export * from './norm';
+export * from './normalize';
 export * from './optimizer';
 export * from './pointwise';
 export * from './pool';
+export * from './rmsNorm';
 export * from './sampleNorm';

@@ -37,3 +37,16 @@ export function storeLanes(ptr: usize, value: v128, count: i32): void {
   if (count >= 4) v128.store(ptr, value);
   else storePart(ptr, value, count);
 }
+
+/** Adds the first `count` (1 to 4, or more) lanes of the pair to the float64 numbers at `ptr`. */
+@inline
+export function addLanes(ptr: usize, a: v128, b: v128, count: i32): void {
+  if (count >= 4) {
+    v128.store(ptr, f64x2.add(v128.load(ptr), a));
+    v128.store(ptr, f64x2.add(v128.load(ptr, 16), b), 16);
+    return;
+  }
+  f64.store(ptr, f64.load(ptr) + f64x2.extract_lane(a, 0));
+  if (count > 1) f64.store(ptr, f64.load(ptr, 8) + f64x2.extract_lane(a, 1), 8);
+  if (count > 2) f64.store(ptr, f64.load(ptr, 16) + f64x2.extract_lane(b, 0), 16);
+}

@@ -1,99 +1,24 @@
-// Batch statistics and normalization over [rows, channels], channels last, in float64 lanes: sums
-// are taken about a pivot (the first row), so a large mean costs no digits, and one rounding to
-// float32 ends each output. Chan, Golub, LeVeque 1979 for merging. A vector is `moments`: count,
-// mean[C], M2[C], or `sums`: sum dy [C], sum dy * xhat [C].
+// What batch normalization over [rows, channels] needs beside the moments and the passes over
+// elements: coefficients, and the sums of dy and dy xhat. Sums over many rows and channels go in
+// float32 lanes, four rows as a tree, each tree added in float64; others in float64 alone.
 
-import { storeCoefficients } from './coefficients';
-import { high, low, narrow, storeLanes } from './lanes';
+import {
+  narrowCoefficients,
+  restOf,
+  storeCoefficients,
+  storeGradCoefficients,
+  unblocked,
+} from './coefficients';
+import { addLanes, high, low } from './lanes';
+import { mulAdd } from './math';
 
-/** Rows are taken in tiles that stay in the first-level cache while all channel blocks pass over
- * them. */
-const TILE_BYTES: i32 = 16384;
+/** Eight are 10 % faster within the caches and a quarter slower beyond them. */
+const TREE_ROWS: i32 = 4;
+/** Sums cancel, so their error is judged by the largest sum of the tensor: of few rows the rounding
+ * of float32 does not average out, and of few channels none may be large. */
+const MIN_ROWS: i32 = 256;
+const MIN_CHANNELS: i32 = 16;
 
-@inline
-function rowsPerTile(channels: i32): i32 {
-  return max(1, TILE_BYTES / (channels << 2));
-}
-
-/** Adds the first `count` (1 to 4) lanes of the pair to the float64 numbers at `ptr`. */
-@inline
-function addLanes(ptr: usize, a: v128, b: v128, count: i32): void {
-  if (count >= 4) {
-    v128.store(ptr, f64x2.add(v128.load(ptr), a));
-    v128.store(ptr, f64x2.add(v128.load(ptr, 16), b), 16);
-    return;
-  }
-  f64.store(ptr, f64.load(ptr) + f64x2.extract_lane(a, 0));
-  if (count > 1) f64.store(ptr, f64.load(ptr, 8) + f64x2.extract_lane(a, 1), 8);
-  if (count > 2) f64.store(ptr, f64.load(ptr, 16) + f64x2.extract_lane(b, 0), 16);
-}
-
-export function momentsF32(xPtr: usize, rows: i32, channels: i32, vectorPtr: usize): void {
-  const meanPtr = vectorPtr + 8;
-  const m2Ptr = meanPtr + (<usize>channels << 3);
-  memory.fill(vectorPtr, 0, 8 + (<usize>channels << 4));
-  f64.store(vectorPtr, <f64>rows);
-  if (rows == 0) return;
-  const rowBytes = <usize>channels << 2;
-  const tile = rowsPerTile(channels);
-  for (let row = 0; row < rows; row += tile) {
-    const end = min(rows, row + tile);
-    for (let channel = 0; channel < channels; channel += 4) {
-      const at = <usize>channel << 2;
-      const pivot = v128.load(xPtr + at);
-      const pivotLow = low(pivot);
-      const pivotHigh = high(pivot);
-      let sumLow = f64x2.splat(0), sumHigh = f64x2.splat(0);
-      let squareLow = f64x2.splat(0), squareHigh = f64x2.splat(0);
-      let x = xPtr + <usize>row * rowBytes + at;
-      for (let i = row; i < end; i++) {
-        const value = v128.load(x);
-        const dLow = f64x2.sub(low(value), pivotLow);
-        const dHigh = f64x2.sub(high(value), pivotHigh);
-        sumLow = f64x2.add(sumLow, dLow);
-        sumHigh = f64x2.add(sumHigh, dHigh);
-        squareLow = f64x2.add(squareLow, f64x2.mul(dLow, dLow));
-        squareHigh = f64x2.add(squareHigh, f64x2.mul(dHigh, dHigh));
-        x += rowBytes;
-      }
-      addLanes(meanPtr + (<usize>channel << 3), sumLow, sumHigh, channels - channel);
-      addLanes(m2Ptr + (<usize>channel << 3), squareLow, squareHigh, channels - channel);
-    }
-  }
-  const count = <f64>rows;
-  for (let channel = 0; channel < channels; channel++) {
-    const at = <usize>channel << 3;
-    const sum = f64.load(meanPtr + at);
-    const shift = sum / count;
-    f64.store(meanPtr + at, <f64>f32.load(xPtr + (<usize>channel << 2)) + shift);
-    f64.store(m2Ptr + at, max(f64.load(m2Ptr + at) - sum * shift, 0));
-  }
-}
-
-export function mergeMoments(dstPtr: usize, aPtr: usize, bPtr: usize, channels: i32): void {
-  const countA = f64.load(aPtr);
-  const countB = f64.load(bPtr);
-  if (countA == 0 || countB == 0) {
-    const from = countB == 0 ? aPtr : bPtr;
-    if (from != dstPtr) memory.copy(dstPtr, from, 8 + (<usize>channels << 4));
-    return;
-  }
-  const count = countA + countB;
-  const weightB = countB / count;
-  const weightBoth = countA * weightB;
-  const m2Bytes = <usize>channels << 3;
-  f64.store(dstPtr, count);
-  for (let channel = 0; channel < channels; channel++) {
-    const at = 8 + (<usize>channel << 3);
-    const meanA = f64.load(aPtr + at);
-    const delta = f64.load(bPtr + at) - meanA;
-    const m2 = f64.load(aPtr + at + m2Bytes) + f64.load(bPtr + at + m2Bytes);
-    f64.store(dstPtr + at, meanA + delta * weightB);
-    f64.store(dstPtr + at + m2Bytes, m2 + delta * delta * weightBoth);
-  }
-}
-
-// Coefficients of one normalization: mean[C], scale[C], shift[C], invStd[C], float64.
 export function batchNormCoefficients(
   meanPtr: usize,
   m2Ptr: usize,
@@ -105,12 +30,12 @@ export function batchNormCoefficients(
   coefficientsPtr: usize,
 ): void {
   const count: f64 = countPtr ? f64.load(countPtr) : 1;
-  const arrayBytes = <usize>channels << 3;
   for (let channel = 0; channel < channels; channel++) {
     const at = <usize>channel << 3;
     storeCoefficients(
-      coefficientsPtr + at,
-      arrayBytes,
+      coefficientsPtr,
+      channel,
+      channels,
       f64.load(meanPtr + at),
       1 / Math.sqrt(f64.load(m2Ptr + at) / count + eps),
       weightPtr ? <f64>f32.load(weightPtr + (<usize>channel << 2)) : 1,
@@ -119,39 +44,30 @@ export function batchNormCoefficients(
   }
 }
 
-export function normalizeF32(
-  xPtr: usize,
-  yPtr: usize,
-  rows: i32,
+export function batchNormGradCoefficients(
+  sumsPtr: usize,
+  countPtr: usize,
   channels: i32,
   coefficientsPtr: usize,
+  outPtr: usize,
 ): void {
+  const count = f64.load(countPtr);
   const arrayBytes = <usize>channels << 3;
-  const rowBytes = <usize>channels << 2;
-  const tile = rowsPerTile(channels);
-  for (let row = 0; row < rows; row += tile) {
-    const end = min(rows, row + tile);
-    for (let channel = 0; channel < channels; channel += 4) {
-      const valid = channels - channel;
-      const c = coefficientsPtr + (<usize>channel << 3);
-      const meanLow = v128.load(c), meanHigh = v128.load(c, 16);
-      const scaleLow = v128.load(c + arrayBytes), scaleHigh = v128.load(c + arrayBytes, 16);
-      const shiftLow = v128.load(c + 2 * arrayBytes), shiftHigh = v128.load(c + 2 * arrayBytes, 16);
-      const at = <usize>row * rowBytes + (<usize>channel << 2);
-      let x = xPtr + at;
-      let y = yPtr + at;
-      for (let i = row; i < end; i++) {
-        const value = v128.load(x);
-        const dLow = f64x2.sub(low(value), meanLow);
-        const outLow = f64x2.add(f64x2.mul(dLow, scaleLow), shiftLow);
-        const dHigh = f64x2.sub(high(value), meanHigh);
-        const outHigh = f64x2.add(f64x2.mul(dHigh, scaleHigh), shiftHigh);
-        const out = narrow(outLow, outHigh);
-        storeLanes(y, out, valid);
-        x += rowBytes;
-        y += rowBytes;
-      }
-    }
+  const scalePtr = narrowCoefficients(coefficientsPtr, channels) + (<usize>channels << 2);
+  for (let channel = 0; channel < channels; channel++) {
+    const at = <usize>channel << 3;
+    const invStd = f64.load(coefficientsPtr + arrayBytes + at);
+    const scale = <f64>f32.load(scalePtr + (<usize>channel << 2));
+    storeGradCoefficients(
+      outPtr,
+      channel,
+      channels,
+      count,
+      f64.load(coefficientsPtr + at),
+      scale,
+      (scale * f64.load(sumsPtr + at)) / count,
+      (scale * invStd * f64.load(sumsPtr + arrayBytes + at)) / count,
+    );
   }
 }
 
@@ -163,111 +79,142 @@ export function normGradSumsF32(
   coefficientsPtr: usize,
   vectorPtr: usize,
 ): void {
-  const arrayBytes = <usize>channels << 3;
-  const rowBytes = <usize>channels << 2;
-  const productPtr = vectorPtr + arrayBytes;
-  memory.fill(vectorPtr, 0, arrayBytes << 1);
-  // A shard without rows has no coefficients either.
-  if (rows == 0) return;
-  const tile = rowsPerTile(channels);
-  for (let row = 0; row < rows; row += tile) {
-    const end = min(rows, row + tile);
-    for (let channel = 0; channel < channels; channel += 4) {
-      const c = coefficientsPtr + (<usize>channel << 3);
-      const meanLow = v128.load(c), meanHigh = v128.load(c, 16);
-      const at = <usize>row * rowBytes + (<usize>channel << 2);
-      let x = xPtr + at;
-      let dy = dyPtr + at;
-      let sumLow = f64x2.splat(0), sumHigh = f64x2.splat(0);
-      let productLow = f64x2.splat(0), productHigh = f64x2.splat(0);
-      for (let i = row; i < end; i++) {
-        const value = v128.load(x);
-        const grad = v128.load(dy);
-        const gradLow = low(grad);
-        const gradHigh = high(grad);
-        sumLow = f64x2.add(sumLow, gradLow);
-        sumHigh = f64x2.add(sumHigh, gradHigh);
-        productLow = f64x2.add(productLow, f64x2.mul(gradLow, f64x2.sub(low(value), meanLow)));
-        productHigh = f64x2.add(productHigh, f64x2.mul(gradHigh, f64x2.sub(high(value), meanHigh)));
-        x += rowBytes;
-        dy += rowBytes;
-      }
-      addLanes(vectorPtr + (<usize>channel << 3), sumLow, sumHigh, channels - channel);
-      addLanes(productPtr + (<usize>channel << 3), productLow, productHigh, channels - channel);
-    }
-  }
-  const invStdPtr = coefficientsPtr + 3 * arrayBytes;
-  for (let channel = 0; channel < channels; channel++) {
-    const at = <usize>channel << 3;
-    f64.store(productPtr + at, f64.load(productPtr + at) * f64.load(invStdPtr + at));
-  }
+  gradSums(xPtr, dyPtr, rows, channels, coefficientsPtr, vectorPtr, false);
 }
 
-// Coefficients of an input gradient: mean[C], a[C], b[C], k[C]; dx = a dy - b - k (x - mean).
-export function batchNormGradCoefficients(
-  sumsPtr: usize,
-  countPtr: usize,
-  channels: i32,
-  coefficientsPtr: usize,
-  outPtr: usize,
-): void {
-  const count = f64.load(countPtr);
-  const arrayBytes = <usize>channels << 3;
-  for (let channel = 0; channel < channels; channel++) {
-    const at = <usize>channel << 3;
-    const scale = f64.load(coefficientsPtr + arrayBytes + at);
-    const invStd = f64.load(coefficientsPtr + 3 * arrayBytes + at);
-    f64.store(outPtr + at, f64.load(coefficientsPtr + at));
-    f64.store(outPtr + arrayBytes + at, scale);
-    f64.store(outPtr + 2 * arrayBytes + at, (scale * f64.load(sumsPtr + at)) / count);
-    f64.store(
-      outPtr + 3 * arrayBytes + at,
-      (scale * invStd * f64.load(sumsPtr + arrayBytes + at)) / count,
-    );
-  }
-}
-
-export function normInputGradF32(
+export function normReluGradSumsF32(
   xPtr: usize,
   dyPtr: usize,
-  dxPtr: usize,
   rows: i32,
   channels: i32,
-  gradCoefficientsPtr: usize,
+  coefficientsPtr: usize,
+  vectorPtr: usize,
 ): void {
-  const arrayBytes = <usize>channels << 3;
+  gradSums(xPtr, dyPtr, rows, channels, coefficientsPtr, vectorPtr, true);
+}
+
+@inline
+function gradSums(
+  xPtr: usize,
+  dyPtr: usize,
+  rows: i32,
+  channels: i32,
+  coefficientsPtr: usize,
+  vectorPtr: usize,
+  isRelu: bool,
+): void {
   const rowBytes = <usize>channels << 2;
-  const tile = rowsPerTile(channels);
-  for (let row = 0; row < rows; row += tile) {
-    const end = min(rows, row + tile);
-    for (let channel = 0; channel < channels; channel += 4) {
-      const valid = channels - channel;
-      const c = gradCoefficientsPtr + (<usize>channel << 3);
-      const meanLow = v128.load(c), meanHigh = v128.load(c, 16);
-      const aLow = v128.load(c + arrayBytes), aHigh = v128.load(c + arrayBytes, 16);
-      const bLow = v128.load(c + 2 * arrayBytes), bHigh = v128.load(c + 2 * arrayBytes, 16);
-      const kLow = v128.load(c + 3 * arrayBytes), kHigh = v128.load(c + 3 * arrayBytes, 16);
-      const at = <usize>row * rowBytes + (<usize>channel << 2);
-      let x = xPtr + at;
-      let dy = dyPtr + at;
-      let dx = dxPtr + at;
-      for (let i = row; i < end; i++) {
-        const value = v128.load(x);
-        const grad = v128.load(dy);
-        const outLow = f64x2.sub(
-          f64x2.sub(f64x2.mul(aLow, low(grad)), bLow),
-          f64x2.mul(kLow, f64x2.sub(low(value), meanLow)),
-        );
-        const outHigh = f64x2.sub(
-          f64x2.sub(f64x2.mul(aHigh, high(grad)), bHigh),
-          f64x2.mul(kHigh, f64x2.sub(high(value), meanHigh)),
-        );
-        const out = narrow(outLow, outHigh);
-        storeLanes(dx, out, valid);
-        x += rowBytes;
-        dy += rowBytes;
-        dx += rowBytes;
-      }
-    }
+  memory.fill(vectorPtr, 0, <usize>channels << 4);
+  // A shard without rows has no coefficients either.
+  if (rows == 0) return;
+  const isLong = rows >= MIN_ROWS && channels >= MIN_CHANNELS;
+  const body = isLong ? rows & ~(TREE_ROWS - 1) : 0;
+  const treeBytes = rowBytes * TREE_ROWS;
+  for (let row = 0; row < body; row += TREE_ROWS) {
+    addTree(xPtr, dyPtr, channels, coefficientsPtr, vectorPtr, isRelu);
+    xPtr += treeBytes;
+    dyPtr += treeBytes;
   }
+  for (let channel = 0; channel < channels; channel += 4) {
+    addExact(xPtr, dyPtr, rows - body, channels, channel, coefficientsPtr, vectorPtr, isRelu);
+  }
+  const productPtr = vectorPtr + (<usize>channels << 3);
+  const invStdPtr = coefficientsPtr + (<usize>channels << 3);
+  for (let channel = 0; channel < channels; channel++) {
+    const at = <usize>channel << 3;
+    // The products are with x - m, m the mean in float32.
+    const rest = restOf(f64.load(coefficientsPtr + at)) * f64.load(vectorPtr + at);
+    f64.store(productPtr + at, (f64.load(productPtr + at) - rest) * f64.load(invStdPtr + at));
+  }
+}
+
+/** Adds four rows' dy and dy (x - m), m the mean in float32. */
+@inline
+function addTree(
+  xPtr: usize,
+  dyPtr: usize,
+  channels: i32,
+  coefficientsPtr: usize,
+  vectorPtr: usize,
+  isRelu: bool,
+): void {
+  const rowBytes = <usize>channels << 2;
+  const productBytes = <usize>channels << 3;
+  let narrowPtr = narrowCoefficients(coefficientsPtr, channels);
+  let x = xPtr;
+  let dy = dyPtr;
+  for (let valid = channels; valid > 0; valid -= 4) {
+    const mean = v128.load(narrowPtr);
+    const scale = isRelu ? v128.load(narrowPtr + rowBytes) : mean;
+    const base = isRelu ? v128.load(narrowPtr + 2 * rowBytes) : mean;
+    // Pair by pair, which keeps all in registers.
+    const d0 = f32x4.sub(v128.load(x), mean);
+    const dy0 = gradOf(dy, d0, scale, base, isRelu);
+    const d1 = f32x4.sub(v128.load(x + rowBytes), mean);
+    const dy1 = gradOf(dy + rowBytes, d1, scale, base, isRelu);
+    const sum0 = f32x4.add(dy0, dy1);
+    const product0 = mulAdd(dy0, d0, f32x4.mul(dy1, d1));
+    const d2 = f32x4.sub(v128.load(x + 2 * rowBytes), mean);
+    const dy2 = gradOf(dy + 2 * rowBytes, d2, scale, base, isRelu);
+    const d3 = f32x4.sub(v128.load(x + 3 * rowBytes), mean);
+    const dy3 = gradOf(dy + 3 * rowBytes, d3, scale, base, isRelu);
+    const sum1 = f32x4.add(dy2, dy3);
+    const product1 = mulAdd(dy2, d2, f32x4.mul(dy3, d3));
+    const sum = f32x4.add(sum0, sum1);
+    const product = f32x4.add(product0, product1);
+    addLanes(vectorPtr, low(sum), high(sum), valid);
+    addLanes(vectorPtr + productBytes, low(product), high(product), valid);
+    x += 16;
+    dy += 16;
+    narrowPtr += 16;
+    vectorPtr += 32;
+  }
+}
+
+/** dy, blocked where a relu behind the norm gave 0; `d` is x - m. */
+@inline
+function gradOf(dyPtr: usize, d: v128, scale: v128, base: v128, isRelu: bool): v128 {
+  const dy = v128.load(dyPtr);
+  return isRelu ? unblocked(dy, mulAdd(d, scale, base)) : dy;
+}
+
+/** {@link addTree} of any number of rows, four channels from `channel` on, in float64 alone. */
+@inline
+function addExact(
+  xPtr: usize,
+  dyPtr: usize,
+  rows: i32,
+  channels: i32,
+  channel: i32,
+  coefficientsPtr: usize,
+  vectorPtr: usize,
+  isRelu: bool,
+): void {
+  const rowBytes = <usize>channels << 2;
+  const at = <usize>channel << 2;
+  const narrowPtr = narrowCoefficients(coefficientsPtr, channels) + at;
+  const mean = v128.load(narrowPtr);
+  const scale = isRelu ? v128.load(narrowPtr + rowBytes) : mean;
+  const base = isRelu ? v128.load(narrowPtr + 2 * rowBytes) : mean;
+  const meanLow = low(mean), meanHigh = high(mean);
+  let sumLow = f64x2.splat(0), sumHigh = f64x2.splat(0);
+  let productLow = f64x2.splat(0), productHigh = f64x2.splat(0);
+  xPtr += at;
+  dyPtr += at;
+  for (let i = 0; i < rows; i++) {
+    const x = v128.load(xPtr);
+    const dy = gradOf(dyPtr, f32x4.sub(x, mean), scale, base, isRelu);
+    const dyLow = low(dy);
+    const dyHigh = high(dy);
+    sumLow = f64x2.add(sumLow, dyLow);
+    sumHigh = f64x2.add(sumHigh, dyHigh);
+    productLow = f64x2.add(productLow, f64x2.mul(dyLow, f64x2.sub(low(x), meanLow)));
+    productHigh = f64x2.add(productHigh, f64x2.mul(dyHigh, f64x2.sub(high(x), meanHigh)));
+    xPtr += rowBytes;
+    dyPtr += rowBytes;
+  }
+  const valid = channels - channel;
+  const sumPtr = vectorPtr + (at << 1);
+  addLanes(sumPtr, sumLow, sumHigh, valid);
+  addLanes(sumPtr + (<usize>channels << 3), productLow, productHigh, valid);
 }

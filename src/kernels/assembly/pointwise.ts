@@ -28,6 +28,14 @@ export function reluGradF32(dyPtr: usize, yPtr: usize, dxPtr: usize, n: i32): vo
   }
 }
 
+/** dst = max(a + b, 0). */
+export function addReluF32(dstPtr: usize, aPtr: usize, bPtr: usize, n: i32): void {
+  const zero = f32x4.splat(0);
+  for (; n > 0; n -= 4, dstPtr += 16, aPtr += 16, bPtr += 16) {
+    storeLanes(dstPtr, f32x4.max(f32x4.add(v128.load(aPtr), v128.load(bPtr)), zero), n);
+  }
+}
+
 export function leakyReluF32(xPtr: usize, yPtr: usize, n: i32, slope: f32): void {
   const zero = f32x4.splat(0);
   const factor = f32x4.splat(slope);

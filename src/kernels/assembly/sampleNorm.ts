@@ -1,7 +1,7 @@
 // Normalizations of one sample alone. Group normalization merges the moments of each group's
 // channels (norm.ts makes them); layer normalization takes a row as one set. Float64, rounded once.
 
-import { storeCoefficients } from './coefficients';
+import { storeCoefficients, storeGradCoefficients } from './coefficients';
 import { high, low } from './lanes';
 
 export function groupNormCoefficients(
@@ -33,8 +33,9 @@ export function groupNormCoefficients(
     const invStd = 1 / Math.sqrt(m2 / count + eps);
     for (let channel = first; channel < first + width; channel++) {
       storeCoefficients(
-        coefficientsPtr + (<usize>channel << 3),
-        arrayBytes,
+        coefficientsPtr,
+        channel,
+        channels,
         mean,
         invStd,
         weightPtr ? <f64>f32.load(weightPtr + (<usize>channel << 2)) : 1,
@@ -61,19 +62,30 @@ export function groupNormGradCoefficients(
     let sum: f64 = 0;
     let product: f64 = 0;
     for (let channel = first; channel < first + width; channel++) {
-      const weight = weightPtr ? <f64>f32.load(weightPtr + (<usize>channel << 2)) : 1;
+      const weight = weightOf(weightPtr, channel);
       sum += weight * f64.load(sumsPtr + (<usize>channel << 3));
       product += weight * f64.load(sumsPtr + arrayBytes + (<usize>channel << 3));
     }
     for (let channel = first; channel < first + width; channel++) {
       const at = <usize>channel << 3;
-      const invStd = f64.load(coefficientsPtr + 3 * arrayBytes + at);
-      f64.store(outPtr + at, f64.load(coefficientsPtr + at));
-      f64.store(outPtr + arrayBytes + at, f64.load(coefficientsPtr + arrayBytes + at));
-      f64.store(outPtr + 2 * arrayBytes + at, (invStd * sum) / count);
-      f64.store(outPtr + 3 * arrayBytes + at, (invStd * invStd * product) / count);
+      const invStd = f64.load(coefficientsPtr + arrayBytes + at);
+      storeGradCoefficients(
+        outPtr,
+        channel,
+        channels,
+        count,
+        f64.load(coefficientsPtr + at),
+        invStd * weightOf(weightPtr, channel),
+        (invStd * sum) / count,
+        (invStd * invStd * product) / count,
+      );
     }
   }
+}
+
+@inline
+function weightOf(weightPtr: usize, channel: i32): f64 {
+  return weightPtr ? <f64>f32.load(weightPtr + (<usize>channel << 2)) : 1;
 }
 
 // Statistics of one sample for layerNorm: mean, invStd, float64.

@@ -1,0 +1,49 @@
+// `npm run bench -- accuracy`: flags in, tables out.
+
+import { type AccuracyResult, measureAccuracy } from './accuracy.ts';
+import { type ConditioningResult, measureConditioning } from './conditioning.ts';
+import { describeMachine } from './machine.ts';
+import { type PeerFlags, withTorchNorm } from './normCommand.ts';
+import { finish, type Row } from './output.ts';
+
+export async function accuracy(flags: PeerFlags): Promise<void> {
+  const isSmoke = flags.smoke === true;
+  const print = (result: object): void => {
+    if (flags.json) console.log(JSON.stringify(result));
+  };
+  const norms = measureAccuracy(isSmoke, (result) => {
+    console.error(`${result.norm}: ${result.runs} runs`);
+    print(result);
+  });
+  const { result: conditioning, version } = await withTorchNorm(flags, (torch) =>
+    measureConditioning(isSmoke, torch, print),
+  );
+  finish({
+    name: 'accuracy',
+    flags,
+    machine: describeMachine({ torch: version }),
+    rows: norms.map(normRow),
+    more: [conditioning.map(conditioningRow)],
+    results: [...norms, ...conditioning],
+  });
+}
+
+function normRow(result: AccuracyResult): Row {
+  return {
+    'worst error in ulp': result.norm,
+    runs: result.runs,
+    y: result.y,
+    dx: result.dx,
+    'parameter gradients': result.parameterGradients ?? '-',
+    'running statistics': result.running ?? '-',
+    'worst y at': result.worstAt,
+  };
+}
+
+function conditioningRow(result: ConditioningResult): Row {
+  return {
+    'relative error of the variance': result.data,
+    ours: result.relativeError.toExponential(1),
+    PyTorch: result.torchRelativeError?.toExponential(1) ?? '-',
+  };
+}

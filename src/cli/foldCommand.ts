@@ -1,0 +1,54 @@
+// `syncbn fold`: a checkpoint for inference, with batch normalization folded into the layers before
+// it and the outputs compared on the data's test samples.
+
+import { UsageError } from '../base/errors.ts';
+import { Trainer } from '../runtime/trainer.ts';
+import { checkWritable } from '../train/checkpoint.ts';
+import type { Flags } from './flags.ts';
+import { dataFrom } from './settings.ts';
+import { printTable } from './terminal.ts';
+
+export async function runFold(flags: Flags): Promise<number> {
+  const [checkpoint, path] = ['checkpoint', 'out'].map((name) => needed(flags, name));
+  const tolerance = flags.number('tolerance', 0);
+  const workers = flags.integer('workers', 1);
+  const timeoutMs = flags.integer('timeout-ms', 1);
+  await checkWritable(path!);
+  const trainer = await Trainer.resume(checkpoint!, {
+    data: await dataFrom(flags),
+    ...(workers !== undefined && { workers }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  });
+  try {
+    const options = { path: path!, ...(tolerance !== undefined && { tolerance }) };
+    const { folded, left, maxDifference, maxOutput, countInputs } =
+      await trainer.exportInference(options);
+    if (flags.isSet('json')) {
+      const parity = { maxDifference, maxOutput, countInputs };
+      console.log(JSON.stringify({ event: 'folded', path, folded, left, ...parity }));
+      return 0;
+    }
+    const rows = [
+      ...folded.map(({ layer, into }) => ({ layer, result: `folded into ${into}` })),
+      ...left.map(({ layer, why }) => ({ layer, result: `left: ${why}` })),
+    ];
+    if (rows.length > 0) printTable(rows);
+    const difference = `${maxDifference.toExponential(1)} of ${maxOutput.toPrecision(3)}`;
+    console.log(`Largest difference of outputs over ${countInputs} samples: ${difference}.`);
+    console.log(`Written to ${path}.`);
+    return 0;
+  } finally {
+    await trainer.close();
+  }
+}
+
+function needed(flags: Flags, name: string): string {
+  const value = flags.text(name);
+  if (value !== undefined) return value;
+  throw new UsageError({
+    what: 'syncbn fold',
+    given: `no --${name}`,
+    allowed: name === 'out' ? 'a file to write to' : 'a checkpoint to fold',
+    hint: 'syncbn fold --checkpoint run.ckpt --out inference.ckpt',
+  });
+}

@@ -1,0 +1,89 @@
+// What the norms refuse before any other rank is touched.
+
+import { UsageError } from '../base/errors.ts';
+import type { NormInputs } from './types.ts';
+
+/** Which tensors a norm takes. */
+export interface TensorRules {
+  /** The norm's name in errors. */
+  readonly name: string;
+  /** What a tensor is a whole number of, in elements, and what that is called. */
+  readonly unit: number;
+  readonly unitName: string;
+  readonly parameterLength: number;
+  /** The most units of a tensor, where they are rows; undefined for any number. */
+  readonly maxRows?: number | undefined;
+}
+
+/** How many units an input has. */
+export function checkInput(rules: TensorRules, x: Float32Array): number {
+  const { name, unit, unitName, maxRows } = rules;
+  checkFloats(`the input of ${name}`, x);
+  const units = x.length / unit;
+  if (!Number.isInteger(units)) {
+    const allowed = `a multiple of ${unit}, its ${unitName}`;
+    throw new UsageError({ what: `the length of the input of ${name}`, given: x.length, allowed });
+  }
+  if (maxRows !== undefined && units > maxRows) {
+    const allowed = `at most ${maxRows}, its maxRows`;
+    throw new UsageError({ what: `the rows of the input of ${name}`, given: units, allowed });
+  }
+  return units;
+}
+
+/** Weight and bias have one number for each channel or element, or are absent. */
+export function checkParameters(rules: TensorRules, inputs: NormInputs): void {
+  for (const key of ['weight', 'bias'] as const) {
+    const array = inputs[key];
+    if (array !== undefined)
+      checkLength(`the ${key} of ${rules.name}`, array, rules.parameterLength);
+  }
+}
+
+/** A Float32Array of this length. */
+export function checkLength(what: string, array: Float32Array, length: number): void {
+  checkFloats(what, array);
+  if (array.length === length) return;
+  throw new UsageError({
+    what: `the length of ${what}`,
+    given: array.length,
+    allowed: `${length}`,
+  });
+}
+
+/** The array for an output: the given one, which must leave `kept` alone and may replace
+ * `replaced` as a whole, or a new one. */
+export function outputFor(
+  what: string,
+  given: Float32Array | undefined,
+  inputs: {
+    readonly kept?: Float32Array;
+    readonly replaced?: Float32Array;
+    readonly length: number;
+  },
+): Float32Array {
+  const { kept, replaced, length } = inputs;
+  if (given === undefined) return new Float32Array(length);
+  checkLength(what, given, length);
+  const isTorn =
+    replaced !== undefined && overlap(given, replaced) && given.byteOffset !== replaced.byteOffset;
+  if (isTorn || (kept !== undefined && overlap(given, kept))) {
+    const allowed = 'an array that does not overlap it';
+    throw new UsageError({ what, given: 'memory of an input', allowed });
+  }
+  return given;
+}
+
+function checkFloats(what: string, array: unknown): void {
+  if (array instanceof Float32Array) return;
+  const given = Object.prototype.toString.call(array);
+  throw new UsageError({ what, given, allowed: 'a Float32Array' });
+}
+
+function overlap(a: Float32Array, b: Float32Array): boolean {
+  return (
+    a.buffer === b.buffer &&
+    a.byteOffset < b.byteOffset + b.byteLength &&
+    b.byteOffset < a.byteOffset + a.byteLength
+  );
+}

@@ -1,0 +1,131 @@
+// Batch renormalization as a layer. The maths is in norm/batchRenorm.ts.
+
+import { checkInteger, UsageError } from '../base/errors.ts';
+import { sizeOf } from '../base/shape.ts';
+import { coefficientsLength } from '../norm/batchNorm.ts';
+import { bindBatchRenorm } from '../norm/batchRenorm.ts';
+import type { LayerKind } from './layer.ts';
+import {
+  affineParameters,
+  affineSetup,
+  checkChannels,
+  checkEps,
+  checkMomentum,
+  checkSync,
+  groupReplicasOf,
+  runningBuffers,
+  runningPtrs,
+  type SyncScope,
+} from './normShared.ts';
+import { checkCount } from './options.ts';
+
+export interface BatchRenormSpec {
+  readonly kind: 'batchRenorm';
+  readonly channels: number;
+  readonly eps: number;
+  readonly momentum: number | null;
+  readonly affine: boolean;
+  readonly sync: SyncScope;
+  readonly rMax: number;
+  readonly dMax: number;
+  readonly warmupSteps: number;
+}
+
+export interface BatchRenormOptions {
+  /** Added to the variances; default 1e-5. */
+  readonly eps?: number;
+  /** Weight of the newest batch in the running statistics, `null` for a plain average over all
+   * batches; default 0.01, as in the paper. */
+  readonly momentum?: number | null;
+  /** Whether weight and bias are trained; default true. */
+  readonly affine?: boolean;
+  /** Default `local`; as batchNorm's. */
+  readonly sync?: SyncScope;
+  /** The most that a standard deviation is corrected by, as a factor; default 3. 1 with dMax 0 is
+   * batch normalization. */
+  readonly rMax?: number;
+  /** The most that a mean is corrected by, in running standard deviations; default 5. */
+  readonly dMax?: number;
+  /** Over so many optimizer steps the two grow linearly from 1 and 0, where the layer is batch
+   * normalization; default 5000. With 0 they are constants. */
+  readonly warmupSteps?: number;
+}
+
+const DEFAULTS = { momentum: 0.01, rMax: 3, dMax: 5, warmupSteps: 5000 } as const;
+
+/** Batch renormalization (Ioffe 2017) over all axes but the last: y = ((x - mean) / std * r + d) *
+ * weight + bias. r = std / runningStd within [1 / rMax, rMax] and d = (mean - runningMean) /
+ * runningStd within [-dMax, dMax] correct the batch statistics of the sync group towards what
+ * evaluation uses; they count as constants in backward. Any shape with the channels last. Running
+ * statistics are batchNorm's: an unbiased variance, where the paper averages standard deviations.
+ * Throws a {@link UsageError} for options out of range, and in training where a sync group has one
+ * value per channel. */
+export function batchRenorm(channels: number, options: BatchRenormOptions = {}): BatchRenormSpec {
+  const { rMax, dMax, warmupSteps } = { ...DEFAULTS, ...options };
+  if (!(Number.isFinite(rMax) && rMax >= 1)) {
+    throw new UsageError({ what: 'batchRenorm rMax', given: rMax, allowed: 'a number from 1' });
+  }
+  if (!(Number.isFinite(dMax) && dMax >= 0)) {
+    throw new UsageError({ what: 'batchRenorm dMax', given: dMax, allowed: 'a number from 0' });
+  }
+  return {
+    kind: 'batchRenorm',
+    channels: checkCount('batchRenorm channels', channels),
+    eps: checkEps('batchRenorm', options.eps),
+    momentum: checkMomentum('batchRenorm', options.momentum, DEFAULTS.momentum),
+    affine: options.affine ?? true,
+    sync: checkSync('batchRenorm', options.sync),
+    rMax,
+    dMax,
+    warmupSteps: checkInteger('batchRenorm warmupSteps', warmupSteps, 0),
+  };
+}
+
+export const batchRenormKind: LayerKind<BatchRenormSpec> = {
+  kind: 'batchRenorm',
+  keeps: { input: true, output: false },
+  fusesRelu: () => 'again',
+  outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
+  parameters: (spec) => (spec.affine ? affineParameters([spec.channels]) : []),
+  buffers: (spec) => runningBuffers(spec.channels),
+  workspace: ({ channels }, _input, { countLocalReplicas }) => [
+    {
+      name: 'coefficients',
+      type: 'f64',
+      shape: [coefficientsLength(channels, countLocalReplicas)],
+    },
+    { name: 'corrections', type: 'f64', shape: [countLocalReplicas, 2, channels] },
+  ],
+  reductions({ channels, sync }) {
+    const groupReplicas = groupReplicasOf(sync);
+    return [
+      { name: 'moments', combine: 'moments', channels, groupReplicas },
+      { name: 'sums', combine: 'sums', channels, groupReplicas },
+    ];
+  },
+  bind(spec, binding) {
+    const { step } = binding;
+    const { warmupSteps } = spec;
+    const bound = bindBatchRenorm({
+      ...affineSetup(spec, binding),
+      path: binding.path,
+      memory: binding.memory,
+      channels: spec.channels,
+      rowsPerSample: sizeOf(binding.input.shape) / spec.channels,
+      momentum: spec.momentum,
+      running: runningPtrs(binding),
+      coefficientsPtr: binding.workspacePtr('coefficients'),
+      correctionsPtr: binding.workspacePtr('corrections'),
+      moments: binding.reduction('moments'),
+      sums: binding.reduction('sums'),
+      rMax: spec.rMax,
+      dMax: spec.dMax,
+      ramp: () => (warmupSteps === 0 ? 1 : Math.min(1, step.step / warmupSteps)),
+    });
+    return {
+      forward: bound.forward,
+      backward: bound.backward,
+      updateBuffers: bound.updateRunningStatistics,
+    };
+  },
+};

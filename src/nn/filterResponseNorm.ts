@@ -1,0 +1,72 @@
+// Filter response normalization as a layer. The maths is in norm/filterResponseNorm.ts.
+
+import { sizeOf } from '../base/shape.ts';
+import { bindFilterResponseNorm } from '../norm/filterResponseNorm.ts';
+import type { LayerKind } from './layer.ts';
+import { affineParameters, affineSetup, checkChannels, checkEps, normZeros } from './normShared.ts';
+import { checkCount } from './options.ts';
+
+export interface FilterResponseNormSpec {
+  readonly kind: 'filterResponseNorm';
+  readonly channels: number;
+  readonly eps: number;
+  readonly affine: boolean;
+  readonly tlu: boolean;
+}
+
+export interface FilterResponseNormOptions {
+  /** Added to the mean square; default 1e-6, as in the paper. A constant: where a sample has one
+   * value per channel, the paper trains it, because the output is then little more than a sign;
+   * take a larger one there. */
+  readonly eps?: number;
+  /** Whether weight and bias are trained; default true. */
+  readonly affine?: boolean;
+  /** Whether the thresholded linear unit follows, max(y, threshold) with a trained threshold for
+   * each channel that starts at 0, in place of a ReLU; default true. */
+  readonly tlu?: boolean;
+}
+
+const DEFAULT_EPS = 1e-6;
+
+/** Filter response normalization (Singh and Krishnan 2020): y = x / sqrt(mean(x^2) + eps) * weight
+ * + bias, the mean over the positions of one sample and channel; then max(y, threshold). Any shape
+ * with the channels last, which stays; needs no batch and no synchronization. Where y equals the
+ * threshold its gradient goes to the threshold. Throws a {@link UsageError} for options out of
+ * range. */
+export function filterResponseNorm(
+  channels: number,
+  options: FilterResponseNormOptions = {},
+): FilterResponseNormSpec {
+  return {
+    kind: 'filterResponseNorm',
+    channels: checkCount('filterResponseNorm channels', channels),
+    eps: checkEps('filterResponseNorm', options.eps ?? DEFAULT_EPS),
+    affine: options.affine ?? true,
+    tlu: options.tlu ?? true,
+  };
+}
+
+export const filterResponseNormKind: LayerKind<FilterResponseNormSpec> = {
+  kind: 'filterResponseNorm',
+  keeps: { input: true, output: false },
+  outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
+  parameters: ({ channels, affine, tlu }) => [
+    ...(affine ? affineParameters([channels]) : []),
+    ...(tlu ? [normZeros('threshold', [channels])] : []),
+  ],
+  buffers: () => [],
+  workspace: ({ channels }, _input, { capacity }) => [
+    { name: 'coefficients', type: 'f64', shape: [capacity, 4 * channels] },
+    { name: 'sums', type: 'f64', shape: [3, channels] },
+  ],
+  bind: (spec, binding) =>
+    bindFilterResponseNorm({
+      ...affineSetup(spec, binding),
+      channels: spec.channels,
+      rowsPerSample: sizeOf(binding.input.shape) / spec.channels,
+      thresholdPtr: spec.tlu ? binding.parameterPtr('threshold') : 0,
+      thresholdGrad: spec.tlu ? binding.gradient('threshold') : undefined,
+      coefficientsPtr: binding.workspacePtr('coefficients'),
+      sumsPtr: binding.workspacePtr('sums'),
+    }),
+};

@@ -1,0 +1,60 @@
+// Makes a relu part of the operation before it where that can do it at no cost: normalizations
+// write max(y, 0) at once and block the gradient inside their own passes, the end of a residual
+// adds and cuts in one. Saves a pass over memory forward and one backward, and the activation
+// between the two (which nobody keeps, so that it counts where memory is at its peak only). Bits,
+// paths and names of parameters stay; a relu that is taken in is no operation of its own any more.
+
+import type { Graph, Operation, ValueId } from './graph.ts';
+import { inputsOf, outputsOf } from './storage.ts';
+
+/** The graph with the relus that can be taken in taken in, and its values numbered anew. */
+export function fuseGraph(graph: Graph): Graph {
+  const consumers = new Map<ValueId, Operation>();
+  for (const operation of graph.operations) {
+    for (const value of inputsOf(operation)) consumers.set(value, operation);
+  }
+  const taken = new Set<Operation>();
+  const fused = graph.operations.map((operation): Operation => {
+    if (operation.op === 'fork' || !canTakeRelu(operation)) return operation;
+    const next = consumers.get(operation.output);
+    if (next?.op !== 'layer' || next.spec.kind !== 'relu') return operation;
+    taken.add(next);
+    return { ...operation, output: next.output, isRelu: true };
+  });
+  const operations = fused.filter((operation) => !taken.has(operation));
+  return renumbered({ ...graph, operations });
+}
+
+function canTakeRelu(operation: Exclude<Operation, { readonly op: 'fork' }>): boolean {
+  if (operation.op === 'add') return true;
+  const how = operation.kind.fusesRelu?.(operation.spec);
+  return how !== undefined && how !== 'no';
+}
+
+/** Without the values that no operation has any more. */
+function renumbered({ operations, shapes, output }: Graph): Graph {
+  const used = new Set<ValueId>([0, output]);
+  for (const operation of operations) {
+    for (const value of [...inputsOf(operation), ...outputsOf(operation)]) used.add(value);
+  }
+  const old = [...used].sort((a, b) => a - b);
+  const numbers = new Map(old.map((value, i) => [value, i]));
+  const to = (value: ValueId): ValueId => numbers.get(value)!;
+  return {
+    operations: operations.map((operation) => withValues(operation, to)),
+    shapes: old.map((value) => shapes[value]!),
+    output: to(output),
+  };
+}
+
+function withValues(operation: Operation, to: (value: ValueId) => ValueId): Operation {
+  if (operation.op === 'add') {
+    const [a, b] = operation.inputs;
+    return { ...operation, inputs: [to(a), to(b)], output: to(operation.output) };
+  }
+  if (operation.op === 'fork') {
+    const [left, right] = operation.outputs;
+    return { ...operation, input: to(operation.input), outputs: [to(left), to(right)] };
+  }
+  return { ...operation, input: to(operation.input), output: to(operation.output) };
+}

@@ -1,0 +1,88 @@
+// What the tools that look at or change a model's normalizations share: which leaves are
+// normalizations, what they are called, and where every leaf stands.
+
+import type { BatchRenormSpec } from './batchRenorm.ts';
+import type { FilterResponseNormSpec } from './filterResponseNorm.ts';
+import type { BatchNormSpec, GroupNormSpec, InstanceNormSpec, LayerNormSpec } from './norms.ts';
+import type { RmsNormSpec } from './rmsNorm.ts';
+import { type LayerSpec, type LeafSpec, leavesOf } from './spec.ts';
+
+export type NormSpec =
+  | BatchNormSpec
+  | BatchRenormSpec
+  | FilterResponseNormSpec
+  | GroupNormSpec
+  | InstanceNormSpec
+  | LayerNormSpec
+  | RmsNormSpec;
+
+const NORM_KINDS: ReadonlySet<string> = new Set<NormSpec['kind']>([
+  'batchNorm',
+  'batchRenorm',
+  'filterResponseNorm',
+  'groupNorm',
+  'instanceNorm',
+  'layerNorm',
+  'rmsNorm',
+]);
+
+/** Whether a leaf is a normalization. */
+export function isNorm(leaf: LeafSpec): leaf is NormSpec {
+  return NORM_KINDS.has(leaf.kind);
+}
+
+/** The channels of a normalization, the size of its last axis. */
+export function normChannels(norm: NormSpec): number {
+  if (norm.kind !== 'layerNorm' && norm.kind !== 'rmsNorm') return norm.channels;
+  return norm.normalizedShape[norm.normalizedShape.length - 1]!;
+}
+
+/** Whether evaluation normalizes by running statistics, and is an affine map of each channel. */
+export function usesRunningStatistics(
+  leaf: LeafSpec,
+): leaf is BatchNormSpec | BatchRenormSpec | InstanceNormSpec {
+  if (leaf.kind === 'batchRenorm') return true;
+  return (leaf.kind === 'batchNorm' || leaf.kind === 'instanceNorm') && leaf.trackRunningStats;
+}
+
+/** The different normalizations of a model, for people: `batchNorm (sync)`, `groupNorm (8
+ * groups)`. */
+export function normsOf(model: LayerSpec): readonly string[] {
+  return [...new Set(leavesOf(model).filter(isNorm).map(normName))];
+}
+
+/** A normalization, for people. */
+export function normName(norm: NormSpec): string {
+  if (norm.kind === 'groupNorm') return `groupNorm (${norm.numGroups} groups)`;
+  if (norm.kind !== 'batchNorm' && norm.kind !== 'batchRenorm') return norm.kind;
+  if (norm.kind === 'batchNorm' && norm.frozen) return 'batchNorm (frozen)';
+  const { sync } = norm;
+  const scope = typeof sync === 'number' ? `sync over ${sync} replicas` : sync;
+  const isGhost = norm.kind === 'batchNorm' && norm.virtualBatch !== null;
+  const ghost = isGhost ? `, virtual batches of ${norm.virtualBatch}` : '';
+  return `${norm.kind} (${scope}${ghost})`;
+}
+
+/** Where each leaf stands, in the order in which they run: the paths of buildGraph, which needs
+ * shapes. */
+export function leafPaths(model: LayerSpec): readonly string[] {
+  const paths: string[] = [];
+  const visit = (spec: LayerSpec, path: string): void => {
+    if (spec.kind === 'sequential') {
+      const prefix = path === '' ? '' : `${path}.`;
+      for (const [i, layer] of spec.layers.entries()) {
+        visit(layer, `${prefix}${layer.kind === 'sequential' ? i : `${i}.${layer.kind}`}`);
+      }
+      return;
+    }
+    const ownPath = path === '' ? spec.kind : path;
+    if (spec.kind !== 'residual') {
+      paths.push(ownPath);
+      return;
+    }
+    visit(spec.body, `${ownPath}.body`);
+    if (spec.shortcut !== null) visit(spec.shortcut, `${ownPath}.shortcut`);
+  };
+  visit(model, '');
+  return paths;
+}

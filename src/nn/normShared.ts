@@ -1,0 +1,152 @@
+// What the normalization layers have in common: checks of their options and inputs, and what they
+// declare and bind.
+
+import { UsageError } from '../base/errors.ts';
+import { channelsOf, type Shape, shapesDiffer, showShape, sizesDiffer } from '../base/shape.ts';
+import type { RunningPtrs } from '../norm/batchNorm.ts';
+import type { NormSetup } from '../norm/setup.ts';
+import type { Binding, BufferDeclaration, ParameterDeclaration } from './layer.ts';
+import { checkCount } from './options.ts';
+
+/** Which replicas share batch statistics: each alone, all of them, or groups of so many
+ * neighbours. */
+export type SyncScope = 'local' | 'sync' | number;
+
+const DEFAULT_EPS = 1e-5;
+
+/** What is added to a variance or mean square. */
+export function checkEps(layer: string, eps = DEFAULT_EPS): number {
+  if (Number.isFinite(eps) && eps > 0) return eps;
+  throw new UsageError({ what: `${layer} eps`, given: eps, allowed: 'a number above 0' });
+}
+
+/** Weight of the newest observation in running statistics; undefined takes the default. */
+export function checkMomentum(
+  layer: string,
+  momentum: number | null | undefined,
+  otherwise: number,
+): number | null {
+  if (momentum === undefined) return otherwise;
+  if (momentum === null || (momentum >= 0 && momentum <= 1)) return momentum;
+  throw new UsageError({
+    what: `${layer} momentum`,
+    given: momentum,
+    allowed: 'a number from 0 to 1, or null for a cumulative average',
+  });
+}
+
+export function checkSync(layer: string, sync: SyncScope = 'local'): SyncScope {
+  if (typeof sync === 'number') return checkCount(`${layer} sync (replicas)`, sync);
+  if (sync === 'local' || sync === 'sync') return sync;
+  throw new UsageError({
+    what: `${layer} sync`,
+    given: sync,
+    allowed: "'local', 'sync' or a number of replicas",
+  });
+}
+
+/** How many replicas share statistics; Infinity is all of them. */
+export function groupReplicasOf(sync: SyncScope): number {
+  if (sync === 'local') return 1;
+  return sync === 'sync' ? Number.POSITIVE_INFINITY : sync;
+}
+
+/** The shape of an input of any rank whose last axis are the channels. */
+export function checkChannels(path: string, input: Shape, channels: number): Shape {
+  if (input.length > 0 && !sizesDiffer(channelsOf(input), channels)) return input;
+  throw new UsageError({
+    what: `input of ${path}`,
+    given: showShape(input),
+    allowed: `a shape with ${channels} channels last`,
+    hint: `channels ${channelsOf(input)}`,
+  });
+}
+
+/** The last axes of a sample, as a list of sizes. */
+export function checkNormalizedShape(layer: string, normalizedShape: number | Shape): Shape {
+  const shape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape];
+  if (shape.length === 0) {
+    throw new UsageError({
+      what: `${layer} normalizedShape`,
+      given: shape,
+      allowed: 'the sizes of the last axes of a sample, at least one',
+    });
+  }
+  for (const size of shape) checkCount(`${layer} normalizedShape`, size);
+  return shape;
+}
+
+/** The shape of an input that ends in the normalized shape. */
+export function checkLastAxes(path: string, input: Shape, normalizedShape: Shape): Shape {
+  const last = input.slice(Math.max(0, input.length - normalizedShape.length));
+  if (!shapesDiffer(last, normalizedShape)) return input;
+  throw new UsageError({
+    what: `input of ${path}`,
+    given: showShape(input),
+    allowed: `a shape that ends in ${showShape(normalizedShape)}`,
+    hint: 'normalizedShape equal to the last axes of a sample',
+  });
+}
+
+/** Weight 1. */
+export function normWeight(shape: Shape): ParameterDeclaration {
+  return { name: 'weight', shape, role: 'norm', init: { kind: 'constant', value: 1 } };
+}
+
+/** A parameter of zeros. */
+export function normZeros(name: string, shape: Shape): ParameterDeclaration {
+  return { name, shape, role: 'norm', init: { kind: 'constant', value: 0 } };
+}
+
+/** Weight 1 and bias 0. */
+export function affineParameters(shape: Shape): readonly ParameterDeclaration[] {
+  return [normWeight(shape), normZeros('bias', shape)];
+}
+
+/** Running statistics, as PyTorch names them. */
+export function runningBuffers(channels: number): readonly BufferDeclaration[] {
+  return [
+    { name: 'runningMean', shape: [channels], initial: 0 },
+    { name: 'runningVar', shape: [channels], initial: 1 },
+    { name: 'numBatchesTracked', shape: [1], initial: 0 },
+  ];
+}
+
+export function runningPtrs(binding: Binding): RunningPtrs {
+  return {
+    meanPtr: binding.bufferPtr('runningMean'),
+    varPtr: binding.bufferPtr('runningVar'),
+    countPtr: binding.bufferPtr('numBatchesTracked'),
+  };
+}
+
+/** What all norms are bound to. */
+export function normSetup(
+  spec: { readonly eps: number },
+  binding: Binding,
+  trained: { readonly weight: boolean; readonly bias: boolean },
+): NormSetup {
+  return {
+    kernels: binding.kernels,
+    shards: binding.step,
+    countLocalReplicas: binding.countLocalReplicas,
+    eps: spec.eps,
+    xPtr: binding.input.ptr,
+    yPtr: binding.output.ptr,
+    dyPtr: binding.output.gradPtr,
+    dxPtr: binding.input.gradPtr,
+    weightPtr: trained.weight ? binding.parameterPtr('weight') : 0,
+    biasPtr: trained.bias ? binding.parameterPtr('bias') : 0,
+    weightGrad: trained.weight ? binding.gradient('weight') : undefined,
+    biasGrad: trained.bias ? binding.gradient('bias') : undefined,
+    isRelu: binding.isRelu ?? false,
+  };
+}
+
+/** {@link normSetup} with weight and bias, or with neither. */
+export function affineSetup(
+  spec: { readonly eps: number; readonly affine: boolean },
+  binding: Binding,
+): NormSetup {
+  return normSetup(spec, binding, { weight: spec.affine, bias: spec.affine });
+}

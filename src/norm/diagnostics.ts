@@ -1,0 +1,142 @@
+// How far the statistics of each shard lie from those of its sync group, and how healthy the
+// group's are. A reduction of moments is wrapped so that in sampled steps it looks at the shards'
+// vectors before the fold, which overwrites them, and at the group's behind it. Plain loops over
+// channels in float64, in one order, so the numbers do not depend on the number of workers.
+
+import { type BoundReduction, vectorLength } from './reducer.ts';
+
+// Places in the numbers of one layer and replica.
+/** Values per channel in the shard; with 0 of them all averages are NaN. */
+export const COUNT = 0;
+export const MEAN_SHIFT = 1;
+export const VARIANCE_RATIO = 2;
+export const VARIANCE_FACTOR = 3;
+export const CONDITIONING = 4;
+export const DEAD_SHARE = 5;
+export const NON_FINITE = 6;
+/** A cache line, so that replicas of different workers share none. */
+export const DIAGNOSTICS_LENGTH = 8;
+
+/** A channel whose variance is at most this share of eps comes out with a standard deviation below
+ * sqrt(0.01 / 1.01) = 0.1 instead of 1: it tells next to nothing, and counts as dead. */
+export const DEAD_VARIANCE_SHARE = 0.01;
+
+/** Samples lie in turn in so many places. While sample k is read, k + 1 may be written, and workers
+ * that do not wait for each other may already be one step ahead of the one that counts steps. */
+export const SAMPLE_SLOTS = 3;
+
+const DOUBLE_BYTES = 8;
+
+export interface DiagnosisSetup {
+  readonly memory: WebAssembly.Memory;
+  readonly step: { readonly training: boolean; readonly step: number };
+  /** Steps 0, every, 2 every, ... are sampled. */
+  readonly every: number;
+  readonly channels: number;
+  readonly eps: number;
+  readonly countLocalReplicas: number;
+  /** Room for the vectors of the local replicas' moments; may be shared between layers. */
+  readonly keptPtr: number;
+  /** {@link DIAGNOSTICS_LENGTH} float64 for each local replica; those of the next slot lie
+   * `slotBytes` further on. */
+  readonly toPtr: number;
+  readonly slotBytes: number;
+}
+
+/** A reduction of moments that works the same and writes the diagnostics of sampled steps. */
+export function diagnosedReduction(inner: BoundReduction, setup: DiagnosisSetup): BoundReduction {
+  const { memory, step, every, countLocalReplicas, keptPtr, toPtr, slotBytes } = setup;
+  const numbers = new Float64Array(memory.buffer);
+  const length = vectorLength('moments', setup.channels);
+  const diagnose = bindDiagnosis(numbers, setup.channels, setup.eps);
+  const keptAt = keptPtr / DOUBLE_BYTES;
+
+  const keepShards = (): void => {
+    for (let replica = 0; replica < countLocalReplicas; replica++) {
+      const from = inner.leafPtr(replica) / DOUBLE_BYTES;
+      numbers.copyWithin(keptAt + replica * length, from, from + length);
+    }
+  };
+  const diagnoseShards = (slot: number): void => {
+    const at = (toPtr + slot * slotBytes) / DOUBLE_BYTES;
+    for (let replica = 0; replica < countLocalReplicas; replica++) {
+      const groupAt = inner.resultPtr(replica) / DOUBLE_BYTES;
+      diagnose(keptAt + replica * length, groupAt, at + replica * DIAGNOSTICS_LENGTH);
+    }
+  };
+
+  return {
+    ...inner,
+    reduce() {
+      const isSampled = step.training && step.step % every === 0;
+      if (isSampled) keepShards();
+      inner.reduce();
+      if (isSampled) diagnoseShards((step.step / every) % SAMPLE_SLOTS);
+    },
+  };
+}
+
+/** Binds the diagnosis of one shard: the function takes places in `numbers`: of the shard's and the
+ * group's moments (count, mean[C], M2[C]), and of the {@link DIAGNOSTICS_LENGTH} results.
+ *
+ * With m, v the mean and biased variance of the shard and M, V those of its group, over the live
+ * channels, which are those with finite m, v, M, V and V > {@link DEAD_VARIANCE_SHARE} eps:
+ *
+ * - mean shift: sqrt(mean of (m - M)^2 / (V + eps)): how far the shard's values would come out
+ *   moved if it were normalized alone, in standard deviations;
+ * - variance ratio: exp(mean of log q), q = (v + eps) / (V + eps), the geometric mean;
+ * - variance factor: exp(sqrt(mean of (log q)^2)), at least 1: channels above and below the group
+ *   do not cancel. Both are NaN for a shard with one value per channel, which has no variance;
+ * - conditioning: max of |M| / sqrt(V): how many digits x - M loses is its logarithm;
+ * - dead share: channels with V <= {@link DEAD_VARIANCE_SHARE} eps over all channels;
+ * - non-finite: how many channels have NaN or infinity in the shard's own m or v, so that it shows
+ *   where they came in.
+ *
+ * Without live channels the averages are NaN; so is all but the counts of an empty shard. */
+export function bindDiagnosis(
+  numbers: Float64Array,
+  channels: number,
+  eps: number,
+): (shardAt: number, groupAt: number, toAt: number) => void {
+  const deadVariance = DEAD_VARIANCE_SHARE * eps;
+  return (shardAt, groupAt, toAt) => {
+    const count = numbers[shardAt]!;
+    const groupCount = numbers[groupAt]!;
+    let live = 0;
+    let dead = 0;
+    let nonFinite = 0;
+    let shifts = 0;
+    let logs = 0;
+    let squaredLogs = 0;
+    let worstSquare = 0;
+    for (let channel = 1; channel <= channels && count > 0; channel++) {
+      const mean = numbers[shardAt + channel]!;
+      const variance = numbers[shardAt + channels + channel]! / count;
+      const groupMean = numbers[groupAt + channel]!;
+      const groupVariance = numbers[groupAt + channels + channel]! / groupCount;
+      // What is not finite minus itself is NaN.
+      if (mean - mean + (variance - variance) !== 0) nonFinite++;
+      else if (groupMean - groupMean + (groupVariance - groupVariance) !== 0) continue;
+      else if (groupVariance <= deadVariance) dead++;
+      else {
+        live++;
+        const shift = mean - groupMean;
+        const log = Math.log((variance + eps) / (groupVariance + eps));
+        shifts += (shift * shift) / (groupVariance + eps);
+        logs += log;
+        squaredLogs += log * log;
+        worstSquare = Math.max(worstSquare, (groupMean / groupVariance) * groupMean);
+      }
+    }
+    const hasVariance = count > 1 && live > 0;
+    numbers[toAt + COUNT] = count;
+    numbers[toAt + MEAN_SHIFT] = Math.sqrt(shifts / live);
+    numbers[toAt + VARIANCE_RATIO] = hasVariance ? Math.exp(logs / live) : Number.NaN;
+    numbers[toAt + VARIANCE_FACTOR] = hasVariance
+      ? Math.exp(Math.sqrt(squaredLogs / live))
+      : Number.NaN;
+    numbers[toAt + CONDITIONING] = live > 0 ? Math.sqrt(worstSquare) : Number.NaN;
+    numbers[toAt + DEAD_SHARE] = count > 0 ? dead / channels : Number.NaN;
+    numbers[toAt + NON_FINITE] = nonFinite;
+  };
+}

@@ -1,0 +1,59 @@
+// Batch normalization that is frozen: by its running statistics in training, too, with weight and
+// bias that nobody trains (torchvision's FrozenBatchNorm2d). An affine map with constants:
+// y = (x - mean) / sqrt(var + eps) * weight + bias, dx = dy * weight / sqrt(var + eps).
+
+import type { KernelExports } from '../kernels/exports.ts';
+import type { ShardState } from './setup.ts';
+
+export interface FrozenNormSetup {
+  readonly kernels: KernelExports;
+  readonly shards: ShardState;
+  readonly countLocalReplicas: number;
+  readonly channels: number;
+  /** Positions per sample: H * W. */
+  readonly rowsPerSample: number;
+  readonly eps: number;
+  readonly xPtr: number;
+  readonly yPtr: number;
+  readonly dyPtr: number;
+  /** 0 when the input's gradient is not needed. */
+  readonly dxPtr: number;
+  /** Float64, C each. */
+  readonly meanPtr: number;
+  readonly varPtr: number;
+  /** Float64, C each; 0 without affine parameters. */
+  readonly weightPtr: number;
+  readonly biasPtr: number;
+  /** 5 C float64. */
+  readonly coefficientsPtr: number;
+}
+
+const DOUBLE_BYTES = 8;
+
+export function bindFrozenNorm(setup: FrozenNormSetup): { forward(): void; backward(): void } {
+  const { kernels, shards, channels, coefficientsPtr } = setup;
+  const scalePtr = coefficientsPtr + 4 * channels * DOUBLE_BYTES;
+  const countRows = (): number =>
+    shards.replicaStart[setup.countLocalReplicas]! * setup.rowsPerSample;
+
+  return {
+    // Each time anew, since a checkpoint may have been read in between; it is C numbers.
+    forward() {
+      kernels.frozenNormCoefficients(
+        setup.meanPtr,
+        setup.varPtr,
+        channels,
+        setup.eps,
+        setup.weightPtr,
+        setup.biasPtr,
+        coefficientsPtr,
+        scalePtr,
+      );
+      kernels.normalizeF32(setup.xPtr, setup.yPtr, countRows(), channels, coefficientsPtr);
+    },
+    backward() {
+      if (setup.dxPtr === 0) return;
+      kernels.scaleRowsF32(setup.dyPtr, setup.dxPtr, countRows(), channels, scalePtr);
+    },
+  };
+}

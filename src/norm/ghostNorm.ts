@@ -1,0 +1,156 @@
+// Ghost batch normalization (Hoffer, Hubara, Soudry 2017): the samples of a replica are split in
+// order in virtual batches, each of which is normalized on its own. To batch normalization a
+// virtual batch is a replica that shares nothing; this file says where they begin, adds up their
+// gradients, and gives each real replica one vector of moments for the running statistics.
+
+import { type BatchNormSetup, type BoundBatchNorm, bindBatchNorm } from './batchNorm.ts';
+import { type BoundReduction, vectorLength } from './reducer.ts';
+import type { NormGradient } from './setup.ts';
+
+export interface GhostNormSetup
+  extends Omit<BatchNormSetup, 'adjust' | 'coefficientsPtr' | 'sums'> {
+  /** Samples of a virtual batch. */
+  readonly virtualBatch: number;
+  /** The most samples that this worker has in any step. */
+  readonly capacity: number;
+  /** {@link ghostWorkspaceLength} float64. */
+  readonly workspacePtr: number;
+}
+
+const DOUBLE_BYTES = 8;
+
+/** The most virtual batches that a worker may have; a replica without samples counts as one. */
+function countSlots(capacity: number, virtualBatch: number, countLocalReplicas: number): number {
+  return Math.floor(capacity / virtualBatch) + countLocalReplicas;
+}
+
+/** How many float64 numbers the workspace takes. */
+export function ghostWorkspaceLength(
+  channels: number,
+  virtualBatch: number,
+  size: { readonly capacity: number; readonly countLocalReplicas: number },
+): number {
+  const slots = countSlots(size.capacity, virtualBatch, size.countLocalReplicas);
+  const vectors = vectorLength('moments', channels) + vectorLength('sums', channels);
+  // Coefficients of all, and one set more; two leaves of gradients.
+  return slots * vectors + 4 * channels * (slots + 1) + 2 * channels;
+}
+
+/** Where the virtual batches of a replica of `samples` begin after the first: at multiples of
+ * `virtualBatch`; a rest of fewer than 2 values per channel joins the batch before it. */
+export function countVirtualBatches(
+  samples: number,
+  virtualBatch: number,
+  rowsPerSample: number,
+): number {
+  const whole = Math.floor(samples / virtualBatch);
+  const rest = samples - whole * virtualBatch;
+  const isOwn = whole === 0 || rest * rowsPerSample >= 2;
+  return whole + (isOwn && rest > 0 ? 1 : 0);
+}
+
+export function bindGhostNorm(setup: GhostNormSetup): BoundBatchNorm {
+  const { kernels, shards, channels, virtualBatch, countLocalReplicas, moments } = setup;
+  const numbers = new Float64Array(setup.memory.buffer);
+  const slots = countSlots(setup.capacity, virtualBatch, countLocalReplicas);
+  const momentsBytes = vectorLength('moments', channels) * DOUBLE_BYTES;
+  const sumsBytes = vectorLength('sums', channels) * DOUBLE_BYTES;
+  const sumsPtr = setup.workspacePtr + slots * momentsBytes;
+  const coefficientsPtr = sumsPtr + slots * sumsBytes;
+  const leavesPtr = coefficientsPtr + 4 * channels * (slots + 1) * DOUBLE_BYTES;
+
+  /** Virtual batch v holds the samples [starts[v], starts[v + 1]). */
+  const starts = new Int32Array(slots + 1);
+  /** Replica r holds the virtual batches [firstOf[r], firstOf[r + 1]), at least one. */
+  const firstOf = new Int32Array(countLocalReplicas + 1);
+  const ownerOf = new Int32Array(slots);
+
+  const split = (): void => {
+    let slot = 0;
+    for (let replica = 0; replica < countLocalReplicas; replica++) {
+      const start = shards.replicaStart[replica]!;
+      const end = shards.replicaStart[replica + 1]!;
+      firstOf[replica] = slot;
+      const count = Math.max(
+        1,
+        countVirtualBatches(end - start, virtualBatch, setup.rowsPerSample),
+      );
+      for (let i = 0; i < count; i++) {
+        ownerOf[slot] = replica;
+        starts[slot++] = start + i * virtualBatch;
+      }
+    }
+    firstOf[countLocalReplicas] = slot;
+    ownerOf.fill(-1, slot);
+    starts.fill(shards.replicaStart[countLocalReplicas]!, slot);
+  };
+
+  /** Mean and unbiased variance of the virtual batches, averaged by their counts, as the moments
+   * that a replica with these statistics would have. */
+  const averageMoments = (replica: number): void => {
+    const to = moments.leafPtr(replica) / DOUBLE_BYTES;
+    numbers.fill(0, to, to + 1 + 2 * channels);
+    let total = 0;
+    for (let v = firstOf[replica]!; v < firstOf[replica + 1]!; v++) {
+      total += numbers[(setup.workspacePtr + v * momentsBytes) / DOUBLE_BYTES]!;
+    }
+    numbers[to] = total;
+    for (let v = firstOf[replica]!; v < firstOf[replica + 1]!; v++) {
+      const from = (setup.workspacePtr + v * momentsBytes) / DOUBLE_BYTES;
+      const count = numbers[from]!;
+      if (count === 0) continue;
+      const share = count / total;
+      const degrees = (share * (total - 1)) / (count - 1);
+      for (let c = 1; c <= channels; c++) {
+        numbers[to + c] = numbers[to + c]! + share * numbers[from + c]!;
+        const m2 = numbers[from + channels + c]!;
+        numbers[to + channels + c] = numbers[to + channels + c]! + degrees * m2;
+      }
+    }
+  };
+
+  const alone = (ptr: number, strideBytes: number, reduce: () => void): BoundReduction => ({
+    leafPtr: (v) => ptr + v * strideBytes,
+    resultPtr: (v) => ptr + v * strideBytes,
+    reduce,
+    groupPtrs: moments.groupPtrs,
+  });
+
+  // Batch normalization asks for a fold after each virtual batch, in order.
+  const summed = (gradient: NormGradient, leafPtr: number): NormGradient => ({
+    leafPtr,
+    fold(v) {
+      const replica = ownerOf[v]!;
+      if (replica < 0) return;
+      if (v === firstOf[replica]) kernels.zeroBytes(gradient.leafPtr, channels * DOUBLE_BYTES);
+      kernels.addF64(gradient.leafPtr, gradient.leafPtr, leafPtr, channels);
+      if (v + 1 === firstOf[replica + 1]) gradient.fold(replica);
+    },
+  });
+
+  const { weightGrad, biasGrad } = setup;
+  const bound = bindBatchNorm({
+    ...setup,
+    shards: {
+      get training() {
+        return shards.training;
+      },
+      replicaStart: starts,
+    },
+    countLocalReplicas: slots,
+    coefficientsPtr,
+    moments: alone(setup.workspacePtr, momentsBytes, () => {
+      for (let replica = 0; replica < countLocalReplicas; replica++) averageMoments(replica);
+    }),
+    sums: alone(sumsPtr, sumsBytes, () => {}),
+    weightGrad: weightGrad && summed(weightGrad, leavesPtr),
+    biasGrad: biasGrad && summed(biasGrad, leavesPtr + channels * DOUBLE_BYTES),
+  });
+  return {
+    ...bound,
+    forward() {
+      split();
+      bound.forward();
+    },
+  };
+}

@@ -1,0 +1,99 @@
+// Instance normalization with running statistics, PyTorch's meaning: in training each sample and
+// channel by its own mean and biased variance, in evaluation by the running ones, which average the
+// means and unbiased variances of all samples of a global batch alike. Exchanges nothing: each
+// replica leaves its sums where the worker that updates the running statistics reads them.
+
+import type { RunningPtrs } from './batchNorm.ts';
+import { bindPasses } from './passes.ts';
+import type { BoundReduction } from './reducer.ts';
+import { type BoundSampleNorm, bindGroupNorm, type GroupNormSetup } from './sampleNorm.ts';
+
+export interface TrackedInstanceNormSetup extends Omit<GroupNormSetup, 'numGroups' | 'observe'> {
+  readonly memory: WebAssembly.Memory;
+  /** Weight of the newest observation; `null` averages all observations alike. */
+  readonly momentum: number | null;
+  readonly running: RunningPtrs;
+  /** Never reduced; its vectors hold samples, sum of means [C], sum of M2 [C]. */
+  readonly observed: BoundReduction;
+}
+
+export interface BoundTrackedNorm extends BoundSampleNorm {
+  updateRunningStatistics(): void;
+}
+
+const DOUBLE_BYTES = 8;
+
+export function bindTrackedInstanceNorm(setup: TrackedInstanceNormSetup): BoundTrackedNorm {
+  const { kernels, shards, channels, rowsPerSample, countLocalReplicas, observed } = setup;
+  const numbers = new Float64Array(setup.memory.buffer);
+  const { meanPtr, varPtr, countPtr } = setup.running;
+  let replica = 0;
+
+  const observe = (sample: number, momentsPtr: number): void => {
+    while (sample >= shards.replicaStart[replica + 1]!) replica++;
+    const sumsPtr = observed.leafPtr(replica) + DOUBLE_BYTES;
+    kernels.addF64(sumsPtr, sumsPtr, momentsPtr + DOUBLE_BYTES, 2 * channels);
+  };
+  const passes = bindPasses(kernels, setup.isRelu);
+  const bound = bindGroupNorm({ ...setup, numGroups: channels, observe });
+
+  const clear = (): void => {
+    replica = 0;
+    for (let r = 0; r < countLocalReplicas; r++) {
+      const at = observed.leafPtr(r) / DOUBLE_BYTES;
+      numbers.fill(0, at, at + 1 + 2 * channels);
+      numbers[at] = shards.replicaStart[r + 1]! - shards.replicaStart[r]!;
+    }
+  };
+
+  const forwardRunning = (): void => {
+    const rows = shards.replicaStart[countLocalReplicas]! * rowsPerSample;
+    // A worker that never has samples has no memory for coefficients either.
+    if (rows === 0) return;
+    const { eps, weightPtr, biasPtr, coefficientsPtr } = setup;
+    kernels.batchNormCoefficients(
+      meanPtr,
+      varPtr,
+      0,
+      channels,
+      eps,
+      weightPtr,
+      biasPtr,
+      coefficientsPtr,
+    );
+    passes.normalize(setup.xPtr, setup.yPtr, rows, channels, coefficientsPtr);
+  };
+
+  const sumOver = (place: number): number => {
+    let sum = 0;
+    for (let g = 0; g < observed.groupPtrs.length; g++) {
+      sum += numbers[observed.groupPtrs[g]! / DOUBLE_BYTES + place]!;
+    }
+    return sum;
+  };
+
+  return {
+    forward() {
+      if (!shards.training) return forwardRunning();
+      clear();
+      bound.forward();
+    },
+    backward: bound.backward,
+    updateRunningStatistics() {
+      const samples = sumOver(0);
+      if (samples === 0) return;
+      const updates = numbers[countPtr / DOUBLE_BYTES]! + 1;
+      numbers[countPtr / DOUBLE_BYTES] = updates;
+      const factor = setup.momentum ?? 1 / updates;
+      const degrees = samples * (rowsPerSample - 1);
+      for (let channel = 0; channel < channels; channel++) {
+        const meanAt = meanPtr / DOUBLE_BYTES + channel;
+        const varAt = varPtr / DOUBLE_BYTES + channel;
+        const mean = sumOver(1 + channel) / samples;
+        const variance = sumOver(1 + channels + channel) / degrees;
+        numbers[meanAt] = (1 - factor) * numbers[meanAt]! + factor * mean;
+        numbers[varAt] = (1 - factor) * numbers[varAt]! + factor * variance;
+      }
+    },
+  };
+}

@@ -1,0 +1,53 @@
+// Root mean square normalization (Zhang and Sennrich 2019) over rows of the last axes, bound to
+// addresses. Looks at one sample alone; has a weight by element and no bias.
+
+import { leafGradients, sumReplicas } from './replicas.ts';
+import type { BoundSampleNorm } from './sampleNorm.ts';
+import type { NormSetup } from './setup.ts';
+
+export interface RmsNormSetup extends NormSetup {
+  /** Elements that are normalized together. */
+  readonly length: number;
+  /** How many such rows a sample has. */
+  readonly rowsPerSample: number;
+  /** A float64 for each row of each sample, kept from forward to backward. */
+  readonly invRmsPtr: number;
+}
+
+const FLOAT_BYTES = 4;
+const DOUBLE_BYTES = 8;
+
+export function bindRmsNorm(setup: RmsNormSetup): BoundSampleNorm {
+  const { kernels, shards, length, rowsPerSample, eps, weightPtr, xPtr, dyPtr, dxPtr } = setup;
+  const rowBytes = length * FLOAT_BYTES;
+  const weightLeaf = setup.weightGrad?.leafPtr ?? 0;
+  const leaves = leafGradients(length, [setup.weightGrad]);
+
+  const backwardSample = (sample: number): void => {
+    const end = (sample + 1) * rowsPerSample;
+    for (let row = sample * rowsPerSample; row < end; row++) {
+      const at = row * rowBytes;
+      kernels.rmsNormGradF32(
+        xPtr + at,
+        dyPtr + at,
+        dxPtr === 0 ? 0 : dxPtr + at,
+        length,
+        weightPtr,
+        setup.invRmsPtr + row * DOUBLE_BYTES,
+        weightLeaf,
+      );
+    }
+  };
+
+  return {
+    forward() {
+      const rows = shards.replicaStart[setup.countLocalReplicas]! * rowsPerSample;
+      for (let row = 0; row < rows; row++) {
+        const at = row * rowBytes;
+        const keptPtr = setup.invRmsPtr + row * DOUBLE_BYTES;
+        kernels.rmsNormF32(xPtr + at, setup.yPtr + at, length, eps, weightPtr, keptPtr);
+      }
+    },
+    backward: () => sumReplicas(setup, leaves, backwardSample),
+  };
+}

@@ -1,0 +1,32 @@
+// What an evaluation gives: the workers leave a loss and a hit for each sample, which main sums in
+// the order of the samples, so that the number of workers changes no bit.
+
+import type { Task } from '../data/dataset.ts';
+
+export interface Evaluation {
+  readonly loss: number;
+  /** Share of samples whose class was right; NaN for regression. */
+  readonly accuracy: number;
+  readonly count: number;
+  readonly seconds: number;
+}
+
+/** Means over the first `count` rows of [loss, correct]. */
+export function sumSamples(
+  samples: Float64Array,
+  count: number,
+  task: Task,
+): Omit<Evaluation, 'seconds'> {
+  let loss = 0;
+  let correct = 0;
+  for (let i = 0; i < count; i++) {
+    loss += samples[i * 2]!;
+    correct += samples[i * 2 + 1]!;
+  }
+  const isClass = task.kind === 'classification';
+  return { loss: loss / count, accuracy: isClass ? correct / count : Number.NaN, count };
+}
+
+export function secondsSince(startMs: number): number {
+  return (performance.now() - startMs) / 1000;
+}

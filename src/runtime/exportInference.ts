@@ -1,0 +1,113 @@
+// A trained model for inference: batch normalization folded into the layers before it, checked
+// against the model as it was on inputs, and written as a checkpoint if asked. What is folded, and
+// the maths, is in train/foldNorm.ts.
+
+import { UsageError } from '../base/errors.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { type LoneRun, runAlone } from '../train/alone.ts';
+import { writeCheckpoint } from '../train/checkpoint.ts';
+import type { RunConfig } from '../train/config.ts';
+import { type FoldedModel, foldBatchNorm, type NamedValues } from '../train/foldNorm.ts';
+import { checkpointOf } from './resume.ts';
+
+export interface ExportOptions {
+  /** What both models are run on, in the data's own units; default: the first test samples (without
+   * any: training samples), as many as a global batch. */
+  readonly inputs?: Uint8Array | Float32Array;
+  /** The largest difference of any output that is taken, as a share of the largest output; default
+   * 1e-4. Folding rounds each weight once, which is about 1e-6; more shows where a channel's mean
+   * is thousands of times its deviation. */
+  readonly tolerance?: number;
+  /** Writes a checkpoint of the folded model there, with no optimizer state. */
+  readonly path?: string;
+}
+
+export interface InferenceExport extends FoldedModel {
+  /** Of any output between the model as it was and as it is. */
+  readonly maxDifference: number;
+  /** The largest output of the model as it was. */
+  readonly maxOutput: number;
+  readonly countInputs: number;
+}
+
+const DEFAULT_TOLERANCE = 1e-4;
+
+interface TrainedRun {
+  readonly config: RunConfig;
+  readonly dataset: Dataset;
+  readonly weights: NamedValues;
+  readonly step: number;
+  readonly epochs: number;
+  predict(inputs: Uint8Array | Float32Array): Promise<Float32Array>;
+}
+
+/** Folds, compares, and writes. Throws a {@link UsageError} where the outputs differ by more than
+ * the tolerance. */
+export async function exportInference(
+  run: TrainedRun,
+  options: ExportOptions,
+): Promise<InferenceExport> {
+  const { config, weights } = run;
+  const { tolerance = DEFAULT_TOLERANCE, path } = options;
+  if (!(tolerance >= 0)) {
+    throw new UsageError({ what: 'tolerance', given: tolerance, allowed: 'a number from 0' });
+  }
+  if (config.evalCorrection != null) {
+    throw new UsageError({
+      what: 'exportInference with evalCorrection',
+      given: config.evalCorrection,
+      allowed: 'none: corrected statistics depend on the sample and cannot be folded',
+    });
+  }
+  const inputs = options.inputs ?? someInputs(run.dataset, config.globalBatch);
+  const expected = await run.predict(inputs);
+  const folded = foldBatchNorm(config.model, weights, config.data.inputShape);
+  const foldedConfig = { ...config, model: folded.model };
+  const lone = runAlone(foldedConfig, folded.weights);
+  const parity = compare(expected, lone.predict(inputs));
+  if (!(parity.maxDifference <= tolerance * parity.maxOutput)) {
+    throw new UsageError({
+      what: 'outputs of the folded model',
+      given: `a difference of ${parity.maxDifference} from outputs of up to ${parity.maxOutput}`,
+      allowed: `a share of at most ${tolerance}`,
+      hint: 'the model as it is, or a larger tolerance',
+    });
+  }
+  if (path !== undefined) await write(run, foldedConfig, lone, path);
+  const countInputs = inputs.length / config.data.inputShape.reduce((a, b) => a * b, 1);
+  return { ...folded, ...parity, countInputs };
+}
+
+function someInputs({ test, train }: Dataset, count: number): Uint8Array | Float32Array {
+  const split = test.count > 0 ? test : train;
+  const length = split.inputs.length / split.count;
+  return split.inputs.subarray(0, Math.min(count, split.count) * length);
+}
+
+/** The largest difference and the largest magnitude; infinite where only one is NaN. */
+function compare(
+  expected: Float32Array,
+  found: Float32Array,
+): { readonly maxDifference: number; readonly maxOutput: number } {
+  let maxDifference = 0;
+  let maxOutput = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const [a, b] = [expected[i]!, found[i]!];
+    if (Object.is(a, b)) continue;
+    const difference = Math.abs(a - b);
+    maxDifference = Math.max(maxDifference, Number.isNaN(difference) ? Infinity : difference);
+  }
+  for (const value of expected) if (Math.abs(value) > maxOutput) maxOutput = Math.abs(value);
+  return { maxDifference, maxOutput };
+}
+
+async function write(
+  run: TrainedRun,
+  config: RunConfig,
+  { tensors }: LoneRun,
+  path: string,
+): Promise<void> {
+  const { dataset, step, epochs } = run;
+  const epochSums = new Float64Array(4);
+  await writeCheckpoint(path, checkpointOf({ config, dataset, tensors, epochSums, step, epochs }));
+}

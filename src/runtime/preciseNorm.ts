@@ -1,0 +1,60 @@
+// What is asked of PreciseBN and what comes out of it; the measurement is train/population.ts.
+
+import { checkInteger, UsageError } from '../base/errors.ts';
+import { isNorm } from '../nn/normLeaf.ts';
+import type { RunPlan } from '../train/plan.ts';
+import { hasPopulation, type PopulationDefinition } from '../train/population.ts';
+
+export interface PreciseOptions {
+  /** Training batches to measure over: those of the steps that would come next, in their order,
+   * augmented as in training. */
+  readonly batches: number;
+  /** Default `pooled`: mean and unbiased variance of all values of all these batches and replicas
+   * together (Wu and Johnson 2021, E[var + mean^2] - E[mean]^2, here merged as moments).
+   * `averaged`: means over batches, weighted by their counts, of each global batch's mean and
+   * unbiased variance; what a cumulative running average (momentum null) with SyncBN gives. */
+  readonly definition?: PopulationDefinition;
+}
+
+export interface PreciseResult {
+  readonly batches: number;
+  readonly samples: number;
+  /** The layers whose running statistics were replaced. */
+  readonly replaced: readonly string[];
+  /** The other normalizations, and why they stay as they are. */
+  readonly left: readonly { readonly layer: string; readonly why: string }[];
+}
+
+/** Checks the options. */
+export function checkPrecise(options: PreciseOptions): Required<PreciseOptions> {
+  const { definition = 'pooled' } = options;
+  if (definition !== 'pooled' && definition !== 'averaged') {
+    throw new UsageError({
+      what: 'preciseBatchNorm definition',
+      given: definition,
+      allowed: "'pooled' or 'averaged'",
+    });
+  }
+  return { batches: checkInteger('preciseBatchNorm batches', options.batches, 1), definition };
+}
+
+/** What a measurement from step `from` on did. */
+export function preciseResult(plan: RunPlan, from: number, batches: number): PreciseResult {
+  const { stepsPerEpoch, lastBatch, config, graph } = plan;
+  let samples = 0;
+  for (let index = from; index < from + batches; index++) {
+    const isLast = index % stepsPerEpoch === stepsPerEpoch - 1;
+    samples += isLast ? lastBatch : config.globalBatch;
+  }
+  const replaced: string[] = [];
+  const left: { layer: string; why: string }[] = [];
+  for (const operation of graph.operations) {
+    if (operation.op !== 'layer' || !isNorm(operation.spec)) continue;
+    const { path: layer, spec } = operation;
+    if (hasPopulation(operation)) replaced.push(layer);
+    else if (spec.kind !== 'batchNorm') {
+      left.push({ layer, why: `${spec.kind} has no statistics of a population` });
+    } else left.push({ layer, why: spec.frozen ? 'it is frozen' : 'it keeps no statistics' });
+  }
+  return { batches, samples, replaced, left };
+}

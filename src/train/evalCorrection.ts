@@ -1,0 +1,43 @@
+// Which weight an evaluated sample gets in the statistics of each batch normalization: the choice
+// of a run, resolved for a layer. The maths is in norm/evalCorrection.ts.
+
+import { UsageError } from '../base/errors.ts';
+import type { LeafSpec } from '../nn/spec.ts';
+
+/** `auto` gives a sample the weight that it has in training; a number from 0 to 1 is the weight. */
+export type EvalCorrection = 'auto' | number;
+
+/** Checks the option; null where there is none. */
+export function checkEvalCorrection(value: EvalCorrection | undefined): EvalCorrection | null {
+  if (value === undefined || value === 'auto') return value ?? null;
+  if (typeof value === 'number' && value >= 0 && value <= 1) return value;
+  throw new UsageError({
+    what: 'evalCorrection',
+    given: value,
+    allowed: "'auto', or the weight of a sample from 0 to 1",
+  });
+}
+
+/** The weight of a sample in the statistics of one layer, 0 for none: that of a full step, in which
+ * its replica or sync group has this many samples. Layers whose training does not depend on the
+ * batch (frozen) have none, nor do others than batchNorm: batchRenorm trains towards its running
+ * statistics already. */
+export function evalWeightOf(
+  spec: LeafSpec,
+  run: {
+    readonly evalCorrection?: EvalCorrection | null;
+    readonly replicas: number;
+    readonly globalBatch: number;
+  },
+): number {
+  const { replicas, globalBatch } = run;
+  const correction = run.evalCorrection ?? null;
+  if (correction === null || spec.kind !== 'batchNorm' || spec.frozen) return 0;
+  if (!spec.trackRunningStats) return 0;
+  if (correction !== 'auto') return correction;
+  const perReplica = globalBatch / replicas;
+  if (spec.virtualBatch !== null) return 1 / Math.max(1, Math.min(spec.virtualBatch, perReplica));
+  if (spec.sync === 'sync') return 1 / globalBatch;
+  const size = spec.sync === 'local' ? 1 : Math.min(spec.sync, replicas);
+  return 1 / Math.max(1, size * perReplica);
+}

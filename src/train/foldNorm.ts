@@ -1,0 +1,193 @@
+// Folds batch normalization into the conv2d or linear before it, for inference, where it is an
+// affine map of each channel. With s = weight / sqrt(runningVar + eps) the layer gets W' = W s and
+// b' = (b - runningMean) s + bias, in float64 over all that is folded into it, rounded once.
+// Whether that is good enough for a model is not known here: runtime/exportInference.ts compares.
+
+import { UsageError } from '../base/errors.ts';
+import { type Shape, showShape, sizeOf } from '../base/shape.ts';
+import type { Conv2dSpec } from '../nn/conv2d.ts';
+import { buildGraph, type Graph, type LayerOperation, type ValueId } from '../nn/graph.ts';
+import type { LinearSpec } from '../nn/linear.ts';
+import { isNorm, usesRunningStatistics } from '../nn/normLeaf.ts';
+import { type LayerSpec, type LeafSpec, mapLeaves, sequential } from '../nn/spec.ts';
+import { WEIGHT_STANDARDIZATION_EPS } from '../nn/weightStandardization.ts';
+
+/** Tensors by their names in a model, `0.conv2d.weight`, as `trainer.weights()` has them. */
+export type NamedValues = ReadonlyMap<
+  string,
+  { readonly shape: Shape; readonly values: Float32Array | Float64Array }
+>;
+
+export interface FoldedModel {
+  readonly model: LayerSpec;
+  /** All tensors of the new model, by their names there. */
+  readonly weights: NamedValues;
+  /** Paths in the old model. */
+  readonly folded: readonly { readonly layer: string; readonly into: string }[];
+  /** The normalizations that stay. */
+  readonly left: readonly { readonly layer: string; readonly why: string }[];
+}
+
+/** A layer that others are folded into. */
+interface Target {
+  readonly operation: LayerOperation;
+  readonly spec: Conv2dSpec | LinearSpec;
+  readonly weight: Float64Array;
+  readonly bias: Float64Array;
+}
+
+/** The model as evaluation computes it, without the normalizations that can be folded: those that
+ * normalize by running statistics (batchNorm, also frozen; batchRenorm; instanceNorm that tracks
+ * them) and whose input is the output of a conv2d or linear that nobody else reads. Standardized
+ * weights that are folded into become plain ones. The rest stays and is named in `left`. Throws a
+ * {@link UsageError} where a tensor is missing. */
+export function foldBatchNorm(
+  model: LayerSpec,
+  weights: NamedValues,
+  inputShape: Shape,
+): FoldedModel {
+  const graph = buildGraph(model, inputShape);
+  /** What makes each value, as far as something can be folded into it. */
+  const makers = new Map<ValueId, Target | LayerOperation>();
+  const targets = new Map<string, Target>();
+  const folded: { layer: string; into: string }[] = [];
+  const left: { layer: string; why: string }[] = [];
+  for (const operation of graph.operations) {
+    if (operation.op !== 'layer') continue;
+    const { spec, path, input, output } = operation;
+    const maker = makers.get(input);
+    const obstacle = isNorm(spec) ? obstacleOf(spec, maker) : undefined;
+    if (obstacle !== undefined) left.push({ layer: path, why: obstacle });
+    if (isFoldable(spec)) makers.set(output, operation);
+    if (!isNorm(spec) || obstacle !== undefined) continue;
+    const target = 'weight' in maker! ? maker : targetOf(maker as LayerOperation, weights);
+    applyNorm(target, operation, weights);
+    targets.set(target.operation.path, target);
+    makers.set(output, target);
+    folded.push({ layer: path, into: target.operation.path });
+  }
+  const gone = new Set(folded.map(({ layer }) => layer));
+  return { ...rebuild(model, graph, { weights, targets, gone }), folded, left };
+}
+
+function isFoldable(spec: LeafSpec): spec is Conv2dSpec | LinearSpec {
+  return spec.kind === 'conv2d' || spec.kind === 'linear';
+}
+
+/** Why a normalization stays; undefined when it can be folded. */
+function obstacleOf(
+  spec: LeafSpec,
+  maker: Target | LayerOperation | undefined,
+): string | undefined {
+  const { kind } = spec;
+  if (!usesRunningStatistics(spec)) {
+    return kind === 'batchNorm'
+      ? 'it has no running statistics and evaluates by those of the batch'
+      : `${kind} evaluates by the statistics of each sample`;
+  }
+  if (maker === undefined) return 'its input is not the output of a conv2d or linear alone';
+  return undefined;
+}
+
+function tensorOf(weights: NamedValues, name: string, length: number): Float32Array | Float64Array {
+  const found = weights.get(name);
+  if (found !== undefined && found.values.length === length) return found.values;
+  throw new UsageError({
+    what: `foldBatchNorm, ${name}`,
+    given: found === undefined ? 'missing' : `shape ${showShape(found.shape)}`,
+    allowed: `${length} values, as the model says`,
+    hint: 'trainer.weights() of the same model',
+  });
+}
+
+function targetOf(operation: LayerOperation, weights: NamedValues): Target {
+  const { path } = operation;
+  const spec = operation.spec as Conv2dSpec | LinearSpec;
+  const isConv = spec.kind === 'conv2d';
+  const outputs = isConv ? spec.outChannels : spec.outFeatures;
+  const fanIn = isConv
+    ? (spec.kernel[0] * spec.kernel[1] * spec.inChannels) / spec.groups
+    : spec.inFeatures;
+  const weight = Float64Array.from(tensorOf(weights, `${path}.weight`, fanIn * outputs));
+  if (spec.weightStandardization) standardize(weight, outputs);
+  const bias = spec.bias
+    ? Float64Array.from(tensorOf(weights, `${path}.bias`, outputs))
+    : new Float64Array(outputs);
+  return { operation, spec, weight, bias };
+}
+
+/** As nn/weightStandardization.ts, in float64. */
+function standardize(weight: Float64Array, outputs: number): void {
+  const fanIn = weight.length / outputs;
+  for (let o = 0; o < outputs; o++) {
+    let mean = 0;
+    for (let i = o; i < weight.length; i += outputs) mean += weight[i]! / fanIn;
+    let variance = 0;
+    for (let i = o; i < weight.length; i += outputs) variance += (weight[i]! - mean) ** 2 / fanIn;
+    const invStd = 1 / Math.sqrt(variance + WEIGHT_STANDARDIZATION_EPS);
+    for (let i = o; i < weight.length; i += outputs) weight[i] = (weight[i]! - mean) * invStd;
+  }
+}
+
+/** Applies a normalization by running statistics to what a layer puts out. */
+function applyNorm(target: Target, operation: LayerOperation, weights: NamedValues): void {
+  const { spec, path } = operation;
+  if (!usesRunningStatistics(spec)) return;
+  const { channels } = spec;
+  const own = (name: string): Float32Array | Float64Array =>
+    tensorOf(weights, `${path}.${name}`, channels);
+  const [mean, variance] = [own('runningMean'), own('runningVar')];
+  const gain = spec.affine ? own('weight') : undefined;
+  const shift = spec.affine ? own('bias') : undefined;
+  const { weight, bias } = target;
+  const scale = Float64Array.from(
+    variance,
+    (value, c) => (gain?.[c] ?? 1) / Math.sqrt(value + spec.eps),
+  );
+  for (let i = 0; i < weight.length; i++) weight[i] = weight[i]! * scale[i % channels]!;
+  for (let c = 0; c < channels; c++) {
+    bias[c] = (bias[c]! - mean[c]!) * scale[c]! + (shift?.[c] ?? 0);
+  }
+}
+
+/** The model without the layers that are gone, and its tensors. */
+function rebuild(
+  model: LayerSpec,
+  graph: Graph,
+  change: {
+    readonly weights: NamedValues;
+    readonly targets: ReadonlyMap<string, Target>;
+    readonly gone: ReadonlySet<string>;
+  },
+): { readonly model: LayerSpec; readonly weights: NamedValues } {
+  const { weights, targets, gone } = change;
+  const layers = graph.operations.filter((operation) => operation.op === 'layer');
+  let index = 0;
+  const rebuilt = mapLeaves(model, (leaf) => {
+    const { path } = layers[index++]!;
+    if (gone.has(path)) return sequential([]);
+    if (!targets.has(path)) return leaf;
+    return { ...(leaf as Conv2dSpec | LinearSpec), bias: true, weightStandardization: false };
+  });
+  const kept = layers.filter(({ path }) => !gone.has(path));
+  const result = new Map<string, { shape: Shape; values: Float32Array | Float64Array }>();
+  const { operations, shapes } = buildGraph(rebuilt, graph.shapes[0]!);
+  for (const operation of operations) {
+    if (operation.op !== 'layer') continue;
+    const before = kept[operation.index]!.path;
+    const target = targets.get(before);
+    const { kind, spec, path, input } = operation;
+    const declared = [
+      ...kind.parameters(spec, shapes[input]!),
+      ...kind.buffers(spec, shapes[input]!),
+    ];
+    for (const { name, shape } of declared) {
+      const values =
+        target === undefined
+          ? tensorOf(weights, `${before}.${name}`, sizeOf(shape)).slice()
+          : Float32Array.from(name === 'weight' ? target.weight : target.bias);
+      result.set(`${path}.${name}`, { shape, values });
+    }
+  }
+  return { model: rebuilt, weights: result };
+}

@@ -1,0 +1,212 @@
+// PreciseBN (Wu and Johnson 2021, section 3): population statistics of every batch normalization
+// over training batches with fixed weights, in place of the running averages over weights that
+// changed. Each batch runs forward as in training, normalized by its own statistics; the moments of
+// each layer's input are folded over replicas along the tree and over batches in order, float64.
+
+import { sizeOf } from '../base/shape.ts';
+import { typedView } from '../memory/arena.ts';
+import type { LayoutBuilder } from '../memory/layout.ts';
+import type { Graph, LayerOperation } from '../nn/graph.ts';
+import { type BoundReduction, vectorLength } from '../norm/reducer.ts';
+import { prepareCall } from '../sync/call.ts';
+import type { WorkerContext } from './context.ts';
+import type { RunPlan } from './plan.ts';
+import { bindReduction, planReduction, type ReductionPlan } from './reduction.ts';
+
+/** What the statistics of several batches become: `pooled` are the moments of all values together,
+ * mean E[mean_b] and variance E[var_b + mean_b^2] - E[mean_b]^2 (the paper's); `averaged` are the
+ * means over batches of each one's mean and unbiased variance, without what the means differ by. */
+export type PopulationDefinition = 'pooled' | 'averaged';
+
+export interface PopulationPlan {
+  readonly operation: LayerOperation;
+  /** Over all replicas, whatever the layer's own sync groups are. */
+  readonly reduction: ReductionPlan;
+}
+
+const FLOAT_BYTES = 4;
+
+/** Whether population statistics can replace what a layer evaluates by: batchNorm and batchRenorm
+ * with running statistics that are not frozen. */
+export function hasPopulation({ spec }: LayerOperation): boolean {
+  if (spec.kind === 'batchRenorm') return true;
+  return spec.kind === 'batchNorm' && spec.trackRunningStats && !spec.frozen;
+}
+
+/** Places what the measurement needs in the arena. */
+export function planPopulations(
+  builder: LayoutBuilder,
+  graph: Graph,
+  ranges: Parameters<typeof planReduction>[3],
+): readonly PopulationPlan[] {
+  return graph.operations.flatMap((operation) => {
+    if (operation.op !== 'layer' || !hasPopulation(operation)) return [];
+    const shape = graph.shapes[operation.input]!;
+    const channels = shape[shape.length - 1]!;
+    const name = `${operation.path}.population`;
+    const declared = {
+      name: 'population',
+      combine: 'moments',
+      channels,
+      groupReplicas: Number.POSITIVE_INFINITY,
+    } as const;
+    const reduction = planReduction(builder, name, declared, ranges);
+    const length = vectorLength('moments', channels);
+    const total = { type: 'f64', shape: [length], writer: 'owner of the layer' } as const;
+    builder.add({ name: `${name}.total`, ...total });
+    for (const rank of ranges.keys()) {
+      const writer = `rank ${rank}`;
+      builder.add({ name: `${name}.pivots ${rank}`, type: 'f32', shape: [channels], writer });
+    }
+    return [{ operation, reduction }];
+  });
+}
+
+/** A layer that is measured, bound to a worker. */
+interface BoundPopulation {
+  readonly layerId: number;
+  readonly isOwner: boolean;
+  readonly channels: number;
+  /** Sums up the batch whose forward pass has just left this layer. */
+  observe(definition: PopulationDefinition): void;
+  reset(): void;
+  /** Replaces the running statistics. To be called by the owner, behind the last batch. */
+  finish(definition: PopulationDefinition, batches: number): void;
+}
+
+export interface Populations {
+  /** Starts a measurement. */
+  begin(): void;
+  /** Runs forward over the batch that is loaded, and takes its moments. */
+  addBatch(definition: PopulationDefinition): void;
+  /** Replaces the running statistics by those of `batches` batches. */
+  finish(definition: PopulationDefinition, batches: number): void;
+}
+
+/** Binds the measurement to a worker. All workers have to make the same calls. */
+export function bindPopulations(context: WorkerContext): Populations {
+  const { plan, member, program, step } = context;
+  const bound = new Map(
+    plan.populations.map((planned) => {
+      const population = bindPopulation(context, planned);
+      return [population.layerId, population] as const;
+    }),
+  );
+  const batchCall = prepareCall({ kind: 'population', length: bound.size });
+  return {
+    begin() {
+      for (const population of bound.values()) if (population.isOwner) population.reset();
+    },
+    addBatch(definition) {
+      for (const operation of program.operations) {
+        member.setPosition(step.step, operation.layerId);
+        operation.forward();
+        bound.get(operation.layerId)?.observe(definition);
+      }
+      // Nobody overwrites the moments of this batch while others still read them.
+      member.setPosition(step.step, -1);
+      member.sync(batchCall);
+    },
+    finish(definition, batches) {
+      for (const population of bound.values()) {
+        if (population.isOwner) population.finish(definition, batches);
+      }
+      member.sync(batchCall);
+    },
+  };
+}
+
+function bindPopulation(context: WorkerContext, planned: PopulationPlan): BoundPopulation {
+  const { plan, worker, memory, kernels, member } = context;
+  const { operation, reduction: reductionPlan } = planned;
+  const { layout, graph, config } = plan;
+  const { channels } = reductionPlan.declared;
+  const name = `${operation.path}.population`;
+  const total = layout.get(`${name}.total`);
+  const totals = typedView(memory, total, 'f64');
+  const reduction = bindReduction(reductionPlan, kernels, member, worker.replicas);
+  const measure = bindMoments(context, operation, reduction);
+  const isOwner = operation.index % config.workers === worker.rank;
+  const batch = new Float64Array(memory.buffer, reduction.resultPtr(0), totals.length);
+  return {
+    layerId: graph.operations.indexOf(operation),
+    isOwner,
+    channels,
+    reset: () => totals.fill(0),
+    observe(definition) {
+      measure(layout.get(`${name}.pivots ${worker.rank}`).offsetBytes);
+      reduction.reduce();
+      if (!isOwner) return;
+      if (definition === 'pooled') {
+        kernels.mergeMoments(
+          total.offsetBytes,
+          total.offsetBytes,
+          reduction.resultPtr(0),
+          channels,
+        );
+      } else addAverage(totals, batch, channels);
+    },
+    finish(definition, batches) {
+      writeRunning(context, operation, { totals, definition, batches });
+    },
+  };
+}
+
+/** Returns what writes the moments of each local replica's input; it is given room for pivots. */
+function bindMoments(
+  { plan, worker, kernels, step }: WorkerContext,
+  operation: LayerOperation,
+  reduction: BoundReduction,
+): (pivotsPtr: number) => void {
+  const shape = plan.graph.shapes[operation.input]!;
+  const channels = shape[shape.length - 1]!;
+  const rowsPerSample = sizeOf(shape) / channels;
+  const sampleBytes = sizeOf(shape) * FLOAT_BYTES;
+  const basePtr = plan.layout.get(`rank ${worker.rank}.activations`).offsetBytes;
+  const xPtr = basePtr + worker.storage.activationOffsetsBytes[operation.input]!;
+  const countLocal = worker.replicas.hi - worker.replicas.lo;
+  return (pivotsPtr) => {
+    for (let replica = 0; replica < countLocal; replica++) {
+      const start = step.replicaStart[replica]!;
+      const rows = (step.replicaStart[replica + 1]! - start) * rowsPerSample;
+      const leafPtr = reduction.leafPtr(replica);
+      kernels.momentsF32(xPtr + start * sampleBytes, rows, channels, pivotsPtr, leafPtr);
+    }
+  };
+}
+
+/** Adds a batch to count-weighted means of mean and unbiased variance. */
+function addAverage(totals: Float64Array, batch: Float64Array, channels: number): void {
+  const count = batch[0]!;
+  if (count === 0) return;
+  totals[0] = totals[0]! + count;
+  const share = count / totals[0]!;
+  for (let c = 1; c <= channels; c++) {
+    const variance = batch[channels + c]! / (count - 1);
+    totals[c] = totals[c]! + share * (batch[c]! - totals[c]!);
+    totals[channels + c] = totals[channels + c]! + share * (variance - totals[channels + c]!);
+  }
+}
+
+function writeRunning(
+  { plan, memory }: { readonly plan: RunPlan; readonly memory: WebAssembly.Memory },
+  operation: LayerOperation,
+  measured: {
+    readonly totals: Float64Array;
+    readonly definition: PopulationDefinition;
+    readonly batches: number;
+  },
+): void {
+  const { totals, definition, batches } = measured;
+  const buffers = typedView(memory, plan.layout.get('buffers'), 'f64');
+  const placeOf = (name: string): number =>
+    plan.parameters.buffers.find((entry) => entry.name === `${operation.path}.${name}`)!.offset;
+  const channels = (totals.length - 1) / 2;
+  const count = totals[0]!;
+  buffers.set(totals.subarray(1, 1 + channels), placeOf('runningMean'));
+  const degrees = definition === 'pooled' ? count - 1 : 1;
+  for (let c = 0; c < channels; c++) {
+    buffers[placeOf('runningVar') + c] = totals[1 + channels + c]! / degrees;
+  }
+  buffers[placeOf('numBatchesTracked')] = batches;
+}

@@ -1,0 +1,120 @@
+// What the command does with normalizations of a run that is trained: converts, measures, corrects,
+// folds, explains.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { syncbn } from './run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'syncbn-norms-'));
+const run = join(folder, 'run.ckpt');
+const data = ['--data', 'synthetic', '--limit', '64', '--workers', '2'];
+const evaluate = async (...args: string[]) => {
+  const { events, code, stderr } = await syncbn(['eval', '--json', ...data, ...args]);
+  expect([code, stderr]).toEqual([0, '']);
+  return events[0] as { readonly testLoss: number; readonly weightsHash: string };
+};
+
+beforeAll(async () => {
+  const size = ['--replicas', '2', '--replica-batch', '8', '--norm', 'auto'];
+  const { events, code } = await syncbn(['train', '--json', ...data, ...size, '--checkpoint', run]);
+  expect(code).toBe(0);
+  expect(events[0]).toMatchObject({ norm: 'batchNorm (sync), groupNorm (4 groups)' });
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('syncbn inspect', () => {
+  it('says of each norm over how many values it is, and what auto chose and why', async () => {
+    const { events } = await syncbn(['inspect', run, '--json']);
+    const { normChoices } = events[0] as { readonly normChoices: readonly object[] };
+    expect(normChoices).toHaveLength(3);
+    expect(normChoices[2]).toEqual({
+      layer: '10.groupNorm',
+      norm: 'groupNorm (4 groups)',
+      values: 16,
+      auto: 'group',
+      why: '16 values per channel (16 samples x 1 positions), fewer than 32',
+    });
+    const { stdout } = await syncbn(['inspect', run]);
+    expect(stdout).toMatch(/auto, 1\.batchNorm: sync; 2304 values per channel .*; 2 replicas/);
+  });
+});
+
+describe('syncbn train --resume --norm', () => {
+  const resume = ['train', ...data, '--resume', run, '--epochs', '2'];
+
+  it('goes on with other norms and tells what carried over', async () => {
+    const { events, code } = await syncbn([...resume, '--json', '--norm', 'local']);
+    expect(code).toBe(0);
+    expect(events[0]).toMatchObject({ event: 'start', norm: 'batchNorm (local)', step: 4 });
+    expect(events[1]).toMatchObject({ event: 'converted' });
+    const { lost } = events[1] as { readonly lost: readonly { readonly why: string }[] };
+    expect(lost.map(({ why }) => why)).toEqual([
+      'groupNorm has none; starts at 0',
+      'groupNorm has none; starts at 1',
+      'groupNorm has none; starts at 0',
+    ]);
+  });
+
+  it('shows it to people, and says nothing where nothing changed', async () => {
+    const { stdout } = await syncbn([...resume, '--norm', 'group']);
+    expect(stdout).toMatch(/Other norms: 12 of 18 of their tensors carried over; not:\n/);
+    expect(stdout).toMatch(/\n {2}runningMean: groupNorm has none \(1\.batchNorm, 2 layers\)\n/);
+    const same = await syncbn([...resume, '--norm', 'auto', '--json']);
+    expect(same.code).toBe(0);
+    expect(same.events.map(({ event }) => event)).not.toContain('converted');
+  });
+});
+
+describe('syncbn eval', () => {
+  it('measures statistics anew, and corrects them, when asked to', async () => {
+    const plain = await evaluate('--checkpoint', run);
+    const zero = await evaluate('--checkpoint', run, '--eval-correction', '0');
+    const corrected = await evaluate('--checkpoint', run, '--eval-correction', 'auto');
+    const precise = await evaluate('--checkpoint', run, '--precise-norm', '4');
+    expect(zero.testLoss).toBe(plain.testLoss);
+    expect(corrected.testLoss).not.toBe(plain.testLoss);
+    expect(corrected.weightsHash).toBe(plain.weightsHash);
+    expect(precise.weightsHash).not.toBe(plain.weightsHash);
+  });
+
+  it('refuses a weight above 1', async () => {
+    const args = ['eval', ...data, '--checkpoint', run, '--eval-correction', '2'];
+    const { code, stderr } = await syncbn(args);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/evalCorrection: got 2/)]);
+  });
+});
+
+describe('syncbn fold', () => {
+  it('writes a checkpoint that evaluates alike, and tells what it folded and left', async () => {
+    const out = join(folder, 'folded.ckpt');
+    const args = ['fold', ...data, '--checkpoint', run, '--out', out];
+    const { events, code } = await syncbn([...args, '--json']);
+    expect(code).toBe(0);
+    expect(events[0]).toMatchObject({
+      event: 'folded',
+      folded: [
+        { layer: '1.batchNorm', into: '0.conv2d' },
+        { layer: '5.batchNorm', into: '4.conv2d' },
+      ],
+      left: [{ layer: '10.groupNorm' }],
+      countInputs: 16,
+    });
+    const before = await evaluate('--checkpoint', run);
+    const after = await evaluate('--checkpoint', out);
+    expect(Math.abs(after.testLoss - before.testLoss)).toBeLessThan(1e-5);
+    const { stdout } = await syncbn(args);
+    expect(stdout).toMatch(/1\.batchNorm +│ folded into 0\.conv2d/);
+  });
+
+  it('says what it needs, and which difference it does not take', async () => {
+    const missing = await syncbn(['fold', ...data, '--checkpoint', run]);
+    expect([missing.code, missing.stderr]).toEqual([2, expect.stringMatching(/no --out/)]);
+    const out = join(folder, 'never.ckpt');
+    const args = ['fold', ...data, '--checkpoint', run, '--out', out, '--tolerance', '0'];
+    const strict = await syncbn(args);
+    expect(strict.code).toBe(2);
+    expect(strict.stderr).toMatch(/outputs of the folded model: got "a difference of/);
+  });
+});

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { batchRenorm } from '../../src/nn/batchRenorm.ts';
+import { explainNorms } from '../../src/nn/explainNorms.ts';
+import { filterResponseNorm } from '../../src/nn/filterResponseNorm.ts';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
+import { rmsNorm } from '../../src/nn/rmsNorm.ts';
+import { sequential } from '../../src/nn/spec.ts';
+
+const run = { inputShape: [2, 3, 8], replicas: 5, replicaBatch: 4 };
+
+describe('explainNorms', () => {
+  it('counts the values that each mean is over', () => {
+    const model = sequential([
+      batchNorm(8),
+      batchNorm(8, { sync: 'sync' }),
+      batchNorm(8, { sync: 2 }),
+      batchNorm(8, { virtualBatch: 2 }),
+      batchNorm(8, { frozen: true }),
+      batchRenorm(8, { sync: 'sync' }),
+      groupNorm(2, 8),
+      instanceNorm(8),
+      filterResponseNorm(8),
+      layerNorm([2, 3, 8]),
+      rmsNorm(8),
+    ]);
+    const values = explainNorms(model, run).map((found) => found.values);
+    // Of the sync groups of 2 replicas the last has only one.
+    expect(values).toEqual([24, 120, 24, 12, 0, 120, 24, 6, 6, 48, 8]);
+  });
+
+  it('says what auto takes and why', () => {
+    const model = sequential([batchNorm(8, { sync: 'sync' }), batchNorm(8, { sync: 1 })]);
+    expect(explainNorms(model, run)).toEqual([
+      {
+        layer: '0.batchNorm',
+        norm: 'batchNorm (sync)',
+        values: 120,
+        auto: 'sync',
+        why: '120 values per channel (20 samples x 6 positions), at least 32; 5 replicas',
+      },
+      {
+        layer: '1.batchNorm',
+        norm: 'batchNorm (sync over 1 replicas)',
+        values: 24,
+        auto: 'group',
+        why: '24 values per channel (4 samples x 6 positions), fewer than 32',
+      },
+    ]);
+  });
+});

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { relu } from '../../src/nn/activations.ts';
+import { batchRenorm } from '../../src/nn/batchRenorm.ts';
+import { buildGraph } from '../../src/nn/graph.ts';
+import { namedModel } from '../../src/nn/models.ts';
+import { leafPaths, normsOf } from '../../src/nn/normLeaf.ts';
+import { batchNorm, groupNorm, layerNorm } from '../../src/nn/norms.ts';
+import { type LayerSpec, leavesOf, residual, sequential } from '../../src/nn/spec.ts';
+
+describe('leafPaths', () => {
+  const image = [8, 8, 3];
+  it.each<[string, LayerSpec]>([
+    ['a leaf', relu()],
+    ['a residual', residual(relu(), relu())],
+    [
+      'nested models',
+      sequential([sequential([relu(), residual(sequential([relu(), residual(relu())]))]), relu()]),
+    ],
+    ['resnet20', namedModel('resnet20', { inputShape: image, classes: 4 })],
+  ])('names the leaves of %s as the graph does', (_, model) => {
+    const { operations } = buildGraph(model, image);
+    const paths = operations.flatMap((found) => (found.op === 'layer' ? [found.path] : []));
+    expect(leafPaths(model)).toEqual(paths);
+    expect(leavesOf(model)).toEqual(
+      operations.flatMap((found) => (found.op === 'layer' ? [found.spec] : [])),
+    );
+  });
+});
+
+describe('normsOf', () => {
+  it('names each normalization once, with what decides its statistics', () => {
+    const model = sequential([
+      batchNorm(4),
+      batchNorm(4, { eps: 1 }),
+      batchNorm(4, { sync: 'sync' }),
+      batchNorm(4, { sync: 2 }),
+      batchNorm(4, { virtualBatch: 8 }),
+      batchNorm(4, { frozen: true }),
+      batchRenorm(4),
+      groupNorm(2, 4),
+      layerNorm(4),
+      relu(),
+    ]);
+    expect(normsOf(model)).toEqual([
+      'batchNorm (local)',
+      'batchNorm (sync)',
+      'batchNorm (sync over 2 replicas)',
+      'batchNorm (local, virtual batches of 8)',
+      'batchNorm (frozen)',
+      'batchRenorm (local)',
+      'groupNorm (2 groups)',
+      'layerNorm',
+    ]);
+  });
+});

@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { synthetic } from '../../src/data/synthetic.ts';
+import type { NormRequest } from '../../src/nn/convertNorm.ts';
+import { namedModel } from '../../src/nn/models.ts';
+import { normsOf } from '../../src/nn/normLeaf.ts';
+import { adamw } from '../../src/optim/optimizer.ts';
+import { Trainer } from '../../src/runtime/trainer.ts';
+
+const data = synthetic({ train: 48, test: 12, shape: [8, 8, 1], classes: 4, seed: 3 });
+const folder = mkdtempSync(join(tmpdir(), 'syncbn-resume-'));
+const path = join(folder, 'run.ckpt');
+let hash = '';
+
+beforeAll(async () => {
+  const trainer = await Trainer.start({
+    model: namedModel('mnist-cnn', { inputShape: data.inputShape, classes: 4 }),
+    norm: { to: 'auto' },
+    data,
+    optimizer: adamw(),
+    replicas: 4,
+    batch: 16,
+    workers: 2,
+  });
+  for await (const _ of trainer.fit({ epochs: 1 }));
+  await trainer.save(path);
+  hash = trainer.weightsHash();
+  await trainer.close();
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function resumed<T>(norm: NormRequest, use: (trainer: Trainer) => Promise<T>): Promise<T> {
+  const trainer = await Trainer.resume(path, { data, workers: 2, norm });
+  try {
+    return await use(trainer);
+  } finally {
+    await trainer.close();
+  }
+}
+
+describe('a run that is begun with norm auto', () => {
+  it('has what was chosen in its checkpoint', async () => {
+    await resumed({ to: 'auto' }, async (trainer) => {
+      expect(normsOf(trainer.config.model)).toEqual(['batchNorm (sync)', 'groupNorm (4 groups)']);
+      expect(trainer.conversion).toEqual([]);
+      expect(trainer.weightsHash()).toBe(hash);
+    });
+  });
+});
+
+describe('a resume with another norm', () => {
+  it.each(['local', 'group', 'layer', 'instance', 'none'] as const)(
+    'to %s trains on and tells what carried over',
+    async (to) => {
+      await resumed({ to }, async (trainer) => {
+        expect(trainer.step).toBe(3);
+        expect(trainer.conversion.length).toBeGreaterThan(0);
+        for await (const { loss } of trainer.fit({ epochs: 2 })) expect(loss).toBeGreaterThan(0);
+        expect(trainer.step).toBe(6);
+      });
+    },
+  );
+
+  it('evaluates as before where everything carries over', async () => {
+    const evaluate = (trainer: Trainer) => trainer.evaluate().then(({ loss }) => loss);
+    const before = await resumed({ to: 'auto' }, evaluate);
+    expect(await resumed({ to: 'auto', groupSize: 2, numGroups: 4 }, evaluate)).toBe(before);
+  });
+
+  it('to frozen is refused where a layer has no running statistics', async () => {
+    const frozen = resumed({ to: 'frozen' }, async () => undefined);
+    await expect(frozen).rejects.toThrow(/10\.groupNorm to 'frozen'/);
+  });
+});
