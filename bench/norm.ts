@@ -82,8 +82,8 @@ async function measureShape(
   };
   const [ours, loops, peer, peerLast]: [number[], number[], number[], number[]] = [[], [], [], []];
   for (let round = 0; round < rounds; round++) {
-    ours.push(...timeRuns(runAll('run'), seconds / rounds));
-    loops.push(...timeRuns(runAll('peak'), seconds / rounds));
+    for (const us of timeRuns(runAll('run'), seconds / rounds)) ours.push(us);
+    for (const us of timeRuns(runAll('peak'), seconds / rounds)) loops.push(us);
     if (torch === undefined) continue;
     const answer = await torch.time(shape, seconds / rounds);
     peer.push(answer.default.p50);

@@ -35,8 +35,8 @@ export function makeBatchNorm(
   const countAt = exchanged.resultPtr(0) / DOUBLE_BYTES;
   const moments: BoundReduction = {
     ...exchanged,
-    reduce() {
-      exchanged.reduce();
+    finish() {
+      exchanged.finish();
       // On all ranks alike, also on those without rows.
       if (work.doubles[countAt] === 1) throw oneValueError(name);
     },

@@ -15,7 +15,7 @@ export interface ExchangeOptions {
   readonly label: string;
 }
 
-/** Binds a reduction to a group. Every rank calls `reduce`. */
+/** Binds a reduction to a group. */
 export function bindExchange(work: Workspace, options: ExchangeOptions): BoundReduction {
   const { group, combine, channels, label } = options;
   const { kernels } = work;
@@ -26,8 +26,11 @@ export function bindExchange(work: Workspace, options: ExchangeOptions): BoundRe
   const folds = foldsOver(0, group.worldSize);
   return {
     leafPtr: () => ownPtr,
-    reduce() {
+    publish() {},
+    exchange() {
       group.allGather(own, gathered, { label });
+    },
+    finish() {
       for (const [into, from] of folds) {
         const intoPtr = gatheredPtr + into * own.byteLength;
         const fromPtr = gatheredPtr + from * own.byteLength;

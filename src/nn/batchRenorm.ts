@@ -126,6 +126,7 @@ export const batchRenormKind: LayerKind<BatchRenormSpec> = {
       forward: bound.forward,
       backward: bound.backward,
       updateBuffers: bound.updateRunningStatistics,
+      exchanging: bound.exchanging,
     };
   },
 };

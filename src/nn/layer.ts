@@ -5,7 +5,7 @@
 import type { Shape } from '../base/shape.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import type { ElementType } from '../memory/layout.ts';
-import type { BoundReduction, ReductionDeclaration } from '../norm/reducer.ts';
+import type { BoundReduction, ExchangingPasses, ReductionDeclaration } from '../norm/reducer.ts';
 import type { Initializer } from './init.ts';
 
 /** What the current step works on. One per worker, filled anew each step, never reallocated. */
@@ -100,6 +100,9 @@ export interface BoundLayer {
   backward(): void;
   /** Once per step, after the gradients' barrier, on one worker: running statistics. */
   updateBuffers?(): void;
+  /** The passes of training, cut where they exchange, for layers that do so once in each: layers
+   * side by side then share one exchange. To be undefined for the others. */
+  readonly exchanging?: ExchangingPasses | undefined;
 }
 
 export interface LayerKind<Spec> {

@@ -95,6 +95,7 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
       forward: bound.forward,
       backward: bound.backward,
       updateBuffers: bound.updateRunningStatistics,
+      exchanging: bound.exchanging,
     };
   },
 };

@@ -6,7 +6,7 @@
 import { UsageError } from '../base/errors.ts';
 import { forEachMixture } from './evalCorrection.ts';
 import { bindPasses } from './passes.ts';
-import type { BoundReduction } from './reducer.ts';
+import { type BoundReduction, type ExchangingPasses, runSplit, type SplitPass } from './reducer.ts';
 import type { NormSetup } from './setup.ts';
 
 /** Running statistics: mean[C], var[C] and the number of updates, float64. */
@@ -50,6 +50,8 @@ export interface BoundBatchNorm {
   forward(): void;
   backward(): void;
   updateRunningStatistics(): void;
+  /** The passes of training, cut where they exchange; undefined where they exchange nothing. */
+  readonly exchanging: ExchangingPasses | undefined;
 }
 
 /** Binds the passes of a batch normalization. */
@@ -89,7 +91,7 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
     passes.normalize(xPtr + at, yPtr + at, rows, channels, coefficientsPtr);
   };
 
-  const forwardBatch = (isSynchronized: boolean): void => {
+  const takeMoments = (): void => {
     for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
       const leafPtr = moments.leafPtr(replica);
       const at = xPtr + offsetOf(replica);
@@ -97,10 +99,18 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
       const pivotsPtr = setup.coefficientsPtr + replica * setBytes;
       kernels.momentsF32(at, rowsOf(replica), channels, pivotsPtr, leafPtr);
     }
-    if (isSynchronized) moments.reduce();
+  };
+
+  const normalizeBy = (vectorPtrOf: (replica: number) => number): void => {
     for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
-      normalize(replica, isSynchronized ? moments.resultPtr(replica) : moments.leafPtr(replica));
+      normalize(replica, vectorPtrOf(replica));
     }
+  };
+
+  const forwardPass: SplitPass = {
+    before: takeMoments,
+    reduction: moments,
+    after: () => normalizeBy(moments.resultPtr),
   };
 
   const forwardRunning = (
@@ -204,40 +214,56 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
     }
   };
 
+  const takeGradSums = (): void => {
+    for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
+      const at = offsetOf(replica);
+      const coefficientsPtr = setup.coefficientsPtr + replica * setBytes;
+      const leafPtr = sums.leafPtr(replica);
+      passes.gradSums(
+        xPtr + at,
+        setup.dyPtr + at,
+        rowsOf(replica),
+        channels,
+        coefficientsPtr,
+        leafPtr,
+      );
+      if (setup.weightGrad !== undefined) {
+        copyVector(setup.weightGrad.leafPtr, leafPtr + meanBytes);
+        setup.weightGrad.fold(replica);
+      }
+      if (setup.biasGrad !== undefined) {
+        copyVector(setup.biasGrad.leafPtr, leafPtr);
+        setup.biasGrad.fold(replica);
+      }
+    }
+  };
+
+  const backwardPass: SplitPass = {
+    before: takeGradSums,
+    reduction: sums,
+    after() {
+      for (let replica = 0; replica < setup.countLocalReplicas; replica++) inputGradient(replica);
+    },
+  };
+  const isGradNeeded = setup.dxPtr !== 0;
+
   return {
     forward() {
-      if (shards.training) forwardBatch(true);
-      // Without running statistics a shard is normalized by its own, and nothing is exchanged.
-      else if (running === undefined) forwardBatch(false);
-      else evaluate(running);
+      if (shards.training) runSplit(forwardPass);
+      else if (running !== undefined) evaluate(running);
+      else {
+        // A shard is normalized by its own statistics, and nothing is exchanged.
+        takeMoments();
+        normalizeBy(moments.leafPtr);
+      }
     },
 
     backward() {
-      for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
-        const at = offsetOf(replica);
-        const coefficientsPtr = setup.coefficientsPtr + replica * setBytes;
-        const leafPtr = sums.leafPtr(replica);
-        passes.gradSums(
-          xPtr + at,
-          setup.dyPtr + at,
-          rowsOf(replica),
-          channels,
-          coefficientsPtr,
-          leafPtr,
-        );
-        if (setup.weightGrad !== undefined) {
-          copyVector(setup.weightGrad.leafPtr, leafPtr + meanBytes);
-          setup.weightGrad.fold(replica);
-        }
-        if (setup.biasGrad !== undefined) {
-          copyVector(setup.biasGrad.leafPtr, leafPtr);
-          setup.biasGrad.fold(replica);
-        }
-      }
-      if (setup.dxPtr === 0) return;
-      sums.reduce();
-      for (let replica = 0; replica < setup.countLocalReplicas; replica++) inputGradient(replica);
+      if (isGradNeeded) runSplit(backwardPass);
+      else takeGradSums();
     },
+
+    exchanging: { forward: forwardPass, backward: isGradNeeded ? backwardPass : undefined },
 
     updateRunningStatistics() {
       if (running !== undefined) updateRunning(running);

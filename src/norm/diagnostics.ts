@@ -65,13 +65,16 @@ export function diagnosedReduction(inner: BoundReduction, setup: DiagnosisSetup)
     }
   };
 
+  const isSampled = (): boolean => step.training && step.step % every === 0;
   return {
     ...inner,
-    reduce() {
-      const isSampled = step.training && step.step % every === 0;
-      if (isSampled) keepShards();
-      inner.reduce();
-      if (isSampled) diagnoseShards((step.step / every) % SAMPLE_SLOTS);
+    publish() {
+      if (isSampled()) keepShards();
+      inner.publish();
+    },
+    finish() {
+      inner.finish();
+      if (isSampled()) diagnoseShards((step.step / every) % SAMPLE_SLOTS);
     },
   };
 }

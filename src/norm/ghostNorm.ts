@@ -109,10 +109,12 @@ export function bindGhostNorm(setup: GhostNormSetup): BoundBatchNorm {
     }
   };
 
-  const alone = (ptr: number, strideBytes: number, reduce: () => void): BoundReduction => ({
+  const alone = (ptr: number, strideBytes: number, finish: () => void): BoundReduction => ({
     leafPtr: (v) => ptr + v * strideBytes,
     resultPtr: (v) => ptr + v * strideBytes,
-    reduce,
+    publish() {},
+    exchange() {},
+    finish,
     groupPtrs: moments.groupPtrs,
   });
 
@@ -152,5 +154,7 @@ export function bindGhostNorm(setup: GhostNormSetup): BoundBatchNorm {
       split();
       bound.forward();
     },
+    // Nothing is exchanged, so that there is nothing to share.
+    exchanging: undefined,
   };
 }

@@ -15,17 +15,52 @@ export interface ReductionDeclaration {
   readonly groupReplicas: number;
 }
 
-/** Folds vectors of float64, one for each local replica, over the replicas' sync groups. */
+/** Folds vectors of float64, one for each local replica, over the replicas' sync groups: in three
+ * parts, which every worker has to call in this order in every step, also without samples. */
 export interface BoundReduction {
   /** Where local replica i's own vector is to be written. */
   leafPtr(localReplica: number): number;
-  /** At most one exchange. Every worker has to call it in every step, also without samples. */
-  reduce(): void;
-  /** Where the folded vector of local replica i's sync group lies after {@link reduce}. */
+  /** Folds this worker's vectors as far as they go without the others. */
+  publish(): void;
+  /** At most one synchronization: from then on all that was published may be read. */
+  exchange(): void;
+  /** Folds what all have published. */
+  finish(): void;
+  /** Where the folded vector of local replica i's sync group lies after {@link finish}. */
   resultPtr(localReplica: number): number;
   /** Where the folded vectors of all sync groups lie, in group order. Complete on every worker
-   * after the step's gradient barrier, until the next reduce. */
+   * after the step's gradient barrier, until the next `publish`. */
   readonly groupPtrs: readonly number[];
+}
+
+/** All three parts of a reduction. */
+export function reduce(reduction: BoundReduction): void {
+  reduction.publish();
+  reduction.exchange();
+  reduction.finish();
+}
+
+/** A pass over a layer that is cut where it exchanges. */
+export interface SplitPass {
+  /** Up to the vectors of the local replicas. */
+  before(): void;
+  readonly reduction: BoundReduction;
+  /** From the folded vectors on. */
+  after(): void;
+}
+
+/** The passes of a layer that exchanges once in each. */
+export interface ExchangingPasses {
+  readonly forward: SplitPass;
+  /** Undefined when the input's gradient is not needed. */
+  readonly backward: SplitPass | undefined;
+}
+
+/** The whole pass. */
+export function runSplit(pass: SplitPass): void {
+  pass.before();
+  reduce(pass.reduction);
+  pass.after();
 }
 
 /** How many float64 numbers a vector takes. */

@@ -7,7 +7,7 @@ import { sizeOf } from '../base/shape.ts';
 import { typedView } from '../memory/arena.ts';
 import type { LayoutBuilder } from '../memory/layout.ts';
 import type { Graph, LayerOperation } from '../nn/graph.ts';
-import { type BoundReduction, vectorLength } from '../norm/reducer.ts';
+import { type BoundReduction, reduce, vectorLength } from '../norm/reducer.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { WorkerContext } from './context.ts';
 import type { RunPlan } from './plan.ts';
@@ -135,7 +135,7 @@ function bindPopulation(context: WorkerContext, planned: PopulationPlan): BoundP
     reset: () => totals.fill(0),
     observe(definition) {
       measure(layout.get(`${name}.pivots ${worker.rank}`).offsetBytes);
-      reduction.reduce();
+      reduce(reduction);
       if (!isOwner) return;
       if (definition === 'pooled') {
         kernels.mergeMoments(

@@ -5,14 +5,16 @@ import { InvariantError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import type { AddOperation, LayerOperation, Operation, ValueId } from '../nn/graph.ts';
-import type { Binding, BoundTensor, GradientSink, StepState } from '../nn/layer.ts';
-import type { BoundReduction } from '../norm/reducer.ts';
+import type { Binding, BoundLayer, BoundTensor, GradientSink, StepState } from '../nn/layer.ts';
+import { layersSideBySide } from '../nn/sideBySide.ts';
+import type { BoundReduction, Combine } from '../norm/reducer.ts';
 import type { Member } from '../sync/group.ts';
 import { withDiagnostics } from './diagnostics.ts';
 import { evalWeightOf } from './evalCorrection.ts';
 import { bindGradientSink } from './gradientSink.ts';
 import { nodeRegions, type RunPlan, reductionName, type WorkerPlan } from './plan.ts';
-import { bindReduction } from './reduction.ts';
+import { bindReduction, bindSharedExchange } from './reduction.ts';
+import { type ExchangingLayer, type Passes, shareExchanges } from './sharedExchange.ts';
 
 export interface BoundOperation {
   /** Index of the layer's path among the plan's layer names. */
@@ -56,6 +58,15 @@ export function bindProgram(setup: ProgramSetup): Program {
       gradPtr: gradient < 0 ? 0 : basePtr + gradient,
     };
   });
+  const layers = new Map<LayerOperation, BoundLayer>();
+  for (const operation of graph.operations) {
+    if (operation.op !== 'layer') continue;
+    layers.set(
+      operation,
+      operation.kind.bind(operation.spec, bindingOf(setup, operation, tensors)),
+    );
+  }
+  const passes = passesOf(setup, layers);
   const operations: BoundOperation[] = [];
   const bufferUpdates: { layerId: number; update(): void }[] = [];
   for (const [layerId, operation] of graph.operations.entries()) {
@@ -63,18 +74,45 @@ export function bindProgram(setup: ProgramSetup): Program {
       operations.push({ layerId, ...bindJunction(setup, operation, tensors) });
       continue;
     }
-    const bound = operation.kind.bind(operation.spec, bindingOf(setup, operation, tensors));
-    operations.push({
-      layerId,
-      forward: () => bound.forward(),
-      backward: () => bound.backward(),
-    });
+    const bound = layers.get(operation)!;
+    operations.push({ layerId, ...passes.get(operation)! });
     const owner = operation.index % plan.config.workers;
     if (bound.updateBuffers !== undefined && owner === worker.rank) {
       bufferUpdates.push({ layerId, update: () => bound.updateBuffers?.() });
     }
   }
   return { operations, input: tensors[0]!, output: tensors[graph.output]!, bufferUpdates };
+}
+
+/** The passes of each layer, with one exchange for two layers side by side. */
+function passesOf(
+  { plan, member, step }: ProgramSetup,
+  layers: ReadonlyMap<LayerOperation, BoundLayer>,
+): ReadonlyMap<LayerOperation, Passes> {
+  const passes = new Map<LayerOperation, Passes>();
+  for (const [operation, bound] of layers) {
+    passes.set(operation, {
+      forward: () => bound.forward(),
+      backward: () => bound.backward(),
+    });
+  }
+  for (const pair of layersSideBySide(plan.graph)) {
+    const [first, second] = pair.map((operation) => exchangingLayer(layers.get(operation)!));
+    if (first === undefined || second === undefined) continue;
+    const exchangeOf = (combine: Combine): (() => void) => {
+      const [a, b] = pair.map(({ path }) => plan.reductions.get(reductionName(path, combine))!);
+      return bindSharedExchange([a!, b!], member);
+    };
+    const exchanges = { forward: exchangeOf('moments'), backward: exchangeOf('sums') };
+    const shared = shareExchanges([first, second], exchanges, () => step.training);
+    for (const [i, operation] of pair.entries()) passes.set(operation, shared[i]!);
+  }
+  return passes;
+}
+
+function exchangingLayer(bound: BoundLayer): ExchangingLayer | undefined {
+  const { exchanging } = bound;
+  return exchanging && { ...bound, exchanging };
 }
 
 /** The junctions of a residual: fork shares its input forward and adds gradients backward, add adds

@@ -138,12 +138,27 @@ export function bindReduction(
   };
   return {
     leafPtr: (localReplica) => plan.leafPtrs[replicas.lo + localReplica]!,
-    reduce() {
-      run(own);
+    publish: () => run(own),
+    exchange() {
       if (plan.needsExchange) member.sync(call);
-      run(finish);
     },
+    finish: () => run(finish),
     resultPtr: (localReplica) => resultPtrs[localReplica]!,
     groupPtrs: plan.groupPtrs,
+  };
+}
+
+/** Binds one exchange for the vectors of two reductions. */
+export function bindSharedExchange(
+  plans: readonly [ReductionPlan, ReductionPlan],
+  member: Member,
+): () => void {
+  const [a, b] = plans;
+  const { combine, channels } = a.declared;
+  const length = vectorLength(combine, channels) + vectorLength(combine, b.declared.channels);
+  const label = `${a.name} and ${b.name}`;
+  const call = prepareCall({ kind: combine, label, type: 'float64', length });
+  return () => {
+    if (a.needsExchange || b.needsExchange) member.sync(call);
   };
 }

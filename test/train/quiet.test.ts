@@ -128,7 +128,8 @@ describe('a training step', () => {
     ['refnet', 'sync', 3 + 3 + 2],
     ['refnet', 'local', 2],
     ['refnet', 'group', 2],
-    ['resnet20', 'sync', 21 + 21 + 2],
+    // Two projections share the exchanges of the norms beside them.
+    ['resnet20', 'sync', 19 + 19 + 2],
   ] as const)(
     'of %s with norm %s synchronizes a fixed number of times',
     async (name, to, count) => {

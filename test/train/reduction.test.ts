@@ -4,7 +4,7 @@ import { compileKernels, instantiateKernels } from '../../src/kernels/load.ts';
 import { foldTreeRef } from '../../src/kernels/reference/fold.ts';
 import { createArena } from '../../src/memory/arena.ts';
 import { LayoutBuilder } from '../../src/memory/layout.ts';
-import { type BoundReduction, type Combine, vectorLength } from '../../src/norm/reducer.ts';
+import { type BoundReduction, type Combine, reduce, vectorLength } from '../../src/norm/reducer.ts';
 import type { Member } from '../../src/sync/group.ts';
 import { bindReduction, planReduction } from '../../src/train/reduction.ts';
 import { createFixture, testValues } from '../kernels/fixture.ts';
@@ -66,7 +66,7 @@ function bindAll(combine: Combine, replicas: number, workers: number, groupRepli
       worldSize: workers,
       sync() {
         counts.synchronizations++;
-        all[rank + 1]?.bound.reduce();
+        if (rank + 1 < all.length) reduce(all[rank + 1]!.bound);
       },
     };
     all.push({ ...range, bound: bindReduction(plan, kernels, member as Member, range) });
@@ -90,8 +90,8 @@ describe('a reduction over sync groups', () => {
           for (const { lo, hi, bound } of all) {
             for (let i = 0; i < hi - lo; i++) view(bound.leafPtr(i)).set(leaves[lo + i]!);
           }
-          if (plan.needsExchange) all[0]!.bound.reduce();
-          else for (const { bound } of all) bound.reduce();
+          if (plan.needsExchange) reduce(all[0]!.bound);
+          else for (const { bound } of all) reduce(bound);
           const size = Math.min(groupReplicas, replicas);
           const expected = (replica: number): Float64Array => {
             const lo = Math.floor(replica / size) * size;

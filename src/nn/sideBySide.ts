@@ -1,0 +1,21 @@
+// Which layers lie side by side: both feed the end of a residual, so that neither waits for the
+// other, forward or backward, and what they exchange between replicas can go together.
+
+import type { Graph, LayerOperation, Operation, ValueId } from './graph.ts';
+import { outputsOf } from './storage.ts';
+
+/** Two layers side by side, in the order in which they run forward. */
+export type LayerPair = readonly [LayerOperation, LayerOperation];
+
+/** The pairs of layers that end the two branches of a residual. */
+export function layersSideBySide(graph: Graph): readonly LayerPair[] {
+  const producers = new Map<ValueId, Operation>();
+  for (const operation of graph.operations) {
+    for (const value of outputsOf(operation)) producers.set(value, operation);
+  }
+  return graph.operations.flatMap((operation): LayerPair[] => {
+    if (operation.op !== 'add') return [];
+    const [body, shortcut] = operation.inputs.map((value) => producers.get(value));
+    return body?.op === 'layer' && shortcut?.op === 'layer' ? [[body, shortcut]] : [];
+  });
+}
