@@ -17,6 +17,7 @@ import type { PointwiseKernels } from './abi/pointwise.ts';
 import type { PoolKernels } from './abi/pool.ts';
 import type { RmsNormKernels } from './abi/rmsNorm.ts';
 import type { SampleNormKernels } from './abi/sampleNorm.ts';
+import type { WinogradKernels } from './abi/winograd.ts';
 
 export interface KernelExports
   extends BatchRenormKernels,
@@ -34,4 +35,5 @@ export interface KernelExports
     PointwiseKernels,
     PoolKernels,
     RmsNormKernels,
-    SampleNormKernels {}
+    SampleNormKernels,
+    WinogradKernels {}

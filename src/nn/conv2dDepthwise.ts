@@ -43,6 +43,8 @@ export function bindDepthwise(spec: Conv2dSpec, axes: ConvAxes, binding: Binding
         width,
       );
     },
+    // Every sample adds to the gradient itself.
+    endWeightGrad() {},
     weightGrad(xPtr, dyPtr, gradPtr, accumulate) {
       kernels.depthwiseWeightGradF32(
         xPtr,

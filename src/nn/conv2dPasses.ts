@@ -5,13 +5,13 @@
 import { sizeOf } from '../base/shape.ts';
 import type { Conv2dSpec } from './conv2d.ts';
 import { bindDepthwise } from './conv2dDepthwise.ts';
+import { bindWinograd, isWinograd, winogradBordered, winogradWorkspace } from './conv2dWinograd.ts';
 import {
   type ConvAxes,
   FLOAT_BYTES,
   forwardSteps,
   gradientPlan,
   isDepthwise,
-  isPadded,
   PANEL_CHANNELS,
   PANEL_ROW_BYTES,
   paddedSize,
@@ -24,7 +24,10 @@ import type { Binding, BoundLayer, WorkspaceDeclaration } from './layer.ts';
 export interface ConvPasses {
   prepare(): void;
   forward(xPtr: number, yPtr: number): void;
+  /** Adds a sample to what the gradient is made of; without `accumulate` it is the first one. */
   weightGrad(xPtr: number, dyPtr: number, gradPtr: number, accumulate: number): void;
+  /** After the last sample of a replica: the gradient is complete. */
+  endWeightGrad(gradPtr: number): void;
   prepareInputGrad(): void;
   inputGrad(dyPtr: number, dxPtr: number): void;
 }
@@ -35,8 +38,10 @@ export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Worksp
   const add = (name: string, shape: readonly number[]): void => {
     workspace.push({ name, type: 'f32', shape });
   };
-  const padded = [paddedSize(axes.y), paddedSize(axes.x), spec.inChannels];
-  if (isPadded(axes)) add('padded', padded);
+  const bordered = borderedInput(spec, axes);
+  const padded = [bordered.rows, bordered.columns, spec.inChannels];
+  if (needsBorder(axes, bordered)) add('padded', padded);
+  if (isWinograd(spec, axes)) return [...workspace, ...winogradWorkspace(spec, axes)];
   if (isDepthwise(spec)) {
     add('paddedGrad', padded);
     return workspace;
@@ -54,9 +59,7 @@ export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Worksp
 export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): BoundLayer {
   const { kernels, step, input, output } = binding;
   const loadSample = bindPadding(spec, axes, binding);
-  const passes = isDepthwise(spec)
-    ? bindDepthwise(spec, axes, binding)
-    : bindTiles(spec, axes, binding);
+  const passes = bindPasses(spec, axes, binding);
   const xBytes = sizeOf(input.shape) * FLOAT_BYTES;
   const yBytes = sizeOf(output.shape) * FLOAT_BYTES;
   const weightGrad = binding.gradient('weight');
@@ -80,6 +83,7 @@ export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): 
           const dyPtr = output.gradPtr + sample * yBytes;
           passes.weightGrad(loadSample(sample), dyPtr, weightGrad.leafPtr, sample > start ? 1 : 0);
         }
+        if (end > start) passes.endWeightGrad(weightGrad.leafPtr);
         weightGrad.fold(replica);
       }
       foldBias?.();
@@ -92,7 +96,29 @@ export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): 
   };
 }
 
-/** Returns where a sample lies with its zero border; without padding that is the input itself. */
+/** The way to convolve that suits the shapes, which alone decide. */
+function bindPasses(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): ConvPasses {
+  if (isDepthwise(spec)) return bindDepthwise(spec, axes, binding);
+  if (isWinograd(spec, axes)) return bindWinograd(spec, axes, binding);
+  return bindTiles(spec, axes, binding);
+}
+
+interface Bordered {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** The size of a sample as the passes read it. */
+function borderedInput(spec: Conv2dSpec, axes: ConvAxes): Bordered {
+  if (isWinograd(spec, axes)) return winogradBordered(axes);
+  return { rows: paddedSize(axes.y), columns: paddedSize(axes.x) };
+}
+
+function needsBorder(axes: ConvAxes, { rows, columns }: Bordered): boolean {
+  return rows !== axes.y.input || columns !== axes.x.input;
+}
+
+/** Returns where a sample lies with its zero border; without one that is the input itself. */
 function bindPadding(
   spec: Conv2dSpec,
   axes: ConvAxes,
@@ -100,11 +126,12 @@ function bindPadding(
 ): (sample: number) => number {
   const { kernels, input } = binding;
   const sampleBytes = sizeOf(input.shape) * FLOAT_BYTES;
-  if (!isPadded(axes)) return (sample) => input.ptr + sample * sampleBytes;
+  const bordered = borderedInput(spec, axes);
+  if (!needsBorder(axes, bordered)) return (sample) => input.ptr + sample * sampleBytes;
   // The border is zero from the start and never written.
   const paddedPtr = binding.workspacePtr('padded');
   const pixelBytes = spec.inChannels * FLOAT_BYTES;
-  const paddedRowBytes = paddedSize(axes.x) * pixelBytes;
+  const paddedRowBytes = bordered.columns * pixelBytes;
   const insidePtr = paddedPtr + axes.y.padding * paddedRowBytes + axes.x.padding * pixelBytes;
   const rows = axes.y.input;
   const length = axes.x.input * spec.inChannels;
@@ -200,6 +227,8 @@ function bindTiles(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): ConvPass
         );
       }
     },
+    // Every sample adds to the gradient itself.
+    endWeightGrad() {},
     ...bindInputGrad(spec, axes, binding),
   };
 }

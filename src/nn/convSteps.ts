@@ -65,10 +65,6 @@ export function paddedSize(axis: ConvAxis): number {
   return axis.input + 2 * axis.padding;
 }
 
-export function isPadded(axes: ConvAxes): boolean {
-  return axes.y.padding > 0 || axes.x.padding > 0;
-}
-
 /** Steps of the forward pass and of the weight gradient through the padded input. */
 export function forwardSteps(spec: Conv2dSpec, axes: ConvAxes): TapSteps {
   const pixelBytes = spec.inChannels * FLOAT_BYTES;

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { type Conv2dOptions, conv2d, conv2dKind } from '../../src/nn/conv2d.ts';
+import {
+  type Conv2dOptions,
+  type Conv2dSpec,
+  conv2d,
+  conv2dKind,
+  convAxes,
+} from '../../src/nn/conv2d.ts';
+import { isWinograd } from '../../src/nn/conv2dWinograd.ts';
 import { runLayer } from './harness.ts';
 import {
   describeDifferences,
@@ -46,13 +53,40 @@ const CASES: readonly ProofCase[] = [
   item([4, 4], { kernel: 3, padding: 1 }, [1, 1]),
 ];
 
+/** Those that go Winograd's way: all paddings, odd and even sizes, one and several bands. */
+const WINOGRAD_CASES: readonly ProofCase[] = [
+  item([16, 16], { kernel: 3, padding: 1 }, [4, 4]),
+  item([16, 24], { kernel: 3, padding: 1, bias: false }, [5, 6]),
+  item([40, 16], { kernel: 3 }, [7, 9]),
+  item([24, 32], { kernel: 3, padding: 2 }, [5, 4]),
+  item([16, 16], { kernel: 3, padding: [0, 2] }, [6, 3]),
+  item([16, 16], { kernel: 3, padding: [2, 1] }, [3, 8]),
+  // Two bands of tile rows, the last one smaller.
+  item([64, 64], { kernel: 3, padding: 1 }, [13, 16]),
+];
+
 describe('conv2d', () => {
   describeReference(CASES, FLOAT32_SUMS);
+  describeReference(WINOGRAD_CASES, FLOAT32_SUMS);
   describeGoldenLayer('conv2d', FLOAT32_SUMS);
   describeDifferences(CASES);
 
+  it('goes the way that its shape asks for', () => {
+    for (const [cases, expected] of [
+      [CASES, false],
+      [WINOGRAD_CASES, true],
+    ] as const) {
+      for (const { spec, inputShape } of cases) {
+        const conv = spec as Conv2dSpec;
+        expect(isWinograd(conv, convAxes(conv, inputShape))).toBe(expected);
+      }
+    }
+    const few = conv2d(16, 16, { kernel: 3, padding: 1 });
+    expect(isWinograd(few, convAxes(few, [4, 1, 16]))).toBe(false);
+  });
+
   it('gives a sample the same bits alone and in any batch', () => {
-    for (const one of CASES) {
+    for (const one of [...CASES, ...WINOGRAD_CASES]) {
       const run = sampleRun(one, [5]);
       const all = runLayer(run);
       const size = run.x.length / 5;

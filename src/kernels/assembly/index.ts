@@ -18,3 +18,5 @@ export * from './pointwise';
 export * from './pool';
 export * from './rmsNorm';
 export * from './sampleNorm';
+export * from './winograd';
+export * from './winogradProducts';
