@@ -1,20 +1,27 @@
-// The README's programs run as they stand there; only the large dataset is replaced by a small one.
+// The programs of the README and of docs/direct-use.md run as they stand there; only the large
+// dataset is replaced by a small one.
 
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { launch } from '../src/index.ts';
 
 const run = promisify(execFile);
-const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 // Inside the package, where `syncbn` is its own name.
 const folder = fileURLToPath(new URL('../dist/readme-test', import.meta.url));
 beforeAll(() => mkdirSync(folder, { recursive: true }));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const programs = [...readme.matchAll(/```js\n(.*?)```/gs)].map((match) => match[1]!);
+/** The JavaScript programs of a page. */
+function programsOf(page: string): string[] {
+  const text = readFileSync(new URL(`../${page}`, import.meta.url), 'utf8');
+  return [...text.matchAll(/```js\n(.*?)```/gs)].map((match) => match[1]!);
+}
+
+const programs = programsOf('README.md');
 
 /** The first program that contains this text. */
 function programWith(text: string): string {
@@ -48,5 +55,21 @@ describe('the programs of the README', () => {
 
   it('are all run here', () => {
     expect(programs).toHaveLength(3);
+  });
+});
+
+describe('the job of docs/direct-use.md', () => {
+  it('normalizes by statistics of all ranks', async () => {
+    const [job, ...others] = programsOf('docs/direct-use.md');
+    expect(others).toEqual([]);
+    const path = join(folder, 'direct.mjs');
+    writeFileSync(path, job!);
+    const [zero, one] = (await launch(pathToFileURL(path), { workers: 2 })) as Float32Array[];
+    // Running statistics after one step with momentum 0.1: the first channel's values are 0, 1, 2
+    // and 1, 2, 3, so their mean is 1.5 and their unbiased variance 1.1.
+    const evaluated = (x: number): number => (x - 0.15) / Math.sqrt(0.9 + 0.11 + 1e-5);
+    for (const [rank, y] of [zero!, one!].entries()) {
+      for (const i of [0, 1, 2]) expect(y[2 * i]).toBeCloseTo(evaluated(rank + i), 5);
+    }
   });
 });
