@@ -25,6 +25,14 @@ export function loadImageU8(
       continue;
     }
     const row = srcPtr + <usize>sourceY * rowBytes;
+    if (channels == 1 && dx == 0 && !backwards) {
+      const end = row + rowBytes;
+      for (let from = row; from != end; from++) {
+        store<f32>(out, load<f32>(tablePtr + (<usize>load<u8>(from) << 2)));
+        out += 4;
+      }
+      continue;
+    }
     for (let x = 0; x < width; x++) {
       const sourceX = (backwards ? width - 1 - x : x) + dx;
       if (sourceX < 0 || sourceX >= width) {
@@ -69,6 +77,21 @@ export function loadImageF32(
       continue;
     }
     const row = srcPtr + <usize>sourceY * rowBytes;
+    if (channels == 1 && dx == 0 && !backwards) {
+      const mean = v128.load_splat<f32>(meanPtr);
+      const invStd = v128.load_splat<f32>(invStdPtr);
+      const end = out + rowBytes;
+      let from = row;
+      for (; out + 16 <= end; out += 16) {
+        v128.store(out, f32x4.mul(f32x4.sub(v128.load(from), mean), invStd));
+        from += 16;
+      }
+      for (; out != end; out += 4) {
+        store<f32>(out, (load<f32>(from) - load<f32>(meanPtr)) * load<f32>(invStdPtr));
+        from += 4;
+      }
+      continue;
+    }
     for (let x = 0; x < width; x++) {
       const sourceX = (backwards ? width - 1 - x : x) + dx;
       if (sourceX < 0 || sourceX >= width) {

@@ -242,13 +242,14 @@ export function globalAvgPoolGradF32(
       const at = <usize>channel << 2;
       const dy = v128.load(dyPtr + at);
       const share = narrow(f64x2.div(low(dy), divisor), f64x2.div(high(dy), divisor));
-      let dx = dxPtr + at;
-      for (let pixel = 0; pixel < pixels; pixel++) {
-        storeLanes(dx, share, channels - channel);
-        dx += pixelBytes;
-      }
+      storeLanes(dxPtr + at, share, channels - channel);
+    }
+    // All pixels are like the first one: what is filled doubles.
+    const bytes = <usize>pixels * pixelBytes;
+    for (let filled = pixelBytes; filled < bytes; filled <<= 1) {
+      memory.copy(dxPtr + filled, dxPtr, min(filled, bytes - filled));
     }
     dyPtr += pixelBytes;
-    dxPtr += <usize>pixels * pixelBytes;
+    dxPtr += bytes;
   }
 }
