@@ -1,42 +1,48 @@
-// Finds and runs the peers, which are no dependencies: a benchmark says which are missing and goes
-// on without them. Here PyTorch DistributedDataParallel over gloo, as Debian's python3-torch has
-// it.
+// Finds and starts the peers, which are no dependencies: a benchmark says which are missing and
+// goes on without them. PyTorch DistributedDataParallel over gloo, as Debian's python3-torch has
+// it, and JavaScript libraries from a folder of the user's.
 
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { RunError } from '../src/base/errors.ts';
-import type { Summary } from './stats.ts';
+import { type ServedPeer, servePeer } from './served.ts';
+import type { PeerName, TrainPeer, TrainSetting } from './train.ts';
 
 /** Debian's, which python3-torch is for. */
 export const PYTHON = '/usr/bin/python3';
-const SCRIPT = fileURLToPath(new URL('./peers/torch_ddp.py', import.meta.url));
+const TORCH = fileURLToPath(new URL('./peers/torch_ddp.py', import.meta.url));
+const JS = fileURLToPath(new URL('./peers/js_trainer.mjs', import.meta.url));
 const PROBE =
   'import torch, torch.distributed as d; assert d.is_available() and d.is_gloo_available(); ' +
   'print(torch.__version__)';
 const PROBE_TIMEOUT_MS = 60_000;
-/** Beyond the measured time: two starts of Python, the check of its SyncBatchNorm, warming up. */
-const GRACE_MS = 300_000;
+/** A process of PyTorch takes 200 MB and a core; beyond so many there is nothing to compare. */
+const MAX_PROCESSES = 8;
+/** Where JavaScript libraries are measured: one net, one global batch, one thread. */
+const JS_NET = 'refnet';
+const JS_BATCH = 32;
+/** Their steps take seconds. */
+const JS_ROUNDS = 2;
+
+/** The JavaScript libraries that can train such a net, and what they lack of it. */
+export const JS_PEERS = [
+  {
+    name: 'convnetjs',
+    module: 'convnetjs',
+    lacks: 'no batch normalization, maximum in place of average pooling, plain float64 loops',
+  },
+  {
+    name: 'tfjs-cpu',
+    module: '@tensorflow/tfjs',
+    lacks: 'batch normalization of one device only, its plain JavaScript backend',
+  },
+] as const;
 
 /** PyTorch, or why it is missing. */
 export type TorchPeer = { readonly version: string } | { readonly missing: string };
-
-export interface PeerSetting {
-  readonly net: string;
-  readonly norm: string;
-  readonly replicas: number;
-  readonly replicaBatch: number;
-}
-
-export interface PeerFigures {
-  readonly imagesPerSecond: number;
-  readonly msPerStep: Summary;
-  /** Of one thread each. */
-  readonly processes: number;
-  /** The faster of its two memory formats. */
-  readonly format: string;
-}
 
 export async function findTorch(): Promise<TorchPeer> {
   if (!existsSync(PYTHON)) return { missing: `no ${PYTHON}` };
@@ -50,26 +56,68 @@ export async function findTorch(): Promise<TorchPeer> {
   }
 }
 
-/** Trains the same net with a process for each replica and measures its steps. Throws a RunError
- * with what the peer wrote when it fails. */
-export async function runTorch(setting: PeerSetting, seconds: number): Promise<PeerFigures> {
-  const { net, norm, replicas, replicaBatch } = setting;
+/** With how many processes PyTorch has the same means: one for each replica, or a single one where
+ * ours has a single thread. Undefined where it cannot compute the same, or not so. */
+export function torchProcesses(setting: TrainSetting): number | undefined {
+  const { norm, replicas, workers } = setting;
+  if (workers === 1 && replicas > 1) return norm === 'local' ? undefined : 1;
+  return replicas <= MAX_PROCESSES ? replicas : undefined;
+}
+
+/** PyTorch for a setting, if it can be. */
+export function torchPeers(setting: TrainSetting): readonly TrainPeer[] {
+  const processes = torchProcesses(setting);
+  if (processes === undefined) return [];
   const flags = {
-    '--net': net,
-    '--norm': norm,
-    '--replicas': replicas,
-    '--replica-batch': replicaBatch,
-    '--seconds': seconds,
+    '--net': setting.net,
+    '--norm': setting.norm,
+    '--replicas': setting.replicas,
+    '--replica-batch': setting.replicaBatch,
+    '--processes': processes,
     '--format': 'fastest',
   };
-  const args = [SCRIPT, ...Object.entries(flags).flatMap(([flag, value]) => [flag, `${value}`])];
+  const args = [TORCH, '--serve', ...Object.entries(flags).flatMap(([f, v]) => [f, `${v}`])];
+  const start = (): ServedPeer => servePeer('PyTorch', PYTHON, args);
+  return [{ name: 'torch-ddp', workers: processes, rounds: Infinity, start }];
+}
+
+/** Which JavaScript libraries are installed in a folder, or else beside this project. */
+export function findJsPeers(folder: string | undefined): {
+  readonly found: readonly PeerName[];
+  readonly missing: readonly PeerName[];
+} {
+  const from = requireFrom(folder);
+  const found = JS_PEERS.filter(({ module }) => canResolve(from, module)).map(({ name }) => name);
+  const missing = JS_PEERS.map(({ name }) => name).filter((name) => !found.includes(name));
+  return { found, missing };
+}
+
+/** The JavaScript libraries for a setting: those that are there, where they can be compared. */
+export function jsPeers(
+  setting: TrainSetting,
+  found: readonly PeerName[],
+  folder: string | undefined,
+): readonly TrainPeer[] {
+  const { net, norm, replicas, replicaBatch, workers } = setting;
+  const isTheirs = net === JS_NET && norm === 'sync' && workers === 1;
+  if (!isTheirs || replicas * replicaBatch !== JS_BATCH) return [];
+  return JS_PEERS.filter(({ name }) => found.includes(name)).map(({ name, module, lacks }) => {
+    const args = [JS, name, requireFrom(folder).resolve(module), `${JS_BATCH}`];
+    const start = (): ServedPeer => servePeer(name, process.execPath, args);
+    return { name, workers: 1, rounds: JS_ROUNDS, lacks, start };
+  });
+}
+
+function requireFrom(folder: string | undefined) {
+  if (folder === undefined) return createRequire(import.meta.url);
+  return createRequire(resolve(folder, 'package.json'));
+}
+
+function canResolve(from: NodeJS.Require, module: string): boolean {
   try {
-    const { stdout } = await promisify(execFile)(PYTHON, args, {
-      timeout: Math.ceil(seconds * 1000) + GRACE_MS,
-    });
-    return JSON.parse(stdout) as PeerFigures;
-  } catch (error) {
-    const { stderr } = error as { stderr?: string };
-    throw new RunError({ reason: `the peer failed: ${stderr ?? error}` }, { cause: error });
+    from.resolve(module);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -1,10 +1,10 @@
-// Training speed, this library and a peer in turns within one run, so that a machine that drifts
-// drifts for both. What the figures mean and what they leave out: bench/NOTES.md.
+// Training speed, this library and its peers in short turns within one run, so that a machine that
+// drifts drifts for all. What the figures mean and what they leave out: bench/NOTES.md.
 
 import { InvariantError } from '../src/base/errors.ts';
 import { type Dataset, nn, optim, type Progress, synthetic, Trainer } from '../src/index.ts';
 import { CLASSES, INPUT_SHAPES, modelOf, type NetName } from './nets.ts';
-import { type PeerFigures, runTorch } from './peers.ts';
+import type { PeerFigures, ServedPeer } from './served.ts';
 import { type Summary, summarize } from './stats.ts';
 
 export const NORMS = ['sync', 'local', 'group'] as const;
@@ -27,16 +27,33 @@ export interface TrainTimes {
   readonly warmUpSeconds: number;
 }
 
+export type PeerName = 'torch-ddp' | 'convnetjs' | 'tfjs-cpu';
+
+/** Another library that can train a setting. */
+export interface TrainPeer {
+  readonly name: PeerName;
+  /** Its processes, of one thread each. */
+  readonly workers: number;
+  /** At most so many rounds, where its steps take long. */
+  readonly rounds: number;
+  /** What it leaves out of the setting. */
+  readonly lacks?: string;
+  start(): ServedPeer;
+}
+
 /** One side of one setting. */
 export interface TrainResult extends TrainSetting {
   readonly bench: 'train';
   /** At the median step time. */
   readonly imagesPerSecond: number;
-  /** The median: of windows for ours, of steps for the peer. */
+  /** The median: of windows for ours, of steps and then of rounds for a peer. */
   readonly msPerStep: number;
   readonly msPerStepMin: number;
   readonly msPerStepP99: number;
-  readonly peer: null | 'torch-ddp';
+  readonly peer: null | PeerName;
+  /** For a peer: how many times as fast ours is, round by round; the median, least and most. */
+  readonly ratio?: { readonly p50: number; readonly min: number; readonly max: number };
+  readonly lacks?: string;
 }
 
 /** Enough that the input does not stay in the caches. */
@@ -45,6 +62,10 @@ const SEPARATION = 0.9;
 const LEARNING_RATE = 0.1;
 const MOMENTUM = 0.9;
 const NUM_GROUPS = 8;
+/** What a peer measures first, for nothing but its warm-up. */
+const PEER_WARM_UP_SECONDS = 1;
+/** So that a round has a median. */
+const WINDOWS_PER_ROUND = 3;
 /** An end that no run reaches. */
 const EPOCHS = 1_000_000;
 /** The check trains one batch over and over, gently enough that all nets and norms get better. */
@@ -52,35 +73,57 @@ const CHECK_EPOCHS = 8;
 const CHECK_LEARNING_RATE = 0.02;
 const CHECK_LOSS_SHARE = 0.97;
 
-/** Measures one setting: ours, and with `withPeer` the peer, in alternating rounds. */
+/** Measures one setting: ours, and the peers, in alternating rounds. */
 export async function measureTraining(
   setting: TrainSetting,
   times: TrainTimes,
-  withPeer: boolean,
+  peers: readonly TrainPeer[],
 ): Promise<readonly TrainResult[]> {
   await checkLearning(setting);
   const samples = Math.max(TRAIN_SAMPLES, setting.replicas * setting.replicaBatch);
   const trainer = await startTrainer(setting, datasetOf(setting.net, samples), LEARNING_RATE);
+  const sides = peers.map((peer) => ({ peer, served: peer.start(), rounds: [] as PeerRound[] }));
   try {
+    // The first answer takes a peer's start and warm-up; ours must not run meanwhile.
+    for (const { served } of sides) await served.measure(PEER_WARM_UP_SECONDS);
     const secondsPerRound = times.seconds / times.rounds;
     const stepSeconds = await warmUp(trainer, times.warmUpSeconds);
-    const stepsPerWindow = Math.max(1, Math.round(times.windowSeconds / stepSeconds));
-    const windowsMs: number[] = [];
-    const peerRounds: PeerFigures[] = [];
+    const windowSeconds = Math.min(times.windowSeconds, secondsPerRound / WINDOWS_PER_ROUND);
+    const stepsPerWindow = Math.max(1, Math.round(windowSeconds / stepSeconds));
+    const allMs: number[] = [];
     for (let round = 0; round < times.rounds; round++) {
-      // The peer has emptied the caches.
-      await timeSteps(trainer, stepsPerWindow);
-      const endMs = performance.now() + secondsPerRound * 1000;
-      do {
-        windowsMs.push((await timeSteps(trainer, stepsPerWindow)) * 1000);
-      } while (performance.now() < endMs);
-      if (withPeer) peerRounds.push(await runTorch(setting, secondsPerRound));
+      // The peers have emptied the caches.
+      await timeSteps(trainer, Math.ceil(stepsPerWindow / 2));
+      const roundMs = await timeWindows(trainer, stepsPerWindow, secondsPerRound);
+      allMs.push(...roundMs);
+      const oursMs = summarize(roundMs).p50;
+      for (const { peer, served, rounds } of sides) {
+        if (round >= peer.rounds) continue;
+        const figures = await served.measure(secondsPerRound);
+        rounds.push({ figures, ratio: figures.msPerStep.p50 / oursMs });
+      }
     }
-    const ours = resultOf(setting, summarize(windowsMs), null);
-    return withPeer ? [ours, peerResult(setting, peerRounds)] : [ours];
+    const ours = resultOf(setting, summarize(allMs), null);
+    return [ours, ...sides.map(({ peer, rounds }) => peerResult(setting, peer, rounds))];
   } finally {
-    await trainer.close();
+    await Promise.all([trainer.close(), ...sides.map(({ served }) => served.close())]);
   }
+}
+
+/** What a peer measured in a round, and how much longer its median step took than ours. */
+interface PeerRound {
+  readonly figures: PeerFigures;
+  readonly ratio: number;
+}
+
+/** Milliseconds a step of each window of a round. */
+async function timeWindows(trainer: Trainer, steps: number, seconds: number): Promise<number[]> {
+  const windowsMs: number[] = [];
+  const endMs = performance.now() + seconds * 1000;
+  do {
+    windowsMs.push((await timeSteps(trainer, steps)) * 1000);
+  } while (performance.now() < endMs);
+  return windowsMs;
 }
 
 function startTrainer(setting: TrainSetting, data: Dataset, lr: number): Promise<Trainer> {
@@ -152,16 +195,36 @@ async function timeSteps(trainer: Trainer, steps: number): Promise<number> {
   return durationMs / 1000 / steps;
 }
 
-/** The median over the rounds of each figure of the peer. */
-function peerResult(setting: TrainSetting, rounds: readonly PeerFigures[]): TrainResult {
+/** The median over the rounds of each figure of a peer. */
+function peerResult(
+  setting: TrainSetting,
+  peer: TrainPeer,
+  rounds: readonly PeerRound[],
+): TrainResult {
   const median = (figure: (round: PeerFigures) => number): number =>
-    summarize(rounds.map(figure)).p50;
+    summarize(rounds.map(({ figures }) => figure(figures))).p50;
   const ms = {
-    min: Math.min(...rounds.map(({ msPerStep }) => msPerStep.min)),
+    min: Math.min(...rounds.map(({ figures }) => figures.msPerStep.min)),
     p50: median(({ msPerStep }) => msPerStep.p50),
     p99: median(({ msPerStep }) => msPerStep.p99),
   };
-  return resultOf({ ...setting, workers: rounds[0]!.processes }, ms, 'torch-ddp');
+  const ratios = rounds.map(({ ratio }) => ratio);
+  const ratio = {
+    p50: round(middle(ratios), 3),
+    min: round(Math.min(...ratios), 3),
+    max: round(Math.max(...ratios), 3),
+  };
+  const { name, workers, lacks } = peer;
+  const result = resultOf({ ...setting, workers }, ms, name);
+  return { ...result, ratio, ...(lacks !== undefined && { lacks }) };
+}
+
+/** The median; of an even number of ratios the geometric mean of the two in the middle, so that it
+ * does not matter whose ratio to whom it is. */
+function middle(ratios: readonly number[]): number {
+  const ascending = [...ratios].sort((a, b) => a - b);
+  const half = ascending.length / 2;
+  return Math.sqrt(ascending[Math.ceil(half) - 1]! * ascending[Math.floor(half)]!);
 }
 
 function resultOf(setting: TrainSetting, ms: Summary, peer: TrainResult['peer']): TrainResult {

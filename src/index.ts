@@ -72,6 +72,15 @@ export type {
 } from './train/diagnostics.ts';
 export type { EvalCorrection } from './train/evalCorrection.ts';
 export { foldBatchNorm } from './train/foldNorm.ts';
+export type { ProfilePhase } from './train/profile.ts';
+export type {
+  Profile,
+  ProfileLayer,
+  ProfilePhaseTimes,
+  ProfileSpan,
+  ProfileTimes,
+  ProfileWorker,
+} from './train/profileReport.ts';
 
 /** Layers, losses and models: plain data made by small functions. */
 export const nn = {

@@ -1,8 +1,10 @@
 """The PyTorch peer for training speed: data-parallel over gloo, a one-thread process a replica.
 
-Prints one JSON line. Its SyncBatchNorm stands on dist.all_reduce, because PyTorch's own refuses the
+Prints a JSON line. Its SyncBatchNorm stands on dist.all_reduce, because PyTorch's own refuses the
 CPU (formulas: Ioffe and Szegedy 2015), and is checked against BatchNorm on the concatenated batch
 before anything is timed. With `--processes 1` one process trains on the whole global batch instead.
+With `--serve` each line of standard input is a number of seconds to measure, and each answer a
+line; between them the processes sleep.
 Run: /usr/bin/python3 bench/peers/torch_ddp.py --net refnet --norm sync --replicas 2 --seconds 5
 """
 
@@ -18,7 +20,6 @@ import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -34,7 +35,11 @@ GROUPS = 8
 INIT_TIMEOUT_S = 60
 # Beyond the measured seconds: starting, checking and warming up on a busy machine.
 GRACE_S = 300
+# Steps between two looks at the time, which all processes have to agree on; long steps one by one.
 STEPS_PER_BLOCK = 5
+LONG_STEP_S = 0.05
+# Steps that take long are warm after so much time.
+WARM_UP_S = 1
 CHANNEL_AXES = (0, 2, 3)
 CHECK_TOLERANCE = 1e-4
 FORMATS = {"default": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -230,26 +235,34 @@ def agree(args, value):
     return int(shared.item())
 
 
+def warm(args, step):
+    """Warms up and returns the median time of the last steps."""
+    durations_s = []
+    while len(durations_s) < args.warmup_steps:
+        durations_s += time_steps(step, 1)
+        if agree(args, int(sum(durations_s) > WARM_UP_S)):
+            break
+    return statistics.median(durations_s[len(durations_s) // 2 :])
+
+
 def warm_up(args, rank):
-    """The step to measure and its memory format: of `fastest`, the one that warms up faster."""
+    """The step to measure, its memory format and how long it takes: of `fastest`, the better."""
     names = list(FORMATS) if args.format == "fastest" else [args.format]
     steps = [make_step(args, rank, FORMATS[name]) for name in names]
     for step in steps:
-        time_steps(step, args.warmup_steps)
-    if len(steps) == 1:
-        return steps[0], names[0]
-    medians = [statistics.median(time_steps(step, args.warmup_steps)) for step in steps]
+        warm(args, step)
+    medians = [warm(args, step) for step in steps]
     best = agree(args, medians.index(min(medians)))
-    return steps[best], names[best]
+    return steps[best], names[best], medians[best]
 
 
-def measure(args, rank):
+def measure(args, step, step_s, seconds):
     """Steps in blocks until rank 0 has measured long enough; the agreement is not timed."""
-    step, format_name = warm_up(args, rank)
     durations_s = []
-    while agree(args, int(sum(durations_s) < args.seconds)):
-        durations_s += time_steps(step, STEPS_PER_BLOCK)
-    return durations_s, format_name
+    block = agree(args, 1 if step_s > LONG_STEP_S else STEPS_PER_BLOCK)
+    while agree(args, int(sum(durations_s) < seconds)):
+        durations_s += time_steps(step, block)
+    return durations_s
 
 
 def report(args, durations_s, format_name):
@@ -287,8 +300,8 @@ def end_with_parent():
     threading.Thread(target=watch, daemon=True).start()
 
 
-def run_replica(rank, args, folder):
-    """One process of the group. Rank 0 leaves the report in the folder."""
+def run_replica(rank, args, folder, link):
+    """One process of the group: measures so long as the link asks for. Rank 0 answers."""
     end_with_parent()
     torch.set_num_threads(args.threads)
     dist.init_process_group(
@@ -299,48 +312,74 @@ def run_replica(rank, args, folder):
         timeout=datetime.timedelta(seconds=INIT_TIMEOUT_S),
     )
     check_sync_batch_norm(rank, args.processes)
-    durations_s, format_name = measure(args, rank)
-    if rank == 0:
-        Path(folder, "report.json").write_text(json.dumps(report(args, durations_s, format_name)))
+    step, format_name, step_s = warm_up(args, rank)
+    while (seconds := link.recv()) is not None:
+        durations_s = measure(args, step, step_s, seconds)
+        if rank == 0:
+            link.send(report(args, durations_s, format_name))
     dist.barrier()
     dist.destroy_process_group()
 
 
-def wait_for_all(processes, deadline):
-    """Returns when all have ended well; raises when one has failed or the time is over."""
-    while any(process.exitcode is None for process in processes):
-        running = [process.sentinel for process in processes if process.exitcode is None]
-        multiprocessing.connection.wait(running, timeout=1)
-        for rank, process in enumerate(processes):
-            if process.exitcode:
-                raise RuntimeError(f"rank {rank} ended with exit code {process.exitcode}")
+def check_running(processes):
+    for rank, process in enumerate(processes):
+        if process.exitcode is not None:
+            raise RuntimeError(f"rank {rank} ended with exit code {process.exitcode}")
+
+
+def answer_of(link, processes, deadline):
+    """Rank 0's answer; raises when a process has ended or the time is over."""
+    while not link.poll():
+        check_running(processes)
         if time.monotonic() > deadline:
-            raise TimeoutError("not done after the measured seconds and the grace time")
+            raise TimeoutError("no answer after the seconds to measure and the grace time")
+        sentinels = [process.sentinel for process in processes]
+        multiprocessing.connection.wait([link, *sentinels], timeout=1)
+    return link.recv()
 
 
 def run_group(args):
-    """Starts the processes, and ends them all when one fails or the time is over."""
+    """Starts the processes, prints an answer to each request, and ends them all, also when one
+    fails or the time is over."""
     # All ranks are here: no name of this machine needs to be resolved.
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    deadline = time.monotonic() + INIT_TIMEOUT_S + GRACE_S + 2 * args.seconds
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="torch-ddp-") as folder:
+        links, ends = zip(*[context.Pipe() for _ in range(args.processes)])
         processes = [
-            context.Process(target=run_replica, args=(rank, args, folder), daemon=True)
-            for rank in range(args.processes)
+            context.Process(target=run_replica, args=(rank, args, folder, end), daemon=True)
+            for rank, end in enumerate(ends)
         ]
         try:
             for process in processes:
                 process.start()
-            wait_for_all(processes, deadline)
+            for seconds in requests(args):
+                for link in links:
+                    link.send(seconds)
+                deadline = time.monotonic() + INIT_TIMEOUT_S + GRACE_S + 2 * seconds
+                print(json.dumps(answer_of(links[0], processes, deadline)), flush=True)
+            for link in links:
+                link.send(None)
+            for process in processes:
+                process.join(INIT_TIMEOUT_S)
+                if process.exitcode:
+                    raise RuntimeError(f"a process ended with exit code {process.exitcode}")
         finally:
             # Killed, not terminated: a stopped process does not hear SIGTERM.
             for process in processes:
                 if process.pid is not None:
                     process.kill()
                     process.join()
-        return json.loads(Path(folder, "report.json").read_text())
+
+
+def requests(args):
+    """Seconds to measure, one after the other."""
+    if not args.serve:
+        yield args.seconds
+        return
+    for line in sys.stdin:
+        yield float(line)
 
 
 def positive(text):
@@ -360,6 +399,7 @@ def parse_arguments():
     parser.add_argument("--warmup-steps", type=positive, default=10)
     parser.add_argument("--format", choices=[*FORMATS, "fastest"], default="default")
     parser.add_argument("--processes", type=positive, help="1, or one a replica (the default)")
+    parser.add_argument("--serve", action="store_true", help="seconds come from standard input")
     parser.add_argument("--threads", type=positive, default=1, help="of each process")
     args = parser.parse_args()
     args.processes = args.processes or args.replicas
@@ -373,11 +413,13 @@ def parse_arguments():
 def main():
     args = parse_arguments()
     if args.processes > 1:
-        result = run_group(args)
-    else:
-        torch.set_num_threads(args.threads)
-        result = report(args, *measure(args, 0))
-    print(json.dumps(result))
+        run_group(args)
+        return
+    torch.set_num_threads(args.threads)
+    step, format_name, step_s = warm_up(args, 0)
+    for seconds in requests(args):
+        durations_s = measure(args, step, step_s, seconds)
+        print(json.dumps(report(args, durations_s, format_name)), flush=True)
 
 
 if __name__ == "__main__":

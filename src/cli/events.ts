@@ -6,6 +6,7 @@ import { UsageError } from '../base/errors.ts';
 import type { Evaluation } from '../runtime/evaluation.ts';
 import type { CarriedTensor } from '../train/convertState.ts';
 import type { Diagnostics } from '../train/diagnostics.ts';
+import type { Profile } from '../train/profileReport.ts';
 
 export interface StartEvent {
   readonly event: 'start';
@@ -74,12 +75,26 @@ export interface DiagnosticsEvent extends Diagnostics {
   readonly event: 'diagnostics';
 }
 
+/** Where the time of the run's steps has gone. */
+export interface ProfileEvent extends Omit<Profile, 'spans'> {
+  readonly event: 'profile';
+}
+
+/** The last steps of the profile are in a file. */
+export interface TraceFileEvent {
+  readonly event: 'trace';
+  readonly path: string;
+  readonly steps: number;
+}
+
 export type RunEvent =
   | StartEvent
   | ConvertedEvent
   | ProgressEvent
   | DiagnosticsEvent
   | CheckpointEvent
+  | ProfileEvent
+  | TraceFileEvent
   | DoneEvent
   | ErrorEvent;
 

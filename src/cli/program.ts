@@ -78,6 +78,8 @@ const trainFlags: readonly FlagText[] = [
   ['--checkpoint-every <n>', 'And after every n steps'],
   ['--resume <file>', 'Go on from a checkpoint, with its settings; --norm replaces its norms'],
   ['--diagnostics <n>', 'Compare the batch statistics of replicas every n steps (default 50)'],
+  ['--profile', "Show where a step's time goes: by phase and layer, waiting apart"],
+  ['--trace <file>', 'Write the last 20 steps for chrome://tracing and ui.perfetto.dev'],
   ['--log <file>', 'Append the events to a file, one JSON object a line'],
   ...commonFlags,
 ];

@@ -159,6 +159,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
   const diagnosticsEvery = flags.integer('diagnostics', 0);
   return {
     data,
+    profile: isProfiled(flags),
     model,
     optimizer: optimizerFrom(flags),
     schedule: scheduleFrom(flags),
@@ -175,6 +176,11 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
     ...(labelSmoothing !== undefined && { loss: crossEntropy({ labelSmoothing }) }),
   };
+}
+
+/** Whether anything of a profile is asked for. */
+export function isProfiled(flags: Flags): boolean {
+  return flags.isSet('profile') || flags.has('trace');
 }
 
 function refuseWithout(flags: Flags, name: string, needed: string, isThere: boolean): void {

@@ -10,11 +10,13 @@ import type {
   ConvertedEvent,
   DiagnosticsEvent,
   DoneEvent,
+  ProfileEvent,
   ProgressEvent,
   RunEvent,
   Sink,
   StartEvent,
 } from './events.ts';
+import { profileTables } from './profileTable.ts';
 
 /** From here on float32 inputs have lost ten of their 24 bits when the mean is taken off. */
 const WORTH_TELLING_CONDITIONING = 1000;
@@ -81,6 +83,14 @@ export function terminalSink(): Sink {
         case 'checkpoint':
           if (!isDrawn) console.log(`Checkpoint of step ${event.step} written to ${event.path}.`);
           break;
+        case 'profile':
+          endBar();
+          printProfile(event);
+          break;
+        case 'trace':
+          endBar();
+          console.log(`Trace of the last ${event.steps} steps written to ${event.path}.`);
+          break;
         case 'done':
           endBar();
           printTable(resultRows(event, start));
@@ -95,6 +105,13 @@ export function terminalSink(): Sink {
     },
     close: endBar,
   };
+}
+
+function printProfile(event: ProfileEvent): void {
+  const { heading, phases, layers } = profileTables(event);
+  console.log(heading);
+  printTable(phases);
+  printTable(layers);
 }
 
 /** A bar that fits a line of 80 columns up to 99 epochs, 99,999 images/s and ten hours left. */

@@ -21,9 +21,17 @@ import {
 import { errorEvent } from './failure.ts';
 import type { Flags } from './flags.ts';
 import { checkAgreement } from './resumeSettings.ts';
-import { DEFAULTS, dataFrom, modelFrom, normFrom, trainerOptionsFrom } from './settings.ts';
+import {
+  DEFAULTS,
+  dataFrom,
+  isProfiled,
+  modelFrom,
+  normFrom,
+  trainerOptionsFrom,
+} from './settings.ts';
 import { catchSignals, SIGNAL_CODES, type Signal } from './signals.ts';
 import { terminalSink } from './terminal.ts';
+import { checkTraceWritable, writeTrace } from './traceFile.ts';
 
 const TERMINAL_PROGRESS_MS = 100;
 const JSON_PROGRESS_MS = 1000;
@@ -34,6 +42,10 @@ interface Asked {
   readonly maxSteps: number | undefined;
   readonly checkpoint: string | undefined;
   readonly checkpointEvery: number | undefined;
+  /** Tell where the time of the steps has gone. */
+  readonly profile: boolean;
+  /** Where to write the last steps. */
+  readonly trace: string | undefined;
   readonly progressEveryMs: number;
 }
 
@@ -45,6 +57,7 @@ export async function runTrain(flags: Flags): Promise<number> {
   const isJson = flags.isSet('json');
   const asked = readAsked(flags, isJson);
   if (asked.checkpoint !== undefined) await checkWritable(asked.checkpoint);
+  if (asked.trace !== undefined) await checkTraceWritable(asked.trace);
   const log = flags.text('log');
   const logs = log === undefined ? [] : [logSink(log)];
   const sinks = [isJson ? jsonSink() : terminalSink(), ...logs];
@@ -73,6 +86,8 @@ function readAsked(flags: Flags, isJson: boolean): Asked {
     maxSteps: flags.integer('max-steps', 1),
     checkpoint: flags.text('checkpoint'),
     checkpointEvery: flags.integer('checkpoint-every', 1),
+    profile: flags.isSet('profile'),
+    trace: flags.text('trace'),
     progressEveryMs: isJson ? JSON_PROGRESS_MS : TERMINAL_PROGRESS_MS,
   };
   if (asked.checkpointEvery === undefined || asked.checkpoint !== undefined) return asked;
@@ -101,6 +116,7 @@ async function startTrainer(flags: Flags, data: Dataset): Promise<Trainer> {
   const diagnosticsEvery = flags.integer('diagnostics', 0);
   return Trainer.resume(path, {
     data,
+    profile: isProfiled(flags),
     ...(workers !== undefined && { workers }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
@@ -161,6 +177,7 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
       tell({ event: 'converted', carried, lost });
     }
     const training = await fit(trainer, plan, tell, signals);
+    await tellProfile(trainer, plan, tell);
     const { caught } = signals;
     if (caught !== undefined) {
       const where = plan.checkpoint === undefined ? '' : ` The checkpoint is ${plan.checkpoint}.`;
@@ -220,6 +237,21 @@ async function fit(
   const isStopTold = signals.caught === undefined || told?.event === 'stopped';
   if (told !== undefined && !isStopTold) tell({ ...told, event: 'stopped' });
   return { imagesPerSecond: images / seconds, seconds };
+}
+
+/** Tells and writes what is asked for of the profile. */
+async function tellProfile(
+  trainer: Trainer,
+  { profile: isTold, trace }: Plan,
+  tell: (event: RunEvent) => void,
+): Promise<void> {
+  const profile = trainer.profile();
+  if (profile === undefined) return;
+  const { spans, ...times } = profile;
+  if (isTold) tell({ event: 'profile', ...times });
+  if (trace === undefined) return;
+  await writeTrace(trace, spans);
+  tell({ event: 'trace', path: trace, steps: new Set(spans.map(({ step }) => step)).size });
 }
 
 /** The step at which the next checkpoint is due: the end of the epoch, or earlier. */

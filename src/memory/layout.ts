@@ -50,7 +50,7 @@ export class LayoutBuilder {
     if (this.regions.has(request.name)) {
       throw new InvariantError('regions of one name', request.name, 'distinct names');
     }
-    const sizeBytes = sizeOf(request.shape) * BYTES_PER_ELEMENT[request.type];
+    const sizeBytes = elementsBytes(request);
     const region: Region = { ...request, offsetBytes: this.endBytes, sizeBytes };
     this.regions.set(region.name, region);
     this.endBytes = alignUp(this.endBytes + sizeBytes + ALIGN_BYTES, ALIGN_BYTES);
@@ -110,6 +110,11 @@ export class Layout {
 /** The smallest multiple of `step` (a power of two) that is not below `value`. */
 export function alignUp(value: number, step: number): number {
   return Math.ceil(value / step) * step;
+}
+
+/** How many bytes the elements of a region take. */
+export function elementsBytes({ shape, type }: Pick<Region, 'shape' | 'type'>): number {
+  return sizeOf(shape) * BYTES_PER_ELEMENT[type];
 }
 
 /** A size for people: `12.3 MB` (10^6 bytes). */

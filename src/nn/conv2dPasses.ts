@@ -35,8 +35,8 @@ export interface ConvPasses {
 /** The memory that the passes need: bordered samples and packed weights. */
 export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly WorkspaceDeclaration[] {
   const workspace: WorkspaceDeclaration[] = [];
-  const add = (name: string, shape: readonly number[]): void => {
-    workspace.push({ name, type: 'f32', shape });
+  const add = (name: string, shape: readonly number[], isScratch = false): void => {
+    workspace.push({ name, type: 'f32', shape, isScratch });
   };
   const bordered = borderedInput(spec, axes);
   const padded = [bordered.rows, bordered.columns, spec.inChannels];
@@ -48,9 +48,9 @@ export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Worksp
   }
   const { groups, kernel, inChannels, outChannels } = spec;
   const rows = (kernel[0] * kernel[1] * inChannels) / groups;
-  add('panels', [groups, panelCount(outChannels / groups), rows, PANEL_CHANNELS]);
+  add('panels', [groups, panelCount(outChannels / groups), rows, PANEL_CHANNELS], true);
   const plan = gradientPlan(spec, axes);
-  add('gradPanels', [(plan.groupPanelsBytes * groups) / FLOAT_BYTES]);
+  add('gradPanels', [(plan.groupPanelsBytes * groups) / FLOAT_BYTES], true);
   if (plan.isBordered) add('paddedGrad', [plan.paddedHeight, plan.paddedWidth, outChannels]);
   return workspace;
 }

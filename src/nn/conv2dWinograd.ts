@@ -113,11 +113,12 @@ export function winogradWorkspace(
   const band = [bandBytes / FLOAT_BYTES];
   const bordered = [borderedSize(axes.y.input), borderedSize(axes.x.input), spec.outChannels];
   return [
-    { name: 'panels', type: 'f32', shape: weights },
-    { name: 'gradPanels', type: 'f32', shape: weights },
-    { name: 'weightGrad', type: 'f32', shape: weights },
-    { name: 'tiles', type: 'f32', shape: band },
-    { name: 'products', type: 'f32', shape: band },
+    { name: 'panels', type: 'f32', shape: weights, isScratch: true },
+    { name: 'gradPanels', type: 'f32', shape: weights, isScratch: true },
+    { name: 'weightGrad', type: 'f32', shape: weights, isScratch: true },
+    { name: 'tiles', type: 'f32', shape: band, isScratch: true },
+    { name: 'products', type: 'f32', shape: band, isScratch: true },
+    // Its border stays zero.
     { name: 'paddedGrad', type: 'f32', shape: bordered },
   ];
 }
@@ -206,6 +207,9 @@ export function bindWinograd(spec: Conv2dSpec, axes: ConvAxes, binding: Binding)
     paddedGradPtr + (border - axes.y.padding) * gradRowBytes + (border - axes.x.padding) * outBytes;
   const shared = { kernels, tilesPtr, productsPtr };
 
+  const prepare = (): void => {
+    kernels.winogradWeightsF32(weightPtr, inChannels, outChannels, panelsPtr, weightPlaneBytes);
+  };
   /** Sets dy into its zero border. */
   const loadGrad = (dyPtr: number): void => {
     const length = axes.x.output * outChannels;
@@ -225,9 +229,7 @@ export function bindWinograd(spec: Conv2dSpec, axes: ConvAxes, binding: Binding)
   });
   const gradients = { plan, loadGrad, insidePtr, fromRowBytes, gradRowBytes };
   return {
-    prepare() {
-      kernels.winogradWeightsF32(weightPtr, inChannels, outChannels, panelsPtr, weightPlaneBytes);
-    },
+    prepare,
     forward: bindConvolution({
       ...shared,
       tiles: plan.forward,
@@ -241,6 +243,7 @@ export function bindWinograd(spec: Conv2dSpec, axes: ConvAxes, binding: Binding)
     }),
     ...bindWeightGrad(spec, binding, gradients),
     prepareInputGrad() {
+      prepare();
       transposePanels(kernels, spec, panelsPtr, gradPanelsPtr);
     },
     inputGrad(dyPtr, dxPtr) {
@@ -251,8 +254,7 @@ export function bindWinograd(spec: Conv2dSpec, axes: ConvAxes, binding: Binding)
 }
 
 /** The input gradient is the convolution of dy with the weights turned by half a turn, inputs and
- * outputs exchanged; turning a weight exchanges the places 0 and 3 of both axes. The panels are
- * those of the forward pass of the same step. */
+ * outputs exchanged; turning a weight exchanges the places 0 and 3 of both axes. */
 function transposePanels(
   kernels: KernelExports,
   { inChannels, outChannels }: Conv2dSpec,

@@ -44,6 +44,9 @@ export interface WorkspaceDeclaration {
   readonly name: string;
   readonly type: ElementType;
   readonly shape: Shape;
+  /** Needed within a pass alone: all layers share this memory, and what they leave there is
+   * overwritten. Default false. */
+  readonly isScratch?: boolean;
 }
 
 /** Takes the gradients of one parameter, replica by replica, and folds them along the tree. */

@@ -86,11 +86,13 @@ export const linearKind: LayerKind<LinearSpec> = {
       name: 'panels',
       type: 'f32',
       shape: [panelCount(spec.outFeatures), spec.inFeatures, PANEL_CHANNELS],
+      isScratch: true,
     },
     {
       name: 'gradPanels',
       type: 'f32',
       shape: [panelCount(spec.inFeatures), spec.outFeatures, PANEL_CHANNELS],
+      isScratch: true,
     },
     ...(spec.weightStandardization ? standardizedWorkspace(weightMatrix(spec)) : []),
   ],

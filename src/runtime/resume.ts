@@ -14,7 +14,7 @@ import { checkRunConfig, dataPlanOf, type RunConfig } from '../train/config.ts';
 import { DEFAULT_DIAGNOSTICS_EVERY } from '../train/diagnostics.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../train/evalCorrection.ts';
 import type { StateTensor } from '../train/state.ts';
-import { resolveWorkers } from './trainerOptions.ts';
+import { checkFlag, resolveWorkers } from './trainerOptions.ts';
 
 export interface ResumeOptions {
   /** The checkpoint's data. */
@@ -25,6 +25,8 @@ export interface ResumeOptions {
   readonly timeoutMs?: number;
   /** How often to compare the replicas' batch statistics, in steps; 0 for never. Default 50. */
   readonly diagnosticsEvery?: number;
+  /** As {@link TrainerOptions.profile}. */
+  readonly profile?: boolean;
   /** Replaces the normalizations and goes on with whatever carries over, see `conversion` of the
    * trainer; default: the checkpoint's, with the same bits. */
   readonly norm?: NormRequest;
@@ -56,6 +58,7 @@ export async function resumeConfig(
     data: dataPlanOf(data),
     timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,
+    profile: checkFlag('profile', options.profile ?? false),
     evalCorrection: checkEvalCorrection(options.evalCorrection),
   };
   checkRunConfig(config);
@@ -91,7 +94,7 @@ export function checkpointOf(run: {
   const { config: whole, tensors } = run;
   // What decides no bits is not part of it.
   const { workers: _workers, timeoutMs: _timeoutMs, diagnosticsEvery: _every, ...config } = whole;
-  const { model, data: _data, evalCorrection: _evalCorrection, ...rest } = config;
+  const { model, data: _data, evalCorrection: _evalCorrection, profile: _on, ...rest } = config;
   return {
     model: { ...model },
     data: structuredClone(describeDataset(run.dataset)) as Checkpoint['data'],

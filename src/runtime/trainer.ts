@@ -18,6 +18,7 @@ import type { SplitName } from '../train/context.ts';
 import { type CarriedTensor, convertCheckpoint } from '../train/convertState.ts';
 import { type Diagnostics, readDiagnostics, summarizeDiagnostics } from '../train/diagnostics.ts';
 import { planRun, type RunPlan } from '../train/plan.ts';
+import { type Profile, profileOf } from '../train/profileReport.ts';
 import { layerNames } from '../train/program.ts';
 import {
   fillArena,
@@ -80,6 +81,8 @@ export interface Trainer {
    * undefined before the first one, without batch norms, or with diagnosticsEvery 0. May be
    * called while `fit` runs. */
   diagnostics(): Diagnostics | undefined;
+  /** Where this trainer's time has gone, also within `fit`; undefined unless it records steps. */
+  profile(): Profile | undefined;
   /** Loss and accuracy over a split, without training; running statistics, nothing synchronized. */
   evaluate(split?: SplitName): Promise<Evaluation>;
   /** Outputs for inputs in the dataset's own units and layout, channels last: [n, outputs]. */
@@ -189,8 +192,7 @@ class Run implements Trainer {
   }
 
   get countParameters(): number {
-    const { entries } = this.setup.plan.parameters;
-    return entries.reduce((sum, entry) => sum + entry.length, 0);
+    return this.setup.plan.parameters.entries.reduce((sum, entry) => sum + entry.length, 0);
   }
 
   get epochs(): number {
@@ -299,6 +301,10 @@ class Run implements Trainer {
     const values = typedView(memory, plan.layout.get('diagnostics'), 'f64');
     const stepsDone = (): number => Atomics.load(progressWords(words), PROGRESS_STEPS);
     return readDiagnostics(plan.diagnostics, values, step, stepsDone);
+  }
+
+  profile(): Profile | undefined {
+    return profileOf(this.setup.plan, this.setup.memory);
   }
 
   async evaluate(split: SplitName = 'test'): Promise<Evaluation> {

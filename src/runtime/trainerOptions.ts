@@ -50,6 +50,9 @@ export interface TrainerOptions {
   /** How often to compare the batch statistics of the replicas: in steps 0, n, 2n, ...; 0 for
    * never. Changes no result. Default 50. See `Trainer.diagnostics`. */
   readonly diagnosticsEvery?: number;
+  /** Record where the time of each step goes; see `Trainer.profile`. Changes no result and costs
+   * two looks at the clock for each layer and step. Default false. */
+  readonly profile?: boolean;
   /** Replaces the model's normalizations as {@link convertNorm} does, which is told the input's
    * shape, the replicas and their batch; default: those of the model. */
   readonly norm?: NormRequest;
@@ -92,6 +95,7 @@ export function resolveOptions(options: TrainerOptions): RunConfig {
     mode: checkMode(options.mode ?? 'fast'),
     timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1),
     diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,
+    profile: checkFlag('profile', options.profile ?? false),
     evalCorrection: checkEvalCorrection(options.evalCorrection),
   };
   checkRunConfig(config);
@@ -114,6 +118,12 @@ function globalBatchOf(options: TrainerOptions, replicas: number): number {
   }
   if (batch !== undefined) return checkInteger('batch', batch, 1);
   return replicas * checkInteger('replicaBatch', replicaBatch ?? DEFAULT_REPLICA_BATCH, 1);
+}
+
+/** Whether something is on or off, also where the caller's types are not checked. */
+export function checkFlag(what: string, given: unknown): boolean {
+  if (typeof given === 'boolean') return given;
+  throw new UsageError({ what, given, allowed: 'true or false' });
 }
 
 function checkMode(mode: NumericMode): NumericMode {

@@ -41,6 +41,9 @@ export interface RunConfig {
   readonly timeoutMs: number;
   /** Steps 0, n, 2n, ... are sampled for the diagnostics of the norms; 0 for none. */
   readonly diagnosticsEvery: number;
+  /** Whether each worker records where the time of its steps goes; default false. The bits are the
+   * same either way. */
+  readonly profile?: boolean;
   /** Whether relus are made part of the layer before them (nn/fuse.ts); default true. The bits are
    * the same either way. */
   readonly fuse?: boolean;

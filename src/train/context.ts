@@ -11,6 +11,7 @@ import { type BoundLoss, bindLoss } from '../nn/losses.ts';
 import { attachMember, type Member } from '../sync/group.ts';
 import { type ControlWords, progressWords } from '../sync/words.ts';
 import type { RunPlan, WorkerPlan } from './plan.ts';
+import { bindProfiler, type Profiler, profileRegion } from './profile.ts';
 import { bindProgram, layerNames, type Program } from './program.ts';
 
 /** Which samples of the dataset. */
@@ -34,6 +35,8 @@ export interface WorkerContext {
   readonly step: StepState;
   readonly program: Program;
   readonly loss: BoundLoss;
+  /** Undefined where the run has no profile. */
+  readonly profiler: Profiler | undefined;
   /** Losses and hits of this worker's samples, which the loss writes. */
   readonly losses: Float64Array;
   readonly correct: Int32Array;
@@ -49,7 +52,11 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
   const worker = plan.workers[rank]!;
   const kernels = instantiateKernels(setup.module, memory);
   const words = typedView(memory, layout.get('control'), 'i32');
-  const member = attachMember(words, rank, layerNames(plan));
+  const profiler =
+    plan.profile &&
+    bindProfiler(plan.profile, typedView(memory, layout.get(profileRegion(rank)), 'f64'));
+  const attached = attachMember(words, rank, layerNames(plan));
+  const member = profiler?.watchMember(attached) ?? attached;
   const step: StepState = {
     training: true,
     step: 0,
@@ -58,7 +65,8 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
     firstSample: 0,
     globalCount: 0,
   };
-  const program = bindProgram({ plan, worker, kernels, memory, member, step });
+  const bound = bindProgram({ plan, worker, kernels, memory, member, step });
+  const program = profiler?.watchProgram(bound) ?? bound;
   const { operations, output } = program;
   const ptrOf = (name: string): number => layout.get(`rank ${rank}.${name}`).offsetBytes;
   const loss = bindLoss(config.loss, {
@@ -82,6 +90,7 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
     step,
     program,
     loss,
+    profiler,
     losses: typedView(memory, layout.get(`rank ${rank}.losses`), 'f64'),
     correct: typedView(memory, layout.get(`rank ${rank}.correct`), 'i32'),
     forward() {

@@ -14,7 +14,9 @@ import { outputSizeOf, type RunConfig } from './config.ts';
 import { type DiagnosticsPlan, planDiagnostics } from './diagnostics.ts';
 import { BLOCK_LENGTH, type ParameterPlan, planParameters } from './parameters.ts';
 import { type PopulationPlan, planPopulations } from './population.ts';
+import { type ProfilePlan, planProfile } from './profile.ts';
 import { planReduction, type ReductionPlan } from './reduction.ts';
+import { addScratch, planScratch, type ScratchPlan, workspacesOf } from './scratch.ts';
 
 /** What one worker holds. */
 export interface WorkerPlan {
@@ -23,6 +25,7 @@ export interface WorkerPlan {
   /** The most samples in any step. */
   readonly capacity: number;
   readonly storage: StoragePlan;
+  readonly scratch: ScratchPlan;
   /** The subtrees of the replica tree that it folds and publishes. */
   readonly nodes: readonly TreeNode[];
 }
@@ -38,6 +41,8 @@ export interface RunPlan {
   /** Undefined without diagnostics. */
   readonly diagnostics: DiagnosticsPlan | undefined;
   readonly populations: readonly PopulationPlan[];
+  /** Undefined without a profile. */
+  readonly profile: ProfilePlan | undefined;
   readonly stepsPerEpoch: number;
   readonly lastBatch: number;
   readonly layout: Layout;
@@ -71,6 +76,10 @@ export function planRun(config: RunConfig): RunPlan {
   }
   const diagnostics = planDiagnostics(builder, graph, config.diagnosticsEvery, ranges);
   const populations = planPopulations(builder, graph, ranges);
+  const profile =
+    config.profile === true
+      ? planProfile(builder, graph.operations.length, config.workers)
+      : undefined;
   return {
     config,
     graph,
@@ -80,6 +89,7 @@ export function planRun(config: RunConfig): RunPlan {
     reductions,
     diagnostics,
     populations,
+    profile,
     stepsPerEpoch,
     lastBatch,
     layout: builder.freeze(),
@@ -110,6 +120,7 @@ function planWorker(config: RunConfig, graph: Graph, rank: number): WorkerPlan {
     replicas,
     capacity,
     storage: planStorage(graph, capacity),
+    scratch: planScratch(graph, { capacity, replicas }),
     nodes: coverNodes(0, config.replicas, replicas.lo, replicas.hi),
   };
 }
@@ -226,13 +237,10 @@ function addWorker(
   builder.add({ name: `${name}.targets`, type: isClass ? 'i32' : 'f32', ...targets });
   builder.add({ name: `${name}.losses`, type: 'f64', shape: [capacity], writer });
   builder.add({ name: `${name}.correct`, type: 'i32', shape: [capacity], writer });
-  for (const operation of graph.operations) {
-    if (operation.op !== 'layer') continue;
-    const { kind, spec, path, input } = operation;
-    const size = { capacity, countLocalReplicas };
-    for (const declared of kind.workspace(spec, graph.shapes[input]!, size)) {
-      const { type, shape } = declared;
-      builder.add({ name: `${name}.${path}.${declared.name}`, type, shape, writer });
+  for (const { path, declared } of workspacesOf(graph, worker)) {
+    for (const { name: own, type, shape, isScratch } of declared) {
+      if (!isScratch) builder.add({ name: `${name}.${path}.${own}`, type, shape, writer });
     }
   }
+  addScratch(builder, worker);
 }

@@ -14,6 +14,7 @@ import { evalWeightOf } from './evalCorrection.ts';
 import { bindGradientSink } from './gradientSink.ts';
 import { nodeRegions, type RunPlan, reductionName, type WorkerPlan } from './plan.ts';
 import { bindReduction, bindSharedExchange } from './reduction.ts';
+import { scratchRegion } from './scratch.ts';
 import { type ExchangingLayer, type Passes, shareExchanges } from './sharedExchange.ts';
 
 export interface BoundOperation {
@@ -204,7 +205,12 @@ function bindingOf(
     gradient: (name) => sinks.get(find(parameters.entries, name).name)!,
     bufferPtr: (name) =>
       layout.get('buffers').offsetBytes + find(parameters.buffers, name).offset * 8,
-    workspacePtr: (name) => layout.get(`rank ${worker.rank}.${path}.${name}`).offsetBytes,
+    workspacePtr: (name) => {
+      const offset = worker.scratch.offsetsBytes.get(`${path}.${name}`);
+      if (offset === undefined)
+        return layout.get(`rank ${worker.rank}.${path}.${name}`).offsetBytes;
+      return layout.get(scratchRegion(worker.rank)).offsetBytes + offset;
+    },
     reduction: (name) => {
       const planned = plan.reductions.get(reductionName(path, name));
       if (planned === undefined) throw new InvariantError('reduction', name, 'a planned one');

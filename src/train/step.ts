@@ -6,6 +6,7 @@ import { prepareCall } from '../sync/call.ts';
 import { bindBatches } from './batches.ts';
 import type { WorkerContext } from './context.ts';
 import { foldShardSums } from './epochSums.ts';
+import { ENTER_LOSS, ENTER_OTHER, ENTER_UPDATE } from './profile.ts';
 import { bindUpdate } from './update.ts';
 
 /** Word of the progress line: steps that are done. */
@@ -17,6 +18,7 @@ export function bindTraining(
   context: WorkerContext,
 ): (from: number, to: number, totalSteps: number) => number {
   const { plan, worker, memory, member, step, program, loss, losses, correct } = context;
+  const { profiler } = context;
   const { layout } = plan;
   const { replicas, rank } = worker;
   const countLocalReplicas = replicas.hi - replicas.lo;
@@ -47,9 +49,12 @@ export function bindTraining(
     const inEpoch = index % plan.stepsPerEpoch;
     batches.load(index);
     context.forward();
+    profiler?.enter(ENTER_LOSS);
     loss.run();
+    profiler?.enter(ENTER_OTHER);
     sumShards();
     context.backward();
+    profiler?.enter(ENTER_UPDATE);
     member.setPosition(index, -1);
     member.sync(gradientsCall);
     update.run(index);
@@ -59,10 +64,12 @@ export function bindTraining(
       buffers.update();
     }
     member.setPosition(index, -1);
+    profiler?.enter(ENTER_OTHER);
     if (rank === 0) {
       if (inEpoch === 0) epochSums.fill(0);
       foldShardSums(epochSums, shardSums, step.globalCount);
     }
+    profiler?.enter(ENTER_UPDATE);
     const isStopping = member.syncStop(weightsCall);
     if (rank === 0) Atomics.store(context.progress, PROGRESS_STEPS, index + 1);
     return isStopping;
@@ -73,10 +80,12 @@ export function bindTraining(
     update.prepare(from, to, totalSteps);
     let done = from;
     while (done < to) {
+      profiler?.beginStep(done);
       if (done === from || done % plan.stepsPerEpoch === 0) {
         batches.prepareOrder(done);
       }
       const isStopping = trainStep(done);
+      profiler?.endStep();
       done++;
       if (isStopping) break;
     }

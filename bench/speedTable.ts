@@ -1,0 +1,157 @@
+// README's table of training speed: made from the newest run in bench/results/train.jsonl, so that
+// no figure is typed by hand. A test compares the two.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { InvariantError } from '../src/base/errors.ts';
+import type { Machine } from './machine.ts';
+import type { TrainResult } from './train.ts';
+
+/** A line of bench/results/train.jsonl. */
+export interface SavedTrainResult extends TrainResult {
+  readonly date: string;
+  readonly machine: Machine;
+}
+
+const README = new URL('../README.md', import.meta.url);
+const RESULTS = new URL('./results/train.jsonl', import.meta.url);
+const BEGIN = '<!-- speed table: npm run bench -- readme -->\n';
+const END = '<!-- end of the speed table -->';
+const PEER_NAMES = {
+  'torch-ddp': 'PyTorch DDP',
+  convnetjs: 'convnetjs',
+  'tfjs-cpu': 'TensorFlow.js (CPU)',
+} as const;
+/** The split that the grid is measured with. */
+const GRID = { replicas: 2, workers: 2 } as const;
+/** Of the grid's replica batches; a larger one is an extra setting. */
+const MAX_GRID_SIZE = 32;
+const DIGITS = 2;
+
+/** Writes the table into README and returns its path. */
+export function writeSpeedTable(): string {
+  const readme = readFileSync(README, 'utf8');
+  writeFileSync(README, withTable(readme, speedTable(newestRun(readFileSync(RESULTS, 'utf8')))));
+  return fileURLToPath(README);
+}
+
+/** The README with another table between its markers. */
+export function withTable(readme: string, table: string): string {
+  const begin = readme.indexOf(BEGIN);
+  const end = readme.indexOf(END);
+  if (begin < 0 || end < begin) {
+    throw new InvariantError('markers of the speed table', [begin, end], 'both, in this order');
+  }
+  return `${readme.slice(0, begin + BEGIN.length)}\n${table}\n${readme.slice(end)}`;
+}
+
+/** The lines of the run that was saved last. */
+export function newestRun(jsonl: string): readonly SavedTrainResult[] {
+  const lines = jsonl
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as SavedTrainResult);
+  const newest = lines
+    .map(({ date }) => date)
+    .sort()
+    .at(-1);
+  return lines.filter(({ date }) => date === newest);
+}
+
+/** The tables of one run in Markdown: the grid by replica batch, then whatever else was measured,
+ * then when and where. */
+export function speedTable(run: readonly SavedTrainResult[]): string {
+  const ours = run.filter(({ peer }) => peer === null);
+  const grid = ours.filter(isInGrid);
+  const extra = ours.filter((line) => !isInGrid(line));
+  const tables = [gridTable(grid, run)];
+  if (extra.length > 0) tables.push(extraTable(extra, run));
+  return [...tables, whereLine(run[0]!)].map((part) => `${part}\n`).join('\n');
+}
+
+function isInGrid({ replicas, workers, replicaBatch }: TrainResult): boolean {
+  const isSplit = replicas === GRID.replicas && workers === GRID.workers;
+  return isSplit && replicaBatch <= MAX_GRID_SIZE;
+}
+
+/** One row for each net and norm, one column for each replica batch. */
+function gridTable(grid: readonly SavedTrainResult[], run: readonly SavedTrainResult[]): string {
+  const sizes = [...new Set(grid.map((line) => line.replicaBatch))].sort((a, b) => a - b);
+  const kinds = [...new Set(grid.map(({ net, norm }) => `${net}, ${norm}`))];
+  const rows = kinds.flatMap((kind) => {
+    const lines = sizes.map((size) =>
+      grid.find((line) => `${line.net}, ${line.norm}` === kind && line.replicaBatch === size),
+    );
+    const speeds = lines.map((line) => (line === undefined ? '-' : whole(line.imagesPerSecond)));
+    const ratios = lines.map((line) => {
+      const ratio = line && ratiosOf(line, run).get('torch-ddp');
+      return ratio === undefined ? '-' : `**${ratio}**`;
+    });
+    return [
+      [`${kind}: images/s`, ...speeds],
+      ...(ratios.every((ratio) => ratio === '-')
+        ? []
+        : [['times as fast as PyTorch DDP', ...ratios]]),
+    ];
+  });
+  return markdown([['images of each replica', ...sizes.map(String)], ...rows]);
+}
+
+/** One row for each other setting. */
+function extraTable(extra: readonly SavedTrainResult[], run: readonly SavedTrainResult[]): string {
+  const rows = extra.map((line) => {
+    const ratios = [...ratiosOf(line, run)].map(
+      ([peer, ratio]) => `${PEER_NAMES[peer]} **${ratio}**`,
+    );
+    const threads = line.workers === 1 ? '1 worker' : `${line.workers} workers`;
+    return [
+      `${line.net}, ${line.norm}`,
+      `${line.replicas} replicas of ${line.replicaBatch} on ${threads}`,
+      whole(line.imagesPerSecond),
+      ratios.join(', ') || '-',
+    ];
+  });
+  return markdown([['net, norm', 'split', 'images/s', 'times as fast as'], ...rows]);
+}
+
+/** How many times as fast a line of ours is as each peer that was measured beside it. */
+function ratiosOf(
+  ours: SavedTrainResult,
+  run: readonly SavedTrainResult[],
+): ReadonlyMap<keyof typeof PEER_NAMES, string> {
+  const ratios = new Map<keyof typeof PEER_NAMES, string>();
+  const at = run.indexOf(ours);
+  // The lines of a setting's peers are those up to the next of ours.
+  for (const line of run.slice(at + 1)) {
+    if (line.peer === null) break;
+    const ratio = line.ratio?.p50 ?? ours.imagesPerSecond / line.imagesPerSecond;
+    ratios.set(line.peer, showRatio(ratio));
+  }
+  return ratios;
+}
+
+function whereLine({ date, machine }: SavedTrainResult): string {
+  const { cores, cpu, node, torch } = machine;
+  const peer = torch === null ? '' : `, PyTorch ${torch}`;
+  return `${date.slice(0, 10)}, ${cores} cores of ${cpu}, Node ${node}${peer}.`;
+}
+
+/** Two digits, no exponent. */
+function showRatio(ratio: number): string {
+  return ratio >= 10 ** (DIGITS - 1) ? ratio.toFixed(0) : ratio.toPrecision(DIGITS);
+}
+
+function whole(value: number): string {
+  return value.toFixed(0);
+}
+
+/** A table whose columns are as wide as their widest cell. */
+function markdown(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) =>
+    Math.max(3, ...rows.map((row) => row[column]!.length)),
+  );
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`;
+  const rule = widths.map((width) => '-'.repeat(width));
+  return [rows[0]!, rule, ...rows.slice(1)].map(line).join('\n');
+}

@@ -1,0 +1,187 @@
+// `npm run bench -- train`: which settings are measured, beside whom, and how they are shown.
+// Without flags it is what the project publishes.
+
+import type { CAC } from 'cac';
+import { describeMachine } from './machine.ts';
+import { NETS } from './nets.ts';
+import { count, countList, seconds, wordList } from './options.ts';
+import { finish, type OutputFlags, type Row } from './output.ts';
+import { findJsPeers, findTorch, JS_PEERS, jsPeers, torchPeers } from './peers.ts';
+import {
+  measureTraining,
+  NORMS,
+  type PeerName,
+  type TrainPeer,
+  type TrainResult,
+  type TrainSetting,
+  type TrainTimes,
+} from './train.ts';
+
+/** Short turns: on a machine whose cores are now two, now one, both sides see the same of it. */
+const ROUND_SECONDS = 0.5;
+const DEFAULT_SECONDS = 3;
+const WINDOW_SECONDS = 0.5;
+const WARM_UP_SECONDS = 1;
+const DEFAULT_REPLICAS = 2;
+const DEFAULT_WORKERS = 2;
+const DEFAULT_SIZES = '2,4,8,16,32';
+
+/** What the test run does: the whole way, as short as it can be, without peers. */
+const SMOKE: TrainTimes = {
+  seconds: 0.3,
+  rounds: 1,
+  windowSeconds: 0.1,
+  warmUpSeconds: 0.1,
+};
+const SMOKE_SETTING = { net: 'refnet', norm: 'sync', replicaBatch: 2 } as const;
+
+/** Beside the grid: one worker, and many replicas for the samples of two. */
+const EXTRA: readonly Pick<TrainSetting, 'replicas' | 'workers' | 'replicaBatch'>[] = [
+  { replicas: 2, workers: 1, replicaBatch: 16 },
+  { replicas: 64, workers: 2, replicaBatch: 2 },
+  { replicas: 2, workers: 2, replicaBatch: 64 },
+];
+
+export interface TrainFlags extends OutputFlags {
+  readonly net?: unknown;
+  readonly norm?: unknown;
+  readonly replicaBatch?: unknown;
+  readonly replicas?: unknown;
+  readonly workers?: unknown;
+  readonly seconds?: unknown;
+  readonly jsPeers?: unknown;
+  readonly peers: boolean;
+}
+
+/** Adds the command. */
+export function addTrain(cli: CAC): void {
+  cli
+    .command('train', 'Training speed, beside PyTorch DDP and JavaScript libraries, if installed')
+    .option('--net <names>', `Nets; default ${NETS.join(',')}`)
+    .option('--norm <names>', `Norms; default ${NORMS.join(',')}`)
+    .option('--replica-batch <sizes>', `Images of a replica in a step; default ${DEFAULT_SIZES}`)
+    .option('--replicas <count>', `Simulated devices; default ${DEFAULT_REPLICAS}`)
+    .option('--workers <count>', `Threads; default ${DEFAULT_WORKERS}`)
+    .option(
+      '--seconds <seconds>',
+      `Measured for each side of each setting; default ${DEFAULT_SECONDS}`,
+    )
+    .option('--js-peers <dir>', 'Folder in which convnetjs and @tensorflow/tfjs are installed')
+    .option('--no-peers', 'Measure this library alone')
+    .option('--json', 'A JSON object a line instead of a table')
+    .option('--save', 'Append to bench/results/train.jsonl')
+    .option('--smoke', 'As short as it can be, for tests')
+    .action(train);
+}
+
+async function train(flags: TrainFlags): Promise<void> {
+  const isSmoke = flags.smoke === true;
+  const settings = trainSettings(flags);
+  const times = isSmoke ? SMOKE : timesOf(seconds('--seconds', flags.seconds ?? DEFAULT_SECONDS));
+  const { peersOf, torch } = await findPeers(flags);
+  const machine = describeMachine({ torch });
+  const rows: Row[] = [];
+  const results: TrainResult[] = [];
+  for (const setting of settings) {
+    console.error(showSetting(setting));
+    const measured = await measureTraining(setting, times, peersOf(setting));
+    results.push(...measured);
+    rows.push(oursRow(measured[0]!));
+    if (flags.json) for (const line of measured) console.log(JSON.stringify(line));
+  }
+  const compared = results.filter(({ peer }) => peer !== null).map(peerRow);
+  const more = compared.length === 0 ? [] : [compared];
+  finish({ name: 'train', flags, machine, rows, more, results });
+}
+
+function timesOf(secondsEach: number): TrainTimes {
+  return {
+    seconds: secondsEach,
+    rounds: Math.max(1, Math.round(secondsEach / ROUND_SECONDS)),
+    windowSeconds: WINDOW_SECONDS,
+    warmUpSeconds: WARM_UP_SECONDS,
+  };
+}
+
+/** The peers that are there; says once which are not. */
+async function findPeers(flags: TrainFlags): Promise<{
+  readonly torch: string | null;
+  readonly peersOf: (setting: TrainSetting) => readonly TrainPeer[];
+}> {
+  if (!flags.peers || flags.smoke === true) return { torch: null, peersOf: () => [] };
+  const torch = await findTorch();
+  if ('missing' in torch) console.error(`Without PyTorch: ${torch.missing}.`);
+  const folder = flags.jsPeers === undefined ? undefined : String(flags.jsPeers);
+  const { found, missing } = findJsPeers(folder);
+  if (missing.length > 0) console.error(`Without ${missing.join(' and ')}: ${hintFor(missing)}.`);
+  const version = 'version' in torch ? torch.version : null;
+  return {
+    torch: version,
+    peersOf: (setting) => [
+      ...(version === null ? [] : torchPeers(setting)),
+      ...jsPeers(setting, found, folder),
+    ],
+  };
+}
+
+function hintFor(missing: readonly PeerName[]): string {
+  const modules = JS_PEERS.filter(({ name }) => missing.includes(name)).map(({ module }) => module);
+  return `not installed (npm install ${modules.join(' ')} --prefix DIR, then --js-peers DIR)`;
+}
+
+/** What is measured: a grid of what the flags name, and the extra settings unless the flags say how
+ * the samples are split. */
+export function trainSettings(flags: TrainFlags): readonly TrainSetting[] {
+  const isSmoke = flags.smoke === true;
+  const replicas = count('--replicas', flags.replicas ?? DEFAULT_REPLICAS);
+  const workers = count('--workers', flags.workers ?? DEFAULT_WORKERS);
+  const nets = wordList('--net', flags.net ?? (isSmoke ? SMOKE_SETTING.net : NETS), NETS);
+  const norms = wordList('--norm', flags.norm ?? (isSmoke ? SMOKE_SETTING.norm : NORMS), NORMS);
+  const sizes = countList(
+    '--replica-batch',
+    flags.replicaBatch ?? (isSmoke ? SMOKE_SETTING.replicaBatch : DEFAULT_SIZES),
+  );
+  const grid = nets.flatMap((net) =>
+    norms.flatMap((norm) =>
+      sizes.map((replicaBatch) => ({ net, norm, replicas, workers, replicaBatch })),
+    ),
+  );
+  const isSplit = [flags.replicas, flags.workers, flags.replicaBatch].some((f) => f !== undefined);
+  if (isSmoke || isSplit || !norms.includes('sync')) return grid;
+  return [
+    ...grid,
+    ...nets.flatMap((net) => EXTRA.map((extra) => ({ net, norm: 'sync' as const, ...extra }))),
+  ];
+}
+
+function showSetting({ net, norm, replicas, workers, replicaBatch }: TrainSetting): string {
+  const threads = workers === 1 ? '1 worker' : `${workers} workers`;
+  return `${net} ${norm}, ${replicas} replicas of ${replicaBatch} on ${threads}`;
+}
+
+function settingCells({ net, norm, replicas, workers, replicaBatch }: TrainSetting): Row {
+  return { net, norm, replicas, workers, 'replica batch': replicaBatch };
+}
+
+function oursRow(ours: TrainResult): Row {
+  return {
+    ...settingCells(ours),
+    'images/s': ours.imagesPerSecond,
+    'ms/step p50': ours.msPerStep,
+    min: ours.msPerStepMin,
+    p99: ours.msPerStepP99,
+  };
+}
+
+function peerRow(result: TrainResult): Row {
+  const { peer, ratio, imagesPerSecond, msPerStep } = result;
+  return {
+    ...settingCells(result),
+    peer: peer!,
+    'images/s': imagesPerSecond,
+    'ms/step p50': msPerStep,
+    'ours / peer': ratio!.p50,
+    least: ratio!.min,
+    most: ratio!.max,
+  };
+}

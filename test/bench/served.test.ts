@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { findJsPeers, torchProcesses } from '../../bench/peers.ts';
+import { servePeer } from '../../bench/served.ts';
+
+const figures = { imagesPerSecond: 1, msPerStep: { min: 1, p50: 1, p99: 1 } };
+const ANSWERS = `
+  process.stdin.on('data', (line) => {
+    if (Number(line) > 5) { console.error('too long'); process.exit(1); }
+    console.log(JSON.stringify({ ...${JSON.stringify(figures)}, asked: Number(line) }));
+  });`;
+
+describe('a served peer', () => {
+  it('answers each request, one after the other, and ends when it is closed', async () => {
+    const peer = servePeer('peer', process.execPath, ['-e', ANSWERS]);
+    try {
+      for (const seconds of [1, 2]) {
+        expect(await peer.measure(seconds)).toEqual({ ...figures, asked: seconds });
+      }
+    } finally {
+      await peer.close();
+    }
+  });
+
+  it('throws what the peer wrote when it dies, and may be closed then', async () => {
+    const peer = servePeer('peer', process.execPath, ['-e', ANSWERS]);
+    await expect(peer.measure(6)).rejects.toThrow(/peer failed: too long/);
+    await peer.close();
+  });
+
+  it('throws when there is no such program', async () => {
+    const peer = servePeer('peer', '/missing/program', []);
+    await expect(peer.measure(1)).rejects.toThrow(/ENOENT/);
+    await peer.close();
+  });
+});
+
+describe('the peers of a setting', () => {
+  const split = { net: 'refnet', norm: 'sync', replicas: 2, workers: 2, replicaBatch: 16 } as const;
+
+  it('have as many processes as ours has replicas, or one beside one worker', () => {
+    expect(torchProcesses(split)).toBe(2);
+    expect(torchProcesses({ ...split, workers: 1 })).toBe(1);
+  });
+
+  it('are none where they would compute something else or take too many processes', () => {
+    expect(torchProcesses({ ...split, workers: 1, norm: 'local' })).toBeUndefined();
+    expect(torchProcesses({ ...split, replicas: 64 })).toBeUndefined();
+  });
+
+  it('are missing in a folder without them', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'syncbn-peers-'));
+    try {
+      expect(findJsPeers(folder)).toEqual({ found: [], missing: ['convnetjs', 'tfjs-cpu'] });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});

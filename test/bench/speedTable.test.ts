@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { newestRun, type SavedTrainResult, speedTable, withTable } from '../../bench/speedTable.ts';
+import { trainSettings } from '../../bench/trainCommand.ts';
+
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+const results = readFileSync(new URL('../../bench/results/train.jsonl', import.meta.url), 'utf8');
+
+const machine = { cores: 2, cpu: 'Some CPU', node: '20.20.0', load: 0, torch: '2.0' };
+const common = { bench: 'train', net: 'refnet', norm: 'sync', workers: 2, machine } as const;
+const times = { msPerStep: 1, msPerStepMin: 1, msPerStepP99: 1 } as const;
+
+function line(more: Partial<SavedTrainResult>): SavedTrainResult {
+  const date = '2026-11-24T01:00:00.000Z';
+  const split = { replicas: 2, replicaBatch: 2, imagesPerSecond: 1000.4, peer: null };
+  return { date, ...common, ...times, ...split, ...more };
+}
+
+describe("README's table of training speed", () => {
+  it('is what the newest saved run says', () => {
+    const table = speedTable(newestRun(results));
+    expect(table).toMatch(/\| images of each replica/);
+    expect(withTable(readme, table)).toBe(readme);
+  });
+});
+
+describe('the table of a run', () => {
+  it('has speeds and ratios by replica batch, and other splits apart', () => {
+    const ratio = { p50: 4.26, min: 4, max: 5 };
+    const table = speedTable([
+      line({}),
+      line({ peer: 'torch-ddp', ratio }),
+      line({ replicaBatch: 8, imagesPerSecond: 2000 }),
+      line({ replicaBatch: 8, imagesPerSecond: 1600, peer: 'torch-ddp' }),
+      line({ norm: 'local', replicaBatch: 8, imagesPerSecond: 2500 }),
+      line({ replicas: 64, imagesPerSecond: 1500 }),
+      line({ workers: 1, replicaBatch: 16, imagesPerSecond: 900 }),
+      line({ workers: 1, replicaBatch: 16, peer: 'convnetjs', ratio: { ...ratio, p50: 71.6 } }),
+    ]);
+    expect(table.split('\n')).toEqual([
+      '| images of each replica       | 2       | 8       |',
+      '| ---------------------------- | ------- | ------- |',
+      '| refnet, sync: images/s       | 1000    | 2000    |',
+      '| times as fast as PyTorch DDP | **4.3** | **1.3** |',
+      '| refnet, local: images/s      | -       | 2500    |',
+      '',
+      '| net, norm    | split                         | images/s | times as fast as |',
+      '| ------------ | ----------------------------- | -------- | ---------------- |',
+      '| refnet, sync | 64 replicas of 2 on 2 workers | 1500     | -                |',
+      '| refnet, sync | 2 replicas of 16 on 1 worker  | 900      | convnetjs **72** |',
+      '',
+      '2026-11-24, 2 cores of Some CPU, Node 20.20.0, PyTorch 2.0.',
+      '',
+    ]);
+  });
+
+  it('is of the last date alone', () => {
+    const old = line({ date: '2026-11-23T01:00:00.000Z', imagesPerSecond: 1 });
+    const run = newestRun([line({}), old, line({ replicaBatch: 4 })].map(toJson).join('\n'));
+    expect(run.map(({ replicaBatch }) => replicaBatch)).toEqual([2, 4]);
+  });
+});
+
+function toJson(value: object): string {
+  return JSON.stringify(value);
+}
+
+describe('the benchmark of training without flags', () => {
+  const grid = 2 * 3 * 5;
+
+  it('measures both nets, all norms, five replica batches and three other splits', () => {
+    const settings = trainSettings({ peers: true });
+    expect(settings).toHaveLength(grid + 2 * 3);
+    const splits = settings
+      .slice(grid)
+      .map(({ net, replicas, replicaBatch, workers }) => [net, replicas, replicaBatch, workers]);
+    expect(splits.slice(0, 3)).toEqual([
+      ['refnet', 2, 16, 1],
+      ['refnet', 64, 2, 2],
+      ['refnet', 2, 64, 2],
+    ]);
+  });
+
+  it('measures what flags name, and no other splits where they name one', () => {
+    expect(trainSettings({ peers: true, net: 'refnet', norm: 'group' })).toHaveLength(5);
+    const narrow = { peers: true, net: 'refnet', norm: 'sync', replicaBatch: '4' };
+    expect(trainSettings(narrow)).toEqual([
+      { net: 'refnet', norm: 'sync', replicas: 2, workers: 2, replicaBatch: 4 },
+    ]);
+  });
+});
