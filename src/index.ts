@@ -14,6 +14,8 @@ import { namedModel } from './nn/models.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from './nn/norms.ts';
 import { parseModel } from './nn/parse.ts';
 import { avgPool, globalAvgPool, maxPool } from './nn/pools.ts';
+import { gru, rnn } from './nn/recurrent.ts';
+import { reshape } from './nn/reshape.ts';
 import { rmsNorm } from './nn/rmsNorm.ts';
 import { residual, sequential } from './nn/spec.ts';
 import { adam, adamw, sgd } from './optim/optimizer.ts';
@@ -97,6 +99,7 @@ export const nn = {
   gelu,
   globalAvgPool,
   groupNorm,
+  gru,
   instanceNorm,
   layerNorm,
   leakyRelu,
@@ -106,8 +109,10 @@ export const nn = {
   namedModel,
   parseModel,
   relu,
+  reshape,
   residual,
   rmsNorm,
+  rnn,
   sequential,
   sigmoid,
   tanh,

@@ -7,6 +7,7 @@ import type { DepthwiseKernels } from './abi/depthwise.ts';
 import type { FilterResponseNormKernels } from './abi/filterResponseNorm.ts';
 import type { FoldKernels } from './abi/fold.ts';
 import type { FrozenNormKernels } from './abi/frozenNorm.ts';
+import type { GruKernels } from './abi/gru.ts';
 import type { ImageKernels } from './abi/images.ts';
 import type { LossKernels } from './abi/loss.ts';
 import type { MomentsKernels } from './abi/moments.ts';
@@ -26,6 +27,7 @@ export interface KernelExports
     FilterResponseNormKernels,
     FoldKernels,
     FrozenNormKernels,
+    GruKernels,
     ImageKernels,
     LossKernels,
     MomentsKernels,

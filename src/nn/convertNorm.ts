@@ -6,6 +6,7 @@ import { checkInteger, UsageError } from '../base/errors.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
 import { relu } from './activations.ts';
 import { checkKnown, chooseNorm, defaultNumGroups, largestDivisor } from './autoNorm.ts';
+import { convertRecurrent, hasRecurrentNorm } from './convertRecurrent.ts';
 import { buildGraph } from './graph.ts';
 import {
   isNorm,
@@ -55,7 +56,8 @@ export interface ConvertNormOptions extends NormRequest {
 
 /** The same model with other normalizations. They keep eps, and affine; those that become batch
  * normalization keep momentum, trackRunningStats and, with `local`, virtualBatch where they had
- * them. The trained threshold of a filterResponseNorm becomes a ReLU. Conversions lose what the new
+ * them. The trained threshold of a filterResponseNorm becomes a ReLU. Recurrent layers
+ * that normalize change their option `norm`, those that do not stay. Conversions lose what the new
  * normalization does not have: back from `group`, momentum is 0.1 again. Throws a
  * {@link UsageError} that names layer, value and choice where an option does not fit. */
 export function convertNorm(model: LayerSpec, options: ConvertNormOptions): LayerSpec {
@@ -68,6 +70,7 @@ export function convertNorm(model: LayerSpec, options: ConvertNormOptions): Laye
   return mapLeaves(model, (leaf) => {
     const shape = shapes[index];
     const path = paths[index++]!;
+    if (hasRecurrentNorm(leaf)) return convertRecurrent(leaf, options, path);
     return isNorm(leaf) ? convertLeaf(leaf, options, path, shape) : leaf;
   });
 }

@@ -127,6 +127,9 @@ function expectedInput(spec: LayerSpec): Shape | undefined {
       return [Number.NaN, Number.NaN, spec.inChannels];
     case 'linear':
       return [spec.inFeatures];
+    case 'rnn':
+    case 'gru':
+      return [Number.NaN, spec.inputSize];
     default:
       return undefined;
   }

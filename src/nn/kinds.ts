@@ -12,6 +12,8 @@ import type { LayerKind } from './layer.ts';
 import { linearKind } from './linear.ts';
 import { batchNormKind, groupNormKind, instanceNormKind, layerNormKind } from './normKinds.ts';
 import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from './pools.ts';
+import { gruKind, rnnKind } from './recurrentKinds.ts';
+import { reshapeKind } from './reshape.ts';
 import { rmsNormKind } from './rmsNorm.ts';
 import type { LeafSpec } from './spec.ts';
 
@@ -26,13 +28,16 @@ const kinds = [
   geluKind,
   globalAvgPoolKind,
   groupNormKind,
+  gruKind,
   instanceNormKind,
   layerNormKind,
   leakyReluKind,
   linearKind,
   maxPoolKind,
   reluKind,
+  reshapeKind,
   rmsNormKind,
+  rnnKind,
   sigmoidKind,
   tanhKind,
 ];

@@ -15,6 +15,8 @@ import { linear } from './linear.ts';
 import { crossEntropy, type LossSpec, meanSquaredError } from './losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from './norms.ts';
 import { avgPool, globalAvgPool, maxPool } from './pools.ts';
+import { gru, rnn } from './recurrent.ts';
+import { reshape } from './reshape.ts';
 import { rmsNorm } from './rmsNorm.ts';
 import { type LayerSpec, residual, sequential } from './spec.ts';
 
@@ -30,6 +32,12 @@ const window = { kernel: pair, stride: optionalPair, padding: optionalPair };
 const norm = { eps: number, affine: flag };
 const momentum = z.number().nullable().exactOptional();
 const sync = z.union([z.enum(['local', 'sync']), z.number()]).exactOptional();
+
+const recurrent = {
+  ...{ inputSize: size, hiddenSize: size, bias: flag, returnSequence: flag },
+  norm: z.enum(['none', 'layer', 'batch']).exactOptional(),
+  ...{ eps: number, momentum, sync },
+};
 
 type Parser = (json: unknown, path: string) => LayerSpec;
 
@@ -98,6 +106,9 @@ const parsers = new Map<string, Parser>([
     const { numGroups, channels, ...options } = fields;
     return groupNorm(numGroups, channels, options);
   }),
+  leaf('gru', recurrent, ({ inputSize, hiddenSize, ...options }) =>
+    gru(inputSize, hiddenSize, options),
+  ),
   leaf(
     'instanceNorm',
     { channels: size, ...norm, momentum, trackRunningStats: flag },
@@ -115,10 +126,16 @@ const parsers = new Map<string, Parser>([
   ),
   leaf('maxPool', window, (options) => maxPool(options)),
   leaf('relu', {}, () => relu()),
+  leaf('reshape', { shape: z.array(size) }, ({ shape }) => reshape(shape)),
   leaf('rmsNorm', { normalizedShape: z.array(size), ...norm }, (fields) => {
     const { normalizedShape, ...options } = fields;
     return rmsNorm(normalizedShape, options);
   }),
+  leaf(
+    'rnn',
+    { ...recurrent, nonlinearity: z.enum(['tanh', 'relu']).exactOptional() },
+    ({ inputSize, hiddenSize, ...options }) => rnn(inputSize, hiddenSize, options),
+  ),
   leaf('sigmoid', {}, () => sigmoid()),
   leaf('tanh', {}, () => tanh()),
   ['residual', parseResidual],

@@ -13,6 +13,8 @@ import { checkModelShapes } from './graph.ts';
 import type { LinearSpec } from './linear.ts';
 import type { BatchNormSpec, GroupNormSpec, InstanceNormSpec, LayerNormSpec } from './norms.ts';
 import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec } from './pools.ts';
+import type { GruSpec, RnnSpec } from './recurrent.ts';
+import type { ReshapeSpec } from './reshape.ts';
 import type { RmsNormSpec } from './rmsNorm.ts';
 
 /** A layer that computes. */
@@ -28,11 +30,14 @@ export type LeafSpec =
   | FlattenSpec
   | GlobalAvgPoolSpec
   | GroupNormSpec
+  | GruSpec
   | InstanceNormSpec
   | LayerNormSpec
   | LinearSpec
   | MaxPoolSpec
-  | RmsNormSpec;
+  | ReshapeSpec
+  | RmsNormSpec
+  | RnnSpec;
 
 /** Layers one behind the other. */
 export interface SequentialSpec {

@@ -125,7 +125,8 @@ function sharesGradient(operation: Operation): boolean {
 
 /** Whether the outputs are the input under other names. */
 function isAlias(operation: Operation): boolean {
-  return operation.op === 'fork' || (operation.op === 'layer' && operation.spec.kind === 'flatten');
+  if (operation.op !== 'layer') return operation.op === 'fork';
+  return operation.spec.kind === 'flatten' || operation.spec.kind === 'reshape';
 }
 
 /** Gives each block the lowest place that is free all the time it is alive, the largest first.

@@ -1,6 +1,12 @@
 """The cases of layers.json: each kind of layer and loss, forward and backward."""
 
 import torch
+from recurrent import (
+    make_recurrent_buffers,
+    make_recurrent_parameters,
+    recurrent_cases,
+    run_recurrent,
+)
 from torch.nn import functional as F
 
 from reference import (
@@ -34,8 +40,13 @@ SPECIAL_VALUES = (0.0, 1e-4, -1e-4, 5.0, -5.0, 12.0, -12.0, 100.0, -100.0)
 def layer_case(name, spec, shape, *, training=True, make_input=normal, batches_tracked=0):
     """One layer, forward and backward, from random numbers."""
     generator = generator_of(name)
-    parameters = make_parameters(spec, generator)
-    buffers = make_buffers(spec, generator)
+    is_recurrent = spec["kind"] in ("rnn", "gru")
+    if is_recurrent:
+        parameters = make_recurrent_parameters(spec, generator)
+        buffers = make_recurrent_buffers(spec, generator, shape[1])
+    else:
+        parameters = make_parameters(spec, generator)
+        buffers = make_buffers(spec, generator)
     x = make_input(generator, shape)
     case = {"name": name, "spec": spec, "training": training}
     if "momentum" in spec and spec["momentum"] is None:
@@ -49,7 +60,7 @@ def layer_case(name, spec, shape, *, training=True, make_input=normal, batches_t
     for leaf in (x, *parameters.values()):
         leaf.requires_grad_()
     state = {"training": training, "buffers": buffers, "batchesTracked": batches_tracked}
-    output = run_layer(spec, x, parameters, state)
+    output = (run_recurrent if is_recurrent else run_layer)(spec, x, parameters, state)
     output_gradient = normal(generator, output.shape)
     output.backward(output_gradient)
     return case | {
@@ -318,7 +329,7 @@ def make_cases():
     for cases in (conv_cases(), dense_cases()):
         for name, spec, shape in cases:
             yield layer_case(f"{spec['kind']}: {name}", spec, shape)
-    plain = (pool_cases(), activation_cases())
+    plain = (pool_cases(), activation_cases(), recurrent_cases())
     for cases in (batch_norm_cases(), other_norm_cases(), added_norm_cases(), *plain):
         for name, spec, shape, options in cases:
             yield layer_case(f"{spec['kind']}: {name}", spec, shape, **options)

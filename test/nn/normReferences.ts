@@ -115,7 +115,7 @@ function setsOf(spec: SetNormSpec, input: RefInput): NormSetsRef {
 }
 
 /** The samples at which the sync groups end. */
-function groupEndsOf(
+export function groupEndsOf(
   sync: 'local' | 'sync' | number,
   shards: readonly number[],
 ): readonly number[] {

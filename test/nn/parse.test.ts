@@ -13,6 +13,8 @@ import { MODEL_NAMES, namedModel } from '../../src/nn/models.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
 import { parseLoss, parseModel } from '../../src/nn/parse.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/pools.ts';
+import { gru, rnn } from '../../src/nn/recurrent.ts';
+import { reshape } from '../../src/nn/reshape.ts';
 import { rmsNorm } from '../../src/nn/rmsNorm.ts';
 import { type LayerSpec, residual, sequential } from '../../src/nn/spec.ts';
 
@@ -30,6 +32,7 @@ const specs: readonly LayerSpec[] = [
   flatten(),
   gelu({ approximate: 'tanh' }),
   globalAvgPool(),
+  gru(4, 3, { norm: 'batch', sync: 2, momentum: null, returnSequence: true }),
   groupNorm(2, 8, { eps: 1e-3 }),
   instanceNorm(5, { affine: true }),
   instanceNorm(5, { trackRunningStats: true, momentum: null }),
@@ -39,7 +42,9 @@ const specs: readonly LayerSpec[] = [
   linear(4, 2, { weightStandardization: true }),
   maxPool({ kernel: 3, stride: 2, padding: 1 }),
   relu(),
+  reshape([28, 28]),
   rmsNorm([3, 4], { eps: 1e-3, affine: false }),
+  rnn(4, 3, { nonlinearity: 'relu', bias: false, norm: 'layer', eps: 1e-3 }),
   sigmoid(),
   tanh(),
   residual(relu()),

@@ -23,6 +23,7 @@ import {
   runNorm,
   standardizeRef,
 } from './normReferences.ts';
+import { runRecurrent } from './recurrentReferences.ts';
 
 type Doubles = Float64Array;
 
@@ -112,6 +113,9 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
         Float64Array.from(dy, (d, i) => d * (1 - y[i]! ** 2));
       return { y, shape: input.shape, backward };
     }
+    case 'rnn':
+    case 'gru':
+      return runRecurrent(spec, input, path);
     case 'flatten':
       return {
         y: Float64Array.from(input.x),

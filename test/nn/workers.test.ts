@@ -12,6 +12,8 @@ import { linear } from '../../src/nn/linear.ts';
 import { crossEntropy } from '../../src/nn/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/pools.ts';
+import { gru, rnn } from '../../src/nn/recurrent.ts';
+import { reshape } from '../../src/nn/reshape.ts';
 import { rmsNorm } from '../../src/nn/rmsNorm.ts';
 import { type LayerSpec, residual, sequential } from '../../src/nn/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
@@ -133,6 +135,24 @@ const models: Readonly<Record<string, LayerSpec>> = {
   globalAvgPool: shrinking(4, globalAvgPool()),
   dropout: withEnds(dropout(0.4)),
   residual: withEnds(residual(sequential([conv(1), batchNorm(4, { sync: 'sync' }), relu()]))),
+  'rnn, relu': shrinking(5, reshape([6, 20]), rnn(20, 5, { nonlinearity: 'relu' })),
+  'rnn, layer norm, sequence': shrinking(
+    6 * 5,
+    reshape([6, 20]),
+    rnn(20, 5, { norm: 'layer', returnSequence: true }),
+    flatten(),
+  ),
+  'rnn, batch norm over groups of 3': shrinking(
+    5,
+    reshape([6, 20]),
+    rnn(20, 5, { norm: 'batch', sync: 3 }),
+  ),
+  gru: shrinking(5, reshape([4, 30]), gru(30, 6, { returnSequence: true }), gru(6, 5)),
+  'gru, batch norm, sync': shrinking(
+    5,
+    reshape([6, 20]),
+    gru(20, 5, { norm: 'batch', sync: 'sync', momentum: null }),
+  ),
   'residual with a projection': withEnds(residual(conv(1), conv(2))),
   'nested residual': withEnds(residual(sequential([residual(conv(1)), tanh(), conv(1)]))),
   custom: withEnds(custom(customModule, { start: 1 })),

@@ -8,6 +8,7 @@ export * from './depthwise';
 export * from './filterResponseNorm';
 export * from './fold';
 export * from './frozenNorm';
+export * from './gru';
 export * from './images';
 export * from './loss';
 export * from './moments';

@@ -97,6 +97,13 @@ export function expF64(x: f64): f64 {
 /** Beyond this tanh rounds to 1. */
 const TANH_ONE: f64 = 20;
 
+/** 1 / (1 + exp(-x)). */
+@inline
+export function sigmoidPair(x: v128): v128 {
+  const one = f64x2.splat(1);
+  return f64x2.div(one, f64x2.add(one, expPair(f64x2.neg(x))));
+}
+
 /** tanh(x) of two float64 lanes, from e = exp(2|x|) - 1 as e / (e + 2), which keeps the digits
  * of small x. */
 @inline

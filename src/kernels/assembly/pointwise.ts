@@ -4,7 +4,7 @@
 // Functions such as tanh are computed in float64 and rounded once. Formulas: abi/pointwise.ts.
 
 import { high, low, narrow, storeLanes } from './lanes';
-import { erfcScaledPair, expPair, tanhPair } from './math';
+import { erfcScaledPair, expPair, sigmoidPair, tanhPair } from './math';
 
 const SQRT_HALF: f64 = 0.7071067811865476;
 /** 1 / sqrt(2 pi), the normal density at 0. */
@@ -59,13 +59,6 @@ export function leakyReluGradF32(
     const open = f32x4.gt(v128.load(yPtr), zero);
     storeLanes(dxPtr, v128.bitselect(dy, f32x4.mul(dy, factor), open), n);
   }
-}
-
-/** 1 / (1 + exp(-x)). */
-@inline
-function sigmoidPair(x: v128): v128 {
-  const one = f64x2.splat(1);
-  return f64x2.div(one, f64x2.add(one, expPair(f64x2.neg(x))));
 }
 
 export function sigmoidF32(xPtr: usize, yPtr: usize, n: i32): void {
