@@ -7,6 +7,7 @@ export default defineConfig({
     cli: 'src/cli/main.ts',
     'workers/train': 'workers/train.ts',
     'workers/launch': 'workers/launch.ts',
+    'workers/simulate': 'workers/simulate.ts',
   },
   format: 'esm',
   target: 'node20',

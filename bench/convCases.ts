@@ -59,6 +59,7 @@ export function convCases(
     countSamples: samples,
     replicaStart: new Int32Array([0, samples]),
     firstSample: 0,
+    isSampled: false,
     globalCount: samples,
   };
   const ref = {

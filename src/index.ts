@@ -59,9 +59,9 @@ export type { ExportOptions, InferenceExport } from './runtime/exportInference.t
 export { type LaunchOptions, launch } from './runtime/launch.ts';
 export type { Job, JobContext } from './runtime/launchWorker.ts';
 export type { PreciseOptions, PreciseResult } from './runtime/preciseNorm.ts';
-export type { Progress } from './runtime/progress.ts';
+export type { FitOptions, Progress } from './runtime/progress.ts';
 export type { ResumeOptions } from './runtime/resume.ts';
-export { type FitOptions, Trainer } from './runtime/trainer.ts';
+export { Trainer } from './runtime/trainer.ts';
 export type { TrainerOptions } from './runtime/trainerOptions.ts';
 export type { Group } from './sync/group.ts';
 export { type CarriedTensor, convertState } from './train/convertState.ts';
@@ -74,6 +74,7 @@ export type {
 } from './train/diagnostics.ts';
 export type { EvalCorrection } from './train/evalCorrection.ts';
 export { foldBatchNorm } from './train/foldNorm.ts';
+export type { GradientNorms, TensorGradient } from './train/gradientNorms.ts';
 export type { ProfilePhase } from './train/profile.ts';
 export type {
   Profile,

@@ -22,6 +22,9 @@ const ORDER: readonly { readonly folder: string; readonly apart: readonly string
   { folder: 'train', apart: [] },
   { folder: 'direct', apart: ['memory', 'optim', 'data', 'train'] },
   { folder: 'runtime', apart: [] },
+  { folder: 'report', apart: ['memory', 'kernels', 'sync', 'norm', 'nn', 'optim', 'data'] },
+  { folder: 'simulate', apart: ['kernels', 'sync', 'optim', 'data', 'train'] },
+  { folder: 'experiments', apart: ['memory', 'kernels', 'sync'] },
   { folder: 'cli', apart: [] },
 ];
 
@@ -32,6 +35,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   cac: ['cli'],
   'cli-progress': ['cli'],
   'console-table-printer': ['cli'],
+  '@observablehq/plot': ['report'],
+  linkedom: ['report'],
 };
 
 const MAX_LINES = 400;

@@ -87,6 +87,18 @@ export interface TraceFileEvent {
   readonly steps: number;
 }
 
+/** The run can be watched. */
+export interface WatchEvent {
+  readonly event: 'watch';
+  readonly url: string;
+}
+
+/** The report is written. */
+export interface ReportEvent {
+  readonly event: 'report';
+  readonly path: string;
+}
+
 export type RunEvent =
   | StartEvent
   | ConvertedEvent
@@ -95,6 +107,8 @@ export type RunEvent =
   | CheckpointEvent
   | ProfileEvent
   | TraceFileEvent
+  | WatchEvent
+  | ReportEvent
   | DoneEvent
   | ErrorEvent;
 

@@ -89,6 +89,11 @@ export class Flags {
     return checkInteger(`--${name}`, value, min, max);
   }
 
+  /** A flag whose value may be left out: `bare` then; undefined without the flag. */
+  integerOr(name: string, bare: number, min: number, max: number): number | undefined {
+    return this.one(name) === true ? bare : this.integer(name, min, max);
+  }
+
   choice<T extends string>(name: string, allowed: readonly T[]): T | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;

@@ -2,8 +2,8 @@
 // it and the outputs compared on the data's test samples.
 
 import { UsageError } from '../base/errors.ts';
+import { checkWritable } from '../base/wholeFile.ts';
 import { Trainer } from '../runtime/trainer.ts';
-import { checkWritable } from '../train/checkpoint.ts';
 import type { Flags } from './flags.ts';
 import { dataFrom } from './settings.ts';
 import { printTable } from './terminal.ts';
@@ -13,7 +13,7 @@ export async function runFold(flags: Flags): Promise<number> {
   const tolerance = flags.number('tolerance', 0);
   const workers = flags.integer('workers', 1);
   const timeoutMs = flags.integer('timeout-ms', 1);
-  await checkWritable(path!);
+  await checkWritable(path!, `checkpoint to write, ${path}`);
   const trainer = await Trainer.resume(checkpoint!, {
     data: await dataFrom(flags),
     ...(workers !== undefined && { workers }),

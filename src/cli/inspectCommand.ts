@@ -9,6 +9,7 @@ import { explainNorms, type NormExplanation } from '../nn/explainNorms.ts';
 import { buildGraph, type Graph } from '../nn/graph.ts';
 import { normsOf } from '../nn/normLeaf.ts';
 import { parseModel } from '../nn/parse.ts';
+import type { RecurrentSpec } from '../nn/recurrent.ts';
 import { customModulesOf, type LeafSpec } from '../nn/spec.ts';
 import { configOf } from '../runtime/resume.ts';
 import { type Checkpoint, readCheckpoint } from '../train/checkpoint.ts';
@@ -159,7 +160,17 @@ function statisticsOf(spec: LeafSpec, replicas: number): string {
     case 'layerNorm':
     case 'rmsNorm':
       return 'sample';
+    case 'gru':
+    case 'rnn':
+      return recurrentStatistics(spec, replicas);
     default:
       return '-';
   }
+}
+
+function recurrentStatistics({ norm, sync }: RecurrentSpec, replicas: number): string {
+  if (norm === 'none') return '-';
+  if (norm === 'layer') return 'sample, each time step';
+  const scope = sync === 'sync' ? `all ${replicas} replicas` : `${sync} replicas`;
+  return `batch, each time step, ${sync === 'local' ? 'each replica' : scope}`;
 }

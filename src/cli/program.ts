@@ -1,16 +1,20 @@
 // The commands and their flags. Parsing is cac's; what is unknown is an error that proposes the
 // nearest flag or command. Returns the exit code and never ends the process itself.
 
-import { readFileSync } from 'node:fs';
 import { cac } from 'cac';
 import { UsageError } from '../base/errors.ts';
+import { runDoctor } from './doctorCommand.ts';
 import { runEval } from './evalCommand.ts';
 import { jsonSink } from './events.ts';
+import { runExperimentCommand } from './experimentCommand.ts';
 import { EXIT_USAGE, errorEvent, exitCodeOf } from './failure.ts';
 import { Flags, markValues, nearestWord, unmarkValues } from './flags.ts';
 import { runFold } from './foldCommand.ts';
 import { runInspect } from './inspectCommand.ts';
+import { runSimulate } from './simulateCommand.ts';
+import { simulateFlags } from './simulateFlags.ts';
 import { runTrain } from './trainCommand.ts';
+import { packageVersion } from './version.ts';
 
 interface HelpSection {
   title?: string;
@@ -80,8 +84,37 @@ const trainFlags: readonly FlagText[] = [
   ['--diagnostics <n>', 'Compare the batch statistics of replicas every n steps (default 50)'],
   ['--profile', "Show where a step's time goes: by phase and layer, waiting apart"],
   ['--trace <file>', 'Write the last 20 steps for chrome://tracing and ui.perfetto.dev'],
+  ['--report <file>', 'Write a page with curves, norms and gradients at the end'],
+  ['--watch [port]', 'Serve that page while it trains, on this machine (default port 8710)'],
+  ['--watch-host <host>', 'With --watch: listen there; the URL then has a token'],
   ['--log <file>', 'Append the events to a file, one JSON object a line'],
   ...commonFlags,
+];
+
+/** Those of `train` that a short run has a use for. */
+const doctorFlags: readonly FlagText[] = [
+  ...dataFlags,
+  ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
+  ['--replicas <n>', 'Simulated devices, at least 2 (default 8)'],
+  ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
+  ['--steps <n>', 'Steps with each norm: local, sync and group (default 120)'],
+  ['--budget <seconds>', 'Time for all training; cuts the steps (default 60)'],
+  ['--optimizer <name>', 'sgd, adam or adamw (default sgd)'],
+  ['--lr <rate>', 'Learning rate (default 0.1 for sgd, 0.001 for adam and adamw)'],
+  ['--seed <n>', 'Decides all random numbers (default 1)'],
+  ['--strict', 'The same bits on every machine'],
+  ...commonFlags,
+];
+
+const experimentFlags: readonly FlagText[] = [
+  ['--quick', 'Fewer and shorter runs: minutes, with wider intervals'],
+  ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],
+  ['--data <name|dir>', 'fashion-mnist (fetched once), mnist, synthetic or a folder'],
+  ['--norms <list>', 'small-batch: local, sync, group, layer, instance, none'],
+  ['--out <folder>', 'Where results and report go (default experiments/<name>)'],
+  ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
+  ['--json', 'Events on stdout, one JSON object a line'],
+  ['--debug', 'Show where an error came from'],
 ];
 
 const commands: readonly CommandText[] = [
@@ -120,6 +153,25 @@ const commands: readonly CommandText[] = [
     ],
     run: runFold,
   },
+  {
+    name: 'doctor',
+    text: 'Train a model shortly and say which normalization it needs',
+    flags: doctorFlags,
+    run: runDoctor,
+  },
+  {
+    name: 'experiment',
+    argument: 'name',
+    text: 'Train for an answer: small-batch, sync-group, precise, convergence and more',
+    flags: experimentFlags,
+    run: runExperimentCommand,
+  },
+  {
+    name: 'simulate',
+    text: 'Predict what a job on many devices would do',
+    flags: simulateFlags,
+    run: runSimulate,
+  },
 ];
 
 /** The flags of all commands that take a value. */
@@ -136,7 +188,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
       for (const [flag, meaning] of texts) command.option(flag, meaning);
       command.action(() => {});
     }
-    cli.help(tidyHelp).version(readVersion());
+    cli.help(tidyHelp).version(packageVersion());
     const words = markValues(argv, valueFlags);
     const { args, options } = cli.parse(words, { run: false });
     if (options.help === true || options.version === true) return 0;
@@ -215,9 +267,4 @@ function report(error: unknown, argv: readonly string[]): void {
   if (argv.includes('--json')) jsonSink().take(event);
   console.error(`syncbn: ${event.message}`);
   if (argv.includes('--debug')) console.error(error);
-}
-
-function readVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

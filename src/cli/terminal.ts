@@ -39,6 +39,22 @@ export function printTable(rows: readonly Readonly<Record<string, string>>[]): v
   console.log(table.render());
 }
 
+/** A table of cells, columns in the order of their titles, be these numbers or not. */
+export function printRows(
+  titles: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+): void {
+  const table = new Table({
+    shouldDisableColors: true,
+    defaultColumnOptions: { alignment: 'left' },
+    columns: titles.map((title, index) => ({ name: `column ${index}`, title })),
+  });
+  for (const row of rows) {
+    table.addRow(Object.fromEntries(row.map((cell, index) => [`column ${index}`, `${cell}`])));
+  }
+  console.log(table.render());
+}
+
 /** Shows a run on the terminal. */
 export function terminalSink(): Sink {
   const bar = process.stdout.isTTY === true ? newBar() : undefined;
@@ -90,6 +106,13 @@ export function terminalSink(): Sink {
         case 'trace':
           endBar();
           console.log(`Trace of the last ${event.steps} steps written to ${event.path}.`);
+          break;
+        case 'watch':
+          console.log(`Watch it at ${event.url}`);
+          break;
+        case 'report':
+          endBar();
+          console.log(`Report written to ${event.path}.`);
           break;
         case 'done':
           endBar();

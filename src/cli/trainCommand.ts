@@ -2,12 +2,14 @@
 // interrupted.
 
 import { UsageError } from '../base/errors.ts';
+import { checkWritable } from '../base/wholeFile.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { normsOf } from '../nn/normLeaf.ts';
+import type { RunState } from '../report/history.ts';
 import type { Evaluation } from '../runtime/evaluation.ts';
 import type { Progress } from '../runtime/progress.ts';
 import { Trainer } from '../runtime/trainer.ts';
-import { checkWritable, readCheckpoint } from '../train/checkpoint.ts';
+import { readCheckpoint } from '../train/checkpoint.ts';
 import {
   type DoneEvent,
   doneEvent,
@@ -17,10 +19,12 @@ import {
   type ProgressEvent,
   type RunEvent,
   type Sink,
+  type StartEvent,
 } from './events.ts';
 import { errorEvent } from './failure.ts';
 import type { Flags } from './flags.ts';
 import { checkAgreement } from './resumeSettings.ts';
+import { type ReportAsked, type RunReport, reportAsked, startReport } from './runReport.ts';
 import {
   DEFAULTS,
   dataFrom,
@@ -56,8 +60,11 @@ interface Plan extends Asked {
 export async function runTrain(flags: Flags): Promise<number> {
   const isJson = flags.isSet('json');
   const asked = readAsked(flags, isJson);
-  if (asked.checkpoint !== undefined) await checkWritable(asked.checkpoint);
+  if (asked.checkpoint !== undefined) {
+    await checkWritable(asked.checkpoint, `checkpoint to write, ${asked.checkpoint}`);
+  }
   if (asked.trace !== undefined) await checkTraceWritable(asked.trace);
+  const report = await reportAsked(flags);
   const log = flags.text('log');
   const logs = log === undefined ? [] : [logSink(log)];
   const sinks = [isJson ? jsonSink() : terminalSink(), ...logs];
@@ -68,7 +75,7 @@ export async function runTrain(flags: Flags): Promise<number> {
       // A checkpoint knows how many epochs its run was to have.
       const plan = { ...asked, epochs: asked.epochs ?? (trainer.epochs || 1) };
       checkPlan(flags, plan, trainer);
-      return await runPlan(trainer, { plan, data, sinks, model: modelName(flags) });
+      return await runPlan(trainer, { plan, data, sinks, model: modelName(flags), report });
     } finally {
       await trainer.close();
     }
@@ -142,6 +149,7 @@ interface RunSetup {
   readonly data: Dataset;
   readonly sinks: readonly Sink[];
   readonly model: string;
+  readonly report: ReportAsked | undefined;
 }
 
 async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
@@ -153,8 +161,10 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
     for (const sink of sinks) sink.close();
   };
   const signals = catchSignals(() => trainer.stop(), quit);
+  let report: RunReport | undefined;
+  let end: RunState = { kind: 'stopped' };
   try {
-    tell({
+    const start: StartEvent = {
       event: 'start',
       data: data.name,
       model: setup.model,
@@ -169,14 +179,17 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
       mode: trainer.config.mode,
       parameters: trainer.countParameters,
       memoryBytes: trainer.layout.sizeBytes,
-    });
+    };
+    tell(start);
+    if (setup.report !== undefined) report = await startReport(setup.report, trainer, start);
+    if (report?.url !== undefined) tell({ event: 'watch', url: report.url });
     const { conversion } = trainer;
     if (conversion.length > 0) {
       const carried = conversion.filter((tensor) => tensor.carried);
       const lost = conversion.filter((tensor) => !tensor.carried);
       tell({ event: 'converted', carried, lost });
     }
-    const training = await fit(trainer, plan, tell, signals);
+    const training = await fit(trainer, { plan, tell, report }, signals);
     await tellProfile(trainer, plan, tell);
     const { caught } = signals;
     if (caught !== undefined) {
@@ -184,18 +197,32 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
       console.error(`syncbn: stopped by ${caught} after step ${trainer.step}.${where}`);
       return SIGNAL_CODES[caught];
     }
-    tell(await finish(trainer, training, data));
+    const done = await finish(trainer, training, data);
+    tell(done);
+    end = { kind: 'done', testLoss: done.testLoss, testAccuracy: done.testAccuracy };
     return signals.caught === undefined ? 0 : SIGNAL_CODES[signals.caught];
+  } catch (error) {
+    end = { kind: 'failed', message: errorEvent(error).message };
+    throw error;
   } finally {
     signals.release();
+    await report?.end(end);
+    const { report: asked } = setup;
+    if (report !== undefined && asked?.file !== undefined)
+      tell({ event: 'report', path: asked.file });
   }
+}
+
+interface FitSetup {
+  readonly plan: Plan;
+  readonly tell: (event: RunEvent) => void;
+  readonly report: RunReport | undefined;
 }
 
 /** Trains to the end of the plan or to a signal, and writes the checkpoints on the way. */
 async function fit(
   trainer: Trainer,
-  plan: Plan,
-  tell: (event: RunEvent) => void,
+  { plan, tell, report }: FitSetup,
   signals: { readonly caught: Signal | undefined },
 ): Promise<{ readonly imagesPerSecond: number; readonly seconds: number }> {
   const { epochs, progressEveryMs, checkpoint, checkpointEvery } = plan;
@@ -228,6 +255,7 @@ async function fit(
       const event = isPause ? 'progress' : progress.kind;
       told = { ...eventOf(progress, end), event, seconds: total, imagesPerSecond: speed };
       tell(told);
+      report?.look({ ...progress, totalSteps: end }, total);
       if (event !== 'progress') tellDiagnostics();
     }
     images += (last?.imagesPerSecond ?? 0) * (last?.seconds ?? 0);

@@ -13,6 +13,8 @@ export interface StepState {
   training: boolean;
   /** Optimizer steps done before this one; keys the random numbers. */
   step: number;
+  /** Whether diagnostics of this step are kept. Passes that train nothing keep none. */
+  isSampled: boolean;
   /** Samples of this worker. */
   countSamples: number;
   /** Local replica i holds this worker's samples [replicaStart[i], replicaStart[i + 1]). */

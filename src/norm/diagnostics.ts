@@ -29,8 +29,8 @@ const DOUBLE_BYTES = 8;
 
 export interface DiagnosisSetup {
   readonly memory: WebAssembly.Memory;
-  readonly step: { readonly training: boolean; readonly step: number };
-  /** Steps 0, every, 2 every, ... are sampled. */
+  readonly step: { readonly isSampled: boolean; readonly step: number };
+  /** Steps 0, every, 2 every, ... are sampled; each has the slot after that of the last. */
   readonly every: number;
   readonly channels: number;
   readonly eps: number;
@@ -65,16 +65,15 @@ export function diagnosedReduction(inner: BoundReduction, setup: DiagnosisSetup)
     }
   };
 
-  const isSampled = (): boolean => step.training && step.step % every === 0;
   return {
     ...inner,
     publish() {
-      if (isSampled()) keepShards();
+      if (step.isSampled) keepShards();
       inner.publish();
     },
     finish() {
       inner.finish();
-      if (isSampled()) diagnoseShards((step.step / every) % SAMPLE_SLOTS);
+      if (step.isSampled) diagnoseShards((step.step / every) % SAMPLE_SLOTS);
     },
   };
 }

@@ -1,8 +1,20 @@
-// What a running fit reports: worked out by main from the words and sums that the workers share.
+// What a fit is asked for, and what it reports: worked out by main from the words and sums that the
+// workers share.
 
+import { learningRateAt } from '../optim/schedule.ts';
 import type { DiagnosticsSummary } from '../train/diagnostics.ts';
 import { EPOCH_CORRECT, EPOCH_COUNT, EPOCH_LOSS } from '../train/epochSums.ts';
 import type { RunPlan } from '../train/plan.ts';
+
+/** What `fit` is asked for. */
+export interface FitOptions {
+  /** Epochs to have done in all, those of a resumed run included. */
+  readonly epochs: number;
+  /** Yield progress within an epoch, about this often; default: only at the end of each epoch. */
+  readonly progressEveryMs?: number;
+  /** Stop when this many steps are done in all; default: at the end of the last epoch. */
+  readonly maxSteps?: number;
+}
 
 /** What `fit` yields. */
 export interface Progress {
@@ -19,6 +31,8 @@ export interface Progress {
   readonly loss: number;
   /** Share of the epoch's samples so far that were right; NaN for regression. */
   readonly accuracy: number;
+  /** Of the last step; NaN before the first step. */
+  readonly learningRate: number;
   /** Images trained by this call of `fit` over the time that it has trained. */
   readonly imagesPerSecond: number;
   /** Time that this call of `fit` has trained. */
@@ -49,6 +63,7 @@ export function progressOf(
 ): Progress {
   const { first, step, totalSteps, epochs } = at;
   const count = epochSums[EPOCH_COUNT]!;
+  const { schedule, optimizer } = plan.config;
   const isClass = plan.config.data.task.kind === 'classification';
   const seconds = at.trainedMs / 1000;
   const isEpochEnd = step % plan.stepsPerEpoch === 0 && kind !== 'progress';
@@ -60,6 +75,8 @@ export function progressOf(
     totalSteps,
     loss: epochSums[EPOCH_LOSS]! / count,
     accuracy: isClass ? epochSums[EPOCH_CORRECT]! / count : Number.NaN,
+    learningRate:
+      step === 0 ? Number.NaN : learningRateAt(schedule, optimizer.lr, step - 1, totalSteps),
     imagesPerSecond: (samplesUntil(plan, step) - samplesUntil(plan, first)) / seconds,
     seconds,
     secondsLeft: step === first ? Number.NaN : (seconds / (step - first)) * (totalSteps - step),

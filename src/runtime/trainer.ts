@@ -16,7 +16,8 @@ import { type Checkpoint, readCheckpoint, writeCheckpoint } from '../train/check
 import type { RunConfig } from '../train/config.ts';
 import type { SplitName } from '../train/context.ts';
 import { type CarriedTensor, convertCheckpoint } from '../train/convertState.ts';
-import { type Diagnostics, readDiagnostics, summarizeDiagnostics } from '../train/diagnostics.ts';
+import { type Diagnostics, summarizeDiagnostics } from '../train/diagnostics.ts';
+import type { GradientNorms } from '../train/gradientNorms.ts';
 import { planRun, type RunPlan } from '../train/plan.ts';
 import { type Profile, profileOf } from '../train/profileReport.ts';
 import { layerNames } from '../train/program.ts';
@@ -32,6 +33,7 @@ import { PROGRESS_STEPS } from '../train/step.ts';
 import { type Evaluation, secondsSince, sumSamples } from './evaluation.ts';
 import { type ExportOptions, exportInference, type InferenceExport } from './exportInference.ts';
 import { type Gang, startGang } from './gang.ts';
+import { lastDiagnostics, lastGradientNorms } from './lastSample.ts';
 import {
   checkPrecise,
   type PreciseOptions,
@@ -39,19 +41,10 @@ import {
   preciseResult,
 } from './preciseNorm.ts';
 import { countInputs, predictAll } from './predict.ts';
-import { type FitPosition, type Progress, progressOf } from './progress.ts';
+import { type FitOptions, type FitPosition, type Progress, progressOf } from './progress.ts';
 import { checkpointOf, type ResumeOptions, resumeConfig, savedTensors } from './resume.ts';
 import { resolveOptions, type TrainerOptions } from './trainerOptions.ts';
 import type { TrainApi, TrainData } from './trainWorker.ts';
-
-export interface FitOptions {
-  /** Epochs to have done in all, those of a resumed run included. */
-  readonly epochs: number;
-  /** Yield progress within an epoch, about this often; default: only at the end of each epoch. */
-  readonly progressEveryMs?: number;
-  /** Stop when this many steps are done in all; default: at the end of the last epoch. */
-  readonly maxSteps?: number;
-}
 
 /** A run: a model, its data, and the threads that train it. */
 export interface Trainer {
@@ -81,6 +74,9 @@ export interface Trainer {
    * undefined before the first one, without batch norms, or with diagnosticsEvery 0. May be
    * called while `fit` runs. */
   diagnostics(): Diagnostics | undefined;
+  /** The Euclidean norm of each parameter's gradient in the last sampled step, before clipping;
+   * undefined before the first one, or with diagnosticsEvery 0. May be called while `fit` runs. */
+  gradientNorms(): GradientNorms | undefined;
   /** Where this trainer's time has gone, also within `fit`; undefined unless it records steps. */
   profile(): Profile | undefined;
   /** Loss and accuracy over a split, without training; running statistics, nothing synchronized. */
@@ -296,11 +292,11 @@ class Run implements Trainer {
   }
 
   diagnostics(): Diagnostics | undefined {
-    const { plan, memory, words, step } = this.setup;
-    if (plan.diagnostics === undefined) return undefined;
-    const values = typedView(memory, plan.layout.get('diagnostics'), 'f64');
-    const stepsDone = (): number => Atomics.load(progressWords(words), PROGRESS_STEPS);
-    return readDiagnostics(plan.diagnostics, values, step, stepsDone);
+    return lastDiagnostics(this.setup);
+  }
+
+  gradientNorms(): GradientNorms | undefined {
+    return lastGradientNorms(this.setup);
   }
 
   profile(): Profile | undefined {

@@ -1,16 +1,13 @@
 // Checkpoints: everything that the rest of a run depends on, as MessagePack. Typed arrays are
-// extension types with little-endian bytes. Written to a temporary file, synced and renamed, so
-// that a crash leaves the old file or the new one. What is read is bounded and checked before it is
-// used.
+// extension types with little-endian bytes. Written as a whole or not at all; what is read is
+// bounded and checked before it is used.
 
-import { randomUUID } from 'node:crypto';
-import { statSync } from 'node:fs';
-import { open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { decode, ExtensionCodec, encode } from '@msgpack/msgpack';
 import { z } from 'zod';
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
+import { fileError, writeWhole } from '../base/wholeFile.ts';
 
 const FORMAT = 'syncbn checkpoint';
 const VERSION = 1;
@@ -95,41 +92,11 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
     { format: FORMAT, version: VERSION, ...checkpoint },
     { extensionCodec: codec },
   );
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  try {
-    await writeSynced(temporary, bytes);
-    await rename(temporary, path);
-    await syncFolder(dirname(path));
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw fileError(
-      `checkpoint to write, ${path}`,
-      error,
-      'a file in a folder that can be written',
-    );
-  }
+  await writeWhole(path, `checkpoint to write, ${path}`, bytes);
 }
 
-/** Fails early, before any training, when a checkpoint could not be written there. */
-export async function checkWritable(path: string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  try {
-    await writeSynced(temporary, new Uint8Array());
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-      throw Object.assign(new Error('EISDIR: is a folder'), { code: 'EISDIR' });
-    }
-  } catch (error) {
-    throw fileError(
-      `checkpoint to write, ${path}`,
-      error,
-      'a file in a folder that can be written',
-    );
-  } finally {
-    await rm(temporary, { force: true }).catch(ignoreMissingFolder);
-  }
-}
-
-/** Reads a checkpoint. Throws a {@link UsageError} when the file is missing, cut off or not one. */
+/** Reads a checkpoint. Throws a {@link UsageError} when the file is missing, cut off or not one.
+ * */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const what = `checkpoint ${path}`;
   let bytes: Uint8Array;
@@ -182,37 +149,6 @@ export function parseCheckpoint(what: string, bytes: Uint8Array): Checkpoint {
     });
   }
   return checkpoint;
-}
-
-async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'w');
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Makes the rename itself durable. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Removing a probe fails only where creating it has failed, which is reported already. */
-function ignoreMissingFolder(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOTDIR') throw error;
-}
-
-function fileError(what: string, error: unknown, allowed: string): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === undefined) return error;
-  return new UsageError({ what, given: messageOf(error), allowed });
 }
 
 function messageOf(error: unknown): string {

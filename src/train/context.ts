@@ -63,6 +63,7 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
     countSamples: 0,
     replicaStart: new Int32Array(worker.replicas.hi - worker.replicas.lo + 1),
     firstSample: 0,
+    isSampled: false,
     globalCount: 0,
   };
   const bound = bindProgram({ plan, worker, kernels, memory, member, step });

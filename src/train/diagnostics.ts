@@ -19,6 +19,7 @@ import {
   VARIANCE_RATIO,
 } from '../norm/diagnostics.ts';
 import { type BoundReduction, vectorLength } from '../norm/reducer.ts';
+import { readSample } from './samples.ts';
 
 /** Often enough to see a trend within an epoch; a sample costs a loop over channels. */
 export const DEFAULT_DIAGNOSTICS_EVERY = 50;
@@ -163,16 +164,10 @@ export function readDiagnostics(
 ): Diagnostics | undefined {
   const { every, layers, countReplicas } = plan;
   const slotLength = layers.length * countReplicas * DIAGNOSTICS_LENGTH;
-  for (;;) {
-    const step = Math.floor((stepsDone() - 1) / every) * every;
-    if (step < since) return undefined;
-    const slot = (step / every) % SAMPLE_SLOTS;
-    const sample = values.slice(slot * slotLength, (slot + 1) * slotLength);
-    // Its place is written again in step + SAMPLE_SLOTS * every; a worker may be there when the
-    // step before that is not yet counted.
-    if (stepsDone() < step + SAMPLE_SLOTS * every - 1)
-      return { step, layers: decode(plan, sample) };
-  }
+  const copySlot = (slot: number): Float64Array =>
+    values.slice(slot * slotLength, (slot + 1) * slotLength);
+  const found = readSample({ every, since, stepsDone, copySlot });
+  return found === undefined ? undefined : { step: found.step, layers: decode(plan, found.sample) };
 }
 
 /** A sample in short. */

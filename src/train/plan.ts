@@ -12,6 +12,7 @@ import { RATES_LENGTH, stateTensorsOf } from '../optim/optimizer.ts';
 import { controlWordCount } from '../sync/words.ts';
 import { outputSizeOf, type RunConfig } from './config.ts';
 import { type DiagnosticsPlan, planDiagnostics } from './diagnostics.ts';
+import { planGradientNorms } from './gradientNorms.ts';
 import { BLOCK_LENGTH, type ParameterPlan, planParameters } from './parameters.ts';
 import { type PopulationPlan, planPopulations } from './population.ts';
 import { type ProfilePlan, planProfile } from './profile.ts';
@@ -75,6 +76,7 @@ export function planRun(config: RunConfig): RunPlan {
     reductions.set(name, planReduction(builder, name, declared, ranges));
   }
   const diagnostics = planDiagnostics(builder, graph, config.diagnosticsEvery, ranges);
+  planGradientNorms(builder, parameters, config.diagnosticsEvery);
   const populations = planPopulations(builder, graph, ranges);
   const profile =
     config.profile === true

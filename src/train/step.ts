@@ -19,7 +19,8 @@ export function bindTraining(
 ): (from: number, to: number, totalSteps: number) => number {
   const { plan, worker, memory, member, step, program, loss, losses, correct } = context;
   const { profiler } = context;
-  const { layout } = plan;
+  const { layout, config } = plan;
+  const { diagnosticsEvery } = config;
   const { replicas, rank } = worker;
   const countLocalReplicas = replicas.hi - replicas.lo;
   const update = bindUpdate(context);
@@ -47,6 +48,7 @@ export function bindTraining(
   /** One optimizer step. Returns whether the run is asked to stop behind it. */
   const trainStep = (index: number): boolean => {
     const inEpoch = index % plan.stepsPerEpoch;
+    step.isSampled = diagnosticsEvery > 0 && index % diagnosticsEvery === 0;
     batches.load(index);
     context.forward();
     profiler?.enter(ENTER_LOSS);

@@ -5,6 +5,7 @@
 import { finishSchedule } from '../base/tree.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { typedView } from '../memory/arena.ts';
+import type { StepState } from '../nn/layer.ts';
 import { clipScale } from '../optim/clip.ts';
 import {
   bindOptimizer,
@@ -16,6 +17,7 @@ import {
 import { learningRateAt } from '../optim/schedule.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
+import { bindGradientNorms } from './gradientNorms.ts';
 import { BLOCK_LENGTH, ownedBlocks, type ParameterBlock } from './parameters.ts';
 import { nodeRegions, type RunPlan } from './plan.ts';
 
@@ -24,6 +26,7 @@ export interface UpdateSetup {
   readonly kernels: KernelExports;
   readonly memory: WebAssembly.Memory;
   readonly member: Member;
+  readonly step: StepState;
 }
 
 /** One fold of a block, resolved to addresses. */
@@ -66,6 +69,7 @@ export function bindUpdate(setup: UpdateSetup): Update {
   const rates = typedView(memory, ratesRegion, 'f64');
   const optimizer = bindOptimizer(config.optimizer, kernels, ratesRegion.offsetBytes);
   const { clipNorm } = config;
+  const sampleNorms = bindGradientNorms(setup, blocks);
 
   const foldBlock = (block: BoundBlock): void => {
     const { length, isWide, folds, rootPtr, gradPtr } = block;
@@ -109,6 +113,7 @@ export function bindUpdate(setup: UpdateSetup): Update {
     run(step) {
       takeRates(step);
       for (const block of blocks) foldBlock(block);
+      sampleNorms();
       if (clipNorm !== null) clip(clipNorm);
       for (const block of blocks) optimizer.update(block);
     },

@@ -42,6 +42,8 @@ function bindMeasure(context: WorkerContext): TrainWorker['measure'] {
   const populations = bindPopulations(context);
   return (from, count, definition) => {
     step.training = true;
+    // It has the numbers of steps to come: what it would keep is not theirs.
+    step.isSampled = false;
     populations.begin();
     for (let index = from; index < from + count; index++) {
       if (index === from || index % plan.stepsPerEpoch === 0) batches.prepareOrder(index);

@@ -116,6 +116,7 @@ function stepOf(run: LayerRun): StepState {
     countSamples: samples,
     replicaStart,
     firstSample: 0,
+    isSampled: false,
     globalCount: samples,
   };
 }

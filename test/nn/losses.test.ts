@@ -31,6 +31,7 @@ function runLoss(
     countSamples: count,
     replicaStart: Int32Array.of(0, count),
     firstSample: 0,
+    isSampled: false,
     globalCount,
   };
   const outputGradPtr = fixture.reserve(output.length);

@@ -57,6 +57,7 @@ export function bindAlone<Spec>(
     countSamples: capacity,
     replicaStart: Int32Array.of(0, capacity),
     firstSample: 0,
+    isSampled: false,
     globalCount: capacity,
   };
   const unasked = (name: string): never => {

@@ -1,0 +1,233 @@
+// `syncbn experiment NAME`: does the runs that are not done yet, shows how far they are, and writes
+// and shows what they say. Ctrl-C stops it in good order; the same command goes on.
+
+import { availableParallelism, cpus } from 'node:os';
+import { join } from 'node:path';
+import { Presets, SingleBar } from 'cli-progress';
+import { UsageError } from '../base/errors.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { openDataset } from '../data/open.ts';
+import { EXPERIMENTS } from '../experiments/catalog.ts';
+import { filesOf, type Making, showSeconds } from '../experiments/document.ts';
+import type {
+  Analysis,
+  Experiment,
+  ExperimentOptions,
+  RunResult,
+} from '../experiments/experiment.ts';
+import { fashionMnist } from '../experiments/fashionMnist.ts';
+import { openResults } from '../experiments/resultsFile.ts';
+import { type ExperimentProgress, type Outcome, runExperiment } from '../experiments/runner.ts';
+import { type Flags, nearestWord } from './flags.ts';
+import { prepareFolder, typedCommand, writeFiles } from './outFolder.ts';
+import { catchSignals, SIGNAL_CODES } from './signals.ts';
+import { paint, printRows } from './terminal.ts';
+import { packageVersion } from './version.ts';
+
+const DEFAULT_FOLDER = 'experiments';
+const MAX_SEEDS = 1000;
+const MS_PER_S = 1000;
+
+export async function runExperimentCommand(flags: Flags, name?: string): Promise<number> {
+  const experiment = experimentNamed(name);
+  const options = optionsFrom(flags, experiment);
+  // Refuses what the options cannot be, before anything is made or fetched.
+  const planned = experiment.plan(options);
+  const isJson = flags.isSet('json');
+  const folder = flags.text('out') ?? join(DEFAULT_FOLDER, experiment.name);
+  const workers = flags.integer('workers', 1);
+  await prepareFolder(folder);
+  const version = packageVersion();
+  const results = await openResults(folder, { experiment: experiment.name, version });
+  const show = isJson ? jsonShow(experiment) : terminalShow(experiment, planned.length);
+  for (const notice of results.notices) show.notice(notice);
+  show.begin();
+
+  const stop = new AbortController();
+  const signals = catchSignals(
+    () => stop.abort(),
+    () => {},
+  );
+  let outcome: Outcome;
+  try {
+    outcome = await runExperiment({
+      experiment,
+      options,
+      results,
+      openData: () => openData(options.data, show.notice),
+      workers,
+      signal: stop.signal,
+      onProgress: show.progress,
+    });
+  } finally {
+    show.endProgress();
+    signals.release();
+  }
+  const analysis = experiment.analyse(outcome.results, options);
+  if (outcome.results.length > 0) {
+    const making = makingOf(options, outcome, version);
+    await writeFiles(folder, filesOf(experiment, outcome.results, analysis, making));
+  }
+  show.end(outcome, analysis, folder);
+  return signals.caught === undefined ? 0 : SIGNAL_CODES[signals.caught];
+}
+
+function experimentNamed(name: string | undefined): Experiment {
+  const found = EXPERIMENTS.find((experiment) => experiment.name === name);
+  if (found !== undefined) return found;
+  const names = EXPERIMENTS.map((experiment) => experiment.name);
+  const nearest = name === undefined ? undefined : nearestWord(name, names);
+  throw new UsageError({
+    what: 'experiment',
+    given: name ?? 'no name',
+    allowed: names.join(', '),
+    hint: `syncbn experiment ${nearest ?? names[0]!} --quick`,
+  });
+}
+
+function optionsFrom(flags: Flags, { name, defaults }: Experiment): ExperimentOptions {
+  const quick = flags.isSet('quick');
+  const norms = flags.text('norms');
+  if (norms !== undefined && name !== 'small-batch') {
+    throw new UsageError({
+      what: `--norms of syncbn experiment ${name}`,
+      given: norms,
+      allowed: 'nothing: only small-batch lets its norms be chosen',
+    });
+  }
+  return {
+    quick,
+    seeds: flags.integer('seeds', 1, MAX_SEEDS) ?? (quick ? defaults.quickSeeds : defaults.seeds),
+    data: flags.text('data') ?? (quick ? defaults.quickData : defaults.data),
+    ...(norms !== undefined && { norms: [...new Set(norms.split(',').map((one) => one.trim()))] }),
+  };
+}
+
+function openData(name: string, notice: (text: string) => void): Promise<Dataset> {
+  return name === 'fashion-mnist' ? fashionMnist(notice) : openDataset(name);
+}
+
+function makingOf(options: ExperimentOptions, outcome: Outcome, version: string): Making {
+  const cores = availableParallelism();
+  const model = cpus()[0]?.model.trim() ?? 'unknown processor';
+  return {
+    command: typedCommand(),
+    machine: `${cores} core${cores === 1 ? '' : 's'} of ${model}, Node ${process.versions.node}`,
+    data: options.data,
+    seeds: options.seeds,
+    runs: outcome.runs,
+    trainSeconds: trainSeconds(outcome.results),
+    date: new Date().toISOString().slice(0, 10),
+    version,
+  };
+}
+
+function trainSeconds(results: readonly RunResult[]): number {
+  return results.reduce((sum, { timings }) => sum + (timings.trainMs ?? 0), 0) / MS_PER_S;
+}
+
+/** How a command tells what happens. */
+interface Show {
+  notice(text: string): void;
+  begin(): void;
+  progress(progress: ExperimentProgress): void;
+  endProgress(): void;
+  end(outcome: Outcome, analysis: Analysis, folder: string): void;
+}
+
+function jsonShow({ name, hypothesis }: Experiment): Show {
+  const tell = (event: string, fields: object): void => {
+    console.log(JSON.stringify({ event, ...fields }));
+  };
+  let done: number | undefined;
+  return {
+    notice: (text) => tell('notice', { text }),
+    begin: () => tell('experiment', { experiment: name, hypothesis }),
+    progress(progress) {
+      // An event for each run that is over; shares in between are for eyes.
+      if (progress.done === done) return;
+      done = progress.done;
+      const { secondsLeft } = progress;
+      tell('progress', {
+        ...progress,
+        secondsLeft: Number.isFinite(secondsLeft) ? secondsLeft : null,
+      });
+    },
+    endProgress() {},
+    end({ results, runs, isStopped }, { verdicts }, folder) {
+      tell('done', { runs, finished: results.length, isStopped, verdicts, folder });
+    },
+  };
+}
+
+function terminalShow({ title, hypothesis }: Experiment, runs: number): Show {
+  const bar = process.stdout.isTTY === true ? newBar() : undefined;
+  let isDrawn = false;
+  let done: number | undefined;
+  const endProgress = (): void => {
+    if (isDrawn) bar?.stop();
+    isDrawn = false;
+  };
+  return {
+    notice(text) {
+      endProgress();
+      console.log(text);
+    },
+    begin() {
+      console.log(`${paint('bold', title)}\nExpected: ${hypothesis}`);
+      console.log(`${runs} runs; Ctrl-C stops, the same command goes on.`);
+    },
+    progress(progress) {
+      const fields = barFields(progress);
+      if (bar === undefined) {
+        if (progress.done !== done) console.log(`${fields.runs} runs done`);
+      } else if (isDrawn) bar.update(Math.floor(progress.share * BAR_TOTAL), fields);
+      else bar.start(BAR_TOTAL, Math.floor(progress.share * BAR_TOTAL), fields);
+      isDrawn = true;
+      done = progress.done;
+    },
+    endProgress,
+    end: showEnd,
+  };
+}
+
+const BAR_TOTAL = 1000;
+
+function newBar(): SingleBar {
+  return new SingleBar(
+    {
+      format: '{bar} {percentage}%  {runs} runs  {left}  {label}',
+      barsize: 16,
+      stream: process.stdout,
+      hideCursor: true,
+      stopOnComplete: false,
+      fps: 10,
+      gracefulExit: false,
+    },
+    Presets.shades_classic,
+  );
+}
+
+function barFields({ done, runs, label, secondsLeft }: ExperimentProgress) {
+  const left = Number.isFinite(secondsLeft) ? `${showSeconds(secondsLeft)} left` : '- left';
+  return { runs: `${done}/${runs}`, left, label: label ?? '' };
+}
+
+function showEnd(outcome: Outcome, { tables, verdicts }: Analysis, folder: string): void {
+  const { results, runs, found, isStopped, seconds } = outcome;
+  if (results.length === 0) {
+    console.log('Stopped before the first run was over; nothing is kept.');
+    return;
+  }
+  for (const { caption, columns, rows } of tables) {
+    console.log(`\n${paint('bold', caption)}`);
+    printRows(columns, rows);
+  }
+  const colors = { confirmed: 'green', refuted: 'red', inconclusive: 'yellow' } as const;
+  for (const { claim, verdict, evidence } of verdicts) {
+    console.log(`${paint(colors[verdict], verdict)}: ${claim}\n  ${evidence}`);
+  }
+  const count = `${results.length} of ${runs} runs${found === 0 ? '' : `, ${found} found done`}`;
+  console.log(`\n${count}, ${showSeconds(seconds)}. Written to ${join(folder, 'report.html')}.`);
+  if (isStopped) console.log('Stopped; the same command does the runs that are missing.');
+}

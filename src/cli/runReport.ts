@@ -1,0 +1,127 @@
+// The report of a run: a file at its end, a page that changes while it trains, or both. Looks at
+// the trainer whenever the command tells progress; costs nothing where neither is asked for.
+
+import { UsageError } from '../base/errors.ts';
+import { checkWritable, writeWhole } from '../base/wholeFile.ts';
+import { isNorm, leafPaths, normName, normsOf } from '../nn/normLeaf.ts';
+import { type LayerSpec, leavesOf } from '../nn/spec.ts';
+import { RunHistory, type RunState } from '../report/history.ts';
+import { type LiveServer, serveLive } from '../report/liveServer.ts';
+import { renderPage } from '../report/page.ts';
+import { renderedSections, runPage } from '../report/runPage.ts';
+import type { Progress } from '../runtime/progress.ts';
+import type { Trainer } from '../runtime/trainer.ts';
+import type { StartEvent } from './events.ts';
+import type { Flags } from './flags.ts';
+import { typedCommand } from './outFolder.ts';
+
+const DEFAULT_PORT = 8710;
+const MAX_PORT = 65_535;
+const LOOPBACK = '127.0.0.1';
+
+/** What the flags ask for; undefined where it is neither file nor page. */
+export interface ReportAsked {
+  readonly file: string | undefined;
+  readonly port: number | undefined;
+  readonly host: string;
+}
+
+/** Reads `--report`, `--watch` and `--watch-host`, and tries the file. */
+export async function reportAsked(flags: Flags): Promise<ReportAsked | undefined> {
+  const file = flags.text('report');
+  const port = flags.integerOr('watch', DEFAULT_PORT, 0, MAX_PORT);
+  const host = flags.text('watch-host');
+  if (host !== undefined && port === undefined) {
+    throw new UsageError({
+      what: '--watch-host',
+      given: 'without --watch',
+      allowed: 'with --watch',
+      hint: `--watch --watch-host ${host}`,
+    });
+  }
+  if (file === undefined && port === undefined) return undefined;
+  if (file !== undefined) await checkWritable(file, `--report ${file}`);
+  return { file, port, host: host ?? LOOPBACK };
+}
+
+export interface RunReport {
+  /** Where the live page is. */
+  readonly url: string | undefined;
+  /** Takes a look at the run, which has trained for so many seconds. */
+  look(progress: Progress, seconds: number): void;
+  /** Writes the file and ends the page. */
+  end(state: RunState): Promise<void>;
+}
+
+/** Starts the report of a run that is about to train. */
+export async function startReport(
+  asked: ReportAsked,
+  trainer: Trainer,
+  start: StartEvent,
+): Promise<RunReport> {
+  const history = new RunHistory(factsOf(trainer, start));
+  const { file, port, host } = asked;
+  let server: LiveServer | undefined;
+  if (port !== undefined) {
+    server = await serveLive({
+      host,
+      port,
+      page: () => runPage(history),
+      sections: () => renderedSections(history),
+    });
+  }
+  return {
+    url: server?.url,
+    look(progress, seconds) {
+      history.addProgress(progress, seconds);
+      history.addSample(trainer.diagnostics(), trainer.gradientNorms());
+      server?.changed();
+    },
+    async end(state) {
+      history.state = state;
+      await server?.close();
+      if (file !== undefined) {
+        await writeWhole(file, `--report ${file}`, renderPage(runPage(history)));
+      }
+    },
+  };
+}
+
+function factsOf(trainer: Trainer, start: StartEvent): RunHistory['facts'] {
+  const { config } = trainer;
+  const { optimizer, schedule } = config;
+  const settings: readonly (readonly [string, string])[] = [
+    ['model', `${start.model}, ${start.parameters} parameters`],
+    ['data', start.data],
+    ['replicas', `${start.replicas}`],
+    ['workers', `${start.workers}`],
+    ['samples of a full step', `${start.globalBatch}`],
+    ['steps of an epoch', `${start.stepsPerEpoch}`],
+    ['epochs', `${start.epochs}`],
+    ['optimizer', `${optimizer.kind}, learning rate ${optimizer.lr}, ${schedule.kind}`],
+    ['seed, numbers', `${start.seed}, ${start.mode}`],
+    ['norms', showNorms(config.model)],
+    ...(start.step === 0 ? [] : [['steps done before', `${start.step}`] as const]),
+  ];
+  const epochSamples = config.dropLast
+    ? start.stepsPerEpoch * start.globalBatch
+    : config.data.countTrain;
+  const title = `${start.model} on ${start.data}`;
+  return {
+    title,
+    command: typedCommand(),
+    settings,
+    epochSamples,
+    globalBatch: start.globalBatch,
+  };
+}
+
+/** One name where all norms are alike, else each with its place. */
+function showNorms(model: LayerSpec): string {
+  const kinds = normsOf(model);
+  if (kinds.length < 2) return kinds[0] ?? 'none';
+  const paths = leafPaths(model);
+  return leavesOf(model)
+    .flatMap((leaf, i) => (isNorm(leaf) ? [`${paths[i]} ${normName(leaf)}`] : []))
+    .join('; ');
+}

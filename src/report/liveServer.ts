@@ -1,0 +1,219 @@
+// Serves a page that changes, live, with Server-Sent Events. Listens on this machine alone unless
+// told otherwise, and then answers only who knows the token in the URL. Renders nothing while
+// nobody looks.
+
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { UsageError } from '../base/errors.ts';
+import { type Page, renderPage } from './page.ts';
+
+export interface LiveOptions {
+  /** Where to listen; default 127.0.0.1. Any other needs a token, which the URL has. */
+  readonly host?: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** The page as it is now. */
+  page(): Page;
+  /** Its sections as they are now, rendered, in the order of the page. */
+  sections(): readonly string[];
+}
+
+export interface LiveServer {
+  /** Where the page is, with the token if there is one. */
+  readonly url: string;
+  /** Says that something has changed; those who look get it within a second. */
+  changed(): void;
+  /** Sends the last state and ends. */
+  close(): Promise<void>;
+}
+
+const LOOPBACK = '127.0.0.1';
+const LOOPBACK_NAMES = ['127.0.0.1', 'localhost', '[::1]', '::1'];
+const PUSH_EVERY_MS = 1000;
+/** How long those who look have to take the last state; then connections are cut. */
+const GRACE_MS = 500;
+const TOKEN_BYTES = 16;
+const EVENTS_PATH = '/events';
+
+/** Puts the sections that have changed in the place of the old ones, so that the reader's place on
+ * the page and in its tables stays. */
+const SCRIPT = `
+const main = document.querySelector('main');
+const note = document.createElement('p');
+main.before(note);
+let shown = [];
+const source = new EventSource('${EVENTS_PATH.slice(1)}' + location.search);
+source.addEventListener('sections', (event) => {
+  note.textContent = '';
+  const sections = JSON.parse(event.data);
+  const isSame = shown.length === sections.length;
+  if (!isSame) main.innerHTML = sections.join('');
+  else sections.forEach((html, i) => {
+    if (html !== shown[i]) main.children[i].outerHTML = html;
+  });
+  shown = sections;
+});
+source.addEventListener('end', () => {
+  source.close();
+  note.textContent = 'The run is over; this is its last state.';
+});
+source.onerror = () => { note.textContent = 'No connection to the run.'; };
+`;
+const SCRIPT_HASH = createHash('sha256').update(SCRIPT).digest('base64');
+const HEADERS = {
+  'Content-Security-Policy':
+    `default-src 'none'; script-src 'sha256-${SCRIPT_HASH}'; style-src 'unsafe-inline'; ` +
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; " +
+    "frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+  'Cache-Control': 'no-store',
+} as const;
+
+/** Starts to serve. Throws a {@link UsageError} when the port or the host cannot be had. */
+export async function serveLive(options: LiveOptions): Promise<LiveServer> {
+  const { host = LOOPBACK } = options;
+  const isLoopback = LOOPBACK_NAMES.includes(host);
+  const token = isLoopback ? undefined : randomBytes(TOKEN_BYTES).toString('hex');
+  const watchers = new Set<ServerResponse>();
+  let timer: NodeJS.Timeout | undefined;
+  let pushed = '';
+
+  const push = (): void => {
+    timer = undefined;
+    if (watchers.size === 0) return;
+    const data = JSON.stringify(options.sections());
+    if (data === pushed) return;
+    pushed = data;
+    // Who does not keep up gets a later state instead of a queue of old ones.
+    for (const watcher of watchers) {
+      if (!watcher.writableNeedDrain) watcher.write(eventText('sections', data));
+    }
+  };
+
+  const watch = (response: ServerResponse): void => {
+    response.writeHead(200, { ...HEADERS, 'Content-Type': 'text/event-stream' });
+    response.write(eventText('sections', JSON.stringify(options.sections())));
+    watchers.add(response);
+    response.on('close', () => watchers.delete(response));
+  };
+
+  const server = createServer((request, response) => {
+    const url = urlOfRequest(request);
+    if (url === undefined) return end(response, 400, 'Not a path.');
+    const refused = refusal(request, isLoopback, token === undefined || hasToken(url, token));
+    if (refused !== undefined) return end(response, refused.status, refused.text);
+    const { pathname } = url;
+    if (pathname === EVENTS_PATH) return watch(response);
+    if (pathname !== '/') return end(response, 404, 'Not here: the page is at /.');
+    const html = renderPage({ ...options.page(), script: SCRIPT });
+    response.writeHead(200, { ...HEADERS, 'Content-Type': 'text/html; charset=utf-8' });
+    response.end(html);
+  });
+  await listen(server, host, options.port);
+  const { port } = server.address() as AddressInfo;
+
+  return {
+    url: urlOf(host, port, token),
+    changed() {
+      timer ??= watchers.size === 0 ? undefined : setTimeout(push, PUSH_EVERY_MS).unref();
+    },
+    async close() {
+      clearTimeout(timer);
+      push();
+      for (const watcher of watchers) watcher.end(eventText('end', ''));
+      await new Promise<void>((resolve) => {
+        const cut = setTimeout(() => server.closeAllConnections(), GRACE_MS);
+        server.close(() => {
+          clearTimeout(cut);
+          resolve();
+        });
+      });
+    },
+  };
+}
+
+function eventText(event: string, data: string): string {
+  return `event: ${event}\ndata: ${data}\n\n`;
+}
+
+function end(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { ...HEADERS, 'Content-Type': 'text/plain; charset=utf-8' });
+  response.end(`${text}\n`);
+}
+
+/** Why a request is not answered. */
+function refusal(
+  request: IncomingMessage,
+  isLoopback: boolean,
+  isTokenRight: boolean,
+): { readonly status: number; readonly text: string } | undefined {
+  if (request.method !== 'GET') return { status: 405, text: 'Only GET.' };
+  if (isLoopback && !LOOPBACK_NAMES.includes(hostnameOf(request.headers.host ?? ''))) {
+    // A page from elsewhere whose name was made to point here would read what only this machine
+    // may.
+    return { status: 403, text: 'This page is for localhost.' };
+  }
+  return isTokenRight
+    ? undefined
+    : { status: 403, text: 'The token is missing or wrong: take the whole URL.' };
+}
+
+/** What is asked for; undefined where it is no path, which anybody may send. */
+function urlOfRequest({ url }: IncomingMessage): URL | undefined {
+  return url?.startsWith('/') === true && URL.canParse(`http://page${url}`)
+    ? new URL(`http://page${url}`)
+    : undefined;
+}
+
+function hasToken({ searchParams }: URL, token: string): boolean {
+  return isSame(searchParams.get('token') ?? '', token);
+}
+
+function hostnameOf(header: string): string {
+  return header.replace(/:\d+$/, '');
+}
+
+/** Takes as long for a wrong token as for the right one. */
+function isSame(given: string, token: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(token));
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, host, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  } catch (error) {
+    throw listenError(error, host, port);
+  }
+}
+
+function listenError(error: unknown, host: string, port: number): unknown {
+  if (!(error instanceof Error && 'code' in error)) return error;
+  if (error.code === 'EADDRINUSE' || error.code === 'EACCES') {
+    return new UsageError({
+      what: `--watch ${port}`,
+      given: error.code === 'EADDRINUSE' ? 'a port that is in use' : 'a port that needs rights',
+      allowed: 'a free port',
+      hint: `--watch ${port + 1}, or --watch 0 for any`,
+    });
+  }
+  return new UsageError({
+    what: `--watch-host ${host}`,
+    given: error.message,
+    allowed: 'an address of this machine',
+    hint: '0.0.0.0 for all of them',
+  });
+}
+
+function urlOf(host: string, port: number, token: string | undefined): string {
+  const name = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+  return `http://${name}:${port}/${token === undefined ? '' : `?token=${token}`}`;
+}

@@ -1,0 +1,128 @@
+// A report as one HTML file that needs nothing else, not even a network: sections of text, plots,
+// tables, verdicts and commands. All text is escaped; plots are taken as they are. Fits a phone,
+// and follows the reader's choice of light or dark.
+
+import { escapeText } from './escape.ts';
+import { PAGE_STYLE } from './style.ts';
+
+export type Verdict = 'confirmed' | 'refuted' | 'inconclusive';
+
+export type Block =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'plot'; readonly svg: string; readonly caption: string }
+  | {
+      readonly kind: 'table';
+      readonly columns: readonly string[];
+      readonly rows: readonly (readonly (string | number)[])[];
+      readonly caption?: string;
+    }
+  | {
+      readonly kind: 'verdict';
+      readonly verdict: Verdict;
+      readonly claim: string;
+      readonly evidence: string;
+    }
+  | { readonly kind: 'figures'; readonly figures: readonly Figure[] }
+  | { readonly kind: 'command'; readonly text: string };
+
+/** A number that is seen first. */
+export interface Figure {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface Section {
+  readonly heading: string;
+  readonly blocks: readonly Block[];
+}
+
+export interface Page {
+  readonly title: string;
+  readonly lead: string;
+  readonly sections: readonly Section[];
+  /** JavaScript of the page, as it is; default none. */
+  readonly script?: string;
+}
+
+/** The page as a text. */
+export function renderPage({ title, lead, sections, script }: Page): string {
+  return [
+    '<!doctype html>',
+    '<html lang="en"><head><meta charset="utf-8">',
+    '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    // An icon of its own keeps browsers from asking a server for one.
+    '<link rel="icon" href="data:,">',
+    `<title>${escapeText(title)}</title><style>${PAGE_STYLE}</style></head><body>`,
+    `<header><h1>${escapeText(title)}</h1><p>${escapeText(lead)}</p></header>`,
+    `<main>${renderSections(sections)}</main>`,
+    ...(script === undefined ? [] : [`<script>${script}</script>`]),
+    '</body></html>\n',
+  ].join('\n');
+}
+
+/** What stands in the page's `<main>`. */
+export function renderSections(sections: readonly Section[]): string {
+  return sections.map(renderSection).join('\n');
+}
+
+function renderSection({ heading, blocks }: Section): string {
+  const inside = blocks.map(renderBlock).join('\n');
+  // Several plots stand side by side where there is room.
+  const countPlots = blocks.filter(({ kind }) => kind === 'plot').length;
+  const open = countPlots > 1 ? '<section class="plots">' : '<section>';
+  return `${open}<h2>${escapeText(heading)}</h2>\n${inside}</section>`;
+}
+
+function renderBlock(block: Block): string {
+  switch (block.kind) {
+    case 'text':
+      return `<p>${escapeText(block.text)}</p>`;
+    case 'plot':
+      return `<figure>${block.svg}<figcaption>${escapeText(block.caption)}</figcaption></figure>`;
+    case 'table':
+      return renderTable(block);
+    case 'verdict':
+      return renderVerdict(block);
+    case 'figures':
+      return `<dl class="figures">${block.figures.map(renderFigure).join('')}</dl>`;
+    case 'command':
+      return `<pre tabindex="0"><code>${escapeText(block.text)}</code></pre>`;
+  }
+}
+
+function renderFigure({ name, value }: Figure): string {
+  return `<div><dt>${escapeText(name)}</dt><dd>${escapeText(value)}</dd></div>`;
+}
+
+function renderVerdict(block: Extract<Block, { readonly kind: 'verdict' }>): string {
+  const { verdict, claim, evidence } = block;
+  const badge = `<span class="badge">${verdict}</span>`;
+  const text = `<p class="claim">${badge} ${escapeText(claim)}</p>`;
+  return `<div class="verdict ${verdict}">${text}<p>${escapeText(evidence)}</p></div>`;
+}
+
+function renderTable(table: Extract<Block, { readonly kind: 'table' }>): string {
+  const { columns, rows, caption } = table;
+  const isNumber = columns.map((_, column) => rows.every((row) => isNumeric(row[column])));
+  const rowOf = (cells: readonly (string | number)[], tag: 'th' | 'td'): string => {
+    const shown = cells.map((cell, column) => {
+      const scope = tag === 'th' ? ' scope="col"' : '';
+      const align = isNumber[column] === true ? ' class="number"' : '';
+      return `<${tag}${scope}${align}>${escapeText(`${cell}`)}</${tag}>`;
+    });
+    return `<tr>${shown.join('')}</tr>`;
+  };
+  const head = `<thead>${rowOf(columns, 'th')}</thead>`;
+  const body = `<tbody>${rows.map((cells) => rowOf(cells, 'td')).join('\n')}</tbody>`;
+  const said = caption === undefined ? '' : `<caption>${escapeText(caption)}</caption>`;
+  // Wide tables scroll by themselves; the keyboard has to reach them for that.
+  return `<div class="scroll" tabindex="0"><table>${said}${head}${body}</table></div>`;
+}
+
+/** `2.5`, `-1e-5 ms`, `x 3`, `1 +- 2`, or a dash where there is nothing; not `0.conv2d`. */
+const NUMERIC = /^([-+x>]? ?\d[\d.]*(e[-+]?\d+)?( .*)?|-)$/;
+
+/** Whether a cell reads as a number, be it with a unit behind it. */
+function isNumeric(cell: string | number | undefined): boolean {
+  return typeof cell === 'number' || (typeof cell === 'string' && NUMERIC.test(cell));
+}

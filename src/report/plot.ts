@@ -1,0 +1,233 @@
+// A line plot as one SVG text, drawn by Observable Plot into a document that linkedom provides.
+// Readable on white and on black: lines differ by colour, symbol and, if asked, dashes; axes take
+// the colour of the text around them.
+
+import * as Plot from '@observablehq/plot';
+import { parseHTML } from 'linkedom';
+import { escapeText } from './escape.ts';
+
+export interface PlotPoint {
+  readonly x: number;
+  readonly y: number;
+  /** Ends of an interval, drawn as a bar. */
+  readonly low?: number;
+  readonly high?: number;
+}
+
+export interface PlotSeries {
+  readonly name: string;
+  readonly points: readonly PlotPoint[];
+  readonly style?: 'solid' | 'dashed';
+}
+
+export interface LinePlot {
+  readonly title: string;
+  readonly xLabel: string;
+  readonly yLabel: string;
+  /** `category` sets values side by side at equal distances, in the order of their first use. */
+  readonly xScale?: 'linear' | 'log' | 'category';
+  readonly yScale?: 'linear' | 'log';
+  readonly series: readonly PlotSeries[];
+}
+
+/** A point with the series that it belongs to. */
+interface SeriesPoint extends PlotPoint {
+  readonly name: string;
+}
+
+const WIDTH = 640;
+const HEIGHT = 400;
+const LEGEND_TOP = 34;
+const LEGEND_ROW = 20;
+/** Between legend and axis; the y axis is named there. */
+const LABEL_HEIGHT = 32;
+/** Of a letter of the legend, in pixels: an estimate, since nothing is laid out here. */
+const LETTER_WIDTH = 6.6;
+const SAMPLE_WIDTH = 34;
+/** Okabe and Ito (2008), told apart by everybody; darkened or lightened where white or black would
+ * swallow them. */
+const COLORS = [
+  '#1f83c4',
+  '#d9691a',
+  '#16a077',
+  '#c46aa3',
+  '#a5861b',
+  '#8076d8',
+  '#d1495b',
+  '#7d8790',
+] as const;
+const DASH = '6 4';
+/** Dots help the eye find few points and only hide many. */
+const MOST_DOTS = 60;
+/** A linear axis shows zero where the least value is below this share of the largest. */
+const NEAR_ZERO = 0.5;
+const STYLE =
+  '.lineplot{color:#1d2329;background:transparent;font:12px system-ui,sans-serif;' +
+  'max-width:100%;height:auto}.lineplot text{white-space:pre}' +
+  '@media(prefers-color-scheme:dark){.lineplot{color:#dfe3e8}}';
+
+/** The plot as an `<svg>` text. Points without finite coordinates, and those that a logarithmic
+ * axis cannot show, are left out. */
+export function linePlot(plot: LinePlot): string {
+  const { xLabel, xScale = 'linear', yScale = 'linear' } = plot;
+  const series = plot.series.map((line) => ({
+    ...line,
+    points: line.points.filter((point) => isShown(point, plot)),
+  }));
+  const { document } = parseHTML('<!doctype html><html><body></body></html>');
+  // One line is named by the axis.
+  const legend = series.length > 1 ? legendRows(series) : [];
+  const points = series.flatMap(({ name, points }) => points.map((point) => ({ ...point, name })));
+  const svg = Plot.plot({
+    document,
+    width: WIDTH,
+    height: HEIGHT + legend.length * LEGEND_ROW,
+    marginTop: LEGEND_TOP + legend.length * LEGEND_ROW + LABEL_HEIGHT,
+    marginLeft: 60,
+    marginRight: 24,
+    marginBottom: 44,
+    x: { label: xLabel, ...xAxis(xScale, points) },
+    y: { label: null, grid: true, nice: true, ...yAxis(yScale, points) },
+    color: { domain: series.map(({ name }) => name), range: colorsOf(series.length) },
+    symbol: { domain: series.map(({ name }) => name) },
+    marks: marksOf(series, points, yScale),
+  });
+  return frame(plot, legend, svg);
+}
+
+function isShown({ x, y }: PlotPoint, { xScale, yScale }: LinePlot): boolean {
+  const fits = (value: number, scale: LinePlot['xScale']): boolean =>
+    Number.isFinite(value) && (scale !== 'log' || value > 0);
+  return fits(x, xScale) && fits(y, yScale);
+}
+
+function xAxis(scale: LinePlot['xScale'], points: readonly SeriesPoint[]): Plot.ScaleOptions {
+  const values = [...new Set(points.map(({ x }) => x))];
+  if (scale === 'category') return { type: 'point', domain: values, tickFormat: showTick };
+  if (scale !== 'log') return { type: 'linear' };
+  // Steps of doubling get their own ticks: batches and devices come so.
+  const areDoubled =
+    values.length > 1 && values.every((value) => Number.isInteger(Math.log2(value)));
+  const ticks = values.toSorted((a, b) => a - b);
+  return { type: 'log', ...(areDoubled && { ticks, base: 2 }), tickFormat: showTick };
+}
+
+function yAxis(scale: LinePlot['yScale'], points: readonly SeriesPoint[]): Plot.ScaleOptions {
+  if (points.length === 0) return { type: 'linear', domain: [0, 1] };
+  const isLog = scale === 'log';
+  const ends = points.flatMap(({ y, low, high }) => [y, low ?? y, high ?? y]);
+  const fit = ends.filter((value) => Number.isFinite(value) && (!isLog || value > 0));
+  const least = fit.reduce((a, b) => Math.min(a, b));
+  const most = fit.reduce((a, b) => Math.max(a, b));
+  if (isLog) return { type: 'log', domain: apart(least, most), tickFormat: showTick, ticks: 6 };
+  const isNearZero = least >= 0 && least < NEAR_ZERO * most;
+  return { type: 'linear', domain: apart(isNearZero ? 0 : least, most), tickFormat: showTick };
+}
+
+/** Ends of an axis; one value alone gets some room. */
+function apart(least: number, most: number): [number, number] {
+  if (most > least) return [least, most];
+  return least === 0 ? [0, 1] : [Math.min(least / 2, least * 2), Math.max(least / 2, least * 2)];
+}
+
+function showTick(value: number): string {
+  return Math.abs(value) >= 1e6 || (value !== 0 && Math.abs(value) < 1e-3)
+    ? value.toExponential().replace('e+', 'e')
+    : `${Number(value.toPrecision(6))}`;
+}
+
+function colorsOf(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => COLORS[index % COLORS.length]!);
+}
+
+function marksOf(
+  series: readonly PlotSeries[],
+  points: readonly SeriesPoint[],
+  yScale: 'linear' | 'log',
+): Plot.Markish[] {
+  const bars = points.flatMap((point) => {
+    const { low, high } = point;
+    if (low === undefined || high === undefined) return [];
+    if (!Number.isFinite(low) || !Number.isFinite(high)) return [];
+    if (yScale === 'linear') return [{ ...point, low, high }];
+    // The lower end may be beyond what a logarithm can show: the bar ends at its point then.
+    return high > 0 ? [{ ...point, low: low > 0 ? low : point.y, high }] : [];
+  });
+  const lines = series.map(({ name, points, style }) =>
+    Plot.line(points, {
+      x: 'x',
+      y: 'y',
+      stroke: () => name,
+      strokeWidth: 2,
+      ...(style === 'dashed' && { strokeDasharray: DASH }),
+    }),
+  );
+  const dots = series.filter(({ points }) => points.length <= MOST_DOTS);
+  return [
+    Plot.ruleX(bars, { x: 'x', y1: 'low', y2: 'high', stroke: 'name', strokeWidth: 1.5 }),
+    ...lines,
+    ...dots.map(({ name, points }) =>
+      Plot.dot(points, { x: 'x', y: 'y', fill: () => name, symbol: () => name, r: 4 }),
+    ),
+  ];
+}
+
+interface LegendEntry {
+  readonly name: string;
+  readonly color: string;
+  readonly isDashed: boolean;
+  readonly x: number;
+}
+
+/** The names side by side, in as many rows as they need. */
+function legendRows(series: readonly PlotSeries[]): LegendEntry[][] {
+  const rows: LegendEntry[][] = [];
+  let x = WIDTH;
+  series.forEach(({ name, style }, index) => {
+    const width = SAMPLE_WIDTH + name.length * LETTER_WIDTH + 18;
+    if (x + width > WIDTH) {
+      rows.push([]);
+      x = 16;
+    }
+    const color = COLORS[index % COLORS.length]!;
+    rows[rows.length - 1]!.push({ name, color, isDashed: style === 'dashed', x });
+    x += width;
+  });
+  return rows;
+}
+
+/** Title, legend, and a description for those who do not see the picture, around what Plot drew.
+ * */
+function frame(
+  { title, xLabel, yLabel, series }: LinePlot,
+  legend: LegendEntry[][],
+  svg: Element,
+): string {
+  svg.querySelector('style')?.remove();
+  const names = series.map(({ name }) => name);
+  const description = `${yLabel} by ${xLabel}${names.length === 0 ? '' : `: ${names.join(', ')}`}`;
+  const entries = legend.flatMap((row, index) => {
+    const y = LEGEND_TOP + index * LEGEND_ROW + 6;
+    return row.map((entry) => legendEntry(entry, y));
+  });
+  const height = svg.getAttribute('height');
+  const labelY = LEGEND_TOP + legend.length * LEGEND_ROW + 14;
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" role="img" class="lineplot" fill="currentColor" ` +
+      `width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}">`,
+    `<title>${escapeText(title)}</title><desc>${escapeText(description)}</desc>`,
+    `<style>${STYLE}</style>`,
+    `<text x="16" y="20" font-size="14" font-weight="600">${escapeText(title)}</text>`,
+    ...entries,
+    `<text x="16" y="${labelY}" opacity="0.75">${escapeText(yLabel)}</text>`,
+    `<g font-size="12" text-anchor="middle">${svg.innerHTML}</g>`,
+    '</svg>',
+  ].join('\n');
+}
+
+function legendEntry({ name, color, isDashed, x }: LegendEntry, y: number): string {
+  const dash = isDashed ? ` stroke-dasharray="${DASH}"` : '';
+  const line = `<line x1="${x}" x2="${x + SAMPLE_WIDTH - 8}" y1="${y}" y2="${y}" stroke="${color}"`;
+  const text = `<text x="${x + SAMPLE_WIDTH}" y="${y + 4}">${escapeText(name)}</text>`;
+  return `${line} stroke-width="2.5"${dash}/>${text}`;
+}

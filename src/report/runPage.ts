@@ -1,0 +1,230 @@
+// The page of a training run: how it is or ended, curves, how far the shards' statistics lie
+// apart, gradient norms, settings. The same page is written to a file and served while the run
+// goes on.
+
+import type { LayerDiagnostics } from '../train/diagnostics.ts';
+import type { Curve } from './curve.ts';
+import type { RunHistory } from './history.ts';
+import { type Block, type Figure, type Page, renderSections, type Section } from './page.ts';
+import { type LinePlot, linePlot } from './plot.ts';
+
+/** More lines than these cannot be told apart. */
+const MOST_LINES = 6;
+const LAYER_POINTS_DRAWN = 300;
+
+/** The page of a run as it is now. */
+export function runPage(history: RunHistory): Page {
+  const { title } = history.facts;
+  return { title, lead: leadOf(history), sections: sectionsOf(history) };
+}
+
+/** What stands in the page's `<main>`, section by section. */
+export function renderedSections(history: RunHistory): readonly string[] {
+  return sectionsOf(history).map((section) => renderSections([section]));
+}
+
+function leadOf({ facts, state }: RunHistory): string {
+  const ends = {
+    running: 'is training',
+    done: 'has trained',
+    stopped: 'was stopped',
+    failed: 'failed',
+  };
+  return `${facts.command} ${ends[state.kind]}.`;
+}
+
+function sectionsOf(history: RunHistory): readonly Section[] {
+  return [
+    nowSection(history),
+    trainingSection(history),
+    normsSection(history),
+    gradientsSection(history),
+    settingsSection(history),
+  ].filter(({ blocks }) => blocks.length > 0);
+}
+
+function nowSection({ state, progress }: RunHistory): Section {
+  const figures: Figure[] = [{ name: 'state', value: state.kind }];
+  if (progress !== undefined) {
+    const { step, totalSteps, epoch, epochs, loss, accuracy, learningRate } = progress;
+    figures.push(
+      { name: 'step', value: `${step} of ${totalSteps}` },
+      { name: 'epoch', value: `${epoch} of ${epochs}` },
+      { name: 'loss of the epoch', value: showNumber(loss) },
+      ...(Number.isNaN(accuracy)
+        ? []
+        : [{ name: 'accuracy of the epoch', value: showShare(accuracy) }]),
+      { name: 'images/s', value: showNumber(progress.imagesPerSecond) },
+      { name: 'learning rate', value: showNumber(learningRate) },
+    );
+  }
+  const blocks: Block[] = [{ kind: 'figures', figures }];
+  if (state.kind === 'done' && state.testLoss !== null) {
+    figures.push({ name: 'test loss', value: showNumber(state.testLoss) });
+    if (state.testAccuracy !== null) {
+      figures.push({ name: 'test accuracy', value: showShare(state.testAccuracy) });
+    }
+  }
+  if (state.kind === 'failed') blocks.push({ kind: 'text', text: `It failed: ${state.message}` });
+  if (state.kind === 'stopped') {
+    blocks.push({ kind: 'text', text: 'It was stopped; a checkpoint, if asked for, goes on.' });
+  }
+  return { heading: 'State', blocks };
+}
+
+function trainingSection(history: RunHistory): Section {
+  const { loss, accuracy, imagesPerSecond, learningRate } = history;
+  const blocks = [
+    plotBlock(
+      { title: 'Training loss', yLabel: 'loss', series: [{ name: 'loss', curve: loss }] },
+      notFiniteText(loss, 'Mean over the samples since the point before.'),
+    ),
+    plotBlock(
+      {
+        title: 'Training accuracy',
+        yLabel: 'share',
+        series: [{ name: 'accuracy', curve: accuracy }],
+      },
+      'Share of the samples since the point before that were right.',
+    ),
+    plotBlock(
+      {
+        title: 'Speed',
+        yLabel: 'images/s',
+        series: [{ name: 'images/s', curve: imagesPerSecond }],
+      },
+      'Images that were trained since the point before, over the time that it took.',
+    ),
+    plotBlock(
+      {
+        title: 'Learning rate',
+        yLabel: 'rate',
+        series: [{ name: 'learning rate', curve: learningRate }],
+      },
+      'Of the last step before each point.',
+    ),
+  ];
+  return { heading: 'Training', blocks: blocks.filter((block) => block !== undefined) };
+}
+
+function normsSection({ layers, diagnostics }: RunHistory): Section {
+  if (diagnostics === undefined) return { heading: 'Statistics of the shards', blocks: [] };
+  const worst = [...layers].sort(([, a], [, b]) => b.meanShift.largest - a.meanShift.largest);
+  const shown = worst.slice(0, MOST_LINES).map(([name, curves]) => ({ name, ...curves }));
+  const which = layers.size > MOST_LINES ? ` The ${MOST_LINES} layers that are furthest off.` : '';
+  const blocks: (Block | undefined)[] = [
+    {
+      kind: 'text',
+      text:
+        'How far the statistics of one replica lie from those of its sync group, in sampled ' +
+        'steps. Replicas that differ much in a layer with local norms train different ' +
+        'functions.',
+    },
+    plotBlock(
+      {
+        title: 'Shift of the means',
+        yLabel: 'standard deviations',
+        series: shown.map(({ name, meanShift }) => ({ name, curve: meanShift })),
+      },
+      `Root mean square over the channels, of the replica that is furthest off.${which}`,
+    ),
+    plotBlock(
+      {
+        title: 'Ratio of the variances',
+        yLabel: 'times, up or down',
+        yScale: 'log',
+        series: shown.map(({ name, varianceFactor }) => ({ name, curve: varianceFactor })),
+      },
+      `By what factor the variances typically differ.${which}`,
+    ),
+    diagnosticsTable(diagnostics.step, diagnostics.layers),
+  ];
+  return {
+    heading: 'Statistics of the shards',
+    blocks: blocks.filter((block) => block !== undefined),
+  };
+}
+
+function diagnosticsTable(step: number, layers: readonly LayerDiagnostics[]): Block {
+  return {
+    kind: 'table',
+    caption: `Step ${step}, of each layer the replica that is furthest off`,
+    columns: ['layer', 'replica', 'shift', 'variances', '|mean| / std', 'dead', 'NaN or inf'],
+    rows: layers.map(({ path, worst }) => [
+      path,
+      worst.replica,
+      showNumber(worst.meanShift),
+      `x ${showNumber(worst.varianceFactor)}`,
+      showNumber(worst.conditioning),
+      showShare(worst.deadShare),
+      worst.nonFinite,
+    ]),
+  };
+}
+
+function gradientsSection({ gradients, gradientNorms }: RunHistory): Section {
+  if (gradientNorms === undefined) return { heading: 'Gradients', blocks: [] };
+  const weights = [...gradients].filter(([name]) => name.endsWith('.weight'));
+  const lines = spread(weights, MOST_LINES).map(([name, curve]) => ({ name, curve }));
+  const which = weights.length > MOST_LINES ? ` ${MOST_LINES} weights from first to last.` : '';
+  const blocks: (Block | undefined)[] = [
+    plotBlock(
+      { title: 'Gradient norms', yLabel: 'Euclidean norm', yScale: 'log', series: lines },
+      `Before clipping, in sampled steps.${which}`,
+    ),
+    {
+      kind: 'table',
+      caption: `Gradient norms of step ${gradientNorms.step}`,
+      columns: ['parameter', 'norm'],
+      rows: gradientNorms.tensors.map(({ name, norm }) => [name, showNumber(norm)]),
+    },
+  ];
+  return { heading: 'Gradients', blocks: blocks.filter((block) => block !== undefined) };
+}
+
+function settingsSection({ facts }: RunHistory): Section {
+  return {
+    heading: 'Settings',
+    blocks: [
+      { kind: 'command', text: facts.command },
+      { kind: 'table', columns: ['setting', 'value'], rows: facts.settings },
+    ],
+  };
+}
+
+/** What a plot over steps is made of. */
+interface StepPlot extends Pick<LinePlot, 'title' | 'yLabel' | 'yScale'> {
+  readonly series: readonly { readonly name: string; readonly curve: Curve }[];
+}
+
+/** A plot over steps; nothing before there are two points to draw a line between. */
+function plotBlock({ series, ...plot }: StepPlot, caption: string): Block | undefined {
+  if (!series.some(({ curve }) => curve.length > 1)) return undefined;
+  const most = series.length > 1 ? LAYER_POINTS_DRAWN : undefined;
+  const lines = series.map(({ name, curve }) => ({ name, points: curve.points(most) }));
+  return { kind: 'plot', svg: linePlot({ ...plot, xLabel: 'steps', series: lines }), caption };
+}
+
+function notFiniteText({ countNotFinite }: Curve, caption: string): string {
+  if (countNotFinite === 0) return caption;
+  return `${caption} ${countNotFinite} points were NaN or infinite and are left out.`;
+}
+
+/** At most `count` of a list, from the first to the last. */
+function spread<T>(list: readonly T[], count: number): readonly T[] {
+  if (list.length <= count) return list;
+  return Array.from(
+    { length: count },
+    (_, i) => list[Math.round((i * (list.length - 1)) / (count - 1))]!,
+  );
+}
+
+function showNumber(value: number): string {
+  if (!Number.isFinite(value)) return '-';
+  if (Math.abs(value) >= 1000) return value.toFixed(0);
+  return `${Number(value.toPrecision(4))}`;
+}
+
+function showShare(share: number): string {
+  return Number.isFinite(share) ? `${(100 * share).toFixed(2)} %` : '-';
+}

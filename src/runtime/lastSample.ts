@@ -1,0 +1,50 @@
+// What main reads of the last sampled step of a run, also while its workers go on.
+
+import { typedView } from '../memory/arena.ts';
+import { type ControlWords, progressWords } from '../sync/words.ts';
+import { type Diagnostics, readDiagnostics } from '../train/diagnostics.ts';
+import {
+  type GradientNorms,
+  gradientNormsRegion,
+  readGradientNorms,
+} from '../train/gradientNorms.ts';
+import type { RunPlan } from '../train/plan.ts';
+import { PROGRESS_STEPS } from '../train/step.ts';
+
+interface SampledRun {
+  readonly plan: RunPlan;
+  readonly memory: WebAssembly.Memory;
+  readonly words: ControlWords;
+  /** Steps that were done when the arena was made. */
+  readonly step: number;
+}
+
+/** The norms' diagnostics; undefined before the first sample and where there are none. */
+export function lastDiagnostics({
+  plan,
+  memory,
+  words,
+  step,
+}: SampledRun): Diagnostics | undefined {
+  if (plan.diagnostics === undefined) return undefined;
+  const values = typedView(memory, plan.layout.get('diagnostics'), 'f64');
+  return readDiagnostics(plan.diagnostics, values, step, () => countSteps(words));
+}
+
+/** The gradients' norms; undefined before the first sample and where none are taken. */
+export function lastGradientNorms({
+  plan,
+  memory,
+  words,
+  step,
+}: SampledRun): GradientNorms | undefined {
+  const every = plan.config.diagnosticsEvery;
+  if (every === 0) return undefined;
+  const values = typedView(memory, gradientNormsRegion(plan.layout), 'f64');
+  const stepsDone = (): number => countSteps(words);
+  return readGradientNorms(plan.parameters, values, { every, since: step, stepsDone });
+}
+
+function countSteps(words: ControlWords): number {
+  return Atomics.load(progressWords(words), PROGRESS_STEPS);
+}

@@ -1,0 +1,81 @@
+// What joins devices: latency and bandwidth of a link, and the presets with their sources. Spec
+// sheets give peaks; of these a link attains the share below.
+
+/** The latency of a message and what it carries. */
+export interface Link {
+  readonly name: string;
+  /** `messages`: devices send to each other. `memory`: devices read each other's memory behind a
+   * barrier, as the workers of this library do. */
+  readonly kind: 'messages' | 'memory';
+  /** Of one hop; for `memory` of one barrier. */
+  readonly latencyUs: number;
+  /** Peak in one direction for one device (within a node) or one network card (between nodes). */
+  readonly gigabytesPerSecond: number;
+  /** Where the two figures are from. */
+  readonly source: string;
+}
+
+/** The share of a link's peak that large collectives attain. NCCL's own tuning model caps the bus
+ * bandwidth of eight A100 at 235 GB/s of NVLink 3's 300 (src/graph/tuning.cc of NCCL 2.8). */
+export const LINK_SHARE = 235 / 300;
+
+/** What a collective costs before any byte moves, for its kernel and flags: 3.6 us for NCCL's ring,
+ * 4.4 us for its tree (baseLat in the same file, low-latency protocol). */
+export const RING_BASE_US = 3.6;
+export const TREE_BASE_US = 4.4;
+
+const NCCL = 'latency: NCCL 2.8, src/graph/tuning.cc, hwLat of the ring with the LL protocol';
+
+export const LINK_NAMES = [
+  'nvlink2',
+  'nvlink3',
+  'nvlink4',
+  'pcie3',
+  'pcie4',
+  'pcie5',
+  'ib-edr',
+  'ib-hdr',
+  'ib-ndr',
+  'ethernet-10g',
+  'ethernet-25g',
+  'ethernet-100g',
+] as const;
+export type LinkName = (typeof LINK_NAMES)[number];
+
+const NVLINK_US = 0.47;
+const PCIE_US = 1;
+const INFINIBAND_US = 2.7;
+/** TCP through the kernel of both sides. Larsen et al. (2009) take a tuned 10 GbE pair apart and
+ * find about 10 us one way; a switch and a node that also computes are assumed to double it. */
+const ETHERNET_US = 20;
+const ETHERNET = 'latency: assumed, twice the 10 us of Larsen et al. 2009; bandwidth: line rate';
+
+export const LINKS: Readonly<Record<LinkName, Link>> = {
+  nvlink2: messages('nvlink2', NVLINK_US, 150, `${NCCL}; bandwidth: V100 data sheet, 300 GB/s`),
+  nvlink3: messages('nvlink3', NVLINK_US, 300, `${NCCL}; bandwidth: A100 data sheet, 600 GB/s`),
+  nvlink4: messages('nvlink4', NVLINK_US, 450, `${NCCL}; bandwidth: H100 data sheet, 900 GB/s`),
+  pcie3: messages('pcie3', PCIE_US, 15.75, `${NCCL}; bandwidth: PCI Express 3.0, 16 lanes`),
+  pcie4: messages('pcie4', PCIE_US, 31.5, `${NCCL}; bandwidth: PCI Express 4.0, 16 lanes`),
+  pcie5: messages('pcie5', PCIE_US, 63, `${NCCL}; bandwidth: PCI Express 5.0, 16 lanes`),
+  'ib-edr': messages('ib-edr', INFINIBAND_US, 12.5, `${NCCL}; bandwidth: 100 Gb/s`),
+  'ib-hdr': messages('ib-hdr', INFINIBAND_US, 25, `${NCCL}; bandwidth: 200 Gb/s`),
+  'ib-ndr': messages('ib-ndr', INFINIBAND_US, 50, `${NCCL}; bandwidth: 400 Gb/s`),
+  'ethernet-10g': messages('ethernet-10g', ETHERNET_US, 1.25, ETHERNET),
+  'ethernet-25g': messages('ethernet-25g', ETHERNET_US, 3.125, ETHERNET),
+  'ethernet-100g': messages('ethernet-100g', ETHERNET_US, 12.5, ETHERNET),
+};
+
+function messages(
+  name: LinkName,
+  latencyUs: number,
+  gigabytesPerSecond: number,
+  source: string,
+): Link {
+  return { name, kind: 'messages', latencyUs, gigabytesPerSecond, source };
+}
+
+/** Microseconds for a byte at the attained bandwidth. 1 GB/s is 1000 bytes a microsecond. */
+export function usPerByte(link: Link): number {
+  const share = link.kind === 'memory' ? 1 : LINK_SHARE;
+  return 1 / (link.gigabytesPerSecond * 1000 * share);
+}

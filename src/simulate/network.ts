@@ -1,0 +1,161 @@
+// A network as a cost model sees it: a list of operations, each with its floating-point work, the
+// activations that it reads and writes, and its parameters. Worked out from a model by the same
+// graph that training runs, so that any model can be asked for. Counts only: how long something
+// takes is for devices.ts and step.ts.
+
+import { UsageError } from '../base/errors.ts';
+import { type Shape, showShape, sizeOf } from '../base/shape.ts';
+import { buildGraph, type LayerOperation, type Operation } from '../nn/graph.ts';
+import { isNorm, normChannels } from '../nn/normLeaf.ts';
+import type { LayerSpec, LeafSpec } from '../nn/spec.ts';
+
+/** What one operation costs for one sample, and once a step. */
+export interface OperationCost {
+  /** Its place in the model: `3.batchNorm`. */
+  readonly path: string;
+  /** Channels whose statistics a batch normalization here would exchange; 0 for all others. */
+  readonly normChannels: number;
+  /** Whether anybody needs the gradient of its input: not in front of the first parameters. */
+  readonly needsInputGradient: boolean;
+  /** Floating-point operations per sample, a multiply-add counted as 2. */
+  readonly flopsForward: number;
+  readonly flopsBackward: number;
+  /** Activations read and written per sample, in elements; of a normalization the elements of one
+   * pass, since their number depends on its kind. */
+  readonly elementsForward: number;
+  readonly elementsBackward: number;
+  /** Trained numbers. */
+  readonly parameters: number;
+}
+
+export interface Network {
+  readonly name: string;
+  /** One sample, channels last. */
+  readonly inputShape: Shape;
+  /** In the order in which they run forward. Operations without any cost are left out. */
+  readonly operations: readonly OperationCost[];
+}
+
+/** Sums over a network. */
+export interface NetworkTotals {
+  /** Multiply-adds of the forward pass per sample. */
+  readonly macsForward: number;
+  readonly parameters: number;
+  readonly normLayers: number;
+  /** Channels of all normalizations together. */
+  readonly normChannels: number;
+}
+
+/** The costs of a model for samples of the given shape. Throws a {@link UsageError} where layer and
+ * shape do not fit. */
+export function describeNetwork(name: string, model: LayerSpec, inputShape: Shape): Network {
+  const { operations, shapes } = buildGraph(model, inputShape);
+  const hasGradient = new Set<number>();
+  const costs = operations.flatMap((operation) => {
+    const cost = costOf(operation, shapes, hasGradient);
+    return cost === undefined ? [] : [cost];
+  });
+  if (costs.length > 0) return { name, inputShape, operations: costs };
+  throw new UsageError({
+    what: `the network ${name} for ${showShape(inputShape)}`,
+    given: 'no layer that computes',
+    allowed: 'a model with layers',
+  });
+}
+
+export function totalsOf(network: Network): NetworkTotals {
+  const sum = (of: (operation: OperationCost) => number): number =>
+    network.operations.reduce((total, operation) => total + of(operation), 0);
+  return {
+    macsForward: sum(({ flopsForward }) => flopsForward) / 2,
+    parameters: sum(({ parameters }) => parameters),
+    normLayers: sum((operation) => (operation.normChannels > 0 ? 1 : 0)),
+    normChannels: sum((operation) => operation.normChannels),
+  };
+}
+
+/** The cost of one operation; undefined where there is none. `hasGradient` collects the values
+ * whose gradient somebody needs: those behind the first parameters. */
+function costOf(
+  operation: Operation,
+  shapes: readonly Shape[],
+  hasGradient: Set<number>,
+): OperationCost | undefined {
+  const size = (value: number): number => sizeOf(shapes[value]!);
+  if (operation.op === 'layer') return layerCost(operation, shapes, hasGradient);
+  if (operation.op === 'fork') {
+    const { path, input, outputs } = operation;
+    const needsInputGradient = hasGradient.has(input);
+    if (!needsInputGradient) return undefined;
+    for (const output of outputs) hasGradient.add(output);
+    // Forward hands the value on; backward adds two gradients.
+    return { ...nothing(path), needsInputGradient, elementsBackward: 3 * size(input) };
+  }
+  const { path, inputs, output } = operation;
+  const needsInputGradient = inputs.some((input) => hasGradient.has(input));
+  if (needsInputGradient) hasGradient.add(output);
+  return { ...nothing(path), needsInputGradient, elementsForward: 3 * size(output) };
+}
+
+function nothing(path: string): OperationCost {
+  return {
+    path,
+    normChannels: 0,
+    needsInputGradient: false,
+    flopsForward: 0,
+    flopsBackward: 0,
+    elementsForward: 0,
+    elementsBackward: 0,
+    parameters: 0,
+  };
+}
+
+function layerCost(
+  operation: LayerOperation,
+  shapes: readonly Shape[],
+  hasGradient: Set<number>,
+): OperationCost | undefined {
+  const { path, spec, kind, input, output } = operation;
+  const inputShape = shapes[input]!;
+  const declared = kind.parameters(spec, inputShape);
+  const parameters = declared.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const needsInputGradient = hasGradient.has(input);
+  if (needsInputGradient || parameters > 0) hasGradient.add(output);
+  const common = { ...nothing(path), needsInputGradient, parameters };
+  const x = sizeOf(inputShape);
+  const y = sizeOf(shapes[output]!);
+  switch (spec.kind) {
+    case 'flatten':
+      return undefined;
+    case 'conv2d':
+    case 'linear': {
+      const flopsForward = 2 * y * multiplyAdds(spec);
+      // One product for the weights, one more for the input where its gradient is needed; each
+      // reads one of x and dy and what the other pass left.
+      const products = needsInputGradient ? 2 : 1;
+      const elementsBackward = products * (x + y);
+      const flopsBackward = products * flopsForward;
+      return { ...common, flopsForward, flopsBackward, elementsForward: x + y, elementsBackward };
+    }
+    case 'maxPool':
+    case 'avgPool':
+    case 'globalAvgPool':
+      return {
+        ...common,
+        elementsForward: x + y,
+        elementsBackward: needsInputGradient ? x + y : 0,
+      };
+    default: {
+      if (isNorm(spec)) return { ...common, normChannels: normChannels(spec), elementsForward: x };
+      // Activations, dropout and layers of the caller's own: dx from dy and what was kept.
+      const elementsBackward = needsInputGradient ? x + 2 * y : 0;
+      return { ...common, elementsForward: x + y, elementsBackward };
+    }
+  }
+}
+
+/** Multiply-adds for one output element. */
+function multiplyAdds(spec: Extract<LeafSpec, { readonly kind: 'conv2d' | 'linear' }>): number {
+  if (spec.kind === 'linear') return spec.inFeatures;
+  return (spec.kernel[0] * spec.kernel[1] * spec.inChannels) / spec.groups;
+}

@@ -1,0 +1,133 @@
+// What R devices would compute, for real: the replicas of a Trainer are the devices, and it
+// computes with exactly their statistics, however few cores there are. Trains the same steps with
+// norms of each device alone and synchronized; how long that takes here says nothing about devices.
+
+import { UsageError } from '../base/errors.ts';
+import type { LayerSpec } from '../nn/spec.ts';
+import { Trainer } from '../runtime/trainer.ts';
+import type { TrainerOptions } from '../runtime/trainerOptions.ts';
+import type { Network } from './network.ts';
+
+export interface NumericsOptions {
+  readonly model: LayerSpec;
+  /** At least steps x replicas x replicaBatch samples. */
+  readonly data: TrainerOptions['data'];
+  readonly optimizer: TrainerOptions['optimizer'];
+  readonly replicas: number;
+  readonly replicaBatch: number;
+  readonly steps: number;
+  readonly seed: number;
+}
+
+/** A layer's batch statistics in the last step: how far the shards lie from the global batch. */
+export interface LayerDivergence {
+  readonly layer: string;
+  /** Of the furthest replica: root mean square over the channels, in standard deviations. */
+  readonly meanShift: number;
+  /** By what factor its variances typically differ. */
+  readonly varianceFactor: number;
+}
+
+export interface Numerics {
+  readonly replicas: number;
+  readonly replicaBatch: number;
+  readonly steps: number;
+  /** The loss of each step. */
+  readonly localLosses: readonly number[];
+  readonly syncLosses: readonly number[];
+  /** Of the synchronized run. */
+  readonly divergence: readonly LayerDivergence[];
+  /** Root mean square over the weights of their difference between the two runs, over that of the
+   * synchronized run's weights. */
+  readonly weightDifference: number;
+}
+
+/** As much arithmetic as a patient caller waits for: five minutes at 20 GFLOP/s. */
+const MOST_FLOPS = 6e12;
+
+/** Refuses runs that would take long. Both norms are trained. */
+export function checkNumerics(
+  network: Network,
+  size: Pick<NumericsOptions, 'replicas' | 'replicaBatch' | 'steps'>,
+): void {
+  const perSample = network.operations.reduce(
+    (sum, { flopsForward, flopsBackward }) => sum + flopsForward + flopsBackward,
+    0,
+  );
+  const { replicas, replicaBatch, steps } = size;
+  const flops = 2 * perSample * replicas * replicaBatch * steps;
+  if (flops <= MOST_FLOPS) return;
+  const run = `${steps} steps of ${replicas} x ${replicaBatch} samples`;
+  throw new UsageError({
+    what: `real training of ${network.name}, ${run}`,
+    given: `${(flops / 1e12).toFixed(1)} TFLOP`,
+    allowed: `at most ${MOST_FLOPS / 1e12} TFLOP`,
+    hint: '--net refnet or resnet20, fewer steps, a smaller --replica-batch',
+  });
+}
+
+/** Trains with both norms. */
+export async function trainReplicas(options: NumericsOptions): Promise<Numerics> {
+  const local = await trainOnce(options, 'local');
+  const sync = await trainOnce(options, 'sync');
+  const { replicas, replicaBatch, steps } = options;
+  return {
+    replicas,
+    replicaBatch,
+    steps,
+    localLosses: local.losses,
+    syncLosses: sync.losses,
+    divergence: sync.divergence,
+    weightDifference: relativeDifference(local.weights, sync.weights),
+  };
+}
+
+interface Trained {
+  readonly losses: readonly number[];
+  readonly divergence: readonly LayerDivergence[];
+  readonly weights: ReturnType<Trainer['weights']>;
+}
+
+async function trainOnce(options: NumericsOptions, to: 'local' | 'sync'): Promise<Trained> {
+  const { model, data, optimizer, replicas, replicaBatch, steps, seed } = options;
+  const run = { model, data, optimizer, replicas, replicaBatch, seed, norm: { to } as const };
+  const trainer = await Trainer.start({ ...run, dropLast: true, diagnosticsEvery: 1 });
+  try {
+    const losses: number[] = [];
+    let before = 0;
+    for (let step = 1; step <= steps; step++) {
+      for await (const { loss } of trainer.fit({ epochs: 1, maxSteps: step })) {
+        // What is reported is the mean over the epoch so far.
+        const sum = loss * step;
+        losses.push(sum - before);
+        before = sum;
+      }
+    }
+    const layers = trainer.diagnostics()?.layers ?? [];
+    return {
+      losses,
+      divergence: layers.map(({ path, worst }) => ({
+        layer: path,
+        meanShift: worst.meanShift,
+        varianceFactor: worst.varianceFactor,
+      })),
+      weights: trainer.weights(),
+    };
+  } finally {
+    await trainer.close();
+  }
+}
+
+function relativeDifference(a: Trained['weights'], b: Trained['weights']): number {
+  let difference = 0;
+  let size = 0;
+  for (const [name, { group, values }] of b) {
+    if (group !== 'parameter') continue;
+    const others = a.get(name)!.values;
+    for (const [i, value] of values.entries()) {
+      difference += (others[i]! - value) ** 2;
+      size += value ** 2;
+    }
+  }
+  return Math.sqrt(difference / size);
+}

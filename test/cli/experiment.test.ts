@@ -1,0 +1,136 @@
+import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Outcome, syncbn } from './run.ts';
+
+/** Three runs of a second or two. */
+const short = [
+  'experiment',
+  'small-batch',
+  '--quick',
+  '--seeds',
+  '1',
+  '--data',
+  'synthetic',
+].concat(['--norms', 'none', '--json']);
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'syncbn-experiment-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+interface Line {
+  readonly settings: { readonly replicaBatch: number };
+  readonly values: Readonly<Record<string, number>>;
+}
+
+function linesOf(out: string): Line[] {
+  const text = readFileSync(join(out, 'results.jsonl'), 'utf8');
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
+}
+
+/** What was measured, without the times. */
+function numbersOf(out: string): unknown[] {
+  return linesOf(out).map(({ settings, values }) => [settings, values]);
+}
+
+describe('syncbn experiment', () => {
+  let whole: string;
+  let outcome: Outcome;
+  beforeAll(async () => {
+    whole = join(folder, 'whole');
+    outcome = await syncbn([...short, '--out', whole, '--workers', '2']);
+  }, 60_000);
+
+  it('trains, tells how far it is and what came out, and leaves all its files', () => {
+    const { code, stderr, events } = outcome;
+    expect([code, stderr]).toEqual([0, '']);
+    const done = events.filter(({ event }) => event === 'progress').map((event) => event.done);
+    expect(done).toEqual([0, 1, 2, 3]);
+    expect(events[0]).toMatchObject({ event: 'experiment', experiment: 'small-batch' });
+    expect(events.at(-1)).toMatchObject({ event: 'done', runs: 3, finished: 3, isStopped: false });
+    expect(readdirSync(whole).sort()).toEqual([
+      'published.svg',
+      'report.html',
+      'results.csv',
+      'results.jsonl',
+      'small-batch.svg',
+    ]);
+    expect(linesOf(whole).map(({ settings }) => settings.replicaBatch)).toEqual([32, 8, 2]);
+    const page = readFileSync(join(whole, 'report.html'), 'utf8');
+    expect(page).toContain('syncbn experiment small-batch --quick');
+    expect(page).toContain('no norm');
+    expect(readFileSync(join(whole, 'results.csv'), 'utf8')).toMatch(
+      /^data,norm,replicas,.*testError/,
+    );
+  });
+
+  it.each(['SIGINT', 'SIGKILL'] as const)(
+    'stopped by %s goes on without repeating runs, to the same numbers',
+    async (signal) => {
+      const out = join(folder, signal);
+      let isSent = false;
+      const stopped = await syncbn([...short, '--out', out, '--workers', '1'], (line, child) => {
+        if (isSent || !line.includes('"done":1')) return;
+        isSent = true;
+        setTimeout(() => child.kill(signal), 100);
+      });
+      expect(stopped.code).toBe(signal === 'SIGINT' ? 130 : null);
+      const kept = readFileSync(join(out, 'results.jsonl'), 'utf8');
+      expect(linesOf(out).length).toBeLessThan(3);
+      const { code, events } = await syncbn([...short, '--out', out, '--workers', '2']);
+      expect(code).toBe(0);
+      const first = events.find(({ event }) => event === 'progress')!;
+      expect(first.done).toBe(kept.trimEnd().split('\n').length);
+      expect(readFileSync(join(out, 'results.jsonl'), 'utf8').startsWith(kept)).toBe(true);
+      expect(numbersOf(out)).toEqual(numbersOf(whole));
+    },
+    60_000,
+  );
+
+  it('keeps a corrupt file of results aside, says so, and repeats only what is lost', async () => {
+    appendFileSync(join(whole, 'results.jsonl'), '{"experiment":\n');
+    const { code, events } = await syncbn([...short, '--out', whole]);
+    expect(code).toBe(0);
+    expect(events[0]!.event).toBe('notice');
+    expect(events[0]!.text).toMatch(/1 of 4 lines of .*cannot be read.*unreadable-1/);
+    expect(readdirSync(whole)).toContain('results.unreadable-1.jsonl');
+    expect(linesOf(whole)).toHaveLength(3);
+    expect(events.filter(({ event }) => event === 'progress')).toHaveLength(1);
+  });
+
+  it('shows tables and verdicts on a terminal without colours where it has none', async () => {
+    const args = short.filter((flag) => flag !== '--json');
+    const { stdout } = await syncbn([...args, '--out', whole]);
+    expect(stdout).toContain('Small batches');
+    expect(stdout).toMatch(/│ samples of each replica +│ 32 +│ 8 +│ 2 +│/);
+    expect(stdout).toMatch(/3 of 3 runs, 3 found done/);
+    expect(stdout).not.toContain('\u001b');
+  });
+});
+
+describe('syncbn experiment refuses', () => {
+  it.each([
+    [['smal-batch'], /experiment: got "smal-batch".*Try: syncbn experiment small-batch --quick/],
+    [['learning_rate'], /Try: syncbn experiment learning-rate --quick/],
+    [[], /experiment: got "no name", allowed is small-batch, sync-group, precise/],
+    [['small-batch', '--norms', 'batch'], /--norms: got "batch", allowed is local, sync/],
+    [['precise', '--norms', 'local'], /--norms of syncbn experiment precise: got "local"/],
+    [['style', '--seeds', '0'], /--seeds: got 0/],
+    [['style', '--data', '/nowhere'], /the dataset \/nowhere/],
+    [['style', '--out', '/proc/nowhere/x'], /--out \/proc\/nowhere\/x: got "ENOENT"/],
+    [['style', 'precise'], /arguments of syncbn experiment/],
+  ])('%j', async (args, message) => {
+    const out = args.includes('--out') ? [] : ['--out', join(folder, 'refused')];
+    const { code, stderr } = await syncbn(['experiment', ...args, '--quick', ...out]);
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/\n\s+at /);
+    expect(code).toBe(2);
+  });
+});

@@ -1,0 +1,110 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { syncbn } from './run.ts';
+
+const tiny = ['train', '--data', 'synthetic', '--limit', '256', '--model', 'refnet'];
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'syncbn-report-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** The events of a server until it ends the stream. */
+async function streamOf(url: string): Promise<string> {
+  const response = await fetch(new URL('events', url));
+  return response.text();
+}
+
+describe('syncbn train --report', () => {
+  it('writes a page with curves, norms, gradients and result, and changes no weight', async () => {
+    const path = join(folder, 'run.html');
+    const more = ['--epochs', '3', '--diagnostics', '1', '--json'];
+    const plain = await syncbn([...tiny, ...more]);
+    const { code, stderr, events } = await syncbn([...tiny, ...more, '--report', path]);
+    expect([code, stderr]).toEqual([0, '']);
+    const names = events.map(({ event }) => event);
+    expect(names.slice(-2)).toEqual(['done', 'report']);
+    expect(events.at(-2)!.weightsHash).toBe(plain.events.at(-1)!.weightsHash);
+    const html = readFileSync(path, 'utf8');
+    for (const text of ['Training loss', '1.batchNorm', '0.conv2d.weight', 'test accuracy']) {
+      expect(html).toContain(text);
+    }
+    expect(html).toContain('refnet on synthetic');
+    expect(/undefined|>NaN</.test(html)).toBe(false);
+  });
+
+  it('writes the page of a run that was stopped', async () => {
+    const path = join(folder, 'stopped.html');
+    const args = [...tiny, '--epochs', '2000', '--json', '--report', path];
+    let isKilled = false;
+    const { code } = await syncbn(args, (line, child) => {
+      if (isKilled || !line.includes('"epoch"')) return;
+      isKilled = child.kill('SIGINT');
+    });
+    expect(code).toBe(130);
+    expect(readFileSync(path, 'utf8')).toContain('<dd>stopped</dd>');
+  });
+
+  it('refuses a place that cannot be written before anything is trained', async () => {
+    const path = join(folder, 'missing', 'run.html');
+    const { code, stdout, stderr } = await syncbn([...tiny, '--report', path]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^syncbn: --report .*run\.html: got "ENOENT/);
+  });
+});
+
+describe('syncbn train --watch', () => {
+  it('serves the run while it trains and ends with it', async () => {
+    let stream: Promise<string> | undefined;
+    const args = [...tiny, '--epochs', '60', '--watch', '0', '--json'];
+    const { code, events } = await syncbn(args, (line) => {
+      const event = JSON.parse(line) as { event: string; url?: string };
+      if (event.event === 'watch') stream = streamOf(event.url!);
+    });
+    expect(code).toBe(0);
+    const url = events.find(({ event }) => event === 'watch')!.url;
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
+    const text = (await stream)!;
+    expect(text).toContain('event: sections');
+    expect(text.trimEnd()).toMatch(/event: end\ndata:$/);
+    expect(text).toContain('<dd>done</dd>');
+    await expect(fetch(url as string)).rejects.toThrow();
+  });
+
+  it('asks for a token elsewhere than on this machine, and says so in the URL', async () => {
+    const args = [...tiny, '--watch', '0', '--watch-host', '0.0.0.0', '--json'];
+    const { code, events } = await syncbn(args);
+    expect(code).toBe(0);
+    const { url } = events.find(({ event }) => event === 'watch')!;
+    expect(url).toMatch(/\?token=[0-9a-f]{32}$/);
+  });
+
+  it('says which port is in use', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = other.address() as { port: number };
+      const { code, stderr } = await syncbn([...tiny, '--watch', `${port}`]);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(new RegExp(`--watch ${port}: got "a port that is in use"`));
+    } finally {
+      other.close();
+    }
+  });
+
+  it.each([
+    [['--watch-host', '::1'], /--watch-host: got "without --watch"/],
+    [['--watch', '70000'], /--watch: got 70000, allowed is .*65535/],
+    [['--watch', 'x'], /--watch: got "x"/],
+    [['--report'], /--report: got "nothing"/],
+  ])('refuses %j', async (flags, message) => {
+    const { code, stderr } = await syncbn([...tiny, ...flags]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(message);
+  });
+});

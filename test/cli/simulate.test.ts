@@ -1,0 +1,81 @@
+// What `syncbn simulate` shows, writes and refuses; whether it is right is for test/simulate.
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { syncbn } from './run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'syncbn-simulate-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('syncbn simulate', () => {
+  it('shows times from 1 to 1024 devices and says that they are simulated', async () => {
+    const { stdout, stderr, code } = await syncbn(['simulate', '--reports']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(
+      /resnet50, 224x224x3: 4\.09 GMAC forward, 25557032 parameters, 53 norms/,
+    );
+    expect(stdout).toMatch(/Simulated: a step in ms/);
+    for (let devices = 1; devices <= 1024; devices *= 2) {
+      expect(stdout).toMatch(new RegExp(`│ ${devices} +│ [\\d.]+ +│ [\\d.]+ +│ [\\d.]+ +│ \\+`));
+    }
+    expect(stdout).toMatch(/forward, 4 v100, batch 8 +│ x3\.75 +│ x[\d.]+ +│/);
+    const tables = stdout.split('\n').filter((line) => /[│┌├└]/.test(line));
+    expect(Math.max(...tables.map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
+  it('trains the replicas for real where asked to, and writes a folder', async () => {
+    const out = join(folder, 'new', 'run');
+    const small = ['--net', 'refnet', '--input', '8x8x1', '--replica-batch', '4'];
+    const real = ['--train-steps', '2', '--replicas', '4'];
+    const args = ['simulate', ...small, ...real, '--devices', '4,2', '--json', '--out', out];
+    const { events, code } = await syncbn(args);
+    expect(code).toBe(0);
+    expect(events[0]).toMatchObject({ event: 'job', network: { inputShape: [8, 8, 1] } });
+    const predicted = events.filter(({ event }) => event === 'prediction');
+    expect(predicted.map(({ devices, kind }) => [devices, kind])).toEqual([
+      [2, 'simulated'],
+      [4, 'simulated'],
+    ]);
+    const numerics = events.find(({ event }) => event === 'numerics');
+    expect(numerics).toMatchObject({ kind: 'real', replicas: 4, steps: 2 });
+    const names = ['batches.svg', 'report.html', 'results.csv', 'results.jsonl', 'steps.svg'];
+    expect(readdirSync(out).sort()).toEqual(names);
+    const written = readFileSync(join(out, 'results.jsonl'), 'utf8').trimEnd().split('\n');
+    expect(written.map((line) => JSON.parse(line))).toEqual(events);
+  });
+
+  it('measures this machine and states the error of each prediction', async () => {
+    const small = ['--net', 'refnet', '--input', '8x8x1', '--replica-batch', '4', '--rounds', '2'];
+    const args = ['simulate', '--measure', ...small, '--devices', '2', '--json'];
+    const { events, code, stderr } = await syncbn(args);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(events[0]).toMatchObject({ device: { name: 'measured' } });
+    const checks = events.filter(({ event }) => event === 'check');
+    expect(checks).toHaveLength(9);
+    for (const check of checks) {
+      const { predicted, measured, error } = check as Record<string, number>;
+      expect(predicted).toBeGreaterThan(0);
+      expect(measured).toBeGreaterThan(0);
+      expect(error).toBeCloseTo(predicted! / measured! - 1, 12);
+    }
+  });
+
+  it.each([
+    [['--device', 'v10'], /--device: got "v10", allowed is v100, .* Try: --device v100\./],
+    [['--net', 'resnet5'], /--net: got "resnet5", .* Try: --net resnet50\./],
+    [['--devices', '0'], /--devices: got 0, allowed is a whole number from 1/],
+    [['--intra', 'nvlink'], /--intra: got "nvlink", .* Try: --intra nvlink2\./],
+    [['--out', 'package.json/x'], /--out package\.json\/x: got "E[A-Z]+", allowed is a folder/],
+    [['--replicas', '4'], /--replicas: got "without --train-steps"/],
+    [['--measure', '--replica-batch', '3'], /got 3, allowed is an even number/],
+    [['--step-ms', '2'], /--step-ms: got 2, allowed is more than the 20\.8 ms/],
+    [['--input', '7'], /input of resnet50: got "7", allowed is images/],
+  ])('refuses %j', async (args, message) => {
+    const { code, stderr } = await syncbn(['simulate', ...args]);
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/\n\s+at /);
+    expect(code).toBe(2);
+  });
+});

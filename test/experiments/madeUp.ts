@@ -1,0 +1,85 @@
+// Results that were never measured, and runs that are over at once: what the tests of the
+// experiments have in common.
+
+import type { Dataset } from '../../src/data/dataset.ts';
+import { synthetic } from '../../src/data/synthetic.ts';
+import type {
+  ClaimVerdict,
+  Experiment,
+  ExperimentOptions,
+  PlainRecord,
+  RunContext,
+  RunResult,
+  RunValues,
+} from '../../src/experiments/experiment.ts';
+
+export const OPTIONS: ExperimentOptions = { quick: true, seeds: 3, data: 'made up' };
+
+/** A little that differs from seed to seed, so that differences have an interval. */
+export function wiggle(settings: PlainRecord): number {
+  return [0, 0.01, -0.01][(settings.seed as number) - 1]!;
+}
+
+/** A result for each planned run. */
+export function madeUp(
+  experiment: Experiment,
+  valuesOf: (settings: PlainRecord) => Partial<RunValues>,
+  options = OPTIONS,
+): RunResult[] {
+  return experiment.plan(options).map(({ settings }) => ({
+    values: {},
+    timings: {},
+    ...valuesOf(settings),
+    settings,
+  }));
+}
+
+/** The verdict on the claim that holds all of these words. */
+export function verdictOn(
+  experiment: Experiment,
+  results: readonly RunResult[],
+  words: string,
+): ClaimVerdict {
+  const { verdicts } = experiment.analyse(results, OPTIONS);
+  const found = verdicts.filter(({ claim }) => claim.includes(words));
+  if (found.length !== 1) throw new Error(`${found.length} claims with '${words}'`);
+  return found[0]!;
+}
+
+export const TINY_DATA: Dataset = synthetic({
+  train: 128,
+  test: 40,
+  shape: [8, 8, 1],
+  classes: 4,
+  separation: 0.9,
+});
+
+/** The first planned run whose settings agree with `where`, with some settings made smaller. */
+export function tinyRun(
+  experiment: Experiment,
+  where: PlainRecord,
+  smaller: PlainRecord,
+  workers = 2,
+): Promise<RunValues> {
+  const spec = experiment
+    .plan(OPTIONS)
+    .find(({ settings }) => Object.entries(where).every(([name, v]) => settings[name] === v));
+  if (spec === undefined) throw new Error(`no run with ${JSON.stringify(where)}`);
+  const context: RunContext = {
+    dataset: TINY_DATA,
+    workers,
+    signal: new AbortController().signal,
+    progress() {},
+  };
+  return experiment.run({ ...spec, settings: { ...spec.settings, ...smaller } }, context);
+}
+
+/** All numbers that a run measured. */
+export function numbersOf({ values, timings }: RunValues): number[] {
+  return [...Object.values(values), ...Object.values(timings)].flat();
+}
+
+/** Every run's settings, as the runner tells them apart. */
+export function settingsOf(experiment: Experiment, options = OPTIONS): string[] {
+  return experiment.plan(options).map(({ settings }) => JSON.stringify(settings));
+}

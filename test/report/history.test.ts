@@ -1,0 +1,167 @@
+import { describe, expect, it } from 'vitest';
+import { RunHistory } from '../../src/report/history.ts';
+import { renderPage } from '../../src/report/page.ts';
+import { runPage } from '../../src/report/runPage.ts';
+import type { Progress } from '../../src/runtime/progress.ts';
+import type { Diagnostics } from '../../src/train/diagnostics.ts';
+
+const FACTS = {
+  title: 'refnet on mnist',
+  command: 'syncbn train --report r.html',
+  settings: [['replicas', '8']] as const,
+  epochSamples: 100,
+  globalBatch: 30,
+};
+
+function progress(step: number, loss: number, more: Partial<Progress> = {}): Progress {
+  return {
+    kind: 'progress',
+    epoch: Math.floor(step / 4) + 1,
+    epochs: 2,
+    step,
+    totalSteps: 8,
+    loss,
+    accuracy: loss / 10,
+    learningRate: 0.1 / (step + 1),
+    imagesPerSecond: 100,
+    seconds: step,
+    secondsLeft: 8 - step,
+    diagnostics: undefined,
+    ...more,
+  };
+}
+
+function sample(step: number, meanShift: number): Diagnostics {
+  const worst = {
+    replica: 1,
+    meanShift,
+    varianceFactor: 1 + meanShift,
+    conditioning: 2,
+    deadShare: 0,
+    nonFinite: 0,
+  };
+  return { step, layers: [{ path: '1.batchNorm', worst, replicas: [] }] };
+}
+
+describe('the curves of a run', () => {
+  it("are the means since the look before, worked out from the epoch's means", () => {
+    const history = new RunHistory(FACTS);
+    history.addProgress(progress(1, 2), 1);
+    history.addProgress(progress(3, 1.5), 3);
+    // 90 samples with a mean of 1.5 are over; the last 10 bring the mean of all 100 to 1.4.
+    history.addProgress(progress(4, 1.4, { kind: 'epoch', epoch: 1 }), 4);
+    history.addProgress(progress(5, 0.7), 5);
+    const points = history.loss.points();
+    expect(points.map(({ x }) => x)).toEqual([1, 3, 4, 5]);
+    [2, (1.5 * 90 - 2 * 30) / 60, (1.4 * 100 - 1.5 * 90) / 10, 0.7].forEach((loss, i) => {
+      expect(points[i]!.y).toBeCloseTo(loss, 10);
+    });
+    expect(history.accuracy.points()[1]!.y).toBeCloseTo(points[1]!.y / 10, 10);
+  });
+
+  it('say nothing of losses that a huge one before them hides in the sum', () => {
+    const history = new RunHistory(FACTS);
+    history.addProgress(progress(1, 1e30), 1);
+    history.addProgress(progress(2, 5e29), 2);
+    history.addProgress(progress(5, 0.5), 5);
+    expect(history.loss.points().map(({ x }) => x)).toEqual([1, 5]);
+    expect(history.loss.countNotFinite).toBe(1);
+  });
+
+  it('take a speed from stretches of a second and more, and none from the steps before', () => {
+    const history = new RunHistory(FACTS);
+    history.addProgress(progress(1000, 1), 0.1);
+    history.addProgress(progress(1001, 1), 0.6);
+    history.addProgress(progress(1004, 1), 2.1);
+    expect(history.imagesPerSecond.points()).toEqual([{ x: 1004, y: (4 * 30) / 2 }]);
+  });
+
+  it('take each sampled step once', () => {
+    const history = new RunHistory(FACTS);
+    const norms = { step: 0, tensors: [{ name: '0.conv2d.weight', norm: 3 }] };
+    history.addSample(sample(0, 0.5), norms);
+    history.addSample(sample(0, 0.5), norms);
+    history.addSample(sample(50, 0.25), { ...norms, step: 50 });
+    const shifts = history.layers.get('1.batchNorm')!.meanShift.points();
+    expect(shifts).toEqual([
+      { x: 0, y: 0.5 },
+      { x: 50, y: 0.25 },
+    ]);
+    expect(
+      history.gradients
+        .get('0.conv2d.weight')!
+        .points()
+        .map(({ x }) => x),
+    ).toEqual([0, 50]);
+  });
+
+  it('go on without accuracy, and count losses that are no numbers', () => {
+    const history = new RunHistory(FACTS);
+    history.addProgress(progress(1, Number.NaN, { accuracy: Number.NaN }), 1);
+    history.addProgress(progress(2, Number.NaN, { accuracy: Number.NaN }), 2);
+    expect(history.loss.countNotFinite).toBe(2);
+    expect(history.accuracy.length + history.accuracy.countNotFinite).toBe(0);
+  });
+});
+
+describe('the page of a run', () => {
+  function pageOf(history: RunHistory): string {
+    return renderPage(runPage(history));
+  }
+
+  it('says what is known before the first step', () => {
+    const html = pageOf(new RunHistory(FACTS));
+    expect(html).toContain('running');
+    expect(html).toContain('syncbn train --report r.html');
+    expect(html).not.toContain('<svg');
+  });
+
+  it('shows curves, the last sample and the settings', () => {
+    const history = new RunHistory(FACTS);
+    for (let step = 1; step < 4; step++) history.addProgress(progress(step, 2 / step), 2 * step);
+    for (const step of [0, 50]) {
+      const tensors = [
+        { name: '0.conv2d.weight', norm: 3 },
+        { name: '0.conv2d.bias', norm: 0.125 },
+      ];
+      history.addSample(sample(step, 0.5), { step, tensors });
+    }
+    const html = pageOf(history);
+    for (const title of ['Training loss', 'Training accuracy', 'Speed', 'Learning rate']) {
+      expect(html).toContain(`<title>${title}</title>`);
+    }
+    for (const title of ['Shift of the means', 'Ratio of the variances', 'Gradient norms']) {
+      expect(html).toContain(`<title>${title}</title>`);
+    }
+    for (const text of ['1.batchNorm', 'x 1.5', '0.conv2d.bias', '0.125', 'replicas']) {
+      expect(html).toContain(text);
+    }
+    expect(/>NaN<|undefined/.test(html)).toBe(false);
+  });
+
+  it.each([
+    [{ kind: 'done', testLoss: 0.25, testAccuracy: 0.9123 }, ['done', '91.23 %', '0.25']],
+    [{ kind: 'failed', message: 'rank 1 <died>' }, ['failed', 'rank 1 &lt;died&gt;']],
+    [{ kind: 'stopped' }, ['stopped', 'checkpoint']],
+  ] as const)('says how the run ended: $0.kind', (state, texts) => {
+    const history = new RunHistory(FACTS);
+    history.state = state;
+    const html = pageOf(history);
+    for (const text of texts) expect(html).toContain(text);
+  });
+
+  it('draws no more lines than can be told apart', () => {
+    const history = new RunHistory(FACTS);
+    for (const step of [0, 50]) {
+      const tensors = Array.from({ length: 40 }, (_, i) => ({
+        name: `${i}.linear.weight`,
+        norm: 1,
+      }));
+      history.addSample(undefined, { step, tensors });
+    }
+    const [, svg] = /(<svg.*?<\/svg>)/s.exec(pageOf(history))!;
+    expect(svg!.match(/aria-label="line"/g)).toHaveLength(6);
+    expect(svg).toContain('0.linear.weight');
+    expect(svg).toContain('39.linear.weight');
+  });
+});

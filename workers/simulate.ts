@@ -1,0 +1,5 @@
+// The job of launch that measures the machine.
+
+import { probe } from '../src/simulate/probe.ts';
+
+export default probe;
