@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,6 +48,24 @@ describe('syncbn train --report', () => {
     });
     expect(code).toBe(130);
     expect(readFileSync(path, 'utf8')).toContain('<dd>stopped</dd>');
+  });
+
+  it('writes the page of a run that broke, with what broke it', async () => {
+    const path = join(folder, 'broken.html');
+    const model = join(folder, 'throwing.json');
+    const module = new URL('../runtime/jobs/throwingLayer.mjs', import.meta.url).href;
+    const layers = [
+      { kind: 'custom', module, options: { replica: 7, step: 20 } },
+      { kind: 'flatten' },
+      { kind: 'linear', inFeatures: 432, outFeatures: 10 },
+    ];
+    await writeFile(model, JSON.stringify({ kind: 'sequential', layers }));
+    const broken = ['train', '--data', 'synthetic', '--limit', '256', '--model', model];
+    const { code } = await syncbn([...broken, '--epochs', '20', '--report', path]);
+    expect(code).toBe(1);
+    const html = readFileSync(path, 'utf8');
+    expect(html).toContain('<dd>failed</dd>');
+    expect(html).toContain('step 20, layer 0.custom: as it was told to');
   });
 
   it('refuses a place that cannot be written before anything is trained', async () => {
