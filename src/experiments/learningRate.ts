@@ -81,8 +81,7 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
 const lossShare: Measure = (result) => numberOf(result, 'loss') / numberOf(result, 'guessing');
 
 /** For each seed the exponent of the largest rate that trained together with all smaller ones of
- * the grid; seeds without one are left out. A rate far above can train by accident, when its first
- * steps make the weights before a norm so large that later ones hardly turn them. */
+ * the grid; seeds without one are left out. What trains behind one that does not counts as luck. */
 function largestExponents(results: readonly RunResult[], norm: Norm): SeedValues {
   const runs = results
     .filter(({ settings }) => settings.norm === norm)
