@@ -72,7 +72,10 @@ async function fetchInto(dir: string): Promise<void> {
     const made = join(work, 'idx');
     await mkdir(made);
     for (const { name, bytes } of files) await writeFile(join(made, name), bytes);
-    await rename(made, dir);
+    await rename(made, dir).catch(async (error: unknown) => {
+      // Another process may have been faster; what it has made is the same.
+      if (!(await exists(dir))) throw error;
+    });
   } finally {
     await rm(work, { recursive: true, force: true });
   }

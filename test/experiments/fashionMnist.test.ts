@@ -1,0 +1,58 @@
+// Fashion-MNIST without a network: what is kept is read, and what cannot be fetched is said.
+
+import { readdirSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
+import { fashionMnist } from '../../src/experiments/fashionMnist.ts';
+
+let cache: string;
+beforeEach(async () => {
+  cache = await mkdtemp(join(tmpdir(), 'syncbn-cache-'));
+  vi.stubEnv('XDG_CACHE_HOME', cache);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(cache, { recursive: true });
+});
+
+/** An IDX file of bytes: sizes, then that many zeros. */
+function idx(...sizes: readonly number[]): Uint8Array {
+  const head = Buffer.alloc(4 + 4 * sizes.length);
+  head.writeUInt32BE(0x0800 + sizes.length, 0);
+  for (const [i, size] of sizes.entries()) head.writeUInt32BE(size, 4 + 4 * i);
+  return Buffer.concat([head, Buffer.alloc(sizes.reduce((product, size) => product * size))]);
+}
+
+describe('fashionMnist', () => {
+  it('reads what an earlier call has kept, and fetches nothing', async () => {
+    const dir = join(cache, 'syncbn', 'fashion-mnist');
+    await mkdir(dir, { recursive: true });
+    for (const [name, count] of [
+      ['train', 20],
+      ['t10k', 10],
+    ] as const) {
+      await writeFile(join(dir, `${name}-images-idx3-ubyte`), idx(count, 28, 28));
+      await writeFile(join(dir, `${name}-labels-idx1-ubyte`), idx(count));
+    }
+    const { name, inputShape, task, train, test } = await fashionMnist(() => expect.unreachable());
+    expect([name, inputShape, task]).toEqual([
+      'fashion-mnist',
+      [28, 28, 1],
+      { kind: 'classification', classes: 10 },
+    ]);
+    expect([train.count, test.count]).toEqual([20, 10]);
+  });
+
+  it('says why it cannot be fetched and what to take instead, and leaves nothing', async () => {
+    vi.stubEnv('PATH', cache);
+    const told: string[] = [];
+    const fetched = fashionMnist((text) => told.push(text));
+    await expect(fetched).rejects.toThrow(UsageError);
+    await expect(fetched).rejects.toThrow(/fashion-mnist@1\.1\.0.*ENOENT.*Try: --data mnist/);
+    expect(told).toHaveLength(1);
+    expect(readdirSync(join(cache, 'syncbn'))).toEqual([]);
+  });
+});
