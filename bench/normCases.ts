@@ -7,6 +7,7 @@ import {
   normalizeRef,
   setMomentsRef,
 } from '../src/kernels/reference/norm.ts';
+import { gradCoefficientsLength } from '../src/norm/coefficients.ts';
 import {
   type CompiledModules,
   checkNear,
@@ -35,7 +36,8 @@ export function normCases(
     { name: 'moments', type: 'f64', shape: [1 + 2 * channels] },
     { name: 'sums', type: 'f64', shape: [2 * channels] },
     { name: 'coefficients', type: 'f64', shape: [4 * channels] },
-    { name: 'gradCoefficients', type: 'f64', shape: [4 * channels] },
+    { name: 'gradCoefficients', type: 'f64', shape: [gradCoefficientsLength(channels)] },
+    { name: 'scratch', type: 'f32', shape: [2 * channels] },
   ]);
   const { kernels, peak, ptr } = bench;
   for (const [stream, name] of ['x', 'dy', 'weight', 'bias'].entries()) {
@@ -48,7 +50,15 @@ export function normCases(
   const normalize = (): void =>
     kernels.normalizeF32(x, ptr('y'), rows, channels, ptr('coefficients'));
   const gradSums = (): void =>
-    kernels.normGradSumsF32(x, dy, rows, channels, ptr('coefficients'), ptr('sums'));
+    kernels.normGradSumsF32(
+      x,
+      dy,
+      rows,
+      channels,
+      ptr('coefficients'),
+      ptr('scratch'),
+      ptr('sums'),
+    );
   const inputGrad = (): void =>
     kernels.normInputGradF32(x, dy, ptr('dx'), rows, channels, ptr('gradCoefficients'));
 

@@ -12,7 +12,7 @@ const FIRST_BYTES = 65_536;
 /** Backward's x, dy and dx. */
 const TENSORS_OF_A_CALL = 3;
 /** Coefficients, gradients and parameters of a batch normalization: at most 12 float64 for each
- * channel, in 5 pieces. */
+ * channel and 12 more, in 5 pieces. */
 const VECTORS_OF_A_CALL = 5;
 const VECTOR_BYTES = 64;
 const FLOAT_BYTES = 4;

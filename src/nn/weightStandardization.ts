@@ -4,6 +4,7 @@
 // normalization of its columns, by the same kernels; the layer itself runs on a binding whose
 // weight is the standardized one. Every worker computes it whole, so that W decides no bits.
 
+import { coefficientsLength } from '../norm/batchNorm.ts';
 import type { Binding, BoundLayer, GradientSink, WorkspaceDeclaration } from './layer.ts';
 
 /** Added to the variance of an output channel's weights. */
@@ -25,8 +26,12 @@ export function standardizedWorkspace({
   return [
     { name: 'standardized', type: 'f32', shape: [fanIn, outputs] },
     { name: 'standardizedGrad', type: 'f32', shape: [fanIn, outputs] },
-    // Moments, sums, coefficients and gradient coefficients.
-    { name: 'statistics', type: 'f64', shape: [1 + 2 * outputs + 2 * outputs + 8 * outputs] },
+    // Coefficients and gradient coefficients, sums, moments.
+    {
+      name: 'statistics',
+      type: 'f64',
+      shape: [coefficientsLength(outputs, 1) + 2 * outputs + 1 + 2 * outputs],
+    },
   ];
 }
 
@@ -42,17 +47,25 @@ export function bindStandardized(
   const standardizedPtr = binding.workspacePtr('standardized');
   const gradPtr = binding.workspacePtr('standardizedGrad');
   const arrayBytes = outputs * DOUBLE_BYTES;
-  const momentsPtr = binding.workspacePtr('statistics');
-  const meanPtr = momentsPtr + DOUBLE_BYTES;
-  const sumsPtr = meanPtr + 2 * arrayBytes;
-  const coefficientsPtr = sumsPtr + 2 * arrayBytes;
+  const coefficientsPtr = binding.workspacePtr('statistics');
   const gradCoefficientsPtr = coefficientsPtr + 4 * arrayBytes;
+  const sumsPtr = coefficientsPtr + coefficientsLength(outputs, 1) * DOUBLE_BYTES;
+  const momentsPtr = sumsPtr + 2 * arrayBytes;
+  const meanPtr = momentsPtr + DOUBLE_BYTES;
   const sink = binding.gradient('weight');
 
   const gradient: GradientSink = {
     leafPtr: gradPtr,
     fold(replica) {
-      kernels.normGradSumsF32(weightPtr, gradPtr, fanIn, outputs, coefficientsPtr, sumsPtr);
+      kernels.normGradSumsF32(
+        weightPtr,
+        gradPtr,
+        fanIn,
+        outputs,
+        coefficientsPtr,
+        gradCoefficientsPtr,
+        sumsPtr,
+      );
       kernels.batchNormGradCoefficients(
         sumsPtr,
         momentsPtr,

@@ -4,6 +4,7 @@
 // unbiased variance.
 
 import { UsageError } from '../base/errors.ts';
+import { gradCoefficientsLength } from './coefficients.ts';
 import { forEachMixture } from './evalCorrection.ts';
 import { bindPasses } from './passes.ts';
 import { type BoundReduction, type ExchangingPasses, runSplit, type SplitPass } from './reducer.ts';
@@ -27,7 +28,7 @@ export interface BatchNormSetup extends NormSetup {
   readonly momentum: number | null;
   /** Undefined without running statistics. */
   readonly running: RunningPtrs | undefined;
-  /** 4 C float64 for each local replica, and 4 C more. */
+  /** {@link coefficientsLength} float64. */
   readonly coefficientsPtr: number;
   readonly moments: BoundReduction;
   readonly sums: BoundReduction;
@@ -38,9 +39,10 @@ export interface BatchNormSetup extends NormSetup {
   readonly evalWeight?: number;
 }
 
-/** How many float64 numbers the coefficients take. */
+/** How many float64 numbers the coefficients of all local replicas take, and those of one's
+ * gradient. */
 export function coefficientsLength(channels: number, countLocalReplicas: number): number {
-  return 4 * channels * (countLocalReplicas + 1);
+  return 4 * channels * countLocalReplicas + gradCoefficientsLength(channels);
 }
 
 const FLOAT_BYTES = 4;
@@ -219,12 +221,14 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
       const at = offsetOf(replica);
       const coefficientsPtr = setup.coefficientsPtr + replica * setBytes;
       const leafPtr = sums.leafPtr(replica);
+      // The gradient's coefficients are computed later: until then their place is free.
       passes.gradSums(
         xPtr + at,
         setup.dyPtr + at,
         rowsOf(replica),
         channels,
         coefficientsPtr,
+        gradCoefficientsPtr,
         leafPtr,
       );
       if (setup.weightGrad !== undefined) {

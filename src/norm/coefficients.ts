@@ -4,6 +4,11 @@
 const DOUBLE_BYTES = 8;
 const FLOAT_BYTES = 4;
 
+/** How many float64 numbers the gradient coefficients take. */
+export function gradCoefficientsLength(channels: number): number {
+  return Math.max(4 * channels, 2 + 10 * Math.ceil(channels / 4));
+}
+
 /** Views of the whole memory. */
 export interface NumberViews {
   readonly doubles: Float64Array;

@@ -3,7 +3,12 @@
 // virtual batch is a replica that shares nothing; this file says where they begin, adds up their
 // gradients, and gives each real replica one vector of moments for the running statistics.
 
-import { type BatchNormSetup, type BoundBatchNorm, bindBatchNorm } from './batchNorm.ts';
+import {
+  type BatchNormSetup,
+  type BoundBatchNorm,
+  bindBatchNorm,
+  coefficientsLength,
+} from './batchNorm.ts';
 import { type BoundReduction, vectorLength } from './reducer.ts';
 import type { NormGradient } from './setup.ts';
 
@@ -32,8 +37,8 @@ export function ghostWorkspaceLength(
 ): number {
   const slots = countSlots(size.capacity, virtualBatch, size.countLocalReplicas);
   const vectors = vectorLength('moments', channels) + vectorLength('sums', channels);
-  // Coefficients of all, and one set more; two leaves of gradients.
-  return slots * vectors + 4 * channels * (slots + 1) + 2 * channels;
+  // Two leaves of gradients are the rest.
+  return slots * vectors + coefficientsLength(channels, slots) + 2 * channels;
 }
 
 /** Where the virtual batches of a replica of `samples` begin after the first: at multiples of
@@ -57,7 +62,7 @@ export function bindGhostNorm(setup: GhostNormSetup): BoundBatchNorm {
   const sumsBytes = vectorLength('sums', channels) * DOUBLE_BYTES;
   const sumsPtr = setup.workspacePtr + slots * momentsBytes;
   const coefficientsPtr = sumsPtr + slots * sumsBytes;
-  const leavesPtr = coefficientsPtr + 4 * channels * (slots + 1) * DOUBLE_BYTES;
+  const leavesPtr = coefficientsPtr + coefficientsLength(channels, slots) * DOUBLE_BYTES;
 
   /** Virtual batch v holds the samples [starts[v], starts[v + 1]). */
   const starts = new Int32Array(slots + 1);

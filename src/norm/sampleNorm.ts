@@ -2,6 +2,7 @@
 // (Wu and He 2018), instance normalization, which is one group per channel, and layer normalization
 // (Ba, Kiros, Hinton 2016) over the last axes with weight and bias by element.
 
+import { gradCoefficientsLength } from './coefficients.ts';
 import { bindPasses } from './passes.ts';
 import { leafGradients, sumReplicas } from './replicas.ts';
 import type { NormSetup } from './setup.ts';
@@ -37,9 +38,9 @@ export interface BoundSampleNorm {
 const FLOAT_BYTES = 4;
 const DOUBLE_BYTES = 8;
 
-/** Moments or sums, then gradient coefficients, of one sample. */
+/** Gradient coefficients, then moments or sums, of one sample. */
 export function groupNormScratchLength(channels: number): number {
-  return 1 + 2 * channels + 4 * channels;
+  return gradCoefficientsLength(channels) + 1 + 2 * channels;
 }
 
 /** Binds a group normalization; with numGroups = channels it is an instance normalization. */
@@ -48,15 +49,23 @@ export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
   const sampleBytes = rowsPerSample * channels * FLOAT_BYTES;
   const setBytes = 4 * channels * DOUBLE_BYTES;
   const passes = bindPasses(kernels, setup.isRelu);
-  const vectorPtr = setup.scratchPtr;
-  const gradCoefficientsPtr = setup.scratchPtr + (1 + 2 * channels) * DOUBLE_BYTES;
+  const gradCoefficientsPtr = setup.scratchPtr;
+  const vectorPtr = setup.scratchPtr + gradCoefficientsLength(channels) * DOUBLE_BYTES;
   const leaves = leafGradients(channels, [setup.weightGrad, setup.biasGrad]);
 
   const backwardSample = (sample: number): void => {
     const xPtr = setup.xPtr + sample * sampleBytes;
     const dyPtr = setup.dyPtr + sample * sampleBytes;
     const coefficientsPtr = setup.coefficientsPtr + sample * setBytes;
-    passes.gradSums(xPtr, dyPtr, rowsPerSample, channels, coefficientsPtr, vectorPtr);
+    passes.gradSums(
+      xPtr,
+      dyPtr,
+      rowsPerSample,
+      channels,
+      coefficientsPtr,
+      gradCoefficientsPtr,
+      vectorPtr,
+    );
     if (setup.weightGrad !== undefined && setup.biasGrad !== undefined) {
       const productsPtr = vectorPtr + channels * DOUBLE_BYTES;
       const { leafPtr: weightLeaf } = setup.weightGrad;

@@ -9,10 +9,11 @@ import {
   normalizeGradRef,
   normalizeRef,
 } from '../../src/kernels/reference/norm.ts';
+import { gradCoefficientsLength } from '../../src/norm/coefficients.ts';
 import { createFixture, MODES, testValues } from './fixture.ts';
 
-const CHANNELS = [1, 3, 4, 5, 8, 13, 32];
-const ROWS = [1, 2, 7, 1000];
+const CHANNELS = [1, 3, 4, 5, 8, 13, 19, 32];
+const ROWS = [1, 2, 7, 1003];
 const GRID = CHANNELS.flatMap((channels) => ROWS.map((rows) => [rows, channels] as const));
 const EPS = 1e-5;
 /** Of statistics and sums in float64. */
@@ -162,8 +163,7 @@ describe.each(MODES)('normalization kernels, %s build', (mode) => {
     for (const into of ['a', 'b', 'new'] as const) {
       const aPtr = fixture.place(moments(x.slice(0, split), rowsA, channels));
       const bPtr = fixture.place(moments(x.slice(split), rowsB, channels));
-      const newPtr = fixture.reserve(1 + 2 * channels, 8);
-      const dstPtr = { a: aPtr, b: bPtr, new: newPtr }[into];
+      const dstPtr = { a: aPtr, b: bPtr, new: fixture.reserve(1 + 2 * channels, 8) }[into];
       kernels.mergeMoments(dstPtr, aPtr, bPtr, channels);
       const found = fixture.f64(dstPtr, 1 + 2 * channels);
       expect(found[0]).toBe(rowsA + rowsB);
@@ -201,9 +201,11 @@ describe.each(MODES)('normalization kernels, %s build', (mode) => {
     const [yPtr, dxPtr] = [fixture.reserve(x.length), fixture.reserve(x.length)];
     kernels.normalizeF32(xPtr, yPtr, rows, channels, coefficientsPtr);
     const sumsPtr = fixture.reserve(2 * channels, 8);
-    kernels.normGradSumsF32(xPtr, dyPtr, rows, channels, coefficientsPtr, sumsPtr);
-    const gradPtr = fixture.reserve(4 * channels, 8);
+    const gradLength = gradCoefficientsLength(channels);
+    const gradPtr = fixture.reserve(gradLength, 8);
+    kernels.normGradSumsF32(xPtr, dyPtr, rows, channels, coefficientsPtr, gradPtr, sumsPtr);
     kernels.batchNormGradCoefficients(sumsPtr, vectorPtr, channels, coefficientsPtr, gradPtr);
+    expect(fixture.f64(gradPtr, gradLength + 1)[gradLength]).toBeNaN();
     kernels.normInputGradF32(xPtr, dyPtr, dxPtr, rows, channels, gradPtr);
     expect(fixture.f32(yPtr, x.length + 1)[x.length]).toBeNaN();
     expect(fixture.f32(dxPtr, x.length + 1)[x.length]).toBeNaN();
@@ -296,9 +298,8 @@ describe.each(MODES)('normalization kernels, %s build', (mode) => {
         const [yPtr, dxPtr] = [fixture.reserve(x.length), fixture.reserve(x.length)];
         kernels.normalizeF32(xPtr, yPtr, rows, channels, coefficientsPtr);
         const sumsPtr = fixture.reserve(2 * channels, 8);
-        kernels.normGradSumsF32(xPtr, dyPtr, rows, channels, coefficientsPtr, sumsPtr);
-        const sums = fixture.f64(sumsPtr, 2 * channels).slice();
-        const gradPtr = fixture.reserve(4 * channels, 8);
+        const gradPtr = fixture.reserve(gradCoefficientsLength(channels), 8);
+        kernels.normGradSumsF32(xPtr, dyPtr, rows, channels, coefficientsPtr, gradPtr, sumsPtr);
         kernels.groupNormGradCoefficients(
           sumsPtr,
           rows,
@@ -309,6 +310,7 @@ describe.each(MODES)('normalization kernels, %s build', (mode) => {
           gradPtr,
         );
         kernels.normInputGradF32(xPtr, dyPtr, dxPtr, rows, channels, gradPtr);
+        const sums = fixture.f64(sumsPtr, 2 * channels);
         const found = { y: fixture.f32(yPtr, x.length), dx: fixture.f32(dxPtr, x.length), sums };
         expectNorm(found, { x, dy }, sets, affine);
       }
@@ -325,9 +327,9 @@ describe.each(MODES)('normalization kernels, %s build', (mode) => {
       const [xPtr, dyPtr] = [fixture.place(x), fixture.place(dy)];
       const [yPtr, dxPtr] = [fixture.reserve(length), fixture.reserve(length)];
       kernels.layerNormF32(xPtr, yPtr, length, EPS, weightPtr, biasPtr, statisticsPtr);
-      const weightGradPtr = fixture.place(new Float64Array(length));
-      const biasGradPtr = fixture.place(new Float64Array(length));
-      const gradPtrs = [weightGradPtr, biasGradPtr] as const;
+      const zeros = new Float64Array(length);
+      const gradPtrs = [fixture.place(zeros), fixture.place(zeros)] as const;
+      const [weightGradPtr, biasGradPtr] = gradPtrs;
       kernels.layerNormGradF32(xPtr, dyPtr, dxPtr, length, weightPtr, statisticsPtr, ...gradPtrs);
       const sums = Float64Array.of(
         ...fixture.f64(biasGradPtr, length),
@@ -345,7 +347,7 @@ describe.each(MODES)('normalization kernels, %s build', (mode) => {
     [3, 5],
     [63, 4],
     [129, 13],
-    [1000, 32],
+    [1003, 19],
   ])('with relu has the bits of norm and relu apart, %d rows of %d channels', (rows, channels) => {
     const length = rows * channels;
     const x = testValues(length);
@@ -368,11 +370,11 @@ describe.each(MODES)('normalization kernels, %s build', (mode) => {
     kernels.reluGradF32(dyPtr, yPtr, open, length);
     const results = [false, true].map((isFused) => {
       const sumsPtr = fixture.reserve(2 * channels, 8);
-      const gradPtr = fixture.reserve(4 * channels, 8);
+      const gradPtr = fixture.reserve(gradCoefficientsLength(channels), 8);
       const dxPtr = fixture.reserve(length + 1);
       const shape = [rows, channels, coefficientsPtr] as const;
-      if (isFused) kernels.normReluGradSumsF32(xPtr, dyPtr, ...shape, sumsPtr);
-      else kernels.normGradSumsF32(xPtr, open, ...shape, sumsPtr);
+      if (isFused) kernels.normReluGradSumsF32(xPtr, dyPtr, ...shape, gradPtr, sumsPtr);
+      else kernels.normGradSumsF32(xPtr, open, ...shape, gradPtr, sumsPtr);
       kernels.batchNormGradCoefficients(sumsPtr, vectorPtr, channels, coefficientsPtr, gradPtr);
       if (isFused) kernels.normReluInputGradF32(xPtr, dyPtr, dxPtr, ...shape, gradPtr);
       else kernels.normInputGradF32(xPtr, open, dxPtr, rows, channels, gradPtr);
@@ -385,16 +387,14 @@ describe.each(MODES)('normalization kernels, %s build', (mode) => {
   it('normalizeF32 gives a row the same bits alone and among others', () => {
     const [rows, channels] = [700, 13];
     const x = testValues(rows * channels);
-    const coefficients = testValues(4 * channels, 2, 7);
-    const coefficientsPtr = fixture.place(Float64Array.from(coefficients));
-    const xPtr = fixture.place(x);
-    const yPtr = fixture.reserve(x.length);
+    const coefficientsPtr = fixture.place(Float64Array.from(testValues(4 * channels, 2, 7)));
+    const [xPtr, yPtr] = [fixture.place(x), fixture.reserve(x.length)];
     kernels.normalizeF32(xPtr, yPtr, rows, channels, coefficientsPtr);
     for (const row of [0, 1, 314, 315, 316, 699]) {
       const alonePtr = fixture.reserve(channels);
       kernels.normalizeF32(xPtr + row * channels * 4, alonePtr, 1, channels, coefficientsPtr);
-      const expected = fixture.f32(yPtr + row * channels * 4, channels);
-      expect(fixture.f32(alonePtr, channels)).toEqual(expected);
+      const amongPtr = yPtr + row * channels * 4;
+      expect(fixture.f32(alonePtr, channels)).toEqual(fixture.f32(amongPtr, channels));
     }
   });
 });

@@ -1,9 +1,11 @@
 // Coefficients and sums of normalization over [rows, channels] float32, channels last.
 // Coefficients, in 4 C float64: float64 mean[C], invStd[C]; then float32 m[C] = mean, scale[C] =
 // invStd * weight, base[C] = bias - (mean - m) scale; C float32 unused. `sums`: float64 sum dy [C],
-// sum dy xhat [C]. Gradient coefficients, in 4 C float64, of dx = a (dy - c) + (d - k (x - m)):
-// int32 wide[C]; float32 m[C], c[C], a[C], d[C], -k[C]; or, where wide is 1 because fewer than 64
-// values were normalized together, float32 m[C] and float64 a[C], d[C], -k[C] with c = 0.
+// sum dy xhat [C]. Gradient coefficients of dx = a (dy - c) + (d - k (x - m)): int32 `wide`. Where
+// it is 0, from byte 16 on panels of four channels, each float32 m[4], c[4], a[4], d[4], -k[4].
+// Where it is 1, because fewer than 64 values were normalized together: from byte 4 C on float32
+// m[C], then float64 a[C], d[C], -k[C], with c = 0. There is room for either: the larger of 4 C and
+// 2 + 10 ceil(C / 4) float64.
 
 export interface NormKernels {
   /** From means and sums of squared deviations of so many values as the float64 at countPtr says,
@@ -19,13 +21,15 @@ export interface NormKernels {
     biasPtr: number,
     coefficientsPtr: number,
   ): void;
-  /** The sums that the gradients of input, weight and bias need. */
+  /** The sums that the gradients of input, weight and bias need. scratchPtr is room for 2 C
+   * float32, C rounded up to a multiple of 4. */
   normGradSumsF32(
     xPtr: number,
     dyPtr: number,
     rows: number,
     channels: number,
     coefficientsPtr: number,
+    scratchPtr: number,
     vectorPtr: number,
   ): void;
   /** The same where a relu follows: dy counts as 0 where the relu's output is 0. */
@@ -35,6 +39,7 @@ export interface NormKernels {
     rows: number,
     channels: number,
     coefficientsPtr: number,
+    scratchPtr: number,
     vectorPtr: number,
   ): void;
   /** Gradient coefficients where each channel was normalized over so many values as the float64 at

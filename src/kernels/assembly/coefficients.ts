@@ -51,23 +51,34 @@ export function storeGradCoefficients(
   k: f64,
 ): void {
   const isWide = count < MIN_COUNT;
-  const arrayBytes = <usize>channels << 2;
-  const ptr = outPtr + (<usize>channel << 2);
-  i32.store(ptr, isWide);
-  f32.store(ptr + arrayBytes, <f32>mean);
+  i32.store(outPtr, isWide);
   const centre: f32 = isWide || a == 0 ? 0 : <f32>(b / a);
   const constant = a * <f64>centre - b + k * restOf(mean);
   if (isWide) {
+    const arrayBytes = <usize>channels << 2;
+    f32.store(outPtr + arrayBytes + (<usize>channel << 2), <f32>mean);
     const widePtr = outPtr + 2 * arrayBytes + (<usize>channel << 3);
     f64.store(widePtr, a);
     f64.store(widePtr + 2 * arrayBytes, constant);
     f64.store(widePtr + 4 * arrayBytes, -k);
   } else {
-    f32.store(ptr + 2 * arrayBytes, centre);
-    f32.store(ptr + 3 * arrayBytes, <f32>a);
-    f32.store(ptr + 4 * arrayBytes, <f32>constant);
-    f32.store(ptr + 5 * arrayBytes, <f32>-k);
+    const ptr = gradPanels(outPtr) + <usize>(channel >> 2) * GRAD_PANEL_BYTES;
+    const lanePtr = ptr + (<usize>(channel & 3) << 2);
+    f32.store(lanePtr, <f32>mean);
+    f32.store(lanePtr, centre, 16);
+    f32.store(lanePtr, <f32>a, 32);
+    f32.store(lanePtr, <f32>constant, 48);
+    f32.store(lanePtr, <f32>-k, 64);
   }
+}
+
+/** Of four channels, in vectors: m, c, a, d, -k. */
+export const GRAD_PANEL_BYTES: usize = 80;
+
+/** Where the float32 panels of gradient coefficients begin. */
+@inline
+export function gradPanels(gradCoefficientsPtr: usize): usize {
+  return gradCoefficientsPtr + 16;
 }
 
 /** What float32 does not hold of a float64 number. */

@@ -12,6 +12,15 @@ export function mulAdd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
+/** sum + a in two float64 lanes, the same bits in both builds; `one` is 1 in both. Where half of a
+ * loop's sums go this way, as products with 1, multipliers take work off the adders, which also
+ * convert. */
+@inline
+export function addByProduct(sum: v128, a: v128, one: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f64x2.relaxed_madd(a, one, sum);
+  return f64x2.add(sum, a);
+}
+
 const LOG2_E: f64 = 1.4426950408889634;
 // log 2 in two parts: the first has 32 bits, so that its product with an exponent is exact.
 const LN2_HIGH: f64 = 0.6931471803691238;

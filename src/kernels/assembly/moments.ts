@@ -5,7 +5,7 @@
 // Merging: Chan, Golub, LeVeque 1979.
 
 import { addLanes, high, low } from './lanes';
-import { mulAdd } from './math';
+import { addByProduct, mulAdd } from './math';
 
 /** Of fewer rows the rounding of float32 does not average out. */
 const MIN_ROWS: i32 = 128;
@@ -96,18 +96,19 @@ function addBlock(
   sumPtr: usize,
   valid: i32,
 ): void {
+  const one = f64x2.splat(1);
   const pivot = v128.load(pivotPtr);
   let sumLow = v128.load(sumPtr);
   let sumHigh = v128.load(sumPtr, 16);
   const x0 = v128.load(xPtr);
   const x1 = v128.load(xPtr + rowBytes);
   sumLow = f64x2.add(f64x2.add(sumLow, low(x0)), low(x1));
-  sumHigh = f64x2.add(f64x2.add(sumHigh, high(x0)), high(x1));
+  sumHigh = addByProduct(addByProduct(sumHigh, high(x0), one), high(x1), one);
   const square0 = squares(x0, x1, pivot);
   const x2 = v128.load(xPtr + 2 * rowBytes);
   const x3 = v128.load(xPtr + 3 * rowBytes);
   sumLow = f64x2.add(f64x2.add(sumLow, low(x2)), low(x3));
-  sumHigh = f64x2.add(f64x2.add(sumHigh, high(x2)), high(x3));
+  sumHigh = addByProduct(addByProduct(sumHigh, high(x2), one), high(x3), one);
   const square = f32x4.add(square0, squares(x2, x3, pivot));
   storeDoubles(sumPtr, sumLow, sumHigh, valid);
   addLanes(sumPtr + 2 * rowBytes, low(square), high(square), valid);

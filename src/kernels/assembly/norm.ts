@@ -1,6 +1,7 @@
 // What batch normalization over [rows, channels] needs beside the moments and the passes over
 // elements: coefficients, and the sums of dy and dy xhat. Sums over many rows and channels go in
-// float32 lanes, four rows as a tree, each tree added in float64; others in float64 alone.
+// float32 lanes, four rows as a tree, blocks of four trees added in float64; others in float64
+// alone.
 
 import {
   narrowCoefficients,
@@ -14,6 +15,8 @@ import { mulAdd } from './math';
 
 /** Eight are 10 % faster within the caches and a quarter slower beyond them. */
 const TREE_ROWS: i32 = 4;
+/** So many rows are summed in float32, tree by tree, before their sums are added in float64. */
+const BLOCK_ROWS: i32 = 16;
 /** Sums cancel, so their error is judged by the largest sum of the tensor: of few rows the rounding
  * of float32 does not average out, and of few channels none may be large. */
 const MIN_ROWS: i32 = 256;
@@ -77,9 +80,10 @@ export function normGradSumsF32(
   rows: i32,
   channels: i32,
   coefficientsPtr: usize,
+  scratchPtr: usize,
   vectorPtr: usize,
 ): void {
-  gradSums(xPtr, dyPtr, rows, channels, coefficientsPtr, vectorPtr, false);
+  gradSums(xPtr, dyPtr, rows, channels, coefficientsPtr, scratchPtr, vectorPtr, false);
 }
 
 export function normReluGradSumsF32(
@@ -88,9 +92,10 @@ export function normReluGradSumsF32(
   rows: i32,
   channels: i32,
   coefficientsPtr: usize,
+  scratchPtr: usize,
   vectorPtr: usize,
 ): void {
-  gradSums(xPtr, dyPtr, rows, channels, coefficientsPtr, vectorPtr, true);
+  gradSums(xPtr, dyPtr, rows, channels, coefficientsPtr, scratchPtr, vectorPtr, true);
 }
 
 @inline
@@ -100,6 +105,7 @@ function gradSums(
   rows: i32,
   channels: i32,
   coefficientsPtr: usize,
+  scratchPtr: usize,
   vectorPtr: usize,
   isRelu: bool,
 ): void {
@@ -110,10 +116,18 @@ function gradSums(
   const isLong = rows >= MIN_ROWS && channels >= MIN_CHANNELS;
   const body = isLong ? rows & ~(TREE_ROWS - 1) : 0;
   const treeBytes = rowBytes * TREE_ROWS;
-  for (let row = 0; row < body; row += TREE_ROWS) {
-    addTree(xPtr, dyPtr, channels, coefficientsPtr, vectorPtr, isRelu);
+  const narrowPtr = narrowCoefficients(coefficientsPtr, channels);
+  for (let row = 0; row < body; ) {
+    const end = min(row + BLOCK_ROWS, body);
+    addTree(xPtr, dyPtr, channels, narrowPtr, scratchPtr, true, isRelu);
+    for (row += TREE_ROWS; row < end; row += TREE_ROWS) {
+      xPtr += treeBytes;
+      dyPtr += treeBytes;
+      addTree(xPtr, dyPtr, channels, narrowPtr, scratchPtr, false, isRelu);
+    }
     xPtr += treeBytes;
     dyPtr += treeBytes;
+    addBlockSums(scratchPtr, channels, vectorPtr);
   }
   for (let channel = 0; channel < channels; channel += 4) {
     addExact(xPtr, dyPtr, rows - body, channels, channel, coefficientsPtr, vectorPtr, isRelu);
@@ -128,25 +142,25 @@ function gradSums(
   }
 }
 
-/** Adds four rows' dy and dy (x - m), m the mean in float32. */
+/** Adds four rows' dy and dy (x - m), m the mean in float32, to float32 sums: for every four
+ * channels two vectors at `sumsPtr`, which the first tree of a block begins. */
 @inline
 function addTree(
   xPtr: usize,
   dyPtr: usize,
   channels: i32,
-  coefficientsPtr: usize,
-  vectorPtr: usize,
+  narrowPtr: usize,
+  sumsPtr: usize,
+  isFirst: bool,
   isRelu: bool,
 ): void {
   const rowBytes = <usize>channels << 2;
-  const productBytes = <usize>channels << 3;
-  let narrowPtr = narrowCoefficients(coefficientsPtr, channels);
-  let x = xPtr;
-  let dy = dyPtr;
-  for (let valid = channels; valid > 0; valid -= 4) {
-    const mean = v128.load(narrowPtr);
-    const scale = isRelu ? v128.load(narrowPtr + rowBytes) : mean;
-    const base = isRelu ? v128.load(narrowPtr + 2 * rowBytes) : mean;
+  for (let at: usize = 0; at < rowBytes; at += 16) {
+    const mean = v128.load(narrowPtr + at);
+    const scale = isRelu ? v128.load(narrowPtr + rowBytes + at) : mean;
+    const base = isRelu ? v128.load(narrowPtr + 2 * rowBytes + at) : mean;
+    const x = xPtr + at;
+    const dy = dyPtr + at;
     // Pair by pair, which keeps all in registers.
     const d0 = f32x4.sub(v128.load(x), mean);
     const dy0 = gradOf(dy, d0, scale, base, isRelu);
@@ -158,15 +172,27 @@ function addTree(
     const dy2 = gradOf(dy + 2 * rowBytes, d2, scale, base, isRelu);
     const d3 = f32x4.sub(v128.load(x + 3 * rowBytes), mean);
     const dy3 = gradOf(dy + 3 * rowBytes, d3, scale, base, isRelu);
-    const sum1 = f32x4.add(dy2, dy3);
-    const product1 = mulAdd(dy2, d2, f32x4.mul(dy3, d3));
-    const sum = f32x4.add(sum0, sum1);
-    const product = f32x4.add(product0, product1);
+    let sum = f32x4.add(sum0, f32x4.add(dy2, dy3));
+    let product = f32x4.add(product0, mulAdd(dy2, d2, f32x4.mul(dy3, d3)));
+    const to = sumsPtr + 2 * at;
+    if (!isFirst) {
+      sum = f32x4.add(v128.load(to), sum);
+      product = f32x4.add(v128.load(to, 16), product);
+    }
+    v128.store(to, sum);
+    v128.store(to, product, 16);
+  }
+}
+
+/** Adds the float32 sums of a block of rows to the vector. */
+function addBlockSums(sumsPtr: usize, channels: i32, vectorPtr: usize): void {
+  const productBytes = <usize>channels << 3;
+  for (let valid = channels; valid > 0; valid -= 4) {
+    const sum = v128.load(sumsPtr);
+    const product = v128.load(sumsPtr, 16);
     addLanes(vectorPtr, low(sum), high(sum), valid);
     addLanes(vectorPtr + productBytes, low(product), high(product), valid);
-    x += 16;
-    dy += 16;
-    narrowPtr += 16;
+    sumsPtr += 32;
     vectorPtr += 32;
   }
 }
@@ -178,7 +204,7 @@ function gradOf(dyPtr: usize, d: v128, scale: v128, base: v128, isRelu: bool): v
   return isRelu ? unblocked(dy, mulAdd(d, scale, base)) : dy;
 }
 
-/** {@link addTree} of any number of rows, four channels from `channel` on, in float64 alone. */
+/** Adds any number of rows, four channels from `channel` on, in float64 alone. */
 @inline
 function addExact(
   xPtr: usize,

@@ -3,7 +3,13 @@
 // element has one order of operations wherever it stands. With `Relu` the norm's output goes
 // through max(y, 0) at once, and its gradient is blocked where y, computed again, is not above 0.
 
-import { narrowCoefficients, normalized, unblocked } from './coefficients';
+import {
+  GRAD_PANEL_BYTES,
+  gradPanels,
+  narrowCoefficients,
+  normalized,
+  unblocked,
+} from './coefficients';
 import { high, low, narrow, storeLanes } from './lanes';
 import { mulAdd } from './math';
 
@@ -78,36 +84,60 @@ export function normalizeReluF32(
   normalizeRows(xPtr, yPtr, rows, channels, coefficientsPtr, true);
 }
 
-/** dx = a (dy - c) + (d - k (x - m)), of four channels of two rows. */
+/** dx = a (dy - c) + (d - k (x - m)), of the four channels `at` bytes into two rows that lie
+ * `nextBytes` apart; 0 is one row, which is written twice. */
 @inline
 function gradBlock(
   xPtr: usize,
   dyPtr: usize,
   dxPtr: usize,
+  at: usize,
   nextBytes: usize,
   narrowPtr: usize,
-  gradPtr: usize,
+  panelPtr: usize,
   rowBytes: usize,
   valid: i32,
   isRelu: bool,
 ): void {
-  const m = v128.load(gradPtr + rowBytes);
-  const c = v128.load(gradPtr + 2 * rowBytes);
-  const a = v128.load(gradPtr + 3 * rowBytes);
-  const d = v128.load(gradPtr + 4 * rowBytes);
-  const minusK = v128.load(gradPtr + 5 * rowBytes);
-  const x0 = f32x4.sub(v128.load(xPtr), m);
-  const x1 = f32x4.sub(v128.load(xPtr + nextBytes), m);
-  let dy0 = v128.load(dyPtr);
-  let dy1 = v128.load(dyPtr + nextBytes);
-  if (isRelu) {
-    const scale = v128.load(narrowPtr + rowBytes);
-    const base = v128.load(narrowPtr + 2 * rowBytes);
-    dy0 = unblocked(dy0, mulAdd(x0, scale, base));
-    dy1 = unblocked(dy1, mulAdd(x1, scale, base));
+  const next = at + nextBytes;
+  const m = v128.load(panelPtr);
+  const c = v128.load(panelPtr, 16);
+  const a = v128.load(panelPtr, 32);
+  const d = v128.load(panelPtr, 48);
+  const minusK = v128.load(panelPtr, 64);
+  const scale = isRelu ? v128.load(narrowPtr + rowBytes + at) : m;
+  const base = isRelu ? v128.load(narrowPtr + 2 * rowBytes + at) : m;
+  // Row by row, which needs the fewest registers.
+  const x0 = f32x4.sub(v128.load(xPtr + at), m);
+  let dy0 = v128.load(dyPtr + at);
+  if (isRelu) dy0 = unblocked(dy0, mulAdd(x0, scale, base));
+  storeLanes(dxPtr + at, mulAdd(a, f32x4.sub(dy0, c), mulAdd(minusK, x0, d)), valid);
+  const x1 = f32x4.sub(v128.load(xPtr + next), m);
+  let dy1 = v128.load(dyPtr + next);
+  if (isRelu) dy1 = unblocked(dy1, mulAdd(x1, scale, base));
+  storeLanes(dxPtr + next, mulAdd(a, f32x4.sub(dy1, c), mulAdd(minusK, x1, d)), valid);
+}
+
+@inline
+function gradRowPair(
+  xPtr: usize,
+  dyPtr: usize,
+  dxPtr: usize,
+  nextBytes: usize,
+  channels: i32,
+  narrowPtr: usize,
+  panelPtr: usize,
+  isRelu: bool,
+): void {
+  const rowBytes = <usize>channels << 2;
+  const bodyBytes = rowBytes & ~15;
+  for (let at: usize = 0; at < bodyBytes; at += 16) {
+    gradBlock(xPtr, dyPtr, dxPtr, at, nextBytes, narrowPtr, panelPtr, rowBytes, 4, isRelu);
+    panelPtr += GRAD_PANEL_BYTES;
   }
-  storeLanes(dxPtr, mulAdd(a, f32x4.sub(dy0, c), mulAdd(minusK, x0, d)), valid);
-  storeLanes(dxPtr + nextBytes, mulAdd(a, f32x4.sub(dy1, c), mulAdd(minusK, x1, d)), valid);
+  if (bodyBytes == rowBytes) return;
+  const valid = channels & 3;
+  gradBlock(xPtr, dyPtr, dxPtr, bodyBytes, nextBytes, narrowPtr, panelPtr, rowBytes, valid, isRelu);
 }
 
 /** {@link gradRows} in float64: dx = a dy + (d - k (x - m)). */
@@ -166,26 +196,15 @@ function gradRows(
     return;
   }
   const rowBytes = <usize>channels << 2;
-  const bodyBytes = rowBytes & ~15;
   const narrowPtr = narrowCoefficients(coefficientsPtr, channels);
-  for (; rows > 0; rows -= 2) {
-    const next = rows > 1 ? rowBytes : 0;
-    for (let at: usize = 0; at < bodyBytes; at += 16) {
-      const n = narrowPtr + at;
-      const g = gradPtr + at;
-      gradBlock(xPtr + at, dyPtr + at, dxPtr + at, next, n, g, rowBytes, 4, isRelu);
-    }
-    if (bodyBytes != rowBytes) {
-      const n = narrowPtr + bodyBytes;
-      const g = gradPtr + bodyBytes;
-      const x = xPtr + bodyBytes;
-      const dy = dyPtr + bodyBytes;
-      gradBlock(x, dy, dxPtr + bodyBytes, next, n, g, rowBytes, channels & 3, isRelu);
-    }
+  const panelPtr = gradPanels(gradPtr);
+  for (; rows > 1; rows -= 2) {
+    gradRowPair(xPtr, dyPtr, dxPtr, rowBytes, channels, narrowPtr, panelPtr, isRelu);
     xPtr += 2 * rowBytes;
     dyPtr += 2 * rowBytes;
     dxPtr += 2 * rowBytes;
   }
+  if (rows > 0) gradRowPair(xPtr, dyPtr, dxPtr, 0, channels, narrowPtr, panelPtr, isRelu);
 }
 
 export function normInputGradF32(
