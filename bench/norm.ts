@@ -1,6 +1,6 @@
 // Batch normalization forward and backward on one core, all kernels of a step in their order:
 // against PyTorch's BatchNorm2d on one thread, and against simple loops that read and write the
-// same arrays. Ours, loops, peer, in turns.
+// same arrays. Ours and the loops run by turns, then the peer, three times.
 
 import { compileKernels } from '../src/kernels/load.ts';
 import type { CompiledModules, KernelCase } from './kernelCase.ts';
@@ -82,8 +82,7 @@ async function measureShape(
   };
   const [ours, loops, peer, peerLast]: [number[], number[], number[], number[]] = [[], [], [], []];
   for (let round = 0; round < rounds; round++) {
-    for (const us of timeRuns(runAll('run'), seconds / rounds)) ours.push(us);
-    for (const us of timeRuns(runAll('peak'), seconds / rounds)) loops.push(us);
+    timeInTurns([runAll('run'), ours], [runAll('peak'), loops], (2 * seconds) / rounds);
     if (torch === undefined) continue;
     const answer = await torch.time(shape, seconds / rounds);
     peer.push(answer.default.p50);
@@ -126,17 +125,21 @@ function resultOf(
   };
 }
 
-/** Milliseconds of each run, without the first ones. */
-function timeRuns(run: () => void, seconds: number): readonly number[] {
-  for (let i = 0; i < MIN_RUNS; i++) run();
-  const durations: number[] = [];
+/** Appends the milliseconds of each run, without the first ones, of two that follow each other:
+ * what slows the machine down for a while slows both. */
+function timeInTurns(
+  one: readonly [run: () => void, durations: number[]],
+  other: readonly [run: () => void, durations: number[]],
+  seconds: number,
+): void {
   const end = performance.now() + seconds * 1000;
-  while (durations.length < MIN_RUNS || performance.now() < end) {
-    const start = performance.now();
-    run();
-    durations.push(performance.now() - start);
+  for (let turn = 0; turn < 2 * MIN_RUNS || performance.now() < end; turn++) {
+    for (const [run, durations] of [one, other]) {
+      const start = performance.now();
+      run();
+      if (turn >= MIN_RUNS) durations.push(performance.now() - start);
+    }
   }
-  return durations;
 }
 
 function round(value: number): number {
