@@ -39,7 +39,8 @@ export class Workspace {
   private scratchBytes = 0;
   private usedBytes = 0;
 
-  /** Norms have no fused multiply-adds, so the strict kernels are as fast as the others. */
+  /** The kernels are the strict ones, which give the same bits on every machine: norms wait for
+   * memory, not for multiply-adds. */
   constructor(memory: WebAssembly.Memory, group: Group) {
     this.memory = memory;
     this.group = group;
