@@ -96,6 +96,7 @@ function showMachine({ replicaBatch, measurements, checks }: MeasuredMachine): v
       ['the same at half the batch', `${showMs(oneLocalHalf)} ms a step`],
       ['1 replica alone', `${showMs(alone)} ms a step`],
       ['beside another such run', `${showMs(together)} ms a step`],
+      ['slower of two over their mean', `x${probe.stragglers.toFixed(3)}`],
       ['barrier of 2', `${showNumber(probe.barrierUs)} us`],
       ['all-reduce of the gradients', `${showNumber(probe.allReduceUs)} us`],
       ['copy', `${showNumber(0.008 / probe.copyUsPerNumber)} GB/s`],

@@ -1,7 +1,8 @@
 // From measurements of this machine to a device and a cluster of the model, and the check of what
 // the model then predicts against measurements that it has not seen. Calibrated from: steps with
-// local norms on ONE worker at two batches, what two such runs cost each other, and microbenchmarks
-// of barrier, all-reduce and copy. Predicted: everything on two workers, and the other norms.
+// local norms on ONE worker at two batches, what two such runs cost each other, how long two
+// threads with equal work wait for the slower one, and microbenchmarks of barrier, all-reduce and
+// copy. Predicted: everything on two workers, and the other norms.
 
 import { InvariantError } from '../base/errors.ts';
 import type { Cluster } from './collectives.ts';
@@ -85,7 +86,7 @@ export function calibrate(
     blocksHost: false,
     overlapsGradients: false,
     groupNormCopies: false,
-    contention: Math.max(1, together / alone),
+    contention: Math.max(1, together / alone) * probe.stragglers,
     source: 'measured on this machine',
   };
   const tasksOf = (device: Device): StepTasks =>

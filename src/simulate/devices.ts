@@ -34,7 +34,8 @@ export interface Device {
   readonly overlapsGradients: boolean;
   /** Whether GroupNorm copies its input to another layout first, forward and backward. */
   readonly groupNormCopies: boolean;
-  /** How much slower a device computes while the others of its node do, too; at least 1. */
+  /** How many times as long a device computes while the others of its node do, too, until the
+   * slowest of them is done; at least 1. */
   readonly contention: number;
   readonly source: string;
 }

@@ -10,7 +10,13 @@ import { launch } from '../runtime/launch.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import type { TrainerOptions } from '../runtime/trainerOptions.ts';
 import type { CalibrationTimes, StepTimes } from './calibrate.ts';
-import { medianOf, type ProbeArgs, type ProbeResult } from './probe.ts';
+import {
+  medianOf,
+  type ProbeArgs,
+  type ProbeResult,
+  stragglersOf,
+  type ThreadProbe,
+} from './probe.ts';
 
 export interface MeasureOptions {
   readonly model: LayerSpec;
@@ -47,11 +53,11 @@ export async function measureMachine(options: MeasureOptions): Promise<Measureme
       trainers.set(setting, await Trainer.start(run));
     }
     const times = await measureInTurns(trainers, options);
-    const probe = await probeMachine(options);
     const base = times.get('oneLocal')!;
     const oneLocal = medianOf(base);
     const typical = (setting: Turn): number =>
       oneLocal * medianOf(times.get(setting)!.map((ms, round) => ms / base[round]!));
+    const probe = await probeMachine(options, typical('together'));
     return {
       calibration: {
         oneLocal,
@@ -138,15 +144,18 @@ async function stepMs(trainer: Trainer, steps: number): Promise<number> {
   throw new InvariantError('loss of a timed run', loss, `a number behind step ${maxSteps}`);
 }
 
-async function probeMachine(options: MeasureOptions): Promise<ProbeResult> {
-  const { parameters, activation, replicaBatch, rounds } = options;
-  const args: ProbeArgs = { parameters, activations: activation * replicaBatch, rounds };
+async function probeMachine(options: MeasureOptions, stretchMs: number): Promise<ProbeResult> {
+  const { parameters, activation, replicaBatch, rounds, turnMs } = options;
+  const activations = activation * replicaBatch;
+  const stretches = Math.max(1, Math.round(turnMs / stretchMs));
+  const args: ProbeArgs = { parameters, activations, rounds, stretchMs, stretches };
   const module = createRequire(import.meta.url).resolve('#workers/simulate.js');
-  const results = await launch<ProbeResult>(module, { workers: 2, args });
-  const median = (of: (result: ProbeResult) => number): number => medianOf(results.map(of));
+  const results = await launch<ThreadProbe>(module, { workers: 2, args });
+  const median = (of: (result: ThreadProbe) => number): number => medianOf(results.map(of));
   return {
     barrierUs: median(({ barrierUs }) => barrierUs),
     allReduceUs: median(({ allReduceUs }) => allReduceUs),
     copyUsPerNumber: median(({ copyUsPerNumber }) => copyUsPerNumber),
+    stragglers: stragglersOf(results.map(({ stretchesMs }) => stretchesMs)),
   };
 }

@@ -1,5 +1,7 @@
 // What one thread of a group measures of the machine: the wait at a barrier, an all-reduce of as
-// many numbers as the network has parameters, and passes over activations. Runs as a job of launch.
+// many numbers as the network has parameters, passes over activations, and how long the same work
+// takes time and again, from which follows how long two threads wait for the slower one. Runs as a
+// job of launch.
 
 import type { JobContext } from '../runtime/launchWorker.ts';
 
@@ -9,28 +11,47 @@ export interface ProbeArgs {
   /** Numbers of an array that is copied; about an activation of one worker. */
   readonly activations: number;
   readonly rounds: number;
+  /** How long a stretch of work between two barriers takes, about: a step. */
+  readonly stretchMs: number;
+  /** Stretches of a round. */
+  readonly stretches: number;
 }
 
 /** Medians, in microseconds. */
-export interface ProbeResult {
+interface ProbeTimes {
   readonly barrierUs: number;
   readonly allReduceUs: number;
   /** Of one number read and written, with all threads at it. */
   readonly copyUsPerNumber: number;
 }
 
+/** What one thread found. */
+export interface ThreadProbe extends ProbeTimes {
+  /** Milliseconds of each stretch of equal work, by round; all threads begin each one together. */
+  readonly stretchesMs: readonly (readonly number[])[];
+}
+
+/** What all threads found. */
+export interface ProbeResult extends ProbeTimes {
+  /** {@link stragglersOf} the threads' stretches. */
+  readonly stragglers: number;
+}
+
 /** Barriers between two looks at the clock, which costs as much as one of them. */
 const BARRIERS = 100;
 const COPIES = 4;
 
-export function probe({ group, args }: JobContext<ProbeArgs>): ProbeResult {
-  const { parameters, activations, rounds } = args;
+export function probe({ group, args }: JobContext<ProbeArgs>): ThreadProbe {
+  const { parameters, activations, rounds, stretches } = args;
   const gradients = group.allocate('float32', parameters);
   const from = new Float32Array(activations).fill(1);
   const to = new Float32Array(activations);
   const barriers: number[] = [];
   const allReduces: number[] = [];
   const copies: number[] = [];
+  const stretchesMs: number[][] = [];
+  sumOfSquares(from);
+  const passes = Math.ceil((args.stretchMs * 1000) / timeUs(COPIES, () => sumOfSquares(from)));
   for (let round = 0; round < rounds; round++) {
     group.barrier();
     barriers.push(
@@ -45,12 +66,42 @@ export function probe({ group, args }: JobContext<ProbeArgs>): ProbeResult {
     );
     group.barrier();
     copies.push(timeUs(COPIES, () => to.set(from)) / activations);
+    stretchesMs.push(
+      Array.from({ length: stretches }, () => {
+        group.barrier();
+        return (passes * timeUs(passes, () => sumOfSquares(from))) / 1000;
+      }),
+    );
   }
   return {
     barrierUs: medianOf(barriers),
     allReduceUs: medianOf(allReduces),
     copyUsPerNumber: medianOf(copies),
+    stretchesMs,
   };
+}
+
+function sumOfSquares(values: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
+  return sum;
+}
+
+/** How many times as long as the threads' mean it takes until the slower one is done, too: of each
+ * round, summed over its stretches, and of the rounds the median. Each thread's times count over
+ * its own median, since that one does more work is not chance. */
+export function stragglersOf(threads: readonly ThreadProbe['stretchesMs'][]): number {
+  const scaled = threads.map((rounds) => {
+    const typicalMs = medianOf(rounds.flat());
+    return rounds.map((stretches) => stretches.map((ms) => ms / typicalMs));
+  });
+  const rounds = scaled[0]!.map((stretches, round) => {
+    const times = stretches.map((_, i) => scaled.map((thread) => thread[round]![i]!));
+    const slowest = times.reduce((sum, of) => sum + Math.max(...of), 0);
+    const mean = times.reduce((sum, of) => sum + of.reduce((a, b) => a + b) / of.length, 0);
+    return slowest / mean;
+  });
+  return medianOf(rounds);
 }
 
 function timeUs(count: number, run: () => void): number {

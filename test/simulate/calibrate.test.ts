@@ -8,7 +8,7 @@ import {
 } from '../../src/simulate/calibrate.ts';
 import { netModel } from '../../src/simulate/nets.ts';
 import { describeNetwork, totalsOf } from '../../src/simulate/network.ts';
-import { medianOf } from '../../src/simulate/probe.ts';
+import { medianOf, stragglersOf } from '../../src/simulate/probe.ts';
 import { presetJob } from '../../src/simulate/reports.ts';
 import { predictStep } from '../../src/simulate/step.ts';
 
@@ -23,7 +23,12 @@ const times: CalibrationTimes = {
   alone: 4,
   together: 6,
   // 1 GB/s through shared memory: two barriers and the bytes.
-  probe: { barrierUs: 2, allReduceUs: 4 + parameters * 4e-3, copyUsPerNumber: 0.0004 },
+  probe: {
+    barrierUs: 2,
+    allReduceUs: 4 + parameters * 4e-3,
+    copyUsPerNumber: 0.0004,
+    stragglers: 1,
+  },
 };
 
 describe('calibrate', () => {
@@ -43,6 +48,9 @@ describe('calibrate', () => {
     expect(cluster.intra).toMatchObject({ kind: 'memory', latencyUs: 2 });
     expect(cluster.intra.gigabytesPerSecond).toBeCloseTo(1, 9);
     expect(device.contention).toBe(1.5);
+    const probe = { ...times.probe, stragglers: 1.1 };
+    const waiting = calibrate(refnet, BATCH, { ...times, probe });
+    expect(waiting.device.contention).toBeCloseTo(1.5 * 1.1, 12);
     const two = predictStep(job, 'BN', 2);
     const one = predictStep(job, 'BN', 1);
     const callsMs = 0.5;
@@ -59,7 +67,7 @@ describe('calibrate', () => {
       oneLocalHalf: times.oneLocal * 0.3,
       alone: 4,
       together: 3.9,
-      probe: { barrierUs: 10, allReduceUs: 5, copyUsPerNumber: 1 },
+      probe: { barrierUs: 10, allReduceUs: 5, copyUsPerNumber: 1, stragglers: 1 },
     });
     expect(noisy.device.callUs).toBe(0);
     expect(noisy.device.contention).toBe(1);
@@ -96,6 +104,33 @@ describe('scaleToStep', () => {
       predictStep({ ...job, device }, 'BN', 1).ms;
     expect(stepMs(scaleToStep(job.device, 50, stepMs)!)).toBeCloseTo(50, 6);
     expect(scaleToStep(job.device, 0.01, stepMs)).toBeUndefined();
+  });
+});
+
+describe('stragglersOf', () => {
+  it('is 1 where all stretches take what they take on that thread', () => {
+    const rounds = [
+      [2, 2],
+      [2, 2],
+    ];
+    expect(stragglersOf([rounds, rounds.map((stretches) => stretches.map((ms) => ms * 3))])).toBe(
+      1,
+    );
+  });
+
+  it('counts the slower thread of each stretch, also where both are interrupted as often', () => {
+    const one = [[2, 1, 1, 1, 1]];
+    const other = [[1, 1, 2, 1, 1]];
+    // 2 + 1 + 2 + 1 + 1 over 1.5 + 1 + 1.5 + 1 + 1.
+    expect(stragglersOf([one, other])).toBeCloseTo(7 / 6, 12);
+    // Both at the same time cost nobody a wait.
+    expect(stragglersOf([one, one])).toBe(1);
+  });
+
+  it('is the median of the rounds', () => {
+    const quiet = [1, 1, 1];
+    const still = [quiet, quiet, quiet, quiet, quiet];
+    expect(stragglersOf([still, [[9, 1, 1], quiet, quiet, quiet, quiet]])).toBe(1);
   });
 });
 
