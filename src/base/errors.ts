@@ -1,14 +1,27 @@
 // The errors of the library, each built from data in one place.
 // UsageError: the caller can fix it. InvariantError: our bug. RunError: a run broke while it ran.
 
-/** What a {@link UsageError} is made of. */
-export interface UsageDetails {
+/** What a {@link UsageError} is made of: a value that is not allowed, or a sentence. */
+export type UsageDetails = RefusedValue | RefusedCall;
+
+/** A value that is not allowed. */
+export interface RefusedValue {
   /** What was wrong, e.g. `--replicas`. */
   readonly what: string;
   /** What was given. */
   readonly given: unknown;
   /** What is allowed. */
   readonly allowed: string;
+  /** What to try instead. */
+  readonly hint?: string;
+}
+
+/** Something that is wrong without a value to show: `--watch-host requires --watch.` */
+export interface RefusedCall {
+  /** The subject of the sentence, e.g. `--watch-host`. */
+  readonly what: string;
+  /** The rest of the sentence, without its period: `requires --watch`. */
+  readonly problem: string;
   /** What to try instead. */
   readonly hint?: string;
 }
@@ -20,9 +33,14 @@ export class UsageError extends Error {
 
   constructor(details: UsageDetails) {
     const hint = details.hint === undefined ? '' : ` Try: ${details.hint}.`;
-    super(`${details.what}: got ${show(details.given)}, allowed is ${details.allowed}.${hint}`);
+    super(`${sentenceOf(details)}.${hint}`);
     this.details = details;
   }
+}
+
+function sentenceOf(details: UsageDetails): string {
+  if ('problem' in details) return `${details.what} ${details.problem}`;
+  return `${details.what}: got ${show(details.given)}, allowed is ${details.allowed}`;
 }
 
 /** A promise of the library does not hold: a bug in it, never the caller's fault. */

@@ -87,6 +87,12 @@ export interface TraceFileEvent {
   readonly steps: number;
 }
 
+/** Something that is worth knowing, although nothing is wrong. */
+export interface NoticeEvent {
+  readonly event: 'notice';
+  readonly message: string;
+}
+
 /** The run can be watched. */
 export interface WatchEvent {
   readonly event: 'watch';
@@ -107,6 +113,7 @@ export type RunEvent =
   | CheckpointEvent
   | ProfileEvent
   | TraceFileEvent
+  | NoticeEvent
   | WatchEvent
   | ReportEvent
   | DoneEvent

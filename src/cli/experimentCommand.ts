@@ -5,6 +5,7 @@ import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { Presets, SingleBar } from 'cli-progress';
 import { UsageError } from '../base/errors.ts';
+import { nearestWord } from '../base/nearest.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { openDataset } from '../data/open.ts';
 import { EXPERIMENTS } from '../experiments/catalog.ts';
@@ -18,7 +19,7 @@ import type {
 import { fashionMnist } from '../experiments/fashionMnist.ts';
 import { openResults } from '../experiments/resultsFile.ts';
 import { type ExperimentProgress, type Outcome, runExperiment } from '../experiments/runner.ts';
-import { type Flags, nearestWord } from './flags.ts';
+import type { Flags } from './flags.ts';
 import { prepareFolder, typedCommand, writeFiles } from './outFolder.ts';
 import { catchSignals, SIGNAL_CODES } from './signals.ts';
 import { paint, printRows } from './terminal.ts';

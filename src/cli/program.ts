@@ -3,12 +3,13 @@
 
 import { cac } from 'cac';
 import { UsageError } from '../base/errors.ts';
+import { nearestWord } from '../base/nearest.ts';
 import { runDoctor } from './doctorCommand.ts';
 import { runEval } from './evalCommand.ts';
 import { jsonSink } from './events.ts';
 import { runExperimentCommand } from './experimentCommand.ts';
 import { EXIT_USAGE, errorEvent, exitCodeOf } from './failure.ts';
-import { Flags, markValues, nearestWord, unmarkValues } from './flags.ts';
+import { Flags, markValues, unmarkValues } from './flags.ts';
 import { runFold } from './foldCommand.ts';
 import { runInspect } from './inspectCommand.ts';
 import { runSimulate } from './simulateCommand.ts';

@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { checkInteger, UsageError } from '../base/errors.ts';
+import { nearestWord } from '../base/nearest.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { synthetic } from '../data/synthetic.ts';
@@ -18,7 +19,7 @@ import { LINK_NAMES, LINKS } from '../simulate/links.ts';
 import { NET_NAMES, NET_PURPOSES, type NetName, netModel } from '../simulate/nets.ts';
 import { describeNetwork, type Network } from '../simulate/network.ts';
 import { type Job, predictStep } from '../simulate/step.ts';
-import { type Flags, nearestWord } from './flags.ts';
+import type { Flags } from './flags.ts';
 
 /** A network, and the model that it was worked out from, for real training. */
 export interface SimulatedNet {

@@ -107,6 +107,9 @@ export function terminalSink(): Sink {
           endBar();
           console.log(`Trace of the last ${event.steps} steps written to ${event.path}.`);
           break;
+        case 'notice':
+          console.error(`syncbn: ${event.message}`);
+          break;
         case 'watch':
           console.log(`Watch it at ${event.url}`);
           break;

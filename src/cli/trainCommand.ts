@@ -70,7 +70,10 @@ export async function runTrain(flags: Flags): Promise<number> {
   const sinks = [isJson ? jsonSink() : terminalSink(), ...logs];
   try {
     const data = await dataFrom(flags);
-    const trainer = await startTrainer(flags, data);
+    const onNotice = (message: string): void => {
+      for (const sink of sinks) sink.take({ event: 'notice', message });
+    };
+    const trainer = await startTrainer(flags, data, onNotice);
     try {
       // A checkpoint knows how many epochs its run was to have.
       const plan = { ...asked, epochs: asked.epochs ?? (trainer.epochs || 1) };
@@ -112,10 +115,15 @@ function modelName(flags: Flags): string {
   return flags.text('model') ?? (resumed === undefined ? DEFAULTS.model : `model of ${resumed}`);
 }
 
-async function startTrainer(flags: Flags, data: Dataset): Promise<Trainer> {
+async function startTrainer(
+  flags: Flags,
+  data: Dataset,
+  onNotice: (notice: string) => void,
+): Promise<Trainer> {
   const path = flags.text('resume');
   if (path === undefined) {
-    return Trainer.start(trainerOptionsFrom(flags, data, await modelFrom(flags, data)));
+    const options = trainerOptionsFrom(flags, data, await modelFrom(flags, data));
+    return Trainer.start({ ...options, onNotice });
   }
   await checkAgreement(flags, path, await readCheckpoint(path), data);
   const workers = flags.integer('workers', 1);
@@ -123,6 +131,7 @@ async function startTrainer(flags: Flags, data: Dataset): Promise<Trainer> {
   const diagnosticsEvery = flags.integer('diagnostics', 0);
   return Trainer.resume(path, {
     data,
+    onNotice,
     profile: isProfiled(flags),
     ...(workers !== undefined && { workers }),
     ...(timeoutMs !== undefined && { timeoutMs }),

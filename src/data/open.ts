@@ -73,7 +73,7 @@ async function listDataFolder(dir: string): Promise<string[]> {
   try {
     return await listFolder(dir);
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
+    if (!(error instanceof UsageError && 'given' in error.details)) throw error;
     throw new UsageError({
       what: `the dataset ${dir}`,
       given: error.details.given,

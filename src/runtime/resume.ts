@@ -32,6 +32,9 @@ export interface ResumeOptions {
   readonly norm?: NormRequest;
   /** As {@link TrainerOptions.evalCorrection}. */
   readonly evalCorrection?: EvalCorrection;
+  /** Takes what is worth knowing before the first step, one sentence a call; default: a warning of
+   * the process, on stderr. */
+  readonly onNotice?: (notice: string) => void;
 }
 
 /** The config of the run that a checkpoint continues. Throws a {@link UsageError} when the data is

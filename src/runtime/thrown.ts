@@ -59,6 +59,7 @@ function build(value: PackedError, options: ErrorOptions): Error {
 /** What was given may be anything, also something that cannot be posted; the message shows it
  * already. */
 function postable(details: UsageDetails): UsageDetails {
+  if (!('given' in details)) return details;
   const { given } = details;
   const isPlain =
     typeof given !== 'function' && typeof given !== 'symbol' && Object(given) !== given;

@@ -61,6 +61,9 @@ export interface TrainerOptions {
    * has in training, 1 / samples of a full sync group; a number from 0 to 1 is the weight itself.
    * Formula and sources: norm/evalCorrection.ts. Not kept in checkpoints. */
   readonly evalCorrection?: EvalCorrection;
+  /** Takes what is worth knowing before the first step, one sentence a call; default: a warning of
+   * the process, on stderr. */
+  readonly onNotice?: (notice: string) => void;
 }
 
 /** Samples of a replica where nothing is said. */

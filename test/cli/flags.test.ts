@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { Flags, markValues, nearestWord, unmarkValues } from '../../src/cli/flags.ts';
+import { Flags, markValues, unmarkValues } from '../../src/cli/flags.ts';
 
 describe('a number', () => {
   it.each([8, '8'])('is read from %o', (value) => {
@@ -48,20 +48,6 @@ describe('a flag', () => {
   it('with a choice lists the choices', () => {
     const read = () => new Flags({ norm: 'batch' }).choice('norm', ['sync', 'local']);
     expect(read).toThrow('--norm: got "batch", allowed is sync, local.');
-  });
-});
-
-describe('the nearest word', () => {
-  it.each([
-    ['trian', 'train'],
-    ['epoch', 'epochs'],
-    ['replicabatch', 'replica-batch'],
-  ])('to %s is %s', (typed, expected) => {
-    expect(nearestWord(typed, ['train', 'epochs', 'replica-batch', 'eval'])).toBe(expected);
-  });
-
-  it('is none where nothing is near', () => {
-    expect(nearestWord('xyzzy', ['train', 'eval'])).toBeUndefined();
   });
 });
 

@@ -1,0 +1,67 @@
+// What a Trainer offers: the run as users see it. Made by trainer.ts, done by run.ts.
+
+import type { Layout } from '../memory/layout.ts';
+import type { RunConfig } from '../train/config.ts';
+import type { SplitName } from '../train/context.ts';
+import type { CarriedTensor } from '../train/convertState.ts';
+import type { Diagnostics } from '../train/diagnostics.ts';
+import type { GradientNorms } from '../train/gradientNorms.ts';
+import type { Profile } from '../train/profileReport.ts';
+import type { StateTensor } from '../train/state.ts';
+import type { Evaluation } from './evaluation.ts';
+import type { ExportOptions, InferenceExport } from './exportInference.ts';
+import type { PreciseOptions, PreciseResult } from './preciseNorm.ts';
+import type { FitOptions, Progress } from './progress.ts';
+
+/** A run: a model, its data, and the threads that train it. */
+export interface RunningTrainer {
+  /** All settings, in plain data. */
+  readonly config: RunConfig;
+  readonly replicas: number;
+  readonly workers: number;
+  readonly globalBatch: number;
+  /** How many numbers are trained. */
+  readonly countParameters: number;
+  /** Epochs that the last `fit` was to have done in all, also before a resume; 0 before the
+   * first. */
+  readonly epochs: number;
+  readonly stepsPerEpoch: number;
+  /** What carried over of the normalizations that a resume replaced. */
+  readonly conversion: readonly CarriedTensor[];
+  /** Steps done in all. */
+  readonly step: number;
+  /** The table of the arena. */
+  readonly layout: Layout;
+  /** Trains, and yields what is reached at the end of each epoch. Leaving the loop early stops the
+   * run behind the current step. */
+  fit(options: FitOptions): AsyncGenerator<Progress, void, void>;
+  /** Asks a running `fit` to stop behind the current step. */
+  stop(): void;
+  /** How the replicas' batch statistics lay to their sync groups' in the last sampled step;
+   * undefined before the first one, without batch norms, or with diagnosticsEvery 0. May be
+   * called while `fit` runs. */
+  diagnostics(): Diagnostics | undefined;
+  /** The Euclidean norm of each parameter's gradient in the last sampled step, before clipping;
+   * undefined before the first one, or with diagnosticsEvery 0. May be called while `fit` runs. */
+  gradientNorms(): GradientNorms | undefined;
+  /** Where this trainer's time has gone, also within `fit`; undefined unless it records steps. */
+  profile(): Profile | undefined;
+  /** Loss and accuracy over a split, without training; running statistics, nothing synchronized. */
+  evaluate(split?: SplitName): Promise<Evaluation>;
+  /** Outputs for inputs in the dataset's own units and layout, channels last: [n, outputs]. */
+  predict(inputs: Uint8Array | Float32Array): Promise<Float32Array>;
+  /** Replaces running statistics by those of the population over training batches, with the weights
+   * as they are (PreciseBN, Wu and Johnson 2021): the same bits for any number of workers. */
+  preciseBatchNorm(options: PreciseOptions): Promise<PreciseResult>;
+  /** The model for inference, with batch normalization folded into the conv2d or linear before it
+   * where there is one; the outputs of both are compared. */
+  exportInference(options?: ExportOptions): Promise<InferenceExport>;
+  /** All parameters and running statistics by name, as copies. */
+  weights(): ReadonlyMap<string, StateTensor>;
+  /** SHA-256 over all parameters and running statistics. */
+  weightsHash(): string;
+  /** Writes a checkpoint from which `Trainer.resume` goes on with the same bits. */
+  save(path: string): Promise<void>;
+  /** Ends all threads. May be called again. */
+  close(): Promise<void>;
+}
