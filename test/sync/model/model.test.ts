@@ -1,68 +1,15 @@
 // The synchronization as it is, under a scheduler that interleaves its atomic operations: thousands
 // of schedules, each by a seed. Then with mistakes, each of which the scheduler must find.
-// SYNCBN_SCHEDULES sets how many schedules each case gets.
 
 import { describe, expect, it } from 'vitest';
-import { bundleMutant, type ModelOptions, type ModelReport, runModel } from './model.ts';
+import { bundleMutant, runModel } from './model.ts';
 import { MUTANTS } from './mutants.ts';
+import { describeSchedules } from './schedules.ts';
 
-const SCHEDULES = Number(process.env.SYNCBN_SCHEDULES ?? 120);
-/** The barrier itself gets more: all else stands on it. */
-const BARRIER_SCHEDULES = 6 * SCHEDULES;
+const SCHEDULES = 30;
 const MUTANT_SCHEDULES = 4000;
 
-const SPINNING = 2;
-const GROUPS = [
-  { worldSize: 2, spinTurns: SPINNING, hasAll: true },
-  { worldSize: 3, spinTurns: 0, hasAll: true },
-  { worldSize: 3, spinTurns: SPINNING, hasAll: false },
-  { worldSize: 4, spinTurns: 0, hasAll: false },
-  { worldSize: 4, spinTurns: SPINNING, hasAll: true },
-];
-/** Where a group does not get all cases, it gets those that the others rest on. */
-const MAIN_SCENARIOS: readonly string[] = ['rounds', 'die', 'collectives', 'splitsEnd'];
-
-type Case = Pick<ModelOptions, 'scenario' | 'hasMain'> & { readonly promise: string };
-
-const CASES: readonly Case[] = [
-  { scenario: 'rounds', promise: 'let nobody out before all are in, and lose no wake-up' },
-  { scenario: 'finishTogether', promise: 'let all out of the last barrier when some finish' },
-  { scenario: 'finishEarly', promise: 'release all when one finishes too early' },
-  { scenario: 'abort', promise: 'release all when one breaks the run off' },
-  { scenario: 'twoAborts', promise: 'tell the first of two aborts to all' },
-  { scenario: 'abortFromMain', promise: 'release all when main breaks off', hasMain: true },
-  { scenario: 'stop', promise: 'stop all in the same round', hasMain: true },
-  { scenario: 'die', promise: 'release all when one dies anywhere', hasMain: true },
-  { scenario: 'mismatch', promise: 'let nobody through when one calls something else' },
-  { scenario: 'collectives', promise: 'overwrite nothing that is still to be read' },
-  { scenario: 'values', promise: 'overwrite no short values that are still to be read' },
-  { scenario: 'different', promise: 'end all collectives that differ with an error' },
-  { scenario: 'splits', promise: 'keep split groups apart that are used in turns' },
-  { scenario: 'regroup', promise: 'use the memory of a freed group when all have left it' },
-  { scenario: 'splitsEnd', promise: 'release the members of all groups when one ends' },
-];
-
-/** What was wrong in which schedule, or nothing. */
-function showFailure({ failure }: ModelReport): string {
-  return failure === undefined ? '' : `seed ${failure.seed}: ${failure.text}`;
-}
-
-for (const { worldSize, spinTurns, hasAll } of GROUPS) {
-  const how = spinTurns === 0 ? 'sleep at once' : 'spin before they sleep';
-  describe(`in every schedule, ${worldSize} ranks that ${how}`, () => {
-    for (const { scenario, promise, hasMain = false } of CASES) {
-      if (!hasAll && !MAIN_SCENARIOS.includes(scenario)) continue;
-      // Somebody must be there to be told.
-      if (scenario === 'twoAborts' && worldSize === 2) continue;
-      it(promise, async () => {
-        const schedules = scenario === 'rounds' ? BARRIER_SCHEDULES : SCHEDULES;
-        const report = await runModel({ scenario, worldSize, spinTurns, schedules, hasMain });
-        if (report.failure !== undefined) expect.fail(showFailure(report));
-        expect(report.schedules).toBe(schedules);
-      }, 600_000);
-    }
-  });
-}
+describeSchedules(SCHEDULES);
 
 describe('the scheduler', () => {
   it('gives the same schedules for the same seeds, and others for others', async () => {

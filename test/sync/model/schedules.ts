@@ -1,0 +1,62 @@
+// The cases of the model: which scenarios run in which groups, and what each of them promises. The
+// tests run them with few schedules and, in the long tests, with many.
+
+import { describe, expect, it } from 'vitest';
+import { type ModelOptions, type ModelReport, runModel } from './model.ts';
+
+const SPINNING = 2;
+const GROUPS = [
+  { worldSize: 2, spinTurns: SPINNING, hasAll: true },
+  { worldSize: 3, spinTurns: 0, hasAll: true },
+  { worldSize: 3, spinTurns: SPINNING, hasAll: false },
+  { worldSize: 4, spinTurns: 0, hasAll: false },
+  { worldSize: 4, spinTurns: SPINNING, hasAll: true },
+];
+/** Where a group does not get all cases, it gets those that the others rest on. */
+const MAIN_SCENARIOS: readonly string[] = ['rounds', 'die', 'collectives', 'splitsEnd'];
+
+type Case = Pick<ModelOptions, 'scenario' | 'hasMain'> & { readonly promise: string };
+
+const CASES: readonly Case[] = [
+  { scenario: 'rounds', promise: 'let nobody out before all are in, and lose no wake-up' },
+  { scenario: 'finishTogether', promise: 'let all out of the last barrier when some finish' },
+  { scenario: 'finishEarly', promise: 'release all when one finishes too early' },
+  { scenario: 'abort', promise: 'release all when one breaks the run off' },
+  { scenario: 'twoAborts', promise: 'tell the first of two aborts to all' },
+  { scenario: 'abortFromMain', promise: 'release all when main breaks off', hasMain: true },
+  { scenario: 'stop', promise: 'stop all in the same round', hasMain: true },
+  { scenario: 'die', promise: 'release all when one dies anywhere', hasMain: true },
+  { scenario: 'mismatch', promise: 'let nobody through when one calls something else' },
+  { scenario: 'collectives', promise: 'overwrite nothing that is still to be read' },
+  { scenario: 'values', promise: 'overwrite no short values that are still to be read' },
+  { scenario: 'different', promise: 'end all collectives that differ with an error' },
+  { scenario: 'splits', promise: 'keep split groups apart that are used in turns' },
+  { scenario: 'regroup', promise: 'use the memory of a freed group when all have left it' },
+  { scenario: 'splitsEnd', promise: 'release the members of all groups when one ends' },
+];
+
+/** What was wrong in which schedule, or nothing. */
+function showFailure({ failure }: ModelReport): string {
+  return failure === undefined ? '' : `seed ${failure.seed}: ${failure.text}`;
+}
+
+/** Runs each case under so many schedules; the barrier gets six times as many, because everything
+ * else rests on it. */
+export function describeSchedules(schedulesOfEach: number): void {
+  for (const { worldSize, spinTurns, hasAll } of GROUPS) {
+    const how = spinTurns === 0 ? 'sleep at once' : 'spin before they sleep';
+    describe(`in every schedule, ${worldSize} ranks that ${how}`, () => {
+      for (const { scenario, promise, hasMain = false } of CASES) {
+        if (!hasAll && !MAIN_SCENARIOS.includes(scenario)) continue;
+        // There must be a member left to be told.
+        if (scenario === 'twoAborts' && worldSize === 2) continue;
+        it(promise, async () => {
+          const schedules = scenario === 'rounds' ? 6 * schedulesOfEach : schedulesOfEach;
+          const report = await runModel({ scenario, worldSize, spinTurns, schedules, hasMain });
+          if (report.failure !== undefined) expect.fail(showFailure(report));
+          expect(report.schedules).toBe(schedules);
+        }, 600_000);
+      }
+    });
+  }
+}

@@ -1,0 +1,3 @@
+import { describeRandomCalls } from './randomCalls.ts';
+
+describeRandomCalls(10_000);

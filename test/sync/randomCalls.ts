@@ -1,0 +1,21 @@
+// Random collectives between real threads, at two sizes: few in the tests, many in the long ones.
+
+import { expect, it } from 'vitest';
+import { createGroupMemory } from '../../src/sync/memory.ts';
+import { runRanks } from './threads.ts';
+
+const SEEDS = [1, 2];
+
+/** So many calls in all, shared by the seeds. */
+export function describeRandomCalls(count: number): void {
+  for (const seed of SEEDS) {
+    it(`${count} random calls on 5 ranks at random times are all right, seed ${seed}`, async () => {
+      const memory = createGroupMemory(5);
+      const rounds = count / SEEDS.length;
+      const outcomes = await runRanks(5, 'random', { memory, rounds, seed });
+      expect(outcomes.map(({ error, value }) => error?.message ?? value)).toEqual(
+        Array(5).fill([]),
+      );
+    }, 1_800_000);
+  }
+}
