@@ -63,7 +63,8 @@ function show(diagnosis: Diagnosis): void {
   printTable(layers.map(layerRow));
   console.log(LEGEND);
   const groups = layers.map(({ layer, groupNorm, groupValues }) => {
-    return `${layer} ${groupNorm.replace(/^groupNorm [(](.*)[)]$/, '$1')} of ${groupValues} values`;
+    const groups = groupNorm.replace(/^groupNorm [(](.*)[)]$/, '$1');
+    return `${layer} ${groups}, ${groupValues} values each`;
   });
   console.log(`Group norm would take: ${groups.join('; ')}\n`);
   printTable(diagnosis.variants.map((variant) => variantRow(variant, diagnosis.variants)));

@@ -7,6 +7,7 @@ import { showBytes } from '../memory/layout.ts';
 import { loadCustomLayers } from '../nn/custom.ts';
 import { explainNorms, type NormExplanation } from '../nn/explainNorms.ts';
 import { buildGraph, type Graph } from '../nn/graph.ts';
+import { GROUP_RULE, groupsText } from '../nn/groupRule.ts';
 import { normsOf } from '../nn/normLeaf.ts';
 import { parseModel } from '../nn/parse.ts';
 import type { RecurrentSpec } from '../nn/recurrent.ts';
@@ -122,6 +123,7 @@ function showNorms(choices: readonly NormExplanation[]): void {
     })),
   );
   for (const { layer, auto, why } of choices) console.log(`auto, ${layer}: ${auto}; ${why}`);
+  console.log(`Group norm by default: ${GROUP_RULE}`);
 }
 
 /** A row for each setting of an optimizer or schedule. */
@@ -153,7 +155,7 @@ function statisticsOf(spec: LeafSpec, replicas: number): string {
       if (spec.sync === 'local') return 'batch, each replica';
       return `batch, ${spec.sync === 'sync' ? `all ${replicas}` : spec.sync} replicas`;
     case 'groupNorm':
-      return `sample, ${spec.numGroups} groups`;
+      return `sample, ${groupsText(spec.numGroups, spec.channels)}`;
     case 'filterResponseNorm':
     case 'instanceNorm':
       return 'sample, each channel';

@@ -56,7 +56,7 @@ const trainFlags: readonly FlagText[] = [
     'sync, local, group, layer, instance, none, auto; with --resume also frozen (default sync)',
   ],
   ['--group-size <k>', 'With --norm sync or auto: replicas that share statistics (default all)'],
-  ['--num-groups <g>', 'With --norm group or auto: groups of channels (default up to 32)'],
+  ['--num-groups <g>', 'With --norm group or auto: groups (default: by channels, see inspect)'],
   ['--replicas <n>', 'Simulated devices; they decide what is computed (default 8)'],
   ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
   ['--batch <n>', 'Samples of a step over all replicas, instead of --replica-batch'],

@@ -22,7 +22,8 @@ export interface MeasuredLayer {
   readonly meanShift: number;
   /** By what factor shard variances differ from that of all, up or down; at least 1. */
   readonly varianceFactor: number;
-  /** What group normalization would take: `groupNorm (8 groups)`, and values of each group. */
+  /** What group normalization would take: `groupNorm (8 groups of 4 channels)`, and the values of
+   * each group. */
   readonly groupNorm: string;
   readonly groupValues: number;
 }

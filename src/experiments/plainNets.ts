@@ -3,12 +3,12 @@
 // follows, whose own bias would make theirs superfluous.
 
 import { UsageError } from '../base/errors.ts';
-import { type Shape, showShape, sizeOf } from '../base/shape.ts';
+import { channelsOf, type Shape, showShape, sizeOf } from '../base/shape.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { relu, sigmoid, tanh } from '../nn/activations.ts';
-import { largestDivisor } from '../nn/autoNorm.ts';
 import { conv2d } from '../nn/conv2d.ts';
 import { flatten } from '../nn/flatten.ts';
+import { defaultNumGroups } from '../nn/groupRule.ts';
 import { linear } from '../nn/linear.ts';
 import { batchNorm, groupNorm, instanceNorm } from '../nn/norms.ts';
 import { type LayerSpec, sequential } from '../nn/spec.ts';
@@ -33,9 +33,6 @@ export const NORM_TITLES: Readonly<Record<PlainNorm, string>> = {
   instance: 'instance norm',
 };
 
-/** Groups of group norm, where they divide the channels. */
-const GROUPS = 4;
-
 /** What a net has to be made for to fit a dataset. Throws a {@link UsageError} for regression. */
 export function purposeOf(dataset: Dataset): NetPurpose {
   const { name, inputShape, task } = dataset;
@@ -47,8 +44,9 @@ export function purposeOf(dataset: Dataset): NetPurpose {
   });
 }
 
-/** A normalization behind a layer with `channels` outputs; none at all for `none`. */
-export function normLayers(norm: PlainNorm, channels: number): LayerSpec[] {
+/** A normalization after a layer with outputs of this shape; none at all for `none`. */
+export function normLayers(norm: PlainNorm, shape: Shape): LayerSpec[] {
+  const channels = channelsOf(shape);
   switch (norm) {
     case 'none':
       return [];
@@ -57,7 +55,7 @@ export function normLayers(norm: PlainNorm, channels: number): LayerSpec[] {
     case 'local':
       return [batchNorm(channels)];
     case 'group':
-      return [groupNorm(largestDivisor(channels, GROUPS), channels)];
+      return [groupNorm(defaultNumGroups(channels, shape), channels)];
     case 'instance':
       return [instanceNorm(channels, { affine: true })];
   }
@@ -111,16 +109,16 @@ export function plainConvNet(options: ConvNetOptions): LayerSpec {
     const { stride } = stage;
     const options = { kernel: 3, padding: 1, stride, init: 'kaimingNormal' } as const;
     layers.push(conv2d(channels, stage.channels, { ...options, bias: norm === 'none' }));
-    layers.push(...normLayers(norm, stage.channels), relu());
     channels = stage.channels;
     height = Math.ceil(height / stride);
     width = Math.ceil(width / stride);
+    layers.push(...normLayers(norm, [height, width, channels]), relu());
   }
   layers.push(flatten());
   let features = height * width * channels;
   if (hidden !== undefined) {
     layers.push(linear(features, hidden, { init: 'kaimingNormal', bias: norm === 'none' }));
-    layers.push(...normLayers(norm, hidden), relu());
+    layers.push(...normLayers(norm, [hidden]), relu());
     features = hidden;
   }
   return sequential([...layers, linear(features, classes)]);
@@ -145,7 +143,7 @@ export function plainPerceptron(options: PerceptronOptions): LayerSpec {
   let features = sizeOf(inputShape);
   for (let layer = 0; layer < depth; layer++) {
     layers.push(linear(features, width, { init, bias: norm === 'none' }));
-    layers.push(...normLayers(norm, width), ACTIVATIONS[activation]());
+    layers.push(...normLayers(norm, [width]), ACTIVATIONS[activation]());
     features = width;
   }
   return sequential([...layers, linear(features, classes)]);

@@ -4,6 +4,7 @@
 
 import { UsageError } from '../base/errors.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
+import { defaultNumGroups, groupsText } from './groupRule.ts';
 
 /** Fewer values per channel than this, over the whole sync group, and `auto` takes group
  * normalization. A variance of n independent values is off by sqrt(2 / (n - 1)), a mean by 1 /
@@ -12,13 +13,6 @@ import { type Shape, sizeOf } from '../base/shape.ts';
  * layers of one position a value is an image, and 32 keeps a factor of two from that edge.
  * Positions of one image are alike, so where there are many this is the least to ask for. */
 export const AUTO_MIN_VALUES = 32;
-
-/** Channels and positions that a group should at least have together: with one value the output
- * is 0 whatever comes in, with two it is +-1. Wu and He 2018 (table 3) use 16 channels a group. */
-export const MIN_GROUP_VALUES = 16;
-
-/** The groups that Wu and He 2018 take. */
-export const DEFAULT_NUM_GROUPS = 32;
 
 /** What a choice depends on. */
 export interface NormPlace {
@@ -55,7 +49,8 @@ export function chooseNorm(place: NormPlace): NormChoice {
   if (channels * positions < 2) {
     return { to, values, why: `${count}; a sample has one value, which has no variance` };
   }
-  return { to: 'group', values, why: `${count}, fewer than ${AUTO_MIN_VALUES}` };
+  const groups = groupsText(defaultNumGroups(channels, shape), channels);
+  return { to: 'group', values, why: `${count}, fewer than ${AUTO_MIN_VALUES}; ${groups}` };
 }
 
 /** Samples of the smallest sync group in a full step. */
@@ -64,22 +59,6 @@ function samplesOfSyncGroup({ replicas, replicaBatch, groupSize }: NormPlace): n
   const smallest = replicas % size === 0 ? size : replicas % size;
   // A quotient times its divisor may come out just below the whole number that it is.
   return Math.floor(smallest * replicaBatch * (1 + Number.EPSILON * 4));
-}
-
-/** The number of groups where none is asked for: the largest divisor of the channels up to 32 with
- * which a group has {@link MIN_GROUP_VALUES} values, as far as the positions are known; one group
- * where none has. */
-export function defaultNumGroups(channels: number, shape: Shape | undefined): number {
-  const positions = shape === undefined ? Number.POSITIVE_INFINITY : sizeOf(shape) / channels;
-  const enough = Math.floor((channels * positions) / MIN_GROUP_VALUES);
-  return largestDivisor(channels, Math.max(1, Math.min(DEFAULT_NUM_GROUPS, enough)));
-}
-
-/** The largest divisor of `channels` that is at most `limit`. */
-export function largestDivisor(channels: number, limit: number): number {
-  let divisor = Math.min(channels, limit);
-  while (channels % divisor !== 0) divisor--;
-  return divisor;
 }
 
 /** Refuses to choose where something that decides is not known. */

@@ -5,9 +5,10 @@
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
 import { relu } from './activations.ts';
-import { checkKnown, chooseNorm, defaultNumGroups, largestDivisor } from './autoNorm.ts';
+import { checkKnown, chooseNorm } from './autoNorm.ts';
 import { convertRecurrent, hasRecurrentNorm } from './convertRecurrent.ts';
 import { buildGraph } from './graph.ts';
+import { defaultNumGroups, largestDivisor } from './groupRule.ts';
 import {
   isNorm,
   leafPaths,
@@ -39,8 +40,8 @@ export interface NormRequest {
   /** For `sync` and `auto`: replicas that share statistics; default all. */
   readonly groupSize?: number;
   /** For `group`, and `auto` where it takes that: has to divide the channels of every layer.
-   * Default: the largest divisor of a layer's channels up to 32 (Wu and He 2018) with which a group
-   * has at least 16 values, where `inputShape` tells how many it has. */
+   * Default, layer by layer: groups of 16 channels, at most 32 groups, at least 4 of them where a
+   * group still has 4 channels and, where `inputShape` tells, 16 values (groupRule.ts). */
   readonly numGroups?: number;
 }
 

@@ -3,6 +3,7 @@
 
 import type { BatchRenormSpec } from './batchRenorm.ts';
 import type { FilterResponseNormSpec } from './filterResponseNorm.ts';
+import { groupsText } from './groupRule.ts';
 import type { BatchNormSpec, GroupNormSpec, InstanceNormSpec, LayerNormSpec } from './norms.ts';
 import type { RmsNormSpec } from './rmsNorm.ts';
 import { type LayerSpec, type LeafSpec, leavesOf } from './spec.ts';
@@ -45,19 +46,20 @@ export function usesRunningStatistics(
   return (leaf.kind === 'batchNorm' || leaf.kind === 'instanceNorm') && leaf.trackRunningStats;
 }
 
-/** The different normalizations of a model, for people: `batchNorm (sync)`, `groupNorm (8
- * groups)`. */
+/** The different normalizations of a model, for people: `batchNorm (sync)`, `groupNorm (8 groups of
+ * 16 channels)`. */
 export function normsOf(model: LayerSpec): readonly string[] {
   return [...new Set(leavesOf(model).filter(isNorm).map(normName))];
 }
 
 /** A normalization, for people. */
 export function normName(norm: NormSpec): string {
-  if (norm.kind === 'groupNorm') return `groupNorm (${norm.numGroups} groups)`;
+  if (norm.kind === 'groupNorm') return `groupNorm (${groupsText(norm.numGroups, norm.channels)})`;
   if (norm.kind !== 'batchNorm' && norm.kind !== 'batchRenorm') return norm.kind;
   if (norm.kind === 'batchNorm' && norm.frozen) return 'batchNorm (frozen)';
   const { sync } = norm;
-  const scope = typeof sync === 'number' ? `sync over ${sync} replicas` : sync;
+  const scope =
+    typeof sync === 'number' ? `sync over ${sync} ${sync === 1 ? 'replica' : 'replicas'}` : sync;
   const isGhost = norm.kind === 'batchNorm' && norm.virtualBatch !== null;
   const ghost = isGhost ? `, virtual batches of ${norm.virtualBatch}` : '';
   return `${norm.kind} (${scope}${ghost})`;

@@ -20,7 +20,9 @@ beforeAll(async () => {
   const size = ['--replicas', '2', '--replica-batch', '8', '--norm', 'auto'];
   const { events, code } = await syncbn(['train', '--json', ...data, ...size, '--checkpoint', run]);
   expect(code).toBe(0);
-  expect(events[0]).toMatchObject({ norm: 'batchNorm (sync), groupNorm (4 groups)' });
+  expect(events[0]).toMatchObject({
+    norm: 'batchNorm (sync), groupNorm (4 groups of 16 channels)',
+  });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -31,10 +33,12 @@ describe('syncbn inspect', () => {
     expect(normChoices).toHaveLength(3);
     expect(normChoices[2]).toEqual({
       layer: '10.groupNorm',
-      norm: 'groupNorm (4 groups)',
+      norm: 'groupNorm (4 groups of 16 channels)',
       values: 16,
       auto: 'group',
-      why: '16 values per channel (16 samples x 1 positions), fewer than 32',
+      why:
+        '16 values per channel (16 samples x 1 positions), fewer than 32; ' +
+        '4 groups of 16 channels',
     });
     const { stdout } = await syncbn(['inspect', run]);
     expect(stdout).toMatch(/auto, 1\.batchNorm: sync; 2304 values per channel .*; 2 replicas/);

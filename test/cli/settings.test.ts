@@ -69,18 +69,28 @@ describe('flags', () => {
   it.each<[RawFlags, readonly string[]]>([
     [{ norm: 'sync', groupSize: '2' }, ['batchNorm (sync over 2 replicas)']],
     [{ norm: 'local' }, ['batchNorm (local)']],
-    [{ norm: 'group', numGroups: '4' }, ['groupNorm (4 groups)']],
+    [
+      { norm: 'group', numGroups: '1', model: 'refnet' },
+      ['groupNorm (1 group of 16 channels)', 'groupNorm (1 group of 32 channels)'],
+    ],
     [{ norm: 'layer' }, ['layerNorm']],
     [{ norm: 'instance', model: 'refnet' }, ['instanceNorm']],
     [{ norm: 'none' }, []],
     [{ norm: 'auto' }, ['batchNorm (sync)']],
     [{ norm: 'auto', groupSize: '2' }, ['batchNorm (sync over 2 replicas)']],
-    [{ norm: 'auto', replicas: '1' }, ['batchNorm (local)', 'groupNorm (4 groups)']],
+    [{ norm: 'auto', replicas: '1' }, ['batchNorm (local)', 'groupNorm (4 groups of 16 channels)']],
     [
       { norm: 'auto', replicas: '2', replicaBatch: '1' },
-      ['batchNorm (sync)', 'groupNorm (4 groups)'],
+      ['batchNorm (sync)', 'groupNorm (4 groups of 16 channels)'],
     ],
-    [{ norm: 'group' }, ['groupNorm (16 groups)', 'groupNorm (32 groups)', 'groupNorm (4 groups)']],
+    [
+      { norm: 'group' },
+      [
+        'groupNorm (4 groups of 4 channels)',
+        'groupNorm (4 groups of 8 channels)',
+        'groupNorm (4 groups of 16 channels)',
+      ],
+    ],
   ])('%j make the norms %j', async (raw, expected) => {
     expect(normsOf(await modelFrom(new Flags(raw), data))).toEqual(expected);
   });

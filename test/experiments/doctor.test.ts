@@ -29,7 +29,7 @@ describe('diagnose', () => {
     expect(expectedShift).toBeCloseTo(Math.sqrt(0.75 / 10), 12);
     expect(meanShift / expectedShift).toBeGreaterThan(0.5);
     expect(meanShift / expectedShift).toBeLessThan(1.5);
-    expect(layer!.groupNorm).toBe('groupNorm (4 groups)');
+    expect(layer!.groupNorm).toBe('groupNorm (4 groups of 16 channels)');
     expect(layer!.groupValues).toBe(16);
     expect(found.variants.map(({ norm }) => norm)).toEqual(['local', 'sync', 'group']);
     for (const variant of found.variants) {

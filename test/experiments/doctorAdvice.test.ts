@@ -9,7 +9,7 @@ import {
 const REPLICAS = 8;
 
 function layerOf(meanShift: number, samples = 16, positions = 1, name = '3.batchNorm') {
-  const group = { groupNorm: 'groupNorm (4 groups)', groupValues: 16 };
+  const group = { groupNorm: 'groupNorm (4 groups of 16 channels)', groupValues: 16 };
   const measured = { layer: name, samples, positions, meanShift, varianceFactor: 1.2, ...group };
   return diagnoseLayer(measured, REPLICAS);
 }

@@ -5,7 +5,8 @@ import { batchRenorm } from '../../src/nn/batchRenorm.ts';
 import { conv2d } from '../../src/nn/conv2d.ts';
 import { type ConvertNormOptions, convertNorm, NORM_TARGETS } from '../../src/nn/convertNorm.ts';
 import { filterResponseNorm } from '../../src/nn/filterResponseNorm.ts';
-import { namedModel } from '../../src/nn/models.ts';
+import { defaultNumGroups } from '../../src/nn/groupRule.ts';
+import { MODEL_NAMES, namedModel } from '../../src/nn/models.ts';
 import { isNorm } from '../../src/nn/normLeaf.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
 import { rmsNorm } from '../../src/nn/rmsNorm.ts';
@@ -43,34 +44,23 @@ describe('convertNorm', () => {
     expect(convertNorm(ghost, { to: 'sync' })).toEqual(batchNorm(12, { sync: 'sync' }));
   });
 
-  it('to group takes the largest divisor of the channels up to 32', () => {
-    const groupsOf = (channels: number): unknown =>
-      convertNorm(batchNorm(channels), { to: 'group' });
-    for (const [channels, taken] of [
-      [1, 1],
-      [12, 12],
-      [13, 13],
-      [32, 32],
-      [37, 1],
-      [48, 24],
-      [64, 32],
-      [513, 27],
-    ] as const) {
-      expect(groupsOf(channels)).toEqual(groupNorm(taken, channels));
+  it('to group takes the groups of the one rule, by the channels and, if known, the shape', () => {
+    for (const channels of [4, 16, 37, 64, 512, 513]) {
+      const numGroups = defaultNumGroups(channels, undefined);
+      const converted = convertNorm(batchNorm(channels), { to: 'group' });
+      expect(converted).toEqual(groupNorm(numGroups, channels));
     }
+    const vectors = convertNorm(batchNorm(16), { to: 'group', inputShape: [16] });
+    expect(vectors).toEqual(groupNorm(1, 16));
   });
 
-  it('to group takes groups of at least 16 values where the input tells how many there are', () => {
-    const vectors = batchNorm(64);
-    for (const [positions, taken] of [
-      [[], 4],
-      [[2, 2], 16],
-      [[4, 2], 32],
-    ] as const) {
-      const converted = convertNorm(vectors, { to: 'group', inputShape: [...positions, 64] });
-      expect(converted).toEqual(groupNorm(taken, 64));
+  it('to group does not make the named models instance norms', () => {
+    for (const name of MODEL_NAMES) {
+      const model = namedModel(name, { inputShape: [28, 28, 1], classes: 10 });
+      for (const norm of normsIn(convertNorm(model, { to: 'group', inputShape: [28, 28, 1] }))) {
+        expect(norm).toMatchObject({ kind: 'groupNorm', numGroups: 4 });
+      }
     }
-    expect(convertNorm(batchNorm(8), { to: 'group', inputShape: [8] })).toEqual(groupNorm(1, 8));
   });
 
   it('to layer takes whole samples, whose shape follows from the input', () => {

@@ -40,10 +40,12 @@ describe('explainNorms', () => {
       },
       {
         layer: '1.batchNorm',
-        norm: 'batchNorm (sync over 1 replicas)',
+        norm: 'batchNorm (sync over 1 replica)',
         values: 24,
         auto: 'group',
-        why: '24 values per channel (4 samples x 6 positions), fewer than 32',
+        why:
+          '24 values per channel (4 samples x 6 positions), fewer than 32; ' +
+          '2 groups of 4 channels',
       },
     ]);
   });

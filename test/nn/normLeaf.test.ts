@@ -48,7 +48,7 @@ describe('normsOf', () => {
       'batchNorm (local, virtual batches of 8)',
       'batchNorm (frozen)',
       'batchRenorm (local)',
-      'groupNorm (2 groups)',
+      'groupNorm (2 groups of 2 channels)',
       'layerNorm',
     ]);
   });

@@ -43,7 +43,10 @@ async function resumed<T>(norm: NormRequest, use: (trainer: Trainer) => Promise<
 describe('a run that is begun with norm auto', () => {
   it('has what was chosen in its checkpoint', async () => {
     await resumed({ to: 'auto' }, async (trainer) => {
-      expect(normsOf(trainer.config.model)).toEqual(['batchNorm (sync)', 'groupNorm (4 groups)']);
+      expect(normsOf(trainer.config.model)).toEqual([
+        'batchNorm (sync)',
+        'groupNorm (4 groups of 16 channels)',
+      ]);
       expect(trainer.conversion).toEqual([]);
       expect(trainer.weightsHash()).toBe(hash);
     });
