@@ -2,7 +2,6 @@
 // command's defaults.
 
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { UsageError } from '../base/errors.ts';
 import { type Dataset, limitTrain } from '../data/dataset.ts';
 import { openDataset } from '../data/open.ts';
@@ -14,11 +13,15 @@ import { parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
 import { adam, adamw, type OptimizerSpec, sgd } from '../optim/optimizer.ts';
 import { constant, cosine, type ScheduleSpec, step } from '../optim/schedule.ts';
-import { DEFAULT_REPLICA_BATCH, type TrainerOptions } from '../runtime/trainerOptions.ts';
+import {
+  DEFAULT_REPLICA_BATCH,
+  DEFAULT_REPLICAS,
+  DEFAULT_SEED,
+  type TrainerOptions,
+} from '../runtime/trainerOptions.ts';
 import type { Flags } from './flags.ts';
 
-export const DEFAULTS = { data: 'mnist', model: 'mnist-cnn', norm: 'sync', seed: 1 } as const;
-const DEFAULT_REPLICAS = 8;
+export const DEFAULTS = { data: 'mnist', model: 'mnist-cnn', norm: 'sync' } as const;
 const DEFAULT_SGD_LR = 0.1;
 const DEFAULT_ADAM_LR = 0.001;
 const DEFAULT_MOMENTUM = 0.9;
@@ -71,8 +74,7 @@ export function normFrom(flags: Flags): NormRequest {
 }
 
 function replicasFrom(flags: Flags): number {
-  const cores = flags.integer('workers', 1) ?? availableParallelism();
-  return flags.integer('replicas', 1) ?? Math.max(DEFAULT_REPLICAS, cores);
+  return flags.integer('replicas', 1) ?? DEFAULT_REPLICAS;
 }
 
 /** The model that the flags name, with the normalizations that it comes with and its own layers
@@ -165,7 +167,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     schedule: scheduleFrom(flags),
     replicas: replicasFrom(flags),
     dropLast: flags.isSet('drop-last'),
-    seed: flags.integer('seed', 0, Number.MAX_SAFE_INTEGER) ?? DEFAULTS.seed,
+    seed: flags.integer('seed', 0, Number.MAX_SAFE_INTEGER) ?? DEFAULT_SEED,
     mode: flags.isSet('strict') ? 'strict' : 'fast',
     augmentation: { flip: flags.isSet('flip'), ...(shift !== undefined && { shift }) },
     ...(workers !== undefined && { workers }),

@@ -4,6 +4,7 @@
 
 import { UsageError } from '../base/errors.ts';
 import { type Shape, shapesDiffer, showShape } from '../base/shape.ts';
+import { checkDepth } from './depth.ts';
 import { kindOf } from './kinds.ts';
 import type { LayerKind } from './layer.ts';
 import type { LayerSpec, LeafSpec, ResidualSpec } from './spec.ts';
@@ -54,6 +55,7 @@ export interface Graph {
 /** Resolves a model for inputs of the given shape. Throws a {@link UsageError} that names the layer
  * and both shapes where they do not fit. */
 export function buildGraph(model: LayerSpec, inputShape: Shape): Graph {
+  checkDepth('The model', model);
   const operations: Operation[] = [];
   const shapes: Shape[] = [inputShape];
   let countLayers = 0;
@@ -112,6 +114,7 @@ export function buildGraph(model: LayerSpec, inputShape: Shape): Graph {
 
 /** Checks the shapes of a model whose input is not known yet, as far as its first layer tells. */
 export function checkModelShapes(model: LayerSpec): void {
+  checkDepth('The model', model);
   const input = expectedInput(model);
   if (input !== undefined) buildGraph(model, input);
 }

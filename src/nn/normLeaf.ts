@@ -2,6 +2,7 @@
 // normalizations, what they are called, and where every leaf stands.
 
 import type { BatchRenormSpec } from './batchRenorm.ts';
+import { checkDepth } from './depth.ts';
 import type { FilterResponseNormSpec } from './filterResponseNorm.ts';
 import { groupsText } from './groupRule.ts';
 import type { BatchNormSpec, GroupNormSpec, InstanceNormSpec, LayerNormSpec } from './norms.ts';
@@ -68,6 +69,7 @@ export function normName(norm: NormSpec): string {
 /** Where each leaf stands, in the order in which they run: the paths of buildGraph, which needs
  * shapes. */
 export function leafPaths(model: LayerSpec): readonly string[] {
+  checkDepth('The model', model);
   const paths: string[] = [];
   const visit = (spec: LayerSpec, path: string): void => {
     if (spec.kind === 'sequential') {

@@ -8,6 +8,7 @@ import { gelu, leakyRelu, relu, sigmoid, tanh } from './activations.ts';
 import { batchRenorm } from './batchRenorm.ts';
 import { conv2d } from './conv2d.ts';
 import { custom } from './custom.ts';
+import { checkDepth } from './depth.ts';
 import { dropout } from './dropout.ts';
 import { filterResponseNorm } from './filterResponseNorm.ts';
 import { flatten } from './flatten.ts';
@@ -145,6 +146,7 @@ const parsers = new Map<string, Parser>([
 /** A model from JSON; `what` names it in errors. Throws a {@link UsageError} that names the
  * layer. */
 export function parseModel(json: unknown, what: string): LayerSpec {
+  checkDepth(what, json);
   return parseLayer(json, what);
 }
 

@@ -6,6 +6,7 @@ import type { ActivationSpec } from './activations.ts';
 import type { BatchRenormSpec } from './batchRenorm.ts';
 import type { Conv2dSpec } from './conv2d.ts';
 import type { CustomSpec } from './custom.ts';
+import { checkDepth } from './depth.ts';
 import type { DropoutSpec } from './dropout.ts';
 import type { FilterResponseNormSpec } from './filterResponseNorm.ts';
 import type { FlattenSpec } from './flatten.ts';
@@ -76,14 +77,19 @@ export function residual(body: LayerSpec, shortcut: LayerSpec | null = null): Re
 /** The same model with every leaf replaced by what `change` makes of it; an empty sequential takes
  * the leaf out. */
 export function mapLeaves(spec: LayerSpec, change: (leaf: LeafSpec) => LayerSpec): LayerSpec {
+  checkDepth('The model', spec);
+  return mapChecked(spec, change);
+}
+
+function mapChecked(spec: LayerSpec, change: (leaf: LeafSpec) => LayerSpec): LayerSpec {
   if (spec.kind === 'sequential') {
-    const layers = spec.layers.map((layer) => mapLeaves(layer, change));
+    const layers = spec.layers.map((layer) => mapChecked(layer, change));
     return { ...spec, layers: layers.filter((layer) => !isEmpty(layer)) };
   }
   if (spec.kind === 'residual') {
     // The body first, as it runs: callers count leaves.
-    const body = mapLeaves(spec.body, change);
-    const shortcut = spec.shortcut === null ? null : mapLeaves(spec.shortcut, change);
+    const body = mapChecked(spec.body, change);
+    const shortcut = spec.shortcut === null ? null : mapChecked(spec.shortcut, change);
     return { ...spec, body, shortcut };
   }
   return change(spec);

@@ -24,9 +24,11 @@ export interface TrainerOptions {
   readonly schedule?: ScheduleSpec;
   /** Default: cross-entropy for classes, mean squared error for regression. */
   readonly loss?: LossSpec;
-  /** Simulated devices; they decide what is computed. Default: the number of workers. */
+  /** Simulated devices; they decide what is computed, so that no default of theirs depends on the
+   * machine. Default 8. */
   readonly replicas?: number;
-  /** Threads; they only decide how fast. Default: the number of cores, at most one per replica. */
+  /** Threads, at most one per replica; they only decide how fast. Default: the number of cores, or
+   * of replicas where that is smaller. */
   readonly workers?: number;
   /** Samples of a replica in a full step; default 16. Give this or `batch`. */
   readonly replicaBatch?: number;
@@ -40,7 +42,7 @@ export interface TrainerOptions {
   readonly augmentation?: Augmentation;
   /** Upper bound of the gradient's norm over all parameters; default none. */
   readonly clipNorm?: number;
-  /** All random numbers depend on it; default 0. */
+  /** All random numbers depend on it; default 1. */
   readonly seed?: number;
   /** `fast` uses fused multiply-add where the engine has it; `strict` gives the same bits on every
    * machine. Default `fast`. */
@@ -66,17 +68,15 @@ export interface TrainerOptions {
   readonly onNotice?: (notice: string) => void;
 }
 
-/** Samples of a replica where nothing is said. */
+/** What decides the result where nothing is said: the same on every machine. */
+export const DEFAULT_REPLICAS = 8;
 export const DEFAULT_REPLICA_BATCH = 16;
+export const DEFAULT_SEED = 1;
 
 /** Fills in the defaults and checks it all. Throws a {@link UsageError}. */
 export function resolveOptions(options: TrainerOptions): RunConfig {
   const data = checkDataset(options.data);
-  const replicas = checkInteger(
-    'replicas',
-    options.replicas ?? options.workers ?? availableParallelism(),
-    1,
-  );
+  const replicas = checkInteger('replicas', options.replicas ?? DEFAULT_REPLICAS, 1);
   const isClass = data.task.kind === 'classification';
   const globalBatch = globalBatchOf(options, replicas);
   const run = { inputShape: data.inputShape, replicas, replicaBatch: globalBatch / replicas };
@@ -94,7 +94,7 @@ export function resolveOptions(options: TrainerOptions): RunConfig {
     dropLast: options.dropLast ?? false,
     shuffle: options.shuffle ?? true,
     augmentation: planAugmentation(options.augmentation ?? {}, data.inputShape),
-    seed: options.seed ?? 0,
+    seed: options.seed ?? DEFAULT_SEED,
     mode: checkMode(options.mode ?? 'fast'),
     timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1),
     diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,

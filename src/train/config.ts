@@ -77,10 +77,10 @@ export function checkRunConfig(config: RunConfig): void {
   checkInteger('workers', config.workers, 1);
   if (config.replicas < config.workers) {
     throw new UsageError({
-      what: 'replicas',
-      given: config.replicas,
-      allowed: `at least one for each of the ${config.workers} workers`,
-      hint: `replicas ${config.workers}, or fewer workers`,
+      what: 'workers',
+      given: config.workers,
+      allowed: `at most one for each of the ${config.replicas} replicas`,
+      hint: `${config.replicas} workers, or more replicas, which change what is computed`,
     });
   }
   checkInteger('global batch', config.globalBatch, 1);

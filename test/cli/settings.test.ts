@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { Flags, type RawFlags } from '../../src/cli/flags.ts';
@@ -12,10 +11,9 @@ const data = synthetic({ train: 8, test: 4, shape: [8, 8, 1] });
 describe('without flags', () => {
   it('a run has the defaults that the help names', async () => {
     const config = await resolve({}, data);
-    const replicas = Math.max(8, availableParallelism());
     expect(config).toMatchObject({
-      replicas,
-      globalBatch: 16 * replicas,
+      replicas: 8,
+      globalBatch: 128,
       seed: 1,
       mode: 'fast',
       dropLast: false,
@@ -39,7 +37,7 @@ describe('flags', () => {
       { replicas: '3', batch: '100' },
       { replicas: 3, globalBatch: 100 },
     ],
-    [{ workers: '12' }, { workers: 12, replicas: 12 }],
+    [{ workers: '8' }, { workers: 8, replicas: 8 }],
     [{ workers: '2' }, { workers: 2, replicas: 8 }],
     [{ seed: '9007199254740991' }, { seed: Number.MAX_SAFE_INTEGER }],
     [{ seed: '0' }, { seed: 0 }],
@@ -98,8 +96,9 @@ describe('flags', () => {
   it.each<[RawFlags, RegExp]>([
     [{ replicas: '0' }, /^--replicas: got 0/],
     [{ replicas: '1.5' }, /^--replicas: got "1\.5"/],
-    [{ replicas: '4', workers: '5' }, /^replicas: got 4.*5 workers/],
+    [{ replicas: '4', workers: '5' }, /^workers: got 5.*4 replicas/],
     [{ workers: '0' }, /^--workers: got 0/],
+    [{ workers: '64' }, /^workers: got 64.*8 replicas/],
     [{ batch: '0' }, /^--batch: got 0/],
     [{ replicaBatch: '-2' }, /^--replica-batch: got -2/],
     [{ batch: '8', replicaBatch: '8' }, /^batch size: .*not both/],

@@ -228,7 +228,7 @@ describe('a trainer', () => {
 
 describe('options that do not fit together', () => {
   it.each<[string, Partial<TrainerOptions>, RegExp]>([
-    ['fewer replicas than workers', { replicas: 2, workers: 3 }, /replicas: got 2.*3 workers/],
+    ['fewer replicas than workers', { replicas: 2, workers: 3 }, /^workers: got 3.*2 replicas/],
     ['a batch of 0', { batch: 0 }, /batch: got 0/],
     ['batch and replicaBatch', { replicaBatch: 4 }, /not both/],
     [
