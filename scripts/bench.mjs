@@ -1,35 +1,7 @@
-// Runs the benchmarks as plain JavaScript. A loader that translates on the fly would translate the
-// threads' code, too, and slow down what is measured (a barrier of two threads from 0.2 to 0.8 us).
-import { readFile } from 'node:fs/promises';
+// Runs the benchmarks as plain JavaScript.
 import { pathToFileURL } from 'node:url';
-import { build, transform } from 'esbuild';
-
-/** Paths relative to a source file hold wherever the bundle lies. */
-const keepUrls = {
-  name: 'keepUrls',
-  setup({ onLoad }) {
-    onLoad({ filter: /(src|bench|test)\/.*\.ts$/ }, async ({ path }) => {
-      const define = { 'import.meta.url': JSON.stringify(pathToFileURL(path).href) };
-      const { code } = await transform(await readFile(path, 'utf8'), {
-        loader: 'ts',
-        target: 'node20',
-        define,
-      });
-      return { contents: code, loader: 'js' };
-    });
-  },
-};
+import { bundle } from './bundle.mjs';
 
 const outfile = 'node_modules/.cache/syncbn-bench/main.mjs';
-await build({
-  entryPoints: ['bench/main.ts'],
-  outfile,
-  bundle: true,
-  packages: 'external',
-  platform: 'node',
-  target: 'node20',
-  format: 'esm',
-  logLevel: 'error',
-  plugins: [keepUrls],
-});
+await bundle('bench/main.ts', outfile);
 await import(pathToFileURL(outfile).href);

@@ -98,9 +98,35 @@ export function checkInteger(what: string, value: unknown, min: number, max = 2 
   throw new UsageError({ what, given: value, allowed: `a whole number from ${min} to ${max}` });
 }
 
+/** Characters of a value that an error shows; what was given may be a whole file. */
+const MAX_SHOWN = 300;
+/** Levels of lists and objects that it shows. */
+const MAX_SHOWN_DEPTH = 8;
+
 function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`;
-  if (value !== null && typeof value === 'object') return JSON.stringify(value);
-  return String(value);
+  return shorten(describe(value, MAX_SHOWN, 0));
+}
+
+/** A value in JSON's form as far as JSON has one. Looks at no more of it than is shown. */
+function describe(value: unknown, room: number, depth: number): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, MAX_SHOWN + 1));
+  if (typeof value === 'function') return `function ${value.name}`;
+  if (value === null || typeof value !== 'object') return String(value);
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
+  const isList = Array.isArray(value);
+  if (depth >= MAX_SHOWN_DEPTH) return isList ? '[...]' : '{...}';
+  const parts: string[] = [];
+  let left = room;
+  for (const key of isList ? value.keys() : Object.keys(value)) {
+    const item = describe((value as Record<string | number, unknown>)[key], left, depth + 1);
+    const part = isList ? item : `${JSON.stringify(key)}:${item}`;
+    parts.push(part);
+    left -= part.length;
+    if (left < 0) break;
+  }
+  return isList ? `[${parts.join(', ')}]` : `{${parts.join(',')}}`;
+}
+
+function shorten(text: string): string {
+  return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}...`;
 }

@@ -19,6 +19,8 @@ describe('UsageError', () => {
     ['text', '"text"'],
     [[1, 'a'], '[1, "a"]'],
     [{ a: 1 }, '{"a":1}'],
+    [{ a: ['b', { c: null }] }, '{"a":["b", {"c":null}]}'],
+    [new Float32Array(3), 'Float32Array of 12 bytes'],
     [null, 'null'],
     [undefined, 'undefined'],
     [Number.NaN, 'NaN'],
@@ -26,6 +28,29 @@ describe('UsageError', () => {
     expect(new UsageError({ what: 'x', given, allowed: 'y' }).message).toBe(
       `x: got ${shown}, allowed is y.`,
     );
+  });
+});
+
+describe('what an error shows of a value', () => {
+  const messageOf = (given: unknown): string =>
+    new UsageError({ what: 'x', given, allowed: 'y' }).message;
+
+  it.each([
+    ['text', 'a'.repeat(3e6)],
+    ['list', new Array(1e6).fill(0)],
+    ['object', Object.fromEntries(Array.from({ length: 1e5 }, (_, i) => [`key${i}`, i]))],
+  ])('is short for a %s of any length', (_, given) => {
+    expect(messageOf(given).length).toBeLessThan(400);
+    expect(messageOf(given)).toContain('..., allowed is y.');
+  });
+
+  it('ends where it is nested deeply or within itself', () => {
+    let deep: unknown = [];
+    for (let i = 0; i < 10_000; i++) deep = { in: [deep] };
+    expect(messageOf(deep)).toContain('...');
+    const round: { self?: unknown } = {};
+    round.self = round;
+    expect(messageOf(round)).toContain('{...}');
   });
 });
 

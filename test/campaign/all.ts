@@ -1,0 +1,79 @@
+// All campaigns, and how they share the time: two lanes of processes, so that two cores are busy.
+// Each campaign is a process of its own: one that hangs or dies is a failure of that campaign.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { bits } from './bits.ts';
+import type { Campaign, Outcome } from './campaign.ts';
+import { fuzz } from './fuzz.ts';
+
+/** Random numbers depend on the place in this list: new ones go to its end. */
+export const CAMPAIGNS: readonly Campaign[] = [bits, fuzz];
+
+/** The shares of the time, lane by lane. With 60 minutes soak gets 22. */
+const LANES: readonly (readonly (readonly [name: string, share: number])[])[] = [
+  [
+    ['soak', 0.37],
+    ['deaths', 0.4],
+    ['fuzz', 0.23],
+  ],
+  [
+    ['kills', 0.45],
+    ['bits', 0.3],
+    ['calls', 0.25],
+  ],
+];
+
+/** Beyond its time, for the last case and the end. */
+const GRACE_MS = 180_000;
+
+export function isName(name: string): boolean {
+  return CAMPAIGNS.some((campaign) => campaign.name === name);
+}
+
+/** Runs all campaigns and gives their outcomes in the list's order. */
+export async function runAll(options: {
+  readonly minutes: number;
+  readonly seed: number;
+}): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = [];
+  await Promise.all(
+    LANES.map(async (lane) => {
+      for (const [name, share] of lane) {
+        if (!isName(name)) continue;
+        outcomes.push(await runAlone(name, options.minutes * share, options.seed));
+      }
+    }),
+  );
+  const place = ({ name }: Outcome): number => CAMPAIGNS.findIndex((other) => other.name === name);
+  return outcomes.sort((a, b) => place(a) - place(b));
+}
+
+/** A campaign in a process of its own. */
+async function runAlone(name: string, minutes: number, seed: number): Promise<Outcome> {
+  const args = [process.argv[1]!, name, '--minutes', `${minutes}`, '--seed', `${seed}`, '--json'];
+  const flags = process.execArgv;
+  const child = spawn(process.execPath, [...flags, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), minutes * 60_000 + GRACE_MS);
+  const { code, stdout } = await ended(child);
+  clearTimeout(timer);
+  const line = stdout.split('\n').findLast((text) => text.startsWith('{'));
+  if (line !== undefined) return JSON.parse(line) as Outcome;
+  const { counts } = CAMPAIGNS.find((campaign) => campaign.name === name)!;
+  const message = `its process ended with ${code} and told nothing: ${stdout.slice(-2000)}`;
+  const repeat = `npm run campaign -- ${name} --seed ${seed}`;
+  const failures = [{ index: -1, message, repeat }];
+  return { name, counts, seed, cases: 0, count: 0, seconds: 0, failures, facts: {} };
+}
+
+function ended(child: ChildProcess): Promise<{ code: number | string | null; stdout: string }> {
+  let stdout = '';
+  child.stdout!.on('data', (chunk: Buffer) => {
+    stdout += chunk;
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve({ code: code ?? signal, stdout }));
+  });
+}
