@@ -63,15 +63,22 @@ export interface RunFailure {
   readonly missing?: readonly number[];
   /** What each of the others was doing, the missing ones first. */
   readonly doing?: readonly string[];
+  /** Of the step, where its numbers were not finite. */
+  readonly learningRate?: number;
+  /** Of the step, over all parameters and before clipping. */
+  readonly gradientNorm?: number;
+  /** What to try. */
+  readonly hint?: string;
 }
 
-/** A run was broken off: a worker threw, died or was late. The message names where. */
+/** A run was aborted: a worker threw, died or was late, or its numbers were not finite any more.
+ * The message names where. */
 export class RunError extends Error {
   override readonly name = 'RunError';
   readonly failure: RunFailure;
 
   constructor(failure: RunFailure, options?: ErrorOptions) {
-    const { reason, rank, step, layer, collective, missing, doing } = failure;
+    const { reason, rank, step, layer, collective, missing, doing, hint } = failure;
     const where = [
       rank === undefined ? '' : `rank ${rank}`,
       step === undefined ? '' : `step ${step}`,
@@ -80,7 +87,14 @@ export class RunError extends Error {
     ].filter((part) => part !== '');
     const late = missing?.length ? ` Not arrived: rank ${missing.join(', ')}.` : '';
     const others = doing?.length ? ` Meanwhile ${doing.join('; ')}.` : '';
-    super(`${where.length > 0 ? `${where.join(', ')}: ` : ''}${reason}${late}${others}`, options);
+    const measured = [
+      failure.learningRate === undefined ? '' : `learning rate ${failure.learningRate}`,
+      failure.gradientNorm === undefined ? '' : `gradient norm ${failure.gradientNorm}`,
+    ].filter((part) => part !== '');
+    const rates = measured.length > 0 ? ` Measured: ${measured.join(', ')}.` : '';
+    const tries = hint === undefined ? '' : ` Try: ${hint}.`;
+    const place = where.length > 0 ? `${where.join(', ')}: ` : '';
+    super(`${place}${reason}${rates}${late}${others}${tries}`, options);
     this.failure = failure;
   }
 }

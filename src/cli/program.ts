@@ -74,6 +74,10 @@ const trainFlags: readonly FlagText[] = [
   ['--step-size <n>', 'With --schedule step: steps between two cuts'],
   ['--gamma <g>', 'With --schedule step: factor of a cut (default 0.1)'],
   ['--clip-norm <x>', "Upper bound of the gradient's norm"],
+  [
+    '--on-non-finite <what>',
+    'stop (exit code 1) or continue where numbers are not finite (default stop)',
+  ],
   ['--label-smoothing <s>', 'Of the cross-entropy (default 0)'],
   ['--shift <n>', 'Augmentation: move images by up to n pixels'],
   ['--flip', 'Augmentation: mirror half of the images'],

@@ -103,15 +103,11 @@ function factsOf(trainer: Trainer, start: StartEvent): RunHistory['facts'] {
     ['norms', showNorms(config.model)],
     ...(start.step === 0 ? [] : [['steps done before', `${start.step}`] as const]),
   ];
-  const epochSamples = config.dropLast
-    ? start.stepsPerEpoch * start.globalBatch
-    : config.data.countTrain;
   const title = `${start.model} on ${start.data}`;
   return {
     title,
     command: typedCommand(),
     settings,
-    epochSamples,
     globalBatch: start.globalBatch,
   };
 }

@@ -19,6 +19,7 @@ import {
   DEFAULT_SEED,
   type TrainerOptions,
 } from '../runtime/trainerOptions.ts';
+import { ON_NON_FINITE } from '../train/onNonFinite.ts';
 import type { Flags } from './flags.ts';
 
 export const DEFAULTS = { data: 'mnist', model: 'mnist-cnn', norm: 'sync' } as const;
@@ -159,6 +160,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
   const labelSmoothing = flags.number('label-smoothing', 0);
   const shift = flags.integer('shift', 0);
   const diagnosticsEvery = flags.integer('diagnostics', 0);
+  const onNonFinite = flags.choice('on-non-finite', ON_NON_FINITE);
   return {
     data,
     profile: isProfiled(flags),
@@ -176,6 +178,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     ...(clipNorm !== undefined && { clipNorm }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
+    ...(onNonFinite !== undefined && { onNonFinite }),
     ...(labelSmoothing !== undefined && { loss: crossEntropy({ labelSmoothing }) }),
   };
 }

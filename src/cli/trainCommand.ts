@@ -10,6 +10,7 @@ import type { Evaluation } from '../runtime/evaluation.ts';
 import type { Progress } from '../runtime/progress.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import { readCheckpoint } from '../train/checkpoint.ts';
+import { ON_NON_FINITE } from '../train/onNonFinite.ts';
 import {
   type DoneEvent,
   doneEvent,
@@ -129,6 +130,7 @@ async function startTrainer(
   const workers = flags.integer('workers', 1);
   const timeoutMs = flags.integer('timeout-ms', 1);
   const diagnosticsEvery = flags.integer('diagnostics', 0);
+  const onNonFinite = flags.choice('on-non-finite', ON_NON_FINITE);
   return Trainer.resume(path, {
     data,
     onNotice,
@@ -136,6 +138,7 @@ async function startTrainer(
     ...(workers !== undefined && { workers }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
+    ...(onNonFinite !== undefined && { onNonFinite }),
     ...(flags.has('norm') && { norm: normFrom(flags) }),
   });
 }

@@ -128,6 +128,8 @@ async function startPatients(
     const trainer = await Trainer.start({
       ...rest,
       model: converted,
+      // A norm with which the training diverges is a finding.
+      onNonFinite: 'continue',
       diagnosticsEvery: SAMPLE_EVERY,
     });
     patients.push({ norm, trainer, stepMs: [], samples: [], trainLoss: Number.NaN });

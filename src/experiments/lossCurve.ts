@@ -121,6 +121,8 @@ function startTrainer(run: CurveRun, context: RunContext): Promise<Trainer> {
     ...(workers !== undefined && { workers: Math.min(workers, replicas) }),
     dropLast: true,
     seed,
+    // A run that diverges is a result.
+    onNonFinite: 'continue',
     diagnosticsEvery: run.diagnosticsEvery ?? 0,
   });
 }

@@ -5,6 +5,7 @@ import type { BatchRenormKernels } from './abi/batchRenorm.ts';
 import type { ConvKernels } from './abi/conv.ts';
 import type { DepthwiseKernels } from './abi/depthwise.ts';
 import type { FilterResponseNormKernels } from './abi/filterResponseNorm.ts';
+import type { FiniteKernels } from './abi/finite.ts';
 import type { FoldKernels } from './abi/fold.ts';
 import type { FrozenNormKernels } from './abi/frozenNorm.ts';
 import type { GruKernels } from './abi/gru.ts';
@@ -25,6 +26,7 @@ export interface KernelExports
     ConvKernels,
     DepthwiseKernels,
     FilterResponseNormKernels,
+    FiniteKernels,
     FoldKernels,
     FrozenNormKernels,
     GruKernels,

@@ -12,7 +12,15 @@ export function gradientNorm(squares: Float64Array): number {
   return Math.sqrt(sum);
 }
 
-/** What the gradient is to be multiplied with: maxNorm / (norm + 1e-6), at most 1. */
-export function clipScale(squares: Float64Array, maxNorm: number): number {
-  return Math.min(1, maxNorm / (gradientNorm(squares) + CLIP_EPS));
+/** Writes what the gradient is to be multiplied with, maxNorm / (norm + 1e-6), at most 1. A number
+ * that it returned might be allocated, in every step. */
+export function writeClipScale(
+  squares: Float64Array,
+  maxNorm: number,
+  rates: Float64Array,
+  at: number,
+): void {
+  let sum = 0;
+  for (let block = 0; block < squares.length; block++) sum += squares[block]!;
+  rates[at] = Math.min(1, maxNorm / (Math.sqrt(sum) + CLIP_EPS));
 }

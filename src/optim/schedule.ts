@@ -115,6 +115,11 @@ function checkMilestones(milestones: readonly number[]): readonly number[] {
   return milestones;
 }
 
+/** Whether the rate depends on how long the run is. */
+export function spansRun(schedule: ScheduleSpec): boolean {
+  return schedule.kind === 'cosine';
+}
+
 /** The learning rate of a step (counted from 0) in a training of `totalSteps`. */
 export function learningRateAt(
   schedule: ScheduleSpec,

@@ -12,8 +12,7 @@ export interface RunFacts {
   readonly command: string;
   /** Names and values, in the order in which they are shown. */
   readonly settings: readonly (readonly [name: string, value: string])[];
-  /** Samples of an epoch, and of a full step. */
-  readonly epochSamples: number;
+  /** Samples of a full step. */
   readonly globalBatch: number;
 }
 
@@ -101,17 +100,16 @@ export class RunHistory {
   }
 
   /** A progress has means over its epoch so far; a point is the mean since the last one. */
-  private addMeans({ epoch, step, loss, accuracy, kind }: Progress): void {
+  private addMeans({ epoch, step, samples, loss, accuracy }: Progress): void {
     if (epoch !== this.epoch) {
       this.epoch = epoch;
       this.samples = 0;
       this.lossSum = 0;
       this.correctSum = 0;
     }
-    const samples = this.samplesOf(step, kind === 'epoch');
     const fresh = samples - this.samples;
     if (fresh <= 0) return;
-    // Behind a mean as large as this, what later steps add to its sum is lost in rounding.
+    // After a mean as large as this, what later steps add to its sum is lost in rounding.
     const isLost = this.lossSum > LARGEST_MEAN * samples;
     this.loss.add(step, isLost ? Number.NaN : (loss * samples - this.lossSum) / fresh);
     if (!Number.isNaN(accuracy)) {
@@ -120,14 +118,6 @@ export class RunHistory {
     this.samples = samples;
     this.lossSum = loss * samples;
     this.correctSum = accuracy * samples;
-  }
-
-  /** Samples of the epoch up to a step. */
-  private samplesOf(step: number, isEnd: boolean): number {
-    const { epochSamples, globalBatch } = this.facts;
-    if (isEnd) return epochSamples;
-    const stepsPerEpoch = Math.ceil(epochSamples / globalBatch);
-    return Math.min(epochSamples, (step % stepsPerEpoch) * globalBatch);
   }
 
   private addSpeed(step: number, seconds: number): void {

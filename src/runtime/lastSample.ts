@@ -3,13 +3,13 @@
 import { typedView } from '../memory/arena.ts';
 import { type ControlWords, progressWords } from '../sync/words.ts';
 import { type Diagnostics, readDiagnostics } from '../train/diagnostics.ts';
+import { PROGRESS_STEPS } from '../train/epochSums.ts';
 import {
   type GradientNorms,
   gradientNormsRegion,
   readGradientNorms,
 } from '../train/gradientNorms.ts';
 import type { RunPlan } from '../train/plan.ts';
-import { PROGRESS_STEPS } from '../train/step.ts';
 
 interface SampledRun {
   readonly plan: RunPlan;

@@ -3,12 +3,14 @@
 
 import { learningRateAt } from '../optim/schedule.ts';
 import type { DiagnosticsSummary } from '../train/diagnostics.ts';
-import { EPOCH_CORRECT, EPOCH_COUNT, EPOCH_LOSS } from '../train/epochSums.ts';
+import type { EpochState } from '../train/epochSums.ts';
 import type { RunPlan } from '../train/plan.ts';
 
 /** What `fit` is asked for. */
 export interface FitOptions {
-  /** Epochs to have done in all, those of a resumed run included. */
+  /** Total epochs, including those before a resume. The first call also says how long the run is,
+   * over which a cosine schedule is spread, unless `Trainer.start` was given `epochs`; later calls
+   * may then ask for less, but not for more. */
   readonly epochs: number;
   /** Yield progress within an epoch, about this often; default: only at the end of each epoch. */
   readonly progressEveryMs?: number;
@@ -27,6 +29,8 @@ export interface Progress {
   /** Steps done in all. */
   readonly step: number;
   readonly totalSteps: number;
+  /** Samples of the epoch that loss and accuracy are of; 0 before the first step. */
+  readonly samples: number;
   /** Mean over the epoch's samples so far; NaN before the first step. */
   readonly loss: number;
   /** Share of the epoch's samples so far that were right; NaN for regression. */
@@ -48,35 +52,34 @@ export interface FitPosition {
   readonly epochs: number;
   /** Steps that were done when it began. */
   readonly first: number;
-  readonly step: number;
-  readonly totalSteps: number;
+  /** The sums of the running epoch, and the steps that they belong to. */
+  readonly state: EpochState;
+  /** Steps of the run, over which its schedule is spread. */
+  readonly scheduleSteps: number;
   readonly trainedMs: number;
   readonly diagnostics: DiagnosticsSummary | undefined;
 }
 
 /** The progress at a position. */
-export function progressOf(
-  kind: Progress['kind'],
-  plan: RunPlan,
-  epochSums: Float64Array,
-  at: FitPosition,
-): Progress {
-  const { first, step, totalSteps, epochs } = at;
-  const count = epochSums[EPOCH_COUNT]!;
+export function progressOf(kind: Progress['kind'], plan: RunPlan, at: FitPosition): Progress {
+  const { first, epochs, scheduleSteps } = at;
+  const { steps: step, loss, correct, count } = at.state;
+  const totalSteps = epochs * plan.stepsPerEpoch;
   const { schedule, optimizer } = plan.config;
   const isClass = plan.config.data.task.kind === 'classification';
   const seconds = at.trainedMs / 1000;
-  const isEpochEnd = step % plan.stepsPerEpoch === 0 && kind !== 'progress';
   return {
     kind,
-    epoch: Math.floor(step / plan.stepsPerEpoch) + (isEpochEnd ? 0 : 1),
+    // That of the last step, whose sums these are.
+    epoch: step === 0 ? 1 : Math.ceil(step / plan.stepsPerEpoch),
     epochs,
     step,
     totalSteps,
-    loss: epochSums[EPOCH_LOSS]! / count,
-    accuracy: isClass ? epochSums[EPOCH_CORRECT]! / count : Number.NaN,
+    samples: count,
+    loss: loss / count,
+    accuracy: isClass ? correct / count : Number.NaN,
     learningRate:
-      step === 0 ? Number.NaN : learningRateAt(schedule, optimizer.lr, step - 1, totalSteps),
+      step === 0 ? Number.NaN : learningRateAt(schedule, optimizer.lr, step - 1, scheduleSteps),
     imagesPerSecond: (samplesUntil(plan, step) - samplesUntil(plan, first)) / seconds,
     seconds,
     secondsLeft: step === first ? Number.NaN : (seconds / (step - first)) * (totalSteps - step),

@@ -13,6 +13,7 @@ import type { Checkpoint } from '../train/checkpoint.ts';
 import { checkRunConfig, dataPlanOf, type RunConfig } from '../train/config.ts';
 import { DEFAULT_DIAGNOSTICS_EVERY } from '../train/diagnostics.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../train/evalCorrection.ts';
+import { checkOnNonFinite, type OnNonFinite } from '../train/onNonFinite.ts';
 import type { StateTensor } from '../train/state.ts';
 import { checkFlag, resolveWorkers } from './trainerOptions.ts';
 
@@ -32,6 +33,8 @@ export interface ResumeOptions {
   readonly norm?: NormRequest;
   /** As {@link TrainerOptions.evalCorrection}. */
   readonly evalCorrection?: EvalCorrection;
+  /** As {@link TrainerOptions.onNonFinite}. */
+  readonly onNonFinite?: OnNonFinite;
   /** Takes what is worth knowing before the first step, one sentence a call; default: a warning of
    * the process, on stderr. */
   readonly onNotice?: (notice: string) => void;
@@ -63,6 +66,7 @@ export async function resumeConfig(
     diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,
     profile: checkFlag('profile', options.profile ?? false),
     evalCorrection: checkEvalCorrection(options.evalCorrection),
+    onNonFinite: checkOnNonFinite(options.onNonFinite),
   };
   checkRunConfig(config);
   return config;
@@ -97,7 +101,8 @@ export function checkpointOf(run: {
   const { config: whole, tensors } = run;
   // What decides no bits is not part of it.
   const { workers: _workers, timeoutMs: _timeoutMs, diagnosticsEvery: _every, ...config } = whole;
-  const { model, data: _data, evalCorrection: _evalCorrection, profile: _on, ...rest } = config;
+  const { model, data: _data, evalCorrection: _evalCorrection, profile: _on, ...kept } = config;
+  const { onNonFinite: _onNonFinite, ...rest } = kept;
   return {
     model: { ...model },
     data: structuredClone(describeDataset(run.dataset)) as Checkpoint['data'],

@@ -2,7 +2,7 @@
 // that one thing is asked of the gang at a time; steps themselves are in `train`.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkInteger, UsageError } from '../base/errors.ts';
+import { checkInteger, type RunError, UsageError } from '../base/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { typedView } from '../memory/arena.ts';
 import type { Layout } from '../memory/layout.ts';
@@ -12,11 +12,13 @@ import type { RunConfig } from '../train/config.ts';
 import type { SplitName } from '../train/context.ts';
 import type { CarriedTensor } from '../train/convertState.ts';
 import { type Diagnostics, summarizeDiagnostics } from '../train/diagnostics.ts';
+import { type EpochState, readEpoch } from '../train/epochSums.ts';
 import type { GradientNorms } from '../train/gradientNorms.ts';
 import type { RunPlan } from '../train/plan.ts';
 import { type Profile, profileOf } from '../train/profileReport.ts';
 import { hashWeights, namedWeights, type StateTensor } from '../train/state.ts';
-import { PROGRESS_STEPS } from '../train/step.ts';
+import type { Trained } from '../train/step.ts';
+import { divergenceOf, unsaved } from './diverged.ts';
 import { type Evaluation, secondsSince, sumSamples } from './evaluation.ts';
 import { type ExportOptions, exportInference, type InferenceExport } from './exportInference.ts';
 import type { Gang } from './gang.ts';
@@ -30,6 +32,7 @@ import {
 import { countInputs, predictAll } from './predict.ts';
 import { type FitOptions, type FitPosition, type Progress, progressOf } from './progress.ts';
 import { checkpointOf } from './resume.ts';
+import { lengthNotice, runLength } from './runLength.ts';
 import type { RunningTrainer } from './trainerTypes.ts';
 import type { TrainApi } from './trainWorker.ts';
 
@@ -41,23 +44,33 @@ export interface RunSetup {
   readonly gang: Gang<TrainApi>;
   readonly tensors: readonly StateTensor[];
   readonly epochSums: Float64Array;
+  readonly published: Float64Array;
   readonly step: number;
+  /** How long the run is; 0 while that is open. */
   readonly epochs: number;
+  /** Whether {@link epochs} is what this trainer was started with. */
+  readonly hasOwnLength: boolean;
   readonly conversion: readonly CarriedTensor[];
+  /** Says what the user should know. */
+  readonly notify: (notice: string) => void;
 }
 
 export class Run implements RunningTrainer {
   private readonly setup: RunSetup;
   private done: number;
-  private planned: number;
+  private length: number;
+  private isLengthSaid: boolean;
   private isStopping = false;
   /** What the gang is at, for the error when something else is asked of it; undefined when idle. */
   private busy: string | undefined;
+  /** Set when its numbers are not finite any more. */
+  private diverged: RunError | undefined;
 
   constructor(setup: RunSetup) {
     this.setup = setup;
     this.done = setup.step;
-    this.planned = setup.epochs;
+    this.length = setup.epochs;
+    this.isLengthSaid = setup.hasOwnLength;
   }
 
   get config(): RunConfig {
@@ -69,7 +82,7 @@ export class Run implements RunningTrainer {
   }
 
   get epochs(): number {
-    return this.planned;
+    return this.length;
   }
 
   get replicas(): number {
@@ -101,35 +114,40 @@ export class Run implements RunningTrainer {
   }
 
   async *fit(options: FitOptions): AsyncGenerator<Progress, void, void> {
-    const { plan, words, epochSums } = this.setup;
+    const { plan, words } = this.setup;
     const { stepsPerEpoch } = plan;
     const epochs = checkInteger('epochs', options.epochs, 1);
     const totalSteps = epochs * stepsPerEpoch;
+    const length = runLength(plan.config.schedule, this.length, epochs);
+    const scheduleSteps = length * stepsPerEpoch;
     const lastStep = Math.min(totalSteps, options.maxSteps ?? totalSteps);
     const first = this.done;
     let trainedMs = 0;
     this.enter('fit');
-    this.planned = epochs;
+    this.length = length;
+    this.sayLength(epochs);
     try {
       clearStop(words);
       this.isStopping = false;
-      Atomics.store(progressWords(words), PROGRESS_STEPS, first);
       while (this.done < lastStep) {
         const epochEnd = (Math.floor(this.done / stepsPerEpoch) + 1) * stepsPerEpoch;
         const startMs = performance.now();
-        const position = (step: number): FitPosition => {
-          const sinceMs = performance.now() - startMs;
-          const diagnostics = summarizeDiagnostics(this.diagnostics());
-          return { epochs, first, step, totalSteps, trainedMs: trainedMs + sinceMs, diagnostics };
-        };
-        const steps = this.train(Math.min(epochEnd, lastStep), totalSteps, options.progressEveryMs);
-        for await (const step of steps) {
-          yield progressOf('progress', plan, epochSums, position(step));
+        const position = (state: EpochState): FitPosition => ({
+          epochs,
+          first,
+          state,
+          scheduleSteps,
+          trainedMs: trainedMs + performance.now() - startMs,
+          diagnostics: summarizeDiagnostics(this.diagnostics()),
+        });
+        const until = Math.min(epochEnd, lastStep);
+        for await (const state of this.train(until, scheduleSteps, options.progressEveryMs)) {
+          yield progressOf('progress', plan, position(state));
         }
         const isStopped = this.done < epochEnd || (this.isStopping && this.done < totalSteps);
-        const ended = position(this.done);
+        const ended = position(this.epochState());
         trainedMs = ended.trainedMs;
-        yield progressOf(isStopped ? 'stopped' : 'epoch', plan, epochSums, ended);
+        yield progressOf(isStopped ? 'stopped' : 'epoch', plan, ended);
         if (isStopped) return;
       }
     } finally {
@@ -137,15 +155,15 @@ export class Run implements RunningTrainer {
     }
   }
 
-  /** Trains up to step `to` and yields the steps done so far every so often. Returning early stops
-   * the gang behind its current step. */
+  /** Trains up to step `to` and yields what is reached every so often. Returning early stops the
+   * gang after its current step. */
   private async *train(
     to: number,
-    totalSteps: number,
+    scheduleSteps: number,
     everyMs: number | undefined,
-  ): AsyncGenerator<number, void, void> {
+  ): AsyncGenerator<EpochState, void, void> {
     const { gang, words } = this.setup;
-    const running = gang.callAll((api) => api.train(this.done, to, totalSteps));
+    const running = gang.callAll((api) => api.train(this.done, to, scheduleSteps));
     let isRunning = true;
     const settle = (): void => {
       isRunning = false;
@@ -154,13 +172,35 @@ export class Run implements RunningTrainer {
     try {
       while (everyMs !== undefined && isRunning) {
         await Promise.race([ended, sleep(everyMs, undefined, { ref: false })]);
-        if (isRunning) yield Atomics.load(progressWords(words), PROGRESS_STEPS);
+        if (isRunning) yield this.epochState();
       }
     } finally {
-      // Still running with nobody to report to: the loop over the progress was left.
+      // Still running without a reader: the loop over the progress was left.
       if (isRunning && everyMs !== undefined) requestStop(words);
-      this.done = (await running)[0]!;
+      this.take(await running, scheduleSteps);
     }
+  }
+
+  /** Takes what the workers have done. Throws when they have met numbers that are not finite. */
+  private take(trained: readonly Trained[], scheduleSteps: number): void {
+    this.done = trained[0]!.done;
+    this.diverged ??= divergenceOf(this.setup, trained, scheduleSteps);
+    if (this.diverged !== undefined) throw this.diverged;
+  }
+
+  /** What the workers have published of the running epoch. */
+  private epochState(): EpochState {
+    const { published, words } = this.setup;
+    return readEpoch(published, progressWords(words));
+  }
+
+  private sayLength(epochs: number): void {
+    if (this.isLengthSaid) return;
+    const { plan, notify } = this.setup;
+    const notice = lengthNotice(plan.config.schedule, this.length, epochs);
+    if (notice === undefined) return;
+    this.isLengthSaid = true;
+    notify(notice);
   }
 
   stop(): void {
@@ -231,6 +271,7 @@ export class Run implements RunningTrainer {
 
   async save(path: string): Promise<void> {
     const { plan, dataset, tensors, epochSums } = this.setup;
+    if (this.diverged !== undefined) throw unsaved(path, this.diverged);
     await this.exclusively('save', () =>
       writeCheckpoint(
         path,
@@ -240,7 +281,7 @@ export class Run implements RunningTrainer {
           tensors,
           epochSums,
           step: this.done,
-          epochs: this.planned,
+          epochs: this.length,
         }),
       ),
     );

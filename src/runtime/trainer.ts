@@ -3,14 +3,17 @@
 // memory.
 
 import { createRequire } from 'node:module';
+import { checkInteger } from '../base/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, typedView } from '../memory/arena.ts';
 import { loadCustomLayers } from '../nn/custom.ts';
 import { customModulesOf } from '../nn/spec.ts';
+import { progressWords } from '../sync/words.ts';
 import { type Checkpoint, readCheckpoint } from '../train/checkpoint.ts';
 import type { RunConfig } from '../train/config.ts';
 import { type CarriedTensor, convertCheckpoint } from '../train/convertState.ts';
+import { publishEpoch } from '../train/epochSums.ts';
 import { planRun } from '../train/plan.ts';
 import { layerNames } from '../train/program.ts';
 import { fillArena, restoreTensors, stateTensors } from '../train/state.ts';
@@ -32,8 +35,14 @@ export const Trainer = {
   async start(options: TrainerOptions): Promise<Trainer> {
     await loadCustomLayers(customModulesOf(options.model));
     const config = resolveOptions(options);
-    giveNotices(config, options);
-    return startTrainer(config, options.data, undefined);
+    const notify = options.onNotice ?? giveNotice;
+    giveNotices(config, options.data, notify);
+    const epochs = checkInteger(
+      'epochs',
+      options.epochs ?? 0,
+      options.epochs === undefined ? 0 : 1,
+    );
+    return startTrainer(config, { dataset: options.data, notify, epochs });
   },
 
   /** Goes on from a checkpoint, on any number of workers, with the same bits as an uninterrupted
@@ -45,15 +54,19 @@ export const Trainer = {
     const { saved, report } =
       norm === undefined ? { saved: read, report: [] } : await convertCheckpoint(what, read, norm);
     const config = await resumeConfig(what, saved, options);
-    giveNotices(config, options);
-    return startTrainer(config, options.data, { what, saved, report });
+    const notify = options.onNotice ?? giveNotice;
+    giveNotices(config, options.data, notify);
+    return startTrainer(config, {
+      dataset: options.data,
+      notify,
+      resumed: { what, saved, report },
+    });
   },
 };
 
 /** Says what the user should know before the first step. */
-function giveNotices(config: RunConfig, options: TrainerOptions | ResumeOptions): void {
-  const give = options.onNotice ?? giveNotice;
-  for (const notice of noticesOf({ config, data: options.data })) give(notice);
+function giveNotices(config: RunConfig, data: Dataset, notify: (notice: string) => void): void {
+  for (const notice of noticesOf({ config, data })) notify(notice);
 }
 
 interface Resumed {
@@ -62,11 +75,16 @@ interface Resumed {
   readonly report: readonly CarriedTensor[];
 }
 
-async function startTrainer(
-  config: RunConfig,
-  dataset: Dataset,
-  resumed: Resumed | undefined,
-): Promise<Trainer> {
+interface Started {
+  readonly dataset: Dataset;
+  readonly notify: (notice: string) => void;
+  /** How long the run is to be; 0 or absent leaves that to the first fit. */
+  readonly epochs?: number;
+  readonly resumed?: Resumed;
+}
+
+async function startTrainer(config: RunConfig, started: Started): Promise<Trainer> {
+  const { dataset, notify, resumed } = started;
   const plan = planRun(config);
   const module = compileKernels(config.mode);
   const memory = createArena(plan.layout);
@@ -78,6 +96,9 @@ async function startTrainer(
     epochSums.set(resumed.saved.counters.epochSums);
   }
   const words = typedView(memory, plan.layout.get('control'), 'i32');
+  const { step, epochs } = resumed?.saved.counters ?? { step: 0, epochs: started.epochs ?? 0 };
+  const published = typedView(memory, plan.layout.get('epoch.published'), 'f64');
+  publishEpoch(published, progressWords(words), epochSums, step);
   const gang = await startGang<TrainApi, TrainData>({
     workers: config.workers,
     entry: createRequire(import.meta.url).resolve('#workers/train.js'),
@@ -85,7 +106,8 @@ async function startTrainer(
     words,
     layerNames: layerNames(plan),
   });
-  const { step, epochs } = resumed?.saved.counters ?? { step: 0, epochs: 0 };
-  const state = { tensors, epochSums, step, epochs, conversion: resumed?.report ?? [] };
-  return new Run({ plan, dataset, memory, words, gang, ...state });
+  const sums = { epochSums, published };
+  const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };
+  const state = { tensors, ...sums, step, ...length, conversion: resumed?.report ?? [] };
+  return new Run({ plan, dataset, memory, words, gang, notify, ...state });
 }

@@ -15,6 +15,7 @@ import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 import { checkRunConfig, dataPlanOf, type RunConfig } from '../train/config.ts';
 import { DEFAULT_DIAGNOSTICS_EVERY } from '../train/diagnostics.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../train/evalCorrection.ts';
+import { checkOnNonFinite, type OnNonFinite } from '../train/onNonFinite.ts';
 
 export interface TrainerOptions {
   readonly model: LayerSpec;
@@ -63,6 +64,13 @@ export interface TrainerOptions {
    * has in training, 1 / samples of a full sync group; a number from 0 to 1 is the weight itself.
    * Formula and sources: norm/evalCorrection.ts. Not kept in checkpoints. */
   readonly evalCorrection?: EvalCorrection;
+  /** What a step does whose loss, gradients or running statistics are not finite: `stop` ends `fit`
+   * with a RunError that names the step and the first layer, before the weights are changed;
+   * `continue` trains on with what comes out. Changes no bit of finite steps. Default `stop`. */
+  readonly onNonFinite?: OnNonFinite;
+  /** Epochs of the whole run, over which a cosine schedule is spread; default: those of the first
+   * `fit`. For runs that several calls of `fit` train. */
+  readonly epochs?: number;
   /** Takes what is worth knowing before the first step, one sentence a call; default: a warning of
    * the process, on stderr. */
   readonly onNotice?: (notice: string) => void;
@@ -100,6 +108,7 @@ export function resolveOptions(options: TrainerOptions): RunConfig {
     diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,
     profile: checkFlag('profile', options.profile ?? false),
     evalCorrection: checkEvalCorrection(options.evalCorrection),
+    onNonFinite: checkOnNonFinite(options.onNonFinite),
   };
   checkRunConfig(config);
   return config;

@@ -91,7 +91,13 @@ interface Trained {
 async function trainOnce(options: NumericsOptions, to: 'local' | 'sync'): Promise<Trained> {
   const { model, data, optimizer, replicas, replicaBatch, steps, seed } = options;
   const run = { model, data, optimizer, replicas, replicaBatch, seed, norm: { to } as const };
-  const trainer = await Trainer.start({ ...run, dropLast: true, diagnosticsEvery: 1 });
+  const trainer = await Trainer.start({
+    ...run,
+    dropLast: true,
+    diagnosticsEvery: 1,
+    // Where it diverges is what is shown.
+    onNonFinite: 'continue',
+  });
   try {
     const losses: number[] = [];
     let before = 0;

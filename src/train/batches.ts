@@ -12,6 +12,8 @@ export interface Batches {
   prepareOrder(step: number): void;
   /** Loads the samples and targets of a step whose order is prepared, and says whose they are. */
   load(step: number): void;
+  /** The training sample in a slot of the step that is loaded. */
+  sampleIn(slot: number): number;
 }
 
 /** Binds the training samples to a worker. */
@@ -30,6 +32,7 @@ export function bindBatches(context: WorkerContext): Batches {
     copyTarget(sample, slot);
   };
 
+  let loadedFrom = 0;
   return {
     prepareOrder(index) {
       if (worker.rank === 0) {
@@ -45,10 +48,11 @@ export function bindBatches(context: WorkerContext): Batches {
       const size = isLast ? plan.lastBatch : config.globalBatch;
       step.step = index;
       fillShard(step, size, config.replicas, worker.replicas);
-      const first = inEpoch * config.globalBatch + step.firstSample;
+      loadedFrom = inEpoch * config.globalBatch + step.firstSample;
       for (let slot = 0; slot < step.countSamples; slot++) {
-        loadSample(order[first + slot]!, slot);
+        loadSample(order[loadedFrom + slot]!, slot);
       }
     },
+    sampleIn: (slot) => order[loadedFrom + slot]!,
   };
 }

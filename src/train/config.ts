@@ -12,6 +12,7 @@ import type { LayerSpec } from '../nn/spec.ts';
 import type { OptimizerSpec } from '../optim/optimizer.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
 import type { EvalCorrection } from './evalCorrection.ts';
+import type { OnNonFinite } from './onNonFinite.ts';
 
 /** What the plan needs to know of the data. */
 export interface DataPlan
@@ -47,6 +48,9 @@ export interface RunConfig {
   /** Whether relus are made part of the layer before them (nn/fuse.ts); default true. The bits are
    * the same either way. */
   readonly fuse?: boolean;
+  /** Whether a step whose loss, gradients or running statistics are not finite ends the run;
+   * default `stop`. The bits of finite steps are the same either way. */
+  readonly onNonFinite?: OnNonFinite;
   /** Null or absent evaluates by running statistics alone. */
   readonly evalCorrection?: EvalCorrection | null;
 }

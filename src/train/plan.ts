@@ -12,7 +12,9 @@ import { RATES_LENGTH, stateTensorsOf } from '../optim/optimizer.ts';
 import { controlWordCount } from '../sync/words.ts';
 import { outputSizeOf, type RunConfig } from './config.ts';
 import { type DiagnosticsPlan, planDiagnostics } from './diagnostics.ts';
+import { EPOCH_LENGTH, PUBLISHED_LENGTH } from './epochSums.ts';
 import { planGradientNorms } from './gradientNorms.ts';
+import { planGuard } from './guard.ts';
 import { BLOCK_LENGTH, type ParameterPlan, planParameters } from './parameters.ts';
 import { type PopulationPlan, planPopulations } from './population.ts';
 import { type ProfilePlan, planProfile } from './profile.ts';
@@ -142,13 +144,20 @@ function* reductionsOf(
 function addControl(builder: LayoutBuilder, config: RunConfig): void {
   const shape = [controlWordCount(config.workers)];
   builder.add({ name: 'control', type: 'i32', shape, writer: 'each rank its own lines' });
-  builder.add({ name: 'epoch.sums', type: 'f64', shape: [4], writer: 'rank 0' });
+  builder.add({ name: 'epoch.sums', type: 'f64', shape: [EPOCH_LENGTH], writer: 'rank 0' });
+  builder.add({
+    name: 'epoch.published',
+    type: 'f64',
+    shape: [PUBLISHED_LENGTH],
+    writer: 'rank 0',
+  });
   builder.add({
     name: 'shard.sums',
     type: 'f64',
     shape: [config.replicas, 2],
     writer: 'the rank of the replica',
   });
+  planGuard(builder, config.workers);
 }
 
 function addData(builder: LayoutBuilder, config: RunConfig): void {

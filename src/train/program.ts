@@ -26,6 +26,8 @@ export interface BoundOperation {
 
 export interface Program {
   readonly operations: readonly BoundOperation[];
+  /** The value of each number in the graph. */
+  readonly tensors: readonly BoundTensor[];
   readonly input: BoundTensor;
   readonly output: BoundTensor;
   /** Updates of running statistics, for the layers that this worker owns. */
@@ -82,7 +84,8 @@ export function bindProgram(setup: ProgramSetup): Program {
       bufferUpdates.push({ layerId, update: () => bound.updateBuffers?.() });
     }
   }
-  return { operations, input: tensors[0]!, output: tensors[graph.output]!, bufferUpdates };
+  const ends = { input: tensors[0]!, output: tensors[graph.output]! };
+  return { operations, tensors, ...ends, bufferUpdates };
 }
 
 /** The passes of each layer, with one exchange for two layers side by side. */

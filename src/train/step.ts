@@ -5,18 +5,33 @@ import { typedView } from '../memory/arena.ts';
 import { prepareCall } from '../sync/call.ts';
 import { bindBatches } from './batches.ts';
 import type { WorkerContext } from './context.ts';
-import { foldShardSums } from './epochSums.ts';
+import { bindDivergenceSearch, type Divergence } from './divergence.ts';
+import { addStep, foldShardSums, publishEpoch } from './epochSums.ts';
+import { bindGuard, VOTE_STATISTICS } from './guard.ts';
 import { ENTER_LOSS, ENTER_OTHER, ENTER_UPDATE } from './profile.ts';
 import { bindUpdate } from './update.ts';
 
-/** Word of the progress line: steps that are done. */
-export const PROGRESS_STEPS = 0;
+/** What a call of training has done. */
+export interface Trained {
+  /** Total steps of the run. */
+  readonly done: number;
+  /** Where its numbers stopped being finite; on all workers or on none. */
+  readonly divergence?: Divergence;
+}
+
+/** How a step ended. */
+const GO_ON = 0;
+const STOP = 1;
+/** Losses or gradients are not finite, and nothing was updated. */
+const BAD_GRADIENTS = 2;
+/** Running statistics are not finite. */
+const BAD_STATISTICS = 3;
 
 /** Binds the training of one worker: the function trains steps [from, to), fewer when a stop is
- * asked for, and returns the steps done in all. */
+ * asked for or numbers are not finite. */
 export function bindTraining(
   context: WorkerContext,
-): (from: number, to: number, totalSteps: number) => number {
+): (from: number, to: number, totalSteps: number) => Trained {
   const { plan, worker, memory, member, step, program, loss, losses, correct } = context;
   const { profiler } = context;
   const { layout, config } = plan;
@@ -25,13 +40,18 @@ export function bindTraining(
   const countLocalReplicas = replicas.hi - replicas.lo;
   const update = bindUpdate(context);
   const batches = bindBatches(context);
+  const guard = bindGuard(plan, memory, rank);
+  const search = bindDivergenceSearch(context, batches, update);
   const shardSums = typedView(memory, layout.get('shard.sums'), 'f64');
   const epochSums = typedView(memory, layout.get('epoch.sums'), 'f64');
+  const published = typedView(memory, layout.get('epoch.published'), 'f64');
   const gradientsCall = prepareCall({ kind: 'gradients', length: plan.parameters.length });
   const weightsCall = prepareCall({ kind: 'weights', length: plan.parameters.length });
 
-  /** The losses and hits of this worker's samples, replica by replica. */
-  const sumShards = (): void => {
+  /** Sums up the losses and hits of this worker's samples, replica by replica, and says whether all
+   * losses are finite. */
+  const sumShards = (): boolean => {
+    let areFinite = true;
     for (let replica = 0; replica < countLocalReplicas; replica++) {
       let lossSum = 0;
       let correctCount = 0;
@@ -42,11 +62,13 @@ export function bindTraining(
       }
       shardSums[(replicas.lo + replica) * 2] = lossSum;
       shardSums[(replicas.lo + replica) * 2 + 1] = correctCount;
+      areFinite = areFinite && Number.isFinite(lossSum);
     }
+    return areFinite;
   };
 
-  /** One optimizer step. Returns whether the run is asked to stop behind it. */
-  const trainStep = (index: number): boolean => {
+  /** One optimizer step. Returns how it ended. */
+  const trainStep = (index: number): number => {
     const inEpoch = index % plan.stepsPerEpoch;
     step.isSampled = diagnosticsEvery > 0 && index % diagnosticsEvery === 0;
     batches.load(index);
@@ -54,12 +76,12 @@ export function bindTraining(
     profiler?.enter(ENTER_LOSS);
     loss.run();
     profiler?.enter(ENTER_OTHER);
-    sumShards();
+    const isLossFinite = sumShards();
     context.backward();
     profiler?.enter(ENTER_UPDATE);
     member.setPosition(index, -1);
     member.sync(gradientsCall);
-    update.run(index);
+    if (!update.run(index, isLossFinite)) return BAD_GRADIENTS;
     for (let i = 0; i < program.bufferUpdates.length; i++) {
       const buffers = program.bufferUpdates[i]!;
       member.setPosition(index, buffers.layerId);
@@ -69,12 +91,15 @@ export function bindTraining(
     profiler?.enter(ENTER_OTHER);
     if (rank === 0) {
       if (inEpoch === 0) epochSums.fill(0);
-      foldShardSums(epochSums, shardSums, step.globalCount);
+      foldShardSums(shardSums);
+      addStep(epochSums, shardSums, step.globalCount);
     }
     profiler?.enter(ENTER_UPDATE);
+    guard?.vote(VOTE_STATISTICS, search.areStatisticsFinite());
     const isStopping = member.syncStop(weightsCall);
-    if (rank === 0) Atomics.store(context.progress, PROGRESS_STEPS, index + 1);
-    return isStopping;
+    if (rank === 0) publishEpoch(published, context.progress, epochSums, index + 1);
+    if (guard?.areAllFinite(VOTE_STATISTICS) === false) return BAD_STATISTICS;
+    return isStopping ? STOP : GO_ON;
   };
 
   return (from, to, totalSteps) => {
@@ -86,11 +111,13 @@ export function bindTraining(
       if (done === from || done % plan.stepsPerEpoch === 0) {
         batches.prepareOrder(done);
       }
-      const isStopping = trainStep(done);
+      const end = trainStep(done);
       profiler?.endStep();
+      if (end === BAD_GRADIENTS) return { done, divergence: search.inStep(done) };
       done++;
-      if (isStopping) break;
+      if (end === BAD_STATISTICS) return { done, divergence: search.inStatistics(done - 1) };
+      if (end === STOP) break;
     }
-    return done;
+    return { done };
   };
 }

@@ -6,7 +6,7 @@ import { finishSchedule } from '../base/tree.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { typedView } from '../memory/arena.ts';
 import type { StepState } from '../nn/layer.ts';
-import { clipScale } from '../optim/clip.ts';
+import { writeClipScale } from '../optim/clip.ts';
 import {
   bindOptimizer,
   RATE_GRAD_SCALE,
@@ -18,6 +18,7 @@ import { learningRateAt } from '../optim/schedule.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
 import { bindGradientNorms } from './gradientNorms.ts';
+import { bindGuard, VOTE_GRADIENTS } from './guard.ts';
 import { BLOCK_LENGTH, ownedBlocks, type ParameterBlock } from './parameters.ts';
 import { nodeRegions, type RunPlan } from './plan.ts';
 
@@ -39,6 +40,7 @@ interface BlockFold {
 /** Everything that the update of one block needs. */
 interface BoundBlock {
   readonly index: number;
+  readonly layerPath: string;
   readonly length: number;
   readonly isWide: boolean;
   readonly folds: readonly BlockFold[];
@@ -52,8 +54,15 @@ interface BoundBlock {
 export interface Update {
   /** Works out the learning rates of steps [from, to) of `totalSteps`. To be called before them. */
   prepare(from: number, to: number, totalSteps: number): void;
-  /** Folds and updates this worker's blocks. All gradients have to be published before. */
-  run(step: number): void;
+  /** Folds and updates this worker's blocks. All gradients have to be published before. Where the
+   * run stops at numbers that are not finite, says whether this worker's losses and those of all
+   * others are, and all gradients; if not, nothing is updated, on any worker. */
+  run(step: number, isLossFinite: boolean): boolean;
+  /** Writes the sums of squares of this worker's gradients, for main. */
+  measure(): void;
+  /** The layer of the first of this worker's gradients that is not finite, in the order of
+   * backward; undefined where all are. */
+  firstNonFinite(): string | undefined;
 }
 
 /** Binds the update of one worker. */
@@ -65,6 +74,8 @@ export function bindUpdate(setup: UpdateSetup): Update {
   const squaresRegion = layout.get('gradients.squares');
   const squares = typedView(memory, squaresRegion, 'f64');
   const clipCall = prepareCall({ kind: 'gradientNorm', length: squares.length });
+  const finiteCall = prepareCall({ kind: 'finite' });
+  const guard = bindGuard(plan, memory, member.rank);
   const ratesRegion = layout.get(`rank ${member.rank}.rates`);
   const rates = typedView(memory, ratesRegion, 'f64');
   const optimizer = bindOptimizer(config.optimizer, kernels, ratesRegion.offsetBytes);
@@ -91,12 +102,17 @@ export function bindUpdate(setup: UpdateSetup): Update {
     for (let i = 0; i < RATES_LENGTH; i++) rates[i] = table[at + i]!;
   };
 
-  const clip = (maxNorm: number): void => {
+  const measure = (): void => {
     for (const { gradPtr, length, index } of blocks) {
       kernels.sumSquaresF32(gradPtr, length, squaresRegion.offsetBytes + index * 8);
     }
-    member.sync(clipCall);
-    rates[RATE_GRAD_SCALE] = clipScale(squares, maxNorm);
+  };
+
+  const areGradientsFinite = (): boolean => {
+    for (const { gradPtr, length } of blocks) {
+      if (kernels.allFiniteF32(gradPtr, length) === 0) return false;
+    }
+    return true;
   };
 
   return {
@@ -110,12 +126,26 @@ export function bindUpdate(setup: UpdateSetup): Update {
         table.set(rates, i * RATES_LENGTH);
       }
     },
-    run(step) {
+    run(step, isLossFinite) {
       takeRates(step);
       for (const block of blocks) foldBlock(block);
       sampleNorms();
-      if (clipNorm !== null) clip(clipNorm);
+      if (clipNorm !== null) measure();
+      guard?.vote(VOTE_GRADIENTS, isLossFinite && areGradientsFinite());
+      // One synchronization publishes the votes and the sums of squares.
+      if (clipNorm !== null) member.sync(clipCall);
+      else if (guard !== undefined) member.sync(finiteCall);
+      if (guard?.areAllFinite(VOTE_GRADIENTS) === false) return false;
+      if (clipNorm !== null) writeClipScale(squares, clipNorm, rates, RATE_GRAD_SCALE);
       for (const block of blocks) optimizer.update(block);
+      return true;
+    },
+    measure,
+    firstNonFinite() {
+      const found = blocks.findLast(
+        ({ gradPtr, length }) => kernels.allFiniteF32(gradPtr, length) === 0,
+      );
+      return found?.layerPath;
     },
   };
 }
@@ -137,6 +167,7 @@ function bindBlock(setup: UpdateSetup, block: ParameterBlock, index: number): Bo
   const at = (entry.offset + start) * 4;
   return {
     index,
+    layerPath: entry.layerPath,
     length,
     isWide: entry.isWide,
     folds: schedule.folds.map(({ into, left, right }) => ({

@@ -8,12 +8,12 @@ import { bindContext, type WorkerContext, type WorkerSetup } from './context.ts'
 import { bindInference, type Inference } from './inference.ts';
 import { bindPopulations, type PopulationDefinition } from './population.ts';
 import { layerNames } from './program.ts';
-import { bindTraining } from './step.ts';
+import { bindTraining, type Trained } from './step.ts';
 
 export interface TrainWorker extends Inference {
-  /** Trains steps [from, to), fewer when a stop is asked for; the schedule of learning rates ends
-   * at `totalSteps`. Returns the steps done in all. */
-  train(from: number, to: number, totalSteps: number): number;
+  /** Trains steps [from, to), fewer when a stop is asked for or numbers are not finite; the
+   * schedule of learning rates ends at `totalSteps`. */
+  train(from: number, to: number, totalSteps: number): Trained;
   /** Replaces running statistics by those of the population, over the batches of so many steps
    * from step `from` on, with the weights as they are. */
   measure(from: number, count: number, definition: PopulationDefinition): void;

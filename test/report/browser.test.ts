@@ -35,7 +35,6 @@ function longRun(points: number): RunHistory {
     title: 'resnet20 on cifar-10',
     command: 'syncbn train --model resnet20 --data cifar-10-batches-bin --report run.html',
     settings: [['norms', 'a long list of layers, '.repeat(20)]],
-    epochSamples: 50_000,
     globalBatch: 1,
   });
   for (let step = 1; step <= points; step++) {
@@ -44,6 +43,7 @@ function longRun(points: number): RunHistory {
       epochs: 1,
       step,
       totalSteps: points,
+      samples: step,
       imagesPerSecond: 1,
       secondsLeft: 1,
     };
@@ -141,7 +141,10 @@ describe.skipIf(found === undefined)(`in Chromium${why}`, () => {
           scrollTo(0, 500);
           return scrollY;
         });
-        history.addProgress({ ...history.progress!, step: 101, totalSteps: 200 }, 101);
+        history.addProgress(
+          { ...history.progress!, step: 101, samples: 101, totalSteps: 200 },
+          101,
+        );
         server.changed();
         await tab.getByText('101 of 200', { exact: true }).waitFor();
         expect(await tab.evaluate(() => scrollY)).toBe(place);

@@ -9,7 +9,6 @@ const FACTS = {
   title: 'refnet on mnist',
   command: 'syncbn train --report r.html',
   settings: [['replicas', '8']] as const,
-  epochSamples: 100,
   globalBatch: 30,
 };
 
@@ -20,6 +19,8 @@ function progress(step: number, loss: number, more: Partial<Progress> = {}): Pro
     epochs: 2,
     step,
     totalSteps: 8,
+    // Epochs of 100 samples in four steps.
+    samples: Math.min(100, (((step - 1) % 4) + 1) * 30),
     loss,
     accuracy: loss / 10,
     learningRate: 0.1 / (step + 1),

@@ -6,6 +6,7 @@ export * from './conv';
 export * from './convWeightGrad';
 export * from './depthwise';
 export * from './filterResponseNorm';
+export * from './finite';
 export * from './fold';
 export * from './frozenNorm';
 export * from './gru';

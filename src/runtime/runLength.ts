@@ -1,0 +1,33 @@
+// How long a run is: its schedule is spread over that many epochs, however many calls of fit it
+// takes and however often it is resumed.
+
+import { UsageError } from '../base/errors.ts';
+import { type ScheduleSpec, spansRun } from '../optim/schedule.ts';
+
+/** The epochs of a run that was `known` epochs long (0 when that is still open) and is asked for
+ * `asked` in all. A schedule that spans the run keeps its length; with others a run may grow. */
+export function runLength(schedule: ScheduleSpec, known: number, asked: number): number {
+  if (asked <= known || known === 0) return Math.max(asked, known);
+  if (!spansRun(schedule)) return asked;
+  throw new UsageError({
+    what: 'epochs',
+    given: asked,
+    allowed: `at most ${known}, over which the ${schedule.kind} schedule of this run is spread`,
+    hint:
+      `Trainer.start({ epochs: ${asked} }) for a run that several calls of fit train, ` +
+      'or a new run of that many epochs',
+  });
+}
+
+/** What to say when a call ends before a schedule does whose length an earlier call has fixed. */
+export function lengthNotice(
+  schedule: ScheduleSpec,
+  length: number,
+  asked: number,
+): string | undefined {
+  if (!spansRun(schedule) || asked >= length) return undefined;
+  return (
+    `The ${schedule.kind} schedule of this run is spread over ${length} epochs and stays so: ` +
+    `after ${asked} of them the learning rate has not come to its end.`
+  );
+}

@@ -1,0 +1,210 @@
+// Where a step stopped being finite: it is run once more, with the weights as they are, and looked
+// at after every layer, forward and then backward. Each worker looks at its own samples; the
+// earliest finding of all workers is the run's, and the same for any number of them.
+
+import { sizeOf } from '../base/shape.ts';
+import { typedView } from '../memory/arena.ts';
+import type { ValueId } from '../nn/graph.ts';
+import { layersSideBySide } from '../nn/sideBySide.ts';
+import { inputsOf, outputsOf } from '../nn/storage.ts';
+import type { Batches } from './batches.ts';
+import type { WorkerContext } from './context.ts';
+import type { ParameterEntry } from './parameters.ts';
+import { nodeRegions } from './plan.ts';
+import type { Update } from './update.ts';
+
+/** What was the first not to be finite. */
+export interface NonFinite {
+  /** Its place in the step: the least of all workers is the first. */
+  readonly order: number;
+  readonly what: 'input' | 'output' | 'loss' | 'gradient' | 'running statistics';
+  /** The layer's place in the model; absent for `input` and `loss`. */
+  readonly layer?: string;
+  /** For `input`: which training sample. */
+  readonly sample?: number;
+}
+
+/** A step after which a worker did not go on. */
+export interface Divergence {
+  readonly step: number;
+  /** What this worker found; undefined when it was in the part of another one. */
+  readonly found: NonFinite | undefined;
+}
+
+export interface DivergenceSearch {
+  /** Runs a step once more. All workers have to call it together, before anything of the step's
+   * update is done. */
+  inStep(index: number): Divergence;
+  /** Looks at this worker's running statistics, after a step. */
+  inStatistics(index: number): Divergence;
+  /** Whether this worker's running statistics are finite. Allocates nothing. */
+  areStatisticsFinite(): boolean;
+}
+
+interface Statistics {
+  readonly layer: string;
+  readonly layerId: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Binds the search to a worker. */
+export function bindDivergenceSearch(
+  context: WorkerContext,
+  batches: Batches,
+  update: Update,
+): DivergenceSearch {
+  const { plan, memory, step, program, loss, losses, member } = context;
+  const { operations: planned } = plan.graph;
+  const { operations } = program;
+  const buffers = typedView(memory, plan.layout.get('buffers'), 'f64');
+  const statistics = statisticsOf(context);
+  const looks = bindLooks(context);
+  const count = operations.length;
+  const pathOf = (layerId: number): string => planned[layerId]!.path;
+
+  const forward = (): NonFinite | undefined => {
+    let found: NonFinite | undefined;
+    for (const { layerId, forward: run } of operations) {
+      member.setPosition(step.step, layerId);
+      run();
+      for (const written of looks.writtenBy(layerId)) {
+        if (found !== undefined || looks.isOutputFinite(written)) continue;
+        found = { order: 1 + written, what: 'output', layer: pathOf(written) };
+      }
+    }
+    return found;
+  };
+
+  const isLossFinite = (): boolean => {
+    loss.run();
+    return losses.subarray(0, step.countSamples).every((value) => Number.isFinite(value));
+  };
+
+  const backward = (): NonFinite | undefined => {
+    let found: NonFinite | undefined;
+    for (const { layerId, backward: run } of operations.toReversed()) {
+      member.setPosition(step.step, layerId);
+      run();
+      if (found !== undefined || looks.isGradientFinite(layerId)) continue;
+      found = { order: 1 + 2 * count - layerId, what: 'gradient', layer: pathOf(layerId) };
+    }
+    return found;
+  };
+
+  /** Sums that are finite in every worker's part may overflow together. */
+  const total = (): NonFinite | undefined => {
+    const layer = update.firstNonFinite();
+    if (layer === undefined) return undefined;
+    const layerId = planned.findIndex(({ path }) => path === layer);
+    return { order: 2 + 3 * count - layerId, what: 'gradient', layer };
+  };
+
+  const isWhole = ({ from, to }: Statistics): boolean => {
+    for (let i = from; i < to; i++) if (!Number.isFinite(buffers[i])) return false;
+    return true;
+  };
+
+  return {
+    inStep(index) {
+      // Not sampled again: the samples are those of the step itself.
+      step.isSampled = false;
+      update.measure();
+      const inTotal = total();
+      batches.load(index);
+      const slot = looks.firstNonFiniteInput();
+      const input =
+        slot === undefined
+          ? undefined
+          : ({ order: 0, what: 'input', sample: batches.sampleIn(slot) } as const);
+      const inForward = forward();
+      const inLoss = isLossFinite() ? undefined : ({ order: 1 + count, what: 'loss' } as const);
+      const inBackward = backward();
+      return { step: index, found: input ?? inForward ?? inLoss ?? inBackward ?? inTotal };
+    },
+    inStatistics(index) {
+      update.measure();
+      const { layer, layerId } = statistics.find((of) => !isWhole(of)) ?? {};
+      if (layer === undefined) return { step: index, found: undefined };
+      return { step: index, found: { order: layerId!, what: 'running statistics', layer } };
+    },
+    areStatisticsFinite() {
+      for (let i = 0; i < statistics.length; i++) if (!isWhole(statistics[i]!)) return false;
+      return true;
+    },
+  };
+}
+
+/** The running statistics that this worker updates. */
+function statisticsOf({ plan, program }: WorkerContext): readonly Statistics[] {
+  return program.bufferUpdates.flatMap(({ layerId }) => {
+    const { path } = plan.graph.operations[layerId]!;
+    return plan.parameters.buffers
+      .filter(({ layerPath }) => layerPath === path)
+      .map(({ offset, length }) => ({ layer: path, layerId, from: offset, to: offset + length }));
+  });
+}
+
+interface Looks {
+  /** The operations whose outputs are whole after the forward pass of this one. */
+  writtenBy(layerId: number): readonly number[];
+  isOutputFinite(layerId: number): boolean;
+  /** After its backward pass: the gradients of its inputs, and of its parameters. */
+  isGradientFinite(layerId: number): boolean;
+  firstNonFiniteInput(): number | undefined;
+}
+
+/** Binds the looks at what an operation has written, of this worker's samples. */
+function bindLooks({ plan, worker, memory, kernels, step, program }: WorkerContext): Looks {
+  const { operations } = plan.graph;
+  const { layout, parameters } = plan;
+  const isValueFinite = (value: ValueId, ptr: number): boolean => {
+    if (ptr === 0) return true;
+    const length = step.countSamples * sizeOf(program.tensors[value]!.shape);
+    return kernels.allFiniteF32(ptr, length) === 1;
+  };
+  const isPublishedFinite = ({ isWide, nodeOffset, length }: ParameterEntry): boolean =>
+    worker.nodes.every((node) => {
+      const { narrow, wide } = nodeRegions(node);
+      if (!isWide) {
+        const ptr = layout.get(narrow).offsetBytes + nodeOffset * 4;
+        return kernels.allFiniteF32(ptr, length) === 1;
+      }
+      const values = typedView(memory, layout.get(wide), 'f64');
+      return values.subarray(nodeOffset, nodeOffset + length).every(Number.isFinite);
+    });
+  // Of two layers side by side the first one ends together with the second (sharedExchange.ts).
+  const waits = new Map(
+    layersSideBySide(plan.graph).map(([first, second]) => [first, second] as const),
+  );
+  const endsWith = operations.map((operation) => {
+    const second = operation.op === 'layer' ? waits.get(operation) : undefined;
+    return operations.indexOf(second ?? operation);
+  });
+  const inputLength = sizeOf(program.input.shape);
+  return {
+    writtenBy: (layerId) => operations.flatMap((_, i) => (endsWith[i] === layerId ? [i] : [])),
+    isOutputFinite: (layerId) =>
+      outputsOf(operations[layerId]!).every((value) =>
+        isValueFinite(value, program.tensors[value]!.ptr),
+      ),
+    isGradientFinite(layerId) {
+      const operation = operations[layerId]!;
+      return (
+        inputsOf(operation).every((value) =>
+          isValueFinite(value, program.tensors[value]!.gradPtr),
+        ) &&
+        parameters.entries
+          .filter(({ layerPath }) => operation.op === 'layer' && layerPath === operation.path)
+          .every(isPublishedFinite)
+      );
+    },
+    firstNonFiniteInput() {
+      for (let slot = 0; slot < step.countSamples; slot++) {
+        const ptr = program.input.ptr + slot * inputLength * 4;
+        if (kernels.allFiniteF32(ptr, inputLength) === 0) return slot;
+      }
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,54 @@
+// Whether all of a step is finite, known alike to all workers: each leaves a vote about its own
+// part, the next synchronization publishes it, and each reads them all. Nothing is allocated.
+
+import { typedView } from '../memory/arena.ts';
+import type { Layout, LayoutBuilder } from '../memory/layout.ts';
+import type { OnNonFinite } from './onNonFinite.ts';
+
+/** Before the update: losses and gradients. After it: running statistics. Each has a place of its
+ * own, so that none is written while another worker still reads it. */
+export const VOTE_GRADIENTS = 0;
+export const VOTE_STATISTICS = 1;
+
+const REGION = 'finite.votes';
+/** The votes of a worker have a cache line of their own. */
+const VOTE_STRIDE = 32;
+const FINITE = 1;
+const NOT_FINITE = 0;
+
+/** Places the votes in the arena. */
+export function planGuard(builder: LayoutBuilder, workers: number): void {
+  builder.add({ name: REGION, type: 'i32', shape: [workers, VOTE_STRIDE], writer: 'each rank' });
+}
+
+export interface Guard {
+  /** Leaves this worker's vote. */
+  vote(place: number, isGood: boolean): void;
+  /** Whether all voted finite; after a synchronization. */
+  areAllFinite(place: number): boolean;
+}
+
+/** Binds the votes to a worker; undefined where a run goes on whatever its numbers are. */
+export function bindGuard(
+  plan: {
+    readonly layout: Layout;
+    readonly config: { readonly workers: number; readonly onNonFinite?: OnNonFinite };
+  },
+  memory: WebAssembly.Memory,
+  rank: number,
+): Guard | undefined {
+  if (plan.config.onNonFinite === 'continue') return undefined;
+  const { workers } = plan.config;
+  const votes = typedView(memory, plan.layout.get(REGION), 'i32');
+  return {
+    vote(place, isGood) {
+      votes[rank * VOTE_STRIDE + place] = isGood ? FINITE : NOT_FINITE;
+    },
+    areAllFinite(place) {
+      for (let worker = 0; worker < workers; worker++) {
+        if (votes[worker * VOTE_STRIDE + place] !== FINITE) return false;
+      }
+      return true;
+    },
+  };
+}

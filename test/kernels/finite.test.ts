@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest';
+import { createFixture, MODES } from './fixture.ts';
+
+const BAD = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+/** The largest of float32, the smallest, and zeros of both signs. */
+const GOOD = [3.4028234663852886e38, -3.4028234663852886e38, 1.401298464324817e-45, 0, -0];
+
+describe.each(MODES)('allFiniteF32, %s', (mode) => {
+  const { kernels, place, reset } = createFixture(mode, 2);
+
+  it('finds one bad number at every place of every length, and none behind the end', () => {
+    for (let n = 0; n <= 70; n++) {
+      reset();
+      const values = Float32Array.from({ length: n }, (_, i) => GOOD[i % GOOD.length]!);
+      expect(kernels.allFiniteF32(place(values), n)).toBe(1);
+      for (let at = 0; at < n; at++) {
+        reset();
+        const bad = values.slice();
+        bad[at] = BAD[at % BAD.length]!;
+        expect(kernels.allFiniteF32(place(bad), n), `${at} of ${n}`).toBe(0);
+      }
+    }
+  });
+});

@@ -1,0 +1,228 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { RunError, UsageError } from '../../src/base/errors.ts';
+import type { Dataset } from '../../src/data/dataset.ts';
+import { synthetic } from '../../src/data/synthetic.ts';
+import { relu } from '../../src/nn/activations.ts';
+import { flatten } from '../../src/nn/flatten.ts';
+import { linear } from '../../src/nn/linear.ts';
+import { namedModel } from '../../src/nn/models.ts';
+import { batchNorm } from '../../src/nn/norms.ts';
+import { sequential } from '../../src/nn/spec.ts';
+import { sgd } from '../../src/optim/optimizer.ts';
+import { cosine } from '../../src/optim/schedule.ts';
+import { Trainer } from '../../src/runtime/trainer.ts';
+import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
+import type { StateTensor } from '../../src/train/state.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'syncbn-divergence-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const data = synthetic({ train: 256, test: 16, shape: [16, 16, 1], classes: 10 });
+const purpose = { inputShape: data.inputShape, classes: 10 };
+const refnet = namedModel('refnet', purpose);
+const base = { model: refnet, data, replicas: 5, batch: 30, diagnosticsEvery: 0 } as const;
+const wild = { ...base, optimizer: sgd({ lr: 1e30 }), schedule: cosine() } as const;
+
+async function withTrainer<T>(
+  options: TrainerOptions,
+  use: (trainer: Trainer) => Promise<T>,
+): Promise<T> {
+  const trainer = await Trainer.start(options);
+  try {
+    return await use(trainer);
+  } finally {
+    await trainer.close();
+  }
+}
+
+async function fit(trainer: Trainer, maxSteps = Number.MAX_SAFE_INTEGER): Promise<void> {
+  for await (const _ of trainer.fit({ epochs: 2, maxSteps }));
+}
+
+/** What a fit ends with. */
+async function failureOf(trainer: Trainer): Promise<RunError> {
+  const error = await fit(trainer).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(RunError);
+  return error as RunError;
+}
+
+/** The state in the arena itself. */
+function stateOf(trainer: Trainer): readonly StateTensor[] {
+  return (trainer as unknown as { setup: { tensors: readonly StateTensor[] } }).setup.tensors;
+}
+
+describe('a run whose outputs are not finite any more', () => {
+  const outcomes = [1, 2, 3, 5].map((workers) => [workers, {}] as const);
+
+  it.each([...outcomes, [2, { clipNorm: 1e30 }] as const])(
+    'ends on %d workers with %o in the step that says so, with the weights before it',
+    async (workers, more) => {
+      const options = { ...wild, workers, ...more };
+      const failed = await withTrainer(options, async (trainer) => {
+        const { failure, message } = await failureOf(trainer);
+        const { reason, step, layer, learningRate, gradientNorm } = failure;
+        expect(message).toMatch(/^step 1, layer 3\.conv2d: its output is not finite\./);
+        expect(message).toMatch(/learning rate 9\.\d+e\+29, gradient norm NaN/);
+        return {
+          failure: { reason, step, layer, learningRate, gradientNorm },
+          done: trainer.step,
+          hash: trainer.weightsHash(),
+        };
+      });
+      expect(failed).toMatchObject({
+        failure: { step: 1, layer: '3.conv2d', gradientNorm: Number.NaN },
+        done: 1,
+      });
+      const before = await withTrainer({ ...options, workers: 1 }, async (trainer) => {
+        await fit(trainer, 1);
+        return trainer.weightsHash();
+      });
+      expect(failed.hash).toBe(before);
+    },
+  );
+
+  it('is not saved, and its trainer still evaluates what it has', async () => {
+    const path = join(folder, 'wild.ckpt');
+    await withTrainer({ ...wild, workers: 2 }, async (trainer) => {
+      await failureOf(trainer);
+      await expect(trainer.save(path)).rejects.toThrow(UsageError);
+      await expect(trainer.save(path)).rejects.toThrow(/refused since the run diverged in step 1/);
+      expect(existsSync(path)).toBe(false);
+      expect((await trainer.evaluate()).count).toBe(16);
+      expect((await failureOf(trainer)).failure.step).toBe(1);
+    });
+  });
+
+  it('ends also where its loop is left in the same moment', async () => {
+    await withTrainer({ ...wild, workers: 2 }, async (trainer) => {
+      const leave = async (): Promise<void> => {
+        for await (const _ of trainer.fit({ epochs: 2, progressEveryMs: 0 })) break;
+      };
+      await leave().catch((error) => expect(error).toBeInstanceOf(RunError));
+      expect((await failureOf(trainer)).failure.step).toBe(1);
+    });
+  });
+
+  it("trains on with onNonFinite 'continue', and the same bits while all is finite", async () => {
+    await withTrainer({ ...wild, workers: 2, onNonFinite: 'continue' }, async (trainer) => {
+      await fit(trainer);
+      expect(trainer.step).toBe(18);
+    });
+    const tame = { ...base, optimizer: sgd({ lr: 0.05 }), workers: 2 };
+    const hashes = [];
+    for (const onNonFinite of ['stop', 'continue'] as const) {
+      hashes.push(
+        await withTrainer({ ...tame, onNonFinite }, async (trainer) => {
+          await fit(trainer);
+          return trainer.weightsHash();
+        }),
+      );
+    }
+    expect(hashes[0]).toBe(hashes[1]);
+  });
+
+  it('is refused another word than these', async () => {
+    const options = { ...wild, onNonFinite: 'ignore' as 'stop' };
+    await expect(Trainer.start(options)).rejects.toThrow(/onNonFinite: .*'stop' or 'continue'/);
+  });
+});
+
+/** Regression data as they are: statistics 0 and 1. */
+function regression(inputs: readonly number[], targets: readonly number[]): Dataset {
+  const split = (x: readonly number[], y: readonly number[]) => ({
+    count: x.length,
+    inputs: Float32Array.from(x),
+    targets: Float32Array.from(y),
+  });
+  return {
+    name: 'numbers',
+    inputShape: [1],
+    inputType: 'f32',
+    task: { kind: 'regression', targetShape: [1] },
+    mean: [0],
+    std: [1],
+    train: split(inputs, targets),
+    test: split([], []),
+  };
+}
+
+describe('a run whose loss is finite', () => {
+  it('ends where a gradient is not, naming the layer that backward comes to first', async () => {
+    const options: TrainerOptions = {
+      model: sequential([linear(1, 1), relu(), linear(1, 1)]),
+      data: regression([1e20, 1e20], [0, 0]),
+      optimizer: sgd({ lr: 1 }),
+      replicas: 2,
+      replicaBatch: 1,
+      shuffle: false,
+    };
+    for (const workers of [1, 2]) {
+      await withTrainer({ ...options, workers }, async (trainer) => {
+        for (const { values } of stateOf(trainer)) values.fill(1);
+        const before = trainer.weightsHash();
+        const { failure } = await failureOf(trainer);
+        expect(failure).toMatchObject({ step: 0, layer: '2.linear', learningRate: 1 });
+        expect(failure.reason).toMatch(/^its gradient is not finite/);
+        expect(trainer.weightsHash()).toBe(before);
+      });
+    }
+  });
+
+  it('ends where gradients of replicas overflow only together', async () => {
+    // Each replica has x * 2 (0 - t) / 2 = 2.5e38, below the largest float32, 3.4e38.
+    const options: TrainerOptions = {
+      model: linear(1, 1, { bias: false }),
+      data: regression([1e19, 1e19], [2.5e19, 2.5e19]),
+      optimizer: sgd({ lr: 1 }),
+      replicas: 2,
+      replicaBatch: 1,
+    };
+    for (const workers of [1, 2]) {
+      await withTrainer({ ...options, workers }, async (trainer) => {
+        for (const { values } of stateOf(trainer)) values.fill(0);
+        const { failure } = await failureOf(trainer);
+        expect(failure).toMatchObject({ step: 0, layer: 'linear', gradientNorm: Infinity });
+        expect([...trainer.weights().get('linear.weight')!.values]).toEqual([0]);
+      });
+    }
+  });
+
+  it('ends where running statistics are not, on any worker, and is not saved', async () => {
+    const model = sequential([flatten(), batchNorm(256), linear(256, 4), batchNorm(4)]);
+    const classes = synthetic({ train: 64, test: 0, shape: [16, 16, 1], classes: 4 });
+    for (const workers of [1, 2, 3]) {
+      const options = { model, data: classes, optimizer: sgd({ lr: 0.01 }), workers } as const;
+      await withTrainer({ ...options, replicas: 4, replicaBatch: 4 }, async (trainer) => {
+        const poisoned = stateOf(trainer).find(({ name }) =>
+          name.includes('3.batchNorm.runningVar'),
+        );
+        poisoned!.values[2] = Number.POSITIVE_INFINITY;
+        const { failure } = await failureOf(trainer);
+        expect(failure).toMatchObject({ step: 0, layer: '3.batchNorm' });
+        expect(failure.reason).toMatch(/^its running statistics are not finite/);
+        expect(trainer.step).toBe(1);
+        await expect(trainer.save(join(folder, 'x.ckpt'))).rejects.toThrow(/diverged/);
+      });
+    }
+  });
+
+  it('names the training sample that normalization takes out of range', async () => {
+    const far = regression([1, 2, 1e30, 3], [0, 0, 0, 0]);
+    const options: TrainerOptions = {
+      model: linear(1, 1),
+      data: { ...far, std: [1e-10] },
+      optimizer: sgd({ lr: 1e-12 }),
+      replicas: 2,
+      replicaBatch: 2,
+    };
+    await withTrainer({ ...options, workers: 2 }, async (trainer) => {
+      expect((await failureOf(trainer)).message).toMatch(/^step 0: training sample 2, normalized,/);
+    });
+  });
+});

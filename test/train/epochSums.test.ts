@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import { synthetic } from '../../src/data/synthetic.ts';
+import { flatten } from '../../src/nn/flatten.ts';
+import { linear } from '../../src/nn/linear.ts';
+import { sequential } from '../../src/nn/spec.ts';
+import { sgd } from '../../src/optim/optimizer.ts';
+import { Trainer } from '../../src/runtime/trainer.ts';
+import { type ControlWords, progressWords } from '../../src/sync/words.ts';
+import { publishEpoch, readEpoch } from '../../src/train/epochSums.ts';
+
+const TRAIN = 70;
+const BATCH = 8;
+const STEPS_PER_EPOCH = 9;
+
+/** Samples of the epoch that are summed up after so many steps. */
+function samplesAfter(steps: number): number {
+  if (steps === 0) return 0;
+  return Math.min(TRAIN, (((steps - 1) % STEPS_PER_EPOCH) + 1) * BATCH);
+}
+
+const options = {
+  model: sequential([flatten(), linear(12, 3)]),
+  data: synthetic({ train: TRAIN, test: 0, shape: [2, 2, 3], classes: 3 }),
+  optimizer: sgd({ lr: 0.01 }),
+  replicas: 2,
+  workers: 2,
+  batch: BATCH,
+  diagnosticsEvery: 0,
+} as const;
+
+interface Inside {
+  readonly setup: { readonly published: Float64Array; readonly words: ControlWords };
+}
+
+describe('what is read of an epoch', () => {
+  it('belongs to the steps that it says, however fast they follow each other', async () => {
+    const trainer = await Trainer.start(options);
+    try {
+      const { published, words } = (trainer as unknown as Inside).setup;
+      const progress = progressWords(words);
+      let isRunning = true;
+      const run = (async () => {
+        for await (const _ of trainer.fit({ epochs: 300 }));
+        isRunning = false;
+      })();
+      let changes = 0;
+      let last = -1;
+      while (isRunning) {
+        for (let i = 0; i < 20_000; i++) {
+          const { steps, count, correct } = readEpoch(published, progress);
+          if (count !== samplesAfter(steps) || correct > count) {
+            expect({ steps, count }).toEqual({ steps, count: samplesAfter(steps) });
+          }
+          if (steps !== last) changes++;
+          last = steps;
+        }
+        await new Promise(setImmediate);
+      }
+      await run;
+      expect(changes).toBeGreaterThan(100);
+    } finally {
+      await trainer.close();
+    }
+  });
+
+  it('is that of the last step also where an epoch has just ended', async () => {
+    const trainer = await Trainer.start(options);
+    try {
+      for await (const progress of trainer.fit({ epochs: 40, progressEveryMs: 0 })) {
+        const { step, epoch, samples, accuracy } = progress;
+        expect(samples).toBe(samplesAfter(step));
+        expect(epoch).toBe(step === 0 ? 1 : Math.ceil(step / STEPS_PER_EPOCH));
+        if (samples > 0) expect(accuracy * samples).toBeCloseTo(Math.round(accuracy * samples), 9);
+      }
+    } finally {
+      await trainer.close();
+    }
+  });
+
+  it('is never a slot that is half written', () => {
+    const published = new Float64Array(8);
+    const words = new Int32Array(new SharedArrayBuffer(128));
+    publishEpoch(published, words, Float64Array.of(3, 2, 4, 0), 5);
+    // The next step's slot is written, its number not yet stored.
+    published.set([9, 9, 9, 6], 0);
+    expect(readEpoch(published, words)).toEqual({ steps: 5, loss: 3, correct: 2, count: 4 });
+  });
+});
