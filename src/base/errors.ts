@@ -1,6 +1,8 @@
 // The errors of the library, each built from data in one place.
 // UsageError: the caller can fix it. InvariantError: our bug. RunError: a run broke while it ran.
 
+import { showValue } from './show.ts';
+
 /** What a {@link UsageError} is made of: a value that is not allowed, or a sentence. */
 export type UsageDetails = RefusedValue | RefusedCall;
 
@@ -40,7 +42,7 @@ export class UsageError extends Error {
 
 function sentenceOf(details: UsageDetails): string {
   if ('problem' in details) return `${details.what} ${details.problem}`;
-  return `${details.what}: got ${show(details.given)}, allowed is ${details.allowed}`;
+  return `${details.what}: got ${showValue(details.given)}, allowed is ${details.allowed}`;
 }
 
 /** A promise of the library does not hold: a bug in it, never the caller's fault. */
@@ -48,7 +50,8 @@ export class InvariantError extends Error {
   override readonly name = 'InvariantError';
 
   constructor(what: string, found: unknown, expected: unknown) {
-    super(`${what}: found ${show(found)}, expected ${show(expected)}. This is a bug in syncbn.`);
+    const sides = `found ${showValue(found)}, expected ${showValue(expected)}`;
+    super(`${what}: ${sides}. This is a bug in syncbn.`);
   }
 }
 
@@ -104,43 +107,18 @@ export function assertSame(what: string, found: unknown, expected: unknown): voi
   if (!Object.is(found, expected)) throw new InvariantError(what, found, expected);
 }
 
+/** The largest whole number where nothing smaller is said: what fits an int32. */
+export const MAX_WHOLE = 2 ** 31 - 1;
+
 /** A whole number within [min, max], or a {@link UsageError} that says what was given. */
-export function checkInteger(what: string, value: unknown, min: number, max = 2 ** 31 - 1): number {
+export function checkInteger(
+  what: string,
+  value: unknown,
+  min: number,
+  max: number = MAX_WHOLE,
+): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) {
     return value;
   }
   throw new UsageError({ what, given: value, allowed: `a whole number from ${min} to ${max}` });
-}
-
-/** Characters of a value that an error shows; what was given may be a whole file. */
-const MAX_SHOWN = 300;
-/** Levels of lists and objects that it shows. */
-const MAX_SHOWN_DEPTH = 8;
-
-function show(value: unknown): string {
-  return shorten(describe(value, MAX_SHOWN, 0));
-}
-
-/** A value in JSON's form as far as JSON has one. Looks at no more of it than is shown. */
-function describe(value: unknown, room: number, depth: number): string {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, MAX_SHOWN + 1));
-  if (typeof value === 'function') return `function ${value.name}`;
-  if (value === null || typeof value !== 'object') return String(value);
-  if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
-  const isList = Array.isArray(value);
-  if (depth >= MAX_SHOWN_DEPTH) return isList ? '[...]' : '{...}';
-  const parts: string[] = [];
-  let left = room;
-  for (const key of isList ? value.keys() : Object.keys(value)) {
-    const item = describe((value as Record<string | number, unknown>)[key], left, depth + 1);
-    const part = isList ? item : `${JSON.stringify(key)}:${item}`;
-    parts.push(part);
-    left -= part.length;
-    if (left < 0) break;
-  }
-  return isList ? `[${parts.join(', ')}]` : `{${parts.join(',')}}`;
-}
-
-function shorten(text: string): string {
-  return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}...`;
 }

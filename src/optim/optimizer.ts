@@ -4,6 +4,8 @@
 // caller plans.
 
 import { InvariantError, UsageError } from '../base/errors.ts';
+import { optionsSchema, parseKind, parseOptions } from '../base/parse.ts';
+import { accept, atLeastZero, flag, positive, shareBelowOne } from '../base/values.ts';
 import type { OptimizerKernels } from '../kernels/abi/optimizer.ts';
 import { integerPower } from './portable.ts';
 
@@ -59,70 +61,73 @@ const DEFAULT_BETAS = [0.9, 0.999] as const;
 const DEFAULT_EPS = 1e-8;
 const DEFAULT_ADAMW_DECAY = 0.01;
 
-/** Stochastic gradient descent. Throws a {@link UsageError}. */
+const sgdSchema = optionsSchema<SgdOptions>()({
+  lr: positive,
+  momentum: shareBelowOne.exactOptional(),
+  nesterov: flag.exactOptional(),
+  weightDecay: atLeastZero.exactOptional(),
+  decayNormAndBias: flag.exactOptional(),
+});
+
+const adamSchema = optionsSchema<AdamOptions>()({
+  lr: positive.exactOptional(),
+  betas: accept<readonly [number, number]>('two numbers from 0 to below 1', (betas) => {
+    if (!Array.isArray(betas) || betas.length !== 2) return false;
+    return [betas[0], betas[1]].every((beta) => shareBelowOne.safeParse(beta).success);
+  }).exactOptional(),
+  eps: positive.exactOptional(),
+  weightDecay: atLeastZero.exactOptional(),
+  decayNormAndBias: flag.exactOptional(),
+});
+
+/** Stochastic gradient descent: without a learning rate there is nothing to do, so `lr` has no
+ * default. Throws a {@link UsageError} for options that are unknown or out of range, and for
+ * nesterov without momentum. */
 export function sgd(options: SgdOptions): SgdSpec {
-  const spec: SgdSpec = {
-    kind: 'sgd',
-    lr: checkRate('sgd lr', options.lr),
-    momentum: checkShare('sgd momentum', options.momentum ?? 0),
-    nesterov: options.nesterov ?? false,
-    weightDecay: checkDecay('sgd weightDecay', options.weightDecay ?? 0),
-    decayNormAndBias: options.decayNormAndBias ?? true,
-  };
-  if (spec.nesterov && spec.momentum === 0) {
+  const example = 'sgd({ lr: 0.1 })';
+  const { momentum = 0, ...given } = parseOptions('sgd', sgdSchema, options, { example });
+  const { lr, nesterov = false, weightDecay = 0, decayNormAndBias = true } = given;
+  if (nesterov && momentum === 0) {
     throw new UsageError({
       what: 'sgd nesterov without momentum',
-      given: spec.momentum,
+      given: momentum,
       allowed: 'a momentum above 0',
       hint: 'momentum 0.9',
     });
   }
-  return spec;
+  return { kind: 'sgd', lr, momentum, nesterov, weightDecay, decayNormAndBias };
 }
 
-/** Adam: weight decay, if any, is added to the gradient. Throws a {@link UsageError}. */
+/** Adam: weight decay, if any, is added to the gradient. Throws a {@link UsageError} for options
+ * that are unknown or out of range. */
 export function adam(options: AdamOptions = {}): AdamSpec {
   return adamSpec('adam', options, 0);
 }
 
 /** AdamW: weights shrink by lr * weightDecay in each step, apart from the gradient. Throws a
- * {@link UsageError}. */
+ * {@link UsageError} for options that are unknown or out of range. */
 export function adamw(options: AdamOptions = {}): AdamSpec {
   return adamSpec('adamw', options, DEFAULT_ADAMW_DECAY);
 }
 
 function adamSpec(kind: AdamSpec['kind'], options: AdamOptions, defaultDecay: number): AdamSpec {
-  const betas = options.betas ?? DEFAULT_BETAS;
-  if (!Array.isArray(betas) || betas.length !== 2) {
-    throw new UsageError({ what: `${kind} betas`, given: betas, allowed: 'two numbers' });
-  }
-  const eps = options.eps ?? DEFAULT_EPS;
-  if (!(eps > 0 && Number.isFinite(eps))) {
-    throw new UsageError({ what: `${kind} eps`, given: eps, allowed: 'a number above 0' });
-  }
-  return {
-    kind,
-    lr: checkRate(`${kind} lr`, options.lr ?? DEFAULT_ADAM_LR),
-    betas: [checkShare(`${kind} betas[0]`, betas[0]), checkShare(`${kind} betas[1]`, betas[1])],
-    eps,
-    weightDecay: checkDecay(`${kind} weightDecay`, options.weightDecay ?? defaultDecay),
-    decayNormAndBias: options.decayNormAndBias ?? true,
-  };
+  const example = `${kind}({ lr: ${DEFAULT_ADAM_LR} })`;
+  const given = parseOptions(kind, adamSchema, options, { example });
+  const { lr = DEFAULT_ADAM_LR, betas = DEFAULT_BETAS, eps = DEFAULT_EPS } = given;
+  const { weightDecay = defaultDecay, decayNormAndBias = true } = given;
+  return { kind, lr, betas: [betas[0], betas[1]], eps, weightDecay, decayNormAndBias };
 }
 
-function checkRate(what: string, value: number): number {
-  if (value > 0 && Number.isFinite(value)) return value;
-  throw new UsageError({ what, given: value, allowed: 'a finite number above 0' });
-}
-
-function checkDecay(what: string, value: number): number {
-  if (value >= 0 && Number.isFinite(value)) return value;
-  throw new UsageError({ what, given: value, allowed: 'a finite number, at least 0' });
-}
-
-function checkShare(what: string, value: number): number {
-  if (value >= 0 && value < 1) return value;
-  throw new UsageError({ what, given: value, allowed: 'a number from 0 to below 1' });
+/** An optimizer from plain data: what the builders give, or their options with a `kind`. Throws a
+ * {@link UsageError}. */
+export function parseOptimizer(given: unknown): OptimizerSpec {
+  const { kind, rest } = parseKind(
+    'optimizer',
+    { sgd: 'optim.sgd({ lr: 0.1 })', adam: 'optim.adam()', adamw: 'optim.adamw()' },
+    given,
+  );
+  if (kind === 'sgd') return sgd(rest as unknown as SgdOptions);
+  return kind === 'adam' ? adam(rest) : adamw(rest);
 }
 
 /** The names of the state tensors, each float32 and as large as the parameters, zero at first. */

@@ -2,7 +2,9 @@
 // from 0, warmup included. Cosine: Loshchilov and Hutter 2017 (without restarts); warmup: Goyal et
 // al. 2017.
 
-import { checkInteger, UsageError } from '../base/errors.ts';
+import { UsageError } from '../base/errors.ts';
+import { optionsSchema, parseKind, parseOptions } from '../base/parse.ts';
+import { accept, atLeastZero, realNumber, wholeNumber } from '../base/values.ts';
 import { cosPi, integerPower } from './portable.ts';
 
 interface Warmup {
@@ -53,14 +55,39 @@ export interface CosineOptions extends WarmupOptions {
 
 const DEFAULT_GAMMA = 0.1;
 
-/** The base rate in every step. */
+const warmupSteps = wholeNumber(0).exactOptional();
+const warmupSchema = optionsSchema<WarmupOptions>()({ warmupSteps });
+const cosineSchema = optionsSchema<CosineOptions>()({
+  warmupSteps,
+  minLr: atLeastZero.exactOptional(),
+});
+const stepSchema = optionsSchema<StepOptions>()({
+  warmupSteps,
+  gamma: realNumber(
+    'a number above 0, at most 1',
+    (gamma) => gamma > 0 && gamma <= 1,
+  ).exactOptional(),
+  milestones: accept<readonly number[] | null>(
+    'a list of steps, whole numbers from 1, ascending',
+    isMilestones,
+  ).exactOptional(),
+  stepSize: accept<number | null>('a whole number from 1', (size) => {
+    return size === null || wholeNumber(1).safeParse(size).success;
+  }).exactOptional(),
+});
+
+/** The base rate in every step, after the warmup. Throws a {@link UsageError}. */
 export function constant(options: WarmupOptions = {}): ConstantSchedule {
-  return { kind: 'constant', warmupSteps: checkWarmup(options) };
+  const { warmupSteps = 0 } = parseOptions('constant', warmupSchema, options);
+  return { kind: 'constant', warmupSteps };
 }
 
-/** The base rate times gamma^(milestones passed). Throws a {@link UsageError}. */
+/** The base rate times gamma^(milestones passed). Throws a {@link UsageError}, also for both of
+ * `milestones` and `stepSize`, or neither. */
 export function step(options: StepOptions): StepSchedule {
-  const { milestones = null, stepSize = null, gamma = DEFAULT_GAMMA } = options;
+  const example = 'step({ stepSize: 1000 })';
+  const given = parseOptions('step', stepSchema, options, { example });
+  const { milestones = null, stepSize = null, gamma = DEFAULT_GAMMA, warmupSteps = 0 } = given;
   if ((milestones === null) === (stepSize === null)) {
     throw new UsageError({
       what: 'step schedule',
@@ -68,51 +95,38 @@ export function step(options: StepOptions): StepSchedule {
       allowed: 'milestones or stepSize, one of the two',
     });
   }
-  if (!(gamma > 0 && gamma <= 1)) {
-    throw new UsageError({
-      what: 'step gamma',
-      given: gamma,
-      allowed: 'a number above 0, at most 1',
-    });
-  }
-  return {
-    kind: 'step',
-    gamma,
-    milestones: milestones === null ? null : checkMilestones(milestones),
-    stepSize: stepSize === null ? null : checkInteger('step stepSize', stepSize, 1),
-    warmupSteps: checkWarmup(options),
-  };
+  const steps = milestones === null ? null : [...milestones];
+  return { kind: 'step', gamma, milestones: steps, stepSize, warmupSteps };
 }
 
 /** Half a cosine from the base rate to minLr. Throws a {@link UsageError}. */
 export function cosine(options: CosineOptions = {}): CosineSchedule {
-  const minLr = options.minLr ?? 0;
-  if (!(minLr >= 0 && Number.isFinite(minLr))) {
-    throw new UsageError({
-      what: 'cosine minLr',
-      given: minLr,
-      allowed: 'a finite number, at least 0',
-    });
-  }
-  return { kind: 'cosine', minLr, warmupSteps: checkWarmup(options) };
+  const { minLr = 0, warmupSteps = 0 } = parseOptions('cosine', cosineSchema, options);
+  return { kind: 'cosine', minLr, warmupSteps };
 }
 
-function checkWarmup(options: WarmupOptions): number {
-  return checkInteger('warmupSteps', options.warmupSteps ?? 0, 0);
+/** A schedule from plain data: what the builders give, or their options with a `kind`. Throws a
+ * {@link UsageError}. */
+export function parseSchedule(given: unknown): ScheduleSpec {
+  const { kind, rest } = parseKind(
+    'schedule',
+    {
+      constant: 'optim.constant()',
+      cosine: 'optim.cosine()',
+      step: 'optim.step({ stepSize: 1000 })',
+    },
+    given,
+  );
+  if (kind === 'constant') return constant(rest);
+  return kind === 'cosine' ? cosine(rest) : step(rest);
 }
 
-function checkMilestones(milestones: readonly number[]): readonly number[] {
-  if (!Array.isArray(milestones)) {
-    throw new UsageError({
-      what: 'step milestones',
-      given: milestones,
-      allowed: 'a list of steps',
-    });
-  }
-  for (const [i, milestone] of milestones.entries()) {
-    checkInteger('step milestones', milestone, i === 0 ? 1 : milestones[i - 1]! + 1);
-  }
-  return milestones;
+function isMilestones(given: unknown): boolean {
+  if (given === null) return true;
+  if (!Array.isArray(given)) return false;
+  return Array.from(given).every((milestone, i) => {
+    return wholeNumber(i === 0 ? 1 : given[i - 1] + 1).safeParse(milestone).success;
+  });
 }
 
 /** Whether the rate depends on how long the run is. */

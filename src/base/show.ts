@@ -1,0 +1,69 @@
+// Values as errors show them: short, whatever they are, and never with an error of its own.
+
+/** Characters of a value that an error shows; what was given may be a whole file. */
+const MAX_TEXT = 300;
+/** Items of a list, or fields of an object, that it looks at, and of one within another. */
+const MAX_ITEMS = 150;
+const MAX_INNER_ITEMS = 12;
+/** Levels of lists and objects that it shows. */
+const MAX_DEPTH = 4;
+
+/** A value on one line: strings quoted, typed arrays and instances by their kind, long ones cut. */
+export function showValue(value: unknown): string {
+  try {
+    return cut(shown(value, 0));
+  } catch {
+    // A getter or a proxy of the caller's that throws: there is nothing more to say about it.
+    return 'a value that cannot be read';
+  }
+}
+
+function shown(value: unknown, depth: number): string {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(cut(value));
+    case 'function':
+      return value.name === '' ? 'a function' : `the function ${value.name}`;
+    case 'bigint':
+      return `${value}n`;
+    case 'number':
+      return Object.is(value, -0) ? '-0' : String(value);
+    case 'object':
+      return value === null ? 'null' : shownObject(value, depth);
+    default:
+      return String(value);
+  }
+}
+
+function shownObject(value: object, depth: number): string {
+  if (ArrayBuffer.isView(value)) return `${kindOf(value)} of ${value.byteLength} bytes`;
+  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  if (value instanceof URL) return value.href;
+  const room = depth === 0 ? MAX_ITEMS : MAX_INNER_ITEMS;
+  if (Array.isArray(value)) {
+    if (depth >= MAX_DEPTH) return '[...]';
+    const items = Array.from(value.slice(0, room), (item) => shown(item, depth + 1));
+    return `[${items.join(', ')}${value.length > room ? ', ...' : ''}]`;
+  }
+  const tag = kindOf(value);
+  if (tag !== 'Object') return `a ${tag}`;
+  if (depth >= MAX_DEPTH) return '{...}';
+  const keys = Object.keys(value);
+  const entries = keys.slice(0, room).map((key) => {
+    return `${JSON.stringify(key)}:${shown((value as Record<string, unknown>)[key], depth + 1)}`;
+  });
+  return `{${entries.join(',')}${keys.length > room ? ',...' : ''}}`;
+}
+
+/** `Object`, `Map`, or the name of an instance's class. */
+function kindOf(value: object): string {
+  const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  if (tag !== 'Object') return tag;
+  const prototype = Object.getPrototypeOf(value);
+  const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
+  return isPlain ? tag : String(prototype.constructor?.name || tag);
+}
+
+function cut(text: string): string {
+  return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}...`;
+}

@@ -1,0 +1,77 @@
+// The values that options are made of: what is allowed, in the words of the error, and the test.
+// Ranges are part of the value, so that an option is described in one place.
+
+import { z } from 'zod';
+import { MAX_WHOLE } from './errors.ts';
+
+/** A value that passes a test; `allowed` says in an error what would have. */
+export function accept<T>(allowed: string, test: (value: unknown) => boolean): z.ZodCustom<T, T> {
+  return z.custom<T>(test, allowed);
+}
+
+/** A number that passes a test; NaN and the infinities never do. */
+export function realNumber(
+  allowed: string,
+  test: (value: number) => boolean,
+): z.ZodCustom<number, number> {
+  return accept(allowed, (value) => isFiniteNumber(value) && test(value));
+}
+
+/** A number that passes a test, or null. */
+export function realOrNull(
+  allowed: string,
+  test: (value: number) => boolean,
+): z.ZodCustom<number | null, number | null> {
+  return accept(allowed, (value) => value === null || (isFiniteNumber(value) && test(value)));
+}
+
+/** A whole number within [min, max]. */
+export function wholeNumber(min: number, max = MAX_WHOLE): z.ZodCustom<number, number> {
+  return accept(`a whole number from ${min} to ${max}`, (value) => {
+    return Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
+  });
+}
+
+/** One of a few words or other constants. */
+export function oneOf<const T extends string>(values: readonly T[]): z.ZodCustom<T, T> {
+  const shown = values.map((value) => `'${value}'`);
+  const last = shown.pop()!;
+  const allowed = shown.length === 0 ? last : `${shown.join(', ')} or ${last}`;
+  return accept(allowed, (value) => values.includes(value as T));
+}
+
+/** A list whose items pass a test. Holes do not. */
+export function listOf<T>(
+  allowed: string,
+  test: (item: unknown) => boolean,
+): z.ZodCustom<readonly T[], readonly T[]> {
+  return accept(allowed, (value) => Array.isArray(value) && Array.from(value).every(test));
+}
+
+export const flag = accept<boolean>('true or false', (value) => typeof value === 'boolean');
+export const text = accept<string>('a string of at least one character', (value) => {
+  return typeof value === 'string' && value !== '';
+});
+export const positive = realNumber('a finite number above 0', (value) => value > 0);
+export const atLeastZero = realNumber('a finite number, at least 0', (value) => value >= 0);
+
+/** From 0 to 1. */
+export const share = realNumber('a number from 0 to 1', (value) => value >= 0 && value <= 1);
+/** From 0 to below 1. */
+export const shareBelowOne = realNumber('a number from 0 to below 1', (value) => {
+  return value >= 0 && value < 1;
+});
+
+/** Something that another function checks, such as a model or a dataset. */
+export function anything<T>(): z.ZodCustom<T, T> {
+  return accept<T>('a value', (value) => value !== undefined);
+}
+
+/** A function, whose arguments cannot be checked. */
+export function callback<T extends (...args: never[]) => unknown>(): z.ZodCustom<T, T> {
+  return accept<T>('a function', (value) => typeof value === 'function');
+}
+
+function isFiniteNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
