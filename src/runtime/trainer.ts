@@ -4,7 +4,6 @@
 
 import { createRequire } from 'node:module';
 import { checkInteger } from '../base/errors.ts';
-import { checkTimeout } from '../base/patience.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, typedView } from '../memory/arena.ts';
@@ -43,8 +42,7 @@ export const Trainer = {
       options.epochs ?? 0,
       options.epochs === undefined ? 0 : 1,
     );
-    const startTimeoutMs = checkTimeout('startTimeoutMs', options.startTimeoutMs);
-    return startTrainer(config, { dataset: options.data, notify, epochs, startTimeoutMs });
+    return startTrainer(config, { dataset: options.data, notify, epochs });
   },
 
   /** Goes on from a checkpoint, on any number of workers, with the same bits as an uninterrupted
@@ -62,7 +60,6 @@ export const Trainer = {
       dataset: options.data,
       notify,
       resumed: { what, saved, report },
-      startTimeoutMs: checkTimeout('startTimeoutMs', options.startTimeoutMs),
     });
   },
 };
@@ -84,11 +81,10 @@ interface Started {
   /** How long the run is to be; 0 or absent leaves that to the first fit. */
   readonly epochs?: number;
   readonly resumed?: Resumed;
-  readonly startTimeoutMs: number | undefined;
 }
 
 async function startTrainer(config: RunConfig, started: Started): Promise<Trainer> {
-  const { dataset, notify, resumed, startTimeoutMs } = started;
+  const { dataset, notify, resumed } = started;
   const plan = planRun(config);
   const module = compileKernels(config.mode);
   const memory = createArena(plan.layout);
@@ -109,8 +105,6 @@ async function startTrainer(config: RunConfig, started: Started): Promise<Traine
     dataOf: () => ({ config, memory, module }),
     words,
     layerNames: layerNames(plan),
-    stallTimeoutMs: config.timeoutMs,
-    ...(startTimeoutMs !== undefined && { startTimeoutMs }),
   });
   const sums = { epochSums, published };
   const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };

@@ -62,9 +62,6 @@ export interface RunningTrainer {
   weightsHash(): string;
   /** Writes a checkpoint from which `Trainer.resume` goes on with the same bits. */
   save(path: string): Promise<void>;
-  /** Ends all threads. May be called again. Idle threads do not keep the process alive, so a script
-   * that leaves it out ends all the same. */
+  /** Ends all threads. May be called again. */
   close(): Promise<void>;
-  /** {@link close}, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void>;
 }

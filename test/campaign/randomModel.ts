@@ -126,13 +126,16 @@ const randomNorm: Grow = (dice, shape, room) => {
   const sync = dice.pick(scopes);
   const choices: (() => LayerSpec)[] = [
     () => nn.batchNorm(channels, { affine, momentum, sync }),
-    () => nn.batchNorm(channels, { affine, sync, trackRunningStats: dice.chance(0.7) }),
     () => nn.batchNorm(channels, { affine, frozen: true }),
     () => nn.batchRenorm(channels, { affine, sync, warmupSteps: dice.pick([0, 3, 100]) }),
   ];
   if (isLocalGood) {
     const virtualBatch = dice.between(2, 4);
-    choices.push(() => nn.batchNorm(channels, { affine, virtualBatch }));
+    choices.push(
+      () => nn.batchNorm(channels, { affine, virtualBatch }),
+      // Evaluation then takes the statistics of each shard.
+      () => nn.batchNorm(channels, { affine, sync, trackRunningStats: false }),
+    );
   }
   if (sizeOf(shape) >= 4) {
     choices.push(
