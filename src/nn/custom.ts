@@ -4,6 +4,7 @@
 
 import { UsageError } from '../base/errors.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
+import { showError } from '../base/showError.ts';
 import type { WeightInit } from './init.ts';
 import type {
   Binding,
@@ -92,7 +93,7 @@ export async function loadCustomLayers(modules: readonly string[]): Promise<void
     } catch (error) {
       throw new UsageError({
         what: `module of a custom layer, ${href}`,
-        given: error instanceof Error ? error.message : String(error),
+        given: showError(error),
         allowed: 'a module that can be imported',
       });
     }

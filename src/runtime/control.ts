@@ -1,13 +1,14 @@
 // The remote control of one worker: typed calls by Comlink over a port of its own, with what
-// Comlink leaves out: a ready message before the first call, errors that keep their class, and an
-// end. Who started the thread, and what happens when it dies, is in gang.ts.
+// Comlink leaves out: errors that keep their class, and an end. Who started the thread, and what
+// happens when it dies, is in crew.ts and gang.ts.
 
 import { type MessagePort, threadId } from 'node:worker_threads';
 import { expose, type Remote, wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
+import { showError } from '../base/showError.ts';
 import { abortRun } from '../sync/abort.ts';
 import type { ControlWords } from '../sync/words.ts';
-import { packError, showError } from './thrown.ts';
+import { packError } from './thrown.ts';
 
 /** What a worker is started with. */
 export interface GangTask<Data> {
@@ -23,63 +24,51 @@ export interface GangTask<Data> {
 /** What a worker offers: functions only. Their arguments and results are posted. */
 export type RemoteApi<Api> = { readonly [Name in keyof Api]: (...args: never[]) => unknown };
 
-interface ReadyMessage {
-  readonly ready: true;
-  readonly threadId: number;
-}
-
 interface StopMessage {
   readonly stop: true;
 }
 
-/** The whole life of a worker: makes the api, answers calls, and returns when it is told to stop.
- * The promise rejects, with packed errors, when the api cannot be made. An api function that
- * throws breaks the run off before it answers, so that the others leave their waits at once. */
+/** Makes a worker's api, which then answers calls until the worker is told to stop, and gives the
+ * id of its thread. The promise rejects, with packed errors, when the api cannot be made. An api
+ * function that throws breaks the run off before it answers, so that the others leave their waits
+ * at once. */
 export async function serveControl<Data, Api extends RemoteApi<Api>>(
   task: GangTask<Data>,
   makeApi: (task: GangTask<Data>) => Api | Promise<Api>,
-): Promise<void> {
+): Promise<number> {
   const { port } = task;
-  const stopped = new Promise<void>((resolve) => {
-    port.on('message', (message: Partial<StopMessage>) => {
-      if (message.stop === true) resolve();
-    });
+  port.on('message', (message: Partial<StopMessage>) => {
+    if (message.stop === true) port.close();
   });
   try {
     expose(guard(await makeApi(task), task), nodeEndpoint(port));
-    port.postMessage({ ready: true, threadId } satisfies ReadyMessage);
-    await stopped;
+    return threadId;
   } catch (error) {
-    throw packError(error);
-  } finally {
     port.close();
+    throw packError(error);
   }
 }
 
 /** The main thread's end of {@link serveControl}. */
 export interface Control<Api> {
-  /** Settles when the worker takes calls, with the id of its thread. A call before that would
-   * hang. */
-  readonly ready: Promise<number>;
+  /** Calls before the worker serves them hang. Their promises stay open when it dies: race them. */
   readonly api: Remote<Api>;
-  /** Asks the worker to return from its task. */
+  /** Settles when the worker has stopped, or its thread has ended. */
+  readonly stopped: Promise<void>;
+  /** Whether the process stays alive for the answers. */
+  keepAlive(isKept: boolean): void;
+  /** Asks the worker to take no more calls. */
   stop(): void;
   close(): void;
 }
 
-/** Opens the remote control. Its promises may stay open for ever if the worker dies: race them. */
+/** Opens the remote control. */
 export function openControl<Api>(port: MessagePort): Control<Api> {
-  const ready = new Promise<number>((resolve) => {
-    const listen = (message: Partial<ReadyMessage>) => {
-      if (message.ready !== true) return;
-      port.off('message', listen);
-      resolve(message.threadId ?? 0);
-    };
-    port.on('message', listen);
-  });
+  const stopped = new Promise<void>((resolve) => port.once('close', resolve));
   return {
-    ready,
     api: wrap<Api>(nodeEndpoint(port)),
+    stopped,
+    keepAlive: (isKept) => (isKept ? port.ref() : port.unref()),
     stop: () => port.postMessage({ stop: true } satisfies StopMessage),
     close: () => port.close(),
   };

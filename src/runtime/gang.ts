@@ -1,18 +1,22 @@
-// A gang: W threads that live and fall together. Each runs ONE long Piscina task that answers
-// remote calls; when one throws, dies or does not answer, the run is broken off, all others leave
-// their waits, and every open call rejects with the first cause. After close() no thread is left.
+// A gang: W threads that live and fall together. Each answers remote calls; when one throws, dies
+// or does not get on, the run is aborted, all others leave their waits, and every open call rejects
+// with the first cause. Idle threads do not keep the process alive. After close() none is left.
 
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type ResourceLimits } from 'node:worker_threads';
 import type { Remote } from 'comlink';
-import { Piscina } from 'piscina';
-import { RunError, type RunFailure, UsageError } from '../base/errors.ts';
+import { assertSame, RunError, type RunFailure, UsageError } from '../base/errors.ts';
+import { afterRunning } from '../base/patience.ts';
+import { showError } from '../base/showError.ts';
 import { type Abort, abortFromMain, isAborted, MAIN_RANK, readAbort } from '../sync/abort.ts';
 import { type ControlWords, readPosition } from '../sync/words.ts';
 import { type Control, type GangTask, openControl } from './control.ts';
-import { showError, unpackError } from './thrown.ts';
+import { Crew } from './crew.ts';
+import { unpackError } from './thrown.ts';
+import { watchProgress } from './watch.ts';
 
 export interface GangOptions<Data> {
   /** How many threads; each has its rank. */
@@ -29,15 +33,18 @@ export interface GangOptions<Data> {
   readonly layerNames?: readonly string[];
   /** Limits of each thread's own memory. */
   readonly resourceLimits?: ResourceLimits;
-  /** How long the workers may take to get ready. Default 30_000. */
+  /** How long the workers may take to get ready. Default: {@link defaultStartTimeoutMs}. */
   readonly startTimeoutMs?: number;
+  /** How long a worker that was called may go without progress, unless it waits for others.
+   * Default: forever, for workers that do not say where they are. */
+  readonly stallTimeoutMs?: number;
   /** Called once when a thread ends unasked. */
   readonly onDeath?: (error: RunError, rank: number) => void;
 }
 
 export interface CallOptions {
-  /** How long the worker may take to answer before the run is broken off. Default: for ever,
-   * since its own waits have timeouts and its death is noticed. */
+  /** How long the worker may take to answer before the run is aborted. Default: forever, since its
+   * own waits have timeouts and its death is noticed. */
   readonly timeoutMs?: number;
 }
 
@@ -57,11 +64,18 @@ export interface Gang<Api> {
   close(): Promise<void>;
 }
 
-const DEFAULT_START_TIMEOUT_MS = 30_000;
+/** How long one thread may take to get ready on a core of its own: a hundred times what it takes on
+ * a quiet machine. */
+const START_TIMEOUT_MS = 30_000;
 /** How long the rank that broke the run off may take to give its own, fuller error. */
 const CAUSE_GRACE_MS = 100;
 /** How long threads may take to end by themselves before they are terminated. */
 const CLOSE_GRACE_MS = 500;
+
+/** How long so many workers may take to get ready: they share the cores. */
+export function defaultStartTimeoutMs(workers: number): number {
+  return START_TIMEOUT_MS * Math.ceil(workers / availableParallelism());
+}
 
 /** Starts the threads, all or none, and waits until each is ready. */
 export async function startGang<Api, Data = unknown>(
@@ -76,7 +90,7 @@ export async function startGang<Api, Data = unknown>(
   }
   return {
     worldSize: options.workers,
-    threadIds: threads.threadIds,
+    threadIds: threads.crew.threadIds as number[],
     call: (rank, use, callOptions) => threads.call(rank, use, callOptions),
     callAll: (use, callOptions) => threads.callAll(use, callOptions),
     close: () => threads.close(),
@@ -84,66 +98,46 @@ export async function startGang<Api, Data = unknown>(
 }
 
 class Threads<Api> {
-  threadIds: number[] = [];
+  readonly crew: Crew;
   private readonly options: GangOptions<unknown>;
-  private readonly pool: Piscina;
-  private readonly exits: Promise<unknown>[];
   private readonly controls: Control<Api>[] = [];
-  private readonly tasks: Promise<void>[] = [];
+  /** Calls that are open, by rank. */
+  private readonly openCalls: number[];
   /** How to reject the calls that are open. */
   private readonly open = new Set<(error: Error) => void>();
+  private stopWatching: (() => void) | undefined;
+  private isReady = false;
   private failure: Error | undefined;
   private closed: Promise<void> | undefined;
 
   constructor(options: GangOptions<unknown>) {
     const { workers, resourceLimits } = options;
     this.options = options;
-    this.pool = new Piscina({
-      minThreads: workers,
-      maxThreads: workers,
-      concurrentTasksPerWorker: 1,
-      // The one task of each thread lives on messages, so Piscina is not to park threads in
-      // between.
-      atomics: 'disabled',
-      recordTiming: false,
+    this.openCalls = Array.from({ length: workers }, () => 0);
+    this.crew = new Crew({
+      workers,
+      filename: fileOf(options.entry),
       ...(resourceLimits !== undefined && { resourceLimits }),
+      onEnd: (cause, rank) => this.ended(cause, rank),
     });
-    this.pool.on('error', (error) => this.settle(new RunError({ reason: showError(error) })));
-    this.exits = this.pool.threads.map(
-      (thread) => new Promise((resolve) => thread.once('exit', resolve)),
-    );
   }
 
   async start(): Promise<void> {
-    const { workers, entry, dataOf, words, startTimeoutMs } = this.options;
-    const isUrl = entry instanceof URL || entry.startsWith('file:');
-    const filename = isUrl ? fileURLToPath(entry) : entry;
-    if (!existsSync(filename)) {
-      throw new UsageError({
-        what: 'the file of the workers',
-        given: filename,
-        allowed: 'a built file',
-        hint: 'npm run build',
-      });
-    }
+    const { workers, dataOf, words } = this.options;
+    const timeoutMs = this.options.startTimeoutMs ?? defaultStartTimeoutMs(workers);
+    const tasks: Promise<number>[] = [];
     for (let rank = 0; rank < workers; rank++) {
       const { port1, port2 } = new MessageChannel();
       this.controls.push(openControl<Api>(port1));
       const data = dataOf(rank);
       const task: GangTask<unknown> = { rank, worldSize: workers, words, data, port: port2 };
-      const run = this.pool.run(task, { filename, transferList: [port2] });
-      this.tasks.push(
-        run.then(
-          () => this.ended(rank, 'its thread ended without being asked to.'),
-          (error: unknown) => this.ended(rank, unpackError(error)),
-        ),
-      );
+      const late = `its thread was not ready within ${timeoutMs} ms.`;
+      const setUp = (): Promise<number> => this.crew.setUp(task, [port2]);
+      tasks.push(this.guard(rank, setUp, { timeoutMs, late }));
     }
-    const timeoutMs = startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS;
-    const ready = this.controls.map((control, rank) =>
-      this.guard(rank, () => control.ready, { timeoutMs }),
-    );
-    this.threadIds = await all(ready);
+    const ids = await all(tasks);
+    assertSame('threads of a gang', new Set(ids).size, workers);
+    this.isReady = true;
   }
 
   call<T>(rank: number, use: Use<Api, T>, options: CallOptions = {}): Promise<T> {
@@ -160,44 +154,72 @@ class Threads<Api> {
   }
 
   close(): Promise<void> {
-    this.closed ??= this.end();
+    this.closed ??= Promise.resolve().then(() => this.end());
     return this.closed;
   }
 
   /** Runs something against the gang's failure and the timeout, whichever is first. */
-  private guard<T>(rank: number, run: () => Promise<T>, options: CallOptions): Promise<T> {
-    const { timeoutMs } = options;
+  private guard<T>(
+    rank: number,
+    run: () => Promise<T>,
+    options: CallOptions & { readonly late?: string },
+  ): Promise<T> {
+    const { timeoutMs, late = `its thread did not answer within ${timeoutMs} ms.` } = options;
     return new Promise<T>((resolve, reject) => {
       if (this.failure !== undefined) return reject(this.failure);
       if (this.closed !== undefined) return reject(new RunError({ reason: 'the gang is closed.' }));
-      const late = () => this.fail(rank, `its thread did not answer within ${timeoutMs} ms.`);
-      const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
-      const end = () => {
-        clearTimeout(timer);
+      const fail = (): void => this.fail(rank, late);
+      const cancel = timeoutMs === undefined ? undefined : afterRunning(timeoutMs, fail);
+      const end = (): void => {
+        cancel?.();
         this.open.delete(onFailure);
+        this.countCalls(rank, -1);
       };
-      const onFailure = (error: Error) => {
+      const onFailure = (error: Error): void => {
         end();
         reject(error);
       };
       this.open.add(onFailure);
+      this.countCalls(rank, 1);
       // An async function, so that what `run` throws at once is a rejection too.
-      (async () => run())().then(
+      const answer = (async () => run())().then(
         (value) => {
+          if (!this.open.has(onFailure)) return;
           end();
           resolve(value);
         },
         (error: unknown) => {
-          clearTimeout(timer);
-          // The call stays open until it is clear what broke the run first.
+          cancel?.();
+          // The call stays open until it is clear what ended the run first.
           this.threw(rank, unpackError(error));
         },
       );
+      answer.catch((error: Error) => this.settle(error));
     });
   }
 
-  /** A call threw. The worker has broken the run off, unless another one had already done so:
-   * then this error is only the echo, and the cause is on its way. */
+  /** Threads keep the process alive, and are watched, while something is asked of them. */
+  private countCalls(rank: number, change: 1 | -1): void {
+    const { openCalls, controls } = this;
+    openCalls[rank]! += change;
+    controls[rank]!.keepAlive(openCalls[rank]! > 0);
+    const { words, workers, stallTimeoutMs: timeoutMs } = this.options;
+    if (this.open.size === 0) {
+      this.stopWatching?.();
+      this.stopWatching = undefined;
+    } else if (timeoutMs !== undefined && this.isReady) {
+      this.stopWatching ??= watchProgress({
+        words,
+        worldSize: workers,
+        timeoutMs,
+        isBusy: (other) => openCalls[other]! > 0,
+        onStall: (other) => this.fail(other, `it has made no progress for ${timeoutMs} ms.`),
+      });
+    }
+  }
+
+  /** A call threw. The worker has aborted the run, unless another one had already done so: then
+   * this error is only the echo, and the cause is on its way. */
   private threw(rank: number, error: Error): void {
     const abort = readAbort(this.options.words);
     if (abort === undefined || abort.rank === rank) {
@@ -207,24 +229,27 @@ class Threads<Api> {
     }
   }
 
-  /** A thread's task is over. */
-  private ended(rank: number, cause: Error | string): void {
+  /** A thread has ended. One that has no rank yet is also told of by the call that sets it up. */
+  private ended(cause: Error | string, rank: number | undefined): void {
     if (this.closed !== undefined) return;
+    if (rank === undefined) {
+      this.settle(new RunError({ reason: showError(cause) }));
+      return;
+    }
     const first = this.failure === undefined;
     this.fail(rank, cause);
     if (first && this.failure instanceof RunError) this.options.onDeath?.(this.failure, rank);
   }
 
-  /** Breaks the run off because of one rank. */
+  /** Aborts the run because of one rank. */
   private fail(rank: number, cause: Error | string): void {
-    const { words } = this.options;
-    const reason = typeof cause === 'string' ? cause : showError(cause);
-    abortFromMain(words, rank, reason);
+    const reason = showError(cause);
     if (cause instanceof UsageError || (cause instanceof RunError && cause.failure.rank === rank)) {
-      this.settle(cause);
+      this.settle(cause, { rank, reason });
     } else {
-      const failure = { reason, rank, ...this.named(readPosition(words, rank)) };
-      this.settle(new RunError(failure, cause instanceof Error ? { cause } : {}));
+      const failure = { reason, rank, ...this.named(readPosition(this.options.words, rank)) };
+      const options = cause instanceof Error ? { cause } : {};
+      this.settle(new RunError(failure, options), { rank, reason });
     }
   }
 
@@ -240,25 +265,51 @@ class Threads<Api> {
     return { layer, ...(step !== undefined && { step }) };
   }
 
-  /** The first failure is the gang's, and all open calls get it. */
-  private settle(failure: Error): void {
-    this.failure ??= failure;
-    const { words } = this.options;
-    if (!isAborted(words)) abortFromMain(words, MAIN_RANK, this.failure.message);
+  /** The first failure is the gang's, and all open calls get it. It is of no use any more. */
+  private settle(failure: Error, by: Pick<Abort, 'rank' | 'reason'> | undefined = undefined): void {
+    this.failure ??= this.abort(failure, by ?? { rank: MAIN_RANK, reason: failure.message });
     for (const reject of [...this.open]) reject(this.failure);
+    void this.close();
+  }
+
+  /** Makes all members leave their waits, and gives the failure with what came of that. */
+  private abort(failure: Error, { rank, reason }: Pick<Abort, 'rank' | 'reason'>): Error {
+    const { words } = this.options;
+    try {
+      if (rank !== MAIN_RANK || !isAborted(words)) abortFromMain(words, rank, reason);
+      return failure;
+    } catch (error) {
+      // The control words were overwritten. Waiting members are terminated.
+      return new AggregateError([failure, error], `${failure.message} ${showError(error)}`);
+    }
   }
 
   private async end(): Promise<void> {
     if (this.open.size > 0) this.settle(new RunError({ reason: 'the gang was closed.' }));
     for (const control of this.controls) control.stop();
-    const grace = new AbortController();
-    const patience = sleep(CLOSE_GRACE_MS, undefined, { signal: grace.signal }).catch(() => {});
-    await Promise.race([Promise.all(this.tasks), patience]);
-    grace.abort();
-    await this.pool.destroy();
-    await Promise.all(this.exits);
+    await new Promise<void>((resolve) => {
+      const cancel = afterRunning(CLOSE_GRACE_MS, resolve);
+      void Promise.all(this.controls.map((control) => control.stopped)).then(() => {
+        cancel();
+        resolve();
+      });
+    });
+    await this.crew.dismiss();
     for (const control of this.controls) control.close();
   }
+}
+
+/** The path of the workers' file, which is there. */
+function fileOf(entry: URL | string): string {
+  const isUrl = entry instanceof URL || entry.startsWith('file:');
+  const filename = isUrl ? fileURLToPath(entry) : entry;
+  if (existsSync(filename)) return filename;
+  throw new UsageError({
+    what: 'the file of the workers',
+    given: filename,
+    allowed: 'a built file',
+    hint: 'npm run build',
+  });
 }
 
 /** Promise.all that leaves no rejection unhandled when several reject. */

@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ResourceLimits } from 'node:worker_threads';
 import { checkInteger, RunError, UsageError } from '../base/errors.ts';
+import { checkTimeout } from '../base/patience.ts';
 import { compileCollectiveKernels } from '../kernels/load.ts';
 import { createGroupMemory } from '../sync/memory.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
@@ -19,9 +20,15 @@ export interface LaunchOptions {
   /** What each job gets as `args`; posted, so functions are not possible and shared memory is
    * shared. */
   readonly args?: unknown;
-  /** How long a member of the group waits for the others before the run is broken off. Default
+  /** How long a member of the group waits for the others before the run is aborted. Default
    * 60_000. */
   readonly timeoutMs?: number;
+  /** How long the threads may take to load the module and get ready. Default 30_000 for each thread
+   * that a core has to start. */
+  readonly startTimeoutMs?: number;
+  /** How long the jobs may take before the run is aborted and their threads are ended. Default:
+   * forever, since what a job does between two collectives is its own business. */
+  readonly jobTimeoutMs?: number;
   /** Room for the group's `allocate` and `split`, in bytes. Default 268_435_456 (256 MiB), of which
    * the system hands out only what is used. */
   readonly sharedBytes?: number;
@@ -43,6 +50,8 @@ export async function launch<T = unknown>(
   options: LaunchOptions = {},
 ): Promise<T[]> {
   const { args, timeoutMs = DEFAULT_TIMEOUT_MS, sharedBytes, resourceLimits } = options;
+  const startTimeoutMs = checkTimeout('startTimeoutMs', options.startTimeoutMs);
+  const jobTimeoutMs = checkTimeout('jobTimeoutMs', options.jobTimeoutMs);
   const workers = checkInteger(
     'workers',
     options.workers ?? availableParallelism(),
@@ -61,9 +70,11 @@ export async function launch<T = unknown>(
     words: memory.words,
     dataOf: () => ({ moduleUrl, memory, kernels, args }),
     ...(resourceLimits !== undefined && { resourceLimits }),
+    ...(startTimeoutMs !== undefined && { startTimeoutMs }),
   }).catch(explain);
+  const callOptions = jobTimeoutMs === undefined ? {} : { timeoutMs: jobTimeoutMs };
   try {
-    return (await gang.callAll((api) => api.run())) as T[];
+    return (await gang.callAll((api) => api.run(), callOptions)) as T[];
   } finally {
     await gang.close();
   }

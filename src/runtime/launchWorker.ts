@@ -2,12 +2,12 @@
 // member.
 
 import { UsageError } from '../base/errors.ts';
+import { showError } from '../base/showError.ts';
 import { instantiateCollectiveKernels } from '../kernels/load.ts';
 import type { Group } from '../sync/group.ts';
 import type { GroupMemory } from '../sync/memory.ts';
 import { attachGroup } from '../sync/split.ts';
 import { type GangTask, serveControl } from './control.ts';
-import { showError } from './thrown.ts';
 
 export interface LaunchData {
   readonly moduleUrl: string;
@@ -33,7 +33,7 @@ export interface LaunchApi {
 }
 
 /** Serves one launched job until the main thread has its result. */
-export function serveLaunch(task: GangTask<LaunchData>): Promise<void> {
+export function serveLaunch(task: GangTask<LaunchData>): Promise<number> {
   const { rank, worldSize, data } = task;
   return serveControl<LaunchData, LaunchApi>(task, async () => {
     const job = await loadJob(data.moduleUrl);

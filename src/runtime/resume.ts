@@ -1,7 +1,7 @@
 // From a run to a checkpoint and back. What decides the bits comes from the checkpoint and cannot
 // be changed on the way; what only decides the speed is free.
 
-import { UsageError } from '../base/errors.ts';
+import { checkInteger, UsageError } from '../base/errors.ts';
 import { checkDataset, type Dataset, describeDataset } from '../data/dataset.ts';
 import type { NormRequest } from '../nn/convertNorm.ts';
 import { loadCustomLayers } from '../nn/custom.ts';
@@ -23,8 +23,10 @@ export interface ResumeOptions {
   readonly data: Dataset;
   /** Default: the number of cores, at most one per replica. */
   readonly workers?: number;
-  /** How long a worker waits for the others; default 60_000. */
+  /** As {@link TrainerOptions.timeoutMs}. */
   readonly timeoutMs?: number;
+  /** As {@link TrainerOptions.startTimeoutMs}. */
+  readonly startTimeoutMs?: number;
   /** How often to compare the replicas' batch statistics, in steps; 0 for never. Default 50. */
   readonly diagnosticsEvery?: number;
   /** As {@link TrainerOptions.profile}. */
@@ -63,7 +65,7 @@ export async function resumeConfig(
   const config: RunConfig = {
     ...configOf(saved, model, resolveWorkers(options.workers, saved.run.replicas)),
     data: dataPlanOf(data),
-    timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1),
     diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,
     profile: checkFlag('profile', options.profile ?? false),
     evalCorrection: checkEvalCorrection(options.evalCorrection),

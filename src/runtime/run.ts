@@ -291,6 +291,10 @@ export class Run implements RunningTrainer {
     await this.setup.gang.close();
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   private enter(what: string): void {
     if (this.busy !== undefined) {
       throw new UsageError({

@@ -2,6 +2,8 @@
 // own fields of an error, so ours travel as plain data and are built anew on the other side.
 
 import { RunError, type RunFailure, type UsageDetails, UsageError } from '../base/errors.ts';
+import { showValue } from '../base/show.ts';
+import { cutText, fieldOf, isError, showError, textOf } from '../base/showError.ts';
 
 /** A thrown value as plain data. */
 export interface PackedError {
@@ -16,37 +18,39 @@ export interface PackedError {
 
 /** A longer chain of causes is cut off: it may be a ring. */
 const MAX_CAUSES = 8;
-
 /** Turns a thrown value into data that can be posted. */
 export function packError(thrown: unknown, depth = 0): PackedError {
-  if (!(thrown instanceof Error)) {
-    return { packed: 'syncbn error', name: 'Error', message: `thrown: ${String(thrown)}` };
+  if (!isError(thrown)) {
+    return { packed: 'syncbn error', name: 'Error', message: `thrown: ${showError(thrown)}` };
   }
-  const { name, message, stack, cause } = thrown;
+  const name = textOf(thrown, 'name');
+  const stack = fieldOf(thrown, 'stack');
+  const cause = causeOf(thrown);
   return {
     packed: 'syncbn error',
     name,
-    message,
-    ...(stack !== undefined && { stack }),
+    message: cutText(textOf(thrown, 'message')),
+    ...(typeof stack === 'string' && { stack: cutText(stack) }),
     ...(thrown instanceof UsageError && { usage: postable(thrown.details) }),
-    ...(thrown instanceof RunError && { failure: thrown.failure }),
+    ...(thrown instanceof RunError && { failure: cutFailure(thrown.failure) }),
     ...(cause !== undefined && depth < MAX_CAUSES && { cause: packError(cause, depth + 1) }),
   };
 }
 
-/** The error behind {@link packError}'s data; any other value becomes an error as it is. */
+/** The error of {@link packError}'s data; any other value becomes an error as it is. */
 export function unpackError(value: unknown): Error {
-  if (!isPacked(value)) return value instanceof Error ? value : new Error(String(value));
+  if (!isPacked(value)) return isError(value) ? value : new Error(showError(value));
   const options = value.cause === undefined ? {} : { cause: unpackError(value.cause) };
   const error = build(value, options);
   if (value.stack !== undefined) error.stack = value.stack;
   return error;
 }
 
-/** A thrown value for a sentence: `TypeError: x is not a function`. */
-export function showError(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return String(thrown);
-  return thrown.name === 'Error' ? thrown.message : `${thrown.name}: ${thrown.message}`;
+/** What caused an error; of several, the first. */
+function causeOf(error: Error): unknown {
+  const cause = fieldOf(error, 'cause');
+  if (cause !== undefined || !(error instanceof AggregateError)) return cause;
+  return error.errors[0];
 }
 
 function build(value: PackedError, options: ErrorOptions): Error {
@@ -61,11 +65,20 @@ function build(value: PackedError, options: ErrorOptions): Error {
 function postable(details: UsageDetails): UsageDetails {
   if (!('given' in details)) return details;
   const { given } = details;
+  if (typeof given === 'string') return { ...details, given: cutText(given) };
   const isPlain =
     typeof given !== 'function' && typeof given !== 'symbol' && Object(given) !== given;
-  return isPlain ? details : { ...details, given: String(given) };
+  return isPlain ? details : { ...details, given: showValue(given) };
+}
+
+function cutFailure(failure: RunFailure): RunFailure {
+  return { ...failure, reason: cutText(failure.reason) };
 }
 
 function isPacked(value: unknown): value is PackedError {
-  return typeof value === 'object' && value !== null && 'packed' in value;
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    (value as Partial<PackedError>).packed === 'syncbn error'
+  );
 }

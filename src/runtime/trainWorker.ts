@@ -19,7 +19,7 @@ export interface TrainData {
 export type TrainApi = TrainWorker;
 
 /** The whole life of a training thread. */
-export function serveTraining(task: GangTask<TrainData>): Promise<void> {
+export function serveTraining(task: GangTask<TrainData>): Promise<number> {
   return serveControl<TrainData, TrainApi>(task, async ({ data, rank }) => {
     const { config, memory, module } = data;
     await loadCustomLayers(customModulesOf(config.model));

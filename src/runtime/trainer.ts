@@ -4,6 +4,7 @@
 
 import { createRequire } from 'node:module';
 import { checkInteger } from '../base/errors.ts';
+import { checkTimeout } from '../base/patience.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, typedView } from '../memory/arena.ts';
@@ -42,7 +43,8 @@ export const Trainer = {
       options.epochs ?? 0,
       options.epochs === undefined ? 0 : 1,
     );
-    return startTrainer(config, { dataset: options.data, notify, epochs });
+    const startTimeoutMs = checkTimeout('startTimeoutMs', options.startTimeoutMs);
+    return startTrainer(config, { dataset: options.data, notify, epochs, startTimeoutMs });
   },
 
   /** Goes on from a checkpoint, on any number of workers, with the same bits as an uninterrupted
@@ -60,6 +62,7 @@ export const Trainer = {
       dataset: options.data,
       notify,
       resumed: { what, saved, report },
+      startTimeoutMs: checkTimeout('startTimeoutMs', options.startTimeoutMs),
     });
   },
 };
@@ -81,10 +84,11 @@ interface Started {
   /** How long the run is to be; 0 or absent leaves that to the first fit. */
   readonly epochs?: number;
   readonly resumed?: Resumed;
+  readonly startTimeoutMs: number | undefined;
 }
 
 async function startTrainer(config: RunConfig, started: Started): Promise<Trainer> {
-  const { dataset, notify, resumed } = started;
+  const { dataset, notify, resumed, startTimeoutMs } = started;
   const plan = planRun(config);
   const module = compileKernels(config.mode);
   const memory = createArena(plan.layout);
@@ -105,6 +109,8 @@ async function startTrainer(config: RunConfig, started: Started): Promise<Traine
     dataOf: () => ({ config, memory, module }),
     words,
     layerNames: layerNames(plan),
+    stallTimeoutMs: config.timeoutMs,
+    ...(startTimeoutMs !== undefined && { startTimeoutMs }),
   });
   const sums = { epochSums, published };
   const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };

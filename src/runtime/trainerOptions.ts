@@ -48,8 +48,12 @@ export interface TrainerOptions {
   /** `fast` uses fused multiply-add where the engine has it; `strict` gives the same bits on every
    * machine. Default `fast`. */
   readonly mode?: NumericMode;
-  /** How long a worker waits for the others before the run is broken off; default 60_000. */
+  /** How long a worker may go without progress, also while it waits for the others, before the run
+   * is aborted: in fit, evaluate, predict and preciseBatchNorm. Default 60_000. */
   readonly timeoutMs?: number;
+  /** How long the threads may take to get ready. Default 30_000 for each thread that a core has to
+   * start. */
+  readonly startTimeoutMs?: number;
   /** How often to compare the batch statistics of the replicas: in steps 0, n, 2n, ...; 0 for
    * never. Changes no result. Default 50. See `Trainer.diagnostics`. */
   readonly diagnosticsEvery?: number;

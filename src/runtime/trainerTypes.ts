@@ -62,6 +62,9 @@ export interface RunningTrainer {
   weightsHash(): string;
   /** Writes a checkpoint from which `Trainer.resume` goes on with the same bits. */
   save(path: string): Promise<void>;
-  /** Ends all threads. May be called again. */
+  /** Ends all threads. May be called again. Idle threads do not keep the process alive, so a script
+   * that leaves it out ends all the same. */
   close(): Promise<void>;
+  /** {@link close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }

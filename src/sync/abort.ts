@@ -32,6 +32,8 @@ const PUBLISHED = 2;
 /** How long a reader waits for a record that is being written: far longer than writing 1 KB takes,
  * unless the writer died in the middle of it. */
 const PUBLISH_TIMEOUT_MS = 100;
+/** What lies between two looks counts for no longer: the process may have stood still. */
+const LOOK_MS = 1;
 
 /** The record of an abort. */
 export interface Abort {
@@ -47,13 +49,14 @@ export function abortRun(words: ControlWords, rank: number, reason: string): boo
   if (Atomics.compareExchange(words, ABORT_WORD, NOT_ABORTED, CLAIMED) !== NOT_ABORTED)
     return false;
   const position = rank === MAIN_RANK ? {} : readPosition(words, rank);
-  const text = new TextEncoder().encode(reason).subarray(0, ABORT_TEXT_BYTES);
+  const text = new TextEncoder().encode(reason.slice(0, ABORT_TEXT_BYTES));
   const textOffsetBytes = words.byteOffset + ABORT_TEXT_WORD * 4;
-  new Uint8Array(words.buffer, textOffsetBytes, ABORT_TEXT_BYTES).set(text);
+  const shown = text.subarray(0, ABORT_TEXT_BYTES);
+  new Uint8Array(words.buffer, textOffsetBytes, ABORT_TEXT_BYTES).set(shown);
   words[ABORT_RANK_WORD] = rank + 2;
   words[ABORT_STEP_WORD] = (position.step ?? -1) + 1;
   words[ABORT_LAYER_WORD] = (position.layerId ?? -1) + 1;
-  words[ABORT_BYTES_WORD] = text.length;
+  words[ABORT_BYTES_WORD] = shown.length;
   Atomics.store(words, ABORT_WORD, PUBLISHED);
   wakeAll(words);
   return true;
@@ -77,9 +80,13 @@ export function isAborted(words: ControlWords): boolean {
 /** The record of the abort, undefined while there is none. */
 export function readAbort(words: ControlWords): Abort | undefined {
   if (!isAborted(words)) return undefined;
-  const deadlineMs = performance.now() + PUBLISH_TIMEOUT_MS;
+  let waitedMs = 0;
+  let lookedMs = performance.now();
   while (Atomics.load(words, ABORT_WORD) === CLAIMED) {
-    if (performance.now() > deadlineMs) return { rank: MAIN_RANK, reason: 'a dying thread' };
+    const nowMs = performance.now();
+    waitedMs += Math.min(nowMs - lookedMs, LOOK_MS);
+    lookedMs = nowMs;
+    if (waitedMs > PUBLISH_TIMEOUT_MS) return { rank: MAIN_RANK, reason: 'a dying thread' };
   }
   const step = words[ABORT_STEP_WORD]! - 1;
   const layerId = words[ABORT_LAYER_WORD]! - 1;

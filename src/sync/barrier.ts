@@ -1,9 +1,10 @@
 // The one synchronization that everything else is made of. A member stores the number of its
 // synchronization and waits until those of all others have come as far; then it compares what they
 // have called. Waiting ends by arrival, by abort, by timeout, or because the other one has finished
-// or died; never not at all.
+// or died. It always ends.
 
 import { RunError, type RunFailure } from '../base/errors.ts';
+import { sliceMsOf } from '../base/patience.ts';
 import { abortRun, isAborted, MAIN_RANK, readAbort, wakeAll, wakeGroup } from './abort.ts';
 import { describeRanks } from './blame.ts';
 import type { Call } from './call.ts';
@@ -94,7 +95,8 @@ export class Barrier {
   private counted = 0;
   private call: Call | undefined;
   private length = 0;
-  private waitingSinceMs = 0;
+  /** How long this member has slept in the current synchronization. */
+  private waitedMs = 0;
   /** Waits in a row that spinning did not end. */
   private misses = 0;
 
@@ -226,7 +228,7 @@ export class Barrier {
 
   /** Notes a call with its first synchronization, for errors and statistics. */
   private count(call: Call): void {
-    this.waitingSinceMs = 0;
+    this.waitedMs = 0;
     if (this.counted === this.number) return;
     this.counted = this.number;
     this.world[this.ownWorldWord + LAST_LINE] = this.lineWord;
@@ -281,8 +283,7 @@ export class Barrier {
       this.checkHope(other);
     }
     this.misses = (this.misses + 1) | 0;
-    if (this.waitingSinceMs === 0) this.waitingSinceMs = performance.now();
-    const startMs = performance.now();
+    const beforeMs = this.waitedMs;
     while (!this.hasArrived(other)) {
       this.checkHope(other);
       this.sleep(other);
@@ -290,7 +291,7 @@ export class Barrier {
     this.counters.spun(other, turns);
     // Where only the last arrival wakes, a sleeper has waited for that one, whoever it looked at.
     const late = this.spins ? other : this.words[LAST_RANK_WORD]!;
-    this.counters.slept(late, performance.now() - startMs);
+    this.counters.slept(late, this.waitedMs - beforeMs);
   }
 
   /** Throws when there is no more reason to wait for a member. */
@@ -305,13 +306,13 @@ export class Barrier {
     );
   }
 
-  /** Sleeps until somebody changes the wake word. No wake-up is lost: this member counts itself
-   * and reads the wake word before it looks again, and others store their news before they look
-   * for sleepers; so either it sees the news, or they see it and change the word, and the wait
-   * returns. */
+  /** Sleeps until another member changes the wake word, for a slice of the timeout at most. No
+   * wake-up is lost: this member counts itself and reads the wake word before it looks again, and
+   * others store their news before they look for sleepers; so either it sees the news, or they see
+   * it and change the word, and the wait returns. */
   private sleep(other: number): void {
     const { words, world, ownWorldWord } = this;
-    const leftMs = this.timeoutMs - (performance.now() - this.waitingSinceMs);
+    const leftMs = this.timeoutMs - this.waitedMs;
     if (leftMs <= 0) {
       throw this.fail(`the others did not come within ${this.timeoutMs} ms.`, this.late());
     }
@@ -319,9 +320,12 @@ export class Barrier {
     Atomics.store(world, ownWorldWord + STATE, State.waiting);
     Atomics.add(words, SLEEPERS_WORD, 1);
     const wake = Atomics.load(words, WAKE_WORD);
+    const sliceMs = Math.min(leftMs, sliceMsOf(this.timeoutMs));
+    const startMs = performance.now();
     if (!this.hasArrived(other) && !isAborted(world) && !this.isGone(other)) {
-      Atomics.wait(words, WAKE_WORD, wake, leftMs);
+      Atomics.wait(words, WAKE_WORD, wake, sliceMs);
     }
+    this.waitedMs += Math.min(performance.now() - startMs, sliceMs);
     Atomics.sub(words, SLEEPERS_WORD, 1);
     Atomics.store(world, ownWorldWord + STATE, State.running);
     Atomics.store(world, ownWorldWord + SLEEPS_AT, 0);

@@ -143,7 +143,7 @@ export class Channel {
       const to = from / elementBytes;
       for (let i = 0; i < array.length; i++) view[to + i] = array[i]!;
     }
-    barrier.pass(words[from >> 2]!, words[(from >> 2) + 1]!);
+    barrier.pass(words[from >>> 2]!, words[(from >>> 2) + 1]!);
     return this.valueTablesPtr + barrier.parity * barrier.worldSize * 4;
   }
 
@@ -152,7 +152,7 @@ export class Channel {
   shareAddress(place: Place, mark = 0): boolean {
     const { barrier } = this;
     barrier.pass(place.ptr, mark);
-    const tableWord = this.sourcesPtr >> 2;
+    const tableWord = this.sourcesPtr >>> 2;
     let isShared = true;
     for (let rank = 0; rank < barrier.worldSize; rank++) {
       const ptr = barrier.valueOf(rank);
@@ -164,11 +164,11 @@ export class Channel {
 
   /** The address that a rank has told. */
   sharedPtr(rank: number): number {
-    return this.words[(this.sourcesPtr >> 2) + rank]! >>> 0;
+    return this.words[(this.sourcesPtr >>> 2) + rank]! >>> 0;
   }
 
   setTarget(ptr: number): void {
-    this.words[this.targetsPtr >> 2] = ptr;
+    this.words[this.targetsPtr >>> 2] = ptr;
   }
 
   /** Folds the first `sources` arrays of a table into a whole array of at most a slot. */

@@ -6,7 +6,7 @@ import type { NumberArray, NumberType, ReduceOp, SharedArrayOf } from './arrays.
 import { Barrier } from './barrier.ts';
 import type { Call } from './call.ts';
 import type { GroupStats } from './stats.ts';
-import { type ControlWords, LAYER, rankWord, STEP, STOP_WORD } from './words.ts';
+import { type ControlWords, LAYER, PULSE, rankWord, STEP, STOP_WORD } from './words.ts';
 
 /** One thread's place in a group: it can wait for the others. Every call throws a RunError when the
  * run is broken off, when the members' calls differ, or when the others do not come in time. */
@@ -17,7 +17,7 @@ export interface Member {
   sync(call: Call): void;
   /** A {@link sync} after which all members know alike whether main has asked to stop. */
   syncStop(call: Call): boolean;
-  /** Says where this member is, so that errors can name it. */
+  /** Says where this member is, so that errors can name it, and that it gets on. */
   setPosition(step: number, layerId: number): void;
   /** Says that this member makes no more calls. Who waits for it then gets an error at once. */
   finish(): void;
@@ -107,6 +107,7 @@ export function attachMember(
 ): Member {
   const barrier = new Barrier(words, rank, { layerNames });
   const ownWord = rankWord(rank);
+  let pulse = 0;
   return {
     rank,
     worldSize: barrier.worldSize,
@@ -121,9 +122,11 @@ export function attachMember(
       return barrier.valueOf(0) === 1;
     },
     setPosition: (step, layerId) => {
-      // Only for errors, so these stores need no order of their own.
+      // Only for errors and for main's watch, so these stores need no order of their own.
       words[ownWord + STEP] = step + 1;
       words[ownWord + LAYER] = layerId + 1;
+      pulse = (pulse + 1) | 0;
+      words[ownWord + PULSE] = pulse;
     },
     finish: () => barrier.finish(),
   };

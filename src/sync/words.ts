@@ -17,7 +17,7 @@ export type ControlWords = Int32Array<SharedArrayBuffer>;
 //   13        stop      | 1: main asks to stop after the current step |
 //   14        progress  | 32 words of the caller's own, written by rank 0, read by main |
 //   15 + 4r   rank r    | state | signature and length of its call at even, then at odd numbers |
-//   16 + 4r     "       | step + 1 | layer + 1 | sleeps at | last line | call number |
+//   16 + 4r     "       | step + 1 | layer + 1 | sleeps at | last line | call | sequence | pulse |
 //   17 + 4r     "       text of its call at even sequence numbers: | bytes | UTF-8 ... |
 //   18 + 4r     "       text of its call at odd sequence numbers
 //   15 + 4W   arrivals  of each rank: | sequence | - | two values (even) | two values (odd) |
@@ -83,6 +83,8 @@ export const LAST_LINE = LINE_WORDS + 3;
 export const NUMBER = LINE_WORDS + 4;
 /** The sequence number at the last call, for errors. */
 export const LAST_SEQUENCE = LINE_WORDS + 5;
+/** Changes whenever the member says where it is. */
+export const PULSE = LINE_WORDS + 6;
 export const CALL_TEXT = 2 * LINE_WORDS;
 /** Room for the text of a call: one line without the word that holds its size. */
 export const CALL_TEXT_BYTES = (LINE_WORDS - 1) * 4;
@@ -170,6 +172,13 @@ export function readPosition(words: ControlWords, rank: number): Position {
   const step = words[rankWord(rank) + STEP]! - 1;
   const layerId = words[rankWord(rank) + LAYER]! - 1;
   return { ...(step >= 0 && { step }), ...(layerId >= 0 && { layerId }) };
+}
+
+/** A number that changes as the member of a rank gets on. For main, which watches it. */
+export function readPulse(words: ControlWords, rank: number): number {
+  const ownWord = rankWord(rank);
+  const pulse = Atomics.load(words, ownWord + PULSE);
+  return (pulse + Atomics.load(words, ownWord + LAST_SEQUENCE)) | 0;
 }
 
 /** The call that the member of this line made last, for people; undefined when it made none. */

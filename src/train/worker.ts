@@ -2,6 +2,7 @@
 // and what listens to it is in `runtime`.
 
 import { RunError, UsageError } from '../base/errors.ts';
+import { showError } from '../base/showError.ts';
 import { readPosition } from '../sync/words.ts';
 import { bindBatches } from './batches.ts';
 import { bindContext, type WorkerContext, type WorkerSetup } from './context.ts';
@@ -63,7 +64,7 @@ function locating<T>(context: WorkerContext, run: () => T): T {
     const { words, worker, step, plan } = context;
     const layer = layerNames(plan)[readPosition(words, worker.rank).layerId ?? -1];
     const where = { rank: worker.rank, step: step.step, ...(layer !== undefined && { layer }) };
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = showError(error);
     throw new RunError({ reason, ...where }, { cause: error });
   }
 }

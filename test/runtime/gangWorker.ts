@@ -25,7 +25,7 @@ export interface TestApi {
   unpostable(): Promise<unknown>;
 }
 
-export default (task: GangTask<TestData>): Promise<void> =>
+export default (task: GangTask<TestData>): Promise<number> =>
   serveControl<TestData, TestApi>(task, async ({ rank, words, data }) => {
     const fails = data.failStart !== undefined && rank === 1;
     if (fails && data.failStart === 'throw') throw new RangeError('no such model');

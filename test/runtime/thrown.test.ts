@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { InvariantError, RunError, UsageError } from '../../src/base/errors.ts';
-import { packError, showError, unpackError } from '../../src/runtime/thrown.ts';
+import { MAX_TEXT_LENGTH, showError } from '../../src/base/showError.ts';
+import { packError, unpackError } from '../../src/runtime/thrown.ts';
 
 const post = (thrown: unknown) => unpackError(structuredClone(packError(thrown)));
 
@@ -40,7 +41,51 @@ describe('an error that is posted', () => {
   });
 
   it('may be no error at all', () => {
-    expect(post('text').message).toBe('thrown: text');
-    expect(post(undefined).message).toBe('thrown: undefined');
+    const shown = [
+      ['text', 'text'],
+      [undefined, 'undefined'],
+      [{ code: 'E_WRONG', at: [1, 2] }, '{"code":"E_WRONG","at":[1, 2]}'],
+      [Symbol('why'), 'Symbol(why)'],
+      [() => 1, 'a function'],
+      [Object.create(null), '{}'],
+      [new Map([[1, 2]]), 'a Map'],
+    ] as const;
+    for (const [thrown, text] of shown) expect(post(thrown).message).toBe(`thrown: ${text}`);
+  });
+
+  it('may throw when it is looked at', () => {
+    const hostile = new Proxy({}, { get: () => expect.unreachable('a trap') });
+    expect(post(hostile).message).toMatch(/^thrown: /);
+    const error = Object.defineProperties(new Error('x'), {
+      message: { get: () => expect.unreachable('a getter') },
+      name: { value: { not: 'text' } },
+      cause: { get: () => expect.unreachable('another getter') },
+    });
+    expect(post(error).message).toBe('an error without a message');
+    expect(showError(error)).toBe('{"not":"text"}: an error without a message');
+  });
+
+  it('is cut when it is huge, wherever the text stands', () => {
+    const huge = 'x'.repeat(2_800_000);
+    const errors = [
+      huge,
+      { huge },
+      new Error(huge),
+      new RunError({ reason: huge, rank: 1 }),
+      new UsageError({ what: 'lr', given: huge, allowed: 'a number' }),
+      new UsageError({ what: 'lr', given: [huge, huge], allowed: 'a number' }),
+      new Error('outer', { cause: new Error(huge) }),
+    ];
+    for (const error of errors) {
+      const packed = JSON.stringify(packError(error));
+      expect(packed.length).toBeLessThan(8 * MAX_TEXT_LENGTH);
+      expect(JSON.stringify(packError(post(error))).length).toBeLessThan(8 * MAX_TEXT_LENGTH);
+    }
+    expect(post(new Error(huge)).message).toMatch(/x \.\.\. \(cut, 2800000 characters\)$/);
+  });
+
+  it('has its first cause when it is an error of several', async () => {
+    const error = await Promise.any([Promise.reject(new TypeError('first'))]).catch((e) => e);
+    expect(showError(post(error).cause)).toBe('TypeError: first');
   });
 });

@@ -1,0 +1,80 @@
+// Addresses above 2 GiB: signed 32-bit arithmetic would make them negative. The memory below them
+// is reserved and never touched, so the tests cost little.
+
+import { describe, expect, it } from 'vitest';
+import { synthetic } from '../../src/data/synthetic.ts';
+import { compileKernels } from '../../src/kernels/load.ts';
+import { typedView } from '../../src/memory/arena.ts';
+import { Layout, type Region } from '../../src/memory/layout.ts';
+import { convertNorm } from '../../src/nn/convertNorm.ts';
+import { namedModel } from '../../src/nn/models.ts';
+import { sgd } from '../../src/optim/optimizer.ts';
+import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
+import { planRun } from '../../src/train/plan.ts';
+import { fillArena, hashWeights, stateTensors } from '../../src/train/state.ts';
+import { bindWorker } from '../../src/train/worker.ts';
+import { launchBuilt } from './launchBuilt.ts';
+
+const BEYOND_BYTES = 2 ** 31 + 2 ** 20;
+const JOB = new URL('./jobs/beyond.mjs', import.meta.url);
+const PAGE_BYTES = 65_536;
+
+describe('collectives of a group', () => {
+  it('give the same beyond 2 GiB of shared memory', async () => {
+    const launch = await launchBuilt();
+    const run = (beyond: number): Promise<unknown[]> =>
+      launch(JOB, {
+        workers: 4,
+        args: { beyond },
+        sharedBytes: beyond + 2 ** 27,
+        timeoutMs: 10_000,
+        jobTimeoutMs: 20_000,
+      });
+    const below = await run(0);
+    const beyond = await run(BEYOND_BYTES);
+    expect(beyond).toEqual(below);
+    expect(below[0]).toHaveLength(2 * 2 * 4 * 9);
+  });
+});
+
+describe('training', () => {
+  it('gives the same bits in an arena beyond 2 GiB', () => {
+    const data = synthetic({ train: 48, test: 12, shape: [16, 16, 3], classes: 5 });
+    const config = resolveOptions({
+      model: convertNorm(namedModel('resnet20', { inputShape: data.inputShape, classes: 5 }), {
+        to: 'sync',
+      }),
+      data,
+      optimizer: sgd({ lr: 0.05, momentum: 0.9 }),
+      clipNorm: 1,
+      augmentation: { shift: 2, flip: true },
+      replicas: 2,
+      workers: 1,
+      replicaBatch: 8,
+    });
+    const train = (offsetBytes: number) => {
+      const plan = planRun(config);
+      const layout = moved(plan.layout, offsetBytes);
+      const moving = { ...plan, layout };
+      const pages = Math.ceil(layout.sizeBytes / PAGE_BYTES);
+      const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+      fillArena(moving, memory, data);
+      const worker = bindWorker({ plan: moving, module: compileKernels('fast'), memory, rank: 0 });
+      worker.train(0, 3, 3);
+      worker.evaluate('test');
+      worker.measure(3, 2, 'pooled');
+      const losses = [...typedView(memory, layout.get('evaluation.samples'), 'f64')];
+      return { hash: hashWeights(stateTensors(moving, memory)), losses };
+    };
+    expect(train(BEYOND_BYTES)).toEqual(train(0));
+  });
+});
+
+/** The same regions, so much further on. */
+function moved(layout: Layout, offsetBytes: number): Layout {
+  const regions = new Map<string, Region>();
+  for (const region of layout.regions) {
+    regions.set(region.name, { ...region, offsetBytes: region.offsetBytes + offsetBytes });
+  }
+  return new Layout(regions, layout.sizeBytes + offsetBytes);
+}
