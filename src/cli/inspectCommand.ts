@@ -15,6 +15,7 @@ import { customModulesOf, type LeafSpec } from '../nn/spec.ts';
 import { configOf } from '../runtime/resume.ts';
 import { type Checkpoint, readCheckpoint } from '../train/checkpoint.ts';
 import { checkRunConfig } from '../train/config.ts';
+import { smallestBatch } from '../train/feasible.ts';
 import { planRun, type RunPlan } from '../train/plan.ts';
 import { hashWeights } from '../train/state.ts';
 import type { Flags } from './flags.ts';
@@ -55,7 +56,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
     normChoices: explainNorms(model, {
       inputShape: saved.data.inputShape,
       replicas: saved.run.replicas,
-      replicaBatch: saved.run.globalBatch / saved.run.replicas,
+      replicaBatch: smallestBatch(saved.data, saved.run) / saved.run.replicas,
     }),
     layers: layerRows(graph, saved.run.replicas),
     stepsPerEpoch: plan.stepsPerEpoch,

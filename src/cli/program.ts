@@ -115,7 +115,7 @@ const experimentFlags: readonly FlagText[] = [
   ['--quick', 'Fewer and shorter runs: minutes, with wider intervals'],
   ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],
   ['--data <name|dir>', 'fashion-mnist (fetched once), mnist, synthetic or a folder'],
-  ['--norms <list>', 'small-batch: local, sync, group, layer, instance, none'],
+  ['--norms <list>', 'small-batch: local, sync, group, layer, none'],
   ['--out <folder>', 'Where results and report go (default experiments/<name>)'],
   ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
   ['--json', 'Events on stdout, one JSON object a line'],

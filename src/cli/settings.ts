@@ -19,6 +19,7 @@ import {
   DEFAULT_SEED,
   type TrainerOptions,
 } from '../runtime/trainerOptions.ts';
+import { smallestBatch } from '../train/feasible.ts';
 import { ON_NON_FINITE } from '../train/onNonFinite.ts';
 import type { Flags } from './flags.ts';
 
@@ -51,11 +52,11 @@ export async function modelFrom(flags: Flags, data: Dataset): Promise<LayerSpec>
 /** A model with the normalizations that the flags ask for. */
 export function normalizedAs(flags: Flags, model: LayerSpec, data: Dataset): LayerSpec {
   const replicas = replicasFrom(flags);
-  const batch = flags.integer('batch', 1);
-  const replicaBatch =
-    batch === undefined
-      ? (flags.integer('replica-batch', 1) ?? DEFAULT_REPLICA_BATCH)
-      : batch / replicas;
+  const globalBatch =
+    flags.integer('batch', 1) ??
+    replicas * (flags.integer('replica-batch', 1) ?? DEFAULT_REPLICA_BATCH);
+  const steps = { globalBatch, dropLast: flags.isSet('drop-last') };
+  const replicaBatch = smallestBatch({ countTrain: data.train.count }, steps) / replicas;
   const { inputShape } = data;
   return convertNorm(model, { ...normFrom(flags), inputShape, replicas, replicaBatch });
 }

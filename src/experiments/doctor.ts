@@ -165,14 +165,13 @@ function checkPlaces(places: readonly Place[], replicas: number): void {
       allowed: 'at least 2, whose statistics can differ',
     });
   }
-  const starved = places.find(({ samples, positions }) => !(samples * positions >= 2));
-  if (starved === undefined) return;
-  const { layer, samples, positions } = starved;
+  const samples = places[0]?.samples ?? 1;
+  if (samples >= 1) return;
   throw new UsageError({
-    what: `values per channel of a replica in ${layer}`,
-    given: samples < 1 ? 0 : samples * positions,
-    allowed: 'at least 2, since one value has no variance and local norm cannot train',
-    hint: `a replica batch of ${Math.ceil(2 / (positions || 1))} or more`,
+    what: 'samples of each replica in a diagnosis',
+    given: samples,
+    allowed: 'at least 1, so that there are statistics to compare',
+    hint: 'a replica batch of 1 or more',
   });
 }
 

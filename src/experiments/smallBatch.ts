@@ -38,7 +38,7 @@ import type {
 import { trainCurve } from './lossCurve.ts';
 import { type ConvStage, type NetPurpose, plainConvNet, purposeOf } from './plainNets.ts';
 
-export const BATCH_NORMS = ['local', 'sync', 'group', 'layer', 'instance', 'none'] as const;
+export const BATCH_NORMS = ['local', 'sync', 'group', 'layer', 'none'] as const;
 export type BatchNormName = (typeof BATCH_NORMS)[number];
 
 const DEFAULT_NORMS: readonly BatchNormName[] = ['local', 'sync', 'group'];
@@ -47,7 +47,6 @@ const TITLES: Readonly<Record<BatchNormName, string>> = {
   sync: 'SyncBN',
   group: 'GroupNorm',
   layer: 'LayerNorm',
-  instance: 'InstanceNorm',
   none: 'no norm',
 };
 const SINGLE_TITLE = 'BN on one device';

@@ -8,6 +8,7 @@ import type { LayerKind } from './layer.ts';
 import {
   affineParameters,
   affineSetup,
+  batchStatistics,
   checkChannels,
   checkEps,
   checkMomentum,
@@ -103,6 +104,7 @@ export const batchRenormKind: LayerKind<BatchRenormSpec> = {
       { name: 'sums', combine: 'sums', channels, groupReplicas },
     ];
   },
+  statistics: (spec, input) => [batchStatistics(spec, input, false)],
   bind(spec, binding) {
     const { step } = binding;
     const { warmupSteps } = spec;

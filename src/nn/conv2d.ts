@@ -13,6 +13,7 @@ import type { LayerKind, ParameterDeclaration, WorkspaceDeclaration } from './la
 import { checkCount, checkPair, type Pair, type PairOption } from './options.ts';
 import {
   bindStandardized,
+  standardizedStatistics,
   standardizedWorkspace,
   type WeightMatrix,
 } from './weightStandardization.ts';
@@ -152,6 +153,8 @@ export const conv2dKind: LayerKind<Conv2dSpec> = {
     ...convWorkspace(spec, convAxes(spec, input)),
     ...(spec.weightStandardization ? standardizedWorkspace(weightMatrix(spec)) : []),
   ],
+  statistics: (spec) =>
+    spec.weightStandardization ? standardizedStatistics(weightMatrix(spec)) : [],
   bind(spec, binding) {
     const axes = convAxes(spec, binding.input.shape);
     if (!spec.weightStandardization) return bindConv2d(spec, axes, binding);

@@ -3,7 +3,14 @@
 import { sizeOf } from '../base/shape.ts';
 import { bindFilterResponseNorm } from '../norm/filterResponseNorm.ts';
 import type { LayerKind } from './layer.ts';
-import { affineParameters, affineSetup, checkChannels, checkEps, normZeros } from './normShared.ts';
+import {
+  affineParameters,
+  affineSetup,
+  checkChannels,
+  checkEps,
+  meanSquareStatistics,
+  normZeros,
+} from './normShared.ts';
 import { checkCount } from './options.ts';
 
 export interface FilterResponseNormSpec {
@@ -59,6 +66,8 @@ export const filterResponseNormKind: LayerKind<FilterResponseNormSpec> = {
     { name: 'coefficients', type: 'f64', shape: [capacity, 4 * channels] },
     { name: 'sums', type: 'f64', shape: [3, channels] },
   ],
+  statistics: ({ channels, eps }, input) =>
+    meanSquareStatistics('channel', sizeOf(input) / channels, eps),
   bind: (spec, binding) =>
     bindFilterResponseNorm({
       ...affineSetup(spec, binding),

@@ -110,6 +110,20 @@ export interface BoundLayer {
   readonly exchanging?: ExchangingPasses | undefined;
 }
 
+/** A mean or variance that a layer takes, which needs two values to say anything. */
+export interface StatisticsDeclaration {
+  /** What there is one of them for, for people: `channel`. */
+  readonly per: string;
+  /** How many values a sample gives to each; all that there are where no sample is looked at. */
+  readonly values: number;
+  /** How many replicas share one; absent where each sample has its own, or needs none. */
+  readonly groupReplicas?: number;
+  /** Whether evaluation takes it anew, of each replica's samples, instead of a running one. */
+  readonly inEvaluation?: boolean;
+  /** What to take instead of the layer, or of an option of it. */
+  readonly cure: string;
+}
+
 export interface LayerKind<Spec> {
   readonly kind: string;
   /** The shape that comes out, or a UsageError that names the layer and both shapes. */
@@ -127,6 +141,8 @@ export interface LayerKind<Spec> {
   diagnosed?(
     spec: Spec,
   ): { readonly reduction: string; readonly channels: number; readonly eps: number } | undefined;
+  /** The statistics that it takes of its input or its weights. */
+  statistics?(spec: Spec, input: Shape): readonly StatisticsDeclaration[];
   /** Which of its activations the backward pass reads; the others' memory is used again. */
   readonly keeps: { readonly input: boolean; readonly output: boolean };
   /** How the layer does a relu that directly follows it, too: `again` computes the output anew in

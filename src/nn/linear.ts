@@ -11,6 +11,7 @@ import type { Binding, BoundLayer, LayerKind, ParameterDeclaration } from './lay
 import { checkCount } from './options.ts';
 import {
   bindStandardized,
+  standardizedStatistics,
   standardizedWorkspace,
   type WeightMatrix,
 } from './weightStandardization.ts';
@@ -96,6 +97,8 @@ export const linearKind: LayerKind<LinearSpec> = {
     },
     ...(spec.weightStandardization ? standardizedWorkspace(weightMatrix(spec)) : []),
   ],
+  statistics: (spec) =>
+    spec.weightStandardization ? standardizedStatistics(weightMatrix(spec)) : [],
   bind(spec, binding) {
     if (!spec.weightStandardization) return bindLinear(spec, binding);
     return bindStandardized(binding, weightMatrix(spec), (own) => bindLinear(spec, own));

@@ -2,7 +2,7 @@
 // buffers, memory and exchanges they need, and how they are bound. The maths is in `norm`.
 
 import { UsageError } from '../base/errors.ts';
-import { type Shape, sizeOf } from '../base/shape.ts';
+import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { bindBatchNorm, coefficientsLength } from '../norm/batchNorm.ts';
 import { bindFrozenNorm } from '../norm/frozenNorm.ts';
 import { bindGhostNorm, ghostWorkspaceLength } from '../norm/ghostNorm.ts';
@@ -13,6 +13,7 @@ import type { Binding, BoundLayer, LayerKind } from './layer.ts';
 import {
   affineParameters,
   affineSetup,
+  batchStatistics,
   checkChannels,
   checkLastAxes,
   groupReplicasOf,
@@ -66,6 +67,8 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
     if (spec.virtualBatch !== null) return [moments];
     return [moments, { name: 'sums', combine: 'sums', channels, groupReplicas }];
   },
+  statistics: (spec, input) =>
+    spec.frozen ? [] : [batchStatistics(spec, input, !spec.trackRunningStats)],
   diagnosed: ({ channels, eps, frozen }) =>
     frozen ? undefined : { reduction: 'moments', channels, eps },
   bind(spec, binding) {
@@ -148,6 +151,13 @@ export const groupNormKind: LayerKind<GroupNormSpec> = {
   parameters: (spec) => (spec.affine ? affineParameters([spec.channels]) : []),
   buffers: () => [],
   workspace: groupedWorkspace,
+  statistics: ({ channels, numGroups }, input) => [
+    {
+      per: `group of ${channels / numGroups} channels`,
+      values: sizeOf(input) / numGroups,
+      cure: channels > 1 ? 'fewer groups' : 'no norm here, since there is one value',
+    },
+  ],
   bind: (spec, binding) =>
     bindGroupNorm({ ...groupedSetup(spec, binding), numGroups: spec.numGroups }),
 };
@@ -171,6 +181,13 @@ export const instanceNormKind: LayerKind<InstanceNormSpec> = {
   workspace: groupedWorkspace,
   reductions: ({ channels, trackRunningStats }) =>
     trackRunningStats ? [{ name: 'observed', combine: 'moments', channels, groupReplicas: 1 }] : [],
+  statistics: ({ channels }, input) => [
+    {
+      per: 'channel',
+      values: sizeOf(input) / channels,
+      cure: 'groupNorm or layerNorm (--norm group or layer), or instanceNorm on images alone',
+    },
+  ],
   bind(spec, binding) {
     const setup = groupedSetup(spec, binding);
     if (!spec.trackRunningStats) return bindGroupNorm({ ...setup, numGroups: spec.channels });
@@ -199,6 +216,13 @@ export const layerNormKind: LayerKind<LayerNormSpec> = {
   workspace: (spec, input, { capacity }) => [
     { name: 'statistics', type: 'f64', shape: [capacity, layerNormRows(spec, input), 2] },
     { name: 'openGrad', type: 'f32', shape: [sizeOf(spec.normalizedShape)] },
+  ],
+  statistics: ({ normalizedShape }) => [
+    {
+      per: `sample over ${showShape(normalizedShape)}`,
+      values: sizeOf(normalizedShape),
+      cure: 'a normalizedShape of more than one value, or batchNorm',
+    },
   ],
   bind: (spec, binding) =>
     bindLayerNorm({

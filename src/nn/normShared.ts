@@ -2,10 +2,22 @@
 // declare and bind.
 
 import { UsageError } from '../base/errors.ts';
-import { channelsOf, type Shape, shapesDiffer, showShape, sizesDiffer } from '../base/shape.ts';
+import {
+  channelsOf,
+  type Shape,
+  shapesDiffer,
+  showShape,
+  sizeOf,
+  sizesDiffer,
+} from '../base/shape.ts';
 import type { RunningPtrs } from '../norm/batchNorm.ts';
 import type { NormSetup } from '../norm/setup.ts';
-import type { Binding, BufferDeclaration, ParameterDeclaration } from './layer.ts';
+import type {
+  Binding,
+  BufferDeclaration,
+  ParameterDeclaration,
+  StatisticsDeclaration,
+} from './layer.ts';
 import { checkCount } from './options.ts';
 
 /** Which replicas share batch statistics: each alone, all of them, or groups of so many
@@ -49,6 +61,36 @@ export function checkSync(layer: string, sync: SyncScope = 'local'): SyncScope {
 export function groupReplicasOf(sync: SyncScope): number {
   if (sync === 'local') return 1;
   return sync === 'sync' ? Number.POSITIVE_INFINITY : sync;
+}
+
+/** The statistics of a batch normalization: of each channel, over the samples of a sync group. */
+export function batchStatistics(
+  { channels, sync }: { readonly channels: number; readonly sync: SyncScope },
+  input: Shape,
+  inEvaluation: boolean,
+): StatisticsDeclaration {
+  return {
+    per: 'channel',
+    values: sizeOf(input) / channels,
+    groupReplicas: groupReplicasOf(sync),
+    inEvaluation,
+    cure: 'groupNorm or layerNorm, which need no other samples',
+  };
+}
+
+/** From this eps on a mean square of one value is more than a sign: x / sqrt(x^2 + eps) follows x
+ * where |x| is below sqrt(eps), 0.03. */
+const ONE_VALUE_EPS = 1e-3;
+
+/** The statistics of a normalization by the mean square of each sample's values: none where eps
+ * lets one value through. */
+export function meanSquareStatistics(
+  per: string,
+  values: number,
+  eps: number,
+): readonly StatisticsDeclaration[] {
+  if (eps >= ONE_VALUE_EPS) return [];
+  return [{ per, values, cure: `an eps from ${ONE_VALUE_EPS} on, or a norm over more values` }];
 }
 
 /** The shape of an input of any rank whose last axis are the channels. */

@@ -11,6 +11,7 @@ import {
   normBuffers,
   normParameters,
   normReductions,
+  normStatistics,
   normWorkspace,
   PARTS,
 } from './recurrentNorm.ts';
@@ -29,6 +30,7 @@ function recurrentKind<Spec extends RecurrentSpec>(kind: Spec['kind']): LayerKin
     buffers: (spec, input) => normBuffers(spec, input[0]!),
     workspace,
     reductions: (spec, input) => normReductions(spec, input[0]!),
+    statistics: normStatistics,
     bind: bindRecurrent,
   };
 }

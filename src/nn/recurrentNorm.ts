@@ -11,9 +11,10 @@ import type {
   Binding,
   BufferDeclaration,
   ParameterDeclaration,
+  StatisticsDeclaration,
   WorkspaceDeclaration,
 } from './layer.ts';
-import { groupReplicasOf } from './normShared.ts';
+import { batchStatistics, groupReplicasOf } from './normShared.ts';
 import { gateColumns, type RecurrentSpec } from './recurrent.ts';
 
 /** The input's part of the pre-activations and the hidden state's, by PyTorch's names. */
@@ -59,6 +60,17 @@ export function normReductions(
       { name: `sums${part}.${t}`, combine: 'sums' as const, ...shared },
     ]).flat(),
   );
+}
+
+/** The statistics of each time step. */
+export function normStatistics(spec: RecurrentSpec): readonly StatisticsDeclaration[] {
+  const columns = gateColumns(spec);
+  const cure = "a larger hiddenSize, or norm: 'none'";
+  if (spec.norm === 'layer') return [{ per: 'time step of a sample', values: columns, cure }];
+  if (spec.norm === 'none') return [];
+  const { sync } = spec;
+  const batch = batchStatistics({ channels: columns, sync }, [columns], false);
+  return [{ ...batch, cure: "norm: 'layer', which needs no other samples" }];
 }
 
 export function normWorkspace(

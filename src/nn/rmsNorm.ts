@@ -1,12 +1,13 @@
 // Root mean square normalization as a layer. The maths is in norm/rmsNorm.ts.
 
-import { type Shape, sizeOf } from '../base/shape.ts';
+import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { bindRmsNorm } from '../norm/rmsNorm.ts';
 import type { LayerKind } from './layer.ts';
 import {
   checkEps,
   checkLastAxes,
   checkNormalizedShape,
+  meanSquareStatistics,
   normSetup,
   normWeight,
 } from './normShared.ts';
@@ -51,6 +52,8 @@ export const rmsNormKind: LayerKind<RmsNormSpec> = {
   workspace: (spec, input, { capacity }) => [
     { name: 'invRms', type: 'f64', shape: [capacity, rowsOf(spec, input)] },
   ],
+  statistics: ({ normalizedShape, eps }) =>
+    meanSquareStatistics(`sample over ${showShape(normalizedShape)}`, sizeOf(normalizedShape), eps),
   bind: (spec, binding) =>
     bindRmsNorm({
       ...normSetup(spec, binding, { weight: spec.affine, bias: false }),

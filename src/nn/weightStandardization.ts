@@ -5,7 +5,13 @@
 // weight is the standardized one. Every worker computes it whole, so that W decides no bits.
 
 import { coefficientsLength } from '../norm/batchNorm.ts';
-import type { Binding, BoundLayer, GradientSink, WorkspaceDeclaration } from './layer.ts';
+import type {
+  Binding,
+  BoundLayer,
+  GradientSink,
+  StatisticsDeclaration,
+  WorkspaceDeclaration,
+} from './layer.ts';
 
 /** Added to the variance of an output channel's weights. */
 export const WEIGHT_STANDARDIZATION_EPS = 1e-5;
@@ -17,6 +23,12 @@ export interface WeightMatrix {
 }
 
 const DOUBLE_BYTES = 8;
+
+/** The statistics that it takes of each output channel's weights. */
+export function standardizedStatistics({ fanIn }: WeightMatrix): readonly StatisticsDeclaration[] {
+  const cure = 'weightStandardization: false for this layer';
+  return [{ per: "output channel's weights", values: fanIn, cure }];
+}
 
 /** The memory that the standardization needs. */
 export function standardizedWorkspace({

@@ -13,6 +13,7 @@ import type { SplitName } from '../train/context.ts';
 import type { CarriedTensor } from '../train/convertState.ts';
 import { type Diagnostics, summarizeDiagnostics } from '../train/diagnostics.ts';
 import { type EpochState, readEpoch } from '../train/epochSums.ts';
+import { checkInference, checkTraining } from '../train/feasible.ts';
 import type { GradientNorms } from '../train/gradientNorms.ts';
 import type { RunPlan } from '../train/plan.ts';
 import { type Profile, profileOf } from '../train/profileReport.ts';
@@ -117,6 +118,7 @@ export class Run implements RunningTrainer {
     const { plan, words } = this.setup;
     const { stepsPerEpoch } = plan;
     const epochs = checkInteger('epochs', options.epochs, 1);
+    checkTraining(plan);
     const totalSteps = epochs * stepsPerEpoch;
     const length = runLength(plan.config.schedule, this.length, epochs);
     const scheduleSteps = length * stepsPerEpoch;
@@ -230,6 +232,7 @@ export class Run implements RunningTrainer {
         allowed: 'a split with samples',
       });
     }
+    checkInference(`evaluate('${split}')`, plan, count);
     const startMs = performance.now();
     await this.exclusively('evaluate', () => gang.callAll((api) => api.evaluate(split)));
     const samples = typedView(memory, plan.layout.get('evaluation.samples'), 'f64');
@@ -239,6 +242,7 @@ export class Run implements RunningTrainer {
   async predict(inputs: Uint8Array | Float32Array): Promise<Float32Array> {
     const { gang, plan } = this.setup;
     const count = countInputs('predict', plan.config, inputs);
+    checkInference('predict', plan, count);
     return this.exclusively('predict', () =>
       predictAll(this.setup, inputs, count, (size) => gang.callAll((api) => api.predict(size))),
     );
@@ -247,6 +251,7 @@ export class Run implements RunningTrainer {
   async preciseBatchNorm(options: PreciseOptions): Promise<PreciseResult> {
     const { gang, plan } = this.setup;
     const { batches, definition } = checkPrecise(options);
+    checkTraining(plan);
     const from = this.done;
     await this.exclusively('preciseBatchNorm', () =>
       gang.callAll((api) => api.measure(from, batches, definition)),

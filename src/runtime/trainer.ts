@@ -15,7 +15,8 @@ import { type Checkpoint, readCheckpoint } from '../train/checkpoint.ts';
 import type { RunConfig } from '../train/config.ts';
 import { type CarriedTensor, convertCheckpoint } from '../train/convertState.ts';
 import { publishEpoch } from '../train/epochSums.ts';
-import { planRun } from '../train/plan.ts';
+import { checkInference, checkTraining } from '../train/feasible.ts';
+import { planRun, type RunPlan } from '../train/plan.ts';
 import { layerNames } from '../train/program.ts';
 import { fillArena, restoreTensors, stateTensors } from '../train/state.ts';
 import { startGang } from './gang.ts';
@@ -78,6 +79,12 @@ interface Resumed {
   readonly report: readonly CarriedTensor[];
 }
 
+/** Refuses what would fail in some step, or in the evaluation of the test samples at the end. */
+function checkStart(plan: RunPlan): void {
+  checkTraining(plan);
+  checkInference('Evaluation of the test samples', plan, plan.config.data.countTest);
+}
+
 interface Started {
   readonly dataset: Dataset;
   readonly notify: (notice: string) => void;
@@ -90,6 +97,8 @@ interface Started {
 async function startTrainer(config: RunConfig, started: Started): Promise<Trainer> {
   const { dataset, notify, resumed, startTimeoutMs } = started;
   const plan = planRun(config);
+  // A resumed run may also be evaluated alone: its fit checks the steps.
+  if (resumed === undefined) checkStart(plan);
   const module = compileKernels(config.mode);
   const memory = createArena(plan.layout);
   fillArena(plan, memory, dataset);

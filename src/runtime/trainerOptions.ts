@@ -15,6 +15,7 @@ import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 import { checkRunConfig, dataPlanOf, type RunConfig } from '../train/config.ts';
 import { DEFAULT_DIAGNOSTICS_EVERY } from '../train/diagnostics.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../train/evalCorrection.ts';
+import { smallestBatch } from '../train/feasible.ts';
 import { checkOnNonFinite, type OnNonFinite } from '../train/onNonFinite.ts';
 
 export interface TrainerOptions {
@@ -91,8 +92,11 @@ export function resolveOptions(options: TrainerOptions): RunConfig {
   const replicas = checkInteger('replicas', options.replicas ?? DEFAULT_REPLICAS, 1);
   const isClass = data.task.kind === 'classification';
   const globalBatch = globalBatchOf(options, replicas);
-  const run = { inputShape: data.inputShape, replicas, replicaBatch: globalBatch / replicas };
+  const dropLast = options.dropLast ?? false;
   const { model, norm } = options;
+  // The smallest batch that occurs decides what a norm can be.
+  const smallest = smallestBatch({ countTrain: data.train.count }, { globalBatch, dropLast });
+  const run = { inputShape: data.inputShape, replicas, replicaBatch: smallest / replicas };
   const config: RunConfig = {
     model: norm === undefined ? model : convertNorm(model, { ...run, ...norm }),
     data: dataPlanOf(data),
@@ -103,7 +107,7 @@ export function resolveOptions(options: TrainerOptions): RunConfig {
     replicas,
     workers: resolveWorkers(options.workers, replicas),
     globalBatch,
-    dropLast: options.dropLast ?? false,
+    dropLast,
     shuffle: options.shuffle ?? true,
     augmentation: planAugmentation(options.augmentation ?? {}, data.inputShape),
     seed: options.seed ?? DEFAULT_SEED,

@@ -12,6 +12,7 @@ import { isNorm } from '../nn/normLeaf.ts';
 import { parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import { smallestBatch } from './feasible.ts';
 import { alignLayers, type LayerPair } from './normAlignment.ts';
 import { type BufferEntry, type ParameterEntry, planParameters } from './parameters.ts';
 
@@ -87,9 +88,10 @@ export async function convertCheckpoint(
 ): Promise<{ readonly saved: Checkpoint; readonly report: readonly CarriedTensor[] }> {
   const from = parseModel(saved.model, `the model of ${what}`);
   await loadCustomLayers(customModulesOf(from));
-  const { replicas, globalBatch } = saved.run;
+  const { replicas } = saved.run;
   const { inputShape } = saved.data;
-  const run = { inputShape, replicas, replicaBatch: globalBatch / replicas };
+  const replicaBatch = smallestBatch(saved.data, saved.run) / replicas;
+  const run = { inputShape, replicas, replicaBatch };
   const to = convertNorm(from, { ...run, ...request });
   if (JSON.stringify(to) === JSON.stringify(from)) return { saved, report: [] };
   const { tensors, report } = convertState(saved.tensors, { from, to, inputShape });

@@ -6,7 +6,7 @@ import { synthetic } from '../../src/data/synthetic.ts';
 import { normsOf } from '../../src/nn/normLeaf.ts';
 import { type ResolvedConfig, resolve } from './resolve.ts';
 
-const data = synthetic({ train: 8, test: 4, shape: [8, 8, 1] });
+const data = synthetic({ train: 256, test: 4, shape: [8, 8, 1] });
 
 describe('without flags', () => {
   it('a run has the defaults that the help names', async () => {

@@ -57,7 +57,7 @@ describe('diagnose', () => {
     await expectRefused({ replicas: 1, workers: 1 }, 'replicas of a diagnosis: got 1');
     await expectRefused(
       { replicaBatch: 1 },
-      'values per channel of a replica in 1.batchNorm: got 1, allowed is at least 2',
+      '1.batchNorm would have one value per channel, which has no variance',
     );
     await expect(diagnose({ trainer, steps: 3 })).rejects.toThrow('steps: got 3');
     await expect(diagnose({ trainer, budgetSeconds: 0 })).rejects.toThrow('budget: got 0');
@@ -88,6 +88,7 @@ describe('syncbn doctor', () => {
   it('ends with code 2 and a sentence where the batch is too small', async () => {
     const { code, stderr } = await syncbn([...small, '--replica-batch', '1']);
     expect(code).toBe(2);
-    expect(stderr).toContain('values per channel of a replica in 10.batchNorm: got 1');
+    expect(stderr).toContain('10.batchNorm would have one value per channel');
+    expect(stderr).toContain('of which a replica gets one');
   });
 });

@@ -77,7 +77,7 @@ describe('the verdicts of small-batch', () => {
 describe('a run of small-batch', () => {
   const smaller = { samples: 64, epochs: 1 };
 
-  it.each(['local', 'sync', 'group', 'layer', 'instance', 'none'])(
+  it.each(['local', 'sync', 'group', 'layer', 'none'])(
     'with norm %s measures finite numbers',
     async (norm) => {
       const where = { norm: 'local', replicaBatch: 8, replicas: 8 };

@@ -107,7 +107,12 @@ describe('the diagnostics of shards with known statistics', () => {
 
   it('name the replica that brought an infinity in', async () => {
     const data = shardedData({ sample: 2 * SHARD + 1, channel: 1 });
-    const { layers } = await sampleOf({ ...shardedOptions('sync', data), workers: 2 }, 1);
+    const options = {
+      ...shardedOptions('sync', data),
+      workers: 2,
+      onNonFinite: 'continue',
+    } as const;
+    const { layers } = await sampleOf(options, 1);
     const { worst, replicas } = layers[0]!;
     expect(replicas.map(({ nonFinite }) => nonFinite)).toEqual([0, 0, 1]);
     expect(worst).toMatchObject({ replica: 2, nonFinite: 1 });

@@ -1,0 +1,173 @@
+// What must hold before the first step, and before an evaluation: every mean and variance that a
+// layer takes has two values at least, in every batch that occurs. Layers say what they take
+// (LayerKind.statistics); which batches occur, and how they are shared out, is worked out here.
+
+import { UsageError } from '../base/errors.ts';
+import { planEpoch, shardStart } from '../data/sampler.ts';
+import type { Graph, LayerOperation } from '../nn/graph.ts';
+import type { StatisticsDeclaration } from '../nn/layer.ts';
+import { type EvalCorrection, evalWeightOf } from './evalCorrection.ts';
+
+/** What decides which batches occur. */
+export interface FeasibleRun {
+  readonly graph: Graph;
+  readonly config: {
+    readonly data: { readonly countTrain: number };
+    readonly replicas: number;
+    readonly globalBatch: number;
+    readonly dropLast: boolean;
+    readonly evalCorrection?: EvalCorrection | null;
+  };
+}
+
+/** A statistic of a layer. */
+interface Taken extends StatisticsDeclaration {
+  readonly operation: LayerOperation;
+}
+
+/** Batches further from the given one than this are not proposed. */
+const SEARCHED = 64;
+
+/** Samples of the smallest batch of an epoch, the last one. */
+export function smallestBatch(
+  data: { readonly countTrain: number },
+  { globalBatch, dropLast }: { readonly globalBatch: number; readonly dropLast: boolean },
+): number {
+  return planEpoch({ countSamples: data.countTrain, globalBatch, dropLast }).lastBatch;
+}
+
+/** Throws a {@link UsageError} where a layer takes a statistic of one value in any step, naming the
+ * layer and what to change. */
+export function checkTraining(run: FeasibleRun): void {
+  const taken = takenBy(run.graph);
+  for (const statistic of taken) if (statistic.values < 2) checkOwn(statistic);
+  const { config } = run;
+  const batches = batchesOf(config, config.globalBatch);
+  for (const batch of batches) {
+    const statistic = taken.find((candidate) => hasOneValue(candidate, batch, config.replicas));
+    if (statistic !== undefined) throw tooFew(statistic, batch, run, taken);
+  }
+}
+
+/** The same for an evaluation or a prediction of `count` samples; `what` names it. */
+export function checkInference(what: string, { graph, config }: FeasibleRun, count: number): void {
+  const { globalBatch, replicas } = config;
+  const rest = count % globalBatch;
+  const batches = [...(count >= globalBatch ? [globalBatch] : []), ...(rest > 0 ? [rest] : [])];
+  for (const statistic of takenBy(graph)) {
+    const { operation, per, values, inEvaluation, cure } = statistic;
+    if (evalWeightOf(operation.spec, config) === 1 && values < 2) {
+      throw new UsageError({
+        what: `${what}: ${operation.path}`,
+        problem: `normalizes one value per ${per} by itself, which evalCorrection 1 asks for`,
+        hint: "evalCorrection 'auto', or none",
+      });
+    }
+    if (inEvaluation !== true) continue;
+    const alone = { ...statistic, groupReplicas: 1 };
+    for (const batch of batches) {
+      if (!hasOneValue(alone, batch, replicas)) continue;
+      throw new UsageError({
+        what: `${what}: ${operation.path}`,
+        problem:
+          `keeps no running statistics, and of ${batch} samples a replica gets one, ` +
+          `which is one value per ${per} and has no variance`,
+        hint: `trackRunningStats: true, another number of samples, or ${cure}`,
+      });
+    }
+  }
+}
+
+function takenBy(graph: Graph): readonly Taken[] {
+  return graph.operations.flatMap((operation) => {
+    if (operation.op !== 'layer') return [];
+    const { kind, spec, input } = operation;
+    const declared = kind.statistics?.(spec, graph.shapes[input]!) ?? [];
+    return declared.map((statistic) => ({ ...statistic, operation }));
+  });
+}
+
+/** The sizes of an epoch's steps. */
+function batchesOf(
+  { data, dropLast }: FeasibleRun['config'],
+  globalBatch: number,
+): readonly number[] {
+  const request = { countSamples: data.countTrain, globalBatch, dropLast };
+  const { stepsPerEpoch, lastBatch } = planEpoch(request);
+  return stepsPerEpoch > 1 ? [globalBatch, lastBatch] : [lastBatch];
+}
+
+/** Whether any sync group has one value of a batch of so many samples. Groups without a sample take
+ * no statistics. */
+function hasOneValue({ values, groupReplicas }: Taken, batch: number, replicas: number): boolean {
+  if (values > 1 || groupReplicas === undefined) return false;
+  for (let lo = 0; lo < replicas; lo += groupReplicas) {
+    const hi = Math.min(replicas, lo + groupReplicas);
+    if (shardStart(batch, replicas, hi) - shardStart(batch, replicas, lo) === 1) return true;
+  }
+  return false;
+}
+
+/** Refuses a statistic of a sample's own, or of weights, that is of one value. */
+function checkOwn({ operation, per, groupReplicas, cure }: Taken): void {
+  if (groupReplicas !== undefined) return;
+  throw new UsageError({
+    what: operation.path,
+    problem: `normalizes one value per ${per}, so that nothing of what comes in gets through`,
+    hint: cure,
+  });
+}
+
+function tooFew(
+  { operation, per, groupReplicas, cure }: Taken,
+  batch: number,
+  { config }: FeasibleRun,
+  taken: readonly Taken[],
+): UsageError {
+  const { replicas, globalBatch, data } = config;
+  const isRest = batch < globalBatch;
+  const step = isRest
+    ? `the ${data.countTrain} training samples in batches of ${globalBatch} leave ${batch} for ` +
+      'the last step of an epoch'
+    : `a step has ${batch} ${batch === 1 ? 'sample' : 'samples'}`;
+  const size = Math.min(groupReplicas!, replicas);
+  const share =
+    size === replicas
+      ? ''
+      : `, of which ${size === 1 ? 'a replica' : `a group of ${size} replicas`} gets one`;
+  const fits = nearestBatch(config, taken);
+  const cures = [
+    ...(isRest && isFeasible({ ...config, dropLast: true }, globalBatch, taken)
+      ? ['dropLast: true (--drop-last)']
+      : []),
+    ...(fits === undefined ? [] : [`batch: ${fits} (--batch ${fits})`]),
+    ...(size === replicas ? [] : ["sync: 'sync' (--norm sync)"]),
+    cure,
+  ];
+  return new UsageError({
+    what: operation.path,
+    problem: `would have one value per ${per}, which has no variance: ${step}${share}`,
+    hint: cures.join(', or '),
+  });
+}
+
+function isFeasible(
+  config: FeasibleRun['config'],
+  globalBatch: number,
+  taken: readonly Taken[],
+): boolean {
+  if (config.dropLast && globalBatch > config.data.countTrain) return false;
+  return batchesOf(config, globalBatch).every((batch) =>
+    taken.every((statistic) => !hasOneValue(statistic, batch, config.replicas)),
+  );
+}
+
+/** The nearest batch with which every step has enough values; the larger of two. */
+function nearestBatch(config: FeasibleRun['config'], taken: readonly Taken[]): number | undefined {
+  for (let distance = 1; distance <= SEARCHED; distance++) {
+    for (const batch of [config.globalBatch + distance, config.globalBatch - distance]) {
+      if (batch >= 1 && isFeasible(config, batch, taken)) return batch;
+    }
+  }
+  return undefined;
+}
