@@ -6,8 +6,10 @@ import type { Advice, DiagnosedLayer, MeasuredVariant } from '../experiments/doc
 import { AUTO_MIN_VALUES } from '../nn/autoNorm.ts';
 import { known } from './events.ts';
 import type { Flags } from './flags.ts';
+import { say, screen } from './screen.ts';
 import { bareModelFrom, dataFrom, trainerOptionsFrom } from './settings.ts';
-import { paint, printTable } from './terminal.ts';
+import { printTable } from './tables.ts';
+import { paint } from './text.ts';
 
 const LEGEND = `shift: measured, root mean square over channels, replicas and steps
 expected: of independent values, up to independent samples of equal positions;
@@ -28,7 +30,7 @@ export async function runDoctor(flags: Flags): Promise<number> {
     ...(budgetSeconds !== undefined && { budgetSeconds }),
     ...(isShown && { onProgress: showProgress }),
   });
-  if (isJson) console.log(JSON.stringify({ event: 'diagnosis', ...finite(diagnosis) }));
+  if (isJson) screen.sayJson({ event: 'diagnosis', ...finite(diagnosis) });
   else show(diagnosis);
   return 0;
 }
@@ -36,7 +38,7 @@ export async function runDoctor(flags: Flags): Promise<number> {
 /** One line that is written over; the report follows on stdout. */
 function showProgress(done: number, steps: number): void {
   const end = done >= steps ? '\r\u001b[K' : '';
-  process.stderr.write(`\rlocal, sync and group: ${done} of ${steps} steps each${end}`);
+  screen.draw('stderr', `\rlocal, sync and group: ${done} of ${steps} steps each${end}`);
 }
 
 /** JSON has no NaN and no infinity. */
@@ -54,19 +56,17 @@ function finite(diagnosis: Diagnosis): object {
 
 function show(diagnosis: Diagnosis): void {
   const { replicas, replicaBatch, workers, steps, askedSteps, seconds, layers } = diagnosis;
-  console.log(`${replicas} replicas of ${replicaBatch} samples on ${workers} workers`);
+  say(`${replicas} replicas of ${replicaBatch} samples on ${workers} workers`);
   const cut = `, of ${askedSteps} asked for: the budget is ${diagnosis.budgetSeconds} s`;
-  console.log(
-    `${steps} steps with each norm in ${seconds.toFixed(1)} s${steps < askedSteps ? cut : ''}`,
-  );
-  console.log('\nStatistics of one replica against all, in standard deviations:');
+  say(`${steps} steps with each norm in ${seconds.toFixed(1)} s${steps < askedSteps ? cut : ''}`);
+  say('\nStatistics of one replica against all, in standard deviations:');
   printTable(layers.map(layerRow));
-  console.log(LEGEND);
+  say(LEGEND);
   const groups = layers.map(({ layer, groupNorm, groupValues }) => {
     const groups = groupNorm.replace(/^groupNorm [(](.*)[)]$/, '$1');
     return `${layer} ${groups}, ${groupValues} values each`;
   });
-  console.log(`Group norm would take: ${groups.join('; ')}\n`);
+  say(`Group norm would take: ${groups.join('; ')}\n`);
   printTable(diagnosis.variants.map((variant) => variantRow(variant, diagnosis.variants)));
   showAdvice(diagnosis.advice);
 }
@@ -105,7 +105,7 @@ function showAdvice({ norm, groupSize, gaining, reasons }: Advice): void {
   const names = { local: 'keep local batch norm', sync: 'SyncBN', group: 'group norm' };
   const scope = groupSize === null ? '' : ` over groups of ${groupSize} replicas`;
   const flag = `--norm ${norm}${groupSize === null ? '' : ` --group-size ${groupSize}`}`;
-  console.log(`Recommendation: ${paint('green', `${names[norm]}${scope}`)} (${flag})`);
-  for (const reason of reasons) console.log(`  - ${reason}`);
-  if (gaining.length > 0) console.log(`Layers that gain from SyncBN: ${gaining.join(', ')}`);
+  say(`Recommendation: ${paint('green', `${names[norm]}${scope}`)} (${flag})`);
+  for (const reason of reasons) say(`  - ${reason}`);
+  if (gaining.length > 0) say(`Layers that gain from SyncBN: ${gaining.join(', ')}`);
 }

@@ -1,12 +1,15 @@
 // `syncbn eval`: loss and accuracy of a checkpoint on the test samples of its data.
 
+import { cleaningUp } from '../base/cleanup.ts';
 import { UsageError } from '../base/errors.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import type { EvalCorrection } from '../train/evalCorrection.ts';
 import { known } from './events.ts';
 import type { Flags } from './flags.ts';
+import { screen, warn } from './screen.ts';
 import { dataFrom } from './settings.ts';
-import { paint, printTable } from './terminal.ts';
+import { printTable } from './tables.ts';
+import { paint } from './text.ts';
 
 export async function runEval(flags: Flags): Promise<number> {
   const path = flags.text('checkpoint');
@@ -24,17 +27,18 @@ export async function runEval(flags: Flags): Promise<number> {
   const evalCorrection = correctionFrom(flags);
   const trainer = await Trainer.resume(path, {
     data: await dataFrom(flags),
+    onNotice: (notice) => warn(`syncbn: ${notice}`),
     ...(workers !== undefined && { workers }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(evalCorrection !== undefined && { evalCorrection }),
   });
-  try {
+  const run = async (): Promise<number> => {
     if (batches !== undefined) await trainer.preciseBatchNorm({ batches });
     const { loss, accuracy, count, seconds } = await trainer.evaluate();
     const hash = trainer.weightsHash();
     if (flags.isSet('json')) {
       const result = { testAccuracy: known(accuracy), testLoss: known(loss), count, seconds };
-      console.log(JSON.stringify({ event: 'evaluated', ...result, weightsHash: hash }));
+      screen.sayJson({ event: 'evaluated', ...result, weightsHash: hash });
     } else {
       printTable([
         { result: 'test accuracy', value: paint('green', `${(accuracy * 100).toFixed(2)} %`) },
@@ -44,9 +48,8 @@ export async function runEval(flags: Flags): Promise<number> {
       ]);
     }
     return 0;
-  } finally {
-    await trainer.close();
-  }
+  };
+  return cleaningUp(run, () => trainer.close());
 }
 
 function correctionFrom(flags: Flags): EvalCorrection | undefined {

@@ -1,12 +1,12 @@
 // What a run tells: events in plain data. One and the same stream goes to stdout as JSON lines, to
 // a log file, or to the terminal; each is a sink.
 
-import { closeSync, openSync, writeSync } from 'node:fs';
-import { UsageError } from '../base/errors.ts';
 import type { Evaluation } from '../runtime/evaluation.ts';
 import type { CarriedTensor } from '../train/convertState.ts';
 import type { Diagnostics } from '../train/diagnostics.ts';
 import type { Profile } from '../train/profileReport.ts';
+import { IncompleteOutput, LineFile, openLines } from './lineFile.ts';
+import { screen } from './screen.ts';
 
 export interface StartEvent {
   readonly event: 'start';
@@ -119,9 +119,10 @@ export type RunEvent =
   | DoneEvent
   | ErrorEvent;
 
-/** Where events go. */
+/** Where events go. A sink that cannot be written never ends the run. */
 export interface Sink {
   take(event: RunEvent): void;
+  /** Throws an {@link IncompleteOutput} where events are missing. */
   close(): void;
 }
 
@@ -133,29 +134,30 @@ export function known(value: number): number | null {
 /** One JSON object a line on stdout. */
 export function jsonSink(): Sink {
   return {
-    take: (event) => process.stdout.write(`${JSON.stringify(event)}\n`),
+    take: (event) => screen.sayJson(event),
     close: () => {},
   };
 }
 
-/** Appends JSON lines, each with its time, to a file. Throws a {@link UsageError} when it cannot be
- * opened. */
-export function logSink(path: string): Sink {
-  let file: number;
-  try {
-    file = openSync(path, 'a');
-  } catch (error) {
-    throw new UsageError({
-      what: `--log ${path}`,
-      given: error instanceof Error ? error.message : String(error),
-      allowed: 'a file in a folder that can be written',
-    });
-  }
+/** Appends JSON lines, each with its time, to a file. While a disk is full they wait;
+ * `onTrouble` is told. Throws a UsageError when the file cannot be opened. */
+export function logSink(path: string, onTrouble: (message: string) => void): Sink {
+  const { fd, close } = openLines(path, `--log ${path}`);
+  const lineOf = (event: object): string =>
+    JSON.stringify({ time: new Date().toISOString(), ...event });
+  const file = new LineFile({
+    fd,
+    onTrouble: (reason) =>
+      onTrouble(`--log ${path} cannot be written (${reason}); the run goes on, its lines wait.`),
+    gapLine: (lines) => lineOf({ event: 'gap', lines }),
+  });
   return {
-    take: (event) => {
-      writeSync(file, `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
+    take: (event) => file.write(lineOf(event)),
+    close() {
+      const missing = file.end();
+      close();
+      if (missing > 0) throw new IncompleteOutput(`--log ${path} misses ${missing} lines.`);
     },
-    close: () => closeSync(file),
   };
 }
 

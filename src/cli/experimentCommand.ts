@@ -21,8 +21,10 @@ import { openResults } from '../experiments/resultsFile.ts';
 import { type ExperimentProgress, type Outcome, runExperiment } from '../experiments/runner.ts';
 import type { Flags } from './flags.ts';
 import { prepareFolder, typedCommand, writeFiles } from './outFolder.ts';
+import { say, screen } from './screen.ts';
 import { catchSignals, SIGNAL_CODES } from './signals.ts';
-import { paint, printRows } from './terminal.ts';
+import { printRows } from './tables.ts';
+import { paint } from './text.ts';
 import { packageVersion } from './version.ts';
 
 const DEFAULT_FOLDER = 'experiments';
@@ -138,7 +140,7 @@ interface Show {
 
 function jsonShow({ name, hypothesis }: Experiment): Show {
   const tell = (event: string, fields: object): void => {
-    console.log(JSON.stringify({ event, ...fields }));
+    screen.sayJson({ event, ...fields });
   };
   let done: number | undefined;
   return {
@@ -172,16 +174,16 @@ function terminalShow({ title, hypothesis }: Experiment, runs: number): Show {
   return {
     notice(text) {
       endProgress();
-      console.log(text);
+      say(text);
     },
     begin() {
-      console.log(`${paint('bold', title)}\nExpected: ${hypothesis}`);
-      console.log(`${runs} runs; Ctrl-C stops, the same command goes on.`);
+      say(`${paint('bold', title)}\nExpected: ${hypothesis}`);
+      say(`${runs} runs; Ctrl-C stops, the same command goes on.`);
     },
     progress(progress) {
       const fields = barFields(progress);
       if (bar === undefined) {
-        if (progress.done !== done) console.log(`${fields.runs} runs done`);
+        if (progress.done !== done) say(`${fields.runs} runs done`);
       } else if (isDrawn) bar.update(Math.floor(progress.share * BAR_TOTAL), fields);
       else bar.start(BAR_TOTAL, Math.floor(progress.share * BAR_TOTAL), fields);
       isDrawn = true;
@@ -217,18 +219,18 @@ function barFields({ done, runs, label, secondsLeft }: ExperimentProgress) {
 function showEnd(outcome: Outcome, { tables, verdicts }: Analysis, folder: string): void {
   const { results, runs, found, isStopped, seconds } = outcome;
   if (results.length === 0) {
-    console.log('Stopped before the first run was over; nothing is kept.');
+    say('Stopped before the first run was over; nothing is kept.');
     return;
   }
   for (const { caption, columns, rows } of tables) {
-    console.log(`\n${paint('bold', caption)}`);
+    say(`\n${paint('bold', caption)}`);
     printRows(columns, rows);
   }
   const colors = { confirmed: 'green', refuted: 'red', inconclusive: 'yellow' } as const;
   for (const { claim, verdict, evidence } of verdicts) {
-    console.log(`${paint(colors[verdict], verdict)}: ${claim}\n  ${evidence}`);
+    say(`${paint(colors[verdict], verdict)}: ${claim}\n  ${evidence}`);
   }
   const count = `${results.length} of ${runs} runs${found === 0 ? '' : `, ${found} found done`}`;
-  console.log(`\n${count}, ${showSeconds(seconds)}. Written to ${join(folder, 'report.html')}.`);
-  if (isStopped) console.log('Stopped; the same command does the runs that are missing.');
+  say(`\n${count}, ${showSeconds(seconds)}. Written to ${join(folder, 'report.html')}.`);
+  if (isStopped) say('Stopped; the same command does the runs that are missing.');
 }

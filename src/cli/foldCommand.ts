@@ -1,31 +1,43 @@
 // `syncbn fold`: a checkpoint for inference, with batch normalization folded into the layers before
 // it and the outputs compared on the data's test samples.
 
+import { cleaningUp } from '../base/cleanup.ts';
 import { UsageError } from '../base/errors.ts';
 import { checkWritable } from '../base/wholeFile.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import type { Flags } from './flags.ts';
+import { say, screen, warn } from './screen.ts';
 import { dataFrom } from './settings.ts';
-import { printTable } from './terminal.ts';
+import { isSameFile, refuseExisting } from './startingPoint.ts';
+import { printTable } from './tables.ts';
 
 export async function runFold(flags: Flags): Promise<number> {
   const [checkpoint, path] = ['checkpoint', 'out'].map((name) => needed(flags, name));
   const tolerance = flags.number('tolerance', 0);
   const workers = flags.integer('workers', 1);
   const timeoutMs = flags.integer('timeout-ms', 1);
+  if (isSameFile(checkpoint!, path!)) {
+    throw new UsageError({
+      what: `--out ${path}`,
+      problem: 'is the checkpoint that is folded',
+      hint: '--out inference.ckpt',
+    });
+  }
+  if (!flags.isSet('overwrite')) refuseExisting(path!, '--out');
   await checkWritable(path!, `checkpoint to write, ${path}`);
   const trainer = await Trainer.resume(checkpoint!, {
     data: await dataFrom(flags),
+    onNotice: (notice) => warn(`syncbn: ${notice}`),
     ...(workers !== undefined && { workers }),
     ...(timeoutMs !== undefined && { timeoutMs }),
   });
-  try {
+  const run = async (): Promise<number> => {
     const options = { path: path!, ...(tolerance !== undefined && { tolerance }) };
     const { folded, left, maxDifference, maxOutput, countInputs } =
       await trainer.exportInference(options);
     if (flags.isSet('json')) {
       const parity = { maxDifference, maxOutput, countInputs };
-      console.log(JSON.stringify({ event: 'folded', path, folded, left, ...parity }));
+      screen.sayJson({ event: 'folded', path, folded, left, ...parity });
       return 0;
     }
     const rows = [
@@ -34,12 +46,11 @@ export async function runFold(flags: Flags): Promise<number> {
     ];
     if (rows.length > 0) printTable(rows);
     const difference = `${maxDifference.toExponential(1)} of ${maxOutput.toPrecision(3)}`;
-    console.log(`Largest difference of outputs over ${countInputs} samples: ${difference}.`);
-    console.log(`Written to ${path}.`);
+    say(`Largest difference of outputs over ${countInputs} samples: ${difference}.`);
+    say(`Written to ${path}.`);
     return 0;
-  } finally {
-    await trainer.close();
-  }
+  };
+  return cleaningUp(run, () => trainer.close());
 }
 
 function needed(flags: Flags, name: string): string {

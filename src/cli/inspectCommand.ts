@@ -19,7 +19,9 @@ import { smallestBatch } from '../train/feasible.ts';
 import { planRun, type RunPlan } from '../train/plan.ts';
 import { hashWeights } from '../train/state.ts';
 import type { Flags } from './flags.ts';
-import { paint, printTable } from './terminal.ts';
+import { say, screen } from './screen.ts';
+import { printTable } from './tables.ts';
+import { paint } from './text.ts';
 
 const REGIONS_SHOWN = 8;
 
@@ -63,7 +65,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
     memoryBytes: plan.layout.sizeBytes,
     weightsHash: hashWeights(saved.tensors),
   };
-  if (flags.isSet('json')) console.log(JSON.stringify({ event: 'inspected', ...summary }));
+  if (flags.isSet('json')) screen.sayJson({ event: 'inspected', ...summary });
   else show(saved, plan, summary);
   return 0;
 }
@@ -100,8 +102,8 @@ function show(
     ].map(([setting, value]) => ({ setting: setting!, value: value! })),
   );
   // Too long for a table on a terminal of 80 columns.
-  console.log(`weights ${paint('green', summary.weightsHash)}`);
-  console.log(`Memory of a run on 1 worker: ${showBytes(plan.layout.sizeBytes)}; largest regions:`);
+  say(`weights ${paint('green', summary.weightsHash)}`);
+  say(`Memory of a run on 1 worker: ${showBytes(plan.layout.sizeBytes)}; largest regions:`);
   printTable(
     plan.layout.largest(REGIONS_SHOWN).map(({ name, type, shape, sizeBytes, writer }) => ({
       region: name,
@@ -123,8 +125,8 @@ function showNorms(choices: readonly NormExplanation[]): void {
       auto,
     })),
   );
-  for (const { layer, auto, why } of choices) console.log(`auto, ${layer}: ${auto}; ${why}`);
-  console.log(`Group norm by default: ${GROUP_RULE}`);
+  for (const { layer, auto, why } of choices) say(`auto, ${layer}: ${auto}; ${why}`);
+  say(`Group norm by default: ${GROUP_RULE}`);
 }
 
 /** A row for each setting of an optimizer or schedule. */

@@ -26,14 +26,14 @@ export function profileTables(profile: ProfileEvent): {
     busiest: { rank, workMs },
   };
   return {
-    heading: `where a step's time goes: ${showMs(stepMs)} ms, mean of ${steps} steps on ${over}`,
+    heading: `where a step's time goes, in ms: ${showMs(stepMs)}, mean of ${steps} steps on ${over}`,
     phases: [
       ...phases.map(({ phase, ...times }) => ({
         phase,
-        'work ms': showMs(times.workMs),
+        work: showMs(times.workMs),
         ...commonCells(times),
       })),
-      { phase: 'step', 'work ms': showMs(whole.workMs), ...commonCells(whole) },
+      { phase: 'step', work: showMs(whole.workMs), ...commonCells(whole) },
     ],
     layers: layerRows(layers),
   };
@@ -50,9 +50,9 @@ function layerRows(layers: readonly ProfileLayer[]): readonly TableRow[] {
     rest.reduce((total, layer) => total + part(layer), 0);
   const others = {
     layer: `${rest.length} others`,
-    'forward ms': showMs(sum(({ forwardMs }) => forwardMs)),
-    'backward ms': showMs(sum(({ backwardMs }) => backwardMs)),
-    'waiting ms': showMs(sum(({ waitMs }) => waitMs)),
+    forward: showMs(sum(({ forwardMs }) => forwardMs)),
+    backward: showMs(sum(({ backwardMs }) => backwardMs)),
+    waiting: showMs(sum(({ waitMs }) => waitMs)),
     share: showShare(sum(({ share }) => share)),
     'busiest worker': '-',
   };
@@ -62,17 +62,17 @@ function layerRows(layers: readonly ProfileLayer[]): readonly TableRow[] {
 function layerRow(layer: ProfileLayer): TableRow {
   return {
     layer: layer.path,
-    'forward ms': showMs(layer.forwardMs),
-    'backward ms': showMs(layer.backwardMs),
+    forward: showMs(layer.forwardMs),
+    backward: showMs(layer.backwardMs),
     ...commonCells(layer),
   };
 }
 
 function commonCells({ waitMs, share, busiest }: ProfileTimes): TableRow {
   return {
-    'waiting ms': showMs(waitMs),
+    waiting: showMs(waitMs),
     share: showShare(share),
-    'busiest worker': `${showMs(busiest.workMs)} ms (rank ${busiest.rank})`,
+    'busiest worker': `${showMs(busiest.workMs)} (rank ${busiest.rank})`,
   };
 }
 

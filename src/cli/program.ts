@@ -1,6 +1,7 @@
 // The commands and their flags. Parsing is cac's; what is unknown is an error that proposes the
 // nearest flag or command. Returns the exit code and never ends the process itself.
 
+import { inspect } from 'node:util';
 import { cac } from 'cac';
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
@@ -12,6 +13,8 @@ import { EXIT_USAGE, errorEvent, exitCodeOf } from './failure.ts';
 import { Flags, markValues, unmarkValues } from './flags.ts';
 import { runFold } from './foldCommand.ts';
 import { runInspect } from './inspectCommand.ts';
+import { screen, warn } from './screen.ts';
+import { endingAtSignals } from './signals.ts';
 import { runSimulate } from './simulateCommand.ts';
 import { simulateFlags } from './simulateFlags.ts';
 import { runTrain } from './trainCommand.ts';
@@ -53,7 +56,8 @@ const trainFlags: readonly FlagText[] = [
   ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
   [
     '--norm <kind>',
-    'sync, local, group, layer, instance, none, auto; with --resume also frozen (default sync)',
+    'sync, local, group, layer, instance, none, auto; with --resume also frozen (default: sync, \
+a .json model as it is written)',
   ],
   ['--group-size <k>', 'With --norm sync or auto: replicas that share statistics (default all)'],
   ['--num-groups <g>', 'With --norm group or auto: groups (default: by channels, see inspect)'],
@@ -86,6 +90,8 @@ const trainFlags: readonly FlagText[] = [
   ['--checkpoint <file>', 'Write a checkpoint at the end of each epoch, at the end and at Ctrl-C'],
   ['--checkpoint-every <n>', 'And after every n steps'],
   ['--resume <file>', 'Go on from a checkpoint, with its settings; --norm replaces its norms'],
+  ['--resume-or-start <file>', 'The same where the file exists, else a new run that writes it'],
+  ['--overwrite', 'Let --checkpoint replace the file of another run'],
   ['--diagnostics <n>', 'Compare the batch statistics of replicas every n steps (default 50)'],
   ['--profile', "Show where a step's time goes: by phase and layer, waiting apart"],
   ['--trace <file>', 'Write the last 20 steps for chrome://tracing and ui.perfetto.dev'],
@@ -134,7 +140,7 @@ const commands: readonly CommandText[] = [
       ...dataFlags,
       ...commonFlags,
     ],
-    run: runEval,
+    run: endsAtSignals(runEval),
   },
   {
     name: 'inspect',
@@ -144,7 +150,7 @@ const commands: readonly CommandText[] = [
       ['--json', 'One JSON object'],
       ['--debug', 'Show where an error came from'],
     ],
-    run: runInspect,
+    run: endsAtSignals(runInspect),
   },
   {
     name: 'fold',
@@ -152,17 +158,18 @@ const commands: readonly CommandText[] = [
     flags: [
       ['--checkpoint <file>', 'The checkpoint'],
       ['--out <file>', 'The checkpoint to write'],
+      ['--overwrite', 'Let --out replace a file that is there'],
       ['--tolerance <x>', 'Largest difference of an output, as a share (default 1e-4)'],
       ...dataFlags,
       ...commonFlags,
     ],
-    run: runFold,
+    run: endsAtSignals(runFold),
   },
   {
     name: 'doctor',
     text: 'Train a model shortly and say which normalization it needs',
     flags: doctorFlags,
-    run: runDoctor,
+    run: endsAtSignals(runDoctor),
   },
   {
     name: 'experiment',
@@ -175,9 +182,14 @@ const commands: readonly CommandText[] = [
     name: 'simulate',
     text: 'Predict what a job on many devices would do',
     flags: simulateFlags,
-    run: runSimulate,
+    run: endsAtSignals(runSimulate),
   },
 ];
+
+/** A command that keeps nothing until its end. */
+function endsAtSignals(run: CommandText['run']): CommandText['run'] {
+  return (flags, argument) => endingAtSignals(() => run(flags, argument));
+}
 
 /** The flags of all commands that take a value. */
 const valueFlags = commands.flatMap(({ flags }) =>
@@ -270,6 +282,6 @@ function withoutNegation(options: Readonly<Record<string, unknown>>): Record<str
 function report(error: unknown, argv: readonly string[]): void {
   const event = errorEvent(error);
   if (argv.includes('--json')) jsonSink().take(event);
-  console.error(`syncbn: ${event.message}`);
-  if (argv.includes('--debug')) console.error(error);
+  warn(`syncbn: ${event.message}`);
+  if (argv.includes('--debug')) screen.warnWhole(inspect(error));
 }

@@ -43,16 +43,22 @@ const NORM_FLAGS = ['norm', 'group-size', 'num-groups'] as const;
 
 type Decided = Omit<RunConfig, 'model' | 'data' | 'workers' | 'timeoutMs' | 'diagnosticsEvery'>;
 
+/** What is gone on from. */
+interface Resumed {
+  readonly path: string;
+  readonly saved: Checkpoint;
+  readonly isRestart: boolean;
+}
+
 /** Throws a {@link UsageError} for the first flag that contradicts the checkpoint. */
 export async function checkAgreement(
   flags: Flags,
-  path: string,
-  saved: Checkpoint,
+  { path, saved, isRestart }: Resumed,
   data: Dataset,
 ): Promise<void> {
   const model = parseModel(saved.model, `the model of ${path}`);
   await loadCustomLayers(customModulesOf(model));
-  await checkModel(flags, path, model, data);
+  await checkModel(flags, { path, isRestart, kept: model }, data);
   if (!DECIDING.some(([flag]) => flags.has(flag))) return;
   const { workers: _workers, ...options } = trainerOptionsFrom(flags, data, model);
   const asked = resolveOptions({ ...options, workers: 1 });
@@ -65,8 +71,7 @@ export async function checkAgreement(
 
 async function checkModel(
   flags: Flags,
-  path: string,
-  kept: LayerSpec,
+  { path, isRestart, kept }: Omit<Resumed, 'saved'> & { readonly kept: LayerSpec },
   data: Dataset,
 ): Promise<void> {
   const asked = NORM_FLAGS.filter((name) => flags.has(name));
@@ -76,8 +81,8 @@ async function checkModel(
   if (!isSame(bare(model), bare(kept))) {
     throw contradiction('--model', flags.text('model'), path, 'another model');
   }
-  // A norm that is named replaces the checkpoint's.
-  if (asked.length === 0 || flags.has('norm')) return;
+  // A norm that is named replaces the checkpoint's, but where the flags describe the whole run.
+  if (asked.length === 0 || (flags.has('norm') && !isRestart)) return;
   if (isSame(normalizedAs(flags, model, data), kept)) return;
   const what = asked.map((name) => `--${name}`).join(', ');
   const given = asked.map((name) => flags.text(name)).join(', ');

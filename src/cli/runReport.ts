@@ -1,6 +1,7 @@
 // The report of a run: a file at its end, a page that changes while it trains, or both. Looks at
 // the trainer whenever the command tells progress; costs nothing where neither is asked for.
 
+import { cleaningUp } from '../base/cleanup.ts';
 import { UsageError } from '../base/errors.ts';
 import { checkWritable, writeWhole } from '../base/wholeFile.ts';
 import { isNorm, leafPaths, normName, normsOf } from '../nn/normLeaf.ts';
@@ -13,6 +14,7 @@ import type { Progress } from '../runtime/progress.ts';
 import type { Trainer } from '../runtime/trainer.ts';
 import type { StartEvent } from './events.ts';
 import type { Flags } from './flags.ts';
+import { IncompleteOutput } from './lineFile.ts';
 import { typedCommand } from './outFolder.ts';
 
 const DEFAULT_PORT = 8710;
@@ -34,8 +36,7 @@ export async function reportAsked(flags: Flags): Promise<ReportAsked | undefined
   if (host !== undefined && port === undefined) {
     throw new UsageError({
       what: '--watch-host',
-      given: 'without --watch',
-      allowed: 'with --watch',
+      problem: 'requires --watch',
       hint: `--watch --watch-host ${host}`,
     });
   }
@@ -79,12 +80,24 @@ export async function startReport(
     },
     async end(state) {
       history.state = state;
-      await server?.close();
-      if (file !== undefined) {
-        await writeWhole(file, `--report ${file}`, renderPage(runPage(history)));
-      }
+      await cleaningUp(
+        async () => server?.close(),
+        async () => {
+          if (file !== undefined) await writeReport(file, history);
+        },
+      );
     },
   };
+}
+
+/** The run is over by now, whatever becomes of its report. */
+async function writeReport(file: string, history: RunHistory): Promise<void> {
+  try {
+    await writeWhole(file, `--report ${file}`, renderPage(runPage(history)));
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new IncompleteOutput(error.message, { cause: error });
+  }
 }
 
 function factsOf(trainer: Trainer, start: StartEvent): RunHistory['facts'] {

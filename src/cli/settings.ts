@@ -49,8 +49,14 @@ export async function modelFrom(flags: Flags, data: Dataset): Promise<LayerSpec>
   return normalizedAs(flags, model, data);
 }
 
-/** A model with the normalizations that the flags ask for. */
+/** A model with the normalizations that the flags ask for. A file says how its model normalizes,
+ * which changes only on request; models by name are synchronized. */
 export function normalizedAs(flags: Flags, model: LayerSpec, data: Dataset): LayerSpec {
+  if (flags.text('model')?.endsWith('.json') === true && !flags.has('norm')) {
+    refuseWithout(flags, 'group-size', '--norm sync or auto for a model from a file', false);
+    refuseWithout(flags, 'num-groups', '--norm group or auto for a model from a file', false);
+    return model;
+  }
   const replicas = replicasFrom(flags);
   const globalBatch =
     flags.integer('batch', 1) ??

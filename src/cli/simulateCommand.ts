@@ -14,6 +14,7 @@ import { checkReports, presetJob } from '../simulate/reports.ts';
 import { eventsOf, type MeasuredMachine, type Simulation } from '../simulate/simulation.ts';
 import type { Flags } from './flags.ts';
 import { prepareFolder, typedCommand, writeFiles } from './outFolder.ts';
+import { say, screen } from './screen.ts';
 import {
   adjustJob,
   deviceFrom,
@@ -73,10 +74,10 @@ export async function runSimulate(flags: Flags): Promise<number> {
   };
   if (out !== undefined) await writeFiles(out, filesOf(simulation, typedCommand()));
   if (flags.isSet('json')) {
-    for (const event of eventsOf(simulation)) console.log(JSON.stringify(event));
+    for (const event of eventsOf(simulation)) screen.sayJson(event);
   } else {
     showSimulation(simulation);
-    if (out !== undefined) console.log(`Written to ${out}: report.html and what it shows.`);
+    if (out !== undefined) say(`Written to ${out}: report.html and what it shows.`);
   }
   return 0;
 }

@@ -8,17 +8,19 @@ import { type DevicesPrediction, MAX_BATCH, type ScaledStep } from '../simulate/
 import type { ReportCheck } from '../simulate/reports.ts';
 import type { MeasuredMachine, Simulation } from '../simulate/simulation.ts';
 import type { Job } from '../simulate/step.ts';
-import { paint, printTable } from './terminal.ts';
+import { say } from './screen.ts';
+import { printTable } from './tables.ts';
+import { paint } from './text.ts';
 
 export function showSimulation(simulation: Simulation): void {
   const { job, share, predictions, machine, numerics, reports } = simulation;
   if (machine !== undefined) showMachine(machine);
-  console.log(jobLines(job));
-  console.log(paint('bold', '\nSimulated: a step in ms, and what SyncBN does to it'));
+  say(jobLines(job));
+  say(paint('bold', '\nSimulated: a step in ms, and what SyncBN does to it'));
   printTable(predictions.map(stepRow));
-  console.log(paint('bold', 'Simulated: ms of compute + statistics + gradients'));
+  say(paint('bold', 'Simulated: ms of compute + statistics + gradients'));
   printTable(predictions.map(partsRow));
-  console.log(paint('bold', 'Simulated: per-device batch from which SyncBN'));
+  say(paint('bold', 'Simulated: per-device batch from which SyncBN'));
   printTable(breakEvenRows(predictions, share));
   if (numerics !== undefined) showNumerics(numerics);
   if (reports !== undefined) showReports(reports);
@@ -89,7 +91,7 @@ function breakEvenRows(
 
 function showMachine({ replicaBatch, measurements, checks }: MeasuredMachine): void {
   const { oneLocal, oneLocalHalf, alone, together, probe } = measurements.calibration;
-  console.log(paint('bold', `Real: this machine, 2 replicas of ${replicaBatch} samples`));
+  say(paint('bold', `Real: this machine, 2 replicas of ${replicaBatch} samples`));
   printTable(
     [
       ['1 worker, local norms', `${showMs(oneLocal)} ms a step`],
@@ -102,7 +104,7 @@ function showMachine({ replicaBatch, measurements, checks }: MeasuredMachine): v
       ['copy', `${showNumber(0.008 / probe.copyUsPerNumber)} GB/s`],
     ].map(([what, value]) => ({ 'calibrated from': what!, measured: value! })),
   );
-  console.log(paint('bold', 'Predicted from these, and measured'));
+  say(paint('bold', 'Predicted from these, and measured'));
   printTable(
     checks.map(({ what, predicted, measured, unit, error }) => ({
       what,
@@ -116,7 +118,7 @@ function showMachine({ replicaBatch, measurements, checks }: MeasuredMachine): v
 function showNumerics(numerics: Numerics): void {
   const { replicas, replicaBatch, steps, localLosses, syncLosses, divergence } = numerics;
   const run = `${steps} steps of ${replicas} replicas x ${replicaBatch} samples`;
-  console.log(paint('bold', `Real: ${run}, with the statistics of ${replicas} devices`));
+  say(paint('bold', `Real: ${run}, with the statistics of ${replicas} devices`));
   const shown = [...new Set([0, Math.floor((steps - 1) / 2), steps - 1])];
   printTable(
     shown.map((step) => ({
@@ -125,9 +127,9 @@ function showNumerics(numerics: Numerics): void {
       'loss, SyncBN': syncLosses[step]!.toFixed(4),
     })),
   );
-  console.log(`Weights differ by ${showPercent(numerics.weightDifference)} behind the last step.`);
+  say(`Weights differ by ${showPercent(numerics.weightDifference)} behind the last step.`);
   if (divergence.length === 0) return;
-  console.log('Shards beside the global batch in the last step, the furthest replica of a layer:');
+  say('Shards beside the global batch in the last step, the furthest replica of a layer:');
   const worst = divergence.toSorted((a, b) => b.meanShift - a.meanShift).slice(0, LAYERS_SHOWN);
   printTable(
     worst.map(({ layer, meanShift, varianceFactor }) => ({
@@ -141,7 +143,7 @@ function showNumerics(numerics: Numerics): void {
 const LAYERS_SHOWN = 5;
 
 function showReports(reports: readonly ReportCheck[]): void {
-  console.log(paint('bold', 'Published, and what the model says (see docs/simulate.md)'));
+  say(paint('bold', 'Published, and what the model says (see docs/simulate.md)'));
   printTable(
     reports.map(({ question, reported, predicted, ratio, unit }) => ({
       question,
@@ -150,7 +152,7 @@ function showReports(reports: readonly ReportCheck[]): void {
       ratio: ratio.toFixed(2),
     })),
   );
-  console.log('Ratio: predicted / reported. Of times what is added: 1.3 beside 1.2 is 1.50.');
+  say('Ratio: predicted / reported. Of times what is added: 1.3 beside 1.2 is 1.50.');
 }
 
 function showIn(value: number, unit: ReportCheck['unit']): string {

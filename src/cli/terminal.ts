@@ -1,11 +1,9 @@
-// What a run looks like for people: a progress bar on a terminal, a line for each epoch elsewhere,
-// tables at the end. Colours follow the terminal and NO_COLOR.
+// What a run looks like for people: a line for each epoch, below them a progress bar on a terminal,
+// tables at the end.
 
-import { styleText } from 'node:util';
-import { Presets, SingleBar } from 'cli-progress';
-import { Table } from 'console-table-printer';
 import { showBytes } from '../memory/layout.ts';
 import { severityOf } from '../train/diagnostics.ts';
+import { Bar, type BarFields } from './bar.ts';
 import type {
   ConvertedEvent,
   DiagnosticsEvent,
@@ -17,148 +15,84 @@ import type {
   StartEvent,
 } from './events.ts';
 import { profileTables } from './profileTable.ts';
+import { type Screen, screen } from './screen.ts';
+import { printTable } from './tables.ts';
+import { oneLine, paint } from './text.ts';
 
 /** From here on float32 inputs have lost ten of their 24 bits when the mean is taken off. */
 const WORTH_TELLING_CONDITIONING = 1000;
 
-type Style = Parameters<typeof styleText>[0];
-
-/** Colours only where they are seen. */
-export function paint(style: Style, text: string): string {
-  const isPlain = !process.stdout.isTTY || (process.env.NO_COLOR ?? '') !== '';
-  return isPlain ? text : styleText(style, text);
-}
-
-/** A table without the borders' colours, columns in the order of the first row. */
-export function printTable(rows: readonly Readonly<Record<string, string>>[]): void {
-  const table = new Table({
-    shouldDisableColors: true,
-    defaultColumnOptions: { alignment: 'left' },
-  });
-  table.addRows(rows.map((row) => ({ ...row })));
-  console.log(table.render());
-}
-
-/** A table of cells, columns in the order of their titles, be these numbers or not. */
-export function printRows(
-  titles: readonly string[],
-  rows: readonly (readonly (string | number)[])[],
-): void {
-  const table = new Table({
-    shouldDisableColors: true,
-    defaultColumnOptions: { alignment: 'left' },
-    columns: titles.map((title, index) => ({ name: `column ${index}`, title })),
-  });
-  for (const row of rows) {
-    table.addRow(Object.fromEntries(row.map((cell, index) => [`column ${index}`, `${cell}`])));
-  }
-  console.log(table.render());
-}
+/** Fits a line of 80 columns up to 99 epochs, 99,999 images/s and ten hours left. */
+const BAR = {
+  format: '{bar} {percentage}%  {epoch}  {speed}  loss {loss}  acc {accuracy}  {left}',
+  size: 10,
+};
 
 /** Shows a run on the terminal. */
-export function terminalSink(): Sink {
-  const bar = process.stdout.isTTY === true ? newBar() : undefined;
+export function terminalSink(to: Screen = screen): Sink {
+  const bar = to.isTerminal ? new Bar(to, BAR) : undefined;
   let start: StartEvent | undefined;
-  let diagnostics: DiagnosticsEvent | undefined;
-  let isDrawn = false;
-
-  const draw = (event: ProgressEvent): void => {
-    if (bar === undefined) return;
-    if (!isDrawn) bar.start(event.totalSteps, event.step, barFields(event));
-    else bar.update(event.step, barFields(event));
-    isDrawn = true;
-  };
-  const endBar = (): void => {
-    if (isDrawn) bar?.stop();
-    isDrawn = false;
-  };
-
   return {
     take(event: RunEvent) {
       switch (event.event) {
         case 'start':
           start = event;
-          console.log(startLines(event));
+          to.say(startLines(event));
           break;
         case 'converted':
-          console.log(conversionLines(event));
+          to.say(conversionLines(event));
           break;
         case 'progress':
-          draw(event);
+          bar?.draw(event.totalSteps, event.step, barFields(event));
           break;
         case 'epoch':
         case 'stopped':
-          draw(event);
-          if (bar === undefined) console.log(epochLine(event));
-          if (event.event === 'stopped' || event.step === event.totalSteps) endBar();
+          if (event.event === 'stopped' || event.step === event.totalSteps) bar?.end();
+          else bar?.draw(event.totalSteps, event.step, barFields(event));
+          to.say(epochLine(event));
           break;
         case 'diagnostics':
-          diagnostics = event;
-          if (bar === undefined) console.log(diagnosticsLine(event));
+          to.say(diagnosticsLine(event));
           break;
         case 'checkpoint':
-          if (!isDrawn) console.log(`Checkpoint of step ${event.step} written to ${event.path}.`);
+          to.say(`Checkpoint of step ${event.step} written to ${oneLine(event.path)}.`);
           break;
         case 'profile':
-          endBar();
-          printProfile(event);
+          printProfile(event, to);
           break;
         case 'trace':
-          endBar();
-          console.log(`Trace of the last ${event.steps} steps written to ${event.path}.`);
+          to.say(`Trace of the last ${event.steps} steps written to ${oneLine(event.path)}.`);
           break;
         case 'notice':
-          console.error(`syncbn: ${event.message}`);
+          to.warn(`syncbn: ${event.message}`);
           break;
         case 'watch':
-          console.log(`Watch it at ${event.url}`);
+          to.say(`Watch it at ${event.url}`);
           break;
         case 'report':
-          endBar();
-          console.log(`Report written to ${event.path}.`);
+          to.say(`Report written to ${oneLine(event.path)}.`);
           break;
         case 'done':
-          endBar();
-          printTable(resultRows(event, start));
-          if (bar !== undefined && diagnostics !== undefined) {
-            console.log(diagnosticsLine(diagnostics));
-          }
+          bar?.end();
+          printTable(resultRows(event, start), to);
           break;
         case 'error':
-          endBar();
-          console.error(`syncbn: ${event.message}`);
+          bar?.end();
+          to.warn(`syncbn: ${event.message}`);
       }
     },
-    close: endBar,
+    close: () => bar?.end(),
   };
 }
 
-function printProfile(event: ProfileEvent): void {
+function printProfile(event: ProfileEvent, to: Screen): void {
   const { heading, phases, layers } = profileTables(event);
-  console.log(heading);
-  printTable(phases);
-  printTable(layers);
+  to.say(heading);
+  printTable(phases, to);
+  printTable(layers, to);
 }
 
-/** A bar that fits a line of 80 columns up to 99 epochs, 99,999 images/s and ten hours left. */
-function newBar(): SingleBar {
-  const fields = '{epoch}  {speed}  loss {loss}  acc {accuracy}  {left}';
-  return new SingleBar(
-    {
-      format: `{bar} {percentage}%  ${fields}`,
-      barsize: 10,
-      autopadding: true,
-      stream: process.stdout,
-      hideCursor: true,
-      stopOnComplete: false,
-      fps: 10,
-      gracefulExit: false,
-    },
-    Presets.shades_classic,
-  );
-}
-
-function barFields(event: ProgressEvent): Record<string, string> {
+function barFields(event: ProgressEvent): BarFields {
   return {
     epoch: `epoch ${event.epoch}/${event.epochs}`,
     speed: paint('bold', `${Math.round(event.imagesPerSecond)} img/s`),
@@ -169,8 +103,9 @@ function barFields(event: ProgressEvent): Record<string, string> {
 }
 
 function startLines(event: StartEvent): string {
-  const { model, data, norm, replicas, workers, globalBatch, parameters, memoryBytes } = event;
-  const what = `${paint('bold', model)} on ${paint('bold', data)}, ${paint('bold', norm)}`;
+  const { norm, replicas, workers, globalBatch, parameters, memoryBytes } = event;
+  const [model, data] = [event.model, event.data].map((name) => paint('bold', oneLine(name)));
+  const what = `${model} on ${data}, ${paint('bold', norm)}`;
   const memory = `${showBytes(memoryBytes)} of shared memory`;
   return `${what}, ${parameters} parameters
 ${replicas} replicas on ${workers} workers, global batch ${globalBatch}, ${memory}`;
@@ -229,7 +164,7 @@ function resultRows(done: DoneEvent, start: StartEvent | undefined): Record<stri
   const rows: [string, string][] = [
     ['test accuracy', paint('green', showShare(done.testAccuracy))],
     ['test loss', done.testLoss === null ? '-' : done.testLoss.toFixed(4)],
-    ['images/s', `${Math.round(done.imagesPerSecond)}`],
+    ['images/s', done.seconds === 0 ? '-' : `${Math.round(done.imagesPerSecond)}`],
     ['training', showSeconds(done.seconds)],
   ];
   if (start !== undefined) {

@@ -5,6 +5,7 @@
 import { writeFile } from 'node:fs/promises';
 import { UsageError } from '../base/errors.ts';
 import type { ProfileSpan } from '../train/profileReport.ts';
+import { IncompleteOutput } from './lineFile.ts';
 
 /** A complete event, or the name of a track. */
 export interface TraceEvent {
@@ -39,7 +40,12 @@ export async function checkTraceWritable(path: string): Promise<void> {
 /** Writes a trace that holds these spans. */
 export async function writeTrace(path: string, spans: readonly ProfileSpan[]): Promise<void> {
   const trace = { traceEvents: traceEvents(spans), displayTimeUnit: 'ms' };
-  await writeFile(path, `${JSON.stringify(trace)}\n`);
+  try {
+    await writeFile(path, `${JSON.stringify(trace)}\n`);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new IncompleteOutput(`--trace ${path} could not be written: ${reason}.`);
+  }
 }
 
 /** The events of a profile's spans, each behind the one that it lies in. */

@@ -1,6 +1,7 @@
 // `syncbn train`: runs a trainer, tells what happens, writes checkpoints, and ends well when it is
 // interrupted.
 
+import { cleaningUp } from '../base/cleanup.ts';
 import { UsageError } from '../base/errors.ts';
 import { checkWritable } from '../base/wholeFile.ts';
 import type { Dataset } from '../data/dataset.ts';
@@ -9,7 +10,6 @@ import type { RunState } from '../report/history.ts';
 import type { Evaluation } from '../runtime/evaluation.ts';
 import type { Progress } from '../runtime/progress.ts';
 import { Trainer } from '../runtime/trainer.ts';
-import { readCheckpoint } from '../train/checkpoint.ts';
 import { ON_NON_FINITE } from '../train/onNonFinite.ts';
 import {
   type DoneEvent,
@@ -26,6 +26,7 @@ import { errorEvent } from './failure.ts';
 import type { Flags } from './flags.ts';
 import { checkAgreement } from './resumeSettings.ts';
 import { type ReportAsked, type RunReport, reportAsked, startReport } from './runReport.ts';
+import { screen, warn } from './screen.ts';
 import {
   DEFAULTS,
   dataFrom,
@@ -35,6 +36,7 @@ import {
   trainerOptionsFrom,
 } from './settings.ts';
 import { catchSignals, SIGNAL_CODES, type Signal } from './signals.ts';
+import { type StartingPoint, startingPoint } from './startingPoint.ts';
 import { terminalSink } from './terminal.ts';
 import { checkTraceWritable, writeTrace } from './traceFile.ts';
 
@@ -55,47 +57,61 @@ interface Asked {
 }
 
 interface Plan extends Asked {
+  readonly heldStep: StartingPoint['heldStep'];
   readonly epochs: number;
 }
 
 export async function runTrain(flags: Flags): Promise<number> {
   const isJson = flags.isSet('json');
-  const asked = readAsked(flags, isJson);
+  const point = await startingPoint(flags);
+  const asked = readAsked(flags, isJson, point.checkpoint);
   if (asked.checkpoint !== undefined) {
     await checkWritable(asked.checkpoint, `checkpoint to write, ${asked.checkpoint}`);
   }
   if (asked.trace !== undefined) await checkTraceWritable(asked.trace);
   const report = await reportAsked(flags);
   const log = flags.text('log');
-  const logs = log === undefined ? [] : [logSink(log)];
+  const logs = log === undefined ? [] : [logSink(log, (message) => warn(`syncbn: ${message}`))];
   const sinks = [isJson ? jsonSink() : terminalSink(), ...logs];
-  try {
+  const releaseTrouble = screen.onTrouble((message) => {
+    for (const sink of logs) sink.take({ event: 'notice', message });
+  });
+  const train = async (): Promise<number> => {
     const data = await dataFrom(flags);
     const onNotice = (message: string): void => {
       for (const sink of sinks) sink.take({ event: 'notice', message });
     };
-    const trainer = await startTrainer(flags, data, onNotice);
+    const trainer = await startTrainer(flags, point, data, onNotice);
+    // A checkpoint knows how many epochs its run was to have.
+    const plan = {
+      ...asked,
+      heldStep: point.heldStep,
+      epochs: asked.epochs ?? (trainer.epochs || 1),
+    };
+    return cleaningUp(
+      async () => {
+        const model = modelName(flags, point);
+        return await runPlan(trainer, { plan, data, sinks, model, report, notices: point.notices });
+      },
+      () => trainer.close(),
+    );
+  };
+  const logged = async (): Promise<number> => {
     try {
-      // A checkpoint knows how many epochs its run was to have.
-      const plan = { ...asked, epochs: asked.epochs ?? (trainer.epochs || 1) };
-      checkPlan(flags, plan, trainer);
-      return await runPlan(trainer, { plan, data, sinks, model: modelName(flags), report });
-    } finally {
-      await trainer.close();
+      return await train();
+    } catch (error) {
+      for (const sink of logs) sink.take(errorEvent(error));
+      throw error;
     }
-  } catch (error) {
-    for (const sink of logs) sink.take(errorEvent(error));
-    throw error;
-  } finally {
-    for (const sink of sinks) sink.close();
-  }
+  };
+  return cleaningUp(logged, ...sinks.map((sink) => () => sink.close()), releaseTrouble);
 }
 
-function readAsked(flags: Flags, isJson: boolean): Asked {
+function readAsked(flags: Flags, isJson: boolean, checkpoint: string | undefined): Asked {
   const asked: Asked = {
     epochs: flags.integer('epochs', 1),
     maxSteps: flags.integer('max-steps', 1),
-    checkpoint: flags.text('checkpoint'),
+    checkpoint,
     checkpointEvery: flags.integer('checkpoint-every', 1),
     profile: flags.isSet('profile'),
     trace: flags.text('trace'),
@@ -104,34 +120,33 @@ function readAsked(flags: Flags, isJson: boolean): Asked {
   if (asked.checkpointEvery === undefined || asked.checkpoint !== undefined) return asked;
   throw new UsageError({
     what: '--checkpoint-every',
-    given: 'without --checkpoint',
-    allowed: 'with a file to write to',
+    problem: 'requires a file to write to',
     hint: '--checkpoint run.ckpt',
   });
 }
 
 /** What to call the model; a checkpoint does not know its name. */
-function modelName(flags: Flags): string {
-  const resumed = flags.text('resume');
-  return flags.text('model') ?? (resumed === undefined ? DEFAULTS.model : `model of ${resumed}`);
+function modelName(flags: Flags, { resumed }: StartingPoint): string {
+  if (resumed === undefined) return flags.text('model') ?? DEFAULTS.model;
+  return flags.text('model') ?? `model of ${resumed.path}`;
 }
 
 async function startTrainer(
   flags: Flags,
+  { resumed, isRestart }: StartingPoint,
   data: Dataset,
   onNotice: (notice: string) => void,
 ): Promise<Trainer> {
-  const path = flags.text('resume');
-  if (path === undefined) {
+  if (resumed === undefined) {
     const options = trainerOptionsFrom(flags, data, await modelFrom(flags, data));
     return Trainer.start({ ...options, onNotice });
   }
-  await checkAgreement(flags, path, await readCheckpoint(path), data);
+  await checkAgreement(flags, { ...resumed, isRestart }, data);
   const workers = flags.integer('workers', 1);
   const timeoutMs = flags.integer('timeout-ms', 1);
   const diagnosticsEvery = flags.integer('diagnostics', 0);
   const onNonFinite = flags.choice('on-non-finite', ON_NON_FINITE);
-  return Trainer.resume(path, {
+  return Trainer.resume(resumed.path, {
     data,
     onNotice,
     profile: isProfiled(flags),
@@ -139,21 +154,19 @@ async function startTrainer(
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
     ...(onNonFinite !== undefined && { onNonFinite }),
-    ...(flags.has('norm') && { norm: normFrom(flags) }),
+    ...(flags.has('norm') && !isRestart && { norm: normFrom(flags) }),
   });
 }
 
-function checkPlan(flags: Flags, plan: Plan, trainer: Trainer): void {
+/** What to say where nothing is left to train. */
+function nothingLeft({ maxSteps, epochs }: Plan, trainer: Trainer): readonly string[] {
   const { step, stepsPerEpoch } = trainer;
-  const isBySteps = plan.maxSteps !== undefined && plan.maxSteps < plan.epochs * stepsPerEpoch;
-  if (step < (isBySteps ? plan.maxSteps : plan.epochs * stepsPerEpoch)) return;
-  const epochs = Math.floor(step / stepsPerEpoch);
-  throw new UsageError({
-    what: `${isBySteps ? '--max-steps' : '--epochs'} with --resume ${flags.text('resume')}`,
-    given: isBySteps ? plan.maxSteps : plan.epochs,
-    allowed: `more than the checkpoint has done, ${step} steps, ${epochs} epochs`,
-    hint: isBySteps ? `--max-steps ${step + 1}` : `--epochs ${epochs + 1}`,
-  });
+  const isBySteps = maxSteps !== undefined && maxSteps < epochs * stepsPerEpoch;
+  if (step < (isBySteps ? maxSteps : epochs * stepsPerEpoch)) return [];
+  const more = isBySteps
+    ? `--max-steps ${step + 1}`
+    : `--epochs ${Math.floor(step / stepsPerEpoch) + 1}`;
+  return [`nothing is left to train: ${step} steps are done; ${more} would go on.`];
 }
 
 interface RunSetup {
@@ -162,6 +175,7 @@ interface RunSetup {
   readonly sinks: readonly Sink[];
   readonly model: string;
   readonly report: ReportAsked | undefined;
+  readonly notices: readonly string[];
 }
 
 async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
@@ -175,23 +189,8 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
   const signals = catchSignals(() => trainer.stop(), quit);
   let report: RunReport | undefined;
   let end: RunState = { kind: 'stopped' };
-  try {
-    const start: StartEvent = {
-      event: 'start',
-      data: data.name,
-      model: setup.model,
-      norm: normsOf(trainer.config.model).join(', ') || 'none',
-      replicas: trainer.replicas,
-      workers: trainer.workers,
-      globalBatch: trainer.globalBatch,
-      epochs: plan.epochs,
-      stepsPerEpoch: trainer.stepsPerEpoch,
-      step: trainer.step,
-      seed: trainer.config.seed,
-      mode: trainer.config.mode,
-      parameters: trainer.countParameters,
-      memoryBytes: trainer.layout.sizeBytes,
-    };
+  const run = async (): Promise<number> => {
+    const start = startEvent(trainer, setup);
     tell(start);
     if (setup.report !== undefined) report = await startReport(setup.report, trainer, start);
     if (report?.url !== undefined) tell({ event: 'watch', url: report.url });
@@ -201,28 +200,63 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
       const lost = conversion.filter((tensor) => !tensor.carried);
       tell({ event: 'converted', carried, lost });
     }
+    const nothing = nothingLeft(plan, trainer);
+    for (const message of [...setup.notices, ...nothing]) tell({ event: 'notice', message });
     const training = await fit(trainer, { plan, tell, report }, signals);
-    await tellProfile(trainer, plan, tell);
+    tellProfile(trainer, plan, tell);
     const { caught } = signals;
     if (caught !== undefined) {
       const where = plan.checkpoint === undefined ? '' : ` The checkpoint is ${plan.checkpoint}.`;
-      console.error(`syncbn: stopped by ${caught} after step ${trainer.step}.${where}`);
+      warn(`syncbn: stopped by ${caught} after step ${trainer.step}.${where}`);
       return SIGNAL_CODES[caught];
     }
     const done = await finish(trainer, training, data);
     tell(done);
     end = { kind: 'done', testLoss: done.testLoss, testAccuracy: done.testAccuracy };
     return signals.caught === undefined ? 0 : SIGNAL_CODES[signals.caught];
-  } catch (error) {
-    end = { kind: 'failed', message: errorEvent(error).message };
-    throw error;
-  } finally {
-    signals.release();
-    await report?.end(end);
-    const { report: asked } = setup;
-    if (report !== undefined && asked?.file !== undefined)
-      tell({ event: 'report', path: asked.file });
-  }
+  };
+  const failing = async (): Promise<number> => {
+    try {
+      return await run();
+    } catch (error) {
+      end = { kind: 'failed', message: errorEvent(error).message };
+      throw error;
+    }
+  };
+  // The trace and the report are no part of the run: where they fail it has ended well before.
+  return cleaningUp(
+    failing,
+    async () => {
+      if (end.kind !== 'failed') await tellTrace(trainer, plan, tell);
+    },
+    async () => {
+      await report?.end(end);
+      const { report: asked } = setup;
+      if (report !== undefined && asked?.file !== undefined) {
+        tell({ event: 'report', path: asked.file });
+      }
+    },
+    () => signals.release(),
+  );
+}
+
+function startEvent(trainer: Trainer, { plan, data, model }: RunSetup): StartEvent {
+  return {
+    event: 'start',
+    data: data.name,
+    model,
+    norm: normsOf(trainer.config.model).join(', ') || 'none',
+    replicas: trainer.replicas,
+    workers: trainer.workers,
+    globalBatch: trainer.globalBatch,
+    epochs: plan.epochs,
+    stepsPerEpoch: trainer.stepsPerEpoch,
+    step: trainer.step,
+    seed: trainer.config.seed,
+    mode: trainer.config.mode,
+    parameters: trainer.countParameters,
+    memoryBytes: trainer.layout.sizeBytes,
+  };
 }
 
 interface FitSetup {
@@ -241,7 +275,7 @@ async function fit(
   const end = Math.min(epochs * trainer.stepsPerEpoch, plan.maxSteps ?? Infinity);
   let images = 0;
   let seconds = 0;
-  let written = -1;
+  let written = plan.heldStep;
   let told: ProgressEvent | undefined;
   let sampled: number | undefined;
   const save = async (): Promise<void> => {
@@ -274,24 +308,36 @@ async function fit(
     seconds += last?.seconds ?? 0;
     await save();
   }
+  // Nothing was left to train, and the file that is asked for is not the one that was resumed.
+  if (told === undefined) await save();
   const isStopTold = signals.caught === undefined || told?.event === 'stopped';
   if (told !== undefined && !isStopTold) tell({ ...told, event: 'stopped' });
-  return { imagesPerSecond: images / seconds, seconds };
+  return { imagesPerSecond: seconds === 0 ? 0 : images / seconds, seconds };
 }
 
-/** Tells and writes what is asked for of the profile. */
-async function tellProfile(
+/** Tells what is asked for of the profile. */
+function tellProfile(
   trainer: Trainer,
-  { profile: isTold, trace }: Plan,
+  { profile: isTold }: Plan,
+  tell: (event: RunEvent) => void,
+): void {
+  const profile = isTold ? trainer.profile() : undefined;
+  if (profile === undefined) return;
+  const { spans: _spans, ...times } = profile;
+  tell({ event: 'profile', ...times });
+}
+
+/** Writes the last steps where that is asked for and there are any. */
+async function tellTrace(
+  trainer: Trainer,
+  { trace }: Plan,
   tell: (event: RunEvent) => void,
 ): Promise<void> {
-  const profile = trainer.profile();
-  if (profile === undefined) return;
-  const { spans, ...times } = profile;
-  if (isTold) tell({ event: 'profile', ...times });
-  if (trace === undefined) return;
-  await writeTrace(trace, spans);
-  tell({ event: 'trace', path: trace, steps: new Set(spans.map(({ step }) => step)).size });
+  const profile = trace === undefined ? undefined : trainer.profile();
+  if (trace === undefined || profile === undefined) return;
+  await writeTrace(trace, profile.spans);
+  const steps = new Set(profile.spans.map(({ step }) => step)).size;
+  tell({ event: 'trace', path: trace, steps });
 }
 
 /** The step at which the next checkpoint is due: the end of the epoch, or earlier. */

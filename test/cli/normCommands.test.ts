@@ -108,7 +108,9 @@ describe('syncbn fold', () => {
     const before = await evaluate('--checkpoint', run);
     const after = await evaluate('--checkpoint', out);
     expect(Math.abs(after.testLoss - before.testLoss)).toBeLessThan(1e-5);
-    const { stdout } = await syncbn(args);
+    const again = await syncbn(args);
+    expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/would replace/)]);
+    const { stdout } = await syncbn([...args, '--overwrite']);
     expect(stdout).toMatch(/1\.batchNorm +│ folded into 0\.conv2d/);
   });
 

@@ -116,7 +116,7 @@ describe('syncbn train --watch', () => {
   });
 
   it.each([
-    [['--watch-host', '::1'], /--watch-host: got "without --watch"/],
+    [['--watch-host', '::1'], /--watch-host requires --watch/],
     [['--watch', '70000'], /--watch: got 70000, allowed is .*65535/],
     [['--watch', 'x'], /--watch: got "x"/],
     [['--report'], /--report: got "nothing"/],

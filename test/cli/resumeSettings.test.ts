@@ -13,7 +13,7 @@ async function resume(begun: RawFlags, raw: RawFlags): Promise<void> {
   const config = await resolve(begun, data);
   const counters = { epochSums: new Float64Array(4), step: 0, epochs: 1 };
   const saved = checkpointOf({ config, dataset: data, tensors: [], ...counters });
-  await checkAgreement(new Flags(raw), 'run.ckpt', saved, data);
+  await checkAgreement(new Flags(raw), { path: 'run.ckpt', saved, isRestart: false }, data);
 }
 
 const begun = { replicas: '4', batch: '20', model: 'refnet', lr: '0.05', seed: '7' };
@@ -98,7 +98,11 @@ describe('a checkpoint of a model that has no name', () => {
     };
     const counters = { epochSums: new Float64Array(4), step: 0, epochs: 1 };
     const saved = checkpointOf({ config, dataset: vectors, tensors: [], ...counters });
-    const agreement = checkAgreement(new Flags({ lr: '0.05' }), 'run.ckpt', saved, vectors);
+    const agreement = checkAgreement(
+      new Flags({ lr: '0.05' }),
+      { path: 'run.ckpt', saved, isRestart: false },
+      vectors,
+    );
     await expect(agreement).resolves.toBeUndefined();
   });
 });

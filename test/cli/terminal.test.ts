@@ -1,44 +1,36 @@
+import { Writable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type {
   DiagnosticsEvent,
   DoneEvent,
   ProgressEvent,
   StartEvent,
 } from '../../src/cli/events.ts';
-import { paint, terminalSink } from '../../src/cli/terminal.ts';
+import { Screen, type ScreenStream } from '../../src/cli/screen.ts';
+import { terminalSink } from '../../src/cli/terminal.ts';
+import { paint } from '../../src/cli/text.ts';
 
 const COLUMNS = 80;
 const SHOW_CURSOR = '\u001b[?25h';
 
-let written: string;
-let logged: string;
-let isTerminal: boolean;
-
-beforeEach(() => {
-  written = '';
-  logged = '';
-  isTerminal = false;
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    written += text;
-    return true;
-  });
-  vi.spyOn(console, 'log').mockImplementation((text) => {
-    logged += `${text}\n`;
-  });
-  vi.stubEnv('NO_COLOR', '');
-  // Whether the tests run on a terminal is not theirs to know.
-  const own = Object.getOwnPropertyDescriptor(process.stdout, 'isTTY');
-  Object.defineProperty(process.stdout, 'isTTY', { configurable: true, get: () => isTerminal });
-  return () => {
-    if (own === undefined) Reflect.deleteProperty(process.stdout, 'isTTY');
-    else Object.defineProperty(process.stdout, 'isTTY', own);
-  };
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-  vi.unstubAllEnvs();
-});
+/** A screen that keeps what it shows. */
+function screenOf(isTTY: boolean, env: Readonly<Record<string, string>> = {}) {
+  const texts = { out: '', err: '' };
+  const stream = (name: 'out' | 'err'): ScreenStream =>
+    Object.assign(
+      new Writable({
+        decodeStrings: false,
+        write(text: string, _encoding, done) {
+          texts[name] += text;
+          done();
+        },
+      }),
+      { isTTY, columns: COLUMNS },
+    );
+  const screen = new Screen({ stdout: stream('out'), stderr: stream('err'), env });
+  return { screen, texts };
+}
 
 const start: StartEvent = {
   event: 'start',
@@ -103,16 +95,10 @@ const diagnostics: DiagnosticsEvent = {
 };
 
 describe('on a terminal', () => {
-  beforeEach(() => {
-    isTerminal = true;
-  });
-
   it('the bar fits a line and shows speed, loss, accuracy and the time left', () => {
-    const sink = terminalSink();
-    sink.take(start);
-    sink.take(progress);
-    sink.close();
-    const line = stripVTControlCharacters(written).trimEnd();
+    const { screen, texts } = screenOf(true);
+    terminalSink(screen).take(progress);
+    const line = lastBar(texts.out);
     expect(line).toMatch(/100%.*12\/12 +98765 img\/s +loss 2\.346 +acc 98\.8 % +10:00:00 left$/);
     expect(line.length).toBeLessThanOrEqual(COLUMNS);
   });
@@ -123,68 +109,95 @@ describe('on a terminal', () => {
     [3599.5, / 1:00:00 left$/],
     [null, /acc -$/],
   ])('%o seconds left are shown as %o', (secondsLeft, text) => {
-    const sink = terminalSink();
+    const { screen, texts } = screenOf(true);
+    const sink = terminalSink(screen);
     sink.take({ ...progress, secondsLeft, accuracy: null });
+    expect(lastBar(texts.out)).toMatch(text);
     sink.close();
-    expect(stripVTControlCharacters(written).trimEnd()).toMatch(text);
   });
 
-  it('the cursor comes back however a run ends', () => {
+  it('the cursor comes back and the bar leaves, however a run ends', () => {
     for (const event of [done, { ...progress, event: 'stopped' } as const, undefined]) {
-      written = '';
-      const sink = terminalSink();
+      const { screen, texts } = screenOf(true);
+      const sink = terminalSink(screen);
       sink.take(progress);
-      expect(written).not.toContain(SHOW_CURSOR);
+      expect(texts.out).not.toContain(SHOW_CURSOR);
       if (event !== undefined) sink.take(event);
       sink.close();
-      expect(written).toContain(SHOW_CURSOR);
+      expect(texts.out).toContain(SHOW_CURSOR);
+      const ended = texts.out.length;
+      screen.say('the next line');
+      expect(texts.out.slice(ended)).toBe('the next line\n');
     }
   });
 
-  it('the diagnostics wait until the bar has ended', () => {
-    const sink = terminalSink();
-    sink.take(progress);
-    sink.take(diagnostics);
-    expect(logged).toBe('');
-    sink.take(done);
-    expect(logged).toContain('worst 4.batchNorm');
+  it('a line for each epoch stays above the bar, and so do notices', () => {
+    const { screen, texts } = screenOf(true);
+    const sink = terminalSink(screen);
+    sink.take({ ...progress, step: 100, epoch: 1 });
+    sink.take({ ...progress, event: 'epoch', step: 100, epoch: 1 });
+    sink.take({ event: 'notice', message: 'a disk is full' });
+    sink.take({ ...progress, step: 110, epoch: 2 });
     sink.close();
+    expect(linesLeft(texts.out)).toEqual([
+      'epoch 1/12 (step 100): loss 2.3457, accuracy 98.77 %, 98765 img/s, 2 min 0 s',
+    ]);
+    expect(texts.err).toBe('syncbn: a disk is full\n');
   });
 
-  it('colours are shown unless NO_COLOR says otherwise', () => {
-    expect(paint('green', 'ok')).toContain('\u001b[');
-    vi.stubEnv('NO_COLOR', '1');
-    expect(paint('green', 'ok')).toBe('ok');
+  it('colors are shown unless NO_COLOR says otherwise', () => {
+    const colored = screenOf(true);
+    colored.screen.say(paint('green', 'ok'));
+    expect(colored.texts.out).toBe('\u001b[32mok\u001b[39m\n');
+    const plain = screenOf(true, { NO_COLOR: '1' });
+    plain.screen.say(paint('green', 'ok'));
+    expect(plain.texts.out).toBe('ok\n');
   });
 });
 
+/** What stands in the line that was drawn last. */
+function lastBar(written: string): string {
+  return stripVTControlCharacters(written).trimEnd();
+}
+
+/** The lines that stay: those that end, without what was drawn over before them. */
+function linesLeft(written: string): string[] {
+  // What clears a line ends with the code for it.
+  const clears = new RegExp(`${ESCAPE}\\[[02]?K`);
+  return written
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => stripVTControlCharacters(line.split(clears).at(-1)!));
+}
+
+const ESCAPE = String.fromCharCode(27);
+
 describe('elsewhere', () => {
-  it('each epoch is a line without colours, and nothing is drawn', () => {
-    const sink = terminalSink();
+  it('each epoch is a line without colors, and nothing is drawn', () => {
+    const { screen, texts } = screenOf(false);
+    const sink = terminalSink(screen);
     sink.take(start);
     sink.take(progress);
     sink.take({ ...progress, event: 'epoch' });
     sink.take({ event: 'checkpoint', path: 'run.ckpt', step: 1200 });
     sink.close();
-    expect(written).toBe('');
-    expect(logged).toBe(
+    expect(texts.out).toBe(
       `refnet on mnist, batchNorm (sync), 1234 parameters
 8 replicas on 2 workers, global batch 128, 5.0 MB of shared memory
 epoch 12/12 (step 1200): loss 2.3457, accuracy 98.77 %, 98765 img/s, 2 min 0 s
 Checkpoint of step 1200 written to run.ckpt.
 `,
     );
-    expect(paint('green', 'ok')).toBe('ok');
   });
 });
 
 describe('the diagnostics', () => {
   const linesOf = (event: DiagnosticsEvent): string => {
-    logged = '';
-    const sink = terminalSink();
+    const { screen, texts } = screenOf(false);
+    const sink = terminalSink(screen);
     sink.take(event);
     sink.close();
-    return logged;
+    return texts.out;
   };
 
   it('name the layer whose shards lie furthest from their groups', () => {
@@ -222,11 +235,12 @@ describe('the table at the end', () => {
     [128, '8 x 16'],
     [100, '100 over 8'],
   ])('shows the result of a run with a global batch of %d', (globalBatch, batch) => {
-    const sink = terminalSink();
+    const { screen, texts } = screenOf(false);
+    const sink = terminalSink(screen);
     sink.take({ ...start, globalBatch });
     sink.take(done);
     sink.close();
-    const rows = logged
+    const rows = texts.out
       .split('\n')
       .filter((line) => line.startsWith('│'))
       .map((line) => line.split('│').map((cell) => cell.trim()));

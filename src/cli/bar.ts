@@ -1,0 +1,71 @@
+// A progress bar that stays below all that is printed, and leaves nothing when it ends.
+
+import { Presets, SingleBar } from 'cli-progress';
+import type { Screen } from './screen.ts';
+import { shown } from './text.ts';
+
+export type BarFields = Readonly<Record<string, string>>;
+
+export interface BarOptions {
+  /** What cli-progress shows: `{bar} {percentage}%  {left}`. */
+  readonly format: string;
+  readonly size: number;
+}
+
+export class Bar {
+  private readonly screen: Screen;
+  private readonly bar: SingleBar;
+  private last: readonly [total: number, value: number, fields: BarFields] | undefined;
+
+  constructor(screen: Screen, { format, size }: BarOptions) {
+    this.screen = screen;
+    // What the library needs of a stream; the screen knows whether anybody is still there.
+    const stream = {
+      isTTY: true,
+      write: (text: string): void => screen.draw('stdout', text),
+      get columns() {
+        return screen.columns;
+      },
+    };
+    this.bar = new SingleBar(
+      {
+        format,
+        barsize: size,
+        autopadding: true,
+        stream: stream as unknown as NodeJS.WritableStream,
+        hideCursor: true,
+        stopOnComplete: false,
+        clearOnComplete: true,
+        fps: 10,
+        gracefulExit: false,
+      },
+      Presets.shades_classic,
+    );
+  }
+
+  draw(total: number, value: number, fields: BarFields): void {
+    const { isColored } = this.screen;
+    const safe = Object.fromEntries(
+      Object.entries(fields).map(([name, text]) => [name, shown(text, isColored)]),
+    );
+    const isNew = this.last === undefined;
+    this.last = [total, value, safe];
+    if (!isNew) {
+      this.bar.update(value, safe);
+      return;
+    }
+    this.show();
+    this.screen.keepBelow({ hide: () => this.bar.stop(), show: () => this.show() });
+  }
+
+  end(): void {
+    if (this.last === undefined) return;
+    this.last = undefined;
+    this.screen.keepBelow(undefined);
+    this.bar.stop();
+  }
+
+  private show(): void {
+    if (this.last !== undefined) this.bar.start(...this.last);
+  }
+}

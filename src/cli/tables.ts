@@ -1,0 +1,90 @@
+// Tables that fit: cells are made safe, columns that are too wide for the terminal are wrapped, the
+// widest first.
+
+import { stripVTControlCharacters } from 'node:util';
+import { Table } from 'console-table-printer';
+import { type Screen, screen } from './screen.ts';
+import { oneLine, shown } from './text.ts';
+
+/** No column is wrapped to less. */
+const MIN_WIDTH = 8;
+/** A border, and a space on both sides of each cell. */
+const FRAME = 3;
+
+/** A table with columns in the order of the first row. */
+export function printTable(
+  rows: readonly Readonly<Record<string, string>>[],
+  to: Screen = screen,
+): void {
+  const titles = Object.keys(rows[0] ?? {});
+  const cells = rows.map((row) => titles.map((title) => row[title] ?? ''));
+  printRows(titles, cells, to);
+}
+
+/** A table of cells, columns in the order of their titles, be these numbers or not. */
+export function printRows(
+  titles: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+  to: Screen = screen,
+): void {
+  const safe = (cell: string | number): string => shown(oneLine(`${cell}`), to.isColored);
+  const heads = titles.map(safe);
+  const cells = rows.map((row) => row.map(safe));
+  const widths = fitWidths(
+    heads.map((head, i) => Math.max(...[head, ...cells.map((row) => row[i] ?? '')].map(widthOf))),
+    to.columns,
+  );
+  const table = new Table({
+    shouldDisableColors: true,
+    defaultColumnOptions: { alignment: 'left' },
+    columns: heads.map((head, i) => ({
+      name: `column ${i}`,
+      title: breakWords(head, widths[i]!),
+      maxLen: widths[i]!,
+    })),
+  });
+  for (const row of cells) {
+    const entries = row.map((cell, i) => [`column ${i}`, breakWords(cell, widths[i]!)]);
+    table.addRow(Object.fromEntries(entries));
+  }
+  to.sayShown(table.render());
+}
+
+/** The widths of columns that fit into a line: the widest gives way first. */
+export function fitWidths(wanted: readonly number[], columns: number): readonly number[] {
+  const widths = [...wanted];
+  const room = columns - FRAME * widths.length - 1;
+  for (let excess = widths.reduce((a, b) => a + b, 0) - room; excess > 0; excess--) {
+    const widest = widths.indexOf(Math.max(...widths));
+    if (widths[widest]! <= MIN_WIDTH) break;
+    widths[widest]!--;
+  }
+  return widths;
+}
+
+/** Cuts words that are longer than a column; the table wraps between words only. */
+export function breakWords(text: string, width: number): string {
+  if (widthOf(text) <= width) return text;
+  return text
+    .split(' ')
+    .flatMap((word) => (widthOf(word) <= width ? [word] : piecesOf(word, width)))
+    .join(' ');
+}
+
+/** At a point, a comma, a bracket or a slash where there is one in the second half. */
+function piecesOf(word: string, width: number): string[] {
+  const pieces: string[] = [];
+  let rest = word;
+  while (rest.length > width) {
+    const head = rest.slice(0, width);
+    const mark = Math.max(...['.', ',', '/', ')', '-', ';'].map((char) => head.lastIndexOf(char)));
+    const at = mark + 1 > width / 2 ? mark + 1 : width;
+    pieces.push(rest.slice(0, at));
+    rest = rest.slice(at);
+  }
+  return rest === '' ? pieces : [...pieces, rest];
+}
+
+function widthOf(text: string): number {
+  return stripVTControlCharacters(text).length;
+}
