@@ -1,6 +1,6 @@
-// Lines that go into a file while a run trains: a log, or stdout that is a file. A full disk is no
-// reason to end the run: lines that cannot be written wait, and are written as soon as that works
-// again. What waits is bounded; where lines had to be given up, a line in their place says how many.
+// Lines that go into a file while a run trains: a log, or stdout that is a file. A full disk does
+// not end the run: lines that cannot be written wait, and are written as soon as that works again.
+// What waits is bounded; where lines had to be given up, a line in their place says how many.
 
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { fileError } from '../base/wholeFile.ts';

@@ -26,7 +26,8 @@ export function profileTables(profile: ProfileEvent): {
     busiest: { rank, workMs },
   };
   return {
-    heading: `where a step's time goes, in ms: ${showMs(stepMs)}, mean of ${steps} steps on ${over}`,
+    heading: `where a step's time goes, in ms: ${showMs(stepMs)}, \
+mean of ${steps} steps on ${over}`,
     phases: [
       ...phases.map(({ phase, ...times }) => ({
         phase,

@@ -56,8 +56,8 @@ const trainFlags: readonly FlagText[] = [
   ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
   [
     '--norm <kind>',
-    'sync, local, group, layer, instance, none, auto; with --resume also frozen (default: sync, \
-a .json model as it is written)',
+    'sync, local, group, layer, instance, none, auto; with --resume also frozen ' +
+      '(default: sync; of a .json model: as it is written)',
   ],
   ['--group-size <k>', 'With --norm sync or auto: replicas that share statistics (default all)'],
   ['--num-groups <g>', 'With --norm group or auto: groups (default: by channels, see inspect)'],

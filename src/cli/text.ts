@@ -1,5 +1,5 @@
-// The one place that decides what text may reach a terminal. Names and messages come from files that
-// somebody else may have made: control characters and escape sequences in them are spelled out, and
+// The one place that decides what text may reach a terminal. Names and messages come from files
+// of unknown origin: control characters and escape sequences in them are spelled out, and
 // what is too long to read is cut. Colors are marks in the text until it is shown.
 
 import { styleText } from 'node:util';
