@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { setFlagsFromString } from 'node:v8';
+import { UsageError } from '../base/errors.ts';
 import type { CollectiveKernels } from './abi/collectives.ts';
 import type { KernelExports } from './exports.ts';
 
@@ -56,5 +57,25 @@ export function instantiateCollectiveKernels(
 
 function compile(file: string): WebAssembly.Module {
   const path = createRequire(import.meta.url).resolve(`#kernels/${file}.wasm`);
-  return new WebAssembly.Module(readFileSync(path));
+  return compileFile(path);
 }
+
+/** Compiles a file of kernels, or says what is to be done when that fails. */
+export function compileFile(path: string): WebAssembly.Module {
+  try {
+    return new WebAssembly.Module(readFileSync(path));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const hint = HINTS[code ?? ''] ?? 'installing syncbn again';
+    const details = { what: 'the kernels', given: message, allowed: `a readable ${path}`, hint };
+    throw Object.assign(new UsageError(details), { cause: error });
+  }
+}
+
+/** What to do about errors of the system. */
+const HINTS: Readonly<Record<string, string>> = {
+  EMFILE: 'closing files, or a higher limit of open files (ulimit -n)',
+  ENFILE: 'closing files: the whole system has too many open',
+  EACCES: 'permission to read that file',
+  ENOENT: 'installing syncbn again, or npm run build in its repository',
+};

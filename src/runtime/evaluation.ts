@@ -1,7 +1,10 @@
 // What an evaluation gives: the workers leave a loss and a hit for each sample, which main sums in
 // the order of the samples, so that the number of workers changes no bit.
 
-import type { Task } from '../data/dataset.ts';
+import { UsageError } from '../base/errors.ts';
+import { nearestWord } from '../base/nearest.ts';
+import type { Dataset, Task } from '../data/dataset.ts';
+import type { SplitName } from '../train/context.ts';
 
 export interface Evaluation {
   readonly loss: number;
@@ -29,4 +32,26 @@ export function sumSamples(
 
 export function secondsSince(startMs: number): number {
   return (performance.now() - startMs) / 1000;
+}
+
+const SPLITS = ['train', 'test'] as const satisfies readonly SplitName[];
+
+/** How many samples a split has, or a {@link UsageError} when it has none or is none. */
+export function countSamples(dataset: Dataset, split: SplitName): number {
+  if (!SPLITS.includes(split)) {
+    const nearest = nearestWord(String(split), SPLITS);
+    throw new UsageError({
+      what: 'the split of evaluate',
+      given: split,
+      allowed: "'train' or 'test'",
+      ...(nearest !== undefined && { hint: `'${nearest}'` }),
+    });
+  }
+  const { count } = dataset[split];
+  if (count > 0) return count;
+  throw new UsageError({
+    what: `evaluate('${split}') on ${dataset.name}`,
+    given: 'no samples',
+    allowed: 'a split with samples',
+  });
 }

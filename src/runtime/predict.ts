@@ -1,49 +1,139 @@
-// Predictions for any number of inputs: batch by batch through the regions that the workers share.
+// Predictions for any number of inputs, through the regions that the workers share. Calls that come
+// while others are at work wait in a queue; those that fit in one global batch go through together,
+// unless a sample's output depends on its batch.
 
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
+import { showValue } from '../base/show.ts';
 import { typedView } from '../memory/arena.ts';
+import type { Operation } from '../nn/graph.ts';
 import { outputSizeOf, type RunConfig } from '../train/config.ts';
 import type { RunPlan } from '../train/plan.ts';
 
+type Inputs = Uint8Array | Float32Array;
+
 /** How many inputs these are, or a {@link UsageError} when they are none of this run's. */
-export function countInputs(
-  what: string,
-  config: RunConfig,
-  inputs: Uint8Array | Float32Array,
-): number {
+export function countInputs(what: string, config: RunConfig, inputs: Inputs): number {
   const { inputShape, inputType } = config.data;
   const length = sizeOf(inputShape);
   const isBytes = inputType === 'u8';
   const isRightType = inputs instanceof (isBytes ? Uint8Array : Float32Array);
   if (isRightType && inputs.length % length === 0) return inputs.length / length;
+  const isArray = ArrayBuffer.isView(inputs);
   throw new UsageError({
     what: `inputs of ${what}`,
-    given: `${inputs.constructor.name} of length ${inputs.length}`,
+    given: isArray ? `${inputs.constructor.name} of length ${inputs.length}` : showValue(inputs),
     allowed: `${isBytes ? 'Uint8Array' : 'Float32Array'} of n times ${length} values`,
   });
 }
 
-/** Outputs for `count` inputs, [n, outputs]; `run` has the workers predict the first so many that
- * lie in the arena. */
-export async function predictAll(
-  { plan, memory }: { readonly plan: RunPlan; readonly memory: WebAssembly.Memory },
-  inputs: Uint8Array | Float32Array,
-  count: number,
-  run: (size: number) => Promise<unknown>,
-): Promise<Float32Array> {
-  const { config, layout } = plan;
-  const { inputShape, inputType, task } = config.data;
-  const length = sizeOf(inputShape);
-  const outputLength = outputSizeOf(task);
-  const outputs = new Float32Array(count * outputLength);
-  const slots = typedView(memory, layout.get('predict.inputs'), inputType);
-  const results = typedView(memory, layout.get('predict.outputs'), 'f32');
-  for (let from = 0; from < count; from += config.globalBatch) {
-    const size = Math.min(config.globalBatch, count - from);
-    slots.set(inputs.subarray(from * length, (from + size) * length));
-    await run(size);
-    outputs.set(results.subarray(0, size * outputLength), from * outputLength);
+export interface PredictionSetup {
+  readonly plan: RunPlan;
+  readonly memory: WebAssembly.Memory;
+  /** Has the workers predict the first so many inputs that lie in the arena. */
+  readonly run: (size: number) => Promise<unknown>;
+  /** Takes the gang, if it is free. */
+  readonly tryEnter: () => boolean;
+  readonly leave: () => void;
+}
+
+interface Request {
+  readonly inputs: Inputs;
+  readonly count: number;
+  resolve(outputs: Float32Array): void;
+  reject(error: unknown): void;
+}
+
+/** The queue of predictions. */
+export class Predictions {
+  private readonly setup: PredictionSetup;
+  private readonly waiting: Request[] = [];
+  private readonly canShare: boolean;
+
+  constructor(setup: PredictionSetup) {
+    this.setup = setup;
+    this.canShare = !setup.plan.graph.operations.some((operation) =>
+      dependsOnBatch(operation, setup.plan),
+    );
   }
-  return outputs;
+
+  /** Outputs for `count` inputs, [n, outputs], once it is their turn. */
+  add(inputs: Inputs, count: number): Promise<Float32Array> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ inputs, count, resolve, reject });
+      this.goOn();
+    });
+  }
+
+  /** Begins with what waits. To be called whenever the gang gets free. */
+  goOn(): void {
+    if (this.waiting.length > 0 && this.setup.tryEnter()) void this.serve();
+  }
+
+  private async serve(): Promise<void> {
+    while (this.waiting.length > 0) {
+      const requests = this.take();
+      try {
+        const outputs = await this.predict(requests);
+        for (const [i, request] of requests.entries()) request.resolve(outputs[i]!);
+      } catch (error) {
+        for (const request of requests) request.reject(error);
+      }
+    }
+    this.setup.leave();
+  }
+
+  /** The first request, and those after it that fit in the same global batch. */
+  private take(): Request[] {
+    const { globalBatch } = this.setup.plan.config;
+    let total = this.waiting[0]!.count;
+    let taken = 1;
+    while (this.canShare && taken < this.waiting.length) {
+      total += this.waiting[taken]!.count;
+      if (total > globalBatch) break;
+      taken++;
+    }
+    return this.waiting.splice(0, taken);
+  }
+
+  /** The outputs of each request. More than one request fit in one global batch. */
+  private async predict(requests: readonly Request[]): Promise<readonly Float32Array[]> {
+    const { plan, memory, run } = this.setup;
+    const { config, layout } = plan;
+    const { inputShape, inputType, task } = config.data;
+    const inputLength = sizeOf(inputShape);
+    const outputLength = outputSizeOf(task);
+    const slots = typedView(memory, layout.get('predict.inputs'), inputType);
+    const results = typedView(memory, layout.get('predict.outputs'), 'f32');
+    const outputs = requests.map(({ count }) => new Float32Array(count * outputLength));
+    const { globalBatch } = config;
+    const longest = Math.max(...requests.map(({ count }) => count));
+    for (let from = 0; from < longest; from += globalBatch) {
+      let size = 0;
+      const places = requests.map(({ inputs, count }) => {
+        const to = Math.min(from + globalBatch, count);
+        slots.set(inputs.subarray(from * inputLength, to * inputLength), size * inputLength);
+        const place = size;
+        size += to - from;
+        return place;
+      });
+      await run(size);
+      for (const [i, { count }] of requests.entries()) {
+        const rows = Math.min(globalBatch, count - from);
+        const at = places[i]! * outputLength;
+        outputs[i]!.set(results.subarray(at, at + rows * outputLength), from * outputLength);
+      }
+    }
+    return outputs;
+  }
+}
+
+/** Whether a sample's output may depend on the others of its batch: a layer takes statistics in
+ * evaluation, too, or does what only its author knows. */
+function dependsOnBatch(operation: Operation, { graph }: RunPlan): boolean {
+  if (operation.op !== 'layer') return false;
+  const { kind, spec, input } = operation;
+  if (kind.kind === 'custom') return true;
+  const taken = kind.statistics?.(spec, graph.shapes[input]!) ?? [];
+  return taken.some(({ inEvaluation }) => inEvaluation === true);
 }

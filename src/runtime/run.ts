@@ -20,7 +20,7 @@ import { type Profile, profileOf } from '../train/profileReport.ts';
 import { hashWeights, namedWeights, type StateTensor } from '../train/state.ts';
 import type { Trained } from '../train/step.ts';
 import { divergenceOf, unsaved } from './diverged.ts';
-import { type Evaluation, secondsSince, sumSamples } from './evaluation.ts';
+import { countSamples, type Evaluation, secondsSince, sumSamples } from './evaluation.ts';
 import { type ExportOptions, exportInference, type InferenceExport } from './exportInference.ts';
 import type { Gang } from './gang.ts';
 import { lastDiagnostics, lastGradientNorms } from './lastSample.ts';
@@ -30,7 +30,7 @@ import {
   type PreciseResult,
   preciseResult,
 } from './preciseNorm.ts';
-import { countInputs, predictAll } from './predict.ts';
+import { countInputs, Predictions } from './predict.ts';
 import { type FitOptions, type FitPosition, type Progress, progressOf } from './progress.ts';
 import { checkpointOf } from './resume.ts';
 import { lengthNotice, runLength } from './runLength.ts';
@@ -64,6 +64,7 @@ export class Run implements RunningTrainer {
   private isStopping = false;
   /** What the gang is at, for the error when something else is asked of it; undefined when idle. */
   private busy: string | undefined;
+  private readonly predictions: Predictions;
   /** Set when its numbers are not finite any more. */
   private diverged: RunError | undefined;
 
@@ -72,6 +73,16 @@ export class Run implements RunningTrainer {
     this.done = setup.step;
     this.length = setup.epochs;
     this.isLengthSaid = setup.hasOwnLength;
+    this.predictions = new Predictions({
+      ...setup,
+      run: (size) => setup.gang.callAll((api) => api.predict(size)),
+      tryEnter: () => {
+        if (this.busy !== undefined) return false;
+        this.busy = 'predict';
+        return true;
+      },
+      leave: () => this.leave(),
+    });
   }
 
   get config(): RunConfig {
@@ -153,7 +164,7 @@ export class Run implements RunningTrainer {
         if (isStopped) return;
       }
     } finally {
-      this.busy = undefined;
+      this.leave();
     }
   }
 
@@ -224,14 +235,7 @@ export class Run implements RunningTrainer {
 
   async evaluate(split: SplitName = 'test'): Promise<Evaluation> {
     const { gang, dataset, memory, plan } = this.setup;
-    const { count } = dataset[split];
-    if (count === 0) {
-      throw new UsageError({
-        what: `evaluate('${split}') on ${dataset.name}`,
-        given: 'no samples',
-        allowed: 'a split with samples',
-      });
-    }
+    const count = countSamples(dataset, split);
     checkInference(`evaluate('${split}')`, plan, count);
     const startMs = performance.now();
     await this.exclusively('evaluate', () => gang.callAll((api) => api.evaluate(split)));
@@ -240,12 +244,12 @@ export class Run implements RunningTrainer {
   }
 
   async predict(inputs: Uint8Array | Float32Array): Promise<Float32Array> {
-    const { gang, plan } = this.setup;
+    const { plan } = this.setup;
     const count = countInputs('predict', plan.config, inputs);
     checkInference('predict', plan, count);
-    return this.exclusively('predict', () =>
-      predictAll(this.setup, inputs, count, (size) => gang.callAll((api) => api.predict(size))),
-    );
+    // A fit may take hours: those who ask for outputs meanwhile are told so.
+    if (this.busy === 'fit') this.enter('predict');
+    return this.predictions.add(inputs, count);
   }
 
   async preciseBatchNorm(options: PreciseOptions): Promise<PreciseResult> {
@@ -317,7 +321,12 @@ export class Run implements RunningTrainer {
     try {
       return await run();
     } finally {
-      this.busy = undefined;
+      this.leave();
     }
+  }
+
+  private leave(): void {
+    this.busy = undefined;
+    this.predictions.goOn();
   }
 }

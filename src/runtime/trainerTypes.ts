@@ -48,7 +48,9 @@ export interface RunningTrainer {
   profile(): Profile | undefined;
   /** Loss and accuracy over a split, without training; running statistics, nothing synchronized. */
   evaluate(split?: SplitName): Promise<Evaluation>;
-  /** Outputs for inputs in the dataset's own units and layout, channels last: [n, outputs]. */
+  /** Outputs for inputs in the dataset's own units and layout, channels last: [n, outputs]. Calls
+   * queue, after a running evaluate or save, too, and go through together where they fit in one
+   * global batch; while a fit runs they are refused. Leave the inputs as they are until then. */
   predict(inputs: Uint8Array | Float32Array): Promise<Float32Array>;
   /** Replaces running statistics by those of the population over training batches, with the weights
    * as they are (PreciseBN, Wu and Johnson 2021): the same bits for any number of workers. */

@@ -1,0 +1,145 @@
+// Predictions that are asked for at once, and calls that are refused: neither disturbs others.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
+import { synthetic } from '../../src/data/synthetic.ts';
+import { createArena, typedView } from '../../src/memory/arena.ts';
+import { flatten } from '../../src/nn/flatten.ts';
+import { linear } from '../../src/nn/linear.ts';
+import { batchNorm } from '../../src/nn/norms.ts';
+import { type LayerSpec, sequential } from '../../src/nn/spec.ts';
+import { sgd } from '../../src/optim/optimizer.ts';
+import { Predictions } from '../../src/runtime/predict.ts';
+import { Trainer } from '../../src/runtime/trainer.ts';
+import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
+import { planRun } from '../../src/train/plan.ts';
+
+const data = synthetic({ train: 64, test: 40, shape: [2, 2, 1], classes: 3 });
+const { inputs } = data.test;
+const VALUES = 4;
+const OUTPUTS = 3;
+
+const modelOf = (trackRunningStats: boolean): LayerSpec =>
+  sequential([flatten(), linear(4, 5), batchNorm(5, { trackRunningStats }), linear(5, OUTPUTS)]);
+const optionsOf = (model: LayerSpec) => ({
+  ...{ model, data, optimizer: sgd({ lr: 0.1 }) },
+  ...{ replicas: 4, replicaBatch: 4, workers: 2, seed: 1 },
+});
+
+const rows = (from: number, to: number) => inputs.subarray(from * VALUES, to * VALUES);
+
+describe('predictions at once', () => {
+  let trainer: Trainer;
+  beforeAll(async () => {
+    trainer = await Trainer.start(optionsOf(modelOf(true)));
+    for await (const _ of trainer.fit({ epochs: 1 }));
+  });
+  afterAll(() => trainer.close());
+
+  it('give each caller the bits of its own inputs', async () => {
+    const whole = await trainer.predict(inputs);
+    const evaluated = trainer.evaluate();
+    const starts = Array.from({ length: 20 }, (_, i) => i);
+    const all = await Promise.all(
+      starts.map(async (from) => {
+        const to = from === 7 ? 40 : from + (from % 4);
+        return { from, to, outputs: await trainer.predict(rows(from, to)) };
+      }),
+    );
+    for (const { from, to, outputs } of all) {
+      expect(outputs).toEqual(whole.subarray(from * OUTPUTS, to * OUTPUTS));
+    }
+    expect((await evaluated).count).toBe(40);
+  });
+
+  it('refuse wrong inputs alone', async () => {
+    const results = await Promise.allSettled([
+      trainer.predict(rows(0, 3)),
+      trainer.predict(inputs.subarray(1, 4)),
+      trainer.predict(null as unknown as Float32Array),
+      trainer.predict([1, 2, 3, 4] as unknown as Float32Array),
+      trainer.predict(rows(3, 4)),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'rejected',
+      'rejected',
+      'rejected',
+      'fulfilled',
+    ]);
+    for (const result of results) {
+      if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(UsageError);
+    }
+  });
+
+  it('are refused while a fit runs, which goes on', async () => {
+    const steps: number[] = [];
+    for await (const { step } of trainer.fit({ epochs: 3 })) {
+      steps.push(step);
+      await expect(trainer.predict(inputs)).rejects.toThrow('a call while fit() runs');
+    }
+    expect(steps).toEqual([8, 12]);
+  });
+});
+
+describe('the queue', () => {
+  it.each([
+    ['shares a global batch', true, [1, 7, 16, 3]],
+    ['keeps samples apart whose batch counts', false, [1, 2, 3, 2, 16, 3]],
+  ] as const)('%s', async (_, trackRunningStats, sizes) => {
+    const plan = planRun(resolveOptions(optionsOf(modelOf(trackRunningStats))));
+    const memory = createArena(plan.layout);
+    const from = typedView(memory, plan.layout.get('predict.inputs'), data.inputType);
+    const to = typedView(memory, plan.layout.get('predict.outputs'), 'f32');
+    const ran: number[] = [];
+    let isBusy = false;
+    const queue = new Predictions({
+      plan,
+      memory,
+      run: async (size) => {
+        ran.push(size);
+        for (let i = 0; i < size; i++) to.fill(from[i * VALUES]!, i * OUTPUTS, (i + 1) * OUTPUTS);
+      },
+      tryEnter: () => {
+        if (isBusy) return false;
+        isBusy = true;
+        return true;
+      },
+      leave: () => {
+        isBusy = false;
+      },
+    });
+    const counts = [1, 2, 3, 2, 8 + 11];
+    const outputs = await Promise.all(counts.map((count) => queue.add(rows(0, count), count)));
+    for (const [i, count] of counts.entries()) {
+      const firsts = Array.from({ length: count }, (_, row) => inputs[row * VALUES]!);
+      expect([...outputs[i]!]).toEqual(firsts.flatMap((value) => Array(OUTPUTS).fill(value)));
+    }
+    expect(ran).toEqual(sizes);
+    expect(isBusy).toBe(false);
+  });
+});
+
+describe('a call that can be refused', () => {
+  it('is, before any worker is disturbed', async () => {
+    const trainer = await Trainer.start(optionsOf(modelOf(false)));
+    try {
+      await expect(trainer.predict(rows(0, 1))).rejects.toThrow(/predict.*batchNorm.*of 1 samples/);
+      await expect(trainer.predict(rows(0, 19))).rejects.toThrow('of 3 samples');
+      const refused = await Promise.allSettled([
+        trainer.evaluate('valid' as 'test'),
+        trainer.preciseBatchNorm({ batches: 0 }),
+        trainer.preciseBatchNorm({ batches: 1, definition: 'mean' as 'pooled' }),
+        trainer.exportInference({ inputs: rows(0, 1) }),
+        trainer.exportInference({ tolerance: -1 }),
+      ]);
+      for (const call of refused) {
+        expect((call as PromiseRejectedResult).reason).toBeInstanceOf(UsageError);
+      }
+      expect(await trainer.predict(rows(0, 8))).toHaveLength(8 * OUTPUTS);
+      expect((await trainer.evaluate('test')).count).toBe(40);
+    } finally {
+      await trainer.close();
+    }
+  });
+});
