@@ -6,7 +6,7 @@ import { linear } from '../../src/nn/linear.ts';
 import { checkpointOf } from '../../src/runtime/resume.ts';
 import { resolve } from './resolve.ts';
 
-const data = synthetic({ train: 8, test: 4, shape: [8, 8, 1] });
+const data = synthetic({ train: 256, test: 4, shape: [8, 8, 1] });
 
 /** Resumes a run that was begun with `begun`, with other flags. */
 async function resume(begun: RawFlags, raw: RawFlags): Promise<void> {
