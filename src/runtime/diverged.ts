@@ -26,7 +26,7 @@ export function divergenceOf(
   const found = earliest(divergences);
   const squares = typedView(memory, plan.layout.get('gradients.squares'), 'f64');
   return new RunError({
-    reason: reasonOf(found),
+    reason: reasonOf(found, trained[0]!.done > first.step),
     step: first.step,
     ...(found?.layer !== undefined && { layer: found.layer }),
     learningRate: learningRateAt(schedule, optimizer.lr, first.step, totalSteps),
@@ -40,8 +40,8 @@ function earliest(divergences: readonly Divergence[]): NonFinite | undefined {
   return found.sort((a, b) => a.order - b.order || (a.sample ?? 0) - (b.sample ?? 0))[0];
 }
 
-function reasonOf(found: NonFinite | undefined): string {
-  const kept = 'The weights are those before this step.';
+function reasonOf(found: NonFinite | undefined, isDone: boolean): string {
+  const kept = `The weights are those ${isDone ? 'after' : 'before'} this step.`;
   if (found === undefined) {
     return `the loss or a gradient was not finite, and was when the step was repeated. ${kept}`;
   }
@@ -51,7 +51,9 @@ function reasonOf(found: NonFinite | undefined): string {
     case 'loss':
       return `the loss is not finite. ${kept}`;
     case 'running statistics':
-      return 'its running statistics are not finite, and the weights are those after this step.';
+      return `its running statistics are not finite. ${kept}`;
+    case 'total gradient':
+      return `its gradients are finite in each part and overflow together. ${kept}`;
     default:
       return `its ${found.what} is not finite. ${kept}`;
   }

@@ -7,6 +7,7 @@ import { typedView } from '../memory/arena.ts';
 import type { ValueId } from '../nn/graph.ts';
 import { layersSideBySide } from '../nn/sideBySide.ts';
 import { inputsOf, outputsOf } from '../nn/storage.ts';
+import { prepareCall } from '../sync/call.ts';
 import type { Batches } from './batches.ts';
 import type { WorkerContext } from './context.ts';
 import type { ParameterEntry } from './parameters.ts';
@@ -17,7 +18,7 @@ import type { Update } from './update.ts';
 export interface NonFinite {
   /** Its place in the step: the least of all workers is the first. */
   readonly order: number;
-  readonly what: 'input' | 'output' | 'loss' | 'gradient' | 'running statistics';
+  readonly what: 'input' | 'output' | 'loss' | 'gradient' | 'total gradient' | 'running statistics';
   /** The layer's place in the model; absent for `input` and `loss`. */
   readonly layer?: string;
   /** For `input`: which training sample. */
@@ -35,8 +36,8 @@ export interface DivergenceSearch {
   /** Runs a step once more. All workers have to call it together, before anything of the step's
    * update is done. */
   inStep(index: number): Divergence;
-  /** Looks at this worker's running statistics, after a step. */
-  inStatistics(index: number): Divergence;
+  /** Looks at this worker's gradients and running statistics, after a step. */
+  inState(index: number): Divergence;
   /** Whether this worker's running statistics are finite. Allocates nothing. */
   areStatisticsFinite(): boolean;
 }
@@ -60,6 +61,7 @@ export function bindDivergenceSearch(
   const buffers = typedView(memory, plan.layout.get('buffers'), 'f64');
   const statistics = statisticsOf(context);
   const looks = bindLooks(context);
+  const foldedCall = prepareCall({ kind: 'folded' });
   const count = operations.length;
   const pathOf = (layerId: number): string => planned[layerId]!.path;
 
@@ -92,12 +94,12 @@ export function bindDivergenceSearch(
     return found;
   };
 
-  /** Sums that are finite in every worker's part may overflow together. */
+  /** What is finite in every worker's part may overflow together. */
   const total = (): NonFinite | undefined => {
     const layer = update.firstNonFinite();
     if (layer === undefined) return undefined;
     const layerId = planned.findIndex(({ path }) => path === layer);
-    return { order: 2 + 3 * count - layerId, what: 'gradient', layer };
+    return { order: 2 + 3 * count - layerId, what: 'total gradient', layer };
   };
 
   const isWhole = ({ from, to }: Statistics): boolean => {
@@ -111,6 +113,8 @@ export function bindDivergenceSearch(
       step.isSampled = false;
       update.measure();
       const inTotal = total();
+      // All have folded before any worker writes its part anew.
+      member.sync(foldedCall);
       batches.load(index);
       const slot = looks.firstNonFiniteInput();
       const input =
@@ -122,11 +126,14 @@ export function bindDivergenceSearch(
       const inBackward = backward();
       return { step: index, found: input ?? inForward ?? inLoss ?? inBackward ?? inTotal };
     },
-    inStatistics(index) {
+    inState(index) {
       update.measure();
+      const inTotal = total();
+      if (inTotal !== undefined) return { step: index, found: inTotal };
       const { layer, layerId } = statistics.find((of) => !isWhole(of)) ?? {};
       if (layer === undefined) return { step: index, found: undefined };
-      return { step: index, found: { order: layerId!, what: 'running statistics', layer } };
+      const order = 3 + 3 * count + layerId!;
+      return { step: index, found: { order, what: 'running statistics', layer } };
     },
     areStatisticsFinite() {
       for (let i = 0; i < statistics.length; i++) if (!isWhole(statistics[i]!)) return false;

@@ -5,10 +5,11 @@ import { typedView } from '../memory/arena.ts';
 import type { Layout, LayoutBuilder } from '../memory/layout.ts';
 import type { OnNonFinite } from './onNonFinite.ts';
 
-/** Before the update: losses and gradients. After it: running statistics. Each has a place of its
- * own, so that none is written while another worker still reads it. */
-export const VOTE_GRADIENTS = 0;
-export const VOTE_STATISTICS = 1;
+/** Before the update, with the gradients: losses and each worker's part of the gradients. After it,
+ * with the weights: their totals and running statistics. Each has a place of its own, so that none
+ * is written while another worker still reads it. */
+export const VOTE_PARTS = 0;
+export const VOTE_STATE = 1;
 
 const REGION = 'finite.votes';
 /** The votes of a worker have a cache line of their own. */

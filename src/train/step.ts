@@ -7,7 +7,7 @@ import { bindBatches } from './batches.ts';
 import type { WorkerContext } from './context.ts';
 import { bindDivergenceSearch, type Divergence } from './divergence.ts';
 import { addStep, foldShardSums, publishEpoch } from './epochSums.ts';
-import { bindGuard, VOTE_STATISTICS } from './guard.ts';
+import { bindGuard, VOTE_PARTS, VOTE_STATE } from './guard.ts';
 import { ENTER_LOSS, ENTER_OTHER, ENTER_UPDATE } from './profile.ts';
 import { bindUpdate } from './update.ts';
 
@@ -24,8 +24,8 @@ const GO_ON = 0;
 const STOP = 1;
 /** Losses or gradients are not finite, and nothing was updated. */
 const BAD_GRADIENTS = 2;
-/** Running statistics are not finite. */
-const BAD_STATISTICS = 3;
+/** Running statistics, or sums of gradients, are not finite, and the step is done. */
+const BAD_STATE = 3;
 
 /** Binds the training of one worker: the function trains steps [from, to), fewer when a stop is
  * asked for or numbers are not finite. */
@@ -80,8 +80,10 @@ export function bindTraining(
     context.backward();
     profiler?.enter(ENTER_UPDATE);
     member.setPosition(index, -1);
+    guard?.vote(VOTE_PARTS, isLossFinite && update.arePartsFinite());
     member.sync(gradientsCall);
-    if (!update.run(index, isLossFinite)) return BAD_GRADIENTS;
+    if (guard?.areAllFinite(VOTE_PARTS) === false) return BAD_GRADIENTS;
+    if (!update.run(index)) return BAD_GRADIENTS;
     for (let i = 0; i < program.bufferUpdates.length; i++) {
       const buffers = program.bufferUpdates[i]!;
       member.setPosition(index, buffers.layerId);
@@ -95,10 +97,10 @@ export function bindTraining(
       addStep(epochSums, shardSums, step.globalCount);
     }
     profiler?.enter(ENTER_UPDATE);
-    guard?.vote(VOTE_STATISTICS, search.areStatisticsFinite());
+    guard?.vote(VOTE_STATE, update.isTotalFinite() && search.areStatisticsFinite());
     const isStopping = member.syncStop(weightsCall);
     if (rank === 0) publishEpoch(published, context.progress, epochSums, index + 1);
-    if (guard?.areAllFinite(VOTE_STATISTICS) === false) return BAD_STATISTICS;
+    if (guard?.areAllFinite(VOTE_STATE) === false) return BAD_STATE;
     return isStopping ? STOP : GO_ON;
   };
 
@@ -115,7 +117,7 @@ export function bindTraining(
       profiler?.endStep();
       if (end === BAD_GRADIENTS) return { done, divergence: search.inStep(done) };
       done++;
-      if (end === BAD_STATISTICS) return { done, divergence: search.inStatistics(done - 1) };
+      if (end === BAD_STATE) return { done, divergence: search.inState(done - 1) };
       if (end === STOP) break;
     }
     return { done };

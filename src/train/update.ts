@@ -18,7 +18,6 @@ import { learningRateAt } from '../optim/schedule.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
 import { bindGradientNorms } from './gradientNorms.ts';
-import { bindGuard, VOTE_GRADIENTS } from './guard.ts';
 import { BLOCK_LENGTH, ownedBlocks, type ParameterBlock } from './parameters.ts';
 import { nodeRegions, type RunPlan } from './plan.ts';
 
@@ -54,11 +53,16 @@ interface BoundBlock {
 export interface Update {
   /** Works out the learning rates of steps [from, to) of `totalSteps`. To be called before them. */
   prepare(from: number, to: number, totalSteps: number): void;
-  /** Folds and updates this worker's blocks. All gradients have to be published before. Where the
-   * run stops at numbers that are not finite, says whether this worker's losses and those of all
-   * others are, and all gradients; if not, nothing is updated, on any worker. */
-  run(step: number, isLossFinite: boolean): boolean;
-  /** Writes the sums of squares of this worker's gradients, for main. */
+  /** Whether what this worker has published of the gradients is finite. */
+  arePartsFinite(): boolean;
+  /** Folds and updates this worker's blocks. All gradients have to be published before. False
+   * where the norm for clipping is not finite and the run is to stop: then nothing is updated, on
+   * any worker. */
+  run(step: number): boolean;
+  /** Whether this worker's folded gradients of the step are finite: their parts may be, and
+   * overflow together. */
+  isTotalFinite(): boolean;
+  /** Folds this worker's gradients and writes the sums of their squares, for main. */
   measure(): void;
   /** The layer of the first of this worker's gradients that is not finite, in the order of
    * backward; undefined where all are. */
@@ -74,8 +78,8 @@ export function bindUpdate(setup: UpdateSetup): Update {
   const squaresRegion = layout.get('gradients.squares');
   const squares = typedView(memory, squaresRegion, 'f64');
   const clipCall = prepareCall({ kind: 'gradientNorm', length: squares.length });
-  const finiteCall = prepareCall({ kind: 'finite' });
-  const guard = bindGuard(plan, memory, member.rank);
+  const { onNonFinite } = config;
+  const arePartsFinite = bindPartsCheck(setup);
   const ratesRegion = layout.get(`rank ${member.rank}.rates`);
   const rates = typedView(memory, ratesRegion, 'f64');
   const optimizer = bindOptimizer(config.optimizer, kernels, ratesRegion.offsetBytes);
@@ -102,15 +106,15 @@ export function bindUpdate(setup: UpdateSetup): Update {
     for (let i = 0; i < RATES_LENGTH; i++) rates[i] = table[at + i]!;
   };
 
-  const measure = (): void => {
+  const sumSquares = (): void => {
     for (const { gradPtr, length, index } of blocks) {
       kernels.sumSquaresF32(gradPtr, length, squaresRegion.offsetBytes + index * 8);
     }
   };
 
-  const areGradientsFinite = (): boolean => {
-    for (const { gradPtr, length } of blocks) {
-      if (kernels.allFiniteF32(gradPtr, length) === 0) return false;
+  const isNormFinite = (): boolean => {
+    for (let block = 0; block < squares.length; block++) {
+      if (!Number.isFinite(squares[block])) return false;
     }
     return true;
   };
@@ -126,27 +130,55 @@ export function bindUpdate(setup: UpdateSetup): Update {
         table.set(rates, i * RATES_LENGTH);
       }
     },
-    run(step, isLossFinite) {
+    arePartsFinite,
+    run(step) {
       takeRates(step);
       for (const block of blocks) foldBlock(block);
       sampleNorms();
-      if (clipNorm !== null) measure();
-      guard?.vote(VOTE_GRADIENTS, isLossFinite && areGradientsFinite());
-      // One synchronization publishes the votes and the sums of squares.
-      if (clipNorm !== null) member.sync(clipCall);
-      else if (guard !== undefined) member.sync(finiteCall);
-      if (guard?.areAllFinite(VOTE_GRADIENTS) === false) return false;
-      if (clipNorm !== null) writeClipScale(squares, clipNorm, rates, RATE_GRAD_SCALE);
+      if (clipNorm !== null) {
+        sumSquares();
+        member.sync(clipCall);
+        if (onNonFinite !== 'continue' && !isNormFinite()) return false;
+        writeClipScale(squares, clipNorm, rates, RATE_GRAD_SCALE);
+      }
       for (const block of blocks) optimizer.update(block);
       return true;
     },
-    measure,
+    isTotalFinite() {
+      for (const { gradPtr, length, folds, isWide } of blocks) {
+        // Without folds it is a part, which is known to be finite, unless it was narrowed.
+        if (folds.length === 0 && !isWide) continue;
+        if (kernels.allFiniteF32(gradPtr, length) === 0) return false;
+      }
+      return true;
+    },
+    measure() {
+      for (const block of blocks) foldBlock(block);
+      sumSquares();
+    },
     firstNonFinite() {
       const found = blocks.findLast(
         ({ gradPtr, length }) => kernels.allFiniteF32(gradPtr, length) === 0,
       );
       return found?.layerPath;
     },
+  };
+}
+
+/** Binds the look at the gradient nodes that a worker publishes, padding included, which is 0. */
+function bindPartsCheck({ plan, kernels, memory, member }: UpdateSetup): () => boolean {
+  const { layout, parameters, workers } = plan;
+  const { nodes } = workers[member.rank]!;
+  const narrowPtrs = nodes.map((node) => layout.get(nodeRegions(node).narrow).offsetBytes);
+  const wides = nodes.map((node) => typedView(memory, layout.get(nodeRegions(node).wide), 'f64'));
+  const { narrow } = parameters.nodeLengths;
+  return () => {
+    for (let node = 0; node < nodes.length; node++) {
+      if (kernels.allFiniteF32(narrowPtrs[node]!, narrow) === 0) return false;
+      const wide = wides[node]!;
+      for (let i = 0; i < wide.length; i++) if (!Number.isFinite(wide[i])) return false;
+    }
+    return true;
   };
 }
 
