@@ -51,6 +51,7 @@ export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/convertNo
 export type { CustomBackward, CustomForward, CustomLayer, CustomParameter } from './nn/custom.ts';
 export { explainNorms, type NormExplanation } from './nn/explainNorms.ts';
 export type { LossSpec } from './nn/losses.ts';
+export type { NormKind } from './nn/normLeaf.ts';
 export type { LayerSpec } from './nn/spec.ts';
 export type { OptimizerSpec } from './optim/optimizer.ts';
 export type { ScheduleSpec } from './optim/schedule.ts';

@@ -59,6 +59,7 @@ const trainFlags: readonly FlagText[] = [
     'sync, local, group, layer, instance, none, auto; with --resume also frozen ' +
       '(default: sync; of a .json model: as it is written)',
   ],
+  ['--norm-kinds <list>', 'Kinds of norms that --norm replaces, or all (default: batch norms)'],
   ['--group-size <k>', 'With --norm sync or auto: replicas that share statistics (default all)'],
   ['--num-groups <g>', 'With --norm group or auto: groups (default: by channels, see inspect)'],
   ['--replicas <n>', 'Simulated devices; they decide what is computed (default 8)'],

@@ -39,7 +39,7 @@ const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unk
 ];
 
 /** Flags that decide the norms of a model. */
-const NORM_FLAGS = ['norm', 'group-size', 'num-groups'] as const;
+const NORM_FLAGS = ['norm', 'norm-kinds', 'group-size', 'num-groups'] as const;
 
 type Decided = Omit<RunConfig, 'model' | 'data' | 'workers' | 'timeoutMs' | 'diagnosticsEvery'>;
 
@@ -76,7 +76,7 @@ async function checkModel(
 ): Promise<void> {
   const asked = NORM_FLAGS.filter((name) => flags.has(name));
   // A model alone says nothing of its norm.
-  const bare = (spec: LayerSpec): LayerSpec => convertNorm(spec, { to: 'none' });
+  const bare = (spec: LayerSpec): LayerSpec => convertNorm(spec, { to: 'none', kinds: 'all' });
   const model = flags.has('model') ? await bareModelFrom(flags, data) : kept;
   if (!isSame(bare(model), bare(kept))) {
     throw contradiction('--model', flags.text('model'), path, 'another model');

@@ -3,12 +3,14 @@
 
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../base/errors.ts';
+import { nearestWord } from '../base/nearest.ts';
 import { type Dataset, limitTrain } from '../data/dataset.ts';
 import { openDataset } from '../data/open.ts';
 import { convertNorm, NORM_TARGETS, type NormRequest } from '../nn/convertNorm.ts';
 import { loadCustomLayers } from '../nn/custom.ts';
 import { crossEntropy } from '../nn/losses.ts';
 import { namedModel } from '../nn/models.ts';
+import { NORM_KINDS } from '../nn/normLeaf.ts';
 import { parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
 import { adam, adamw, type OptimizerSpec, sgd } from '../optim/optimizer.ts';
@@ -74,11 +76,30 @@ export function normFrom(flags: Flags): NormRequest {
   const numGroups = flags.integer('num-groups', 1);
   refuseWithout(flags, 'group-size', '--norm sync or auto', to === 'sync' || to === 'auto');
   refuseWithout(flags, 'num-groups', '--norm group or auto', to === 'group' || to === 'auto');
+  const kinds = flags.text('norm-kinds');
+  refuseWithout(flags, 'norm-kinds', '--norm', flags.has('norm'));
   return {
     to,
+    ...(kinds !== undefined && { kinds: kindsFrom(kinds) }),
     ...(groupSize !== undefined && { groupSize }),
     ...(numGroups !== undefined && { numGroups }),
   };
+}
+
+function kindsFrom(text: string): NonNullable<NormRequest['kinds']> {
+  const words = text.split(',').map((word) => word.trim());
+  if (words.includes('all')) return 'all';
+  return words.map((word) => {
+    const kind = NORM_KINDS.find((known) => known === word);
+    if (kind !== undefined) return kind;
+    const hint = nearestWord(word, NORM_KINDS);
+    throw new UsageError({
+      what: '--norm-kinds',
+      given: word,
+      allowed: `all, or a list of ${NORM_KINDS.join(', ')}`,
+      ...(hint !== undefined && { hint }),
+    });
+  });
 }
 
 function replicasFrom(flags: Flags): number {

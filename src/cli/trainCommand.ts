@@ -139,7 +139,11 @@ async function startTrainer(
 ): Promise<Trainer> {
   if (resumed === undefined) {
     const options = trainerOptionsFrom(flags, data, await modelFrom(flags, data));
-    return Trainer.start({ ...options, onNotice });
+    return Trainer.start({
+      ...options,
+      onNotice,
+      ...(flags.has('norm') && { norm: normFrom(flags) }),
+    });
   }
   await checkAgreement(flags, { ...resumed, isRestart }, data);
   const workers = flags.integer('workers', 1);

@@ -7,9 +7,9 @@ import { checkInteger, UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { convertNorm } from '../nn/convertNorm.ts';
-import { explainNorms } from '../nn/explainNorms.ts';
-import { isNorm } from '../nn/normLeaf.ts';
-import { type LeafSpec, leavesOf } from '../nn/spec.ts';
+import { explainNorms, type NormExplanation } from '../nn/explainNorms.ts';
+import { leafPaths, normKindOf, normsOf } from '../nn/normLeaf.ts';
+import { type LayerSpec, type LeafSpec, leavesOf } from '../nn/spec.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import type { TrainerOptions } from '../runtime/trainerOptions.ts';
 import type { LayerDiagnostics } from '../train/diagnostics.ts';
@@ -70,8 +70,9 @@ interface Patient {
   trainLoss: number;
 }
 
-/** Diagnoses a model on its data. Throws a {@link UsageError} for a model without normalizations,
- * fewer than 2 replicas, or shards with one value per channel. */
+/** Diagnoses the batchNorms of a model on its data, as far as they train; other normalizations stay
+ * in all trainings what they are. Throws a {@link UsageError} for a model without any, fewer than 2
+ * replicas, or shards with one value per channel. */
 export async function diagnose(options: DoctorOptions): Promise<Diagnosis> {
   const steps = checkInteger('steps', options.steps ?? DEFAULT_DOCTOR_STEPS, 2 * SAMPLE_EVERY);
   const budgetSeconds = options.budgetSeconds ?? DEFAULT_BUDGET_SECONDS;
@@ -114,20 +115,21 @@ async function startPatients(
 ): Promise<readonly Place[]> {
   const { norm: _norm, ...rest } = options;
   const { model, data } = options;
-  if (!leavesOf(model).some(isNorm)) {
+  if (!leavesOf(model).some(isDiagnosed)) {
     throw new UsageError({
       what: 'model to diagnose',
-      given: 'no normalization layer',
-      allowed: 'a model with at least one, such as batchNorm',
+      given: normsOf(model).join(', ') || 'no normalization layer',
+      allowed: 'a model with a batchNorm that trains, over whole batches',
     });
   }
   const inputShape = data.inputShape;
-  const models = new Map(DOCTOR_NORMS.map((to) => [to, convertNorm(model, { to, inputShape })]));
+  const kinds = ['batchNorm'] as const;
+  const grouped = convertNorm(model, { to: 'group', inputShape, kinds });
   let places: readonly Place[] = [];
-  for (const [norm, converted] of models) {
+  for (const norm of DOCTOR_NORMS) {
     const trainer = await Trainer.start({
       ...rest,
-      model: converted,
+      norm: { to: norm, kinds },
       // A norm with which the training diverges is a finding.
       onNonFinite: 'continue',
       diagnosticsEvery: SAMPLE_EVERY,
@@ -137,8 +139,8 @@ async function startPatients(
     const { replicas, globalBatch } = trainer;
     const run = { inputShape, replicas, replicaBatch: globalBatch / replicas };
     places = placesOf(
-      explainNorms(converted, run),
-      explainNorms(models.get('group')!, run),
+      trainer.config.model,
+      { local: explainNorms(trainer.config.model, run), group: explainNorms(grouped, run) },
       Math.floor(run.replicaBatch),
     );
     checkPlaces(places, replicas);
@@ -146,15 +148,24 @@ async function startPatients(
   return places;
 }
 
+function isDiagnosed(leaf: LeafSpec): boolean {
+  return leaf.kind === 'batchNorm' && normKindOf(leaf) === 'batchNorm';
+}
+
 function placesOf(
-  local: ReturnType<typeof explainNorms>,
-  group: ReturnType<typeof explainNorms>,
+  model: LayerSpec,
+  explained: Readonly<Record<'local' | 'group', readonly NormExplanation[]>>,
   samples: number,
 ): readonly Place[] {
-  return local.map(({ layer, values }, i) => ({
-    ...{ layer, samples, positions: values / samples },
-    ...{ groupNorm: group[i]!.norm, groupValues: group[i]!.values },
-  }));
+  const paths = leafPaths(model);
+  const diagnosed = new Set(
+    leavesOf(model).flatMap((leaf, i) => (isDiagnosed(leaf) ? [paths[i]!] : [])),
+  );
+  return explained.local.flatMap(({ layer, values }, i) => {
+    if (!diagnosed.has(layer)) return [];
+    const { norm: groupNorm, values: groupValues } = explained.group[i]!;
+    return [{ layer, samples, positions: values / samples, groupNorm, groupValues }];
+  });
 }
 
 function checkPlaces(places: readonly Place[], replicas: number): void {
@@ -261,9 +272,9 @@ function layersOf(
   replicas: number,
 ): readonly DiagnosedLayer[] {
   const { samples } = patients.find(({ norm }) => norm === 'sync')!;
-  return places.map((place, i) => {
+  return places.map((place) => {
     const shards = samples
-      .flatMap((layers) => layers[i]!.replicas)
+      .flatMap((layers) => layers.find(({ path }) => path === place.layer)!.replicas)
       .filter(({ count }) => count > 0);
     const squares = shards.map(({ meanShift }) => meanShift ** 2);
     const logs = shards.map(({ varianceFactor }) => Math.log(varianceFactor));

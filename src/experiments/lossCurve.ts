@@ -124,6 +124,8 @@ function startTrainer(run: CurveRun, context: RunContext): Promise<Trainer> {
     // A run that diverges is a result.
     onNonFinite: 'continue',
     diagnosticsEvery: run.diagnosticsEvery ?? 0,
+    // What an experiment trains, local norms included, is what it is about.
+    onNotice: () => {},
   });
 }
 

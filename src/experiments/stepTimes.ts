@@ -65,6 +65,7 @@ function startTrainer(
     dropLast: true,
     seed,
     diagnosticsEvery: 0,
+    onNotice: () => {},
   });
 }
 

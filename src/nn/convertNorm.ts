@@ -3,21 +3,28 @@
 // specs only; what becomes of weights and running statistics is in train/convertState.ts.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
+import { nearestWord } from '../base/nearest.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
 import { relu } from './activations.ts';
 import { checkKnown, chooseNorm } from './autoNorm.ts';
-import { convertRecurrent, hasRecurrentNorm } from './convertRecurrent.ts';
+import type { BatchRenormSpec } from './batchRenorm.ts';
+import { convertRecurrent } from './convertRecurrent.ts';
 import { buildGraph } from './graph.ts';
 import { defaultNumGroups, largestDivisor } from './groupRule.ts';
 import {
   isNorm,
   leafPaths,
+  NORM_KINDS,
+  type NormKind,
   type NormSpec,
   normChannels,
+  normKindOf,
   usesRunningStatistics,
 } from './normLeaf.ts';
+import type { SyncScope } from './normShared.ts';
 import { type BatchNormSpec, batchNorm, groupNorm, instanceNorm, layerNorm } from './norms.ts';
-import { type LayerSpec, mapLeaves, sequential } from './spec.ts';
+import type { RecurrentSpec } from './recurrent.ts';
+import { type LayerSpec, type LeafSpec, leavesOf, mapLeaves, sequential } from './spec.ts';
 
 export const NORM_TARGETS = [
   'sync',
@@ -37,6 +44,11 @@ export type NormTarget = (typeof NORM_TARGETS)[number];
 /** What is asked for, without what a run knows by itself. */
 export interface NormRequest {
   readonly to: NormTarget;
+  /** Which normalizations change; all others stay exactly as they are. Default: batch
+   * normalizations that train ({@link CONVERTED_KINDS}; not frozen ones, nor those over virtual
+   * batches), and what is of the kind asked for, which changes in the options asked for. `all`:
+   * every one. */
+  readonly kinds?: 'all' | readonly NormKind[];
   /** For `sync` and `auto`: replicas that share statistics; default all. */
   readonly groupSize?: number;
   /** For `group`, and `auto` where it takes that: has to divide the channels of every layer.
@@ -44,6 +56,21 @@ export interface NormRequest {
    * group still has 4 channels and, where `inputShape` tells, 16 values (groupRule.ts). */
   readonly numGroups?: number;
 }
+
+/** The kinds that change unless others are asked for. */
+export const CONVERTED_KINDS = ['batchNorm', 'batchRenorm'] as const;
+
+/** What is of the kind asked for already. */
+const KINDS_OF_TARGETS: Readonly<Record<NormTarget, readonly NormKind[]>> = {
+  sync: [],
+  local: [],
+  group: ['groupNorm'],
+  layer: ['layerNorm'],
+  instance: ['instanceNorm'],
+  frozen: ['frozenBatchNorm'],
+  none: [],
+  auto: [],
+};
 
 export interface ConvertNormOptions extends NormRequest {
   /** The shape of the model's input, without the sample axis. Needed for `layer`, which has weights
@@ -55,15 +82,16 @@ export interface ConvertNormOptions extends NormRequest {
   readonly replicaBatch?: number;
 }
 
-/** The same model with other normalizations. They keep eps, and affine; those that become batch
- * normalization keep momentum, trackRunningStats and, with `local`, virtualBatch where they had
- * them. The trained threshold of a filterResponseNorm becomes a ReLU. Recurrent layers
- * that normalize change their option `norm`, those that do not stay. Conversions lose what the new
- * normalization does not have: back from `group`, momentum is 0.1 again. Throws a
- * {@link UsageError} that names layer, value and choice where an option does not fit. */
+/** The same model with other normalizations. `sync` and `local` change which replicas share
+ * statistics and nothing else of a batch normalization. Every option that the new layer has, too,
+ * is carried over; conversions lose what it does not have: back from `group`, momentum is 0.1
+ * again. The trained threshold of a filterResponseNorm becomes a ReLU. Recurrent layers that
+ * normalize change their option `norm`. Throws a {@link UsageError} that names layer, value and
+ * choice where an option does not fit. */
 export function convertNorm(model: LayerSpec, options: ConvertNormOptions): LayerSpec {
   checkOptions(options);
   const { to, inputShape } = options;
+  const kinds = kindsToConvert(options);
   const needsShapes = to === 'layer' || to === 'group' || to === 'auto';
   const shapes = needsShapes && inputShape !== undefined ? leafShapes(model, inputShape) : [];
   const paths = leafPaths(model);
@@ -71,9 +99,42 @@ export function convertNorm(model: LayerSpec, options: ConvertNormOptions): Laye
   return mapLeaves(model, (leaf) => {
     const shape = shapes[index];
     const path = paths[index++]!;
-    if (hasRecurrentNorm(leaf)) return convertRecurrent(leaf, options, path);
-    return isNorm(leaf) ? convertLeaf(leaf, options, path, shape) : leaf;
+    const kind = normKindOf(leaf);
+    if (kind === undefined || !kinds.has(kind)) return leaf;
+    return isNorm(leaf)
+      ? convertLeaf(leaf, options, path, shape)
+      : convertRecurrent(leaf as RecurrentSpec, options, path);
   });
+}
+
+function kindsToConvert({ to, kinds }: NormRequest): ReadonlySet<NormKind> {
+  if (kinds === 'all') return new Set(NORM_KINDS);
+  return new Set(kinds ?? [...CONVERTED_KINDS, ...KINDS_OF_TARGETS[to]]);
+}
+
+export interface KeptNorm {
+  /** `1.groupNorm`. */
+  readonly path: string;
+  readonly kind: NormKind;
+}
+
+/** The normalizations of a converted model that are not of the kind asked for because they are
+ * not of the kinds that change by default. None where `kinds` said which. */
+export function keptNorms(converted: LayerSpec, request: NormRequest): readonly KeptNorm[] {
+  if (request.kinds !== undefined) return [];
+  const changing = kindsToConvert(request);
+  const paths = leafPaths(converted);
+  return leavesOf(converted).flatMap((leaf, i) => {
+    const kind = normKindOf(leaf);
+    if (kind === undefined || changing.has(kind) || isMadeBy(request.to, leaf)) return [];
+    return [{ path: paths[i]!, kind }];
+  });
+}
+
+/** Whether a layer that does not change may be what a conversion to this target made. */
+function isMadeBy(to: NormTarget, leaf: LeafSpec): boolean {
+  if (to === 'auto' && leaf.kind === 'groupNorm') return true;
+  return (to === 'auto' || to === 'group') && 'norm' in leaf && leaf.norm === 'layer';
 }
 
 function checkOptions(options: ConvertNormOptions): void {
@@ -81,6 +142,7 @@ function checkOptions(options: ConvertNormOptions): void {
   if (!NORM_TARGETS.includes(to)) {
     throw new UsageError({ what: 'convertNorm to', given: to, allowed: NORM_TARGETS.join(', ') });
   }
+  checkKinds(options.kinds);
   for (const [name, fits] of [
     ['groupSize', to === 'sync' || to === 'auto'],
     ['numGroups', to === 'group' || to === 'auto'],
@@ -115,6 +177,20 @@ function checkOptions(options: ConvertNormOptions): void {
   }
 }
 
+function checkKinds(kinds: unknown): void {
+  if (kinds === undefined || kinds === 'all') return;
+  const isList = Array.isArray(kinds) && kinds.length > 0;
+  const wrong = isList ? kinds.find((kind) => !NORM_KINDS.includes(kind)) : kinds;
+  if (isList && wrong === undefined) return;
+  const nearest = typeof wrong === 'string' ? nearestWord(wrong, NORM_KINDS) : undefined;
+  throw new UsageError({
+    what: 'convertNorm kinds',
+    given: wrong,
+    allowed: `'all' or a list of ${NORM_KINDS.join(', ')}`,
+    ...(nearest !== undefined && { hint: nearest }),
+  });
+}
+
 function convertLeaf(
   leaf: NormSpec,
   options: ConvertNormOptions,
@@ -139,16 +215,21 @@ function normFor(
   const channels = normChannels(leaf);
   switch (options.to) {
     case 'sync':
-      return batchNormFrom(leaf, { sync: options.groupSize ?? 'sync' });
+      return batchNormFrom(leaf, options.groupSize ?? 'sync');
     case 'local':
-      return batchNormFrom(leaf, { sync: 'local' });
+      return batchNormFrom(leaf, 'local');
     case 'group': {
+      if (leaf.kind === 'groupNorm' && options.numGroups === undefined) return leaf;
       const numGroups = groupsFor(channels, options.numGroups, path, shape);
+      if (leaf.kind === 'groupNorm') return { ...leaf, numGroups };
       return groupNorm(numGroups, channels, { eps, affine });
     }
     case 'instance':
+      if (leaf.kind === 'instanceNorm') return leaf;
       return instanceNorm(channels, { eps, affine });
     case 'layer':
+      if (leaf.kind === 'layerNorm') return leaf;
+      if (leaf.kind === 'rmsNorm') return layerNorm(leaf.normalizedShape, { eps, affine });
       return layerNorm(shape ?? [channels], { eps, affine });
     case 'frozen':
       return frozenFrom(leaf, path);
@@ -168,19 +249,22 @@ function normFor(
   }
 }
 
-/** Ordinary or synchronized batch normalization with what the leaf has of its options. */
-function batchNormFrom(leaf: NormSpec, { sync }: Pick<BatchNormSpec, 'sync'>): BatchNormSpec {
-  const { eps, affine } = leaf;
-  const channels = normChannels(leaf);
-  if (leaf.kind === 'batchNorm') {
-    const { momentum, trackRunningStats } = leaf;
-    const virtualBatch = sync === 'local' ? leaf.virtualBatch : null;
-    return batchNorm(channels, { eps, affine, momentum, trackRunningStats, sync, virtualBatch });
+/** A normalization by batch statistics over these replicas, with what the leaf has of options. */
+function batchNormFrom(leaf: NormSpec, sync: SyncScope): BatchNormSpec | BatchRenormSpec {
+  switch (leaf.kind) {
+    case 'batchNorm': {
+      const virtualBatch = sync === 'local' ? leaf.virtualBatch : null;
+      return { ...leaf, sync, virtualBatch, frozen: false };
+    }
+    case 'batchRenorm':
+      return { ...leaf, sync };
+    case 'instanceNorm': {
+      const { channels, eps, affine, momentum } = leaf;
+      return batchNorm(channels, { eps, affine, momentum, sync });
+    }
+    default:
+      return batchNorm(normChannels(leaf), { eps: leaf.eps, affine: leaf.affine, sync });
   }
-  if (leaf.kind === 'batchRenorm' || (leaf.kind === 'instanceNorm' && leaf.trackRunningStats)) {
-    return batchNorm(channels, { eps, affine, momentum: leaf.momentum, sync });
-  }
-  return batchNorm(channels, { eps, affine, sync });
 }
 
 function frozenFrom(leaf: NormSpec, path: string): BatchNormSpec {
@@ -192,9 +276,10 @@ function frozenFrom(leaf: NormSpec, path: string): BatchNormSpec {
       hint: "training with to 'sync' first",
     });
   }
-  const { eps, affine, momentum } = leaf;
+  if (leaf.kind === 'batchNorm') return { ...leaf, virtualBatch: null, frozen: true };
+  const { channels, eps, affine, momentum } = leaf;
   const sync = leaf.kind === 'instanceNorm' ? 'local' : leaf.sync;
-  return batchNorm(normChannels(leaf), { eps, affine, momentum, sync, frozen: true });
+  return batchNorm(channels, { eps, affine, momentum, sync, frozen: true });
 }
 
 function groupsFor(

@@ -5,12 +5,6 @@ import { UsageError } from '../base/errors.ts';
 import { chooseNorm } from './autoNorm.ts';
 import type { ConvertNormOptions } from './convertNorm.ts';
 import { gateColumns, type RecurrentSpec } from './recurrent.ts';
-import type { LeafSpec } from './spec.ts';
-
-/** Whether a leaf is a recurrent layer that normalizes. */
-export function hasRecurrentNorm(leaf: LeafSpec): leaf is RecurrentSpec {
-  return (leaf.kind === 'rnn' || leaf.kind === 'gru') && leaf.norm !== 'none';
-}
 
 /** The same layer with another norm. `group` becomes layer normalization, group normalization with
  * one group. Throws a {@link UsageError} for `instance`, since a vector has one value per channel,
@@ -26,12 +20,14 @@ export function convertRecurrent(
     case 'local':
       return { ...leaf, norm: 'batch', sync: 'local' };
     case 'group':
+      checkOneGroup(leaf, options.numGroups, path);
+      return { ...leaf, norm: 'layer', sync: 'local' };
     case 'layer':
       return { ...leaf, norm: 'layer', sync: 'local' };
     case 'none':
       return { ...leaf, norm: 'none', sync: 'local' };
     case 'auto':
-      return convertRecurrent(leaf, { to: chosen(leaf, options), ...groupSizeOf(options) }, path);
+      return convertRecurrent(leaf, { ...options, to: chosen(leaf, options) }, path);
     case 'instance':
     case 'frozen':
       throw new UsageError({
@@ -42,6 +38,16 @@ export function convertRecurrent(
         hint: "norm 'none' in this layer, which convertNorm then leaves alone",
       });
   }
+}
+
+function checkOneGroup(leaf: RecurrentSpec, numGroups: number | undefined, path: string): void {
+  if (numGroups === undefined || numGroups === 1) return;
+  throw new UsageError({
+    what: `numGroups of ${path}`,
+    given: numGroups,
+    allowed: `1: ${leaf.kind} normalizes all features of a time step together`,
+    hint: 'no numGroups, so that layers may differ',
+  });
 }
 
 function chosen(leaf: RecurrentSpec, options: ConvertNormOptions): 'sync' | 'local' | 'group' {

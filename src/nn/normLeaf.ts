@@ -18,7 +18,7 @@ export type NormSpec =
   | LayerNormSpec
   | RmsNormSpec;
 
-const NORM_KINDS: ReadonlySet<string> = new Set<NormSpec['kind']>([
+const LEAF_KINDS: ReadonlySet<string> = new Set<NormSpec['kind']>([
   'batchNorm',
   'batchRenorm',
   'filterResponseNorm',
@@ -28,9 +28,38 @@ const NORM_KINDS: ReadonlySet<string> = new Set<NormSpec['kind']>([
   'rmsNorm',
 ]);
 
+/** Kinds of normalizations as tools tell them apart: batch normalizations whose statistics are
+ * frozen, or over virtual batches, are kinds of their own. */
+export const NORM_KINDS = [
+  'batchNorm',
+  'batchRenorm',
+  'filterResponseNorm',
+  'frozenBatchNorm',
+  'groupNorm',
+  'instanceNorm',
+  'layerNorm',
+  'rmsNorm',
+  'virtualBatchNorm',
+] as const;
+export type NormKind = (typeof NORM_KINDS)[number];
+
+/** Which kind a leaf is; undefined where it does not normalize. Recurrent layers are what their
+ * option `norm` says. */
+export function normKindOf(leaf: LeafSpec): NormKind | undefined {
+  if (leaf.kind === 'rnn' || leaf.kind === 'gru') {
+    return RECURRENT_KINDS[leaf.norm];
+  }
+  if (!isNorm(leaf)) return undefined;
+  if (leaf.kind !== 'batchNorm') return leaf.kind;
+  if (leaf.frozen) return 'frozenBatchNorm';
+  return leaf.virtualBatch === null ? 'batchNorm' : 'virtualBatchNorm';
+}
+
+const RECURRENT_KINDS = { none: undefined, batch: 'batchNorm', layer: 'layerNorm' } as const;
+
 /** Whether a leaf is a normalization. */
 export function isNorm(leaf: LeafSpec): leaf is NormSpec {
-  return NORM_KINDS.has(leaf.kind);
+  return LEAF_KINDS.has(leaf.kind);
 }
 
 /** The channels of a normalization, the size of its last axis. */
@@ -64,6 +93,17 @@ export function normName(norm: NormSpec): string {
   const isGhost = norm.kind === 'batchNorm' && norm.virtualBatch !== null;
   const ghost = isGhost ? `, virtual batches of ${norm.virtualBatch}` : '';
   return `${norm.kind} (${scope}${ghost})`;
+}
+
+/** Where the layers stand that train by the batch statistics of each replica alone, without having
+ * asked for virtual batches. */
+export function localBatchNorms(model: LayerSpec): readonly string[] {
+  const paths = leafPaths(model);
+  return leavesOf(model).flatMap((leaf, i) => {
+    const kind = normKindOf(leaf);
+    const isBatch = kind === 'batchNorm' || kind === 'batchRenorm';
+    return isBatch && 'sync' in leaf && leaf.sync === 'local' ? [paths[i]!] : [];
+  });
 }
 
 /** Where each leaf stands, in the order in which they run: the paths of buildGraph, which needs

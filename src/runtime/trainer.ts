@@ -20,7 +20,7 @@ import { planRun, type RunPlan } from '../train/plan.ts';
 import { layerNames } from '../train/program.ts';
 import { fillArena, restoreTensors, stateTensors } from '../train/state.ts';
 import { startGang } from './gang.ts';
-import { giveNotice, noticesOf } from './notices.ts';
+import { giveNotice, type NoticeSubject, noticesOf } from './notices.ts';
 import { type ResumeOptions, resumeConfig, savedTensors } from './resume.ts';
 import { Run } from './run.ts';
 import { resolveOptions, type TrainerOptions } from './trainerOptions.ts';
@@ -38,7 +38,7 @@ export const Trainer = {
     await loadCustomLayers(customModulesOf(options.model));
     const config = resolveOptions(options);
     const notify = options.onNotice ?? giveNotice;
-    giveNotices(config, options.data, notify);
+    giveNotices({ config, data: options.data, norm: options.norm, isResumed: false }, notify);
     const epochs = checkInteger(
       'epochs',
       options.epochs ?? 0,
@@ -58,7 +58,7 @@ export const Trainer = {
       norm === undefined ? { saved: read, report: [] } : await convertCheckpoint(what, read, norm);
     const config = await resumeConfig(what, saved, options);
     const notify = options.onNotice ?? giveNotice;
-    giveNotices(config, options.data, notify);
+    giveNotices({ config, data: options.data, norm, isResumed: true }, notify);
     return startTrainer(config, {
       dataset: options.data,
       notify,
@@ -69,8 +69,8 @@ export const Trainer = {
 };
 
 /** Says what the user should know before the first step. */
-function giveNotices(config: RunConfig, data: Dataset, notify: (notice: string) => void): void {
-  for (const notice of noticesOf({ config, data })) notify(notice);
+function giveNotices(subject: NoticeSubject, notify: (notice: string) => void): void {
+  for (const notice of noticesOf(subject)) notify(notice);
 }
 
 interface Resumed {

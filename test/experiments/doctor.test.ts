@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { diagnose } from '../../src/experiments/doctor.ts';
 import { relu } from '../../src/nn/activations.ts';
+import { batchRenorm } from '../../src/nn/batchRenorm.ts';
 import { linear } from '../../src/nn/linear.ts';
-import { batchNorm } from '../../src/nn/norms.ts';
+import { batchNorm, groupNorm } from '../../src/nn/norms.ts';
 import { sequential } from '../../src/nn/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
@@ -49,11 +50,22 @@ describe('diagnose', () => {
     expect(found.seconds).toBeLessThan(10);
   });
 
+  it('leaves norms alone that are no batchNorms that train', async () => {
+    const kept = [groupNorm(8, 64), batchNorm(64, { frozen: true }), batchRenorm(64)];
+    const mixed = sequential([linear(24, 64), ...kept, batchNorm(64), relu(), linear(64, 10)]);
+    const found = await diagnose({ trainer: { ...trainer, model: mixed }, steps: 10 });
+    expect(found.layers).toMatchObject([
+      { layer: '4.batchNorm', groupNorm: 'groupNorm (4 groups of 16 channels)' },
+    ]);
+  });
+
   it('refuses what has nothing to diagnose, and says what would have', async () => {
     const bare = sequential([linear(24, 10)]);
     const expectRefused = (changes: Partial<TrainerOptions>, message: string) =>
       expect(diagnose({ trainer: { ...trainer, ...changes } })).rejects.toThrow(message);
     await expectRefused({ model: bare }, 'model to diagnose: got "no normalization layer"');
+    const frozen = sequential([linear(24, 10), batchNorm(10, { frozen: true })]);
+    await expectRefused({ model: frozen }, 'model to diagnose: got "batchNorm (frozen)"');
     await expectRefused({ replicas: 1, workers: 1 }, 'replicas of a diagnosis: got 1');
     await expectRefused(
       { replicaBatch: 1 },

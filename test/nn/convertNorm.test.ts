@@ -25,7 +25,7 @@ const normsIn = (spec: LayerSpec) => leavesOf(spec).filter(isNorm);
 
 describe('convertNorm', () => {
   it('to sync keeps eps, affine, momentum and tracking', () => {
-    expect(normsIn(convertNorm(model, { to: 'sync' }))).toEqual([
+    expect(normsIn(convertNorm(model, { to: 'sync', kinds: 'all' }))).toEqual([
       batchNorm(12, { ...special, sync: 'sync' }),
       batchNorm(12, { affine: false, sync: 'sync' }),
       batchNorm(12, { affine: false, sync: 'sync' }),
@@ -40,8 +40,9 @@ describe('convertNorm', () => {
 
   it('to local keeps virtual batches, which sync has none of', () => {
     const ghost = batchNorm(12, { virtualBatch: 2 });
-    expect(convertNorm(ghost, { to: 'local' })).toEqual(ghost);
-    expect(convertNorm(ghost, { to: 'sync' })).toEqual(batchNorm(12, { sync: 'sync' }));
+    const kinds = ['virtualBatchNorm'] as const;
+    expect(convertNorm(ghost, { to: 'local', kinds })).toEqual(ghost);
+    expect(convertNorm(ghost, { to: 'sync', kinds })).toEqual(batchNorm(12, { sync: 'sync' }));
   });
 
   it('to group takes the groups of the one rule, by the channels and, if known, the shape', () => {
@@ -70,7 +71,7 @@ describe('convertNorm', () => {
   });
 
   it('to instance keeps affine', () => {
-    expect(normsIn(convertNorm(model, { to: 'instance' })).slice(0, 2)).toEqual([
+    expect(normsIn(convertNorm(model, { to: 'instance', kinds: 'all' })).slice(0, 2)).toEqual([
       instanceNorm(12, { eps: 1e-3, affine: true }),
       instanceNorm(12, { affine: false }),
     ]);
@@ -81,7 +82,8 @@ describe('convertNorm', () => {
     const trained = sequential([conv, batchNorm(12, options)]);
     const frozen = convertNorm(trained, { to: 'frozen' });
     expect(normsIn(frozen)).toEqual([batchNorm(12, { ...options, frozen: true })]);
-    expect(convertNorm(frozen, { to: 'sync', groupSize: 3 })).toEqual(trained);
+    const back = { to: 'sync', groupSize: 3, kinds: ['frozenBatchNorm'] } as const;
+    expect(convertNorm(frozen, back)).toEqual(trained);
   });
 
   it('to frozen takes whatever evaluates by running statistics', () => {
@@ -90,12 +92,12 @@ describe('convertNorm', () => {
       [batchRenorm(12, { momentum: 0.2, sync: 'sync' }), { ...frozen, sync: 'sync' }],
       [instanceNorm(12, { momentum: 0.2, trackRunningStats: true }), { ...frozen, affine: false }],
     ] as const) {
-      expect(convertNorm(from, { to: 'frozen' })).toEqual(batchNorm(12, to));
+      expect(convertNorm(from, { to: 'frozen', kinds: 'all' })).toEqual(batchNorm(12, to));
     }
   });
 
   it('to none takes them out and leaves everything else', () => {
-    const bare = convertNorm(model, { to: 'none' });
+    const bare = convertNorm(model, { to: 'none', kinds: 'all' });
     expect(leavesOf(bare)).toEqual([conv, conv, relu()]);
   });
 
@@ -103,14 +105,21 @@ describe('convertNorm', () => {
     const thresholded = sequential([conv, filterResponseNorm(12)]);
     const plain = sequential([conv, filterResponseNorm(12, { tlu: false })]);
     const norm = batchNorm(12, { eps: 1e-6, sync: 'sync' });
-    expect(leavesOf(convertNorm(thresholded, { to: 'sync' }))).toEqual([conv, norm, relu()]);
-    expect(leavesOf(convertNorm(plain, { to: 'sync' }))).toEqual([conv, norm]);
-    expect(leavesOf(convertNorm(thresholded, { to: 'none' }))).toEqual([conv, relu()]);
+    expect(leavesOf(convertNorm(thresholded, { to: 'sync', kinds: 'all' }))).toEqual([
+      conv,
+      norm,
+      relu(),
+    ]);
+    expect(leavesOf(convertNorm(plain, { to: 'sync', kinds: 'all' }))).toEqual([conv, norm]);
+    expect(leavesOf(convertNorm(thresholded, { to: 'none', kinds: 'all' }))).toEqual([
+      conv,
+      relu(),
+    ]);
   });
 
   it('takes the channels of a normalization over several axes from the last', () => {
     for (const norm of [layerNorm([6, 5, 12]), rmsNorm([5, 12])]) {
-      expect(convertNorm(norm, { to: 'local' })).toEqual(batchNorm(12));
+      expect(convertNorm(norm, { to: 'local', kinds: 'all' })).toEqual(batchNorm(12));
     }
   });
 
@@ -200,6 +209,13 @@ describe('convertNorm refuses, and names layer, value and choice:', () => {
       { to: 'group', groupSize: 2 },
       /^convertNorm groupSize: got "2 with to 'group'", .*'sync' or 'auto'/,
     ],
+    [
+      'other kinds',
+      model,
+      { to: 'sync', kinds: ['groupnorm' as never] },
+      /^convertNorm kinds: got "groupnorm", .*'all' or a list of .* Try: groupNorm/,
+    ],
+    ['no kinds', model, { to: 'sync', kinds: [] }, /^convertNorm kinds: got \[\]/],
     ['no replicas', model, { ...run, to: 'auto', replicas: 0 }, /^convertNorm replicas: got 0/],
     ['no batch', model, { ...run, to: 'auto', replicaBatch: 0 }, /replicaBatch: got 0/],
   ])('%s', (_, spec, options, message) => {

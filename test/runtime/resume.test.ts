@@ -80,7 +80,7 @@ describe('a resume with another norm', () => {
   });
 
   it('to frozen is refused where a layer has no running statistics', async () => {
-    const frozen = resumed({ to: 'frozen' }, async () => undefined);
+    const frozen = resumed({ to: 'frozen', kinds: 'all' }, async () => undefined);
     await expect(frozen).rejects.toThrow(/10\.groupNorm to 'frozen'/);
   });
 });

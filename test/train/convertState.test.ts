@@ -48,9 +48,9 @@ function stateOf(model: LayerSpec, slots = 1, shape: readonly number[] = inputSh
   return state;
 }
 
-/** Converts there. */
+/** Converts there, all normalizations. */
 function convert(model: LayerSpec, options: ConvertNormOptions, slots = 1) {
-  const to = convertNorm(model, { ...known, ...options });
+  const to = convertNorm(model, { ...known, kinds: 'all', ...options });
   const state = stateOf(model, slots);
   return { model: to, state, ...convertState(state, { from: model, to, inputShape }) };
 }
