@@ -8,6 +8,7 @@ const SEED = 1;
 /** How many cases of each campaign fit into seconds. */
 const CASES: Readonly<Record<string, number>> = {
   bits: 6,
+  deaths: 16,
   soak: 4,
 };
 
