@@ -22,12 +22,13 @@ import { adam, adamw, sgd } from './optim/optimizer.ts';
 import { constant, cosine, step } from './optim/schedule.ts';
 
 export { InvariantError, RunError, UsageError } from './base/errors.ts';
-export type { Augmentation } from './data/augment.ts';
-export type { Dataset, Split, Task } from './data/dataset.ts';
+export type { Shape } from './base/shape.ts';
+export type { Augmentation, AugmentationPlan } from './data/augment.ts';
+export type { Dataset, InputType, Split, Task } from './data/dataset.ts';
 export type { DataLayout } from './data/layout.ts';
-export { mnist } from './data/mnist.ts';
+export { type MnistOptions, mnist } from './data/mnist.ts';
 export { type OpenOptions, openDataset } from './data/open.ts';
-export { synthetic } from './data/synthetic.ts';
+export { type SyntheticOptions, synthetic } from './data/synthetic.ts';
 export {
   type DirectBatchNormOptions,
   type DirectGroupNormOptions,
@@ -46,15 +47,86 @@ export type {
   SavedNorm,
 } from './direct/types.ts';
 export type { NumericMode } from './kernels/load.ts';
+export type { Layout, Region } from './memory/layout.ts';
+export type {
+  ActivationSpec,
+  GeluOptions,
+  GeluSpec,
+  LeakyReluSpec,
+  ReluSpec,
+  SigmoidSpec,
+  TanhSpec,
+} from './nn/activations.ts';
 export { AUTO_MIN_VALUES } from './nn/autoNorm.ts';
+export type { BatchRenormOptions, BatchRenormSpec } from './nn/batchRenorm.ts';
+export type { Conv2dOptions, Conv2dSpec } from './nn/conv2d.ts';
 export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/convertNorm.ts';
-export type { CustomBackward, CustomForward, CustomLayer, CustomParameter } from './nn/custom.ts';
-export { explainNorms, type NormExplanation } from './nn/explainNorms.ts';
-export type { LossSpec } from './nn/losses.ts';
+export type {
+  CustomBackward,
+  CustomForward,
+  CustomLayer,
+  CustomParameter,
+  CustomSpec,
+} from './nn/custom.ts';
+export type { DropoutSpec } from './nn/dropout.ts';
+export { explainNorms, type NormExplanation, type NormRun } from './nn/explainNorms.ts';
+export type { FilterResponseNormOptions, FilterResponseNormSpec } from './nn/filterResponseNorm.ts';
+export type { FlattenSpec } from './nn/flatten.ts';
+export type { WeightInit } from './nn/init.ts';
+export type { LinearOptions, LinearSpec } from './nn/linear.ts';
+export type {
+  CrossEntropyOptions,
+  CrossEntropySpec,
+  LossSpec,
+  MeanSquaredErrorSpec,
+} from './nn/losses.ts';
+export type { ModelName, ModelPurpose } from './nn/models.ts';
+export type { AllowModules } from './nn/modules.ts';
 export type { NormKind } from './nn/normLeaf.ts';
-export type { LayerSpec } from './nn/spec.ts';
-export type { OptimizerSpec } from './optim/optimizer.ts';
-export type { ScheduleSpec } from './optim/schedule.ts';
+export type { SyncScope } from './nn/normShared.ts';
+export type {
+  BatchNormOptions,
+  BatchNormSpec,
+  GroupNormSpec,
+  InstanceNormOptions,
+  InstanceNormSpec,
+  LayerNormSpec,
+  SampleNormOptions,
+} from './nn/norms.ts';
+export type { Pair, PairOption } from './nn/options.ts';
+export type {
+  AvgPoolOptions,
+  AvgPoolSpec,
+  GlobalAvgPoolSpec,
+  MaxPoolOptions,
+  MaxPoolSpec,
+} from './nn/pools.ts';
+export type {
+  GruSpec,
+  RecurrentNorm,
+  RecurrentOptions,
+  RnnOptions,
+  RnnSpec,
+} from './nn/recurrent.ts';
+export type { ReshapeSpec } from './nn/reshape.ts';
+export type { RmsNormOptions, RmsNormSpec } from './nn/rmsNorm.ts';
+export type { LayerSpec, LeafSpec, ResidualSpec, SequentialSpec } from './nn/spec.ts';
+export type {
+  AdamOptions,
+  AdamSpec,
+  OptimizerSpec,
+  SgdOptions,
+  SgdSpec,
+} from './optim/optimizer.ts';
+export type {
+  ConstantSchedule,
+  CosineOptions,
+  CosineSchedule,
+  ScheduleSpec,
+  StepOptions,
+  StepSchedule,
+  WarmupOptions,
+} from './optim/schedule.ts';
 export type { Evaluation } from './runtime/evaluation.ts';
 export type { ExportOptions, InferenceExport } from './runtime/exportInference.ts';
 export { type LaunchOptions, launch } from './runtime/launch.ts';
@@ -64,8 +136,19 @@ export type { FitOptions, Progress } from './runtime/progress.ts';
 export type { ResumeOptions } from './runtime/resume.ts';
 export { Trainer } from './runtime/trainer.ts';
 export type { TrainerOptions } from './runtime/trainerOptions.ts';
-export type { Group } from './sync/group.ts';
-export { type CarriedTensor, convertState } from './train/convertState.ts';
+export type { NumberArray, NumberType, ReduceOp, SharedArrayOf } from './sync/arrays.ts';
+export type { CallOptions, Group } from './sync/group.ts';
+export type { CallSiteStats, GroupStats } from './sync/stats.ts';
+export type { Checkpoint } from './train/checkpoint.ts';
+export type { DataPlan, RunConfig } from './train/config.ts';
+export type { SplitName } from './train/context.ts';
+export {
+  type CarriedTensor,
+  type ConvertedState,
+  convertState,
+  type NamedTensor,
+  type StateModels,
+} from './train/convertState.ts';
 export type {
   Diagnostics,
   DiagnosticsSummary,
@@ -74,8 +157,10 @@ export type {
   WorstDiagnostics,
 } from './train/diagnostics.ts';
 export type { EvalCorrection } from './train/evalCorrection.ts';
-export { foldBatchNorm } from './train/foldNorm.ts';
+export { type FoldedModel, foldBatchNorm, type NamedValues } from './train/foldNorm.ts';
 export type { GradientNorms, TensorGradient } from './train/gradientNorms.ts';
+export type { OnNonFinite } from './train/onNonFinite.ts';
+export type { PopulationDefinition } from './train/population.ts';
 export type { ProfilePhase } from './train/profile.ts';
 export type {
   Profile,
@@ -85,6 +170,8 @@ export type {
   ProfileTimes,
   ProfileWorker,
 } from './train/profileReport.ts';
+
+export type { StateTensor } from './train/state.ts';
 
 /** Layers, losses and models: plain data made by small functions. */
 export const nn = {

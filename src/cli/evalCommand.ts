@@ -7,7 +7,7 @@ import type { EvalCorrection } from '../train/evalCorrection.ts';
 import { known } from './events.ts';
 import type { Flags } from './flags.ts';
 import { screen, warn } from './screen.ts';
-import { dataFrom } from './settings.ts';
+import { allowModulesFrom, dataFrom } from './settings.ts';
 import { printTable } from './tables.ts';
 import { paint } from './text.ts';
 
@@ -23,11 +23,13 @@ export async function runEval(flags: Flags): Promise<number> {
   }
   const workers = flags.integer('workers', 1);
   const timeoutMs = flags.integer('timeout-ms', 1);
+  const allowModules = allowModulesFrom(flags);
   const batches = flags.integer('precise-norm', 1);
   const evalCorrection = correctionFrom(flags);
   const trainer = await Trainer.resume(path, {
     data: await dataFrom(flags),
     onNotice: (notice) => warn(`syncbn: ${notice}`),
+    ...(allowModules !== undefined && { allowModules }),
     ...(workers !== undefined && { workers }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(evalCorrection !== undefined && { evalCorrection }),

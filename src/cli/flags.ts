@@ -94,6 +94,11 @@ export class Flags {
     return this.one(name) === true ? bare : this.integer(name, min, max);
   }
 
+  /** A flag whose value is a comma-separated list, or left out for all: true then. */
+  listOrAll(name: string): readonly string[] | true | undefined {
+    return this.one(name) === true ? true : this.text(name)?.split(',');
+  }
+
   choice<T extends string>(name: string, allowed: readonly T[]): T | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;

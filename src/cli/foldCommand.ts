@@ -7,7 +7,7 @@ import { checkWritable } from '../base/wholeFile.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import type { Flags } from './flags.ts';
 import { say, screen, warn } from './screen.ts';
-import { dataFrom } from './settings.ts';
+import { allowModulesFrom, dataFrom } from './settings.ts';
 import { isSameFile, refuseExisting } from './startingPoint.ts';
 import { printTable } from './tables.ts';
 
@@ -16,6 +16,7 @@ export async function runFold(flags: Flags): Promise<number> {
   const tolerance = flags.number('tolerance', 0);
   const workers = flags.integer('workers', 1);
   const timeoutMs = flags.integer('timeout-ms', 1);
+  const allowModules = allowModulesFrom(flags);
   if (isSameFile(checkpoint!, path!)) {
     throw new UsageError({
       what: `--out ${path}`,
@@ -28,6 +29,7 @@ export async function runFold(flags: Flags): Promise<number> {
   const trainer = await Trainer.resume(checkpoint!, {
     data: await dataFrom(flags),
     onNotice: (notice) => warn(`syncbn: ${notice}`),
+    ...(allowModules !== undefined && { allowModules }),
     ...(workers !== undefined && { workers }),
     ...(timeoutMs !== undefined && { timeoutMs }),
   });

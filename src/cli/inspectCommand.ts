@@ -3,15 +3,15 @@
 
 import { UsageError } from '../base/errors.ts';
 import { showShape, sizeOf } from '../base/shape.ts';
+import { planEpoch } from '../data/sampler.ts';
 import { showBytes } from '../memory/layout.ts';
-import { loadCustomLayers } from '../nn/custom.ts';
 import { explainNorms, type NormExplanation } from '../nn/explainNorms.ts';
 import { buildGraph, type Graph } from '../nn/graph.ts';
 import { GROUP_RULE, groupsText } from '../nn/groupRule.ts';
 import { normsOf } from '../nn/normLeaf.ts';
 import { parseModel } from '../nn/parse.ts';
 import type { RecurrentSpec } from '../nn/recurrent.ts';
-import { customModulesOf, type LeafSpec } from '../nn/spec.ts';
+import { customModulesOf, type LayerSpec, type LeafSpec } from '../nn/spec.ts';
 import { configOf } from '../runtime/resume.ts';
 import { type Checkpoint, readCheckpoint } from '../train/checkpoint.ts';
 import { checkRunConfig } from '../train/config.ts';
@@ -44,25 +44,22 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
   }
   const saved = await readCheckpoint(path);
   const model = parseModel(saved.model, `the model of ${path}`);
-  await loadCustomLayers(customModulesOf(model));
   const graph = buildGraph(model, saved.data.inputShape);
-  const config = configOf(saved, model, 1);
-  checkRunConfig(config);
-  const plan = planRun(config);
+  // Nothing is imported here: what custom layers and those after them need stays unknown.
+  const modules = customModulesOf(model);
+  const plan = modules.length === 0 ? planOf(saved, model) : undefined;
+  const { stepsPerEpoch } = planEpoch({ ...saved.run, countSamples: saved.data.countTrain });
   const summary = {
     path,
     data: saved.data,
     run: saved.run,
     counters: saved.counters,
     norms: normsOf(model),
-    normChoices: explainNorms(model, {
-      inputShape: saved.data.inputShape,
-      replicas: saved.run.replicas,
-      replicaBatch: smallestBatch(saved.data, saved.run) / saved.run.replicas,
-    }),
-    layers: layerRows(graph, saved.run.replicas),
-    stepsPerEpoch: plan.stepsPerEpoch,
-    memoryBytes: plan.layout.sizeBytes,
+    normChoices: plan === undefined ? [] : normChoices(saved, model),
+    layers: layerRows(graph, saved),
+    modules,
+    stepsPerEpoch,
+    memoryBytes: plan?.layout.sizeBytes ?? null,
     weightsHash: hashWeights(saved.tensors),
   };
   if (flags.isSet('json')) screen.sayJson({ event: 'inspected', ...summary });
@@ -70,18 +67,33 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
   return 0;
 }
 
+function planOf(saved: Checkpoint, model: LayerSpec): RunPlan {
+  const config = configOf(saved, model, 1);
+  checkRunConfig(config);
+  return planRun(config);
+}
+
+function normChoices(saved: Checkpoint, model: LayerSpec): readonly NormExplanation[] {
+  const { replicas } = saved.run;
+  const { inputShape } = saved.data;
+  const replicaBatch = smallestBatch(saved.data, saved.run) / replicas;
+  return explainNorms(model, { inputShape, replicas, replicaBatch });
+}
+
 function show(
   saved: Checkpoint,
-  plan: RunPlan,
+  plan: RunPlan | undefined,
   summary: {
     readonly norms: readonly string[];
     readonly normChoices: readonly NormExplanation[];
     readonly layers: readonly LayerRow[];
+    readonly modules: readonly string[];
+    readonly stepsPerEpoch: number;
     readonly weightsHash: string;
   },
 ): void {
   const { run, data, counters } = saved;
-  const epochs = (counters.step / plan.stepsPerEpoch).toFixed(2);
+  const epochs = (counters.step / summary.stepsPerEpoch).toFixed(2);
   printTable(summary.layers.map((row) => ({ ...row, parameters: `${row.parameters}` })));
   showNorms(summary.normChoices);
   const total = summary.layers.reduce((sum, row) => sum + row.parameters, 0);
@@ -103,6 +115,11 @@ function show(
   );
   // Too long for a table on a terminal of 80 columns.
   say(`weights ${paint('green', summary.weightsHash)}`);
+  if (plan === undefined) {
+    say('Custom layers, whose code inspect does not run, are of:');
+    for (const module of summary.modules) say(`  ${module}`);
+    return;
+  }
   say(`Memory of a run on 1 worker: ${showBytes(plan.layout.sizeBytes)}; largest regions:`);
   printTable(
     plan.layout.largest(REGIONS_SHOWN).map(({ name, type, shape, sizeBytes, writer }) => ({
@@ -135,12 +152,16 @@ function specRows(what: string, spec: { readonly kind: string }): string[][] {
   return [[what, kind], ...Object.entries(rest).map(([name, value]) => [`  ${name}`, `${value}`])];
 }
 
-function layerRows(graph: Graph, replicas: number): readonly LayerRow[] {
+function layerRows(graph: Graph, saved: Checkpoint): readonly LayerRow[] {
+  const { replicas } = saved.run;
+  const parametersOf = (path: string): number =>
+    saved.tensors
+      .filter(({ group, name }) => group === 'parameter' && name.startsWith(`parameter ${path}.`))
+      .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return graph.operations.flatMap((operation) => {
     if (operation.op !== 'layer') return [];
-    const { kind, spec, input, output, path } = operation;
-    const declared = kind.parameters(spec, graph.shapes[input]!);
-    const parameters = declared.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    const { spec, output, path } = operation;
+    const parameters = parametersOf(path);
     const statistics = statisticsOf(spec, replicas);
     return [{ layer: path, output: showShape(graph.shapes[output]!), parameters, statistics }];
   });

@@ -44,6 +44,13 @@ const dataFlags: readonly FlagText[] = [
   ['--limit <n>', 'Only the first n training samples'],
 ];
 
+const moduleFlags: readonly FlagText[] = [
+  [
+    '--allow-modules [list]',
+    'Run the code of custom layers that a checkpoint or .json model names: all, or a list',
+  ],
+];
+
 const commonFlags: readonly FlagText[] = [
   ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
   ['--timeout-ms <ms>', 'How long workers wait for each other (default 60000)'],
@@ -100,6 +107,7 @@ const trainFlags: readonly FlagText[] = [
   ['--watch [port]', 'Serve that page while it trains, on this machine (default port 8710)'],
   ['--watch-host <host>', 'With --watch: listen there; the URL then has a token'],
   ['--log <file>', 'Append the events to a file, one JSON object a line'],
+  ...moduleFlags,
   ...commonFlags,
 ];
 
@@ -115,6 +123,7 @@ const doctorFlags: readonly FlagText[] = [
   ['--lr <rate>', 'Learning rate (default 0.1 for sgd, 0.001 for adam and adamw)'],
   ['--seed <n>', 'Decides all random numbers (default 1)'],
   ['--strict', 'The same bits on every machine'],
+  ...moduleFlags,
   ...commonFlags,
 ];
 
@@ -139,6 +148,7 @@ const commands: readonly CommandText[] = [
       ['--precise-norm <n>', 'First measure running statistics anew over n training batches'],
       ['--eval-correction <a>', 'Weight of a sample in its own statistics, 0 to 1, or auto'],
       ...dataFlags,
+      ...moduleFlags,
       ...commonFlags,
     ],
     run: endsAtSignals(runEval),
@@ -162,6 +172,7 @@ const commands: readonly CommandText[] = [
       ['--overwrite', 'Let --out replace a file that is there'],
       ['--tolerance <x>', 'Largest difference of an output, as a share (default 1e-4)'],
       ...dataFlags,
+      ...moduleFlags,
       ...commonFlags,
     ],
     run: endsAtSignals(runFold),

@@ -4,7 +4,7 @@
 import { UsageError } from '../base/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { convertNorm } from '../nn/convertNorm.ts';
-import { loadCustomLayers } from '../nn/custom.ts';
+import { loadModules } from '../nn/modules.ts';
 import { normsOf } from '../nn/normLeaf.ts';
 import { parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
@@ -12,7 +12,7 @@ import { resolveOptions } from '../runtime/trainerOptions.ts';
 import type { Checkpoint } from '../train/checkpoint.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { Flags } from './flags.ts';
-import { bareModelFrom, normalizedAs, trainerOptionsFrom } from './settings.ts';
+import { allowModulesFrom, bareModelFrom, normalizedAs, trainerOptionsFrom } from './settings.ts';
 
 /** Flags that decide what is computed, and the part of the config that each decides. */
 const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unknown])[] = [
@@ -57,7 +57,7 @@ export async function checkAgreement(
   data: Dataset,
 ): Promise<void> {
   const model = parseModel(saved.model, `the model of ${path}`);
-  await loadCustomLayers(customModulesOf(model));
+  await loadModules(customModulesOf(model), allowModulesFrom(flags));
   await checkModel(flags, { path, isRestart, kept: model }, data);
   if (!DECIDING.some(([flag]) => flags.has(flag))) return;
   const { workers: _workers, ...options } = trainerOptionsFrom(flags, data, model);

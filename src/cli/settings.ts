@@ -7,9 +7,9 @@ import { nearestWord } from '../base/nearest.ts';
 import { type Dataset, limitTrain } from '../data/dataset.ts';
 import { openDataset } from '../data/open.ts';
 import { convertNorm, NORM_TARGETS, type NormRequest } from '../nn/convertNorm.ts';
-import { loadCustomLayers } from '../nn/custom.ts';
 import { crossEntropy } from '../nn/losses.ts';
 import { namedModel } from '../nn/models.ts';
+import { type AllowModules, loadModules } from '../nn/modules.ts';
 import { NORM_KINDS } from '../nn/normLeaf.ts';
 import { parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
@@ -110,8 +110,13 @@ function replicasFrom(flags: Flags): number {
  * loaded: norms that depend on shapes need those behind them. */
 export async function bareModelFrom(flags: Flags, data: Dataset): Promise<LayerSpec> {
   const model = namedModelFrom(flags, data);
-  await loadCustomLayers(customModulesOf(model));
+  await loadModules(customModulesOf(model), allowModulesFrom(flags));
   return model;
+}
+
+/** The modules of custom layers whose code may run. */
+export function allowModulesFrom(flags: Flags): AllowModules | undefined {
+  return flags.listOrAll('allow-modules');
 }
 
 function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {

@@ -5,6 +5,10 @@ export const simulateFlags: readonly (readonly [name: string, text: string])[] =
     '--net <name|file>',
     'resnet50, resnet20, refnet, mnist-cnn or a .json file (default resnet50; measured: refnet)',
   ],
+  [
+    '--allow-modules [list]',
+    'Run the code of custom layers that a .json net names: all, or a list',
+  ],
   ['--input <shape>', 'A sample, channels last, as 224x224x3 (default: what the net is made for)'],
   [
     '--device <name>',

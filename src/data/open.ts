@@ -2,11 +2,13 @@
 // mind which format their files have.
 
 import { UsageError } from '../base/errors.ts';
+import { optionsSchema, parseData, parseOptions } from '../base/parse.ts';
+import { oneOf, text } from '../base/values.ts';
 import { looksLikeCifar, readCifarDataset } from './cifar.ts';
 import type { Dataset } from './dataset.ts';
 import { listFolder, showNames } from './files.ts';
 import { looksLikeIdx, readIdxDataset } from './idx.ts';
-import { checkLayout, type DataLayout } from './layout.ts';
+import { DATA_LAYOUTS, type DataLayout } from './layout.ts';
 import { mnist } from './mnist.ts';
 import { looksLikeNpy, readNpyDataset } from './npy.ts';
 import { synthetic } from './synthetic.ts';
@@ -46,16 +48,20 @@ const FORMATS: readonly Format[] = [
   },
 ];
 
+const openSchema = optionsSchema<OpenOptions>()({ layout: oneOf(DATA_LAYOUTS).exactOptional() });
+
 /** Opens `mnist`, `synthetic` (with its defaults) or a folder, whose files decide the format. A
  * folder that is called `mnist` is meant by `./mnist`. Throws a UsageError that lists what was
  * found and what is understood. */
 export async function openDataset(nameOrDir: string, options: OpenOptions = {}): Promise<Dataset> {
-  if (options.layout !== undefined) checkLayout(options.layout);
+  parseData(text, nameOrDir, 'name or folder of openDataset');
+  const example = "openDataset('./data', { layout: 'channelsFirst' })";
+  const given = parseOptions('openDataset', openSchema, options, { example });
   if (nameOrDir === 'mnist') return mnist();
   if (nameOrDir === 'synthetic') return synthetic();
   const names = await listDataFolder(nameOrDir);
   const matching = FORMATS.filter((format) => format.matches(names));
-  if (matching.length === 1) return matching[0]!.read(nameOrDir, options);
+  if (matching.length === 1) return matching[0]!.read(nameOrDir, given);
   const formats = FORMATS.map((format) => `${format.name} (${format.files})`).join('; ');
   if (matching.length === 0) {
     const what = `the data folder ${nameOrDir}`;

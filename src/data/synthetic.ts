@@ -3,9 +3,11 @@
 // vectors, and images under any pooling, can be told apart. Layers that remove each sample's own
 // mean remove the shift, too: a model that begins with instance norm learns nothing here.
 
-import { checkInteger, UsageError } from '../base/errors.ts';
+import { UsageError } from '../base/errors.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { Purpose, RandomStream } from '../base/random.ts';
-import { channelsOf, type Shape, showShape, sizeOf } from '../base/shape.ts';
+import { channelsOf, type Shape, sizeOf } from '../base/shape.ts';
+import { accept, listOf, share, wholeNumber } from '../base/values.ts';
 import { checkDataset, type Dataset, type Split } from './dataset.ts';
 
 export interface SyntheticOptions {
@@ -32,6 +34,27 @@ export interface SyntheticOptions {
 const TRAIN_STREAM = 0;
 const TEST_STREAM = 1;
 
+/** 1 GiB; a run holds its data in an arena of at most 4. */
+const MAX_VALUES = 2 ** 28;
+
+const sizes = listOf<number>('[H, W, C] or [F], whole numbers above 0', (one) => {
+  return wholeNumber(1).safeParse(one).success;
+});
+const perChannelValue = accept<number | readonly number[]>(
+  'a number, or a list of one per channel',
+  (value) => Array.isArray(value) || Number.isFinite(value),
+);
+const syntheticSchema = optionsSchema<SyntheticOptions>()({
+  train: wholeNumber(1).exactOptional(),
+  test: wholeNumber(0).exactOptional(),
+  shape: sizes.exactOptional(),
+  classes: wholeNumber(2).exactOptional(),
+  mean: perChannelValue.exactOptional(),
+  std: perChannelValue.exactOptional(),
+  separation: share.exactOptional(),
+  seed: wholeNumber(0, Number.MAX_SAFE_INTEGER).exactOptional(),
+});
+
 /** Makes a dataset of float32 samples. Sample i is of class k = i mod K. With z standard normal and
  * independent for every value, s the separation and c the channel,
  *
@@ -42,24 +65,21 @@ const TEST_STREAM = 1;
  * are mean_c + std_c s t_k and std_c sqrt(1 - s^2). Only rounding to float32 comes on top. The
  * dataset's `mean` and `std` are these, not estimates. Throws a UsageError. */
 export function synthetic(options: SyntheticOptions = {}): Dataset {
-  const { train = 2000, test = 500, shape = [12, 12, 3], classes = 10, seed = 1 } = options;
-  const { separation = 0.5 } = options;
-  checkInteger('synthetic train', train, 1);
-  checkInteger('synthetic test', test, 0);
-  checkInteger('synthetic classes', classes, 2);
-  checkInteger('synthetic seed', seed, 0, Number.MAX_SAFE_INTEGER);
-  if (shape.length === 0 || !shape.every((size) => Number.isInteger(size) && size > 0)) {
-    const allowed = '[H, W, C] or [F], whole numbers above 0';
-    throw new UsageError({ what: 'synthetic shape', given: showShape(shape), allowed });
-  }
-  if (!(separation >= 0 && separation <= 1)) {
-    throw new UsageError({ what: 'synthetic separation', given: separation, allowed: '0 to 1' });
+  const given = parseOptions('synthetic', syntheticSchema, options, {
+    example: 'synthetic({ train: 2000, classes: 10 })',
+  });
+  const { train = 2000, test = 500, shape = [12, 12, 3], classes = 10, seed = 1 } = given;
+  const { separation = 0.5 } = given;
+  const countValues = (train + test) * sizeOf(shape);
+  if (countValues > MAX_VALUES) {
+    const allowed = `at most ${MAX_VALUES}`;
+    throw new UsageError({ what: 'values of synthetic samples', given: countValues, allowed });
   }
   const recipe: Recipe = {
     size: sizeOf(shape),
     classes,
-    mean: perChannel('mean', options.mean ?? 0, channelsOf(shape)),
-    std: perChannel('std', options.std ?? 1, channelsOf(shape)),
+    mean: perChannel('mean', given.mean ?? 0, channelsOf(shape)),
+    std: perChannel('std', given.std ?? 1, channelsOf(shape)),
     separation,
     seed,
   };
@@ -111,7 +131,7 @@ function perChannel(
 ): readonly number[] {
   const values = typeof given === 'number' ? new Array<number>(channels).fill(given) : given;
   const least = what === 'std' ? Number.MIN_VALUE : -Number.MAX_VALUE;
-  const good = values.every((value) => Number.isFinite(value) && value >= least);
+  const good = Array.from(values).every((value) => Number.isFinite(value) && value >= least);
   if (values.length === channels && good) return values;
   const kind = what === 'std' ? 'finite and above 0' : 'finite';
   const allowed = `one number, or ${channels} (one per channel), ${kind}`;

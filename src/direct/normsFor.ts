@@ -1,8 +1,11 @@
 // normsFor: the norms as functions on tensors, for training code of one's own inside `launch`. What
 // forward saves for backward is handed to the caller, so an autograd can be put around it.
 
-import { checkInteger, UsageError } from '../base/errors.ts';
+import { UsageError } from '../base/errors.ts';
+import { isObject, optionsSchema, parseOptions } from '../base/parse.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
+import { anything, text, wholeNumber } from '../base/values.ts';
+import { epsOption, momentumOption } from '../nn/normShared.ts';
 import {
   type BatchNormOptions,
   batchNorm,
@@ -11,6 +14,7 @@ import {
   layerNorm,
   type SampleNormOptions,
 } from '../nn/norms.ts';
+import { optionalFlag, size } from '../nn/options.ts';
 import type { Group } from '../sync/group.ts';
 import { memoryOf } from '../sync/memoryOf.ts';
 import { makeBatchNorm } from './batchNorm.ts';
@@ -59,26 +63,33 @@ export function normsFor(group: Group): Norms {
   const work = workspaceOf('the group of normsFor', group);
   return {
     batchNorm(channels, options = {}) {
-      const { name = 'batchNorm', group: syncGroup = group, maxRows } = options;
+      const given = parseOptions('batchNorm', directBatchNormSchema, options, {
+        example: 'batchNorm(64, { momentum: 0.1 })',
+      });
+      const { name = 'batchNorm', group: syncGroup = group, maxRows, ...rest } = given;
       if (workspaceOf(`the group of ${name}`, syncGroup) !== work) throw wrongGroup(name);
-      const spec = batchNorm(channels, options);
-      if (maxRows !== undefined) work.reserve(checkInteger('maxRows', maxRows, 0), channels);
+      const spec = batchNorm(channels, rest);
+      if (maxRows !== undefined) work.reserve(maxRows, channels);
       const unitName = 'channels';
       const rules = { name, unit: channels, unitName, parameterLength: channels, maxRows };
       return makeBatchNorm(work, rules, spec, syncGroup);
     },
     groupNorm(numGroups, channels, options) {
-      const { kind, eps } = groupNorm(numGroups, channels, options);
-      return makeGrouped(work, { kind, numGroups, channels, eps }, options);
+      const { rowsPerSample, name, ...rest } = parseGrouped('groupNorm', options);
+      const { kind, eps } = groupNorm(numGroups, channels, rest);
+      return makeGrouped(work, { kind, numGroups, channels, eps, rowsPerSample }, name);
     },
     instanceNorm(channels, options) {
-      const { kind, eps } = instanceNorm(channels, options);
-      return makeGrouped(work, { kind, numGroups: channels, channels, eps }, options);
+      const { rowsPerSample, name, ...rest } = parseGrouped('instanceNorm', options);
+      const { kind, eps } = instanceNorm(channels, rest);
+      return makeGrouped(work, { kind, numGroups: channels, channels, eps, rowsPerSample }, name);
     },
     layerNorm(normalizedShape, options = {}) {
-      const spec = layerNorm(normalizedShape, options);
+      const { name = 'layerNorm', ...rest } = parseOptions('layerNorm', directSchema, options, {
+        example: 'layerNorm(64, { eps: 1e-5 })',
+      });
+      const spec = layerNorm(normalizedShape, rest);
       const length = sizeOf(spec.normalizedShape);
-      const { name = 'layerNorm' } = options;
       const unitName = 'normalizedShape';
       const rules = { name, unit: length, unitName, parameterLength: length };
       return makeLayerNorm(work, rules, spec);
@@ -86,27 +97,40 @@ export function normsFor(group: Group): Norms {
   };
 }
 
+const directFields = { eps: epsOption, name: text.exactOptional() };
+const directSchema = optionsSchema<DirectNormOptions>()(directFields);
+const directGroupNormSchema = optionsSchema<DirectGroupNormOptions>()({
+  ...directFields,
+  rowsPerSample: size,
+});
+const directBatchNormSchema = optionsSchema<DirectBatchNormOptions>()({
+  ...directFields,
+  momentum: momentumOption,
+  trackRunningStats: optionalFlag,
+  group: anything<Group>().exactOptional(),
+  maxRows: wholeNumber(0).exactOptional(),
+});
+
+function parseGrouped(what: string, options: DirectGroupNormOptions): DirectGroupNormOptions {
+  const example = `${what}(..., { rowsPerSample: 784 })`;
+  return parseOptions(what, directGroupNormSchema, options, { example });
+}
+
 function makeGrouped(
   work: Workspace,
-  spec: Omit<GroupsOfChannels, 'rowsPerSample'> & { readonly kind: string },
-  options: DirectGroupNormOptions,
+  spec: GroupsOfChannels & { readonly kind: string },
+  name = spec.kind,
 ): Norm {
-  const { name = spec.kind } = options;
-  const { channels } = spec;
-  const rowsPerSample = checkInteger(`rowsPerSample of ${name}`, options.rowsPerSample, 1);
+  const { channels, rowsPerSample } = spec;
   const unitName = 'rowsPerSample x channels';
-  const rules = {
-    name,
-    unit: rowsPerSample * channels,
-    unitName,
-    parameterLength: channels,
-  };
-  return makeGroupNorm(work, rules, { ...spec, rowsPerSample });
+  const unit = rowsPerSample * channels;
+  const rules = { name, unit, unitName, parameterLength: channels };
+  return makeGroupNorm(work, rules, spec);
 }
 
 /** The one of this thread and the group's memory. */
 function workspaceOf(what: string, group: Group): Workspace {
-  const memory = memoryOf(group);
+  const memory = isObject(group) ? memoryOf(group) : undefined;
   if (memory === undefined) {
     const allowed = 'the group of launch, or one split from it';
     throw new UsageError({ what, given: 'one without shared memory', allowed });

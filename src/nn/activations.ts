@@ -2,8 +2,9 @@
 // are in kernels/abi/pointwise.ts. Where the derivative follows from the output, the input's memory
 // is freed.
 
-import { UsageError } from '../base/errors.ts';
+import { optionsSchema, parseData, parseOptions } from '../base/parse.ts';
 import { sizeOf } from '../base/shape.ts';
+import { atLeastZero, oneOf } from '../base/values.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import type { Binding, BoundLayer, LayerKind } from './layer.ts';
 
@@ -46,26 +47,23 @@ export function relu(): ReluSpec {
 /** x where x > 0, else negativeSlope * x; default 0.01, as in PyTorch. The slope may not be
  * negative, because the backward pass takes the sign of x from the output. */
 export function leakyRelu(negativeSlope = DEFAULT_NEGATIVE_SLOPE): LeakyReluSpec {
-  if (!(negativeSlope >= 0 && Number.isFinite(negativeSlope))) {
-    throw new UsageError({
-      what: 'leakyRelu negativeSlope',
-      given: negativeSlope,
-      allowed: 'a finite number, at least 0',
-    });
-  }
+  parseData(atLeastZero, negativeSlope, 'leakyRelu negativeSlope');
   return { kind: 'leakyRelu', negativeSlope };
 }
 
+export interface GeluOptions {
+  /** By erf (`none`, the default), or by GPT-2's form with `tanh`. */
+  readonly approximate?: 'none' | 'tanh';
+}
+
+export const geluSchema = optionsSchema<GeluOptions>()({
+  approximate: oneOf(['none', 'tanh']).exactOptional(),
+});
+
 /** x Phi(x); exact by default, as in PyTorch. `approximate: 'tanh'` gives the form of GPT-2. */
-export function gelu(options: { readonly approximate?: 'none' | 'tanh' } = {}): GeluSpec {
-  const approximate = options.approximate ?? 'none';
-  if (approximate !== 'none' && approximate !== 'tanh') {
-    throw new UsageError({
-      what: 'gelu approximate',
-      given: approximate,
-      allowed: "'none' or 'tanh'",
-    });
-  }
+export function gelu(options: GeluOptions = {}): GeluSpec {
+  const example = "gelu({ approximate: 'tanh' })";
+  const { approximate = 'none' } = parseOptions('gelu', geluSchema, options, { example });
   return { kind: 'gelu', approximate };
 }
 

@@ -1,7 +1,8 @@
 // Batch renormalization as a layer. The maths is in norm/batchRenorm.ts.
 
-import { checkInteger, UsageError } from '../base/errors.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { sizeOf } from '../base/shape.ts';
+import { atLeastZero, realNumber, wholeNumber } from '../base/values.ts';
 import { coefficientsLength } from '../norm/batchNorm.ts';
 import { bindBatchRenorm } from '../norm/batchRenorm.ts';
 import type { LayerKind } from './layer.ts';
@@ -10,15 +11,16 @@ import {
   affineSetup,
   batchStatistics,
   checkChannels,
-  checkEps,
-  checkMomentum,
-  checkSync,
+  DEFAULT_EPS,
+  epsOption,
   groupReplicasOf,
+  momentumOption,
   runningBuffers,
   runningPtrs,
   type SyncScope,
+  syncOption,
 } from './normShared.ts';
-import { checkCount } from './options.ts';
+import { checkCount, optionalFlag } from './options.ts';
 
 export interface BatchRenormSpec {
   readonly kind: 'batchRenorm';
@@ -52,7 +54,25 @@ export interface BatchRenormOptions {
   readonly warmupSteps?: number;
 }
 
-const DEFAULTS = { momentum: 0.01, rMax: 3, dMax: 5, warmupSteps: 5000 } as const;
+const DEFAULTS = {
+  eps: DEFAULT_EPS,
+  momentum: 0.01,
+  affine: true,
+  sync: 'local',
+  rMax: 3,
+  dMax: 5,
+  warmupSteps: 5000,
+} as const;
+
+export const batchRenormSchema = optionsSchema<BatchRenormOptions>()({
+  eps: epsOption,
+  momentum: momentumOption,
+  affine: optionalFlag,
+  sync: syncOption,
+  rMax: realNumber('a finite number from 1', (rMax) => rMax >= 1).exactOptional(),
+  dMax: atLeastZero.exactOptional(),
+  warmupSteps: wholeNumber(0).exactOptional(),
+});
 
 /** Batch renormalization (Ioffe 2017) over all axes but the last: y = ((x - mean) / std * r + d) *
  * weight + bias. r = std / runningStd within [1 / rMax, rMax] and d = (mean - runningMean) /
@@ -62,24 +82,11 @@ const DEFAULTS = { momentum: 0.01, rMax: 3, dMax: 5, warmupSteps: 5000 } as cons
  * Throws a {@link UsageError} for options out of range, and in training where a sync group has one
  * value per channel. */
 export function batchRenorm(channels: number, options: BatchRenormOptions = {}): BatchRenormSpec {
-  const { rMax, dMax, warmupSteps } = { ...DEFAULTS, ...options };
-  if (!(Number.isFinite(rMax) && rMax >= 1)) {
-    throw new UsageError({ what: 'batchRenorm rMax', given: rMax, allowed: 'a number from 1' });
-  }
-  if (!(Number.isFinite(dMax) && dMax >= 0)) {
-    throw new UsageError({ what: 'batchRenorm dMax', given: dMax, allowed: 'a number from 0' });
-  }
-  return {
-    kind: 'batchRenorm',
-    channels: checkCount('batchRenorm channels', channels),
-    eps: checkEps('batchRenorm', options.eps),
-    momentum: checkMomentum('batchRenorm', options.momentum, DEFAULTS.momentum),
-    affine: options.affine ?? true,
-    sync: checkSync('batchRenorm', options.sync),
-    rMax,
-    dMax,
-    warmupSteps: checkInteger('batchRenorm warmupSteps', warmupSteps, 0),
-  };
+  checkCount('batchRenorm channels', channels);
+  const given = parseOptions('batchRenorm', batchRenormSchema, options, {
+    example: 'batchRenorm(64, { rMax: 3 })',
+  });
+  return { kind: 'batchRenorm', channels, ...DEFAULTS, ...given };
 }
 
 export const batchRenormKind: LayerKind<BatchRenormSpec> = {

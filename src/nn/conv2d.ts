@@ -4,13 +4,23 @@
 // replica, then over replicas.
 
 import { UsageError } from '../base/errors.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { channelsOf, type Shape, showShape, sizesDiffer } from '../base/shape.ts';
+import { oneOf } from '../base/values.ts';
 import { bindConv2d, convWorkspace } from './conv2dPasses.ts';
 import { type ConvAxis, convOutputSize } from './convGeometry.ts';
 import type { ConvAxes } from './convSteps.ts';
-import type { WeightInit } from './init.ts';
+import { WEIGHT_INITS, type WeightInit } from './init.ts';
 import type { LayerKind, ParameterDeclaration, WorkspaceDeclaration } from './layer.ts';
-import { checkCount, checkPair, type Pair, type PairOption } from './options.ts';
+import {
+  checkCount,
+  optionalFlag,
+  type Pair,
+  type PairOption,
+  pairOf,
+  size,
+  toPair,
+} from './options.ts';
 import {
   bindStandardized,
   standardizedStatistics,
@@ -53,13 +63,28 @@ export interface Conv2dOptions {
   readonly weightStandardization?: boolean;
 }
 
-/** A 2-d convolution. Throws a {@link UsageError} where groups do not divide the channels. */
+export const conv2dSchema = optionsSchema<Conv2dOptions>()({
+  kernel: pairOf(1),
+  stride: pairOf(1).exactOptional(),
+  padding: pairOf(0).exactOptional(),
+  dilation: pairOf(1).exactOptional(),
+  groups: size.exactOptional(),
+  bias: optionalFlag,
+  init: oneOf(WEIGHT_INITS).exactOptional(),
+  weightStandardization: optionalFlag,
+});
+
+/** A 2-d convolution over images [H, W, inChannels]. Throws a {@link UsageError} for sizes and
+ * options out of range or unknown, and where groups do not divide the channels. */
 export function conv2d(
   inChannels: number,
   outChannels: number,
   options: Conv2dOptions,
 ): Conv2dSpec {
-  const groups = checkCount('conv2d groups', options.groups ?? 1);
+  const given = parseOptions('conv2d', conv2dSchema, options, {
+    example: 'conv2d(3, 16, { kernel: 3, padding: 1 })',
+  });
+  const { groups = 1, bias = true, init = 'torch', weightStandardization = false } = given;
   for (const [what, channels] of [
     ['inChannels', checkCount('conv2d inChannels', inChannels)],
     ['outChannels', checkCount('conv2d outChannels', outChannels)],
@@ -76,14 +101,14 @@ export function conv2d(
     kind: 'conv2d',
     inChannels,
     outChannels,
-    kernel: checkPair('conv2d kernel', options.kernel, 1),
-    stride: checkPair('conv2d stride', options.stride ?? 1, 1),
-    padding: checkPair('conv2d padding', options.padding ?? 0, 0),
-    dilation: checkPair('conv2d dilation', options.dilation ?? 1, 1),
+    kernel: toPair(given.kernel),
+    stride: toPair(given.stride ?? 1),
+    padding: toPair(given.padding ?? 0),
+    dilation: toPair(given.dilation ?? 1),
     groups,
-    bias: options.bias ?? true,
-    init: options.init ?? 'torch',
-    weightStandardization: options.weightStandardization ?? false,
+    bias,
+    init,
+    weightStandardization,
   };
 }
 

@@ -4,7 +4,9 @@
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
+import { anything, oneOf, positive, wholeNumber } from '../base/values.ts';
 import { relu } from './activations.ts';
 import { checkKnown, chooseNorm } from './autoNorm.ts';
 import type { BatchRenormSpec } from './batchRenorm.ts';
@@ -23,6 +25,8 @@ import {
 } from './normLeaf.ts';
 import type { SyncScope } from './normShared.ts';
 import { type BatchNormSpec, batchNorm, groupNorm, instanceNorm, layerNorm } from './norms.ts';
+import { shapeOption } from './options.ts';
+import { parseModel } from './parse.ts';
 import type { RecurrentSpec } from './recurrent.ts';
 import { type LayerSpec, type LeafSpec, leavesOf, mapLeaves, sequential } from './spec.ts';
 
@@ -88,8 +92,9 @@ export interface ConvertNormOptions extends NormRequest {
  * again. The trained threshold of a filterResponseNorm becomes a ReLU. Recurrent layers that
  * normalize change their option `norm`. Throws a {@link UsageError} that names layer, value and
  * choice where an option does not fit. */
-export function convertNorm(model: LayerSpec, options: ConvertNormOptions): LayerSpec {
-  checkOptions(options);
+export function convertNorm(given: LayerSpec, request: ConvertNormOptions): LayerSpec {
+  const options = parseConvertOptions(request);
+  const model = parseModel(given, 'model of convertNorm');
   const { to, inputShape } = options;
   const kinds = kindsToConvert(options);
   const needsShapes = to === 'layer' || to === 'group' || to === 'auto';
@@ -137,36 +142,46 @@ function isMadeBy(to: NormTarget, leaf: LeafSpec): boolean {
   return (to === 'auto' || to === 'group') && 'norm' in leaf && leaf.norm === 'layer';
 }
 
-function checkOptions(options: ConvertNormOptions): void {
-  const { to, inputShape, replicas, replicaBatch } = options;
-  if (!NORM_TARGETS.includes(to)) {
-    throw new UsageError({ what: 'convertNorm to', given: to, allowed: NORM_TARGETS.join(', ') });
-  }
+const requestFields = {
+  to: oneOf(NORM_TARGETS),
+  groupSize: wholeNumber(1).exactOptional(),
+  numGroups: wholeNumber(1).exactOptional(),
+  kinds: anything<NonNullable<NormRequest['kinds']>>().exactOptional(),
+};
+const requestSchema = optionsSchema<NormRequest>()(requestFields);
+const convertSchema = optionsSchema<ConvertNormOptions>()({
+  ...requestFields,
+  inputShape: shapeOption.exactOptional(),
+  replicas: wholeNumber(1).exactOptional(),
+  replicaBatch: positive.exactOptional(),
+});
+
+/** What the option `norm` of a run asks for. Throws a {@link UsageError}. */
+export function parseNormRequest(given: unknown): NormRequest {
+  const request = parseOptions('norm', requestSchema, given, { example: "norm: { to: 'sync' }" });
+  checkKinds(request.kinds);
+  return request;
+}
+
+function parseConvertOptions(given: unknown): ConvertNormOptions {
+  const options = parseOptions('convertNorm', convertSchema, given, {
+    example: "convertNorm(model, { to: 'sync' })",
+  });
   checkKinds(options.kinds);
+  const { to, inputShape, replicas, replicaBatch } = options;
   for (const [name, fits] of [
     ['groupSize', to === 'sync' || to === 'auto'],
     ['numGroups', to === 'group' || to === 'auto'],
   ] as const) {
     const value = options[name];
-    if (value === undefined) continue;
-    checkInteger(`convertNorm ${name}`, value, 1);
-    if (fits) continue;
+    if (value === undefined || fits) continue;
     throw new UsageError({
       what: `convertNorm ${name}`,
       given: `${value} with to '${to}'`,
       allowed: `with to '${name === 'groupSize' ? 'sync' : 'group'}' or 'auto'`,
     });
   }
-  for (const size of inputShape ?? []) checkInteger('convertNorm inputShape', size, 1);
   if (to === 'auto') checkKnown({ inputShape, replicas, replicaBatch });
-  if (replicas !== undefined) checkInteger('convertNorm replicas', replicas, 1);
-  if (replicaBatch !== undefined && !(replicaBatch > 0 && Number.isFinite(replicaBatch))) {
-    throw new UsageError({
-      what: 'convertNorm replicaBatch',
-      given: replicaBatch,
-      allowed: 'a number above 0',
-    });
-  }
   if (to === 'layer' && inputShape === undefined) {
     throw new UsageError({
       what: "convertNorm to 'layer'",
@@ -175,6 +190,7 @@ function checkOptions(options: ConvertNormOptions): void {
       hint: "convertNorm(model, { to: 'layer', inputShape: data.inputShape })",
     });
   }
+  return options;
 }
 
 function checkKinds(kinds: unknown): void {

@@ -2,9 +2,8 @@
 // replica's samples at a time, so that its gradients are folded along the same tree as all others,
 // and gets the same arrays again in later steps.
 
-import { UsageError } from '../base/errors.ts';
+import { plainCopy } from '../base/plain.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
-import { showError } from '../base/showError.ts';
 import type { WeightInit } from './init.ts';
 import type {
   Binding,
@@ -13,6 +12,7 @@ import type {
   LayerKind,
   ParameterDeclaration,
 } from './layer.ts';
+import { checkModule, factoryOf, trustModule } from './modules.ts';
 
 type Floats = Float32Array<ArrayBufferLike>;
 type Gradient = Floats | Float64Array<ArrayBufferLike>;
@@ -60,58 +60,32 @@ export interface CustomLayer {
 
 export interface CustomSpec {
   readonly kind: 'custom';
-  /** URL of the module. */
+  /** `file:` URL or package name of the module. */
   readonly module: string;
   /** Plain data, handed to the module's default export. */
   readonly options: unknown;
 }
 
-/** A layer from a module of the user's, say `nn.custom(new URL('./swish.js', import.meta.url))`.
- * The module's default export takes the options and returns a {@link CustomLayer}. */
+/** A layer from a module of the user's, say `nn.custom(new URL('./swish.js', import.meta.url))`, or
+ * from a package, by its name. The module's default export takes the options and returns a
+ * {@link CustomLayer}; the module runs in the main thread and in every worker. Options are copied.
+ * Throws a {@link UsageError} for other URLs than `file:`, and for options that JSON would not give
+ * back as they were, since checkpoints keep them. */
 export function custom(module: URL | string, options: unknown = null): CustomSpec {
-  const href = typeof module === 'string' ? module : module.href;
-  if (!URL.canParse(href)) {
-    throw new UsageError({
-      what: 'module of a custom layer',
-      given: href,
-      allowed: 'a URL',
-      hint: "new URL('./my-layer.js', import.meta.url)",
-    });
-  }
-  return { kind: 'custom', module: href, options };
+  const spec = customSpec(module, options);
+  trustModule(spec.module);
+  return spec;
 }
 
-const factories = new Map<string, (options: unknown) => CustomLayer>();
-
-/** Imports the modules of a model's own layers. To be awaited before the model is resolved. */
-export async function loadCustomLayers(modules: readonly string[]): Promise<void> {
-  for (const href of modules) {
-    if (factories.has(href)) continue;
-    let loaded: { default?: unknown };
-    try {
-      loaded = await import(href);
-    } catch (error) {
-      throw new UsageError({
-        what: `module of a custom layer, ${href}`,
-        given: showError(error),
-        allowed: 'a module that can be imported',
-      });
-    }
-    if (typeof loaded.default !== 'function') {
-      throw new UsageError({
-        what: `default export of ${href}`,
-        given: typeof loaded.default,
-        allowed: 'a function that takes options and returns a layer',
-      });
-    }
-    factories.set(href, loaded.default as (options: unknown) => CustomLayer);
-  }
+/** {@link custom} as data has it: what it names may not be imported without a permission. */
+export function customSpec(module: unknown, options: unknown): CustomSpec {
+  const name = checkModule(module);
+  return { kind: 'custom', module: name, options: plainCopy('options of a custom layer', options) };
 }
 
 /** The kind of a custom layer. Before its module is loaded its shapes count as unknown. */
 export function customKindOf(spec: CustomSpec): LayerKind<CustomSpec> {
-  const factory = factories.get(spec.module);
-  const layer = factory?.(spec.options);
+  const layer = factoryOf(spec.module)?.(spec.options) as CustomLayer | undefined;
   return {
     kind: 'custom',
     keeps: { input: true, output: true },

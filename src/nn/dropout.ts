@@ -3,9 +3,10 @@
 // identity. The mask is computed again in backward from (seed, layer, step, sample in the global
 // batch, element), so it does not depend on workers or replicas, and nothing is saved.
 
-import { UsageError } from '../base/errors.ts';
+import { parseData } from '../base/parse.ts';
 import { Purpose } from '../base/random.ts';
 import { sizeOf } from '../base/shape.ts';
+import { shareBelowOne } from '../base/values.ts';
 import type { Binding, BoundLayer, LayerKind } from './layer.ts';
 
 export interface DropoutSpec {
@@ -21,9 +22,7 @@ const LAYER_SHIFT = 8;
 
 /** Dropout with probability p in [0, 1); default 0.5. */
 export function dropout(p = DEFAULT_P): DropoutSpec {
-  if (!(p >= 0 && p < 1)) {
-    throw new UsageError({ what: 'dropout p', given: p, allowed: 'a number from 0 to below 1' });
-  }
+  parseData(shareBelowOne, p, 'dropout p');
   return { kind: 'dropout', p };
 }
 

@@ -1,10 +1,15 @@
 // What each normalization of a model takes its statistics over in a run, and what `auto` makes of
 // it there and why: for `syncbn inspect`, and for whoever asks why a layer was not synchronized.
 
+import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
+import { positive, wholeNumber } from '../base/values.ts';
 import { chooseNorm } from './autoNorm.ts';
 import { buildGraph } from './graph.ts';
 import { isNorm, type NormSpec, normName } from './normLeaf.ts';
+import { shapeOption } from './options.ts';
+import { parseModel } from './parse.ts';
+import type { LayerSpec } from './spec.ts';
 
 /** What decides how many values statistics are taken over. */
 export interface NormRun {
@@ -29,19 +34,26 @@ export interface NormExplanation {
   readonly why: string;
 }
 
+const runSchema = optionsSchema<NormRun>()({
+  inputShape: shapeOption,
+  replicas: wholeNumber(1),
+  replicaBatch: positive,
+});
+
 /** One explanation for each normalization, in the order in which they run. */
-export function explainNorms(
-  model: Parameters<typeof buildGraph>[0],
-  run: NormRun,
-): readonly NormExplanation[] {
-  const { operations, shapes } = buildGraph(model, run.inputShape);
+export function explainNorms(model: LayerSpec, run: NormRun): readonly NormExplanation[] {
+  const { inputShape, replicas, replicaBatch } = parseOptions('explainNorms', runSchema, run, {
+    example: 'explainNorms(model, { inputShape: [28, 28, 1], replicas: 8, replicaBatch: 4 })',
+  });
+  const checked = parseModel(model, 'model of explainNorms');
+  const { operations, shapes } = buildGraph(checked, inputShape);
   return operations.flatMap((operation) => {
     if (operation.op !== 'layer' || !isNorm(operation.spec)) return [];
     const { spec, path } = operation;
     const shape = shapes[operation.input]!;
     const channels = shape[shape.length - 1]!;
     const sync = 'sync' in spec && typeof spec.sync === 'number' ? { groupSize: spec.sync } : {};
-    const place = { shape, channels, replicas: run.replicas, replicaBatch: run.replicaBatch };
+    const place = { shape, channels, replicas, replicaBatch };
     const { to, values, why } = chooseNorm({ ...place, ...sync });
     const own = valuesOf(spec, { positions: sizeOf(shape) / channels, groupValues: values, run });
     return [{ layer: path, norm: normName(spec), values: own, auto: to, why }];

@@ -1,5 +1,6 @@
 // Filter response normalization as a layer. The maths is in norm/filterResponseNorm.ts.
 
+import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { sizeOf } from '../base/shape.ts';
 import { bindFilterResponseNorm } from '../norm/filterResponseNorm.ts';
 import type { LayerKind } from './layer.ts';
@@ -7,11 +8,11 @@ import {
   affineParameters,
   affineSetup,
   checkChannels,
-  checkEps,
+  epsOption,
   meanSquareStatistics,
   normZeros,
 } from './normShared.ts';
-import { checkCount } from './options.ts';
+import { checkCount, optionalFlag } from './options.ts';
 
 export interface FilterResponseNormSpec {
   readonly kind: 'filterResponseNorm';
@@ -35,6 +36,12 @@ export interface FilterResponseNormOptions {
 
 const DEFAULT_EPS = 1e-6;
 
+export const filterResponseNormSchema = optionsSchema<FilterResponseNormOptions>()({
+  eps: epsOption,
+  affine: optionalFlag,
+  tlu: optionalFlag,
+});
+
 /** Filter response normalization (Singh and Krishnan 2020): y = x / sqrt(mean(x^2) + eps) * weight
  * + bias, the mean over the positions of one sample and channel; then max(y, threshold). Any shape
  * with the channels last, which stays; needs no batch and no synchronization. Where y equals the
@@ -44,13 +51,12 @@ export function filterResponseNorm(
   channels: number,
   options: FilterResponseNormOptions = {},
 ): FilterResponseNormSpec {
-  return {
-    kind: 'filterResponseNorm',
-    channels: checkCount('filterResponseNorm channels', channels),
-    eps: checkEps('filterResponseNorm', options.eps ?? DEFAULT_EPS),
-    affine: options.affine ?? true,
-    tlu: options.tlu ?? true,
-  };
+  checkCount('filterResponseNorm channels', channels);
+  const given = parseOptions('filterResponseNorm', filterResponseNormSchema, options, {
+    example: 'filterResponseNorm(64, { tlu: false })',
+  });
+  const { eps = DEFAULT_EPS, affine = true, tlu = true } = given;
+  return { kind: 'filterResponseNorm', channels, eps, affine, tlu };
 }
 
 export const filterResponseNormKind: LayerKind<FilterResponseNormSpec> = {

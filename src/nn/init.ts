@@ -3,12 +3,14 @@
 
 import { Purpose, RandomStream } from '../base/random.ts';
 
-export type WeightInit =
-  | 'torch'
-  | 'kaimingUniform'
-  | 'kaimingNormal'
-  | 'xavierUniform'
-  | 'xavierNormal';
+export const WEIGHT_INITS = [
+  'torch',
+  'kaimingUniform',
+  'kaimingNormal',
+  'xavierUniform',
+  'xavierNormal',
+] as const;
+export type WeightInit = (typeof WEIGHT_INITS)[number];
 
 /** How a parameter is filled. `fanIn` and `fanOut` count the inputs and outputs that one element's
  * neuron is connected to. `torch` is PyTorch's default of conv and linear: uniform within

@@ -3,12 +3,14 @@
 // samples are the pixels of one row, the features its channels.
 
 import { UsageError } from '../base/errors.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { type Shape, showShape, sizeOf, sizesDiffer } from '../base/shape.ts';
+import { oneOf } from '../base/values.ts';
 import { FLOAT_BYTES, PANEL_CHANNELS, PANEL_ROW_BYTES, panelCount } from './convSteps.ts';
 import { bindBiasGradient } from './gradients.ts';
-import type { WeightInit } from './init.ts';
+import { WEIGHT_INITS, type WeightInit } from './init.ts';
 import type { Binding, BoundLayer, LayerKind, ParameterDeclaration } from './layer.ts';
-import { checkCount } from './options.ts';
+import { checkCount, optionalFlag } from './options.ts';
 import {
   bindStandardized,
   standardizedStatistics,
@@ -35,20 +37,26 @@ export interface LinearOptions {
   readonly weightStandardization?: boolean;
 }
 
-/** A fully connected layer. */
+export const linearSchema = optionsSchema<LinearOptions>()({
+  bias: optionalFlag,
+  init: oneOf(WEIGHT_INITS).exactOptional(),
+  weightStandardization: optionalFlag,
+});
+
+/** A fully connected layer. Throws a {@link UsageError} for sizes below 1 and options that are
+ * unknown or of another type. */
 export function linear(
   inFeatures: number,
   outFeatures: number,
   options: LinearOptions = {},
 ): LinearSpec {
-  return {
-    kind: 'linear',
-    inFeatures: checkCount('linear inFeatures', inFeatures),
-    outFeatures: checkCount('linear outFeatures', outFeatures),
-    bias: options.bias ?? true,
-    init: options.init ?? 'torch',
-    weightStandardization: options.weightStandardization ?? false,
-  };
+  checkCount('linear inFeatures', inFeatures);
+  checkCount('linear outFeatures', outFeatures);
+  const given = parseOptions('linear', linearSchema, options, {
+    example: 'linear(64, 10, { bias: false })',
+  });
+  const { bias = true, init = 'torch', weightStandardization = false } = given;
+  return { kind: 'linear', inFeatures, outFeatures, bias, init, weightStandardization };
 }
 
 export const linearKind: LayerKind<LinearSpec> = {

@@ -2,7 +2,9 @@
 // regard to the model's output, so that uneven shards weigh every sample the same. Formulas:
 // kernels/abi/loss.ts.
 
-import { UsageError } from '../base/errors.ts';
+import { z } from 'zod';
+import { optionsSchema, parseKind, parseOptions } from '../base/parse.ts';
+import { share } from '../base/values.ts';
 import type { LossKernels } from '../kernels/abi/loss.ts';
 import type { StepState } from './layer.ts';
 
@@ -20,22 +22,38 @@ export interface MeanSquaredErrorSpec {
 
 export type LossSpec = CrossEntropySpec | MeanSquaredErrorSpec;
 
-/** Cross entropy of softmax(output); `labelSmoothing` in [0, 1], default 0. */
-export function crossEntropy(options: { readonly labelSmoothing?: number } = {}): CrossEntropySpec {
-  const labelSmoothing = options.labelSmoothing ?? 0;
-  if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
-    throw new UsageError({
-      what: 'crossEntropy labelSmoothing',
-      given: labelSmoothing,
-      allowed: 'a number from 0 to 1',
-    });
-  }
-  return { kind: 'crossEntropy', labelSmoothing };
+export interface CrossEntropyOptions {
+  /** This share of the target distribution is spread evenly over all classes, from 0 to 1; default
+   * 0. */
+  readonly labelSmoothing?: number;
+}
+
+const crossEntropySchema = optionsSchema<CrossEntropyOptions>()({
+  labelSmoothing: share.exactOptional(),
+});
+
+/** Cross entropy of softmax(output). Throws a {@link UsageError}. */
+export function crossEntropy(options: CrossEntropyOptions = {}): CrossEntropySpec {
+  const example = 'crossEntropy({ labelSmoothing: 0.1 })';
+  const given = parseOptions('crossEntropy', crossEntropySchema, options, { example });
+  return { kind: 'crossEntropy', labelSmoothing: given.labelSmoothing ?? 0 };
 }
 
 /** The mean over outputs and samples of the squared difference. */
 export function meanSquaredError(): MeanSquaredErrorSpec {
   return { kind: 'meanSquaredError' };
+}
+
+/** A loss from plain data. Throws a {@link UsageError}. */
+export function parseLoss(given: unknown): LossSpec {
+  const { kind, rest } = parseKind(
+    'loss',
+    { crossEntropy: 'nn.crossEntropy()', meanSquaredError: 'nn.meanSquaredError()' },
+    given,
+  );
+  if (kind === 'crossEntropy') return crossEntropy(rest);
+  parseOptions('meanSquaredError', z.strictObject({}), rest);
+  return meanSquaredError();
 }
 
 /** What a loss works on, for one worker. N is the number of its samples in the step. */

@@ -2,12 +2,14 @@
 // command; resnet20 the CIFAR form of He et al. 2016 with a projection where the shape changes.
 
 import { UsageError } from '../base/errors.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { type Shape, showShape } from '../base/shape.ts';
 import { relu } from './activations.ts';
 import { conv2d } from './conv2d.ts';
 import { flatten } from './flatten.ts';
 import { linear } from './linear.ts';
 import { batchNorm } from './norms.ts';
+import { shapeOption, size } from './options.ts';
 import { globalAvgPool, maxPool } from './pools.ts';
 import { type LayerSpec, residual, type SequentialSpec, sequential } from './spec.ts';
 
@@ -21,11 +23,12 @@ export interface ModelPurpose {
 export const MODEL_NAMES = ['mnist-cnn', 'refnet', 'resnet20'] as const;
 export type ModelName = (typeof MODEL_NAMES)[number];
 
+const purposeSchema = optionsSchema<ModelPurpose>()({ inputShape: shapeOption, classes: size });
+
 /** A model by its name, with local batch normalization. Throws a {@link UsageError} for other names
  * and for inputs that are no images. */
 export function namedModel(name: string, purpose: ModelPurpose): SequentialSpec {
-  const build = builders[name as ModelName];
-  if (build === undefined) {
+  if (!MODEL_NAMES.includes(name as ModelName)) {
     throw new UsageError({
       what: 'name of a model',
       given: name,
@@ -33,15 +36,17 @@ export function namedModel(name: string, purpose: ModelPurpose): SequentialSpec 
       hint: 'one of these, or a .json file with a model',
     });
   }
-  if (purpose.inputShape.length !== 3) {
+  const example = "namedModel('refnet', { inputShape: [28, 28, 1], classes: 10 })";
+  const checked = parseOptions('namedModel', purposeSchema, purpose, { example });
+  if (checked.inputShape.length !== 3) {
     throw new UsageError({
       what: `input of ${name}`,
-      given: showShape(purpose.inputShape),
+      given: showShape(checked.inputShape),
       allowed: 'images, HxWxC',
       hint: 'a model of your own for this data',
     });
   }
-  return build(purpose);
+  return builders[name as ModelName](checked);
 }
 
 const builders: Readonly<Record<ModelName, (purpose: ModelPurpose) => SequentialSpec>> = {

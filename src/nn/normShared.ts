@@ -10,6 +10,7 @@ import {
   sizeOf,
   sizesDiffer,
 } from '../base/shape.ts';
+import { accept, positive, realOrNull } from '../base/values.ts';
 import type { RunningPtrs } from '../norm/batchNorm.ts';
 import type { NormSetup } from '../norm/setup.ts';
 import type {
@@ -18,44 +19,26 @@ import type {
   ParameterDeclaration,
   StatisticsDeclaration,
 } from './layer.ts';
-import { checkCount } from './options.ts';
+import { checkCount, size } from './options.ts';
 
 /** Which replicas share batch statistics: each alone, all of them, or groups of so many
  * neighbours. */
 export type SyncScope = 'local' | 'sync' | number;
 
-const DEFAULT_EPS = 1e-5;
+export const DEFAULT_EPS = 1e-5;
+/** Weight of the newest batch in running statistics, as PyTorch has it. */
+export const DEFAULT_MOMENTUM = 0.1;
 
-/** What is added to a variance or mean square. */
-export function checkEps(layer: string, eps = DEFAULT_EPS): number {
-  if (Number.isFinite(eps) && eps > 0) return eps;
-  throw new UsageError({ what: `${layer} eps`, given: eps, allowed: 'a number above 0' });
-}
-
-/** Weight of the newest observation in running statistics; undefined takes the default. */
-export function checkMomentum(
-  layer: string,
-  momentum: number | null | undefined,
-  otherwise: number,
-): number | null {
-  if (momentum === undefined) return otherwise;
-  if (momentum === null || (momentum >= 0 && momentum <= 1)) return momentum;
-  throw new UsageError({
-    what: `${layer} momentum`,
-    given: momentum,
-    allowed: 'a number from 0 to 1, or null for a cumulative average',
-  });
-}
-
-export function checkSync(layer: string, sync: SyncScope = 'local'): SyncScope {
-  if (typeof sync === 'number') return checkCount(`${layer} sync (replicas)`, sync);
-  if (sync === 'local' || sync === 'sync') return sync;
-  throw new UsageError({
-    what: `${layer} sync`,
-    given: sync,
-    allowed: "'local', 'sync' or a number of replicas",
-  });
-}
+/** Options that several norms have: what is added to a variance or mean square, whether there are
+ * trained parameters, the weight of the newest observation, and which replicas share statistics. */
+export const epsOption = positive.exactOptional();
+export const momentumOption = realOrNull(
+  'a number from 0 to 1, or null for a cumulative average',
+  (momentum) => momentum >= 0 && momentum <= 1,
+).exactOptional();
+export const syncOption = accept<SyncScope>("'local', 'sync' or a number of replicas", (sync) => {
+  return sync === 'local' || sync === 'sync' || size.safeParse(sync).success;
+}).exactOptional();
 
 /** How many replicas share statistics; Infinity is all of them. */
 export function groupReplicasOf(sync: SyncScope): number {
@@ -106,16 +89,15 @@ export function checkChannels(path: string, input: Shape, channels: number): Sha
 
 /** The last axes of a sample, as a list of sizes. */
 export function checkNormalizedShape(layer: string, normalizedShape: number | Shape): Shape {
-  const shape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape];
+  const shape = Array.isArray(normalizedShape) ? Array.from(normalizedShape) : [normalizedShape];
   if (shape.length === 0) {
     throw new UsageError({
       what: `${layer} normalizedShape`,
-      given: shape,
+      given: normalizedShape,
       allowed: 'the sizes of the last axes of a sample, at least one',
     });
   }
-  for (const size of shape) checkCount(`${layer} normalizedShape`, size);
-  return shape;
+  return shape.map((one) => checkCount(`${layer} normalizedShape`, one));
 }
 
 /** The shape of an input that ends in the normalized shape. */

@@ -2,15 +2,19 @@
 // declare and bind is in normKinds.ts, the maths in `norm`.
 
 import { UsageError } from '../base/errors.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
 import type { Shape } from '../base/shape.ts';
+import { accept } from '../base/values.ts';
 import {
-  checkEps,
-  checkMomentum,
   checkNormalizedShape,
-  checkSync,
+  DEFAULT_EPS,
+  DEFAULT_MOMENTUM,
+  epsOption,
+  momentumOption,
   type SyncScope,
+  syncOption,
 } from './normShared.ts';
-import { checkCount } from './options.ts';
+import { checkCount, optionalFlag, size } from './options.ts';
 
 export interface BatchNormSpec {
   readonly kind: 'batchNorm';
@@ -49,22 +53,39 @@ export interface BatchNormOptions {
   readonly frozen?: boolean;
 }
 
+export const batchNormSchema = optionsSchema<BatchNormOptions>()({
+  eps: epsOption,
+  momentum: momentumOption,
+  affine: optionalFlag,
+  trackRunningStats: optionalFlag,
+  sync: syncOption,
+  virtualBatch: accept<number | null>('a whole number from 1, or null', (samples) => {
+    return samples === null || size.safeParse(samples).success;
+  }).exactOptional(),
+  frozen: optionalFlag,
+});
+
 /** Batch normalization over all axes but the last (PyTorch's BatchNorm1d, 2d and 3d; SyncBatchNorm
  * with `sync`): [C], [L, C], [H, W, C] or [D, H, W, C] in, the same out. y = (x - mean) / sqrt(var
  * + eps) * weight + bias with the biased variance of the sync group (Ioffe and Szegedy 2015); the
  * running variance is unbiased. Throws a {@link UsageError} for options out of range, and in
  * training where a sync group has one value per channel, which has no variance. */
 export function batchNorm(channels: number, options: BatchNormOptions = {}): BatchNormSpec {
+  checkCount('batchNorm channels', channels);
+  const given = parseOptions('batchNorm', batchNormSchema, options, {
+    example: "batchNorm(64, { sync: 'sync' })",
+  });
   const spec: BatchNormSpec = {
     kind: 'batchNorm',
-    channels: checkCount('batchNorm channels', channels),
-    eps: checkEps('batchNorm', options.eps),
-    momentum: checkMomentum('batchNorm', options.momentum, 0.1),
-    affine: options.affine ?? true,
-    trackRunningStats: options.trackRunningStats ?? true,
-    sync: checkSync('batchNorm', options.sync),
-    virtualBatch: options.virtualBatch ?? null,
-    frozen: options.frozen ?? false,
+    channels,
+    eps: DEFAULT_EPS,
+    momentum: DEFAULT_MOMENTUM,
+    affine: true,
+    trackRunningStats: true,
+    sync: 'local',
+    virtualBatch: null,
+    frozen: false,
+    ...given,
   };
   if (spec.virtualBatch !== null) checkVirtualBatch(spec, spec.virtualBatch);
   if (spec.frozen && !spec.trackRunningStats) {
@@ -78,7 +99,6 @@ export function batchNorm(channels: number, options: BatchNormOptions = {}): Bat
 }
 
 function checkVirtualBatch(spec: BatchNormSpec, virtualBatch: number): void {
-  checkCount('batchNorm virtualBatch', virtualBatch);
   if (spec.sync !== 'local') {
     throw new UsageError({
       what: `batchNorm sync with virtualBatch ${virtualBatch}`,
@@ -110,6 +130,11 @@ export interface SampleNormOptions {
   readonly affine?: boolean;
 }
 
+export const sampleNormSchema = optionsSchema<SampleNormOptions>()({
+  eps: epsOption,
+  affine: optionalFlag,
+});
+
 /** Group normalization (Wu and He 2018; PyTorch's GroupNorm): each sample and group of adjacent
  * channels by its own mean and biased variance. Any shape with the channels last; weight and bias
  * by channel. Throws a {@link UsageError} where numGroups does not divide the channels. */
@@ -127,8 +152,11 @@ export function groupNorm(
       hint: `numGroups ${divisorBelow(channels, numGroups)}`,
     });
   }
-  const eps = checkEps('groupNorm', options.eps);
-  return { kind: 'groupNorm', numGroups, channels, eps, affine: options.affine ?? true };
+  const given = parseOptions('groupNorm', sampleNormSchema, options, {
+    example: 'groupNorm(8, 64, { affine: false })',
+  });
+  const { eps = DEFAULT_EPS, affine = true } = given;
+  return { kind: 'groupNorm', numGroups, channels, eps, affine };
 }
 
 /** The largest divisor of `channels` that is not above `wanted`; 1 where that says nothing. */
@@ -156,6 +184,13 @@ export interface InstanceNormOptions extends SampleNormOptions {
   readonly trackRunningStats?: boolean;
 }
 
+export const instanceNormSchema = optionsSchema<InstanceNormOptions>()({
+  eps: epsOption,
+  affine: optionalFlag,
+  momentum: momentumOption,
+  trackRunningStats: optionalFlag,
+});
+
 /** Instance normalization (Ulyanov, Vedaldi, Lempitsky 2016; PyTorch's InstanceNorm1d, 2d and 3d):
  * each sample and channel by its own mean and biased variance. Any shape with the channels last.
  * With running statistics a sample needs 2 values per channel, else a {@link UsageError}. */
@@ -163,14 +198,13 @@ export function instanceNorm(
   channels: number,
   options: InstanceNormOptions = {},
 ): InstanceNormSpec {
-  return {
-    kind: 'instanceNorm',
-    channels: checkCount('instanceNorm channels', channels),
-    eps: checkEps('instanceNorm', options.eps),
-    affine: options.affine ?? false,
-    momentum: checkMomentum('instanceNorm', options.momentum, 0.1),
-    trackRunningStats: options.trackRunningStats ?? false,
-  };
+  checkCount('instanceNorm channels', channels);
+  const given = parseOptions('instanceNorm', instanceNormSchema, options, {
+    example: 'instanceNorm(64, { affine: true })',
+  });
+  const { eps = DEFAULT_EPS, affine = false, momentum = DEFAULT_MOMENTUM } = given;
+  const { trackRunningStats = false } = given;
+  return { kind: 'instanceNorm', channels, eps, affine, momentum, trackRunningStats };
 }
 
 export interface LayerNormSpec {
@@ -187,10 +221,10 @@ export function layerNorm(
   normalizedShape: number | Shape,
   options: SampleNormOptions = {},
 ): LayerNormSpec {
-  return {
-    kind: 'layerNorm',
-    normalizedShape: checkNormalizedShape('layerNorm', normalizedShape),
-    eps: checkEps('layerNorm', options.eps),
-    affine: options.affine ?? true,
-  };
+  const shape = checkNormalizedShape('layerNorm', normalizedShape);
+  const given = parseOptions('layerNorm', sampleNormSchema, options, {
+    example: 'layerNorm([28, 64], { affine: false })',
+  });
+  const { eps = DEFAULT_EPS, affine = true } = given;
+  return { kind: 'layerNorm', normalizedShape: shape, eps, affine };
 }

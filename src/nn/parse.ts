@@ -3,42 +3,35 @@
 
 import { z } from 'zod';
 import { UsageError } from '../base/errors.ts';
-import { parseData } from '../base/parse.ts';
-import { gelu, leakyRelu, relu, sigmoid, tanh } from './activations.ts';
-import { batchRenorm } from './batchRenorm.ts';
-import { conv2d } from './conv2d.ts';
-import { custom } from './custom.ts';
+import { isObject, parseData } from '../base/parse.ts';
+import { accept, anything, atLeastZero, listOf, shareBelowOne, text } from '../base/values.ts';
+import { gelu, geluSchema, leakyRelu, relu, sigmoid, tanh } from './activations.ts';
+import { batchRenorm, batchRenormSchema } from './batchRenorm.ts';
+import { conv2d, conv2dSchema } from './conv2d.ts';
+import { customSpec } from './custom.ts';
 import { checkDepth } from './depth.ts';
 import { dropout } from './dropout.ts';
-import { filterResponseNorm } from './filterResponseNorm.ts';
+import { filterResponseNorm, filterResponseNormSchema } from './filterResponseNorm.ts';
 import { flatten } from './flatten.ts';
-import { linear } from './linear.ts';
-import { crossEntropy, type LossSpec, meanSquaredError } from './losses.ts';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from './norms.ts';
-import { avgPool, globalAvgPool, maxPool } from './pools.ts';
-import { gru, rnn } from './recurrent.ts';
+import { checkModelShapes } from './graph.ts';
+import { linear, linearSchema } from './linear.ts';
+import {
+  batchNorm,
+  batchNormSchema,
+  groupNorm,
+  instanceNorm,
+  instanceNormSchema,
+  layerNorm,
+  sampleNormSchema,
+} from './norms.ts';
+import { size } from './options.ts';
+import { avgPool, avgPoolSchema, globalAvgPool, maxPool, maxPoolSchema } from './pools.ts';
+import { gru, gruSchema, rnn, rnnSchema } from './recurrent.ts';
 import { reshape } from './reshape.ts';
-import { rmsNorm } from './rmsNorm.ts';
-import { type LayerSpec, residual, sequential } from './spec.ts';
+import { rmsNorm, rmsNormSchema } from './rmsNorm.ts';
+import type { LayerSpec } from './spec.ts';
 
-const size = z.number();
-const pair = z.union([size, z.tuple([size, size])]);
-const optionalPair = pair.exactOptional();
-const flag = z.boolean().exactOptional();
-const number = z.number().exactOptional();
-const init = z
-  .enum(['torch', 'kaimingUniform', 'kaimingNormal', 'xavierUniform', 'xavierNormal'])
-  .exactOptional();
-const window = { kernel: pair, stride: optionalPair, padding: optionalPair };
-const norm = { eps: number, affine: flag };
-const momentum = z.number().nullable().exactOptional();
-const sync = z.union([z.enum(['local', 'sync']), z.number()]).exactOptional();
-
-const recurrent = {
-  ...{ inputSize: size, hiddenSize: size, bias: flag, returnSequence: flag },
-  norm: z.enum(['none', 'layer', 'batch']).exactOptional(),
-  ...{ eps: number, momentum, sync },
-};
+const LAYER = 'a layer, such as nn.relu()';
 
 type Parser = (json: unknown, path: string) => LayerSpec;
 
@@ -50,92 +43,76 @@ function leaf<Shape extends z.ZodRawShape>(
 ): [string, Parser] {
   const schema = z.strictObject(fields);
   const parse: Parser = (json, path) => {
-    const { kind: _kind, ...rest } = json as Record<string, unknown>;
+    const { kind: _kind, ...given } = json as Record<string, unknown>;
+    const present = Object.entries(given).filter(([, value]) => value !== undefined);
+    const rest = Object.fromEntries(present);
     return build(parseData(schema, rest, path));
   };
   return [kind, parse];
 }
 
+const channels = { channels: size };
+const normalized = { normalizedShape: listOf<number>('a list of sizes', isSize) };
+const recurrent = { inputSize: size, hiddenSize: size };
+
 const parsers = new Map<string, Parser>([
-  leaf('avgPool', { ...window, countIncludePad: flag }, (options) => avgPool(options)),
-  leaf(
-    'batchNorm',
-    {
-      channels: size,
-      ...norm,
-      momentum,
-      trackRunningStats: flag,
-      sync,
-      virtualBatch: z.number().nullable().exactOptional(),
-      frozen: flag,
-    },
-    ({ channels, ...options }) => batchNorm(channels, options),
+  leaf('avgPool', avgPoolSchema.shape, (options) => avgPool(options)),
+  leaf('batchNorm', { ...channels, ...batchNormSchema.shape }, ({ channels, ...options }) =>
+    batchNorm(channels, options),
   ),
-  leaf(
-    'batchRenorm',
-    { channels: size, ...norm, momentum, sync, rMax: number, dMax: number, warmupSteps: number },
-    ({ channels, ...options }) => batchRenorm(channels, options),
+  leaf('batchRenorm', { ...channels, ...batchRenormSchema.shape }, ({ channels, ...options }) =>
+    batchRenorm(channels, options),
   ),
   leaf(
     'conv2d',
-    {
-      inChannels: size,
-      outChannels: size,
-      ...window,
-      dilation: optionalPair,
-      groups: number,
-      bias: flag,
-      init,
-      weightStandardization: flag,
-    },
+    { inChannels: size, outChannels: size, ...conv2dSchema.shape },
     ({ inChannels, outChannels, ...options }) => conv2d(inChannels, outChannels, options),
   ),
-  leaf('custom', { module: z.string(), options: z.unknown() }, ({ module, options }) =>
-    custom(module, options),
+  leaf('custom', { module: text, options: anything() }, ({ module, options }) =>
+    customSpec(module, options),
   ),
-  leaf('dropout', { p: number }, ({ p }) => dropout(p)),
-  leaf('filterResponseNorm', { channels: size, ...norm, tlu: flag }, (fields) => {
+  leaf('dropout', { p: shareBelowOne.exactOptional() }, ({ p }) => dropout(p)),
+  leaf('filterResponseNorm', { ...channels, ...filterResponseNormSchema.shape }, (fields) => {
     const { channels, ...options } = fields;
     return filterResponseNorm(channels, options);
   }),
   leaf('flatten', {}, () => flatten()),
-  leaf('gelu', { approximate: z.enum(['none', 'tanh']).exactOptional() }, (options) =>
-    gelu(options),
-  ),
+  leaf('gelu', geluSchema.shape, (options) => gelu(options)),
   leaf('globalAvgPool', {}, () => globalAvgPool()),
-  leaf('groupNorm', { numGroups: size, channels: size, ...norm }, (fields) => {
+  leaf('groupNorm', { numGroups: size, ...channels, ...sampleNormSchema.shape }, (fields) => {
     const { numGroups, channels, ...options } = fields;
     return groupNorm(numGroups, channels, options);
   }),
-  leaf('gru', recurrent, ({ inputSize, hiddenSize, ...options }) =>
+  leaf('gru', { ...recurrent, ...gruSchema.shape }, ({ inputSize, hiddenSize, ...options }) =>
     gru(inputSize, hiddenSize, options),
   ),
-  leaf(
-    'instanceNorm',
-    { channels: size, ...norm, momentum, trackRunningStats: flag },
-    ({ channels, ...options }) => instanceNorm(channels, options),
-  ),
-  leaf('layerNorm', { normalizedShape: z.array(size), ...norm }, (fields) => {
+  leaf('instanceNorm', { ...channels, ...instanceNormSchema.shape }, (fields) => {
+    const { channels, ...options } = fields;
+    return instanceNorm(channels, options);
+  }),
+  leaf('layerNorm', { ...normalized, ...sampleNormSchema.shape }, (fields) => {
     const { normalizedShape, ...options } = fields;
     return layerNorm(normalizedShape, options);
   }),
-  leaf('leakyRelu', { negativeSlope: number }, ({ negativeSlope }) => leakyRelu(negativeSlope)),
+  leaf('leakyRelu', { negativeSlope: atLeastZero.exactOptional() }, ({ negativeSlope }) =>
+    leakyRelu(negativeSlope),
+  ),
   leaf(
     'linear',
-    { inFeatures: size, outFeatures: size, bias: flag, init, weightStandardization: flag },
+    { inFeatures: size, outFeatures: size, ...linearSchema.shape },
     ({ inFeatures, outFeatures, ...options }) => linear(inFeatures, outFeatures, options),
   ),
-  leaf('maxPool', window, (options) => maxPool(options)),
+  leaf('maxPool', maxPoolSchema.shape, (options) => maxPool(options)),
   leaf('relu', {}, () => relu()),
-  leaf('reshape', { shape: z.array(size) }, ({ shape }) => reshape(shape)),
-  leaf('rmsNorm', { normalizedShape: z.array(size), ...norm }, (fields) => {
+  leaf('reshape', { shape: listOf<number>('a list of sizes', isSize) }, ({ shape }) =>
+    reshape(shape),
+  ),
+  leaf('rmsNorm', { ...normalized, ...rmsNormSchema.shape }, (fields) => {
     const { normalizedShape, ...options } = fields;
     return rmsNorm(normalizedShape, options);
   }),
-  leaf(
-    'rnn',
-    { ...recurrent, nonlinearity: z.enum(['tanh', 'relu']).exactOptional() },
-    ({ inputSize, hiddenSize, ...options }) => rnn(inputSize, hiddenSize, options),
+  leaf('rnn', { ...recurrent, ...rnnSchema.shape }, ({ inputSize, hiddenSize, ...options }) =>
+    rnn(inputSize, hiddenSize, options),
   ),
   leaf('sigmoid', {}, () => sigmoid()),
   leaf('tanh', {}, () => tanh()),
@@ -143,26 +120,26 @@ const parsers = new Map<string, Parser>([
   ['sequential', parseSequential],
 ]);
 
-/** A model from JSON; `what` names it in errors. Throws a {@link UsageError} that names the
- * layer. */
-export function parseModel(json: unknown, what: string): LayerSpec {
+/** A model from plain data, such as JSON; `what` names it in errors. Throws a {@link UsageError}
+ * that names the layer, or the layer and both shapes where they do not fit. */
+export function parseModel(json: unknown, what = 'model'): LayerSpec {
+  if (typeof what !== 'string') {
+    throw new UsageError({ what: 'parseModel what', given: what, allowed: 'a name for errors' });
+  }
   checkDepth(what, json);
-  return parseLayer(json, what);
+  const model = parseLayer(json, what);
+  checkModelShapes(model);
+  return model;
 }
 
-/** A loss from JSON. */
-export function parseLoss(json: unknown): LossSpec {
-  const schema = z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('crossEntropy'), labelSmoothing: number }),
-    z.strictObject({ kind: z.literal('meanSquaredError') }),
-  ]);
-  const { kind, ...options } = parseData(schema, json, 'loss');
-  return kind === 'crossEntropy' ? crossEntropy(options) : meanSquaredError();
+function isSize(value: unknown): boolean {
+  return size.safeParse(value).success;
 }
 
 function parseLayer(json: unknown, path: string): LayerSpec {
-  const { kind } = parseData(z.looseObject({ kind: z.string() }), json, path);
-  const parser = parsers.get(kind);
+  if (!isObject(json)) throw new UsageError({ what: path, given: json, allowed: LAYER });
+  const kind = json.kind;
+  const parser = typeof kind === 'string' ? parsers.get(kind) : undefined;
   if (parser !== undefined) return parser(json, path);
   throw new UsageError({
     what: `kind of ${path}`,
@@ -174,22 +151,24 @@ function parseLayer(json: unknown, path: string): LayerSpec {
 function parseSequential(json: unknown, path: string): LayerSpec {
   const schema = z.strictObject({
     kind: z.literal('sequential'),
-    layers: z.array(z.unknown()),
+    layers: listOf<unknown>('a list of layers', () => true),
   });
   const { layers } = parseData(schema, json, path);
-  return sequential(layers.map((layer, i) => parseLayer(layer, `${path}, layers[${i}]`)));
+  const parsed = Array.from(layers, (layer, i) => parseLayer(layer, `${path}, layers[${i}]`));
+  return { kind: 'sequential', layers: parsed };
 }
 
 function parseResidual(json: unknown, path: string): LayerSpec {
   const schema = z.strictObject({
     kind: z.literal('residual'),
-    body: z.unknown(),
-    shortcut: z.unknown().optional(),
+    body: anything(),
+    shortcut: accept<unknown>('a layer, or null', () => true).optional(),
   });
   const { body, shortcut } = parseData(schema, json, path);
   const isIdentity = shortcut === undefined || shortcut === null;
-  return residual(
-    parseLayer(body, `${path}, body`),
-    isIdentity ? null : parseLayer(shortcut, `${path}, shortcut`),
-  );
+  return {
+    kind: 'residual',
+    body: parseLayer(body, `${path}, body`),
+    shortcut: isIdentity ? null : parseLayer(shortcut, `${path}, shortcut`),
+  };
 }

@@ -3,10 +3,11 @@
 // padding.
 
 import { UsageError } from '../base/errors.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { channelsOf, type Shape, showShape } from '../base/shape.ts';
 import { convOutputSize } from './convGeometry.ts';
 import type { Binding, BoundLayer, LayerKind } from './layer.ts';
-import { checkPair, type Pair, type PairOption } from './options.ts';
+import { optionalFlag, type Pair, type PairOption, pairOf, toPair } from './options.ts';
 
 interface Window {
   /** [height, width], as are the two below. */
@@ -45,15 +46,30 @@ export interface AvgPoolOptions extends MaxPoolOptions {
   readonly countIncludePad?: boolean;
 }
 
+const windowOptions = {
+  kernel: pairOf(1),
+  stride: pairOf(1).exactOptional(),
+  padding: pairOf(0).exactOptional(),
+};
+export const maxPoolSchema = optionsSchema<MaxPoolOptions>()(windowOptions);
+export const avgPoolSchema = optionsSchema<AvgPoolOptions>()({
+  ...windowOptions,
+  countIncludePad: optionalFlag,
+});
+
 /** The maximum of each window. Throws a {@link UsageError} for sizes that make no window. */
 export function maxPool(options: MaxPoolOptions): MaxPoolSpec {
-  return { kind: 'maxPool', ...checkWindow('maxPool', options) };
+  const example = 'maxPool({ kernel: 2 })';
+  const given = parseOptions('maxPool', maxPoolSchema, options, { example });
+  return { kind: 'maxPool', ...checkWindow('maxPool', given) };
 }
 
 /** The mean of each window. Throws a {@link UsageError} for sizes that make no window. */
 export function avgPool(options: AvgPoolOptions): AvgPoolSpec {
-  const countIncludePad = options.countIncludePad ?? true;
-  return { kind: 'avgPool', ...checkWindow('avgPool', options), countIncludePad };
+  const example = 'avgPool({ kernel: 2 })';
+  const given = parseOptions('avgPool', avgPoolSchema, options, { example });
+  const { countIncludePad = true } = given;
+  return { kind: 'avgPool', ...checkWindow('avgPool', given), countIncludePad };
 }
 
 /** The mean over all pixels of each channel: [H, W, C] to [C]. */
@@ -62,9 +78,9 @@ export function globalAvgPool(): GlobalAvgPoolSpec {
 }
 
 function checkWindow(name: string, options: MaxPoolOptions): Window {
-  const kernel = checkPair(`${name} kernel`, options.kernel, 1);
-  const stride = checkPair(`${name} stride`, options.stride ?? kernel, 1);
-  const padding = checkPair(`${name} padding`, options.padding ?? 0, 0);
+  const kernel = toPair(options.kernel);
+  const stride = toPair(options.stride ?? kernel);
+  const padding = toPair(options.padding ?? 0);
   if (2 * padding[0] > kernel[0] || 2 * padding[1] > kernel[1]) {
     throw new UsageError({
       what: `${name} padding`,

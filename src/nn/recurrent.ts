@@ -2,8 +2,17 @@
 // in recurrentKinds.ts, what they do in recurrentPasses.ts.
 
 import { UsageError } from '../base/errors.ts';
-import { checkEps, checkMomentum, checkSync, type SyncScope } from './normShared.ts';
-import { checkCount } from './options.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
+import { oneOf } from '../base/values.ts';
+import {
+  DEFAULT_EPS,
+  DEFAULT_MOMENTUM,
+  epsOption,
+  momentumOption,
+  type SyncScope,
+  syncOption,
+} from './normShared.ts';
+import { checkCount, optionalFlag } from './options.ts';
 
 export const RECURRENT_NORMS = ['none', 'layer', 'batch'] as const;
 /** What normalizes the pre-activations of each time step. */
@@ -61,20 +70,29 @@ export interface RnnOptions extends RecurrentOptions {
   readonly nonlinearity?: 'tanh' | 'relu';
 }
 
+const recurrentOptions = {
+  bias: optionalFlag,
+  returnSequence: optionalFlag,
+  norm: oneOf(RECURRENT_NORMS).exactOptional(),
+  eps: epsOption,
+  momentum: momentumOption,
+  sync: syncOption,
+};
+export const gruSchema = optionsSchema<RecurrentOptions>()(recurrentOptions);
+export const rnnSchema = optionsSchema<RnnOptions>()({
+  ...recurrentOptions,
+  nonlinearity: oneOf(['tanh', 'relu']).exactOptional(),
+});
+
 /** An Elman network (1990; PyTorch's RNN): h(t) = tanh(x(t) weightIh + biasIh + h(t - 1) weightHh +
  * biasHh) from h(0) = 0, for inputs [T, inputSize]. weightIh is [inputSize, hiddenSize], weightHh
  * [hiddenSize, hiddenSize], PyTorch's transposed; all start uniform within 1 / sqrt(hiddenSize).
  * Throws a {@link UsageError} for options out of range. */
 export function rnn(inputSize: number, hiddenSize: number, options: RnnOptions = {}): RnnSpec {
-  const nonlinearity = options.nonlinearity ?? 'tanh';
-  if (nonlinearity !== 'tanh' && nonlinearity !== 'relu') {
-    throw new UsageError({
-      what: 'rnn nonlinearity',
-      given: nonlinearity,
-      allowed: "'tanh' or 'relu'",
-    });
-  }
-  return { kind: 'rnn', ...fieldsOf('rnn', inputSize, hiddenSize, options), nonlinearity };
+  const example = 'rnn(28, 64, { returnSequence: true })';
+  const given = parseOptions('rnn', rnnSchema, options, { example });
+  const { nonlinearity = 'tanh', ...fields } = given;
+  return { kind: 'rnn', ...fieldsOf('rnn', inputSize, hiddenSize, fields), nonlinearity };
 }
 
 /** A gated recurrent unit (Cho et al. 2014; PyTorch's GRU): r, z = sigmoid(i + h), n = tanh(in + r
@@ -86,7 +104,9 @@ export function gru(
   hiddenSize: number,
   options: RecurrentOptions = {},
 ): GruSpec {
-  return { kind: 'gru', ...fieldsOf('gru', inputSize, hiddenSize, options) };
+  const example = 'gru(28, 64, { returnSequence: true })';
+  const given = parseOptions('gru', gruSchema, options, { example });
+  return { kind: 'gru', ...fieldsOf('gru', inputSize, hiddenSize, given) };
 }
 
 function fieldsOf(
@@ -95,15 +115,7 @@ function fieldsOf(
   hiddenSize: number,
   options: RecurrentOptions,
 ): RecurrentFields {
-  const norm = options.norm ?? 'none';
-  if (!RECURRENT_NORMS.includes(norm)) {
-    throw new UsageError({
-      what: `${layer} norm`,
-      given: norm,
-      allowed: RECURRENT_NORMS.join(', '),
-    });
-  }
-  const sync = checkSync(layer, options.sync);
+  const { norm = 'none', sync = 'local' } = options;
   if (sync !== 'local' && norm !== 'batch') {
     throw new UsageError({
       what: `${layer} sync with norm '${norm}'`,
@@ -118,8 +130,8 @@ function fieldsOf(
     bias: options.bias ?? true,
     returnSequence: options.returnSequence ?? false,
     norm,
-    eps: checkEps(layer, options.eps),
-    momentum: checkMomentum(layer, options.momentum, 0.1),
+    eps: options.eps ?? DEFAULT_EPS,
+    momentum: options.momentum === undefined ? DEFAULT_MOMENTUM : options.momentum,
     sync,
   };
 }

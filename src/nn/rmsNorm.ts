@@ -1,16 +1,19 @@
 // Root mean square normalization as a layer. The maths is in norm/rmsNorm.ts.
 
+import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { bindRmsNorm } from '../norm/rmsNorm.ts';
 import type { LayerKind } from './layer.ts';
 import {
-  checkEps,
   checkLastAxes,
   checkNormalizedShape,
+  DEFAULT_EPS,
+  epsOption,
   meanSquareStatistics,
   normSetup,
   normWeight,
 } from './normShared.ts';
+import { optionalFlag } from './options.ts';
 
 export interface RmsNormSpec {
   readonly kind: 'rmsNorm';
@@ -27,6 +30,11 @@ export interface RmsNormOptions {
   readonly affine?: boolean;
 }
 
+export const rmsNormSchema = optionsSchema<RmsNormOptions>()({
+  eps: epsOption,
+  affine: optionalFlag,
+});
+
 /** Root mean square normalization (Zhang and Sennrich 2019; PyTorch's RMSNorm) over the last axes
  * of a sample: y = x / sqrt(mean(x^2) + eps) * weight, without a mean and without a bias. Takes any
  * shape that ends in `normalizedShape` and gives the same one back. Throws a {@link UsageError} for
@@ -35,12 +43,12 @@ export function rmsNorm(
   normalizedShape: number | Shape,
   options: RmsNormOptions = {},
 ): RmsNormSpec {
-  return {
-    kind: 'rmsNorm',
-    normalizedShape: checkNormalizedShape('rmsNorm', normalizedShape),
-    eps: checkEps('rmsNorm', options.eps),
-    affine: options.affine ?? true,
-  };
+  const shape = checkNormalizedShape('rmsNorm', normalizedShape);
+  const given = parseOptions('rmsNorm', rmsNormSchema, options, {
+    example: 'rmsNorm(64, { affine: false })',
+  });
+  const { eps = DEFAULT_EPS, affine = true } = given;
+  return { kind: 'rmsNorm', normalizedShape: shape, eps, affine };
 }
 
 export const rmsNormKind: LayerKind<RmsNormSpec> = {

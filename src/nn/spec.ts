@@ -1,7 +1,6 @@
 // A model is plain data: specs that builder functions make, that JSON can hold, and that name their
 // layers by `kind`. Composite specs (sequential, residual) only arrange others.
 
-import { UsageError } from '../base/errors.ts';
 import type { ActivationSpec } from './activations.ts';
 import type { BatchRenormSpec } from './batchRenorm.ts';
 import type { Conv2dSpec } from './conv2d.ts';
@@ -10,9 +9,9 @@ import { checkDepth } from './depth.ts';
 import type { DropoutSpec } from './dropout.ts';
 import type { FilterResponseNormSpec } from './filterResponseNorm.ts';
 import type { FlattenSpec } from './flatten.ts';
-import { checkModelShapes } from './graph.ts';
 import type { LinearSpec } from './linear.ts';
 import type { BatchNormSpec, GroupNormSpec, InstanceNormSpec, LayerNormSpec } from './norms.ts';
+import { parseModel } from './parse.ts';
 import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec } from './pools.ts';
 import type { GruSpec, RnnSpec } from './recurrent.ts';
 import type { ReshapeSpec } from './reshape.ts';
@@ -55,23 +54,17 @@ export interface ResidualSpec {
 
 export type LayerSpec = LeafSpec | SequentialSpec | ResidualSpec;
 
-/** Layers one behind the other; none at all pass the input on. Shapes are checked as far as they
- * are known: an error names the layer and both shapes. */
+/** Layers one after the other; none at all pass the input on. Shapes are checked as far as they are
+ * known. Throws a {@link UsageError} that names the place of anything but a layer, or the layer and
+ * both shapes where they do not fit. */
 export function sequential(layers: readonly LayerSpec[]): SequentialSpec {
-  if (!Array.isArray(layers)) {
-    throw new UsageError({ what: 'sequential', given: layers, allowed: 'a list of layers' });
-  }
-  const spec: SequentialSpec = { kind: 'sequential', layers };
-  checkModelShapes(spec);
-  return spec;
+  return parseModel({ kind: 'sequential', layers }, 'sequential') as SequentialSpec;
 }
 
 /** Adds the input, or a projection of it, to what the body makes of it (He et al. 2016). Both
- * branches have to end in the same shape. */
+ * branches have to end in the same shape. Throws as {@link sequential}. */
 export function residual(body: LayerSpec, shortcut: LayerSpec | null = null): ResidualSpec {
-  const spec: ResidualSpec = { kind: 'residual', body, shortcut };
-  checkModelShapes(spec);
-  return spec;
+  return parseModel({ kind: 'residual', body, shortcut }, 'residual') as ResidualSpec;
 }
 
 /** The same model with every leaf replaced by what `change` makes of it; an empty sequential takes

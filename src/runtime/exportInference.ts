@@ -49,9 +49,6 @@ export async function exportInference(
 ): Promise<InferenceExport> {
   const { config, weights } = run;
   const { tolerance = DEFAULT_TOLERANCE, path } = options;
-  if (!(tolerance >= 0)) {
-    throw new UsageError({ what: 'tolerance', given: tolerance, allowed: 'a number from 0' });
-  }
   if (config.evalCorrection != null) {
     throw new UsageError({
       what: 'exportInference with evalCorrection',

@@ -6,8 +6,10 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ResourceLimits } from 'node:worker_threads';
-import { checkInteger, RunError, UsageError } from '../base/errors.ts';
+import { RunError, UsageError } from '../base/errors.ts';
+import { isObject, optionsSchema, parseOptions } from '../base/parse.ts';
 import { checkTimeout } from '../base/patience.ts';
+import { accept, wholeNumber } from '../base/values.ts';
 import { compileCollectiveKernels } from '../kernels/load.ts';
 import { createGroupMemory } from '../sync/memory.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
@@ -40,6 +42,20 @@ export interface LaunchOptions {
 /** More threads than this only wait for each other. */
 const MAX_WORKERS = 256;
 
+const LAUNCH = "launch(new URL('./job.js', import.meta.url), { workers: 4 })";
+
+const launchSchema = optionsSchema<LaunchOptions>()({
+  workers: wholeNumber(1, MAX_WORKERS).exactOptional(),
+  args: accept<unknown>('anything', () => true).exactOptional(),
+  timeoutMs: wholeNumber(1).exactOptional(),
+  startTimeoutMs: wholeNumber(1).exactOptional(),
+  jobTimeoutMs: wholeNumber(1).exactOptional(),
+  sharedBytes: wholeNumber(0, 2 ** 32).exactOptional(),
+  resourceLimits: accept<ResourceLimits>('an object of numbers above 0', (limits) => {
+    return isObject(limits) && Object.values(limits).every((limit) => Number(limit) > 0);
+  }).exactOptional(),
+});
+
 /** Runs the default export of a module on every worker, with `{ rank, worldSize, group, args }`,
  * and gives the results in rank order. `module` is a URL or a path relative to the current
  * directory. Throws a UsageError when it cannot be loaded or has no default function, and a
@@ -49,21 +65,17 @@ export async function launch<T = unknown>(
   module: URL | string,
   options: LaunchOptions = {},
 ): Promise<T[]> {
-  const { args, timeoutMs = DEFAULT_TIMEOUT_MS, sharedBytes, resourceLimits } = options;
-  const startTimeoutMs = checkTimeout('startTimeoutMs', options.startTimeoutMs);
-  const jobTimeoutMs = checkTimeout('jobTimeoutMs', options.jobTimeoutMs);
-  const workers = checkInteger(
-    'workers',
-    options.workers ?? availableParallelism(),
-    1,
-    MAX_WORKERS,
-  );
+  const moduleUrl = toUrl(module);
+  const given = parseOptions('launch', launchSchema, options, { example: LAUNCH });
+  const { args, timeoutMs = DEFAULT_TIMEOUT_MS, sharedBytes, resourceLimits } = given;
+  const { workers = Math.min(availableParallelism(), MAX_WORKERS) } = given;
+  const startTimeoutMs = checkTimeout('startTimeoutMs', given.startTimeoutMs);
+  const jobTimeoutMs = checkTimeout('jobTimeoutMs', given.jobTimeoutMs);
   const memory = createGroupMemory(workers, {
-    timeoutMs: checkInteger('timeoutMs', timeoutMs, 1),
+    timeoutMs,
     ...(sharedBytes !== undefined && { sharedBytes }),
   });
   const kernels = compileCollectiveKernels();
-  const moduleUrl = toUrl(module);
   const gang = await startGang<LaunchApi, LaunchData>({
     workers,
     entry: createRequire(import.meta.url).resolve('#workers/launch.js'),
@@ -89,7 +101,11 @@ function explain(error: unknown): never {
 }
 
 /** URLs stay as they are; anything else is a path. A drive letter is not a scheme. */
-function toUrl(module: URL | string): string {
+function toUrl(module: unknown): string {
   if (module instanceof URL) return module.href;
+  if (typeof module !== 'string' || module === '' || module.includes('\0')) {
+    const allowed = 'a URL or the path of a module with a default function';
+    throw new UsageError({ what: 'the module of launch', given: module, allowed, hint: LAUNCH });
+  }
   return /^[a-z][a-z0-9+.-]+:/i.test(module) ? module : pathToFileURL(resolve(module)).href;
 }

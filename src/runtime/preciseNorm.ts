@@ -1,6 +1,5 @@
 // What is asked of PreciseBN and what comes out of it; the measurement is train/population.ts.
 
-import { checkInteger, UsageError } from '../base/errors.ts';
 import { isNorm } from '../nn/normLeaf.ts';
 import type { RunPlan } from '../train/plan.ts';
 import { hasPopulation, type PopulationDefinition } from '../train/population.ts';
@@ -23,19 +22,6 @@ export interface PreciseResult {
   readonly replaced: readonly string[];
   /** The other normalizations, and why they stay as they are. */
   readonly left: readonly { readonly layer: string; readonly why: string }[];
-}
-
-/** Checks the options. */
-export function checkPrecise(options: PreciseOptions): Required<PreciseOptions> {
-  const { definition = 'pooled' } = options;
-  if (definition !== 'pooled' && definition !== 'averaged') {
-    throw new UsageError({
-      what: 'preciseBatchNorm definition',
-      given: definition,
-      allowed: "'pooled' or 'averaged'",
-    });
-  }
-  return { batches: checkInteger('preciseBatchNorm batches', options.batches, 1), definition };
 }
 
 /** What a measurement from step `from` on did. */

@@ -4,8 +4,9 @@
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { checkDataset, type Dataset, describeDataset } from '../data/dataset.ts';
 import type { NormRequest } from '../nn/convertNorm.ts';
-import { loadCustomLayers } from '../nn/custom.ts';
-import { parseLoss, parseModel } from '../nn/parse.ts';
+import { parseLoss } from '../nn/losses.ts';
+import { type AllowModules, loadModules } from '../nn/modules.ts';
+import { parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
@@ -38,6 +39,10 @@ export interface ResumeOptions {
   readonly evalCorrection?: EvalCorrection;
   /** As {@link TrainerOptions.onNonFinite}. */
   readonly onNonFinite?: OnNonFinite;
+  /** Modules of custom layers that the checkpoint may name, besides those that this program gave to
+   * `nn.custom`: `true` for all, or `file:` URLs, paths and package names. Importing them runs
+   * their code. Default none. */
+  readonly allowModules?: AllowModules;
   /** Takes what is worth knowing before the first step, one sentence a call; default: a warning of
    * the process, on stderr. */
   readonly onNotice?: (notice: string) => void;
@@ -51,7 +56,7 @@ export async function resumeConfig(
   options: ResumeOptions,
 ): Promise<RunConfig> {
   const model = parseModel(saved.model, `the model of ${what}`);
-  await loadCustomLayers(customModulesOf(model));
+  await loadModules(customModulesOf(model), options.allowModules);
   const data = checkDataset(options.data);
   const given = describeDataset(data);
   if (JSON.stringify(given) !== JSON.stringify(saved.data)) {

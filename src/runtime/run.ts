@@ -2,7 +2,7 @@
 // that one thing is asked of the gang at a time; steps themselves are in `train`.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkInteger, type RunError, UsageError } from '../base/errors.ts';
+import { type RunError, UsageError } from '../base/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { typedView } from '../memory/arena.ts';
 import type { Layout } from '../memory/layout.ts';
@@ -20,16 +20,12 @@ import { type Profile, profileOf } from '../train/profileReport.ts';
 import { hashWeights, namedWeights, type StateTensor } from '../train/state.ts';
 import type { Trained } from '../train/step.ts';
 import { divergenceOf, unsaved } from './diverged.ts';
+import { parseExportOptions, parseFitOptions, parsePath, parsePreciseOptions } from './door.ts';
 import { countSamples, type Evaluation, secondsSince, sumSamples } from './evaluation.ts';
 import { type ExportOptions, exportInference, type InferenceExport } from './exportInference.ts';
 import type { Gang } from './gang.ts';
 import { lastDiagnostics, lastGradientNorms } from './lastSample.ts';
-import {
-  checkPrecise,
-  type PreciseOptions,
-  type PreciseResult,
-  preciseResult,
-} from './preciseNorm.ts';
+import { type PreciseOptions, type PreciseResult, preciseResult } from './preciseNorm.ts';
 import { countInputs, Predictions } from './predict.ts';
 import { type FitOptions, type FitPosition, type Progress, progressOf } from './progress.ts';
 import { checkpointOf } from './resume.ts';
@@ -125,10 +121,11 @@ export class Run implements RunningTrainer {
     return this.setup.plan.layout;
   }
 
-  async *fit(options: FitOptions): AsyncGenerator<Progress, void, void> {
+  async *fit(given: FitOptions): AsyncGenerator<Progress, void, void> {
+    const options = parseFitOptions(given);
     const { plan, words } = this.setup;
     const { stepsPerEpoch } = plan;
-    const epochs = checkInteger('epochs', options.epochs, 1);
+    const { epochs } = options;
     checkTraining(plan);
     const totalSteps = epochs * stepsPerEpoch;
     const length = runLength(plan.config.schedule, this.length, epochs);
@@ -254,7 +251,7 @@ export class Run implements RunningTrainer {
 
   async preciseBatchNorm(options: PreciseOptions): Promise<PreciseResult> {
     const { gang, plan } = this.setup;
-    const { batches, definition } = checkPrecise(options);
+    const { batches, definition } = parsePreciseOptions(options);
     checkTraining(plan);
     const from = this.done;
     await this.exclusively('preciseBatchNorm', () =>
@@ -263,7 +260,8 @@ export class Run implements RunningTrainer {
     return preciseResult(plan, from, batches);
   }
 
-  async exportInference(options: ExportOptions = {}): Promise<InferenceExport> {
+  async exportInference(given: ExportOptions = {}): Promise<InferenceExport> {
+    const options = parseExportOptions(given);
     const { config, step, epochs } = this;
     if (options.inputs !== undefined) countInputs('exportInference', config, options.inputs);
     const run = { config, step, epochs, dataset: this.setup.dataset, weights: this.weights() };
@@ -279,6 +277,7 @@ export class Run implements RunningTrainer {
   }
 
   async save(path: string): Promise<void> {
+    parsePath('save', path);
     const { plan, dataset, tensors, epochSums } = this.setup;
     if (this.diverged !== undefined) throw unsaved(path, this.diverged);
     await this.exclusively('save', () =>

@@ -1,7 +1,7 @@
 // The worker's side of a Trainer: makes the same plan as main, binds to the arena, and answers
 // calls.
 
-import { loadCustomLayers } from '../nn/custom.ts';
+import { loadModules } from '../nn/modules.ts';
 import { customModulesOf } from '../nn/spec.ts';
 import type { RunConfig } from '../train/config.ts';
 import { planRun } from '../train/plan.ts';
@@ -22,7 +22,7 @@ export type TrainApi = TrainWorker;
 export function serveTraining(task: GangTask<TrainData>): Promise<number> {
   return serveControl<TrainData, TrainApi>(task, async ({ data, rank }) => {
     const { config, memory, module } = data;
-    await loadCustomLayers(customModulesOf(config.model));
+    await loadModules(customModulesOf(config.model), true);
     return bindWorker({ plan: planRun(config), module, memory, rank });
   });
 }

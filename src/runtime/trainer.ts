@@ -3,15 +3,14 @@
 // memory.
 
 import { createRequire } from 'node:module';
-import { checkInteger } from '../base/errors.ts';
 import { checkTimeout } from '../base/patience.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, typedView } from '../memory/arena.ts';
-import { loadCustomLayers } from '../nn/custom.ts';
+import { loadModules } from '../nn/modules.ts';
 import { customModulesOf } from '../nn/spec.ts';
 import { progressWords } from '../sync/words.ts';
-import { type Checkpoint, readCheckpoint } from '../train/checkpoint.ts';
+import { type Checkpoint, checkCheckpoint, readCheckpoint } from '../train/checkpoint.ts';
 import type { RunConfig } from '../train/config.ts';
 import { type CarriedTensor, convertCheckpoint } from '../train/convertState.ts';
 import { publishEpoch } from '../train/epochSums.ts';
@@ -19,6 +18,7 @@ import { checkInference, checkTraining } from '../train/feasible.ts';
 import { planRun, type RunPlan } from '../train/plan.ts';
 import { layerNames } from '../train/program.ts';
 import { fillArena, restoreTensors, stateTensors } from '../train/state.ts';
+import { parseResumeOptions, parseTrainerOptions } from './door.ts';
 import { startGang } from './gang.ts';
 import { giveNotice, type NoticeSubject, noticesOf } from './notices.ts';
 import { type ResumeOptions, resumeConfig, savedTensors } from './resume.ts';
@@ -34,28 +34,31 @@ export type Trainer = RunningTrainer;
 export const Trainer = {
   /** Plans a run, fills its memory and starts its threads. Throws a {@link UsageError} for options
    * that do not fit together, before any thread is started. */
-  async start(options: TrainerOptions): Promise<Trainer> {
-    await loadCustomLayers(customModulesOf(options.model));
+  async start(given: TrainerOptions): Promise<Trainer> {
+    const options = parseTrainerOptions(given);
+    await loadModules(customModulesOf(options.model), options.allowModules);
     const config = resolveOptions(options);
     const notify = options.onNotice ?? giveNotice;
     giveNotices({ config, data: options.data, norm: options.norm, isResumed: false }, notify);
-    const epochs = checkInteger(
-      'epochs',
-      options.epochs ?? 0,
-      options.epochs === undefined ? 0 : 1,
-    );
+    const { epochs = 0 } = options;
     const startTimeoutMs = checkTimeout('startTimeoutMs', options.startTimeoutMs);
     return startTrainer(config, { dataset: options.data, notify, epochs, startTimeoutMs });
   },
 
   /** Goes on from a checkpoint, on any number of workers, with the same bits as an uninterrupted
    * run. The data must be the checkpoint's. */
-  async resume(checkpoint: string | Checkpoint, options: ResumeOptions): Promise<Trainer> {
+  async resume(checkpoint: string | Checkpoint, given: ResumeOptions): Promise<Trainer> {
+    const options = parseResumeOptions(given);
     const what = typeof checkpoint === 'string' ? `checkpoint ${checkpoint}` : 'checkpoint';
-    const read = typeof checkpoint === 'string' ? await readCheckpoint(checkpoint) : checkpoint;
-    const { norm } = options;
+    const read =
+      typeof checkpoint === 'string'
+        ? await readCheckpoint(checkpoint)
+        : checkCheckpoint(checkpoint);
+    const { norm, allowModules } = options;
     const { saved, report } =
-      norm === undefined ? { saved: read, report: [] } : await convertCheckpoint(what, read, norm);
+      norm === undefined
+        ? { saved: read, report: [] }
+        : await convertCheckpoint(what, read, norm, allowModules);
     const config = await resumeConfig(what, saved, options);
     const notify = options.onNotice ?? giveNotice;
     giveNotices({ config, data: options.data, norm, isResumed: true }, notify);

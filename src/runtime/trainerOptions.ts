@@ -8,6 +8,7 @@ import { checkDataset, type Dataset } from '../data/dataset.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import { convertNorm, type NormRequest } from '../nn/convertNorm.ts';
 import { crossEntropy, type LossSpec, meanSquaredError } from '../nn/losses.ts';
+import type { AllowModules } from '../nn/modules.ts';
 import type { LayerSpec } from '../nn/spec.ts';
 import type { OptimizerSpec } from '../optim/optimizer.ts';
 import { constant, type ScheduleSpec } from '../optim/schedule.ts';
@@ -76,6 +77,10 @@ export interface TrainerOptions {
   /** Epochs of the whole run, over which a cosine schedule is spread; default: those of the first
    * `fit`. For runs that several calls of `fit` train. */
   readonly epochs?: number;
+  /** Modules of custom layers that data may name: those of a model from `nn.parseModel`, not those
+   * that this program gave to `nn.custom`. `true` for all, or `file:` URLs, paths and package
+   * names. Importing them runs their code. Default none. */
+  readonly allowModules?: AllowModules;
   /** Takes what is worth knowing before the first step, one sentence a call; default: a warning of
    * the process, on stderr. */
   readonly onNotice?: (notice: string) => void;

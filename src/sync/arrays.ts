@@ -56,7 +56,7 @@ export function typeOf(what: string, array: unknown): NumberType {
 /** The code of a reduction, or a {@link UsageError} when it is not defined for the type. */
 export function reductionCode(kind: string, typeCode: number, op: ReduceOp): number {
   const opCode = OP_CODES[op];
-  if (opCode === undefined) {
+  if (!REDUCE_OPS.includes(op)) {
     throw new UsageError({
       what: `the operation of ${kind}`,
       given: op,

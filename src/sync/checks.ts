@@ -53,6 +53,10 @@ export function checkCounts(
   rank: number,
   length: number,
 ): number {
+  if (!Array.isArray(counts)) {
+    const allowed = 'a list with the length of each rank';
+    throw new UsageError({ what: 'the counts of allGatherV', given: counts, allowed });
+  }
   checkInteger('the number of counts of allGatherV', counts.length, worldSize, worldSize);
   counts.forEach((count, other) => {
     checkInteger(`the count of rank ${other} of allGatherV`, count, 0);

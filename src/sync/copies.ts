@@ -45,8 +45,8 @@ export function allGather<T extends NumberArray>(
 ): T {
   const { input, output } = arrays;
   const { worldSize } = channel.barrier;
-  const { length } = input;
   const source = channel.place('the input of allGather', input);
+  const { length } = input;
   const target = channel.place('the output of allGather', output);
   checkPair('allGather', ['input', source], ['output', target], worldSize * length);
   channel.calls.begin(callKey(Kind.allGather, copyCode(source), NO_ROOT), source, options);
@@ -62,8 +62,8 @@ export function allGatherV<T extends NumberArray>(
 ): T {
   const { input, output } = arrays;
   const { rank, worldSize } = channel.barrier;
-  const { length } = input;
   const source = channel.place('the input of allGatherV', input);
+  const { length } = input;
   const target = channel.place('the output of allGatherV', output);
   const total = checkCounts(counts, worldSize, rank, length);
   checkPair('allGatherV', ['input', source], ['output', target], total);
@@ -81,9 +81,9 @@ export function gather<T extends NumberArray, Output extends T | null>(
   const { input, output } = arrays;
   const { root, options } = to;
   const { rank, worldSize } = channel.barrier;
-  const { length } = input;
   checkRoot('gather', root, worldSize);
   const source = channel.place('the input of gather', input);
+  const { length } = input;
   let target: Place | null = null;
   if (rank === root) {
     const given = needArray<T>('gather', 'output', output, root);
@@ -104,9 +104,9 @@ export function scatter<T extends NumberArray>(
   const { root, options } = to;
   const { barrier, slotBytes } = channel;
   const { rank, worldSize } = barrier;
-  const { length, byteLength } = output;
   checkRoot('scatter', root, worldSize);
   const target = channel.place('the output of scatter', output);
+  const { length, byteLength } = output;
   let source: Place | null = null;
   if (rank === root) {
     const given = needArray('scatter', 'input', input, root);

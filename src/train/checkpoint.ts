@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { decode, ExtensionCodec, encode } from '@msgpack/msgpack';
 import { z } from 'zod';
 import { UsageError } from '../base/errors.ts';
+import { parseData } from '../base/parse.ts';
 import { sizeOf } from '../base/shape.ts';
 import { fileError, writeWhole } from '../base/wholeFile.ts';
 
@@ -84,6 +85,13 @@ const schema = z.strictObject({
 
 /** What a checkpoint holds. Specs are checked where they are used. */
 export type Checkpoint = Omit<z.infer<typeof schema>, 'format' | 'version'>;
+
+const objectSchema = schema.omit({ format: true, version: true });
+
+/** A checkpoint that the caller made or changed, checked as one from a file is. */
+export function checkCheckpoint(given: unknown): Checkpoint {
+  return parseData(objectSchema, given, 'checkpoint');
+}
 
 /** Writes a checkpoint in one go: readers see the old file or the new one, never a part. Throws a
  * {@link UsageError} when the file cannot be written. */

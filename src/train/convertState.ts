@@ -5,9 +5,9 @@
 import { UsageError } from '../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { type ConvertNormOptions, convertNorm } from '../nn/convertNorm.ts';
-import { loadCustomLayers } from '../nn/custom.ts';
 import { buildGraph, type Graph, type LayerOperation } from '../nn/graph.ts';
 import { initialize } from '../nn/init.ts';
+import { type AllowModules, loadModules } from '../nn/modules.ts';
 import { isNorm } from '../nn/normLeaf.ts';
 import { parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
@@ -85,9 +85,10 @@ export async function convertCheckpoint(
   what: string,
   saved: Checkpoint,
   request: ConvertNormOptions,
+  allowModules: AllowModules | undefined,
 ): Promise<{ readonly saved: Checkpoint; readonly report: readonly CarriedTensor[] }> {
   const from = parseModel(saved.model, `the model of ${what}`);
-  await loadCustomLayers(customModulesOf(from));
+  await loadModules(customModulesOf(from), allowModules);
   const { replicas } = saved.run;
   const { inputShape } = saved.data;
   const replicaBatch = smallestBatch(saved.data, saved.run) / replicas;

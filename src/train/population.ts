@@ -13,10 +13,11 @@ import type { WorkerContext } from './context.ts';
 import type { RunPlan } from './plan.ts';
 import { bindReduction, planReduction, type ReductionPlan } from './reduction.ts';
 
+export const DEFINITIONS = ['pooled', 'averaged'] as const;
 /** What the statistics of several batches become: `pooled` are the moments of all values together,
  * mean E[mean_b] and variance E[var_b + mean_b^2] - E[mean_b]^2 (the paper's); `averaged` are the
  * means over batches of each one's mean and unbiased variance, without what the means differ by. */
-export type PopulationDefinition = 'pooled' | 'averaged';
+export type PopulationDefinition = (typeof DEFINITIONS)[number];
 
 export interface PopulationPlan {
   readonly operation: LayerOperation;

@@ -25,7 +25,7 @@ describe('checkDataset', () => {
   const cases: [string, Partial<Dataset>, RegExp][] = [
     ['a size of 0', { inputShape: [0, 2, 2] }, /input shape of small/],
     ['an empty shape', { inputShape: [] }, /input shape of small/],
-    ['an unknown type', { inputType: 'f64' as 'f32' }, /input type of small/],
+    ['an unknown type', { inputType: 'f64' as 'f32' }, /data, inputType: got "f64"/],
     ['no classes', { task: { kind: 'classification', classes: 0 } }, /classes of small: got 0/],
     ['too many classes', { task: { kind: 'classification', classes: 1e6 } }, /from 1 to 65536/],
     ['an empty target shape', { task: { kind: 'regression', targetShape: [] } }, /target shape/],

@@ -121,7 +121,7 @@ describe('batchRenorm', () => {
     expect(() => batchRenorm(4, { dMax: -1 })).toThrow('batchRenorm dMax: got -1');
     expect(() => batchRenorm(4, { warmupSteps: 0.5 })).toThrow('batchRenorm warmupSteps: got 0.5');
     expect(() => batchRenorm(4, { momentum: 2 })).toThrow('batchRenorm momentum: got 2');
-    expect(() => batchRenorm(4, { sync: 0 })).toThrow('batchRenorm sync (replicas): got 0');
+    expect(() => batchRenorm(4, { sync: 0 })).toThrow('batchRenorm sync: got 0');
     const run = sampleRun({ name: '', spec: batchRenorm(3), inputShape: [3] }, [2]);
     expect(() => runLayer({ ...run, shards: [1, 1] })).toThrow(/1\.batchRenorm: got 1.*groupNorm/);
   });

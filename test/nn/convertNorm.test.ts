@@ -189,14 +189,19 @@ describe('convertNorm refuses, and names layer, value and choice:', () => {
       { to: 'group', numGroups: 8, inputShape: [8] },
       /^numGroups of batchNorm with 8 channels: got 8, .*at least 2 values/,
     ],
-    ['no channels', empty, { to: 'sync' }, /^channels of batchNorm, to 'sync': got 0/],
+    ['no channels', empty, { to: 'sync' }, /^model of convertNorm, channels: got 0/],
     [
       'an input of another rank',
       sequential([wide, batchNorm(8)]),
       { to: 'layer', inputShape: [28, 3] },
       /^input of 0\.conv2d: got "28x3", allowed is HxWx3/,
     ],
-    ['an empty input', model, { to: 'group', inputShape: [0] }, /^convertNorm inputShape: got 0/],
+    [
+      'an empty input',
+      model,
+      { to: 'group', inputShape: [0] },
+      /^convertNorm inputShape: got \[0\]/,
+    ],
     [
       'freezing what has no running statistics',
       model,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { custom, customKindOf, loadCustomLayers } from '../../src/nn/custom.ts';
+import { custom, customKindOf } from '../../src/nn/custom.ts';
+import { loadModules } from '../../src/nn/modules.ts';
 import { runLayer } from './harness.ts';
 import {
   describeDifferences,
@@ -11,7 +12,7 @@ import {
 } from './proofs.ts';
 
 const MODULE = new URL('./channelScale.mjs', import.meta.url);
-await loadCustomLayers([MODULE.href]);
+await loadModules([MODULE.href], true);
 
 const spec = custom(MODULE, { start: 2 });
 const CASES: readonly ProofCase[] = [
@@ -42,8 +43,8 @@ describe('a custom layer', () => {
   it('needs a URL, a module that is there, and a function as its default export', async () => {
     expect(() => custom('./swish.js')).toThrow(UsageError);
     const missing = new URL('./missing.mjs', import.meta.url).href;
-    await expect(loadCustomLayers([missing])).rejects.toThrow('a module that can be imported');
+    await expect(loadModules([missing], true)).rejects.toThrow('a module that can be imported');
     const plain = new URL('./proofs.ts', import.meta.url).href;
-    await expect(loadCustomLayers([plain])).rejects.toThrow('got "undefined"');
+    await expect(loadModules([plain], true)).rejects.toThrow('got "undefined"');
   });
 });

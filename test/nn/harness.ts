@@ -5,11 +5,12 @@
 import { type Shape, sizeOf } from '../../src/base/shape.ts';
 import { compileKernels, instantiateKernels, type NumericMode } from '../../src/kernels/load.ts';
 import { createArena, typedView } from '../../src/memory/arena.ts';
-import { custom, loadCustomLayers } from '../../src/nn/custom.ts';
+import { custom } from '../../src/nn/custom.ts';
 import { buildGraph } from '../../src/nn/graph.ts';
 import { initialize } from '../../src/nn/init.ts';
 import type { StepState } from '../../src/nn/layer.ts';
 import { meanSquaredError } from '../../src/nn/losses.ts';
+import { loadModules } from '../../src/nn/modules.ts';
 import { type LayerSpec, sequential } from '../../src/nn/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { constant } from '../../src/optim/schedule.ts';
@@ -21,7 +22,7 @@ import { bindProgram, layerNames } from '../../src/train/program.ts';
 import { createFixture } from '../kernels/fixture.ts';
 
 const PROBE = new URL('./probe.mjs', import.meta.url).href;
-await loadCustomLayers([PROBE]);
+await loadModules([PROBE], true);
 
 export type Tensors = Readonly<Record<string, Float32Array | Float64Array>>;
 

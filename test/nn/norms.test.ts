@@ -126,14 +126,14 @@ describe('batchNorm', () => {
     [{ momentum: 1.5 }, 'batchNorm momentum: got 1.5'],
     [{ momentum: -0.1 }, 'batchNorm momentum: got -0.1'],
     [{ eps: 0 }, 'batchNorm eps: got 0'],
-    [{ eps: -1e-5 }, 'batchNorm eps: got -0.00001, allowed is a number above 0'],
+    [{ eps: -1e-5 }, 'batchNorm eps: got -0.00001, allowed is a finite number above 0'],
     [{ eps: Number.NaN }, 'batchNorm eps: got NaN'],
     [{ virtualBatch: 0 }, 'batchNorm virtualBatch: got 0'],
     [{ virtualBatch: 2, sync: 'sync' as const }, 'batchNorm sync with virtualBatch 2: got "sync"'],
     [{ virtualBatch: 2, sync: 1 }, 'batchNorm sync with virtualBatch 2: got 1'],
     [{ virtualBatch: 2, frozen: true }, 'batchNorm virtualBatch with frozen: got 2'],
     [{ frozen: true, trackRunningStats: false }, 'frozen without running statistics'],
-    [{ sync: 0 }, 'batchNorm sync (replicas): got 0'],
+    [{ sync: 0 }, 'batchNorm sync: got 0'],
     [{ sync: 'all' as never }, 'batchNorm sync: got "all"'],
   ])('refuses %o', (options, message) => {
     expect(() => batchNorm(4, options)).toThrow(message);

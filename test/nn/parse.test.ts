@@ -8,10 +8,10 @@ import { dropout } from '../../src/nn/dropout.ts';
 import { filterResponseNorm } from '../../src/nn/filterResponseNorm.ts';
 import { flatten } from '../../src/nn/flatten.ts';
 import { linear } from '../../src/nn/linear.ts';
-import { crossEntropy, meanSquaredError } from '../../src/nn/losses.ts';
+import { crossEntropy, meanSquaredError, parseLoss } from '../../src/nn/losses.ts';
 import { MODEL_NAMES, namedModel } from '../../src/nn/models.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
-import { parseLoss, parseModel } from '../../src/nn/parse.ts';
+import { parseModel } from '../../src/nn/parse.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/pools.ts';
 import { gru, rnn } from '../../src/nn/recurrent.ts';
 import { reshape } from '../../src/nn/reshape.ts';
@@ -85,11 +85,11 @@ describe('parseModel', () => {
     [{ kind: 'linear', inFeatures: 3 }, 'outFeatures'],
     [{ kind: 'batchNorm', channels: 3, sync: 'all' }, 'sync'],
     [{ kind: 'batchNorm', channels: 3, sync: 2, virtualBatch: 4 }, 'sync with virtualBatch 4'],
-    [{ kind: 'batchRenorm', channels: 3, rMax: 0.5 }, 'batchRenorm rMax'],
+    [{ kind: 'batchRenorm', channels: 3, rMax: 0.5 }, 'model, rMax'],
     [{ kind: 'filterResponseNorm', channels: 3, trackRunningStats: true }, 'trackRunningStats'],
-    [{ kind: 'rmsNorm', normalizedShape: [3], eps: -1 }, 'rmsNorm eps'],
+    [{ kind: 'rmsNorm', normalizedShape: [3], eps: -1 }, 'model, eps'],
     [{ kind: 'conv2d', inChannels: 3, outChannels: 8, kernel: [3] }, 'kernel'],
-    [{ kind: 'dropout', p: 1 }, 'dropout p'],
+    [{ kind: 'dropout', p: 1 }, 'model, p'],
     [{ layers: [] }, 'kind'],
     [null, 'model'],
     ['relu', 'model'],

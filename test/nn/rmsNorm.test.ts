@@ -54,6 +54,8 @@ describe('rmsNorm', () => {
     );
     expect(() => rmsNorm(0)).toThrow('rmsNorm normalizedShape: got 0');
     expect(() => rmsNorm([])).toThrow('rmsNorm normalizedShape: got []');
-    expect(() => rmsNorm(4, { eps: -1 })).toThrow('rmsNorm eps: got -1, allowed is a number above');
+    expect(() => rmsNorm(4, { eps: -1 })).toThrow(
+      'rmsNorm eps: got -1, allowed is a finite number above',
+    );
   });
 });

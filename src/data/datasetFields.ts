@@ -1,0 +1,50 @@
+// The fields of a dataset that a caller made: that they are there and of their types. Whether they
+// fit together is checked in dataset.ts.
+
+import { z } from 'zod';
+import { isObject, parseData } from '../base/parse.ts';
+import { accept, listOf, oneOf, text, wholeNumber } from '../base/values.ts';
+
+const isNumber = (value: unknown): boolean => typeof value === 'number';
+const shape = listOf<number>('a list of whole numbers above 0', isNumber);
+const numbers = listOf<number>('a list with a number for each channel', isNumber);
+const split = z.looseObject(
+  {
+    count: wholeNumber(0),
+    inputs: accept<Uint8Array | Float32Array>('a Uint8Array or Float32Array', (values) => {
+      return values instanceof Uint8Array || values instanceof Float32Array;
+    }),
+    targets: accept<Int32Array | Float32Array>('an Int32Array or Float32Array', (values) => {
+      return values instanceof Int32Array || values instanceof Float32Array;
+    }),
+  },
+  { error: 'an object with count, inputs and targets' },
+);
+const taskKind = oneOf(['classification', 'regression']);
+const TASKS = "{ kind: 'classification', classes } or { kind: 'regression', targetShape }";
+const task = accept<object>(TASKS, (given) => {
+  if (!isObject(given) || !taskKind.safeParse(given.kind).success) return false;
+  return given.kind === 'classification'
+    ? isNumber(given.classes)
+    : shape.safeParse(given.targetShape).success;
+});
+
+const fields = z.looseObject(
+  {
+    name: text,
+    inputShape: shape,
+    inputType: oneOf(['u8', 'f32']),
+    task,
+    mean: numbers,
+    std: numbers,
+    train: split,
+    test: split,
+  },
+  { error: "a dataset, such as await openDataset('mnist')" },
+);
+
+/** Throws a {@link UsageError} that names the first field of a dataset that is missing or of
+ * another type. */
+export function checkDatasetFields(dataset: unknown): void {
+  parseData(fields, dataset, 'data');
+}

@@ -1,0 +1,151 @@
+// What the functions of a trainer take from outside, as schemas: see base/parse.ts. Data, models,
+// optimizers and the like are parsed by their own functions.
+
+import { UsageError } from '../base/errors.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
+import {
+  accept,
+  anything,
+  atLeastZero,
+  callback,
+  flag,
+  oneOf,
+  positive,
+  realNumber,
+  text,
+  wholeNumber,
+} from '../base/values.ts';
+import { parseNormRequest } from '../nn/convertNorm.ts';
+import { parseLoss } from '../nn/losses.ts';
+import { allowModulesOption } from '../nn/modules.ts';
+import { parseModel } from '../nn/parse.ts';
+import { parseOptimizer } from '../optim/optimizer.ts';
+import { parseSchedule } from '../optim/schedule.ts';
+import type { EvalCorrection } from '../train/evalCorrection.ts';
+import { ON_NON_FINITE } from '../train/onNonFinite.ts';
+import { DEFINITIONS } from '../train/population.ts';
+import type { ExportOptions } from './exportInference.ts';
+import type { PreciseOptions } from './preciseNorm.ts';
+import type { FitOptions } from './progress.ts';
+import type { ResumeOptions } from './resume.ts';
+import type { TrainerOptions } from './trainerOptions.ts';
+
+const workers = wholeNumber(1).exactOptional();
+const timeoutMs = wholeNumber(1).exactOptional();
+
+/** What Trainer.start and Trainer.resume both take. */
+const common = {
+  data: anything<TrainerOptions['data']>(),
+  workers,
+  timeoutMs,
+  startTimeoutMs: wholeNumber(1).exactOptional(),
+  diagnosticsEvery: wholeNumber(0).exactOptional(),
+  profile: flag.exactOptional(),
+  norm: anything<NonNullable<TrainerOptions['norm']>>().exactOptional(),
+  evalCorrection: accept<EvalCorrection>(
+    "'auto', or the weight of a sample from 0 to 1",
+    (value) => value === 'auto' || (typeof value === 'number' && value >= 0 && value <= 1),
+  ).exactOptional(),
+  onNonFinite: oneOf(ON_NON_FINITE).exactOptional(),
+  onNotice: callback<(notice: string) => void>().exactOptional(),
+  allowModules: allowModulesOption,
+};
+
+const trainerSchema = optionsSchema<TrainerOptions>()({
+  ...common,
+  model: anything<TrainerOptions['model']>(),
+  optimizer: anything<TrainerOptions['optimizer']>(),
+  schedule: anything<NonNullable<TrainerOptions['schedule']>>().exactOptional(),
+  loss: anything<NonNullable<TrainerOptions['loss']>>().exactOptional(),
+  replicas: wholeNumber(1).exactOptional(),
+  replicaBatch: wholeNumber(1).exactOptional(),
+  batch: wholeNumber(1).exactOptional(),
+  dropLast: flag.exactOptional(),
+  shuffle: flag.exactOptional(),
+  augmentation: anything<NonNullable<TrainerOptions['augmentation']>>().exactOptional(),
+  clipNorm: positive.exactOptional(),
+  seed: wholeNumber(0, Number.MAX_SAFE_INTEGER).exactOptional(),
+  mode: oneOf(['fast', 'strict']).exactOptional(),
+  epochs: wholeNumber(1).exactOptional(),
+});
+
+const resumeSchema = optionsSchema<ResumeOptions>()(common);
+
+const DECIDED =
+  'is decided by the checkpoint: a resumed run goes on as it began, whatever its workers';
+const decidedByCheckpoint = Object.fromEntries(
+  Object.keys(trainerSchema.shape)
+    .filter((name) => !(name in resumeSchema.shape))
+    .map((name) => [name, DECIDED]),
+);
+
+/** The options of Trainer.start, with its model, optimizer, schedule and loss parsed. */
+export function parseTrainerOptions(given: unknown): TrainerOptions {
+  const options = parseOptions('Trainer.start', trainerSchema, given, {
+    example: 'Trainer.start({ model, data, optimizer: optim.sgd({ lr: 0.1 }) })',
+  });
+  const { schedule, loss, norm } = options;
+  return {
+    ...options,
+    model: parseModel(options.model, 'model'),
+    optimizer: parseOptimizer(options.optimizer),
+    ...(schedule !== undefined && { schedule: parseSchedule(schedule) }),
+    ...(loss !== undefined && { loss: parseLoss(loss) }),
+    ...(norm !== undefined && { norm: parseNormRequest(norm) }),
+  };
+}
+
+/** The options of Trainer.resume. */
+export function parseResumeOptions(given: unknown): ResumeOptions {
+  const options = parseOptions('Trainer.resume', resumeSchema, given, {
+    example: "Trainer.resume('run.ckpt', { data })",
+    refused: decidedByCheckpoint,
+  });
+  const { norm } = options;
+  return { ...options, ...(norm !== undefined && { norm: parseNormRequest(norm) }) };
+}
+
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
+const fitSchema = optionsSchema<FitOptions>()({
+  epochs: wholeNumber(1),
+  progressEveryMs: realNumber(`a number from 0 to ${MAX_DELAY_MS}`, (ms) => {
+    return ms >= 0 && ms <= MAX_DELAY_MS;
+  }).exactOptional(),
+  maxSteps: wholeNumber(0, Number.MAX_SAFE_INTEGER).exactOptional(),
+});
+
+/** The options of fit. */
+export function parseFitOptions(given: unknown): FitOptions {
+  return parseOptions('fit', fitSchema, given, { example: 'fit({ epochs: 10 })' });
+}
+
+const preciseSchema = optionsSchema<PreciseOptions>()({
+  batches: wholeNumber(1),
+  definition: oneOf(DEFINITIONS).exactOptional(),
+});
+
+/** The options of preciseBatchNorm, with their defaults. */
+export function parsePreciseOptions(given: unknown): Required<PreciseOptions> {
+  const example = 'preciseBatchNorm({ batches: 100 })';
+  const options = parseOptions('preciseBatchNorm', preciseSchema, given, { example });
+  return { definition: 'pooled', ...options };
+}
+
+const exportSchema = optionsSchema<ExportOptions>()({
+  inputs: anything<Uint8Array | Float32Array>().exactOptional(),
+  tolerance: atLeastZero.exactOptional(),
+  path: text.exactOptional(),
+});
+
+/** The options of exportInference, but for the inputs' length. */
+export function parseExportOptions(given: unknown): ExportOptions {
+  const example = "exportInference({ path: 'inference.ckpt' })";
+  return parseOptions('exportInference', exportSchema, given, { example });
+}
+
+/** The path of a file, as `what` takes it. */
+export function parsePath(what: string, given: unknown): string {
+  if (typeof given === 'string' && given !== '' && !given.includes('\0')) return given;
+  throw new UsageError({ what, given, allowed: 'the path of a file' });
+}
