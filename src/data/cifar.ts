@@ -13,6 +13,8 @@ const PIXELS = SIZE * SIZE;
 const IMAGE_BYTES = PIXELS * CHANNELS;
 const RECORD_BYTES = 1 + IMAGE_BYTES;
 const CLASSES = 10;
+/** All of CIFAR-10 in one file: there is no header that would say how much there is. */
+const MAX_FILE_RECORDS = 60_000;
 /** Over all training pixels, as commonly rounded. The std values are those in common use. */
 const MEAN = [0.4914, 0.4822, 0.4465];
 const STD = [0.247, 0.2435, 0.2616];
@@ -83,7 +85,7 @@ async function readSplit(dir: string, names: readonly string[]): Promise<Split> 
   const parts: Split[] = [];
   for (const name of names) {
     const path = join(dir, name);
-    parts.push(parseCifar(await readDataFile(path), path));
+    parts.push(parseCifar(await readDataFile(path, () => MAX_FILE_RECORDS * RECORD_BYTES), path));
   }
   const count = parts.reduce((sum, part) => sum + part.count, 0);
   const inputs = new Uint8Array(count * IMAGE_BYTES);

@@ -2,7 +2,7 @@
 // becomes a UsageError that names it; sizes are bounded before anything is read or unpacked.
 
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { gunzipSync } from 'node:zlib';
+import { constants, gunzipSync } from 'node:zlib';
 import { UsageError } from '../base/errors.ts';
 import { showBytes } from '../memory/layout.ts';
 
@@ -10,31 +10,48 @@ import { showBytes } from '../memory/layout.ts';
 export const MAX_FILE_BYTES = 2 ** 31 - 1;
 const GZIP_MAGIC_0 = 0x1f;
 const GZIP_MAGIC_1 = 0x8b;
+/** Of a packed file, what surely holds the header; unpacked at most 1032 times as much. */
+const PACKED_HEAD_BYTES = 4096;
 const NAMES_SHOWN = 12;
 
-/** The bytes of a file; gzip is recognised by its first two bytes and unpacked. Throws a UsageError
- * when the file is missing, not a file, not readable, too large or not a whole gzip stream. */
-export async function readDataFile(path: string): Promise<Uint8Array> {
+/** How many bytes a file has in all, by its first ones; undefined where they say nothing. */
+export type WantedBytes = (head: Uint8Array) => number | undefined;
+
+/** The bytes of a file; gzip is recognised by its first two bytes and unpacked as far as `wanted`
+ * allows. Throws a UsageError when the file is missing, not a file, not readable, too large or not
+ * a whole gzip stream. */
+export async function readDataFile(path: string, wanted: WantedBytes): Promise<Uint8Array> {
   try {
     const found = await stat(path);
     if (!found.isFile()) {
       throw new UsageError({ what: path, given: 'something else', allowed: 'a regular file' });
     }
     if (found.size > MAX_FILE_BYTES) throw tooLarge(path, showBytes(found.size));
-    return unpack(plainView(await readFile(path)), path);
+    return unpack(plainView(await readFile(path)), path, wanted);
   } catch (error) {
     throw asUsageError(error, path, 'a file that can be read');
   }
 }
 
-/** The bytes themselves, or what is in them when they are a gzip stream. */
-export function unpack(bytes: Uint8Array, path: string): Uint8Array {
+/** The bytes themselves, or what is in them when they are a gzip stream. Its beginning is unpacked
+ * first and says how much there is to come, so that a small file cannot fill the memory. Where it
+ * says nothing, only the beginning is given, for the parser to say what is wrong with it. */
+export function unpack(bytes: Uint8Array, path: string, wanted: WantedBytes): Uint8Array {
   if (bytes[0] !== GZIP_MAGIC_0 || bytes[1] !== GZIP_MAGIC_1) return bytes;
+  let limit = MAX_FILE_BYTES;
   try {
-    return plainView(gunzipSync(bytes, { maxOutputLength: MAX_FILE_BYTES }));
+    const start = bytes.subarray(0, PACKED_HEAD_BYTES);
+    const head = gunzipSync(start, { finishFlush: constants.Z_SYNC_FLUSH });
+    const total = wanted(head);
+    if (total === undefined && start.length < bytes.length) return plainView(head);
+    limit = Math.min(Math.max(total ?? head.length, 1), MAX_FILE_BYTES);
+    return plainView(gunzipSync(bytes, { maxOutputLength: limit }));
   } catch (error) {
-    if (codeOf(error) === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(path, 'more when unpacked');
-    throw asUsageError(error, path, 'a whole gzip stream (it may be truncated)');
+    if (codeOf(error) !== 'ERR_BUFFER_TOO_LARGE') {
+      throw asUsageError(error, path, 'a whole gzip stream (it may be truncated)');
+    }
+    const given = 'more bytes when unpacked';
+    throw new UsageError({ what: path, given, allowed: `the ${limit} that its header says` });
   }
 }
 

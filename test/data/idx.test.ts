@@ -191,3 +191,16 @@ describe('readIdxDataset', () => {
     await expect(readIdxDataset(dir, { classes: 2 })).rejects.toThrow(/label of sample 2 in train/);
   });
 });
+
+describe('a packed file', () => {
+  it('is unpacked no further than its header says', () => {
+    const file = new Uint8Array(64 * 2 ** 20);
+    file.set([0, 0, 8, 1, 0, 0, 0, 10]);
+    const packed = gzipSync(file);
+    const before = process.memoryUsage().arrayBuffers;
+    expect(() => parseIdx(packed, 'bomb.gz')).toThrow(
+      /bomb.gz: .*more bytes.*the 18 that its header/,
+    );
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * 2 ** 20);
+  });
+});

