@@ -1,3 +1,4 @@
-import { describeRandomCalls } from './randomCalls.ts';
+import { describeMismatches, describeRandomCalls } from './randomCalls.ts';
 
 describeRandomCalls(10_000);
+describeMismatches(36);

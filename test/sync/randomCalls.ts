@@ -19,3 +19,19 @@ export function describeRandomCalls(count: number): void {
     }, 1_800_000);
   }
 }
+
+/** So many groups in which one member calls something else. */
+export function describeMismatches(rounds: number): void {
+  it('mismatched calls of every kind end with an error that names both, every time', async () => {
+    for (let round = 0; round < rounds; round++) {
+      const worldSize = 2 + (round % 3);
+      const memory = createGroupMemory(worldSize);
+      const outcomes = await runRanks(worldSize, 'mismatch', { memory, rounds: round });
+      for (const { error } of outcomes) {
+        expect(error?.message).toMatch(
+          /members called different collectives: rank \d .*; rank \d /,
+        );
+      }
+    }
+  }, 120_000);
+}

@@ -1,0 +1,3 @@
+import { describeDeaths } from './launchDeaths.ts';
+
+describeDeaths(80);
