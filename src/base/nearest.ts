@@ -1,14 +1,20 @@
 // The known word that a mistyped one was probably meant to be, for hints.
 
-/** Of the known words the one that is most like what was typed, if any is. */
+/** Of the known words the one that is most like what was typed, if any is: it begins like that,
+ * or few letters differ. */
 export function nearestWord(typed: string, known: readonly string[]): string | undefined {
+  const longer = known.filter((word) => typed !== '' && word.startsWith(typed));
+  if (longer.length === 1) return longer[0];
   const ranked = known
     .map((word) => ({ word, distance: editDistance(typed, word) }))
     .sort((a, b) => a.distance - b.distance);
   const [best] = ranked;
-  return best !== undefined && best.distance <= Math.max(2, typed.length / 3)
-    ? best.word
-    : undefined;
+  return best !== undefined && best.distance <= mostChanges(typed.length) ? best.word : undefined;
+}
+
+/** Two changes make any word of three letters from any other: there one is the most. */
+function mostChanges(letters: number): number {
+  return letters <= 3 ? letters / 3 : Math.max(2, letters / 3);
 }
 
 /** How many letters have to be put in, taken out or changed (Levenshtein 1966). */

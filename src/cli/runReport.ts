@@ -16,6 +16,7 @@ import type { StartEvent } from './events.ts';
 import type { Flags } from './flags.ts';
 import { IncompleteOutput } from './lineFile.ts';
 import { typedCommand } from './outFolder.ts';
+import { warn } from './screen.ts';
 
 const DEFAULT_PORT = 8710;
 const MAX_PORT = 65_535;
@@ -69,6 +70,7 @@ export async function startReport(
       port,
       page: () => runPage(history),
       sections: () => renderedSections(history),
+      onTrouble: (message) => warn(`syncbn: ${message}`),
     });
   }
   return {

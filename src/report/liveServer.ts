@@ -15,6 +15,8 @@ export interface LiveOptions {
   readonly port: number;
   /** The page as it is now. */
   page(): Page;
+  /** Is told once when the server fails while it serves. */
+  onTrouble?(message: string): void;
   /** Its sections as they are now, rendered, in the order of the page. */
   sections(): readonly string[];
 }
@@ -33,6 +35,10 @@ const LOOPBACK_NAMES = ['127.0.0.1', 'localhost', '[::1]', '::1'];
 const PUSH_EVERY_MS = 1000;
 /** How long those who look have to take the last state; then connections are cut. */
 const GRACE_MS = 500;
+/** Connections at one time; more are closed at once. Checkpoints need descriptors, too. */
+const MAX_CONNECTIONS = 32;
+/** How long a client has to ask for something. */
+const REQUEST_MS = 5000;
 const TOKEN_BYTES = 16;
 const EVENTS_PATH = '/events';
 
@@ -95,23 +101,38 @@ export async function serveLive(options: LiveOptions): Promise<LiveServer> {
   const watch = (response: ServerResponse): void => {
     response.writeHead(200, { ...HEADERS, 'Content-Type': 'text/event-stream' });
     response.write(eventText('sections', JSON.stringify(options.sections())));
+    // Whoever looks may do so for as long as the run lasts.
+    response.socket?.setTimeout(0);
     watchers.add(response);
+    response.on('error', () => watchers.delete(response));
     response.on('close', () => watchers.delete(response));
   };
 
-  const server = createServer((request, response) => {
-    const url = urlOfRequest(request);
-    if (url === undefined) return end(response, 400, 'Not a path.');
-    const refused = refusal(request, isLoopback, token === undefined || hasToken(url, token));
-    if (refused !== undefined) return end(response, refused.status, refused.text);
-    const { pathname } = url;
-    if (pathname === EVENTS_PATH) return watch(response);
-    if (pathname !== '/') return end(response, 404, 'Not here: the page is at /.');
-    const html = renderPage({ ...options.page(), script: SCRIPT });
-    response.writeHead(200, { ...HEADERS, 'Content-Type': 'text/html; charset=utf-8' });
-    response.end(html);
-  });
+  const limits = { headersTimeout: REQUEST_MS, requestTimeout: REQUEST_MS };
+  const server = createServer(
+    { ...limits, connectionsCheckingInterval: 1000 },
+    (request, response) => {
+      const url = urlOfRequest(request);
+      if (url === undefined) return end(response, 400, 'Not a path.');
+      const refused = refusal(request, isLoopback, token === undefined || hasToken(url, token));
+      if (refused !== undefined) return end(response, refused.status, refused.text);
+      const { pathname } = url;
+      if (pathname === EVENTS_PATH) return watch(response);
+      if (pathname !== '/') return end(response, 404, 'Not here: the page is at /.');
+      const html = renderPage({ ...options.page(), script: SCRIPT });
+      response.writeHead(200, { ...HEADERS, 'Content-Type': 'text/html; charset=utf-8' });
+      response.end(html);
+    },
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  server.setTimeout(REQUEST_MS);
   await listen(server, host, options.port);
+  // Such as EMFILE of accept: the page may miss a client, the run goes on.
+  let isTold = false;
+  server.on('error', (error) => {
+    if (!isTold) options.onTrouble?.(`the live page has trouble: ${error.message}`);
+    isTold = true;
+  });
   const { port } = server.address() as AddressInfo;
 
   return {

@@ -10,6 +10,12 @@ describe('the nearest word', () => {
     expect(nearestWord(typed, ['train', 'epochs', 'replica-batch', 'eval'])).toBe(expected);
   });
 
+  it('is the only one that begins so, and no chance likeness of a short one', () => {
+    expect(nearestWord('e', ['lr', 'epochs'])).toBe('epochs');
+    expect(nearestWord('e', ['lr', 'seed'])).toBeUndefined();
+    expect(nearestWord('foo', ['fold', 'train'])).toBeUndefined();
+  });
+
   it('is none where nothing is near', () => {
     expect(nearestWord('xyzzy', ['train', 'eval'])).toBeUndefined();
   });

@@ -158,3 +158,27 @@ describe('serveLive', () => {
     );
   });
 });
+
+describe('connections', () => {
+  it('end where clients ask for nothing, however many these are', async () => {
+    await serving(async ({ url }) => {
+      const { port } = new URL(url);
+      let closed = 0;
+      const sockets = Array.from({ length: 82 }, () => connect(Number(port), '127.0.0.1'));
+      const ends = sockets.map(
+        (socket) =>
+          new Promise<void>((resolve) => {
+            socket.on('error', () => {}).resume();
+            socket.on('close', () => {
+              closed++;
+              resolve();
+            });
+          }),
+      );
+      // All 82 are closed by the server: 50 at once, those that ask for nothing after seconds.
+      await Promise.all(ends);
+      expect(closed).toBe(82);
+      expect((await get(url)).status).toBe(200);
+    });
+  }, 15_000);
+});
