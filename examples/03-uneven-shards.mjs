@@ -16,8 +16,8 @@ const data = synthetic({
 });
 const model = nn.namedModel('refnet', { inputShape: data.inputShape, classes: 5 });
 
-const local = { model: nn.convertNorm(model, { to: 'local' }) };
-const sync = { model: nn.convertNorm(model, { to: 'sync' }) };
+const local = { model, norm: { to: 'local' } };
+const sync = { model, norm: { to: 'sync' } };
 const one = await train({ ...sync, replicas: 1, workers: 1 });
 const runs = [
   { name: 'sync ', ...(await train({ ...sync, replicas: 8, workers: 1 })) },

@@ -49,7 +49,8 @@ describe('syncbn train --resume --norm', () => {
   const resume = ['train', ...data, '--resume', run, '--epochs', '2'];
 
   it('goes on with other norms and tells what carried over', async () => {
-    const { events, code } = await syncbn([...resume, '--json', '--norm', 'local']);
+    const local = [...resume, '--json', '--norm', 'local'];
+    const { events, code } = await syncbn([...local, '--norm-kinds', 'all']);
     expect(code).toBe(0);
     expect(events[0]).toMatchObject({ event: 'start', norm: 'batchNorm (local)', step: 4 });
     expect(events[1]).toMatchObject({ event: 'converted' });
@@ -59,6 +60,18 @@ describe('syncbn train --resume --norm', () => {
       'groupNorm has none; starts at 1',
       'groupNorm has none; starts at 0',
     ]);
+  });
+
+  it('keeps other kinds of norms unless asked, and says so', async () => {
+    const { events } = await syncbn([...resume, '--json', '--norm', 'local']);
+    expect(events[0]).toMatchObject({ event: 'notice' });
+    expect(events[0]!.message).toMatch(/keeps 10\.groupNorm \(groupNorm\) as they are/);
+    expect(events[1]).toMatchObject({
+      norm: 'batchNorm (local), groupNorm (4 groups of 16 channels)',
+    });
+    const { code, stderr } = await syncbn([...resume, '--norm', 'local', '--norm-kinds', 'groups']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/--norm-kinds: got "groups", allowed is all, or a list of/);
   });
 
   it('shows it to people, and says nothing where nothing changed', async () => {
