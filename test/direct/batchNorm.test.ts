@@ -267,7 +267,7 @@ describe('batchNorm inside launch refuses', () => {
       /batchNorm momentum: got 2/,
       /maxRows: got -1/,
       /groupNorm numGroups for 3 channels: got 2, allowed is a divisor of 3/,
-      /rowsPerSample of instanceNorm: got undefined/,
+      /instanceNorm rowsPerSample: got undefined/,
       /the input of groupNorm: got 18, allowed is a multiple of 12, its rowsPerSample x channels/,
       /the input of ln: got 5, allowed is a multiple of 6, its normalizedShape/,
       /the group of normsFor: got "one without shared memory"/,
