@@ -1,61 +1,197 @@
 // Files that are written as a whole: to a temporary file beside them, synced and renamed, so that a
-// crash leaves the old file or the new one, never a part.
+// crash leaves the old file or the new one, never a part. Links are followed and stay, the mode of
+// the old file is kept, and what killed processes left beside it is removed. Character devices and
+// this process's descriptors (/dev/null, /dev/stdout) are written to; pipes are refused.
 
-import { randomUUID } from 'node:crypto';
-import { statSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import type { Stats } from 'node:fs';
+import {
+  type FileHandle,
+  lstat,
+  open,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from './errors.ts';
 
 const ALLOWED = 'a file in a folder that can be written';
+const MODE_BITS = 0o777;
+/** A link to a link to ... may be a ring. */
+const MAX_LINKS = 40;
+
+/** What names an open descriptor, whatever it is open to. */
+const DESCRIPTOR = /^\/(dev\/(stdin|stdout|stderr|fd\/\d+)|proc\/[^/]+\/fd\/\d+)$/;
+const MS_PER_S = 1000;
+
+export interface WholeFileOptions {
+  /** Whether devices and descriptors are refused too: what is written is to be read again. */
+  readonly isRegular?: boolean;
+}
+
+/** Where to write, and how. */
+interface Target {
+  readonly path: string;
+  /** Undefined for a new file. */
+  readonly mode: number | undefined;
+  readonly isInPlace: boolean;
+}
+
+/** What to write, or what writes it. */
+export type Content = Uint8Array | string | ((file: FileHandle) => Promise<void>);
 
 /** Writes a file in one go; `what` names it in errors: `checkpoint to write, run.ckpt`. Throws a
  * {@link UsageError} when the system refuses. */
 export async function writeWhole(
-  path: string,
+  given: string,
   what: string,
-  content: Uint8Array | string,
+  content: Content,
+  options: WholeFileOptions = {},
 ): Promise<void> {
-  const temporary = temporaryBeside(path);
   try {
-    await writeSynced(temporary, content);
-    await rename(temporary, path);
+    const { path, mode, isInPlace } = await checkTarget(given, what, options);
+    if (isInPlace) return await writeInPlace(path, content);
+    await removeLeftovers(path);
+    const temporary = temporaryBeside(path);
+    try {
+      await writeSynced(temporary, content, mode);
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(ignoreMissingFolder);
+      throw error;
+    }
     await syncFolder(dirname(path));
   } catch (error) {
-    await rm(temporary, { force: true }).catch(ignoreMissingFolder);
     throw fileError(what, error, ALLOWED);
   }
 }
 
 /** Fails early when a file could not be written there. Leaves nothing behind. */
-export async function checkWritable(path: string, what: string): Promise<void> {
-  const temporary = temporaryBeside(path);
+export async function checkWritable(
+  given: string,
+  what: string,
+  options: WholeFileOptions = {},
+): Promise<void> {
+  let temporary: string | undefined;
   try {
-    await writeSynced(temporary, '');
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-      throw Object.assign(new Error('EISDIR: is a folder'), { code: 'EISDIR' });
-    }
+    const { path, isInPlace } = await checkTarget(given, what, options);
+    // A descriptor that is a socket cannot be opened again.
+    if (isInPlace) return await writeInPlace(path, '');
+    await removeLeftovers(path);
+    temporary = temporaryBeside(path);
+    await writeSynced(temporary, '', undefined);
   } catch (error) {
     throw fileError(what, error, ALLOWED);
   } finally {
-    await rm(temporary, { force: true }).catch(ignoreMissingFolder);
+    if (temporary !== undefined) await rm(temporary, { force: true }).catch(ignoreMissingFolder);
   }
 }
 
 /** What the system says about a file as a UsageError; any other error as it is. */
 export function fileError(what: string, error: unknown, allowed: string): unknown {
+  if (error instanceof UsageError) return error;
   if (!(error instanceof Error && 'code' in error) || error.code === undefined) return error;
   return new UsageError({ what, given: error.message, allowed });
 }
 
-function temporaryBeside(path: string): string {
-  return `${path}.${randomUUID()}.tmp`;
+/** Where the file really is, and what is there; refuses what no file can replace. */
+async function checkTarget(
+  given: string,
+  what: string,
+  { isRegular = false }: WholeFileOptions,
+): Promise<Target> {
+  const isDescriptor = DESCRIPTOR.test(resolve(given));
+  const path = isDescriptor ? given : await followLinks(given);
+  const old = await stat(path).catch(undefinedIfMissing);
+  if (old?.isDirectory()) throw systemError('EISDIR', 'EISDIR: is a folder');
+  const isInPlace = isDescriptor || old?.isCharacterDevice() === true;
+  if (isInPlace ? isRegular : old !== undefined && !old.isFile()) {
+    throw new UsageError({ what, given: kindOf(old), allowed: 'a regular file' });
+  }
+  const mode = old === undefined ? undefined : old.mode & MODE_BITS;
+  return { path, mode, isInPlace };
 }
 
-async function writeSynced(path: string, content: Uint8Array | string): Promise<void> {
-  const file = await open(path, 'w');
+function kindOf(found: Stats | undefined): string {
+  if (found?.isFIFO()) return 'a pipe';
+  return found?.isSocket() ? 'a socket' : 'a device or an open descriptor';
+}
+
+/** The end of a chain of links, whether or not it exists. */
+async function followLinks(given: string): Promise<string> {
+  const real = await realpath(given).catch(undefinedIfMissing);
+  if (real !== undefined) return real;
+  let path = resolve(given);
+  for (let links = 0; links < MAX_LINKS; links++) {
+    const found = await lstat(path).catch(undefinedIfMissing);
+    if (found === undefined || !found.isSymbolicLink()) return path;
+    path = resolve(dirname(path), await readlink(path));
+  }
+  throw systemError('ELOOP', 'ELOOP: too many links');
+}
+
+/** Appends, so that what a descriptor's file holds already stays. */
+async function writeInPlace(path: string, content: Content): Promise<void> {
+  const file = await open(path, 'a');
   try {
-    await file.writeFile(content);
+    if (typeof content === 'function') await content(file);
+    else await file.writeFile(content);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The name holds the host and the process: they tell whether the file is still being written. */
+function temporaryBeside(path: string): string {
+  const owner = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+  return join(dirname(path), `${basename(path)}.${owner}.tmp`);
+}
+
+/** Removes temporary files of this file that processes of this host left when they were killed. */
+async function removeLeftovers(path: string): Promise<void> {
+  const start = `${basename(path)}.${hostname()}-`;
+  const folder = dirname(path);
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(start)) continue;
+    const pid = /^(\d+)-[0-9a-f]{8}\.tmp$/.exec(name.slice(start.length))?.[1];
+    const file = join(folder, name);
+    if (pid === undefined || (await isInUse(file, Number(pid)))) continue;
+    await rm(file, { force: true });
+  }
+}
+
+/** Whether the process that writes a temporary file still runs. In a container each process may get
+ * the number of the one before: what is older than this process is not its own. */
+async function isInUse(file: string, pid: number): Promise<boolean> {
+  if (pid === process.pid) {
+    const found = await stat(file).catch(undefinedIfMissing);
+    const startedMs = Date.now() - process.uptime() * MS_PER_S;
+    return found !== undefined && found.mtimeMs > startedMs - MS_PER_S;
+  }
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
+async function writeSynced(
+  path: string,
+  content: Content,
+  mode: number | undefined,
+): Promise<void> {
+  // Never readable by more than the old file, not even while it is written.
+  const file = await open(path, 'wx', mode);
+  try {
+    if (mode !== undefined) await file.chmod(mode);
+    if (typeof content === 'function') await content(file);
+    else await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();
@@ -70,6 +206,14 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+function systemError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
+
+function undefinedIfMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
 }
 
 /** Removing a probe fails only where creating it has failed, which is reported already. */

@@ -3,6 +3,7 @@
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { UsageError } from '../base/errors.ts';
+import { writeWhole } from '../base/wholeFile.ts';
 
 /** A text and the name of its file. */
 export interface OutFile {
@@ -35,7 +36,10 @@ async function makeFolder(folder: string): Promise<void> {
 /** Writes the files into the folder. */
 export async function writeFiles(folder: string, files: readonly OutFile[]): Promise<void> {
   try {
-    for (const { name, text } of files) await writeFile(join(folder, name), text);
+    for (const { name, text } of files) {
+      const path = join(folder, name);
+      await writeWhole(path, path, text);
+    }
   } catch (error) {
     throw asUsageError(folder, error);
   }

@@ -2,8 +2,8 @@
 // Event Format, complete events ("X") with times in microseconds. One track for each worker; on it
 // steps, in them phases, in them layers, in them waits.
 
-import { writeFile } from 'node:fs/promises';
 import { UsageError } from '../base/errors.ts';
+import { checkWritable, writeWhole } from '../base/wholeFile.ts';
 import type { ProfileSpan } from '../train/profileReport.ts';
 import { IncompleteOutput } from './lineFile.ts';
 
@@ -26,25 +26,22 @@ const DIGITS = 3;
 
 /** Fails early, before any training, when the file could not be written. */
 export async function checkTraceWritable(path: string): Promise<void> {
-  try {
-    await writeFile(path, '', { flag: 'a' });
-  } catch (error) {
-    throw new UsageError({
-      what: `--trace ${path}`,
-      given: error instanceof Error ? error.message : String(error),
-      allowed: 'a file in a folder that can be written',
-    });
-  }
+  await checkWritable(path, `--trace ${path}`);
 }
 
 /** Writes a trace that holds these spans. */
 export async function writeTrace(path: string, spans: readonly ProfileSpan[]): Promise<void> {
   const trace = { traceEvents: traceEvents(spans), displayTimeUnit: 'ms' };
   try {
-    await writeFile(path, `${JSON.stringify(trace)}\n`);
+    await writeWhole(
+      path,
+      `--trace ${path}`,
+      `${JSON.stringify(trace)}
+`,
+    );
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new IncompleteOutput(`--trace ${path} could not be written: ${reason}.`);
+    if (!(error instanceof UsageError)) throw error;
+    throw new IncompleteOutput(error.message, { cause: error });
   }
 }
 

@@ -108,7 +108,8 @@ export function resolveOptions(options: TrainerOptions): RunConfig {
     loss: options.loss ?? (isClass ? crossEntropy() : meanSquaredError()),
     optimizer: options.optimizer,
     schedule: options.schedule ?? constant(),
-    clipNorm: options.clipNorm ?? null,
+    // A bound that nothing exceeds is none, which every checkpoint can say.
+    clipNorm: options.clipNorm === Infinity ? null : (options.clipNorm ?? null),
     replicas,
     workers: resolveWorkers(options.workers, replicas),
     globalBatch,

@@ -1,7 +1,20 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { checkWritable, fileError, writeWhole } from '../../src/base/wholeFile.ts';
@@ -29,6 +42,92 @@ describe('writeWhole', () => {
     expect(readdirSync(folder)).toEqual(['b']);
     writeFileSync(join(folder, 'file'), '');
     await expect(writeWhole(join(folder, 'file', 'c'), 'c', '')).rejects.toThrow(/ENOTDIR/);
+  });
+
+  it('replaces what a link leads to, whether or not it is there, and keeps the link', async () => {
+    mkdirSync(join(folder, 'real'));
+    writeFileSync(join(folder, 'real', 'old'), 'before');
+    for (const name of ['old', 'new']) {
+      const link = join(folder, `to-${name}`);
+      symlinkSync(join('real', name), link);
+      await writeWhole(link, 'x', 'after');
+      expect(lstatSync(link).isSymbolicLink()).toBe(true);
+      expect(readFileSync(join(folder, 'real', name), 'utf8')).toBe('after');
+    }
+    expect(readdirSync(join(folder, 'real'))).toEqual(['new', 'old']);
+    symlinkSync('ring', join(folder, 'ring'));
+    await expect(writeWhole(join(folder, 'ring'), 'x', '')).rejects.toThrow(/ELOOP/);
+  });
+
+  it('keeps the mode of the file that it replaces, already while it is written', async () => {
+    const path = join(folder, 'a');
+    writeFileSync(path, 'before');
+    for (const mode of [0o600, 0o664]) {
+      chmodSync(path, mode);
+      let during = 0;
+      await writeWhole(path, 'x', async (file) => {
+        during = (await file.stat()).mode & 0o777;
+      });
+      expect([during, statSync(path).mode & 0o777]).toEqual([mode, mode]);
+    }
+  });
+
+  it('writes to a device, or refuses it where the file is to be read again', async () => {
+    await writeWhole('/dev/null', 'x', 'text');
+    expect(lstatSync('/dev/null').isCharacterDevice()).toBe(true);
+    const refused = writeWhole('/dev/null', 'x', 'text', { isRegular: true });
+    await expect(refused).rejects.toThrow(/^x: .*device.*regular file/);
+    await expect(checkWritable('/dev/null', 'x', { isRegular: true })).rejects.toThrow(UsageError);
+  });
+
+  it('refuses a pipe at once, although nothing reads it', async () => {
+    const path = join(folder, 'pipe');
+    execFileSync('mkfifo', [path]);
+    await expect(writeWhole(path, 'x', 'text')).rejects.toThrow(/^x: .*a pipe/);
+    await expect(checkWritable(path, 'x')).rejects.toThrow(/^x: .*a pipe/);
+    expect(lstatSync(path).isFIFO()).toBe(true);
+  });
+
+  it('writes to /dev/stdout, a pipe or a file, and loses nothing that is there', async () => {
+    const entry = fileURLToPath(new URL('../../src/base/wholeFile.ts', import.meta.url));
+    const outfile = join(folder, 'wholeFile.mjs');
+    await build({ entryPoints: [entry], outfile, bundle: true, platform: 'node', format: 'esm' });
+    const script = join(folder, 'say.mjs');
+    writeFileSync(
+      script,
+      `import { writeSync } from 'node:fs';
+import { writeWhole } from './wholeFile.mjs';
+writeSync(1, 'first ');
+await writeWhole('/dev/stdout', 'x', 'second');`,
+    );
+    const out = join(folder, 'out');
+    for (const to of ['>', '| cat >']) {
+      spawnSync('sh', ['-c', `"${process.execPath}" "${script}" ${to} "${out}"`]);
+      expect(readFileSync(out, 'utf8')).toBe('first second');
+    }
+    // Node gives its children sockets, which cannot be opened by name: said, not swallowed.
+    const socket = spawnSync(process.execPath, [script], { encoding: 'utf8' });
+    expect(socket.stderr).toMatch(/UsageError: x: .*ENXIO/);
+  });
+
+  it('removes what killed processes left, and nothing that is being written', async () => {
+    const path = join(folder, 'a');
+    const dead = spawnSync(process.execPath, ['-e', '']).pid;
+    const left = (host: string, pid: number): string => {
+      const name = `a.${host}-${pid}-0123abcd.tmp`;
+      writeFileSync(join(folder, name), '');
+      return name;
+    };
+    left(hostname(), dead);
+    const mine = left(hostname(), process.pid);
+    const kept = [mine, left(hostname(), process.ppid), left('another-host', dead)];
+    writeFileSync(join(folder, 'a.mine.tmp'), '');
+    await writeWhole(path, 'x', 'text');
+    expect(readdirSync(folder).sort()).toEqual(['a', 'a.mine.tmp', ...kept].sort());
+    // The number of this process, but from before it began.
+    utimesSync(join(folder, mine), 0, 0);
+    await checkWritable(path, 'x');
+    expect(readdirSync(folder)).not.toContain(mine);
   });
 });
 
