@@ -9,6 +9,8 @@ const SEED = 1;
 const CASES: Readonly<Record<string, number>> = {
   bits: 6,
   deaths: 16,
+  fuzz: 20,
+  calls: 5,
   soak: 4,
 };
 
