@@ -1,6 +1,6 @@
 // What a dataset is: two splits of samples, channels last, with the statistics that normalise them.
-// Checks one as a whole, shortens one, and describes one in plain data for checkpoints. Reading
-// files is elsewhere: each format has a file of its own.
+// Checks one as a whole and shortens one. Reading files is elsewhere: each format has a file of its
+// own; what a checkpoint keeps of one is in identity.ts.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { channelsOf, type Shape, showShape, sizeOf } from '../base/shape.ts';
@@ -39,25 +39,8 @@ export interface Dataset {
   readonly test: Split;
 }
 
-/** Plain data that tells datasets apart; stored in checkpoints. */
-export interface DatasetDescription {
-  readonly name: string;
-  readonly inputShape: readonly number[];
-  readonly inputType: InputType;
-  readonly task: Task;
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-  readonly countTrain: number;
-  readonly countTest: number;
-  /** FNV-1a over the bytes of the first training sample and its target: cheap, so it tells apart
-   * datasets, not every edit of one; the same after {@link limitTrain}. */
-  readonly checksum: number;
-}
-
 /** Above this, integer targets are far more likely quantities than classes. */
 const MAX_CLASSES = 65536;
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
 
 /** The same dataset with its first `count` training samples only; nothing is copied, the statistics
  * stay. Throws a UsageError when count is below 1 or above what there is. */
@@ -70,28 +53,6 @@ export function limitTrain(dataset: Dataset, count: number): Dataset {
     targets: targets.subarray(0, count * targetSize(dataset.task)),
   };
   return { ...dataset, train };
-}
-
-/** What a checkpoint keeps of its data, so that it can be compared with the data of a later run. */
-export function describeDataset(dataset: Dataset): DatasetDescription {
-  const { name, inputShape, inputType, task, mean, std, train, test } = dataset;
-  return {
-    name,
-    inputShape: [...inputShape],
-    inputType,
-    task:
-      task.kind === 'classification'
-        ? { kind: task.kind, classes: task.classes }
-        : { kind: task.kind, targetShape: [...task.targetShape] },
-    mean: [...mean],
-    std: [...std],
-    countTrain: train.count,
-    countTest: test.count,
-    checksum: checksumOf(
-      train.inputs.subarray(0, sizeOf(inputShape)),
-      train.targets.subarray(0, targetSize(task)),
-    ),
-  };
 }
 
 /** How many target values a sample has: 1 class index, or sizeOf(targetShape) floats. */
@@ -191,13 +152,4 @@ function checkLabels(what: string, labels: Int32Array | Float32Array, classes: n
       allowed: `a class from 0 to ${classes - 1}`,
     });
   }
-}
-
-function checksumOf(...parts: readonly (Uint8Array | Int32Array | Float32Array)[]): number {
-  let hash = FNV_OFFSET;
-  for (const part of parts) {
-    const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
-    for (const byte of bytes) hash = Math.imul(hash ^ byte, FNV_PRIME);
-  }
-  return hash >>> 0;
 }

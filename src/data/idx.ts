@@ -2,7 +2,7 @@
 // 32-bit number, then the values (http://yann.lecun.com/exdb/mnist/). Bytes only (type 0x08); plain
 // or gzip. The values are not copied: what is returned looks into the file's bytes.
 
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import { channelsOf, showShape } from '../base/shape.ts';
 import { checkDataset, type Dataset, type Split } from './dataset.ts';
@@ -17,7 +17,7 @@ export interface IdxArray {
 
 /** What is known of a folder beforehand; all else is taken from the files. */
 export interface IdxOptions {
-  /** Default: the folder as it was given. */
+  /** Default: the name of the folder. */
   readonly name?: string;
   /** Default: the largest label + 1. */
   readonly classes?: number;
@@ -92,7 +92,7 @@ export async function readIdxDataset(dir: string, options: IdxOptions = {}): Pro
     });
   }
   return checkDataset({
-    name: options.name ?? dir,
+    name: options.name ?? basename(resolve(dir)),
     inputShape: train.inputShape,
     inputType: 'u8',
     task: {

@@ -1,7 +1,7 @@
 // NumPy's .npy files (format versions 1 to 3, numpy/lib/format.py documents them) and folders with
 // a pair of them for training and one for testing. Little-endian numbers in C order; no pickles.
 
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import { showShape } from '../base/shape.ts';
 import { checkDataset, type Dataset, type Split, type Task } from './dataset.ts';
@@ -81,7 +81,7 @@ export async function readNpyDataset(
         }
       : { kind: 'regression', targetShape: train.targetShape };
   return checkDataset({
-    name: dir,
+    name: basename(resolve(dir)),
     inputShape,
     inputType: inputs instanceof Uint8Array ? 'u8' : 'f32',
     task,

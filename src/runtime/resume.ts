@@ -2,7 +2,8 @@
 // be changed on the way; what only decides the speed is free.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
-import { checkDataset, type Dataset, describeDataset } from '../data/dataset.ts';
+import { checkDataset, type Dataset } from '../data/dataset.ts';
+import { dataDifference, describeDataset } from '../data/identity.ts';
 import type { NormRequest } from '../nn/convertNorm.ts';
 import { parseLoss } from '../nn/losses.ts';
 import { type AllowModules, loadModules } from '../nn/modules.ts';
@@ -58,12 +59,12 @@ export async function resumeConfig(
   const model = parseModel(saved.model, `the model of ${what}`);
   await loadModules(customModulesOf(model), options.allowModules);
   const data = checkDataset(options.data);
-  const given = describeDataset(data);
-  if (JSON.stringify(given) !== JSON.stringify(saved.data)) {
+  const difference = dataDifference(describeDataset(data), saved.data);
+  if (difference !== undefined) {
     throw new UsageError({
       what: `data to resume ${what} with`,
-      given: describeShort(given),
-      allowed: `the data of the checkpoint, ${describeShort(saved.data)}`,
+      given: difference.given,
+      allowed: `the data of the checkpoint, ${difference.saved}`,
       hint: 'the same --data and --limit as before',
     });
   }
@@ -82,7 +83,7 @@ export async function resumeConfig(
 
 /** The config of the run that a checkpoint is of, on so many workers, as far as it says. */
 export function configOf(saved: Checkpoint, model: LayerSpec, workers: number): RunConfig {
-  const { name: _name, checksum: _checksum, ...data } = saved.data;
+  const { name: _name, checksum: _checksum, contentHash: _hash, ...data } = saved.data;
   return {
     ...saved.run,
     model,
@@ -152,16 +153,4 @@ export function savedTensors(
     });
   }
   return new Map(saved.tensors.map(({ name, values }) => [name, values]));
-}
-
-function describeShort(data: {
-  readonly name: string;
-  readonly inputShape: readonly number[];
-  readonly countTrain: number;
-  readonly countTest: number;
-  readonly checksum: number;
-}): string {
-  const { name, inputShape, countTrain, countTest, checksum } = data;
-  const shape = inputShape.join('x');
-  return `${name} ${shape}, ${countTrain} + ${countTest} samples, checksum ${checksum}`;
 }

@@ -51,6 +51,8 @@ const schema = z.strictObject({
     countTrain: counts,
     countTest: counts,
     checksum: counts,
+    /** Absent in older files. */
+    contentHash: z.string().exactOptional(),
   }),
   run: z.strictObject({
     loss: plainObject,

@@ -1,8 +1,8 @@
-// The dataset as a whole: its check, its shortening, its description.
+// The dataset as a whole: its check and its shortening.
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { checkDataset, type Dataset, describeDataset, limitTrain } from '../../src/data/dataset.ts';
+import { checkDataset, type Dataset, limitTrain } from '../../src/data/dataset.ts';
 import { smallDataset } from './fixtures.ts';
 
 const floats = (values: number[]): Partial<Dataset> => ({
@@ -111,46 +111,5 @@ describe('limitTrain', () => {
 
   it.each([0, -1, 1.5, 4, Number.NaN])('refuses %d of 3 samples', (count) => {
     expect(() => limitTrain(smallDataset(), count)).toThrow(UsageError);
-  });
-});
-
-describe('describeDataset', () => {
-  it('is plain data that survives JSON', () => {
-    const description = describeDataset(smallDataset());
-    expect(JSON.parse(JSON.stringify(description))).toEqual(description);
-    expect(description).toMatchObject({
-      name: 'small',
-      countTrain: 3,
-      countTest: 1,
-      inputShape: [1, 2, 2],
-    });
-  });
-
-  it('changes its checksum with the first sample or target, not by limitTrain', () => {
-    const { checksum } = describeDataset(smallDataset());
-    const { train } = smallDataset();
-    const inputs = Uint8Array.from(train.inputs);
-    inputs[3] = 200;
-    expect(describeDataset(smallDataset({ train: { ...train, inputs } })).checksum).not.toBe(
-      checksum,
-    );
-    const targets = Int32Array.of(1, 1, 1);
-    expect(describeDataset(smallDataset({ train: { ...train, targets } })).checksum).not.toBe(
-      checksum,
-    );
-    expect(describeDataset(limitTrain(smallDataset(), 1)).checksum).toBe(checksum);
-  });
-
-  it('hashes by FNV-1a: the published value of the byte 0x61 followed by four zeros', () => {
-    // FNV-1a continues over bytes one at a time, so hash('a') = 0xe40c292c is folded by hand.
-    let expected = 0xe40c292c;
-    for (let i = 0; i < 4; i++) expected = Math.imul(expected, 0x01000193);
-    const one = smallDataset({
-      inputShape: [1],
-      mean: [0],
-      std: [1],
-      train: { count: 1, inputs: Uint8Array.of(0x61), targets: Int32Array.of(0) },
-    });
-    expect(describeDataset(one).checksum).toBe(expected >>> 0);
   });
 });

@@ -119,6 +119,13 @@ describe('a checkpoint', () => {
     await withTrainer({ ...base, workers: 1 }, (trainer) => trainer.save(path));
     const other = synthetic({ train: 300, test: 77, shape: [12, 12, 3], classes: 5, seed: 4 });
     await expect(Trainer.resume(path, { data: other })).rejects.toThrow(/data to resume/);
+    const targets = data.train.targets.slice();
+    targets[1] = (targets[1]! + 1) % 5;
+    const relabeled = { ...data, train: { ...data.train, targets } };
+    const refused = Trainer.resume(path, { data: relabeled });
+    await expect(refused).rejects.toThrow(/the content of synthetic, which has changed/);
+    const renamed = await Trainer.resume(path, { data: { ...data, name: './d1' }, workers: 1 });
+    await renamed.close();
   });
 
   it('is not written where it cannot be, and leaves nothing behind', async () => {
