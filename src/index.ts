@@ -134,6 +134,7 @@ export type { Job, JobContext } from './runtime/launchWorker.ts';
 export type { PreciseOptions, PreciseResult } from './runtime/preciseNorm.ts';
 export type { FitOptions, Progress } from './runtime/progress.ts';
 export type { ResumeOptions } from './runtime/resume.ts';
+export type { SaveOptions } from './runtime/saving.ts';
 export { Trainer } from './runtime/trainer.ts';
 export type { TrainerOptions } from './runtime/trainerOptions.ts';
 export type { NumberArray, NumberType, ReduceOp, SharedArrayOf } from './sync/arrays.ts';

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Presets, SingleBar } from 'cli-progress';
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
+import { packageVersion } from '../base/version.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { openDataset } from '../data/open.ts';
 import { EXPERIMENTS } from '../experiments/catalog.ts';
@@ -25,7 +26,6 @@ import { say, screen } from './screen.ts';
 import { catchSignals, SIGNAL_CODES } from './signals.ts';
 import { printRows } from './tables.ts';
 import { paint } from './text.ts';
-import { packageVersion } from './version.ts';
 
 const DEFAULT_FOLDER = 'experiments';
 const MAX_SEEDS = 1000;

@@ -5,6 +5,7 @@ import { inspect } from 'node:util';
 import { cac } from 'cac';
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
+import { packageVersion } from '../base/version.ts';
 import { runDoctor } from './doctorCommand.ts';
 import { runEval } from './evalCommand.ts';
 import { jsonSink } from './events.ts';
@@ -18,7 +19,6 @@ import { endingAtSignals } from './signals.ts';
 import { runSimulate } from './simulateCommand.ts';
 import { simulateFlags } from './simulateFlags.ts';
 import { runTrain } from './trainCommand.ts';
-import { packageVersion } from './version.ts';
 
 interface HelpSection {
   title?: string;
@@ -97,6 +97,7 @@ const trainFlags: readonly FlagText[] = [
   ['--strict', 'The same bits on every machine'],
   ['--checkpoint <file>', 'Write a checkpoint at the end of each epoch, at the end and at Ctrl-C'],
   ['--checkpoint-every <n>', 'And after every n steps'],
+  ['--keep <n>', 'Keep the last n checkpoints, older ones named by their steps (default 1)'],
   ['--resume <file>', 'Go on from a checkpoint, with its settings; --norm replaces its norms'],
   ['--resume-or-start <file>', 'The same where the file exists, else a new run that writes it'],
   ['--overwrite', 'Let --checkpoint replace the file of another run'],

@@ -9,7 +9,7 @@ import { normsOf } from '../nn/normLeaf.ts';
 import { parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
 import { resolveOptions } from '../runtime/trainerOptions.ts';
-import type { Checkpoint } from '../train/checkpoint.ts';
+import type { CheckpointHead } from '../train/checkpoint.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { Flags } from './flags.ts';
 import { allowModulesFrom, bareModelFrom, normalizedAs, trainerOptionsFrom } from './settings.ts';
@@ -46,7 +46,7 @@ type Decided = Omit<RunConfig, 'model' | 'data' | 'workers' | 'timeoutMs' | 'dia
 /** What is gone on from. */
 interface Resumed {
   readonly path: string;
-  readonly saved: Checkpoint;
+  readonly saved: Omit<CheckpointHead, 'tensors'>;
   readonly isRestart: boolean;
 }
 

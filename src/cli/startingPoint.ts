@@ -5,12 +5,14 @@
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../base/errors.ts';
-import { type Checkpoint, readCheckpoint } from '../train/checkpoint.ts';
+import { keptBeside } from '../runtime/saving.ts';
+import type { CheckpointHead } from '../train/checkpoint.ts';
+import { openCheckpoint } from '../train/checkpointFile.ts';
 import type { Flags } from './flags.ts';
 
 export interface StartingPoint {
   /** What to go on from; undefined for a new run. */
-  readonly resumed: { readonly path: string; readonly saved: Checkpoint } | undefined;
+  readonly resumed: { readonly path: string; readonly saved: CheckpointHead } | undefined;
   /** Whether the flags describe a whole run, so that none of them asks for a conversion. */
   readonly isRestart: boolean;
   /** Where checkpoints go. */
@@ -43,7 +45,7 @@ export async function startingPoint(flags: Flags): Promise<StartingPoint> {
     if (checkpoint !== undefined && !flags.isSet('overwrite')) refuseExisting(checkpoint);
     return { ...FRESH, checkpoint };
   }
-  const resumed = { path: resume, saved: await readCheckpoint(resume) };
+  const resumed = { path: resume, saved: (await openCheckpoint(resume)).head };
   if (checkpoint !== undefined) {
     if (!isSameFile(resume, checkpoint) && !flags.isSet('overwrite')) refuseExisting(checkpoint);
     const isSame = isSameFile(resume, checkpoint) && !flags.has('norm');
@@ -96,9 +98,9 @@ async function restartFrom(
 }
 
 /** A damaged checkpoint is never replaced by a new run; older ones beside it are named. */
-async function readOrPropose(path: string): Promise<Checkpoint> {
+async function readOrPropose(path: string): Promise<CheckpointHead> {
   try {
-    return await readCheckpoint(path);
+    return (await openCheckpoint(path)).head;
   } catch (error) {
     const { kept } = besides(path);
     if (!(error instanceof UsageError)) throw error;
@@ -123,13 +125,10 @@ function besides(path: string): {
   const folder = dirname(path);
   const prefix = `${basename(path)}.`;
   const names = existsSync(folder) ? readdirSync(folder) : [];
-  const beside = names.filter((name) => name.startsWith(prefix)).map((name) => join(folder, name));
-  const suffix = (file: string): string => basename(file).slice(prefix.length);
+  const unfinished = names.filter((name) => name.startsWith(prefix) && name.endsWith('.tmp'));
   return {
-    kept: beside
-      .filter((file) => /^\d+$/.test(suffix(file)))
-      .sort((a, b) => Number(suffix(a)) - Number(suffix(b))),
-    unfinished: beside.filter((file) => file.endsWith('.tmp')),
+    kept: keptBeside(path).map(({ file }) => file),
+    unfinished: unfinished.map((name) => join(folder, name)),
   };
 }
 

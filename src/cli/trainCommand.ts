@@ -11,6 +11,7 @@ import type { Evaluation } from '../runtime/evaluation.ts';
 import type { Progress } from '../runtime/progress.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import { ON_NON_FINITE } from '../train/onNonFinite.ts';
+import { checkpointWriter } from './checkpointWriter.ts';
 import {
   type DoneEvent,
   doneEvent,
@@ -49,6 +50,9 @@ interface Asked {
   readonly maxSteps: number | undefined;
   readonly checkpoint: string | undefined;
   readonly checkpointEvery: number | undefined;
+  /** How many checkpoints stay, the newest one included. */
+  readonly keep: number | undefined;
+  readonly overwrite: boolean;
   /** Tell where the time of the steps has gone. */
   readonly profile: boolean;
   /** Where to write the last steps. */
@@ -113,13 +117,16 @@ function readAsked(flags: Flags, isJson: boolean, checkpoint: string | undefined
     maxSteps: flags.integer('max-steps', 1),
     checkpoint,
     checkpointEvery: flags.integer('checkpoint-every', 1),
+    keep: flags.integer('keep', 1),
+    overwrite: flags.isSet('overwrite'),
     profile: flags.isSet('profile'),
     trace: flags.text('trace'),
     progressEveryMs: isJson ? JSON_PROGRESS_MS : TERMINAL_PROGRESS_MS,
   };
-  if (asked.checkpointEvery === undefined || asked.checkpoint !== undefined) return asked;
+  const lone = ['checkpoint-every', 'keep'].find((name) => flags.has(name));
+  if (lone === undefined || asked.checkpoint !== undefined) return asked;
   throw new UsageError({
-    what: '--checkpoint-every',
+    what: `--${lone}`,
     problem: 'requires a file to write to',
     hint: '--checkpoint run.ckpt',
   });
@@ -275,19 +282,13 @@ async function fit(
   { plan, tell, report }: FitSetup,
   signals: { readonly caught: Signal | undefined },
 ): Promise<{ readonly imagesPerSecond: number; readonly seconds: number }> {
-  const { epochs, progressEveryMs, checkpoint, checkpointEvery } = plan;
+  const { epochs, progressEveryMs, checkpointEvery } = plan;
   const end = Math.min(epochs * trainer.stepsPerEpoch, plan.maxSteps ?? Infinity);
   let images = 0;
   let seconds = 0;
-  let written = plan.heldStep;
   let told: ProgressEvent | undefined;
   let sampled: number | undefined;
-  const save = async (): Promise<void> => {
-    if (checkpoint === undefined || written === trainer.step) return;
-    await trainer.save(checkpoint);
-    written = trainer.step;
-    tell({ event: 'checkpoint', path: checkpoint, step: written });
-  };
+  const checkpoints = checkpointWriter(trainer, { ...plan, path: plan.checkpoint }, tell);
   const tellDiagnostics = (): void => {
     const sample = trainer.diagnostics();
     if (sample === undefined || sample.step === sampled) return;
@@ -310,12 +311,11 @@ async function fit(
     }
     images += (last?.imagesPerSecond ?? 0) * (last?.seconds ?? 0);
     seconds += last?.seconds ?? 0;
-    await save();
+    await checkpoints.write();
   }
-  // Nothing was left to train, and the file that is asked for is not the one that was resumed.
-  if (told === undefined) await save();
   const isStopTold = signals.caught === undefined || told?.event === 'stopped';
   if (told !== undefined && !isStopTold) tell({ ...told, event: 'stopped' });
+  await checkpoints.finish();
   return { imagesPerSecond: seconds === 0 ? 0 : images / seconds, seconds };
 }
 

@@ -56,8 +56,16 @@ export function instantiateCollectiveKernels(
 }
 
 function compile(file: string): WebAssembly.Module {
-  const path = createRequire(import.meta.url).resolve(`#kernels/${file}.wasm`);
-  return compileFile(path);
+  return compileFile(pathOf(file));
+}
+
+/** The code of a built module. */
+export function kernelBytes(file: string): Uint8Array {
+  return readFileSync(pathOf(file));
+}
+
+function pathOf(file: string): string {
+  return createRequire(import.meta.url).resolve(`#kernels/${file}.wasm`);
 }
 
 /** Compiles a file of kernels, or says what is to be done when that fails. */

@@ -28,6 +28,7 @@ import type { ExportOptions } from './exportInference.ts';
 import type { PreciseOptions } from './preciseNorm.ts';
 import type { FitOptions } from './progress.ts';
 import type { ResumeOptions } from './resume.ts';
+import type { SaveOptions } from './saving.ts';
 import type { TrainerOptions } from './trainerOptions.ts';
 
 const workers = wholeNumber(1).exactOptional();
@@ -142,6 +143,16 @@ const exportSchema = optionsSchema<ExportOptions>()({
 export function parseExportOptions(given: unknown): ExportOptions {
   const example = "exportInference({ path: 'inference.ckpt' })";
   return parseOptions('exportInference', exportSchema, given, { example });
+}
+
+const saveSchema = optionsSchema<SaveOptions>()({
+  overwrite: flag.exactOptional(),
+  keep: wholeNumber(1).exactOptional(),
+});
+
+/** The options of save. */
+export function parseSaveOptions(given: unknown): SaveOptions {
+  return parseOptions('save', saveSchema, given, { example: "save('run.ckpt', { keep: 3 })" });
 }
 
 /** The path of a file, as `what` takes it. */

@@ -5,10 +5,11 @@
 import { UsageError } from '../base/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { type LoneRun, runAlone } from '../train/alone.ts';
-import { writeCheckpoint } from '../train/checkpoint.ts';
+import { writeCheckpoint } from '../train/checkpointFile.ts';
 import type { RunConfig } from '../train/config.ts';
 import { type FoldedModel, foldBatchNorm, type NamedValues } from '../train/foldNorm.ts';
 import { checkpointOf } from './resume.ts';
+import { checkReplaceable } from './saving.ts';
 
 export interface ExportOptions {
   /** What both models are run on, in the data's own units; default: the first test samples (without
@@ -33,6 +34,7 @@ export interface InferenceExport extends FoldedModel {
 const DEFAULT_TOLERANCE = 1e-4;
 
 interface TrainedRun {
+  readonly runId: string;
   readonly config: RunConfig;
   readonly dataset: Dataset;
   readonly weights: NamedValues;
@@ -105,6 +107,13 @@ async function write(
   path: string,
 ): Promise<void> {
   const { dataset, step, epochs } = run;
+  // It is not the run's own state, so it must not take the place of that.
+  const runId = `${run.runId}, folded`;
   const epochSums = new Float64Array(4);
-  await writeCheckpoint(path, checkpointOf({ config, dataset, tensors, epochSums, step, epochs }));
+  await checkReplaceable(path, runId);
+  const counters = { step, epochs };
+  await writeCheckpoint(
+    path,
+    checkpointOf({ runId, config, dataset, tensors, epochSums, ...counters }),
+  );
 }

@@ -2,8 +2,10 @@
 // Each finding is a function from the run to a sentence, or to none.
 
 import type { Dataset } from '../data/dataset.ts';
+import { engineName, kernelsOf } from '../kernels/identity.ts';
 import { keptNorms, type NormRequest } from '../nn/convertNorm.ts';
 import { localBatchNorms } from '../nn/normLeaf.ts';
+import type { CheckpointHead } from '../train/checkpoint.ts';
 import type { RunConfig } from '../train/config.ts';
 
 /** What notices are about. */
@@ -12,8 +14,8 @@ export interface NoticeSubject {
   readonly data: Dataset;
   /** What the caller asked for; `config.model` has been converted. */
   readonly norm: NormRequest | undefined;
-  /** Whether the run goes on from a checkpoint, so that its settings are known. */
-  readonly isResumed: boolean;
+  /** What a resumed run comes from; its settings are known. */
+  readonly resumed: CheckpointHead | undefined;
 }
 
 /** One finding; undefined when there is nothing to say. */
@@ -21,13 +23,12 @@ export type NoticeFinder = (subject: NoticeSubject) => string | undefined;
 
 const LISTED = 3;
 
-const FINDERS: readonly NoticeFinder[] = [localNorms, keptKinds];
-
 /** Batch normalization without synchronization that may not be meant. */
-function localNorms({ config, norm, isResumed }: NoticeSubject): string | undefined {
+function localNorms({ config, norm, resumed }: NoticeSubject): string | undefined {
   const { replicas, globalBatch } = config;
   const paths = localBatchNorms(config.model);
-  if (replicas < 2 || norm !== undefined || isResumed || paths.length === 0) return undefined;
+  if (replicas < 2 || norm !== undefined || resumed !== undefined || paths.length === 0)
+    return undefined;
   const own = Math.ceil(globalBatch / replicas);
   return (
     `Batch statistics are not synchronized in ${listed(paths)}: each of the ${replicas} replicas ` +
@@ -52,6 +53,23 @@ function listed(names: readonly string[]): string {
   const rest = names.length - LISTED;
   return `${names.slice(0, LISTED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
 }
+/** The last bits of `fast` numbers are the engine's. */
+function otherEngine({ config, resumed }: NoticeSubject): string | undefined {
+  const writer = resumed?.writtenBy;
+  if (writer === undefined) return undefined;
+  const [was, is] = [writer.kernels, kernelsOf(config.mode)];
+  const isSameEngine = config.mode === 'strict' || writer.engine === engineName();
+  if (was === is && isSameEngine) return undefined;
+  const before = `syncbn ${writer.library}, kernels ${was}, Node ${writer.node} (${writer.engine})`;
+  const now = `kernels ${is}, Node ${process.versions.node} (${engineName()})`;
+  return (
+    `The checkpoint was written by ${before}; this is ${now}. ` +
+    'The run goes on from the same weights, but its last bits may differ from those of a run ' +
+    'that stayed on one of them.'
+  );
+}
+
+const FINDERS: readonly NoticeFinder[] = [otherEngine, localNorms, keptKinds];
 
 /** All that is worth saying about a run, as sentences. */
 export function noticesOf(subject: NoticeSubject): readonly string[] {

@@ -2,8 +2,12 @@
 // be changed on the way; what only decides the speed is free.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
+import { showShape } from '../base/shape.ts';
+import { packageVersion } from '../base/version.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
 import { dataDifference, describeDataset } from '../data/identity.ts';
+import { engineName, kernelsOf } from '../kernels/identity.ts';
+import type { NumericMode } from '../kernels/load.ts';
 import type { NormRequest } from '../nn/convertNorm.ts';
 import { parseLoss } from '../nn/losses.ts';
 import { type AllowModules, loadModules } from '../nn/modules.ts';
@@ -12,7 +16,12 @@ import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
-import type { Checkpoint } from '../train/checkpoint.ts';
+import {
+  type Checkpoint,
+  type CheckpointHead,
+  typeOf,
+  type WrittenBy,
+} from '../train/checkpoint.ts';
 import { checkRunConfig, dataPlanOf, type RunConfig } from '../train/config.ts';
 import { DEFAULT_DIAGNOSTICS_EVERY } from '../train/diagnostics.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../train/evalCorrection.ts';
@@ -53,7 +62,7 @@ export interface ResumeOptions {
  * not the checkpoint's; `what` names the checkpoint. */
 export async function resumeConfig(
   what: string,
-  saved: Checkpoint,
+  saved: Omit<CheckpointHead, 'tensors'>,
   options: ResumeOptions,
 ): Promise<RunConfig> {
   const model = parseModel(saved.model, `the model of ${what}`);
@@ -82,7 +91,11 @@ export async function resumeConfig(
 }
 
 /** The config of the run that a checkpoint is of, on so many workers, as far as it says. */
-export function configOf(saved: Checkpoint, model: LayerSpec, workers: number): RunConfig {
+export function configOf(
+  saved: Pick<CheckpointHead, 'data' | 'run'>,
+  model: LayerSpec,
+  workers: number,
+): RunConfig {
   const { name: _name, checksum: _checksum, contentHash: _hash, ...data } = saved.data;
   return {
     ...saved.run,
@@ -98,8 +111,9 @@ export function configOf(saved: Checkpoint, model: LayerSpec, workers: number): 
   };
 }
 
-/** The checkpoint of a run. */
+/** The checkpoint of a run; its values are the run's own, not copies. */
 export function checkpointOf(run: {
+  readonly runId: string;
   readonly config: RunConfig;
   readonly dataset: Dataset;
   readonly tensors: readonly StateTensor[];
@@ -113,6 +127,8 @@ export function checkpointOf(run: {
   const { model, data: _data, evalCorrection: _evalCorrection, profile: _on, ...kept } = config;
   const { onNonFinite: _onNonFinite, ...rest } = kept;
   return {
+    runId: run.runId,
+    writtenBy: writerOf(config.mode),
     model: { ...model },
     data: structuredClone(describeDataset(run.dataset)) as Checkpoint['data'],
     run: {
@@ -126,31 +142,44 @@ export function checkpointOf(run: {
       name,
       group,
       shape: [...shape],
-      values: values.slice() as Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>,
+      values,
     })),
   };
 }
 
-/** The saved values by name. Throws a {@link UsageError} when they are those of another model. */
-export function savedTensors(
+function writerOf(mode: NumericMode): WrittenBy {
+  return {
+    library: packageVersion(),
+    kernels: kernelsOf(mode),
+    node: process.versions.node,
+    engine: engineName(),
+  };
+}
+
+/** Throws a {@link UsageError} unless the checkpoint's tensors are those of the run, in order. */
+export function checkTensors(
   what: string,
   tensors: readonly StateTensor[],
-  saved: Checkpoint,
-): ReadonlyMap<string, Float32Array | Float64Array> {
-  const table = new Map(saved.tensors.map((tensor) => [tensor.name, tensor]));
-  for (const { name, shape, values } of tensors) {
-    const found = table.get(name);
+  saved: CheckpointHead,
+): void {
+  for (const [i, { name, shape, values }] of tensors.entries()) {
+    const found = saved.tensors[i];
+    const expected = `${name} of shape ${showShape(shape)}`;
     const isSame =
-      found !== undefined &&
-      found.shape.join() === shape.join() &&
-      found.values.constructor === values.constructor;
+      found?.name === name && found.shape.join() === shape.join() && found.type === typeOf(values);
     if (isSame) continue;
     throw new UsageError({
-      what: `${what}, ${name}`,
-      given: found === undefined ? 'missing' : `shape ${found.shape.join('x')}`,
-      allowed: `shape ${shape.join('x')}, as the model says`,
+      what: `${what}, tensor ${i}`,
+      given: found === undefined ? 'nothing' : `${found.name} of shape ${showShape(found.shape)}`,
+      allowed: `${expected}, as the model says`,
       hint: 'a checkpoint of this model',
     });
   }
-  return new Map(saved.tensors.map(({ name, values }) => [name, values]));
+  if (saved.tensors.length === tensors.length) return;
+  throw new UsageError({
+    what,
+    given: `${saved.tensors.length} tensors`,
+    allowed: `${tensors.length}, as the model says`,
+    hint: 'a checkpoint of this model',
+  });
 }

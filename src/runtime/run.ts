@@ -7,7 +7,6 @@ import type { Dataset } from '../data/dataset.ts';
 import { typedView } from '../memory/arena.ts';
 import type { Layout } from '../memory/layout.ts';
 import { type ControlWords, clearStop, progressWords, requestStop } from '../sync/words.ts';
-import { writeCheckpoint } from '../train/checkpoint.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { SplitName } from '../train/context.ts';
 import type { CarriedTensor } from '../train/convertState.ts';
@@ -20,7 +19,13 @@ import { type Profile, profileOf } from '../train/profileReport.ts';
 import { hashWeights, namedWeights, type StateTensor } from '../train/state.ts';
 import type { Trained } from '../train/step.ts';
 import { divergenceOf, unsaved } from './diverged.ts';
-import { parseExportOptions, parseFitOptions, parsePath, parsePreciseOptions } from './door.ts';
+import {
+  parseExportOptions,
+  parseFitOptions,
+  parsePath,
+  parsePreciseOptions,
+  parseSaveOptions,
+} from './door.ts';
 import { countSamples, type Evaluation, secondsSince, sumSamples } from './evaluation.ts';
 import { type ExportOptions, exportInference, type InferenceExport } from './exportInference.ts';
 import type { Gang } from './gang.ts';
@@ -30,10 +35,13 @@ import { countInputs, Predictions } from './predict.ts';
 import { type FitOptions, type FitPosition, type Progress, progressOf } from './progress.ts';
 import { checkpointOf } from './resume.ts';
 import { lengthNotice, runLength } from './runLength.ts';
+import { type SaveOptions, Saver } from './saving.ts';
 import type { RunningTrainer } from './trainerTypes.ts';
 import type { TrainApi } from './trainWorker.ts';
 
 export interface RunSetup {
+  /** The same in all checkpoints of a run. */
+  readonly runId: string;
   readonly plan: RunPlan;
   readonly dataset: Dataset;
   readonly memory: WebAssembly.Memory;
@@ -58,6 +66,13 @@ export class Run implements RunningTrainer {
   private length: number;
   private isLengthSaid: boolean;
   private isStopping = false;
+  /** Whether workers are in steps, so that the weights belong to none. */
+  private isTraining = false;
+  /** Set when a step failed in its midst. */
+  private torn: Error | undefined;
+  private readonly saver = new Saver();
+  /** Settles when the state of the last save is no longer read. */
+  private taken: Promise<void> = Promise.resolve();
   /** What the gang is at, for the error when something else is asked of it; undefined when idle. */
   private busy: string | undefined;
   private readonly predictions: Predictions;
@@ -133,6 +148,7 @@ export class Run implements RunningTrainer {
     const lastStep = Math.min(totalSteps, options.maxSteps ?? totalSteps);
     const first = this.done;
     let trainedMs = 0;
+    await this.taken;
     this.enter('fit');
     this.length = length;
     this.sayLength(epochs);
@@ -173,7 +189,7 @@ export class Run implements RunningTrainer {
     everyMs: number | undefined,
   ): AsyncGenerator<EpochState, void, void> {
     const { gang, words } = this.setup;
-    const running = gang.callAll((api) => api.train(this.done, to, scheduleSteps));
+    const running = this.inSteps(gang.callAll((api) => api.train(this.done, to, scheduleSteps)));
     let isRunning = true;
     const settle = (): void => {
       isRunning = false;
@@ -188,6 +204,19 @@ export class Run implements RunningTrainer {
       // Still running without a reader: the loop over the progress was left.
       if (isRunning && everyMs !== undefined) requestStop(words);
       this.take(await running, scheduleSteps);
+    }
+  }
+
+  /** Watches workers that change the state. */
+  private async inSteps<T>(running: Promise<T>): Promise<T> {
+    this.isTraining = true;
+    try {
+      return await running;
+    } catch (error) {
+      this.torn ??= error as Error;
+      throw error;
+    } finally {
+      this.isTraining = false;
     }
   }
 
@@ -255,7 +284,7 @@ export class Run implements RunningTrainer {
     checkTraining(plan);
     const from = this.done;
     await this.exclusively('preciseBatchNorm', () =>
-      gang.callAll((api) => api.measure(from, batches, definition)),
+      this.inSteps(gang.callAll((api) => api.measure(from, batches, definition))),
     );
     return preciseResult(plan, from, batches);
   }
@@ -263,39 +292,69 @@ export class Run implements RunningTrainer {
   async exportInference(given: ExportOptions = {}): Promise<InferenceExport> {
     const options = parseExportOptions(given);
     const { config, step, epochs } = this;
+    this.checkWhole('exportInference()');
     if (options.inputs !== undefined) countInputs('exportInference', config, options.inputs);
-    const run = { config, step, epochs, dataset: this.setup.dataset, weights: this.weights() };
+    const { runId } = this.setup;
+    const run = {
+      runId,
+      config,
+      step,
+      epochs,
+      dataset: this.setup.dataset,
+      weights: this.weights(),
+    };
     return exportInference({ ...run, predict: (inputs) => this.predict(inputs) }, options);
   }
 
   weights(): ReadonlyMap<string, StateTensor> {
+    this.checkWhole('weights()');
     return namedWeights(this.setup.tensors);
   }
 
   weightsHash(): string {
+    this.checkWhole('weightsHash()');
     return hashWeights(this.setup.tensors);
   }
 
-  async save(path: string): Promise<void> {
+  async save(path: string, given: SaveOptions = {}): Promise<void> {
     parsePath('save', path);
-    const { plan, dataset, tensors, epochSums } = this.setup;
+    const options = parseSaveOptions(given);
+    const { runId, plan, dataset, tensors, epochSums } = this.setup;
+    this.checkWhole('save()');
     if (this.diverged !== undefined) throw unsaved(path, this.diverged);
-    await this.exclusively('save', () =>
-      writeCheckpoint(
-        path,
-        checkpointOf({
-          config: plan.config,
-          dataset,
-          tensors,
-          epochSums,
-          step: this.done,
-          epochs: this.length,
-        }),
-      ),
-    );
+    const { config } = plan;
+    const counters = { step: this.done, epochs: this.length };
+    const state = checkpointOf({ runId, config, dataset, tensors, epochSums, ...counters });
+    await this.saver.save(path, state, options, (use) => {
+      const taken = this.exclusively('save', use);
+      this.taken = taken.then(
+        () => {},
+        () => {},
+      );
+      return taken;
+    });
+  }
+
+  /** Refuses to show or keep a state that belongs to no step: while steps run, and after one that
+   * failed in its midst. */
+  private checkWhole(what: string): void {
+    if (this.isTraining) {
+      throw new UsageError({
+        what: `${what} of a trainer`,
+        problem: 'was called while fit() trains, when weights belong to no step',
+        hint: 'a call between two epochs of the loop, or after it',
+      });
+    }
+    if (this.torn === undefined) return;
+    throw new UsageError({
+      what: `${what} of a trainer`,
+      problem: `is refused since the run failed within a step (${this.torn.message})`,
+      hint: 'Trainer.resume with the last checkpoint',
+    });
   }
 
   async close(): Promise<void> {
+    await this.saver.settled();
     await this.setup.gang.close();
   }
 

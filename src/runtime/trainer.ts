@@ -2,6 +2,7 @@
 // the arena, starts the gang and controls it by messages; whatever a step computes stays in shared
 // memory.
 
+import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { checkTimeout } from '../base/patience.ts';
 import type { Dataset } from '../data/dataset.ts';
@@ -10,18 +11,19 @@ import { createArena, typedView } from '../memory/arena.ts';
 import { loadModules } from '../nn/modules.ts';
 import { customModulesOf } from '../nn/spec.ts';
 import { progressWords } from '../sync/words.ts';
-import { type Checkpoint, checkCheckpoint, readCheckpoint } from '../train/checkpoint.ts';
+import { type Checkpoint, checkCheckpoint, runIdOf } from '../train/checkpoint.ts';
+import { type CheckpointFile, loaded, openCheckpoint } from '../train/checkpointFile.ts';
 import type { RunConfig } from '../train/config.ts';
 import { type CarriedTensor, convertCheckpoint } from '../train/convertState.ts';
 import { publishEpoch } from '../train/epochSums.ts';
 import { checkInference, checkTraining } from '../train/feasible.ts';
 import { planRun, type RunPlan } from '../train/plan.ts';
 import { layerNames } from '../train/program.ts';
-import { fillArena, restoreTensors, stateTensors } from '../train/state.ts';
+import { fillArena, stateTensors } from '../train/state.ts';
 import { parseResumeOptions, parseTrainerOptions } from './door.ts';
 import { startGang } from './gang.ts';
 import { giveNotice, type NoticeSubject, noticesOf } from './notices.ts';
-import { type ResumeOptions, resumeConfig, savedTensors } from './resume.ts';
+import { checkTensors, type ResumeOptions, resumeConfig } from './resume.ts';
 import { Run } from './run.ts';
 import { resolveOptions, type TrainerOptions } from './trainerOptions.ts';
 import type { RunningTrainer } from './trainerTypes.ts';
@@ -39,7 +41,7 @@ export const Trainer = {
     await loadModules(customModulesOf(options.model), options.allowModules);
     const config = resolveOptions(options);
     const notify = options.onNotice ?? giveNotice;
-    giveNotices({ config, data: options.data, norm: options.norm, isResumed: false }, notify);
+    giveNotices({ config, data: options.data, norm: options.norm, resumed: undefined }, notify);
     const { epochs = 0 } = options;
     const startTimeoutMs = checkTimeout('startTimeoutMs', options.startTimeoutMs);
     return startTrainer(config, { dataset: options.data, notify, epochs, startTimeoutMs });
@@ -52,16 +54,12 @@ export const Trainer = {
     const what = typeof checkpoint === 'string' ? `checkpoint ${checkpoint}` : 'checkpoint';
     const read =
       typeof checkpoint === 'string'
-        ? await readCheckpoint(checkpoint)
-        : checkCheckpoint(checkpoint);
-    const { norm, allowModules } = options;
-    const { saved, report } =
-      norm === undefined
-        ? { saved: read, report: [] }
-        : await convertCheckpoint(what, read, norm, allowModules);
-    const config = await resumeConfig(what, saved, options);
+        ? await openCheckpoint(checkpoint)
+        : loaded(checkCheckpoint(checkpoint));
+    const { saved, report } = await convertedAs(what, read, options);
+    const config = await resumeConfig(what, saved.head, options);
     const notify = options.onNotice ?? giveNotice;
-    giveNotices({ config, data: options.data, norm, isResumed: true }, notify);
+    giveNotices({ config, data: options.data, norm: options.norm, resumed: saved.head }, notify);
     return startTrainer(config, {
       dataset: options.data,
       notify,
@@ -76,9 +74,20 @@ function giveNotices(subject: NoticeSubject, notify: (notice: string) => void): 
   for (const notice of noticesOf(subject)) notify(notice);
 }
 
+/** The checkpoint with other normalizations, if any are asked for. */
+async function convertedAs(
+  what: string,
+  read: CheckpointFile,
+  { norm, allowModules }: Pick<ResumeOptions, 'norm' | 'allowModules'>,
+): Promise<{ readonly saved: CheckpointFile; readonly report: readonly CarriedTensor[] }> {
+  if (norm === undefined) return { saved: read, report: [] };
+  const { saved, report } = await convertCheckpoint(what, await read.load(), norm, allowModules);
+  return { saved: loaded(saved), report };
+}
+
 interface Resumed {
   readonly what: string;
-  readonly saved: Checkpoint;
+  readonly saved: CheckpointFile;
   readonly report: readonly CarriedTensor[];
 }
 
@@ -108,11 +117,13 @@ async function startTrainer(config: RunConfig, started: Started): Promise<Traine
   const tensors = stateTensors(plan, memory);
   const epochSums = typedView(memory, plan.layout.get('epoch.sums'), 'f64');
   if (resumed !== undefined) {
-    restoreTensors(tensors, savedTensors(resumed.what, tensors, resumed.saved));
-    epochSums.set(resumed.saved.counters.epochSums);
+    const { what, saved } = resumed;
+    checkTensors(what, tensors, saved.head);
+    await saved.readInto(tensors.map(({ values }) => values));
+    epochSums.set(saved.head.counters.epochSums);
   }
   const words = typedView(memory, plan.layout.get('control'), 'i32');
-  const { step, epochs } = resumed?.saved.counters ?? { step: 0, epochs: started.epochs ?? 0 };
+  const { step, epochs } = resumed?.saved.head.counters ?? { step: 0, epochs: started.epochs ?? 0 };
   const published = typedView(memory, plan.layout.get('epoch.published'), 'f64');
   publishEpoch(published, progressWords(words), epochSums, step);
   const gang = await startGang<TrainApi, TrainData>({
@@ -127,5 +138,6 @@ async function startTrainer(config: RunConfig, started: Started): Promise<Traine
   const sums = { epochSums, published };
   const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };
   const state = { tensors, ...sums, step, ...length, conversion: resumed?.report ?? [] };
-  return new Run({ plan, dataset, memory, words, gang, notify, ...state });
+  const runId = resumed === undefined ? randomUUID() : runIdOf(resumed.saved.head);
+  return new Run({ runId, plan, dataset, memory, words, gang, notify, ...state });
 }

@@ -12,6 +12,7 @@ import type { Evaluation } from './evaluation.ts';
 import type { ExportOptions, InferenceExport } from './exportInference.ts';
 import type { PreciseOptions, PreciseResult } from './preciseNorm.ts';
 import type { FitOptions, Progress } from './progress.ts';
+import type { SaveOptions } from './saving.ts';
 
 /** A run: a model, its data, and the threads that train it. */
 export interface RunningTrainer {
@@ -62,8 +63,11 @@ export interface RunningTrainer {
   weights(): ReadonlyMap<string, StateTensor>;
   /** SHA-256 over all parameters and running statistics. */
   weightsHash(): string;
-  /** Writes a checkpoint from which `Trainer.resume` goes on with the same bits. */
-  save(path: string): Promise<void>;
+  /** Writes a checkpoint from which `Trainer.resume` goes on with the same bits. The state is that
+   * of the moment of the call; where a copy of it fits into memory, training may go on while the
+   * file is written. Throws a {@link UsageError} while steps run, after one that failed or
+   * diverged, and when the file belongs to another run or cannot be written. */
+  save(path: string, options?: SaveOptions): Promise<void>;
   /** Ends all threads. May be called again. Idle threads do not keep the process alive, so a script
    * that leaves it out ends all the same. */
   close(): Promise<void>;

@@ -1,45 +1,41 @@
-// Checkpoints: everything that the rest of a run depends on, as MessagePack. Typed arrays are
-// extension types with little-endian bytes. Written as a whole or not at all; what is read is
-// bounded and checked before it is used.
+// What a checkpoint holds: everything that the rest of a run depends on. The structure is checked
+// against one schema, when it is read and before a file that holds it takes its name; how it lies
+// in a file is in checkpointFile.ts.
 
-import { readFile } from 'node:fs/promises';
-import { decode, ExtensionCodec, encode } from '@msgpack/msgpack';
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { UsageError } from '../base/errors.ts';
-import { parseData } from '../base/parse.ts';
 import { sizeOf } from '../base/shape.ts';
-import { fileError, writeWhole } from '../base/wholeFile.ts';
-
-const FORMAT = 'syncbn checkpoint';
-const VERSION = 1;
-
-/** Extension types of typed arrays. */
-const EXTENSION_F32 = 1;
-const EXTENSION_F64 = 2;
-
-const codec = new ExtensionCodec();
-codec.register({
-  type: EXTENSION_F32,
-  encode: (value) => (value instanceof Float32Array ? bytesOf(value) : null),
-  decode: (bytes) => new Float32Array(copyBytes(bytes, 4)),
-});
-codec.register({
-  type: EXTENSION_F64,
-  encode: (value) => (value instanceof Float64Array ? bytesOf(value) : null),
-  decode: (bytes) => new Float64Array(copyBytes(bytes, 8)),
-});
+import { parseLoss } from '../nn/losses.ts';
+import { parseModel } from '../nn/parse.ts';
+import { parseOptimizer } from '../optim/optimizer.ts';
+import { parseSchedule } from '../optim/schedule.ts';
 
 const counts = z.number().int().nonnegative();
 const shape = z.array(counts);
+/** Sums of a run that trains on although its numbers are not finite are not finite either. */
+const anyNumber = z.custom<number>((value) => typeof value === 'number', 'expected a number');
 const task = z.union([
   z.strictObject({ kind: z.literal('classification'), classes: counts }),
   z.strictObject({ kind: z.literal('regression'), targetShape: shape }),
 ]);
 const plainObject = z.looseObject({ kind: z.string() });
 
-const schema = z.strictObject({
-  format: z.literal(FORMAT),
-  version: z.literal(VERSION),
+/** What wrote a checkpoint. */
+const writer = z.strictObject({
+  /** Version of syncbn. */
+  library: z.string(),
+  /** The build of the kernels that the run computes with, and its hash. */
+  kernels: z.string(),
+  node: z.string(),
+  /** The engine and the processor: `v8 11.3.244.8-node.30, x64`. */
+  engine: z.string(),
+});
+
+const headFields = {
+  /** The same for all checkpoints of a run; absent in files of version 1. */
+  runId: z.string().min(1).exactOptional(),
+  writtenBy: writer.exactOptional(),
   model: plainObject,
   data: z.strictObject({
     name: z.string(),
@@ -68,113 +64,111 @@ const schema = z.strictObject({
     mode: z.enum(['fast', 'strict']),
   }),
   counters: z.strictObject({
-    /** Optimizer steps done. */
+    /** Total optimizer steps. */
     step: counts,
-    /** Epochs that were to be done in all. */
+    /** Total epochs that the run is to have. */
     epochs: counts,
-    /** Sums of the running epoch: loss, hits, samples, unused. */
-    epochSums: z.array(z.number()).length(4),
+    /** Sums of the running epoch: loss, correct predictions, samples, unused. */
+    epochSums: z.array(anyNumber).length(4),
   }),
+};
+
+const tensorHead = z.strictObject({
+  name: z.string(),
+  group: z.enum(['parameter', 'buffer', 'optimizer']),
+  type: z.enum(['f32', 'f64']),
+  shape,
+});
+
+const headSchema = z.strictObject({ ...headFields, tensors: z.array(tensorHead) });
+
+const wholeSchema = z.strictObject({
+  ...headFields,
   tensors: z.array(
     z.strictObject({
-      name: z.string(),
-      group: z.enum(['parameter', 'buffer', 'optimizer']),
-      shape,
-      values: z.union([z.instanceof(Float32Array), z.instanceof(Float64Array)]),
+      ...tensorHead.omit({ type: true }).shape,
+      values: z.custom<Float32Array | Float64Array>(
+        (values) => values instanceof Float32Array || values instanceof Float64Array,
+        'expected values',
+      ),
     }),
   ),
 });
 
-/** What a checkpoint holds. Specs are checked where they are used. */
-export type Checkpoint = Omit<z.infer<typeof schema>, 'format' | 'version'>;
+/** A tensor of a checkpoint without its values. */
+export type TensorHead = z.infer<typeof tensorHead>;
 
-const objectSchema = schema.omit({ format: true, version: true });
+/** A checkpoint without the values of its tensors. Specs are checked where they are used. */
+export type CheckpointHead = z.infer<typeof headSchema>;
+
+/** What a checkpoint holds. */
+export type Checkpoint = z.infer<typeof wholeSchema>;
+
+/** What wrote a checkpoint. */
+export type WrittenBy = z.infer<typeof writer>;
+
+/** The structure of a checkpoint. */
+export function headOf({ tensors, ...rest }: Checkpoint): CheckpointHead {
+  return {
+    ...rest,
+    tensors: tensors.map(({ values, ...tensor }) => ({ ...tensor, type: typeOf(values) })),
+  };
+}
+
+/** The element type of a tensor. */
+export function typeOf(values: Float32Array | Float64Array): TensorHead['type'] {
+  return values instanceof Float32Array ? 'f32' : 'f64';
+}
+
+/** Checks a decoded structure; `what` names the file in errors. */
+export function checkHead(what: string, decoded: unknown): CheckpointHead {
+  return check(headSchema, what, decoded);
+}
 
 /** A checkpoint that the caller made or changed, checked as one from a file is. */
 export function checkCheckpoint(given: unknown): Checkpoint {
-  return parseData(objectSchema, given, 'checkpoint');
+  return checkWhole('checkpoint', given);
 }
 
-/** Writes a checkpoint in one go: readers see the old file or the new one, never a part. Throws a
- * {@link UsageError} when the file cannot be written. */
-export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
-  const bytes = encode(
-    { format: FORMAT, version: VERSION, ...checkpoint },
-    { extensionCodec: codec },
-  );
-  await writeWhole(path, `checkpoint to write, ${path}`, bytes);
-}
-
-/** Reads a checkpoint. Throws a {@link UsageError} when the file is missing, cut off or not one.
- * */
-export async function readCheckpoint(path: string): Promise<Checkpoint> {
-  const what = `checkpoint ${path}`;
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (error) {
-    throw fileError(what, error, 'a readable file');
-  }
-  return parseCheckpoint(what, bytes);
-}
-
-/** Decodes and checks the bytes of a checkpoint; `what` names them in errors. */
-export function parseCheckpoint(what: string, bytes: Uint8Array): Checkpoint {
-  let decoded: unknown;
-  try {
-    // The file's own size bounds every length in it.
-    const limit = bytes.length;
-    decoded = decode(bytes, {
-      extensionCodec: codec,
-      maxStrLength: limit,
-      maxArrayLength: limit,
-      maxMapLength: limit,
-      maxExtLength: limit,
-    });
-  } catch (error) {
+/** Checks a decoded checkpoint with its values. */
+export function checkWhole(what: string, decoded: unknown): Checkpoint {
+  const checkpoint = check(wholeSchema, what, decoded);
+  for (const { name, shape, values } of checkpoint.tensors) {
+    if (sizeOf(shape) === values.length) continue;
     throw new UsageError({
-      what,
-      given: `${bytes.length} bytes that do not decode (${messageOf(error)})`,
-      allowed: 'a whole checkpoint',
-      hint: 'an earlier checkpoint; this one is truncated or damaged',
-    });
-  }
-  const parsed = schema.safeParse(decoded);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new UsageError({
-      what,
-      given: `something else: ${issue?.path.join('.')} ${issue?.message}`,
-      allowed: `a checkpoint of version ${VERSION}`,
-      hint: 'a file that syncbn wrote',
-    });
-  }
-  const { format: _format, version: _version, ...checkpoint } = parsed.data;
-  for (const tensor of checkpoint.tensors) {
-    if (sizeOf(tensor.shape) === tensor.values.length) continue;
-    throw new UsageError({
-      what: `${what}, ${tensor.name}`,
-      given: `${tensor.values.length} values`,
-      allowed: `${sizeOf(tensor.shape)}, as its shape says`,
+      what: `${what}, ${name}`,
+      given: `${values.length} values`,
+      allowed: `${sizeOf(shape)}, as its shape says`,
     });
   }
   return checkpoint;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** Throws what using the checkpoint would throw, before it takes the place of a usable one. */
+export function checkReadable(what: string, head: CheckpointHead): void {
+  const { model, run } = checkHead(what, head);
+  parseModel(model, `the model of ${what}`);
+  parseLoss(run.loss);
+  parseOptimizer(run.optimizer);
+  parseSchedule(run.schedule);
 }
 
-/** The values as bytes; all supported machines are little-endian. */
-function bytesOf(values: Float32Array | Float64Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+/** Whose checkpoint it is. Files of version 1 have no id: what the run computes stands for it. */
+export function runIdOf({ runId, model, data, run }: Omit<CheckpointHead, 'tensors'>): string {
+  if (runId !== undefined) return runId;
+  const text = JSON.stringify([model, data, run]);
+  return `version 1, ${createHash('sha256').update(text).digest('hex')}`;
 }
 
-/** A copy whose length is a whole number of elements: MessagePack's own may be unaligned. */
-function copyBytes(bytes: Uint8Array, elementBytes: number): ArrayBuffer {
-  if (bytes.length % elementBytes !== 0) {
-    throw new RangeError(`${bytes.length} bytes are not whole numbers of ${elementBytes} bytes`);
-  }
-  const copy = new Uint8Array(bytes);
-  return copy.buffer;
+function check<T>(schema: z.ZodType<T>, what: string, decoded: unknown): T {
+  const parsed = schema.safeParse(decoded);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const place = issue?.path.length ? `${issue.path.join('.')}: ` : '';
+  throw new UsageError({
+    what,
+    given: `something else (${place}${issue?.message})`,
+    allowed: 'a checkpoint',
+    hint: 'a file that syncbn wrote',
+  });
 }

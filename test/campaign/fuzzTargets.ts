@@ -18,7 +18,7 @@ import {
 } from '../../src/index.ts';
 import { resumeConfig } from '../../src/runtime/resume.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
-import { readCheckpoint } from '../../src/train/checkpoint.ts';
+import { readCheckpoint } from '../../src/train/checkpointFile.ts';
 import { planRun } from '../../src/train/plan.ts';
 import type { Dice } from './dice.ts';
 import { mutateBytes, mutateData } from './mutations.ts';

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nn } from '../../src/index.ts';
-import { readCheckpoint } from '../../src/train/checkpoint.ts';
+import { readCheckpoint } from '../../src/train/checkpointFile.ts';
 import { type Campaign, fail, within } from './campaign.ts';
 import { type Ended, type Running, startCommand } from './command.ts';
 import { Dice } from './dice.ts';

@@ -11,7 +11,7 @@ const data = synthetic({ train: 256, test: 4, shape: [8, 8, 1] });
 /** Resumes a run that was begun with `begun`, with other flags. */
 async function resume(begun: RawFlags, raw: RawFlags): Promise<void> {
   const config = await resolve(begun, data);
-  const counters = { epochSums: new Float64Array(4), step: 0, epochs: 1 };
+  const counters = { runId: 'a run', epochSums: new Float64Array(4), step: 0, epochs: 1 };
   const saved = checkpointOf({ config, dataset: data, tensors: [], ...counters });
   await checkAgreement(new Flags(raw), { path: 'run.ckpt', saved, isRestart: false }, data);
 }
@@ -96,7 +96,7 @@ describe('a checkpoint of a model that has no name', () => {
       ...(await resolve(begun, data)),
       model: linear(6, 10),
     };
-    const counters = { epochSums: new Float64Array(4), step: 0, epochs: 1 };
+    const counters = { runId: 'a run', epochSums: new Float64Array(4), step: 0, epochs: 1 };
     const saved = checkpointOf({ config, dataset: vectors, tensors: [], ...counters });
     const agreement = checkAgreement(
       new Flags({ lr: '0.05' }),

@@ -117,7 +117,7 @@ describe('exportInference', () => {
       ]),
     );
     const counters = { step: 0, epochs: 1, epochSums: new Float64Array(4) };
-    const saved = checkpointOf({ config, dataset, tensors, ...counters });
+    const saved = checkpointOf({ runId: 'a run', config, dataset, tensors, ...counters });
     const trainer = await Trainer.resume(saved, { data: dataset, workers: 1 });
     await expect(trainer.exportInference()).rejects.toThrow(/outputs of the folded model/);
     await trainer.close();

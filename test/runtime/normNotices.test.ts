@@ -31,7 +31,7 @@ function optionsFor(model: LayerSpec, norm?: NormRequest): TrainerOptions {
 
 function noticesFor(model: LayerSpec, norm?: NormRequest, changes: Partial<TrainerOptions> = {}) {
   const options = { ...optionsFor(model, norm), ...changes };
-  return noticesOf({ config: resolveOptions(options), data, norm, isResumed: false });
+  return noticesOf({ config: resolveOptions(options), data, norm, resumed: undefined });
 }
 
 describe('batch norms that share nothing', () => {

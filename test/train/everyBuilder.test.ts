@@ -10,7 +10,8 @@ import type { LayerSpec } from '../../src/nn/spec.ts';
 import { parseOptimizer } from '../../src/optim/optimizer.ts';
 import { parseSchedule } from '../../src/optim/schedule.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
-import { type Checkpoint, readCheckpoint, writeCheckpoint } from '../../src/train/checkpoint.ts';
+import type { Checkpoint } from '../../src/train/checkpoint.ts';
+import { readCheckpoint, writeCheckpoint } from '../../src/train/checkpointFile.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-builders-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -71,6 +71,7 @@ function startOf(run: GoldenRun, spec: LayerSpec, options: Variant): Checkpoint 
     tensors.find(({ name }) => name === `parameter ${ownName(path)}`)!.values.set(values);
   }
   return checkpointOf({
+    runId: 'a run',
     config,
     dataset: data,
     tensors,

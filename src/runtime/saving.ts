@@ -1,0 +1,152 @@
+// Saving a run: a consistent state goes to a file beside training where memory allows it, one file
+// after the other. Files of other runs are not replaced, and older checkpoints are kept on request.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { copyFile, link, rm, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import { UsageError } from '../base/errors.ts';
+import { fileError } from '../base/wholeFile.ts';
+import type { Checkpoint, CheckpointHead } from '../train/checkpoint.ts';
+import { runIdOf } from '../train/checkpoint.ts';
+import { openCheckpoint, writeCheckpoint } from '../train/checkpointFile.ts';
+
+export interface SaveOptions {
+  /** Replaces a file of another run, or one that is no checkpoint; default false. */
+  readonly overwrite?: boolean;
+  /** How many checkpoints of the run to keep: the new one and, beside it, the ones before, named by
+   * their steps (`run.step-1200.ckpt`). Default 1. */
+  readonly keep?: number;
+}
+
+/** A second copy of the state is made where it takes at most this share of the memory that is
+ * available, so that training goes on while the copy is written. */
+const SNAPSHOT_SHARE = 0.25;
+
+export class Saver {
+  /** The file that is being written; the next one waits for it. */
+  private writing: Promise<unknown> = Promise.resolve();
+
+  /** Writes a state to a file, after those before it. `hold` keeps everything else off the run for
+   * as long as the state is still read from it. */
+  async save(
+    path: string,
+    state: Checkpoint,
+    options: SaveOptions,
+    hold: <T>(use: () => Promise<T>) => Promise<T>,
+  ): Promise<void> {
+    const { keep = 1, overwrite = false } = options;
+    const write = async (checkpoint: Checkpoint): Promise<void> => {
+      const old = await replaced(path, checkpoint, overwrite);
+      if (old !== undefined && keep > 1) await keepBeside(path, old);
+      await writeCheckpoint(path, checkpoint);
+      if (keep > 1) await removeOlder(path, runIdOf(checkpoint), keep - 1);
+    };
+    if (!fitsTwice(state)) return hold(() => this.queue(() => write(state)));
+    const snapshot = await hold(async () => copyOf(state));
+    return this.queue(() => write(snapshot));
+  }
+
+  /** Settles when all files are written, whatever became of them. */
+  async settled(): Promise<void> {
+    await this.writing;
+  }
+
+  private queue(run: () => Promise<void>): Promise<void> {
+    const written = this.writing.then(run);
+    this.writing = written.catch(() => {});
+    return written;
+  }
+}
+
+/** Throws a {@link UsageError} when a save of this run to `path` would replace a file of another
+ * run, or something that is no checkpoint. `runId` is undefined for a run that has not begun. */
+export async function checkReplaceable(path: string, runId: string | undefined): Promise<void> {
+  const old = await headIfAny(path);
+  if (old === 'nothing' || (old !== 'no checkpoint' && runIdOf(old) === runId)) return;
+  const problem =
+    old === 'no checkpoint'
+      ? 'is a file that is no checkpoint, and would be replaced'
+      : 'is the checkpoint of another run, and would be replaced';
+  throw new UsageError({
+    what: `The file to save to, ${path},`,
+    problem,
+    hint: 'another name, resuming from it, or overwrite (--overwrite)',
+  });
+}
+
+/** The checkpoint of the same run that a save is going to replace. */
+async function replaced(
+  path: string,
+  checkpoint: Checkpoint,
+  isForced: boolean,
+): Promise<CheckpointHead | undefined> {
+  if (!isForced) await checkReplaceable(path, runIdOf(checkpoint));
+  const old = await headIfAny(path);
+  return typeof old === 'object' && runIdOf(old) === runIdOf(checkpoint) ? old : undefined;
+}
+
+/** An empty file is nothing: programs make those to have a name. */
+async function headIfAny(path: string): Promise<CheckpointHead | 'nothing' | 'no checkpoint'> {
+  try {
+    if ((await stat(path)).size === 0) return 'nothing';
+    return (await openCheckpoint(path)).head;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'nothing';
+    if (error instanceof UsageError) return 'no checkpoint';
+    throw fileError(`checkpoint to write, ${path}`, error, 'a file in a folder that can be read');
+  }
+}
+
+/** Gives the old checkpoint a second name, with its step. */
+async function keepBeside(path: string, { counters }: CheckpointHead): Promise<void> {
+  const { folder, stem, extension } = partsOf(path);
+  const name = join(folder, `${stem}.step-${counters.step}${extension}`);
+  await rm(name, { force: true });
+  try {
+    await link(path, name);
+  } catch {
+    // Not every file system has hard links.
+    await copyFile(path, name);
+  }
+}
+
+/** Removes the run's own checkpoints beside `path`, except for the latest ones. */
+async function removeOlder(path: string, runId: string, count: number): Promise<void> {
+  for (const { file } of keptBeside(path).slice(count)) {
+    const head = await headIfAny(file);
+    if (typeof head === 'object' && runIdOf(head) === runId) await rm(file);
+  }
+}
+
+/** The older checkpoints beside a file, the latest first. */
+export function keptBeside(
+  path: string,
+): readonly { readonly file: string; readonly step: number }[] {
+  const { folder, stem, extension } = partsOf(path);
+  if (!existsSync(folder)) return [];
+  const found = readdirSync(folder).flatMap((name) => {
+    if (!name.startsWith(`${stem}.step-`) || !name.endsWith(extension)) return [];
+    const step = name.slice(stem.length + '.step-'.length, name.length - extension.length);
+    return /^\d+$/.test(step) ? [{ file: join(folder, name), step: Number(step) }] : [];
+  });
+  return found.sort((a, b) => b.step - a.step);
+}
+
+function partsOf(path: string): {
+  readonly folder: string;
+  readonly stem: string;
+  readonly extension: string;
+} {
+  const extension = extname(path);
+  return { folder: dirname(path), stem: basename(path, extension), extension };
+}
+
+function fitsTwice({ tensors }: Checkpoint): boolean {
+  const bytes = tensors.reduce((sum, { values }) => sum + values.byteLength, 0);
+  return bytes <= process.availableMemory() * SNAPSHOT_SHARE;
+}
+
+function copyOf(state: Checkpoint): Checkpoint {
+  const tensors = state.tensors.map((tensor) => ({ ...tensor, values: tensor.values.slice() }));
+  return { ...state, tensors };
+}
