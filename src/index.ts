@@ -29,6 +29,7 @@ export type { DataLayout } from './data/layout.ts';
 export { type MnistOptions, mnist } from './data/mnist.ts';
 export { type OpenOptions, openDataset } from './data/open.ts';
 export { type SyntheticOptions, synthetic } from './data/synthetic.ts';
+export { standardizeTargets } from './data/targets.ts';
 export {
   type DirectBatchNormOptions,
   type DirectGroupNormOptions,

@@ -67,3 +67,11 @@ function kindOf(value: object): string {
 function cut(text: string): string {
   return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}...`;
 }
+
+const LISTED = 3;
+
+/** The first few of a list, and how many more there are. */
+export function listed(names: readonly string[]): string {
+  const rest = names.length - LISTED;
+  return `${names.slice(0, LISTED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+}

@@ -14,14 +14,22 @@ export interface Split {
   readonly count: number;
   /** count * sizeOf(inputShape) values, channels last. */
   readonly inputs: Uint8Array | Float32Array;
-  /** Classification: one class index per sample. Regression: count * sizeOf(targetShape) floats. */
+  /** Classification: one class index per sample. Regression: count * sizeOf(targetShape) floats, in
+   * standardized units where the task has a mean and std. */
   readonly targets: Int32Array | Float32Array;
 }
 
 /** What is to be learned. */
 export type Task =
   | { readonly kind: 'classification'; readonly classes: number }
-  | { readonly kind: 'regression'; readonly targetShape: Shape };
+  | {
+      readonly kind: 'regression';
+      readonly targetShape: Shape;
+      /** With `std`: a target in the data's own units is stored value * std + mean, for each of its
+       * values. Absent where targets are stored as they are. */
+      readonly mean?: readonly number[];
+      readonly std?: readonly number[];
+    };
 
 export interface Dataset {
   readonly name: string;
@@ -29,6 +37,11 @@ export interface Dataset {
   readonly inputShape: Shape;
   readonly inputType: InputType;
   readonly task: Task;
+  /** What was subtracted from each channel before its values were rounded to float32: an input in
+   * the data's own units is stored value + shift. Absent where inputs are stored as they are. */
+  readonly shift?: readonly number[];
+  /** Sentences on how it was read, said when a run starts. */
+  readonly notices?: readonly string[];
   /** Mean of each channel (last axis), in units of the stored value; a byte counts as byte /
    * 255. */
   readonly mean: readonly number[];
@@ -71,6 +84,7 @@ export function checkDataset(dataset: Dataset): Dataset {
     checkInteger(`classes of ${name}`, task.classes, 1, MAX_CLASSES);
   } else {
     checkShape(`target shape of ${name}`, task.targetShape);
+    checkTargetUnits(name, task);
   }
   checkInteger(`training samples of ${name}`, dataset.train.count, 1);
   checkInteger(`test samples of ${name}`, dataset.test.count, 0);
@@ -80,12 +94,23 @@ export function checkDataset(dataset: Dataset): Dataset {
   const channels = channelsOf(inputShape);
   checkStatistic(`mean of ${name}`, mean, channels, Number.NEGATIVE_INFINITY);
   checkStatistic(`std of ${name}`, std, channels, 0);
+  if (dataset.shift !== undefined) {
+    checkStatistic(`shift of ${name}`, dataset.shift, channels, Number.NEGATIVE_INFINITY);
+  }
   return dataset;
 }
 
 function checkShape(what: string, shape: Shape): void {
   if (shape.length > 0 && shape.every((size) => Number.isInteger(size) && size > 0)) return;
   throw new UsageError({ what, given: showShape(shape), allowed: 'whole numbers above 0' });
+}
+
+function checkTargetUnits(name: string, task: Task & { readonly kind: 'regression' }): void {
+  const { mean, std } = task;
+  if (mean === undefined && std === undefined) return;
+  const size = sizeOf(task.targetShape);
+  checkStatistic(`target mean of ${name}`, mean ?? [], size, Number.NEGATIVE_INFINITY);
+  checkStatistic(`target std of ${name}`, std ?? [], size, 0);
 }
 
 function checkStatistic(
@@ -96,7 +121,8 @@ function checkStatistic(
 ): void {
   if (values.length === channels && values.every((v) => Number.isFinite(v) && v > above)) return;
   const kind = above === 0 ? 'finite numbers above 0' : 'finite numbers';
-  throw new UsageError({ what, given: values, allowed: `${channels} ${kind}, one per channel` });
+  const each = what.startsWith('target') ? 'target value' : 'channel';
+  throw new UsageError({ what, given: values, allowed: `${channels} ${kind}, one per ${each}` });
 }
 
 function checkSplit(what: string, dataset: Dataset, split: Split): void {

@@ -22,11 +22,13 @@ const split = z.looseObject(
 );
 const taskKind = oneOf(['classification', 'regression']);
 const TASKS = "{ kind: 'classification', classes } or { kind: 'regression', targetShape }";
+const isUnits = (given: unknown): boolean =>
+  given === undefined || numbers.safeParse(given).success;
 const task = accept<object>(TASKS, (given) => {
   if (!isObject(given) || !taskKind.safeParse(given.kind).success) return false;
   return given.kind === 'classification'
     ? isNumber(given.classes)
-    : shape.safeParse(given.targetShape).success;
+    : shape.safeParse(given.targetShape).success && isUnits(given.mean) && isUnits(given.std);
 });
 
 const fields = z.looseObject(
@@ -35,6 +37,8 @@ const fields = z.looseObject(
     inputShape: shape,
     inputType: oneOf(['u8', 'f32']),
     task,
+    shift: numbers.exactOptional(),
+    notices: z.array(z.string()).exactOptional(),
     mean: numbers,
     std: numbers,
     train: split,

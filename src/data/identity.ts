@@ -11,6 +11,7 @@ export interface DatasetDescription {
   readonly inputShape: readonly number[];
   readonly inputType: InputType;
   readonly task: Task;
+  readonly shift?: readonly number[];
   readonly mean: readonly number[];
   readonly std: readonly number[];
   readonly countTrain: number;
@@ -31,11 +32,12 @@ const WORD_BYTES = 4;
 export function describeDataset(dataset: Dataset): DatasetDescription & {
   readonly contentHash: string;
 } {
-  const { name, inputShape, inputType, task, mean, std, train, test } = dataset;
+  const { name, inputShape, inputType, task, shift, mean, std, train, test } = dataset;
   const fields = {
     inputShape: [...inputShape],
     inputType,
     task: copyTask(task),
+    ...(shift !== undefined && { shift: [...shift] }),
     mean: [...mean],
     std: [...std],
     countTrain: train.count,
@@ -73,15 +75,20 @@ export function dataDifference(
 }
 
 function copyTask(task: Task): Task {
-  return task.kind === 'classification'
-    ? { kind: task.kind, classes: task.classes }
-    : { kind: task.kind, targetShape: [...task.targetShape] };
+  if (task.kind === 'classification') return { kind: task.kind, classes: task.classes };
+  const { kind, targetShape, mean, std } = task;
+  const isStandard = mean !== undefined && std !== undefined;
+  return {
+    kind,
+    targetShape: [...targetShape],
+    ...(isStandard && { mean: [...mean], std: [...std] }),
+  };
 }
 
 function comparable(data: DatasetDescription): string {
-  const { inputShape, inputType, task, mean, std, countTrain, countTest, checksum } = data;
+  const { inputShape, inputType, task, shift, mean, std, countTrain, countTest, checksum } = data;
   return JSON.stringify([
-    [inputShape, inputType, copyTask(task)],
+    [inputShape, inputType, copyTask(task), shift],
     [mean, std, countTrain, countTest, checksum],
   ]);
 }
@@ -97,11 +104,17 @@ function showSample({ inputShape, inputType }: DatasetDescription): string {
 function showTask({ task }: DatasetDescription): string {
   return task.kind === 'classification'
     ? `classification into ${task.classes} classes`
-    : `regression of ${showShape(task.targetShape)}`;
+    : `regression of ${showShape(task.targetShape)}, ${showUnits(task.mean, task.std)}`;
 }
 
-function showStatistics({ mean, std }: DatasetDescription): string {
-  return `mean ${mean.join(', ')} and std ${std.join(', ')}`;
+function showUnits(mean: readonly number[] | undefined, std: readonly number[] = []): string {
+  if (mean === undefined) return 'targets as they are';
+  return `targets standardized by mean ${mean.join(', ')} and std ${std.join(', ')}`;
+}
+
+function showStatistics({ shift, mean, std }: DatasetDescription): string {
+  const shown = `mean ${mean.join(', ')} and std ${std.join(', ')}`;
+  return shift === undefined ? shown : `${shown} after a shift of ${shift.join(', ')}`;
 }
 
 /** The first sample's bytes, then those of its target. */

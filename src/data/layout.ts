@@ -19,7 +19,7 @@ export function checkLayout(layout: DataLayout): DataLayout {
 }
 
 /** Copies samples from channels first, [N, C, ...], to channels last, [N, ..., C]. */
-export function toChannelsLast<T extends Uint8Array | Float32Array>(
+export function toChannelsLast<T extends Uint8Array | Float32Array | Float64Array>(
   values: T,
   shape: readonly number[],
 ): { readonly values: T; readonly shape: readonly number[] } {

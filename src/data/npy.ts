@@ -4,17 +4,19 @@
 import { basename, join, resolve } from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import { showShape } from '../base/shape.ts';
+import { listed } from '../base/show.ts';
 import { checkDataset, type Dataset, type Split, type Task } from './dataset.ts';
 import { listFolder, readDataFile, showNames, trailing, truncated } from './files.ts';
 import { checkLayout, type DataLayout, toChannelsLast } from './layout.ts';
 import { parseNpyHeader } from './npy-header.ts';
+import { shiftFor, subtractShift } from './shift.ts';
 import { byteStatistics, floatStatistics } from './statistics.ts';
+import { oneHotClasses, standardTargets } from './targets.ts';
 
-/** The contents of a .npy file; `values` in C order. float64 was rounded to float32, int64 checked
- * to fit int32. */
+/** The contents of a .npy file; `values` in C order. int64 was checked to fit int32. */
 export interface NpyArray {
   readonly shape: readonly number[];
-  readonly values: Uint8Array | Int32Array | Float32Array;
+  readonly values: Uint8Array | Int32Array | Float32Array | Float64Array;
 }
 
 const ITEM_BYTES = { u1: 1, i4: 4, i8: 8, f4: 4, f8: 8 } as const;
@@ -38,7 +40,7 @@ export function parseNpy(bytes: Uint8Array, file: string): NpyArray {
   if (dtype === 'u1') return { shape, values: data };
   if (dtype === 'i4') return { shape, values: new Int32Array(data.buffer) };
   if (dtype === 'f4') return { shape, values: new Float32Array(data.buffer) };
-  if (dtype === 'f8') return { shape, values: Float32Array.from(new Float64Array(data.buffer)) };
+  if (dtype === 'f8') return { shape, values: new Float64Array(data.buffer) };
   return { shape, values: narrow(new BigInt64Array(data.buffer), file) };
 }
 
@@ -50,12 +52,13 @@ function npyWantedBytes(head: Uint8Array, file: string): number {
 
 /** Reads x_train.npy, y_train.npy, x_test.npy and y_test.npy of a folder. x: uint8 or float, [N,
  * F], [N, H, W] (one channel) or [N, H, W, C]; with a `layout` what {@link DataLayout} says, where
- * three axes are sequences, and channels first are turned over while loading. y: whole numbers [N]
- * are classes (as many as the largest label + 1), floats [N] or [N, D] are regression targets of
- * shape [1] or [D]. Statistics are those of x_train, per channel. Throws UsageErrors. */
+ * three axes are sequences, and channels first are turned over while loading. y: whole numbers [N],
+ * or one-hot floats [N, K], are classes (as many as the largest label + 1, or K), other floats [N]
+ * or [N, D] are regression targets of shape [1] or [D], standardized unless that is turned off.
+ * Statistics are those of x_train, per channel. Throws UsageErrors. */
 export async function readNpyDataset(
   dir: string,
-  options: { readonly layout?: DataLayout } = {},
+  options: { readonly layout?: DataLayout; readonly standardizeTargets?: boolean } = {},
 ): Promise<Dataset> {
   const layout = options.layout === undefined ? undefined : checkLayout(options.layout);
   const names = await listFolder(dir);
@@ -69,27 +72,19 @@ export async function readNpyDataset(
   const { inputShape } = train;
   checkSame(`sample shape of x_test.npy in ${dir}`, test.inputShape, inputShape);
   checkSame(`target shape of y_test.npy in ${dir}`, test.targetShape, train.targetShape);
-  const { inputs, targets } = train.split;
-  if (test.split.inputs.constructor !== inputs.constructor) throw mixed(dir, 'x');
-  if (test.split.targets.constructor !== targets.constructor) throw mixed(dir, 'y');
-  const channels = inputShape[inputShape.length - 1]!;
-  const task: Task =
-    targets instanceof Int32Array
-      ? {
-          kind: 'classification',
-          classes: 1 + Math.max(largest(targets), largest(test.split.targets)),
-        }
-      : { kind: 'regression', targetShape: train.targetShape };
+  if (kindOf(test.inputs) !== kindOf(train.inputs)) throw mixed(dir, 'x');
+  if (kindOf(test.targets) !== kindOf(train.targets)) throw mixed(dir, 'y');
+  const inputs = inputsOf(train, test);
+  const targets = targetsOf(train, test, options.standardizeTargets ?? true);
+  const notices = [...inputs.notices, ...targets.notices];
   return checkDataset({
     name: basename(resolve(dir)),
     inputShape,
-    inputType: inputs instanceof Uint8Array ? 'u8' : 'f32',
-    task,
-    ...(inputs instanceof Uint8Array
-      ? byteStatistics(inputs, channels)
-      : floatStatistics(inputs, channels)),
-    train: train.split,
-    test: test.split,
+    task: targets.task,
+    ...inputs.fields,
+    ...(notices.length > 0 && { notices }),
+    train: { count: train.count, inputs: inputs.train, targets: targets.train },
+    test: { count: test.count, inputs: inputs.test, targets: targets.test },
   });
 }
 
@@ -99,10 +94,92 @@ export function looksLikeNpy(names: readonly string[]): boolean {
 }
 
 interface Part {
+  readonly count: number;
   readonly inputShape: readonly number[];
   /** Of one sample; [1] for class indices, too. */
   readonly targetShape: readonly number[];
-  readonly split: Split;
+  readonly inputs: Uint8Array | Float32Array | Float64Array;
+  readonly targets: Int32Array | Float32Array | Float64Array;
+}
+
+function kindOf(values: Part['inputs'] | Part['targets']): 'integers' | 'floats' {
+  return values instanceof Uint8Array || values instanceof Int32Array ? 'integers' : 'floats';
+}
+
+/** The inputs of both splits as a run stores them, and what belongs to them. */
+function inputsOf(
+  train: Part,
+  test: Part,
+): {
+  readonly train: Split['inputs'];
+  readonly test: Split['inputs'];
+  readonly fields: Pick<Dataset, 'inputType' | 'shift' | 'mean' | 'std'>;
+  readonly notices: readonly string[];
+} {
+  const channels = train.inputShape.at(-1)!;
+  if (train.inputs instanceof Uint8Array) {
+    const fields = { inputType: 'u8', ...byteStatistics(train.inputs, channels) } as const;
+    return { train: train.inputs, test: test.inputs as Uint8Array, fields, notices: [] };
+  }
+  const isWide = train.inputs instanceof Float64Array;
+  const shift = isWide ? shiftFor(train.inputs, channels) : undefined;
+  const store = ({ inputs }: Part): Float32Array => {
+    if (shift !== undefined) return subtractShift(inputs as Float32Array | Float64Array, shift);
+    return inputs instanceof Float32Array ? inputs : Float32Array.from(inputs);
+  };
+  const inputs = store(train);
+  const fields = {
+    inputType: 'f32',
+    ...(shift !== undefined && { shift }),
+    ...floatStatistics(inputs, channels),
+  } as const;
+  return { train: inputs, test: store(test), fields, notices: shiftNotices(shift) };
+}
+
+function shiftNotices(shift: readonly number[] | undefined): readonly string[] {
+  if (shift === undefined) return [];
+  const shown = shift.flatMap((value, c) => (value === 0 ? [] : [`${c} (by ${value})`]));
+  return [
+    `Inputs have values whose digits float32 cannot hold; their columns are shifted towards 0 ` +
+      `before they are rounded: ${listed(shown)}. predict takes such inputs as a Float64Array.`,
+  ];
+}
+
+/** The targets of both splits as a run stores them, and what is to be learned. */
+function targetsOf(
+  train: Part,
+  test: Part,
+  isStandardizing: boolean,
+): {
+  readonly train: Split['targets'];
+  readonly test: Split['targets'];
+  readonly task: Task;
+  readonly notices: readonly string[];
+} {
+  const { targets, targetShape } = train;
+  const tested = test.targets;
+  if (targets instanceof Int32Array || tested instanceof Int32Array) {
+    const both = { train: targets as Int32Array, test: tested as Int32Array };
+    const classes = 1 + Math.max(largest(both.train), largest(both.test));
+    return { ...both, task: { kind: 'classification', classes }, notices: [] };
+  }
+  const size = targetShape[0]!;
+  const task = { kind: 'regression', targetShape } as const;
+  if (!isStandardizing) {
+    const [kept, keptTest] = [Float32Array.from(targets), Float32Array.from(tested)];
+    return { train: kept, test: keptTest, task, notices: [] };
+  }
+  const hot = oneHotClasses(targets, size);
+  const hotTest = oneHotClasses(tested, size);
+  if (hot !== undefined && hotTest !== undefined) {
+    const notice =
+      `Each target is one-hot, a single 1 among ${size} values, and is taken as one of ` +
+      `${size} classes (openDataset with standardizeTargets: false keeps the numbers).`;
+    const classification = { kind: 'classification', classes: size } as const;
+    return { train: hot, test: hotTest, task: classification, notices: [notice] };
+  }
+  const { mean, std, ...standard } = standardTargets(targets, tested, size);
+  return { ...standard, task: { ...task, mean, std }, notices: [] };
 }
 
 async function readPart(
@@ -134,20 +211,16 @@ async function readPart(
     const allowed = `${count}, as in ${xFile}`;
     throw new UsageError({ what: `samples in ${yFile}`, given: y.shape[0], allowed });
   }
-  return {
-    inputShape,
-    targetShape: [y.shape[1] ?? 1],
-    split: { count, inputs, targets },
-  };
+  return { count, inputShape, targetShape: [y.shape[1] ?? 1], inputs, targets };
 }
 
 /** The inputs, channels last, and the shape of one of them. */
 function samplesOf(
-  values: Uint8Array | Float32Array,
+  values: Part['inputs'],
   shape: readonly number[],
   layout: DataLayout | undefined,
   file: string,
-): { readonly values: Uint8Array | Float32Array; readonly inputShape: readonly number[] } {
+): { readonly values: Part['inputs']; readonly inputShape: readonly number[] } {
   const axes = shape.length - 1;
   const mostAxes = layout === undefined ? 3 : 4;
   if (axes < 1 || axes > mostAxes) {
@@ -200,7 +273,7 @@ function mixed(dir: string, axis: 'x' | 'y'): UsageError {
   });
 }
 
-function largest(values: Int32Array | Float32Array): number {
+function largest(values: Int32Array): number {
   let most = 0;
   for (const value of values) if (value > most) most = value;
   return most;

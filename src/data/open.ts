@@ -3,7 +3,7 @@
 
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseData, parseOptions } from '../base/parse.ts';
-import { oneOf, text } from '../base/values.ts';
+import { flag, oneOf, text } from '../base/values.ts';
 import { looksLikeCifar, readCifarDataset } from './cifar.ts';
 import type { Dataset } from './dataset.ts';
 import { listFolder, showNames } from './files.ts';
@@ -25,6 +25,10 @@ export interface OpenOptions {
   /** Where the channels lie in npy files; the other formats say it themselves. Channels first are
    * turned over once, while loading. Without it [N, H, W] are images of one channel. */
   readonly layout?: DataLayout;
+  /** Whether float targets in npy files are standardized, as inputs are: the loss is then in
+   * standardized units, and predictions are in those of the files. False keeps all float targets as
+   * they are, also one-hot ones, which are taken as classes otherwise. Default true. */
+  readonly standardizeTargets?: boolean;
 }
 
 const FORMATS: readonly Format[] = [
@@ -48,7 +52,10 @@ const FORMATS: readonly Format[] = [
   },
 ];
 
-const openSchema = optionsSchema<OpenOptions>()({ layout: oneOf(DATA_LAYOUTS).exactOptional() });
+const openSchema = optionsSchema<OpenOptions>()({
+  layout: oneOf(DATA_LAYOUTS).exactOptional(),
+  standardizeTargets: flag.exactOptional(),
+});
 
 /** Opens `mnist`, `synthetic` (with its defaults) or a folder, whose files decide the format. A
  * folder that is called `mnist` is meant by `./mnist`. Throws a UsageError that lists what was

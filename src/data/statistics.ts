@@ -34,7 +34,10 @@ export function byteStatistics(values: Uint8Array, channels: number): ChannelSta
 /** Statistics of floats, channels last, in float64 and two passes: the mean first, then the
  * squared deviations from it, corrected by their sum (Chan, Golub and LeVeque 1983). Std 1 for
  * constants. */
-export function floatStatistics(values: Float32Array, channels: number): ChannelStatistics {
+export function floatStatistics(
+  values: Float32Array | Float64Array,
+  channels: number,
+): ChannelStatistics {
   const n = Math.max(values.length / channels, 1);
   const mean = new Float64Array(channels);
   for (let i = 0; i < values.length; i++) mean[i % channels]! += values[i]!;
@@ -48,7 +51,20 @@ export function floatStatistics(values: Float32Array, channels: number): Channel
   }
   const std = Array.from(squares, (sum, c) => {
     const variance = (sum - (rest[c]! * rest[c]!) / n) / n;
-    return variance > 0 ? Math.sqrt(variance) : 1;
+    // The mean of equal values may be rounded, which leaves a variance that is none.
+    return variance > 0 && !isConstant(values, channels, c) ? Math.sqrt(variance) : 1;
   });
   return { mean: [...mean], std };
+}
+
+/** Whether all values of a channel (last axis) are the same. */
+export function isConstant(
+  values: Uint8Array | Float32Array | Float64Array,
+  channels: number,
+  channel: number,
+): boolean {
+  for (let i = channel + channels; i < values.length; i += channels) {
+    if (values[i] !== values[channel]) return false;
+  }
+  return true;
 }

@@ -26,6 +26,7 @@ import { ON_NON_FINITE } from '../train/onNonFinite.ts';
 import { DEFINITIONS } from '../train/population.ts';
 import type { ExportOptions } from './exportInference.ts';
 import type { PreciseOptions } from './preciseNorm.ts';
+import type { Inputs } from './predict.ts';
 import type { FitOptions } from './progress.ts';
 import type { ResumeOptions } from './resume.ts';
 import type { SaveOptions } from './saving.ts';
@@ -134,7 +135,7 @@ export function parsePreciseOptions(given: unknown): Required<PreciseOptions> {
 }
 
 const exportSchema = optionsSchema<ExportOptions>()({
-  inputs: anything<Uint8Array | Float32Array>().exactOptional(),
+  inputs: anything<Inputs>().exactOptional(),
   tolerance: atLeastZero.exactOptional(),
   path: text.exactOptional(),
 });

@@ -4,17 +4,19 @@
 
 import { UsageError } from '../base/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
+import { storedInputs } from '../data/shift.ts';
 import { type LoneRun, runAlone } from '../train/alone.ts';
 import { writeCheckpoint } from '../train/checkpointFile.ts';
 import type { RunConfig } from '../train/config.ts';
 import { type FoldedModel, foldBatchNorm, type NamedValues } from '../train/foldNorm.ts';
+import type { Inputs } from './predict.ts';
 import { checkpointOf } from './resume.ts';
 import { checkReplaceable } from './saving.ts';
 
 export interface ExportOptions {
   /** What both models are run on, in the data's own units; default: the first test samples (without
    * any: training samples), as many as a global batch. */
-  readonly inputs?: Uint8Array | Float32Array;
+  readonly inputs?: Inputs;
   /** The largest difference of any output that is taken, as a share of the largest output; default
    * 1e-4. Folding rounds each weight once, which is about 1e-6; more shows where a channel's mean
    * is thousands of times its deviation. */
@@ -40,7 +42,8 @@ interface TrainedRun {
   readonly weights: NamedValues;
   readonly step: number;
   readonly epochs: number;
-  predict(inputs: Uint8Array | Float32Array): Promise<Float32Array>;
+  /** Outputs for inputs as the arena holds them, in units of the loss. */
+  outputs(inputs: Uint8Array | Float32Array): Promise<Float32Array>;
 }
 
 /** Folds, compares, and writes. Throws a {@link UsageError} where the outputs differ by more than
@@ -58,8 +61,11 @@ export async function exportInference(
       allowed: 'none: corrected statistics depend on the sample and cannot be folded',
     });
   }
-  const inputs = options.inputs ?? someInputs(run.dataset, config.globalBatch);
-  const expected = await run.predict(inputs);
+  const inputs =
+    options.inputs === undefined
+      ? someInputs(run.dataset, config.globalBatch)
+      : storedInputs(config.data, options.inputs);
+  const expected = await run.outputs(inputs);
   const folded = foldBatchNorm(config.model, weights, config.data.inputShape);
   const foldedConfig = { ...config, model: folded.model };
   const lone = runAlone(foldedConfig, folded.weights);

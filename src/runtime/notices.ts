@@ -1,7 +1,9 @@
 // What a user should know before a run starts although nothing is wrong: said once, in one place.
 // Each finding is a function from the run to a sentence, or to none.
 
+import { listed } from '../base/show.ts';
 import type { Dataset } from '../data/dataset.ts';
+import { dataNotices } from '../data/notices.ts';
 import { engineName, kernelsOf } from '../kernels/identity.ts';
 import { keptNorms, type NormRequest } from '../nn/convertNorm.ts';
 import { localBatchNorms } from '../nn/normLeaf.ts';
@@ -20,8 +22,6 @@ export interface NoticeSubject {
 
 /** One finding; undefined when there is nothing to say. */
 export type NoticeFinder = (subject: NoticeSubject) => string | undefined;
-
-const LISTED = 3;
 
 /** Batch normalization without synchronization that may not be meant. */
 function localNorms({ config, norm, resumed }: NoticeSubject): string | undefined {
@@ -49,10 +49,6 @@ function keptKinds({ config, norm }: NoticeSubject): string | undefined {
   );
 }
 
-function listed(names: readonly string[]): string {
-  const rest = names.length - LISTED;
-  return `${names.slice(0, LISTED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
-}
 /** The last bits of `fast` numbers are the engine's. */
 function otherEngine({ config, resumed }: NoticeSubject): string | undefined {
   const writer = resumed?.writtenBy;
@@ -73,7 +69,8 @@ const FINDERS: readonly NoticeFinder[] = [otherEngine, localNorms, keptKinds];
 
 /** All that is worth saying about a run, as sentences. */
 export function noticesOf(subject: NoticeSubject): readonly string[] {
-  return FINDERS.map((find) => find(subject)).filter((notice) => notice !== undefined);
+  const found = FINDERS.map((find) => find(subject)).filter((notice) => notice !== undefined);
+  return [...dataNotices(subject.data), ...found];
 }
 
 /** Where notices go unless the caller takes them: Node's warnings, on stderr. */

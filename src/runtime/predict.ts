@@ -10,20 +10,23 @@ import type { Operation } from '../nn/graph.ts';
 import { outputSizeOf, type RunConfig } from '../train/config.ts';
 import type { RunPlan } from '../train/plan.ts';
 
-type Inputs = Uint8Array | Float32Array;
+/** Inputs in the data's own units: bytes, floats, or where the data has a shift, doubles. */
+export type Inputs = Uint8Array | Float32Array | Float64Array;
 
 /** How many inputs these are, or a {@link UsageError} when they are none of this run's. */
 export function countInputs(what: string, config: RunConfig, inputs: Inputs): number {
-  const { inputShape, inputType } = config.data;
+  const { inputShape, inputType, shift } = config.data;
   const length = sizeOf(inputShape);
-  const isBytes = inputType === 'u8';
-  const isRightType = inputs instanceof (isBytes ? Uint8Array : Float32Array);
+  const floats = shift === undefined ? Float32Array : Float64Array;
+  const Wanted = inputType === 'u8' ? Uint8Array : floats;
+  const isRightType = inputs instanceof Wanted;
   if (isRightType && inputs.length % length === 0) return inputs.length / length;
   const isArray = ArrayBuffer.isView(inputs);
   throw new UsageError({
     what: `inputs of ${what}`,
     given: isArray ? `${inputs.constructor.name} of length ${inputs.length}` : showValue(inputs),
-    allowed: `${isBytes ? 'Uint8Array' : 'Float32Array'} of n times ${length} values`,
+    allowed: `${Wanted.name} of n times ${length} values`,
+    ...(shift !== undefined && { hint: 'float32 cannot hold all digits of this data' }),
   });
 }
 
@@ -37,8 +40,10 @@ export interface PredictionSetup {
   readonly leave: () => void;
 }
 
+type StoredInputs = Uint8Array | Float32Array;
+
 interface Request {
-  readonly inputs: Inputs;
+  readonly inputs: StoredInputs;
   readonly count: number;
   resolve(outputs: Float32Array): void;
   reject(error: unknown): void;
@@ -57,8 +62,9 @@ export class Predictions {
     );
   }
 
-  /** Outputs for `count` inputs, [n, outputs], once it is their turn. */
-  add(inputs: Inputs, count: number): Promise<Float32Array> {
+  /** Outputs for `count` inputs as the arena holds them, [n, outputs], in units of the loss, once
+   * it is their turn. */
+  add(inputs: StoredInputs, count: number): Promise<Float32Array> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ inputs, count, resolve, reject });
       this.goOn();

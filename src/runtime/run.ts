@@ -3,7 +3,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RunError, UsageError } from '../base/errors.ts';
+import { sizeOf } from '../base/shape.ts';
 import type { Dataset } from '../data/dataset.ts';
+import { storedInputs } from '../data/shift.ts';
+import { toDataUnits } from '../data/targets.ts';
 import { typedView } from '../memory/arena.ts';
 import type { Layout } from '../memory/layout.ts';
 import { type ControlWords, clearStop, progressWords, requestStop } from '../sync/words.ts';
@@ -31,7 +34,7 @@ import { type ExportOptions, exportInference, type InferenceExport } from './exp
 import type { Gang } from './gang.ts';
 import { lastDiagnostics, lastGradientNorms } from './lastSample.ts';
 import { type PreciseOptions, type PreciseResult, preciseResult } from './preciseNorm.ts';
-import { countInputs, Predictions } from './predict.ts';
+import { countInputs, type Inputs, Predictions } from './predict.ts';
 import { type FitOptions, type FitPosition, type Progress, progressOf } from './progress.ts';
 import { checkpointOf } from './resume.ts';
 import { lengthNotice, runLength } from './runLength.ts';
@@ -269,11 +272,18 @@ export class Run implements RunningTrainer {
     return { ...sumSamples(samples, count, dataset.task), seconds: secondsSince(startMs) };
   }
 
-  async predict(inputs: Uint8Array | Float32Array): Promise<Float32Array> {
+  async predict(inputs: Inputs): Promise<Float32Array> {
+    const { data } = this.config;
+    countInputs('predict', this.config, inputs);
+    return toDataUnits(data.task, await this.outputs(storedInputs(data, inputs)));
+  }
+
+  /** Outputs for inputs as the arena holds them, in units of the loss. */
+  private async outputs(inputs: Uint8Array | Float32Array): Promise<Float32Array> {
     const { plan } = this.setup;
-    const count = countInputs('predict', plan.config, inputs);
+    const count = inputs.length / sizeOf(plan.config.data.inputShape);
     checkInference('predict', plan, count);
-    // A fit may take hours: those who ask for outputs meanwhile are told so.
+    // A fit may take hours: callers that ask for outputs meanwhile are told so.
     if (this.busy === 'fit') this.enter('predict');
     return this.predictions.add(inputs, count);
   }
@@ -303,7 +313,7 @@ export class Run implements RunningTrainer {
       dataset: this.setup.dataset,
       weights: this.weights(),
     };
-    return exportInference({ ...run, predict: (inputs) => this.predict(inputs) }, options);
+    return exportInference({ ...run, outputs: (inputs) => this.outputs(inputs) }, options);
   }
 
   weights(): ReadonlyMap<string, StateTensor> {

@@ -11,6 +11,7 @@ import type { StateTensor } from '../train/state.ts';
 import type { Evaluation } from './evaluation.ts';
 import type { ExportOptions, InferenceExport } from './exportInference.ts';
 import type { PreciseOptions, PreciseResult } from './preciseNorm.ts';
+import type { Inputs } from './predict.ts';
 import type { FitOptions, Progress } from './progress.ts';
 import type { SaveOptions } from './saving.ts';
 
@@ -47,12 +48,15 @@ export interface RunningTrainer {
   gradientNorms(): GradientNorms | undefined;
   /** Where this trainer's time has gone, also within `fit`; undefined unless it records steps. */
   profile(): Profile | undefined;
-  /** Loss and accuracy over a split, without training; running statistics, nothing synchronized. */
+  /** Loss and accuracy over a split, without training; running statistics, nothing synchronized.
+   * Where targets are standardized, as those from npy files are, so is the loss, here and in `fit`:
+   * a mean squared error of 1 is that of always predicting the mean. */
   evaluate(split?: SplitName): Promise<Evaluation>;
-  /** Outputs for inputs in the dataset's own units and layout, channels last: [n, outputs]. Calls
+  /** Outputs for inputs in the dataset's own units and layout, channels last: [n, outputs], of a
+   * regression in the units of its targets. Data with a shift takes a Float64Array. Calls
    * queue, after a running evaluate or save, too, and go through together where they fit in one
    * global batch; while a fit runs they are refused. Leave the inputs as they are until then. */
-  predict(inputs: Uint8Array | Float32Array): Promise<Float32Array>;
+  predict(inputs: Inputs): Promise<Float32Array>;
   /** Replaces running statistics by those of the population over training batches, with the weights
    * as they are (PreciseBN, Wu and Johnson 2021): the same bits for any number of workers. */
   preciseBatchNorm(options: PreciseOptions): Promise<PreciseResult>;

@@ -13,7 +13,7 @@ import { bindWorker } from './worker.ts';
 export interface LoneRun {
   /** Everything that a checkpoint of the run holds; optimizer state is 0. */
   readonly tensors: readonly StateTensor[];
-  /** Outputs for inputs in the data's own units, [n, outputs]. */
+  /** Outputs for inputs as a run stores them, [n, outputs], in units of the loss. */
   predict(inputs: Uint8Array | Float32Array): Float32Array;
 }
 

@@ -17,7 +17,12 @@ const shape = z.array(counts);
 const anyNumber = z.custom<number>((value) => typeof value === 'number', 'expected a number');
 const task = z.union([
   z.strictObject({ kind: z.literal('classification'), classes: counts }),
-  z.strictObject({ kind: z.literal('regression'), targetShape: shape }),
+  z.strictObject({
+    kind: z.literal('regression'),
+    targetShape: shape,
+    mean: z.array(z.number()).exactOptional(),
+    std: z.array(z.number()).exactOptional(),
+  }),
 ]);
 const plainObject = z.looseObject({ kind: z.string() });
 
@@ -42,6 +47,7 @@ const headFields = {
     inputShape: shape,
     inputType: z.enum(['u8', 'f32']),
     task,
+    shift: z.array(z.number()).exactOptional(),
     mean: z.array(z.number()),
     std: z.array(z.number()),
     countTrain: counts,

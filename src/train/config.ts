@@ -16,7 +16,7 @@ import type { OnNonFinite } from './onNonFinite.ts';
 
 /** What the plan needs to know of the data. */
 export interface DataPlan
-  extends Pick<Dataset, 'inputShape' | 'inputType' | 'task' | 'mean' | 'std'> {
+  extends Pick<Dataset, 'inputShape' | 'inputType' | 'task' | 'shift' | 'mean' | 'std'> {
   readonly countTrain: number;
   readonly countTest: number;
 }
@@ -57,11 +57,12 @@ export interface RunConfig {
 
 /** The part of a dataset that goes into the plan. */
 export function dataPlanOf(dataset: Dataset): DataPlan {
-  const { inputShape, inputType, task, mean, std, train, test } = dataset;
+  const { inputShape, inputType, task, shift, mean, std, train, test } = dataset;
   return {
     inputShape,
     inputType,
     task,
+    ...(shift !== undefined && { shift }),
     mean,
     std,
     countTrain: train.count,

@@ -110,7 +110,10 @@ describe('dataDifference', () => {
     const cases: [Partial<DatasetDescription>, RegExp][] = [
       [{ countTrain: 7 }, /^7 training and 1 test samples$/],
       [{ inputShape: [2, 1, 2] }, /^samples 2x1x2 of type u8$/],
-      [{ task: { kind: 'regression', targetShape: [2] } }, /^regression of 2$/],
+      [
+        { task: { kind: 'regression', targetShape: [2] } },
+        /^regression of 2, targets as they are$/,
+      ],
       [{ std: [1, 3] }, /^mean 0.5, 0.25 and std 1, 3$/],
     ];
     for (const [changes, message] of cases) {

@@ -14,7 +14,7 @@ describe('parseNpy', () => {
     expect(read('<i4', Int32Array.of(-1, 0, 7))).toEqual(Int32Array.of(-1, 0, 7));
     expect(read('<i8', BigInt64Array.of(-1n, 0n, 7n))).toEqual(Int32Array.of(-1, 0, 7));
     expect(read('<f4', Float32Array.of(0.1, -0, 3e38))).toEqual(Float32Array.of(0.1, -0, 3e38));
-    expect(read('<f8', Float64Array.of(0.1, -0, 1e-3))).toEqual(Float32Array.of(0.1, -0, 1e-3));
+    expect(read('<f8', Float64Array.of(0.1, -0, 1e-3))).toEqual(Float64Array.of(0.1, -0, 1e-3));
   });
 
   it.each([[[]], [[1]], [[2, 3]], [[2, 3, 4]], [[2, 1, 4, 3]], [[0, 5]]])(
@@ -212,8 +212,10 @@ describe('readNpyDataset', () => {
       }),
     );
     expect(data).toMatchObject({ inputShape: [2], inputType: 'f32', mean: [2, 5], std: [1, 1] });
-    expect(data.task).toEqual({ kind: 'regression', targetShape });
-    expect(data.train.targets).toEqual(new Float32Array(2 * inner).fill(0.5));
+    const units = { mean: Array(inner).fill(0.5), std: Array(inner).fill(1) };
+    expect(data.task).toEqual({ kind: 'regression', targetShape, ...units });
+    expect(data.train.targets).toEqual(new Float32Array(2 * inner));
+    expect(data.test.targets).toEqual(new Float32Array(inner).fill(-0.5));
   });
 
   const cases: [string, Record<string, Uint8Array>, RegExp][] = [

@@ -1,0 +1,77 @@
+// What a user should know of data before a run starts although it can be trained on. Each finding
+// is a function from the data to a sentence, or to none.
+
+import { sizeOf } from '../base/shape.ts';
+import { listed } from '../base/show.ts';
+import type { Dataset } from './dataset.ts';
+import { outgrowsFloat32 } from './shift.ts';
+import { floatStatistics, isConstant } from './statistics.ts';
+import { isOneHot } from './targets.ts';
+
+/** Targets with a mean or a deviation above this are far from what a fresh model puts out. */
+const LARGE_TARGETS = 10;
+
+const FINDERS = [oneHotTargets, largeTargets, roundedInputs, constantInputs];
+
+/** Classes that are given as numbers to predict. */
+function oneHotTargets(data: Dataset): string | undefined {
+  if (!isOneHot(data.task, data.train)) return undefined;
+  return (
+    `Each target of ${data.name} is one-hot, but the task is regression. For classification, ` +
+    "give the index of the 1: task { kind: 'classification', classes } with an Int32Array."
+  );
+}
+
+/** Targets in units in which training easily diverges. */
+function largeTargets(data: Dataset): string | undefined {
+  const { task, train, name } = data;
+  if (task.kind === 'classification' || task.mean !== undefined) return undefined;
+  const size = sizeOf(task.targetShape);
+  const { mean, std } = floatStatistics(train.targets as Float32Array, size);
+  const at = mean.findIndex((m, i) => Math.max(Math.abs(m), std[i]!) > LARGE_TARGETS);
+  if (at < 0) return undefined;
+  return (
+    `Targets of ${name} are far from 0 and 1 (value ${at}: mean ${mean[at]!.toPrecision(3)}, std ` +
+    `${std[at]!.toPrecision(3)}), where training is slow or diverges. standardizeTargets(data) ` +
+    'standardizes them; predictions are then in their units all the same.'
+  );
+}
+
+/** Floats that have lost their digits before they came here. */
+function roundedInputs(data: Dataset): string | undefined {
+  const { inputType, mean, std, name } = data;
+  if (inputType === 'u8') return undefined;
+  const channels = mean.flatMap((value, c) => (outgrowsFloat32(value, std[c]!) ? [c] : []));
+  const rounded = channels.filter((c) => !isConstant(data.train.inputs, mean.length, c));
+  if (rounded.length === 0) return undefined;
+  const shown = rounded.map((c) => `${c} (mean ${mean[c]!.toPrecision(3)})`);
+  return (
+    `Inputs of ${name} lie so far from 0 that float32 rounds away what differs, in ` +
+    `${axisOf(data)} ${listed(shown)}. Subtract an offset from them in float64, or save them as ` +
+    'float64 npy.'
+  );
+}
+
+/** What the last axis of the inputs is called. */
+function axisOf({ inputShape }: Dataset): string {
+  return inputShape.length === 1 ? 'columns' : 'channels';
+}
+
+/** Columns that tell a model nothing. */
+function constantInputs(data: Dataset): string | undefined {
+  const { mean, train, name } = data;
+  if (train.count < 2) return undefined;
+  const found = mean.flatMap((_, c) => (isConstant(train.inputs, mean.length, c) ? [`${c}`] : []));
+  if (found.length === 0) return undefined;
+  return (
+    `All ${train.count} training samples of ${name} have the same inputs in ` +
+    `${axisOf(data)} ${listed(found)}: a model learns nothing from them, and test samples may ` +
+    'differ there.'
+  );
+}
+
+/** All that is worth saying about data, as sentences; what its reader has to say comes first. */
+export function dataNotices(data: Dataset): readonly string[] {
+  const found = FINDERS.map((find) => find(data)).filter((notice) => notice !== undefined);
+  return [...(data.notices ?? []), ...found];
+}
