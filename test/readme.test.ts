@@ -1,5 +1,5 @@
-// The programs of the README and of docs/direct-use.md run as they stand there; the first one
-// stops early here, test/readme.long.test.ts runs it whole.
+// The programs of the README, docs/direct-use.md and docs/custom-layers.md run as they stand there;
+// the first one stops early here, test/readme.long.test.ts runs it whole.
 
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -70,5 +70,21 @@ describe('the job of docs/direct-use.md', () => {
     for (const [rank, y] of [zero!, one!].entries()) {
       for (const i of [0, 1, 2]) expect(y[2 * i]).toBeCloseTo(evaluated(rank + i), 5);
     }
+  });
+});
+
+describe('the programs of docs/custom-layers.md', () => {
+  it('train with a layer, and go on where its module is allowed', async () => {
+    for (const program of programsOf('docs/custom-layers.md')) {
+      const [, name] = /^\/\/ (\S+\.mjs)\n/.exec(program)!;
+      writeFileSync(join(folder, name!), program);
+    }
+    const options = { cwd: folder };
+    await run(process.execPath, ['train.mjs'], options);
+    const { stdout } = await run(process.execPath, ['resume.mjs'], options);
+    const [refusal, reached] = stdout.trim().split('\n');
+    expect(refusal).toContain('modules that are not allowed: file://');
+    expect(refusal).toContain('leaky.mjs. Try: allowModules');
+    expect(reached).toBe('goes on after step 4');
   });
 });

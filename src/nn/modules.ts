@@ -72,7 +72,7 @@ function checkAllowed(modules: readonly string[], allowed: AllowModules | undefi
   throw new UsageError({
     what: 'custom layers of the model',
     problem: `would run the code of modules that are not allowed: ${refused.join(', ')}`,
-    hint: 'allowModules, or --allow-modules of the command, if you trust that code',
+    hint: 'allowModules, or --allow-modules, if you trust that code (see docs/custom-layers.md)',
   });
 }
 
