@@ -28,6 +28,7 @@ export type { Dataset, InputType, Split, Task } from './data/dataset.ts';
 export type { DataLayout } from './data/layout.ts';
 export { type MnistOptions, mnist } from './data/mnist.ts';
 export { type OpenOptions, openDataset } from './data/open.ts';
+export { firstTrain, limitTrain } from './data/subset.ts';
 export { type SyntheticOptions, synthetic } from './data/synthetic.ts';
 export { standardizeTargets } from './data/targets.ts';
 export {

@@ -9,6 +9,7 @@ export const Purpose = {
   augment: 3,
   dropout: 4,
   synthetic: 5,
+  subset: 6,
 } as const;
 
 const MULTIPLIER_0 = 0xd2511f53;

@@ -3,6 +3,7 @@
 import { cleaningUp } from '../base/cleanup.ts';
 import { UsageError } from '../base/errors.ts';
 import { Trainer } from '../runtime/trainer.ts';
+import { openCheckpoint } from '../train/checkpointFile.ts';
 import type { EvalCorrection } from '../train/evalCorrection.ts';
 import { known } from './events.ts';
 import type { Flags } from './flags.ts';
@@ -26,8 +27,9 @@ export async function runEval(flags: Flags): Promise<number> {
   const allowModules = allowModulesFrom(flags);
   const batches = flags.integer('precise-norm', 1);
   const evalCorrection = correctionFrom(flags);
+  const { head } = await openCheckpoint(path);
   const trainer = await Trainer.resume(path, {
-    data: await dataFrom(flags),
+    data: await dataFrom(flags, head.data),
     onNotice: (notice) => warn(`syncbn: ${notice}`),
     ...(allowModules !== undefined && { allowModules }),
     ...(workers !== undefined && { workers }),

@@ -5,6 +5,7 @@ import { cleaningUp } from '../base/cleanup.ts';
 import { UsageError } from '../base/errors.ts';
 import { checkWritable } from '../base/wholeFile.ts';
 import { Trainer } from '../runtime/trainer.ts';
+import { openCheckpoint } from '../train/checkpointFile.ts';
 import type { Flags } from './flags.ts';
 import { say, screen, warn } from './screen.ts';
 import { allowModulesFrom, dataFrom } from './settings.ts';
@@ -26,8 +27,9 @@ export async function runFold(flags: Flags): Promise<number> {
   }
   if (!flags.isSet('overwrite')) refuseExisting(path!, '--out');
   await checkWritable(path!, `checkpoint to write, ${path}`);
+  const { head } = await openCheckpoint(checkpoint!);
   const trainer = await Trainer.resume(checkpoint!, {
-    data: await dataFrom(flags),
+    data: await dataFrom(flags, head.data),
     onNotice: (notice) => warn(`syncbn: ${notice}`),
     ...(allowModules !== undefined && { allowModules }),
     ...(workers !== undefined && { workers }),

@@ -41,7 +41,7 @@ const dataFlags: readonly FlagText[] = [
     '--data <name|dir>',
     'mnist, synthetic, or a folder of IDX, CIFAR-10 or npy files (default mnist)',
   ],
-  ['--limit <n>', 'Only the first n training samples'],
+  ['--limit <n>', 'Only n training samples, drawn from all'],
 ];
 
 const moduleFlags: readonly FlagText[] = [

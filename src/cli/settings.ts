@@ -4,8 +4,10 @@
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
-import { type Dataset, limitTrain } from '../data/dataset.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { type DatasetDescription, dataDifference, describeDataset } from '../data/identity.ts';
 import { openDataset } from '../data/open.ts';
+import { firstTrain, limitTrain } from '../data/subset.ts';
 import { convertNorm, NORM_TARGETS, type NormRequest } from '../nn/convertNorm.ts';
 import { crossEntropy } from '../nn/losses.ts';
 import { namedModel } from '../nn/models.ts';
@@ -30,11 +32,22 @@ const DEFAULT_SGD_LR = 0.1;
 const DEFAULT_ADAM_LR = 0.001;
 const DEFAULT_MOMENTUM = 0.9;
 
-/** The dataset that the flags ask for. */
-export async function dataFrom(flags: Flags): Promise<Dataset> {
-  const dataset = await openDataset(flags.text('data') ?? DEFAULTS.data);
+/** The dataset that the flags ask for, read as a checkpoint that is gone on from had it: earlier
+ * versions kept float targets as they are, and limited data to its first samples. */
+export async function dataFrom(flags: Flags, saved?: DatasetDescription): Promise<Dataset> {
+  const task = saved?.task;
+  const standardizeTargets = task?.kind !== 'regression' || task.mean !== undefined;
+  const dataset = await openDataset(flags.text('data') ?? DEFAULTS.data, { standardizeTargets });
   const limit = flags.integer('limit', 1);
-  return limit === undefined ? dataset : limitTrain(dataset, limit);
+  if (limit === undefined) return dataset;
+  const drawn = limitTrain(dataset, limit);
+  if (saved === undefined || isDataOf(saved, drawn)) return drawn;
+  const first = firstTrain(dataset, limit);
+  return isDataOf(saved, first) ? first : drawn;
+}
+
+function isDataOf(saved: DatasetDescription, data: Dataset): boolean {
+  return dataDifference(describeDataset(data), saved) === undefined;
 }
 
 /** The model that the flags ask for, with its normalizations replaced. */

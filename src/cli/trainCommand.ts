@@ -81,7 +81,7 @@ export async function runTrain(flags: Flags): Promise<number> {
     for (const sink of logs) sink.take({ event: 'notice', message });
   });
   const train = async (): Promise<number> => {
-    const data = await dataFrom(flags);
+    const data = await dataFrom(flags, point.resumed?.saved.data);
     const onNotice = (message: string): void => {
       for (const sink of sinks) sink.take({ event: 'notice', message });
     };

@@ -1,6 +1,5 @@
 // What a dataset is: two splits of samples, channels last, with the statistics that normalise them.
-// Checks one as a whole and shortens one. Reading files is elsewhere: each format has a file of its
-// own; what a checkpoint keeps of one is in identity.ts.
+// Checks one as a whole. Reading files is elsewhere: each format has a file of its own.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { channelsOf, type Shape, showShape, sizeOf } from '../base/shape.ts';
@@ -54,19 +53,6 @@ export interface Dataset {
 
 /** Above this, integer targets are far more likely quantities than classes. */
 const MAX_CLASSES = 65536;
-
-/** The same dataset with its first `count` training samples only; nothing is copied, the statistics
- * stay. Throws a UsageError when count is below 1 or above what there is. */
-export function limitTrain(dataset: Dataset, count: number): Dataset {
-  checkInteger(`training samples of ${dataset.name}`, count, 1, dataset.train.count);
-  const { inputs, targets } = dataset.train;
-  const train: Split = {
-    count,
-    inputs: inputs.subarray(0, count * sizeOf(dataset.inputShape)),
-    targets: targets.subarray(0, count * targetSize(dataset.task)),
-  };
-  return { ...dataset, train };
-}
 
 /** How many target values a sample has: 1 class index, or sizeOf(targetShape) floats. */
 export function targetSize(task: Task): number {

@@ -65,7 +65,8 @@ export function dataDifference(
       : given.contentHash === saved.contentHash;
   if (isSame) return undefined;
   for (const show of [showCounts, showSample, showTask, showStatistics]) {
-    if (show(given) !== show(saved)) return { given: show(given), saved: show(saved) };
+    if (show(given) === show(saved)) continue;
+    return { given: `${given.name}, ${show(given)}`, saved: `${saved.name}, ${show(saved)}` };
   }
   const content = ({ name }: DatasetDescription): string => `the content of ${name}`;
   return {

@@ -2,7 +2,8 @@
 // loop of the experiments that look at curves, not at epochs. A loss that is no number, or beyond
 // all use, is written down as LOSS_LIMIT, so that results stay numbers that files can hold.
 
-import { type Dataset, limitTrain } from '../data/dataset.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { firstTrain } from '../data/subset.ts';
 import type { LayerSpec } from '../nn/spec.ts';
 import type { OptimizerSpec } from '../optim/optimizer.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
@@ -113,7 +114,7 @@ function startTrainer(run: CurveRun, context: RunContext): Promise<Trainer> {
   const workers = context.workers;
   return Trainer.start({
     model,
-    data: limitTrain(dataset, count),
+    data: firstTrain(dataset, count),
     optimizer,
     ...(run.schedule !== undefined && { schedule: run.schedule }),
     replicas,

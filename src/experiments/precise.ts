@@ -6,7 +6,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { limitTrain } from '../data/dataset.ts';
+import { firstTrain } from '../data/subset.ts';
 import { sgd } from '../optim/optimizer.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import {
@@ -104,7 +104,7 @@ async function trainAndCompare(
   const replicaBatch = numberIn(settings, 'replicaBatch');
   const samples = Math.min(numberIn(settings, 'samples'), context.dataset.train.count);
   const steps = Math.floor(samples / (replicas * replicaBatch)) * numberIn(settings, 'epochs');
-  const dataset = limitTrain(context.dataset, samples);
+  const dataset = firstTrain(context.dataset, samples);
   const errors: Record<Way, number> = { running: 0, precise: 0, corrected: 0 };
   const result = await trainCurve(
     {

@@ -2,7 +2,7 @@
 // by heart, with batch normalization, with group normalization, which has no noise of the batch,
 // and without. No weight decay and no augmentation, so that nothing else regularises.
 
-import { limitTrain } from '../data/dataset.ts';
+import { firstTrain } from '../data/subset.ts';
 import { sgd } from '../optim/optimizer.ts';
 import {
   bySeed,
@@ -51,7 +51,7 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   const { settings } = spec;
   const whole = context.dataset;
   const samples = Math.min(numberIn(settings, 'samples'), whole.train.count);
-  const dataset = limitTrain(whole, samples);
+  const dataset = firstTrain(whole, samples);
   const replicas = numberIn(settings, 'replicas');
   const replicaBatch = numberIn(settings, 'replicaBatch');
   const stepsPerEpoch = Math.floor(samples / (replicas * replicaBatch));

@@ -3,7 +3,7 @@
 // falls with the batch (Goyal et al. 2017), as in the curve that Wu and He 2018 published.
 
 import { UsageError } from '../base/errors.ts';
-import { limitTrain } from '../data/dataset.ts';
+import { firstTrain } from '../data/subset.ts';
 import { convertNorm } from '../nn/convertNorm.ts';
 import type { LayerSpec } from '../nn/spec.ts';
 import { sgd } from '../optim/optimizer.ts';
@@ -139,7 +139,7 @@ async function run({ settings }: RunSpec, context: RunContext): Promise<RunValue
   const result = await trainCurve(
     {
       model: smallBatchNet(purposeOf(context.dataset), norm),
-      dataset: limitTrain(context.dataset, samples),
+      dataset: firstTrain(context.dataset, samples),
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
       schedule: cosine(),
       replicas,

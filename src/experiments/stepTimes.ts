@@ -2,7 +2,7 @@
 // steps, one net after another, so that a machine that slows down for a while slows all of them.
 // The median of the windows counts.
 
-import { limitTrain } from '../data/dataset.ts';
+import { firstTrain } from '../data/subset.ts';
 import type { LayerSpec } from '../nn/spec.ts';
 import { sgd } from '../optim/optimizer.ts';
 import { Trainer } from '../runtime/trainer.ts';
@@ -57,7 +57,7 @@ function startTrainer(
   const count = Math.min(dataset.train.count, steps * replicas * replicaBatch);
   return Trainer.start({
     model,
-    data: limitTrain({ ...dataset, test }, count),
+    data: firstTrain({ ...dataset, test }, count),
     optimizer: sgd({ lr: TIMED_RATE }),
     replicas,
     replicaBatch,

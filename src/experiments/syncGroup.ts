@@ -2,7 +2,7 @@
 // at one small batch of each replica. Wu and Johnson 2021 call the samples of a group the
 // normalization batch; nothing else of the step changes with it.
 
-import { limitTrain } from '../data/dataset.ts';
+import { firstTrain } from '../data/subset.ts';
 import { convertNorm } from '../nn/convertNorm.ts';
 import type { LayerSpec } from '../nn/spec.ts';
 import { sgd } from '../optim/optimizer.ts';
@@ -83,7 +83,7 @@ async function measureError(settings: PlainRecord, context: RunContext): Promise
   const result = await trainCurve(
     {
       model: modelOf(numberIn(settings, 'groupSize'), context),
-      dataset: limitTrain(context.dataset, samples),
+      dataset: firstTrain(context.dataset, samples),
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
       schedule: cosine(),
       replicas,

@@ -1,9 +1,14 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { Flags, type RawFlags } from '../../src/cli/flags.ts';
 import { dataFrom, modelFrom, trainerOptionsFrom } from '../../src/cli/settings.ts';
+import { type DatasetDescription, describeDataset } from '../../src/data/identity.ts';
+import { firstTrain } from '../../src/data/subset.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { normsOf } from '../../src/nn/normLeaf.ts';
+import { openCheckpoint } from '../../src/train/checkpointFile.ts';
+import { folderOf, npyBytes } from '../data/fixtures.ts';
 import { type ResolvedConfig, resolve } from './resolve.ts';
 
 const data = synthetic({ train: 256, test: 4, shape: [8, 8, 1] });
@@ -131,6 +136,36 @@ describe('flags', () => {
     expect(refusal).toBeInstanceOf(UsageError);
     expect((refusal as UsageError).message).toMatch(message);
     expect((refusal as UsageError).message).toContain('allowed is ');
+  });
+
+  it('limit a run that goes on to the samples that its checkpoint had', async () => {
+    const flags = new Flags({ data: 'synthetic', limit: '64' });
+    const drawn = await dataFrom(flags);
+    const whole = await dataFrom(new Flags({ data: 'synthetic' }));
+    expect(drawn.train.inputs).not.toEqual(firstTrain(whole, 64).train.inputs);
+    expect(await dataFrom(flags, describeDataset(drawn))).toEqual(drawn);
+    const path = fileURLToPath(new URL('../runtime/checkpoints/version1.bin', import.meta.url));
+    const { head } = await openCheckpoint(path);
+    expect(await dataFrom(flags, head.data)).toEqual(firstTrain(whole, 64));
+    // Saved again, it is known by its content.
+    const again = await dataFrom(flags, describeDataset(firstTrain(whole, 64)));
+    expect(again).toEqual(firstTrain(whole, 64));
+  });
+
+  it('keep the float targets of a checkpoint that kept them', async () => {
+    const dir = await folderOf({
+      'x_train.npy': npyBytes('<f4', [2, 1], Float32Array.of(1, 2)),
+      'y_train.npy': npyBytes('<f4', [2], Float32Array.of(10, 20)),
+      'x_test.npy': npyBytes('<f4', [1, 1], Float32Array.of(1)),
+      'y_test.npy': npyBytes('<f4', [1], Float32Array.of(10)),
+    });
+    const flags = new Flags({ data: dir });
+    const standard = await dataFrom(flags);
+    expect(standard.train.targets).toEqual(Float32Array.of(-1, 1));
+    expect(await dataFrom(flags, describeDataset(standard))).toEqual(standard);
+    const kept = { ...describeDataset(standard), task: { kind: 'regression', targetShape: [1] } };
+    const { train } = await dataFrom(flags, kept as DatasetDescription);
+    expect(train.targets).toEqual(Float32Array.of(10, 20));
   });
 
   it('limit the training samples and leave the test samples alone', async () => {

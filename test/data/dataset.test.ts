@@ -1,8 +1,8 @@
-// The dataset as a whole: its check and its shortening.
+// The dataset as a whole: its check.
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { checkDataset, type Dataset, limitTrain } from '../../src/data/dataset.ts';
+import { checkDataset, type Dataset } from '../../src/data/dataset.ts';
 import { smallDataset } from './fixtures.ts';
 
 const floats = (values: number[]): Partial<Dataset> => ({
@@ -86,30 +86,5 @@ describe('checkDataset', () => {
     const check = (): Dataset => checkDataset(smallDataset(changes));
     expect(check).toThrow(UsageError);
     expect(check).toThrow(message);
-  });
-});
-
-describe('limitTrain', () => {
-  it('keeps the first samples, their targets, the statistics and the test split', () => {
-    const whole = smallDataset();
-    const less = limitTrain(whole, 2);
-    expect([...less.train.inputs]).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
-    expect([...less.train.targets]).toEqual([0, 1]);
-    expect(less.train.inputs.buffer).toBe(whole.train.inputs.buffer);
-    expect(less.test).toBe(whole.test);
-    expect(less.mean).toBe(whole.mean);
-    expect(checkDataset(less)).toBe(less);
-  });
-
-  it('keeps whole targets when they are vectors', () => {
-    const two = smallDataset({
-      ...floats([0, 1]),
-      train: { count: 2, inputs: new Float32Array(4), targets: Float32Array.of(1, 2, 3, 4) },
-    });
-    expect([...limitTrain(two, 1).train.targets]).toEqual([1, 2]);
-  });
-
-  it.each([0, -1, 1.5, 4, Number.NaN])('refuses %d of 3 samples', (count) => {
-    expect(() => limitTrain(smallDataset(), count)).toThrow(UsageError);
   });
 });

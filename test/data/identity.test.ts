@@ -108,13 +108,13 @@ describe('dataDifference', () => {
   it('says what differs: counts, shapes, task, statistics', () => {
     const given = describeDataset(smallDataset());
     const cases: [Partial<DatasetDescription>, RegExp][] = [
-      [{ countTrain: 7 }, /^7 training and 1 test samples$/],
-      [{ inputShape: [2, 1, 2] }, /^samples 2x1x2 of type u8$/],
+      [{ countTrain: 7 }, /^small, 7 training and 1 test samples$/],
+      [{ inputShape: [2, 1, 2] }, /^small, samples 2x1x2 of type u8$/],
       [
         { task: { kind: 'regression', targetShape: [2] } },
-        /^regression of 2, targets as they are$/,
+        /^small, regression of 2, targets as they are$/,
       ],
-      [{ std: [1, 3] }, /^mean 0.5, 0.25 and std 1, 3$/],
+      [{ std: [1, 3] }, /^small, mean 0.5, 0.25 and std 1, 3$/],
     ];
     for (const [changes, message] of cases) {
       const { contentHash: _hash, ...rest } = given;

@@ -4,7 +4,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { limitTrain } from '../../src/data/dataset.ts';
+import { firstTrain } from '../../src/data/subset.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 
@@ -12,7 +12,7 @@ const UNINTERRUPTED = 'ea258b3d9ddc1df86b53ef631d99807711c1d4b7df002826a0a1a1965
 
 it('a checkpoint of version 1 resumes with the bits of the uninterrupted run', async () => {
   const path = fileURLToPath(new URL('checkpoints/version1.bin', import.meta.url));
-  const trainer = await Trainer.resume(path, { data: limitTrain(synthetic(), 64), workers: 2 });
+  const trainer = await Trainer.resume(path, { data: firstTrain(synthetic(), 64), workers: 2 });
   try {
     expect([trainer.step, trainer.epochs, trainer.config.seed]).toEqual([3, 2, 3]);
     for await (const _ of trainer.fit({ epochs: trainer.epochs }));

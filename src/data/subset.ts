@@ -1,0 +1,70 @@
+// Fewer training samples of a dataset. The statistics and the test split stay.
+
+import { checkInteger } from '../base/errors.ts';
+import { Purpose, RandomStream } from '../base/random.ts';
+import { sizeOf } from '../base/shape.ts';
+import { type Dataset, type Split, targetSize } from './dataset.ts';
+
+/** The draw is the same for everyone who limits the same data to the same count. */
+const DRAW_SEED = 1;
+
+/** The same dataset with `count` training samples, drawn from all of them with equal chances and
+ * kept in their order: the same ones every time. Throws a UsageError when count is below 1 or above
+ * what there is. */
+export function limitTrain(dataset: Dataset, count: number): Dataset {
+  const { train } = dataset;
+  checkCount(dataset, count);
+  if (count === train.count) return dataset;
+  return { ...dataset, train: pick(dataset, drawn(train.count, count)) };
+}
+
+/** The same dataset with its first `count` training samples only; nothing is copied. For data in
+ * random order: of data that is sorted by class, they are of one class. Throws a UsageError as
+ * {@link limitTrain} does. */
+export function firstTrain(dataset: Dataset, count: number): Dataset {
+  checkCount(dataset, count);
+  const { inputs, targets } = dataset.train;
+  const train: Split = {
+    count,
+    inputs: inputs.subarray(0, count * sizeOf(dataset.inputShape)),
+    targets: targets.subarray(0, count * targetSize(dataset.task)),
+  };
+  return { ...dataset, train };
+}
+
+function checkCount({ name, train }: Dataset, count: number): void {
+  checkInteger(`training samples of ${name}`, count, 1, train.count);
+}
+
+/** `count` of the indices below `total`, ascending: each is taken with the chance that is left for
+ * it (Knuth, The Art of Computer Programming 3.4.2, algorithm S). */
+function drawn(total: number, count: number): Int32Array {
+  const random = new RandomStream().reset(DRAW_SEED, Purpose.subset, 0, 0);
+  const indices = new Int32Array(count);
+  let found = 0;
+  for (let i = 0; found < count; i++) {
+    if (random.nextBelow(total - i) < count - found) indices[found++] = i;
+  }
+  return indices;
+}
+
+function pick({ train, inputShape, task }: Dataset, indices: Int32Array): Split {
+  return {
+    count: indices.length,
+    inputs: rows(train.inputs, sizeOf(inputShape), indices),
+    targets: rows(train.targets, targetSize(task), indices),
+  };
+}
+
+/** Copies of the rows with these indices. */
+function rows<T extends Uint8Array | Int32Array | Float32Array>(
+  values: T,
+  length: number,
+  indices: Int32Array,
+): T {
+  const picked = values.slice(0, indices.length * length) as T;
+  for (const [row, index] of indices.entries()) {
+    picked.set(values.subarray(index * length, (index + 1) * length), row * length);
+  }
+  return picked;
+}
