@@ -4,7 +4,6 @@
 import { cleaningUp } from '../base/cleanup.ts';
 import { UsageError } from '../base/errors.ts';
 import { checkWritable } from '../base/wholeFile.ts';
-import type { Dataset } from '../data/dataset.ts';
 import { normsOf } from '../nn/normLeaf.ts';
 import type { RunState } from '../report/history.ts';
 import type { Evaluation } from '../runtime/evaluation.ts';
@@ -12,6 +11,7 @@ import type { Progress } from '../runtime/progress.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import { ON_NON_FINITE } from '../train/onNonFinite.ts';
 import { checkpointWriter } from './checkpointWriter.ts';
+import { collectGarbage } from './collect.ts';
 import {
   type DoneEvent,
   doneEvent,
@@ -60,6 +60,12 @@ interface Asked {
   readonly progressEveryMs: number;
 }
 
+/** What is told of the data; the samples are the trainer's alone. */
+interface DataFacts {
+  readonly name: string;
+  readonly countTest: number;
+}
+
 interface Plan extends Asked {
   readonly heldStep: StartingPoint['heldStep'];
   readonly epochs: number;
@@ -81,11 +87,12 @@ export async function runTrain(flags: Flags): Promise<number> {
     for (const sink of logs) sink.take({ event: 'notice', message });
   });
   const train = async (): Promise<number> => {
-    const data = await dataFrom(flags, point.resumed?.saved.data);
     const onNotice = (message: string): void => {
       for (const sink of sinks) sink.take({ event: 'notice', message });
     };
-    const trainer = await startTrainer(flags, point, data, onNotice);
+    const { trainer, data } = await startTrainer(flags, point, onNotice);
+    // The samples are in the trainer's memory; as they were read, they are not needed any more.
+    collectGarbage();
     // A checkpoint knows how many epochs its run was to have.
     const plan = {
       ...asked,
@@ -141,23 +148,21 @@ function modelName(flags: Flags, { resumed }: StartingPoint): string {
 async function startTrainer(
   flags: Flags,
   { resumed, isRestart }: StartingPoint,
-  data: Dataset,
   onNotice: (notice: string) => void,
-): Promise<Trainer> {
+): Promise<{ readonly trainer: Trainer; readonly data: DataFacts }> {
+  const data = await dataFrom(flags, resumed?.saved.data);
+  const facts = { name: data.name, countTest: data.test.count };
   if (resumed === undefined) {
     const options = trainerOptionsFrom(flags, data, await modelFrom(flags, data));
-    return Trainer.start({
-      ...options,
-      onNotice,
-      ...(flags.has('norm') && { norm: normFrom(flags) }),
-    });
+    const norm = flags.has('norm') && { norm: normFrom(flags) };
+    return { trainer: await Trainer.start({ ...options, onNotice, ...norm }), data: facts };
   }
   await checkAgreement(flags, { ...resumed, isRestart }, data);
   const workers = flags.integer('workers', 1);
   const timeoutMs = flags.integer('timeout-ms', 1);
   const diagnosticsEvery = flags.integer('diagnostics', 0);
   const onNonFinite = flags.choice('on-non-finite', ON_NON_FINITE);
-  return Trainer.resume(resumed.path, {
+  const trainer = await Trainer.resume(resumed.path, {
     data,
     onNotice,
     profile: isProfiled(flags),
@@ -167,6 +172,7 @@ async function startTrainer(
     ...(onNonFinite !== undefined && { onNonFinite }),
     ...(flags.has('norm') && !isRestart && { norm: normFrom(flags) }),
   });
+  return { trainer, data: facts };
 }
 
 /** What to say where nothing is left to train. */
@@ -182,7 +188,7 @@ function nothingLeft({ maxSteps, epochs }: Plan, trainer: Trainer): readonly str
 
 interface RunSetup {
   readonly plan: Plan;
-  readonly data: Dataset;
+  readonly data: DataFacts;
   readonly sinks: readonly Sink[];
   readonly model: string;
   readonly report: ReportAsked | undefined;
@@ -354,10 +360,10 @@ function nextStop(trainer: Trainer, every: number | undefined): number {
 async function finish(
   trainer: Trainer,
   training: { readonly imagesPerSecond: number; readonly seconds: number },
-  data: Dataset,
+  data: DataFacts,
 ): Promise<DoneEvent> {
   const evaluation: Evaluation | undefined =
-    data.test.count === 0 ? undefined : await trainer.evaluate();
+    data.countTest === 0 ? undefined : await trainer.evaluate();
   return doneEvent(training, evaluation, trainer.weightsHash());
 }
 

@@ -3,7 +3,8 @@
 
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
-import type { Dataset, Task } from '../data/dataset.ts';
+import type { Task } from '../data/dataset.ts';
+import type { DatasetDescription } from '../data/identity.ts';
 import type { SplitName } from '../train/context.ts';
 
 export interface Evaluation {
@@ -37,7 +38,7 @@ export function secondsSince(startMs: number): number {
 const SPLITS = ['train', 'test'] as const satisfies readonly SplitName[];
 
 /** How many samples a split has, or a {@link UsageError} when it has none or is none. */
-export function countSamples(dataset: Dataset, split: SplitName): number {
+export function countSamples(data: DatasetDescription, split: SplitName): number {
   if (!SPLITS.includes(split)) {
     const nearest = nearestWord(String(split), SPLITS);
     throw new UsageError({
@@ -47,10 +48,10 @@ export function countSamples(dataset: Dataset, split: SplitName): number {
       ...(nearest !== undefined && { hint: `'${nearest}'` }),
     });
   }
-  const { count } = dataset[split];
+  const count = split === 'train' ? data.countTrain : data.countTest;
   if (count > 0) return count;
   throw new UsageError({
-    what: `evaluate('${split}') on ${dataset.name}`,
+    what: `evaluate('${split}') on ${data.name}`,
     given: 'no samples',
     allowed: 'a split with samples',
   });

@@ -3,12 +3,15 @@
 // the maths, is in train/foldNorm.ts.
 
 import { UsageError } from '../base/errors.ts';
-import type { Dataset } from '../data/dataset.ts';
+import { sizeOf } from '../base/shape.ts';
+import type { DatasetDescription } from '../data/identity.ts';
 import { storedInputs } from '../data/shift.ts';
+import { typedView } from '../memory/arena.ts';
 import { type LoneRun, runAlone } from '../train/alone.ts';
 import { writeCheckpoint } from '../train/checkpointFile.ts';
 import type { RunConfig } from '../train/config.ts';
 import { type FoldedModel, foldBatchNorm, type NamedValues } from '../train/foldNorm.ts';
+import type { RunPlan } from '../train/plan.ts';
 import type { Inputs } from './predict.ts';
 import { checkpointOf } from './resume.ts';
 import { checkReplaceable } from './saving.ts';
@@ -38,7 +41,9 @@ const DEFAULT_TOLERANCE = 1e-4;
 interface TrainedRun {
   readonly runId: string;
   readonly config: RunConfig;
-  readonly dataset: Dataset;
+  readonly data: DatasetDescription;
+  readonly plan: RunPlan;
+  readonly memory: WebAssembly.Memory;
   readonly weights: NamedValues;
   readonly step: number;
   readonly epochs: number;
@@ -62,9 +67,7 @@ export async function exportInference(
     });
   }
   const inputs =
-    options.inputs === undefined
-      ? someInputs(run.dataset, config.globalBatch)
-      : storedInputs(config.data, options.inputs);
+    options.inputs === undefined ? someInputs(run) : storedInputs(config.data, options.inputs);
   const expected = await run.outputs(inputs);
   const folded = foldBatchNorm(config.model, weights, config.data.inputShape);
   const foldedConfig = { ...config, model: folded.model };
@@ -83,10 +86,13 @@ export async function exportInference(
   return { ...folded, ...parity, countInputs };
 }
 
-function someInputs({ test, train }: Dataset, count: number): Uint8Array | Float32Array {
-  const split = test.count > 0 ? test : train;
-  const length = split.inputs.length / split.count;
-  return split.inputs.subarray(0, Math.min(count, split.count) * length);
+/** Copies of the first samples in the arena. */
+function someInputs({ config, plan, memory }: TrainedRun): Uint8Array | Float32Array {
+  const { countTrain, countTest, inputShape, inputType } = config.data;
+  const [split, count] =
+    countTest > 0 ? (['test', countTest] as const) : (['train', countTrain] as const);
+  const inputs = typedView(memory, plan.layout.get(`data.${split}.inputs`), inputType);
+  return inputs.slice(0, Math.min(config.globalBatch, count) * sizeOf(inputShape));
 }
 
 /** The largest difference and the largest magnitude; infinite where only one is NaN. */
@@ -112,7 +118,7 @@ async function write(
   { tensors }: LoneRun,
   path: string,
 ): Promise<void> {
-  const { dataset, step, epochs } = run;
+  const { data, step, epochs } = run;
   // It is not the run's own state, so it must not take the place of that.
   const runId = `${run.runId}, folded`;
   const epochSums = new Float64Array(4);
@@ -120,6 +126,6 @@ async function write(
   const counters = { step, epochs };
   await writeCheckpoint(
     path,
-    checkpointOf({ runId, config, dataset, tensors, epochSums, ...counters }),
+    checkpointOf({ runId, config, data, tensors, epochSums, ...counters }),
   );
 }

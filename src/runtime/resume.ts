@@ -5,7 +5,7 @@ import { checkInteger, UsageError } from '../base/errors.ts';
 import { showShape } from '../base/shape.ts';
 import { packageVersion } from '../base/version.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
-import { dataDifference, describeDataset } from '../data/identity.ts';
+import { type DatasetDescription, dataDifference, describeDataset } from '../data/identity.ts';
 import { engineName, kernelsOf } from '../kernels/identity.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import type { NormRequest } from '../nn/convertNorm.ts';
@@ -115,7 +115,7 @@ export function configOf(
 export function checkpointOf(run: {
   readonly runId: string;
   readonly config: RunConfig;
-  readonly dataset: Dataset;
+  readonly data: DatasetDescription;
   readonly tensors: readonly StateTensor[];
   readonly epochSums: Float64Array;
   readonly step: number;
@@ -130,7 +130,7 @@ export function checkpointOf(run: {
     runId: run.runId,
     writtenBy: writerOf(config.mode),
     model: { ...model },
-    data: structuredClone(describeDataset(run.dataset)) as Checkpoint['data'],
+    data: structuredClone(run.data) as Checkpoint['data'],
     run: {
       ...rest,
       loss: { ...rest.loss },

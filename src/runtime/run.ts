@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RunError, UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
-import type { Dataset } from '../data/dataset.ts';
+import type { DatasetDescription } from '../data/identity.ts';
 import { storedInputs } from '../data/shift.ts';
 import { toDataUnits } from '../data/targets.ts';
 import { typedView } from '../memory/arena.ts';
@@ -46,7 +46,8 @@ export interface RunSetup {
   /** The same in all checkpoints of a run. */
   readonly runId: string;
   readonly plan: RunPlan;
-  readonly dataset: Dataset;
+  /** The samples are in the arena alone. */
+  readonly data: DatasetDescription;
   readonly memory: WebAssembly.Memory;
   readonly words: ControlWords;
   readonly gang: Gang<TrainApi>;
@@ -263,13 +264,13 @@ export class Run implements RunningTrainer {
   }
 
   async evaluate(split: SplitName = 'test'): Promise<Evaluation> {
-    const { gang, dataset, memory, plan } = this.setup;
-    const count = countSamples(dataset, split);
+    const { gang, data, memory, plan } = this.setup;
+    const count = countSamples(data, split);
     checkInference(`evaluate('${split}')`, plan, count);
     const startMs = performance.now();
     await this.exclusively('evaluate', () => gang.callAll((api) => api.evaluate(split)));
     const samples = typedView(memory, plan.layout.get('evaluation.samples'), 'f64');
-    return { ...sumSamples(samples, count, dataset.task), seconds: secondsSince(startMs) };
+    return { ...sumSamples(samples, count, data.task), seconds: secondsSince(startMs) };
   }
 
   async predict(inputs: Inputs): Promise<Float32Array> {
@@ -304,15 +305,8 @@ export class Run implements RunningTrainer {
     const { config, step, epochs } = this;
     this.checkWhole('exportInference()');
     if (options.inputs !== undefined) countInputs('exportInference', config, options.inputs);
-    const { runId } = this.setup;
-    const run = {
-      runId,
-      config,
-      step,
-      epochs,
-      dataset: this.setup.dataset,
-      weights: this.weights(),
-    };
+    const { runId, data, plan, memory } = this.setup;
+    const run = { runId, config, step, epochs, data, plan, memory, weights: this.weights() };
     return exportInference({ ...run, outputs: (inputs) => this.outputs(inputs) }, options);
   }
 
@@ -329,12 +323,12 @@ export class Run implements RunningTrainer {
   async save(path: string, given: SaveOptions = {}): Promise<void> {
     parsePath('save', path);
     const options = parseSaveOptions(given);
-    const { runId, plan, dataset, tensors, epochSums } = this.setup;
+    const { runId, plan, data, tensors, epochSums } = this.setup;
     this.checkWhole('save()');
     if (this.diverged !== undefined) throw unsaved(path, this.diverged);
     const { config } = plan;
     const counters = { step: this.done, epochs: this.length };
-    const state = checkpointOf({ runId, config, dataset, tensors, epochSums, ...counters });
+    const state = checkpointOf({ runId, config, data, tensors, epochSums, ...counters });
     await this.saver.save(path, state, options, (use) => {
       const taken = this.exclusively('save', use);
       this.taken = taken.then(

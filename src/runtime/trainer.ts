@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { checkTimeout } from '../base/patience.ts';
 import type { Dataset } from '../data/dataset.ts';
+import { describeDataset } from '../data/identity.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, typedView } from '../memory/arena.ts';
 import { loadModules } from '../nn/modules.ts';
@@ -114,6 +115,8 @@ async function startTrainer(config: RunConfig, started: Started): Promise<Traine
   const module = compileKernels(config.mode);
   const memory = createArena(plan.layout);
   fillArena(plan, memory, dataset);
+  // From here on the samples are in the arena alone.
+  const data = describeDataset(dataset);
   const tensors = stateTensors(plan, memory);
   const epochSums = typedView(memory, plan.layout.get('epoch.sums'), 'f64');
   if (resumed !== undefined) {
@@ -139,5 +142,5 @@ async function startTrainer(config: RunConfig, started: Started): Promise<Traine
   const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };
   const state = { tensors, ...sums, step, ...length, conversion: resumed?.report ?? [] };
   const runId = resumed === undefined ? randomUUID() : runIdOf(resumed.saved.head);
-  return new Run({ runId, plan, dataset, memory, words, gang, notify, ...state });
+  return new Run({ runId, plan, data, memory, words, gang, notify, ...state });
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Flags, type RawFlags } from '../../src/cli/flags.ts';
 import { checkAgreement } from '../../src/cli/resumeSettings.ts';
+import { describeDataset } from '../../src/data/identity.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { linear } from '../../src/nn/linear.ts';
 import { checkpointOf } from '../../src/runtime/resume.ts';
@@ -12,7 +13,7 @@ const data = synthetic({ train: 256, test: 4, shape: [8, 8, 1] });
 async function resume(begun: RawFlags, raw: RawFlags): Promise<void> {
   const config = await resolve(begun, data);
   const counters = { runId: 'a run', epochSums: new Float64Array(4), step: 0, epochs: 1 };
-  const saved = checkpointOf({ config, dataset: data, tensors: [], ...counters });
+  const saved = checkpointOf({ config, data: describeDataset(data), tensors: [], ...counters });
   await checkAgreement(new Flags(raw), { path: 'run.ckpt', saved, isRestart: false }, data);
 }
 
@@ -97,7 +98,12 @@ describe('a checkpoint of a model that has no name', () => {
       model: linear(6, 10),
     };
     const counters = { runId: 'a run', epochSums: new Float64Array(4), step: 0, epochs: 1 };
-    const saved = checkpointOf({ config, dataset: vectors, tensors: [], ...counters });
+    const saved = checkpointOf({
+      config,
+      data: describeDataset(vectors),
+      tensors: [],
+      ...counters,
+    });
     const agreement = checkAgreement(
       new Flags({ lr: '0.05' }),
       { path: 'run.ckpt', saved, isRestart: false },

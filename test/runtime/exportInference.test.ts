@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
+import { describeDataset } from '../../src/data/identity.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { convertNorm } from '../../src/nn/convertNorm.ts';
 import { linear } from '../../src/nn/linear.ts';
@@ -117,7 +118,8 @@ describe('exportInference', () => {
       ]),
     );
     const counters = { step: 0, epochs: 1, epochSums: new Float64Array(4) };
-    const saved = checkpointOf({ runId: 'a run', config, dataset, tensors, ...counters });
+    const described = describeDataset(dataset);
+    const saved = checkpointOf({ runId: 'a run', config, data: described, tensors, ...counters });
     const trainer = await Trainer.resume(saved, { data: dataset, workers: 1 });
     await expect(trainer.exportInference()).rejects.toThrow(/outputs of the folded model/);
     await trainer.close();

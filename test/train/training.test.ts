@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
+import { describeDataset } from '../../src/data/identity.ts';
 import { createArena } from '../../src/memory/arena.ts';
 import { convertNorm } from '../../src/nn/convertNorm.ts';
 import { type LayerSpec, sequential } from '../../src/nn/spec.ts';
@@ -73,7 +74,7 @@ function startOf(run: GoldenRun, spec: LayerSpec, options: Variant): Checkpoint 
   return checkpointOf({
     runId: 'a run',
     config,
-    dataset: data,
+    data: describeDataset(data),
     tensors,
     epochSums: new Float64Array(4),
     step: 0,
