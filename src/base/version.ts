@@ -1,8 +1,9 @@
 // The version of this package, from its own package.json, wherever the code was built to.
 
-import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { ownFile } from './ownFile.ts';
 
 export function packageVersion(): string {
-  const manifest = createRequire(import.meta.url)('syncbn/package.json') as { version: string };
-  return manifest.version;
+  const text = readFileSync(ownFile('syncbn/package.json'), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }

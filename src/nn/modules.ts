@@ -6,7 +6,7 @@ import { createRequire, isBuiltin } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UsageError } from '../base/errors.ts';
-import { showError } from '../base/showError.ts';
+import { defaultExportHint, importFailure } from '../base/importing.ts';
 import { accept } from '../base/values.ts';
 
 /** Whose code may run: `true` for all modules that a model names, or a list of `file:` URLs, paths
@@ -37,7 +37,7 @@ export function checkModule(module: unknown): string {
     what: 'module of a custom layer',
     given: name,
     allowed: 'a file: URL, or the name of a package',
-    hint: "new URL('./my-layer.js', import.meta.url)",
+    hint: "new URL('./my-layer.mjs', import.meta.url)",
   });
 }
 
@@ -87,19 +87,17 @@ async function importFactory(module: string): Promise<(options: unknown) => unkn
   try {
     exported = await importModule(module);
   } catch (error) {
-    throw new UsageError({
-      what: `module of a custom layer, ${module}`,
-      given: showError(error),
-      allowed: 'a module that can be imported',
-    });
+    const details = { what: `the module of a custom layer, ${module},`, ...importFailure(error) };
+    throw Object.assign(new UsageError(details), { cause: error });
   }
   if (typeof exported.default === 'function') {
     return exported.default as (options: unknown) => unknown;
   }
   throw new UsageError({
-    what: `default export of ${module}`,
+    what: `the default export of ${module}`,
     given: typeof exported.default,
     allowed: 'a function that takes options and returns a layer',
+    hint: defaultExportHint(exported.default, 'export default function myLayer(options) { ... }'),
   });
 }
 

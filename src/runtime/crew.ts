@@ -3,7 +3,7 @@
 // without it. A crew tells when a thread ends unasked, and leaves none when it is dismissed.
 
 import type { MessagePort, ResourceLimits, Worker } from 'node:worker_threads';
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import type { GangTask } from './control.ts';
 import { unpackError } from './thrown.ts';
 
@@ -17,6 +17,14 @@ export interface CrewOptions {
   readonly onEnd: (cause: Error | string, rank: number | undefined) => void;
 }
 
+export type PoolClass = typeof Piscina;
+
+/** Imported when the first threads start: in a bundle of ES modules Piscina, which is CommonJS,
+ * ends the program before any word about bundles. */
+export async function loadPool(): Promise<PoolClass> {
+  return (await import('piscina')).Piscina;
+}
+
 export class Crew {
   /** By rank; undefined until the thread is set up. */
   readonly threadIds: (number | undefined)[];
@@ -25,11 +33,11 @@ export class Crew {
   private readonly exits: Promise<unknown>[];
   private isDismissed = false;
 
-  constructor(options: CrewOptions) {
+  constructor(Pool: PoolClass, options: CrewOptions) {
     const { workers, resourceLimits } = options;
     this.options = options;
     this.threadIds = Array.from({ length: workers });
-    this.pool = new Piscina({
+    this.pool = new Pool({
       minThreads: workers,
       maxThreads: workers,
       concurrentTasksPerWorker: 1,

@@ -14,7 +14,7 @@ import { showError } from '../base/showError.ts';
 import { type Abort, abortFromMain, isAborted, MAIN_RANK, readAbort } from '../sync/abort.ts';
 import { type ControlWords, readPosition } from '../sync/words.ts';
 import { type Control, type GangTask, openControl } from './control.ts';
-import { Crew } from './crew.ts';
+import { Crew, loadPool, type PoolClass } from './crew.ts';
 import { unpackError } from './thrown.ts';
 import { watchProgress } from './watch.ts';
 
@@ -81,7 +81,8 @@ export function defaultStartTimeoutMs(workers: number): number {
 export async function startGang<Api, Data = unknown>(
   options: GangOptions<Data>,
 ): Promise<Gang<Api>> {
-  const threads = new Threads<Api>(options as GangOptions<unknown>);
+  const Pool = await loadPool();
+  const threads = new Threads<Api>(options as GangOptions<unknown>, Pool);
   try {
     await threads.start();
   } catch (error) {
@@ -110,11 +111,11 @@ class Threads<Api> {
   private failure: Error | undefined;
   private closed: Promise<void> | undefined;
 
-  constructor(options: GangOptions<unknown>) {
+  constructor(options: GangOptions<unknown>, Pool: PoolClass) {
     const { workers, resourceLimits } = options;
     this.options = options;
     this.openCalls = Array.from({ length: workers }, () => 0);
-    this.crew = new Crew({
+    this.crew = new Crew(Pool, {
       workers,
       filename: fileOf(options.entry),
       ...(resourceLimits !== undefined && { resourceLimits }),

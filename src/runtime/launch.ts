@@ -1,12 +1,13 @@
 // launch: runs a module of the caller's on every core, as one group. It is to threads what torchrun
 // is to processes. The worker's side is launchWorker.ts.
 
-import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ResourceLimits } from 'node:worker_threads';
 import { RunError, UsageError } from '../base/errors.ts';
+import { importFailure } from '../base/importing.ts';
+import { ownFile } from '../base/ownFile.ts';
 import { isObject, optionsSchema, parseOptions } from '../base/parse.ts';
 import { checkTimeout } from '../base/patience.ts';
 import { accept, wholeNumber } from '../base/values.ts';
@@ -42,7 +43,7 @@ export interface LaunchOptions {
 /** More threads than this only wait for each other. */
 const MAX_WORKERS = 256;
 
-const LAUNCH = "launch(new URL('./job.js', import.meta.url), { workers: 4 })";
+const LAUNCH = "launch(new URL('./job.mjs', import.meta.url), { workers: 4 })";
 
 const launchSchema = optionsSchema<LaunchOptions>()({
   workers: wholeNumber(1, MAX_WORKERS).exactOptional(),
@@ -78,12 +79,12 @@ export async function launch<T = unknown>(
   const kernels = compileCollectiveKernels();
   const gang = await startGang<LaunchApi, LaunchData>({
     workers,
-    entry: createRequire(import.meta.url).resolve('#workers/launch.js'),
+    entry: ownFile('#workers/launch.js'),
     words: memory.words,
     dataOf: () => ({ moduleUrl, memory, kernels, args }),
     ...(resourceLimits !== undefined && { resourceLimits }),
     ...(startTimeoutMs !== undefined && { startTimeoutMs }),
-  }).catch(explain);
+  }).catch((error: unknown) => explain(error, moduleUrl));
   const callOptions = jobTimeoutMs === undefined ? {} : { timeoutMs: jobTimeoutMs };
   try {
     return (await gang.callAll((api) => api.run(), callOptions)) as T[];
@@ -92,12 +93,20 @@ export async function launch<T = unknown>(
   }
 }
 
-/** Only `args` can be what the start could not post. */
-function explain(error: unknown): never {
+/** Only `args` can be what the start could not post, and only the module, or what it imports, what
+ * Node could not load. */
+function explain(error: unknown, moduleUrl: string): never {
   if (!(error instanceof RunError && error.cause instanceof Error)) throw error;
   const { name, message } = error.cause;
-  if (name !== 'DataCloneError') throw error;
-  throw new UsageError({ what: 'args', given: message, allowed: 'what can be posted to a thread' });
+  if (name === 'DataCloneError') {
+    const allowed = 'what can be posted to a thread';
+    throw new UsageError({ what: 'args', given: message, allowed });
+  }
+  // A syntax error in CommonJS that a module imports ends the thread, past any try.
+  const failure = importFailure(error.cause);
+  if (failure.hint === undefined) throw error;
+  const details = { what: `the module of launch, ${moduleUrl},`, ...failure };
+  throw Object.assign(new UsageError(details), { cause: error.cause });
 }
 
 /** URLs stay as they are; anything else is a path. A drive letter is not a scheme. */

@@ -2,7 +2,7 @@
 // member.
 
 import { UsageError } from '../base/errors.ts';
-import { showError } from '../base/showError.ts';
+import { defaultExportHint, importFailure } from '../base/importing.ts';
 import { instantiateCollectiveKernels } from '../kernels/load.ts';
 import type { Group } from '../sync/group.ts';
 import type { GroupMemory } from '../sync/memory.ts';
@@ -54,20 +54,15 @@ async function loadJob(moduleUrl: string): Promise<Job> {
   try {
     loaded = await import(moduleUrl);
   } catch (error) {
-    throw Object.assign(
-      new UsageError({
-        what: 'the module of launch',
-        given: moduleUrl,
-        allowed: `a module that can be loaded (${showError(error)})`,
-      }),
-      { cause: error },
-    );
+    const details = { what: `the module of launch, ${moduleUrl},`, ...importFailure(error) };
+    throw Object.assign(new UsageError(details), { cause: error });
   }
   if (typeof loaded.default === 'function') return loaded.default as Job;
+  const example = 'export default function job({ rank, worldSize, group, args }) { ... }';
   throw new UsageError({
     what: `the default export of ${moduleUrl}`,
     given: typeof loaded.default,
     allowed: 'a function',
-    hint: 'export default function job({ rank, worldSize, group, args }) { ... }',
+    hint: defaultExportHint(loaded.default, example),
   });
 }

@@ -3,7 +3,7 @@
 // memory.
 
 import { randomUUID } from 'node:crypto';
-import { createRequire } from 'node:module';
+import { ownFile } from '../base/ownFile.ts';
 import { checkTimeout } from '../base/patience.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { describeDataset } from '../data/identity.ts';
@@ -131,7 +131,7 @@ async function startTrainer(config: RunConfig, started: Started): Promise<Traine
   publishEpoch(published, progressWords(words), epochSums, step);
   const gang = await startGang<TrainApi, TrainData>({
     workers: config.workers,
-    entry: createRequire(import.meta.url).resolve('#workers/train.js'),
+    entry: ownFile('#workers/train.js'),
     dataOf: () => ({ config, memory, module }),
     words,
     layerNames: layerNames(plan),

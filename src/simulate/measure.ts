@@ -3,8 +3,8 @@
 // same round, so that a machine that is busy for a while is so for both; of these the median. All
 // runs are started first; whoever does not have its turn sleeps.
 
-import { createRequire } from 'node:module';
 import { InvariantError } from '../base/errors.ts';
+import { ownFile } from '../base/ownFile.ts';
 import type { LayerSpec } from '../nn/spec.ts';
 import { launch } from '../runtime/launch.ts';
 import { Trainer } from '../runtime/trainer.ts';
@@ -149,7 +149,7 @@ async function probeMachine(options: MeasureOptions, stretchMs: number): Promise
   const activations = activation * replicaBatch;
   const stretches = Math.max(1, Math.round(turnMs / stretchMs));
   const args: ProbeArgs = { parameters, activations, rounds, stretchMs, stretches };
-  const module = createRequire(import.meta.url).resolve('#workers/simulate.js');
+  const module = ownFile('#workers/simulate.js');
   const results = await launch<ThreadProbe>(module, { workers: 2, args });
   const median = (of: (result: ThreadProbe) => number): number => medianOf(results.map(of));
   return {
