@@ -22,17 +22,35 @@ export interface SaveOptions {
  * available, so that training goes on while the copy is written. */
 const SNAPSHOT_SHARE = 0.25;
 
+type Hold = <T>(use: () => Promise<T>) => Promise<T>;
+
 export class Saver {
   /** The file that is being written; the next one waits for it. */
   private writing: Promise<unknown> = Promise.resolve();
+  private readonly open = new Set<Promise<void>>();
 
   /** Writes a state to a file, after those before it. `hold` keeps everything else off the run for
    * as long as the state is still read from it. */
-  async save(
+  save(path: string, state: Checkpoint, options: SaveOptions, hold: Hold): Promise<void> {
+    const saving = this.take(path, state, options, hold);
+    const end = (): void => {
+      this.open.delete(saving);
+    };
+    this.open.add(saving);
+    saving.then(end, end);
+    return saving;
+  }
+
+  /** Settles when all files are written, whatever became of them. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.open);
+  }
+
+  private async take(
     path: string,
     state: Checkpoint,
     options: SaveOptions,
-    hold: <T>(use: () => Promise<T>) => Promise<T>,
+    hold: Hold,
   ): Promise<void> {
     const { keep = 1, overwrite = false } = options;
     const write = async (checkpoint: Checkpoint): Promise<void> => {
@@ -44,11 +62,6 @@ export class Saver {
     if (!fitsTwice(state)) return hold(() => this.queue(() => write(state)));
     const snapshot = await hold(async () => copyOf(state));
     return this.queue(() => write(snapshot));
-  }
-
-  /** Settles when all files are written, whatever became of them. */
-  async settled(): Promise<void> {
-    await this.writing;
   }
 
   private queue(run: () => Promise<void>): Promise<void> {

@@ -166,14 +166,15 @@ describe('--resume-or-start', () => {
   it('never starts over a run that was there', async () => {
     const path = at('damaged.ckpt');
     writeFileSync(path, 'not a checkpoint');
-    writeFileSync(`${path}.1`, 'an older one');
+    const older = at('damaged.step-12.ckpt');
+    writeFileSync(older, 'an older one');
     const damaged = await syncbn([...tiny, '--resume-or-start', path]);
     expect(damaged.code).toBe(2);
-    expect(damaged.stderr).toContain(`older: ${path}.1`);
+    expect(damaged.stderr).toContain(`older: ${older}`);
     await rm(path);
     const missing = await syncbn([...tiny, '--resume-or-start', path]);
     expect(missing.code).toBe(2);
-    expect(missing.stderr).toContain(`${path}.1`);
+    expect(missing.stderr).toContain(older);
     expect(existsSync(path)).toBe(false);
   });
 

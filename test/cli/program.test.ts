@@ -123,17 +123,18 @@ describe('--max-steps', () => {
     const args = [...tiny, ...steps, '--checkpoint', path, '--checkpoint-every', '2', '--json'];
     const { code, events } = await syncbn(args);
     expect(code).toBe(0);
-    expect(events.map(({ event, step }) => [event, step])).toEqual([
+    // Files are written beside training, so that it is open when one is told.
+    const isSave = ({ event }: { event?: unknown }): boolean => event === 'checkpoint';
+    const told = events.filter((event) => !isSave(event));
+    expect(told.map(({ event, step }) => [event, step])).toEqual([
       ['start', 0],
       ['progress', 2],
-      ['checkpoint', 2],
       ['epoch', 4],
       ['diagnostics', 0],
-      ['checkpoint', 4],
       ['stopped', 6],
-      ['checkpoint', 6],
       ['done', undefined],
     ]);
+    expect(events.filter(isSave).map(({ step }) => step)).toEqual([2, 4, 6]);
     expect(events.slice(1).find(({ event }) => event === 'stopped')).toMatchObject({
       totalSteps: 6,
       secondsLeft: 0,
@@ -161,7 +162,8 @@ describe('a model with layers of its own', () => {
     ];
     await writeFile(model, JSON.stringify({ kind: 'sequential', layers }));
     const args = ['train', '--data', 'synthetic', '--limit', '64', '--model', model, '--json'];
-    const { code, events } = await syncbn([...args, '--norm', 'layer']);
+    const converted = [...args, '--norm', 'layer', '--allow-modules'];
+    const { code, events } = await syncbn(converted);
     expect(code).toBe(0);
     expect(events[0]).toMatchObject({ norm: 'layerNorm', parameters: 2 * 432 + 4330 });
   });
@@ -185,7 +187,9 @@ describe('a run that is interrupted', () => {
   it('ends at once when it is interrupted again', async () => {
     const outcome = await interruptTwice();
     expect(outcome.code).toBe(130);
-    expect(outcome.events.map(({ event }) => event)).toEqual(['start', 'progress', 'progress']);
+    // What comes within a second of the first signal is the same request.
+    const kinds = new Set(outcome.events.map(({ event }) => event));
+    expect([...kinds]).toEqual(['start', 'progress']);
     expect(outcome.seconds).toBeLessThan(STEP_SECONDS / 2);
   });
 });
@@ -215,9 +219,9 @@ async function interruptTwice(): Promise<Outcome & { readonly seconds: number }>
   ];
   await writeFile(model, JSON.stringify({ kind: 'sequential', layers }));
   let interruptedMs = 0;
-  const args = ['train', '--data', 'synthetic', '--limit', '64', '--model', model, '--json'];
+  const args = ['train', '--data', 'synthetic', '--limit', '64', '--model', model];
   // Progress comes every second while the step lasts.
-  const outcome = await syncbn(args, (line, child) => {
+  const outcome = await syncbn([...args, '--allow-modules', '--json'], (line, child) => {
     if (!line.includes('"event":"progress"')) return;
     interruptedMs = performance.now();
     child.kill('SIGINT');

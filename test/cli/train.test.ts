@@ -142,7 +142,8 @@ describe('a layer that throws in step 20', () => {
     ];
     await writeFile(model, JSON.stringify({ kind: 'sequential', layers }));
     const startMs = performance.now();
-    const outcome = await syncbn([...tiny, '--model', model, '--epochs', '20', '--workers', '2']);
+    const args = [...tiny, '--model', model, '--allow-modules', '--epochs', '20'];
+    const outcome = await syncbn([...args, '--workers', '2']);
     expect(performance.now() - startMs).toBeLessThan(4000);
     expect(outcome.code).toBe(1);
     expect(outcome.stderr).toContain('rank 1, step 20, layer 0.custom: as it was told to');
