@@ -12,6 +12,7 @@ const CASES: Readonly<Record<string, number>> = {
   fuzz: 20,
   calls: 5,
   soak: 4,
+  kills: 1,
 };
 
 describe('a short campaign of', () => {

@@ -22,6 +22,9 @@ const SETTINGS = 12;
 /** A stop that is longer than the workers' patience. */
 const TIMEOUT_MS = 2000;
 const STOP_MS = 2600;
+const EVERY = ['--checkpoint-every', '7'];
+/** Checkpoints that stay, in half of the cases. */
+const KEPT = 3;
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 type Catchable = keyof typeof EXIT_CODES;
@@ -35,6 +38,7 @@ const WAYS: readonly Way[] = [
 interface Setup {
   readonly start: readonly string[];
   readonly hash: string;
+  readonly keeps: boolean;
   /** How long the undisturbed run took. */
   readonly ms: number;
 }
@@ -97,11 +101,12 @@ async function undisturbed(seed: number, which: number, folder: string): Promise
   if (ended.code !== 0 || done?.event !== 'done') {
     fail('an undisturbed run failed', { start: start.join(' '), ended: shown(ended) });
   }
-  return { start, hash: String(done.weightsHash), ms: performance.now() - startMs };
+  const ms = performance.now() - startMs;
+  return { start, hash: String(done.weightsHash), keeps: which % 2 === 1, ms };
 }
 
 function checkpointFlags(path: string): string[] {
-  return ['--checkpoint', path, '--checkpoint-every', '7'];
+  return ['--checkpoint', path, ...EVERY];
 }
 
 /** Disturbs a run until it ends by itself; gives how many blows it took. */
@@ -146,12 +151,20 @@ async function disturb(
     if (done.weightsHash !== setup.hash) {
       fail('another hash than that of the undisturbed run', { ...facts(), hash: setup.hash, done });
     }
-    const left = readdirSync(home).filter((name) => name !== 'run.ckpt' && name !== 'filler');
-    if (left.length > 0) fail(`left behind: ${left.join(', ')}`, facts());
+    checkFolder(home, setup.keeps, facts);
     rmSync(folder, { recursive: true });
     return blows;
   }
   return fail(`no end after ${MAX_STARTS} starts`, { setup: setup.start.join(' '), history });
+}
+
+/** A run that ended leaves its checkpoints, and nothing of those that were cut off. */
+function checkFolder(home: string, keeps: boolean, facts: () => Record<string, unknown>): void {
+  const names = readdirSync(home).filter((name) => name !== 'run.ckpt' && name !== 'filler');
+  const kept = names.filter((name) => /^run\.step-\d+\.ckpt$/.test(name));
+  const left = names.filter((name) => !kept.includes(name));
+  if (left.length > 0) fail(`left behind: ${left.join(', ')}`, facts());
+  if (kept.length > (keeps ? KEPT - 1 : 0)) fail(`kept: ${kept.join(', ')}`, facts());
 }
 
 function pickWay(dice: Dice, disk: SmallDisk | undefined): Way {
@@ -162,9 +175,9 @@ function pickWay(dice: Dice, disk: SmallDisk | undefined): Way {
 /** Starts the run, or goes on from its checkpoint on any number of workers. */
 function commandOf(dice: Dice, setup: Setup, path: string, way: Way | undefined): string[] {
   const log = way === 'fullLog' ? ['--log', '/dev/full'] : [];
-  const more = ['--workers', `${dice.between(1, 2)}`, '--json', ...checkpointFlags(path), ...log];
-  const isThere = existsSync(path);
-  return ['train', ...setup.start, ...more, ...(isThere ? ['--resume', path] : [])];
+  const keep = setup.keeps ? ['--keep', `${KEPT}`] : [];
+  const files = ['--resume-or-start', path, ...EVERY, ...keep, ...log];
+  return ['train', ...setup.start, '--workers', `${dice.between(1, 2)}`, '--json', ...files];
 }
 
 interface Struck {
@@ -232,6 +245,8 @@ function checkEnd(
     if (signal === name && struck?.wasUnderWay === false) return;
     wrong(`${EXIT_CODES[name]} (${struck?.wasUnderWay ? 'it was' : 'not yet'} under way)`);
   }
+  // What is incomplete in the end is no success, though the run itself went on.
+  if (code === 1 && (way === 'fullLog' || way === 'fullDisk')) return;
   wrong(isKill ? 'SIGKILL' : '0');
 }
 

@@ -78,7 +78,7 @@ describe('a save', () => {
     await resumed.close();
   });
 
-  it('replaces no file of another run, and nothing that is no checkpoint, unless told to', async () => {
+  it('replaces no file of another run and nothing else, unless it is told to', async () => {
     const other = await Trainer.start({ ...options, workers: 1, seed: 9 });
     await other.save(path);
     const before = readFileSync(path);
