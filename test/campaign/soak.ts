@@ -78,7 +78,7 @@ async function round(data: Dataset, path: string, more: number): Promise<string>
     for await (const _ of trainer.fit({ epochs: 2, maxSteps: 9 }));
     await trainer.evaluate();
     await trainer.predict(data.test.inputs);
-    await trainer.save(path);
+    await trainer.save(path, { overwrite: true });
   } finally {
     await trainer.close();
   }

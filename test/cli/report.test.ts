@@ -61,7 +61,8 @@ describe('syncbn train --report', () => {
     ];
     await writeFile(model, JSON.stringify({ kind: 'sequential', layers }));
     const broken = ['train', '--data', 'synthetic', '--limit', '256', '--model', model];
-    const { code } = await syncbn([...broken, '--epochs', '20', '--report', path]);
+    const args = [...broken, '--allow-modules', '--epochs', '20', '--report', path];
+    const { code } = await syncbn(args);
     expect(code).toBe(1);
     const html = readFileSync(path, 'utf8');
     expect(html).toContain('<dd>failed</dd>');
