@@ -3,7 +3,7 @@
 
 import { sizeOf } from '../base/shape.ts';
 import { listed } from '../base/show.ts';
-import type { Dataset } from './dataset.ts';
+import type { Dataset, Split } from './dataset.ts';
 import { outgrowsFloat32 } from './shift.ts';
 import { floatStatistics, isConstant } from './statistics.ts';
 import { isOneHot } from './targets.ts';
@@ -11,7 +11,34 @@ import { isOneHot } from './targets.ts';
 /** Targets with a mean or a deviation above this are far from what a fresh model puts out. */
 const LARGE_TARGETS = 10;
 
-const FINDERS = [oneHotTargets, largeTargets, roundedInputs, constantInputs];
+const FINDERS = [missingClasses, oneHotTargets, largeTargets, roundedInputs, constantInputs];
+
+/** Classes that no training sample has, and those of them that are tested. */
+function missingClasses(data: Dataset): string | undefined {
+  const { task, train, test, name } = data;
+  if (task.kind !== 'classification') return undefined;
+  const trained = classesIn(train, task.classes);
+  const tested = classesIn(test, task.classes);
+  const missing = [...trained.keys()].filter((label) => !trained[label]);
+  if (missing.length === 0) return undefined;
+  const wrong = missing.filter((label) => tested[label]);
+  const inTest =
+    wrong.length === 0
+      ? 'Nor is any test sample.'
+      : `Test samples have ${listed(wrong.map(String))} of them, which a model cannot learn.`;
+  const isFromOne = missing.length === 1 && missing[0] === 0;
+  return (
+    `No training sample of ${name} is of class ${listed(missing.map(String))} (of ` +
+    `${task.classes}). ${inTest}${isFromOne ? ' Labels that begin at 1 may be reduced by 1.' : ''}`
+  );
+}
+
+/** For each class, whether a sample has it. */
+function classesIn({ targets }: Split, classes: number): readonly boolean[] {
+  const found = new Array<boolean>(classes).fill(false);
+  for (const label of targets) found[label] = true;
+  return found;
+}
 
 /** Classes that are given as numbers to predict. */
 function oneHotTargets(data: Dataset): string | undefined {
