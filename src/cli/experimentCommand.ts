@@ -3,7 +3,7 @@
 
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
-import { Presets, SingleBar } from 'cli-progress';
+import { cleaningUp } from '../base/cleanup.ts';
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
 import { packageVersion } from '../base/version.ts';
@@ -20,6 +20,7 @@ import type {
 import { fashionMnist } from '../experiments/fashionMnist.ts';
 import { openResults } from '../experiments/resultsFile.ts';
 import { type ExperimentProgress, type Outcome, runExperiment } from '../experiments/runner.ts';
+import { Bar, type BarFields } from './bar.ts';
 import type { Flags } from './flags.ts';
 import { prepareFolder, typedCommand, writeFiles } from './outFolder.ts';
 import { say, screen } from './screen.ts';
@@ -41,38 +42,38 @@ export async function runExperimentCommand(flags: Flags, name?: string): Promise
   const workers = flags.integer('workers', 1);
   await prepareFolder(folder);
   const version = packageVersion();
-  const results = await openResults(folder, { experiment: experiment.name, version });
+  const { resultSchema } = experiment;
+  const owner = { experiment: experiment.name, version, resultSchema };
+  const results = await openResults(folder, owner);
   const show = isJson ? jsonShow(experiment) : terminalShow(experiment, planned.length);
-  for (const notice of results.notices) show.notice(notice);
-  show.begin();
-
   const stop = new AbortController();
-  const signals = catchSignals(
-    () => stop.abort(),
-    () => {},
-  );
-  let outcome: Outcome;
-  try {
-    outcome = await runExperiment({
-      experiment,
-      options,
-      results,
-      openData: () => openData(options.data, show.notice),
-      workers,
-      signal: stop.signal,
-      onProgress: show.progress,
-    });
-  } finally {
-    show.endProgress();
-    signals.release();
-  }
-  const analysis = experiment.analyse(outcome.results, options);
-  if (outcome.results.length > 0) {
-    const making = makingOf(options, outcome, version);
-    await writeFiles(folder, filesOf(experiment, outcome.results, analysis, making));
-  }
-  show.end(outcome, analysis, folder);
-  return signals.caught === undefined ? 0 : SIGNAL_CODES[signals.caught];
+  const signals = catchSignals(() => stop.abort(), results.close);
+  const run = async (): Promise<number> => {
+    for (const notice of results.notices) show.notice(notice);
+    show.begin();
+    const outcome = await cleaningUp(
+      () =>
+        runExperiment({
+          experiment,
+          options,
+          results,
+          openData: () => openData(options.data, show.notice),
+          workers,
+          signal: stop.signal,
+          onProgress: show.progress,
+        }),
+      show.endProgress,
+    );
+    const analysis = experiment.analyse(outcome.results, options);
+    show.results(outcome, analysis);
+    if (outcome.results.length > 0) {
+      const making = makingOf(options, outcome, version);
+      await writeFiles(folder, filesOf(experiment, outcome.results, analysis, making));
+    }
+    show.end(outcome, analysis, folder);
+    return signals.caught === undefined ? 0 : SIGNAL_CODES[signals.caught];
+  };
+  return cleaningUp(run, signals.release, results.close);
 }
 
 function experimentNamed(name: string | undefined): Experiment {
@@ -135,6 +136,8 @@ interface Show {
   begin(): void;
   progress(progress: ExperimentProgress): void;
   endProgress(): void;
+  /** Before the files are written: their failure must not hide what was found. */
+  results(outcome: Outcome, analysis: Analysis): void;
   end(outcome: Outcome, analysis: Analysis, folder: string): void;
 }
 
@@ -157,6 +160,7 @@ function jsonShow({ name, hypothesis }: Experiment): Show {
       });
     },
     endProgress() {},
+    results() {},
     end({ results, runs, isStopped }, { verdicts }, folder) {
       tell('done', { runs, finished: results.length, isStopped, verdicts, folder });
     },
@@ -164,64 +168,36 @@ function jsonShow({ name, hypothesis }: Experiment): Show {
 }
 
 function terminalShow({ title, hypothesis }: Experiment, runs: number): Show {
-  const bar = process.stdout.isTTY === true ? newBar() : undefined;
-  let isDrawn = false;
+  const bar = screen.isTerminal ? new Bar(screen, { format: BAR_FORMAT, size: 16 }) : undefined;
   let done: number | undefined;
-  const endProgress = (): void => {
-    if (isDrawn) bar?.stop();
-    isDrawn = false;
-  };
   return {
-    notice(text) {
-      endProgress();
-      say(text);
-    },
+    notice: say,
     begin() {
       say(`${paint('bold', title)}\nExpected: ${hypothesis}`);
       say(`${runs} runs; Ctrl-C stops, the same command goes on.`);
     },
     progress(progress) {
       const fields = barFields(progress);
-      if (bar === undefined) {
-        if (progress.done !== done) say(`${fields.runs} runs done`);
-      } else if (isDrawn) bar.update(Math.floor(progress.share * BAR_TOTAL), fields);
-      else bar.start(BAR_TOTAL, Math.floor(progress.share * BAR_TOTAL), fields);
-      isDrawn = true;
+      if (bar !== undefined) bar.draw(BAR_TOTAL, Math.floor(progress.share * BAR_TOTAL), fields);
+      else if (progress.done !== done) say(`${fields.runs} runs done`);
       done = progress.done;
     },
-    endProgress,
+    endProgress: () => bar?.end(),
+    results: showResults,
     end: showEnd,
   };
 }
 
 const BAR_TOTAL = 1000;
+const BAR_FORMAT = '{bar} {percentage}%  {runs} runs  {left}  {label}';
 
-function newBar(): SingleBar {
-  return new SingleBar(
-    {
-      format: '{bar} {percentage}%  {runs} runs  {left}  {label}',
-      barsize: 16,
-      stream: process.stdout,
-      hideCursor: true,
-      stopOnComplete: false,
-      fps: 10,
-      gracefulExit: false,
-    },
-    Presets.shades_classic,
-  );
-}
-
-function barFields({ done, runs, label, secondsLeft }: ExperimentProgress) {
+function barFields({ done, runs, label, secondsLeft }: ExperimentProgress): BarFields {
   const left = Number.isFinite(secondsLeft) ? `${showSeconds(secondsLeft)} left` : '- left';
   return { runs: `${done}/${runs}`, left, label: label ?? '' };
 }
 
-function showEnd(outcome: Outcome, { tables, verdicts }: Analysis, folder: string): void {
-  const { results, runs, found, isStopped, seconds } = outcome;
-  if (results.length === 0) {
-    say('Stopped before the first run was over; nothing is kept.');
-    return;
-  }
+function showResults({ results }: Outcome, { tables, verdicts }: Analysis): void {
+  if (results.length === 0) return;
   for (const { caption, columns, rows } of tables) {
     say(`\n${paint('bold', caption)}`);
     printRows(columns, rows);
@@ -229,6 +205,14 @@ function showEnd(outcome: Outcome, { tables, verdicts }: Analysis, folder: strin
   const colors = { confirmed: 'green', refuted: 'red', inconclusive: 'yellow' } as const;
   for (const { claim, verdict, evidence } of verdicts) {
     say(`${paint(colors[verdict], verdict)}: ${claim}\n  ${evidence}`);
+  }
+}
+
+function showEnd(outcome: Outcome, _analysis: Analysis, folder: string): void {
+  const { results, runs, found, isStopped, seconds } = outcome;
+  if (results.length === 0) {
+    say('Stopped before the first run was over; nothing is kept.');
+    return;
   }
   const count = `${results.length} of ${runs} runs${found === 0 ? '' : `, ${found} found done`}`;
   say(`\n${count}, ${showSeconds(seconds)}. Written to ${join(folder, 'report.html')}.`);

@@ -4,6 +4,7 @@ import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import { writeWhole } from '../base/wholeFile.ts';
+import { IncompleteOutput } from './lineFile.ts';
 
 /** A text and the name of its file. */
 export interface OutFile {
@@ -33,7 +34,7 @@ async function makeFolder(folder: string): Promise<void> {
   await mkdir(folder);
 }
 
-/** Writes the files into the folder. */
+/** Writes the files into the folder, after the work is done, whatever becomes of them. */
 export async function writeFiles(folder: string, files: readonly OutFile[]): Promise<void> {
   try {
     for (const { name, text } of files) {
@@ -41,7 +42,8 @@ export async function writeFiles(folder: string, files: readonly OutFile[]): Pro
       await writeWhole(path, path, text);
     }
   } catch (error) {
-    throw asUsageError(folder, error);
+    if (!(error instanceof UsageError)) throw error;
+    throw new IncompleteOutput(error.message, { cause: error });
   }
 }
 

@@ -72,12 +72,12 @@ export async function runSimulate(flags: Flags): Promise<number> {
         : await trainForReal(flags, net, { replicas, replicaBatch, steps }),
     reports: flags.isSet('reports') ? checkReports() : undefined,
   };
-  if (out !== undefined) await writeFiles(out, filesOf(simulation, typedCommand()));
-  if (flags.isSet('json')) {
-    for (const event of eventsOf(simulation)) screen.sayJson(event);
-  } else {
-    showSimulation(simulation);
-    if (out !== undefined) say(`Written to ${out}: report.html and what it shows.`);
+  const isJson = flags.isSet('json');
+  if (isJson) for (const event of eventsOf(simulation)) screen.sayJson(event);
+  else showSimulation(simulation);
+  if (out !== undefined) {
+    await writeFiles(out, filesOf(simulation, typedCommand()));
+    if (!isJson) say(`Written to ${out}: report.html and what it shows.`);
   }
   return 0;
 }

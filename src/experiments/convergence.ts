@@ -28,6 +28,7 @@ import type {
 } from './experiment.ts';
 import { trainCurve } from './lossCurve.ts';
 import { DEEP_STAGES, NORM_TITLES, plainConvNet, purposeOf } from './plainNets.ts';
+import { resultWith } from './resultSchema.ts';
 
 const NORMS = ['none', 'sync'] as const;
 type Norm = (typeof NORMS)[number];
@@ -206,5 +207,6 @@ export const convergence: Experiment = {
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 2 },
   plan,
   run,
+  resultSchema: () => resultWith(['testError'], { losses: 1 }),
   analyse,
 };

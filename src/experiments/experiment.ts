@@ -4,6 +4,7 @@
 import type { Dataset } from '../data/dataset.ts';
 import type { Verdict } from '../report/page.ts';
 import type { LinePlot } from '../report/plot.ts';
+import type { ResultSchema } from './resultSchema.ts';
 
 /** Settings of a run or results, as they stand in files. */
 export type PlainValue = string | number | boolean | null;
@@ -100,6 +101,8 @@ export interface Experiment {
   };
   plan(options: ExperimentOptions): readonly RunSpec[];
   run(spec: RunSpec, context: RunContext): Promise<RunValues>;
+  /** What a run with these settings has measured: all that `analyse` looks for. */
+  resultSchema(settings: PlainRecord): ResultSchema;
   /** Also of results that are not complete. */
   analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis;
 }

@@ -32,6 +32,7 @@ import type {
 } from './experiment.ts';
 import { LOSS_LIMIT, trainCurve } from './lossCurve.ts';
 import { type NetPurpose, NORM_TITLES, plainPerceptron, purposeOf } from './plainNets.ts';
+import { resultWith } from './resultSchema.ts';
 
 const NORMS = ['none', 'sync'] as const;
 
@@ -233,5 +234,6 @@ export const gradientFlow: Experiment = {
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
   plan,
   run,
+  resultSchema: () => resultWith(['loss'], { initialNorms: 1, meanNorms: 1 }),
   analyse,
 };

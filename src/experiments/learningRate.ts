@@ -25,6 +25,7 @@ import type {
 } from './experiment.ts';
 import { trainCurve } from './lossCurve.ts';
 import { NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
+import { resultWith } from './resultSchema.ts';
 
 const NORMS = ['none', 'sync'] as const;
 type Norm = (typeof NORMS)[number];
@@ -176,5 +177,6 @@ export const learningRate: Experiment = {
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
   plan,
   run,
+  resultSchema: () => resultWith(['loss', 'guessing']),
   analyse,
 };

@@ -2,6 +2,7 @@
 // loop of the experiments that look at curves, not at epochs. A loss that is no number, or beyond
 // all use, is written down as LOSS_LIMIT, so that results stay numbers that files can hold.
 
+import { cleaningUp } from '../base/cleanup.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { firstTrain } from '../data/subset.ts';
 import type { LayerSpec } from '../nn/spec.ts';
@@ -61,32 +62,35 @@ export interface Score {
 /** One training, from the seed to the errors. Rejects with the signal's reason when it is
  * aborted. */
 export async function trainCurve(run: CurveRun, context: RunContext): Promise<LossCurve> {
-  const { steps, windowSteps } = run;
   const trainer = await startTrainer(run, context);
   const onAbort = (): void => trainer.stop();
   context.signal.addEventListener('abort', onAbort);
-  try {
-    const losses: number[] = [];
-    const sums = new LossSums(trainer.stepsPerEpoch);
-    const epochs = Math.ceil(steps / trainer.stepsPerEpoch);
-    const startMs = performance.now();
-    for (let from = 0; from < steps; from = trainer.step) {
-      context.signal.throwIfAborted();
-      const to = Math.min(from + windowSteps, steps);
-      for await (const at of trainer.fit({ epochs, maxSteps: to })) sums.add(at);
-      context.signal.throwIfAborted();
-      losses.push(limitLoss(sums.take()));
-      run.onWindow?.(trainer);
-      context.progress(to / steps);
-    }
-    const trainMs = performance.now() - startMs;
-    await run.atEnd?.(trainer);
-    const scores = await scoresOf(trainer, run.evaluates ?? []);
-    return { losses, ...scores, trainMs };
-  } finally {
-    context.signal.removeEventListener('abort', onAbort);
-    await trainer.close();
+  return cleaningUp(
+    () => curveOf(trainer, run, context),
+    () => context.signal.removeEventListener('abort', onAbort),
+    () => trainer.close(),
+  );
+}
+
+async function curveOf(trainer: Trainer, run: CurveRun, context: RunContext): Promise<LossCurve> {
+  const { steps, windowSteps } = run;
+  const losses: number[] = [];
+  const sums = new LossSums(trainer.stepsPerEpoch);
+  const epochs = Math.ceil(steps / trainer.stepsPerEpoch);
+  const startMs = performance.now();
+  for (let from = 0; from < steps; from = trainer.step) {
+    context.signal.throwIfAborted();
+    const to = Math.min(from + windowSteps, steps);
+    for await (const at of trainer.fit({ epochs, maxSteps: to })) sums.add(at);
+    context.signal.throwIfAborted();
+    losses.push(limitLoss(sums.take()));
+    run.onWindow?.(trainer);
+    context.progress(to / steps);
   }
+  const trainMs = performance.now() - startMs;
+  await run.atEnd?.(trainer);
+  const scores = await scoresOf(trainer, run.evaluates ?? []);
+  return { losses, ...scores, trainMs };
 }
 
 async function scoresOf(

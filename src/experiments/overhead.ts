@@ -25,6 +25,7 @@ import type {
   RunValues,
 } from './experiment.ts';
 import { NORM_TITLES, type PlainNorm, plainConvNet, purposeOf } from './plainNets.ts';
+import { resultWith } from './resultSchema.ts';
 import { timeSteps } from './stepTimes.ts';
 
 const NORMS = ['none', 'local', 'sync', 'group'] as const;
@@ -204,5 +205,11 @@ export const overhead: Experiment = {
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
   plan,
   run,
+  resultSchema: () =>
+    resultWith(
+      ['timedSteps'],
+      {},
+      NORMS.map((norm) => `${norm}StepMs`),
+    ),
   analyse,
 };

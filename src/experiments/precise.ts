@@ -6,6 +6,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { cleaningUp } from '../base/cleanup.ts';
 import { firstTrain } from '../data/subset.ts';
 import { sgd } from '../optim/optimizer.ts';
 import { Trainer } from '../runtime/trainer.ts';
@@ -32,6 +33,7 @@ import type {
 } from './experiment.ts';
 import { trainCurve } from './lossCurve.ts';
 import { type ConvStage, plainConvNet, purposeOf } from './plainNets.ts';
+import { resultWith } from './resultSchema.ts';
 
 const WAYS = ['running', 'precise', 'corrected'] as const;
 type Way = (typeof WAYS)[number];
@@ -88,11 +90,10 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
 
 async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
   const folder = await mkdtemp(join(tmpdir(), 'syncbn-precise-'));
-  try {
-    return await trainAndCompare(settings, context, join(folder, 'run.ckpt'));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  return cleaningUp(
+    () => trainAndCompare(settings, context, join(folder, 'run.ckpt')),
+    () => rm(folder, { recursive: true, force: true }),
+  );
 }
 
 async function trainAndCompare(
@@ -144,11 +145,10 @@ async function correctedError(
   workers: number,
 ): Promise<number> {
   const trainer = await Trainer.resume(checkpoint, { data, workers, evalCorrection: 'auto' });
-  try {
-    return await errorOf(trainer);
-  } finally {
-    await trainer.close();
-  }
+  return cleaningUp(
+    () => errorOf(trainer),
+    () => trainer.close(),
+  );
 }
 
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
@@ -234,5 +234,6 @@ export const precise: Experiment = {
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
   plan,
   run,
+  resultSchema: () => resultWith([...WAYS, 'trainLoss']),
   analyse,
 };

@@ -27,6 +27,7 @@ import type {
 } from './experiment.ts';
 import { trainCurve } from './lossCurve.ts';
 import { NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
+import { resultWith } from './resultSchema.ts';
 
 const NORMS = ['none', 'sync', 'group'] as const;
 type Norm = (typeof NORMS)[number];
@@ -164,5 +165,7 @@ export const regularisation: Experiment = {
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 2 },
   plan,
   run,
+  resultSchema: () =>
+    resultWith(['testError', 'trainError', 'testLoss', 'trainLoss'], { losses: 1 }),
   analyse,
 };

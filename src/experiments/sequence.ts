@@ -36,6 +36,7 @@ import type {
 } from './experiment.ts';
 import { trainCurve } from './lossCurve.ts';
 import { type NetPurpose, purposeOf } from './plainNets.ts';
+import { resultWith } from './resultSchema.ts';
 
 const NORMS = ['batch', 'layer'] as const;
 type Norm = (typeof NORMS)[number];
@@ -228,5 +229,6 @@ export const sequence: Experiment = {
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
   plan,
   run,
+  resultSchema: () => resultWith(['testError'], { losses: 1 }),
   analyse,
 };

@@ -37,6 +37,7 @@ import type {
 } from './experiment.ts';
 import { trainCurve } from './lossCurve.ts';
 import { type ConvStage, type NetPurpose, plainConvNet, purposeOf } from './plainNets.ts';
+import { resultWith } from './resultSchema.ts';
 
 export const BATCH_NORMS = ['local', 'sync', 'group', 'layer', 'none'] as const;
 export type BatchNormName = (typeof BATCH_NORMS)[number];
@@ -372,5 +373,6 @@ export const smallBatch: Experiment = {
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
   plan,
   run,
+  resultSchema: () => resultWith(['testError', 'testLoss', 'trainLoss']),
   analyse,
 };

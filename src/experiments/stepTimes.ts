@@ -2,6 +2,7 @@
 // steps, one net after another, so that a machine that slows down for a while slows all of them.
 // The median of the windows counts.
 
+import { cleaningUp } from '../base/cleanup.ts';
 import { firstTrain } from '../data/subset.ts';
 import type { LayerSpec } from '../nn/spec.ts';
 import { sgd } from '../optim/optimizer.ts';
@@ -28,7 +29,7 @@ export async function timeSteps(
 ): Promise<readonly number[]> {
   const { models, windows, steps } = run;
   const trainers: Trainer[] = [];
-  try {
+  const measure = async (): Promise<readonly number[]> => {
     for (const model of models) trainers.push(await startTrainer(run, model, context));
     const times: number[][] = models.map(() => []);
     // The first round warms up: it compiles, and touches the memory for the first time.
@@ -41,9 +42,12 @@ export async function timeSteps(
       context.progress((window + 1) / (windows + 1));
     }
     return times.map(median);
-  } finally {
-    await Promise.all(trainers.map((trainer) => trainer.close()));
-  }
+  };
+  const closeAll = async (): Promise<void> => {
+    const closes = trainers.map((trainer) => () => trainer.close());
+    await cleaningUp(async () => {}, ...closes);
+  };
+  return cleaningUp(measure, closeAll);
 }
 
 function startTrainer(

@@ -30,6 +30,7 @@ import type {
 } from './experiment.ts';
 import { trainCurve } from './lossCurve.ts';
 import { NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
+import { resultWith } from './resultSchema.ts';
 
 const NORMS = ['sync', 'instance', 'group', 'none'] as const;
 type Norm = (typeof NORMS)[number];
@@ -212,5 +213,6 @@ export const style: Experiment = {
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 2 },
   plan,
   run,
+  resultSchema: () => resultWith(['loss'], { errors: STRENGTHS.length }),
   analyse,
 };

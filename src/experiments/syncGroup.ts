@@ -32,6 +32,7 @@ import type {
 } from './experiment.ts';
 import { trainCurve } from './lossCurve.ts';
 import { purposeOf } from './plainNets.ts';
+import { type ResultSchema, resultWith } from './resultSchema.ts';
 import { smallBatchNet } from './smallBatch.ts';
 import { timeSteps } from './stepTimes.ts';
 
@@ -102,7 +103,7 @@ async function measureError(settings: PlainRecord, context: RunContext): Promise
 }
 
 async function measureTimes(settings: PlainRecord, context: RunContext): Promise<RunValues> {
-  const groups = String(settings.groups).split(' ').map(Number);
+  const groups = timedGroups(settings);
   const windows = numberIn(settings, 'windows');
   const times = await timeSteps(
     {
@@ -119,6 +120,16 @@ async function measureTimes(settings: PlainRecord, context: RunContext): Promise
     values: { timedSteps: windows * TIMED_STEPS },
     timings: Object.fromEntries(groups.map((groupSize, i) => [timeName(groupSize), times[i]!])),
   };
+}
+
+function timedGroups(settings: PlainRecord): readonly number[] {
+  return String(settings.groups).split(' ').map(Number);
+}
+
+function resultSchema(settings: PlainRecord): ResultSchema {
+  return settings.kind === 'times'
+    ? resultWith(['timedSteps'], {}, timedGroups(settings).map(timeName))
+    : resultWith(['testError', 'trainLoss']);
 }
 
 function timeName(groupSize: number): string {
@@ -231,5 +242,6 @@ export const syncGroup: Experiment = {
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
   plan,
   run,
+  resultSchema,
   analyse,
 };

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { Flags } from '../../src/cli/flags.ts';
 import { modelFrom, trainerOptionsFrom } from '../../src/cli/settings.ts';
+import { resultWith } from '../../src/experiments/resultSchema.ts';
 import { openResults } from '../../src/experiments/resultsFile.ts';
 import {
   type Dataset,
@@ -231,19 +232,14 @@ function resultsTarget(folder: string): Target {
           rmSync(dir, { recursive: true });
           mkdirSync(dir);
           writeFileSync(join(dir, 'results.jsonl'), input);
-          const results = await openResults(dir, owner);
+          const resultSchema = () => resultWith(['testAccuracy'], { curve: 1 }, ['ms']);
+          const results = await openResults(dir, { ...owner, resultSchema });
           for (const seed of [1, 2]) results.find({ seed, norm: 'sync', batch: 2 });
-          await closeResults(results);
+          results.close();
         },
       };
     },
   };
-}
-
-/** A file that is locked while it is open says so. */
-async function closeResults(results: object): Promise<void> {
-  const { close } = results as { close?: () => Promise<void> };
-  await close?.call(results);
 }
 
 /** One file of a data folder is damaged, the others stay whole. */

@@ -1,4 +1,12 @@
-import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -99,10 +107,50 @@ describe('syncbn experiment', () => {
     const { code, events } = await syncbn([...short, '--out', whole]);
     expect(code).toBe(0);
     expect(events[0]!.event).toBe('notice');
-    expect(events[0]!.text).toMatch(/1 of 4 lines of .*cannot be read.*unreadable-1/);
+    expect(events[0]!.text).toMatch(/1 of 4 lines of .*cannot be used.*unreadable-1/);
     expect(readdirSync(whole)).toContain('results.unreadable-1.jsonl');
     expect(linesOf(whole)).toHaveLength(3);
     expect(events.filter(({ event }) => event === 'progress')).toHaveLength(1);
+  });
+
+  it('does a run again whose line lacks a value', async () => {
+    const path = join(whole, 'results.jsonl');
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace(/"testLoss":[^,]+,/, ''));
+    const { code, stderr, events } = await syncbn([...short, '--out', whole]);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(events[0]!.text).toMatch(/1 of 3 lines of .*cannot be used/);
+    expect(events.findLast(({ event }) => event === 'progress')).toMatchObject({ done: 3 });
+    expect(linesOf(whole)).toHaveLength(3);
+  });
+
+  it('has a folder to itself: a second process is refused, and finds it free after', async () => {
+    const out = join(folder, 'shared');
+    let second: Promise<Outcome> | undefined;
+    const first = await syncbn([...short, '--out', out], (line, child) => {
+      if (second !== undefined || !line.includes('"event":"progress"')) return;
+      second = syncbn([...short, '--out', out]).then((outcome) => {
+        expect(outcome.stderr).toContain(`in use by process ${child.pid} of host`);
+        child.kill('SIGINT');
+        return outcome;
+      });
+    });
+    expect((await second!).code).toBe(2);
+    expect(first.code).toBe(130);
+    expect(existsSync(join(out, 'results.lock'))).toBe(false);
+  });
+
+  it('tells what was found before it fails to write its files', async () => {
+    const report = join(whole, 'report.html');
+    rmSync(report);
+    mkdirSync(report);
+    const args = short.filter((flag) => flag !== '--json');
+    const { code, stdout, stderr } = await syncbn([...args, '--out', whole]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/│ samples of each replica/);
+    expect(stderr).toMatch(/report\.html: got "EISDIR/);
+    rmSync(report, { recursive: true });
+    expect(existsSync(join(whole, 'results.lock'))).toBe(false);
   });
 
   it('shows tables and verdicts on a terminal without colours where it has none', async () => {

@@ -55,7 +55,7 @@ export const TINY_DATA: Dataset = synthetic({
 });
 
 /** The first planned run whose settings agree with `where`, with some settings made smaller. */
-export function tinyRun(
+export async function tinyRun(
   experiment: Experiment,
   where: PlainRecord,
   smaller: PlainRecord,
@@ -71,7 +71,11 @@ export function tinyRun(
     signal: new AbortController().signal,
     progress() {},
   };
-  return experiment.run({ ...spec, settings: { ...spec.settings, ...smaller } }, context);
+  const settings = { ...spec.settings, ...smaller };
+  const found = await experiment.run({ ...spec, settings }, context);
+  // What is measured is what a file must hold.
+  experiment.resultSchema(settings).parse(found);
+  return found;
 }
 
 /** All numbers that a run measured. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { csvOf, showSeconds } from '../../src/experiments/document.ts';
 import type { Experiment } from '../../src/experiments/experiment.ts';
+import { resultWith } from '../../src/experiments/resultSchema.ts';
 import { openResults } from '../../src/experiments/resultsFile.ts';
 import {
   type ExperimentProgress,
@@ -12,7 +13,8 @@ import {
 } from '../../src/experiments/runner.ts';
 import { OPTIONS, TINY_DATA } from './madeUp.ts';
 
-const OWNER = { experiment: 'made-up', version: '1' };
+const schema = () => resultWith(['value']);
+const OWNER = { experiment: 'made-up', version: '1', resultSchema: schema };
 
 /** Four runs whose value is their number; `before` may stop or fail them. */
 function experimentWith(before: (run: number) => void = () => {}): Experiment {
@@ -28,6 +30,7 @@ function experimentWith(before: (run: number) => void = () => {}): Experiment {
       signal.throwIfAborted();
       return { values: { value: settings.run as number }, timings: { trainMs: 1 } };
     },
+    resultSchema: schema,
     analyse: () => ({ tables: [], plots: [], verdicts: [], notes: [] }),
   };
 }
@@ -46,10 +49,11 @@ interface Ran extends Outcome {
 async function runAll(experiment: Experiment, stop = new AbortController()): Promise<Ran> {
   const told: ExperimentProgress[] = [];
   let opened = 0;
+  const results = await openResults(folder, OWNER);
   const outcome = await runExperiment({
     experiment,
     options: OPTIONS,
-    results: await openResults(folder, OWNER),
+    results,
     openData: async () => {
       opened++;
       return TINY_DATA;
@@ -57,7 +61,7 @@ async function runAll(experiment: Experiment, stop = new AbortController()): Pro
     workers: 1,
     signal: stop.signal,
     onProgress: (progress) => told.push(progress),
-  });
+  }).finally(results.close);
   return { ...outcome, told, opened };
 }
 

@@ -1,0 +1,129 @@
+// A file that says which process has a folder's files to itself. It is removed when the process
+// ends, in whatever way but SIGKILL; the lock of a process that is gone does not count. Processes
+// of other hosts cannot be seen, so their locks always count.
+
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { z } from 'zod';
+import { UsageError } from './errors.ts';
+import { fileError } from './wholeFile.ts';
+
+const ownerSchema = z.object({
+  host: z.string(),
+  pid: z.number().int().positive(),
+  /** When the process began, in the system's own ticks; null where it does not tell. */
+  began: z.string().nullable(),
+});
+type Owner = z.infer<typeof ownerSchema>;
+
+/** A lock without content belongs to a process that has just made it, or was killed then. */
+const EMPTY_LOCK_MS = 5000;
+
+export interface FileLock {
+  /** Ends it; may be called again. */
+  release(): void;
+}
+
+/** Takes the lock. `what` names in errors what it is for: `--out results`. Throws a
+ * {@link UsageError} while another process holds it. */
+export function lockFile(path: string, what: string): FileLock {
+  const mine = JSON.stringify(thisProcess());
+  try {
+    while (!create(path, mine)) removeStale(path, what);
+  } catch (error) {
+    throw fileError(what, error, 'a folder that can be written');
+  }
+  const release = (): void => {
+    process.off('exit', release);
+    if (read(path) === mine) rmSync(path, { force: true });
+  };
+  process.on('exit', release);
+  return { release };
+}
+
+/** Whether the file was not there. */
+function create(path: string, content: string): boolean {
+  try {
+    writeFileSync(path, content, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Refuses while the holder may still run. */
+function removeStale(path: string, what: string): void {
+  const content = read(path);
+  if (content === undefined) return;
+  const owner = parseOwner(content);
+  if (owner === undefined ? isFresh(path) : mayRun(owner)) {
+    const holder = owner === undefined ? '' : ` of host ${owner.host}`;
+    const pid = owner === undefined ? 'another process' : `process ${owner.pid}`;
+    throw new UsageError({
+      what,
+      problem: `is in use by ${pid}${holder}`,
+      hint: `another folder, or remove ${path} if that process is over`,
+    });
+  }
+  // Two processes may have found the same stale lock: only what was looked at is taken away.
+  const aside = `${path}.${process.pid}`;
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  const taken = read(aside);
+  if (taken === content || taken === undefined) rmSync(aside, { force: true });
+  else renameSync(aside, path);
+}
+
+function isFresh(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found !== undefined && Date.now() - found.mtimeMs < EMPTY_LOCK_MS;
+}
+
+function mayRun({ host, pid, began }: Owner): boolean {
+  if (host !== hostname()) return true;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (codeOf(error) === 'ESRCH') return false;
+  }
+  // The number may belong to a later process by now: in a container it often does.
+  const now = beganOf(pid);
+  return now === null || began === null || now === began;
+}
+
+function thisProcess(): Owner {
+  return { host: hostname(), pid: process.pid, began: beganOf(process.pid) };
+}
+
+/** Linux tells it in /proc: the 20th field after the name, which may hold spaces. */
+function beganOf(pid: number): string | null {
+  const text = read(`/proc/${pid}/stat`);
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+}
+
+function parseOwner(content: string): Owner | undefined {
+  try {
+    return ownerSchema.parse(JSON.parse(content));
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+    throw error;
+  }
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
+}

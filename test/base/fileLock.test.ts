@@ -1,0 +1,64 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { lockFile } from '../../src/base/fileLock.ts';
+
+let folder: string;
+let path: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'syncbn-lock-'));
+  path = join(folder, 'a.lock');
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const deadPid = (): number => spawnSync(process.execPath, ['-e', '']).pid;
+const ownerText = (owner: object): string => JSON.stringify({ began: null, ...owner });
+const host = hostname();
+
+describe('a lock', () => {
+  it('is refused to others, with its holder, until it is released', () => {
+    const lock = lockFile(path, '--out x');
+    expect(() => lockFile(path, '--out x')).toThrow(
+      `--out x is in use by process ${process.pid} of host ${host}`,
+    );
+    lock.release();
+    expect(existsSync(path)).toBe(false);
+    lockFile(path, '--out x').release();
+  });
+
+  it.each([
+    ['whose process is gone', () => ownerText({ host, pid: deadPid() })],
+    [
+      'whose process number is another process by now',
+      () => ownerText({ host, pid: process.pid, began: '1' }),
+    ],
+  ])('%s does not count', (_, content) => {
+    writeFileSync(path, content());
+    const lock = lockFile(path, 'x');
+    expect(JSON.parse(readFileSync(path, 'utf8')).pid).toBe(process.pid);
+    lock.release();
+  });
+
+  it('of another host counts, and the error says what to remove', () => {
+    writeFileSync(path, ownerText({ host: 'elsewhere', pid: deadPid() }));
+    expect(() => lockFile(path, 'x')).toThrow(/of host elsewhere.*remove .*a\.lock if/);
+  });
+
+  it('without content counts while it is new', () => {
+    writeFileSync(path, '');
+    expect(() => lockFile(path, 'x')).toThrow(/in use by another process/);
+    utimesSync(path, 1, 1);
+    lockFile(path, 'x').release();
+  });
+
+  it('that another process has taken is left to it', () => {
+    const lock = lockFile(path, 'x');
+    const other = ownerText({ host: 'elsewhere', pid: 1 });
+    writeFileSync(path, other);
+    lock.release();
+    expect(readFileSync(path, 'utf8')).toBe(other);
+  });
+});
