@@ -1,5 +1,5 @@
-// What the results of an experiment's runs must hold, so that a line of a file that lacks a value is
-// found when it is read, and not where the numbers are compared.
+// What the results of an experiment's runs must hold, so that a line of a file that lacks a value
+// is found when it is read, and not where the numbers are compared.
 
 import { z } from 'zod';
 import type { RunValues } from './experiment.ts';

@@ -6,6 +6,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { UsageError } from '../base/errors.ts';
+import { showError } from '../base/showError.ts';
 import { type Page, renderPage } from './page.ts';
 
 export interface LiveOptions {
@@ -41,6 +42,7 @@ const MAX_CONNECTIONS = 32;
 const REQUEST_MS = 5000;
 const TOKEN_BYTES = 16;
 const EVENTS_PATH = '/events';
+const NO_PATH = { status: 400, text: 'Not a path.' };
 
 /** Puts the sections that have changed in the place of the old ones, so that the reader's place on
  * the page and in its tables stays. */
@@ -85,12 +87,30 @@ export async function serveLive(options: LiveOptions): Promise<LiveServer> {
   const watchers = new Set<ServerResponse>();
   let timer: NodeJS.Timeout | undefined;
   let pushed = '';
+  let isTold = false;
+
+  /** The run goes on whatever becomes of the page: of a descriptor that is not to be had (EMFILE of
+   * accept), of a page that cannot be rendered. */
+  const tellTrouble = (error: unknown): void => {
+    if (!isTold) options.onTrouble?.(`the live page has trouble: ${showError(error)}`);
+    isTold = true;
+  };
+
+  /** Undefined where they cannot be rendered. */
+  const render = (): string | undefined => {
+    try {
+      return JSON.stringify(options.sections());
+    } catch (error) {
+      tellTrouble(error);
+      return undefined;
+    }
+  };
 
   const push = (): void => {
     timer = undefined;
     if (watchers.size === 0) return;
-    const data = JSON.stringify(options.sections());
-    if (data === pushed) return;
+    const data = render();
+    if (data === undefined || data === pushed) return;
     pushed = data;
     // Who does not keep up gets a later state instead of a queue of old ones.
     for (const watcher of watchers) {
@@ -100,7 +120,8 @@ export async function serveLive(options: LiveOptions): Promise<LiveServer> {
 
   const watch = (response: ServerResponse): void => {
     response.writeHead(200, { ...HEADERS, 'Content-Type': 'text/event-stream' });
-    response.write(eventText('sections', JSON.stringify(options.sections())));
+    const data = render();
+    if (data !== undefined) response.write(eventText('sections', data));
     // Whoever looks may do so for as long as the run lasts.
     response.socket?.setTimeout(0);
     watchers.add(response);
@@ -108,31 +129,38 @@ export async function serveLive(options: LiveOptions): Promise<LiveServer> {
     response.on('close', () => watchers.delete(response));
   };
 
+  const showPage = (response: ServerResponse): void => {
+    const html = renderPage({ ...options.page(), script: SCRIPT });
+    response.writeHead(200, { ...HEADERS, 'Content-Type': 'text/html; charset=utf-8' });
+    response.end(html);
+  };
+
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+    const url = urlOfRequest(request);
+    const isTokenRight = url !== undefined && (token === undefined || hasToken(url, token));
+    const refused = url === undefined ? NO_PATH : refusal(request, isLoopback, isTokenRight);
+    if (refused !== undefined) end(response, refused.status, refused.text);
+    else if (url?.pathname === EVENTS_PATH) watch(response);
+    else if (url?.pathname === '/') showPage(response);
+    else end(response, 404, 'Not here: the page is at /.');
+  };
+
   const limits = { headersTimeout: REQUEST_MS, requestTimeout: REQUEST_MS };
   const server = createServer(
     { ...limits, connectionsCheckingInterval: 1000 },
     (request, response) => {
-      const url = urlOfRequest(request);
-      if (url === undefined) return end(response, 400, 'Not a path.');
-      const refused = refusal(request, isLoopback, token === undefined || hasToken(url, token));
-      if (refused !== undefined) return end(response, refused.status, refused.text);
-      const { pathname } = url;
-      if (pathname === EVENTS_PATH) return watch(response);
-      if (pathname !== '/') return end(response, 404, 'Not here: the page is at /.');
-      const html = renderPage({ ...options.page(), script: SCRIPT });
-      response.writeHead(200, { ...HEADERS, 'Content-Type': 'text/html; charset=utf-8' });
-      response.end(html);
+      try {
+        answer(request, response);
+      } catch (error) {
+        tellTrouble(error);
+        if (!response.headersSent) end(response, 500, 'The page cannot be shown now.');
+      }
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
   server.setTimeout(REQUEST_MS);
   await listen(server, host, options.port);
-  // Such as EMFILE of accept: the page may miss a client, the run goes on.
-  let isTold = false;
-  server.on('error', (error) => {
-    if (!isTold) options.onTrouble?.(`the live page has trouble: ${error.message}`);
-    isTold = true;
-  });
+  server.on('error', tellTrouble);
   const { port } = server.address() as AddressInfo;
 
   return {

@@ -182,3 +182,34 @@ describe('connections', () => {
     });
   }, 15_000);
 });
+
+describe('a page that cannot be rendered', () => {
+  it('is said once, and neither ends the process nor the server', async () => {
+    const troubles: string[] = [];
+    let isBroken = true;
+    const part = (): string => {
+      if (isBroken) throw new RangeError('no such section');
+      return '<section>whole</section>';
+    };
+    await serving(
+      async (server) => {
+        const stream = fetch(new URL('events', server.url)).then((response) => response.text());
+        expect((await get(server.url)).status).toBe(500);
+        while (troubles.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+        server.changed();
+        // The push of the timer fails, too.
+        await new Promise((resolve) => setTimeout(resolve, 1100));
+        isBroken = false;
+        expect((await get(server.url)).status).toBe(200);
+        await server.close();
+        expect(await stream).toMatch(/whole.*event: end/s);
+      },
+      {
+        sections: () => [part()],
+        page: () => ({ ...PAGE, lead: part() }),
+        onTrouble: (message) => troubles.push(message),
+      },
+    );
+    expect(troubles).toEqual(['the live page has trouble: RangeError: no such section']);
+  });
+});
