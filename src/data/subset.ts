@@ -3,7 +3,7 @@
 import { checkInteger } from '../base/errors.ts';
 import { Purpose, RandomStream } from '../base/random.ts';
 import { sizeOf } from '../base/shape.ts';
-import { type Dataset, type Split, targetSize } from './dataset.ts';
+import { checkDataset, type Dataset, type Split, targetSize } from './dataset.ts';
 
 /** The draw is the same for everyone who limits the same data to the same count. */
 const DRAW_SEED = 1;
@@ -12,8 +12,8 @@ const DRAW_SEED = 1;
  * kept in their order: the same ones every time. Throws a UsageError when count is below 1 or above
  * what there is. */
 export function limitTrain(dataset: Dataset, count: number): Dataset {
-  const { train } = dataset;
   checkCount(dataset, count);
+  const { train } = dataset;
   if (count === train.count) return dataset;
   return { ...dataset, train: pick(dataset, drawn(train.count, count)) };
 }
@@ -32,7 +32,8 @@ export function firstTrain(dataset: Dataset, count: number): Dataset {
   return { ...dataset, train };
 }
 
-function checkCount({ name, train }: Dataset, count: number): void {
+function checkCount(dataset: Dataset, count: number): void {
+  const { name, train } = checkDataset(dataset);
   checkInteger(`training samples of ${name}`, count, 1, train.count);
 }
 

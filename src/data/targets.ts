@@ -4,7 +4,7 @@
 
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
-import type { Dataset, Split, Task } from './dataset.ts';
+import { checkDataset, type Dataset, type Split, type Task } from './dataset.ts';
 import { floatStatistics } from './statistics.ts';
 
 type Floats = Float32Array | Float64Array;
@@ -30,6 +30,7 @@ export function standardTargets(train: Floats, test: Floats, size: number): Stan
  * split, which its task keeps: the loss is then in standardized units, predictions are in those of
  * the data. Throws a {@link UsageError} for classes, and for targets that are standardized. */
 export function standardizeTargets(dataset: Dataset): Dataset {
+  checkDataset(dataset);
   const { task, train, test, name } = dataset;
   const what = `standardizeTargets of ${name}`;
   if (task.kind === 'classification') {

@@ -2,6 +2,8 @@
 // say what is saved. Binding costs a few microseconds, and so nothing is left behind in a layer.
 
 import { UsageError } from '../base/errors.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
+import { accept } from '../base/values.ts';
 import type { NormGradient, NormSetup } from '../norm/setup.ts';
 import { checkInput, checkLength, checkParameters, outputFor, type TensorRules } from './checks.ts';
 import type { Norm, NormGradients, NormInputs, ParameterGradients, SavedNorm } from './types.ts';
@@ -39,6 +41,16 @@ const NO_TENSORS: CallPtrs = {
   weightGrad: undefined,
   biasGrad: undefined,
 };
+
+const floats = accept<Float32Array>('a Float32Array', (array) => array instanceof Float32Array);
+const inputsSchema = optionsSchema<NormInputs>()({
+  weight: floats.optional(),
+  bias: floats.optional(),
+  y: floats.optional(),
+});
+const outputsSchema = optionsSchema<{ readonly dx?: Float32Array }>()({
+  dx: floats.exactOptional(),
+});
 
 /** A norm of a kind, on the memory of a workspace. */
 export function makeNorm(work: Workspace, kind: NormKind): Norm {
@@ -114,7 +126,9 @@ export function makeNorm(work: Workspace, kind: NormKind): Norm {
   };
 
   return {
-    forward(x, inputs = {}) {
+    forward(x, given = {}) {
+      checkInput(kind, x);
+      const inputs = parseOptions(`forward of ${name}`, inputsSchema, given);
       const { weight } = inputs;
       const y = outputFor(`y of ${name}`, inputs.y, { kept: x, length: x.length });
       const passes = run(x, inputs, y, true);
@@ -122,13 +136,16 @@ export function makeNorm(work: Workspace, kind: NormKind): Norm {
       own.add(saved);
       return { y, saved };
     },
-    evaluate(x, inputs = {}) {
+    evaluate(x, given = {}) {
+      checkInput(kind, x);
+      const inputs = parseOptions(`evaluate of ${name}`, inputsSchema, given);
       const y = outputFor(`y of ${name}`, inputs.y, { replaced: x, length: x.length });
       run(x, inputs, y, false);
       return y;
     },
-    backward(dy, saved, outputs = {}): NormGradients {
+    backward(dy, saved, given = {}): NormGradients {
       checkBackward(dy, saved);
+      const outputs = parseOptions(`backward of ${name}`, outputsSchema, given);
       const { x } = saved;
       const parts = { kept: x, replaced: dy, length: x.length };
       const dx = outputFor(`dx of ${name}`, outputs.dx, parts);

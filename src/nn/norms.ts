@@ -161,7 +161,10 @@ export function groupNorm(
 
 /** The largest divisor of `channels` that is not above `wanted`; 1 where that says nothing. */
 function divisorBelow(channels: number, wanted: number): number {
-  let divisor = Math.min(channels, Math.max(1, Math.floor(wanted) || 1));
+  let divisor = Math.min(
+    channels,
+    typeof wanted === 'number' ? Math.max(1, Math.floor(wanted) || 1) : 1,
+  );
   while (channels % divisor !== 0) divisor--;
   return divisor;
 }

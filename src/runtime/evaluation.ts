@@ -40,7 +40,7 @@ const SPLITS = ['train', 'test'] as const satisfies readonly SplitName[];
 /** How many samples a split has, or a {@link UsageError} when it has none or is none. */
 export function countSamples(data: DatasetDescription, split: SplitName): number {
   if (!SPLITS.includes(split)) {
-    const nearest = nearestWord(String(split), SPLITS);
+    const nearest = typeof split === 'string' ? nearestWord(split, SPLITS) : undefined;
     throw new UsageError({
       what: 'the split of evaluate',
       given: split,

@@ -45,6 +45,19 @@ const MAX_WORKERS = 256;
 
 const LAUNCH = "launch(new URL('./job.mjs', import.meta.url), { workers: 4 })";
 
+/** The most of each limit in MiB; a stack beyond this ends the process, not the thread. */
+const MAX_LIMITS = new Map([
+  ['maxOldGenerationSizeMb', 2 ** 20],
+  ['maxYoungGenerationSizeMb', 2 ** 20],
+  ['codeRangeSizeMb', 2 ** 10],
+  ['stackSizeMb', 64],
+]);
+const LIMITS = `limits from 1, such as stackSizeMb up to 64: ${[...MAX_LIMITS.keys()].join(', ')}`;
+
+function isLimit([name, limit]: [string, unknown]): boolean {
+  return typeof limit === 'number' && limit >= 1 && limit <= (MAX_LIMITS.get(name) ?? 0);
+}
+
 const launchSchema = optionsSchema<LaunchOptions>()({
   workers: wholeNumber(1, MAX_WORKERS).exactOptional(),
   args: accept<unknown>('anything', () => true).exactOptional(),
@@ -52,8 +65,8 @@ const launchSchema = optionsSchema<LaunchOptions>()({
   startTimeoutMs: wholeNumber(1).exactOptional(),
   jobTimeoutMs: wholeNumber(1).exactOptional(),
   sharedBytes: wholeNumber(0, 2 ** 32).exactOptional(),
-  resourceLimits: accept<ResourceLimits>('an object of numbers above 0', (limits) => {
-    return isObject(limits) && Object.values(limits).every((limit) => Number(limit) > 0);
+  resourceLimits: accept<ResourceLimits>(LIMITS, (limits) => {
+    return isObject(limits) && Object.entries(limits).every(isLimit);
   }).exactOptional(),
 });
 

@@ -55,7 +55,6 @@ export function typeOf(what: string, array: unknown): NumberType {
 
 /** The code of a reduction, or a {@link UsageError} when it is not defined for the type. */
 export function reductionCode(kind: string, typeCode: number, op: ReduceOp): number {
-  const opCode = OP_CODES[op];
   if (!REDUCE_OPS.includes(op)) {
     throw new UsageError({
       what: `the operation of ${kind}`,
@@ -71,5 +70,5 @@ export function reductionCode(kind: string, typeCode: number, op: ReduceOp): num
       hint: "'sum', since a mean of whole numbers is not whole",
     });
   }
-  return typeCode + opCode;
+  return typeCode + OP_CODES[op];
 }

@@ -121,6 +121,9 @@ export class Calls {
 const FREED_GROUP = { what: 'a group', given: 'a call after free', allowed: 'no call' };
 
 function checkOptions(options: CallOptions): CallOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw new UsageError({ what: 'options of a call', given: options, allowed: 'an object' });
+  }
   const { label, timeoutMs } = options;
   if (label !== undefined && typeof label !== 'string') {
     throw new UsageError({ what: 'the label of a call', given: label, allowed: 'a string' });

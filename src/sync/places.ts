@@ -40,9 +40,9 @@ export class Places {
 
   /** The place of an array; a UsageError that says `what` when it is no array of ours. */
   find(what: string, array: NumberArray): Place {
-    if (this.recent?.array === array) return this.recent;
-    const { older } = this;
-    if (older?.array === array) {
+    const { recent, older } = this;
+    if (recent !== undefined && recent.array === array) return recent;
+    if (older !== undefined && older.array === array) {
       this.older = this.recent;
       this.recent = older;
       return older;

@@ -3,16 +3,20 @@
 // their normalizations (nn/convertNorm.ts).
 
 import { UsageError } from '../base/errors.ts';
+import { isObject, optionsSchema, parseData, parseOptions } from '../base/parse.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
+import { anything, listOf } from '../base/values.ts';
 import { type ConvertNormOptions, convertNorm } from '../nn/convertNorm.ts';
 import { buildGraph, type Graph, type LayerOperation } from '../nn/graph.ts';
 import { initialize } from '../nn/init.ts';
 import { type AllowModules, loadModules } from '../nn/modules.ts';
 import { isNorm } from '../nn/normLeaf.ts';
+import { shapeOption } from '../nn/options.ts';
 import { parseModel } from '../nn/parse.ts';
 import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { smallestBatch } from './feasible.ts';
+import { isTensor } from './namedTensor.ts';
 import { alignLayers, type LayerPair } from './normAlignment.ts';
 import { type BufferEntry, type ParameterEntry, planParameters } from './parameters.ts';
 
@@ -43,6 +47,17 @@ export interface StateModels {
   readonly inputShape: Shape;
 }
 
+const GROUPS = ['parameter', 'buffer', 'optimizer'];
+const namedTensors = listOf<NamedTensor>('a list of tensors, as checkpoints have it', (given) => {
+  if (!isObject(given) || !isTensor(given)) return false;
+  return typeof given.name === 'string' && GROUPS.includes(given.group as string);
+});
+const modelsSchema = optionsSchema<StateModels>()({
+  from: anything<LayerSpec>(),
+  to: anything<LayerSpec>(),
+  inputShape: shapeOption,
+});
+
 export interface ConvertedState {
   /** Everything that the new model needs, in the order of a checkpoint. */
   readonly tensors: readonly NamedTensor[];
@@ -57,6 +72,18 @@ export interface ConvertedState {
  * shape stays. What has no source has the values of a fresh model. Throws a {@link UsageError}
  * where the models differ in more than their normalizations, or tensors are missing. */
 export function convertState(state: readonly NamedTensor[], models: StateModels): ConvertedState {
+  parseData(namedTensors, state, 'state of convertState');
+  const { from, to, inputShape } = parseOptions('convertState', modelsSchema, models, {
+    example: 'convertState(checkpoint.tensors, { from, to, inputShape })',
+  });
+  return carryState(state, {
+    from: parseModel(from, 'from of convertState'),
+    to: parseModel(to, 'to of convertState'),
+    inputShape,
+  });
+}
+
+function carryState(state: readonly NamedTensor[], models: StateModels): ConvertedState {
   const saved = new Map(state.map((tensor) => [tensor.name, tensor]));
   const countSlots = new Set(
     state.flatMap(({ name, group }) => (group === 'optimizer' ? [name.split(' ')[0]!] : [])),

@@ -4,19 +4,32 @@
 // Whether that is good enough for a model is not known here: runtime/exportInference.ts compares.
 
 import { UsageError } from '../base/errors.ts';
+import { parseData } from '../base/parse.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
+import { accept } from '../base/values.ts';
 import type { Conv2dSpec } from '../nn/conv2d.ts';
 import { buildGraph, type Graph, type LayerOperation, type ValueId } from '../nn/graph.ts';
 import type { LinearSpec } from '../nn/linear.ts';
 import { isNorm, usesRunningStatistics } from '../nn/normLeaf.ts';
+import { shapeOption } from '../nn/options.ts';
+import { parseModel } from '../nn/parse.ts';
 import { type LayerSpec, type LeafSpec, mapLeaves, sequential } from '../nn/spec.ts';
 import { WEIGHT_STANDARDIZATION_EPS } from '../nn/weightStandardization.ts';
+import { isTensor } from './namedTensor.ts';
 
 /** Tensors by their names in a model, `0.conv2d.weight`, as `trainer.weights()` has them. */
 export type NamedValues = ReadonlyMap<
   string,
   { readonly shape: Shape; readonly values: Float32Array | Float64Array }
 >;
+
+const namedValues = accept<NamedValues>('a Map, such as trainer.weights()', (given) => {
+  return given instanceof Map && [...given].every(isNamedTensor);
+});
+
+function isNamedTensor([name, tensor]: [unknown, unknown]): boolean {
+  return typeof name === 'string' && isTensor(tensor);
+}
 
 export interface FoldedModel {
   readonly model: LayerSpec;
@@ -42,10 +55,13 @@ interface Target {
  * weights that are folded into become plain ones. The rest stays and is named in `left`. Throws a
  * {@link UsageError} where a tensor is missing. */
 export function foldBatchNorm(
-  model: LayerSpec,
+  given: LayerSpec,
   weights: NamedValues,
   inputShape: Shape,
 ): FoldedModel {
+  const model = parseModel(given, 'model of foldBatchNorm');
+  parseData(namedValues, weights, 'weights of foldBatchNorm');
+  parseData(shapeOption, inputShape, 'inputShape of foldBatchNorm');
   const graph = buildGraph(model, inputShape);
   /** What makes each value, as far as something can be folded into it. */
   const makers = new Map<ValueId, Target | LayerOperation>();

@@ -1,0 +1,14 @@
+// What a caller's named tensor must be before anything is read from it.
+
+import { isObject } from '../base/parse.ts';
+import { sizeOf } from '../base/shape.ts';
+import { shapeOption } from '../nn/options.ts';
+
+/** Whether it has a shape, and the values that the shape asks for. */
+export function isTensor(given: unknown): boolean {
+  if (!isObject(given)) return false;
+  const { shape, values } = given;
+  const isFloats = values instanceof Float32Array || values instanceof Float64Array;
+  const parsed = shapeOption.safeParse(shape);
+  return isFloats && parsed.success && sizeOf(parsed.data) === values.length;
+}

@@ -1,0 +1,254 @@
+// Every public function and method, called with junk in each place in which it takes something:
+// the call succeeds or throws a UsageError, and does nothing worse. What has no row here fails.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as collectives from '../../src/collectives.ts';
+import * as library from '../../src/index.ts';
+import { type Checkpoint, nn, optim, synthetic, Trainer, UsageError } from '../../src/index.ts';
+import { readCheckpoint } from '../../src/train/checkpointFile.ts';
+import { JUNK, misbehaved, OWN_ERROR } from './junk.mjs';
+
+/** Arguments with which a function works. */
+type Args = () => readonly unknown[];
+type AnyFunction = (...args: never[]) => unknown;
+interface Row {
+  readonly args: Args;
+  readonly call: (...args: readonly unknown[]) => unknown;
+  /** How deep junk is put into arguments. */
+  readonly depth?: number;
+}
+type Methods<T> = { [K in keyof T]: T[K] extends AnyFunction ? K : never }[keyof T];
+
+const isRefusal = (error: unknown) => error instanceof UsageError;
+const folder = mkdtempSync(join(tmpdir(), 'syncbn-door-'));
+const data = synthetic({ train: 8, test: 4, shape: [2, 2, 1], classes: 2 });
+const inputs = () => new Float32Array(4);
+const dataset = () => ({ ...data, train: { ...data.train }, test: { ...data.test } });
+const model = nn.sequential([
+  nn.flatten(),
+  nn.linear(4, 2),
+  nn.batchNorm(2, { sync: 2 }),
+  nn.residual(nn.linear(2, 2)),
+]);
+const image = [2, 2, 1];
+const regression = () => {
+  const { train, test } = data;
+  const task = { kind: 'regression', targetShape: [1] };
+  const floats = (count: number) => Float32Array.from({ length: count }, (_, i) => i);
+  return {
+    ...data,
+    task,
+    train: { ...train, targets: floats(8) },
+    test: { ...test, targets: floats(4) },
+  };
+};
+const run = { inputShape: image, replicas: 2, replicaBatch: 2 };
+
+const layers: Readonly<Record<keyof typeof nn, Args>> = {
+  avgPool: () => [{ kernel: 2, stride: [2, 2], padding: 0 }],
+  batchNorm: () => [2, { eps: 1e-5, momentum: 0.1, affine: true, sync: 2 }],
+  batchRenorm: () => [2, { rMax: 3, dMax: 5 }],
+  conv2d: () => [1, 2, { kernel: [3, 3], stride: 1, padding: 1, groups: 1, bias: true }],
+  convertNorm: () => [model, { to: 'auto', kinds: ['batchNorm'], ...run }],
+  crossEntropy: () => [{ labelSmoothing: 0.1 }],
+  custom: () => ['some-package', { gain: 2 }],
+  dropout: () => [0.5],
+  filterResponseNorm: () => [2, { eps: 1e-6 }],
+  flatten: () => [],
+  gelu: () => [{ approximate: 'tanh' }],
+  globalAvgPool: () => [],
+  groupNorm: () => [1, 2, { eps: 1e-5, affine: true }],
+  gru: () => [2, 3, { norm: 'layer' }],
+  instanceNorm: () => [2, { trackRunningStats: true }],
+  layerNorm: () => [[2, 3], { eps: 1e-5 }],
+  leakyRelu: () => [0.01],
+  linear: () => [4, 2, { bias: true, init: 'kaimingNormal' }],
+  maxPool: () => [{ kernel: 2, stride: 2 }],
+  meanSquaredError: () => [],
+  namedModel: () => ['mnist-cnn', { inputShape: [28, 28, 1], classes: 10 }],
+  parseModel: () => [model, 'model'],
+  relu: () => [],
+  reshape: () => [[4]],
+  residual: () => [nn.linear(2, 2), nn.linear(2, 2)],
+  rmsNorm: () => [2, { eps: 1e-5 }],
+  rnn: () => [2, 3, { activation: 'tanh' }],
+  sequential: () => [[nn.linear(2, 2), nn.relu()]],
+  sigmoid: () => [],
+  tanh: () => [],
+};
+
+const optimizers: Readonly<Record<keyof typeof optim, Args>> = {
+  adam: () => [{ lr: 0.1, betas: [0.9, 0.999], eps: 1e-8 }],
+  adamw: () => [{ weightDecay: 0.1 }],
+  constant: () => [{ warmupSteps: 1 }],
+  cosine: () => [{ warmupSteps: 1, minShare: 0.1 }],
+  sgd: () => [{ lr: 0.1, momentum: 0.9, weightDecay: 0 }],
+  step: () => [{ every: 2, gamma: 0.1 }],
+};
+
+/** Refused by what is checked last, so that no variant has to start threads. */
+const tooManyWorkers = { workers: 3 };
+const startOptions = () => ({
+  model,
+  data: dataset(),
+  optimizer: optim.sgd({ lr: 0.1 }),
+  schedule: optim.cosine(),
+  loss: nn.crossEntropy(),
+  norm: { to: 'sync', groupSize: 2 },
+  augmentation: { maxShift: 1 },
+  replicas: 2,
+  batch: 4,
+  timeoutMs: 60_000,
+  startTimeoutMs: 60_000,
+  diagnosticsEvery: 1,
+  profile: false,
+  evalCorrection: 0.5,
+  onNonFinite: 'stop',
+  onNotice: () => undefined,
+  allowModules: ['a'],
+  dropLast: false,
+  shuffle: true,
+  clipNorm: 1,
+  seed: 1,
+  mode: 'fast',
+  epochs: 1,
+  ...tooManyWorkers,
+});
+const resumeOptions = () => ({ data: dataset(), norm: { to: 'group' }, ...tooManyWorkers });
+
+let trainer: Trainer;
+let saved: Checkpoint;
+
+beforeAll(async () => {
+  // Junk may be a name of a file.
+  process.chdir(folder);
+  const options = { model, data, optimizer: optim.sgd({ lr: 0.1 }), batch: 4, replicas: 2 };
+  const onNotice = () => undefined;
+  trainer = await Trainer.start({ ...options, workers: 1, onNotice });
+  const path = join(folder, 'run.ckpt');
+  await trainer.save(path);
+  saved = await readCheckpoint(path);
+});
+afterAll(async () => {
+  await trainer.close();
+  rmSync(folder, { recursive: true });
+});
+
+const state = () => saved.tensors.map((tensor) => ({ ...tensor }));
+
+const exported: Readonly<Record<string, Args>> = {
+  convertState: () => [
+    state(),
+    { from: model, to: nn.convertNorm(model, { to: 'local' }), inputShape: image },
+  ],
+  explainNorms: () => [model, run],
+  firstTrain: () => [dataset(), 4],
+  foldBatchNorm: () => [model, trainer.weights(), image],
+  launch: () => ['./no-such-job.mjs', { workers: 1, resourceLimits: { stackSizeMb: 4 } }],
+  limitTrain: () => [dataset(), 4],
+  mnist: () => [{ dir: join(folder, 'no-such-folder') }],
+  normsFor: () => [{}],
+  openDataset: () => [join(folder, 'no-such-folder'), { layout: 'channelsFirst' }],
+  standardizeTargets: () => [regression()],
+  synthetic: () => [{ train: 4, shape: [2, 2, 1], mean: 0, std: [1], separation: 0.5, seed: 1 }],
+};
+/** For `instanceof`; what they are made of is the library's business. */
+const ERRORS = ['InvariantError', 'RunError', 'UsageError'];
+
+const entries: Readonly<Record<keyof typeof Trainer, Row>> = {
+  start: {
+    args: () => [startOptions()],
+    call: (options: unknown) => Trainer.start(options as never),
+  },
+  resume: {
+    args: () => [saved, resumeOptions()],
+    depth: 2,
+    call: (...args) => Trainer.resume(...(args as [never, never])),
+  },
+};
+
+const methods: Readonly<Record<Methods<Trainer>, Row | Args>> = {
+  fit: {
+    args: () => [{ epochs: 1, maxSteps: 1, progressEveryMs: 100 }],
+    call: async (options: unknown) => {
+      for await (const _ of trainer.fit(options as never));
+    },
+  },
+  evaluate: () => ['test'],
+  predict: () => [inputs()],
+  preciseBatchNorm: () => [{ batches: 1, definition: 'pooled' }],
+  exportInference: () => [{ inputs: inputs(), tolerance: 1 }],
+  save: () => [join(folder, 'no-such-folder', 'run.ckpt')],
+  stop: () => [],
+  diagnostics: () => [],
+  gradientNorms: () => [],
+  profile: () => [],
+  weights: () => [],
+  weightsHash: () => [],
+  [Symbol.asyncDispose]: { args: () => [], call: () => undefined },
+  close: { args: () => [], call: () => undefined },
+};
+
+/** The functions of an object, with their rows. */
+function rowsOf(object: object, rows: Readonly<Record<string, Args>>): [string, Row][] {
+  return Object.entries(object).flatMap(([name, value]): [string, Row][] => {
+    if (typeof value !== 'function' || ERRORS.includes(name)) return [];
+    const args = rows[name];
+    if (args === undefined) throw new Error(`${name} is public and has no row here`);
+    return [[name, { args, call: (...given) => value(...given) }]];
+  });
+}
+
+const functions = [
+  ...rowsOf(nn, layers),
+  ...rowsOf(optim, optimizers),
+  ...rowsOf({ ...library, ...collectives }, exported),
+];
+
+describe('junk in any place', () => {
+  it.each(functions)('is refused by %s, or does no harm', async (name, row) => {
+    expect(await misbehaved(name, row, isRefusal)).toEqual([]);
+  });
+
+  it.each(Object.entries(entries))('is refused by Trainer.%s', async (name, row) => {
+    expect(await misbehaved(`Trainer.${name}`, row, isRefusal)).toEqual([]);
+  });
+
+  it.each(Object.entries(methods))('is refused by %s of a trainer', async (name, method) => {
+    const call = trainer[name as 'evaluate'].bind(trainer) as Row['call'];
+    const row = typeof method === 'function' ? { args: method, call } : method;
+    expect(await misbehaved(name, row, isRefusal)).toEqual([]);
+  });
+
+  it('is refused by groups and norms, on a worker', async () => {
+    const job = new URL('./job.mjs', import.meta.url);
+    expect(await collectives.launch(job, { workers: 1 })).toEqual([[]]);
+  });
+
+  it('leaves a trainer as it was', async () => {
+    expect((await trainer.evaluate()).loss).toBeGreaterThan(0);
+  });
+});
+
+describe('random arguments', () => {
+  it.each(functions)('are refused by %s, or do no harm', async (_name, { args, call }) => {
+    const anything = fc.oneof(
+      fc.anything({ withMap: true, withTypedArray: true, withNullPrototype: true }),
+      fc.constantFrom(...JUNK).map((make) => make()),
+      fc.constantFrom(...args(), undefined),
+    );
+    const isHarmless = async (given: readonly unknown[]) => {
+      try {
+        await call(...given);
+      } catch (error) {
+        if (error !== OWN_ERROR && !isRefusal(error)) throw error;
+      }
+    };
+    const list = fc.array(anything, { maxLength: 4 });
+    await fc.assert(fc.asyncProperty(list, isHarmless), { numRuns: 15 });
+  });
+});
