@@ -1,6 +1,8 @@
 // Work and what has to be done after it, whatever happens: unlike in `finally`, an error of the
 // cleanup never takes the place of the work's own.
 
+import { messageOf } from './showError.ts';
+
 /** Does the work, then every cleanup in order. What the work threw comes first in the
  * AggregateError that holds what else failed; a single error is thrown as it is. */
 export async function cleaningUp<T>(
@@ -26,8 +28,4 @@ async function settle<T>(run: () => Promise<T>): Promise<Settled<T>> {
   } catch (error) {
     return { error };
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

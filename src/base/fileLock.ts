@@ -6,6 +6,7 @@ import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { UsageError } from './errors.ts';
+import { isProcess } from './processes.ts';
 import { fileError } from './wholeFile.ts';
 
 const ownerSchema = z.object({
@@ -86,11 +87,7 @@ function isFresh(path: string): boolean {
 
 function mayRun({ host, pid, began }: Owner): boolean {
   if (host !== hostname()) return true;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if (codeOf(error) === 'ESRCH') return false;
-  }
+  if (!isProcess(pid)) return false;
   // The number may belong to a later process by now: in a container it often does.
   const now = beganOf(pid);
   return now === null || began === null || now === began;

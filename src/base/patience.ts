@@ -2,8 +2,6 @@
 // signal, a sleeping laptop, a debugger) is not waiting: waits are cut into slices, and a slice
 // counts for no longer than it was meant to take.
 
-import { checkInteger } from './errors.ts';
-
 /** The longest slice: what a standstill can count for at most. */
 const LONGEST_SLICE_MS = 500;
 /** A short wait has so many slices. */
@@ -41,9 +39,4 @@ export function afterRunning(timeoutMs: number, late: () => void): () => void {
     late();
   });
   return stop;
-}
-
-/** A timeout in milliseconds, where one is given. */
-export function checkTimeout(what: string, given: unknown): number | undefined {
-  return given === undefined ? undefined : checkInteger(what, given, 1);
 }

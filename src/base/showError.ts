@@ -44,3 +44,8 @@ export function textOf(error: Error, key: 'name' | 'message'): string {
   if (typeof value === 'string') return value;
   return value === undefined ? `an error without a ${key}` : showValue(value);
 }
+
+/** What a thrown value says, without its class. */
+export function messageOf(thrown: unknown): string {
+  return isError(thrown) ? textOf(thrown, 'message') : String(thrown);
+}

@@ -19,6 +19,7 @@ import {
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from './errors.ts';
+import { isProcess } from './processes.ts';
 
 const ALLOWED = 'a file in a folder that can be written';
 const MODE_BITS = 0o777;
@@ -173,12 +174,7 @@ async function isInUse(file: string, pid: number): Promise<boolean> {
     const startedMs = Date.now() - process.uptime() * MS_PER_S;
     return found !== undefined && found.mtimeMs > startedMs - MS_PER_S;
   }
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
+  return isProcess(pid);
 }
 
 async function writeSynced(

@@ -2,6 +2,7 @@
 // caller can fix it. 1: the run broke, an output is not complete, or we have a bug.
 
 import { InvariantError, RunError, UsageError } from '../base/errors.ts';
+import { messageOf } from '../base/showError.ts';
 import type { ErrorEvent } from './events.ts';
 import { IncompleteOutput } from './lineFile.ts';
 import { cut } from './text.ts';
@@ -23,10 +24,6 @@ export function exitCodeOf(error: unknown): number {
 
 function errorsOf(error: unknown): unknown[] {
   return error instanceof AggregateError ? error.errors.flatMap(errorsOf) : [error];
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function kindOf(error: unknown): string {

@@ -36,7 +36,8 @@ export async function runFold(flags: Flags): Promise<number> {
     ...(timeoutMs !== undefined && { timeoutMs }),
   });
   const run = async (): Promise<number> => {
-    const options = { path: path!, ...(tolerance !== undefined && { tolerance }) };
+    const overwrite = flags.isSet('overwrite');
+    const options = { path: path!, overwrite, ...(tolerance !== undefined && { tolerance }) };
     const { folded, left, maxDifference, maxOutput, countInputs } =
       await trainer.exportInference(options);
     if (flags.isSet('json')) {

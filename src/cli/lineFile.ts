@@ -3,6 +3,7 @@
 // What waits is bounded; where lines had to be given up, a line in their place says how many.
 
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { messageOf } from '../base/showError.ts';
 import { fileError } from '../base/wholeFile.ts';
 
 /** What waits for a full disk: an hour of progress, and little memory. */
@@ -109,8 +110,4 @@ function endLastLine(fd: number): void {
   const last = Buffer.alloc(1);
   readSync(fd, last, 0, 1, found.size - 1);
   if (last[0] !== NEWLINE) writeSync(fd, '\n');
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

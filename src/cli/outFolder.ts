@@ -3,8 +3,7 @@
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { UsageError } from '../base/errors.ts';
-import { writeWhole } from '../base/wholeFile.ts';
-import { IncompleteOutput } from './lineFile.ts';
+import { writeOutput } from './outFile.ts';
 
 /** A text and the name of its file. */
 export interface OutFile {
@@ -36,14 +35,9 @@ async function makeFolder(folder: string): Promise<void> {
 
 /** Writes the files into the folder, after the work is done, whatever becomes of them. */
 export async function writeFiles(folder: string, files: readonly OutFile[]): Promise<void> {
-  try {
-    for (const { name, text } of files) {
-      const path = join(folder, name);
-      await writeWhole(path, path, text);
-    }
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    throw new IncompleteOutput(error.message, { cause: error });
+  for (const { name, text } of files) {
+    const path = join(folder, name);
+    await writeOutput(path, path, text);
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { cleaningUp } from '../base/cleanup.ts';
 import { UsageError } from '../base/errors.ts';
-import { checkWritable, writeWhole } from '../base/wholeFile.ts';
+import { checkWritable } from '../base/wholeFile.ts';
 import { isNorm, leafPaths, normName, normsOf } from '../nn/normLeaf.ts';
 import { type LayerSpec, leavesOf } from '../nn/spec.ts';
 import { RunHistory, type RunState } from '../report/history.ts';
@@ -14,7 +14,7 @@ import type { Progress } from '../runtime/progress.ts';
 import type { Trainer } from '../runtime/trainer.ts';
 import type { StartEvent } from './events.ts';
 import type { Flags } from './flags.ts';
-import { IncompleteOutput } from './lineFile.ts';
+import { writeOutput } from './outFile.ts';
 import { typedCommand } from './outFolder.ts';
 import { warn } from './screen.ts';
 
@@ -85,21 +85,12 @@ export async function startReport(
       await cleaningUp(
         async () => server?.close(),
         async () => {
-          if (file !== undefined) await writeReport(file, history);
+          if (file === undefined) return;
+          await writeOutput(file, `--report ${file}`, renderPage(runPage(history)));
         },
       );
     },
   };
-}
-
-/** The run is over by now, whatever becomes of its report. */
-async function writeReport(file: string, history: RunHistory): Promise<void> {
-  try {
-    await writeWhole(file, `--report ${file}`, renderPage(runPage(history)));
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    throw new IncompleteOutput(error.message, { cause: error });
-  }
 }
 
 function factsOf(trainer: Trainer, start: StartEvent): RunHistory['facts'] {

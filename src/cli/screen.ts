@@ -150,7 +150,7 @@ class Channel {
     else this.writeRaw(`${text}\n`);
   }
 
-  /** A stream that is no file reports by its event what went wrong. */
+  /** A stream other than a file reports by its event what went wrong. */
   writeRaw(text: string): void {
     if (!this.isGone) this.stream.write(text);
   }

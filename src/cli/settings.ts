@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
+import { messageOf } from '../base/showError.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { type DatasetDescription, dataDifference, describeDataset } from '../data/identity.ts';
 import { openDataset } from '../data/open.ts';
@@ -153,7 +154,7 @@ function readJson(path: string): unknown {
   } catch (error) {
     throw new UsageError({
       what: `--model ${path}`,
-      given: error instanceof Error ? error.message : String(error),
+      given: messageOf(error),
       allowed: 'a readable file with JSON',
     });
   }

@@ -10,8 +10,7 @@ export const SIGNAL_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 export type Signal = keyof typeof SIGNAL_CODES;
 const SIGNALS = Object.keys(SIGNAL_CODES) as readonly Signal[];
 
-/** Copies of one signal come within milliseconds; nobody presses Ctrl-C twice that fast and means
- * two things. */
+/** Copies of one signal come within milliseconds; a second request takes a person longer. */
 const ONE_SIGNAL_MS = 1000;
 
 export interface CaughtSignals {

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
+import { messageOf } from '../base/showError.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { synthetic } from '../data/synthetic.ts';
 import { buildGraph } from '../nn/graph.ts';
@@ -101,7 +102,7 @@ function readJson(path: string): unknown {
   } catch (error) {
     throw new UsageError({
       what: `--net ${path}`,
-      given: error instanceof Error ? error.message : String(error),
+      given: messageOf(error),
       allowed: 'a readable file with JSON',
     });
   }

@@ -127,7 +127,7 @@ function showNumerics(numerics: Numerics): void {
       'loss, SyncBN': syncLosses[step]!.toFixed(4),
     })),
   );
-  say(`Weights differ by ${showPercent(numerics.weightDifference)} behind the last step.`);
+  say(`Weights differ by ${showPercent(numerics.weightDifference)} after the last step.`);
   if (divergence.length === 0) return;
   say('Shards beside the global batch in the last step, the furthest replica of a layer:');
   const worst = divergence.toSorted((a, b) => b.meanShift - a.meanShift).slice(0, LAYERS_SHOWN);

@@ -2,10 +2,9 @@
 // Event Format, complete events ("X") with times in microseconds. One track for each worker; on it
 // steps, in them phases, in them layers, in them waits.
 
-import { UsageError } from '../base/errors.ts';
-import { checkWritable, writeWhole } from '../base/wholeFile.ts';
+import { checkWritable } from '../base/wholeFile.ts';
 import type { ProfileSpan } from '../train/profileReport.ts';
-import { IncompleteOutput } from './lineFile.ts';
+import { writeOutput } from './outFile.ts';
 
 /** A complete event, or the name of a track. */
 export interface TraceEvent {
@@ -32,17 +31,7 @@ export async function checkTraceWritable(path: string): Promise<void> {
 /** Writes a trace that holds these spans. */
 export async function writeTrace(path: string, spans: readonly ProfileSpan[]): Promise<void> {
   const trace = { traceEvents: traceEvents(spans), displayTimeUnit: 'ms' };
-  try {
-    await writeWhole(
-      path,
-      `--trace ${path}`,
-      `${JSON.stringify(trace)}
-`,
-    );
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    throw new IncompleteOutput(error.message, { cause: error });
-  }
+  await writeOutput(path, `--trace ${path}`, `${JSON.stringify(trace)}\n`);
 }
 
 /** The events of a profile's spans, each behind the one that it lies in. */

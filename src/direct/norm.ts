@@ -63,9 +63,14 @@ export function makeNorm(work: Workspace, kind: NormKind): Norm {
     return kind.bind({ ...ptrs, kernels, shards, countLocalReplicas: 1, eps: kind.eps }, units);
   };
 
-  const run = (x: Float32Array, inputs: NormInputs, y: Float32Array, training: boolean) => {
-    const { weight, bias } = inputs;
-    const units = checkInput(kind, x);
+  /** Runs the passes over an input of so many units. */
+  const run = (
+    x: Float32Array,
+    units: number,
+    inputs: NormInputs & { readonly y: Float32Array },
+    training: boolean,
+  ): BoundPasses => {
+    const { weight, bias, y } = inputs;
     checkParameters(kind, inputs);
     work.begin(x, y);
     const yPtr = work.output(y);
@@ -127,20 +132,20 @@ export function makeNorm(work: Workspace, kind: NormKind): Norm {
 
   return {
     forward(x, given = {}) {
-      checkInput(kind, x);
+      const units = checkInput(kind, x);
       const inputs = parseOptions(`forward of ${name}`, inputsSchema, given);
       const { weight } = inputs;
       const y = outputFor(`y of ${name}`, inputs.y, { kept: x, length: x.length });
-      const passes = run(x, inputs, y, true);
+      const passes = run(x, units, { ...inputs, y }, true);
       const saved: SavedNorm = { x, weight: weight?.slice(), ...passes.save() };
       own.add(saved);
       return { y, saved };
     },
     evaluate(x, given = {}) {
-      checkInput(kind, x);
+      const units = checkInput(kind, x);
       const inputs = parseOptions(`evaluate of ${name}`, inputsSchema, given);
       const y = outputFor(`y of ${name}`, inputs.y, { replaced: x, length: x.length });
-      run(x, inputs, y, false);
+      run(x, units, { ...inputs, y }, false);
       return y;
     },
     backward(dy, saved, given = {}): NormGradients {

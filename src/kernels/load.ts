@@ -27,8 +27,12 @@ export function hasRelaxedSimd(): boolean {
 
 /** Compiles the kernels of a mode once; the module is then posted to the workers. */
 export function compileKernels(mode: NumericMode): WebAssembly.Module {
-  const file = mode === 'fast' && hasRelaxedSimd() ? 'fast' : 'strict';
-  return compile(file);
+  return compile(buildOf(mode));
+}
+
+/** The build of the kernels that a mode runs on this engine. */
+export function buildOf(mode: NumericMode): 'fast' | 'strict' {
+  return mode === 'fast' && hasRelaxedSimd() ? 'fast' : 'strict';
 }
 
 /** Binds compiled kernels to an arena. */

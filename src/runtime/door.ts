@@ -138,6 +138,7 @@ const exportSchema = optionsSchema<ExportOptions>()({
   inputs: anything<Inputs>().exactOptional(),
   tolerance: atLeastZero.exactOptional(),
   path: text.exactOptional(),
+  overwrite: flag.exactOptional(),
 });
 
 /** The options of exportInference, but for the inputs' length. */

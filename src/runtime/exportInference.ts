@@ -26,6 +26,8 @@ export interface ExportOptions {
   readonly tolerance?: number;
   /** Writes a checkpoint of the folded model there, with no optimizer state. */
   readonly path?: string;
+  /** Lets `path` replace whatever file is there; default false. */
+  readonly overwrite?: boolean;
 }
 
 export interface InferenceExport extends FoldedModel {
@@ -58,7 +60,7 @@ export async function exportInference(
   options: ExportOptions,
 ): Promise<InferenceExport> {
   const { config, weights } = run;
-  const { tolerance = DEFAULT_TOLERANCE, path } = options;
+  const { tolerance = DEFAULT_TOLERANCE, path, overwrite = false } = options;
   if (config.evalCorrection != null) {
     throw new UsageError({
       what: 'exportInference with evalCorrection',
@@ -81,7 +83,7 @@ export async function exportInference(
       hint: 'the model as it is, or a larger tolerance',
     });
   }
-  if (path !== undefined) await write(run, foldedConfig, lone, path);
+  if (path !== undefined) await write(run, foldedConfig, lone, { path, overwrite });
   const countInputs = inputs.length / config.data.inputShape.reduce((a, b) => a * b, 1);
   return { ...folded, ...parity, countInputs };
 }
@@ -116,13 +118,13 @@ async function write(
   run: TrainedRun,
   config: RunConfig,
   { tensors }: LoneRun,
-  path: string,
+  { path, overwrite }: { readonly path: string; readonly overwrite: boolean },
 ): Promise<void> {
   const { data, step, epochs } = run;
   // It is not the run's own state, so it must not take the place of that.
   const runId = `${run.runId}, folded`;
   const epochSums = new Float64Array(4);
-  await checkReplaceable(path, runId);
+  await checkReplaceable(path, runId, overwrite);
   const counters = { step, epochs };
   await writeCheckpoint(
     path,

@@ -9,7 +9,6 @@ import { RunError, UsageError } from '../base/errors.ts';
 import { importFailure } from '../base/importing.ts';
 import { ownFile } from '../base/ownFile.ts';
 import { isObject, optionsSchema, parseOptions } from '../base/parse.ts';
-import { checkTimeout } from '../base/patience.ts';
 import { accept, wholeNumber } from '../base/values.ts';
 import { compileCollectiveKernels } from '../kernels/load.ts';
 import { createGroupMemory } from '../sync/memory.ts';
@@ -83,8 +82,7 @@ export async function launch<T = unknown>(
   const given = parseOptions('launch', launchSchema, options, { example: LAUNCH });
   const { args, timeoutMs = DEFAULT_TIMEOUT_MS, sharedBytes, resourceLimits } = given;
   const { workers = Math.min(availableParallelism(), MAX_WORKERS) } = given;
-  const startTimeoutMs = checkTimeout('startTimeoutMs', given.startTimeoutMs);
-  const jobTimeoutMs = checkTimeout('jobTimeoutMs', given.jobTimeoutMs);
+  const { startTimeoutMs, jobTimeoutMs } = given;
   const memory = createGroupMemory(workers, {
     timeoutMs,
     ...(sharedBytes !== undefined && { sharedBytes }),

@@ -58,17 +58,18 @@ export interface ResumeOptions {
   readonly onNotice?: (notice: string) => void;
 }
 
-/** The config of the run that a checkpoint continues. Throws a {@link UsageError} when the data is
- * not the checkpoint's; `what` names the checkpoint. */
+/** The config of the run that a checkpoint continues, and what its data is. Throws a
+ * {@link UsageError} when the data is not the checkpoint's; `what` names the checkpoint. */
 export async function resumeConfig(
   what: string,
   saved: Omit<CheckpointHead, 'tensors'>,
   options: ResumeOptions,
-): Promise<RunConfig> {
+): Promise<{ readonly config: RunConfig; readonly data: DatasetDescription }> {
   const model = parseModel(saved.model, `the model of ${what}`);
   await loadModules(customModulesOf(model), options.allowModules);
-  const data = checkDataset(options.data);
-  const difference = dataDifference(describeDataset(data), saved.data);
+  const dataset = checkDataset(options.data);
+  const data = describeDataset(dataset);
+  const difference = dataDifference(data, saved.data);
   if (difference !== undefined) {
     throw new UsageError({
       what: `data to resume ${what} with`,
@@ -79,7 +80,7 @@ export async function resumeConfig(
   }
   const config: RunConfig = {
     ...configOf(saved, model, resolveWorkers(options.workers, saved.run.replicas)),
-    data: dataPlanOf(data),
+    data: dataPlanOf(dataset),
     timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1),
     diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,
     profile: checkFlag('profile', options.profile ?? false),
@@ -87,7 +88,7 @@ export async function resumeConfig(
     onNonFinite: checkOnNonFinite(options.onNonFinite),
   };
   checkRunConfig(config);
-  return config;
+  return { config, data };
 }
 
 /** The config of the run that a checkpoint is of, on so many workers, as far as it says. */

@@ -11,7 +11,7 @@ import { runIdOf } from '../train/checkpoint.ts';
 import { openCheckpoint, writeCheckpoint } from '../train/checkpointFile.ts';
 
 export interface SaveOptions {
-  /** Replaces a file of another run, or one that is no checkpoint; default false. */
+  /** Replaces a file of another run, or one that is not a checkpoint; default false. */
   readonly overwrite?: boolean;
   /** How many checkpoints of the run to keep: the new one and, beside it, the ones before, named by
    * their steps (`run.step-1200.ckpt`). Default 1. */
@@ -54,7 +54,7 @@ export class Saver {
   ): Promise<void> {
     const { keep = 1, overwrite = false } = options;
     const write = async (checkpoint: Checkpoint): Promise<void> => {
-      const old = await replaced(path, checkpoint, overwrite);
+      const old = await checkReplaceable(path, runIdOf(checkpoint), overwrite);
       if (old !== undefined && keep > 1) await keepBeside(path, old);
       await writeCheckpoint(path, checkpoint);
       if (keep > 1) await removeOlder(path, runIdOf(checkpoint), keep - 1);
@@ -71,14 +71,20 @@ export class Saver {
   }
 }
 
-/** Throws a {@link UsageError} when a save of this run to `path` would replace a file of another
- * run, or something that is no checkpoint. `runId` is undefined for a run that has not begun. */
-export async function checkReplaceable(path: string, runId: string | undefined): Promise<void> {
+/** The checkpoint of this run that a save to `path` replaces, if there is one. Throws a
+ * {@link UsageError} when it would replace a file of another run, or something that is not a
+ * checkpoint, unless that is forced. */
+export async function checkReplaceable(
+  path: string,
+  runId: string,
+  isForced: boolean,
+): Promise<CheckpointHead | undefined> {
   const old = await headIfAny(path);
-  if (old === 'nothing' || (old !== 'no checkpoint' && runIdOf(old) === runId)) return;
+  if (typeof old === 'object' && runIdOf(old) === runId) return old;
+  if (old === 'nothing' || isForced) return undefined;
   const problem =
-    old === 'no checkpoint'
-      ? 'is a file that is no checkpoint, and would be replaced'
+    old === 'other'
+      ? 'is a file that is not a checkpoint, and would be replaced'
       : 'is the checkpoint of another run, and would be replaced';
   throw new UsageError({
     what: `The file to save to, ${path},`,
@@ -87,25 +93,14 @@ export async function checkReplaceable(path: string, runId: string | undefined):
   });
 }
 
-/** The checkpoint of the same run that a save is going to replace. */
-async function replaced(
-  path: string,
-  checkpoint: Checkpoint,
-  isForced: boolean,
-): Promise<CheckpointHead | undefined> {
-  if (!isForced) await checkReplaceable(path, runIdOf(checkpoint));
-  const old = await headIfAny(path);
-  return typeof old === 'object' && runIdOf(old) === runIdOf(checkpoint) ? old : undefined;
-}
-
 /** An empty file is nothing: programs make those to have a name. */
-async function headIfAny(path: string): Promise<CheckpointHead | 'nothing' | 'no checkpoint'> {
+async function headIfAny(path: string): Promise<CheckpointHead | 'nothing' | 'other'> {
   try {
     if ((await stat(path)).size === 0) return 'nothing';
     return (await openCheckpoint(path)).head;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'nothing';
-    if (error instanceof UsageError) return 'no checkpoint';
+    if (error instanceof UsageError) return 'other';
     throw fileError(`checkpoint to write, ${path}`, error, 'a file in a folder that can be read');
   }
 }

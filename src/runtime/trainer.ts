@@ -4,9 +4,8 @@
 
 import { randomUUID } from 'node:crypto';
 import { ownFile } from '../base/ownFile.ts';
-import { checkTimeout } from '../base/patience.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { describeDataset } from '../data/identity.ts';
+import { type DatasetDescription, describeDataset } from '../data/identity.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, typedView } from '../memory/arena.ts';
 import { loadModules } from '../nn/modules.ts';
@@ -43,9 +42,9 @@ export const Trainer = {
     const config = resolveOptions(options);
     const notify = options.onNotice ?? giveNotice;
     giveNotices({ config, data: options.data, norm: options.norm, resumed: undefined }, notify);
-    const { epochs = 0 } = options;
-    const startTimeoutMs = checkTimeout('startTimeoutMs', options.startTimeoutMs);
-    return startTrainer(config, { dataset: options.data, notify, epochs, startTimeoutMs });
+    const { data: dataset, epochs = 0, startTimeoutMs } = options;
+    const data = describeDataset(dataset);
+    return startTrainer(config, { dataset, data, notify, epochs, startTimeoutMs });
   },
 
   /** Goes on from a checkpoint, on any number of workers, with the same bits as an uninterrupted
@@ -58,14 +57,15 @@ export const Trainer = {
         ? await openCheckpoint(checkpoint)
         : loaded(checkCheckpoint(checkpoint));
     const { saved, report } = await convertedAs(what, read, options);
-    const config = await resumeConfig(what, saved.head, options);
+    const { config, data } = await resumeConfig(what, saved.head, options);
     const notify = options.onNotice ?? giveNotice;
     giveNotices({ config, data: options.data, norm: options.norm, resumed: saved.head }, notify);
     return startTrainer(config, {
       dataset: options.data,
+      data,
       notify,
       resumed: { what, saved, report },
-      startTimeoutMs: checkTimeout('startTimeoutMs', options.startTimeoutMs),
+      startTimeoutMs: options.startTimeoutMs,
     });
   },
 };
@@ -100,6 +100,7 @@ function checkStart(plan: RunPlan): void {
 
 interface Started {
   readonly dataset: Dataset;
+  readonly data: DatasetDescription;
   readonly notify: (notice: string) => void;
   /** How long the run is to be; 0 or absent leaves that to the first fit. */
   readonly epochs?: number;
@@ -108,15 +109,13 @@ interface Started {
 }
 
 async function startTrainer(config: RunConfig, started: Started): Promise<Trainer> {
-  const { dataset, notify, resumed, startTimeoutMs } = started;
+  const { dataset, data, notify, resumed, startTimeoutMs } = started;
   const plan = planRun(config);
   // A resumed run may also be evaluated alone: its fit checks the steps.
   if (resumed === undefined) checkStart(plan);
   const module = compileKernels(config.mode);
   const memory = createArena(plan.layout);
   fillArena(plan, memory, dataset);
-  // From here on the samples are in the arena alone.
-  const data = describeDataset(dataset);
   const tensors = stateTensors(plan, memory);
   const epochSums = typedView(memory, plan.layout.get('epoch.sums'), 'f64');
   if (resumed !== undefined) {

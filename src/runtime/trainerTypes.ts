@@ -24,22 +24,21 @@ export interface RunningTrainer {
   readonly globalBatch: number;
   /** How many numbers are trained. */
   readonly countParameters: number;
-  /** Epochs that the last `fit` was to have done in all, also before a resume; 0 before the
-   * first. */
+  /** Total epochs of the run, including those before a resume; 0 while that is open. */
   readonly epochs: number;
   readonly stepsPerEpoch: number;
   /** What carried over of the normalizations that a resume replaced. */
   readonly conversion: readonly CarriedTensor[];
-  /** Steps done in all. */
+  /** Total steps. */
   readonly step: number;
   /** The table of the arena. */
   readonly layout: Layout;
   /** Trains, and yields what is reached at the end of each epoch. Leaving the loop early stops the
-   * run behind the current step. */
+   * run after the current step. */
   fit(options: FitOptions): AsyncGenerator<Progress, void, void>;
-  /** Asks a running `fit` to stop behind the current step. */
+  /** Asks a running `fit` to stop after the current step. */
   stop(): void;
-  /** How the replicas' batch statistics lay to their sync groups' in the last sampled step;
+  /** How far the replicas' batch statistics were from their sync groups' in the last sampled step;
    * undefined before the first one, without batch norms, or with diagnosticsEvery 0. May be
    * called while `fit` runs. */
   diagnostics(): Diagnostics | undefined;

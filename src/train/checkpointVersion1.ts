@@ -4,6 +4,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { decode, ExtensionCodec, encode } from '@msgpack/msgpack';
 import { UsageError } from '../base/errors.ts';
+import { messageOf } from '../base/showError.ts';
 import { type Checkpoint, checkWhole } from './checkpoint.ts';
 
 const FORMAT = 'syncbn checkpoint';
@@ -58,10 +59,9 @@ export function decodeBounded(what: string, bytes: Uint8Array): unknown {
       maxExtLength: limit,
     });
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
     throw new UsageError({
       what,
-      given: `${bytes.length} bytes that do not decode (${message})`,
+      given: `${bytes.length} bytes that do not decode (${messageOf(error)})`,
       allowed: 'a whole checkpoint',
       hint: 'an earlier checkpoint; this one is truncated or damaged',
     });

@@ -106,7 +106,7 @@ async function checkpointTargets(folder: string, data: Dataset): Promise<Target[
   const bytes = new Uint8Array(readFileSync(path));
   const broken = join(folder, 'broken.ckpt');
   const resume = async (checkpoint: typeof saved): Promise<void> => {
-    const config = await resumeConfig('the checkpoint', checkpoint, { data, workers: 1 });
+    const { config } = await resumeConfig('the checkpoint', checkpoint, { data, workers: 1 });
     planRun(config);
   };
   const target = (format: string, inputOf: (dice: Dice) => Uint8Array): Target => ({

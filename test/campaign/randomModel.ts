@@ -3,16 +3,10 @@
 
 import { type Shape, sizeOf } from '../../src/base/shape.ts';
 import { type LayerSpec, nn } from '../../src/index.ts';
+import { WEIGHT_INITS } from '../../src/nn/init.ts';
 import type { Dice } from './dice.ts';
 
 const CUSTOM = new URL('../nn/channelScale.mjs', import.meta.url);
-const INITS = [
-  'torch',
-  'kaimingUniform',
-  'kaimingNormal',
-  'xavierUniform',
-  'xavierNormal',
-] as const;
 
 /** What decides which layers are allowed. */
 export interface ModelRoom {
@@ -87,7 +81,7 @@ const conv: Grow = (dice, shape) => {
   const layer = nn.conv2d(channels, outChannels, {
     ...{ kernel, stride, padding, dilation, groups },
     bias: dice.chance(0.5),
-    init: dice.pick(INITS),
+    init: dice.pick(WEIGHT_INITS),
     weightStandardization: dice.chance(0.15),
   });
   return { layer, shape: [outOf(height), outOf(width), outChannels] };
@@ -109,7 +103,7 @@ const linear: Grow = (dice, shape) => {
   const features = dice.pick([1, 2, 3, 5, 8, 12, 24]);
   const layer = nn.linear(sizeOf(shape), features, {
     bias: dice.chance(0.7),
-    init: dice.pick(INITS),
+    init: dice.pick(WEIGHT_INITS),
     weightStandardization: dice.chance(0.15) && sizeOf(shape) > 1,
   });
   return { layer, shape: [features] };

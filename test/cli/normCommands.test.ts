@@ -1,7 +1,7 @@
 // What the command does with normalizations of a run that is trained: converts, measures, corrects,
 // folds, explains.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -125,6 +125,18 @@ describe('syncbn fold', () => {
     expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/would replace/)]);
     const { stdout } = await syncbn([...args, '--overwrite']);
     expect(stdout).toMatch(/1\.batchNorm +│ folded into 0\.conv2d/);
+  });
+
+  it('replaces any file with --overwrite, also one that is not a checkpoint', async () => {
+    const out = join(folder, 'foreign');
+    const args = ['fold', ...data, '--checkpoint', run, '--out', out];
+    for (const content of [readFileSync(run), 'notes']) {
+      writeFileSync(out, content);
+      expect((await syncbn(args)).code).toBe(2);
+      const { code, stderr } = await syncbn([...args, '--overwrite']);
+      expect([code, stderr]).toEqual([0, '']);
+      expect((await syncbn(['inspect', out])).code).toBe(0);
+    }
   });
 
   it('says what it needs, and which difference it does not take', async () => {

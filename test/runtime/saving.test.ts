@@ -86,7 +86,7 @@ describe('a save', () => {
     expect(readFileSync(path)).toEqual(before);
     const text = join(folder, 'notes.txt');
     writeFileSync(text, 'notes');
-    await expect(trainer.save(text)).rejects.toThrow(/is a file that is no checkpoint/);
+    await expect(trainer.save(text)).rejects.toThrow(/is a file that is not a checkpoint/);
     expect(readFileSync(text, 'utf8')).toBe('notes');
     await trainer.save(path, { overwrite: true });
     expect((await readCheckpoint(path)).counters.step).toBe(trainer.step);
