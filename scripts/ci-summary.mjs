@@ -1,9 +1,14 @@
-// The last lines of .ci/run: what was skipped, which commands failed, and `N passed, N failed` over
-// the JSON reports of both suites. Exit code 1 when anything failed or a report is missing.
+// The last lines of .ci/run: the failures once more, which commands failed, what was skipped, and
+// `N passed, N failed` over the JSON reports of both suites. Exit code 1 when anything failed or a
+// report is missing.
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 
 const [folder, ...failedCommands] = process.argv.slice(2);
+
+/** The lines of a message that say what happened, without a diff of many pages. */
+const head = (message) => stripVTControlCharacters(message).split('\n').slice(0, 12).join('\n');
 
 let passed = 0;
 let failed = 0;
@@ -19,6 +24,15 @@ for (const suite of ['test', 'test:long']) {
   passed += report.numPassedTests;
   skipped += report.numPendingTests;
   failed += report.numFailedTests;
+  for (const { name, message, assertionResults } of report.testResults) {
+    const file = relative(process.cwd(), name);
+    if (message) console.log(`failed: ${file}: ${head(message)}`);
+    for (const { status, fullName, failureMessages } of assertionResults) {
+      if (status !== 'failed') continue;
+      console.log(`failed: ${file}: ${fullName}`);
+      for (const each of failureMessages) console.log(head(each).replace(/^/gm, '    '));
+    }
+  }
   // A file that fails outside of its tests, and errors after the last test.
   const commandFailed = failedCommands.includes(suite) || !report.success;
   if (commandFailed && report.numFailedTests === 0) failed += 1;

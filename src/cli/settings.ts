@@ -24,6 +24,7 @@ import {
   DEFAULT_SEED,
   type TrainerOptions,
 } from '../runtime/trainerOptions.ts';
+import { MAX_REPLICAS } from '../train/config.ts';
 import { smallestBatch } from '../train/feasible.ts';
 import { ON_NON_FINITE } from '../train/onNonFinite.ts';
 import type { Flags } from './flags.ts';
@@ -117,7 +118,7 @@ function kindsFrom(text: string): NonNullable<NormRequest['kinds']> {
 }
 
 function replicasFrom(flags: Flags): number {
-  return flags.integer('replicas', 1) ?? DEFAULT_REPLICAS;
+  return flags.integer('replicas', 1, MAX_REPLICAS) ?? DEFAULT_REPLICAS;
 }
 
 /** The model that the flags name, with the normalizations that it comes with and its own layers

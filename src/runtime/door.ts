@@ -21,6 +21,7 @@ import { allowModulesOption } from '../nn/modules.ts';
 import { parseModel } from '../nn/parse.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
+import { MAX_REPLICAS } from '../train/config.ts';
 import type { EvalCorrection } from '../train/evalCorrection.ts';
 import { ON_NON_FINITE } from '../train/onNonFinite.ts';
 import { DEFINITIONS } from '../train/population.ts';
@@ -59,7 +60,7 @@ const trainerSchema = optionsSchema<TrainerOptions>()({
   optimizer: anything<TrainerOptions['optimizer']>(),
   schedule: anything<NonNullable<TrainerOptions['schedule']>>().exactOptional(),
   loss: anything<NonNullable<TrainerOptions['loss']>>().exactOptional(),
-  replicas: wholeNumber(1).exactOptional(),
+  replicas: wholeNumber(1, MAX_REPLICAS).exactOptional(),
   replicaBatch: wholeNumber(1).exactOptional(),
   batch: wholeNumber(1).exactOptional(),
   dropLast: flag.exactOptional(),

@@ -75,10 +75,13 @@ export function outputSizeOf(task: Task): number {
   return task.kind === 'classification' ? task.classes : sizeOf(task.targetShape);
 }
 
+/** More replicas would cost memory before it is known whether the run fits. */
+export const MAX_REPLICAS = 65_536;
+
 /** Checks what no smaller part can check alone: that model, data, loss and replicas fit
  * together. */
 export function checkRunConfig(config: RunConfig): void {
-  checkInteger('replicas', config.replicas, 1);
+  checkInteger('replicas', config.replicas, 1, MAX_REPLICAS);
   checkInteger('workers', config.workers, 1);
   if (config.replicas < config.workers) {
     throw new UsageError({

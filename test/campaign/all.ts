@@ -17,13 +17,13 @@ export const CAMPAIGNS: readonly Campaign[] = [bits, fuzz, deaths, kills, calls,
 const LANES: readonly (readonly (readonly [name: string, share: number])[])[] = [
   [
     ['soak', 0.37],
-    ['deaths', 0.4],
-    ['fuzz', 0.23],
+    ['deaths', 0.35],
+    ['fuzz', 0.28],
   ],
   [
-    ['kills', 0.45],
+    ['kills', 0.5],
     ['bits', 0.3],
-    ['calls', 0.25],
+    ['calls', 0.2],
   ],
 ];
 

@@ -1,9 +1,11 @@
 // What the fuzzing damages: a whole file of each format, and what reads it. A reader goes as far as
 // a run would go before it starts threads.
 
+import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { encode } from '@msgpack/msgpack';
 import { Flags } from '../../src/cli/flags.ts';
 import { modelFrom, trainerOptionsFrom } from '../../src/cli/settings.ts';
 import { resultWith } from '../../src/experiments/resultSchema.ts';
@@ -19,6 +21,7 @@ import {
 } from '../../src/index.ts';
 import { resumeConfig } from '../../src/runtime/resume.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
+import { headOf } from '../../src/train/checkpoint.ts';
 import { readCheckpoint } from '../../src/train/checkpointFile.ts';
 import { planRun } from '../../src/train/plan.ts';
 import type { Dice } from './dice.ts';
@@ -125,6 +128,11 @@ async function checkpointTargets(folder: string, data: Dataset): Promise<Target[
   const { tensors, ...content } = saved;
   return [
     target('checkpoint', (dice) => mutateBytes(dice, bytes)),
+    // Whole by their checksum: what stands in them lies.
+    target('checkpoint bytes', (dice) => withDigest(mutateBytes(dice, bytes.subarray(0, -32)))),
+    target('checkpoint structure', (dice) =>
+      withStructure(bytes, mutateData(dice, withTrap(dice, headOf(saved)))),
+    ),
     target('checkpoint of 0.1', (dice) => mutateBytes(dice, oldCheckpointFile(saved))),
     // Whole files whose content lies: the settings and the model, not the tensors.
     target('checkpoint content', (dice) => {
@@ -132,6 +140,23 @@ async function checkpointTargets(folder: string, data: Dataset): Promise<Target[
       return oldCheckpointFile({ ...changed, tensors });
     }),
   ];
+}
+
+/** A checkpoint with another structure before its values, whole again. */
+function withStructure(file: Uint8Array, structure: unknown): Uint8Array {
+  const padded = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+  const { buffer, byteOffset } = file;
+  const length = new DataView(buffer, byteOffset).getUint32(12, true);
+  const encoded = encode(structure, { maxDepth: 2000 });
+  const start = Buffer.alloc(padded(16 + encoded.length));
+  start.set(file.subarray(0, 12));
+  start.writeUInt32LE(encoded.length, 12);
+  start.set(encoded, 16);
+  return withDigest(Buffer.concat([start, file.subarray(padded(16 + length), -32)]));
+}
+
+function withDigest(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(Buffer.concat([bytes, createHash('sha256').update(bytes).digest()]));
 }
 
 /** Now and then a layer of the model is code. */
