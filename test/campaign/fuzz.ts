@@ -2,7 +2,8 @@
 // in bounded time and memory, and never run code.
 
 import { type Campaign, fail } from './campaign.ts';
-import { type Attempt, codeHasRun, isAllowed, openTargets, type Target } from './fuzzTargets.ts';
+import type { Attempt, Target } from './fuzzTarget.ts';
+import { codeHasRun, isAllowed, openTargets } from './fuzzTargets.ts';
 
 /** So many attempts are a case, all at one target. */
 const ATTEMPTS = 50;
