@@ -4,7 +4,9 @@
 import { EXIT_FAILED } from './failure.ts';
 import { runCommand } from './program.ts';
 import { screen, warn } from './screen.ts';
+import { listenToSignals } from './signals.ts';
 
+listenToSignals();
 const code = await runCommand(process.argv);
 const isWhole = screen.end();
 if (!isWhole) warn('syncbn: stdout could not be written to its end.');

@@ -6,19 +6,12 @@ import { cac } from 'cac';
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
 import { packageVersion } from '../base/version.ts';
-import { runDoctor } from './doctorCommand.ts';
-import { runEval } from './evalCommand.ts';
 import { jsonSink } from './events.ts';
-import { runExperimentCommand } from './experimentCommand.ts';
 import { EXIT_USAGE, errorEvent, exitCodeOf } from './failure.ts';
 import { Flags, markValues, unmarkValues } from './flags.ts';
-import { runFold } from './foldCommand.ts';
-import { runInspect } from './inspectCommand.ts';
 import { screen, warn } from './screen.ts';
 import { endingAtSignals } from './signals.ts';
-import { runSimulate } from './simulateCommand.ts';
 import { simulateFlags } from './simulateFlags.ts';
-import { runTrain } from './trainCommand.ts';
 
 interface HelpSection {
   title?: string;
@@ -33,6 +26,7 @@ interface CommandText {
   readonly argument?: string;
   readonly text: string;
   readonly flags: readonly FlagText[];
+  /** Loads only what this command needs. */
   run(flags: Flags, argument: string | undefined): Promise<number>;
 }
 
@@ -140,7 +134,12 @@ const experimentFlags: readonly FlagText[] = [
 ];
 
 const commands: readonly CommandText[] = [
-  { name: 'train', text: 'Train a network', flags: trainFlags, run: runTrain },
+  {
+    name: 'train',
+    text: 'Train a network',
+    flags: trainFlags,
+    run: async (flags) => (await import('./trainCommand.ts')).runTrain(flags),
+  },
   {
     name: 'eval',
     text: 'Evaluate a checkpoint on its test data',
@@ -152,7 +151,7 @@ const commands: readonly CommandText[] = [
       ...moduleFlags,
       ...commonFlags,
     ],
-    run: endsAtSignals(runEval),
+    run: endsAtSignals(async () => (await import('./evalCommand.ts')).runEval),
   },
   {
     name: 'inspect',
@@ -162,7 +161,7 @@ const commands: readonly CommandText[] = [
       ['--json', 'One JSON object'],
       ['--debug', 'Show where an error came from'],
     ],
-    run: endsAtSignals(runInspect),
+    run: endsAtSignals(async () => (await import('./inspectCommand.ts')).runInspect),
   },
   {
     name: 'fold',
@@ -176,32 +175,33 @@ const commands: readonly CommandText[] = [
       ...moduleFlags,
       ...commonFlags,
     ],
-    run: endsAtSignals(runFold),
+    run: endsAtSignals(async () => (await import('./foldCommand.ts')).runFold),
   },
   {
     name: 'doctor',
     text: 'Train a model shortly and say which normalization it needs',
     flags: doctorFlags,
-    run: endsAtSignals(runDoctor),
+    run: endsAtSignals(async () => (await import('./doctorCommand.ts')).runDoctor),
   },
   {
     name: 'experiment',
     argument: 'name',
     text: 'Train for an answer: small-batch, sync-group, precise, convergence and more',
     flags: experimentFlags,
-    run: runExperimentCommand,
+    run: async (...asked) =>
+      (await import('./experimentCommand.ts')).runExperimentCommand(...asked),
   },
   {
     name: 'simulate',
     text: 'Predict what a job on many devices would do',
     flags: simulateFlags,
-    run: endsAtSignals(runSimulate),
+    run: endsAtSignals(async () => (await import('./simulateCommand.ts')).runSimulate),
   },
 ];
 
 /** A command that keeps nothing until its end. */
-function endsAtSignals(run: CommandText['run']): CommandText['run'] {
-  return (flags, argument) => endingAtSignals(() => run(flags, argument));
+function endsAtSignals(load: () => Promise<CommandText['run']>): CommandText['run'] {
+  return (flags, argument) => endingAtSignals(async () => (await load())(flags, argument));
 }
 
 /** The flags of all commands that take a value. */

@@ -1,9 +1,8 @@
 // The report of a run: a file at its end, a page that changes while it trains, or both. Looks at
-// the trainer whenever the command tells progress; costs nothing where neither is asked for.
+// the trainer whenever the command tells progress. Loaded only where one is asked for: what draws
+// takes longer to load than all the rest.
 
 import { cleaningUp } from '../base/cleanup.ts';
-import { UsageError } from '../base/errors.ts';
-import { checkWritable } from '../base/wholeFile.ts';
 import { isNorm, leafPaths, normName, normsOf } from '../nn/normLeaf.ts';
 import { type LayerSpec, leavesOf } from '../nn/spec.ts';
 import { RunHistory, type RunState } from '../report/history.ts';
@@ -13,38 +12,10 @@ import { renderedSections, runPage } from '../report/runPage.ts';
 import type { Progress } from '../runtime/progress.ts';
 import type { Trainer } from '../runtime/trainer.ts';
 import type { StartEvent } from './events.ts';
-import type { Flags } from './flags.ts';
 import { writeOutput } from './outFile.ts';
 import { typedCommand } from './outFolder.ts';
+import type { ReportAsked } from './reportFlags.ts';
 import { warn } from './screen.ts';
-
-const DEFAULT_PORT = 8710;
-const MAX_PORT = 65_535;
-const LOOPBACK = '127.0.0.1';
-
-/** What the flags ask for; undefined where it is neither file nor page. */
-export interface ReportAsked {
-  readonly file: string | undefined;
-  readonly port: number | undefined;
-  readonly host: string;
-}
-
-/** Reads `--report`, `--watch` and `--watch-host`, and tries the file. */
-export async function reportAsked(flags: Flags): Promise<ReportAsked | undefined> {
-  const file = flags.text('report');
-  const port = flags.integerOr('watch', DEFAULT_PORT, 0, MAX_PORT);
-  const host = flags.text('watch-host');
-  if (host !== undefined && port === undefined) {
-    throw new UsageError({
-      what: '--watch-host',
-      problem: 'requires --watch',
-      hint: `--watch --watch-host ${host}`,
-    });
-  }
-  if (file === undefined && port === undefined) return undefined;
-  if (file !== undefined) await checkWritable(file, `--report ${file}`);
-  return { file, port, host: host ?? LOOPBACK };
-}
 
 export interface RunReport {
   /** Where the live page is. */

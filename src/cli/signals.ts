@@ -1,6 +1,6 @@
 // Ctrl-C and its kin: the first ends a run in good order, a later one at once. npm, npx and shells
 // pass a signal on that the terminal sent to the command already, so signals within a second are
-// one. A terminal that goes away (SIGHUP) asks to stop as well, and never ends anything at once.
+// one. A terminal that goes away (SIGHUP) asks a run to stop as well, and never ends it at once.
 
 import { errorEvent } from './failure.ts';
 import { screen, warn } from './screen.ts';
@@ -13,64 +13,70 @@ const SIGNALS = Object.keys(SIGNAL_CODES) as readonly Signal[];
 /** Copies of one signal come within milliseconds; a second request takes a person longer. */
 const ONE_SIGNAL_MS = 1000;
 
+/** What a signal does now: before there is a run, it ends the process. */
+let take: (signal: Signal) => void = endBy;
+
+/** Listens from now on until the process ends, so that no signal ends it in the midst of a
+ * write. */
+export function listenToSignals(): void {
+  for (const signal of SIGNALS) process.on(signal, (caught) => take(caught as Signal));
+}
+
 export interface CaughtSignals {
   readonly caught: Signal | undefined;
+  /** The run is over, and the process is about to end by itself. */
   release(): void;
 }
 
 /** The first signal asks the run to stop after its step, one that comes more than a second later
  * ends the process at once. */
 export function catchSignals(stop: () => void, quit: () => void): CaughtSignals {
-  const state: { caught: Signal | undefined; caughtMs: number } = {
-    caught: undefined,
-    caughtMs: 0,
-  };
-  const release = listen((signal) => {
-    const nowMs = performance.now();
-    if (state.caught === undefined) {
-      state.caught = signal;
-      state.caughtMs = nowMs;
+  let caught: Signal | undefined;
+  let caughtMs = 0;
+  const isMore = (signal: Signal): boolean =>
+    signal !== 'SIGHUP' && !(caught !== undefined && performance.now() - caughtMs < ONE_SIGNAL_MS);
+  take = (signal) => {
+    if (caught === undefined) {
+      caught = signal;
+      caughtMs = performance.now();
       stop();
       warn('syncbn: stopping; Ctrl-C again to end at once.');
       return;
     }
-    if (signal === 'SIGHUP' || nowMs - state.caughtMs < ONE_SIGNAL_MS) return;
+    if (!isMore(signal)) return;
     try {
       quit();
     } catch (error) {
       warn(`syncbn: ${errorEvent(error).message}`);
     }
-    endBy(state.caught);
-  });
+    endBy(caught);
+  };
   return {
     get caught() {
-      return state.caught;
+      return caught;
     },
-    release,
+    release() {
+      take = (signal) => {
+        if (isMore(signal)) endBy(caught ?? signal);
+      };
+    },
   };
 }
 
 /** For a command that keeps nothing until its end: the first signal ends it, and says so. */
 export async function endingAtSignals<T>(run: () => Promise<T>): Promise<T> {
-  const release = listen((signal) => {
+  take = (signal) => {
     warn(`syncbn: ended by ${signal}; nothing is kept.`);
     endBy(signal);
-  });
+  };
   try {
     return await run();
   } finally {
-    release();
+    take = endBy;
   }
 }
 
 function endBy(signal: Signal): never {
   screen.end();
   process.exit(SIGNAL_CODES[signal]);
-}
-
-function listen(take: (signal: Signal) => void): () => void {
-  for (const signal of SIGNALS) process.on(signal, take as NodeJS.SignalsListener);
-  return () => {
-    for (const signal of SIGNALS) process.off(signal, take as NodeJS.SignalsListener);
-  };
 }

@@ -25,8 +25,9 @@ import {
 } from './events.ts';
 import { errorEvent } from './failure.ts';
 import type { Flags } from './flags.ts';
+import { type ReportAsked, reportAsked } from './reportFlags.ts';
 import { checkAgreement } from './resumeSettings.ts';
-import { type ReportAsked, type RunReport, reportAsked, startReport } from './runReport.ts';
+import type { RunReport } from './runReport.ts';
 import { screen, warn } from './screen.ts';
 import {
   DEFAULTS,
@@ -209,7 +210,10 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
   const run = async (): Promise<number> => {
     const start = startEvent(trainer, setup);
     tell(start);
-    if (setup.report !== undefined) report = await startReport(setup.report, trainer, start);
+    if (setup.report !== undefined) {
+      const { startReport } = await import('./runReport.ts');
+      report = await startReport(setup.report, trainer, start);
+    }
     if (report?.url !== undefined) tell({ event: 'watch', url: report.url });
     const { conversion } = trainer;
     if (conversion.length > 0) {

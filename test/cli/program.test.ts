@@ -184,6 +184,22 @@ describe('a run that is interrupted', () => {
     expect(last('checkpoint').step).toBe(last('stopped').step);
   });
 
+  it.each(['done', 'stopped'])(
+    'ends by itself when a signal comes after it said %s',
+    async (end) => {
+      const path = join(folder, `late-${end}.ckpt`);
+      const first = end === 'done' ? end : 'checkpoint';
+      const epochs = end === 'done' ? '1' : '1000';
+      const args = [...tiny, '--json', '--epochs', epochs, '--checkpoint', path, '--overwrite'];
+      const { code } = await syncbn(args, (line, child) => {
+        if (line.includes(`"event":"${first}"`)) child.kill('SIGINT');
+        if (line.includes(`"event":"${end}"`)) child.kill('SIGTERM');
+      });
+      // Where the signal comes first, the process ends by it, with its code.
+      expect([0, 130, 143]).toContain(code);
+    },
+  );
+
   it('ends at once when it is interrupted again', async () => {
     const outcome = await interruptTwice();
     expect(outcome.code).toBe(130);
