@@ -1,22 +1,29 @@
-import { defineConfig } from 'tsup';
+import { defineConfig, type Options } from 'tsup';
 
-export default defineConfig({
-  entry: {
-    index: 'src/index.ts',
-    collectives: 'src/collectives.ts',
-    cli: 'src/cli/main.ts',
-    'workers/train': 'workers/train.ts',
-    'workers/launch': 'workers/launch.ts',
-    'workers/simulate': 'workers/simulate.ts',
-  },
-  format: 'esm',
+const shared: Options = {
   target: 'node20',
-  dts: {
-    entry: { index: 'src/index.ts', collectives: 'src/collectives.ts' },
-    compilerOptions: { allowImportingTsExtensions: true },
-  },
-  splitting: true,
   sourcemap: true,
   // `npm run build` empties the folder before it builds the kernels into it.
   clean: false,
-});
+};
+
+export default defineConfig([
+  {
+    ...shared,
+    entry: {
+      index: 'src/index.ts',
+      collectives: 'src/collectives.ts',
+      cli: 'src/cli/main.ts',
+      'workers/train': 'workers/train.ts',
+      'workers/launch': 'workers/launch.ts',
+      'workers/simulate': 'workers/simulate.ts',
+    },
+    format: 'esm',
+    dts: {
+      entry: { index: 'src/index.ts', collectives: 'src/collectives.ts' },
+      compilerOptions: { allowImportingTsExtensions: true },
+    },
+    splitting: true,
+  },
+  { ...shared, entry: { 'workers/thread': 'workers/thread.cts' }, format: 'cjs' },
+]);

@@ -21,10 +21,19 @@ import { residual, sequential } from './nn/spec.ts';
 import { adam, adamw, sgd } from './optim/optimizer.ts';
 import { constant, cosine, step } from './optim/schedule.ts';
 
-export { InvariantError, RunError, UsageError } from './base/errors.ts';
+export {
+  InvariantError,
+  type RefusedCall,
+  type RefusedValue,
+  RunError,
+  type RunFailure,
+  type UsageDetails,
+  UsageError,
+} from './base/errors.ts';
 export type { Shape } from './base/shape.ts';
 export type { Augmentation, AugmentationPlan } from './data/augment.ts';
 export type { Dataset, InputType, Split, Task } from './data/dataset.ts';
+export type { DatasetDescription } from './data/identity.ts';
 export type { DataLayout } from './data/layout.ts';
 export { type MnistOptions, mnist } from './data/mnist.ts';
 export { type OpenOptions, openDataset } from './data/open.ts';
@@ -49,7 +58,7 @@ export type {
   SavedNorm,
 } from './direct/types.ts';
 export type { NumericMode } from './kernels/load.ts';
-export type { Layout, Region } from './memory/layout.ts';
+export type { ElementType, Layout, Region } from './memory/layout.ts';
 export type {
   ActivationSpec,
   GeluOptions,
@@ -75,6 +84,7 @@ export { explainNorms, type NormExplanation, type NormRun } from './nn/explainNo
 export type { FilterResponseNormOptions, FilterResponseNormSpec } from './nn/filterResponseNorm.ts';
 export type { FlattenSpec } from './nn/flatten.ts';
 export type { WeightInit } from './nn/init.ts';
+export type { ParameterRole } from './nn/layer.ts';
 export type { LinearOptions, LinearSpec } from './nn/linear.ts';
 export type {
   CrossEntropyOptions,
@@ -102,9 +112,11 @@ export type {
   GlobalAvgPoolSpec,
   MaxPoolOptions,
   MaxPoolSpec,
+  PoolWindow,
 } from './nn/pools.ts';
 export type {
   GruSpec,
+  RecurrentFields,
   RecurrentNorm,
   RecurrentOptions,
   RnnOptions,
@@ -127,6 +139,7 @@ export type {
   ScheduleSpec,
   StepOptions,
   StepSchedule,
+  Warmup,
   WarmupOptions,
 } from './optim/schedule.ts';
 export type { Evaluation } from './runtime/evaluation.ts';
@@ -134,6 +147,7 @@ export type { ExportOptions, InferenceExport } from './runtime/exportInference.t
 export { type LaunchOptions, launch } from './runtime/launch.ts';
 export type { Job, JobContext } from './runtime/launchWorker.ts';
 export type { PreciseOptions, PreciseResult } from './runtime/preciseNorm.ts';
+export type { Inputs } from './runtime/predict.ts';
 export type { FitOptions, Progress } from './runtime/progress.ts';
 export type { ResumeOptions } from './runtime/resume.ts';
 export type { SaveOptions } from './runtime/saving.ts';
@@ -142,7 +156,7 @@ export type { TrainerOptions } from './runtime/trainerOptions.ts';
 export type { NumberArray, NumberType, ReduceOp, SharedArrayOf } from './sync/arrays.ts';
 export type { CallOptions, Group } from './sync/group.ts';
 export type { CallSiteStats, GroupStats } from './sync/stats.ts';
-export type { Checkpoint } from './train/checkpoint.ts';
+export type { Checkpoint, CheckpointContent, SpecRecord, WrittenBy } from './train/checkpoint.ts';
 export type { DataPlan, RunConfig } from './train/config.ts';
 export type { SplitName } from './train/context.ts';
 export {

@@ -6,17 +6,8 @@ import { UsageError } from '../base/errors.ts';
 import { plainCopy } from '../base/plain.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
 import type { WeightInit } from './init.ts';
-import type {
-  Binding,
-  BoundLayer,
-  GradientSink,
-  LayerKind,
-  ParameterDeclaration,
-} from './layer.ts';
+import type { Binding, BoundLayer, GradientSink, LayerKind, ParameterRole } from './layer.ts';
 import { checkModule, factoryOf, trustModule } from './modules.ts';
-
-type Floats = Float32Array<ArrayBufferLike>;
-type Gradient = Floats | Float64Array<ArrayBufferLike>;
 
 /** What a layer of the user's works on: `count` samples of one replica, channels last, flat. */
 export interface CustomForward {
@@ -26,26 +17,26 @@ export interface CustomForward {
   readonly step: number;
   /** Index of the replica. */
   readonly replica: number;
-  readonly x: Floats;
+  readonly x: Float32Array;
   /** To be written. */
-  readonly y: Floats;
-  readonly parameters: Readonly<Record<string, Floats>>;
+  readonly y: Float32Array;
+  readonly parameters: Readonly<Record<string, Float32Array>>;
 }
 
 export interface CustomBackward extends CustomForward {
-  readonly dy: Floats;
+  readonly dy: Float32Array;
   /** To be written; undefined when nothing before this layer is trained. */
-  readonly dx: Floats | undefined;
+  readonly dx: Float32Array | undefined;
   /** To be written, whole, also when count is 0: the sums over these samples. Float32 for
    * parameters of the role `weight`, else float64. */
-  readonly gradients: Readonly<Record<string, Gradient>>;
+  readonly gradients: Readonly<Record<string, Float32Array | Float64Array>>;
 }
 
 export interface CustomParameter {
   readonly name: string;
   readonly shape: Shape;
   /** Default `weight`. */
-  readonly role?: ParameterDeclaration['role'];
+  readonly role?: ParameterRole;
   /** A constant, or a distribution with its fans; default constant 0. */
   readonly init?: number | { kind: WeightInit; fanIn: number; fanOut: number };
 }
@@ -121,11 +112,11 @@ function layerOf({ module, options }: CustomSpec): CustomLayer | undefined {
 
 function bindCustom(layer: CustomLayer, binding: Binding): BoundLayer {
   const { memory, step, input, output } = binding;
-  const floats = (ptr: number, length: number): Floats =>
+  const floats = (ptr: number, length: number): Float32Array =>
     new Float32Array(memory.buffer, ptr, length);
   const declared = layer.parameters?.(input.shape) ?? [];
-  const parameters: Record<string, Floats> = {};
-  const gradients: Record<string, Gradient> = {};
+  const parameters: Record<string, Float32Array> = {};
+  const gradients: Record<string, Float32Array | Float64Array> = {};
   const sinks: GradientSink[] = [];
   for (const { name, shape, role = 'weight' } of declared) {
     const length = sizeOf(shape);
@@ -148,7 +139,7 @@ function bindCustom(layer: CustomLayer, binding: Binding): BoundLayer {
     const key = start * (binding.capacity + 1) + count;
     let views = known[replica]!.get(key);
     if (views === undefined) {
-      const part = (ptr: number, shape: Shape): Floats =>
+      const part = (ptr: number, shape: Shape): Float32Array =>
         floats(ptr + start * sizeOf(shape) * 4, count * sizeOf(shape));
       views = {
         count,

@@ -25,12 +25,16 @@ export interface StepState {
   globalCount: number;
 }
 
-/** A trained tensor. The role decides the weight decay and the type in which gradients are summed:
- * `weight` in float32; `bias` and `norm`, which are small sums of many terms, in float64. */
+/** What a parameter is for. Decides its weight decay and the type in which its gradients are
+ * summed: `weight` in float32; `bias` and `norm`, which are small sums of many terms, in
+ * float64. */
+export type ParameterRole = 'weight' | 'bias' | 'norm';
+
+/** A trained tensor. */
 export interface ParameterDeclaration {
   readonly name: string;
   readonly shape: Shape;
-  readonly role: 'weight' | 'bias' | 'norm';
+  readonly role: ParameterRole;
   readonly init: Initializer;
 }
 

@@ -9,7 +9,8 @@ import { convOutputSize } from './convGeometry.ts';
 import type { Binding, BoundLayer, LayerKind } from './layer.ts';
 import { optionalFlag, type Pair, type PairOption, pairOf, toPair } from './options.ts';
 
-interface Window {
+/** Where a pool looks. */
+export interface PoolWindow {
   /** [height, width], as are the two below. */
   readonly kernel: Pair;
   readonly stride: Pair;
@@ -17,11 +18,11 @@ interface Window {
   readonly padding: Pair;
 }
 
-export interface MaxPoolSpec extends Window {
+export interface MaxPoolSpec extends PoolWindow {
   readonly kind: 'maxPool';
 }
 
-export interface AvgPoolSpec extends Window {
+export interface AvgPoolSpec extends PoolWindow {
   readonly kind: 'avgPool';
   /** Whether the padding's zeros count in the divisor. */
   readonly countIncludePad: boolean;
@@ -77,7 +78,7 @@ export function globalAvgPool(): GlobalAvgPoolSpec {
   return { kind: 'globalAvgPool' };
 }
 
-function checkWindow(name: string, options: MaxPoolOptions): Window {
+function checkWindow(name: string, options: MaxPoolOptions): PoolWindow {
   const kernel = toPair(options.kernel);
   const stride = toPair(options.stride ?? kernel);
   const padding = toPair(options.padding ?? 0);
@@ -93,7 +94,7 @@ function checkWindow(name: string, options: MaxPoolOptions): Window {
 }
 
 /** The output shape, or a {@link UsageError} that names the layer, its input and its window. */
-function windowOutput(window: Window, input: Shape, path: string): Shape {
+function windowOutput(window: PoolWindow, input: Shape, path: string): Shape {
   checkImage(input, path);
   const { kernel, stride, padding } = window;
   const outputOf = (i: 0 | 1): number =>
@@ -127,7 +128,7 @@ function checkImage(input: Shape, path: string): void {
 }
 
 /** The sizes that the pool kernels take, by name. */
-function poolSizes(window: Window, input: Shape, output: Shape) {
+function poolSizes(window: PoolWindow, input: Shape, output: Shape) {
   const [height, width, channels] = input as readonly [number, number, number];
   const [outHeight, outWidth] = output as readonly [number, number, number];
   const [kernelHeight, kernelWidth] = window.kernel;

@@ -18,7 +18,8 @@ export const RECURRENT_NORMS = ['none', 'layer', 'batch'] as const;
 /** What normalizes the pre-activations of each time step. */
 export type RecurrentNorm = (typeof RECURRENT_NORMS)[number];
 
-interface RecurrentFields {
+/** What all recurrent layers have. */
+export interface RecurrentFields {
   readonly inputSize: number;
   readonly hiddenSize: number;
   readonly bias: boolean;

@@ -7,7 +7,8 @@ import { optionsSchema, parseKind, parseOptions } from '../base/parse.ts';
 import { accept, atLeastZero, realNumber, wholeNumber } from '../base/values.ts';
 import { cosPi, integerPower } from './portable.ts';
 
-interface Warmup {
+/** What all schedules have. */
+export interface Warmup {
   /** In step s below this the rate is multiplied by (s + 1) / warmupSteps. */
   readonly warmupSteps: number;
 }

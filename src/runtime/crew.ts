@@ -4,13 +4,15 @@
 
 import type { MessagePort, ResourceLimits, Worker } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
+import { ownFile } from '../base/ownFile.ts';
 import type { GangTask } from './control.ts';
 import { unpackError } from './thrown.ts';
 
 export interface CrewOptions {
   readonly workers: number;
-  /** The built file whose default export takes a task and gives the id of its thread. */
-  readonly filename: string;
+  /** The URL of the built module whose default export takes a task and gives the id of its
+   * thread. */
+  readonly entry: string;
   readonly resourceLimits?: ResourceLimits;
   /** Called for each end of a thread before {@link Crew.dismiss}; without a rank when the thread
    * has none yet. */
@@ -38,6 +40,7 @@ export class Crew {
     this.options = options;
     this.threadIds = Array.from({ length: workers });
     this.pool = new Pool({
+      filename: ownFile('#workers/thread.cjs'),
       minThreads: workers,
       maxThreads: workers,
       concurrentTasksPerWorker: 1,
@@ -53,8 +56,8 @@ export class Crew {
 
   /** Sets up a rank on a thread of its own. Rejects when that fails or the thread ends. */
   async setUp<Data>(task: GangTask<Data>, transferList: MessagePort[]): Promise<number> {
-    const { filename } = this.options;
-    const threadId: number = await this.pool.run(task, { filename, transferList });
+    const { entry } = this.options;
+    const threadId: number = await this.pool.run({ ...task, entry }, { transferList });
     this.threadIds[task.rank] = threadId;
     return threadId;
   }

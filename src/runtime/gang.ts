@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { MessageChannel, type ResourceLimits } from 'node:worker_threads';
 import type { Remote } from 'comlink';
 import { assertSame, RunError, type RunFailure, UsageError } from '../base/errors.ts';
@@ -117,7 +117,7 @@ class Threads<Api> {
     this.openCalls = Array.from({ length: workers }, () => 0);
     this.crew = new Crew(Pool, {
       workers,
-      filename: fileOf(options.entry),
+      entry: urlOf(options.entry),
       ...(resourceLimits !== undefined && { resourceLimits }),
       onEnd: (cause, rank) => this.ended(cause, rank),
     });
@@ -300,11 +300,11 @@ class Threads<Api> {
   }
 }
 
-/** The path of the workers' file, which is there. */
-function fileOf(entry: URL | string): string {
+/** The URL of the workers' file, which is there. */
+function urlOf(entry: URL | string): string {
   const isUrl = entry instanceof URL || entry.startsWith('file:');
   const filename = isUrl ? fileURLToPath(entry) : entry;
-  if (existsSync(filename)) return filename;
+  if (existsSync(filename)) return pathToFileURL(filename).href;
   throw new UsageError({
     what: 'the file of the workers',
     given: filename,

@@ -131,7 +131,7 @@ export function checkpointOf(run: {
     runId: run.runId,
     writtenBy: writerOf(config.mode),
     model: { ...model },
-    data: structuredClone(run.data) as Checkpoint['data'],
+    data: structuredClone(run.data),
     run: {
       ...rest,
       loss: { ...rest.loss },

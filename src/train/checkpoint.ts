@@ -6,10 +6,78 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
+import type { DatasetDescription } from '../data/identity.ts';
 import { parseLoss } from '../nn/losses.ts';
 import { parseModel } from '../nn/parse.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
+import type { StateTensor } from './state.ts';
+
+/** The settings of a part of a run, such as its model or its optimizer, as plain data. They are
+ * checked where they are used. */
+export interface SpecRecord {
+  readonly kind: string;
+  readonly [option: string]: unknown;
+}
+
+/** What wrote a checkpoint. */
+export interface WrittenBy {
+  /** Version of syncbn. */
+  readonly library: string;
+  /** The build of the kernels that the run computes with, and its hash. */
+  readonly kernels: string;
+  readonly node: string;
+  /** The engine and the processor: `v8 11.3.244.8-node.30, x64`. */
+  readonly engine: string;
+}
+
+/** Everything in a checkpoint but its tensors. */
+export interface CheckpointContent {
+  /** The same for all checkpoints of a run; absent in files of version 1. */
+  readonly runId?: string;
+  /** Absent in files of version 1. */
+  readonly writtenBy?: WrittenBy;
+  readonly model: SpecRecord;
+  /** Tells the run's data from other data. */
+  readonly data: DatasetDescription;
+  /** What decides what is computed. */
+  readonly run: {
+    readonly loss: SpecRecord;
+    readonly optimizer: SpecRecord;
+    readonly schedule: SpecRecord;
+    readonly clipNorm: number | null;
+    readonly replicas: number;
+    readonly globalBatch: number;
+    readonly dropLast: boolean;
+    readonly shuffle: boolean;
+    readonly augmentation: { readonly maxShift: number; readonly flip: boolean } | null;
+    readonly seed: number;
+    readonly mode: 'fast' | 'strict';
+  };
+  readonly counters: {
+    /** Total optimizer steps. */
+    readonly step: number;
+    /** Total epochs that the run is to have. */
+    readonly epochs: number;
+    /** Sums of the running epoch: loss, correct predictions, samples, unused. */
+    readonly epochSums: readonly number[];
+  };
+}
+
+/** A tensor of a checkpoint without its values. */
+export interface TensorHead extends Omit<StateTensor, 'values'> {
+  readonly type: 'f32' | 'f64';
+}
+
+/** A checkpoint without the values of its tensors. */
+export interface CheckpointHead extends CheckpointContent {
+  readonly tensors: readonly TensorHead[];
+}
+
+/** What a checkpoint holds. */
+export interface Checkpoint extends CheckpointContent {
+  readonly tensors: readonly StateTensor[];
+}
 
 const counts = z.number().int().nonnegative();
 const shape = z.array(counts);
@@ -26,21 +94,16 @@ const task = z.union([
 ]);
 const plainObject = z.looseObject({ kind: z.string() });
 
-/** What wrote a checkpoint. */
-const writer = z.strictObject({
-  /** Version of syncbn. */
-  library: z.string(),
-  /** The build of the kernels that the run computes with, and its hash. */
-  kernels: z.string(),
-  node: z.string(),
-  /** The engine and the processor: `v8 11.3.244.8-node.30, x64`. */
-  engine: z.string(),
-});
-
-const headFields = {
-  /** The same for all checkpoints of a run; absent in files of version 1. */
+const contentFields = {
   runId: z.string().min(1).exactOptional(),
-  writtenBy: writer.exactOptional(),
+  writtenBy: z
+    .strictObject({
+      library: z.string(),
+      kernels: z.string(),
+      node: z.string(),
+      engine: z.string(),
+    })
+    .exactOptional(),
   model: plainObject,
   data: z.strictObject({
     name: z.string(),
@@ -53,7 +116,6 @@ const headFields = {
     countTrain: counts,
     countTest: counts,
     checksum: counts,
-    /** Absent in older files. */
     contentHash: z.string().exactOptional(),
   }),
   run: z.strictObject({
@@ -70,29 +132,28 @@ const headFields = {
     mode: z.enum(['fast', 'strict']),
   }),
   counters: z.strictObject({
-    /** Total optimizer steps. */
     step: counts,
-    /** Total epochs that the run is to have. */
     epochs: counts,
-    /** Sums of the running epoch: loss, correct predictions, samples, unused. */
     epochSums: z.array(anyNumber).length(4),
   }),
 };
 
-const tensorHead = z.strictObject({
+const tensorFields = {
   name: z.string(),
   group: z.enum(['parameter', 'buffer', 'optimizer']),
-  type: z.enum(['f32', 'f64']),
   shape,
+};
+
+const headSchema: z.ZodType<CheckpointHead> = z.strictObject({
+  ...contentFields,
+  tensors: z.array(z.strictObject({ ...tensorFields, type: z.enum(['f32', 'f64']) })),
 });
 
-const headSchema = z.strictObject({ ...headFields, tensors: z.array(tensorHead) });
-
-const wholeSchema = z.strictObject({
-  ...headFields,
+const wholeSchema: z.ZodType<Checkpoint> = z.strictObject({
+  ...contentFields,
   tensors: z.array(
     z.strictObject({
-      ...tensorHead.omit({ type: true }).shape,
+      ...tensorFields,
       values: z.custom<Float32Array | Float64Array>(
         (values) => values instanceof Float32Array || values instanceof Float64Array,
         'expected values',
@@ -100,18 +161,6 @@ const wholeSchema = z.strictObject({
     }),
   ),
 });
-
-/** A tensor of a checkpoint without its values. */
-export type TensorHead = z.infer<typeof tensorHead>;
-
-/** A checkpoint without the values of its tensors. Specs are checked where they are used. */
-export type CheckpointHead = z.infer<typeof headSchema>;
-
-/** What a checkpoint holds. */
-export type Checkpoint = z.infer<typeof wholeSchema>;
-
-/** What wrote a checkpoint. */
-export type WrittenBy = z.infer<typeof writer>;
 
 /** The structure of a checkpoint. */
 export function headOf({ tensors, ...rest }: Checkpoint): CheckpointHead {

@@ -123,9 +123,7 @@ export async function convertCheckpoint(
   const to = convertNorm(from, { ...run, ...request });
   if (JSON.stringify(to) === JSON.stringify(from)) return { saved, report: [] };
   const { tensors, report } = convertState(saved.tensors, { from, to, inputShape });
-  const plain = tensors.map((tensor) => ({ ...tensor, shape: [...tensor.shape] }));
-  const converted = { ...saved, model: { ...to }, tensors: plain as Checkpoint['tensors'] };
-  return { saved: converted, report };
+  return { saved: { ...saved, model: { ...to }, tensors }, report };
 }
 
 interface Context {

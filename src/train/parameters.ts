@@ -5,14 +5,14 @@ import { type Shape, sizeOf } from '../base/shape.ts';
 import { alignUp } from '../memory/layout.ts';
 import type { Graph } from '../nn/graph.ts';
 import type { Initializer } from '../nn/init.ts';
-import type { ParameterDeclaration } from '../nn/layer.ts';
+import type { ParameterRole } from '../nn/layer.ts';
 
 export interface ParameterEntry {
   /** `3.batchNorm.weight`. */
   readonly name: string;
   readonly layerPath: string;
   readonly shape: Shape;
-  readonly role: ParameterDeclaration['role'];
+  readonly role: ParameterRole;
   readonly init: Initializer;
   readonly length: number;
   /** Elements from the start of the regions of parameters, gradients and optimizer state. */

@@ -55,15 +55,17 @@ export async function runAll(options: {
 async function runAlone(name: string, minutes: number, seed: number): Promise<Outcome> {
   const args = [process.argv[1]!, name, '--minutes', `${minutes}`, '--seed', `${seed}`, '--json'];
   const flags = process.execArgv;
+  const campaign = CAMPAIGNS.find((candidate) => candidate.name === name)!;
   const child = spawn(process.execPath, [...flags, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...campaign.env },
   });
   const timer = setTimeout(() => child.kill('SIGKILL'), minutes * 60_000 + GRACE_MS);
   const { code, stdout } = await ended(child);
   clearTimeout(timer);
   const line = stdout.split('\n').findLast((text) => text.startsWith('{'));
   if (line !== undefined) return JSON.parse(line) as Outcome;
-  const { counts } = CAMPAIGNS.find((campaign) => campaign.name === name)!;
+  const { counts } = campaign;
   const message = `its process ended with ${code} and told nothing: ${stdout.slice(-2000)}`;
   const repeat = `npm run campaign -- ${name} --seed ${seed}`;
   const failures = [{ index: -1, message, repeat }];

@@ -34,6 +34,8 @@ export interface Campaign {
   readonly promise: string;
   /** A case that takes longer has failed. */
   readonly caseTimeoutMs: number;
+  /** What its process needs in its environment, which must be there when it starts. */
+  readonly env?: Readonly<Record<string, string>>;
   open(setting: Setting): Promise<Cases>;
 }
 

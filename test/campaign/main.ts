@@ -1,6 +1,7 @@
 // `npm run campaign -- <name> [--minutes m] [--cases n] [--seed s] [--only i] [--json]`: runs one
 // campaign, or all of them in two lanes, tells how far it is, and ends with a table.
 
+import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { CAMPAIGNS, isName, runAll } from './all.ts';
 import { runCampaign } from './campaign.ts';
@@ -49,6 +50,13 @@ if (name === 'all') {
   const isCounted = only !== undefined || cases !== undefined;
   const limits = { only, cases, minutes: minutes ?? (isCounted ? undefined : DEFAULT_MINUTES) };
   const campaign = CAMPAIGNS[number]!;
+  const missing = Object.keys(campaign.env ?? {}).filter((name) => process.env[name] === undefined);
+  if (missing.length > 0) {
+    const env = { ...process.env, ...campaign.env };
+    const args = [...process.execArgv, ...process.argv.slice(1)];
+    const { status } = spawnSync(process.execPath, args, { stdio: 'inherit', env });
+    process.exit(status ?? 1);
+  }
   const look = progressLine(campaign);
   const outcome = await runCampaign(campaign, number, { seed, limits, look });
   process.exitCode = report([outcome], values.json);

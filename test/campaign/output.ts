@@ -14,7 +14,8 @@ export function progressLine(campaign: Campaign): Look {
   let countFailures = 0;
   return ({ cases, count, seconds, failures }) => {
     for (; countFailures < failures.length; countFailures++) {
-      console.error(`${isTTY ? '\r\u001b[K' : ''}FAILED: ${failures[countFailures]!.repeat}`);
+      const { repeat, message } = failures[countFailures]!;
+      console.error(`${isTTY ? '\r\u001b[K' : ''}FAILED: ${repeat}\n${message}`);
     }
     if (performance.now() - told < (isTTY ? TERMINAL_EVERY_MS : EVERY_MS)) return;
     told = performance.now();

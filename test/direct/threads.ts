@@ -16,7 +16,11 @@ async function buildAll() {
   const launchFile = await bundle('src/runtime/launch.ts', 'launch');
   await bundle('workers/launch.ts', 'workers-launch');
   const job = pathToFileURL(await bundle('test/direct/job.ts', 'direct-job'));
-  const imports: Record<string, string> = { '#workers/launch.js': './workers-launch.mjs' };
+  await copyFile(join(ROOT, 'dist/workers/thread.cjs'), join(CACHE, 'thread.cjs'));
+  const imports: Record<string, string> = {
+    '#workers/launch.js': './workers-launch.mjs',
+    '#workers/thread.cjs': './thread.cjs',
+  };
   for (const name of ['collectives.wasm', 'strict.wasm']) {
     await copyFile(join(ROOT, 'dist/kernels', name), join(CACHE, name));
     imports[`#kernels/${name}`] = `./${name}`;

@@ -120,6 +120,7 @@ const startOptions = () => ({
 });
 const resumeOptions = () => ({ data: dataset(), norm: { to: 'group' }, ...tooManyWorkers });
 
+const home = process.cwd();
 let trainer: Trainer;
 let saved: Checkpoint;
 
@@ -134,6 +135,7 @@ beforeAll(async () => {
   saved = await readCheckpoint(path);
 });
 afterAll(async () => {
+  process.chdir(home);
   await trainer.close();
   rmSync(folder, { recursive: true });
 });

@@ -14,8 +14,10 @@ export async function launchBuilt(): Promise<typeof Launch> {
   await bundle('src/runtime/launch.ts', 'launch');
   await bundle('workers/launch.ts', 'workers-launch');
   await copyFile(join(ROOT, 'dist/kernels/collectives.wasm'), join(CACHE, 'collectives.wasm'));
+  await copyFile(join(ROOT, 'dist/workers/thread.cjs'), join(CACHE, 'thread.cjs'));
   const imports = {
     '#workers/launch.js': './workers-launch.mjs',
+    '#workers/thread.cjs': './thread.cjs',
     '#kernels/collectives.wasm': './collectives.wasm',
   };
   await writeFile(join(CACHE, 'package.json'), JSON.stringify({ type: 'module', imports }));

@@ -1,0 +1,92 @@
+// The type declarations as they are published: complete, and good for any project.
+
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+
+const dist = fileURLToPath(new URL('../dist', import.meta.url));
+const entries = [`${dist}/index.d.ts`, `${dist}/collectives.d.ts`];
+
+/** A project that checks declarations, with Node's types and without those of browsers. */
+const program = ts.createProgram(entries, {
+  target: ts.ScriptTarget.ES2022,
+  module: ts.ModuleKind.NodeNext,
+  lib: ['lib.es2022.d.ts'],
+  types: ['node'],
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  skipLibCheck: false,
+  noEmit: true,
+});
+
+const checker = program.getTypeChecker();
+
+function isDeclared({ fileName }: ts.SourceFile): boolean {
+  return fileName.startsWith(dist);
+}
+
+/** What a name stands for, wherever it was imported from. */
+function meaningOf(node: ts.Node): ts.Symbol | undefined {
+  const symbol = checker.getSymbolAtLocation(node);
+  if (symbol === undefined) return undefined;
+  return symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+}
+
+/** What the entries export, under whatever name. */
+function exportedSymbols(): readonly ts.Symbol[] {
+  return entries.flatMap((entry) => {
+    const file = program.getSourceFile(entry)!;
+    return checker.getExportsOfModule(checker.getSymbolAtLocation(file)!).flatMap((name) => {
+      const symbol = name.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(name) : name;
+      // `export type A = B` exports B as well.
+      const { symbol: aliased } = checker.getDeclaredTypeOfSymbol(symbol);
+      return aliased === undefined ? [symbol] : [symbol, aliased];
+    });
+  });
+}
+
+/** The types of this package in a declaration that a caller sees. */
+function typesIn(symbol: ts.Symbol): readonly ts.Symbol[] {
+  const found: ts.Symbol[] = [];
+  const visit = (node: ts.Node): void => {
+    const meaning = ts.isIdentifier(node) ? meaningOf(node) : undefined;
+    const isType = (meaning?.flags ?? 0) & (ts.SymbolFlags.Type & ~ts.SymbolFlags.TypeParameter);
+    if (isType) found.push(meaning!);
+    ts.forEachChild(node, visit);
+  };
+  for (const node of symbol.declarations ?? []) {
+    if (isDeclared(node.getSourceFile())) visit(node);
+  }
+  return found.filter(({ declarations }) =>
+    declarations?.some((node) => isDeclared(node.getSourceFile())),
+  );
+}
+
+describe('the type declarations', () => {
+  it('are right where there are no types of browsers', () => {
+    const errors = ts
+      .getPreEmitDiagnostics(program)
+      .filter(({ file }) => file === undefined || isDeclared(file))
+      .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+    expect(errors).toEqual([]);
+  });
+
+  it('name nothing that cannot be imported', () => {
+    const exported = exportedSymbols();
+    expect(exported.length).toBeGreaterThan(100);
+    const known = new Set(exported);
+    const hidden = exported
+      .flatMap(typesIn)
+      .filter((symbol) => !known.has(symbol))
+      .map(({ name }) => name);
+    expect([...new Set(hidden)]).toEqual([]);
+  });
+
+  it('need no other package than Node', () => {
+    const files = program.getSourceFiles().filter(isDeclared);
+    const modules = files.flatMap(({ text }) =>
+      [...text.matchAll(/from '([^'.][^']*)'/g)].map((match) => match[1]!),
+    );
+    expect(modules.filter((name) => !name.startsWith('node:'))).toEqual([]);
+  });
+});
