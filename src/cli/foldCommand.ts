@@ -8,8 +8,9 @@ import { Trainer } from '../runtime/trainer.ts';
 import { openCheckpoint } from '../train/checkpointFile.ts';
 import type { Flags } from './flags.ts';
 import { say, screen, warn } from './screen.ts';
+import { isSameFile } from './separateFiles.ts';
 import { allowModulesFrom, dataFrom } from './settings.ts';
-import { isSameFile, refuseExisting } from './startingPoint.ts';
+import { refuseExisting } from './startingPoint.ts';
 import { printTable } from './tables.ts';
 
 export async function runFold(flags: Flags): Promise<number> {

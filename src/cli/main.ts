@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The command. Sets the exit code and lets the process end by itself, so that nothing is cut off.
+// The command. Ends the process itself once all output is out: a process that ends because nothing
+// is left to do stops listening to signals before it is gone, and would die of one.
 
 import { EXIT_FAILED } from './failure.ts';
 import { runCommand } from './program.ts';
@@ -10,4 +11,5 @@ listenToSignals();
 const code = await runCommand(process.argv);
 const isWhole = screen.end();
 if (!isWhole) warn('syncbn: stdout could not be written to its end.');
-process.exitCode = isWhole || code !== 0 ? code : EXIT_FAILED;
+await screen.drained();
+process.exit(isWhole || code !== 0 ? code : EXIT_FAILED);

@@ -107,6 +107,11 @@ export class Screen {
     return this.out.end();
   }
 
+  /** Waits until readers have, or do not want, what was written; for before the process ends. */
+  async drained(): Promise<void> {
+    await Promise.all([this.out.drained(), this.err.drained()]);
+  }
+
   private print(channel: Channel, text: string): void {
     this.status?.hide();
     channel.write(text);
@@ -157,6 +162,13 @@ class Channel {
 
   end(): boolean {
     return this.file === undefined || this.file.end() === 0;
+  }
+
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.isGone || this.file !== undefined) resolve();
+      else this.stream.write('', () => resolve());
+    });
   }
 
   private leave(error: Error): void {

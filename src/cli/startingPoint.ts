@@ -2,13 +2,14 @@
 // --overwrite. A file that holds another run is replaced on request only, and a run that was there
 // is never started over in silence.
 
-import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import { keptBeside } from '../runtime/saving.ts';
 import type { CheckpointHead } from '../train/checkpoint.ts';
 import { openCheckpoint } from '../train/checkpointFile.ts';
 import type { Flags } from './flags.ts';
+import { isSameFile } from './separateFiles.ts';
 
 export interface StartingPoint {
   /** What to go on from; undefined for a new run. */
@@ -145,15 +146,4 @@ export function refuseExisting(path: string, flag = '--checkpoint'): void {
         ? `--resume ${path} to go on from it, --overwrite to replace it`
         : '--overwrite to replace it',
   });
-}
-
-/** Whether two paths name one file, which need not exist. */
-export function isSameFile(a: string, b: string): boolean {
-  return realPath(a) === realPath(b);
-}
-
-function realPath(path: string): string {
-  if (existsSync(path)) return realpathSync(path);
-  const folder = dirname(resolve(path));
-  return existsSync(folder) ? join(realpathSync(folder), basename(path)) : resolve(path);
 }

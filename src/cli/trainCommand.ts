@@ -29,6 +29,7 @@ import { type ReportAsked, reportAsked } from './reportFlags.ts';
 import { checkAgreement } from './resumeSettings.ts';
 import type { RunReport } from './runReport.ts';
 import { screen, warn } from './screen.ts';
+import { checkSeparateFiles } from './separateFiles.ts';
 import {
   DEFAULTS,
   dataFrom,
@@ -74,6 +75,7 @@ interface Plan extends Asked {
 
 export async function runTrain(flags: Flags): Promise<number> {
   const isJson = flags.isSet('json');
+  checkSeparateFiles(flags);
   const point = await startingPoint(flags);
   const asked = readAsked(flags, isJson, point.checkpoint);
   if (asked.checkpoint !== undefined) {

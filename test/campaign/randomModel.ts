@@ -82,7 +82,8 @@ const conv: Grow = (dice, shape) => {
     ...{ kernel, stride, padding, dilation, groups },
     bias: dice.chance(0.5),
     init: dice.pick(WEIGHT_INITS),
-    weightStandardization: dice.chance(0.15),
+    // One weight alone has no deviation.
+    weightStandardization: dice.chance(0.15) && (kernel > 1 || channels > groups),
   });
   return { layer, shape: [outOf(height), outOf(width), outChannels] };
 };

@@ -9,7 +9,7 @@ import { countFiles, countThreads, threadsAtMost } from './processState.ts';
 
 const JOB = new URL('./jobs/summingJob.mjs', import.meta.url);
 /** Rounds until caches, compiled code and the allocator's pools are as they stay. */
-const WARM_UP = 40;
+const WARM_UP = 100;
 /** Memory is compared by its minimum over so many rounds: the rest is noise of the collector. */
 const WINDOW = 20;
 const MAX_GROWTH_BYTES = 20e6;

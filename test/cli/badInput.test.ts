@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { syncbn } from './run.ts';
 
@@ -74,6 +74,35 @@ describe('exit code 2 and a clear error meet', () => {
   it('more replicas than any plan can have', async () => {
     const args = ['train', '--data', 'synthetic', '--replicas', '70000'];
     await expectRefusal(args, /--replicas: got "?70000.* to 65536/);
+  });
+
+  it('files of a run that are one and the same, whatever their names', async () => {
+    const dir = await idxFolder('written-over', {});
+    const path = join(folder, 'one.out');
+    const other = join(folder, '..', basename(folder), 'one.out');
+    const model = join(folder, 'net.json');
+    await writeFile(model, '{"kind":"sequential","layers":[]}');
+    const labels = join(dir, 't10k-labels-idx1-ubyte');
+    const cases: readonly (readonly [args: readonly string[], message: RegExp])[] = [
+      [['--report', path, '--trace', other], /--report .*one\.out would write over --trace/],
+      [['--log', path, '--checkpoint', other], /--log .*would write over --checkpoint/],
+      [
+        ['--trace', path, '--resume-or-start', path],
+        /--trace .*would write over --resume-or-start/,
+      ],
+      [['--log', model, '--model', model], /--log .*net\.json would write over --model/],
+      [['--data', dir, '--report', labels], /--report .*labels.*write over the data of --data/],
+    ];
+    for (const [args, message] of cases) {
+      const before = await readFile(labels);
+      const start = args.includes('--data') ? ['train'] : tiny;
+      await expectRefusal([...start, ...args], message);
+      expect(await readFile(labels)).toEqual(before);
+      expect(await readFile(model, 'utf8')).toContain('sequential');
+    }
+    // A device is no file that could be lost.
+    const devices = ['--log', '/dev/null', '--report', '/dev/null', '--trace', '/dev/null'];
+    expect((await syncbn([...tiny, ...devices, '--max-steps', '1'])).code).toBe(0);
   });
 
   it('an unknown command, and none', async () => {
