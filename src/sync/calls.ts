@@ -2,6 +2,7 @@
 // operation and root finds them, so that a call that was made before costs one look-up.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
+import { nearestWord } from '../base/nearest.ts';
 import { NUMBER_TYPES, REDUCE_OPS } from './arrays.ts';
 import type { Barrier } from './barrier.ts';
 import { type Call, prepareCall } from './call.ts';
@@ -120,9 +121,18 @@ export class Calls {
 
 const FREED_GROUP = { what: 'a group', given: 'a call after free', allowed: 'no call' };
 
+const CALL_OPTIONS: readonly string[] = ['label', 'timeoutMs'];
+
 function checkOptions(options: CallOptions): CallOptions {
   if (typeof options !== 'object' || options === null) {
     throw new UsageError({ what: 'options of a call', given: options, allowed: 'an object' });
+  }
+  for (const name in options) {
+    if (CALL_OPTIONS.includes(name)) continue;
+    const hint = nearestWord(name, CALL_OPTIONS);
+    const allowed = CALL_OPTIONS.join(' or ');
+    const details = { what: 'an option of a call', given: name, allowed };
+    throw new UsageError(hint === undefined ? details : { ...details, hint });
   }
   const { label, timeoutMs } = options;
   if (label !== undefined && typeof label !== 'string') {

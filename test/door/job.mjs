@@ -61,6 +61,15 @@ export default async function door({ group }) {
     }
   };
   await walk('group', group, groupRows(group));
+  for (const options of [{ lable: 'a' }, { timeout: 5 }]) {
+    const [name] = Object.keys(options);
+    try {
+      group.barrier(options);
+      found.push(`barrier takes ${name}`);
+    } catch ({ message }) {
+      if (!/option of a call.*label or timeoutMs/.test(message)) found.push(message);
+    }
+  }
   const norms = normsFor(group);
   await walk('norms', norms, normsRows(group));
   await walk('batchNorm', norms.batchNorm(2), normRows(norms.batchNorm(2)));

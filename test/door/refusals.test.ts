@@ -1,0 +1,84 @@
+// What people type who know another library, and what they are told.
+
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as library from '../../src/index.ts';
+
+const { launch, nn, optim, synthetic, Trainer, UsageError } = library;
+const data = synthetic({ train: 16, test: 8, shape: [4, 4, 1], classes: 2, seed: 1 });
+const model = nn.sequential([nn.flatten(), nn.linear(16, 2)]);
+const options = { model, data, replicas: 2, batch: 8, workers: 1, optimizer: optim.adam() };
+
+let folder: string;
+let path: string;
+let trainer: library.Trainer;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'syncbn-refusals-'));
+  path = join(folder, 'run.ckpt');
+  trainer = await Trainer.start(options);
+  await trainer.save(path);
+});
+afterAll(async () => {
+  await trainer.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** Calls as JavaScript has them, without types. */
+const untyped = {
+  start: (given?: unknown) => Trainer.start(given as never),
+  resume: (...given: unknown[]) => Trainer.resume(...(given as [never, never])),
+  launch: (...given: unknown[]) => launch(...(given as [never, never])),
+  sgd: async (given?: unknown) => optim.sgd(given as never),
+  fit: async (given?: unknown) => {
+    for await (const _ of trainer.fit(given as never));
+  },
+};
+
+describe('refused, with what to type instead', () => {
+  it.each<[string, () => Promise<unknown>, RegExp]>([
+    ['sgd()', () => untyped.sgd(), /sgd.*Try: .*lr: 0\.1/],
+    [
+      'sgd({ weight_decay })',
+      () => untyped.sgd({ lr: 0.1, weight_decay: 0.1 }),
+      /weight_decay.*Try: weightDecay/,
+    ],
+    [
+      "optimizer: 'adam'",
+      () => untyped.start({ ...options, optimizer: 'adam' }),
+      /optimizer.*adam/,
+    ],
+    [
+      "an optimizer's kind that is not known",
+      () => untyped.start({ ...options, optimizer: { kind: 'adan', lr: 0.1 } }),
+      /adan.*adam/,
+    ],
+    ['a rate as text', () => untyped.sgd({ lr: '0.1' }), /lr: got "0\.1".*number/],
+    ['start()', () => untyped.start(), /Trainer\.start/],
+    ['start({ learningRate })', () => untyped.start({ ...options, bach: 4 }), /bach.*Try: batch/],
+    ['resume(path)', () => untyped.resume(path), /Trainer\.resume.*\{ data \}/],
+    [
+      'resume with replicas',
+      () => untyped.resume(path, { data, replicas: 4 }),
+      /replicas is decided by the checkpoint/,
+    ],
+    ['fit()', () => untyped.fit(), /fit.*epochs/],
+    ['fit({ maxSteps: NaN })', () => untyped.fit({ epochs: 1, maxSteps: Number.NaN }), /maxSteps/],
+    ["evaluate('valid')", () => trainer.evaluate('valid' as never), /"valid".*'train'.*'test'/],
+    ['launch(function)', () => untyped.launch(() => 1, { workers: 1 }), /launch.*URL/],
+    ['launch(…, { worker })', () => untyped.launch('job.mjs', { worker: 2 }), /worker.*workers/],
+  ])('%s', async (_, call, message) => {
+    const error = await call().then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(UsageError);
+    expect((error as Error).message).toMatch(message);
+  });
+
+  it('and the trainer is as it was', async () => {
+    expect((await trainer.evaluate()).count).toBe(8);
+  });
+});
