@@ -10,8 +10,17 @@ import { isOneHot } from './targets.ts';
 
 /** Targets with a mean or a deviation above this are far from what a fresh model puts out. */
 const LARGE_TARGETS = 10;
+/** Digits of a float32 behind the first. */
+const FLOAT32_BITS = 23;
 
-const FINDERS = [missingClasses, oneHotTargets, largeTargets, roundedInputs, constantInputs];
+const FINDERS = [
+  missingClasses,
+  oneHotTargets,
+  largeTargets,
+  roundedPredictions,
+  roundedInputs,
+  constantInputs,
+];
 
 /** Classes that no training sample has, and those of them that are tested. */
 function missingClasses(data: Dataset): string | undefined {
@@ -61,6 +70,24 @@ function largeTargets(data: Dataset): string | undefined {
     `Targets of ${name} are far from 0 and 1 (value ${at}: mean ${mean[at]!.toPrecision(3)}, std ` +
     `${std[at]!.toPrecision(3)}), where training is slow or diverges. standardizeTargets(data) ` +
     'standardizes them; predictions are then in their units all the same.'
+  );
+}
+
+/** Targets whose units a prediction cannot hold. */
+function roundedPredictions({ task, train, name }: Dataset): string | undefined {
+  if (task.kind === 'classification' || task.mean === undefined) return undefined;
+  const size = task.mean.length;
+  const at = task.mean.findIndex((mean, i) => {
+    const isOut = outgrowsFloat32(mean, task.std![i]!);
+    return isOut && !isConstant(train.targets as Float32Array, size, i);
+  });
+  if (at < 0) return undefined;
+  const mean = task.mean[at]!;
+  const step = 2 ** (Math.floor(Math.log2(Math.abs(mean))) - FLOAT32_BITS);
+  return (
+    `Targets of ${name} lie far from 0 (value ${at}: mean ${mean.toPrecision(3)}, std ` +
+    `${task.std![at]!.toPrecision(3)}): their predictions are float32, in steps of ${step}. ` +
+    'Subtract an offset from the targets to predict what differs.'
   );
 }
 

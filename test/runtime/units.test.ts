@@ -101,6 +101,21 @@ describe('data in large units', () => {
     expect(() => standardizeTargets(standard)).toThrow(/standardized targets/);
   });
 
+  it('is named where its predictions cannot hold what differs', async () => {
+    const y = Float64Array.from({ length: 4 }, (_, i) => 1.7e9 + i);
+    const x = Float64Array.from({ length: 4 }, (_, i) => i);
+    const files = { x: npyBytes('<f8', [4, 1], x), y: npyBytes('<f8', [4], y) };
+    const data = await openDataset(
+      await folderOf({
+        ...{ 'x_train.npy': files.x, 'y_train.npy': files.y },
+        ...{ 'x_test.npy': files.x, 'y_test.npy': files.y },
+      }),
+    );
+    expect(dataNotices(data)).toEqual([
+      expect.stringMatching(/value 0: mean 1.70e\+9, std 1.12\): .* in steps of 128\. Subtract/),
+    ]);
+  });
+
   it('is recognized where its targets are one-hot', () => {
     const notices = dataNotices(made([0, 1, 1, 0, 0, 1, 1, 0]));
     expect(notices).toEqual([expect.stringMatching(/^Each target of made is one-hot.*Int32Array/)]);
