@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 const ALONE = [
   'test/bench/**/*.test.ts',
   'test/campaign/**/*.test.ts',
-  'test/cli/{life,profile,program,report,simulate,train}.test.ts',
+  'test/cli/{hangup,life,profile,program,report,simulate,train}.test.ts',
   'test/direct/**/*.test.ts',
   'test/examples.test.ts',
   'test/report/{browser,liveServer}.test.ts',

@@ -3,6 +3,7 @@
 // is left to do stops listening to signals before it is gone, and would die of one.
 
 import { EXIT_FAILED } from './failure.ts';
+import { leave } from './leave.ts';
 import { runCommand } from './program.ts';
 import { screen, warn } from './screen.ts';
 import { listenToSignals } from './signals.ts';
@@ -12,4 +13,4 @@ const code = await runCommand(process.argv);
 const isWhole = screen.end();
 if (!isWhole) warn('syncbn: stdout could not be written to its end.');
 await screen.drained();
-process.exit(isWhole || code !== 0 ? code : EXIT_FAILED);
+leave(isWhole || code !== 0 ? code : EXIT_FAILED);

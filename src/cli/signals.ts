@@ -3,6 +3,7 @@
 // one. A terminal that goes away (SIGHUP) asks a run to stop as well, and never ends it at once.
 
 import { errorEvent } from './failure.ts';
+import { leave } from './leave.ts';
 import { screen, warn } from './screen.ts';
 
 /** Exit codes of a run that a signal ended: 128 + the signal's number. */
@@ -78,5 +79,5 @@ export async function endingAtSignals<T>(run: () => Promise<T>): Promise<T> {
 
 function endBy(signal: Signal): never {
   screen.end();
-  process.exit(SIGNAL_CODES[signal]);
+  leave(SIGNAL_CODES[signal]);
 }

@@ -3,11 +3,9 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { syncbn } from './run.ts';
+import { CLI, syncbn } from './run.ts';
 
-const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 const tiny = ['train', '--data', 'synthetic', '--limit', '32', '--model', 'refnet'].concat([
   '--replicas',
   '2',
@@ -27,7 +25,7 @@ const at = (name: string): string => join(folder, name);
 /** Runs a line of the shell with `syncbn` as a function. */
 function shell(line: string): Promise<{ readonly code: number | null; readonly stderr: string }> {
   return new Promise((resolve, reject) => {
-    const text = `syncbn() { "${process.execPath}" "${cli}" "$@"; }; ${line}`;
+    const text = `syncbn() { "${process.execPath}" "${CLI}" "$@"; }; ${line}`;
     const child = spawn('bash', ['-c', text], { stdio: ['ignore', 'ignore', 'pipe'], cwd: folder });
     let stderr = '';
     child.stderr.on('data', (chunk: Buffer) => {
@@ -61,7 +59,7 @@ describe('signals', () => {
 
   it('end a command that keeps nothing at once, with their code', async () => {
     const args = ['doctor', '--data', 'synthetic', '--model', 'refnet', '--workers', '1'];
-    const child = spawn(process.execPath, [cli, ...args, '--steps', '100000', '--budget', '60']);
+    const child = spawn(process.execPath, [CLI, ...args, '--steps', '100000', '--budget', '60']);
     // The threads of a run are there once the kernel lists them.
     while (threadsOf(child.pid!) < 14) await new Promise((resolve) => setTimeout(resolve, 20));
     child.kill('SIGTERM');
