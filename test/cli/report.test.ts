@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -67,6 +67,29 @@ describe('syncbn train --report', () => {
     const html = readFileSync(path, 'utf8');
     expect(html).toContain('<dd>failed</dd>');
     expect(html).toContain('step 20, layer 0.custom: as it was told to');
+  });
+
+  it.each<[string, readonly string[], string, RegExp]>([
+    ['that is well', ['--lr', '0.1'], 'done', /^syncbn: --report .*ENOENT/],
+    [
+      'that broke',
+      ['--lr', '1e38'],
+      'error',
+      /^syncbn: step 1, .*not finite.* Also: --report .*ENOENT/,
+    ],
+  ])('that cannot be written in the end hides nothing of a run %s', async (_, rate, last, told) => {
+    const gone = await mkdtemp(join(folder, 'gone-'));
+    const path = join(folder, `${last}.ckpt`);
+    const files = ['--report', join(gone, 'run.html'), '--checkpoint', path];
+    const args = [...tiny, ...rate, '--max-steps', '2', '--json', ...files];
+    const { code, stderr, events } = await syncbn(args, (line) => {
+      if (line.includes('"event":"start"')) rmSync(gone, { recursive: true });
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(told);
+    expect(events.some(({ event }) => event === last)).toBe(true);
+    expect(events.at(-1)!.event).toBe('error');
+    expect(existsSync(path)).toBe(last === 'done');
   });
 
   it('refuses a place that cannot be written before anything is trained', async () => {
