@@ -2,7 +2,7 @@
 // ends, in whatever way but SIGKILL; the lock of a process that is gone does not count. Processes
 // of other hosts cannot be seen, so their locks always count.
 
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { UsageError } from './errors.ts';
@@ -19,6 +19,8 @@ type Owner = z.infer<typeof ownerSchema>;
 
 /** A lock without content belongs to a process that has just made it, or was killed then. */
 const EMPTY_LOCK_MS = 5000;
+/** A stale lock is removed within a millisecond. */
+const GUARD_PAUSE_MS = 5;
 
 export interface FileLock {
   /** Ends it; may be called again. */
@@ -67,17 +69,19 @@ function removeStale(path: string, what: string): void {
       hint: `another folder, or remove ${path} if that process is over`,
     });
   }
-  // Two processes may have found the same stale lock: only what was looked at is taken away.
-  const aside = `${path}.${process.pid}`;
-  try {
-    renameSync(path, aside);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw error;
+  // Several processes may have found the same stale lock: one at a time takes away what it has
+  // looked at, so that none removes the lock of another that was faster.
+  const guard = `${path}.stale`;
+  if (!create(guard, '')) {
+    if (!isFresh(guard)) rmSync(guard, { force: true });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, GUARD_PAUSE_MS);
+    return;
   }
-  const taken = read(aside);
-  if (taken === content || taken === undefined) rmSync(aside, { force: true });
-  else renameSync(aside, path);
+  try {
+    if (read(path) === content) rmSync(path, { force: true });
+  } finally {
+    rmSync(guard, { force: true });
+  }
 }
 
 function isFresh(path: string): boolean {

@@ -1,10 +1,13 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockFile } from '../../src/base/fileLock.ts';
+import { bundle } from '../sync/threads.ts';
 
 let folder: string;
 let path: string;
@@ -60,5 +63,46 @@ describe('a lock', () => {
     writeFileSync(path, other);
     lock.release();
     expect(readFileSync(path, 'utf8')).toBe(other);
+  });
+
+  it('is taken over although a process was killed as it took it over', () => {
+    writeFileSync(path, ownerText({ host, pid: deadPid() }));
+    writeFileSync(`${path}.stale`, '');
+    utimesSync(`${path}.stale`, 1, 1);
+    lockFile(path, 'x').release();
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('that is stale goes to one of many processes that want it at once', async () => {
+    const file = await bundle('src/base/fileLock.ts', 'fileLock');
+    const racer = join(folder, 'racer.mjs');
+    // Tells that it is ready, waits for the start, tries, tells how that went, waits for the end.
+    writeFileSync(
+      racer,
+      `import { once } from 'node:events';
+      const [module, path] = process.argv.slice(2);
+      const { lockFile } = await import(module);
+      console.log('ready');
+      await once(process.stdin, 'data');
+      try {
+        lockFile(path, 'x');
+        console.log('mine');
+      } catch (error) {
+        console.log(error.message.includes('in use') ? 'in use' : error);
+      }
+      await once(process.stdin, 'end');`,
+    );
+    writeFileSync(path, ownerText({ host, pid: deadPid() }));
+    const args = [racer, pathToFileURL(file).href, path];
+    const racers = Array.from({ length: 6 }, () => spawn(process.execPath, args));
+    const lines = racers.map(({ stdout }) => stdout.setEncoding('utf8')[Symbol.asyncIterator]());
+    const told = async () =>
+      (await Promise.all(lines.map((line) => line.next()))).map(({ value }) => value);
+    expect(await told()).toEqual(racers.map(() => 'ready\n'));
+    for (const { stdin } of racers) stdin.write('go');
+    const outcomes = await told();
+    for (const { stdin } of racers) stdin.end();
+    await Promise.all(racers.map((child) => once(child, 'close')));
+    expect(outcomes.sort()).toEqual([...Array(5).fill('in use\n'), 'mine\n']);
   });
 });
