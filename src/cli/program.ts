@@ -12,6 +12,7 @@ import { Flags, markValues, unmarkValues } from './flags.ts';
 import { screen, warn } from './screen.ts';
 import { endingAtSignals } from './signals.ts';
 import { simulateFlags } from './simulateFlags.ts';
+import { wrapped } from './wrap.ts';
 
 interface HelpSection {
   title?: string;
@@ -233,11 +234,13 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Without what the parser says of the default of a flag `--no-x`: that x is true. */
+/** As wide as the terminal, and without what the parser says of the default of a flag `--no-x`:
+ * that x is true. */
 function tidyHelp(sections: readonly HelpSection[]): HelpSection[] {
+  const columns = screen.isTerminal ? screen.columns : Number.POSITIVE_INFINITY;
   return sections.map(({ body, ...rest }) => ({
     ...rest,
-    body: body.replaceAll(' (default: true)', '').replace(/ +$/gm, ''),
+    body: wrapped(body.replaceAll(' (default: true)', '').replace(/ +$/gm, ''), columns),
   }));
 }
 

@@ -59,7 +59,7 @@ export class Screen {
 
   /** Lines on stdout. */
   say(text: string): void {
-    this.print(this.out, shown(text, this.isColored));
+    this.print(this.out, shown(text, this.isColored, this.out.columns));
   }
 
   /** Lines on stdout that are safe already: tables, whose cells are. */
@@ -74,7 +74,7 @@ export class Screen {
 
   /** Lines on stderr. */
   warn(text: string): void {
-    this.print(this.err, shown(text, false));
+    this.print(this.err, shown(text, false, this.err.columns));
   }
 
   /** Lines on stderr whatever their length; for --debug. */
@@ -148,6 +148,12 @@ class Channel {
         })
       : undefined;
     stream.on('error', (error) => this.leave(error));
+  }
+
+  /** How wide its lines may be: files and pipes take lines of any width. */
+  get columns(): number {
+    if (this.stream.isTTY !== true) return Number.POSITIVE_INFINITY;
+    return Math.max(MIN_COLUMNS, this.stream.columns ?? DEFAULT_COLUMNS);
   }
 
   write(text: string): void {

@@ -3,6 +3,7 @@
 // what is too long to read is cut. Colors are marks in the text until it is shown.
 
 import { styleText } from 'node:util';
+import { wrapped } from './wrap.ts';
 
 /** Colors in use. Their marks are Unicode noncharacters, which no text interchanges. */
 const STYLES = ['bold', 'green', 'red', 'yellow'] as const;
@@ -25,9 +26,13 @@ export function paint(style: Style, text: string): string {
   return `${String.fromCharCode(FIRST_MARK + STYLES.indexOf(style))}${text}${END_MARK}`;
 }
 
-/** Text as a terminal may have it. */
-export function shown(text: string, isColored: boolean): string {
-  return withColors(cut(spellOut(text)), isColored);
+/** Text as a terminal may have it, in lines of so many columns. */
+export function shown(
+  text: string,
+  isColored: boolean,
+  columns = Number.POSITIVE_INFINITY,
+): string {
+  return withColors(wrapped(cut(spellOut(text)), columns), isColored);
 }
 
 /** The same on one line: a name that comes from a file must not look like another line of ours. */
