@@ -1,11 +1,15 @@
 // The type declarations as they are published: complete, and good for any project.
 
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
 const dist = fileURLToPath(new URL('../dist', import.meta.url));
 const entries = [`${dist}/index.d.ts`, `${dist}/collectives.d.ts`];
+for (const entry of entries) {
+  if (!existsSync(entry)) throw new Error(`${entry} is missing: npm run build makes it`);
+}
 
 /** A project that checks declarations, with Node's types and without those of browsers. */
 const program = ts.createProgram(entries, {
