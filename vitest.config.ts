@@ -4,13 +4,12 @@ import { defineConfig } from 'vitest/config';
 const ALONE = [
   'test/bench/**/*.test.ts',
   'test/campaign/**/*.test.ts',
-  'test/cli/{hangup,life,profile,program,report,simulate,train}.test.ts',
+  'test/cli/{hangup,life,simulate}.test.ts',
   'test/direct/**/*.test.ts',
-  'test/examples.test.ts',
   'test/report/{browser,liveServer}.test.ts',
   'test/runtime/{beyond,deaths,faults,gang,hangs,launch,predict,process,unloadable}.test.ts',
   'test/simulate/**/*.test.ts',
-  'test/sync/**/*.test.ts',
+  'test/sync/*.test.ts',
   'test/train/quiet.test.ts',
 ];
 
