@@ -1,4 +1,5 @@
-// The public face of syncbn. Everything that users may rely on is named here, by hand.
+// The public face of syncbn. Everything that users may rely on is named by hand, here and in
+// collectives.ts, which is an entry of its own too.
 
 import { gelu, leakyRelu, relu, sigmoid, tanh } from './nn/activations.ts';
 import { batchRenorm } from './nn/batchRenorm.ts';
@@ -21,16 +22,8 @@ import { residual, sequential } from './nn/spec.ts';
 import { adam, adamw, sgd } from './optim/optimizer.ts';
 import { constant, cosine, step } from './optim/schedule.ts';
 
-export {
-  InvariantError,
-  type RefusedCall,
-  type RefusedValue,
-  RunError,
-  type RunFailure,
-  type UsageDetails,
-  UsageError,
-} from './base/errors.ts';
 export type { Shape } from './base/shape.ts';
+export * from './collectives.ts';
 export type { Augmentation, AugmentationPlan } from './data/augment.ts';
 export type { Dataset, InputType, Split, Task } from './data/dataset.ts';
 export type { DatasetDescription } from './data/identity.ts';
@@ -144,8 +137,6 @@ export type {
 } from './optim/schedule.ts';
 export type { Evaluation } from './runtime/evaluation.ts';
 export type { ExportOptions, InferenceExport } from './runtime/exportInference.ts';
-export { type LaunchOptions, launch } from './runtime/launch.ts';
-export type { Job, JobContext } from './runtime/launchWorker.ts';
 export type { PreciseOptions, PreciseResult } from './runtime/preciseNorm.ts';
 export type { Inputs } from './runtime/predict.ts';
 export type { FitOptions, Progress } from './runtime/progress.ts';
@@ -153,9 +144,6 @@ export type { ResumeOptions } from './runtime/resume.ts';
 export type { SaveOptions } from './runtime/saving.ts';
 export { Trainer } from './runtime/trainer.ts';
 export type { TrainerOptions } from './runtime/trainerOptions.ts';
-export type { NumberArray, NumberType, ReduceOp, SharedArrayOf } from './sync/arrays.ts';
-export type { CallOptions, Group } from './sync/group.ts';
-export type { CallSiteStats, GroupStats } from './sync/stats.ts';
 export type { Checkpoint, CheckpointContent, SpecRecord, WrittenBy } from './train/checkpoint.ts';
 export type { DataPlan, RunConfig } from './train/config.ts';
 export type { SplitName } from './train/context.ts';

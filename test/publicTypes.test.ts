@@ -24,15 +24,15 @@ const program = ts.createProgram(entries, {
 });
 
 const checker = program.getTypeChecker();
+/** Types that have a name of their own to export. */
+const NAMED_TYPE = ts.SymbolFlags.Type & ~ts.SymbolFlags.TypeParameter;
 
 function isDeclared({ fileName }: ts.SourceFile): boolean {
   return fileName.startsWith(dist);
 }
 
 /** What a name stands for, wherever it was imported from. */
-function meaningOf(node: ts.Node): ts.Symbol | undefined {
-  const symbol = checker.getSymbolAtLocation(node);
-  if (symbol === undefined) return undefined;
+function meaningOf(symbol: ts.Symbol): ts.Symbol {
   return symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
 }
 
@@ -41,7 +41,7 @@ function exportedSymbols(): readonly ts.Symbol[] {
   return entries.flatMap((entry) => {
     const file = program.getSourceFile(entry)!;
     return checker.getExportsOfModule(checker.getSymbolAtLocation(file)!).flatMap((name) => {
-      const symbol = name.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(name) : name;
+      const symbol = meaningOf(name);
       // `export type A = B` exports B as well.
       const { symbol: aliased } = checker.getDeclaredTypeOfSymbol(symbol);
       return aliased === undefined ? [symbol] : [symbol, aliased];
@@ -53,9 +53,8 @@ function exportedSymbols(): readonly ts.Symbol[] {
 function typesIn(symbol: ts.Symbol): readonly ts.Symbol[] {
   const found: ts.Symbol[] = [];
   const visit = (node: ts.Node): void => {
-    const meaning = ts.isIdentifier(node) ? meaningOf(node) : undefined;
-    const isType = (meaning?.flags ?? 0) & (ts.SymbolFlags.Type & ~ts.SymbolFlags.TypeParameter);
-    if (isType) found.push(meaning!);
+    const symbol = ts.isIdentifier(node) ? checker.getSymbolAtLocation(node) : undefined;
+    if (symbol !== undefined && meaningOf(symbol).flags & NAMED_TYPE) found.push(meaningOf(symbol));
     ts.forEachChild(node, visit);
   };
   for (const node of symbol.declarations ?? []) {

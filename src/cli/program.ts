@@ -237,10 +237,9 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
 /** As wide as the terminal, and without what the parser says of the default of a flag `--no-x`:
  * that x is true. */
 function tidyHelp(sections: readonly HelpSection[]): HelpSection[] {
-  const columns = screen.isTerminal ? screen.columns : Number.POSITIVE_INFINITY;
   return sections.map(({ body, ...rest }) => ({
     ...rest,
-    body: wrapped(body.replaceAll(' (default: true)', '').replace(/ +$/gm, ''), columns),
+    body: wrapped(body.replaceAll(' (default: true)', '').replace(/ +$/gm, ''), screen.textColumns),
   }));
 }
 

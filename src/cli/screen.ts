@@ -50,7 +50,12 @@ export class Screen {
   }
 
   get columns(): number {
-    return Math.max(MIN_COLUMNS, this.stdout.columns ?? DEFAULT_COLUMNS);
+    return columnsOf(this.stdout);
+  }
+
+  /** How wide lines of text on stdout may be. */
+  get textColumns(): number {
+    return this.out.columns;
   }
 
   get isColored(): boolean {
@@ -126,6 +131,10 @@ export class Screen {
   }
 }
 
+function columnsOf({ columns }: ScreenStream): number {
+  return Math.max(MIN_COLUMNS, columns ?? DEFAULT_COLUMNS);
+}
+
 /** One of the two streams. */
 class Channel {
   private readonly name: string;
@@ -153,7 +162,7 @@ class Channel {
   /** How wide its lines may be: files and pipes take lines of any width. */
   get columns(): number {
     if (this.stream.isTTY !== true) return Number.POSITIVE_INFINITY;
-    return Math.max(MIN_COLUMNS, this.stream.columns ?? DEFAULT_COLUMNS);
+    return columnsOf(this.stream);
   }
 
   write(text: string): void {

@@ -10,7 +10,7 @@ import { isOneHot } from './targets.ts';
 
 /** Targets with a mean or a deviation above this are far from what a fresh model puts out. */
 const LARGE_TARGETS = 10;
-/** Digits of a float32 behind the first. */
+/** Bits of a float32 after its leading one. */
 const FLOAT32_BITS = 23;
 
 const FINDERS = [

@@ -3,7 +3,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { type Dataset, nn, openDataset, optim } from '../../src/index.ts';
+import { sizeOf } from '../../src/base/shape.ts';
+import { nn, openDataset, optim } from '../../src/index.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
 import type { Dice } from './dice.ts';
 import type { Target } from './fuzzTarget.ts';
@@ -49,7 +50,7 @@ function folderTarget(
               model: nn.sequential([
                 nn.flatten(),
                 nn.linear(
-                  sizeOf(data),
+                  sizeOf(data.inputShape),
                   data.task.kind === 'classification' ? data.task.classes : 1,
                 ),
               ]),
@@ -63,10 +64,6 @@ function folderTarget(
   };
 }
 
-function sizeOf({ inputShape }: Dataset): number {
-  return inputShape.reduce((product, size) => product * size, 1);
-}
-
 function idxFolder(
   pack: (bytes: Uint8Array) => Uint8Array,
   suffix = '',
@@ -77,8 +74,9 @@ function idxFolder(
     shape.forEach((size, i) => {
       header.writeUInt32BE(size, 4 + 4 * i);
     });
-    const size = shape.reduce((product, axis) => product * axis, 1);
-    return pack(Buffer.concat([header, Uint8Array.from({ length: size }, (_, i) => at(i))]));
+    return pack(
+      Buffer.concat([header, Uint8Array.from({ length: sizeOf(shape) }, (_, i) => at(i))]),
+    );
   };
   return {
     [`train-images-idx3-ubyte${suffix}`]: idx([12, 4, 5], (i) => i),

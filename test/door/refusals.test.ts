@@ -57,7 +57,7 @@ describe('refused, with what to type instead', () => {
     ],
     ['a rate as text', () => untyped.sgd({ lr: '0.1' }), /lr: got "0\.1".*number/],
     ['start()', () => untyped.start(), /Trainer\.start/],
-    ['start({ learningRate })', () => untyped.start({ ...options, bach: 4 }), /bach.*Try: batch/],
+    ['start({ bach })', () => untyped.start({ ...options, bach: 4 }), /bach.*Try: batch/],
     ['resume(path)', () => untyped.resume(path), /Trainer\.resume.*\{ data \}/],
     [
       'resume with replicas',
