@@ -14,6 +14,9 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 const POINTS = 10_000;
 /** Longer than this between two frames, and one sees it. */
 const STUTTER_MS = 250;
+/** What Chromium says when the page closes its stream of events, told that the run is over, before
+ * the server's end of it has come. */
+const CLOSED_BY_PAGE = 'net::ERR_ABORTED';
 const SIZES = { desk: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } } as const;
 
 function findChromium(): string | undefined {
@@ -90,7 +93,10 @@ describe.skipIf(found === undefined)(`in Chromium${why}`, () => {
         }
       });
       tab.on('pageerror', (error) => problems.push(error.message));
-      tab.on('requestfailed', (failed) => problems.push(`${failed.url()} failed`));
+      tab.on('requestfailed', (failed) => {
+        const why = failed.failure()?.errorText;
+        if (why !== CLOSED_BY_PAGE) problems.push(`${failed.url()} failed: ${why}`);
+      });
       await test(tab, problems);
     } finally {
       await context.close();
