@@ -2,14 +2,11 @@ import { defineConfig } from 'vitest/config';
 
 /** Files that look at time, or whose threads want all cores: one of them runs at a time. */
 const ALONE = [
-  'test/bench/**/*.test.ts',
   'test/campaign/**/*.test.ts',
-  'test/cli/{hangup,life,simulate}.test.ts',
-  'test/direct/**/*.test.ts',
-  'test/report/{browser,liveServer}.test.ts',
-  'test/runtime/{beyond,deaths,faults,gang,hangs,launch,predict,process,unloadable}.test.ts',
-  'test/simulate/**/*.test.ts',
-  'test/sync/*.test.ts',
+  'test/cli/hangup.test.ts',
+  'test/report/browser.test.ts',
+  'test/runtime/{deaths,faults,hangs}.test.ts',
+  'test/sync/{barrier,group,random}*.test.ts',
   'test/train/quiet.test.ts',
 ];
 

@@ -83,7 +83,7 @@ describe('syncbn train --json', () => {
     expect(JSON.parse(lines.at(-1)!)).toMatchObject({ ...done, time: expect.any(String) });
   });
 
-  const LONG = ['--epochs', '40', '--replica-batch', '2', '--model', 'refnet'];
+  const LONG = ['--epochs', '12', '--replica-batch', '2', '--model', 'refnet'];
   let undisturbed: Promise<Readonly<Record<string, unknown>>> | undefined;
 
   it.each(['SIGINT', 'SIGTERM'] as const)(
@@ -100,8 +100,8 @@ describe('syncbn train --json', () => {
       expect(stderr).toContain(`stopped by ${signal}`);
       expect(stderr).toContain(path);
       const { step } = events.findLast(({ event }) => event === 'checkpoint')!;
-      expect(step).toBeLessThan(40 * 16);
-      const resumed = await train('--resume', path, '--epochs', '40');
+      expect(step).toBeLessThan(12 * 16);
+      const resumed = await train('--resume', path, '--epochs', '12');
       undisturbed ??= train(...LONG);
       expect(resumed.weightsHash).toBe((await undisturbed).weightsHash);
     },

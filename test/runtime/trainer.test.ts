@@ -65,9 +65,9 @@ describe('the weights', () => {
     ['shards that are empty at times', { batch: 53, replicas: 50 }],
   ];
 
-  it.each(variants)('are the same bits on 1, 2, 3, 4 and 8 workers with %s', async (_, change) => {
+  it.each(variants)('are the same bits on 1, 3 and 8 workers with %s', async (_, change) => {
     const results = [];
-    for (const workers of [1, 2, 3, 4, 8]) {
+    for (const workers of [1, 3, 8]) {
       const result = await withTrainer({ ...base, ...change, workers }, async (trainer) => {
         await fit(trainer, 2);
         const { loss, accuracy } = await trainer.evaluate();

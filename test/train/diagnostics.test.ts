@@ -136,9 +136,9 @@ describe('the diagnostics of a run', () => {
     ['all replicas', {}],
     ['groups of three', { model: convertNorm(refnet, { to: 'sync', groupSize: 3 }) }],
     ['shards that are empty', { batch: 5 }],
-  ])('are the same numbers on 1, 2, 3 and 8 workers over %s', async (_, change) => {
+  ])('are the same numbers on 1, 3 and 8 workers over %s', async (_, change) => {
     const samples = [];
-    for (const workers of [1, 2, 3, 8]) {
+    for (const workers of [1, 3, 8]) {
       samples.push(await sampleOf({ ...imageOptions, ...change, workers }, 5));
     }
     expect(samples[0]).toMatchObject({ step: 3 });
