@@ -4,7 +4,7 @@
 // threads with equal work wait for the slower one, and microbenchmarks of barrier, all-reduce and
 // copy. Predicted: everything on two workers, and the other norms.
 
-import { InvariantError } from '../base/errors.ts';
+import { InvariantError, RunError } from '../base/errors.ts';
 import type { Cluster } from './collectives.ts';
 import type { Device } from './devices.ts';
 import { LINKS, type Link } from './links.ts';
@@ -58,13 +58,22 @@ const STATISTIC_BYTES = 8;
 const MOST_MEMORY_SHARE = 0.5;
 
 /** A device and a cluster that stand for this machine. `replicaBatch` is what each of the two
- * replicas had in {@link CalibrationTimes.oneLocal}. */
+ * replicas had in {@link CalibrationTimes.oneLocal}. Throws a {@link RunError} where half a batch
+ * took as long as the whole, from which no rate follows. */
 export function calibrate(
   network: Network,
   replicaBatch: number,
   times: CalibrationTimes,
 ): Calibration {
   const { oneLocal, oneLocalHalf, alone, together, probe } = times;
+  if (oneLocalHalf >= oneLocal) {
+    throw new RunError({
+      reason:
+        `a step with half the batch took ${oneLocalHalf.toPrecision(3)} ms, ` +
+        `with the whole ${oneLocal.toPrecision(3)}, so no rate can be told.`,
+      hint: 'more --rounds, a larger --replica-batch, or a machine that does nothing else',
+    });
+  }
   // A straight line through both batches; noise may not make the fixed part negative.
   const samples = WORKERS * replicaBatch;
   const slopeMs = Math.min((oneLocal - oneLocalHalf) / (samples / 2), oneLocal / samples);

@@ -47,8 +47,8 @@ describe('syncbn simulate', () => {
   });
 
   it('measures this machine and states the error of each prediction', async () => {
-    const small = ['--net', 'refnet', '--input', '8x8x1', '--replica-batch', '4', '--rounds', '2'];
-    const args = ['simulate', '--measure', ...small, '--devices', '2', '--json'];
+    const size = ['--input', '16x16x1', '--replica-batch', '8', '--rounds', '3'];
+    const args = ['simulate', '--measure', '--net', 'refnet', ...size, '--devices', '2', '--json'];
     const { events, code, stderr } = await syncbn(args);
     expect([code, stderr]).toEqual([0, '']);
     expect(events[0]).toMatchObject({ device: { name: 'measured' } });

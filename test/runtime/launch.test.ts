@@ -2,12 +2,11 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunError } from '../../src/base/errors.ts';
 import type { launch as Launch, LaunchOptions } from '../../src/runtime/launch.ts';
 import { nowMs } from '../sync/threads.ts';
-import { LAUNCH_FILE, launchBuilt } from './launchBuilt.ts';
+import { BUILT_URL, launchBuilt } from './launchBuilt.ts';
 
 const JOB = new URL('./jobs/job.mjs', import.meta.url);
 
@@ -134,7 +133,7 @@ describe('a process that has launched', () => {
   for (const what of ['sum', 'throw', 'exit', 'leave']) {
     it(`ends by itself within two seconds after the job: ${what}`, async () => {
       const script = `
-        import { launch } from ${JSON.stringify(pathToFileURL(LAUNCH_FILE).href)};
+        import { launch } from ${JSON.stringify(BUILT_URL)};
         const options = { workers: 3, args: { what: '${what}' } };
         const launched = launch(${JSON.stringify(JOB.href)}, options);
         const end = await launched.then(() => 'ok', () => 'error');

@@ -1,26 +1,12 @@
-// launch as it is when built, from a package of its own, since threads run built files.
+// launch as it is when built, since threads run built files.
 
-import { copyFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { launch as Launch } from '../../src/runtime/launch.ts';
-import { bundle, CACHE, ROOT } from '../sync/threads.ts';
 
-/** Where the built launch lies, for programs that import it. */
-export const LAUNCH_FILE = join(CACHE, 'launch.mjs');
+/** The URL of the built library, for programs that import it. */
+export const BUILT_URL = new URL('../../dist/index.js', import.meta.url).href;
 
-/** Builds launch and its thread, and loads it. */
+/** The built launch. It has error classes of its own. */
 export async function launchBuilt(): Promise<typeof Launch> {
-  await bundle('src/runtime/launch.ts', 'launch');
-  await bundle('workers/launch.ts', 'workers-launch');
-  await copyFile(join(ROOT, 'dist/kernels/collectives.wasm'), join(CACHE, 'collectives.wasm'));
-  await copyFile(join(ROOT, 'dist/workers/thread.cjs'), join(CACHE, 'thread.cjs'));
-  const imports = {
-    '#workers/launch.js': './workers-launch.mjs',
-    '#workers/thread.cjs': './thread.cjs',
-    '#kernels/collectives.wasm': './collectives.wasm',
-  };
-  await writeFile(join(CACHE, 'package.json'), JSON.stringify({ type: 'module', imports }));
-  const { launch } = await import(/* @vite-ignore */ pathToFileURL(LAUNCH_FILE).href);
+  const { launch } = await import(/* @vite-ignore */ BUILT_URL);
   return launch as typeof Launch;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { RunError } from '../../src/base/errors.ts';
 import {
   type CalibrationTimes,
   calibrate,
@@ -61,7 +62,7 @@ describe('calibrate', () => {
     expect(predictStep(job, 'SyncBN', 2).statisticsMs * 1000).toBeCloseTo(6 * 2 + bytesUs, 6);
   });
 
-  it('survives noise: a smaller batch that took longer, a slow copy, contention below 1', () => {
+  it('survives noise: a half batch that took too little, a slow copy, contention below 1', () => {
     const noisy = calibrate(refnet, BATCH, {
       ...times,
       oneLocalHalf: times.oneLocal * 0.3,
@@ -74,6 +75,12 @@ describe('calibrate', () => {
     const noisyJob = calibratedJob(refnet, 2 * BATCH, noisy);
     expect(predictStep(noisyJob, 'BN', 1).ms).toBeCloseTo(times.oneLocal, 6);
     expect(predictStep(noisyJob, 'SyncBN', 2).statisticsMs).toBeGreaterThan(0);
+  });
+
+  it.each([1, 1.5])('refuses half a batch that took %d times the whole', (factor) => {
+    const noisy = { ...times, oneLocalHalf: times.oneLocal * factor };
+    expect(() => calibrate(refnet, BATCH, noisy)).toThrow(RunError);
+    expect(() => calibrate(refnet, BATCH, noisy)).toThrow(/half the batch took .* more --rounds/);
   });
 
   it('has no error where the machine does what the model says', () => {

@@ -1,7 +1,9 @@
 // Threads for tests: bundles a worker's source, since threads run built files, and runs one
 // scenario on every rank of a small group.
 
-import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { build } from 'esbuild';
@@ -13,18 +15,27 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Where built test workers lie; below node_modules, so that nothing else looks at them. */
 export const CACHE = join(ROOT, 'node_modules/.cache/syncbn-test');
 
+/** Writes a file of the cache. Two processes may write the same at a time while a third reads. */
+export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const draft = `${path}.${randomUUID()}`;
+  await writeFile(draft, content);
+  await rename(draft, path);
+}
+
 /** Bundles a source file of this project, named from its root, to `name`.mjs in the cache. */
 export async function bundle(source: string, name: string): Promise<string> {
   const outfile = join(CACHE, `${name}.mjs`);
-  await build({
+  const { outputFiles } = await build({
     entryPoints: [join(ROOT, source)],
-    outfile,
+    write: false,
     bundle: true,
     format: 'esm',
     platform: 'node',
     target: 'node20',
     packages: 'external',
   });
+  await writeWhole(outfile, outputFiles[0]!.contents);
   return outfile;
 }
 
