@@ -2,7 +2,6 @@ import { defineConfig } from 'vitest/config';
 
 /** Files that look at time, or whose threads want all cores: one of them runs at a time. */
 const ALONE = [
-  'test/campaign/**/*.test.ts',
   'test/cli/{hangup,simulate}.test.ts',
   'test/report/browser.test.ts',
   'test/runtime/{deaths,faults,hangs}.test.ts',

@@ -1,9 +1,11 @@
-// The benchmarks' command: `npm run bench -- train`, `kernels`, `all-reduce` and `barrier`. Results
-// go to standard output, as a table or as JSON lines; what happens meanwhile, to standard error.
+// The benchmarks' command: `npm run bench -- train`, `against`, `kernels`, `all-reduce` and so on.
+// Results go to standard output, as a table or as JSON lines; what happens meanwhile, to standard
+// error.
 
 import { cac } from 'cac';
 import { UsageError } from '../src/base/errors.ts';
 import { accuracy } from './accuracyCommand.ts';
+import { addAgainst } from './againstCommand.ts';
 import { addCollectives } from './collectives.ts';
 import { type KernelResult, measureKernels } from './kernels.ts';
 import { describeMachine } from './machine.ts';
@@ -49,6 +51,7 @@ function kernelRow(result: KernelResult): Record<string, string | number> {
 
 const cli = cac('npm run bench --');
 addTrain(cli);
+addAgainst(cli);
 cli
   .command('kernels', 'Convolutions and normalizations on one core, with their share of a peak')
   .option('--net <names>', `Whose shapes; default ${KERNEL_NETS.join(',')}`)

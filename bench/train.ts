@@ -2,8 +2,9 @@
 // drifts drifts for all. What the figures mean and what they leave out: bench/NOTES.md.
 
 import { InvariantError } from '../src/base/errors.ts';
-import { type Dataset, nn, optim, type Progress, synthetic, Trainer } from '../src/index.ts';
-import { CLASSES, INPUT_SHAPES, modelOf, type NetName } from './nets.ts';
+import type { Dataset, Progress, Trainer } from '../src/index.ts';
+import * as ours from '../src/index.ts';
+import { CLASSES, INPUT_SHAPES, type NetName } from './nets.ts';
 import type { PeerFigures, ServedPeer } from './served.ts';
 import { type Summary, summarize } from './stats.ts';
 
@@ -80,8 +81,7 @@ export async function measureTraining(
   peers: readonly TrainPeer[],
 ): Promise<readonly TrainResult[]> {
   await checkLearning(setting);
-  const samples = Math.max(TRAIN_SAMPLES, setting.replicas * setting.replicaBatch);
-  const trainer = await startTrainer(setting, datasetOf(setting.net, samples), LEARNING_RATE);
+  const trainer = await startTrainer(ours, setting, datasetOf(ours, setting));
   const sides = peers.map((peer) => ({ peer, served: peer.start(), rounds: [] as PeerRound[] }));
   try {
     // The first answer takes a peer's start and warm-up; ours must not run meanwhile.
@@ -103,8 +103,8 @@ export async function measureTraining(
         rounds.push({ figures, ratio: figures.msPerStep.p50 / oursMs });
       }
     }
-    const ours = resultOf(setting, summarize(allMs), null);
-    return [ours, ...sides.map(({ peer, rounds }) => peerResult(setting, peer, rounds))];
+    const own = resultOf(setting, summarize(allMs), null);
+    return [own, ...sides.map(({ peer, rounds }) => peerResult(setting, peer, rounds))];
   } finally {
     await Promise.all([trainer.close(), ...sides.map(({ served }) => served.close())]);
   }
@@ -126,10 +126,19 @@ async function timeWindows(trainer: Trainer, steps: number, seconds: number): Pr
   return windowsMs;
 }
 
-function startTrainer(setting: TrainSetting, data: Dataset, lr: number): Promise<Trainer> {
+/** What trains a setting: this library, or another build of it. */
+export type Library = Pick<typeof ours, 'Trainer' | 'nn' | 'optim' | 'synthetic'>;
+
+export function startTrainer(
+  { Trainer, nn, optim }: Library,
+  setting: TrainSetting,
+  data: Dataset,
+  lr = LEARNING_RATE,
+): Promise<Trainer> {
   const { net, norm, replicas, workers, replicaBatch } = setting;
+  const purpose = { inputShape: data.inputShape, classes: CLASSES };
   return Trainer.start({
-    model: nn.convertNorm(modelOf(net), {
+    model: nn.convertNorm(nn.namedModel(net, purpose), {
       to: norm,
       ...(norm === 'group' && { numGroups: NUM_GROUPS }),
     }),
@@ -144,7 +153,15 @@ function startTrainer(setting: TrainSetting, data: Dataset, lr: number): Promise
   });
 }
 
-function datasetOf(net: NetName, train: number): Dataset {
+/** Data for a setting, in which every step is a whole one. */
+export function datasetOf(
+  library: Library,
+  { net, replicas, replicaBatch }: TrainSetting,
+): Dataset {
+  return sampleData(library, net, Math.max(TRAIN_SAMPLES, replicas * replicaBatch));
+}
+
+function sampleData({ synthetic }: Library, net: NetName, train: number): Dataset {
   return synthetic({
     train,
     test: 0,
@@ -156,8 +173,8 @@ function datasetOf(net: NetName, train: number): Dataset {
 
 /** A step that computes nonsense is not worth timing: the loss on one batch has to fall. */
 async function checkLearning(setting: TrainSetting): Promise<void> {
-  const data = datasetOf(setting.net, setting.replicas * setting.replicaBatch);
-  const trainer = await startTrainer(setting, data, CHECK_LEARNING_RATE);
+  const data = sampleData(ours, setting.net, setting.replicas * setting.replicaBatch);
+  const trainer = await startTrainer(ours, setting, data, CHECK_LEARNING_RATE);
   try {
     const losses: number[] = [];
     for await (const { loss } of trainer.fit({ epochs: CHECK_EPOCHS })) losses.push(loss);
@@ -170,7 +187,7 @@ async function checkLearning(setting: TrainSetting): Promise<void> {
 }
 
 /** Trains until the code is compiled and the machine is at speed; returns seconds per step. */
-async function warmUp(trainer: Trainer, seconds: number): Promise<number> {
+export async function warmUp(trainer: Trainer, seconds: number): Promise<number> {
   const startMs = performance.now();
   let steps = 1;
   for (;;) {
@@ -183,7 +200,7 @@ async function warmUp(trainer: Trainer, seconds: number): Promise<number> {
 
 /** Trains so many steps with one call of fit and returns the seconds of each. The call's own
  * messages, a fraction of a millisecond, are counted. */
-async function timeSteps(trainer: Trainer, steps: number): Promise<number> {
+export async function timeSteps(trainer: Trainer, steps: number): Promise<number> {
   const maxSteps = trainer.step + steps;
   let last: Progress | undefined;
   const startMs = performance.now();
@@ -221,7 +238,7 @@ function peerResult(
 
 /** The median; of an even number of ratios the geometric mean of the two in the middle, so that it
  * does not matter whose ratio to whom it is. */
-function middle(ratios: readonly number[]): number {
+export function middle(ratios: readonly number[]): number {
   const ascending = [...ratios].sort((a, b) => a - b);
   const half = ascending.length / 2;
   return Math.sqrt(ascending[Math.ceil(half) - 1]! * ascending[Math.floor(half)]!);

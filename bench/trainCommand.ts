@@ -1,7 +1,7 @@
 // `npm run bench -- train`: which settings are measured, beside whom, and how they are shown.
 // Without flags it is what the project publishes.
 
-import type { CAC } from 'cac';
+import type { CAC, Command } from 'cac';
 import { describeMachine } from './machine.ts';
 import { NETS } from './nets.ts';
 import { count, countList, seconds, wordList } from './options.ts';
@@ -55,13 +55,12 @@ export interface TrainFlags extends OutputFlags {
 
 /** Adds the command. */
 export function addTrain(cli: CAC): void {
-  cli
-    .command('train', 'Training speed, beside PyTorch DDP and JavaScript libraries, if installed')
-    .option('--net <names>', `Nets; default ${NETS.join(',')}`)
-    .option('--norm <names>', `Norms; default ${NORMS.join(',')}`)
-    .option('--replica-batch <sizes>', `Images of a replica in a step; default ${DEFAULT_SIZES}`)
-    .option('--replicas <count>', `Simulated devices; default ${DEFAULT_REPLICAS}`)
-    .option('--workers <count>', `Threads; default ${DEFAULT_WORKERS}`)
+  addSettingOptions(
+    cli.command(
+      'train',
+      'Training speed, beside PyTorch DDP and JavaScript libraries, if installed',
+    ),
+  )
     .option(
       '--seconds <seconds>',
       `Measured for each side of each setting; default ${DEFAULT_SECONDS}`,
@@ -72,6 +71,16 @@ export function addTrain(cli: CAC): void {
     .option('--save', 'Append to bench/results/train.jsonl')
     .option('--smoke', 'As short as it can be, for tests')
     .action(train);
+}
+
+/** The flags that say which settings are measured, for {@link trainSettings}. */
+export function addSettingOptions(command: Command): Command {
+  return command
+    .option('--net <names>', `Nets; default ${NETS.join(',')}`)
+    .option('--norm <names>', `Norms; default ${NORMS.join(',')}`)
+    .option('--replica-batch <sizes>', `Images of a replica in a step; default ${DEFAULT_SIZES}`)
+    .option('--replicas <count>', `Simulated devices; default ${DEFAULT_REPLICAS}`)
+    .option('--workers <count>', `Threads; default ${DEFAULT_WORKERS}`);
 }
 
 async function train(flags: TrainFlags): Promise<void> {
@@ -154,12 +163,12 @@ export function trainSettings(flags: TrainFlags): readonly TrainSetting[] {
   ];
 }
 
-function showSetting({ net, norm, replicas, workers, replicaBatch }: TrainSetting): string {
+export function showSetting({ net, norm, replicas, workers, replicaBatch }: TrainSetting): string {
   const threads = workers === 1 ? '1 worker' : `${workers} workers`;
   return `${net} ${norm}, ${replicas} replicas of ${replicaBatch} on ${threads}`;
 }
 
-function settingCells({ net, norm, replicas, workers, replicaBatch }: TrainSetting): Row {
+export function settingCells({ net, norm, replicas, workers, replicaBatch }: TrainSetting): Row {
   return { net, norm, replicas, workers, 'replica batch': replicaBatch };
 }
 

@@ -1,8 +1,9 @@
-// The checkpoints of a run: each is written beside training. One that cannot be written is said and
-// tried again at the next; only when the last one is missing in the end has the run failed.
+// The checkpoints of a run: each is written beside training. When one cannot be written, the next
+// are tried; the first that fails is reported, and so is the first that works again. Only when the
+// last one is missing in the end has the run failed.
 
 import { RunError } from '../base/errors.ts';
-import { showError } from '../base/showError.ts';
+import { messageOf } from '../base/showError.ts';
 import type { Trainer } from '../runtime/trainer.ts';
 import type { RunEvent } from './events.ts';
 
@@ -33,6 +34,7 @@ export function checkpointWriter(
   let held = plan.heldStep;
   let begun = plan.heldStep;
   let failure: unknown;
+  let missed = 0;
   let writing: Promise<void> = Promise.resolve();
 
   const save = async (file: string, step: number): Promise<void> => {
@@ -40,12 +42,14 @@ export function checkpointWriter(
       await trainer.save(file, { overwrite, ...(keep !== undefined && { keep }) });
       failure = undefined;
       held = step;
+      if (missed > 0) tell({ event: 'notice', message: recovered(missed) });
+      missed = 0;
       tell({ event: 'checkpoint', path: file, step });
     } catch (error) {
       failure = error;
       begun = undefined;
-      const message = `The checkpoint of step ${step} is not written: ${showError(error)}`;
-      tell({ event: 'notice', message: `${message} The run goes on.` });
+      missed++;
+      if (missed === 1) tell({ event: 'notice', message: notWritten(step, error) });
     }
   };
 
@@ -64,8 +68,18 @@ export function checkpointWriter(
       await write();
       await writing;
       if (failure === undefined) return;
-      const reason = `The state of step ${trainer.step} is lost: ${showError(failure)}`;
+      const reason = `The state of step ${trainer.step} is lost: ${messageOf(failure)}`;
       throw new RunError({ reason }, { cause: failure });
     },
   };
+}
+
+function notWritten(step: number, error: unknown): string {
+  const missing = `The checkpoint of step ${step} was not written: ${messageOf(error)}`;
+  return `${missing} The run goes on and tries again at the next one.`;
+}
+
+function recovered(missed: number): string {
+  const before = missed === 1 ? 'the one before was not' : `${missed} before were not`;
+  return `Checkpoints are written again; ${before}.`;
 }

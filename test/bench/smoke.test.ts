@@ -70,6 +70,20 @@ describe('the benchmark of training', () => {
   });
 });
 
+describe('the benchmark against another build', () => {
+  it('measures both in turns, here one build beside itself', async () => {
+    const [line, ...others] = linesOf(await bench('against', '.', '--smoke', '--json'));
+    expect(others).toEqual([]);
+    expect(line).toMatchObject({ bench: 'against', net: 'refnet', norm: 'sync', replicaBatch: 2 });
+    const { msPerStep, otherMsPerStep, turns } = line as Record<string, number>;
+    expect(Math.min(msPerStep!, otherMsPerStep!)).toBeGreaterThan(0);
+    expect(turns).toBeGreaterThanOrEqual(2);
+    const { min, p50, max } = line!.ratio as Record<string, number>;
+    expect(min).toBeLessThanOrEqual(p50!);
+    expect(p50).toBeLessThanOrEqual(max!);
+  });
+});
+
 describe('the benchmark of kernels', () => {
   it('checks every kernel of a net and gives its rate as a share of a peak', async () => {
     const lines = linesOf(await bench('kernels', '--smoke', '--json'));
@@ -193,7 +207,8 @@ describe('the command of the benchmarks', () => {
       args: ['trian'],
       says: /command: got "trian", allowed is train/,
     },
-    { given: 'no command', args: [], says: /command: got "none", allowed is train, kernels/ },
+    { given: 'a folder without a build', args: ['against', '/nowhere'], says: /dist\/index\.js/ },
+    { given: 'no command', args: [], says: /command: got "none", allowed is train, against/ },
     { given: 'an unknown flag', args: ['train', '--fast'], says: /Unknown option `--fast`/ },
     { given: 'a bad value', args: ['train', '--norm', 'x'], says: /--norm: got "x", allowed is/ },
     {
