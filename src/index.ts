@@ -3,6 +3,7 @@
 
 import { gelu, leakyRelu, relu, sigmoid, tanh } from './nn/activations.ts';
 import { batchRenorm } from './nn/batchRenorm.ts';
+import { residual, sequential } from './nn/compose.ts';
 import { conv2d } from './nn/conv2d.ts';
 import { convertNorm } from './nn/convertNorm.ts';
 import { custom } from './nn/custom.ts';
@@ -18,7 +19,6 @@ import { avgPool, globalAvgPool, maxPool } from './nn/pools.ts';
 import { gru, rnn } from './nn/recurrent.ts';
 import { reshape } from './nn/reshape.ts';
 import { rmsNorm } from './nn/rmsNorm.ts';
-import { residual, sequential } from './nn/spec.ts';
 import { adam, adamw, sgd } from './optim/optimizer.ts';
 import { constant, cosine, step } from './optim/schedule.ts';
 
@@ -64,7 +64,6 @@ export type {
 export { AUTO_MIN_VALUES } from './nn/autoNorm.ts';
 export type { BatchRenormOptions, BatchRenormSpec } from './nn/batchRenorm.ts';
 export type { Conv2dOptions, Conv2dSpec } from './nn/conv2d.ts';
-export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/convertNorm.ts';
 export type {
   CustomBackward,
   CustomForward,
@@ -88,7 +87,8 @@ export type {
 export type { ModelName, ModelPurpose } from './nn/models.ts';
 export type { AllowModules } from './nn/modules.ts';
 export type { NormKind } from './nn/normLeaf.ts';
-export type { SyncScope } from './nn/normShared.ts';
+export type { SyncScope } from './nn/normOptions.ts';
+export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/normRequest.ts';
 export type {
   BatchNormOptions,
   BatchNormSpec,
@@ -165,8 +165,8 @@ export type { EvalCorrection } from './train/evalCorrection.ts';
 export { type FoldedModel, foldBatchNorm, type NamedValues } from './train/foldNorm.ts';
 export type { GradientNorms, TensorGradient } from './train/gradientNorms.ts';
 export type { OnNonFinite } from './train/onNonFinite.ts';
-export type { PopulationDefinition } from './train/population.ts';
-export type { ProfilePhase } from './train/profile.ts';
+export type { PopulationDefinition } from './train/populationPlan.ts';
+export type { ProfilePhase } from './train/profilePlan.ts';
 export type {
   Profile,
   ProfileLayer,

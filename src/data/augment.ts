@@ -1,9 +1,7 @@
-// Random shifts and flips of training images: the options, their check, and the draw for one
-// sample. The pixels are moved by the image kernels while a sample is loaded.
+// Random shifts and flips of training images: the options and their check.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { optionsSchema, parseOptions } from '../base/parse.ts';
-import type { RandomStream } from '../base/random.ts';
 import { type Shape, showShape } from '../base/shape.ts';
 import { flag, wholeNumber } from '../base/values.ts';
 
@@ -24,12 +22,6 @@ export interface AugmentationPlan {
   readonly maxShift: number;
   readonly flip: boolean;
 }
-
-/** Places of the numbers that {@link drawAugmentation} writes. */
-export const DRAWN_DY = 0;
-export const DRAWN_DX = 1;
-export const DRAWN_FLIP = 2;
-export const DRAWN_LENGTH = 3;
 
 const augmentationSchema = optionsSchema<Augmentation>()({
   shift: wholeNumber(0).exactOptional(),
@@ -68,19 +60,4 @@ export function planAugmentation(
   const name = shift === undefined ? 'crop' : 'shift';
   const maxShift = checkInteger(`augmentation ${name}`, asked, 0, Math.min(height, width) - 1);
   return { maxShift, flip };
-}
-
-/** Draws for one sample into `out` = [dy, dx, flip]. `random` must stand at (seed, Purpose.augment,
- * step, position in the global batch). dy and dx are uniform in [-maxShift, maxShift], flip is 0
- * or 1 with probability 1/2 each, or always 0. Always takes three numbers. Allocates nothing. */
-export function drawAugmentation(
-  random: RandomStream,
-  plan: AugmentationPlan,
-  out: Int32Array,
-): void {
-  const choices = 2 * plan.maxShift + 1;
-  out[DRAWN_DY] = random.nextBelow(choices) - plan.maxShift;
-  out[DRAWN_DX] = random.nextBelow(choices) - plan.maxShift;
-  const coin = random.nextBelow(2);
-  out[DRAWN_FLIP] = plan.flip ? coin : 0;
 }

@@ -6,15 +6,15 @@ import { assertSame } from '../base/errors.ts';
 import { Purpose, RandomStream } from '../base/random.ts';
 import { channelsOf, type Shape, sizeOf } from '../base/shape.ts';
 import type { ImageKernels } from '../kernels/abi/images.ts';
+import type { AugmentationPlan } from './augment.ts';
+import type { Dataset, InputType } from './dataset.ts';
 import {
-  type AugmentationPlan,
   DRAWN_DX,
   DRAWN_DY,
   DRAWN_FLIP,
   DRAWN_LENGTH,
   drawAugmentation,
-} from './augment.ts';
-import type { Dataset, InputType } from './dataset.ts';
+} from './drawAugmentation.ts';
 
 const BYTE_VALUES = 256;
 const BYTE_RANGE = 255;

@@ -5,7 +5,7 @@ import { UsageError } from '../base/errors.ts';
 import { isObject, optionsSchema, parseOptions } from '../base/parse.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
 import { anything, text, wholeNumber } from '../base/values.ts';
-import { epsOption, momentumOption } from '../nn/normShared.ts';
+import { epsOption, momentumOption } from '../nn/normOptions.ts';
 import {
   type BatchNormOptions,
   batchNorm,

@@ -24,10 +24,10 @@ import type {
   RunContext,
   RunResult,
   RunSpec,
-  RunValues,
 } from './experiment.ts';
 import { trainCurve } from './lossCurve.ts';
 import { DEEP_STAGES, NORM_TITLES, plainConvNet, purposeOf } from './plainNets.ts';
+import type { RunValues } from './resultSchema.ts';
 import { resultWith } from './resultSchema.ts';
 
 const NORMS = ['none', 'sync'] as const;

@@ -4,7 +4,7 @@
 import type { Dataset } from '../data/dataset.ts';
 import type { Verdict } from '../report/page.ts';
 import type { LinePlot } from '../report/plot.ts';
-import type { ResultSchema } from './resultSchema.ts';
+import type { ResultSchema, RunValues } from './resultSchema.ts';
 
 /** Settings of a run or results, as they stand in files. */
 export type PlainValue = string | number | boolean | null;
@@ -30,14 +30,6 @@ export interface RunSpec {
   readonly settings: PlainRecord;
   /** How long it takes, against the experiment's other runs; for the time left. */
   readonly cost: number;
-}
-
-/** What a run found. */
-export interface RunValues {
-  /** Numbers that are the same whenever the run is done again. */
-  readonly values: Readonly<Record<string, number | readonly number[]>>;
-  /** Milliseconds and images/s, which are not. */
-  readonly timings: Readonly<Record<string, number>>;
 }
 
 /** A finished run, as it is kept in results.jsonl. */

@@ -28,10 +28,10 @@ import type {
   RunContext,
   RunResult,
   RunSpec,
-  RunValues,
 } from './experiment.ts';
 import { LOSS_LIMIT, trainCurve } from './lossCurve.ts';
 import { type NetPurpose, NORM_TITLES, plainPerceptron, purposeOf } from './plainNets.ts';
+import type { RunValues } from './resultSchema.ts';
 import { resultWith } from './resultSchema.ts';
 
 const NORMS = ['none', 'sync'] as const;

@@ -22,9 +22,9 @@ import type {
   RunContext,
   RunResult,
   RunSpec,
-  RunValues,
 } from './experiment.ts';
 import { NORM_TITLES, type PlainNorm, plainConvNet, purposeOf } from './plainNets.ts';
+import type { RunValues } from './resultSchema.ts';
 import { resultWith } from './resultSchema.ts';
 import { timeSteps } from './stepTimes.ts';
 

@@ -29,10 +29,10 @@ import type {
   RunContext,
   RunResult,
   RunSpec,
-  RunValues,
 } from './experiment.ts';
 import { trainCurve } from './lossCurve.ts';
 import { type ConvStage, plainConvNet, purposeOf } from './plainNets.ts';
+import type { RunValues } from './resultSchema.ts';
 import { resultWith } from './resultSchema.ts';
 
 const WAYS = ['running', 'precise', 'corrected'] as const;

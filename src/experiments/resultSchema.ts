@@ -2,7 +2,14 @@
 // is found when it is read, and not where the numbers are compared.
 
 import { z } from 'zod';
-import type { RunValues } from './experiment.ts';
+
+/** What a run found. */
+export interface RunValues {
+  /** Numbers that are the same whenever the run is done again. */
+  readonly values: Readonly<Record<string, number | readonly number[]>>;
+  /** Milliseconds and images/s, which are not. */
+  readonly timings: Readonly<Record<string, number>>;
+}
 
 export type ResultSchema = z.ZodType<RunValues>;
 

@@ -4,10 +4,11 @@
 
 import { UsageError } from '../base/errors.ts';
 import { showShape } from '../base/shape.ts';
+import { sequential } from '../nn/compose.ts';
 import { linear } from '../nn/linear.ts';
 import { gru } from '../nn/recurrent.ts';
 import { reshape } from '../nn/reshape.ts';
-import { type LayerSpec, sequential } from '../nn/spec.ts';
+import type { LayerSpec } from '../nn/spec.ts';
 import { adam } from '../optim/optimizer.ts';
 import {
   bySeed,
@@ -32,10 +33,10 @@ import type {
   RunContext,
   RunResult,
   RunSpec,
-  RunValues,
 } from './experiment.ts';
 import { trainCurve } from './lossCurve.ts';
 import { type NetPurpose, purposeOf } from './plainNets.ts';
+import type { RunValues } from './resultSchema.ts';
 import { resultWith } from './resultSchema.ts';
 
 const NORMS = ['batch', 'layer'] as const;

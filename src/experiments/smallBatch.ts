@@ -33,10 +33,10 @@ import type {
   RunContext,
   RunResult,
   RunSpec,
-  RunValues,
 } from './experiment.ts';
 import { trainCurve } from './lossCurve.ts';
 import { type ConvStage, type NetPurpose, plainConvNet, purposeOf } from './plainNets.ts';
+import type { RunValues } from './resultSchema.ts';
 import { resultWith } from './resultSchema.ts';
 
 export const BATCH_NORMS = ['local', 'sync', 'group', 'layer', 'none'] as const;

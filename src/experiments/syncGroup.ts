@@ -28,10 +28,10 @@ import type {
   RunContext,
   RunResult,
   RunSpec,
-  RunValues,
 } from './experiment.ts';
 import { trainCurve } from './lossCurve.ts';
 import { purposeOf } from './plainNets.ts';
+import type { RunValues } from './resultSchema.ts';
 import { type ResultSchema, resultWith } from './resultSchema.ts';
 import { smallBatchNet } from './smallBatch.ts';
 import { timeSteps } from './stepTimes.ts';

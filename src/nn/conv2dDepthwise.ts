@@ -3,7 +3,7 @@
 
 import { sizeOf } from '../base/shape.ts';
 import type { Conv2dSpec } from './conv2d.ts';
-import type { ConvPasses } from './conv2dPasses.ts';
+import type { ConvPasses } from './convSteps.ts';
 import { type ConvAxes, FLOAT_BYTES, forwardSteps, paddedSize } from './convSteps.ts';
 import type { Binding } from './layer.ts';
 

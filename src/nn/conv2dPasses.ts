@@ -8,6 +8,7 @@ import { bindDepthwise } from './conv2dDepthwise.ts';
 import { bindWinograd, isWinograd, winogradBordered, winogradWorkspace } from './conv2dWinograd.ts';
 import {
   type ConvAxes,
+  type ConvPasses,
   FLOAT_BYTES,
   forwardSteps,
   gradientPlan,
@@ -19,18 +20,6 @@ import {
 } from './convSteps.ts';
 import { bindBiasGradient } from './gradients.ts';
 import type { Binding, BoundLayer, WorkspaceDeclaration } from './layer.ts';
-
-/** What a way to convolve consists of. Pointers are those of one sample. */
-export interface ConvPasses {
-  prepare(): void;
-  forward(xPtr: number, yPtr: number): void;
-  /** Adds a sample to what the gradient is made of; without `accumulate` it is the first one. */
-  weightGrad(xPtr: number, dyPtr: number, gradPtr: number, accumulate: number): void;
-  /** After the last sample of a replica: the gradient is complete. */
-  endWeightGrad(gradPtr: number): void;
-  prepareInputGrad(): void;
-  inputGrad(dyPtr: number, dxPtr: number): void;
-}
 
 /** The memory that the passes need: bordered samples and packed weights. */
 export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly WorkspaceDeclaration[] {

@@ -5,7 +5,7 @@
 
 import type { KernelExports } from '../kernels/exports.ts';
 import type { Conv2dSpec } from './conv2d.ts';
-import type { ConvPasses } from './conv2dPasses.ts';
+import type { ConvPasses } from './convSteps.ts';
 import { type ConvAxes, FLOAT_BYTES, PANEL_CHANNELS, PANEL_ROW_BYTES } from './convSteps.ts';
 import type { Binding, WorkspaceDeclaration } from './layer.ts';
 

@@ -155,3 +155,15 @@ function gradientPhase(
     weightOffsetsBytes,
   };
 }
+
+/** What a way to convolve consists of. Pointers are those of one sample. */
+export interface ConvPasses {
+  prepare(): void;
+  forward(xPtr: number, yPtr: number): void;
+  /** Adds a sample to what the gradient is made of; without `accumulate` it is the first one. */
+  weightGrad(xPtr: number, dyPtr: number, gradPtr: number, accumulate: number): void;
+  /** After the last sample of a replica: the gradient is complete. */
+  endWeightGrad(gradPtr: number): void;
+  prepareInputGrad(): void;
+  inputGrad(dyPtr: number, dxPtr: number): void;
+}

@@ -3,8 +3,9 @@
 
 import { UsageError } from '../base/errors.ts';
 import { chooseNorm } from './autoNorm.ts';
-import type { ConvertNormOptions } from './convertNorm.ts';
-import { gateColumns, type RecurrentSpec } from './recurrent.ts';
+import type { ConvertNormOptions } from './normRequest.ts';
+import type { RecurrentSpec } from './recurrent.ts';
+import { gateColumns } from './recurrentFrame.ts';
 
 /** The same layer with another norm. `group` becomes layer normalization, group normalization with
  * one group. Throws a {@link UsageError} for `instance`, since a vector has one value per channel,

@@ -1,20 +1,20 @@
 // From a spec to the layer kind that runs it. The one place that knows all kinds.
 
 import { UsageError } from '../base/errors.ts';
-import { geluKind, leakyReluKind, reluKind, sigmoidKind, tanhKind } from './activations.ts';
-import { batchRenormKind } from './batchRenorm.ts';
-import { conv2dKind } from './conv2d.ts';
+import { geluKind, leakyReluKind, reluKind, sigmoidKind, tanhKind } from './activationKinds.ts';
+import { batchRenormKind } from './batchRenormKind.ts';
+import { conv2dKind } from './conv2dKind.ts';
 import { customKindOf } from './custom.ts';
-import { dropoutKind } from './dropout.ts';
-import { filterResponseNormKind } from './filterResponseNorm.ts';
-import { flattenKind } from './flatten.ts';
+import { dropoutKind } from './dropoutKind.ts';
+import { filterResponseNormKind } from './filterResponseNormKind.ts';
+import { flattenKind } from './flattenKind.ts';
 import type { LayerKind } from './layer.ts';
-import { linearKind } from './linear.ts';
+import { linearKind } from './linearKind.ts';
 import { batchNormKind, groupNormKind, instanceNormKind, layerNormKind } from './normKinds.ts';
-import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from './pools.ts';
+import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from './poolKinds.ts';
 import { gruKind, rnnKind } from './recurrentKinds.ts';
-import { reshapeKind } from './reshape.ts';
-import { rmsNormKind } from './rmsNorm.ts';
+import { reshapeKind } from './reshapeKind.ts';
+import { rmsNormKind } from './rmsNormKind.ts';
 import type { LeafSpec } from './spec.ts';
 
 const kinds = [

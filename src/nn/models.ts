@@ -5,13 +5,14 @@ import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { type Shape, showShape } from '../base/shape.ts';
 import { relu } from './activations.ts';
+import { residual, sequential } from './compose.ts';
 import { conv2d } from './conv2d.ts';
 import { flatten } from './flatten.ts';
 import { linear } from './linear.ts';
 import { batchNorm } from './norms.ts';
 import { shapeOption, size } from './options.ts';
 import { globalAvgPool, maxPool } from './pools.ts';
-import { type LayerSpec, residual, type SequentialSpec, sequential } from './spec.ts';
+import type { LayerSpec, SequentialSpec } from './spec.ts';
 
 /** What a model is made for. */
 export interface ModelPurpose {

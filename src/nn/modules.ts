@@ -7,20 +7,10 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UsageError } from '../base/errors.ts';
 import { defaultExportHint, importFailure } from '../base/importing.ts';
-import { accept } from '../base/values.ts';
 
 /** Whose code may run: `true` for all modules that a model names, or a list of `file:` URLs, paths
  * and package names. */
 export type AllowModules = true | readonly string[];
-
-/** The option that gives permission. */
-export const allowModulesOption = accept<AllowModules>(
-  'true, or a list of file: URLs, paths and package names',
-  (given) => {
-    if (!Array.isArray(given)) return given === true;
-    return Array.from(given).every((name) => typeof name === 'string');
-  },
-).exactOptional();
 
 const PACKAGE_NAME = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*(\/[^:?#\\]+)?$/i;
 

@@ -1,5 +1,5 @@
-// What the normalization layers have in common: checks of their options and inputs, and what they
-// declare and bind.
+// What the normalization layers have in common: checks of their inputs, and what they declare and
+// bind.
 
 import { UsageError } from '../base/errors.ts';
 import {
@@ -10,35 +10,14 @@ import {
   sizeOf,
   sizesDiffer,
 } from '../base/shape.ts';
-import { accept, positive, realOrNull } from '../base/values.ts';
-import type { RunningPtrs } from '../norm/batchNorm.ts';
-import type { NormSetup } from '../norm/setup.ts';
+import type { NormSetup, RunningPtrs } from '../norm/setup.ts';
 import type {
   Binding,
   BufferDeclaration,
   ParameterDeclaration,
   StatisticsDeclaration,
 } from './layer.ts';
-import { checkCount, size } from './options.ts';
-
-/** Which replicas share batch statistics: each alone, all of them, or groups of so many
- * neighbours. */
-export type SyncScope = 'local' | 'sync' | number;
-
-export const DEFAULT_EPS = 1e-5;
-/** Weight of the newest batch in running statistics, as PyTorch has it. */
-export const DEFAULT_MOMENTUM = 0.1;
-
-/** Options that several norms have: what is added to a variance or mean square, whether there are
- * trained parameters, the weight of the newest observation, and which replicas share statistics. */
-export const epsOption = positive.exactOptional();
-export const momentumOption = realOrNull(
-  'a number from 0 to 1, or null for a cumulative average',
-  (momentum) => momentum >= 0 && momentum <= 1,
-).exactOptional();
-export const syncOption = accept<SyncScope>("'local', 'sync' or a number of replicas", (sync) => {
-  return sync === 'local' || sync === 'sync' || size.safeParse(sync).success;
-}).exactOptional();
+import type { SyncScope } from './normOptions.ts';
 
 /** How many replicas share statistics; Infinity is all of them. */
 export function groupReplicasOf(sync: SyncScope): number {
@@ -85,19 +64,6 @@ export function checkChannels(path: string, input: Shape, channels: number): Sha
     allowed: `a shape with ${channels} channels last`,
     hint: `channels ${channelsOf(input)}`,
   });
-}
-
-/** The last axes of a sample, as a list of sizes. */
-export function checkNormalizedShape(layer: string, normalizedShape: number | Shape): Shape {
-  const shape = Array.isArray(normalizedShape) ? Array.from(normalizedShape) : [normalizedShape];
-  if (shape.length === 0) {
-    throw new UsageError({
-      what: `${layer} normalizedShape`,
-      given: normalizedShape,
-      allowed: 'the sizes of the last axes of a sample, at least one',
-    });
-  }
-  return shape.map((one) => checkCount(`${layer} normalizedShape`, one));
 }
 
 /** The shape of an input that ends in the normalized shape. */

@@ -13,7 +13,7 @@ import {
   momentumOption,
   type SyncScope,
   syncOption,
-} from './normShared.ts';
+} from './normOptions.ts';
 import { checkCount, optionalFlag, size } from './options.ts';
 
 export interface BatchNormSpec {

@@ -11,7 +11,7 @@ import {
   momentumOption,
   type SyncScope,
   syncOption,
-} from './normShared.ts';
+} from './normOptions.ts';
 import { checkCount, optionalFlag } from './options.ts';
 
 export const RECURRENT_NORMS = ['none', 'layer', 'batch'] as const;
@@ -135,9 +135,4 @@ function fieldsOf(
     momentum: options.momentum === undefined ? DEFAULT_MOMENTUM : options.momentum,
     sync,
   };
-}
-
-/** Pre-activations of one sample and time step. */
-export function gateColumns(spec: RecurrentSpec): number {
-  return spec.kind === 'gru' ? 3 * spec.hiddenSize : spec.hiddenSize;
 }

@@ -3,8 +3,11 @@
 
 import { FLOAT_BYTES } from './convSteps.ts';
 import type { Binding } from './layer.ts';
-import { gateColumns, type RecurrentSpec } from './recurrent.ts';
-import type { Part } from './recurrentNorm.ts';
+import type { RecurrentSpec } from './recurrent.ts';
+
+/** The input's part of the pre-activations and the hidden state's, by PyTorch's names. */
+export const PARTS = ['Ih', 'Hh'] as const;
+export type Part = (typeof PARTS)[number];
 
 /** An address for the input's part of the pre-activations and one for the hidden state's. */
 export type PartPtrs = Readonly<Record<Part, number>>;
@@ -53,4 +56,9 @@ function gateGradsOf(spec: RecurrentSpec, binding: Binding): PartPtrs {
   const inputPtr = binding.workspacePtr('gateGradsIh');
   if (spec.kind === 'rnn') return { Ih: inputPtr, Hh: inputPtr };
   return { Ih: inputPtr, Hh: binding.workspacePtr('gateGradsHh') };
+}
+
+/** Pre-activations of one sample and time step. */
+export function gateColumns(spec: RecurrentSpec): number {
+  return spec.kind === 'gru' ? 3 * spec.hiddenSize : spec.hiddenSize;
 }

@@ -6,14 +6,14 @@ import { UsageError } from '../base/errors.ts';
 import { type Shape, showShape, sizesDiffer } from '../base/shape.ts';
 import { PANEL_CHANNELS, panelCount } from './convSteps.ts';
 import type { LayerKind, ParameterDeclaration, WorkspaceDeclaration } from './layer.ts';
-import { type GruSpec, gateColumns, type RecurrentSpec, type RnnSpec } from './recurrent.ts';
+import type { GruSpec, RecurrentSpec, RnnSpec } from './recurrent.ts';
+import { gateColumns, PARTS } from './recurrentFrame.ts';
 import {
   normBuffers,
   normParameters,
   normReductions,
   normStatistics,
   normWorkspace,
-  PARTS,
 } from './recurrentNorm.ts';
 import { bindRecurrent, summedParameters } from './recurrentPasses.ts';
 import { replicaSumsWorkspace } from './replicaSums.ts';

@@ -15,11 +15,8 @@ import type {
   WorkspaceDeclaration,
 } from './layer.ts';
 import { batchStatistics, groupReplicasOf } from './normShared.ts';
-import { gateColumns, type RecurrentSpec } from './recurrent.ts';
-
-/** The input's part of the pre-activations and the hidden state's, by PyTorch's names. */
-export const PARTS = ['Ih', 'Hh'] as const;
-export type Part = (typeof PARTS)[number];
+import type { RecurrentSpec } from './recurrent.ts';
+import { gateColumns, PARTS, type Part } from './recurrentFrame.ts';
 
 const DOUBLE_BYTES = 8;
 /** Cooijmans et al. 2017, section 4: with unit variance tanh saturates and gradients vanish. */

@@ -6,8 +6,8 @@ import { FLOAT_BYTES } from './convSteps.ts';
 import type { Binding, BoundLayer } from './layer.ts';
 import type { RecurrentSpec } from './recurrent.ts';
 import { bindCell } from './recurrentCells.ts';
-import { frameOf, type RecurrentFrame } from './recurrentFrame.ts';
-import { type BoundStepNorm, bindStepNorm, PARTS } from './recurrentNorm.ts';
+import { frameOf, PARTS, type RecurrentFrame } from './recurrentFrame.ts';
+import { type BoundStepNorm, bindStepNorm } from './recurrentNorm.ts';
 import { bindProducts } from './recurrentProducts.ts';
 import { bindReplicaSums, type ReplicaSums } from './replicaSums.ts';
 

@@ -4,7 +4,7 @@
 
 import { FLOAT_BYTES, PANEL_ROW_BYTES } from './convSteps.ts';
 import type { RecurrentFrame } from './recurrentFrame.ts';
-import { PARTS } from './recurrentNorm.ts';
+import { PARTS } from './recurrentFrame.ts';
 
 /** Vectors of all time steps and samples: address of the first, from one time step to the next,
  * from one sample to the next, and floats of each. */

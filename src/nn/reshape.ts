@@ -1,10 +1,8 @@
 // Reshape: the elements of a sample under other axes, in memory order: an image [28, 28, 1] as a
-// sequence [28, 28]. As with flatten the output is an alias of the input, values and gradients,
-// which storage planning sees to; there is nothing to compute.
+// sequence [28, 28].
 
 import { UsageError } from '../base/errors.ts';
-import { type Shape, showShape, sizeOf, sizesDiffer } from '../base/shape.ts';
-import type { BoundLayer, LayerKind } from './layer.ts';
+import type { Shape } from '../base/shape.ts';
 import { checkCount } from './options.ts';
 
 export interface ReshapeSpec {
@@ -26,22 +24,3 @@ export function reshape(shape: Shape): ReshapeSpec {
   for (const size of shape) checkCount('reshape shape', size);
   return { kind: 'reshape', shape: [...shape] };
 }
-
-const nothing: BoundLayer = { forward() {}, backward() {} };
-
-export const reshapeKind: LayerKind<ReshapeSpec> = {
-  kind: 'reshape',
-  keeps: { input: false, output: false },
-  outputShape({ shape }, input, path): Shape {
-    if (!sizesDiffer(sizeOf(input), sizeOf(shape))) return shape;
-    throw new UsageError({
-      what: `input of ${path}`,
-      given: `${showShape(input)} (${sizeOf(input)} elements)`,
-      allowed: `${sizeOf(shape)} elements, as ${showShape(shape)} has`,
-    });
-  },
-  parameters: () => [],
-  buffers: () => [],
-  workspace: () => [],
-  bind: () => nothing,
-};

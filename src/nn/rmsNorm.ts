@@ -1,18 +1,9 @@
-// Root mean square normalization as a layer. The maths is in norm/rmsNorm.ts.
+// Root mean square normalization: spec and builder, checked. What the layer declares and binds is
+// in rmsNormKind.ts.
 
 import { optionsSchema, parseOptions } from '../base/parse.ts';
-import { type Shape, showShape, sizeOf } from '../base/shape.ts';
-import { bindRmsNorm } from '../norm/rmsNorm.ts';
-import type { LayerKind } from './layer.ts';
-import {
-  checkLastAxes,
-  checkNormalizedShape,
-  DEFAULT_EPS,
-  epsOption,
-  meanSquareStatistics,
-  normSetup,
-  normWeight,
-} from './normShared.ts';
+import type { Shape } from '../base/shape.ts';
+import { checkNormalizedShape, DEFAULT_EPS, epsOption } from './normOptions.ts';
 import { optionalFlag } from './options.ts';
 
 export interface RmsNormSpec {
@@ -49,28 +40,4 @@ export function rmsNorm(
   });
   const { eps = DEFAULT_EPS, affine = true } = given;
   return { kind: 'rmsNorm', normalizedShape: shape, eps, affine };
-}
-
-export const rmsNormKind: LayerKind<RmsNormSpec> = {
-  kind: 'rmsNorm',
-  keeps: { input: true, output: false },
-  outputShape: (spec, input, path) => checkLastAxes(path, input, spec.normalizedShape),
-  parameters: (spec) => (spec.affine ? [normWeight(spec.normalizedShape)] : []),
-  buffers: () => [],
-  workspace: (spec, input, { capacity }) => [
-    { name: 'invRms', type: 'f64', shape: [capacity, rowsOf(spec, input)] },
-  ],
-  statistics: ({ normalizedShape, eps }) =>
-    meanSquareStatistics(`sample over ${showShape(normalizedShape)}`, sizeOf(normalizedShape), eps),
-  bind: (spec, binding) =>
-    bindRmsNorm({
-      ...normSetup(spec, binding, { weight: spec.affine, bias: false }),
-      length: sizeOf(spec.normalizedShape),
-      rowsPerSample: rowsOf(spec, binding.input.shape),
-      invRmsPtr: binding.workspacePtr('invRms'),
-    }),
-};
-
-function rowsOf(spec: RmsNormSpec, input: Shape): number {
-  return sizeOf(input) / sizeOf(spec.normalizedShape);
 }

@@ -11,7 +11,6 @@ import type { FilterResponseNormSpec } from './filterResponseNorm.ts';
 import type { FlattenSpec } from './flatten.ts';
 import type { LinearSpec } from './linear.ts';
 import type { BatchNormSpec, GroupNormSpec, InstanceNormSpec, LayerNormSpec } from './norms.ts';
-import { parseModel } from './parse.ts';
 import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec } from './pools.ts';
 import type { GruSpec, RnnSpec } from './recurrent.ts';
 import type { ReshapeSpec } from './reshape.ts';
@@ -53,19 +52,6 @@ export interface ResidualSpec {
 }
 
 export type LayerSpec = LeafSpec | SequentialSpec | ResidualSpec;
-
-/** Layers one after the other; none at all pass the input on. Shapes are checked as far as they are
- * known. Throws a {@link UsageError} that names the place of anything but a layer, or the layer and
- * both shapes where they do not fit. */
-export function sequential(layers: readonly LayerSpec[]): SequentialSpec {
-  return parseModel({ kind: 'sequential', layers }, 'sequential') as SequentialSpec;
-}
-
-/** Adds the input, or a projection of it, to what the body makes of it (He et al. 2016). Both
- * branches have to end in the same shape. Throws as {@link sequential}. */
-export function residual(body: LayerSpec, shortcut: LayerSpec | null = null): ResidualSpec {
-  return parseModel({ kind: 'residual', body, shortcut }, 'residual') as ResidualSpec;
-}
 
 /** The same model with every leaf replaced by what `change` makes of it; an empty sequential takes
  * the leaf out. */

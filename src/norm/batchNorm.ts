@@ -8,14 +8,7 @@ import { gradCoefficientsLength } from './coefficients.ts';
 import { forEachMixture } from './evalCorrection.ts';
 import { bindPasses } from './passes.ts';
 import { type BoundReduction, type ExchangingPasses, runSplit, type SplitPass } from './reducer.ts';
-import type { NormSetup } from './setup.ts';
-
-/** Running statistics: mean[C], var[C] and the number of updates, float64. */
-export interface RunningPtrs {
-  readonly meanPtr: number;
-  readonly varPtr: number;
-  readonly countPtr: number;
-}
+import type { NormSetup, RunningPtrs } from './setup.ts';
 
 export interface BatchNormSetup extends NormSetup {
   /** The layer's name in errors. */

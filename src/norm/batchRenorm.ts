@@ -3,13 +3,8 @@
 // runningStd, 1 / rMax, rMax) and d = clip((mean - runningMean) / runningStd, -dMax, dMax). r and d
 // are constants in backward. std = sqrt(biased var + eps), runningStd = sqrt(runningVar + eps).
 
-import {
-  type BatchNormSetup,
-  type BoundBatchNorm,
-  bindBatchNorm,
-  type RunningPtrs,
-} from './batchNorm.ts';
-import type { NormGradient } from './setup.ts';
+import { type BatchNormSetup, type BoundBatchNorm, bindBatchNorm } from './batchNorm.ts';
+import type { NormGradient, RunningPtrs } from './setup.ts';
 
 export interface BatchRenormSetup extends Omit<BatchNormSetup, 'adjust'> {
   readonly running: RunningPtrs;

@@ -7,7 +7,7 @@
 // learns a.
 
 import type { KernelExports } from '../kernels/exports.ts';
-import type { RunningPtrs } from './batchNorm.ts';
+import type { RunningPtrs } from './setup.ts';
 
 export interface EvalMixtureSetup {
   readonly kernels: KernelExports;

@@ -3,10 +3,10 @@
 // means and unbiased variances of all samples of a global batch alike. Exchanges nothing: each
 // replica leaves its sums where the worker that updates the running statistics reads them.
 
-import type { RunningPtrs } from './batchNorm.ts';
 import { bindPasses } from './passes.ts';
 import type { BoundReduction } from './reducer.ts';
 import { type BoundSampleNorm, bindGroupNorm, type GroupNormSetup } from './sampleNorm.ts';
+import type { RunningPtrs } from './setup.ts';
 
 export interface TrackedInstanceNormSetup extends Omit<GroupNormSetup, 'numGroups' | 'observe'> {
   readonly memory: WebAssembly.Memory;

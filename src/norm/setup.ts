@@ -32,3 +32,10 @@ export interface NormSetup {
   /** Whether y goes through a relu, and dy through its gradient; default false. */
   readonly isRelu?: boolean;
 }
+
+/** Running statistics: mean[C], var[C] and the number of updates, float64. */
+export interface RunningPtrs {
+  readonly meanPtr: number;
+  readonly varPtr: number;
+  readonly countPtr: number;
+}

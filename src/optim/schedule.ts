@@ -1,11 +1,9 @@
-// Learning rates as a function of the step, in plain data. Pure; steps are optimizer steps counted
-// from 0, warmup included. Cosine: Loshchilov and Hutter 2017 (without restarts); warmup: Goyal et
-// al. 2017.
+// Schedules of the learning rate as plain data: specs and builders, checked. The rates are in
+// learningRate.ts.
 
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseKind, parseOptions } from '../base/parse.ts';
 import { accept, atLeastZero, realNumber, wholeNumber } from '../base/values.ts';
-import { cosPi, integerPower } from './portable.ts';
 
 /** What all schedules have. */
 export interface Warmup {
@@ -128,40 +126,4 @@ function isMilestones(given: unknown): boolean {
   return Array.from(given).every((milestone, i) => {
     return wholeNumber(i === 0 ? 1 : given[i - 1] + 1).safeParse(milestone).success;
   });
-}
-
-/** Whether the rate depends on how long the run is. */
-export function spansRun(schedule: ScheduleSpec): boolean {
-  return schedule.kind === 'cosine';
-}
-
-/** The learning rate of a step (counted from 0) in a training of `totalSteps`. */
-export function learningRateAt(
-  schedule: ScheduleSpec,
-  baseLr: number,
-  step: number,
-  totalSteps: number,
-): number {
-  const { warmupSteps } = schedule;
-  const warmup = step < warmupSteps ? (step + 1) / warmupSteps : 1;
-  switch (schedule.kind) {
-    case 'constant':
-      return baseLr * warmup;
-    case 'step':
-      return baseLr * integerPower(schedule.gamma, milestonesPassed(schedule, step)) * warmup;
-    case 'cosine': {
-      if (step < warmupSteps) return baseLr * warmup;
-      const { minLr } = schedule;
-      const decaySteps = totalSteps - warmupSteps;
-      const progress = decaySteps > 0 ? Math.min((step - warmupSteps) / decaySteps, 1) : 1;
-      return minLr + ((baseLr - minLr) * (1 + cosPi(progress))) / 2;
-    }
-  }
-}
-
-function milestonesPassed(schedule: StepSchedule, step: number): number {
-  if (schedule.stepSize !== null) return Math.floor(step / schedule.stepSize);
-  let passed = 0;
-  for (const milestone of schedule.milestones ?? []) if (step >= milestone) passed++;
-  return passed;
 }

@@ -3,7 +3,7 @@
 import { RunError, UsageError } from '../base/errors.ts';
 import { typedView } from '../memory/arena.ts';
 import { gradientNorm } from '../optim/clip.ts';
-import { learningRateAt } from '../optim/schedule.ts';
+import { learningRateAt } from '../optim/learningRate.ts';
 import type { Divergence, NonFinite } from '../train/divergence.ts';
 import type { RunPlan } from '../train/plan.ts';
 import type { Trained } from '../train/step.ts';

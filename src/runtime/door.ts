@@ -15,16 +15,16 @@ import {
   text,
   wholeNumber,
 } from '../base/values.ts';
+import { allowModulesOption } from '../nn/allowModules.ts';
 import { parseNormRequest } from '../nn/convertNorm.ts';
 import { parseLoss } from '../nn/losses.ts';
-import { allowModulesOption } from '../nn/modules.ts';
 import { parseModel } from '../nn/parse.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
 import { MAX_REPLICAS } from '../train/config.ts';
 import type { EvalCorrection } from '../train/evalCorrection.ts';
 import { ON_NON_FINITE } from '../train/onNonFinite.ts';
-import { DEFINITIONS } from '../train/population.ts';
+import { DEFINITIONS } from '../train/populationPlan.ts';
 import type { ExportOptions } from './exportInference.ts';
 import type { PreciseOptions } from './preciseNorm.ts';
 import type { Inputs } from './predict.ts';

@@ -2,7 +2,7 @@
 
 import { isNorm } from '../nn/normLeaf.ts';
 import type { RunPlan } from '../train/plan.ts';
-import { hasPopulation, type PopulationDefinition } from '../train/population.ts';
+import { hasPopulation, type PopulationDefinition } from '../train/populationPlan.ts';
 
 export interface PreciseOptions {
   /** Training batches to measure over: those of the steps that would come next, in their order,

@@ -1,7 +1,7 @@
 // What a fit is asked for, and what it reports: worked out by main from the words and sums that the
 // workers share.
 
-import { learningRateAt } from '../optim/schedule.ts';
+import { learningRateAt } from '../optim/learningRate.ts';
 import type { DiagnosticsSummary } from '../train/diagnostics.ts';
 import type { EpochState } from '../train/epochSums.ts';
 import type { RunPlan } from '../train/plan.ts';

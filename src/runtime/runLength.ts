@@ -2,7 +2,8 @@
 // takes and however often it is resumed.
 
 import { UsageError } from '../base/errors.ts';
-import { type ScheduleSpec, spansRun } from '../optim/schedule.ts';
+import { spansRun } from '../optim/learningRate.ts';
+import type { ScheduleSpec } from '../optim/schedule.ts';
 
 /** The epochs of a run that was `known` epochs long (0 when that is still open) and is asked for
  * `asked` in all. A schedule that spans the run keeps its length; with others a run may grow. */

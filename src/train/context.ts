@@ -6,13 +6,15 @@ import { createInputLoader, type InputLoader } from '../data/inputs.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { instantiateKernels } from '../kernels/load.ts';
 import { typedView } from '../memory/arena.ts';
+import { type BoundLoss, bindLoss } from '../nn/bindLoss.ts';
 import type { StepState } from '../nn/layer.ts';
-import { type BoundLoss, bindLoss } from '../nn/losses.ts';
 import { attachMember, type Member } from '../sync/group.ts';
 import { type ControlWords, progressWords } from '../sync/words.ts';
-import type { RunPlan, WorkerPlan } from './plan.ts';
-import { bindProfiler, type Profiler, profileRegion } from './profile.ts';
+import type { RunPlan } from './plan.ts';
+import { bindProfiler, type Profiler } from './profile.ts';
+import { profileRegion } from './profilePlan.ts';
 import { bindProgram, layerNames, type Program } from './program.ts';
+import type { WorkerPlan } from './workerPlan.ts';
 
 /** Which samples of the dataset. */
 export type SplitName = 'train' | 'test';

@@ -7,13 +7,14 @@ import { UsageError } from '../base/errors.ts';
 import { parseData } from '../base/parse.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { accept } from '../base/values.ts';
+import { sequential } from '../nn/compose.ts';
 import type { Conv2dSpec } from '../nn/conv2d.ts';
 import { buildGraph, type Graph, type LayerOperation, type ValueId } from '../nn/graph.ts';
 import type { LinearSpec } from '../nn/linear.ts';
 import { isNorm, usesRunningStatistics } from '../nn/normLeaf.ts';
 import { shapeOption } from '../nn/options.ts';
 import { parseModel } from '../nn/parse.ts';
-import { type LayerSpec, type LeafSpec, mapLeaves, sequential } from '../nn/spec.ts';
+import { type LayerSpec, type LeafSpec, mapLeaves } from '../nn/spec.ts';
 import { WEIGHT_STANDARDIZATION_EPS } from '../nn/weightStandardization.ts';
 import { isTensor } from './namedTensor.ts';
 

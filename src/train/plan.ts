@@ -2,13 +2,13 @@
 // workers make it alike, each for itself, so that only the config and the memory have to be sent.
 
 import { coverNodes, stackDepth, type TreeNode } from '../base/tree.ts';
-import { planEpoch, type ReplicaRange, workerCapacity, workerReplicas } from '../data/sampler.ts';
+import { planEpoch, workerCapacity, workerReplicas } from '../data/sampler.ts';
 import { type Layout, LayoutBuilder } from '../memory/layout.ts';
 import { fuseGraph } from '../nn/fuse.ts';
 import { buildGraph, type Graph, type LayerOperation } from '../nn/graph.ts';
-import { planStorage, type StoragePlan } from '../nn/storage.ts';
+import { planStorage } from '../nn/storage.ts';
 import type { ReductionDeclaration } from '../norm/reducer.ts';
-import { RATES_LENGTH, stateTensorsOf } from '../optim/optimizer.ts';
+import { RATES_LENGTH, stateTensorsOf } from '../optim/bindOptimizer.ts';
 import { controlWordCount } from '../sync/words.ts';
 import { outputSizeOf, type RunConfig } from './config.ts';
 import { type DiagnosticsPlan, planDiagnostics } from './diagnostics.ts';
@@ -16,22 +16,11 @@ import { EPOCH_LENGTH, PUBLISHED_LENGTH } from './epochSums.ts';
 import { planGradientNorms } from './gradientNorms.ts';
 import { planGuard } from './guard.ts';
 import { BLOCK_LENGTH, type ParameterPlan, planParameters } from './parameters.ts';
-import { type PopulationPlan, planPopulations } from './population.ts';
-import { type ProfilePlan, planProfile } from './profile.ts';
+import { type PopulationPlan, planPopulations } from './populationPlan.ts';
+import { type ProfilePlan, planProfile } from './profilePlan.ts';
 import { planReduction, type ReductionPlan } from './reduction.ts';
-import { addScratch, planScratch, type ScratchPlan, workspacesOf } from './scratch.ts';
-
-/** What one worker holds. */
-export interface WorkerPlan {
-  readonly rank: number;
-  readonly replicas: ReplicaRange;
-  /** The most samples in any step. */
-  readonly capacity: number;
-  readonly storage: StoragePlan;
-  readonly scratch: ScratchPlan;
-  /** The subtrees of the replica tree that it folds and publishes. */
-  readonly nodes: readonly TreeNode[];
-}
+import { addScratch, planScratch, workspacesOf } from './scratch.ts';
+import type { WorkerPlan } from './workerPlan.ts';
 
 export interface RunPlan {
   readonly config: RunConfig;

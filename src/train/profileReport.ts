@@ -12,7 +12,7 @@ import {
   readProfile,
   slotsOf,
   type WorkerRecord,
-} from './profile.ts';
+} from './profilePlan.ts';
 import { layerNames } from './program.ts';
 
 /** Milliseconds a step, as means over the workers. */

@@ -12,10 +12,11 @@ import type { Member } from '../sync/group.ts';
 import { withDiagnostics } from './diagnostics.ts';
 import { evalWeightOf } from './evalCorrection.ts';
 import { bindGradientSink } from './gradientSink.ts';
-import { nodeRegions, type RunPlan, reductionName, type WorkerPlan } from './plan.ts';
+import { nodeRegions, type RunPlan, reductionName } from './plan.ts';
 import { bindReduction, bindSharedExchange } from './reduction.ts';
 import { scratchRegion } from './scratch.ts';
 import { type ExchangingLayer, type Passes, shareExchanges } from './sharedExchange.ts';
+import type { WorkerPlan } from './workerPlan.ts';
 
 export interface BoundOperation {
   /** Index of the layer's path among the plan's layer names. */

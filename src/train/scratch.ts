@@ -4,7 +4,7 @@
 import { alignUp, elementsBytes, type LayoutBuilder } from '../memory/layout.ts';
 import type { Graph } from '../nn/graph.ts';
 import type { WorkspaceDeclaration } from '../nn/layer.ts';
-import type { WorkerPlan } from './plan.ts';
+import type { ScratchPlan, WorkerPlan } from './workerPlan.ts';
 
 const ALIGN_BYTES = 128;
 
@@ -24,12 +24,6 @@ export function* workspacesOf(
     const { kind, spec, path, input } = operation;
     yield { path, declared: kind.workspace(spec, graph.shapes[input]!, size) };
   }
-}
-
-export interface ScratchPlan {
-  /** Bytes from the start of the region, by `path.name`. */
-  readonly offsetsBytes: ReadonlyMap<string, number>;
-  readonly sizeBytes: number;
 }
 
 /** Places the scratch memory of each layer from the start of the region. */

@@ -6,15 +6,15 @@ import { finishSchedule } from '../base/tree.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { typedView } from '../memory/arena.ts';
 import type { StepState } from '../nn/layer.ts';
-import { writeClipScale } from '../optim/clip.ts';
 import {
   bindOptimizer,
   RATE_GRAD_SCALE,
   RATES_LENGTH,
   stateTensorsOf,
   writeRates,
-} from '../optim/optimizer.ts';
-import { learningRateAt } from '../optim/schedule.ts';
+} from '../optim/bindOptimizer.ts';
+import { writeClipScale } from '../optim/clip.ts';
+import { learningRateAt } from '../optim/learningRate.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
 import { bindGradientNorms } from './gradientNorms.ts';

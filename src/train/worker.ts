@@ -7,7 +7,8 @@ import { readPosition } from '../sync/words.ts';
 import { bindBatches } from './batches.ts';
 import { bindContext, type WorkerContext, type WorkerSetup } from './context.ts';
 import { bindInference, type Inference } from './inference.ts';
-import { bindPopulations, type PopulationDefinition } from './population.ts';
+import { bindPopulations } from './population.ts';
+import type { PopulationDefinition } from './populationPlan.ts';
 import { layerNames } from './program.ts';
 import { bindTraining, type Trained } from './step.ts';
 

@@ -6,10 +6,9 @@ import { Purpose, RandomStream } from '../../src/base/random.ts';
 import {
   type Augmentation,
   type AugmentationPlan,
-  DRAWN_LENGTH,
-  drawAugmentation,
   planAugmentation,
 } from '../../src/data/augment.ts';
+import { DRAWN_LENGTH, drawAugmentation } from '../../src/data/drawAugmentation.ts';
 
 const IMAGE = [28, 20, 1];
 

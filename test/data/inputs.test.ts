@@ -3,8 +3,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Purpose, RandomStream } from '../../src/base/random.ts';
 import { sizeOf } from '../../src/base/shape.ts';
-import { DRAWN_LENGTH, drawAugmentation, planAugmentation } from '../../src/data/augment.ts';
+import { planAugmentation } from '../../src/data/augment.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
+import { DRAWN_LENGTH, drawAugmentation } from '../../src/data/drawAugmentation.ts';
 import {
   createInputLoader,
   type InputLoader,

@@ -10,8 +10,8 @@ import type {
   PlainRecord,
   RunContext,
   RunResult,
-  RunValues,
 } from '../../src/experiments/experiment.ts';
+import type { RunValues } from '../../src/experiments/resultSchema.ts';
 
 export const OPTIONS: ExperimentOptions = { quick: true, seeds: 3, data: 'made up' };
 

@@ -3,17 +3,13 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import {
-  gelu,
   geluKind,
-  leakyRelu,
   leakyReluKind,
-  relu,
   reluKind,
-  sigmoid,
   sigmoidKind,
-  tanh,
   tanhKind,
-} from '../../src/nn/activations.ts';
+} from '../../src/nn/activationKinds.ts';
+import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/activations.ts';
 import { testValues } from '../kernels/fixture.ts';
 import { describeGolden } from './golden.ts';
 import { bindAlone } from './parameterless.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { batchRenorm, batchRenormKind } from '../../src/nn/batchRenorm.ts';
+import { batchRenorm } from '../../src/nn/batchRenorm.ts';
+import { batchRenormKind } from '../../src/nn/batchRenormKind.ts';
 import { batchNorm } from '../../src/nn/norms.ts';
 import { testValues } from '../kernels/fixture.ts';
 import { RUN_STEP, runLayer, type Tensors } from './harness.ts';

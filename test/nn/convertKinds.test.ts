@@ -3,19 +3,15 @@
 
 import { describe, expect, it } from 'vitest';
 import { batchRenorm } from '../../src/nn/batchRenorm.ts';
-import {
-  CONVERTED_KINDS,
-  convertNorm,
-  keptNorms,
-  NORM_TARGETS,
-  type NormTarget,
-} from '../../src/nn/convertNorm.ts';
+import { sequential } from '../../src/nn/compose.ts';
+import { convertNorm, keptNorms } from '../../src/nn/convertNorm.ts';
 import { filterResponseNorm } from '../../src/nn/filterResponseNorm.ts';
 import { isNorm, NORM_KINDS, type NormKind, normKindOf } from '../../src/nn/normLeaf.ts';
+import { CONVERTED_KINDS, NORM_TARGETS, type NormTarget } from '../../src/nn/normRequest.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
 import { gru, rnn } from '../../src/nn/recurrent.ts';
 import { rmsNorm } from '../../src/nn/rmsNorm.ts';
-import { type LeafSpec, leavesOf, sequential } from '../../src/nn/spec.ts';
+import { type LeafSpec, leavesOf } from '../../src/nn/spec.ts';
 
 const C = 32;
 const run = { inputShape: [4, 4, C], replicas: 4, replicaBatch: 8 };

@@ -2,12 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { relu } from '../../src/nn/activations.ts';
+import { residual, sequential } from '../../src/nn/compose.ts';
 import { convertNorm } from '../../src/nn/convertNorm.ts';
 import { MAX_DEPTH } from '../../src/nn/depth.ts';
 import { buildGraph } from '../../src/nn/graph.ts';
 import { leafPaths } from '../../src/nn/normLeaf.ts';
 import { parseModel } from '../../src/nn/parse.ts';
-import { type LayerSpec, leavesOf, mapLeaves, residual, sequential } from '../../src/nn/spec.ts';
+import { type LayerSpec, leavesOf, mapLeaves } from '../../src/nn/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 

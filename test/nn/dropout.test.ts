@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { Purpose, RandomStream } from '../../src/base/random.ts';
-import { dropout, dropoutKey, dropoutKind, dropoutThreshold } from '../../src/nn/dropout.ts';
+import { dropout } from '../../src/nn/dropout.ts';
+import { dropoutKey, dropoutKind, dropoutThreshold } from '../../src/nn/dropoutKind.ts';
 import { MODES, testValues } from '../kernels/fixture.ts';
 import { bindAlone } from './parameterless.ts';
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { filterResponseNorm, filterResponseNormKind } from '../../src/nn/filterResponseNorm.ts';
+import { filterResponseNorm } from '../../src/nn/filterResponseNorm.ts';
+import { filterResponseNormKind } from '../../src/nn/filterResponseNormKind.ts';
 import { testValues } from '../kernels/fixture.ts';
 import { runLayer } from './harness.ts';
 import {

@@ -5,13 +5,14 @@
 import { type Shape, sizeOf } from '../../src/base/shape.ts';
 import { compileKernels, instantiateKernels, type NumericMode } from '../../src/kernels/load.ts';
 import { createArena, typedView } from '../../src/memory/arena.ts';
+import { sequential } from '../../src/nn/compose.ts';
 import { custom } from '../../src/nn/custom.ts';
 import { buildGraph } from '../../src/nn/graph.ts';
 import { initialize } from '../../src/nn/init.ts';
 import type { StepState } from '../../src/nn/layer.ts';
 import { meanSquaredError } from '../../src/nn/losses.ts';
 import { loadModules } from '../../src/nn/modules.ts';
-import { type LayerSpec, sequential } from '../../src/nn/spec.ts';
+import type { LayerSpec } from '../../src/nn/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { constant } from '../../src/optim/schedule.ts';
 import { attachMember } from '../../src/sync/group.ts';

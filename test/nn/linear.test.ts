@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { linear, linearKind } from '../../src/nn/linear.ts';
+import { linear } from '../../src/nn/linear.ts';
+import { linearKind } from '../../src/nn/linearKind.ts';
 import { runLayer } from './harness.ts';
 import {
   describeDifferences,

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/activations.ts';
 import { batchRenorm } from '../../src/nn/batchRenorm.ts';
+import { residual, sequential } from '../../src/nn/compose.ts';
 import { conv2d } from '../../src/nn/conv2d.ts';
 import { custom } from '../../src/nn/custom.ts';
 import { dropout } from '../../src/nn/dropout.ts';
@@ -16,7 +17,7 @@ import { avgPool, globalAvgPool, maxPool } from '../../src/nn/pools.ts';
 import { gru, rnn } from '../../src/nn/recurrent.ts';
 import { reshape } from '../../src/nn/reshape.ts';
 import { rmsNorm } from '../../src/nn/rmsNorm.ts';
-import { type LayerSpec, residual, sequential } from '../../src/nn/spec.ts';
+import type { LayerSpec } from '../../src/nn/spec.ts';
 
 const specs: readonly LayerSpec[] = [
   avgPool({ kernel: [3, 2], stride: 1, padding: [1, 0], countIncludePad: false }),

@@ -9,7 +9,8 @@ import {
   normalizeGradRef,
   normalizeRef,
 } from '../../src/kernels/reference/norm.ts';
-import { gateColumns, type RecurrentSpec } from '../../src/nn/recurrent.ts';
+import type { RecurrentSpec } from '../../src/nn/recurrent.ts';
+import { gateColumns } from '../../src/nn/recurrentFrame.ts';
 import { countOf, groupEndsOf, type RefInput, type RefOutput } from './normReferences.ts';
 
 type Doubles = Float64Array;

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
+import { sequential } from '../../src/nn/compose.ts';
 import { flatten } from '../../src/nn/flatten.ts';
 import { linear } from '../../src/nn/linear.ts';
-import { reshape, reshapeKind } from '../../src/nn/reshape.ts';
-import { sequential } from '../../src/nn/spec.ts';
+import { reshape } from '../../src/nn/reshape.ts';
+import { reshapeKind } from '../../src/nn/reshapeKind.ts';
 import { testValues } from '../kernels/fixture.ts';
 import { runLayer } from './harness.ts';
 

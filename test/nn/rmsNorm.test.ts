@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { rmsNorm, rmsNormKind } from '../../src/nn/rmsNorm.ts';
+import { rmsNorm } from '../../src/nn/rmsNorm.ts';
+import { rmsNormKind } from '../../src/nn/rmsNormKind.ts';
 import { runLayer } from './harness.ts';
 import {
   describeDifferences,

@@ -4,6 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Shape, sizeOf } from '../../src/base/shape.ts';
 import { relu, tanh } from '../../src/nn/activations.ts';
+import { residual, sequential } from '../../src/nn/compose.ts';
 import { conv2d } from '../../src/nn/conv2d.ts';
 import { flatten } from '../../src/nn/flatten.ts';
 import { buildGraph, type Operation } from '../../src/nn/graph.ts';
@@ -11,7 +12,7 @@ import { linear } from '../../src/nn/linear.ts';
 import { namedModel } from '../../src/nn/models.ts';
 import { batchNorm } from '../../src/nn/norms.ts';
 import { maxPool } from '../../src/nn/pools.ts';
-import { type LayerSpec, residual, sequential } from '../../src/nn/spec.ts';
+import type { LayerSpec } from '../../src/nn/spec.ts';
 import { gradientsNeeded, inputsOf, outputsOf, planStorage } from '../../src/nn/storage.ts';
 
 const CAPACITY = 2;

@@ -3,8 +3,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { relu } from '../../src/nn/activations.ts';
+import { sequential } from '../../src/nn/compose.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
-import { type LayerSpec, sequential } from '../../src/nn/spec.ts';
+import type { LayerSpec } from '../../src/nn/spec.ts';
 import { MODES, testValues } from '../kernels/fixture.ts';
 import { type LayerRun, runLayer } from '../nn/harness.ts';
 

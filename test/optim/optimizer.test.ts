@@ -3,17 +3,19 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import {
+  bindOptimizer,
+  RATE_GRAD_SCALE,
+  RATES_LENGTH,
+  stateTensorsOf,
+  writeRates,
+} from '../../src/optim/bindOptimizer.ts';
+import {
   type AdamSpec,
   adam,
   adamw,
-  bindOptimizer,
   type OptimizerSpec,
-  RATE_GRAD_SCALE,
-  RATES_LENGTH,
   type SgdSpec,
   sgd,
-  stateTensorsOf,
-  writeRates,
 } from '../../src/optim/optimizer.ts';
 import { createFixture, MODES, testValues } from '../kernels/fixture.ts';
 

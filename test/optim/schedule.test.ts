@@ -2,10 +2,10 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
+import { learningRateAt } from '../../src/optim/learningRate.ts';
 import {
   constant,
   cosine,
-  learningRateAt,
   parseSchedule,
   type ScheduleSpec,
   step,

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { sequential } from '../../src/nn/compose.ts';
 import { conv2d } from '../../src/nn/conv2d.ts';
 import { buildGraph } from '../../src/nn/graph.ts';
 import { linear } from '../../src/nn/linear.ts';
 import { namedModel } from '../../src/nn/models.ts';
 import { batchNorm } from '../../src/nn/norms.ts';
-import { sequential } from '../../src/nn/spec.ts';
 import { BLOCK_LENGTH, ownedBlocks, planParameters } from '../../src/train/parameters.ts';
 
 const resnet = planParameters(

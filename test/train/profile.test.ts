@@ -1,27 +1,24 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { LayoutBuilder } from '../../src/memory/layout.ts';
+import { sequential } from '../../src/nn/compose.ts';
 import { convertNorm } from '../../src/nn/convertNorm.ts';
 import { flatten } from '../../src/nn/flatten.ts';
 import { linear } from '../../src/nn/linear.ts';
 import { namedModel } from '../../src/nn/models.ts';
-import { sequential } from '../../src/nn/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { resolveOptions, type TrainerOptions } from '../../src/runtime/trainerOptions.ts';
 import { prepareCall } from '../../src/sync/call.ts';
 import type { Member } from '../../src/sync/group.ts';
 import { planRun } from '../../src/train/plan.ts';
+import { bindProfiler, ENTER_LOSS, ENTER_OTHER, ENTER_UPDATE } from '../../src/train/profile.ts';
 import {
-  bindProfiler,
-  ENTER_LOSS,
-  ENTER_OTHER,
-  ENTER_UPDATE,
   KEPT_STEPS,
   planProfile,
   profileRegion,
   readProfile,
-} from '../../src/train/profile.ts';
+} from '../../src/train/profilePlan.ts';
 import { type Profile, type ProfileSpan, reportOf } from '../../src/train/profileReport.ts';
 import type { Program } from '../../src/train/program.ts';
 

@@ -4,12 +4,13 @@
 import { describe, expect, it } from 'vitest';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { batchRenorm } from '../../src/nn/batchRenorm.ts';
+import { residual, sequential } from '../../src/nn/compose.ts';
 import { conv2d } from '../../src/nn/conv2d.ts';
 import { dropout } from '../../src/nn/dropout.ts';
 import { linear } from '../../src/nn/linear.ts';
 import { batchNorm } from '../../src/nn/norms.ts';
 import { globalAvgPool } from '../../src/nn/pools.ts';
-import { type LayerSpec, residual, sequential } from '../../src/nn/spec.ts';
+import type { LayerSpec } from '../../src/nn/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { arrivalWord, type ControlWords, readWorldSize } from '../../src/sync/words.ts';

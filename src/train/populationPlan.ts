@@ -1,0 +1,54 @@
+// Which layers can have population statistics, and what their measurement needs in the arena.
+
+import type { LayoutBuilder } from '../memory/layout.ts';
+import type { Graph, LayerOperation } from '../nn/graph.ts';
+import { vectorLength } from '../norm/reducer.ts';
+import { planReduction, type ReductionPlan } from './reduction.ts';
+
+export const DEFINITIONS = ['pooled', 'averaged'] as const;
+/** What the statistics of several batches become: `pooled` are the moments of all values together,
+ * mean E[mean_b] and variance E[var_b + mean_b^2] - E[mean_b]^2 (the paper's); `averaged` are the
+ * means over batches of each one's mean and unbiased variance, without what the means differ by. */
+export type PopulationDefinition = (typeof DEFINITIONS)[number];
+
+export interface PopulationPlan {
+  readonly operation: LayerOperation;
+  /** Over all replicas, whatever the layer's own sync groups are. */
+  readonly reduction: ReductionPlan;
+}
+
+/** Whether population statistics can replace what a layer evaluates by: batchNorm and batchRenorm
+ * with running statistics that are not frozen. */
+export function hasPopulation({ spec }: LayerOperation): boolean {
+  if (spec.kind === 'batchRenorm') return true;
+  return spec.kind === 'batchNorm' && spec.trackRunningStats && !spec.frozen;
+}
+
+/** Places what the measurement needs in the arena. */
+export function planPopulations(
+  builder: LayoutBuilder,
+  graph: Graph,
+  ranges: Parameters<typeof planReduction>[3],
+): readonly PopulationPlan[] {
+  return graph.operations.flatMap((operation) => {
+    if (operation.op !== 'layer' || !hasPopulation(operation)) return [];
+    const shape = graph.shapes[operation.input]!;
+    const channels = shape[shape.length - 1]!;
+    const name = `${operation.path}.population`;
+    const declared = {
+      name: 'population',
+      combine: 'moments',
+      channels,
+      groupReplicas: Number.POSITIVE_INFINITY,
+    } as const;
+    const reduction = planReduction(builder, name, declared, ranges);
+    const length = vectorLength('moments', channels);
+    const total = { type: 'f64', shape: [length], writer: 'owner of the layer' } as const;
+    builder.add({ name: `${name}.total`, ...total });
+    for (const rank of ranges.keys()) {
+      const writer = `rank ${rank}`;
+      builder.add({ name: `${name}.pivots ${rank}`, type: 'f32', shape: [channels], writer });
+    }
+    return [{ operation, reduction }];
+  });
+}

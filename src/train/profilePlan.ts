@@ -1,0 +1,126 @@
+// Where the profile of a run lies: each worker has a region of its own, with the sums of its spans
+// and those of the last steps. Here it is placed and read; profile.ts records.
+
+import type { LayoutBuilder } from '../memory/layout.ts';
+
+/** What a worker is at. `other` is the sums of losses and hits. */
+export const PHASES = ['load', 'forward', 'loss', 'backward', 'update', 'other'] as const;
+export type ProfilePhase = (typeof PHASES)[number];
+
+/** Of so many steps, the last ones, every span is kept. */
+export const KEPT_STEPS = 20;
+
+/** Phases that layers have spans of their own in: running statistics are part of the update. */
+export const LAYER_PHASES = ['forward', 'backward', 'update'] as const;
+export const FORWARD = 0;
+export const BACKWARD = 1;
+export const UPDATE = 2;
+/** How often a layer may synchronize in one pass before its waits are only summed; the
+ * normalizations do it once. */
+const WAITS_PER_SLOT = 2;
+
+// A worker's region, in float64:
+//   header | clock shift | steps | step + 1, 0 between steps | slot | since | now | wait since |
+//   sums   | of each slot: time, waiting included |
+//   waits  | of each slot: time within synchronizations |
+//   kept   | KEPT_STEPS times: | step + 1, 0 while it is written | spans | slot, from, to | ... |
+// Times are milliseconds; `from` and `to` are the thread's own performance.now(). A slot below 0 is
+// a wait within the span -1 - slot.
+export const CLOCK_SHIFT = 0;
+export const STEPS = 1;
+export const STEP = 2;
+export const SLOT = 3;
+export const SINCE = 4;
+export const NOW = 5;
+export const WAIT_SINCE = 6;
+export const HEADER_LENGTH = 8;
+export const KEPT_HEADER_LENGTH = 2;
+export const SPAN_LENGTH = 3;
+
+export interface ProfilePlan {
+  readonly countLayers: number;
+  readonly countSlots: number;
+  readonly spansPerStep: number;
+}
+
+/** What a slot's time is spent on; `layerId` is undefined where no layer is run. */
+export interface ProfileSlot {
+  readonly phase: ProfilePhase;
+  readonly layerId?: number;
+}
+
+/** A part of a worker's step, with the step it belongs to; times by the clock of all threads. */
+export interface RecordedSpan extends ProfileSlot {
+  readonly step: number;
+  readonly isWait: boolean;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** What a worker has recorded, over all its steps. */
+export interface WorkerRecord {
+  readonly steps: number;
+  /** Of each slot. */
+  readonly totalMs: readonly number[];
+  readonly waitMs: readonly number[];
+  readonly spans: readonly RecordedSpan[];
+}
+
+export function profileRegion(rank: number): string {
+  return `rank ${rank}.profile`;
+}
+
+/** Places the regions of a profile in the arena. */
+export function planProfile(
+  builder: LayoutBuilder,
+  countLayers: number,
+  workers: number,
+): ProfilePlan {
+  const countSlots = LAYER_PHASES.length * countLayers + PHASES.length;
+  // The last phases may come up twice, and each span is followed by its waits.
+  const spansPerStep = (countSlots + PHASES.length) * (1 + WAITS_PER_SLOT);
+  const keptLength = KEPT_HEADER_LENGTH + spansPerStep * SPAN_LENGTH;
+  const shape = [HEADER_LENGTH + 2 * countSlots + KEPT_STEPS * keptLength];
+  for (let rank = 0; rank < workers; rank++) {
+    builder.add({ name: profileRegion(rank), type: 'f64', shape, writer: `rank ${rank}` });
+  }
+  return { countLayers, countSlots, spansPerStep };
+}
+
+/** What each slot stands for. */
+export function slotsOf({ countLayers }: ProfilePlan): readonly ProfileSlot[] {
+  const layers = LAYER_PHASES.flatMap((phase) =>
+    Array.from({ length: countLayers }, (_, layerId) => ({ phase, layerId })),
+  );
+  return [...layers, ...PHASES.map((phase) => ({ phase }))];
+}
+
+/** Reads what a worker has recorded. Also while it goes on: then the sums may lack a part of the
+ * running step, and of the kept steps only those are returned that are whole. */
+export function readProfile(plan: ProfilePlan, region: Float64Array): WorkerRecord {
+  const { countSlots, spansPerStep } = plan;
+  const slots = slotsOf(plan);
+  const keptAt = HEADER_LENGTH + 2 * countSlots;
+  const keptLength = KEPT_HEADER_LENGTH + spansPerStep * SPAN_LENGTH;
+  const shiftMs = region[CLOCK_SHIFT]!;
+  const spans: RecordedSpan[] = [];
+  for (let k = 0; k < KEPT_STEPS; k++) {
+    const at = keptAt + k * keptLength;
+    const copy = region.slice(at, at + keptLength);
+    const step = copy[0]! - 1;
+    if (step < 0 || region[at] !== copy[0]) continue;
+    for (let i = 0; i < copy[1]!; i++) {
+      const [slot, from, to] = copy.subarray(KEPT_HEADER_LENGTH + i * SPAN_LENGTH);
+      const isWait = slot! < 0;
+      const times = { fromMs: from! + shiftMs, toMs: to! + shiftMs };
+      spans.push({ step, isWait, ...slots[isWait ? -1 - slot! : slot!]!, ...times });
+    }
+  }
+  spans.sort((a, b) => a.fromMs - b.fromMs || b.toMs - a.toMs);
+  return {
+    steps: region[STEPS]!,
+    totalMs: [...region.subarray(HEADER_LENGTH, HEADER_LENGTH + countSlots)],
+    waitMs: [...region.subarray(HEADER_LENGTH + countSlots, keptAt)],
+    spans,
+  };
+}
