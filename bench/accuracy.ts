@@ -4,11 +4,11 @@
 
 import { type Shape, sizeOf } from '../src/base/shape.ts';
 import { batchNormSetsRef, setMomentsRef } from '../src/kernels/reference/norm.ts';
-import { batchRenorm } from '../src/nn/batchRenorm.ts';
-import { filterResponseNorm } from '../src/nn/filterResponseNorm.ts';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../src/nn/norms.ts';
-import { rmsNorm } from '../src/nn/rmsNorm.ts';
-import type { LayerSpec } from '../src/nn/spec.ts';
+import { batchRenorm } from '../src/nn/specs/batchRenorm.ts';
+import { filterResponseNorm } from '../src/nn/specs/filterResponseNorm.ts';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../src/nn/specs/norms.ts';
+import { rmsNorm } from '../src/nn/specs/rmsNorm.ts';
+import type { LayerSpec } from '../src/nn/specs/spec.ts';
 import { MODES } from '../test/kernels/fixture.ts';
 import { type LayerRun, runLayer, worstUlps } from '../test/nn/harness.ts';
 import { runReference } from '../test/nn/references.ts';

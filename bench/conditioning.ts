@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { batchNorm } from '../src/nn/norms.ts';
+import { batchNorm } from '../src/nn/specs/norms.ts';
 import { runLayer } from '../test/nn/harness.ts';
 import { normalValues } from './normalValues.ts';
 import type { TorchNorm } from './torchNorm.ts';

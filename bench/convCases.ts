@@ -7,9 +7,9 @@ import {
   conv2dRef,
   conv2dWeightGradRef,
 } from '../src/kernels/reference/conv.ts';
-import type { Conv2dSpec } from '../src/nn/conv2d.ts';
-import { conv2dKind } from '../src/nn/conv2dKind.ts';
-import type { Binding, BoundLayer, StepState } from '../src/nn/layer.ts';
+import { conv2dKind } from '../src/nn/conv/conv2dKind.ts';
+import type { Binding, BoundLayer, StepState } from '../src/nn/layers/layer.ts';
+import type { Conv2dSpec } from '../src/nn/specs/conv2d.ts';
 import type { KernelCase } from './kernelCase.ts';
 import {
   type Bench,

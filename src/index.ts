@@ -1,24 +1,24 @@
 // The public face of syncbn. Everything that users may rely on is named by hand, here and in
 // collectives.ts, which is an entry of its own too.
 
-import { gelu, leakyRelu, relu, sigmoid, tanh } from './nn/activations.ts';
-import { batchRenorm } from './nn/batchRenorm.ts';
-import { residual, sequential } from './nn/compose.ts';
-import { conv2d } from './nn/conv2d.ts';
-import { convertNorm } from './nn/convertNorm.ts';
-import { custom } from './nn/custom.ts';
-import { dropout } from './nn/dropout.ts';
-import { filterResponseNorm } from './nn/filterResponseNorm.ts';
-import { flatten } from './nn/flatten.ts';
-import { linear } from './nn/linear.ts';
-import { crossEntropy, meanSquaredError } from './nn/losses.ts';
-import { namedModel } from './nn/models.ts';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from './nn/norms.ts';
-import { parseModel } from './nn/parse.ts';
-import { avgPool, globalAvgPool, maxPool } from './nn/pools.ts';
-import { gru, rnn } from './nn/recurrent.ts';
-import { reshape } from './nn/reshape.ts';
-import { rmsNorm } from './nn/rmsNorm.ts';
+import { convertNorm } from './nn/convert/convertNorm.ts';
+import { residual, sequential } from './nn/models/compose.ts';
+import { namedModel } from './nn/models/models.ts';
+import { parseModel } from './nn/models/parse.ts';
+import { gelu, leakyRelu, relu, sigmoid, tanh } from './nn/specs/activations.ts';
+import { batchRenorm } from './nn/specs/batchRenorm.ts';
+import { conv2d } from './nn/specs/conv2d.ts';
+import { custom } from './nn/specs/custom.ts';
+import { dropout } from './nn/specs/dropout.ts';
+import { filterResponseNorm } from './nn/specs/filterResponseNorm.ts';
+import { flatten } from './nn/specs/flatten.ts';
+import { linear } from './nn/specs/linear.ts';
+import { crossEntropy, meanSquaredError } from './nn/specs/losses.ts';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from './nn/specs/norms.ts';
+import { avgPool, globalAvgPool, maxPool } from './nn/specs/pools.ts';
+import { gru, rnn } from './nn/specs/recurrent.ts';
+import { reshape } from './nn/specs/reshape.ts';
+import { rmsNorm } from './nn/specs/rmsNorm.ts';
 import { adam, adamw, sgd } from './optim/optimizer.ts';
 import { constant, cosine, step } from './optim/schedule.ts';
 
@@ -52,6 +52,11 @@ export type {
 } from './direct/types.ts';
 export type { NumericMode } from './kernels/load.ts';
 export type { ElementType, Layout, Region } from './memory/layout.ts';
+export { AUTO_MIN_VALUES } from './nn/convert/autoNorm.ts';
+export { explainNorms, type NormExplanation, type NormRun } from './nn/convert/explainNorms.ts';
+export type { NormKind } from './nn/convert/normLeaf.ts';
+export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/convert/normRequest.ts';
+export type { ModelName, ModelPurpose } from './nn/models/models.ts';
 export type {
   ActivationSpec,
   GeluOptions,
@@ -60,35 +65,32 @@ export type {
   ReluSpec,
   SigmoidSpec,
   TanhSpec,
-} from './nn/activations.ts';
-export { AUTO_MIN_VALUES } from './nn/autoNorm.ts';
-export type { BatchRenormOptions, BatchRenormSpec } from './nn/batchRenorm.ts';
-export type { Conv2dOptions, Conv2dSpec } from './nn/conv2d.ts';
+} from './nn/specs/activations.ts';
+export type { BatchRenormOptions, BatchRenormSpec } from './nn/specs/batchRenorm.ts';
+export type { Conv2dOptions, Conv2dSpec } from './nn/specs/conv2d.ts';
 export type {
   CustomBackward,
   CustomForward,
   CustomLayer,
   CustomParameter,
   CustomSpec,
-} from './nn/custom.ts';
-export type { DropoutSpec } from './nn/dropout.ts';
-export { explainNorms, type NormExplanation, type NormRun } from './nn/explainNorms.ts';
-export type { FilterResponseNormOptions, FilterResponseNormSpec } from './nn/filterResponseNorm.ts';
-export type { FlattenSpec } from './nn/flatten.ts';
-export type { WeightInit } from './nn/init.ts';
-export type { ParameterRole } from './nn/layer.ts';
-export type { LinearOptions, LinearSpec } from './nn/linear.ts';
+} from './nn/specs/custom.ts';
+export type { DropoutSpec } from './nn/specs/dropout.ts';
+export type {
+  FilterResponseNormOptions,
+  FilterResponseNormSpec,
+} from './nn/specs/filterResponseNorm.ts';
+export type { FlattenSpec } from './nn/specs/flatten.ts';
+export type { WeightInit } from './nn/specs/init.ts';
+export type { LinearOptions, LinearSpec } from './nn/specs/linear.ts';
 export type {
   CrossEntropyOptions,
   CrossEntropySpec,
   LossSpec,
   MeanSquaredErrorSpec,
-} from './nn/losses.ts';
-export type { ModelName, ModelPurpose } from './nn/models.ts';
-export type { AllowModules } from './nn/modules.ts';
-export type { NormKind } from './nn/normLeaf.ts';
-export type { SyncScope } from './nn/normOptions.ts';
-export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/normRequest.ts';
+} from './nn/specs/losses.ts';
+export type { AllowModules } from './nn/specs/modules.ts';
+export type { SyncScope } from './nn/specs/normOptions.ts';
 export type {
   BatchNormOptions,
   BatchNormSpec,
@@ -97,8 +99,9 @@ export type {
   InstanceNormSpec,
   LayerNormSpec,
   SampleNormOptions,
-} from './nn/norms.ts';
-export type { Pair, PairOption } from './nn/options.ts';
+} from './nn/specs/norms.ts';
+export type { Pair, PairOption } from './nn/specs/options.ts';
+export type { ParameterRole } from './nn/specs/parameter.ts';
 export type {
   AvgPoolOptions,
   AvgPoolSpec,
@@ -106,7 +109,7 @@ export type {
   MaxPoolOptions,
   MaxPoolSpec,
   PoolWindow,
-} from './nn/pools.ts';
+} from './nn/specs/pools.ts';
 export type {
   GruSpec,
   RecurrentFields,
@@ -114,10 +117,10 @@ export type {
   RecurrentOptions,
   RnnOptions,
   RnnSpec,
-} from './nn/recurrent.ts';
-export type { ReshapeSpec } from './nn/reshape.ts';
-export type { RmsNormOptions, RmsNormSpec } from './nn/rmsNorm.ts';
-export type { LayerSpec, LeafSpec, ResidualSpec, SequentialSpec } from './nn/spec.ts';
+} from './nn/specs/recurrent.ts';
+export type { ReshapeSpec } from './nn/specs/reshape.ts';
+export type { RmsNormOptions, RmsNormSpec } from './nn/specs/rmsNorm.ts';
+export type { LayerSpec, LeafSpec, ResidualSpec, SequentialSpec } from './nn/specs/spec.ts';
 export type {
   AdamOptions,
   AdamSpec,

@@ -3,7 +3,7 @@
 
 import { type Diagnosis, diagnose } from '../experiments/doctor.ts';
 import type { Advice, DiagnosedLayer, MeasuredVariant } from '../experiments/doctorAdvice.ts';
-import { AUTO_MIN_VALUES } from '../nn/autoNorm.ts';
+import { AUTO_MIN_VALUES } from '../nn/convert/autoNorm.ts';
 import { known } from './events.ts';
 import type { Flags } from './flags.ts';
 import { say, screen } from './screen.ts';

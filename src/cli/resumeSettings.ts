@@ -3,11 +3,11 @@
 
 import { UsageError } from '../base/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { convertNorm } from '../nn/convertNorm.ts';
-import { loadModules } from '../nn/modules.ts';
-import { normsOf } from '../nn/normLeaf.ts';
-import { parseModel } from '../nn/parse.ts';
-import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
+import { convertNorm } from '../nn/convert/convertNorm.ts';
+import { normsOf } from '../nn/convert/normLeaf.ts';
+import { parseModel } from '../nn/models/parse.ts';
+import { loadModules } from '../nn/specs/modules.ts';
+import { customModulesOf, type LayerSpec } from '../nn/specs/spec.ts';
 import { resolveOptions } from '../runtime/trainerOptions.ts';
 import type { CheckpointHead } from '../train/checkpoint.ts';
 import type { RunConfig } from '../train/config.ts';

@@ -4,7 +4,7 @@
 import { cleaningUp } from '../base/cleanup.ts';
 import { UsageError } from '../base/errors.ts';
 import { checkWritable } from '../base/wholeFile.ts';
-import { normsOf } from '../nn/normLeaf.ts';
+import { normsOf } from '../nn/convert/normLeaf.ts';
 import type { RunState } from '../report/history.ts';
 import type { Evaluation } from '../runtime/evaluation.ts';
 import type { Progress } from '../runtime/progress.ts';

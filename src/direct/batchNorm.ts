@@ -1,7 +1,7 @@
 // Batch normalization over the ranks of a group: the passes of norm/batchNorm.ts with reductions
 // that exchange through the group's public calls.
 
-import type { BatchNormSpec } from '../nn/norms.ts';
+import type { BatchNormSpec } from '../nn/specs/norms.ts';
 import { bindBatchNorm, coefficientsLength, oneValueError } from '../norm/batchNorm.ts';
 import { writeCoefficients } from '../norm/coefficients.ts';
 import type { BoundReduction } from '../norm/reducer.ts';

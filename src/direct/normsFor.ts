@@ -5,7 +5,7 @@ import { UsageError } from '../base/errors.ts';
 import { isObject, optionsSchema, parseOptions } from '../base/parse.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
 import { anything, text, wholeNumber } from '../base/values.ts';
-import { epsOption, momentumOption } from '../nn/normOptions.ts';
+import { epsOption, momentumOption } from '../nn/specs/normOptions.ts';
 import {
   type BatchNormOptions,
   batchNorm,
@@ -13,8 +13,8 @@ import {
   instanceNorm,
   layerNorm,
   type SampleNormOptions,
-} from '../nn/norms.ts';
-import { optionalFlag, size } from '../nn/options.ts';
+} from '../nn/specs/norms.ts';
+import { optionalFlag, size } from '../nn/specs/options.ts';
 import type { Group } from '../sync/group.ts';
 import { memoryOf } from '../sync/memoryOf.ts';
 import { makeBatchNorm } from './batchNorm.ts';

@@ -2,7 +2,7 @@
 // with their statistics saved once for each mean instead of once for each channel.
 
 import { sizeOf } from '../base/shape.ts';
-import type { LayerNormSpec } from '../nn/norms.ts';
+import type { LayerNormSpec } from '../nn/specs/norms.ts';
 import { readCoefficients, writeCoefficients } from '../norm/coefficients.ts';
 import { bindGroupNorm, bindLayerNorm, groupNormScratchLength } from '../norm/sampleNorm.ts';
 import type { TensorRules } from './checks.ts';

@@ -6,10 +6,10 @@
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { convertNorm } from '../nn/convertNorm.ts';
-import { explainNorms, type NormExplanation } from '../nn/explainNorms.ts';
-import { leafPaths, normKindOf, normsOf } from '../nn/normLeaf.ts';
-import { type LayerSpec, type LeafSpec, leavesOf } from '../nn/spec.ts';
+import { convertNorm } from '../nn/convert/convertNorm.ts';
+import { explainNorms, type NormExplanation } from '../nn/convert/explainNorms.ts';
+import { leafPaths, normKindOf, normsOf } from '../nn/convert/normLeaf.ts';
+import { type LayerSpec, type LeafSpec, leavesOf } from '../nn/specs/spec.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import type { TrainerOptions } from '../runtime/trainerOptions.ts';
 import type { LayerDiagnostics } from '../train/diagnostics.ts';

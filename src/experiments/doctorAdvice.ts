@@ -2,7 +2,7 @@
 // not know where they come from. The mean of n independent values is off by 1 / sqrt(n) standard
 // deviations; against the mean of all R shards, of which it is one, by sqrt((1 - 1 / R) / n).
 
-import { AUTO_MIN_VALUES } from '../nn/autoNorm.ts';
+import { AUTO_MIN_VALUES } from '../nn/convert/autoNorm.ts';
 
 export const DOCTOR_NORMS = ['local', 'sync', 'group'] as const;
 export type DoctorNorm = (typeof DOCTOR_NORMS)[number];

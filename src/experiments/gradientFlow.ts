@@ -2,7 +2,7 @@
 // normalization and without, for three ways of making the layers. Only hidden layers of one shape
 // are compared; the first, which sees the inputs, and the last, which gives classes, are left out.
 
-import type { LayerSpec } from '../nn/spec.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 import { sgd } from '../optim/optimizer.ts';
 import type { Trainer } from '../runtime/trainer.ts';
 import {

@@ -5,7 +5,7 @@
 import { cleaningUp } from '../base/cleanup.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { firstTrain } from '../data/subset.ts';
-import type { LayerSpec } from '../nn/spec.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 import type { OptimizerSpec } from '../optim/optimizer.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
 import type { Progress } from '../runtime/progress.ts';

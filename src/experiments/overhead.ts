@@ -2,7 +2,7 @@
 // that differ in nothing but their norms take turns in short windows in one process, so that a
 // machine that slows down for a while slows all of them; the median of the windows counts.
 
-import type { LayerSpec } from '../nn/spec.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 import {
   bySeed,
   cell,

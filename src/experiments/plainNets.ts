@@ -5,14 +5,14 @@
 import { UsageError } from '../base/errors.ts';
 import { channelsOf, type Shape, showShape, sizeOf } from '../base/shape.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { relu, sigmoid, tanh } from '../nn/activations.ts';
-import { sequential } from '../nn/compose.ts';
-import { conv2d } from '../nn/conv2d.ts';
-import { flatten } from '../nn/flatten.ts';
-import { defaultNumGroups } from '../nn/groupRule.ts';
-import { linear } from '../nn/linear.ts';
-import { batchNorm, groupNorm, instanceNorm } from '../nn/norms.ts';
-import type { LayerSpec } from '../nn/spec.ts';
+import { defaultNumGroups } from '../nn/convert/groupRule.ts';
+import { sequential } from '../nn/models/compose.ts';
+import { relu, sigmoid, tanh } from '../nn/specs/activations.ts';
+import { conv2d } from '../nn/specs/conv2d.ts';
+import { flatten } from '../nn/specs/flatten.ts';
+import { linear } from '../nn/specs/linear.ts';
+import { batchNorm, groupNorm, instanceNorm } from '../nn/specs/norms.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 
 /** `sync` is batch normalization over the whole batch, however many replicas share it; `local`
  * takes each replica's samples alone. */

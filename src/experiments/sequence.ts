@@ -4,11 +4,11 @@
 
 import { UsageError } from '../base/errors.ts';
 import { showShape } from '../base/shape.ts';
-import { sequential } from '../nn/compose.ts';
-import { linear } from '../nn/linear.ts';
-import { gru } from '../nn/recurrent.ts';
-import { reshape } from '../nn/reshape.ts';
-import type { LayerSpec } from '../nn/spec.ts';
+import { sequential } from '../nn/models/compose.ts';
+import { linear } from '../nn/specs/linear.ts';
+import { gru } from '../nn/specs/recurrent.ts';
+import { reshape } from '../nn/specs/reshape.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 import { adam } from '../optim/optimizer.ts';
 import {
   bySeed,

@@ -4,8 +4,8 @@
 
 import { UsageError } from '../base/errors.ts';
 import { firstTrain } from '../data/subset.ts';
-import { convertNorm } from '../nn/convertNorm.ts';
-import type { LayerSpec } from '../nn/spec.ts';
+import { convertNorm } from '../nn/convert/convertNorm.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 import { sgd } from '../optim/optimizer.ts';
 import { cosine } from '../optim/schedule.ts';
 import type { PlotSeries } from '../report/plot.ts';

@@ -4,7 +4,7 @@
 
 import { cleaningUp } from '../base/cleanup.ts';
 import { firstTrain } from '../data/subset.ts';
-import type { LayerSpec } from '../nn/spec.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 import { sgd } from '../optim/optimizer.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import type { RunContext } from './experiment.ts';

@@ -3,8 +3,8 @@
 // normalization batch; nothing else of the step changes with it.
 
 import { firstTrain } from '../data/subset.ts';
-import { convertNorm } from '../nn/convertNorm.ts';
-import type { LayerSpec } from '../nn/spec.ts';
+import { convertNorm } from '../nn/convert/convertNorm.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 import { sgd } from '../optim/optimizer.ts';
 import { cosine } from '../optim/schedule.ts';
 import {

@@ -15,10 +15,10 @@ import {
   text,
   wholeNumber,
 } from '../base/values.ts';
-import { allowModulesOption } from '../nn/allowModules.ts';
-import { parseNormRequest } from '../nn/convertNorm.ts';
-import { parseLoss } from '../nn/losses.ts';
-import { parseModel } from '../nn/parse.ts';
+import { parseNormRequest } from '../nn/convert/convertNorm.ts';
+import { parseModel } from '../nn/models/parse.ts';
+import { allowModulesOption } from '../nn/specs/allowModules.ts';
+import { parseLoss } from '../nn/specs/losses.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
 import { MAX_REPLICAS } from '../train/config.ts';

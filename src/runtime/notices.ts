@@ -5,9 +5,9 @@ import { listed } from '../base/show.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { dataNotices } from '../data/notices.ts';
 import { engineName, kernelsOf } from '../kernels/identity.ts';
-import { keptNorms } from '../nn/convertNorm.ts';
-import { localBatchNorms } from '../nn/normLeaf.ts';
-import type { NormRequest } from '../nn/normRequest.ts';
+import { keptNorms } from '../nn/convert/convertNorm.ts';
+import { localBatchNorms } from '../nn/convert/normLeaf.ts';
+import type { NormRequest } from '../nn/convert/normRequest.ts';
 import type { CheckpointHead } from '../train/checkpoint.ts';
 import type { RunConfig } from '../train/config.ts';
 

@@ -1,6 +1,6 @@
 // What is asked of PreciseBN and what comes out of it; the measurement is train/population.ts.
 
-import { isNorm } from '../nn/normLeaf.ts';
+import { isNorm } from '../nn/convert/normLeaf.ts';
 import type { RunPlan } from '../train/plan.ts';
 import { hasPopulation, type PopulationDefinition } from '../train/populationPlan.ts';
 

@@ -6,7 +6,7 @@ import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import { showValue } from '../base/show.ts';
 import { typedView } from '../memory/arena.ts';
-import type { Operation } from '../nn/graph.ts';
+import type { Operation } from '../nn/graph/graph.ts';
 import { outputSizeOf, type RunConfig } from '../train/config.ts';
 import type { RunPlan } from '../train/plan.ts';
 

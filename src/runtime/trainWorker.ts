@@ -1,8 +1,8 @@
 // The worker's side of a Trainer: makes the same plan as main, binds to the arena, and answers
 // calls.
 
-import { loadModules } from '../nn/modules.ts';
-import { customModulesOf } from '../nn/spec.ts';
+import { loadModules } from '../nn/specs/modules.ts';
+import { customModulesOf } from '../nn/specs/spec.ts';
 import type { RunConfig } from '../train/config.ts';
 import { planRun } from '../train/plan.ts';
 import { bindWorker, type TrainWorker } from '../train/worker.ts';

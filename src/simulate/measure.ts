@@ -5,7 +5,7 @@
 
 import { InvariantError } from '../base/errors.ts';
 import { ownFile } from '../base/ownFile.ts';
-import type { LayerSpec } from '../nn/spec.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 import { launch } from '../runtime/launch.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import type { TrainerOptions } from '../runtime/trainerOptions.ts';

@@ -4,14 +4,14 @@
 
 import { UsageError } from '../base/errors.ts';
 import { type Shape, showShape } from '../base/shape.ts';
-import { relu } from '../nn/activations.ts';
-import { residual, sequential } from '../nn/compose.ts';
-import { conv2d } from '../nn/conv2d.ts';
-import { linear } from '../nn/linear.ts';
-import { MODEL_NAMES, type ModelPurpose, namedModel } from '../nn/models.ts';
-import { batchNorm } from '../nn/norms.ts';
-import { globalAvgPool, maxPool } from '../nn/pools.ts';
-import type { LayerSpec } from '../nn/spec.ts';
+import { residual, sequential } from '../nn/models/compose.ts';
+import { MODEL_NAMES, type ModelPurpose, namedModel } from '../nn/models/models.ts';
+import { relu } from '../nn/specs/activations.ts';
+import { conv2d } from '../nn/specs/conv2d.ts';
+import { linear } from '../nn/specs/linear.ts';
+import { batchNorm } from '../nn/specs/norms.ts';
+import { globalAvgPool, maxPool } from '../nn/specs/pools.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 
 export const NET_NAMES = ['resnet50', ...MODEL_NAMES] as const;
 export type NetName = (typeof NET_NAMES)[number];

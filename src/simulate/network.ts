@@ -5,9 +5,9 @@
 
 import { UsageError } from '../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
-import { buildGraph, type LayerOperation, type Operation } from '../nn/graph.ts';
-import { isNorm, normChannels } from '../nn/normLeaf.ts';
-import type { LayerSpec, LeafSpec } from '../nn/spec.ts';
+import { isNorm, normChannels } from '../nn/convert/normLeaf.ts';
+import { buildGraph, type LayerOperation, type Operation } from '../nn/graph/graph.ts';
+import type { LayerSpec, LeafSpec } from '../nn/specs/spec.ts';
 
 /** What one operation costs for one sample, and once a step. */
 export interface OperationCost {

@@ -3,7 +3,7 @@
 // norms of each device alone and synchronized; how long that takes here says nothing about devices.
 
 import { UsageError } from '../base/errors.ts';
-import type { LayerSpec } from '../nn/spec.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import type { TrainerOptions } from '../runtime/trainerOptions.ts';
 import type { Network } from './network.ts';

@@ -6,9 +6,9 @@ import { showShape, sizeOf } from '../base/shape.ts';
 import type { AugmentationPlan } from '../data/augment.ts';
 import type { Dataset, Task } from '../data/dataset.ts';
 import type { NumericMode } from '../kernels/load.ts';
-import { buildGraph } from '../nn/graph.ts';
-import type { LossSpec } from '../nn/losses.ts';
-import type { LayerSpec } from '../nn/spec.ts';
+import { buildGraph } from '../nn/graph/graph.ts';
+import type { LossSpec } from '../nn/specs/losses.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 import type { OptimizerSpec } from '../optim/optimizer.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
 import type { EvalCorrection } from './evalCorrection.ts';
@@ -45,8 +45,8 @@ export interface RunConfig {
   /** Whether each worker records where the time of its steps goes; default false. The bits are the
    * same either way. */
   readonly profile?: boolean;
-  /** Whether relus are made part of the layer before them (nn/fuse.ts); default true. The bits are
-   * the same either way. */
+  /** Whether relus are made part of the layer before them (nn/graph/fuse.ts); default true. The
+   * bits are the same either way. */
   readonly fuse?: boolean;
   /** Whether a step whose loss, gradients or running statistics are not finite ends the run;
    * default `stop`. The bits of finite steps are the same either way. */

@@ -1,20 +1,20 @@
 // The state of a run for its model with other normalizations: what carries over is taken, what does
 // not starts anew, and a report says which is which and why. The models may differ in nothing but
-// their normalizations (nn/convertNorm.ts).
+// their normalizations (nn/convert/convertNorm.ts).
 
 import { UsageError } from '../base/errors.ts';
 import { isObject, optionsSchema, parseData, parseOptions } from '../base/parse.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { anything, listOf } from '../base/values.ts';
-import { convertNorm } from '../nn/convertNorm.ts';
-import { buildGraph, type Graph, type LayerOperation } from '../nn/graph.ts';
-import { initialize } from '../nn/init.ts';
-import { type AllowModules, loadModules } from '../nn/modules.ts';
-import { isNorm } from '../nn/normLeaf.ts';
-import type { ConvertNormOptions } from '../nn/normRequest.ts';
-import { shapeOption } from '../nn/options.ts';
-import { parseModel } from '../nn/parse.ts';
-import { customModulesOf, type LayerSpec } from '../nn/spec.ts';
+import { convertNorm } from '../nn/convert/convertNorm.ts';
+import { isNorm } from '../nn/convert/normLeaf.ts';
+import type { ConvertNormOptions } from '../nn/convert/normRequest.ts';
+import { buildGraph, type Graph, type LayerOperation } from '../nn/graph/graph.ts';
+import { parseModel } from '../nn/models/parse.ts';
+import { initialize } from '../nn/specs/init.ts';
+import { type AllowModules, loadModules } from '../nn/specs/modules.ts';
+import { shapeOption } from '../nn/specs/options.ts';
+import { customModulesOf, type LayerSpec } from '../nn/specs/spec.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { smallestBatch } from './feasible.ts';
 import { isTensor } from './namedTensor.ts';

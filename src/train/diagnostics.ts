@@ -4,8 +4,8 @@
 
 import type { ReplicaRange } from '../data/sampler.ts';
 import type { Layout, LayoutBuilder } from '../memory/layout.ts';
-import type { Graph } from '../nn/graph.ts';
-import type { StepState } from '../nn/layer.ts';
+import type { Graph } from '../nn/graph/graph.ts';
+import type { StepState } from '../nn/layers/layer.ts';
 import {
   CONDITIONING,
   COUNT,

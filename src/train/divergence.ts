@@ -4,9 +4,9 @@
 
 import { sizeOf } from '../base/shape.ts';
 import { typedView } from '../memory/arena.ts';
-import type { ValueId } from '../nn/graph.ts';
-import { layersSideBySide } from '../nn/sideBySide.ts';
-import { inputsOf, outputsOf } from '../nn/storage.ts';
+import type { ValueId } from '../nn/graph/graph.ts';
+import { layersSideBySide } from '../nn/graph/sideBySide.ts';
+import { inputsOf, outputsOf } from '../nn/graph/storage.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Batches } from './batches.ts';
 import type { WorkerContext } from './context.ts';

@@ -2,7 +2,7 @@
 // of a run, resolved for a layer. The maths is in norm/evalCorrection.ts.
 
 import { UsageError } from '../base/errors.ts';
-import type { LeafSpec } from '../nn/spec.ts';
+import type { LeafSpec } from '../nn/specs/spec.ts';
 
 /** `auto` gives a sample the weight that it has in training; a number from 0 to 1 is the weight. */
 export type EvalCorrection = 'auto' | number;

@@ -4,8 +4,8 @@
 
 import { UsageError } from '../base/errors.ts';
 import { planEpoch, shardStart } from '../data/sampler.ts';
-import type { Graph, LayerOperation } from '../nn/graph.ts';
-import type { StatisticsDeclaration } from '../nn/layer.ts';
+import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
+import type { StatisticsDeclaration } from '../nn/layers/layer.ts';
 import { type EvalCorrection, evalWeightOf } from './evalCorrection.ts';
 
 /** What decides which batches occur. */

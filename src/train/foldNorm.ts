@@ -7,15 +7,15 @@ import { UsageError } from '../base/errors.ts';
 import { parseData } from '../base/parse.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { accept } from '../base/values.ts';
-import { sequential } from '../nn/compose.ts';
-import type { Conv2dSpec } from '../nn/conv2d.ts';
-import { buildGraph, type Graph, type LayerOperation, type ValueId } from '../nn/graph.ts';
-import type { LinearSpec } from '../nn/linear.ts';
-import { isNorm, usesRunningStatistics } from '../nn/normLeaf.ts';
-import { shapeOption } from '../nn/options.ts';
-import { parseModel } from '../nn/parse.ts';
-import { type LayerSpec, type LeafSpec, mapLeaves } from '../nn/spec.ts';
-import { WEIGHT_STANDARDIZATION_EPS } from '../nn/weightStandardization.ts';
+import { isNorm, usesRunningStatistics } from '../nn/convert/normLeaf.ts';
+import { buildGraph, type Graph, type LayerOperation, type ValueId } from '../nn/graph/graph.ts';
+import { WEIGHT_STANDARDIZATION_EPS } from '../nn/layers/weightStandardization.ts';
+import { sequential } from '../nn/models/compose.ts';
+import { parseModel } from '../nn/models/parse.ts';
+import type { Conv2dSpec } from '../nn/specs/conv2d.ts';
+import type { LinearSpec } from '../nn/specs/linear.ts';
+import { shapeOption } from '../nn/specs/options.ts';
+import { type LayerSpec, type LeafSpec, mapLeaves } from '../nn/specs/spec.ts';
 import { isTensor } from './namedTensor.ts';
 
 /** Tensors by their names in a model, `0.conv2d.weight`, as `trainer.weights()` has them. */
@@ -133,7 +133,7 @@ function targetOf(operation: LayerOperation, weights: NamedValues): Target {
   return { operation, spec, weight, bias };
 }
 
-/** As nn/weightStandardization.ts, in float64. */
+/** As nn/layers/weightStandardization.ts, in float64. */
 function standardize(weight: Float64Array, outputs: number): void {
   const fanIn = weight.length / outputs;
   for (let o = 0; o < outputs; o++) {

@@ -4,7 +4,7 @@
 
 import type { KernelExports } from '../kernels/exports.ts';
 import type { Layout, LayoutBuilder } from '../memory/layout.ts';
-import type { StepState } from '../nn/layer.ts';
+import type { StepState } from '../nn/layers/layer.ts';
 import { SAMPLE_SLOTS } from '../norm/diagnostics.ts';
 import type { ParameterPlan } from './parameters.ts';
 import { readSample, slotOf } from './samples.ts';

@@ -4,7 +4,7 @@
 
 import { foldsAfterLeaf, type TreeNode } from '../base/tree.ts';
 import type { KernelExports } from '../kernels/exports.ts';
-import type { GradientSink } from '../nn/layer.ts';
+import type { GradientSink } from '../nn/layers/layer.ts';
 
 export interface SinkSetup {
   readonly kernels: KernelExports;

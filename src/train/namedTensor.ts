@@ -2,7 +2,7 @@
 
 import { isObject } from '../base/parse.ts';
 import { sizeOf } from '../base/shape.ts';
-import { shapeOption } from '../nn/options.ts';
+import { shapeOption } from '../nn/specs/options.ts';
 
 /** Whether it has a shape, and the values that the shape asks for. */
 export function isTensor(given: unknown): boolean {

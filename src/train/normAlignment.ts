@@ -2,9 +2,9 @@
 // walks both in the order in which they run, branch by branch.
 
 import { UsageError } from '../base/errors.ts';
-import type { LayerOperation } from '../nn/graph.ts';
-import { isNorm } from '../nn/normLeaf.ts';
-import type { LayerSpec } from '../nn/spec.ts';
+import { isNorm } from '../nn/convert/normLeaf.ts';
+import type { LayerOperation } from '../nn/graph/graph.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 
 /** A layer in both models, or in one. */
 export interface LayerPair {

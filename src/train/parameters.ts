@@ -3,9 +3,9 @@
 
 import { type Shape, sizeOf } from '../base/shape.ts';
 import { alignUp } from '../memory/layout.ts';
-import type { Graph } from '../nn/graph.ts';
-import type { Initializer } from '../nn/init.ts';
-import type { ParameterRole } from '../nn/layer.ts';
+import type { Graph } from '../nn/graph/graph.ts';
+import type { Initializer } from '../nn/specs/init.ts';
+import type { ParameterRole } from '../nn/specs/parameter.ts';
 
 export interface ParameterEntry {
   /** `3.batchNorm.weight`. */

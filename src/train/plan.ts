@@ -4,9 +4,9 @@
 import { coverNodes, stackDepth, type TreeNode } from '../base/tree.ts';
 import { planEpoch, workerCapacity, workerReplicas } from '../data/sampler.ts';
 import { type Layout, LayoutBuilder } from '../memory/layout.ts';
-import { fuseGraph } from '../nn/fuse.ts';
-import { buildGraph, type Graph, type LayerOperation } from '../nn/graph.ts';
-import { planStorage } from '../nn/storage.ts';
+import { fuseGraph } from '../nn/graph/fuse.ts';
+import { buildGraph, type Graph, type LayerOperation } from '../nn/graph/graph.ts';
+import { planStorage } from '../nn/graph/storage.ts';
 import type { ReductionDeclaration } from '../norm/reducer.ts';
 import { RATES_LENGTH, stateTensorsOf } from '../optim/bindOptimizer.ts';
 import { controlWordCount } from '../sync/words.ts';

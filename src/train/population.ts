@@ -5,7 +5,7 @@
 
 import { sizeOf } from '../base/shape.ts';
 import { typedView } from '../memory/arena.ts';
-import type { LayerOperation } from '../nn/graph.ts';
+import type { LayerOperation } from '../nn/graph/graph.ts';
 import { type BoundReduction, reduce } from '../norm/reducer.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { WorkerContext } from './context.ts';

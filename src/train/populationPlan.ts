@@ -1,7 +1,7 @@
 // Which layers can have population statistics, and what their measurement needs in the arena.
 
 import type { LayoutBuilder } from '../memory/layout.ts';
-import type { Graph, LayerOperation } from '../nn/graph.ts';
+import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
 import { vectorLength } from '../norm/reducer.ts';
 import { planReduction, type ReductionPlan } from './reduction.ts';
 

@@ -4,9 +4,15 @@
 import { InvariantError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { KernelExports } from '../kernels/exports.ts';
-import type { AddOperation, LayerOperation, Operation, ValueId } from '../nn/graph.ts';
-import type { Binding, BoundLayer, BoundTensor, GradientSink, StepState } from '../nn/layer.ts';
-import { layersSideBySide } from '../nn/sideBySide.ts';
+import type { AddOperation, LayerOperation, Operation, ValueId } from '../nn/graph/graph.ts';
+import { layersSideBySide } from '../nn/graph/sideBySide.ts';
+import type {
+  Binding,
+  BoundLayer,
+  BoundTensor,
+  GradientSink,
+  StepState,
+} from '../nn/layers/layer.ts';
 import type { BoundReduction, Combine } from '../norm/reducer.ts';
 import type { Member } from '../sync/group.ts';
 import { withDiagnostics } from './diagnostics.ts';

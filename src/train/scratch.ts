@@ -2,8 +2,8 @@
 // same region for it, one after the other, which also keeps it in the cache.
 
 import { alignUp, elementsBytes, type LayoutBuilder } from '../memory/layout.ts';
-import type { Graph } from '../nn/graph.ts';
-import type { WorkspaceDeclaration } from '../nn/layer.ts';
+import type { Graph } from '../nn/graph/graph.ts';
+import type { WorkspaceDeclaration } from '../nn/layers/layer.ts';
 import type { ScratchPlan, WorkerPlan } from './workerPlan.ts';
 
 const ALIGN_BYTES = 128;

@@ -7,7 +7,7 @@ import type { Shape } from '../base/shape.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { normalizationOf } from '../data/inputs.ts';
 import { typedView } from '../memory/arena.ts';
-import { initialize } from '../nn/init.ts';
+import { initialize } from '../nn/specs/init.ts';
 import { stateTensorsOf } from '../optim/bindOptimizer.ts';
 import { spinTurnsFor } from '../sync/memory.ts';
 import { initControlWords } from '../sync/words.ts';

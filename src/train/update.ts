@@ -5,7 +5,7 @@
 import { finishSchedule } from '../base/tree.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { typedView } from '../memory/arena.ts';
-import type { StepState } from '../nn/layer.ts';
+import type { StepState } from '../nn/layers/layer.ts';
 import {
   bindOptimizer,
   RATE_GRAD_SCALE,

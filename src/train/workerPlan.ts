@@ -2,7 +2,7 @@
 
 import type { TreeNode } from '../base/tree.ts';
 import type { ReplicaRange } from '../data/sampler.ts';
-import type { StoragePlan } from '../nn/storage.ts';
+import type { StoragePlan } from '../nn/graph/storage.ts';
 
 export interface ScratchPlan {
   /** Bytes from the start of the region, by `path.name`. */

@@ -3,7 +3,7 @@
 
 import { type Shape, sizeOf } from '../../src/base/shape.ts';
 import { type LayerSpec, nn } from '../../src/index.ts';
-import { WEIGHT_INITS } from '../../src/nn/init.ts';
+import { WEIGHT_INITS } from '../../src/nn/specs/init.ts';
 import type { Dice } from './dice.ts';
 
 const CUSTOM = new URL('../nn/channelScale.mjs', import.meta.url);

@@ -3,7 +3,7 @@ import { Flags, type RawFlags } from '../../src/cli/flags.ts';
 import { checkAgreement } from '../../src/cli/resumeSettings.ts';
 import { describeDataset } from '../../src/data/identity.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
-import { linear } from '../../src/nn/linear.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
 import { checkpointOf } from '../../src/runtime/resume.ts';
 import { resolve } from './resolve.ts';
 

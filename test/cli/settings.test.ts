@@ -6,7 +6,7 @@ import { dataFrom, modelFrom, trainerOptionsFrom } from '../../src/cli/settings.
 import { type DatasetDescription, describeDataset } from '../../src/data/identity.ts';
 import { firstTrain } from '../../src/data/subset.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
-import { normsOf } from '../../src/nn/normLeaf.ts';
+import { normsOf } from '../../src/nn/convert/normLeaf.ts';
 import { openCheckpoint } from '../../src/train/checkpointFile.ts';
 import { folderOf, npyBytes } from '../data/fixtures.ts';
 import { type ResolvedConfig, resolve } from './resolve.ts';

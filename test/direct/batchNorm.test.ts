@@ -5,7 +5,7 @@ import {
   normalizeRef,
   setMomentsRef,
 } from '../../src/kernels/reference/norm.ts';
-import { batchNorm } from '../../src/nn/norms.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { testValues } from '../kernels/fixture.ts';
 import { runLayer, worstUlps } from '../nn/harness.ts';
 import type { BatchCase, BatchFinding } from './job.ts';

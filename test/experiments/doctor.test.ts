@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { diagnose } from '../../src/experiments/doctor.ts';
-import { relu } from '../../src/nn/activations.ts';
-import { batchRenorm } from '../../src/nn/batchRenorm.ts';
-import { sequential } from '../../src/nn/compose.ts';
-import { linear } from '../../src/nn/linear.ts';
-import { batchNorm, groupNorm } from '../../src/nn/norms.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { relu } from '../../src/nn/specs/activations.ts';
+import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { batchNorm, groupNorm } from '../../src/nn/specs/norms.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
 import { syncbn } from '../cli/run.ts';

@@ -8,8 +8,8 @@ import {
   plainPerceptron,
   purposeOf,
 } from '../../src/experiments/plainNets.ts';
-import { buildGraph } from '../../src/nn/graph.ts';
-import { leavesOf } from '../../src/nn/spec.ts';
+import { buildGraph } from '../../src/nn/graph/graph.ts';
+import { leavesOf } from '../../src/nn/specs/spec.ts';
 import { TINY_DATA } from './madeUp.ts';
 
 const NORMS: readonly PlainNorm[] = ['none', 'sync', 'local', 'group', 'instance'];

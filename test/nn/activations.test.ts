@@ -8,8 +8,8 @@ import {
   reluKind,
   sigmoidKind,
   tanhKind,
-} from '../../src/nn/activationKinds.ts';
-import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/activations.ts';
+} from '../../src/nn/layers/activationKinds.ts';
+import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/specs/activations.ts';
 import { testValues } from '../kernels/fixture.ts';
 import { describeGolden } from './golden.ts';
 import { bindAlone } from './parameterless.ts';

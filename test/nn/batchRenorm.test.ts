@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { batchRenorm } from '../../src/nn/batchRenorm.ts';
-import { batchRenormKind } from '../../src/nn/batchRenormKind.ts';
-import { batchNorm } from '../../src/nn/norms.ts';
+import { batchRenormKind } from '../../src/nn/norms/batchRenormKind.ts';
+import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { testValues } from '../kernels/fixture.ts';
 import { RUN_STEP, runLayer, type Tensors } from './harness.ts';
 import {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { type Conv2dOptions, type Conv2dSpec, conv2d } from '../../src/nn/conv2d.ts';
-import { conv2dKind, convAxes } from '../../src/nn/conv2dKind.ts';
-import { isWinograd } from '../../src/nn/conv2dWinograd.ts';
+import { conv2dKind, convAxes } from '../../src/nn/conv/conv2dKind.ts';
+import { isWinograd } from '../../src/nn/conv/conv2dWinograd.ts';
+import { type Conv2dOptions, type Conv2dSpec, conv2d } from '../../src/nn/specs/conv2d.ts';
 import { runLayer } from './harness.ts';
 import {
   describeDifferences,

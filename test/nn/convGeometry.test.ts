@@ -4,7 +4,7 @@ import {
   type ConvAxis,
   convOutputSize,
   gradientBorder,
-} from '../../src/nn/convGeometry.ts';
+} from '../../src/nn/conv/convGeometry.ts';
 
 function axes(): ConvAxis[] {
   const found: ConvAxis[] = [];

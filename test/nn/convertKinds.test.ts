@@ -2,16 +2,20 @@
 // every kind with every option off its default, to every target.
 
 import { describe, expect, it } from 'vitest';
-import { batchRenorm } from '../../src/nn/batchRenorm.ts';
-import { sequential } from '../../src/nn/compose.ts';
-import { convertNorm, keptNorms } from '../../src/nn/convertNorm.ts';
-import { filterResponseNorm } from '../../src/nn/filterResponseNorm.ts';
-import { isNorm, NORM_KINDS, type NormKind, normKindOf } from '../../src/nn/normLeaf.ts';
-import { CONVERTED_KINDS, NORM_TARGETS, type NormTarget } from '../../src/nn/normRequest.ts';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
-import { gru, rnn } from '../../src/nn/recurrent.ts';
-import { rmsNorm } from '../../src/nn/rmsNorm.ts';
-import { type LeafSpec, leavesOf } from '../../src/nn/spec.ts';
+import { convertNorm, keptNorms } from '../../src/nn/convert/convertNorm.ts';
+import { isNorm, NORM_KINDS, type NormKind, normKindOf } from '../../src/nn/convert/normLeaf.ts';
+import {
+  CONVERTED_KINDS,
+  NORM_TARGETS,
+  type NormTarget,
+} from '../../src/nn/convert/normRequest.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
+import { filterResponseNorm } from '../../src/nn/specs/filterResponseNorm.ts';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
+import { gru, rnn } from '../../src/nn/specs/recurrent.ts';
+import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
+import { type LeafSpec, leavesOf } from '../../src/nn/specs/spec.ts';
 
 const C = 32;
 const run = { inputShape: [4, 4, C], replicas: 4, replicaBatch: 8 };

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { custom, customKindOf } from '../../src/nn/custom.ts';
-import { loadModules } from '../../src/nn/modules.ts';
+import { customKindOf } from '../../src/nn/layers/customKind.ts';
+import { custom } from '../../src/nn/specs/custom.ts';
+import { loadModules } from '../../src/nn/specs/modules.ts';
 import { runLayer } from './harness.ts';
 import {
   describeDifferences,

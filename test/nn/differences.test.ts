@@ -1,10 +1,10 @@
 import { describe } from 'vitest';
 import type { Shape } from '../../src/base/shape.ts';
-import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/activations.ts';
-import { dropout } from '../../src/nn/dropout.ts';
-import { flatten } from '../../src/nn/flatten.ts';
-import { avgPool, globalAvgPool, maxPool } from '../../src/nn/pools.ts';
-import type { LeafSpec } from '../../src/nn/spec.ts';
+import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/specs/activations.ts';
+import { dropout } from '../../src/nn/specs/dropout.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
+import type { LeafSpec } from '../../src/nn/specs/spec.ts';
 import { describeDifferences, type ProofCase } from './proofs.ts';
 
 const IMAGE: Shape = [5, 6, 3];

@@ -3,8 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { Purpose, RandomStream } from '../../src/base/random.ts';
-import { dropout } from '../../src/nn/dropout.ts';
-import { dropoutKey, dropoutKind, dropoutThreshold } from '../../src/nn/dropoutKind.ts';
+import { dropoutKey, dropoutKind, dropoutThreshold } from '../../src/nn/layers/dropoutKind.ts';
+import { dropout } from '../../src/nn/specs/dropout.ts';
 import { MODES, testValues } from '../kernels/fixture.ts';
 import { bindAlone } from './parameterless.ts';
 

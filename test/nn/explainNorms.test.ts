@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { batchRenorm } from '../../src/nn/batchRenorm.ts';
-import { sequential } from '../../src/nn/compose.ts';
-import { explainNorms } from '../../src/nn/explainNorms.ts';
-import { filterResponseNorm } from '../../src/nn/filterResponseNorm.ts';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
-import { rmsNorm } from '../../src/nn/rmsNorm.ts';
+import { explainNorms } from '../../src/nn/convert/explainNorms.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
+import { filterResponseNorm } from '../../src/nn/specs/filterResponseNorm.ts';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
+import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
 
 const run = { inputShape: [2, 3, 8], replicas: 5, replicaBatch: 4 };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { filterResponseNorm } from '../../src/nn/filterResponseNorm.ts';
-import { filterResponseNormKind } from '../../src/nn/filterResponseNormKind.ts';
+import { filterResponseNormKind } from '../../src/nn/norms/filterResponseNormKind.ts';
+import { filterResponseNorm } from '../../src/nn/specs/filterResponseNorm.ts';
 import { testValues } from '../kernels/fixture.ts';
 import { runLayer } from './harness.ts';
 import {

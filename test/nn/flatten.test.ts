@@ -1,8 +1,8 @@
 // The flatten layer: shapes, and that it does nothing.
 
 import { describe, expect, it } from 'vitest';
-import { flatten } from '../../src/nn/flatten.ts';
-import { flattenKind } from '../../src/nn/flattenKind.ts';
+import { flattenKind } from '../../src/nn/layers/flattenKind.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
 import { testValues } from '../kernels/fixture.ts';
 import { bindAlone } from './parameterless.ts';
 

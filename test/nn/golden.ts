@@ -1,7 +1,7 @@
 // Compares a layer without parameters with PyTorch's numbers (test/golden).
 
 import { describe, expect, it } from 'vitest';
-import type { LayerKind } from '../../src/nn/layer.ts';
+import type { LayerKind } from '../../src/nn/layers/layer.ts';
 import { type GoldenCase, loadGoldenLayers } from '../golden/load.ts';
 import { MODES, ulps32 } from '../kernels/fixture.ts';
 import { bindAlone } from './parameterless.ts';

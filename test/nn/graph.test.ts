@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { relu } from '../../src/nn/activations.ts';
-import { residual, sequential } from '../../src/nn/compose.ts';
-import { conv2d } from '../../src/nn/conv2d.ts';
-import { flatten } from '../../src/nn/flatten.ts';
-import { buildGraph, checkModelShapes } from '../../src/nn/graph.ts';
-import { linear } from '../../src/nn/linear.ts';
-import { batchNorm } from '../../src/nn/norms.ts';
-import { globalAvgPool, maxPool } from '../../src/nn/pools.ts';
+import { buildGraph, checkModelShapes } from '../../src/nn/graph/graph.ts';
+import { residual, sequential } from '../../src/nn/models/compose.ts';
+import { relu } from '../../src/nn/specs/activations.ts';
+import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
+import { globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
 
 const conv = (from: number, to: number, stride = 1) =>
   conv2d(from, to, { kernel: 3, padding: 1, stride });

@@ -1,7 +1,7 @@
 // The groups that group normalization takes where none are asked for.
 
 import { describe, expect, it } from 'vitest';
-import { defaultNumGroups, groupsText, largestDivisor } from '../../src/nn/groupRule.ts';
+import { defaultNumGroups, groupsText, largestDivisor } from '../../src/nn/convert/groupRule.ts';
 
 const CHANNELS = Array.from({ length: 2100 }, (_, i) => i + 1);
 

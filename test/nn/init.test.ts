@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Initializer, initialize } from '../../src/nn/init.ts';
+import { type Initializer, initialize } from '../../src/nn/specs/init.ts';
 
 const LENGTH = 20_000;
 const FANS = { fanIn: 50, fanOut: 150 };

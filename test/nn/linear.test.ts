@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { linear } from '../../src/nn/linear.ts';
-import { linearKind } from '../../src/nn/linearKind.ts';
+import { linearKind } from '../../src/nn/conv/linearKind.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
 import { runLayer } from './harness.ts';
 import {
   describeDifferences,

@@ -2,9 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { bindLoss } from '../../src/nn/bindLoss.ts';
-import type { StepState } from '../../src/nn/layer.ts';
-import { crossEntropy, type LossSpec, meanSquaredError } from '../../src/nn/losses.ts';
+import { bindLoss } from '../../src/nn/layers/bindLoss.ts';
+import type { StepState } from '../../src/nn/layers/layer.ts';
+import { crossEntropy, type LossSpec, meanSquaredError } from '../../src/nn/specs/losses.ts';
 import { type GoldenLoss, loadGoldenLayers } from '../golden/load.ts';
 import { createFixture, MODES, testValues } from '../kernels/fixture.ts';
 import { worstUlps } from './golden.ts';

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { relu } from '../../src/nn/activations.ts';
-import { batchRenorm } from '../../src/nn/batchRenorm.ts';
-import { residual, sequential } from '../../src/nn/compose.ts';
-import { buildGraph } from '../../src/nn/graph.ts';
-import { namedModel } from '../../src/nn/models.ts';
-import { leafPaths, normsOf } from '../../src/nn/normLeaf.ts';
-import { batchNorm, groupNorm, layerNorm } from '../../src/nn/norms.ts';
-import { type LayerSpec, leavesOf } from '../../src/nn/spec.ts';
+import { leafPaths, normsOf } from '../../src/nn/convert/normLeaf.ts';
+import { buildGraph } from '../../src/nn/graph/graph.ts';
+import { residual, sequential } from '../../src/nn/models/compose.ts';
+import { namedModel } from '../../src/nn/models/models.ts';
+import { relu } from '../../src/nn/specs/activations.ts';
+import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
+import { batchNorm, groupNorm, layerNorm } from '../../src/nn/specs/norms.ts';
+import { type LayerSpec, leavesOf } from '../../src/nn/specs/spec.ts';
 
 describe('leafPaths', () => {
   const image = [8, 8, 3];

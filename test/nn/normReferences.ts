@@ -15,11 +15,11 @@ import {
   setMomentsRef,
 } from '../../src/kernels/reference/norm.ts';
 import { rmsNormGradRef, rmsNormRef } from '../../src/kernels/reference/rmsNorm.ts';
-import type { BatchRenormSpec } from '../../src/nn/batchRenorm.ts';
-import type { FilterResponseNormSpec } from '../../src/nn/filterResponseNorm.ts';
-import type { BatchNormSpec } from '../../src/nn/norms.ts';
-import type { RmsNormSpec } from '../../src/nn/rmsNorm.ts';
-import type { LeafSpec } from '../../src/nn/spec.ts';
+import type { BatchRenormSpec } from '../../src/nn/specs/batchRenorm.ts';
+import type { FilterResponseNormSpec } from '../../src/nn/specs/filterResponseNorm.ts';
+import type { BatchNormSpec } from '../../src/nn/specs/norms.ts';
+import type { RmsNormSpec } from '../../src/nn/specs/rmsNorm.ts';
+import type { LeafSpec } from '../../src/nn/specs/spec.ts';
 import { RUN_STEP, shardEnds, type Tensors } from './harness.ts';
 
 type Doubles = Float64Array;

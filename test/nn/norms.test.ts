@@ -5,8 +5,8 @@ import {
   groupNormKind,
   instanceNormKind,
   layerNormKind,
-} from '../../src/nn/normKinds.ts';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
+} from '../../src/nn/norms/normKinds.ts';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
 import { testValues } from '../kernels/fixture.ts';
 import { runLayer } from './harness.ts';
 import {

@@ -1,23 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/activations.ts';
-import { batchRenorm } from '../../src/nn/batchRenorm.ts';
-import { residual, sequential } from '../../src/nn/compose.ts';
-import { conv2d } from '../../src/nn/conv2d.ts';
-import { custom } from '../../src/nn/custom.ts';
-import { dropout } from '../../src/nn/dropout.ts';
-import { filterResponseNorm } from '../../src/nn/filterResponseNorm.ts';
-import { flatten } from '../../src/nn/flatten.ts';
-import { linear } from '../../src/nn/linear.ts';
-import { crossEntropy, meanSquaredError, parseLoss } from '../../src/nn/losses.ts';
-import { MODEL_NAMES, namedModel } from '../../src/nn/models.ts';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
-import { parseModel } from '../../src/nn/parse.ts';
-import { avgPool, globalAvgPool, maxPool } from '../../src/nn/pools.ts';
-import { gru, rnn } from '../../src/nn/recurrent.ts';
-import { reshape } from '../../src/nn/reshape.ts';
-import { rmsNorm } from '../../src/nn/rmsNorm.ts';
-import type { LayerSpec } from '../../src/nn/spec.ts';
+import { residual, sequential } from '../../src/nn/models/compose.ts';
+import { MODEL_NAMES, namedModel } from '../../src/nn/models/models.ts';
+import { parseModel } from '../../src/nn/models/parse.ts';
+import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/specs/activations.ts';
+import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
+import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { custom } from '../../src/nn/specs/custom.ts';
+import { dropout } from '../../src/nn/specs/dropout.ts';
+import { filterResponseNorm } from '../../src/nn/specs/filterResponseNorm.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { crossEntropy, meanSquaredError, parseLoss } from '../../src/nn/specs/losses.ts';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
+import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
+import { gru, rnn } from '../../src/nn/specs/recurrent.ts';
+import { reshape } from '../../src/nn/specs/reshape.ts';
+import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
+import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 
 const specs: readonly LayerSpec[] = [
   avgPool({ kernel: [3, 2], stride: 1, padding: [1, 0], countIncludePad: false }),

@@ -1,8 +1,8 @@
 // Pool layers: specs, shapes, PyTorch's numbers, and what they touch. Maths: test/kernels.
 
 import { describe, expect, it } from 'vitest';
-import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from '../../src/nn/poolKinds.ts';
-import { avgPool, globalAvgPool, maxPool } from '../../src/nn/pools.ts';
+import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from '../../src/nn/conv/poolKinds.ts';
+import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
 import { describeGolden } from './golden.ts';
 import { bindAlone } from './parameterless.ts';
 

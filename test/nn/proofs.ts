@@ -4,7 +4,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { type Shape, sizeOf } from '../../src/base/shape.ts';
-import type { LayerSpec, LeafSpec } from '../../src/nn/spec.ts';
+import type { LayerSpec, LeafSpec } from '../../src/nn/specs/spec.ts';
 import { type GoldenCase, loadGoldenLayers } from '../golden/load.ts';
 import { MODES, testValues } from '../kernels/fixture.ts';
 import {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { relu } from '../../src/nn/activations.ts';
-import { sequential } from '../../src/nn/compose.ts';
-import { convertNorm } from '../../src/nn/convertNorm.ts';
-import { gru, type RecurrentNorm, type RecurrentSpec, rnn } from '../../src/nn/recurrent.ts';
-import { gruKind, rnnKind } from '../../src/nn/recurrentKinds.ts';
+import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { gruKind, rnnKind } from '../../src/nn/recurrent/recurrentKinds.ts';
+import { relu } from '../../src/nn/specs/activations.ts';
+import { gru, type RecurrentNorm, type RecurrentSpec, rnn } from '../../src/nn/specs/recurrent.ts';
 import { MODES, testValues } from '../kernels/fixture.ts';
 import { runLayer } from './harness.ts';
 import {

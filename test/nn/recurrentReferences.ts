@@ -9,8 +9,8 @@ import {
   normalizeGradRef,
   normalizeRef,
 } from '../../src/kernels/reference/norm.ts';
-import type { RecurrentSpec } from '../../src/nn/recurrent.ts';
-import { gateColumns } from '../../src/nn/recurrentFrame.ts';
+import { gateColumns } from '../../src/nn/recurrent/recurrentFrame.ts';
+import type { RecurrentSpec } from '../../src/nn/specs/recurrent.ts';
 import { countOf, groupEndsOf, type RefInput, type RefOutput } from './normReferences.ts';
 
 type Doubles = Float64Array;

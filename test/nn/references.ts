@@ -13,8 +13,8 @@ import {
   linearWeightGradRef,
 } from '../../src/kernels/reference/conv.ts';
 import { columnSumsRef } from '../../src/kernels/reference/fold.ts';
-import type { LayerSpec, LeafSpec } from '../../src/nn/spec.ts';
-import { WEIGHT_STANDARDIZATION_EPS } from '../../src/nn/weightStandardization.ts';
+import { WEIGHT_STANDARDIZATION_EPS } from '../../src/nn/layers/weightStandardization.ts';
+import type { LayerSpec, LeafSpec } from '../../src/nn/specs/spec.ts';
 import {
   countOf,
   isNormSpec,

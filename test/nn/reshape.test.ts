@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { sequential } from '../../src/nn/compose.ts';
-import { flatten } from '../../src/nn/flatten.ts';
-import { linear } from '../../src/nn/linear.ts';
-import { reshape } from '../../src/nn/reshape.ts';
-import { reshapeKind } from '../../src/nn/reshapeKind.ts';
+import { reshapeKind } from '../../src/nn/layers/reshapeKind.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { reshape } from '../../src/nn/specs/reshape.ts';
 import { testValues } from '../kernels/fixture.ts';
 import { runLayer } from './harness.ts';
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { tanh } from '../../src/nn/activations.ts';
-import { residual, sequential } from '../../src/nn/compose.ts';
-import { conv2d } from '../../src/nn/conv2d.ts';
-import { flatten } from '../../src/nn/flatten.ts';
-import { linear } from '../../src/nn/linear.ts';
-import { batchNorm } from '../../src/nn/norms.ts';
-import type { LayerSpec } from '../../src/nn/spec.ts';
+import { residual, sequential } from '../../src/nn/models/compose.ts';
+import { tanh } from '../../src/nn/specs/activations.ts';
+import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
+import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { runLayer } from './harness.ts';
 import { describeDifferences, describeReference, type ProofCase } from './proofs.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { rmsNorm } from '../../src/nn/rmsNorm.ts';
-import { rmsNormKind } from '../../src/nn/rmsNormKind.ts';
+import { rmsNormKind } from '../../src/nn/norms/rmsNormKind.ts';
+import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
 import { runLayer } from './harness.ts';
 import {
   describeDifferences,

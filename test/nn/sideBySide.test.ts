@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { relu } from '../../src/nn/activations.ts';
-import { residual, sequential } from '../../src/nn/compose.ts';
-import { conv2d } from '../../src/nn/conv2d.ts';
-import { fuseGraph } from '../../src/nn/fuse.ts';
-import { buildGraph } from '../../src/nn/graph.ts';
-import { batchNorm } from '../../src/nn/norms.ts';
-import { layersSideBySide } from '../../src/nn/sideBySide.ts';
-import type { LayerSpec } from '../../src/nn/spec.ts';
+import { fuseGraph } from '../../src/nn/graph/fuse.ts';
+import { buildGraph } from '../../src/nn/graph/graph.ts';
+import { layersSideBySide } from '../../src/nn/graph/sideBySide.ts';
+import { residual, sequential } from '../../src/nn/models/compose.ts';
+import { relu } from '../../src/nn/specs/activations.ts';
+import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
+import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 
 function pathsOf(model: LayerSpec): string[][] {
   const graph = fuseGraph(buildGraph(model, [8, 8, 4]));

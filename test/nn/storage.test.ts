@@ -3,17 +3,17 @@
 
 import { describe, expect, it } from 'vitest';
 import { type Shape, sizeOf } from '../../src/base/shape.ts';
-import { relu, tanh } from '../../src/nn/activations.ts';
-import { residual, sequential } from '../../src/nn/compose.ts';
-import { conv2d } from '../../src/nn/conv2d.ts';
-import { flatten } from '../../src/nn/flatten.ts';
-import { buildGraph, type Operation } from '../../src/nn/graph.ts';
-import { linear } from '../../src/nn/linear.ts';
-import { namedModel } from '../../src/nn/models.ts';
-import { batchNorm } from '../../src/nn/norms.ts';
-import { maxPool } from '../../src/nn/pools.ts';
-import type { LayerSpec } from '../../src/nn/spec.ts';
-import { gradientsNeeded, inputsOf, outputsOf, planStorage } from '../../src/nn/storage.ts';
+import { buildGraph, type Operation } from '../../src/nn/graph/graph.ts';
+import { gradientsNeeded, inputsOf, outputsOf, planStorage } from '../../src/nn/graph/storage.ts';
+import { residual, sequential } from '../../src/nn/models/compose.ts';
+import { namedModel } from '../../src/nn/models/models.ts';
+import { relu, tanh } from '../../src/nn/specs/activations.ts';
+import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
+import { maxPool } from '../../src/nn/specs/pools.ts';
+import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 
 const CAPACITY = 2;
 const conv = (from: number, to: number, stride = 1): LayerSpec =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { conv2d } from '../../src/nn/conv2d.ts';
-import { linear } from '../../src/nn/linear.ts';
+import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
 import { runLayer } from './harness.ts';
 import {
   describeDifferences,

@@ -2,9 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { synthetic } from '../../src/data/synthetic.ts';
-import { sequential } from '../../src/nn/compose.ts';
-import { flatten } from '../../src/nn/flatten.ts';
-import { batchNorm } from '../../src/nn/norms.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
 import { runAlone } from '../../src/train/alone.ts';

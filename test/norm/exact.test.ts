@@ -9,7 +9,7 @@ import {
   normalizeRef,
   setMomentsRef,
 } from '../../src/kernels/reference/norm.ts';
-import { batchNorm } from '../../src/nn/norms.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { MODES, testValues } from '../kernels/fixture.ts';
 import { type LayerResult, type LayerRun, runLayer, worstUlps } from '../nn/harness.ts';
 

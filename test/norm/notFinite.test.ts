@@ -2,10 +2,10 @@
 // and change no bit anywhere else.
 
 import { describe, expect, it } from 'vitest';
-import { relu } from '../../src/nn/activations.ts';
-import { sequential } from '../../src/nn/compose.ts';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/norms.ts';
-import type { LayerSpec } from '../../src/nn/spec.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { relu } from '../../src/nn/specs/activations.ts';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
+import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { MODES, testValues } from '../kernels/fixture.ts';
 import { type LayerRun, runLayer } from '../nn/harness.ts';
 

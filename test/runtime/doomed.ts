@@ -4,11 +4,11 @@
 import { readdirSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 import { synthetic } from '../../src/data/synthetic.ts';
-import { sequential } from '../../src/nn/compose.ts';
-import { custom } from '../../src/nn/custom.ts';
-import { flatten } from '../../src/nn/flatten.ts';
-import { linear } from '../../src/nn/linear.ts';
-import { batchNorm } from '../../src/nn/norms.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { custom } from '../../src/nn/specs/custom.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';

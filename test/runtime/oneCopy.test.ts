@@ -8,9 +8,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, expect, it } from 'vitest';
 import { collectGarbage } from '../../src/cli/collect.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
-import { sequential } from '../../src/nn/compose.ts';
-import { flatten } from '../../src/nn/flatten.ts';
-import { linear } from '../../src/nn/linear.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 

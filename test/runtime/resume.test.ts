@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { synthetic } from '../../src/data/synthetic.ts';
-import { namedModel } from '../../src/nn/models.ts';
-import { normsOf } from '../../src/nn/normLeaf.ts';
-import type { NormRequest } from '../../src/nn/normRequest.ts';
+import { normsOf } from '../../src/nn/convert/normLeaf.ts';
+import type { NormRequest } from '../../src/nn/convert/normRequest.ts';
+import { namedModel } from '../../src/nn/models/models.ts';
 import { adamw } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
-import { linear } from '../../src/nn/linear.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { cosine, type ScheduleSpec, step } from '../../src/optim/schedule.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { relu } from '../../src/nn/activations.ts';
-import { residual, sequential } from '../../src/nn/compose.ts';
-import { conv2d } from '../../src/nn/conv2d.ts';
-import { flatten } from '../../src/nn/flatten.ts';
-import { linear } from '../../src/nn/linear.ts';
-import { batchNorm } from '../../src/nn/norms.ts';
+import { residual, sequential } from '../../src/nn/models/compose.ts';
+import { relu } from '../../src/nn/specs/activations.ts';
+import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { NET_NAMES, NET_PURPOSES, netModel } from '../../src/simulate/nets.ts';
 import { describeNetwork, totalsOf } from '../../src/simulate/network.ts';
 

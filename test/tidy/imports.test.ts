@@ -26,6 +26,11 @@ const ORDER: readonly { readonly folder: string; readonly apart: readonly string
   { folder: 'cli', apart: [] },
 ];
 
+/** Rooms of large folders, in the order in which they may import each other. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  nn: ['specs', 'layers', 'conv', 'norms', 'recurrent', 'graph', 'models', 'convert'],
+};
+
 /** Packages that only some folders may know. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   piscina: ['runtime'],
@@ -97,6 +102,20 @@ describe('imports in src', () => {
           .filter((target) => target === undefined || !allowed.has(target))
           .map((target) => `${file} imports ${target}`),
       );
+    expect(wrong).toEqual([]);
+  });
+
+  it.each(Object.entries(ROOMS))('point backward between the rooms of %s', (folder, rooms) => {
+    const roomOf = (file: string): number => {
+      return rooms.findIndex((room) => file.startsWith(`src/${folder}/${room}/`));
+    };
+    const inside = sources.filter((file) => folderOf(file) === folder);
+    expect(inside.filter((file) => roomOf(file) === -1)).toEqual([]);
+    const wrong = inside.flatMap((file) =>
+      importsOf(file)
+        .filter((name) => folderOf(name) === folder && roomOf(name) > roomOf(file))
+        .map((name) => `${file} imports ${name}`),
+    );
     expect(wrong).toEqual([]);
   });
 

@@ -6,7 +6,7 @@ import { encode } from '@msgpack/msgpack';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { linear } from '../../src/nn/linear.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { constant } from '../../src/optim/schedule.ts';
 import type { Checkpoint } from '../../src/train/checkpoint.ts';

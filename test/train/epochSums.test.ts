@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { synthetic } from '../../src/data/synthetic.ts';
-import { sequential } from '../../src/nn/compose.ts';
-import { flatten } from '../../src/nn/flatten.ts';
-import { linear } from '../../src/nn/linear.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { type ControlWords, progressWords } from '../../src/sync/words.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { batchRenorm } from '../../src/nn/batchRenorm.ts';
-import { batchNorm, groupNorm } from '../../src/nn/norms.ts';
-import type { LeafSpec } from '../../src/nn/spec.ts';
+import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
+import { batchNorm, groupNorm } from '../../src/nn/specs/norms.ts';
+import type { LeafSpec } from '../../src/nn/specs/spec.ts';
 import { type EvalCorrection, evalWeightOf } from '../../src/train/evalCorrection.ts';
 
 const weightOf = (spec: LeafSpec, evalCorrection: EvalCorrection | null) =>

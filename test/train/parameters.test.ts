@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { sequential } from '../../src/nn/compose.ts';
-import { conv2d } from '../../src/nn/conv2d.ts';
-import { buildGraph } from '../../src/nn/graph.ts';
-import { linear } from '../../src/nn/linear.ts';
-import { namedModel } from '../../src/nn/models.ts';
-import { batchNorm } from '../../src/nn/norms.ts';
+import { buildGraph } from '../../src/nn/graph/graph.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { namedModel } from '../../src/nn/models/models.ts';
+import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { BLOCK_LENGTH, ownedBlocks, planParameters } from '../../src/train/parameters.ts';
 
 const resnet = planParameters(

@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { LayoutBuilder } from '../../src/memory/layout.ts';
-import { sequential } from '../../src/nn/compose.ts';
-import { convertNorm } from '../../src/nn/convertNorm.ts';
-import { flatten } from '../../src/nn/flatten.ts';
-import { linear } from '../../src/nn/linear.ts';
-import { namedModel } from '../../src/nn/models.ts';
+import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { namedModel } from '../../src/nn/models/models.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { resolveOptions, type TrainerOptions } from '../../src/runtime/trainerOptions.ts';

@@ -3,14 +3,14 @@
 
 import { describe, expect, it } from 'vitest';
 import { synthetic } from '../../src/data/synthetic.ts';
-import { batchRenorm } from '../../src/nn/batchRenorm.ts';
-import { residual, sequential } from '../../src/nn/compose.ts';
-import { conv2d } from '../../src/nn/conv2d.ts';
-import { dropout } from '../../src/nn/dropout.ts';
-import { linear } from '../../src/nn/linear.ts';
-import { batchNorm } from '../../src/nn/norms.ts';
-import { globalAvgPool } from '../../src/nn/pools.ts';
-import type { LayerSpec } from '../../src/nn/spec.ts';
+import { residual, sequential } from '../../src/nn/models/compose.ts';
+import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
+import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { dropout } from '../../src/nn/specs/dropout.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
+import { globalAvgPool } from '../../src/nn/specs/pools.ts';
+import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { arrivalWord, type ControlWords, readWorldSize } from '../../src/sync/words.ts';

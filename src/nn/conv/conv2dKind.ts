@@ -1,0 +1,97 @@
+// 2-d convolution over [H, W, C] (cross-correlation, as PyTorch's Conv2d). Weight [KH, KW,
+// IC/groups, OC]. Implicit matrix products on one padded sample at a time (kernels/abi/conv.ts);
+// weights are packed into panels once a step. The weight gradient is summed by sample within a
+// replica, then over replicas.
+
+import { UsageError } from '../../base/errors.ts';
+import { channelsOf, type Shape, showShape, sizesDiffer } from '../../base/shape.ts';
+import type { LayerKind, ParameterDeclaration, WorkspaceDeclaration } from '../layers/layer.ts';
+import {
+  bindStandardized,
+  standardizedStatistics,
+  standardizedWorkspace,
+  type WeightMatrix,
+} from '../layers/weightStandardization.ts';
+import type { Conv2dSpec } from '../specs/conv2d.ts';
+import { bindConv2d, convWorkspace } from './conv2dPasses.ts';
+import { type ConvAxis, convOutputSize } from './convGeometry.ts';
+import type { ConvAxes } from './convSteps.ts';
+
+/** Both axes of a convolution over an input of the given shape. */
+export function convAxes(spec: Conv2dSpec, input: Shape): ConvAxes {
+  const axis = (i: 0 | 1): ConvAxis => {
+    const size = {
+      input: input[i]!,
+      kernel: spec.kernel[i],
+      stride: spec.stride[i],
+      padding: spec.padding[i],
+      dilation: spec.dilation[i],
+    };
+    return { ...size, output: convOutputSize(size) };
+  };
+  return { y: axis(0), x: axis(1) };
+}
+
+export const conv2dKind: LayerKind<Conv2dSpec> = {
+  kind: 'conv2d',
+  keeps: { input: true, output: false },
+
+  outputShape(spec, input, path) {
+    if (input.length !== 3 || sizesDiffer(channelsOf(input), spec.inChannels)) {
+      throw new UsageError({
+        what: `input of ${path}`,
+        given: showShape(input),
+        allowed: `HxWx${spec.inChannels}`,
+        hint: `inChannels ${channelsOf(input)}, or another layer before it`,
+      });
+    }
+    const { y, x } = convAxes(spec, input);
+    if (y.output < 1 || x.output < 1) {
+      throw new UsageError({
+        what: `input of ${path}`,
+        given: showShape(input),
+        allowed: `at least the reach of its kernel, ${showShape([
+          spec.dilation[0] * (spec.kernel[0] - 1) + 1 - 2 * spec.padding[0],
+          spec.dilation[1] * (spec.kernel[1] - 1) + 1 - 2 * spec.padding[1],
+        ])}`,
+        hint: 'a smaller kernel or more padding',
+      });
+    }
+    return [y.output, x.output, spec.outChannels];
+  },
+
+  parameters(spec): readonly ParameterDeclaration[] {
+    const { kernel, inChannels, outChannels, groups, init } = spec;
+    const area = kernel[0] * kernel[1];
+    const fanIn = (area * inChannels) / groups;
+    const fanOut = (area * outChannels) / groups;
+    const weight: ParameterDeclaration = {
+      name: 'weight',
+      shape: [kernel[0], kernel[1], inChannels / groups, outChannels],
+      role: 'weight',
+      init: { kind: init, fanIn, fanOut },
+    };
+    if (!spec.bias) return [weight];
+    return [
+      weight,
+      { name: 'bias', shape: [outChannels], role: 'bias', init: { kind: 'torch', fanIn, fanOut } },
+    ];
+  },
+
+  buffers: () => [],
+  workspace: (spec, input): readonly WorkspaceDeclaration[] => [
+    ...convWorkspace(spec, convAxes(spec, input)),
+    ...(spec.weightStandardization ? standardizedWorkspace(weightMatrix(spec)) : []),
+  ],
+  statistics: (spec) =>
+    spec.weightStandardization ? standardizedStatistics(weightMatrix(spec)) : [],
+  bind(spec, binding) {
+    const axes = convAxes(spec, binding.input.shape);
+    if (!spec.weightStandardization) return bindConv2d(spec, axes, binding);
+    return bindStandardized(binding, weightMatrix(spec), (own) => bindConv2d(spec, axes, own));
+  },
+};
+
+function weightMatrix({ kernel, inChannels, outChannels, groups }: Conv2dSpec): WeightMatrix {
+  return { fanIn: (kernel[0] * kernel[1] * inChannels) / groups, outputs: outChannels };
+}

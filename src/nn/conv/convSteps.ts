@@ -1,0 +1,169 @@
+// From the geometry of a convolution to byte steps, the terms of the kernels (kernels/abi/conv.ts),
+// and to the workspace that its passes need. All of it depends on shapes alone and is worked out
+// once.
+
+import type { Conv2dSpec } from '../specs/conv2d.ts';
+import { type AxisPhase, axisPhases, type ConvAxis, gradientBorder } from './convGeometry.ts';
+
+/** Both axes of a convolution. */
+export interface ConvAxes {
+  readonly y: ConvAxis;
+  readonly x: ConvAxis;
+}
+
+/** Steps through a padded sample. */
+export interface TapSteps {
+  readonly rowStepBytes: number;
+  readonly pixelStepBytes: number;
+  readonly tapsY: number;
+  readonly tapStepYBytes: number;
+  readonly tapsX: number;
+  readonly tapStepXBytes: number;
+  readonly segmentLength: number;
+}
+
+/** One phase of the input gradient; offsets within a sample and within one group's panels. */
+export interface GradientPhase {
+  readonly steps: TapSteps;
+  readonly dyOffsetBytes: number;
+  readonly dxOffsetBytes: number;
+  readonly height: number;
+  readonly width: number;
+  readonly panelsOffsetBytes: number;
+  readonly panelBytes: number;
+  /** Where each tap's weights begin, in the order of the panel rows. */
+  readonly weightOffsetsBytes: readonly number[];
+}
+
+/** All phases, and the bordered dy that they read. */
+export interface GradientPlan {
+  readonly phases: readonly GradientPhase[];
+  readonly groupPanelsBytes: number;
+  readonly isBordered: boolean;
+  readonly paddedHeight: number;
+  readonly paddedWidth: number;
+  readonly topRows: number;
+  readonly leftColumns: number;
+}
+
+export const FLOAT_BYTES = 4;
+export const PANEL_CHANNELS = 8;
+export const PANEL_ROW_BYTES = PANEL_CHANNELS * FLOAT_BYTES;
+
+/** How many panels of 8 channels hold so many channels. */
+export function panelCount(channels: number): number {
+  return Math.ceil(channels / PANEL_CHANNELS);
+}
+
+/** Whether every channel is convolved alone, which has kernels of its own. */
+export function isDepthwise(spec: Conv2dSpec): boolean {
+  return spec.groups > 1 && spec.groups === spec.inChannels && spec.groups === spec.outChannels;
+}
+
+/** The size of an axis with its zeros. */
+export function paddedSize(axis: ConvAxis): number {
+  return axis.input + 2 * axis.padding;
+}
+
+/** Steps of the forward pass and of the weight gradient through the padded input. */
+export function forwardSteps(spec: Conv2dSpec, axes: ConvAxes): TapSteps {
+  const pixelBytes = spec.inChannels * FLOAT_BYTES;
+  const rowBytes = paddedSize(axes.x) * pixelBytes;
+  // The taps of a kernel row lie side by side unless something lies between them.
+  const isAdjacent = spec.groups === 1 && spec.dilation[1] === 1;
+  const segmentLength = isAdjacent
+    ? spec.kernel[1] * spec.inChannels
+    : spec.inChannels / spec.groups;
+  return {
+    rowStepBytes: spec.stride[0] * rowBytes,
+    pixelStepBytes: spec.stride[1] * pixelBytes,
+    tapsY: spec.kernel[0],
+    tapStepYBytes: spec.dilation[0] * rowBytes,
+    tapsX: isAdjacent ? 1 : spec.kernel[1],
+    tapStepXBytes: isAdjacent ? segmentLength * FLOAT_BYTES : spec.dilation[1] * pixelBytes,
+    segmentLength,
+  };
+}
+
+/** The input gradient as convolutions of the bordered dy, one for each phase of the stride. */
+export function gradientPlan(spec: Conv2dSpec, axes: ConvAxes): GradientPlan {
+  const phasesY = axisPhases(axes.y);
+  const phasesX = axisPhases(axes.x);
+  const borderY = gradientBorder(axes.y, phasesY);
+  const borderX = gradientBorder(axes.x, phasesX);
+  const paddedWidth = axes.x.output + borderX.before + borderX.behind;
+  const phases: GradientPhase[] = [];
+  let groupPanelsBytes = 0;
+  for (const y of phasesY) {
+    for (const x of phasesX) {
+      const phase = gradientPhase(spec, { y, x }, paddedWidth, groupPanelsBytes);
+      const pixelBytes = spec.outChannels * FLOAT_BYTES;
+      const top = y.first + borderY.before;
+      const left = x.first + borderX.before;
+      phases.push({
+        ...phase,
+        dyOffsetBytes: phase.steps.tapsY === 0 ? 0 : (top * paddedWidth + left) * pixelBytes,
+        dxOffsetBytes: (y.start * axes.x.input + x.start) * spec.inChannels * FLOAT_BYTES,
+      });
+      groupPanelsBytes += phase.panelBytes * panelCount(spec.inChannels / spec.groups);
+    }
+  }
+  return {
+    phases,
+    groupPanelsBytes,
+    isBordered: borderY.before + borderY.behind + borderX.before + borderX.behind > 0,
+    paddedHeight: axes.y.output + borderY.before + borderY.behind,
+    paddedWidth,
+    topRows: borderY.before,
+    leftColumns: borderX.before,
+  };
+}
+
+function gradientPhase(
+  spec: Conv2dSpec,
+  phase: { readonly y: AxisPhase; readonly x: AxisPhase },
+  paddedWidth: number,
+  panelsOffsetBytes: number,
+): Omit<GradientPhase, 'dyOffsetBytes' | 'dxOffsetBytes'> {
+  const { y, x } = phase;
+  const groupIn = spec.inChannels / spec.groups;
+  const groupOut = spec.outChannels / spec.groups;
+  const pixelBytes = spec.outChannels * FLOAT_BYTES;
+  const isAdjacent = spec.groups === 1 && x.step === 1;
+  const hasTaps = y.taps.length > 0 && x.taps.length > 0;
+  const segmentLength = isAdjacent && hasTaps ? x.taps.length * groupOut : groupOut;
+  const weightOffsetsBytes: number[] = [];
+  for (const ky of y.taps) {
+    for (const kx of x.taps) {
+      weightOffsetsBytes.push((ky * spec.kernel[1] + kx) * groupIn * pixelBytes);
+    }
+  }
+  return {
+    steps: {
+      rowStepBytes: paddedWidth * pixelBytes,
+      pixelStepBytes: pixelBytes,
+      tapsY: hasTaps ? y.taps.length : 0,
+      tapStepYBytes: y.step * paddedWidth * pixelBytes,
+      tapsX: isAdjacent ? 1 : x.taps.length,
+      tapStepXBytes: isAdjacent ? segmentLength * FLOAT_BYTES : x.step * pixelBytes,
+      segmentLength,
+    },
+    height: y.count,
+    width: x.count,
+    panelsOffsetBytes,
+    panelBytes: weightOffsetsBytes.length * groupOut * PANEL_ROW_BYTES,
+    weightOffsetsBytes,
+  };
+}
+
+/** What a way to convolve consists of. Pointers are those of one sample. */
+export interface ConvPasses {
+  prepare(): void;
+  forward(xPtr: number, yPtr: number): void;
+  /** Adds a sample to what the gradient is made of; without `accumulate` it is the first one. */
+  weightGrad(xPtr: number, dyPtr: number, gradPtr: number, accumulate: number): void;
+  /** After the last sample of a replica: the gradient is complete. */
+  endWeightGrad(gradPtr: number): void;
+  prepareInputGrad(): void;
+  inputGrad(dyPtr: number, dxPtr: number): void;
+}

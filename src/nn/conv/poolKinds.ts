@@ -1,0 +1,192 @@
+// What the pools do: images [H, W, C] by windows, or over all pixels. See kernels/abi/pool.ts for
+// ties, NaN and padding.
+
+import { UsageError } from '../../base/errors.ts';
+import { channelsOf, type Shape, showShape } from '../../base/shape.ts';
+import type { Binding, BoundLayer, LayerKind } from '../layers/layer.ts';
+import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec, PoolWindow } from '../specs/pools.ts';
+import { convOutputSize } from './convGeometry.ts';
+
+/** The output shape, or a {@link UsageError} that names the layer, its input and its window. */
+function windowOutput(window: PoolWindow, input: Shape, path: string): Shape {
+  checkImage(input, path);
+  const { kernel, stride, padding } = window;
+  const outputOf = (i: 0 | 1): number =>
+    convOutputSize({
+      input: input[i]!,
+      kernel: kernel[i],
+      stride: stride[i],
+      padding: padding[i],
+      dilation: 1,
+    });
+  const [height, width] = [outputOf(0), outputOf(1)];
+  if (height < 1 || width < 1) {
+    throw new UsageError({
+      what: `input of ${path}`,
+      given: showShape(input),
+      allowed: `at least its kernel ${showShape(kernel)}, padding ${showShape(padding)} counted`,
+      hint: 'a smaller kernel, or fewer layers that shrink the image',
+    });
+  }
+  return [height, width, channelsOf(input)];
+}
+
+function checkImage(input: Shape, path: string): void {
+  if (input.length === 3) return;
+  throw new UsageError({
+    what: `input of ${path}`,
+    given: showShape(input),
+    allowed: 'an image, height x width x channels',
+    hint: 'this layer before flatten, linear or globalAvgPool',
+  });
+}
+
+/** The sizes that the pool kernels take, by name. */
+function poolSizes(window: PoolWindow, input: Shape, output: Shape) {
+  const [height, width, channels] = input as readonly [number, number, number];
+  const [outHeight, outWidth] = output as readonly [number, number, number];
+  const [kernelHeight, kernelWidth] = window.kernel;
+  const [strideHeight, strideWidth] = window.stride;
+  const [padHeight, padWidth] = window.padding;
+  return {
+    ...{ height, width, channels, outHeight, outWidth },
+    ...{ kernelHeight, kernelWidth, strideHeight, strideWidth, padHeight, padWidth },
+  };
+}
+
+export const maxPoolKind: LayerKind<MaxPoolSpec> = {
+  kind: 'maxPool',
+  // The backward pass needs only where the maxima were.
+  keeps: { input: false, output: false },
+  outputShape: windowOutput,
+  parameters: () => [],
+  buffers: () => [],
+  workspace: (spec, input, { capacity }) => [
+    { name: 'index', type: 'i32', shape: [capacity, ...windowOutput(spec, input, spec.kind)] },
+  ],
+  bind(spec, binding): BoundLayer {
+    const { kernels, step, input, output } = binding;
+    const sizes = poolSizes(spec, input.shape, output.shape);
+    const { height, width, channels, outHeight, outWidth } = sizes;
+    const { kernelHeight, kernelWidth, strideHeight, strideWidth, padHeight, padWidth } = sizes;
+    const indexPtr = binding.workspacePtr('index');
+    return {
+      forward() {
+        kernels.maxPool2dF32(
+          input.ptr,
+          output.ptr,
+          indexPtr,
+          step.countSamples,
+          height,
+          width,
+          channels,
+          outHeight,
+          outWidth,
+          kernelHeight,
+          kernelWidth,
+          strideHeight,
+          strideWidth,
+          padHeight,
+          padWidth,
+        );
+      },
+      backward() {
+        if (input.gradPtr === 0) return;
+        kernels.maxPool2dGradF32(
+          output.gradPtr,
+          indexPtr,
+          input.gradPtr,
+          step.countSamples,
+          height * width,
+          outHeight * outWidth,
+          channels,
+        );
+      },
+    };
+  },
+};
+
+export const avgPoolKind: LayerKind<AvgPoolSpec> = {
+  kind: 'avgPool',
+  keeps: { input: false, output: false },
+  outputShape: windowOutput,
+  parameters: () => [],
+  buffers: () => [],
+  workspace: () => [],
+  bind: bindAvgPool,
+};
+
+function bindAvgPool(spec: AvgPoolSpec, binding: Binding): BoundLayer {
+  const { kernels, step, input, output } = binding;
+  const sizes = poolSizes(spec, input.shape, output.shape);
+  const { height, width, channels, outHeight, outWidth } = sizes;
+  const { kernelHeight, kernelWidth, strideHeight, strideWidth, padHeight, padWidth } = sizes;
+  const includePad = spec.countIncludePad ? 1 : 0;
+  return {
+    forward() {
+      kernels.avgPool2dF32(
+        input.ptr,
+        output.ptr,
+        step.countSamples,
+        height,
+        width,
+        channels,
+        outHeight,
+        outWidth,
+        kernelHeight,
+        kernelWidth,
+        strideHeight,
+        strideWidth,
+        padHeight,
+        padWidth,
+        includePad,
+      );
+    },
+    backward() {
+      if (input.gradPtr === 0) return;
+      kernels.avgPool2dGradF32(
+        output.gradPtr,
+        input.gradPtr,
+        step.countSamples,
+        height,
+        width,
+        channels,
+        outHeight,
+        outWidth,
+        kernelHeight,
+        kernelWidth,
+        strideHeight,
+        strideWidth,
+        padHeight,
+        padWidth,
+        includePad,
+      );
+    },
+  };
+}
+
+export const globalAvgPoolKind: LayerKind<GlobalAvgPoolSpec> = {
+  kind: 'globalAvgPool',
+  keeps: { input: false, output: false },
+  outputShape(_spec, input, path): Shape {
+    checkImage(input, path);
+    return [channelsOf(input)];
+  },
+  parameters: () => [],
+  buffers: () => [],
+  workspace: () => [],
+  bind(_spec, { kernels, step, input, output }): BoundLayer {
+    const channels = channelsOf(input.shape);
+    const pixels = input.shape[0]! * input.shape[1]!;
+    return {
+      forward() {
+        kernels.globalAvgPoolF32(input.ptr, output.ptr, step.countSamples, pixels, channels);
+      },
+      backward() {
+        const { gradPtr } = input;
+        if (gradPtr === 0) return;
+        kernels.globalAvgPoolGradF32(output.gradPtr, gradPtr, step.countSamples, pixels, channels);
+      },
+    };
+  },
+};

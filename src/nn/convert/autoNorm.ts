@@ -1,0 +1,80 @@
+// Norm `auto`: batch statistics where there are enough values for them, synchronized where the run
+// has more than one replica, else group normalization. Pure index maths: the same model, input and
+// replicas give the same choice.
+
+import { UsageError } from '../../base/errors.ts';
+import { type Shape, sizeOf } from '../../base/shape.ts';
+import { defaultNumGroups, groupsText } from './groupRule.ts';
+
+/** Fewer values per channel than this, over the whole sync group, and `auto` takes group
+ * normalization. A variance of n independent values is off by sqrt(2 / (n - 1)), a mean by 1 /
+ * sqrt(n) standard deviations: 25 % and 0.18 at 32. Wu and He 2018 (table 2, ImageNet) find batch
+ * normalization level with group normalization down to 16 images and behind it from 8 on; in
+ * layers of one position a value is an image, and 32 keeps a factor of two from that edge.
+ * Positions of one image are alike, so where there are many this is the least to ask for. */
+export const AUTO_MIN_VALUES = 32;
+
+/** What a choice depends on. */
+export interface NormPlace {
+  /** Of the layer's input, channels last. */
+  readonly shape: Shape;
+  readonly channels: number;
+  readonly replicas: number;
+  /** Samples of a replica in a full step; a mean where they differ. */
+  readonly replicaBatch: number;
+  /** Replicas that would share statistics; default all. */
+  readonly groupSize?: number;
+}
+
+export interface NormChoice {
+  readonly to: 'sync' | 'local' | 'group';
+  /** Values per channel of the smallest sync group in a full step. */
+  readonly values: number;
+  /** For people. */
+  readonly why: string;
+}
+
+/** What `auto` makes of a normalization. */
+export function chooseNorm(place: NormPlace): NormChoice {
+  const { shape, channels, replicas } = place;
+  const positions = sizeOf(shape) / channels;
+  const samples = samplesOfSyncGroup(place);
+  const values = samples * positions;
+  const count = `${values} values per channel (${samples} samples x ${positions} positions)`;
+  const to = replicas > 1 ? 'sync' : 'local';
+  if (values >= AUTO_MIN_VALUES) {
+    const reason = replicas > 1 ? `${replicas} replicas` : 'one replica, nothing to synchronize';
+    return { to, values, why: `${count}, at least ${AUTO_MIN_VALUES}; ${reason}` };
+  }
+  if (channels * positions < 2) {
+    return { to, values, why: `${count}; a sample has one value, which has no variance` };
+  }
+  const groups = groupsText(defaultNumGroups(channels, shape), channels);
+  return { to: 'group', values, why: `${count}, fewer than ${AUTO_MIN_VALUES}; ${groups}` };
+}
+
+/** Samples of the smallest sync group in a full step. */
+function samplesOfSyncGroup({ replicas, replicaBatch, groupSize }: NormPlace): number {
+  const size = Math.min(groupSize ?? replicas, replicas);
+  const smallest = replicas % size === 0 ? size : replicas % size;
+  // A quotient times its divisor may come out just below the whole number that it is.
+  return Math.floor(smallest * replicaBatch * (1 + Number.EPSILON * 4));
+}
+
+/** Refuses to choose where something that decides is not known. */
+export function checkKnown(known: {
+  readonly inputShape: Shape | undefined;
+  readonly replicas: number | undefined;
+  readonly replicaBatch: number | undefined;
+}): { readonly replicas: number; readonly replicaBatch: number } {
+  for (const [name, value] of Object.entries(known)) {
+    if (value !== undefined) continue;
+    throw new UsageError({
+      what: "convertNorm to 'auto'",
+      given: `no ${name}`,
+      allowed: 'inputShape, replicas and replicaBatch, which decide how many values there are',
+      hint: "Trainer.start({ norm: { to: 'auto' }, ... }), which knows them",
+    });
+  }
+  return { replicas: known.replicas!, replicaBatch: known.replicaBatch! };
+}

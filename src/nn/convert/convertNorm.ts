@@ -1,0 +1,302 @@
+// Replaces the normalizations of a model, as PyTorch's convert_sync_batchnorm does and more: the
+// way to compare batch normalization, synchronized or not, with its neighbours on one model. Makes
+// specs only; what becomes of weights and running statistics is in train/convertState.ts.
+
+import { checkInteger, UsageError } from '../../base/errors.ts';
+import { nearestWord } from '../../base/nearest.ts';
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { type Shape, sizeOf } from '../../base/shape.ts';
+import { anything, oneOf, positive, wholeNumber } from '../../base/values.ts';
+import { buildGraph } from '../graph/graph.ts';
+import { sequential } from '../models/compose.ts';
+import { parseModel } from '../models/parse.ts';
+import { relu } from '../specs/activations.ts';
+import type { BatchRenormSpec } from '../specs/batchRenorm.ts';
+import type { SyncScope } from '../specs/normOptions.ts';
+import {
+  type BatchNormSpec,
+  batchNorm,
+  groupNorm,
+  instanceNorm,
+  layerNorm,
+} from '../specs/norms.ts';
+import { shapeOption } from '../specs/options.ts';
+import type { RecurrentSpec } from '../specs/recurrent.ts';
+import { type LayerSpec, type LeafSpec, leavesOf, mapLeaves } from '../specs/spec.ts';
+import { checkKnown, chooseNorm } from './autoNorm.ts';
+import { convertRecurrent } from './convertRecurrent.ts';
+import { defaultNumGroups, largestDivisor } from './groupRule.ts';
+import {
+  isNorm,
+  leafPaths,
+  NORM_KINDS,
+  type NormKind,
+  type NormSpec,
+  normChannels,
+  normKindOf,
+  usesRunningStatistics,
+} from './normLeaf.ts';
+import {
+  CONVERTED_KINDS,
+  type ConvertNormOptions,
+  NORM_TARGETS,
+  type NormRequest,
+  type NormTarget,
+} from './normRequest.ts';
+
+/** What is of the kind asked for already. */
+const KINDS_OF_TARGETS: Readonly<Record<NormTarget, readonly NormKind[]>> = {
+  sync: [],
+  local: [],
+  group: ['groupNorm'],
+  layer: ['layerNorm'],
+  instance: ['instanceNorm'],
+  frozen: ['frozenBatchNorm'],
+  none: [],
+  auto: [],
+};
+
+/** The same model with other normalizations. `sync` and `local` change which replicas share
+ * statistics and nothing else of a batch normalization. Every option that the new layer has, too,
+ * is carried over; conversions lose what it does not have: back from `group`, momentum is 0.1
+ * again. The trained threshold of a filterResponseNorm becomes a ReLU. Recurrent layers that
+ * normalize change their option `norm`. Throws a {@link UsageError} that names layer, value and
+ * choice where an option does not fit. */
+export function convertNorm(given: LayerSpec, request: ConvertNormOptions): LayerSpec {
+  const options = parseConvertOptions(request);
+  const model = parseModel(given, 'model of convertNorm');
+  const { to, inputShape } = options;
+  const kinds = kindsToConvert(options);
+  const needsShapes = to === 'layer' || to === 'group' || to === 'auto';
+  const shapes = needsShapes && inputShape !== undefined ? leafShapes(model, inputShape) : [];
+  const paths = leafPaths(model);
+  let index = 0;
+  return mapLeaves(model, (leaf) => {
+    const shape = shapes[index];
+    const path = paths[index++]!;
+    const kind = normKindOf(leaf);
+    if (kind === undefined || !kinds.has(kind)) return leaf;
+    return isNorm(leaf)
+      ? convertLeaf(leaf, options, path, shape)
+      : convertRecurrent(leaf as RecurrentSpec, options, path);
+  });
+}
+
+function kindsToConvert({ to, kinds }: NormRequest): ReadonlySet<NormKind> {
+  if (kinds === 'all') return new Set(NORM_KINDS);
+  return new Set(kinds ?? [...CONVERTED_KINDS, ...KINDS_OF_TARGETS[to]]);
+}
+
+export interface KeptNorm {
+  /** `1.groupNorm`. */
+  readonly path: string;
+  readonly kind: NormKind;
+}
+
+/** The normalizations of a converted model that are not of the kind asked for because they are
+ * not of the kinds that change by default. None where `kinds` said which. */
+export function keptNorms(converted: LayerSpec, request: NormRequest): readonly KeptNorm[] {
+  if (request.kinds !== undefined) return [];
+  const changing = kindsToConvert(request);
+  const paths = leafPaths(converted);
+  return leavesOf(converted).flatMap((leaf, i) => {
+    const kind = normKindOf(leaf);
+    if (kind === undefined || changing.has(kind) || isMadeBy(request.to, leaf)) return [];
+    return [{ path: paths[i]!, kind }];
+  });
+}
+
+/** Whether a layer that does not change may be what a conversion to this target made. */
+function isMadeBy(to: NormTarget, leaf: LeafSpec): boolean {
+  if (to === 'auto' && leaf.kind === 'groupNorm') return true;
+  return (to === 'auto' || to === 'group') && 'norm' in leaf && leaf.norm === 'layer';
+}
+
+const requestFields = {
+  to: oneOf(NORM_TARGETS),
+  groupSize: wholeNumber(1).exactOptional(),
+  numGroups: wholeNumber(1).exactOptional(),
+  kinds: anything<NonNullable<NormRequest['kinds']>>().exactOptional(),
+};
+const requestSchema = optionsSchema<NormRequest>()(requestFields);
+const convertSchema = optionsSchema<ConvertNormOptions>()({
+  ...requestFields,
+  inputShape: shapeOption.exactOptional(),
+  replicas: wholeNumber(1).exactOptional(),
+  replicaBatch: positive.exactOptional(),
+});
+
+/** What the option `norm` of a run asks for. Throws a {@link UsageError}. */
+export function parseNormRequest(given: unknown): NormRequest {
+  const request = parseOptions('norm', requestSchema, given, { example: "norm: { to: 'sync' }" });
+  checkKinds(request.kinds);
+  return request;
+}
+
+function parseConvertOptions(given: unknown): ConvertNormOptions {
+  const options = parseOptions('convertNorm', convertSchema, given, {
+    example: "convertNorm(model, { to: 'sync' })",
+  });
+  checkKinds(options.kinds);
+  const { to, inputShape, replicas, replicaBatch } = options;
+  for (const [name, fits] of [
+    ['groupSize', to === 'sync' || to === 'auto'],
+    ['numGroups', to === 'group' || to === 'auto'],
+  ] as const) {
+    const value = options[name];
+    if (value === undefined || fits) continue;
+    throw new UsageError({
+      what: `convertNorm ${name}`,
+      given: `${value} with to '${to}'`,
+      allowed: `with to '${name === 'groupSize' ? 'sync' : 'group'}' or 'auto'`,
+    });
+  }
+  if (to === 'auto') checkKnown({ inputShape, replicas, replicaBatch });
+  if (to === 'layer' && inputShape === undefined) {
+    throw new UsageError({
+      what: "convertNorm to 'layer'",
+      given: 'no inputShape',
+      allowed: 'the shape of the model input',
+      hint: "convertNorm(model, { to: 'layer', inputShape: data.inputShape })",
+    });
+  }
+  return options;
+}
+
+function checkKinds(kinds: unknown): void {
+  if (kinds === undefined || kinds === 'all') return;
+  const isList = Array.isArray(kinds) && kinds.length > 0;
+  const wrong = isList ? kinds.find((kind) => !NORM_KINDS.includes(kind)) : kinds;
+  if (isList && wrong === undefined) return;
+  const nearest = typeof wrong === 'string' ? nearestWord(wrong, NORM_KINDS) : undefined;
+  throw new UsageError({
+    what: 'convertNorm kinds',
+    given: wrong,
+    allowed: `'all' or a list of ${NORM_KINDS.join(', ')}`,
+    ...(nearest !== undefined && { hint: nearest }),
+  });
+}
+
+function convertLeaf(
+  leaf: NormSpec,
+  options: ConvertNormOptions,
+  path: string,
+  shape: Shape | undefined,
+): LayerSpec {
+  checkInteger(`channels of ${path}, to '${options.to}'`, normChannels(leaf), 1);
+  const norm = normFor(leaf, options, path, shape);
+  // The threshold of a TLU starts as that of a ReLU, and is what made the layer nonlinear.
+  const isActivated = leaf.kind === 'filterResponseNorm' && leaf.tlu;
+  if (!isActivated) return norm;
+  return options.to === 'none' ? relu() : sequential([norm, relu()]);
+}
+
+function normFor(
+  leaf: NormSpec,
+  options: ConvertNormOptions,
+  path: string,
+  shape: Shape | undefined,
+): LayerSpec {
+  const { eps, affine } = leaf;
+  const channels = normChannels(leaf);
+  switch (options.to) {
+    case 'sync':
+      return batchNormFrom(leaf, options.groupSize ?? 'sync');
+    case 'local':
+      return batchNormFrom(leaf, 'local');
+    case 'group': {
+      if (leaf.kind === 'groupNorm' && options.numGroups === undefined) return leaf;
+      const numGroups = groupsFor(channels, options.numGroups, path, shape);
+      if (leaf.kind === 'groupNorm') return { ...leaf, numGroups };
+      return groupNorm(numGroups, channels, { eps, affine });
+    }
+    case 'instance':
+      if (leaf.kind === 'instanceNorm') return leaf;
+      return instanceNorm(channels, { eps, affine });
+    case 'layer':
+      if (leaf.kind === 'layerNorm') return leaf;
+      if (leaf.kind === 'rmsNorm') return layerNorm(leaf.normalizedShape, { eps, affine });
+      return layerNorm(shape ?? [channels], { eps, affine });
+    case 'frozen':
+      return frozenFrom(leaf, path);
+    case 'none':
+      return sequential([]);
+    case 'auto': {
+      const { replicas, replicaBatch, groupSize, numGroups } = options;
+      const place = { shape: shape!, channels, replicas: replicas!, replicaBatch: replicaBatch! };
+      const { to } = chooseNorm({ ...place, ...(groupSize !== undefined && { groupSize }) });
+      const own = {
+        to,
+        ...(to === 'sync' && groupSize !== undefined && { groupSize }),
+        ...(to === 'group' && numGroups !== undefined && { numGroups }),
+      };
+      return normFor(leaf, own, path, shape);
+    }
+  }
+}
+
+/** A normalization by batch statistics over these replicas, with what the leaf has of options. */
+function batchNormFrom(leaf: NormSpec, sync: SyncScope): BatchNormSpec | BatchRenormSpec {
+  switch (leaf.kind) {
+    case 'batchNorm': {
+      const virtualBatch = sync === 'local' ? leaf.virtualBatch : null;
+      return { ...leaf, sync, virtualBatch, frozen: false };
+    }
+    case 'batchRenorm':
+      return { ...leaf, sync };
+    case 'instanceNorm': {
+      const { channels, eps, affine, momentum } = leaf;
+      return batchNorm(channels, { eps, affine, momentum, sync });
+    }
+    default:
+      return batchNorm(normChannels(leaf), { eps: leaf.eps, affine: leaf.affine, sync });
+  }
+}
+
+function frozenFrom(leaf: NormSpec, path: string): BatchNormSpec {
+  if (!usesRunningStatistics(leaf)) {
+    throw new UsageError({
+      what: `convertNorm of ${path} to 'frozen'`,
+      given: `${leaf.kind} without running statistics`,
+      allowed: 'a normalization with running statistics, which it would be frozen to',
+      hint: "training with to 'sync' first",
+    });
+  }
+  if (leaf.kind === 'batchNorm') return { ...leaf, virtualBatch: null, frozen: true };
+  const { channels, eps, affine, momentum } = leaf;
+  const sync = leaf.kind === 'instanceNorm' ? 'local' : leaf.sync;
+  return batchNorm(channels, { eps, affine, momentum, sync, frozen: true });
+}
+
+function groupsFor(
+  channels: number,
+  numGroups: number | undefined,
+  path: string,
+  shape: Shape | undefined,
+): number {
+  if (numGroups === undefined) return defaultNumGroups(channels, shape);
+  const given = { what: `numGroups of ${path} with ${channels} channels`, given: numGroups };
+  if (channels % numGroups !== 0) {
+    throw new UsageError({
+      ...given,
+      allowed: `a divisor of ${channels}`,
+      hint: `numGroups ${largestDivisor(channels, numGroups)}, or none, so that layers may differ`,
+    });
+  }
+  if (shape !== undefined && sizeOf(shape) === numGroups) {
+    throw new UsageError({
+      ...given,
+      allowed: 'groups of at least 2 values: the layer has one position, and one value gives 0',
+      hint: `numGroups ${defaultNumGroups(channels, shape)}, or none, so that layers may differ`,
+    });
+  }
+  return numGroups;
+}
+
+/** The input shape of every leaf, in order. */
+function leafShapes(model: LayerSpec, inputShape: Shape): readonly Shape[] {
+  const graph = buildGraph(model, inputShape);
+  return graph.operations.flatMap((operation) =>
+    operation.op === 'layer' ? [graph.shapes[operation.input]!] : [],
+  );
+}

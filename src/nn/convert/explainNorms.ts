@@ -1,0 +1,86 @@
+// What each normalization of a model takes its statistics over in a run, and what `auto` makes of
+// it there and why: for `syncbn inspect`, and for whoever asks why a layer was not synchronized.
+
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { type Shape, sizeOf } from '../../base/shape.ts';
+import { positive, wholeNumber } from '../../base/values.ts';
+import { buildGraph } from '../graph/graph.ts';
+import { parseModel } from '../models/parse.ts';
+import { shapeOption } from '../specs/options.ts';
+import type { LayerSpec } from '../specs/spec.ts';
+import { chooseNorm } from './autoNorm.ts';
+import { isNorm, type NormSpec, normName } from './normLeaf.ts';
+
+/** What decides how many values statistics are taken over. */
+export interface NormRun {
+  /** Of the model's input, without the sample axis. */
+  readonly inputShape: Shape;
+  readonly replicas: number;
+  /** Samples of a replica in a full step; a mean where they differ. */
+  readonly replicaBatch: number;
+}
+
+export interface NormExplanation {
+  /** `1.batchNorm`. */
+  readonly layer: string;
+  /** `batchNorm (sync)`. */
+  readonly norm: string;
+  /** Values that each mean of a full training step is over; 0 for frozen layers, which take
+   * none. */
+  readonly values: number;
+  /** What `auto` takes for this layer: `sync`, `local` or `group`. */
+  readonly auto: string;
+  /** Why it does. */
+  readonly why: string;
+}
+
+const runSchema = optionsSchema<NormRun>()({
+  inputShape: shapeOption,
+  replicas: wholeNumber(1),
+  replicaBatch: positive,
+});
+
+/** One explanation for each normalization, in the order in which they run. */
+export function explainNorms(model: LayerSpec, run: NormRun): readonly NormExplanation[] {
+  const { inputShape, replicas, replicaBatch } = parseOptions('explainNorms', runSchema, run, {
+    example: 'explainNorms(model, { inputShape: [28, 28, 1], replicas: 8, replicaBatch: 4 })',
+  });
+  const checked = parseModel(model, 'model of explainNorms');
+  const { operations, shapes } = buildGraph(checked, inputShape);
+  return operations.flatMap((operation) => {
+    if (operation.op !== 'layer' || !isNorm(operation.spec)) return [];
+    const { spec, path } = operation;
+    const shape = shapes[operation.input]!;
+    const channels = shape[shape.length - 1]!;
+    const sync = 'sync' in spec && typeof spec.sync === 'number' ? { groupSize: spec.sync } : {};
+    const place = { shape, channels, replicas, replicaBatch };
+    const { to, values, why } = chooseNorm({ ...place, ...sync });
+    const own = valuesOf(spec, { positions: sizeOf(shape) / channels, groupValues: values, run });
+    return [{ layer: path, norm: normName(spec), values: own, auto: to, why }];
+  });
+}
+
+function valuesOf(
+  norm: NormSpec,
+  at: { readonly positions: number; readonly groupValues: number; readonly run: NormRun },
+): number {
+  const { positions } = at;
+  switch (norm.kind) {
+    case 'batchNorm':
+      if (norm.frozen) return 0;
+      if (norm.virtualBatch !== null) {
+        return Math.min(norm.virtualBatch, at.run.replicaBatch) * positions;
+      }
+      return norm.sync === 'local' ? Math.floor(at.run.replicaBatch) * positions : at.groupValues;
+    case 'batchRenorm':
+      return norm.sync === 'local' ? Math.floor(at.run.replicaBatch) * positions : at.groupValues;
+    case 'groupNorm':
+      return positions * (norm.channels / norm.numGroups);
+    case 'instanceNorm':
+    case 'filterResponseNorm':
+      return positions;
+    case 'layerNorm':
+    case 'rmsNorm':
+      return sizeOf(norm.normalizedShape);
+  }
+}

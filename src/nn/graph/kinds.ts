@@ -1,0 +1,69 @@
+// From a spec to the layer kind that runs it. The one place that knows all kinds.
+
+import { UsageError } from '../../base/errors.ts';
+import { conv2dKind } from '../conv/conv2dKind.ts';
+import { linearKind } from '../conv/linearKind.ts';
+import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from '../conv/poolKinds.ts';
+import {
+  geluKind,
+  leakyReluKind,
+  reluKind,
+  sigmoidKind,
+  tanhKind,
+} from '../layers/activationKinds.ts';
+import { customKindOf } from '../layers/customKind.ts';
+import { dropoutKind } from '../layers/dropoutKind.ts';
+import { flattenKind } from '../layers/flattenKind.ts';
+import type { LayerKind } from '../layers/layer.ts';
+import { reshapeKind } from '../layers/reshapeKind.ts';
+import { batchRenormKind } from '../norms/batchRenormKind.ts';
+import { filterResponseNormKind } from '../norms/filterResponseNormKind.ts';
+import {
+  batchNormKind,
+  groupNormKind,
+  instanceNormKind,
+  layerNormKind,
+} from '../norms/normKinds.ts';
+import { rmsNormKind } from '../norms/rmsNormKind.ts';
+import { gruKind, rnnKind } from '../recurrent/recurrentKinds.ts';
+import type { LeafSpec } from '../specs/spec.ts';
+
+const kinds = [
+  avgPoolKind,
+  batchNormKind,
+  batchRenormKind,
+  conv2dKind,
+  dropoutKind,
+  filterResponseNormKind,
+  flattenKind,
+  geluKind,
+  globalAvgPoolKind,
+  groupNormKind,
+  gruKind,
+  instanceNormKind,
+  layerNormKind,
+  leakyReluKind,
+  linearKind,
+  maxPoolKind,
+  reluKind,
+  reshapeKind,
+  rmsNormKind,
+  rnnKind,
+  sigmoidKind,
+  tanhKind,
+];
+
+// A kind only ever receives specs of its own name, which the table cannot express in types.
+const table = new Map(kinds.map((kind) => [kind.kind, kind as unknown as LayerKind<LeafSpec>]));
+
+/** The kind of a leaf. Throws a {@link UsageError} for a name that no layer has. */
+export function kindOf(spec: LeafSpec): LayerKind<LeafSpec> {
+  if (spec.kind === 'custom') return customKindOf(spec) as unknown as LayerKind<LeafSpec>;
+  const kind = table.get(spec.kind);
+  if (kind !== undefined) return kind;
+  throw new UsageError({
+    what: 'kind of layer',
+    given: (spec as { kind?: unknown }).kind,
+    allowed: [...table.keys(), 'custom', 'residual', 'sequential'].join(', '),
+  });
+}

@@ -1,0 +1,83 @@
+// What the activation functions do: layers that change each element on its own and keep the shape.
+// The formulas are in kernels/abi/pointwise.ts. Where the derivative follows from the output, the
+// input's memory is freed.
+
+import { sizeOf } from '../../base/shape.ts';
+import type { KernelExports } from '../../kernels/exports.ts';
+import type {
+  ActivationSpec,
+  GeluSpec,
+  LeakyReluSpec,
+  ReluSpec,
+  SigmoidSpec,
+  TanhSpec,
+} from '../specs/activations.ts';
+import type { Binding, BoundLayer, LayerKind } from './layer.ts';
+
+/** The two passes of an activation over n elements. `savedPtr` is what the backward pass keeps. */
+interface Passes {
+  forward(xPtr: number, yPtr: number, n: number): void;
+  backward(dyPtr: number, savedPtr: number, dxPtr: number, n: number): void;
+}
+
+export const reluKind = activationKind<ReluSpec>('relu', 'output', (kernels) => ({
+  forward: kernels.reluF32,
+  backward: kernels.reluGradF32,
+}));
+
+export const leakyReluKind = activationKind<LeakyReluSpec>(
+  'leakyRelu',
+  'output',
+  (kernels, { negativeSlope }) => ({
+    forward: (xPtr, yPtr, n) => kernels.leakyReluF32(xPtr, yPtr, n, negativeSlope),
+    backward: (dyPtr, yPtr, dxPtr, n) =>
+      kernels.leakyReluGradF32(dyPtr, yPtr, dxPtr, n, negativeSlope),
+  }),
+);
+
+export const geluKind = activationKind<GeluSpec>('gelu', 'input', (kernels, { approximate }) =>
+  approximate === 'none'
+    ? { forward: kernels.geluF32, backward: kernels.geluGradF32 }
+    : { forward: kernels.geluTanhF32, backward: kernels.geluTanhGradF32 },
+);
+
+export const sigmoidKind = activationKind<SigmoidSpec>('sigmoid', 'output', (kernels) => ({
+  forward: kernels.sigmoidF32,
+  backward: kernels.sigmoidGradF32,
+}));
+
+export const tanhKind = activationKind<TanhSpec>('tanh', 'output', (kernels) => ({
+  forward: kernels.tanhF32,
+  backward: kernels.tanhGradF32,
+}));
+
+function activationKind<Spec extends ActivationSpec>(
+  kind: Spec['kind'],
+  keeps: 'input' | 'output',
+  passesOf: (kernels: KernelExports, spec: Spec) => Passes,
+): LayerKind<Spec> {
+  return {
+    kind,
+    keeps: { input: keeps === 'input', output: keeps === 'output' },
+    outputShape: (_spec, input) => input,
+    parameters: () => [],
+    buffers: () => [],
+    workspace: () => [],
+    bind: (spec, binding) =>
+      bindPasses(passesOf(binding.kernels, spec), binding, binding[keeps].ptr),
+  };
+}
+
+function bindPasses(passes: Passes, binding: Binding, savedPtr: number): BoundLayer {
+  const { step, input, output } = binding;
+  const size = sizeOf(input.shape);
+  return {
+    forward() {
+      passes.forward(input.ptr, output.ptr, step.countSamples * size);
+    },
+    backward() {
+      if (input.gradPtr === 0) return;
+      passes.backward(output.gradPtr, savedPtr, input.gradPtr, step.countSamples * size);
+    },
+  };
+}

@@ -1,0 +1,25 @@
+// Gradients that several layers share: that of a bias, which is a sum over rows.
+
+import { channelsOf, sizeOf } from '../../base/shape.ts';
+import type { Binding } from './layer.ts';
+
+const FLOAT_BYTES = 4;
+
+/** Returns what writes the gradient of `bias`, the sum of dy over each replica's rows, and folds
+ * it. A sample of the output has `rowsPerSample` rows of as many channels as the bias has
+ * elements. */
+export function bindBiasGradient(binding: Binding, rowsPerSample: number): () => void {
+  const { kernels, step, output } = binding;
+  const sink = binding.gradient('bias');
+  const channels = channelsOf(output.shape);
+  const sampleBytes = sizeOf(output.shape) * FLOAT_BYTES;
+  return () => {
+    for (let replica = 0; replica < binding.countLocalReplicas; replica++) {
+      const start = step.replicaStart[replica]!;
+      const rows = (step.replicaStart[replica + 1]! - start) * rowsPerSample;
+      const dyPtr = output.gradPtr + start * sampleBytes;
+      kernels.columnSumsF32(dyPtr, rows, channels, sink.leafPtr);
+      sink.fold(replica);
+    }
+  };
+}

@@ -1,0 +1,152 @@
+// What a layer is: an object that satisfies LayerKind. It declares what it needs, so that
+// everything is placed before the first step, and binds to addresses once. Composite layers
+// (sequential, residual) are resolved by the compiler and never reach this interface.
+
+import type { Shape } from '../../base/shape.ts';
+import type { KernelExports } from '../../kernels/exports.ts';
+import type { ElementType } from '../../memory/layout.ts';
+import type { BoundReduction, ExchangingPasses, ReductionDeclaration } from '../../norm/reducer.ts';
+import type { Initializer } from '../specs/init.ts';
+import type { ParameterRole } from '../specs/parameter.ts';
+
+/** What the current step works on. One per worker, filled anew each step, never reallocated. */
+export interface StepState {
+  training: boolean;
+  /** Optimizer steps done before this one; keys the random numbers. */
+  step: number;
+  /** Whether diagnostics of this step are kept. Passes that train nothing keep none. */
+  isSampled: boolean;
+  /** Samples of this worker. */
+  countSamples: number;
+  /** Local replica i holds this worker's samples [replicaStart[i], replicaStart[i + 1]). */
+  readonly replicaStart: Int32Array;
+  /** Where this worker's first sample stands in the global batch; keys the random numbers. */
+  firstSample: number;
+  /** Samples of the global batch. */
+  globalCount: number;
+}
+
+/** A trained tensor. */
+export interface ParameterDeclaration {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly role: ParameterRole;
+  readonly init: Initializer;
+}
+
+/** A float64 tensor that training writes and evaluation reads: running statistics. */
+export interface BufferDeclaration {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly initial: number;
+}
+
+/** Memory of one worker for one layer. What forward leaves there is there in backward. */
+export interface WorkspaceDeclaration {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: Shape;
+  /** Needed within a pass alone: all layers share this memory, and what they leave there is
+   * overwritten. Default false. */
+  readonly isScratch?: boolean;
+}
+
+/** Takes the gradients of one parameter, replica by replica, and folds them along the tree. */
+export interface GradientSink {
+  /** Where the gradient of one replica is to be written, whole: float32 for weights, else
+   * float64. */
+  readonly leafPtr: number;
+  /** Takes the leaf in. To be called once for each local replica, in order, also for empty ones
+   * (whose leaf is zeros). */
+  fold(localReplica: number): void;
+}
+
+/** An activation: `count` samples of `shape`, channels last, float32. */
+export interface BoundTensor {
+  readonly shape: Shape;
+  readonly ptr: number;
+  /** Where its gradient lies; 0 when nobody needs it. */
+  readonly gradPtr: number;
+}
+
+/** The addresses that a layer works with, resolved once. */
+export interface Binding {
+  /** The layer's place in the model, for messages: `3.batchNorm`. */
+  readonly path: string;
+  /** A number that is this layer's alone; keys the random numbers. */
+  readonly index: number;
+  readonly kernels: KernelExports;
+  readonly memory: WebAssembly.Memory;
+  readonly step: StepState;
+  readonly countLocalReplicas: number;
+  /** Index of its first replica among all. */
+  readonly firstReplica: number;
+  /** The most samples that this worker has in any step. */
+  readonly capacity: number;
+  readonly seed: number;
+  /** Weight of a sample in the statistics that it is evaluated by; default 0. */
+  readonly evalWeight?: number;
+  readonly input: BoundTensor;
+  readonly output: BoundTensor;
+  /** Whether a relu is to be part of the layer, as its kind's `fusesRelu` allows; default false. */
+  readonly isRelu?: boolean;
+  parameterPtr(name: string): number;
+  gradient(name: string): GradientSink;
+  bufferPtr(name: string): number;
+  workspacePtr(name: string): number;
+  reduction(name: string): BoundReduction;
+}
+
+export interface BoundLayer {
+  /** Reads the input, writes the output. */
+  forward(): void;
+  /** Reads the output's gradient; writes the input's gradient, unless its gradPtr is 0, and the
+   * parameters' gradients. */
+  backward(): void;
+  /** Once per step, after the gradients' barrier, on one worker: running statistics. */
+  updateBuffers?(): void;
+  /** The passes of training, cut where they exchange, for layers that do so once in each: layers
+   * side by side then share one exchange. To be undefined for the others. */
+  readonly exchanging?: ExchangingPasses | undefined;
+}
+
+/** A mean or variance that a layer takes, which needs two values to say anything. */
+export interface StatisticsDeclaration {
+  /** What there is one of them for, for people: `channel`. */
+  readonly per: string;
+  /** How many values a sample gives to each; all that there are where no sample is looked at. */
+  readonly values: number;
+  /** How many replicas share one; absent where each sample has its own, or needs none. */
+  readonly groupReplicas?: number;
+  /** Whether evaluation takes it anew, of each replica's samples, instead of a running one. */
+  readonly inEvaluation?: boolean;
+  /** What to take instead of the layer, or of an option of it. */
+  readonly cure: string;
+}
+
+export interface LayerKind<Spec> {
+  readonly kind: string;
+  /** The shape that comes out, or a UsageError that names the layer and both shapes. */
+  outputShape(spec: Spec, input: Shape, path: string): Shape;
+  parameters(spec: Spec, input: Shape): readonly ParameterDeclaration[];
+  buffers(spec: Spec, input: Shape): readonly BufferDeclaration[];
+  workspace(
+    spec: Spec,
+    input: Shape,
+    size: { readonly capacity: number; readonly countLocalReplicas: number },
+  ): readonly WorkspaceDeclaration[];
+  /** The exchanges between replicas that the layer takes part in. */
+  reductions?(spec: Spec, input: Shape): readonly ReductionDeclaration[];
+  /** The reduction of moments whose shards are compared with their groups in the diagnostics. */
+  diagnosed?(
+    spec: Spec,
+  ): { readonly reduction: string; readonly channels: number; readonly eps: number } | undefined;
+  /** The statistics that it takes of its input or its weights. */
+  statistics?(spec: Spec, input: Shape): readonly StatisticsDeclaration[];
+  /** Which of its activations the backward pass reads; the others' memory is used again. */
+  readonly keeps: { readonly input: boolean; readonly output: boolean };
+  /** How the layer does a relu that directly follows it, too: `again` computes the output anew in
+   * backward, `kept` reads it. Absent, or `no`, leaves the relu a layer of its own. */
+  fusesRelu?(spec: Spec): 'no' | 'again' | 'kept';
+  bind(spec: Spec, binding: Binding): BoundLayer;
+}

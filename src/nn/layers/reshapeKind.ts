@@ -1,0 +1,26 @@
+// What reshape does. As with flatten the output is an alias of the input, values and gradients,
+// which storage planning sees to; there is nothing to compute.
+
+import { UsageError } from '../../base/errors.ts';
+import { type Shape, showShape, sizeOf, sizesDiffer } from '../../base/shape.ts';
+import type { ReshapeSpec } from '../specs/reshape.ts';
+import type { BoundLayer, LayerKind } from './layer.ts';
+
+const nothing: BoundLayer = { forward() {}, backward() {} };
+
+export const reshapeKind: LayerKind<ReshapeSpec> = {
+  kind: 'reshape',
+  keeps: { input: false, output: false },
+  outputShape({ shape }, input, path): Shape {
+    if (!sizesDiffer(sizeOf(input), sizeOf(shape))) return shape;
+    throw new UsageError({
+      what: `input of ${path}`,
+      given: `${showShape(input)} (${sizeOf(input)} elements)`,
+      allowed: `${sizeOf(shape)} elements, as ${showShape(shape)} has`,
+    });
+  },
+  parameters: () => [],
+  buffers: () => [],
+  workspace: () => [],
+  bind: () => nothing,
+};

@@ -1,0 +1,116 @@
+// Weight standardization (Qiao et al. 2019) of conv2d and linear: each output channel's weights
+// less their mean, over their standard deviation, sqrt(biased var + eps) with the paper's 1e-5
+// (timm's StdConv2d: the same with 1e-6). A weight is [fanIn, outputs], so that this is batch
+// normalization of its columns, by the same kernels; the layer itself runs on a binding whose
+// weight is the standardized one. Every worker computes it whole, so that W decides no bits.
+
+import { coefficientsLength } from '../../norm/batchNorm.ts';
+import type {
+  Binding,
+  BoundLayer,
+  GradientSink,
+  StatisticsDeclaration,
+  WorkspaceDeclaration,
+} from './layer.ts';
+
+/** Added to the variance of an output channel's weights. */
+export const WEIGHT_STANDARDIZATION_EPS = 1e-5;
+
+/** Of a weight seen as a matrix: all axes but the last, and the last. */
+export interface WeightMatrix {
+  readonly fanIn: number;
+  readonly outputs: number;
+}
+
+const DOUBLE_BYTES = 8;
+
+/** The statistics that it takes of each output channel's weights. */
+export function standardizedStatistics({ fanIn }: WeightMatrix): readonly StatisticsDeclaration[] {
+  const cure = 'weightStandardization: false for this layer';
+  return [{ per: "output channel's weights", values: fanIn, cure }];
+}
+
+/** The memory that the standardization needs. */
+export function standardizedWorkspace({
+  fanIn,
+  outputs,
+}: WeightMatrix): readonly WorkspaceDeclaration[] {
+  return [
+    { name: 'standardized', type: 'f32', shape: [fanIn, outputs] },
+    { name: 'standardizedGrad', type: 'f32', shape: [fanIn, outputs] },
+    // Coefficients and gradient coefficients, sums, moments.
+    {
+      name: 'statistics',
+      type: 'f64',
+      shape: [coefficientsLength(outputs, 1) + 2 * outputs + 1 + 2 * outputs],
+    },
+  ];
+}
+
+/** Binds a layer to standardized weights: they are computed at the start of each forward pass, and
+ * the gradient of each replica is carried back through the standardization before it is folded. */
+export function bindStandardized(
+  binding: Binding,
+  { fanIn, outputs }: WeightMatrix,
+  bindLayer: (binding: Binding) => BoundLayer,
+): BoundLayer {
+  const { kernels } = binding;
+  const weightPtr = binding.parameterPtr('weight');
+  const standardizedPtr = binding.workspacePtr('standardized');
+  const gradPtr = binding.workspacePtr('standardizedGrad');
+  const arrayBytes = outputs * DOUBLE_BYTES;
+  const coefficientsPtr = binding.workspacePtr('statistics');
+  const gradCoefficientsPtr = coefficientsPtr + 4 * arrayBytes;
+  const sumsPtr = coefficientsPtr + coefficientsLength(outputs, 1) * DOUBLE_BYTES;
+  const momentsPtr = sumsPtr + 2 * arrayBytes;
+  const meanPtr = momentsPtr + DOUBLE_BYTES;
+  const sink = binding.gradient('weight');
+
+  const gradient: GradientSink = {
+    leafPtr: gradPtr,
+    fold(replica) {
+      kernels.normGradSumsF32(
+        weightPtr,
+        gradPtr,
+        fanIn,
+        outputs,
+        coefficientsPtr,
+        gradCoefficientsPtr,
+        sumsPtr,
+      );
+      kernels.batchNormGradCoefficients(
+        sumsPtr,
+        momentsPtr,
+        outputs,
+        coefficientsPtr,
+        gradCoefficientsPtr,
+      );
+      const { leafPtr } = sink;
+      kernels.normInputGradF32(weightPtr, gradPtr, leafPtr, fanIn, outputs, gradCoefficientsPtr);
+      sink.fold(replica);
+    },
+  };
+  const bound = bindLayer({
+    ...binding,
+    parameterPtr: (name) => (name === 'weight' ? standardizedPtr : binding.parameterPtr(name)),
+    gradient: (name) => (name === 'weight' ? gradient : binding.gradient(name)),
+  });
+  return {
+    ...bound,
+    forward() {
+      kernels.momentsF32(weightPtr, fanIn, outputs, coefficientsPtr, momentsPtr);
+      kernels.batchNormCoefficients(
+        meanPtr,
+        meanPtr + arrayBytes,
+        momentsPtr,
+        outputs,
+        WEIGHT_STANDARDIZATION_EPS,
+        0,
+        0,
+        coefficientsPtr,
+      );
+      kernels.normalizeF32(weightPtr, standardizedPtr, fanIn, outputs, coefficientsPtr);
+      bound.forward();
+    },
+  };
+}

@@ -1,0 +1,17 @@
+// Models made of layers: the builders of composite specs, which check that shapes fit.
+
+import type { LayerSpec, ResidualSpec, SequentialSpec } from '../specs/spec.ts';
+import { parseModel } from './parse.ts';
+
+/** Layers one after the other; none at all pass the input on. Shapes are checked as far as they are
+ * known. Throws a {@link UsageError} that names the place of anything but a layer, or the layer and
+ * both shapes where they do not fit. */
+export function sequential(layers: readonly LayerSpec[]): SequentialSpec {
+  return parseModel({ kind: 'sequential', layers }, 'sequential') as SequentialSpec;
+}
+
+/** Adds the input, or a projection of it, to what the body makes of it (He et al. 2016). Both
+ * branches have to end in the same shape. Throws as {@link sequential}. */
+export function residual(body: LayerSpec, shortcut: LayerSpec | null = null): ResidualSpec {
+  return parseModel({ kind: 'residual', body, shortcut }, 'residual') as ResidualSpec;
+}

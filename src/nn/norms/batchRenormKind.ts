@@ -1,0 +1,67 @@
+// Batch renormalization as a layer. The maths is in norm/batchRenorm.ts.
+
+import { sizeOf } from '../../base/shape.ts';
+import { coefficientsLength } from '../../norm/batchNorm.ts';
+import { bindBatchRenorm } from '../../norm/batchRenorm.ts';
+import type { LayerKind } from '../layers/layer.ts';
+import type { BatchRenormSpec } from '../specs/batchRenorm.ts';
+import {
+  affineParameters,
+  affineSetup,
+  batchStatistics,
+  checkChannels,
+  groupReplicasOf,
+  runningBuffers,
+  runningPtrs,
+} from './normShared.ts';
+
+export const batchRenormKind: LayerKind<BatchRenormSpec> = {
+  kind: 'batchRenorm',
+  keeps: { input: true, output: false },
+  fusesRelu: () => 'again',
+  outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
+  parameters: (spec) => (spec.affine ? affineParameters([spec.channels]) : []),
+  buffers: (spec) => runningBuffers(spec.channels),
+  workspace: ({ channels }, _input, { countLocalReplicas }) => [
+    {
+      name: 'coefficients',
+      type: 'f64',
+      shape: [coefficientsLength(channels, countLocalReplicas)],
+    },
+    { name: 'corrections', type: 'f64', shape: [countLocalReplicas, 2, channels] },
+  ],
+  reductions({ channels, sync }) {
+    const groupReplicas = groupReplicasOf(sync);
+    return [
+      { name: 'moments', combine: 'moments', channels, groupReplicas },
+      { name: 'sums', combine: 'sums', channels, groupReplicas },
+    ];
+  },
+  statistics: (spec, input) => [batchStatistics(spec, input, false)],
+  bind(spec, binding) {
+    const { step } = binding;
+    const { warmupSteps } = spec;
+    const bound = bindBatchRenorm({
+      ...affineSetup(spec, binding),
+      path: binding.path,
+      memory: binding.memory,
+      channels: spec.channels,
+      rowsPerSample: sizeOf(binding.input.shape) / spec.channels,
+      momentum: spec.momentum,
+      running: runningPtrs(binding),
+      coefficientsPtr: binding.workspacePtr('coefficients'),
+      correctionsPtr: binding.workspacePtr('corrections'),
+      moments: binding.reduction('moments'),
+      sums: binding.reduction('sums'),
+      rMax: spec.rMax,
+      dMax: spec.dMax,
+      ramp: () => (warmupSteps === 0 ? 1 : Math.min(1, step.step / warmupSteps)),
+    });
+    return {
+      forward: bound.forward,
+      backward: bound.backward,
+      updateBuffers: bound.updateRunningStatistics,
+      exchanging: bound.exchanging,
+    };
+  },
+};

@@ -1,0 +1,244 @@
+// The kinds of the normalization layers in norms.ts: which shapes they take, which parameters,
+// buffers, memory and exchanges they need, and how they are bound. The maths is in `norm`.
+
+import { UsageError } from '../../base/errors.ts';
+import { type Shape, showShape, sizeOf } from '../../base/shape.ts';
+import { bindBatchNorm, coefficientsLength } from '../../norm/batchNorm.ts';
+import { bindFrozenNorm } from '../../norm/frozenNorm.ts';
+import { bindGhostNorm, ghostWorkspaceLength } from '../../norm/ghostNorm.ts';
+import { bindTrackedInstanceNorm } from '../../norm/instanceNorm.ts';
+import type { ReductionDeclaration } from '../../norm/reducer.ts';
+import { bindGroupNorm, bindLayerNorm, groupNormScratchLength } from '../../norm/sampleNorm.ts';
+import type { Binding, BoundLayer, LayerKind } from '../layers/layer.ts';
+import type {
+  BatchNormSpec,
+  GroupNormSpec,
+  InstanceNormSpec,
+  LayerNormSpec,
+} from '../specs/norms.ts';
+import {
+  affineParameters,
+  affineSetup,
+  batchStatistics,
+  checkChannels,
+  checkLastAxes,
+  groupReplicasOf,
+  runningBuffers,
+  runningPtrs,
+} from './normShared.ts';
+
+export const batchNormKind: LayerKind<BatchNormSpec> = {
+  kind: 'batchNorm',
+  keeps: { input: true, output: false },
+  fusesRelu: ({ frozen }) => (frozen ? 'no' : 'again'),
+  outputShape(spec, input, path) {
+    checkChannels(path, input, spec.channels);
+    const { virtualBatch, channels } = spec;
+    if (virtualBatch !== null && virtualBatch * (sizeOf(input) / channels) < 2) {
+      throw new UsageError({
+        what: `virtualBatch of ${path}`,
+        given: virtualBatch,
+        allowed: 'at least 2 samples of one value per channel, since one value has no variance',
+        hint: 'a larger virtualBatch, or groupNorm',
+      });
+    }
+    return input;
+  },
+  parameters: (spec) => (spec.affine && !spec.frozen ? affineParameters([spec.channels]) : []),
+  buffers(spec) {
+    const { channels } = spec;
+    const running = spec.trackRunningStats ? runningBuffers(channels) : [];
+    if (!(spec.frozen && spec.affine)) return running;
+    return [
+      { name: 'weight', shape: [channels], initial: 1 },
+      { name: 'bias', shape: [channels], initial: 0 },
+      ...running,
+    ];
+  },
+  workspace({ channels, virtualBatch, frozen }, _input, size) {
+    if (frozen) return [{ name: 'coefficients', type: 'f64', shape: [5, channels] }];
+    const length =
+      virtualBatch === null
+        ? coefficientsLength(channels, size.countLocalReplicas)
+        : ghostWorkspaceLength(channels, virtualBatch, size);
+    return [{ name: 'coefficients', type: 'f64', shape: [length] }];
+  },
+  reductions(spec): readonly ReductionDeclaration[] {
+    if (spec.frozen) return [];
+    const { channels } = spec;
+    const groupReplicas = groupReplicasOf(spec.sync);
+    const moments = { name: 'moments', combine: 'moments', channels, groupReplicas } as const;
+    // Virtual batches lie within a replica, so that their sums concern nobody else.
+    if (spec.virtualBatch !== null) return [moments];
+    return [moments, { name: 'sums', combine: 'sums', channels, groupReplicas }];
+  },
+  statistics: (spec, input) =>
+    spec.frozen ? [] : [batchStatistics(spec, input, !spec.trackRunningStats)],
+  diagnosed: ({ channels, eps, frozen }) =>
+    frozen ? undefined : { reduction: 'moments', channels, eps },
+  bind(spec, binding) {
+    if (spec.frozen) return bindFrozen(spec, binding);
+    const setup = {
+      ...affineSetup(spec, binding),
+      path: binding.path,
+      memory: binding.memory,
+      channels: spec.channels,
+      rowsPerSample: sizeOf(binding.input.shape) / spec.channels,
+      momentum: spec.momentum,
+      running: spec.trackRunningStats ? runningPtrs(binding) : undefined,
+      moments: binding.reduction('moments'),
+      evalWeight: binding.evalWeight ?? 0,
+    };
+    const workspacePtr = binding.workspacePtr('coefficients');
+    const { virtualBatch } = spec;
+    const bound =
+      virtualBatch === null
+        ? bindBatchNorm({
+            ...setup,
+            coefficientsPtr: workspacePtr,
+            sums: binding.reduction('sums'),
+          })
+        : bindGhostNorm({ ...setup, virtualBatch, capacity: binding.capacity, workspacePtr });
+    return {
+      forward: bound.forward,
+      backward: bound.backward,
+      updateBuffers: bound.updateRunningStatistics,
+      exchanging: bound.exchanging,
+    };
+  },
+};
+
+function bindFrozen(spec: BatchNormSpec, binding: Binding): BoundLayer {
+  return bindFrozenNorm({
+    kernels: binding.kernels,
+    shards: binding.step,
+    countLocalReplicas: binding.countLocalReplicas,
+    channels: spec.channels,
+    rowsPerSample: sizeOf(binding.input.shape) / spec.channels,
+    eps: spec.eps,
+    xPtr: binding.input.ptr,
+    yPtr: binding.output.ptr,
+    dyPtr: binding.output.gradPtr,
+    dxPtr: binding.input.gradPtr,
+    meanPtr: binding.bufferPtr('runningMean'),
+    varPtr: binding.bufferPtr('runningVar'),
+    weightPtr: spec.affine ? binding.bufferPtr('weight') : 0,
+    biasPtr: spec.affine ? binding.bufferPtr('bias') : 0,
+    coefficientsPtr: binding.workspacePtr('coefficients'),
+  });
+}
+
+/** The setup of a group normalization; an instance normalization has a group for each channel. */
+function groupedSetup(spec: GroupNormSpec | InstanceNormSpec, binding: Binding) {
+  return {
+    ...affineSetup(spec, binding),
+    channels: spec.channels,
+    rowsPerSample: sizeOf(binding.input.shape) / spec.channels,
+    coefficientsPtr: binding.workspacePtr('coefficients'),
+    scratchPtr: binding.workspacePtr('scratch'),
+  };
+}
+
+const groupedWorkspace: LayerKind<GroupNormSpec | InstanceNormSpec>['workspace'] = (
+  { channels },
+  _input,
+  { capacity },
+) => [
+  { name: 'coefficients', type: 'f64', shape: [capacity, 4 * channels] },
+  { name: 'scratch', type: 'f64', shape: [groupNormScratchLength(channels)] },
+];
+
+export const groupNormKind: LayerKind<GroupNormSpec> = {
+  kind: 'groupNorm',
+  keeps: { input: true, output: false },
+  fusesRelu: () => 'again',
+  outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
+  parameters: (spec) => (spec.affine ? affineParameters([spec.channels]) : []),
+  buffers: () => [],
+  workspace: groupedWorkspace,
+  statistics: ({ channels, numGroups }, input) => [
+    {
+      per: `group of ${channels / numGroups} channels`,
+      values: sizeOf(input) / numGroups,
+      cure: channels > 1 ? 'fewer groups' : 'no norm here, since there is one value',
+    },
+  ],
+  bind: (spec, binding) =>
+    bindGroupNorm({ ...groupedSetup(spec, binding), numGroups: spec.numGroups }),
+};
+
+export const instanceNormKind: LayerKind<InstanceNormSpec> = {
+  kind: 'instanceNorm',
+  keeps: { input: true, output: false },
+  fusesRelu: () => 'again',
+  outputShape(spec, input, path) {
+    checkChannels(path, input, spec.channels);
+    if (!spec.trackRunningStats || sizeOf(input) / spec.channels !== 1) return input;
+    throw new UsageError({
+      what: `values per channel and sample in ${path}, which tracks running statistics`,
+      given: 1,
+      allowed: 'at least 2, since one value has no unbiased variance',
+      hint: 'trackRunningStats false, or groupNorm',
+    });
+  },
+  parameters: (spec) => (spec.affine ? affineParameters([spec.channels]) : []),
+  buffers: (spec) => (spec.trackRunningStats ? runningBuffers(spec.channels) : []),
+  workspace: groupedWorkspace,
+  reductions: ({ channels, trackRunningStats }) =>
+    trackRunningStats ? [{ name: 'observed', combine: 'moments', channels, groupReplicas: 1 }] : [],
+  statistics: ({ channels }, input) => [
+    {
+      per: 'channel',
+      values: sizeOf(input) / channels,
+      cure: 'groupNorm or layerNorm (--norm group or layer), or instanceNorm on images alone',
+    },
+  ],
+  bind(spec, binding) {
+    const setup = groupedSetup(spec, binding);
+    if (!spec.trackRunningStats) return bindGroupNorm({ ...setup, numGroups: spec.channels });
+    const bound = bindTrackedInstanceNorm({
+      ...setup,
+      memory: binding.memory,
+      momentum: spec.momentum,
+      running: runningPtrs(binding),
+      observed: binding.reduction('observed'),
+    });
+    return {
+      forward: bound.forward,
+      backward: bound.backward,
+      updateBuffers: bound.updateRunningStatistics,
+    };
+  },
+};
+
+export const layerNormKind: LayerKind<LayerNormSpec> = {
+  kind: 'layerNorm',
+  keeps: { input: true, output: false },
+  fusesRelu: () => 'kept',
+  outputShape: (spec, input, path) => checkLastAxes(path, input, spec.normalizedShape),
+  parameters: (spec) => (spec.affine ? affineParameters(spec.normalizedShape) : []),
+  buffers: () => [],
+  workspace: (spec, input, { capacity }) => [
+    { name: 'statistics', type: 'f64', shape: [capacity, layerNormRows(spec, input), 2] },
+    { name: 'openGrad', type: 'f32', shape: [sizeOf(spec.normalizedShape)] },
+  ],
+  statistics: ({ normalizedShape }) => [
+    {
+      per: `sample over ${showShape(normalizedShape)}`,
+      values: sizeOf(normalizedShape),
+      cure: 'a normalizedShape of more than one value, or batchNorm',
+    },
+  ],
+  bind: (spec, binding) =>
+    bindLayerNorm({
+      ...affineSetup(spec, binding),
+      length: sizeOf(spec.normalizedShape),
+      rowsPerSample: layerNormRows(spec, binding.input.shape),
+      statisticsPtr: binding.workspacePtr('statistics'),
+      openGradPtr: binding.workspacePtr('openGrad'),
+    }),
+};
+
+function layerNormRows(spec: LayerNormSpec, input: Shape): number {
+  return sizeOf(input) / sizeOf(spec.normalizedShape);
+}

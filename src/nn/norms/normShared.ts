@@ -1,0 +1,142 @@
+// What the normalization layers have in common: checks of their inputs, and what they declare and
+// bind.
+
+import { UsageError } from '../../base/errors.ts';
+import {
+  channelsOf,
+  type Shape,
+  shapesDiffer,
+  showShape,
+  sizeOf,
+  sizesDiffer,
+} from '../../base/shape.ts';
+import type { NormSetup, RunningPtrs } from '../../norm/setup.ts';
+import type {
+  Binding,
+  BufferDeclaration,
+  ParameterDeclaration,
+  StatisticsDeclaration,
+} from '../layers/layer.ts';
+import type { SyncScope } from '../specs/normOptions.ts';
+
+/** How many replicas share statistics; Infinity is all of them. */
+export function groupReplicasOf(sync: SyncScope): number {
+  if (sync === 'local') return 1;
+  return sync === 'sync' ? Number.POSITIVE_INFINITY : sync;
+}
+
+/** The statistics of a batch normalization: of each channel, over the samples of a sync group. */
+export function batchStatistics(
+  { channels, sync }: { readonly channels: number; readonly sync: SyncScope },
+  input: Shape,
+  inEvaluation: boolean,
+): StatisticsDeclaration {
+  return {
+    per: 'channel',
+    values: sizeOf(input) / channels,
+    groupReplicas: groupReplicasOf(sync),
+    inEvaluation,
+    cure: 'groupNorm or layerNorm, which need no other samples',
+  };
+}
+
+/** From this eps on a mean square of one value is more than a sign: x / sqrt(x^2 + eps) follows x
+ * where |x| is below sqrt(eps), 0.03. */
+const ONE_VALUE_EPS = 1e-3;
+
+/** The statistics of a normalization by the mean square of each sample's values: none where eps
+ * lets one value through. */
+export function meanSquareStatistics(
+  per: string,
+  values: number,
+  eps: number,
+): readonly StatisticsDeclaration[] {
+  if (eps >= ONE_VALUE_EPS) return [];
+  return [{ per, values, cure: `an eps from ${ONE_VALUE_EPS} on, or a norm over more values` }];
+}
+
+/** The shape of an input of any rank whose last axis are the channels. */
+export function checkChannels(path: string, input: Shape, channels: number): Shape {
+  if (input.length > 0 && !sizesDiffer(channelsOf(input), channels)) return input;
+  throw new UsageError({
+    what: `input of ${path}`,
+    given: showShape(input),
+    allowed: `a shape with ${channels} channels last`,
+    hint: `channels ${channelsOf(input)}`,
+  });
+}
+
+/** The shape of an input that ends in the normalized shape. */
+export function checkLastAxes(path: string, input: Shape, normalizedShape: Shape): Shape {
+  const last = input.slice(Math.max(0, input.length - normalizedShape.length));
+  if (!shapesDiffer(last, normalizedShape)) return input;
+  throw new UsageError({
+    what: `input of ${path}`,
+    given: showShape(input),
+    allowed: `a shape that ends in ${showShape(normalizedShape)}`,
+    hint: 'normalizedShape equal to the last axes of a sample',
+  });
+}
+
+/** Weight 1. */
+export function normWeight(shape: Shape): ParameterDeclaration {
+  return { name: 'weight', shape, role: 'norm', init: { kind: 'constant', value: 1 } };
+}
+
+/** A parameter of zeros. */
+export function normZeros(name: string, shape: Shape): ParameterDeclaration {
+  return { name, shape, role: 'norm', init: { kind: 'constant', value: 0 } };
+}
+
+/** Weight 1 and bias 0. */
+export function affineParameters(shape: Shape): readonly ParameterDeclaration[] {
+  return [normWeight(shape), normZeros('bias', shape)];
+}
+
+/** Running statistics, as PyTorch names them. */
+export function runningBuffers(channels: number): readonly BufferDeclaration[] {
+  return [
+    { name: 'runningMean', shape: [channels], initial: 0 },
+    { name: 'runningVar', shape: [channels], initial: 1 },
+    { name: 'numBatchesTracked', shape: [1], initial: 0 },
+  ];
+}
+
+export function runningPtrs(binding: Binding): RunningPtrs {
+  return {
+    meanPtr: binding.bufferPtr('runningMean'),
+    varPtr: binding.bufferPtr('runningVar'),
+    countPtr: binding.bufferPtr('numBatchesTracked'),
+  };
+}
+
+/** What all norms are bound to. */
+export function normSetup(
+  spec: { readonly eps: number },
+  binding: Binding,
+  trained: { readonly weight: boolean; readonly bias: boolean },
+): NormSetup {
+  return {
+    kernels: binding.kernels,
+    shards: binding.step,
+    countLocalReplicas: binding.countLocalReplicas,
+    eps: spec.eps,
+    xPtr: binding.input.ptr,
+    yPtr: binding.output.ptr,
+    dyPtr: binding.output.gradPtr,
+    dxPtr: binding.input.gradPtr,
+    weightPtr: trained.weight ? binding.parameterPtr('weight') : 0,
+    biasPtr: trained.bias ? binding.parameterPtr('bias') : 0,
+    weightGrad: trained.weight ? binding.gradient('weight') : undefined,
+    biasGrad: trained.bias ? binding.gradient('bias') : undefined,
+    isRelu: binding.isRelu ?? false,
+  };
+}
+
+/** {@link normSetup} with weight and bias, or with neither. */
+export function affineSetup(
+  spec: { readonly eps: number; readonly affine: boolean },
+  binding: Binding,
+): NormSetup {
+  return normSetup(spec, binding, { weight: spec.affine, bias: spec.affine });
+}

@@ -1,0 +1,103 @@
+// The kinds of the recurrent layers in recurrent.ts: which shapes they take, which parameters,
+// buffers, memory and exchanges they need. Tensors of one time step are [samples, columns], and
+// those of all steps stand one behind the other, [T, capacity, columns].
+
+import { UsageError } from '../../base/errors.ts';
+import { type Shape, showShape, sizesDiffer } from '../../base/shape.ts';
+import { PANEL_CHANNELS, panelCount } from '../conv/convSteps.ts';
+import type { LayerKind, ParameterDeclaration, WorkspaceDeclaration } from '../layers/layer.ts';
+import { replicaSumsWorkspace } from '../norms/replicaSums.ts';
+import type { GruSpec, RecurrentSpec, RnnSpec } from '../specs/recurrent.ts';
+import { gateColumns, PARTS } from './recurrentFrame.ts';
+import {
+  normBuffers,
+  normParameters,
+  normReductions,
+  normStatistics,
+  normWorkspace,
+} from './recurrentNorm.ts';
+import { bindRecurrent, summedParameters } from './recurrentPasses.ts';
+
+export const rnnKind: LayerKind<RnnSpec> = recurrentKind('rnn');
+export const gruKind: LayerKind<GruSpec> = recurrentKind('gru');
+
+function recurrentKind<Spec extends RecurrentSpec>(kind: Spec['kind']): LayerKind<Spec> {
+  return {
+    kind,
+    keeps: { input: true, output: false },
+    outputShape,
+    parameters,
+    buffers: (spec, input) => normBuffers(spec, input[0]!),
+    workspace,
+    reductions: (spec, input) => normReductions(spec, input[0]!),
+    statistics: normStatistics,
+    bind: bindRecurrent,
+  };
+}
+
+function outputShape(spec: RecurrentSpec, input: Shape, path: string): Shape {
+  if (input.length !== 2 || sizesDiffer(input[1]!, spec.inputSize)) {
+    throw new UsageError({
+      what: `input of ${path}`,
+      given: showShape(input),
+      allowed: `a sequence [T, ${spec.inputSize}], time steps first`,
+      hint: `inputSize ${input[input.length - 1] ?? 1}, or reshape before it`,
+    });
+  }
+  return spec.returnSequence ? [input[0]!, spec.hiddenSize] : [spec.hiddenSize];
+}
+
+function parameters(spec: RecurrentSpec): readonly ParameterDeclaration[] {
+  const columns = gateColumns(spec);
+  // As PyTorch does: uniform within 1 / sqrt(hiddenSize), weights and biases alike.
+  const init = { kind: 'torch', fanIn: spec.hiddenSize, fanOut: spec.hiddenSize } as const;
+  const weight = { role: 'weight', init } as const;
+  const bias = { shape: [columns], role: 'bias', init } as const;
+  return [
+    { name: 'weightIh', shape: [spec.inputSize, columns], ...weight },
+    { name: 'weightHh', shape: [spec.hiddenSize, columns], ...weight },
+    ...(spec.bias ? PARTS.map((part) => ({ name: `bias${part}`, ...bias })) : []),
+    ...normParameters(spec),
+  ];
+}
+
+function workspace(
+  spec: RecurrentSpec,
+  input: Shape,
+  size: { readonly capacity: number; readonly countLocalReplicas: number },
+): readonly WorkspaceDeclaration[] {
+  const { inputSize, hiddenSize } = spec;
+  const { capacity, countLocalReplicas } = size;
+  const steps = input[0]!;
+  const columns = gateColumns(spec);
+  const panels = (name: string, rows: number, columnsOut: number): WorkspaceDeclaration => ({
+    name,
+    type: 'f32',
+    shape: [panelCount(columnsOut), rows, PANEL_CHANNELS],
+  });
+  const perStep = (name: string): WorkspaceDeclaration => ({
+    name,
+    type: 'f32',
+    shape: [steps, capacity, columns],
+  });
+  return [
+    panels('panelsIh', inputSize, columns),
+    panels('panelsHh', hiddenSize, columns),
+    panels('gradPanelsIh', columns, inputSize),
+    panels('gradPanelsHh', columns, hiddenSize),
+    // h(0) to h(T).
+    { name: 'states', type: 'f32', shape: [steps + 1, capacity, hiddenSize] },
+    { name: 'stateGrad', type: 'f32', shape: [capacity, hiddenSize] },
+    { name: 'stateTerm', type: 'f32', shape: [capacity, hiddenSize] },
+    ...PARTS.map((part) => perStep(`products${part}`)),
+    perStep('gateGradsIh'),
+    ...(spec.kind === 'gru' ? [perStep('gateGradsHh')] : []),
+    ...(spec.norm === 'none'
+      ? []
+      : PARTS.flatMap((part) => [perStep(`normed${part}`), perStep(`productGrads${part}`)])),
+    ...summedParameters(spec).map((name) =>
+      replicaSumsWorkspace(`${name}.sums`, columns, countLocalReplicas),
+    ),
+    ...normWorkspace(spec, steps, size),
+  ];
+}

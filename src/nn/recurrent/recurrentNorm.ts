@@ -1,0 +1,146 @@
+// The normalization of a recurrent layer's pre-activations: one for each time step and part (of the
+// input, of the hidden state), which share their gain and bias. Each is an ordinary layer or batch
+// normalization (`norm`) of [samples, columns] with a reduction of its own, so that no vector is
+// written while another worker still reads it. Ba, Kiros, Hinton 2016; Cooijmans et al. 2017.
+
+import { bindBatchNorm, coefficientsLength } from '../../norm/batchNorm.ts';
+import type { ReductionDeclaration } from '../../norm/reducer.ts';
+import { bindLayerNorm } from '../../norm/sampleNorm.ts';
+import type { NormGradient } from '../../norm/setup.ts';
+import type {
+  Binding,
+  BufferDeclaration,
+  ParameterDeclaration,
+  StatisticsDeclaration,
+  WorkspaceDeclaration,
+} from '../layers/layer.ts';
+import { batchStatistics, groupReplicasOf } from '../norms/normShared.ts';
+import type { RecurrentSpec } from '../specs/recurrent.ts';
+import { gateColumns, PARTS, type Part } from './recurrentFrame.ts';
+
+const DOUBLE_BYTES = 8;
+/** Cooijmans et al. 2017, section 4: with unit variance tanh saturates and gradients vanish. */
+const BATCH_GAIN = 0.1;
+
+/** The gains of both parts. */
+export function normParameters(spec: RecurrentSpec): readonly ParameterDeclaration[] {
+  if (spec.norm === 'none') return [];
+  const value = spec.norm === 'batch' ? BATCH_GAIN : 1;
+  return PARTS.map((part) => ({
+    name: `normWeight${part}`,
+    shape: [gateColumns(spec)],
+    role: 'norm',
+    init: { kind: 'constant', value },
+  }));
+}
+
+/** Running statistics of every time step. */
+export function normBuffers(spec: RecurrentSpec, steps: number): readonly BufferDeclaration[] {
+  if (spec.norm !== 'batch') return [];
+  const shape = [steps, gateColumns(spec)];
+  return PARTS.flatMap((part) => [
+    { name: `runningMean${part}`, shape, initial: 0 },
+    { name: `runningVar${part}`, shape, initial: 1 },
+    { name: `numBatchesTracked${part}`, shape: [steps], initial: 0 },
+  ]);
+}
+
+export function normReductions(
+  spec: RecurrentSpec,
+  steps: number,
+): readonly ReductionDeclaration[] {
+  if (spec.norm !== 'batch') return [];
+  const shared = { channels: gateColumns(spec), groupReplicas: groupReplicasOf(spec.sync) };
+  return PARTS.flatMap((part) =>
+    Array.from({ length: steps }, (_, t) => [
+      { name: `moments${part}.${t}`, combine: 'moments' as const, ...shared },
+      { name: `sums${part}.${t}`, combine: 'sums' as const, ...shared },
+    ]).flat(),
+  );
+}
+
+/** The statistics of each time step. */
+export function normStatistics(spec: RecurrentSpec): readonly StatisticsDeclaration[] {
+  const columns = gateColumns(spec);
+  const cure = "a larger hiddenSize, or norm: 'none'";
+  if (spec.norm === 'layer') return [{ per: 'time step of a sample', values: columns, cure }];
+  if (spec.norm === 'none') return [];
+  const { sync } = spec;
+  const batch = batchStatistics({ channels: columns, sync }, [columns], false);
+  return [{ ...batch, cure: "norm: 'layer', which needs no other samples" }];
+}
+
+export function normWorkspace(
+  spec: RecurrentSpec,
+  steps: number,
+  size: { readonly capacity: number; readonly countLocalReplicas: number },
+): readonly WorkspaceDeclaration[] {
+  if (spec.norm === 'none') return [];
+  return PARTS.map((part) => ({
+    name: `statistics${part}`,
+    type: 'f64',
+    shape: [steps, statisticsLength(spec, size)],
+  }));
+}
+
+/** Float64 numbers that one time step of one part keeps from forward to backward. */
+function statisticsLength(
+  spec: RecurrentSpec,
+  size: { readonly capacity: number; readonly countLocalReplicas: number },
+): number {
+  if (spec.norm === 'layer') return 2 * size.capacity;
+  return coefficientsLength(gateColumns(spec), size.countLocalReplicas);
+}
+
+/** Addresses of [samples, columns] of one time step. */
+export interface StepTensors {
+  readonly xPtr: number;
+  readonly yPtr: number;
+  readonly dyPtr: number;
+  readonly dxPtr: number;
+}
+
+export interface BoundStepNorm {
+  forward(): void;
+  backward(): void;
+  updateRunningStatistics?(): void;
+}
+
+/** Binds the normalization of one part at one time step. */
+export function bindStepNorm(
+  spec: RecurrentSpec,
+  binding: Binding,
+  place: { readonly part: Part; readonly t: number; readonly tensors: StepTensors },
+  gradients: { readonly weight: NormGradient; readonly bias: NormGradient | undefined },
+): BoundStepNorm {
+  const { kernels, countLocalReplicas, memory, path } = binding;
+  const { part, t } = place;
+  const columns = gateColumns(spec);
+  const columnsBytes = columns * DOUBLE_BYTES;
+  const statisticsBytes = statisticsLength(spec, binding) * DOUBLE_BYTES;
+  const statisticsPtr = binding.workspacePtr(`statistics${part}`) + t * statisticsBytes;
+  const setup = {
+    ...{ kernels, countLocalReplicas, shards: binding.step, eps: spec.eps },
+    ...place.tensors,
+    weightPtr: binding.parameterPtr(`normWeight${part}`),
+    biasPtr: spec.bias ? binding.parameterPtr(`bias${part}`) : 0,
+    weightGrad: gradients.weight,
+    biasGrad: gradients.bias,
+    rowsPerSample: 1,
+  };
+  if (spec.norm === 'layer') {
+    return bindLayerNorm({ ...setup, length: columns, statisticsPtr, openGradPtr: 0 });
+  }
+  return bindBatchNorm({
+    ...setup,
+    ...{ path: `${path}, time step ${t}`, memory, channels: columns, momentum: spec.momentum },
+    running: {
+      meanPtr: binding.bufferPtr(`runningMean${part}`) + t * columnsBytes,
+      varPtr: binding.bufferPtr(`runningVar${part}`) + t * columnsBytes,
+      countPtr: binding.bufferPtr(`numBatchesTracked${part}`) + t * DOUBLE_BYTES,
+    },
+    coefficientsPtr: statisticsPtr,
+    moments: binding.reduction(`moments${part}.${t}`),
+    sums: binding.reduction(`sums${part}.${t}`),
+  });
+}

@@ -1,0 +1,100 @@
+// 2-d convolution over [H, W, C]: spec and builder, checked. What the layer does is in
+// conv2dKind.ts.
+
+import { UsageError } from '../../base/errors.ts';
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { oneOf } from '../../base/values.ts';
+import { WEIGHT_INITS, type WeightInit } from './init.ts';
+import {
+  checkCount,
+  optionalFlag,
+  type Pair,
+  type PairOption,
+  pairOf,
+  size,
+  toPair,
+} from './options.ts';
+
+export interface Conv2dSpec {
+  readonly kind: 'conv2d';
+  readonly inChannels: number;
+  readonly outChannels: number;
+  /** [height, width], as are the three below. */
+  readonly kernel: Pair;
+  readonly stride: Pair;
+  readonly padding: Pair;
+  readonly dilation: Pair;
+  readonly groups: number;
+  readonly bias: boolean;
+  readonly init: WeightInit;
+  readonly weightStandardization: boolean;
+}
+
+export interface Conv2dOptions {
+  /** Kernel size; a number stands for both axes. */
+  readonly kernel: PairOption;
+  /** Default 1. */
+  readonly stride?: PairOption;
+  /** Zeros on each side; default 0. */
+  readonly padding?: PairOption;
+  /** Distance of kernel taps; default 1. */
+  readonly dilation?: PairOption;
+  /** Groups of channels that are convolved apart; default 1; `inChannels` gives depthwise. */
+  readonly groups?: number;
+  /** Default true. */
+  readonly bias?: boolean;
+  /** Default `torch`. */
+  readonly init?: WeightInit;
+  /** Convolves with standardized weights (Qiao et al. 2019): each output channel's less their mean,
+   * over sqrt(biased var + 1e-5). Default false. */
+  readonly weightStandardization?: boolean;
+}
+
+export const conv2dSchema = optionsSchema<Conv2dOptions>()({
+  kernel: pairOf(1),
+  stride: pairOf(1).exactOptional(),
+  padding: pairOf(0).exactOptional(),
+  dilation: pairOf(1).exactOptional(),
+  groups: size.exactOptional(),
+  bias: optionalFlag,
+  init: oneOf(WEIGHT_INITS).exactOptional(),
+  weightStandardization: optionalFlag,
+});
+
+/** A 2-d convolution over images [H, W, inChannels]. Throws a {@link UsageError} for sizes and
+ * options out of range or unknown, and where groups do not divide the channels. */
+export function conv2d(
+  inChannels: number,
+  outChannels: number,
+  options: Conv2dOptions,
+): Conv2dSpec {
+  const given = parseOptions('conv2d', conv2dSchema, options, {
+    example: 'conv2d(3, 16, { kernel: 3, padding: 1 })',
+  });
+  const { groups = 1, bias = true, init = 'torch', weightStandardization = false } = given;
+  for (const [what, channels] of [
+    ['inChannels', checkCount('conv2d inChannels', inChannels)],
+    ['outChannels', checkCount('conv2d outChannels', outChannels)],
+  ] as const) {
+    if (channels % groups !== 0) {
+      throw new UsageError({
+        what: `conv2d groups with ${what} ${channels}`,
+        given: groups,
+        allowed: `a divisor of ${channels}`,
+      });
+    }
+  }
+  return {
+    kind: 'conv2d',
+    inChannels,
+    outChannels,
+    kernel: toPair(given.kernel),
+    stride: toPair(given.stride ?? 1),
+    padding: toPair(given.padding ?? 0),
+    dilation: toPair(given.dilation ?? 1),
+    groups,
+    bias,
+    init,
+    weightStandardization,
+  };
+}

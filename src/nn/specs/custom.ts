@@ -1,0 +1,74 @@
+// A user's own layer: a module that main and every worker import. What the layer does is in
+// layers/customKind.ts.
+
+import { plainCopy } from '../../base/plain.ts';
+import type { Shape } from '../../base/shape.ts';
+import type { WeightInit } from './init.ts';
+import { checkModule, trustModule } from './modules.ts';
+import type { ParameterRole } from './parameter.ts';
+
+/** What a layer of the user's works on: `count` samples of one replica, channels last, flat. */
+export interface CustomForward {
+  readonly count: number;
+  readonly training: boolean;
+  /** Optimizer steps done before this one. */
+  readonly step: number;
+  /** Index of the replica. */
+  readonly replica: number;
+  readonly x: Float32Array;
+  /** To be written. */
+  readonly y: Float32Array;
+  readonly parameters: Readonly<Record<string, Float32Array>>;
+}
+
+export interface CustomBackward extends CustomForward {
+  readonly dy: Float32Array;
+  /** To be written; undefined when nothing before this layer is trained. */
+  readonly dx: Float32Array | undefined;
+  /** To be written, whole, also when count is 0: the sums over these samples. Float32 for
+   * parameters of the role `weight`, else float64. */
+  readonly gradients: Readonly<Record<string, Float32Array | Float64Array>>;
+}
+
+export interface CustomParameter {
+  readonly name: string;
+  readonly shape: Shape;
+  /** Default `weight`. */
+  readonly role?: ParameterRole;
+  /** A constant, or a distribution with its fans; default constant 0. */
+  readonly init?: number | { kind: WeightInit; fanIn: number; fanOut: number };
+}
+
+/** What the module's default export, a function of the options, returns. */
+export interface CustomLayer {
+  /** Throws where the input does not fit. */
+  outputShape(input: Shape): Shape;
+  parameters?(input: Shape): readonly CustomParameter[];
+  forward(io: CustomForward): void;
+  backward(io: CustomBackward): void;
+}
+
+export interface CustomSpec {
+  readonly kind: 'custom';
+  /** `file:` URL or package name of the module. */
+  readonly module: string;
+  /** Plain data, handed to the module's default export. */
+  readonly options: unknown;
+}
+
+/** A layer from a module of the user's, say `nn.custom(new URL('./swish.mjs', import.meta.url))`,
+ * or from a package, by its name. The module's default export takes the options and returns a
+ * {@link CustomLayer}; the module runs in the main thread and in every worker. Options are copied.
+ * Throws a {@link UsageError} for other URLs than `file:`, and for options that JSON would not give
+ * back as they were, since checkpoints keep them. */
+export function custom(module: URL | string, options: unknown = null): CustomSpec {
+  const spec = customSpec(module, options);
+  trustModule(spec.module);
+  return spec;
+}
+
+/** {@link custom} as data has it: what it names may not be imported without a permission. */
+export function customSpec(module: unknown, options: unknown): CustomSpec {
+  const name = checkModule(module);
+  return { kind: 'custom', module: name, options: plainCopy('options of a custom layer', options) };
+}

@@ -1,0 +1,51 @@
+// Filter response normalization: spec and builder, checked. What the layer declares and binds is in
+// filterResponseNormKind.ts.
+
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { epsOption } from './normOptions.ts';
+import { checkCount, optionalFlag } from './options.ts';
+
+export interface FilterResponseNormSpec {
+  readonly kind: 'filterResponseNorm';
+  readonly channels: number;
+  readonly eps: number;
+  readonly affine: boolean;
+  readonly tlu: boolean;
+}
+
+export interface FilterResponseNormOptions {
+  /** Added to the mean square; default 1e-6, as in the paper. A constant: where a sample has one
+   * value per channel, the paper trains it, because the output is then little more than a sign;
+   * take a larger one there. */
+  readonly eps?: number;
+  /** Whether weight and bias are trained; default true. */
+  readonly affine?: boolean;
+  /** Whether the thresholded linear unit follows, max(y, threshold) with a trained threshold for
+   * each channel that starts at 0, in place of a ReLU; default true. */
+  readonly tlu?: boolean;
+}
+
+const DEFAULT_EPS = 1e-6;
+
+export const filterResponseNormSchema = optionsSchema<FilterResponseNormOptions>()({
+  eps: epsOption,
+  affine: optionalFlag,
+  tlu: optionalFlag,
+});
+
+/** Filter response normalization (Singh and Krishnan 2020): y = x / sqrt(mean(x^2) + eps) * weight
+ * + bias, the mean over the positions of one sample and channel; then max(y, threshold). Any shape
+ * with the channels last, which stays; needs no batch and no synchronization. Where y equals the
+ * threshold its gradient goes to the threshold. Throws a {@link UsageError} for options out of
+ * range. */
+export function filterResponseNorm(
+  channels: number,
+  options: FilterResponseNormOptions = {},
+): FilterResponseNormSpec {
+  checkCount('filterResponseNorm channels', channels);
+  const given = parseOptions('filterResponseNorm', filterResponseNormSchema, options, {
+    example: 'filterResponseNorm(64, { tlu: false })',
+  });
+  const { eps = DEFAULT_EPS, affine = true, tlu = true } = given;
+  return { kind: 'filterResponseNorm', channels, eps, affine, tlu };
+}

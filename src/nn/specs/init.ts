@@ -1,0 +1,58 @@
+// Initial values of parameters. Kaiming: He et al. 2015, "Delving deep into rectifiers"; Xavier:
+// Glorot and Bengio 2010. Element i of tensor t depends on (seed, t, i) alone.
+
+import { Purpose, RandomStream } from '../../base/random.ts';
+
+export const WEIGHT_INITS = [
+  'torch',
+  'kaimingUniform',
+  'kaimingNormal',
+  'xavierUniform',
+  'xavierNormal',
+] as const;
+export type WeightInit = (typeof WEIGHT_INITS)[number];
+
+/** How a parameter is filled. `fanIn` and `fanOut` count the inputs and outputs that one element's
+ * neuron is connected to. `torch` is PyTorch's default of conv and linear: uniform within
+ * +-1/sqrt(fanIn). The kaiming ones take the gain sqrt(2) of ReLU and fanIn. */
+export type Initializer =
+  | { readonly kind: 'constant'; readonly value: number }
+  | { readonly kind: WeightInit; readonly fanIn: number; readonly fanOut: number };
+
+/** Fills a parameter. `tensorIndex` is the parameter's place in the model. */
+export function initialize(
+  values: Float32Array,
+  initializer: Initializer,
+  seed: number,
+  tensorIndex: number,
+): void {
+  if (initializer.kind === 'constant') {
+    values.fill(initializer.value);
+    return;
+  }
+  const random = new RandomStream().reset(seed, Purpose.init, tensorIndex, 0);
+  const { uniform, scale } = distributionOf(initializer);
+  for (let i = 0; i < values.length; i++) {
+    values[i] = scale * (uniform ? 2 * random.nextUniform() - 1 : random.nextNormal());
+  }
+}
+
+/** The bound of a uniform distribution or the standard deviation of a normal one. */
+function distributionOf(initializer: Exclude<Initializer, { kind: 'constant' }>): {
+  readonly uniform: boolean;
+  readonly scale: number;
+} {
+  const { fanIn, fanOut } = initializer;
+  switch (initializer.kind) {
+    case 'torch':
+      return { uniform: true, scale: 1 / Math.sqrt(fanIn) };
+    case 'kaimingUniform':
+      return { uniform: true, scale: Math.sqrt(6 / fanIn) };
+    case 'kaimingNormal':
+      return { uniform: false, scale: Math.sqrt(2 / fanIn) };
+    case 'xavierUniform':
+      return { uniform: true, scale: Math.sqrt(6 / (fanIn + fanOut)) };
+    case 'xavierNormal':
+      return { uniform: false, scale: Math.sqrt(2 / (fanIn + fanOut)) };
+  }
+}

@@ -1,0 +1,48 @@
+// Fully connected layer: spec and builder, checked. What the layer does is in linearKind.ts.
+
+import { UsageError } from '../../base/errors.ts';
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { oneOf } from '../../base/values.ts';
+import { WEIGHT_INITS, type WeightInit } from './init.ts';
+import { checkCount, optionalFlag } from './options.ts';
+
+export interface LinearSpec {
+  readonly kind: 'linear';
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly bias: boolean;
+  readonly init: WeightInit;
+  readonly weightStandardization: boolean;
+}
+
+export interface LinearOptions {
+  /** Default true. */
+  readonly bias?: boolean;
+  /** Default `torch`. */
+  readonly init?: WeightInit;
+  /** Multiplies by standardized weights (Qiao et al. 2019): each output's less their mean, over
+   * sqrt(biased var + 1e-5). Default false. */
+  readonly weightStandardization?: boolean;
+}
+
+export const linearSchema = optionsSchema<LinearOptions>()({
+  bias: optionalFlag,
+  init: oneOf(WEIGHT_INITS).exactOptional(),
+  weightStandardization: optionalFlag,
+});
+
+/** A fully connected layer. Throws a {@link UsageError} for sizes below 1 and options that are
+ * unknown or of another type. */
+export function linear(
+  inFeatures: number,
+  outFeatures: number,
+  options: LinearOptions = {},
+): LinearSpec {
+  checkCount('linear inFeatures', inFeatures);
+  checkCount('linear outFeatures', outFeatures);
+  const given = parseOptions('linear', linearSchema, options, {
+    example: 'linear(64, 10, { bias: false })',
+  });
+  const { bias = true, init = 'torch', weightStandardization = false } = given;
+  return { kind: 'linear', inFeatures, outFeatures, bias, init, weightStandardization };
+}

@@ -1,0 +1,38 @@
+// Options that several norms have, and their checks.
+
+import { UsageError } from '../../base/errors.ts';
+import type { Shape } from '../../base/shape.ts';
+import { accept, positive, realOrNull } from '../../base/values.ts';
+import { checkCount, size } from './options.ts';
+
+/** Which replicas share batch statistics: each alone, all of them, or groups of so many
+ * neighbours. */
+export type SyncScope = 'local' | 'sync' | number;
+
+export const DEFAULT_EPS = 1e-5;
+/** Weight of the newest batch in running statistics, as PyTorch has it. */
+export const DEFAULT_MOMENTUM = 0.1;
+
+/** Options that several norms have: what is added to a variance or mean square, whether there are
+ * trained parameters, the weight of the newest observation, and which replicas share statistics. */
+export const epsOption = positive.exactOptional();
+export const momentumOption = realOrNull(
+  'a number from 0 to 1, or null for a cumulative average',
+  (momentum) => momentum >= 0 && momentum <= 1,
+).exactOptional();
+export const syncOption = accept<SyncScope>("'local', 'sync' or a number of replicas", (sync) => {
+  return sync === 'local' || sync === 'sync' || size.safeParse(sync).success;
+}).exactOptional();
+
+/** The last axes of a sample, as a list of sizes. */
+export function checkNormalizedShape(layer: string, normalizedShape: number | Shape): Shape {
+  const shape = Array.isArray(normalizedShape) ? Array.from(normalizedShape) : [normalizedShape];
+  if (shape.length === 0) {
+    throw new UsageError({
+      what: `${layer} normalizedShape`,
+      given: normalizedShape,
+      allowed: 'the sizes of the last axes of a sample, at least one',
+    });
+  }
+  return shape.map((one) => checkCount(`${layer} normalizedShape`, one));
+}

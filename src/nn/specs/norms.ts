@@ -1,0 +1,233 @@
+// The normalization layers that PyTorch has: their specs and builders, checked. What the layers
+// declare and bind is in normKinds.ts, the maths in `norm`.
+
+import { UsageError } from '../../base/errors.ts';
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import type { Shape } from '../../base/shape.ts';
+import { accept } from '../../base/values.ts';
+import {
+  checkNormalizedShape,
+  DEFAULT_EPS,
+  DEFAULT_MOMENTUM,
+  epsOption,
+  momentumOption,
+  type SyncScope,
+  syncOption,
+} from './normOptions.ts';
+import { checkCount, optionalFlag, size } from './options.ts';
+
+export interface BatchNormSpec {
+  readonly kind: 'batchNorm';
+  readonly channels: number;
+  readonly eps: number;
+  readonly momentum: number | null;
+  readonly affine: boolean;
+  readonly trackRunningStats: boolean;
+  readonly sync: SyncScope;
+  /** Samples that are normalized together within a replica; null takes all. */
+  readonly virtualBatch: number | null;
+  readonly frozen: boolean;
+}
+
+export interface BatchNormOptions {
+  /** Added to the variance; default 1e-5. */
+  readonly eps?: number;
+  /** Weight of the newest batch in the running statistics, `null` for a plain average over all
+   * batches; default 0.1. */
+  readonly momentum?: number | null;
+  /** Whether there are weight and bias; default true. */
+  readonly affine?: boolean;
+  /** Whether running statistics are kept for evaluation; default true. Without them each shard is
+   * normalized by its own statistics in evaluation, too. */
+  readonly trackRunningStats?: boolean;
+  /** Default `local`, ordinary per-replica batch normalization; see `convertNorm`. */
+  readonly sync?: SyncScope;
+  /** Ghost batch normalization (Hoffer et al. 2017): the samples of each replica are split, in
+   * order, in virtual batches of so many, each normalized on its own; a rest of fewer than 2 values
+   * per channel joins the batch before it. Running statistics average the virtual batches by their
+   * counts. Only with sync `local`; default null, one batch. */
+  readonly virtualBatch?: number | null;
+  /** Normalizes by the running statistics in training, too; they, weight and bias stay as they are
+   * (torchvision's FrozenBatchNorm2d), so weight and bias are buffers, not parameters. `sync` and
+   * `momentum` are kept for `convertNorm`, without effect. Default false. */
+  readonly frozen?: boolean;
+}
+
+export const batchNormSchema = optionsSchema<BatchNormOptions>()({
+  eps: epsOption,
+  momentum: momentumOption,
+  affine: optionalFlag,
+  trackRunningStats: optionalFlag,
+  sync: syncOption,
+  virtualBatch: accept<number | null>('a whole number from 1, or null', (samples) => {
+    return samples === null || size.safeParse(samples).success;
+  }).exactOptional(),
+  frozen: optionalFlag,
+});
+
+/** Batch normalization over all axes but the last (PyTorch's BatchNorm1d, 2d and 3d; SyncBatchNorm
+ * with `sync`): [C], [L, C], [H, W, C] or [D, H, W, C] in, the same out. y = (x - mean) / sqrt(var
+ * + eps) * weight + bias with the biased variance of the sync group (Ioffe and Szegedy 2015); the
+ * running variance is unbiased. Throws a {@link UsageError} for options out of range, and in
+ * training where a sync group has one value per channel, which has no variance. */
+export function batchNorm(channels: number, options: BatchNormOptions = {}): BatchNormSpec {
+  checkCount('batchNorm channels', channels);
+  const given = parseOptions('batchNorm', batchNormSchema, options, {
+    example: "batchNorm(64, { sync: 'sync' })",
+  });
+  const spec: BatchNormSpec = {
+    kind: 'batchNorm',
+    channels,
+    eps: DEFAULT_EPS,
+    momentum: DEFAULT_MOMENTUM,
+    affine: true,
+    trackRunningStats: true,
+    sync: 'local',
+    virtualBatch: null,
+    frozen: false,
+    ...given,
+  };
+  if (spec.virtualBatch !== null) checkVirtualBatch(spec, spec.virtualBatch);
+  if (spec.frozen && !spec.trackRunningStats) {
+    throw new UsageError({
+      what: 'batchNorm frozen without running statistics',
+      given: 'trackRunningStats false',
+      allowed: 'trackRunningStats true, since nothing else is there to normalize by',
+    });
+  }
+  return spec;
+}
+
+function checkVirtualBatch(spec: BatchNormSpec, virtualBatch: number): void {
+  if (spec.sync !== 'local') {
+    throw new UsageError({
+      what: `batchNorm sync with virtualBatch ${virtualBatch}`,
+      given: spec.sync,
+      allowed: "'local': virtual batches are smaller than a replica's",
+      hint: 'virtualBatch without sync, or sync without virtualBatch',
+    });
+  }
+  if (!spec.frozen) return;
+  throw new UsageError({
+    what: 'batchNorm virtualBatch with frozen',
+    given: virtualBatch,
+    allowed: 'null: a frozen layer takes no statistics',
+  });
+}
+
+export interface GroupNormSpec {
+  readonly kind: 'groupNorm';
+  readonly numGroups: number;
+  readonly channels: number;
+  readonly eps: number;
+  readonly affine: boolean;
+}
+
+export interface SampleNormOptions {
+  /** Added to the variance; default 1e-5. */
+  readonly eps?: number;
+  /** Whether weight and bias are trained; default true, for instanceNorm false, as in PyTorch. */
+  readonly affine?: boolean;
+}
+
+export const sampleNormSchema = optionsSchema<SampleNormOptions>()({
+  eps: epsOption,
+  affine: optionalFlag,
+});
+
+/** Group normalization (Wu and He 2018; PyTorch's GroupNorm): each sample and group of adjacent
+ * channels by its own mean and biased variance. Any shape with the channels last; weight and bias
+ * by channel. Throws a {@link UsageError} where numGroups does not divide the channels. */
+export function groupNorm(
+  numGroups: number,
+  channels: number,
+  options: SampleNormOptions = {},
+): GroupNormSpec {
+  checkCount('groupNorm channels', channels);
+  if (!Number.isInteger(numGroups) || numGroups < 1 || channels % numGroups !== 0) {
+    throw new UsageError({
+      what: `groupNorm numGroups for ${channels} channels`,
+      given: numGroups,
+      allowed: `a divisor of ${channels}`,
+      hint: `numGroups ${divisorBelow(channels, numGroups)}`,
+    });
+  }
+  const given = parseOptions('groupNorm', sampleNormSchema, options, {
+    example: 'groupNorm(8, 64, { affine: false })',
+  });
+  const { eps = DEFAULT_EPS, affine = true } = given;
+  return { kind: 'groupNorm', numGroups, channels, eps, affine };
+}
+
+/** The largest divisor of `channels` that is not above `wanted`; 1 where that says nothing. */
+function divisorBelow(channels: number, wanted: number): number {
+  let divisor = Math.min(
+    channels,
+    typeof wanted === 'number' ? Math.max(1, Math.floor(wanted) || 1) : 1,
+  );
+  while (channels % divisor !== 0) divisor--;
+  return divisor;
+}
+
+export interface InstanceNormSpec {
+  readonly kind: 'instanceNorm';
+  readonly channels: number;
+  readonly eps: number;
+  readonly affine: boolean;
+  readonly momentum: number | null;
+  readonly trackRunningStats: boolean;
+}
+
+export interface InstanceNormOptions extends SampleNormOptions {
+  /** Weight of the newest batch in the running statistics, `null` for a plain average over all
+   * batches; default 0.1. Without effect unless they are tracked. */
+  readonly momentum?: number | null;
+  /** Whether evaluation normalizes by running statistics, averages of the samples' means and
+   * unbiased variances; default false, as in PyTorch. They need no synchronization. */
+  readonly trackRunningStats?: boolean;
+}
+
+export const instanceNormSchema = optionsSchema<InstanceNormOptions>()({
+  eps: epsOption,
+  affine: optionalFlag,
+  momentum: momentumOption,
+  trackRunningStats: optionalFlag,
+});
+
+/** Instance normalization (Ulyanov, Vedaldi, Lempitsky 2016; PyTorch's InstanceNorm1d, 2d and 3d):
+ * each sample and channel by its own mean and biased variance. Any shape with the channels last.
+ * With running statistics a sample needs 2 values per channel, else a {@link UsageError}. */
+export function instanceNorm(
+  channels: number,
+  options: InstanceNormOptions = {},
+): InstanceNormSpec {
+  checkCount('instanceNorm channels', channels);
+  const given = parseOptions('instanceNorm', instanceNormSchema, options, {
+    example: 'instanceNorm(64, { affine: true })',
+  });
+  const { eps = DEFAULT_EPS, affine = false, momentum = DEFAULT_MOMENTUM } = given;
+  const { trackRunningStats = false } = given;
+  return { kind: 'instanceNorm', channels, eps, affine, momentum, trackRunningStats };
+}
+
+export interface LayerNormSpec {
+  readonly kind: 'layerNorm';
+  /** The last axes of a sample, or all. */
+  readonly normalizedShape: Shape;
+  readonly eps: number;
+  readonly affine: boolean;
+}
+
+/** Layer normalization (Ba, Kiros, Hinton 2016) over the last axes of a sample (PyTorch's
+ * LayerNorm; here the channels are the last axis), weight and bias by element. */
+export function layerNorm(
+  normalizedShape: number | Shape,
+  options: SampleNormOptions = {},
+): LayerNormSpec {
+  const shape = checkNormalizedShape('layerNorm', normalizedShape);
+  const given = parseOptions('layerNorm', sampleNormSchema, options, {
+    example: 'layerNorm([28, 64], { affine: false })',
+  });
+  const { eps = DEFAULT_EPS, affine = true } = given;
+  return { kind: 'layerNorm', normalizedShape: shape, eps, affine };
+}

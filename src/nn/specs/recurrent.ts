@@ -1,0 +1,138 @@
+// Recurrent layers over a sequence: their specs and builders, checked. What the layers declare is
+// in recurrentKinds.ts, what they do in recurrentPasses.ts.
+
+import { UsageError } from '../../base/errors.ts';
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { oneOf } from '../../base/values.ts';
+import {
+  DEFAULT_EPS,
+  DEFAULT_MOMENTUM,
+  epsOption,
+  momentumOption,
+  type SyncScope,
+  syncOption,
+} from './normOptions.ts';
+import { checkCount, optionalFlag } from './options.ts';
+
+export const RECURRENT_NORMS = ['none', 'layer', 'batch'] as const;
+/** What normalizes the pre-activations of each time step. */
+export type RecurrentNorm = (typeof RECURRENT_NORMS)[number];
+
+/** What all recurrent layers have. */
+export interface RecurrentFields {
+  readonly inputSize: number;
+  readonly hiddenSize: number;
+  readonly bias: boolean;
+  /** Whether all hidden states come out, or the last alone. */
+  readonly returnSequence: boolean;
+  readonly norm: RecurrentNorm;
+  readonly eps: number;
+  readonly momentum: number | null;
+  readonly sync: SyncScope;
+}
+
+export interface RnnSpec extends RecurrentFields {
+  readonly kind: 'rnn';
+  readonly nonlinearity: 'tanh' | 'relu';
+}
+
+export interface GruSpec extends RecurrentFields {
+  readonly kind: 'gru';
+}
+
+export type RecurrentSpec = RnnSpec | GruSpec;
+
+export interface RecurrentOptions {
+  /** Whether there are biasIh and biasHh; default true. */
+  readonly bias?: boolean;
+  /** Whether the hidden states of all time steps come out, [T, hiddenSize], instead of the last
+   * one, [hiddenSize]; default false. */
+  readonly returnSequence?: boolean;
+  /** Normalizes the input's and the hidden state's part of the pre-activations, each on its own, at
+   * every time step; the biases are added behind it, and the gains normWeightIh and normWeightHh
+   * are shared by all time steps. `layer`: over the features of one sample (Ba, Kiros, Hinton
+   * 2016). `batch`: over the samples, by statistics of each time step's own; so are the running
+   * ones that evaluation uses (Cooijmans et al. 2017, with their initial gain of 0.1). Default
+   * `none`. */
+  readonly norm?: RecurrentNorm;
+  /** Added to the variance; default 1e-5. Norm `batch` wants more, say 1e-2, where the first time
+   * steps are nearly constant, as in images with empty borders: their variance is next to nothing,
+   * and evaluation divides rare values by it. */
+  readonly eps?: number;
+  /** Of norm `batch`: weight of the newest batch in the running statistics, `null` for a plain
+   * average over all batches; default 0.1. */
+  readonly momentum?: number | null;
+  /** Of norm `batch`: which replicas share statistics; default `local`. */
+  readonly sync?: SyncScope;
+}
+
+export interface RnnOptions extends RecurrentOptions {
+  /** Default `tanh`. */
+  readonly nonlinearity?: 'tanh' | 'relu';
+}
+
+const recurrentOptions = {
+  bias: optionalFlag,
+  returnSequence: optionalFlag,
+  norm: oneOf(RECURRENT_NORMS).exactOptional(),
+  eps: epsOption,
+  momentum: momentumOption,
+  sync: syncOption,
+};
+export const gruSchema = optionsSchema<RecurrentOptions>()(recurrentOptions);
+export const rnnSchema = optionsSchema<RnnOptions>()({
+  ...recurrentOptions,
+  nonlinearity: oneOf(['tanh', 'relu']).exactOptional(),
+});
+
+/** An Elman network (1990; PyTorch's RNN): h(t) = tanh(x(t) weightIh + biasIh + h(t - 1) weightHh +
+ * biasHh) from h(0) = 0, for inputs [T, inputSize]. weightIh is [inputSize, hiddenSize], weightHh
+ * [hiddenSize, hiddenSize], PyTorch's transposed; all start uniform within 1 / sqrt(hiddenSize).
+ * Throws a {@link UsageError} for options out of range. */
+export function rnn(inputSize: number, hiddenSize: number, options: RnnOptions = {}): RnnSpec {
+  const example = 'rnn(28, 64, { returnSequence: true })';
+  const given = parseOptions('rnn', rnnSchema, options, { example });
+  const { nonlinearity = 'tanh', ...fields } = given;
+  return { kind: 'rnn', ...fieldsOf('rnn', inputSize, hiddenSize, fields), nonlinearity };
+}
+
+/** A gated recurrent unit (Cho et al. 2014; PyTorch's GRU): r, z = sigmoid(i + h), n = tanh(in + r
+ * hn), h(t) = (1 - z) n + z h(t - 1), where i = x(t) weightIh + biasIh and h = h(t - 1) weightHh +
+ * biasHh. Gates stand side by side as r, z, n: weightIh is [inputSize, 3 hiddenSize], weightHh
+ * [hiddenSize, 3 hiddenSize], PyTorch's transposed. Otherwise as {@link rnn}. */
+export function gru(
+  inputSize: number,
+  hiddenSize: number,
+  options: RecurrentOptions = {},
+): GruSpec {
+  const example = 'gru(28, 64, { returnSequence: true })';
+  const given = parseOptions('gru', gruSchema, options, { example });
+  return { kind: 'gru', ...fieldsOf('gru', inputSize, hiddenSize, given) };
+}
+
+function fieldsOf(
+  layer: string,
+  inputSize: number,
+  hiddenSize: number,
+  options: RecurrentOptions,
+): RecurrentFields {
+  const { norm = 'none', sync = 'local' } = options;
+  if (sync !== 'local' && norm !== 'batch') {
+    throw new UsageError({
+      what: `${layer} sync with norm '${norm}'`,
+      given: sync,
+      allowed: "'local', since nothing is shared between samples",
+      hint: "norm: 'batch'",
+    });
+  }
+  return {
+    inputSize: checkCount(`${layer} inputSize`, inputSize),
+    hiddenSize: checkCount(`${layer} hiddenSize`, hiddenSize),
+    bias: options.bias ?? true,
+    returnSequence: options.returnSequence ?? false,
+    norm,
+    eps: options.eps ?? DEFAULT_EPS,
+    momentum: options.momentum === undefined ? DEFAULT_MOMENTUM : options.momentum,
+    sync,
+  };
+}

@@ -1,0 +1,26 @@
+// Reshape: the elements of a sample under other axes, in memory order: an image [28, 28, 1] as a
+// sequence [28, 28].
+
+import { UsageError } from '../../base/errors.ts';
+import type { Shape } from '../../base/shape.ts';
+import { checkCount } from './options.ts';
+
+export interface ReshapeSpec {
+  readonly kind: 'reshape';
+  readonly shape: Shape;
+}
+
+/** A sample's elements, in memory order (channels last), as a tensor of this shape; the sample axis
+ * is not part of it. Throws a {@link UsageError} where the input has another number of elements. */
+export function reshape(shape: Shape): ReshapeSpec {
+  if (!Array.isArray(shape) || shape.length === 0) {
+    throw new UsageError({
+      what: 'reshape shape',
+      given: shape,
+      allowed: 'the sizes of a sample, without the sample axis',
+      hint: 'reshape([28, 28]) for images of 28x28x1',
+    });
+  }
+  for (const size of shape) checkCount('reshape shape', size);
+  return { kind: 'reshape', shape: [...shape] };
+}

@@ -1,0 +1,43 @@
+// Root mean square normalization: spec and builder, checked. What the layer declares and binds is
+// in rmsNormKind.ts.
+
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import type { Shape } from '../../base/shape.ts';
+import { checkNormalizedShape, DEFAULT_EPS, epsOption } from './normOptions.ts';
+import { optionalFlag } from './options.ts';
+
+export interface RmsNormSpec {
+  readonly kind: 'rmsNorm';
+  /** The last axes of a sample, or all. */
+  readonly normalizedShape: Shape;
+  readonly eps: number;
+  readonly affine: boolean;
+}
+
+export interface RmsNormOptions {
+  /** Added to the mean square; default 1e-5. (PyTorch's RMSNorm takes 1.19e-7 unless told.) */
+  readonly eps?: number;
+  /** Whether a weight by element is trained; default true. There is no bias. */
+  readonly affine?: boolean;
+}
+
+export const rmsNormSchema = optionsSchema<RmsNormOptions>()({
+  eps: epsOption,
+  affine: optionalFlag,
+});
+
+/** Root mean square normalization (Zhang and Sennrich 2019; PyTorch's RMSNorm) over the last axes
+ * of a sample: y = x / sqrt(mean(x^2) + eps) * weight, without a mean and without a bias. Takes any
+ * shape that ends in `normalizedShape` and gives the same one back. Throws a {@link UsageError} for
+ * sizes below 1 and an eps of 0 or less. */
+export function rmsNorm(
+  normalizedShape: number | Shape,
+  options: RmsNormOptions = {},
+): RmsNormSpec {
+  const shape = checkNormalizedShape('rmsNorm', normalizedShape);
+  const given = parseOptions('rmsNorm', rmsNormSchema, options, {
+    example: 'rmsNorm(64, { affine: false })',
+  });
+  const { eps = DEFAULT_EPS, affine = true } = given;
+  return { kind: 'rmsNorm', normalizedShape: shape, eps, affine };
+}
