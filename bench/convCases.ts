@@ -41,7 +41,7 @@ export function convCases(
 ): readonly KernelCase[] {
   const { spec, input } = shape;
   const output = conv2dKind.outputShape(spec, input, 'conv2d') as readonly number[];
-  const [weight] = conv2dKind.parameters(spec, input);
+  const [weight] = conv2dKind.parameters!(spec, input);
   const bench = createBench(modules, [
     { name: 'x', type: 'f32', shape: [samples, ...input] },
     { name: 'y', type: 'f32', shape: [samples, ...output] },
@@ -49,7 +49,7 @@ export function convCases(
     { name: 'dx', type: 'f32', shape: [samples, ...input] },
     { name: 'weight', type: 'f32', shape: weight!.shape },
     { name: 'dweight', type: 'f32', shape: weight!.shape },
-    ...conv2dKind.workspace(spec, input, { capacity: samples, countLocalReplicas: 1 }),
+    ...conv2dKind.workspace!(spec, input, { capacity: samples, countLocalReplicas: 1 }),
   ]);
   for (const [stream, name] of ['x', 'dy', 'weight'].entries()) {
     fillRandom(bench.floats(name), stream);

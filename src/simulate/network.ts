@@ -6,7 +6,12 @@
 import { UsageError } from '../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { isNorm, normChannels } from '../nn/convert/normLeaf.ts';
-import { buildGraph, type LayerOperation, type Operation } from '../nn/graph/graph.ts';
+import {
+  buildGraph,
+  type LayerOperation,
+  type Operation,
+  parametersOf,
+} from '../nn/graph/graph.ts';
 import type { LayerSpec, LeafSpec } from '../nn/specs/spec.ts';
 
 /** What one operation costs for one sample, and once a step. */
@@ -115,9 +120,9 @@ function layerCost(
   shapes: readonly Shape[],
   hasGradient: Set<number>,
 ): OperationCost | undefined {
-  const { path, spec, kind, input, output } = operation;
+  const { path, spec, input, output } = operation;
   const inputShape = shapes[input]!;
-  const declared = kind.parameters(spec, inputShape);
+  const declared = parametersOf(operation, { shapes });
   const parameters = declared.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const needsInputGradient = hasGradient.has(input);
   if (needsInputGradient || parameters > 0) hasGradient.add(output);

@@ -8,7 +8,14 @@ import { parseData } from '../base/parse.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { accept } from '../base/values.ts';
 import { isNorm, usesRunningStatistics } from '../nn/convert/normLeaf.ts';
-import { buildGraph, type Graph, type LayerOperation, type ValueId } from '../nn/graph/graph.ts';
+import {
+  buffersOf,
+  buildGraph,
+  type Graph,
+  type LayerOperation,
+  parametersOf,
+  type ValueId,
+} from '../nn/graph/graph.ts';
 import { WEIGHT_STANDARDIZATION_EPS } from '../nn/layers/weightStandardization.ts';
 import { sequential } from '../nn/models/compose.ts';
 import { parseModel } from '../nn/models/parse.ts';
@@ -188,17 +195,16 @@ function rebuild(
   });
   const kept = layers.filter(({ path }) => !gone.has(path));
   const result = new Map<string, { shape: Shape; values: Float32Array | Float64Array }>();
-  const { operations, shapes } = buildGraph(rebuilt, graph.shapes[0]!);
-  for (const operation of operations) {
+  const built = buildGraph(rebuilt, graph.shapes[0]!);
+  for (const operation of built.operations) {
     if (operation.op !== 'layer') continue;
     const before = kept[operation.index]!.path;
     const target = targets.get(before);
-    const { kind, spec, path, input } = operation;
-    const declared = [
-      ...kind.parameters(spec, shapes[input]!),
-      ...kind.buffers(spec, shapes[input]!),
-    ];
-    for (const { name, shape } of declared) {
+    const { path } = operation;
+    for (const { name, shape } of [
+      ...parametersOf(operation, built),
+      ...buffersOf(operation, built),
+    ]) {
       const values =
         target === undefined
           ? tensorOf(weights, `${before}.${name}`, sizeOf(shape)).slice()

@@ -3,7 +3,7 @@
 
 import { type Shape, sizeOf } from '../base/shape.ts';
 import { alignUp } from '../memory/layout.ts';
-import type { Graph } from '../nn/graph/graph.ts';
+import { buffersOf, type Graph, parametersOf } from '../nn/graph/graph.ts';
 import type { Initializer } from '../nn/specs/init.ts';
 import type { ParameterRole } from '../nn/specs/parameter.ts';
 
@@ -72,9 +72,9 @@ export function planParameters(graph: Graph): ParameterPlan {
   let buffersLength = 0;
   for (const operation of graph.operations) {
     if (operation.op !== 'layer') continue;
-    const { kind, spec, path, input } = operation;
+    const { path } = operation;
     const inLayer = { narrow: 0, wide: 0 };
-    for (const declared of kind.parameters(spec, graph.shapes[input]!)) {
+    for (const declared of parametersOf(operation, graph)) {
       const isWide = declared.role !== 'weight';
       const type = isWide ? 'wide' : 'narrow';
       const size = sizeOf(declared.shape);
@@ -97,7 +97,7 @@ export function planParameters(graph: Graph): ParameterPlan {
     }
     leafLengths.narrow = Math.max(leafLengths.narrow, inLayer.narrow);
     leafLengths.wide = Math.max(leafLengths.wide, inLayer.wide);
-    for (const { name, shape, initial } of kind.buffers(spec, graph.shapes[input]!)) {
+    for (const { name, shape, initial } of buffersOf(operation, graph)) {
       const size = sizeOf(shape);
       const place = { length: size, offset: buffersLength };
       buffers.push({ name: `${path}.${name}`, layerPath: path, shape, initial, ...place });

@@ -22,7 +22,7 @@ export function* workspacesOf(
   for (const operation of graph.operations) {
     if (operation.op !== 'layer') continue;
     const { kind, spec, path, input } = operation;
-    yield { path, declared: kind.workspace(spec, graph.shapes[input]!, size) };
+    yield { path, declared: kind.workspace?.(spec, graph.shapes[input]!, size) ?? [] };
   }
 }
 

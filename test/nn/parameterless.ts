@@ -43,13 +43,12 @@ export function bindAlone<Spec>(
   const outputLength = capacity * sizeOf(outputShape);
   const [xPtr, dxPtr] = [fixture.reserve(inputLength), fixture.reserve(inputLength)];
   const [yPtr, dyPtr] = [fixture.reserve(outputLength), fixture.reserve(outputLength)];
+  const size = { capacity, countLocalReplicas: 1 };
   const workspace = new Map(
-    kind
-      .workspace(spec, inputShape, { capacity, countLocalReplicas: 1 })
-      .map(({ name, type, shape }) => [
-        name,
-        fixture.reserve(sizeOf(shape), BYTES_PER_ELEMENT[type]),
-      ]),
+    (kind.workspace?.(spec, inputShape, size) ?? []).map(({ name, type, shape }) => [
+      name,
+      fixture.reserve(sizeOf(shape), BYTES_PER_ELEMENT[type]),
+    ]),
   );
   const step: StepState = {
     training: true,

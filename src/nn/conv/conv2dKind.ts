@@ -36,6 +36,8 @@ export const conv2dKind: LayerKind<Conv2dSpec> = {
   kind: 'conv2d',
   keeps: { input: true, output: false },
 
+  expectedInput: ({ inChannels }) => [Number.NaN, Number.NaN, inChannels],
+
   outputShape(spec, input, path) {
     if (input.length !== 3 || sizesDiffer(channelsOf(input), spec.inChannels)) {
       throw new UsageError({
@@ -78,7 +80,6 @@ export const conv2dKind: LayerKind<Conv2dSpec> = {
     ];
   },
 
-  buffers: () => [],
   workspace: (spec, input): readonly WorkspaceDeclaration[] => [
     ...convWorkspace(spec, convAxes(spec, input)),
     ...(spec.weightStandardization ? standardizedWorkspace(weightMatrix(spec)) : []),

@@ -19,6 +19,8 @@ export const linearKind: LayerKind<LinearSpec> = {
   kind: 'linear',
   keeps: { input: true, output: false },
 
+  expectedInput: ({ inFeatures }) => [inFeatures],
+
   outputShape(spec, input, path): Shape {
     if (sizesDiffer(sizeOf(input), spec.inFeatures)) {
       throw new UsageError({
@@ -45,7 +47,6 @@ export const linearKind: LayerKind<LinearSpec> = {
     return [weight, { ...bias, init: { kind: 'torch', ...fans } }];
   },
 
-  buffers: () => [],
   workspace: (spec) => [
     {
       name: 'panels',

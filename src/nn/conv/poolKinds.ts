@@ -59,8 +59,6 @@ export const maxPoolKind: LayerKind<MaxPoolSpec> = {
   // The backward pass needs only where the maxima were.
   keeps: { input: false, output: false },
   outputShape: windowOutput,
-  parameters: () => [],
-  buffers: () => [],
   workspace: (spec, input, { capacity }) => [
     { name: 'index', type: 'i32', shape: [capacity, ...windowOutput(spec, input, spec.kind)] },
   ],
@@ -110,9 +108,6 @@ export const avgPoolKind: LayerKind<AvgPoolSpec> = {
   kind: 'avgPool',
   keeps: { input: false, output: false },
   outputShape: windowOutput,
-  parameters: () => [],
-  buffers: () => [],
-  workspace: () => [],
   bind: bindAvgPool,
 };
 
@@ -172,9 +167,6 @@ export const globalAvgPoolKind: LayerKind<GlobalAvgPoolSpec> = {
     checkImage(input, path);
     return [channelsOf(input)];
   },
-  parameters: () => [],
-  buffers: () => [],
-  workspace: () => [],
   bind(_spec, { kernels, step, input, output }): BoundLayer {
     const channels = channelsOf(input.shape);
     const pixels = input.shape[0]! * input.shape[1]!;

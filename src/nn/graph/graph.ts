@@ -4,7 +4,7 @@
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, shapesDiffer, showShape } from '../../base/shape.ts';
-import type { LayerKind } from '../layers/layer.ts';
+import type { BufferDeclaration, LayerKind, ParameterDeclaration } from '../layers/layer.ts';
 import { checkDepth } from '../specs/depth.ts';
 import type { LayerSpec, LeafSpec, ResidualSpec } from '../specs/spec.ts';
 import { kindOf } from './kinds.ts';
@@ -50,6 +50,22 @@ export interface Graph {
   /** Shape of each value. */
   readonly shapes: readonly Shape[];
   readonly output: ValueId;
+}
+
+/** What a layer trains. */
+export function parametersOf(
+  { kind, spec, input }: LayerOperation,
+  { shapes }: Pick<Graph, 'shapes'>,
+): readonly ParameterDeclaration[] {
+  return kind.parameters?.(spec, shapes[input]!) ?? [];
+}
+
+/** What training a layer writes and its evaluation reads. */
+export function buffersOf(
+  { kind, spec, input }: LayerOperation,
+  { shapes }: Pick<Graph, 'shapes'>,
+): readonly BufferDeclaration[] {
+  return kind.buffers?.(spec, shapes[input]!) ?? [];
 }
 
 /** Resolves a model for inputs of the given shape. Throws a {@link UsageError} that names the layer
@@ -126,14 +142,7 @@ function expectedInput(spec: LayerSpec): Shape | undefined {
       return spec.layers[0] === undefined ? undefined : expectedInput(spec.layers[0]);
     case 'residual':
       return expectedInput(spec.body);
-    case 'conv2d':
-      return [Number.NaN, Number.NaN, spec.inChannels];
-    case 'linear':
-      return [spec.inFeatures];
-    case 'rnn':
-    case 'gru':
-      return [Number.NaN, spec.inputSize];
     default:
-      return undefined;
+      return kindOf(spec).expectedInput?.(spec);
   }
 }

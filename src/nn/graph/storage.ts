@@ -6,7 +6,7 @@ import { sizeOf } from '../../base/shape.ts';
 import { alignUp } from '../../memory/layout.ts';
 import type { LayerKind } from '../layers/layer.ts';
 import type { LeafSpec } from '../specs/spec.ts';
-import type { Graph, Operation, ValueId } from './graph.ts';
+import { type Graph, type Operation, parametersOf, type ValueId } from './graph.ts';
 
 export interface StoragePlan {
   /** Where each value lies, in bytes from the start of the worker's activations. */
@@ -90,9 +90,7 @@ export function planStorage(graph: Graph, capacity: number): StoragePlan {
 export function gradientsNeeded(graph: Graph): readonly boolean[] {
   const needed: boolean[] = graph.shapes.map(() => false);
   for (const operation of graph.operations) {
-    const hasParameters =
-      operation.op === 'layer' &&
-      operation.kind.parameters(operation.spec, graph.shapes[operation.input]!).length > 0;
+    const hasParameters = operation.op === 'layer' && parametersOf(operation, graph).length > 0;
     const isReached = hasParameters || inputsOf(operation).some((value) => needed[value]);
     for (const value of outputsOf(operation)) needed[value] = isReached;
   }
@@ -125,8 +123,7 @@ function sharesGradient(operation: Operation): boolean {
 
 /** Whether the outputs are the input under other names. */
 function isAlias(operation: Operation): boolean {
-  if (operation.op !== 'layer') return operation.op === 'fork';
-  return operation.spec.kind === 'flatten' || operation.spec.kind === 'reshape';
+  return operation.op === 'layer' ? operation.kind.isAlias === true : operation.op === 'fork';
 }
 
 /** Gives each block the lowest place that is free all the time it is alive, the largest first.

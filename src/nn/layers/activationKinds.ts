@@ -60,9 +60,6 @@ function activationKind<Spec extends ActivationSpec>(
     kind,
     keeps: { input: keeps === 'input', output: keeps === 'output' },
     outputShape: (_spec, input) => input,
-    parameters: () => [],
-    buffers: () => [],
-    workspace: () => [],
     bind: (spec, binding) =>
       bindPasses(passesOf(binding.kernels, spec), binding, binding[keeps].ptr),
   };

@@ -26,8 +26,6 @@ export function customKindOf(spec: CustomSpec): LayerKind<CustomSpec> {
         role,
         init: typeof init === 'number' ? { kind: 'constant', value: init } : init,
       })),
-    buffers: () => [],
-    workspace: () => [],
     bind: (_spec, binding) => bindCustom(layer!, binding),
   };
 }

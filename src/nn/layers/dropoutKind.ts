@@ -28,9 +28,6 @@ export const dropoutKind: LayerKind<DropoutSpec> = {
   kind: 'dropout',
   keeps: { input: false, output: false },
   outputShape: (_spec, input) => input,
-  parameters: () => [],
-  buffers: () => [],
-  workspace: () => [],
   bind: bindDropout,
 };
 

@@ -9,10 +9,8 @@ const nothing: BoundLayer = { forward() {}, backward() {} };
 
 export const flattenKind: LayerKind<FlattenSpec> = {
   kind: 'flatten',
+  isAlias: true,
   keeps: { input: false, output: false },
   outputShape: (_spec, input): Shape => [sizeOf(input)],
-  parameters: () => [],
-  buffers: () => [],
-  workspace: () => [],
   bind: () => nothing,
 };

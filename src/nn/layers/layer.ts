@@ -128,9 +128,14 @@ export interface LayerKind<Spec> {
   readonly kind: string;
   /** The shape that comes out, or a UsageError that names the layer and both shapes. */
   outputShape(spec: Spec, input: Shape, path: string): Shape;
-  parameters(spec: Spec, input: Shape): readonly ParameterDeclaration[];
-  buffers(spec: Spec, input: Shape): readonly BufferDeclaration[];
-  workspace(
+  /** The input that the layer asks for, unknown sizes as NaN. Absent where it takes any. */
+  expectedInput?(spec: Spec): Shape;
+  /** What it trains; absent where that is nothing. */
+  parameters?(spec: Spec, input: Shape): readonly ParameterDeclaration[];
+  /** What training writes and evaluation reads; absent where that is nothing. */
+  buffers?(spec: Spec, input: Shape): readonly BufferDeclaration[];
+  /** The memory that it needs besides; absent where that is none. */
+  workspace?(
     spec: Spec,
     input: Shape,
     size: { readonly capacity: number; readonly countLocalReplicas: number },
@@ -143,6 +148,9 @@ export interface LayerKind<Spec> {
   ): { readonly reduction: string; readonly channels: number; readonly eps: number } | undefined;
   /** The statistics that it takes of its input or its weights. */
   statistics?(spec: Spec, input: Shape): readonly StatisticsDeclaration[];
+  /** Whether the output is the input under another shape, so that both share their memory; default
+   * false. */
+  readonly isAlias?: boolean;
   /** Which of its activations the backward pass reads; the others' memory is used again. */
   readonly keeps: { readonly input: boolean; readonly output: boolean };
   /** How the layer does a relu that directly follows it, too: `again` computes the output anew in

@@ -10,6 +10,7 @@ const nothing: BoundLayer = { forward() {}, backward() {} };
 
 export const reshapeKind: LayerKind<ReshapeSpec> = {
   kind: 'reshape',
+  isAlias: true,
   keeps: { input: false, output: false },
   outputShape({ shape }, input, path): Shape {
     if (!sizesDiffer(sizeOf(input), sizeOf(shape))) return shape;
@@ -19,8 +20,5 @@ export const reshapeKind: LayerKind<ReshapeSpec> = {
       allowed: `${sizeOf(shape)} elements, as ${showShape(shape)} has`,
     });
   },
-  parameters: () => [],
-  buffers: () => [],
-  workspace: () => [],
   bind: () => nothing,
 };

@@ -20,7 +20,6 @@ export const filterResponseNormKind: LayerKind<FilterResponseNormSpec> = {
     ...(affine ? affineParameters([channels]) : []),
     ...(tlu ? [normZeros('threshold', [channels])] : []),
   ],
-  buffers: () => [],
   workspace: ({ channels }, _input, { capacity }) => [
     { name: 'coefficients', type: 'f64', shape: [capacity, 4 * channels] },
     { name: 'sums', type: 'f64', shape: [3, channels] },

@@ -154,7 +154,6 @@ export const groupNormKind: LayerKind<GroupNormSpec> = {
   fusesRelu: () => 'again',
   outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
   parameters: (spec) => (spec.affine ? affineParameters([spec.channels]) : []),
-  buffers: () => [],
   workspace: groupedWorkspace,
   statistics: ({ channels, numGroups }, input) => [
     {
@@ -217,7 +216,6 @@ export const layerNormKind: LayerKind<LayerNormSpec> = {
   fusesRelu: () => 'kept',
   outputShape: (spec, input, path) => checkLastAxes(path, input, spec.normalizedShape),
   parameters: (spec) => (spec.affine ? affineParameters(spec.normalizedShape) : []),
-  buffers: () => [],
   workspace: (spec, input, { capacity }) => [
     { name: 'statistics', type: 'f64', shape: [capacity, layerNormRows(spec, input), 2] },
     { name: 'openGrad', type: 'f32', shape: [sizeOf(spec.normalizedShape)] },

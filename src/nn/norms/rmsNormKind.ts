@@ -11,7 +11,6 @@ export const rmsNormKind: LayerKind<RmsNormSpec> = {
   keeps: { input: true, output: false },
   outputShape: (spec, input, path) => checkLastAxes(path, input, spec.normalizedShape),
   parameters: (spec) => (spec.affine ? [normWeight(spec.normalizedShape)] : []),
-  buffers: () => [],
   workspace: (spec, input, { capacity }) => [
     { name: 'invRms', type: 'f64', shape: [capacity, rowsOf(spec, input)] },
   ],

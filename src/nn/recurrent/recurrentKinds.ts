@@ -25,6 +25,7 @@ function recurrentKind<Spec extends RecurrentSpec>(kind: Spec['kind']): LayerKin
   return {
     kind,
     keeps: { input: true, output: false },
+    expectedInput: ({ inputSize }) => [Number.NaN, inputSize],
     outputShape,
     parameters,
     buffers: (spec, input) => normBuffers(spec, input[0]!),
