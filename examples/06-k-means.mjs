@@ -47,6 +47,7 @@ if (isMainThread) {
   const points = new Float64Array(new SharedArrayBuffer(2 * count * 8)); // read by all threads
   for (let i = 0; i < points.length; i++) points[i] = noise(i) + 3 * ((i >> (1 + (i & 1))) & 1);
   for (const workers of [1, 4]) {
+    /** @type {ReturnType<typeof job>[]} */
     const [first] = await launch(import.meta.url, { workers, args: { points } });
     const centres = [...first.centres].map((value) => value.toFixed(3)).join(' ');
     console.log(`${workers} threads, ${first.stats.calls} rounds: centres ${centres}`);

@@ -13,6 +13,7 @@ const job = new URL('./job.mjs', import.meta.url);
 const runs = [];
 for (const workers of [1, 2, 3]) {
   // One result for each worker, in rank order; here they all return the same.
+  /** @type {number[][]} */
   const [losses] = await launch(job, { workers, args });
   runs.push({ workers, losses });
 }
