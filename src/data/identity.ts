@@ -1,6 +1,7 @@
 // Which data a run is of, in plain data for checkpoints. Data is the same when its content is: all
 // values of both splits, their shapes, the task and the statistics. Names are for people.
 
+import { FNV_OFFSET, FNV_PRIME } from '../base/fnv.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { type Dataset, type InputType, type Split, type Task, targetSize } from './dataset.ts';
 
@@ -23,8 +24,6 @@ export interface DatasetDescription {
   readonly contentHash?: string;
 }
 
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
 const WORD_BYTES = 4;
 
 /** What a checkpoint keeps of its data, so that it can be compared with the data of a later run.

@@ -2,6 +2,7 @@
 // training, augmented on the way by the image kernels. Runs inside the workers and allocates
 // nothing per sample; the dataset itself is never changed.
 
+import { FLOAT_BYTES } from '../base/bytes.ts';
 import { assertSame } from '../base/errors.ts';
 import { Purpose, RandomStream } from '../base/random.ts';
 import { channelsOf, type Shape, sizeOf } from '../base/shape.ts';
@@ -18,7 +19,6 @@ import {
 
 const BYTE_VALUES = 256;
 const BYTE_RANGE = 255;
-const FLOAT_BYTES = 4;
 
 /** Every normalised byte: [value * C + c] = (value / 255 - mean_c) / std_c, computed in float64 and
  * rounded once to float32. Length 256 * C. */

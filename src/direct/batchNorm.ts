@@ -1,6 +1,7 @@
 // Batch normalization over the ranks of a group: the passes of norm/batchNorm.ts with reductions
 // that exchange through the group's public calls.
 
+import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { BatchNormSpec } from '../nn/specs/norms.ts';
 import { bindBatchNorm, coefficientsLength, oneValueError } from '../norm/batchNorm.ts';
 import { writeCoefficients } from '../norm/coefficients.ts';
@@ -12,8 +13,6 @@ import { bindExchange } from './exchange.ts';
 import { type BoundPasses, makeNorm } from './norm.ts';
 import type { BatchNorm, RunningStatistics, SavedNorm } from './types.ts';
 import type { Workspace } from './workspace.ts';
-
-const DOUBLE_BYTES = 8;
 
 /** A batch normalization of a spec, over the ranks of the group whatever its `sync` says. */
 export function makeBatchNorm(

@@ -1,6 +1,7 @@
 // Normalizations that look at one sample alone, as functions: the passes of norm/sampleNorm.ts,
 // with their statistics saved once for each mean instead of once for each channel.
 
+import { DOUBLE_BYTES } from '../base/bytes.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { LayerNormSpec } from '../nn/specs/norms.ts';
 import { readCoefficients, writeCoefficients } from '../norm/coefficients.ts';
@@ -9,8 +10,6 @@ import type { TensorRules } from './checks.ts';
 import { makeNorm } from './norm.ts';
 import type { Norm } from './types.ts';
 import type { Workspace } from './workspace.ts';
-
-const DOUBLE_BYTES = 8;
 
 export interface GroupsOfChannels {
   readonly channels: number;

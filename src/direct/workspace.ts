@@ -2,6 +2,7 @@
 // where they lie, others are copied into scratch memory, which is taken from the group once and
 // grows by doubling when a call needs more.
 
+import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { compileKernels, instantiateKernels } from '../kernels/load.ts';
 import type { Group } from '../sync/group.ts';
@@ -15,8 +16,6 @@ const TENSORS_OF_A_CALL = 3;
  * channel and 12 more, in 5 pieces. */
 const VECTORS_OF_A_CALL = 5;
 const VECTOR_BYTES = 64;
-const FLOAT_BYTES = 4;
-const DOUBLE_BYTES = 8;
 
 /** Where the vectors of a group's ranks meet. */
 export interface ExchangeBuffers {

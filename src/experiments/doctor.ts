@@ -4,6 +4,7 @@
 // in windows, so that a machine that is slow for a while is slow for all.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
+import { medianOf } from '../base/median.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { convertNorm } from '../nn/convert/convertNorm.ts';
@@ -237,7 +238,7 @@ async function trainTo(patient: Patient, to: number, isTimed: boolean): Promise<
 async function variantOf(patient: Patient, data: Dataset): Promise<MeasuredVariant> {
   const { norm, trainer, trainLoss } = patient;
   const time = {
-    stepMs: median(patient.stepMs),
+    stepMs: medianOf(patient.stepMs),
     stepMsLeast: Math.min(...patient.stepMs),
     stepMsMost: Math.max(...patient.stepMs),
   };
@@ -257,12 +258,6 @@ async function variantOf(patient: Patient, data: Dataset): Promise<MeasuredVaria
 /** Whether a layer evaluates by statistics that can be measured anew. */
 function measurable(leaf: LeafSpec): boolean {
   return leaf.kind === 'batchNorm' && leaf.trackRunningStats && !leaf.frozen;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = (sorted.length - 1) / 2;
-  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
 }
 
 /** The shards' statistics against those of all, seen in the synchronized training. */

@@ -3,6 +3,7 @@
 // The median of the windows counts.
 
 import { cleaningUp } from '../base/cleanup.ts';
+import { medianOf } from '../base/median.ts';
 import { firstTrain } from '../data/subset.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 import { sgd } from '../optim/optimizer.ts';
@@ -41,7 +42,7 @@ export async function timeSteps(
       }
       context.progress((window + 1) / (windows + 1));
     }
-    return times.map(median);
+    return times.map(medianOf);
   };
   const closeAll = async (): Promise<void> => {
     const closes = trainers.map((trainer) => () => trainer.close());
@@ -79,10 +80,4 @@ async function timeWindow(trainer: Trainer, steps: number): Promise<number> {
   const startMs = performance.now();
   for await (const _ of trainer.fit({ epochs, maxSteps: to }));
   return performance.now() - startMs;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

@@ -1,10 +1,10 @@
 // The arena: the one shared WebAssembly.Memory of a run, and typed views of its regions.
 // The main thread creates it at its final size; workers attach to it. It never grows.
 
+import { PAGE_BYTES } from '../base/bytes.ts';
 import { assertSame, UsageError } from '../base/errors.ts';
 import { type ElementType, type Layout, type Region, showBytes } from './layout.ts';
 
-const PAGE_BYTES = 65536;
 /** The maximum that the kernels' memory import declares. */
 const MAX_PAGES = 65536;
 

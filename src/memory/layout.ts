@@ -2,6 +2,7 @@
 // its place before the run starts. Planning touches no memory, so the size is known before it is
 // asked for.
 
+import { ALIGN_BYTES, alignUp } from '../base/bytes.ts';
 import { InvariantError, UsageError } from '../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 
@@ -27,9 +28,6 @@ export interface Region {
 
 export type RegionRequest = Omit<Region, 'offsetBytes' | 'sizeBytes'>;
 
-/** Two cache lines, because the adjacent-line prefetcher fetches them in pairs: regions of
- * different writers never share one. Also room for vector loads that run over a region's end. */
-const ALIGN_BYTES = 128;
 /** WASM32 addresses end here. */
 export const MAX_ARENA_BYTES = 2 ** 32 - 65536;
 const LARGEST_SHOWN = 5;
@@ -105,11 +103,6 @@ export class Layout {
   largest(count: number): readonly Region[] {
     return [...this.byName.values()].sort((a, b) => b.sizeBytes - a.sizeBytes).slice(0, count);
   }
-}
-
-/** The smallest multiple of `step` (a power of two) that is not below `value`. */
-export function alignUp(value: number, step: number): number {
-  return Math.ceil(value / step) * step;
 }
 
 /** How many bytes the elements of a region take. */

@@ -3,6 +3,7 @@
 // statistics follow PyTorch: running = (1 - momentum) running + momentum observed, with the
 // unbiased variance.
 
+import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { UsageError } from '../base/errors.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
 import { forEachMixture } from './evalCorrection.ts';
@@ -37,9 +38,6 @@ export interface BatchNormSetup extends NormSetup {
 export function coefficientsLength(channels: number, countLocalReplicas: number): number {
   return 4 * channels * countLocalReplicas + gradCoefficientsLength(channels);
 }
-
-const FLOAT_BYTES = 4;
-const DOUBLE_BYTES = 8;
 
 export interface BoundBatchNorm {
   forward(): void;

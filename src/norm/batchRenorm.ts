@@ -3,6 +3,7 @@
 // runningStd, 1 / rMax, rMax) and d = clip((mean - runningMean) / runningStd, -dMax, dMax). r and d
 // are constants in backward. std = sqrt(biased var + eps), runningStd = sqrt(runningVar + eps).
 
+import { DOUBLE_BYTES } from '../base/bytes.ts';
 import { type BatchNormSetup, type BoundBatchNorm, bindBatchNorm } from './batchNorm.ts';
 import type { NormGradient, RunningPtrs } from './setup.ts';
 
@@ -16,8 +17,6 @@ export interface BatchRenormSetup extends Omit<BatchNormSetup, 'adjust'> {
   /** 2 C float64 for each local replica, r[C] and d[C], kept from forward to backward. */
   readonly correctionsPtr: number;
 }
-
-const DOUBLE_BYTES = 8;
 
 export function bindBatchRenorm(setup: BatchRenormSetup): BoundBatchNorm {
   const { kernels, channels, shards, sums, running, eps, weightPtr, biasPtr } = setup;

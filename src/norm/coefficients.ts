@@ -1,8 +1,7 @@
 // The coefficients of a normalization as plain numbers, for who keeps statistics and hands them to
 // the backward passes later. The kernels write the same; abi/norm.ts draws the layout.
 
-const DOUBLE_BYTES = 8;
-const FLOAT_BYTES = 4;
+import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 
 /** How many float64 numbers the gradient coefficients take. */
 export function gradCoefficientsLength(channels: number): number {

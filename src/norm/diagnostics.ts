@@ -3,6 +3,7 @@
 // vectors before the fold, which overwrites them, and at the group's behind it. Plain loops over
 // channels in float64, in one order, so the numbers do not depend on the number of workers.
 
+import { DOUBLE_BYTES } from '../base/bytes.ts';
 import { type BoundReduction, vectorLength } from './reducer.ts';
 
 // Places in the numbers of one layer and replica.
@@ -24,8 +25,6 @@ export const DEAD_VARIANCE_SHARE = 0.01;
 /** Samples lie in turn in so many places. While sample k is read, k + 1 may be written, and workers
  * that do not wait for each other may already be one step ahead of the one that counts steps. */
 export const SAMPLE_SLOTS = 3;
-
-const DOUBLE_BYTES = 8;
 
 export interface DiagnosisSetup {
   readonly memory: WebAssembly.Memory;

@@ -6,6 +6,7 @@
 // var_x the sample's biased variance over its positions. Nothing is trained for it; EvalNorm also
 // learns a.
 
+import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import type { RunningPtrs } from './setup.ts';
 
@@ -23,9 +24,6 @@ export interface EvalMixtureSetup {
   /** 1 + 2 C float64. */
   readonly vectorPtr: number;
 }
-
-const FLOAT_BYTES = 4;
-const DOUBLE_BYTES = 8;
 
 /** Runs over samples [0, count): `normalize` is given each one's row, and where the mean and the
  * variance of its mixture lie. */

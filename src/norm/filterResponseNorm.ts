@@ -1,6 +1,7 @@
 // Filter response normalization with its thresholded linear unit (Singh and Krishnan 2020), bound
 // to addresses. Looks at one sample and channel alone and subtracts no mean.
 
+import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { leafGradients, sumReplicas } from './replicas.ts';
 import type { BoundSampleNorm } from './sampleNorm.ts';
 import type { NormGradient, NormSetup } from './setup.ts';
@@ -16,9 +17,6 @@ export interface FilterResponseNormSetup extends NormSetup {
   /** 3 C float64. */
   readonly sumsPtr: number;
 }
-
-const FLOAT_BYTES = 4;
-const DOUBLE_BYTES = 8;
 
 export function bindFilterResponseNorm(setup: FilterResponseNormSetup): BoundSampleNorm {
   const { kernels, shards, channels, rowsPerSample, eps, sumsPtr } = setup;

@@ -2,6 +2,7 @@
 // bias that nobody trains (torchvision's FrozenBatchNorm2d). An affine map with constants:
 // y = (x - mean) / sqrt(var + eps) * weight + bias, dx = dy * weight / sqrt(var + eps).
 
+import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import type { ShardState } from './setup.ts';
 
@@ -27,8 +28,6 @@ export interface FrozenNormSetup {
   /** 5 C float64. */
   readonly coefficientsPtr: number;
 }
-
-const DOUBLE_BYTES = 8;
 
 export function bindFrozenNorm(setup: FrozenNormSetup): { forward(): void; backward(): void } {
   const { kernels, shards, channels, coefficientsPtr } = setup;

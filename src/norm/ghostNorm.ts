@@ -3,6 +3,7 @@
 // virtual batch is a replica that shares nothing; this file says where they begin, adds up their
 // gradients, and gives each real replica one vector of moments for the running statistics.
 
+import { DOUBLE_BYTES } from '../base/bytes.ts';
 import {
   type BatchNormSetup,
   type BoundBatchNorm,
@@ -21,8 +22,6 @@ export interface GhostNormSetup
   /** {@link ghostWorkspaceLength} float64. */
   readonly workspacePtr: number;
 }
-
-const DOUBLE_BYTES = 8;
 
 /** The most virtual batches that a worker may have; a replica without samples counts as one. */
 function countSlots(capacity: number, virtualBatch: number, countLocalReplicas: number): number {

@@ -3,6 +3,7 @@
 // means and unbiased variances of all samples of a global batch alike. Exchanges nothing: each
 // replica leaves its sums where the worker that updates the running statistics reads them.
 
+import { DOUBLE_BYTES } from '../base/bytes.ts';
 import { bindPasses } from './passes.ts';
 import type { BoundReduction } from './reducer.ts';
 import { type BoundSampleNorm, bindGroupNorm, type GroupNormSetup } from './sampleNorm.ts';
@@ -20,8 +21,6 @@ export interface TrackedInstanceNormSetup extends Omit<GroupNormSetup, 'numGroup
 export interface BoundTrackedNorm extends BoundSampleNorm {
   updateRunningStatistics(): void;
 }
-
-const DOUBLE_BYTES = 8;
 
 export function bindTrackedInstanceNorm(setup: TrackedInstanceNormSetup): BoundTrackedNorm {
   const { kernels, shards, channels, rowsPerSample, countLocalReplicas, observed } = setup;

@@ -1,6 +1,7 @@
 // The backward pass of normalizations that look at one sample alone: the parameters' gradients are
 // summed sample by sample within a replica, then folded over replicas.
 
+import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { NormGradient, NormSetup } from './setup.ts';
 
 /** A float64 gradient of `length` elements. */
@@ -8,8 +9,6 @@ export interface LeafGradient {
   readonly gradient: NormGradient;
   readonly length: number;
 }
-
-const DOUBLE_BYTES = 8;
 
 /** The gradients that there are. */
 export function leafGradients(

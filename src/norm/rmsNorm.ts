@@ -1,6 +1,7 @@
 // Root mean square normalization (Zhang and Sennrich 2019) over rows of the last axes, bound to
 // addresses. Looks at one sample alone; has a weight by element and no bias.
 
+import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { leafGradients, sumReplicas } from './replicas.ts';
 import type { BoundSampleNorm } from './sampleNorm.ts';
 import type { NormSetup } from './setup.ts';
@@ -13,9 +14,6 @@ export interface RmsNormSetup extends NormSetup {
   /** A float64 for each row of each sample, kept from forward to backward. */
   readonly invRmsPtr: number;
 }
-
-const FLOAT_BYTES = 4;
-const DOUBLE_BYTES = 8;
 
 export function bindRmsNorm(setup: RmsNormSetup): BoundSampleNorm {
   const { kernels, shards, length, rowsPerSample, eps, weightPtr, xPtr, dyPtr, dxPtr } = setup;

@@ -2,6 +2,7 @@
 // (Wu and He 2018), instance normalization, which is one group per channel, and layer normalization
 // (Ba, Kiros, Hinton 2016) over the last axes with weight and bias by element.
 
+import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
 import { bindPasses } from './passes.ts';
 import { leafGradients, sumReplicas } from './replicas.ts';
@@ -34,9 +35,6 @@ export interface BoundSampleNorm {
   forward(): void;
   backward(): void;
 }
-
-const FLOAT_BYTES = 4;
-const DOUBLE_BYTES = 8;
 
 /** Gradient coefficients, then moments or sums, of one sample. */
 export function groupNormScratchLength(channels: number): number {

@@ -4,19 +4,14 @@
 // runs are started first; whoever does not have its turn sleeps.
 
 import { InvariantError } from '../base/errors.ts';
+import { medianOf } from '../base/median.ts';
 import { ownFile } from '../base/ownFile.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 import { launch } from '../runtime/launch.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import type { TrainerOptions } from '../runtime/trainerOptions.ts';
 import type { CalibrationTimes, StepTimes } from './calibrate.ts';
-import {
-  medianOf,
-  type ProbeArgs,
-  type ProbeResult,
-  stragglersOf,
-  type ThreadProbe,
-} from './probe.ts';
+import { type ProbeArgs, type ProbeResult, stragglersOf, type ThreadProbe } from './probe.ts';
 
 export interface MeasureOptions {
   readonly model: LayerSpec;

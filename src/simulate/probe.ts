@@ -3,6 +3,7 @@
 // takes time and again, from which follows how long two threads wait for the slower one. Runs as a
 // job of launch.
 
+import { medianOf } from '../base/median.ts';
 import type { JobContext } from '../runtime/launchWorker.ts';
 
 export interface ProbeArgs {
@@ -108,11 +109,4 @@ function timeUs(count: number, run: () => void): number {
   const startMs = performance.now();
   for (let i = 0; i < count; i++) run();
   return ((performance.now() - startMs) * 1000) / count;
-}
-
-/** The middle value, of an even number of values the mean of both in the middle. */
-export function medianOf(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const half = sorted.length / 2;
-  return (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2;
 }

@@ -1,6 +1,7 @@
 // What a member says about a synchronization, so that members who call different things find out.
 // Calls are prepared once, at plan time; nothing is allocated when they are made.
 
+import { FNV_OFFSET, FNV_PRIME } from '../base/fnv.ts';
 import { CALL_TEXT_BYTES, NO_LENGTH } from './words.ts';
 
 export interface CallDetails {
@@ -29,9 +30,6 @@ export interface Call {
   /** The text as it goes into the control words: its bytes, then UTF-8. */
   readonly textWords: Int32Array;
 }
-
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
 
 /** Prepares a call. */
 export function prepareCall(details: CallDetails): Call {

@@ -2,6 +2,7 @@
 // slots of the world's group, and behind them a heap for arrays and for the groups split off it.
 
 import { availableParallelism } from 'node:os';
+import { alignUp, PAGE_BYTES } from '../base/bytes.ts';
 import { assertSame, checkInteger, UsageError } from '../base/errors.ts';
 import { ELEMENT_BYTES, NUMBER_TYPES, type NumberType, type SharedArrayOf } from './arrays.ts';
 import {
@@ -25,7 +26,6 @@ import {
 // While the others still read what lies in one slot, the next call uses the other one; the slot
 // after that is free again, since all have passed the call between.
 
-const PAGE_BYTES = 65_536;
 /** WASM32 addresses end here. */
 const MAX_BYTES = 2 ** 32 - PAGE_BYTES;
 
@@ -101,11 +101,11 @@ export function createGroupMemory(worldSize: number, options: GroupOptions = {})
 
 /** Where the parts of a block lie that begins at an address. */
 export function blockAt(ptr: number, worldSize: number, slotBytes: number): Block {
-  const waitsPtr = alignUp(ptr + controlWordCount(worldSize) * 4);
-  const slotTablesPtr = alignUp(waitsPtr + worldSize * worldSize * 8);
+  const waitsPtr = alignUp(ptr + controlWordCount(worldSize) * 4, LINE_BYTES);
+  const slotTablesPtr = alignUp(waitsPtr + worldSize * worldSize * 8, LINE_BYTES);
   const valueTablesPtr = slotTablesPtr + 2 * worldSize * 4;
-  const rankPtr = alignUp(valueTablesPtr + 2 * worldSize * 4);
-  const tableBytes = alignUp(worldSize * 4);
+  const rankPtr = alignUp(valueTablesPtr + 2 * worldSize * 4, LINE_BYTES);
+  const tableBytes = alignUp(worldSize * 4, LINE_BYTES);
   const rankBytes = 2 * tableBytes + 3 * slotBytes;
   const endPtr = rankPtr + worldSize * rankBytes;
   return { waitsPtr, slotTablesPtr, valueTablesPtr, rankPtr, rankBytes, tableBytes, endPtr };
@@ -184,8 +184,4 @@ export function noRoom({ words }: GroupMemory, given: string): UsageError {
     allowed: `at most ${leftLines * LINE_BYTES} bytes, which is what is left`,
     hint: 'a larger sharedBytes in the options of launch',
   });
-}
-
-function alignUp(ptr: number): number {
-  return Math.ceil(ptr / LINE_BYTES) * LINE_BYTES;
 }

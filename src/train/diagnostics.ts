@@ -2,6 +2,7 @@
 // main reads from there. The maths is in `norm/diagnostics.ts`. Whether a step is sampled follows
 // from its number, so all workers agree without a message.
 
+import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { ReplicaRange } from '../data/sampler.ts';
 import type { Layout, LayoutBuilder } from '../memory/layout.ts';
 import type { Graph } from '../nn/graph/graph.ts';
@@ -23,8 +24,6 @@ import { readSample } from './samples.ts';
 
 /** Often enough to see a trend within an epoch; a sample costs a loop over channels. */
 export const DEFAULT_DIAGNOSTICS_EVERY = 50;
-
-const DOUBLE_BYTES = 8;
 
 /** How one shard's statistics lie to those of its sync group. NaN where there is nothing to say:
  * for an empty shard, without a live channel, or in `variance...` for one value per channel. */

@@ -2,6 +2,7 @@
 // clipping. Owners of blocks leave sums of squares in the arena; main adds those of a tensor in the
 // order of its blocks, which no number of workers changes.
 
+import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import type { Layout, LayoutBuilder } from '../memory/layout.ts';
 import type { StepState } from '../nn/layers/layer.ts';
@@ -25,7 +26,6 @@ export interface GradientNorms {
 }
 
 const REGION = 'gradients.samples';
-const DOUBLE_BYTES = 8;
 
 /** Places the samples in the arena, where any are taken. */
 export function planGradientNorms(

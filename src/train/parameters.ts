@@ -1,8 +1,8 @@
 // The table of parameters and buffers of a model: where each tensor lies in its region, and the
 // blocks in which gradients are folded and updated. A worker owns a contiguous range of blocks.
 
+import { alignUp } from '../base/bytes.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
-import { alignUp } from '../memory/layout.ts';
 import { buffersOf, type Graph, parametersOf } from '../nn/graph/graph.ts';
 import type { Initializer } from '../nn/specs/init.ts';
 import type { ParameterRole } from '../nn/specs/parameter.ts';

@@ -3,6 +3,7 @@
 // changed. Each batch runs forward as in training, normalized by its own statistics; the moments of
 // each layer's input are folded over replicas along the tree and over batches in order, float64.
 
+import { FLOAT_BYTES } from '../base/bytes.ts';
 import { sizeOf } from '../base/shape.ts';
 import { typedView } from '../memory/arena.ts';
 import type { LayerOperation } from '../nn/graph/graph.ts';
@@ -12,8 +13,6 @@ import type { WorkerContext } from './context.ts';
 import type { RunPlan } from './plan.ts';
 import type { PopulationDefinition, PopulationPlan } from './populationPlan.ts';
 import { bindReduction } from './reduction.ts';
-
-const FLOAT_BYTES = 4;
 
 /** A layer that is measured, bound to a worker. */
 interface BoundPopulation {

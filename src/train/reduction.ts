@@ -3,10 +3,11 @@
 // finishes the same tree. A group that lies within one worker needs no synchronization, nor does
 // any when all groups do.
 
+import { alignUp, DOUBLE_BYTES } from '../base/bytes.ts';
 import { coverNodes, finishSchedule, splitSize, type TreeNode } from '../base/tree.ts';
 import type { ReplicaRange } from '../data/sampler.ts';
 import type { KernelExports } from '../kernels/exports.ts';
-import { alignUp, type LayoutBuilder } from '../memory/layout.ts';
+import type { LayoutBuilder } from '../memory/layout.ts';
 import { type BoundReduction, type ReductionDeclaration, vectorLength } from '../norm/reducer.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
@@ -37,7 +38,6 @@ export interface ReductionPlan {
   readonly groupPtrs: readonly number[];
 }
 
-const DOUBLE_BYTES = 8;
 const ALIGN_DOUBLES = 16;
 
 /** Places a reduction in the arena and works out its folds. */

@@ -1,12 +1,11 @@
 // Scratch memory: workspace that a layer needs within a pass only. All layers of a worker use the
 // same region for it, one after the other, which also keeps it in the cache.
 
-import { alignUp, elementsBytes, type LayoutBuilder } from '../memory/layout.ts';
+import { ALIGN_BYTES, alignUp } from '../base/bytes.ts';
+import { elementsBytes, type LayoutBuilder } from '../memory/layout.ts';
 import type { Graph } from '../nn/graph/graph.ts';
 import type { WorkspaceDeclaration } from '../nn/layers/layer.ts';
 import type { ScratchPlan, WorkerPlan } from './workerPlan.ts';
-
-const ALIGN_BYTES = 128;
 
 /** The region of a worker. */
 export function scratchRegion(rank: number): string {

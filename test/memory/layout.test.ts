@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { alignUp } from '../../src/base/bytes.ts';
 import { InvariantError, UsageError } from '../../src/base/errors.ts';
 import {
-  alignUp,
   BYTES_PER_ELEMENT,
   type ElementType,
   LayoutBuilder,

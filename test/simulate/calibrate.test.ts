@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RunError } from '../../src/base/errors.ts';
+import { medianOf } from '../../src/base/median.ts';
 import {
   type CalibrationTimes,
   calibrate,
@@ -9,7 +10,7 @@ import {
 } from '../../src/simulate/calibrate.ts';
 import { netModel } from '../../src/simulate/nets.ts';
 import { describeNetwork, totalsOf } from '../../src/simulate/network.ts';
-import { medianOf, stragglersOf } from '../../src/simulate/probe.ts';
+import { stragglersOf } from '../../src/simulate/probe.ts';
 import { presetJob } from '../../src/simulate/reports.ts';
 import { predictStep } from '../../src/simulate/step.ts';
 

@@ -1,11 +1,12 @@
 // Depthwise convolution: every channel has a kernel of its own, so vectors run over channels.
 // Weight [KH, KW, 1, C], which is [tap][channel] in memory.
 
+import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
 import type { Binding } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import type { ConvPasses } from './convSteps.ts';
-import { type ConvAxes, FLOAT_BYTES, forwardSteps, paddedSize } from './convSteps.ts';
+import { type ConvAxes, forwardSteps, paddedSize } from './convSteps.ts';
 
 export function bindDepthwise(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): ConvPasses {
   const { kernels } = binding;

@@ -2,6 +2,7 @@
 // Everything that depends on shapes alone is worked out before; the passes only call kernels,
 // sample by sample.
 
+import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
 import { bindBiasGradient } from '../layers/biasGradient.ts';
 import type { Binding, BoundLayer, WorkspaceDeclaration } from '../layers/layer.ts';
@@ -11,7 +12,6 @@ import { bindWinograd, isWinograd, winogradBordered, winogradWorkspace } from '.
 import {
   type ConvAxes,
   type ConvPasses,
-  FLOAT_BYTES,
   forwardSteps,
   gradientPlan,
   isDepthwise,

@@ -3,11 +3,12 @@
 // the transformed tiles stay in the second cache. Which layers go this way, and how large a band
 // is, follows from shapes alone, so that bits depend on nothing else.
 
+import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
 import type { Binding, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import type { ConvPasses } from './convSteps.ts';
-import { type ConvAxes, FLOAT_BYTES, PANEL_CHANNELS, PANEL_ROW_BYTES } from './convSteps.ts';
+import { type ConvAxes, PANEL_CHANNELS, PANEL_ROW_BYTES } from './convSteps.ts';
 
 /** Outputs of a transformed axis; a tile has TILE x TILE places. */
 const TILE = 4;

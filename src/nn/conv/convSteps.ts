@@ -2,6 +2,7 @@
 // and to the workspace that its passes need. All of it depends on shapes alone and is worked out
 // once.
 
+import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { type AxisPhase, axisPhases, type ConvAxis, gradientBorder } from './convGeometry.ts';
 
@@ -46,7 +47,6 @@ export interface GradientPlan {
   readonly leftColumns: number;
 }
 
-export const FLOAT_BYTES = 4;
 export const PANEL_CHANNELS = 8;
 export const PANEL_ROW_BYTES = PANEL_CHANNELS * FLOAT_BYTES;
 

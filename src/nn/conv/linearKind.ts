@@ -2,6 +2,7 @@
 // out]. An input of several axes is taken as a flat vector. Runs on the convolution's kernels: the
 // samples are the pixels of one row, the features its channels.
 
+import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape, sizeOf, sizesDiffer } from '../../base/shape.ts';
 import { bindBiasGradient } from '../layers/biasGradient.ts';
@@ -13,7 +14,7 @@ import {
   type WeightMatrix,
 } from '../layers/weightStandardization.ts';
 import type { LinearSpec } from '../specs/linear.ts';
-import { FLOAT_BYTES, PANEL_CHANNELS, PANEL_ROW_BYTES, panelCount } from './convSteps.ts';
+import { PANEL_CHANNELS, PANEL_ROW_BYTES, panelCount } from './convSteps.ts';
 
 export const linearKind: LayerKind<LinearSpec> = {
   kind: 'linear',

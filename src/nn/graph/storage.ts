@@ -2,8 +2,8 @@
 // step, and those that are never alive together share memory. Pure planning, in bytes for one
 // worker's samples.
 
+import { ALIGN_BYTES, alignUp } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
-import { alignUp } from '../../memory/layout.ts';
 import type { LayerKind } from '../layers/layer.ts';
 import type { LeafSpec } from '../specs/spec.ts';
 import { type Graph, type Operation, parametersOf, type ValueId } from './graph.ts';
@@ -23,8 +23,6 @@ interface Block {
   to: number;
   offsetBytes: number;
 }
-
-const ALIGN_BYTES = 128;
 
 /** Plans the memory of a worker with up to `capacity` samples. Operation i of n runs forward at
  * time i and backward at time 2n - i; the loss runs at time n. */

@@ -1,9 +1,8 @@
 // Gradients that several layers share: that of a bias, which is a sum over rows.
 
+import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { channelsOf, sizeOf } from '../../base/shape.ts';
 import type { Binding } from './layer.ts';
-
-const FLOAT_BYTES = 4;
 
 /** Returns what writes the gradient of `bias`, the sum of dy over each replica's rows, and folds
  * it. A sample of the output has `rowsPerSample` rows of as many channels as the bias has

@@ -4,6 +4,7 @@
 // normalization of its columns, by the same kernels; the layer itself runs on a binding whose
 // weight is the standardized one. Every worker computes it whole, so that W decides no bits.
 
+import { DOUBLE_BYTES } from '../../base/bytes.ts';
 import { coefficientsLength } from '../../norm/batchNorm.ts';
 import type {
   Binding,
@@ -21,8 +22,6 @@ export interface WeightMatrix {
   readonly fanIn: number;
   readonly outputs: number;
 }
-
-const DOUBLE_BYTES = 8;
 
 /** The statistics that it takes of each output channel's weights. */
 export function standardizedStatistics({ fanIn }: WeightMatrix): readonly StatisticsDeclaration[] {

@@ -2,11 +2,10 @@
 // a recurrent layer uses its biases and gains once for each time step, while a GradientSink takes
 // one leaf from each replica. Float64.
 
+import { DOUBLE_BYTES } from '../../base/bytes.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
 import type { NormGradient } from '../../norm/setup.ts';
 import type { GradientSink, WorkspaceDeclaration } from '../layers/layer.ts';
-
-const DOUBLE_BYTES = 8;
 
 /** What the layer adds to as to an ordinary gradient, as often as it likes, between `clear` and
  * `finish`. */

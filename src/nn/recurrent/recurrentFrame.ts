@@ -1,7 +1,7 @@
 // Where the tensors of a bound recurrent layer lie. Tensors of one time step are [samples,
 // columns], and those of all steps stand one behind the other, [T, capacity, columns].
 
-import { FLOAT_BYTES } from '../conv/convSteps.ts';
+import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Binding } from '../layers/layer.ts';
 import type { RecurrentSpec } from '../specs/recurrent.ts';
 

@@ -3,6 +3,7 @@
 // normalization (`norm`) of [samples, columns] with a reduction of its own, so that no vector is
 // written while another worker still reads it. Ba, Kiros, Hinton 2016; Cooijmans et al. 2017.
 
+import { DOUBLE_BYTES } from '../../base/bytes.ts';
 import { bindBatchNorm, coefficientsLength } from '../../norm/batchNorm.ts';
 import type { ReductionDeclaration } from '../../norm/reducer.ts';
 import { bindLayerNorm } from '../../norm/sampleNorm.ts';
@@ -18,7 +19,6 @@ import { batchStatistics, groupReplicasOf } from '../norms/normShared.ts';
 import type { RecurrentSpec } from '../specs/recurrent.ts';
 import { gateColumns, PARTS, type Part } from './recurrentFrame.ts';
 
-const DOUBLE_BYTES = 8;
 /** Cooijmans et al. 2017, section 4: with unit variance tanh saturates and gradients vanish. */
 const BATCH_GAIN = 0.1;
 

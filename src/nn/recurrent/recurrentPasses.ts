@@ -2,7 +2,7 @@
 // normalizations and an elementwise cell, one time step after the other. Backward is
 // backpropagation through time over all steps (Werbos 1990).
 
-import { FLOAT_BYTES } from '../conv/convSteps.ts';
+import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Binding, BoundLayer } from '../layers/layer.ts';
 import { bindReplicaSums, type ReplicaSums } from '../norms/replicaSums.ts';
 import type { RecurrentSpec } from '../specs/recurrent.ts';

@@ -2,7 +2,8 @@
 // kernels: a grid of [time steps, samples] vectors counts as the pixels of an image, with a single
 // tap that is the whole vector. What concerns the input runs over all time steps at once.
 
-import { FLOAT_BYTES, PANEL_ROW_BYTES } from '../conv/convSteps.ts';
+import { FLOAT_BYTES } from '../../base/bytes.ts';
+import { PANEL_ROW_BYTES } from '../conv/convSteps.ts';
 import type { RecurrentFrame } from './recurrentFrame.ts';
 import { PARTS } from './recurrentFrame.ts';
 
