@@ -2,6 +2,7 @@
 // Comlink leaves out: errors that keep their class, and an end. Who started the thread, and what
 // happens when it dies, is in crew.ts and gang.ts.
 
+import { setImmediate } from 'node:timers/promises';
 import { type MessagePort, threadId } from 'node:worker_threads';
 import { expose, type Remote, wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
@@ -41,7 +42,10 @@ export async function serveControl<Data, Api extends RemoteApi<Api>>(
     if (message.stop === true) port.close();
   });
   try {
-    expose(guard(await makeApi(task), task), nodeEndpoint(port));
+    const api = await makeApi(task);
+    // A rejection that nobody has caught ends the thread with this turn, before it is called ready.
+    await setImmediate();
+    expose(guard(api, task), nodeEndpoint(port));
     return threadId;
   } catch (error) {
     port.close();
