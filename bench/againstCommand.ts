@@ -56,7 +56,6 @@ export function addAgainst(cli: CAC): void {
 
 async function against(dir: string, flags: TrainFlags): Promise<void> {
   const other = await loadBuild(String(dir));
-  const rows: Row[] = [];
   const results: AgainstResult[] = [];
   const secondsEach = seconds('--seconds', flags.seconds ?? DEFAULT_SECONDS);
   const times = flags.smoke ? SMOKE : { seconds: secondsEach, warmUpSeconds: WARM_UP_SECONDS };
@@ -64,11 +63,10 @@ async function against(dir: string, flags: TrainFlags): Promise<void> {
     console.error(showSetting(setting));
     const result = await compare(setting, other, times);
     results.push(result);
-    rows.push(rowOf(result));
     if (flags.json) console.log(JSON.stringify(result));
   }
   const machine = describeMachine({ torch: null });
-  finish({ name: 'against', flags, machine, rows, results });
+  finish({ name: 'against', flags, machine, rows: results.map(rowOf), results });
 }
 
 /** The library that was built in the repository at `dir`. */

@@ -1,5 +1,12 @@
 // FNV-1a over 32 bits (Fowler, Noll, Vo): a hash that is fast on a few bytes, against mistakes
 // alone.
 
-export const FNV_OFFSET = 0x811c9dc5;
-export const FNV_PRIME = 0x01000193;
+const OFFSET = 0x811c9dc5;
+const PRIME = 0x01000193;
+
+/** The hash of bytes, as a signed number; of bytes that follow others whose hash is `before`. */
+export function fnv1a(bytes: Uint8Array, before = OFFSET): number {
+  let hash = before | 0;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, PRIME);
+  return hash;
+}

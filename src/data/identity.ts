@@ -1,7 +1,7 @@
 // Which data a run is of, in plain data for checkpoints. Data is the same when its content is: all
 // values of both splits, their shapes, the task and the statistics. Names are for people.
 
-import { FNV_OFFSET, FNV_PRIME } from '../base/fnv.ts';
+import { fnv1a } from '../base/fnv.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { type Dataset, type InputType, type Split, type Task, targetSize } from './dataset.ts';
 
@@ -119,12 +119,10 @@ function showStatistics({ shift, mean, std }: DatasetDescription): string {
 
 /** The first sample's bytes, then those of its target. */
 function checksumOf({ inputs, targets }: Split, inputLength: number, targetLength: number): number {
-  let hash = FNV_OFFSET;
-  for (const part of [inputs.subarray(0, inputLength), targets.subarray(0, targetLength)]) {
-    const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
-    for (const byte of bytes) hash = Math.imul(hash ^ byte, FNV_PRIME);
-  }
-  return hash >>> 0;
+  const bytesOf = (part: Split['inputs'] | Split['targets']): Uint8Array =>
+    new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+  const hash = fnv1a(bytesOf(inputs.subarray(0, inputLength)));
+  return fnv1a(bytesOf(targets.subarray(0, targetLength)), hash) >>> 0;
 }
 
 /** Four lanes of multiply, xor and shift over the words of the content, three times as fast as

@@ -43,7 +43,7 @@ export async function serveControl<Data, Api extends RemoteApi<Api>>(
   });
   try {
     const api = await makeApi(task);
-    // A rejection that nobody has caught ends the thread with this turn, before it is called ready.
+    // An unhandled rejection ends the thread at the end of this turn: only then is it ready.
     await setImmediate();
     expose(guard(api, task), nodeEndpoint(port));
     return threadId;

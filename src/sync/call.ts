@@ -1,7 +1,7 @@
 // What a member says about a synchronization, so that members who call different things find out.
 // Calls are prepared once, at plan time; nothing is allocated when they are made.
 
-import { FNV_OFFSET, FNV_PRIME } from '../base/fnv.ts';
+import { fnv1a } from '../base/fnv.ts';
 import { CALL_TEXT_BYTES, NO_LENGTH } from './words.ts';
 
 export interface CallDetails {
@@ -42,12 +42,5 @@ export function prepareCall(details: CallDetails): Call {
   const textWords = new Int32Array(1 + Math.ceil(shown.length / 4));
   textWords[0] = shown.length;
   new Uint8Array(textWords.buffer, 4).set(shown);
-  return { text, signature: hash(bytes), length, uneven, textWords };
-}
-
-/** FNV-1a over 32 bits (Fowler, Noll, Vo). */
-function hash(bytes: Uint8Array): number {
-  let value = FNV_OFFSET;
-  for (const byte of bytes) value = Math.imul(value ^ byte, FNV_PRIME);
-  return value | 0;
+  return { text, signature: fnv1a(bytes), length, uneven, textWords };
 }

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { createFixture } from '../kernels/fixture.ts';
 import { launchBuilt } from '../runtime/launchBuilt.ts';
-import { bundle, ROOT, writeWhole } from '../sync/threads.ts';
+import { bundle, ROOT, writeCached } from '../sync/threads.ts';
 import type { Deed } from './job.ts';
 
 const KERNELS = ['collectives.wasm', 'strict.wasm'];
@@ -20,11 +20,11 @@ async function buildJob(): Promise<URL> {
   const imports: Record<string, string> = {};
   for (const name of KERNELS) {
     const binary = await readFile(join(ROOT, 'dist/kernels', name));
-    await writeWhole(join(dirname(job), name), binary);
+    await writeCached(join(dirname(job), name), binary);
     imports[`#kernels/${name}`] = `./${name}`;
   }
   const manifest = { type: 'module', imports };
-  await writeWhole(join(dirname(job), 'package.json'), JSON.stringify(manifest));
+  await writeCached(join(dirname(job), 'package.json'), JSON.stringify(manifest));
   return pathToFileURL(job);
 }
 

@@ -1,7 +1,7 @@
 // The flatten layer: shapes, and that it does nothing.
 
 import { describe, expect, it } from 'vitest';
-import { flattenKind } from '../../src/nn/layers/flattenKind.ts';
+import { flattenKind } from '../../src/nn/layers/aliasKinds.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { testValues } from '../kernels/fixture.ts';
 import { bindAlone } from './parameterless.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { reshapeKind } from '../../src/nn/layers/reshapeKind.ts';
+import { reshapeKind } from '../../src/nn/layers/aliasKinds.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';

@@ -80,13 +80,13 @@ function shrinking(features: number, ...layers: LayerSpec[]): LayerSpec {
 /** All layers, and all options that change which partial sums meet. */
 const models: Readonly<Record<string, LayerSpec>> = {
   convolutions: shrinking(
-    3 * 4 * 6,
+    3 * 2 * 6,
     conv(2),
     conv(4),
     conv2d(4, 4, { kernel: 3, padding: 1, weightStandardization: true }),
     conv2d(4, 4, { kernel: 3, padding: 1, groups: 4, weightStandardization: true }),
     conv2d(4, 5, { kernel: 3, stride: 2, padding: 3, dilation: 2 }),
-    conv2d(5, 6, { kernel: [2, 3], stride: [1, 1], padding: [0, 1] }),
+    conv2d(5, 6, { kernel: [2, 3], stride: [1, 2], padding: [0, 1] }),
   ),
   'batch norms, local, of all and of groups': withEnds(
     batchNorm(4),
@@ -129,7 +129,7 @@ const models: Readonly<Record<string, LayerSpec>> = {
   ),
   pools: shrinking(
     4,
-    maxPool({ kernel: 2, stride: 1 }),
+    maxPool({ kernel: 2 }),
     avgPool({ kernel: 3, stride: 2, padding: 1 }),
     globalAvgPool(),
   ),

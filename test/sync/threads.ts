@@ -1,12 +1,12 @@
 // Threads for tests: bundles a worker's source, since threads run built files, and runs one
 // scenario on every rank of a small group.
 
-import { randomUUID } from 'node:crypto';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { build } from 'esbuild';
+import { writeWhole } from '../../src/base/wholeFile.ts';
 import { compileCollectiveKernels } from '../../src/kernels/load.ts';
 import { unpackError } from '../../src/runtime/thrown.ts';
 import type { Scenario } from './rankWorker.ts';
@@ -16,11 +16,9 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const CACHE = join(ROOT, 'node_modules/.cache/syncbn-test');
 
 /** Writes a file of the cache. Two processes may write the same at a time while a third reads. */
-export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
+export async function writeCached(path: string, content: string | Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const draft = `${path}.${randomUUID()}`;
-  await writeFile(draft, content);
-  await rename(draft, path);
+  await writeWhole(path, 'a file of the cache', content);
 }
 
 /** Bundles a source file of this project, named from its root, to `name`.mjs in the cache. */
@@ -35,7 +33,7 @@ export async function bundle(source: string, name: string): Promise<string> {
     target: 'node20',
     packages: 'external',
   });
-  await writeWhole(outfile, outputFiles[0]!.contents);
+  await writeCached(outfile, outputFiles[0]!.contents);
   return outfile;
 }
 

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { describe, expect, it } from 'vitest';
-import { importsOf, ROOT, sources } from './sources.ts';
+import { filesBelow, importsOf, ROOT, sources } from './sources.ts';
 
 /** Folders of src in the order of the data flow, each with those that it may not import although
  * they come before it. */
@@ -44,11 +44,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages that the modules of threads may load; the more they are, the longer each thread of
  * every run takes to start. */
-const THREAD_PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  'workers/train.ts': ['comlink', 'piscina'],
-  'workers/launch.ts': ['comlink', 'piscina'],
-  'workers/simulate.ts': ['comlink', 'piscina'],
-};
+const THREAD_PACKAGES = ['comlink', 'piscina'];
+const THREAD_MODULES = filesBelow('workers').filter((file) => file.endsWith('.ts'));
 
 /** The folder of src that a file belongs to; undefined for src/index.ts. */
 function folderOf(file: string): string | undefined {
@@ -134,7 +131,7 @@ describe('imports in src', () => {
 });
 
 describe('the modules of threads', () => {
-  it.each(Object.entries(THREAD_PACKAGES))('%s loads few packages', async (entry, allowed) => {
+  it.each(THREAD_MODULES)('%s loads few packages', async (entry) => {
     const { metafile } = await build({
       entryPoints: [join(ROOT, entry)],
       bundle: true,
@@ -153,6 +150,6 @@ describe('the modules of threads', () => {
           .slice(0, path.startsWith('@') ? 2 : 1)
           .join('/'),
       );
-    expect([...new Set(packages)].filter((name) => !allowed.includes(name))).toEqual([]);
+    expect([...new Set(packages)].filter((name) => !THREAD_PACKAGES.includes(name))).toEqual([]);
   });
 });

@@ -11,11 +11,10 @@ import {
   sigmoidKind,
   tanhKind,
 } from '../layers/activationKinds.ts';
+import { flattenKind, reshapeKind } from '../layers/aliasKinds.ts';
 import { customKindOf } from '../layers/customKind.ts';
 import { dropoutKind } from '../layers/dropoutKind.ts';
-import { flattenKind } from '../layers/flattenKind.ts';
 import type { LayerKind } from '../layers/layer.ts';
-import { reshapeKind } from '../layers/reshapeKind.ts';
 import { batchRenormKind } from '../norms/batchRenormKind.ts';
 import { filterResponseNormKind } from '../norms/filterResponseNormKind.ts';
 import {

@@ -1,12 +1,21 @@
-// What reshape does. As with flatten the output is an alias of the input, values and gradients,
-// which storage planning sees to; there is nothing to compute.
+// What flatten and reshape do. The output is an alias of the input, values and gradients, which
+// storage planning sees to; there is nothing to compute.
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape, sizeOf, sizesDiffer } from '../../base/shape.ts';
+import type { FlattenSpec } from '../specs/flatten.ts';
 import type { ReshapeSpec } from '../specs/reshape.ts';
 import type { BoundLayer, LayerKind } from './layer.ts';
 
 const nothing: BoundLayer = { forward() {}, backward() {} };
+
+export const flattenKind: LayerKind<FlattenSpec> = {
+  kind: 'flatten',
+  isAlias: true,
+  keeps: { input: false, output: false },
+  outputShape: (_spec, input): Shape => [sizeOf(input)],
+  bind: () => nothing,
+};
 
 export const reshapeKind: LayerKind<ReshapeSpec> = {
   kind: 'reshape',
