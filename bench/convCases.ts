@@ -49,7 +49,11 @@ export function convCases(
     { name: 'dx', type: 'f32', shape: [samples, ...input] },
     { name: 'weight', type: 'f32', shape: weight!.shape },
     { name: 'dweight', type: 'f32', shape: weight!.shape },
-    ...conv2dKind.workspace!(spec, input, { capacity: samples, countLocalReplicas: 1 }),
+    ...conv2dKind.workspace!(spec, input, {
+      capacity: samples,
+      countGrains: 1,
+      countGroups: () => 1,
+    }),
   ]);
   for (const [stream, name] of ['x', 'dy', 'weight'].entries()) {
     fillRandom(bench.floats(name), stream);
@@ -58,7 +62,7 @@ export function convCases(
     training: true,
     step: 0,
     countSamples: samples,
-    replicaStart: new Int32Array([0, samples]),
+    grainStart: new Int32Array([0, samples]),
     firstSample: 0,
     isSampled: false,
     globalCount: samples,
@@ -129,15 +133,16 @@ function bindAlone(
     kernels: bench.kernels,
     memory: bench.memory,
     step: place.step,
-    countLocalReplicas: use.weightGrad ? 1 : 0,
-    firstReplica: 0,
+    countGrains: use.weightGrad ? 1 : 0,
+    countGroups: () => 1,
+    firstGrain: 0,
     capacity: place.samples,
     seed: 1,
     input: { shape: input, ptr: bench.ptr('x'), gradPtr: use.inputGrad ? bench.ptr('dx') : 0 },
     output: { shape: place.output, ptr: bench.ptr('y'), gradPtr: bench.ptr('dy') },
     parameterPtr: bench.ptr,
-    // Folding over replicas is no part of the convolution.
-    gradient: () => ({ leafPtr: bench.ptr('dweight'), fold: () => {} }),
+    // Folding over grains is no part of the convolution.
+    gradient: () => ({ leafPtr: () => bench.ptr('dweight'), fold: () => {} }),
     bufferPtr: bench.ptr,
     workspacePtr: bench.ptr,
     reduction: () => {
@@ -150,7 +155,7 @@ function bindAlone(
 function setSamples(step: StepState, samples: number): void {
   step.countSamples = samples;
   step.globalCount = samples;
-  step.replicaStart[1] = samples;
+  step.grainStart[1] = samples;
 }
 
 function showConv({ spec, input }: ConvShape, samples: number): string {

@@ -1,7 +1,7 @@
 // A global batch that does not divide: 53 samples over 8 replicas, and a last batch of 5, which
 // leaves three replicas without any. Synchronized batch normalization weighs every sample the same,
-// so 8 replicas learn what 1 replica with the whole batch learns, but for float32 rounding; and the
-// number of workers changes nothing at all.
+// so 8 replicas learn what 1 replica with the whole batch learns, bit for bit, on any number of
+// workers. With local statistics the replicas matter, and the workers still do not.
 // Run it with: node examples/03-uneven-shards.mjs
 
 import { nn, optim, synthetic, Trainer } from 'syncbn';

@@ -1,10 +1,13 @@
 // Swish with a trained slope b for each channel (Ramachandran, Zoph, Le 2017), backward by hand:
 // y = x s(b x), dy/dx = s + b x s (1 - s), dy/db = x^2 s (1 - s), where s(z) = 1 / (1 + exp(-z)).
-// Arrays hold `count` samples of one replica, flat and channels last.
+// Arrays hold `count` samples, flat and channels last.
 
 /** `start` is the first value of all slopes. */
 export default function swish({ start }) {
   return {
+    // Each sample is treated alone, so the layer may be given any of them.
+    perSample: true,
+
     outputShape: (input) => input,
 
     // As a bias, it has no weight decay, and its gradients are summed in float64.
@@ -14,7 +17,7 @@ export default function swish({ start }) {
       for (let i = 0; i < x.length; i++) y[i] = x[i] * sigmoid(slope[i % slope.length] * x[i]);
     },
 
-    // The gradients of parameters are written whole, also for a shard without samples.
+    // The gradients of parameters are written whole, also where there are no samples.
     backward({ x, dy, dx, parameters: { slope }, gradients }) {
       gradients.slope.fill(0);
       for (let i = 0; i < x.length; i++) {

@@ -12,6 +12,7 @@ import { buildGraph, type Graph } from '../nn/graph/graph.ts';
 import { parseModel } from '../nn/models/parse.ts';
 import type { RecurrentSpec } from '../nn/specs/recurrent.ts';
 import { customModulesOf, type LayerSpec, type LeafSpec } from '../nn/specs/spec.ts';
+import { grainStart } from '../reduce/grains.ts';
 import { configOf } from '../runtime/resume.ts';
 import type { Checkpoint } from '../train/checkpoint.ts';
 import { readCheckpoint } from '../train/checkpointFile.ts';
@@ -60,6 +61,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
     layers: layerRows(graph, saved),
     modules,
     stepsPerEpoch,
+    grains: plan === undefined ? null : plan.grains.cut.count,
     memoryBytes: plan?.layout.sizeBytes ?? null,
     weightsHash: hashWeights(saved.tensors),
   };
@@ -109,6 +111,7 @@ function show(
       ],
       ['done', `${counters.step} steps, ${epochs} of ${counters.epochs} epochs`],
       ['global batch', batch],
+      ...(plan === undefined ? [] : [['grains', showGrains(plan)]]),
       ...specRows('optimizer', run.optimizer),
       ...specRows('schedule', run.schedule),
       ['seed, mode', `${run.seed}, ${run.mode}`],
@@ -130,6 +133,19 @@ function show(
       writer,
     })),
   );
+}
+
+/** How a full batch is cut: `32 of 3 to 4 samples`. */
+function showGrains({ grains, config }: RunPlan): string {
+  const { cut } = grains;
+  const starts = Array.from({ length: cut.count + 1 }, (_, grain) =>
+    grainStart(cut, config.globalBatch, grain),
+  );
+  const sizes = starts.slice(1).map((start, grain) => start - starts[grain]!);
+  const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
+  const size = least === most ? `${most}` : `${least} to ${most}`;
+  const borders = cut.shards === 1 ? '' : `, ${cut.count / cut.shards} in each replica`;
+  return `${cut.count} of ${size} ${most === 1 ? 'sample' : 'samples'}${borders}`;
 }
 
 /** What each norm is, over how many values, and what --norm auto takes there and why. */

@@ -1,5 +1,6 @@
 // A resumed run has the settings of its checkpoint. Flags that say the same are welcome, flags that
-// say something else are an error that names both. Only --norm may: it converts.
+// say something else are an error that names both. Only --norm may: it converts; and --replicas
+// where they decide nothing, which Trainer.resume knows.
 
 import { UsageError } from '../base/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
@@ -16,9 +17,9 @@ import { allowModulesFrom, bareModelFrom, normalizedAs, trainerOptionsFrom } fro
 
 /** Flags that decide what is computed, and the part of the config that each decides. */
 const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unknown])[] = [
-  ['replicas', (config) => config.replicas],
   ['batch', (config) => config.globalBatch],
   ['replica-batch', (config) => config.globalBatch / config.replicas],
+  ['grains', (config) => config.grains ?? config.replicas],
   ['drop-last', (config) => config.dropLast],
   ['seed', (config) => config.seed],
   ['strict', (config) => config.mode],
@@ -61,8 +62,9 @@ export async function checkAgreement(
   await checkModel(flags, { path, isRestart, kept: model }, data);
   if (!DECIDING.some(([flag]) => flags.has(flag))) return;
   const { workers: _workers, ...options } = trainerOptionsFrom(flags, data, model);
-  const asked = resolveOptions({ ...options, workers: 1 });
-  const kept = saved.run as unknown as Decided;
+  const replicas = flags.has('replicas') ? options.replicas! : saved.run.replicas;
+  const asked = resolveOptions({ ...options, replicas, workers: 1 });
+  const kept = { ...saved.run, replicas } as unknown as Decided;
   for (const [flag, part] of DECIDING) {
     if (!flags.has(flag) || isSame(part(asked), part(kept))) continue;
     throw contradiction(`--${flag}`, part(asked), path, part(kept));

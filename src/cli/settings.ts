@@ -25,7 +25,7 @@ import {
   DEFAULT_SEED,
   type TrainerOptions,
 } from '../runtime/trainerOptions.ts';
-import { MAX_REPLICAS } from '../train/config.ts';
+import { MAX_GRAINS, MAX_REPLICAS } from '../train/config.ts';
 import { smallestBatch } from '../train/feasible.ts';
 import { ON_NON_FINITE } from '../train/onNonFinite.ts';
 import type { Flags } from './flags.ts';
@@ -204,6 +204,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
   const workers = flags.integer('workers', 1);
   const batch = flags.integer('batch', 1);
   const replicaBatch = flags.integer('replica-batch', 1);
+  const grains = flags.integer('grains', 1, MAX_GRAINS);
   const clipNorm = flags.number('clip-norm', 0);
   const timeoutMs = flags.integer('timeout-ms', 1);
   const labelSmoothing = flags.number('label-smoothing', 0);
@@ -224,6 +225,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     ...(workers !== undefined && { workers }),
     ...(batch !== undefined && { batch }),
     ...(replicaBatch !== undefined && { replicaBatch }),
+    ...(grains !== undefined && { grains }),
     ...(clipNorm !== undefined && { clipNorm }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),

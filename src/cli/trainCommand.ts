@@ -9,6 +9,7 @@ import type { RunState } from '../report/history.ts';
 import type { Evaluation } from '../runtime/evaluation.ts';
 import type { Progress } from '../runtime/progress.ts';
 import { Trainer } from '../runtime/trainer.ts';
+import { MAX_REPLICAS } from '../train/config.ts';
 import { ON_NON_FINITE } from '../train/onNonFinite.ts';
 import { checkpointWriter } from './checkpointWriter.ts';
 import { collectGarbage } from './collect.ts';
@@ -165,11 +166,13 @@ async function startTrainer(
   const timeoutMs = flags.integer('timeout-ms', 1);
   const diagnosticsEvery = flags.integer('diagnostics', 0);
   const onNonFinite = flags.choice('on-non-finite', ON_NON_FINITE);
+  const replicas = flags.integer('replicas', 1, MAX_REPLICAS);
   const trainer = await Trainer.resume(resumed.path, {
     data,
     onNotice,
     profile: isProfiled(flags),
     ...(workers !== undefined && { workers }),
+    ...(replicas !== undefined && { replicas }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
     ...(onNonFinite !== undefined && { onNonFinite }),

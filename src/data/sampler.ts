@@ -1,8 +1,7 @@
-// Which samples a step works on and who gets them: the steps of an epoch, the shards of a global
-// batch, the replicas of a worker, the shuffled order. Pure index maths; the functions that run in
-// every step allocate nothing.
+// Which samples a step works on: the steps of an epoch, and its order. Who gets them is in
+// reduce/grains.ts. Pure index maths.
 
-import { checkInteger, InvariantError, UsageError } from '../base/errors.ts';
+import { checkInteger, UsageError } from '../base/errors.ts';
 import { Purpose, RandomStream } from '../base/random.ts';
 
 export interface EpochRequest {
@@ -17,21 +16,6 @@ export interface EpochPlan {
   readonly stepsPerEpoch: number;
   /** Samples of the last step, 1 to globalBatch. */
   readonly lastBatch: number;
-}
-
-/** The part of a step's state that says which samples are whose; the layers' StepState has it. */
-export interface ShardState {
-  countSamples: number;
-  /** Local replica i holds this worker's samples [replicaStart[i], replicaStart[i + 1]). */
-  readonly replicaStart: Int32Array;
-  firstSample: number;
-  globalCount: number;
-}
-
-/** A contiguous range of replicas: `lo` up to, not including, `hi`. */
-export interface ReplicaRange {
-  readonly lo: number;
-  readonly hi: number;
 }
 
 /** How many steps an epoch has and how many samples its last one. Throws a UsageError when no step
@@ -50,52 +34,6 @@ export function planEpoch(request: EpochRequest): EpochPlan {
     allowed: `at most the ${countSamples} training samples`,
     hint: 'a smaller batch, or dropLast: false',
   });
-}
-
-/** Where the shard of `replica` starts in a global batch of `count` samples over `replicas`
- * replicas; `replica` = `replicas` gives `count`. Sizes differ by at most one, the larger ones
- * come first, so the last shards are empty when there are fewer samples than replicas. */
-export function shardStart(count: number, replicas: number, replica: number): number {
-  return replica * Math.floor(count / replicas) + Math.min(replica, count % replicas);
-}
-
-/** The replicas that `worker` of `workers` runs: contiguous, sizes differ by at most one. Throws a
- * UsageError when there are fewer replicas than workers. */
-export function workerReplicas(replicas: number, workers: number, worker: number): ReplicaRange {
-  checkInteger('workers', workers, 1);
-  checkInteger('replicas', replicas, workers);
-  checkInteger('worker', worker, 0, workers - 1);
-  return {
-    lo: shardStart(replicas, workers, worker),
-    hi: shardStart(replicas, workers, worker + 1),
-  };
-}
-
-/** The most samples that a worker with these replicas has in any step of at most `globalBatch`
- * samples: what its buffers must hold. Shards only grow with the batch, so a full one decides. */
-export function workerCapacity(globalBatch: number, replicas: number, range: ReplicaRange): number {
-  return shardStart(globalBatch, replicas, range.hi) - shardStart(globalBatch, replicas, range.lo);
-}
-
-/** Fills in which of the `globalCount` samples of this step belong to the worker that runs the
- * replicas of `range` out of `replicas`. Allocates nothing. */
-export function fillShard(
-  state: ShardState,
-  globalCount: number,
-  replicas: number,
-  range: ReplicaRange,
-): void {
-  const countLocal = range.hi - range.lo;
-  if (state.replicaStart.length < countLocal + 1) {
-    throw new InvariantError('length of replicaStart', state.replicaStart.length, countLocal + 1);
-  }
-  const first = shardStart(globalCount, replicas, range.lo);
-  for (let i = 0; i <= countLocal; i++) {
-    state.replicaStart[i] = shardStart(globalCount, replicas, range.lo + i) - first;
-  }
-  state.countSamples = state.replicaStart[countLocal]!;
-  state.firstSample = first;
-  state.globalCount = globalCount;
 }
 
 /** Writes 0, 1, 2, ...: the order of an epoch that is not shuffled. */

@@ -5,11 +5,11 @@ import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { BatchNormSpec } from '../nn/specs/norms.ts';
 import { bindBatchNorm, coefficientsLength, oneValueError } from '../norm/batchNorm.ts';
 import { writeCoefficients } from '../norm/coefficients.ts';
-import type { BoundReduction } from '../norm/reducer.ts';
 import type { NormSetup } from '../norm/setup.ts';
+import type { BoundReduction } from '../reduce/reduction.ts';
 import type { Group } from '../sync/group.ts';
 import type { TensorRules } from './checks.ts';
-import { bindExchange } from './exchange.ts';
+import { bindExchange, withoutExchange } from './exchange.ts';
 import { type BoundPasses, makeNorm } from './norm.ts';
 import type { BatchNorm, RunningStatistics, SavedNorm } from './types.ts';
 import type { Workspace } from './workspace.ts';
@@ -31,7 +31,7 @@ export function makeBatchNorm(
     label: `${name} forward`,
   });
   const sums = bindExchange(work, { group, combine: 'sums', channels, label: `${name} backward` });
-  const countAt = exchanged.resultPtr(0) / DOUBLE_BYTES;
+  const countAt = exchanged.groupPtrs[0]! / DOUBLE_BYTES;
   const moments: BoundReduction = {
     ...exchanged,
     finish() {
@@ -56,16 +56,17 @@ export function makeBatchNorm(
         countPtr: state.numBatchesTracked.byteOffset,
       },
       coefficientsPtr,
-      moments,
+      // Without running statistics evaluation takes each rank's own, as PyTorch does.
+      moments: setup.step.training ? moments : withoutExchange(exchanged),
       sums,
     });
     return {
       forward() {
         bound.forward();
-        if (setup.shards.training) bound.updateRunningStatistics();
+        if (setup.step.training) bound.updateRunningStatistics();
       },
       backward: bound.backward,
-      save: () => statisticsOf(work, exchanged.resultPtr(0), channels, setup.eps),
+      save: () => statisticsOf(work, exchanged.groupPtrs[0]!, channels, setup.eps),
       restore({ mean, invStd, count, weight }: SavedNorm) {
         work.doubles[countAt] = count;
         for (let c = 0; c < channels; c++) {

@@ -1,10 +1,10 @@
 // A reduction over the ranks of a group, through its public calls alone: one allGather, then the
-// tree over the ranks, folded by everybody alike. It is the tree of a trainer with one replica on
+// tree over the ranks, folded by everybody alike. It is the tree of a trainer with one grain on
 // each rank, so the bits are the same.
 
-import { splitSize } from '../base/tree.ts';
-import type { Combine } from '../norm/reducer.ts';
-import { type BoundReduction, vectorLength } from '../norm/reducer.ts';
+import { bindCombine } from '../reduce/exchange.ts';
+import { foldsInPlace } from '../reduce/folds.ts';
+import { type BoundReduction, type Combine, vectorLength } from '../reduce/reduction.ts';
 import type { Group } from '../sync/group.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -18,34 +18,34 @@ export interface ExchangeOptions {
 /** Binds a reduction to a group. */
 export function bindExchange(work: Workspace, options: ExchangeOptions): BoundReduction {
   const { group, combine, channels, label } = options;
-  const { kernels } = work;
   const length = vectorLength(combine, channels);
   const { own, gathered } = work.exchangeBuffers(group.worldSize, length);
-  const { byteOffset: ownPtr } = own;
+  const { byteOffset: ownPtr, byteLength } = own;
   const { byteOffset: gatheredPtr } = gathered;
-  const folds = foldsOver(0, group.worldSize);
+  const ranks = { lo: 0, hi: group.worldSize };
+  const folds = foldsInPlace(ranks, (rank) => gatheredPtr + rank * byteLength);
+  const run = bindCombine(work.kernels, combine, channels);
   return {
     leafPtr: () => ownPtr,
     publish() {},
     exchange() {
       group.allGather(own, gathered, { label });
     },
-    finish() {
-      for (const [into, from] of folds) {
-        const intoPtr = gatheredPtr + into * own.byteLength;
-        const fromPtr = gatheredPtr + from * own.byteLength;
-        if (combine === 'moments') kernels.mergeMoments(intoPtr, intoPtr, fromPtr, channels);
-        else kernels.addF64(intoPtr, intoPtr, fromPtr, length);
-      }
-    },
-    resultPtr: () => gatheredPtr,
+    finish: () => run(folds),
+    groups: [{ lo: 0, hi: 1, resultPtr: gatheredPtr }],
     groupPtrs: [gatheredPtr],
   };
 }
 
-/** The folds of the subtree over [lo, hi), in order; its result takes the place of the first. */
-function foldsOver(lo: number, hi: number): readonly (readonly [into: number, from: number])[] {
-  if (hi - lo === 1) return [];
-  const mid = lo + splitSize(hi - lo);
-  return [...foldsOver(lo, mid), ...foldsOver(mid, hi), [lo, mid]];
+/** The same vectors, with nothing exchanged: each rank has its own. */
+export function withoutExchange(reduction: BoundReduction): BoundReduction {
+  const ownPtr = reduction.leafPtr(0);
+  return {
+    leafPtr: reduction.leafPtr,
+    publish() {},
+    exchange() {},
+    finish() {},
+    groups: [{ lo: 0, hi: 1, resultPtr: ownPtr }],
+    groupPtrs: [ownPtr],
+  };
 }

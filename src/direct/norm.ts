@@ -4,7 +4,8 @@
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { accept } from '../base/values.ts';
-import type { NormGradient, NormSetup } from '../norm/setup.ts';
+import type { NormSetup } from '../norm/setup.ts';
+import type { GradientSink } from '../reduce/gradientSink.ts';
 import { checkInput, checkLength, checkParameters, outputFor, type TensorRules } from './checks.ts';
 import type { Norm, NormGradients, NormInputs, ParameterGradients, SavedNorm } from './types.ts';
 import type { Workspace } from './workspace.ts';
@@ -29,7 +30,7 @@ export interface NormKind extends TensorRules {
 }
 
 /** The addresses of one call; 0 where there is nothing. */
-type CallPtrs = Omit<NormSetup, 'kernels' | 'shards' | 'countLocalReplicas' | 'eps'>;
+type CallPtrs = Omit<NormSetup, 'kernels' | 'step' | 'countGrains' | 'eps'>;
 
 const NO_TENSORS: CallPtrs = {
   xPtr: 0,
@@ -58,9 +59,9 @@ export function makeNorm(work: Workspace, kind: NormKind): Norm {
   const { name, parameterLength } = kind;
 
   const bind = (ptrs: CallPtrs, units: number, training: boolean): BoundPasses => {
-    const shards = { training, replicaStart: Int32Array.of(0, units) };
+    const step = { training, grainStart: Int32Array.of(0, units) };
     const { kernels } = work;
-    return kind.bind({ ...ptrs, kernels, shards, countLocalReplicas: 1, eps: kind.eps }, units);
+    return kind.bind({ ...ptrs, kernels, step, countGrains: 1, eps: kind.eps }, units);
   };
 
   /** Runs the passes over an input of so many units. */
@@ -93,12 +94,13 @@ export function makeNorm(work: Workspace, kind: NormKind): Norm {
     dx: Float32Array | undefined,
   ): ParameterGradients => {
     work.begin(saved.x, dy);
-    const leaf = (): NormGradient => ({
-      leafPtr: work.takeDoubles(parameterLength),
+    // There is one grain, whose sums are all.
+    const sinkTo = (leafPtr: number): GradientSink => ({
+      leafPtr: () => leafPtr,
       fold: () => undefined,
     });
-    const weightGrad = leaf();
-    const biasGrad = leaf();
+    const weightGradPtr = work.takeDoubles(parameterLength);
+    const biasGradPtr = work.takeDoubles(parameterLength);
     const dxPtr = dx === undefined ? 0 : work.output(dx);
     const ptrs = {
       ...NO_TENSORS,
@@ -106,16 +108,16 @@ export function makeNorm(work: Workspace, kind: NormKind): Norm {
       dyPtr: work.input(dy),
       dxPtr,
       weightPtr: saved.weight === undefined ? 0 : work.input(saved.weight),
-      weightGrad,
-      biasGrad,
+      weightGrad: sinkTo(weightGradPtr),
+      biasGrad: sinkTo(biasGradPtr),
     };
     const passes = bind(ptrs, saved.x.length / kind.unit, true);
     passes.restore(saved);
     passes.backward();
     if (dx !== undefined) work.deliver(dx, dxPtr);
     return {
-      weightGrad: work.copyDoubles(weightGrad.leafPtr, parameterLength),
-      biasGrad: work.copyDoubles(biasGrad.leafPtr, parameterLength),
+      weightGrad: work.copyDoubles(weightGradPtr, parameterLength),
+      biasGrad: work.copyDoubles(biasGradPtr, parameterLength),
     };
   };
 

@@ -5,10 +5,15 @@
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { UsageError } from '../base/errors.ts';
+import {
+  type BoundReduction,
+  type ExchangingPasses,
+  runSplit,
+  type SplitPass,
+} from '../reduce/reduction.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
 import { forEachMixture } from './evalCorrection.ts';
 import { bindPasses } from './passes.ts';
-import { type BoundReduction, type ExchangingPasses, runSplit, type SplitPass } from './reducer.ts';
 import type { NormSetup, RunningPtrs } from './setup.ts';
 
 export interface BatchNormSetup extends NormSetup {
@@ -22,21 +27,22 @@ export interface BatchNormSetup extends NormSetup {
   readonly momentum: number | null;
   /** Undefined without running statistics. */
   readonly running: RunningPtrs | undefined;
-  /** {@link coefficientsLength} float64. */
+  /** {@link coefficientsLength} float64, for the groups of `moments`. */
   readonly coefficientsPtr: number;
+  /** Both over the same groups. */
   readonly moments: BoundReduction;
   readonly sums: BoundReduction;
-  /** Changes scale and shift of a local replica's coefficients before they are used in training;
+  /** Changes scale and shift of a local group's coefficients before they are used in training;
    * what it changes them by counts as constant in backward (batchRenorm.ts). */
-  readonly adjust?: (replica: number, coefficientsPtr: number) => void;
+  readonly adjust?: (group: number, coefficientsPtr: number) => void;
   /** Weight of a sample in what it is evaluated by (evalCorrection.ts); default 0. */
   readonly evalWeight?: number;
 }
 
-/** How many float64 numbers the coefficients of all local replicas take, and those of one's
+/** How many float64 numbers the coefficients of all local sync groups take, and those of one's
  * gradient. */
-export function coefficientsLength(channels: number, countLocalReplicas: number): number {
-  return 4 * channels * countLocalReplicas + gradCoefficientsLength(channels);
+export function coefficientsLength(channels: number, countGroups: number): number {
+  return 4 * channels * countGroups + gradCoefficientsLength(channels);
 }
 
 export interface BoundBatchNorm {
@@ -49,61 +55,58 @@ export interface BoundBatchNorm {
 
 /** Binds the passes of a batch normalization. */
 export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
-  const { kernels, shards, channels, moments, sums, xPtr, yPtr, running } = setup;
-  const { groupPtrs } = moments;
+  const { kernels, step, channels, moments, sums, xPtr, yPtr, running, countGrains } = setup;
+  const { groups, groupPtrs } = moments;
   const rowBytes = channels * FLOAT_BYTES;
   const sampleBytes = setup.rowsPerSample * rowBytes;
   const setBytes = 4 * channels * DOUBLE_BYTES;
   const passes = bindPasses(kernels, setup.isRelu);
-  const gradCoefficientsPtr = setup.coefficientsPtr + setup.countLocalReplicas * setBytes;
+  const gradCoefficientsPtr = setup.coefficientsPtr + groups.length * setBytes;
   const numbers = new Float64Array(setup.memory.buffer);
   const meanBytes = channels * DOUBLE_BYTES;
 
-  const rowsOf = (replica: number): number =>
-    (shards.replicaStart[replica + 1]! - shards.replicaStart[replica]!) * setup.rowsPerSample;
-  const offsetOf = (replica: number): number => shards.replicaStart[replica]! * sampleBytes;
+  const rowsIn = (lo: number, hi: number): number =>
+    (step.grainStart[hi]! - step.grainStart[lo]!) * setup.rowsPerSample;
+  const offsetOf = (grain: number): number => step.grainStart[grain]! * sampleBytes;
+  const coefficientsOf = (group: number): number => setup.coefficientsPtr + group * setBytes;
 
-  const normalize = (replica: number, vectorPtr: number): void => {
-    const rows = rowsOf(replica);
+  const normalize = (group: number): void => {
+    const { lo, hi, resultPtr } = groups[group]!;
+    const rows = rowsIn(lo, hi);
     if (rows === 0) return;
-    if (numbers[vectorPtr / DOUBLE_BYTES]! < 2) throw oneValueError(setup.path);
-    const coefficientsPtr = setup.coefficientsPtr + replica * setBytes;
-    const meanPtr = vectorPtr + DOUBLE_BYTES;
+    if (numbers[resultPtr / DOUBLE_BYTES]! < 2) throw oneValueError(setup.path);
+    const coefficientsPtr = coefficientsOf(group);
+    const meanPtr = resultPtr + DOUBLE_BYTES;
     kernels.batchNormCoefficients(
       meanPtr,
       meanPtr + meanBytes,
-      vectorPtr,
+      resultPtr,
       channels,
       setup.eps,
       setup.weightPtr,
       setup.biasPtr,
       coefficientsPtr,
     );
-    setup.adjust?.(replica, coefficientsPtr);
-    const at = offsetOf(replica);
+    setup.adjust?.(group, coefficientsPtr);
+    const at = offsetOf(lo);
     passes.normalize(xPtr + at, yPtr + at, rows, channels, coefficientsPtr);
   };
 
   const takeMoments = (): void => {
-    for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
-      const leafPtr = moments.leafPtr(replica);
-      const at = xPtr + offsetOf(replica);
+    for (let grain = 0; grain < countGrains; grain++) {
+      const at = xPtr + offsetOf(grain);
       // The coefficients are computed later: until then their place is free for the pivots.
-      const pivotsPtr = setup.coefficientsPtr + replica * setBytes;
-      kernels.momentsF32(at, rowsOf(replica), channels, pivotsPtr, leafPtr);
-    }
-  };
-
-  const normalizeBy = (vectorPtrOf: (replica: number) => number): void => {
-    for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
-      normalize(replica, vectorPtrOf(replica));
+      const pivotsPtr = setup.coefficientsPtr;
+      kernels.momentsF32(at, rowsIn(grain, grain + 1), channels, pivotsPtr, moments.leafPtr(grain));
     }
   };
 
   const forwardPass: SplitPass = {
     before: takeMoments,
     reduction: moments,
-    after: () => normalizeBy(moments.resultPtr),
+    after() {
+      for (let group = 0; group < groups.length; group++) normalize(group);
+    },
   };
 
   const forwardRunning = (
@@ -136,7 +139,7 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
     vectorPtr: gradCoefficientsPtr,
   };
   const evaluate = (by: RunningPtrs): void => {
-    const samples = shards.replicaStart[setup.countLocalReplicas]!;
+    const samples = step.grainStart[countGrains]!;
     const { rowsPerSample } = setup;
     if (mixture.weight === 0) {
       forwardRunning(by.meanPtr, by.varPtr, 0, samples * rowsPerSample);
@@ -147,24 +150,23 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
     });
   };
 
-  const copyVector = (toPtr: number, fromPtr: number): void => {
-    const from = fromPtr / DOUBLE_BYTES;
-    numbers.copyWithin(toPtr / DOUBLE_BYTES, from, from + channels);
-  };
+  // As pairs of float32.
+  const copyVector = (toPtr: number, fromPtr: number): void =>
+    kernels.copyF32(toPtr, fromPtr, 2 * channels);
 
-  const inputGradient = (replica: number): void => {
-    const rows = rowsOf(replica);
+  const inputGradient = (group: number): void => {
+    const { lo, hi, resultPtr } = groups[group]!;
+    const rows = rowsIn(lo, hi);
     if (rows === 0) return;
-    const coefficientsPtr = setup.coefficientsPtr + replica * setBytes;
-    const sumsPtr = sums.resultPtr(replica);
+    const coefficientsPtr = coefficientsOf(group);
     kernels.batchNormGradCoefficients(
-      sumsPtr,
-      moments.resultPtr(replica),
+      sums.groups[group]!.resultPtr,
+      resultPtr,
       channels,
       coefficientsPtr,
       gradCoefficientsPtr,
     );
-    const at = offsetOf(replica);
+    const at = offsetOf(lo);
     passes.inputGrad(
       xPtr + at,
       setup.dyPtr + at,
@@ -207,29 +209,33 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
     }
   };
 
+  const takeGrainGradSums = (grain: number, coefficientsPtr: number): void => {
+    const at = offsetOf(grain);
+    const leafPtr = sums.leafPtr(grain);
+    // The gradient's coefficients are computed later: until then their place is free.
+    passes.gradSums(
+      xPtr + at,
+      setup.dyPtr + at,
+      rowsIn(grain, grain + 1),
+      channels,
+      coefficientsPtr,
+      gradCoefficientsPtr,
+      leafPtr,
+    );
+    if (setup.weightGrad !== undefined) {
+      copyVector(setup.weightGrad.leafPtr(grain), leafPtr + meanBytes);
+      setup.weightGrad.fold(grain);
+    }
+    if (setup.biasGrad !== undefined) {
+      copyVector(setup.biasGrad.leafPtr(grain), leafPtr);
+      setup.biasGrad.fold(grain);
+    }
+  };
+
   const takeGradSums = (): void => {
-    for (let replica = 0; replica < setup.countLocalReplicas; replica++) {
-      const at = offsetOf(replica);
-      const coefficientsPtr = setup.coefficientsPtr + replica * setBytes;
-      const leafPtr = sums.leafPtr(replica);
-      // The gradient's coefficients are computed later: until then their place is free.
-      passes.gradSums(
-        xPtr + at,
-        setup.dyPtr + at,
-        rowsOf(replica),
-        channels,
-        coefficientsPtr,
-        gradCoefficientsPtr,
-        leafPtr,
-      );
-      if (setup.weightGrad !== undefined) {
-        copyVector(setup.weightGrad.leafPtr, leafPtr + meanBytes);
-        setup.weightGrad.fold(replica);
-      }
-      if (setup.biasGrad !== undefined) {
-        copyVector(setup.biasGrad.leafPtr, leafPtr);
-        setup.biasGrad.fold(replica);
-      }
+    for (let group = 0; group < groups.length; group++) {
+      const { lo, hi } = groups[group]!;
+      for (let grain = lo; grain < hi; grain++) takeGrainGradSums(grain, coefficientsOf(group));
     }
   };
 
@@ -237,20 +243,15 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
     before: takeGradSums,
     reduction: sums,
     after() {
-      for (let replica = 0; replica < setup.countLocalReplicas; replica++) inputGradient(replica);
+      for (let group = 0; group < groups.length; group++) inputGradient(group);
     },
   };
   const isGradNeeded = setup.dxPtr !== 0;
 
   return {
     forward() {
-      if (shards.training) runSplit(forwardPass);
-      else if (running !== undefined) evaluate(running);
-      else {
-        // A shard is normalized by its own statistics, and nothing is exchanged.
-        takeMoments();
-        normalizeBy(moments.leafPtr);
-      }
+      if (step.training || running === undefined) runSplit(forwardPass);
+      else evaluate(running);
     },
 
     backward() {

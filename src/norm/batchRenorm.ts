@@ -4,8 +4,9 @@
 // are constants in backward. std = sqrt(biased var + eps), runningStd = sqrt(runningVar + eps).
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
+import type { GradientSink } from '../reduce/gradientSink.ts';
 import { type BatchNormSetup, type BoundBatchNorm, bindBatchNorm } from './batchNorm.ts';
-import type { NormGradient, RunningPtrs } from './setup.ts';
+import type { RunningPtrs } from './setup.ts';
 
 export interface BatchRenormSetup extends Omit<BatchNormSetup, 'adjust'> {
   readonly running: RunningPtrs;
@@ -14,16 +15,19 @@ export interface BatchRenormSetup extends Omit<BatchNormSetup, 'adjust'> {
   /** How much of the way to rMax and dMax is gone in this step, from 0 (batch normalization)
    * to 1. */
   readonly ramp: () => number;
-  /** 2 C float64 for each local replica, r[C] and d[C], kept from forward to backward. */
+  /** 2 C float64 for each local sync group, r[C] and d[C], kept from forward to backward. */
   readonly correctionsPtr: number;
 }
 
 export function bindBatchRenorm(setup: BatchRenormSetup): BoundBatchNorm {
-  const { kernels, channels, shards, sums, running, eps, weightPtr, biasPtr } = setup;
-  const correctionsOf = (replica: number): number =>
-    setup.correctionsPtr + replica * 2 * channels * DOUBLE_BYTES;
+  const { kernels, channels, step, sums, running, eps, weightPtr, biasPtr } = setup;
+  const correctionsOf = (group: number): number =>
+    setup.correctionsPtr + group * 2 * channels * DOUBLE_BYTES;
+  const groupOf = sums.groups.flatMap(
+    ({ lo, hi }, group) => Array(hi - lo).fill(group) as number[],
+  );
 
-  const adjust = (replica: number, coefficientsPtr: number): void => {
+  const adjust = (group: number, coefficientsPtr: number): void => {
     const ramp = setup.ramp();
     kernels.batchRenormCoefficients(
       coefficientsPtr,
@@ -35,22 +39,22 @@ export function bindBatchRenorm(setup: BatchRenormSetup): BoundBatchNorm {
       ramp * setup.dMax,
       weightPtr,
       biasPtr,
-      correctionsOf(replica),
+      correctionsOf(group),
     );
   };
 
   // The gradient of the weight is the sum of dy (xhat r + d) where that of batch normalization is
-  // the sum of dy xhat; the sum of dy leads the replica's own sums.
-  const corrected = (gradient: NormGradient): NormGradient => ({
+  // the sum of dy xhat; the sum of dy leads the grain's own sums.
+  const corrected = (gradient: GradientSink): GradientSink => ({
     leafPtr: gradient.leafPtr,
-    fold(replica) {
+    fold(grain) {
       // Without samples there are no corrections either.
-      if (shards.replicaStart[replica] !== shards.replicaStart[replica + 1]) {
-        const sumDyPtr = sums.leafPtr(replica);
-        const correctionsPtr = correctionsOf(replica);
-        kernels.batchRenormWeightGrad(gradient.leafPtr, sumDyPtr, channels, correctionsPtr);
+      if (step.grainStart[grain] !== step.grainStart[grain + 1]) {
+        const sumDyPtr = sums.leafPtr(grain);
+        const correctionsPtr = correctionsOf(groupOf[grain]!);
+        kernels.batchRenormWeightGrad(gradient.leafPtr(grain), sumDyPtr, channels, correctionsPtr);
       }
-      gradient.fold(replica);
+      gradient.fold(grain);
     },
   });
 

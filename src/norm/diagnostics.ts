@@ -1,10 +1,9 @@
 // How far the statistics of each shard lie from those of its sync group, and how healthy the
-// group's are. A reduction of moments is wrapped so that in sampled steps it looks at the shards'
-// vectors before the fold, which overwrites them, and at the group's behind it. Plain loops over
-// channels in float64, in one order, so the numbers do not depend on the number of workers.
+// group's are. A reduction of moments is wrapped so that in sampled steps each shard is looked at,
+// too, and compared with the group behind the exchange. Plain loops over channels in float64, in
+// one order, so the numbers do not depend on the number of workers.
 
-import { DOUBLE_BYTES } from '../base/bytes.ts';
-import { type BoundReduction, vectorLength } from './reducer.ts';
+import type { BoundReduction } from '../reduce/reduction.ts';
 
 // Places in the numbers of one layer and replica.
 /** Values per channel in the shard; with 0 of them all averages are NaN. */
@@ -26,53 +25,27 @@ export const DEAD_VARIANCE_SHARE = 0.01;
  * that do not wait for each other may already be one step ahead of the one that counts steps. */
 export const SAMPLE_SLOTS = 3;
 
-export interface DiagnosisSetup {
-  readonly memory: WebAssembly.Memory;
-  readonly step: { readonly isSampled: boolean; readonly step: number };
-  /** Steps 0, every, 2 every, ... are sampled; each has the slot after that of the last. */
-  readonly every: number;
-  readonly channels: number;
-  readonly eps: number;
-  readonly countLocalReplicas: number;
-  /** Room for the vectors of the local replicas' moments; may be shared between layers. */
-  readonly keptPtr: number;
-  /** {@link DIAGNOSTICS_LENGTH} float64 for each local replica; those of the next slot lie
-   * `slotBytes` further on. */
-  readonly toPtr: number;
-  readonly slotBytes: number;
+/** What is done in sampled steps. */
+export interface Diagnosis {
+  readonly step: { readonly isSampled: boolean };
+  /** Leaves what this worker knows of the shards where others read it. */
+  takeShards(): void;
+  /** Writes the diagnostics of this worker's shards; all have left what they know. */
+  diagnoseShards(): void;
 }
 
 /** A reduction of moments that works the same and writes the diagnostics of sampled steps. */
-export function diagnosedReduction(inner: BoundReduction, setup: DiagnosisSetup): BoundReduction {
-  const { memory, step, every, countLocalReplicas, keptPtr, toPtr, slotBytes } = setup;
-  const numbers = new Float64Array(memory.buffer);
-  const length = vectorLength('moments', setup.channels);
-  const diagnose = bindDiagnosis(numbers, setup.channels, setup.eps);
-  const keptAt = keptPtr / DOUBLE_BYTES;
-
-  const keepShards = (): void => {
-    for (let replica = 0; replica < countLocalReplicas; replica++) {
-      const from = inner.leafPtr(replica) / DOUBLE_BYTES;
-      numbers.copyWithin(keptAt + replica * length, from, from + length);
-    }
-  };
-  const diagnoseShards = (slot: number): void => {
-    const at = (toPtr + slot * slotBytes) / DOUBLE_BYTES;
-    for (let replica = 0; replica < countLocalReplicas; replica++) {
-      const groupAt = inner.resultPtr(replica) / DOUBLE_BYTES;
-      diagnose(keptAt + replica * length, groupAt, at + replica * DIAGNOSTICS_LENGTH);
-    }
-  };
-
+export function diagnosedReduction(inner: BoundReduction, diagnosis: Diagnosis): BoundReduction {
+  const { step } = diagnosis;
   return {
     ...inner,
     publish() {
-      if (step.isSampled) keepShards();
+      if (step.isSampled) diagnosis.takeShards();
       inner.publish();
     },
     finish() {
       inner.finish();
-      if (step.isSampled) diagnoseShards((step.step / every) % SAMPLE_SLOTS);
+      if (step.isSampled) diagnosis.diagnoseShards();
     },
   };
 }

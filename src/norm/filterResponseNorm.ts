@@ -2,16 +2,17 @@
 // to addresses. Looks at one sample and channel alone and subtracts no mean.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
-import { leafGradients, sumReplicas } from './replicas.ts';
+import type { GradientSink } from '../reduce/gradientSink.ts';
+import { leafGradients, sumGrains } from './sampleGradients.ts';
 import type { BoundSampleNorm } from './sampleNorm.ts';
-import type { NormGradient, NormSetup } from './setup.ts';
+import type { NormSetup } from './setup.ts';
 
 export interface FilterResponseNormSetup extends NormSetup {
   readonly channels: number;
   readonly rowsPerSample: number;
   /** 0 without a thresholded linear unit. */
   readonly thresholdPtr: number;
-  readonly thresholdGrad: NormGradient | undefined;
+  readonly thresholdGrad: GradientSink | undefined;
   /** 4 C float64 for each sample, kept from forward to backward. */
   readonly coefficientsPtr: number;
   /** 3 C float64. */
@@ -19,23 +20,22 @@ export interface FilterResponseNormSetup extends NormSetup {
 }
 
 export function bindFilterResponseNorm(setup: FilterResponseNormSetup): BoundSampleNorm {
-  const { kernels, shards, channels, rowsPerSample, eps, sumsPtr } = setup;
+  const { kernels, step, channels, rowsPerSample, eps, sumsPtr } = setup;
   const { weightPtr, biasPtr, thresholdPtr } = setup;
   const sampleBytes = rowsPerSample * channels * FLOAT_BYTES;
   const setBytes = 4 * channels * DOUBLE_BYTES;
   // In the order of the kernel's sums.
   const gradients = [setup.weightGrad, setup.biasGrad, setup.thresholdGrad];
-  const leafPtrs = gradients.map((gradient) => gradient?.leafPtr ?? 0);
   const leaves = leafGradients(channels, gradients);
 
-  const backwardSample = (sample: number): void => {
+  const backwardSample = (sample: number, grain: number): void => {
     const x = setup.xPtr + sample * sampleBytes;
     const dz = setup.dyPtr + sample * sampleBytes;
     const coefficients = setup.coefficientsPtr + sample * setBytes;
     kernels.filterResponseGradSums(x, dz, rowsPerSample, channels, coefficients, sumsPtr);
-    for (let i = 0; i < leafPtrs.length; i++) {
-      const leafPtr = leafPtrs[i]!;
-      if (leafPtr === 0) continue;
+    for (let i = 0; i < gradients.length; i++) {
+      const leafPtr = gradients[i]?.leafPtr(grain);
+      if (leafPtr === undefined) continue;
       kernels.addF64(leafPtr, leafPtr, sumsPtr + i * channels * DOUBLE_BYTES, channels);
     }
     if (setup.dxPtr === 0) return;
@@ -45,7 +45,7 @@ export function bindFilterResponseNorm(setup: FilterResponseNormSetup): BoundSam
 
   return {
     forward() {
-      const samples = shards.replicaStart[setup.countLocalReplicas]!;
+      const samples = step.grainStart[setup.countGrains]!;
       for (let sample = 0; sample < samples; sample++) {
         const x = setup.xPtr + sample * sampleBytes;
         const coefficients = setup.coefficientsPtr + sample * setBytes;
@@ -63,6 +63,6 @@ export function bindFilterResponseNorm(setup: FilterResponseNormSetup): BoundSam
         kernels.filterResponseF32(x, z, rowsPerSample, channels, coefficients);
       }
     },
-    backward: () => sumReplicas(setup, leaves, backwardSample),
+    backward: () => sumGrains(setup, leaves, backwardSample),
   };
 }

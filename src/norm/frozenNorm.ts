@@ -4,12 +4,12 @@
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
-import type { ShardState } from './setup.ts';
+import type { NormStep } from './setup.ts';
 
 export interface FrozenNormSetup {
   readonly kernels: KernelExports;
-  readonly shards: ShardState;
-  readonly countLocalReplicas: number;
+  readonly step: NormStep;
+  readonly countGrains: number;
   readonly channels: number;
   /** Positions per sample: H * W. */
   readonly rowsPerSample: number;
@@ -30,10 +30,9 @@ export interface FrozenNormSetup {
 }
 
 export function bindFrozenNorm(setup: FrozenNormSetup): { forward(): void; backward(): void } {
-  const { kernels, shards, channels, coefficientsPtr } = setup;
+  const { kernels, step, channels, coefficientsPtr } = setup;
   const scalePtr = coefficientsPtr + 4 * channels * DOUBLE_BYTES;
-  const countRows = (): number =>
-    shards.replicaStart[setup.countLocalReplicas]! * setup.rowsPerSample;
+  const countRows = (): number => step.grainStart[setup.countGrains]! * setup.rowsPerSample;
 
   return {
     // Each time anew, since a checkpoint may have been read in between; it is C numbers.

@@ -1,17 +1,18 @@
 // Ghost batch normalization (Hoffer, Hubara, Soudry 2017): the samples of a replica are split in
 // order in virtual batches, each of which is normalized on its own. To batch normalization a
-// virtual batch is a replica that shares nothing; this file says where they begin, adds up their
-// gradients, and gives each real replica one vector of moments for the running statistics.
+// virtual batch is a grain that shares nothing; this file says where they begin, adds up their
+// gradients, and gives each replica, which is one grain then, one vector of moments for the running
+// statistics.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
+import type { GradientSink } from '../reduce/gradientSink.ts';
+import { type BoundReduction, vectorLength } from '../reduce/reduction.ts';
 import {
   type BatchNormSetup,
   type BoundBatchNorm,
   bindBatchNorm,
   coefficientsLength,
 } from './batchNorm.ts';
-import { type BoundReduction, vectorLength } from './reducer.ts';
-import type { NormGradient } from './setup.ts';
 
 export interface GhostNormSetup
   extends Omit<BatchNormSetup, 'adjust' | 'coefficientsPtr' | 'sums'> {
@@ -24,17 +25,17 @@ export interface GhostNormSetup
 }
 
 /** The most virtual batches that a worker may have; a replica without samples counts as one. */
-function countSlots(capacity: number, virtualBatch: number, countLocalReplicas: number): number {
-  return Math.floor(capacity / virtualBatch) + countLocalReplicas;
+function countSlots(capacity: number, virtualBatch: number, countReplicas: number): number {
+  return Math.floor(capacity / virtualBatch) + countReplicas;
 }
 
 /** How many float64 numbers the workspace takes. */
 export function ghostWorkspaceLength(
   channels: number,
   virtualBatch: number,
-  size: { readonly capacity: number; readonly countLocalReplicas: number },
+  size: { readonly capacity: number; readonly countGrains: number },
 ): number {
-  const slots = countSlots(size.capacity, virtualBatch, size.countLocalReplicas);
+  const slots = countSlots(size.capacity, virtualBatch, size.countGrains);
   const vectors = vectorLength('moments', channels) + vectorLength('sums', channels);
   // Two leaves of gradients are the rest.
   return slots * vectors + coefficientsLength(channels, slots) + 2 * channels;
@@ -54,9 +55,10 @@ export function countVirtualBatches(
 }
 
 export function bindGhostNorm(setup: GhostNormSetup): BoundBatchNorm {
-  const { kernels, shards, channels, virtualBatch, countLocalReplicas, moments } = setup;
+  const { kernels, step, channels, virtualBatch, moments } = setup;
+  const countReplicas = setup.countGrains;
   const numbers = new Float64Array(setup.memory.buffer);
-  const slots = countSlots(setup.capacity, virtualBatch, countLocalReplicas);
+  const slots = countSlots(setup.capacity, virtualBatch, countReplicas);
   const momentsBytes = vectorLength('moments', channels) * DOUBLE_BYTES;
   const sumsBytes = vectorLength('sums', channels) * DOUBLE_BYTES;
   const sumsPtr = setup.workspacePtr + slots * momentsBytes;
@@ -66,14 +68,14 @@ export function bindGhostNorm(setup: GhostNormSetup): BoundBatchNorm {
   /** Virtual batch v holds the samples [starts[v], starts[v + 1]). */
   const starts = new Int32Array(slots + 1);
   /** Replica r holds the virtual batches [firstOf[r], firstOf[r + 1]), at least one. */
-  const firstOf = new Int32Array(countLocalReplicas + 1);
+  const firstOf = new Int32Array(countReplicas + 1);
   const ownerOf = new Int32Array(slots);
 
   const split = (): void => {
     let slot = 0;
-    for (let replica = 0; replica < countLocalReplicas; replica++) {
-      const start = shards.replicaStart[replica]!;
-      const end = shards.replicaStart[replica + 1]!;
+    for (let replica = 0; replica < countReplicas; replica++) {
+      const start = step.grainStart[replica]!;
+      const end = step.grainStart[replica + 1]!;
       firstOf[replica] = slot;
       const count = Math.max(
         1,
@@ -84,9 +86,9 @@ export function bindGhostNorm(setup: GhostNormSetup): BoundBatchNorm {
         starts[slot++] = start + i * virtualBatch;
       }
     }
-    firstOf[countLocalReplicas] = slot;
+    firstOf[countReplicas] = slot;
     ownerOf.fill(-1, slot);
-    starts.fill(shards.replicaStart[countLocalReplicas]!, slot);
+    starts.fill(step.grainStart[countReplicas]!, slot);
   };
 
   /** Mean and unbiased variance of the virtual batches, averaged by their counts, as the moments
@@ -115,21 +117,26 @@ export function bindGhostNorm(setup: GhostNormSetup): BoundBatchNorm {
 
   const alone = (ptr: number, strideBytes: number, finish: () => void): BoundReduction => ({
     leafPtr: (v) => ptr + v * strideBytes,
-    resultPtr: (v) => ptr + v * strideBytes,
     publish() {},
     exchange() {},
     finish,
+    groups: Array.from({ length: slots }, (_, v) => ({
+      lo: v,
+      hi: v + 1,
+      resultPtr: ptr + v * strideBytes,
+    })),
     groupPtrs: moments.groupPtrs,
   });
 
   // Batch normalization asks for a fold after each virtual batch, in order.
-  const summed = (gradient: NormGradient, leafPtr: number): NormGradient => ({
-    leafPtr,
+  const summed = (gradient: GradientSink, leafPtr: number): GradientSink => ({
+    leafPtr: () => leafPtr,
     fold(v) {
       const replica = ownerOf[v]!;
       if (replica < 0) return;
-      if (v === firstOf[replica]) kernels.zeroBytes(gradient.leafPtr, channels * DOUBLE_BYTES);
-      kernels.addF64(gradient.leafPtr, gradient.leafPtr, leafPtr, channels);
+      const sumPtr = gradient.leafPtr(replica);
+      if (v === firstOf[replica]) kernels.zeroBytes(sumPtr, channels * DOUBLE_BYTES);
+      kernels.addF64(sumPtr, sumPtr, leafPtr, channels);
       if (v + 1 === firstOf[replica + 1]) gradient.fold(replica);
     },
   });
@@ -137,16 +144,16 @@ export function bindGhostNorm(setup: GhostNormSetup): BoundBatchNorm {
   const { weightGrad, biasGrad } = setup;
   const bound = bindBatchNorm({
     ...setup,
-    shards: {
+    step: {
       get training() {
-        return shards.training;
+        return step.training;
       },
-      replicaStart: starts,
+      grainStart: starts,
     },
-    countLocalReplicas: slots,
+    countGrains: slots,
     coefficientsPtr,
     moments: alone(setup.workspacePtr, momentsBytes, () => {
-      for (let replica = 0; replica < countLocalReplicas; replica++) averageMoments(replica);
+      for (let replica = 0; replica < countReplicas; replica++) averageMoments(replica);
     }),
     sums: alone(sumsPtr, sumsBytes, () => {}),
     weightGrad: weightGrad && summed(weightGrad, leavesPtr),

@@ -1,11 +1,11 @@
 // Instance normalization with running statistics, PyTorch's meaning: in training each sample and
 // channel by its own mean and biased variance, in evaluation by the running ones, which average the
 // means and unbiased variances of all samples of a global batch alike. Exchanges nothing: each
-// replica leaves its sums where the worker that updates the running statistics reads them.
+// grain leaves its sums where the worker that updates the running statistics reads them.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
+import type { BoundReduction } from '../reduce/reduction.ts';
 import { bindPasses } from './passes.ts';
-import type { BoundReduction } from './reducer.ts';
 import { type BoundSampleNorm, bindGroupNorm, type GroupNormSetup } from './sampleNorm.ts';
 import type { RunningPtrs } from './setup.ts';
 
@@ -23,30 +23,30 @@ export interface BoundTrackedNorm extends BoundSampleNorm {
 }
 
 export function bindTrackedInstanceNorm(setup: TrackedInstanceNormSetup): BoundTrackedNorm {
-  const { kernels, shards, channels, rowsPerSample, countLocalReplicas, observed } = setup;
+  const { kernels, step, channels, rowsPerSample, countGrains, observed } = setup;
   const numbers = new Float64Array(setup.memory.buffer);
   const { meanPtr, varPtr, countPtr } = setup.running;
-  let replica = 0;
+  let grain = 0;
 
   const observe = (sample: number, momentsPtr: number): void => {
-    while (sample >= shards.replicaStart[replica + 1]!) replica++;
-    const sumsPtr = observed.leafPtr(replica) + DOUBLE_BYTES;
+    while (sample >= step.grainStart[grain + 1]!) grain++;
+    const sumsPtr = observed.leafPtr(grain) + DOUBLE_BYTES;
     kernels.addF64(sumsPtr, sumsPtr, momentsPtr + DOUBLE_BYTES, 2 * channels);
   };
   const passes = bindPasses(kernels, setup.isRelu);
   const bound = bindGroupNorm({ ...setup, numGroups: channels, observe });
 
   const clear = (): void => {
-    replica = 0;
-    for (let r = 0; r < countLocalReplicas; r++) {
-      const at = observed.leafPtr(r) / DOUBLE_BYTES;
+    grain = 0;
+    for (let g = 0; g < countGrains; g++) {
+      const at = observed.leafPtr(g) / DOUBLE_BYTES;
       numbers.fill(0, at, at + 1 + 2 * channels);
-      numbers[at] = shards.replicaStart[r + 1]! - shards.replicaStart[r]!;
+      numbers[at] = step.grainStart[g + 1]! - step.grainStart[g]!;
     }
   };
 
   const forwardRunning = (): void => {
-    const rows = shards.replicaStart[countLocalReplicas]! * rowsPerSample;
+    const rows = step.grainStart[countGrains]! * rowsPerSample;
     // A worker that never has samples has no memory for coefficients either.
     if (rows === 0) return;
     const { eps, weightPtr, biasPtr, coefficientsPtr } = setup;
@@ -73,7 +73,7 @@ export function bindTrackedInstanceNorm(setup: TrackedInstanceNormSetup): BoundT
 
   return {
     forward() {
-      if (!shards.training) return forwardRunning();
+      if (!step.training) return forwardRunning();
       clear();
       bound.forward();
     },

@@ -2,7 +2,7 @@
 // addresses. Looks at one sample alone; has a weight by element and no bias.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
-import { leafGradients, sumReplicas } from './replicas.ts';
+import { leafGradients, sumGrains } from './sampleGradients.ts';
 import type { BoundSampleNorm } from './sampleNorm.ts';
 import type { NormSetup } from './setup.ts';
 
@@ -16,12 +16,12 @@ export interface RmsNormSetup extends NormSetup {
 }
 
 export function bindRmsNorm(setup: RmsNormSetup): BoundSampleNorm {
-  const { kernels, shards, length, rowsPerSample, eps, weightPtr, xPtr, dyPtr, dxPtr } = setup;
+  const { kernels, step, length, rowsPerSample, eps, weightPtr, xPtr, dyPtr, dxPtr } = setup;
   const rowBytes = length * FLOAT_BYTES;
-  const weightLeaf = setup.weightGrad?.leafPtr ?? 0;
   const leaves = leafGradients(length, [setup.weightGrad]);
 
-  const backwardSample = (sample: number): void => {
+  const backwardSample = (sample: number, grain: number): void => {
+    const weightLeaf = setup.weightGrad?.leafPtr(grain) ?? 0;
     const end = (sample + 1) * rowsPerSample;
     for (let row = sample * rowsPerSample; row < end; row++) {
       const at = row * rowBytes;
@@ -39,13 +39,13 @@ export function bindRmsNorm(setup: RmsNormSetup): BoundSampleNorm {
 
   return {
     forward() {
-      const rows = shards.replicaStart[setup.countLocalReplicas]! * rowsPerSample;
+      const rows = step.grainStart[setup.countGrains]! * rowsPerSample;
       for (let row = 0; row < rows; row++) {
         const at = row * rowBytes;
         const keptPtr = setup.invRmsPtr + row * DOUBLE_BYTES;
         kernels.rmsNormF32(xPtr + at, setup.yPtr + at, length, eps, weightPtr, keptPtr);
       }
     },
-    backward: () => sumReplicas(setup, leaves, backwardSample),
+    backward: () => sumGrains(setup, leaves, backwardSample),
   };
 }

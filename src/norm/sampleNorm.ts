@@ -5,7 +5,7 @@
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
 import { bindPasses } from './passes.ts';
-import { leafGradients, sumReplicas } from './replicas.ts';
+import { leafGradients, sumGrains } from './sampleGradients.ts';
 import type { NormSetup } from './setup.ts';
 
 export interface GroupNormSetup extends NormSetup {
@@ -43,7 +43,7 @@ export function groupNormScratchLength(channels: number): number {
 
 /** Binds a group normalization; with numGroups = channels it is an instance normalization. */
 export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
-  const { kernels, shards, channels, numGroups, rowsPerSample, eps, weightPtr, biasPtr } = setup;
+  const { kernels, step, channels, numGroups, rowsPerSample, eps, weightPtr, biasPtr } = setup;
   const sampleBytes = rowsPerSample * channels * FLOAT_BYTES;
   const setBytes = 4 * channels * DOUBLE_BYTES;
   const passes = bindPasses(kernels, setup.isRelu);
@@ -51,7 +51,7 @@ export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
   const vectorPtr = setup.scratchPtr + gradCoefficientsLength(channels) * DOUBLE_BYTES;
   const leaves = leafGradients(channels, [setup.weightGrad, setup.biasGrad]);
 
-  const backwardSample = (sample: number): void => {
+  const backwardSample = (sample: number, grain: number): void => {
     const xPtr = setup.xPtr + sample * sampleBytes;
     const dyPtr = setup.dyPtr + sample * sampleBytes;
     const coefficientsPtr = setup.coefficientsPtr + sample * setBytes;
@@ -66,8 +66,8 @@ export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
     );
     if (setup.weightGrad !== undefined && setup.biasGrad !== undefined) {
       const productsPtr = vectorPtr + channels * DOUBLE_BYTES;
-      const { leafPtr: weightLeaf } = setup.weightGrad;
-      const { leafPtr: biasLeaf } = setup.biasGrad;
+      const weightLeaf = setup.weightGrad.leafPtr(grain);
+      const biasLeaf = setup.biasGrad.leafPtr(grain);
       kernels.addF64(weightLeaf, weightLeaf, productsPtr, channels);
       kernels.addF64(biasLeaf, biasLeaf, vectorPtr, channels);
     }
@@ -95,7 +95,7 @@ export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
 
   return {
     forward() {
-      const samples = shards.replicaStart[setup.countLocalReplicas]!;
+      const samples = step.grainStart[setup.countGrains]!;
       for (let sample = 0; sample < samples; sample++) {
         const xPtr = setup.xPtr + sample * sampleBytes;
         const coefficientsPtr = setup.coefficientsPtr + sample * setBytes;
@@ -115,19 +115,19 @@ export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
         passes.normalize(xPtr, yPtr, rowsPerSample, channels, coefficientsPtr);
       }
     },
-    backward: () => sumReplicas(setup, leaves, backwardSample),
+    backward: () => sumGrains(setup, leaves, backwardSample),
   };
 }
 
 /** Binds a layer normalization over rows of `length` elements. */
 export function bindLayerNorm(setup: LayerNormSetup): BoundSampleNorm {
-  const { kernels, shards, length, rowsPerSample, weightPtr, biasPtr, statisticsPtr } = setup;
+  const { kernels, step, length, rowsPerSample, weightPtr, biasPtr, statisticsPtr } = setup;
   const rowBytes = length * FLOAT_BYTES;
-  const weightLeaf = setup.weightGrad?.leafPtr ?? 0;
-  const biasLeaf = setup.biasGrad?.leafPtr ?? 0;
   const leaves = leafGradients(length, [setup.weightGrad, setup.biasGrad]);
 
-  const backwardSample = (sample: number): void => {
+  const backwardSample = (sample: number, grain: number): void => {
+    const weightLeaf = setup.weightGrad?.leafPtr(grain) ?? 0;
+    const biasLeaf = setup.biasGrad?.leafPtr(grain) ?? 0;
     const end = (sample + 1) * rowsPerSample;
     for (let row = sample * rowsPerSample; row < end; row++) {
       const at = row * rowBytes;
@@ -152,7 +152,7 @@ export function bindLayerNorm(setup: LayerNormSetup): BoundSampleNorm {
 
   return {
     forward() {
-      const rows = shards.replicaStart[setup.countLocalReplicas]! * rowsPerSample;
+      const rows = step.grainStart[setup.countGrains]! * rowsPerSample;
       for (let row = 0; row < rows; row++) {
         const at = row * rowBytes;
         const keptPtr = statisticsPtr + row * 2 * DOUBLE_BYTES;
@@ -162,6 +162,6 @@ export function bindLayerNorm(setup: LayerNormSetup): BoundSampleNorm {
         if (setup.isRelu) kernels.reluF32(yPtr + at, yPtr + at, length);
       }
     },
-    backward: () => sumReplicas(setup, leaves, backwardSample),
+    backward: () => sumGrains(setup, leaves, backwardSample),
   };
 }

@@ -1,23 +1,19 @@
-// What every normalization is bound to: kernels, shards, and the addresses of its tensors.
+// What every normalization is bound to: kernels, grains, and the addresses of its tensors.
 
 import type { KernelExports } from '../kernels/exports.ts';
+import type { GradientSink } from '../reduce/gradientSink.ts';
 
-/** The shards that a worker holds in this step. */
-export interface ShardState {
+/** The samples that a worker holds in this step: local grain i has those of [grainStart[i],
+ * grainStart[i + 1]). */
+export interface NormStep {
   readonly training: boolean;
-  readonly replicaStart: Int32Array;
-}
-
-/** Where the gradient of a parameter goes, replica by replica, float64. */
-export interface NormGradient {
-  readonly leafPtr: number;
-  fold(localReplica: number): void;
+  readonly grainStart: Int32Array;
 }
 
 export interface NormSetup {
   readonly kernels: KernelExports;
-  readonly shards: ShardState;
-  readonly countLocalReplicas: number;
+  readonly step: NormStep;
+  readonly countGrains: number;
   readonly eps: number;
   readonly xPtr: number;
   readonly yPtr: number;
@@ -27,8 +23,9 @@ export interface NormSetup {
   /** 0 without affine parameters. */
   readonly weightPtr: number;
   readonly biasPtr: number;
-  readonly weightGrad: NormGradient | undefined;
-  readonly biasGrad: NormGradient | undefined;
+  /** Takes the gradient in grain by grain, float64. */
+  readonly weightGrad: GradientSink | undefined;
+  readonly biasGrad: GradientSink | undefined;
   /** Whether y goes through a relu, and dy through its gradient; default false. */
   readonly isRelu?: boolean;
 }

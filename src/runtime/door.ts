@@ -21,7 +21,7 @@ import { allowModulesOption } from '../nn/specs/allowModules.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
-import { MAX_REPLICAS } from '../train/config.ts';
+import { MAX_GRAINS, MAX_REPLICAS } from '../train/config.ts';
 import type { EvalCorrection } from '../train/evalCorrection.ts';
 import { ON_NON_FINITE } from '../train/onNonFinite.ts';
 import { DEFINITIONS } from '../train/populationPlan.ts';
@@ -40,6 +40,7 @@ const timeoutMs = wholeNumber(1).exactOptional();
 const common = {
   data: anything<TrainerOptions['data']>(),
   workers,
+  replicas: wholeNumber(1, MAX_REPLICAS).exactOptional(),
   timeoutMs,
   startTimeoutMs: wholeNumber(1).exactOptional(),
   diagnosticsEvery: wholeNumber(0).exactOptional(),
@@ -60,7 +61,7 @@ const trainerSchema = optionsSchema<TrainerOptions>()({
   optimizer: anything<TrainerOptions['optimizer']>(),
   schedule: anything<NonNullable<TrainerOptions['schedule']>>().exactOptional(),
   loss: anything<NonNullable<TrainerOptions['loss']>>().exactOptional(),
-  replicas: wholeNumber(1, MAX_REPLICAS).exactOptional(),
+  grains: wholeNumber(1, MAX_GRAINS).exactOptional(),
   replicaBatch: wholeNumber(1).exactOptional(),
   batch: wholeNumber(1).exactOptional(),
   dropLast: flag.exactOptional(),

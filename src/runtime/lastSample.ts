@@ -1,9 +1,9 @@
 // What main reads of the last sampled step of a run, also while its workers go on.
 
 import { typedView } from '../memory/arena.ts';
+import { PROGRESS_STEPS } from '../reduce/epochSums.ts';
 import { type ControlWords, progressWords } from '../sync/words.ts';
 import { type Diagnostics, readDiagnostics } from '../train/diagnostics.ts';
-import { PROGRESS_STEPS } from '../train/epochSums.ts';
 import {
   type GradientNorms,
   gradientNormsRegion,

@@ -2,8 +2,8 @@
 // workers share.
 
 import { learningRateAt } from '../optim/learningRate.ts';
+import type { EpochState } from '../reduce/epochSums.ts';
 import type { DiagnosticsSummary } from '../train/diagnostics.ts';
-import type { EpochState } from '../train/epochSums.ts';
 import type { RunPlan } from '../train/plan.ts';
 
 /** What `fit` is asked for. */

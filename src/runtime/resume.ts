@@ -9,6 +9,8 @@ import { type DatasetDescription, dataDifference, describeDataset } from '../dat
 import { engineName, kernelsOf } from '../kernels/identity.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import type { NormRequest } from '../nn/convert/normRequest.ts';
+import { isLocal } from '../nn/graph/cut.ts';
+import { buildGraph } from '../nn/graph/graph.ts';
 import { parseModel } from '../nn/models/parse.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
 import { type AllowModules, loadModules } from '../nn/specs/modules.ts';
@@ -32,8 +34,11 @@ import { checkFlag, resolveWorkers } from './trainerOptions.ts';
 export interface ResumeOptions {
   /** The checkpoint's data. */
   readonly data: Dataset;
-  /** Default: the number of cores, at most one per replica. */
+  /** Default: the number of cores, at most one per grain. */
   readonly workers?: number;
+  /** Another number of simulated devices, where nothing in the model is local to them, so that the
+   * weights stay the same; default: the checkpoint's. */
+  readonly replicas?: number;
   /** As {@link TrainerOptions.timeoutMs}. */
   readonly timeoutMs?: number;
   /** As {@link TrainerOptions.startTimeoutMs}. */
@@ -78,8 +83,14 @@ export async function resumeConfig(
       hint: 'the same --data and --limit as before',
     });
   }
+  const kept = configOf(saved, model, 1);
+  const { inputShape } = kept.data;
+  const replicas = options.replicas ?? kept.replicas;
+  if (replicas !== kept.replicas) checkReplicas(what, replicas, kept);
   const config: RunConfig = {
-    ...configOf(saved, model, resolveWorkers(options.workers, saved.run.replicas)),
+    ...kept,
+    replicas,
+    workers: resolveWorkers(options.workers, { ...kept, inputShape, replicas }),
     data: dataPlanOf(dataset),
     timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1),
     diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,
@@ -91,6 +102,19 @@ export async function resumeConfig(
   return { config, data };
 }
 
+/** Throws a {@link UsageError} where another number of replicas would compute something else. */
+function checkReplicas(what: string, replicas: number, kept: RunConfig): void {
+  const graph = buildGraph(kept.model, kept.data.inputShape);
+  if (isLocal(graph, kept.replicas) || isLocal(graph, replicas)) {
+    throw new UsageError({
+      what: `replicas to resume ${what} with`,
+      given: replicas,
+      allowed: `the ${kept.replicas} of the checkpoint, since its model has statistics of replicas`,
+      hint: 'another number only where all norms are synchronized over all replicas, or need none',
+    });
+  }
+}
+
 /** The config of the run that a checkpoint is of, on so many workers, as far as it says. */
 export function configOf(
   saved: Pick<CheckpointHead, 'data' | 'run'>,
@@ -100,6 +124,8 @@ export function configOf(
   const { name: _name, checksum: _checksum, contentHash: _hash, ...data } = saved.data;
   return {
     ...saved.run,
+    // Files from before there were grains have one for each replica.
+    grains: saved.run.grains ?? saved.run.replicas,
     model,
     data,
     loss: parseLoss(saved.run.loss),

@@ -3,18 +3,22 @@
 
 import { availableParallelism } from 'node:os';
 import { checkInteger, UsageError } from '../base/errors.ts';
+import type { Shape } from '../base/shape.ts';
 import { type Augmentation, planAugmentation } from '../data/augment.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import { convertNorm } from '../nn/convert/convertNorm.ts';
 import type { NormRequest } from '../nn/convert/normRequest.ts';
+import { type CutRequest, cutOf } from '../nn/graph/cut.ts';
+import { buildGraph } from '../nn/graph/graph.ts';
 import { crossEntropy, type LossSpec, meanSquaredError } from '../nn/specs/losses.ts';
 import type { AllowModules } from '../nn/specs/modules.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 import type { OptimizerSpec } from '../optim/optimizer.ts';
 import { constant, type ScheduleSpec } from '../optim/schedule.ts';
+import { defaultGrains } from '../reduce/grains.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
-import { checkRunConfig, dataPlanOf, type RunConfig } from '../train/config.ts';
+import { checkRunConfig, dataPlanOf, MAX_GRAINS, type RunConfig } from '../train/config.ts';
 import { DEFAULT_DIAGNOSTICS_EVERY } from '../train/diagnostics.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../train/evalCorrection.ts';
 import { smallestBatch } from '../train/feasible.ts';
@@ -28,11 +32,17 @@ export interface TrainerOptions {
   readonly schedule?: ScheduleSpec;
   /** Default: cross-entropy for classes, mean squared error for regression. */
   readonly loss?: LossSpec;
-  /** Simulated devices; they decide what is computed, so that no default of theirs depends on the
-   * machine. Default 8. */
+  /** Simulated devices. They decide what is computed where something is local to them: the
+   * statistics of a local batch norm, or of one that k replicas share; with all others the weights
+   * are the same, bit for bit, for any number. Default 8. */
   readonly replicas?: number;
-  /** Threads, at most one per replica; they only decide how fast. Default: the number of cores, or
-   * of replicas where that is smaller. */
+  /** Pieces of a global batch in which sums are formed before they are folded along one tree: the
+   * last bits depend on it, and it bounds the workers. At most one for each sample; where
+   * statistics are local to replicas, rounded up to as many in each. Default: 32, and 64 from 512
+   * samples on. */
+  readonly grains?: number;
+  /** Threads, at most one per grain; they only decide how fast. Default: the number of cores, or of
+   * grains where that is smaller. */
   readonly workers?: number;
   /** Samples of a replica in a full step; default 16. Give this or `batch`. */
   readonly replicaBatch?: number;
@@ -99,12 +109,21 @@ export function resolveOptions(options: TrainerOptions): RunConfig {
   const isClass = data.task.kind === 'classification';
   const globalBatch = globalBatchOf(options, replicas);
   const dropLast = options.dropLast ?? false;
-  const { model, norm } = options;
+  const grains = checkInteger(
+    'grains',
+    options.grains ?? defaultGrains(globalBatch),
+    1,
+    MAX_GRAINS,
+  );
   // The smallest batch that occurs decides what a norm can be.
   const smallest = smallestBatch({ countTrain: data.train.count }, { globalBatch, dropLast });
   const run = { inputShape: data.inputShape, replicas, replicaBatch: smallest / replicas };
+  const { norm } = options;
+  const model =
+    norm === undefined ? options.model : convertNorm(options.model, { ...run, ...norm });
+  const cut = { model, inputShape: data.inputShape, globalBatch, replicas, grains };
   const config: RunConfig = {
-    model: norm === undefined ? model : convertNorm(model, { ...run, ...norm }),
+    model,
     data: dataPlanOf(data),
     loss: options.loss ?? (isClass ? crossEntropy() : meanSquaredError()),
     optimizer: options.optimizer,
@@ -112,7 +131,8 @@ export function resolveOptions(options: TrainerOptions): RunConfig {
     // A bound that nothing exceeds is none, which every checkpoint can say.
     clipNorm: options.clipNorm === Infinity ? null : (options.clipNorm ?? null),
     replicas,
-    workers: resolveWorkers(options.workers, replicas),
+    grains,
+    workers: resolveWorkers(options.workers, cut),
     globalBatch,
     dropLast,
     shuffle: options.shuffle ?? true,
@@ -129,9 +149,13 @@ export function resolveOptions(options: TrainerOptions): RunConfig {
   return config;
 }
 
-/** The workers that were asked for, or one for each core but not more than replicas. */
-export function resolveWorkers(workers: number | undefined, replicas: number): number {
-  return workers ?? Math.min(availableParallelism(), replicas);
+/** The workers that were asked for, or one for each core but not more than grains. */
+export function resolveWorkers(
+  workers: number | undefined,
+  run: CutRequest & { readonly model: LayerSpec; readonly inputShape: Shape },
+): number {
+  if (workers !== undefined) return workers;
+  return Math.min(availableParallelism(), cutOf(buildGraph(run.model, run.inputShape), run).count);
 }
 
 function globalBatchOf(options: TrainerOptions, replicas: number): number {

@@ -2,8 +2,9 @@
 // them loaded, augmented, into the model's input.
 
 import { sizeOf } from '../base/shape.ts';
-import { fillShard, identityOrder, shuffleOrder } from '../data/sampler.ts';
+import { identityOrder, shuffleOrder } from '../data/sampler.ts';
 import { typedView } from '../memory/arena.ts';
+import { fillGrains } from '../reduce/grains.ts';
 import { prepareCall } from '../sync/call.ts';
 import { inputLoaderOf, targetCopierOf, type WorkerContext } from './context.ts';
 
@@ -47,7 +48,7 @@ export function bindBatches(context: WorkerContext): Batches {
       const isLast = inEpoch === plan.stepsPerEpoch - 1;
       const size = isLast ? plan.lastBatch : config.globalBatch;
       step.step = index;
-      fillShard(step, size, config.replicas, worker.replicas);
+      fillGrains(step, plan.grains.cut, size, worker.grains);
       loadedFrom = inEpoch * config.globalBatch + step.firstSample;
       for (let slot = 0; slot < step.countSamples; slot++) {
         loadSample(order[loadedFrom + slot]!, slot);

@@ -47,6 +47,8 @@ export interface CheckpointContent {
     readonly schedule: SpecRecord;
     readonly clipNorm: number | null;
     readonly replicas: number;
+    /** Absent in files from before there were grains: one for each replica. */
+    readonly grains?: number;
     readonly globalBatch: number;
     readonly dropLast: boolean;
     readonly shuffle: boolean;
@@ -124,6 +126,7 @@ const contentFields = {
     schedule: plainObject,
     clipNorm: z.number().nullable(),
     replicas: counts,
+    grains: counts.exactOptional(),
     globalBatch: counts,
     dropLast: z.boolean(),
     shuffle: z.boolean(),

@@ -6,7 +6,8 @@ import { showShape, sizeOf } from '../base/shape.ts';
 import type { AugmentationPlan } from '../data/augment.ts';
 import type { Dataset, Task } from '../data/dataset.ts';
 import type { NumericMode } from '../kernels/load.ts';
-import { buildGraph } from '../nn/graph/graph.ts';
+import { cutOf } from '../nn/graph/cut.ts';
+import { buildGraph, type Graph } from '../nn/graph/graph.ts';
 import type { LossSpec } from '../nn/specs/losses.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 import type { OptimizerSpec } from '../optim/optimizer.ts';
@@ -31,6 +32,10 @@ export interface RunConfig {
   /** Upper bound of the gradient's norm; null for none. */
   readonly clipNorm: number | null;
   readonly replicas: number;
+  /** Pieces of the global batch in which sums are formed, at most one for each sample; where
+   * statistics are local, as many more as make each replica a number of them. Default:
+   * {@link defaultGrains}. Part of what decides the bits. */
+  readonly grains?: number;
   readonly workers: number;
   /** Samples of a full step, over all replicas. */
   readonly globalBatch: number;
@@ -77,21 +82,15 @@ export function outputSizeOf(task: Task): number {
 
 /** More replicas would cost memory before it is known whether the run fits. */
 export const MAX_REPLICAS = 65_536;
+export const MAX_GRAINS = 65_536;
 
 /** Checks what no smaller part can check alone: that model, data, loss and replicas fit
  * together. */
 export function checkRunConfig(config: RunConfig): void {
   checkInteger('replicas', config.replicas, 1, MAX_REPLICAS);
   checkInteger('workers', config.workers, 1);
-  if (config.replicas < config.workers) {
-    throw new UsageError({
-      what: 'workers',
-      given: config.workers,
-      allowed: `at most one for each of the ${config.replicas} replicas`,
-      hint: `${config.replicas} workers, or more replicas, which change what is computed`,
-    });
-  }
   checkInteger('global batch', config.globalBatch, 1);
+  if (config.grains !== undefined) checkInteger('grains', config.grains, 1, MAX_GRAINS);
   checkInteger('seed', config.seed, 0, Number.MAX_SAFE_INTEGER);
   checkInteger('diagnosticsEvery', config.diagnosticsEvery, 0);
   if (config.clipNorm !== null && !(config.clipNorm > 0)) {
@@ -103,6 +102,7 @@ export function checkRunConfig(config: RunConfig): void {
   }
   const { task, inputShape } = config.data;
   const graph = buildGraph(config.model, inputShape);
+  checkWorkers(config, graph);
   const output = graph.shapes[graph.output]!;
   if (sizeOf(output) !== outputSizeOf(task)) {
     throw new UsageError({
@@ -123,4 +123,25 @@ export function checkRunConfig(config: RunConfig): void {
       allowed: fits,
     });
   }
+}
+
+/** A worker has one grain at least. */
+function checkWorkers(config: RunConfig, graph: Graph): void {
+  const { workers, globalBatch } = config;
+  const { count, shards } = cutOf(graph, config);
+  if (workers <= count) return;
+  const parts =
+    shards > 1 && shards === count ? 'replicas' : `grains of a batch of ${globalBatch} samples`;
+  const more =
+    parts === 'replicas'
+      ? 'more replicas, which change what is computed'
+      : count < globalBatch
+        ? 'more grains, which change the last bits'
+        : 'a larger batch';
+  throw new UsageError({
+    what: 'workers',
+    given: workers,
+    allowed: `at most one for each of the ${count} ${parts}`,
+    hint: `${count} ${count === 1 ? 'worker' : 'workers'}, or ${more}`,
+  });
 }

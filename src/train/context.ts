@@ -63,7 +63,7 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
     training: true,
     step: 0,
     countSamples: 0,
-    replicaStart: new Int32Array(worker.replicas.hi - worker.replicas.lo + 1),
+    grainStart: new Int32Array(worker.size.countGrains + 1),
     firstSample: 0,
     isSampled: false,
     globalCount: 0,

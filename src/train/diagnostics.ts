@@ -2,12 +2,14 @@
 // main reads from there. The maths is in `norm/diagnostics.ts`. Whether a step is sampled follows
 // from its number, so all workers agree without a message.
 
-import { DOUBLE_BYTES } from '../base/bytes.ts';
-import type { ReplicaRange } from '../data/sampler.ts';
+import { alignUp, DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
+import { sizeOf } from '../base/shape.ts';
+import type { KernelExports } from '../kernels/exports.ts';
 import type { Layout, LayoutBuilder } from '../memory/layout.ts';
 import type { Graph } from '../nn/graph/graph.ts';
-import type { StepState } from '../nn/layers/layer.ts';
+import type { BoundTensor, StepState } from '../nn/layers/layer.ts';
 import {
+  bindDiagnosis,
   CONDITIONING,
   COUNT,
   DEAD_SHARE,
@@ -19,8 +21,10 @@ import {
   VARIANCE_FACTOR,
   VARIANCE_RATIO,
 } from '../norm/diagnostics.ts';
-import { type BoundReduction, vectorLength } from '../norm/reducer.ts';
-import { readSample } from './samples.ts';
+import type { GrainPlan } from '../reduce/exchange.ts';
+import { grainStart, partStart } from '../reduce/grains.ts';
+import { type BoundReduction, vectorLength } from '../reduce/reduction.ts';
+import { readSample, slotOf } from './samples.ts';
 
 /** Often enough to see a trend within an epoch; a sample costs a loop over channels. */
 export const DEFAULT_DIAGNOSTICS_EVERY = 50;
@@ -85,9 +89,22 @@ export interface DiagnosticsPlan {
 }
 
 const REGION = 'diagnostics';
+/** Vectors of different workers never share a cache line. */
+const ALIGN_DOUBLES = 16;
 
-function keptRegion(rank: number): string {
-  return `rank ${rank}.diagnostics.shards`;
+/** A piece is what of a replica's samples lies in one grain; grain g and replica r have piece
+ * g + r, which is no other's, since both only go up along the batch. */
+function piecesRegion({ path }: DiagnosedLayer): string {
+  return `${path}.diagnostics.pieces`;
+}
+
+function pieceStride(channels: number): number {
+  return alignUp(vectorLength('moments', channels), ALIGN_DOUBLES);
+}
+
+/** A worker's place for one shard's moments, and for the pivots of a piece behind it. */
+function shardRegion(rank: number): string {
+  return `rank ${rank}.diagnostics.shard`;
 }
 
 /** The layers of a graph that have diagnostics. */
@@ -106,51 +123,144 @@ function diagnosedLayers(graph: Graph): readonly DiagnosedLayer[] {
 export function planDiagnostics(
   builder: LayoutBuilder,
   graph: Graph,
-  every: number,
-  ranges: readonly ReplicaRange[],
+  { every, replicas }: { readonly every: number; readonly replicas: number },
+  grains: GrainPlan,
 ): DiagnosticsPlan | undefined {
   const layers = every === 0 ? [] : diagnosedLayers(graph);
   if (layers.length === 0) return undefined;
-  const countReplicas = ranges[ranges.length - 1]!.hi;
-  const shape = [SAMPLE_SLOTS, layers.length, countReplicas, DIAGNOSTICS_LENGTH];
-  builder.add({ name: REGION, type: 'f64', shape, writer: 'the rank of the replica' });
-  const longest = Math.max(...layers.map((layer) => vectorLength('moments', layer.channels)));
-  for (const [rank, { lo, hi }] of ranges.entries()) {
-    const kept = { shape: [hi - lo, longest], writer: `rank ${rank}` };
-    builder.add({ name: keptRegion(rank), type: 'f64', ...kept });
+  const shape = [SAMPLE_SLOTS, layers.length, replicas, DIAGNOSTICS_LENGTH];
+  builder.add({ name: REGION, type: 'f64', shape, writer: 'the rank of the first grain' });
+  for (const layer of layers) {
+    const pieces = [grains.cut.count + replicas - 1, pieceStride(layer.channels)];
+    const writer = 'the rank of the grain';
+    builder.add({ name: piecesRegion(layer), type: 'f64', shape: pieces, writer });
   }
-  return { every, layers, countReplicas };
+  const longest = Math.max(...layers.map((layer) => vectorLength('moments', layer.channels)));
+  for (const rank of grains.ranges.keys()) {
+    const kept = { shape: [2, longest], writer: `rank ${rank}` };
+    builder.add({ name: shardRegion(rank), type: 'f64', ...kept });
+  }
+  return { every, layers, countReplicas: replicas };
 }
 
-/** Wraps a bound reduction that has diagnostics; hands any other back as it is. */
+/** What the diagnostics of a worker work on. */
+export interface DiagnosticsSetup {
+  readonly plan: {
+    readonly diagnostics: DiagnosticsPlan | undefined;
+    readonly layout: Layout;
+    readonly grains: GrainPlan;
+  };
+  readonly worker: { readonly rank: number };
+  readonly kernels: KernelExports;
+  readonly memory: WebAssembly.Memory;
+  readonly step: StepState;
+}
+
+/** Wraps the reduction of a layer's moments where that has diagnostics; hands any other back as it
+ * is. `input` is what the moments are of. */
 export function withDiagnostics(
   inner: BoundReduction,
   name: string,
-  setup: {
-    readonly plan: { readonly diagnostics: DiagnosticsPlan | undefined; readonly layout: Layout };
-    readonly worker: { readonly rank: number; readonly replicas: ReplicaRange };
-    readonly memory: WebAssembly.Memory;
-    readonly step: StepState;
-  },
+  input: BoundTensor,
+  setup: DiagnosticsSetup,
 ): BoundReduction {
-  const { plan, worker, memory, step } = setup;
+  const { plan, step, memory } = setup;
   const { diagnostics, layout } = plan;
   const index = diagnostics?.layers.findIndex(({ reduction }) => reduction === name) ?? -1;
   if (diagnostics === undefined || index < 0) return inner;
   const { every, layers, countReplicas } = diagnostics;
-  const rowBytes = DIAGNOSTICS_LENGTH * DOUBLE_BYTES;
-  const { lo, hi } = worker.replicas;
+  const layer = layers[index]!;
+  const { lo, hi } = plan.grains.ranges[setup.worker.rank]!;
+  const diagnose = bindDiagnosis(new Float64Array(memory.buffer), layer.channels, layer.eps);
+  const pieces = bindPieces(setup, layer, input, countReplicas);
+  // The worker of a replica's first grain; where replicas do not matter to the cut, any will do.
+  const perReplica = plan.grains.cut.count / countReplicas;
+  const own = Array.from({ length: countReplicas }, (_, replica) => ({
+    replica,
+    grain: Math.floor(replica * perReplica) - lo,
+  })).filter(({ grain }) => grain >= 0 && grain < hi - lo);
+  const groupOf = own.map(({ grain }) => inner.groups.find((group) => grain < group.hi)!);
+  const rows = layout.get(REGION).offsetBytes / DOUBLE_BYTES;
   return diagnosedReduction(inner, {
-    memory,
     step,
-    every,
-    channels: layers[index]!.channels,
-    eps: layers[index]!.eps,
-    countLocalReplicas: hi - lo,
-    keptPtr: layout.get(keptRegion(worker.rank)).offsetBytes,
-    toPtr: layout.get(REGION).offsetBytes + (index * countReplicas + lo) * rowBytes,
-    slotBytes: layers.length * countReplicas * rowBytes,
+    takeShards: pieces.take,
+    diagnoseShards() {
+      const row = (slotOf(step.step, every) * layers.length + index) * countReplicas;
+      for (let i = 0; i < own.length; i++) {
+        const { replica } = own[i]!;
+        const groupAt = groupOf[i]!.resultPtr / DOUBLE_BYTES;
+        const shardAt = pieces.fold(replica) / DOUBLE_BYTES;
+        diagnose(shardAt, groupAt, rows + (row + replica) * DIAGNOSTICS_LENGTH);
+      }
+    },
   });
+}
+
+interface Pieces {
+  /** Takes the moments of all pieces in this worker's grains. */
+  take(): void;
+  /** Merges the pieces of a replica in order; returns where its moments are. */
+  fold(replica: number): number;
+}
+
+function bindPieces(
+  { plan, worker, kernels, step }: DiagnosticsSetup,
+  layer: DiagnosedLayer,
+  input: BoundTensor,
+  countReplicas: number,
+): Pieces {
+  const { layout, grains } = plan;
+  const { cut, ranges } = grains;
+  const range = ranges[worker.rank]!;
+  const { channels } = layer;
+  const sampleBytes = sizeOf(input.shape) * FLOAT_BYTES;
+  const rowsPerSample = sizeOf(input.shape) / channels;
+  const stride = pieceStride(channels) * DOUBLE_BYTES;
+  const piecesPtr = layout.get(piecesRegion(layer)).offsetBytes;
+  const shard = layout.get(shardRegion(worker.rank));
+  const vectorPtr = shard.offsetBytes;
+  const pivotsPtr = shard.offsetBytes + shard.shape[1]! * DOUBLE_BYTES;
+
+  const takePiece = (from: number, to: number, piece: number): void => {
+    const xPtr = input.ptr + (from - step.firstSample) * sampleBytes;
+    const rows = (to - from) * rowsPerSample;
+    kernels.momentsF32(xPtr, rows, channels, pivotsPtr, piecesPtr + piece * stride);
+  };
+
+  return {
+    take() {
+      const samples = step.globalCount;
+      let replica = 0;
+      for (let grain = range.lo; grain < range.hi; grain++) {
+        let from = grainStart(cut, samples, grain);
+        const end = grainStart(cut, samples, grain + 1);
+        while (from < end) {
+          while (partStart(samples, countReplicas, replica + 1) <= from) replica++;
+          const to = Math.min(end, partStart(samples, countReplicas, replica + 1));
+          takePiece(from, to, grain + replica);
+          from = to;
+        }
+      }
+    },
+    fold(replica) {
+      const samples = step.globalCount;
+      const from = partStart(samples, countReplicas, replica);
+      const to = partStart(samples, countReplicas, replica + 1);
+      kernels.zeroBytes(vectorPtr, vectorLength('moments', channels) * DOUBLE_BYTES);
+      for (let grain = 0; grain < cut.count; grain++) {
+        const start = Math.max(from, grainStart(cut, samples, grain));
+        const end = Math.min(to, grainStart(cut, samples, grain + 1));
+        if (start >= end) continue;
+        kernels.mergeMoments(
+          vectorPtr,
+          vectorPtr,
+          piecesPtr + (grain + replica) * stride,
+          channels,
+        );
+      }
+      return vectorPtr;
+    },
+  };
 }
 
 /** Reads the last sample, also while the workers go on.

@@ -3,9 +3,10 @@
 // (LayerKind.statistics); which batches occur, and how they are shared out, is worked out here.
 
 import { UsageError } from '../base/errors.ts';
-import { planEpoch, shardStart } from '../data/sampler.ts';
+import { planEpoch } from '../data/sampler.ts';
 import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
 import type { StatisticsDeclaration } from '../nn/layers/layer.ts';
+import { partStart } from '../reduce/grains.ts';
 import { type EvalCorrection, evalWeightOf } from './evalCorrection.ts';
 
 /** What decides which batches occur. */
@@ -64,14 +65,13 @@ export function checkInference(what: string, { graph, config }: FeasibleRun, cou
       });
     }
     if (inEvaluation !== true) continue;
-    const alone = { ...statistic, groupReplicas: 1 };
     for (const batch of batches) {
-      if (!hasOneValue(alone, batch, replicas)) continue;
+      if (!hasOneValue(statistic, batch, replicas)) continue;
       throw new UsageError({
         what: `${what}: ${operation.path}`,
         problem:
-          `keeps no running statistics, and of ${batch} samples a replica gets one, ` +
-          `which is one value per ${per} and has no variance`,
+          `keeps no running statistics and would have one value per ${per}, which has no ` +
+          `variance: a batch has ${showSamples(batch)}${showShare(statistic, replicas)}`,
         hint: `trackRunningStats: true, another number of samples, or ${cure}`,
       });
     }
@@ -103,7 +103,7 @@ function hasOneValue({ values, groupReplicas }: Taken, batch: number, replicas: 
   if (values > 1 || groupReplicas === undefined) return false;
   for (let lo = 0; lo < replicas; lo += groupReplicas) {
     const hi = Math.min(replicas, lo + groupReplicas);
-    if (shardStart(batch, replicas, hi) - shardStart(batch, replicas, lo) === 1) return true;
+    if (partStart(batch, replicas, hi) - partStart(batch, replicas, lo) === 1) return true;
   }
   return false;
 }
@@ -118,23 +118,32 @@ function checkOwn({ operation, per, groupReplicas, cure }: Taken): void {
   });
 }
 
+function showSamples(count: number): string {
+  return `${count} ${count === 1 ? 'sample' : 'samples'}`;
+}
+
+/** Which part of a batch a statistic is of; nothing where that is all. */
+function showShare({ groupReplicas }: Taken, replicas: number): string {
+  const size = Math.min(groupReplicas!, replicas);
+  if (size === replicas) return '';
+  return `, of which ${size === 1 ? 'a replica' : `a group of ${size} replicas`} gets one`;
+}
+
 function tooFew(
-  { operation, per, groupReplicas, cure }: Taken,
+  statistic: Taken,
   batch: number,
   { config }: FeasibleRun,
   taken: readonly Taken[],
 ): UsageError {
+  const { operation, per, groupReplicas, cure } = statistic;
   const { replicas, globalBatch, data } = config;
   const isRest = batch < globalBatch;
   const step = isRest
     ? `the ${data.countTrain} training samples in batches of ${globalBatch} leave ${batch} for ` +
       'the last step of an epoch'
-    : `a step has ${batch} ${batch === 1 ? 'sample' : 'samples'}`;
+    : `a step has ${showSamples(batch)}`;
   const size = Math.min(groupReplicas!, replicas);
-  const share =
-    size === replicas
-      ? ''
-      : `, of which ${size === 1 ? 'a replica' : `a group of ${size} replicas`} gets one`;
+  const share = showShare(statistic, replicas);
   const fits = nearestBatch(config, taken);
   const cures = [
     ...(isRest && isFeasible({ ...config, dropLast: true }, globalBatch, taken)

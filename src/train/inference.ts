@@ -1,10 +1,10 @@
 // Evaluation and prediction of one worker: the model forward, without training. Batches are split
-// over the replicas as in training, so what comes out does not depend on the number of workers.
+// over the grains as in training, so what comes out does not depend on the number of workers.
 
 import { sizeOf } from '../base/shape.ts';
 import type { InputLoader } from '../data/inputs.ts';
-import { fillShard } from '../data/sampler.ts';
 import { typedView } from '../memory/arena.ts';
+import { fillGrains } from '../reduce/grains.ts';
 import { inputLoaderOf, type SplitName, targetCopierOf, type WorkerContext } from './context.ts';
 
 export interface Inference {
@@ -44,9 +44,10 @@ export function bindInference(context: WorkerContext): Inference {
     afterBatch: (first: number) => void,
   ): void => {
     step.training = false;
+    step.isSampled = false;
     for (let from = 0; from < count; from += config.globalBatch) {
       const size = Math.min(config.globalBatch, count - from);
-      fillShard(step, size, config.replicas, worker.replicas);
+      fillGrains(step, plan.grains.cut, size, worker.grains);
       const first = from + step.firstSample;
       for (let slot = 0; slot < step.countSamples; slot++) {
         loader.load(first + slot, program.input.ptr + slot * sampleBytes);

@@ -1,24 +1,32 @@
 // The plan of a run: from the config to every region of the arena, before anything runs. Main and
 // workers make it alike, each for itself, so that only the config and the memory have to be sent.
 
-import { coverNodes, stackDepth, type TreeNode } from '../base/tree.ts';
-import { planEpoch, workerCapacity, workerReplicas } from '../data/sampler.ts';
+import { planEpoch } from '../data/sampler.ts';
 import { type Layout, LayoutBuilder } from '../memory/layout.ts';
+import { cutOf } from '../nn/graph/cut.ts';
 import { fuseGraph } from '../nn/graph/fuse.ts';
 import { buildGraph, type Graph, type LayerOperation } from '../nn/graph/graph.ts';
 import { planStorage } from '../nn/graph/storage.ts';
-import type { ReductionDeclaration } from '../norm/reducer.ts';
 import { RATES_LENGTH, stateTensorsOf } from '../optim/bindOptimizer.ts';
+import { EPOCH_LENGTH, GRAIN_SUMS, PUBLISHED_LENGTH } from '../reduce/epochSums.ts';
+import {
+  countGroups,
+  type GrainPlan,
+  planReduction,
+  type ReductionPlan,
+} from '../reduce/exchange.ts';
+import { countTemporaries } from '../reduce/folds.ts';
+import { type GrainCut, grainCapacity, grainRanges } from '../reduce/grains.ts';
+import type { ReductionDeclaration } from '../reduce/reduction.ts';
+import { coverNodes, type Span, treeDepth } from '../reduce/tree.ts';
 import { controlWordCount } from '../sync/words.ts';
 import { outputSizeOf, type RunConfig } from './config.ts';
 import { type DiagnosticsPlan, planDiagnostics } from './diagnostics.ts';
-import { EPOCH_LENGTH, PUBLISHED_LENGTH } from './epochSums.ts';
 import { planGradientNorms } from './gradientNorms.ts';
 import { planGuard } from './guard.ts';
 import { BLOCK_LENGTH, type ParameterPlan, planParameters } from './parameters.ts';
 import { type PopulationPlan, planPopulations } from './populationPlan.ts';
 import { type ProfilePlan, planProfile } from './profilePlan.ts';
-import { planReduction, type ReductionPlan } from './reduction.ts';
 import { addScratch, planScratch, workspacesOf } from './scratch.ts';
 import type { WorkerPlan } from './workerPlan.ts';
 
@@ -26,9 +34,10 @@ export interface RunPlan {
   readonly config: RunConfig;
   readonly graph: Graph;
   readonly parameters: ParameterPlan;
+  readonly grains: GrainPlan;
   readonly workers: readonly WorkerPlan[];
-  /** All published nodes, in the order of their replicas. */
-  readonly nodes: readonly TreeNode[];
+  /** All published nodes, in the order of their grains. */
+  readonly nodes: readonly Span[];
   readonly reductions: ReadonlyMap<string, ReductionPlan>;
   /** Undefined without diagnostics. */
   readonly diagnostics: DiagnosticsPlan | undefined;
@@ -47,8 +56,9 @@ export function planRun(config: RunConfig): RunPlan {
   const built = buildGraph(config.model, config.data.inputShape);
   const graph = config.fuse === false ? built : fuseGraph(built);
   const parameters = planParameters(graph);
-  const ranks = Array.from({ length: config.workers }, (_, rank) => rank);
-  const workers = ranks.map((rank) => planWorker(config, graph, rank));
+  const cut = cutOf(graph, config);
+  const grains = { cut, ranges: grainRanges(cut, config.workers) };
+  const workers = grains.ranges.map((_, rank) => planWorker(config, graph, grains, rank));
   const nodes = workers.flatMap((worker) => worker.nodes);
   const { stepsPerEpoch, lastBatch } = planEpoch({
     countSamples: config.data.countTrain,
@@ -56,19 +66,19 @@ export function planRun(config: RunConfig): RunPlan {
     dropLast: config.dropLast,
   });
   const builder = new LayoutBuilder();
-  addControl(builder, config);
+  addControl(builder, config, cut);
   addData(builder, config);
   addParameters(builder, config, parameters, nodes);
-  for (const worker of workers) addWorker(builder, config, graph, parameters, worker);
-  const ranges = workers.map((worker) => worker.replicas);
+  for (const worker of workers) addWorker(builder, config, graph, parameters, worker, cut);
   const reductions = new Map<string, ReductionPlan>();
   for (const { operation, declared } of reductionsOf(graph)) {
     const name = reductionName(operation.path, declared.name);
-    reductions.set(name, planReduction(builder, name, declared, ranges));
+    reductions.set(name, planReduction(builder, name, declared, grains));
   }
-  const diagnostics = planDiagnostics(builder, graph, config.diagnosticsEvery, ranges);
-  planGradientNorms(builder, parameters, config.diagnosticsEvery);
-  const populations = planPopulations(builder, graph, ranges);
+  const { diagnosticsEvery: every, replicas } = config;
+  const diagnostics = planDiagnostics(builder, graph, { every, replicas }, grains);
+  planGradientNorms(builder, parameters, every);
+  const populations = planPopulations(builder, graph, grains);
   const profile =
     config.profile === true
       ? planProfile(builder, graph.operations.length, config.workers)
@@ -77,6 +87,7 @@ export function planRun(config: RunConfig): RunPlan {
     config,
     graph,
     parameters,
+    grains,
     workers,
     nodes,
     reductions,
@@ -95,26 +106,30 @@ export function reductionName(path: string, name: string): string {
 }
 
 /** The regions of a gradient node. */
-export function nodeRegions(node: TreeNode): { readonly narrow: string; readonly wide: string } {
+export function nodeRegions(node: Span): { readonly narrow: string; readonly wide: string } {
   const name = `gradients.node ${node.lo}..${node.hi}`;
   return { narrow: `${name}.f32`, wide: `${name}.f64` };
 }
 
-/** How many temporaries the finishing of the gradient tree may need: one for each level. */
-export function temporaryCount(replicas: number): number {
-  return stackDepth(replicas) + 1;
-}
-
-function planWorker(config: RunConfig, graph: Graph, rank: number): WorkerPlan {
-  const replicas = workerReplicas(config.replicas, config.workers, rank);
-  const capacity = workerCapacity(config.globalBatch, config.replicas, replicas);
+function planWorker(
+  config: RunConfig,
+  graph: Graph,
+  { cut, ranges }: GrainPlan,
+  rank: number,
+): WorkerPlan {
+  const grains = ranges[rank]!;
+  const size = {
+    capacity: grainCapacity(cut, config.globalBatch, grains),
+    countGrains: grains.hi - grains.lo,
+    countGroups: (groupReplicas: number) => countGroups(cut, grains, groupReplicas),
+  };
   return {
     rank,
-    replicas,
-    capacity,
-    storage: planStorage(graph, capacity),
-    scratch: planScratch(graph, { capacity, replicas }),
-    nodes: coverNodes(0, config.replicas, replicas.lo, replicas.hi),
+    grains,
+    size,
+    storage: planStorage(graph, size.capacity),
+    scratch: planScratch(graph, size),
+    nodes: coverNodes({ lo: 0, hi: cut.count }, grains),
   };
 }
 
@@ -130,7 +145,7 @@ function* reductionsOf(
   }
 }
 
-function addControl(builder: LayoutBuilder, config: RunConfig): void {
+function addControl(builder: LayoutBuilder, config: RunConfig, cut: GrainCut): void {
   const shape = [controlWordCount(config.workers)];
   builder.add({ name: 'control', type: 'i32', shape, writer: 'each rank its own lines' });
   builder.add({ name: 'epoch.sums', type: 'f64', shape: [EPOCH_LENGTH], writer: 'rank 0' });
@@ -141,10 +156,10 @@ function addControl(builder: LayoutBuilder, config: RunConfig): void {
     writer: 'rank 0',
   });
   builder.add({
-    name: 'shard.sums',
+    name: 'grain.sums',
     type: 'f64',
-    shape: [config.replicas, 2],
-    writer: 'the rank of the replica',
+    shape: [cut.count, GRAIN_SUMS],
+    writer: 'the rank of the grain',
   });
   planGuard(builder, config.workers);
 }
@@ -185,7 +200,7 @@ function addParameters(
   builder: LayoutBuilder,
   config: RunConfig,
   parameters: ParameterPlan,
-  nodes: readonly TreeNode[],
+  nodes: readonly Span[],
 ): void {
   const writer = 'owner of the block';
   const shape = [parameters.length];
@@ -205,7 +220,7 @@ function addParameters(
   for (const node of nodes) {
     const names = nodeRegions(node);
     const { narrow, wide } = parameters.nodeLengths;
-    const of = { writer: `the rank of replica ${node.lo}` };
+    const of = { writer: `the rank of grain ${node.lo}` };
     builder.add({ name: names.narrow, type: 'f32', shape: [narrow], ...of });
     builder.add({ name: names.wide, type: 'f64', shape: [wide], ...of });
   }
@@ -217,18 +232,20 @@ function addWorker(
   graph: Graph,
   parameters: ParameterPlan,
   worker: WorkerPlan,
+  cut: GrainCut,
 ): void {
-  const { rank, capacity, storage, replicas } = worker;
+  const { rank, size, storage, nodes } = worker;
+  const { capacity } = size;
   const writer = `rank ${rank}`;
   const name = `rank ${rank}`;
-  const countLocalReplicas = replicas.hi - replicas.lo;
   const activations = { shape: [storage.sizeBytes / 4], writer };
   builder.add({ name: `${name}.activations`, type: 'f32', ...activations });
-  const depth = stackDepth(countLocalReplicas);
+  // The first level of a stack is a node.
+  const depth = Math.max(...nodes.map(({ lo, hi }) => treeDepth(hi - lo))) - 1;
   const { narrow, wide } = parameters.leafLengths;
-  builder.add({ name: `${name}.leaves.f32`, type: 'f32', shape: [depth, narrow], writer });
-  builder.add({ name: `${name}.leaves.f64`, type: 'f64', shape: [depth, wide], writer });
-  const temporaries = [temporaryCount(config.replicas), BLOCK_LENGTH];
+  builder.add({ name: `${name}.partials.f32`, type: 'f32', shape: [depth, narrow], writer });
+  builder.add({ name: `${name}.partials.f64`, type: 'f64', shape: [depth, wide], writer });
+  const temporaries = [countTemporaries(cut.count), BLOCK_LENGTH];
   builder.add({ name: `${name}.fold`, type: 'f64', shape: temporaries, writer });
   const { task } = config.data;
   const isClass = task.kind === 'classification';
@@ -237,7 +254,7 @@ function addWorker(
   builder.add({ name: `${name}.targets`, type: isClass ? 'i32' : 'f32', ...targets });
   builder.add({ name: `${name}.losses`, type: 'f64', shape: [capacity], writer });
   builder.add({ name: `${name}.correct`, type: 'i32', shape: [capacity], writer });
-  for (const { path, declared } of workspacesOf(graph, worker)) {
+  for (const { path, declared } of workspacesOf(graph, size)) {
     for (const { name: own, type, shape, isScratch } of declared) {
       if (!isScratch) builder.add({ name: `${name}.${path}.${own}`, type, shape, writer });
     }

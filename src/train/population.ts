@@ -1,18 +1,18 @@
 // PreciseBN (Wu and Johnson 2021, section 3): population statistics of every batch normalization
 // over training batches with fixed weights, in place of the running averages over weights that
 // changed. Each batch runs forward as in training, normalized by its own statistics; the moments of
-// each layer's input are folded over replicas along the tree and over batches in order, float64.
+// each layer's input are folded over grains along the tree and over batches in order, float64.
 
 import { FLOAT_BYTES } from '../base/bytes.ts';
 import { sizeOf } from '../base/shape.ts';
 import { typedView } from '../memory/arena.ts';
 import type { LayerOperation } from '../nn/graph/graph.ts';
-import { type BoundReduction, reduce } from '../norm/reducer.ts';
+import { bindReduction } from '../reduce/exchange.ts';
+import { type BoundReduction, reduce } from '../reduce/reduction.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { WorkerContext } from './context.ts';
 import type { RunPlan } from './plan.ts';
 import type { PopulationDefinition, PopulationPlan } from './populationPlan.ts';
-import { bindReduction } from './reduction.ts';
 
 /** A layer that is measured, bound to a worker. */
 interface BoundPopulation {
@@ -76,10 +76,11 @@ function bindPopulation(context: WorkerContext, planned: PopulationPlan): BoundP
   const name = `${operation.path}.population`;
   const total = layout.get(`${name}.total`);
   const totals = typedView(memory, total, 'f64');
-  const reduction = bindReduction(reductionPlan, kernels, member, worker.replicas);
+  const reduction = bindReduction(reductionPlan, kernels, member, worker.grains);
+  const resultPtr = reduction.groups[0]!.resultPtr;
   const measure = bindMoments(context, operation, reduction);
   const isOwner = operation.index % config.workers === worker.rank;
-  const batch = new Float64Array(memory.buffer, reduction.resultPtr(0), totals.length);
+  const batch = new Float64Array(memory.buffer, resultPtr, totals.length);
   return {
     layerId: graph.operations.indexOf(operation),
     isOwner,
@@ -90,12 +91,7 @@ function bindPopulation(context: WorkerContext, planned: PopulationPlan): BoundP
       reduce(reduction);
       if (!isOwner) return;
       if (definition === 'pooled') {
-        kernels.mergeMoments(
-          total.offsetBytes,
-          total.offsetBytes,
-          reduction.resultPtr(0),
-          channels,
-        );
+        kernels.mergeMoments(total.offsetBytes, total.offsetBytes, resultPtr, channels);
       } else addAverage(totals, batch, channels);
     },
     finish(definition, batches) {
@@ -104,7 +100,7 @@ function bindPopulation(context: WorkerContext, planned: PopulationPlan): BoundP
   };
 }
 
-/** Returns what writes the moments of each local replica's input; it is given room for pivots. */
+/** Returns what writes the moments of each local grain's input; it is given room for pivots. */
 function bindMoments(
   { plan, worker, kernels, step }: WorkerContext,
   operation: LayerOperation,
@@ -116,12 +112,12 @@ function bindMoments(
   const sampleBytes = sizeOf(shape) * FLOAT_BYTES;
   const basePtr = plan.layout.get(`rank ${worker.rank}.activations`).offsetBytes;
   const xPtr = basePtr + worker.storage.activationOffsetsBytes[operation.input]!;
-  const countLocal = worker.replicas.hi - worker.replicas.lo;
+  const { countGrains } = worker.size;
   return (pivotsPtr) => {
-    for (let replica = 0; replica < countLocal; replica++) {
-      const start = step.replicaStart[replica]!;
-      const rows = (step.replicaStart[replica + 1]! - start) * rowsPerSample;
-      const leafPtr = reduction.leafPtr(replica);
+    for (let grain = 0; grain < countGrains; grain++) {
+      const start = step.grainStart[grain]!;
+      const rows = (step.grainStart[grain + 1]! - start) * rowsPerSample;
+      const leafPtr = reduction.leafPtr(grain);
       kernels.momentsF32(xPtr + start * sampleBytes, rows, channels, pivotsPtr, leafPtr);
     }
   };

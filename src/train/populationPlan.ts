@@ -2,8 +2,8 @@
 
 import type { LayoutBuilder } from '../memory/layout.ts';
 import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
-import { vectorLength } from '../norm/reducer.ts';
-import { planReduction, type ReductionPlan } from './reduction.ts';
+import { type GrainPlan, planReduction, type ReductionPlan } from '../reduce/exchange.ts';
+import { vectorLength } from '../reduce/reduction.ts';
 
 export const DEFINITIONS = ['pooled', 'averaged'] as const;
 /** What the statistics of several batches become: `pooled` are the moments of all values together,
@@ -28,7 +28,7 @@ export function hasPopulation({ spec }: LayerOperation): boolean {
 export function planPopulations(
   builder: LayoutBuilder,
   graph: Graph,
-  ranges: Parameters<typeof planReduction>[3],
+  grains: GrainPlan,
 ): readonly PopulationPlan[] {
   return graph.operations.flatMap((operation) => {
     if (operation.op !== 'layer' || !hasPopulation(operation)) return [];
@@ -41,11 +41,11 @@ export function planPopulations(
       channels,
       groupReplicas: Number.POSITIVE_INFINITY,
     } as const;
-    const reduction = planReduction(builder, name, declared, ranges);
+    const reduction = planReduction(builder, name, declared, grains);
     const length = vectorLength('moments', channels);
     const total = { type: 'f64', shape: [length], writer: 'owner of the layer' } as const;
     builder.add({ name: `${name}.total`, ...total });
-    for (const rank of ranges.keys()) {
+    for (const rank of grains.ranges.keys()) {
       const writer = `rank ${rank}`;
       builder.add({ name: `${name}.pivots ${rank}`, type: 'f32', shape: [channels], writer });
     }

@@ -6,22 +6,16 @@ import { sizeOf } from '../base/shape.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import type { AddOperation, LayerOperation, Operation, ValueId } from '../nn/graph/graph.ts';
 import { layersSideBySide } from '../nn/graph/sideBySide.ts';
-import type {
-  Binding,
-  BoundLayer,
-  BoundTensor,
-  GradientSink,
-  StepState,
-} from '../nn/layers/layer.ts';
-import type { BoundReduction, Combine } from '../norm/reducer.ts';
+import type { Binding, BoundLayer, BoundTensor, StepState } from '../nn/layers/layer.ts';
+import { bindReduction, bindSharedExchange } from '../reduce/exchange.ts';
+import { bindGradientSink, type GradientSink } from '../reduce/gradientSink.ts';
+import type { BoundReduction, Combine } from '../reduce/reduction.ts';
+import { type ExchangingLayer, type Passes, shareExchanges } from '../reduce/sharedExchange.ts';
 import type { Member } from '../sync/group.ts';
 import { withDiagnostics } from './diagnostics.ts';
 import { evalWeightOf } from './evalCorrection.ts';
-import { bindGradientSink } from './gradientSink.ts';
 import { nodeRegions, type RunPlan, reductionName } from './plan.ts';
-import { bindReduction, bindSharedExchange } from './reduction.ts';
 import { scratchRegion } from './scratch.ts';
-import { type ExchangingLayer, type Passes, shareExchanges } from './sharedExchange.ts';
 import type { WorkerPlan } from './workerPlan.ts';
 
 export interface BoundOperation {
@@ -186,6 +180,7 @@ function bindingOf(
   const { plan, worker, kernels, memory, member, step } = setup;
   const { path } = operation;
   const { layout, parameters, config } = plan;
+  const input = tensors[operation.input]!;
   const sinks = new Map<string, GradientSink>();
   for (const entry of parameters.entries) {
     if (entry.layerPath === path) sinks.set(entry.name, sinkOf(setup, entry.name));
@@ -202,12 +197,11 @@ function bindingOf(
     kernels,
     memory,
     step,
-    countLocalReplicas: worker.replicas.hi - worker.replicas.lo,
-    firstReplica: worker.replicas.lo,
-    capacity: worker.capacity,
+    ...worker.size,
+    firstGrain: worker.grains.lo,
     seed: config.seed,
     evalWeight: evalWeightOf(operation.spec, config),
-    input: tensors[operation.input]!,
+    input,
     output: tensors[operation.output]!,
     isRelu: operation.isRelu,
     parameterPtr: (name) =>
@@ -224,8 +218,8 @@ function bindingOf(
     reduction: (name) => {
       const planned = plan.reductions.get(reductionName(path, name));
       if (planned === undefined) throw new InvariantError('reduction', name, 'a planned one');
-      const bind = (): BoundReduction => bindReduction(planned, kernels, member, worker.replicas);
-      const bound = reductions.get(name) ?? withDiagnostics(bind(), planned.name, setup);
+      const bind = (): BoundReduction => bindReduction(planned, kernels, member, worker.grains);
+      const bound = reductions.get(name) ?? withDiagnostics(bind(), planned.name, input, setup);
       reductions.set(name, bound);
       return bound;
     },
@@ -238,17 +232,16 @@ function sinkOf(setup: ProgramSetup, name: string): GradientSink {
   const entry = parameters.entries.find((candidate) => candidate.name === name)!;
   const type = entry.isWide ? 'wide' : 'narrow';
   const bytes = entry.isWide ? 8 : 4;
-  const leaves = layout.get(`rank ${worker.rank}.leaves.${entry.isWide ? 'f64' : 'f32'}`);
+  const partials = layout.get(`rank ${worker.rank}.partials.${entry.isWide ? 'f64' : 'f32'}`);
   return bindGradientSink({
     kernels,
     length: entry.length,
     isWide: entry.isWide,
-    firstReplica: worker.replicas.lo,
-    nodes: worker.nodes,
-    nodePtrs: worker.nodes.map(
-      (node) => layout.get(nodeRegions(node)[type]).offsetBytes + entry.nodeOffset * bytes,
-    ),
-    leafPtr: leaves.offsetBytes + entry.leafOffset * bytes,
+    nodes: worker.nodes.map((node) => ({
+      ...node,
+      ptr: layout.get(nodeRegions(node)[type]).offsetBytes + entry.nodeOffset * bytes,
+    })),
+    stackPtr: partials.offsetBytes + entry.leafOffset * bytes,
     levelBytes: parameters.leafLengths[type] * bytes,
   });
 }

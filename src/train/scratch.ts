@@ -4,7 +4,7 @@
 import { ALIGN_BYTES, alignUp } from '../base/bytes.ts';
 import { elementsBytes, type LayoutBuilder } from '../memory/layout.ts';
 import type { Graph } from '../nn/graph/graph.ts';
-import type { WorkspaceDeclaration } from '../nn/layers/layer.ts';
+import type { WorkspaceDeclaration, WorkspaceSize } from '../nn/layers/layer.ts';
 import type { ScratchPlan, WorkerPlan } from './workerPlan.ts';
 
 /** The region of a worker. */
@@ -15,9 +15,8 @@ export function scratchRegion(rank: number): string {
 /** What the layers of a graph ask for, for a worker's samples. */
 export function* workspacesOf(
   graph: Graph,
-  { capacity, replicas }: Pick<WorkerPlan, 'capacity' | 'replicas'>,
+  size: WorkspaceSize,
 ): Generator<{ path: string; declared: readonly WorkspaceDeclaration[] }> {
-  const size = { capacity, countLocalReplicas: replicas.hi - replicas.lo };
   for (const operation of graph.operations) {
     if (operation.op !== 'layer') continue;
     const { kind, spec, path, input } = operation;
@@ -26,13 +25,10 @@ export function* workspacesOf(
 }
 
 /** Places the scratch memory of each layer from the start of the region. */
-export function planScratch(
-  graph: Graph,
-  worker: Pick<WorkerPlan, 'capacity' | 'replicas'>,
-): ScratchPlan {
+export function planScratch(graph: Graph, size: WorkspaceSize): ScratchPlan {
   const offsetsBytes = new Map<string, number>();
   let sizeBytes = 0;
-  for (const { path, declared } of workspacesOf(graph, worker)) {
+  for (const { path, declared } of workspacesOf(graph, size)) {
     let offset = 0;
     for (const one of declared) {
       if (!one.isScratch) continue;

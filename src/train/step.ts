@@ -2,11 +2,11 @@
 // allocated in it.
 
 import { typedView } from '../memory/arena.ts';
+import { addStep, bindGrainFold, GRAIN_SUMS, publishEpoch } from '../reduce/epochSums.ts';
 import { prepareCall } from '../sync/call.ts';
 import { bindBatches } from './batches.ts';
 import type { WorkerContext } from './context.ts';
 import { bindDivergenceSearch, type Divergence } from './divergence.ts';
-import { addStep, foldShardSums, publishEpoch } from './epochSums.ts';
 import { bindGuard, VOTE_PARTS, VOTE_STATE } from './guard.ts';
 import { ENTER_LOSS, ENTER_OTHER, ENTER_UPDATE } from './profile.ts';
 import { bindUpdate } from './update.ts';
@@ -36,32 +36,33 @@ export function bindTraining(
   const { profiler } = context;
   const { layout, config } = plan;
   const { diagnosticsEvery } = config;
-  const { replicas, rank } = worker;
-  const countLocalReplicas = replicas.hi - replicas.lo;
+  const { grains, rank } = worker;
+  const countGrains = grains.hi - grains.lo;
   const update = bindUpdate(context);
   const batches = bindBatches(context);
   const guard = bindGuard(plan, memory, rank);
   const search = bindDivergenceSearch(context, batches, update);
-  const shardSums = typedView(memory, layout.get('shard.sums'), 'f64');
+  const grainSums = typedView(memory, layout.get('grain.sums'), 'f64');
+  const foldGrains = bindGrainFold(grainSums);
   const epochSums = typedView(memory, layout.get('epoch.sums'), 'f64');
   const published = typedView(memory, layout.get('epoch.published'), 'f64');
   const gradientsCall = prepareCall({ kind: 'gradients', length: plan.parameters.length });
   const weightsCall = prepareCall({ kind: 'weights', length: plan.parameters.length });
 
-  /** Sums up the losses and hits of this worker's samples, replica by replica, and says whether all
+  /** Sums up the losses and hits of this worker's samples, grain by grain, and says whether all
    * losses are finite. */
-  const sumShards = (): boolean => {
+  const sumGrains = (): boolean => {
     let areFinite = true;
-    for (let replica = 0; replica < countLocalReplicas; replica++) {
+    for (let grain = 0; grain < countGrains; grain++) {
       let lossSum = 0;
       let correctCount = 0;
-      const end = step.replicaStart[replica + 1]!;
-      for (let sample = step.replicaStart[replica]!; sample < end; sample++) {
+      const end = step.grainStart[grain + 1]!;
+      for (let sample = step.grainStart[grain]!; sample < end; sample++) {
         lossSum += losses[sample]!;
         correctCount += correct[sample]!;
       }
-      shardSums[(replicas.lo + replica) * 2] = lossSum;
-      shardSums[(replicas.lo + replica) * 2 + 1] = correctCount;
+      grainSums[(grains.lo + grain) * GRAIN_SUMS] = lossSum;
+      grainSums[(grains.lo + grain) * GRAIN_SUMS + 1] = correctCount;
       areFinite = areFinite && Number.isFinite(lossSum);
     }
     return areFinite;
@@ -76,7 +77,7 @@ export function bindTraining(
     profiler?.enter(ENTER_LOSS);
     loss.run();
     profiler?.enter(ENTER_OTHER);
-    const isLossFinite = sumShards();
+    const isLossFinite = sumGrains();
     context.backward();
     profiler?.enter(ENTER_UPDATE);
     member.setPosition(index, -1);
@@ -93,8 +94,8 @@ export function bindTraining(
     profiler?.enter(ENTER_OTHER);
     if (rank === 0) {
       if (inEpoch === 0) epochSums.fill(0);
-      foldShardSums(shardSums);
-      addStep(epochSums, shardSums, step.globalCount);
+      foldGrains();
+      addStep(epochSums, grainSums, step.globalCount);
     }
     profiler?.enter(ENTER_UPDATE);
     guard?.vote(VOTE_STATE, update.isTotalFinite() && search.areStatisticsFinite());

@@ -1,8 +1,7 @@
-// The end of a step: each worker folds its blocks of all gradients along the replica tree and
+// The end of a step: each worker folds its blocks of all gradients along the tree over grains and
 // updates the parameters there, which all workers read. A reduce-scatter fused with the optimizer;
 // what it computes depends on the blocks, never on who owns them.
 
-import { finishSchedule } from '../base/tree.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { typedView } from '../memory/arena.ts';
 import type { StepState } from '../nn/layers/layer.ts';
@@ -15,6 +14,8 @@ import {
 } from '../optim/bindOptimizer.ts';
 import { writeClipScale } from '../optim/clip.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
+import { type Fold, foldsToRoot } from '../reduce/folds.ts';
+import { bindAdditions } from '../reduce/gradientSink.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
 import { bindGradientNorms } from './gradientNorms.ts';
@@ -29,20 +30,13 @@ export interface UpdateSetup {
   readonly step: StepState;
 }
 
-/** One fold of a block, resolved to addresses. */
-interface BlockFold {
-  readonly intoPtr: number;
-  readonly leftPtr: number;
-  readonly rightPtr: number;
-}
-
 /** Everything that the update of one block needs. */
 interface BoundBlock {
   readonly index: number;
   readonly layerPath: string;
   readonly length: number;
   readonly isWide: boolean;
-  readonly folds: readonly BlockFold[];
+  readonly folds: readonly Fold[];
   readonly rootPtr: number;
   readonly gradPtr: number;
   readonly paramPtr: number;
@@ -86,12 +80,13 @@ export function bindUpdate(setup: UpdateSetup): Update {
   const { clipNorm } = config;
   const sampleNorms = bindGradientNorms(setup, blocks);
 
+  const addWide = bindAdditions(kernels, true);
+  const addNarrow = bindAdditions(kernels, false);
+
   const foldBlock = (block: BoundBlock): void => {
     const { length, isWide, folds, rootPtr, gradPtr } = block;
-    for (const { intoPtr, leftPtr, rightPtr } of folds) {
-      if (isWide) kernels.addF64(intoPtr, leftPtr, rightPtr, length);
-      else kernels.addF32(intoPtr, leftPtr, rightPtr, length);
-    }
+    if (isWide) addWide(folds, length);
+    else addNarrow(folds, length);
     if (isWide) kernels.narrowF64(gradPtr, rootPtr, length);
     else kernels.copyF32(gradPtr, rootPtr, length);
   };
@@ -184,30 +179,28 @@ function bindPartsCheck({ plan, kernels, memory, member }: UpdateSetup): () => b
 
 function bindBlock(setup: UpdateSetup, block: ParameterBlock, index: number): BoundBlock {
   const { plan, member } = setup;
-  const { layout, config, nodes } = plan;
+  const { layout, config, nodes, grains } = plan;
   const { entry, start, length } = block;
   const bytes = entry.isWide ? 8 : 4;
-  const nodePtrs = nodes.map((node) => {
+  const published = nodes.map((node) => {
     const names = nodeRegions(node);
     const region = layout.get(entry.isWide ? names.wide : names.narrow);
-    return region.offsetBytes + (entry.nodeOffset + start) * bytes;
+    return { ...node, ptr: region.offsetBytes + (entry.nodeOffset + start) * bytes };
   });
   const temporariesPtr = layout.get(`rank ${member.rank}.fold`).offsetBytes;
-  const schedule = finishSchedule(0, config.replicas, nodes);
-  const ptrOf = (operand: number): number =>
-    operand >= 0 ? nodePtrs[operand]! : temporariesPtr + (-1 - operand) * BLOCK_LENGTH * 8;
+  const { folds, rootPtr } = foldsToRoot(
+    { lo: 0, hi: grains.cut.count },
+    published,
+    (index) => temporariesPtr + index * BLOCK_LENGTH * 8,
+  );
   const at = (entry.offset + start) * 4;
   return {
     index,
     layerPath: entry.layerPath,
     length,
     isWide: entry.isWide,
-    folds: schedule.folds.map(({ into, left, right }) => ({
-      intoPtr: ptrOf(into),
-      leftPtr: ptrOf(left),
-      rightPtr: ptrOf(right),
-    })),
-    rootPtr: ptrOf(schedule.root),
+    folds,
+    rootPtr,
     gradPtr: layout.get('gradients').offsetBytes + at,
     paramPtr: layout.get('parameters').offsetBytes + at,
     statePtrs: stateTensorsOf(config.optimizer).map(

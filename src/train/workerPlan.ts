@@ -1,8 +1,8 @@
 // What the plan of a run gives to one worker.
 
-import type { TreeNode } from '../base/tree.ts';
-import type { ReplicaRange } from '../data/sampler.ts';
 import type { StoragePlan } from '../nn/graph/storage.ts';
+import type { WorkspaceSize } from '../nn/layers/layer.ts';
+import type { Span } from '../reduce/tree.ts';
 
 export interface ScratchPlan {
   /** Bytes from the start of the region, by `path.name`. */
@@ -13,11 +13,10 @@ export interface ScratchPlan {
 /** What one worker holds. */
 export interface WorkerPlan {
   readonly rank: number;
-  readonly replicas: ReplicaRange;
-  /** The most samples in any step. */
-  readonly capacity: number;
+  readonly grains: Span;
+  readonly size: WorkspaceSize;
   readonly storage: StoragePlan;
   readonly scratch: ScratchPlan;
-  /** The subtrees of the replica tree that it folds and publishes. */
-  readonly nodes: readonly TreeNode[];
+  /** The subtrees of the tree over all grains that it folds and publishes. */
+  readonly nodes: readonly Span[];
 }

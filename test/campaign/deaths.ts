@@ -4,7 +4,6 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
-import { workerReplicas } from '../../src/data/sampler.ts';
 import {
   type Dataset,
   launch,
@@ -15,6 +14,7 @@ import {
   Trainer,
   type TrainerOptions,
 } from '../../src/index.ts';
+import { grainRanges } from '../../src/reduce/grains.ts';
 import { type Campaign, fail, within } from './campaign.ts';
 import type { Dice } from './dice.ts';
 import { countThreads, threadsAtMost } from './processState.ts';
@@ -96,10 +96,10 @@ function randomDeath(dice: Dice): Death {
   const victim =
     phase === 'launch'
       ? dice.below(workers)
-      : Array.from({ length: workers }, (_, rank) => rank).find((rank) => {
-          const { lo, hi } = workerReplicas(replicas, workers, rank);
-          return lo <= replica && replica < hi;
-        })!;
+      : // The dying layer needs whole replicas: each is a grain.
+        grainRanges({ count: replicas, shards: replicas }, workers).findIndex(
+          ({ lo, hi }) => lo <= replica && replica < hi,
+        );
   return {
     ...{ phase, way, workers, replicas, replica, victim },
     pass: phase === 'fit' ? dice.pick(['forward', 'backward'] as const) : 'forward',

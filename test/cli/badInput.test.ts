@@ -51,7 +51,8 @@ async function idxFolder(
 describe('exit code 2 and a clear error meet', () => {
   it.each<[string, readonly string[], RegExp]>([
     ['an unknown flag', ['--replica', '4'], /"--replica".*--replicas/],
-    ['fewer replicas than workers', ['--workers', '5'], /workers: got 5.*4 replicas/],
+    ['fewer grains than workers', ['--workers', '9', '--batch', '8'], /workers: got 9.*8 grains/],
+    ['grains that are none', ['--grains', '0'], /--grains: got 0.*from 1/],
     ['a batch of 0', ['--batch', '0'], /--batch: got 0.*from 1/],
     ['a number that is none', ['--lr', 'high'], /--lr: got "high"/],
     ['an unknown norm', ['--norm', 'batch'], /--norm: got "batch".*sync, local/],

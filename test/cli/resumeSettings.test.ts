@@ -29,6 +29,8 @@ describe('a flag that says what the checkpoint has', () => {
       { model: 'mnist-cnn', groupSize: '2' },
     ],
     [begun, { replicaBatch: '5', lr: '5e-2', strict: false, flip: false }],
+    // Replicas decide nothing here; Trainer.resume refuses them where they do.
+    [begun, { replicas: '10', replicaBatch: '2' }],
     [begun, { epochs: '9', workers: '3', checkpoint: 'a', log: 'b', json: true }],
     [
       { norm: 'group', numGroups: '4' },
@@ -64,7 +66,7 @@ describe('--norm', () => {
 
 describe('a flag that says something else is refused with both values:', () => {
   it.each<[RawFlags, RegExp]>([
-    [{ replicas: '8' }, /^--replicas with .*run\.ckpt: got 8, .*has, 4\./],
+    [{ grains: '4' }, /^--grains with .*run\.ckpt: got 4, .*has, 8\./],
     [{ batch: '21' }, /^--batch with .*got 21, .*has, 20\./],
     [{ replicaBatch: '6' }, /^--replica-batch with .*got 6, .*has, 5\./],
     [{ seed: '8' }, /^--seed with .*got 8, .*has, 7\./],

@@ -131,6 +131,7 @@ describe('syncbn eval and inspect', () => {
     const shown = await syncbn(['inspect', path]);
     expect(shown.code).toBe(0);
     expect(shown.stdout).toContain(weightsHash);
+    expect(shown.stdout).toMatch(/grains .* \d+ of \d+ samples/);
   });
 });
 

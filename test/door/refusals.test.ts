@@ -60,9 +60,9 @@ describe('refused, with what to type instead', () => {
     ['start({ bach })', () => untyped.start({ ...options, bach: 4 }), /bach.*Try: batch/],
     ['resume(path)', () => untyped.resume(path), /Trainer\.resume.*\{ data \}/],
     [
-      'resume with replicas',
-      () => untyped.resume(path, { data, replicas: 4 }),
-      /replicas is decided by the checkpoint/,
+      'resume with grains',
+      () => untyped.resume(path, { data, grains: 4 }),
+      /grains is decided by the checkpoint/,
     ],
     ['fit()', () => untyped.fit(), /fit.*epochs/],
     ['fit({ maxSteps: NaN })', () => untyped.fit({ epochs: 1, maxSteps: Number.NaN }), /maxSteps/],

@@ -109,14 +109,14 @@ function planAlone(
 }
 
 function stepOf(run: LayerRun): StepState {
-  const replicaStart = new Int32Array(run.shards.length + 1);
-  for (const [i, count] of run.shards.entries()) replicaStart[i + 1] = replicaStart[i]! + count;
-  const samples = replicaStart[run.shards.length]!;
+  const grainStart = new Int32Array(run.shards.length + 1);
+  for (const [i, count] of run.shards.entries()) grainStart[i + 1] = grainStart[i]! + count;
+  const samples = grainStart[run.shards.length]!;
   return {
     training: run.training ?? true,
     step: RUN_STEP,
     countSamples: samples,
-    replicaStart,
+    grainStart,
     firstSample: 0,
     isSampled: false,
     globalCount: samples,

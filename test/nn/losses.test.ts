@@ -30,7 +30,7 @@ function runLoss(
     training,
     step: 0,
     countSamples: count,
-    replicaStart: Int32Array.of(0, count),
+    grainStart: Int32Array.of(0, count),
     firstSample: 0,
     isSampled: false,
     globalCount,

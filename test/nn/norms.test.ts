@@ -90,13 +90,16 @@ describe('batchNorm', () => {
   describeGoldenLayer('batchNorm', ROUNDED_ONCE);
   describeDifferences(BATCH_NORMS);
 
-  it('without running statistics normalizes each shard by its own in evaluation, too', () => {
-    const spec = batchNorm(5, { sync: 'sync', trackRunningStats: false });
-    const run = { ...sampleRun({ name: '', spec, inputShape: IMAGE }, [3, 2]), training: false };
-    const { dy: _dy, ...forward } = run;
-    const local = { ...forward, spec: batchNorm(5), training: true };
-    expect(runLayer(forward).y).toEqual(runLayer(local).y);
-  });
+  it.each(['sync', 'local'] as const)(
+    'without running statistics evaluates as it trains, %s',
+    (sync) => {
+      const spec = batchNorm(5, { sync, trackRunningStats: false });
+      const run = { ...sampleRun({ name: '', spec, inputShape: IMAGE }, [3, 2]), training: false };
+      const { dy: _dy, ...forward } = run;
+      const trained = { ...forward, spec: batchNorm(5, { sync }), training: true };
+      expect(runLayer(forward).y).toEqual(runLayer(trained).y);
+    },
+  );
 
   it('averages the running statistics of its sync groups, weighted by their counts', () => {
     const item = { name: '', spec: batchNorm(2, { momentum: 1 }), inputShape: [2] };

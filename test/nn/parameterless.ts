@@ -43,7 +43,7 @@ export function bindAlone<Spec>(
   const outputLength = capacity * sizeOf(outputShape);
   const [xPtr, dxPtr] = [fixture.reserve(inputLength), fixture.reserve(inputLength)];
   const [yPtr, dyPtr] = [fixture.reserve(outputLength), fixture.reserve(outputLength)];
-  const size = { capacity, countLocalReplicas: 1 };
+  const size = { capacity, countGrains: 1, countGroups: () => 1 };
   const workspace = new Map(
     (kind.workspace?.(spec, inputShape, size) ?? []).map(({ name, type, shape }) => [
       name,
@@ -54,7 +54,7 @@ export function bindAlone<Spec>(
     training: true,
     step: 0,
     countSamples: capacity,
-    replicaStart: Int32Array.of(0, capacity),
+    grainStart: Int32Array.of(0, capacity),
     firstSample: 0,
     isSampled: false,
     globalCount: capacity,
@@ -68,8 +68,9 @@ export function bindAlone<Spec>(
     kernels: fixture.kernels,
     memory: fixture.memory,
     step,
-    countLocalReplicas: 1,
-    firstReplica: 0,
+    countGrains: 1,
+    countGroups: () => 1,
+    firstGrain: 0,
     capacity,
     seed: options.seed ?? 0,
     input: { shape: inputShape, ptr: xPtr, gradPtr: wantsInputGradient ? dxPtr : 0 },

@@ -125,8 +125,8 @@ describe('a call that can be refused', () => {
   it('is, before any worker is disturbed', async () => {
     const trainer = await Trainer.start(optionsOf(modelOf(false)));
     try {
-      await expect(trainer.predict(rows(0, 1))).rejects.toThrow(/predict.*batchNorm.*of 1 samples/);
-      await expect(trainer.predict(rows(0, 19))).rejects.toThrow('of 3 samples');
+      await expect(trainer.predict(rows(0, 1))).rejects.toThrow(/predict.*batchNorm.*has 1 sample/);
+      await expect(trainer.predict(rows(0, 19))).rejects.toThrow('has 3 samples, of which');
       const refused = await Promise.allSettled([
         trainer.evaluate('valid' as 'test'),
         trainer.preciseBatchNorm({ batches: 0 }),

@@ -11,6 +11,7 @@ import { conv2d } from '../../src/nn/specs/conv2d.ts';
 import { custom } from '../../src/nn/specs/custom.ts';
 import { dropout } from '../../src/nn/specs/dropout.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { globalAvgPool } from '../../src/nn/specs/pools.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { adamw, sgd } from '../../src/optim/optimizer.ts';
@@ -27,6 +28,11 @@ const model: LayerSpec = sequential([
   ...namedModel('mnist-cnn', purpose).layers.slice(0, -1),
   dropout(0.25),
   linear(64, 5),
+]);
+
+const ghostNet = sequential([
+  batchNorm(3, { virtualBatch: 2 }),
+  ...namedModel('refnet', purpose).layers,
 ]);
 
 const base = {
@@ -236,7 +242,12 @@ describe('a trainer', () => {
 
 describe('options that do not fit together', () => {
   it.each<[string, Partial<TrainerOptions>, RegExp]>([
-    ['fewer replicas than workers', { replicas: 2, workers: 3 }, /^workers: got 3.*2 replicas/],
+    ['fewer grains than workers', { batch: 2, workers: 3 }, /^workers: got 3.*2 grains/],
+    [
+      'fewer replicas than workers where each has to be whole',
+      { model: ghostNet, replicas: 2, workers: 3 },
+      /^workers: got 3.*2 replicas/,
+    ],
     ['a batch of 0', { batch: 0 }, /batch: got 0/],
     ['batch and replicaBatch', { replicaBatch: 4 }, /not both/],
     [

@@ -19,7 +19,7 @@ const TREE_ROWS: i32 = 4;
 const BLOCK_ROWS: i32 = 16;
 /** Sums cancel, so their error is judged by the largest sum of the tensor: of few rows the rounding
  * of float32 does not average out, and of few channels none may be large. */
-const MIN_ROWS: i32 = 256;
+const MIN_ROWS: i32 = 64;
 const MIN_CHANNELS: i32 = 16;
 
 export function batchNormCoefficients(

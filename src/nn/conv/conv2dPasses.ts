@@ -64,16 +64,17 @@ export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): 
       }
     },
     backward() {
-      for (let replica = 0; replica < binding.countLocalReplicas; replica++) {
-        const start = step.replicaStart[replica]!;
-        const end = step.replicaStart[replica + 1]!;
-        if (start === end) kernels.zeroBytes(weightGrad.leafPtr, weightBytes);
+      for (let grain = 0; grain < binding.countGrains; grain++) {
+        const start = step.grainStart[grain]!;
+        const end = step.grainStart[grain + 1]!;
+        const leafPtr = weightGrad.leafPtr(grain);
+        if (start === end) kernels.zeroBytes(leafPtr, weightBytes);
         for (let sample = start; sample < end; sample++) {
           const dyPtr = output.gradPtr + sample * yBytes;
-          passes.weightGrad(loadSample(sample), dyPtr, weightGrad.leafPtr, sample > start ? 1 : 0);
+          passes.weightGrad(loadSample(sample), dyPtr, leafPtr, sample > start ? 1 : 0);
         }
-        if (end > start) passes.endWeightGrad(weightGrad.leafPtr);
-        weightGrad.fold(replica);
+        if (end > start) passes.endWeightGrad(leafPtr);
+        weightGrad.fold(grain);
       }
       foldBias?.();
       if (input.gradPtr === 0) return;

@@ -284,7 +284,7 @@ function transposePanels(
   }
 }
 
-/** The weight gradient: summed in the transformed places over all samples of a replica, and
+/** The weight gradient: summed in the transformed places over all samples of a grain, and
  * transformed back at the end. */
 function bindWeightGrad(
   spec: Conv2dSpec,

@@ -162,7 +162,7 @@ export interface ConvPasses {
   forward(xPtr: number, yPtr: number): void;
   /** Adds a sample to what the gradient is made of; without `accumulate` it is the first one. */
   weightGrad(xPtr: number, dyPtr: number, gradPtr: number, accumulate: number): void;
-  /** After the last sample of a replica: the gradient is complete. */
+  /** After the last sample of a grain: the gradient is complete. */
   endWeightGrad(gradPtr: number): void;
   prepareInputGrad(): void;
   inputGrad(dyPtr: number, dxPtr: number): void;

@@ -119,9 +119,9 @@ function bindLinear(spec: LinearSpec, binding: Binding): BoundLayer {
     );
   };
 
-  const foldWeightGradient = (replica: number): void => {
-    const start = step.replicaStart[replica]!;
-    const samples = step.replicaStart[replica + 1]! - start;
+  const foldWeightGradient = (grain: number): void => {
+    const start = step.grainStart[grain]!;
+    const samples = step.grainStart[grain + 1]! - start;
     const xPtr = input.ptr + start * inBytes;
     const dyPtr = output.gradPtr + start * outBytes;
     kernels.convWeightGradTilesF32(
@@ -139,11 +139,11 @@ function bindLinear(spec: LinearSpec, binding: Binding): BoundLayer {
       1,
       samples,
       outFeatures,
-      weightGrad.leafPtr,
+      weightGrad.leafPtr(grain),
       outBytes,
       0,
     );
-    weightGrad.fold(replica);
+    weightGrad.fold(grain);
   };
 
   return {
@@ -152,9 +152,7 @@ function bindLinear(spec: LinearSpec, binding: Binding): BoundLayer {
       multiply(input.ptr, inFeatures, panelsPtr, output.ptr, outFeatures, biasPtr);
     },
     backward() {
-      for (let replica = 0; replica < binding.countLocalReplicas; replica++) {
-        foldWeightGradient(replica);
-      }
+      for (let grain = 0; grain < binding.countGrains; grain++) foldWeightGradient(grain);
       foldBias?.();
       if (input.gradPtr === 0) return;
       kernels.packTransposedPanelsF32(

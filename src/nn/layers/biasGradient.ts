@@ -4,7 +4,7 @@ import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { channelsOf, sizeOf } from '../../base/shape.ts';
 import type { Binding } from './layer.ts';
 
-/** Returns what writes the gradient of `bias`, the sum of dy over each replica's rows, and folds
+/** Returns what writes the gradient of `bias`, the sum of dy over each grain's rows, and folds
  * it. A sample of the output has `rowsPerSample` rows of as many channels as the bias has
  * elements. */
 export function bindBiasGradient(binding: Binding, rowsPerSample: number): () => void {
@@ -13,12 +13,12 @@ export function bindBiasGradient(binding: Binding, rowsPerSample: number): () =>
   const channels = channelsOf(output.shape);
   const sampleBytes = sizeOf(output.shape) * FLOAT_BYTES;
   return () => {
-    for (let replica = 0; replica < binding.countLocalReplicas; replica++) {
-      const start = step.replicaStart[replica]!;
-      const rows = (step.replicaStart[replica + 1]! - start) * rowsPerSample;
+    for (let grain = 0; grain < binding.countGrains; grain++) {
+      const start = step.grainStart[grain]!;
+      const rows = (step.grainStart[grain + 1]! - start) * rowsPerSample;
       const dyPtr = output.gradPtr + start * sampleBytes;
-      kernels.columnSumsF32(dyPtr, rows, channels, sink.leafPtr);
-      sink.fold(replica);
+      kernels.columnSumsF32(dyPtr, rows, channels, sink.leafPtr(grain));
+      sink.fold(grain);
     }
   };
 }

@@ -1,12 +1,13 @@
-// What a user's own layer does: it works on typed arrays of one replica's samples at a time, so
-// that its gradients are folded along the same tree as all others, and gets the same arrays again
-// in later steps.
+// What a user's own layer does: it works on typed arrays of one grain's samples at a time, so that
+// its gradients are folded along the same tree as all others, and gets the same arrays again in
+// later steps. A grain is a whole replica unless the layer says that it treats samples alone.
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, sizeOf } from '../../base/shape.ts';
+import type { GradientSink } from '../../reduce/gradientSink.ts';
 import type { CustomBackward, CustomLayer, CustomSpec } from '../specs/custom.ts';
 import { factoryOf } from '../specs/modules.ts';
-import type { Binding, BoundLayer, GradientSink, LayerKind } from './layer.ts';
+import type { Binding, BoundLayer, LayerKind } from './layer.ts';
 
 const METHODS = ['outputShape', 'forward', 'backward'] as const;
 const EXAMPLE = 'export default (options) => ({ outputShape, forward, backward })';
@@ -17,6 +18,7 @@ export function customKindOf(spec: CustomSpec): LayerKind<CustomSpec> {
   return {
     kind: 'custom',
     keeps: { input: true, output: true },
+    needsWholeReplicas: () => layer?.perSample !== true,
     outputShape: (_spec, input) =>
       layer === undefined ? input.map(() => Number.NaN) : layer.outputShape(input),
     parameters: (_spec, input) =>
@@ -47,28 +49,32 @@ function bindCustom(layer: CustomLayer, binding: Binding): BoundLayer {
     new Float32Array(memory.buffer, ptr, length);
   const declared = layer.parameters?.(input.shape) ?? [];
   const parameters: Record<string, Float32Array> = {};
-  const gradients: Record<string, Float32Array | Float64Array> = {};
   const sinks: GradientSink[] = [];
-  for (const { name, shape, role = 'weight' } of declared) {
-    const length = sizeOf(shape);
-    const sink = binding.gradient(name);
-    const { leafPtr } = sink;
-    sinks.push(sink);
-    parameters[name] = floats(binding.parameterPtr(name), length);
-    gradients[name] =
-      role === 'weight'
-        ? floats(leafPtr, length)
-        : new Float64Array(memory.buffer, leafPtr, length);
+  for (const { name, shape } of declared) {
+    sinks.push(binding.gradient(name));
+    parameters[name] = floats(binding.parameterPtr(name), sizeOf(shape));
   }
+  const gradientsOf = (grain: number): CustomBackward['gradients'] =>
+    Object.fromEntries(
+      declared.map(({ name, shape, role = 'weight' }, i) => {
+        const leafPtr = sinks[i]!.leafPtr(grain);
+        const length = sizeOf(shape);
+        const isNarrow = role === 'weight';
+        return [
+          name,
+          isNarrow ? floats(leafPtr, length) : new Float64Array(memory.buffer, leafPtr, length),
+        ];
+      }),
+    );
 
-  // Shards come in a handful of sizes; their views are made once each and kept.
+  // Grains come in a handful of sizes; their views are made once each and kept.
   type Views = CustomBackward & { training: boolean; step: number };
-  const known = Array.from({ length: binding.countLocalReplicas }, () => new Map<number, Views>());
-  const viewsOf = (replica: number): Views => {
-    const start = step.replicaStart[replica]!;
-    const count = step.replicaStart[replica + 1]! - start;
+  const known = Array.from({ length: binding.countGrains }, () => new Map<number, Views>());
+  const viewsOf = (grain: number): Views => {
+    const start = step.grainStart[grain]!;
+    const count = step.grainStart[grain + 1]! - start;
     const key = start * (binding.capacity + 1) + count;
-    let views = known[replica]!.get(key);
+    let views = known[grain]!.get(key);
     if (views === undefined) {
       const part = (ptr: number, shape: Shape): Float32Array =>
         floats(ptr + start * sizeOf(shape) * 4, count * sizeOf(shape));
@@ -76,15 +82,15 @@ function bindCustom(layer: CustomLayer, binding: Binding): BoundLayer {
         count,
         training: false,
         step: 0,
-        replica: binding.firstReplica + replica,
+        replica: layer.perSample === true ? -1 : binding.firstGrain + grain,
         x: part(input.ptr, input.shape),
         y: part(output.ptr, output.shape),
         dy: part(output.gradPtr, output.shape),
         dx: input.gradPtr === 0 ? undefined : part(input.gradPtr, input.shape),
         parameters,
-        gradients,
+        gradients: gradientsOf(grain),
       };
-      known[replica]!.set(key, views);
+      known[grain]!.set(key, views);
     }
     views.training = step.training;
     views.step = step.step;
@@ -93,15 +99,15 @@ function bindCustom(layer: CustomLayer, binding: Binding): BoundLayer {
 
   return {
     forward() {
-      for (let replica = 0; replica < binding.countLocalReplicas; replica++) {
-        const views = viewsOf(replica);
+      for (let grain = 0; grain < binding.countGrains; grain++) {
+        const views = viewsOf(grain);
         if (views.count > 0) layer.forward(views);
       }
     },
     backward() {
-      for (let replica = 0; replica < binding.countLocalReplicas; replica++) {
-        layer.backward(viewsOf(replica));
-        for (const sink of sinks) sink.fold(replica);
+      for (let grain = 0; grain < binding.countGrains; grain++) {
+        layer.backward(viewsOf(grain));
+        for (const sink of sinks) sink.fold(grain);
       }
     },
   };

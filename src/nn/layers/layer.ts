@@ -5,25 +5,23 @@
 import type { Shape } from '../../base/shape.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
 import type { ElementType } from '../../memory/layout.ts';
-import type { BoundReduction, ExchangingPasses, ReductionDeclaration } from '../../norm/reducer.ts';
+import type { GradientSink } from '../../reduce/gradientSink.ts';
+import type { GrainState } from '../../reduce/grains.ts';
+import type {
+  BoundReduction,
+  ExchangingPasses,
+  ReductionDeclaration,
+} from '../../reduce/reduction.ts';
 import type { Initializer } from '../specs/init.ts';
 import type { ParameterRole } from '../specs/parameter.ts';
 
 /** What the current step works on. One per worker, filled anew each step, never reallocated. */
-export interface StepState {
+export interface StepState extends GrainState {
   training: boolean;
   /** Optimizer steps done before this one; keys the random numbers. */
   step: number;
   /** Whether diagnostics of this step are kept. Passes that train nothing keep none. */
   isSampled: boolean;
-  /** Samples of this worker. */
-  countSamples: number;
-  /** Local replica i holds this worker's samples [replicaStart[i], replicaStart[i + 1]). */
-  readonly replicaStart: Int32Array;
-  /** Where this worker's first sample stands in the global batch; keys the random numbers. */
-  firstSample: number;
-  /** Samples of the global batch. */
-  globalCount: number;
 }
 
 /** A trained tensor. */
@@ -51,14 +49,13 @@ export interface WorkspaceDeclaration {
   readonly isScratch?: boolean;
 }
 
-/** Takes the gradients of one parameter, replica by replica, and folds them along the tree. */
-export interface GradientSink {
-  /** Where the gradient of one replica is to be written, whole: float32 for weights, else
-   * float64. */
-  readonly leafPtr: number;
-  /** Takes the leaf in. To be called once for each local replica, in order, also for empty ones
-   * (whose leaf is zeros). */
-  fold(localReplica: number): void;
+/** What of a worker decides how much memory a layer needs. */
+export interface WorkspaceSize {
+  /** The most samples in any step. */
+  readonly capacity: number;
+  readonly countGrains: number;
+  /** How many sync groups of a reduction of so many replicas have grains here. */
+  countGroups(groupReplicas: number): number;
 }
 
 /** An activation: `count` samples of `shape`, channels last, float32. */
@@ -70,7 +67,7 @@ export interface BoundTensor {
 }
 
 /** The addresses that a layer works with, resolved once. */
-export interface Binding {
+export interface Binding extends WorkspaceSize {
   /** The layer's place in the model, for messages: `3.batchNorm`. */
   readonly path: string;
   /** A number that is this layer's alone; keys the random numbers. */
@@ -78,11 +75,8 @@ export interface Binding {
   readonly kernels: KernelExports;
   readonly memory: WebAssembly.Memory;
   readonly step: StepState;
-  readonly countLocalReplicas: number;
-  /** Index of its first replica among all. */
-  readonly firstReplica: number;
-  /** The most samples that this worker has in any step. */
-  readonly capacity: number;
+  /** Index of this worker's first grain among all. */
+  readonly firstGrain: number;
   readonly seed: number;
   /** Weight of a sample in the statistics that it is evaluated by; default 0. */
   readonly evalWeight?: number;
@@ -118,7 +112,7 @@ export interface StatisticsDeclaration {
   readonly values: number;
   /** How many replicas share one; absent where each sample has its own, or needs none. */
   readonly groupReplicas?: number;
-  /** Whether evaluation takes it anew, of each replica's samples, instead of a running one. */
+  /** Whether evaluation takes it anew, as training does, instead of a running one. */
   readonly inEvaluation?: boolean;
   /** What to take instead of the layer, or of an option of it. */
   readonly cure: string;
@@ -135,12 +129,11 @@ export interface LayerKind<Spec> {
   /** What training writes and evaluation reads; absent where that is nothing. */
   buffers?(spec: Spec, input: Shape): readonly BufferDeclaration[];
   /** The memory that it needs besides; absent where that is none. */
-  workspace?(
-    spec: Spec,
-    input: Shape,
-    size: { readonly capacity: number; readonly countLocalReplicas: number },
-  ): readonly WorkspaceDeclaration[];
-  /** The exchanges between replicas that the layer takes part in. */
+  workspace?(spec: Spec, input: Shape, size: WorkspaceSize): readonly WorkspaceDeclaration[];
+  /** Whether each replica's samples have to be on one worker, in one grain: because they are cut
+   * further than replicas, or seen by code that may do anything with them. Default false. */
+  needsWholeReplicas?(spec: Spec): boolean;
+  /** The exchanges between workers that the layer takes part in. */
   reductions?(spec: Spec, input: Shape): readonly ReductionDeclaration[];
   /** The reduction of moments whose shards are compared with their groups in the diagnostics. */
   diagnosed?(

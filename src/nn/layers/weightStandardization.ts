@@ -6,13 +6,8 @@
 
 import { DOUBLE_BYTES } from '../../base/bytes.ts';
 import { coefficientsLength } from '../../norm/batchNorm.ts';
-import type {
-  Binding,
-  BoundLayer,
-  GradientSink,
-  StatisticsDeclaration,
-  WorkspaceDeclaration,
-} from './layer.ts';
+import type { GradientSink } from '../../reduce/gradientSink.ts';
+import type { Binding, BoundLayer, StatisticsDeclaration, WorkspaceDeclaration } from './layer.ts';
 
 /** Added to the variance of an output channel's weights. */
 export const WEIGHT_STANDARDIZATION_EPS = 1e-5;
@@ -47,7 +42,7 @@ export function standardizedWorkspace({
 }
 
 /** Binds a layer to standardized weights: they are computed at the start of each forward pass, and
- * the gradient of each replica is carried back through the standardization before it is folded. */
+ * the gradient of each grain is carried back through the standardization before it is folded. */
 export function bindStandardized(
   binding: Binding,
   { fanIn, outputs }: WeightMatrix,
@@ -66,8 +61,8 @@ export function bindStandardized(
   const sink = binding.gradient('weight');
 
   const gradient: GradientSink = {
-    leafPtr: gradPtr,
-    fold(replica) {
+    leafPtr: () => gradPtr,
+    fold(grain) {
       kernels.normGradSumsF32(
         weightPtr,
         gradPtr,
@@ -84,9 +79,9 @@ export function bindStandardized(
         coefficientsPtr,
         gradCoefficientsPtr,
       );
-      const { leafPtr } = sink;
+      const leafPtr = sink.leafPtr(grain);
       kernels.normInputGradF32(weightPtr, gradPtr, leafPtr, fanIn, outputs, gradCoefficientsPtr);
-      sink.fold(replica);
+      sink.fold(grain);
     },
   };
   const bound = bindLayer({

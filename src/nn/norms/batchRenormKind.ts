@@ -22,14 +22,13 @@ export const batchRenormKind: LayerKind<BatchRenormSpec> = {
   outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
   parameters: (spec) => (spec.affine ? affineParameters([spec.channels]) : []),
   buffers: (spec) => runningBuffers(spec.channels),
-  workspace: ({ channels }, _input, { countLocalReplicas }) => [
-    {
-      name: 'coefficients',
-      type: 'f64',
-      shape: [coefficientsLength(channels, countLocalReplicas)],
-    },
-    { name: 'corrections', type: 'f64', shape: [countLocalReplicas, 2, channels] },
-  ],
+  workspace({ channels, sync }, _input, size) {
+    const groups = size.countGroups(groupReplicasOf(sync));
+    return [
+      { name: 'coefficients', type: 'f64', shape: [coefficientsLength(channels, groups)] },
+      { name: 'corrections', type: 'f64', shape: [groups, 2, channels] },
+    ];
+  },
   reductions({ channels, sync }) {
     const groupReplicas = groupReplicasOf(sync);
     return [

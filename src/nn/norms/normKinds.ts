@@ -7,8 +7,8 @@ import { bindBatchNorm, coefficientsLength } from '../../norm/batchNorm.ts';
 import { bindFrozenNorm } from '../../norm/frozenNorm.ts';
 import { bindGhostNorm, ghostWorkspaceLength } from '../../norm/ghostNorm.ts';
 import { bindTrackedInstanceNorm } from '../../norm/instanceNorm.ts';
-import type { ReductionDeclaration } from '../../norm/reducer.ts';
 import { bindGroupNorm, bindLayerNorm, groupNormScratchLength } from '../../norm/sampleNorm.ts';
+import type { ReductionDeclaration } from '../../reduce/reduction.ts';
 import type { Binding, BoundLayer, LayerKind } from '../layers/layer.ts';
 import type {
   BatchNormSpec,
@@ -55,14 +55,16 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
       ...running,
     ];
   },
-  workspace({ channels, virtualBatch, frozen }, _input, size) {
+  workspace({ channels, virtualBatch, frozen, sync }, _input, size) {
     if (frozen) return [{ name: 'coefficients', type: 'f64', shape: [5, channels] }];
     const length =
       virtualBatch === null
-        ? coefficientsLength(channels, size.countLocalReplicas)
+        ? coefficientsLength(channels, size.countGroups(groupReplicasOf(sync)))
         : ghostWorkspaceLength(channels, virtualBatch, size);
     return [{ name: 'coefficients', type: 'f64', shape: [length] }];
   },
+  // Virtual batches lie within a replica.
+  needsWholeReplicas: ({ virtualBatch, frozen }) => virtualBatch !== null && !frozen,
   reductions(spec): readonly ReductionDeclaration[] {
     if (spec.frozen) return [];
     const { channels } = spec;
@@ -111,8 +113,8 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
 function bindFrozen(spec: BatchNormSpec, binding: Binding): BoundLayer {
   return bindFrozenNorm({
     kernels: binding.kernels,
-    shards: binding.step,
-    countLocalReplicas: binding.countLocalReplicas,
+    step: binding.step,
+    countGrains: binding.countGrains,
     channels: spec.channels,
     rowsPerSample: sizeOf(binding.input.shape) / spec.channels,
     eps: spec.eps,
@@ -184,7 +186,9 @@ export const instanceNormKind: LayerKind<InstanceNormSpec> = {
   buffers: (spec) => (spec.trackRunningStats ? runningBuffers(spec.channels) : []),
   workspace: groupedWorkspace,
   reductions: ({ channels, trackRunningStats }) =>
-    trackRunningStats ? [{ name: 'observed', combine: 'moments', channels, groupReplicas: 1 }] : [],
+    trackRunningStats
+      ? [{ name: 'observed', combine: 'moments', channels, groupReplicas: 'none' }]
+      : [],
   statistics: ({ channels }, input) => [
     {
       per: 'channel',

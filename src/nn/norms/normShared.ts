@@ -118,8 +118,8 @@ export function normSetup(
 ): NormSetup {
   return {
     kernels: binding.kernels,
-    shards: binding.step,
-    countLocalReplicas: binding.countLocalReplicas,
+    step: binding.step,
+    countGrains: binding.countGrains,
     eps: spec.eps,
     xPtr: binding.input.ptr,
     yPtr: binding.output.ptr,

@@ -5,8 +5,13 @@
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape, sizesDiffer } from '../../base/shape.ts';
 import { PANEL_CHANNELS, panelCount } from '../conv/convSteps.ts';
-import type { LayerKind, ParameterDeclaration, WorkspaceDeclaration } from '../layers/layer.ts';
-import { replicaSumsWorkspace } from '../norms/replicaSums.ts';
+import type {
+  LayerKind,
+  ParameterDeclaration,
+  WorkspaceDeclaration,
+  WorkspaceSize,
+} from '../layers/layer.ts';
+import { grainSumsWorkspace } from '../norms/grainSums.ts';
 import type { GruSpec, RecurrentSpec, RnnSpec } from '../specs/recurrent.ts';
 import { gateColumns, PARTS } from './recurrentFrame.ts';
 import {
@@ -65,10 +70,10 @@ function parameters(spec: RecurrentSpec): readonly ParameterDeclaration[] {
 function workspace(
   spec: RecurrentSpec,
   input: Shape,
-  size: { readonly capacity: number; readonly countLocalReplicas: number },
+  size: WorkspaceSize,
 ): readonly WorkspaceDeclaration[] {
   const { inputSize, hiddenSize } = spec;
-  const { capacity, countLocalReplicas } = size;
+  const { capacity, countGrains } = size;
   const steps = input[0]!;
   const columns = gateColumns(spec);
   const panels = (name: string, rows: number, columnsOut: number): WorkspaceDeclaration => ({
@@ -97,7 +102,7 @@ function workspace(
       ? []
       : PARTS.flatMap((part) => [perStep(`normed${part}`), perStep(`productGrads${part}`)])),
     ...summedParameters(spec).map((name) =>
-      replicaSumsWorkspace(`${name}.sums`, columns, countLocalReplicas),
+      grainSumsWorkspace(`${name}.sums`, columns, countGrains),
     ),
     ...normWorkspace(spec, steps, size),
   ];

@@ -5,15 +5,16 @@
 
 import { DOUBLE_BYTES } from '../../base/bytes.ts';
 import { bindBatchNorm, coefficientsLength } from '../../norm/batchNorm.ts';
-import type { ReductionDeclaration } from '../../norm/reducer.ts';
 import { bindLayerNorm } from '../../norm/sampleNorm.ts';
-import type { NormGradient } from '../../norm/setup.ts';
+import type { GradientSink } from '../../reduce/gradientSink.ts';
+import type { ReductionDeclaration } from '../../reduce/reduction.ts';
 import type {
   Binding,
   BufferDeclaration,
   ParameterDeclaration,
   StatisticsDeclaration,
   WorkspaceDeclaration,
+  WorkspaceSize,
 } from '../layers/layer.ts';
 import { batchStatistics, groupReplicasOf } from '../norms/normShared.ts';
 import type { RecurrentSpec } from '../specs/recurrent.ts';
@@ -73,7 +74,7 @@ export function normStatistics(spec: RecurrentSpec): readonly StatisticsDeclarat
 export function normWorkspace(
   spec: RecurrentSpec,
   steps: number,
-  size: { readonly capacity: number; readonly countLocalReplicas: number },
+  size: WorkspaceSize,
 ): readonly WorkspaceDeclaration[] {
   if (spec.norm === 'none') return [];
   return PARTS.map((part) => ({
@@ -84,12 +85,9 @@ export function normWorkspace(
 }
 
 /** Float64 numbers that one time step of one part keeps from forward to backward. */
-function statisticsLength(
-  spec: RecurrentSpec,
-  size: { readonly capacity: number; readonly countLocalReplicas: number },
-): number {
+function statisticsLength(spec: RecurrentSpec, size: WorkspaceSize): number {
   if (spec.norm === 'layer') return 2 * size.capacity;
-  return coefficientsLength(gateColumns(spec), size.countLocalReplicas);
+  return coefficientsLength(gateColumns(spec), size.countGroups(groupReplicasOf(spec.sync)));
 }
 
 /** Addresses of [samples, columns] of one time step. */
@@ -111,16 +109,16 @@ export function bindStepNorm(
   spec: RecurrentSpec,
   binding: Binding,
   place: { readonly part: Part; readonly t: number; readonly tensors: StepTensors },
-  gradients: { readonly weight: NormGradient; readonly bias: NormGradient | undefined },
+  gradients: { readonly weight: GradientSink; readonly bias: GradientSink | undefined },
 ): BoundStepNorm {
-  const { kernels, countLocalReplicas, memory, path } = binding;
+  const { kernels, countGrains, memory, path } = binding;
   const { part, t } = place;
   const columns = gateColumns(spec);
   const columnsBytes = columns * DOUBLE_BYTES;
   const statisticsBytes = statisticsLength(spec, binding) * DOUBLE_BYTES;
   const statisticsPtr = binding.workspacePtr(`statistics${part}`) + t * statisticsBytes;
   const setup = {
-    ...{ kernels, countLocalReplicas, shards: binding.step, eps: spec.eps },
+    ...{ kernels, countGrains, step: binding.step, eps: spec.eps },
     ...place.tensors,
     weightPtr: binding.parameterPtr(`normWeight${part}`),
     biasPtr: spec.bias ? binding.parameterPtr(`bias${part}`) : 0,

@@ -4,7 +4,7 @@
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Binding, BoundLayer } from '../layers/layer.ts';
-import { bindReplicaSums, type ReplicaSums } from '../norms/replicaSums.ts';
+import { bindGrainSums, type GrainSums } from '../norms/grainSums.ts';
 import type { RecurrentSpec } from '../specs/recurrent.ts';
 import { bindCell } from './recurrentCells.ts';
 import { frameOf, PARTS, type RecurrentFrame } from './recurrentFrame.ts';
@@ -73,14 +73,14 @@ export function bindRecurrent(spec: RecurrentSpec, binding: Binding): BoundLayer
 }
 
 /** The sums of biases and gains, by the parameters' names. */
-function bindSums({ spec, binding, columns }: RecurrentFrame): ReadonlyMap<string, ReplicaSums> {
-  const { kernels, countLocalReplicas } = binding;
+function bindSums({ spec, binding, columns }: RecurrentFrame): ReadonlyMap<string, GrainSums> {
+  const { kernels, countGrains } = binding;
   return new Map(
     summedParameters(spec).map((parameter) => {
       const workspacePtr = binding.workspacePtr(`${parameter}.sums`);
       const sink = binding.gradient(parameter);
-      const setup = { kernels, countLocalReplicas, length: columns, workspacePtr, sink };
-      return [parameter, bindReplicaSums(setup)] as const;
+      const setup = { kernels, countGrains, length: columns, workspacePtr, sink };
+      return [parameter, bindGrainSums(setup)] as const;
     }),
   );
 }
@@ -94,7 +94,7 @@ export function summedParameters(spec: RecurrentSpec): readonly string[] {
 /** The normalizations of each time step; none without a norm. */
 function bindNorms(
   frame: RecurrentFrame,
-  sums: ReadonlyMap<string, ReplicaSums>,
+  sums: ReadonlyMap<string, GrainSums>,
 ): readonly (readonly BoundStepNorm[])[] {
   const { spec, binding, steps, gateStepBytes } = frame;
   const parts = frame.hasNorm ? PARTS : [];
@@ -117,7 +117,7 @@ function bindNorms(
 /** Adds up the gradients of the biases over time steps; a normalization does that by itself. */
 function bindBiasGradients(
   frame: RecurrentFrame,
-  sums: ReadonlyMap<string, ReplicaSums>,
+  sums: ReadonlyMap<string, GrainSums>,
 ): () => void {
   const { spec, binding, steps, columns, gateStepBytes } = frame;
   const { kernels, step } = binding;
@@ -128,13 +128,13 @@ function bindBiasGradients(
   }));
   return () => {
     for (const { ptr, sum } of biases) {
-      for (let replica = 0; replica < binding.countLocalReplicas; replica++) {
-        const start = step.replicaStart[replica]!;
-        const samples = step.replicaStart[replica + 1]! - start;
+      for (let grain = 0; grain < binding.countGrains; grain++) {
+        const start = step.grainStart[grain]!;
+        const samples = step.grainStart[grain + 1]! - start;
         for (let t = steps - 1; t >= 0; t--) {
           const dyPtr = ptr + t * gateStepBytes + start * columns * FLOAT_BYTES;
-          kernels.columnSumsF32(dyPtr, samples, columns, sum.leafPtr);
-          sum.fold(replica);
+          kernels.columnSumsF32(dyPtr, samples, columns, sum.leafPtr(grain));
+          sum.fold(grain);
         }
       }
     }

@@ -80,12 +80,12 @@ export function bindProducts(frame: RecurrentFrame): BoundProducts {
     );
   };
 
-  /** The gradient of one weight: over the time steps and samples of each replica. */
+  /** The gradient of one weight: over the time steps and samples of each grain. */
   const foldWeight = (part: 'Ih' | 'Hh', from: Vectors): void => {
     const vectorBytes = from.length * FLOAT_BYTES;
     const dyPtr = frame.productGrads[part];
-    for (let replica = 0; replica < binding.countLocalReplicas; replica++) {
-      const start = step.replicaStart[replica]!;
+    for (let grain = 0; grain < binding.countGrains; grain++) {
+      const start = step.grainStart[grain]!;
       kernels.convWeightGradTilesF32(
         from.ptr + start * from.sampleBytes,
         from.stepBytes,
@@ -99,13 +99,13 @@ export function bindProducts(frame: RecurrentFrame): BoundProducts {
         gateStepBytes,
         gateBytes,
         steps,
-        step.replicaStart[replica + 1]! - start,
+        step.grainStart[grain + 1]! - start,
         columns,
-        gradients[part].leafPtr,
+        gradients[part].leafPtr(grain),
         gateBytes,
         0,
       );
-      gradients[part].fold(replica);
+      gradients[part].fold(grain);
     }
   };
 

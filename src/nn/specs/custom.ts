@@ -7,13 +7,14 @@ import type { WeightInit } from './init.ts';
 import { checkModule, trustModule } from './modules.ts';
 import type { ParameterRole } from './parameter.ts';
 
-/** What a layer of the user's works on: `count` samples of one replica, channels last, flat. */
+/** What a layer of the user's works on: `count` samples of one replica, or any samples where the
+ * layer is `perSample`; channels last, flat. */
 export interface CustomForward {
   readonly count: number;
   readonly training: boolean;
   /** Optimizer steps done before this one. */
   readonly step: number;
-  /** Index of the replica. */
+  /** Index of the replica; -1 where the layer is `perSample`. */
   readonly replica: number;
   readonly x: Float32Array;
   /** To be written. */
@@ -41,6 +42,10 @@ export interface CustomParameter {
 
 /** What the module's default export, a function of the options, returns. */
 export interface CustomLayer {
+  /** Whether what comes out for a sample, and what it adds to gradients, depends on that sample
+   * alone. Then the layer works on any samples, and replicas do not matter to it; default false,
+   * which takes each replica's samples together, on one worker. */
+  readonly perSample?: boolean;
   /** Throws where the input does not fit. */
   outputShape(input: Shape): Shape;
   parameters?(input: Shape): readonly CustomParameter[];

@@ -4,9 +4,9 @@ import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
+import { publishEpoch, readEpoch } from '../../src/reduce/epochSums.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { type ControlWords, progressWords } from '../../src/sync/words.ts';
-import { publishEpoch, readEpoch } from '../../src/train/epochSums.ts';
 
 const TRAIN = 70;
 const BATCH = 8;

@@ -3,7 +3,7 @@
 // waits for the second layer, with whom the first one then ends; backward the first one takes its
 // sums early, together with the second. Each layer computes what it would alone.
 
-import type { ExchangingPasses, SplitPass } from '../norm/reducer.ts';
+import type { ExchangingPasses, SplitPass } from './reduction.ts';
 
 export interface Passes {
   forward(): void;

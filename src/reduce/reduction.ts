@@ -1,4 +1,4 @@
-// What batch normalization needs of the world: something that folds per-replica sums over a sync
+// What batch normalization needs of the world: something that folds the sums of grains over a sync
 // group. It knows no threads: a reduction that leaves each replica alone and one that exchanges
 // across workers look the same to it. SyncBN is BatchNorm with another reduction, not other maths.
 
@@ -11,26 +11,36 @@ export interface ReductionDeclaration {
   readonly name: string;
   readonly combine: Combine;
   readonly channels: number;
-  /** Size of a sync group in replicas; 1 leaves each replica alone, Infinity takes all. */
-  readonly groupReplicas: number;
+  /** Size of a sync group in replicas; 1 leaves each replica alone, Infinity takes all. `none`
+   * folds nothing: the vectors of all grains stay as they are. */
+  readonly groupReplicas: number | 'none';
 }
 
-/** Folds vectors of float64, one for each local replica, over the replicas' sync groups: in three
- * parts, which every worker has to call in this order in every step, also without samples. */
+/** Folds vectors of float64, one for each local grain, over the sync groups: in three parts, which
+ * every worker has to call in this order in every step, also without samples. */
 export interface BoundReduction {
-  /** Where local replica i's own vector is to be written. */
-  leafPtr(localReplica: number): number;
+  /** Where the vector of a local grain is to be written. */
+  leafPtr(grain: number): number;
   /** Folds this worker's vectors as far as they go without the others. */
   publish(): void;
   /** At most one synchronization: from then on all that was published may be read. */
   exchange(): void;
   /** Folds what all have published. */
   finish(): void;
-  /** Where the folded vector of local replica i's sync group lies after {@link finish}. */
-  resultPtr(localReplica: number): number;
+  /** The sync groups that have grains here, in order. */
+  readonly groups: readonly BoundGroup[];
   /** Where the folded vectors of all sync groups lie, in group order. Complete on every worker
    * after the step's gradient barrier, until the next `publish`. */
   readonly groupPtrs: readonly number[];
+}
+
+/** A sync group's part on one worker. */
+export interface BoundGroup {
+  /** Its local grains: `lo` up to, not including, `hi`. */
+  readonly lo: number;
+  readonly hi: number;
+  /** Where the group's vector lies after {@link BoundReduction.finish}. */
+  readonly resultPtr: number;
 }
 
 /** All three parts of a reduction. */
@@ -42,7 +52,7 @@ export function reduce(reduction: BoundReduction): void {
 
 /** A pass over a layer that is cut where it exchanges. */
 export interface SplitPass {
-  /** Up to the vectors of the local replicas. */
+  /** Up to the vectors of the local grains. */
   before(): void;
   readonly reduction: BoundReduction;
   /** From the folded vectors on. */

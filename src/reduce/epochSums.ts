@@ -1,9 +1,9 @@
-// The sums of an epoch's losses and hits. Rank 0 adds each step's, folded along the replica tree,
-// so that they come out the same for any number of workers, and publishes them with the number of
-// steps that they belong to: main reads both together, also while steps run.
+// The sums of an epoch's losses and hits. Rank 0 adds each step's, folded along the tree, so that
+// they come out the same for any number of workers, and publishes them with the number of steps
+// that they belong to: main reads both together, also while steps run.
 
-import { splitSize } from '../base/tree.ts';
 import type { ControlWords } from '../sync/words.ts';
+import { foldsInPlace } from './folds.ts';
 
 /** Places in `epoch.sums`. */
 export const EPOCH_LOSS = 0;
@@ -28,16 +28,27 @@ export interface EpochState {
   readonly count: number;
 }
 
-/** Folds the shards' sums, [replica][loss, correct], in place: those of the step are then in the
- * first shard's. */
-export function foldShardSums(shardSums: Float64Array): void {
-  foldTree(shardSums, 0, shardSums.length / 2);
+/** Numbers of a grain: the sum of its losses, and its hits. */
+export const GRAIN_SUMS = 2;
+
+/** Binds the fold of the grains' sums, [grain][loss, correct], in place: those of the step are then
+ * in the first grain's. */
+export function bindGrainFold(grainSums: Float64Array): () => void {
+  const tree = { lo: 0, hi: grainSums.length / GRAIN_SUMS };
+  const folds = foldsInPlace(tree, (grain) => grain * GRAIN_SUMS);
+  return () => {
+    for (const { intoPtr, leftPtr, rightPtr } of folds) {
+      for (let i = 0; i < GRAIN_SUMS; i++) {
+        grainSums[intoPtr + i] = grainSums[leftPtr + i]! + grainSums[rightPtr + i]!;
+      }
+    }
+  };
 }
 
 /** Adds one step of `count` samples, whose sums are folded. */
-export function addStep(epochSums: Float64Array, shardSums: Float64Array, count: number): void {
-  epochSums[EPOCH_LOSS] = epochSums[EPOCH_LOSS]! + shardSums[0]!;
-  epochSums[EPOCH_CORRECT] = epochSums[EPOCH_CORRECT]! + shardSums[1]!;
+export function addStep(epochSums: Float64Array, grainSums: Float64Array, count: number): void {
+  epochSums[EPOCH_LOSS] = epochSums[EPOCH_LOSS]! + grainSums[0]!;
+  epochSums[EPOCH_CORRECT] = epochSums[EPOCH_CORRECT]! + grainSums[1]!;
   epochSums[EPOCH_COUNT] = epochSums[EPOCH_COUNT]! + count;
 }
 
@@ -68,14 +79,4 @@ export function readEpoch(published: Float64Array, progress: ControlWords): Epoc
     const isWhole = belongsTo === steps && Atomics.load(progress, PROGRESS_STEPS) === steps;
     if (isWhole) return { steps, loss, correct, count };
   }
-}
-
-/** Leaves the sum over replicas [lo, hi) in the place of the first one. */
-function foldTree(sums: Float64Array, lo: number, hi: number): void {
-  if (hi - lo === 1) return;
-  const mid = lo + splitSize(hi - lo);
-  foldTree(sums, lo, mid);
-  foldTree(sums, mid, hi);
-  sums[lo * 2] = sums[lo * 2]! + sums[mid * 2]!;
-  sums[lo * 2 + 1] = sums[lo * 2 + 1]! + sums[mid * 2 + 1]!;
 }

@@ -1,0 +1,88 @@
+// From the tree to addresses: three ways to fold, each resolved once to a list of additions. In
+// place, where all leaves lie side by side; in order, where leaves come one after the other and
+// partial sums wait on a stack; and from what all workers have published to the root.
+
+import { foldTree, type Span, treeDepth } from './tree.ts';
+
+/** into = left + right, by address, or by whatever else tells places apart. */
+export interface Fold {
+  readonly intoPtr: number;
+  readonly leftPtr: number;
+  readonly rightPtr: number;
+}
+
+/** The folds of a subtree whose leaves are all there: each result takes the place of its first
+ * leaf. */
+export function foldsInPlace(node: Span, leafPtr: (leaf: number) => number): readonly Fold[] {
+  const folds: Fold[] = [];
+  foldTree<number>(node, {
+    end: ({ lo, hi }) => (hi - lo === 1 ? leafPtr(lo) : undefined),
+    fold(leftPtr, rightPtr) {
+      folds.push({ intoPtr: leftPtr, leftPtr, rightPtr });
+      return leftPtr;
+    },
+  });
+  return folds;
+}
+
+/** What to do with one of the leaves that come in order. */
+export interface OrderedLeaf {
+  /** Where it is to be written. */
+  readonly leafPtr: number;
+  /** What can be folded once it is there. */
+  readonly folds: readonly Fold[];
+}
+
+/** The folds of a subtree whose leaves come in order. Level 0 of the stack holds the result; there
+ * are `treeDepth` levels. */
+export function foldsInOrder(node: Span, levelPtr: (level: number) => number): OrderedLeaf[] {
+  const leaves: { leafPtr: number; folds: Fold[] }[] = [];
+  foldTree<number>(node, {
+    end({ lo, hi }, level) {
+      if (hi - lo > 1) return undefined;
+      const leafPtr = levelPtr(level);
+      leaves.push({ leafPtr, folds: [] });
+      return leafPtr;
+    },
+    fold(leftPtr, rightPtr) {
+      leaves[leaves.length - 1]!.folds.push({ intoPtr: leftPtr, leftPtr, rightPtr });
+      return leftPtr;
+    },
+  });
+  return leaves;
+}
+
+/** A subtree that a worker has folded and published. */
+export interface PublishedNode extends Span {
+  readonly ptr: number;
+}
+
+export interface RootFolds {
+  readonly folds: readonly Fold[];
+  /** Where the root lies then: in a published node when there is nothing to fold. */
+  readonly rootPtr: number;
+}
+
+/** The folds that finish a tree from published nodes, which are only read; results go to
+ * temporaries, of which there are {@link countTemporaries}. */
+export function foldsToRoot(
+  tree: Span,
+  nodes: readonly PublishedNode[],
+  temporaryPtr: (index: number) => number,
+): RootFolds {
+  const folds: Fold[] = [];
+  const rootPtr = foldTree<number>(tree, {
+    end: ({ lo, hi }) => nodes.find((node) => node.lo === lo && node.hi === hi)?.ptr,
+    fold(leftPtr, rightPtr, depth) {
+      const intoPtr = temporaryPtr(depth);
+      folds.push({ intoPtr, leftPtr, rightPtr });
+      return intoPtr;
+    },
+  });
+  return { folds, rootPtr };
+}
+
+/** How many temporaries finishing a tree of `leaves` takes at most. */
+export function countTemporaries(leaves: number): number {
+  return treeDepth(leaves);
+}

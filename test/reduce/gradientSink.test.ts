@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { foldTreeRef } from '../../src/kernels/reference/fold.ts';
+import { foldsToRoot } from '../../src/reduce/folds.ts';
+import { bindAdditions, bindGradientSink } from '../../src/reduce/gradientSink.ts';
+import { grainRanges } from '../../src/reduce/grains.ts';
+import { coverNodes, treeDepth } from '../../src/reduce/tree.ts';
+import { createFixture, testValues } from '../kernels/fixture.ts';
+
+const GRAINS = Array.from({ length: 20 }, (_, i) => i + 1);
+const LENGTH = 5;
+const STEPS = 2;
+
+const fixture = createFixture('strict', 16);
+const { kernels } = fixture;
+
+type Numbers = Float32Array | Float64Array;
+
+/** Numbers of very different sizes, so that another order of additions gives other bits. */
+function leavesOf(grains: number, isWide: boolean, step: number): Numbers[] {
+  return Array.from({ length: grains }, (_, grain) => {
+    const values = testValues(LENGTH, 10 ** (grain % 7), grain + 31 * step);
+    return isWide ? Float64Array.from(values, (value) => value / 3) : values;
+  });
+}
+
+function add(left: Numbers, right: Numbers): Numbers {
+  return left.map((value, i) => value + right[i]!) as Numbers;
+}
+
+interface Published {
+  readonly lo: number;
+  readonly hi: number;
+  readonly ptr: number;
+}
+
+/** Binds the sinks of all workers; none writes beyond its stack. */
+function bindSinks(grains: number, workers: number, isWide: boolean) {
+  fixture.reset();
+  const bytes = isWide ? 8 : 4;
+  const tree = { lo: 0, hi: grains };
+  return grainRanges({ count: grains, shards: 1 }, workers).map((range) => {
+    const nodes = coverNodes(tree, range).map((node) => ({
+      ...node,
+      ptr: fixture.reserve(LENGTH, bytes),
+    }));
+    const levels = Math.max(...nodes.map(({ lo, hi }) => treeDepth(hi - lo))) - 1;
+    const stackPtr = fixture.reserve(levels * LENGTH, bytes);
+    const endPtr = stackPtr + levels * LENGTH * bytes;
+    const levelBytes = LENGTH * bytes;
+    const setup = { kernels, length: LENGTH, isWide, nodes, stackPtr, levelBytes };
+    return { range, nodes, endPtr, sink: bindGradientSink(setup) };
+  });
+}
+
+describe.each([
+  ['float32', false],
+  ['float64', true],
+] as const)('gradients summed in %s', (_type, isWide) => {
+  const view = (ptr: number): Numbers =>
+    isWide ? fixture.f64(ptr, LENGTH) : fixture.f32(ptr, LENGTH);
+
+  /** Folds the leaves of a step, and what is published to the root. */
+  const foldStep = (sinks: ReturnType<typeof bindSinks>, grains: number, step: number): void => {
+    const leaves = leavesOf(grains, isWide, step);
+    for (const { sink, range, endPtr } of sinks) {
+      for (let grain = range.lo; grain < range.hi; grain++) {
+        view(sink.leafPtr(grain - range.lo)).set(leaves[grain]!);
+        sink.fold(grain - range.lo);
+      }
+      expect(fixture.f32(endPtr, 1)[0]).toBeNaN();
+    }
+    const nodes: readonly Published[] = sinks.flatMap((bound) => bound.nodes);
+    for (const { lo, hi, ptr } of nodes)
+      expect(view(ptr)).toEqual(foldTreeRef(leaves, add, lo, hi));
+    const temporaries = Array.from({ length: treeDepth(grains) }, () =>
+      fixture.reserve(LENGTH, isWide ? 8 : 4),
+    );
+    const { folds, rootPtr } = foldsToRoot({ lo: 0, hi: grains }, nodes, (i) => temporaries[i]!);
+    bindAdditions(kernels, isWide)(folds, LENGTH);
+    expect(view(rootPtr)).toEqual(foldTreeRef(leaves, add));
+  };
+
+  it.each(GRAINS)('of %d grains fold to the same bits for any number of workers', (grains) => {
+    for (let workers = 1; workers <= grains; workers++) {
+      const sinks = bindSinks(grains, workers, isWide);
+      for (let step = 0; step < STEPS; step++) foldStep(sinks, grains, step);
+    }
+  });
+});
