@@ -13,7 +13,7 @@ export default defineConfig([
     entry: {
       index: 'src/index.ts',
       collectives: 'src/collectives.ts',
-      cli: 'src/cli/main.ts',
+      cli: 'src/cli/entry/main.ts',
       'workers/train': 'workers/train.ts',
       'workers/launch': 'workers/launch.ts',
       'workers/simulate': 'workers/simulate.ts',

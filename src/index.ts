@@ -23,6 +23,21 @@ import { adam, adamw, sgd } from './optim/optimizer.ts';
 import { constant, cosine, step } from './optim/schedule.ts';
 
 export type { Shape } from './base/shape.ts';
+export type {
+  Checkpoint,
+  CheckpointContent,
+  SpecRecord,
+  WrittenBy,
+} from './checkpoint/checkpoint.ts';
+export {
+  type CarriedTensor,
+  type ConvertedState,
+  convertState,
+  type NamedTensor,
+  type StateModels,
+} from './checkpoint/convertState.ts';
+export { type FoldedModel, foldBatchNorm, type NamedValues } from './checkpoint/foldNorm.ts';
+export type { StateTensor } from './checkpoint/state.ts';
 export * from './collectives.ts';
 export type { Augmentation, AugmentationPlan } from './data/augment.ts';
 export type { Dataset, InputType, Split, Task } from './data/dataset.ts';
@@ -122,6 +137,22 @@ export type { ReshapeSpec } from './nn/specs/reshape.ts';
 export type { RmsNormOptions, RmsNormSpec } from './nn/specs/rmsNorm.ts';
 export type { LayerSpec, LeafSpec, ResidualSpec, SequentialSpec } from './nn/specs/spec.ts';
 export type {
+  Diagnostics,
+  DiagnosticsSummary,
+  LayerDiagnostics,
+  ShardDiagnostics,
+  WorstDiagnostics,
+} from './observe/diagnostics.ts';
+export type { GradientNorms, TensorGradient } from './observe/gradientNorms.ts';
+export type {
+  Profile,
+  ProfileLayer,
+  ProfilePhaseTimes,
+  ProfileSpan,
+  ProfileTimes,
+  ProfileWorker,
+} from './observe/profileReport.ts';
+export type {
   AdamOptions,
   AdamSpec,
   OptimizerSpec,
@@ -138,6 +169,11 @@ export type {
   Warmup,
   WarmupOptions,
 } from './optim/schedule.ts';
+export type { DataPlan, RunConfig } from './plan/config.ts';
+export type { EvalCorrection } from './plan/evalCorrection.ts';
+export type { OnNonFinite } from './plan/onNonFinite.ts';
+export type { PopulationDefinition } from './plan/populationPlan.ts';
+export type { ProfilePhase } from './plan/profilePlan.ts';
 export type { Evaluation } from './runtime/evaluation.ts';
 export type { ExportOptions, InferenceExport } from './runtime/exportInference.ts';
 export type { PreciseOptions, PreciseResult } from './runtime/preciseNorm.ts';
@@ -147,39 +183,7 @@ export type { ResumeOptions } from './runtime/resume.ts';
 export type { SaveOptions } from './runtime/saving.ts';
 export { Trainer } from './runtime/trainer.ts';
 export type { TrainerOptions } from './runtime/trainerOptions.ts';
-export type { Checkpoint, CheckpointContent, SpecRecord, WrittenBy } from './train/checkpoint.ts';
-export type { DataPlan, RunConfig } from './train/config.ts';
 export type { SplitName } from './train/context.ts';
-export {
-  type CarriedTensor,
-  type ConvertedState,
-  convertState,
-  type NamedTensor,
-  type StateModels,
-} from './train/convertState.ts';
-export type {
-  Diagnostics,
-  DiagnosticsSummary,
-  LayerDiagnostics,
-  ShardDiagnostics,
-  WorstDiagnostics,
-} from './train/diagnostics.ts';
-export type { EvalCorrection } from './train/evalCorrection.ts';
-export { type FoldedModel, foldBatchNorm, type NamedValues } from './train/foldNorm.ts';
-export type { GradientNorms, TensorGradient } from './train/gradientNorms.ts';
-export type { OnNonFinite } from './train/onNonFinite.ts';
-export type { PopulationDefinition } from './train/populationPlan.ts';
-export type { ProfilePhase } from './train/profilePlan.ts';
-export type {
-  Profile,
-  ProfileLayer,
-  ProfilePhaseTimes,
-  ProfileSpan,
-  ProfileTimes,
-  ProfileWorker,
-} from './train/profileReport.ts';
-
-export type { StateTensor } from './train/state.ts';
 
 /** Layers, losses and models: plain data made by small functions. */
 export const nn = {

@@ -1,9 +1,9 @@
 // What a report knows of a run: settings, curves of bounded size, the last samples, how it ended.
 // Takes what the run tells as it comes; draws nothing.
 
+import type { Diagnostics } from '../observe/diagnostics.ts';
+import type { GradientNorms } from '../observe/gradientNorms.ts';
 import type { Progress } from '../runtime/progress.ts';
-import type { Diagnostics } from '../train/diagnostics.ts';
-import type { GradientNorms } from '../train/gradientNorms.ts';
 import { Curve } from './curve.ts';
 
 /** What is known when a run begins. */

@@ -2,7 +2,7 @@
 // apart, gradient norms, settings. The same page is written to a file and served while the run
 // goes on.
 
-import type { LayerDiagnostics } from '../train/diagnostics.ts';
+import type { LayerDiagnostics } from '../observe/diagnostics.ts';
 import type { Curve } from './curve.ts';
 import type { RunHistory } from './history.ts';
 import { type Block, type Figure, type Page, renderSections, type Section } from './page.ts';

@@ -4,8 +4,8 @@ import { RunError, UsageError } from '../base/errors.ts';
 import { typedView } from '../memory/arena.ts';
 import { gradientNorm } from '../optim/clip.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
+import type { RunPlan } from '../plan/plan.ts';
 import type { Divergence, NonFinite } from '../train/divergence.ts';
-import type { RunPlan } from '../train/plan.ts';
 import type { Trained } from '../train/step.ts';
 
 const HINT =

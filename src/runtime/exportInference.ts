@@ -1,17 +1,17 @@
 // A trained model for inference: batch normalization folded into the layers before it, checked
 // against the model as it was on inputs, and written as a checkpoint if asked. What is folded, and
-// the maths, is in train/foldNorm.ts.
+// the maths, is in checkpoint/foldNorm.ts.
 
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
+import { writeCheckpoint } from '../checkpoint/checkpointFile.ts';
+import { type FoldedModel, foldBatchNorm, type NamedValues } from '../checkpoint/foldNorm.ts';
 import type { DatasetDescription } from '../data/identity.ts';
 import { storedInputs } from '../data/shift.ts';
 import { typedView } from '../memory/arena.ts';
-import { type LoneRun, runAlone } from '../train/alone.ts';
-import { writeCheckpoint } from '../train/checkpointFile.ts';
-import type { RunConfig } from '../train/config.ts';
-import { type FoldedModel, foldBatchNorm, type NamedValues } from '../train/foldNorm.ts';
-import type { RunPlan } from '../train/plan.ts';
+import type { RunConfig } from '../plan/config.ts';
+import type { RunPlan } from '../plan/plan.ts';
+import { type LoneRun, runAlone } from './alone.ts';
 import type { Inputs } from './predict.ts';
 import { checkpointOf } from './resume.ts';
 import { checkReplaceable } from './saving.ts';

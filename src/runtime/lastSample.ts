@@ -1,15 +1,15 @@
 // What main reads of the last sampled step of a run, also while its workers go on.
 
 import { typedView } from '../memory/arena.ts';
-import { PROGRESS_STEPS } from '../reduce/epochSums.ts';
-import { type ControlWords, progressWords } from '../sync/words.ts';
-import { type Diagnostics, readDiagnostics } from '../train/diagnostics.ts';
+import { type Diagnostics, readDiagnostics } from '../observe/diagnostics.ts';
 import {
   type GradientNorms,
   gradientNormsRegion,
   readGradientNorms,
-} from '../train/gradientNorms.ts';
-import type { RunPlan } from '../train/plan.ts';
+} from '../observe/gradientNorms.ts';
+import type { RunPlan } from '../plan/plan.ts';
+import { PROGRESS_STEPS } from '../reduce/epochSums.ts';
+import { type ControlWords, progressWords } from '../sync/words.ts';
 
 interface SampledRun {
   readonly plan: RunPlan;

@@ -2,14 +2,14 @@
 // Each finding is a function from the run to a sentence, or to none.
 
 import { listed } from '../base/show.ts';
+import type { CheckpointHead } from '../checkpoint/checkpoint.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { dataNotices } from '../data/notices.ts';
 import { engineName, kernelsOf } from '../kernels/identity.ts';
 import { keptNorms } from '../nn/convert/convertNorm.ts';
 import { localBatchNorms } from '../nn/convert/normLeaf.ts';
 import type { NormRequest } from '../nn/convert/normRequest.ts';
-import type { CheckpointHead } from '../train/checkpoint.ts';
-import type { RunConfig } from '../train/config.ts';
+import type { RunConfig } from '../plan/config.ts';
 
 /** What notices are about. */
 export interface NoticeSubject {

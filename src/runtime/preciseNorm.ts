@@ -1,8 +1,8 @@
 // What is asked of PreciseBN and what comes out of it; the measurement is train/population.ts.
 
 import { isNorm } from '../nn/convert/normLeaf.ts';
-import type { RunPlan } from '../train/plan.ts';
-import { hasPopulation, type PopulationDefinition } from '../train/populationPlan.ts';
+import type { RunPlan } from '../plan/plan.ts';
+import { hasPopulation, type PopulationDefinition } from '../plan/populationPlan.ts';
 
 export interface PreciseOptions {
   /** Training batches to measure over: those of the steps that would come next, in their order,

@@ -7,8 +7,8 @@ import { sizeOf } from '../base/shape.ts';
 import { showValue } from '../base/show.ts';
 import { typedView } from '../memory/arena.ts';
 import type { Operation } from '../nn/graph/graph.ts';
-import { outputSizeOf, type RunConfig } from '../train/config.ts';
-import type { RunPlan } from '../train/plan.ts';
+import { outputSizeOf, type RunConfig } from '../plan/config.ts';
+import type { RunPlan } from '../plan/plan.ts';
 
 /** Inputs in the data's own units: bytes, floats, or where the data has a shift, doubles. */
 export type Inputs = Uint8Array | Float32Array | Float64Array;

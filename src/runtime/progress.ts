@@ -1,10 +1,10 @@
 // What a fit is asked for, and what it reports: worked out by main from the words and sums that the
 // workers share.
 
+import type { DiagnosticsSummary } from '../observe/diagnostics.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
+import type { RunPlan } from '../plan/plan.ts';
 import type { EpochState } from '../reduce/epochSums.ts';
-import type { DiagnosticsSummary } from '../train/diagnostics.ts';
-import type { RunPlan } from '../train/plan.ts';
 
 /** What `fit` is asked for. */
 export interface FitOptions {

@@ -4,6 +4,13 @@
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { showShape } from '../base/shape.ts';
 import { packageVersion } from '../base/version.ts';
+import {
+  type Checkpoint,
+  type CheckpointHead,
+  typeOf,
+  type WrittenBy,
+} from '../checkpoint/checkpoint.ts';
+import type { StateTensor } from '../checkpoint/state.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
 import { type DatasetDescription, dataDifference, describeDataset } from '../data/identity.ts';
 import { engineName, kernelsOf } from '../kernels/identity.ts';
@@ -15,20 +22,13 @@ import { parseModel } from '../nn/models/parse.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
 import { type AllowModules, loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../nn/specs/spec.ts';
+import { DEFAULT_DIAGNOSTICS_EVERY } from '../observe/diagnostics.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
+import { checkRunConfig, dataPlanOf, type RunConfig } from '../plan/config.ts';
+import { checkEvalCorrection, type EvalCorrection } from '../plan/evalCorrection.ts';
+import { checkOnNonFinite, type OnNonFinite } from '../plan/onNonFinite.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
-import {
-  type Checkpoint,
-  type CheckpointHead,
-  typeOf,
-  type WrittenBy,
-} from '../train/checkpoint.ts';
-import { checkRunConfig, dataPlanOf, type RunConfig } from '../train/config.ts';
-import { DEFAULT_DIAGNOSTICS_EVERY } from '../train/diagnostics.ts';
-import { checkEvalCorrection, type EvalCorrection } from '../train/evalCorrection.ts';
-import { checkOnNonFinite, type OnNonFinite } from '../train/onNonFinite.ts';
-import type { StateTensor } from '../train/state.ts';
 import { checkFlag, resolveWorkers } from './trainerOptions.ts';
 
 export interface ResumeOptions {

@@ -6,9 +6,9 @@ import { copyFile, link, rm, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import { fileError } from '../base/wholeFile.ts';
-import type { Checkpoint, CheckpointHead } from '../train/checkpoint.ts';
-import { runIdOf } from '../train/checkpoint.ts';
-import { openCheckpoint, writeCheckpoint } from '../train/checkpointFile.ts';
+import type { Checkpoint, CheckpointHead } from '../checkpoint/checkpoint.ts';
+import { runIdOf } from '../checkpoint/checkpoint.ts';
+import { openCheckpoint, writeCheckpoint } from '../checkpoint/checkpointFile.ts';
 
 export interface SaveOptions {
   /** Replaces a file of another run, or one that is not a checkpoint; default false. */

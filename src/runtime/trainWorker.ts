@@ -3,8 +3,8 @@
 
 import { loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf } from '../nn/specs/spec.ts';
-import type { RunConfig } from '../train/config.ts';
-import { planRun } from '../train/plan.ts';
+import type { RunConfig } from '../plan/config.ts';
+import { planRun } from '../plan/plan.ts';
 import { bindWorker, type TrainWorker } from '../train/worker.ts';
 import { type GangTask, serveControl } from './control.ts';
 

@@ -14,15 +14,15 @@ import { buildGraph } from '../nn/graph/graph.ts';
 import { crossEntropy, type LossSpec, meanSquaredError } from '../nn/specs/losses.ts';
 import type { AllowModules } from '../nn/specs/modules.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
+import { DEFAULT_DIAGNOSTICS_EVERY } from '../observe/diagnostics.ts';
 import type { OptimizerSpec } from '../optim/optimizer.ts';
 import { constant, type ScheduleSpec } from '../optim/schedule.ts';
+import { checkRunConfig, dataPlanOf, MAX_GRAINS, type RunConfig } from '../plan/config.ts';
+import { checkEvalCorrection, type EvalCorrection } from '../plan/evalCorrection.ts';
+import { smallestBatch } from '../plan/feasible.ts';
+import { checkOnNonFinite, type OnNonFinite } from '../plan/onNonFinite.ts';
 import { defaultGrains } from '../reduce/grains.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
-import { checkRunConfig, dataPlanOf, MAX_GRAINS, type RunConfig } from '../train/config.ts';
-import { DEFAULT_DIAGNOSTICS_EVERY } from '../train/diagnostics.ts';
-import { checkEvalCorrection, type EvalCorrection } from '../train/evalCorrection.ts';
-import { smallestBatch } from '../train/feasible.ts';
-import { checkOnNonFinite, type OnNonFinite } from '../train/onNonFinite.ts';
 
 export interface TrainerOptions {
   readonly model: LayerSpec;

@@ -1,13 +1,13 @@
 // What a Trainer offers: the run as users see it. Made by trainer.ts, done by run.ts.
 
+import type { CarriedTensor } from '../checkpoint/convertState.ts';
+import type { StateTensor } from '../checkpoint/state.ts';
 import type { Layout } from '../memory/layout.ts';
-import type { RunConfig } from '../train/config.ts';
+import type { Diagnostics } from '../observe/diagnostics.ts';
+import type { GradientNorms } from '../observe/gradientNorms.ts';
+import type { Profile } from '../observe/profileReport.ts';
+import type { RunConfig } from '../plan/config.ts';
 import type { SplitName } from '../train/context.ts';
-import type { CarriedTensor } from '../train/convertState.ts';
-import type { Diagnostics } from '../train/diagnostics.ts';
-import type { GradientNorms } from '../train/gradientNorms.ts';
-import type { Profile } from '../train/profileReport.ts';
-import type { StateTensor } from '../train/state.ts';
 import type { Evaluation } from './evaluation.ts';
 import type { ExportOptions, InferenceExport } from './exportInference.ts';
 import type { PreciseOptions, PreciseResult } from './preciseNorm.ts';

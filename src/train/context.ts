@@ -8,13 +8,14 @@ import { instantiateKernels } from '../kernels/load.ts';
 import { typedView } from '../memory/arena.ts';
 import { type BoundLoss, bindLoss } from '../nn/layers/bindLoss.ts';
 import type { StepState } from '../nn/layers/layer.ts';
+import { bindProfiler, type Profiler } from '../observe/profile.ts';
+import type { RunPlan } from '../plan/plan.ts';
+import { layerNames } from '../plan/plan.ts';
+import { profileRegion } from '../plan/profilePlan.ts';
+import type { WorkerPlan } from '../plan/workerPlan.ts';
 import { attachMember, type Member } from '../sync/group.ts';
 import { type ControlWords, progressWords } from '../sync/words.ts';
-import type { RunPlan } from './plan.ts';
-import { bindProfiler, type Profiler } from './profile.ts';
-import { profileRegion } from './profilePlan.ts';
-import { bindProgram, layerNames, type Program } from './program.ts';
-import type { WorkerPlan } from './workerPlan.ts';
+import { bindProgram, type Program } from './program.ts';
 
 /** Which samples of the dataset. */
 export type SplitName = 'train' | 'test';

@@ -7,11 +7,11 @@ import { typedView } from '../memory/arena.ts';
 import type { ValueId } from '../nn/graph/graph.ts';
 import { layersSideBySide } from '../nn/graph/sideBySide.ts';
 import { inputsOf, outputsOf } from '../nn/graph/storage.ts';
+import type { ParameterEntry } from '../plan/parameters.ts';
+import { nodeRegions } from '../plan/plan.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Batches } from './batches.ts';
 import type { WorkerContext } from './context.ts';
-import type { ParameterEntry } from './parameters.ts';
-import { nodeRegions } from './plan.ts';
 import type { Update } from './update.ts';
 
 /** What was the first not to be finite. */

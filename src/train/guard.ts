@@ -2,8 +2,9 @@
 // part, the next synchronization publishes it, and each reads them all. Nothing is allocated.
 
 import { typedView } from '../memory/arena.ts';
-import type { Layout, LayoutBuilder } from '../memory/layout.ts';
-import type { OnNonFinite } from './onNonFinite.ts';
+import type { Layout } from '../memory/layout.ts';
+import type { OnNonFinite } from '../plan/onNonFinite.ts';
+import { VOTE_STRIDE, VOTES_REGION } from '../plan/votesPlan.ts';
 
 /** Before the update, with the gradients: losses and each worker's part of the gradients. After it,
  * with the weights: their totals and running statistics. Each has a place of its own, so that none
@@ -11,16 +12,8 @@ import type { OnNonFinite } from './onNonFinite.ts';
 export const VOTE_PARTS = 0;
 export const VOTE_STATE = 1;
 
-const REGION = 'finite.votes';
-/** The votes of a worker have a cache line of their own. */
-const VOTE_STRIDE = 32;
 const FINITE = 1;
 const NOT_FINITE = 0;
-
-/** Places the votes in the arena. */
-export function planGuard(builder: LayoutBuilder, workers: number): void {
-  builder.add({ name: REGION, type: 'i32', shape: [workers, VOTE_STRIDE], writer: 'each rank' });
-}
 
 export interface Guard {
   /** Leaves this worker's vote. */
@@ -40,7 +33,7 @@ export function bindGuard(
 ): Guard | undefined {
   if (plan.config.onNonFinite === 'continue') return undefined;
   const { workers } = plan.config;
-  const votes = typedView(memory, plan.layout.get(REGION), 'i32');
+  const votes = typedView(memory, plan.layout.get(VOTES_REGION), 'i32');
   return {
     vote(place, isGood) {
       votes[rank * VOTE_STRIDE + place] = isGood ? FINITE : NOT_FINITE;

@@ -7,12 +7,12 @@ import { FLOAT_BYTES } from '../base/bytes.ts';
 import { sizeOf } from '../base/shape.ts';
 import { typedView } from '../memory/arena.ts';
 import type { LayerOperation } from '../nn/graph/graph.ts';
+import type { RunPlan } from '../plan/plan.ts';
+import type { PopulationDefinition, PopulationPlan } from '../plan/populationPlan.ts';
 import { bindReduction } from '../reduce/exchange.ts';
 import { type BoundReduction, reduce } from '../reduce/reduction.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { WorkerContext } from './context.ts';
-import type { RunPlan } from './plan.ts';
-import type { PopulationDefinition, PopulationPlan } from './populationPlan.ts';
 
 /** A layer that is measured, bound to a worker. */
 interface BoundPopulation {

@@ -7,16 +7,16 @@ import type { KernelExports } from '../kernels/exports.ts';
 import type { AddOperation, LayerOperation, Operation, ValueId } from '../nn/graph/graph.ts';
 import { layersSideBySide } from '../nn/graph/sideBySide.ts';
 import type { Binding, BoundLayer, BoundTensor, StepState } from '../nn/layers/layer.ts';
+import { withDiagnostics } from '../observe/diagnostics.ts';
+import { evalWeightOf } from '../plan/evalCorrection.ts';
+import { nodeRegions, type RunPlan, reductionName } from '../plan/plan.ts';
+import { scratchRegion } from '../plan/scratch.ts';
+import type { WorkerPlan } from '../plan/workerPlan.ts';
 import { bindReduction, bindSharedExchange } from '../reduce/exchange.ts';
 import { bindGradientSink, type GradientSink } from '../reduce/gradientSink.ts';
 import type { BoundReduction, Combine } from '../reduce/reduction.ts';
 import { type ExchangingLayer, type Passes, shareExchanges } from '../reduce/sharedExchange.ts';
 import type { Member } from '../sync/group.ts';
-import { withDiagnostics } from './diagnostics.ts';
-import { evalWeightOf } from './evalCorrection.ts';
-import { nodeRegions, type RunPlan, reductionName } from './plan.ts';
-import { scratchRegion } from './scratch.ts';
-import type { WorkerPlan } from './workerPlan.ts';
 
 export interface BoundOperation {
   /** Index of the layer's path among the plan's layer names. */
@@ -42,11 +42,6 @@ export interface ProgramSetup {
   readonly memory: WebAssembly.Memory;
   readonly member: Member;
   readonly step: StepState;
-}
-
-/** Names of the operations, for errors; the layerId of a bound operation is an index into them. */
-export function layerNames(plan: RunPlan): readonly string[] {
-  return plan.graph.operations.map((operation) => operation.path);
 }
 
 /** Binds the model to a worker. */

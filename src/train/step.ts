@@ -2,13 +2,13 @@
 // allocated in it.
 
 import { typedView } from '../memory/arena.ts';
+import { ENTER_LOSS, ENTER_OTHER, ENTER_UPDATE } from '../observe/profile.ts';
 import { addStep, bindGrainFold, GRAIN_SUMS, publishEpoch } from '../reduce/epochSums.ts';
 import { prepareCall } from '../sync/call.ts';
 import { bindBatches } from './batches.ts';
 import type { WorkerContext } from './context.ts';
 import { bindDivergenceSearch, type Divergence } from './divergence.ts';
 import { bindGuard, VOTE_PARTS, VOTE_STATE } from './guard.ts';
-import { ENTER_LOSS, ENTER_OTHER, ENTER_UPDATE } from './profile.ts';
 import { bindUpdate } from './update.ts';
 
 /** What a call of training has done. */

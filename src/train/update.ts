@@ -5,6 +5,7 @@
 import type { KernelExports } from '../kernels/exports.ts';
 import { typedView } from '../memory/arena.ts';
 import type { StepState } from '../nn/layers/layer.ts';
+import { bindGradientNorms } from '../observe/gradientNorms.ts';
 import {
   bindOptimizer,
   RATE_GRAD_SCALE,
@@ -14,13 +15,12 @@ import {
 } from '../optim/bindOptimizer.ts';
 import { writeClipScale } from '../optim/clip.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
+import { BLOCK_LENGTH, ownedBlocks, type ParameterBlock } from '../plan/parameters.ts';
+import { nodeRegions, type RunPlan } from '../plan/plan.ts';
 import { type Fold, foldsToRoot } from '../reduce/folds.ts';
 import { bindAdditions } from '../reduce/gradientSink.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
-import { bindGradientNorms } from './gradientNorms.ts';
-import { BLOCK_LENGTH, ownedBlocks, type ParameterBlock } from './parameters.ts';
-import { nodeRegions, type RunPlan } from './plan.ts';
 
 export interface UpdateSetup {
   readonly plan: RunPlan;

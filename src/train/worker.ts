@@ -3,13 +3,13 @@
 
 import { RunError, UsageError } from '../base/errors.ts';
 import { showError } from '../base/showError.ts';
+import { layerNames } from '../plan/plan.ts';
+import type { PopulationDefinition } from '../plan/populationPlan.ts';
 import { readPosition } from '../sync/words.ts';
 import { bindBatches } from './batches.ts';
 import { bindContext, type WorkerContext, type WorkerSetup } from './context.ts';
 import { bindInference, type Inference } from './inference.ts';
 import { bindPopulations } from './population.ts';
-import type { PopulationDefinition } from './populationPlan.ts';
-import { layerNames } from './program.ts';
 import { bindTraining, type Trained } from './step.ts';
 
 export interface TrainWorker extends Inference {

@@ -5,8 +5,8 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
 import { nn } from '../../src/index.ts';
-import { readCheckpoint } from '../../src/train/checkpointFile.ts';
 import { type Campaign, fail, within } from './campaign.ts';
 import { type Ended, type Running, startCommand } from './command.ts';
 import { Dice } from './dice.ts';

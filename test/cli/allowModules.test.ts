@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
+import { readCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { custom } from '../../src/nn/specs/custom.ts';
@@ -14,8 +16,6 @@ import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
-import type { Checkpoint } from '../../src/train/checkpoint.ts';
-import { readCheckpoint } from '../../src/train/checkpointFile.ts';
 import { oldCheckpointFile } from '../campaign/oldCheckpoint.ts';
 import { syncbn } from './run.ts';
 

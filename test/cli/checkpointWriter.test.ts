@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { checkpointWriter } from '../../src/cli/checkpointWriter.ts';
-import type { RunEvent } from '../../src/cli/events.ts';
+import { checkpointWriter } from '../../src/cli/commands/checkpointWriter.ts';
+import type { RunEvent } from '../../src/cli/output/events.ts';
 import type { Trainer } from '../../src/runtime/trainer.ts';
 
 const full = new UsageError({ what: 'run.ckpt', problem: 'cannot be written: ENOSPC' });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { Flags, markValues, unmarkValues } from '../../src/cli/flags.ts';
+import { Flags, markValues, unmarkValues } from '../../src/cli/settings/flags.ts';
 
 describe('a number', () => {
   it.each([8, '8'])('is read from %o', (value) => {

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readCheckpoint } from '../../src/train/checkpointFile.ts';
+import { readCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
 import { CLI } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-hangup-'));

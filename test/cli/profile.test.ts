@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ProfileEvent } from '../../src/cli/events.ts';
-import { profileTables } from '../../src/cli/profileTable.ts';
-import { type TraceEvent, traceEvents } from '../../src/cli/traceFile.ts';
-import type { ProfileLayer } from '../../src/train/profileReport.ts';
+import type { ProfileEvent } from '../../src/cli/output/events.ts';
+import { profileTables } from '../../src/cli/output/profileTable.ts';
+import { type TraceEvent, traceEvents } from '../../src/cli/output/traceFile.ts';
+import type { ProfileLayer } from '../../src/observe/profileReport.ts';
 import { syncbn } from './run.ts';
 
 const tiny = ['train', '--data', 'synthetic', '--limit', '256', '--model', 'refnet'];

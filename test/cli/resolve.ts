@@ -1,7 +1,7 @@
 // From the flags of `syncbn train` to the config of a run, without starting any thread.
 
-import { Flags, type RawFlags } from '../../src/cli/flags.ts';
-import { modelFrom, trainerOptionsFrom } from '../../src/cli/settings.ts';
+import { Flags, type RawFlags } from '../../src/cli/settings/flags.ts';
+import { modelFrom, trainerOptionsFrom } from '../../src/cli/settings/settings.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Flags, type RawFlags } from '../../src/cli/flags.ts';
-import { checkAgreement } from '../../src/cli/resumeSettings.ts';
+import { Flags, type RawFlags } from '../../src/cli/settings/flags.ts';
+import { checkAgreement } from '../../src/cli/settings/resumeSettings.ts';
 import { describeDataset } from '../../src/data/identity.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { linear } from '../../src/nn/specs/linear.ts';

@@ -1,13 +1,13 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { Flags, type RawFlags } from '../../src/cli/flags.ts';
-import { dataFrom, modelFrom, trainerOptionsFrom } from '../../src/cli/settings.ts';
+import { openCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
+import { Flags, type RawFlags } from '../../src/cli/settings/flags.ts';
+import { dataFrom, modelFrom, trainerOptionsFrom } from '../../src/cli/settings/settings.ts';
 import { type DatasetDescription, describeDataset } from '../../src/data/identity.ts';
 import { firstTrain } from '../../src/data/subset.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { normsOf } from '../../src/nn/convert/normLeaf.ts';
-import { openCheckpoint } from '../../src/train/checkpointFile.ts';
 import { folderOf, npyBytes } from '../data/fixtures.ts';
 import { type ResolvedConfig, resolve } from './resolve.ts';
 

@@ -6,10 +6,10 @@ import type {
   DoneEvent,
   ProgressEvent,
   StartEvent,
-} from '../../src/cli/events.ts';
-import { Screen, type ScreenStream } from '../../src/cli/screen.ts';
-import { terminalSink } from '../../src/cli/terminal.ts';
-import { paint } from '../../src/cli/text.ts';
+} from '../../src/cli/output/events.ts';
+import { Screen, type ScreenStream } from '../../src/cli/output/screen.ts';
+import { terminalSink } from '../../src/cli/output/terminal.ts';
+import { paint } from '../../src/cli/output/text.ts';
 
 const COLUMNS = 80;
 const SHOW_CURSOR = '\u001b[?25h';

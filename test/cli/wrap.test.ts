@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { paint } from '../../src/cli/text.ts';
-import { wrapped } from '../../src/cli/wrap.ts';
+import { paint } from '../../src/cli/output/text.ts';
+import { wrapped } from '../../src/cli/output/wrap.ts';
 
 describe('prose for a terminal', () => {
   it('stays as it is where it fits', () => {

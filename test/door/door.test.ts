@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
 import * as collectives from '../../src/collectives.ts';
 import * as library from '../../src/index.ts';
 import { type Checkpoint, nn, optim, synthetic, Trainer, UsageError } from '../../src/index.ts';
-import { readCheckpoint } from '../../src/train/checkpointFile.ts';
 import { JUNK, misbehaved, OWN_ERROR } from './junk.mjs';
 
 /** Arguments with which a function works. */

@@ -14,8 +14,8 @@ import {
   pairUp,
   select,
   subtract,
-} from '../../src/experiments/compare.ts';
-import type { RunResult } from '../../src/experiments/experiment.ts';
+} from '../../src/experiments/engine/compare.ts';
+import type { RunResult } from '../../src/experiments/engine/experiment.ts';
 
 const RESULTS: readonly RunResult[] = [
   { settings: { norm: 'sync', seed: 2 }, values: { loss: 3, list: [1, 2] }, timings: {} },

@@ -1,9 +1,9 @@
 // The experiment `convergence`: its plan, its verdicts on made-up losses, and a run of some steps.
 
 import { describe, expect, it } from 'vitest';
-import { convergence } from '../../src/experiments/convergence.ts';
-import type { PlainRecord } from '../../src/experiments/experiment.ts';
-import { LOSS_LIMIT } from '../../src/experiments/lossCurve.ts';
+import type { PlainRecord } from '../../src/experiments/engine/experiment.ts';
+import { convergence } from '../../src/experiments/runs/convergence.ts';
+import { LOSS_LIMIT } from '../../src/experiments/runs/lossCurve.ts';
 import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from './madeUp.ts';
 
 const isNorm = (settings: PlainRecord): boolean => settings.norm === 'sync';

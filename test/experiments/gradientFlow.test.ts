@@ -1,8 +1,8 @@
 // The experiment `gradient-flow`: its plan, its verdicts on made-up norms, and a short run.
 
 import { describe, expect, it } from 'vitest';
-import type { RunResult } from '../../src/experiments/experiment.ts';
-import { gradientFlow, limitNorm } from '../../src/experiments/gradientFlow.ts';
+import type { RunResult } from '../../src/experiments/engine/experiment.ts';
+import { gradientFlow, limitNorm } from '../../src/experiments/runs/gradientFlow.ts';
 import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from './madeUp.ts';
 
 const CASE = 'ReLU, default init: ';

@@ -1,8 +1,8 @@
 // The experiment `learning-rate`: its plan, the largest rates in made-up results, and a short run.
 
 import { describe, expect, it } from 'vitest';
-import type { PlainRecord, RunResult } from '../../src/experiments/experiment.ts';
-import { learningRate } from '../../src/experiments/learningRate.ts';
+import type { PlainRecord, RunResult } from '../../src/experiments/engine/experiment.ts';
+import { learningRate } from '../../src/experiments/runs/learningRate.ts';
 import { madeUp, numbersOf, OPTIONS, settingsOf, tinyRun, verdictOn } from './madeUp.ts';
 
 const CLAIM = 'larger learning rates';

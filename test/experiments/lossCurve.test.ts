@@ -1,14 +1,14 @@
 // The loop of the experiments that look at curves: windows, epochs, what ends it.
 
 import { describe, expect, it } from 'vitest';
-import type { RunContext } from '../../src/experiments/experiment.ts';
+import type { RunContext } from '../../src/experiments/engine/experiment.ts';
 import {
   type CurveRun,
   LOSS_LIMIT,
   limitLoss,
   trainCurve,
-} from '../../src/experiments/lossCurve.ts';
-import { plainPerceptron, purposeOf } from '../../src/experiments/plainNets.ts';
+} from '../../src/experiments/runs/lossCurve.ts';
+import { plainPerceptron, purposeOf } from '../../src/experiments/runs/plainNets.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { TINY_DATA } from './madeUp.ts';
 

@@ -10,8 +10,8 @@ import type {
   PlainRecord,
   RunContext,
   RunResult,
-} from '../../src/experiments/experiment.ts';
-import type { RunValues } from '../../src/experiments/resultSchema.ts';
+} from '../../src/experiments/engine/experiment.ts';
+import type { RunValues } from '../../src/experiments/engine/resultSchema.ts';
 
 export const OPTIONS: ExperimentOptions = { quick: true, seeds: 3, data: 'made up' };
 

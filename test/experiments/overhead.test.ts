@@ -1,8 +1,8 @@
 // The experiment `overhead`: its plan, its verdicts on made-up times, and a short run.
 
 import { describe, expect, it } from 'vitest';
-import type { PlainRecord, RunResult } from '../../src/experiments/experiment.ts';
-import { overhead } from '../../src/experiments/overhead.ts';
+import type { PlainRecord, RunResult } from '../../src/experiments/engine/experiment.ts';
+import { overhead } from '../../src/experiments/runs/overhead.ts';
 import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from './madeUp.ts';
 
 /** Step times in ms; that without a norm is 1. */

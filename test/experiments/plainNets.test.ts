@@ -7,7 +7,7 @@ import {
   plainConvNet,
   plainPerceptron,
   purposeOf,
-} from '../../src/experiments/plainNets.ts';
+} from '../../src/experiments/runs/plainNets.ts';
 import { buildGraph } from '../../src/nn/graph/graph.ts';
 import { leavesOf } from '../../src/nn/specs/spec.ts';
 import { TINY_DATA } from './madeUp.ts';

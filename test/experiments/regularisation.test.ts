@@ -1,8 +1,8 @@
 // The experiment `regularisation`: its plan, its verdicts on made-up errors, and a short run.
 
 import { describe, expect, it } from 'vitest';
-import type { RunResult } from '../../src/experiments/experiment.ts';
-import { regularisation } from '../../src/experiments/regularisation.ts';
+import type { RunResult } from '../../src/experiments/engine/experiment.ts';
+import { regularisation } from '../../src/experiments/runs/regularisation.ts';
 import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from './madeUp.ts';
 
 /** Test errors by norm, over a training error of 0. */

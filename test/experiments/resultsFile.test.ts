@@ -4,9 +4,9 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { InvariantError } from '../../src/base/errors.ts';
-import type { RunResult } from '../../src/experiments/experiment.ts';
-import { resultWith } from '../../src/experiments/resultSchema.ts';
-import { keyOf, openResults, type ResultsFile } from '../../src/experiments/resultsFile.ts';
+import type { RunResult } from '../../src/experiments/engine/experiment.ts';
+import { resultWith } from '../../src/experiments/engine/resultSchema.ts';
+import { keyOf, openResults, type ResultsFile } from '../../src/experiments/engine/resultsFile.ts';
 
 const OWNER = {
   experiment: 'small-batch',

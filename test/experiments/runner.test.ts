@@ -2,15 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { csvOf, showSeconds } from '../../src/experiments/document.ts';
-import type { Experiment } from '../../src/experiments/experiment.ts';
-import { resultWith } from '../../src/experiments/resultSchema.ts';
-import { openResults } from '../../src/experiments/resultsFile.ts';
+import { csvOf, showSeconds } from '../../src/experiments/engine/document.ts';
+import type { Experiment } from '../../src/experiments/engine/experiment.ts';
+import { resultWith } from '../../src/experiments/engine/resultSchema.ts';
+import { openResults } from '../../src/experiments/engine/resultsFile.ts';
 import {
   type ExperimentProgress,
   type Outcome,
   runExperiment,
-} from '../../src/experiments/runner.ts';
+} from '../../src/experiments/engine/runner.ts';
 import { OPTIONS, TINY_DATA } from './madeUp.ts';
 
 const schema = () => resultWith(['value']);

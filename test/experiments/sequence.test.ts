@@ -1,8 +1,8 @@
 // The experiment `sequence`: its plan, its verdicts on made-up errors, and a short run.
 
 import { describe, expect, it } from 'vitest';
-import type { PlainRecord, RunResult } from '../../src/experiments/experiment.ts';
-import { sequence } from '../../src/experiments/sequence.ts';
+import type { PlainRecord, RunResult } from '../../src/experiments/engine/experiment.ts';
+import { sequence } from '../../src/experiments/runs/sequence.ts';
 import { madeUp, numbersOf, OPTIONS, settingsOf, tinyRun, verdictOn, wiggle } from './madeUp.ts';
 
 function withErrors(errorOf: (settings: PlainRecord) => number): RunResult[] {

@@ -3,10 +3,10 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import type { PlainRecord, RunResult } from '../../src/experiments/experiment.ts';
-import { precise } from '../../src/experiments/precise.ts';
-import { smallBatch } from '../../src/experiments/smallBatch.ts';
-import { syncGroup } from '../../src/experiments/syncGroup.ts';
+import type { PlainRecord, RunResult } from '../../src/experiments/engine/experiment.ts';
+import { precise } from '../../src/experiments/runs/precise.ts';
+import { smallBatch } from '../../src/experiments/runs/smallBatch.ts';
+import { syncGroup } from '../../src/experiments/runs/syncGroup.ts';
 import { madeUp, numbersOf, OPTIONS, settingsOf, tinyRun, verdictOn, wiggle } from './madeUp.ts';
 
 function smallBatchWith(errorOf: (settings: PlainRecord) => number): RunResult[] {

@@ -5,7 +5,7 @@ import {
   showInterval,
   studentQuantile,
   verdictOf,
-} from '../../src/experiments/statistics.ts';
+} from '../../src/experiments/engine/statistics.ts';
 
 describe('studentQuantile', () => {
   // From printed tables of the distribution.

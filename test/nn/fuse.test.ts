@@ -1,6 +1,7 @@
 // A relu that is part of the layer before it: what is taken in, and that the bits stay.
 
 import { describe, expect, it } from 'vitest';
+import { fillArena, stateTensors } from '../../src/checkpoint/state.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
 import { createArena } from '../../src/memory/arena.ts';
@@ -15,9 +16,8 @@ import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/spec
 import { globalAvgPool } from '../../src/nn/specs/pools.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { adam } from '../../src/optim/optimizer.ts';
+import { planRun } from '../../src/plan/plan.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
-import { planRun } from '../../src/train/plan.ts';
-import { fillArena, stateTensors } from '../../src/train/state.ts';
 import { bindWorker } from '../../src/train/worker.ts';
 import { createFixture, MODES } from '../kernels/fixture.ts';
 

@@ -15,11 +15,11 @@ import { loadModules } from '../../src/nn/specs/modules.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { constant } from '../../src/optim/schedule.ts';
+import type { RunConfig } from '../../src/plan/config.ts';
+import { layerNames, nodeRegions, planRun, type RunPlan } from '../../src/plan/plan.ts';
 import { attachMember } from '../../src/sync/group.ts';
 import { initControlWords } from '../../src/sync/words.ts';
-import type { RunConfig } from '../../src/train/config.ts';
-import { nodeRegions, planRun, type RunPlan } from '../../src/train/plan.ts';
-import { bindProgram, layerNames } from '../../src/train/program.ts';
+import { bindProgram } from '../../src/train/program.ts';
 import { createFixture } from '../kernels/fixture.ts';
 
 const PROBE = new URL('./probe.mjs', import.meta.url).href;

@@ -1,15 +1,15 @@
 // The closed form of the mixture, through the real layer (src/norm/evalCorrection.ts).
 
 import { describe, expect, it } from 'vitest';
+import type { NamedValues } from '../../src/checkpoint/foldNorm.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
+import type { EvalCorrection } from '../../src/plan/evalCorrection.ts';
+import { runAlone } from '../../src/runtime/alone.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
-import { runAlone } from '../../src/train/alone.ts';
-import type { EvalCorrection } from '../../src/train/evalCorrection.ts';
-import type { NamedValues } from '../../src/train/foldNorm.ts';
 
 const POSITIONS = 2;
 const CHANNELS = 3;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { Diagnostics } from '../../src/observe/diagnostics.ts';
 import { RunHistory } from '../../src/report/history.ts';
 import { renderPage } from '../../src/report/page.ts';
 import { runPage } from '../../src/report/runPage.ts';
 import type { Progress } from '../../src/runtime/progress.ts';
-import type { Diagnostics } from '../../src/train/diagnostics.ts';
 
 const FACTS = {
   title: 'refnet on mnist',

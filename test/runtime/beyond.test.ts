@@ -2,6 +2,7 @@
 // is reserved and never touched, so the tests cost little.
 
 import { describe, expect, it } from 'vitest';
+import { fillArena, hashWeights, stateTensors } from '../../src/checkpoint/state.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
 import { typedView } from '../../src/memory/arena.ts';
@@ -9,9 +10,8 @@ import { Layout, type Region } from '../../src/memory/layout.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
+import { planRun } from '../../src/plan/plan.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
-import { planRun } from '../../src/train/plan.ts';
-import { fillArena, hashWeights, stateTensors } from '../../src/train/state.ts';
 import { bindWorker } from '../../src/train/worker.ts';
 import { launchBuilt } from './launchBuilt.ts';
 

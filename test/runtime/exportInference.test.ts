@@ -13,10 +13,10 @@ import { linear } from '../../src/nn/specs/linear.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
+import { runAlone } from '../../src/runtime/alone.ts';
 import { checkpointOf } from '../../src/runtime/resume.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { resolveOptions, type TrainerOptions } from '../../src/runtime/trainerOptions.ts';
-import { runAlone } from '../../src/train/alone.ts';
 
 const data = synthetic({ train: 64, test: 21, shape: [8, 8, 1], classes: 4, seed: 3 });
 const purpose = { inputShape: data.inputShape, classes: 4 };

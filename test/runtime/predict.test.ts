@@ -10,10 +10,10 @@ import { linear } from '../../src/nn/specs/linear.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
+import { planRun } from '../../src/plan/plan.ts';
 import { Predictions } from '../../src/runtime/predict.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
-import { planRun } from '../../src/train/plan.ts';
 
 const data = synthetic({ train: 64, test: 40, shape: [2, 2, 1], classes: 3 });
 const { inputs } = data.test;

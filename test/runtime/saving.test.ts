@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
+import { openCheckpoint, readCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
@@ -10,7 +11,6 @@ import { linear } from '../../src/nn/specs/linear.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
-import { openCheckpoint, readCheckpoint } from '../../src/train/checkpointFile.ts';
 
 const data = synthetic({ train: 64, test: 8, shape: [4, 4, 1], classes: 4, seed: 3 });
 const model = sequential([flatten(), linear(16, 8), batchNorm(8, { sync: 'sync' }), linear(8, 4)]);

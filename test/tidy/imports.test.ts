@@ -18,14 +18,21 @@ const ORDER: readonly { readonly folder: string; readonly apart: readonly string
   { folder: 'nn', apart: ['sync'] },
   { folder: 'optim', apart: ['sync', 'reduce', 'norm', 'nn'] },
   { folder: 'data', apart: ['sync', 'reduce', 'norm', 'nn', 'optim'] },
+  { folder: 'plan', apart: [] },
+  { folder: 'observe', apart: [] },
   { folder: 'train', apart: [] },
-  { folder: 'direct', apart: ['memory', 'optim', 'data', 'train'] },
+  { folder: 'checkpoint', apart: ['kernels', 'observe', 'train'] },
+  {
+    folder: 'direct',
+    apart: ['memory', 'optim', 'data', 'plan', 'observe', 'train', 'checkpoint'],
+  },
   { folder: 'runtime', apart: [] },
   {
     folder: 'report',
     apart: ['memory', 'kernels', 'sync', 'reduce', 'norm', 'nn', 'optim', 'data'],
   },
   { folder: 'simulate', apart: ['kernels', 'sync', 'reduce', 'optim', 'data', 'train'] },
+  { folder: 'doctor', apart: ['memory', 'kernels', 'sync', 'reduce'] },
   { folder: 'experiments', apart: ['memory', 'kernels', 'sync', 'reduce'] },
   { folder: 'cli', apart: [] },
 ];
@@ -33,6 +40,8 @@ const ORDER: readonly { readonly folder: string; readonly apart: readonly string
 /** Rooms of large folders, in the order in which they may import each other. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   nn: ['specs', 'layers', 'conv', 'norms', 'recurrent', 'graph', 'models', 'convert'],
+  experiments: ['engine', 'runs'],
+  cli: ['output', 'process', 'settings', 'commands', 'entry'],
 };
 
 /** Packages that only some folders may know. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { RunError, UsageError } from '../../src/base/errors.ts';
+import type { StateTensor } from '../../src/checkpoint/state.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
@@ -15,7 +16,6 @@ import { sgd } from '../../src/optim/optimizer.ts';
 import { cosine } from '../../src/optim/schedule.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
-import type { StateTensor } from '../../src/train/state.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-divergence-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
 import { batchNorm, groupNorm } from '../../src/nn/specs/norms.ts';
 import type { LeafSpec } from '../../src/nn/specs/spec.ts';
-import { type EvalCorrection, evalWeightOf } from '../../src/train/evalCorrection.ts';
+import { type EvalCorrection, evalWeightOf } from '../../src/plan/evalCorrection.ts';
 
 const weightOf = (spec: LeafSpec, evalCorrection: EvalCorrection | null) =>
   evalWeightOf(spec, { evalCorrection, replicas: 8, globalBatch: 32 });

@@ -2,12 +2,14 @@ import { Session } from 'node:inspector/promises';
 import { setFlagsFromString } from 'node:v8';
 import { MessagePort } from 'node:worker_threads';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { fillArena } from '../../src/checkpoint/state.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
 import { createArena, typedView } from '../../src/memory/arena.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
+import { planRun } from '../../src/plan/plan.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { resolveOptions, type TrainerOptions } from '../../src/runtime/trainerOptions.ts';
 import {
@@ -17,8 +19,6 @@ import {
   readWorldSize,
   requestStop,
 } from '../../src/sync/words.ts';
-import { planRun } from '../../src/train/plan.ts';
-import { fillArena } from '../../src/train/state.ts';
 import { bindWorker } from '../../src/train/worker.ts';
 
 const data = synthetic({ train: 512, test: 0, shape: [16, 16, 1], classes: 10 });

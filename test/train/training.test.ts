@@ -2,6 +2,8 @@
 // (test/golden/training.json).
 
 import { describe, expect, it } from 'vitest';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
+import { fillArena, stateTensors } from '../../src/checkpoint/state.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
 import { describeDataset } from '../../src/data/identity.ts';
 import { createArena } from '../../src/memory/arena.ts';
@@ -9,12 +11,10 @@ import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { adam, adamw, type OptimizerSpec, sgd } from '../../src/optim/optimizer.ts';
+import { planRun } from '../../src/plan/plan.ts';
 import { checkpointOf } from '../../src/runtime/resume.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
-import type { Checkpoint } from '../../src/train/checkpoint.ts';
-import { planRun } from '../../src/train/plan.ts';
-import { fillArena, stateTensors } from '../../src/train/state.ts';
 import {
   type GoldenOptimizer,
   type GoldenRun,

@@ -1,6 +1,6 @@
 // Replaces the normalizations of a model, as PyTorch's convert_sync_batchnorm does and more: the
 // way to compare batch normalization, synchronized or not, with its neighbours on one model. Makes
-// specs only; what becomes of weights and running statistics is in train/convertState.ts.
+// specs only; what becomes of weights and running statistics is in checkpoint/convertState.ts.
 
 import { checkInteger, UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';

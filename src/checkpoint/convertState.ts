@@ -1,0 +1,262 @@
+// The state of a run for its model with other normalizations: what carries over is taken, what does
+// not starts anew, and a report says which is which and why. The models may differ in nothing but
+// their normalizations (nn/convert/convertNorm.ts).
+
+import { UsageError } from '../base/errors.ts';
+import { isObject, optionsSchema, parseData, parseOptions } from '../base/parse.ts';
+import { type Shape, showShape, sizeOf } from '../base/shape.ts';
+import { anything, listOf } from '../base/values.ts';
+import { convertNorm } from '../nn/convert/convertNorm.ts';
+import { isNorm } from '../nn/convert/normLeaf.ts';
+import type { ConvertNormOptions } from '../nn/convert/normRequest.ts';
+import { buildGraph, type Graph, type LayerOperation } from '../nn/graph/graph.ts';
+import { parseModel } from '../nn/models/parse.ts';
+import { initialize } from '../nn/specs/init.ts';
+import { type AllowModules, loadModules } from '../nn/specs/modules.ts';
+import { shapeOption } from '../nn/specs/options.ts';
+import { customModulesOf, type LayerSpec } from '../nn/specs/spec.ts';
+import { smallestBatch } from '../plan/feasible.ts';
+import { type BufferEntry, type ParameterEntry, planParameters } from '../plan/parameters.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { isTensor } from './namedTensor.ts';
+import { alignLayers, type LayerPair } from './normAlignment.ts';
+
+/** A named tensor, as a checkpoint and `trainer.weights()` have them. */
+export interface NamedTensor {
+  /** `parameter 1.batchNorm.weight`, `buffer 1.batchNorm.runningMean`, `optimizer.0
+   * 1.batchNorm.weight`. */
+  readonly name: string;
+  readonly group: 'parameter' | 'buffer' | 'optimizer';
+  readonly shape: Shape;
+  readonly values: Float32Array | Float64Array;
+}
+
+/** What became of one tensor of a normalization. */
+export interface CarriedTensor {
+  /** `1.batchNorm` in the new model; in the old one for a tensor that is left behind. */
+  readonly layer: string;
+  /** `weight`, `runningMean`, `optimizer.0 weight`. */
+  readonly tensor: string;
+  readonly carried: boolean;
+  readonly why: string;
+}
+
+export interface StateModels {
+  readonly from: LayerSpec;
+  readonly to: LayerSpec;
+  /** Of both models' input. */
+  readonly inputShape: Shape;
+}
+
+const GROUPS = ['parameter', 'buffer', 'optimizer'];
+const namedTensors = listOf<NamedTensor>('a list of tensors, as checkpoints have it', (given) => {
+  if (!isObject(given) || !isTensor(given)) return false;
+  return typeof given.name === 'string' && GROUPS.includes(given.group as string);
+});
+const modelsSchema = optionsSchema<StateModels>()({
+  from: anything<LayerSpec>(),
+  to: anything<LayerSpec>(),
+  inputShape: shapeOption,
+});
+
+export interface ConvertedState {
+  /** Everything that the new model needs, in the order of a checkpoint. */
+  readonly tensors: readonly NamedTensor[];
+  /** The tensors of the normalizations. All other layers keep all that they have. */
+  readonly report: readonly CarriedTensor[];
+}
+
+/** Carries the state of model `from` over to model `to`. Weight and bias carry over wherever both
+ * layers have them: by channel, or from each channel to all its positions (layerNorm) and back
+ * where all positions are alike. Running statistics carry over between batchNorm, also frozen, and
+ * batchRenorm, and from instanceNorm to frozen. Optimizer state goes with its parameter where the
+ * shape stays. What has no source has the values of a fresh model. Throws a {@link UsageError}
+ * where the models differ in more than their normalizations, or tensors are missing. */
+export function convertState(state: readonly NamedTensor[], models: StateModels): ConvertedState {
+  parseData(namedTensors, state, 'state of convertState');
+  const { from, to, inputShape } = parseOptions('convertState', modelsSchema, models, {
+    example: 'convertState(checkpoint.tensors, { from, to, inputShape })',
+  });
+  return carryState(state, {
+    from: parseModel(from, 'from of convertState'),
+    to: parseModel(to, 'to of convertState'),
+    inputShape,
+  });
+}
+
+function carryState(state: readonly NamedTensor[], models: StateModels): ConvertedState {
+  const saved = new Map(state.map((tensor) => [tensor.name, tensor]));
+  const countSlots = new Set(
+    state.flatMap(({ name, group }) => (group === 'optimizer' ? [name.split(' ')[0]!] : [])),
+  ).size;
+  const from = buildGraph(models.from, models.inputShape);
+  const to = buildGraph(models.to, models.inputShape);
+  const pairs = alignLayers(models, { from: layersOf(from), to: layersOf(to) });
+  const sources = new Map(pairs.flatMap((pair) => (pair.to ? [[pair.to.path, pair]] : [])));
+  const [before, after] = [planParameters(from), planParameters(to)];
+  const report: CarriedTensor[] = [];
+  const context = { saved, sources, report, tables: [...before.entries, ...before.buffers] };
+  const taken = { parameter: [] as NamedTensor[], buffer: [] as NamedTensor[] };
+  const optimizer: NamedTensor[][] = Array.from({ length: countSlots }, () => []);
+  for (const entry of after.entries) {
+    taken.parameter.push(carry(context, 'parameter', entry));
+    for (let i = 0; i < countSlots; i++) optimizer[i]!.push(carrySlot(context, i, entry));
+  }
+  for (const entry of after.buffers) taken.buffer.push(carry(context, 'buffer', entry));
+  reportLost(pairs, context.tables, after, report);
+  return { tensors: [...taken.parameter, ...taken.buffer, ...optimizer.flat()], report };
+}
+
+/** A checkpoint with other normalizations; what the run knows of inputs and replicas is added to
+ * the request. The same checkpoint where nothing changes. `what` names it in errors. */
+export async function convertCheckpoint(
+  what: string,
+  saved: Checkpoint,
+  request: ConvertNormOptions,
+  allowModules: AllowModules | undefined,
+): Promise<{ readonly saved: Checkpoint; readonly report: readonly CarriedTensor[] }> {
+  const from = parseModel(saved.model, `the model of ${what}`);
+  await loadModules(customModulesOf(from), allowModules);
+  const { replicas } = saved.run;
+  const { inputShape } = saved.data;
+  const replicaBatch = smallestBatch(saved.data, saved.run) / replicas;
+  const run = { inputShape, replicas, replicaBatch };
+  const to = convertNorm(from, { ...run, ...request });
+  if (JSON.stringify(to) === JSON.stringify(from)) return { saved, report: [] };
+  const { tensors, report } = convertState(saved.tensors, { from, to, inputShape });
+  return { saved: { ...saved, model: { ...to }, tensors }, report };
+}
+
+interface Context {
+  readonly saved: ReadonlyMap<string, NamedTensor>;
+  /** By the path of the new layer. */
+  readonly sources: ReadonlyMap<string, LayerPair>;
+  readonly tables: readonly (ParameterEntry | BufferEntry)[];
+  readonly report: CarriedTensor[];
+}
+
+function layersOf(graph: Graph): readonly LayerOperation[] {
+  return graph.operations.filter((operation) => operation.op === 'layer');
+}
+
+/** The tensor of a new layer: from the old one, or as it starts. */
+function carry(
+  context: Context,
+  group: 'parameter' | 'buffer',
+  entry: ParameterEntry | BufferEntry,
+): NamedTensor {
+  const { layerPath, shape } = entry;
+  const tensor = entry.name.slice(layerPath.length + 1);
+  const fresh = freshValues(entry);
+  const { from, to } = context.sources.get(layerPath)!;
+  const tell = (carried: boolean, why: string): void => {
+    if (isNorm(to!.spec)) context.report.push({ layer: layerPath, tensor, carried, why });
+  };
+  const result = { name: `${group} ${entry.name}`, group, shape, values: fresh };
+  if (from === undefined) {
+    tell(false, 'the layer is new');
+    return result;
+  }
+  const source = sourceOf(context, from, tensor);
+  if (source === undefined) {
+    tell(false, `${from.spec.kind} has none; starts at ${fresh[0]}`);
+    return result;
+  }
+  const isRunning = group === 'buffer' && tensor !== 'weight' && tensor !== 'bias';
+  if (isRunning && !sharesStatistics(from, to!)) {
+    tell(false, `${from.spec.kind} averages those of single samples; starts at ${fresh[0]}`);
+    return result;
+  }
+  const why = fillFrom(fresh, shape, source);
+  if (typeof why === 'string') tell(true, why);
+  else tell(false, why.reason);
+  return result;
+}
+
+/** Optimizer state of a parameter: its own where the parameter kept its shape, else zeros. */
+function carrySlot(context: Context, slot: number, entry: ParameterEntry): NamedTensor {
+  const { layerPath, shape, length } = entry;
+  const short = entry.name.slice(layerPath.length + 1);
+  const { from, to } = context.sources.get(layerPath)!;
+  const values = new Float32Array(length);
+  const source = from && context.saved.get(`optimizer.${slot} ${from.path}.${short}`);
+  const isSame = source !== undefined && showShape(source.shape) === showShape(shape);
+  if (isSame) values.set(source.values);
+  if (isNorm(to!.spec)) {
+    const why = isSame ? 'the same parameter' : 'the parameter is another; starts at 0';
+    const tensor = `optimizer.${slot} ${short}`;
+    context.report.push({ layer: layerPath, tensor, carried: isSame, why });
+  }
+  return { name: `optimizer.${slot} ${entry.name}`, group: 'optimizer', shape, values };
+}
+
+function freshValues(entry: ParameterEntry | BufferEntry): Float32Array | Float64Array {
+  if ('initial' in entry) return new Float64Array(entry.length).fill(entry.initial);
+  const values = new Float32Array(entry.length);
+  // Every layer but normalizations has a source, and theirs are constants, which need no seed.
+  if (entry.init.kind === 'constant') initialize(values, entry.init, 0, 0);
+  return values;
+}
+
+/** The tensor of an old layer, whichever group it is in; undefined where the layer has none. */
+function sourceOf(context: Context, from: LayerOperation, tensor: string): NamedTensor | undefined {
+  const name = `${from.path}.${tensor}`;
+  const entry = context.tables.find((candidate) => candidate.name === name);
+  if (entry === undefined) return undefined;
+  const group = 'initial' in entry ? 'buffer' : 'parameter';
+  const found = context.saved.get(`${group} ${name}`);
+  if (found !== undefined && found.values.length === entry.length) return found;
+  throw new UsageError({
+    what: `state to convert, ${group} ${name}`,
+    given: found === undefined ? 'missing' : `${found.values.length} values`,
+    allowed: `shape ${showShape(entry.shape)}, as the model says`,
+  });
+}
+
+/** Whether running statistics mean the same in both layers. Those of an instanceNorm average the
+ * variances of single samples, which is what evaluation uses, but not what a batch has. */
+function sharesStatistics(from: LayerOperation, to: LayerOperation): boolean {
+  if (from.spec.kind !== 'instanceNorm' || to.spec.kind === 'instanceNorm') return true;
+  return to.spec.kind === 'batchNorm' && to.spec.frozen;
+}
+
+/** Fills `values` from a tensor by channel. Returns how, or the reason why it cannot be. */
+function fillFrom(
+  values: Float32Array | Float64Array,
+  shape: Shape,
+  source: NamedTensor,
+): string | { readonly reason: string } {
+  if (showShape(source.shape) === showShape(shape)) {
+    values.set(source.values);
+    return 'the same values';
+  }
+  const channels = shape[shape.length - 1]!;
+  const given = source.shape[source.shape.length - 1]!;
+  const isUniform = source.values.every((value, i) => Object.is(value, source.values[i % given]));
+  if (channels !== given || !isUniform) {
+    const reason = `${showShape(source.shape)} differs between positions; starts at ${values[0]}`;
+    return { reason };
+  }
+  for (let i = 0; i < values.length; i++) values[i] = source.values[i % channels]!;
+  return sizeOf(shape) > channels ? 'each position as its channel' : 'all positions were alike';
+}
+
+/** Reports the tensors of old normalizations that no new layer has. */
+function reportLost(
+  pairs: readonly LayerPair[],
+  tables: readonly (ParameterEntry | BufferEntry)[],
+  after: { readonly entries: readonly ParameterEntry[]; readonly buffers: readonly BufferEntry[] },
+  report: CarriedTensor[],
+): void {
+  const kept = new Set([...after.entries, ...after.buffers].map(({ name }) => name));
+  for (const { from, to } of pairs) {
+    if (from === undefined) continue;
+    for (const { name, layerPath } of tables) {
+      if (layerPath !== from.path) continue;
+      const tensor = name.slice(layerPath.length + 1);
+      if (to !== undefined && kept.has(`${to.path}.${tensor}`)) continue;
+      const why = to === undefined ? 'the layer is taken out' : `${to.spec.kind} has none`;
+      report.push({ layer: from.path, tensor, carried: false, why });
+    }
+  }
+}

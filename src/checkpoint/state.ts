@@ -1,0 +1,111 @@
+// The state of a run as main sees it: named tensors in the arena that start, are saved, restored
+// and hashed in one fixed order. Padding between tensors is not part of it.
+
+import { createHash } from 'node:crypto';
+import { InvariantError } from '../base/errors.ts';
+import type { Shape } from '../base/shape.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { normalizationOf } from '../data/inputs.ts';
+import { typedView } from '../memory/arena.ts';
+import { initialize } from '../nn/specs/init.ts';
+import { stateTensorsOf } from '../optim/bindOptimizer.ts';
+import type { RunPlan } from '../plan/plan.ts';
+import { spinTurnsFor } from '../sync/memory.ts';
+import { initControlWords } from '../sync/words.ts';
+
+/** A tensor of the state. */
+export interface StateTensor {
+  /** `parameter 0.conv2d.weight`, `buffer 1.batchNorm.runningMean`, `optimizer.0
+   * 0.conv2d.weight`. */
+  readonly name: string;
+  readonly group: 'parameter' | 'buffer' | 'optimizer';
+  readonly shape: Shape;
+  readonly values: Float32Array | Float64Array;
+}
+
+/** All tensors of the state, as views of the arena: parameters, buffers, optimizer state. */
+export function stateTensors(plan: RunPlan, memory: WebAssembly.Memory): readonly StateTensor[] {
+  const { layout, parameters, config } = plan;
+  const tensors: StateTensor[] = [];
+  const values = typedView(memory, layout.get('parameters'), 'f32');
+  for (const { name, shape, offset, length } of parameters.entries) {
+    const view = values.subarray(offset, offset + length);
+    tensors.push({ name: `parameter ${name}`, group: 'parameter', shape, values: view });
+  }
+  const buffers = typedView(memory, layout.get('buffers'), 'f64');
+  for (const { name, shape, offset, length } of parameters.buffers) {
+    const view = buffers.subarray(offset, offset + length);
+    tensors.push({ name: `buffer ${name}`, group: 'buffer', shape, values: view });
+  }
+  for (let i = 0; i < stateTensorsOf(config.optimizer).length; i++) {
+    const state = typedView(memory, layout.get(`optimizer.state ${i}`), 'f32');
+    for (const { name, shape, offset, length } of parameters.entries) {
+      const view = state.subarray(offset, offset + length);
+      tensors.push({ name: `optimizer.${i} ${name}`, group: 'optimizer', shape, values: view });
+    }
+  }
+  return tensors;
+}
+
+/** Fills a fresh arena: control words, data, normalization, initial parameters and buffers. */
+export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Dataset): void {
+  const { layout, parameters, config } = plan;
+  initControlWords(typedView(memory, layout.get('control'), 'i32'), config.workers, {
+    timeoutMs: config.timeoutMs,
+    spinTurns: spinTurnsFor(config.workers),
+  });
+  const targetType = dataset.task.kind === 'classification' ? 'i32' : 'f32';
+  for (const split of ['train', 'test'] as const) {
+    const { inputs, targets } = dataset[split];
+    typedView(memory, layout.get(`data.${split}.inputs`), config.data.inputType).set(inputs);
+    typedView(memory, layout.get(`data.${split}.targets`), targetType).set(targets);
+  }
+  const normalization = typedView(memory, layout.get('data.normalization'), 'f32');
+  normalization.set(normalizationOf(dataset));
+  const values = typedView(memory, layout.get('parameters'), 'f32');
+  for (const [i, { offset, length, init }] of parameters.entries.entries()) {
+    initialize(values.subarray(offset, offset + length), init, config.seed, i);
+  }
+  const buffers = typedView(memory, layout.get('buffers'), 'f64');
+  for (const { offset, length, initial } of parameters.buffers) {
+    buffers.fill(initial, offset, offset + length);
+  }
+}
+
+/** Copies of all parameters and buffers by their names in the model, `0.conv2d.weight`. */
+export function namedWeights(tensors: readonly StateTensor[]): ReadonlyMap<string, StateTensor> {
+  const kept = tensors.filter(({ group }) => group !== 'optimizer');
+  return new Map(
+    kept.map((tensor) => [
+      tensor.name.replace(/^\S+ /, ''),
+      { ...tensor, values: tensor.values.slice() },
+    ]),
+  );
+}
+
+/** SHA-256, in hex, over all parameters and running statistics: names, then little-endian
+ * values. */
+export function hashWeights(tensors: readonly StateTensor[]): string {
+  const hash = createHash('sha256');
+  for (const { name, group, values } of tensors) {
+    if (group === 'optimizer') continue;
+    hash.update(name);
+    // The hash refuses shared memory, so it gets a copy.
+    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength).slice());
+  }
+  return hash.digest('hex');
+}
+
+/** Copies saved values over the state's. Both must have the same tensors. */
+export function restoreTensors(
+  tensors: readonly StateTensor[],
+  saved: ReadonlyMap<string, Float32Array | Float64Array>,
+): void {
+  for (const { name, values } of tensors) {
+    const from = saved.get(name);
+    if (from === undefined || from.length !== values.length) {
+      throw new InvariantError(`saved tensor ${name}`, from?.length, values.length);
+    }
+    values.set(from);
+  }
+}

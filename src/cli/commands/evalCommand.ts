@@ -1,0 +1,61 @@
+// `syncbn eval`: loss and accuracy of a checkpoint on the test samples of its data.
+
+import { cleaningUp } from '../../base/cleanup.ts';
+import { UsageError } from '../../base/errors.ts';
+import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
+import type { EvalCorrection } from '../../plan/evalCorrection.ts';
+import { Trainer } from '../../runtime/trainer.ts';
+import { known } from '../output/events.ts';
+import { screen, warn } from '../output/screen.ts';
+import { printTable } from '../output/tables.ts';
+import { paint } from '../output/text.ts';
+import type { Flags } from '../settings/flags.ts';
+import { allowModulesFrom, dataFrom } from '../settings/settings.ts';
+
+export async function runEval(flags: Flags): Promise<number> {
+  const path = flags.text('checkpoint');
+  if (path === undefined) {
+    throw new UsageError({
+      what: 'syncbn eval',
+      given: 'no --checkpoint',
+      allowed: 'a checkpoint to evaluate',
+      hint: 'syncbn eval --checkpoint run.ckpt',
+    });
+  }
+  const workers = flags.integer('workers', 1);
+  const timeoutMs = flags.integer('timeout-ms', 1);
+  const allowModules = allowModulesFrom(flags);
+  const batches = flags.integer('precise-norm', 1);
+  const evalCorrection = correctionFrom(flags);
+  const { head } = await openCheckpoint(path);
+  const trainer = await Trainer.resume(path, {
+    data: await dataFrom(flags, head.data),
+    onNotice: (notice) => warn(`syncbn: ${notice}`),
+    ...(allowModules !== undefined && { allowModules }),
+    ...(workers !== undefined && { workers }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(evalCorrection !== undefined && { evalCorrection }),
+  });
+  const run = async (): Promise<number> => {
+    if (batches !== undefined) await trainer.preciseBatchNorm({ batches });
+    const { loss, accuracy, count, seconds } = await trainer.evaluate();
+    const hash = trainer.weightsHash();
+    if (flags.isSet('json')) {
+      const result = { testAccuracy: known(accuracy), testLoss: known(loss), count, seconds };
+      screen.sayJson({ event: 'evaluated', ...result, weightsHash: hash });
+    } else {
+      printTable([
+        { result: 'test accuracy', value: paint('green', `${(accuracy * 100).toFixed(2)} %`) },
+        { result: 'test loss', value: loss.toFixed(4) },
+        { result: 'samples', value: `${count}` },
+        { result: 'weights', value: hash.slice(0, 16) },
+      ]);
+    }
+    return 0;
+  };
+  return cleaningUp(run, () => trainer.close());
+}
+
+function correctionFrom(flags: Flags): EvalCorrection | undefined {
+  return flags.text('eval-correction') === 'auto' ? 'auto' : flags.number('eval-correction', 0);
+}

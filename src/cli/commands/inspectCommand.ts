@@ -1,0 +1,219 @@
+// `syncbn inspect`: what a checkpoint holds: the model layer by layer, the settings, how far it is,
+// and which memory a run of it takes.
+
+import { UsageError } from '../../base/errors.ts';
+import { showShape, sizeOf } from '../../base/shape.ts';
+import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import { readCheckpoint } from '../../checkpoint/checkpointFile.ts';
+import { hashWeights } from '../../checkpoint/state.ts';
+import { planEpoch } from '../../data/sampler.ts';
+import { showBytes } from '../../memory/layout.ts';
+import { explainNorms, type NormExplanation } from '../../nn/convert/explainNorms.ts';
+import { GROUP_RULE, groupsText } from '../../nn/convert/groupRule.ts';
+import { normsOf } from '../../nn/convert/normLeaf.ts';
+import { buildGraph, type Graph } from '../../nn/graph/graph.ts';
+import { parseModel } from '../../nn/models/parse.ts';
+import type { RecurrentSpec } from '../../nn/specs/recurrent.ts';
+import { customModulesOf, type LayerSpec, type LeafSpec } from '../../nn/specs/spec.ts';
+import { checkRunConfig } from '../../plan/config.ts';
+import { smallestBatch } from '../../plan/feasible.ts';
+import { planRun, type RunPlan } from '../../plan/plan.ts';
+import { grainStart } from '../../reduce/grains.ts';
+import { configOf } from '../../runtime/resume.ts';
+import { say, screen } from '../output/screen.ts';
+import { printTable } from '../output/tables.ts';
+import { paint } from '../output/text.ts';
+import type { Flags } from '../settings/flags.ts';
+
+const REGIONS_SHOWN = 8;
+
+interface LayerRow {
+  readonly layer: string;
+  readonly output: string;
+  readonly parameters: number;
+  /** What the layer normalizes over, `-` for layers that do not normalize. */
+  readonly statistics: string;
+}
+
+export async function runInspect(flags: Flags, path: string | undefined): Promise<number> {
+  if (path === undefined) {
+    throw new UsageError({
+      what: 'syncbn inspect',
+      given: 'no checkpoint',
+      allowed: 'a checkpoint',
+      hint: 'syncbn inspect run.ckpt',
+    });
+  }
+  const saved = await readCheckpoint(path);
+  const model = parseModel(saved.model, `the model of ${path}`);
+  const graph = buildGraph(model, saved.data.inputShape);
+  // Nothing is imported here: what custom layers and those after them need stays unknown.
+  const modules = customModulesOf(model);
+  const plan = modules.length === 0 ? planOf(saved, model) : undefined;
+  const { stepsPerEpoch } = planEpoch({ ...saved.run, countSamples: saved.data.countTrain });
+  const summary = {
+    path,
+    data: saved.data,
+    run: saved.run,
+    counters: saved.counters,
+    norms: normsOf(model),
+    normChoices: plan === undefined ? [] : normChoices(saved, model),
+    layers: layerRows(graph, saved),
+    modules,
+    stepsPerEpoch,
+    grains: plan === undefined ? null : plan.grains.cut.count,
+    memoryBytes: plan?.layout.sizeBytes ?? null,
+    weightsHash: hashWeights(saved.tensors),
+  };
+  if (flags.isSet('json')) screen.sayJson({ event: 'inspected', ...summary });
+  else show(saved, plan, summary);
+  return 0;
+}
+
+function planOf(saved: Checkpoint, model: LayerSpec): RunPlan {
+  const config = configOf(saved, model, 1);
+  checkRunConfig(config);
+  return planRun(config);
+}
+
+function normChoices(saved: Checkpoint, model: LayerSpec): readonly NormExplanation[] {
+  const { replicas } = saved.run;
+  const { inputShape } = saved.data;
+  const replicaBatch = smallestBatch(saved.data, saved.run) / replicas;
+  return explainNorms(model, { inputShape, replicas, replicaBatch });
+}
+
+function show(
+  saved: Checkpoint,
+  plan: RunPlan | undefined,
+  summary: {
+    readonly norms: readonly string[];
+    readonly normChoices: readonly NormExplanation[];
+    readonly layers: readonly LayerRow[];
+    readonly modules: readonly string[];
+    readonly stepsPerEpoch: number;
+    readonly weightsHash: string;
+  },
+): void {
+  const { run, data, counters } = saved;
+  const epochs = (counters.step / summary.stepsPerEpoch).toFixed(2);
+  printTable(summary.layers.map((row) => ({ ...row, parameters: `${row.parameters}` })));
+  showNorms(summary.normChoices);
+  const total = summary.layers.reduce((sum, row) => sum + row.parameters, 0);
+  const batch = `${run.globalBatch} over ${run.replicas} replicas`;
+  printTable(
+    [
+      ['parameters', `${total}`],
+      ['norm', summary.norms.join(', ') || 'none'],
+      [
+        'data',
+        `${data.name}, ${data.countTrain} + ${data.countTest} of ${showShape(data.inputShape)}`,
+      ],
+      ['done', `${counters.step} steps, ${epochs} of ${counters.epochs} epochs`],
+      ['global batch', batch],
+      ...(plan === undefined ? [] : [['grains', showGrains(plan)]]),
+      ...specRows('optimizer', run.optimizer),
+      ...specRows('schedule', run.schedule),
+      ['seed, mode', `${run.seed}, ${run.mode}`],
+    ].map(([setting, value]) => ({ setting: setting!, value: value! })),
+  );
+  // Too long for a table on a terminal of 80 columns.
+  say(`weights ${paint('green', summary.weightsHash)}`);
+  if (plan === undefined) {
+    say('Custom layers, whose code inspect does not run, are of:');
+    for (const module of summary.modules) say(`  ${module}`);
+    return;
+  }
+  say(`Memory of a run on 1 worker: ${showBytes(plan.layout.sizeBytes)}; largest regions:`);
+  printTable(
+    plan.layout.largest(REGIONS_SHOWN).map(({ name, type, shape, sizeBytes, writer }) => ({
+      region: name,
+      shape: `${type} ${showShape(shape)}`,
+      size: showBytes(sizeBytes),
+      writer,
+    })),
+  );
+}
+
+/** How a full batch is cut: `32 of 3 to 4 samples`. */
+function showGrains({ grains, config }: RunPlan): string {
+  const { cut } = grains;
+  const starts = Array.from({ length: cut.count + 1 }, (_, grain) =>
+    grainStart(cut, config.globalBatch, grain),
+  );
+  const sizes = starts.slice(1).map((start, grain) => start - starts[grain]!);
+  const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
+  const size = least === most ? `${most}` : `${least} to ${most}`;
+  const borders = cut.shards === 1 ? '' : `, ${cut.count / cut.shards} in each replica`;
+  return `${cut.count} of ${size} ${most === 1 ? 'sample' : 'samples'}${borders}`;
+}
+
+/** What each norm is, over how many values, and what --norm auto takes there and why. */
+function showNorms(choices: readonly NormExplanation[]): void {
+  if (choices.length === 0) return;
+  printTable(
+    choices.map(({ layer, norm, values, auto }) => ({
+      norm: layer,
+      is: norm,
+      values: `${values}`,
+      auto,
+    })),
+  );
+  for (const { layer, auto, why } of choices) say(`auto, ${layer}: ${auto}; ${why}`);
+  say(`Group norm by default: ${GROUP_RULE}`);
+}
+
+/** A row for each setting of an optimizer or schedule. */
+function specRows(what: string, spec: { readonly kind: string }): string[][] {
+  const { kind, ...rest } = spec;
+  return [[what, kind], ...Object.entries(rest).map(([name, value]) => [`  ${name}`, `${value}`])];
+}
+
+function layerRows(graph: Graph, saved: Checkpoint): readonly LayerRow[] {
+  const { replicas } = saved.run;
+  const parametersOf = (path: string): number =>
+    saved.tensors
+      .filter(({ group, name }) => group === 'parameter' && name.startsWith(`parameter ${path}.`))
+      .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return graph.operations.flatMap((operation) => {
+    if (operation.op !== 'layer') return [];
+    const { spec, output, path } = operation;
+    const parameters = parametersOf(path);
+    const statistics = statisticsOf(spec, replicas);
+    return [{ layer: path, output: showShape(graph.shapes[output]!), parameters, statistics }];
+  });
+}
+
+/** Which samples and channels share their statistics, for people. */
+function statisticsOf(spec: LeafSpec, replicas: number): string {
+  switch (spec.kind) {
+    case 'batchNorm':
+    case 'batchRenorm':
+      if (spec.kind === 'batchNorm' && spec.frozen) return 'running, frozen';
+      if (spec.kind === 'batchNorm' && spec.virtualBatch !== null) {
+        return `${spec.virtualBatch} samples of each replica`;
+      }
+      if (spec.sync === 'local') return 'batch, each replica';
+      return `batch, ${spec.sync === 'sync' ? `all ${replicas}` : spec.sync} replicas`;
+    case 'groupNorm':
+      return `sample, ${groupsText(spec.numGroups, spec.channels)}`;
+    case 'filterResponseNorm':
+    case 'instanceNorm':
+      return 'sample, each channel';
+    case 'layerNorm':
+    case 'rmsNorm':
+      return 'sample';
+    case 'gru':
+    case 'rnn':
+      return recurrentStatistics(spec, replicas);
+    default:
+      return '-';
+  }
+}
+
+function recurrentStatistics({ norm, sync }: RecurrentSpec, replicas: number): string {
+  if (norm === 'none') return '-';
+  if (norm === 'layer') return 'sample, each time step';
+  const scope = sync === 'sync' ? `all ${replicas} replicas` : `${sync} replicas`;
+  return `batch, each time step, ${sync === 'local' ? 'each replica' : scope}`;
+}

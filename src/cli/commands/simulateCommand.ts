@@ -1,0 +1,151 @@
+// `syncbn simulate`: what a job on many devices would do. Time is predicted by a model; numerics,
+// where asked for, and what this machine measures are real, and the output says which is which.
+
+import { availableParallelism } from 'node:os';
+import { UsageError } from '../../base/errors.ts';
+import { sizeOf } from '../../base/shape.ts';
+import { calibrate, calibratedJob, checkCalibration } from '../../simulate/calibrate.ts';
+import { filesOf } from '../../simulate/document.ts';
+import { measureMachine } from '../../simulate/measure.ts';
+import { totalsOf } from '../../simulate/network.ts';
+import { checkNumerics, type Numerics, trainReplicas } from '../../simulate/numerics.ts';
+import { costsByBatch, predictAll } from '../../simulate/predict.ts';
+import { checkReports, presetJob } from '../../simulate/reports.ts';
+import { eventsOf, type MeasuredMachine, type Simulation } from '../../simulate/simulation.ts';
+import { prepareFolder, typedCommand, writeFiles } from '../output/outFolder.ts';
+import { say, screen } from '../output/screen.ts';
+import type { Flags } from '../settings/flags.ts';
+import {
+  adjustJob,
+  deviceFrom,
+  devicesFrom,
+  netFrom,
+  replicaBatchFrom,
+  type SimulatedNet,
+  shareFrom,
+  trainingOf,
+} from '../settings/simulateSettings.ts';
+import { showSimulation } from './simulateTables.ts';
+
+const DEFAULT_ROUNDS = 20;
+const DEFAULT_REPLICAS = 8;
+const DEFAULT_SEED = 1;
+/** A setting's turn in a round: enough steps that one call of fit costs little beside them. */
+const TURN_MS = 60;
+/** So many that an epoch, which ends with messages, seldom does. */
+const MEASURED_SAMPLES = 4096;
+/** Real steps of a measurement besides its turns: warm-up, for nine settings. */
+const WARM_UP_STEPS = 100;
+/** The curve over batches is for this many devices, or the most that were asked for. */
+const CURVE_DEVICES = 8;
+
+export async function runSimulate(flags: Flags): Promise<number> {
+  const out = flags.text('out');
+  const deviceName = deviceFrom(flags);
+  const net = await netFrom(flags, deviceName);
+  const counts = devicesFrom(flags);
+  const share = shareFrom(flags);
+  const replicaBatch = replicaBatchFrom(flags);
+  const isMeasured = deviceName === 'measured' || flags.isSet('measure');
+  checkTogether(flags, isMeasured);
+  const steps = flags.integer('train-steps', 1);
+  const replicas = flags.integer('replicas', 1) ?? DEFAULT_REPLICAS;
+  if (steps !== undefined) checkNumerics(net.network, { replicas, replicaBatch, steps });
+  if (out !== undefined) await prepareFolder(out);
+
+  const machine = isMeasured ? await measure(flags, net, replicaBatch) : undefined;
+  const job = adjustJob(
+    flags,
+    deviceName === 'measured'
+      ? calibratedJob(net.network, replicaBatch, machine!.calibration)
+      : presetJob(deviceName, net.network, replicaBatch),
+  );
+  const simulation: Simulation = {
+    job,
+    share,
+    predictions: predictAll(job, counts, share),
+    batchCosts: costsByBatch(job, Math.min(CURVE_DEVICES, counts[counts.length - 1]!)),
+    machine,
+    numerics:
+      steps === undefined
+        ? undefined
+        : await trainForReal(flags, net, { replicas, replicaBatch, steps }),
+    reports: flags.isSet('reports') ? checkReports() : undefined,
+  };
+  const isJson = flags.isSet('json');
+  if (isJson) for (const event of eventsOf(simulation)) screen.sayJson(event);
+  else showSimulation(simulation);
+  if (out !== undefined) {
+    await writeFiles(out, filesOf(simulation, typedCommand()));
+    if (!isJson) say(`Written to ${out}: report.html and what it shows.`);
+  }
+  return 0;
+}
+
+/** Flags that mean nothing without another one. */
+function checkTogether(flags: Flags, isMeasured: boolean): void {
+  const pairs: readonly (readonly [flag: string, needed: string, isThere: boolean])[] = [
+    ['rounds', '--measure', isMeasured],
+    ['replicas', '--train-steps', flags.has('train-steps')],
+  ];
+  for (const [flag, needed, isThere] of pairs) {
+    if (isThere || !flags.has(flag)) continue;
+    throw new UsageError({
+      what: `--${flag}`,
+      given: `without ${needed}`,
+      allowed: `with ${needed}`,
+    });
+  }
+}
+
+async function measure(
+  flags: Flags,
+  net: SimulatedNet,
+  replicaBatch: number,
+): Promise<MeasuredMachine> {
+  const rounds = flags.integer('rounds', 1) ?? DEFAULT_ROUNDS;
+  const { network } = net;
+  if (replicaBatch % 2 !== 0) {
+    throw new UsageError({
+      what: '--replica-batch of a measurement',
+      given: replicaBatch,
+      allowed: 'an even number, since half of it is measured, too',
+    });
+  }
+  if (availableParallelism() < 2) {
+    throw new UsageError({
+      what: '--measure',
+      given: 'one core',
+      allowed: 'two cores, for runs on two workers',
+    });
+  }
+  checkNumerics(network, { replicas: 2, replicaBatch, steps: rounds + WARM_UP_STEPS });
+  const seed = seedFrom(flags);
+  const activation = Math.max(...network.operations.map(({ elementsForward }) => elementsForward));
+  const measurements = await measureMachine({
+    ...trainingOf(net, Math.max(MEASURED_SAMPLES, 2 * replicaBatch), seed),
+    replicaBatch,
+    rounds,
+    turnMs: TURN_MS,
+    seed,
+    parameters: totalsOf(network).parameters,
+    activation: Math.max(activation, sizeOf(network.inputShape)),
+  });
+  const calibration = calibrate(network, replicaBatch, measurements.calibration);
+  const checks = checkCalibration(network, replicaBatch, calibration, measurements.steps);
+  return { replicaBatch, measurements, calibration, checks };
+}
+
+function trainForReal(
+  flags: Flags,
+  net: SimulatedNet,
+  size: { readonly replicas: number; readonly replicaBatch: number; readonly steps: number },
+): Promise<Numerics> {
+  const seed = seedFrom(flags);
+  const samples = size.replicas * size.replicaBatch * size.steps;
+  return trainReplicas({ ...trainingOf(net, samples, seed), ...size, seed });
+}
+
+function seedFrom(flags: Flags): number {
+  return flags.integer('seed', 0, Number.MAX_SAFE_INTEGER) ?? DEFAULT_SEED;
+}

@@ -1,0 +1,395 @@
+// `syncbn train`: runs a trainer, tells what happens, writes checkpoints, and ends well when it is
+// interrupted.
+
+import { cleaningUp } from '../../base/cleanup.ts';
+import { UsageError } from '../../base/errors.ts';
+import { checkWritable } from '../../base/wholeFile.ts';
+import { normsOf } from '../../nn/convert/normLeaf.ts';
+import { MAX_REPLICAS } from '../../plan/config.ts';
+import { ON_NON_FINITE } from '../../plan/onNonFinite.ts';
+import type { RunState } from '../../report/history.ts';
+import type { Evaluation } from '../../runtime/evaluation.ts';
+import type { Progress } from '../../runtime/progress.ts';
+import { Trainer } from '../../runtime/trainer.ts';
+import {
+  type DoneEvent,
+  doneEvent,
+  jsonSink,
+  known,
+  logSink,
+  type ProgressEvent,
+  type RunEvent,
+  type Sink,
+  type StartEvent,
+} from '../output/events.ts';
+import { screen, warn } from '../output/screen.ts';
+import { terminalSink } from '../output/terminal.ts';
+import { checkTraceWritable, writeTrace } from '../output/traceFile.ts';
+import { collectGarbage } from '../process/collect.ts';
+import { errorEvent } from '../process/failure.ts';
+import { catchSignals, SIGNAL_CODES, type Signal } from '../process/signals.ts';
+import type { Flags } from '../settings/flags.ts';
+import { type ReportAsked, reportAsked } from '../settings/reportFlags.ts';
+import { checkAgreement } from '../settings/resumeSettings.ts';
+import { checkSeparateFiles } from '../settings/separateFiles.ts';
+import {
+  DEFAULTS,
+  dataFrom,
+  isProfiled,
+  modelFrom,
+  normFrom,
+  trainerOptionsFrom,
+} from '../settings/settings.ts';
+import { type StartingPoint, startingPoint } from '../settings/startingPoint.ts';
+import { checkpointWriter } from './checkpointWriter.ts';
+import type { RunReport } from './runReport.ts';
+
+const TERMINAL_PROGRESS_MS = 100;
+const JSON_PROGRESS_MS = 1000;
+
+/** What the flags ask for beyond the run itself. */
+interface Asked {
+  readonly epochs: number | undefined;
+  readonly maxSteps: number | undefined;
+  readonly checkpoint: string | undefined;
+  readonly checkpointEvery: number | undefined;
+  /** How many checkpoints stay, the newest one included. */
+  readonly keep: number | undefined;
+  readonly overwrite: boolean;
+  /** Tell where the time of the steps has gone. */
+  readonly profile: boolean;
+  /** Where to write the last steps. */
+  readonly trace: string | undefined;
+  readonly progressEveryMs: number;
+}
+
+/** What is told of the data; the samples are the trainer's alone. */
+interface DataFacts {
+  readonly name: string;
+  readonly countTest: number;
+}
+
+interface Plan extends Asked {
+  readonly heldStep: StartingPoint['heldStep'];
+  readonly epochs: number;
+}
+
+export async function runTrain(flags: Flags): Promise<number> {
+  const isJson = flags.isSet('json');
+  checkSeparateFiles(flags);
+  const point = await startingPoint(flags);
+  const asked = readAsked(flags, isJson, point.checkpoint);
+  if (asked.checkpoint !== undefined) {
+    await checkWritable(asked.checkpoint, `checkpoint to write, ${asked.checkpoint}`);
+  }
+  if (asked.trace !== undefined) await checkTraceWritable(asked.trace);
+  const report = await reportAsked(flags);
+  const log = flags.text('log');
+  const logs = log === undefined ? [] : [logSink(log, (message) => warn(`syncbn: ${message}`))];
+  const sinks = [isJson ? jsonSink() : terminalSink(), ...logs];
+  const releaseTrouble = screen.onTrouble((message) => {
+    for (const sink of logs) sink.take({ event: 'notice', message });
+  });
+  const train = async (): Promise<number> => {
+    const onNotice = (message: string): void => {
+      for (const sink of sinks) sink.take({ event: 'notice', message });
+    };
+    const { trainer, data } = await startTrainer(flags, point, onNotice);
+    // The samples are in the trainer's memory; as they were read, they are not needed any more.
+    collectGarbage();
+    // A checkpoint knows how many epochs its run was to have.
+    const plan = {
+      ...asked,
+      heldStep: point.heldStep,
+      epochs: asked.epochs ?? (trainer.epochs || 1),
+    };
+    return cleaningUp(
+      async () => {
+        const model = modelName(flags, point);
+        return await runPlan(trainer, { plan, data, sinks, model, report, notices: point.notices });
+      },
+      () => trainer.close(),
+    );
+  };
+  const logged = async (): Promise<number> => {
+    try {
+      return await train();
+    } catch (error) {
+      for (const sink of logs) sink.take(errorEvent(error));
+      throw error;
+    }
+  };
+  return cleaningUp(logged, ...sinks.map((sink) => () => sink.close()), releaseTrouble);
+}
+
+function readAsked(flags: Flags, isJson: boolean, checkpoint: string | undefined): Asked {
+  const asked: Asked = {
+    epochs: flags.integer('epochs', 1),
+    maxSteps: flags.integer('max-steps', 1),
+    checkpoint,
+    checkpointEvery: flags.integer('checkpoint-every', 1),
+    keep: flags.integer('keep', 1),
+    overwrite: flags.isSet('overwrite'),
+    profile: flags.isSet('profile'),
+    trace: flags.text('trace'),
+    progressEveryMs: isJson ? JSON_PROGRESS_MS : TERMINAL_PROGRESS_MS,
+  };
+  const lone = ['checkpoint-every', 'keep'].find((name) => flags.has(name));
+  if (lone === undefined || asked.checkpoint !== undefined) return asked;
+  throw new UsageError({
+    what: `--${lone}`,
+    problem: 'requires a file to write to',
+    hint: '--checkpoint run.ckpt',
+  });
+}
+
+/** What to call the model; a checkpoint does not know its name. */
+function modelName(flags: Flags, { resumed }: StartingPoint): string {
+  if (resumed === undefined) return flags.text('model') ?? DEFAULTS.model;
+  return flags.text('model') ?? `model of ${resumed.path}`;
+}
+
+async function startTrainer(
+  flags: Flags,
+  { resumed, isRestart }: StartingPoint,
+  onNotice: (notice: string) => void,
+): Promise<{ readonly trainer: Trainer; readonly data: DataFacts }> {
+  const data = await dataFrom(flags, resumed?.saved.data);
+  const facts = { name: data.name, countTest: data.test.count };
+  if (resumed === undefined) {
+    const options = trainerOptionsFrom(flags, data, await modelFrom(flags, data));
+    const norm = flags.has('norm') && { norm: normFrom(flags) };
+    return { trainer: await Trainer.start({ ...options, onNotice, ...norm }), data: facts };
+  }
+  await checkAgreement(flags, { ...resumed, isRestart }, data);
+  const workers = flags.integer('workers', 1);
+  const timeoutMs = flags.integer('timeout-ms', 1);
+  const diagnosticsEvery = flags.integer('diagnostics', 0);
+  const onNonFinite = flags.choice('on-non-finite', ON_NON_FINITE);
+  const replicas = flags.integer('replicas', 1, MAX_REPLICAS);
+  const trainer = await Trainer.resume(resumed.path, {
+    data,
+    onNotice,
+    profile: isProfiled(flags),
+    ...(workers !== undefined && { workers }),
+    ...(replicas !== undefined && { replicas }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
+    ...(onNonFinite !== undefined && { onNonFinite }),
+    ...(flags.has('norm') && !isRestart && { norm: normFrom(flags) }),
+  });
+  return { trainer, data: facts };
+}
+
+/** What to say where nothing is left to train. */
+function nothingLeft({ maxSteps, epochs }: Plan, trainer: Trainer): readonly string[] {
+  const { step, stepsPerEpoch } = trainer;
+  const isBySteps = maxSteps !== undefined && maxSteps < epochs * stepsPerEpoch;
+  if (step < (isBySteps ? maxSteps : epochs * stepsPerEpoch)) return [];
+  const more = isBySteps
+    ? `--max-steps ${step + 1}`
+    : `--epochs ${Math.floor(step / stepsPerEpoch) + 1}`;
+  return [`nothing is left to train: ${step} steps are done; ${more} would go on.`];
+}
+
+interface RunSetup {
+  readonly plan: Plan;
+  readonly data: DataFacts;
+  readonly sinks: readonly Sink[];
+  readonly model: string;
+  readonly report: ReportAsked | undefined;
+  readonly notices: readonly string[];
+}
+
+async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
+  const { plan, data, sinks } = setup;
+  const tell = (event: RunEvent): void => {
+    for (const sink of sinks) sink.take(event);
+  };
+  const quit = (): void => {
+    for (const sink of sinks) sink.close();
+  };
+  const signals = catchSignals(() => trainer.stop(), quit);
+  let report: RunReport | undefined;
+  let end: RunState = { kind: 'stopped' };
+  const run = async (): Promise<number> => {
+    const start = startEvent(trainer, setup);
+    tell(start);
+    if (setup.report !== undefined) {
+      const { startReport } = await import('./runReport.ts');
+      report = await startReport(setup.report, trainer, start);
+    }
+    if (report?.url !== undefined) tell({ event: 'watch', url: report.url });
+    const { conversion } = trainer;
+    if (conversion.length > 0) {
+      const carried = conversion.filter((tensor) => tensor.carried);
+      const lost = conversion.filter((tensor) => !tensor.carried);
+      tell({ event: 'converted', carried, lost });
+    }
+    const nothing = nothingLeft(plan, trainer);
+    for (const message of [...setup.notices, ...nothing]) tell({ event: 'notice', message });
+    const training = await fit(trainer, { plan, tell, report }, signals);
+    tellProfile(trainer, plan, tell);
+    const { caught } = signals;
+    if (caught !== undefined) {
+      const where = plan.checkpoint === undefined ? '' : ` The checkpoint is ${plan.checkpoint}.`;
+      warn(`syncbn: stopped by ${caught} after step ${trainer.step}.${where}`);
+      return SIGNAL_CODES[caught];
+    }
+    const done = await finish(trainer, training, data);
+    tell(done);
+    end = { kind: 'done', testLoss: done.testLoss, testAccuracy: done.testAccuracy };
+    return signals.caught === undefined ? 0 : SIGNAL_CODES[signals.caught];
+  };
+  const failing = async (): Promise<number> => {
+    try {
+      return await run();
+    } catch (error) {
+      end = { kind: 'failed', message: errorEvent(error).message };
+      throw error;
+    }
+  };
+  // The trace and the report are no part of the run: where they fail it has ended well before.
+  return cleaningUp(
+    failing,
+    async () => {
+      if (end.kind !== 'failed') await tellTrace(trainer, plan, tell);
+    },
+    async () => {
+      await report?.end(end);
+      const { report: asked } = setup;
+      if (report !== undefined && asked?.file !== undefined) {
+        tell({ event: 'report', path: asked.file });
+      }
+    },
+    () => signals.release(),
+  );
+}
+
+function startEvent(trainer: Trainer, { plan, data, model }: RunSetup): StartEvent {
+  return {
+    event: 'start',
+    data: data.name,
+    model,
+    norm: normsOf(trainer.config.model).join(', ') || 'none',
+    replicas: trainer.replicas,
+    workers: trainer.workers,
+    globalBatch: trainer.globalBatch,
+    epochs: plan.epochs,
+    stepsPerEpoch: trainer.stepsPerEpoch,
+    step: trainer.step,
+    seed: trainer.config.seed,
+    mode: trainer.config.mode,
+    parameters: trainer.countParameters,
+    memoryBytes: trainer.layout.sizeBytes,
+  };
+}
+
+interface FitSetup {
+  readonly plan: Plan;
+  readonly tell: (event: RunEvent) => void;
+  readonly report: RunReport | undefined;
+}
+
+/** Trains to the end of the plan or to a signal, and writes the checkpoints on the way. */
+async function fit(
+  trainer: Trainer,
+  { plan, tell, report }: FitSetup,
+  signals: { readonly caught: Signal | undefined },
+): Promise<{ readonly imagesPerSecond: number; readonly seconds: number }> {
+  const { epochs, progressEveryMs, checkpointEvery } = plan;
+  const end = Math.min(epochs * trainer.stepsPerEpoch, plan.maxSteps ?? Infinity);
+  let images = 0;
+  let seconds = 0;
+  let told: ProgressEvent | undefined;
+  let sampled: number | undefined;
+  const checkpoints = checkpointWriter(trainer, { ...plan, path: plan.checkpoint }, tell);
+  const tellDiagnostics = (): void => {
+    const sample = trainer.diagnostics();
+    if (sample === undefined || sample.step === sampled) return;
+    sampled = sample.step;
+    tell({ event: 'diagnostics', ...sample });
+  };
+  while (trainer.step < end && signals.caught === undefined) {
+    const next = Math.min(end, nextStop(trainer, checkpointEvery));
+    let last: Progress | undefined;
+    for await (const progress of trainer.fit({ epochs, maxSteps: next, progressEveryMs })) {
+      last = progress;
+      const isPause = progress.kind === 'stopped' && trainer.step < end && !signals.caught;
+      const total = seconds + progress.seconds;
+      const speed = (images + progress.imagesPerSecond * progress.seconds) / total;
+      const event = isPause ? 'progress' : progress.kind;
+      told = { ...eventOf(progress, end), event, seconds: total, imagesPerSecond: speed };
+      tell(told);
+      report?.look({ ...progress, totalSteps: end }, total);
+      if (event !== 'progress') tellDiagnostics();
+    }
+    images += (last?.imagesPerSecond ?? 0) * (last?.seconds ?? 0);
+    seconds += last?.seconds ?? 0;
+    await checkpoints.write();
+  }
+  const isStopTold = signals.caught === undefined || told?.event === 'stopped';
+  if (told !== undefined && !isStopTold) tell({ ...told, event: 'stopped' });
+  await checkpoints.finish();
+  return { imagesPerSecond: seconds === 0 ? 0 : images / seconds, seconds };
+}
+
+/** Tells what is asked for of the profile. */
+function tellProfile(
+  trainer: Trainer,
+  { profile: isTold }: Plan,
+  tell: (event: RunEvent) => void,
+): void {
+  const profile = isTold ? trainer.profile() : undefined;
+  if (profile === undefined) return;
+  const { spans: _spans, ...times } = profile;
+  tell({ event: 'profile', ...times });
+}
+
+/** Writes the last steps where that is asked for and there are any. */
+async function tellTrace(
+  trainer: Trainer,
+  { trace }: Plan,
+  tell: (event: RunEvent) => void,
+): Promise<void> {
+  const profile = trace === undefined ? undefined : trainer.profile();
+  if (trace === undefined || profile === undefined) return;
+  await writeTrace(trace, profile.spans);
+  const steps = new Set(profile.spans.map(({ step }) => step)).size;
+  tell({ event: 'trace', path: trace, steps });
+}
+
+/** The step at which the next checkpoint is due: the end of the epoch, or earlier. */
+function nextStop(trainer: Trainer, every: number | undefined): number {
+  const { step, stepsPerEpoch } = trainer;
+  const after = (interval: number): number => (Math.floor(step / interval) + 1) * interval;
+  return Math.min(after(stepsPerEpoch), every === undefined ? Infinity : after(every));
+}
+
+async function finish(
+  trainer: Trainer,
+  training: { readonly imagesPerSecond: number; readonly seconds: number },
+  data: DataFacts,
+): Promise<DoneEvent> {
+  const evaluation: Evaluation | undefined =
+    data.countTest === 0 ? undefined : await trainer.evaluate();
+  return doneEvent(training, evaluation, trainer.weightsHash());
+}
+
+/** The event of a progress in a run that ends at step `end`. */
+function eventOf(progress: Progress, end: number): ProgressEvent {
+  const { kind, epoch, epochs, step, totalSteps, imagesPerSecond, seconds } = progress;
+  const shareLeft = totalSteps === step ? 0 : (end - step) / (totalSteps - step);
+  return {
+    event: kind,
+    epoch,
+    epochs,
+    step,
+    totalSteps: end,
+    loss: known(progress.loss),
+    accuracy: known(progress.accuracy),
+    imagesPerSecond,
+    seconds,
+    secondsLeft: known(progress.secondsLeft * shareLeft),
+  };
+}

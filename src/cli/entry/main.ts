@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+// The command. Ends the process itself once all output is out: a process that ends because nothing
+// is left to do stops listening to signals before it is gone, and would die of one.
+
+import { screen, warn } from '../output/screen.ts';
+import { EXIT_FAILED } from '../process/failure.ts';
+import { leave } from '../process/leave.ts';
+import { listenToSignals } from '../process/signals.ts';
+import { runCommand } from './program.ts';
+
+listenToSignals();
+const code = await runCommand(process.argv);
+const isWhole = screen.end();
+if (!isWhole) warn('syncbn: stdout could not be written to its end.');
+await screen.drained();
+leave(isWhole || code !== 0 ? code : EXIT_FAILED);

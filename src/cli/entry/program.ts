@@ -1,0 +1,306 @@
+// The commands and their flags. Parsing is cac's; what is unknown is an error that proposes the
+// nearest flag or command. Returns the exit code and never ends the process itself.
+
+import { inspect } from 'node:util';
+import { cac } from 'cac';
+import { UsageError } from '../../base/errors.ts';
+import { nearestWord } from '../../base/nearest.ts';
+import { packageVersion } from '../../base/version.ts';
+import { jsonSink } from '../output/events.ts';
+import { screen, warn } from '../output/screen.ts';
+import { wrapped } from '../output/wrap.ts';
+import { EXIT_USAGE, errorEvent, exitCodeOf } from '../process/failure.ts';
+import { endingAtSignals } from '../process/signals.ts';
+import { Flags, markValues, unmarkValues } from '../settings/flags.ts';
+import { simulateFlags } from '../settings/simulateFlags.ts';
+
+interface HelpSection {
+  title?: string;
+  body: string;
+}
+
+/** A flag as it stands in the help. */
+type FlagText = readonly [name: string, text: string];
+
+interface CommandText {
+  readonly name: string;
+  readonly argument?: string;
+  readonly text: string;
+  readonly flags: readonly FlagText[];
+  /** Loads only what this command needs. */
+  run(flags: Flags, argument: string | undefined): Promise<number>;
+}
+
+const dataFlags: readonly FlagText[] = [
+  [
+    '--data <name|dir>',
+    'mnist, synthetic, or a folder of IDX, CIFAR-10 or npy files (default mnist)',
+  ],
+  ['--limit <n>', 'Only n training samples, drawn from all'],
+];
+
+const moduleFlags: readonly FlagText[] = [
+  [
+    '--allow-modules [list]',
+    'Run the code of custom layers that a checkpoint or .json model names: all, or a list',
+  ],
+];
+
+const commonFlags: readonly FlagText[] = [
+  ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
+  ['--timeout-ms <ms>', 'How long workers wait for each other (default 60000)'],
+  ['--json', 'Events on stdout, one JSON object a line'],
+  ['--debug', 'Show where an error came from'],
+];
+
+const trainFlags: readonly FlagText[] = [
+  ...dataFlags,
+  ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
+  [
+    '--norm <kind>',
+    'sync, local, group, layer, instance, none, auto; with --resume also frozen ' +
+      '(default: sync; of a .json model: as it is written)',
+  ],
+  ['--norm-kinds <list>', 'Kinds of norms that --norm replaces, or all (default: batch norms)'],
+  ['--group-size <k>', 'With --norm sync or auto: replicas that share statistics (default all)'],
+  ['--num-groups <g>', 'With --norm group or auto: groups (default: by channels, see inspect)'],
+  [
+    '--replicas <n>',
+    'Simulated devices; with --norm local they decide what is computed (default 8)',
+  ],
+  ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
+  ['--batch <n>', 'Samples of a step over all replicas, instead of --replica-batch'],
+  ['--grains <n>', 'Pieces of a batch in which sums are formed (default 32, 64 from 512 samples)'],
+  ['--drop-last', 'Leave out a last batch that is not full'],
+  ['--epochs <n>', 'Epochs to have done in all (default 1)'],
+  ['--max-steps <n>', 'Stop when n steps are done in all'],
+  ['--optimizer <name>', 'sgd, adam or adamw (default sgd)'],
+  ['--lr <rate>', 'Learning rate (default 0.1 for sgd, 0.001 for adam and adamw)'],
+  ['--momentum <m>', 'Of sgd (default 0.9)'],
+  ['--nesterov', "Nesterov's momentum for sgd"],
+  ['--weight-decay <d>', 'Default 0, for adamw 0.01'],
+  ['--no-norm-decay', 'No weight decay on norm parameters and biases'],
+  ['--schedule <kind>', 'constant, cosine or step (default constant)'],
+  ['--warmup-steps <n>', 'Steps in which the learning rate rises (default 0)'],
+  ['--step-size <n>', 'With --schedule step: steps between two cuts'],
+  ['--gamma <g>', 'With --schedule step: factor of a cut (default 0.1)'],
+  ['--clip-norm <x>', "Upper bound of the gradient's norm"],
+  [
+    '--on-non-finite <what>',
+    'stop (exit code 1) or continue where numbers are not finite (default stop)',
+  ],
+  ['--label-smoothing <s>', 'Of the cross-entropy (default 0)'],
+  ['--shift <n>', 'Augmentation: move images by up to n pixels'],
+  ['--flip', 'Augmentation: mirror half of the images'],
+  ['--seed <n>', 'Decides all random numbers (default 1)'],
+  ['--strict', 'The same bits on every machine'],
+  ['--checkpoint <file>', 'Write a checkpoint at the end of each epoch, at the end and at Ctrl-C'],
+  ['--checkpoint-every <n>', 'And after every n steps'],
+  ['--keep <n>', 'Keep the last n checkpoints, older ones named by their steps (default 1)'],
+  ['--resume <file>', 'Go on from a checkpoint, with its settings; --norm replaces its norms'],
+  ['--resume-or-start <file>', 'The same where the file exists, else a new run that writes it'],
+  ['--overwrite', 'Let --checkpoint replace the file of another run'],
+  ['--diagnostics <n>', 'Compare the batch statistics of replicas every n steps (default 50)'],
+  ['--profile', "Show where a step's time goes: by phase and layer, waiting apart"],
+  ['--trace <file>', 'Write the last 20 steps for chrome://tracing and ui.perfetto.dev'],
+  ['--report <file>', 'Write a page with curves, norms and gradients at the end'],
+  ['--watch [port]', 'Serve that page while it trains, on this machine (default port 8710)'],
+  ['--watch-host <host>', 'With --watch: listen there; the URL then has a token'],
+  ['--log <file>', 'Append the events to a file, one JSON object a line'],
+  ...moduleFlags,
+  ...commonFlags,
+];
+
+/** Those of `train` that a short run has a use for. */
+const doctorFlags: readonly FlagText[] = [
+  ...dataFlags,
+  ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
+  ['--replicas <n>', 'Simulated devices, at least 2 (default 8)'],
+  ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
+  ['--steps <n>', 'Steps with each norm: local, sync and group (default 120)'],
+  ['--budget <seconds>', 'Time for all training; cuts the steps (default 60)'],
+  ['--optimizer <name>', 'sgd, adam or adamw (default sgd)'],
+  ['--lr <rate>', 'Learning rate (default 0.1 for sgd, 0.001 for adam and adamw)'],
+  ['--seed <n>', 'Decides all random numbers (default 1)'],
+  ['--strict', 'The same bits on every machine'],
+  ...moduleFlags,
+  ...commonFlags,
+];
+
+const experimentFlags: readonly FlagText[] = [
+  ['--quick', 'Fewer and shorter runs: minutes, with wider intervals'],
+  ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],
+  ['--data <name|dir>', 'fashion-mnist (fetched once), mnist, synthetic or a folder'],
+  ['--norms <list>', 'small-batch: local, sync, group, layer, none'],
+  ['--out <folder>', 'Where results and report go (default experiments/<name>)'],
+  ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
+  ['--json', 'Events on stdout, one JSON object a line'],
+  ['--debug', 'Show where an error came from'],
+];
+
+const commands: readonly CommandText[] = [
+  {
+    name: 'train',
+    text: 'Train a network',
+    flags: trainFlags,
+    run: async (flags) => (await import('../commands/trainCommand.ts')).runTrain(flags),
+  },
+  {
+    name: 'eval',
+    text: 'Evaluate a checkpoint on its test data',
+    flags: [
+      ['--checkpoint <file>', 'The checkpoint'],
+      ['--precise-norm <n>', 'First measure running statistics anew over n training batches'],
+      ['--eval-correction <a>', 'Weight of a sample in its own statistics, 0 to 1, or auto'],
+      ...dataFlags,
+      ...moduleFlags,
+      ...commonFlags,
+    ],
+    run: endsAtSignals(async () => (await import('../commands/evalCommand.ts')).runEval),
+  },
+  {
+    name: 'inspect',
+    argument: 'checkpoint',
+    text: 'Show what a checkpoint holds',
+    flags: [
+      ['--json', 'One JSON object'],
+      ['--debug', 'Show where an error came from'],
+    ],
+    run: endsAtSignals(async () => (await import('../commands/inspectCommand.ts')).runInspect),
+  },
+  {
+    name: 'fold',
+    text: 'Fold batch normalization into the layers before it, for inference',
+    flags: [
+      ['--checkpoint <file>', 'The checkpoint'],
+      ['--out <file>', 'The checkpoint to write'],
+      ['--overwrite', 'Let --out replace a file that is there'],
+      ['--tolerance <x>', 'Largest difference of an output, as a share (default 1e-4)'],
+      ...dataFlags,
+      ...moduleFlags,
+      ...commonFlags,
+    ],
+    run: endsAtSignals(async () => (await import('../commands/foldCommand.ts')).runFold),
+  },
+  {
+    name: 'doctor',
+    text: 'Train a model shortly and say which normalization it needs',
+    flags: doctorFlags,
+    run: endsAtSignals(async () => (await import('../commands/doctorCommand.ts')).runDoctor),
+  },
+  {
+    name: 'experiment',
+    argument: 'name',
+    text: 'Train for an answer: small-batch, sync-group, precise, convergence and more',
+    flags: experimentFlags,
+    run: async (...asked) =>
+      (await import('../commands/experimentCommand.ts')).runExperimentCommand(...asked),
+  },
+  {
+    name: 'simulate',
+    text: 'Predict what a job on many devices would do',
+    flags: simulateFlags,
+    run: endsAtSignals(async () => (await import('../commands/simulateCommand.ts')).runSimulate),
+  },
+];
+
+/** A command that keeps nothing until its end. */
+function endsAtSignals(load: () => Promise<CommandText['run']>): CommandText['run'] {
+  return (flags, argument) => endingAtSignals(async () => (await load())(flags, argument));
+}
+
+/** The flags of all commands that take a value. */
+const valueFlags = commands.flatMap(({ flags }) =>
+  flags.map(([flag]) => flag.split(' ')).flatMap(([name, value]) => (value ? [name!] : [])),
+);
+
+/** Runs the command line and returns the exit code. */
+export async function runCommand(argv: readonly string[]): Promise<number> {
+  try {
+    const cli = cac('syncbn');
+    for (const { name, argument, text, flags: texts } of commands) {
+      const command = cli.command(argument === undefined ? name : `${name} [${argument}]`, text);
+      for (const [flag, meaning] of texts) command.option(flag, meaning);
+      command.action(() => {});
+    }
+    cli.help(tidyHelp).version(packageVersion());
+    const words = markValues(argv, valueFlags);
+    const { args, options } = cli.parse(words, { run: false });
+    if (options.help === true || options.version === true) return 0;
+    const command = commands.find(({ name }) => name === cli.matchedCommandName);
+    if (command === undefined) return withoutCommand(args[0], () => cli.outputHelp());
+    checkKnown(command, words);
+    checkArguments(command, [...args, ...options['--']]);
+    return await command.run(new Flags(unmarkValues(withoutNegation(options))), args[0]);
+  } catch (error) {
+    report(error, argv);
+    return exitCodeOf(error);
+  }
+}
+
+/** As wide as the terminal, and without what the parser says of the default of a flag `--no-x`:
+ * that x is true. */
+function tidyHelp(sections: readonly HelpSection[]): HelpSection[] {
+  return sections.map(({ body, ...rest }) => ({
+    ...rest,
+    body: wrapped(body.replaceAll(' (default: true)', '').replace(/ +$/gm, ''), screen.textColumns),
+  }));
+}
+
+function withoutCommand(typed: string | undefined, showHelp: () => void): number {
+  if (typed === undefined) {
+    showHelp();
+    return EXIT_USAGE;
+  }
+  const names = commands.map(({ name }) => name);
+  const nearest = nearestWord(typed, names);
+  throw new UsageError({
+    what: 'command',
+    given: typed,
+    allowed: names.join(', '),
+    ...(nearest !== undefined && { hint: `syncbn ${nearest}` }),
+  });
+}
+
+/** Refuses flags that the command does not have, with the nearest that it has. */
+function checkKnown(command: CommandText, words: readonly string[]): void {
+  const known = command.flags.map(([flag]) => flag.replace(/^--(no-)?/, '').split(' ')[0]!);
+  for (const word of words.slice(2)) {
+    if (word === '--') break;
+    const name = /^--?(?:no-)?([^=]+)/.exec(word)?.[1];
+    if (!word.startsWith('-') || name === undefined) continue;
+    if (known.includes(name)) continue;
+    const nearest = nearestWord(name, known);
+    throw new UsageError({
+      what: `flag of syncbn ${command.name}`,
+      given: word.split('=')[0]!,
+      allowed: `what syncbn ${command.name} --help lists`,
+      ...(nearest !== undefined && { hint: `--${nearest}` }),
+    });
+  }
+}
+
+function checkArguments(command: CommandText, args: readonly string[]): void {
+  const most = command.argument === undefined ? 0 : 1;
+  if (args.length <= most) return;
+  throw new UsageError({
+    what: `arguments of syncbn ${command.name}`,
+    given: args,
+    allowed: most === 0 ? 'flags only' : `one ${command.argument}`,
+  });
+}
+
+/** The parsed flags without what the parser adds of its own. */
+function withoutNegation(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { '--': _rest, normDecay, ...rest } = options;
+  // A flag `--no-x` makes the parser set x to true where it is not given.
+  return normDecay === false ? { ...rest, noNormDecay: true } : rest;
+}
+
+/** Says what went wrong. Looks for itself what was asked for: the flags may be what is wrong. */
+function report(error: unknown, argv: readonly string[]): void {
+  const event = errorEvent(error);
+  if (argv.includes('--json')) jsonSink().take(event);
+  warn(`syncbn: ${event.message}`);
+  if (argv.includes('--debug')) screen.warnWhole(inspect(error));
+}

@@ -1,0 +1,178 @@
+// What a run tells: events in plain data. One and the same stream goes to stdout as JSON lines, to
+// a log file, or to the terminal; each is a sink.
+
+import type { CarriedTensor } from '../../checkpoint/convertState.ts';
+import type { Diagnostics } from '../../observe/diagnostics.ts';
+import type { Profile } from '../../observe/profileReport.ts';
+import type { Evaluation } from '../../runtime/evaluation.ts';
+import { IncompleteOutput, LineFile, openLines } from './lineFile.ts';
+import { screen } from './screen.ts';
+
+export interface StartEvent {
+  readonly event: 'start';
+  readonly data: string;
+  readonly model: string;
+  readonly norm: string;
+  readonly replicas: number;
+  readonly workers: number;
+  readonly globalBatch: number;
+  readonly epochs: number;
+  readonly stepsPerEpoch: number;
+  /** Steps that were done before. */
+  readonly step: number;
+  readonly seed: number;
+  readonly mode: string;
+  readonly parameters: number;
+  readonly memoryBytes: number;
+}
+
+export interface ProgressEvent {
+  readonly event: 'progress' | 'epoch' | 'stopped';
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly step: number;
+  readonly totalSteps: number;
+  readonly loss: number | null;
+  readonly accuracy: number | null;
+  readonly imagesPerSecond: number;
+  readonly seconds: number;
+  readonly secondsLeft: number | null;
+}
+
+/** A checkpoint was resumed with other normalizations. */
+export interface ConvertedEvent {
+  readonly event: 'converted';
+  /** Tensors of normalizations that kept their values. */
+  readonly carried: readonly CarriedTensor[];
+  /** Those that start anew or are gone. */
+  readonly lost: readonly CarriedTensor[];
+}
+
+export interface CheckpointEvent {
+  readonly event: 'checkpoint';
+  readonly path: string;
+  readonly step: number;
+}
+
+export interface DoneEvent {
+  readonly event: 'done';
+  readonly testAccuracy: number | null;
+  readonly testLoss: number | null;
+  readonly imagesPerSecond: number;
+  readonly seconds: number;
+  readonly weightsHash: string;
+}
+
+export interface ErrorEvent {
+  readonly event: 'error';
+  readonly kind: string;
+  readonly message: string;
+}
+
+/** The last sampled step at the end of an epoch, or where the run stops. What is NaN becomes null
+ * in JSON. */
+export interface DiagnosticsEvent extends Diagnostics {
+  readonly event: 'diagnostics';
+}
+
+/** Where the time of the run's steps has gone. */
+export interface ProfileEvent extends Omit<Profile, 'spans'> {
+  readonly event: 'profile';
+}
+
+/** The last steps of the profile are in a file. */
+export interface TraceFileEvent {
+  readonly event: 'trace';
+  readonly path: string;
+  readonly steps: number;
+}
+
+/** Something that is worth knowing, although nothing is wrong. */
+export interface NoticeEvent {
+  readonly event: 'notice';
+  readonly message: string;
+}
+
+/** The run can be watched. */
+export interface WatchEvent {
+  readonly event: 'watch';
+  readonly url: string;
+}
+
+/** The report is written. */
+export interface ReportEvent {
+  readonly event: 'report';
+  readonly path: string;
+}
+
+export type RunEvent =
+  | StartEvent
+  | ConvertedEvent
+  | ProgressEvent
+  | DiagnosticsEvent
+  | CheckpointEvent
+  | ProfileEvent
+  | TraceFileEvent
+  | NoticeEvent
+  | WatchEvent
+  | ReportEvent
+  | DoneEvent
+  | ErrorEvent;
+
+/** Where events go. A sink that cannot be written never ends the run. */
+export interface Sink {
+  take(event: RunEvent): void;
+  /** Throws an {@link IncompleteOutput} where events are missing. */
+  close(): void;
+}
+
+/** JSON has no NaN: what is not known is null. */
+export function known(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+/** One JSON object a line on stdout. */
+export function jsonSink(): Sink {
+  return {
+    take: (event) => screen.sayJson(event),
+    close: () => {},
+  };
+}
+
+/** Appends JSON lines, each with its time, to a file. While a disk is full they wait;
+ * `onTrouble` is told. Throws a UsageError when the file cannot be opened. */
+export function logSink(path: string, onTrouble: (message: string) => void): Sink {
+  const { fd, close } = openLines(path, `--log ${path}`);
+  const lineOf = (event: object): string =>
+    JSON.stringify({ time: new Date().toISOString(), ...event });
+  const file = new LineFile({
+    fd,
+    onTrouble: (reason) =>
+      onTrouble(`--log ${path} cannot be written (${reason}); the run goes on, its lines wait.`),
+    gapLine: (lines) => lineOf({ event: 'gap', lines }),
+  });
+  return {
+    take: (event) => file.write(lineOf(event)),
+    close() {
+      const missing = file.end();
+      close();
+      if (missing > 0) throw new IncompleteOutput(`--log ${path} misses ${missing} lines.`);
+    },
+  };
+}
+
+/** The last event of a run that ended. */
+export function doneEvent(
+  training: { readonly imagesPerSecond: number; readonly seconds: number },
+  evaluation: Evaluation | undefined,
+  weightsHash: string,
+): DoneEvent {
+  return {
+    event: 'done',
+    testAccuracy: evaluation === undefined ? null : known(evaluation.accuracy),
+    testLoss: evaluation === undefined ? null : known(evaluation.loss),
+    imagesPerSecond: training.imagesPerSecond,
+    seconds: training.seconds,
+    weightsHash,
+  };
+}

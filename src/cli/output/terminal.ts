@@ -1,0 +1,204 @@
+// What a run looks like for people: a line for each epoch, below them a progress bar on a terminal,
+// tables at the end.
+
+import { showBytes } from '../../memory/layout.ts';
+import { severityOf } from '../../observe/diagnostics.ts';
+import { Bar, type BarFields } from './bar.ts';
+import type {
+  ConvertedEvent,
+  DiagnosticsEvent,
+  DoneEvent,
+  ProfileEvent,
+  ProgressEvent,
+  RunEvent,
+  Sink,
+  StartEvent,
+} from './events.ts';
+import { profileTables } from './profileTable.ts';
+import { type Screen, screen } from './screen.ts';
+import { printTable } from './tables.ts';
+import { oneLine, paint } from './text.ts';
+
+/** From here on float32 inputs have lost ten of their 24 bits when the mean is taken off. */
+const WORTH_TELLING_CONDITIONING = 1000;
+
+/** Fits a line of 80 columns up to 99 epochs, 99,999 images/s and ten hours left. */
+const BAR = {
+  format: '{bar} {percentage}%  {epoch}  {speed}  loss {loss}  acc {accuracy}  {left}',
+  size: 10,
+};
+
+/** Shows a run on the terminal. */
+export function terminalSink(to: Screen = screen): Sink {
+  const bar = to.isTerminal ? new Bar(to, BAR) : undefined;
+  let start: StartEvent | undefined;
+  return {
+    take(event: RunEvent) {
+      switch (event.event) {
+        case 'start':
+          start = event;
+          to.say(startLines(event));
+          break;
+        case 'converted':
+          to.say(conversionLines(event));
+          break;
+        case 'progress':
+          bar?.draw(event.totalSteps, event.step, barFields(event));
+          break;
+        case 'epoch':
+        case 'stopped':
+          if (event.event === 'stopped' || event.step === event.totalSteps) bar?.end();
+          else bar?.draw(event.totalSteps, event.step, barFields(event));
+          to.say(epochLine(event));
+          break;
+        case 'diagnostics':
+          to.say(diagnosticsLine(event));
+          break;
+        case 'checkpoint':
+          to.say(`Checkpoint of step ${event.step} written to ${oneLine(event.path)}.`);
+          break;
+        case 'profile':
+          printProfile(event, to);
+          break;
+        case 'trace':
+          to.say(`Trace of the last ${event.steps} steps written to ${oneLine(event.path)}.`);
+          break;
+        case 'notice':
+          to.warn(`syncbn: ${event.message}`);
+          break;
+        case 'watch':
+          to.say(`Watch it at ${event.url}`);
+          break;
+        case 'report':
+          to.say(`Report written to ${oneLine(event.path)}.`);
+          break;
+        case 'done':
+          bar?.end();
+          printTable(resultRows(event, start), to);
+          break;
+        case 'error':
+          bar?.end();
+          to.warn(`syncbn: ${event.message}`);
+      }
+    },
+    close: () => bar?.end(),
+  };
+}
+
+function printProfile(event: ProfileEvent, to: Screen): void {
+  const { heading, phases, layers } = profileTables(event);
+  to.say(heading);
+  printTable(phases, to);
+  printTable(layers, to);
+}
+
+function barFields(event: ProgressEvent): BarFields {
+  return {
+    epoch: `epoch ${event.epoch}/${event.epochs}`,
+    speed: paint('bold', `${Math.round(event.imagesPerSecond)} img/s`),
+    loss: event.loss === null ? '-' : event.loss.toFixed(3),
+    accuracy: showShare(event.accuracy, 1),
+    left: event.secondsLeft === null ? '' : `${showClock(event.secondsLeft)} left`,
+  };
+}
+
+function startLines(event: StartEvent): string {
+  const { norm, replicas, workers, globalBatch, parameters, memoryBytes } = event;
+  const [model, data] = [event.model, event.data].map((name) => paint('bold', oneLine(name)));
+  const what = `${model} on ${data}, ${paint('bold', norm)}`;
+  const memory = `${showBytes(memoryBytes)} of shared memory`;
+  return `${what}, ${parameters} parameters
+${replicas} replicas on ${workers} workers, global batch ${globalBatch}, ${memory}`;
+}
+
+/** What did not carry over: one line for each kind of tensor and reason. */
+function conversionLines({ carried, lost }: ConvertedEvent): string {
+  const groups = new Map<string, string[]>();
+  for (const { layer, tensor, why } of lost) {
+    const key = `${tensor}: ${why}`;
+    groups.set(key, [...(groups.get(key) ?? []), layer]);
+  }
+  const lines = [...groups].map(
+    ([what, layers]) =>
+      `  ${what} (${layers[0]}${layers.length > 1 ? `, ${layers.length} layers` : ''})`,
+  );
+  const total = carried.length + lost.length;
+  const kept = `Other norms: ${carried.length} of ${total} of their tensors carried over`;
+  return lost.length === 0 ? `${kept}.` : [`${kept}; not:`, ...lines].join('\n');
+}
+
+function epochLine(event: ProgressEvent): string {
+  const where = event.event === 'stopped' ? `stopped at step ${event.step}` : `step ${event.step}`;
+  const { epoch, epochs, imagesPerSecond, seconds } = event;
+  const loss = event.loss === null ? '-' : event.loss.toFixed(4);
+  const speed = `${Math.round(imagesPerSecond)} img/s, ${showSeconds(seconds)}`;
+  const accuracy = showShare(event.accuracy);
+  return `epoch ${epoch}/${epochs} (${where}): loss ${loss}, accuracy ${accuracy}, ${speed}`;
+}
+
+/** The layer whose shards lie furthest from their sync groups. */
+function diagnosticsLine({ step, layers }: DiagnosticsEvent): string {
+  const { path, worst } = layers.reduce((a, b) =>
+    severityOf(b.worst) > severityOf(a.worst) ? b : a,
+  );
+  const { meanShift, varianceFactor, deadShare, nonFinite, conditioning } = worst;
+  const isAlone = meanShift === 0 && varianceFactor === 1;
+  const found = [
+    ...(isAlone
+      ? ['each replica is its own sync group']
+      : [`means ${showNumber(meanShift)} std apart`, `variances x${showNumber(varianceFactor)}`]),
+    ...(conditioning >= WORTH_TELLING_CONDITIONING
+      ? [`|mean|/std ${conditioning.toExponential(1)}`]
+      : []),
+    ...(deadShare > 0 ? [`${showShare(deadShare, 1)} dead channels`] : []),
+    ...(nonFinite > 0 ? [`${nonFinite} channels with NaN or infinity`] : []),
+  ];
+  return `batch statistics at step ${step}, worst ${path}:\n  ${found.join(', ')}`;
+}
+
+function showNumber(value: number): string {
+  return Number.isNaN(value) ? '-' : value.toPrecision(3);
+}
+
+function resultRows(done: DoneEvent, start: StartEvent | undefined): Record<string, string>[] {
+  const rows: [string, string][] = [
+    ['test accuracy', paint('green', showShare(done.testAccuracy))],
+    ['test loss', done.testLoss === null ? '-' : done.testLoss.toFixed(4)],
+    ['images/s', done.seconds === 0 ? '-' : `${Math.round(done.imagesPerSecond)}`],
+    ['training', showSeconds(done.seconds)],
+  ];
+  if (start !== undefined) {
+    rows.push(
+      ['norm', start.norm],
+      ['replicas x batch', showBatch(start)],
+      ['workers', `${start.workers}`],
+    );
+  }
+  rows.push(['weights', done.weightsHash.slice(0, 16)]);
+  return rows.map(([result, value]) => ({ result, value }));
+}
+
+/** Replicas times the samples of each; how many in all where they are not equally many. */
+function showBatch({ replicas, globalBatch }: StartEvent): string {
+  const isEven = globalBatch % replicas === 0;
+  return isEven ? `${replicas} x ${globalBatch / replicas}` : `${globalBatch} over ${replicas}`;
+}
+
+function showShare(share: number | null, digits = 2): string {
+  return share === null ? '-' : `${(share * 100).toFixed(digits)} %`;
+}
+
+/** m:ss, or h:mm:ss from one hour on. */
+function showClock(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  const twoDigits = (value: number): string => `${value % 60}`.padStart(2, '0');
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes}:${twoDigits(whole)}`;
+  return `${Math.floor(minutes / 60)}:${twoDigits(minutes)}:${twoDigits(whole)}`;
+}
+
+function showSeconds(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${seconds.toFixed(1)} s`;
+  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}

@@ -1,0 +1,83 @@
+// Ctrl-C and its kin: the first ends a run in good order, a later one at once. npm, npx and shells
+// pass a signal on that the terminal sent to the command already, so signals within a second are
+// one. A terminal that goes away (SIGHUP) asks a run to stop as well, and never ends it at once.
+
+import { screen, warn } from '../output/screen.ts';
+import { errorEvent } from './failure.ts';
+import { leave } from './leave.ts';
+
+/** Exit codes of a run that a signal ended: 128 + the signal's number. */
+export const SIGNAL_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+export type Signal = keyof typeof SIGNAL_CODES;
+const SIGNALS = Object.keys(SIGNAL_CODES) as readonly Signal[];
+
+/** Copies of one signal come within milliseconds; a second request takes a person longer. */
+const ONE_SIGNAL_MS = 1000;
+
+/** What a signal does now: before there is a run, it ends the process. */
+let take: (signal: Signal) => void = endBy;
+
+/** Listens from now on until the process ends, so that no signal ends it in the midst of a
+ * write. */
+export function listenToSignals(): void {
+  for (const signal of SIGNALS) process.on(signal, (caught) => take(caught as Signal));
+}
+
+export interface CaughtSignals {
+  readonly caught: Signal | undefined;
+  /** The run is over, and the process is about to end by itself. */
+  release(): void;
+}
+
+/** The first signal asks the run to stop after its step, one that comes more than a second later
+ * ends the process at once. */
+export function catchSignals(stop: () => void, quit: () => void): CaughtSignals {
+  let caught: Signal | undefined;
+  let caughtMs = 0;
+  const isMore = (signal: Signal): boolean =>
+    signal !== 'SIGHUP' && !(caught !== undefined && performance.now() - caughtMs < ONE_SIGNAL_MS);
+  take = (signal) => {
+    if (caught === undefined) {
+      caught = signal;
+      caughtMs = performance.now();
+      stop();
+      warn('syncbn: stopping; Ctrl-C again to end at once.');
+      return;
+    }
+    if (!isMore(signal)) return;
+    try {
+      quit();
+    } catch (error) {
+      warn(`syncbn: ${errorEvent(error).message}`);
+    }
+    endBy(caught);
+  };
+  return {
+    get caught() {
+      return caught;
+    },
+    release() {
+      take = (signal) => {
+        if (isMore(signal)) endBy(caught ?? signal);
+      };
+    },
+  };
+}
+
+/** For a command that keeps nothing until its end: the first signal ends it, and says so. */
+export async function endingAtSignals<T>(run: () => Promise<T>): Promise<T> {
+  take = (signal) => {
+    warn(`syncbn: ended by ${signal}; nothing is kept.`);
+    endBy(signal);
+  };
+  try {
+    return await run();
+  } finally {
+    take = endBy;
+  }
+}
+
+function endBy(signal: Signal): never {
+  screen.end();
+  leave(SIGNAL_CODES[signal]);
+}

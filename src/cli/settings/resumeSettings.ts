@@ -1,0 +1,105 @@
+// A resumed run has the settings of its checkpoint. Flags that say the same are welcome, flags that
+// say something else are an error that names both. Only --norm may: it converts; and --replicas
+// where they decide nothing, which Trainer.resume knows.
+
+import { UsageError } from '../../base/errors.ts';
+import type { CheckpointHead } from '../../checkpoint/checkpoint.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { convertNorm } from '../../nn/convert/convertNorm.ts';
+import { normsOf } from '../../nn/convert/normLeaf.ts';
+import { parseModel } from '../../nn/models/parse.ts';
+import { loadModules } from '../../nn/specs/modules.ts';
+import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
+import type { RunConfig } from '../../plan/config.ts';
+import { resolveOptions } from '../../runtime/trainerOptions.ts';
+import type { Flags } from './flags.ts';
+import { allowModulesFrom, bareModelFrom, normalizedAs, trainerOptionsFrom } from './settings.ts';
+
+/** Flags that decide what is computed, and the part of the config that each decides. */
+const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unknown])[] = [
+  ['batch', (config) => config.globalBatch],
+  ['replica-batch', (config) => config.globalBatch / config.replicas],
+  ['grains', (config) => config.grains ?? config.replicas],
+  ['drop-last', (config) => config.dropLast],
+  ['seed', (config) => config.seed],
+  ['strict', (config) => config.mode],
+  ['clip-norm', (config) => config.clipNorm],
+  ['label-smoothing', (config) => config.loss],
+  ['shift', (config) => config.augmentation?.maxShift ?? 0],
+  ['flip', (config) => config.augmentation?.flip ?? false],
+  ['optimizer', (config) => config.optimizer.kind],
+  ['lr', (config) => config.optimizer.lr],
+  ['weight-decay', (config) => config.optimizer.weightDecay],
+  ['momentum', (config) => (config.optimizer as { momentum?: number }).momentum],
+  ['nesterov', (config) => (config.optimizer as { nesterov?: boolean }).nesterov],
+  ['no-norm-decay', (config) => config.optimizer.decayNormAndBias],
+  ['schedule', (config) => config.schedule.kind],
+  ['warmup-steps', (config) => config.schedule.warmupSteps],
+  ['step-size', (config) => (config.schedule as { stepSize?: number }).stepSize],
+  ['gamma', (config) => (config.schedule as { gamma?: number }).gamma],
+];
+
+/** Flags that decide the norms of a model. */
+const NORM_FLAGS = ['norm', 'norm-kinds', 'group-size', 'num-groups'] as const;
+
+type Decided = Omit<RunConfig, 'model' | 'data' | 'workers' | 'timeoutMs' | 'diagnosticsEvery'>;
+
+/** What is gone on from. */
+interface Resumed {
+  readonly path: string;
+  readonly saved: Omit<CheckpointHead, 'tensors'>;
+  readonly isRestart: boolean;
+}
+
+/** Throws a {@link UsageError} for the first flag that contradicts the checkpoint. */
+export async function checkAgreement(
+  flags: Flags,
+  { path, saved, isRestart }: Resumed,
+  data: Dataset,
+): Promise<void> {
+  const model = parseModel(saved.model, `the model of ${path}`);
+  await loadModules(customModulesOf(model), allowModulesFrom(flags));
+  await checkModel(flags, { path, isRestart, kept: model }, data);
+  if (!DECIDING.some(([flag]) => flags.has(flag))) return;
+  const { workers: _workers, ...options } = trainerOptionsFrom(flags, data, model);
+  const replicas = flags.has('replicas') ? options.replicas! : saved.run.replicas;
+  const asked = resolveOptions({ ...options, replicas, workers: 1 });
+  const kept = { ...saved.run, replicas } as unknown as Decided;
+  for (const [flag, part] of DECIDING) {
+    if (!flags.has(flag) || isSame(part(asked), part(kept))) continue;
+    throw contradiction(`--${flag}`, part(asked), path, part(kept));
+  }
+}
+
+async function checkModel(
+  flags: Flags,
+  { path, isRestart, kept }: Omit<Resumed, 'saved'> & { readonly kept: LayerSpec },
+  data: Dataset,
+): Promise<void> {
+  const asked = NORM_FLAGS.filter((name) => flags.has(name));
+  // A model alone says nothing of its norm.
+  const bare = (spec: LayerSpec): LayerSpec => convertNorm(spec, { to: 'none', kinds: 'all' });
+  const model = flags.has('model') ? await bareModelFrom(flags, data) : kept;
+  if (!isSame(bare(model), bare(kept))) {
+    throw contradiction('--model', flags.text('model'), path, 'another model');
+  }
+  // A norm that is named replaces the checkpoint's, but where the flags describe the whole run.
+  if (asked.length === 0 || (flags.has('norm') && !isRestart)) return;
+  if (isSame(normalizedAs(flags, model, data), kept)) return;
+  const what = asked.map((name) => `--${name}`).join(', ');
+  const given = asked.map((name) => flags.text(name)).join(', ');
+  throw contradiction(what, given, path, normsOf(kept).join(', ') || 'none');
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function contradiction(what: string, given: unknown, path: string, kept: unknown): UsageError {
+  return new UsageError({
+    what: `${what} with --resume ${path}`,
+    given,
+    allowed: `what the checkpoint has, ${JSON.stringify(kept)}`,
+    hint: `leaving ${what} out, or a new run without --resume`,
+  });
+}

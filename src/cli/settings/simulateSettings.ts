@@ -1,0 +1,189 @@
+// From the flags of `syncbn simulate` to what is simulated: network, device, cluster, and what is
+// to be measured or trained for real.
+
+import { readFileSync } from 'node:fs';
+import { checkInteger, UsageError } from '../../base/errors.ts';
+import { nearestWord } from '../../base/nearest.ts';
+import { type Shape, sizeOf } from '../../base/shape.ts';
+import { messageOf } from '../../base/showError.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { synthetic } from '../../data/synthetic.ts';
+import { buildGraph } from '../../nn/graph/graph.ts';
+import { parseModel } from '../../nn/models/parse.ts';
+import { loadModules } from '../../nn/specs/modules.ts';
+import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
+import { type OptimizerSpec, sgd } from '../../optim/optimizer.ts';
+import { scaleToStep } from '../../simulate/calibrate.ts';
+import { ALGORITHMS } from '../../simulate/collectives.ts';
+import { DEVICE_NAMES, type DeviceName } from '../../simulate/devices.ts';
+import { LINK_NAMES, LINKS } from '../../simulate/links.ts';
+import { NET_NAMES, NET_PURPOSES, type NetName, netModel } from '../../simulate/nets.ts';
+import { describeNetwork, type Network } from '../../simulate/network.ts';
+import { type Job, predictStep } from '../../simulate/step.ts';
+import type { Flags } from './flags.ts';
+import { allowModulesFrom } from './settings.ts';
+
+/** A network, and the model that it was worked out from, for real training. */
+export interface SimulatedNet {
+  readonly network: Network;
+  readonly model: LayerSpec;
+}
+
+export const DEFAULT_DEVICE = 'v100';
+/** For a break-even: what SyncBN may add to a step. */
+const DEFAULT_SHARE_PERCENT = 5;
+const DEFAULT_REPLICA_BATCH = 32;
+const DEFAULT_DEVICES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] as const;
+const MAX_DEVICES = 65_536;
+const MAX_REPLICA_BATCH = 65_536;
+
+/** A choice among names; an unknown one is refused with the nearest. */
+export function nameFrom<T extends string>(
+  flags: Flags,
+  flag: string,
+  known: readonly T[],
+): T | undefined {
+  const text = flags.text(flag);
+  if (text === undefined) return undefined;
+  const found = known.find((name) => name === text);
+  if (found !== undefined) return found;
+  const nearest = nearestWord(text, known);
+  throw new UsageError({
+    what: `--${flag}`,
+    given: text,
+    allowed: known.join(', '),
+    ...(nearest !== undefined && { hint: `--${flag} ${nearest}` }),
+  });
+}
+
+/** The device that is asked for; `measured` is this machine. */
+export function deviceFrom(flags: Flags): DeviceName {
+  const name = nameFrom(flags, 'device', DEVICE_NAMES);
+  return name ?? (flags.isSet('measure') ? 'measured' : DEFAULT_DEVICE);
+}
+
+/** The network that is asked for. */
+export async function netFrom(flags: Flags, device: DeviceName): Promise<SimulatedNet> {
+  const name = flags.text('net') ?? (device === 'measured' ? 'refnet' : 'resnet50');
+  const input = inputFrom(flags);
+  if (!name.endsWith('.json')) {
+    const net: NetName = nameFrom(flags, 'net', NET_NAMES) ?? (name as NetName);
+    const model = netModel(net, input);
+    return { model, network: describeNetwork(net, model, input ?? NET_PURPOSES[net].inputShape) };
+  }
+  if (input === undefined) {
+    throw new UsageError({
+      what: `--net ${name}`,
+      given: 'no --input',
+      allowed: 'with the shape of a sample',
+      hint: '--input 32x32x3',
+    });
+  }
+  const model = parseModel(readJson(name), `the model in ${name}`);
+  await loadModules(customModulesOf(model), allowModulesFrom(flags));
+  return { model, network: describeNetwork(name, model, input) };
+}
+
+function inputFrom(flags: Flags): Shape | undefined {
+  const text = flags.text('input');
+  if (text === undefined) return undefined;
+  if (/^[1-9]\d{0,5}(x[1-9]\d{0,5}){0,3}$/.test(text)) return text.split('x').map(Number);
+  throw new UsageError({
+    what: '--input',
+    given: text,
+    allowed: 'sizes of a sample, channels last',
+    hint: '--input 224x224x3',
+  });
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new UsageError({
+      what: `--net ${path}`,
+      given: messageOf(error),
+      allowed: 'a readable file with JSON',
+    });
+  }
+}
+
+/** Samples of a device in a step. */
+export function replicaBatchFrom(flags: Flags): number {
+  return flags.integer('replica-batch', 1, MAX_REPLICA_BATCH) ?? DEFAULT_REPLICA_BATCH;
+}
+
+/** Numbers of devices, ascending. */
+export function devicesFrom(flags: Flags): readonly number[] {
+  const text = flags.text('devices');
+  if (text === undefined) return DEFAULT_DEVICES;
+  const counts = text.split(',').map((word) => {
+    const value = /^-?\d+$/.test(word.trim()) ? Number(word) : word;
+    return checkInteger('--devices', value, 1, MAX_DEVICES);
+  });
+  return [...new Set(counts)].sort((a, b) => a - b);
+}
+
+/** What SyncBN may add to a step for a break-even, as a share. */
+export function shareFrom(flags: Flags): number {
+  return (flags.number('share', 0) ?? DEFAULT_SHARE_PERCENT) / 100;
+}
+
+/** A job with what the flags say otherwise. */
+export function adjustJob(flags: Flags, job: Job): Job {
+  const intra = nameFrom(flags, 'intra', LINK_NAMES);
+  const inter = nameFrom(flags, 'inter', LINK_NAMES);
+  const devicesPerNode = flags.integer('per-node', 1, MAX_DEVICES);
+  const cards = flags.integer('cards', 1, MAX_DEVICES);
+  const callUs = flags.number('call-us', 0);
+  const bucketMib = flags.number('bucket-mib', 0);
+  const groupSize = flags.integer('group-size', 1, MAX_DEVICES);
+  const adjusted: Job = {
+    ...job,
+    device: { ...job.device, ...(callUs !== undefined && { callUs }) },
+    cluster: {
+      ...job.cluster,
+      ...(intra !== undefined && { intra: LINKS[intra] }),
+      ...(inter !== undefined && { inter: LINKS[inter] }),
+      ...(devicesPerNode !== undefined && { devicesPerNode }),
+      ...(cards !== undefined && { cards }),
+    },
+    algorithm: nameFrom(flags, 'collective', ALGORITHMS) ?? job.algorithm,
+    statistics: nameFrom(flags, 'statistics', ['all-gather', 'all-reduce']) ?? job.statistics,
+    groupSize: groupSize ?? job.groupSize,
+    bucketBytes: bucketMib === undefined ? job.bucketBytes : bucketMib * 2 ** 20,
+  };
+  return withStepTime(flags, adjusted);
+}
+
+/** The device made as fast as the caller measured: `--step-ms`, one device with local norms. */
+function withStepTime(flags: Flags, job: Job): Job {
+  const ms = flags.number('step-ms', Number.MIN_VALUE);
+  if (ms === undefined) return job;
+  const stepMs = (device: Job['device']): number => predictStep({ ...job, device }, 'BN', 1).ms;
+  const device = scaleToStep(job.device, ms, stepMs);
+  if (device !== undefined) return { ...job, device };
+  const least = stepMs({ ...job.device, teraflops: Infinity, gigabytesPerSecond: Infinity });
+  throw new UsageError({
+    what: '--step-ms',
+    given: ms,
+    allowed: `more than the ${least.toPrecision(3)} ms that its calls take`,
+    hint: '--call-us for a faster host',
+  });
+}
+
+/** Data and optimizer for real training of a network: synthetic, since only its shape counts. */
+export function trainingOf(
+  { model, network }: SimulatedNet,
+  samples: number,
+  seed: number,
+): { readonly model: LayerSpec; readonly data: Dataset; readonly optimizer: OptimizerSpec } {
+  const { inputShape } = network;
+  const graph = buildGraph(model, inputShape);
+  const classes = sizeOf(graph.shapes[graph.output]!);
+  const data = synthetic({ train: samples, test: 0, shape: inputShape, classes, seed });
+  return { model, data, optimizer: sgd({ lr: LEARNING_RATE, momentum: MOMENTUM }) };
+}
+
+const LEARNING_RATE = 0.05;
+const MOMENTUM = 0.9;

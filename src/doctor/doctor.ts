@@ -1,0 +1,301 @@
+// A short diagnosis of a user's own model: trains it for a bounded number of steps with local,
+// synchronized and group normalization, from the same seed on the same batches, reads what the
+// shards' statistics differ by, and hands the numbers to doctorAdvice.ts. The trainings take turns
+// in windows, so that a machine that is slow for a while is slow for all.
+
+import { checkInteger, UsageError } from '../base/errors.ts';
+import { medianOf } from '../base/median.ts';
+import { sizeOf } from '../base/shape.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { convertNorm } from '../nn/convert/convertNorm.ts';
+import { explainNorms, type NormExplanation } from '../nn/convert/explainNorms.ts';
+import { leafPaths, normKindOf, normsOf } from '../nn/convert/normLeaf.ts';
+import { type LayerSpec, type LeafSpec, leavesOf } from '../nn/specs/spec.ts';
+import type { LayerDiagnostics } from '../observe/diagnostics.ts';
+import { Trainer } from '../runtime/trainer.ts';
+import type { TrainerOptions } from '../runtime/trainerOptions.ts';
+import {
+  type Advice,
+  adviseNorm,
+  type DiagnosedLayer,
+  DOCTOR_NORMS,
+  type DoctorNorm,
+  diagnoseLayer,
+  type MeasuredVariant,
+} from './doctorAdvice.ts';
+
+export const DEFAULT_DOCTOR_STEPS = 120;
+export const DEFAULT_BUDGET_SECONDS = 60;
+
+/** Steps from one look at the statistics to the next; windows are multiples of it. */
+const SAMPLE_EVERY = 5;
+/** Turns of each training, the first of which warms up and is not timed. */
+const WINDOWS = 8;
+/** Standard errors of an accuracy are about 1 % then, and an evaluation stays short. */
+const MAX_TEST_SAMPLES = 2000;
+/** Training batches over which population statistics are measured before an evaluation. */
+const POPULATION_BATCHES = 10;
+
+export interface DoctorOptions {
+  /** Data, model, optimizer, replicas and the rest; `norm` and `diagnosticsEvery` are replaced. */
+  readonly trainer: TrainerOptions;
+  /** Optimizer steps with each normalization, at least 10; default 120. */
+  readonly steps?: number;
+  /** Time for the training in all; fewer steps are made where it does not last. Default 60. */
+  readonly budgetSeconds?: number;
+  /** Is told after each turn how many steps each training has done, of how many. */
+  readonly onProgress?: (done: number, steps: number) => void;
+}
+
+export interface Diagnosis {
+  readonly replicas: number;
+  readonly replicaBatch: number;
+  readonly workers: number;
+  /** Steps that each training did, and those that were asked for. */
+  readonly steps: number;
+  readonly askedSteps: number;
+  readonly budgetSeconds: number;
+  /** Of the training. */
+  readonly seconds: number;
+  readonly layers: readonly DiagnosedLayer[];
+  readonly variants: readonly MeasuredVariant[];
+  readonly advice: Advice;
+}
+
+/** A training and what was seen of it so far. */
+interface Patient {
+  readonly norm: DoctorNorm;
+  readonly trainer: Trainer;
+  readonly stepMs: number[];
+  readonly samples: (readonly LayerDiagnostics[])[];
+  trainLoss: number;
+}
+
+/** Diagnoses the batchNorms of a model on its data, as far as they train; other normalizations stay
+ * in all trainings what they are. Throws a {@link UsageError} for a model without any, fewer than 2
+ * replicas, or shards with one value per channel. */
+export async function diagnose(options: DoctorOptions): Promise<Diagnosis> {
+  const steps = checkInteger('steps', options.steps ?? DEFAULT_DOCTOR_STEPS, 2 * SAMPLE_EVERY);
+  const budgetSeconds = options.budgetSeconds ?? DEFAULT_BUDGET_SECONDS;
+  if (!(budgetSeconds > 0)) {
+    throw new UsageError({ what: 'budget', given: budgetSeconds, allowed: 'seconds above 0' });
+  }
+  const data = withFewTests(options.trainer.data);
+  const patients: Patient[] = [];
+  try {
+    const places = await startPatients(patients, { ...options.trainer, data });
+    const asked = { steps, budgetSeconds, onProgress: options.onProgress };
+    const { done, seconds } = await train(patients, asked);
+    const variants: MeasuredVariant[] = [];
+    for (const patient of patients) variants.push(await variantOf(patient, data));
+    const { replicas, workers, globalBatch } = patients[0]!.trainer;
+    const layers = layersOf(patients, places, replicas);
+    return {
+      ...{ replicas, workers, replicaBatch: Math.floor(globalBatch / replicas) },
+      ...{ steps: done, askedSteps: steps, budgetSeconds, seconds, layers, variants },
+      advice: adviseNorm(layers, variants, replicas),
+    };
+  } finally {
+    for (const { trainer } of patients) await trainer.close();
+  }
+}
+
+/** What is known of a normalization before anything runs. */
+interface Place {
+  readonly layer: string;
+  readonly samples: number;
+  readonly positions: number;
+  readonly groupNorm: string;
+  readonly groupValues: number;
+}
+
+/** Starts the trainings, puts each in `patients` at once, and returns the normalizations. */
+async function startPatients(
+  patients: Patient[],
+  options: TrainerOptions,
+): Promise<readonly Place[]> {
+  const { norm: _norm, ...rest } = options;
+  const { model, data } = options;
+  if (!leavesOf(model).some(isDiagnosed)) {
+    throw new UsageError({
+      what: 'model to diagnose',
+      given: normsOf(model).join(', ') || 'no normalization layer',
+      allowed: 'a model with a batchNorm that trains, over whole batches',
+    });
+  }
+  const inputShape = data.inputShape;
+  const kinds = ['batchNorm'] as const;
+  const grouped = convertNorm(model, { to: 'group', inputShape, kinds });
+  let places: readonly Place[] = [];
+  for (const norm of DOCTOR_NORMS) {
+    const trainer = await Trainer.start({
+      ...rest,
+      norm: { to: norm, kinds },
+      // A norm with which the training diverges is a finding.
+      onNonFinite: 'continue',
+      diagnosticsEvery: SAMPLE_EVERY,
+    });
+    patients.push({ norm, trainer, stepMs: [], samples: [], trainLoss: Number.NaN });
+    if (patients.length > 1) continue;
+    const { replicas, globalBatch } = trainer;
+    const run = { inputShape, replicas, replicaBatch: globalBatch / replicas };
+    places = placesOf(
+      trainer.config.model,
+      { local: explainNorms(trainer.config.model, run), group: explainNorms(grouped, run) },
+      Math.floor(run.replicaBatch),
+    );
+    checkPlaces(places, replicas);
+  }
+  return places;
+}
+
+function isDiagnosed(leaf: LeafSpec): boolean {
+  return leaf.kind === 'batchNorm' && normKindOf(leaf) === 'batchNorm';
+}
+
+function placesOf(
+  model: LayerSpec,
+  explained: Readonly<Record<'local' | 'group', readonly NormExplanation[]>>,
+  samples: number,
+): readonly Place[] {
+  const paths = leafPaths(model);
+  const diagnosed = new Set(
+    leavesOf(model).flatMap((leaf, i) => (isDiagnosed(leaf) ? [paths[i]!] : [])),
+  );
+  return explained.local.flatMap(({ layer, values }, i) => {
+    if (!diagnosed.has(layer)) return [];
+    const { norm: groupNorm, values: groupValues } = explained.group[i]!;
+    return [{ layer, samples, positions: values / samples, groupNorm, groupValues }];
+  });
+}
+
+function checkPlaces(places: readonly Place[], replicas: number): void {
+  if (replicas < 2) {
+    throw new UsageError({
+      what: 'replicas of a diagnosis',
+      given: replicas,
+      allowed: 'at least 2, whose statistics can differ',
+    });
+  }
+  const samples = places[0]?.samples ?? 1;
+  if (samples >= 1) return;
+  throw new UsageError({
+    what: 'samples of each replica in a diagnosis',
+    given: samples,
+    allowed: 'at least 1, so that there are statistics to compare',
+    hint: 'a replica batch of 1 or more',
+  });
+}
+
+/** Trains all in turns to the same step, as far as the budget lasts. */
+async function train(
+  patients: readonly Patient[],
+  asked: {
+    readonly steps: number;
+    readonly budgetSeconds: number;
+    readonly onProgress: DoctorOptions['onProgress'];
+  },
+): Promise<{ readonly done: number; readonly seconds: number }> {
+  const { budgetSeconds } = asked;
+  const startMs = performance.now();
+  const elapsed = (): number => (performance.now() - startMs) / 1000;
+  const turn = async (to: number, isTimed: boolean): Promise<void> => {
+    for (const patient of patients) await trainTo(patient, to, isTimed);
+  };
+  await turn(SAMPLE_EVERY, false);
+  // The first steps are the slowest, so that this asks for too few rather than too many.
+  const affordable = Math.floor((budgetSeconds / elapsed()) * SAMPLE_EVERY);
+  const steps = Math.max(2 * SAMPLE_EVERY, Math.min(asked.steps, wholeSamples(affordable)));
+  asked.onProgress?.(SAMPLE_EVERY, steps);
+  const window = Math.max(SAMPLE_EVERY, wholeSamples((steps - SAMPLE_EVERY) / (WINDOWS - 1)));
+  let done = SAMPLE_EVERY;
+  while (done < steps && (done === SAMPLE_EVERY || elapsed() < budgetSeconds)) {
+    done = Math.min(done + window, steps);
+    await turn(done, true);
+    asked.onProgress?.(done, steps);
+  }
+  return { done, seconds: elapsed() };
+}
+
+function wholeSamples(steps: number): number {
+  return Math.floor(steps / SAMPLE_EVERY) * SAMPLE_EVERY;
+}
+
+async function trainTo(patient: Patient, to: number, isTimed: boolean): Promise<void> {
+  const { trainer } = patient;
+  const steps = to - trainer.step;
+  let seconds = 0;
+  const epochs = Math.ceil(to / trainer.stepsPerEpoch);
+  for await (const progress of trainer.fit({ epochs, maxSteps: to })) {
+    patient.trainLoss = progress.loss;
+    seconds = progress.seconds;
+  }
+  if (isTimed) patient.stepMs.push((seconds * 1000) / steps);
+  const sample = trainer.diagnostics();
+  if (sample !== undefined) patient.samples.push(sample.layers);
+}
+
+async function variantOf(patient: Patient, data: Dataset): Promise<MeasuredVariant> {
+  const { norm, trainer, trainLoss } = patient;
+  const time = {
+    stepMs: medianOf(patient.stepMs),
+    stepMsLeast: Math.min(...patient.stepMs),
+    stepMsMost: Math.max(...patient.stepMs),
+  };
+  const { count } = data.test;
+  if (count === 0) {
+    const [testLoss, testAccuracy] = [Number.NaN, Number.NaN];
+    return { norm, ...time, trainLoss, testLoss, testAccuracy, testCount: 0 };
+  }
+  // Running averages lag behind weights that change fast, which would not be the norm's fault.
+  if (leavesOf(trainer.config.model).some(measurable)) {
+    await trainer.preciseBatchNorm({ batches: POPULATION_BATCHES });
+  }
+  const { loss, accuracy } = await trainer.evaluate('test');
+  return { norm, ...time, trainLoss, testLoss: loss, testAccuracy: accuracy, testCount: count };
+}
+
+/** Whether a layer evaluates by statistics that can be measured anew. */
+function measurable(leaf: LeafSpec): boolean {
+  return leaf.kind === 'batchNorm' && leaf.trackRunningStats && !leaf.frozen;
+}
+
+/** The shards' statistics against those of all, seen in the synchronized training. */
+function layersOf(
+  patients: readonly Patient[],
+  places: readonly Place[],
+  replicas: number,
+): readonly DiagnosedLayer[] {
+  const { samples } = patients.find(({ norm }) => norm === 'sync')!;
+  return places.map((place) => {
+    const shards = samples
+      .flatMap((layers) => layers.find(({ path }) => path === place.layer)!.replicas)
+      .filter(({ count }) => count > 0);
+    const squares = shards.map(({ meanShift }) => meanShift ** 2);
+    const logs = shards.map(({ varianceFactor }) => Math.log(varianceFactor));
+    const measured = {
+      ...place,
+      meanShift: Math.sqrt(mean(squares)),
+      varianceFactor: Math.exp(mean(logs)),
+    };
+    return diagnoseLayer(measured, replicas);
+  });
+}
+
+/** Of what is known; NaN of nothing. */
+function mean(values: readonly number[]): number {
+  const known = values.filter((value) => !Number.isNaN(value));
+  return known.reduce((sum, value) => sum + value, 0) / known.length;
+}
+
+function withFewTests(data: Dataset): Dataset {
+  const count = Math.min(data.test.count, MAX_TEST_SAMPLES);
+  const { inputs, targets } = data.test;
+  const targetLength = data.task.kind === 'regression' ? sizeOf(data.task.targetShape) : 1;
+  const test = {
+    count,
+    inputs: inputs.subarray(0, count * sizeOf(data.inputShape)),
+    targets: targets.subarray(0, count * targetLength),
+  };
+  return { ...data, test };
+}

@@ -1,0 +1,142 @@
+// The files of an experiment as texts: all results as CSV, each plot as SVG, one page that says
+// what was expected, what came out, what it was made with and how to make it again.
+
+import { type Block, renderPage, type Section } from '../../report/page.ts';
+import { linePlot } from '../../report/plot.ts';
+import type { Analysis, Experiment, PlainValue, RunResult } from './experiment.ts';
+
+export interface ExperimentFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** What the page says of how it was made. */
+export interface Making {
+  readonly command: string;
+  /** `2 cores, AMD EPYC, Node 20.20.2`. */
+  readonly machine: string;
+  readonly data: string;
+  readonly seeds: number;
+  readonly runs: number;
+  /** Time of all finished runs, whenever they were done. */
+  readonly trainSeconds: number;
+  /** `2026-11-22`. */
+  readonly date: string;
+  readonly version: string;
+}
+
+/** All files; results that are not complete are named as such. */
+export function filesOf(
+  experiment: Experiment,
+  results: readonly RunResult[],
+  analysis: Analysis,
+  making: Making,
+): readonly ExperimentFile[] {
+  const plots = analysis.plots.map(({ file, caption, plot }) => ({
+    name: `${file}.svg`,
+    caption,
+    text: linePlot(plot),
+  }));
+  const page = pageOf(
+    experiment,
+    analysis,
+    plots.map(({ text, caption }) => ({ kind: 'plot', svg: text, caption })),
+    madeSection(results, making),
+  );
+  return [
+    { name: 'results.csv', text: csvOf(results) },
+    ...plots.map(({ name, text }) => ({ name, text: `${text}\n` })),
+    { name: 'report.html', text: page },
+  ];
+}
+
+/** A row for each run, a column for each setting, value and timing; lists are joined by spaces. */
+export function csvOf(results: readonly RunResult[]): string {
+  const namesOf = (part: 'settings' | 'values' | 'timings'): string[] => [
+    ...new Set(results.flatMap((result) => Object.keys(result[part]))),
+  ];
+  const [settings, values, timings] = [
+    namesOf('settings'),
+    namesOf('values'),
+    namesOf('timings'),
+  ] as const;
+  const rows = results.map((result) => [
+    ...settings.map((name) => result.settings[name]),
+    ...values.map((name) => result.values[name]),
+    ...timings.map((name) => result.timings[name]),
+  ]);
+  const lines = [[...settings, ...values, ...timings], ...rows];
+  return lines.map((cells) => `${cells.map(csvCell).join(',')}\n`).join('');
+}
+
+function csvCell(value: PlainValue | readonly number[] | undefined): string {
+  if (value === undefined || value === null) return '';
+  const text = Array.isArray(value) ? value.join(' ') : `${value}`;
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function pageOf(
+  { title, hypothesis }: Experiment,
+  { verdicts, tables, notes }: Analysis,
+  plots: readonly Block[],
+  made: Section,
+): string {
+  const claims: readonly Block[] = verdicts.map((verdict) => ({ kind: 'verdict', ...verdict }));
+  const numbers: readonly Block[] = tables.map((table) => ({ kind: 'table', ...table }));
+  const texts: readonly Block[] = notes.map((text) => ({ kind: 'text', text }));
+  const verdictNote: Block = {
+    kind: 'text',
+    text:
+      'Confirmed or refuted is said only where the whole 95 % interval of the difference over ' +
+      'the seeds, paired by seed, lies on one side; the program works it out from the numbers ' +
+      'below.',
+  };
+  const sections: readonly Section[] = [
+    { heading: 'What came out', blocks: [...claims, verdictNote] },
+    { heading: 'Pictures', blocks: plots },
+    { heading: 'Numbers', blocks: numbers },
+    { heading: 'How to read it', blocks: texts },
+    made,
+  ];
+  return renderPage({ title, lead: `Expected: ${hypothesis}`, sections });
+}
+
+function madeSection(results: readonly RunResult[], making: Making): Section {
+  const { command, machine, data, seeds, runs, trainSeconds, date, version } = making;
+  const isWhole = results.length === runs;
+  const figures = [
+    { name: 'runs', value: isWhole ? `${runs}` : `${results.length} of ${runs}` },
+    { name: 'seeds', value: `${seeds}` },
+    { name: 'data', value: data },
+    { name: 'time of the runs', value: showSeconds(trainSeconds) },
+    { name: 'date', value: date },
+  ];
+  const unfinished: Block = {
+    kind: 'text',
+    text: 'Stopped before its end: the same command goes on with the runs that are missing.',
+  };
+  const commandBlock: Block = { kind: 'command', text: command };
+  return {
+    heading: 'How it was made',
+    blocks: [
+      { kind: 'figures', figures },
+      ...(isWhole ? [] : [unfinished]),
+      commandBlock,
+      { kind: 'text', text: `syncbn ${version}; ${machine}.` },
+      {
+        kind: 'text',
+        text:
+          'All numbers but the times are the same whenever this is run again on such a ' +
+          'machine, on any number of workers. results.csv and results.jsonl beside this page ' +
+          'hold every run.',
+      },
+    ],
+  };
+}
+
+/** `75 s`, `12.5 min`, `1.2 h`. */
+export function showSeconds(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${(seconds / 60).toFixed(1)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}

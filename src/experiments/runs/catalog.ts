@@ -1,0 +1,26 @@
+// The experiments by name.
+
+import type { Experiment } from '../engine/experiment.ts';
+import { convergence } from './convergence.ts';
+import { gradientFlow } from './gradientFlow.ts';
+import { learningRate } from './learningRate.ts';
+import { overhead } from './overhead.ts';
+import { precise } from './precise.ts';
+import { regularisation } from './regularisation.ts';
+import { sequence } from './sequence.ts';
+import { smallBatch } from './smallBatch.ts';
+import { style } from './style.ts';
+import { syncGroup } from './syncGroup.ts';
+
+export const EXPERIMENTS: readonly Experiment[] = [
+  smallBatch,
+  syncGroup,
+  precise,
+  convergence,
+  learningRate,
+  gradientFlow,
+  regularisation,
+  overhead,
+  sequence,
+  style,
+];

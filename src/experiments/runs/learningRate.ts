@@ -1,0 +1,182 @@
+// Learning rate: the largest rate of plain SGD that still trains a net, with batch normalization
+// and without, on a grid of powers of 2. A rate trains when the loss at the end of a short run is
+// below a share of ln(classes), the loss of guessing.
+
+import { sgd } from '../../optim/optimizer.ts';
+import {
+  bySeed,
+  choiceIn,
+  curve,
+  judge,
+  type Measure,
+  numberIn,
+  numberOf,
+  type SeedValues,
+  seedsOf,
+} from '../engine/compare.ts';
+import type {
+  Analysis,
+  Experiment,
+  ExperimentOptions,
+  RunContext,
+  RunResult,
+  RunSpec,
+} from '../engine/experiment.ts';
+import type { RunValues } from '../engine/resultSchema.ts';
+import { resultWith } from '../engine/resultSchema.ts';
+import { trainCurve } from './lossCurve.ts';
+import { NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
+
+const NORMS = ['none', 'sync'] as const;
+type Norm = (typeof NORMS)[number];
+
+/** Exponents of 2. */
+const FULL = { from: -5, to: 4, stepOf: 0.5, steps: 160, tailSteps: 40 };
+const QUICK = { from: -4, to: 4, stepOf: 1, steps: 100, tailSteps: 25 };
+const BATCH = { replicas: 4, replicaBatch: 8 };
+/** The loss at the end has to be below this share of the loss of guessing. */
+const TRAINED_SHARE = 0.5;
+
+function exponentsOf(options: ExperimentOptions): readonly number[] {
+  const { from, to, stepOf } = options.quick ? QUICK : FULL;
+  return Array.from({ length: (to - from) / stepOf + 1 }, (_, i) => from + i * stepOf);
+}
+
+function plan(options: ExperimentOptions): readonly RunSpec[] {
+  const { steps, tailSteps } = options.quick ? QUICK : FULL;
+  return seedsOf(options).flatMap((seed) =>
+    exponentsOf(options).flatMap((exponent) =>
+      NORMS.map((norm) => ({
+        label: `${NORM_TITLES[norm]}, rate 2^${exponent}, seed ${seed}`,
+        settings: { data: options.data, norm, exponent, ...BATCH, steps, tailSteps, seed },
+        cost: steps,
+      })),
+    ),
+  );
+}
+
+async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
+  const { settings } = spec;
+  const norm = choiceIn(settings, 'norm', NORMS);
+  const purpose = purposeOf(context.dataset);
+  const curveOfRun = await trainCurve(
+    {
+      model: plainConvNet({ ...purpose, norm, stages: SHALLOW_STAGES }),
+      optimizer: sgd({ lr: 2 ** numberIn(settings, 'exponent') }),
+      replicas: numberIn(settings, 'replicas'),
+      replicaBatch: numberIn(settings, 'replicaBatch'),
+      steps: numberIn(settings, 'steps'),
+      windowSteps: numberIn(settings, 'tailSteps'),
+      seed: numberIn(settings, 'seed'),
+    },
+    context,
+  );
+  const loss = curveOfRun.losses.at(-1)!;
+  return {
+    values: { loss, guessing: Math.log(purpose.classes) },
+    timings: { trainMs: curveOfRun.trainMs },
+  };
+}
+
+/** The loss at the end as a share of that of guessing. */
+const lossShare: Measure = (result) => numberOf(result, 'loss') / numberOf(result, 'guessing');
+
+/** For each seed the exponent of the largest rate that trained together with all smaller ones of
+ * the grid; seeds without one are left out. What trains behind one that does not counts as luck. */
+function largestExponents(results: readonly RunResult[], norm: Norm): SeedValues {
+  const runs = results
+    .filter(({ settings }) => settings.norm === norm)
+    .map((result) => ({
+      seed: numberIn(result.settings, 'seed'),
+      exponent: numberIn(result.settings, 'exponent'),
+      isTrained: lossShare(result) < TRAINED_SHARE,
+    }))
+    .sort((a, b) => a.seed - b.seed || a.exponent - b.exponent);
+  const largest = new Map<number, number>();
+  const failed = new Set<number>();
+  for (const { seed, exponent, isTrained } of runs) {
+    if (!isTrained) failed.add(seed);
+    else if (!failed.has(seed)) largest.set(seed, exponent);
+  }
+  return largest;
+}
+
+function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
+  const exponents = exponentsOf(options);
+  const top = exponents.at(-1)!;
+  const largest: Readonly<Record<Norm, SeedValues>> = {
+    none: largestExponents(results, 'none'),
+    sync: largestExponents(results, 'sync'),
+  };
+  const sharesAt = (norm: Norm, exponent: number): readonly number[] => [
+    ...bySeed(results, { norm, exponent }, lossShare).values(),
+  ];
+  const trainedAt = (norm: Norm, exponent: number): string => {
+    const shares = sharesAt(norm, exponent);
+    if (shares.length === 0) return '-';
+    return `${shares.filter((share) => share < TRAINED_SHARE).length} of ${shares.length}`;
+  };
+  const atTop = NORMS.filter((norm) => [...largest[norm].values()].includes(top));
+  return {
+    tables: [
+      {
+        caption: 'Seeds that train at a rate',
+        columns: ['rate', ...NORMS.map((norm) => NORM_TITLES[norm])],
+        rows: exponents.map((exponent) => [
+          (2 ** exponent).toPrecision(3),
+          ...NORMS.map((norm) => trainedAt(norm, exponent)),
+        ]),
+      },
+    ],
+    plots: [
+      {
+        file: 'loss-by-rate',
+        caption: 'Loss at the end as a share of that of guessing, mean over the seeds',
+        plot: {
+          title: 'Loss after a short training by learning rate',
+          xLabel: 'learning rate',
+          yLabel: 'loss / ln(classes)',
+          xScale: 'log',
+          yScale: 'log',
+          series: NORMS.map((norm) =>
+            curve(
+              NORM_TITLES[norm],
+              exponents.map((exponent) => ({ x: 2 ** exponent, values: sharesAt(norm, exponent) })),
+            ),
+          ),
+        },
+      },
+    ],
+    verdicts: [
+      judge({
+        claim: 'Batch norm trains at larger learning rates',
+        a: { name: `log2 of the largest rate, ${NORM_TITLES.sync}`, values: largest.sync },
+        b: { name: NORM_TITLES.none, values: largest.none },
+        claimed: 'above',
+        digits: 2,
+      }),
+    ],
+    notes: [
+      `A rate trains when the mean loss of the last steps is below ${TRAINED_SHARE} ln(classes), ` +
+        'half that of guessing. A loss that is no number counts as one that is very large.',
+      'The largest rate that trains is the last one before the first that does not.',
+      ...atTop.map(
+        (norm) =>
+          `With ${NORM_TITLES[norm]} some seeds train at the largest rate of the grid, ` +
+          `${2 ** top}: theirs is a lower bound.`,
+      ),
+    ],
+  };
+}
+
+/** See docs/experiments/learning-rate.md. */
+export const learningRate: Experiment = {
+  name: 'learning-rate',
+  title: 'The largest learning rate that trains',
+  hypothesis: 'With batch norm a net still trains at learning rates at which it fails without.',
+  defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
+  plan,
+  run,
+  resultSchema: () => resultWith(['loss', 'guessing']),
+  analyse,
+};

@@ -1,0 +1,151 @@
+// The nets of the experiments, without anything that hides what a normalization does: no
+// shortcuts, no dropout. Convolutions and linear layers have a bias where no normalization
+// follows, whose own bias would make theirs superfluous.
+
+import { UsageError } from '../../base/errors.ts';
+import { channelsOf, type Shape, showShape, sizeOf } from '../../base/shape.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { defaultNumGroups } from '../../nn/convert/groupRule.ts';
+import { sequential } from '../../nn/models/compose.ts';
+import { relu, sigmoid, tanh } from '../../nn/specs/activations.ts';
+import { conv2d } from '../../nn/specs/conv2d.ts';
+import { flatten } from '../../nn/specs/flatten.ts';
+import { linear } from '../../nn/specs/linear.ts';
+import { batchNorm, groupNorm, instanceNorm } from '../../nn/specs/norms.ts';
+import type { LayerSpec } from '../../nn/specs/spec.ts';
+
+/** `sync` is batch normalization over the whole batch, however many replicas share it; `local`
+ * takes each replica's samples alone. */
+export type PlainNorm = 'none' | 'sync' | 'local' | 'group' | 'instance';
+export type PlainActivation = 'relu' | 'sigmoid' | 'tanh';
+
+/** What a net is made for: an input and the classes to tell apart. */
+export interface NetPurpose {
+  readonly inputShape: Shape;
+  readonly classes: number;
+}
+
+/** How tables and curves call them. */
+export const NORM_TITLES: Readonly<Record<PlainNorm, string>> = {
+  none: 'no norm',
+  sync: 'batch norm',
+  local: 'local batch norm',
+  group: 'group norm',
+  instance: 'instance norm',
+};
+
+/** What a net has to be made for to fit a dataset. Throws a {@link UsageError} for regression. */
+export function purposeOf(dataset: Dataset): NetPurpose {
+  const { name, inputShape, task } = dataset;
+  if (task.kind === 'classification') return { inputShape, classes: task.classes };
+  throw new UsageError({
+    what: `the task of ${name}`,
+    given: task.kind,
+    allowed: 'classification: the experiments compare errors and cross-entropies',
+  });
+}
+
+/** A normalization after a layer with outputs of this shape; none at all for `none`. */
+export function normLayers(norm: PlainNorm, shape: Shape): LayerSpec[] {
+  const channels = channelsOf(shape);
+  switch (norm) {
+    case 'none':
+      return [];
+    case 'sync':
+      return [batchNorm(channels, { sync: 'sync' })];
+    case 'local':
+      return [batchNorm(channels)];
+    case 'group':
+      return [groupNorm(defaultNumGroups(channels, shape), channels)];
+    case 'instance':
+      return [instanceNorm(channels, { affine: true })];
+  }
+}
+
+/** One convolution of a net: 3x3, padded. */
+export interface ConvStage {
+  readonly channels: number;
+  readonly stride: 1 | 2;
+}
+
+/** Three convolutions: 28x28 images are 7x7 with 16 channels at the end. */
+export const SHALLOW_STAGES: readonly ConvStage[] = [
+  { channels: 8, stride: 2 },
+  { channels: 16, stride: 2 },
+  { channels: 16, stride: 1 },
+];
+
+/** Six convolutions of the same widths. */
+export const DEEP_STAGES: readonly ConvStage[] = [
+  { channels: 8, stride: 2 },
+  { channels: 8, stride: 1 },
+  { channels: 16, stride: 2 },
+  { channels: 16, stride: 1 },
+  { channels: 16, stride: 1 },
+  { channels: 16, stride: 1 },
+];
+
+export interface ConvNetOptions extends NetPurpose {
+  readonly norm: PlainNorm;
+  readonly stages: readonly ConvStage[];
+  /** Width of a hidden linear layer, with norm and ReLU, before the last one; default none. */
+  readonly hidden?: number;
+}
+
+/** conv, norm, ReLU for each stage, then linear on all that is left. Hidden layers start as
+ * He et al. 2015 have them for ReLU, so that the net without a norm has a good start, too. Throws
+ * a {@link UsageError} for inputs that are no images. */
+export function plainConvNet(options: ConvNetOptions): LayerSpec {
+  const { inputShape, classes, norm, stages, hidden } = options;
+  if (inputShape.length !== 3) {
+    throw new UsageError({
+      what: 'input of a convolutional net',
+      given: showShape(inputShape),
+      allowed: 'images, HxWxC',
+    });
+  }
+  let [height, width, channels] = inputShape as readonly [number, number, number];
+  const layers: LayerSpec[] = [];
+  for (const stage of stages) {
+    const { stride } = stage;
+    const options = { kernel: 3, padding: 1, stride, init: 'kaimingNormal' } as const;
+    layers.push(conv2d(channels, stage.channels, { ...options, bias: norm === 'none' }));
+    channels = stage.channels;
+    height = Math.ceil(height / stride);
+    width = Math.ceil(width / stride);
+    layers.push(...normLayers(norm, [height, width, channels]), relu());
+  }
+  layers.push(flatten());
+  let features = height * width * channels;
+  if (hidden !== undefined) {
+    layers.push(linear(features, hidden, { init: 'kaimingNormal', bias: norm === 'none' }));
+    layers.push(...normLayers(norm, [hidden]), relu());
+    features = hidden;
+  }
+  return sequential([...layers, linear(features, classes)]);
+}
+
+const ACTIVATIONS = { relu, sigmoid, tanh } as const;
+
+export interface PerceptronOptions extends NetPurpose {
+  readonly norm: PlainNorm;
+  /** Hidden layers. */
+  readonly depth: number;
+  readonly width: number;
+  readonly activation: PlainActivation;
+  /** `torch` is small for deep nets; `kaimingNormal` keeps the size of ReLU activations. */
+  readonly init: 'torch' | 'kaimingNormal';
+}
+
+/** Hidden layers of one width, each linear, norm, activation; then a linear layer. */
+export function plainPerceptron(options: PerceptronOptions): LayerSpec {
+  const { inputShape, classes, norm, depth, width, activation, init } = options;
+  const layers: LayerSpec[] = [flatten()];
+  let features = sizeOf(inputShape);
+  for (let layer = 0; layer < depth; layer++) {
+    layers.push(linear(features, width, { init, bias: norm === 'none' }));
+    layers.push(...normLayers(norm, [width]), ACTIVATIONS[activation]());
+    features = width;
+  }
+  return sequential([...layers, linear(features, classes)]);
+}

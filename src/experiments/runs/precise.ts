@@ -1,0 +1,239 @@
+// Statistics for evaluation: the running averages of training, against the population's
+// (PreciseBN, Wu and Johnson 2021) and against statistics that count the evaluated sample in
+// (after EvalNorm, Singh and Shrivastava 2019). One training each; only how it is evaluated
+// differs.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { cleaningUp } from '../../base/cleanup.ts';
+import { firstTrain } from '../../data/subset.ts';
+import { sgd } from '../../optim/optimizer.ts';
+import { Trainer } from '../../runtime/trainer.ts';
+import {
+  bySeed,
+  cell,
+  curve,
+  judge,
+  type Measure,
+  numberIn,
+  numberOf,
+  type SeedValues,
+  seedsOf,
+} from '../engine/compare.ts';
+import type {
+  Analysis,
+  Experiment,
+  ExperimentOptions,
+  PlainRecord,
+  RunContext,
+  RunResult,
+  RunSpec,
+} from '../engine/experiment.ts';
+import type { RunValues } from '../engine/resultSchema.ts';
+import { resultWith } from '../engine/resultSchema.ts';
+import { trainCurve } from './lossCurve.ts';
+import { type ConvStage, plainConvNet, purposeOf } from './plainNets.ts';
+
+const WAYS = ['running', 'precise', 'corrected'] as const;
+type Way = (typeof WAYS)[number];
+const TITLES: Readonly<Record<Way, string>> = {
+  running: 'running averages',
+  precise: 'PreciseBN',
+  corrected: 'sample counted in',
+};
+
+/** Eight convolutions down to 2x2 with 28x28 inputs: a replica of 2 samples has 8 values per
+ * channel in the last two norms, few enough to be noisy, and more than the two that are always +1
+ * and -1. */
+const STAGES: readonly ConvStage[] = [
+  { channels: 16, stride: 2 },
+  { channels: 16, stride: 1 },
+  { channels: 32, stride: 2 },
+  { channels: 32, stride: 1 },
+  { channels: 64, stride: 2 },
+  { channels: 64, stride: 1 },
+  { channels: 64, stride: 2 },
+  { channels: 64, stride: 1 },
+];
+const REPLICAS = 8;
+const FULL = { batches: [2, 4, 8, 16], samples: 12_000, epochs: 5 };
+const QUICK = { batches: [2, 8], samples: 3200, epochs: 4 };
+const SMALLEST = 2;
+/** Learning rate with batches of 16; it stays to the end, as in the middle of a training. */
+const RATE = 0.05;
+const RATE_BATCH = 16;
+const MOMENTUM = 0.9;
+/** Batches over which PreciseBN measures. */
+const MEASURED_BATCHES = 100;
+const WINDOW_STEPS = 50;
+
+function plan(options: ExperimentOptions): readonly RunSpec[] {
+  const { batches, samples, epochs } = options.quick ? QUICK : FULL;
+  return seedsOf(options).flatMap((seed) =>
+    batches.map((replicaBatch) => ({
+      label: `batch ${REPLICAS} x ${replicaBatch}, seed ${seed}`,
+      settings: {
+        data: options.data,
+        replicas: REPLICAS,
+        replicaBatch,
+        rate: (RATE * replicaBatch) / RATE_BATCH,
+        samples,
+        epochs,
+        measuredBatches: MEASURED_BATCHES,
+        seed,
+      },
+      cost: samples * epochs * (1 + 1 / replicaBatch),
+    })),
+  );
+}
+
+async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
+  const folder = await mkdtemp(join(tmpdir(), 'syncbn-precise-'));
+  return cleaningUp(
+    () => trainAndCompare(settings, context, join(folder, 'run.ckpt')),
+    () => rm(folder, { recursive: true, force: true }),
+  );
+}
+
+async function trainAndCompare(
+  settings: PlainRecord,
+  context: RunContext,
+  checkpoint: string,
+): Promise<RunValues> {
+  const replicas = numberIn(settings, 'replicas');
+  const replicaBatch = numberIn(settings, 'replicaBatch');
+  const samples = Math.min(numberIn(settings, 'samples'), context.dataset.train.count);
+  const steps = Math.floor(samples / (replicas * replicaBatch)) * numberIn(settings, 'epochs');
+  const dataset = firstTrain(context.dataset, samples);
+  const errors: Record<Way, number> = { running: 0, precise: 0, corrected: 0 };
+  const result = await trainCurve(
+    {
+      model: plainConvNet({ ...purposeOf(dataset), norm: 'local', stages: STAGES }),
+      dataset,
+      optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
+      replicas,
+      replicaBatch,
+      steps,
+      windowSteps: WINDOW_STEPS,
+      seed: numberIn(settings, 'seed'),
+      async atEnd(trainer) {
+        await trainer.save(checkpoint);
+        errors.running = await errorOf(trainer);
+        await trainer.preciseBatchNorm({ batches: numberIn(settings, 'measuredBatches') });
+        errors.precise = await errorOf(trainer);
+        errors.corrected = await correctedError(checkpoint, dataset, trainer.workers);
+      },
+    },
+    context,
+  );
+  return {
+    values: { ...errors, trainLoss: result.losses.at(-1)! },
+    timings: { trainMs: result.trainMs },
+  };
+}
+
+async function errorOf(trainer: Trainer): Promise<number> {
+  const { accuracy } = await trainer.evaluate('test');
+  return 100 * (1 - accuracy);
+}
+
+/** The error with the running averages, each sample with the weight that it had in training. */
+async function correctedError(
+  checkpoint: string,
+  data: RunContext['dataset'],
+  workers: number,
+): Promise<number> {
+  const trainer = await Trainer.resume(checkpoint, { data, workers, evalCorrection: 'auto' });
+  return cleaningUp(
+    () => errorOf(trainer),
+    () => trainer.close(),
+  );
+}
+
+function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
+  const { batches } = options.quick ? QUICK : FULL;
+  const measure =
+    (way: Way): Measure =>
+    (result) =>
+      numberOf(result, way);
+  const errors = (way: Way, replicaBatch: number): SeedValues =>
+    bySeed(results, { replicaBatch }, measure(way));
+  const side = (way: Way, batch: number) => ({ name: TITLES[way], values: errors(way, batch) });
+  const better = (way: Way, batch: number, claim: string) =>
+    judge({
+      claim,
+      a: side(way, batch),
+      b: side('running', batch),
+      claimed: 'below',
+      digits: 2,
+      unit: '%',
+    });
+  const largest = Math.max(...batches);
+  return {
+    tables: [
+      {
+        caption: 'Test error in % by what is evaluated with, 95 % intervals over the seeds',
+        columns: ['samples of each replica', ...WAYS.map((way) => TITLES[way])],
+        rows: batches.map((batch) => [batch, ...WAYS.map((way) => cell(errors(way, batch), 2))]),
+      },
+    ],
+    plots: [
+      {
+        file: 'error',
+        caption: 'Test error by the samples of each replica, batch norm of each replica.',
+        plot: {
+          title: 'What batch norm is evaluated with',
+          xLabel: 'samples of each replica',
+          yLabel: 'test error, %',
+          xScale: 'category',
+          series: WAYS.map((way) =>
+            curve(
+              TITLES[way],
+              batches.toReversed().map((x) => ({ x, values: [...errors(way, x).values()] })),
+            ),
+          ),
+        },
+      },
+    ],
+    verdicts: [
+      better('precise', SMALLEST, `At batch ${SMALLEST} PreciseBN has the lower error`),
+      better(
+        'corrected',
+        SMALLEST,
+        `At batch ${SMALLEST} counting the sample in has the lower error`,
+      ),
+      better('precise', largest, `At batch ${largest} PreciseBN has the lower error`),
+      judge({
+        claim: `At batch ${SMALLEST} counting the sample in has a lower error than PreciseBN`,
+        a: side('corrected', SMALLEST),
+        b: side('precise', SMALLEST),
+        claimed: 'below',
+        digits: 2,
+        unit: '%',
+      }),
+    ],
+    notes: [
+      'The weights are the same in a row, so are the test samples. The learning rate does not ' +
+        'fall: running averages lag behind most while weights still move.',
+      `PreciseBN measures mean and variance of ${MEASURED_BATCHES} training batches with the ` +
+        'final weights. In training a sample has the weight 1 / batch in the statistics that ' +
+        'normalize it; running averages leave it out. The correction counts it in with that ' +
+        'weight.',
+    ],
+  };
+}
+
+/** See docs/experiments/precise.md. */
+export const precise: Experiment = {
+  name: 'precise',
+  title: 'Running averages, PreciseBN and a correction for small batches',
+  hypothesis:
+    'With few samples on each replica, evaluation with running averages is off: measured ' +
+    'population statistics, and counting the evaluated sample in, lower the error.',
+  defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
+  plan,
+  run,
+  resultSchema: () => resultWith([...WAYS, 'trainLoss']),
+  analyse,
+};

@@ -1,0 +1,83 @@
+// How long the steps of several nets take, measured in one process in turns: short windows of
+// steps, one net after another, so that a machine that slows down for a while slows all of them.
+// The median of the windows counts.
+
+import { cleaningUp } from '../../base/cleanup.ts';
+import { medianOf } from '../../base/median.ts';
+import { firstTrain } from '../../data/subset.ts';
+import type { LayerSpec } from '../../nn/specs/spec.ts';
+import { sgd } from '../../optim/optimizer.ts';
+import { Trainer } from '../../runtime/trainer.ts';
+import type { RunContext } from '../engine/experiment.ts';
+
+/** So small that no net, whatever its norm, leaves ordinary numbers, which are the fast ones. */
+const TIMED_RATE = 1e-4;
+
+export interface StepTimesRun {
+  readonly models: readonly LayerSpec[];
+  readonly replicas: number;
+  readonly replicaBatch: number;
+  readonly windows: number;
+  /** Of a window. */
+  readonly steps: number;
+  readonly seed: number;
+}
+
+/** Milliseconds of a step of each model. Rejects with the signal's reason when it is aborted. */
+export async function timeSteps(
+  run: StepTimesRun,
+  context: RunContext,
+): Promise<readonly number[]> {
+  const { models, windows, steps } = run;
+  const trainers: Trainer[] = [];
+  const measure = async (): Promise<readonly number[]> => {
+    for (const model of models) trainers.push(await startTrainer(run, model, context));
+    const times: number[][] = models.map(() => []);
+    // The first round warms up: it compiles, and touches the memory for the first time.
+    for (let window = 0; window <= windows; window++) {
+      for (const [index, trainer] of trainers.entries()) {
+        context.signal.throwIfAborted();
+        const ms = await timeWindow(trainer, steps);
+        if (window > 0) times[index]!.push(ms / steps);
+      }
+      context.progress((window + 1) / (windows + 1));
+    }
+    return times.map(medianOf);
+  };
+  const closeAll = async (): Promise<void> => {
+    const closes = trainers.map((trainer) => () => trainer.close());
+    await cleaningUp(async () => {}, ...closes);
+  };
+  return cleaningUp(measure, closeAll);
+}
+
+function startTrainer(
+  run: StepTimesRun,
+  model: LayerSpec,
+  { dataset, workers }: RunContext,
+): Promise<Trainer> {
+  const { replicas, replicaBatch, steps, seed } = run;
+  const { inputs, targets } = dataset.test;
+  const test = { count: 0, inputs: inputs.subarray(0, 0), targets: targets.subarray(0, 0) };
+  const count = Math.min(dataset.train.count, steps * replicas * replicaBatch);
+  return Trainer.start({
+    model,
+    data: firstTrain({ ...dataset, test }, count),
+    optimizer: sgd({ lr: TIMED_RATE }),
+    replicas,
+    replicaBatch,
+    ...(workers !== undefined && { workers: Math.min(workers, replicas) }),
+    dropLast: true,
+    seed,
+    diagnosticsEvery: 0,
+    onNotice: () => {},
+  });
+}
+
+async function timeWindow(trainer: Trainer, steps: number): Promise<number> {
+  const to = trainer.step + steps;
+  const epochs = Math.ceil(to / trainer.stepsPerEpoch);
+  const startMs = performance.now();
+  for await (const _ of trainer.fit({ epochs, maxSteps: to }));
+  return performance.now() - startMs;
+}

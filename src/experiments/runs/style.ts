@@ -1,0 +1,218 @@
+// Style: nets that were trained on images as they are look at images whose contrast and brightness
+// have been changed, each image's by its own random numbers. Instance norm takes the mean and
+// scale of an image out (Ulyanov et al. 2016); batch norm in evaluation expects those of training.
+
+import { Purpose, RandomStream } from '../../base/random.ts';
+import { channelsOf, sizeOf } from '../../base/shape.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { sgd } from '../../optim/optimizer.ts';
+import type { Trainer } from '../../runtime/trainer.ts';
+import {
+  bySeed,
+  cell,
+  choiceIn,
+  curve,
+  judge,
+  listOf,
+  numberIn,
+  type SeedValues,
+  seedsOf,
+  subtract,
+} from '../engine/compare.ts';
+import type {
+  Analysis,
+  Experiment,
+  ExperimentOptions,
+  RunContext,
+  RunResult,
+  RunSpec,
+} from '../engine/experiment.ts';
+import type { RunValues } from '../engine/resultSchema.ts';
+import { resultWith } from '../engine/resultSchema.ts';
+import { trainCurve } from './lossCurve.ts';
+import { NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
+
+const NORMS = ['sync', 'instance', 'group', 'none'] as const;
+type Norm = (typeof NORMS)[number];
+
+/** How much is changed, from nothing to nearly all of the contrast. */
+export const STRENGTHS = [0, 0.2, 0.4, 0.6, 0.8] as const;
+const STRONG = 0.6;
+const FULL = { steps: 800, tested: 5000 };
+const QUICK = { steps: 200, tested: 1000 };
+const BATCH = { replicas: 4, replicaBatch: 8 };
+const RATE = 0.05;
+const BYTE_RANGE = 255;
+
+function plan(options: ExperimentOptions): readonly RunSpec[] {
+  const size = options.quick ? QUICK : FULL;
+  return seedsOf(options).flatMap((seed) =>
+    NORMS.map((norm) => ({
+      label: `${NORM_TITLES[norm]}, seed ${seed}`,
+      settings: { data: options.data, norm, rate: RATE, ...BATCH, ...size, seed },
+      cost: 1,
+    })),
+  );
+}
+
+async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
+  const { settings } = spec;
+  const { dataset } = context;
+  const purpose = purposeOf(dataset);
+  const tested = Math.min(numberIn(settings, 'tested'), dataset.test.count);
+  const errors: number[] = [];
+  const curveOfRun = await trainCurve(
+    {
+      model: plainConvNet({
+        ...purpose,
+        norm: choiceIn(settings, 'norm', NORMS),
+        stages: SHALLOW_STAGES,
+      }),
+      optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: 0.9 }),
+      replicas: numberIn(settings, 'replicas'),
+      replicaBatch: numberIn(settings, 'replicaBatch'),
+      steps: numberIn(settings, 'steps'),
+      windowSteps: Math.ceil(numberIn(settings, 'steps') / 10),
+      seed: numberIn(settings, 'seed'),
+      atEnd: async (trainer) => {
+        for (const strength of STRENGTHS) {
+          errors.push(await errorOn(trainer, dataset, { strength, tested }));
+        }
+      },
+    },
+    context,
+  );
+  return {
+    values: { errors, loss: curveOfRun.losses.at(-1)! },
+    timings: { trainMs: curveOfRun.trainMs },
+  };
+}
+
+interface Shift {
+  readonly strength: number;
+  /** How many of the first test images. */
+  readonly tested: number;
+}
+
+/** The share of shifted test images whose class is not the one with the largest output. */
+async function errorOn(trainer: Trainer, dataset: Dataset, shift: Shift): Promise<number> {
+  const outputs = await trainer.predict(shiftImages(dataset, shift));
+  const classes = outputs.length / shift.tested;
+  let wrong = 0;
+  for (let i = 0; i < shift.tested; i++) {
+    const row = outputs.subarray(i * classes, (i + 1) * classes);
+    const best = row.reduce((at, value, k) => (value > row[at]! ? k : at), 0);
+    if (best !== dataset.test.targets[i]) wrong++;
+  }
+  return wrong / shift.tested;
+}
+
+/** Test images x with contrast c and brightness b of each image's own, the same in every run: x' =
+ * c x + b (1 - c) for bytes, which stays within their range, with c uniform in [1 - strength, 1 -
+ * strength / 2] and b uniform in [0, 255]: a dim image, veiled by some grey. For floats the range
+ * is the dataset's mean -+ 2 std of each channel. Strength 0 changes nothing. */
+export function shiftImages(dataset: Dataset, shift: Shift): Uint8Array | Float32Array {
+  const { inputs } = dataset.test;
+  const size = sizeOf(dataset.inputShape);
+  const channels = channelsOf(dataset.inputShape);
+  const isBytes = inputs instanceof Uint8Array;
+  const shifted = inputs.slice(0, shift.tested * size);
+  const random = new RandomStream();
+  for (let i = 0; i < shift.tested; i++) {
+    random.reset(0, Purpose.synthetic, i, 0);
+    const contrast = 1 - shift.strength * (0.5 + 0.5 * random.nextUniform());
+    const grey = random.nextUniform();
+    for (let j = i * size; j < (i + 1) * size; j++) {
+      const c = j % channels;
+      const [mean, std] = [dataset.mean[c]!, dataset.std[c]!];
+      const veil = isBytes ? grey * BYTE_RANGE : mean + (4 * grey - 2) * std;
+      const value = contrast * shifted[j]! + (1 - contrast) * veil;
+      shifted[j] = isBytes ? Math.round(value) : value;
+    }
+  }
+  return shifted;
+}
+
+function analyse(results: readonly RunResult[]): Analysis {
+  const errors = (norm: Norm, strength: (typeof STRENGTHS)[number]): SeedValues => {
+    const index = STRENGTHS.indexOf(strength);
+    return bySeed(results, { norm }, (result) => 100 * listOf(result, 'errors')[index]!);
+  };
+  const fall = (norm: Norm) => ({
+    name: `${NORM_TITLES[norm]} loses`,
+    values: subtract(errors(norm, STRONG), errors(norm, 0)),
+  });
+  const shown = { digits: 2, unit: '%' };
+  return {
+    tables: [
+      {
+        caption: 'Test error by strength of the shift, means over the seeds with 95 % intervals',
+        columns: ['norm', ...STRENGTHS.map((strength) => `strength ${strength}`)],
+        rows: NORMS.map((norm) => [
+          NORM_TITLES[norm],
+          ...STRENGTHS.map((strength) => cell(errors(norm, strength), 2, '%')),
+        ]),
+      },
+    ],
+    plots: [
+      {
+        file: 'error-by-shift',
+        caption: 'Test error by strength of the shift, mean over the seeds',
+        plot: {
+          title: 'Test error on images with another contrast and brightness',
+          xLabel: 'strength of the shift',
+          yLabel: 'test error, %',
+          series: NORMS.map((norm) =>
+            curve(
+              NORM_TITLES[norm],
+              STRENGTHS.map((x) => ({ x, values: [...errors(norm, x).values()] })),
+            ),
+          ),
+        },
+      },
+    ],
+    verdicts: [
+      judge({
+        claim: `Where contrast and brightness shift (strength ${STRONG}), instance norm loses less`,
+        claimed: 'below',
+        a: fall('instance'),
+        b: fall('sync'),
+        ...shown,
+      }),
+      judge({
+        claim: `So does group norm, whose statistics are each image's own, too`,
+        claimed: 'below',
+        a: fall('group'),
+        b: fall('sync'),
+        ...shown,
+      }),
+      judge({
+        claim: 'On images as in training instance norm has the higher error: it forgets contrast',
+        claimed: 'above',
+        a: { name: NORM_TITLES.instance, values: errors('instance', 0) },
+        b: { name: NORM_TITLES.sync, values: errors('sync', 0) },
+        ...shown,
+      }),
+    ],
+    notes: [
+      'Each test image x becomes c x + (1 - c) g, with a contrast c and a grey g of its own; ' +
+        'the same images for all nets. Nothing is clipped; bytes are rounded.',
+      'Convolutions pad with what the mean of the training images is, so even instance norm ' +
+        'sees the brightness along the border.',
+    ],
+  };
+}
+
+/** See docs/experiments/style.md. */
+export const style: Experiment = {
+  name: 'style',
+  title: 'Images of another contrast',
+  hypothesis:
+    'When contrast and brightness of the images shift after training, instance norm loses less ' +
+    'than batch norm, at some price on images that do not shift.',
+  defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 2 },
+  plan,
+  run,
+  resultSchema: () => resultWith(['loss'], { errors: STRENGTHS.length }),
+  analyse,
+};

@@ -1,0 +1,247 @@
+// Sync groups: test error and time of a step against the number of replicas that share statistics,
+// at one small batch of each replica. Wu and Johnson 2021 call the samples of a group the
+// normalization batch; nothing else of the step changes with it.
+
+import { firstTrain } from '../../data/subset.ts';
+import { convertNorm } from '../../nn/convert/convertNorm.ts';
+import type { LayerSpec } from '../../nn/specs/spec.ts';
+import { sgd } from '../../optim/optimizer.ts';
+import { cosine } from '../../optim/schedule.ts';
+import {
+  bySeed,
+  cell,
+  choiceIn,
+  constantSide,
+  curve,
+  judge,
+  type Measure,
+  numberIn,
+  numberOf,
+  type SeedValues,
+  seedsOf,
+} from '../engine/compare.ts';
+import type {
+  Analysis,
+  Experiment,
+  ExperimentOptions,
+  PlainRecord,
+  RunContext,
+  RunResult,
+  RunSpec,
+} from '../engine/experiment.ts';
+import type { RunValues } from '../engine/resultSchema.ts';
+import { type ResultSchema, resultWith } from '../engine/resultSchema.ts';
+import { trainCurve } from './lossCurve.ts';
+import { purposeOf } from './plainNets.ts';
+import { smallBatchNet } from './smallBatch.ts';
+import { timeSteps } from './stepTimes.ts';
+
+const REPLICAS = 16;
+const REPLICA_BATCH = 2;
+const FULL = { groups: [1, 2, 4, 8, 16], samples: 12_000, epochs: 8, windows: 40 };
+const QUICK = { groups: [1, 4, 16], samples: 3200, epochs: 6, windows: 15 };
+const RATE = 0.0125;
+const MOMENTUM = 0.9;
+/** Steps of a window in which times are taken. */
+const TIMED_STEPS = 10;
+const WINDOW_STEPS = 25;
+/** What full synchronization may add to a step; PyTorch with gloo adds 70 % and more. */
+const LARGEST_COST = 1.1;
+
+function plan(options: ExperimentOptions): readonly RunSpec[] {
+  const { groups, samples, epochs, windows } = options.quick ? QUICK : FULL;
+  const { data } = options;
+  const job = { data, replicas: REPLICAS, replicaBatch: REPLICA_BATCH };
+  return seedsOf(options).flatMap((seed): RunSpec[] => [
+    ...groups.map((groupSize) => ({
+      label: `groups of ${groupSize}, seed ${seed}`,
+      settings: { kind: 'error', ...job, groupSize, rate: RATE, samples, epochs, seed },
+      cost: samples * epochs,
+    })),
+    // All sizes in one run, since only times that are taken side by side can be compared.
+    {
+      label: `times, seed ${seed}`,
+      settings: { kind: 'times', ...job, groups: groups.join(' '), windows, seed },
+      cost: windows * TIMED_STEPS * REPLICAS * REPLICA_BATCH * groups.length,
+    },
+  ]);
+}
+
+function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
+  const kind = choiceIn(settings, 'kind', ['error', 'times']);
+  return kind === 'error' ? measureError(settings, context) : measureTimes(settings, context);
+}
+
+function modelOf(groupSize: number, { dataset }: RunContext): LayerSpec {
+  const model = smallBatchNet(purposeOf(dataset), 'sync');
+  return convertNorm(model, groupSize === 1 ? { to: 'local' } : { to: 'sync', groupSize });
+}
+
+async function measureError(settings: PlainRecord, context: RunContext): Promise<RunValues> {
+  const replicas = numberIn(settings, 'replicas');
+  const replicaBatch = numberIn(settings, 'replicaBatch');
+  const samples = Math.min(numberIn(settings, 'samples'), context.dataset.train.count);
+  const result = await trainCurve(
+    {
+      model: modelOf(numberIn(settings, 'groupSize'), context),
+      dataset: firstTrain(context.dataset, samples),
+      optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
+      schedule: cosine(),
+      replicas,
+      replicaBatch,
+      steps: Math.floor(samples / (replicas * replicaBatch)) * numberIn(settings, 'epochs'),
+      windowSteps: WINDOW_STEPS,
+      seed: numberIn(settings, 'seed'),
+      evaluates: ['test'],
+    },
+    context,
+  );
+  return {
+    values: { testError: result.test!.error, trainLoss: result.losses.at(-1)! },
+    timings: { trainMs: result.trainMs },
+  };
+}
+
+async function measureTimes(settings: PlainRecord, context: RunContext): Promise<RunValues> {
+  const groups = timedGroups(settings);
+  const windows = numberIn(settings, 'windows');
+  const times = await timeSteps(
+    {
+      models: groups.map((groupSize) => modelOf(groupSize, context)),
+      replicas: numberIn(settings, 'replicas'),
+      replicaBatch: numberIn(settings, 'replicaBatch'),
+      windows,
+      steps: TIMED_STEPS,
+      seed: numberIn(settings, 'seed'),
+    },
+    context,
+  );
+  return {
+    values: { timedSteps: windows * TIMED_STEPS },
+    timings: Object.fromEntries(groups.map((groupSize, i) => [timeName(groupSize), times[i]!])),
+  };
+}
+
+function timedGroups(settings: PlainRecord): readonly number[] {
+  return String(settings.groups).split(' ').map(Number);
+}
+
+function resultSchema(settings: PlainRecord): ResultSchema {
+  return settings.kind === 'times'
+    ? resultWith(['timedSteps'], {}, timedGroups(settings).map(timeName))
+    : resultWith(['testError', 'trainLoss']);
+}
+
+function timeName(groupSize: number): string {
+  return `stepMs${groupSize}`;
+}
+
+const testError: Measure = (result) => 100 * numberOf(result, 'testError');
+/** The time of a step with groups of this size. */
+const stepMs =
+  (groupSize: number): Measure =>
+  ({ timings }) =>
+    timings[timeName(groupSize)]!;
+
+function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
+  const { groups } = options.quick ? QUICK : FULL;
+  const errors = (groupSize: number): SeedValues =>
+    bySeed(results, { kind: 'error', groupSize }, testError);
+  const times = (groupSize: number): SeedValues =>
+    bySeed(results, { kind: 'times' }, stepMs(groupSize));
+  /** Step times against those without synchronization, seed by seed. */
+  const ratios = (groupSize: number): SeedValues =>
+    bySeed(results, { kind: 'times' }, (result) => stepMs(groupSize)(result) / stepMs(1)(result));
+  const line = (name: string, valuesAt: (groupSize: number) => SeedValues) =>
+    curve(
+      name,
+      groups.map((groupSize) => ({ x: groupSize, values: [...valuesAt(groupSize).values()] })),
+    );
+  const axes = { xLabel: 'replicas that share statistics', xScale: 'category' as const };
+  const all = ratios(REPLICAS);
+  const side = (groupSize: number) => ({
+    name: groupSize === 1 ? 'no synchronization' : `groups of ${groupSize}`,
+    values: errors(groupSize),
+  });
+  return {
+    tables: [
+      {
+        caption: `${REPLICAS} replicas of ${REPLICA_BATCH} samples, 95 % intervals over the seeds`,
+        columns: ['sync group', 'samples in it', 'test error, %', 'ms a step', 'against no sync'],
+        rows: groups.map((groupSize) => [
+          groupSize,
+          groupSize * REPLICA_BATCH,
+          cell(errors(groupSize), 2),
+          cell(times(groupSize), 3),
+          cell(ratios(groupSize), 3),
+        ]),
+      },
+    ],
+    plots: [
+      {
+        file: 'error',
+        caption: 'Test error by the size of the sync group.',
+        plot: {
+          ...axes,
+          title: 'What sharing statistics gains',
+          yLabel: 'test error, %',
+          series: [line('test error', errors)],
+        },
+      },
+      {
+        file: 'step-time',
+        caption: 'Time of a step by the size of the sync group.',
+        plot: {
+          ...axes,
+          title: 'What sharing statistics costs',
+          yLabel: 'ms a step',
+          series: [line('time of a step', times)],
+        },
+      },
+    ],
+    verdicts: [
+      judge({
+        claim: `Sharing statistics among all ${REPLICAS} replicas lowers the error`,
+        a: side(REPLICAS),
+        b: side(1),
+        claimed: 'below',
+        digits: 2,
+        unit: '%',
+      }),
+      judge({
+        claim: `Groups of 4 have a lower error than no synchronization`,
+        a: side(4),
+        b: side(1),
+        claimed: 'below',
+        digits: 2,
+        unit: '%',
+      }),
+      judge({
+        claim: `A step with full synchronization takes less than ${LARGEST_COST} times one without`,
+        a: { name: 'times as long', values: all },
+        b: constantSide('the bound', all, LARGEST_COST),
+        claimed: 'below',
+      }),
+    ],
+    notes: [
+      'Every run trains the same replicas with the same samples, rate and order; only how many ' +
+        'of them share statistics differs.',
+      'Times are those of this machine, where a sync is a barrier of threads and a few vectors ' +
+        'in shared memory. syncbn simulate says what it would be among devices.',
+    ],
+  };
+}
+
+/** See docs/experiments/sync-group.md. */
+export const syncGroup: Experiment = {
+  name: 'sync-group',
+  title: 'Error and step time by the size of the sync group',
+  hypothesis:
+    'The more replicas of few samples share statistics, the lower the error, with most of the ' +
+    'gain from the first few; in shared memory it costs next to nothing.',
+  defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
+  plan,
+  run,
+  resultSchema,
+  analyse,
+};

@@ -1,0 +1,275 @@
+// The diagnostics of a run's norms: what workers do in sampled steps, and what main reads of it.
+// The maths is in norm/diagnostics.ts. Whether a step is sampled follows from its number, so all
+// workers agree without a message.
+
+import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
+import { sizeOf } from '../base/shape.ts';
+import type { KernelExports } from '../kernels/exports.ts';
+import type { Layout } from '../memory/layout.ts';
+import type { BoundTensor, StepState } from '../nn/layers/layer.ts';
+import {
+  bindDiagnosis,
+  CONDITIONING,
+  COUNT,
+  DEAD_SHARE,
+  DIAGNOSTICS_LENGTH,
+  diagnosedReduction,
+  MEAN_SHIFT,
+  NON_FINITE,
+  VARIANCE_FACTOR,
+  VARIANCE_RATIO,
+} from '../norm/diagnostics.ts';
+import {
+  DIAGNOSTICS_REGION,
+  type DiagnosedLayer,
+  type DiagnosticsPlan,
+  pieceStride,
+  piecesRegion,
+  shardRegion,
+} from '../plan/diagnosticsPlan.ts';
+import type { GrainPlan } from '../reduce/exchange.ts';
+import { grainStart, partStart } from '../reduce/grains.ts';
+import { type BoundReduction, vectorLength } from '../reduce/reduction.ts';
+import { readSample, slotOf } from './samples.ts';
+
+/** Often enough to see a trend within an epoch; a sample costs a loop over channels. */
+export const DEFAULT_DIAGNOSTICS_EVERY = 50;
+
+/** How one shard's statistics lie to those of its sync group. NaN where there is nothing to say:
+ * for an empty shard, without a live channel, or in `variance...` for one value per channel. */
+export interface ShardDiagnostics {
+  /** Values per channel. */
+  readonly count: number;
+  /** Root mean square over the channels of (shard mean - group mean) / group std. */
+  readonly meanShift: number;
+  /** Geometric mean over the channels of shard variance / group variance. */
+  readonly varianceRatio: number;
+  /** By what factor the variances typically differ, up or down; at least 1. */
+  readonly varianceFactor: number;
+  /** Largest |mean| / std of the group over its channels. */
+  readonly conditioning: number;
+  /** Share of the group's channels that are as good as constant: variance at most eps / 100. */
+  readonly deadShare: number;
+  /** Channels in which the shard has NaN or infinity. */
+  readonly nonFinite: number;
+}
+
+/** The largest numbers over a layer's replicas. */
+export interface WorstDiagnostics extends Omit<ShardDiagnostics, 'count' | 'varianceRatio'> {
+  /** The replica that lies furthest from its group; the first with NaN or infinity if any has. */
+  readonly replica: number;
+}
+
+export interface LayerDiagnostics {
+  /** The layer's place in the model: `1.batchNorm`. */
+  readonly path: string;
+  readonly worst: WorstDiagnostics;
+  readonly replicas: readonly ShardDiagnostics[];
+}
+
+/** One sampled step. */
+export interface Diagnostics {
+  /** How many optimizer steps were done before it. */
+  readonly step: number;
+  readonly layers: readonly LayerDiagnostics[];
+}
+
+/** One sampled step in short: of each layer the worst over its replicas. */
+export interface DiagnosticsSummary {
+  readonly step: number;
+  readonly layers: readonly (WorstDiagnostics & { readonly path: string })[];
+}
+
+/** What the diagnostics of a worker work on. */
+export interface DiagnosticsSetup {
+  readonly plan: {
+    readonly diagnostics: DiagnosticsPlan | undefined;
+    readonly layout: Layout;
+    readonly grains: GrainPlan;
+  };
+  readonly worker: { readonly rank: number };
+  readonly kernels: KernelExports;
+  readonly memory: WebAssembly.Memory;
+  readonly step: StepState;
+}
+
+/** Wraps the reduction of a layer's moments where that has diagnostics; hands any other back as it
+ * is. `input` is what the moments are of. */
+export function withDiagnostics(
+  inner: BoundReduction,
+  name: string,
+  input: BoundTensor,
+  setup: DiagnosticsSetup,
+): BoundReduction {
+  const { plan, step, memory } = setup;
+  const { diagnostics, layout } = plan;
+  const index = diagnostics?.layers.findIndex(({ reduction }) => reduction === name) ?? -1;
+  if (diagnostics === undefined || index < 0) return inner;
+  const { every, layers, countReplicas } = diagnostics;
+  const layer = layers[index]!;
+  const { lo, hi } = plan.grains.ranges[setup.worker.rank]!;
+  const diagnose = bindDiagnosis(new Float64Array(memory.buffer), layer.channels, layer.eps);
+  const pieces = bindPieces(setup, layer, input, countReplicas);
+  // The worker of a replica's first grain; where replicas do not matter to the cut, any will do.
+  const perReplica = plan.grains.cut.count / countReplicas;
+  const own = Array.from({ length: countReplicas }, (_, replica) => ({
+    replica,
+    grain: Math.floor(replica * perReplica) - lo,
+  })).filter(({ grain }) => grain >= 0 && grain < hi - lo);
+  const groupOf = own.map(({ grain }) => inner.groups.find((group) => grain < group.hi)!);
+  const rows = layout.get(DIAGNOSTICS_REGION).offsetBytes / DOUBLE_BYTES;
+  return diagnosedReduction(inner, {
+    step,
+    takeShards: pieces.take,
+    diagnoseShards() {
+      const row = (slotOf(step.step, every) * layers.length + index) * countReplicas;
+      for (let i = 0; i < own.length; i++) {
+        const { replica } = own[i]!;
+        const groupAt = groupOf[i]!.resultPtr / DOUBLE_BYTES;
+        const shardAt = pieces.fold(replica) / DOUBLE_BYTES;
+        diagnose(shardAt, groupAt, rows + (row + replica) * DIAGNOSTICS_LENGTH);
+      }
+    },
+  });
+}
+
+interface Pieces {
+  /** Takes the moments of all pieces in this worker's grains. */
+  take(): void;
+  /** Merges the pieces of a replica in order; returns where its moments are. */
+  fold(replica: number): number;
+}
+
+function bindPieces(
+  { plan, worker, kernels, step }: DiagnosticsSetup,
+  layer: DiagnosedLayer,
+  input: BoundTensor,
+  countReplicas: number,
+): Pieces {
+  const { layout, grains } = plan;
+  const { cut, ranges } = grains;
+  const range = ranges[worker.rank]!;
+  const { channels } = layer;
+  const sampleBytes = sizeOf(input.shape) * FLOAT_BYTES;
+  const rowsPerSample = sizeOf(input.shape) / channels;
+  const stride = pieceStride(channels) * DOUBLE_BYTES;
+  const piecesPtr = layout.get(piecesRegion(layer)).offsetBytes;
+  const shard = layout.get(shardRegion(worker.rank));
+  const vectorPtr = shard.offsetBytes;
+  const pivotsPtr = shard.offsetBytes + shard.shape[1]! * DOUBLE_BYTES;
+
+  const takePiece = (from: number, to: number, piece: number): void => {
+    const xPtr = input.ptr + (from - step.firstSample) * sampleBytes;
+    const rows = (to - from) * rowsPerSample;
+    kernels.momentsF32(xPtr, rows, channels, pivotsPtr, piecesPtr + piece * stride);
+  };
+
+  return {
+    take() {
+      const samples = step.globalCount;
+      let replica = 0;
+      for (let grain = range.lo; grain < range.hi; grain++) {
+        let from = grainStart(cut, samples, grain);
+        const end = grainStart(cut, samples, grain + 1);
+        while (from < end) {
+          while (partStart(samples, countReplicas, replica + 1) <= from) replica++;
+          const to = Math.min(end, partStart(samples, countReplicas, replica + 1));
+          takePiece(from, to, grain + replica);
+          from = to;
+        }
+      }
+    },
+    fold(replica) {
+      const samples = step.globalCount;
+      const from = partStart(samples, countReplicas, replica);
+      const to = partStart(samples, countReplicas, replica + 1);
+      kernels.zeroBytes(vectorPtr, vectorLength('moments', channels) * DOUBLE_BYTES);
+      for (let grain = 0; grain < cut.count; grain++) {
+        const start = Math.max(from, grainStart(cut, samples, grain));
+        const end = Math.min(to, grainStart(cut, samples, grain + 1));
+        if (start >= end) continue;
+        kernels.mergeMoments(
+          vectorPtr,
+          vectorPtr,
+          piecesPtr + (grain + replica) * stride,
+          channels,
+        );
+      }
+      return vectorPtr;
+    },
+  };
+}
+
+/** Reads the last sample, also while the workers go on.
+ * `since` is the first step of this arena and `stepsDone` tells how many are done by now. */
+export function readDiagnostics(
+  plan: DiagnosticsPlan,
+  values: Float64Array,
+  since: number,
+  stepsDone: () => number,
+): Diagnostics | undefined {
+  const { every, layers, countReplicas } = plan;
+  const slotLength = layers.length * countReplicas * DIAGNOSTICS_LENGTH;
+  const copySlot = (slot: number): Float64Array =>
+    values.slice(slot * slotLength, (slot + 1) * slotLength);
+  const found = readSample({ every, since, stepsDone, copySlot });
+  return found === undefined ? undefined : { step: found.step, layers: decode(plan, found.sample) };
+}
+
+/** A sample in short. */
+export function summarizeDiagnostics(
+  sample: Diagnostics | undefined,
+): DiagnosticsSummary | undefined {
+  if (sample === undefined) return undefined;
+  const { step, layers } = sample;
+  return { step, layers: layers.map(({ path, worst }) => ({ path, ...worst })) };
+}
+
+/** How far off a shard or layer is, for comparisons: its mean shift or the logarithm of its
+ * variance factor, whichever is larger; NaN and infinity in its channels are worse than
+ * anything. */
+export function severityOf(found: WorstDiagnostics | ShardDiagnostics): number {
+  if (found.nonFinite > 0) return Number.POSITIVE_INFINITY;
+  return Math.max(known(found.meanShift), known(Math.log(found.varianceFactor)));
+}
+
+function decode(plan: DiagnosticsPlan, sample: Float64Array): readonly LayerDiagnostics[] {
+  const { layers, countReplicas } = plan;
+  return layers.map(({ path }, layer) => {
+    const replicas = Array.from({ length: countReplicas }, (_, replica) => {
+      const at = (layer * countReplicas + replica) * DIAGNOSTICS_LENGTH;
+      return shardOf(sample.subarray(at, at + DIAGNOSTICS_LENGTH));
+    });
+    return { path, worst: worstOf(replicas), replicas };
+  });
+}
+
+function shardOf(row: Float64Array): ShardDiagnostics {
+  return {
+    count: row[COUNT]!,
+    meanShift: row[MEAN_SHIFT]!,
+    varianceRatio: row[VARIANCE_RATIO]!,
+    varianceFactor: row[VARIANCE_FACTOR]!,
+    conditioning: row[CONDITIONING]!,
+    deadShare: row[DEAD_SHARE]!,
+    nonFinite: row[NON_FINITE]!,
+  };
+}
+
+function worstOf(replicas: readonly ShardDiagnostics[]): WorstDiagnostics {
+  const largest = (part: (shard: ShardDiagnostics) => number): number =>
+    replicas.map(part).reduce((a, b) => (b > a || Number.isNaN(a) ? b : a), Number.NaN);
+  const severities = replicas.map(severityOf);
+  return {
+    replica: severities.indexOf(Math.max(...severities)),
+    meanShift: largest(({ meanShift }) => meanShift),
+    varianceFactor: largest(({ varianceFactor }) => varianceFactor),
+    conditioning: largest(({ conditioning }) => conditioning),
+    deadShare: largest(({ deadShare }) => deadShare),
+    nonFinite: largest(({ nonFinite }) => nonFinite),
+  };
+}
+
+function known(value: number): number {
+  return Number.isNaN(value) ? 0 : value;
+}

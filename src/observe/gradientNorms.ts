@@ -1,0 +1,89 @@
+// The Euclidean norm of each parameter's gradient in sampled steps, as the optimizer gets it before
+// clipping. Owners of blocks leave sums of squares in the arena; main adds those of a tensor in the
+// order of its blocks, which no number of workers changes.
+
+import { DOUBLE_BYTES } from '../base/bytes.ts';
+import type { KernelExports } from '../kernels/exports.ts';
+import type { Layout } from '../memory/layout.ts';
+import type { StepState } from '../nn/layers/layer.ts';
+import { GRADIENT_NORMS_REGION } from '../plan/gradientNormsPlan.ts';
+import type { ParameterPlan } from '../plan/parameters.ts';
+import { readSample, slotOf } from './samples.ts';
+
+export interface TensorGradient {
+  /** The parameter: `3.conv2d.weight`. */
+  readonly name: string;
+  /** Euclidean norm over all elements. */
+  readonly norm: number;
+}
+
+/** One sampled step. */
+export interface GradientNorms {
+  /** How many optimizer steps were done before it. */
+  readonly step: number;
+  /** In the order of the model. */
+  readonly tensors: readonly TensorGradient[];
+}
+
+interface OwnedBlock {
+  readonly index: number;
+  readonly length: number;
+  readonly gradPtr: number;
+}
+
+/** Binds the sampling of a worker's blocks: to be called in each step when their gradients are
+ * folded; does nothing in steps that are not sampled. */
+export function bindGradientNorms(
+  setup: {
+    readonly plan: {
+      readonly layout: Layout;
+      readonly parameters: ParameterPlan;
+      readonly config: { readonly diagnosticsEvery: number };
+    };
+    readonly kernels: KernelExports;
+    readonly step: StepState;
+  },
+  blocks: readonly OwnedBlock[],
+): () => void {
+  const { plan, kernels, step } = setup;
+  const every = plan.config.diagnosticsEvery;
+  if (every === 0) return () => {};
+  const { offsetBytes } = plan.layout.get(GRADIENT_NORMS_REGION);
+  const slotBytes = plan.parameters.blocks.length * DOUBLE_BYTES;
+  return () => {
+    if (!step.isSampled) return;
+    const slotPtr = offsetBytes + slotOf(step.step, every) * slotBytes;
+    for (const { gradPtr, length, index } of blocks) {
+      kernels.sumSquaresF32(gradPtr, length, slotPtr + index * DOUBLE_BYTES);
+    }
+  };
+}
+
+/** Reads the last sample, also while the workers go on; `values` is the region, `since` the first
+ * step of this arena. */
+export function readGradientNorms(
+  parameters: ParameterPlan,
+  values: Float64Array,
+  timing: {
+    readonly every: number;
+    readonly since: number;
+    readonly stepsDone: () => number;
+  },
+): GradientNorms | undefined {
+  const { blocks, entries } = parameters;
+  const copySlot = (slot: number): Float64Array =>
+    values.slice(slot * blocks.length, (slot + 1) * blocks.length);
+  const found = readSample({ ...timing, copySlot });
+  if (found === undefined) return undefined;
+  const squares = new Map(entries.map(({ name }) => [name, 0]));
+  blocks.forEach(({ entry }, index) => {
+    squares.set(entry.name, squares.get(entry.name)! + found.sample[index]!);
+  });
+  const tensors = entries.map(({ name }) => ({ name, norm: Math.sqrt(squares.get(name)!) }));
+  return { step: found.step, tensors };
+}
+
+/** The region that holds the samples. */
+export function gradientNormsRegion(layout: Layout): ReturnType<Layout['get']> {
+  return layout.get(GRADIENT_NORMS_REGION);
+}

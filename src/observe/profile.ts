@@ -1,0 +1,162 @@
+// Where the time of a step goes: each worker cuts its step into spans without gaps, one for each
+// layer and pass, and times the synchronizations within them. Sums and the spans of the last steps
+// lie in a region of its own; nothing is allocated. Without a profile nothing is wrapped. What the
+// numbers become for people is in profileReport.ts.
+
+import {
+  BACKWARD,
+  CLOCK_SHIFT,
+  FORWARD,
+  HEADER_LENGTH,
+  KEPT_HEADER_LENGTH,
+  KEPT_STEPS,
+  LAYER_PHASES,
+  NOW,
+  PHASES,
+  type ProfilePlan,
+  SINCE,
+  SLOT,
+  SPAN_LENGTH,
+  STEP,
+  STEPS,
+  UPDATE,
+  WAIT_SINCE,
+} from '../plan/profilePlan.ts';
+import type { Call } from '../sync/call.ts';
+import type { Member } from '../sync/group.ts';
+
+/** What of a bound model is recorded. */
+export interface WatchedProgram {
+  readonly operations: readonly {
+    readonly layerId: number;
+    forward(): void;
+    backward(): void;
+  }[];
+  readonly bufferUpdates: readonly { readonly layerId: number; update(): void }[];
+}
+
+/** Records one worker's steps. Calls between steps are ignored, so that evaluation may use the same
+ * operations. */
+export interface Profiler {
+  beginStep(step: number): void;
+  /** The time from here on goes to this phase. */
+  enter(phase: number): void;
+  endStep(): void;
+  /** The same member, with its waits timed. */
+  watchMember(member: Member): Member;
+  /** The same program, with every operation in a span of its own. */
+  watchProgram<P extends WatchedProgram>(program: P): P;
+}
+
+/** Places of the phases, for {@link Profiler.enter}. */
+export const ENTER_LOSS = PHASES.indexOf('loss');
+export const ENTER_UPDATE = PHASES.indexOf('update');
+export const ENTER_OTHER = PHASES.indexOf('other');
+const ENTER_LOAD = PHASES.indexOf('load');
+
+/** Binds the recording to a worker's region, which is zero. */
+export function bindProfiler(plan: ProfilePlan, region: Float64Array): Profiler {
+  const { countLayers, countSlots, spansPerStep } = plan;
+  const firstPhase = LAYER_PHASES.length * countLayers;
+  const waitsAt = HEADER_LENGTH + countSlots;
+  const keptAt = HEADER_LENGTH + 2 * countSlots;
+  const keptLength = KEPT_HEADER_LENGTH + spansPerStep * SPAN_LENGTH;
+  region[CLOCK_SHIFT] = clockShiftMs();
+
+  // All state lies in the region and functions hand each other places in it, because numbers that
+  // go from function to function are allocated. What is left is what the clock itself returns.
+  const keep = (slot: number, fromAt: number, toAt: number): void => {
+    const kept = keptAt + ((region[STEP]! - 1) % KEPT_STEPS) * keptLength;
+    const count = region[kept + 1]!;
+    if (count === spansPerStep) return;
+    const at = kept + KEPT_HEADER_LENGTH + count * SPAN_LENGTH;
+    region[at] = slot;
+    region[at + 1] = region[fromAt]!;
+    region[at + 2] = region[toAt]!;
+    region[kept + 1] = count + 1;
+  };
+  /** Ends the running span and begins that of a slot. */
+  const turnTo = (slot: number): void => {
+    region[NOW] = performance.now();
+    const before = region[SLOT]!;
+    const sum = HEADER_LENGTH + before;
+    region[sum] = region[sum]! + region[NOW]! - region[SINCE]!;
+    keep(before, SINCE, NOW);
+    region[SLOT] = slot;
+    region[SINCE] = region[NOW]!;
+  };
+  const enterLayer = (part: number, layerId: number): void => {
+    if (region[STEP] !== 0) turnTo(part * countLayers + layerId);
+  };
+  const endWait = (): void => {
+    if (region[STEP] === 0) return;
+    region[NOW] = performance.now();
+    const slot = region[SLOT]!;
+    region[waitsAt + slot] = region[waitsAt + slot]! + region[NOW]! - region[WAIT_SINCE]!;
+    keep(-1 - slot, WAIT_SINCE, NOW);
+  };
+
+  return {
+    beginStep(step) {
+      const kept = keptAt + (step % KEPT_STEPS) * keptLength;
+      region[kept] = 0;
+      region[kept + 1] = 0;
+      region[STEP] = step + 1;
+      region[SLOT] = firstPhase + ENTER_LOAD;
+      region[SINCE] = performance.now();
+    },
+    enter(phase) {
+      turnTo(firstPhase + phase);
+    },
+    endStep() {
+      turnTo(firstPhase + ENTER_OTHER);
+      const step = region[STEP]! - 1;
+      region[keptAt + (step % KEPT_STEPS) * keptLength] = step + 1;
+      region[STEPS] = region[STEPS]! + 1;
+      region[STEP] = 0;
+    },
+    watchMember: (member) => ({
+      ...member,
+      sync(call: Call) {
+        if (region[STEP] !== 0) region[WAIT_SINCE] = performance.now();
+        member.sync(call);
+        endWait();
+      },
+      syncStop(call: Call) {
+        if (region[STEP] !== 0) region[WAIT_SINCE] = performance.now();
+        const isStopping = member.syncStop(call);
+        endWait();
+        return isStopping;
+      },
+    }),
+    watchProgram<P extends WatchedProgram>(program: P): P {
+      const operations = program.operations.map((operation): P['operations'][number] => ({
+        ...operation,
+        forward() {
+          enterLayer(FORWARD, operation.layerId);
+          operation.forward();
+        },
+        backward() {
+          enterLayer(BACKWARD, operation.layerId);
+          operation.backward();
+        },
+      }));
+      const bufferUpdates = program.bufferUpdates.map((buffers) => ({
+        ...buffers,
+        update() {
+          enterLayer(UPDATE, buffers.layerId);
+          buffers.update();
+        },
+      }));
+      return { ...program, operations, bufferUpdates };
+    },
+  };
+}
+
+/** From the thread's performance.now(), whose zero may be its own, to the monotonic clock that all
+ * threads of a process share. */
+function clockShiftMs(): number {
+  const beforeMs = performance.now();
+  const sharedMs = Number(process.hrtime.bigint()) / 1e6;
+  return sharedMs - (beforeMs + performance.now()) / 2;
+}

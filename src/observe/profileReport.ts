@@ -1,0 +1,158 @@
+// A profile for people: what the workers have recorded (profile.ts), as milliseconds a step, by
+// phase, by layer and by worker. Waiting is what a worker spends within synchronizations, where it
+// is there before another one; it is never part of the work.
+
+import { typedView } from '../memory/arena.ts';
+import type { RunPlan } from '../plan/plan.ts';
+import { layerNames } from '../plan/plan.ts';
+import {
+  PHASES,
+  type ProfilePhase,
+  type ProfilePlan,
+  profileRegion,
+  readProfile,
+  slotsOf,
+  type WorkerRecord,
+} from '../plan/profilePlan.ts';
+
+/** Milliseconds a step, as means over the workers. */
+export interface ProfileTimes {
+  readonly workMs: number;
+  readonly waitMs: number;
+  /** Of the step: work and waiting together, 0 to 1. */
+  readonly share: number;
+  /** The worker that has worked longest. */
+  readonly busiest: { readonly rank: number; readonly workMs: number };
+}
+
+export interface ProfilePhaseTimes extends ProfileTimes {
+  readonly phase: ProfilePhase;
+}
+
+export interface ProfileLayer extends ProfileTimes {
+  /** The layer's place in the model: `1.batchNorm`. */
+  readonly path: string;
+  /** What `workMs` is made of; the update of a layer is that of its running statistics. */
+  readonly forwardMs: number;
+  readonly backwardMs: number;
+  readonly updateMs: number;
+}
+
+export interface ProfileWorker {
+  readonly rank: number;
+  readonly workMs: number;
+  readonly waitMs: number;
+}
+
+/** A part of one worker's step. Those that are no waits follow each other without gaps; a wait lies
+ * within one of them. */
+export interface ProfileSpan {
+  readonly rank: number;
+  readonly step: number;
+  readonly phase: ProfilePhase;
+  /** Undefined where no layer is run. */
+  readonly path?: string;
+  readonly isWait: boolean;
+  /** Milliseconds since the first span. */
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Where the time of a run's steps has gone, those of this trainer. */
+export interface Profile {
+  /** How many were recorded. */
+  readonly steps: number;
+  /** Of one step, as the mean over steps and workers. */
+  readonly stepMs: number;
+  /** In the order of the step. */
+  readonly phases: readonly ProfilePhaseTimes[];
+  /** In the order of the model. */
+  readonly layers: readonly ProfileLayer[];
+  readonly workers: readonly ProfileWorker[];
+  /** Every span of the last steps, at most 20: by worker, then by time. */
+  readonly spans: readonly ProfileSpan[];
+}
+
+/** The profile of a run so far; undefined where it records none or no step is done. */
+export function profileOf(plan: RunPlan, memory: WebAssembly.Memory): Profile | undefined {
+  const { profile, layout } = plan;
+  if (profile === undefined) return undefined;
+  const records = plan.workers.map(({ rank }) =>
+    readProfile(profile, typedView(memory, layout.get(profileRegion(rank)), 'f64')),
+  );
+  const steps = Math.min(...records.map((record) => record.steps));
+  return steps === 0 ? undefined : reportOf(profile, layerNames(plan), records);
+}
+
+/** The report of what all workers have recorded; each has done at least one step. */
+export function reportOf(
+  plan: ProfilePlan,
+  names: readonly string[],
+  records: readonly WorkerRecord[],
+): Profile {
+  const slots = slotsOf(plan);
+  const workers = records.map((record, rank) => sumsOf(record, rank, () => true));
+  const stepMs = meanOf(workers.map(({ workMs, waitMs }) => workMs + waitMs));
+  const timesOf = (isMine: (slot: number) => boolean): ProfileTimes => {
+    const sums = records.map((record, rank) => sumsOf(record, rank, isMine));
+    const workMs = meanOf(sums.map((sum) => sum.workMs));
+    const waitMs = meanOf(sums.map((sum) => sum.waitMs));
+    const { rank, workMs: most } = sums.reduce((a, b) => (b.workMs > a.workMs ? b : a));
+    const busiest = { rank, workMs: most };
+    return { workMs, waitMs, share: (workMs + waitMs) / stepMs, busiest };
+  };
+  // Both ends of a residual have its path.
+  const layerOf = (path: string): ProfileLayer => {
+    const isMine = (slot: number): boolean => names[slots[slot]!.layerId ?? -1] === path;
+    const partMs = (phase: ProfilePhase): number =>
+      timesOf((slot) => isMine(slot) && slots[slot]!.phase === phase).workMs;
+    const parts = { forwardMs: partMs('forward'), backwardMs: partMs('backward') };
+    return { path, ...parts, updateMs: partMs('update'), ...timesOf(isMine) };
+  };
+  return {
+    steps: Math.min(...records.map((record) => record.steps)),
+    stepMs,
+    phases: PHASES.map((phase) => ({
+      phase,
+      ...timesOf((slot) => slots[slot]!.phase === phase),
+    })),
+    layers: [...new Set(names)].map(layerOf),
+    workers,
+    spans: spansOf(names, records),
+  };
+}
+
+/** A worker's times a step over the slots that are asked for. */
+function sumsOf(
+  record: WorkerRecord,
+  rank: number,
+  isMine: (slot: number) => boolean,
+): ProfileWorker {
+  const { steps, totalMs, waitMs: waits } = record;
+  let total = 0;
+  let waited = 0;
+  for (let slot = 0; slot < totalMs.length; slot++) {
+    if (!isMine(slot)) continue;
+    total += totalMs[slot]!;
+    waited += waits[slot]!;
+  }
+  return { rank, workMs: (total - waited) / steps, waitMs: waited / steps };
+}
+
+function spansOf(
+  names: readonly string[],
+  records: readonly WorkerRecord[],
+): readonly ProfileSpan[] {
+  const all = records.flatMap(({ spans }, rank) => spans.map((span) => ({ ...span, rank })));
+  const firstMs = all.reduce((first, { fromMs }) => Math.min(first, fromMs), Infinity);
+  return all.map(({ layerId, fromMs, toMs, ...span }) => ({
+    ...span,
+    ...(layerId !== undefined && { path: names[layerId]! }),
+    fromMs: fromMs - firstMs,
+    toMs: toMs - firstMs,
+  }));
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

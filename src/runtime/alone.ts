@@ -1,0 +1,72 @@
+// A run on the calling thread: one worker, no data, weights that are given. For checks that need a
+// few outputs of a model; it blocks while it computes.
+
+import type { NamedValues } from '../checkpoint/foldNorm.ts';
+import { fillArena, restoreTensors, type StateTensor, stateTensors } from '../checkpoint/state.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { compileKernels } from '../kernels/load.ts';
+import { createArena, typedView } from '../memory/arena.ts';
+import { outputSizeOf, type RunConfig } from '../plan/config.ts';
+import { planRun } from '../plan/plan.ts';
+import { bindWorker } from '../train/worker.ts';
+
+export interface LoneRun {
+  /** Everything that a checkpoint of the run holds; optimizer state is 0. */
+  readonly tensors: readonly StateTensor[];
+  /** Outputs for inputs as a run stores them, [n, outputs], in units of the loss. */
+  predict(inputs: Uint8Array | Float32Array): Float32Array;
+}
+
+/** Binds a model with its weights, by their names in it. What comes out does not depend on this
+ * being one worker. Its custom layers must be loaded. */
+export function runAlone(config: RunConfig, weights: NamedValues): LoneRun {
+  const { inputShape, inputType, task } = config.data;
+  const data = { ...config.data, countTrain: 1, countTest: 0 };
+  const plan = planRun({ ...config, data, workers: 1 });
+  const memory = createArena(plan.layout);
+  fillArena(plan, memory, emptyDataset(config));
+  const tensors = stateTensors(plan, memory);
+  const saved = tensors.map(({ name, group, values }) => {
+    const given = weights.get(name.replace(/^\S+ /, ''))?.values;
+    return [name, group === 'optimizer' || given === undefined ? values : given] as const;
+  });
+  restoreTensors(tensors, new Map(saved));
+  const module = compileKernels(config.mode);
+  const worker = bindWorker({ plan, module, memory, rank: 0 });
+  const slots = typedView(memory, plan.layout.get('predict.inputs'), inputType);
+  const results = typedView(memory, plan.layout.get('predict.outputs'), 'f32');
+  const inputLength = inputShape.reduce((product, size) => product * size, 1);
+  const outputLength = outputSizeOf(task);
+  return {
+    tensors,
+    predict(inputs) {
+      const count = inputs.length / inputLength;
+      const outputs = new Float32Array(count * outputLength);
+      for (let from = 0; from < count; from += config.globalBatch) {
+        const size = Math.min(config.globalBatch, count - from);
+        slots.set(inputs.subarray(from * inputLength, (from + size) * inputLength));
+        worker.predict(size);
+        outputs.set(results.subarray(0, size * outputLength), from * outputLength);
+      }
+      return outputs;
+    },
+  };
+}
+
+/** One sample of zeros: a plan has to have one. */
+function emptyDataset({ data }: RunConfig): Dataset {
+  const { inputShape, inputType, task, mean, std } = data;
+  const sample = inputShape.reduce((product, size) => product * size, 1);
+  const inputsOf = (length: number) =>
+    inputType === 'u8' ? new Uint8Array(length) : new Float32Array(length);
+  const targetsOf = (count: number) =>
+    task.kind === 'classification'
+      ? new Int32Array(count)
+      : new Float32Array(count * outputSizeOf(task));
+  return {
+    name: 'nothing',
+    ...{ inputShape, inputType, task, mean, std },
+    train: { count: 1, inputs: inputsOf(sample), targets: targetsOf(1) },
+    test: { count: 0, inputs: inputsOf(0), targets: targetsOf(0) },
+  };
+}

@@ -1,0 +1,256 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { synthetic } from '../../src/data/synthetic.ts';
+import { LayoutBuilder } from '../../src/memory/layout.ts';
+import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { namedModel } from '../../src/nn/models/models.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { bindProfiler, ENTER_LOSS, ENTER_OTHER, ENTER_UPDATE } from '../../src/observe/profile.ts';
+import { type Profile, type ProfileSpan, reportOf } from '../../src/observe/profileReport.ts';
+import { sgd } from '../../src/optim/optimizer.ts';
+import { planRun } from '../../src/plan/plan.ts';
+import { KEPT_STEPS, planProfile, profileRegion, readProfile } from '../../src/plan/profilePlan.ts';
+import { Trainer } from '../../src/runtime/trainer.ts';
+import { resolveOptions, type TrainerOptions } from '../../src/runtime/trainerOptions.ts';
+import { prepareCall } from '../../src/sync/call.ts';
+import type { Member } from '../../src/sync/group.ts';
+import type { Program } from '../../src/train/program.ts';
+
+const data = synthetic({ train: 512, test: 40, shape: [14, 14, 1], classes: 5 });
+const optimizer = sgd({ lr: 0.02, momentum: 0.9 });
+const purpose = { inputShape: data.inputShape, classes: 5 };
+const model = convertNorm(namedModel('refnet', purpose), { to: 'sync' });
+const options = { model, data, optimizer, replicas: 4, workers: 2, replicaBatch: 8 } as const;
+const STEPS = 48;
+
+interface Run {
+  readonly hash: string;
+  readonly seconds: number;
+  readonly profile: Profile | undefined;
+}
+
+/** Trains and evaluates in between, which must not count. */
+async function run(more: Partial<TrainerOptions>, steps = STEPS): Promise<Run> {
+  const trainer = await Trainer.start({ ...options, ...more });
+  try {
+    let seconds = 0;
+    for (const maxSteps of [steps / 2, steps]) {
+      let last = 0;
+      for await (const progress of trainer.fit({ epochs: 100, maxSteps })) last = progress.seconds;
+      seconds += last;
+      await trainer.evaluate();
+    }
+    return { hash: trainer.weightsHash(), seconds, profile: trainer.profile() };
+  } finally {
+    await trainer.close();
+  }
+}
+
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+
+describe('the profile of a run', () => {
+  let profiled: Run;
+  let plain: Run;
+  beforeAll(async () => {
+    plain = await run({});
+    profiled = await run({ profile: true });
+  });
+
+  it('is undefined unless it is asked for, and then plans nothing', () => {
+    expect(plain.profile).toBeUndefined();
+    expect(planRun(resolveOptions(options)).profile).toBeUndefined();
+    const names = planRun(resolveOptions(options)).layout.regions.map(({ name }) => name);
+    expect(names).not.toContain(profileRegion(0));
+  });
+
+  it('changes no bit of the weights', () => {
+    expect(profiled.hash).toBe(plain.hash);
+  });
+
+  it('is of the trained steps alone, without evaluation', () => {
+    expect(profiled.profile!.steps).toBe(STEPS);
+  });
+
+  it('accounts for the time that main sees', async () => {
+    const trainer = await Trainer.start({ ...options, replicaBatch: 4, profile: true });
+    /** Main's clock and the workers', in ms. */
+    const train = async (epochs: number): Promise<readonly [number, number]> => {
+      let wallMs = 0;
+      for await (const { seconds } of trainer.fit({ epochs })) wallMs = seconds * 1000;
+      const { steps, stepMs } = trainer.profile()!;
+      return [wallMs, steps * stepMs];
+    };
+    try {
+      // The first call waits for code to be compiled, also main's.
+      const [, warmUpMs] = await train(1);
+      const [wallMs, recordedMs] = await train(4);
+      expect(recordedMs - warmUpMs).toBeGreaterThan(0.95 * wallMs);
+      expect(recordedMs - warmUpMs).toBeLessThan(1.05 * wallMs);
+    } finally {
+      await trainer.close();
+    }
+  });
+
+  it('adds up: phases, workers and shares are of one and the same time', () => {
+    const { phases, workers, stepMs } = profiled.profile!;
+    expect(phases.map(({ phase }) => phase)).toEqual([
+      'load',
+      'forward',
+      'loss',
+      'backward',
+      'update',
+      'other',
+    ]);
+    expect(sum(phases.map(({ workMs, waitMs }) => workMs + waitMs))).toBeCloseTo(stepMs, 9);
+    expect(sum(phases.map(({ share }) => share))).toBeCloseTo(1, 9);
+    const times = workers.map(({ workMs, waitMs }) => workMs + waitMs);
+    expect(sum(times) / workers.length).toBeCloseTo(stepMs, 9);
+  });
+
+  it('gives the layers the whole of forward and backward', () => {
+    const { phases, layers } = profiled.profile!;
+    const phase = (name: string) => phases.find((candidate) => candidate.phase === name)!;
+    const forwardMs = sum(layers.map((layer) => layer.forwardMs));
+    expect(forwardMs).toBeCloseTo(phase('forward').workMs, 9);
+    const backwardMs = sum(layers.map((layer) => layer.backwardMs));
+    expect(backwardMs).toBeCloseTo(phase('backward').workMs, 9);
+    for (const { workMs, busiest } of layers) {
+      expect(busiest.workMs).toBeGreaterThanOrEqual(workMs);
+    }
+  });
+
+  it('finds the waits in synchronized norms and in the update, nowhere else', () => {
+    const { phases, layers } = profiled.profile!;
+    for (const { path, waitMs } of layers) {
+      if (path.endsWith('batchNorm')) expect(waitMs).toBeGreaterThan(0);
+      else expect(waitMs).toBe(0);
+    }
+    const waits = Object.fromEntries(phases.map(({ phase, waitMs }) => [phase, waitMs]));
+    expect(waits.update).toBeGreaterThan(0);
+    // The order of an epoch.
+    expect(waits.load).toBeGreaterThan(0);
+    expect([waits.loss, waits.other]).toEqual([0, 0]);
+  });
+
+  it('keeps the spans of the last steps, without gaps, and waits within them', () => {
+    const { spans } = profiled.profile!;
+    for (const rank of [0, 1]) {
+      const own = spans.filter((span) => span.rank === rank);
+      const steps = [...new Set(own.map(({ step }) => step))];
+      expect(steps).toEqual(Array.from({ length: KEPT_STEPS }, (_, i) => STEPS - KEPT_STEPS + i));
+      for (const step of steps) expectOneLine(own.filter((span) => span.step === step));
+    }
+  });
+});
+
+/** Each span begins where the one before ends; a wait lies in the span that it follows. */
+function expectOneLine(spans: readonly ProfileSpan[]): void {
+  let last: ProfileSpan | undefined;
+  for (const span of spans) {
+    if (span.isWait) {
+      expect(span.fromMs).toBeGreaterThanOrEqual(last!.fromMs);
+      expect(span.toMs).toBeLessThanOrEqual(last!.toMs);
+      expect([span.phase, span.path]).toEqual([last!.phase, last!.path]);
+    } else {
+      if (last !== undefined) expect(span.fromMs).toBe(last.toMs);
+      last = span;
+    }
+  }
+}
+
+describe('the profile of a model without norms', () => {
+  it('waits for the order, the gradients and the weights alone', async () => {
+    const bare = sequential([flatten(), linear(14 * 14, 5)]);
+    const { profile } = await run({ model: bare, profile: true }, 8);
+    expect(profile!.layers.map(({ path }) => path)).toEqual(['0.flatten', '1.linear']);
+    expect(profile!.layers.map(({ waitMs }) => waitMs)).toEqual([0, 0]);
+    const waits = profile!.spans.filter(({ isWait }) => isWait).map(({ phase }) => phase);
+    expect([...new Set(waits)].sort()).toEqual(['load', 'update']);
+  });
+});
+
+describe('a profiler', () => {
+  const LAYERS = 2;
+  const SPIN_MS = 3;
+
+  function spin(ms: number): void {
+    const endMs = performance.now() + ms;
+    while (performance.now() < endMs);
+  }
+
+  /** One worker whose second layer synchronizes forward; every wait takes SPIN_MS. */
+  function bound() {
+    const plan = planProfile(new LayoutBuilder(), LAYERS, 1);
+    const builder = new LayoutBuilder();
+    planProfile(builder, LAYERS, 1);
+    const region = new Float64Array(builder.freeze().get(profileRegion(0)).shape[0]!);
+    const profiler = bindProfiler(plan, region);
+    const member: Member = profiler.watchMember({
+      rank: 0,
+      worldSize: 1,
+      sync: () => spin(SPIN_MS),
+      syncStop: () => {
+        spin(SPIN_MS);
+        return true;
+      },
+      setPosition: () => {},
+      finish: () => {},
+    });
+    const call = prepareCall({ kind: 'moments' });
+    const nothing = (): void => {};
+    const program = profiler.watchProgram({
+      operations: [
+        { layerId: 0, forward: () => spin(SPIN_MS), backward: nothing },
+        { layerId: 1, forward: () => member.sync(call), backward: () => spin(SPIN_MS) },
+      ],
+      bufferUpdates: [{ layerId: 1, update: nothing }],
+    } as unknown as Program);
+    const step = (index: number): boolean => {
+      profiler.beginStep(index);
+      for (const operation of program.operations) operation.forward();
+      profiler.enter(ENTER_LOSS);
+      for (const operation of [...program.operations].reverse()) operation.backward();
+      profiler.enter(ENTER_UPDATE);
+      for (const buffers of program.bufferUpdates) buffers.update();
+      profiler.enter(ENTER_OTHER);
+      const isStopping = member.syncStop(call);
+      profiler.endStep();
+      return isStopping;
+    };
+    const report = (): Profile => reportOf(plan, ['a', 'b'], [readProfile(plan, region)]);
+    return { member, call, program, step, report };
+  }
+
+  it('tells work from waiting and gives each to the layer that runs', () => {
+    const { step, report } = bound();
+    for (let index = 0; index < 3; index++) expect(step(index)).toBe(true);
+    const { steps, stepMs, layers, phases } = report();
+    expect(steps).toBe(3);
+    expect(stepMs).toBeGreaterThanOrEqual(4 * SPIN_MS);
+    const [a, b] = layers;
+    expect(a!.forwardMs).toBeGreaterThanOrEqual(SPIN_MS);
+    expect(a!.waitMs).toBe(0);
+    expect(b!.waitMs).toBeGreaterThanOrEqual(SPIN_MS);
+    expect(b!.backwardMs).toBeGreaterThanOrEqual(SPIN_MS);
+    expect(b!.forwardMs).toBeLessThan(SPIN_MS);
+    expect(phases.at(-1)!.waitMs).toBeGreaterThanOrEqual(SPIN_MS);
+  });
+
+  it('ignores what runs between steps', () => {
+    const { member, call, program, step, report } = bound();
+    step(0);
+    const before = report();
+    member.sync(call);
+    member.syncStop(call);
+    for (const operation of program.operations) operation.forward();
+    expect(report()).toEqual(before);
+  });
+
+  it('keeps the last steps and drops those before', () => {
+    const { step, report } = bound();
+    for (let index = 5; index < 5 + KEPT_STEPS + 2; index++) step(index);
+    const steps = [...new Set(report().spans.map((span) => span.step))];
+    expect(steps).toEqual(Array.from({ length: KEPT_STEPS }, (_, i) => 7 + i));
+  });
+});

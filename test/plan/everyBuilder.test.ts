@@ -1,0 +1,159 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
+import { readCheckpoint, writeCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
+import { synthetic } from '../../src/data/synthetic.ts';
+import { nn, optim } from '../../src/index.ts';
+import { parseModel } from '../../src/nn/models/parse.ts';
+import { parseLoss } from '../../src/nn/specs/losses.ts';
+import type { LayerSpec } from '../../src/nn/specs/spec.ts';
+import { parseOptimizer } from '../../src/optim/optimizer.ts';
+import { parseSchedule } from '../../src/optim/schedule.ts';
+import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'syncbn-builders-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** What each builder makes, with its options at and off their defaults. */
+const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
+  avgPool: [nn.avgPool({ kernel: 2 }), nn.avgPool({ kernel: [3, 2], countIncludePad: false })],
+  batchNorm: [
+    nn.batchNorm(4),
+    nn.batchNorm(4, { momentum: null, sync: 4, affine: false, trackRunningStats: false }),
+    nn.batchNorm(4, { virtualBatch: 8 }),
+    nn.batchNorm(4, { frozen: true, sync: 'sync' }),
+  ],
+  batchRenorm: [nn.batchRenorm(5), nn.batchRenorm(5, { rMax: 2, dMax: 1, momentum: null })],
+  conv2d: [
+    nn.conv2d(4, 6, { kernel: 3 }),
+    nn.conv2d(4, 6, { kernel: [1, 2], stride: 2, dilation: [2, 1], groups: 2, bias: false }),
+    nn.conv2d(4, 6, { kernel: 3, weightStandardization: true, init: 'xavierNormal' }),
+  ],
+  custom: [
+    nn.custom('file:///layers/a.mjs'),
+    nn.custom(new URL('file:///a.mjs'), { deep: { list: [1, null, 'x'] } }),
+  ],
+  dropout: [nn.dropout(), nn.dropout(0.2)],
+  filterResponseNorm: [nn.filterResponseNorm(6), nn.filterResponseNorm(6, { tlu: false })],
+  flatten: [nn.flatten()],
+  gelu: [nn.gelu(), nn.gelu({ approximate: 'tanh' })],
+  globalAvgPool: [nn.globalAvgPool()],
+  groupNorm: [nn.groupNorm(2, 8), nn.groupNorm(2, 8, { eps: 1e-3, affine: false })],
+  gru: [nn.gru(4, 3), nn.gru(4, 3, { norm: 'batch', sync: 2, momentum: null })],
+  instanceNorm: [nn.instanceNorm(5), nn.instanceNorm(5, { trackRunningStats: true })],
+  layerNorm: [nn.layerNorm([3, 4]), nn.layerNorm([3, 4], { affine: false })],
+  leakyRelu: [nn.leakyRelu(), nn.leakyRelu(0.3)],
+  linear: [nn.linear(4, 2), nn.linear(4, 2, { weightStandardization: true, bias: false })],
+  maxPool: [nn.maxPool({ kernel: 2 }), nn.maxPool({ kernel: 3, stride: 2, padding: 1 })],
+  namedModel: ['mnist-cnn', 'refnet', 'resnet20'].map((name) =>
+    nn.namedModel(name, { inputShape: [32, 32, 3], classes: 10 }),
+  ),
+  relu: [nn.relu()],
+  reshape: [nn.reshape([28, 28])],
+  residual: [nn.residual(nn.relu()), nn.residual(nn.relu(), nn.tanh())],
+  rmsNorm: [nn.rmsNorm([3, 4]), nn.rmsNorm([3, 4], { eps: 1e-3, affine: false })],
+  rnn: [nn.rnn(4, 3), nn.rnn(4, 3, { nonlinearity: 'relu', norm: 'layer', bias: false })],
+  sequential: [nn.sequential([nn.relu(), nn.sequential([nn.tanh()])])],
+  sigmoid: [nn.sigmoid()],
+  tanh: [nn.tanh()],
+};
+const losses = {
+  crossEntropy: [nn.crossEntropy(), nn.crossEntropy({ labelSmoothing: 0.1 })],
+  meanSquaredError: [nn.meanSquaredError()],
+};
+const optimizers = {
+  sgd: [
+    optim.sgd({ lr: 0.1 }),
+    optim.sgd({ lr: 0.1, momentum: 0.9, nesterov: true, weightDecay: 0.1 }),
+  ],
+  adam: [optim.adam(), optim.adam({ lr: 1, betas: [0, 0.5], eps: 1, decayNormAndBias: false })],
+  adamw: [optim.adamw(), optim.adamw({ weightDecay: 0 })],
+};
+const schedules = {
+  constant: [optim.constant(), optim.constant({ warmupSteps: 3 })],
+  cosine: [optim.cosine(), optim.cosine({ warmupSteps: 3, minLr: 0.1 })],
+  step: [optim.step({ stepSize: 2 }), optim.step({ milestones: [1, 5], gamma: 0.5 })],
+};
+/** Members of `nn` that make nothing of their own. */
+const NOT_BUILDERS = ['convertNorm', 'parseModel'];
+
+const kinds = [
+  { part: 'model', made: layers, parse: (spec: unknown) => parseModel(spec, 'model') },
+  { part: 'loss', made: losses, parse: parseLoss },
+  { part: 'optimizer', made: optimizers, parse: parseOptimizer },
+  { part: 'schedule', made: schedules, parse: parseSchedule },
+] as const;
+
+const base: Checkpoint = {
+  model: { ...nn.linear(3, 2) },
+  data: {
+    name: '',
+    inputShape: [3],
+    inputType: 'f32',
+    task: { kind: 'regression', targetShape: [2] },
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
+    countTrain: 4,
+    countTest: 0,
+    checksum: 7,
+  },
+  run: {
+    loss: { ...nn.meanSquaredError() },
+    optimizer: { ...optim.sgd({ lr: 0.1 }) },
+    schedule: { ...optim.constant() },
+    clipNorm: null,
+    replicas: 1,
+    globalBatch: 4,
+    dropLast: false,
+    shuffle: true,
+    augmentation: null,
+    seed: 0,
+    mode: 'strict',
+  },
+  counters: { step: 0, epochs: 1, epochSums: [0, 0, 0, 0] },
+  tensors: [],
+};
+
+describe('what a builder makes', () => {
+  it('is listed here, for every builder', () => {
+    const listed = [layers, losses].flatMap(Object.keys).concat(NOT_BUILDERS);
+    expect(Object.keys(nn).sort()).toEqual(listed.sort());
+    expect(Object.keys(optim).sort()).toEqual([optimizers, schedules].flatMap(Object.keys).sort());
+  });
+
+  it.each(kinds)('comes back from a checkpoint as it was: $part', async ({ part, made, parse }) => {
+    const path = join(folder, `${part}.ckpt`);
+    for (const [name, specs] of Object.entries(made)) {
+      for (const spec of specs) {
+        const given = { ...spec };
+        const whole =
+          part === 'model'
+            ? { ...base, model: given }
+            : { ...base, run: { ...base.run, [part]: given } };
+        await writeCheckpoint(path, whole);
+        const read = await readCheckpoint(path);
+        const found = part === 'model' ? read.model : read.run[part];
+        expect(parse(found), name).toEqual(spec);
+      }
+    }
+  });
+
+  it.each([
+    ['an augmentation', { augmentation: { maxShift: 2, flip: true } }],
+    ['another mode and order', { mode: 'fast', shuffle: false, dropLast: true } as const],
+  ])('as does %s', async (_, changed) => {
+    const path = join(folder, 'run.ckpt');
+    const run = { ...base.run, ...changed };
+    await writeCheckpoint(path, { ...base, run });
+    expect((await readCheckpoint(path)).run).toEqual(run);
+  });
+
+  it('has no bound of the gradient that a checkpoint could not hold', () => {
+    const data = synthetic();
+    const model = nn.namedModel('refnet', { inputShape: data.inputShape, classes: 10 });
+    const options = { model, data, optimizer: optim.adam(), clipNorm: Infinity };
+    expect(resolveOptions(options).clipNorm).toBeNull();
+  });
+});
