@@ -19,7 +19,7 @@ import { avgPool, globalAvgPool, maxPool } from './nn/specs/pools.ts';
 import { gru, rnn } from './nn/specs/recurrent.ts';
 import { reshape } from './nn/specs/reshape.ts';
 import { rmsNorm } from './nn/specs/rmsNorm.ts';
-import { adam, adamw, sgd } from './optim/optimizer.ts';
+import { optimizers } from './optim/optimizer.ts';
 import { constant, cosine, step } from './optim/schedule.ts';
 
 export type { Shape } from './base/shape.ts';
@@ -152,13 +152,7 @@ export type {
   ProfileTimes,
   ProfileWorker,
 } from './observe/profileReport.ts';
-export type {
-  AdamOptions,
-  AdamSpec,
-  OptimizerSpec,
-  SgdOptions,
-  SgdSpec,
-} from './optim/optimizer.ts';
+export type * from './optim/optimizers.ts';
 export type {
   ConstantSchedule,
   CosineOptions,
@@ -220,4 +214,4 @@ export const nn = {
 };
 
 /** Optimizers and schedules of the learning rate. */
-export const optim = { adam, adamw, constant, cosine, sgd, step };
+export const optim = { ...optimizers, constant, cosine, step };

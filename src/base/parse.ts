@@ -26,13 +26,13 @@ type Describes<T, Found> =
  * field that one of the two lacks, has with another type, or has optional where the other has not,
  * is a type error. The type stays an interface, which is where the options are documented.
  *
- *     const sgdSchema = optionsSchema<SgdOptions>()({
- *       lr: positive,
- *       momentum: share.exactOptional(),
+ *     const dropoutSchema = optionsSchema<DropoutOptions>()({
+ *       p: share,
+ *       seed: wholeNumber(0).exactOptional(),
  *     });
  *
- *     export function sgd(options: SgdOptions): SgdSpec {
- *       const { lr, momentum = 0 } = parseOptions('sgd', sgdSchema, options);
+ *     export function dropout(options: DropoutOptions): DropoutSpec {
+ *       const { p, seed = 1 } = parseOptions('dropout', dropoutSchema, options);
  *
  * Each field is a value of values.ts or made by {@link accept}. Nested options are parsed by the
  * function that they belong to; their field accepts {@link anything}, or whatever is cheap to tell.
@@ -44,6 +44,20 @@ export function optionsSchema<T extends object>() {
       ? Fields
       : { readonly 'schema and type differ': Fields },
   ): ObjectSchema<Fields> => z.strictObject(fields as Fields);
+}
+
+/** The values of an object's fields, for a description that is turned into a schema later. */
+export type FieldsFor<T extends object> = {
+  readonly [K in keyof T]-?: Record<never, never> extends Pick<T, K>
+    ? z.ZodExactOptional<z.ZodType<Exclude<T[K], undefined>>>
+    : z.ZodType<T[K]>;
+};
+
+/** A schema of the fields of a description. */
+export function objectSchema(
+  fields: Readonly<Record<string, z.ZodType>>,
+): ObjectSchema<Readonly<Record<string, z.ZodType>>> {
+  return z.strictObject(fields);
 }
 
 /** What makes errors about options better. */

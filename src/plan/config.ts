@@ -10,7 +10,7 @@ import { cutOf } from '../nn/graph/cut.ts';
 import { buildGraph, type Graph } from '../nn/graph/graph.ts';
 import type { LossSpec } from '../nn/specs/losses.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
-import type { OptimizerSpec } from '../optim/optimizer.ts';
+import type { OptimizerSpec } from '../optim/optimizers.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
 import type { EvalCorrection } from './evalCorrection.ts';
 import type { OnNonFinite } from './onNonFinite.ts';

@@ -7,7 +7,7 @@ import { cutOf } from '../nn/graph/cut.ts';
 import { fuseGraph } from '../nn/graph/fuse.ts';
 import { buildGraph, type Graph, type LayerOperation } from '../nn/graph/graph.ts';
 import { planStorage } from '../nn/graph/storage.ts';
-import { RATES_LENGTH, stateTensorsOf } from '../optim/bindOptimizer.ts';
+import { countRates, stateTensorsOf } from '../optim/optimizers.ts';
 import { EPOCH_LENGTH, GRAIN_SUMS, PUBLISHED_LENGTH } from '../reduce/epochSums.ts';
 import {
   countGroups,
@@ -255,7 +255,8 @@ function addWorker(
   const { task } = config.data;
   const isClass = task.kind === 'classification';
   const targets = { shape: [capacity, isClass ? 1 : outputSizeOf(task)], writer };
-  builder.add({ name: `${name}.rates`, type: 'f64', shape: [RATES_LENGTH], writer });
+  const rates = [countRates(config.optimizer)];
+  builder.add({ name: `${name}.rates`, type: 'f64', shape: rates, writer });
   builder.add({ name: `${name}.targets`, type: isClass ? 'i32' : 'f32', ...targets });
   builder.add({ name: `${name}.losses`, type: 'f64', shape: [capacity], writer });
   builder.add({ name: `${name}.correct`, type: 'i32', shape: [capacity], writer });

@@ -15,7 +15,7 @@ import { crossEntropy, type LossSpec, meanSquaredError } from '../nn/specs/losse
 import type { AllowModules } from '../nn/specs/modules.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 import { DEFAULT_DIAGNOSTICS_EVERY } from '../observe/diagnostics.ts';
-import type { OptimizerSpec } from '../optim/optimizer.ts';
+import type { OptimizerSpec } from '../optim/optimizers.ts';
 import { constant, type ScheduleSpec } from '../optim/schedule.ts';
 import { checkRunConfig, dataPlanOf, MAX_GRAINS, type RunConfig } from '../plan/config.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../plan/evalCorrection.ts';

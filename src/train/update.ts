@@ -6,15 +6,9 @@ import type { KernelExports } from '../kernels/exports.ts';
 import { typedView } from '../memory/arena.ts';
 import type { StepState } from '../nn/layers/layer.ts';
 import { bindGradientNorms } from '../observe/gradientNorms.ts';
-import {
-  bindOptimizer,
-  RATE_GRAD_SCALE,
-  RATES_LENGTH,
-  stateTensorsOf,
-  writeRates,
-} from '../optim/bindOptimizer.ts';
 import { writeClipScale } from '../optim/clip.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
+import { bindOptimizer, RATE_GRAD_SCALE, stateTensorsOf, writeRates } from '../optim/optimizers.ts';
 import { BLOCK_LENGTH, ownedBlocks, type ParameterBlock } from '../plan/parameters.ts';
 import { nodeRegions, type RunPlan } from '../plan/plan.ts';
 import { type Fold, foldsToRoot } from '../reduce/folds.ts';
@@ -97,8 +91,8 @@ export function bindUpdate(setup: UpdateSetup): Update {
   let table = new Float64Array();
 
   const takeRates = (step: number): void => {
-    const at = (step - firstStep) * RATES_LENGTH;
-    for (let i = 0; i < RATES_LENGTH; i++) rates[i] = table[at + i]!;
+    const at = (step - firstStep) * rates.length;
+    for (let i = 0; i < rates.length; i++) rates[i] = table[at + i]!;
   };
 
   const sumSquares = (): void => {
@@ -118,11 +112,11 @@ export function bindUpdate(setup: UpdateSetup): Update {
     prepare(from, to, totalSteps) {
       const { schedule, optimizer: spec } = config;
       firstStep = from;
-      table = new Float64Array((to - from) * RATES_LENGTH);
+      table = new Float64Array((to - from) * rates.length);
       for (let i = 0; i < to - from; i++) {
         const lr = learningRateAt(schedule, spec.lr, from + i, totalSteps);
         writeRates(spec, from + i, lr, rates);
-        table.set(rates, i * RATES_LENGTH);
+        table.set(rates, i * rates.length);
       }
     },
     arePartsFinite,

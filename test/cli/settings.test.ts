@@ -114,7 +114,7 @@ describe('flags', () => {
     [{ lr: '1e999' }, /^--lr: got "1e999"/],
     [{ momentum: '1' }, /momentum: got 1/],
     [{ momentum: '0', nesterov: true }, /nesterov/],
-    [{ optimizer: 'rmsprop' }, /^--optimizer: got "rmsprop", allowed is sgd, adam, adamw/],
+    [{ optimizer: 'adagrad' }, /^--optimizer: got "adagrad", allowed is adam, adamw, sgd/],
     [{ optimizer: 'adam', momentum: '0.9' }, /^--momentum: got "without --optimizer sgd"/],
     [{ optimizer: 'adam', nesterov: true }, /^--nesterov: got "without --optimizer sgd"/],
     [{ schedule: 'linear' }, /^--schedule: got "linear"/],

@@ -2,21 +2,17 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import {
-  bindOptimizer,
-  RATE_GRAD_SCALE,
-  RATES_LENGTH,
-  stateTensorsOf,
-  writeRates,
-} from '../../src/optim/bindOptimizer.ts';
+import { adam, adamw, sgd } from '../../src/optim/optimizer.ts';
 import {
   type AdamSpec,
-  adam,
-  adamw,
+  bindOptimizer,
+  countRates,
   type OptimizerSpec,
+  RATE_GRAD_SCALE,
   type SgdSpec,
-  sgd,
-} from '../../src/optim/optimizer.ts';
+  stateTensorsOf,
+  writeRates,
+} from '../../src/optim/optimizers.ts';
 import { createFixture, MODES, testValues } from '../kernels/fixture.ts';
 
 const STEPS = 10;
@@ -81,8 +77,8 @@ describe.each(MODES)('optimizers, %s build', (mode) => {
   ): Float32Array {
     const paramPtr = fixture.place(start);
     const statePtrs = stateTensorsOf(spec).map(() => fixture.place(new Float32Array(LENGTH)));
-    const ratesPtr = fixture.reserve(RATES_LENGTH, 8);
-    const rates = fixture.f64(ratesPtr, RATES_LENGTH);
+    const ratesPtr = fixture.reserve(countRates(spec), 8);
+    const rates = fixture.f64(ratesPtr, countRates(spec));
     const optimizer = bindOptimizer(spec, fixture.kernels, ratesPtr);
     const { decays = true, gradScale = 1 } = options;
     for (const [step, grad] of grads.entries()) {

@@ -6,6 +6,7 @@ import { cac } from 'cac';
 import { UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
 import { packageVersion } from '../../base/version.ts';
+import { OPTIMIZER_NAMES } from '../../optim/optimizers.ts';
 import { jsonSink } from '../output/events.ts';
 import { screen, warn } from '../output/screen.ts';
 import { wrapped } from '../output/wrap.ts';
@@ -74,8 +75,8 @@ const trainFlags: readonly FlagText[] = [
   ['--drop-last', 'Leave out a last batch that is not full'],
   ['--epochs <n>', 'Epochs to have done in all (default 1)'],
   ['--max-steps <n>', 'Stop when n steps are done in all'],
-  ['--optimizer <name>', 'sgd, adam or adamw (default sgd)'],
-  ['--lr <rate>', 'Learning rate (default 0.1 for sgd, 0.001 for adam and adamw)'],
+  ['--optimizer <name>', `${OPTIMIZER_NAMES.join(', ')} (default sgd)`],
+  ['--lr <rate>', "Learning rate (default 0.1 for sgd, else the optimizer's own)"],
   ['--momentum <m>', 'Of sgd (default 0.9)'],
   ['--nesterov', "Nesterov's momentum for sgd"],
   ['--weight-decay <d>', 'Default 0, for adamw 0.01'],
@@ -119,8 +120,8 @@ const doctorFlags: readonly FlagText[] = [
   ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
   ['--steps <n>', 'Steps with each norm: local, sync and group (default 120)'],
   ['--budget <seconds>', 'Time for all training; cuts the steps (default 60)'],
-  ['--optimizer <name>', 'sgd, adam or adamw (default sgd)'],
-  ['--lr <rate>', 'Learning rate (default 0.1 for sgd, 0.001 for adam and adamw)'],
+  ['--optimizer <name>', `${OPTIMIZER_NAMES.join(', ')} (default sgd)`],
+  ['--lr <rate>', "Learning rate (default 0.1 for sgd, else the optimizer's own)"],
   ['--seed <n>', 'Decides all random numbers (default 1)'],
   ['--strict', 'The same bits on every machine'],
   ...moduleFlags,

@@ -17,7 +17,8 @@ import { parseModel } from '../../nn/models/parse.ts';
 import { crossEntropy } from '../../nn/specs/losses.ts';
 import { type AllowModules, loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
-import { adam, adamw, type OptimizerSpec, sgd } from '../../optim/optimizer.ts';
+import { optionNamesOf, parseOptimizer } from '../../optim/optimizer.ts';
+import { OPTIMIZER_NAMES, type OptimizerSpec } from '../../optim/optimizers.ts';
 import { constant, cosine, type ScheduleSpec, step } from '../../optim/schedule.ts';
 import { MAX_GRAINS, MAX_REPLICAS } from '../../plan/config.ts';
 import { smallestBatch } from '../../plan/feasible.ts';
@@ -32,7 +33,6 @@ import type { Flags } from './flags.ts';
 
 export const DEFAULTS = { data: 'mnist', model: 'mnist-cnn', norm: 'sync' } as const;
 const DEFAULT_SGD_LR = 0.1;
-const DEFAULT_ADAM_LR = 0.001;
 const DEFAULT_MOMENTUM = 0.9;
 
 /** The dataset that the flags ask for, read as a checkpoint that is gone on from had it: earlier
@@ -163,20 +163,24 @@ function readJson(path: string): unknown {
 }
 
 function optimizerFrom(flags: Flags): OptimizerSpec {
-  const kind = flags.choice('optimizer', ['sgd', 'adam', 'adamw']) ?? 'sgd';
-  const lr = flags.number('lr', 0) ?? (kind === 'sgd' ? DEFAULT_SGD_LR : DEFAULT_ADAM_LR);
-  const weightDecay = flags.number('weight-decay', 0);
-  const common = {
-    lr,
-    decayNormAndBias: !flags.isSet('no-norm-decay'),
-    ...(weightDecay !== undefined && { weightDecay }),
+  const kind = flags.choice('optimizer', OPTIMIZER_NAMES) ?? 'sgd';
+  const given = {
+    lr: flags.number('lr', 0),
+    weightDecay: flags.number('weight-decay', 0),
+    momentum: flags.number('momentum', 0),
+    nesterov: flags.isSet('nesterov') ? true : undefined,
   };
-  refuseWithout(flags, 'momentum', '--optimizer sgd', kind === 'sgd');
-  refuseWithout(flags, 'nesterov', '--optimizer sgd', kind === 'sgd');
-  if (kind === 'adam') return adam(common);
-  if (kind === 'adamw') return adamw(common);
-  const momentum = flags.number('momentum', 0) ?? DEFAULT_MOMENTUM;
-  return sgd({ ...common, momentum, nesterov: flags.isSet('nesterov') });
+  for (const option of ['momentum', 'nesterov'] as const) {
+    const takers = OPTIMIZER_NAMES.filter((name) => optionNamesOf(name).includes(option));
+    const needed = `--optimizer ${takers.join(' or ')}`;
+    refuseWithout(flags, option, needed, takers.includes(kind));
+  }
+  return parseOptimizer({
+    kind,
+    ...(kind === 'sgd' && { lr: DEFAULT_SGD_LR, momentum: DEFAULT_MOMENTUM }),
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    decayNormAndBias: !flags.isSet('no-norm-decay'),
+  });
 }
 
 function scheduleFrom(flags: Flags): ScheduleSpec {

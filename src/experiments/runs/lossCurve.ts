@@ -6,7 +6,7 @@ import { cleaningUp } from '../../base/cleanup.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { firstTrain } from '../../data/subset.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
-import type { OptimizerSpec } from '../../optim/optimizer.ts';
+import type { OptimizerSpec } from '../../optim/optimizers.ts';
 import type { ScheduleSpec } from '../../optim/schedule.ts';
 import type { Progress } from '../../runtime/progress.ts';
 import { Trainer } from '../../runtime/trainer.ts';

@@ -1,0 +1,66 @@
+// What an optimizer is: one object with its options, its state, the numbers that change from step
+// to step, and its binding to a kernel. It knows blocks of parameters, not models; state lies in
+// memory that the caller plans. Workers load it, so that it names the checks of its options without
+// importing them; the builders that users call are made in optimizer.ts.
+
+import { InvariantError } from '../base/errors.ts';
+import type { FieldsFor } from '../base/parse.ts';
+import type * as values from '../base/values.ts';
+import type { OptimizerKernels } from '../kernels/abi/optimizer.ts';
+
+/** What every optimizer's spec has. */
+export interface OptimizerBase {
+  readonly lr: number;
+  readonly weightDecay: number;
+  /** Whether norm parameters and biases decay too. */
+  readonly decayNormAndBias: boolean;
+}
+
+/** Options that every optimizer takes; each says its own default of the learning rate. */
+export interface DecayOptions {
+  /** Weight decay, at least 0; default 0 unless the optimizer says otherwise. */
+  readonly weightDecay?: number;
+  /** Whether norm parameters and biases decay too; default true, as in PyTorch. */
+  readonly decayNormAndBias?: boolean;
+}
+
+export interface OptimizerKind<Options extends object, Spec extends OptimizerBase> {
+  /** A right call, for errors. */
+  readonly example: string;
+  /** The checks of its options, from the words of values.ts. */
+  readonly fields: (words: typeof values) => FieldsFor<Options>;
+  /** Fills in the defaults. Throws a UsageError for options that do not fit together. */
+  specOf(options: Options): Spec;
+  /** The names of the state tensors, each float32 and as large as the parameters, zero at first. */
+  stateTensors(spec: Spec): readonly string[];
+  /** The numbers of a step besides learning rate and gradient scale, as many in each step; `step`
+   * counts the optimizer steps done before. Absent where there are none. */
+  ownRates?(spec: Spec, step: number): readonly number[];
+  /** Binds it to kernels and to the address of the step's rates, float64: learning rate, gradient
+   * scale, own rates. */
+  bind(spec: Spec, kernels: OptimizerKernels, ratesPtr: number): BoundOptimizer;
+}
+
+/** A range of parameters that is updated at once. */
+export interface OptimizerBlock {
+  /** float32 [length], as are the two below. */
+  readonly paramPtr: number;
+  readonly gradPtr: number;
+  /** In the order of the state tensors. */
+  readonly statePtrs: readonly number[];
+  readonly length: number;
+  /** Whether weight decay applies to it. */
+  readonly decays: boolean;
+}
+
+export interface BoundOptimizer {
+  /** Updates a block with gradScale * gradient. */
+  update(block: OptimizerBlock): void;
+}
+
+/** The address of a block's part of a state tensor. */
+export function statePtr(block: OptimizerBlock, index: number): number {
+  const ptr = block.statePtrs[index];
+  if (ptr === undefined) throw new InvariantError('state tensors of a block', index, 'one more');
+  return ptr;
+}

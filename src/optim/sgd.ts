@@ -1,0 +1,60 @@
+// Stochastic gradient descent with momentum and Nesterov's, PyTorch's formulas.
+
+import { UsageError } from '../base/errors.ts';
+import { type DecayOptions, type OptimizerBase, type OptimizerKind, statePtr } from './kind.ts';
+
+export interface SgdSpec extends OptimizerBase {
+  readonly kind: 'sgd';
+  readonly momentum: number;
+  readonly nesterov: boolean;
+}
+
+export interface SgdOptions extends DecayOptions {
+  /** Learning rate, above 0. Without one there is nothing to do, so that it has no default. */
+  readonly lr: number;
+  /** What the running sum of gradients is multiplied with in each step, in [0, 1); default 0. */
+  readonly momentum?: number;
+  /** Look ahead along the momentum, which must be above 0; default false. */
+  readonly nesterov?: boolean;
+}
+
+export const sgdKind: OptimizerKind<SgdOptions, SgdSpec> = {
+  example: 'sgd({ lr: 0.1 })',
+  fields: ({ positive, shareBelowOne, atLeastZero, flag }) => ({
+    lr: positive,
+    momentum: shareBelowOne.exactOptional(),
+    nesterov: flag.exactOptional(),
+    weightDecay: atLeastZero.exactOptional(),
+    decayNormAndBias: flag.exactOptional(),
+  }),
+  specOf({ lr, momentum = 0, nesterov = false, weightDecay = 0, decayNormAndBias = true }) {
+    if (nesterov && momentum === 0) {
+      throw new UsageError({
+        what: 'sgd nesterov without momentum',
+        given: momentum,
+        allowed: 'a momentum above 0',
+        hint: 'momentum 0.9',
+      });
+    }
+    return { kind: 'sgd', lr, momentum, nesterov, weightDecay, decayNormAndBias };
+  },
+  stateTensors: ({ momentum }) => (momentum === 0 ? [] : ['momentum']),
+  bind(spec, kernels, ratesPtr) {
+    const { momentum, weightDecay } = spec;
+    const nesterov = spec.nesterov ? 1 : 0;
+    return {
+      update(block) {
+        kernels.sgdStepF32(
+          block.paramPtr,
+          block.gradPtr,
+          momentum === 0 ? 0 : statePtr(block, 0),
+          block.length,
+          ratesPtr,
+          momentum,
+          nesterov,
+          block.decays ? weightDecay : 0,
+        );
+      },
+    };
+  },
+};
