@@ -3,13 +3,20 @@
 import type { OptimizerKernels } from '../kernels/abi/optimizer.ts';
 import { adamKind, adamwKind } from './adam.ts';
 import type { BoundOptimizer, OptimizerKind } from './kind.ts';
+import { rmspropKind } from './rmsprop.ts';
 import { sgdKind } from './sgd.ts';
 
 export type * from './adam.ts';
 export type { DecayOptions, OptimizerBase } from './kind.ts';
+export type * from './rmsprop.ts';
 export type * from './sgd.ts';
 
-export const optimizerKinds = { adam: adamKind, adamw: adamwKind, sgd: sgdKind };
+export const optimizerKinds = {
+  adam: adamKind,
+  adamw: adamwKind,
+  rmsprop: rmspropKind,
+  sgd: sgdKind,
+};
 
 export type OptimizerName = keyof typeof optimizerKinds;
 export const OPTIMIZER_NAMES = Object.keys(optimizerKinds).sort() as readonly OptimizerName[];

@@ -86,6 +86,7 @@ const optimizers: Readonly<Record<keyof typeof optim, Args>> = {
   adamw: () => [{ weightDecay: 0.1 }],
   constant: () => [{ warmupSteps: 1 }],
   cosine: () => [{ warmupSteps: 1, minShare: 0.1 }],
+  rmsprop: () => [{ lr: 0.1, alpha: 0.9, centered: true }],
   sgd: () => [{ lr: 0.1, momentum: 0.9, weightDecay: 0 }],
   step: () => [{ every: 2, gamma: 0.1 }],
 };

@@ -323,6 +323,7 @@ def activation_cases():
     yield "by tanh", {"kind": "gelu", "approximate": "tanh"}, [6, 11], special
     yield "[N, F]", {"kind": "sigmoid"}, [6, 11], special
     yield "[N, F]", {"kind": "tanh"}, [6, 11], special
+    yield "[N, F]", {"kind": "silu"}, [6, 11], special
 
 
 def make_cases():

@@ -59,15 +59,16 @@ export interface GoldenLayers {
   readonly losses: readonly GoldenLoss[];
 }
 
-/** An optimizer as plain data. `momentum` and `nesterov` are sgd's, `betas` and `eps` the
- * others'. */
+/** An optimizer as plain data: our options, all given. */
 export interface GoldenOptimizer {
-  readonly kind: 'sgd' | 'adam' | 'adamw';
+  readonly kind: 'sgd' | 'adam' | 'adamw' | 'rmsprop';
   readonly lr: number;
   readonly momentum?: number;
   readonly nesterov?: boolean;
   readonly betas?: readonly [number, number];
   readonly eps?: number;
+  readonly alpha?: number;
+  readonly centered?: boolean;
   readonly weightDecay: number;
   /** Which parameters decay: all, or only the weights of conv and linear. */
   readonly decays: 'all' | 'weight';

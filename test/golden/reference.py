@@ -139,6 +139,7 @@ RUN = {
     "gelu": lambda spec, x, _p: F.gelu(x, approximate=spec["approximate"]),
     "sigmoid": lambda _spec, x, _p: torch.sigmoid(x),
     "tanh": lambda _spec, x, _p: torch.tanh(x),
+    "silu": lambda _spec, x, _p: F.silu(x),
     "maxPool": run_max_pool,
     "avgPool": run_avg_pool,
     "globalAvgPool": lambda _spec, x, _p: x.mean((1, 2)),

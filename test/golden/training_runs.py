@@ -45,6 +45,11 @@ def adam(kind, **options):
     return spec | {"decays": "all"} | options
 
 
+def rmsprop(**options):
+    spec = {"kind": "rmsprop", "lr": 0.01, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0}
+    return spec | {"centered": False, "weightDecay": 0.0, "decays": "all"} | options
+
+
 # name, optimizer, clipNorm. `decays: "weight"` leaves norms and biases without weight decay.
 TRAINING_RUNS = [
     ("sgd with momentum and decay", sgd(weightDecay=1e-4), None),
@@ -57,6 +62,9 @@ TRAINING_RUNS = [
     ("adamw", adam("adamw", weightDecay=0.01), None),
     ("adamw, decay of weights only", adam("adamw", weightDecay=0.01, decays="weight"), None),
     ("sgd, gradient norm clipped to 0.1", sgd(weightDecay=1e-4), 0.1),
+    ("rmsprop", rmsprop(), None),
+    ("rmsprop with momentum and decay", rmsprop(lr=1e-3, momentum=0.9, weightDecay=0.01), None),
+    ("rmsprop, centered", rmsprop(alpha=0.9, eps=1e-3, centered=True), None),
 ]
 
 
@@ -78,6 +86,9 @@ def make_optimizer(spec, parameters):
     if spec["kind"] == "sgd":
         options = {name: spec[name] for name in ("lr", "momentum", "nesterov")}
         return torch.optim.SGD(used, **options)
+    if spec["kind"] == "rmsprop":
+        options = {name: spec[name] for name in ("lr", "alpha", "eps", "momentum", "centered")}
+        return torch.optim.RMSprop(used, **options)
     kind = torch.optim.Adam if spec["kind"] == "adam" else torch.optim.AdamW
     return kind(used, lr=spec["lr"], betas=tuple(spec["betas"]), eps=spec["eps"])
 

@@ -19,6 +19,12 @@ const ADAM = [
   { weightDecay: 0.01, decoupled: true, gradScale: 1 },
 ].map((options) => ({ lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, ...options }));
 
+const RMSPROP = [
+  { momentum: 0, centered: false, weightDecay: 0, gradScale: 1 },
+  { momentum: 0.9, centered: false, weightDecay: 5e-4, gradScale: 0.3 },
+  { momentum: 0.5, centered: true, weightDecay: 0, gradScale: 1 },
+].map((options) => ({ lr: 1e-2, alpha: 0.99, eps: 1e-8, ...options }));
+
 describe.each(MODES)('optimizer kernels, %s build', (mode) => {
   const fixture: KernelFixture = createFixture(mode, 16);
   const { kernels } = fixture;
@@ -58,6 +64,37 @@ describe.each(MODES)('optimizer kernels, %s build', (mode) => {
       expect(fixture.f32(paramPtr, n)).toEqual(param);
       expect(fixture.f32(paramPtr, n + 1)[n]).toBeNaN();
       if (buffer !== undefined) expect(fixture.f32(bufferPtr, n)).toEqual(buffer);
+    });
+  });
+
+  describe.each(RMSPROP)('rmsprop %o', ({ centered, ...options }) => {
+    it.each(LENGTHS)('equals its twin for %d elements, and writes no more', (n) => {
+      const { alpha, eps, momentum, weightDecay, lr, gradScale } = options;
+      const param = testValues(n);
+      const state = {
+        square: new Float32Array(n),
+        mean: centered ? new Float32Array(n) : undefined,
+        buffer: momentum === 0 ? undefined : new Float32Array(n),
+      };
+      const paramPtr = fixture.place(param);
+      const squarePtr = fixture.place(state.square);
+      const meanPtr = state.mean === undefined ? 0 : fixture.place(state.mean);
+      const bufferPtr = state.buffer === undefined ? 0 : fixture.place(state.buffer);
+      for (let step = 0; step < STEPS; step++) {
+        const grad = testValues(n, 1, step + 2);
+        ref.rmspropStepRef(param, grad, state, options);
+        const rates = ratesPtr(lr, gradScale);
+        const gradPtr = fixture.place(grad);
+        kernels.rmspropStepF32(
+          ...([paramPtr, gradPtr, squarePtr, meanPtr, bufferPtr, n, rates] as const),
+          ...([alpha, eps, momentum, weightDecay] as const),
+        );
+      }
+      expect(fixture.f32(paramPtr, n)).toEqual(param);
+      expect(fixture.f32(squarePtr, n)).toEqual(state.square);
+      if (state.mean !== undefined) expect(fixture.f32(meanPtr, n)).toEqual(state.mean);
+      if (state.buffer !== undefined) expect(fixture.f32(bufferPtr, n)).toEqual(state.buffer);
+      for (const ptr of [paramPtr, squarePtr]) expect(fixture.f32(ptr, n + 1)[n]).toBeNaN();
     });
   });
 

@@ -2,13 +2,14 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { adam, adamw, sgd } from '../../src/optim/optimizer.ts';
+import { adam, adamw, optimizers, sgd } from '../../src/optim/optimizer.ts';
 import {
   type AdamSpec,
   bindOptimizer,
   countRates,
   type OptimizerSpec,
   RATE_GRAD_SCALE,
+  type RmspropSpec,
   type SgdSpec,
   stateTensorsOf,
   writeRates,
@@ -54,6 +55,34 @@ function adamInFloat64(spec: AdamSpec, start: Float32Array, grads: readonly Floa
   });
 }
 
+/** PyTorch's documented algorithm of RMSprop, likewise. */
+function rmspropInFloat64(spec: RmspropSpec, start: Float32Array, grads: readonly Float32Array[]) {
+  const { alpha, eps, momentum, centered, weightDecay, lr } = spec;
+  return Array.from(start, (first, i) => {
+    let param = first;
+    let square = 0;
+    let mean = 0;
+    let buffer = 0;
+    for (const grad of grads) {
+      const g = grad[i]! + weightDecay * param;
+      square = alpha * square + (1 - alpha) * g * g;
+      mean += (1 - alpha) * (g - mean);
+      const spread = centered ? square - mean * mean : square;
+      buffer = momentum * buffer + g / (Math.sqrt(spread) + eps);
+      param -= lr * buffer;
+    }
+    return param;
+  });
+}
+
+function inFloat64(spec: OptimizerSpec, start: Float32Array, grads: readonly Float32Array[]) {
+  if (spec.kind === 'sgd') return sgdInFloat64(spec, start, grads);
+  if (spec.kind === 'rmsprop') return rmspropInFloat64(spec, start, grads);
+  return adamInFloat64(spec, start, grads);
+}
+
+const { rmsprop } = optimizers;
+
 const SPECS: readonly (readonly [string, OptimizerSpec])[] = [
   ['sgd', sgd({ lr: 0.05 })],
   ['sgd with decay', sgd({ lr: 0.05, weightDecay: 0.01 })],
@@ -63,6 +92,10 @@ const SPECS: readonly (readonly [string, OptimizerSpec])[] = [
   ['adam with decay', adam({ lr: 0.01, weightDecay: 0.1 })],
   ['adamw', adamw({ lr: 0.01, weightDecay: 0.1 })],
   ['adamw with other betas', adamw({ lr: 0.01, betas: [0.5, 0.9], eps: 1e-3 })],
+  ['rmsprop', rmsprop({ lr: 0.01 })],
+  ['rmsprop with decay', rmsprop({ lr: 0.01, alpha: 0.9, weightDecay: 0.1 })],
+  ['rmsprop with momentum', rmsprop({ lr: 0.005, momentum: 0.9 })],
+  ['rmsprop, centered', rmsprop({ lr: 0.002, alpha: 0.5, centered: true, eps: 1e-2 })],
 ];
 
 describe.each(MODES)('optimizers, %s build', (mode) => {
@@ -95,8 +128,7 @@ describe.each(MODES)('optimizers, %s build', (mode) => {
 
   it.each(SPECS)("%s follows PyTorch's formulas over ten steps", (_name, spec) => {
     const found = run(spec, start, grads);
-    const expected =
-      spec.kind === 'sgd' ? sgdInFloat64(spec, start, grads) : adamInFloat64(spec, start, grads);
+    const expected = inFloat64(spec, start, grads);
     // Each step rounds the parameter, at most 2^-24 of 2, and hardly more from its rounded state.
     const tolerance = STEPS * 2 * 2 ** -23;
     for (const [i, value] of found.entries()) {

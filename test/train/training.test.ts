@@ -10,7 +10,7 @@ import { createArena } from '../../src/memory/arena.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
-import { adam, adamw, sgd } from '../../src/optim/optimizer.ts';
+import { parseOptimizer } from '../../src/optim/optimizer.ts';
 import type { OptimizerSpec } from '../../src/optim/optimizers.ts';
 import { planRun } from '../../src/plan/plan.ts';
 import { checkpointOf } from '../../src/runtime/resume.ts';
@@ -41,9 +41,8 @@ const data: Dataset = {
 };
 
 function optimizerOf(options: GoldenOptimizer): OptimizerSpec {
-  const { kind, decays, ...rest } = options;
-  const build = { sgd, adam, adamw }[kind];
-  return build({ ...rest, decayNormAndBias: decays === 'all' });
+  const { decays, ...rest } = options;
+  return parseOptimizer({ ...rest, decayNormAndBias: decays === 'all' });
 }
 
 /** `<layer index>.<name>` to our names, `0.conv2d.weight`. */

@@ -1,8 +1,8 @@
 // Optimizer updates of n float32 parameters in place, state float32, arithmetic float64 with one
 // rounding at each store. What changes from step to step comes from memory, since a number that is
-// passed may be allocated: ratesPtr points to float64 [lr, gradScale, biasCorrection1,
-// biasCorrection2]. With g = gradScale * gradient. Formulas: PyTorch's documentation of SGD, Adam
-// and AdamW. An element has the same bits wherever it stands, in strict and in fast.
+// passed may be allocated: ratesPtr points to float64 [lr, gradScale, and what else a kernel
+// says]. With g = gradScale * gradient. Formulas: PyTorch's documentation of each optimizer. An
+// element has the same bits wherever it stands, in strict and in fast.
 
 export interface OptimizerKernels {
   /** d = g + weightDecay * p; with momentum b = momentum * b + d, and d = b, or with nesterov
@@ -21,7 +21,7 @@ export interface OptimizerKernels {
   /** Adam: g += weightDecay * p, or, when decoupled is 1 (AdamW), p *= 1 - lr * weightDecay. Then
    * m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
    * p -= lr / biasCorrection1 * m / (sqrt(v) / sqrt(biasCorrection2) + eps),
-   * biasCorrection_i = 1 - beta_i^t, t = 1 in the first step. */
+   * biasCorrection_i = 1 - beta_i^t, t = 1 in the first step; both stand behind gradScale. */
   adamStepF32(
     paramPtr: number,
     gradPtr: number,
@@ -34,6 +34,22 @@ export interface OptimizerKernels {
     eps: number,
     weightDecay: number,
     decoupled: number,
+  ): void;
+  /** g += weightDecay * p; v = alpha v + (1 - alpha) g^2; s = sqrt(v) + eps, or, where meanPtr is
+   * not 0, m = m + (1 - alpha) (g - m) and s = sqrt(v - m^2) + eps. Then p -= lr * g / s, or, where
+   * momentumPtr is not 0, b = momentum * b + g / s and p -= lr * b. */
+  rmspropStepF32(
+    paramPtr: number,
+    gradPtr: number,
+    squarePtr: number,
+    meanPtr: number,
+    momentumPtr: number,
+    n: number,
+    ratesPtr: number,
+    alpha: number,
+    eps: number,
+    momentum: number,
+    weightDecay: number,
   ): void;
   /** Writes the sum of x^2, float64. Sum j of four takes the elements j, j + 4, j + 8, ...; the
    * result is (sum 0 + sum 1) + (sum 2 + sum 3). */

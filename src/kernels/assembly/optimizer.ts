@@ -103,6 +103,60 @@ export function adamStepF32(
   }
 }
 
+export function rmspropStepF32(
+  paramPtr: usize,
+  gradPtr: usize,
+  squarePtr: usize,
+  meanPtr: usize,
+  momentumPtr: usize,
+  n: i32,
+  ratesPtr: usize,
+  alpha: f64,
+  eps: f64,
+  momentum: f64,
+  weightDecay: f64,
+): void {
+  const rate = f64x2.splat(-f64.load(ratesPtr));
+  const scale = f64x2.splat(f64.load(ratesPtr, 8));
+  const keep = f64x2.splat(alpha);
+  const floor = f64x2.splat(eps);
+  const keepMomentum = f64x2.splat(momentum);
+  const decay = f64x2.splat(weightDecay);
+  for (; n > 0; n -= 4, paramPtr += 16, gradPtr += 16, squarePtr += 16) {
+    const param = v128.load(paramPtr);
+    const grad = v128.load(gradPtr);
+    const square = v128.load(squarePtr);
+    const pLow = low(param);
+    const pHigh = high(param);
+    const gLow = madd64(decay, pLow, f64x2.mul(low(grad), scale));
+    const gHigh = madd64(decay, pHigh, f64x2.mul(high(grad), scale));
+    const vLow = average(low(square), f64x2.mul(gLow, gLow), keep);
+    const vHigh = average(high(square), f64x2.mul(gHigh, gHigh), keep);
+    storeLanes(squarePtr, narrow(vLow, vHigh), n);
+    let spreadLow = vLow, spreadHigh = vHigh;
+    if (meanPtr) {
+      const mean = v128.load(meanPtr);
+      const mLow = average(low(mean), gLow, keep);
+      const mHigh = average(high(mean), gHigh, keep);
+      storeLanes(meanPtr, narrow(mLow, mHigh), n);
+      meanPtr += 16;
+      // Rounding may take the difference below 0.
+      spreadLow = f64x2.max(f64x2.sub(vLow, f64x2.mul(mLow, mLow)), f64x2.splat(0));
+      spreadHigh = f64x2.max(f64x2.sub(vHigh, f64x2.mul(mHigh, mHigh)), f64x2.splat(0));
+    }
+    let dLow = f64x2.div(gLow, f64x2.add(f64x2.sqrt(spreadLow), floor));
+    let dHigh = f64x2.div(gHigh, f64x2.add(f64x2.sqrt(spreadHigh), floor));
+    if (momentumPtr) {
+      const before = v128.load(momentumPtr);
+      dLow = madd64(keepMomentum, low(before), dLow);
+      dHigh = madd64(keepMomentum, high(before), dHigh);
+      storeLanes(momentumPtr, narrow(dLow, dHigh), n);
+      momentumPtr += 16;
+    }
+    storeLanes(paramPtr, narrow(madd64(rate, dLow, pLow), madd64(rate, dHigh, pHigh)), n);
+  }
+}
+
 export function sumSquaresF32(xPtr: usize, n: i32, sumPtr: usize): void {
   let sumLow = f64x2.splat(0);
   let sumHigh = f64x2.splat(0);

@@ -68,3 +68,44 @@ export function sumSquaresRef(x: Float32Array): number {
   for (let i = 0; i < x.length; i++) sums[i % 4] = sums[i % 4]! + x[i]! ** 2;
   return sums[0]! + sums[1]! + (sums[2]! + sums[3]!);
 }
+
+export interface RmspropRefOptions {
+  readonly lr: number;
+  readonly alpha: number;
+  readonly eps: number;
+  readonly momentum: number;
+  readonly weightDecay: number;
+  readonly gradScale: number;
+}
+
+/** `mean` and `buffer` are undefined where it is not centered, or has no momentum. */
+export function rmspropStepRef(
+  param: Float32Array,
+  grad: Float32Array,
+  state: {
+    readonly square: Float32Array;
+    readonly mean: Float32Array | undefined;
+    readonly buffer: Float32Array | undefined;
+  },
+  options: RmspropRefOptions,
+): void {
+  const { lr, alpha, eps, momentum, weightDecay, gradScale } = options;
+  const { square, mean, buffer } = state;
+  for (let i = 0; i < param.length; i++) {
+    const g = grad[i]! * gradScale + weightDecay * param[i]!;
+    const v = alpha * square[i]! + (1 - alpha) * (g * g);
+    square[i] = v;
+    let spread = v;
+    if (mean !== undefined) {
+      const m = alpha * mean[i]! + (1 - alpha) * g;
+      mean[i] = m;
+      spread = Math.max(v - m * m, 0);
+    }
+    let change = g / (Math.sqrt(spread) + eps);
+    if (buffer !== undefined) {
+      change = momentum * buffer[i]! + change;
+      buffer[i] = change;
+    }
+    param[i] = param[i]! - lr * change;
+  }
+}
