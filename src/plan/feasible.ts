@@ -150,7 +150,7 @@ function tooFew(
       ? ['dropLast: true (--drop-last)']
       : []),
     ...(fits === undefined ? [] : [`batch: ${fits} (--batch ${fits})`]),
-    ...(size === replicas ? [] : ["sync: 'sync' (--norm sync)"]),
+    ...(size === replicas ? [] : ["sync: 'all' (--norm sync)"]),
     cure,
   ];
   return new UsageError({

@@ -91,7 +91,7 @@ function randomOptions(dice: Dice): TrainerOptions {
   });
   const model = nn.sequential([
     nn.conv2d(2, 4, { kernel: 3, padding: 1 }),
-    nn.batchNorm(4, { sync: 'sync' }),
+    nn.batchNorm(4, { sync: 'all' }),
     nn.relu(),
     nn.flatten(),
     nn.dropout(0.2),

@@ -50,7 +50,7 @@ export async function openTargets(folder: string): Promise<readonly Target[]> {
 function richModel() {
   return nn.sequential([
     nn.conv2d(2, 4, { kernel: 3, padding: 1, groups: 2 }),
-    nn.batchNorm(4, { sync: 'sync' }),
+    nn.batchNorm(4, { sync: 'all' }),
     nn.residual(nn.sequential([nn.conv2d(4, 4, { kernel: 1 }), nn.groupNorm(1, 4)]), null),
     nn.maxPool({ kernel: 2 }),
     nn.dropout(0.2),

@@ -66,7 +66,7 @@ export const soak: Campaign = {
 async function round(data: Dataset, path: string, more: number): Promise<string> {
   const model = nn.sequential([
     nn.conv2d(3, 8, { kernel: 3, padding: 1 }),
-    nn.batchNorm(8, { sync: 'sync' }),
+    nn.batchNorm(8, { sync: 'all' }),
     nn.relu(),
     nn.globalAvgPool(),
     nn.linear(8, 4),

@@ -42,7 +42,7 @@ function netOf(norm: LayerSpec): LayerSpec {
 }
 
 const NORMS: Readonly<Record<string, LayerSpec>> = {
-  'batchNorm, sync': batchNorm(CHANNELS, { sync: 'sync' }),
+  'batchNorm, sync': batchNorm(CHANNELS, { sync: 'all' }),
   'batchNorm, local, no affine': batchNorm(CHANNELS, { affine: false }),
   groupNorm: groupNorm(2, CHANNELS),
   instanceNorm: instanceNorm(CHANNELS, { affine: true }),

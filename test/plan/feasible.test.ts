@@ -50,7 +50,7 @@ function bindAlone(options: TrainerOptions) {
 /** The last layers see [4], one position, or [2, 2, 4]. */
 const NORMS: readonly (readonly [string, LayerSpec])[] = [
   ['batchNorm, local', batchNorm(4)],
-  ['batchNorm, sync', batchNorm(4, { sync: 'sync' })],
+  ['batchNorm, sync', batchNorm(4, { sync: 'all' })],
   ['batchNorm, sync 2', batchNorm(4, { sync: 2 })],
   ['batchNorm, sync 3, no running statistics', batchNorm(4, { sync: 3, trackRunningStats: false })],
   ['batchNorm, virtual batches', batchNorm(4, { virtualBatch: 2 })],
@@ -122,7 +122,7 @@ describe('a trainer refuses before the first step, and says what to do:', () => 
   it.each<[string, Partial<TrainerOptions>, readonly RegExp[]]>([
     [
       'a last batch of one sample',
-      { model: dense(batchNorm(4, { sync: 'sync' })), data: images(1000), batch: 3, replicas: 2 },
+      { model: dense(batchNorm(4, { sync: 'all' })), data: images(1000), batch: 3, replicas: 2 },
       [
         /^2\.batchNorm would have one value per channel, which has no variance: /,
         /1000 training samples in batches of 3 leave 1 for the last step/,
@@ -142,7 +142,7 @@ describe('a trainer refuses before the first step, and says what to do:', () => 
     [
       'an evaluation without running statistics whose last batch has one sample',
       {
-        model: dense(batchNorm(4, { sync: 'sync', trackRunningStats: false })),
+        model: dense(batchNorm(4, { sync: 'all', trackRunningStats: false })),
         data: synthetic({ train: 16, test: 9, shape: [2, 2, 4], classes: 2 }),
         batch: 8,
         replicas: 2,
@@ -234,7 +234,7 @@ describe('a trainer refuses before the first step, and says what to do:', () => 
 
 describe('a trainer that is started', () => {
   it('refuses a prediction that cannot be, and stays usable', async () => {
-    const model = dense(batchNorm(4, { sync: 'sync', trackRunningStats: false }));
+    const model = dense(batchNorm(4, { sync: 'all', trackRunningStats: false }));
     const data = images(16);
     const trainer = await Trainer.start({ model, data, optimizer, batch: 8, replicas: 2 });
     try {

@@ -62,8 +62,8 @@ describe('norms at the ends of both branches', () => {
     [
       'that are renormalized',
       {
-        body: batchRenorm(CHANNELS, { sync: 'sync' }),
-        shortcut: batchNorm(CHANNELS, { sync: 'sync' }),
+        body: batchRenorm(CHANNELS, { sync: 'all' }),
+        shortcut: batchNorm(CHANNELS, { sync: 'all' }),
       },
       2,
     ],

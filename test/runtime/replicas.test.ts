@@ -74,7 +74,7 @@ const toSync = (layers: readonly LayerSpec[]): LayerSpec =>
 const withDropout = toSync([...refnet.layers.slice(0, -1), dropout(0.25), linear(32, 5)]);
 const recurrent = sequential([
   reshape([8, 24]),
-  gru(24, 6, { norm: 'batch', sync: 'sync' }),
+  gru(24, 6, { norm: 'batch', sync: 'all' }),
   linear(6, 5),
 ]);
 const perSample = toSync([
