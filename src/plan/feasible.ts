@@ -149,7 +149,7 @@ function tooFew(
     ...(isRest && isFeasible({ ...config, dropLast: true }, globalBatch, taken)
       ? ['dropLast: true (--drop-last)']
       : []),
-    ...(fits === undefined ? [] : [`batch: ${fits} (--batch ${fits})`]),
+    ...(fits === undefined ? [] : [`globalBatch: ${fits} (--batch ${fits})`]),
     ...(size === replicas ? [] : ["sync: 'all' (--norm sync)"]),
     cure,
   ];

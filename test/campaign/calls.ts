@@ -98,7 +98,7 @@ function randomOptions(dice: Dice): TrainerOptions {
     nn.linear(64, 3),
   ]);
   return {
-    ...{ model, data, replicas: dice.between(3, 6), batch: dice.between(8, 20), seed: 3 },
+    ...{ model, data, replicas: dice.between(3, 6), globalBatch: dice.between(8, 20), seed: 3 },
     optimizer: dice.pick([optim.adam(), optim.sgd({ lr: 0.05, momentum: 0.9 })]),
     schedule: dice.pick([optim.constant(), optim.cosine(), optim.step({ stepSize: 3 })]),
     onNotice: () => {},

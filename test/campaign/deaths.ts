@@ -115,7 +115,7 @@ function optionsOf(data: Dataset, changes: Partial<TrainerOptions>): TrainerOpti
     model: nn.sequential([nn.linear(6, 8), nn.batchNorm(8, { sync: 'all' }), nn.linear(8, 3)]),
     data,
     optimizer: optim.sgd({ lr: 0.05 }),
-    batch: 32,
+    globalBatch: 32,
     seed: 1,
     onNotice: () => {},
     ...changes,

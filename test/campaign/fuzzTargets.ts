@@ -66,7 +66,7 @@ function richModel() {
 async function checkpointTargets(folder: string, data: Dataset): Promise<Target[]> {
   const path = join(folder, 'seed.ckpt');
   const trainer = await Trainer.start({
-    ...{ model: richModel(), data, replicas: 2, workers: 1, batch: 8, seed: 3 },
+    ...{ model: richModel(), data, replicas: 2, workers: 1, globalBatch: 8, seed: 3 },
     optimizer: optim.adamw(),
     schedule: optim.step({ milestones: [2, 4] }),
     augmentation: { shift: 1, flip: true },

@@ -71,7 +71,7 @@ async function round(data: Dataset, path: string, more: number): Promise<string>
     nn.globalAvgPool(),
     nn.linear(8, 4),
   ]);
-  const options = { model, data, replicas: 4, batch: 32, seed: 1, onNotice: () => {} };
+  const options = { model, data, replicas: 4, globalBatch: 32, seed: 1, onNotice: () => {} };
   const trainer = await Trainer.start({
     ...options,
     optimizer: optim.adam(),

@@ -58,7 +58,7 @@ function trained(model: LayerSpec, mode: 'strict' | 'fast', fuse: boolean) {
     optimizer: adam({ lr: 0.01 }),
     replicas: 3,
     workers: 1,
-    batch: 13,
+    globalBatch: 13,
     mode,
   });
   const plan = planRun({ ...config, fuse });

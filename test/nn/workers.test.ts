@@ -155,7 +155,12 @@ const models: Readonly<Record<string, LayerSpec>> = {
 };
 
 async function trainedHash(options: TrainerOptions, workers: number): Promise<string> {
-  const trainer = await Trainer.start({ ...options, workers, replicas: REPLICAS, batch: BATCH });
+  const trainer = await Trainer.start({
+    ...options,
+    workers,
+    replicas: REPLICAS,
+    globalBatch: BATCH,
+  });
   try {
     const before = trainer.weightsHash();
     for await (const { loss } of trainer.fit({ epochs: 1 })) expect(loss).toBeGreaterThan(0);

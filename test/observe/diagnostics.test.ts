@@ -128,7 +128,7 @@ const imageOptions = {
   data: images,
   optimizer: sgd({ lr: 0.05, momentum: 0.9 }),
   replicas: 8,
-  batch: 53,
+  globalBatch: 53,
   diagnosticsEvery: 3,
 } as const satisfies TrainerOptions;
 
@@ -137,7 +137,7 @@ describe('the diagnostics of a run', () => {
     ['all replicas', {}, 8],
     ['groups of three', { model: convertNorm(refnet, { to: 'sync', groupSize: 3 }) }, 8],
     ['each replica', { model: convertNorm(refnet, { to: 'local' }) }, 13],
-    ['shards that are empty', { batch: 5 }, 5],
+    ['shards that are empty', { globalBatch: 5 }, 5],
     ['shards cut by grains', { grains: 3 }, 2],
     ['grains cut by shards', { grains: 53 }, 8],
   ])('are the same numbers on any number of workers over %s', async (_, change, most) => {

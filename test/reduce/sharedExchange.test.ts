@@ -41,7 +41,14 @@ function modelOf({ body, shortcut, isFirst }: Case, isShared: boolean): LayerSpe
  * synchronized. */
 async function train(model: LayerSpec, replicas: number, workers: number) {
   const optimizer = sgd({ lr: 0.1, momentum: 0.9 });
-  const trainer = await Trainer.start({ model, data, optimizer, replicas, workers, batch: 9 });
+  const trainer = await Trainer.start({
+    model,
+    data,
+    optimizer,
+    replicas,
+    workers,
+    globalBatch: 9,
+  });
   try {
     const { words } = (trainer as unknown as { setup: { words: ControlWords } }).setup;
     const sequence = (): number => Atomics.load(words, arrivalWord(0, readWorldSize(words)));

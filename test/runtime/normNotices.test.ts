@@ -26,7 +26,7 @@ function withNorms(...norms: readonly LayerSpec[]): LayerSpec {
 }
 
 function optionsFor(model: LayerSpec, norm?: NormRequest): TrainerOptions {
-  const run = { replicas: 4, batch: 32, workers: 1 };
+  const run = { replicas: 4, globalBatch: 32, workers: 1 };
   return { model, data, optimizer: sgd({ lr: 0.1 }), ...run, ...(norm !== undefined && { norm }) };
 }
 

@@ -30,7 +30,7 @@ const data: Dataset = {
   test: { ...made.test, inputs: Float32Array.from(made.test.inputs) },
 };
 const tail = [globalAvgPool(), linear(CHANNELS, classes)];
-const base = { data, optimizer: sgd({ lr: 0.05 }), shuffle: false, batch: BATCH, workers: 2 };
+const base = { data, optimizer: sgd({ lr: 0.05 }), shuffle: false, globalBatch: BATCH, workers: 2 };
 
 async function withTrainer<T>(
   options: Partial<TrainerOptions> & { readonly model: LayerSpec },
@@ -163,8 +163,8 @@ describe('preciseBatchNorm', () => {
   });
 
   it.each([
-    { replicas: 5, batch: 9 },
-    { replicas: 8, batch: 5 },
+    { replicas: 5, globalBatch: 9 },
+    { replicas: 8, globalBatch: 5 },
   ])('has the same bits on any number of workers with %j', async (size) => {
     const model = sequential([
       batchNorm(CHANNELS, { sync: 'all' }),

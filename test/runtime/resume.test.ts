@@ -22,7 +22,7 @@ beforeAll(async () => {
     data,
     optimizer: adamw(),
     replicas: 4,
-    batch: 16,
+    globalBatch: 16,
     workers: 2,
   });
   for await (const _ of trainer.fit({ epochs: 1 }));
