@@ -27,11 +27,11 @@ export interface MeasuredNorm {
 export const MEASURED_NORMS: readonly MeasuredNorm[] = [
   {
     name: 'batchNorm, sync',
-    specOf: (channels) => batchNorm(channels, { sync: 'sync' }),
+    specOf: (channels) => batchNorm(channels, { sync: 'all' }),
     hasRunning: true,
   },
   { name: 'batchNorm, groups of 2', specOf: (channels) => batchNorm(channels, { sync: 2 }) },
-  { name: 'batchRenorm', specOf: (channels) => batchRenorm(channels, { sync: 'sync' }) },
+  { name: 'batchRenorm', specOf: (channels) => batchRenorm(channels, { sync: 'all' }) },
   {
     name: 'groupNorm',
     specOf: (channels) => groupNorm(channels % 4 === 0 ? 4 : 1, channels),

@@ -60,7 +60,7 @@ export async function measureConditioning(
  * observed one. */
 function ourVariances(x: Float32Array, rows: number): ArrayLike<number> {
   const { buffers } = runLayer({
-    spec: batchNorm(CHANNELS, { sync: 'sync', momentum: 1 }),
+    spec: batchNorm(CHANNELS, { sync: 'all', momentum: 1 }),
     inputShape: [CHANNELS],
     shards: new Array<number>(SHARDS).fill(rows / SHARDS),
     x,

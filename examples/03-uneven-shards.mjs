@@ -41,7 +41,7 @@ console.log(`1 and 2 workers have equal weights: ${runs[0].hash === runs[1].hash
 
 async function train(options) {
   const optimizer = optim.sgd({ lr: 0.01 });
-  const trainer = await Trainer.start({ data, optimizer, batch: BATCH, ...options });
+  const trainer = await Trainer.start({ data, optimizer, globalBatch: BATCH, ...options });
   let loss = Number.NaN;
   for await (const progress of trainer.fit({ epochs: 1 })) loss = progress.loss;
   const result = { loss, hash: trainer.weightsHash(), weights: trainer.weights() };

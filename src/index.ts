@@ -105,7 +105,7 @@ export type {
   MeanSquaredErrorSpec,
 } from './nn/specs/losses.ts';
 export type { AllowModules } from './nn/specs/modules.ts';
-export type { SyncScope } from './nn/specs/normOptions.ts';
+export type { SyncOption, SyncScope } from './nn/specs/normOptions.ts';
 export type {
   BatchNormOptions,
   BatchNormSpec,

@@ -11,10 +11,10 @@ const swish = () => nn.custom(new URL('./swish.mjs', import.meta.url), { start: 
 
 const model = nn.sequential([
   nn.conv2d(3, 8, { kernel: 3, padding: 1, bias: false }),
-  nn.batchNorm(8, { sync: 'sync' }),
+  nn.batchNorm(8, { sync: 'all' }),
   swish(),
   nn.conv2d(8, 16, { kernel: 3, stride: 2, padding: 1, bias: false }),
-  nn.batchNorm(16, { sync: 'sync' }),
+  nn.batchNorm(16, { sync: 'all' }),
   swish(),
   nn.globalAvgPool(),
   nn.linear(16, 10),

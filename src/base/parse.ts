@@ -40,7 +40,7 @@ type Describes<T, Found> =
  */
 export function optionsSchema<T extends object>() {
   return <Fields extends { readonly [K in keyof T]-?: z.ZodType }>(
-    fields: Describes<T, z.infer<ObjectSchema<Fields>>> extends true
+    fields: Describes<T, z.input<ObjectSchema<Fields>>> extends true
       ? Fields
       : { readonly 'schema and type differ': Fields },
   ): ObjectSchema<Fields> => z.strictObject(fields as Fields);

@@ -131,7 +131,9 @@ function checkWorkers(config: RunConfig, graph: Graph): void {
   const { count, shards } = cutOf(graph, config);
   if (workers <= count) return;
   const parts =
-    shards > 1 && shards === count ? 'replicas' : `grains of a batch of ${globalBatch} samples`;
+    shards > 1 && shards === count
+      ? 'replicas'
+      : `grains of a global batch of ${globalBatch} samples`;
   const more =
     parts === 'replicas'
       ? 'more replicas, which change what is computed'

@@ -37,7 +37,7 @@ export function evalWeightOf(
   if (correction !== 'auto') return correction;
   const perReplica = globalBatch / replicas;
   if (spec.virtualBatch !== null) return 1 / Math.max(1, Math.min(spec.virtualBatch, perReplica));
-  if (spec.sync === 'sync') return 1 / globalBatch;
+  if (spec.sync === 'all') return 1 / globalBatch;
   const size = spec.sync === 'local' ? 1 : Math.min(spec.sync, replicas);
   return 1 / Math.max(1, size * perReplica);
 }

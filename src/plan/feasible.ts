@@ -149,8 +149,8 @@ function tooFew(
     ...(isRest && isFeasible({ ...config, dropLast: true }, globalBatch, taken)
       ? ['dropLast: true (--drop-last)']
       : []),
-    ...(fits === undefined ? [] : [`batch: ${fits} (--batch ${fits})`]),
-    ...(size === replicas ? [] : ["sync: 'sync' (--norm sync)"]),
+    ...(fits === undefined ? [] : [`globalBatch: ${fits} (--batch ${fits})`]),
+    ...(size === replicas ? [] : ["sync: 'all' (--norm sync)"]),
     cure,
   ];
   return new UsageError({

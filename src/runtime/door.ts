@@ -2,7 +2,7 @@
 // optimizers and the like are parsed by their own functions.
 
 import { UsageError } from '../base/errors.ts';
-import { optionsSchema, parseOptions } from '../base/parse.ts';
+import { isObject, optionsSchema, parseOptions } from '../base/parse.ts';
 import {
   accept,
   anything,
@@ -63,7 +63,7 @@ const trainerSchema = optionsSchema<TrainerOptions>()({
   loss: anything<NonNullable<TrainerOptions['loss']>>().exactOptional(),
   grains: wholeNumber(1, MAX_GRAINS).exactOptional(),
   replicaBatch: wholeNumber(1).exactOptional(),
-  batch: wholeNumber(1).exactOptional(),
+  globalBatch: wholeNumber(1).exactOptional(),
   dropLast: flag.exactOptional(),
   shuffle: flag.exactOptional(),
   augmentation: anything<NonNullable<TrainerOptions['augmentation']>>().exactOptional(),
@@ -78,14 +78,14 @@ const resumeSchema = optionsSchema<ResumeOptions>()(common);
 const DECIDED =
   'is decided by the checkpoint: a resumed run goes on as it began, whatever its workers';
 const decidedByCheckpoint = Object.fromEntries(
-  Object.keys(trainerSchema.shape)
+  [...Object.keys(trainerSchema.shape), 'batch']
     .filter((name) => !(name in resumeSchema.shape))
     .map((name) => [name, DECIDED]),
 );
 
 /** The options of Trainer.start, with its model, optimizer, schedule and loss parsed. */
 export function parseTrainerOptions(given: unknown): TrainerOptions {
-  const options = parseOptions('Trainer.start', trainerSchema, given, {
+  const options = parseOptions('Trainer.start', trainerSchema, withGlobalBatch(given), {
     example: 'Trainer.start({ model, data, optimizer: optim.sgd({ lr: 0.1 }) })',
   });
   const { schedule, loss, norm } = options;
@@ -97,6 +97,18 @@ export function parseTrainerOptions(given: unknown): TrainerOptions {
     ...(loss !== undefined && { loss: parseLoss(loss) }),
     ...(norm !== undefined && { norm: parseNormRequest(norm) }),
   };
+}
+
+/** The options with `globalBatch` in place of its alias `batch`. */
+function withGlobalBatch(given: unknown): unknown {
+  if (!isObject(given) || given.batch === undefined) return given;
+  const { batch, ...rest } = given;
+  if (rest.globalBatch === undefined) return { ...rest, globalBatch: batch };
+  throw new UsageError({
+    what: 'batch of Trainer.start',
+    given: { batch, globalBatch: rest.globalBatch },
+    allowed: 'globalBatch alone, of which batch is an alias',
+  });
 }
 
 /** The options of Trainer.resume. */

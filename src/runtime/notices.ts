@@ -34,7 +34,7 @@ function localNorms({ config, norm, resumed }: NoticeSubject): string | undefine
   return (
     `Batch statistics are not synchronized in ${listed(paths)}: each of the ${replicas} replicas ` +
     `normalizes its ${own} samples alone, not all ${globalBatch} together. To synchronize, pass ` +
-    "norm: { to: 'sync' } (--norm sync) or give the layers sync: 'sync'; if this is intended, " +
+    "norm: { to: 'sync' } (--norm sync) or give the layers sync: 'all'; if this is intended, " +
     "norm: { to: 'local' } (--norm local) says so."
   );
 }

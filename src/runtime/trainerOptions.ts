@@ -44,10 +44,10 @@ export interface TrainerOptions {
   /** Threads, at most one per grain; they only decide how fast. Default: the number of cores, or of
    * grains where that is smaller. */
   readonly workers?: number;
-  /** Samples of a replica in a full step; default 16. Give this or `batch`. */
+  /** Samples of a replica in a full step; default 16. Give this or `globalBatch`. */
   readonly replicaBatch?: number;
   /** Samples of a full step over all replicas, split as evenly as possible. */
-  readonly batch?: number;
+  readonly globalBatch?: number;
   /** Leave out a last batch that is not full; default false. */
   readonly dropLast?: boolean;
   /** A new order in every epoch; default true. */
@@ -159,15 +159,15 @@ export function resolveWorkers(
 }
 
 function globalBatchOf(options: TrainerOptions, replicas: number): number {
-  const { batch, replicaBatch } = options;
-  if (batch !== undefined && replicaBatch !== undefined) {
+  const { globalBatch, replicaBatch } = options;
+  if (globalBatch !== undefined && replicaBatch !== undefined) {
     throw new UsageError({
       what: 'batch size',
-      given: { batch, replicaBatch },
-      allowed: 'batch (over all replicas) or replicaBatch (of each), not both',
+      given: { globalBatch, replicaBatch },
+      allowed: 'globalBatch (over all replicas) or replicaBatch (of each), not both',
     });
   }
-  if (batch !== undefined) return checkInteger('batch', batch, 1);
+  if (globalBatch !== undefined) return checkInteger('globalBatch', globalBatch, 1);
   return replicas * checkInteger('replicaBatch', replicaBatch ?? DEFAULT_REPLICA_BATCH, 1);
 }
 

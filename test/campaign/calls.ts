@@ -91,14 +91,14 @@ function randomOptions(dice: Dice): TrainerOptions {
   });
   const model = nn.sequential([
     nn.conv2d(2, 4, { kernel: 3, padding: 1 }),
-    nn.batchNorm(4, { sync: 'sync' }),
+    nn.batchNorm(4, { sync: 'all' }),
     nn.relu(),
     nn.flatten(),
     nn.dropout(0.2),
     nn.linear(64, 3),
   ]);
   return {
-    ...{ model, data, replicas: dice.between(3, 6), batch: dice.between(8, 20), seed: 3 },
+    ...{ model, data, replicas: dice.between(3, 6), globalBatch: dice.between(8, 20), seed: 3 },
     optimizer: dice.pick([optim.adam(), optim.sgd({ lr: 0.05, momentum: 0.9 })]),
     schedule: dice.pick([optim.constant(), optim.cosine(), optim.step({ stepSize: 3 })]),
     onNotice: () => {},

@@ -112,10 +112,10 @@ function randomDeath(dice: Dice): Death {
 
 function optionsOf(data: Dataset, changes: Partial<TrainerOptions>): TrainerOptions {
   return {
-    model: nn.sequential([nn.linear(6, 8), nn.batchNorm(8, { sync: 'sync' }), nn.linear(8, 3)]),
+    model: nn.sequential([nn.linear(6, 8), nn.batchNorm(8, { sync: 'all' }), nn.linear(8, 3)]),
     data,
     optimizer: optim.sgd({ lr: 0.05 }),
-    batch: 32,
+    globalBatch: 32,
     seed: 1,
     onNotice: () => {},
     ...changes,
@@ -142,7 +142,7 @@ async function dieInTrainer(death: Death, data: Dataset): Promise<unknown> {
     nn.linear(6, 8),
     // A worker that is terminated does not die of its layer.
     ...(isTerminated ? [] : [nn.custom(LAYER, options)]),
-    nn.batchNorm(8, { sync: 'sync' }),
+    nn.batchNorm(8, { sync: 'all' }),
     nn.linear(8, 3),
   ]);
   const threads = watchThreads();

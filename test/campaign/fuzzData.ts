@@ -46,7 +46,7 @@ function folderTarget(
           try {
             const data = await openDataset(dir);
             resolveOptions({
-              ...{ data, replicas: 1, workers: 1, batch: 2, optimizer: optim.adam() },
+              ...{ data, replicas: 1, workers: 1, globalBatch: 2, optimizer: optim.adam() },
               model: nn.sequential([
                 nn.flatten(),
                 nn.linear(

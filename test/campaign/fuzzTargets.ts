@@ -50,7 +50,7 @@ export async function openTargets(folder: string): Promise<readonly Target[]> {
 function richModel() {
   return nn.sequential([
     nn.conv2d(2, 4, { kernel: 3, padding: 1, groups: 2 }),
-    nn.batchNorm(4, { sync: 'sync' }),
+    nn.batchNorm(4, { sync: 'all' }),
     nn.residual(nn.sequential([nn.conv2d(4, 4, { kernel: 1 }), nn.groupNorm(1, 4)]), null),
     nn.maxPool({ kernel: 2 }),
     nn.dropout(0.2),
@@ -66,7 +66,7 @@ function richModel() {
 async function checkpointTargets(folder: string, data: Dataset): Promise<Target[]> {
   const path = join(folder, 'seed.ckpt');
   const trainer = await Trainer.start({
-    ...{ model: richModel(), data, replicas: 2, workers: 1, batch: 8, seed: 3 },
+    ...{ model: richModel(), data, replicas: 2, workers: 1, globalBatch: 8, seed: 3 },
     optimizer: optim.adamw(),
     schedule: optim.step({ milestones: [2, 4] }),
     augmentation: { shift: 1, flip: true },

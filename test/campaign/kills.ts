@@ -81,7 +81,7 @@ async function undisturbed(seed: number, which: number, folder: string): Promise
   const dice = new Dice(seed, 900, which);
   const model = join(folder, `model-${which}.json`);
   const hidden = dice.between(4, 24);
-  const layers = [nn.flatten(), nn.linear(432, hidden), nn.batchNorm(hidden, { sync: 'sync' })];
+  const layers = [nn.flatten(), nn.linear(432, hidden), nn.batchNorm(hidden, { sync: 'all' })];
   const rest = [nn.relu(), nn.dropout(0.1), nn.linear(hidden, 10)];
   writeFileSync(model, JSON.stringify(nn.sequential([...layers, ...rest])));
   const replicas = dice.between(2, 6);

@@ -117,7 +117,7 @@ const randomNorm: Grow = (dice, shape, room) => {
   const momentum = dice.pick([0.1, 0.03, null]);
   const perSample = sizeOf(shape) / channels;
   const isLocalGood = room.leastShard * perSample >= 2;
-  const scopes = isLocalGood ? (['local', 'sync', room.replicas] as const) : (['sync'] as const);
+  const scopes = isLocalGood ? (['local', 'all', room.replicas] as const) : (['all'] as const);
   const sync = dice.pick(scopes);
   const choices: (() => LayerSpec)[] = [
     () => nn.batchNorm(channels, { affine, momentum, sync }),
@@ -174,7 +174,7 @@ function sequence(dice: Dice, features: number, room: ModelRoom): Grown[] {
   const norm = dice.pick(
     hidden > 1 && size > 1 ? (['none', 'layer', 'batch'] as const) : (['none', 'batch'] as const),
   );
-  const sync = norm === 'batch' ? ({ sync: 'sync', eps: 1e-2 } as const) : {};
+  const sync = norm === 'batch' ? ({ sync: 'all', eps: 1e-2 } as const) : {};
   const options = { returnSequence, bias: dice.chance(0.7), norm, ...sync };
   const shape = returnSequence ? [times, hidden] : [hidden];
   const layer = dice.chance(0.5)

@@ -47,7 +47,7 @@ export function randomRun(dice: Dice): RandomRun {
     optimizer: randomOptimizer(dice),
     schedule: randomSchedule(dice, epochs * stepsPerEpoch),
     replicas,
-    batch,
+    globalBatch: batch,
     dropLast,
     shuffle: dice.chance(0.8),
     seed: dice.below(2 ** 31),

@@ -66,12 +66,12 @@ export const soak: Campaign = {
 async function round(data: Dataset, path: string, more: number): Promise<string> {
   const model = nn.sequential([
     nn.conv2d(3, 8, { kernel: 3, padding: 1 }),
-    nn.batchNorm(8, { sync: 'sync' }),
+    nn.batchNorm(8, { sync: 'all' }),
     nn.relu(),
     nn.globalAvgPool(),
     nn.linear(8, 4),
   ]);
-  const options = { model, data, replicas: 4, batch: 32, seed: 1, onNotice: () => {} };
+  const options = { model, data, replicas: 4, globalBatch: 32, seed: 1, onNotice: () => {} };
   const trainer = await Trainer.start({
     ...options,
     optimizer: optim.adam(),

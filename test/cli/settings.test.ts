@@ -101,7 +101,7 @@ describe('flags', () => {
   it.each<[RawFlags, RegExp]>([
     [{ replicas: '0' }, /^--replicas: got 0/],
     [{ replicas: '1.5' }, /^--replicas: got "1\.5"/],
-    [{ batch: '4', workers: '5' }, /^workers: got 5.*4 grains of a batch of 4 samples/],
+    [{ batch: '4', workers: '5' }, /^workers: got 5.*4 grains of a global batch of 4 samples/],
     [{ workers: '0' }, /^--workers: got 0/],
     [{ workers: '64' }, /^workers: got 64.*32 grains.*or more grains/],
     [{ batch: '0' }, /^--batch: got 0/],

@@ -142,7 +142,7 @@ describe('batchNorm inside launch', () => {
       const found = byCase(await onRanks<BatchFinding[]>(workers, 'batches', { cases }));
       for (const [i, given] of cases.entries()) {
         const layer = runLayer({
-          spec: batchNorm(13, { sync: 'sync' }),
+          spec: batchNorm(13, { sync: 'all' }),
           inputShape: [13],
           shards: given.rows,
           x: given.x,

@@ -102,7 +102,7 @@ const startOptions = () => ({
   norm: { to: 'sync', groupSize: 2 },
   augmentation: { maxShift: 1 },
   replicas: 2,
-  batch: 4,
+  globalBatch: 4,
   timeoutMs: 60_000,
   startTimeoutMs: 60_000,
   diagnosticsEvery: 1,
@@ -128,7 +128,7 @@ let saved: Checkpoint;
 beforeAll(async () => {
   // Junk may be a name of a file.
   process.chdir(folder);
-  const options = { model, data, optimizer: optim.sgd({ lr: 0.1 }), batch: 4, replicas: 2 };
+  const options = { model, data, optimizer: optim.sgd({ lr: 0.1 }), globalBatch: 4, replicas: 2 };
   const onNotice = () => undefined;
   trainer = await Trainer.start({ ...options, workers: 1, onNotice });
   const path = join(folder, 'run.ckpt');

@@ -10,7 +10,7 @@ import * as library from '../../src/index.ts';
 const { launch, nn, optim, synthetic, Trainer, UsageError } = library;
 const data = synthetic({ train: 16, test: 8, shape: [4, 4, 1], classes: 2, seed: 1 });
 const model = nn.sequential([nn.flatten(), nn.linear(16, 2)]);
-const options = { model, data, replicas: 2, batch: 8, workers: 1, optimizer: optim.adam() };
+const options = { model, data, replicas: 2, globalBatch: 8, workers: 1, optimizer: optim.adam() };
 
 let folder: string;
 let path: string;
@@ -57,7 +57,12 @@ describe('refused, with what to type instead', () => {
     ],
     ['a rate as text', () => untyped.sgd({ lr: '0.1' }), /lr: got "0\.1".*number/],
     ['start()', () => untyped.start(), /Trainer\.start/],
-    ['start({ bach })', () => untyped.start({ ...options, bach: 4 }), /bach.*Try: batch/],
+    [
+      'start({ globalBach })',
+      () => untyped.start({ ...options, globalBach: 4 }),
+      /Try: globalBatch/,
+    ],
+    ['start({ batch, globalBatch })', () => untyped.start({ ...options, batch: 4 }), /is an alias/],
     ['resume(path)', () => untyped.resume(path), /Trainer\.resume.*\{ data \}/],
     [
       'resume with grains',

@@ -107,7 +107,7 @@ describe('a conversion without kinds', () => {
   it('keeps batchRenorm and changes which replicas share its statistics', () => {
     expect(convertNorm(NORMS.batchRenorm, { to: 'sync' })).toEqual({
       ...NORMS.batchRenorm,
-      sync: 'sync',
+      sync: 'all',
     });
   });
 
@@ -124,7 +124,7 @@ describe('a conversion without kinds', () => {
     const layers = [gru(3, 4, { norm: 'batch' }), gru(3, 4, { norm: 'layer' }), rnn(3, 4)];
     expect(layers.map(normKindOf)).toEqual(['batchNorm', 'layerNorm', undefined]);
     const [batched, layered] = layers.map((leaf) => convertNorm(leaf, { to: 'sync' }));
-    expect(batched).toEqual({ ...layers[0], sync: 'sync' });
+    expect(batched).toEqual({ ...layers[0], sync: 'all' });
     expect(layered).toEqual(layers[1]);
     const grouped = convertNorm(layers[0]!, { to: 'group' });
     expect(keptNorms(grouped, { to: 'group' })).toEqual([]);

@@ -28,9 +28,9 @@ const normsIn = (spec: LayerSpec) => leavesOf(spec).filter(isNorm);
 describe('convertNorm', () => {
   it('to sync keeps eps, affine, momentum and tracking', () => {
     expect(normsIn(convertNorm(model, { to: 'sync', kinds: 'all' }))).toEqual([
-      batchNorm(12, { ...special, sync: 'sync' }),
-      batchNorm(12, { affine: false, sync: 'sync' }),
-      batchNorm(12, { affine: false, sync: 'sync' }),
+      batchNorm(12, { ...special, sync: 'all' }),
+      batchNorm(12, { affine: false, sync: 'all' }),
+      batchNorm(12, { affine: false, sync: 'all' }),
     ]);
   });
 
@@ -44,7 +44,7 @@ describe('convertNorm', () => {
     const ghost = batchNorm(12, { virtualBatch: 2 });
     const kinds = ['virtualBatchNorm'] as const;
     expect(convertNorm(ghost, { to: 'local', kinds })).toEqual(ghost);
-    expect(convertNorm(ghost, { to: 'sync', kinds })).toEqual(batchNorm(12, { sync: 'sync' }));
+    expect(convertNorm(ghost, { to: 'sync', kinds })).toEqual(batchNorm(12, { sync: 'all' }));
   });
 
   it('to group takes the groups of the one rule, by the channels and, if known, the shape', () => {
@@ -91,7 +91,7 @@ describe('convertNorm', () => {
   it('to frozen takes whatever evaluates by running statistics', () => {
     const frozen = { momentum: 0.2, frozen: true } as const;
     for (const [from, to] of [
-      [batchRenorm(12, { momentum: 0.2, sync: 'sync' }), { ...frozen, sync: 'sync' }],
+      [batchRenorm(12, { momentum: 0.2, sync: 'all' }), { ...frozen, sync: 'all' }],
       [instanceNorm(12, { momentum: 0.2, trackRunningStats: true }), { ...frozen, affine: false }],
     ] as const) {
       expect(convertNorm(from, { to: 'frozen', kinds: 'all' })).toEqual(batchNorm(12, to));
@@ -106,7 +106,7 @@ describe('convertNorm', () => {
   it('makes a ReLU of the trained threshold behind a filterResponseNorm', () => {
     const thresholded = sequential([conv, filterResponseNorm(12)]);
     const plain = sequential([conv, filterResponseNorm(12, { tlu: false })]);
-    const norm = batchNorm(12, { eps: 1e-6, sync: 'sync' });
+    const norm = batchNorm(12, { eps: 1e-6, sync: 'all' });
     expect(leavesOf(convertNorm(thresholded, { to: 'sync', kinds: 'all' }))).toEqual([
       conv,
       norm,
@@ -150,21 +150,21 @@ describe('convertNorm to auto', () => {
     ).map((norm) => (norm.kind === 'batchNorm' ? norm.sync : norm.kind));
 
   it('synchronizes with more than one replica, and does not with one', () => {
-    expect(kindsFor(8, 16)).toEqual(['sync', 'sync', 'sync']);
+    expect(kindsFor(8, 16)).toEqual(['all', 'all', 'all']);
     expect(kindsFor(1, 128)).toEqual(['local', 'local', 'local']);
     expect(kindsFor(8, 16, 2)).toEqual([2, 2, 2]);
   });
 
   it('takes group normalization below 32 values per channel of the smallest sync group', () => {
-    expect(kindsFor(2, 16)).toEqual(['sync', 'sync', 'sync']);
-    expect(kindsFor(2, 15.5)).toEqual(['sync', 'sync', 'groupNorm']);
+    expect(kindsFor(2, 16)).toEqual(['all', 'all', 'all']);
+    expect(kindsFor(2, 15.5)).toEqual(['all', 'all', 'groupNorm']);
     expect(kindsFor(5, 16, 2)).toEqual([2, 2, 'groupNorm']);
     expect(kindsFor(1, 31)).toEqual(['local', 'local', 'groupNorm']);
   });
 
   it('stays with batch normalization where a sample has one value', () => {
     const options = { to: 'auto', inputShape: [1], replicas: 2, replicaBatch: 2 } as const;
-    expect(convertNorm(batchNorm(1), options)).toEqual(batchNorm(1, { sync: 'sync' }));
+    expect(convertNorm(batchNorm(1), options)).toEqual(batchNorm(1, { sync: 'all' }));
   });
 
   it.each(['inputShape', 'replicas', 'replicaBatch'] as const)('has to be told %s', (name) => {

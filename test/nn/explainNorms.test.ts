@@ -12,11 +12,11 @@ describe('explainNorms', () => {
   it('counts the values that each mean is over', () => {
     const model = sequential([
       batchNorm(8),
-      batchNorm(8, { sync: 'sync' }),
+      batchNorm(8, { sync: 'all' }),
       batchNorm(8, { sync: 2 }),
       batchNorm(8, { virtualBatch: 2 }),
       batchNorm(8, { frozen: true }),
-      batchRenorm(8, { sync: 'sync' }),
+      batchRenorm(8, { sync: 'all' }),
       groupNorm(2, 8),
       instanceNorm(8),
       filterResponseNorm(8),
@@ -29,7 +29,7 @@ describe('explainNorms', () => {
   });
 
   it('says what auto takes and why', () => {
-    const model = sequential([batchNorm(8, { sync: 'sync' }), batchNorm(8, { sync: 1 })]);
+    const model = sequential([batchNorm(8, { sync: 'all' }), batchNorm(8, { sync: 1 })]);
     expect(explainNorms(model, run)).toEqual([
       {
         layer: '0.batchNorm',

@@ -42,7 +42,7 @@ function netOf(norm: LayerSpec): LayerSpec {
 }
 
 const NORMS: Readonly<Record<string, LayerSpec>> = {
-  'batchNorm, sync': batchNorm(CHANNELS, { sync: 'sync' }),
+  'batchNorm, sync': batchNorm(CHANNELS, { sync: 'all' }),
   'batchNorm, local, no affine': batchNorm(CHANNELS, { affine: false }),
   groupNorm: groupNorm(2, CHANNELS),
   instanceNorm: instanceNorm(CHANNELS, { affine: true }),
@@ -58,7 +58,7 @@ function trained(model: LayerSpec, mode: 'strict' | 'fast', fuse: boolean) {
     optimizer: adam({ lr: 0.01 }),
     replicas: 3,
     workers: 1,
-    batch: 13,
+    globalBatch: 13,
     mode,
   });
   const plan = planRun({ ...config, fuse });

@@ -33,7 +33,7 @@ describe('normsOf', () => {
     const model = sequential([
       batchNorm(4),
       batchNorm(4, { eps: 1 }),
-      batchNorm(4, { sync: 'sync' }),
+      batchNorm(4, { sync: 'all' }),
       batchNorm(4, { sync: 2 }),
       batchNorm(4, { virtualBatch: 8 }),
       batchNorm(4, { frozen: true }),

@@ -17,6 +17,7 @@ import {
 import { rmsNormGradRef, rmsNormRef } from '../../src/kernels/reference/rmsNorm.ts';
 import type { BatchRenormSpec } from '../../src/nn/specs/batchRenorm.ts';
 import type { FilterResponseNormSpec } from '../../src/nn/specs/filterResponseNorm.ts';
+import type { SyncScope } from '../../src/nn/specs/normOptions.ts';
 import type { BatchNormSpec } from '../../src/nn/specs/norms.ts';
 import type { RmsNormSpec } from '../../src/nn/specs/rmsNorm.ts';
 import type { LeafSpec } from '../../src/nn/specs/spec.ts';
@@ -115,12 +116,9 @@ function setsOf(spec: SetNormSpec, input: RefInput): NormSetsRef {
 }
 
 /** The samples at which the sync groups end. */
-export function groupEndsOf(
-  sync: 'local' | 'sync' | number,
-  shards: readonly number[],
-): readonly number[] {
+export function groupEndsOf(sync: SyncScope, shards: readonly number[]): readonly number[] {
   const ends = shardEnds(shards);
-  if (sync === 'sync') return [ends[ends.length - 1]!];
+  if (sync === 'all') return [ends[ends.length - 1]!];
   const size = sync === 'local' ? 1 : sync;
   return ends.filter((_, replica) => (replica + 1) % size === 0 || replica === ends.length - 1);
 }

@@ -22,14 +22,14 @@ import {
 const IMAGE = [3, 4, 5];
 const BATCH_NORMS: readonly ProofCase[] = [
   { name: 'local', spec: batchNorm(5), inputShape: IMAGE },
-  { name: 'sync', spec: batchNorm(5, { sync: 'sync' }), inputShape: IMAGE },
+  { name: 'sync', spec: batchNorm(5, { sync: 'all' }), inputShape: IMAGE },
   { name: 'groups of 2', spec: batchNorm(5, { sync: 2 }), inputShape: IMAGE },
   { name: 'groups of 3', spec: batchNorm(5, { sync: 3 }), inputShape: IMAGE },
   { name: 'no affine', spec: batchNorm(5, { affine: false, sync: 2 }), inputShape: IMAGE },
-  { name: '1 channel', spec: batchNorm(1, { sync: 'sync' }), inputShape: [2, 3, 1] },
-  { name: 'vectors', spec: batchNorm(13, { sync: 'sync' }), inputShape: [13] },
+  { name: '1 channel', spec: batchNorm(1, { sync: 'all' }), inputShape: [2, 3, 1] },
+  { name: 'vectors', spec: batchNorm(13, { sync: 'all' }), inputShape: [13] },
   { name: 'sequences', spec: batchNorm(5, { sync: 2 }), inputShape: [7, 5] },
-  { name: 'volumes', spec: batchNorm(3, { sync: 'sync' }), inputShape: [2, 3, 2, 3] },
+  { name: 'volumes', spec: batchNorm(3, { sync: 'all' }), inputShape: [2, 3, 2, 3] },
 ];
 const GHOSTS: readonly ProofCase[] = [
   { name: 'virtual batches of 1', spec: batchNorm(5, { virtualBatch: 1 }), inputShape: IMAGE },
@@ -56,7 +56,7 @@ const FROZEN: readonly ProofCase[] = [
   },
   {
     name: 'vectors without affine',
-    spec: batchNorm(5, { frozen: true, affine: false, sync: 'sync' }),
+    spec: batchNorm(5, { frozen: true, affine: false, sync: 'all' }),
     inputShape: [5],
     buffers: {
       'batchNorm.runningMean': FROZEN_BUFFERS['batchNorm.runningMean'],
@@ -90,7 +90,7 @@ describe('batchNorm', () => {
   describeGoldenLayer('batchNorm', ROUNDED_ONCE);
   describeDifferences(BATCH_NORMS);
 
-  it.each(['sync', 'local'] as const)(
+  it.each(['all', 'local'] as const)(
     'without running statistics evaluates as it trains, %s',
     (sync) => {
       const spec = batchNorm(5, { sync, trackRunningStats: false });
@@ -121,7 +121,7 @@ describe('batchNorm', () => {
     const start = () => runLayer({ ...item, shards: [2, 1], x });
     expect(start).toThrow(UsageError);
     expect(start).toThrow(/sync group of 1\.batchNorm: got 1.*groupNorm/);
-    const sync = { ...item, spec: batchNorm(3, { sync: 'sync' }) };
+    const sync = { ...item, spec: batchNorm(3, { sync: 'all' }) };
     expect(runLayer({ ...sync, shards: [2, 1], x }).y).toEqual(x);
   });
 
@@ -132,12 +132,12 @@ describe('batchNorm', () => {
     [{ eps: -1e-5 }, 'batchNorm eps: got -0.00001, allowed is a finite number above 0'],
     [{ eps: Number.NaN }, 'batchNorm eps: got NaN'],
     [{ virtualBatch: 0 }, 'batchNorm virtualBatch: got 0'],
-    [{ virtualBatch: 2, sync: 'sync' as const }, 'batchNorm sync with virtualBatch 2: got "sync"'],
+    [{ virtualBatch: 2, sync: 'all' as const }, 'batchNorm sync with virtualBatch 2: got "all"'],
     [{ virtualBatch: 2, sync: 1 }, 'batchNorm sync with virtualBatch 2: got 1'],
     [{ virtualBatch: 2, frozen: true }, 'batchNorm virtualBatch with frozen: got 2'],
     [{ frozen: true, trackRunningStats: false }, 'frozen without running statistics'],
     [{ sync: 0 }, 'batchNorm sync: got 0'],
-    [{ sync: 'all' as never }, 'batchNorm sync: got "all"'],
+    [{ sync: 'every' as never }, 'batchNorm sync: got "every"'],
   ])('refuses %o', (options, message) => {
     expect(() => batchNorm(4, options)).toThrow(message);
   });
@@ -222,7 +222,7 @@ describe('frozen batchNorm', () => {
   });
 
   it('exchanges nothing, and takes one value per channel', () => {
-    const spec = batchNorm(5, { frozen: true, sync: 'sync' });
+    const spec = batchNorm(5, { frozen: true, sync: 'all' });
     expect(batchNormKind.reductions!(spec, [5])).toEqual([]);
     const run = sampleRun({ ...FROZEN[0]!, spec, inputShape: [5] }, [1, 0]);
     expectReference(run, runLayer(run), ROUNDED_ONCE);

@@ -23,7 +23,7 @@ const specs: readonly LayerSpec[] = [
   avgPool({ kernel: [3, 2], stride: 1, padding: [1, 0], countIncludePad: false }),
   batchNorm(7, { momentum: null, sync: 4, affine: false, trackRunningStats: false }),
   batchNorm(4, { virtualBatch: 8 }),
-  batchNorm(4, { frozen: true, sync: 'sync' }),
+  batchNorm(4, { frozen: true, sync: 'all' }),
   batchRenorm(5, { rMax: 2, dMax: 1, warmupSteps: 10, momentum: 0.2, sync: 2 }),
   conv2d(4, 6, { kernel: [1, 2], stride: 2, padding: 1, dilation: [2, 1], groups: 2, bias: false }),
   conv2d(4, 6, { kernel: 3, weightStandardization: true }),
@@ -71,6 +71,21 @@ describe('parseModel', () => {
     expect(parseModel({ kind: 'batchNorm', channels: 3 }, 'model')).toEqual(batchNorm(3));
   });
 
+  it('takes sync for all, as the builders do', () => {
+    for (const spec of [
+      batchNorm(3, { sync: 'all' }),
+      batchRenorm(3, { sync: 'all' }),
+      gru(3, 2, { norm: 'batch', sync: 'all' }),
+      rnn(3, 2, { norm: 'batch', sync: 'all' }),
+    ]) {
+      expect(parseModel({ ...spec, sync: 'sync' })).toEqual(spec);
+    }
+    expect(batchNorm(3, { sync: 'sync' })).toEqual(batchNorm(3, { sync: 'all' }));
+    expect(batchRenorm(3, { sync: 'sync' }).sync).toBe('all');
+    expect(gru(3, 2, { norm: 'batch', sync: 'sync' }).sync).toBe('all');
+    expect(rnn(3, 2, { norm: 'batch', sync: 'sync' }).sync).toBe('all');
+  });
+
   it('names the layer by its place in the file', () => {
     const broken = { kind: 'linear', inFeatures: 'many', outFeatures: 2 };
     const inner = { kind: 'sequential', layers: [{ kind: 'relu' }, broken] };
@@ -84,7 +99,7 @@ describe('parseModel', () => {
     [{ kind: 'conv3d' }, 'kind of model: got "conv3d", allowed is avgPool, batchNorm'],
     [{ kind: 'relu', slope: 1 }, 'slope'],
     [{ kind: 'linear', inFeatures: 3 }, 'outFeatures'],
-    [{ kind: 'batchNorm', channels: 3, sync: 'all' }, 'sync'],
+    [{ kind: 'batchNorm', channels: 3, sync: 'every' }, 'sync'],
     [{ kind: 'batchNorm', channels: 3, sync: 2, virtualBatch: 4 }, 'sync with virtualBatch 4'],
     [{ kind: 'batchRenorm', channels: 3, rMax: 0.5 }, 'model, rMax'],
     [{ kind: 'filterResponseNorm', channels: 3, trackRunningStats: true }, 'trackRunningStats'],

@@ -55,8 +55,8 @@ describe.each(MODES)('a recurrent layer equals its plain loop over time, %s buil
   it.each([
     ['rnn, local', rnn(3, 4, { norm: 'batch' })],
     ['gru, local, sequence', gru(3, 4, { norm: 'batch', returnSequence: true })],
-    ['rnn, sync, sequence', rnn(3, 4, { norm: 'batch', sync: 'sync', returnSequence: true })],
-    ['gru, sync', gru(3, 4, { norm: 'batch', sync: 'sync' })],
+    ['rnn, sync, sequence', rnn(3, 4, { norm: 'batch', sync: 'all', returnSequence: true })],
+    ['gru, sync', gru(3, 4, { norm: 'batch', sync: 'all' })],
     ['gru, groups of 2, no bias', gru(3, 4, { norm: 'batch', sync: 2, bias: false })],
   ])('with batch norm, %s', (name, spec) => {
     for (const shards of BATCH_SHARDINGS) {
@@ -75,7 +75,7 @@ describe('gru', () => {
 });
 
 describe('a recurrent layer', () => {
-  const batch = rnn(3, 4, { norm: 'batch', sync: 'sync' });
+  const batch = rnn(3, 4, { norm: 'batch', sync: 'all' });
   describeDifferences([
     ...CASES,
     item('gru, batch norm', gru(2, 3, { norm: 'batch', sync: 2 }), 3),
@@ -163,7 +163,7 @@ describe('a recurrent layer', () => {
     expect(() => gruKind.outputShape(gru(3, 4), [28, 28, 1], 'gru')).toThrow('got "28x28x1"');
     expect(() => rnn(0, 4)).toThrow('rnn inputSize: got 0');
     expect(() => gru(3, 4, { norm: 'group' as RecurrentNorm })).toThrow('gru norm: got "group"');
-    expect(() => gru(3, 4, { sync: 'sync' })).toThrow("gru sync with norm 'none'");
+    expect(() => gru(3, 4, { sync: 'all' })).toThrow("gru sync with norm 'none'");
     expect(() => rnn(3, 4, { nonlinearity: 'gelu' as 'tanh' })).toThrow('rnn nonlinearity');
   });
 });
@@ -173,7 +173,7 @@ describe('convertNorm of recurrent layers', () => {
   const place = { replicas: 4, inputShape: [5, 3] };
 
   it.each([
-    [{ to: 'sync' }, { norm: 'batch', sync: 'sync' }],
+    [{ to: 'sync' }, { norm: 'batch', sync: 'all' }],
     [
       { to: 'sync', groupSize: 2 },
       { norm: 'batch', sync: 2 },
@@ -184,7 +184,7 @@ describe('convertNorm of recurrent layers', () => {
     [{ to: 'none' }, { norm: 'none' }],
     [
       { to: 'auto', ...place, replicaBatch: 8 },
-      { norm: 'batch', sync: 'sync' },
+      { norm: 'batch', sync: 'all' },
     ],
     [{ to: 'auto', ...place, replicaBatch: 4 }, { norm: 'layer' }],
   ] as const)('changes the option that they have, %j', (options, changes) => {

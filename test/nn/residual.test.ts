@@ -14,7 +14,7 @@ const convolve = (to: number, stride = 1): LayerSpec =>
   conv2d(3, to, { kernel: 3, padding: 1, stride });
 // A bias in front of a batch normalization has no gradient.
 const unbiased = conv2d(3, 3, { kernel: 3, padding: 1, bias: false });
-const block = sequential([unbiased, batchNorm(3, { sync: 'sync' }), tanh()]);
+const block = sequential([unbiased, batchNorm(3, { sync: 'all' }), tanh()]);
 const inner = residual(convolve(3));
 
 const specs: Readonly<Record<string, LayerSpec>> = {

@@ -90,24 +90,24 @@ const models: Readonly<Record<string, LayerSpec>> = {
   ),
   'batch norms, local, of all and of groups': withEnds(
     batchNorm(4),
-    batchNorm(4, { sync: 'sync' }),
+    batchNorm(4, { sync: 'all' }),
     batchNorm(4, { sync: 2 }),
     conv(1),
     batchNorm(4, { sync: 3, affine: false }),
     batchNorm(4, { virtualBatch: 1 }),
-    batchNorm(4, { frozen: true, sync: 'sync' }),
+    batchNorm(4, { frozen: true, sync: 'all' }),
   ),
   'batch norms of vectors, cumulative': sequential([
     flatten(),
     linear(FEATURES, 9, { weightStandardization: true }),
-    batchNorm(9, { sync: 'sync', momentum: null }),
+    batchNorm(9, { sync: 'all', momentum: null }),
     linear(9, 7),
     linear(7, CLASSES),
   ]),
   'batch renorms': withEnds(
     batchRenorm(4, { warmupSteps: 0, momentum: 0.5 }),
     conv(1),
-    batchRenorm(4, { sync: 'sync', warmupSteps: 2 }),
+    batchRenorm(4, { sync: 'all', warmupSteps: 2 }),
   ),
   'norms of samples': withEnds(
     rmsNorm(IMAGE),
@@ -134,7 +134,7 @@ const models: Readonly<Record<string, LayerSpec>> = {
     globalAvgPool(),
   ),
   residuals: withEnds(
-    residual(sequential([conv(1), batchNorm(4, { sync: 'sync' }), relu()])),
+    residual(sequential([conv(1), batchNorm(4, { sync: 'all' }), relu()])),
     residual(conv(1), conv(2)),
     residual(sequential([residual(conv(1)), tanh(), conv(1)])),
   ),
@@ -150,12 +150,17 @@ const models: Readonly<Record<string, LayerSpec>> = {
     5,
     reshape([6, 20]),
     rnn(20, 5, { norm: 'batch', sync: 3, returnSequence: true }),
-    gru(5, 5, { norm: 'batch', sync: 'sync', momentum: null }),
+    gru(5, 5, { norm: 'batch', sync: 'all', momentum: null }),
   ),
 };
 
 async function trainedHash(options: TrainerOptions, workers: number): Promise<string> {
-  const trainer = await Trainer.start({ ...options, workers, replicas: REPLICAS, batch: BATCH });
+  const trainer = await Trainer.start({
+    ...options,
+    workers,
+    replicas: REPLICAS,
+    globalBatch: BATCH,
+  });
   try {
     const before = trainer.weightsHash();
     for await (const { loss } of trainer.fit({ epochs: 1 })) expect(loss).toBeGreaterThan(0);
@@ -181,7 +186,7 @@ describe('any number of workers gives the bits of one', () => {
     await expectSameBits({ model, data: classes, optimizer, mode: 'strict' });
   });
 
-  const mixed = withEnds(batchNorm(4, { sync: 'sync' }), gelu(), residual(conv(1)), dropout());
+  const mixed = withEnds(batchNorm(4, { sync: 'all' }), gelu(), residual(conv(1)), dropout());
 
   it.each(['strict', 'fast'] as const)('all parts together, %s', async (mode: NumericMode) => {
     const augmentation = { shift: 1, flip: true };

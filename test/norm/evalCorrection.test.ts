@@ -32,7 +32,7 @@ function outputsWith(evalCorrection: EvalCorrection | undefined): Float32Array {
     optimizer: sgd({ lr: 0.1 }),
     replicas: 2,
     workers: 1,
-    batch: 8,
+    globalBatch: 8,
     mode: 'strict',
     ...(evalCorrection !== undefined && { evalCorrection }),
   });

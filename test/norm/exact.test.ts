@@ -60,7 +60,7 @@ function makeRun(
   const samples = shards.reduce((sum, count) => sum + count, 0);
   const length = samples * sizeOf(shape);
   return {
-    spec: batchNorm(channels, { sync: 'sync', eps: EPS, momentum: MOMENTUM }),
+    spec: batchNorm(channels, { sync: 'all', eps: EPS, momentum: MOMENTUM }),
     inputShape: shape,
     shards,
     x: testValues(length, 1.7, 3).map((value, i) => data.transform(value, i % channels)),

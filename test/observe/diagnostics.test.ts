@@ -11,6 +11,7 @@ import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
+import type { SyncScope } from '../../src/nn/specs/normOptions.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { type Diagnostics, readDiagnostics } from '../../src/observe/diagnostics.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
@@ -57,7 +58,7 @@ function shardedData(overflow?: { readonly sample: number; readonly channel: num
 
 const optimizer = sgd({ lr: 0.01 });
 
-function shardedOptions(sync: 'sync' | 'local' | number, data = shardedData()): TrainerOptions {
+function shardedOptions(sync: SyncScope, data = shardedData()): TrainerOptions {
   const model = sequential([batchNorm(CHANNELS, { sync, eps: EPS }), linear(CHANNELS, 2)]);
   const counts = { replicas: REPLICAS, replicaBatch: SHARD };
   return { model, data, optimizer, shuffle: false, diagnosticsEvery: 1, ...counts };
@@ -83,7 +84,7 @@ function momentsOf(from: number, to: number): { readonly mean: number; readonly 
 
 describe('the diagnostics of shards with known statistics', () => {
   it.each([
-    ['all replicas', 'sync', [0, 0, 0], [3, 3, 3]],
+    ['all replicas', 'all', [0, 0, 0], [3, 3, 3]],
     ['groups of two', 2, [0, 0, 2], [2, 2, 3]],
     ['each replica alone', 'local', [0, 1, 2], [1, 2, 3]],
   ] as const)('are what the formulas say, over %s', async (_, sync, from, to) => {
@@ -108,7 +109,7 @@ describe('the diagnostics of shards with known statistics', () => {
   it('name the replica that brought an infinity in', async () => {
     const data = shardedData({ sample: 2 * SHARD + 1, channel: 1 });
     const options = {
-      ...shardedOptions('sync', data),
+      ...shardedOptions('all', data),
       workers: 2,
       onNonFinite: 'continue',
     } as const;
@@ -127,7 +128,7 @@ const imageOptions = {
   data: images,
   optimizer: sgd({ lr: 0.05, momentum: 0.9 }),
   replicas: 8,
-  batch: 53,
+  globalBatch: 53,
   diagnosticsEvery: 3,
 } as const satisfies TrainerOptions;
 
@@ -136,7 +137,7 @@ describe('the diagnostics of a run', () => {
     ['all replicas', {}, 8],
     ['groups of three', { model: convertNorm(refnet, { to: 'sync', groupSize: 3 }) }, 8],
     ['each replica', { model: convertNorm(refnet, { to: 'local' }) }, 13],
-    ['shards that are empty', { batch: 5 }, 5],
+    ['shards that are empty', { globalBatch: 5 }, 5],
     ['shards cut by grains', { grains: 3 }, 2],
     ['grains cut by shards', { grains: 53 }, 8],
   ])('are the same numbers on any number of workers over %s', async (_, change, most) => {

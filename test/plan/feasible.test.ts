@@ -50,7 +50,7 @@ function bindAlone(options: TrainerOptions) {
 /** The last layers see [4], one position, or [2, 2, 4]. */
 const NORMS: readonly (readonly [string, LayerSpec])[] = [
   ['batchNorm, local', batchNorm(4)],
-  ['batchNorm, sync', batchNorm(4, { sync: 'sync' })],
+  ['batchNorm, sync', batchNorm(4, { sync: 'all' })],
   ['batchNorm, sync 2', batchNorm(4, { sync: 2 })],
   ['batchNorm, sync 3, no running statistics', batchNorm(4, { sync: 3, trackRunningStats: false })],
   ['batchNorm, virtual batches', batchNorm(4, { virtualBatch: 2 })],
@@ -90,8 +90,8 @@ describe('batches of all sizes', () => {
           for (const dropLast of [false, true]) {
             if (dropLast && batch > train) continue;
             const data = synthetic({ train, test: 4, shape: [2, 2, 4], classes: 2 });
-            const rest = { optimizer, replicas, batch, dropLast, diagnosticsEvery: 0 } as const;
-            const options = { model, data, ...rest, mode: 'strict' } as const;
+            const run = { replicas, globalBatch: batch, dropLast, diagnosticsEvery: 0 } as const;
+            const options = { model, data, optimizer, ...run, mode: 'strict' } as const;
             const { plan, worker } = bindAlone(options);
             const said = `${replicas} replicas, batch ${batch}, ${train} samples, ${dropLast}`;
             const what = refusalOf(() => checkTraining(plan));
@@ -122,29 +122,34 @@ describe('a trainer refuses before the first step, and says what to do:', () => 
   it.each<[string, Partial<TrainerOptions>, readonly RegExp[]]>([
     [
       'a last batch of one sample',
-      { model: dense(batchNorm(4, { sync: 'sync' })), data: images(1000), batch: 3, replicas: 2 },
+      {
+        model: dense(batchNorm(4, { sync: 'all' })),
+        data: images(1000),
+        globalBatch: 3,
+        replicas: 2,
+      },
       [
         /^2\.batchNorm would have one value per channel, which has no variance: /,
         /1000 training samples in batches of 3 leave 1 for the last step/,
-        /Try: dropLast: true \(--drop-last\), or batch: 4 \(--batch 4\), or /,
+        /Try: dropLast: true \(--drop-last\), or globalBatch: 4 \(--batch 4\), or /,
       ],
     ],
     [
       'a last batch that gives one replica a sample',
-      { model: dense(batchNorm(4)), data: images(17), batch: 8, replicas: 4 },
+      { model: dense(batchNorm(4)), data: images(17), globalBatch: 8, replicas: 4 },
       [/17 training samples in batches of 8 leave 1 .* of which a replica gets one/, /--norm sync/],
     ],
     [
       'replicas of one sample with statistics of their own',
       { model: dense(batchNorm(4)), data: images(16), replicaBatch: 1, replicas: 4 },
-      [/a step has 4 samples, of which a replica gets one/, /batch: 8 \(--batch 8\)/],
+      [/a step has 4 samples, of which a replica gets one/, /globalBatch: 8 \(--batch 8\)/],
     ],
     [
       'an evaluation without running statistics whose last batch has one sample',
       {
-        model: dense(batchNorm(4, { sync: 'sync', trackRunningStats: false })),
+        model: dense(batchNorm(4, { sync: 'all', trackRunningStats: false })),
         data: synthetic({ train: 16, test: 9, shape: [2, 2, 4], classes: 2 }),
-        batch: 8,
+        globalBatch: 8,
         replicas: 2,
       },
       [/^Evaluation of the test samples: 2\.batchNorm keeps no running/, /trackRunningStats: true/],
@@ -234,9 +239,9 @@ describe('a trainer refuses before the first step, and says what to do:', () => 
 
 describe('a trainer that is started', () => {
   it('refuses a prediction that cannot be, and stays usable', async () => {
-    const model = dense(batchNorm(4, { sync: 'sync', trackRunningStats: false }));
+    const model = dense(batchNorm(4, { sync: 'all', trackRunningStats: false }));
     const data = images(16);
-    const trainer = await Trainer.start({ model, data, optimizer, batch: 8, replicas: 2 });
+    const trainer = await Trainer.start({ model, data, optimizer, globalBatch: 8, replicas: 2 });
     try {
       const inputs = new Float32Array(16 * 8);
       await expect(trainer.predict(inputs.subarray(0, 16))).rejects.toThrow(/^predict: 2\.batch/);

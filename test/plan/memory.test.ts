@@ -37,7 +37,7 @@ function planFor(workers: number, replicas = 8): RunPlan {
     optimizer: sgd({ lr: 0.1, momentum: 0.9 }),
     replicas,
     workers,
-    batch: GLOBAL_BATCH,
+    globalBatch: GLOBAL_BATCH,
   });
   // CIFAR-10's sizes.
   const cifar = { ...config.data, inputType: 'u8', countTrain: 50_000, countTest: 10_000 } as const;

@@ -24,7 +24,7 @@ const options = {
   optimizer: sgd({ lr: 0.01 }),
   replicas: 2,
   workers: 2,
-  batch: BATCH,
+  globalBatch: BATCH,
   diagnosticsEvery: 0,
 } as const;
 

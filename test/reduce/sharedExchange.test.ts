@@ -41,7 +41,14 @@ function modelOf({ body, shortcut, isFirst }: Case, isShared: boolean): LayerSpe
  * synchronized. */
 async function train(model: LayerSpec, replicas: number, workers: number) {
   const optimizer = sgd({ lr: 0.1, momentum: 0.9 });
-  const trainer = await Trainer.start({ model, data, optimizer, replicas, workers, batch: 9 });
+  const trainer = await Trainer.start({
+    model,
+    data,
+    optimizer,
+    replicas,
+    workers,
+    globalBatch: 9,
+  });
   try {
     const { words } = (trainer as unknown as { setup: { words: ControlWords } }).setup;
     const sequence = (): number => Atomics.load(words, arrivalWord(0, readWorldSize(words)));
@@ -62,8 +69,8 @@ describe('norms at the ends of both branches', () => {
     [
       'that are renormalized',
       {
-        body: batchRenorm(CHANNELS, { sync: 'sync' }),
-        shortcut: batchNorm(CHANNELS, { sync: 'sync' }),
+        body: batchRenorm(CHANNELS, { sync: 'all' }),
+        shortcut: batchNorm(CHANNELS, { sync: 'all' }),
       },
       2,
     ],

@@ -38,7 +38,7 @@ export function startDoomed(doom: Doom): Promise<Trainer> {
   const trains = moment === 'fit' || moment === 'preciseBatchNorm';
   const when = moment === 'start' ? 'start' : trains ? 'train' : 'eval';
   const fate = { way: way === 'terminate' ? 'loop' : way, when, replica: 2 * victim };
-  const model = sequential([flatten(), linear(9, 4), batchNorm(4, { sync: 'sync' }), linear(4, 3)]);
+  const model = sequential([flatten(), linear(9, 4), batchNorm(4, { sync: 'all' }), linear(4, 3)]);
   return Trainer.start({
     model: way === 'none' ? model : sequential([custom(LAYER, fate), model]),
     data: doomedData,

@@ -26,7 +26,7 @@ const base = {
   optimizer: sgd({ lr: 0.05, momentum: 0.9 }),
   replicas: 3,
   workers: 2,
-  batch: 16,
+  globalBatch: 16,
 } as const satisfies TrainerOptions;
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-export-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -102,7 +102,7 @@ describe('exportInference', () => {
     const floats = { ...vectors, inputType: 'f32' as const, mean: [0], std: [1] };
     const dataset = { ...floats, train: ones, test: ones };
     const model: LayerSpec = sequential([linear(1, 2), batchNorm(2)]);
-    const options = { ...base, model, data: dataset, batch: 4, replicas: 1, workers: 1 };
+    const options = { ...base, model, data: dataset, globalBatch: 4, replicas: 1, workers: 1 };
     const config = resolveOptions(options);
     const values = (...list: number[]) => ({
       shape: [list.length],

@@ -26,7 +26,7 @@ function withNorms(...norms: readonly LayerSpec[]): LayerSpec {
 }
 
 function optionsFor(model: LayerSpec, norm?: NormRequest): TrainerOptions {
-  const run = { replicas: 4, batch: 32, workers: 1 };
+  const run = { replicas: 4, globalBatch: 32, workers: 1 };
   return { model, data, optimizer: sgd({ lr: 0.1 }), ...run, ...(norm !== undefined && { norm }) };
 }
 
@@ -37,11 +37,11 @@ function noticesFor(model: LayerSpec, norm?: NormRequest, changes: Partial<Train
 
 describe('batch norms that share nothing', () => {
   it('are named, with what their statistics are over and how to change that', () => {
-    const model = withNorms(batchNorm(16), batchRenorm(16), batchNorm(16, { sync: 'sync' }));
+    const model = withNorms(batchNorm(16), batchRenorm(16), batchNorm(16, { sync: 'all' }));
     const [notice, ...others] = noticesFor(model);
     expect(notice).toMatch(/not synchronized in 2\.batchNorm, 3\.batchRenorm: each of the 4 rep/);
     expect(notice).toMatch(/its 8 samples alone, not all 32 together/);
-    expect(notice).toMatch(/norm: \{ to: 'sync' \} \(--norm sync\) .*sync: 'sync'; .*--norm local/);
+    expect(notice).toMatch(/norm: \{ to: 'sync' \} \(--norm sync\) .*sync: 'all'; .*--norm local/);
     expect(others).toEqual([]);
   });
 

@@ -30,7 +30,7 @@ const data: Dataset = {
   test: { ...made.test, inputs: Float32Array.from(made.test.inputs) },
 };
 const tail = [globalAvgPool(), linear(CHANNELS, classes)];
-const base = { data, optimizer: sgd({ lr: 0.05 }), shuffle: false, batch: BATCH, workers: 2 };
+const base = { data, optimizer: sgd({ lr: 0.05 }), shuffle: false, globalBatch: BATCH, workers: 2 };
 
 async function withTrainer<T>(
   options: Partial<TrainerOptions> & { readonly model: LayerSpec },
@@ -70,7 +70,7 @@ function expectNear(found: ArrayLike<number>, expected: readonly number[], share
 }
 
 describe('preciseBatchNorm', () => {
-  it.each(['sync', 'local', 2] as const)(
+  it.each(['all', 'local', 2] as const)(
     'with sync %s over an epoch gives the mean and unbiased variance of all of it',
     async (sync) => {
       const model = sequential([batchNorm(CHANNELS, { sync }), ...tail]);
@@ -99,7 +99,7 @@ describe('preciseBatchNorm', () => {
   );
 
   it('averaged gives the means over batches of mean and unbiased variance', async () => {
-    const model = sequential([batchNorm(CHANNELS, { sync: 'sync' }), ...tail]);
+    const model = sequential([batchNorm(CHANNELS, { sync: 'all' }), ...tail]);
     await withTrainer({ model }, async (trainer) => {
       await trainer.preciseBatchNorm({ batches: 3, definition: 'averaged' });
       const average = (of: (moments: ReturnType<typeof momentsOf>) => number) =>
@@ -121,7 +121,7 @@ describe('preciseBatchNorm', () => {
   });
 
   it('runs each batch forward by its own statistics, as training does', async () => {
-    const plain = batchNorm(CHANNELS, { sync: 'sync', eps: EPS });
+    const plain = batchNorm(CHANNELS, { sync: 'all', eps: EPS });
     const model = sequential([plain, plain, ...tail]);
     await withTrainer({ model }, async (trainer) => {
       await trainer.preciseBatchNorm({ batches: 3 });
@@ -142,7 +142,7 @@ describe('preciseBatchNorm', () => {
   it('changes nothing but running statistics, and training goes on as it would have', async () => {
     const model = sequential([
       conv2d(CHANNELS, CHANNELS, { kernel: 1 }),
-      batchNorm(CHANNELS, { momentum: 1, sync: 'sync' }),
+      batchNorm(CHANNELS, { momentum: 1, sync: 'all' }),
       ...tail,
     ]);
     const trained = async (isMeasured: boolean) =>
@@ -163,13 +163,13 @@ describe('preciseBatchNorm', () => {
   });
 
   it.each([
-    { replicas: 5, batch: 9 },
-    { replicas: 8, batch: 5 },
+    { replicas: 5, globalBatch: 9 },
+    { replicas: 8, globalBatch: 5 },
   ])('has the same bits on any number of workers with %j', async (size) => {
     const model = sequential([
-      batchNorm(CHANNELS, { sync: 'sync' }),
+      batchNorm(CHANNELS, { sync: 'all' }),
       conv2d(CHANNELS, CHANNELS, { kernel: 1 }),
-      batchNorm(CHANNELS, { sync: 'sync' }),
+      batchNorm(CHANNELS, { sync: 'all' }),
       relu(),
       groupNorm(1, CHANNELS),
       batchNorm(CHANNELS, { virtualBatch: 2 }),

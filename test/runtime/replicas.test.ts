@@ -36,7 +36,7 @@ const base = {
   model: convertNorm(refnet, { to: 'sync' }),
   data,
   optimizer: sgd({ lr: 0.05, momentum: 0.9 }),
-  batch: BATCH,
+  globalBatch: BATCH,
   seed: 5,
 } as const satisfies TrainerOptions;
 
@@ -74,7 +74,7 @@ const toSync = (layers: readonly LayerSpec[]): LayerSpec =>
 const withDropout = toSync([...refnet.layers.slice(0, -1), dropout(0.25), linear(32, 5)]);
 const recurrent = sequential([
   reshape([8, 24]),
-  gru(24, 6, { norm: 'batch', sync: 'sync' }),
+  gru(24, 6, { norm: 'batch', sync: 'all' }),
   linear(6, 5),
 ]);
 const perSample = toSync([
@@ -90,7 +90,7 @@ describe('the weights and losses', () => {
   });
 
   it.each<[string, Partial<TrainerOptions>]>([
-    ['a batch that does not divide', { batch: 50 }],
+    ['a batch that does not divide', { globalBatch: 50 }],
     ['augmentation and dropout', { model: withDropout, augmentation: { shift: 2, flip: true } }],
     ['group norm', { norm: { to: 'group' } }],
     ['no norm', { norm: { to: 'none' } }],
@@ -105,7 +105,7 @@ describe('the weights and losses', () => {
 
   it('are the same bits with resnet20', async () => {
     const model = convertNorm(namedModel('resnet20', purpose), { to: 'sync' });
-    const results = await resultsOf({ model, batch: 16 }, [
+    const results = await resultsOf({ model, globalBatch: 16 }, [
       [1, 2],
       [3, 1],
       [8, 4],

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { normsOf } from '../../src/nn/convert/normLeaf.ts';
 import type { NormRequest } from '../../src/nn/convert/normRequest.ts';
@@ -21,7 +22,7 @@ beforeAll(async () => {
     data,
     optimizer: adamw(),
     replicas: 4,
-    batch: 16,
+    globalBatch: 16,
     workers: 2,
   });
   for await (const _ of trainer.fit({ epochs: 1 }));
@@ -51,6 +52,25 @@ describe('a run that is begun with norm auto', () => {
       expect(trainer.weightsHash()).toBe(hash);
     });
   });
+});
+
+it("a checkpoint from before sync 'all' resumes with the same bits", async () => {
+  const checkpoint = await readCheckpoint(path);
+  const text = JSON.stringify(checkpoint.model);
+  const old = { ...checkpoint, model: JSON.parse(text.replaceAll('"all"', '"sync"')) };
+  expect(old.model).not.toEqual(checkpoint.model);
+  const hashes: string[] = [];
+  for (const from of [checkpoint, old]) {
+    const trainer = await Trainer.resume(from, { data, workers: 2 });
+    try {
+      for await (const _ of trainer.fit({ epochs: 2 }));
+      expect(trainer.config.model).toEqual(checkpoint.model);
+      hashes.push(trainer.weightsHash());
+    } finally {
+      await trainer.close();
+    }
+  }
+  expect(hashes[1]).toBe(hashes[0]);
 });
 
 describe('a resume with another norm', () => {

@@ -13,8 +13,14 @@ import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 
 const data = synthetic({ train: 64, test: 8, shape: [4, 4, 1], classes: 4, seed: 3 });
-const model = sequential([flatten(), linear(16, 8), batchNorm(8, { sync: 'sync' }), linear(8, 4)]);
-const options = { model, data, optimizer: sgd({ lr: 0.1, momentum: 0.9 }), replicas: 2, batch: 8 };
+const model = sequential([flatten(), linear(16, 8), batchNorm(8, { sync: 'all' }), linear(8, 4)]);
+const options = {
+  model,
+  data,
+  optimizer: sgd({ lr: 0.1, momentum: 0.9 }),
+  replicas: 2,
+  globalBatch: 8,
+};
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-saving-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -16,6 +16,7 @@ import { globalAvgPool } from '../../src/nn/specs/pools.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { adamw, sgd } from '../../src/optim/optimizer.ts';
 import { cosine } from '../../src/optim/schedule.ts';
+import { parseTrainerOptions } from '../../src/runtime/door.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
 
@@ -40,7 +41,7 @@ const base = {
   data,
   optimizer: sgd({ lr: 0.05, momentum: 0.9 }),
   replicas: 8,
-  batch: 50,
+  globalBatch: 50,
   seed: 5,
   augmentation: { shift: 2, flip: true },
 } as const satisfies TrainerOptions;
@@ -69,7 +70,7 @@ describe('the weights', () => {
     ['local BN', { model: convertNorm(model, { to: 'local' }) }],
     ['group norm', { model: convertNorm(model, { to: 'group' }) }],
     ['AdamW, cosine and clipping', { optimizer: adamw(), schedule: cosine(), clipNorm: 0.5 }],
-    ['shards that are empty at times', { batch: 53, replicas: 50 }],
+    ['shards that are empty at times', { globalBatch: 53, replicas: 50 }],
   ];
 
   it.each(variants)('are the same bits on 1, 3 and 8 workers with %s', async (_, change) => {
@@ -190,7 +191,7 @@ describe('a trainer', () => {
   });
 
   it('stops behind a step when asked to, and goes on from there', async () => {
-    await withTrainer({ ...base, workers: 2, batch: 8 }, async (trainer) => {
+    await withTrainer({ ...base, workers: 2, globalBatch: 8 }, async (trainer) => {
       const kinds = [];
       for await (const { kind } of trainer.fit({ epochs: 50, progressEveryMs: 5 })) {
         kinds.push(kind);
@@ -205,14 +206,14 @@ describe('a trainer', () => {
   });
 
   it('stops when its loop is left, and can then be used', async () => {
-    await withTrainer({ ...base, workers: 2, batch: 8 }, async (trainer) => {
+    await withTrainer({ ...base, workers: 2, globalBatch: 8 }, async (trainer) => {
       for await (const _ of trainer.fit({ epochs: 50, progressEveryMs: 5 })) break;
       expect((await trainer.evaluate()).count).toBe(77);
     });
   });
 
   it('refuses a second call while it trains', async () => {
-    await withTrainer({ ...base, workers: 2, batch: 8 }, async (trainer) => {
+    await withTrainer({ ...base, workers: 2, globalBatch: 8 }, async (trainer) => {
       for await (const _ of trainer.fit({ epochs: 50, progressEveryMs: 5 })) {
         await expect(trainer.evaluate()).rejects.toThrow(/while fit\(\) runs/);
         break;
@@ -227,7 +228,7 @@ describe('a trainer', () => {
       globalAvgPool(),
       linear(4, 5),
     ]);
-    await withTrainer({ ...base, model: failing, batch: 8, workers: 2 }, async (trainer) => {
+    await withTrainer({ ...base, model: failing, globalBatch: 8, workers: 2 }, async (trainer) => {
       const startMs = performance.now();
       const error = await fit(trainer, 5).catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(RunError);
@@ -240,16 +241,23 @@ describe('a trainer', () => {
   });
 });
 
+describe('options', () => {
+  it('have batch as an alias of globalBatch', () => {
+    const { globalBatch, ...rest } = base;
+    expect(parseTrainerOptions({ ...rest, batch: globalBatch })).toEqual(parseTrainerOptions(base));
+  });
+});
+
 describe('options that do not fit together', () => {
   it.each<[string, Partial<TrainerOptions>, RegExp]>([
-    ['fewer grains than workers', { batch: 2, workers: 3 }, /^workers: got 3.*2 grains/],
+    ['fewer grains than workers', { globalBatch: 2, workers: 3 }, /^workers: got 3.*2 grains/],
     [
       'fewer replicas than workers where each has to be whole',
       { model: ghostNet, replicas: 2, workers: 3 },
       /^workers: got 3.*2 replicas/,
     ],
-    ['a batch of 0', { batch: 0 }, /batch: got 0/],
-    ['batch and replicaBatch', { replicaBatch: 4 }, /not both/],
+    ['a batch of 0', { globalBatch: 0 }, /globalBatch: got 0/],
+    ['globalBatch and replicaBatch', { replicaBatch: 4 }, /not both/],
     [
       'a model with too few outputs',
       { model: sequential([globalAvgPool()]) },

@@ -23,7 +23,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const data = synthetic({ train: 256, test: 16, shape: [16, 16, 1], classes: 10 });
 const purpose = { inputShape: data.inputShape, classes: 10 };
 const refnet = namedModel('refnet', purpose);
-const base = { model: refnet, data, replicas: 5, batch: 30, diagnosticsEvery: 0 } as const;
+const base = { model: refnet, data, replicas: 5, globalBatch: 30, diagnosticsEvery: 0 } as const;
 const wild = { ...base, optimizer: sgd({ lr: 1e30 }), schedule: cosine() } as const;
 
 async function withTrainer<T>(

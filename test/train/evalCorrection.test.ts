@@ -10,7 +10,7 @@ const weightOf = (spec: LeafSpec, evalCorrection: EvalCorrection | null) =>
 describe('the weight of a sample', () => {
   it.each<[string, LeafSpec, number]>([
     ['its replica', batchNorm(3), 1 / 4],
-    ['all replicas', batchNorm(3, { sync: 'sync' }), 1 / 32],
+    ['all replicas', batchNorm(3, { sync: 'all' }), 1 / 32],
     ['its sync group', batchNorm(3, { sync: 2 }), 1 / 8],
     ['a group larger than the run', batchNorm(3, { sync: 50 }), 1 / 32],
     ['its virtual batch', batchNorm(3, { virtualBatch: 2 }), 1 / 2],

@@ -59,7 +59,7 @@ function startOf(run: GoldenRun, spec: LayerSpec, options: Variant): Checkpoint 
     data,
     optimizer: optimizerOf(run.optimizer),
     ...(run.clipNorm !== null && { clipNorm: run.clipNorm }),
-    batch: SAMPLES,
+    globalBatch: SAMPLES,
     shuffle: false,
     replicas,
     workers: 1,

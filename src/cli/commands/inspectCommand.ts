@@ -194,7 +194,7 @@ function statisticsOf(spec: LeafSpec, replicas: number): string {
         return `${spec.virtualBatch} samples of each replica`;
       }
       if (spec.sync === 'local') return 'batch, each replica';
-      return `batch, ${spec.sync === 'sync' ? `all ${replicas}` : spec.sync} replicas`;
+      return `batch, ${spec.sync === 'all' ? `all ${replicas}` : spec.sync} replicas`;
     case 'groupNorm':
       return `sample, ${groupsText(spec.numGroups, spec.channels)}`;
     case 'filterResponseNorm':
@@ -214,6 +214,6 @@ function statisticsOf(spec: LeafSpec, replicas: number): string {
 function recurrentStatistics({ norm, sync }: RecurrentSpec, replicas: number): string {
   if (norm === 'none') return '-';
   if (norm === 'layer') return 'sample, each time step';
-  const scope = sync === 'sync' ? `all ${replicas} replicas` : `${sync} replicas`;
+  const scope = sync === 'all' ? `all ${replicas} replicas` : `${sync} replicas`;
   return `batch, each time step, ${sync === 'local' ? 'each replica' : scope}`;
 }

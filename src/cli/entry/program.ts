@@ -70,7 +70,7 @@ const trainFlags: readonly FlagText[] = [
     'Simulated devices; with --norm local they decide what is computed (default 8)',
   ],
   ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
-  ['--batch <n>', 'Samples of a step over all replicas, instead of --replica-batch'],
+  ['--batch <n>', 'Global batch: samples of a step over all replicas, instead of --replica-batch'],
   ['--grains <n>', 'Pieces of a batch in which sums are formed (default 32, 64 from 512 samples)'],
   ['--drop-last', 'Leave out a last batch that is not full'],
   ['--epochs <n>', 'Epochs to have done in all (default 1)'],

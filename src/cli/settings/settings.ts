@@ -206,7 +206,7 @@ function scheduleFrom(flags: Flags): ScheduleSpec {
 /** The options of a run of this model. */
 export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec): TrainerOptions {
   const workers = flags.integer('workers', 1);
-  const batch = flags.integer('batch', 1);
+  const globalBatch = flags.integer('batch', 1);
   const replicaBatch = flags.integer('replica-batch', 1);
   const grains = flags.integer('grains', 1, MAX_GRAINS);
   const clipNorm = flags.number('clip-norm', 0);
@@ -227,7 +227,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     mode: flags.isSet('strict') ? 'strict' : 'fast',
     augmentation: { flip: flags.isSet('flip'), ...(shift !== undefined && { shift }) },
     ...(workers !== undefined && { workers }),
-    ...(batch !== undefined && { batch }),
+    ...(globalBatch !== undefined && { globalBatch }),
     ...(replicaBatch !== undefined && { replicaBatch }),
     ...(grains !== undefined && { grains }),
     ...(clipNorm !== undefined && { clipNorm }),

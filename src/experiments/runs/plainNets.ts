@@ -52,7 +52,7 @@ export function normLayers(norm: PlainNorm, shape: Shape): LayerSpec[] {
     case 'none':
       return [];
     case 'sync':
-      return [batchNorm(channels, { sync: 'sync' })];
+      return [batchNorm(channels, { sync: 'all' })];
     case 'local':
       return [batchNorm(channels)];
     case 'group':

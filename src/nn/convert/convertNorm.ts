@@ -201,7 +201,7 @@ function normFor(
   const channels = normChannels(leaf);
   switch (options.to) {
     case 'sync':
-      return batchNormFrom(leaf, options.groupSize ?? 'sync');
+      return batchNormFrom(leaf, options.groupSize ?? 'all');
     case 'local':
       return batchNormFrom(leaf, 'local');
     case 'group': {

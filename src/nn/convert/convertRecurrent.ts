@@ -17,7 +17,7 @@ export function convertRecurrent(
 ): RecurrentSpec {
   switch (options.to) {
     case 'sync':
-      return { ...leaf, norm: 'batch', sync: options.groupSize ?? 'sync' };
+      return { ...leaf, norm: 'batch', sync: options.groupSize ?? 'all' };
     case 'local':
       return { ...leaf, norm: 'batch', sync: 'local' };
     case 'group':

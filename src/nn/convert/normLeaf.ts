@@ -93,8 +93,8 @@ export function normName(norm: NormSpec): string {
   if (norm.kind !== 'batchNorm' && norm.kind !== 'batchRenorm') return norm.kind;
   if (norm.kind === 'batchNorm' && norm.frozen) return 'batchNorm (frozen)';
   const { sync } = norm;
-  const scope =
-    typeof sync === 'number' ? `sync over ${sync} ${sync === 1 ? 'replica' : 'replicas'}` : sync;
+  const replicas = `sync over ${sync} ${sync === 1 ? 'replica' : 'replicas'}`;
+  const scope = typeof sync === 'number' ? replicas : { all: 'sync', local: 'local' }[sync];
   const isGhost = norm.kind === 'batchNorm' && norm.virtualBatch !== null;
   const ghost = isGhost ? `, virtual batches of ${norm.virtualBatch}` : '';
   return `${norm.kind} (${scope}${ghost})`;

@@ -22,7 +22,7 @@ import type { SyncScope } from '../specs/normOptions.ts';
 /** How many replicas share statistics; Infinity is all of them. */
 export function groupReplicasOf(sync: SyncScope): number {
   if (sync === 'local') return 1;
-  return sync === 'sync' ? Number.POSITIVE_INFINITY : sync;
+  return sync === 'all' ? Number.POSITIVE_INFINITY : sync;
 }
 
 /** The statistics of a batch normalization: of each channel, over the samples of a sync group. */

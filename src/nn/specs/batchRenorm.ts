@@ -7,6 +7,7 @@ import {
   DEFAULT_EPS,
   epsOption,
   momentumOption,
+  type SyncOption,
   type SyncScope,
   syncOption,
 } from './normOptions.ts';
@@ -33,7 +34,7 @@ export interface BatchRenormOptions {
   /** Whether weight and bias are trained; default true. */
   readonly affine?: boolean;
   /** Default `local`; as batchNorm's. */
-  readonly sync?: SyncScope;
+  readonly sync?: SyncOption;
   /** The most that a standard deviation is corrected by, as a factor; default 3. 1 with dMax 0 is
    * batch normalization. */
   readonly rMax?: number;

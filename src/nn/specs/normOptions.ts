@@ -5,9 +5,11 @@ import type { Shape } from '../../base/shape.ts';
 import { accept, positive, realOrNull } from '../../base/values.ts';
 import { checkCount, size } from './options.ts';
 
-/** Which replicas share batch statistics: each alone, all of them, or groups of so many
- * neighbours. */
-export type SyncScope = 'local' | 'sync' | number;
+/** Which replicas share batch statistics: all of them, each alone, or groups of k neighbors. */
+export type SyncScope = 'all' | 'local' | number;
+
+/** A {@link SyncScope} as options take it: `sync` is an alias of `all`. */
+export type SyncOption = SyncScope | 'sync';
 
 export const DEFAULT_EPS = 1e-5;
 /** Weight of the newest batch in running statistics, as PyTorch has it. */
@@ -20,9 +22,12 @@ export const momentumOption = realOrNull(
   'a number from 0 to 1, or null for a cumulative average',
   (momentum) => momentum >= 0 && momentum <= 1,
 ).exactOptional();
-export const syncOption = accept<SyncScope>("'local', 'sync' or a number of replicas", (sync) => {
-  return sync === 'local' || sync === 'sync' || size.safeParse(sync).success;
-}).exactOptional();
+/** Builders and models from data pass through here, so specs never hold the alias. */
+export const syncOption = accept<SyncOption>("'all', 'local' or a number of replicas", (sync) => {
+  return sync === 'all' || sync === 'sync' || sync === 'local' || size.safeParse(sync).success;
+})
+  .transform((sync): SyncScope => (sync === 'sync' ? 'all' : sync))
+  .exactOptional();
 
 /** The last axes of a sample, as a list of sizes. */
 export function checkNormalizedShape(layer: string, normalizedShape: number | Shape): Shape {

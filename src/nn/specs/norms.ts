@@ -11,6 +11,7 @@ import {
   DEFAULT_MOMENTUM,
   epsOption,
   momentumOption,
+  type SyncOption,
   type SyncScope,
   syncOption,
 } from './normOptions.ts';
@@ -40,8 +41,9 @@ export interface BatchNormOptions {
   /** Whether running statistics are kept for evaluation; default true. Without them each shard is
    * normalized by its own statistics in evaluation, too. */
   readonly trackRunningStats?: boolean;
-  /** Default `local`, ordinary per-replica batch normalization; see `convertNorm`. */
-  readonly sync?: SyncScope;
+  /** Which replicas share statistics: `all`, groups of k, or each alone (`local`, ordinary batch
+   * normalization, the default). `sync` is an alias of `all`. See `convertNorm`. */
+  readonly sync?: SyncOption;
   /** Ghost batch normalization (Hoffer et al. 2017): the samples of each replica are split, in
    * order, in virtual batches of so many, each normalized on its own; a rest of fewer than 2 values
    * per channel joins the batch before it. Running statistics average the virtual batches by their
@@ -73,7 +75,7 @@ export const batchNormSchema = optionsSchema<BatchNormOptions>()({
 export function batchNorm(channels: number, options: BatchNormOptions = {}): BatchNormSpec {
   checkCount('batchNorm channels', channels);
   const given = parseOptions('batchNorm', batchNormSchema, options, {
-    example: "batchNorm(64, { sync: 'sync' })",
+    example: "batchNorm(64, { sync: 'all' })",
   });
   const spec: BatchNormSpec = {
     kind: 'batchNorm',

@@ -1,6 +1,7 @@
 // Recurrent layers over a sequence: their specs and builders, checked. What the layers declare is
 // in recurrentKinds.ts, what they do in recurrentPasses.ts.
 
+import type { z } from 'zod';
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { oneOf } from '../../base/values.ts';
@@ -9,6 +10,7 @@ import {
   DEFAULT_MOMENTUM,
   epsOption,
   momentumOption,
+  type SyncOption,
   type SyncScope,
   syncOption,
 } from './normOptions.ts';
@@ -62,8 +64,8 @@ export interface RecurrentOptions {
   /** Of norm `batch`: weight of the newest batch in the running statistics, `null` for a plain
    * average over all batches; default 0.1. */
   readonly momentum?: number | null;
-  /** Of norm `batch`: which replicas share statistics; default `local`. */
-  readonly sync?: SyncScope;
+  /** Of norm `batch`: which replicas share statistics, as batchNorm's; default `local`. */
+  readonly sync?: SyncOption;
 }
 
 export interface RnnOptions extends RecurrentOptions {
@@ -114,7 +116,7 @@ function fieldsOf(
   layer: string,
   inputSize: number,
   hiddenSize: number,
-  options: RecurrentOptions,
+  options: z.infer<typeof gruSchema>,
 ): RecurrentFields {
   const { norm = 'none', sync = 'local' } = options;
   if (sync !== 'local' && norm !== 'batch') {
