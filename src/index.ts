@@ -5,7 +5,7 @@ import { convertNorm } from './nn/convert/convertNorm.ts';
 import { residual, sequential } from './nn/models/compose.ts';
 import { namedModel } from './nn/models/models.ts';
 import { parseModel } from './nn/models/parse.ts';
-import { gelu, leakyRelu, relu, sigmoid, tanh } from './nn/specs/activations.ts';
+import { activations } from './nn/specs/activations.ts';
 import { batchRenorm } from './nn/specs/batchRenorm.ts';
 import { conv2d } from './nn/specs/conv2d.ts';
 import { custom } from './nn/specs/custom.ts';
@@ -69,18 +69,10 @@ export type { NumericMode } from './kernels/load.ts';
 export type { ElementType, Layout, Region } from './memory/layout.ts';
 export { AUTO_MIN_VALUES } from './nn/convert/autoNorm.ts';
 export { explainNorms, type NormExplanation, type NormRun } from './nn/convert/explainNorms.ts';
-export type { NormKind } from './nn/convert/normLeaf.ts';
 export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/convert/normRequest.ts';
+export type { NormKind } from './nn/layers/normTraits.ts';
 export type { ModelName, ModelPurpose } from './nn/models/models.ts';
-export type {
-  ActivationSpec,
-  GeluOptions,
-  GeluSpec,
-  LeakyReluSpec,
-  ReluSpec,
-  SigmoidSpec,
-  TanhSpec,
-} from './nn/specs/activations.ts';
+export type * from './nn/specs/activations.ts';
 export type { BatchRenormOptions, BatchRenormSpec } from './nn/specs/batchRenorm.ts';
 export type { Conv2dOptions, Conv2dSpec } from './nn/specs/conv2d.ts';
 export type {
@@ -181,6 +173,7 @@ export type { SplitName } from './train/context.ts';
 
 /** Layers, losses and models: plain data made by small functions. */
 export const nn = {
+  ...activations,
   avgPool,
   batchNorm,
   batchRenorm,
@@ -191,26 +184,21 @@ export const nn = {
   dropout,
   filterResponseNorm,
   flatten,
-  gelu,
   globalAvgPool,
   groupNorm,
   gru,
   instanceNorm,
   layerNorm,
-  leakyRelu,
   linear,
   maxPool,
   meanSquaredError,
   namedModel,
   parseModel,
-  relu,
   reshape,
   residual,
   rmsNorm,
   rnn,
   sequential,
-  sigmoid,
-  tanh,
 };
 
 /** Optimizers and schedules of the learning rate. */

@@ -216,8 +216,9 @@ function sourceOf(context: Context, from: LayerOperation, tensor: string): Named
 /** Whether running statistics mean the same in both layers. Those of an instanceNorm average the
  * variances of single samples, which is what evaluation uses, but not what a batch has. */
 function sharesStatistics(from: LayerOperation, to: LayerOperation): boolean {
-  if (from.spec.kind !== 'instanceNorm' || to.spec.kind === 'instanceNorm') return true;
-  return to.spec.kind === 'batchNorm' && to.spec.frozen;
+  const ofSamples = ({ kind }: LayerOperation): boolean => kind.norm?.tracksSamples === true;
+  if (!ofSamples(from) || ofSamples(to)) return true;
+  return to.kind.norm?.normKind(to.spec) === 'frozenBatchNorm';
 }
 
 /** Fills `values` from a tensor by channel. Returns how, or the reason why it cannot be. */

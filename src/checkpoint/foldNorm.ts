@@ -7,7 +7,7 @@ import { UsageError } from '../base/errors.ts';
 import { parseData } from '../base/parse.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { accept } from '../base/values.ts';
-import { isNorm, usesRunningStatistics } from '../nn/convert/normLeaf.ts';
+import { isNorm, traitsOf, usesRunningStatistics } from '../nn/convert/normLeaf.ts';
 import {
   buffersOf,
   buildGraph,
@@ -82,7 +82,7 @@ export function foldBatchNorm(
     const maker = makers.get(input);
     const obstacle = isNorm(spec) ? obstacleOf(spec, maker) : undefined;
     if (obstacle !== undefined) left.push({ layer: path, why: obstacle });
-    if (isFoldable(spec)) makers.set(output, operation);
+    if (operation.kind.weightMatrix !== undefined) makers.set(output, operation);
     if (!isNorm(spec) || obstacle !== undefined) continue;
     const target = 'weight' in maker! ? maker : targetOf(maker as LayerOperation, weights);
     applyNorm(target, operation, weights);
@@ -94,10 +94,6 @@ export function foldBatchNorm(
   return { ...rebuild(model, graph, { weights, targets, gone }), folded, left };
 }
 
-function isFoldable(spec: LeafSpec): spec is Conv2dSpec | LinearSpec {
-  return spec.kind === 'conv2d' || spec.kind === 'linear';
-}
-
 /** Why a normalization stays; undefined when it can be folded. */
 function obstacleOf(
   spec: LeafSpec,
@@ -105,7 +101,7 @@ function obstacleOf(
 ): string | undefined {
   const { kind } = spec;
   if (!usesRunningStatistics(spec)) {
-    return kind === 'batchNorm'
+    return isNorm(spec) && traitsOf(spec).usesRunningStatistics !== undefined && 'sync' in spec
       ? 'it has no running statistics and evaluates by those of the batch'
       : `${kind} evaluates by the statistics of each sample`;
   }
@@ -127,11 +123,7 @@ function tensorOf(weights: NamedValues, name: string, length: number): Float32Ar
 function targetOf(operation: LayerOperation, weights: NamedValues): Target {
   const { path } = operation;
   const spec = operation.spec as Conv2dSpec | LinearSpec;
-  const isConv = spec.kind === 'conv2d';
-  const outputs = isConv ? spec.outChannels : spec.outFeatures;
-  const fanIn = isConv
-    ? (spec.kernel[0] * spec.kernel[1] * spec.inChannels) / spec.groups
-    : spec.inFeatures;
+  const { fanIn, outputs } = operation.kind.weightMatrix!(spec);
   const weight = Float64Array.from(tensorOf(weights, `${path}.weight`, fanIn * outputs));
   if (spec.weightStandardization) standardize(weight, outputs);
   const bias = spec.bias

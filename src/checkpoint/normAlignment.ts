@@ -4,7 +4,7 @@
 import { UsageError } from '../base/errors.ts';
 import { isNorm } from '../nn/convert/normLeaf.ts';
 import type { LayerOperation } from '../nn/graph/graph.ts';
-import type { LayerSpec } from '../nn/specs/spec.ts';
+import { type LayerSpec, walkModel } from '../nn/specs/spec.ts';
 
 /** A layer in both models, or in one. */
 export interface LayerPair {
@@ -56,19 +56,14 @@ export function alignLayers(
 function tokensOf(model: LayerSpec, layers: readonly LayerOperation[]): readonly Token[] {
   const tokens: Token[] = [];
   let index = 0;
-  const visit = (spec: LayerSpec): void => {
-    if (spec.kind === 'sequential') for (const layer of spec.layers) visit(layer);
-    else if (spec.kind === 'residual') {
-      tokens.push('body');
-      visit(spec.body);
-      if (spec.shortcut !== null) {
-        tokens.push('shortcut');
-        visit(spec.shortcut);
-      }
-      tokens.push('end');
-    } else tokens.push(layers[index++]!);
-  };
-  visit(model);
+  walkModel(model, {
+    leaf: () => tokens.push(layers[index++]!),
+    body: () => tokens.push('body'),
+    shortcut({ shortcut }) {
+      if (shortcut !== null) tokens.push('shortcut');
+    },
+    end: () => tokens.push('end'),
+  });
   return tokens;
 }
 
@@ -79,8 +74,8 @@ function normAt(tokens: readonly Token[], at: number): LayerOperation | undefine
 
 /** Whether a ReLU took the place of a trained threshold behind `from`. */
 function becameRelu(from: LayerOperation, to: LayerOperation | undefined): boolean {
-  if (from.spec.kind !== 'filterResponseNorm' || !from.spec.tlu) return false;
-  return to?.spec.kind !== 'filterResponseNorm';
+  if (from.kind.norm?.hasActivation?.(from.spec) !== true) return false;
+  return to === undefined || to.kind.norm?.hasActivation === undefined;
 }
 
 function reluAt(tokens: readonly Token[], at: number, from: LayerOperation): LayerOperation {

@@ -9,8 +9,8 @@ import { sizeOf } from '../base/shape.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { convertNorm } from '../nn/convert/convertNorm.ts';
 import { explainNorms, type NormExplanation } from '../nn/convert/explainNorms.ts';
-import { leafPaths, normKindOf, normsOf } from '../nn/convert/normLeaf.ts';
-import { type LayerSpec, type LeafSpec, leavesOf } from '../nn/specs/spec.ts';
+import { isNorm, normKindOf, normsOf, usesRunningStatistics } from '../nn/convert/normLeaf.ts';
+import { type LayerSpec, type LeafSpec, leafPaths, leavesOf } from '../nn/specs/spec.ts';
 import type { LayerDiagnostics } from '../observe/diagnostics.ts';
 import { Trainer } from '../runtime/trainer.ts';
 import type { TrainerOptions } from '../runtime/trainerOptions.ts';
@@ -150,7 +150,7 @@ async function startPatients(
 }
 
 function isDiagnosed(leaf: LeafSpec): boolean {
-  return leaf.kind === 'batchNorm' && normKindOf(leaf) === 'batchNorm';
+  return isNorm(leaf) && normKindOf(leaf) === 'batchNorm';
 }
 
 function placesOf(
@@ -257,7 +257,7 @@ async function variantOf(patient: Patient, data: Dataset): Promise<MeasuredVaria
 
 /** Whether a layer evaluates by statistics that can be measured anew. */
 function measurable(leaf: LeafSpec): boolean {
-  return leaf.kind === 'batchNorm' && leaf.trackRunningStats && !leaf.frozen;
+  return isDiagnosed(leaf) && usesRunningStatistics(leaf);
 }
 
 /** The shards' statistics against those of all, seen in the synchronized training. */

@@ -2,6 +2,7 @@
 // of a run, resolved for a layer. The maths is in norm/evalCorrection.ts.
 
 import { UsageError } from '../base/errors.ts';
+import { kindOf } from '../nn/graph/kinds.ts';
 import type { LeafSpec } from '../nn/specs/spec.ts';
 
 /** `auto` gives a sample the weight that it has in training; a number from 0 to 1 is the weight. */
@@ -30,14 +31,9 @@ export function evalWeightOf(
     readonly globalBatch: number;
   },
 ): number {
-  const { replicas, globalBatch } = run;
   const correction = run.evalCorrection ?? null;
-  if (correction === null || spec.kind !== 'batchNorm' || spec.frozen) return 0;
-  if (!spec.trackRunningStats) return 0;
-  if (correction !== 'auto') return correction;
-  const perReplica = globalBatch / replicas;
-  if (spec.virtualBatch !== null) return 1 / Math.max(1, Math.min(spec.virtualBatch, perReplica));
-  if (spec.sync === 'all') return 1 / globalBatch;
-  const size = spec.sync === 'local' ? 1 : Math.min(spec.sync, replicas);
-  return 1 / Math.max(1, size * perReplica);
+  if (correction === null) return 0;
+  const sharing = kindOf(spec).norm?.sharingSamples?.(spec, run);
+  if (sharing === undefined) return 0;
+  return correction === 'auto' ? 1 / Math.max(1, sharing) : correction;
 }

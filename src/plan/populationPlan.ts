@@ -19,9 +19,9 @@ export interface PopulationPlan {
 
 /** Whether population statistics can replace what a layer evaluates by: batchNorm and batchRenorm
  * with running statistics that are not frozen. */
-export function hasPopulation({ spec }: LayerOperation): boolean {
-  if (spec.kind === 'batchRenorm') return true;
-  return spec.kind === 'batchNorm' && spec.trackRunningStats && !spec.frozen;
+export function hasPopulation({ kind, spec }: LayerOperation): boolean {
+  const { whyNoPopulation } = kind.norm ?? {};
+  return whyNoPopulation !== undefined && whyNoPopulation(spec) === undefined;
 }
 
 /** Places what the measurement needs in the arena. */

@@ -36,11 +36,12 @@ export function preciseResult(plan: RunPlan, from: number, batches: number): Pre
   const left: { layer: string; why: string }[] = [];
   for (const operation of graph.operations) {
     if (operation.op !== 'layer' || !isNorm(operation.spec)) continue;
-    const { path: layer, spec } = operation;
+    const { path: layer, kind, spec } = operation;
     if (hasPopulation(operation)) replaced.push(layer);
-    else if (spec.kind !== 'batchNorm') {
-      left.push({ layer, why: `${spec.kind} has no statistics of a population` });
-    } else left.push({ layer, why: spec.frozen ? 'it is frozen' : 'it keeps no statistics' });
+    else {
+      const why = kind.norm?.whyNoPopulation?.(spec);
+      left.push({ layer, why: why ?? `${spec.kind} has no statistics of a population` });
+    }
   }
   return { batches, samples, replaced, left };
 }

@@ -139,7 +139,7 @@ export class Predictions {
 function dependsOnBatch(operation: Operation, { graph }: RunPlan): boolean {
   if (operation.op !== 'layer') return false;
   const { kind, spec, input } = operation;
-  if (kind.kind === 'custom') return true;
+  if (kind.dependsOnBatch === true) return true;
   const taken = kind.statistics?.(spec, graph.shapes[input]!) ?? [];
   return taken.some(({ inEvaluation }) => inEvaluation === true);
 }

@@ -12,7 +12,7 @@ import {
   type Operation,
   parametersOf,
 } from '../nn/graph/graph.ts';
-import type { LayerSpec, LeafSpec } from '../nn/specs/spec.ts';
+import type { LayerSpec } from '../nn/specs/spec.ts';
 
 /** What one operation costs for one sample, and once a step. */
 export interface OperationCost {
@@ -120,7 +120,7 @@ function layerCost(
   shapes: readonly Shape[],
   hasGradient: Set<number>,
 ): OperationCost | undefined {
-  const { path, spec, input, output } = operation;
+  const { path, kind, spec, input, output } = operation;
   const inputShape = shapes[input]!;
   const declared = parametersOf(operation, { shapes });
   const parameters = declared.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
@@ -129,38 +129,20 @@ function layerCost(
   const common = { ...nothing(path), needsInputGradient, parameters };
   const x = sizeOf(inputShape);
   const y = sizeOf(shapes[output]!);
-  switch (spec.kind) {
-    case 'flatten':
-      return undefined;
-    case 'conv2d':
-    case 'linear': {
-      const flopsForward = 2 * y * multiplyAdds(spec);
-      // One product for the weights, one more for the input where its gradient is needed; each
-      // reads one of x and dy and what the other pass left.
-      const products = needsInputGradient ? 2 : 1;
-      const elementsBackward = products * (x + y);
-      const flopsBackward = products * flopsForward;
-      return { ...common, flopsForward, flopsBackward, elementsForward: x + y, elementsBackward };
-    }
-    case 'maxPool':
-    case 'avgPool':
-    case 'globalAvgPool':
-      return {
-        ...common,
-        elementsForward: x + y,
-        elementsBackward: needsInputGradient ? x + y : 0,
-      };
-    default: {
-      if (isNorm(spec)) return { ...common, normChannels: normChannels(spec), elementsForward: x };
-      // Activations, dropout and layers of the caller's own: dx from dy and what was kept.
-      const elementsBackward = needsInputGradient ? x + 2 * y : 0;
-      return { ...common, elementsForward: x + y, elementsBackward };
-    }
+  if (kind.isAlias === true) return undefined;
+  if (isNorm(spec)) return { ...common, normChannels: normChannels(spec), elementsForward: x };
+  const multiplyAdds = kind.multiplyAdds?.(spec, inputShape, shapes[output]!);
+  if (multiplyAdds !== undefined) {
+    const flopsForward = 2 * multiplyAdds;
+    // One product for the weights, one more for the input where its gradient is needed; each reads
+    // one of x and dy and what the other pass left.
+    const products = needsInputGradient ? 2 : 1;
+    const elementsBackward = products * (x + y);
+    const flopsBackward = products * flopsForward;
+    return { ...common, flopsForward, flopsBackward, elementsForward: x + y, elementsBackward };
   }
-}
-
-/** Multiply-adds for one output element. */
-function multiplyAdds(spec: Extract<LeafSpec, { readonly kind: 'conv2d' | 'linear' }>): number {
-  if (spec.kind === 'linear') return spec.inFeatures;
-  return (spec.kernel[0] * spec.kernel[1] * spec.inChannels) / spec.groups;
+  // Everything else makes dx from dy and what was kept.
+  const kept = (kind.keeps.input ? x : 0) + (kind.keeps.output ? y : 0);
+  const elementsBackward = needsInputGradient ? x + y + kept : 0;
+  return { ...common, elementsForward: x + y, elementsBackward };
 }

@@ -115,8 +115,11 @@ describe('flags', () => {
     [{ momentum: '1' }, /momentum: got 1/],
     [{ momentum: '0', nesterov: true }, /nesterov/],
     [{ optimizer: 'adagrad' }, /^--optimizer: got "adagrad", allowed is adam, adamw, rmsprop, sgd/],
-    [{ optimizer: 'adam', momentum: '0.9' }, /^--momentum: got "without --optimizer rmsprop or sgd"/],
-    [{ optimizer: 'adam', nesterov: true }, /^--nesterov: got "without --optimizer rmsprop or sgd"/],
+    [
+      { optimizer: 'adam', momentum: '0.9' },
+      /^--momentum: got "without --optimizer rmsprop or sgd"/,
+    ],
+    [{ optimizer: 'adam', nesterov: true }, /^--nesterov: got "without --optimizer sgd"/],
     [{ schedule: 'linear' }, /^--schedule: got "linear"/],
     [{ schedule: 'step' }, /^--schedule step: got "no --step-size"/],
     [{ stepSize: '5' }, /^--step-size: got "without --schedule step"/],

@@ -3,12 +3,13 @@
 
 import { describe, expect, it } from 'vitest';
 import { convertNorm, keptNorms } from '../../src/nn/convert/convertNorm.ts';
-import { isNorm, NORM_KINDS, type NormKind, normKindOf } from '../../src/nn/convert/normLeaf.ts';
+import { isNorm, normKindOf } from '../../src/nn/convert/normLeaf.ts';
 import {
   CONVERTED_KINDS,
   NORM_TARGETS,
   type NormTarget,
 } from '../../src/nn/convert/normRequest.ts';
+import { NORM_KINDS, type NormKind } from '../../src/nn/layers/normTraits.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
 import { filterResponseNorm } from '../../src/nn/specs/filterResponseNorm.ts';

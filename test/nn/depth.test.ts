@@ -2,13 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
-import { leafPaths } from '../../src/nn/convert/normLeaf.ts';
 import { buildGraph } from '../../src/nn/graph/graph.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { parseModel } from '../../src/nn/models/parse.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
 import { MAX_DEPTH } from '../../src/nn/specs/depth.ts';
-import { type LayerSpec, leavesOf, mapLeaves } from '../../src/nn/specs/spec.ts';
+import { type LayerSpec, leafPaths, leavesOf, mapLeaves } from '../../src/nn/specs/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 

@@ -1,7 +1,8 @@
 // The groups that group normalization takes where none are asked for.
 
 import { describe, expect, it } from 'vitest';
-import { defaultNumGroups, groupsText, largestDivisor } from '../../src/nn/convert/groupRule.ts';
+import { defaultNumGroups, largestDivisor } from '../../src/nn/convert/groupRule.ts';
+import { groupsText } from '../../src/nn/norms/normShared.ts';
 
 const CHANNELS = Array.from({ length: 2100 }, (_, i) => i + 1);
 

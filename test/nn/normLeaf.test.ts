@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { leafPaths, normsOf } from '../../src/nn/convert/normLeaf.ts';
+import { normsOf } from '../../src/nn/convert/normLeaf.ts';
 import { buildGraph } from '../../src/nn/graph/graph.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
 import { batchNorm, groupNorm, layerNorm } from '../../src/nn/specs/norms.ts';
-import { type LayerSpec, leavesOf } from '../../src/nn/specs/spec.ts';
+import { type LayerSpec, leafPaths, leavesOf } from '../../src/nn/specs/spec.ts';
 
 describe('leafPaths', () => {
   const image = [8, 8, 3];

@@ -9,12 +9,11 @@ import { hashWeights } from '../../checkpoint/state.ts';
 import { planEpoch } from '../../data/sampler.ts';
 import { showBytes } from '../../memory/layout.ts';
 import { explainNorms, type NormExplanation } from '../../nn/convert/explainNorms.ts';
-import { GROUP_RULE, groupsText } from '../../nn/convert/groupRule.ts';
+import { GROUP_RULE } from '../../nn/convert/groupRule.ts';
 import { normsOf } from '../../nn/convert/normLeaf.ts';
 import { buildGraph, type Graph } from '../../nn/graph/graph.ts';
 import { parseModel } from '../../nn/models/parse.ts';
-import type { RecurrentSpec } from '../../nn/specs/recurrent.ts';
-import { customModulesOf, type LayerSpec, type LeafSpec } from '../../nn/specs/spec.ts';
+import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { checkRunConfig } from '../../plan/config.ts';
 import { smallestBatch } from '../../plan/feasible.ts';
 import { planRun, type RunPlan } from '../../plan/plan.ts';
@@ -177,43 +176,9 @@ function layerRows(graph: Graph, saved: Checkpoint): readonly LayerRow[] {
       .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return graph.operations.flatMap((operation) => {
     if (operation.op !== 'layer') return [];
-    const { spec, output, path } = operation;
+    const { kind, spec, output, path } = operation;
     const parameters = parametersOf(path);
-    const statistics = statisticsOf(spec, replicas);
+    const statistics = (kind.norm ?? kind.innerNorm)?.scope(spec, replicas) ?? '-';
     return [{ layer: path, output: showShape(graph.shapes[output]!), parameters, statistics }];
   });
-}
-
-/** Which samples and channels share their statistics, for people. */
-function statisticsOf(spec: LeafSpec, replicas: number): string {
-  switch (spec.kind) {
-    case 'batchNorm':
-    case 'batchRenorm':
-      if (spec.kind === 'batchNorm' && spec.frozen) return 'running, frozen';
-      if (spec.kind === 'batchNorm' && spec.virtualBatch !== null) {
-        return `${spec.virtualBatch} samples of each replica`;
-      }
-      if (spec.sync === 'local') return 'batch, each replica';
-      return `batch, ${spec.sync === 'all' ? `all ${replicas}` : spec.sync} replicas`;
-    case 'groupNorm':
-      return `sample, ${groupsText(spec.numGroups, spec.channels)}`;
-    case 'filterResponseNorm':
-    case 'instanceNorm':
-      return 'sample, each channel';
-    case 'layerNorm':
-    case 'rmsNorm':
-      return 'sample';
-    case 'gru':
-    case 'rnn':
-      return recurrentStatistics(spec, replicas);
-    default:
-      return '-';
-  }
-}
-
-function recurrentStatistics({ norm, sync }: RecurrentSpec, replicas: number): string {
-  if (norm === 'none') return '-';
-  if (norm === 'layer') return 'sample, each time step';
-  const scope = sync === 'all' ? `all ${replicas} replicas` : `${sync} replicas`;
-  return `batch, each time step, ${sync === 'local' ? 'each replica' : scope}`;
 }

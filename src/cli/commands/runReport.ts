@@ -3,8 +3,8 @@
 // takes longer to load than all the rest.
 
 import { cleaningUp } from '../../base/cleanup.ts';
-import { isNorm, leafPaths, normName, normsOf } from '../../nn/convert/normLeaf.ts';
-import { type LayerSpec, leavesOf } from '../../nn/specs/spec.ts';
+import { isNorm, normName, normsOf } from '../../nn/convert/normLeaf.ts';
+import { type LayerSpec, leafPaths, leavesOf } from '../../nn/specs/spec.ts';
 import { RunHistory, type RunState } from '../../report/history.ts';
 import { type LiveServer, serveLive } from '../../report/liveServer.ts';
 import { renderPage } from '../../report/page.ts';

@@ -10,8 +10,8 @@ import { type DatasetDescription, dataDifference, describeDataset } from '../../
 import { openDataset } from '../../data/open.ts';
 import { firstTrain, limitTrain } from '../../data/subset.ts';
 import { convertNorm } from '../../nn/convert/convertNorm.ts';
-import { NORM_KINDS } from '../../nn/convert/normLeaf.ts';
 import { NORM_TARGETS, type NormRequest } from '../../nn/convert/normRequest.ts';
+import { NORM_KINDS } from '../../nn/layers/normTraits.ts';
 import { namedModel } from '../../nn/models/models.ts';
 import { parseModel } from '../../nn/models/parse.ts';
 import { crossEntropy } from '../../nn/specs/losses.ts';

@@ -4,13 +4,17 @@
 // grain, then over grains.
 
 import { UsageError } from '../../base/errors.ts';
-import { channelsOf, type Shape, showShape, sizesDiffer } from '../../base/shape.ts';
-import type { LayerKind, ParameterDeclaration, WorkspaceDeclaration } from '../layers/layer.ts';
+import { channelsOf, type Shape, showShape, sizeOf, sizesDiffer } from '../../base/shape.ts';
+import type {
+  LayerKind,
+  ParameterDeclaration,
+  WeightMatrix,
+  WorkspaceDeclaration,
+} from '../layers/layer.ts';
 import {
   bindStandardized,
   standardizedStatistics,
   standardizedWorkspace,
-  type WeightMatrix,
 } from '../layers/weightStandardization.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { bindConv2d, convWorkspace } from './conv2dPasses.ts';
@@ -86,6 +90,8 @@ export const conv2dKind: LayerKind<Conv2dSpec> = {
   ],
   statistics: (spec) =>
     spec.weightStandardization ? standardizedStatistics(weightMatrix(spec)) : [],
+  weightMatrix,
+  multiplyAdds: (spec, _input, output) => weightMatrix(spec).fanIn * sizeOf(output),
   bind(spec, binding) {
     const axes = convAxes(spec, binding.input.shape);
     if (!spec.weightStandardization) return bindConv2d(spec, axes, binding);

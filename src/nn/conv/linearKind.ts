@@ -6,12 +6,17 @@ import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape, sizeOf, sizesDiffer } from '../../base/shape.ts';
 import { bindBiasGradient } from '../layers/biasGradient.ts';
-import type { Binding, BoundLayer, LayerKind, ParameterDeclaration } from '../layers/layer.ts';
+import type {
+  Binding,
+  BoundLayer,
+  LayerKind,
+  ParameterDeclaration,
+  WeightMatrix,
+} from '../layers/layer.ts';
 import {
   bindStandardized,
   standardizedStatistics,
   standardizedWorkspace,
-  type WeightMatrix,
 } from '../layers/weightStandardization.ts';
 import type { LinearSpec } from '../specs/linear.ts';
 import { PANEL_CHANNELS, PANEL_ROW_BYTES, panelCount } from './convSteps.ts';
@@ -65,6 +70,8 @@ export const linearKind: LayerKind<LinearSpec> = {
   ],
   statistics: (spec) =>
     spec.weightStandardization ? standardizedStatistics(weightMatrix(spec)) : [],
+  weightMatrix,
+  multiplyAdds: (spec) => spec.inFeatures * spec.outFeatures,
   bind(spec, binding) {
     if (!spec.weightStandardization) return bindLinear(spec, binding);
     return bindStandardized(binding, weightMatrix(spec), (own) => bindLinear(spec, own));

@@ -4,7 +4,8 @@
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, sizeOf } from '../../base/shape.ts';
-import { defaultNumGroups, groupsText } from './groupRule.ts';
+import { groupsText } from '../norms/normShared.ts';
+import { defaultNumGroups } from './groupRule.ts';
 
 /** Fewer values per channel than this, over the whole sync group, and `auto` takes group
  * normalization. A variance of n independent values is off by sqrt(2 / (n - 1)), a mean by 1 /

@@ -8,32 +8,24 @@ import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { type Shape, sizeOf } from '../../base/shape.ts';
 import { anything, oneOf, positive, wholeNumber } from '../../base/values.ts';
 import { buildGraph } from '../graph/graph.ts';
+import { NORM_KINDS, type NormKind } from '../layers/normTraits.ts';
 import { sequential } from '../models/compose.ts';
 import { parseModel } from '../models/parse.ts';
 import { relu } from '../specs/activations.ts';
-import type { BatchRenormSpec } from '../specs/batchRenorm.ts';
 import type { SyncScope } from '../specs/normOptions.ts';
-import {
-  type BatchNormSpec,
-  batchNorm,
-  groupNorm,
-  instanceNorm,
-  layerNorm,
-} from '../specs/norms.ts';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../specs/norms.ts';
 import { shapeOption } from '../specs/options.ts';
 import type { RecurrentSpec } from '../specs/recurrent.ts';
-import { type LayerSpec, type LeafSpec, leavesOf, mapLeaves } from '../specs/spec.ts';
+import { type LayerSpec, type LeafSpec, leafPaths, leavesOf, mapLeaves } from '../specs/spec.ts';
 import { checkKnown, chooseNorm } from './autoNorm.ts';
 import { convertRecurrent } from './convertRecurrent.ts';
 import { defaultNumGroups, largestDivisor } from './groupRule.ts';
 import {
   isNorm,
-  leafPaths,
-  NORM_KINDS,
-  type NormKind,
   type NormSpec,
   normChannels,
   normKindOf,
+  traitsOf,
   usesRunningStatistics,
 } from './normLeaf.ts';
 import {
@@ -69,11 +61,9 @@ export function convertNorm(given: LayerSpec, request: ConvertNormOptions): Laye
   const kinds = kindsToConvert(options);
   const needsShapes = to === 'layer' || to === 'group' || to === 'auto';
   const shapes = needsShapes && inputShape !== undefined ? leafShapes(model, inputShape) : [];
-  const paths = leafPaths(model);
   let index = 0;
-  return mapLeaves(model, (leaf) => {
-    const shape = shapes[index];
-    const path = paths[index++]!;
+  return mapLeaves(model, (leaf, path) => {
+    const shape = shapes[index++];
     const kind = normKindOf(leaf);
     if (kind === undefined || !kinds.has(kind)) return leaf;
     return isNorm(leaf)
@@ -108,7 +98,7 @@ export function keptNorms(converted: LayerSpec, request: NormRequest): readonly 
 
 /** Whether a layer that does not change may be what a conversion to this target made. */
 function isMadeBy(to: NormTarget, leaf: LeafSpec): boolean {
-  if (to === 'auto' && leaf.kind === 'groupNorm') return true;
+  if (to === 'auto' && normKindOf(leaf) === 'groupNorm') return true;
   return (to === 'auto' || to === 'group') && 'norm' in leaf && leaf.norm === 'layer';
 }
 
@@ -186,8 +176,7 @@ function convertLeaf(
   checkInteger(`channels of ${path}, to '${options.to}'`, normChannels(leaf), 1);
   const norm = normFor(leaf, options, path, shape);
   // The threshold of a TLU starts as that of a ReLU, and is what made the layer nonlinear.
-  const isActivated = leaf.kind === 'filterResponseNorm' && leaf.tlu;
-  if (!isActivated) return norm;
+  if (traitsOf(leaf).hasActivation?.(leaf) !== true) return norm;
   return options.to === 'none' ? relu() : sequential([norm, relu()]);
 }
 
@@ -199,23 +188,23 @@ function normFor(
 ): LayerSpec {
   const { eps, affine } = leaf;
   const channels = normChannels(leaf);
+  const isThere = KINDS_OF_TARGETS[options.to].some((kind) => kind === normKindOf(leaf));
   switch (options.to) {
     case 'sync':
       return batchNormFrom(leaf, options.groupSize ?? 'all');
     case 'local':
       return batchNormFrom(leaf, 'local');
     case 'group': {
-      if (leaf.kind === 'groupNorm' && options.numGroups === undefined) return leaf;
+      if (isThere && options.numGroups === undefined) return leaf;
       const numGroups = groupsFor(channels, options.numGroups, path, shape);
-      if (leaf.kind === 'groupNorm') return { ...leaf, numGroups };
+      if ('numGroups' in leaf) return { ...leaf, numGroups };
       return groupNorm(numGroups, channels, { eps, affine });
     }
     case 'instance':
-      if (leaf.kind === 'instanceNorm') return leaf;
-      return instanceNorm(channels, { eps, affine });
+      return isThere ? leaf : instanceNorm(channels, { eps, affine });
     case 'layer':
-      if (leaf.kind === 'layerNorm') return leaf;
-      if (leaf.kind === 'rmsNorm') return layerNorm(leaf.normalizedShape, { eps, affine });
+      if (isThere) return leaf;
+      if ('normalizedShape' in leaf) return layerNorm(leaf.normalizedShape, { eps, affine });
       return layerNorm(shape ?? [channels], { eps, affine });
     case 'frozen':
       return frozenFrom(leaf, path);
@@ -236,24 +225,15 @@ function normFor(
 }
 
 /** A normalization by batch statistics over these replicas, with what the leaf has of options. */
-function batchNormFrom(leaf: NormSpec, sync: SyncScope): BatchNormSpec | BatchRenormSpec {
-  switch (leaf.kind) {
-    case 'batchNorm': {
-      const virtualBatch = sync === 'local' ? leaf.virtualBatch : null;
-      return { ...leaf, sync, virtualBatch, frozen: false };
-    }
-    case 'batchRenorm':
-      return { ...leaf, sync };
-    case 'instanceNorm': {
-      const { channels, eps, affine, momentum } = leaf;
-      return batchNorm(channels, { eps, affine, momentum, sync });
-    }
-    default:
-      return batchNorm(normChannels(leaf), { eps: leaf.eps, affine: leaf.affine, sync });
-  }
+function batchNormFrom(leaf: NormSpec, sync: SyncScope): LayerSpec {
+  const traits = traitsOf(leaf);
+  if (traits.withSync !== undefined) return traits.withSync(leaf, sync);
+  const { eps, affine } = leaf;
+  const momentum = 'momentum' in leaf ? { momentum: leaf.momentum } : {};
+  return batchNorm(traits.channels(leaf), { eps, affine, ...momentum, sync });
 }
 
-function frozenFrom(leaf: NormSpec, path: string): BatchNormSpec {
+function frozenFrom(leaf: NormSpec, path: string): LayerSpec {
   if (!usesRunningStatistics(leaf)) {
     throw new UsageError({
       what: `convertNorm of ${path} to 'frozen'`,
@@ -262,9 +242,10 @@ function frozenFrom(leaf: NormSpec, path: string): BatchNormSpec {
       hint: "training with to 'sync' first",
     });
   }
-  if (leaf.kind === 'batchNorm') return { ...leaf, virtualBatch: null, frozen: true };
+  const traits = traitsOf(leaf);
+  if (traits.frozen !== undefined) return traits.frozen(leaf);
   const { channels, eps, affine, momentum } = leaf;
-  const sync = leaf.kind === 'instanceNorm' ? 'local' : leaf.sync;
+  const sync = 'sync' in leaf ? leaf.sync : 'local';
   return batchNorm(channels, { eps, affine, momentum, sync, frozen: true });
 }
 

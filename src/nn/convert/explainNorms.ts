@@ -9,7 +9,7 @@ import { parseModel } from '../models/parse.ts';
 import { shapeOption } from '../specs/options.ts';
 import type { LayerSpec } from '../specs/spec.ts';
 import { chooseNorm } from './autoNorm.ts';
-import { isNorm, type NormSpec, normName } from './normLeaf.ts';
+import { isNorm, normName, traitsOf } from './normLeaf.ts';
 
 /** What decides how many values statistics are taken over. */
 export interface NormRun {
@@ -55,32 +55,8 @@ export function explainNorms(model: LayerSpec, run: NormRun): readonly NormExpla
     const sync = 'sync' in spec && typeof spec.sync === 'number' ? { groupSize: spec.sync } : {};
     const place = { shape, channels, replicas, replicaBatch };
     const { to, values, why } = chooseNorm({ ...place, ...sync });
-    const own = valuesOf(spec, { positions: sizeOf(shape) / channels, groupValues: values, run });
+    const positions = sizeOf(shape) / channels;
+    const own = traitsOf(spec).values(spec, { positions, replicaBatch, groupValues: values });
     return [{ layer: path, norm: normName(spec), values: own, auto: to, why }];
   });
-}
-
-function valuesOf(
-  norm: NormSpec,
-  at: { readonly positions: number; readonly groupValues: number; readonly run: NormRun },
-): number {
-  const { positions } = at;
-  switch (norm.kind) {
-    case 'batchNorm':
-      if (norm.frozen) return 0;
-      if (norm.virtualBatch !== null) {
-        return Math.min(norm.virtualBatch, at.run.replicaBatch) * positions;
-      }
-      return norm.sync === 'local' ? Math.floor(at.run.replicaBatch) * positions : at.groupValues;
-    case 'batchRenorm':
-      return norm.sync === 'local' ? Math.floor(at.run.replicaBatch) * positions : at.groupValues;
-    case 'groupNorm':
-      return positions * (norm.channels / norm.numGroups);
-    case 'instanceNorm':
-    case 'filterResponseNorm':
-      return positions;
-    case 'layerNorm':
-    case 'rmsNorm':
-      return sizeOf(norm.normalizedShape);
-  }
 }

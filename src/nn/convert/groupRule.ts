@@ -43,14 +43,6 @@ export function defaultNumGroups(channels: number, shape: Shape | undefined): nu
   return largestDivisor(channels, Math.max(1, most));
 }
 
-/** The groups of a layer, for people: `4 groups of 16 channels`. */
-export function groupsText(numGroups: number, channels: number): string {
-  const width = channels / numGroups;
-  const counted = (count: number, what: string): string =>
-    `${count} ${what}${count === 1 ? '' : 's'}`;
-  return `${counted(numGroups, 'group')} of ${counted(width, 'channel')}`;
-}
-
 /** The largest divisor of `channels` that is at most `limit`. */
 export function largestDivisor(channels: number, limit: number): number {
   let divisor = Math.min(channels, limit);

@@ -1,8 +1,9 @@
 // What the tools that look at or change a model's normalizations share: which leaves are
-// normalizations, what they are called, and where every leaf stands.
+// normalizations, and what they tell of themselves.
 
+import { kindOf } from '../graph/kinds.ts';
+import type { NormKind, PureNormTraits } from '../layers/normTraits.ts';
 import type { BatchRenormSpec } from '../specs/batchRenorm.ts';
-import { checkDepth } from '../specs/depth.ts';
 import type { FilterResponseNormSpec } from '../specs/filterResponseNorm.ts';
 import type {
   BatchNormSpec,
@@ -11,8 +12,7 @@ import type {
   LayerNormSpec,
 } from '../specs/norms.ts';
 import type { RmsNormSpec } from '../specs/rmsNorm.ts';
-import { type LayerSpec, type LeafSpec, leavesOf } from '../specs/spec.ts';
-import { groupsText } from './groupRule.ts';
+import { type LayerSpec, type LeafSpec, leavesOf, walkModel } from '../specs/spec.ts';
 
 export type NormSpec =
   | BatchNormSpec
@@ -23,62 +23,33 @@ export type NormSpec =
   | LayerNormSpec
   | RmsNormSpec;
 
-const LEAF_KINDS: ReadonlySet<string> = new Set<NormSpec['kind']>([
-  'batchNorm',
-  'batchRenorm',
-  'filterResponseNorm',
-  'groupNorm',
-  'instanceNorm',
-  'layerNorm',
-  'rmsNorm',
-]);
-
-/** Kinds of normalizations as tools tell them apart: batch normalizations whose statistics are
- * frozen, or over virtual batches, are kinds of their own. */
-export const NORM_KINDS = [
-  'batchNorm',
-  'batchRenorm',
-  'filterResponseNorm',
-  'frozenBatchNorm',
-  'groupNorm',
-  'instanceNorm',
-  'layerNorm',
-  'rmsNorm',
-  'virtualBatchNorm',
-] as const;
-export type NormKind = (typeof NORM_KINDS)[number];
-
 /** Which kind a leaf is; undefined where it does not normalize. Recurrent layers are what their
  * option `norm` says. */
 export function normKindOf(leaf: LeafSpec): NormKind | undefined {
-  if (leaf.kind === 'rnn' || leaf.kind === 'gru') {
-    return RECURRENT_KINDS[leaf.norm];
-  }
-  if (!isNorm(leaf)) return undefined;
-  if (leaf.kind !== 'batchNorm') return leaf.kind;
-  if (leaf.frozen) return 'frozenBatchNorm';
-  return leaf.virtualBatch === null ? 'batchNorm' : 'virtualBatchNorm';
+  const { norm, innerNorm } = kindOf(leaf);
+  return (norm ?? innerNorm)?.normKind(leaf);
 }
-
-const RECURRENT_KINDS = { none: undefined, batch: 'batchNorm', layer: 'layerNorm' } as const;
 
 /** Whether a leaf is a normalization. */
 export function isNorm(leaf: LeafSpec): leaf is NormSpec {
-  return LEAF_KINDS.has(leaf.kind);
+  return kindOf(leaf).norm !== undefined;
+}
+
+/** What a normalization tells of itself. */
+export function traitsOf(norm: NormSpec): PureNormTraits<NormSpec> {
+  return kindOf(norm).norm as unknown as PureNormTraits<NormSpec>;
 }
 
 /** The channels of a normalization, the size of its last axis. */
 export function normChannels(norm: NormSpec): number {
-  if (norm.kind !== 'layerNorm' && norm.kind !== 'rmsNorm') return norm.channels;
-  return norm.normalizedShape[norm.normalizedShape.length - 1]!;
+  return traitsOf(norm).channels(norm);
 }
 
 /** Whether evaluation normalizes by running statistics, and is an affine map of each channel. */
 export function usesRunningStatistics(
   leaf: LeafSpec,
 ): leaf is BatchNormSpec | BatchRenormSpec | InstanceNormSpec {
-  if (leaf.kind === 'batchRenorm') return true;
-  return (leaf.kind === 'batchNorm' || leaf.kind === 'instanceNorm') && leaf.trackRunningStats;
+  return isNorm(leaf) && traitsOf(leaf).usesRunningStatistics?.(leaf) === true;
 }
 
 /** The different normalizations of a model, for people: `batchNorm (sync)`, `groupNorm (8 groups of
@@ -89,49 +60,19 @@ export function normsOf(model: LayerSpec): readonly string[] {
 
 /** A normalization, for people. */
 export function normName(norm: NormSpec): string {
-  if (norm.kind === 'groupNorm') return `groupNorm (${groupsText(norm.numGroups, norm.channels)})`;
-  if (norm.kind !== 'batchNorm' && norm.kind !== 'batchRenorm') return norm.kind;
-  if (norm.kind === 'batchNorm' && norm.frozen) return 'batchNorm (frozen)';
-  const { sync } = norm;
-  const replicas = `sync over ${sync} ${sync === 1 ? 'replica' : 'replicas'}`;
-  const scope = typeof sync === 'number' ? replicas : { all: 'sync', local: 'local' }[sync];
-  const isGhost = norm.kind === 'batchNorm' && norm.virtualBatch !== null;
-  const ghost = isGhost ? `, virtual batches of ${norm.virtualBatch}` : '';
-  return `${norm.kind} (${scope}${ghost})`;
+  return traitsOf(norm).describe(norm);
 }
 
 /** Where the layers stand that train by the batch statistics of each replica alone, without having
  * asked for virtual batches. */
 export function localBatchNorms(model: LayerSpec): readonly string[] {
-  const paths = leafPaths(model);
-  return leavesOf(model).flatMap((leaf, i) => {
-    const kind = normKindOf(leaf);
-    const isBatch = kind === 'batchNorm' || kind === 'batchRenorm';
-    return isBatch && 'sync' in leaf && leaf.sync === 'local' ? [paths[i]!] : [];
-  });
-}
-
-/** Where each leaf stands, in the order in which they run: the paths of buildGraph, which needs
- * shapes. */
-export function leafPaths(model: LayerSpec): readonly string[] {
-  checkDepth('The model', model);
   const paths: string[] = [];
-  const visit = (spec: LayerSpec, path: string): void => {
-    if (spec.kind === 'sequential') {
-      const prefix = path === '' ? '' : `${path}.`;
-      for (const [i, layer] of spec.layers.entries()) {
-        visit(layer, `${prefix}${layer.kind === 'sequential' ? i : `${i}.${layer.kind}`}`);
-      }
-      return;
-    }
-    const ownPath = path === '' ? spec.kind : path;
-    if (spec.kind !== 'residual') {
-      paths.push(ownPath);
-      return;
-    }
-    visit(spec.body, `${ownPath}.body`);
-    if (spec.shortcut !== null) visit(spec.shortcut, `${ownPath}.shortcut`);
-  };
-  visit(model, '');
+  walkModel(model, {
+    leaf(leaf, path) {
+      const kind = normKindOf(leaf);
+      const isBatch = kind === 'batchNorm' || kind === 'batchRenorm';
+      if (isBatch && 'sync' in leaf && leaf.sync === 'local') paths.push(path);
+    },
+  });
   return paths;
 }

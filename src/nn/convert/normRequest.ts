@@ -1,7 +1,7 @@
 // What convertNorm is asked for, and which normalizations it changes.
 
 import type { Shape } from '../../base/shape.ts';
-import type { NormKind } from './normLeaf.ts';
+import type { NormKind } from '../layers/normTraits.ts';
 
 export const NORM_TARGETS = [
   'sync',

@@ -5,8 +5,7 @@
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, shapesDiffer, showShape } from '../../base/shape.ts';
 import type { BufferDeclaration, LayerKind, ParameterDeclaration } from '../layers/layer.ts';
-import { checkDepth } from '../specs/depth.ts';
-import type { LayerSpec, LeafSpec, ResidualSpec } from '../specs/spec.ts';
+import { type LayerSpec, type LeafSpec, leavesOf, walkModel } from '../specs/spec.ts';
 import { kindOf } from './kinds.ts';
 
 /** Number of a value: an activation and its gradient. Value 0 is the model's input. */
@@ -71,78 +70,58 @@ export function buffersOf(
 /** Resolves a model for inputs of the given shape. Throws a {@link UsageError} that names the layer
  * and both shapes where they do not fit. */
 export function buildGraph(model: LayerSpec, inputShape: Shape): Graph {
-  checkDepth('The model', model);
   const operations: Operation[] = [];
   const shapes: Shape[] = [inputShape];
+  const forks: { readonly right: ValueId; body: ValueId }[] = [];
   let countLayers = 0;
+  let value = 0;
   const newValue = (shape: Shape): ValueId => shapes.push(shape) - 1;
 
-  const addResidual = (spec: ResidualSpec, path: string, input: ValueId): ValueId => {
-    const left = newValue(shapes[input]!);
-    const right = newValue(shapes[input]!);
-    operations.push({ op: 'fork', path, input, outputs: [left, right] });
-    const body = addSpec(spec.body, `${path}.body`, left);
-    const { shortcut } = spec;
-    const other = shortcut === null ? right : addSpec(shortcut, `${path}.shortcut`, right);
-    if (shapesDiffer(shapes[body]!, shapes[other]!)) {
-      throw new UsageError({
-        what: `the branches of ${path}`,
-        given: `body ${showShape(shapes[body]!)}, shortcut ${showShape(shapes[other]!)}`,
-        allowed: 'equal shapes',
-        hint: 'a projection as shortcut: a 1x1 conv2d with the stride of the body',
-      });
-    }
-    const output = newValue(shapes[body]!);
-    operations.push({ op: 'add', path, inputs: [body, other], output, isRelu: false });
-    return output;
-  };
+  walkModel(model, {
+    leaf(spec, path) {
+      const kind = kindOf(spec);
+      const input = value;
+      value = newValue(kind.outputShape(spec, shapes[input]!, path));
+      const layer = { path, index: countLayers++, spec, kind, input, output: value };
+      operations.push({ op: 'layer', ...layer, isRelu: false });
+    },
+    body(_spec, path) {
+      const input = value;
+      const left = newValue(shapes[input]!);
+      const right = newValue(shapes[input]!);
+      operations.push({ op: 'fork', path, input, outputs: [left, right] });
+      forks.push({ right, body: left });
+      value = left;
+    },
+    shortcut() {
+      const fork = forks[forks.length - 1]!;
+      fork.body = value;
+      value = fork.right;
+    },
+    end(_spec, path) {
+      const { body } = forks.pop()!;
+      checkBranches(path, shapes[body]!, shapes[value]!);
+      const output = newValue(shapes[body]!);
+      operations.push({ op: 'add', path, inputs: [body, value], output, isRelu: false });
+      value = output;
+    },
+  });
+  return { operations, shapes, output: value };
+}
 
-  const addSpec = (spec: LayerSpec, path: string, input: ValueId): ValueId => {
-    if (spec.kind === 'sequential') {
-      const prefix = path === '' ? '' : `${path}.`;
-      let value = input;
-      for (const [i, layer] of spec.layers.entries()) {
-        const name = layer.kind === 'sequential' ? `${i}` : `${i}.${layer.kind}`;
-        value = addSpec(layer, `${prefix}${name}`, value);
-      }
-      return value;
-    }
-    const ownPath = path === '' ? spec.kind : path;
-    if (spec.kind === 'residual') return addResidual(spec, ownPath, input);
-    const kind = kindOf(spec);
-    const output = newValue(kind.outputShape(spec, shapes[input]!, ownPath));
-    operations.push({
-      op: 'layer',
-      path: ownPath,
-      index: countLayers++,
-      spec,
-      kind,
-      input,
-      output,
-      isRelu: false,
-    });
-    return output;
-  };
-
-  const output = addSpec(model, '', 0);
-  return { operations, shapes, output };
+function checkBranches(path: string, body: Shape, shortcut: Shape): void {
+  if (!shapesDiffer(body, shortcut)) return;
+  throw new UsageError({
+    what: `the branches of ${path}`,
+    given: `body ${showShape(body)}, shortcut ${showShape(shortcut)}`,
+    allowed: 'equal shapes',
+    hint: 'a projection as shortcut: a 1x1 conv2d with the stride of the body',
+  });
 }
 
 /** Checks the shapes of a model whose input is not known yet, as far as its first layer tells. */
 export function checkModelShapes(model: LayerSpec): void {
-  checkDepth('The model', model);
-  const input = expectedInput(model);
+  const first = leavesOf(model)[0];
+  const input = first && kindOf(first).expectedInput?.(first);
   if (input !== undefined) buildGraph(model, input);
-}
-
-/** The input that the first layer asks for, unknown sizes as NaN; undefined when it takes any. */
-function expectedInput(spec: LayerSpec): Shape | undefined {
-  switch (spec.kind) {
-    case 'sequential':
-      return spec.layers[0] === undefined ? undefined : expectedInput(spec.layers[0]);
-    case 'residual':
-      return expectedInput(spec.body);
-    default:
-      return kindOf(spec).expectedInput?.(spec);
-  }
 }

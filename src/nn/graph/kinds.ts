@@ -4,13 +4,7 @@ import { UsageError } from '../../base/errors.ts';
 import { conv2dKind } from '../conv/conv2dKind.ts';
 import { linearKind } from '../conv/linearKind.ts';
 import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from '../conv/poolKinds.ts';
-import {
-  geluKind,
-  leakyReluKind,
-  reluKind,
-  sigmoidKind,
-  tanhKind,
-} from '../layers/activationKinds.ts';
+import { activationKinds } from '../layers/activationKinds.ts';
 import { flattenKind, reshapeKind } from '../layers/aliasKinds.ts';
 import { customKindOf } from '../layers/customKind.ts';
 import { dropoutKind } from '../layers/dropoutKind.ts';
@@ -28,6 +22,7 @@ import { gruKind, rnnKind } from '../recurrent/recurrentKinds.ts';
 import type { LeafSpec } from '../specs/spec.ts';
 
 const kinds = [
+  ...activationKinds,
   avgPoolKind,
   batchNormKind,
   batchRenormKind,
@@ -35,21 +30,16 @@ const kinds = [
   dropoutKind,
   filterResponseNormKind,
   flattenKind,
-  geluKind,
   globalAvgPoolKind,
   groupNormKind,
   gruKind,
   instanceNormKind,
   layerNormKind,
-  leakyReluKind,
   linearKind,
   maxPoolKind,
-  reluKind,
   reshapeKind,
   rmsNormKind,
   rnnKind,
-  sigmoidKind,
-  tanhKind,
 ];
 
 // A kind only ever receives specs of its own name, which the table cannot express in types.

@@ -51,6 +51,9 @@ export const tanhKind = activationKind<TanhSpec>('tanh', 'output', (kernels) => 
   backward: kernels.tanhGradF32,
 }));
 
+/** All activations. */
+export const activationKinds = [reluKind, leakyReluKind, geluKind, sigmoidKind, tanhKind];
+
 function activationKind<Spec extends ActivationSpec>(
   kind: Spec['kind'],
   keeps: 'input' | 'output',

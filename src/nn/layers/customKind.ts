@@ -18,6 +18,7 @@ export function customKindOf(spec: CustomSpec): LayerKind<CustomSpec> {
   return {
     kind: 'custom',
     keeps: { input: true, output: true },
+    dependsOnBatch: layer?.perSample !== true,
     needsWholeReplicas: () => layer?.perSample !== true,
     outputShape: (_spec, input) =>
       layer === undefined ? input.map(() => Number.NaN) : layer.outputShape(input),

@@ -14,6 +14,7 @@ import type {
 } from '../../reduce/reduction.ts';
 import type { Initializer } from '../specs/init.ts';
 import type { ParameterRole } from '../specs/parameter.ts';
+import type { NormTraits, PureNormTraits } from './normTraits.ts';
 
 /** What the current step works on. One per worker, filled anew each step, never reallocated. */
 export interface StepState extends GrainState {
@@ -104,6 +105,12 @@ export interface BoundLayer {
   readonly exchanging?: ExchangingPasses | undefined;
 }
 
+/** A weight seen as a matrix: all axes but the last, and the last. */
+export interface WeightMatrix {
+  readonly fanIn: number;
+  readonly outputs: number;
+}
+
 /** A mean or variance that a layer takes, which needs two values to say anything. */
 export interface StatisticsDeclaration {
   /** What there is one of them for, for people: `channel`. */
@@ -135,6 +142,19 @@ export interface LayerKind<Spec> {
   needsWholeReplicas?(spec: Spec): boolean;
   /** The exchanges between workers that the layer takes part in. */
   reductions?(spec: Spec, input: Shape): readonly ReductionDeclaration[];
+  /** Whether what comes out for a sample may depend on the others of its batch, in evaluation, too,
+   * beyond its declared statistics; default false. */
+  readonly dependsOnBatch?: boolean;
+  /** What tools ask of a layer that normalizes and does nothing else. */
+  readonly norm?: PureNormTraits<Spec>;
+  /** What tools ask of a layer that normalizes on the way. */
+  readonly innerNorm?: NormTraits<Spec>;
+  /** Multiply-adds of a sample, of layers that are products with their weights; all others cost what
+   * they read and write. */
+  multiplyAdds?(spec: Spec, input: Shape, output: Shape): number;
+  /** Of layers that are products with a weight: that as a matrix, so that a map of each output can
+   * be folded into it. */
+  weightMatrix?(spec: Spec): WeightMatrix;
   /** The reduction of moments whose shards are compared with their groups in the diagnostics. */
   diagnosed?(
     spec: Spec,

@@ -7,16 +7,16 @@
 import { DOUBLE_BYTES } from '../../base/bytes.ts';
 import { coefficientsLength } from '../../norm/batchNorm.ts';
 import type { GradientSink } from '../../reduce/gradientSink.ts';
-import type { Binding, BoundLayer, StatisticsDeclaration, WorkspaceDeclaration } from './layer.ts';
+import type {
+  Binding,
+  BoundLayer,
+  StatisticsDeclaration,
+  WeightMatrix,
+  WorkspaceDeclaration,
+} from './layer.ts';
 
 /** Added to the variance of an output channel's weights. */
 export const WEIGHT_STANDARDIZATION_EPS = 1e-5;
-
-/** Of a weight seen as a matrix: all axes but the last, and the last. */
-export interface WeightMatrix {
-  readonly fanIn: number;
-  readonly outputs: number;
-}
 
 /** The statistics that it takes of each output channel's weights. */
 export function standardizedStatistics({ fanIn }: WeightMatrix): readonly StatisticsDeclaration[] {

@@ -9,10 +9,13 @@ import {
   affineParameters,
   affineSetup,
   batchStatistics,
+  batchValues,
   checkChannels,
   groupReplicasOf,
+  replicasText,
   runningBuffers,
   runningPtrs,
+  syncText,
 } from './normShared.ts';
 
 export const batchRenormKind: LayerKind<BatchRenormSpec> = {
@@ -37,6 +40,16 @@ export const batchRenormKind: LayerKind<BatchRenormSpec> = {
     ];
   },
   statistics: (spec, input) => [batchStatistics(spec, input, false)],
+  norm: {
+    normKind: () => 'batchRenorm',
+    describe: ({ sync }) => `batchRenorm (${syncText(sync)})`,
+    scope: ({ sync }, replicas) => `batch, ${replicasText(sync, replicas)}`,
+    channels: ({ channels }) => channels,
+    values: ({ sync }, place) => batchValues(sync, place),
+    usesRunningStatistics: () => true,
+    whyNoPopulation: () => undefined,
+    withSync: (spec, sync) => ({ ...spec, sync }),
+  },
   bind(spec, binding) {
     const { step } = binding;
     const { warmupSteps } = spec;

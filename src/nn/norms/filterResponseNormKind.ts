@@ -26,6 +26,14 @@ export const filterResponseNormKind: LayerKind<FilterResponseNormSpec> = {
   ],
   statistics: ({ channels, eps }, input) =>
     meanSquareStatistics('channel', sizeOf(input) / channels, eps),
+  norm: {
+    normKind: () => 'filterResponseNorm',
+    describe: () => 'filterResponseNorm',
+    scope: () => 'sample, each channel',
+    channels: ({ channels }) => channels,
+    values: (_spec, { positions }) => positions,
+    hasActivation: ({ tlu }) => tlu,
+  },
   bind: (spec, binding) =>
     bindFilterResponseNorm({
       ...affineSetup(spec, binding),

@@ -20,11 +20,16 @@ import {
   affineParameters,
   affineSetup,
   batchStatistics,
+  batchValues,
   checkChannels,
   checkLastAxes,
   groupReplicasOf,
+  groupsText,
+  lastAxesTraits,
+  replicasText,
   runningBuffers,
   runningPtrs,
+  syncText,
 } from './normShared.ts';
 
 export const batchNormKind: LayerKind<BatchNormSpec> = {
@@ -76,6 +81,47 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
   },
   statistics: (spec, input) =>
     spec.frozen ? [] : [batchStatistics(spec, input, !spec.trackRunningStats)],
+  norm: {
+    normKind({ frozen, virtualBatch }) {
+      if (frozen) return 'frozenBatchNorm';
+      return virtualBatch === null ? 'batchNorm' : 'virtualBatchNorm';
+    },
+    describe({ frozen, virtualBatch, sync }) {
+      if (frozen) return 'batchNorm (frozen)';
+      const virtual = virtualBatch === null ? '' : `, virtual batches of ${virtualBatch}`;
+      return `batchNorm (${syncText(sync)}${virtual})`;
+    },
+    scope({ frozen, virtualBatch, sync }, replicas) {
+      if (frozen) return 'running, frozen';
+      if (virtualBatch !== null) return `${virtualBatch} samples of each replica`;
+      return `batch, ${replicasText(sync, replicas)}`;
+    },
+    channels: ({ channels }) => channels,
+    values({ frozen, virtualBatch, sync }, place) {
+      if (frozen) return 0;
+      if (virtualBatch === null) return batchValues(sync, place);
+      return Math.min(virtualBatch, place.replicaBatch) * place.positions;
+    },
+    usesRunningStatistics: ({ trackRunningStats }) => trackRunningStats,
+    whyNoPopulation({ frozen, trackRunningStats }) {
+      if (frozen) return 'it is frozen';
+      return trackRunningStats ? undefined : 'it keeps no statistics';
+    },
+    sharingSamples({ frozen, trackRunningStats, virtualBatch, sync }, { replicas, globalBatch }) {
+      if (frozen || !trackRunningStats) return undefined;
+      const perReplica = globalBatch / replicas;
+      if (virtualBatch !== null) return Math.min(virtualBatch, perReplica);
+      const shared = Math.min(groupReplicasOf(sync), replicas);
+      return shared === replicas ? globalBatch : shared * perReplica;
+    },
+    withSync: (spec, sync) => ({
+      ...spec,
+      sync,
+      virtualBatch: sync === 'local' ? spec.virtualBatch : null,
+      frozen: false,
+    }),
+    frozen: (spec) => ({ ...spec, virtualBatch: null, frozen: true }),
+  },
   diagnosed: ({ channels, eps, frozen }) =>
     frozen ? undefined : { reduction: 'moments', channels, eps },
   bind(spec, binding) {
@@ -164,6 +210,13 @@ export const groupNormKind: LayerKind<GroupNormSpec> = {
       cure: channels > 1 ? 'fewer groups' : 'no norm here, since there is one value',
     },
   ],
+  norm: {
+    normKind: () => 'groupNorm',
+    describe: ({ numGroups, channels }) => `groupNorm (${groupsText(numGroups, channels)})`,
+    scope: ({ numGroups, channels }) => `sample, ${groupsText(numGroups, channels)}`,
+    channels: ({ channels }) => channels,
+    values: ({ numGroups, channels }, { positions }) => positions * (channels / numGroups),
+  },
   bind: (spec, binding) =>
     bindGroupNorm({ ...groupedSetup(spec, binding), numGroups: spec.numGroups }),
 };
@@ -196,6 +249,15 @@ export const instanceNormKind: LayerKind<InstanceNormSpec> = {
       cure: 'groupNorm or layerNorm (--norm group or layer), or instanceNorm on images alone',
     },
   ],
+  norm: {
+    normKind: () => 'instanceNorm',
+    describe: () => 'instanceNorm',
+    scope: () => 'sample, each channel',
+    channels: ({ channels }) => channels,
+    values: (_spec, { positions }) => positions,
+    usesRunningStatistics: ({ trackRunningStats }) => trackRunningStats,
+    tracksSamples: true,
+  },
   bind(spec, binding) {
     const setup = groupedSetup(spec, binding);
     if (!spec.trackRunningStats) return bindGroupNorm({ ...setup, numGroups: spec.channels });
@@ -231,6 +293,7 @@ export const layerNormKind: LayerKind<LayerNormSpec> = {
       cure: 'a normalizedShape of more than one value, or batchNorm',
     },
   ],
+  norm: lastAxesTraits('layerNorm'),
   bind: (spec, binding) =>
     bindLayerNorm({
       ...affineSetup(spec, binding),

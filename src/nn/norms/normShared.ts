@@ -17,6 +17,7 @@ import type {
   ParameterDeclaration,
   StatisticsDeclaration,
 } from '../layers/layer.ts';
+import type { PureNormTraits, StatisticsPlace } from '../layers/normTraits.ts';
 import type { SyncScope } from '../specs/normOptions.ts';
 
 /** How many replicas share statistics; Infinity is all of them. */
@@ -139,4 +140,43 @@ export function affineSetup(
   binding: Binding,
 ): NormSetup {
   return normSetup(spec, binding, { weight: spec.affine, bias: spec.affine });
+}
+
+/** Which replicas share batch statistics, for people: `each replica`, `all 8 replicas`. */
+export function replicasText(sync: SyncScope, replicas: number): string {
+  if (sync === 'local') return 'each replica';
+  return sync === 'all' ? `all ${replicas} replicas` : `${sync} replicas`;
+}
+
+/** The scope of a batch normalization, as its name has it. */
+export function syncText(sync: SyncScope): string {
+  if (typeof sync !== 'number') return sync === 'all' ? 'sync' : sync;
+  return `sync over ${sync} ${sync === 1 ? 'replica' : 'replicas'}`;
+}
+
+/** Values per channel of a batch normalization's statistics in a full step. */
+export function batchValues(sync: SyncScope, place: StatisticsPlace): number {
+  if (sync !== 'local') return place.groupValues;
+  return Math.floor(place.replicaBatch) * place.positions;
+}
+
+/** The groups of a layer, for people: `4 groups of 16 channels`. */
+export function groupsText(numGroups: number, channels: number): string {
+  const width = channels / numGroups;
+  const counted = (count: number, what: string): string =>
+    `${count} ${what}${count === 1 ? '' : 's'}`;
+  return `${counted(numGroups, 'group')} of ${counted(width, 'channel')}`;
+}
+
+/** What a normalization over the last axes of a sample tells. */
+export function lastAxesTraits<Spec extends { readonly normalizedShape: Shape }>(
+  kind: 'layerNorm' | 'rmsNorm',
+): PureNormTraits<Spec> {
+  return {
+    normKind: () => kind,
+    describe: () => kind,
+    scope: () => 'sample',
+    channels: ({ normalizedShape }) => channelsOf(normalizedShape),
+    values: ({ normalizedShape }) => sizeOf(normalizedShape),
+  };
 }

@@ -4,7 +4,13 @@ import { type Shape, showShape, sizeOf } from '../../base/shape.ts';
 import { bindRmsNorm } from '../../norm/rmsNorm.ts';
 import type { LayerKind } from '../layers/layer.ts';
 import type { RmsNormSpec } from '../specs/rmsNorm.ts';
-import { checkLastAxes, meanSquareStatistics, normSetup, normWeight } from './normShared.ts';
+import {
+  checkLastAxes,
+  lastAxesTraits,
+  meanSquareStatistics,
+  normSetup,
+  normWeight,
+} from './normShared.ts';
 
 export const rmsNormKind: LayerKind<RmsNormSpec> = {
   kind: 'rmsNorm',
@@ -16,6 +22,7 @@ export const rmsNormKind: LayerKind<RmsNormSpec> = {
   ],
   statistics: ({ normalizedShape, eps }) =>
     meanSquareStatistics(`sample over ${showShape(normalizedShape)}`, sizeOf(normalizedShape), eps),
+  norm: lastAxesTraits('rmsNorm'),
   bind: (spec, binding) =>
     bindRmsNorm({
       ...normSetup(spec, binding, { weight: spec.affine, bias: false }),

@@ -11,7 +11,9 @@ import type {
   WorkspaceDeclaration,
   WorkspaceSize,
 } from '../layers/layer.ts';
+import type { NormTraits } from '../layers/normTraits.ts';
 import { grainSumsWorkspace } from '../norms/grainSums.ts';
+import { replicasText } from '../norms/normShared.ts';
 import type { GruSpec, RecurrentSpec, RnnSpec } from '../specs/recurrent.ts';
 import { gateColumns, PARTS } from './recurrentFrame.ts';
 import {
@@ -22,6 +24,17 @@ import {
   normWorkspace,
 } from './recurrentNorm.ts';
 import { bindRecurrent, summedParameters } from './recurrentPasses.ts';
+
+const NORM_KIND_OF = { none: undefined, batch: 'batchNorm', layer: 'layerNorm' } as const;
+
+const innerNorm: NormTraits<RecurrentSpec> = {
+  normKind: ({ norm }) => NORM_KIND_OF[norm],
+  scope({ norm, sync }, replicas) {
+    if (norm === 'none') return '-';
+    if (norm === 'layer') return 'sample, each time step';
+    return `batch, each time step, ${replicasText(sync, replicas)}`;
+  },
+};
 
 export const rnnKind: LayerKind<RnnSpec> = recurrentKind('rnn');
 export const gruKind: LayerKind<GruSpec> = recurrentKind('gru');
@@ -37,6 +50,9 @@ function recurrentKind<Spec extends RecurrentSpec>(kind: Spec['kind']): LayerKin
     workspace,
     reductions: (spec, input) => normReductions(spec, input[0]!),
     statistics: normStatistics,
+    innerNorm,
+    multiplyAdds: (spec, input) =>
+      input[0]! * gateColumns(spec) * (spec.inputSize + spec.hiddenSize),
     bind: bindRecurrent,
   };
 }

@@ -3,6 +3,7 @@
 
 import { optionsSchema, parseData, parseOptions } from '../../base/parse.ts';
 import { atLeastZero, oneOf } from '../../base/values.ts';
+import { type LayerForm, layerForm } from './form.ts';
 
 /** max(x, 0). */
 export interface ReluSpec {
@@ -72,3 +73,17 @@ export function sigmoid(): SigmoidSpec {
 export function tanh(): TanhSpec {
   return { kind: 'tanh' };
 }
+
+/** How JSON becomes an activation. */
+export const activationForms: readonly LayerForm<ActivationSpec>[] = [
+  layerForm('relu', {}, () => relu()),
+  layerForm('leakyRelu', { negativeSlope: atLeastZero.exactOptional() }, ({ negativeSlope }) =>
+    leakyRelu(negativeSlope),
+  ),
+  layerForm('gelu', geluSchema.shape, (options) => gelu(options)),
+  layerForm('sigmoid', {}, () => sigmoid()),
+  layerForm('tanh', {}, () => tanh()),
+];
+
+/** The builders of all activations. */
+export const activations = { gelu, leakyRelu, relu, sigmoid, tanh };

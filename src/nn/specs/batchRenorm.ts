@@ -3,6 +3,7 @@
 
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { atLeastZero, realNumber, wholeNumber } from '../../base/values.ts';
+import { layerForm } from './form.ts';
 import {
   DEFAULT_EPS,
   epsOption,
@@ -11,7 +12,7 @@ import {
   type SyncScope,
   syncOption,
 } from './normOptions.ts';
-import { checkCount, optionalFlag } from './options.ts';
+import { checkCount, optionalFlag, size } from './options.ts';
 
 export interface BatchRenormSpec {
   readonly kind: 'batchRenorm';
@@ -79,3 +80,9 @@ export function batchRenorm(channels: number, options: BatchRenormOptions = {}):
   });
   return { kind: 'batchRenorm', channels, ...DEFAULTS, ...given };
 }
+
+export const batchRenormForm = layerForm(
+  'batchRenorm',
+  { channels: size, ...batchRenormSchema.shape },
+  ({ channels, ...options }) => batchRenorm(channels, options),
+);

@@ -4,6 +4,7 @@
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { oneOf } from '../../base/values.ts';
+import { layerForm } from './form.ts';
 import { WEIGHT_INITS, type WeightInit } from './init.ts';
 import {
   checkCount,
@@ -98,3 +99,9 @@ export function conv2d(
     weightStandardization,
   };
 }
+
+export const conv2dForm = layerForm(
+  'conv2d',
+  { inChannels: size, outChannels: size, ...conv2dSchema.shape },
+  ({ inChannels, outChannels, ...options }) => conv2d(inChannels, outChannels, options),
+);

@@ -3,6 +3,8 @@
 
 import { plainCopy } from '../../base/plain.ts';
 import type { Shape } from '../../base/shape.ts';
+import { anything, text } from '../../base/values.ts';
+import { layerForm } from './form.ts';
 import type { WeightInit } from './init.ts';
 import { checkModule, trustModule } from './modules.ts';
 import type { ParameterRole } from './parameter.ts';
@@ -77,3 +79,9 @@ export function customSpec(module: unknown, options: unknown): CustomSpec {
   const name = checkModule(module);
   return { kind: 'custom', module: name, options: plainCopy('options of a custom layer', options) };
 }
+
+export const customForm = layerForm(
+  'custom',
+  { module: text, options: anything() },
+  ({ module, options }) => customSpec(module, options),
+);

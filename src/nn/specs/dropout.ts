@@ -2,6 +2,7 @@
 
 import { parseData } from '../../base/parse.ts';
 import { shareBelowOne } from '../../base/values.ts';
+import { layerForm } from './form.ts';
 
 export interface DropoutSpec {
   readonly kind: 'dropout';
@@ -15,3 +16,7 @@ export function dropout(p = DEFAULT_P): DropoutSpec {
   parseData(shareBelowOne, p, 'dropout p');
   return { kind: 'dropout', p };
 }
+
+export const dropoutForm = layerForm('dropout', { p: shareBelowOne.exactOptional() }, ({ p }) =>
+  dropout(p),
+);

@@ -2,8 +2,9 @@
 // filterResponseNormKind.ts.
 
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { layerForm } from './form.ts';
 import { epsOption } from './normOptions.ts';
-import { checkCount, optionalFlag } from './options.ts';
+import { checkCount, optionalFlag, size } from './options.ts';
 
 export interface FilterResponseNormSpec {
   readonly kind: 'filterResponseNorm';
@@ -49,3 +50,9 @@ export function filterResponseNorm(
   const { eps = DEFAULT_EPS, affine = true, tlu = true } = given;
   return { kind: 'filterResponseNorm', channels, eps, affine, tlu };
 }
+
+export const filterResponseNormForm = layerForm(
+  'filterResponseNorm',
+  { channels: size, ...filterResponseNormSchema.shape },
+  ({ channels, ...options }) => filterResponseNorm(channels, options),
+);

@@ -1,6 +1,8 @@
 // Flatten: an image [H, W, C] becomes the vector [H * W * C], in memory order. Channels last is the
 // order, so a linear layer after it has other rows than PyTorch's, where channels come first.
 
+import { layerForm } from './form.ts';
+
 export interface FlattenSpec {
   readonly kind: 'flatten';
 }
@@ -9,3 +11,5 @@ export interface FlattenSpec {
 export function flatten(): FlattenSpec {
   return { kind: 'flatten' };
 }
+
+export const flattenForm = layerForm('flatten', {}, () => flatten());

@@ -3,8 +3,9 @@
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { oneOf } from '../../base/values.ts';
+import { layerForm } from './form.ts';
 import { WEIGHT_INITS, type WeightInit } from './init.ts';
-import { checkCount, optionalFlag } from './options.ts';
+import { checkCount, optionalFlag, size } from './options.ts';
 
 export interface LinearSpec {
   readonly kind: 'linear';
@@ -46,3 +47,9 @@ export function linear(
   const { bias = true, init = 'torch', weightStandardization = false } = given;
   return { kind: 'linear', inFeatures, outFeatures, bias, init, weightStandardization };
 }
+
+export const linearForm = layerForm(
+  'linear',
+  { inFeatures: size, outFeatures: size, ...linearSchema.shape },
+  ({ inFeatures, outFeatures, ...options }) => linear(inFeatures, outFeatures, options),
+);

@@ -5,6 +5,7 @@ import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import type { Shape } from '../../base/shape.ts';
 import { accept } from '../../base/values.ts';
+import { type LayerForm, layerForm, sizes } from './form.ts';
 import {
   checkNormalizedShape,
   DEFAULT_EPS,
@@ -233,3 +234,31 @@ export function layerNorm(
   const { eps = DEFAULT_EPS, affine = true } = given;
   return { kind: 'layerNorm', normalizedShape: shape, eps, affine };
 }
+
+const normalized = { normalizedShape: sizes };
+
+type FormedSpec = BatchNormSpec | GroupNormSpec | InstanceNormSpec | LayerNormSpec;
+
+/** How JSON becomes one of these. */
+export const normForms: readonly LayerForm<FormedSpec>[] = [
+  layerForm('batchNorm', { channels: size, ...batchNormSchema.shape }, (fields) => {
+    const { channels, ...options } = fields;
+    return batchNorm(channels, options);
+  }),
+  layerForm(
+    'groupNorm',
+    { numGroups: size, channels: size, ...sampleNormSchema.shape },
+    (fields) => {
+      const { numGroups, channels, ...options } = fields;
+      return groupNorm(numGroups, channels, options);
+    },
+  ),
+  layerForm('instanceNorm', { channels: size, ...instanceNormSchema.shape }, (fields) => {
+    const { channels, ...options } = fields;
+    return instanceNorm(channels, options);
+  }),
+  layerForm('layerNorm', { ...normalized, ...sampleNormSchema.shape }, (fields) => {
+    const { normalizedShape, ...options } = fields;
+    return layerNorm(normalizedShape, options);
+  }),
+];

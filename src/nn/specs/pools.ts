@@ -5,6 +5,7 @@
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { showShape } from '../../base/shape.ts';
+import { type LayerForm, layerForm } from './form.ts';
 import { optionalFlag, type Pair, type PairOption, pairOf, toPair } from './options.ts';
 
 /** Where a pool looks. */
@@ -90,3 +91,10 @@ function checkWindow(name: string, options: MaxPoolOptions): PoolWindow {
   }
   return { kernel, stride, padding };
 }
+
+/** How JSON becomes a pool. */
+export const poolForms: readonly LayerForm<MaxPoolSpec | AvgPoolSpec | GlobalAvgPoolSpec>[] = [
+  layerForm('avgPool', avgPoolSchema.shape, (options) => avgPool(options)),
+  layerForm('globalAvgPool', {}, () => globalAvgPool()),
+  layerForm('maxPool', maxPoolSchema.shape, (options) => maxPool(options)),
+];

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { oneOf } from '../../base/values.ts';
+import { type LayerForm, layerForm } from './form.ts';
 import {
   DEFAULT_EPS,
   DEFAULT_MOMENTUM,
@@ -14,7 +15,7 @@ import {
   type SyncScope,
   syncOption,
 } from './normOptions.ts';
-import { checkCount, optionalFlag } from './options.ts';
+import { checkCount, optionalFlag, size } from './options.ts';
 
 export const RECURRENT_NORMS = ['none', 'layer', 'batch'] as const;
 /** What normalizes the pre-activations of each time step. */
@@ -138,3 +139,17 @@ function fieldsOf(
     sync,
   };
 }
+
+const recurrentSizes = { inputSize: size, hiddenSize: size };
+
+/** How JSON becomes one of these. */
+export const recurrentForms: readonly LayerForm<RecurrentSpec>[] = [
+  layerForm('gru', { ...recurrentSizes, ...gruSchema.shape }, (fields) => {
+    const { inputSize, hiddenSize, ...options } = fields;
+    return gru(inputSize, hiddenSize, options);
+  }),
+  layerForm('rnn', { ...recurrentSizes, ...rnnSchema.shape }, (fields) => {
+    const { inputSize, hiddenSize, ...options } = fields;
+    return rnn(inputSize, hiddenSize, options);
+  }),
+];

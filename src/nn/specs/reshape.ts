@@ -3,6 +3,7 @@
 
 import { UsageError } from '../../base/errors.ts';
 import type { Shape } from '../../base/shape.ts';
+import { layerForm, sizes } from './form.ts';
 import { checkCount } from './options.ts';
 
 export interface ReshapeSpec {
@@ -24,3 +25,5 @@ export function reshape(shape: Shape): ReshapeSpec {
   for (const size of shape) checkCount('reshape shape', size);
   return { kind: 'reshape', shape: [...shape] };
 }
+
+export const reshapeForm = layerForm('reshape', { shape: sizes }, ({ shape }) => reshape(shape));

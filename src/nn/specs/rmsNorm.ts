@@ -3,6 +3,7 @@
 
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import type { Shape } from '../../base/shape.ts';
+import { layerForm, sizes } from './form.ts';
 import { checkNormalizedShape, DEFAULT_EPS, epsOption } from './normOptions.ts';
 import { optionalFlag } from './options.ts';
 
@@ -41,3 +42,9 @@ export function rmsNorm(
   const { eps = DEFAULT_EPS, affine = true } = given;
   return { kind: 'rmsNorm', normalizedShape: shape, eps, affine };
 }
+
+export const rmsNormForm = layerForm(
+  'rmsNorm',
+  { normalizedShape: sizes, ...rmsNormSchema.shape },
+  ({ normalizedShape, ...options }) => rmsNorm(normalizedShape, options),
+);

@@ -53,39 +53,91 @@ export interface ResidualSpec {
 
 export type LayerSpec = LeafSpec | SequentialSpec | ResidualSpec;
 
-/** The same model with every leaf replaced by what `change` makes of it; an empty sequential takes
- * the leaf out. */
-export function mapLeaves(spec: LayerSpec, change: (leaf: LeafSpec) => LayerSpec): LayerSpec {
-  checkDepth('The model', spec);
-  return mapChecked(spec, change);
+/** What a walk over a model meets, in the order in which layers run: the body of a residual before
+ * its shortcut. */
+export interface ModelVisitor {
+  /** A layer that computes, and where it stands: `2.residual.body.0.conv2d`. */
+  leaf(spec: LeafSpec, path: string): unknown;
+  body?(spec: ResidualSpec, path: string): void;
+  /** Between the branches of a residual, also where the shortcut is the identity. */
+  shortcut?(spec: ResidualSpec, path: string): void;
+  end?(spec: ResidualSpec, path: string): void;
 }
 
-function mapChecked(spec: LayerSpec, change: (leaf: LeafSpec) => LayerSpec): LayerSpec {
-  if (spec.kind === 'sequential') {
-    const layers = spec.layers.map((layer) => mapChecked(layer, change));
+/** Walks over a model. Throws a UsageError where it is nested too deeply. */
+export function walkModel(model: LayerSpec, visitor: ModelVisitor): void {
+  checkDepth('The model', model);
+  walk(model, '', visitor);
+}
+
+function walk(spec: LayerSpec, path: string, visitor: ModelVisitor): void {
+  if (isSequential(spec)) {
+    const prefix = path === '' ? '' : `${path}.`;
+    for (const [i, layer] of spec.layers.entries()) {
+      walk(layer, `${prefix}${isSequential(layer) ? i : `${i}.${layer.kind}`}`, visitor);
+    }
+    return;
+  }
+  const ownPath = path === '' ? spec.kind : path;
+  if (!isResidual(spec)) {
+    visitor.leaf(spec, ownPath);
+    return;
+  }
+  visitor.body?.(spec, ownPath);
+  walk(spec.body, `${ownPath}.body`, visitor);
+  visitor.shortcut?.(spec, ownPath);
+  if (spec.shortcut !== null) walk(spec.shortcut, `${ownPath}.shortcut`, visitor);
+  visitor.end?.(spec, ownPath);
+}
+
+function isSequential(spec: LayerSpec): spec is SequentialSpec {
+  return spec.kind === 'sequential';
+}
+
+function isResidual(spec: LayerSpec): spec is ResidualSpec {
+  return spec.kind === 'residual';
+}
+
+/** The same model with every leaf replaced by what `change` makes of it; an empty sequential takes
+ * the leaf out. */
+export function mapLeaves(
+  spec: LayerSpec,
+  change: (leaf: LeafSpec, path: string) => LayerSpec,
+): LayerSpec {
+  const changed: LayerSpec[] = [];
+  walkModel(spec, { leaf: (leaf, path) => changed.push(change(leaf, path)) });
+  return rebuild(spec, changed.values());
+}
+
+/** The model with its leaves replaced in order. */
+function rebuild(spec: LayerSpec, leaves: Iterator<LayerSpec>): LayerSpec {
+  if (isSequential(spec)) {
+    const layers = spec.layers.map((layer) => rebuild(layer, leaves));
     return { ...spec, layers: layers.filter((layer) => !isEmpty(layer)) };
   }
-  if (spec.kind === 'residual') {
-    // The body first, as it runs: callers count leaves.
-    const body = mapChecked(spec.body, change);
-    const shortcut = spec.shortcut === null ? null : mapChecked(spec.shortcut, change);
-    return { ...spec, body, shortcut };
-  }
-  return change(spec);
+  if (!isResidual(spec)) return leaves.next().value;
+  const body = rebuild(spec.body, leaves);
+  const shortcut = spec.shortcut === null ? null : rebuild(spec.shortcut, leaves);
+  return { ...spec, body, shortcut };
 }
 
 function isEmpty(spec: LayerSpec): boolean {
-  return spec.kind === 'sequential' && spec.layers.length === 0;
+  return isSequential(spec) && spec.layers.length === 0;
 }
 
 /** All leaves in the order in which they run. */
 export function leavesOf(spec: LayerSpec): readonly LeafSpec[] {
   const leaves: LeafSpec[] = [];
-  mapLeaves(spec, (leaf) => {
-    leaves.push(leaf);
-    return leaf;
-  });
+  walkModel(spec, { leaf: (leaf) => leaves.push(leaf) });
   return leaves;
+}
+
+/** Where each leaf stands, in the order in which they run: the paths of buildGraph, which needs
+ * shapes. */
+export function leafPaths(model: LayerSpec): readonly string[] {
+  const paths: string[] = [];
+  walkModel(model, { leaf: (_leaf, path) => paths.push(path) });
+  return paths;
 }
 
 /** The modules of a model's own layers. */

@@ -1,0 +1,33 @@
+// The forms of all layers that compute, for whoever reads models from plain data.
+
+import { activationForms } from './activations.ts';
+import { batchRenormForm } from './batchRenorm.ts';
+import { conv2dForm } from './conv2d.ts';
+import { customForm } from './custom.ts';
+import { dropoutForm } from './dropout.ts';
+import { filterResponseNormForm } from './filterResponseNorm.ts';
+import { flattenForm } from './flatten.ts';
+import type { LayerForm } from './form.ts';
+import { linearForm } from './linear.ts';
+import { normForms } from './norms.ts';
+import { poolForms } from './pools.ts';
+import { recurrentForms } from './recurrent.ts';
+import { reshapeForm } from './reshape.ts';
+import { rmsNormForm } from './rmsNorm.ts';
+import type { LeafSpec } from './spec.ts';
+
+export const layerForms: readonly LayerForm<LeafSpec>[] = [
+  ...activationForms,
+  batchRenormForm,
+  conv2dForm,
+  customForm,
+  dropoutForm,
+  filterResponseNormForm,
+  flattenForm,
+  linearForm,
+  ...normForms,
+  ...poolForms,
+  ...recurrentForms,
+  reshapeForm,
+  rmsNormForm,
+];
