@@ -52,6 +52,7 @@ const activation: Grow = (dice, shape) => ({
     nn.leakyRelu(dice.uniform(0, 0.3)),
     nn.gelu(),
     nn.gelu({ approximate: 'tanh' }),
+    nn.silu(),
     nn.sigmoid(),
     nn.tanh(),
   ]),

@@ -78,6 +78,7 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   rnn: () => [2, 3, { activation: 'tanh' }],
   sequential: () => [[nn.linear(2, 2), nn.relu()]],
   sigmoid: () => [],
+  silu: () => [],
   tanh: () => [],
 };
 

@@ -9,6 +9,8 @@ import { createFixture, type KernelFixture, MODES, testValues, ulps32 } from './
 
 const LENGTHS = [0, 1, 3, 4, 5, 7, 64, 1001];
 const SLOPE = 0.1;
+const GELU_SLOPE = 2 * Math.sqrt(2 / Math.PI);
+const GELU_CUBE = 0.044715;
 const SPECIAL = [0, -0, Infinity, -Infinity, NaN, 1e-40, -1e-40, 3e38, -3e38, 88, -88, 0.5];
 
 interface Activation {
@@ -80,10 +82,19 @@ const ACTIVATIONS: readonly Activation[] = [
   },
   {
     name: 'gelu by tanh',
-    forward: (k, x, y, n) => k.geluTanhF32(x, y, n),
+    forward: (k, x, y, n) => k.gatedF32(x, y, n, GELU_SLOPE, GELU_CUBE),
     forwardRef: ref.geluTanhRef,
-    backward: (k, p) => k.geluTanhGradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n),
+    backward: (k, p) => k.gatedGradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n, GELU_SLOPE, GELU_CUBE),
     backwardRef: ref.geluTanhGradRef,
+    saves: 'x',
+    ulps: 1,
+  },
+  {
+    name: 'x times its sigmoid',
+    forward: (k, x, y, n) => k.gatedF32(x, y, n, 1, 0),
+    forwardRef: ref.siluRef,
+    backward: (k, p) => k.gatedGradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n, 1, 0),
+    backwardRef: ref.siluGradRef,
     saves: 'x',
     ulps: 1,
   },

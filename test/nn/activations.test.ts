@@ -2,27 +2,22 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import {
-  geluKind,
-  leakyReluKind,
-  reluKind,
-  sigmoidKind,
-  tanhKind,
-} from '../../src/nn/layers/activationKinds.ts';
-import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/specs/activations.ts';
+import { activationKinds, reluKind, tanhKind } from '../../src/nn/layers/activationKinds.ts';
+import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
 import { testValues } from '../kernels/fixture.ts';
 import { describeGolden } from './golden.ts';
 import { bindAlone } from './parameterless.ts';
 
-describeGolden([reluKind, leakyReluKind, geluKind, sigmoidKind, tanhKind]);
+describeGolden(activationKinds);
 
 describe('activation specs', () => {
   it('have all their fields filled in', () => {
-    expect([relu(), leakyRelu(), leakyRelu(0.2), gelu(), sigmoid(), tanh()]).toEqual([
+    expect([relu(), leakyRelu(), leakyRelu(0.2), gelu(), silu(), sigmoid(), tanh()]).toEqual([
       { kind: 'relu' },
       { kind: 'leakyRelu', negativeSlope: 0.01 },
       { kind: 'leakyRelu', negativeSlope: 0.2 },
       { kind: 'gelu', approximate: 'none' },
+      { kind: 'silu' },
       { kind: 'sigmoid' },
       { kind: 'tanh' },
     ]);
@@ -42,11 +37,10 @@ describe('activation layers', () => {
     expect(reluKind.outputShape(relu(), [Number.NaN, 4, 3], '0.relu')).toEqual([Number.NaN, 4, 3]);
   });
 
-  it('keep what their backward pass reads: gelu its input, the others their output', () => {
-    expect(geluKind.keeps).toEqual({ input: true, output: false });
-    for (const kind of [reluKind, leakyReluKind, sigmoidKind, tanhKind]) {
-      expect(kind.keeps).toEqual({ input: false, output: true });
-    }
+  it('keep what their backward pass reads: the input where the output does not tell it', () => {
+    const keeping = activationKinds.filter(({ keeps }) => keeps.input).map(({ kind }) => kind);
+    expect(keeping).toEqual(['gelu', 'silu']);
+    for (const { keeps } of activationKinds) expect(keeps.output).toBe(!keeps.input);
   });
 
   it('touch the samples of the step only', () => {

@@ -1,6 +1,6 @@
 import { describe } from 'vitest';
 import type { Shape } from '../../src/base/shape.ts';
-import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/specs/activations.ts';
+import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
 import { dropout } from '../../src/nn/specs/dropout.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
@@ -14,6 +14,7 @@ const specs: readonly LeafSpec[] = [
   leakyRelu(0.2),
   gelu(),
   gelu({ approximate: 'tanh' }),
+  silu(),
   sigmoid(),
   tanh(),
   maxPool({ kernel: 2 }),

@@ -3,7 +3,7 @@ import { UsageError } from '../../src/base/errors.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { MODEL_NAMES, namedModel } from '../../src/nn/models/models.ts';
 import { parseModel } from '../../src/nn/models/parse.ts';
-import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/specs/activations.ts';
+import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
 import { custom } from '../../src/nn/specs/custom.ts';
@@ -32,6 +32,7 @@ const specs: readonly LayerSpec[] = [
   filterResponseNorm(6, { tlu: false, eps: 0.1, affine: false }),
   flatten(),
   gelu({ approximate: 'tanh' }),
+  silu(),
   globalAvgPool(),
   gru(4, 3, { norm: 'batch', sync: 2, momentum: null, returnSequence: true }),
   groupNorm(2, 8, { eps: 1e-3 }),

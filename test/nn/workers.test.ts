@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
 import type { NumericMode } from '../../src/kernels/load.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
-import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/specs/activations.ts';
+import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
 import { custom } from '../../src/nn/specs/custom.ts';
@@ -121,6 +121,7 @@ const models: Readonly<Record<string, LayerSpec>> = {
     leakyRelu(),
     gelu(),
     gelu({ approximate: 'tanh' }),
+    silu(),
     tanh(),
     custom(customModule, { start: 1 }),
     dropout(0.4),

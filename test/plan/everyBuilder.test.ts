@@ -57,6 +57,7 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
   rnn: [nn.rnn(4, 3), nn.rnn(4, 3, { nonlinearity: 'relu', norm: 'layer', bias: false })],
   sequential: [nn.sequential([nn.relu(), nn.sequential([nn.tanh()])])],
   sigmoid: [nn.sigmoid()],
+  silu: [nn.silu()],
   tanh: [nn.tanh()],
 };
 const losses = {
@@ -70,6 +71,7 @@ const optimizers = {
   ],
   adam: [optim.adam(), optim.adam({ lr: 1, betas: [0, 0.5], eps: 1, decayNormAndBias: false })],
   adamw: [optim.adamw(), optim.adamw({ weightDecay: 0 })],
+  rmsprop: [optim.rmsprop(), optim.rmsprop({ centered: true, momentum: 0.5, alpha: 0.9 })],
 };
 const schedules = {
   constant: [optim.constant(), optim.constant({ warmupSteps: 3 })],

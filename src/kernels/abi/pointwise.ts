@@ -26,10 +26,18 @@ export interface PointwiseKernels {
   geluF32(xPtr: number, yPtr: number, n: number): void;
   /** dx = dy (Phi(x) + x phi(x)), phi(x) = exp(-x^2 / 2) / sqrt(2 pi). */
   geluGradF32(dyPtr: number, xPtr: number, dxPtr: number, n: number): void;
-  /** y = x (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3). */
-  geluTanhF32(xPtr: number, yPtr: number, n: number): void;
-  /** dx = dy (s + x s (1 - s) 2 du/dx), s = (1 + tanh(u)) / 2. */
-  geluTanhGradF32(dyPtr: number, xPtr: number, dxPtr: number, n: number): void;
+  /** y = x s(u), s(u) = 1 / (1 + exp(-u)), u = slope (x + cube x^3): silu with slope 1 and cube 0,
+   * gelu's tanh form with sqrt(8 / pi) and 0.044715, since (1 + tanh(v)) / 2 = s(2 v). */
+  gatedF32(xPtr: number, yPtr: number, n: number, slope: number, cube: number): void;
+  /** dx = dy (s + x s (1 - s) du/dx). */
+  gatedGradF32(
+    dyPtr: number,
+    xPtr: number,
+    dxPtr: number,
+    n: number,
+    slope: number,
+    cube: number,
+  ): void;
   /** y = x * scale where the element is kept, else 0 (also where x is NaN), of [countSamples,
    * elements]. Element e of sample s is kept iff word e of `RandomStream.reset(seed, key, step,
    * firstSample + s)` is at least `threshold` (unsigned 32 bits). The same call with dy for x

@@ -9,9 +9,6 @@ import { erfcScaledPair, expPair, sigmoidPair, tanhPair } from './math';
 const SQRT_HALF: f64 = 0.7071067811865476;
 /** 1 / sqrt(2 pi), the normal density at 0. */
 const NORMAL_DENSITY: f64 = 0.3989422804014327;
-/** sqrt(2 / pi), the outer constant of gelu's tanh form, and its inner one. */
-const GELU_TANH_SCALE: f64 = 0.7978845608028654;
-const GELU_TANH_CUBE: f64 = 0.044715;
 
 export function reluF32(xPtr: usize, yPtr: usize, n: i32): void {
   const zero = f32x4.splat(0);
@@ -147,43 +144,58 @@ export function geluGradF32(dyPtr: usize, xPtr: usize, dxPtr: usize, n: i32): vo
   }
 }
 
-/** s(x) = (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3). */
+/** s(u) = 1 / (1 + exp(-u)), u = slope x (1 + cube x^2); without a cube infinity squared is not
+ * multiplied with 0. */
 @inline
-function geluTanhGate(x: v128): v128 {
-  const square = f64x2.mul(x, x);
-  const inner = f64x2.add(f64x2.splat(1), f64x2.mul(f64x2.splat(GELU_TANH_CUBE), square));
-  return sigmoidPair(f64x2.mul(f64x2.splat(2 * GELU_TANH_SCALE), f64x2.mul(x, inner)));
+function gateOf(x: v128, square: v128, slope: v128, cube: f64): v128 {
+  if (cube == 0) return sigmoidPair(f64x2.mul(slope, x));
+  const inner = f64x2.add(f64x2.splat(1), f64x2.mul(f64x2.splat(cube), square));
+  return sigmoidPair(f64x2.mul(slope, f64x2.mul(x, inner)));
 }
 
 @inline
-function geluTanhPair(x: v128): v128 {
-  return f64x2.mul(x, geluTanhGate(x));
+function gatedPair(x: v128, slope: v128, cube: f64): v128 {
+  return f64x2.mul(x, gateOf(x, f64x2.mul(x, x), slope, cube));
 }
 
-export function geluTanhF32(xPtr: usize, yPtr: usize, n: i32): void {
+export function gatedF32(xPtr: usize, yPtr: usize, n: i32, slope: f64, cube: f64): void {
+  const slopes = f64x2.splat(slope);
   for (; n > 0; n -= 4, xPtr += 16, yPtr += 16) {
     const x = v128.load(xPtr);
-    storeLanes(yPtr, narrow(geluTanhPair(low(x)), geluTanhPair(high(x))), n);
+    storeLanes(yPtr, narrow(gatedPair(low(x), slopes, cube), gatedPair(high(x), slopes, cube)), n);
   }
 }
 
-/** dy (s + x s (1 - s) 2u'), u' = sqrt(2/pi) (1 + 3 * 0.044715 x^2). */
+/** dy (s + x s (1 - s) u'), u' = slope (1 + 3 cube x^2). */
 @inline
-function geluTanhGradPair(dy: v128, x: v128): v128 {
+function gatedGradPair(dy: v128, x: v128, slope: v128, cube: f64): v128 {
   const one = f64x2.splat(1);
-  const gate = geluTanhGate(x);
   const square = f64x2.mul(x, x);
-  const inner = f64x2.add(one, f64x2.mul(f64x2.splat(3 * GELU_TANH_CUBE), square));
-  const slope = f64x2.mul(f64x2.splat(2 * GELU_TANH_SCALE), inner);
-  const bend = f64x2.mul(f64x2.mul(gate, f64x2.sub(one, gate)), f64x2.mul(x, slope));
+  const gate = gateOf(x, square, slope, cube);
+  let rise = slope;
+  if (cube != 0) {
+    rise = f64x2.mul(slope, f64x2.add(one, f64x2.mul(f64x2.splat(3 * cube), square)));
+  }
+  const bend = f64x2.mul(f64x2.mul(gate, f64x2.sub(one, gate)), f64x2.mul(x, rise));
   return f64x2.mul(dy, f64x2.add(gate, bend));
 }
 
-export function geluTanhGradF32(dyPtr: usize, xPtr: usize, dxPtr: usize, n: i32): void {
+export function gatedGradF32(
+  dyPtr: usize,
+  xPtr: usize,
+  dxPtr: usize,
+  n: i32,
+  slope: f64,
+  cube: f64,
+): void {
+  const slopes = f64x2.splat(slope);
   for (; n > 0; n -= 4, dyPtr += 16, xPtr += 16, dxPtr += 16) {
     const dy = v128.load(dyPtr);
     const x = v128.load(xPtr);
-    const dx = narrow(geluTanhGradPair(low(dy), low(x)), geluTanhGradPair(high(dy), high(x)));
+    const dx = narrow(
+      gatedGradPair(low(dy), low(x), slopes, cube),
+      gatedGradPair(high(dy), high(x), slopes, cube),
+    );
     storeLanes(dxPtr, dx, n);
   }
 }

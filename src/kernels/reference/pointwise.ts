@@ -125,6 +125,17 @@ export function geluTanhGradRef(dx: Float32Array, dy: Float32Array, x: Float32Ar
   });
 }
 
+export function siluRef(y: Float32Array, x: Float32Array): void {
+  mapInto(y, x, (v) => v / (1 + Math.exp(-v)));
+}
+
+export function siluGradRef(dx: Float32Array, dy: Float32Array, x: Float32Array): void {
+  mapGradient(dx, dy, x, (d, v) => {
+    const gate = 1 / (1 + Math.exp(-v));
+    return d * (gate + v * gate * (1 - gate));
+  });
+}
+
 export interface DropoutRefOptions {
   readonly countSamples: number;
   readonly elements: number;

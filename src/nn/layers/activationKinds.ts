@@ -10,6 +10,7 @@ import type {
   LeakyReluSpec,
   ReluSpec,
   SigmoidSpec,
+  SiluSpec,
   TanhSpec,
 } from '../specs/activations.ts';
 import type { Binding, BoundLayer, LayerKind } from './layer.ts';
@@ -35,10 +36,18 @@ export const leakyReluKind = activationKind<LeakyReluSpec>(
   }),
 );
 
+/** Of gelu's tanh form, 2 sqrt(2 / pi) and 0.044715 (Hendrycks and Gimpel 2016). */
+const GELU_SLOPE = 2 * 0.7978845608028654;
+const GELU_CUBE = 0.044715;
+
 export const geluKind = activationKind<GeluSpec>('gelu', 'input', (kernels, { approximate }) =>
   approximate === 'none'
     ? { forward: kernels.geluF32, backward: kernels.geluGradF32 }
-    : { forward: kernels.geluTanhF32, backward: kernels.geluTanhGradF32 },
+    : gatedPasses(kernels, GELU_SLOPE, GELU_CUBE),
+);
+
+export const siluKind = activationKind<SiluSpec>('silu', 'input', (kernels) =>
+  gatedPasses(kernels, 1, 0),
 );
 
 export const sigmoidKind = activationKind<SigmoidSpec>('sigmoid', 'output', (kernels) => ({
@@ -52,7 +61,7 @@ export const tanhKind = activationKind<TanhSpec>('tanh', 'output', (kernels) => 
 }));
 
 /** All activations. */
-export const activationKinds = [reluKind, leakyReluKind, geluKind, sigmoidKind, tanhKind];
+export const activationKinds = [reluKind, leakyReluKind, geluKind, siluKind, sigmoidKind, tanhKind];
 
 function activationKind<Spec extends ActivationSpec>(
   kind: Spec['kind'],
@@ -65,6 +74,14 @@ function activationKind<Spec extends ActivationSpec>(
     outputShape: (_spec, input) => input,
     bind: (spec, binding) =>
       bindPasses(passesOf(binding.kernels, spec), binding, binding[keeps].ptr),
+  };
+}
+
+/** x times a sigmoid of slope (x + cube x^3). */
+function gatedPasses(kernels: KernelExports, slope: number, cube: number): Passes {
+  return {
+    forward: (xPtr, yPtr, n) => kernels.gatedF32(xPtr, yPtr, n, slope, cube),
+    backward: (dyPtr, xPtr, dxPtr, n) => kernels.gatedGradF32(dyPtr, xPtr, dxPtr, n, slope, cube),
   };
 }
 

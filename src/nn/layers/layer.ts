@@ -149,8 +149,8 @@ export interface LayerKind<Spec> {
   readonly norm?: PureNormTraits<Spec>;
   /** What tools ask of a layer that normalizes on the way. */
   readonly innerNorm?: NormTraits<Spec>;
-  /** Multiply-adds of a sample, of layers that are products with their weights; all others cost what
-   * they read and write. */
+  /** Multiply-adds of a sample, of layers that are products with their weights; all others cost
+   * what they read and write. */
   multiplyAdds?(spec: Spec, input: Shape, output: Shape): number;
   /** Of layers that are products with a weight: that as a matrix, so that a map of each output can
    * be folded into it. */

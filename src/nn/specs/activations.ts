@@ -23,6 +23,11 @@ export interface GeluSpec {
   readonly approximate: 'none' | 'tanh';
 }
 
+/** x / (1 + exp(-x)) (Elfwing, Uchibe, Doya 2017), also called swish. */
+export interface SiluSpec {
+  readonly kind: 'silu';
+}
+
 /** 1 / (1 + exp(-x)). */
 export interface SigmoidSpec {
   readonly kind: 'sigmoid';
@@ -32,7 +37,13 @@ export interface TanhSpec {
   readonly kind: 'tanh';
 }
 
-export type ActivationSpec = ReluSpec | LeakyReluSpec | GeluSpec | SigmoidSpec | TanhSpec;
+export type ActivationSpec =
+  | ReluSpec
+  | LeakyReluSpec
+  | GeluSpec
+  | SiluSpec
+  | SigmoidSpec
+  | TanhSpec;
 
 const DEFAULT_NEGATIVE_SLOPE = 0.01;
 
@@ -64,6 +75,11 @@ export function gelu(options: GeluOptions = {}): GeluSpec {
   return { kind: 'gelu', approximate };
 }
 
+/** x / (1 + exp(-x)): x times its sigmoid. */
+export function silu(): SiluSpec {
+  return { kind: 'silu' };
+}
+
 /** 1 / (1 + exp(-x)). */
 export function sigmoid(): SigmoidSpec {
   return { kind: 'sigmoid' };
@@ -81,9 +97,10 @@ export const activationForms: readonly LayerForm<ActivationSpec>[] = [
     leakyRelu(negativeSlope),
   ),
   layerForm('gelu', geluSchema.shape, (options) => gelu(options)),
+  layerForm('silu', {}, () => silu()),
   layerForm('sigmoid', {}, () => sigmoid()),
   layerForm('tanh', {}, () => tanh()),
 ];
 
 /** The builders of all activations. */
-export const activations = { gelu, leakyRelu, relu, sigmoid, tanh };
+export const activations = { gelu, leakyRelu, relu, sigmoid, silu, tanh };
