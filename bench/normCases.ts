@@ -9,6 +9,7 @@ import {
 } from '../src/kernels/reference/norm.ts';
 import { gradCoefficientsLength } from '../src/norm/coefficients.ts';
 import {
+  type Bench,
   type CompiledModules,
   checkNear,
   createBench,
@@ -26,6 +27,31 @@ export function normCases(
   rows: number,
   channels: number,
 ): readonly KernelCase[] {
+  const size = { rows, channels };
+  const bench = createNormBench(modules, size);
+  const passes = bindPasses(bench, size);
+  passes.moments();
+  writeCoefficients(bench, size);
+  passes.gradSums();
+  writeGradCoefficients(bench, size);
+  return [...forwardCases(bench, size, passes), ...backwardCases(bench, size, passes)];
+}
+
+/** Rows and channels of the tensors. */
+interface Size {
+  readonly rows: number;
+  readonly channels: number;
+}
+
+interface Passes {
+  moments(): void;
+  normalize(): void;
+  gradSums(): void;
+  inputGrad(): void;
+}
+
+/** Memory with random tensors and parameters. */
+function createNormBench(modules: CompiledModules, { rows, channels }: Size): Bench {
   const bench = createBench(modules, [
     { name: 'x', type: 'f32', shape: [rows, channels] },
     { name: 'y', type: 'f32', shape: [rows, channels] },
@@ -39,30 +65,26 @@ export function normCases(
     { name: 'gradCoefficients', type: 'f64', shape: [gradCoefficientsLength(channels)] },
     { name: 'scratch', type: 'f32', shape: [2 * channels] },
   ]);
-  const { kernels, peak, ptr } = bench;
   for (const [stream, name] of ['x', 'dy', 'weight', 'bias'].entries()) {
     fillRandom(bench.floats(name), stream);
   }
-  const x = ptr('x');
-  const dy = ptr('dy');
-  const moments = (): void =>
-    kernels.momentsF32(x, rows, channels, ptr('coefficients'), ptr('moments'));
-  const normalize = (): void =>
-    kernels.normalizeF32(x, ptr('y'), rows, channels, ptr('coefficients'));
-  const gradSums = (): void =>
-    kernels.normGradSumsF32(
-      x,
-      dy,
-      rows,
-      channels,
-      ptr('coefficients'),
-      ptr('scratch'),
-      ptr('sums'),
-    );
-  const inputGrad = (): void =>
-    kernels.normInputGradF32(x, dy, ptr('dx'), rows, channels, ptr('gradCoefficients'));
+  return bench;
+}
 
-  moments();
+function bindPasses({ kernels, ptr }: Bench, { rows, channels }: Size): Passes {
+  const [x, y, dy, dx] = [ptr('x'), ptr('y'), ptr('dy'), ptr('dx')];
+  const [coefficients, gradCoefficients] = [ptr('coefficients'), ptr('gradCoefficients')];
+  const [moments, sums, scratch] = [ptr('moments'), ptr('sums'), ptr('scratch')];
+  return {
+    moments: () => kernels.momentsF32(x, rows, channels, coefficients, moments),
+    normalize: () => kernels.normalizeF32(x, y, rows, channels, coefficients),
+    gradSums: () => kernels.normGradSumsF32(x, dy, rows, channels, coefficients, scratch, sums),
+    inputGrad: () => kernels.normInputGradF32(x, dy, dx, rows, channels, gradCoefficients),
+  };
+}
+
+/** From the moments. */
+function writeCoefficients({ kernels, ptr }: Bench, { channels }: Size): void {
   const countPtr = ptr('moments');
   const meanPtr = countPtr + DOUBLE_BYTES;
   const m2Ptr = meanPtr + DOUBLE_BYTES * channels;
@@ -76,34 +98,58 @@ export function normCases(
     ptr('bias'),
     ptr('coefficients'),
   );
-  gradSums();
+}
+
+/** From the gradient sums. */
+function writeGradCoefficients({ kernels, ptr }: Bench, { channels }: Size): void {
   kernels.batchNormGradCoefficients(
     ptr('sums'),
-    countPtr,
+    ptr('moments'),
     channels,
     ptr('coefficients'),
     ptr('gradCoefficients'),
   );
+}
 
-  const sets = batchNormSetsRef(channels, [rows]);
-  const affine = { eps: EPS, weight: bench.floats('weight'), bias: bench.floats('bias') };
-  const gradients = () => normalizeGradRef(bench.floats('x'), bench.floats('dy'), sets, affine);
-  const bytes = rows * channels * FLOAT_BYTES;
-  const caseOf = (
-    kernel: string,
-    countArrays: number,
-    passes: Pick<KernelCase, 'run' | 'peak' | 'check'>,
-  ): KernelCase => ({
+/** A case whose pass reads or writes `countArrays` tensors. */
+function caseOf(
+  kernel: string,
+  { rows, channels }: Size,
+  countArrays: number,
+  pass: Pick<KernelCase, 'run' | 'peak' | 'check'>,
+): KernelCase {
+  const bytes = countArrays * bytesOf({ rows, channels });
+  return {
     kernel,
     shape: `${rows} rows of ${channels}`,
     unit: 'GB/s',
-    work: countArrays * bytes,
-    peakWork: countArrays * bytes,
-    ...passes,
-  });
+    work: bytes,
+    peakWork: bytes,
+    ...pass,
+  };
+}
+
+function bytesOf({ rows, channels }: Size): number {
+  return rows * channels * FLOAT_BYTES;
+}
+
+/** What the plain loops take: all rows as one set, and the parameters. */
+function referenceOf(bench: Bench, { rows, channels }: Size) {
+  return {
+    sets: batchNormSetsRef(channels, [rows]),
+    affine: { eps: EPS, weight: bench.floats('weight'), bias: bench.floats('bias') },
+  };
+}
+
+function forwardCases(bench: Bench, size: Size, passes: Passes): readonly KernelCase[] {
+  const { peak, ptr } = bench;
+  const { channels } = size;
+  const [x, y] = [ptr('x'), ptr('y')];
+  const { sets, affine } = referenceOf(bench, size);
+  const bytes = bytesOf(size);
   return [
-    caseOf('norm moments', 1, {
-      run: moments,
+    caseOf('norm moments', size, 1, {
+      run: passes.moments,
       peak: () => peak.read(x, bytes),
       check: () => {
         const exact = setMomentsRef(bench.floats('x'), sets);
@@ -120,27 +166,37 @@ export function normCases(
         );
       },
     }),
-    caseOf('norm normalize', 2, {
-      run: normalize,
-      peak: () => peak.copy(x, ptr('y'), bytes),
+    caseOf('norm normalize', size, 2, {
+      run: passes.normalize,
+      peak: () => peak.copy(x, y, bytes),
       check: () => {
-        normalize();
+        passes.normalize();
         checkNear('normalized', bench.floats('y'), normalizeRef(bench.floats('x'), sets, affine));
       },
     }),
-    caseOf('norm grad sums', 2, {
-      run: gradSums,
+  ];
+}
+
+function backwardCases(bench: Bench, size: Size, passes: Passes): readonly KernelCase[] {
+  const { peak, ptr } = bench;
+  const [x, dy, dx] = [ptr('x'), ptr('dy'), ptr('dx')];
+  const { sets, affine } = referenceOf(bench, size);
+  const gradients = () => normalizeGradRef(bench.floats('x'), bench.floats('dy'), sets, affine);
+  const bytes = bytesOf(size);
+  return [
+    caseOf('norm grad sums', size, 2, {
+      run: passes.gradSums,
       peak: () => peak.readTwo(x, dy, bytes),
       check: () => {
         const { dweight, dbias } = gradients();
         checkNear('gradient sums', bench.doubles('sums'), [...dbias, ...dweight]);
       },
     }),
-    caseOf('norm input grad', 3, {
-      run: inputGrad,
-      peak: () => peak.add(x, dy, ptr('dx'), bytes),
+    caseOf('norm input grad', size, 3, {
+      run: passes.inputGrad,
+      peak: () => peak.add(x, dy, dx, bytes),
       check: () => {
-        inputGrad();
+        passes.inputGrad();
         checkNear('input gradient', bench.floats('dx'), gradients().dx);
       },
     }),

@@ -56,70 +56,9 @@ const outputsSchema = optionsSchema<{ readonly dx?: Float32Array }>()({
 /** A norm of a kind, on the memory of a workspace. */
 export function makeNorm(work: Workspace, kind: NormKind): Norm {
   const own = new WeakSet<SavedNorm>();
-  const { name, parameterLength } = kind;
-
-  const bind = (ptrs: CallPtrs, units: number, training: boolean): BoundPasses => {
-    const step = { training, grainStart: Int32Array.of(0, units) };
-    const { kernels } = work;
-    return kind.bind({ ...ptrs, kernels, step, countGrains: 1, eps: kind.eps }, units);
-  };
-
-  /** Runs the passes over an input of so many units. */
-  const run = (
-    x: Float32Array,
-    units: number,
-    inputs: NormInputs & { readonly y: Float32Array },
-    training: boolean,
-  ): BoundPasses => {
-    const { weight, bias, y } = inputs;
-    checkParameters(kind, inputs);
-    work.begin(x, y);
-    const yPtr = work.output(y);
-    const ptrs = {
-      ...NO_TENSORS,
-      xPtr: work.input(x),
-      yPtr,
-      weightPtr: weight === undefined ? 0 : work.input(weight),
-      biasPtr: bias === undefined ? 0 : work.input(bias),
-    };
-    const passes = bind(ptrs, units, training);
-    passes.forward();
-    work.deliver(y, yPtr);
-    return passes;
-  };
-
-  const differentiate = (
-    dy: Float32Array,
-    saved: SavedNorm,
-    dx: Float32Array | undefined,
-  ): ParameterGradients => {
-    work.begin(saved.x, dy);
-    // There is one grain, whose sums are all.
-    const sinkTo = (leafPtr: number): GradientSink => ({
-      leafPtr: () => leafPtr,
-      fold: () => undefined,
-    });
-    const weightGradPtr = work.takeDoubles(parameterLength);
-    const biasGradPtr = work.takeDoubles(parameterLength);
-    const dxPtr = dx === undefined ? 0 : work.output(dx);
-    const ptrs = {
-      ...NO_TENSORS,
-      xPtr: work.input(saved.x),
-      dyPtr: work.input(dy),
-      dxPtr,
-      weightPtr: saved.weight === undefined ? 0 : work.input(saved.weight),
-      weightGrad: sinkTo(weightGradPtr),
-      biasGrad: sinkTo(biasGradPtr),
-    };
-    const passes = bind(ptrs, saved.x.length / kind.unit, true);
-    passes.restore(saved);
-    passes.backward();
-    if (dx !== undefined) work.deliver(dx, dxPtr);
-    return {
-      weightGrad: work.copyDoubles(weightGradPtr, parameterLength),
-      biasGrad: work.copyDoubles(biasGradPtr, parameterLength),
-    };
-  };
+  const { name } = kind;
+  const run = bindForward(work, kind);
+  const differentiate = bindBackward(work, kind);
 
   const checkBackward = (dy: Float32Array, saved: SavedNorm): void => {
     if (!own.has(saved)) {
@@ -163,4 +102,81 @@ export function makeNorm(work: Workspace, kind: NormKind): Norm {
       return differentiate(dy, saved, undefined);
     },
   };
+}
+
+function bindPasses(
+  { kernels }: Workspace,
+  kind: NormKind,
+  ptrs: CallPtrs,
+  call: { readonly units: number; readonly training: boolean },
+): BoundPasses {
+  const { units, training } = call;
+  const step = { training, grainStart: Int32Array.of(0, units) };
+  return kind.bind({ ...ptrs, kernels, step, countGrains: 1, eps: kind.eps }, units);
+}
+
+/** Returns what runs the passes over an input of so many units. */
+function bindForward(
+  work: Workspace,
+  kind: NormKind,
+): (
+  x: Float32Array,
+  units: number,
+  inputs: NormInputs & { readonly y: Float32Array },
+  training: boolean,
+) => BoundPasses {
+  return (x, units, inputs, training) => {
+    const { weight, bias, y } = inputs;
+    checkParameters(kind, inputs);
+    work.begin(x, y);
+    const yPtr = work.output(y);
+    const ptrs = {
+      ...NO_TENSORS,
+      xPtr: work.input(x),
+      yPtr,
+      weightPtr: weight === undefined ? 0 : work.input(weight),
+      biasPtr: bias === undefined ? 0 : work.input(bias),
+    };
+    const passes = bindPasses(work, kind, ptrs, { units, training });
+    passes.forward();
+    work.deliver(y, yPtr);
+    return passes;
+  };
+}
+
+/** Returns what takes the gradients of the parameters and, where it is given, fills dx. */
+function bindBackward(
+  work: Workspace,
+  kind: NormKind,
+): (dy: Float32Array, saved: SavedNorm, dx: Float32Array | undefined) => ParameterGradients {
+  const { parameterLength } = kind;
+  return (dy, saved, dx) => {
+    work.begin(saved.x, dy);
+    const weightGradPtr = work.takeDoubles(parameterLength);
+    const biasGradPtr = work.takeDoubles(parameterLength);
+    const dxPtr = dx === undefined ? 0 : work.output(dx);
+    const ptrs = {
+      ...NO_TENSORS,
+      xPtr: work.input(saved.x),
+      dyPtr: work.input(dy),
+      dxPtr,
+      weightPtr: saved.weight === undefined ? 0 : work.input(saved.weight),
+      weightGrad: sinkTo(weightGradPtr),
+      biasGrad: sinkTo(biasGradPtr),
+    };
+    const units = saved.x.length / kind.unit;
+    const passes = bindPasses(work, kind, ptrs, { units, training: true });
+    passes.restore(saved);
+    passes.backward();
+    if (dx !== undefined) work.deliver(dx, dxPtr);
+    return {
+      weightGrad: work.copyDoubles(weightGradPtr, parameterLength),
+      biasGrad: work.copyDoubles(biasGradPtr, parameterLength),
+    };
+  };
+}
+
+/** A sink for a single grain, whose sums are all. */
+function sinkTo(leafPtr: number): GradientSink {
+  return { leafPtr: () => leafPtr, fold: () => undefined };
 }

@@ -1,10 +1,9 @@
 // Batch normalization over [rows, channels] (Ioffe and Szegedy 2015), bound to addresses. Knows no
-// threads: the statistics of a sync group come from the reductions that it is given. Running
-// statistics follow PyTorch: running = (1 - momentum) running + momentum observed, with the
-// unbiased variance.
+// threads: the statistics of a sync group come from the reductions that it is given.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { UsageError } from '../base/errors.ts';
+import type { GradientSink } from '../reduce/gradientSink.ts';
 import {
   type BoundReduction,
   type ExchangingPasses,
@@ -13,7 +12,8 @@ import {
 } from '../reduce/reduction.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
 import { forEachMixture } from './evalCorrection.ts';
-import { bindPasses } from './passes.ts';
+import { bindPasses, type NormPasses } from './passes.ts';
+import { bindRunningUpdate } from './runningStatistics.ts';
 import type { NormSetup, RunningPtrs } from './setup.ts';
 
 export interface BatchNormSetup extends NormSetup {
@@ -55,20 +55,86 @@ export interface BoundBatchNorm {
 
 /** Binds the passes of a batch normalization. */
 export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
-  const { kernels, step, channels, moments, sums, xPtr, yPtr, running, countGrains } = setup;
-  const { groups, groupPtrs } = moments;
-  const rowBytes = channels * FLOAT_BYTES;
-  const sampleBytes = setup.rowsPerSample * rowBytes;
-  const setBytes = 4 * channels * DOUBLE_BYTES;
-  const passes = bindPasses(kernels, setup.isRelu);
-  const gradCoefficientsPtr = setup.coefficientsPtr + groups.length * setBytes;
-  const numbers = new Float64Array(setup.memory.buffer);
-  const meanBytes = channels * DOUBLE_BYTES;
+  const { step, channels, momentum, moments, running } = setup;
+  const frame = frameOf(setup);
+  const { numbers } = frame;
+  const forwardPass = bindForward(frame);
+  const backwardPass = bindBackward(frame);
+  const isGradNeeded = setup.dxPtr !== 0;
+  const evaluate = running && bindEvaluation(frame, running);
+  const { groupPtrs } = moments;
+  const updateRunning =
+    running && bindRunningUpdate({ numbers, channels, momentum, groupPtrs, running });
 
-  const rowsIn = (lo: number, hi: number): number =>
-    (step.grainStart[hi]! - step.grainStart[lo]!) * setup.rowsPerSample;
-  const offsetOf = (grain: number): number => step.grainStart[grain]! * sampleBytes;
-  const coefficientsOf = (group: number): number => setup.coefficientsPtr + group * setBytes;
+  return {
+    forward() {
+      if (step.training || evaluate === undefined) runSplit(forwardPass);
+      else evaluate();
+    },
+
+    backward() {
+      if (isGradNeeded) runSplit(backwardPass);
+      else backwardPass.before();
+    },
+
+    exchanging: { forward: forwardPass, backward: isGradNeeded ? backwardPass : undefined },
+
+    updateRunningStatistics() {
+      updateRunning?.();
+    },
+  };
+}
+
+/** What the passes share: their setup, and where rows and coefficients are. */
+interface Frame {
+  readonly setup: BatchNormSetup;
+  readonly passes: NormPasses;
+  /** The whole memory. */
+  readonly numbers: Float64Array;
+  readonly rowBytes: number;
+  /** One mean, variance or sum for each channel. */
+  readonly vectorBytes: number;
+  readonly gradCoefficientsPtr: number;
+  /** How many rows the grains [lo, hi) have. */
+  rowsIn(lo: number, hi: number): number;
+  /** Where a grain begins in x, y and their gradients. */
+  offsetOf(grain: number): number;
+  coefficientsOf(group: number): number;
+}
+
+function frameOf(setup: BatchNormSetup): Frame {
+  const { kernels, step, channels, rowsPerSample, coefficientsPtr } = setup;
+  const rowBytes = channels * FLOAT_BYTES;
+  const vectorBytes = channels * DOUBLE_BYTES;
+  const sampleBytes = rowsPerSample * rowBytes;
+  const setBytes = 4 * vectorBytes;
+  return {
+    setup,
+    passes: bindPasses(kernels, setup.isRelu),
+    numbers: new Float64Array(setup.memory.buffer),
+    rowBytes,
+    vectorBytes,
+    gradCoefficientsPtr: coefficientsPtr + setup.moments.groups.length * setBytes,
+    rowsIn: (lo, hi) => (step.grainStart[hi]! - step.grainStart[lo]!) * rowsPerSample,
+    offsetOf: (grain) => step.grainStart[grain]! * sampleBytes,
+    coefficientsOf: (group) => coefficientsPtr + group * setBytes,
+  };
+}
+
+/** Forward in training: the moments of each grain, then each group by its own. */
+function bindForward(frame: Frame): SplitPass {
+  const { setup, passes, numbers, vectorBytes, rowsIn, offsetOf, coefficientsOf } = frame;
+  const { kernels, channels, moments, xPtr, yPtr, countGrains } = setup;
+  const { groups } = moments;
+
+  const takeMoments = (): void => {
+    for (let grain = 0; grain < countGrains; grain++) {
+      const at = xPtr + offsetOf(grain);
+      // The coefficients are computed later: until then their place is free for the pivots.
+      const pivotsPtr = setup.coefficientsPtr;
+      kernels.momentsF32(at, rowsIn(grain, grain + 1), channels, pivotsPtr, moments.leafPtr(grain));
+    }
+  };
 
   const normalize = (group: number): void => {
     const { lo, hi, resultPtr } = groups[group]!;
@@ -79,7 +145,7 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
     const meanPtr = resultPtr + DOUBLE_BYTES;
     kernels.batchNormCoefficients(
       meanPtr,
-      meanPtr + meanBytes,
+      meanPtr + vectorBytes,
       resultPtr,
       channels,
       setup.eps,
@@ -92,29 +158,21 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
     passes.normalize(xPtr + at, yPtr + at, rows, channels, coefficientsPtr);
   };
 
-  const takeMoments = (): void => {
-    for (let grain = 0; grain < countGrains; grain++) {
-      const at = xPtr + offsetOf(grain);
-      // The coefficients are computed later: until then their place is free for the pivots.
-      const pivotsPtr = setup.coefficientsPtr;
-      kernels.momentsF32(at, rowsIn(grain, grain + 1), channels, pivotsPtr, moments.leafPtr(grain));
-    }
-  };
-
-  const forwardPass: SplitPass = {
+  return {
     before: takeMoments,
     reduction: moments,
     after() {
       for (let group = 0; group < groups.length; group++) normalize(group);
     },
   };
+}
 
-  const forwardRunning = (
-    meanPtr: number,
-    varPtr: number,
-    firstRow: number,
-    rows: number,
-  ): void => {
+/** Forward in evaluation: by the running statistics, or their mixture with each sample's own. */
+function bindEvaluation(frame: Frame, running: RunningPtrs): () => void {
+  const { setup, passes, numbers, rowBytes, gradCoefficientsPtr } = frame;
+  const { kernels, step, channels, rowsPerSample, xPtr, yPtr, countGrains } = setup;
+
+  const normalize = (meanPtr: number, varPtr: number, firstRow: number, rows: number): void => {
     const { eps, weightPtr, biasPtr, coefficientsPtr } = setup;
     kernels.batchNormCoefficients(
       meanPtr,
@@ -130,29 +188,61 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
     passes.normalize(xPtr + at, yPtr + at, rows, channels, coefficientsPtr);
   };
 
-  // The coefficients are computed behind each sample's moments, and gradients are none here: their
-  // places are free for pivots and moments.
+  // A sample's coefficients follow its moments, and evaluation has no gradients: their places are
+  // free for pivots and moments.
   const mixture = {
-    ...{ kernels, numbers, channels, rowsPerSample: setup.rowsPerSample, xPtr },
+    ...{ kernels, numbers, channels, rowsPerSample, xPtr },
     weight: setup.evalWeight ?? 0,
     pivotsPtr: setup.coefficientsPtr,
     vectorPtr: gradCoefficientsPtr,
   };
-  const evaluate = (by: RunningPtrs): void => {
+  const normalizeSample = (firstRow: number, meanPtr: number, varPtr: number): void =>
+    normalize(meanPtr, varPtr, firstRow, rowsPerSample);
+
+  return () => {
     const samples = step.grainStart[countGrains]!;
-    const { rowsPerSample } = setup;
-    if (mixture.weight === 0) {
-      forwardRunning(by.meanPtr, by.varPtr, 0, samples * rowsPerSample);
-      return;
-    }
-    forEachMixture(mixture, by, samples, (firstRow, meanPtr, varPtr) => {
-      forwardRunning(meanPtr, varPtr, firstRow, rowsPerSample);
-    });
+    if (mixture.weight === 0)
+      normalize(running.meanPtr, running.varPtr, 0, samples * rowsPerSample);
+    else forEachMixture(mixture, running, samples, normalizeSample);
+  };
+}
+
+/** Backward: two sums of each grain, which are the gradients of the affine parameters, then the
+ * input gradient of each group by its own. */
+function bindBackward(frame: Frame): SplitPass {
+  const { setup, passes, gradCoefficientsPtr, rowsIn, offsetOf, coefficientsOf } = frame;
+  const { kernels, channels, moments, sums, xPtr, dyPtr, dxPtr, weightGrad, biasGrad } = setup;
+  const { groups } = moments;
+
+  const takeIn = (gradient: GradientSink, grain: number, sumsPtr: number): void => {
+    // As pairs of float32.
+    kernels.copyF32(gradient.leafPtr(grain), sumsPtr, 2 * channels);
+    gradient.fold(grain);
   };
 
-  // As pairs of float32.
-  const copyVector = (toPtr: number, fromPtr: number): void =>
-    kernels.copyF32(toPtr, fromPtr, 2 * channels);
+  const takeGrainGradSums = (grain: number, coefficientsPtr: number): void => {
+    const at = offsetOf(grain);
+    const leafPtr = sums.leafPtr(grain);
+    // The gradient's coefficients are computed later: until then their place is free.
+    passes.gradSums(
+      xPtr + at,
+      dyPtr + at,
+      rowsIn(grain, grain + 1),
+      channels,
+      coefficientsPtr,
+      gradCoefficientsPtr,
+      leafPtr,
+    );
+    if (weightGrad !== undefined) takeIn(weightGrad, grain, leafPtr + frame.vectorBytes);
+    if (biasGrad !== undefined) takeIn(biasGrad, grain, leafPtr);
+  };
+
+  const takeGradSums = (): void => {
+    for (let group = 0; group < groups.length; group++) {
+      const { lo, hi } = groups[group]!;
+      for (let grain = lo; grain < hi; grain++) takeGrainGradSums(grain, coefficientsOf(group));
+    }
+  };
 
   const inputGradient = (group: number): void => {
     const { lo, hi, resultPtr } = groups[group]!;
@@ -169,8 +259,8 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
     const at = offsetOf(lo);
     passes.inputGrad(
       xPtr + at,
-      setup.dyPtr + at,
-      setup.dxPtr + at,
+      dyPtr + at,
+      dxPtr + at,
       rows,
       channels,
       coefficientsPtr,
@@ -178,91 +268,11 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
     );
   };
 
-  const observedGroups = (): number => {
-    let total = 0;
-    for (let g = 0; g < groupPtrs.length; g++) total += numbers[groupPtrs[g]! / DOUBLE_BYTES]!;
-    return total;
-  };
-
-  // Averages the sync groups' means and unbiased variances, weighted by their counts; with one
-  // group these are the global batch's own. Without values nothing changes.
-  const updateRunning = ({ meanPtr, varPtr, countPtr }: RunningPtrs): void => {
-    const total = observedGroups();
-    if (total === 0) return;
-    const updates = numbers[countPtr / DOUBLE_BYTES]! + 1;
-    numbers[countPtr / DOUBLE_BYTES] = updates;
-    const factor = setup.momentum ?? 1 / updates;
-    for (let channel = 0; channel < channels; channel++) {
-      let mean = 0;
-      let variance = 0;
-      for (let g = 0; g < groupPtrs.length; g++) {
-        const at = groupPtrs[g]! / DOUBLE_BYTES;
-        const count = numbers[at]!;
-        if (count === 0) continue;
-        mean += numbers[at + 1 + channel]! * (count / total);
-        variance += (numbers[at + 1 + channels + channel]! / (count - 1)) * (count / total);
-      }
-      const meanAt = meanPtr / DOUBLE_BYTES + channel;
-      const varAt = varPtr / DOUBLE_BYTES + channel;
-      numbers[meanAt] = (1 - factor) * numbers[meanAt]! + factor * mean;
-      numbers[varAt] = (1 - factor) * numbers[varAt]! + factor * variance;
-    }
-  };
-
-  const takeGrainGradSums = (grain: number, coefficientsPtr: number): void => {
-    const at = offsetOf(grain);
-    const leafPtr = sums.leafPtr(grain);
-    // The gradient's coefficients are computed later: until then their place is free.
-    passes.gradSums(
-      xPtr + at,
-      setup.dyPtr + at,
-      rowsIn(grain, grain + 1),
-      channels,
-      coefficientsPtr,
-      gradCoefficientsPtr,
-      leafPtr,
-    );
-    if (setup.weightGrad !== undefined) {
-      copyVector(setup.weightGrad.leafPtr(grain), leafPtr + meanBytes);
-      setup.weightGrad.fold(grain);
-    }
-    if (setup.biasGrad !== undefined) {
-      copyVector(setup.biasGrad.leafPtr(grain), leafPtr);
-      setup.biasGrad.fold(grain);
-    }
-  };
-
-  const takeGradSums = (): void => {
-    for (let group = 0; group < groups.length; group++) {
-      const { lo, hi } = groups[group]!;
-      for (let grain = lo; grain < hi; grain++) takeGrainGradSums(grain, coefficientsOf(group));
-    }
-  };
-
-  const backwardPass: SplitPass = {
+  return {
     before: takeGradSums,
     reduction: sums,
     after() {
       for (let group = 0; group < groups.length; group++) inputGradient(group);
-    },
-  };
-  const isGradNeeded = setup.dxPtr !== 0;
-
-  return {
-    forward() {
-      if (step.training || running === undefined) runSplit(forwardPass);
-      else evaluate(running);
-    },
-
-    backward() {
-      if (isGradNeeded) runSplit(backwardPass);
-      else takeGradSums();
-    },
-
-    exchanging: { forward: forwardPass, backward: isGradNeeded ? backwardPass : undefined },
-
-    updateRunningStatistics() {
-      if (running !== undefined) updateRunning(running);
     },
   };
 }

@@ -54,55 +54,106 @@ export function countVirtualBatches(
   return whole + (isOwn && rest > 0 ? 1 : 0);
 }
 
+/** Binds the passes of a ghost batch normalization. */
 export function bindGhostNorm(setup: GhostNormSetup): BoundBatchNorm {
-  const { kernels, step, channels, virtualBatch, moments } = setup;
-  const countReplicas = setup.countGrains;
-  const numbers = new Float64Array(setup.memory.buffer);
-  const slots = countSlots(setup.capacity, virtualBatch, countReplicas);
+  const { step, channels, moments, workspacePtr, weightGrad, biasGrad } = setup;
+  const slots = countSlots(setup.capacity, setup.virtualBatch, setup.countGrains);
+  const batches = bindVirtualBatches(setup, slots);
   const momentsBytes = vectorLength('moments', channels) * DOUBLE_BYTES;
   const sumsBytes = vectorLength('sums', channels) * DOUBLE_BYTES;
-  const sumsPtr = setup.workspacePtr + slots * momentsBytes;
+  const sumsPtr = workspacePtr + slots * momentsBytes;
   const coefficientsPtr = sumsPtr + slots * sumsBytes;
   const leavesPtr = coefficientsPtr + coefficientsLength(channels, slots) * DOUBLE_BYTES;
+  const { groupPtrs } = moments;
+  const finish = bindAverages(setup, batches, momentsBytes);
+  const bound = bindBatchNorm({
+    ...setup,
+    step: {
+      get training() {
+        return step.training;
+      },
+      grainStart: batches.starts,
+    },
+    countGrains: slots,
+    coefficientsPtr,
+    moments: { ...slotsAlone(workspacePtr, momentsBytes, slots), groupPtrs, finish },
+    sums: { ...slotsAlone(sumsPtr, sumsBytes, slots), groupPtrs, finish() {} },
+    weightGrad: weightGrad && sinkOfSlots(setup, batches, weightGrad, leavesPtr),
+    biasGrad:
+      biasGrad && sinkOfSlots(setup, batches, biasGrad, leavesPtr + channels * DOUBLE_BYTES),
+  });
+  return {
+    ...bound,
+    forward() {
+      batches.split();
+      bound.forward();
+    },
+    // Nothing is exchanged, so that there is nothing to share.
+    exchanging: undefined,
+  };
+}
 
+/** The virtual batches of all replicas in one step. */
+interface VirtualBatches {
   /** Virtual batch v holds the samples [starts[v], starts[v + 1]). */
-  const starts = new Int32Array(slots + 1);
+  readonly starts: Int32Array;
   /** Replica r holds the virtual batches [firstOf[r], firstOf[r + 1]), at least one. */
+  readonly firstOf: Int32Array;
+  /** The replica of a virtual batch; -1 where the step has fewer virtual batches. */
+  readonly ownerOf: Int32Array;
+  /** Splits the samples of the step that begins. */
+  split(): void;
+}
+
+function bindVirtualBatches(setup: GhostNormSetup, slots: number): VirtualBatches {
+  const { step, virtualBatch, rowsPerSample, countGrains: countReplicas } = setup;
+  const starts = new Int32Array(slots + 1);
   const firstOf = new Int32Array(countReplicas + 1);
   const ownerOf = new Int32Array(slots);
-
-  const split = (): void => {
-    let slot = 0;
-    for (let replica = 0; replica < countReplicas; replica++) {
-      const start = step.grainStart[replica]!;
-      const end = step.grainStart[replica + 1]!;
-      firstOf[replica] = slot;
-      const count = Math.max(
-        1,
-        countVirtualBatches(end - start, virtualBatch, setup.rowsPerSample),
-      );
-      for (let i = 0; i < count; i++) {
-        ownerOf[slot] = replica;
-        starts[slot++] = start + i * virtualBatch;
+  return {
+    starts,
+    firstOf,
+    ownerOf,
+    split() {
+      let slot = 0;
+      for (let replica = 0; replica < countReplicas; replica++) {
+        const start = step.grainStart[replica]!;
+        const end = step.grainStart[replica + 1]!;
+        firstOf[replica] = slot;
+        const count = Math.max(1, countVirtualBatches(end - start, virtualBatch, rowsPerSample));
+        for (let i = 0; i < count; i++) {
+          ownerOf[slot] = replica;
+          starts[slot++] = start + i * virtualBatch;
+        }
       }
-    }
-    firstOf[countReplicas] = slot;
-    ownerOf.fill(-1, slot);
-    starts.fill(step.grainStart[countReplicas]!, slot);
+      firstOf[countReplicas] = slot;
+      ownerOf.fill(-1, slot);
+      starts.fill(step.grainStart[countReplicas]!, slot);
+    },
   };
+}
 
-  /** Mean and unbiased variance of the virtual batches, averaged by their counts, as the moments
-   * that a replica with these statistics would have. */
-  const averageMoments = (replica: number): void => {
+/** Returns what writes each replica's moments from those of its virtual batches: mean and unbiased
+ * variance, averaged with the counts as weights, as the moments that a replica with these
+ * statistics would have. */
+function bindAverages(
+  setup: GhostNormSetup,
+  { firstOf }: VirtualBatches,
+  momentsBytes: number,
+): () => void {
+  const { channels, moments, workspacePtr, countGrains: countReplicas } = setup;
+  const numbers = new Float64Array(setup.memory.buffer);
+
+  const average = (replica: number): void => {
     const to = moments.leafPtr(replica) / DOUBLE_BYTES;
     numbers.fill(0, to, to + 1 + 2 * channels);
     let total = 0;
     for (let v = firstOf[replica]!; v < firstOf[replica + 1]!; v++) {
-      total += numbers[(setup.workspacePtr + v * momentsBytes) / DOUBLE_BYTES]!;
+      total += numbers[(workspacePtr + v * momentsBytes) / DOUBLE_BYTES]!;
     }
     numbers[to] = total;
     for (let v = firstOf[replica]!; v < firstOf[replica + 1]!; v++) {
-      const from = (setup.workspacePtr + v * momentsBytes) / DOUBLE_BYTES;
+      const from = (workspacePtr + v * momentsBytes) / DOUBLE_BYTES;
       const count = numbers[from]!;
       if (count === 0) continue;
       const share = count / total;
@@ -115,21 +166,34 @@ export function bindGhostNorm(setup: GhostNormSetup): BoundBatchNorm {
     }
   };
 
-  const alone = (ptr: number, strideBytes: number, finish: () => void): BoundReduction => ({
-    leafPtr: (v) => ptr + v * strideBytes,
+  return () => {
+    for (let replica = 0; replica < countReplicas; replica++) average(replica);
+  };
+}
+
+/** The parts of a reduction in which each virtual batch keeps the vector that it writes. */
+function slotsAlone(
+  ptr: number,
+  strideBytes: number,
+  slots: number,
+): Pick<BoundReduction, 'leafPtr' | 'publish' | 'exchange' | 'groups'> {
+  const leafPtr = (v: number): number => ptr + v * strideBytes;
+  return {
+    leafPtr,
     publish() {},
     exchange() {},
-    finish,
-    groups: Array.from({ length: slots }, (_, v) => ({
-      lo: v,
-      hi: v + 1,
-      resultPtr: ptr + v * strideBytes,
-    })),
-    groupPtrs: moments.groupPtrs,
-  });
+    groups: Array.from({ length: slots }, (_, v) => ({ lo: v, hi: v + 1, resultPtr: leafPtr(v) })),
+  };
+}
 
-  // Batch normalization asks for a fold after each virtual batch, in order.
-  const summed = (gradient: GradientSink, leafPtr: number): GradientSink => ({
+/** Takes the gradients of virtual batches in, in order, and hands a replica's sum to its sink. */
+function sinkOfSlots(
+  { kernels, channels }: GhostNormSetup,
+  { firstOf, ownerOf }: VirtualBatches,
+  gradient: GradientSink,
+  leafPtr: number,
+): GradientSink {
+  return {
     leafPtr: () => leafPtr,
     fold(v) {
       const replica = ownerOf[v]!;
@@ -139,33 +203,5 @@ export function bindGhostNorm(setup: GhostNormSetup): BoundBatchNorm {
       kernels.addF64(sumPtr, sumPtr, leafPtr, channels);
       if (v + 1 === firstOf[replica + 1]) gradient.fold(replica);
     },
-  });
-
-  const { weightGrad, biasGrad } = setup;
-  const bound = bindBatchNorm({
-    ...setup,
-    step: {
-      get training() {
-        return step.training;
-      },
-      grainStart: starts,
-    },
-    countGrains: slots,
-    coefficientsPtr,
-    moments: alone(setup.workspacePtr, momentsBytes, () => {
-      for (let replica = 0; replica < countReplicas; replica++) averageMoments(replica);
-    }),
-    sums: alone(sumsPtr, sumsBytes, () => {}),
-    weightGrad: weightGrad && summed(weightGrad, leavesPtr),
-    biasGrad: biasGrad && summed(biasGrad, leavesPtr + channels * DOUBLE_BYTES),
-  });
-  return {
-    ...bound,
-    forward() {
-      split();
-      bound.forward();
-    },
-    // Nothing is exchanged, so that there is nothing to share.
-    exchanging: undefined,
   };
 }

@@ -56,15 +56,43 @@ const ENTER_LOAD = PHASES.indexOf('load');
 
 /** Binds the recording to a worker's region, which is zero. */
 export function bindProfiler(plan: ProfilePlan, region: Float64Array): Profiler {
-  const { countLayers, countSlots, spansPerStep } = plan;
-  const firstPhase = LAYER_PHASES.length * countLayers;
-  const waitsAt = HEADER_LENGTH + countSlots;
-  const keptAt = HEADER_LENGTH + 2 * countSlots;
-  const keptLength = KEPT_HEADER_LENGTH + spansPerStep * SPAN_LENGTH;
+  const recorder = bindRecorder(plan, region);
   region[CLOCK_SHIFT] = clockShiftMs();
+  return {
+    ...bindSteps(plan, region, recorder),
+    watchMember: (member) => watchMember(member, region, recorder),
+    watchProgram: (program) => watchProgram(program, recorder),
+  };
+}
 
-  // All state lies in the region and functions hand each other places in it, because numbers that
-  // go from function to function are allocated. What is left is what the clock itself returns.
+/** Writes spans and waits to the region. All state is there, and functions hand each other places
+ * in it, because numbers that go from function to function are allocated. What is left is what the
+ * clock itself returns. */
+interface Recorder {
+  /** Ends the running span and begins that of a slot. */
+  turnTo(slot: number): void;
+  /** Begins the span of a layer's pass; ignored between steps. */
+  enterLayer(part: number, layerId: number): void;
+  /** Ignored between steps. */
+  endWait(): void;
+}
+
+/** Where the kept spans are: those of step s have place s modulo {@link KEPT_STEPS}. */
+function keptSpans({ countSlots, spansPerStep }: ProfilePlan): {
+  readonly keptAt: number;
+  readonly keptLength: number;
+} {
+  return {
+    keptAt: HEADER_LENGTH + 2 * countSlots,
+    keptLength: KEPT_HEADER_LENGTH + spansPerStep * SPAN_LENGTH,
+  };
+}
+
+function bindRecorder(plan: ProfilePlan, region: Float64Array): Recorder {
+  const { countLayers, countSlots, spansPerStep } = plan;
+  const { keptAt, keptLength } = keptSpans(plan);
+  const waitsAt = HEADER_LENGTH + countSlots;
+
   const keep = (slot: number, fromAt: number, toAt: number): void => {
     const kept = keptAt + ((region[STEP]! - 1) % KEPT_STEPS) * keptLength;
     const count = region[kept + 1]!;
@@ -75,7 +103,6 @@ export function bindProfiler(plan: ProfilePlan, region: Float64Array): Profiler 
     region[at + 2] = region[toAt]!;
     region[kept + 1] = count + 1;
   };
-  /** Ends the running span and begins that of a slot. */
   const turnTo = (slot: number): void => {
     region[NOW] = performance.now();
     const before = region[SLOT]!;
@@ -85,17 +112,29 @@ export function bindProfiler(plan: ProfilePlan, region: Float64Array): Profiler 
     region[SLOT] = slot;
     region[SINCE] = region[NOW]!;
   };
-  const enterLayer = (part: number, layerId: number): void => {
-    if (region[STEP] !== 0) turnTo(part * countLayers + layerId);
-  };
-  const endWait = (): void => {
-    if (region[STEP] === 0) return;
-    region[NOW] = performance.now();
-    const slot = region[SLOT]!;
-    region[waitsAt + slot] = region[waitsAt + slot]! + region[NOW]! - region[WAIT_SINCE]!;
-    keep(-1 - slot, WAIT_SINCE, NOW);
-  };
 
+  return {
+    turnTo,
+    enterLayer(part, layerId) {
+      if (region[STEP] !== 0) turnTo(part * countLayers + layerId);
+    },
+    endWait() {
+      if (region[STEP] === 0) return;
+      region[NOW] = performance.now();
+      const slot = region[SLOT]!;
+      region[waitsAt + slot] = region[waitsAt + slot]! + region[NOW]! - region[WAIT_SINCE]!;
+      keep(-1 - slot, WAIT_SINCE, NOW);
+    },
+  };
+}
+
+function bindSteps(
+  plan: ProfilePlan,
+  region: Float64Array,
+  { turnTo }: Recorder,
+): Pick<Profiler, 'beginStep' | 'enter' | 'endStep'> {
+  const { keptAt, keptLength } = keptSpans(plan);
+  const firstPhase = LAYER_PHASES.length * plan.countLayers;
   return {
     beginStep(step) {
       const kept = keptAt + (step % KEPT_STEPS) * keptLength;
@@ -115,42 +154,46 @@ export function bindProfiler(plan: ProfilePlan, region: Float64Array): Profiler 
       region[STEPS] = region[STEPS]! + 1;
       region[STEP] = 0;
     },
-    watchMember: (member) => ({
-      ...member,
-      sync(call: Call) {
-        if (region[STEP] !== 0) region[WAIT_SINCE] = performance.now();
-        member.sync(call);
-        endWait();
-      },
-      syncStop(call: Call) {
-        if (region[STEP] !== 0) region[WAIT_SINCE] = performance.now();
-        const isStopping = member.syncStop(call);
-        endWait();
-        return isStopping;
-      },
-    }),
-    watchProgram<P extends WatchedProgram>(program: P): P {
-      const operations = program.operations.map((operation): P['operations'][number] => ({
-        ...operation,
-        forward() {
-          enterLayer(FORWARD, operation.layerId);
-          operation.forward();
-        },
-        backward() {
-          enterLayer(BACKWARD, operation.layerId);
-          operation.backward();
-        },
-      }));
-      const bufferUpdates = program.bufferUpdates.map((buffers) => ({
-        ...buffers,
-        update() {
-          enterLayer(UPDATE, buffers.layerId);
-          buffers.update();
-        },
-      }));
-      return { ...program, operations, bufferUpdates };
+  };
+}
+
+function watchMember(member: Member, region: Float64Array, { endWait }: Recorder): Member {
+  return {
+    ...member,
+    sync(call: Call) {
+      if (region[STEP] !== 0) region[WAIT_SINCE] = performance.now();
+      member.sync(call);
+      endWait();
+    },
+    syncStop(call: Call) {
+      if (region[STEP] !== 0) region[WAIT_SINCE] = performance.now();
+      const isStopping = member.syncStop(call);
+      endWait();
+      return isStopping;
     },
   };
+}
+
+function watchProgram<P extends WatchedProgram>(program: P, { enterLayer }: Recorder): P {
+  const operations = program.operations.map((operation): P['operations'][number] => ({
+    ...operation,
+    forward() {
+      enterLayer(FORWARD, operation.layerId);
+      operation.forward();
+    },
+    backward() {
+      enterLayer(BACKWARD, operation.layerId);
+      operation.backward();
+    },
+  }));
+  const bufferUpdates = program.bufferUpdates.map((buffers) => ({
+    ...buffers,
+    update() {
+      enterLayer(UPDATE, buffers.layerId);
+      buffers.update();
+    },
+  }));
+  return { ...program, operations, bufferUpdates };
 }
 
 /** From the thread's performance.now(), whose zero may be its own, to the monotonic clock that all

@@ -55,64 +55,19 @@ export function bindDivergenceSearch(
   batches: Batches,
   update: Update,
 ): DivergenceSearch {
-  const { plan, memory, step, program, loss, losses, member } = context;
-  const { operations: planned } = plan.graph;
-  const { operations } = program;
-  const buffers = typedView(memory, plan.layout.get('buffers'), 'f64');
-  const statistics = statisticsOf(context);
+  const { step, member } = context;
   const looks = bindLooks(context);
+  const passes = bindPassSearch(context, looks);
+  const findInTotal = bindTotalSearch(context, update);
+  const statistics = bindStatisticsSearch(context);
   const foldedCall = prepareCall({ kind: 'folded' });
-  const count = operations.length;
-  const pathOf = (layerId: number): string => planned[layerId]!.path;
-
-  const forward = (): NonFinite | undefined => {
-    let found: NonFinite | undefined;
-    for (const { layerId, forward: run } of operations) {
-      member.setPosition(step.step, layerId);
-      run();
-      for (const written of looks.writtenBy(layerId)) {
-        if (found !== undefined || looks.isOutputFinite(written)) continue;
-        found = { order: 1 + written, what: 'output', layer: pathOf(written) };
-      }
-    }
-    return found;
-  };
-
-  const isLossFinite = (): boolean => {
-    loss.run();
-    return losses.subarray(0, step.countSamples).every((value) => Number.isFinite(value));
-  };
-
-  const backward = (): NonFinite | undefined => {
-    let found: NonFinite | undefined;
-    for (const { layerId, backward: run } of operations.toReversed()) {
-      member.setPosition(step.step, layerId);
-      run();
-      if (found !== undefined || looks.isGradientFinite(layerId)) continue;
-      found = { order: 1 + 2 * count - layerId, what: 'gradient', layer: pathOf(layerId) };
-    }
-    return found;
-  };
-
-  /** What is finite in every worker's part may overflow together. */
-  const total = (): NonFinite | undefined => {
-    const layer = update.firstNonFinite();
-    if (layer === undefined) return undefined;
-    const layerId = planned.findIndex(({ path }) => path === layer);
-    return { order: 2 + 3 * count - layerId, what: 'total gradient', layer };
-  };
-
-  const isWhole = ({ from, to }: Statistics): boolean => {
-    for (let i = from; i < to; i++) if (!Number.isFinite(buffers[i])) return false;
-    return true;
-  };
 
   return {
     inStep(index) {
       // Not sampled again: the samples are those of the step itself.
       step.isSampled = false;
       update.measure();
-      const inTotal = total();
+      const inTotal = findInTotal();
       // All have folded before any worker writes its part anew.
       member.sync(foldedCall);
       batches.load(index);
@@ -121,21 +76,104 @@ export function bindDivergenceSearch(
         slot === undefined
           ? undefined
           : ({ order: 0, what: 'input', sample: batches.sampleIn(slot) } as const);
-      const inForward = forward();
-      const inLoss = isLossFinite() ? undefined : ({ order: 1 + count, what: 'loss' } as const);
-      const inBackward = backward();
+      const inForward = passes.forward();
+      const inLoss = passes.loss();
+      const inBackward = passes.backward();
       return { step: index, found: input ?? inForward ?? inLoss ?? inBackward ?? inTotal };
     },
     inState(index) {
       update.measure();
-      const inTotal = total();
-      if (inTotal !== undefined) return { step: index, found: inTotal };
-      const { layer, layerId } = statistics.find((of) => !isWhole(of)) ?? {};
-      if (layer === undefined) return { step: index, found: undefined };
-      const order = 3 + 3 * count + layerId!;
-      return { step: index, found: { order, what: 'running statistics', layer } };
+      return { step: index, found: findInTotal() ?? statistics.find() };
     },
-    areStatisticsFinite() {
+    areStatisticsFinite: statistics.areFinite,
+  };
+}
+
+/** The passes of a step, run again. A pass goes on after a finding, since the other workers take
+ * part in it. */
+interface PassSearch {
+  forward(): NonFinite | undefined;
+  loss(): NonFinite | undefined;
+  backward(): NonFinite | undefined;
+}
+
+function bindPassSearch(context: WorkerContext, looks: Looks): PassSearch {
+  const { plan, step, program, member, losses } = context;
+  const { operations } = program;
+  const count = operations.length;
+  const pathOf = (layerId: number): string => plan.graph.operations[layerId]!.path;
+  return {
+    forward() {
+      let found: NonFinite | undefined;
+      for (const { layerId, forward: run } of operations) {
+        member.setPosition(step.step, layerId);
+        run();
+        for (const written of looks.writtenBy(layerId)) {
+          if (found !== undefined || looks.isOutputFinite(written)) continue;
+          found = { order: 1 + written, what: 'output', layer: pathOf(written) };
+        }
+      }
+      return found;
+    },
+    loss() {
+      context.loss.run();
+      const areFinite = losses
+        .subarray(0, step.countSamples)
+        .every((value) => Number.isFinite(value));
+      return areFinite ? undefined : { order: 1 + count, what: 'loss' };
+    },
+    backward() {
+      let found: NonFinite | undefined;
+      for (const { layerId, backward: run } of operations.toReversed()) {
+        member.setPosition(step.step, layerId);
+        run();
+        if (found !== undefined || looks.isGradientFinite(layerId)) continue;
+        found = { order: 1 + 2 * count - layerId, what: 'gradient', layer: pathOf(layerId) };
+      }
+      return found;
+    },
+  };
+}
+
+/** Binds the look at the gradients that this worker has folded: what is finite in every worker's
+ * part may overflow together. */
+function bindTotalSearch(
+  { plan, program }: WorkerContext,
+  update: Update,
+): () => NonFinite | undefined {
+  const count = program.operations.length;
+  return () => {
+    const layer = update.firstNonFinite();
+    if (layer === undefined) return undefined;
+    const layerId = plan.graph.operations.findIndex(({ path }) => path === layer);
+    return { order: 2 + 3 * count - layerId, what: 'total gradient', layer };
+  };
+}
+
+interface StatisticsSearch {
+  find(): NonFinite | undefined;
+  /** Allocates nothing. */
+  areFinite(): boolean;
+}
+
+/** Binds the look at the running statistics that this worker updates. */
+function bindStatisticsSearch(context: WorkerContext): StatisticsSearch {
+  const { plan, memory, program } = context;
+  const count = program.operations.length;
+  const buffers = typedView(memory, plan.layout.get('buffers'), 'f64');
+  const statistics = statisticsOf(context);
+  const isWhole = ({ from, to }: Statistics): boolean => {
+    for (let i = from; i < to; i++) if (!Number.isFinite(buffers[i])) return false;
+    return true;
+  };
+  return {
+    find() {
+      const found = statistics.find((of) => !isWhole(of));
+      if (found === undefined) return undefined;
+      const { layer, layerId } = found;
+      return { order: 3 + 3 * count + layerId, what: 'running statistics', layer };
+    },
+    areFinite() {
       for (let i = 0; i < statistics.length; i++) if (!isWhole(statistics[i]!)) return false;
       return true;
     },

@@ -5,11 +5,11 @@ import { typedView } from '../memory/arena.ts';
 import { ENTER_LOSS, ENTER_OTHER, ENTER_UPDATE } from '../observe/profile.ts';
 import { addStep, bindGrainFold, GRAIN_SUMS, publishEpoch } from '../reduce/epochSums.ts';
 import { prepareCall } from '../sync/call.ts';
-import { bindBatches } from './batches.ts';
+import { type Batches, bindBatches } from './batches.ts';
 import type { WorkerContext } from './context.ts';
-import { bindDivergenceSearch, type Divergence } from './divergence.ts';
+import { bindDivergenceSearch, type Divergence, type DivergenceSearch } from './divergence.ts';
 import { bindGuard, VOTE_PARTS, VOTE_STATE } from './guard.ts';
-import { bindUpdate } from './update.ts';
+import { bindUpdate, type Update } from './update.ts';
 
 /** What a call of training has done. */
 export interface Trained {
@@ -32,78 +32,11 @@ const BAD_STATE = 3;
 export function bindTraining(
   context: WorkerContext,
 ): (from: number, to: number, totalSteps: number) => Trained {
-  const { plan, worker, memory, member, step, program, loss, losses, correct } = context;
-  const { profiler } = context;
-  const { layout, config } = plan;
-  const { diagnosticsEvery } = config;
-  const { grains, rank } = worker;
-  const countGrains = grains.hi - grains.lo;
+  const { plan, step, profiler } = context;
   const update = bindUpdate(context);
   const batches = bindBatches(context);
-  const guard = bindGuard(plan, memory, rank);
   const search = bindDivergenceSearch(context, batches, update);
-  const grainSums = typedView(memory, layout.get('grain.sums'), 'f64');
-  const foldGrains = bindGrainFold(grainSums);
-  const epochSums = typedView(memory, layout.get('epoch.sums'), 'f64');
-  const published = typedView(memory, layout.get('epoch.published'), 'f64');
-  const gradientsCall = prepareCall({ kind: 'gradients', length: plan.parameters.length });
-  const weightsCall = prepareCall({ kind: 'weights', length: plan.parameters.length });
-
-  /** Sums up the losses and hits of this worker's samples, grain by grain, and says whether all
-   * losses are finite. */
-  const sumGrains = (): boolean => {
-    let areFinite = true;
-    for (let grain = 0; grain < countGrains; grain++) {
-      let lossSum = 0;
-      let correctCount = 0;
-      const end = step.grainStart[grain + 1]!;
-      for (let sample = step.grainStart[grain]!; sample < end; sample++) {
-        lossSum += losses[sample]!;
-        correctCount += correct[sample]!;
-      }
-      grainSums[(grains.lo + grain) * GRAIN_SUMS] = lossSum;
-      grainSums[(grains.lo + grain) * GRAIN_SUMS + 1] = correctCount;
-      areFinite = areFinite && Number.isFinite(lossSum);
-    }
-    return areFinite;
-  };
-
-  /** One optimizer step. Returns how it ended. */
-  const trainStep = (index: number): number => {
-    const inEpoch = index % plan.stepsPerEpoch;
-    step.isSampled = diagnosticsEvery > 0 && index % diagnosticsEvery === 0;
-    batches.load(index);
-    context.forward();
-    profiler?.enter(ENTER_LOSS);
-    loss.run();
-    profiler?.enter(ENTER_OTHER);
-    const isLossFinite = sumGrains();
-    context.backward();
-    profiler?.enter(ENTER_UPDATE);
-    member.setPosition(index, -1);
-    guard?.vote(VOTE_PARTS, isLossFinite && update.arePartsFinite());
-    member.sync(gradientsCall);
-    if (guard?.areAllFinite(VOTE_PARTS) === false) return BAD_GRADIENTS;
-    if (!update.run(index)) return BAD_GRADIENTS;
-    for (let i = 0; i < program.bufferUpdates.length; i++) {
-      const buffers = program.bufferUpdates[i]!;
-      member.setPosition(index, buffers.layerId);
-      buffers.update();
-    }
-    member.setPosition(index, -1);
-    profiler?.enter(ENTER_OTHER);
-    if (rank === 0) {
-      if (inEpoch === 0) epochSums.fill(0);
-      foldGrains();
-      addStep(epochSums, grainSums, step.globalCount);
-    }
-    profiler?.enter(ENTER_UPDATE);
-    guard?.vote(VOTE_STATE, update.isTotalFinite() && search.areStatisticsFinite());
-    const isStopping = member.syncStop(weightsCall);
-    if (rank === 0) publishEpoch(published, context.progress, epochSums, index + 1);
-    if (guard?.areAllFinite(VOTE_STATE) === false) return BAD_STATE;
-    return isStopping ? STOP : GO_ON;
-  };
+  const trainStep = bindStep(context, { update, batches, search });
 
   return (from, to, totalSteps) => {
     step.training = true;
@@ -122,5 +55,103 @@ export function bindTraining(
       if (end === STOP) break;
     }
     return { done };
+  };
+}
+
+/** Binds one optimizer step, which returns how it ended. */
+function bindStep(
+  context: WorkerContext,
+  parts: {
+    readonly update: Update;
+    readonly batches: Batches;
+    readonly search: DivergenceSearch;
+  },
+): (index: number) => number {
+  const { plan, memory, member, step, program, loss, profiler } = context;
+  const { update, batches, search } = parts;
+  const { diagnosticsEvery } = plan.config;
+  const { rank } = context.worker;
+  const guard = bindGuard(plan, memory, rank);
+  const sums = bindStepSums(context);
+  const gradientsCall = prepareCall({ kind: 'gradients', length: plan.parameters.length });
+  const weightsCall = prepareCall({ kind: 'weights', length: plan.parameters.length });
+
+  return (index) => {
+    step.isSampled = diagnosticsEvery > 0 && index % diagnosticsEvery === 0;
+    batches.load(index);
+    context.forward();
+    profiler?.enter(ENTER_LOSS);
+    loss.run();
+    profiler?.enter(ENTER_OTHER);
+    const isLossFinite = sums.sumGrains();
+    context.backward();
+    profiler?.enter(ENTER_UPDATE);
+    member.setPosition(index, -1);
+    guard?.vote(VOTE_PARTS, isLossFinite && update.arePartsFinite());
+    member.sync(gradientsCall);
+    if (guard?.areAllFinite(VOTE_PARTS) === false) return BAD_GRADIENTS;
+    if (!update.run(index)) return BAD_GRADIENTS;
+    for (let i = 0; i < program.bufferUpdates.length; i++) {
+      const buffers = program.bufferUpdates[i]!;
+      member.setPosition(index, buffers.layerId);
+      buffers.update();
+    }
+    member.setPosition(index, -1);
+    profiler?.enter(ENTER_OTHER);
+    if (rank === 0) sums.addToEpoch(index);
+    profiler?.enter(ENTER_UPDATE);
+    guard?.vote(VOTE_STATE, update.isTotalFinite() && search.areStatisticsFinite());
+    const isStopping = member.syncStop(weightsCall);
+    if (rank === 0) sums.publish(index + 1);
+    if (guard?.areAllFinite(VOTE_STATE) === false) return BAD_STATE;
+    return isStopping ? STOP : GO_ON;
+  };
+}
+
+/** The sums of a step's losses and hits. */
+interface StepSums {
+  /** Sums up those of this worker's samples, grain by grain, and says whether all losses are
+   * finite. */
+  sumGrains(): boolean;
+  /** Rank 0, once all grains are summed: folds them and adds them to the epoch's. */
+  addToEpoch(index: number): void;
+  /** Rank 0: publishes the epoch's sums after `steps` steps of the run. */
+  publish(steps: number): void;
+}
+
+function bindStepSums(context: WorkerContext): StepSums {
+  const { plan, worker, memory, step, losses, correct } = context;
+  const { layout } = plan;
+  const { grains } = worker;
+  const countGrains = grains.hi - grains.lo;
+  const grainSums = typedView(memory, layout.get('grain.sums'), 'f64');
+  const foldGrains = bindGrainFold(grainSums);
+  const epochSums = typedView(memory, layout.get('epoch.sums'), 'f64');
+  const published = typedView(memory, layout.get('epoch.published'), 'f64');
+  return {
+    sumGrains() {
+      let areFinite = true;
+      for (let grain = 0; grain < countGrains; grain++) {
+        let lossSum = 0;
+        let correctCount = 0;
+        const end = step.grainStart[grain + 1]!;
+        for (let sample = step.grainStart[grain]!; sample < end; sample++) {
+          lossSum += losses[sample]!;
+          correctCount += correct[sample]!;
+        }
+        grainSums[(grains.lo + grain) * GRAIN_SUMS] = lossSum;
+        grainSums[(grains.lo + grain) * GRAIN_SUMS + 1] = correctCount;
+        areFinite = areFinite && Number.isFinite(lossSum);
+      }
+      return areFinite;
+    },
+    addToEpoch(index) {
+      if (index % plan.stepsPerEpoch === 0) epochSums.fill(0);
+      foldGrains();
+      addStep(epochSums, grainSums, step.globalCount);
+    },
+    publish(steps) {
+      publishEpoch(published, context.progress, epochSums, steps);
+    },
   };
 }

@@ -61,74 +61,30 @@ export interface Update {
 export function bindUpdate(setup: UpdateSetup): Update {
   const { plan, kernels, memory, member } = setup;
   const { config, parameters, layout } = plan;
+  const { clipNorm, onNonFinite } = config;
   const { lo, hi } = ownedBlocks(parameters.blocks, config.workers)[member.rank]!;
   const blocks = parameters.blocks.slice(lo, hi).map((block, i) => bindBlock(setup, block, lo + i));
-  const squaresRegion = layout.get('gradients.squares');
-  const squares = typedView(memory, squaresRegion, 'f64');
-  const clipCall = prepareCall({ kind: 'gradientNorm', length: squares.length });
-  const { onNonFinite } = config;
-  const arePartsFinite = bindPartsCheck(setup);
+  const squares = bindSquares(setup, blocks);
+  const clipCall = prepareCall({ kind: 'gradientNorm', length: squares.all.length });
   const ratesRegion = layout.get(`rank ${member.rank}.rates`);
   const rates = typedView(memory, ratesRegion, 'f64');
+  const rateTable = bindRateTable(setup, rates);
   const optimizer = bindOptimizer(config.optimizer, kernels, ratesRegion.offsetBytes);
-  const { clipNorm } = config;
+  const foldBlock = bindBlockFold(kernels);
   const sampleNorms = bindGradientNorms(setup, blocks);
 
-  const addWide = bindAdditions(kernels, true);
-  const addNarrow = bindAdditions(kernels, false);
-
-  const foldBlock = (block: BoundBlock): void => {
-    const { length, isWide, folds, rootPtr, gradPtr } = block;
-    if (isWide) addWide(folds, length);
-    else addNarrow(folds, length);
-    if (isWide) kernels.narrowF64(gradPtr, rootPtr, length);
-    else kernels.copyF32(gradPtr, rootPtr, length);
-  };
-
-  // The rates of all steps of a call, worked out before the first: numbers that functions return in
-  // a step may be allocated.
-  let firstStep = 0;
-  let table = new Float64Array();
-
-  const takeRates = (step: number): void => {
-    const at = (step - firstStep) * rates.length;
-    for (let i = 0; i < rates.length; i++) rates[i] = table[at + i]!;
-  };
-
-  const sumSquares = (): void => {
-    for (const { gradPtr, length, index } of blocks) {
-      kernels.sumSquaresF32(gradPtr, length, squaresRegion.offsetBytes + index * 8);
-    }
-  };
-
-  const isNormFinite = (): boolean => {
-    for (let block = 0; block < squares.length; block++) {
-      if (!Number.isFinite(squares[block])) return false;
-    }
-    return true;
-  };
-
   return {
-    prepare(from, to, totalSteps) {
-      const { schedule, optimizer: spec } = config;
-      firstStep = from;
-      table = new Float64Array((to - from) * rates.length);
-      for (let i = 0; i < to - from; i++) {
-        const lr = learningRateAt(schedule, spec.lr, from + i, totalSteps);
-        writeRates(spec, from + i, lr, rates);
-        table.set(rates, i * rates.length);
-      }
-    },
-    arePartsFinite,
+    prepare: rateTable.prepare,
+    arePartsFinite: bindPartsCheck(setup),
     run(step) {
-      takeRates(step);
+      rateTable.take(step);
       for (const block of blocks) foldBlock(block);
       sampleNorms();
       if (clipNorm !== null) {
-        sumSquares();
+        squares.sum();
         member.sync(clipCall);
-        if (onNonFinite !== 'continue' && !isNormFinite()) return false;
-        writeClipScale(squares, clipNorm, rates, RATE_GRAD_SCALE);
+        if (onNonFinite !== 'continue' && !squares.areAllFinite()) return false;
+        writeClipScale(squares.all, clipNorm, rates, RATE_GRAD_SCALE);
       }
       for (const block of blocks) optimizer.update(block);
       return true;
@@ -143,7 +99,7 @@ export function bindUpdate(setup: UpdateSetup): Update {
     },
     measure() {
       for (const block of blocks) foldBlock(block);
-      sumSquares();
+      squares.sum();
     },
     firstNonFinite() {
       const found = blocks.findLast(
@@ -151,6 +107,77 @@ export function bindUpdate(setup: UpdateSetup): Update {
       );
       return found?.layerPath;
     },
+  };
+}
+
+/** The rates of all steps of a call, worked out before the first: numbers that functions return in
+ * a step may be allocated. */
+interface RateTable {
+  prepare(from: number, to: number, totalSteps: number): void;
+  /** Writes the rates of a step where the optimizer reads them. */
+  take(step: number): void;
+}
+
+function bindRateTable({ plan }: UpdateSetup, rates: Float64Array): RateTable {
+  const { schedule, optimizer } = plan.config;
+  let firstStep = 0;
+  let table = new Float64Array();
+  return {
+    prepare(from, to, totalSteps) {
+      firstStep = from;
+      table = new Float64Array((to - from) * rates.length);
+      for (let i = 0; i < to - from; i++) {
+        const lr = learningRateAt(schedule, optimizer.lr, from + i, totalSteps);
+        writeRates(optimizer, from + i, lr, rates);
+        table.set(rates, i * rates.length);
+      }
+    },
+    take(step) {
+      const at = (step - firstStep) * rates.length;
+      for (let i = 0; i < rates.length; i++) rates[i] = table[at + i]!;
+    },
+  };
+}
+
+/** The sums of squares of all blocks' gradients, of which each worker writes its own blocks'. */
+interface Squares {
+  readonly all: Float64Array;
+  sum(): void;
+  /** After a synchronization. */
+  areAllFinite(): boolean;
+}
+
+function bindSquares(
+  { plan, kernels, memory }: UpdateSetup,
+  blocks: readonly BoundBlock[],
+): Squares {
+  const region = plan.layout.get('gradients.squares');
+  const all = typedView(memory, region, 'f64');
+  return {
+    all,
+    sum() {
+      for (const { gradPtr, length, index } of blocks) {
+        kernels.sumSquaresF32(gradPtr, length, region.offsetBytes + index * 8);
+      }
+    },
+    areAllFinite() {
+      for (let block = 0; block < all.length; block++) {
+        if (!Number.isFinite(all[block])) return false;
+      }
+      return true;
+    },
+  };
+}
+
+/** Returns what folds a block of all published gradients, into float32. */
+function bindBlockFold(kernels: KernelExports): (block: BoundBlock) => void {
+  const addWide = bindAdditions(kernels, true);
+  const addNarrow = bindAdditions(kernels, false);
+  return ({ length, isWide, folds, rootPtr, gradPtr }) => {
+    if (isWide) addWide(folds, length);
+    else addNarrow(folds, length);
+    if (isWide) kernels.narrowF64(gradPtr, rootPtr, length);
+    else kernels.copyF32(gradPtr, rootPtr, length);
   };
 }
 

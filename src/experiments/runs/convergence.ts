@@ -19,6 +19,9 @@ import {
 } from '../engine/compare.ts';
 import type {
   Analysis,
+  AnalysisPlot,
+  AnalysisTable,
+  ClaimVerdict,
   Experiment,
   ExperimentOptions,
   RunContext,
@@ -110,15 +113,77 @@ function bestRate(results: readonly RunResult[], norm: Norm): number | undefined
   return rates.sort((a, b) => a.loss - b.loss)[0]?.rate;
 }
 
+const NOTES = [
+  'How fast is measured by the mean loss over all steps, the area under the curve: unlike ' +
+    'the steps to a threshold it is defined for runs that never reach one.',
+  'A best rate is chosen by the mean loss over the same seeds, for both variants alike.',
+  'The largest rise is that of the mean loss from one window to the next, in nats; some of ' +
+    'it is the noise of the samples, which is the same for both variants.',
+];
+
+/** What a measure gave, by seed; empty without a rate. */
+type ValuesAt = (norm: Norm, rate: number | undefined, measure: Measure) => SeedValues;
+
+/** The rate of each norm. */
+type Rates = Readonly<Record<Norm, number | undefined>>;
+
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
-  const at = (norm: Norm, rate: number | undefined, measure: Measure): SeedValues =>
+  const at: ValuesAt = (norm, rate, measure) =>
     rate === undefined ? new Map() : bySeed(results, { norm, rate }, measure);
   const best = { none: bestRate(results, 'none'), sync: bestRate(results, 'sync') };
+  return {
+    tables: [tableOf(at)],
+    plots: [lossPlot(results, options)],
+    verdicts: verdictsOf(at, best),
+    notes: NOTES,
+  };
+}
+
+function tableOf(at: ValuesAt): AnalysisTable {
+  return {
+    caption: 'Means over the seeds with 95 % intervals',
+    columns: ['norm', 'rate', 'mean loss of all steps', 'largest rise', 'test error'],
+    rows: NORMS.flatMap((norm) =>
+      RATES.map((rate) => [
+        NORM_TITLES[norm],
+        rate,
+        cell(at(norm, rate, meanLoss)),
+        cell(at(norm, rate, largestRise)),
+        cell(at(norm, rate, testError), 1, '%'),
+      ]),
+    ),
+  };
+}
+
+function lossPlot(results: readonly RunResult[], options: ExperimentOptions): AnalysisPlot {
+  const { windowSteps, steps } = options.quick ? QUICK : FULL;
+  const ends = Array.from({ length: steps / windowSteps }, (_, i) => (i + 1) * windowSteps);
+  return {
+    file: 'loss',
+    caption: `Training loss in windows of ${windowSteps} steps, mean over the seeds`,
+    plot: {
+      title: 'Training loss with batch norm and without',
+      xLabel: 'steps',
+      yLabel: 'cross-entropy',
+      yScale: 'log',
+      series: NORMS.flatMap((norm) =>
+        RATES.map((rate) => {
+          const runs = select(results, { norm, rate });
+          const name = `${NORM_TITLES[norm]}, rate ${rate}`;
+          const style = norm === 'none' ? ('dashed' as const) : ('solid' as const);
+          return { ...listCurve(name, runs, 'losses', ends), style };
+        }),
+      ),
+    },
+  };
+}
+
+function verdictsOf(at: ValuesAt, best: Rates): readonly ClaimVerdict[] {
   const side = (norm: Norm, rate: number | undefined, measure: Measure) => ({
     name: `${NORM_TITLES[norm]}${rate === undefined ? '' : ` at rate ${rate}`}`,
     values: at(norm, rate, measure),
   });
-  const compare = (claim: string, measure: Measure, rates: Record<Norm, number | undefined>) =>
+  const compare = (claim: string, measure: Measure, rates: Rates) =>
     judge({
       claim,
       claimed: 'below',
@@ -126,75 +191,25 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
       b: side('none', rates.none, measure),
     });
   const same = { none: SAME_RATE, sync: SAME_RATE };
-  const spread = (norm: Norm): SeedValues => distances(at(norm, SAME_RATE, meanLoss));
   const high = { none: HIGH_RATE, sync: HIGH_RATE };
-  const { windowSteps, steps } = options.quick ? QUICK : FULL;
-  const ends = Array.from({ length: steps / windowSteps }, (_, i) => (i + 1) * windowSteps);
-  return {
-    tables: [
-      {
-        caption: 'Means over the seeds with 95 % intervals',
-        columns: ['norm', 'rate', 'mean loss of all steps', 'largest rise', 'test error'],
-        rows: NORMS.flatMap((norm) =>
-          RATES.map((rate) => [
-            NORM_TITLES[norm],
-            rate,
-            cell(at(norm, rate, meanLoss)),
-            cell(at(norm, rate, largestRise)),
-            cell(at(norm, rate, testError), 1, '%'),
-          ]),
-        ),
-      },
-    ],
-    plots: [
-      {
-        file: 'loss',
-        caption: `Training loss in windows of ${windowSteps} steps, mean over the seeds`,
-        plot: {
-          title: 'Training loss with batch norm and without',
-          xLabel: 'steps',
-          yLabel: 'cross-entropy',
-          yScale: 'log',
-          series: NORMS.flatMap((norm) =>
-            RATES.map((rate) => {
-              const runs = select(results, { norm, rate });
-              const name = `${NORM_TITLES[norm]}, rate ${rate}`;
-              const style = norm === 'none' ? ('dashed' as const) : ('solid' as const);
-              return { ...listCurve(name, runs, 'losses', ends), style };
-            }),
-          ),
-        },
-      },
-    ],
-    verdicts: [
-      compare(
-        `At the same learning rate of ${SAME_RATE} batch norm converges faster`,
-        meanLoss,
-        same,
-      ),
-      compare('With each at its own best rate batch norm converges faster', meanLoss, best),
-      compare(
-        'With each at its own best rate batch norm has the lower test error',
-        testError,
-        best,
-      ),
-      compare(`At the high rate of ${HIGH_RATE} batch norm has the lower loss`, meanLoss, high),
-      compare(`At rate ${SAME_RATE} the loss rises less with batch norm`, largestRise, same),
-      judge({
-        claim: `At rate ${SAME_RATE} the seeds agree more with batch norm`,
-        claimed: 'below',
-        a: { name: 'distance from the median, batch norm', values: spread('sync') },
-        b: { name: NORM_TITLES.none, values: spread('none') },
-      }),
-    ],
-    notes: [
-      'How fast is measured by the mean loss over all steps, the area under the curve: unlike ' +
-        'the steps to a threshold it is defined for runs that never reach one.',
-      'A best rate is chosen by the mean loss over the same seeds, for both variants alike.',
-      'The largest rise is that of the mean loss from one window to the next, in nats; some of ' +
-        'it is the noise of the samples, which is the same for both variants.',
-    ],
-  };
+  const spread = (norm: Norm): SeedValues => distances(at(norm, SAME_RATE, meanLoss));
+  return [
+    compare(
+      `At the same learning rate of ${SAME_RATE} batch norm converges faster`,
+      meanLoss,
+      same,
+    ),
+    compare('With each at its own best rate batch norm converges faster', meanLoss, best),
+    compare('With each at its own best rate batch norm has the lower test error', testError, best),
+    compare(`At the high rate of ${HIGH_RATE} batch norm has the lower loss`, meanLoss, high),
+    compare(`At rate ${SAME_RATE} the loss rises less with batch norm`, largestRise, same),
+    judge({
+      claim: `At rate ${SAME_RATE} the seeds agree more with batch norm`,
+      claimed: 'below',
+      a: { name: 'distance from the median, batch norm', values: spread('sync') },
+      b: { name: NORM_TITLES.none, values: spread('none') },
+    }),
+  ];
 }
 
 /** See docs/experiments/convergence.md. */

@@ -17,6 +17,9 @@ import {
 } from '../engine/compare.ts';
 import type {
   Analysis,
+  AnalysisPlot,
+  AnalysisTable,
+  ClaimVerdict,
   Experiment,
   ExperimentOptions,
   RunContext,
@@ -104,95 +107,120 @@ function stepMs(norm: Norm): Measure {
   return ({ timings }) => timings[`${norm}StepMs`]!;
 }
 
+const NOTES = [
+  'The share is 1 - t(no norm) / t(norm) for medians of alternating windows. It is the ' +
+    'whole cost of normalizing, forward and backward, not of the statistics alone. The net ' +
+    'without a norm has biases instead, whose time is not added.',
+  'A seed is a repetition here. These are times: they change from machine to machine, and ' +
+    'with what else the machine does.',
+  'Synchronizing means something only with two threads or more.',
+];
+
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
   const { replicaBatches, channels } = options.quick ? QUICK : FULL;
   const widest = channels.at(-1)!;
-  const [smallest, largest] = [replicaBatches[0]!, replicaBatches.at(-1)!];
-  const share = (norm: Norm, replicaBatch: number): SeedValues =>
-    bySeed(results, { replicaBatch, channels: widest }, overheadOf(norm));
+  const shares: Shares = {
+    widest,
+    replicaBatches,
+    of: (norm, replicaBatch) =>
+      bySeed(results, { replicaBatch, channels: widest }, overheadOf(norm)),
+  };
   const places = channels.flatMap((width) =>
     replicaBatches.map((replicaBatch) => ({ channels: width, replicaBatch })),
   );
-  const extra = (replicaBatch: number): SeedValues =>
-    subtract(share('sync', replicaBatch), share('local', replicaBatch));
-  const local = share('local', largest);
-  const shown = { digits: 1, unit: '%' };
-  const at = (replicaBatch: number): string => `${REPLICAS} x ${replicaBatch}, ${widest} channels`;
   return {
-    tables: [
-      {
-        caption: 'Time of a step, and the share of it that is there for the norm',
-        columns: [
-          'channels',
-          'batch',
-          ...NORMS.map((norm) => `${TITLES[norm]}, ms`),
-          ...NORMS.slice(1).map((norm) => `${TITLES[norm]}, share`),
-        ],
-        rows: places.map((place) => [
-          place.channels,
-          `${REPLICAS} x ${place.replicaBatch}`,
-          ...NORMS.map((norm) => cell(bySeed(results, place, stepMs(norm)), 2)),
-          ...NORMS.slice(1).map((norm) => cell(bySeed(results, place, overheadOf(norm)), 1, '%')),
-        ]),
-      },
-    ],
-    plots: [
-      {
-        file: 'share',
-        caption: `Share of the step by samples of a replica, ${widest} channels`,
-        plot: {
-          title: 'Share of the training step that the norm takes',
-          xLabel: 'samples of a replica',
-          yLabel: 'share of the step, %',
-          xScale: 'log',
-          series: NORMS.slice(1).map((norm) =>
-            curve(
-              TITLES[norm],
-              replicaBatches.map((x) => ({ x, values: [...share(norm, x).values()] })),
-            ),
-          ),
-        },
-      },
-    ],
-    verdicts: [
-      judge({
-        claim: `Batch norm takes a tenth of the step or more (${at(largest)})`,
-        claimed: 'above',
-        a: { name: TITLES.local, values: local },
-        b: constantSide('a tenth', local, 10),
-        ...shown,
-      }),
-      judge({
-        claim: `Synchronizing it costs time on top (${at(smallest)})`,
-        claimed: 'above',
-        a: { name: TITLES.sync, values: share('sync', smallest) },
-        b: { name: TITLES.local, values: share('local', smallest) },
-        ...shown,
-      }),
-      judge({
-        claim: `The share that synchronizing adds falls with the batch (${widest} channels)`,
-        claimed: 'above',
-        a: { name: `added at batch ${REPLICAS} x ${smallest}`, values: extra(smallest) },
-        b: { name: `added at batch ${REPLICAS} x ${largest}`, values: extra(largest) },
-        ...shown,
-      }),
-      judge({
-        claim: `Group norm, which shares nothing, is cheaper (${at(smallest)})`,
-        claimed: 'below',
-        a: { name: TITLES.group, values: share('group', smallest) },
-        b: { name: TITLES.sync, values: share('sync', smallest) },
-        ...shown,
-      }),
-    ],
-    notes: [
-      'The share is 1 - t(no norm) / t(norm) for medians of alternating windows. It is the ' +
-        'whole cost of normalizing, forward and backward, not of the statistics alone. The net ' +
-        'without a norm has biases instead, whose time is not added.',
-      'A seed is a repetition here. These are times: they change from machine to machine, and ' +
-        'with what else the machine does.',
-      'Synchronizing means something only with two threads or more.',
-    ],
+    tables: [timeTable(results, places)],
+    plots: [sharePlot(shares)],
+    verdicts: verdictsOf(shares),
+    notes: NOTES,
   };
+}
+
+/** What the norms of the widest net take. */
+interface Shares {
+  readonly widest: number;
+  readonly replicaBatches: readonly number[];
+  /** In percent of the step, by seed. */
+  of(norm: Norm, replicaBatch: number): SeedValues;
+}
+
+function timeTable(
+  results: readonly RunResult[],
+  places: readonly { readonly channels: number; readonly replicaBatch: number }[],
+): AnalysisTable {
+  return {
+    caption: 'Time of a step, and the share of it that is there for the norm',
+    columns: [
+      'channels',
+      'batch',
+      ...NORMS.map((norm) => `${TITLES[norm]}, ms`),
+      ...NORMS.slice(1).map((norm) => `${TITLES[norm]}, share`),
+    ],
+    rows: places.map((place) => [
+      place.channels,
+      `${REPLICAS} x ${place.replicaBatch}`,
+      ...NORMS.map((norm) => cell(bySeed(results, place, stepMs(norm)), 2)),
+      ...NORMS.slice(1).map((norm) => cell(bySeed(results, place, overheadOf(norm)), 1, '%')),
+    ]),
+  };
+}
+
+function sharePlot({ of, widest, replicaBatches }: Shares): AnalysisPlot {
+  return {
+    file: 'share',
+    caption: `Share of the step by samples of a replica, ${widest} channels`,
+    plot: {
+      title: 'Share of the training step that the norm takes',
+      xLabel: 'samples of a replica',
+      yLabel: 'share of the step, %',
+      xScale: 'log',
+      series: NORMS.slice(1).map((norm) =>
+        curve(
+          TITLES[norm],
+          replicaBatches.map((x) => ({ x, values: [...of(norm, x).values()] })),
+        ),
+      ),
+    },
+  };
+}
+
+function verdictsOf({ of, widest, replicaBatches }: Shares): readonly ClaimVerdict[] {
+  const [smallest, largest] = [replicaBatches[0]!, replicaBatches.at(-1)!];
+  const local = of('local', largest);
+  const extra = (replicaBatch: number): SeedValues =>
+    subtract(of('sync', replicaBatch), of('local', replicaBatch));
+  const at = (replicaBatch: number): string => `${REPLICAS} x ${replicaBatch}, ${widest} channels`;
+  const shown = { digits: 1, unit: '%' };
+  return [
+    judge({
+      claim: `Batch norm takes a tenth of the step or more (${at(largest)})`,
+      claimed: 'above',
+      a: { name: TITLES.local, values: local },
+      b: constantSide('a tenth', local, 10),
+      ...shown,
+    }),
+    judge({
+      claim: `Synchronizing it costs time on top (${at(smallest)})`,
+      claimed: 'above',
+      a: { name: TITLES.sync, values: of('sync', smallest) },
+      b: { name: TITLES.local, values: of('local', smallest) },
+      ...shown,
+    }),
+    judge({
+      claim: `The share that synchronizing adds falls with the batch (${widest} channels)`,
+      claimed: 'above',
+      a: { name: `added at batch ${REPLICAS} x ${smallest}`, values: extra(smallest) },
+      b: { name: `added at batch ${REPLICAS} x ${largest}`, values: extra(largest) },
+      ...shown,
+    }),
+    judge({
+      claim: `Group norm, which shares nothing, is cheaper (${at(smallest)})`,
+      claimed: 'below',
+      a: { name: TITLES.group, values: of('group', smallest) },
+      b: { name: TITLES.sync, values: of('sync', smallest) },
+      ...shown,
+    }),
+  ];
 }
 
 /** See docs/experiments/overhead.md. */

@@ -27,6 +27,9 @@ import {
 } from '../engine/compare.ts';
 import type {
   Analysis,
+  AnalysisPlot,
+  AnalysisTable,
+  ClaimVerdict,
   Experiment,
   ExperimentOptions,
   PlainRecord,
@@ -122,10 +125,83 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
 
 const testError: Measure = (result) => 100 * numberOf(result, 'testError');
 
+const NOTES = [
+  `Batch norm has eps ${EPS.batch}, layer norm the usual ${EPS.layer}. With the usual one ` +
+    'batch norm is far worse: where rows are nearly constant it blows up what little differs.',
+  `A step always has ${GLOBAL_BATCH} samples; they are split among replicas whose batch ` +
+    'norms see their own samples only. So nothing but the statistics depends on the batch: ' +
+    'layer norm, which shares nothing between samples, computes the same but for rounding.',
+];
+
+/** Test errors in %, by seed. */
+type ErrorsAt = (norm: Norm, replicaBatch: number) => SeedValues;
+
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
-  const { steps, windowSteps } = options.quick ? QUICK : FULL;
-  const errors = (norm: Norm, replicaBatch: number): SeedValues =>
+  const errors: ErrorsAt = (norm, replicaBatch) =>
     bySeed(results, { norm, replicaBatch }, testError);
+  const batches = BATCHES.filter((batch) => errors('batch', batch).size > 0);
+  return {
+    tables: [errorTable(errors, batches)],
+    plots: [errorPlot(errors, batches), lossPlot(results, options)],
+    verdicts: verdictsOf(errors),
+    notes: NOTES,
+  };
+}
+
+function errorTable(errors: ErrorsAt, batches: readonly number[]): AnalysisTable {
+  return {
+    caption: 'Test error, means over the seeds with 95 % intervals',
+    columns: ['samples that share statistics', ...NORMS.map((norm) => TITLES[norm])],
+    rows: batches.map((batch) => [
+      batch,
+      ...NORMS.map((norm) => cell(errors(norm, batch), 2, '%')),
+    ]),
+  };
+}
+
+function errorPlot(errors: ErrorsAt, batches: readonly number[]): AnalysisPlot {
+  return {
+    file: 'error-by-batch',
+    caption: 'Test error by the samples that share statistics, mean over the seeds',
+    plot: {
+      title: 'Batch norm and layer norm in a recurrent net',
+      xLabel: 'samples that share statistics',
+      yLabel: 'test error, %',
+      xScale: 'log',
+      series: NORMS.map((norm) =>
+        curve(
+          TITLES[norm],
+          batches.map((x) => ({ x, values: [...errors(norm, x).values()] })),
+        ),
+      ),
+    },
+  };
+}
+
+function lossPlot(results: readonly RunResult[], options: ExperimentOptions): AnalysisPlot {
+  const { steps, windowSteps } = options.quick ? QUICK : FULL;
+  const ends = Array.from({ length: steps / windowSteps }, (_, i) => (i + 1) * windowSteps);
+  return {
+    file: 'loss',
+    caption: `Training loss in windows of ${windowSteps} steps, mean over the seeds`,
+    plot: {
+      title: 'Training loss of the recurrent net',
+      xLabel: 'steps',
+      yLabel: 'cross-entropy',
+      yScale: 'log',
+      series: NORMS.flatMap((norm) =>
+        [SMALL, LARGE].map((replicaBatch) => {
+          const runs = select(results, { norm, replicaBatch });
+          const style = replicaBatch === SMALL ? ('dashed' as const) : ('solid' as const);
+          const name = `${TITLES[norm]}, batch ${replicaBatch}`;
+          return { ...listCurve(name, runs, 'losses', ends), style };
+        }),
+      ),
+    },
+  };
+}
+
+function verdictsOf(errors: ErrorsAt): readonly ClaimVerdict[] {
   const side = (norm: Norm, batch: number) => ({
     name: `${TITLES[norm]} at batch ${batch}`,
     values: errors(norm, batch),
@@ -135,89 +211,32 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
     values: subtract(errors(norm, SMALL), errors(norm, LARGE)),
   });
   const shown = { claimed: 'above' as const, digits: 2, unit: '%' };
-  const batches = BATCHES.filter((batch) => errors('batch', batch).size > 0);
-  const ends = Array.from({ length: steps / windowSteps }, (_, i) => (i + 1) * windowSteps);
-  return {
-    tables: [
-      {
-        caption: 'Test error, means over the seeds with 95 % intervals',
-        columns: ['samples that share statistics', ...NORMS.map((norm) => TITLES[norm])],
-        rows: batches.map((batch) => [
-          batch,
-          ...NORMS.map((norm) => cell(errors(norm, batch), 2, '%')),
-        ]),
-      },
-    ],
-    plots: [
-      {
-        file: 'error-by-batch',
-        caption: 'Test error by the samples that share statistics, mean over the seeds',
-        plot: {
-          title: 'Batch norm and layer norm in a recurrent net',
-          xLabel: 'samples that share statistics',
-          yLabel: 'test error, %',
-          xScale: 'log',
-          series: NORMS.map((norm) =>
-            curve(
-              TITLES[norm],
-              batches.map((x) => ({ x, values: [...errors(norm, x).values()] })),
-            ),
-          ),
-        },
-      },
-      {
-        file: 'loss',
-        caption: `Training loss in windows of ${windowSteps} steps, mean over the seeds`,
-        plot: {
-          title: 'Training loss of the recurrent net',
-          xLabel: 'steps',
-          yLabel: 'cross-entropy',
-          yScale: 'log',
-          series: NORMS.flatMap((norm) =>
-            [SMALL, LARGE].map((replicaBatch) => {
-              const runs = select(results, { norm, replicaBatch });
-              const style = replicaBatch === SMALL ? ('dashed' as const) : ('solid' as const);
-              const name = `${TITLES[norm]}, batch ${replicaBatch}`;
-              return { ...listCurve(name, runs, 'losses', ends), style };
-            }),
-          ),
-        },
-      },
-    ],
-    verdicts: [
-      judge({
-        claim: 'Batch norm over time steps suffers when few samples share statistics',
-        a: side('batch', SMALL),
-        b: side('batch', LARGE),
-        ...shown,
-      }),
-      judge({
-        claim: 'Layer norm suffers less from a small batch than batch norm does',
-        a: rise('batch'),
-        b: rise('layer'),
-        ...shown,
-      }),
-      judge({
-        claim: 'With a small batch layer norm has the lower error',
-        a: side('batch', SMALL),
-        b: side('layer', SMALL),
-        ...shown,
-      }),
-      judge({
-        claim: 'With a larger batch, too, layer norm has the lower error on sequences',
-        a: side('batch', LARGE),
-        b: side('layer', LARGE),
-        ...shown,
-      }),
-    ],
-    notes: [
-      `Batch norm has eps ${EPS.batch}, layer norm the usual ${EPS.layer}. With the usual one ` +
-        'batch norm is far worse: where rows are nearly constant it blows up what little differs.',
-      `A step always has ${GLOBAL_BATCH} samples; they are split among replicas whose batch ` +
-        'norms see their own samples only. So nothing but the statistics depends on the batch: ' +
-        'layer norm, which shares nothing between samples, computes the same but for rounding.',
-    ],
-  };
+  return [
+    judge({
+      claim: 'Batch norm over time steps suffers when few samples share statistics',
+      a: side('batch', SMALL),
+      b: side('batch', LARGE),
+      ...shown,
+    }),
+    judge({
+      claim: 'Layer norm suffers less from a small batch than batch norm does',
+      a: rise('batch'),
+      b: rise('layer'),
+      ...shown,
+    }),
+    judge({
+      claim: 'With a small batch layer norm has the lower error',
+      a: side('batch', SMALL),
+      b: side('layer', SMALL),
+      ...shown,
+    }),
+    judge({
+      claim: 'With a larger batch, too, layer norm has the lower error on sequences',
+      a: side('batch', LARGE),
+      b: side('layer', LARGE),
+      ...shown,
+    }),
+  ];
 }
 
 /** See docs/experiments/sequence.md. */

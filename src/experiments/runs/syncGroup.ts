@@ -22,6 +22,9 @@ import {
 } from '../engine/compare.ts';
 import type {
   Analysis,
+  AnalysisPlot,
+  AnalysisTable,
+  ClaimVerdict,
   Experiment,
   ExperimentOptions,
   PlainRecord,
@@ -143,93 +146,116 @@ const stepMs =
   ({ timings }) =>
     timings[timeName(groupSize)]!;
 
+const NOTES = [
+  'Every run trains the same replicas with the same samples, rate and order; only how many ' +
+    'of them share statistics differs.',
+  'Times are those of this machine, where a sync is a barrier of threads and a few vectors ' +
+    'in shared memory. syncbn simulate says what it would be among devices.',
+];
+
+/** What was measured at a size of the sync group, by seed. */
+interface Measured {
+  errors(groupSize: number): SeedValues;
+  times(groupSize: number): SeedValues;
+  /** Step times against those without synchronization, seed by seed. */
+  ratios(groupSize: number): SeedValues;
+}
+
+function measuredIn(results: readonly RunResult[]): Measured {
+  const timed = (measure: Measure): SeedValues => bySeed(results, { kind: 'times' }, measure);
+  return {
+    errors: (groupSize) => bySeed(results, { kind: 'error', groupSize }, testError),
+    times: (groupSize) => timed(stepMs(groupSize)),
+    ratios: (groupSize) => timed((result) => stepMs(groupSize)(result) / stepMs(1)(result)),
+  };
+}
+
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
   const { groups } = options.quick ? QUICK : FULL;
-  const errors = (groupSize: number): SeedValues =>
-    bySeed(results, { kind: 'error', groupSize }, testError);
-  const times = (groupSize: number): SeedValues =>
-    bySeed(results, { kind: 'times' }, stepMs(groupSize));
-  /** Step times against those without synchronization, seed by seed. */
-  const ratios = (groupSize: number): SeedValues =>
-    bySeed(results, { kind: 'times' }, (result) => stepMs(groupSize)(result) / stepMs(1)(result));
+  const measured = measuredIn(results);
+  return {
+    tables: [tableOf(measured, groups)],
+    plots: plotsOf(measured, groups),
+    verdicts: verdictsOf(measured),
+    notes: NOTES,
+  };
+}
+
+function tableOf({ errors, times, ratios }: Measured, groups: readonly number[]): AnalysisTable {
+  return {
+    caption: `${REPLICAS} replicas of ${REPLICA_BATCH} samples, 95 % intervals over the seeds`,
+    columns: ['sync group', 'samples in it', 'test error, %', 'ms a step', 'against no sync'],
+    rows: groups.map((groupSize) => [
+      groupSize,
+      groupSize * REPLICA_BATCH,
+      cell(errors(groupSize), 2),
+      cell(times(groupSize), 3),
+      cell(ratios(groupSize), 3),
+    ]),
+  };
+}
+
+function plotsOf({ errors, times }: Measured, groups: readonly number[]): readonly AnalysisPlot[] {
   const line = (name: string, valuesAt: (groupSize: number) => SeedValues) =>
     curve(
       name,
       groups.map((groupSize) => ({ x: groupSize, values: [...valuesAt(groupSize).values()] })),
     );
   const axes = { xLabel: 'replicas that share statistics', xScale: 'category' as const };
+  return [
+    {
+      file: 'error',
+      caption: 'Test error by the size of the sync group.',
+      plot: {
+        ...axes,
+        title: 'What sharing statistics gains',
+        yLabel: 'test error, %',
+        series: [line('test error', errors)],
+      },
+    },
+    {
+      file: 'step-time',
+      caption: 'Time of a step by the size of the sync group.',
+      plot: {
+        ...axes,
+        title: 'What sharing statistics costs',
+        yLabel: 'ms a step',
+        series: [line('time of a step', times)],
+      },
+    },
+  ];
+}
+
+function verdictsOf({ errors, ratios }: Measured): readonly ClaimVerdict[] {
   const all = ratios(REPLICAS);
   const side = (groupSize: number) => ({
     name: groupSize === 1 ? 'no synchronization' : `groups of ${groupSize}`,
     values: errors(groupSize),
   });
-  return {
-    tables: [
-      {
-        caption: `${REPLICAS} replicas of ${REPLICA_BATCH} samples, 95 % intervals over the seeds`,
-        columns: ['sync group', 'samples in it', 'test error, %', 'ms a step', 'against no sync'],
-        rows: groups.map((groupSize) => [
-          groupSize,
-          groupSize * REPLICA_BATCH,
-          cell(errors(groupSize), 2),
-          cell(times(groupSize), 3),
-          cell(ratios(groupSize), 3),
-        ]),
-      },
-    ],
-    plots: [
-      {
-        file: 'error',
-        caption: 'Test error by the size of the sync group.',
-        plot: {
-          ...axes,
-          title: 'What sharing statistics gains',
-          yLabel: 'test error, %',
-          series: [line('test error', errors)],
-        },
-      },
-      {
-        file: 'step-time',
-        caption: 'Time of a step by the size of the sync group.',
-        plot: {
-          ...axes,
-          title: 'What sharing statistics costs',
-          yLabel: 'ms a step',
-          series: [line('time of a step', times)],
-        },
-      },
-    ],
-    verdicts: [
-      judge({
-        claim: `Sharing statistics among all ${REPLICAS} replicas lowers the error`,
-        a: side(REPLICAS),
-        b: side(1),
-        claimed: 'below',
-        digits: 2,
-        unit: '%',
-      }),
-      judge({
-        claim: `Groups of 4 have a lower error than no synchronization`,
-        a: side(4),
-        b: side(1),
-        claimed: 'below',
-        digits: 2,
-        unit: '%',
-      }),
-      judge({
-        claim: `A step with full synchronization takes less than ${LARGEST_COST} times one without`,
-        a: { name: 'times as long', values: all },
-        b: constantSide('the bound', all, LARGEST_COST),
-        claimed: 'below',
-      }),
-    ],
-    notes: [
-      'Every run trains the same replicas with the same samples, rate and order; only how many ' +
-        'of them share statistics differs.',
-      'Times are those of this machine, where a sync is a barrier of threads and a few vectors ' +
-        'in shared memory. syncbn simulate says what it would be among devices.',
-    ],
-  };
+  return [
+    judge({
+      claim: `Sharing statistics among all ${REPLICAS} replicas lowers the error`,
+      a: side(REPLICAS),
+      b: side(1),
+      claimed: 'below',
+      digits: 2,
+      unit: '%',
+    }),
+    judge({
+      claim: `Groups of 4 have a lower error than no synchronization`,
+      a: side(4),
+      b: side(1),
+      claimed: 'below',
+      digits: 2,
+      unit: '%',
+    }),
+    judge({
+      claim: `A step with full synchronization takes less than ${LARGEST_COST} times one without`,
+      a: { name: 'times as long', values: all },
+      b: constantSide('the bound', all, LARGEST_COST),
+      claimed: 'below',
+    }),
+  ];
 }
 
 /** See docs/experiments/sync-group.md. */

@@ -8,24 +8,15 @@ import { bindBiasGradient } from '../layers/biasGradient.ts';
 import type { Binding, BoundLayer, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { bindDepthwise } from './conv2dDepthwise.ts';
+import { bindTiles, tilesWorkspace } from './conv2dTiles.ts';
 import { bindWinograd, isWinograd, winogradBordered, winogradWorkspace } from './conv2dWinograd.ts';
-import {
-  type ConvAxes,
-  type ConvPasses,
-  forwardSteps,
-  gradientPlan,
-  isDepthwise,
-  PANEL_CHANNELS,
-  PANEL_ROW_BYTES,
-  paddedSize,
-  panelCount,
-} from './convSteps.ts';
+import { type ConvAxes, type ConvPasses, isDepthwise, paddedSize } from './convSteps.ts';
 
 /** The memory that the passes need: bordered samples and packed weights. */
 export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly WorkspaceDeclaration[] {
   const workspace: WorkspaceDeclaration[] = [];
-  const add = (name: string, shape: readonly number[], isScratch = false): void => {
-    workspace.push({ name, type: 'f32', shape, isScratch });
+  const add = (name: string, shape: readonly number[]): void => {
+    workspace.push({ name, type: 'f32', shape, isScratch: false });
   };
   const bordered = borderedInput(spec, axes);
   const padded = [bordered.rows, bordered.columns, spec.inChannels];
@@ -35,13 +26,7 @@ export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Worksp
     add('paddedGrad', padded);
     return workspace;
   }
-  const { groups, kernel, inChannels, outChannels } = spec;
-  const rows = (kernel[0] * kernel[1] * inChannels) / groups;
-  add('panels', [groups, panelCount(outChannels / groups), rows, PANEL_CHANNELS], true);
-  const plan = gradientPlan(spec, axes);
-  add('gradPanels', [(plan.groupPanelsBytes * groups) / FLOAT_BYTES], true);
-  if (plan.isBordered) add('paddedGrad', [plan.paddedHeight, plan.paddedWidth, outChannels]);
-  return workspace;
+  return [...workspace, ...tilesWorkspace(spec, axes)];
 }
 
 /** Binds the passes of a convolution over all samples of a worker. */
@@ -130,178 +115,5 @@ function bindPadding(
     const fromPtr = input.ptr + sample * sampleBytes;
     kernels.copyRowsF32(fromPtr, rowBytes, insidePtr, paddedRowBytes, rows, length);
     return paddedPtr;
-  };
-}
-
-/** The general way: register tiles over packed weights, group by group. */
-function bindTiles(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): ConvPasses {
-  const { kernels } = binding;
-  const { groups } = spec;
-  const groupIn = spec.inChannels / groups;
-  const groupOut = spec.outChannels / groups;
-  const inBytes = groupIn * FLOAT_BYTES;
-  const outBytes = groupOut * FLOAT_BYTES;
-  const {
-    rowStepBytes,
-    pixelStepBytes,
-    tapsY,
-    tapStepYBytes,
-    tapsX,
-    tapStepXBytes,
-    segmentLength,
-  } = forwardSteps(spec, axes);
-  const rows = spec.kernel[0] * spec.kernel[1] * groupIn;
-  const panelsPtr = binding.workspacePtr('panels');
-  const panelsBytes = panelCount(groupOut) * rows * PANEL_ROW_BYTES;
-  const weightPtr = binding.parameterPtr('weight');
-  const biasPtr = spec.bias ? binding.parameterPtr('bias') : 0;
-  const biasStep = spec.bias ? outBytes : 0;
-  const height = axes.y.output;
-  const width = axes.x.output;
-  const pixelBytes = spec.outChannels * FLOAT_BYTES;
-  const rowBytes = width * pixelBytes;
-  return {
-    prepare() {
-      for (let g = 0; g < groups; g++) {
-        kernels.packPanelsF32(
-          weightPtr + g * outBytes,
-          pixelBytes,
-          rows,
-          groupOut,
-          panelsPtr + g * panelsBytes,
-        );
-      }
-    },
-    forward(xPtr, yPtr) {
-      for (let g = 0; g < groups; g++) {
-        kernels.convTilesF32(
-          xPtr + g * inBytes,
-          rowStepBytes,
-          pixelStepBytes,
-          tapsY,
-          tapStepYBytes,
-          tapsX,
-          tapStepXBytes,
-          segmentLength,
-          panelsPtr + g * panelsBytes,
-          biasPtr + g * biasStep,
-          yPtr + g * outBytes,
-          rowBytes,
-          pixelBytes,
-          height,
-          width,
-          groupOut,
-        );
-      }
-    },
-    weightGrad(xPtr, dyPtr, gradPtr, accumulate) {
-      for (let g = 0; g < groups; g++) {
-        kernels.convWeightGradTilesF32(
-          xPtr + g * inBytes,
-          rowStepBytes,
-          pixelStepBytes,
-          tapsY,
-          tapStepYBytes,
-          tapsX,
-          tapStepXBytes,
-          segmentLength,
-          dyPtr + g * outBytes,
-          rowBytes,
-          pixelBytes,
-          height,
-          width,
-          groupOut,
-          gradPtr + g * outBytes,
-          pixelBytes,
-          accumulate,
-        );
-      }
-    },
-    // Every sample adds to the gradient itself.
-    endWeightGrad() {},
-    ...bindInputGrad(spec, axes, binding),
-  };
-}
-
-/** The input gradient: a convolution of the bordered dy for each phase of the stride. */
-function bindInputGrad(
-  spec: Conv2dSpec,
-  axes: ConvAxes,
-  binding: Binding,
-): Pick<ConvPasses, 'prepareInputGrad' | 'inputGrad'> {
-  const { kernels } = binding;
-  const { groups } = spec;
-  const groupIn = spec.inChannels / groups;
-  const groupOut = spec.outChannels / groups;
-  const inBytes = groupIn * FLOAT_BYTES;
-  const outBytes = groupOut * FLOAT_BYTES;
-  const plan = gradientPlan(spec, axes);
-  const panelsPtr = binding.workspacePtr('gradPanels');
-  const weightPtr = binding.parameterPtr('weight');
-  const paddedPtr = plan.isBordered ? binding.workspacePtr('paddedGrad') : 0;
-  const dyPixelBytes = spec.outChannels * FLOAT_BYTES;
-  const dyRowBytes = axes.x.output * dyPixelBytes;
-  const paddedRowBytes = plan.paddedWidth * dyPixelBytes;
-  const insidePtr = paddedPtr + plan.topRows * paddedRowBytes + plan.leftColumns * dyPixelBytes;
-  const dxPixelBytes = spec.stride[1] * spec.inChannels * FLOAT_BYTES;
-  const dxRowBytes = spec.stride[0] * axes.x.input * spec.inChannels * FLOAT_BYTES;
-  // Positions that no tap reaches are zero; one fill is faster than a phase of empty sums.
-  const phases = plan.phases.filter((phase) => phase.steps.tapsY > 0);
-  const dxBytes = axes.y.input * axes.x.input * spec.inChannels * FLOAT_BYTES;
-  const clearedBytes = phases.length < plan.phases.length ? dxBytes : 0;
-  return {
-    prepareInputGrad() {
-      for (const phase of phases) {
-        for (let g = 0; g < groups; g++) {
-          let toPtr = panelsPtr + g * plan.groupPanelsBytes + phase.panelsOffsetBytes;
-          for (const offsetBytes of phase.weightOffsetsBytes) {
-            const fromPtr = weightPtr + offsetBytes + g * outBytes;
-            const panelBytes = phase.panelBytes;
-            kernels.packTransposedPanelsF32(
-              fromPtr,
-              dyPixelBytes,
-              groupOut,
-              groupIn,
-              toPtr,
-              panelBytes,
-            );
-            toPtr += groupOut * PANEL_ROW_BYTES;
-          }
-        }
-      }
-    },
-    inputGrad(dyPtr, dxPtr) {
-      let fromPtr = dyPtr;
-      if (plan.isBordered) {
-        const rows = axes.y.output;
-        const length = dyRowBytes / FLOAT_BYTES;
-        kernels.copyRowsF32(dyPtr, dyRowBytes, insidePtr, paddedRowBytes, rows, length);
-        fromPtr = paddedPtr;
-      }
-      if (clearedBytes > 0) kernels.zeroBytes(dxPtr, clearedBytes);
-      for (const phase of phases) {
-        const { steps } = phase;
-        for (let g = 0; g < groups; g++) {
-          kernels.convTilesF32(
-            fromPtr + phase.dyOffsetBytes + g * outBytes,
-            steps.rowStepBytes,
-            steps.pixelStepBytes,
-            steps.tapsY,
-            steps.tapStepYBytes,
-            steps.tapsX,
-            steps.tapStepXBytes,
-            steps.segmentLength,
-            panelsPtr + g * plan.groupPanelsBytes + phase.panelsOffsetBytes,
-            0,
-            dxPtr + phase.dxOffsetBytes + g * inBytes,
-            dxRowBytes,
-            dxPixelBytes,
-            phase.height,
-            phase.width,
-            groupIn,
-          );
-        }
-      }
-    },
   };
 }

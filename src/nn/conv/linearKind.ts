@@ -1,6 +1,5 @@
 // Fully connected layer, y = x W + b (PyTorch's Linear, with the weight transposed). Weight [in,
-// out]. An input of several axes is taken as a flat vector. Runs on the convolution's kernels: the
-// samples are the pixels of one row, the features its channels.
+// out]. An input of several axes is taken as a flat vector.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { UsageError } from '../../base/errors.ts';
@@ -19,7 +18,8 @@ import {
   standardizedWorkspace,
 } from '../layers/weightStandardization.ts';
 import type { LinearSpec } from '../specs/linear.ts';
-import { PANEL_CHANNELS, PANEL_ROW_BYTES, panelCount } from './convSteps.ts';
+import { PANEL_CHANNELS, panelCount } from './convSteps.ts';
+import { bindWeight, type Vectors, vectorsAt } from './vectorProducts.ts';
 
 export const linearKind: LayerKind<LinearSpec> = {
   kind: 'linear',
@@ -83,94 +83,36 @@ function weightMatrix({ inFeatures, outFeatures }: LinearSpec): WeightMatrix {
 }
 
 function bindLinear(spec: LinearSpec, binding: Binding): BoundLayer {
-  const { kernels, step, input, output } = binding;
+  const { input, output } = binding;
   const { inFeatures, outFeatures } = spec;
-  const panelsPtr = binding.workspacePtr('panels');
-  const gradPanelsPtr = binding.workspacePtr('gradPanels');
-  const weightPtr = binding.parameterPtr('weight');
-  const biasPtr = spec.bias ? binding.parameterPtr('bias') : 0;
-  const weightGrad = binding.gradient('weight');
+  const weight = bindWeight(binding, {
+    ptr: binding.parameterPtr('weight'),
+    rows: inFeatures,
+    columns: outFeatures,
+    biasPtr: spec.bias ? binding.parameterPtr('bias') : 0,
+    panelsPtr: binding.workspacePtr('panels'),
+    gradPanelsPtr: binding.workspacePtr('gradPanels'),
+    gradient: binding.gradient('weight'),
+  });
   const foldBias = spec.bias ? bindBiasGradient(binding, 1) : undefined;
-  const inBytes = inFeatures * FLOAT_BYTES;
-  const outBytes = outFeatures * FLOAT_BYTES;
-  const panelBytes = outFeatures * PANEL_ROW_BYTES;
-
-  // One row of `samples` pixels, a single tap that is the whole feature vector.
-  const multiply = (
-    fromPtr: number,
-    fromFeatures: number,
-    packedPtr: number,
-    toPtr: number,
-    toFeatures: number,
-    addPtr: number,
-  ): void => {
-    const fromBytes = fromFeatures * FLOAT_BYTES;
-    const toBytes = toFeatures * FLOAT_BYTES;
-    kernels.convTilesF32(
-      fromPtr,
-      0,
-      fromBytes,
-      1,
-      fromBytes,
-      1,
-      fromBytes,
-      fromFeatures,
-      packedPtr,
-      addPtr,
-      toPtr,
-      0,
-      toBytes,
-      1,
-      step.countSamples,
-      toFeatures,
-    );
-  };
-
-  const foldWeightGradient = (grain: number): void => {
-    const start = step.grainStart[grain]!;
-    const samples = step.grainStart[grain + 1]! - start;
-    const xPtr = input.ptr + start * inBytes;
-    const dyPtr = output.gradPtr + start * outBytes;
-    kernels.convWeightGradTilesF32(
-      xPtr,
-      0,
-      inBytes,
-      1,
-      inBytes,
-      1,
-      inBytes,
-      inFeatures,
-      dyPtr,
-      0,
-      outBytes,
-      1,
-      samples,
-      outFeatures,
-      weightGrad.leafPtr(grain),
-      outBytes,
-      0,
-    );
-    weightGrad.fold(grain);
-  };
+  const features = (ptr: number, length: number): Vectors =>
+    vectorsAt(ptr, { stepBytes: 0, sampleBytes: length * FLOAT_BYTES, length });
+  const x = features(input.ptr, inFeatures);
+  const y = features(output.ptr, outFeatures);
+  const dx = features(input.gradPtr, inFeatures);
+  const dy = features(output.gradPtr, outFeatures);
 
   return {
     forward() {
-      kernels.packPanelsF32(weightPtr, outBytes, inFeatures, outFeatures, panelsPtr);
-      multiply(input.ptr, inFeatures, panelsPtr, output.ptr, outFeatures, biasPtr);
+      weight.packForward();
+      weight.multiply(x, y, 1);
     },
     backward() {
-      for (let grain = 0; grain < binding.countGrains; grain++) foldWeightGradient(grain);
+      weight.foldGradient(x, dy, 1);
       foldBias?.();
       if (input.gradPtr === 0) return;
-      kernels.packTransposedPanelsF32(
-        weightPtr,
-        outBytes,
-        outFeatures,
-        inFeatures,
-        gradPanelsPtr,
-        panelBytes,
-      );
-      multiply(output.gradPtr, outFeatures, gradPanelsPtr, input.gradPtr, inFeatures, 0);
+      weight.packBackward();
+      weight.multiplyBack(dy, dx, 1);
     },
   };
 }

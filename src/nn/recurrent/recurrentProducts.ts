@@ -1,20 +1,15 @@
-// The products of a recurrent layer with its two weights and their gradients, on the convolution's
-// kernels: a grid of [time steps, samples] vectors counts as the pixels of an image, with a single
-// tap that is the whole vector. What concerns the input runs over all time steps at once.
+// The products of a recurrent layer with its two weights and their gradients. Those with the input
+// and its gradient run over all time steps at once, those with the state over one.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
-import { PANEL_ROW_BYTES } from '../conv/convSteps.ts';
-import type { RecurrentFrame } from './recurrentFrame.ts';
-import { PARTS } from './recurrentFrame.ts';
-
-/** Vectors of all time steps and samples: address of the first, from one time step to the next,
- * from one sample to the next, and floats of each. */
-interface Vectors {
-  readonly ptr: number;
-  readonly stepBytes: number;
-  readonly sampleBytes: number;
-  readonly length: number;
-}
+import {
+  type BoundWeight,
+  bindWeight,
+  type VectorGrid,
+  type Vectors,
+  vectorsAt,
+} from '../conv/vectorProducts.ts';
+import { PARTS, type Part, type RecurrentFrame } from './recurrentFrame.ts';
 
 export interface BoundProducts {
   packForward(): void;
@@ -32,129 +27,93 @@ export interface BoundProducts {
 }
 
 export function bindProducts(frame: RecurrentFrame): BoundProducts {
-  const { spec, binding, columns, steps, gateStepBytes, stateStepBytes, statesPtr } = frame;
-  const { kernels, step, input } = binding;
-  const gateBytes = columns * FLOAT_BYTES;
-  const stateBytes = spec.hiddenSize * FLOAT_BYTES;
-  const inputBytes = spec.inputSize * FLOAT_BYTES;
-  const rows = { Ih: spec.inputSize, Hh: spec.hiddenSize };
-  const sequence = { stepBytes: inputBytes, sampleBytes: steps * inputBytes, length: rows.Ih };
-  const states = { stepBytes: stateStepBytes, sampleBytes: stateBytes, length: rows.Hh };
-  const gates = { stepBytes: gateStepBytes, sampleBytes: gateBytes, length: columns };
-  // Behind a normalization the biases are part of that.
-  const hasBias = spec.bias && !frame.hasNorm;
-  const weights = PARTS.map((part) => ({
-    ptr: binding.parameterPtr(`weight${part}`),
-    rows: rows[part],
-    biasPtr: hasBias ? binding.parameterPtr(`bias${part}`) : 0,
-    panelsPtr: binding.workspacePtr(`panels${part}`),
-    gradPanelsPtr: binding.workspacePtr(`gradPanels${part}`),
-  }));
-  const [inputWeight, hiddenWeight] = [weights[0]!, weights[1]!];
-  const gradients = { Ih: binding.gradient('weightIh'), Hh: binding.gradient('weightHh') };
-
-  const multiply = (
-    from: Vectors,
-    to: Vectors,
-    by: { readonly panelsPtr: number; readonly biasPtr: number },
-    countSteps: number,
-  ): void => {
-    const vectorBytes = from.length * FLOAT_BYTES;
-    kernels.convTilesF32(
-      from.ptr,
-      from.stepBytes,
-      from.sampleBytes,
-      1,
-      vectorBytes,
-      1,
-      vectorBytes,
-      from.length,
-      by.panelsPtr,
-      by.biasPtr,
-      to.ptr,
-      to.stepBytes,
-      to.sampleBytes,
-      countSteps,
-      step.countSamples,
-      to.length,
-    );
-  };
-
-  /** The gradient of one weight: over the time steps and samples of each grain. */
-  const foldWeight = (part: 'Ih' | 'Hh', from: Vectors): void => {
-    const vectorBytes = from.length * FLOAT_BYTES;
-    const dyPtr = frame.productGrads[part];
-    for (let grain = 0; grain < binding.countGrains; grain++) {
-      const start = step.grainStart[grain]!;
-      kernels.convWeightGradTilesF32(
-        from.ptr + start * from.sampleBytes,
-        from.stepBytes,
-        from.sampleBytes,
-        1,
-        vectorBytes,
-        1,
-        vectorBytes,
-        from.length,
-        dyPtr + start * gateBytes,
-        gateStepBytes,
-        gateBytes,
-        steps,
-        step.grainStart[grain + 1]! - start,
-        columns,
-        gradients[part].leafPtr(grain),
-        gateBytes,
-        0,
-      );
-      gradients[part].fold(grain);
-    }
-  };
-
-  // Bound once, so that a step allocates nothing.
-  const inputVectors = { ptr: input.ptr, ...sequence };
-  const inputGrads = { ptr: input.gradPtr, ...sequence };
-  const inputProducts = { ptr: frame.products.Ih, ...gates };
-  const inputProductGrads = { ptr: frame.productGrads.Ih, ...gates };
-  const allStates = { ptr: statesPtr, ...states };
-  const stateVectors = Array.from({ length: steps }, (_, t) => ({
-    ...states,
-    ptr: statesPtr + t * stateStepBytes,
-  }));
-  const stateProducts = stateVectors.map((_, t) => ({
-    ...gates,
-    ptr: frame.products.Hh + t * gateStepBytes,
-  }));
-  const stateProductGrads = stateVectors.map((_, t) => ({
-    ...gates,
-    ptr: frame.productGrads.Hh + t * gateStepBytes,
-  }));
-  const byInput = { panelsPtr: inputWeight.gradPanelsPtr, biasPtr: 0 };
-  const byHidden = { panelsPtr: hiddenWeight.gradPanelsPtr, biasPtr: 0 };
-  const stateGrad = { ...states, ptr: 0 };
+  const { binding, steps } = frame;
+  const weights = { Ih: bindPart(frame, 'Ih'), Hh: bindPart(frame, 'Hh') };
+  const vectors = vectorsOf(frame);
+  const { stateGrad } = vectors;
+  const isGradNeeded = binding.input.gradPtr !== 0;
 
   return {
     packForward() {
-      for (const { ptr, rows, panelsPtr } of weights) {
-        kernels.packPanelsF32(ptr, gateBytes, rows, columns, panelsPtr);
-      }
+      for (const part of PARTS) weights[part].packForward();
     },
     packBackward() {
-      const panelBytes = columns * PANEL_ROW_BYTES;
-      for (const { ptr, rows, gradPanelsPtr } of weights) {
-        kernels.packTransposedPanelsF32(ptr, gateBytes, columns, rows, gradPanelsPtr, panelBytes);
-      }
+      for (const part of PARTS) weights[part].packBackward();
     },
-    input: () => multiply(inputVectors, inputProducts, inputWeight, steps),
-    hidden: (t) => multiply(stateVectors[t]!, stateProducts[t]!, hiddenWeight, 1),
+    input: () => weights.Ih.multiply(vectors.input, vectors.inputProducts, steps),
+    hidden: (t) => weights.Hh.multiply(vectors.states[t]!, vectors.stateProducts[t]!, 1),
     inputGradient() {
-      if (input.gradPtr !== 0) multiply(inputProductGrads, inputGrads, byInput, steps);
+      if (!isGradNeeded) return;
+      weights.Ih.multiplyBack(vectors.inputProductGrads, vectors.inputGrads, steps);
     },
     stateGradient(t, toPtr) {
       stateGrad.ptr = toPtr;
-      multiply(stateProductGrads[t]!, stateGrad, byHidden, 1);
+      weights.Hh.multiplyBack(vectors.stateProductGrads[t]!, stateGrad, 1);
     },
     foldWeights() {
-      foldWeight('Ih', inputVectors);
-      foldWeight('Hh', allStates);
+      weights.Ih.foldGradient(vectors.input, vectors.inputProductGrads, steps);
+      weights.Hh.foldGradient(vectors.states[0]!, vectors.stateProductGrads[0]!, steps);
     },
+  };
+}
+
+function bindPart({ spec, binding, columns, hasNorm }: RecurrentFrame, part: Part): BoundWeight {
+  return bindWeight(binding, {
+    ptr: binding.parameterPtr(`weight${part}`),
+    rows: part === 'Ih' ? spec.inputSize : spec.hiddenSize,
+    columns,
+    // A normalization that follows adds the biases itself.
+    biasPtr: spec.bias && !hasNorm ? binding.parameterPtr(`bias${part}`) : 0,
+    panelsPtr: binding.workspacePtr(`panels${part}`),
+    gradPanelsPtr: binding.workspacePtr(`gradPanels${part}`),
+    gradient: binding.gradient(`weight${part}`),
+  });
+}
+
+/** The operands of all products. The grids of states and their products start at each time step. */
+interface ProductVectors {
+  readonly input: Vectors;
+  readonly inputGrads: Vectors;
+  readonly inputProducts: Vectors;
+  readonly inputProductGrads: Vectors;
+  readonly states: readonly Vectors[];
+  readonly stateProducts: readonly Vectors[];
+  readonly stateProductGrads: readonly Vectors[];
+  /** Wherever {@link BoundProducts.stateGradient} is to write. */
+  readonly stateGrad: VectorGrid & { ptr: number };
+}
+
+function vectorsOf(frame: RecurrentFrame): ProductVectors {
+  const { spec, binding, columns, steps, gateStepBytes, stateStepBytes, statesPtr } = frame;
+  const { input } = binding;
+  const inputBytes = spec.inputSize * FLOAT_BYTES;
+  const sequence = {
+    stepBytes: inputBytes,
+    sampleBytes: steps * inputBytes,
+    length: spec.inputSize,
+  };
+  const states = {
+    stepBytes: stateStepBytes,
+    sampleBytes: spec.hiddenSize * FLOAT_BYTES,
+    length: spec.hiddenSize,
+  };
+  const gates = {
+    stepBytes: gateStepBytes,
+    sampleBytes: columns * FLOAT_BYTES,
+    length: columns,
+  };
+  const gatesFromEach = (ptr: number): readonly Vectors[] =>
+    Array.from({ length: steps }, (_, t) => vectorsAt(ptr + t * gateStepBytes, gates));
+  return {
+    input: vectorsAt(input.ptr, sequence),
+    inputGrads: vectorsAt(input.gradPtr, sequence),
+    inputProducts: vectorsAt(frame.products.Ih, gates),
+    inputProductGrads: vectorsAt(frame.productGrads.Ih, gates),
+    states: Array.from({ length: steps }, (_, t) =>
+      vectorsAt(statesPtr + t * stateStepBytes, states),
+    ),
+    stateProducts: gatesFromEach(frame.products.Hh),
+    stateProductGrads: gatesFromEach(frame.productGrads.Hh),
+    stateGrad: vectorsAt(0, states),
   };
 }

@@ -1,0 +1,255 @@
+// Convolution the general way: register tiles over packed weights, group by group. Suits all
+// shapes; its passes only call kernels, for one sample at a time.
+
+import { FLOAT_BYTES } from '../../base/bytes.ts';
+import type { Binding, WorkspaceDeclaration } from '../layers/layer.ts';
+import type { Conv2dSpec } from '../specs/conv2d.ts';
+import {
+  type ConvAxes,
+  type ConvPasses,
+  forwardSteps,
+  type GradientPlan,
+  gradientPlan,
+  PANEL_CHANNELS,
+  PANEL_ROW_BYTES,
+  panelCount,
+  type TapSteps,
+} from './convSteps.ts';
+
+/** The memory that the passes need besides the bordered input: packed weights, and a bordered
+ * gradient where taps reach over its edge. */
+export function tilesWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly WorkspaceDeclaration[] {
+  const { groups, kernel, inChannels, outChannels } = spec;
+  const rows = (kernel[0] * kernel[1] * inChannels) / groups;
+  const plan = gradientPlan(spec, axes);
+  const panels = [groups, panelCount(outChannels / groups), rows, PANEL_CHANNELS];
+  const gradPanels = [(plan.groupPanelsBytes * groups) / FLOAT_BYTES];
+  const paddedGrad = [plan.paddedHeight, plan.paddedWidth, outChannels];
+  return [
+    { name: 'panels', type: 'f32', shape: panels, isScratch: true },
+    { name: 'gradPanels', type: 'f32', shape: gradPanels, isScratch: true },
+    ...(plan.isBordered
+      ? [{ name: 'paddedGrad', type: 'f32', shape: paddedGrad, isScratch: false } as const]
+      : []),
+  ];
+}
+
+/** Binds the passes of one sample. */
+export function bindTiles(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): ConvPasses {
+  const plan = planTiles(spec, axes);
+  return {
+    ...bindForward(spec, plan, binding),
+    weightGrad: bindWeightGrad(plan, binding),
+    // Every sample adds to the gradient itself.
+    endWeightGrad() {},
+    ...bindInputGrad(spec, axes, plan, binding),
+  };
+}
+
+/** Sizes that the passes share. */
+interface TilePlan extends TapSteps {
+  readonly groups: number;
+  /** Channels of one group, and their bytes. */
+  readonly groupIn: number;
+  readonly groupOut: number;
+  readonly inBytes: number;
+  readonly outBytes: number;
+  /** The output of one sample. */
+  readonly height: number;
+  readonly width: number;
+  readonly pixelBytes: number;
+  readonly rowBytes: number;
+}
+
+function planTiles(spec: Conv2dSpec, axes: ConvAxes): TilePlan {
+  const { groups } = spec;
+  const groupIn = spec.inChannels / groups;
+  const groupOut = spec.outChannels / groups;
+  const pixelBytes = spec.outChannels * FLOAT_BYTES;
+  return {
+    ...forwardSteps(spec, axes),
+    ...{ groups, groupIn, groupOut, pixelBytes },
+    inBytes: groupIn * FLOAT_BYTES,
+    outBytes: groupOut * FLOAT_BYTES,
+    height: axes.y.output,
+    width: axes.x.output,
+    rowBytes: axes.x.output * pixelBytes,
+  };
+}
+
+function bindForward(
+  spec: Conv2dSpec,
+  plan: TilePlan,
+  binding: Binding,
+): Pick<ConvPasses, 'prepare' | 'forward'> {
+  const { kernels } = binding;
+  const { groups, groupIn, groupOut, inBytes, outBytes, rowBytes, pixelBytes } = plan;
+  const { rowStepBytes, pixelStepBytes, tapsY, tapStepYBytes, tapsX, tapStepXBytes } = plan;
+  const { segmentLength, height, width } = plan;
+  const rows = spec.kernel[0] * spec.kernel[1] * groupIn;
+  const panelsPtr = binding.workspacePtr('panels');
+  const panelsBytes = panelCount(groupOut) * rows * PANEL_ROW_BYTES;
+  const weightPtr = binding.parameterPtr('weight');
+  const biasPtr = spec.bias ? binding.parameterPtr('bias') : 0;
+  const biasStep = spec.bias ? outBytes : 0;
+  return {
+    prepare() {
+      for (let g = 0; g < groups; g++) {
+        kernels.packPanelsF32(
+          weightPtr + g * outBytes,
+          pixelBytes,
+          rows,
+          groupOut,
+          panelsPtr + g * panelsBytes,
+        );
+      }
+    },
+    forward(xPtr, yPtr) {
+      for (let g = 0; g < groups; g++) {
+        kernels.convTilesF32(
+          xPtr + g * inBytes,
+          rowStepBytes,
+          pixelStepBytes,
+          tapsY,
+          tapStepYBytes,
+          tapsX,
+          tapStepXBytes,
+          segmentLength,
+          panelsPtr + g * panelsBytes,
+          biasPtr + g * biasStep,
+          yPtr + g * outBytes,
+          rowBytes,
+          pixelBytes,
+          height,
+          width,
+          groupOut,
+        );
+      }
+    },
+  };
+}
+
+function bindWeightGrad(plan: TilePlan, { kernels }: Binding): ConvPasses['weightGrad'] {
+  const { groups, groupOut, inBytes, outBytes, rowBytes, pixelBytes } = plan;
+  const { rowStepBytes, pixelStepBytes, tapsY, tapStepYBytes, tapsX, tapStepXBytes } = plan;
+  const { segmentLength, height, width } = plan;
+  return (xPtr, dyPtr, gradPtr, accumulate) => {
+    for (let g = 0; g < groups; g++) {
+      kernels.convWeightGradTilesF32(
+        xPtr + g * inBytes,
+        rowStepBytes,
+        pixelStepBytes,
+        tapsY,
+        tapStepYBytes,
+        tapsX,
+        tapStepXBytes,
+        segmentLength,
+        dyPtr + g * outBytes,
+        rowBytes,
+        pixelBytes,
+        height,
+        width,
+        groupOut,
+        gradPtr + g * outBytes,
+        pixelBytes,
+        accumulate,
+      );
+    }
+  };
+}
+
+/** The input gradient: a convolution of the bordered dy for each phase of the stride. */
+function bindInputGrad(
+  spec: Conv2dSpec,
+  axes: ConvAxes,
+  plan: TilePlan,
+  binding: Binding,
+): Pick<ConvPasses, 'prepareInputGrad' | 'inputGrad'> {
+  const { kernels } = binding;
+  const { groups, groupIn, inBytes, outBytes } = plan;
+  const gradient = gradientPlan(spec, axes);
+  const panelsPtr = binding.workspacePtr('gradPanels');
+  const loadGradient = bindBorder(plan, gradient, binding);
+  const dxPixelBytes = spec.stride[1] * spec.inChannels * FLOAT_BYTES;
+  const dxRowBytes = spec.stride[0] * axes.x.input * spec.inChannels * FLOAT_BYTES;
+  // Positions that no tap reaches are zero; one fill is faster than a phase of empty sums.
+  const phases = gradient.phases.filter((phase) => phase.steps.tapsY > 0);
+  const dxBytes = axes.y.input * axes.x.input * spec.inChannels * FLOAT_BYTES;
+  const clearedBytes = phases.length < gradient.phases.length ? dxBytes : 0;
+  return {
+    prepareInputGrad: bindGradPanels(plan, { ...gradient, phases }, binding),
+    inputGrad(dyPtr, dxPtr) {
+      const fromPtr = loadGradient(dyPtr);
+      if (clearedBytes > 0) kernels.zeroBytes(dxPtr, clearedBytes);
+      for (const phase of phases) {
+        const { steps } = phase;
+        for (let g = 0; g < groups; g++) {
+          kernels.convTilesF32(
+            fromPtr + phase.dyOffsetBytes + g * outBytes,
+            steps.rowStepBytes,
+            steps.pixelStepBytes,
+            steps.tapsY,
+            steps.tapStepYBytes,
+            steps.tapsX,
+            steps.tapStepXBytes,
+            steps.segmentLength,
+            panelsPtr + g * gradient.groupPanelsBytes + phase.panelsOffsetBytes,
+            0,
+            dxPtr + phase.dxOffsetBytes + g * inBytes,
+            dxRowBytes,
+            dxPixelBytes,
+            phase.height,
+            phase.width,
+            groupIn,
+          );
+        }
+      }
+    },
+  };
+}
+
+/** Returns what packs the weights for the input gradient, phase by phase. */
+function bindGradPanels(plan: TilePlan, gradient: GradientPlan, binding: Binding): () => void {
+  const { kernels } = binding;
+  const { groups, groupIn, groupOut, outBytes, pixelBytes } = plan;
+  const { phases, groupPanelsBytes } = gradient;
+  const panelsPtr = binding.workspacePtr('gradPanels');
+  const weightPtr = binding.parameterPtr('weight');
+  return () => {
+    for (const { panelsOffsetBytes, weightOffsetsBytes, panelBytes } of phases) {
+      for (let g = 0; g < groups; g++) {
+        let toPtr = panelsPtr + g * groupPanelsBytes + panelsOffsetBytes;
+        for (const offsetBytes of weightOffsetsBytes) {
+          kernels.packTransposedPanelsF32(
+            weightPtr + offsetBytes + g * outBytes,
+            pixelBytes,
+            groupOut,
+            groupIn,
+            toPtr,
+            panelBytes,
+          );
+          toPtr += groupOut * PANEL_ROW_BYTES;
+        }
+      }
+    }
+  };
+}
+
+/** Returns where a sample of dy is with its zero border; without one that is dy itself. */
+function bindBorder(
+  { height, rowBytes, pixelBytes }: TilePlan,
+  gradient: GradientPlan,
+  binding: Binding,
+): (dyPtr: number) => number {
+  if (!gradient.isBordered) return (dyPtr) => dyPtr;
+  const { kernels } = binding;
+  const paddedPtr = binding.workspacePtr('paddedGrad');
+  const paddedRowBytes = gradient.paddedWidth * pixelBytes;
+  const insidePtr =
+    paddedPtr + gradient.topRows * paddedRowBytes + gradient.leftColumns * pixelBytes;
+  const length = rowBytes / FLOAT_BYTES;
+  return (dyPtr) => {
+    kernels.copyRowsF32(dyPtr, rowBytes, insidePtr, paddedRowBytes, height, length);
+    return paddedPtr;
+  };
+}
