@@ -220,4 +220,4 @@ export const nn = {
 };
 
 /** Optimizers and schedules of the learning rate. */
-export const optim = { adam, adamw, constant, cosine, sgd, step };
+export const optim = { adam, adamw, schedules: { constant, cosine, step }, sgd };
