@@ -28,7 +28,7 @@ export const DEFAULT_DOCTOR_STEPS = 120;
 export const DEFAULT_BUDGET_SECONDS = 60;
 
 /** Steps from one look at the statistics to the next; windows are multiples of it. */
-const SAMPLE_EVERY = 5;
+const SNAPSHOT_EVERY = 5;
 /** Turns of each training, the first of which warms up and is not timed. */
 const WINDOWS = 8;
 /** Standard errors of an accuracy are about 1 % then, and an evaluation stays short. */
@@ -67,7 +67,7 @@ interface Patient {
   readonly norm: DoctorNorm;
   readonly trainer: Trainer;
   readonly stepMs: number[];
-  readonly samples: (readonly LayerDiagnostics[])[];
+  readonly snapshots: (readonly LayerDiagnostics[])[];
   trainLoss: number;
 }
 
@@ -75,7 +75,7 @@ interface Patient {
  * in all trainings what they are. Throws a {@link UsageError} for a model without any, fewer than 2
  * replicas, or shards with one value per channel. */
 export async function diagnose(options: DoctorOptions): Promise<Diagnosis> {
-  const steps = checkInteger('steps', options.steps ?? DEFAULT_DOCTOR_STEPS, 2 * SAMPLE_EVERY);
+  const steps = checkInteger('steps', options.steps ?? DEFAULT_DOCTOR_STEPS, 2 * SNAPSHOT_EVERY);
   const budgetSeconds = options.budgetSeconds ?? DEFAULT_BUDGET_SECONDS;
   if (!(budgetSeconds > 0)) {
     throw new UsageError({ what: 'budget', given: budgetSeconds, allowed: 'seconds above 0' });
@@ -133,9 +133,9 @@ async function startPatients(
       norm: { to: norm, kinds },
       // A norm with which the training diverges is a finding.
       onNonFinite: 'continue',
-      diagnosticsEvery: SAMPLE_EVERY,
+      diagnosticsEvery: SNAPSHOT_EVERY,
     });
-    patients.push({ norm, trainer, stepMs: [], samples: [], trainLoss: Number.NaN });
+    patients.push({ norm, trainer, stepMs: [], snapshots: [], trainLoss: Number.NaN });
     if (patients.length > 1) continue;
     const { replicas, globalBatch } = trainer;
     const run = { inputShape, replicas, replicaBatch: globalBatch / replicas };
@@ -202,14 +202,14 @@ async function train(
   const turn = async (to: number, isTimed: boolean): Promise<void> => {
     for (const patient of patients) await trainTo(patient, to, isTimed);
   };
-  await turn(SAMPLE_EVERY, false);
+  await turn(SNAPSHOT_EVERY, false);
   // The first steps are the slowest, so that this asks for too few rather than too many.
-  const affordable = Math.floor((budgetSeconds / elapsed()) * SAMPLE_EVERY);
-  const steps = Math.max(2 * SAMPLE_EVERY, Math.min(asked.steps, wholeSamples(affordable)));
-  asked.onProgress?.(SAMPLE_EVERY, steps);
-  const window = Math.max(SAMPLE_EVERY, wholeSamples((steps - SAMPLE_EVERY) / (WINDOWS - 1)));
-  let done = SAMPLE_EVERY;
-  while (done < steps && (done === SAMPLE_EVERY || elapsed() < budgetSeconds)) {
+  const affordable = Math.floor((budgetSeconds / elapsed()) * SNAPSHOT_EVERY);
+  const steps = Math.max(2 * SNAPSHOT_EVERY, Math.min(asked.steps, wholeSnapshots(affordable)));
+  asked.onProgress?.(SNAPSHOT_EVERY, steps);
+  const window = Math.max(SNAPSHOT_EVERY, wholeSnapshots((steps - SNAPSHOT_EVERY) / (WINDOWS - 1)));
+  let done = SNAPSHOT_EVERY;
+  while (done < steps && (done === SNAPSHOT_EVERY || elapsed() < budgetSeconds)) {
     done = Math.min(done + window, steps);
     await turn(done, true);
     asked.onProgress?.(done, steps);
@@ -217,8 +217,8 @@ async function train(
   return { done, seconds: elapsed() };
 }
 
-function wholeSamples(steps: number): number {
-  return Math.floor(steps / SAMPLE_EVERY) * SAMPLE_EVERY;
+function wholeSnapshots(steps: number): number {
+  return Math.floor(steps / SNAPSHOT_EVERY) * SNAPSHOT_EVERY;
 }
 
 async function trainTo(patient: Patient, to: number, isTimed: boolean): Promise<void> {
@@ -231,8 +231,8 @@ async function trainTo(patient: Patient, to: number, isTimed: boolean): Promise<
     seconds = progress.seconds;
   }
   if (isTimed) patient.stepMs.push((seconds * 1000) / steps);
-  const sample = trainer.diagnostics();
-  if (sample !== undefined) patient.samples.push(sample.layers);
+  const snapshot = trainer.diagnostics();
+  if (snapshot !== undefined) patient.snapshots.push(snapshot.layers);
 }
 
 async function variantOf(patient: Patient, data: Dataset): Promise<MeasuredVariant> {
@@ -266,9 +266,9 @@ function layersOf(
   places: readonly Place[],
   replicas: number,
 ): readonly DiagnosedLayer[] {
-  const { samples } = patients.find(({ norm }) => norm === 'sync')!;
+  const { snapshots } = patients.find(({ norm }) => norm === 'sync')!;
   return places.map((place) => {
-    const shards = samples
+    const shards = snapshots
       .flatMap((layers) => layers.find(({ path }) => path === place.layer)!.replicas)
       .filter(({ count }) => count > 0);
     const squares = shards.map(({ meanShift }) => meanShift ** 2);

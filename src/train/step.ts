@@ -71,7 +71,7 @@ export function bindTraining(
   /** One optimizer step. Returns how it ended. */
   const trainStep = (index: number): number => {
     const inEpoch = index % plan.stepsPerEpoch;
-    step.isSampled = diagnosticsEvery > 0 && index % diagnosticsEvery === 0;
+    step.isSnapshot = diagnosticsEvery > 0 && index % diagnosticsEvery === 0;
     batches.load(index);
     context.forward();
     profiler?.enter(ENTER_LOSS);

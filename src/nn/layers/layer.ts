@@ -21,7 +21,7 @@ export interface StepState extends GrainState {
   /** Optimizer steps done before this one; keys the random numbers. */
   step: number;
   /** Whether diagnostics of this step are kept. Passes that train nothing keep none. */
-  isSampled: boolean;
+  isSnapshot: boolean;
 }
 
 /** A trained tensor. */
