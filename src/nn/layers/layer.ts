@@ -1,6 +1,6 @@
 // What a layer is: an object that satisfies LayerKind. It declares what it needs, so that
 // everything is placed before the first step, and binds to addresses once. Composite layers
-// (sequential, residual) are resolved by the compiler and never reach this interface.
+// (sequential, residual) are resolved by graph.ts and never reach this interface.
 
 import type { Shape } from '../../base/shape.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
