@@ -83,13 +83,13 @@ export async function diagnose(options: DoctorOptions): Promise<Diagnosis> {
   const data = withFewTests(options.trainer.data);
   const patients: Patient[] = [];
   try {
-    const places = await startPatients(patients, { ...options.trainer, data });
+    const facts = await startPatients(patients, { ...options.trainer, data });
     const asked = { steps, budgetSeconds, onProgress: options.onProgress };
     const { done, seconds } = await train(patients, asked);
     const variants: MeasuredVariant[] = [];
     for (const patient of patients) variants.push(await variantOf(patient, data));
     const { replicas, workers, globalBatch } = patients[0]!.trainer;
-    const layers = layersOf(patients, places, replicas);
+    const layers = layersOf(patients, facts, replicas);
     return {
       ...{ replicas, workers, replicaBatch: Math.floor(globalBatch / replicas) },
       ...{ steps: done, askedSteps: steps, budgetSeconds, seconds, layers, variants },
@@ -101,7 +101,7 @@ export async function diagnose(options: DoctorOptions): Promise<Diagnosis> {
 }
 
 /** What is known of a normalization before anything runs. */
-interface Place {
+interface NormFacts {
   readonly layer: string;
   readonly samples: number;
   readonly positions: number;
@@ -113,7 +113,7 @@ interface Place {
 async function startPatients(
   patients: Patient[],
   options: TrainerOptions,
-): Promise<readonly Place[]> {
+): Promise<readonly NormFacts[]> {
   const { norm: _norm, ...rest } = options;
   const { model, data } = options;
   if (!leavesOf(model).some(isDiagnosed)) {
@@ -126,7 +126,7 @@ async function startPatients(
   const inputShape = data.inputShape;
   const kinds = ['batchNorm'] as const;
   const grouped = convertNorm(model, { to: 'group', inputShape, kinds });
-  let places: readonly Place[] = [];
+  let facts: readonly NormFacts[] = [];
   for (const norm of DOCTOR_NORMS) {
     const trainer = await Trainer.start({
       ...rest,
@@ -139,25 +139,25 @@ async function startPatients(
     if (patients.length > 1) continue;
     const { replicas, globalBatch } = trainer;
     const run = { inputShape, replicas, replicaBatch: globalBatch / replicas };
-    places = placesOf(
+    facts = factsOf(
       trainer.config.model,
       { local: explainNorms(trainer.config.model, run), group: explainNorms(grouped, run) },
       Math.floor(run.replicaBatch),
     );
-    checkPlaces(places, replicas);
+    checkSamples(facts, replicas);
   }
-  return places;
+  return facts;
 }
 
 function isDiagnosed(leaf: LeafSpec): boolean {
   return leaf.kind === 'batchNorm' && normKindOf(leaf) === 'batchNorm';
 }
 
-function placesOf(
+function factsOf(
   model: LayerSpec,
   explained: Readonly<Record<'local' | 'group', readonly NormExplanation[]>>,
   samples: number,
-): readonly Place[] {
+): readonly NormFacts[] {
   const paths = leafPaths(model);
   const diagnosed = new Set(
     leavesOf(model).flatMap((leaf, i) => (isDiagnosed(leaf) ? [paths[i]!] : [])),
@@ -169,7 +169,7 @@ function placesOf(
   });
 }
 
-function checkPlaces(places: readonly Place[], replicas: number): void {
+function checkSamples(facts: readonly NormFacts[], replicas: number): void {
   if (replicas < 2) {
     throw new UsageError({
       what: 'replicas of a diagnosis',
@@ -177,7 +177,7 @@ function checkPlaces(places: readonly Place[], replicas: number): void {
       allowed: 'at least 2, whose statistics can differ',
     });
   }
-  const samples = places[0]?.samples ?? 1;
+  const samples = facts[0]?.samples ?? 1;
   if (samples >= 1) return;
   throw new UsageError({
     what: 'samples of each replica in a diagnosis',
@@ -263,18 +263,18 @@ function measurable(leaf: LeafSpec): boolean {
 /** The shards' statistics against those of all, seen in the synchronized training. */
 function layersOf(
   patients: readonly Patient[],
-  places: readonly Place[],
+  facts: readonly NormFacts[],
   replicas: number,
 ): readonly DiagnosedLayer[] {
   const { snapshots } = patients.find(({ norm }) => norm === 'sync')!;
-  return places.map((place) => {
+  return facts.map((norm) => {
     const shards = snapshots
-      .flatMap((layers) => layers.find(({ path }) => path === place.layer)!.replicas)
+      .flatMap((layers) => layers.find(({ path }) => path === norm.layer)!.replicas)
       .filter(({ count }) => count > 0);
     const squares = shards.map(({ meanShift }) => meanShift ** 2);
     const logs = shards.map(({ varianceFactor }) => Math.log(varianceFactor));
     const measured = {
-      ...place,
+      ...norm,
       meanShift: Math.sqrt(mean(squares)),
       varianceFactor: Math.exp(mean(logs)),
     };
