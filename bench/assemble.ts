@@ -15,7 +15,7 @@ const MEMORY = ['--importMemory', '--sharedMemory', '--initialMemory', '1'];
 const ENGINE = ['--maximumMemory', '65536', '--enable', 'simd', '--enable', 'threads'];
 
 /** A module that imports its shared memory, with relaxed SIMD where the engine has it. Compiled in
- * a process of its own, because tsx takes seconds to load the compiler. */
+ * a process of its own, because loading the compiler takes seconds. */
 export function assemble(source: string): WebAssembly.Module {
   const folder = mkdtempSync(join(tmpdir(), 'syncbn-bench-'));
   try {

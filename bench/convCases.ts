@@ -64,7 +64,7 @@ export function convCases(
     countSamples: samples,
     grainStart: new Int32Array([0, samples]),
     firstSample: 0,
-    isSampled: false,
+    isSnapshot: false,
     globalCount: samples,
   };
   const ref = {

@@ -15,7 +15,7 @@ const options = {
   model: nn.convertNorm(model, { to: 'sync' }),
   data,
   optimizer: optim.adamw({ lr: 0.005 }),
-  schedule: optim.cosine(),
+  schedule: optim.schedules.cosine(),
   augmentation: { shift: 1, flip: true },
   replicas: 4,
   replicaBatch: 8,

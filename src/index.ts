@@ -202,4 +202,4 @@ export const nn = {
 };
 
 /** Optimizers and schedules of the learning rate. */
-export const optim = { ...optimizers, constant, cosine, step };
+export const optim = { ...optimizers, schedules: { constant, cosine, step } };

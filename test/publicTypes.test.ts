@@ -26,6 +26,8 @@ const program = ts.createProgram(entries, {
 const checker = program.getTypeChecker();
 /** Types that have a name of their own to export. */
 const NAMED_TYPE = ts.SymbolFlags.Type & ~ts.SymbolFlags.TypeParameter;
+/** Functions and constants, whose declarations have types of their own. */
+const NAMED_VALUE = ts.SymbolFlags.Function | ts.SymbolFlags.Variable;
 
 function isDeclared({ fileName }: ts.SourceFile): boolean {
   return fileName.startsWith(dist);
@@ -49,18 +51,29 @@ function exportedSymbols(): readonly ts.Symbol[] {
   });
 }
 
-/** The types of this package in a declaration that a caller sees. */
+/** The types of this package in a declaration that a caller sees, and in those of the functions
+ * that it names, as `nn` names its builders by `typeof`. */
 function typesIn(symbol: ts.Symbol): readonly ts.Symbol[] {
-  const found: ts.Symbol[] = [];
+  const found = new Set<ts.Symbol>();
+  const seen = new Set<ts.Symbol>();
+  const look = (symbol: ts.Symbol): void => {
+    if (seen.has(symbol)) return;
+    seen.add(symbol);
+    for (const node of symbol.declarations ?? []) {
+      if (isDeclared(node.getSourceFile())) visit(node);
+    }
+  };
   const visit = (node: ts.Node): void => {
-    const symbol = ts.isIdentifier(node) ? checker.getSymbolAtLocation(node) : undefined;
-    if (symbol !== undefined && meaningOf(symbol).flags & NAMED_TYPE) found.push(meaningOf(symbol));
+    const named = ts.isIdentifier(node) ? checker.getSymbolAtLocation(node) : undefined;
+    if (named !== undefined) {
+      const symbol = meaningOf(named);
+      if (symbol.flags & NAMED_TYPE) found.add(symbol);
+      if (symbol.flags & NAMED_VALUE) look(symbol);
+    }
     ts.forEachChild(node, visit);
   };
-  for (const node of symbol.declarations ?? []) {
-    if (isDeclared(node.getSourceFile())) visit(node);
-  }
-  return found.filter(({ declarations }) =>
+  look(symbol);
+  return [...found].filter(({ declarations }) =>
     declarations?.some((node) => isDeclared(node.getSourceFile())),
   );
 }
@@ -77,6 +90,8 @@ describe('the type declarations', () => {
   it('name nothing that cannot be imported', () => {
     const exported = exportedSymbols();
     expect(exported.length).toBeGreaterThan(100);
+    const optim = exported.find(({ name }) => name === 'optim')!;
+    expect(typesIn(optim).map(({ name }) => name)).toContain('CosineOptions');
     const known = new Set(exported);
     const hidden = exported
       .flatMap(typesIn)

@@ -28,7 +28,7 @@ export const DEFAULT_DOCTOR_STEPS = 120;
 export const DEFAULT_BUDGET_SECONDS = 60;
 
 /** Steps from one look at the statistics to the next; windows are multiples of it. */
-const SAMPLE_EVERY = 5;
+const SNAPSHOT_EVERY = 5;
 /** Turns of each training, the first of which warms up and is not timed. */
 const WINDOWS = 8;
 /** Standard errors of an accuracy are about 1 % then, and an evaluation stays short. */
@@ -67,7 +67,7 @@ interface Patient {
   readonly norm: DoctorNorm;
   readonly trainer: Trainer;
   readonly stepMs: number[];
-  readonly samples: (readonly LayerDiagnostics[])[];
+  readonly snapshots: (readonly LayerDiagnostics[])[];
   trainLoss: number;
 }
 
@@ -75,7 +75,7 @@ interface Patient {
  * in all trainings what they are. Throws a {@link UsageError} for a model without any, fewer than 2
  * replicas, or shards with one value per channel. */
 export async function diagnose(options: DoctorOptions): Promise<Diagnosis> {
-  const steps = checkInteger('steps', options.steps ?? DEFAULT_DOCTOR_STEPS, 2 * SAMPLE_EVERY);
+  const steps = checkInteger('steps', options.steps ?? DEFAULT_DOCTOR_STEPS, 2 * SNAPSHOT_EVERY);
   const budgetSeconds = options.budgetSeconds ?? DEFAULT_BUDGET_SECONDS;
   if (!(budgetSeconds > 0)) {
     throw new UsageError({ what: 'budget', given: budgetSeconds, allowed: 'seconds above 0' });
@@ -83,13 +83,13 @@ export async function diagnose(options: DoctorOptions): Promise<Diagnosis> {
   const data = withFewTests(options.trainer.data);
   const patients: Patient[] = [];
   try {
-    const places = await startPatients(patients, { ...options.trainer, data });
+    const facts = await startPatients(patients, { ...options.trainer, data });
     const asked = { steps, budgetSeconds, onProgress: options.onProgress };
     const { done, seconds } = await train(patients, asked);
     const variants: MeasuredVariant[] = [];
     for (const patient of patients) variants.push(await variantOf(patient, data));
     const { replicas, workers, globalBatch } = patients[0]!.trainer;
-    const layers = layersOf(patients, places, replicas);
+    const layers = layersOf(patients, facts, replicas);
     return {
       ...{ replicas, workers, replicaBatch: Math.floor(globalBatch / replicas) },
       ...{ steps: done, askedSteps: steps, budgetSeconds, seconds, layers, variants },
@@ -101,7 +101,7 @@ export async function diagnose(options: DoctorOptions): Promise<Diagnosis> {
 }
 
 /** What is known of a normalization before anything runs. */
-interface Place {
+interface NormFacts {
   readonly layer: string;
   readonly samples: number;
   readonly positions: number;
@@ -113,7 +113,7 @@ interface Place {
 async function startPatients(
   patients: Patient[],
   options: TrainerOptions,
-): Promise<readonly Place[]> {
+): Promise<readonly NormFacts[]> {
   const { norm: _norm, ...rest } = options;
   const { model, data } = options;
   if (!leavesOf(model).some(isDiagnosed)) {
@@ -126,38 +126,38 @@ async function startPatients(
   const inputShape = data.inputShape;
   const kinds = ['batchNorm'] as const;
   const grouped = convertNorm(model, { to: 'group', inputShape, kinds });
-  let places: readonly Place[] = [];
+  let facts: readonly NormFacts[] = [];
   for (const norm of DOCTOR_NORMS) {
     const trainer = await Trainer.start({
       ...rest,
       norm: { to: norm, kinds },
       // A norm with which the training diverges is a finding.
       onNonFinite: 'continue',
-      diagnosticsEvery: SAMPLE_EVERY,
+      diagnosticsEvery: SNAPSHOT_EVERY,
     });
-    patients.push({ norm, trainer, stepMs: [], samples: [], trainLoss: Number.NaN });
+    patients.push({ norm, trainer, stepMs: [], snapshots: [], trainLoss: Number.NaN });
     if (patients.length > 1) continue;
     const { replicas, globalBatch } = trainer;
     const run = { inputShape, replicas, replicaBatch: globalBatch / replicas };
-    places = placesOf(
+    facts = factsOf(
       trainer.config.model,
       { local: explainNorms(trainer.config.model, run), group: explainNorms(grouped, run) },
       Math.floor(run.replicaBatch),
     );
-    checkPlaces(places, replicas);
+    checkSamples(facts, replicas);
   }
-  return places;
+  return facts;
 }
 
 function isDiagnosed(leaf: LeafSpec): boolean {
   return isNorm(leaf) && normKindOf(leaf) === 'batchNorm';
 }
 
-function placesOf(
+function factsOf(
   model: LayerSpec,
   explained: Readonly<Record<'local' | 'group', readonly NormExplanation[]>>,
   samples: number,
-): readonly Place[] {
+): readonly NormFacts[] {
   const paths = leafPaths(model);
   const diagnosed = new Set(
     leavesOf(model).flatMap((leaf, i) => (isDiagnosed(leaf) ? [paths[i]!] : [])),
@@ -169,7 +169,7 @@ function placesOf(
   });
 }
 
-function checkPlaces(places: readonly Place[], replicas: number): void {
+function checkSamples(facts: readonly NormFacts[], replicas: number): void {
   if (replicas < 2) {
     throw new UsageError({
       what: 'replicas of a diagnosis',
@@ -177,7 +177,7 @@ function checkPlaces(places: readonly Place[], replicas: number): void {
       allowed: 'at least 2, whose statistics can differ',
     });
   }
-  const samples = places[0]?.samples ?? 1;
+  const samples = facts[0]?.samples ?? 1;
   if (samples >= 1) return;
   throw new UsageError({
     what: 'samples of each replica in a diagnosis',
@@ -202,14 +202,14 @@ async function train(
   const turn = async (to: number, isTimed: boolean): Promise<void> => {
     for (const patient of patients) await trainTo(patient, to, isTimed);
   };
-  await turn(SAMPLE_EVERY, false);
+  await turn(SNAPSHOT_EVERY, false);
   // The first steps are the slowest, so that this asks for too few rather than too many.
-  const affordable = Math.floor((budgetSeconds / elapsed()) * SAMPLE_EVERY);
-  const steps = Math.max(2 * SAMPLE_EVERY, Math.min(asked.steps, wholeSamples(affordable)));
-  asked.onProgress?.(SAMPLE_EVERY, steps);
-  const window = Math.max(SAMPLE_EVERY, wholeSamples((steps - SAMPLE_EVERY) / (WINDOWS - 1)));
-  let done = SAMPLE_EVERY;
-  while (done < steps && (done === SAMPLE_EVERY || elapsed() < budgetSeconds)) {
+  const affordable = Math.floor((budgetSeconds / elapsed()) * SNAPSHOT_EVERY);
+  const steps = Math.max(2 * SNAPSHOT_EVERY, Math.min(asked.steps, wholeSnapshots(affordable)));
+  asked.onProgress?.(SNAPSHOT_EVERY, steps);
+  const window = Math.max(SNAPSHOT_EVERY, wholeSnapshots((steps - SNAPSHOT_EVERY) / (WINDOWS - 1)));
+  let done = SNAPSHOT_EVERY;
+  while (done < steps && (done === SNAPSHOT_EVERY || elapsed() < budgetSeconds)) {
     done = Math.min(done + window, steps);
     await turn(done, true);
     asked.onProgress?.(done, steps);
@@ -217,8 +217,8 @@ async function train(
   return { done, seconds: elapsed() };
 }
 
-function wholeSamples(steps: number): number {
-  return Math.floor(steps / SAMPLE_EVERY) * SAMPLE_EVERY;
+function wholeSnapshots(steps: number): number {
+  return Math.floor(steps / SNAPSHOT_EVERY) * SNAPSHOT_EVERY;
 }
 
 async function trainTo(patient: Patient, to: number, isTimed: boolean): Promise<void> {
@@ -231,8 +231,8 @@ async function trainTo(patient: Patient, to: number, isTimed: boolean): Promise<
     seconds = progress.seconds;
   }
   if (isTimed) patient.stepMs.push((seconds * 1000) / steps);
-  const sample = trainer.diagnostics();
-  if (sample !== undefined) patient.samples.push(sample.layers);
+  const snapshot = trainer.diagnostics();
+  if (snapshot !== undefined) patient.snapshots.push(snapshot.layers);
 }
 
 async function variantOf(patient: Patient, data: Dataset): Promise<MeasuredVariant> {
@@ -263,18 +263,18 @@ function measurable(leaf: LeafSpec): boolean {
 /** The shards' statistics against those of all, seen in the synchronized training. */
 function layersOf(
   patients: readonly Patient[],
-  places: readonly Place[],
+  facts: readonly NormFacts[],
   replicas: number,
 ): readonly DiagnosedLayer[] {
-  const { samples } = patients.find(({ norm }) => norm === 'sync')!;
-  return places.map((place) => {
-    const shards = samples
-      .flatMap((layers) => layers.find(({ path }) => path === place.layer)!.replicas)
+  const { snapshots } = patients.find(({ norm }) => norm === 'sync')!;
+  return facts.map((norm) => {
+    const shards = snapshots
+      .flatMap((layers) => layers.find(({ path }) => path === norm.layer)!.replicas)
       .filter(({ count }) => count > 0);
     const squares = shards.map(({ meanShift }) => meanShift ** 2);
     const logs = shards.map(({ varianceFactor }) => Math.log(varianceFactor));
     const measured = {
-      ...place,
+      ...norm,
       meanShift: Math.sqrt(mean(squares)),
       varianceFactor: Math.exp(mean(logs)),
     };

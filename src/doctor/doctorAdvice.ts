@@ -18,7 +18,7 @@ export interface MeasuredLayer {
   /** Samples of a replica in a step, and positions of each in this layer. */
   readonly samples: number;
   readonly positions: number;
-  /** Root mean square of (shard mean - mean of all) over channels, shards and sampled steps. */
+  /** Root mean square of (shard mean - mean of all) over channels, shards and snapshot steps. */
   readonly meanShift: number;
   /** By what factor shard variances differ from that of all, up or down; at least 1. */
   readonly varianceFactor: number;

@@ -1,5 +1,5 @@
 // How far the statistics of each shard lie from those of its sync group, and how healthy the
-// group's are. A reduction of moments is wrapped so that in sampled steps each shard is looked at,
+// group's are. A reduction of moments is wrapped so that in snapshot steps each shard is looked at,
 // too, and compared with the group behind the exchange. Plain loops over channels in float64, in
 // one order, so the numbers do not depend on the number of workers.
 
@@ -21,31 +21,31 @@ export const DIAGNOSTICS_LENGTH = 8;
  * sqrt(0.01 / 1.01) = 0.1 instead of 1: it tells next to nothing, and counts as dead. */
 export const DEAD_VARIANCE_SHARE = 0.01;
 
-/** Samples lie in turn in so many places. While sample k is read, k + 1 may be written, and workers
- * that do not wait for each other may already be one step ahead of the one that counts steps. */
-export const SAMPLE_SLOTS = 3;
+/** Snapshots take this many places in rotation. While snapshot k is read, k + 1 may be written, and
+ * workers that do not wait for each other may be one step ahead of the one that counts steps. */
+export const SNAPSHOT_SLOTS = 3;
 
-/** What is done in sampled steps. */
+/** What is done in snapshot steps. */
 export interface Diagnosis {
-  readonly step: { readonly isSampled: boolean };
+  readonly step: { readonly isSnapshot: boolean };
   /** Leaves what this worker knows of the shards where others read it. */
   takeShards(): void;
   /** Writes the diagnostics of this worker's shards; all have left what they know. */
   diagnoseShards(): void;
 }
 
-/** A reduction of moments that works the same and writes the diagnostics of sampled steps. */
+/** A reduction of moments that works the same and writes the diagnostics of snapshot steps. */
 export function diagnosedReduction(inner: BoundReduction, diagnosis: Diagnosis): BoundReduction {
   const { step } = diagnosis;
   return {
     ...inner,
     publish() {
-      if (step.isSampled) diagnosis.takeShards();
+      if (step.isSnapshot) diagnosis.takeShards();
       inner.publish();
     },
     finish() {
       inner.finish();
-      if (step.isSampled) diagnosis.diagnoseShards();
+      if (step.isSnapshot) diagnosis.diagnoseShards();
     },
   };
 }

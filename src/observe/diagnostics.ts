@@ -1,5 +1,5 @@
-// The diagnostics of a run's norms: what workers do in sampled steps, and what main reads of it.
-// The maths is in norm/diagnostics.ts. Whether a step is sampled follows from its number, so all
+// The diagnostics of a run's norms: what workers do in snapshot steps, and what main reads of it.
+// The maths is in norm/diagnostics.ts. Which steps are snapshots follows from their numbers, so all
 // workers agree without a message.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
@@ -30,9 +30,9 @@ import {
 import type { GrainPlan } from '../reduce/exchange.ts';
 import { grainStart, partStart } from '../reduce/grains.ts';
 import { type BoundReduction, vectorLength } from '../reduce/reduction.ts';
-import { readSample, slotOf } from './samples.ts';
+import { readSnapshot, slotOf } from './snapshots.ts';
 
-/** Often enough to see a trend within an epoch; a sample costs a loop over channels. */
+/** Often enough to see a trend within an epoch; a snapshot costs a loop over channels. */
 export const DEFAULT_DIAGNOSTICS_EVERY = 50;
 
 /** How one shard's statistics lie to those of its sync group. NaN where there is nothing to say:
@@ -67,14 +67,14 @@ export interface LayerDiagnostics {
   readonly replicas: readonly ShardDiagnostics[];
 }
 
-/** One sampled step. */
+/** One snapshot step. */
 export interface Diagnostics {
   /** How many optimizer steps were done before it. */
   readonly step: number;
   readonly layers: readonly LayerDiagnostics[];
 }
 
-/** One sampled step in short: of each layer the worst over its replicas. */
+/** One snapshot step in short: of each layer the worst over its replicas. */
 export interface DiagnosticsSummary {
   readonly step: number;
   readonly layers: readonly (WorstDiagnostics & { readonly path: string })[];
@@ -200,7 +200,7 @@ function bindPieces(
   };
 }
 
-/** Reads the last sample, also while the workers go on.
+/** Reads the last snapshot, also while the workers go on.
  * `since` is the first step of this arena and `stepsDone` tells how many are done by now. */
 export function readDiagnostics(
   plan: DiagnosticsPlan,
@@ -212,16 +212,18 @@ export function readDiagnostics(
   const slotLength = layers.length * countReplicas * DIAGNOSTICS_LENGTH;
   const copySlot = (slot: number): Float64Array =>
     values.slice(slot * slotLength, (slot + 1) * slotLength);
-  const found = readSample({ every, since, stepsDone, copySlot });
-  return found === undefined ? undefined : { step: found.step, layers: decode(plan, found.sample) };
+  const found = readSnapshot({ every, since, stepsDone, copySlot });
+  return found === undefined
+    ? undefined
+    : { step: found.step, layers: decode(plan, found.snapshot) };
 }
 
-/** A sample in short. */
+/** A snapshot in short. */
 export function summarizeDiagnostics(
-  sample: Diagnostics | undefined,
+  snapshot: Diagnostics | undefined,
 ): DiagnosticsSummary | undefined {
-  if (sample === undefined) return undefined;
-  const { step, layers } = sample;
+  if (snapshot === undefined) return undefined;
+  const { step, layers } = snapshot;
   return { step, layers: layers.map(({ path, worst }) => ({ path, ...worst })) };
 }
 
@@ -233,12 +235,12 @@ export function severityOf(found: WorstDiagnostics | ShardDiagnostics): number {
   return Math.max(known(found.meanShift), known(Math.log(found.varianceFactor)));
 }
 
-function decode(plan: DiagnosticsPlan, sample: Float64Array): readonly LayerDiagnostics[] {
+function decode(plan: DiagnosticsPlan, snapshot: Float64Array): readonly LayerDiagnostics[] {
   const { layers, countReplicas } = plan;
   return layers.map(({ path }, layer) => {
     const replicas = Array.from({ length: countReplicas }, (_, replica) => {
       const at = (layer * countReplicas + replica) * DIAGNOSTICS_LENGTH;
-      return shardOf(sample.subarray(at, at + DIAGNOSTICS_LENGTH));
+      return shardOf(snapshot.subarray(at, at + DIAGNOSTICS_LENGTH));
     });
     return { path, worst: worstOf(replicas), replicas };
   });

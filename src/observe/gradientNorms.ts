@@ -1,6 +1,6 @@
-// The Euclidean norm of each parameter's gradient in sampled steps, as the optimizer gets it before
-// clipping. Owners of blocks leave sums of squares in the arena; main adds those of a tensor in the
-// order of its blocks, which no number of workers changes.
+// The Euclidean norm of each parameter's gradient in snapshot steps, as the optimizer gets it,
+// before clipping. Owners of blocks leave sums of squares in the arena; main adds those of a tensor
+// in the order of its blocks, which no number of workers changes.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
@@ -8,7 +8,7 @@ import type { Layout } from '../memory/layout.ts';
 import type { StepState } from '../nn/layers/layer.ts';
 import { GRADIENT_NORMS_REGION } from '../plan/gradientNormsPlan.ts';
 import type { ParameterPlan } from '../plan/parameters.ts';
-import { readSample, slotOf } from './samples.ts';
+import { readSnapshot, slotOf } from './snapshots.ts';
 
 export interface TensorGradient {
   /** The parameter: `3.conv2d.weight`. */
@@ -17,7 +17,7 @@ export interface TensorGradient {
   readonly norm: number;
 }
 
-/** One sampled step. */
+/** One snapshot step. */
 export interface GradientNorms {
   /** How many optimizer steps were done before it. */
   readonly step: number;
@@ -31,8 +31,8 @@ interface OwnedBlock {
   readonly gradPtr: number;
 }
 
-/** Binds the sampling of a worker's blocks: to be called in each step when their gradients are
- * folded; does nothing in steps that are not sampled. */
+/** Binds the snapshots of a worker's blocks: to be called in each step when their gradients are
+ * folded; does nothing in other steps. */
 export function bindGradientNorms(
   setup: {
     readonly plan: {
@@ -51,7 +51,7 @@ export function bindGradientNorms(
   const { offsetBytes } = plan.layout.get(GRADIENT_NORMS_REGION);
   const slotBytes = plan.parameters.blocks.length * DOUBLE_BYTES;
   return () => {
-    if (!step.isSampled) return;
+    if (!step.isSnapshot) return;
     const slotPtr = offsetBytes + slotOf(step.step, every) * slotBytes;
     for (const { gradPtr, length, index } of blocks) {
       kernels.sumSquaresF32(gradPtr, length, slotPtr + index * DOUBLE_BYTES);
@@ -59,7 +59,7 @@ export function bindGradientNorms(
   };
 }
 
-/** Reads the last sample, also while the workers go on; `values` is the region, `since` the first
+/** Reads the last snapshot, also while the workers go on; `values` is the region, `since` the first
  * step of this arena. */
 export function readGradientNorms(
   parameters: ParameterPlan,
@@ -73,17 +73,17 @@ export function readGradientNorms(
   const { blocks, entries } = parameters;
   const copySlot = (slot: number): Float64Array =>
     values.slice(slot * blocks.length, (slot + 1) * blocks.length);
-  const found = readSample({ ...timing, copySlot });
+  const found = readSnapshot({ ...timing, copySlot });
   if (found === undefined) return undefined;
   const squares = new Map(entries.map(({ name }) => [name, 0]));
   blocks.forEach(({ entry }, index) => {
-    squares.set(entry.name, squares.get(entry.name)! + found.sample[index]!);
+    squares.set(entry.name, squares.get(entry.name)! + found.snapshot[index]!);
   });
   const tensors = entries.map(({ name }) => ({ name, norm: Math.sqrt(squares.get(name)!) }));
   return { step: found.step, tensors };
 }
 
-/** The region that holds the samples. */
+/** The region that holds the snapshots. */
 export function gradientNormsRegion(layout: Layout): ReturnType<Layout['get']> {
   return layout.get(GRADIENT_NORMS_REGION);
 }

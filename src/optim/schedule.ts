@@ -110,9 +110,9 @@ export function parseSchedule(given: unknown): ScheduleSpec {
   const { kind, rest } = parseKind(
     'schedule',
     {
-      constant: 'optim.constant()',
-      cosine: 'optim.cosine()',
-      step: 'optim.step({ stepSize: 1000 })',
+      constant: 'optim.schedules.constant()',
+      cosine: 'optim.schedules.cosine()',
+      step: 'optim.schedules.step({ stepSize: 1000 })',
     },
     given,
   );

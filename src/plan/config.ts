@@ -45,7 +45,8 @@ export interface RunConfig {
   readonly seed: number;
   readonly mode: NumericMode;
   readonly timeoutMs: number;
-  /** Steps 0, n, 2n, ... are sampled for the diagnostics of the norms; 0 for none. */
+  /** Steps 0, n, 2n, ... leave a snapshot: diagnostics of the norms and norms of the gradients; 0
+   * for none. */
   readonly diagnosticsEvery: number;
   /** Whether each worker records where the time of its steps goes; default false. The bits are the
    * same either way. */

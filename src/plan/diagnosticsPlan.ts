@@ -1,10 +1,10 @@
-// Which layers have diagnostics, and what those need in the arena. What is done in sampled steps is
-// in diagnostics.ts.
+// Which layers have diagnostics, and what those need in the arena. What snapshot steps do is in
+// observe/diagnostics.ts.
 
 import { alignUp } from '../base/bytes.ts';
 import type { LayoutBuilder } from '../memory/layout.ts';
 import type { Graph } from '../nn/graph/graph.ts';
-import { DIAGNOSTICS_LENGTH, SAMPLE_SLOTS } from '../norm/diagnostics.ts';
+import { DIAGNOSTICS_LENGTH, SNAPSHOT_SLOTS } from '../norm/diagnostics.ts';
 import type { GrainPlan } from '../reduce/exchange.ts';
 import { vectorLength } from '../reduce/reduction.ts';
 
@@ -62,7 +62,7 @@ export function planDiagnostics(
 ): DiagnosticsPlan | undefined {
   const layers = every === 0 ? [] : diagnosedLayers(graph);
   if (layers.length === 0) return undefined;
-  const shape = [SAMPLE_SLOTS, layers.length, replicas, DIAGNOSTICS_LENGTH];
+  const shape = [SNAPSHOT_SLOTS, layers.length, replicas, DIAGNOSTICS_LENGTH];
   builder.add({
     name: DIAGNOSTICS_REGION,
     type: 'f64',

@@ -1,19 +1,19 @@
-// Where the squares of gradients lie that sampled steps leave for main.
+// Where the squares of gradients lie that snapshot steps leave for main.
 
 import type { LayoutBuilder } from '../memory/layout.ts';
-import { SAMPLE_SLOTS } from '../norm/diagnostics.ts';
+import { SNAPSHOT_SLOTS } from '../norm/diagnostics.ts';
 import type { ParameterPlan } from './parameters.ts';
 
-export const GRADIENT_NORMS_REGION = 'gradients.samples';
+export const GRADIENT_NORMS_REGION = 'gradients.snapshots';
 
-/** Places the samples in the arena, where any are taken. */
+/** Places the snapshots in the arena, where any are taken. */
 export function planGradientNorms(
   builder: LayoutBuilder,
   parameters: ParameterPlan,
   every: number,
 ): void {
   if (every === 0) return;
-  const shape = [SAMPLE_SLOTS, parameters.blocks.length];
+  const shape = [SNAPSHOT_SLOTS, parameters.blocks.length];
   const writer = 'the owner of the block';
   builder.add({ name: GRADIENT_NORMS_REGION, type: 'f64', shape, writer });
 }

@@ -1,4 +1,4 @@
-// What a report knows of a run: settings, curves of bounded size, the last samples, how it ended.
+// What a report knows of a run: settings, curves of bounded size, the last snapshots, how it ended.
 // Takes what the run tells as it comes; draws nothing.
 
 import type { Diagnostics } from '../observe/diagnostics.ts';
@@ -70,8 +70,8 @@ export class RunHistory {
     this.learningRate.add(progress.step, progress.learningRate);
   }
 
-  /** Takes the last sampled step; one that is known already is passed over. */
-  addSample(diagnostics: Diagnostics | undefined, norms: GradientNorms | undefined): void {
+  /** Takes the last snapshot step; one that is known already is passed over. */
+  addSnapshot(diagnostics: Diagnostics | undefined, norms: GradientNorms | undefined): void {
     if (diagnostics !== undefined && diagnostics.step !== this.diagnostics?.step) {
       this.diagnostics = diagnostics;
       for (const { path, worst } of diagnostics.layers) {

@@ -116,7 +116,7 @@ function normsSection({ layers, diagnostics }: RunHistory): Section {
     {
       kind: 'text',
       text:
-        'How far the statistics of one replica lie from those of its sync group, in sampled ' +
+        'How far the statistics of one replica are from those of its sync group, every few ' +
         'steps. Replicas that differ much in a layer with local norms train different ' +
         'functions.',
     },
@@ -170,7 +170,7 @@ function gradientsSection({ gradients, gradientNorms }: RunHistory): Section {
   const blocks: (Block | undefined)[] = [
     plotBlock(
       { title: 'Gradient norms', yLabel: 'Euclidean norm', yScale: 'log', series: lines },
-      `Before clipping, in sampled steps.${which}`,
+      `Before clipping, every few steps.${which}`,
     ),
     {
       kind: 'table',

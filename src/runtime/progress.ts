@@ -42,7 +42,7 @@ export interface Progress {
   /** Time that this call of `fit` has trained. */
   readonly seconds: number;
   readonly secondsLeft: number;
-  /** Of the last sampled step, for each batch norm the worst over its replicas; undefined before
+  /** Of the last snapshot step, for each batch norm the worst over its replicas; undefined before
    * the first one, without batch norms, or with diagnosticsEvery 0. */
   readonly diagnostics: DiagnosticsSummary | undefined;
 }

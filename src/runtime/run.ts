@@ -32,7 +32,7 @@ import {
 import { countSamples, type Evaluation, secondsSince, sumSamples } from './evaluation.ts';
 import { type ExportOptions, exportInference, type InferenceExport } from './exportInference.ts';
 import type { Gang } from './gang.ts';
-import { lastDiagnostics, lastGradientNorms } from './lastSample.ts';
+import { lastDiagnostics, lastGradientNorms } from './lastSnapshot.ts';
 import { type PreciseOptions, type PreciseResult, preciseResult } from './preciseNorm.ts';
 import { countInputs, type Inputs, Predictions } from './predict.ts';
 import { type FitOptions, type FitPosition, type Progress, progressOf } from './progress.ts';

@@ -38,11 +38,11 @@ export interface RunningTrainer {
   fit(options: FitOptions): AsyncGenerator<Progress, void, void>;
   /** Asks a running `fit` to stop after the current step. */
   stop(): void;
-  /** How far the replicas' batch statistics were from their sync groups' in the last sampled step;
+  /** How far the replicas' batch statistics were from their sync groups' in the last snapshot step;
    * undefined before the first one, without batch norms, or with diagnosticsEvery 0. May be
    * called while `fit` runs. */
   diagnostics(): Diagnostics | undefined;
-  /** The Euclidean norm of each parameter's gradient in the last sampled step, before clipping;
+  /** The Euclidean norm of each parameter's gradient in the last snapshot step, before clipping;
    * undefined before the first one, or with diagnosticsEvery 0. May be called while `fit` runs. */
   gradientNorms(): GradientNorms | undefined;
   /** Where this trainer's time has gone, also within `fit`; undefined unless it records steps. */

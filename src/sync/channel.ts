@@ -1,6 +1,6 @@
 // How the data of one group's collectives moves: which arrays lie in the shared memory, copies
 // between arrays and slots, slices, and the tables of addresses that kernels work on. What is moved
-// when, and why that is safe, is in collectives.ts.
+// when, and why that is safe, is in copies.ts and reductions.ts.
 
 import { ELEMENT_BYTES, NUMBER_TYPES, type NumberArray } from './arrays.ts';
 import type { Barrier } from './barrier.ts';

@@ -1,6 +1,6 @@
 // What a group of threads offers: a Member synchronizes (training needs no more, its data moves
 // through the arena); a Group also moves data. Names and the order of arguments (input, output,
-// operation, root) are MPI's. How each collective works is in collectives.ts.
+// operation, root) are MPI's. How each collective works is in copies.ts and reductions.ts.
 
 import type { NumberArray, NumberType, ReduceOp, SharedArrayOf } from './arrays.ts';
 import { Barrier } from './barrier.ts';

@@ -28,8 +28,8 @@ interface World {
   readonly freed: Map<number, number[]>;
 }
 
-/** Where a member's group lies. */
-interface Place {
+/** What a member knows of its group. */
+interface Membership {
   readonly blockPtr: number;
   readonly rank: number;
   /** The members' ranks in the world. */
@@ -38,7 +38,7 @@ interface Place {
   readonly where: string;
 }
 
-/** A thread's place in the world. */
+/** A thread in the world. */
 export interface WorldMember {
   readonly group: Group;
   /** Says that this thread makes no more calls. Who waits for it then gets an error at once. */
@@ -57,9 +57,9 @@ export function attachGroup(
   return makeGroup(world, { blockPtr: 0, rank, worldRanks, where: '' });
 }
 
-function makeGroup(world: World, place: Place): WorldMember {
+function makeGroup(world: World, membership: Membership): WorldMember {
   const { shared, kernels } = world;
-  const { blockPtr, rank, worldRanks, where } = place;
+  const { blockPtr, rank, worldRanks, where } = membership;
   const { words, slotBytes, memory } = shared;
   const worldSize = worldRanks.length;
   const { waitsPtr } = blockAt(blockPtr, worldSize, slotBytes);
@@ -92,13 +92,13 @@ function makeGroup(world: World, place: Place): WorldMember {
     gather: (input, output, root, options) => gather(channel, { input, output }, { root, options }),
     exclusiveScan: (array, op, options) => exclusiveScan(channel, array, op, options),
     split: (color, key = 0, options = undefined) =>
-      splitGroup(world, { place, channel }, { color, key, options }),
+      splitGroup(world, { membership, channel }, { color, key, options }),
     free: () => {
       if (blockPtr === 0) throw new UsageError(WORLD_IS_NOT_FREED);
       calls.begin(freeKey, undefined, undefined);
       barrier.pass();
       calls.close();
-      free(world, place);
+      free(world, membership);
     },
     stats: () => barrier.counters.read(),
   };
@@ -124,10 +124,10 @@ interface Wish {
 /** Two synchronizations: everybody's color and key, then the addresses of the new blocks. */
 function splitGroup(
   world: World,
-  parent: { readonly place: Place; readonly channel: Channel },
+  parent: { readonly membership: Membership; readonly channel: Channel },
   wish: Wish,
 ): Group | null {
-  const { place, channel } = parent;
+  const { membership, channel } = parent;
   const { barrier, calls } = channel;
   const { rank, worldSize } = barrier;
   const color = wish.color === null ? NO_COLOR : checkInteger('the color of split', wish.color, 0);
@@ -146,8 +146,8 @@ function splitGroup(
   return makeGroup(world, {
     blockPtr,
     rank: members.indexOf(rank),
-    worldRanks: members.map((other) => place.worldRanks[other]!),
-    where: `${place.where} of color ${color}`,
+    worldRanks: members.map((other) => membership.worldRanks[other]!),
+    where: `${membership.where} of color ${color}`,
   }).group;
 }
 
@@ -164,7 +164,7 @@ function takeBlock({ shared, freed }: World, worldSize: number): number | undefi
 }
 
 /** After this member's last look at the block. */
-function free({ shared, freed }: World, { blockPtr, rank, worldRanks }: Place): void {
+function free({ shared, freed }: World, { blockPtr, rank, worldRanks }: Membership): void {
   Atomics.add(shared.words, blockPtr / 4 + FREED_WORD, 1);
   if (rank !== 0) return;
   const unused = freed.get(worldRanks.length) ?? [];

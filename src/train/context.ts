@@ -66,7 +66,7 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
     countSamples: 0,
     grainStart: new Int32Array(worker.size.countGrains + 1),
     firstSample: 0,
-    isSampled: false,
+    isSnapshot: false,
     globalCount: 0,
   };
   const bound = bindProgram({ plan, worker, kernels, memory, member, step });

@@ -64,8 +64,8 @@ export function bindDivergenceSearch(
 
   return {
     inStep(index) {
-      // Not sampled again: the samples are those of the step itself.
-      step.isSampled = false;
+      // No snapshot again: the last one is of the step itself.
+      step.isSnapshot = false;
       update.measure();
       const inTotal = findInTotal();
       // All have folded before any worker writes its part anew.

@@ -44,7 +44,7 @@ export function bindInference(context: WorkerContext): Inference {
     afterBatch: (first: number) => void,
   ): void => {
     step.training = false;
-    step.isSampled = false;
+    step.isSnapshot = false;
     for (let from = 0; from < count; from += config.globalBatch) {
       const size = Math.min(config.globalBatch, count - from);
       fillGrains(step, plan.grains.cut, size, worker.grains);

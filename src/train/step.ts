@@ -77,7 +77,7 @@ function bindStep(
   const weightsCall = prepareCall({ kind: 'weights', length: plan.parameters.length });
 
   return (index) => {
-    step.isSampled = diagnosticsEvery > 0 && index % diagnosticsEvery === 0;
+    step.isSnapshot = diagnosticsEvery > 0 && index % diagnosticsEvery === 0;
     batches.load(index);
     context.forward();
     profiler?.enter(ENTER_LOSS);

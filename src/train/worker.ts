@@ -45,7 +45,7 @@ function bindMeasure(context: WorkerContext): TrainWorker['measure'] {
   return (from, count, definition) => {
     step.training = true;
     // It has the numbers of steps to come: what it would keep is not theirs.
-    step.isSampled = false;
+    step.isSnapshot = false;
     populations.begin();
     for (let index = from; index < from + count; index++) {
       if (index === from || index % plan.stepsPerEpoch === 0) batches.prepareOrder(index);

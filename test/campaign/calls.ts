@@ -100,7 +100,11 @@ function randomOptions(dice: Dice): TrainerOptions {
   return {
     ...{ model, data, replicas: dice.between(3, 6), globalBatch: dice.between(8, 20), seed: 3 },
     optimizer: dice.pick([optim.adam(), optim.sgd({ lr: 0.05, momentum: 0.9 })]),
-    schedule: dice.pick([optim.constant(), optim.cosine(), optim.step({ stepSize: 3 })]),
+    schedule: dice.pick([
+      optim.schedules.constant(),
+      optim.schedules.cosine(),
+      optim.schedules.step({ stepSize: 3 }),
+    ]),
     onNotice: () => {},
   };
 }

@@ -68,7 +68,7 @@ async function checkpointTargets(folder: string, data: Dataset): Promise<Target[
   const trainer = await Trainer.start({
     ...{ model: richModel(), data, replicas: 2, workers: 1, globalBatch: 8, seed: 3 },
     optimizer: optim.adamw(),
-    schedule: optim.step({ milestones: [2, 4] }),
+    schedule: optim.schedules.step({ milestones: [2, 4] }),
     augmentation: { shift: 1, flip: true },
     onNotice: () => {},
   });

@@ -100,9 +100,9 @@ function randomSchedule(dice: Dice, totalSteps: number): ScheduleSpec {
   const warmupSteps = dice.chance(0.4) ? dice.between(1, Math.max(1, totalSteps - 1)) : 0;
   const warmup = { warmupSteps: Math.min(warmupSteps, Math.max(0, totalSteps - 1)) };
   return dice.pick([
-    () => optim.constant(warmup),
-    () => optim.cosine({ ...warmup, minLr: dice.pick([0, 1e-5]) }),
-    () => optim.step({ ...warmup, stepSize: dice.between(1, 4), gamma: 0.5 }),
-    () => optim.step({ ...warmup, milestones: [1, 3], gamma: 0.5 }),
+    () => optim.schedules.constant(warmup),
+    () => optim.schedules.cosine({ ...warmup, minLr: dice.pick([0, 1e-5]) }),
+    () => optim.schedules.step({ ...warmup, stepSize: dice.between(1, 4), gamma: 0.5 }),
+    () => optim.schedules.step({ ...warmup, milestones: [1, 3], gamma: 0.5 }),
   ])();
 }

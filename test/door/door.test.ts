@@ -82,14 +82,17 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   tanh: () => [],
 };
 
-const optimizers: Readonly<Record<keyof typeof optim, Args>> = {
+const optimizers: Readonly<Record<Exclude<keyof typeof optim, 'schedules'>, Args>> = {
   adam: () => [{ lr: 0.1, betas: [0.9, 0.999], eps: 1e-8 }],
   adamw: () => [{ weightDecay: 0.1 }],
-  constant: () => [{ warmupSteps: 1 }],
-  cosine: () => [{ warmupSteps: 1, minShare: 0.1 }],
   rmsprop: () => [{ lr: 0.1, alpha: 0.9, centered: true }],
   sgd: () => [{ lr: 0.1, momentum: 0.9, weightDecay: 0 }],
-  step: () => [{ every: 2, gamma: 0.1 }],
+};
+
+const schedules: Readonly<Record<keyof typeof optim.schedules, Args>> = {
+  constant: () => [{ warmupSteps: 1 }],
+  cosine: () => [{ warmupSteps: 1, minLr: 0.1 }],
+  step: () => [{ stepSize: 2, gamma: 0.1 }],
 };
 
 /** Refused by what is checked last, so that no variant has to start threads. */
@@ -98,7 +101,7 @@ const startOptions = () => ({
   model,
   data: dataset(),
   optimizer: optim.sgd({ lr: 0.1 }),
-  schedule: optim.cosine(),
+  schedule: optim.schedules.cosine(),
   loss: nn.crossEntropy(),
   norm: { to: 'sync', groupSize: 2 },
   augmentation: { maxShift: 1 },
@@ -210,6 +213,7 @@ function rowsOf(object: object, rows: Readonly<Record<string, Args>>): [string, 
 const functions = [
   ...rowsOf(nn, layers),
   ...rowsOf(optim, optimizers),
+  ...rowsOf(optim.schedules, schedules),
   ...rowsOf({ ...library, ...collectives }, exported),
 ];
 

@@ -56,6 +56,11 @@ describe('refused, with what to type instead', () => {
       /adan.*adam/,
     ],
     ['a rate as text', () => untyped.sgd({ lr: '0.1' }), /lr: got "0\.1".*number/],
+    [
+      "schedule: 'cosine'",
+      () => untyped.start({ ...options, schedule: 'cosine' }),
+      /schedule.*Try: optim\.schedules\.cosine\(\)/,
+    ],
     ['start()', () => untyped.start(), /Trainer\.start/],
     [
       'start({ globalBach })',

@@ -118,7 +118,7 @@ function stepOf(run: LayerRun): StepState {
     countSamples: samples,
     grainStart,
     firstSample: 0,
-    isSampled: false,
+    isSnapshot: false,
     globalCount: samples,
   };
 }

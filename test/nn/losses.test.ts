@@ -32,7 +32,7 @@ function runLoss(
     countSamples: count,
     grainStart: Int32Array.of(0, count),
     firstSample: 0,
-    isSampled: false,
+    isSnapshot: false,
     globalCount,
   };
   const outputGradPtr = fixture.reserve(output.length);

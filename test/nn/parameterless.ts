@@ -56,7 +56,7 @@ export function bindAlone<Spec>(
     countSamples: capacity,
     grainStart: Int32Array.of(0, capacity),
     firstSample: 0,
-    isSampled: false,
+    isSnapshot: false,
     globalCount: capacity,
   };
   const unasked = (name: string): never => {

@@ -1,5 +1,5 @@
 // Gradient norms through real trainers: against finite differences of a net that has a closed form,
-// on any number of workers, when steps are sampled, and that a measurement leaves them alone.
+// on any number of workers, when snapshots are taken, and that a measurement leaves them alone.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -94,7 +94,7 @@ describe('gradient norms', () => {
     expect(await normsAfter(3, { diagnosticsEvery: 0 })).toBeUndefined();
   });
 
-  it('go on after a resume, once a step of its own is sampled', async () => {
+  it('go on after a resume, once it has taken a snapshot of its own', async () => {
     const path = join(folder, 'run.ckpt');
     const trainer = await Trainer.start(options);
     try {

@@ -74,9 +74,12 @@ const optimizers = {
   rmsprop: [optim.rmsprop(), optim.rmsprop({ centered: true, momentum: 0.5, alpha: 0.9 })],
 };
 const schedules = {
-  constant: [optim.constant(), optim.constant({ warmupSteps: 3 })],
-  cosine: [optim.cosine(), optim.cosine({ warmupSteps: 3, minLr: 0.1 })],
-  step: [optim.step({ stepSize: 2 }), optim.step({ milestones: [1, 5], gamma: 0.5 })],
+  constant: [optim.schedules.constant(), optim.schedules.constant({ warmupSteps: 3 })],
+  cosine: [optim.schedules.cosine(), optim.schedules.cosine({ warmupSteps: 3, minLr: 0.1 })],
+  step: [
+    optim.schedules.step({ stepSize: 2 }),
+    optim.schedules.step({ milestones: [1, 5], gamma: 0.5 }),
+  ],
 };
 /** Members of `nn` that make nothing of their own. */
 const NOT_BUILDERS = ['convertNorm', 'parseModel'];
@@ -104,7 +107,7 @@ const base: Checkpoint = {
   run: {
     loss: { ...nn.meanSquaredError() },
     optimizer: { ...optim.sgd({ lr: 0.1 }) },
-    schedule: { ...optim.constant() },
+    schedule: { ...optim.schedules.constant() },
     clipNorm: null,
     replicas: 1,
     globalBatch: 4,
@@ -122,7 +125,8 @@ describe('what a builder makes', () => {
   it('is listed here, for every builder', () => {
     const listed = [layers, losses].flatMap(Object.keys).concat(NOT_BUILDERS);
     expect(Object.keys(nn).sort()).toEqual(listed.sort());
-    expect(Object.keys(optim).sort()).toEqual([optimizers, schedules].flatMap(Object.keys).sort());
+    expect(Object.keys(optim).sort()).toEqual([...Object.keys(optimizers), 'schedules'].sort());
+    expect(Object.keys(optim.schedules).sort()).toEqual(Object.keys(schedules).sort());
   });
 
   it.each(kinds)('comes back from a checkpoint as it was: $part', async ({ part, made, parse }) => {

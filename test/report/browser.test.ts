@@ -63,7 +63,7 @@ function longRun(points: number): RunHistory {
     }));
     const names = ['0.conv2d.weight', '0.conv2d.bias', '9.linear.weight'];
     const tensors = names.map((name, i) => ({ name, norm: (i + 1) / step }));
-    history.addSample({ step, layers }, { step, tensors });
+    history.addSnapshot({ step, layers }, { step, tensors });
   }
   return history;
 }

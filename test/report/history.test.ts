@@ -32,7 +32,7 @@ function progress(step: number, loss: number, more: Partial<Progress> = {}): Pro
   };
 }
 
-function sample(step: number, meanShift: number): Diagnostics {
+function snapshot(step: number, meanShift: number): Diagnostics {
   const worst = {
     replica: 1,
     meanShift,
@@ -77,12 +77,12 @@ describe('the curves of a run', () => {
     expect(history.imagesPerSecond.points()).toEqual([{ x: 1004, y: (4 * 30) / 2 }]);
   });
 
-  it('take each sampled step once', () => {
+  it('take each snapshot once', () => {
     const history = new RunHistory(FACTS);
     const norms = { step: 0, tensors: [{ name: '0.conv2d.weight', norm: 3 }] };
-    history.addSample(sample(0, 0.5), norms);
-    history.addSample(sample(0, 0.5), norms);
-    history.addSample(sample(50, 0.25), { ...norms, step: 50 });
+    history.addSnapshot(snapshot(0, 0.5), norms);
+    history.addSnapshot(snapshot(0, 0.5), norms);
+    history.addSnapshot(snapshot(50, 0.25), { ...norms, step: 50 });
     const shifts = history.layers.get('1.batchNorm')!.meanShift.points();
     expect(shifts).toEqual([
       { x: 0, y: 0.5 },
@@ -125,7 +125,7 @@ describe('the page of a run', () => {
         { name: '0.conv2d.weight', norm: 3 },
         { name: '0.conv2d.bias', norm: 0.125 },
       ];
-      history.addSample(sample(step, 0.5), { step, tensors });
+      history.addSnapshot(snapshot(step, 0.5), { step, tensors });
     }
     const html = pageOf(history);
     for (const title of ['Training loss', 'Training accuracy', 'Speed', 'Learning rate']) {
@@ -158,7 +158,7 @@ describe('the page of a run', () => {
         name: `${i}.linear.weight`,
         norm: 1,
       }));
-      history.addSample(undefined, { step, tensors });
+      history.addSnapshot(undefined, { step, tensors });
     }
     const [, svg] = /(<svg.*?<\/svg>)/s.exec(pageOf(history))!;
     expect(svg!.match(/aria-label="line"/g)).toHaveLength(6);

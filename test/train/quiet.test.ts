@@ -96,7 +96,7 @@ async function allocatedInSteps(
 }
 
 describe('a training step', () => {
-  it('allocates nothing, sampled for diagnostics or not', async () => {
+  it('allocates nothing, whether it takes a snapshot or not', async () => {
     expect(await allocatedInSteps({ diagnosticsEvery: 2 }, 8)).toBeLessThan(STEPS * 16);
   });
 

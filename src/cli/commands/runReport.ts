@@ -48,7 +48,7 @@ export async function startReport(
     url: server?.url,
     look(progress, seconds) {
       history.addProgress(progress, seconds);
-      history.addSample(trainer.diagnostics(), trainer.gradientNorms());
+      history.addSnapshot(trainer.diagnostics(), trainer.gradientNorms());
       server?.changed();
     },
     async end(state) {

@@ -302,13 +302,13 @@ async function fit(
   let images = 0;
   let seconds = 0;
   let told: ProgressEvent | undefined;
-  let sampled: number | undefined;
+  let snapshotStep: number | undefined;
   const checkpoints = checkpointWriter(trainer, { ...plan, path: plan.checkpoint }, tell);
   const tellDiagnostics = (): void => {
-    const sample = trainer.diagnostics();
-    if (sample === undefined || sample.step === sampled) return;
-    sampled = sample.step;
-    tell({ event: 'diagnostics', ...sample });
+    const snapshot = trainer.diagnostics();
+    if (snapshot === undefined || snapshot.step === snapshotStep) return;
+    snapshotStep = snapshot.step;
+    tell({ event: 'diagnostics', ...snapshot });
   };
   while (trainer.step < end && signals.caught === undefined) {
     const next = Math.min(end, nextStop(trainer, checkpointEvery));

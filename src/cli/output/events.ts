@@ -69,7 +69,7 @@ export interface ErrorEvent {
   readonly message: string;
 }
 
-/** The last sampled step at the end of an epoch, or where the run stops. What is NaN becomes null
+/** The last snapshot step at the end of an epoch, or where the run stops. What is NaN becomes null
  * in JSON. */
 export interface DiagnosticsEvent extends Diagnostics {
   readonly event: 'diagnostics';

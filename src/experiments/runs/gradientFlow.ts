@@ -93,7 +93,7 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
     },
     context,
   );
-  // Step 0 is sampled in the first window, so this is the gradient of the untrained net.
+  // Step 0 leaves a snapshot in the first window, so this is the gradient of the untrained net.
   const first = samples[0]!;
   const logMeans = first.map((_, layer) => mean(samples.map((norms) => Math.log10(norms[layer]!))));
   return {
@@ -107,7 +107,7 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
 }
 
 /** The gradient norms of the weights of hidden layers with as many inputs as outputs, in the order
- * of the layers, of the last sampled step. */
+ * of the layers, of the last snapshot step. */
 function hiddenNorms(trainer: Trainer): readonly number[] {
   const found = trainer.gradientNorms();
   const weights = (found?.tensors ?? []).filter(({ name }) => isLinearWeight(trainer, name));

@@ -1,4 +1,4 @@
-// From a spec to the layer kind that runs it. The one place that knows all kinds.
+// From a spec to the layer kind that runs it. The table of all kinds.
 
 import { UsageError } from '../../base/errors.ts';
 import { conv2dKind } from '../conv/conv2dKind.ts';

@@ -1,6 +1,6 @@
 // What a layer is: an object that satisfies LayerKind. It declares what it needs, so that
 // everything is placed before the first step, and binds to addresses once. Composite layers
-// (sequential, residual) are resolved by the compiler and never reach this interface.
+// (sequential, residual) are resolved by graph.ts and never reach this interface.
 
 import type { Shape } from '../../base/shape.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
@@ -22,7 +22,7 @@ export interface StepState extends GrainState {
   /** Optimizer steps done before this one; keys the random numbers. */
   step: number;
   /** Whether diagnostics of this step are kept. Passes that train nothing keep none. */
-  isSampled: boolean;
+  isSnapshot: boolean;
 }
 
 /** A trained tensor. */

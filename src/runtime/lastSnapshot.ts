@@ -1,4 +1,4 @@
-// What main reads of the last sampled step of a run, also while its workers go on.
+// What main reads of the last snapshot step of a run, also while its workers go on.
 
 import { typedView } from '../memory/arena.ts';
 import { type Diagnostics, readDiagnostics } from '../observe/diagnostics.ts';
@@ -11,7 +11,7 @@ import type { RunPlan } from '../plan/plan.ts';
 import { PROGRESS_STEPS } from '../reduce/epochSums.ts';
 import { type ControlWords, progressWords } from '../sync/words.ts';
 
-interface SampledRun {
+interface ObservedRun {
   readonly plan: RunPlan;
   readonly memory: WebAssembly.Memory;
   readonly words: ControlWords;
@@ -19,25 +19,25 @@ interface SampledRun {
   readonly step: number;
 }
 
-/** The norms' diagnostics; undefined before the first sample and where there are none. */
+/** The norms' diagnostics; undefined before the first snapshot and where there are none. */
 export function lastDiagnostics({
   plan,
   memory,
   words,
   step,
-}: SampledRun): Diagnostics | undefined {
+}: ObservedRun): Diagnostics | undefined {
   if (plan.diagnostics === undefined) return undefined;
   const values = typedView(memory, plan.layout.get('diagnostics'), 'f64');
   return readDiagnostics(plan.diagnostics, values, step, () => countSteps(words));
 }
 
-/** The gradients' norms; undefined before the first sample and where none are taken. */
+/** The gradients' norms; undefined before the first snapshot and where none are taken. */
 export function lastGradientNorms({
   plan,
   memory,
   words,
   step,
-}: SampledRun): GradientNorms | undefined {
+}: ObservedRun): GradientNorms | undefined {
   const every = plan.config.diagnosticsEvery;
   if (every === 0) return undefined;
   const values = typedView(memory, gradientNormsRegion(plan.layout), 'f64');
