@@ -11,7 +11,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Outcome, syncbn } from './run.ts';
+import { type Outcome, syncbn } from '../support/cli.ts';
 
 /** Three runs of a second or two. */
 const short = [

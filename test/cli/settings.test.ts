@@ -8,8 +8,8 @@ import { type DatasetDescription, describeDataset } from '../../src/data/identit
 import { firstTrain } from '../../src/data/subset.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { normsOf } from '../../src/nn/convert/normLeaf.ts';
-import { folderOf, npyBytes } from '../data/fixtures.ts';
-import { type ResolvedConfig, resolve } from './resolve.ts';
+import { folderOf, npyBytes } from '../support/dataFiles.ts';
+import { type ResolvedConfig, resolve } from '../support/resolve.ts';
 
 const data = synthetic({ train: 256, test: 4, shape: [8, 8, 1] });
 
@@ -115,8 +115,14 @@ describe('flags', () => {
     [{ momentum: '1' }, /momentum: got 1/],
     [{ momentum: '0', nesterov: true }, /nesterov/],
     [{ optimizer: 'adagrad' }, /^--optimizer: got "adagrad", allowed is adam, adamw, rmsprop, sgd/],
-    [{ optimizer: 'adam', momentum: '0.9' }, /^--momentum: got "without --optimizer rmsprop or sgd"/],
-    [{ optimizer: 'adam', nesterov: true }, /^--nesterov: got "without --optimizer rmsprop or sgd"/],
+    [
+      { optimizer: 'adam', momentum: '0.9' },
+      /^--momentum: got "without --optimizer rmsprop or sgd"/,
+    ],
+    [
+      { optimizer: 'adam', nesterov: true },
+      /^--nesterov: got "without --optimizer rmsprop or sgd"/,
+    ],
     [{ schedule: 'linear' }, /^--schedule: got "linear"/],
     [{ schedule: 'step' }, /^--schedule step: got "no --step-size"/],
     [{ stepSize: '5' }, /^--step-size: got "without --schedule step"/],
@@ -144,7 +150,7 @@ describe('flags', () => {
     const whole = await dataFrom(new Flags({ data: 'synthetic' }));
     expect(drawn.train.inputs).not.toEqual(firstTrain(whole, 64).train.inputs);
     expect(await dataFrom(flags, describeDataset(drawn))).toEqual(drawn);
-    const path = fileURLToPath(new URL('../runtime/checkpoints/version1.bin', import.meta.url));
+    const path = fileURLToPath(new URL('../support/checkpoints/version1.bin', import.meta.url));
     const { head } = await openCheckpoint(path);
     expect(await dataFrom(flags, head.data)).toEqual(firstTrain(whole, 64));
     // Saved again, it is known by its content.

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AT_ONCE_MS } from '../support/atOnce.ts';
-import { syncbn } from './run.ts';
+import { syncbn } from '../support/cli.ts';
 
 const tiny = ['train', '--data', 'synthetic', '--limit', '256', '--replicas', '8', '--json'];
 let folder: string;
@@ -139,7 +139,7 @@ describe('syncbn eval and inspect', () => {
 describe('a layer that throws in step 20', () => {
   it('ends the run at once with exit code 1 and names rank, step and layer', async () => {
     const model = join(folder, 'throwing.json');
-    const module = new URL('../runtime/jobs/throwingLayer.mjs', import.meta.url).href;
+    const module = new URL('../support/jobs/throwingLayer.mjs', import.meta.url).href;
     const layers = [
       { kind: 'custom', module, options: { replica: 7, step: 20 } },
       { kind: 'flatten' },

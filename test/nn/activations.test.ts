@@ -10,9 +10,9 @@ import {
   tanhKind,
 } from '../../src/nn/layers/activationKinds.ts';
 import { gelu, leakyRelu, relu, sigmoid, tanh } from '../../src/nn/specs/activations.ts';
-import { testValues } from '../kernels/fixture.ts';
-import { describeGolden } from './golden.ts';
-import { bindAlone } from './parameterless.ts';
+import { testValues } from '../support/kernelFixture.ts';
+import { describeGolden } from '../support/layers/golden.ts';
+import { bindAlone } from '../support/layers/parameterless.ts';
 
 describeGolden([reluKind, leakyReluKind, geluKind, sigmoidKind, tanhKind]);
 

@@ -7,7 +7,7 @@ import { sgd } from '../../src/optim/optimizer.ts';
 import { publishEpoch, readEpoch } from '../../src/reduce/epochSums.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { progressWords } from '../../src/sync/words.ts';
-import { withOpenRun } from '../support/openRun.ts';
+import { withOpenRun } from '../support/runs/openRun.ts';
 
 const TRAIN = 70;
 const BATCH = 8;

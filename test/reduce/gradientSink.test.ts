@@ -4,7 +4,7 @@ import { foldsToRoot } from '../../src/reduce/folds.ts';
 import { bindAdditions, bindGradientSink } from '../../src/reduce/gradientSink.ts';
 import { grainRanges } from '../../src/reduce/grains.ts';
 import { coverNodes, treeDepth } from '../../src/reduce/tree.ts';
-import { createFixture, testValues } from '../kernels/fixture.ts';
+import { createFixture, testValues } from '../support/kernelFixture.ts';
 
 const GRAINS = Array.from({ length: 20 }, (_, i) => i + 1);
 const LENGTH = 5;

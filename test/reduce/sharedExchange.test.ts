@@ -12,7 +12,7 @@ import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { globalAvgPool } from '../../src/nn/specs/pools.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
-import { countSyncs, withOpenRun } from '../support/openRun.ts';
+import { countSyncs, withOpenRun } from '../support/runs/openRun.ts';
 
 const CHANNELS = 4;
 const STEPS = 6;

@@ -15,7 +15,7 @@ import {
   State,
 } from '../../src/sync/words.ts';
 import { AT_ONCE_MS } from '../support/atOnce.ts';
-import { bundle, until } from '../sync/threads.ts';
+import { bundle, until } from '../support/ranks/threads.ts';
 import type { Mischief, TestApi, TestData } from './gangWorker.ts';
 
 /** (module (import "env" "memory" (memory 1 1 shared)) (func (export "load") (result i32)

@@ -3,10 +3,10 @@
 
 import { describe, expect, it } from 'vitest';
 import { RunError } from '../../src/base/errors.ts';
-import { doomedData, endOf, MOMENTS, startDoomed } from './doomed.ts';
-import { launchBuilt } from './launchBuilt.ts';
+import { doomedData, endOf, MOMENTS, startDoomed } from '../support/runs/doomed.ts';
+import { launchBuilt } from '../support/runs/launchBuilt.ts';
 
-const HANGING = new URL('./jobs/hanging.mjs', import.meta.url);
+const HANGING = new URL('../support/jobs/hanging.mjs', import.meta.url);
 
 /** What a promise rejects with. */
 async function errorOf(promise: Promise<unknown>): Promise<RunError> {
@@ -66,7 +66,7 @@ describe('a launched job', () => {
 
   it('whose module never loads is ended after startTimeoutMs', async () => {
     const launch = await launchBuilt();
-    const module = new URL('./jobs/neverLoads.mjs', import.meta.url);
+    const module = new URL('../support/jobs/neverLoads.mjs', import.meta.url);
     const error = await errorOf(launch(module, { workers: 2, startTimeoutMs: 500 }));
     expect(error.message).toBe('rank 0: its thread was not ready within 500 ms.');
   });

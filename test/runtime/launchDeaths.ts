@@ -5,10 +5,10 @@
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { AT_ONCE_MS } from '../support/atOnce.ts';
-import { nowMs } from '../sync/threads.ts';
-import { launchBuilt } from './launchBuilt.ts';
+import { nowMs } from '../support/ranks/threads.ts';
+import { launchBuilt } from '../support/runs/launchBuilt.ts';
 
-const JOB = new URL('./jobs/dying.mjs', import.meta.url);
+const JOB = new URL('../support/jobs/dying.mjs', import.meta.url);
 const WAYS = ['throw', 'exit', 'exhaust', 'terminate'] as const;
 /** Atomic operations of a few rounds of the job's calls. */
 const POINTS = 400;

@@ -234,7 +234,10 @@ describe('a trainer', () => {
 
   it('names rank, step and layer when a worker throws, at once and for all', async () => {
     const failing = sequential([
-      custom(new URL('./jobs/throwingLayer.mjs', import.meta.url), { replica: 7, step: 20 }),
+      custom(new URL('../support/jobs/throwingLayer.mjs', import.meta.url), {
+        replica: 7,
+        step: 20,
+      }),
       conv2d(3, 4, { kernel: 3 }),
       globalAvgPool(),
       linear(4, 5),

@@ -16,8 +16,8 @@ import {
   State,
 } from '../../src/sync/words.ts';
 import { AT_ONCE_MS } from '../support/atOnce.ts';
-import { WORLD_SIZES } from './closedForms.ts';
-import { nowMs, type Outcome, runRanks, until } from './threads.ts';
+import { WORLD_SIZES } from '../support/ranks/closedForms.ts';
+import { nowMs, type Outcome, runRanks, until } from '../support/ranks/threads.ts';
 
 /** Words beyond those of the group belong to the test. */
 function makeWords(worldSize: number, options: Parameters<typeof initControlWords>[2] = {}) {

@@ -15,7 +15,7 @@ import { sgd } from '../../src/optim/optimizer.ts';
 import { cosine } from '../../src/optim/schedule.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
-import { withOpenRun } from '../support/openRun.ts';
+import { withOpenRun } from '../support/runs/openRun.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-divergence-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -14,7 +14,7 @@ import { Trainer } from '../../src/runtime/trainer.ts';
 import { resolveOptions, type TrainerOptions } from '../../src/runtime/trainerOptions.ts';
 import { clearStop, requestStop } from '../../src/sync/words.ts';
 import { bindWorker } from '../../src/train/worker.ts';
-import { countSyncs, withOpenRun } from '../support/openRun.ts';
+import { countSyncs, withOpenRun } from '../support/runs/openRun.ts';
 
 const data = synthetic({ train: 512, test: 0, shape: [16, 16, 1], classes: 10 });
 const purpose = { inputShape: data.inputShape, classes: 10 };

@@ -1,24 +1,24 @@
 // A run on real threads with its arena open to the test: what Trainer.start makes, with the control
 // words, the epoch's sums and the state at hand.
 
-import { ownFile } from '../../src/base/ownFile.ts';
-import { fillArena, type StateTensor, stateTensors } from '../../src/checkpoint/state.ts';
-import { describeDataset } from '../../src/data/identity.ts';
-import { compileKernels } from '../../src/kernels/load.ts';
-import { createArena, typedView } from '../../src/memory/arena.ts';
-import { layerNames, planRun } from '../../src/plan/plan.ts';
-import { publishEpoch } from '../../src/reduce/epochSums.ts';
-import { startGang } from '../../src/runtime/gang.ts';
-import { Run } from '../../src/runtime/run.ts';
-import { resolveOptions, type TrainerOptions } from '../../src/runtime/trainerOptions.ts';
-import type { RunningTrainer } from '../../src/runtime/trainerTypes.ts';
-import type { TrainApi, TrainData } from '../../src/runtime/trainWorker.ts';
+import { ownFile } from '../../../src/base/ownFile.ts';
+import { fillArena, type StateTensor, stateTensors } from '../../../src/checkpoint/state.ts';
+import { describeDataset } from '../../../src/data/identity.ts';
+import { compileKernels } from '../../../src/kernels/load.ts';
+import { createArena, typedView } from '../../../src/memory/arena.ts';
+import { layerNames, planRun } from '../../../src/plan/plan.ts';
+import { publishEpoch } from '../../../src/reduce/epochSums.ts';
+import { startGang } from '../../../src/runtime/gang.ts';
+import { Run } from '../../../src/runtime/run.ts';
+import { resolveOptions, type TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
+import type { RunningTrainer } from '../../../src/runtime/trainerTypes.ts';
+import type { TrainApi, TrainData } from '../../../src/runtime/trainWorker.ts';
 import {
   arrivalWord,
   type ControlWords,
   progressWords,
   readWorldSize,
-} from '../../src/sync/words.ts';
+} from '../../../src/sync/words.ts';
 
 export interface OpenRun {
   readonly trainer: RunningTrainer;
