@@ -10,7 +10,7 @@ const ALONE = [
 ];
 
 const shared = {
-  setupFiles: ['test/equality.setup.ts'],
+  setupFiles: ['test/support/equality.setup.ts'],
   testTimeout: 60_000,
   hookTimeout: 60_000,
 };

@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.long.test.ts'],
     fileParallelism: false,
-    setupFiles: ['test/equality.setup.ts'],
+    setupFiles: ['test/support/equality.setup.ts'],
     testTimeout: 300_000,
     hookTimeout: 60_000,
   },

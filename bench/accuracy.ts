@@ -9,9 +9,9 @@ import { filterResponseNorm } from '../src/nn/specs/filterResponseNorm.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../src/nn/specs/norms.ts';
 import { rmsNorm } from '../src/nn/specs/rmsNorm.ts';
 import type { LayerSpec } from '../src/nn/specs/spec.ts';
-import { MODES } from '../test/kernels/fixture.ts';
-import { type LayerRun, runLayer, worstUlps } from '../test/nn/harness.ts';
-import { runReference } from '../test/nn/references.ts';
+import { MODES } from '../test/support/kernelFixture.ts';
+import { type LayerRun, runLayer, worstUlps } from '../test/support/layers/harness.ts';
+import { runReference } from '../test/support/layers/references.ts';
 import { normalValues } from './normalValues.ts';
 
 /** A norm of the table. Add a line to {@link MEASURED_NORMS} for another. */

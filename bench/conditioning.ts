@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { batchNorm } from '../src/nn/specs/norms.ts';
-import { runLayer } from '../test/nn/harness.ts';
+import { runLayer } from '../test/support/layers/harness.ts';
 import { normalValues } from './normalValues.ts';
 import type { TorchNorm } from './torchNorm.ts';
 

@@ -12,6 +12,7 @@ import type { LossSpec } from '../nn/specs/losses.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 import type { OptimizerSpec } from '../optim/optimizers.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
+import { defaultGrains } from '../reduce/grains.ts';
 import type { EvalCorrection } from './evalCorrection.ts';
 import type { OnNonFinite } from './onNonFinite.ts';
 
@@ -131,16 +132,15 @@ function checkWorkers(config: RunConfig, graph: Graph): void {
   const { workers, globalBatch } = config;
   const { count, shards } = cutOf(graph, config);
   if (workers <= count) return;
-  const parts =
-    shards > 1 && shards === count
-      ? 'replicas'
-      : `grains of a global batch of ${globalBatch} samples`;
-  const more =
-    parts === 'replicas'
-      ? 'more replicas, which change what is computed'
-      : count < globalBatch
-        ? 'more grains, which change the last bits'
-        : 'a larger batch';
+  const asked = Math.min(config.grains ?? defaultGrains(globalBatch), globalBatch);
+  // Fewer grains than were asked for are replicas that have to stay whole.
+  const areReplicas = count < asked || (shards > 1 && shards === count);
+  const parts = areReplicas ? 'replicas' : `grains of a global batch of ${globalBatch} samples`;
+  const more = areReplicas
+    ? 'more replicas, which change what is computed'
+    : count < globalBatch
+      ? 'more grains, which change the last bits'
+      : 'a larger batch';
   throw new UsageError({
     what: 'workers',
     given: workers,

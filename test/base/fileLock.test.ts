@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockFile } from '../../src/base/fileLock.ts';
-import { bundle } from '../sync/threads.ts';
+import { bundle } from '../support/ranks/threads.ts';
 
 let folder: string;
 let path: string;

@@ -15,11 +15,11 @@ import { type Dataset, nn, optim, synthetic, Trainer, UsageError } from '../../s
 import { planRun } from '../../src/plan/plan.ts';
 import { resumeConfig } from '../../src/runtime/resume.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
+import { oldCheckpointFile } from '../support/oldCheckpoint.ts';
 import type { Dice } from './dice.ts';
 import { dataTargets } from './fuzzData.ts';
 import type { Target } from './fuzzTarget.ts';
 import { mutateBytes, mutateData } from './mutations.ts';
-import { oldCheckpointFile } from './oldCheckpoint.ts';
 
 /** Set by code in damaged files, if it should ever run. */
 const TRAP = 'syncbnCampaignTrap';

@@ -6,7 +6,7 @@ import { type LayerSpec, nn } from '../../src/index.ts';
 import { WEIGHT_INITS } from '../../src/nn/specs/init.ts';
 import type { Dice } from './dice.ts';
 
-const CUSTOM = new URL('../nn/channelScale.mjs', import.meta.url);
+const CUSTOM = new URL('../support/layers/channelScale.mjs', import.meta.url);
 
 /** What decides which layers are allowed. */
 export interface ModelRoom {

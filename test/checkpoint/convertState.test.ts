@@ -15,7 +15,7 @@ import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/spec
 import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { planParameters } from '../../src/plan/parameters.ts';
-import { testValues } from '../kernels/fixture.ts';
+import { testValues } from '../support/kernelFixture.ts';
 
 const inputShape = [8, 8, 3];
 const known = { inputShape, replicas: 4, replicaBatch: 4 };

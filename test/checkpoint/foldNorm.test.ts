@@ -12,8 +12,8 @@ import { linear } from '../../src/nn/specs/linear.ts';
 import { batchNorm, groupNorm, instanceNorm } from '../../src/nn/specs/norms.ts';
 import { type LayerSpec, leavesOf } from '../../src/nn/specs/spec.ts';
 import { planParameters } from '../../src/plan/parameters.ts';
-import { testValues } from '../kernels/fixture.ts';
-import { runLayer, type Tensors, worstRelative } from '../nn/harness.ts';
+import { testValues } from '../support/kernelFixture.ts';
+import { runLayer, type Tensors, worstRelative } from '../support/layers/harness.ts';
 
 /** Weights of a model; variances above 0. */
 function weightsOf(model: LayerSpec, inputShape: readonly number[]): NamedValues {

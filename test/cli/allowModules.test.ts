@@ -16,8 +16,8 @@ import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
-import { oldCheckpointFile } from '../campaign/oldCheckpoint.ts';
-import { syncbn } from './run.ts';
+import { syncbn } from '../support/cli.ts';
+import { oldCheckpointFile } from '../support/oldCheckpoint.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-modules-'));
 const mark = join(folder, 'mark');

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { syncbn } from './run.ts';
+import { syncbn } from '../support/cli.ts';
 
 const tiny = ['train', '--data', 'synthetic', '--limit', '256', '--replicas', '4'];
 let folder: string;

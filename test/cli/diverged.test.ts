@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { syncbn } from './run.ts';
+import { syncbn } from '../support/cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-diverged-'));
 afterAll(() => rmSync(folder, { recursive: true }));

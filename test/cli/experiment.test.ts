@@ -11,7 +11,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Outcome, syncbn } from './run.ts';
+import { type Outcome, syncbn } from '../support/cli.ts';
 
 /** Three runs of a second or two. */
 const short = [
@@ -81,13 +81,13 @@ describe('syncbn experiment', () => {
 
   it('killed, and then stopped, goes on without repeating runs, to the same numbers', async () => {
     const out = join(folder, 'stopped');
-    /** Sends the signal in the midst of the run after the `done`-th, and gives what is kept. */
+    /** Sends the signal once `done` runs are told of, and gives what is kept. */
     const stopAfter = async (done: number, signal: NodeJS.Signals): Promise<string> => {
       let isSent = false;
       const { code } = await syncbn([...short, '--out', out, '--workers', '1'], (line, child) => {
         if (isSent || !line.includes(`"done":${done}`)) return;
         isSent = true;
-        setTimeout(() => child.kill(signal), 100);
+        child.kill(signal);
       });
       expect(code).toBe(signal === 'SIGINT' ? 130 : null);
       expect(linesOf(out)).toHaveLength(done);

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
-import { CLI } from './run.ts';
+import { CLI } from '../support/cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-hangup-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CLI, syncbn } from './run.ts';
+import { CLI, syncbn } from '../support/cli.ts';
 
 const tiny = ['train', '--data', 'synthetic', '--limit', '32', '--model', 'refnet'].concat([
   '--replicas',

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { syncbn } from './run.ts';
+import { syncbn } from '../support/cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-norms-'));
 const run = join(folder, 'run.ckpt');

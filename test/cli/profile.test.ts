@@ -7,7 +7,7 @@ import type { ProfileEvent } from '../../src/cli/output/events.ts';
 import { profileTables } from '../../src/cli/output/profileTable.ts';
 import { type TraceEvent, traceEvents } from '../../src/cli/output/traceFile.ts';
 import type { ProfileLayer } from '../../src/observe/profileReport.ts';
-import { syncbn } from './run.ts';
+import { syncbn } from '../support/cli.ts';
 
 const tiny = ['train', '--data', 'synthetic', '--limit', '256', '--model', 'refnet'];
 const LAYERS = ['0.conv2d', '1.batchNorm', '3.conv2d', '9.globalAvgPool', '10.linear'];

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Outcome, syncbn } from './run.ts';
+import { type Outcome, syncbn } from '../support/cli.ts';
 
 const tiny = ['train', '--data', 'synthetic', '--limit', '64', '--model', 'refnet'];
 let folder: string;

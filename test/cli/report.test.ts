@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { syncbn } from './run.ts';
+import { syncbn } from '../support/cli.ts';
 
 const tiny = ['train', '--data', 'synthetic', '--limit', '256', '--model', 'refnet'];
 
@@ -53,7 +53,7 @@ describe('syncbn train --report', () => {
   it('writes the page of a run that broke, with what broke it', async () => {
     const path = join(folder, 'broken.html');
     const model = join(folder, 'throwing.json');
-    const module = new URL('../runtime/jobs/throwingLayer.mjs', import.meta.url).href;
+    const module = new URL('../support/jobs/throwingLayer.mjs', import.meta.url).href;
     const layers = [
       { kind: 'custom', module, options: { replica: 7, step: 20 } },
       { kind: 'flatten' },

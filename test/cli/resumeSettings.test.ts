@@ -5,7 +5,7 @@ import { describeDataset } from '../../src/data/identity.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { checkpointOf } from '../../src/runtime/resume.ts';
-import { resolve } from './resolve.ts';
+import { resolve } from '../support/resolve.ts';
 
 const data = synthetic({ train: 256, test: 4, shape: [8, 8, 1] });
 

@@ -8,8 +8,8 @@ import { type DatasetDescription, describeDataset } from '../../src/data/identit
 import { firstTrain } from '../../src/data/subset.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { normsOf } from '../../src/nn/convert/normLeaf.ts';
-import { folderOf, npyBytes } from '../data/fixtures.ts';
-import { type ResolvedConfig, resolve } from './resolve.ts';
+import { folderOf, npyBytes } from '../support/dataFiles.ts';
+import { type ResolvedConfig, resolve } from '../support/resolve.ts';
 
 const data = synthetic({ train: 256, test: 4, shape: [8, 8, 1] });
 
@@ -147,7 +147,7 @@ describe('flags', () => {
     const whole = await dataFrom(new Flags({ data: 'synthetic' }));
     expect(drawn.train.inputs).not.toEqual(firstTrain(whole, 64).train.inputs);
     expect(await dataFrom(flags, describeDataset(drawn))).toEqual(drawn);
-    const path = fileURLToPath(new URL('../runtime/checkpoints/version1.bin', import.meta.url));
+    const path = fileURLToPath(new URL('../support/checkpoints/version1.bin', import.meta.url));
     const { head } = await openCheckpoint(path);
     expect(await dataFrom(flags, head.data)).toEqual(firstTrain(whole, 64));
     // Saved again, it is known by its content.

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { syncbn } from './run.ts';
+import { syncbn } from '../support/cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-simulate-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { parseCifar, readCifarDataset } from '../../src/data/cifar.ts';
-import { folderOf } from './fixtures.ts';
+import { folderOf } from '../support/dataFiles.ts';
 
 /** Pixel (y, x) of plane c is y + 40 c + x mod 3 plus the label. */
 function record(label: number): Uint8Array {

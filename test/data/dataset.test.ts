@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { checkDataset, type Dataset } from '../../src/data/dataset.ts';
-import { smallDataset } from './fixtures.ts';
+import { smallDataset } from '../support/dataFiles.ts';
 
 const floats = (values: number[]): Partial<Dataset> => ({
   inputShape: [2],

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { listFolder, readDataFile, showNames } from '../../src/data/files.ts';
-import { folderOf } from './fixtures.ts';
+import { folderOf } from '../support/dataFiles.ts';
 
 describe('readDataFile', () => {
   const wanted = (): number => 1000;

@@ -9,7 +9,7 @@ import {
 } from '../../src/data/identity.ts';
 import { openDataset } from '../../src/data/open.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
-import { folderOf, idxFolder, smallDataset } from './fixtures.ts';
+import { folderOf, idxFolder, smallDataset } from '../support/dataFiles.ts';
 
 /** As a checkpoint without a hash of the content has it. */
 function old(dataset: Dataset): DatasetDescription {

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { parseIdx, readIdxDataset } from '../../src/data/idx.ts';
-import { folderOf, idxBytes, idxFolder } from './fixtures.ts';
+import { folderOf, idxBytes, idxFolder } from '../support/dataFiles.ts';
 
 describe('parseIdx', () => {
   it.each([[[3]], [[2, 2]], [[2, 2, 3]], [[1, 2, 2, 3]], [[0, 28, 28]]])(

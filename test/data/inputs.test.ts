@@ -15,8 +15,8 @@ import {
 } from '../../src/data/inputs.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { loadImageF32Ref, loadImageU8Ref } from '../../src/kernels/reference/images.ts';
-import { createFixture, type KernelFixture } from '../kernels/fixture.ts';
-import { smallDataset } from './fixtures.ts';
+import { smallDataset } from '../support/dataFiles.ts';
+import { createFixture, type KernelFixture } from '../support/kernelFixture.ts';
 
 const INPUTS_PTR = 2048;
 const NORMALIZATION_PTR = 65536;

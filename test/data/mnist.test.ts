@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { mnist } from '../../src/data/mnist.ts';
 import { byteStatistics } from '../../src/data/statistics.ts';
-import { folderOf, idxFolder } from './fixtures.ts';
+import { folderOf, idxFolder } from '../support/dataFiles.ts';
 
 describe('mnist', () => {
   it('has 60,000 + 10,000 digits of 28 x 28 bytes, the first a five', async () => {

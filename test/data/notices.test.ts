@@ -6,7 +6,7 @@ import type { Dataset } from '../../src/data/dataset.ts';
 import { dataNotices } from '../../src/data/notices.ts';
 import { openDataset } from '../../src/data/open.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
-import { folderOf, idxBytes, idxFolder, smallDataset } from './fixtures.ts';
+import { folderOf, idxBytes, idxFolder, smallDataset } from '../support/dataFiles.ts';
 
 const labeled = (trained: number[], tested: number, classes: number): Dataset => {
   const { train, test } = smallDataset();

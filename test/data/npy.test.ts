@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { parseNpy, readNpyDataset } from '../../src/data/npy.ts';
-import { folderOf, npyBytes, npyFile } from './fixtures.ts';
+import { folderOf, npyBytes, npyFile } from '../support/dataFiles.ts';
 
 describe('parseNpy', () => {
   it.each([1, 2, 3] as const)('reads every dtype in format version %d', (version) => {

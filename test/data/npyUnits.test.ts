@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { readNpyDataset } from '../../src/data/npy.ts';
-import { folderOf, npyBytes } from './fixtures.ts';
+import { folderOf, npyBytes } from '../support/dataFiles.ts';
 
 describe('readNpyDataset', () => {
   const floats = (columns: number, train: number[], test: number[]) => ({

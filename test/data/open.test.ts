@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { openDataset } from '../../src/data/open.ts';
-import { folderOf, idxFolder, npyBytes } from './fixtures.ts';
+import { folderOf, idxFolder, npyBytes } from '../support/dataFiles.ts';
 
 const npy = {
   'x_train.npy': npyBytes('|u1', [1, 2], Uint8Array.of(1, 2)),

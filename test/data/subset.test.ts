@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { checkDataset, type Dataset } from '../../src/data/dataset.ts';
 import { firstTrain, limitTrain } from '../../src/data/subset.ts';
-import { smallDataset } from './fixtures.ts';
+import { smallDataset } from '../support/dataFiles.ts';
 
 /** Samples [i, 1000 + i] sorted by class, with two targets or a class each. */
 function sorted(count: number, kind: 'classification' | 'regression'): Dataset {

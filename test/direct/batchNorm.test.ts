@@ -6,10 +6,10 @@ import {
   setMomentsRef,
 } from '../../src/kernels/reference/norm.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
-import { testValues } from '../kernels/fixture.ts';
-import { runLayer, worstUlps } from '../nn/harness.ts';
-import type { BatchCase, BatchFinding } from './job.ts';
-import { onRanks } from './threads.ts';
+import type { BatchCase, BatchFinding } from '../support/direct/job.ts';
+import { onRanks } from '../support/direct/threads.ts';
+import { testValues } from '../support/kernelFixture.ts';
+import { runLayer, worstUlps } from '../support/layers/harness.ts';
 
 const EPS = 1e-5;
 const MOMENTUM = 0.1;

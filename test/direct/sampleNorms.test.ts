@@ -5,10 +5,10 @@ import {
   normalizeGradRef,
   normalizeRef,
 } from '../../src/kernels/reference/norm.ts';
-import { testValues } from '../kernels/fixture.ts';
-import { worstUlps } from '../nn/harness.ts';
-import type { SampleCase, SampleFinding } from './job.ts';
-import { onRanks } from './threads.ts';
+import type { SampleCase, SampleFinding } from '../support/direct/job.ts';
+import { onRanks } from '../support/direct/threads.ts';
+import { testValues } from '../support/kernelFixture.ts';
+import { worstUlps } from '../support/layers/harness.ts';
 
 const EPS = 1e-5;
 const OUTPUT_ULPS = 2;

@@ -8,7 +8,7 @@ import { linear } from '../../src/nn/specs/linear.ts';
 import { batchNorm, groupNorm } from '../../src/nn/specs/norms.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
-import { syncbn } from '../cli/run.ts';
+import { syncbn } from '../support/cli.ts';
 
 const data = synthetic({ shape: [24], train: 400, test: 200 });
 const model = sequential([linear(24, 64), batchNorm(64), relu(), linear(64, 10)]);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { PlainRecord } from '../../src/experiments/engine/experiment.ts';
 import { convergence } from '../../src/experiments/runs/convergence.ts';
 import { LOSS_LIMIT } from '../../src/experiments/runs/lossCurve.ts';
-import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from './madeUp.ts';
+import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from '../support/madeUp.ts';
 
 const isNorm = (settings: PlainRecord): boolean => settings.norm === 'sync';
 

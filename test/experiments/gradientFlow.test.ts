@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RunResult } from '../../src/experiments/engine/experiment.ts';
 import { gradientFlow, limitNorm } from '../../src/experiments/runs/gradientFlow.ts';
-import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from './madeUp.ts';
+import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from '../support/madeUp.ts';
 
 const CASE = 'ReLU, default init: ';
 

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PlainRecord, RunResult } from '../../src/experiments/engine/experiment.ts';
 import { learningRate } from '../../src/experiments/runs/learningRate.ts';
-import { madeUp, numbersOf, OPTIONS, settingsOf, tinyRun, verdictOn } from './madeUp.ts';
+import { madeUp, numbersOf, OPTIONS, settingsOf, tinyRun, verdictOn } from '../support/madeUp.ts';
 
 const CLAIM = 'larger learning rates';
 const GUESSING = Math.log(10);

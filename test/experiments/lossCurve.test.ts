@@ -10,7 +10,7 @@ import {
 } from '../../src/experiments/runs/lossCurve.ts';
 import { plainPerceptron, purposeOf } from '../../src/experiments/runs/plainNets.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
-import { TINY_DATA } from './madeUp.ts';
+import { TINY_DATA } from '../support/madeUp.ts';
 
 const RUN: CurveRun = {
   model: plainPerceptron({

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PlainRecord, RunResult } from '../../src/experiments/engine/experiment.ts';
 import { overhead } from '../../src/experiments/runs/overhead.ts';
-import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from './madeUp.ts';
+import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from '../support/madeUp.ts';
 
 /** Step times in ms; that without a norm is 1. */
 function withTimes(

@@ -10,7 +10,7 @@ import {
 } from '../../src/experiments/runs/plainNets.ts';
 import { buildGraph } from '../../src/nn/graph/graph.ts';
 import { leavesOf } from '../../src/nn/specs/spec.ts';
-import { TINY_DATA } from './madeUp.ts';
+import { TINY_DATA } from '../support/madeUp.ts';
 
 const NORMS: readonly PlainNorm[] = ['none', 'sync', 'local', 'group', 'instance'];
 

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RunResult } from '../../src/experiments/engine/experiment.ts';
 import { regularisation } from '../../src/experiments/runs/regularisation.ts';
-import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from './madeUp.ts';
+import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from '../support/madeUp.ts';
 
 /** Test errors by norm, over a training error of 0. */
 function withErrors(errors: Readonly<Record<string, number>>): RunResult[] {

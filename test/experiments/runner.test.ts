@@ -11,7 +11,7 @@ import {
   type Outcome,
   runExperiment,
 } from '../../src/experiments/engine/runner.ts';
-import { OPTIONS, TINY_DATA } from './madeUp.ts';
+import { OPTIONS, TINY_DATA } from '../support/madeUp.ts';
 
 const schema = () => resultWith(['value']);
 const OWNER = { experiment: 'made-up', version: '1', resultSchema: schema };

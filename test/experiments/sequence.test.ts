@@ -3,7 +3,15 @@
 import { describe, expect, it } from 'vitest';
 import type { PlainRecord, RunResult } from '../../src/experiments/engine/experiment.ts';
 import { sequence } from '../../src/experiments/runs/sequence.ts';
-import { madeUp, numbersOf, OPTIONS, settingsOf, tinyRun, verdictOn, wiggle } from './madeUp.ts';
+import {
+  madeUp,
+  numbersOf,
+  OPTIONS,
+  settingsOf,
+  tinyRun,
+  verdictOn,
+  wiggle,
+} from '../support/madeUp.ts';
 
 function withErrors(errorOf: (settings: PlainRecord) => number): RunResult[] {
   return madeUp(sequence, (s) => ({

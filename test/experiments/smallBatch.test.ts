@@ -7,7 +7,15 @@ import type { PlainRecord, RunResult } from '../../src/experiments/engine/experi
 import { precise } from '../../src/experiments/runs/precise.ts';
 import { smallBatch } from '../../src/experiments/runs/smallBatch.ts';
 import { syncGroup } from '../../src/experiments/runs/syncGroup.ts';
-import { madeUp, numbersOf, OPTIONS, settingsOf, tinyRun, verdictOn, wiggle } from './madeUp.ts';
+import {
+  madeUp,
+  numbersOf,
+  OPTIONS,
+  settingsOf,
+  tinyRun,
+  verdictOn,
+  wiggle,
+} from '../support/madeUp.ts';
 
 function smallBatchWith(errorOf: (settings: PlainRecord) => number): RunResult[] {
   return madeUp(smallBatch, (s) => ({ values: { testError: errorOf(s) + wiggle(s) / 100 } }));

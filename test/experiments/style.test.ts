@@ -5,7 +5,15 @@ import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
 import type { RunResult } from '../../src/experiments/engine/experiment.ts';
 import { STRENGTHS, shiftImages, style } from '../../src/experiments/runs/style.ts';
-import { madeUp, numbersOf, settingsOf, TINY_DATA, tinyRun, verdictOn, wiggle } from './madeUp.ts';
+import {
+  madeUp,
+  numbersOf,
+  settingsOf,
+  TINY_DATA,
+  tinyRun,
+  verdictOn,
+  wiggle,
+} from '../support/madeUp.ts';
 
 /** Errors that begin at the first number and rise by the second over all strengths. */
 function withErrors(errors: Readonly<Record<string, readonly [number, number]>>): RunResult[] {

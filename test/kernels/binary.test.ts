@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createFixture } from './fixture.ts';
+import { createFixture } from '../support/kernelFixture.ts';
 import { parseWasm } from './wasm.ts';
 
 // Builds the binaries when they are older than their sources.

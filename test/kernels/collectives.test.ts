@@ -8,7 +8,7 @@ import {
   type RankOp,
   scanRanksRef,
 } from '../../src/kernels/reference/collectives.ts';
-import { createFixture } from './fixture.ts';
+import { createFixture } from '../support/kernelFixture.ts';
 
 const TYPES = [Float32Array, Float64Array, Int32Array, Uint8Array] as const;
 const OPS: readonly RankOp[] = ['sum', 'min', 'max', 'prod', 'mean'];

@@ -6,8 +6,8 @@ import {
   conv2dWeightGradRef,
   convOutputSizeRef,
 } from '../../src/kernels/reference/conv.ts';
+import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
 import { abs, CHANNELS, expectClose, GEOMETRIES, optionsOf, PAIRS } from './convShapes.ts';
-import { createFixture, MODES, testValues } from './fixture.ts';
 
 describe.each(MODES)('convolution kernels, %s build', (mode) => {
   const fixture = createFixture(mode, 64);

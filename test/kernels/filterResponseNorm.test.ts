@@ -3,7 +3,7 @@ import {
   filterResponseGradRef,
   filterResponseRef,
 } from '../../src/kernels/reference/filterResponseNorm.ts';
-import { createFixture, MODES, testValues, ulps32 } from './fixture.ts';
+import { createFixture, MODES, testValues, ulps32 } from '../support/kernelFixture.ts';
 
 const CHANNELS = [1, 3, 4, 5, 13, 513];
 const ROWS = [1, 2, 7];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createFixture, MODES } from './fixture.ts';
+import { createFixture, MODES } from '../support/kernelFixture.ts';
 
 const BAD = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
 /** The largest of float32, the smallest, and zeros of both signs. */

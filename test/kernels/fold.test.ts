@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { columnSumsRef, foldTreeRef } from '../../src/kernels/reference/fold.ts';
-import { createFixture, MODES, testValues } from './fixture.ts';
+import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
 
 const LENGTHS = [0, 1, 2, 3, 4, 7, 4096];
 const CHANNELS = [1, 3, 4, 5, 8, 13, 32];

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createFixture, MODES, testValues } from './fixture.ts';
+import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
 
 describe.each(MODES)('scaleRowsF32, %s build', (mode) => {
   const fixture = createFixture(mode, 16);

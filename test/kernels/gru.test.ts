@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { gruCellGradRef, gruCellRef } from '../../src/kernels/reference/gru.ts';
-import { createFixture, MODES, testValues, ulps32 } from './fixture.ts';
+import { createFixture, MODES, testValues, ulps32 } from '../support/kernelFixture.ts';
 
 const SHAPES = [
   [1, 1],

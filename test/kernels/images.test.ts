@@ -3,7 +3,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Purpose, RandomStream } from '../../src/base/random.ts';
 import { loadImageF32Ref, loadImageU8Ref } from '../../src/kernels/reference/images.ts';
-import { createFixture, type KernelFixture, MODES } from './fixture.ts';
+import { createFixture, type KernelFixture, MODES } from '../support/kernelFixture.ts';
 
 const SHAPES = [
   [1, 1, 1],

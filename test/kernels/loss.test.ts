@@ -2,7 +2,13 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { meanSquaredErrorRef, softmaxCrossEntropyRef } from '../../src/kernels/reference/loss.ts';
-import { createFixture, type KernelFixture, MODES, testValues, ulps32 } from './fixture.ts';
+import {
+  createFixture,
+  type KernelFixture,
+  MODES,
+  testValues,
+  ulps32,
+} from '../support/kernelFixture.ts';
 
 const CLASSES = [1, 2, 3, 10, 17];
 const SMOOTHINGS = [0, 0.1, 1];

@@ -10,7 +10,7 @@ import {
   normalizeRef,
 } from '../../src/kernels/reference/norm.ts';
 import { gradCoefficientsLength } from '../../src/norm/coefficients.ts';
-import { createFixture, MODES, testValues } from './fixture.ts';
+import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
 
 const CHANNELS = [1, 3, 4, 5, 8, 13, 19, 32];
 const ROWS = [1, 2, 7, 1003];

@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import * as ref from '../../src/kernels/reference/optimizer.ts';
-import { createFixture, type KernelFixture, MODES, testValues } from './fixture.ts';
+import { createFixture, type KernelFixture, MODES, testValues } from '../support/kernelFixture.ts';
 
 const LENGTHS = [0, 1, 3, 4, 5, 7, 64, 1001];
 const STEPS = 3;

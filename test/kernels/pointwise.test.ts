@@ -5,7 +5,13 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { Purpose } from '../../src/base/random.ts';
 import type { KernelExports } from '../../src/kernels/exports.ts';
 import * as ref from '../../src/kernels/reference/pointwise.ts';
-import { createFixture, type KernelFixture, MODES, testValues, ulps32 } from './fixture.ts';
+import {
+  createFixture,
+  type KernelFixture,
+  MODES,
+  testValues,
+  ulps32,
+} from '../support/kernelFixture.ts';
 
 const LENGTHS = [0, 1, 3, 4, 5, 7, 64, 1001];
 const SLOPE = 0.1;

@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import * as ref from '../../src/kernels/reference/pool.ts';
-import { createFixture, type KernelFixture, MODES, testValues } from './fixture.ts';
+import { createFixture, type KernelFixture, MODES, testValues } from '../support/kernelFixture.ts';
 
 const CHANNELS = [1, 3, 4, 5, 8, 13];
 

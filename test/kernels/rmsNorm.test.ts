@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { rmsNormGradRef, rmsNormRef } from '../../src/kernels/reference/rmsNorm.ts';
-import { createFixture, MODES, testValues, ulps32 } from './fixture.ts';
+import { createFixture, MODES, testValues, ulps32 } from '../support/kernelFixture.ts';
 
 const LENGTHS = [1, 3, 4, 5, 8, 13, 513];
 const EPS = 1e-5;

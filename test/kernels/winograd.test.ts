@@ -10,7 +10,7 @@ import {
   transposeRef,
   WEIGHT_TRANSFORM,
 } from '../../src/kernels/reference/winograd.ts';
-import { createFixture, MODES } from './fixture.ts';
+import { createFixture, MODES } from '../support/kernelFixture.ts';
 
 const PLACES = 16;
 

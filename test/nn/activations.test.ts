@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { activationKinds, reluKind, tanhKind } from '../../src/nn/layers/activationKinds.ts';
 import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
-import { testValues } from '../kernels/fixture.ts';
-import { describeGolden } from './golden.ts';
-import { bindAlone } from './parameterless.ts';
+import { testValues } from '../support/kernelFixture.ts';
+import { describeGolden } from '../support/layers/golden.ts';
+import { bindAlone } from '../support/layers/parameterless.ts';
 
 describeGolden(activationKinds);
 

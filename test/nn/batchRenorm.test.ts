@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { batchRenormKind } from '../../src/nn/norms/batchRenormKind.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
-import { testValues } from '../kernels/fixture.ts';
-import { RUN_STEP, runLayer, type Tensors } from './harness.ts';
+import { testValues } from '../support/kernelFixture.ts';
+import { RUN_STEP, runLayer, type Tensors } from '../support/layers/harness.ts';
 import {
   describeDifferences,
   describeGoldenLayer,
@@ -11,7 +11,7 @@ import {
   type ProofCase,
   ROUNDED_ONCE,
   sampleRun,
-} from './proofs.ts';
+} from '../support/layers/proofs.ts';
 
 const IMAGE = [3, 4, 5];
 const constants = { warmupSteps: 0 };

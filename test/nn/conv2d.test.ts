@@ -3,7 +3,7 @@ import { UsageError } from '../../src/base/errors.ts';
 import { conv2dKind, convAxes } from '../../src/nn/conv/conv2dKind.ts';
 import { isWinograd } from '../../src/nn/conv/conv2dWinograd.ts';
 import { type Conv2dOptions, type Conv2dSpec, conv2d } from '../../src/nn/specs/conv2d.ts';
-import { runLayer } from './harness.ts';
+import { runLayer } from '../support/layers/harness.ts';
 import {
   describeDifferences,
   describeGoldenLayer,
@@ -11,7 +11,7 @@ import {
   FLOAT32_SUMS,
   type ProofCase,
   sampleRun,
-} from './proofs.ts';
+} from '../support/layers/proofs.ts';
 
 function item(
   channels: readonly [number, number],

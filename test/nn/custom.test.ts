@@ -4,16 +4,16 @@ import { UsageError } from '../../src/base/errors.ts';
 import { customKindOf } from '../../src/nn/layers/customKind.ts';
 import { custom } from '../../src/nn/specs/custom.ts';
 import { loadModules } from '../../src/nn/specs/modules.ts';
-import { runLayer } from './harness.ts';
+import { runLayer } from '../support/layers/harness.ts';
 import {
   describeDifferences,
   describeReference,
   FLOAT32_SUMS,
   type ProofCase,
   sampleRun,
-} from './proofs.ts';
+} from '../support/layers/proofs.ts';
 
-const MODULE = new URL('./channelScale.mjs', import.meta.url);
+const MODULE = new URL('../support/layers/channelScale.mjs', import.meta.url);
 await loadModules([MODULE.href], true);
 
 const spec = custom(MODULE, { start: 2 });
@@ -106,7 +106,7 @@ describe('a custom layer', () => {
     expect(() => custom('./swish.js')).toThrow(UsageError);
     const missing = new URL('./missing.mjs', import.meta.url).href;
     await expect(loadModules([missing], true)).rejects.toThrow('cannot be imported: ');
-    const plain = new URL('./proofs.ts', import.meta.url).href;
+    const plain = new URL('../support/layers/proofs.ts', import.meta.url).href;
     await expect(loadModules([plain], true)).rejects.toThrow('got "undefined"');
   });
 });

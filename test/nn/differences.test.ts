@@ -5,7 +5,7 @@ import { dropout } from '../../src/nn/specs/dropout.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
 import type { LeafSpec } from '../../src/nn/specs/spec.ts';
-import { describeDifferences, type ProofCase } from './proofs.ts';
+import { describeDifferences, type ProofCase } from '../support/layers/proofs.ts';
 
 const IMAGE: Shape = [5, 6, 3];
 

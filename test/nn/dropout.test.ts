@@ -5,8 +5,8 @@ import { UsageError } from '../../src/base/errors.ts';
 import { Purpose, RandomStream } from '../../src/base/random.ts';
 import { dropoutKey, dropoutKind, dropoutThreshold } from '../../src/nn/layers/dropoutKind.ts';
 import { dropout } from '../../src/nn/specs/dropout.ts';
-import { MODES, testValues } from '../kernels/fixture.ts';
-import { bindAlone } from './parameterless.ts';
+import { MODES, testValues } from '../support/kernelFixture.ts';
+import { bindAlone } from '../support/layers/parameterless.ts';
 
 const SEED = 3 * 2 ** 32 + 2 ** 31 + 5;
 const OPTIONS = { inputShape: [3, 3, 5], capacity: 4, seed: SEED, index: 2 };

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { filterResponseNormKind } from '../../src/nn/norms/filterResponseNormKind.ts';
 import { filterResponseNorm } from '../../src/nn/specs/filterResponseNorm.ts';
-import { testValues } from '../kernels/fixture.ts';
-import { runLayer } from './harness.ts';
+import { testValues } from '../support/kernelFixture.ts';
+import { runLayer } from '../support/layers/harness.ts';
 import {
   describeDifferences,
   describeGoldenLayer,
@@ -10,7 +10,7 @@ import {
   type ProofCase,
   ROUNDED_ONCE,
   sampleRun,
-} from './proofs.ts';
+} from '../support/layers/proofs.ts';
 
 const IMAGE = [3, 4, 5];
 const bare = { affine: false, tlu: false };

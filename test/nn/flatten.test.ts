@@ -3,8 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { flattenKind } from '../../src/nn/layers/aliasKinds.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
-import { testValues } from '../kernels/fixture.ts';
-import { bindAlone } from './parameterless.ts';
+import { testValues } from '../support/kernelFixture.ts';
+import { bindAlone } from '../support/layers/parameterless.ts';
 
 describe('flatten', () => {
   it.each([

@@ -19,7 +19,7 @@ import { adam } from '../../src/optim/optimizer.ts';
 import { planRun } from '../../src/plan/plan.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
 import { bindWorker } from '../../src/train/worker.ts';
-import { createFixture, MODES } from '../kernels/fixture.ts';
+import { createFixture, MODES } from '../support/kernelFixture.ts';
 
 const CHANNELS = 8;
 const IMAGE = [9, 9, 3];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { linearKind } from '../../src/nn/conv/linearKind.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
-import { runLayer } from './harness.ts';
+import { runLayer } from '../support/layers/harness.ts';
 import {
   describeDifferences,
   describeGoldenLayer,
@@ -9,7 +9,7 @@ import {
   FLOAT32_SUMS,
   type ProofCase,
   sampleRun,
-} from './proofs.ts';
+} from '../support/layers/proofs.ts';
 
 const SIZES = [1, 3, 4, 5, 8, 13, 32];
 const CASES: readonly ProofCase[] = SIZES.flatMap((inFeatures, i) => {

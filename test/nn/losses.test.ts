@@ -5,9 +5,9 @@ import { UsageError } from '../../src/base/errors.ts';
 import { bindLoss } from '../../src/nn/layers/bindLoss.ts';
 import type { StepState } from '../../src/nn/layers/layer.ts';
 import { crossEntropy, type LossSpec, meanSquaredError } from '../../src/nn/specs/losses.ts';
-import { type GoldenLoss, loadGoldenLayers } from '../golden/load.ts';
-import { createFixture, MODES, testValues } from '../kernels/fixture.ts';
-import { worstUlps } from './golden.ts';
+import { type GoldenLoss, loadGoldenLayers } from '../support/golden/load.ts';
+import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
+import { worstUlps } from '../support/layers/golden.ts';
 
 const fixtures = new Map(MODES.map((mode) => [mode, createFixture(mode, 16)]));
 

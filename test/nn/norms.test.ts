@@ -7,8 +7,8 @@ import {
   layerNormKind,
 } from '../../src/nn/norms/normKinds.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
-import { testValues } from '../kernels/fixture.ts';
-import { runLayer } from './harness.ts';
+import { testValues } from '../support/kernelFixture.ts';
+import { runLayer } from '../support/layers/harness.ts';
 import {
   describeDifferences,
   describeGoldenLayer,
@@ -17,7 +17,7 @@ import {
   type ProofCase,
   ROUNDED_ONCE,
   sampleRun,
-} from './proofs.ts';
+} from '../support/layers/proofs.ts';
 
 const IMAGE = [3, 4, 5];
 const BATCH_NORMS: readonly ProofCase[] = [

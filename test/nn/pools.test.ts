@@ -3,8 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from '../../src/nn/conv/poolKinds.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
-import { describeGolden } from './golden.ts';
-import { bindAlone } from './parameterless.ts';
+import { describeGolden } from '../support/layers/golden.ts';
+import { bindAlone } from '../support/layers/parameterless.ts';
 
 describeGolden([maxPoolKind, avgPoolKind, globalAvgPoolKind]);
 

@@ -4,8 +4,8 @@ import { sequential } from '../../src/nn/models/compose.ts';
 import { gruKind, rnnKind } from '../../src/nn/recurrent/recurrentKinds.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
 import { gru, type RecurrentNorm, type RecurrentSpec, rnn } from '../../src/nn/specs/recurrent.ts';
-import { MODES, testValues } from '../kernels/fixture.ts';
-import { runLayer } from './harness.ts';
+import { MODES, testValues } from '../support/kernelFixture.ts';
+import { runLayer } from '../support/layers/harness.ts';
 import {
   describeDifferences,
   describeGoldenLayer,
@@ -13,7 +13,7 @@ import {
   type ProofCase,
   sampleRun,
   type Tolerance,
-} from './proofs.ts';
+} from '../support/layers/proofs.ts';
 
 /** Every time step rounds again what the one before it has rounded. */
 const THROUGH_TIME: Tolerance = { activations: 4e-6, weights: 6e-6, wide: 6e-6 };

@@ -5,8 +5,8 @@ import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { reshape } from '../../src/nn/specs/reshape.ts';
-import { testValues } from '../kernels/fixture.ts';
-import { runLayer } from './harness.ts';
+import { testValues } from '../support/kernelFixture.ts';
+import { runLayer } from '../support/layers/harness.ts';
 
 describe('reshape', () => {
   it('passes values and gradients on under other axes', () => {

@@ -6,8 +6,12 @@ import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
-import { runLayer } from './harness.ts';
-import { describeDifferences, describeReference, type ProofCase } from './proofs.ts';
+import { runLayer } from '../support/layers/harness.ts';
+import {
+  describeDifferences,
+  describeReference,
+  type ProofCase,
+} from '../support/layers/proofs.ts';
 
 const INPUT = [4, 5, 3];
 const convolve = (to: number, stride = 1): LayerSpec =>

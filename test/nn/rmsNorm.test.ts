@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { rmsNormKind } from '../../src/nn/norms/rmsNormKind.ts';
 import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
-import { runLayer } from './harness.ts';
+import { runLayer } from '../support/layers/harness.ts';
 import {
   describeDifferences,
   describeGoldenLayer,
@@ -9,7 +9,7 @@ import {
   type ProofCase,
   ROUNDED_ONCE,
   sampleRun,
-} from './proofs.ts';
+} from '../support/layers/proofs.ts';
 
 const IMAGE = [3, 4, 5];
 const CASES: readonly ProofCase[] = [

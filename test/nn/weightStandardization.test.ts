@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
-import { runLayer } from './harness.ts';
+import { runLayer } from '../support/layers/harness.ts';
 import {
   describeDifferences,
   describeReference,
   FLOAT32_SUMS,
   type ProofCase,
   sampleRun,
-} from './proofs.ts';
+} from '../support/layers/proofs.ts';
 
 const standardized = { weightStandardization: true } as const;
 const CASES: readonly ProofCase[] = [

@@ -20,7 +20,7 @@ import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
-import { testValues } from '../kernels/fixture.ts';
+import { testValues } from '../support/kernelFixture.ts';
 
 // 24 samples in batches of 7 over 5 replicas: shards of 2, 2, 1, 1, 1 in three steps, then of 1, 1,
 // 1, 0, 0.
@@ -64,7 +64,7 @@ const numbers: Dataset = {
 };
 
 const conv = (groups: number): LayerSpec => conv2d(4, 4, { kernel: 3, padding: 1, groups });
-const customModule = new URL('./channelScale.mjs', import.meta.url);
+const customModule = new URL('../support/layers/channelScale.mjs', import.meta.url);
 
 /** Layers that keep the shape of the image, between a convolution, so that the first has an input
  * gradient, and a linear layer. */

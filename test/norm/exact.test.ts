@@ -10,8 +10,8 @@ import {
   setMomentsRef,
 } from '../../src/kernels/reference/norm.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
-import { MODES, testValues } from '../kernels/fixture.ts';
-import { type LayerResult, type LayerRun, runLayer, worstUlps } from '../nn/harness.ts';
+import { MODES, testValues } from '../support/kernelFixture.ts';
+import { type LayerResult, type LayerRun, runLayer, worstUlps } from '../support/layers/harness.ts';
 
 const ALLOWED_ULPS = 2;
 const EPS = 1e-5;

@@ -6,8 +6,8 @@ import { sequential } from '../../src/nn/models/compose.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
-import { MODES, testValues } from '../kernels/fixture.ts';
-import { type LayerRun, runLayer } from '../nn/harness.ts';
+import { MODES, testValues } from '../support/kernelFixture.ts';
+import { type LayerRun, runLayer } from '../support/layers/harness.ts';
 
 const CHANNELS = 9;
 const ROWS = 6 * 6;

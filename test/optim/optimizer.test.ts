@@ -14,7 +14,7 @@ import {
   stateTensorsOf,
   writeRates,
 } from '../../src/optim/optimizers.ts';
-import { createFixture, MODES, testValues } from '../kernels/fixture.ts';
+import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
 
 const STEPS = 10;
 const LENGTH = 21;

@@ -6,7 +6,8 @@ import { linear } from '../../src/nn/specs/linear.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { publishEpoch, readEpoch } from '../../src/reduce/epochSums.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
-import { type ControlWords, progressWords } from '../../src/sync/words.ts';
+import { progressWords } from '../../src/sync/words.ts';
+import { withOpenRun } from '../support/runs/openRun.ts';
 
 const TRAIN = 70;
 const BATCH = 8;
@@ -28,15 +29,9 @@ const options = {
   diagnosticsEvery: 0,
 } as const;
 
-interface Inside {
-  readonly setup: { readonly published: Float64Array; readonly words: ControlWords };
-}
-
 describe('what is read of an epoch', () => {
   it('belongs to the steps that it says, however fast they follow each other', async () => {
-    const trainer = await Trainer.start(options);
-    try {
-      const { published, words } = (trainer as unknown as Inside).setup;
+    await withOpenRun(options, async ({ trainer, published, words }) => {
       const progress = progressWords(words);
       let isRunning = true;
       const run = (async () => {
@@ -58,9 +53,7 @@ describe('what is read of an epoch', () => {
       }
       await run;
       expect(changes).toBeGreaterThan(100);
-    } finally {
-      await trainer.close();
-    }
+    });
   });
 
   it('is that of the last step also where an epoch has just ended', async () => {

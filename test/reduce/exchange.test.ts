@@ -13,7 +13,7 @@ import {
   vectorLength,
 } from '../../src/reduce/reduction.ts';
 import type { Member } from '../../src/sync/group.ts';
-import { createFixture, testValues } from '../kernels/fixture.ts';
+import { createFixture, testValues } from '../support/kernelFixture.ts';
 
 const CHANNELS = 3;
 const STEPS = 2;

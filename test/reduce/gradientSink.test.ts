@@ -4,7 +4,7 @@ import { foldsToRoot } from '../../src/reduce/folds.ts';
 import { bindAdditions, bindGradientSink } from '../../src/reduce/gradientSink.ts';
 import { grainRanges } from '../../src/reduce/grains.ts';
 import { coverNodes, treeDepth } from '../../src/reduce/tree.ts';
-import { createFixture, testValues } from '../kernels/fixture.ts';
+import { createFixture, testValues } from '../support/kernelFixture.ts';
 
 const GRAINS = Array.from({ length: 20 }, (_, i) => i + 1);
 const LENGTH = 5;
@@ -59,8 +59,12 @@ describe.each([
   const view = (ptr: number): Numbers =>
     isWide ? fixture.f64(ptr, LENGTH) : fixture.f32(ptr, LENGTH);
 
-  /** Folds the leaves of a step, and what is published to the root. */
-  const foldStep = (sinks: ReturnType<typeof bindSinks>, grains: number, step: number): void => {
+  /** Folds the leaves of a step, and what is published to the root, as the plain tree does. */
+  const expectFolded = (
+    sinks: ReturnType<typeof bindSinks>,
+    grains: number,
+    step: number,
+  ): void => {
     const leaves = leavesOf(grains, isWide, step);
     for (const { sink, range, endPtr } of sinks) {
       for (let grain = range.lo; grain < range.hi; grain++) {
@@ -83,7 +87,7 @@ describe.each([
   it.each(GRAINS)('of %d grains fold to the same bits for any number of workers', (grains) => {
     for (let workers = 1; workers <= grains; workers++) {
       const sinks = bindSinks(grains, workers, isWide);
-      for (let step = 0; step < STEPS; step++) foldStep(sinks, grains, step);
+      for (let step = 0; step < STEPS; step++) expectFolded(sinks, grains, step);
     }
   });
 });

@@ -12,8 +12,7 @@ import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { globalAvgPool } from '../../src/nn/specs/pools.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
-import { Trainer } from '../../src/runtime/trainer.ts';
-import { arrivalWord, type ControlWords, readWorldSize } from '../../src/sync/words.ts';
+import { countSyncs, withOpenRun } from '../support/runs/openRun.ts';
 
 const CHANNELS = 4;
 const STEPS = 6;
@@ -41,24 +40,14 @@ function modelOf({ body, shortcut, isFirst }: Case, isShared: boolean): LayerSpe
  * synchronized. */
 async function train(model: LayerSpec, replicas: number, workers: number) {
   const optimizer = sgd({ lr: 0.1, momentum: 0.9 });
-  const trainer = await Trainer.start({
-    model,
-    data,
-    optimizer,
-    replicas,
-    workers,
-    globalBatch: 9,
-  });
-  try {
-    const { words } = (trainer as unknown as { setup: { words: ControlWords } }).setup;
-    const sequence = (): number => Atomics.load(words, arrivalWord(0, readWorldSize(words)));
+  const options = { model, data, optimizer, replicas, workers, globalBatch: 9 };
+  return withOpenRun(options, async (run) => {
+    const { trainer } = run;
     for await (const _ of trainer.fit({ epochs: 9, maxSteps: STEPS }));
-    const synchronizations = sequence();
+    const synchronizations = countSyncs(run);
     const bits = [...trainer.weights().values()].map(({ values }) => [...values]);
     return { bits, synchronizations, loss: (await trainer.evaluate()).loss };
-  } finally {
-    await trainer.close();
-  }
+  });
 }
 
 describe('norms at the ends of both branches', () => {

@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { type LiveOptions, type LiveServer, serveLive } from '../../src/report/liveServer.ts';
 
@@ -25,6 +25,16 @@ async function serving(
   } finally {
     await server.close();
   }
+}
+
+/** Tells the server of changes, and lets the second pass after which it pushes them. */
+function pushOnce(server: LiveServer): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  server.changed();
+  server.changed();
+  expect(vi.getTimerCount()).toBe(1);
+  vi.advanceTimersByTime(1000);
+  vi.useRealTimers();
 }
 
 /** A request with whatever headers, which fetch would not let through. */
@@ -58,6 +68,10 @@ function raw(url: string, bytes: string): Promise<string> {
     socket.once('error', reject);
   });
 }
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 describe('serveLive', () => {
   it('serves the page on this machine alone, with nothing from elsewhere allowed', () =>
@@ -96,7 +110,9 @@ describe('serveLive', () => {
       await new Promise((resolve) => silent!.once('connect', resolve));
       silent.write('GET / HT');
     });
-    silent!.destroy();
+    // serving() has closed the server: the connection is cut, not waited for.
+    await new Promise((resolve) => silent!.once('close', resolve).resume());
+    expect(silent!.destroyed).toBe(true);
   });
 
   it('asks for the token of its URL when it listens elsewhere', () =>
@@ -119,8 +135,7 @@ describe('serveLive', () => {
       const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
       const first = await reader.read();
       expect(first.value).toContain('event: sections\ndata: ["<section>1</section>"]');
-      server.changed();
-      server.changed();
+      pushOnce(server);
       const second = await reader.read();
       expect(second.value).toContain('<section>2</section>');
       const closed = server.close();
@@ -133,8 +148,9 @@ describe('serveLive', () => {
 
   it('renders nothing while nobody looks', () =>
     serving(async (server, rendered) => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
       for (let i = 0; i < 100; i++) server.changed();
-      await new Promise((resolve) => setTimeout(resolve, 1200));
+      expect(vi.getTimerCount()).toBe(0);
       expect(rendered.count).toBe(0);
     }));
 
@@ -196,9 +212,8 @@ describe('a page that cannot be rendered', () => {
         const stream = fetch(new URL('events', server.url)).then((response) => response.text());
         expect((await get(server.url)).status).toBe(500);
         while (troubles.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-        server.changed();
         // The push of the timer fails, too.
-        await new Promise((resolve) => setTimeout(resolve, 1100));
+        pushOnce(server);
         isBroken = false;
         expect((await get(server.url)).status).toBe(200);
         await server.close();

@@ -13,10 +13,10 @@ import { sgd } from '../../src/optim/optimizer.ts';
 import { planRun } from '../../src/plan/plan.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
 import { bindWorker } from '../../src/train/worker.ts';
-import { launchBuilt } from './launchBuilt.ts';
+import { launchBuilt } from '../support/runs/launchBuilt.ts';
 
 const BEYOND_BYTES = 2 ** 31 + 2 ** 20;
-const JOB = new URL('./jobs/beyond.mjs', import.meta.url);
+const JOB = new URL('../support/jobs/beyond.mjs', import.meta.url);
 const PAGE_BYTES = 65_536;
 
 describe('collectives of a group', () => {

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { RunError } from '../../src/base/errors.ts';
-import { countThreads, DEATHS, endOf, MOMENTS, startDoomed } from './doomed.ts';
+import { countThreads, DEATHS, endOf, MOMENTS, startDoomed } from '../support/runs/doomed.ts';
 
 /** What the error says of each death. */
 const SAYS = {

@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 
 const LIBRARY = new URL('../../dist/index.js', import.meta.url).href;
-const JOB = new URL('./jobs/standing.mjs', import.meta.url).href;
+const JOB = new URL('../support/jobs/standing.mjs', import.meta.url).href;
+const FATAL_LAYER = new URL('../support/jobs/fatalLayer.mjs', import.meta.url).href;
 
 /** A program that has the library, on its own. */
 function run(body: string) {
@@ -72,7 +73,7 @@ describe('a process that forgets to close a trainer', () => {
 
   it('ends by itself after a run that failed, too', async () => {
     const { ended } = run(`
-      const layer = ${JSON.stringify(new URL('./jobs/fatalLayer.mjs', import.meta.url).href)};
+      const layer = ${JSON.stringify(FATAL_LAYER)};
       const fatal = nn.custom(new URL(layer), { way: 'loop', when: 'train', replica: 3 });
       const doomed = { ...options, model: nn.sequential([fatal, model]), timeoutMs: 300 };
       const trainer = await Trainer.start(doomed);

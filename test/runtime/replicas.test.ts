@@ -78,7 +78,7 @@ const recurrent = sequential([
   linear(6, 5),
 ]);
 const perSample = toSync([
-  custom(new URL('./jobs/perSampleLayer.mjs', import.meta.url)),
+  custom(new URL('../support/jobs/perSampleLayer.mjs', import.meta.url)),
   ...refnet.layers,
 ]);
 

@@ -74,17 +74,38 @@ it("a checkpoint from before sync 'all' resumes with the same bits", async () =>
 });
 
 describe('a resume with another norm', () => {
-  it.each(['local', 'group', 'layer', 'none'] as const)(
-    'to %s trains on and tells what carried over',
-    async (to) => {
-      await resumed({ to }, async (trainer) => {
-        expect(trainer.step).toBe(3);
-        expect(trainer.conversion.length).toBeGreaterThan(0);
-        for await (const { loss } of trainer.fit({ epochs: 2 })) expect(loss).toBeGreaterThan(0);
-        expect(trainer.step).toBe(6);
-      });
-    },
-  );
+  const values = ['bias', 'weight'];
+  const moments = [0, 1].flatMap((slot) => values.map((name) => `optimizer.${slot} ${name}`));
+  const statistics = ['numBatchesTracked', 'runningMean', 'runningVar'];
+  const all = [...values, ...moments];
+
+  // Of three norms the last is a groupNorm already, and stays one.
+  it.each([
+    ['local', [...all, ...statistics], [], '10.'],
+    ['group', all, statistics, '10.'],
+    ['layer', values, [...moments, ...statistics], '10.'],
+    ['none', [], [...values, ...statistics], '8.'],
+  ] as const)('to %s tells what carried over and trains on', async (to, kept, lost, last) => {
+    await resumed({ to }, async (trainer) => {
+      const told = (place: string, isCarried: boolean): string[] =>
+        trainer.conversion
+          .filter(({ layer, carried }) => layer.startsWith(place) && carried === isCarried)
+          .map(({ tensor }) => tensor)
+          .sort();
+      for (const place of ['1.', '5.']) {
+        expect(told(place, true)).toEqual([...kept].sort());
+        expect(told(place, false)).toEqual([...lost].sort());
+      }
+      expect(told(last, true)).toEqual([...all].sort());
+      expect(told(last, false)).toEqual([]);
+
+      const carried = trainer.weightsHash();
+      expect(trainer.step).toBe(3);
+      for await (const _ of trainer.fit({ epochs: 2 }));
+      expect(trainer.step).toBe(6);
+      expect(trainer.weightsHash()).not.toBe(carried);
+    });
+  });
 
   it('to instance is refused before the first step, where a layer has vectors', async () => {
     await resumed({ to: 'instance', kinds: 'all' }, async (trainer) => {

@@ -14,7 +14,7 @@ import { linear } from '../../src/nn/specs/linear.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
-import { folderOf, npyBytes } from '../data/fixtures.ts';
+import { folderOf, npyBytes } from '../support/dataFiles.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-units-'));
 afterAll(() => rmSync(folder, { recursive: true }));

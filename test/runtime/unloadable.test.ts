@@ -13,8 +13,8 @@ import { customKindOf } from '../../src/nn/layers/customKind.ts';
 import { custom } from '../../src/nn/specs/custom.ts';
 import { loadModules } from '../../src/nn/specs/modules.ts';
 import type { launch as Launch } from '../../src/runtime/launch.ts';
-import { ROOT } from '../sync/threads.ts';
-import { launchBuilt } from './launchBuilt.ts';
+import { ROOT } from '../support/ranks/threads.ts';
+import { launchBuilt } from '../support/runs/launchBuilt.ts';
 
 const folder = mkdtempSync(join(realpathSync(tmpdir()), 'syncbn-unloadable-'));
 const FILES = {

@@ -11,7 +11,7 @@ import { Trainer } from '../../src/runtime/trainer.ts';
 const UNINTERRUPTED = 'ea258b3d9ddc1df86b53ef631d99807711c1d4b7df002826a0a1a19657485da8';
 
 it('a checkpoint of version 1 resumes with the bits of the uninterrupted run', async () => {
-  const path = fileURLToPath(new URL('checkpoints/version1.bin', import.meta.url));
+  const path = fileURLToPath(new URL('../support/checkpoints/version1.bin', import.meta.url));
   const trainer = await Trainer.resume(path, { data: firstTrain(synthetic(), 64), workers: 2 });
   try {
     expect([trainer.step, trainer.epochs, trainer.config.seed]).toEqual([3, 2, 3]);

@@ -80,8 +80,7 @@ describe('collectiveUs', () => {
 });
 
 describe('presets of links', () => {
-  it('have a source each, and order links as their makers do', () => {
-    for (const link of Object.values(LINKS)) expect(link.source).toMatch(/latency: .*bandwidth: /);
+  it('order links as their makers do', () => {
     const faster = ['nvlink4', 'nvlink3', 'nvlink2', 'pcie5', 'pcie4', 'pcie3'] as const;
     const rates = faster.map((name) => LINKS[name].gigabytesPerSecond);
     expect(rates).toEqual(rates.toSorted((a, b) => b - a));

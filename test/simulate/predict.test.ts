@@ -60,8 +60,13 @@ describe('presets of devices', () => {
     expect(found / imagesPerSecond).toBeCloseTo(1, 2);
   });
 
-  it('name their source', () => {
-    for (const { source } of Object.values(DEVICES)) expect(source).toMatch(/data sheet/);
+  it('say which share of a peak is fitted and which is taken over from another device', () => {
+    for (const [name, { source }] of Object.entries(DEVICES)) {
+      const isFitted = name in PUBLISHED;
+      expect(source).toMatch(isFitted ? /; share fitted to/ : /; share of the A100 taken over$/);
+    }
+    expect(DEVICES.h100.flopsShare).toBe(DEVICES.a100.flopsShare);
+    expect(DEVICES['h100-amp'].flopsShare).toBe(DEVICES['a100-amp'].flopsShare);
   });
 });
 
@@ -74,13 +79,18 @@ describe('checkReports', () => {
     for (const { ratio } of rates) expect(Math.abs(ratio - 1)).toBeLessThan(0.2);
   });
 
-  it('predicts what SyncBN costs within the order of magnitude of what is reported', () => {
+  // How far off the model is today. A change that moves a ratio has to say so here.
+  it.each([
+    ['step, 8 v100, batch 32', 0.586],
+    ['forward, 4 v100, batch 32', 0.128],
+    ['step, 8 v100, batch 8', 6.5],
+    ['forward, 4 v100, batch 8', 1.006],
+    ['a layer alone, 8 v100', 0.488],
+  ])('predicts what SyncBN adds, for %s, at %d of what is reported', (question, expected) => {
     const costs = reports.filter(({ unit }) => unit === 'times');
     expect(costs).toHaveLength(5);
-    for (const { ratio } of costs) {
-      expect(ratio).toBeGreaterThan(0.1);
-      expect(ratio).toBeLessThan(10);
-    }
+    const { ratio } = costs.find((cost) => cost.question === question)!;
+    expect(Math.abs(ratio / expected - 1)).toBeLessThan(0.2);
   });
 
   it('compares what is added', () => {

@@ -6,9 +6,9 @@ import { compileCollectiveKernels, instantiateCollectiveKernels } from '../../sr
 import { createGroupMemory, type GroupOptions } from '../../src/sync/memory.ts';
 import { attachGroup } from '../../src/sync/split.ts';
 import type { GroupStats } from '../../src/sync/stats.ts';
-import { WORLD_SIZES } from './closedForms.ts';
-import type { Place } from './gridScenarios.ts';
-import { runRanks } from './threads.ts';
+import { WORLD_SIZES } from '../support/ranks/closedForms.ts';
+import type { Place } from '../support/ranks/gridScenarios.ts';
+import { runRanks } from '../support/ranks/threads.ts';
 
 interface Findings {
   readonly wrong: string[];

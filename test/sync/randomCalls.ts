@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest';
 import { createGroupMemory } from '../../src/sync/memory.ts';
-import { runRanks } from './threads.ts';
+import { runRanks } from '../support/ranks/threads.ts';
 
 const SEEDS = [1, 2];
 

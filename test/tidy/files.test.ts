@@ -1,7 +1,7 @@
 // What every file keeps to: budgets of lines and columns, and a header that says what it is.
 
 import { describe, expect, it } from 'vitest';
-import { sources, textOf, written } from './sources.ts';
+import { sources, textOf, written } from '../support/sources.ts';
 
 const MAX_LINES = 400;
 const MAX_COLUMNS = 100;

@@ -2,7 +2,7 @@
 
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import { textOf, written } from './sources.ts';
+import { textOf, written } from '../support/sources.ts';
 
 const MAX_LINES = 80;
 /** Just above the longest, convTilesF32 with 211 lines. A kernel's register tile is a set of local

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { describe, expect, it } from 'vitest';
-import { filesBelow, importsOf, ROOT, sources } from './sources.ts';
+import { filesBelow, importsOf, ROOT, sources } from '../support/sources.ts';
 
 /** Folders of src in the order of the data flow, each with those that it may not import although
  * they come before it. */
@@ -59,6 +59,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
  * every run takes to start. */
 const THREAD_PACKAGES = ['comlink', 'piscina'];
 const THREAD_MODULES = filesBelow('workers').filter((file) => file.endsWith('.ts'));
+
+const isCode = (file: string): boolean => /\.(ts|mts|mjs)$/.test(file);
 
 /** The folder of src that a file belongs to; undefined for src/index.ts. */
 function folderOf(file: string): string | undefined {
@@ -164,5 +166,30 @@ describe('the modules of threads', () => {
           .join('/'),
       );
     expect([...new Set(packages)].filter((name) => !THREAD_PACKAGES.includes(name))).toEqual([]);
+  });
+});
+
+describe('imports of tests and benchmarks', () => {
+  const folderIn = (file: string): string => file.split('/').slice(0, 2).join('/');
+  /** What of test the files import that are not in the same folder. */
+  const foreign = (files: readonly string[]): { file: string; name: string }[] =>
+    files.flatMap((file) =>
+      importsOf(file)
+        .filter((name) => name.startsWith('test/') && folderIn(name) !== folderIn(file))
+        .map((name) => ({ file, name })),
+    );
+  const shown = ({ file, name }: { file: string; name: string }) => `${file} imports ${name}`;
+
+  it('share what is in test/support, and nothing of another folder of test', () => {
+    const files = filesBelow('test').concat(filesBelow('bench')).filter(isCode);
+    const isShared = ({ name }: { name: string }) => name.startsWith('test/support/');
+    expect(foreign(files).filter(isShared).length).toBeGreaterThan(100);
+    const wrong = foreign(files).filter((found) => !isShared(found));
+    expect(wrong.map(shown)).toEqual([]);
+  });
+
+  it('of test/support are of test/support alone', () => {
+    const support = filesBelow('test/support').filter(isCode);
+    expect(foreign(support).map(shown)).toEqual([]);
   });
 });

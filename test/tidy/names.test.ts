@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { filesBelow, ROOT, textOf, written } from './sources.ts';
+import { filesBelow, ROOT, textOf, written } from '../support/sources.ts';
 
 const PAGES = ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'examples/README.md']
   .concat(filesBelow('docs'), filesBelow('bench'))

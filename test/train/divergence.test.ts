@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { RunError, UsageError } from '../../src/base/errors.ts';
-import type { StateTensor } from '../../src/checkpoint/state.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
@@ -16,6 +15,7 @@ import { sgd } from '../../src/optim/optimizer.ts';
 import { cosine } from '../../src/optim/schedule.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
+import { withOpenRun } from '../support/runs/openRun.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-divergence-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -50,11 +50,6 @@ async function failureOf(trainer: Trainer): Promise<RunError> {
   );
   expect(error).toBeInstanceOf(RunError);
   return error as RunError;
-}
-
-/** The state in the arena itself. */
-function stateOf(trainer: Trainer): readonly StateTensor[] {
-  return (trainer as unknown as { setup: { tensors: readonly StateTensor[] } }).setup.tensors;
 }
 
 describe('a run whose outputs are not finite any more', () => {
@@ -163,8 +158,8 @@ describe('a run whose loss is finite', () => {
       shuffle: false,
     };
     for (const workers of [1, 2]) {
-      await withTrainer({ ...options, workers }, async (trainer) => {
-        for (const { values } of stateOf(trainer)) values.fill(1);
+      await withOpenRun({ ...options, workers }, async ({ trainer, tensors }) => {
+        for (const { values } of tensors) values.fill(1);
         const before = trainer.weightsHash();
         const { failure } = await failureOf(trainer);
         expect(failure).toMatchObject({ step: 0, layer: '2.linear', learningRate: 1 });
@@ -184,8 +179,8 @@ describe('a run whose loss is finite', () => {
       replicaBatch: 1,
     };
     for (const workers of [1, 2]) {
-      await withTrainer({ ...options, workers }, async (trainer) => {
-        for (const { values } of stateOf(trainer)) values.fill(0);
+      await withOpenRun({ ...options, workers }, async ({ trainer, tensors }) => {
+        for (const { values } of tensors) values.fill(0);
         const { failure } = await failureOf(trainer);
         expect(failure).toMatchObject({ step: 0, layer: 'linear', gradientNorm: Infinity });
         // One worker has the total as its part, and sees it before the update; two do after it.
@@ -200,17 +195,18 @@ describe('a run whose loss is finite', () => {
     const classes = synthetic({ train: 64, test: 0, shape: [16, 16, 1], classes: 4 });
     for (const workers of [1, 2, 3]) {
       const options = { model, data: classes, optimizer: sgd({ lr: 0.01 }), workers } as const;
-      await withTrainer({ ...options, replicas: 4, replicaBatch: 4 }, async (trainer) => {
-        const poisoned = stateOf(trainer).find(({ name }) =>
-          name.includes('3.batchNorm.runningVar'),
-        );
-        poisoned!.values[2] = Number.POSITIVE_INFINITY;
-        const { failure } = await failureOf(trainer);
-        expect(failure).toMatchObject({ step: 0, layer: '3.batchNorm' });
-        expect(failure.reason).toMatch(/^its running statistics are not finite/);
-        expect(trainer.step).toBe(1);
-        await expect(trainer.save(join(folder, 'x.ckpt'))).rejects.toThrow(/diverged/);
-      });
+      await withOpenRun(
+        { ...options, replicas: 4, replicaBatch: 4 },
+        async ({ trainer, tensors }) => {
+          const poisoned = tensors.find(({ name }) => name.includes('3.batchNorm.runningVar'));
+          poisoned!.values[2] = Number.POSITIVE_INFINITY;
+          const { failure } = await failureOf(trainer);
+          expect(failure).toMatchObject({ step: 0, layer: '3.batchNorm' });
+          expect(failure.reason).toMatch(/^its running statistics are not finite/);
+          expect(trainer.step).toBe(1);
+          await expect(trainer.save(join(folder, 'x.ckpt'))).rejects.toThrow(/diverged/);
+        },
+      );
     }
   });
 

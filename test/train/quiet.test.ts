@@ -12,14 +12,9 @@ import { sgd } from '../../src/optim/optimizer.ts';
 import { planRun } from '../../src/plan/plan.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { resolveOptions, type TrainerOptions } from '../../src/runtime/trainerOptions.ts';
-import {
-  arrivalWord,
-  type ControlWords,
-  clearStop,
-  readWorldSize,
-  requestStop,
-} from '../../src/sync/words.ts';
+import { clearStop, requestStop } from '../../src/sync/words.ts';
 import { bindWorker } from '../../src/train/worker.ts';
+import { countSyncs, withOpenRun } from '../support/runs/openRun.ts';
 
 const data = synthetic({ train: 512, test: 0, shape: [16, 16, 1], classes: 10 });
 const purpose = { inputShape: data.inputShape, classes: 10 };
@@ -158,20 +153,15 @@ describe('a training step', () => {
     async (name, to, count) => {
       const model = convertNorm(namedModel(name, purpose), { to });
       const options = { model, data, optimizer, replicas: 2, workers: 2, replicaBatch: 2 } as const;
-      const trainer = await Trainer.start({ ...options, diagnosticsEvery: 1 });
-      try {
-        const { words } = (trainer as unknown as { setup: { words: ControlWords } }).setup;
-        const sequence = (): number => Atomics.load(words, arrivalWord(0, readWorldSize(words)));
-        const passesFor = async (maxSteps: number): Promise<number> => {
-          const before = sequence();
-          for await (const _ of trainer.fit({ epochs: 1, maxSteps }));
-          return sequence() - before;
+      await withOpenRun({ ...options, diagnosticsEvery: 1 }, async (run) => {
+        const syncsFor = async (maxSteps: number): Promise<number> => {
+          const before = countSyncs(run);
+          for await (const _ of run.trainer.fit({ epochs: 1, maxSteps }));
+          return countSyncs(run) - before;
         };
-        const first = await passesFor(1);
-        expect((await passesFor(6)) - first).toBe(4 * count);
-      } finally {
-        await trainer.close();
-      }
+        const first = await syncsFor(1);
+        expect((await syncsFor(6)) - first).toBe(4 * count);
+      });
     },
   );
 });

@@ -1,5 +1,5 @@
 // Ten steps of a small net with every optimizer, against PyTorch's numbers
-// (test/golden/training.json).
+// (test/support/golden/training.json).
 
 import { describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
@@ -21,8 +21,8 @@ import {
   type GoldenRun,
   type GoldenTensors,
   loadGoldenTraining,
-} from '../golden/load.ts';
-import { MODES } from '../kernels/fixture.ts';
+} from '../support/golden/load.ts';
+import { MODES } from '../support/kernelFixture.ts';
 
 const golden = loadGoldenTraining();
 const TOLERANCE = 1e-5;

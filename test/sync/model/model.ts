@@ -8,7 +8,7 @@ import { build, type Plugin } from 'esbuild';
 import { compileCollectiveKernels } from '../../../src/kernels/load.ts';
 import { createGroupMemory, type GroupMemory } from '../../../src/sync/memory.ts';
 import { SPIN_TURNS_WORD } from '../../../src/sync/words.ts';
-import { bundle, CACHE, ROOT } from '../threads.ts';
+import { bundle, CACHE, ROOT } from '../../support/ranks/threads.ts';
 import type { ModelData, ModelFailure, ModelResult, ScenarioName } from './modelWorker.ts';
 import { SCHEDULER_WORDS } from './scheduler.ts';
 

@@ -1,16 +1,16 @@
 // What the recurrent layers ought to compute, by plain loops in float64 over one time step after
 // the other, normalized by the twins of kernels/reference/norm.ts.
 
-import { gruCellGradRef, gruCellRef } from '../../src/kernels/reference/gru.ts';
+import { gruCellGradRef, gruCellRef } from '../../../src/kernels/reference/gru.ts';
 import {
   batchNormSetsRef,
   layerNormSetsRef,
   type NormSetsRef,
   normalizeGradRef,
   normalizeRef,
-} from '../../src/kernels/reference/norm.ts';
-import { gateColumns } from '../../src/nn/recurrent/recurrentFrame.ts';
-import type { RecurrentSpec } from '../../src/nn/specs/recurrent.ts';
+} from '../../../src/kernels/reference/norm.ts';
+import { gateColumns } from '../../../src/nn/recurrent/recurrentFrame.ts';
+import type { RecurrentSpec } from '../../../src/nn/specs/recurrent.ts';
 import { countOf, groupEndsOf, type RefInput, type RefOutput } from './normReferences.ts';
 
 type Doubles = Float64Array;

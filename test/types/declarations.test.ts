@@ -1,18 +1,27 @@
-// The type declarations as they are published: complete, and good for any project.
+// The type declarations as they are published: complete, good for any project, and no wider than
+// what the library takes.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
-const dist = fileURLToPath(new URL('../dist', import.meta.url));
+const dist = fileURLToPath(new URL('../../dist', import.meta.url));
 const entries = [`${dist}/index.d.ts`, `${dist}/collectives.d.ts`];
 for (const entry of entries) {
   if (!existsSync(entry)) throw new Error(`${entry} is missing: npm run build makes it`);
 }
 
+/** What users write, with the lines that have to be refused. */
+const uses = ['model', 'trainer', 'group'].map((name) =>
+  fileURLToPath(new URL(`./${name}.ts`, import.meta.url)),
+);
+/** What stands above such a line: the number of the error, and why. */
+const REFUSED = /\/\/ @ts-expect-error (TS\d+): /g;
+
 /** A project that checks declarations, with Node's types and without those of browsers. */
-const program = ts.createProgram(entries, {
+const options: ts.CompilerOptions = {
   target: ts.ScriptTarget.ES2022,
   module: ts.ModuleKind.NodeNext,
   lib: ['lib.es2022.d.ts'],
@@ -21,7 +30,15 @@ const program = ts.createProgram(entries, {
   exactOptionalPropertyTypes: true,
   skipLibCheck: false,
   noEmit: true,
-});
+};
+const host = ts.createCompilerHost(options);
+const { readFile } = host;
+// Without their directives, so that the errors are there to be read.
+host.readFile = (file) => {
+  const text = readFile(file);
+  return uses.includes(file) ? text?.replaceAll(REFUSED, '// $1: ') : text;
+};
+const program = ts.createProgram([...entries, ...uses], options, host);
 
 const checker = program.getTypeChecker();
 /** Types that have a name of their own to export. */
@@ -107,4 +124,22 @@ describe('the type declarations', () => {
     );
     expect(modules.filter((name) => !name.startsWith('node:'))).toEqual([]);
   });
+});
+
+describe('what users write', () => {
+  it.each(uses.map((file) => [basename(file), file]))(
+    '%s is refused where it says so, for that reason, and nowhere else',
+    (_, file) => {
+      const lines = readFileSync(file, 'utf8').split('\n');
+      const expected = lines.flatMap((line, i) =>
+        [...line.matchAll(REFUSED)].map(([, error]) => `line ${i + 2}: ${error}`),
+      );
+      expect(expected.length).toBeGreaterThan(10);
+      const source = program.getSourceFile(file)!;
+      const found = program.getSemanticDiagnostics(source).map(({ start, code }) => {
+        return `line ${source.getLineAndCharacterOfPosition(start!).line + 1}: TS${code}`;
+      });
+      expect(found).toEqual(expected);
+    },
+  );
 });

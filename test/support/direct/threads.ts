@@ -3,9 +3,9 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { createFixture } from '../kernels/fixture.ts';
-import { launchBuilt } from '../runtime/launchBuilt.ts';
-import { bundle, ROOT, writeCached } from '../sync/threads.ts';
+import { createFixture } from '../kernelFixture.ts';
+import { bundle, ROOT, writeCached } from '../ranks/threads.ts';
+import { launchBuilt } from '../runs/launchBuilt.ts';
 import type { Deed } from './job.ts';
 
 const KERNELS = ['collectives.wasm', 'strict.wasm'];
@@ -16,7 +16,7 @@ let built: Promise<URL> | undefined;
 async function buildJob(): Promise<URL> {
   // Compiles the kernels if their sources are newer.
   createFixture('strict', 1);
-  const job = await bundle('test/direct/job.ts', 'direct/job');
+  const job = await bundle('test/support/direct/job.ts', 'direct/job');
   const imports: Record<string, string> = {};
   for (const name of KERNELS) {
     const binary = await readFile(join(ROOT, 'dist/kernels', name));

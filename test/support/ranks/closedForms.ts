@@ -1,6 +1,6 @@
 // Inputs of collectives and what has to come out, as closed forms of (rank, index, worldSize).
 
-import type { NumberArray, NumberType, ReduceOp } from '../../src/sync/arrays.ts';
+import type { NumberArray, NumberType, ReduceOp } from '../../../src/sync/arrays.ts';
 
 export const LENGTHS = [0, 1, 7, 4096, 20_011];
 export const WORLD_SIZES = [1, 2, 3, 5, 8];

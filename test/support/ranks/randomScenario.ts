@@ -7,8 +7,8 @@ import {
   type NumberType,
   REDUCE_OPS,
   type ReduceOp,
-} from '../../src/sync/arrays.ts';
-import type { CallOptions, Group } from '../../src/sync/group.ts';
+} from '../../../src/sync/arrays.ts';
+import type { CallOptions, Group } from '../../../src/sync/group.ts';
 import { identityOf, inputOf, makeArray, PERIOD, reducedOf, viewOf } from './closedForms.ts';
 
 /** Most are short; some need several pieces. */

@@ -1,8 +1,8 @@
 // The job of the direct norms' tests, run on every rank: does the deeds it is given, one after the
 // other, and returns what each gave.
 
-import { normsFor } from '../../src/direct/normsFor.ts';
-import type { Group, JobContext, Norm, Norms, ParameterGradients } from '../../src/index.ts';
+import { normsFor } from '../../../src/direct/normsFor.ts';
+import type { Group, JobContext, Norm, Norms, ParameterGradients } from '../../../src/index.ts';
 
 /** One batch of the whole group, of which every rank takes its rows. */
 export interface BatchCase {

@@ -6,12 +6,12 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { build } from 'esbuild';
-import { writeWhole } from '../../src/base/wholeFile.ts';
-import { compileCollectiveKernels } from '../../src/kernels/load.ts';
-import { unpackError } from '../../src/runtime/thrown.ts';
+import { writeWhole } from '../../../src/base/wholeFile.ts';
+import { compileCollectiveKernels } from '../../../src/kernels/load.ts';
+import { unpackError } from '../../../src/runtime/thrown.ts';
 import type { Scenario } from './rankWorker.ts';
 
-export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** Where built test workers lie; below node_modules, so that nothing else looks at them. */
 export const CACHE = join(ROOT, 'node_modules/.cache/syncbn-test');
 
@@ -54,7 +54,7 @@ export async function runRanks(
   scenario: Scenario,
   args: object,
 ): Promise<Outcome[]> {
-  rankWorker ??= bundle('test/sync/rankWorker.ts', 'rankWorker');
+  rankWorker ??= bundle('test/support/ranks/rankWorker.ts', 'rankWorker');
   kernels ??= compileCollectiveKernels();
   const file = await rankWorker;
   const ranks = Array.from({ length: worldSize }, (_, rank) => rank);

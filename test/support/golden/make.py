@@ -2,7 +2,7 @@
 
 Inputs and parameters are float32 numbers; everything is then computed in float64 on one thread,
 rounded to float32 and written with as many digits (at most 9) as give that float32 back exactly.
-Run: /usr/bin/python3 test/golden/make.py
+Run: /usr/bin/python3 test/support/golden/make.py
 """
 
 import json

@@ -1,7 +1,7 @@
 // What a layer ought to compute, by the plain-loop twins in float64: forward, input gradient and
 // parameter gradients of any spec that the tests use, residuals and sequences included.
 
-import { channelsOf, sizeOf } from '../../src/base/shape.ts';
+import { channelsOf, sizeOf } from '../../../src/base/shape.ts';
 import {
   type ConvRefOptions,
   conv2dInputGradRef,
@@ -11,10 +11,10 @@ import {
   linearInputGradRef,
   linearRef,
   linearWeightGradRef,
-} from '../../src/kernels/reference/conv.ts';
-import { columnSumsRef } from '../../src/kernels/reference/fold.ts';
-import { WEIGHT_STANDARDIZATION_EPS } from '../../src/nn/layers/weightStandardization.ts';
-import type { LayerSpec, LeafSpec } from '../../src/nn/specs/spec.ts';
+} from '../../../src/kernels/reference/conv.ts';
+import { columnSumsRef } from '../../../src/kernels/reference/fold.ts';
+import { WEIGHT_STANDARDIZATION_EPS } from '../../../src/nn/layers/weightStandardization.ts';
+import type { LayerSpec, LeafSpec } from '../../../src/nn/specs/spec.ts';
 import {
   countOf,
   isNormSpec,

@@ -2,14 +2,14 @@
 // ended.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { instantiateCollectiveKernels } from '../../src/kernels/load.ts';
-import { packError } from '../../src/runtime/thrown.ts';
-import { abortRun } from '../../src/sync/abort.ts';
-import { prepareCall } from '../../src/sync/call.ts';
-import { attachMember, type Group } from '../../src/sync/group.ts';
-import type { GroupMemory } from '../../src/sync/memory.ts';
-import { attachGroup } from '../../src/sync/split.ts';
-import type { ControlWords } from '../../src/sync/words.ts';
+import { instantiateCollectiveKernels } from '../../../src/kernels/load.ts';
+import { packError } from '../../../src/runtime/thrown.ts';
+import { abortRun } from '../../../src/sync/abort.ts';
+import { prepareCall } from '../../../src/sync/call.ts';
+import { attachMember, type Group } from '../../../src/sync/group.ts';
+import type { GroupMemory } from '../../../src/sync/memory.ts';
+import { attachGroup } from '../../../src/sync/split.ts';
+import type { ControlWords } from '../../../src/sync/words.ts';
 import { checkCopies, checkReductions, type Place } from './gridScenarios.ts';
 import { checkRandomCalls } from './randomScenario.ts';
 

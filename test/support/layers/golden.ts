@@ -1,9 +1,9 @@
-// Compares a layer without parameters with PyTorch's numbers (test/golden).
+// Compares a layer without parameters with PyTorch's numbers (test/support/golden).
 
 import { describe, expect, it } from 'vitest';
-import type { LayerKind } from '../../src/nn/layers/layer.ts';
+import type { LayerKind } from '../../../src/nn/layers/layer.ts';
 import { type GoldenCase, loadGoldenLayers } from '../golden/load.ts';
-import { MODES, ulps32 } from '../kernels/fixture.ts';
+import { MODES, ulps32 } from '../kernelFixture.ts';
 import { bindAlone } from './parameterless.ts';
 
 /** Both sides round once, and sigmoid and tanh take their derivative from an output that was

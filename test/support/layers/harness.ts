@@ -2,25 +2,25 @@
 // program and reductions, without data, loss and optimizer. A probe layer in front gives it an
 // input gradient. Every region is filled with NaN first, so that what nobody writes is seen.
 
-import { type Shape, sizeOf } from '../../src/base/shape.ts';
-import { compileKernels, instantiateKernels, type NumericMode } from '../../src/kernels/load.ts';
-import { createArena, typedView } from '../../src/memory/arena.ts';
-import { buildGraph } from '../../src/nn/graph/graph.ts';
-import type { StepState } from '../../src/nn/layers/layer.ts';
-import { sequential } from '../../src/nn/models/compose.ts';
-import { custom } from '../../src/nn/specs/custom.ts';
-import { initialize } from '../../src/nn/specs/init.ts';
-import { meanSquaredError } from '../../src/nn/specs/losses.ts';
-import { loadModules } from '../../src/nn/specs/modules.ts';
-import type { LayerSpec } from '../../src/nn/specs/spec.ts';
-import { sgd } from '../../src/optim/optimizer.ts';
-import { constant } from '../../src/optim/schedule.ts';
-import type { RunConfig } from '../../src/plan/config.ts';
-import { layerNames, nodeRegions, planRun, type RunPlan } from '../../src/plan/plan.ts';
-import { attachMember } from '../../src/sync/group.ts';
-import { initControlWords } from '../../src/sync/words.ts';
-import { bindProgram } from '../../src/train/program.ts';
-import { createFixture } from '../kernels/fixture.ts';
+import { type Shape, sizeOf } from '../../../src/base/shape.ts';
+import { compileKernels, instantiateKernels, type NumericMode } from '../../../src/kernels/load.ts';
+import { createArena, typedView } from '../../../src/memory/arena.ts';
+import { buildGraph } from '../../../src/nn/graph/graph.ts';
+import type { StepState } from '../../../src/nn/layers/layer.ts';
+import { sequential } from '../../../src/nn/models/compose.ts';
+import { custom } from '../../../src/nn/specs/custom.ts';
+import { initialize } from '../../../src/nn/specs/init.ts';
+import { meanSquaredError } from '../../../src/nn/specs/losses.ts';
+import { loadModules } from '../../../src/nn/specs/modules.ts';
+import type { LayerSpec } from '../../../src/nn/specs/spec.ts';
+import { sgd } from '../../../src/optim/optimizer.ts';
+import { constant } from '../../../src/optim/schedule.ts';
+import type { RunConfig } from '../../../src/plan/config.ts';
+import { layerNames, nodeRegions, planRun, type RunPlan } from '../../../src/plan/plan.ts';
+import { attachMember } from '../../../src/sync/group.ts';
+import { initControlWords } from '../../../src/sync/words.ts';
+import { bindProgram } from '../../../src/train/program.ts';
+import { createFixture } from '../kernelFixture.ts';
 
 const PROBE = new URL('./probe.mjs', import.meta.url).href;
 await loadModules([PROBE], true);

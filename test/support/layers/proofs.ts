@@ -3,10 +3,10 @@
 // workers equals one, is in workers.test.ts.
 
 import { describe, expect, it } from 'vitest';
-import { type Shape, sizeOf } from '../../src/base/shape.ts';
-import type { LayerSpec, LeafSpec } from '../../src/nn/specs/spec.ts';
+import { type Shape, sizeOf } from '../../../src/base/shape.ts';
+import type { LayerSpec, LeafSpec } from '../../../src/nn/specs/spec.ts';
 import { type GoldenCase, loadGoldenLayers } from '../golden/load.ts';
-import { MODES, testValues } from '../kernels/fixture.ts';
+import { MODES, testValues } from '../kernelFixture.ts';
 import {
   type LayerResult,
   type LayerRun,
@@ -96,7 +96,7 @@ export function expectReference(run: LayerRun, found: LayerResult, tolerance: To
   expectTensors(found.gradients, gradients, tolerance);
 }
 
-/** Proof (b): equals PyTorch's numbers (test/golden), in both builds. */
+/** Proof (b): equals PyTorch's numbers (test/support/golden), in both builds. */
 export function describeGoldenLayer(kind: LeafSpec['kind'], tolerance: Tolerance): void {
   const cases = loadGoldenLayers().cases.filter(({ spec }) => spec.kind === kind);
   describe.each(MODES)("equals PyTorch's numbers, %s build", (mode) => {

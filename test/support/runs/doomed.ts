@@ -3,15 +3,15 @@
 
 import { readdirSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
-import { synthetic } from '../../src/data/synthetic.ts';
-import { sequential } from '../../src/nn/models/compose.ts';
-import { custom } from '../../src/nn/specs/custom.ts';
-import { flatten } from '../../src/nn/specs/flatten.ts';
-import { linear } from '../../src/nn/specs/linear.ts';
-import { batchNorm } from '../../src/nn/specs/norms.ts';
-import { sgd } from '../../src/optim/optimizer.ts';
-import { Trainer } from '../../src/runtime/trainer.ts';
-import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
+import { synthetic } from '../../../src/data/synthetic.ts';
+import { sequential } from '../../../src/nn/models/compose.ts';
+import { custom } from '../../../src/nn/specs/custom.ts';
+import { flatten } from '../../../src/nn/specs/flatten.ts';
+import { linear } from '../../../src/nn/specs/linear.ts';
+import { batchNorm } from '../../../src/nn/specs/norms.ts';
+import { sgd } from '../../../src/optim/optimizer.ts';
+import { Trainer } from '../../../src/runtime/trainer.ts';
+import type { TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
 
 /** How a worker can die. `terminate` comes from outside, while the worker loops. */
 export const DEATHS = ['throw', 'throwObject', 'exit', 'float', 'terminate'] as const;
@@ -29,7 +29,7 @@ export interface Doom {
   readonly startTimeoutMs?: number;
 }
 
-const LAYER = new URL('./jobs/fatalLayer.mjs', import.meta.url);
+const LAYER = new URL('../jobs/fatalLayer.mjs', import.meta.url);
 export const doomedData = synthetic({ train: 32, test: 16, shape: [3, 3, 1], classes: 3 });
 
 /** Starts a trainer with a worker that will die or hang. Each worker has two replicas. */

@@ -1,10 +1,10 @@
 // What the normalization layers ought to compute, by the plain-loop twins in float64.
 
-import { type Shape, sizeOf } from '../../src/base/shape.ts';
+import { type Shape, sizeOf } from '../../../src/base/shape.ts';
 import {
   filterResponseGradRef,
   filterResponseRef,
-} from '../../src/kernels/reference/filterResponseNorm.ts';
+} from '../../../src/kernels/reference/filterResponseNorm.ts';
 import {
   batchNormSetsRef,
   groupNormSetsRef,
@@ -13,14 +13,14 @@ import {
   normalizeGradRef,
   normalizeRef,
   setMomentsRef,
-} from '../../src/kernels/reference/norm.ts';
-import { rmsNormGradRef, rmsNormRef } from '../../src/kernels/reference/rmsNorm.ts';
-import type { BatchRenormSpec } from '../../src/nn/specs/batchRenorm.ts';
-import type { FilterResponseNormSpec } from '../../src/nn/specs/filterResponseNorm.ts';
-import type { SyncScope } from '../../src/nn/specs/normOptions.ts';
-import type { BatchNormSpec } from '../../src/nn/specs/norms.ts';
-import type { RmsNormSpec } from '../../src/nn/specs/rmsNorm.ts';
-import type { LeafSpec } from '../../src/nn/specs/spec.ts';
+} from '../../../src/kernels/reference/norm.ts';
+import { rmsNormGradRef, rmsNormRef } from '../../../src/kernels/reference/rmsNorm.ts';
+import type { BatchRenormSpec } from '../../../src/nn/specs/batchRenorm.ts';
+import type { FilterResponseNormSpec } from '../../../src/nn/specs/filterResponseNorm.ts';
+import type { SyncScope } from '../../../src/nn/specs/normOptions.ts';
+import type { BatchNormSpec } from '../../../src/nn/specs/norms.ts';
+import type { RmsNormSpec } from '../../../src/nn/specs/rmsNorm.ts';
+import type { LeafSpec } from '../../../src/nn/specs/spec.ts';
 import { RUN_STEP, shardEnds, type Tensors } from './harness.ts';
 
 type Doubles = Float64Array;

@@ -1,12 +1,12 @@
 // Runs one layer without parameters, forward and backward, in a memory of its own: what the tests
 // of activations, pools, dropout and flatten have in common.
 
-import { InvariantError } from '../../src/base/errors.ts';
-import { type Shape, sizeOf } from '../../src/base/shape.ts';
-import type { NumericMode } from '../../src/kernels/load.ts';
-import { BYTES_PER_ELEMENT } from '../../src/memory/layout.ts';
-import type { BoundLayer, LayerKind, StepState } from '../../src/nn/layers/layer.ts';
-import { createFixture, type KernelFixture } from '../kernels/fixture.ts';
+import { InvariantError } from '../../../src/base/errors.ts';
+import { type Shape, sizeOf } from '../../../src/base/shape.ts';
+import type { NumericMode } from '../../../src/kernels/load.ts';
+import { BYTES_PER_ELEMENT } from '../../../src/memory/layout.ts';
+import type { BoundLayer, LayerKind, StepState } from '../../../src/nn/layers/layer.ts';
+import { createFixture, type KernelFixture } from '../kernelFixture.ts';
 
 export interface LayerRun {
   readonly fixture: KernelFixture;

@@ -8,8 +8,8 @@ import {
   type NumberType,
   REDUCE_OPS,
   type ReduceOp,
-} from '../../src/sync/arrays.ts';
-import type { Group } from '../../src/sync/group.ts';
+} from '../../../src/sync/arrays.ts';
+import type { Group } from '../../../src/sync/group.ts';
 import {
   identityOf,
   inputOf,

@@ -1,0 +1,109 @@
+// What checkRunConfig refuses of a config that no smaller part has checked, and what it lets pass.
+
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
+import { synthetic } from '../../src/data/synthetic.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
+import { sgd } from '../../src/optim/optimizer.ts';
+import {
+  checkRunConfig,
+  dataPlanOf,
+  MAX_GRAINS,
+  MAX_REPLICAS,
+  outputSizeOf,
+  type RunConfig,
+} from '../../src/plan/config.ts';
+import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
+
+const data = synthetic({ train: 40, test: 8, shape: [2, 2, 1], classes: 3 });
+const modelOf = (outputs: number) => sequential([flatten(), linear(4, outputs)]);
+const optimizer = sgd({ lr: 0.1 });
+const config: RunConfig = resolveOptions({
+  ...{ model: modelOf(3), data, optimizer, replicas: 4, workers: 2, globalBatch: 16 },
+});
+const regression: RunConfig['data'] = {
+  ...config.data,
+  task: { kind: 'regression', targetShape: [2, 2] },
+};
+
+describe('checkRunConfig refuses', () => {
+  it.each<[string, Partial<RunConfig>, RegExp]>([
+    ['no replicas', { replicas: 0 }, /^replicas: got 0/],
+    ['too many replicas', { replicas: MAX_REPLICAS + 1 }, /^replicas: got 65537.* 65536/],
+    ['no workers', { workers: 0 }, /^workers: got 0/],
+    ['half a worker', { workers: 1.5 }, /^workers: got 1\.5/],
+    ['an empty batch', { globalBatch: 0 }, /^global batch: got 0/],
+    ['no grains', { grains: 0 }, /^grains: got 0/],
+    ['too many grains', { grains: MAX_GRAINS + 1 }, /^grains: got 65537.* 65536/],
+    ['a seed that is not exact', { seed: 2 ** 53 }, /^seed: got 9007199254740992/],
+    ['a sampling below 0', { diagnosticsEvery: -1 }, /^diagnosticsEvery: got -1/],
+    ['a bound that is not a number', { clipNorm: Number.NaN }, /^clipNorm: got NaN/],
+    ['a bound below 0', { clipNorm: -1 }, /^clipNorm: got -1/],
+    [
+      'more workers than grains, where more can be asked for',
+      { workers: 9, grains: 8 },
+      /^workers: got 9.*8 grains of a global batch of 16 samples.*8 workers, or more grains/,
+    ],
+    [
+      'more workers than samples',
+      { workers: 5, globalBatch: 4 },
+      /^workers: got 5.*4 grains of a global batch of 4 samples.*4 workers, or a larger batch/,
+    ],
+    [
+      'more workers than replicas that stay whole',
+      { model: sequential([batchNorm(1, { virtualBatch: 2 }), modelOf(3)]), replicas: 1 },
+      /^workers: got 2.*1 replicas.*1 worker, or more replicas/,
+    ],
+    [
+      'a model with too few outputs for the classes',
+      { model: modelOf(2) },
+      /^output of the model: got "2 for inputs of 2x2x1".*3, one for each class/,
+    ],
+    [
+      'a model with too few outputs for the targets',
+      { data: regression, loss: { kind: 'meanSquaredError' } },
+      /^output of the model: got "3 for inputs of 2x2x1".*2x2/,
+    ],
+    [
+      'a loss of classes for regression',
+      { data: regression, model: modelOf(4) },
+      /^loss for regression: got "?crossEntropy.*meanSquaredError/,
+    ],
+  ])('%s', (_, change, message) => {
+    const check = (): void => checkRunConfig({ ...config, ...change });
+    expect(check).toThrow(UsageError);
+    expect(check).toThrow(message);
+  });
+});
+
+describe('checkRunConfig lets pass', () => {
+  it.each<[string, Partial<RunConfig>]>([
+    ['what the options made', {}],
+    ['a worker for each grain', { workers: 8, grains: 8 }],
+    ['a worker for each sample', { workers: 4, globalBatch: 4 }],
+    ['more replicas than samples', { replicas: MAX_REPLICAS }],
+    ['no clipping, no samples, the last seed', { clipNorm: null, seed: Number.MAX_SAFE_INTEGER }],
+    [
+      'targets of any shape with as many elements as outputs',
+      { data: regression, model: modelOf(4), loss: { kind: 'meanSquaredError' } },
+    ],
+  ])('%s', (_, change) => {
+    expect(checkRunConfig({ ...config, ...change })).toBeUndefined();
+  });
+});
+
+describe('the data of a plan', () => {
+  it('is what a dataset says, with counts in place of samples', () => {
+    const { inputShape, inputType, task, mean, std } = data;
+    const counts = { countTrain: 40, countTest: 8 };
+    expect(dataPlanOf(data)).toEqual({ inputShape, inputType, task, mean, std, ...counts });
+    expect(dataPlanOf({ ...data, shift: [0.5] }).shift).toEqual([0.5]);
+  });
+
+  it('says how many numbers a model puts out', () => {
+    expect([outputSizeOf(data.task), outputSizeOf(regression.task)]).toEqual([3, 4]);
+  });
+});

@@ -1,0 +1,75 @@
+// A run on real threads with its arena open to the test: what Trainer.start makes, with the control
+// words, the epoch's sums and the state at hand.
+
+import { ownFile } from '../../../src/base/ownFile.ts';
+import { fillArena, type StateTensor, stateTensors } from '../../../src/checkpoint/state.ts';
+import { describeDataset } from '../../../src/data/identity.ts';
+import { compileKernels } from '../../../src/kernels/load.ts';
+import { createArena, typedView } from '../../../src/memory/arena.ts';
+import { layerNames, planRun } from '../../../src/plan/plan.ts';
+import { publishEpoch } from '../../../src/reduce/epochSums.ts';
+import { startGang } from '../../../src/runtime/gang.ts';
+import { Run } from '../../../src/runtime/run.ts';
+import { resolveOptions, type TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
+import type { RunningTrainer } from '../../../src/runtime/trainerTypes.ts';
+import type { TrainApi, TrainData } from '../../../src/runtime/trainWorker.ts';
+import {
+  arrivalWord,
+  type ControlWords,
+  progressWords,
+  readWorldSize,
+} from '../../../src/sync/words.ts';
+
+export interface OpenRun {
+  readonly trainer: RunningTrainer;
+  readonly words: ControlWords;
+  /** Where the sums of the running epoch are published. */
+  readonly published: Float64Array;
+  /** Parameters, buffers and optimizer state, in the arena itself. */
+  readonly tensors: readonly StateTensor[];
+}
+
+/** Starts a run and closes it whatever `use` does. Custom layers are not loaded. */
+export async function withOpenRun<T>(
+  options: TrainerOptions,
+  use: (run: OpenRun) => Promise<T>,
+): Promise<T> {
+  const run = await startOpen(options);
+  try {
+    return await use(run);
+  } finally {
+    await run.trainer.close();
+  }
+}
+
+/** How often the members of a run have synchronized. */
+export function countSyncs({ words }: OpenRun): number {
+  return Atomics.load(words, arrivalWord(0, readWorldSize(words)));
+}
+
+async function startOpen(options: TrainerOptions): Promise<OpenRun> {
+  const config = resolveOptions(options);
+  const plan = planRun(config);
+  const module = compileKernels(config.mode);
+  const memory = createArena(plan.layout);
+  fillArena(plan, memory, options.data);
+  const words = typedView(memory, plan.layout.get('control'), 'i32');
+  const epochSums = typedView(memory, plan.layout.get('epoch.sums'), 'f64');
+  const published = typedView(memory, plan.layout.get('epoch.published'), 'f64');
+  publishEpoch(published, progressWords(words), epochSums, 0);
+  const gang = await startGang<TrainApi, TrainData>({
+    workers: config.workers,
+    entry: ownFile('#workers/train.js'),
+    dataOf: () => ({ config, memory, module }),
+    words,
+    layerNames: layerNames(plan),
+    stallTimeoutMs: config.timeoutMs,
+  });
+  const tensors = stateTensors(plan, memory);
+  const trainer = new Run({
+    ...{ runId: 'test', plan, data: describeDataset(options.data), memory, words, gang },
+    ...{ tensors, epochSums, published, step: 0, epochs: 0, hasOwnLength: false, conversion: [] },
+    notify: () => {},
+  });
+  return { trainer, words, published, tensors };
+}
