@@ -72,7 +72,16 @@ export { explainNorms, type NormExplanation, type NormRun } from './nn/convert/e
 export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/convert/normRequest.ts';
 export type { NormKind } from './nn/layers/normTraits.ts';
 export type { ModelName, ModelPurpose } from './nn/models/models.ts';
-export type * from './nn/specs/activations.ts';
+export type {
+  ActivationSpec,
+  GeluOptions,
+  GeluSpec,
+  LeakyReluSpec,
+  ReluSpec,
+  SigmoidSpec,
+  SiluSpec,
+  TanhSpec,
+} from './nn/specs/activations.ts';
 export type { BatchRenormOptions, BatchRenormSpec } from './nn/specs/batchRenorm.ts';
 export type { Conv2dOptions, Conv2dSpec } from './nn/specs/conv2d.ts';
 export type {

@@ -8,7 +8,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { normalizationOf } from '../data/inputs.ts';
 import { typedView } from '../memory/arena.ts';
 import { initialize } from '../nn/specs/init.ts';
-import { stateTensorsOf } from '../optim/optimizers.ts';
+import { stateTensorsOf } from '../optim/bindOptimizer.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { spinTurnsFor } from '../sync/memory.ts';
 import { initControlWords } from '../sync/words.ts';

@@ -2,7 +2,13 @@
 // Hutter 2019), whose weights shrink by lr * weightDecay in each step, apart from the gradient.
 // PyTorch's formulas.
 
-import { type DecayOptions, type OptimizerBase, type OptimizerKind, statePtr } from './kind.ts';
+import {
+  type DecayOptions,
+  type OptimizerBase,
+  type OptimizerKind,
+  optionChecks,
+  statePtr,
+} from './kind.ts';
 import { integerPower } from './portable.ts';
 
 export interface AdamSpec extends OptimizerBase {
@@ -35,7 +41,7 @@ function kindOf(
 ): OptimizerKind<AdamOptions, AdamSpec> {
   return {
     example: `${kind}({ lr: ${DEFAULT_LR} })`,
-    fields: ({ positive, shareBelowOne, atLeastZero, flag, accept }) => ({
+    checks: optionChecks<AdamOptions>(({ positive, shareBelowOne, atLeastZero, flag, accept }) => ({
       lr: positive.exactOptional(),
       betas: accept<readonly [number, number]>('two numbers from 0 to below 1', (betas) => {
         if (!Array.isArray(betas) || betas.length !== 2) return false;
@@ -44,7 +50,7 @@ function kindOf(
       eps: positive.exactOptional(),
       weightDecay: atLeastZero.exactOptional(),
       decayNormAndBias: flag.exactOptional(),
-    }),
+    })),
     specOf({ lr = DEFAULT_LR, betas = DEFAULT_BETAS, eps = DEFAULT_EPS, ...decay }) {
       const { weightDecay = defaultDecay, decayNormAndBias = true } = decay;
       return { kind, lr, betas: [betas[0], betas[1]], eps, weightDecay, decayNormAndBias };

@@ -24,11 +24,21 @@ export interface DecayOptions {
   readonly decayNormAndBias?: boolean;
 }
 
+/** What turns the words of values.ts into the checks of an optimizer's options. */
+export type OptionChecks = (words: never) => object;
+
+/** Describes the checks of options in the words of values.ts, one for each option. */
+export function optionChecks<Options extends object>(
+  describe: (words: typeof values) => FieldsFor<Options>,
+): OptionChecks {
+  return describe;
+}
+
 export interface OptimizerKind<Options extends object, Spec extends OptimizerBase> {
   /** A right call, for errors. */
   readonly example: string;
-  /** The checks of its options, from the words of values.ts. */
-  readonly fields: (words: typeof values) => FieldsFor<Options>;
+  /** The checks of its options: see {@link optionChecks}. */
+  readonly checks: OptionChecks;
   /** Fills in the defaults. Throws a UsageError for options that do not fit together. */
   specOf(options: Options): Spec;
   /** The names of the state tensors, each float32 and as large as the parameters, zero at first. */

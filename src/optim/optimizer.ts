@@ -1,25 +1,16 @@
 // The builders of optimizers: options are checked, defaults filled in, plain data comes out.
 
+import type { z } from 'zod';
 import { objectSchema, parseKind, parseOptions } from '../base/parse.ts';
 import * as values from '../base/values.ts';
+import { OPTIMIZER_NAMES } from './bindOptimizer.ts';
 import type { OptimizerKind } from './kind.ts';
 import {
-  OPTIMIZER_NAMES,
+  type OptimizerBuilders,
   type OptimizerName,
   type OptimizerSpec,
-  type OptionsOf,
   optimizerKinds,
-  type SpecOf,
 } from './optimizers.ts';
-
-/** Makes an optimizer of its options, which may be left out where all have defaults. Throws a
- * UsageError for options that are unknown, out of range, or do not fit together. */
-export type OptimizerBuilder<Name extends OptimizerName> =
-  Record<never, never> extends OptionsOf<Name>
-    ? (options?: OptionsOf<Name>) => SpecOf<Name>
-    : (options: OptionsOf<Name>) => SpecOf<Name>;
-
-export type OptimizerBuilders = { readonly [Name in OptimizerName]: OptimizerBuilder<Name> };
 
 /** The builders of all optimizers, by name. */
 export const optimizers = Object.fromEntries(
@@ -28,19 +19,24 @@ export const optimizers = Object.fromEntries(
 
 export const { adam, adamw, sgd } = optimizers;
 
+function checksOf(name: OptimizerName): Readonly<Record<string, z.ZodType>> {
+  const checks = optimizerKinds[name].checks as (words: typeof values) => object;
+  return checks(values) as Readonly<Record<string, z.ZodType>>;
+}
+
 type AnyOptions = Readonly<Record<string, unknown>>;
 
 function builderOf(name: OptimizerName): (options: unknown) => OptimizerSpec {
   const kind = optimizerKinds[name] as unknown as OptimizerKind<AnyOptions, OptimizerSpec>;
   const { example } = kind;
-  const schema = objectSchema(kind.fields(values));
+  const schema = objectSchema(checksOf(name));
   const none = schema.safeParse({}).success ? {} : undefined;
   return (options = none) => kind.specOf(parseOptions(name, schema, options, { example }));
 }
 
 /** The options that an optimizer takes. */
 export function optionNamesOf(name: OptimizerName): readonly string[] {
-  return Object.keys(optimizerKinds[name].fields(values));
+  return Object.keys(checksOf(name));
 }
 
 /** An optimizer from plain data: what the builders give, or their options with a `kind`. Throws a

@@ -1,72 +1,54 @@
-// The optimizers, by name, for whoever runs them. A new one is a file of its own and a line here.
+// The optimizers, by name: what each is (a file of its own) and the types of its options and specs.
 
-import type { OptimizerKernels } from '../kernels/abi/optimizer.ts';
-import { adamKind, adamwKind } from './adam.ts';
-import type { BoundOptimizer, OptimizerKind } from './kind.ts';
-import { rmspropKind } from './rmsprop.ts';
-import { sgdKind } from './sgd.ts';
+import { type AdamOptions, type AdamSpec, adamKind, adamwKind } from './adam.ts';
+import type { OptimizerKind } from './kind.ts';
+import { type RmspropOptions, type RmspropSpec, rmspropKind } from './rmsprop.ts';
+import { type SgdOptions, type SgdSpec, sgdKind } from './sgd.ts';
 
-export type * from './adam.ts';
-export type { DecayOptions, OptimizerBase } from './kind.ts';
-export type * from './rmsprop.ts';
-export type * from './sgd.ts';
+export type { OptimizerKernels } from '../kernels/abi/optimizer.ts';
+export type {
+  BoundOptimizer,
+  DecayOptions,
+  OptimizerBase,
+  OptimizerBlock,
+  OptimizerKind,
+  OptionChecks,
+} from './kind.ts';
+export type { AdamOptions, AdamSpec, RmspropOptions, RmspropSpec, SgdOptions, SgdSpec };
 
-export const optimizerKinds = {
+/** Options and plain data of each optimizer. */
+export interface OptimizerTypes {
+  readonly adam: { readonly options: AdamOptions; readonly spec: AdamSpec };
+  readonly adamw: { readonly options: AdamOptions; readonly spec: AdamSpec };
+  readonly rmsprop: { readonly options: RmspropOptions; readonly spec: RmspropSpec };
+  readonly sgd: { readonly options: SgdOptions; readonly spec: SgdSpec };
+}
+
+export type OptimizerName = keyof OptimizerTypes;
+
+/** An optimizer as plain data. */
+export type OptimizerSpec = OptimizerTypes[OptimizerName]['spec'];
+
+/** Makes an optimizer of its options, which may be left out where all have defaults. Throws a
+ * UsageError for options that are unknown, out of range, or do not fit together. */
+export type OptimizerBuilder<Name extends OptimizerName> =
+  Record<never, never> extends OptimizerTypes[Name]['options']
+    ? (options?: OptimizerTypes[Name]['options']) => OptimizerTypes[Name]['spec']
+    : (options: OptimizerTypes[Name]['options']) => OptimizerTypes[Name]['spec'];
+
+export type OptimizerBuilders = { readonly [Name in OptimizerName]: OptimizerBuilder<Name> };
+
+/** The optimizers, by name. */
+export type OptimizerKinds = {
+  readonly [Name in OptimizerName]: OptimizerKind<
+    OptimizerTypes[Name]['options'],
+    OptimizerTypes[Name]['spec']
+  >;
+};
+
+export const optimizerKinds: OptimizerKinds = {
   adam: adamKind,
   adamw: adamwKind,
   rmsprop: rmspropKind,
   sgd: sgdKind,
 };
-
-export type OptimizerName = keyof typeof optimizerKinds;
-export const OPTIMIZER_NAMES = Object.keys(optimizerKinds).sort() as readonly OptimizerName[];
-
-/** The options of an optimizer, and what becomes of them. */
-export type OptionsOf<Name extends OptimizerName> =
-  (typeof optimizerKinds)[Name] extends OptimizerKind<infer Options, infer _> ? Options : never;
-export type SpecOf<Name extends OptimizerName> =
-  (typeof optimizerKinds)[Name] extends OptimizerKind<infer _, infer Spec> ? Spec : never;
-
-/** An optimizer as plain data. */
-export type OptimizerSpec = SpecOf<OptimizerName>;
-
-// A kind only ever receives specs of its own name, which the table cannot express in types.
-function kindOf(spec: OptimizerSpec): OptimizerKind<object, OptimizerSpec> {
-  return optimizerKinds[spec.kind] as unknown as OptimizerKind<object, OptimizerSpec>;
-}
-
-/** The names of the state tensors, each float32 and as large as the parameters, zero at first. */
-export function stateTensorsOf(spec: OptimizerSpec): readonly string[] {
-  return kindOf(spec).stateTensors(spec);
-}
-
-/** Place of the factor that gradients are multiplied with, behind the learning rate. */
-export const RATE_GRAD_SCALE = 1;
-const SHARED_RATES = 2;
-
-/** How many float64 numbers change from step to step. */
-export function countRates(spec: OptimizerSpec): number {
-  return SHARED_RATES + (kindOf(spec).ownRates?.(spec, 0).length ?? 0);
-}
-
-/** Writes the numbers of a step to `rates`; gradScale is 1. `step` counts the optimizer steps done
- * before. */
-export function writeRates(
-  spec: OptimizerSpec,
-  step: number,
-  lr: number,
-  rates: Float64Array,
-): void {
-  rates[0] = lr;
-  rates[RATE_GRAD_SCALE] = 1;
-  rates.set(kindOf(spec).ownRates?.(spec, step) ?? [], SHARED_RATES);
-}
-
-/** Binds an optimizer to kernels and to the address of the step's {@link writeRates}. */
-export function bindOptimizer(
-  spec: OptimizerSpec,
-  kernels: OptimizerKernels,
-  ratesPtr: number,
-): BoundOptimizer {
-  return kindOf(spec).bind(spec, kernels, ratesPtr);
-}

@@ -1,6 +1,12 @@
 // RMSprop (Tieleman and Hinton 2012, lecture 6.5), also centered (Graves 2013), PyTorch's formulas.
 
-import { type DecayOptions, type OptimizerBase, type OptimizerKind, statePtr } from './kind.ts';
+import {
+  type DecayOptions,
+  type OptimizerBase,
+  type OptimizerKind,
+  optionChecks,
+  statePtr,
+} from './kind.ts';
 
 export interface RmspropSpec extends OptimizerBase {
   readonly kind: 'rmsprop';
@@ -28,7 +34,7 @@ const DEFAULT_LR = 1e-2;
 
 export const rmspropKind: OptimizerKind<RmspropOptions, RmspropSpec> = {
   example: `rmsprop({ lr: ${DEFAULT_LR} })`,
-  fields: ({ positive, shareBelowOne, atLeastZero, flag }) => ({
+  checks: optionChecks<RmspropOptions>(({ positive, shareBelowOne, atLeastZero, flag }) => ({
     lr: positive.exactOptional(),
     alpha: shareBelowOne.exactOptional(),
     eps: positive.exactOptional(),
@@ -36,7 +42,7 @@ export const rmspropKind: OptimizerKind<RmspropOptions, RmspropSpec> = {
     centered: flag.exactOptional(),
     weightDecay: atLeastZero.exactOptional(),
     decayNormAndBias: flag.exactOptional(),
-  }),
+  })),
   specOf({ lr = DEFAULT_LR, alpha = 0.99, eps = 1e-8, momentum = 0, centered = false, ...decay }) {
     const { weightDecay = 0, decayNormAndBias = true } = decay;
     return {

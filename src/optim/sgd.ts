@@ -1,7 +1,13 @@
 // Stochastic gradient descent with momentum and Nesterov's, PyTorch's formulas.
 
 import { UsageError } from '../base/errors.ts';
-import { type DecayOptions, type OptimizerBase, type OptimizerKind, statePtr } from './kind.ts';
+import {
+  type DecayOptions,
+  type OptimizerBase,
+  type OptimizerKind,
+  optionChecks,
+  statePtr,
+} from './kind.ts';
 
 export interface SgdSpec extends OptimizerBase {
   readonly kind: 'sgd';
@@ -20,13 +26,13 @@ export interface SgdOptions extends DecayOptions {
 
 export const sgdKind: OptimizerKind<SgdOptions, SgdSpec> = {
   example: 'sgd({ lr: 0.1 })',
-  fields: ({ positive, shareBelowOne, atLeastZero, flag }) => ({
+  checks: optionChecks<SgdOptions>(({ positive, shareBelowOne, atLeastZero, flag }) => ({
     lr: positive,
     momentum: shareBelowOne.exactOptional(),
     nesterov: flag.exactOptional(),
     weightDecay: atLeastZero.exactOptional(),
     decayNormAndBias: flag.exactOptional(),
-  }),
+  })),
   specOf({ lr, momentum = 0, nesterov = false, weightDecay = 0, decayNormAndBias = true }) {
     if (nesterov && momentum === 0) {
       throw new UsageError({

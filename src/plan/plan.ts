@@ -7,7 +7,7 @@ import { cutOf } from '../nn/graph/cut.ts';
 import { fuseGraph } from '../nn/graph/fuse.ts';
 import { buildGraph, type Graph, type LayerOperation } from '../nn/graph/graph.ts';
 import { planStorage } from '../nn/graph/storage.ts';
-import { countRates, stateTensorsOf } from '../optim/optimizers.ts';
+import { countRates, stateTensorsOf } from '../optim/bindOptimizer.ts';
 import { EPOCH_LENGTH, GRAIN_SUMS, PUBLISHED_LENGTH } from '../reduce/epochSums.ts';
 import {
   countGroups,

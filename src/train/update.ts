@@ -6,9 +6,14 @@ import type { KernelExports } from '../kernels/exports.ts';
 import { typedView } from '../memory/arena.ts';
 import type { StepState } from '../nn/layers/layer.ts';
 import { bindGradientNorms } from '../observe/gradientNorms.ts';
+import {
+  bindOptimizer,
+  RATE_GRAD_SCALE,
+  stateTensorsOf,
+  writeRates,
+} from '../optim/bindOptimizer.ts';
 import { writeClipScale } from '../optim/clip.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
-import { bindOptimizer, RATE_GRAD_SCALE, stateTensorsOf, writeRates } from '../optim/optimizers.ts';
 import { BLOCK_LENGTH, ownedBlocks, type ParameterBlock } from '../plan/parameters.ts';
 import { nodeRegions, type RunPlan } from '../plan/plan.ts';
 import { type Fold, foldsToRoot } from '../reduce/folds.ts';

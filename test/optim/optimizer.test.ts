@@ -2,18 +2,15 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { adam, adamw, optimizers, sgd } from '../../src/optim/optimizer.ts';
 import {
-  type AdamSpec,
   bindOptimizer,
   countRates,
-  type OptimizerSpec,
   RATE_GRAD_SCALE,
-  type RmspropSpec,
-  type SgdSpec,
   stateTensorsOf,
   writeRates,
-} from '../../src/optim/optimizers.ts';
+} from '../../src/optim/bindOptimizer.ts';
+import { adam, adamw, optimizers, sgd } from '../../src/optim/optimizer.ts';
+import type { AdamSpec, OptimizerSpec, RmspropSpec, SgdSpec } from '../../src/optim/optimizers.ts';
 import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
 
 const STEPS = 10;

@@ -6,7 +6,7 @@ import { cac } from 'cac';
 import { UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
 import { packageVersion } from '../../base/version.ts';
-import { OPTIMIZER_NAMES } from '../../optim/optimizers.ts';
+import { OPTIMIZER_NAMES } from '../../optim/bindOptimizer.ts';
 import { jsonSink } from '../output/events.ts';
 import { screen, warn } from '../output/screen.ts';
 import { wrapped } from '../output/wrap.ts';

@@ -1,0 +1,48 @@
+// An optimizer at work: its state, the numbers of a step, and its binding to kernels.
+
+import type { OptimizerKernels } from '../kernels/abi/optimizer.ts';
+import type { BoundOptimizer, OptimizerKind } from './kind.ts';
+import { type OptimizerName, type OptimizerSpec, optimizerKinds } from './optimizers.ts';
+
+export const OPTIMIZER_NAMES = Object.keys(optimizerKinds).sort() as readonly OptimizerName[];
+
+// A kind only ever receives specs of its own name, which the table cannot express in types.
+function kindOf(spec: OptimizerSpec): OptimizerKind<object, OptimizerSpec> {
+  return optimizerKinds[spec.kind] as unknown as OptimizerKind<object, OptimizerSpec>;
+}
+
+/** The names of the state tensors, each float32 and as large as the parameters, zero at first. */
+export function stateTensorsOf(spec: OptimizerSpec): readonly string[] {
+  return kindOf(spec).stateTensors(spec);
+}
+
+/** Place of the factor that gradients are multiplied with, behind the learning rate. */
+export const RATE_GRAD_SCALE = 1;
+const SHARED_RATES = 2;
+
+/** How many float64 numbers change from step to step. */
+export function countRates(spec: OptimizerSpec): number {
+  return SHARED_RATES + (kindOf(spec).ownRates?.(spec, 0).length ?? 0);
+}
+
+/** Writes the numbers of a step to `rates`; gradScale is 1. `step` counts the optimizer steps done
+ * before. */
+export function writeRates(
+  spec: OptimizerSpec,
+  step: number,
+  lr: number,
+  rates: Float64Array,
+): void {
+  rates[0] = lr;
+  rates[RATE_GRAD_SCALE] = 1;
+  rates.set(kindOf(spec).ownRates?.(spec, step) ?? [], SHARED_RATES);
+}
+
+/** Binds an optimizer to kernels and to the address of the step's {@link writeRates}. */
+export function bindOptimizer(
+  spec: OptimizerSpec,
+  kernels: OptimizerKernels,
+  ratesPtr: number,
+): BoundOptimizer {
+  return kindOf(spec).bind(spec, kernels, ratesPtr);
+}
