@@ -5,8 +5,13 @@ import { InvariantError } from '../src/base/errors.ts';
 import { Purpose, RandomStream } from '../src/base/random.ts';
 import type { KernelExports } from '../src/kernels/exports.ts';
 import { instantiateKernels } from '../src/kernels/load.ts';
-import { createArena, typedView } from '../src/memory/arena.ts';
-import { LayoutBuilder, type RegionRequest } from '../src/memory/layout.ts';
+import { createArena, viewOf } from '../src/memory/arena.ts';
+import {
+  type ElementType,
+  LayoutBuilder,
+  type Region,
+  type RegionRequest,
+} from '../src/memory/layout.ts';
 import { instantiatePeak, type PeakKernels } from './peak.ts';
 
 /** One kernel on one shape. */
@@ -42,19 +47,22 @@ export interface Bench {
 /** Places the regions, zero-filled, and binds the kernels to them. */
 export function createBench(
   modules: CompiledModules,
-  regions: readonly Omit<RegionRequest, 'writer'>[],
+  requests: readonly Omit<RegionRequest<ElementType>, 'writer'>[],
 ): Bench {
   const builder = new LayoutBuilder();
-  for (const region of regions) builder.add({ ...region, writer: 'main' });
+  const regions = new Map<string, Region>();
+  for (const request of requests) {
+    regions.set(request.name, builder.add({ ...request, writer: 'main' }));
+  }
   const layout = builder.freeze();
   const memory = createArena(layout);
   return {
     kernels: instantiateKernels(modules.kernels, memory),
     peak: instantiatePeak(modules.peak, memory),
     memory,
-    ptr: (name) => layout.get(name).offsetBytes,
-    floats: (name) => typedView(memory, layout.get(name), 'f32'),
-    doubles: (name) => typedView(memory, layout.get(name), 'f64'),
+    ptr: (name) => regions.get(name)!.offsetBytes,
+    floats: (name) => viewOf(memory, regions.get(name) as Region<'f32'>),
+    doubles: (name) => viewOf(memory, regions.get(name) as Region<'f64'>),
   };
 }
 

@@ -6,7 +6,7 @@ import { InvariantError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { normalizationOf } from '../data/inputs.ts';
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
 import { initialize } from '../nn/specs/init.ts';
 import { stateTensorsOf } from '../optim/bindOptimizer.ts';
 import type { RunPlan } from '../plan/plan.ts';
@@ -25,20 +25,20 @@ export interface StateTensor {
 
 /** All tensors of the state, as views of the arena: parameters, buffers, optimizer state. */
 export function stateTensors(plan: RunPlan, memory: WebAssembly.Memory): readonly StateTensor[] {
-  const { layout, parameters, config } = plan;
+  const { regions, parameters, config } = plan;
   const tensors: StateTensor[] = [];
-  const values = typedView(memory, layout.get('parameters'), 'f32');
+  const values = viewOf(memory, regions.parameters.values);
   for (const { name, shape, offset, length } of parameters.entries) {
     const view = values.subarray(offset, offset + length);
     tensors.push({ name: `parameter ${name}`, group: 'parameter', shape, values: view });
   }
-  const buffers = typedView(memory, layout.get('buffers'), 'f64');
+  const buffers = viewOf(memory, regions.parameters.buffers);
   for (const { name, shape, offset, length } of parameters.buffers) {
     const view = buffers.subarray(offset, offset + length);
     tensors.push({ name: `buffer ${name}`, group: 'buffer', shape, values: view });
   }
   for (let i = 0; i < stateTensorsOf(config.optimizer).length; i++) {
-    const state = typedView(memory, layout.get(`optimizer.state ${i}`), 'f32');
+    const state = viewOf(memory, regions.parameters.optimizerState[i]!);
     for (const { name, shape, offset, length } of parameters.entries) {
       const view = state.subarray(offset, offset + length);
       tensors.push({ name: `optimizer.${i} ${name}`, group: 'optimizer', shape, values: view });
@@ -49,24 +49,23 @@ export function stateTensors(plan: RunPlan, memory: WebAssembly.Memory): readonl
 
 /** Fills a fresh arena: control words, data, normalization, initial parameters and buffers. */
 export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Dataset): void {
-  const { layout, parameters, config } = plan;
-  initControlWords(typedView(memory, layout.get('control'), 'i32'), config.workers, {
+  const { regions, parameters, config } = plan;
+  initControlWords(viewOf(memory, regions.control.words), config.workers, {
     timeoutMs: config.timeoutMs,
     spinTurns: spinTurnsFor(config.workers),
   });
-  const targetType = dataset.task.kind === 'classification' ? 'i32' : 'f32';
   for (const split of ['train', 'test'] as const) {
     const { inputs, targets } = dataset[split];
-    typedView(memory, layout.get(`data.${split}.inputs`), config.data.inputType).set(inputs);
-    typedView(memory, layout.get(`data.${split}.targets`), targetType).set(targets);
+    viewOf(memory, regions.data[split].inputs).set(inputs);
+    viewOf(memory, regions.data[split].targets).set(targets);
   }
-  const normalization = typedView(memory, layout.get('data.normalization'), 'f32');
+  const normalization = viewOf(memory, regions.data.normalization);
   normalization.set(normalizationOf(dataset));
-  const values = typedView(memory, layout.get('parameters'), 'f32');
+  const values = viewOf(memory, regions.parameters.values);
   for (const [i, { offset, length, init }] of parameters.entries.entries()) {
     initialize(values.subarray(offset, offset + length), init, config.seed, i);
   }
-  const buffers = typedView(memory, layout.get('buffers'), 'f64');
+  const buffers = viewOf(memory, regions.parameters.buffers);
   for (const { offset, length, initial } of parameters.buffers) {
     buffers.fill(initial, offset, offset + length);
   }

@@ -2,7 +2,7 @@
 // The main thread creates it at its final size; workers attach to it. It never grows.
 
 import { PAGE_BYTES } from '../base/bytes.ts';
-import { assertSame, UsageError } from '../base/errors.ts';
+import { UsageError } from '../base/errors.ts';
 import { type ElementType, type Layout, type Region, showBytes } from './layout.ts';
 
 /** The maximum that the kernels' memory import declares. */
@@ -37,10 +37,10 @@ export function createArena(layout: Layout): WebAssembly.Memory {
 }
 
 /** A view of a whole region. */
-export function viewOf<T extends ElementType>(
+export function viewOf<Type extends ElementType>(
   memory: WebAssembly.Memory,
-  region: Region & { readonly type: T },
-): ViewOf[T];
+  region: Region<Type>,
+): ViewOf[Type];
 export function viewOf(memory: WebAssembly.Memory, region: Region): ViewOf[ElementType] {
   const buffer = memory.buffer as unknown as SharedArrayBuffer;
   const { type, offsetBytes, sizeBytes } = region;
@@ -48,14 +48,4 @@ export function viewOf(memory: WebAssembly.Memory, region: Region): ViewOf[Eleme
   if (type === 'i32') return new Int32Array(buffer, offsetBytes, sizeBytes / 4);
   if (type === 'f32') return new Float32Array(buffer, offsetBytes, sizeBytes / 4);
   return new Float64Array(buffer, offsetBytes, sizeBytes / 8);
-}
-
-/** A view of a region whose type the caller knows; asking for another type is a bug. */
-export function typedView<T extends ElementType>(
-  memory: WebAssembly.Memory,
-  region: Region,
-  type: T,
-): ViewOf[T] {
-  assertSame(`type of region ${region.name}`, region.type, type);
-  return viewOf(memory, region as Region & { readonly type: T });
 }

@@ -16,9 +16,9 @@ export const BYTES_PER_ELEMENT: Readonly<Record<ElementType, number>> = {
 };
 
 /** A named, fixed range of the shared memory with exactly one writer at a time. */
-export interface Region {
+export interface Region<Type extends ElementType = ElementType> {
   readonly name: string;
-  readonly type: ElementType;
+  readonly type: Type;
   readonly shape: Shape;
   /** Who writes it: `main`, `rank 3`, or a rule such as `owner of the block`. */
   readonly writer: string;
@@ -26,7 +26,10 @@ export interface Region {
   readonly sizeBytes: number;
 }
 
-export type RegionRequest = Omit<Region, 'offsetBytes' | 'sizeBytes'>;
+export type RegionRequest<Type extends ElementType> = Omit<
+  Region<Type>,
+  'offsetBytes' | 'sizeBytes'
+>;
 
 /** WASM32 addresses end here. */
 export const MAX_ARENA_BYTES = 2 ** 32 - 65536;
@@ -42,14 +45,14 @@ export class LayoutBuilder {
   private frozen = false;
 
   /** Places a region behind the others and returns it. */
-  add(request: RegionRequest): Region {
+  add<const Type extends ElementType>(request: RegionRequest<Type>): Region<Type> {
     if (this.frozen)
       throw new InvariantError(`region ${request.name} after the freeze`, 'add', 'none');
     if (this.regions.has(request.name)) {
       throw new InvariantError('regions of one name', request.name, 'distinct names');
     }
     const sizeBytes = elementsBytes(request);
-    const region: Region = { ...request, offsetBytes: this.endBytes, sizeBytes };
+    const region: Region<Type> = { ...request, offsetBytes: this.endBytes, sizeBytes };
     this.regions.set(region.name, region);
     this.endBytes = alignUp(this.endBytes + sizeBytes + ALIGN_BYTES, ALIGN_BYTES);
     return region;

@@ -5,7 +5,7 @@
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { KernelExports } from '../kernels/exports.ts';
-import type { Layout } from '../memory/layout.ts';
+import type { Region } from '../memory/layout.ts';
 import type { BoundTensor, StepState } from '../nn/layers/layer.ts';
 import {
   bindDiagnosis,
@@ -19,14 +19,7 @@ import {
   VARIANCE_FACTOR,
   VARIANCE_RATIO,
 } from '../norm/diagnostics.ts';
-import {
-  DIAGNOSTICS_REGION,
-  type DiagnosedLayer,
-  type DiagnosticsPlan,
-  pieceStride,
-  piecesRegion,
-  shardRegion,
-} from '../plan/diagnosticsPlan.ts';
+import { type DiagnosedLayer, type DiagnosticsPlan, pieceStride } from '../plan/diagnosticsPlan.ts';
 import type { GrainPlan } from '../reduce/exchange.ts';
 import { grainStart, partStart } from '../reduce/grains.ts';
 import { type BoundReduction, vectorLength } from '../reduce/reduction.ts';
@@ -84,7 +77,6 @@ export interface DiagnosticsSummary {
 export interface DiagnosticsSetup {
   readonly plan: {
     readonly diagnostics: DiagnosticsPlan | undefined;
-    readonly layout: Layout;
     readonly grains: GrainPlan;
   };
   readonly worker: { readonly rank: number };
@@ -102,14 +94,15 @@ export function withDiagnostics(
   setup: DiagnosticsSetup,
 ): BoundReduction {
   const { plan, step, memory } = setup;
-  const { diagnostics, layout } = plan;
+  const { diagnostics } = plan;
   const index = diagnostics?.layers.findIndex(({ reduction }) => reduction === name) ?? -1;
   if (diagnostics === undefined || index < 0) return inner;
   const { every, layers, countReplicas } = diagnostics;
   const layer = layers[index]!;
   const { lo, hi } = plan.grains.ranges[setup.worker.rank]!;
   const diagnose = bindDiagnosis(new Float64Array(memory.buffer), layer.channels, layer.eps);
-  const pieces = bindPieces(setup, layer, input, countReplicas);
+  const shard = diagnostics.shards[setup.worker.rank]!;
+  const pieces = bindPieces(setup, layer, input, { countReplicas, shard });
   // The worker of a replica's first grain; where replicas do not matter to the cut, any will do.
   const perReplica = plan.grains.cut.count / countReplicas;
   const own = Array.from({ length: countReplicas }, (_, replica) => ({
@@ -117,7 +110,7 @@ export function withDiagnostics(
     grain: Math.floor(replica * perReplica) - lo,
   })).filter(({ grain }) => grain >= 0 && grain < hi - lo);
   const groupOf = own.map(({ grain }) => inner.groups.find((group) => grain < group.hi)!);
-  const rows = layout.get(DIAGNOSTICS_REGION).offsetBytes / DOUBLE_BYTES;
+  const rows = diagnostics.results.offsetBytes / DOUBLE_BYTES;
   return diagnosedReduction(inner, {
     step,
     takeShards: pieces.take,
@@ -144,17 +137,15 @@ function bindPieces(
   { plan, worker, kernels, step }: DiagnosticsSetup,
   layer: DiagnosedLayer,
   input: BoundTensor,
-  countReplicas: number,
+  { countReplicas, shard }: { readonly countReplicas: number; readonly shard: Region },
 ): Pieces {
-  const { layout, grains } = plan;
-  const { cut, ranges } = grains;
+  const { cut, ranges } = plan.grains;
   const range = ranges[worker.rank]!;
   const { channels } = layer;
   const sampleBytes = sizeOf(input.shape) * FLOAT_BYTES;
   const rowsPerSample = sizeOf(input.shape) / channels;
   const stride = pieceStride(channels) * DOUBLE_BYTES;
-  const piecesPtr = layout.get(piecesRegion(layer)).offsetBytes;
-  const shard = layout.get(shardRegion(worker.rank));
+  const piecesPtr = layer.pieces.offsetBytes;
   const vectorPtr = shard.offsetBytes;
   const pivotsPtr = shard.offsetBytes + shard.shape[1]! * DOUBLE_BYTES;
 

@@ -4,9 +4,8 @@
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
-import type { Layout } from '../memory/layout.ts';
 import type { StepState } from '../nn/layers/layer.ts';
-import { GRADIENT_NORMS_REGION } from '../plan/gradientNormsPlan.ts';
+import type { GradientNormsPlan } from '../plan/gradientNormsPlan.ts';
 import type { ParameterPlan } from '../plan/parameters.ts';
 import { readSnapshot, slotOf } from './snapshots.ts';
 
@@ -36,9 +35,8 @@ interface OwnedBlock {
 export function bindGradientNorms(
   setup: {
     readonly plan: {
-      readonly layout: Layout;
+      readonly gradientNorms: GradientNormsPlan | undefined;
       readonly parameters: ParameterPlan;
-      readonly config: { readonly diagnosticsEvery: number };
     };
     readonly kernels: KernelExports;
     readonly step: StepState;
@@ -46,9 +44,9 @@ export function bindGradientNorms(
   blocks: readonly OwnedBlock[],
 ): () => void {
   const { plan, kernels, step } = setup;
-  const every = plan.config.diagnosticsEvery;
-  if (every === 0) return () => {};
-  const { offsetBytes } = plan.layout.get(GRADIENT_NORMS_REGION);
+  if (plan.gradientNorms === undefined) return () => {};
+  const { every, squares } = plan.gradientNorms;
+  const { offsetBytes } = squares;
   const slotBytes = plan.parameters.blocks.length * DOUBLE_BYTES;
   return () => {
     if (!step.isSnapshot) return;
@@ -81,9 +79,4 @@ export function readGradientNorms(
   });
   const tensors = entries.map(({ name }) => ({ name, norm: Math.sqrt(squares.get(name)!) }));
   return { step: found.step, tensors };
-}
-
-/** The region that holds the snapshots. */
-export function gradientNormsRegion(layout: Layout): ReturnType<Layout['get']> {
-  return layout.get(GRADIENT_NORMS_REGION);
 }

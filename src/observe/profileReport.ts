@@ -2,14 +2,13 @@
 // phase, by layer and by worker. Waiting is what a worker spends within synchronizations, where it
 // is there before another one; it is never part of the work.
 
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { layerNames } from '../plan/plan.ts';
 import {
   PHASES,
   type ProfilePhase,
   type ProfilePlan,
-  profileRegion,
   readProfile,
   slotsOf,
   type WorkerRecord,
@@ -75,10 +74,10 @@ export interface Profile {
 
 /** The profile of a run so far; undefined where it records none or no step is done. */
 export function profileOf(plan: RunPlan, memory: WebAssembly.Memory): Profile | undefined {
-  const { profile, layout } = plan;
+  const { profile } = plan;
   if (profile === undefined) return undefined;
   const records = plan.workers.map(({ rank }) =>
-    readProfile(profile, typedView(memory, layout.get(profileRegion(rank)), 'f64')),
+    readProfile(profile, viewOf(memory, profile.regions[rank]!)),
   );
   const steps = Math.min(...records.map((record) => record.steps));
   return steps === 0 ? undefined : reportOf(profile, layerNames(plan), records);

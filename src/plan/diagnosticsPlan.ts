@@ -2,7 +2,7 @@
 // observe/diagnostics.ts.
 
 import { alignUp } from '../base/bytes.ts';
-import type { LayoutBuilder } from '../memory/layout.ts';
+import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import type { Graph } from '../nn/graph/graph.ts';
 import { DIAGNOSTICS_LENGTH, SNAPSHOT_SLOTS } from '../norm/diagnostics.ts';
 import type { GrainPlan } from '../reduce/exchange.ts';
@@ -14,35 +14,30 @@ export interface DiagnosedLayer {
   readonly reduction: string;
   readonly channels: number;
   readonly eps: number;
+  /** The moments of each piece: what of a replica's samples lies in one grain. Grain g and replica r
+   * have piece g + r, which is no other's, since both only go up along the batch. */
+  readonly pieces: Region<'f64'>;
 }
 
 export interface DiagnosticsPlan {
   readonly every: number;
   readonly layers: readonly DiagnosedLayer[];
   readonly countReplicas: number;
+  /** Of each slot, layer and replica. */
+  readonly results: Region<'f64'>;
+  /** Of each worker: room for a shard's moments, and for the pivots of a piece behind them. */
+  readonly shards: readonly Region<'f64'>[];
 }
 
-export const DIAGNOSTICS_REGION = 'diagnostics';
 /** Vectors of different workers never share a cache line. */
 const ALIGN_DOUBLES = 16;
-
-/** A piece is what of a replica's samples lies in one grain; grain g and replica r have piece
- * g + r, which is no other's, since both only go up along the batch. */
-export function piecesRegion({ path }: DiagnosedLayer): string {
-  return `${path}.diagnostics.pieces`;
-}
 
 export function pieceStride(channels: number): number {
   return alignUp(vectorLength('moments', channels), ALIGN_DOUBLES);
 }
 
-/** A worker's place for one shard's moments, and for the pivots of a piece behind it. */
-export function shardRegion(rank: number): string {
-  return `rank ${rank}.diagnostics.shard`;
-}
-
 /** The layers of a graph that have diagnostics. */
-function diagnosedLayers(graph: Graph): readonly DiagnosedLayer[] {
+function diagnosedLayers(graph: Graph): readonly Omit<DiagnosedLayer, 'pieces'>[] {
   return graph.operations.flatMap((operation) => {
     if (operation.op !== 'layer') return [];
     const { kind, spec, path } = operation;
@@ -60,24 +55,31 @@ export function planDiagnostics(
   { every, replicas }: { readonly every: number; readonly replicas: number },
   grains: GrainPlan,
 ): DiagnosticsPlan | undefined {
-  const layers = every === 0 ? [] : diagnosedLayers(graph);
-  if (layers.length === 0) return undefined;
-  const shape = [SNAPSHOT_SLOTS, layers.length, replicas, DIAGNOSTICS_LENGTH];
-  builder.add({
-    name: DIAGNOSTICS_REGION,
+  const diagnosed = every === 0 ? [] : diagnosedLayers(graph);
+  if (diagnosed.length === 0) return undefined;
+  const results = builder.add({
+    name: 'diagnostics',
     type: 'f64',
-    shape,
+    shape: [SNAPSHOT_SLOTS, diagnosed.length, replicas, DIAGNOSTICS_LENGTH],
     writer: 'the rank of the first grain',
   });
-  for (const layer of layers) {
-    const pieces = [grains.cut.count + replicas - 1, pieceStride(layer.channels)];
-    const writer = 'the rank of the grain';
-    builder.add({ name: piecesRegion(layer), type: 'f64', shape: pieces, writer });
-  }
+  const layers = diagnosed.map((layer) => {
+    const pieces = builder.add({
+      name: `${layer.path}.diagnostics.pieces`,
+      type: 'f64',
+      shape: [grains.cut.count + replicas - 1, pieceStride(layer.channels)],
+      writer: 'the rank of the grain',
+    });
+    return { ...layer, pieces };
+  });
   const longest = Math.max(...layers.map((layer) => vectorLength('moments', layer.channels)));
-  for (const rank of grains.ranges.keys()) {
-    const kept = { shape: [2, longest], writer: `rank ${rank}` };
-    builder.add({ name: shardRegion(rank), type: 'f64', ...kept });
-  }
-  return { every, layers, countReplicas: replicas };
+  const shards = grains.ranges.map((_, rank) =>
+    builder.add({
+      name: `rank ${rank}.diagnostics.shard`,
+      type: 'f64',
+      shape: [2, longest],
+      writer: `rank ${rank}`,
+    }),
+  );
+  return { every, layers, countReplicas: replicas, results, shards };
 }

@@ -1,19 +1,27 @@
-// Where the squares of gradients lie that snapshot steps leave for main.
+// Where the squares of gradients lie that snapshots leave for main.
 
-import type { LayoutBuilder } from '../memory/layout.ts';
+import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import { SNAPSHOT_SLOTS } from '../norm/diagnostics.ts';
 import type { ParameterPlan } from './parameters.ts';
 
-export const GRADIENT_NORMS_REGION = 'gradients.snapshots';
+export interface GradientNormsPlan {
+  readonly every: number;
+  /** Of each block in each slot. */
+  readonly squares: Region<'f64'>;
+}
 
-/** Places the snapshots in the arena, where any are taken. */
+/** Places the snapshots in the arena; undefined where none are taken. */
 export function planGradientNorms(
   builder: LayoutBuilder,
   parameters: ParameterPlan,
   every: number,
-): void {
-  if (every === 0) return;
-  const shape = [SNAPSHOT_SLOTS, parameters.blocks.length];
-  const writer = 'the owner of the block';
-  builder.add({ name: GRADIENT_NORMS_REGION, type: 'f64', shape, writer });
+): GradientNormsPlan | undefined {
+  if (every === 0) return undefined;
+  const squares = builder.add({
+    name: 'gradients.snapshots',
+    type: 'f64',
+    shape: [SNAPSHOT_SLOTS, parameters.blocks.length],
+    writer: 'the owner of the block',
+  });
+  return { every, squares };
 }

@@ -1,6 +1,6 @@
 // Which layers can have population statistics, and what their measurement needs in the arena.
 
-import type { LayoutBuilder } from '../memory/layout.ts';
+import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
 import { type GrainPlan, planReduction, type ReductionPlan } from '../reduce/exchange.ts';
 import { vectorLength } from '../reduce/reduction.ts';
@@ -15,6 +15,10 @@ export interface PopulationPlan {
   readonly operation: LayerOperation;
   /** Over all replicas, whatever the layer's own sync groups are. */
   readonly reduction: ReductionPlan;
+  /** What the batches so far add up to. */
+  readonly total: Region<'f64'>;
+  /** Of each worker. */
+  readonly pivots: readonly Region<'f32'>[];
 }
 
 /** Whether population statistics can replace what a layer evaluates by: batchNorm and batchRenorm
@@ -43,12 +47,21 @@ export function planPopulations(
     } as const;
     const reduction = planReduction(builder, name, declared, grains);
     const length = vectorLength('moments', channels);
-    const total = { type: 'f64', shape: [length], writer: 'owner of the layer' } as const;
-    builder.add({ name: `${name}.total`, ...total });
-    for (const rank of grains.ranges.keys()) {
+    const total = builder.add({
+      name: `${name}.total`,
+      type: 'f64',
+      shape: [length],
+      writer: 'owner of the layer',
+    });
+    const pivots = grains.ranges.map((_, rank) => {
       const writer = `rank ${rank}`;
-      builder.add({ name: `${name}.pivots ${rank}`, type: 'f32', shape: [channels], writer });
-    }
-    return [{ operation, reduction }];
+      return builder.add({
+        name: `${name}.pivots ${rank}`,
+        type: 'f32',
+        shape: [channels],
+        writer,
+      });
+    });
+    return [{ operation, reduction, total, pivots }];
   });
 }

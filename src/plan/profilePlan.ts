@@ -1,7 +1,7 @@
 // Where the profile of a run lies: each worker has a region of its own, with the sums of its spans
 // and those of the last steps. Here it is placed and read; profile.ts records.
 
-import type { LayoutBuilder } from '../memory/layout.ts';
+import type { LayoutBuilder, Region } from '../memory/layout.ts';
 
 /** What a worker is at. `other` is the sums of losses and hits. */
 export const PHASES = ['load', 'forward', 'loss', 'backward', 'update', 'other'] as const;
@@ -41,6 +41,8 @@ export interface ProfilePlan {
   readonly countLayers: number;
   readonly countSlots: number;
   readonly spansPerStep: number;
+  /** Of each worker. */
+  readonly regions: readonly Region<'f64'>[];
 }
 
 /** What a slot's time is spent on; `layerId` is undefined where no layer is run. */
@@ -66,10 +68,6 @@ export interface WorkerRecord {
   readonly spans: readonly RecordedSpan[];
 }
 
-export function profileRegion(rank: number): string {
-  return `rank ${rank}.profile`;
-}
-
 /** Places the regions of a profile in the arena. */
 export function planProfile(
   builder: LayoutBuilder,
@@ -81,10 +79,10 @@ export function planProfile(
   const spansPerStep = (countSlots + PHASES.length) * (1 + WAITS_PER_SLOT);
   const keptLength = KEPT_HEADER_LENGTH + spansPerStep * SPAN_LENGTH;
   const shape = [HEADER_LENGTH + 2 * countSlots + KEPT_STEPS * keptLength];
-  for (let rank = 0; rank < workers; rank++) {
-    builder.add({ name: profileRegion(rank), type: 'f64', shape, writer: `rank ${rank}` });
-  }
-  return { countLayers, countSlots, spansPerStep };
+  const regions = Array.from({ length: workers }, (_, rank) =>
+    builder.add({ name: `rank ${rank}.profile`, type: 'f64', shape, writer: `rank ${rank}` }),
+  );
+  return { countLayers, countSlots, spansPerStep, regions };
 }
 
 /** What each slot stands for. */

@@ -3,12 +3,10 @@
 import type { StoragePlan } from '../nn/graph/storage.ts';
 import type { WorkspaceSize } from '../nn/layers/layer.ts';
 import type { Span } from '../reduce/tree.ts';
+import type { GradientNode, WorkerRegions } from './regions.ts';
 
-export interface ScratchPlan {
-  /** Bytes from the start of the region, by `path.name`. */
-  readonly offsetsBytes: ReadonlyMap<string, number>;
-  readonly sizeBytes: number;
-}
+/** Where each workspace lies, by `path.name`: bytes from the start of the arena. */
+export type WorkspacePlan = ReadonlyMap<string, number>;
 
 /** What one worker holds. */
 export interface WorkerPlan {
@@ -16,7 +14,8 @@ export interface WorkerPlan {
   readonly grains: Span;
   readonly size: WorkspaceSize;
   readonly storage: StoragePlan;
-  readonly scratch: ScratchPlan;
   /** The subtrees of the tree over all grains that it folds and publishes. */
-  readonly nodes: readonly Span[];
+  readonly nodes: readonly GradientNode[];
+  readonly regions: WorkerRegions;
+  readonly workspace: WorkspacePlan;
 }

@@ -5,7 +5,7 @@ import type { NamedValues } from '../checkpoint/foldNorm.ts';
 import { fillArena, restoreTensors, type StateTensor, stateTensors } from '../checkpoint/state.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { compileKernels } from '../kernels/load.ts';
-import { createArena, typedView } from '../memory/arena.ts';
+import { createArena, viewOf } from '../memory/arena.ts';
 import { outputSizeOf, type RunConfig } from '../plan/config.ts';
 import { planRun } from '../plan/plan.ts';
 import { bindWorker } from '../train/worker.ts';
@@ -20,7 +20,7 @@ export interface LoneRun {
 /** Binds a model with its weights, by their names in it. What comes out does not depend on this
  * being one worker. Its custom layers must be loaded. */
 export function runAlone(config: RunConfig, weights: NamedValues): LoneRun {
-  const { inputShape, inputType, task } = config.data;
+  const { inputShape, task } = config.data;
   const data = { ...config.data, countTrain: 1, countTest: 0 };
   const plan = planRun({ ...config, data, workers: 1 });
   const memory = createArena(plan.layout);
@@ -33,8 +33,8 @@ export function runAlone(config: RunConfig, weights: NamedValues): LoneRun {
   restoreTensors(tensors, new Map(saved));
   const module = compileKernels(config.mode);
   const worker = bindWorker({ plan, module, memory, rank: 0 });
-  const slots = typedView(memory, plan.layout.get('predict.inputs'), inputType);
-  const results = typedView(memory, plan.layout.get('predict.outputs'), 'f32');
+  const slots = viewOf(memory, plan.regions.inference.inputs);
+  const results = viewOf(memory, plan.regions.inference.outputs);
   const inputLength = inputShape.reduce((product, size) => product * size, 1);
   const outputLength = outputSizeOf(task);
   return {

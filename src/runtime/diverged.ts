@@ -1,7 +1,7 @@
 // The error of a run whose numbers are not finite any more: made by main from what workers found.
 
 import { RunError, UsageError } from '../base/errors.ts';
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
 import { gradientNorm } from '../optim/clip.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
 import type { RunPlan } from '../plan/plan.ts';
@@ -24,7 +24,7 @@ export function divergenceOf(
   const { plan, memory } = run;
   const { schedule, optimizer } = plan.config;
   const found = earliest(divergences);
-  const squares = typedView(memory, plan.layout.get('gradients.squares'), 'f64');
+  const squares = viewOf(memory, plan.regions.parameters.squares);
   return new RunError({
     reason: reasonOf(found, trained[0]!.done > first.step),
     step: first.step,

@@ -8,7 +8,7 @@ import { writeCheckpoint } from '../checkpoint/checkpointFile.ts';
 import { type FoldedModel, foldBatchNorm, type NamedValues } from '../checkpoint/foldNorm.ts';
 import type { DatasetDescription } from '../data/identity.ts';
 import { storedInputs } from '../data/shift.ts';
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
 import type { RunConfig } from '../plan/config.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { type LoneRun, runAlone } from './alone.ts';
@@ -90,10 +90,10 @@ export async function exportInference(
 
 /** Copies of the first samples in the arena. */
 function someInputs({ config, plan, memory }: TrainedRun): Uint8Array | Float32Array {
-  const { countTrain, countTest, inputShape, inputType } = config.data;
+  const { countTrain, countTest, inputShape } = config.data;
   const [split, count] =
     countTest > 0 ? (['test', countTest] as const) : (['train', countTrain] as const);
-  const inputs = typedView(memory, plan.layout.get(`data.${split}.inputs`), inputType);
+  const inputs = viewOf(memory, plan.regions.data[split].inputs);
   return inputs.slice(0, Math.min(config.globalBatch, count) * sizeOf(inputShape));
 }
 

@@ -1,12 +1,8 @@
 // What main reads of the last snapshot step of a run, also while its workers go on.
 
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
 import { type Diagnostics, readDiagnostics } from '../observe/diagnostics.ts';
-import {
-  type GradientNorms,
-  gradientNormsRegion,
-  readGradientNorms,
-} from '../observe/gradientNorms.ts';
+import { type GradientNorms, readGradientNorms } from '../observe/gradientNorms.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { PROGRESS_STEPS } from '../reduce/epochSums.ts';
 import { type ControlWords, progressWords } from '../sync/words.ts';
@@ -27,7 +23,7 @@ export function lastDiagnostics({
   step,
 }: ObservedRun): Diagnostics | undefined {
   if (plan.diagnostics === undefined) return undefined;
-  const values = typedView(memory, plan.layout.get('diagnostics'), 'f64');
+  const values = viewOf(memory, plan.diagnostics.results);
   return readDiagnostics(plan.diagnostics, values, step, () => countSteps(words));
 }
 
@@ -38,9 +34,9 @@ export function lastGradientNorms({
   words,
   step,
 }: ObservedRun): GradientNorms | undefined {
-  const every = plan.config.diagnosticsEvery;
-  if (every === 0) return undefined;
-  const values = typedView(memory, gradientNormsRegion(plan.layout), 'f64');
+  if (plan.gradientNorms === undefined) return undefined;
+  const { every, squares } = plan.gradientNorms;
+  const values = viewOf(memory, squares);
   const stepsDone = (): number => countSteps(words);
   return readGradientNorms(plan.parameters, values, { every, since: step, stepsDone });
 }

@@ -5,7 +5,7 @@
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import { showValue } from '../base/show.ts';
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
 import type { Operation } from '../nn/graph/graph.ts';
 import { outputSizeOf, type RunConfig } from '../plan/config.ts';
 import type { RunPlan } from '../plan/plan.ts';
@@ -105,12 +105,12 @@ export class Predictions {
   /** The outputs of each request. More than one request fit in one global batch. */
   private async predict(requests: readonly Request[]): Promise<readonly Float32Array[]> {
     const { plan, memory, run } = this.setup;
-    const { config, layout } = plan;
-    const { inputShape, inputType, task } = config.data;
+    const { config, regions } = plan;
+    const { inputShape, task } = config.data;
     const inputLength = sizeOf(inputShape);
     const outputLength = outputSizeOf(task);
-    const slots = typedView(memory, layout.get('predict.inputs'), inputType);
-    const results = typedView(memory, layout.get('predict.outputs'), 'f32');
+    const slots = viewOf(memory, regions.inference.inputs);
+    const results = viewOf(memory, regions.inference.outputs);
     const outputs = requests.map(({ count }) => new Float32Array(count * outputLength));
     const { globalBatch } = config;
     const longest = Math.max(...requests.map(({ count }) => count));

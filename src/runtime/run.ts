@@ -9,7 +9,7 @@ import { hashWeights, namedWeights, type StateTensor } from '../checkpoint/state
 import type { DatasetDescription } from '../data/identity.ts';
 import { storedInputs } from '../data/shift.ts';
 import { toDataUnits } from '../data/targets.ts';
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
 import type { Layout } from '../memory/layout.ts';
 import { type Diagnostics, summarizeDiagnostics } from '../observe/diagnostics.ts';
 import type { GradientNorms } from '../observe/gradientNorms.ts';
@@ -269,7 +269,7 @@ export class Run implements RunningTrainer {
     checkInference(`evaluate('${split}')`, plan, count);
     const startMs = performance.now();
     await this.exclusively('evaluate', () => gang.callAll((api) => api.evaluate(split)));
-    const samples = typedView(memory, plan.layout.get('evaluation.samples'), 'f64');
+    const samples = viewOf(memory, plan.regions.inference.evaluated);
     return { ...sumSamples(samples, count, data.task), seconds: secondsSince(startMs) };
   }
 

@@ -11,7 +11,7 @@ import { fillArena, stateTensors } from '../checkpoint/state.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { type DatasetDescription, describeDataset } from '../data/identity.ts';
 import { compileKernels } from '../kernels/load.ts';
-import { createArena, typedView } from '../memory/arena.ts';
+import { createArena, viewOf } from '../memory/arena.ts';
 import { loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf } from '../nn/specs/spec.ts';
 import type { RunConfig } from '../plan/config.ts';
@@ -114,18 +114,19 @@ async function startTrainer(config: RunConfig, started: Started): Promise<Traine
   if (resumed === undefined) checkStart(plan);
   const module = compileKernels(config.mode);
   const memory = createArena(plan.layout);
+  const { control } = plan.regions;
   fillArena(plan, memory, dataset);
   const tensors = stateTensors(plan, memory);
-  const epochSums = typedView(memory, plan.layout.get('epoch.sums'), 'f64');
+  const epochSums = viewOf(memory, control.epochSums);
   if (resumed !== undefined) {
     const { what, saved } = resumed;
     checkTensors(what, tensors, saved.head);
     await saved.readInto(tensors.map(({ values }) => values));
     epochSums.set(saved.head.counters.epochSums);
   }
-  const words = typedView(memory, plan.layout.get('control'), 'i32');
+  const words = viewOf(memory, control.words);
   const { step, epochs } = resumed?.saved.head.counters ?? { step: 0, epochs: started.epochs ?? 0 };
-  const published = typedView(memory, plan.layout.get('epoch.published'), 'f64');
+  const published = viewOf(memory, control.epochPublished);
   publishEpoch(published, progressWords(words), epochSums, step);
   const gang = await startGang<TrainApi, TrainData>({
     workers: config.workers,

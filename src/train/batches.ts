@@ -3,7 +3,7 @@
 
 import { sizeOf } from '../base/shape.ts';
 import { identityOrder, shuffleOrder } from '../data/sampler.ts';
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
 import { fillGrains } from '../reduce/grains.ts';
 import { prepareCall } from '../sync/call.ts';
 import { inputLoaderOf, targetCopierOf, type WorkerContext } from './context.ts';
@@ -20,11 +20,11 @@ export interface Batches {
 /** Binds the training samples to a worker. */
 export function bindBatches(context: WorkerContext): Batches {
   const { plan, worker, memory, member, step, program } = context;
-  const { config, layout } = plan;
-  const loader = inputLoaderOf(context, 'data.train.inputs');
+  const { config } = plan;
+  const loader = inputLoaderOf(context, plan.regions.data.train.inputs);
   const copyTarget = targetCopierOf(context, 'train');
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
-  const order = typedView(memory, layout.get('data.order'), 'i32');
+  const order = viewOf(memory, plan.regions.data.order);
   const orderCall = prepareCall({ kind: 'order', length: order.length });
 
   const loadSample = (sample: number, slot: number): void => {

@@ -5,13 +5,13 @@ import { sizeOf } from '../base/shape.ts';
 import { createInputLoader, type InputLoader } from '../data/inputs.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { instantiateKernels } from '../kernels/load.ts';
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
+import type { Region } from '../memory/layout.ts';
 import { type BoundLoss, bindLoss } from '../nn/layers/bindLoss.ts';
 import type { StepState } from '../nn/layers/layer.ts';
 import { bindProfiler, type Profiler } from '../observe/profile.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { layerNames } from '../plan/plan.ts';
-import { profileRegion } from '../plan/profilePlan.ts';
 import type { WorkerPlan } from '../plan/workerPlan.ts';
 import { attachMember, type Member } from '../sync/group.ts';
 import { type ControlWords, progressWords } from '../sync/words.ts';
@@ -51,13 +51,12 @@ export interface WorkerContext {
 /** Attaches a worker to the arena and binds the model. */
 export function bindContext(setup: WorkerSetup): WorkerContext {
   const { plan, memory, rank } = setup;
-  const { config, layout } = plan;
+  const { config } = plan;
   const worker = plan.workers[rank]!;
   const kernels = instantiateKernels(setup.module, memory);
-  const words = typedView(memory, layout.get('control'), 'i32');
+  const words = viewOf(memory, plan.regions.control.words);
   const profiler =
-    plan.profile &&
-    bindProfiler(plan.profile, typedView(memory, layout.get(profileRegion(rank)), 'f64'));
+    plan.profile && bindProfiler(plan.profile, viewOf(memory, plan.profile.regions[rank]!));
   const attached = attachMember(words, rank, layerNames(plan));
   const member = profiler?.watchMember(attached) ?? attached;
   const step: StepState = {
@@ -72,16 +71,16 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
   const bound = bindProgram({ plan, worker, kernels, memory, member, step });
   const program = profiler?.watchProgram(bound) ?? bound;
   const { operations, output } = program;
-  const ptrOf = (name: string): number => layout.get(`rank ${rank}.${name}`).offsetBytes;
+  const { regions } = worker;
   const loss = bindLoss(config.loss, {
     kernels,
     step,
     outputLength: sizeOf(output.shape),
     outputPtr: output.ptr,
     outputGradPtr: output.gradPtr,
-    targetsPtr: ptrOf('targets'),
-    lossesPtr: ptrOf('losses'),
-    correctPtr: ptrOf('correct'),
+    targetsPtr: regions.targets.offsetBytes,
+    lossesPtr: regions.losses.offsetBytes,
+    correctPtr: regions.correct.offsetBytes,
   });
   return {
     plan,
@@ -95,8 +94,8 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
     program,
     loss,
     profiler,
-    losses: typedView(memory, layout.get(`rank ${rank}.losses`), 'f64'),
-    correct: typedView(memory, layout.get(`rank ${rank}.correct`), 'i32'),
+    losses: viewOf(memory, regions.losses),
+    correct: viewOf(memory, regions.correct),
     forward() {
       for (let i = 0; i < operations.length; i++) {
         const operation = operations[i]!;
@@ -115,15 +114,15 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
 }
 
 /** A loader of the inputs in this region. */
-export function inputLoaderOf(context: WorkerContext, inputsRegion: string): InputLoader {
-  const { config, layout } = context.plan;
+export function inputLoaderOf(context: WorkerContext, inputs: Region): InputLoader {
+  const { config, regions } = context.plan;
   const { inputShape, inputType } = config.data;
   return createInputLoader({
     kernels: context.kernels,
     inputShape,
     inputType,
-    inputsPtr: layout.get(inputsRegion).offsetBytes,
-    normalizationPtr: layout.get('data.normalization').offsetBytes,
+    inputsPtr: inputs.offsetBytes,
+    normalizationPtr: regions.data.normalization.offsetBytes,
     augmentation: config.augmentation,
     seed: config.seed,
   });
@@ -136,10 +135,9 @@ export function targetCopierOf(
 ): (sample: number, slot: number) => void {
   const { plan, memory, worker } = context;
   const { task } = plan.config.data;
-  const type = task.kind === 'classification' ? 'i32' : 'f32';
   const length = task.kind === 'classification' ? 1 : sizeOf(task.targetShape);
-  const from = typedView(memory, plan.layout.get(`data.${split}.targets`), type);
-  const to = typedView(memory, plan.layout.get(`rank ${worker.rank}.targets`), type);
+  const from = viewOf(memory, plan.regions.data[split].targets);
+  const to = viewOf(memory, worker.regions.targets);
   return (sample, slot) => {
     for (let i = 0; i < length; i++) to[slot * length + i] = from[sample * length + i]!;
   };

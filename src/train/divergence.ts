@@ -3,12 +3,11 @@
 // earliest finding of all workers is the run's, and the same for any number of them.
 
 import { sizeOf } from '../base/shape.ts';
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
 import type { ValueId } from '../nn/graph/graph.ts';
 import { layersSideBySide } from '../nn/graph/sideBySide.ts';
 import { inputsOf, outputsOf } from '../nn/graph/storage.ts';
 import type { ParameterEntry } from '../plan/parameters.ts';
-import { nodeRegions } from '../plan/plan.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Batches } from './batches.ts';
 import type { WorkerContext } from './context.ts';
@@ -160,7 +159,7 @@ interface StatisticsSearch {
 function bindStatisticsSearch(context: WorkerContext): StatisticsSearch {
   const { plan, memory, program } = context;
   const count = program.operations.length;
-  const buffers = typedView(memory, plan.layout.get('buffers'), 'f64');
+  const buffers = viewOf(memory, plan.regions.parameters.buffers);
   const statistics = statisticsOf(context);
   const isWhole = ({ from, to }: Statistics): boolean => {
     for (let i = from; i < to; i++) if (!Number.isFinite(buffers[i])) return false;
@@ -202,20 +201,19 @@ interface Looks {
 /** Binds the looks at what an operation has written, of this worker's samples. */
 function bindLooks({ plan, worker, memory, kernels, step, program }: WorkerContext): Looks {
   const { operations } = plan.graph;
-  const { layout, parameters } = plan;
+  const { parameters } = plan;
   const isValueFinite = (value: ValueId, ptr: number): boolean => {
     if (ptr === 0) return true;
     const length = step.countSamples * sizeOf(program.tensors[value]!.shape);
     return kernels.allFiniteF32(ptr, length) === 1;
   };
   const isPublishedFinite = ({ isWide, nodeOffset, length }: ParameterEntry): boolean =>
-    worker.nodes.every((node) => {
-      const { narrow, wide } = nodeRegions(node);
+    worker.nodes.every(({ narrow, wide }) => {
       if (!isWide) {
-        const ptr = layout.get(narrow).offsetBytes + nodeOffset * 4;
+        const ptr = narrow.offsetBytes + nodeOffset * 4;
         return kernels.allFiniteF32(ptr, length) === 1;
       }
-      const values = typedView(memory, layout.get(wide), 'f64');
+      const values = viewOf(memory, wide);
       return values.subarray(nodeOffset, nodeOffset + length).every(Number.isFinite);
     });
   // Of two layers side by side the first one ends together with the second (sharedExchange.ts).

@@ -1,10 +1,9 @@
 // Whether all of a step is finite, known alike to all workers: each leaves a vote about its own
 // part, the next synchronization publishes it, and each reads them all. Nothing is allocated.
 
-import { typedView } from '../memory/arena.ts';
-import type { Layout } from '../memory/layout.ts';
+import { viewOf } from '../memory/arena.ts';
 import type { OnNonFinite } from '../plan/onNonFinite.ts';
-import { VOTE_STRIDE, VOTES_REGION } from '../plan/votesPlan.ts';
+import { type RunRegions, VOTE_STRIDE } from '../plan/regions.ts';
 
 /** Before the update, with the gradients: losses and each worker's part of the gradients. After it,
  * with the weights: their totals and running statistics. Each has a place of its own, so that none
@@ -25,7 +24,7 @@ export interface Guard {
 /** Binds the votes to a worker; undefined where a run goes on whatever its numbers are. */
 export function bindGuard(
   plan: {
-    readonly layout: Layout;
+    readonly regions: RunRegions;
     readonly config: { readonly workers: number; readonly onNonFinite?: OnNonFinite };
   },
   memory: WebAssembly.Memory,
@@ -33,7 +32,7 @@ export function bindGuard(
 ): Guard | undefined {
   if (plan.config.onNonFinite === 'continue') return undefined;
   const { workers } = plan.config;
-  const votes = typedView(memory, plan.layout.get(VOTES_REGION), 'i32');
+  const votes = viewOf(memory, plan.regions.control.votes);
   return {
     vote(place, isGood) {
       votes[rank * VOTE_STRIDE + place] = isGood ? FINITE : NOT_FINITE;

@@ -3,7 +3,7 @@
 
 import { sizeOf } from '../base/shape.ts';
 import type { InputLoader } from '../data/inputs.ts';
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
 import { fillGrains } from '../reduce/grains.ts';
 import { inputLoaderOf, type SplitName, targetCopierOf, type WorkerContext } from './context.ts';
 
@@ -17,25 +17,25 @@ export interface Inference {
 /** Binds evaluation and prediction. */
 export function bindInference(context: WorkerContext): Inference {
   const { plan, worker, memory, step, program, loss, losses, correct } = context;
-  const { config, layout } = plan;
+  const { config, regions } = plan;
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
   const outputLength = sizeOf(program.output.shape);
   const outputs = new Float32Array(memory.buffer);
-  const evaluated = typedView(memory, layout.get('evaluation.samples'), 'f64');
-  const predicted = typedView(memory, layout.get('predict.outputs'), 'f32');
+  const evaluated = viewOf(memory, regions.inference.evaluated);
+  const predicted = viewOf(memory, regions.inference.outputs);
   const splits = {
     train: {
       count: config.data.countTrain,
-      loader: inputLoaderOf(context, 'data.train.inputs'),
+      loader: inputLoaderOf(context, regions.data.train.inputs),
       copyTarget: targetCopierOf(context, 'train'),
     },
     test: {
       count: config.data.countTest,
-      loader: inputLoaderOf(context, 'data.test.inputs'),
+      loader: inputLoaderOf(context, regions.data.test.inputs),
       copyTarget: targetCopierOf(context, 'test'),
     },
   };
-  const predictLoader = inputLoaderOf(context, 'predict.inputs');
+  const predictLoader = inputLoaderOf(context, regions.inference.inputs);
 
   /** Runs samples [0, count) of a source in batches; `afterBatch` is told where its own begin. */
   const inferBatches = (

@@ -5,7 +5,7 @@
 
 import { FLOAT_BYTES } from '../base/bytes.ts';
 import { sizeOf } from '../base/shape.ts';
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
 import type { LayerOperation } from '../nn/graph/graph.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import type { PopulationDefinition, PopulationPlan } from '../plan/populationPlan.ts';
@@ -70,12 +70,11 @@ export function bindPopulations(context: WorkerContext): Populations {
 
 function bindPopulation(context: WorkerContext, planned: PopulationPlan): BoundPopulation {
   const { plan, worker, memory, kernels, member } = context;
-  const { operation, reduction: reductionPlan } = planned;
-  const { layout, graph, config } = plan;
+  const { operation, reduction: reductionPlan, total } = planned;
+  const { graph, config } = plan;
   const { channels } = reductionPlan.declared;
-  const name = `${operation.path}.population`;
-  const total = layout.get(`${name}.total`);
-  const totals = typedView(memory, total, 'f64');
+  const totals = viewOf(memory, total);
+  const pivotsPtr = planned.pivots[worker.rank]!.offsetBytes;
   const reduction = bindReduction(reductionPlan, kernels, member, worker.grains);
   const resultPtr = reduction.groups[0]!.resultPtr;
   const measure = bindMoments(context, operation, reduction);
@@ -87,7 +86,7 @@ function bindPopulation(context: WorkerContext, planned: PopulationPlan): BoundP
     channels,
     reset: () => totals.fill(0),
     observe(definition) {
-      measure(layout.get(`${name}.pivots ${worker.rank}`).offsetBytes);
+      measure(pivotsPtr);
       reduce(reduction);
       if (!isOwner) return;
       if (definition === 'pooled') {
@@ -110,7 +109,7 @@ function bindMoments(
   const channels = shape[shape.length - 1]!;
   const rowsPerSample = sizeOf(shape) / channels;
   const sampleBytes = sizeOf(shape) * FLOAT_BYTES;
-  const basePtr = plan.layout.get(`rank ${worker.rank}.activations`).offsetBytes;
+  const basePtr = worker.regions.activations.offsetBytes;
   const xPtr = basePtr + worker.storage.activationOffsetsBytes[operation.input]!;
   const { countGrains } = worker.size;
   return (pivotsPtr) => {
@@ -146,7 +145,7 @@ function writeRunning(
   },
 ): void {
   const { totals, definition, batches } = measured;
-  const buffers = typedView(memory, plan.layout.get('buffers'), 'f64');
+  const buffers = viewOf(memory, plan.regions.parameters.buffers);
   const placeOf = (name: string): number =>
     plan.parameters.buffers.find((entry) => entry.name === `${operation.path}.${name}`)!.offset;
   const channels = (totals.length - 1) / 2;

@@ -9,8 +9,7 @@ import { layersSideBySide } from '../nn/graph/sideBySide.ts';
 import type { Binding, BoundLayer, BoundTensor, StepState } from '../nn/layers/layer.ts';
 import { withDiagnostics } from '../observe/diagnostics.ts';
 import { evalWeightOf } from '../plan/evalCorrection.ts';
-import { nodeRegions, type RunPlan, reductionName } from '../plan/plan.ts';
-import { scratchRegion } from '../plan/scratch.ts';
+import { type RunPlan, reductionName } from '../plan/plan.ts';
 import type { WorkerPlan } from '../plan/workerPlan.ts';
 import { bindReduction, bindSharedExchange } from '../reduce/exchange.ts';
 import { bindGradientSink, type GradientSink } from '../reduce/gradientSink.ts';
@@ -48,7 +47,7 @@ export interface ProgramSetup {
 export function bindProgram(setup: ProgramSetup): Program {
   const { plan, worker } = setup;
   const { graph } = plan;
-  const basePtr = plan.layout.get(`rank ${worker.rank}.activations`).offsetBytes;
+  const basePtr = worker.regions.activations.offsetBytes;
   const tensors = graph.shapes.map((shape, value): BoundTensor => {
     const gradient = worker.storage.gradientOffsetsBytes[value]!;
     return {
@@ -174,7 +173,7 @@ function bindingOf(
 ): Binding {
   const { plan, worker, kernels, memory, member, step } = setup;
   const { path } = operation;
-  const { layout, parameters, config } = plan;
+  const { regions, parameters, config } = plan;
   const input = tensors[operation.input]!;
   const sinks = new Map<string, GradientSink>();
   for (const entry of parameters.entries) {
@@ -200,15 +199,14 @@ function bindingOf(
     output: tensors[operation.output]!,
     isRelu: operation.isRelu,
     parameterPtr: (name) =>
-      layout.get('parameters').offsetBytes + find(parameters.entries, name).offset * 4,
+      regions.parameters.values.offsetBytes + find(parameters.entries, name).offset * 4,
     gradient: (name) => sinks.get(find(parameters.entries, name).name)!,
     bufferPtr: (name) =>
-      layout.get('buffers').offsetBytes + find(parameters.buffers, name).offset * 8,
+      regions.parameters.buffers.offsetBytes + find(parameters.buffers, name).offset * 8,
     workspacePtr: (name) => {
-      const offset = worker.scratch.offsetsBytes.get(`${path}.${name}`);
-      if (offset === undefined)
-        return layout.get(`rank ${worker.rank}.${path}.${name}`).offsetBytes;
-      return layout.get(scratchRegion(worker.rank)).offsetBytes + offset;
+      const ptr = worker.workspace.get(`${path}.${name}`);
+      if (ptr !== undefined) return ptr;
+      throw new InvariantError('workspace', `${path}.${name}`, 'a planned one');
     },
     reduction: (name) => {
       const planned = plan.reductions.get(reductionName(path, name));
@@ -223,18 +221,18 @@ function bindingOf(
 
 function sinkOf(setup: ProgramSetup, name: string): GradientSink {
   const { plan, worker, kernels } = setup;
-  const { layout, parameters } = plan;
+  const { parameters } = plan;
   const entry = parameters.entries.find((candidate) => candidate.name === name)!;
   const type = entry.isWide ? 'wide' : 'narrow';
   const bytes = entry.isWide ? 8 : 4;
-  const partials = layout.get(`rank ${worker.rank}.partials.${entry.isWide ? 'f64' : 'f32'}`);
+  const partials = worker.regions.partials[type];
   return bindGradientSink({
     kernels,
     length: entry.length,
     isWide: entry.isWide,
     nodes: worker.nodes.map((node) => ({
       ...node,
-      ptr: layout.get(nodeRegions(node)[type]).offsetBytes + entry.nodeOffset * bytes,
+      ptr: node[type].offsetBytes + entry.nodeOffset * bytes,
     })),
     stackPtr: partials.offsetBytes + entry.leafOffset * bytes,
     levelBytes: parameters.leafLengths[type] * bytes,

@@ -1,7 +1,7 @@
 // The training step of one worker: load, forward, loss, backward, reduce, update. Nothing is
 // allocated in it.
 
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
 import { ENTER_LOSS, ENTER_OTHER, ENTER_UPDATE } from '../observe/profile.ts';
 import { addStep, bindGrainFold, GRAIN_SUMS, publishEpoch } from '../reduce/epochSums.ts';
 import { prepareCall } from '../sync/call.ts';
@@ -121,13 +121,13 @@ interface StepSums {
 
 function bindStepSums(context: WorkerContext): StepSums {
   const { plan, worker, memory, step, losses, correct } = context;
-  const { layout } = plan;
+  const { control } = plan.regions;
   const { grains } = worker;
   const countGrains = grains.hi - grains.lo;
-  const grainSums = typedView(memory, layout.get('grain.sums'), 'f64');
+  const grainSums = viewOf(memory, control.grainSums);
   const foldGrains = bindGrainFold(grainSums);
-  const epochSums = typedView(memory, layout.get('epoch.sums'), 'f64');
-  const published = typedView(memory, layout.get('epoch.published'), 'f64');
+  const epochSums = viewOf(memory, control.epochSums);
+  const published = viewOf(memory, control.epochPublished);
   return {
     sumGrains() {
       let areFinite = true;

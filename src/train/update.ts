@@ -3,19 +3,14 @@
 // what it computes depends on the blocks, never on who owns them.
 
 import type { KernelExports } from '../kernels/exports.ts';
-import { typedView } from '../memory/arena.ts';
+import { viewOf } from '../memory/arena.ts';
 import type { StepState } from '../nn/layers/layer.ts';
 import { bindGradientNorms } from '../observe/gradientNorms.ts';
-import {
-  bindOptimizer,
-  RATE_GRAD_SCALE,
-  stateTensorsOf,
-  writeRates,
-} from '../optim/bindOptimizer.ts';
+import { bindOptimizer, RATE_GRAD_SCALE, writeRates } from '../optim/bindOptimizer.ts';
 import { writeClipScale } from '../optim/clip.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
 import { BLOCK_LENGTH, ownedBlocks, type ParameterBlock } from '../plan/parameters.ts';
-import { nodeRegions, type RunPlan } from '../plan/plan.ts';
+import type { RunPlan } from '../plan/plan.ts';
 import { type Fold, foldsToRoot } from '../reduce/folds.ts';
 import { bindAdditions } from '../reduce/gradientSink.ts';
 import { prepareCall } from '../sync/call.ts';
@@ -65,14 +60,14 @@ export interface Update {
 /** Binds the update of one worker. */
 export function bindUpdate(setup: UpdateSetup): Update {
   const { plan, kernels, memory, member } = setup;
-  const { config, parameters, layout } = plan;
+  const { config, parameters } = plan;
   const { clipNorm, onNonFinite } = config;
   const { lo, hi } = ownedBlocks(parameters.blocks, config.workers)[member.rank]!;
   const blocks = parameters.blocks.slice(lo, hi).map((block, i) => bindBlock(setup, block, lo + i));
   const squares = bindSquares(setup, blocks);
   const clipCall = prepareCall({ kind: 'gradientNorm', length: squares.all.length });
-  const ratesRegion = layout.get(`rank ${member.rank}.rates`);
-  const rates = typedView(memory, ratesRegion, 'f64');
+  const ratesRegion = plan.workers[member.rank]!.regions.rates;
+  const rates = viewOf(memory, ratesRegion);
   const rateTable = bindRateTable(setup, rates);
   const optimizer = bindOptimizer(config.optimizer, kernels, ratesRegion.offsetBytes);
   const foldBlock = bindBlockFold(kernels);
@@ -156,8 +151,8 @@ function bindSquares(
   { plan, kernels, memory }: UpdateSetup,
   blocks: readonly BoundBlock[],
 ): Squares {
-  const region = plan.layout.get('gradients.squares');
-  const all = typedView(memory, region, 'f64');
+  const region = plan.regions.parameters.squares;
+  const all = viewOf(memory, region);
   return {
     all,
     sum() {
@@ -188,10 +183,10 @@ function bindBlockFold(kernels: KernelExports): (block: BoundBlock) => void {
 
 /** Binds the look at the gradient nodes that a worker publishes, padding included, which is 0. */
 function bindPartsCheck({ plan, kernels, memory, member }: UpdateSetup): () => boolean {
-  const { layout, parameters, workers } = plan;
+  const { parameters, workers } = plan;
   const { nodes } = workers[member.rank]!;
-  const narrowPtrs = nodes.map((node) => layout.get(nodeRegions(node).narrow).offsetBytes);
-  const wides = nodes.map((node) => typedView(memory, layout.get(nodeRegions(node).wide), 'f64'));
+  const narrowPtrs = nodes.map(({ narrow }) => narrow.offsetBytes);
+  const wides = nodes.map(({ wide }) => viewOf(memory, wide));
   const { narrow } = parameters.nodeLengths;
   return () => {
     for (let node = 0; node < nodes.length; node++) {
@@ -205,15 +200,15 @@ function bindPartsCheck({ plan, kernels, memory, member }: UpdateSetup): () => b
 
 function bindBlock(setup: UpdateSetup, block: ParameterBlock, index: number): BoundBlock {
   const { plan, member } = setup;
-  const { layout, config, nodes, grains } = plan;
+  const { regions, workers, config, nodes, grains } = plan;
+  const { values, gradients, optimizerState } = regions.parameters;
   const { entry, start, length } = block;
   const bytes = entry.isWide ? 8 : 4;
   const published = nodes.map((node) => {
-    const names = nodeRegions(node);
-    const region = layout.get(entry.isWide ? names.wide : names.narrow);
-    return { ...node, ptr: region.offsetBytes + (entry.nodeOffset + start) * bytes };
+    const { offsetBytes } = entry.isWide ? node.wide : node.narrow;
+    return { ...node, ptr: offsetBytes + (entry.nodeOffset + start) * bytes };
   });
-  const temporariesPtr = layout.get(`rank ${member.rank}.fold`).offsetBytes;
+  const temporariesPtr = workers[member.rank]!.regions.temporaries.offsetBytes;
   const { folds, rootPtr } = foldsToRoot(
     { lo: 0, hi: grains.cut.count },
     published,
@@ -227,11 +222,9 @@ function bindBlock(setup: UpdateSetup, block: ParameterBlock, index: number): Bo
     isWide: entry.isWide,
     folds,
     rootPtr,
-    gradPtr: layout.get('gradients').offsetBytes + at,
-    paramPtr: layout.get('parameters').offsetBytes + at,
-    statePtrs: stateTensorsOf(config.optimizer).map(
-      (_, i) => layout.get(`optimizer.state ${i}`).offsetBytes + at,
-    ),
+    gradPtr: gradients.offsetBytes + at,
+    paramPtr: values.offsetBytes + at,
+    statePtrs: optimizerState.map(({ offsetBytes }) => offsetBytes + at),
     decays: entry.role === 'weight' || config.optimizer.decayNormAndBias,
   };
 }

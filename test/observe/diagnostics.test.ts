@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
+import { LayoutBuilder } from '../../src/memory/layout.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
@@ -241,13 +242,14 @@ describe('the diagnostics of a run', () => {
 });
 
 describe('reading a sample while workers go on', () => {
-  const layers = [{ path: 'a', reduction: 'a.moments', channels: 1, eps: EPS }];
+  const region = new LayoutBuilder().add({ name: 'a', type: 'f64', shape: [24], writer: 'main' });
+  const layers = [{ path: 'a', reduction: 'a.moments', channels: 1, eps: EPS, pieces: region }];
   const values = new Float64Array(3 * 8);
 
   it.each([1, 2, 5])(
     'takes it again when its place may be written meanwhile, every %d',
     (every) => {
-      const plan = { every, layers, countReplicas: 1 };
+      const plan = { every, layers, countReplicas: 1, results: region, shards: [region] };
       const done = [1, 3 * every - 1, 3 * every - 1, 3 * every - 1];
       const sample = readDiagnostics(plan, values, 0, () => done.shift()!);
       expect(sample?.step).toBe(Math.floor((3 * every - 2) / every) * every);

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
-import { createArena, typedView } from '../../src/memory/arena.ts';
+import { createArena, viewOf } from '../../src/memory/arena.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
@@ -90,8 +90,8 @@ describe('the queue', () => {
   ] as const)('%s', async (_, trackRunningStats, sizes) => {
     const plan = planRun(resolveOptions(optionsOf(modelOf(trackRunningStats))));
     const memory = createArena(plan.layout);
-    const from = typedView(memory, plan.layout.get('predict.inputs'), data.inputType);
-    const to = typedView(memory, plan.layout.get('predict.outputs'), 'f32');
+    const from = viewOf(memory, plan.regions.inference.inputs);
+    const to = viewOf(memory, plan.regions.inference.outputs);
     const ran: number[] = [];
     let isBusy = false;
     const queue = new Predictions({

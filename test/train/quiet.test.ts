@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { fillArena } from '../../src/checkpoint/state.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
-import { createArena, typedView } from '../../src/memory/arena.ts';
+import { createArena, viewOf } from '../../src/memory/arena.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
@@ -76,7 +76,7 @@ async function allocatedInSteps(
   // in every window. One object of the smallest size in each step would be STEPS * 16 bytes.
   const first = 2 * STEPS;
   worker.train(0, first, 10_000);
-  const words = typedView(memory, plan.layout.get('control'), 'i32');
+  const words = viewOf(memory, plan.regions.control.words);
   const calls: number[] = [];
   const windows: number[] = [];
   for (let from = first; from < first + countWindows * STEPS; from += STEPS) {

@@ -4,7 +4,7 @@
 
 import { type Shape, sizeOf } from '../../../src/base/shape.ts';
 import { compileKernels, instantiateKernels, type NumericMode } from '../../../src/kernels/load.ts';
-import { createArena, typedView } from '../../../src/memory/arena.ts';
+import { createArena, viewOf } from '../../../src/memory/arena.ts';
 import { buildGraph } from '../../../src/nn/graph/graph.ts';
 import type { StepState } from '../../../src/nn/layers/layer.ts';
 import { sequential } from '../../../src/nn/models/compose.ts';
@@ -16,7 +16,7 @@ import type { LayerSpec } from '../../../src/nn/specs/spec.ts';
 import { sgd } from '../../../src/optim/optimizer.ts';
 import { constant } from '../../../src/optim/schedule.ts';
 import type { RunConfig } from '../../../src/plan/config.ts';
-import { layerNames, nodeRegions, planRun, type RunPlan } from '../../../src/plan/plan.ts';
+import { layerNames, planRun, type RunPlan } from '../../../src/plan/plan.ts';
 import { attachMember } from '../../../src/sync/group.ts';
 import { initControlWords } from '../../../src/sync/words.ts';
 import { bindProgram } from '../../../src/train/program.ts';
@@ -129,7 +129,7 @@ export function runLayer(run: LayerRun): LayerResult {
   const samples = step.countSamples;
   const size = { samples, replicas: run.shards.length };
   const plan = planAlone(sequential([custom(PROBE), run.spec]), run.inputShape, size);
-  const { layout, parameters: table } = plan;
+  const { layout, regions, parameters: table } = plan;
   const memory = createArena(layout);
   // All bits set is NaN in every float type.
   new Uint8Array(memory.buffer).fill(255, 1024);
@@ -138,16 +138,16 @@ export function runLayer(run: LayerRun): LayerResult {
     if (/\.padded(Grad)?$/.test(name))
       new Uint8Array(memory.buffer, offsetBytes, sizeBytes).fill(0);
   }
-  const words = typedView(memory, layout.get('control'), 'i32');
+  const words = viewOf(memory, regions.control.words);
   initControlWords(words, 1, { timeoutMs: 1000 });
-  const values = typedView(memory, layout.get('parameters'), 'f32');
+  const values = viewOf(memory, regions.parameters.values);
   for (const [i, { name, offset, length, init }] of table.entries.entries()) {
     const view = values.subarray(offset, offset + length);
     const given = run.parameters?.[ownName(name)];
     if (given === undefined) initialize(view, init, plan.config.seed, i);
     else view.set(given);
   }
-  const buffers = typedView(memory, layout.get('buffers'), 'f64');
+  const buffers = viewOf(memory, regions.parameters.buffers);
   for (const { name, offset, length, initial } of table.buffers) {
     const given = run.buffers?.[ownName(name)];
     if (given === undefined) buffers.fill(initial, offset, offset + length);
@@ -173,11 +173,11 @@ export function runLayer(run: LayerRun): LayerResult {
   }
   const probed = plan.graph.operations[0]!;
   const probedValue = probed.op === 'layer' ? probed.output : 0;
-  const basePtr = layout.get('rank 0.activations').offsetBytes;
+  const basePtr = plan.workers[0]!.regions.activations.offsetBytes;
   const dxPtr = basePtr + plan.workers[0]!.storage.gradientOffsetsBytes[probedValue]!;
-  const node = nodeRegions(plan.nodes[0]!);
-  const narrow = typedView(memory, layout.get(node.narrow), 'f32');
-  const wide = typedView(memory, layout.get(node.wide), 'f64');
+  const node = plan.nodes[0]!;
+  const narrow = viewOf(memory, node.narrow);
+  const wide = viewOf(memory, node.wide);
   const own = table.entries.filter(({ name }) => !name.startsWith('0.'));
   return {
     y,

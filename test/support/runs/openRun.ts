@@ -5,7 +5,7 @@ import { ownFile } from '../../../src/base/ownFile.ts';
 import { fillArena, type StateTensor, stateTensors } from '../../../src/checkpoint/state.ts';
 import { describeDataset } from '../../../src/data/identity.ts';
 import { compileKernels } from '../../../src/kernels/load.ts';
-import { createArena, typedView } from '../../../src/memory/arena.ts';
+import { createArena, viewOf } from '../../../src/memory/arena.ts';
 import { layerNames, planRun } from '../../../src/plan/plan.ts';
 import { publishEpoch } from '../../../src/reduce/epochSums.ts';
 import { startGang } from '../../../src/runtime/gang.ts';
@@ -53,9 +53,10 @@ async function startOpen(options: TrainerOptions): Promise<OpenRun> {
   const module = compileKernels(config.mode);
   const memory = createArena(plan.layout);
   fillArena(plan, memory, options.data);
-  const words = typedView(memory, plan.layout.get('control'), 'i32');
-  const epochSums = typedView(memory, plan.layout.get('epoch.sums'), 'f64');
-  const published = typedView(memory, plan.layout.get('epoch.published'), 'f64');
+  const { control } = plan.regions;
+  const words = viewOf(memory, control.words);
+  const epochSums = viewOf(memory, control.epochSums);
+  const published = viewOf(memory, control.epochPublished);
   publishEpoch(published, progressWords(words), epochSums, 0);
   const gang = await startGang<TrainApi, TrainData>({
     workers: config.workers,

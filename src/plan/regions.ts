@@ -1,0 +1,295 @@
+// The regions of a run as objects: what plan and workers hand each other instead of names. Each is
+// placed once, in one of the functions below; what belongs to layers, reductions, diagnostics and
+// the profile is placed by the files of those.
+
+import type { InputType } from '../data/dataset.ts';
+import type { LayoutBuilder, Region } from '../memory/layout.ts';
+import { countRates, stateTensorsOf } from '../optim/bindOptimizer.ts';
+import { EPOCH_LENGTH, GRAIN_SUMS, PUBLISHED_LENGTH } from '../reduce/epochSums.ts';
+import { countTemporaries } from '../reduce/folds.ts';
+import type { GrainCut } from '../reduce/grains.ts';
+import { type Span, treeDepth } from '../reduce/tree.ts';
+import { controlWordCount } from '../sync/words.ts';
+import { outputSizeOf, type RunConfig } from './config.ts';
+import { BLOCK_LENGTH, type ParameterPlan } from './parameters.ts';
+
+/** What workers agree by, and what main reads while they run. */
+export interface ControlRegions {
+  readonly words: Region<'i32'>;
+  readonly epochSums: Region<'f64'>;
+  readonly epochPublished: Region<'f64'>;
+  readonly grainSums: Region<'f64'>;
+  /** {@link VOTE_STRIDE} for each rank. */
+  readonly votes: Region<'i32'>;
+}
+
+export interface SplitRegions {
+  readonly inputs: Region<InputType>;
+  readonly targets: Region<'i32' | 'f32'>;
+}
+
+export interface DataRegions {
+  readonly train: SplitRegions;
+  readonly test: SplitRegions;
+  readonly normalization: Region<'f32'>;
+  /** The order of the epoch. */
+  readonly order: Region<'i32'>;
+}
+
+export interface InferenceRegions {
+  /** Loss and correctness of each sample that is evaluated. */
+  readonly evaluated: Region<'f64'>;
+  readonly inputs: Region<InputType>;
+  readonly outputs: Region<'f32'>;
+}
+
+export interface ParameterRegions {
+  readonly values: Region<'f32'>;
+  readonly gradients: Region<'f32'>;
+  readonly optimizerState: readonly Region<'f32'>[];
+  readonly buffers: Region<'f64'>;
+  /** Of each block the sum of its gradient's squares. */
+  readonly squares: Region<'f64'>;
+}
+
+/** A subtree of the tree over grains that a worker folds and publishes, with the gradients of all
+ * parameters in it: float32 and float64. */
+export interface GradientNode extends Span {
+  readonly narrow: Region<'f32'>;
+  readonly wide: Region<'f64'>;
+}
+
+export interface WorkerRegions {
+  readonly activations: Region<'f32'>;
+  /** Levels of the stack of partial gradients. */
+  readonly partials: { readonly narrow: Region<'f32'>; readonly wide: Region<'f64'> };
+  /** For blocks of gradients on the way to the root. */
+  readonly temporaries: Region<'f64'>;
+  readonly rates: Region<'f64'>;
+  readonly targets: Region<'i32' | 'f32'>;
+  readonly losses: Region<'f64'>;
+  readonly correct: Region<'i32'>;
+}
+
+/** What all workers share. */
+export interface RunRegions {
+  readonly control: ControlRegions;
+  readonly data: DataRegions;
+  readonly inference: InferenceRegions;
+  readonly parameters: ParameterRegions;
+}
+
+/** The votes of a worker have a cache line of their own. */
+export const VOTE_STRIDE = 32;
+const BYTE_VALUES = 256;
+
+export function placeControl(
+  builder: LayoutBuilder,
+  { workers }: RunConfig,
+  cut: GrainCut,
+): ControlRegions {
+  const ofRankZero = { type: 'f64', writer: 'rank 0' } as const;
+  return {
+    words: builder.add({
+      name: 'control',
+      type: 'i32',
+      shape: [controlWordCount(workers)],
+      writer: 'each rank its own lines',
+    }),
+    epochSums: builder.add({ name: 'epoch.sums', shape: [EPOCH_LENGTH], ...ofRankZero }),
+    epochPublished: builder.add({
+      name: 'epoch.published',
+      shape: [PUBLISHED_LENGTH],
+      ...ofRankZero,
+    }),
+    grainSums: builder.add({
+      name: 'grain.sums',
+      type: 'f64',
+      shape: [cut.count, GRAIN_SUMS],
+      writer: 'the rank of the grain',
+    }),
+    votes: builder.add({
+      name: 'finite.votes',
+      type: 'i32',
+      shape: [workers, VOTE_STRIDE],
+      writer: 'each rank',
+    }),
+  };
+}
+
+export function placeData(builder: LayoutBuilder, { data }: RunConfig): DataRegions {
+  const { inputShape, inputType, task, countTrain, countTest, mean } = data;
+  const isClass = task.kind === 'classification';
+  const targetShape = isClass ? [] : task.targetShape;
+  const targetType = isClass ? 'i32' : 'f32';
+  const writer = 'main';
+  const placeSplit = (split: string, count: number): SplitRegions => ({
+    inputs: builder.add({
+      name: `data.${split}.inputs`,
+      type: inputType,
+      shape: [count, ...inputShape],
+      writer,
+    }),
+    targets: builder.add({
+      name: `data.${split}.targets`,
+      type: targetType,
+      shape: [count, ...targetShape],
+      writer,
+    }),
+  });
+  const channels = mean.length;
+  const length = inputType === 'u8' ? BYTE_VALUES * channels : 2 * channels;
+  return {
+    train: placeSplit('train', countTrain),
+    test: placeSplit('test', countTest),
+    normalization: builder.add({
+      name: 'data.normalization',
+      type: 'f32',
+      shape: [length],
+      writer,
+    }),
+    order: builder.add({ name: 'data.order', type: 'i32', shape: [countTrain], writer: 'rank 0' }),
+  };
+}
+
+export function placeInference(
+  builder: LayoutBuilder,
+  { data, globalBatch }: RunConfig,
+): InferenceRegions {
+  const { inputShape, inputType, task, countTrain, countTest } = data;
+  const writer = 'the rank of the sample';
+  return {
+    evaluated: builder.add({
+      name: 'evaluation.samples',
+      type: 'f64',
+      shape: [Math.max(countTrain, countTest, globalBatch), 2],
+      writer,
+    }),
+    inputs: builder.add({
+      name: 'predict.inputs',
+      type: inputType,
+      shape: [globalBatch, ...inputShape],
+      writer: 'main',
+    }),
+    outputs: builder.add({
+      name: 'predict.outputs',
+      type: 'f32',
+      shape: [globalBatch, outputSizeOf(task)],
+      writer,
+    }),
+  };
+}
+
+export function placeParameters(
+  builder: LayoutBuilder,
+  { optimizer }: RunConfig,
+  parameters: ParameterPlan,
+): ParameterRegions {
+  const whole = {
+    type: 'f32',
+    shape: [parameters.length],
+    writer: 'owner of the block',
+  } as const;
+  return {
+    values: builder.add({ name: 'parameters', ...whole }),
+    gradients: builder.add({ name: 'gradients', ...whole }),
+    optimizerState: stateTensorsOf(optimizer).map((_, i) =>
+      builder.add({ name: `optimizer.state ${i}`, ...whole }),
+    ),
+    buffers: builder.add({
+      name: 'buffers',
+      type: 'f64',
+      shape: [parameters.buffersLength],
+      writer: 'owner of the layer',
+    }),
+    squares: builder.add({
+      name: 'gradients.squares',
+      type: 'f64',
+      shape: [parameters.blocks.length],
+      writer: 'owner of the block',
+    }),
+  };
+}
+
+export function placeNode(
+  builder: LayoutBuilder,
+  { nodeLengths }: ParameterPlan,
+  { lo, hi }: Span,
+): GradientNode {
+  const name = `gradients.node ${lo}..${hi}`;
+  const writer = `the rank of grain ${lo}`;
+  const { narrow, wide } = nodeLengths;
+  return {
+    lo,
+    hi,
+    narrow: builder.add({ name: `${name}.f32`, type: 'f32', shape: [narrow], writer }),
+    wide: builder.add({ name: `${name}.f64`, type: 'f64', shape: [wide], writer }),
+  };
+}
+
+/** What decides the sizes of a worker's regions. */
+export interface WorkerSizes {
+  readonly rank: number;
+  /** The most samples in any step. */
+  readonly capacity: number;
+  readonly activationBytes: number;
+  readonly nodes: readonly Span[];
+}
+
+export function placeWorker(
+  builder: LayoutBuilder,
+  config: RunConfig,
+  { leafLengths }: ParameterPlan,
+  { count }: GrainCut,
+  { rank, capacity, activationBytes, nodes }: WorkerSizes,
+): WorkerRegions {
+  const writer = `rank ${rank}`;
+  const name = `rank ${rank}`;
+  // The first level of a stack is a node.
+  const depth = Math.max(...nodes.map(({ lo, hi }) => treeDepth(hi - lo))) - 1;
+  const { narrow, wide } = leafLengths;
+  const { task } = config.data;
+  const isClass = task.kind === 'classification';
+  return {
+    activations: builder.add({
+      name: `${name}.activations`,
+      type: 'f32',
+      shape: [activationBytes / 4],
+      writer,
+    }),
+    partials: {
+      narrow: builder.add({
+        name: `${name}.partials.f32`,
+        type: 'f32',
+        shape: [depth, narrow],
+        writer,
+      }),
+      wide: builder.add({
+        name: `${name}.partials.f64`,
+        type: 'f64',
+        shape: [depth, wide],
+        writer,
+      }),
+    },
+    temporaries: builder.add({
+      name: `${name}.fold`,
+      type: 'f64',
+      shape: [countTemporaries(count), BLOCK_LENGTH],
+      writer,
+    }),
+    rates: builder.add({
+      name: `${name}.rates`,
+      type: 'f64',
+      shape: [countRates(config.optimizer)],
+      writer,
+    }),
+    targets: builder.add({
+      name: `${name}.targets`,
+      type: isClass ? 'i32' : 'f32',
+      shape: [capacity, isClass ? 1 : outputSizeOf(task)],
+      writer,
+    }),
+    losses: builder.add({ name: `${name}.losses`, type: 'f64', shape: [capacity], writer }),
+    correct: builder.add({ name: `${name}.correct`, type: 'i32', shape: [capacity], writer }),
+  };
+}
