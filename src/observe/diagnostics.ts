@@ -21,7 +21,7 @@ import {
 } from '../norm/diagnostics.ts';
 import { type DiagnosedLayer, type DiagnosticsPlan, pieceStride } from '../plan/diagnosticsPlan.ts';
 import type { GrainPlan } from '../reduce/exchange.ts';
-import { grainStart, partStart } from '../reduce/grains.ts';
+import { grainStart, partOf, partStart } from '../reduce/grains.ts';
 import { type BoundReduction, vectorLength } from '../reduce/reduction.ts';
 import { readSnapshot, slotOf } from './snapshots.ts';
 
@@ -145,47 +145,50 @@ function bindPieces(
   const sampleBytes = sizeOf(input.shape) * FLOAT_BYTES;
   const rowsPerSample = sizeOf(input.shape) / channels;
   const stride = pieceStride(channels) * DOUBLE_BYTES;
-  const piecesPtr = layer.pieces.offsetBytes;
+  const piecesPtrs = layer.pieces.map(({ offsetBytes }) => offsetBytes);
   const vectorPtr = shard.offsetBytes;
   const pivotsPtr = shard.offsetBytes + shard.shape[1]! * DOUBLE_BYTES;
 
-  const takePiece = (from: number, to: number, piece: number): void => {
+  /** Where a worker's piece of a replica in a grain lies. */
+  const pieceOf = (rank: number, grain: number, replica: number): number => {
+    const { lo } = ranges[rank]!;
+    const first = partOf(step.globalCount, countReplicas, grainStart(cut, step.globalCount, lo));
+    return piecesPtrs[rank]! + (grain - lo + replica - first) * stride;
+  };
+  const takePiece = (from: number, to: number, ptr: number): void => {
     const xPtr = input.ptr + (from - step.firstSample) * sampleBytes;
-    const rows = (to - from) * rowsPerSample;
-    kernels.momentsF32(xPtr, rows, channels, pivotsPtr, piecesPtr + piece * stride);
+    kernels.momentsF32(xPtr, (to - from) * rowsPerSample, channels, pivotsPtr, ptr);
+  };
+  const mergePieces = (rank: number, replica: number): void => {
+    const samples = step.globalCount;
+    const from = partStart(samples, countReplicas, replica);
+    const to = partStart(samples, countReplicas, replica + 1);
+    const { lo, hi } = ranges[rank]!;
+    for (let grain = lo; grain < hi; grain++) {
+      const start = Math.max(from, grainStart(cut, samples, grain));
+      const end = Math.min(to, grainStart(cut, samples, grain + 1));
+      if (start >= end) continue;
+      kernels.mergeMoments(vectorPtr, vectorPtr, pieceOf(rank, grain, replica), channels);
+    }
   };
 
   return {
     take() {
       const samples = step.globalCount;
-      let replica = 0;
       for (let grain = range.lo; grain < range.hi; grain++) {
         let from = grainStart(cut, samples, grain);
         const end = grainStart(cut, samples, grain + 1);
         while (from < end) {
-          while (partStart(samples, countReplicas, replica + 1) <= from) replica++;
+          const replica = partOf(samples, countReplicas, from);
           const to = Math.min(end, partStart(samples, countReplicas, replica + 1));
-          takePiece(from, to, grain + replica);
+          takePiece(from, to, pieceOf(worker.rank, grain, replica));
           from = to;
         }
       }
     },
     fold(replica) {
-      const samples = step.globalCount;
-      const from = partStart(samples, countReplicas, replica);
-      const to = partStart(samples, countReplicas, replica + 1);
       kernels.zeroBytes(vectorPtr, vectorLength('moments', channels) * DOUBLE_BYTES);
-      for (let grain = 0; grain < cut.count; grain++) {
-        const start = Math.max(from, grainStart(cut, samples, grain));
-        const end = Math.min(to, grainStart(cut, samples, grain + 1));
-        if (start >= end) continue;
-        kernels.mergeMoments(
-          vectorPtr,
-          vectorPtr,
-          piecesPtr + (grain + replica) * stride,
-          channels,
-        );
-      }
+      for (let rank = 0; rank < ranges.length; rank++) mergePieces(rank, replica);
       return vectorPtr;
     },
   };

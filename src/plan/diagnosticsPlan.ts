@@ -14,9 +14,10 @@ export interface DiagnosedLayer {
   readonly reduction: string;
   readonly channels: number;
   readonly eps: number;
-  /** The moments of each piece: what of a replica's samples lies in one grain. Grain g and replica r
-   * have piece g + r, which is no other's, since both only go up along the batch. */
-  readonly pieces: Region<'f64'>;
+  /** Of each worker the moments of its pieces: what of a replica's samples lies in one grain.
+   * Counted from the worker's first ones, grain g and replica r have piece g + r, which is no
+   * other's, since both only go up along the batch. */
+  readonly pieces: readonly Region<'f64'>[];
 }
 
 export interface DiagnosticsPlan {
@@ -64,12 +65,14 @@ export function planDiagnostics(
     writer: 'the rank of the first grain',
   });
   const layers = diagnosed.map((layer) => {
-    const pieces = builder.add({
-      name: `${layer.path}.diagnostics.pieces`,
-      type: 'f64',
-      shape: [grains.cut.count + replicas - 1, pieceStride(layer.channels)],
-      writer: 'the rank of the grain',
-    });
+    const pieces = grains.ranges.map(({ lo, hi }, rank) =>
+      builder.add({
+        name: `rank ${rank}.${layer.path}.diagnostics.pieces`,
+        type: 'f64',
+        shape: [hi - lo + replicas - 1, pieceStride(layer.channels)],
+        writer: `rank ${rank}`,
+      }),
+    );
     return { ...layer, pieces };
   });
   const longest = Math.max(...layers.map((layer) => vectorLength('moments', layer.channels)));
@@ -82,4 +85,14 @@ export function planDiagnostics(
     }),
   );
   return { every, layers, countReplicas: replicas, results, shards };
+}
+
+/** What a worker leaves for the diagnostics of a reduction, where that has any. */
+export function piecesOf(
+  plan: DiagnosticsPlan | undefined,
+  reduction: string,
+  rank: number,
+): readonly Region[] {
+  const layers = plan?.layers.filter((layer) => layer.reduction === reduction) ?? [];
+  return layers.map(({ pieces }) => pieces[rank]!);
 }

@@ -6,7 +6,7 @@
 import { alignUp, DOUBLE_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import type { LayoutBuilder } from '../memory/layout.ts';
-import { prepareCall } from '../sync/call.ts';
+import { type PublishedRange, prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
 import { countTemporaries, type Fold, foldsInPlace, foldsToRoot } from './folds.ts';
 import { type GrainCut, groupGrains } from './grains.ts';
@@ -32,6 +32,11 @@ export interface ReductionPlan {
     /** After it: up to the root of every group that this worker is in. */
     readonly finish: readonly Fold[];
     readonly groups: readonly BoundGroup[];
+    /** What the others read after the synchronization. */
+    readonly published: readonly PublishedRange[];
+    /** The folded vectors of the groups whose first grain is here, which whoever updates running
+     * statistics reads after the gradients' synchronization. */
+    readonly folded: readonly PublishedRange[];
   }[];
   /** Where the folded vector of each group lies, on the worker of its first grain. */
   readonly groupPtrs: readonly number[];
@@ -66,12 +71,15 @@ export function planReduction(
     (_, grain) => leaves.offsetBytes + grain * stride * DOUBLE_BYTES,
   );
   const groups = groupsOf(cut, declared.groupReplicas);
+  const sizeBytes = length * DOUBLE_BYTES;
   const groupPtrs: number[] = [];
   let needsExchange = false;
   const workers = ranges.map((range, rank) => {
     const own: Fold[] = [];
     const finish: Fold[] = [];
     const local: BoundGroup[] = [];
+    const published: PublishedRange[] = [];
+    const folded: PublishedRange[] = [];
     for (const [g, group] of groups.entries()) {
       const covered = coverNodes(group, range);
       if (covered.length === 0) continue;
@@ -79,7 +87,10 @@ export function planReduction(
       const nodes = ranges
         .flatMap((other) => coverNodes(group, other))
         .map((node) => ({ ...node, ptr: leafPtrs[node.lo]! }));
-      if (nodes.length > 1) needsExchange = true;
+      if (nodes.length > 1) {
+        needsExchange = true;
+        for (const { lo } of covered) published.push({ offsetBytes: leafPtrs[lo]!, sizeBytes });
+      }
       const temporariesPtr =
         nodes.length === 1
           ? 0
@@ -95,14 +106,17 @@ export function planReduction(
         (index) => temporariesPtr + index * length * DOUBLE_BYTES,
       );
       finish.push(...folds);
-      if (group.lo >= range.lo) groupPtrs[g] = rootPtr;
+      if (group.lo >= range.lo) {
+        groupPtrs[g] = rootPtr;
+        folded.push({ offsetBytes: rootPtr, sizeBytes });
+      }
       local.push({
         lo: Math.max(group.lo, range.lo) - range.lo,
         hi: Math.min(group.hi, range.hi) - range.lo,
         resultPtr: rootPtr,
       });
     }
-    return { own, finish, groups: local };
+    return { own, finish, groups: local, published, folded };
   });
   return { name, declared, leafPtrs, needsExchange, workers, groupPtrs };
 }
@@ -148,17 +162,21 @@ export function bindCombine(
   };
 }
 
-/** Binds a planned reduction to a worker with these grains. */
+/** Binds a planned reduction to a worker with these grains; `beside` is what else its call
+ * publishes. */
 export function bindReduction(
   plan: ReductionPlan,
   kernels: KernelExports,
   member: Member,
   grains: Span,
+  beside: readonly PublishedRange[] = [],
 ): BoundReduction {
-  const { own, finish, groups } = plan.workers[member.rank]!;
+  const { own, finish, groups, published } = plan.workers[member.rank]!;
   const { combine, channels } = plan.declared;
   const length = vectorLength(combine, channels);
-  const call = prepareCall({ kind: combine, label: plan.name, type: 'float64', length });
+  const publishes = [...published, ...beside];
+  const what = { kind: combine, label: plan.name, type: 'float64', length };
+  const call = prepareCall({ ...what, publishes });
   const run = bindCombine(kernels, combine, channels);
   return {
     leafPtr: (grain) => plan.leafPtrs[grains.lo + grain]!,
@@ -176,12 +194,14 @@ export function bindReduction(
 export function bindSharedExchange(
   plans: readonly [ReductionPlan, ReductionPlan],
   member: Member,
+  beside: readonly PublishedRange[] = [],
 ): () => void {
   const [a, b] = plans;
   const { combine, channels } = a.declared;
   const length = vectorLength(combine, channels) + vectorLength(combine, b.declared.channels);
   const label = `${a.name} and ${b.name}`;
-  const call = prepareCall({ kind: combine, label, type: 'float64', length });
+  const publishes = [...plans.flatMap(({ workers }) => workers[member.rank]!.published), ...beside];
+  const call = prepareCall({ kind: combine, label, type: 'float64', length, publishes });
   return () => {
     if (a.needsExchange || b.needsExchange) member.sync(call);
   };

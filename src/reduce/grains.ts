@@ -57,6 +57,15 @@ export function partStart(count: number, parts: number, part: number): number {
   return part * Math.floor(count / parts) + Math.min(part, count % parts);
 }
 
+/** The part that holds a thing; `parts` for those behind the last one. */
+export function partOf(count: number, parts: number, thing: number): number {
+  const size = Math.floor(count / parts);
+  const larger = count % parts;
+  const inLarger = larger * (size + 1);
+  if (thing < inLarger) return Math.floor(thing / (size + 1));
+  return size === 0 ? parts : larger + Math.floor((thing - inLarger) / size);
+}
+
 /** Where a grain starts in a batch of `samples`; grain `count` gives `samples`. */
 export function grainStart({ count, shards }: GrainCut, samples: number, grain: number): number {
   const perShard = count / shards;

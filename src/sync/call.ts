@@ -17,9 +17,19 @@ export interface CallDetails {
   readonly length?: number;
   /** Whether members may give different lengths, which the caller then compares. */
   readonly uneven?: boolean;
+  /** What this member has written and the others read once the call is over. Default: nothing, or
+   * data that the call itself moves. */
+  readonly publishes?: readonly PublishedRange[];
 }
 
-/** A prepared call; the same on every member. */
+/** A part of the arena. In shared memory it is there for all; a transport between processes has to
+ * send it. */
+export interface PublishedRange {
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+}
+
+/** A prepared call; the same on every member, but for what each publishes. */
 export interface Call {
   /** For people: `allReduce(sum, float32) "loss"`. */
   readonly text: string;
@@ -27,6 +37,7 @@ export interface Call {
   readonly signature: number;
   readonly length: number;
   readonly uneven: boolean;
+  readonly publishes: readonly PublishedRange[];
   /** The text as it goes into the control words: its bytes, then UTF-8. */
   readonly textWords: Int32Array;
 }
@@ -34,6 +45,7 @@ export interface Call {
 /** Prepares a call. */
 export function prepareCall(details: CallDetails): Call {
   const { kind, label, op, type, length = NO_LENGTH, uneven = false } = details;
+  const { publishes = [] } = details;
   const how = [op, type].filter((part) => part !== undefined).join(', ');
   const what = label === undefined ? '' : ` "${label}"`;
   const text = `${kind}${how === '' ? '' : `(${how})`}${what}`;
@@ -42,5 +54,5 @@ export function prepareCall(details: CallDetails): Call {
   const textWords = new Int32Array(1 + Math.ceil(shown.length / 4));
   textWords[0] = shown.length;
   new Uint8Array(textWords.buffer, 4).set(shown);
-  return { text, signature: fnv1a(bytes), length, uneven, textWords };
+  return { text, signature: fnv1a(bytes), length, uneven, publishes, textWords };
 }

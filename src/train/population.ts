@@ -9,6 +9,7 @@ import { viewOf } from '../memory/arena.ts';
 import type { LayerOperation } from '../nn/graph/graph.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import type { PopulationDefinition, PopulationPlan } from '../plan/populationPlan.ts';
+import { publishedStatistics } from '../plan/published.ts';
 import { bindReduction } from '../reduce/exchange.ts';
 import { type BoundReduction, reduce } from '../reduce/reduction.ts';
 import { prepareCall } from '../sync/call.ts';
@@ -44,7 +45,10 @@ export function bindPopulations(context: WorkerContext): Populations {
       return [population.layerId, population] as const;
     }),
   );
-  const batchCall = prepareCall({ kind: 'population', length: bound.size });
+  const what = { kind: 'population', length: bound.size };
+  const batchCall = prepareCall(what);
+  const statistics = publishedStatistics(plan, context.worker.rank);
+  const finishCall = prepareCall({ ...what, publishes: statistics });
   return {
     begin() {
       for (const population of bound.values()) if (population.isOwner) population.reset();
@@ -63,7 +67,7 @@ export function bindPopulations(context: WorkerContext): Populations {
       for (const population of bound.values()) {
         if (population.isOwner) population.finish(definition, batches);
       }
-      member.sync(batchCall);
+      member.sync(finishCall);
     },
   };
 }

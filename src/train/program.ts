@@ -8,6 +8,7 @@ import type { AddOperation, LayerOperation, Operation, ValueId } from '../nn/gra
 import { layersSideBySide } from '../nn/graph/sideBySide.ts';
 import type { Binding, BoundLayer, BoundTensor, StepState } from '../nn/layers/layer.ts';
 import { withDiagnostics } from '../observe/diagnostics.ts';
+import { piecesOf } from '../plan/diagnosticsPlan.ts';
 import { evalWeightOf } from '../plan/evalCorrection.ts';
 import { type RunPlan, reductionName } from '../plan/plan.ts';
 import type { WorkerPlan } from '../plan/workerPlan.ts';
@@ -100,7 +101,8 @@ function passesOf(
     if (first === undefined || second === undefined) continue;
     const exchangeOf = (combine: Combine): (() => void) => {
       const [a, b] = pair.map(({ path }) => plan.reductions.get(reductionName(path, combine))!);
-      return bindSharedExchange([a!, b!], member);
+      const pieces = [a!, b!].flatMap(({ name }) => piecesOf(plan.diagnostics, name, member.rank));
+      return bindSharedExchange([a!, b!], member, pieces);
     };
     const exchanges = { forward: exchangeOf('moments'), backward: exchangeOf('sums') };
     const shared = shareExchanges([first, second], exchanges, () => step.training);
@@ -211,7 +213,9 @@ function bindingOf(
     reduction: (name) => {
       const planned = plan.reductions.get(reductionName(path, name));
       if (planned === undefined) throw new InvariantError('reduction', name, 'a planned one');
-      const bind = (): BoundReduction => bindReduction(planned, kernels, member, worker.grains);
+      const pieces = piecesOf(plan.diagnostics, planned.name, worker.rank);
+      const bind = (): BoundReduction =>
+        bindReduction(planned, kernels, member, worker.grains, pieces);
       const bound = reductions.get(name) ?? withDiagnostics(bind(), planned.name, input, setup);
       reductions.set(name, bound);
       return bound;

@@ -3,6 +3,7 @@
 
 import { viewOf } from '../memory/arena.ts';
 import { ENTER_LOSS, ENTER_OTHER, ENTER_UPDATE } from '../observe/profile.ts';
+import { publishedGradients, publishedWeights } from '../plan/published.ts';
 import { addStep, bindGrainFold, GRAIN_SUMS, publishEpoch } from '../reduce/epochSums.ts';
 import { prepareCall } from '../sync/call.ts';
 import { type Batches, bindBatches } from './batches.ts';
@@ -73,8 +74,14 @@ function bindStep(
   const { rank } = context.worker;
   const guard = bindGuard(plan, memory, rank);
   const sums = bindStepSums(context);
-  const gradientsCall = prepareCall({ kind: 'gradients', length: plan.parameters.length });
-  const weightsCall = prepareCall({ kind: 'weights', length: plan.parameters.length });
+  const gradientsCall = prepareCall({
+    ...{ kind: 'gradients', length: plan.parameters.length },
+    publishes: publishedGradients(plan, rank),
+  });
+  const weightsCall = prepareCall({
+    ...{ kind: 'weights', length: plan.parameters.length },
+    publishes: publishedWeights(plan, rank),
+  });
 
   return (index) => {
     step.isSnapshot = diagnosticsEvery > 0 && index % diagnosticsEvery === 0;

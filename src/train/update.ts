@@ -11,6 +11,7 @@ import { writeClipScale } from '../optim/clip.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
 import { BLOCK_LENGTH, ownedBlocks, type ParameterBlock } from '../plan/parameters.ts';
 import type { RunPlan } from '../plan/plan.ts';
+import { publishedSquares } from '../plan/published.ts';
 import { type Fold, foldsToRoot } from '../reduce/folds.ts';
 import { bindAdditions } from '../reduce/gradientSink.ts';
 import { prepareCall } from '../sync/call.ts';
@@ -65,7 +66,10 @@ export function bindUpdate(setup: UpdateSetup): Update {
   const { lo, hi } = ownedBlocks(parameters.blocks, config.workers)[member.rank]!;
   const blocks = parameters.blocks.slice(lo, hi).map((block, i) => bindBlock(setup, block, lo + i));
   const squares = bindSquares(setup, blocks);
-  const clipCall = prepareCall({ kind: 'gradientNorm', length: squares.all.length });
+  const clipCall = prepareCall({
+    ...{ kind: 'gradientNorm', length: squares.all.length },
+    publishes: publishedSquares(plan, member.rank),
+  });
   const ratesRegion = plan.workers[member.rank]!.regions.rates;
   const rates = viewOf(memory, ratesRegion);
   const rateTable = bindRateTable(setup, rates);

@@ -218,7 +218,7 @@ describe('the diagnostics of a run', () => {
         expect(diagnostics === undefined).toBe(diagnosticsEvery === 0);
       }
       const regions = trainer.layout.regions.filter(({ name }) => name.includes('diagnostics'));
-      expect(regions).toHaveLength(diagnosticsEvery === 0 ? 0 : 1 + 3 + 2);
+      expect(regions).toHaveLength(diagnosticsEvery === 0 ? 0 : 1 + 3 * 2 + 2);
       if (diagnosticsEvery === 0) expect(trainer.diagnostics()).toBeUndefined();
       found.push(trainer.weightsHash());
       await trainer.close();
@@ -243,7 +243,7 @@ describe('the diagnostics of a run', () => {
 
 describe('reading a sample while workers go on', () => {
   const region = new LayoutBuilder().add({ name: 'a', type: 'f64', shape: [24], writer: 'main' });
-  const layers = [{ path: 'a', reduction: 'a.moments', channels: 1, eps: EPS, pieces: region }];
+  const layers = [{ path: 'a', reduction: 'a.moments', channels: 1, eps: EPS, pieces: [region] }];
   const values = new Float64Array(3 * 8);
 
   it.each([1, 2, 5])(

@@ -12,6 +12,7 @@ import {
   grainStart,
   groupGrains,
   type Locality,
+  partOf,
   partStart,
 } from '../../src/reduce/grains.ts';
 
@@ -50,6 +51,19 @@ describe('partStart', () => {
         expect(sizes.reduce((a, b) => a + b, 0)).toBe(n);
         expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
         expect(sizes[0]! - sizes[parts - 1]!).toBeLessThanOrEqual(1);
+      }
+    }
+  });
+
+  it('is what partOf tells the part of', () => {
+    for (const n of SAMPLES) {
+      for (const parts of REPLICAS) {
+        for (let thing = 0; thing < n; thing++) {
+          const part = partOf(n, parts, thing);
+          expect(partStart(n, parts, part)).toBeLessThanOrEqual(thing);
+          expect(partStart(n, parts, part + 1)).toBeGreaterThan(thing);
+        }
+        expect(partOf(n, parts, n)).toBe(parts);
       }
     }
   });
