@@ -3,6 +3,7 @@
 
 import { UsageError } from '../../base/errors.ts';
 import { channelsOf, type Shape, showShape } from '../../base/shape.ts';
+import type { KernelExports } from '../../kernels/exports.ts';
 import type { Binding, BoundLayer, LayerKind } from '../layers/layer.ts';
 import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec, PoolWindow } from '../specs/pools.ts';
 import { convOutputSize } from './convGeometry.ts';
@@ -117,45 +118,28 @@ function bindAvgPool(spec: AvgPoolSpec, binding: Binding): BoundLayer {
   const { height, width, channels, outHeight, outWidth } = sizes;
   const { kernelHeight, kernelWidth, strideHeight, strideWidth, padHeight, padWidth } = sizes;
   const includePad = spec.countIncludePad ? 1 : 0;
+  const run = (kernel: KernelExports['avgPool2dF32'], fromPtr: number, toPtr: number): void =>
+    kernel(
+      fromPtr,
+      toPtr,
+      step.countSamples,
+      height,
+      width,
+      channels,
+      outHeight,
+      outWidth,
+      kernelHeight,
+      kernelWidth,
+      strideHeight,
+      strideWidth,
+      padHeight,
+      padWidth,
+      includePad,
+    );
   return {
-    forward() {
-      kernels.avgPool2dF32(
-        input.ptr,
-        output.ptr,
-        step.countSamples,
-        height,
-        width,
-        channels,
-        outHeight,
-        outWidth,
-        kernelHeight,
-        kernelWidth,
-        strideHeight,
-        strideWidth,
-        padHeight,
-        padWidth,
-        includePad,
-      );
-    },
+    forward: () => run(kernels.avgPool2dF32, input.ptr, output.ptr),
     backward() {
-      if (input.gradPtr === 0) return;
-      kernels.avgPool2dGradF32(
-        output.gradPtr,
-        input.gradPtr,
-        step.countSamples,
-        height,
-        width,
-        channels,
-        outHeight,
-        outWidth,
-        kernelHeight,
-        kernelWidth,
-        strideHeight,
-        strideWidth,
-        padHeight,
-        padWidth,
-        includePad,
-      );
+      if (input.gradPtr !== 0) run(kernels.avgPool2dGradF32, output.gradPtr, input.gradPtr);
     },
   };
 }
