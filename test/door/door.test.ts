@@ -96,7 +96,7 @@ const schedules: Readonly<Record<keyof typeof optim.schedules, Args>> = {
 };
 
 /** Refused by what is checked last, so that no variant has to start threads. */
-const tooManyWorkers = { workers: 3 };
+const tooManyWorkers = { workers: 5 };
 const startOptions = () => ({
   model,
   data: dataset(),
