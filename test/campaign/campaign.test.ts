@@ -1,33 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { CAMPAIGNS } from './all.ts';
 import { type Campaign, runCampaign } from './campaign.ts';
-
-const SEED = 1;
-/** How many cases of each campaign fit into seconds. */
-const CASES: Readonly<Record<string, number>> = {
-  bits: 3,
-  deaths: 12,
-  fuzz: 20,
-  calls: 5,
-  soak: 4,
-  kills: 1,
-};
-
-describe('a short campaign of', () => {
-  for (const [number, campaign] of CAMPAIGNS.entries()) {
-    const cases = CASES[campaign.name];
-    if (cases === undefined) continue;
-    it(`${campaign.name}: ${campaign.promise}`, async () => {
-      const outcome = await runCampaign(campaign, number, { seed: SEED, limits: { cases } });
-      const told = outcome.failures.map(({ repeat, message }) => `${repeat}\n${message}`);
-      expect(told.join('\n\n')).toBe('');
-      expect(outcome.cases).toBe(cases);
-      expect(outcome.count).toBeGreaterThan(0);
-    }, 120_000);
-  }
-});
 
 /** Fails where the dice say 0 of 3; counts 2 a case. */
 const shaky: Campaign = {

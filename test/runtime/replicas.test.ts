@@ -19,10 +19,9 @@ import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
+import { REPLICAS, resultOf, resultsOf, WORKERS } from '../support/splits.ts';
 
 const BATCH = 128;
-const REPLICAS = [1, 2, 3, 7, 8, 16, 64, 128];
-const WORKERS = [1, 2, 3, 4];
 /** Each number of replicas once, each number of workers twice. */
 const PAIRS = REPLICAS.map((replicas, i) => [replicas, WORKERS[(i + 1) % 4]!] as const);
 
@@ -40,34 +39,7 @@ const base = {
   seed: 5,
 } as const satisfies TrainerOptions;
 
-interface Result {
-  readonly hash: string;
-  readonly trainLoss: number;
-  readonly testLoss: number;
-}
-
-async function train(change: Partial<TrainerOptions>): Promise<Result> {
-  const trainer = await Trainer.start({ ...base, onNotice() {}, ...change });
-  try {
-    let trainLoss = Number.NaN;
-    for await (const { loss } of trainer.fit({ epochs: 1 })) trainLoss = loss;
-    const { loss: testLoss } = await trainer.evaluate();
-    return { hash: trainer.weightsHash(), trainLoss, testLoss };
-  } finally {
-    await trainer.close();
-  }
-}
-
-async function resultsOf(
-  change: Partial<TrainerOptions>,
-  pairs: readonly (readonly [replicas: number, workers: number])[],
-): Promise<readonly Result[]> {
-  const results: Result[] = [];
-  for (const [replicas, workers] of pairs) {
-    results.push(await train({ ...change, replicas, workers }));
-  }
-  return results;
-}
+const train = (change: Partial<TrainerOptions>) => resultOf({ ...base, ...change });
 
 const toSync = (layers: readonly LayerSpec[]): LayerSpec =>
   convertNorm(sequential(layers), { to: 'sync' });
@@ -83,13 +55,8 @@ const perSample = toSync([
 ]);
 
 describe('the weights and losses', () => {
-  it('are the same bits for any replicas on any workers with SyncBN', async () => {
-    const pairs = REPLICAS.flatMap((replicas) => WORKERS.map((w) => [replicas, w] as const));
-    const results = await resultsOf({}, pairs);
-    for (const result of results) expect(result).toEqual(results[0]);
-  });
-
   it.each<[string, Partial<TrainerOptions>]>([
+    ['SyncBN', {}],
     ['a batch that does not divide', { globalBatch: 50 }],
     ['augmentation and dropout', { model: withDropout, augmentation: { shift: 2, flip: true } }],
     ['group norm', { norm: { to: 'group' } }],
@@ -99,13 +66,13 @@ describe('the weights and losses', () => {
     ['a recurrent net with SyncBN in each time step', { model: recurrent }],
     ['a layer of the user that treats samples alone', { model: perSample }],
   ])('are the same bits for any replicas and workers with %s', async (_, change) => {
-    const results = await resultsOf(change, PAIRS);
+    const results = await resultsOf({ ...base, ...change }, PAIRS);
     for (const result of results) expect(result).toEqual(results[0]);
   });
 
   it('are the same bits with resnet20', async () => {
     const model = convertNorm(namedModel('resnet20', purpose), { to: 'sync' });
-    const results = await resultsOf({ model, globalBatch: 16 }, [
+    const results = await resultsOf({ ...base, model, globalBatch: 16 }, [
       [1, 2],
       [3, 1],
       [8, 4],
@@ -123,7 +90,7 @@ describe('the weights and losses', () => {
       const most = 'model' in change ? replicas : 4;
       const workers = [1, Math.min(3, most), most];
       const results = await resultsOf(
-        change,
+        { ...base, ...change },
         workers.map((w) => [replicas, w] as const),
       );
       for (const result of results) expect(result).toEqual(results[0]);
@@ -133,8 +100,8 @@ describe('the weights and losses', () => {
   });
 
   it('are those of one replica where all there are share statistics', async () => {
-    const [one] = await resultsOf({ norm: { to: 'local' } }, [[1, 2]]);
-    expect(one).toEqual((await resultsOf({}, [[7, 1]]))[0]);
+    const one = await train({ norm: { to: 'local' }, replicas: 1, workers: 2 });
+    expect(one).toEqual(await train({ replicas: 7, workers: 1 }));
   });
 
   it('have other last bits with other grains, and no other difference', async () => {

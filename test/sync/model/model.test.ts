@@ -6,7 +6,7 @@ import { bundleMutant, runModel } from './model.ts';
 import { MUTANTS } from './mutants.ts';
 import { describeSchedules } from './schedules.ts';
 
-const SCHEDULES = 30;
+const SCHEDULES = 15;
 const MUTANT_SCHEDULES = 4000;
 
 describeSchedules(SCHEDULES);

@@ -1,0 +1,39 @@
+// What one training comes to, and the numbers of replicas and workers over which it is split.
+
+import { Trainer } from '../../src/runtime/trainer.ts';
+import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
+
+export const REPLICAS = [1, 2, 3, 7, 8, 16, 64, 128];
+export const WORKERS = [1, 2, 3, 4];
+
+export type Split = readonly [replicas: number, workers: number];
+
+export interface Result {
+  readonly hash: string;
+  readonly trainLoss: number;
+  readonly testLoss: number;
+}
+
+/** One epoch, and an evaluation. */
+export async function resultOf(options: TrainerOptions): Promise<Result> {
+  const trainer = await Trainer.start({ onNotice() {}, ...options });
+  try {
+    let trainLoss = Number.NaN;
+    for await (const { loss } of trainer.fit({ epochs: 1 })) trainLoss = loss;
+    const { loss: testLoss } = await trainer.evaluate();
+    return { hash: trainer.weightsHash(), trainLoss, testLoss };
+  } finally {
+    await trainer.close();
+  }
+}
+
+export async function resultsOf(
+  options: TrainerOptions,
+  splits: readonly Split[],
+): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  for (const [replicas, workers] of splits) {
+    results.push(await resultOf({ ...options, replicas, workers }));
+  }
+  return results;
+}
