@@ -8,8 +8,10 @@ import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
-import { REPLICAS, resultsOf, type Split, WORKERS } from '../support/splits.ts';
+import { resultsOf, type Split } from '../support/splits.ts';
 
+const REPLICAS = [1, 2, 3, 7, 8, 16, 64, 128];
+const WORKERS = [1, 2, 3, 4];
 const SPLITS = REPLICAS.flatMap((replicas) => WORKERS.map((w): Split => [replicas, w]));
 
 it.each<[string, Partial<TrainerOptions>]>([

@@ -1,10 +1,7 @@
-// What one training comes to, and the numbers of replicas and workers over which it is split.
+// What one training comes to, split over replicas and workers.
 
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
-
-export const REPLICAS = [1, 2, 3, 7, 8, 16, 64, 128];
-export const WORKERS = [1, 2, 3, 4];
 
 export type Split = readonly [replicas: number, workers: number];
 
