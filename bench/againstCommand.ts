@@ -9,7 +9,7 @@ import type { CAC } from 'cac';
 import { UsageError } from '../src/base/errors.ts';
 import * as ours from '../src/index.ts';
 import { describeMachine } from './machine.ts';
-import { seconds } from './options.ts';
+import { countList, seconds } from './options.ts';
 import { finish, type Row } from './output.ts';
 import { summarize } from './stats.ts';
 import type { TrainSetting } from './train.ts';
@@ -36,6 +36,10 @@ interface AgainstResult extends TrainSetting {
   readonly turns: number;
 }
 
+interface AgainstFlags extends TrainFlags {
+  readonly grains?: unknown;
+}
+
 interface AgainstTimes {
   /** Measured for each side. */
   readonly seconds: number;
@@ -47,6 +51,7 @@ export function addAgainst(cli: CAC): void {
   addSettingOptions(
     cli.command('against <dir>', 'Training speed beside another build of this library'),
   )
+    .option('--grains <counts>', "Cut this build's batches so; the other keeps its rule")
     .option('--seconds <seconds>', `Measured for each side; default ${DEFAULT_SECONDS}`)
     .option('--json', 'A JSON object a line instead of a table')
     .option('--save', 'Append to bench/results/against.jsonl')
@@ -54,12 +59,12 @@ export function addAgainst(cli: CAC): void {
     .action(against);
 }
 
-async function against(dir: string, flags: TrainFlags): Promise<void> {
+async function against(dir: string, flags: AgainstFlags): Promise<void> {
   const other = await loadBuild(String(dir));
   const results: AgainstResult[] = [];
   const secondsEach = seconds('--seconds', flags.seconds ?? DEFAULT_SECONDS);
   const times = flags.smoke ? SMOKE : { seconds: secondsEach, warmUpSeconds: WARM_UP_SECONDS };
-  for (const setting of trainSettings(flags)) {
+  for (const setting of settingsOf(flags)) {
     console.error(showSetting(setting));
     const result = await compare(setting, other, times);
     results.push(result);
@@ -67,6 +72,14 @@ async function against(dir: string, flags: TrainFlags): Promise<void> {
   }
   const machine = describeMachine({ torch: null });
   finish({ name: 'against', flags, machine, rows: results.map(rowOf), results });
+}
+
+/** Each of the training settings, with each of the counts of grains. */
+function settingsOf(flags: AgainstFlags): readonly TrainSetting[] {
+  const settings = trainSettings(flags);
+  if (flags.grains === undefined) return settings;
+  const counts = countList('--grains', flags.grains);
+  return settings.flatMap((setting) => counts.map((grains) => ({ ...setting, grains })));
 }
 
 /** The library that was built in the repository at `dir`. */
@@ -88,10 +101,10 @@ async function compare(
   other: Library,
   times: AgainstTimes,
 ): Promise<AgainstResult> {
-  const start = (library: Library) => startTrainer(library, setting, datasetOf(library, setting));
-  const own = await start(ours);
+  const { grains: _, ...byRule } = setting;
+  const own = await startTrainer(ours, setting, datasetOf(ours, setting));
   try {
-    const others = await start(other);
+    const others = await startTrainer(other, byRule, datasetOf(other, byRule));
     try {
       return { bench: 'against', ...setting, ...(await inTurns(own, others, times)) };
     } finally {
@@ -131,6 +144,7 @@ function rowOf(result: AgainstResult): Row {
   const { msPerStep, otherMsPerStep, ratio } = result;
   return {
     ...settingCells(result),
+    ...(result.grains !== undefined && { grains: result.grains }),
     'ms/step p50': msPerStep.toFixed(3),
     'of the other': otherMsPerStep.toFixed(3),
     'times as fast': ratio.p50.toFixed(3),

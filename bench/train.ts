@@ -17,6 +17,8 @@ export interface TrainSetting {
   readonly replicas: number;
   readonly workers: number;
   readonly replicaBatch: number;
+  /** How finely the batch is cut; default by the library's rule. */
+  readonly grains?: number;
 }
 
 /** How long; all times are for each side of each setting. */
@@ -135,7 +137,7 @@ export function startTrainer(
   data: Dataset,
   lr = LEARNING_RATE,
 ): Promise<Trainer> {
-  const { net, norm, replicas, workers, replicaBatch } = setting;
+  const { net, norm, replicas, workers, replicaBatch, grains } = setting;
   const purpose = { inputShape: data.inputShape, classes: CLASSES };
   return Trainer.start({
     model: nn.convertNorm(nn.namedModel(net, purpose), {
@@ -147,6 +149,7 @@ export function startTrainer(
     replicas,
     workers,
     replicaBatch,
+    ...(grains !== undefined && { grains }),
     // Every step is a whole one.
     dropLast: true,
     seed: 1,

@@ -163,9 +163,11 @@ export function trainSettings(flags: TrainFlags): readonly TrainSetting[] {
   ];
 }
 
-export function showSetting({ net, norm, replicas, workers, replicaBatch }: TrainSetting): string {
+export function showSetting(setting: TrainSetting): string {
+  const { net, norm, replicas, workers, replicaBatch, grains } = setting;
   const threads = workers === 1 ? '1 worker' : `${workers} workers`;
-  return `${net} ${norm}, ${replicas} replicas of ${replicaBatch} on ${threads}`;
+  const cut = grains === undefined ? '' : `, ${grains} grains`;
+  return `${net} ${norm}, ${replicas} replicas of ${replicaBatch} on ${threads}${cut}`;
 }
 
 export function settingCells({ net, norm, replicas, workers, replicaBatch }: TrainSetting): Row {

@@ -82,6 +82,11 @@ describe('the benchmark against another build', () => {
     expect(min).toBeLessThanOrEqual(p50!);
     expect(p50).toBeLessThanOrEqual(max!);
   });
+
+  it('cuts the batches of this build as it is told', async () => {
+    const lines = linesOf(await bench('against', '.', '--smoke', '--json', '--grains', '1,4'));
+    expect(lines.map(({ grains }) => grains)).toEqual([1, 4]);
+  });
 });
 
 describe('the benchmark of kernels', () => {

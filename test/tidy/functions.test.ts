@@ -5,9 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { textOf, written } from '../support/sources.ts';
 
 const MAX_LINES = 80;
-/** Just above the longest, convTilesF32 with 211 lines. A kernel's register tile is a set of local
+/** Just above the longest, convTilesF32 with 226 lines. A kernel's register tile is a set of local
  * variables, which a helper could not return, so kernels have a limit of their own. */
-const MAX_KERNEL_LINES = 215;
+const MAX_KERNEL_LINES = 230;
 const KERNELS = 'src/kernels/assembly/';
 
 interface Measured {

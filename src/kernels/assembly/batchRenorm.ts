@@ -15,10 +15,10 @@ export function batchRenormCoefficients(
   biasPtr: usize,
   correctionsPtr: usize,
 ): void {
-  const arrayBytes = <usize>channels << 3;
+  const arrayBytes = (<usize>channels) << 3;
   for (let channel = 0; channel < channels; channel++) {
-    const at = <usize>channel << 3;
-    const from = <usize>channel << 2;
+    const at = (<usize>channel) << 3;
+    const from = (<usize>channel) << 2;
     const mean = f64.load(coefficientsPtr + at);
     const invStd = f64.load(coefficientsPtr + arrayBytes + at);
     const runningStd = Math.sqrt(f64.load(runningVarPtr + at) + eps);
@@ -39,9 +39,9 @@ export function batchRenormWeightGrad(
   channels: i32,
   correctionsPtr: usize,
 ): void {
-  const arrayBytes = <usize>channels << 3;
+  const arrayBytes = (<usize>channels) << 3;
   for (let channel = 0; channel < channels; channel++) {
-    const at = <usize>channel << 3;
+    const at = (<usize>channel) << 3;
     const scaled = f64.load(dstPtr + at) * f64.load(correctionsPtr + at);
     const shift = f64.load(sumDyPtr + at) * f64.load(correctionsPtr + arrayBytes + at);
     f64.store(dstPtr + at, scaled + shift);

@@ -16,11 +16,11 @@ export function storeCoefficients(
   bias: f64,
 ): void {
   const scale = <f32>(invStd * weight);
-  const ptr = coefficientsPtr + (<usize>channel << 3);
+  const ptr = coefficientsPtr + ((<usize>channel) << 3);
   f64.store(ptr, mean);
-  f64.store(ptr + (<usize>channels << 3), invStd);
-  const arrayBytes = <usize>channels << 2;
-  const narrowPtr = narrowCoefficients(coefficientsPtr, channels) + (<usize>channel << 2);
+  f64.store(ptr + ((<usize>channels) << 3), invStd);
+  const arrayBytes = (<usize>channels) << 2;
+  const narrowPtr = narrowCoefficients(coefficientsPtr, channels) + ((<usize>channel) << 2);
   f32.store(narrowPtr, <f32>mean);
   f32.store(narrowPtr + arrayBytes, scale);
   f32.store(narrowPtr + 2 * arrayBytes, <f32>(bias - restOf(mean) * <f64>scale));
@@ -29,7 +29,7 @@ export function storeCoefficients(
 /** Where the float32 arrays of coefficients begin: m[C], scale[C], base[C]. */
 @inline
 export function narrowCoefficients(coefficientsPtr: usize, channels: i32): usize {
-  return coefficientsPtr + (<usize>channels << 4);
+  return coefficientsPtr + ((<usize>channels) << 4);
 }
 
 /** Of fewer values the gradient may cancel almost wholly (of two it always does), which float32
@@ -55,15 +55,15 @@ export function storeGradCoefficients(
   const centre: f32 = isWide || a == 0 ? 0 : <f32>(b / a);
   const constant = a * <f64>centre - b + k * restOf(mean);
   if (isWide) {
-    const arrayBytes = <usize>channels << 2;
-    f32.store(outPtr + arrayBytes + (<usize>channel << 2), <f32>mean);
-    const widePtr = outPtr + 2 * arrayBytes + (<usize>channel << 3);
+    const arrayBytes = (<usize>channels) << 2;
+    f32.store(outPtr + arrayBytes + ((<usize>channel) << 2), <f32>mean);
+    const widePtr = outPtr + 2 * arrayBytes + ((<usize>channel) << 3);
     f64.store(widePtr, a);
     f64.store(widePtr + 2 * arrayBytes, constant);
     f64.store(widePtr + 4 * arrayBytes, -k);
   } else {
     const ptr = gradPanels(outPtr) + <usize>(channel >> 2) * GRAD_PANEL_BYTES;
-    const lanePtr = ptr + (<usize>(channel & 3) << 2);
+    const lanePtr = ptr + ((<usize>(channel & 3)) << 2);
     f32.store(lanePtr, <f32>mean);
     f32.store(lanePtr, centre, 16);
     f32.store(lanePtr, <f32>a, 32);

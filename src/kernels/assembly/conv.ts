@@ -54,7 +54,7 @@ export function convTilesF32(
     return;
   }
   const pixels = outHeight * outWidth;
-  const segmentBytes = <usize>segmentLength << 2;
+  const segmentBytes = (<usize>segmentLength) << 2;
   const panelBytes = <usize>(tapsY * tapsX * segmentLength) * PANEL_ROW_BYTES;
   const nextX = tapStepXBytes - segmentBytes;
   const nextY = tapStepYBytes - <usize>tapsX * tapStepXBytes;
@@ -69,7 +69,7 @@ export function convTilesF32(
       const channels = min(outChannels - channel, TILE_CHANNELS);
       let column = firstColumn;
       let xRow = xPtr + <usize>firstRow * rowStepBytes;
-      let outRow = outPtr + <usize>firstRow * outRowBytes + (<usize>channel << 2);
+      let outRow = outPtr + <usize>firstRow * outRowBytes + ((<usize>channel) << 2);
       let xPixel = xRow + <usize>column * pixelStepBytes;
       let outPixel = outRow + <usize>column * outPixelBytes;
       for (let pixel = first; pixel < last; pixel += TILE_PIXELS) {
@@ -77,8 +77,12 @@ export function convTilesF32(
         const rows = min(last - pixel, TILE_PIXELS);
         let a0 = xPixel;
         const o0 = outPixel;
-        let a1 = a0, a2 = a0, a3 = a0;
-        let o1 = o0, o2 = o0, o3 = o0;
+        let a1 = a0,
+          a2 = a0,
+          a3 = a0;
+        let o1 = o0,
+          o2 = o0,
+          o3 = o0;
         if (column + TILE_PIXELS <= outWidth) {
           a1 = a0 + pixelStepBytes;
           a2 = a1 + pixelStepBytes;
@@ -109,15 +113,26 @@ export function convTilesF32(
               outPixel = outRow;
             }
             if (row == rows) break;
-            if (row == 1) { a1 = xPixel; o1 = outPixel; }
-            else if (row == 2) { a2 = xPixel; o2 = outPixel; }
-            else { a3 = xPixel; o3 = outPixel; }
+            if (row == 1) {
+              a1 = xPixel;
+              o1 = outPixel;
+            } else if (row == 2) {
+              a2 = xPixel;
+              o2 = outPixel;
+            } else {
+              a3 = xPixel;
+              o3 = outPixel;
+            }
           }
         }
-        let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
-        let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
-        let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
-        let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
+        let c00 = f32x4.splat(0),
+          c01 = f32x4.splat(0);
+        let c10 = f32x4.splat(0),
+          c11 = f32x4.splat(0);
+        let c20 = f32x4.splat(0),
+          c21 = f32x4.splat(0);
+        let c30 = f32x4.splat(0),
+          c31 = f32x4.splat(0);
         let b = panel;
         for (let ty = tapsY; ty > 0; ty--) {
           for (let tx = tapsX; tx > 0; tx--) {
@@ -205,7 +220,7 @@ export function convTilesF32(
           a2 += nextY;
           a3 += nextY;
         }
-        const bias = biasPtr + (<usize>channel << 2);
+        const bias = biasPtr + ((<usize>channel) << 2);
         if (biasPtr) {
           const low = v128.load(bias);
           const high = v128.load(bias, 16);
@@ -237,14 +252,14 @@ export function packPanelsF32(
 ): void {
   for (let column = 0; column < columns; column += TILE_CHANNELS) {
     const valid = min(columns - column, TILE_CHANNELS);
-    let src = srcPtr + (<usize>column << 2);
+    let src = srcPtr + ((<usize>column) << 2);
     for (let row = 0; row < rows; row++) {
       if (valid == TILE_CHANNELS) {
         v128.store(dstPtr, v128.load(src));
         v128.store(dstPtr, v128.load(src, 16), 16);
       } else {
         for (let i = 0; i < TILE_CHANNELS; i++) {
-          const at = <usize>i << 2;
+          const at = (<usize>i) << 2;
           f32.store(dstPtr + at, i < valid ? f32.load(src + at) : 0);
         }
       }
@@ -265,10 +280,10 @@ export function packTransposedPanelsF32(
   for (let column = 0; column < columns; column += TILE_CHANNELS) {
     for (let i = 0; i < TILE_CHANNELS; i++) {
       const src = srcPtr + <usize>(column + i) * srcRowBytes;
-      let dst = dstPtr + (<usize>i << 2);
+      let dst = dstPtr + ((<usize>i) << 2);
       const inside = column + i < columns;
       for (let row = 0; row < rows; row++) {
-        f32.store(dst, inside ? f32.load(src + (<usize>row << 2)) : 0);
+        f32.store(dst, inside ? f32.load(src + ((<usize>row) << 2)) : 0);
         dst += PANEL_ROW_BYTES;
       }
     }
@@ -287,8 +302,8 @@ export function copyRowsF32(
   for (; rows > 0; rows--) {
     let src = srcPtr;
     let dst = dstPtr;
-    const end = src + (<usize>length << 2);
-    const vectorEnd = src + (<usize>(length & ~3) << 2);
+    const end = src + ((<usize>length) << 2);
+    const vectorEnd = src + ((<usize>(length & ~3)) << 2);
     for (; src < vectorEnd; src += 16, dst += 16) v128.store(dst, v128.load(src));
     for (; src < end; src += 4, dst += 4) f32.store(dst, f32.load(src));
     srcPtr += srcRowBytes;

@@ -124,7 +124,7 @@ function inRows(
 ): void {
   const segmentBytes = <usize>segmentLength * PANEL_ROW_BYTES;
   const panelBytes = segmentBytes * tapsY;
-  const nextY = tapStepYBytes - (<usize>segmentLength << 2);
+  const nextY = tapStepYBytes - ((<usize>segmentLength) << 2);
   const turnBytes: usize = byThree ? 12 : 4;
   for (let row = 0; row < outHeight; row++) {
     for (let next = 0; next < outWidth; next += TILE_PIXELS) {
@@ -134,10 +134,14 @@ function inRows(
       let b = panelsPtr;
       let bias = biasPtr;
       for (let left = outChannels; left > 0; left -= TILE_CHANNELS) {
-        let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
-        let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
-        let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
-        let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
+        let c00 = f32x4.splat(0),
+          c01 = f32x4.splat(0);
+        let c10 = f32x4.splat(0),
+          c11 = f32x4.splat(0);
+        let c20 = f32x4.splat(0),
+          c21 = f32x4.splat(0);
+        let c30 = f32x4.splat(0),
+          c31 = f32x4.splat(0);
         let a0 = x;
         let a1 = a0 + pixelStepBytes;
         let a2 = a1 + pixelStepBytes;

@@ -107,19 +107,28 @@ function weightGradBand(
   for (let k = 0; k < length; k += TILE_ROWS) {
     const rows = min(length - k, TILE_ROWS);
     const start0 = xPtr + tapOffset(k, segmentLength, tapsX, stepX, stepY);
-    let start1 = start0, start2 = start0, start3 = start0;
+    let start1 = start0,
+      start2 = start0,
+      start3 = start0;
     if (rows > 1) start1 = xPtr + tapOffset(k + 1, segmentLength, tapsX, stepX, stepY);
     if (rows > 2) start2 = xPtr + tapOffset(k + 2, segmentLength, tapsX, stepX, stepY);
     if (rows > 3) start3 = xPtr + tapOffset(k + 3, segmentLength, tapsX, stepX, stepY);
     const adjacent = rows == TILE_ROWS && (k % segmentLength) + TILE_ROWS <= segmentLength;
     for (let channel = 0; channel < outChannels; channel += TILE_CHANNELS) {
       const channels = min(outChannels - channel, TILE_CHANNELS);
-      let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
-      let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
-      let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
-      let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
-      let a0 = start0, a1 = start1, a2 = start2, a3 = start3;
-      let b = dyPtr + (<usize>channel << 2);
+      let c00 = f32x4.splat(0),
+        c01 = f32x4.splat(0);
+      let c10 = f32x4.splat(0),
+        c11 = f32x4.splat(0);
+      let c20 = f32x4.splat(0),
+        c21 = f32x4.splat(0);
+      let c30 = f32x4.splat(0),
+        c31 = f32x4.splat(0);
+      let a0 = start0,
+        a1 = start1,
+        a2 = start2,
+        a3 = start3;
+      let b = dyPtr + ((<usize>channel) << 2);
       if (adjacent) {
         for (let row = outHeight; row > 0; row--) {
           for (let column = outWidth; column > 0; column--) {
@@ -173,7 +182,7 @@ function weightGradBand(
           b += dyNextRow;
         }
       }
-      const g0 = gradPtr + <usize>k * gradRowBytes + (<usize>channel << 2);
+      const g0 = gradPtr + <usize>k * gradRowBytes + ((<usize>channel) << 2);
       // Rows of the tile past the last one repeat it, so that nothing outside is read.
       const g1 = rows > 1 ? g0 + gradRowBytes : g0;
       const g2 = rows > 2 ? g1 + gradRowBytes : g1;
@@ -208,6 +217,6 @@ function tapOffset(
   return (
     <usize>(tap / tapsX) * tapStepYBytes +
     <usize>(tap % tapsX) * tapStepXBytes +
-    (<usize>(k % segmentLength) << 2)
+    ((<usize>(k % segmentLength)) << 2)
   );
 }

@@ -19,12 +19,12 @@ export function depthwiseF32(
   outHeight: i32,
   outWidth: i32,
 ): void {
-  const channelBytes = <usize>channels << 2;
+  const channelBytes = (<usize>channels) << 2;
   for (let row = 0; row < outHeight; row++) {
     let xPixel = xPtr + <usize>row * rowStepBytes;
     for (let column = 0; column < outWidth; column++) {
       for (let channel = 0; channel < channels; channel += 4) {
-        const at = <usize>channel << 2;
+        const at = (<usize>channel) << 2;
         let sum = f32x4.splat(0);
         let weight = weightPtr + at;
         for (let ty = 0; ty < tapsY; ty++) {
@@ -58,12 +58,12 @@ export function depthwiseInputGradF32(
   outHeight: i32,
   outWidth: i32,
 ): void {
-  const channelBytes = <usize>channels << 2;
+  const channelBytes = (<usize>channels) << 2;
   for (let row = 0; row < outHeight; row++) {
     let dxPixel = dxPtr + <usize>row * rowStepBytes;
     for (let column = 0; column < outWidth; column++) {
       for (let channel = 0; channel < channels; channel += 4) {
-        const at = <usize>channel << 2;
+        const at = (<usize>channel) << 2;
         const dy = v128.load(dyPtr + at);
         const valid = channels - channel;
         let weight = weightPtr + at;
@@ -98,12 +98,12 @@ export function depthwiseWeightGradF32(
   gradPtr: usize,
   accumulate: i32,
 ): void {
-  const channelBytes = <usize>channels << 2;
+  const channelBytes = (<usize>channels) << 2;
   for (let ty = 0; ty < tapsY; ty++) {
     for (let tx = 0; tx < tapsX; tx++) {
       const tapPtr = xPtr + <usize>ty * tapStepYBytes + <usize>tx * tapStepXBytes;
       for (let channel = 0; channel < channels; channel += 4) {
-        const at = <usize>channel << 2;
+        const at = (<usize>channel) << 2;
         const valid = channels - channel;
         let sum = f32x4.splat(0);
         let dy = dyPtr + at;

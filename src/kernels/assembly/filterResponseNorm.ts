@@ -27,33 +27,32 @@ export function filterResponseCoefficients(
   thresholdPtr: usize,
   coefficientsPtr: usize,
 ): void {
-  const rowBytes = <usize>channels << 2;
-  const arrayBytes = <usize>channels << 3;
+  const rowBytes = (<usize>channels) << 2;
+  const arrayBytes = (<usize>channels) << 3;
   for (let channel = 0; channel < channels; channel += 4) {
-    let x = xPtr + (<usize>channel << 2);
-    let squareLow = f64x2.splat(0), squareHigh = f64x2.splat(0);
+    let x = xPtr + ((<usize>channel) << 2);
+    let squareLow = f64x2.splat(0),
+      squareHigh = f64x2.splat(0);
     for (let row = 0; row < rows; row++) {
       const value = v128.load(x);
-      const xLow = low(value), xHigh = high(value);
+      const xLow = low(value),
+        xHigh = high(value);
       squareLow = f64x2.add(squareLow, f64x2.mul(xLow, xLow));
       squareHigh = f64x2.add(squareHigh, f64x2.mul(xHigh, xHigh));
       x += rowBytes;
     }
-    const to = coefficientsPtr + (<usize>channel << 3);
+    const to = coefficientsPtr + ((<usize>channel) << 3);
     storeDoubles(to, squareLow, squareHigh, channels - channel);
   }
   const count = <f64>rows;
   for (let channel = 0; channel < channels; channel++) {
-    const from = <usize>channel << 2;
-    const to = coefficientsPtr + (<usize>channel << 3);
+    const from = (<usize>channel) << 2;
+    const to = coefficientsPtr + ((<usize>channel) << 3);
     const invRms = 1 / Math.sqrt(f64.load(to) / count + eps);
     f64.store(to, invRms);
     f64.store(to + arrayBytes, weightPtr ? invRms * <f64>f32.load(weightPtr + from) : invRms);
     f64.store(to + 2 * arrayBytes, biasPtr ? <f64>f32.load(biasPtr + from) : 0);
-    f64.store(
-      to + 3 * arrayBytes,
-      thresholdPtr ? <f64>f32.load(thresholdPtr + from) : -Infinity,
-    );
+    f64.store(to + 3 * arrayBytes, thresholdPtr ? <f64>f32.load(thresholdPtr + from) : -Infinity);
   }
 }
 
@@ -64,17 +63,20 @@ export function filterResponseF32(
   channels: i32,
   coefficientsPtr: usize,
 ): void {
-  const rowBytes = <usize>channels << 2;
-  const arrayBytes = <usize>channels << 3;
+  const rowBytes = (<usize>channels) << 2;
+  const arrayBytes = (<usize>channels) << 3;
   for (let channel = 0; channel < channels; channel += 4) {
     const valid = channels - channel;
-    const c = coefficientsPtr + arrayBytes + (<usize>channel << 3);
-    const scaleLow = v128.load(c), scaleHigh = v128.load(c, 16);
-    const shiftLow = v128.load(c + arrayBytes), shiftHigh = v128.load(c + arrayBytes, 16);
+    const c = coefficientsPtr + arrayBytes + ((<usize>channel) << 3);
+    const scaleLow = v128.load(c),
+      scaleHigh = v128.load(c, 16);
+    const shiftLow = v128.load(c + arrayBytes),
+      shiftHigh = v128.load(c + arrayBytes, 16);
     const floor = c + 2 * arrayBytes;
-    const floorLow = v128.load(floor), floorHigh = v128.load(floor, 16);
-    let x = xPtr + (<usize>channel << 2);
-    let z = zPtr + (<usize>channel << 2);
+    const floorLow = v128.load(floor),
+      floorHigh = v128.load(floor, 16);
+    let x = xPtr + ((<usize>channel) << 2);
+    let z = zPtr + ((<usize>channel) << 2);
     for (let row = 0; row < rows; row++) {
       const value = v128.load(x);
       const yLow = f64x2.add(f64x2.mul(low(value), scaleLow), shiftLow);
@@ -94,28 +96,37 @@ export function filterResponseGradSums(
   coefficientsPtr: usize,
   sumsPtr: usize,
 ): void {
-  const rowBytes = <usize>channels << 2;
-  const arrayBytes = <usize>channels << 3;
+  const rowBytes = (<usize>channels) << 2;
+  const arrayBytes = (<usize>channels) << 3;
   for (let channel = 0; channel < channels; channel += 4) {
     const valid = channels - channel;
-    const at = <usize>channel << 3;
+    const at = (<usize>channel) << 3;
     const c = coefficientsPtr + at;
-    const invRmsLow = v128.load(c), invRmsHigh = v128.load(c, 16);
-    const scaleLow = v128.load(c + arrayBytes), scaleHigh = v128.load(c + arrayBytes, 16);
+    const invRmsLow = v128.load(c),
+      invRmsHigh = v128.load(c, 16);
+    const scaleLow = v128.load(c + arrayBytes),
+      scaleHigh = v128.load(c + arrayBytes, 16);
     const shift = c + 2 * arrayBytes;
-    const shiftLow = v128.load(shift), shiftHigh = v128.load(shift, 16);
+    const shiftLow = v128.load(shift),
+      shiftHigh = v128.load(shift, 16);
     const floor = c + 3 * arrayBytes;
-    const floorLow = v128.load(floor), floorHigh = v128.load(floor, 16);
-    let productLow = f64x2.splat(0), productHigh = f64x2.splat(0);
-    let sumLow = f64x2.splat(0), sumHigh = f64x2.splat(0);
-    let belowLow = f64x2.splat(0), belowHigh = f64x2.splat(0);
-    let x = xPtr + (<usize>channel << 2);
-    let dz = dzPtr + (<usize>channel << 2);
+    const floorLow = v128.load(floor),
+      floorHigh = v128.load(floor, 16);
+    let productLow = f64x2.splat(0),
+      productHigh = f64x2.splat(0);
+    let sumLow = f64x2.splat(0),
+      sumHigh = f64x2.splat(0);
+    let belowLow = f64x2.splat(0),
+      belowHigh = f64x2.splat(0);
+    let x = xPtr + ((<usize>channel) << 2);
+    let dz = dzPtr + ((<usize>channel) << 2);
     for (let row = 0; row < rows; row++) {
       const value = v128.load(x);
       const grad = v128.load(dz);
-      const xLow = low(value), xHigh = high(value);
-      const gradLow = low(grad), gradHigh = high(grad);
+      const xLow = low(value),
+        xHigh = high(value);
+      const gradLow = low(grad),
+        gradHigh = high(grad);
       // Not-above includes ties; a NaN counts as above, so that it is seen in all gradients.
       const isBelowLow = f64x2.le(f64x2.add(f64x2.mul(xLow, scaleLow), shiftLow), floorLow);
       const isBelowHigh = f64x2.le(f64x2.add(f64x2.mul(xHigh, scaleHigh), shiftHigh), floorHigh);
@@ -147,28 +158,32 @@ export function filterResponseInputGradF32(
   coefficientsPtr: usize,
   sumsPtr: usize,
 ): void {
-  const rowBytes = <usize>channels << 2;
-  const arrayBytes = <usize>channels << 3;
+  const rowBytes = (<usize>channels) << 2;
+  const arrayBytes = (<usize>channels) << 3;
   const counts = f64x2.splat(<f64>rows);
   for (let channel = 0; channel < channels; channel += 4) {
     const valid = channels - channel;
-    const at = <usize>channel << 3;
+    const at = (<usize>channel) << 3;
     const c = coefficientsPtr + at;
-    const scaleLow = v128.load(c + arrayBytes), scaleHigh = v128.load(c + arrayBytes, 16);
+    const scaleLow = v128.load(c + arrayBytes),
+      scaleHigh = v128.load(c + arrayBytes, 16);
     const shift = c + 2 * arrayBytes;
-    const shiftLow = v128.load(shift), shiftHigh = v128.load(shift, 16);
+    const shiftLow = v128.load(shift),
+      shiftHigh = v128.load(shift, 16);
     const floor = c + 3 * arrayBytes;
-    const floorLow = v128.load(floor), floorHigh = v128.load(floor, 16);
+    const floorLow = v128.load(floor),
+      floorHigh = v128.load(floor, 16);
     const s = sumsPtr + at;
     const slopeLow = f64x2.mul(f64x2.div(v128.load(s), counts), v128.load(c));
     const slopeHigh = f64x2.mul(f64x2.div(v128.load(s, 16), counts), v128.load(c, 16));
-    let x = xPtr + (<usize>channel << 2);
-    let dz = dzPtr + (<usize>channel << 2);
-    let dx = dxPtr + (<usize>channel << 2);
+    let x = xPtr + ((<usize>channel) << 2);
+    let dz = dzPtr + ((<usize>channel) << 2);
+    let dx = dxPtr + ((<usize>channel) << 2);
     for (let row = 0; row < rows; row++) {
       const value = v128.load(x);
       const grad = v128.load(dz);
-      const xLow = low(value), xHigh = high(value);
+      const xLow = low(value),
+        xHigh = high(value);
       const isBelowLow = f64x2.le(f64x2.add(f64x2.mul(xLow, scaleLow), shiftLow), floorLow);
       const isBelowHigh = f64x2.le(f64x2.add(f64x2.mul(xHigh, scaleHigh), shiftHigh), floorHigh);
       const gLow = v128.andnot(low(grad), isBelowLow);

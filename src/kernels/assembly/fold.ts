@@ -12,34 +12,34 @@ export function addF32(dstPtr: usize, aPtr: usize, bPtr: usize, length: i32): vo
 export function addF64(dstPtr: usize, aPtr: usize, bPtr: usize, length: i32): void {
   const body = length & ~1;
   for (let i = 0; i < body; i += 2) {
-    const at = <usize>i << 3;
+    const at = (<usize>i) << 3;
     v128.store(dstPtr + at, f64x2.add(v128.load(aPtr + at), v128.load(bPtr + at)));
   }
   if (body < length) {
-    const at = <usize>body << 3;
+    const at = (<usize>body) << 3;
     f64.store(dstPtr + at, f64.load(aPtr + at) + f64.load(bPtr + at));
   }
 }
 
 export function narrowF64(dstPtr: usize, srcPtr: usize, length: i32): void {
   for (let i = 0; i < length; i++) {
-    f32.store(dstPtr + (<usize>i << 2), <f32>f64.load(srcPtr + (<usize>i << 3)));
+    f32.store(dstPtr + ((<usize>i) << 2), <f32>f64.load(srcPtr + ((<usize>i) << 3)));
   }
 }
 
 export function columnSumsF32(dyPtr: usize, rows: i32, channels: i32, sumsPtr: usize): void {
-  memory.fill(sumsPtr, 0, <usize>channels << 3);
+  memory.fill(sumsPtr, 0, (<usize>channels) << 3);
   for (let row = 0; row < rows; row++) {
     for (let channel = 0; channel < channels; channel++) {
-      const at = sumsPtr + (<usize>channel << 3);
-      f64.store(at, f64.load(at) + <f64>f32.load(dyPtr + (<usize>channel << 2)));
+      const at = sumsPtr + ((<usize>channel) << 3);
+      f64.store(at, f64.load(at) + <f64>f32.load(dyPtr + ((<usize>channel) << 2)));
     }
-    dyPtr += <usize>channels << 2;
+    dyPtr += (<usize>channels) << 2;
   }
 }
 
 export function copyF32(dstPtr: usize, srcPtr: usize, length: i32): void {
-  memory.copy(dstPtr, srcPtr, <usize>length << 2);
+  memory.copy(dstPtr, srcPtr, (<usize>length) << 2);
 }
 
 export function zeroBytes(ptr: usize, countBytes: usize): void {

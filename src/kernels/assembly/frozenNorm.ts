@@ -15,7 +15,7 @@ export function frozenNormCoefficients(
   scalePtr: usize,
 ): void {
   for (let channel = 0; channel < channels; channel++) {
-    const at = <usize>channel << 3;
+    const at = (<usize>channel) << 3;
     const mean = f64.load(meanPtr + at);
     const invStd = 1 / Math.sqrt(f64.load(varPtr + at) + eps);
     const weight: f64 = weightPtr ? f64.load(weightPtr + at) : 1;
@@ -32,13 +32,14 @@ export function scaleRowsF32(
   channels: i32,
   scalePtr: usize,
 ): void {
-  const rowBytes = <usize>channels << 2;
+  const rowBytes = (<usize>channels) << 2;
   for (let channel = 0; channel < channels; channel += 4) {
     const valid = channels - channel;
-    const c = scalePtr + (<usize>channel << 3);
-    const scaleLow = v128.load(c), scaleHigh = v128.load(c, 16);
-    let x = xPtr + (<usize>channel << 2);
-    let y = yPtr + (<usize>channel << 2);
+    const c = scalePtr + ((<usize>channel) << 3);
+    const scaleLow = v128.load(c),
+      scaleHigh = v128.load(c, 16);
+    let x = xPtr + ((<usize>channel) << 2);
+    let y = yPtr + ((<usize>channel) << 2);
     for (let row = 0; row < rows; row++) {
       const value = v128.load(x);
       const out = narrow(f64x2.mul(low(value), scaleLow), f64x2.mul(high(value), scaleHigh));

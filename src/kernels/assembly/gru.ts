@@ -30,7 +30,7 @@ export function gruCellF32(
   rows: i32,
   size: i32,
 ): void {
-  const gateBytes = <usize>size << 2;
+  const gateBytes = (<usize>size) << 2;
   const rowRest = 2 * gateBytes;
   for (; rows > 0; rows--) {
     for (let n = size; n > 0; n -= 4) {
@@ -52,7 +52,7 @@ export function gruCellF32(
       storeLanes(gatesPtr + 2 * gateBytes, narrow(lowN, highN), n);
       const next = narrow(nextPair(lowN, lowZ, low(h)), nextPair(highN, highZ, high(h)));
       storeLanes(nextPtr, next, n);
-      const stepBytes = <usize>min(n, 4) << 2;
+      const stepBytes = (<usize>min(n, 4)) << 2;
       gatesPtr += stepBytes;
       hiddenPtr += stepBytes;
       hPtr += stepBytes;
@@ -98,7 +98,7 @@ export function gruCellGradF32(
   rows: i32,
   size: i32,
 ): void {
-  const gateBytes = <usize>size << 2;
+  const gateBytes = (<usize>size) << 2;
   const rowRest = 2 * gateBytes;
   for (; rows > 0; rows--) {
     for (let count = size; count > 0; count -= 4) {
@@ -127,7 +127,7 @@ export function gruCellGradF32(
       storeLanes(dHiddenPtr + 2 * gateBytes, dHiddenN, count);
       const direct = narrow(f64x2.mul(low(dh), low(z)), f64x2.mul(high(dh), high(z)));
       storeLanes(dhPtr, direct, count);
-      const stepBytes = <usize>min(count, 4) << 2;
+      const stepBytes = (<usize>min(count, 4)) << 2;
       gatesPtr += stepBytes;
       hiddenPtr += stepBytes;
       hPtr += stepBytes;

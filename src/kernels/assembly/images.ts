@@ -28,7 +28,7 @@ export function loadImageU8(
     if (channels == 1 && dx == 0 && !backwards) {
       const end = row + rowBytes;
       for (let from = row; from != end; from++) {
-        store<f32>(out, load<f32>(tablePtr + (<usize>load<u8>(from) << 2)));
+        store<f32>(out, load<f32>(tablePtr + ((<usize>load<u8>(from)) << 2)));
         out += 4;
       }
       continue;

@@ -14,7 +14,7 @@ export function softmaxCrossEntropyF32(
   labelSmoothing: f64,
   globalCount: i32,
 ): void {
-  const rowBytes = <usize>classes << 2;
+  const rowBytes = (<usize>classes) << 2;
   const gradScale = 1 / <f64>globalCount;
   const spread = labelSmoothing / <f64>classes;
   for (; countSamples > 0; countSamples--) {
@@ -22,7 +22,7 @@ export function softmaxCrossEntropyF32(
     let best = 0;
     let highest = f32.load(logitsPtr);
     for (let c = 1; c < classes; c++) {
-      const value = f32.load(logitsPtr + (<usize>c << 2));
+      const value = f32.load(logitsPtr + ((<usize>c) << 2));
       if (value > highest) {
         highest = value;
         best = c;
@@ -32,11 +32,11 @@ export function softmaxCrossEntropyF32(
     let total: f64 = 0;
     let sum: f64 = 0;
     for (let c = 0; c < classes; c++) {
-      const value = <f64>f32.load(logitsPtr + (<usize>c << 2)) - top;
+      const value = <f64>f32.load(logitsPtr + ((<usize>c) << 2)) - top;
       total += expF64(value);
       sum += value;
     }
-    const atLabel = <f64>f32.load(logitsPtr + (<usize>label << 2)) - top;
+    const atLabel = <f64>f32.load(logitsPtr + ((<usize>label) << 2)) - top;
     let loss = logF64(total) - (1 - labelSmoothing) * atLabel;
     // Without smoothing a logit of -infinity is allowed, and 0 * infinity must not enter.
     if (labelSmoothing != 0) loss -= spread * sum;
@@ -44,10 +44,10 @@ export function softmaxCrossEntropyF32(
     i32.store(correctPtr, i32(best == label));
     if (dlogitsPtr) {
       for (let c = 0; c < classes; c++) {
-        const value = <f64>f32.load(logitsPtr + (<usize>c << 2)) - top;
+        const value = <f64>f32.load(logitsPtr + ((<usize>c) << 2)) - top;
         const target = (c == label ? 1 - labelSmoothing : 0) + spread;
         const gradient = (expF64(value) / total - target) * gradScale;
-        f32.store(dlogitsPtr + (<usize>c << 2), <f32>gradient);
+        f32.store(dlogitsPtr + ((<usize>c) << 2), <f32>gradient);
       }
       dlogitsPtr += rowBytes;
     }
@@ -67,7 +67,7 @@ export function meanSquaredErrorF32(
   size: i32,
   globalCount: i32,
 ): void {
-  const rowBytes = <usize>size << 2;
+  const rowBytes = (<usize>size) << 2;
   const gradScale = 1 / <f64>globalCount;
   const factor = (2 * gradScale) / <f64>size;
   for (; countSamples > 0; countSamples--) {

@@ -21,7 +21,7 @@ export function addByProduct(sum: v128, a: v128, one: v128): v128 {
   return f64x2.add(sum, a);
 }
 
-const LOG2_E: f64 = 1.4426950408889634;
+const LOG2_E: f64 = Math.LOG2E;
 // log 2 in two parts: the first has 32 bits, so that its product with an exponent is exact.
 const LN2_HIGH: f64 = 0.6931471803691238;
 const LN2_LOW: f64 = 1.9082149292705877e-10;
@@ -84,17 +84,11 @@ export function expPair(x: v128): v128 {
   const bounded = f64x2.max(f64x2.min(x, pair(EXP_MAX)), pair(EXP_MIN));
   const k = f64x2.nearest(f64x2.mul(bounded, pair(LOG2_E)));
   const r = reduce(bounded, k);
-  const value = f64x2.add(
-    pair(1),
-    f64x2.add(r, f64x2.mul(f64x2.mul(r, r), expTail(r))),
-  );
+  const value = f64x2.add(pair(1), f64x2.add(r, f64x2.mul(f64x2.mul(r, r), expTail(r))));
   // Two factors, because 2^k alone may be out of range where 2^k exp(r) is not.
   const exponent = toInt64(k);
   const half = i64x2.shr_s(exponent, 1);
-  return f64x2.mul(
-    f64x2.mul(value, powerOfTwo(half)),
-    powerOfTwo(i64x2.sub(exponent, half)),
-  );
+  return f64x2.mul(f64x2.mul(value, powerOfTwo(half)), powerOfTwo(i64x2.sub(exponent, half)));
 }
 
 /** exp(x). */
@@ -146,17 +140,17 @@ export function erfcScaledPair(x: v128): v128 {
   const u = f64x2.sub(f64x2.add(t, t), pair(1));
   let sum = pair(-2.894674679950799e-10);
   sum = horner(sum, u, -4.1361616461000656e-10);
-  sum = horner(sum, u, 3.4160779766383965e-09);
-  sum = horner(sum, u, 4.374618890575412e-09);
-  sum = horner(sum, u, -2.485439644134323e-08);
-  sum = horner(sum, u, -3.0367924575457846e-08);
-  sum = horner(sum, u, 1.5792451592099922e-07);
-  sum = horner(sum, u, 2.2506411376655065e-07);
-  sum = horner(sum, u, -9.693737307971183e-07);
-  sum = horner(sum, u, -2.06838764632022e-06);
-  sum = horner(sum, u, 5.3278092467196e-06);
-  sum = horner(sum, u, 2.1364386225815836e-05);
-  sum = horner(sum, u, -1.2017763392604407e-05);
+  sum = horner(sum, u, 3.4160779766383965e-9);
+  sum = horner(sum, u, 4.374618890575412e-9);
+  sum = horner(sum, u, -2.485439644134323e-8);
+  sum = horner(sum, u, -3.0367924575457846e-8);
+  sum = horner(sum, u, 1.5792451592099922e-7);
+  sum = horner(sum, u, 2.2506411376655065e-7);
+  sum = horner(sum, u, -9.693737307971183e-7);
+  sum = horner(sum, u, -2.06838764632022e-6);
+  sum = horner(sum, u, 5.3278092467196e-6);
+  sum = horner(sum, u, 2.1364386225815836e-5);
+  sum = horner(sum, u, -1.2017763392604407e-5);
   sum = horner(sum, u, -0.0002041517944750117);
   sum = horner(sum, u, -0.00037295848379007387);
   sum = horner(sum, u, 0.0009077286527460496);
@@ -210,7 +204,7 @@ const SMALLEST_NORMAL: f64 = 2.2250738585072014e-308;
 const TWO_TO_54: f64 = 18014398509481984;
 const MANTISSA_MASK: i64 = 0xfffffffffffff;
 const ONE_BITS: i64 = 0x3ff0000000000000;
-const SQRT_2: f64 = 1.4142135623730951;
+const SQRT_2: f64 = Math.SQRT2;
 
 /** log(x): x = 2^e m with m in [sqrt(1/2), sqrt(2)], s = (m-1)/(m+1),
  * log x = e log 2 + 2 (s + s^3/3 + s^5/5 + ...). Within 2 ulp. */

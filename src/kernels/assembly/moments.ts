@@ -32,18 +32,18 @@ export function momentsF32(
   pivotsPtr: usize,
   vectorPtr: usize,
 ): void {
-  memory.fill(vectorPtr, 0, 8 + (<usize>channels << 4));
+  memory.fill(vectorPtr, 0, 8 + ((<usize>channels) << 4));
   f64.store(vectorPtr, <f64>rows);
   if (rows == 0) return;
   if (rows < MIN_ROWS || channels < MIN_CHANNELS) {
-    const m2Ptr = vectorPtr + 8 + (<usize>channels << 3);
-    for (let i = 0; i < channels; i++) f64.store(m2Ptr + (<usize>i << 3), MARK);
+    const m2Ptr = vectorPtr + 8 + ((<usize>channels) << 3);
+    for (let i = 0; i < channels; i++) f64.store(m2Ptr + ((<usize>i) << 3), MARK);
     for (let channel = 0; channel < channels; channel += 4) {
       exactMoments(xPtr, rows, channels, channel, vectorPtr);
     }
     return;
   }
-  const rowBytes = <usize>channels << 2;
+  const rowBytes = (<usize>channels) << 2;
   findPivots(xPtr, rows, channels, pivotsPtr);
   const body = rows & ~(TREE_ROWS - 1);
   const treeBytes = rowBytes * TREE_ROWS;
@@ -63,7 +63,7 @@ export function momentsF32(
 function findPivots(xPtr: usize, rows: i32, channels: i32, pivotsPtr: usize): void {
   const strideBytes = (<usize>(rows / PIVOT_ROWS) * <usize>channels) << 2;
   for (let channel = 0; channel < channels; channel++) {
-    const at = <usize>channel << 2;
+    const at = (<usize>channel) << 2;
     let x = xPtr + at;
     let sum: f64 = 0;
     for (let i = 0; i < PIVOT_ROWS; i++) {
@@ -77,7 +77,7 @@ function findPivots(xPtr: usize, rows: i32, channels: i32, pivotsPtr: usize): vo
 /** Adds four rows, and their squares about the pivot. */
 @inline
 function addTree(xPtr: usize, pivotsPtr: usize, channels: i32, vectorPtr: usize): void {
-  const rowBytes = <usize>channels << 2;
+  const rowBytes = (<usize>channels) << 2;
   const bodyBytes = rowBytes & ~15;
   const sumPtr = vectorPtr + 8;
   for (let at: usize = 0; at < bodyBytes; at += 16) {
@@ -89,13 +89,7 @@ function addTree(xPtr: usize, pivotsPtr: usize, channels: i32, vectorPtr: usize)
 
 /** {@link addTree} of `valid` channels, up to four. */
 @inline
-function addBlock(
-  xPtr: usize,
-  pivotPtr: usize,
-  rowBytes: usize,
-  sumPtr: usize,
-  valid: i32,
-): void {
+function addBlock(xPtr: usize, pivotPtr: usize, rowBytes: usize, sumPtr: usize, valid: i32): void {
   const one = f64x2.splat(1);
   const pivot = v128.load(pivotPtr);
   let sumLow = v128.load(sumPtr);
@@ -133,7 +127,7 @@ function squares(x: v128, y: v128, pivot: v128): v128 {
 /** {@link addTree} of one row. */
 function addRow(xPtr: usize, pivotPtr: usize, channels: i32, vectorPtr: usize): void {
   let sumPtr = vectorPtr + 8;
-  const squareBytes = <usize>channels << 3;
+  const squareBytes = (<usize>channels) << 3;
   for (let valid = channels; valid > 0; valid -= 4) {
     const x = v128.load(xPtr);
     const d = f32x4.sub(x, v128.load(pivotPtr));
@@ -150,11 +144,11 @@ function addRow(xPtr: usize, pivotPtr: usize, channels: i32, vectorPtr: usize): 
 function finishMoments(xPtr: usize, pivotPtr: usize, channels: i32, vectorPtr: usize): void {
   const count = f64.load(vectorPtr);
   const meanPtr = vectorPtr + 8;
-  const m2Ptr = meanPtr + (<usize>channels << 3);
+  const m2Ptr = meanPtr + ((<usize>channels) << 3);
   for (let channel = 0; channel < channels; channel++) {
-    const at = <usize>channel << 3;
+    const at = (<usize>channel) << 3;
     const mean = f64.load(meanPtr + at) / count;
-    const shift = mean - <f64>f32.load(pivotPtr + (<usize>channel << 2));
+    const shift = mean - <f64>f32.load(pivotPtr + ((<usize>channel) << 2));
     const square = f64.load(m2Ptr + at);
     const m2 = square - count * shift * shift;
     const inRange = square == 0 || square >= count * MIN_SQUARE;
@@ -166,7 +160,7 @@ function finishMoments(xPtr: usize, pivotPtr: usize, channels: i32, vectorPtr: u
   for (let channel = 0; channel < channels; channel += 4) {
     let isBad = false;
     for (let i = channel; i < min(channel + 4, channels); i++) {
-      isBad = isBad || f64.load(m2Ptr + (<usize>i << 3)) == MARK;
+      isBad = isBad || f64.load(m2Ptr + ((<usize>i) << 3)) == MARK;
     }
     if (isBad) exactMoments(xPtr, <i32>count, channels, channel, vectorPtr);
   }
@@ -174,20 +168,16 @@ function finishMoments(xPtr: usize, pivotPtr: usize, channels: i32, vectorPtr: u
 
 /** Moments in float64 lanes, about the first row, of those of the four channels from `channel` on
  * that are marked. */
-function exactMoments(
-  xPtr: usize,
-  rows: i32,
-  channels: i32,
-  channel: i32,
-  vectorPtr: usize,
-): void {
-  const rowBytes = <usize>channels << 2;
-  const firstPtr = xPtr + (<usize>channel << 2);
+function exactMoments(xPtr: usize, rows: i32, channels: i32, channel: i32, vectorPtr: usize): void {
+  const rowBytes = (<usize>channels) << 2;
+  const firstPtr = xPtr + ((<usize>channel) << 2);
   const pivot = v128.load(firstPtr);
   const pivotLow = low(pivot);
   const pivotHigh = high(pivot);
-  let sumLow = f64x2.splat(0), sumHigh = f64x2.splat(0);
-  let squareLow = f64x2.splat(0), squareHigh = f64x2.splat(0);
+  let sumLow = f64x2.splat(0),
+    sumHigh = f64x2.splat(0);
+  let squareLow = f64x2.splat(0),
+    squareHigh = f64x2.splat(0);
   let x = firstPtr;
   for (let i = 0; i < rows; i++) {
     const value = v128.load(x);
@@ -200,8 +190,8 @@ function exactMoments(
     x += rowBytes;
   }
   const valid = channels - channel;
-  const m2Bytes = <usize>channels << 3;
-  const to = vectorPtr + 8 + (<usize>channel << 3);
+  const m2Bytes = (<usize>channels) << 3;
+  const to = vectorPtr + 8 + ((<usize>channel) << 3);
   const count = <f64>rows;
   replaceMarked(to, m2Bytes, pivotLow, sumLow, squareLow, count, valid);
   if (valid > 2) replaceMarked(to + 16, m2Bytes, pivotHigh, sumHigh, squareHigh, count, valid - 2);
@@ -236,16 +226,16 @@ export function mergeMoments(dstPtr: usize, aPtr: usize, bPtr: usize, channels: 
   const countB = f64.load(bPtr);
   if (countA == 0 || countB == 0) {
     const from = countB == 0 ? aPtr : bPtr;
-    if (from != dstPtr) memory.copy(dstPtr, from, 8 + (<usize>channels << 4));
+    if (from != dstPtr) memory.copy(dstPtr, from, 8 + ((<usize>channels) << 4));
     return;
   }
   const count = countA + countB;
   const weightB = countB / count;
   const weightBoth = countA * weightB;
-  const m2Bytes = <usize>channels << 3;
+  const m2Bytes = (<usize>channels) << 3;
   f64.store(dstPtr, count);
   for (let channel = 0; channel < channels; channel++) {
-    const at = 8 + (<usize>channel << 3);
+    const at = 8 + ((<usize>channel) << 3);
     const meanA = f64.load(aPtr + at);
     const delta = f64.load(bPtr + at) - meanA;
     const m2 = f64.load(aPtr + at + m2Bytes) + f64.load(bPtr + at + m2Bytes);

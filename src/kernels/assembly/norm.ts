@@ -34,15 +34,15 @@ export function batchNormCoefficients(
 ): void {
   const count: f64 = countPtr ? f64.load(countPtr) : 1;
   for (let channel = 0; channel < channels; channel++) {
-    const at = <usize>channel << 3;
+    const at = (<usize>channel) << 3;
     storeCoefficients(
       coefficientsPtr,
       channel,
       channels,
       f64.load(meanPtr + at),
       1 / Math.sqrt(f64.load(m2Ptr + at) / count + eps),
-      weightPtr ? <f64>f32.load(weightPtr + (<usize>channel << 2)) : 1,
-      biasPtr ? <f64>f32.load(biasPtr + (<usize>channel << 2)) : 0,
+      weightPtr ? <f64>f32.load(weightPtr + ((<usize>channel) << 2)) : 1,
+      biasPtr ? <f64>f32.load(biasPtr + ((<usize>channel) << 2)) : 0,
     );
   }
 }
@@ -55,12 +55,12 @@ export function batchNormGradCoefficients(
   outPtr: usize,
 ): void {
   const count = f64.load(countPtr);
-  const arrayBytes = <usize>channels << 3;
-  const scalePtr = narrowCoefficients(coefficientsPtr, channels) + (<usize>channels << 2);
+  const arrayBytes = (<usize>channels) << 3;
+  const scalePtr = narrowCoefficients(coefficientsPtr, channels) + ((<usize>channels) << 2);
   for (let channel = 0; channel < channels; channel++) {
-    const at = <usize>channel << 3;
+    const at = (<usize>channel) << 3;
     const invStd = f64.load(coefficientsPtr + arrayBytes + at);
-    const scale = <f64>f32.load(scalePtr + (<usize>channel << 2));
+    const scale = <f64>f32.load(scalePtr + ((<usize>channel) << 2));
     storeGradCoefficients(
       outPtr,
       channel,
@@ -109,8 +109,8 @@ function gradSums(
   vectorPtr: usize,
   isRelu: bool,
 ): void {
-  const rowBytes = <usize>channels << 2;
-  memory.fill(vectorPtr, 0, <usize>channels << 4);
+  const rowBytes = (<usize>channels) << 2;
+  memory.fill(vectorPtr, 0, (<usize>channels) << 4);
   // A shard without rows has no coefficients either.
   if (rows == 0) return;
   const isLong = rows >= MIN_ROWS && channels >= MIN_CHANNELS;
@@ -132,10 +132,10 @@ function gradSums(
   for (let channel = 0; channel < channels; channel += 4) {
     addExact(xPtr, dyPtr, rows - body, channels, channel, coefficientsPtr, vectorPtr, isRelu);
   }
-  const productPtr = vectorPtr + (<usize>channels << 3);
-  const invStdPtr = coefficientsPtr + (<usize>channels << 3);
+  const productPtr = vectorPtr + ((<usize>channels) << 3);
+  const invStdPtr = coefficientsPtr + ((<usize>channels) << 3);
   for (let channel = 0; channel < channels; channel++) {
-    const at = <usize>channel << 3;
+    const at = (<usize>channel) << 3;
     // The products are with x - m, m the mean in float32.
     const rest = restOf(f64.load(coefficientsPtr + at)) * f64.load(vectorPtr + at);
     f64.store(productPtr + at, (f64.load(productPtr + at) - rest) * f64.load(invStdPtr + at));
@@ -154,7 +154,7 @@ function addTree(
   isFirst: bool,
   isRelu: bool,
 ): void {
-  const rowBytes = <usize>channels << 2;
+  const rowBytes = (<usize>channels) << 2;
   for (let at: usize = 0; at < rowBytes; at += 16) {
     const mean = v128.load(narrowPtr + at);
     const scale = isRelu ? v128.load(narrowPtr + rowBytes + at) : mean;
@@ -186,7 +186,7 @@ function addTree(
 
 /** Adds the float32 sums of a block of rows to the vector. */
 function addBlockSums(sumsPtr: usize, channels: i32, vectorPtr: usize): void {
-  const productBytes = <usize>channels << 3;
+  const productBytes = (<usize>channels) << 3;
   for (let valid = channels; valid > 0; valid -= 4) {
     const sum = v128.load(sumsPtr);
     const product = v128.load(sumsPtr, 16);
@@ -216,15 +216,18 @@ function addExact(
   vectorPtr: usize,
   isRelu: bool,
 ): void {
-  const rowBytes = <usize>channels << 2;
-  const at = <usize>channel << 2;
+  const rowBytes = (<usize>channels) << 2;
+  const at = (<usize>channel) << 2;
   const narrowPtr = narrowCoefficients(coefficientsPtr, channels) + at;
   const mean = v128.load(narrowPtr);
   const scale = isRelu ? v128.load(narrowPtr + rowBytes) : mean;
   const base = isRelu ? v128.load(narrowPtr + 2 * rowBytes) : mean;
-  const meanLow = low(mean), meanHigh = high(mean);
-  let sumLow = f64x2.splat(0), sumHigh = f64x2.splat(0);
-  let productLow = f64x2.splat(0), productHigh = f64x2.splat(0);
+  const meanLow = low(mean),
+    meanHigh = high(mean);
+  let sumLow = f64x2.splat(0),
+    sumHigh = f64x2.splat(0);
+  let productLow = f64x2.splat(0),
+    productHigh = f64x2.splat(0);
   xPtr += at;
   dyPtr += at;
   for (let i = 0; i < rows; i++) {
@@ -242,5 +245,5 @@ function addExact(
   const valid = channels - channel;
   const sumPtr = vectorPtr + (at << 1);
   addLanes(sumPtr, sumLow, sumHigh, valid);
-  addLanes(sumPtr + (<usize>channels << 3), productLow, productHigh, valid);
+  addLanes(sumPtr + ((<usize>channels) << 3), productLow, productHigh, valid);
 }

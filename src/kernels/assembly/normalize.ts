@@ -46,7 +46,7 @@ function normalizeRows(
   coefficientsPtr: usize,
   isRelu: bool,
 ): void {
-  const rowBytes = <usize>channels << 2;
+  const rowBytes = (<usize>channels) << 2;
   const bodyBytes = rowBytes & ~15;
   const narrowPtr = narrowCoefficients(coefficientsPtr, channels);
   for (; rows > 0; rows -= 2) {
@@ -129,7 +129,7 @@ function gradRowPair(
   panelPtr: usize,
   isRelu: bool,
 ): void {
-  const rowBytes = <usize>channels << 2;
+  const rowBytes = (<usize>channels) << 2;
   const bodyBytes = rowBytes & ~15;
   for (let at: usize = 0; at < bodyBytes; at += 16) {
     gradBlock(xPtr, dyPtr, dxPtr, at, nextBytes, narrowPtr, panelPtr, rowBytes, 4, isRelu);
@@ -152,15 +152,18 @@ function wideGradRows(
   gradPtr: usize,
   isRelu: bool,
 ): void {
-  const rowBytes = <usize>channels << 2;
+  const rowBytes = (<usize>channels) << 2;
   const narrowPtr = narrowCoefficients(coefficientsPtr, channels);
   for (let channel = 0; channel < channels; channel += 4) {
-    const at = <usize>channel << 2;
+    const at = (<usize>channel) << 2;
     const m = v128.load(gradPtr + rowBytes + at);
     const wide = gradPtr + 2 * rowBytes + 2 * at;
-    const aLow = v128.load(wide), aHigh = v128.load(wide, 16);
-    const dLow = v128.load(wide + 2 * rowBytes), dHigh = v128.load(wide + 2 * rowBytes, 16);
-    const kLow = v128.load(wide + 4 * rowBytes), kHigh = v128.load(wide + 4 * rowBytes, 16);
+    const aLow = v128.load(wide),
+      aHigh = v128.load(wide, 16);
+    const dLow = v128.load(wide + 2 * rowBytes),
+      dHigh = v128.load(wide + 2 * rowBytes, 16);
+    const kLow = v128.load(wide + 4 * rowBytes),
+      kHigh = v128.load(wide + 4 * rowBytes, 16);
     const scale = isRelu ? v128.load(narrowPtr + rowBytes + at) : m;
     const base = isRelu ? v128.load(narrowPtr + 2 * rowBytes + at) : m;
     const end = at + <usize>rows * rowBytes;
@@ -195,7 +198,7 @@ function gradRows(
     wideGradRows(xPtr, dyPtr, dxPtr, rows, channels, coefficientsPtr, gradPtr, isRelu);
     return;
   }
-  const rowBytes = <usize>channels << 2;
+  const rowBytes = (<usize>channels) << 2;
   const narrowPtr = narrowCoefficients(coefficientsPtr, channels);
   const panelPtr = gradPanels(gradPtr);
   for (; rows > 1; rows -= 2) {

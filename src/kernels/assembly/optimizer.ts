@@ -133,7 +133,8 @@ export function rmspropStepF32(
     const vLow = average(low(square), f64x2.mul(gLow, gLow), keep);
     const vHigh = average(high(square), f64x2.mul(gHigh, gHigh), keep);
     storeLanes(squarePtr, narrow(vLow, vHigh), n);
-    let spreadLow = vLow, spreadHigh = vHigh;
+    let spreadLow = vLow,
+      spreadHigh = vHigh;
     if (meanPtr) {
       const mean = v128.load(meanPtr);
       const mLow = average(low(mean), gLow, keep);

@@ -6,7 +6,7 @@
 import { high, low, narrow, storeLanes } from './lanes';
 import { erfcScaledPair, expPair, sigmoidPair, tanhPair } from './math';
 
-const SQRT_HALF: f64 = 0.7071067811865476;
+const SQRT_HALF: f64 = Math.SQRT1_2;
 /** 1 / sqrt(2 pi), the normal density at 0. */
 const NORMAL_DENSITY: f64 = 0.3989422804014327;
 
@@ -299,7 +299,7 @@ export function dropoutF32(
   seedHigh: i32,
   key: i32,
 ): void {
-  const bytes = <usize>elements << 2;
+  const bytes = (<usize>elements) << 2;
   for (let s = 0; s < countSamples; s++) {
     dropoutSample(
       xPtr,

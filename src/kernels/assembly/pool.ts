@@ -22,7 +22,7 @@ export function maxPool2dF32(
   paddingHeight: i32,
   paddingWidth: i32,
 ): void {
-  const pixelBytes = <usize>channels << 2;
+  const pixelBytes = (<usize>channels) << 2;
   const sampleBytes = <usize>(height * width) * pixelBytes;
   for (; countSamples > 0; countSamples--, xPtr += sampleBytes) {
     for (let oy = 0; oy < outHeight; oy++) {
@@ -34,7 +34,7 @@ export function maxPool2dF32(
         const x0 = max(left, 0);
         const x1 = min(left + kernelWidth, width);
         for (let channel = 0; channel < channels; channel += 4) {
-          const at = <usize>channel << 2;
+          const at = (<usize>channel) << 2;
           let best = f32x4.splat(-Infinity);
           let where = i32x4.splat(y0 * width + x0);
           for (let y = y0; y < y1; y++) {
@@ -66,7 +66,7 @@ export function maxPool2dGradF32(
   outPixels: i32,
   channels: i32,
 ): void {
-  const pixelBytes = <usize>channels << 2;
+  const pixelBytes = (<usize>channels) << 2;
   const sampleBytes = <usize>inPixels * pixelBytes;
   memory.fill(dxPtr, 0, <usize>countSamples * sampleBytes);
   for (; countSamples > 0; countSamples--, dxPtr += sampleBytes) {
@@ -100,7 +100,7 @@ export function avgPool2dF32(
   paddingWidth: i32,
   countIncludePad: i32,
 ): void {
-  const pixelBytes = <usize>channels << 2;
+  const pixelBytes = (<usize>channels) << 2;
   const sampleBytes = <usize>(height * width) * pixelBytes;
   for (; countSamples > 0; countSamples--, xPtr += sampleBytes) {
     for (let oy = 0; oy < outHeight; oy++) {
@@ -114,7 +114,7 @@ export function avgPool2dF32(
         const area = countIncludePad ? kernelHeight * kernelWidth : (y1 - y0) * (x1 - x0);
         const divisor = f64x2.splat(<f64>area);
         for (let channel = 0; channel < channels; channel += 4) {
-          const at = <usize>channel << 2;
+          const at = (<usize>channel) << 2;
           let sumLow = f64x2.splat(0);
           let sumHigh = f64x2.splat(0);
           for (let y = y0; y < y1; y++) {
@@ -164,7 +164,7 @@ export function avgPool2dGradF32(
   paddingWidth: i32,
   countIncludePad: i32,
 ): void {
-  const pixelBytes = <usize>channels << 2;
+  const pixelBytes = (<usize>channels) << 2;
   const sampleBytes = <usize>(outHeight * outWidth) * pixelBytes;
   for (; countSamples > 0; countSamples--, dyPtr += sampleBytes) {
     for (let y = 0; y < height; y++) {
@@ -174,7 +174,7 @@ export function avgPool2dGradF32(
         const ox0 = firstWindow(x, kernelWidth, strideWidth, paddingWidth);
         const ox1 = min((x + paddingWidth) / strideWidth + 1, outWidth);
         for (let channel = 0; channel < channels; channel += 4) {
-          const at = <usize>channel << 2;
+          const at = (<usize>channel) << 2;
           let sumLow = f64x2.splat(0);
           let sumHigh = f64x2.splat(0);
           for (let oy = oy0; oy < oy1; oy++) {
@@ -206,11 +206,11 @@ export function globalAvgPoolF32(
   pixels: i32,
   channels: i32,
 ): void {
-  const pixelBytes = <usize>channels << 2;
+  const pixelBytes = (<usize>channels) << 2;
   const divisor = f64x2.splat(<f64>pixels);
   for (; countSamples > 0; countSamples--) {
     for (let channel = 0; channel < channels; channel += 4) {
-      const at = <usize>channel << 2;
+      const at = (<usize>channel) << 2;
       let sumLow = f64x2.splat(0);
       let sumHigh = f64x2.splat(0);
       let x = xPtr + at;
@@ -235,11 +235,11 @@ export function globalAvgPoolGradF32(
   pixels: i32,
   channels: i32,
 ): void {
-  const pixelBytes = <usize>channels << 2;
+  const pixelBytes = (<usize>channels) << 2;
   const divisor = f64x2.splat(<f64>pixels);
   for (; countSamples > 0; countSamples--) {
     for (let channel = 0; channel < channels; channel += 4) {
-      const at = <usize>channel << 2;
+      const at = (<usize>channel) << 2;
       const dy = v128.load(dyPtr + at);
       const share = narrow(f64x2.div(low(dy), divisor), f64x2.div(high(dy), divisor));
       storeLanes(dxPtr + at, share, channels - channel);

@@ -14,11 +14,11 @@ export function groupNormCoefficients(
   coefficientsPtr: usize,
 ): void {
   const countRows = f64.load(vectorPtr);
-  const arrayBytes = <usize>channels << 3;
+  const arrayBytes = (<usize>channels) << 3;
   const width = channels / groups;
   for (let group = 0; group < groups; group++) {
     const first = group * width;
-    let at = 8 + (<usize>first << 3);
+    let at = 8 + ((<usize>first) << 3);
     let count = countRows;
     let mean = f64.load(vectorPtr + at);
     let m2 = f64.load(vectorPtr + at + arrayBytes);
@@ -38,8 +38,8 @@ export function groupNormCoefficients(
         channels,
         mean,
         invStd,
-        weightPtr ? <f64>f32.load(weightPtr + (<usize>channel << 2)) : 1,
-        biasPtr ? <f64>f32.load(biasPtr + (<usize>channel << 2)) : 0,
+        weightPtr ? <f64>f32.load(weightPtr + ((<usize>channel) << 2)) : 1,
+        biasPtr ? <f64>f32.load(biasPtr + ((<usize>channel) << 2)) : 0,
       );
     }
   }
@@ -54,7 +54,7 @@ export function groupNormGradCoefficients(
   coefficientsPtr: usize,
   outPtr: usize,
 ): void {
-  const arrayBytes = <usize>channels << 3;
+  const arrayBytes = (<usize>channels) << 3;
   const width = channels / groups;
   const count = <f64>countRows * <f64>width;
   for (let group = 0; group < groups; group++) {
@@ -63,11 +63,11 @@ export function groupNormGradCoefficients(
     let product: f64 = 0;
     for (let channel = first; channel < first + width; channel++) {
       const weight = weightOf(weightPtr, channel);
-      sum += weight * f64.load(sumsPtr + (<usize>channel << 3));
-      product += weight * f64.load(sumsPtr + arrayBytes + (<usize>channel << 3));
+      sum += weight * f64.load(sumsPtr + ((<usize>channel) << 3));
+      product += weight * f64.load(sumsPtr + arrayBytes + ((<usize>channel) << 3));
     }
     for (let channel = first; channel < first + width; channel++) {
-      const at = <usize>channel << 3;
+      const at = (<usize>channel) << 3;
       const invStd = f64.load(coefficientsPtr + arrayBytes + at);
       storeGradCoefficients(
         outPtr,
@@ -85,7 +85,7 @@ export function groupNormGradCoefficients(
 
 @inline
 function weightOf(weightPtr: usize, channel: i32): f64 {
-  return weightPtr ? <f64>f32.load(weightPtr + (<usize>channel << 2)) : 1;
+  return weightPtr ? <f64>f32.load(weightPtr + ((<usize>channel) << 2)) : 1;
 }
 
 // Statistics of one sample for layerNorm: mean, invStd, float64.
@@ -101,10 +101,12 @@ export function layerNormF32(
   const pivot = <f64>f32.load(xPtr);
   const pivots = f64x2.splat(pivot);
   const body = length & ~3;
-  let sumLow = f64x2.splat(0), sumHigh = f64x2.splat(0);
-  let squareLow = f64x2.splat(0), squareHigh = f64x2.splat(0);
+  let sumLow = f64x2.splat(0),
+    sumHigh = f64x2.splat(0);
+  let squareLow = f64x2.splat(0),
+    squareHigh = f64x2.splat(0);
   for (let i = 0; i < body; i += 4) {
-    const value = v128.load(xPtr + (<usize>i << 2));
+    const value = v128.load(xPtr + ((<usize>i) << 2));
     const dLow = f64x2.sub(low(value), pivots);
     const dHigh = f64x2.sub(high(value), pivots);
     sumLow = f64x2.add(sumLow, dLow);
@@ -115,7 +117,7 @@ export function layerNormF32(
   let sum = foldLanes(f64x2.add(sumLow, sumHigh));
   let square = foldLanes(f64x2.add(squareLow, squareHigh));
   for (let i = body; i < length; i++) {
-    const d = <f64>f32.load(xPtr + (<usize>i << 2)) - pivot;
+    const d = <f64>f32.load(xPtr + ((<usize>i) << 2)) - pivot;
     sum += d;
     square += d * d;
   }
@@ -125,7 +127,7 @@ export function layerNormF32(
   f64.store(statisticsPtr, mean);
   f64.store(statisticsPtr, invStd, 8);
   for (let i = 0; i < length; i++) {
-    const at = <usize>i << 2;
+    const at = (<usize>i) << 2;
     const normalized = (<f64>f32.load(xPtr + at) - mean) * invStd;
     const weight = weightPtr ? <f64>f32.load(weightPtr + at) : 1;
     const bias = biasPtr ? <f64>f32.load(biasPtr + at) : 0;
@@ -148,14 +150,14 @@ export function layerNormGradF32(
   let sum: f64 = 0;
   let product: f64 = 0;
   for (let i = 0; i < length; i++) {
-    const at = <usize>i << 2;
+    const at = (<usize>i) << 2;
     const dy = <f64>f32.load(dyPtr + at);
     const normalized = (<f64>f32.load(xPtr + at) - mean) * invStd;
     const grad = weightPtr ? dy * <f64>f32.load(weightPtr + at) : dy;
     sum += grad;
     product += grad * normalized;
     if (weightGradPtr) {
-      const to = <usize>i << 3;
+      const to = (<usize>i) << 3;
       f64.store(weightGradPtr + to, f64.load(weightGradPtr + to) + dy * normalized);
       f64.store(biasGradPtr + to, f64.load(biasGradPtr + to) + dy);
     }
@@ -164,7 +166,7 @@ export function layerNormGradF32(
   const meanGrad = sum / <f64>length;
   const meanProduct = product / <f64>length;
   for (let i = 0; i < length; i++) {
-    const at = <usize>i << 2;
+    const at = (<usize>i) << 2;
     const dy = <f64>f32.load(dyPtr + at);
     const normalized = (<f64>f32.load(xPtr + at) - mean) * invStd;
     const grad = weightPtr ? dy * <f64>f32.load(weightPtr + at) : dy;

@@ -40,7 +40,7 @@ export function winogradInputF32(
   dstPtr: usize,
   planeBytes: usize,
 ): void {
-  const pixelBytes = <usize>channels << 2;
+  const pixelBytes = (<usize>channels) << 2;
   const planes4 = planeBytes << 2;
   for (; tileRows > 0; tileRows--) {
     let x = xPtr;
@@ -118,7 +118,7 @@ export function winogradOutputGradF32(
   dstPtr: usize,
   planeBytes: usize,
 ): void {
-  const pixelBytes = <usize>channels << 2;
+  const pixelBytes = (<usize>channels) << 2;
   const planes4 = planeBytes << 2;
   for (; tileRows > 0; tileRows--) {
     let dy = dyPtr;
@@ -167,7 +167,7 @@ export function winogradOutputF32(
   outHeight: i32,
   outWidth: i32,
 ): void {
-  const pixelBytes = <usize>channels << 2;
+  const pixelBytes = (<usize>channels) << 2;
   const rowBytes = <usize>outWidth * pixelBytes;
   const planes4 = planeBytes << 2;
   for (let tileRow = 0; tileRow < tileRows; tileRow++) {
@@ -245,8 +245,8 @@ export function winogradWeightsF32(
   dstPtr: usize,
   planeBytes: usize,
 ): void {
-  const tapBytes = <usize>(inChannels * outChannels) << 2;
-  const rowBytes = <usize>outChannels << 2;
+  const tapBytes = (<usize>(inChannels * outChannels)) << 2;
+  const rowBytes = (<usize>outChannels) << 2;
   for (let channel: usize = 0; channel < rowBytes; channel += PANEL_ROW_BYTES) {
     let w = weightPtr + channel;
     for (let input = inChannels; input > 0; input--) {
@@ -254,10 +254,18 @@ export function winogradWeightsF32(
         const g0 = w + part;
         const g1 = g0 + 3 * tapBytes;
         const g2 = g1 + 3 * tapBytes;
-        const a0 = v128.load(g0), a1 = v128.load(g0 + tapBytes), a2 = v128.load(g0 + 2 * tapBytes);
-        const c0 = v128.load(g2), c1 = v128.load(g2 + tapBytes), c2 = v128.load(g2 + 2 * tapBytes);
-        const b0 = v128.load(g1), b1 = v128.load(g1 + tapBytes), b2 = v128.load(g1 + 2 * tapBytes);
-        const s0 = f32x4.add(a0, c0), s1 = f32x4.add(a1, c1), s2 = f32x4.add(a2, c2);
+        const a0 = v128.load(g0),
+          a1 = v128.load(g0 + tapBytes),
+          a2 = v128.load(g0 + 2 * tapBytes);
+        const c0 = v128.load(g2),
+          c1 = v128.load(g2 + tapBytes),
+          c2 = v128.load(g2 + 2 * tapBytes);
+        const b0 = v128.load(g1),
+          b1 = v128.load(g1 + tapBytes),
+          b2 = v128.load(g1 + 2 * tapBytes);
+        const s0 = f32x4.add(a0, c0),
+          s1 = f32x4.add(a1, c1),
+          s2 = f32x4.add(a2, c2);
         let dst = dstPtr + part;
         storeWeightRow(dst, planeBytes, a0, a1, a2);
         dst += planeBytes << 2;
@@ -307,7 +315,7 @@ export function winogradWeightGradF32(
   length: i32,
   gradPtr: usize,
 ): void {
-  const tapBytes = <usize>length << 2;
+  const tapBytes = (<usize>length) << 2;
   const planes4 = planeBytes << 2;
   const at2 = planeBytes << 1;
   const at3 = at2 + planeBytes;

@@ -2,7 +2,7 @@
 // of [tiles, in] by [in, out], and for the weight gradient one of [in, tiles] by [tiles, out]. A
 // register tile covers 4 rows x 8 columns; each element is ONE chain of multiply-adds.
 
-import { PANEL_ROW_BYTES, splat, TILE_CHANNELS, TILE_PIXELS } from './convTile';
+import { PANEL_ROW_BYTES, splat, TILE_PIXELS } from './convTile';
 import { mulAdd } from './math';
 
 const PLACES: i32 = 16;
@@ -18,8 +18,8 @@ export function winogradProductsF32(
   dstPlaneBytes: usize,
   outChannels: i32,
 ): void {
-  const srcBytes = <usize>inChannels << 2;
-  const dstBytes = <usize>outChannels << 2;
+  const srcBytes = (<usize>inChannels) << 2;
+  const dstBytes = (<usize>outChannels) << 2;
   const panelBytes = <usize>inChannels * PANEL_ROW_BYTES;
   for (let place = PLACES; place > 0; place--) {
     let panel = panelsPtr;
@@ -33,10 +33,14 @@ export function winogradProductsF32(
         let a2 = a1 + srcBytes;
         let a3 = a2 + srcBytes;
         let b = panel;
-        let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
-        let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
-        let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
-        let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
+        let c00 = f32x4.splat(0),
+          c01 = f32x4.splat(0);
+        let c10 = f32x4.splat(0),
+          c11 = f32x4.splat(0);
+        let c20 = f32x4.splat(0),
+          c21 = f32x4.splat(0);
+        let c30 = f32x4.splat(0),
+          c31 = f32x4.splat(0);
         do {
           // See SCHEDULING in conv.ts.
           let b0 = v128.load(b);
@@ -137,8 +141,8 @@ export function winogradGradProductsF32(
   gradPlaneBytes: usize,
   accumulate: i32,
 ): void {
-  const srcBytes = <usize>inChannels << 2;
-  const dyBytes = <usize>outChannels << 2;
+  const srcBytes = (<usize>inChannels) << 2;
+  const dyBytes = (<usize>outChannels) << 2;
   const pairsBytes = <usize>(tiles >> 1) * 2 * dyBytes;
   for (let place = PLACES; place > 0; place--) {
     for (let k: usize = 0; k < srcBytes; k += 16) {
@@ -146,10 +150,14 @@ export function winogradGradProductsF32(
         let a = srcPtr + k;
         let b = dyPtr + channel;
         const pairsEnd = b + pairsBytes;
-        let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
-        let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
-        let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
-        let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
+        let c00 = f32x4.splat(0),
+          c01 = f32x4.splat(0);
+        let c10 = f32x4.splat(0),
+          c11 = f32x4.splat(0);
+        let c20 = f32x4.splat(0),
+          c21 = f32x4.splat(0);
+        let c30 = f32x4.splat(0),
+          c31 = f32x4.splat(0);
         while (b != pairsEnd) {
           let b0 = v128.load(b);
           let b1 = v128.load(b, 16);
@@ -184,25 +192,25 @@ export function winogradGradProductsF32(
           c31 = mulAdd(v3, b1, c31);
           a += srcBytes;
           b += dyBytes;
-          }
+        }
         if (tiles & 1) {
-          let b0 = v128.load(b);
-          let b1 = v128.load(b, 16);
-          let v0 = splat(a);
+          const b0 = v128.load(b);
+          const b1 = v128.load(b, 16);
+          const v0 = splat(a);
           c00 = mulAdd(v0, b0, c00);
           c01 = mulAdd(v0, b1, c01);
-          let v1 = v128.load_splat<f32>(a, 4);
+          const v1 = v128.load_splat<f32>(a, 4);
           c10 = mulAdd(v1, b0, c10);
           c11 = mulAdd(v1, b1, c11);
-          let v2 = v128.load_splat<f32>(a, 8);
+          const v2 = v128.load_splat<f32>(a, 8);
           c20 = mulAdd(v2, b0, c20);
           c21 = mulAdd(v2, b1, c21);
-          let v3 = v128.load_splat<f32>(a, 12);
+          const v3 = v128.load_splat<f32>(a, 12);
           c30 = mulAdd(v3, b0, c30);
           c31 = mulAdd(v3, b1, c31);
           a += srcBytes;
           b += dyBytes;
-          }
+        }
         const g0 = gradPtr + (k >> 2) * dyBytes + channel;
         const g1 = g0 + dyBytes;
         const g2 = g1 + dyBytes;
