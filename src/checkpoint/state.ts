@@ -85,9 +85,13 @@ export function namedWeights(tensors: readonly StateTensor[]): ReadonlyMap<strin
 /** SHA-256, in hex, over all parameters and running statistics: names, then little-endian
  * values. */
 export function hashWeights(tensors: readonly StateTensor[]): string {
+  return hashState(tensors.filter(({ group }) => group !== 'optimizer'));
+}
+
+/** The same over all of the state. */
+export function hashState(tensors: readonly StateTensor[]): string {
   const hash = createHash('sha256');
-  for (const { name, group, values } of tensors) {
-    if (group === 'optimizer') continue;
+  for (const { name, values } of tensors) {
     hash.update(name);
     // The hash refuses shared memory, so it gets a copy.
     hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength).slice());

@@ -1,9 +1,6 @@
 // How far the statistics of each shard lie from those of its sync group, and how healthy the
-// group's are. A reduction of moments is wrapped so that in snapshot steps each shard is looked at,
-// too, and compared with the group behind the exchange. Plain loops over channels in float64, in
-// one order, so the numbers do not depend on the number of workers.
-
-import type { BoundReduction } from '../reduce/reduction.ts';
+// group's are. Plain loops over channels in float64, in one order, so the numbers do not depend on
+// the number of workers.
 
 // Places in the numbers of one layer and replica.
 /** Values per channel in the shard; with 0 of them all averages are NaN. */
@@ -24,31 +21,6 @@ export const DEAD_VARIANCE_SHARE = 0.01;
 /** Snapshots take this many places in rotation. While snapshot k is read, k + 1 may be written, and
  * workers that do not wait for each other may be one step ahead of the one that counts steps. */
 export const SNAPSHOT_SLOTS = 3;
-
-/** What is done in snapshot steps. */
-export interface Diagnosis {
-  readonly step: { readonly isSnapshot: boolean };
-  /** Leaves what this worker knows of the shards where others read it. */
-  takeShards(): void;
-  /** Writes the diagnostics of this worker's shards; all have left what they know. */
-  diagnoseShards(): void;
-}
-
-/** A reduction of moments that works the same and writes the diagnostics of snapshot steps. */
-export function diagnosedReduction(inner: BoundReduction, diagnosis: Diagnosis): BoundReduction {
-  const { step } = diagnosis;
-  return {
-    ...inner,
-    publish() {
-      if (step.isSnapshot) diagnosis.takeShards();
-      inner.publish();
-    },
-    finish() {
-      inner.finish();
-      if (step.isSnapshot) diagnosis.diagnoseShards();
-    },
-  };
-}
 
 /** Binds the diagnosis of one shard: the function takes places in `numbers`: of the shard's and the
  * group's moments (count, mean[C], M2[C]), and of the {@link DIAGNOSTICS_LENGTH} results.

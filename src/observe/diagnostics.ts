@@ -13,15 +13,14 @@ import {
   COUNT,
   DEAD_SHARE,
   DIAGNOSTICS_LENGTH,
-  diagnosedReduction,
   MEAN_SHIFT,
   NON_FINITE,
   VARIANCE_FACTOR,
   VARIANCE_RATIO,
 } from '../norm/diagnostics.ts';
 import { type DiagnosedLayer, type DiagnosticsPlan, pieceStride } from '../plan/diagnosticsPlan.ts';
-import type { GrainPlan } from '../reduce/exchange.ts';
-import { grainStart, partOf, partStart } from '../reduce/grains.ts';
+import type { ReductionPlan } from '../reduce/exchange.ts';
+import { type GrainPlan, grainStart, partOf, partStart } from '../reduce/grains.ts';
 import { type BoundReduction, vectorLength } from '../reduce/reduction.ts';
 import { readSnapshot, slotOf } from './snapshots.ts';
 
@@ -85,45 +84,52 @@ export interface DiagnosticsSetup {
   readonly step: StepState;
 }
 
-/** Wraps the reduction of a layer's moments where that has diagnostics; hands any other back as it
- * is. `input` is what the moments are of. */
-export function withDiagnostics(
+/** A layer's part in the snapshots, on one worker. */
+export interface LayerDiagnosis {
+  /** Its reduction, which in snapshot steps also leaves what this worker knows of the shards. */
+  readonly reduction: BoundReduction;
+  /** Writes the diagnostics of this worker's share of the replicas, once all have left what they
+   * know, and the reduction's groups are whole everywhere. */
+  diagnose(): void;
+}
+
+/** Binds the diagnostics to the reduction of a layer's moments; undefined where that has none.
+ * `input` is what the moments are of. */
+export function bindLayerDiagnosis(
   inner: BoundReduction,
-  name: string,
+  { name, declared }: Pick<ReductionPlan, 'name' | 'declared'>,
   input: BoundTensor,
   setup: DiagnosticsSetup,
-): BoundReduction {
+): LayerDiagnosis | undefined {
   const { plan, step, memory } = setup;
   const { diagnostics } = plan;
   const index = diagnostics?.layers.findIndex(({ reduction }) => reduction === name) ?? -1;
-  if (diagnostics === undefined || index < 0) return inner;
+  if (diagnostics === undefined || index < 0) return undefined;
   const { every, layers, countReplicas } = diagnostics;
   const layer = layers[index]!;
-  const { lo, hi } = plan.grains.ranges[setup.worker.rank]!;
   const diagnose = bindDiagnosis(new Float64Array(memory.buffer), layer.channels, layer.eps);
   const shard = diagnostics.shards[setup.worker.rank]!;
   const pieces = bindPieces(setup, layer, input, { countReplicas, shard });
-  // The worker of a replica's first grain; where replicas do not matter to the cut, any will do.
-  const perReplica = plan.grains.cut.count / countReplicas;
-  const own = Array.from({ length: countReplicas }, (_, replica) => ({
-    replica,
-    grain: Math.floor(replica * perReplica) - lo,
-  })).filter(({ grain }) => grain >= 0 && grain < hi - lo);
-  const groupOf = own.map(({ grain }) => inner.groups.find((group) => grain < group.hi)!);
+  const countWorkers = plan.grains.ranges.length;
   const rows = diagnostics.results.offsetBytes / DOUBLE_BYTES;
-  return diagnosedReduction(inner, {
-    step,
-    takeShards: pieces.take,
-    diagnoseShards() {
+  return {
+    reduction: {
+      ...inner,
+      publish() {
+        if (step.isSnapshot) pieces.take();
+        inner.publish();
+      },
+    },
+    diagnose() {
       const row = (slotOf(step.step, every) * layers.length + index) * countReplicas;
-      for (let i = 0; i < own.length; i++) {
-        const { replica } = own[i]!;
-        const groupAt = groupOf[i]!.resultPtr / DOUBLE_BYTES;
+      const perGroup = Number(declared.groupReplicas);
+      for (let replica = setup.worker.rank; replica < countReplicas; replica += countWorkers) {
+        const groupAt = inner.groupPtrs[Math.floor(replica / perGroup)]! / DOUBLE_BYTES;
         const shardAt = pieces.fold(replica) / DOUBLE_BYTES;
         diagnose(shardAt, groupAt, rows + (row + replica) * DIAGNOSTICS_LENGTH);
       }
     },
-  });
+  };
 }
 
 interface Pieces {
@@ -139,7 +145,7 @@ function bindPieces(
   input: BoundTensor,
   { countReplicas, shard }: { readonly countReplicas: number; readonly shard: Region },
 ): Pieces {
-  const { cut, ranges } = plan.grains;
+  const { cut, ranges, ranks, firstRank } = plan.grains;
   const range = ranges[worker.rank]!;
   const { channels } = layer;
   const sampleBytes = sizeOf(input.shape) * FLOAT_BYTES;
@@ -149,9 +155,9 @@ function bindPieces(
   const vectorPtr = shard.offsetBytes;
   const pivotsPtr = shard.offsetBytes + shard.shape[1]! * DOUBLE_BYTES;
 
-  /** Where a worker's piece of a replica in a grain lies. */
+  /** Where the piece of a rank, of all processes, of a replica in a grain lies. */
   const pieceOf = (rank: number, grain: number, replica: number): number => {
-    const { lo } = ranges[rank]!;
+    const { lo } = ranks[rank]!;
     const first = partOf(step.globalCount, countReplicas, grainStart(cut, step.globalCount, lo));
     return piecesPtrs[rank]! + (grain - lo + replica - first) * stride;
   };
@@ -163,7 +169,7 @@ function bindPieces(
     const samples = step.globalCount;
     const from = partStart(samples, countReplicas, replica);
     const to = partStart(samples, countReplicas, replica + 1);
-    const { lo, hi } = ranges[rank]!;
+    const { lo, hi } = ranks[rank]!;
     for (let grain = lo; grain < hi; grain++) {
       const start = Math.max(from, grainStart(cut, samples, grain));
       const end = Math.min(to, grainStart(cut, samples, grain + 1));
@@ -181,14 +187,14 @@ function bindPieces(
         while (from < end) {
           const replica = partOf(samples, countReplicas, from);
           const to = Math.min(end, partStart(samples, countReplicas, replica + 1));
-          takePiece(from, to, pieceOf(worker.rank, grain, replica));
+          takePiece(from, to, pieceOf(firstRank + worker.rank, grain, replica));
           from = to;
         }
       }
     },
     fold(replica) {
       kernels.zeroBytes(vectorPtr, vectorLength('moments', channels) * DOUBLE_BYTES);
-      for (let rank = 0; rank < ranges.length; rank++) mergePieces(rank, replica);
+      for (let rank = 0; rank < ranks.length; rank++) mergePieces(rank, replica);
       return vectorPtr;
     },
   };

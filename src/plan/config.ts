@@ -12,7 +12,7 @@ import type { LossSpec } from '../nn/specs/losses.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 import type { OptimizerSpec } from '../optim/optimizers.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
-import { defaultGrains } from '../reduce/grains.ts';
+import { defaultGrains, type ProcessPlace } from '../reduce/grains.ts';
 import type { EvalCorrection } from './evalCorrection.ts';
 import type { OnNonFinite } from './onNonFinite.ts';
 
@@ -38,6 +38,9 @@ export interface RunConfig {
    * {@link defaultGrains}. Part of what decides the bits. */
   readonly grains?: number;
   readonly workers: number;
+  /** Where several processes share the run: which of them this is. Decides no bits. Default: there
+   * is but one. */
+  readonly place?: ProcessPlace;
   /** Samples of a full step, over all replicas. */
   readonly globalBatch: number;
   readonly dropLast: boolean;
@@ -86,7 +89,7 @@ export function outputSizeOf(task: Task): number {
 export const MAX_REPLICAS = 65_536;
 export const MAX_GRAINS = 65_536;
 
-/** Checks what no smaller part can check alone: that model, data, loss and replicas fit
+/** Checks what no smaller part can check alone: that model, data, loss, replicas and processes fit
  * together. */
 export function checkRunConfig(config: RunConfig): void {
   checkInteger('replicas', config.replicas, 1, MAX_REPLICAS);
@@ -129,7 +132,9 @@ export function checkRunConfig(config: RunConfig): void {
 
 /** A worker has one grain at least. */
 function checkWorkers(config: RunConfig, graph: Graph): void {
-  const { workers, globalBatch } = config;
+  const { globalBatch, place } = config;
+  const processes = place?.workers ?? [config.workers];
+  const workers = processes.reduce((sum, count) => sum + count, 0);
   const { count, shards } = cutOf(graph, config);
   if (workers <= count) return;
   const asked = Math.min(config.grains ?? defaultGrains(globalBatch), globalBatch);
@@ -143,7 +148,8 @@ function checkWorkers(config: RunConfig, graph: Graph): void {
       : 'a larger batch';
   throw new UsageError({
     what: 'workers',
-    given: workers,
+    given:
+      place === undefined ? workers : `${processes.join(' + ')} in ${processes.length} processes`,
     allowed: `at most one for each of the ${count} ${parts}`,
     hint: `${count} ${count === 1 ? 'worker' : 'workers'}, or ${more}`,
   });

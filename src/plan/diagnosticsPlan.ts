@@ -5,7 +5,7 @@ import { alignUp } from '../base/bytes.ts';
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import type { Graph } from '../nn/graph/graph.ts';
 import { DIAGNOSTICS_LENGTH, SNAPSHOT_SLOTS } from '../norm/diagnostics.ts';
-import type { GrainPlan } from '../reduce/exchange.ts';
+import type { GrainPlan } from '../reduce/grains.ts';
 import { vectorLength } from '../reduce/reduction.ts';
 
 export interface DiagnosedLayer {
@@ -14,9 +14,9 @@ export interface DiagnosedLayer {
   readonly reduction: string;
   readonly channels: number;
   readonly eps: number;
-  /** Of each worker the moments of its pieces: what of a replica's samples lies in one grain.
-   * Counted from the worker's first ones, grain g and replica r have piece g + r, which is no
-   * other's, since both only go up along the batch. */
+  /** Of each rank of all processes the moments of its pieces: what of a replica's samples lies in
+   * one grain. Counted from the rank's first ones, grain g and replica r have piece g + r, which is
+   * no other's, since both only go up along the batch. */
   readonly pieces: readonly Region<'f64'>[];
 }
 
@@ -62,12 +62,12 @@ export function planDiagnostics(
     name: 'diagnostics',
     type: 'f64',
     shape: [SNAPSHOT_SLOTS, diagnosed.length, replicas, DIAGNOSTICS_LENGTH],
-    writer: 'the rank of the first grain',
+    writer: 'ranks in turn',
   });
   const layers = diagnosed.map((layer) => {
-    const pieces = grains.ranges.map(({ lo, hi }, rank) =>
+    const pieces = grains.ranks.map(({ lo, hi }, rank) =>
       builder.add({
-        name: `rank ${rank}.${layer.path}.diagnostics.pieces`,
+        name: `${layer.path}.diagnostics.pieces ${rank}`,
         type: 'f64',
         shape: [hi - lo + replicas - 1, pieceStride(layer.channels)],
         writer: `rank ${rank}`,
@@ -85,14 +85,4 @@ export function planDiagnostics(
     }),
   );
   return { every, layers, countReplicas: replicas, results, shards };
-}
-
-/** What a worker leaves for the diagnostics of a reduction, where that has any. */
-export function piecesOf(
-  plan: DiagnosticsPlan | undefined,
-  reduction: string,
-  rank: number,
-): readonly Region[] {
-  const layers = plan?.layers.filter((layer) => layer.reduction === reduction) ?? [];
-  return layers.map(({ pieces }) => pieces[rank]!);
 }

@@ -7,23 +7,18 @@ import { cutOf } from '../nn/graph/cut.ts';
 import { fuseGraph } from '../nn/graph/fuse.ts';
 import { buildGraph, type Graph, type LayerOperation } from '../nn/graph/graph.ts';
 import { planStorage } from '../nn/graph/storage.ts';
-import {
-  countGroups,
-  type GrainPlan,
-  planReduction,
-  type ReductionPlan,
-} from '../reduce/exchange.ts';
-import { grainCapacity, grainRanges } from '../reduce/grains.ts';
+import { countGroups, planReduction, type ReductionPlan } from '../reduce/exchange.ts';
+import { type GrainPlan, grainCapacity, planGrains } from '../reduce/grains.ts';
 import type { ReductionDeclaration } from '../reduce/reduction.ts';
 import { coverNodes } from '../reduce/tree.ts';
 import type { RunConfig } from './config.ts';
 import { type DiagnosticsPlan, planDiagnostics } from './diagnosticsPlan.ts';
 import { type GradientNormsPlan, planGradientNorms } from './gradientNormsPlan.ts';
+import { type GradientPlan, planGradients } from './gradients.ts';
 import { type ParameterPlan, planParameters } from './parameters.ts';
 import { type PopulationPlan, planPopulations } from './populationPlan.ts';
 import { type ProfilePlan, planProfile } from './profilePlan.ts';
 import {
-  type GradientNode,
   placeControl,
   placeData,
   placeInference,
@@ -40,9 +35,9 @@ export interface RunPlan {
   readonly graph: Graph;
   readonly parameters: ParameterPlan;
   readonly grains: GrainPlan;
+  /** Of this process. */
   readonly workers: readonly WorkerPlan[];
-  /** All published nodes, in the order of their grains. */
-  readonly nodes: readonly GradientNode[];
+  readonly gradients: GradientPlan;
   readonly regions: RunRegions;
   readonly reductions: ReadonlyMap<string, ReductionPlan>;
   /** Undefined without diagnostics. */
@@ -63,7 +58,7 @@ export function planRun(config: RunConfig): RunPlan {
   const graph = config.fuse === false ? built : fuseGraph(built);
   const parameters = planParameters(graph);
   const cut = cutOf(graph, config);
-  const grains = { cut, ranges: grainRanges(cut, config.workers) };
+  const grains = planGrains(cut, config.place ?? { process: 0, workers: [config.workers] });
   const { stepsPerEpoch, lastBatch } = planEpoch({
     countSamples: config.data.countTrain,
     globalBatch: config.globalBatch,
@@ -71,7 +66,7 @@ export function planRun(config: RunConfig): RunPlan {
   });
   const builder = new LayoutBuilder();
   const regions = {
-    control: placeControl(builder, config, cut),
+    control: placeControl(builder, config, grains),
     data: placeData(builder, config),
     inference: placeInference(builder, config),
     parameters: placeParameters(builder, config, parameters),
@@ -79,6 +74,10 @@ export function planRun(config: RunConfig): RunPlan {
   const workers = grains.ranges.map((_, rank) =>
     planWorker(builder, { config, graph, parameters, grains }, rank),
   );
+  const gradients = planGradients(builder, {
+    ...{ parameters, grains, workers },
+    gradients: regions.parameters.gradients,
+  });
   const reductions = new Map<string, ReductionPlan>();
   for (const { operation, declared } of reductionsOf(graph)) {
     const name = reductionName(operation.path, declared.name);
@@ -98,7 +97,7 @@ export function planRun(config: RunConfig): RunPlan {
     parameters,
     grains,
     workers,
-    nodes: workers.flatMap(({ nodes }) => nodes),
+    gradients,
     regions,
     reductions,
     diagnostics,

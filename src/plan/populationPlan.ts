@@ -2,7 +2,8 @@
 
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
-import { type GrainPlan, planReduction, type ReductionPlan } from '../reduce/exchange.ts';
+import { planReduction, type ReductionPlan } from '../reduce/exchange.ts';
+import type { GrainPlan } from '../reduce/grains.ts';
 import { vectorLength } from '../reduce/reduction.ts';
 
 export const DEFINITIONS = ['pooled', 'averaged'] as const;

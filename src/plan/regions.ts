@@ -7,7 +7,7 @@ import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import { countRates, stateTensorsOf } from '../optim/bindOptimizer.ts';
 import { EPOCH_LENGTH, GRAIN_SUMS, PUBLISHED_LENGTH } from '../reduce/epochSums.ts';
 import { countTemporaries } from '../reduce/folds.ts';
-import type { GrainCut } from '../reduce/grains.ts';
+import type { GrainCut, GrainPlan } from '../reduce/grains.ts';
 import { type Span, treeDepth } from '../reduce/tree.ts';
 import { controlWordCount } from '../sync/words.ts';
 import { outputSizeOf, type RunConfig } from './config.ts';
@@ -19,7 +19,7 @@ export interface ControlRegions {
   readonly epochSums: Region<'f64'>;
   readonly epochPublished: Region<'f64'>;
   readonly grainSums: Region<'f64'>;
-  /** {@link VOTE_STRIDE} for each rank. */
+  /** {@link VOTE_STRIDE} for each rank of all processes. */
   readonly votes: Region<'i32'>;
 }
 
@@ -86,7 +86,7 @@ const BYTE_VALUES = 256;
 export function placeControl(
   builder: LayoutBuilder,
   { workers }: RunConfig,
-  cut: GrainCut,
+  { cut, ranks }: GrainPlan,
 ): ControlRegions {
   const ofRankZero = { type: 'f64', writer: 'rank 0' } as const;
   return {
@@ -111,7 +111,7 @@ export function placeControl(
     votes: builder.add({
       name: 'finite.votes',
       type: 'i32',
-      shape: [workers, VOTE_STRIDE],
+      shape: [ranks.length, VOTE_STRIDE],
       writer: 'each rank',
     }),
   };

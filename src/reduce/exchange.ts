@@ -1,15 +1,29 @@
 // Reductions over sync groups, planned and bound: each worker folds its grains' vectors in place up
 // to the largest subtrees that it covers, one synchronization publishes them, and everybody
 // finishes the same tree. A group that lies within one worker needs no synchronization, nor does
-// any when all groups do.
+// any when all groups do. Between processes go the largest subtrees that each of them covers.
 
 import { alignUp, DOUBLE_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import type { LayoutBuilder } from '../memory/layout.ts';
-import { type PublishedRange, prepareCall } from '../sync/call.ts';
+import {
+  type ArenaRange,
+  type ExchangedRanges,
+  joinRanges,
+  type ProcessExchange,
+  prepareCall,
+} from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
-import { countTemporaries, type Fold, foldsInPlace, foldsToRoot } from './folds.ts';
-import { type GrainCut, groupGrains } from './grains.ts';
+import {
+  countTemporaries,
+  type Fold,
+  foldsInPlace,
+  foldsToRoot,
+  mergesInPlace,
+  type PublishedNode,
+  type RootFolds,
+} from './folds.ts';
+import { type GrainCut, type GrainPlan, groupGrains } from './grains.ts';
 import {
   type BoundGroup,
   type BoundReduction,
@@ -24,7 +38,7 @@ export interface ReductionPlan {
   readonly declared: ReductionDeclaration;
   /** Where the vector of each grain lies. */
   readonly leafPtrs: readonly number[];
-  /** Whether any group spans workers. Alike on all of them. */
+  /** Whether any group spans workers. Alike on all of a process. */
   readonly needsExchange: boolean;
   readonly workers: readonly {
     /** Before the synchronization: up to the published subtrees. */
@@ -32,20 +46,21 @@ export interface ReductionPlan {
     /** After it: up to the root of every group that this worker is in. */
     readonly finish: readonly Fold[];
     readonly groups: readonly BoundGroup[];
-    /** What the others read after the synchronization. */
-    readonly published: readonly PublishedRange[];
-    /** The folded vectors of the groups whose first grain is here, which whoever updates running
-     * statistics reads after the gradients' synchronization. */
-    readonly folded: readonly PublishedRange[];
   }[];
-  /** Where the folded vector of each group lies, on the worker of its first grain. */
+  /** Where the folded vector of each group lies: on the first worker here that has grains of it,
+   * or where another process sends it. */
   readonly groupPtrs: readonly number[];
+  /** Undefined where no group spans processes. Alike on all of them. */
+  readonly between: ReductionBetween | undefined;
+  /** The folded vectors of groups that lie in other processes, which whoever updates running
+   * statistics reads; they go with the gradients. */
+  readonly folded: ExchangedRanges;
 }
 
-/** How a batch is cut, and which of its grains each worker has. */
-export interface GrainPlan {
-  readonly cut: GrainCut;
-  readonly ranges: readonly Span[];
+/** What processes do about a reduction. */
+export interface ReductionBetween extends ExchangedRanges {
+  /** From what the workers of this process have published to its own largest subtrees. */
+  readonly merges: readonly Fold[];
 }
 
 const ALIGN_DOUBLES = 16;
@@ -55,8 +70,9 @@ export function planReduction(
   builder: LayoutBuilder,
   name: string,
   declared: ReductionDeclaration,
-  { cut, ranges }: GrainPlan,
+  grains: GrainPlan,
 ): ReductionPlan {
+  const { cut, ranges } = grains;
   const length = vectorLength(declared.combine, declared.channels);
   // Vectors of different workers never share a cache line.
   const stride = alignUp(length, ALIGN_DOUBLES);
@@ -71,54 +87,119 @@ export function planReduction(
     (_, grain) => leaves.offsetBytes + grain * stride * DOUBLE_BYTES,
   );
   const groups = groupsOf(cut, declared.groupReplicas);
-  const sizeBytes = length * DOUBLE_BYTES;
-  const groupPtrs: number[] = [];
-  let needsExchange = false;
+  const between = planBetween(groups, grains, leafPtrs, length);
+  const parts = between === undefined ? ranges : grains.processes;
+  const groupPtrs = groups.map(({ lo }) => leafPtrs[lo]!);
+  const isGroupHere = groups.map(() => false);
+  let needsExchange = between !== undefined;
   const workers = ranges.map((range, rank) => {
     const own: Fold[] = [];
     const finish: Fold[] = [];
     const local: BoundGroup[] = [];
-    const published: PublishedRange[] = [];
-    const folded: PublishedRange[] = [];
     for (const [g, group] of groups.entries()) {
       const covered = coverNodes(group, range);
       if (covered.length === 0) continue;
       for (const node of covered) own.push(...foldsInPlace(node, (leaf) => leafPtrs[leaf]!));
-      const nodes = ranges
-        .flatMap((other) => coverNodes(group, other))
-        .map((node) => ({ ...node, ptr: leafPtrs[node.lo]! }));
-      if (nodes.length > 1) {
-        needsExchange = true;
-        for (const { lo } of covered) published.push({ offsetBytes: leafPtrs[lo]!, sizeBytes });
-      }
-      const temporariesPtr =
-        nodes.length === 1
-          ? 0
-          : builder.add({
-              name: `${name}.rank ${rank} group ${g}`,
-              type: 'f64',
-              shape: [countTemporaries(group.hi - group.lo), length],
-              writer: `rank ${rank}`,
-            }).offsetBytes;
-      const { folds, rootPtr } = foldsToRoot(
-        group,
-        nodes,
-        (index) => temporariesPtr + index * length * DOUBLE_BYTES,
-      );
+      const nodes = nodesOf(group, parts, leafPtrs);
+      needsExchange ||= nodes.length > 1;
+      const place = `${name}.rank ${rank} group ${g}`;
+      const { folds, rootPtr } = planFinish(builder, place, { group, nodes, length, rank });
       finish.push(...folds);
-      if (group.lo >= range.lo) {
-        groupPtrs[g] = rootPtr;
-        folded.push({ offsetBytes: rootPtr, sizeBytes });
-      }
+      if (!isGroupHere[g]) groupPtrs[g] = rootPtr;
+      isGroupHere[g] = true;
       local.push({
         lo: Math.max(group.lo, range.lo) - range.lo,
         hi: Math.min(group.hi, range.hi) - range.lo,
         resultPtr: rootPtr,
       });
     }
-    return { own, finish, groups: local, published, folded };
+    return { own, finish, groups: local };
   });
-  return { name, declared, leafPtrs, needsExchange, workers, groupPtrs };
+  const folded = planFolded(groups, grains, groupPtrs, length);
+  return { name, declared, leafPtrs, needsExchange, workers, groupPtrs, between, folded };
+}
+
+/** A worker's folds from published subtrees to the root of a group, with room for them. */
+function planFinish(
+  builder: LayoutBuilder,
+  name: string,
+  of: {
+    readonly group: Span;
+    readonly nodes: readonly PublishedNode[];
+    readonly length: number;
+    readonly rank: number;
+  },
+): RootFolds {
+  const { group, nodes, length, rank } = of;
+  if (nodes.length === 1) return { folds: [], rootPtr: nodes[0]!.ptr };
+  const { offsetBytes } = builder.add({
+    name,
+    type: 'f64',
+    shape: [countTemporaries(group.hi - group.lo), length],
+    writer: `rank ${rank}`,
+  });
+  return foldsToRoot(group, nodes, (index) => offsetBytes + index * length * DOUBLE_BYTES);
+}
+
+/** The subtrees of a group that each part publishes. */
+function nodesOf(
+  group: Span,
+  parts: readonly Span[],
+  leafPtrs: readonly number[],
+): readonly PublishedNode[] {
+  return parts
+    .flatMap((part) => coverNodes(group, part))
+    .map((node) => ({ ...node, ptr: leafPtrs[node.lo]! }));
+}
+
+/** What goes between processes: the subtrees that each covers, to all who have grains of their
+ * groups, and into the same place there. */
+function planBetween(
+  groups: readonly Span[],
+  { ranges, processes, process }: GrainPlan,
+  leafPtrs: readonly number[],
+  length: number,
+): ReductionBetween | undefined {
+  const isIn = (group: Span, { lo, hi }: Span): boolean => group.lo < hi && group.hi > lo;
+  const spans = (group: Span): boolean => processes.filter((part) => isIn(group, part)).length > 1;
+  if (!groups.some(spans)) return undefined;
+  const here = processes[process]!;
+  const sizeBytes = length * DOUBLE_BYTES;
+  const sentBy = (from: Span, to: Span): readonly ArenaRange[] =>
+    groups
+      .filter((group) => isIn(group, from) && isIn(group, to))
+      .flatMap((group) => coverNodes(group, from))
+      .map(({ lo }) => ({ offsetBytes: leafPtrs[lo]!, sizeBytes }));
+  return {
+    merges: groups.flatMap((group) => {
+      const published = nodesOf(group, ranges, leafPtrs);
+      return coverNodes(group, here).flatMap((node) => mergesInPlace(node, published));
+    }),
+    sends: processes.map((other, i) => (i === process ? [] : sentBy(here, other))),
+    receives: processes.map((other, i) => (i === process ? [] : sentBy(other, here))),
+  };
+}
+
+/** The vector of a group goes from the process of its first grain to those that have none of it,
+ * where the place of its first grain is free. */
+function planFolded(
+  groups: readonly Span[],
+  { processes, process }: GrainPlan,
+  groupPtrs: readonly number[],
+  length: number,
+): ExchangedRanges {
+  const sizeBytes = length * DOUBLE_BYTES;
+  const sentBy = (from: Span, to: Span): readonly ArenaRange[] =>
+    groups.flatMap(({ lo, hi }, g) => {
+      const isHome = lo >= from.lo && lo < from.hi;
+      const isKnown = lo < to.hi && hi > to.lo;
+      return isHome && !isKnown ? [{ offsetBytes: groupPtrs[g]!, sizeBytes }] : [];
+    });
+  const here = processes[process]!;
+  return {
+    sends: processes.map((other, i) => (i === process ? [] : sentBy(here, other))),
+    receives: processes.map((other, i) => (i === process ? [] : sentBy(other, here))),
+  };
 }
 
 /** How many groups of this size have grains in a range: as many as a bound reduction has. */
@@ -162,21 +243,18 @@ export function bindCombine(
   };
 }
 
-/** Binds a planned reduction to a worker with these grains; `beside` is what else its call
- * publishes. */
+/** Binds a planned reduction to a worker with these grains. */
 export function bindReduction(
   plan: ReductionPlan,
   kernels: KernelExports,
   member: Member,
   grains: Span,
-  beside: readonly PublishedRange[] = [],
 ): BoundReduction {
-  const { own, finish, groups, published } = plan.workers[member.rank]!;
+  const { own, finish, groups } = plan.workers[member.rank]!;
   const { combine, channels } = plan.declared;
   const length = vectorLength(combine, channels);
-  const publishes = [...published, ...beside];
   const what = { kind: combine, label: plan.name, type: 'float64', length };
-  const call = prepareCall({ ...what, publishes });
+  const call = prepareCall({ ...what, exchange: exchangeOf([plan], kernels) });
   const run = bindCombine(kernels, combine, channels);
   return {
     leafPtr: (grain) => plan.leafPtrs[grains.lo + grain]!,
@@ -193,16 +271,35 @@ export function bindReduction(
 /** Binds one exchange for the vectors of two reductions. */
 export function bindSharedExchange(
   plans: readonly [ReductionPlan, ReductionPlan],
+  kernels: KernelExports,
   member: Member,
-  beside: readonly PublishedRange[] = [],
 ): () => void {
   const [a, b] = plans;
   const { combine, channels } = a.declared;
   const length = vectorLength(combine, channels) + vectorLength(combine, b.declared.channels);
   const label = `${a.name} and ${b.name}`;
-  const publishes = [...plans.flatMap(({ workers }) => workers[member.rank]!.published), ...beside];
-  const call = prepareCall({ kind: combine, label, type: 'float64', length, publishes });
+  const what = { kind: combine, label, type: 'float64', length };
+  const call = prepareCall({ ...what, exchange: exchangeOf(plans, kernels) });
   return () => {
     if (a.needsExchange || b.needsExchange) member.sync(call);
+  };
+}
+
+/** What processes exchange in the call of these reductions; undefined for nothing. */
+function exchangeOf(
+  plans: readonly ReductionPlan[],
+  kernels: KernelExports,
+): ProcessExchange | undefined {
+  const bound = plans.flatMap(({ between, declared }) =>
+    between === undefined
+      ? []
+      : [{ between, run: bindCombine(kernels, declared.combine, declared.channels) }],
+  );
+  if (bound.length === 0) return undefined;
+  return {
+    ...joinRanges(bound.map(({ between }) => between)),
+    before() {
+      for (let i = 0; i < bound.length; i++) bound[i]!.run(bound[i]!.between.merges);
+    },
   };
 }

@@ -25,6 +25,24 @@ export function foldsInPlace(node: Span, leafPtr: (leaf: number) => number): rea
   return folds;
 }
 
+/** The folds of a subtree from published nodes, in place: each result takes the place of its first
+ * node. */
+export function mergesInPlace(node: Span, nodes: readonly PublishedNode[]): readonly Fold[] {
+  const folds: Fold[] = [];
+  foldTree<number>(node, {
+    end: (part) => ptrOf(part, nodes),
+    fold(leftPtr, rightPtr) {
+      folds.push({ intoPtr: leftPtr, leftPtr, rightPtr });
+      return leftPtr;
+    },
+  });
+  return folds;
+}
+
+function ptrOf({ lo, hi }: Span, nodes: readonly PublishedNode[]): number | undefined {
+  return nodes.find((node) => node.lo === lo && node.hi === hi)?.ptr;
+}
+
 /** What to do with one of the leaves that come in order. */
 export interface OrderedLeaf {
   /** Where it is to be written. */
@@ -52,7 +70,7 @@ export function foldsInOrder(node: Span, levelPtr: (level: number) => number): O
   return leaves;
 }
 
-/** A subtree that a worker has folded and published. */
+/** A subtree that a worker or a process has folded and published. */
 export interface PublishedNode extends Span {
   readonly ptr: number;
 }
@@ -72,7 +90,7 @@ export function foldsToRoot(
 ): RootFolds {
   const folds: Fold[] = [];
   const rootPtr = foldTree<number>(tree, {
-    end: ({ lo, hi }) => nodes.find((node) => node.lo === lo && node.hi === hi)?.ptr,
+    end: (part) => ptrOf(part, nodes),
     fold(leftPtr, rightPtr, depth) {
       const intoPtr = temporaryPtr(depth);
       folds.push({ intoPtr, leftPtr, rightPtr });

@@ -87,6 +87,40 @@ export function grainRanges({ count, shards }: GrainCut, workers: number): reado
   }));
 }
 
+/** Where a process stands among those that share a run. */
+export interface ProcessPlace {
+  readonly process: number;
+  /** How many workers each process has; this one has `workers[process]`. */
+  readonly workers: readonly number[];
+}
+
+/** How a batch is cut, and who has which of its grains. */
+export interface GrainPlan {
+  readonly cut: GrainCut;
+  /** Of each worker of this process. */
+  readonly ranges: readonly Span[];
+  /** Of the workers of all processes, in order; {@link ranges} begin at `firstRank`. */
+  readonly ranks: readonly Span[];
+  readonly firstRank: number;
+  /** Of each process; all grains where there is but one. */
+  readonly processes: readonly Span[];
+  readonly process: number;
+}
+
+/** Shares the grains out over all workers of all processes. */
+export function planGrains(cut: GrainCut, { process, workers }: ProcessPlace): GrainPlan {
+  const firsts = [0];
+  for (const count of workers) firsts.push(firsts[firsts.length - 1]! + count);
+  const ranks = grainRanges(cut, firsts[workers.length]!);
+  const processes = workers.map((count, i) => ({
+    lo: ranks[firsts[i]!]!.lo,
+    hi: ranks[firsts[i]! + count - 1]!.hi,
+  }));
+  const firstRank = firsts[process]!;
+  const ranges = ranks.slice(firstRank, firsts[process + 1]);
+  return { cut, ranges, ranks, firstRank, processes, process };
+}
+
 /** The most samples that these grains have in any step of at most `globalBatch` samples. Grains
  * only grow with the batch, so a full one decides. */
 export function grainCapacity(cut: GrainCut, globalBatch: number, { lo, hi }: Span): number {

@@ -1,4 +1,5 @@
-// The error of a run whose numbers are not finite any more: made by main from what workers found.
+// The error of a run whose numbers are not finite any more, made by main from what workers found;
+// and those of asking for a state that such a run, or one that failed, does not have.
 
 import { RunError, UsageError } from '../base/errors.ts';
 import { viewOf } from '../memory/arena.ts';
@@ -65,5 +66,14 @@ export function unsaved(path: string, diverged: RunError): UsageError {
     what: `Saving to ${path}`,
     problem: `is refused since the run diverged in step ${diverged.failure.step}`,
     hint: 'the checkpoint that was written before',
+  });
+}
+
+/** The error of asking for the state of a run that failed in the midst of a step. */
+export function tornBy({ message }: Error, what: string): UsageError {
+  return new UsageError({
+    what: `${what} of a trainer`,
+    problem: `is refused since the run failed within a step (${message})`,
+    hint: 'Trainer.resume with the last checkpoint',
   });
 }

@@ -5,7 +5,13 @@ import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
 import type { Task } from '../data/dataset.ts';
 import type { DatasetDescription } from '../data/identity.ts';
+import { viewOf } from '../memory/arena.ts';
+import type { RunPlan } from '../plan/plan.ts';
 import type { SplitName } from '../train/context.ts';
+import type { Gang } from './gang.ts';
+import type { Network } from './network.ts';
+import { shareSamples } from './sharing.ts';
+import type { TrainApi } from './trainWorker.ts';
 
 export interface Evaluation {
   readonly loss: number;
@@ -15,12 +21,28 @@ export interface Evaluation {
   readonly seconds: number;
 }
 
-/** Means over the first `count` rows of [loss, correct]. */
-export function sumSamples(
-  samples: Float64Array,
+/** Has the workers of all processes evaluate a split of `count` samples. */
+export async function evaluateOn(
+  run: {
+    readonly plan: RunPlan;
+    readonly memory: WebAssembly.Memory;
+    readonly gang: Gang<TrainApi>;
+    readonly network: Network | undefined;
+  },
+  split: SplitName,
   count: number,
-  task: Task,
-): Omit<Evaluation, 'seconds'> {
+): Promise<Evaluation> {
+  const { plan, memory, gang } = run;
+  const startMs = performance.now();
+  await gang.callAll((api) => api.evaluate(split));
+  await shareSamples(run, 'evaluated', count);
+  const samples = viewOf(memory, plan.regions.inference.evaluated);
+  const sums = sumSamples(samples, count, plan.config.data.task);
+  return { ...sums, seconds: (performance.now() - startMs) / 1000 };
+}
+
+/** Means over the first `count` rows of [loss, correct]. */
+function sumSamples(samples: Float64Array, count: number, task: Task): Omit<Evaluation, 'seconds'> {
   let loss = 0;
   let correct = 0;
   for (let i = 0; i < count; i++) {
@@ -29,10 +51,6 @@ export function sumSamples(
   }
   const isClass = task.kind === 'classification';
   return { loss: loss / count, accuracy: isClass ? correct / count : Number.NaN, count };
-}
-
-export function secondsSince(startMs: number): number {
-  return (performance.now() - startMs) / 1000;
 }
 
 const SPLITS = ['train', 'test'] as const satisfies readonly SplitName[];

@@ -9,7 +9,6 @@ import { hashWeights, namedWeights, type StateTensor } from '../checkpoint/state
 import type { DatasetDescription } from '../data/identity.ts';
 import { storedInputs } from '../data/shift.ts';
 import { toDataUnits } from '../data/targets.ts';
-import { viewOf } from '../memory/arena.ts';
 import type { Layout } from '../memory/layout.ts';
 import { type Diagnostics, summarizeDiagnostics } from '../observe/diagnostics.ts';
 import type { GradientNorms } from '../observe/gradientNorms.ts';
@@ -21,7 +20,7 @@ import { type EpochState, readEpoch } from '../reduce/epochSums.ts';
 import { type ControlWords, clearStop, progressWords, requestStop } from '../sync/words.ts';
 import type { SplitName } from '../train/context.ts';
 import type { Trained } from '../train/step.ts';
-import { divergenceOf, unsaved } from './diverged.ts';
+import { divergenceOf, tornBy, unsaved } from './diverged.ts';
 import {
   parseExportOptions,
   parseFitOptions,
@@ -29,16 +28,18 @@ import {
   parsePreciseOptions,
   parseSaveOptions,
 } from './door.ts';
-import { countSamples, type Evaluation, secondsSince, sumSamples } from './evaluation.ts';
+import { countSamples, type Evaluation, evaluateOn } from './evaluation.ts';
 import { type ExportOptions, exportInference, type InferenceExport } from './exportInference.ts';
 import type { Gang } from './gang.ts';
 import { lastDiagnostics, lastGradientNorms } from './lastSnapshot.ts';
+import type { Network } from './network.ts';
 import { type PreciseOptions, type PreciseResult, preciseResult } from './preciseNorm.ts';
 import { countInputs, type Inputs, Predictions } from './predict.ts';
 import { type FitOptions, type FitPosition, type Progress, progressOf } from './progress.ts';
 import { checkpointOf } from './resume.ts';
 import { lengthNotice, runLength } from './runLength.ts';
 import { type SaveOptions, Saver } from './saving.ts';
+import { shareSamples, shareTrained } from './sharing.ts';
 import type { RunningTrainer } from './trainerTypes.ts';
 import type { TrainApi } from './trainWorker.ts';
 
@@ -51,6 +52,8 @@ export interface RunSetup {
   readonly memory: WebAssembly.Memory;
   readonly words: ControlWords;
   readonly gang: Gang<TrainApi>;
+  /** Undefined where there is no other process. */
+  readonly network: Network | undefined;
   readonly tensors: readonly StateTensor[];
   readonly epochSums: Float64Array;
   readonly published: Float64Array;
@@ -90,7 +93,10 @@ export class Run implements RunningTrainer {
     this.isLengthSaid = setup.hasOwnLength;
     this.predictions = new Predictions({
       ...setup,
-      run: (size) => setup.gang.callAll((api) => api.predict(size)),
+      run: async (size) => {
+        await setup.gang.callAll((api) => api.predict(size));
+        await shareSamples(setup, 'outputs', size);
+      },
       tryEnter: () => {
         if (this.busy !== undefined) return false;
         this.busy = 'predict';
@@ -113,15 +119,15 @@ export class Run implements RunningTrainer {
   }
 
   get replicas(): number {
-    return this.setup.plan.config.replicas;
+    return this.config.replicas;
   }
 
   get workers(): number {
-    return this.setup.plan.config.workers;
+    return this.config.workers;
   }
 
   get globalBatch(): number {
-    return this.setup.plan.config.globalBatch;
+    return this.config.globalBatch;
   }
 
   get stepsPerEpoch(): number {
@@ -192,7 +198,7 @@ export class Run implements RunningTrainer {
     scheduleSteps: number,
     everyMs: number | undefined,
   ): AsyncGenerator<EpochState, void, void> {
-    const { gang, words } = this.setup;
+    const { gang, words, network } = this.setup;
     const running = this.inSteps(gang.callAll((api) => api.train(this.done, to, scheduleSteps)));
     let isRunning = true;
     const settle = (): void => {
@@ -207,7 +213,9 @@ export class Run implements RunningTrainer {
     } finally {
       // Still running without a reader: the loop over the progress was left.
       if (isRunning && everyMs !== undefined) requestStop(words);
-      this.take(await running, scheduleSteps);
+      const all = await shareTrained(network, await running, this.isStopping);
+      this.isStopping = all.isStopping;
+      this.take(all.trained, scheduleSteps);
     }
   }
 
@@ -264,13 +272,10 @@ export class Run implements RunningTrainer {
   }
 
   async evaluate(split: SplitName = 'test'): Promise<Evaluation> {
-    const { gang, data, memory, plan } = this.setup;
+    const { data, plan } = this.setup;
     const count = countSamples(data, split);
     checkInference(`evaluate('${split}')`, plan, count);
-    const startMs = performance.now();
-    await this.exclusively('evaluate', () => gang.callAll((api) => api.evaluate(split)));
-    const samples = viewOf(memory, plan.regions.inference.evaluated);
-    return { ...sumSamples(samples, count, data.task), seconds: secondsSince(startMs) };
+    return this.exclusively('evaluate', () => evaluateOn(this.setup, split, count));
   }
 
   async predict(inputs: Inputs): Promise<Float32Array> {
@@ -349,12 +354,7 @@ export class Run implements RunningTrainer {
         hint: 'a call between two epochs of the loop, or after it',
       });
     }
-    if (this.torn === undefined) return;
-    throw new UsageError({
-      what: `${what} of a trainer`,
-      problem: `is refused since the run failed within a step (${this.torn.message})`,
-      hint: 'Trainer.resume with the last checkpoint',
-    });
+    if (this.torn !== undefined) throw tornBy(this.torn, what);
   }
 
   async close(): Promise<void> {

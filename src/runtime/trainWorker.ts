@@ -5,15 +5,25 @@ import { loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf } from '../nn/specs/spec.ts';
 import type { RunConfig } from '../plan/config.ts';
 import { planRun } from '../plan/plan.ts';
+import { Link } from '../sync/link.ts';
+import { MemoryTransport } from '../sync/memoryTransport.ts';
+import type { Transport } from '../sync/transport.ts';
 import { bindWorker, type TrainWorker } from '../train/worker.ts';
 import { type GangTask, serveControl } from './control.ts';
+import type { TransportSetup } from './network.ts';
 
 /** What a training thread is started with. */
 export interface TrainData {
   readonly config: RunConfig;
   readonly memory: WebAssembly.Memory;
   readonly module: WebAssembly.Module;
+  /** Where there are other processes; for the first worker. */
+  readonly network?: { readonly transport: TransportSetup; readonly names: readonly string[] };
 }
+
+/** A process waits longer for others than each waits for its own workers, so that the one with the
+ * cause says it. */
+const LINK_PATIENCE = 1.5;
 
 /** What a training thread offers. */
 export type TrainApi = TrainWorker;
@@ -21,8 +31,21 @@ export type TrainApi = TrainWorker;
 /** The whole life of a training thread. */
 export function serveTraining(task: GangTask<TrainData>): Promise<number> {
   return serveControl<TrainData, TrainApi>(task, async ({ data, rank }) => {
-    const { config, memory, module } = data;
+    const { config, memory, module, network } = data;
     await loadModules(customModulesOf(config.model), true);
-    return bindWorker({ plan: planRun(config), module, memory, rank });
+    const link =
+      network === undefined || rank !== 0
+        ? undefined
+        : new Link({
+            transport: openTransport(network.transport),
+            memory,
+            names: network.names,
+            timeoutMs: LINK_PATIENCE * config.timeoutMs,
+          });
+    return bindWorker({ plan: planRun(config), module, memory, rank, ...(link && { link }) });
   });
+}
+
+function openTransport(setup: TransportSetup): Transport {
+  return new MemoryTransport(setup.mailboxes, setup.process);
 }

@@ -3,11 +3,12 @@
 // have called. Waiting ends by arrival, by abort, by timeout, or because the other one has finished
 // or died. It always ends.
 
-import { RunError, type RunFailure } from '../base/errors.ts';
+import type { RunError } from '../base/errors.ts';
 import { sliceMsOf } from '../base/patience.ts';
-import { abortRun, isAborted, MAIN_RANK, readAbort, wakeAll, wakeGroup } from './abort.ts';
-import { describeRanks } from './blame.ts';
+import { isAborted, wakeAll, wakeGroup } from './abort.ts';
 import type { Call } from './call.ts';
+import { Failing } from './failing.ts';
+import { Spin } from './spin.ts';
 import { Counters } from './stats.ts';
 import {
   ARRIVED_WORD,
@@ -23,7 +24,6 @@ import {
   LINE_WORDS,
   NUMBER,
   rankWord,
-  readPosition,
   readWorldSize,
   SIGNATURE,
   SLEEPERS_WORD,
@@ -55,15 +55,6 @@ export interface Split {
   readonly worldRanks: readonly number[];
 }
 
-/** After so many waits in a row that spinning did not end, the others seem to have no core of their
- * own, or much to do: from then on only each SPIN_PROBE-th wait spins fully, to notice when that
- * has changed. Two members that a busy machine had put on one core took 137 us a barrier when each
- * spun to the end, and 15 us so (2-core x86 machine, Node 20, November 2026). */
-const SPIN_MISSES = 4;
-const SPIN_PROBE = 32;
-/** Part of the turns that the waits between get. */
-const SPIN_SHARE = 32;
-
 /** One member's side of the barrier. */
 export class Barrier {
   readonly rank: number;
@@ -72,7 +63,7 @@ export class Barrier {
   private readonly words: ControlWords;
   private readonly world: ControlWords;
   private readonly worldRanks: readonly number[];
-  private readonly layerNames: readonly string[];
+  private readonly failing: Failing;
   /** Where the own arrival lies, and that of rank 0; those of the others follow evenly. */
   private readonly arrivalWord: number;
   private readonly firstArrival: number;
@@ -83,7 +74,9 @@ export class Barrier {
   /** This group's wake word and own line, as indices into the world's words. */
   private readonly wakeWord: number;
   private readonly lineWord: number;
-  private readonly spinTurns: number;
+  /** Whether members that wait spin before they sleep. */
+  readonly spins: boolean;
+  private readonly spin: Spin;
   /** Whose text lies in the even and in the odd half of the own lines. */
   private readonly written: [Call | undefined, Call | undefined] = [undefined, undefined];
   private readonly groupTimeoutMs: number;
@@ -95,10 +88,10 @@ export class Barrier {
   private counted = 0;
   private call: Call | undefined;
   private length = 0;
+  /** Whether this member has come to the synchronization of {@link sequence} and is not past it. */
+  private isAtCall = false;
   /** How long this member has slept in the current synchronization. */
   private waitedMs = 0;
-  /** Waits in a row that spinning did not end. */
-  private misses = 0;
 
   constructor(words: ControlWords, rank: number, options: BarrierOptions = {}) {
     this.words = words;
@@ -108,7 +101,8 @@ export class Barrier {
     const { world = words, worldRanks } = options.split ?? {};
     this.world = world;
     this.worldRanks = worldRanks ?? Array.from({ length: this.worldSize }, (_, other) => other);
-    this.layerNames = options.layerNames ?? [];
+    const { layerNames = [] } = options;
+    this.failing = new Failing(world, this.worldRanks, this.worldRanks[rank]!, layerNames);
     this.ownWord = rankWord(rank);
     this.ownWorldWord = rankWord(this.worldRanks[rank]!);
     const offset = (words.byteOffset - world.byteOffset) / 4;
@@ -117,16 +111,12 @@ export class Barrier {
     this.firstArrival = arrivalWord(0, this.worldSize);
     this.arrivalStride = arrivalWord(1, this.worldSize) - this.firstArrival;
     this.arrivalWord = this.firstArrival + rank * this.arrivalStride;
-    this.spinTurns = words[SPIN_TURNS_WORD]!;
+    this.spins = words[SPIN_TURNS_WORD]! > 0;
+    this.spin = new Spin(words[SPIN_TURNS_WORD]!);
     this.groupTimeoutMs = words[TIMEOUT_WORD]!;
     this.timeoutMs = this.groupTimeoutMs;
     this.sequence = words[this.arrivalWord]!;
     Atomics.store(world, this.ownWorldWord + STATE, State.running);
-  }
-
-  /** Whether members that wait spin before they sleep. */
-  get spins(): boolean {
-    return this.spinTurns > 0;
   }
 
   /** Begins a call, which has one or more synchronizations. */
@@ -142,39 +132,33 @@ export class Barrier {
    * are for {@link valueOf}. Throws a {@link RunError} when the run is broken off, and breaks it
    * off when the members differ in their calls or are late. */
   pass(value = 0, value2 = 0): void {
-    const { words, worldSize, rank } = this;
-    const call = this.call!;
-    const sequence = (this.sequence + 1) | 0;
-    const parity = sequence & 1;
-    const half = parity * CALL_WORDS;
-    const ownValueWord = this.arrivalWord + FIRST_VALUE + parity * VALUE_WORDS;
-    this.sequence = sequence;
-    words[this.ownWord + LAST_SEQUENCE] = sequence;
-    words[this.ownWord + NUMBER] = this.number;
-    this.describe(call, half, parity);
-    words[ownValueWord] = value;
-    words[ownValueWord + 1] = value2;
-    Atomics.store(words, this.arrivalWord, sequence);
-    // What is not news for the others is done while they learn of the arrival.
-    this.wakeSleepers();
+    const call = this.come();
+    this.arrive(call, value, value2);
+    // Not news for the others, so done while they learn of the arrival.
     this.count(call);
-    for (let other = 0; other < worldSize; other++) {
-      if (other === rank) continue;
-      if (!this.hasArrived(other)) this.waitFor(other);
-      const word = rankWord(other) + half;
-      if (
-        words[word + SIGNATURE] !== call.signature ||
-        (words[word + LENGTH] !== this.length && !call.uneven)
-      ) {
-        throw this.mismatch(other);
-      }
-    }
+    this.awaitOthers(call);
+    this.leave();
+  }
+
+  /** As {@link pass}, but arrives last: `meanwhile` runs when all others have come, and they go on
+   * when it has returned. One member of a group does this in a call that has an exchange. */
+  passLast(meanwhile: () => void): void {
+    const call = this.come();
+    this.count(call);
+    this.awaitOthers(call);
     if (isAborted(this.world)) throw this.aborted();
+    meanwhile();
+    this.arrive(call, 0, 0);
+    this.leave();
   }
 
   /** Whether the last {@link pass} had an odd number. */
   get parity(): number {
     return this.sequence & 1;
+  }
+
+  private get half(): number {
+    return this.parity * CALL_WORDS;
   }
 
   /** The first value that a rank gave in the last {@link pass}. To be read before the next one. */
@@ -206,18 +190,56 @@ export class Barrier {
   /** Breaks the run off for everybody and gives the error to throw. `late` are ranks of the group
    * that have not come. */
   fail(reason: string, late: readonly number[] = []): RunError {
-    const failure = this.failure(reason, late);
-    const { collective = '', missing = [], doing = [] } = failure;
-    const { message } = new RunError({ reason, collective, missing, doing });
-    abortRun(this.world, this.worldRanks[this.rank]!, message);
-    return new RunError(failure);
+    return this.failing.fail(reason, { collective: this.showOwnCall(), late });
+  }
+
+  /** Says which synchronization this member is at. */
+  private come(): Call {
+    const { words } = this;
+    const call = this.call!;
+    this.sequence = (this.sequence + 1) | 0;
+    this.isAtCall = true;
+    words[this.ownWord + LAST_SEQUENCE] = this.sequence;
+    words[this.ownWord + NUMBER] = this.number;
+    this.describe(call);
+    return call;
+  }
+
+  private arrive(call: Call, value: number, value2: number): void {
+    const { words, sequence } = this;
+    const ownValueWord = this.arrivalWord + FIRST_VALUE + this.parity * VALUE_WORDS;
+    words[ownValueWord] = value;
+    words[ownValueWord + 1] = value2;
+    Atomics.store(words, this.arrivalWord, sequence);
+    this.wakeSleepers(call);
+  }
+
+  private leave(): void {
+    this.isAtCall = false;
+    if (isAborted(this.world)) throw this.aborted();
+  }
+
+  private awaitOthers(call: Call): void {
+    const { words, worldSize, rank } = this;
+    const { half } = this;
+    for (let other = 0; other < worldSize; other++) {
+      if (other === rank) continue;
+      if (!this.hasArrived(other)) this.waitFor(other);
+      const word = rankWord(other) + half;
+      if (
+        words[word + SIGNATURE] !== call.signature ||
+        (words[word + LENGTH] !== this.length && !call.uneven)
+      ) {
+        throw this.mismatch(other);
+      }
+    }
   }
 
   /** Says what is called, where that is news: others look at it in each synchronization, so each
    * store has to fetch the line back. */
-  private describe(call: Call, half: number, parity: number): void {
-    const { words } = this;
-    const callWord = this.ownWord + half;
+  private describe(call: Call): void {
+    const { words, parity } = this;
+    const callWord = this.ownWord + this.half;
     if (words[callWord + LENGTH] !== this.length) words[callWord + LENGTH] = this.length;
     if (this.written[parity] === call) return;
     this.written[parity] = call;
@@ -240,10 +262,11 @@ export class Barrier {
    * multiple of worldSize. A quick member may count its next arrival before a slow one has counted
    * this one, and whoever completes a multiple may be late in taking it off again, so the count is
    * not always that of this synchronization; but a member counts again only when all have stored
-   * this number, so whoever completes a multiple has all of those stores behind it. */
-  private wakeSleepers(): void {
+   * this number, so whoever completes a multiple has all of those stores behind it. In a call with
+   * an exchange one member sleeps until the others have come, so that each arrival is news. */
+  private wakeSleepers(call: Call): void {
     const { words, worldSize } = this;
-    if (this.spinTurns === 0) {
+    if (!this.spins && call.exchange === undefined) {
       if ((Atomics.add(words, ARRIVED_WORD, 1) + 1) % worldSize !== 0) return;
       Atomics.sub(words, ARRIVED_WORD, worldSize);
       words[LAST_RANK_WORD] = this.rank;
@@ -272,17 +295,16 @@ export class Barrier {
   }
 
   private waitFor(other: number): void {
-    const isShort = this.misses >= SPIN_MISSES && this.misses % SPIN_PROBE !== 0;
-    const turns = isShort ? Math.ceil(this.spinTurns / SPIN_SHARE) : this.spinTurns;
+    const { turns } = this.spin;
     for (let turn = 1; turn <= turns; turn++) {
       if (this.hasArrived(other)) {
-        this.misses = 0;
+        this.spin.hit();
         this.counters.spun(other, turn);
         return;
       }
       this.checkHope(other);
     }
-    this.misses = (this.misses + 1) | 0;
+    this.spin.miss();
     const beforeMs = this.waitedMs;
     while (!this.hasArrived(other)) {
       this.checkHope(other);
@@ -340,44 +362,16 @@ export class Barrier {
   }
 
   /** The error of a member that finds the run broken off by another one. */
-  private aborted(): RunError {
-    const abort = readAbort(this.world);
-    if (abort === undefined) return new RunError(this.failure('the run was broken off.', []));
-    const who = abort.rank === MAIN_RANK ? 'the main thread' : `rank ${abort.rank}`;
-    const where = [
-      abort.step === undefined ? '' : ` in step ${abort.step}`,
-      abort.layerId === undefined ? '' : `, layer ${this.layerName(abort.layerId)}`,
-    ].join('');
-    return new RunError(
-      this.failure(`${who} broke the run off${where}: ${abort.reason}`, this.late()),
-    );
-  }
-
-  private failure(reason: string, late: readonly number[]): RunFailure {
-    const rank = this.worldRanks[this.rank]!;
-    const { step, layerId } = readPosition(this.world, rank);
-    const missing = late.map((other) => this.worldRanks[other]!);
-    const others = this.worldRanks.filter((other) => other !== rank);
-    return {
-      reason,
-      rank,
-      ...(step !== undefined && { step }),
-      ...(layerId !== undefined && { layer: this.layerName(layerId) }),
-      collective: this.showOwnCall(),
-      ...(missing.length > 0 && { missing, doing: describeRanks(this.world, others, missing) }),
-    };
+  aborted(): RunError {
+    return this.failing.aborted({ collective: this.showOwnCall(), late: this.late() });
   }
 
   /** Who has not come to the synchronization that this member has come to; nobody when it is not
    * at one. */
   private late(): number[] {
-    if (this.words[this.arrivalWord] !== this.sequence) return [];
+    if (!this.isAtCall) return [];
     const ranks = Array.from({ length: this.worldSize }, (_, rank) => rank);
     return ranks.filter((rank) => rank !== this.rank && !this.hasArrived(rank));
-  }
-
-  private layerName(layerId: number): string {
-    return this.layerNames[layerId] ?? `#${layerId}`;
   }
 
   private showOwnCall(): string {

@@ -17,19 +17,39 @@ export interface CallDetails {
   readonly length?: number;
   /** Whether members may give different lengths, which the caller then compares. */
   readonly uneven?: boolean;
-  /** What this member has written and the others read once the call is over. Default: nothing, or
-   * data that the call itself moves. */
-  readonly publishes?: readonly PublishedRange[];
+  /** What processes exchange meanwhile. Default: nothing, the call is of one process alone. */
+  readonly exchange?: ProcessExchange | undefined;
 }
 
-/** A part of the arena. In shared memory it is there for all; a transport between processes has to
- * send it. */
-export interface PublishedRange {
+/** A part of the arena. */
+export interface ArenaRange {
   readonly offsetBytes: number;
   readonly sizeBytes: number;
 }
 
-/** A prepared call; the same on every member, but for what each publishes. */
+/** What goes from arena to arena: for each process in order, and nothing for the own one. */
+export interface ExchangedRanges {
+  /** What of this arena goes there. */
+  readonly sends: readonly (readonly ArenaRange[])[];
+  /** Where what comes from there goes, in the order in which it is sent. */
+  readonly receives: readonly (readonly ArenaRange[])[];
+}
+
+/** What processes exchange during a call. */
+export interface ProcessExchange extends ExchangedRanges {
+  /** What the first worker of a process does before, once all others have come: it folds what they
+   * have published. */
+  before(): void;
+}
+
+/** One behind the other. */
+export function joinRanges(parts: readonly ExchangedRanges[]): ExchangedRanges {
+  const joined = (of: 'sends' | 'receives'): readonly (readonly ArenaRange[])[] =>
+    (parts[0]?.[of] ?? []).map((_, process) => parts.flatMap((part) => part[of][process]!));
+  return { sends: joined('sends'), receives: joined('receives') };
+}
+
+/** A prepared call; the same on every member, but for what each process exchanges. */
 export interface Call {
   /** For people: `allReduce(sum, float32) "loss"`. */
   readonly text: string;
@@ -37,15 +57,14 @@ export interface Call {
   readonly signature: number;
   readonly length: number;
   readonly uneven: boolean;
-  readonly publishes: readonly PublishedRange[];
+  readonly exchange: ProcessExchange | undefined;
   /** The text as it goes into the control words: its bytes, then UTF-8. */
   readonly textWords: Int32Array;
 }
 
 /** Prepares a call. */
 export function prepareCall(details: CallDetails): Call {
-  const { kind, label, op, type, length = NO_LENGTH, uneven = false } = details;
-  const { publishes = [] } = details;
+  const { kind, label, op, type, length = NO_LENGTH, uneven = false, exchange } = details;
   const how = [op, type].filter((part) => part !== undefined).join(', ');
   const what = label === undefined ? '' : ` "${label}"`;
   const text = `${kind}${how === '' ? '' : `(${how})`}${what}`;
@@ -54,5 +73,5 @@ export function prepareCall(details: CallDetails): Call {
   const textWords = new Int32Array(1 + Math.ceil(shown.length / 4));
   textWords[0] = shown.length;
   new Uint8Array(textWords.buffer, 4).set(shown);
-  return { text, signature: fnv1a(bytes), length, uneven, publishes, textWords };
+  return { text, signature: fnv1a(bytes), length, uneven, exchange, textWords };
 }

@@ -2,11 +2,21 @@
 // through the arena); a Group also moves data. Names and the order of arguments (input, output,
 // operation, root) are MPI's. How each collective works is in copies.ts and reductions.ts.
 
+import { isAborted } from './abort.ts';
 import type { NumberArray, NumberType, ReduceOp, SharedArrayOf } from './arrays.ts';
 import { Barrier } from './barrier.ts';
 import type { Call } from './call.ts';
+import type { Link } from './link.ts';
 import type { GroupStats } from './stats.ts';
-import { type ControlWords, LAYER, PULSE, rankWord, STEP, STOP_WORD } from './words.ts';
+import {
+  type ControlWords,
+  LAYER,
+  PULSE,
+  rankWord,
+  STEP,
+  STOP_WORD,
+  TIMEOUT_WORD,
+} from './words.ts';
 
 /** One thread's place in a group: it can wait for the others. Every call throws a RunError when the
  * run is broken off, when the members' calls differ, or when the others do not come in time. */
@@ -99,26 +109,53 @@ export interface Group {
   stats(): GroupStats;
 }
 
-/** Joins a group by its control words alone. `layerNames` are for errors, by layer id. */
+/** How many timeouts a member waits for the one that exchanges with other processes, which waits
+ * for its own group and then for them. */
+const EXCHANGE_PATIENCE = 3;
+
+/** Joins a group by its control words alone. `layerNames` are for errors, by layer id. Rank 0 has
+ * the link to other processes, where there are any. */
 export function attachMember(
   words: ControlWords,
   rank: number,
   layerNames: readonly string[] = [],
+  link?: Link,
 ): Member {
   const barrier = new Barrier(words, rank, { layerNames });
+  const exchangeTimeoutMs = EXCHANGE_PATIENCE * words[TIMEOUT_WORD]!;
+  const isAsked = (): boolean => Atomics.load(words, STOP_WORD) === 1;
+  const position = {
+    isAborted: () => isAborted(words),
+    aborted: () => barrier.aborted(),
+    fail: (reason: string) => barrier.fail(reason),
+  };
+  let current: Call;
+  const exchange = (): void => link!.exchange(current, isAsked(), position);
   const ownWord = rankWord(rank);
   let pulse = 0;
   return {
     rank,
     worldSize: barrier.worldSize,
     sync: (call) => {
-      barrier.begin(call, call.length);
-      barrier.pass();
+      if (call.exchange === undefined) {
+        barrier.begin(call, call.length);
+        barrier.pass();
+        return;
+      }
+      barrier.begin(call, call.length, 0, link === undefined ? exchangeTimeoutMs : undefined);
+      if (link === undefined) {
+        barrier.pass();
+        return;
+      }
+      current = call;
+      barrier.passLast(exchange);
     },
     syncStop: (call) => {
       barrier.begin(call, call.length);
-      // Members may see the stop word change at different times, so what rank 0 saw counts.
-      barrier.pass(rank === 0 ? Atomics.load(words, STOP_WORD) : 0);
+      // Members may see the stop word change at different times, so what rank 0 saw counts; and
+      // processes, so what all of them said with the last exchange.
+      const isStopping = rank === 0 && (link?.isStopping ?? isAsked());
+      barrier.pass(isStopping ? 1 : 0);
       return barrier.valueOf(0) === 1;
     },
     setPosition: (step, layerId) => {

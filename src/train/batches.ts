@@ -25,8 +25,7 @@ export function bindBatches(context: WorkerContext): Batches {
   const copyTarget = targetCopierOf(context, 'train');
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
   const order = viewOf(memory, plan.regions.data.order);
-  const publishes = worker.rank === 0 ? [plan.regions.data.order] : [];
-  const orderCall = prepareCall({ kind: 'order', length: order.length, publishes });
+  const orderCall = prepareCall({ kind: 'order', length: order.length });
 
   const loadSample = (sample: number, slot: number): void => {
     const toPtr = program.input.ptr + slot * sampleBytes;

@@ -14,6 +14,7 @@ import type { RunPlan } from '../plan/plan.ts';
 import { layerNames } from '../plan/plan.ts';
 import type { WorkerPlan } from '../plan/workerPlan.ts';
 import { attachMember, type Member } from '../sync/group.ts';
+import type { Link } from '../sync/link.ts';
 import { type ControlWords, progressWords } from '../sync/words.ts';
 import { bindProgram, type Program } from './program.ts';
 
@@ -25,6 +26,8 @@ export interface WorkerSetup {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly rank: number;
+  /** Of the first worker, where there are other processes. */
+  readonly link?: Link;
 }
 
 export interface WorkerContext {
@@ -57,7 +60,7 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
   const words = viewOf(memory, plan.regions.control.words);
   const profiler =
     plan.profile && bindProfiler(plan.profile, viewOf(memory, plan.profile.regions[rank]!));
-  const attached = attachMember(words, rank, layerNames(plan));
+  const attached = attachMember(words, rank, layerNames(plan), setup.link);
   const member = profiler?.watchMember(attached) ?? attached;
   const step: StepState = {
     training: true,

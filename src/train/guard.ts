@@ -4,6 +4,7 @@
 import { viewOf } from '../memory/arena.ts';
 import type { OnNonFinite } from '../plan/onNonFinite.ts';
 import { type RunRegions, VOTE_STRIDE } from '../plan/regions.ts';
+import type { GrainPlan } from '../reduce/grains.ts';
 
 /** Before the update, with the gradients: losses and each worker's part of the gradients. After it,
  * with the weights: their totals and running statistics. Each has a place of its own, so that none
@@ -25,21 +26,26 @@ export interface Guard {
 export function bindGuard(
   plan: {
     readonly regions: RunRegions;
-    readonly config: { readonly workers: number; readonly onNonFinite?: OnNonFinite };
+    readonly grains: GrainPlan;
+    readonly config: { readonly onNonFinite?: OnNonFinite };
   },
   memory: WebAssembly.Memory,
   rank: number,
 ): Guard | undefined {
   if (plan.config.onNonFinite === 'continue') return undefined;
-  const { workers } = plan.config;
+  const { ranges, ranks, firstRank } = plan.grains;
+  const own = { lo: firstRank, hi: firstRank + ranges.length };
+  const all = { lo: 0, hi: ranks.length };
   const votes = viewOf(memory, plan.regions.control.votes);
   return {
     vote(place, isGood) {
-      votes[rank * VOTE_STRIDE + place] = isGood ? FINITE : NOT_FINITE;
+      votes[(firstRank + rank) * VOTE_STRIDE + place] = isGood ? FINITE : NOT_FINITE;
     },
     areAllFinite(place) {
-      for (let worker = 0; worker < workers; worker++) {
-        if (votes[worker * VOTE_STRIDE + place] !== FINITE) return false;
+      // What follows the gradients is the same in all processes, so each asks its own workers.
+      const { lo, hi } = place === VOTE_PARTS ? all : own;
+      for (let voter = lo; voter < hi; voter++) {
+        if (votes[voter * VOTE_STRIDE + place] !== FINITE) return false;
       }
       return true;
     },

@@ -9,7 +9,6 @@ import { viewOf } from '../memory/arena.ts';
 import type { LayerOperation } from '../nn/graph/graph.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import type { PopulationDefinition, PopulationPlan } from '../plan/populationPlan.ts';
-import { publishedStatistics } from '../plan/published.ts';
 import { bindReduction } from '../reduce/exchange.ts';
 import { type BoundReduction, reduce } from '../reduce/reduction.ts';
 import { prepareCall } from '../sync/call.ts';
@@ -46,9 +45,7 @@ export function bindPopulations(context: WorkerContext): Populations {
     }),
   );
   const what = { kind: 'population', length: bound.size };
-  const batchCall = prepareCall(what);
-  const statistics = publishedStatistics(plan, context.worker.rank);
-  const finishCall = prepareCall({ ...what, publishes: statistics });
+  const call = prepareCall(what);
   return {
     begin() {
       for (const population of bound.values()) if (population.isOwner) population.reset();
@@ -61,13 +58,13 @@ export function bindPopulations(context: WorkerContext): Populations {
       }
       // Nobody overwrites the moments of this batch while others still read them.
       member.setPosition(step.step, -1);
-      member.sync(batchCall);
+      member.sync(call);
     },
     finish(definition, batches) {
       for (const population of bound.values()) {
         if (population.isOwner) population.finish(definition, batches);
       }
-      member.sync(finishCall);
+      member.sync(call);
     },
   };
 }

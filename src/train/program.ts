@@ -7,8 +7,7 @@ import type { KernelExports } from '../kernels/exports.ts';
 import type { AddOperation, LayerOperation, Operation, ValueId } from '../nn/graph/graph.ts';
 import { layersSideBySide } from '../nn/graph/sideBySide.ts';
 import type { Binding, BoundLayer, BoundTensor, StepState } from '../nn/layers/layer.ts';
-import { withDiagnostics } from '../observe/diagnostics.ts';
-import { piecesOf } from '../plan/diagnosticsPlan.ts';
+import { bindLayerDiagnosis } from '../observe/diagnostics.ts';
 import { evalWeightOf } from '../plan/evalCorrection.ts';
 import { type RunPlan, reductionName } from '../plan/plan.ts';
 import type { WorkerPlan } from '../plan/workerPlan.ts';
@@ -33,6 +32,8 @@ export interface Program {
   readonly output: BoundTensor;
   /** Updates of running statistics, for the layers that this worker owns. */
   readonly bufferUpdates: readonly { readonly layerId: number; update(): void }[];
+  /** Each layer's diagnostics, to be called in snapshot steps once all gradients are published. */
+  readonly diagnoses: readonly (() => void)[];
 }
 
 export interface ProgramSetup {
@@ -57,12 +58,13 @@ export function bindProgram(setup: ProgramSetup): Program {
       gradPtr: gradient < 0 ? 0 : basePtr + gradient,
     };
   });
+  const diagnoses: (() => void)[] = [];
   const layers = new Map<LayerOperation, BoundLayer>();
   for (const operation of graph.operations) {
     if (operation.op !== 'layer') continue;
     layers.set(
       operation,
-      operation.kind.bind(operation.spec, bindingOf(setup, operation, tensors)),
+      operation.kind.bind(operation.spec, bindingOf(setup, operation, tensors, diagnoses)),
     );
   }
   const passes = passesOf(setup, layers);
@@ -81,12 +83,12 @@ export function bindProgram(setup: ProgramSetup): Program {
     }
   }
   const ends = { input: tensors[0]!, output: tensors[graph.output]! };
-  return { operations, tensors, ...ends, bufferUpdates };
+  return { operations, tensors, ...ends, bufferUpdates, diagnoses };
 }
 
 /** The passes of each layer, with one exchange for two layers side by side. */
 function passesOf(
-  { plan, member, step }: ProgramSetup,
+  { plan, kernels, member, step }: ProgramSetup,
   layers: ReadonlyMap<LayerOperation, BoundLayer>,
 ): ReadonlyMap<LayerOperation, Passes> {
   const passes = new Map<LayerOperation, Passes>();
@@ -101,8 +103,7 @@ function passesOf(
     if (first === undefined || second === undefined) continue;
     const exchangeOf = (combine: Combine): (() => void) => {
       const [a, b] = pair.map(({ path }) => plan.reductions.get(reductionName(path, combine))!);
-      const pieces = [a!, b!].flatMap(({ name }) => piecesOf(plan.diagnostics, name, member.rank));
-      return bindSharedExchange([a!, b!], member, pieces);
+      return bindSharedExchange([a!, b!], kernels, member);
     };
     const exchanges = { forward: exchangeOf('moments'), backward: exchangeOf('sums') };
     const shared = shareExchanges([first, second], exchanges, () => step.training);
@@ -172,6 +173,7 @@ function bindingOf(
   setup: ProgramSetup,
   operation: LayerOperation,
   tensors: readonly BoundTensor[],
+  diagnoses: (() => void)[],
 ): Binding {
   const { plan, worker, kernels, memory, member, step } = setup;
   const { path } = operation;
@@ -213,12 +215,13 @@ function bindingOf(
     reduction: (name) => {
       const planned = plan.reductions.get(reductionName(path, name));
       if (planned === undefined) throw new InvariantError('reduction', name, 'a planned one');
-      const pieces = piecesOf(plan.diagnostics, planned.name, worker.rank);
-      const bind = (): BoundReduction =>
-        bindReduction(planned, kernels, member, worker.grains, pieces);
-      const bound = reductions.get(name) ?? withDiagnostics(bind(), planned.name, input, setup);
-      reductions.set(name, bound);
-      return bound;
+      const known = reductions.get(name);
+      if (known !== undefined) return known;
+      const bound = bindReduction(planned, kernels, member, worker.grains);
+      const diagnosed = bindLayerDiagnosis(bound, planned, input, setup);
+      if (diagnosed !== undefined) diagnoses.push(diagnosed.diagnose);
+      reductions.set(name, diagnosed?.reduction ?? bound);
+      return reductions.get(name)!;
     },
   };
 }

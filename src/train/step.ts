@@ -3,7 +3,7 @@
 
 import { viewOf } from '../memory/arena.ts';
 import { ENTER_LOSS, ENTER_OTHER, ENTER_UPDATE } from '../observe/profile.ts';
-import { publishedGradients, publishedWeights } from '../plan/published.ts';
+import { snapshotExchange } from '../plan/exchanges.ts';
 import { addStep, bindGrainFold, GRAIN_SUMS, publishEpoch } from '../reduce/epochSums.ts';
 import { prepareCall } from '../sync/call.ts';
 import { type Batches, bindBatches } from './batches.ts';
@@ -74,14 +74,8 @@ function bindStep(
   const { rank } = context.worker;
   const guard = bindGuard(plan, memory, rank);
   const sums = bindStepSums(context);
-  const gradientsCall = prepareCall({
-    ...{ kind: 'gradients', length: plan.parameters.length },
-    publishes: publishedGradients(plan, rank),
-  });
-  const weightsCall = prepareCall({
-    ...{ kind: 'weights', length: plan.parameters.length },
-    publishes: publishedWeights(plan, rank),
-  });
+  const weightsCall = prepareCall({ kind: 'weights', length: plan.parameters.length });
+  const diagnose = bindDiagnoses(context);
 
   return (index) => {
     step.isSnapshot = diagnosticsEvery > 0 && index % diagnosticsEvery === 0;
@@ -95,8 +89,9 @@ function bindStep(
     profiler?.enter(ENTER_UPDATE);
     member.setPosition(index, -1);
     guard?.vote(VOTE_PARTS, isLossFinite && update.arePartsFinite());
-    member.sync(gradientsCall);
+    update.publish();
     if (guard?.areAllFinite(VOTE_PARTS) === false) return BAD_GRADIENTS;
+    if (step.isSnapshot) diagnose();
     if (!update.run(index)) return BAD_GRADIENTS;
     for (let i = 0; i < program.bufferUpdates.length; i++) {
       const buffers = program.bufferUpdates[i]!;
@@ -112,6 +107,18 @@ function bindStep(
     if (rank === 0) sums.publish(index + 1);
     if (guard?.areAllFinite(VOTE_STATE) === false) return BAD_STATE;
     return isStopping ? STOP : GO_ON;
+  };
+}
+
+/** Returns what writes the diagnostics of a snapshot step, once its gradients are published. */
+function bindDiagnoses({ plan, member, program }: WorkerContext): () => void {
+  const { diagnoses } = program;
+  const exchange = { ...snapshotExchange(plan), before() {} };
+  const call = prepareCall({ kind: 'snapshot', exchange });
+  const needsExchange = plan.grains.processes.length > 1 && diagnoses.length > 0;
+  return () => {
+    if (needsExchange) member.sync(call);
+    for (let i = 0; i < diagnoses.length; i++) diagnoses[i]!();
   };
 }
 

@@ -1,6 +1,7 @@
 // The end of a step: each worker folds its blocks of all gradients along the tree over grains and
 // updates the parameters there, which all workers read. A reduce-scatter fused with the optimizer;
-// what it computes depends on the blocks, never on who owns them.
+// between processes, a reduce-scatter and an all-gather of what is folded. What comes out depends
+// on the blocks, never on who owns them.
 
 import type { KernelExports } from '../kernels/exports.ts';
 import { viewOf } from '../memory/arena.ts';
@@ -9,10 +10,11 @@ import { bindGradientNorms } from '../observe/gradientNorms.ts';
 import { bindOptimizer, RATE_GRAD_SCALE, writeRates } from '../optim/bindOptimizer.ts';
 import { writeClipScale } from '../optim/clip.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
-import { BLOCK_LENGTH, ownedBlocks, type ParameterBlock } from '../plan/parameters.ts';
+import { gradientsExchange } from '../plan/exchanges.ts';
+import { nodesOfBlock } from '../plan/gradients.ts';
+import { BLOCK_LENGTH, type ParameterBlock } from '../plan/parameters.ts';
 import type { RunPlan } from '../plan/plan.ts';
-import { publishedSquares } from '../plan/published.ts';
-import { type Fold, foldsToRoot } from '../reduce/folds.ts';
+import { type Fold, foldsToRoot, mergesInPlace } from '../reduce/folds.ts';
 import { bindAdditions } from '../reduce/gradientSink.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
@@ -25,15 +27,23 @@ export interface UpdateSetup {
   readonly step: StepState;
 }
 
-/** Everything that the update of one block needs. */
-interface BoundBlock {
-  readonly index: number;
-  readonly layerPath: string;
+/** A block whose gradients are folded. */
+interface FoldedBlock {
   readonly length: number;
   readonly isWide: boolean;
   readonly folds: readonly Fold[];
   readonly rootPtr: number;
   readonly gradPtr: number;
+}
+
+/** Everything that the update of one block needs. */
+interface UpdatedBlock {
+  readonly index: number;
+  readonly layerPath: string;
+  readonly length: number;
+  readonly gradPtr: number;
+  /** Whether its gradient is a worker's part, or the sum of several that may overflow together. */
+  readonly isSum: boolean;
   readonly paramPtr: number;
   readonly statePtrs: readonly number[];
   readonly decays: boolean;
@@ -44,7 +54,10 @@ export interface Update {
   prepare(from: number, to: number, totalSteps: number): void;
   /** Whether what this worker has published of the gradients is finite. */
   arePartsFinite(): boolean;
-  /** Folds and updates this worker's blocks. All gradients have to be published before. False
+  /** Makes all gradients known, with the votes and sums of the step. At least one
+   * synchronization. */
+  publish(): void;
+  /** Folds and updates this worker's blocks, behind {@link publish}. False
    * where the norm for clipping is not finite and the run is to stop: then nothing is updated, on
    * any worker. */
   run(step: number): boolean;
@@ -63,26 +76,24 @@ export function bindUpdate(setup: UpdateSetup): Update {
   const { plan, kernels, memory, member } = setup;
   const { config, parameters } = plan;
   const { clipNorm, onNonFinite } = config;
-  const { lo, hi } = ownedBlocks(parameters.blocks, config.workers)[member.rank]!;
+  const { lo, hi } = plan.gradients.updated[member.rank]!;
   const blocks = parameters.blocks.slice(lo, hi).map((block, i) => bindBlock(setup, block, lo + i));
   const squares = bindSquares(setup, blocks);
-  const clipCall = prepareCall({
-    ...{ kind: 'gradientNorm', length: squares.all.length },
-    publishes: publishedSquares(plan, member.rank),
-  });
+  const clipCall = prepareCall({ kind: 'gradientNorm', length: squares.all.length });
   const ratesRegion = plan.workers[member.rank]!.regions.rates;
   const rates = viewOf(memory, ratesRegion);
   const rateTable = bindRateTable(setup, rates);
   const optimizer = bindOptimizer(config.optimizer, kernels, ratesRegion.offsetBytes);
-  const foldBlock = bindBlockFold(kernels);
+  const folding = bindFolding(setup);
   const sampleNorms = bindGradientNorms(setup, blocks);
 
   return {
     prepare: rateTable.prepare,
     arePartsFinite: bindPartsCheck(setup),
+    publish: folding.publish,
     run(step) {
       rateTable.take(step);
-      for (const block of blocks) foldBlock(block);
+      folding.fold();
       sampleNorms();
       if (clipNorm !== null) {
         squares.sum();
@@ -94,15 +105,13 @@ export function bindUpdate(setup: UpdateSetup): Update {
       return true;
     },
     isTotalFinite() {
-      for (const { gradPtr, length, folds, isWide } of blocks) {
-        // Without folds it is a part, which is known to be finite, unless it was narrowed.
-        if (folds.length === 0 && !isWide) continue;
-        if (kernels.allFiniteF32(gradPtr, length) === 0) return false;
+      for (const { gradPtr, length, isSum } of blocks) {
+        if (isSum && kernels.allFiniteF32(gradPtr, length) === 0) return false;
       }
       return true;
     },
     measure() {
-      for (const block of blocks) foldBlock(block);
+      folding.fold();
       squares.sum();
     },
     firstNonFinite() {
@@ -153,7 +162,7 @@ interface Squares {
 
 function bindSquares(
   { plan, kernels, memory }: UpdateSetup,
-  blocks: readonly BoundBlock[],
+  blocks: readonly UpdatedBlock[],
 ): Squares {
   const region = plan.regions.parameters.squares;
   const all = viewOf(memory, region);
@@ -173,8 +182,70 @@ function bindSquares(
   };
 }
 
+/** From the subtrees that workers have summed to whole gradients. */
+interface Folding {
+  /** Makes the subtrees known to whoever folds them. */
+  publish(): void;
+  /** Folds this worker's share; then this process has the gradients of all blocks that it
+   * updates. */
+  fold(): void;
+}
+
+function bindFolding(setup: UpdateSetup): Folding {
+  const { plan, kernels, member } = setup;
+  const { parameters, gradients, workers, grains } = plan;
+  const { lo, hi } = gradients.folded[member.rank]!;
+  const blocks = parameters.blocks.slice(lo, hi).map((block) => bindFoldedBlock(setup, block));
+  const foldBlock = bindBlockFold(kernels);
+  const isAlone = grains.processes.length === 1;
+  const { length } = parameters;
+  const exchange = isAlone ? undefined : { ...gradientsExchange(plan), before() {} };
+  const call = prepareCall({ kind: 'gradients', length, exchange });
+  const fold = (): void => {
+    for (const block of blocks) foldBlock(block);
+  };
+  if (isAlone) return { publish: () => member.sync(call), fold };
+  const merge = bindMerge(setup);
+  const partsCall = prepareCall({ kind: 'gradients of workers', length });
+  const toAll = { ...gradients.toAll, before() {} };
+  const foldedCall = prepareCall({ kind: 'folded gradients', length, exchange: toAll });
+  return {
+    publish() {
+      if (workers.length > 1) {
+        member.sync(partsCall);
+        merge();
+      }
+      member.sync(call);
+    },
+    fold() {
+      fold();
+      member.sync(foldedCall);
+    },
+  };
+}
+
+/** Returns what merges this worker's share of the subtrees of all workers of its process to those
+ * that go to other processes. */
+function bindMerge({ plan, kernels, member }: UpdateSetup): () => void {
+  const { parameters, gradients } = plan;
+  const { lo, hi } = gradients.updated[member.rank]!;
+  const merges = parameters.blocks.slice(lo, hi).map((block) => {
+    const published = nodesOfBlock(gradients.workerNodes, block);
+    const folds = gradients.ownNodes.flatMap((node) => mergesInPlace(node, published));
+    return { length: block.length, folds, isWide: block.entry.isWide };
+  });
+  const addWide = bindAdditions(kernels, true);
+  const addNarrow = bindAdditions(kernels, false);
+  return () => {
+    for (const { length, folds, isWide } of merges) {
+      if (isWide) addWide(folds, length);
+      else addNarrow(folds, length);
+    }
+  };
+}
+
 /** Returns what folds a block of all published gradients, into float32. */
-function bindBlockFold(kernels: KernelExports): (block: BoundBlock) => void {
+function bindBlockFold(kernels: KernelExports): (block: FoldedBlock) => void {
   const addWide = bindAdditions(kernels, true);
   const addNarrow = bindAdditions(kernels, false);
   return ({ length, isWide, folds, rootPtr, gradPtr }) => {
@@ -202,31 +273,35 @@ function bindPartsCheck({ plan, kernels, memory, member }: UpdateSetup): () => b
   };
 }
 
-function bindBlock(setup: UpdateSetup, block: ParameterBlock, index: number): BoundBlock {
+function bindFoldedBlock(setup: UpdateSetup, block: ParameterBlock): FoldedBlock {
   const { plan, member } = setup;
-  const { regions, workers, config, nodes, grains } = plan;
-  const { values, gradients, optimizerState } = regions.parameters;
+  const { regions, workers, grains } = plan;
   const { entry, start, length } = block;
-  const bytes = entry.isWide ? 8 : 4;
-  const published = nodes.map((node) => {
-    const { offsetBytes } = entry.isWide ? node.wide : node.narrow;
-    return { ...node, ptr: offsetBytes + (entry.nodeOffset + start) * bytes };
-  });
   const temporariesPtr = workers[member.rank]!.regions.temporaries.offsetBytes;
   const { folds, rootPtr } = foldsToRoot(
     { lo: 0, hi: grains.cut.count },
-    published,
+    nodesOfBlock(plan.gradients.nodes, block),
     (index) => temporariesPtr + index * BLOCK_LENGTH * 8,
   );
+  const gradPtr = regions.parameters.gradients.offsetBytes + (entry.offset + start) * 4;
+  return { length, isWide: entry.isWide, folds, rootPtr, gradPtr };
+}
+
+function bindBlock(
+  { plan }: UpdateSetup,
+  { entry, start, length }: ParameterBlock,
+  index: number,
+): UpdatedBlock {
+  const { regions, config, gradients } = plan;
+  const { values, gradients: whole, optimizerState } = regions.parameters;
   const at = (entry.offset + start) * 4;
   return {
     index,
     layerPath: entry.layerPath,
     length,
-    isWide: entry.isWide,
-    folds,
-    rootPtr,
-    gradPtr: gradients.offsetBytes + at,
+    gradPtr: whole.offsetBytes + at,
+    // A part alone is known to be finite, unless it was narrowed.
+    isSum: entry.isWide || gradients.nodes.length > 1,
     paramPtr: values.offsetBytes + at,
     statePtrs: optimizerState.map(({ offsetBytes }) => offsetBytes + at),
     decays: entry.role === 'weight' || config.optimizer.decayNormAndBias,

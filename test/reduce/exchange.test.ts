@@ -4,7 +4,7 @@ import { foldTreeRef } from '../../src/kernels/reference/fold.ts';
 import { createArena } from '../../src/memory/arena.ts';
 import { LayoutBuilder } from '../../src/memory/layout.ts';
 import { bindReduction, countGroups, planReduction } from '../../src/reduce/exchange.ts';
-import { type GrainCut, grainRanges } from '../../src/reduce/grains.ts';
+import { type GrainCut, planGrains } from '../../src/reduce/grains.ts';
 import {
   type BoundReduction,
   type Combine,
@@ -73,10 +73,11 @@ type GroupReplicas = ReductionDeclaration['groupReplicas'];
 /** All workers of a reduction in one thread. A worker that waits lets the next one run until it
  * waits, and the last one opens the barrier, so everybody publishes before anybody finishes. */
 function bindAll(combine: Combine, cut: GrainCut, workers: number, groupReplicas: GroupReplicas) {
-  const ranges = grainRanges(cut, workers);
+  const grains = planGrains(cut, { process: 0, workers: [workers] });
+  const { ranges } = grains;
   const builder = new LayoutBuilder();
   const declared = { name: 'moments', combine, channels: CHANNELS, groupReplicas };
-  const plan = planReduction(builder, '1.batchNorm.moments', declared, { cut, ranges });
+  const plan = planReduction(builder, '1.batchNorm.moments', declared, grains);
   const memory = createArena(builder.freeze());
   const kernels = instantiateKernels(module, memory);
   const counts = { synchronizations: 0 };

@@ -175,7 +175,7 @@ export function runLayer(run: LayerRun): LayerResult {
   const probedValue = probed.op === 'layer' ? probed.output : 0;
   const basePtr = plan.workers[0]!.regions.activations.offsetBytes;
   const dxPtr = basePtr + plan.workers[0]!.storage.gradientOffsetsBytes[probedValue]!;
-  const node = plan.nodes[0]!;
+  const node = plan.workers[0]!.nodes[0]!;
   const narrow = viewOf(memory, node.narrow);
   const wide = viewOf(memory, node.wide);
   const own = table.entries.filter(({ name }) => !name.startsWith('0.'));

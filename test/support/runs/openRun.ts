@@ -70,6 +70,7 @@ async function startOpen(options: TrainerOptions): Promise<OpenRun> {
   const trainer = new Run({
     ...{ runId: 'test', plan, data: describeDataset(options.data), memory, words, gang },
     ...{ tensors, epochSums, published, step: 0, epochs: 0, hasOwnLength: false, conversion: [] },
+    network: undefined,
     notify: () => {},
   });
   return { trainer, words, published, tensors };

@@ -66,7 +66,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'sleepers are woken before the arrival is stored',
     file: BARRIER,
-    find: /(Atomics\.store\(words, this\.arrivalWord, \w+\);)([\s\S]*?)(this\.wakeSleepers\(\);)/,
+    find: /(Atomics\.store\(words, this\.arrivalWord, \w+\);)(\s*)(this\.wakeSleepers\(call\);)/,
     replace: '$3$2$1',
     scenario: 'rounds',
     spinTurns: 2,
@@ -155,8 +155,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'what a member says of its call lies in one place for all calls',
     file: BARRIER,
-    find: /const half = parity \* CALL_WORDS;/,
-    replace: 'const half = 0;',
+    find: /return this\.parity \* CALL_WORDS;/,
+    replace: 'return 0;',
     scenario: 'rounds',
   },
   {
@@ -176,7 +176,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'each rank has a single place for values',
     file: BARRIER,
-    find: /FIRST_VALUE \+ parity \* VALUE_WORDS;/,
+    find: /FIRST_VALUE \+ this\.parity \* VALUE_WORDS;/,
     replace: 'FIRST_VALUE;',
     also: {
       file: 'channel.ts',

@@ -1,0 +1,94 @@
+// Before the first step processes tell each other what they are about to do. What decides bits has
+// to be the same in all of them; a difference is an error that names both processes and what
+// differs.
+
+import { RunError, UsageError } from '../base/errors.ts';
+import { packageVersion } from '../base/version.ts';
+import { hashState, type StateTensor } from '../checkpoint/state.ts';
+import type { DatasetDescription } from '../data/identity.ts';
+import { engineName, kernelsOf } from '../kernels/identity.ts';
+import type { RunConfig } from '../plan/config.ts';
+import type { ProcessPlace } from '../reduce/grains.ts';
+import { gatherJson, type Network, processNames } from './network.ts';
+
+/** What has to be the same, by what errors call it, as text. */
+type Facts = Readonly<Record<string, string>>;
+
+interface Hello {
+  readonly workers: number;
+  readonly facts: Facts;
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  'version of syncbn': 'the same version on all hosts',
+  data: 'the same files on all hosts',
+  'step to go on from': 'the same checkpoint on all hosts',
+  engine: "mode: 'strict' (--strict), whose bits depend on no engine",
+};
+
+/** Compares this run with those of the other processes, and says where its workers stand. Throws
+ * the same {@link UsageError} in all of them. */
+export async function agree(
+  network: Network,
+  run: {
+    readonly config: RunConfig;
+    readonly data: DatasetDescription;
+    readonly step: number;
+  },
+): Promise<ProcessPlace> {
+  const hellos = await gatherJson<Hello>(network, {
+    workers: run.config.workers,
+    facts: factsOf(run),
+  });
+  const names = processNames(network);
+  const [first, ...others] = hellos.map(({ facts }) => facts);
+  for (const what of Object.keys(first!)) {
+    const differing = others.findIndex((facts) => facts[what] !== first![what]);
+    if (differing < 0) continue;
+    const theirs = others[differing]![what] ?? 'none';
+    throw new UsageError({
+      what: `${what} of ${names[differing + 1]}`,
+      given: theirs,
+      allowed: `${first![what]}, as ${names[0]} has it`,
+      hint: HINTS[what] ?? 'the same command on all hosts',
+    });
+  }
+  return { process: network.process, workers: hellos.map(({ workers }) => workers) };
+}
+
+/** Compares the states of all processes, which are to be the same bit for bit; `what` names them.
+ * Gives their hash. Throws the same error in all processes. */
+export async function compareStates(
+  network: Network,
+  tensors: readonly StateTensor[],
+  what: string,
+): Promise<string> {
+  const hashes = await gatherJson(network, hashState(tensors));
+  const differing = hashes.findIndex((hash) => hash !== hashes[0]);
+  if (differing < 0) return hashes[0]!;
+  const names = processNames(network);
+  throw new RunError({
+    reason:
+      `the ${what} of ${names[differing]} (${hashes[differing]!.slice(0, 16)}) are not those of ` +
+      `${names[0]} (${hashes[0]!.slice(0, 16)}).`,
+    hint: "mode: 'strict' (--strict) where processors differ; else a host that computes wrongly",
+  });
+}
+
+function factsOf({ config, data, step }: Parameters<typeof agree>[1]): Facts {
+  const { model, workers: _workers, place: _place, mode, ...settings } = config;
+  const { timeoutMs: _timeoutMs, profile: _profile, data: _data, ...deciding } = settings;
+  return {
+    'version of syncbn': packageVersion(),
+    mode,
+    kernels: kernelsOf(mode),
+    // The bits of fast kernels may depend on the engine and the processor.
+    ...(mode === 'fast' && { engine: engineName() }),
+    model: JSON.stringify(model),
+    ...Object.fromEntries(
+      Object.entries(deciding).map(([name, value]) => [name, JSON.stringify(value ?? null)]),
+    ),
+    data: `${data.name}, ${data.contentHash ?? data.checksum}`,
+    'step to go on from': `${step}`,
+  };
+}

@@ -1,0 +1,89 @@
+// This process among those that share a run, as its main thread sees it. What moves in steps goes
+// through the first worker's link (sync/link.ts); here is what main threads tell each other before,
+// between and after. All processes run the same program and make the same calls in the same order.
+
+import { createMailboxes, type MemoryMailboxes } from '../sync/memoryTransport.ts';
+
+/** What the first worker opens its transport with; can be posted to its thread. */
+export type TransportSetup = {
+  readonly kind: 'memory';
+  readonly mailboxes: MemoryMailboxes;
+  readonly process: number;
+};
+
+export interface Network {
+  readonly process: number;
+  readonly processes: number;
+  /** The host that each process runs on. */
+  readonly hosts: readonly string[];
+  /** Of a run whose largest exchange between two processes has so many bytes. */
+  openTransport(capacityBytes: number): Promise<TransportSetup>;
+  /** The bytes that each process gives, in their order. */
+  allGather(bytes: Uint8Array): Promise<readonly Uint8Array[]>;
+}
+
+/** What errors call the processes. */
+export function processNames({ hosts }: Pick<Network, 'hosts'>): readonly string[] {
+  return hosts.map((host, process) => `process ${process} on ${host}`);
+}
+
+/** Everybody's value, as JSON. */
+export async function gatherJson<T>(network: Network, value: T): Promise<readonly T[]> {
+  const all = await network.allGather(new TextEncoder().encode(JSON.stringify(value)));
+  return all.map((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as T);
+}
+
+/** Processes that are parts of this one: for tests. */
+export function memoryNetworks(processes: number): readonly Network[] {
+  const rounds: Round[] = [];
+  const hosts = Array.from({ length: processes }, () => 'this host');
+  const opened = new Map<number, MemoryMailboxes>();
+  return hosts.map((_, process) => {
+    let calls = 0;
+    const allGather = (bytes: Uint8Array): Promise<readonly Uint8Array[]> => {
+      rounds[calls] ??= new Round(processes);
+      const round = rounds[calls]!;
+      calls++;
+      return round.give(process, bytes);
+    };
+    return {
+      process,
+      processes,
+      hosts,
+      allGather,
+      async openTransport(capacityBytes) {
+        const run = calls;
+        const all = await allGather(new Uint8Array(new Float64Array([capacityBytes]).buffer));
+        const most = Math.max(
+          ...all.map((bytes) => new Float64Array(new Uint8Array(bytes).buffer)[0]!),
+        );
+        const mailboxes = opened.get(run) ?? createMailboxes(processes, most);
+        opened.set(run, mailboxes);
+        return { kind: 'memory', mailboxes, process };
+      },
+    };
+  });
+}
+
+/** One call of all processes. */
+class Round {
+  private readonly given: (Uint8Array | undefined)[];
+  private left: number;
+  private readonly all: Promise<readonly Uint8Array[]>;
+  private settle: (all: readonly Uint8Array[]) => void = () => {};
+
+  constructor(processes: number) {
+    this.given = Array.from({ length: processes });
+    this.left = processes;
+    this.all = new Promise((resolve) => {
+      this.settle = resolve;
+    });
+  }
+
+  give(process: number, bytes: Uint8Array): Promise<readonly Uint8Array[]> {
+    this.given[process] = new Uint8Array(bytes);
+    this.left--;
+    if (this.left === 0) this.settle(this.given as Uint8Array[]);
+    return this.all;
+  }
+}

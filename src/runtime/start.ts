@@ -1,0 +1,161 @@
+// The start of a run: checks what is asked for, plans it, fills the arena and starts the gang.
+// Whatever a step computes stays in shared memory from then on; the gang is controlled by messages.
+
+import { randomUUID } from 'node:crypto';
+import { ownFile } from '../base/ownFile.ts';
+import { type Checkpoint, checkCheckpoint, runIdOf } from '../checkpoint/checkpoint.ts';
+import { type CheckpointFile, loaded, openCheckpoint } from '../checkpoint/checkpointFile.ts';
+import { type CarriedTensor, convertCheckpoint } from '../checkpoint/convertState.ts';
+import { fillArena, stateTensors } from '../checkpoint/state.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { type DatasetDescription, describeDataset } from '../data/identity.ts';
+import { compileKernels } from '../kernels/load.ts';
+import { createArena, viewOf } from '../memory/arena.ts';
+import { loadModules } from '../nn/specs/modules.ts';
+import { customModulesOf } from '../nn/specs/spec.ts';
+import { checkRunConfig, type RunConfig } from '../plan/config.ts';
+import { largestExchange } from '../plan/exchanges.ts';
+import { checkInference, checkTraining } from '../plan/feasible.ts';
+import { layerNames, planRun, type RunPlan } from '../plan/plan.ts';
+import { publishEpoch } from '../reduce/epochSums.ts';
+import { progressWords } from '../sync/words.ts';
+import { agree, compareStates } from './agreement.ts';
+import { parseResumeOptions, parseTrainerOptions } from './door.ts';
+import { startGang } from './gang.ts';
+import { type Network, processNames } from './network.ts';
+import { giveNotice, type NoticeSubject, noticesOf } from './notices.ts';
+import { checkTensors, type ResumeOptions, resumeConfig } from './resume.ts';
+import { Run } from './run.ts';
+import { resolveOptions, type TrainerOptions } from './trainerOptions.ts';
+import type { RunningTrainer } from './trainerTypes.ts';
+import type { TrainApi, TrainData } from './trainWorker.ts';
+
+/** Starts a run, alone or as one of the processes of a network. */
+export async function startOn(
+  network: Network | undefined,
+  given: TrainerOptions,
+): Promise<RunningTrainer> {
+  const options = parseTrainerOptions(given);
+  await loadModules(customModulesOf(options.model), options.allowModules);
+  const config = resolveOptions(options);
+  const notify = options.onNotice ?? giveNotice;
+  giveNotices({ config, data: options.data, norm: options.norm, resumed: undefined }, notify);
+  const { data: dataset, epochs = 0, startTimeoutMs } = options;
+  const data = describeDataset(dataset);
+  return startRun(network, config, { dataset, data, notify, epochs, startTimeoutMs });
+}
+
+/** Goes on from a checkpoint, alone or as one of the processes of a network. */
+export async function resumeOn(
+  network: Network | undefined,
+  checkpoint: string | Checkpoint,
+  given: ResumeOptions,
+): Promise<RunningTrainer> {
+  const options = parseResumeOptions(given);
+  const what = typeof checkpoint === 'string' ? `checkpoint ${checkpoint}` : 'checkpoint';
+  const read =
+    typeof checkpoint === 'string'
+      ? await openCheckpoint(checkpoint)
+      : loaded(checkCheckpoint(checkpoint));
+  const { saved, report } = await convertedAs(what, read, options);
+  const { config, data } = await resumeConfig(what, saved.head, options);
+  const notify = options.onNotice ?? giveNotice;
+  giveNotices({ config, data: options.data, norm: options.norm, resumed: saved.head }, notify);
+  return startRun(network, config, {
+    dataset: options.data,
+    data,
+    notify,
+    resumed: { what, saved, report },
+    startTimeoutMs: options.startTimeoutMs,
+  });
+}
+
+/** Says what the user should know before the first step. */
+function giveNotices(subject: NoticeSubject, notify: (notice: string) => void): void {
+  for (const notice of noticesOf(subject)) notify(notice);
+}
+
+/** The checkpoint with other normalizations, if any are asked for. */
+async function convertedAs(
+  what: string,
+  read: CheckpointFile,
+  { norm, allowModules }: Pick<ResumeOptions, 'norm' | 'allowModules'>,
+): Promise<{ readonly saved: CheckpointFile; readonly report: readonly CarriedTensor[] }> {
+  if (norm === undefined) return { saved: read, report: [] };
+  const { saved, report } = await convertCheckpoint(what, await read.load(), norm, allowModules);
+  return { saved: loaded(saved), report };
+}
+
+interface Resumed {
+  readonly what: string;
+  readonly saved: CheckpointFile;
+  readonly report: readonly CarriedTensor[];
+}
+
+/** Refuses what would fail in some step, or in the evaluation of the test samples at the end. */
+function checkStart(plan: RunPlan): void {
+  checkTraining(plan);
+  checkInference('Evaluation of the test samples', plan, plan.config.data.countTest);
+}
+
+interface Started {
+  readonly dataset: Dataset;
+  readonly data: DatasetDescription;
+  readonly notify: (notice: string) => void;
+  /** How long the run is to be; 0 or absent leaves that to the first fit. */
+  readonly epochs?: number;
+  readonly resumed?: Resumed;
+  readonly startTimeoutMs: number | undefined;
+}
+
+async function startRun(
+  network: Network | undefined,
+  asked: RunConfig,
+  started: Started,
+): Promise<RunningTrainer> {
+  const { dataset, data, notify, resumed, startTimeoutMs } = started;
+  const counters = resumed?.saved.head.counters;
+  const { step, epochs } = counters ?? { step: 0, epochs: started.epochs ?? 0 };
+  const config =
+    network === undefined
+      ? asked
+      : { ...asked, place: await agree(network, { config: asked, data, step }) };
+  if (network !== undefined) checkRunConfig(config);
+  const plan = planRun(config);
+  // A resumed run may also be evaluated alone: its fit checks the steps.
+  if (resumed === undefined) checkStart(plan);
+  const module = compileKernels(config.mode);
+  const memory = createArena(plan.layout);
+  const { control } = plan.regions;
+  fillArena(plan, memory, dataset);
+  const tensors = stateTensors(plan, memory);
+  const epochSums = viewOf(memory, control.epochSums);
+  if (resumed !== undefined) {
+    const { what, saved } = resumed;
+    checkTensors(what, tensors, saved.head);
+    await saved.readInto(tensors.map(({ values }) => values));
+    epochSums.set(saved.head.counters.epochSums);
+  }
+  const words = viewOf(memory, control.words);
+  const published = viewOf(memory, control.epochPublished);
+  publishEpoch(published, progressWords(words), epochSums, step);
+  if (network !== undefined) await compareStates(network, tensors, 'weights to begin with');
+  const shared = network && {
+    transport: await network.openTransport(largestExchange(plan)),
+    names: processNames(network),
+  };
+  const gang = await startGang<TrainApi, TrainData>({
+    workers: config.workers,
+    entry: ownFile('#workers/train.js'),
+    dataOf: () => ({ config, memory, module, ...(shared && { network: shared }) }),
+    words,
+    layerNames: layerNames(plan),
+    stallTimeoutMs: config.timeoutMs,
+    ...(startTimeoutMs !== undefined && { startTimeoutMs }),
+  });
+  const sums = { epochSums, published };
+  const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };
+  const state = { tensors, ...sums, step, ...length, conversion: resumed?.report ?? [] };
+  const runId = resumed === undefined ? randomUUID() : runIdOf(resumed.saved.head);
+  return new Run({ runId, plan, data, memory, words, gang, notify, network, ...state });
+}

@@ -1,0 +1,74 @@
+// The errors of one member: what it was at, who has not come, what the others were doing.
+
+import { RunError, type RunFailure } from '../base/errors.ts';
+import { abortRun, MAIN_RANK, readAbort } from './abort.ts';
+import { describeRanks } from './blame.ts';
+import { type ControlWords, readPosition } from './words.ts';
+
+/** A member at a call. */
+interface Where {
+  readonly collective: string;
+  /** Ranks of its group that have not come to the call. */
+  readonly late: readonly number[];
+}
+
+export class Failing {
+  private readonly world: ControlWords;
+  private readonly worldRanks: readonly number[];
+  private readonly rank: number;
+  private readonly layerNames: readonly string[];
+
+  /** `worldRanks` are the group's members in the world, `rank` is the own one there. */
+  constructor(
+    world: ControlWords,
+    worldRanks: readonly number[],
+    rank: number,
+    layerNames: readonly string[],
+  ) {
+    this.world = world;
+    this.worldRanks = worldRanks;
+    this.rank = rank;
+    this.layerNames = layerNames;
+  }
+
+  /** Breaks the run off for everybody and gives the error to throw. */
+  fail(reason: string, where: Where): RunError {
+    const failure = this.failure(reason, where);
+    const { collective = '', missing = [], doing = [] } = failure;
+    const { message } = new RunError({ reason, collective, missing, doing });
+    abortRun(this.world, this.rank, message);
+    return new RunError(failure);
+  }
+
+  /** The error of a member that finds the run broken off by another one. */
+  aborted(where: Where): RunError {
+    const abort = readAbort(this.world);
+    if (abort === undefined) {
+      return new RunError(this.failure('the run was broken off.', { ...where, late: [] }));
+    }
+    const who = abort.rank === MAIN_RANK ? 'the main thread' : `rank ${abort.rank}`;
+    const at = [
+      abort.step === undefined ? '' : ` in step ${abort.step}`,
+      abort.layerId === undefined ? '' : `, layer ${this.layerName(abort.layerId)}`,
+    ].join('');
+    return new RunError(this.failure(`${who} broke the run off${at}: ${abort.reason}`, where));
+  }
+
+  private failure(reason: string, { collective, late }: Where): RunFailure {
+    const { step, layerId } = readPosition(this.world, this.rank);
+    const missing = late.map((other) => this.worldRanks[other]!);
+    const others = this.worldRanks.filter((other) => other !== this.rank);
+    return {
+      reason,
+      rank: this.rank,
+      ...(step !== undefined && { step }),
+      ...(layerId !== undefined && { layer: this.layerName(layerId) }),
+      collective,
+      ...(missing.length > 0 && { missing, doing: describeRanks(this.world, others, missing) }),
+    };
+  }
+
+  private layerName(layerId: number): string {
+    return this.layerNames[layerId] ?? `#${layerId}`;
+  }
+}

@@ -1,0 +1,207 @@
+// What the first worker of a process does for all of them while they are in a call: it sends what
+// the others need, with a header that says which call it is, waits for theirs, compares, and puts
+// what has come where it belongs. All processes make the same exchanges in the same order. Waiting
+// ends by arrival, by abort, by another process's failure, or by timeout. It always ends.
+
+import type { RunError } from '../base/errors.ts';
+import { sliceMsOf } from '../base/patience.ts';
+import type { ArenaRange, Call } from './call.ts';
+import type { Message, Transport } from './transport.ts';
+
+export interface LinkOptions {
+  readonly transport: Transport;
+  /** The arena. */
+  readonly memory: { readonly buffer: ArrayBufferLike };
+  /** What errors call each process: `process 2 on host b`. */
+  readonly names: readonly string[];
+  readonly timeoutMs: number;
+}
+
+/** Where a process stands, for the others' errors. */
+export interface LinkPosition {
+  readonly isAborted: () => boolean;
+  /** The error of this process, when it was broken off meanwhile. */
+  readonly aborted: () => Error;
+  /** Makes an error of this process, and breaks it off. */
+  readonly fail: (reason: string) => RunError;
+}
+
+// A header, in 32-bit words: | mark | exchange | signature | length of the call | stop vote |
+const HEADER_WORDS = 16;
+const HEADER_BYTES = HEADER_WORDS * 4;
+const MARK = 0x53424e4c;
+const MARK_WORD = 0;
+const SEQUENCE_WORD = 1;
+const SIGNATURE_WORD = 2;
+const LENGTH_WORD = 3;
+const VOTE_WORD = 4;
+
+/** Ranges from so many bytes on travel from where they lie; smaller ones together, behind the
+ * header. */
+const BULK_BYTES = 32_768;
+/** The clock is read once in so many looks. */
+const LOOKS_PER_TIME = 64;
+
+interface Copy {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+}
+
+/** A call's exchange, prepared. */
+interface Prepared {
+  readonly number: number;
+  readonly before: () => void;
+  /** Of each other process. */
+  readonly sentHeaders: readonly Int32Array[];
+  readonly receivedHeaders: readonly { readonly process: number; readonly words: Int32Array }[];
+  readonly packs: readonly Copy[];
+  readonly unpacks: readonly Copy[];
+}
+
+/** One process's side of all exchanges. */
+export class Link {
+  /** Whether any process had asked to stop when it began the last exchange; alike in all. */
+  isStopping = false;
+  private readonly options: LinkOptions;
+  private readonly transport: Transport;
+  private readonly prepared = new Map<Call, Prepared>();
+  private readonly texts = new Map<number, string>();
+  private sequence = 0;
+
+  constructor(options: LinkOptions) {
+    this.options = options;
+    this.transport = options.transport;
+  }
+
+  /** Exchanges what the call says. `vote` is whether this process was asked to stop. Allocates
+   * nothing from the second time on. */
+  exchange(call: Call, vote: boolean, at: LinkPosition): void {
+    const prepared = this.prepared.get(call) ?? this.prepare(call);
+    const sequence = (this.sequence + 1) | 0;
+    this.sequence = sequence;
+    prepared.before();
+    for (let i = 0; i < prepared.sentHeaders.length; i++) {
+      const words = prepared.sentHeaders[i]!;
+      words[MARK_WORD] = MARK;
+      words[SEQUENCE_WORD] = sequence;
+      words[SIGNATURE_WORD] = call.signature;
+      words[LENGTH_WORD] = call.length;
+      words[VOTE_WORD] = vote ? 1 : 0;
+    }
+    for (let i = 0; i < prepared.packs.length; i++) {
+      const { from, to } = prepared.packs[i]!;
+      to.set(from);
+    }
+    this.transport.start(prepared.number);
+    if (!this.transport.test(prepared.number)) this.wait(call, prepared, at);
+    this.isStopping = vote;
+    for (let i = 0; i < prepared.receivedHeaders.length; i++) {
+      const { process, words } = prepared.receivedHeaders[i]!;
+      if (
+        words[MARK_WORD] !== MARK ||
+        words[SEQUENCE_WORD] !== sequence ||
+        words[SIGNATURE_WORD] !== call.signature ||
+        words[LENGTH_WORD] !== call.length
+      ) {
+        throw at.fail(this.mismatch(call, process, words));
+      }
+      this.isStopping ||= words[VOTE_WORD] === 1;
+    }
+    for (let i = 0; i < prepared.unpacks.length; i++) {
+      const { from, to } = prepared.unpacks[i]!;
+      to.set(from);
+    }
+  }
+
+  private prepare(call: Call): Prepared {
+    const { sends, receives, before } = call.exchange!;
+    const { process, processes } = this.transport;
+    const others = Array.from({ length: processes }, (_, other) => other).filter(
+      (other) => other !== process,
+    );
+    const out = others.map((other) => this.layOut(other, sends[other]!));
+    const back = others.map((other) => this.layOut(other, receives[other]!));
+    const prepared: Prepared = {
+      number: this.transport.prepare({
+        sends: out.flatMap(({ messages }) => messages),
+        receives: back.flatMap(({ messages }) => messages),
+      }),
+      before: () => before(),
+      sentHeaders: out.map(({ header }) => header),
+      receivedHeaders: back.map(({ header, other }) => ({ process: other, words: header })),
+      packs: out.flatMap(({ small }) => small.map(({ here, room }) => ({ from: here, to: room }))),
+      unpacks: back.flatMap(({ small }) =>
+        small.map(({ here, room }) => ({ from: room, to: here })),
+      ),
+    };
+    this.prepared.set(call, prepared);
+    this.texts.set(call.signature, call.text);
+    return prepared;
+  }
+
+  /** How ranges go to another process, or come from it. */
+  private layOut(other: number, ranges: readonly ArenaRange[]) {
+    const arena = this.options.memory.buffer as SharedArrayBuffer;
+    const full = ranges.filter(({ sizeBytes }) => sizeBytes > 0);
+    const small = full.filter(({ sizeBytes }) => sizeBytes < BULK_BYTES);
+    const large = full.filter(({ sizeBytes }) => sizeBytes >= BULK_BYTES);
+    const roomBytes = small.reduce((sum, { sizeBytes }) => sum + sizeBytes, HEADER_BYTES);
+    const room = new SharedArrayBuffer(roomBytes);
+    const viewOf = ({ offsetBytes, sizeBytes }: ArenaRange) =>
+      new Uint8Array(arena, offsetBytes, sizeBytes);
+    let atBytes = HEADER_BYTES;
+    const places = small.map((range) => {
+      const place = { here: viewOf(range), room: new Uint8Array(room, atBytes, range.sizeBytes) };
+      atBytes += range.sizeBytes;
+      return place;
+    });
+    const messages: readonly Message[] = [
+      { process: other, bytes: new Uint8Array(room) },
+      ...large.map((range) => ({ process: other, bytes: viewOf(range) })),
+    ];
+    return { other, header: new Int32Array(room, 0, HEADER_WORDS), small: places, messages };
+  }
+
+  private wait(call: Call, prepared: Prepared, at: LinkPosition): void {
+    const { transport } = this;
+    const { timeoutMs } = this.options;
+    const sliceMs = sliceMsOf(timeoutMs);
+    let waitedMs = 0;
+    let sinceMs = -1;
+    for (let turn = 1; !transport.test(prepared.number); turn++) {
+      if (turn % LOOKS_PER_TIME === 0) {
+        if (at.isAborted()) throw at.aborted();
+        const failure = transport.readFailure();
+        if (failure !== undefined) {
+          throw at.fail(`${this.options.names[failure.process]} broke off: ${failure.reason}`);
+        }
+        const nowMs = performance.now();
+        // What lies between two looks counts for no longer: the process may have stood still.
+        if (sinceMs >= 0) waitedMs += Math.min(nowMs - sinceMs, sliceMs);
+        sinceMs = nowMs;
+        if (waitedMs > timeoutMs) throw at.fail(this.late(call, prepared));
+      }
+      transport.pause(turn);
+    }
+  }
+
+  private late({ text }: Call, { receivedHeaders }: Prepared): string {
+    const { names, timeoutMs } = this.options;
+    const missing = receivedHeaders
+      .filter(({ words }) => words[SEQUENCE_WORD] !== this.sequence)
+      .map(({ process }) => names[process]!);
+    const who = missing.length === 0 ? 'the other processes' : missing.join(' and ');
+    return `${who} did not come to ${text} within ${timeoutMs} ms.`;
+  }
+
+  private mismatch(call: Call, process: number, words: Int32Array): string {
+    const { names } = this.options;
+    const theirs = this.texts.get(words[SIGNATURE_WORD]!) ?? 'something else';
+    return (
+      `processes called different things in exchange ${this.sequence}: ` +
+      `${names[this.transport.process]} ${call.text} of length ${call.length}; ` +
+      `${names[process]} ${theirs} of length ${words[LENGTH_WORD]}, in exchange ` +
+      `${words[SEQUENCE_WORD]}.`
+    );
+  }
+}

@@ -1,0 +1,55 @@
+// One training on one process or on several that are parts of this one, and all that it shows.
+
+import { memoryNetworks, type Network } from '../../../src/runtime/network.ts';
+import { startOn } from '../../../src/runtime/start.ts';
+import type { TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
+import type { RunningTrainer } from '../../../src/runtime/trainerTypes.ts';
+
+/** What a run comes to. */
+export interface Outcome {
+  readonly hash: string;
+  readonly losses: readonly number[];
+  readonly testLoss: number;
+  readonly outputs: Float32Array;
+  readonly diagnostics: ReturnType<RunningTrainer['diagnostics']>;
+  readonly gradientNorms: ReturnType<RunningTrainer['gradientNorms']>;
+  readonly preciseHash: string;
+}
+
+export function trainAlone(options: TrainerOptions): Promise<Outcome> {
+  return outcomeOf(undefined, options);
+}
+
+/** One outcome for each process, of so many workers. */
+export function trainApart(
+  options: TrainerOptions,
+  workers: readonly number[],
+): Promise<readonly Outcome[]> {
+  return Promise.all(
+    memoryNetworks(workers.length).map((network, process) =>
+      outcomeOf(network, { ...options, workers: workers[process]! }),
+    ),
+  );
+}
+
+async function outcomeOf(network: Network | undefined, options: TrainerOptions): Promise<Outcome> {
+  const trainer = await startOn(network, { onNotice() {}, ...options });
+  try {
+    const losses: number[] = [];
+    for await (const { loss } of trainer.fit({ epochs: 2 })) losses.push(loss);
+    const { loss: testLoss } = await trainer.evaluate();
+    const inputs = options.data.test.inputs.slice() as Float32Array;
+    const outputs = await trainer.predict(inputs);
+    const hash = trainer.weightsHash();
+    const seen = { diagnostics: trainer.diagnostics(), gradientNorms: trainer.gradientNorms() };
+    await trainer.preciseBatchNorm({ batches: 2 });
+    return { hash, losses, testLoss, outputs, ...seen, preciseHash: trainer.weightsHash() };
+  } finally {
+    await trainer.close();
+  }
+}
+
+/** Outputs by their first numbers, so that a difference can be read. */
+export function observedOf({ outputs, ...rest }: Outcome): object {
+  return { ...rest, outputs: [...outputs.slice(0, 8)], countOutputs: outputs.length };
+}
