@@ -16,6 +16,7 @@ export default defineConfig([
       cli: 'src/cli/entry/main.ts',
       'workers/train': 'workers/train.ts',
       'workers/launch': 'workers/launch.ts',
+      'workers/mpi': 'workers/mpi.ts',
       'workers/simulate': 'workers/simulate.ts',
     },
     format: 'esm',

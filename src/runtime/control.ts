@@ -45,7 +45,7 @@ export async function serveControl<Data, Api extends RemoteApi<Api>>(
     const api = await makeApi(task);
     // An unhandled rejection ends the thread at the end of this turn: only then is it ready.
     await setImmediate();
-    expose(guard(api, task), nodeEndpoint(port));
+    exposeApi(port, api, (error) => abortRun(task.words, task.rank, showError(error)));
     return threadId;
   } catch (error) {
     port.close();
@@ -78,18 +78,22 @@ export function openControl<Api>(port: MessagePort): Control<Api> {
   };
 }
 
-/** The api with functions that break the run off when they throw, and throw what can be posted. */
-function guard<Data, Api extends RemoteApi<Api>>(api: Api, task: GangTask<Data>): object {
+/** Answers calls of an api, with errors that can be posted; `onError` is told of them first. */
+export function exposeApi<Api extends RemoteApi<Api>>(
+  port: MessagePort,
+  api: Api,
+  onError: (error: unknown) => void,
+): void {
   const guarded = Object.entries(api).map(([name, run]) => [
     name,
     async (...args: unknown[]): Promise<unknown> => {
       try {
         return await (run as (...args: unknown[]) => unknown).apply(api, args);
       } catch (error) {
-        abortRun(task.words, task.rank, showError(error));
+        onError(error);
         throw packError(error);
       }
     },
   ]);
-  return Object.fromEntries(guarded);
+  expose(Object.fromEntries(guarded), nodeEndpoint(port));
 }

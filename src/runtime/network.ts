@@ -5,21 +5,24 @@
 import { createMailboxes, type MemoryMailboxes } from '../sync/memoryTransport.ts';
 
 /** What the first worker opens its transport with; can be posted to its thread. */
-export type TransportSetup = {
-  readonly kind: 'memory';
-  readonly mailboxes: MemoryMailboxes;
-  readonly process: number;
-};
+export type TransportSetup =
+  | { readonly kind: 'memory'; readonly mailboxes: MemoryMailboxes; readonly process: number }
+  | { readonly kind: 'mpi'; readonly file: string };
 
 export interface Network {
   readonly process: number;
   readonly processes: number;
   /** The host that each process runs on. */
   readonly hosts: readonly string[];
+  /** How many of the processes are on this host, and the cores that each may use. */
+  readonly localProcesses: number;
+  readonly cores: number;
   /** Of a run whose largest exchange between two processes has so many bytes. */
   openTransport(capacityBytes: number): Promise<TransportSetup>;
   /** The bytes that each process gives, in their order. */
   allGather(bytes: Uint8Array): Promise<readonly Uint8Array[]>;
+  /** Tells all others why this process goes no further. Its own threads must have ended. */
+  fail(reason: string): Promise<void>;
 }
 
 /** What errors call the processes. */
@@ -50,7 +53,10 @@ export function memoryNetworks(processes: number): readonly Network[] {
       process,
       processes,
       hosts,
+      localProcesses: processes,
+      cores: 1,
       allGather,
+      fail: async () => {},
       async openTransport(capacityBytes) {
         const run = calls;
         const all = await allGather(new Uint8Array(new Float64Array([capacityBytes]).buffer));

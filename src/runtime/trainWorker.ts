@@ -1,6 +1,8 @@
 // The worker's side of a Trainer: makes the same plan as main, binds to the arena, and answers
 // calls.
 
+import { loadMpiAgain } from '../mpi/library.ts';
+import { LINK_TAG, MpiTransport } from '../mpi/mpiTransport.ts';
 import { loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf } from '../nn/specs/spec.ts';
 import type { RunConfig } from '../plan/config.ts';
@@ -47,5 +49,6 @@ export function serveTraining(task: GangTask<TrainData>): Promise<number> {
 }
 
 function openTransport(setup: TransportSetup): Transport {
-  return new MemoryTransport(setup.mailboxes, setup.process);
+  if (setup.kind === 'memory') return new MemoryTransport(setup.mailboxes, setup.process);
+  return new MpiTransport(loadMpiAgain(setup.file), LINK_TAG);
 }

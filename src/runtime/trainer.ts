@@ -1,6 +1,7 @@
 // The Trainer: from a model and a dataset to a trained network, on all cores.
 
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import { joinProcesses } from './mpiNetwork.ts';
 import type { ResumeOptions } from './resume.ts';
 import { resumeOn, startOn } from './start.ts';
 import type { TrainerOptions } from './trainerOptions.ts';
@@ -13,13 +14,13 @@ export type Trainer = RunningTrainer;
 export const Trainer = {
   /** Plans a run, fills its memory and starts its threads. Throws a {@link UsageError} for options
    * that do not fit together, before any thread is started. */
-  start(options: TrainerOptions): Promise<Trainer> {
-    return startOn(undefined, options);
+  async start(options: TrainerOptions): Promise<Trainer> {
+    return startOn(await joinProcesses(), options);
   },
 
   /** Goes on from a checkpoint, on any number of workers, with the same bits as an uninterrupted
    * run. The data must be the checkpoint's. */
-  resume(checkpoint: string | Checkpoint, options: ResumeOptions): Promise<Trainer> {
-    return resumeOn(undefined, checkpoint, options);
+  async resume(checkpoint: string | Checkpoint, options: ResumeOptions): Promise<Trainer> {
+    return resumeOn(await joinProcesses(), checkpoint, options);
   },
 };

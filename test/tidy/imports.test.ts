@@ -13,7 +13,8 @@ const ORDER: readonly { readonly folder: string; readonly apart: readonly string
   { folder: 'memory', apart: [] },
   { folder: 'kernels', apart: [] },
   { folder: 'sync', apart: ['kernels'] },
-  { folder: 'reduce', apart: [] },
+  { folder: 'mpi', apart: ['memory', 'kernels'] },
+  { folder: 'reduce', apart: ['mpi'] },
   { folder: 'norm', apart: ['sync'] },
   { folder: 'nn', apart: ['sync'] },
   { folder: 'optim', apart: ['sync', 'reduce', 'norm', 'nn'] },
@@ -48,6 +49,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   piscina: ['runtime'],
   comlink: ['runtime'],
+  koffi: ['mpi'],
   cac: ['cli'],
   'cli-progress': ['cli'],
   'console-table-printer': ['cli'],

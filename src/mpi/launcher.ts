@@ -1,0 +1,48 @@
+// Who has started this process, by the environment: mpirun of Open MPI or MPICH, srun of Slurm, or
+// nobody. Read before MPI itself is, since a library may add to the environment.
+
+export interface Launcher {
+  readonly name: 'Open MPI' | 'MPICH' | 'Slurm';
+  readonly rank: number;
+  readonly size: number;
+  /** Processes on this host; undefined where the launcher does not say. */
+  readonly localSize: number | undefined;
+}
+
+interface Variables {
+  readonly name: Launcher['name'];
+  readonly rank: string;
+  readonly size: string;
+  readonly localSize: string;
+}
+
+const LAUNCHERS: readonly Variables[] = [
+  {
+    name: 'Open MPI',
+    rank: 'OMPI_COMM_WORLD_RANK',
+    size: 'OMPI_COMM_WORLD_SIZE',
+    localSize: 'OMPI_COMM_WORLD_LOCAL_SIZE',
+  },
+  { name: 'MPICH', rank: 'PMI_RANK', size: 'PMI_SIZE', localSize: 'MPI_LOCALNRANKS' },
+  {
+    name: 'Slurm',
+    rank: 'SLURM_PROCID',
+    size: 'SLURM_STEP_NUM_TASKS',
+    localSize: 'SLURM_LOCALNTASKS',
+  },
+];
+
+/** The launcher of several processes; undefined where this process is alone. */
+export function findLauncher(environment: NodeJS.ProcessEnv): Launcher | undefined {
+  for (const { name, ...variables } of LAUNCHERS) {
+    const rank = wholeNumber(environment[variables.rank]);
+    const size = wholeNumber(environment[variables.size]);
+    if (rank === undefined || size === undefined || size < 2) continue;
+    return { name, rank, size, localSize: wholeNumber(environment[variables.localSize]) };
+  }
+  return undefined;
+}
+
+function wholeNumber(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+}

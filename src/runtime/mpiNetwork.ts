@@ -1,0 +1,125 @@
+// The processes that an MPI launcher has started, as a network. MPI is joined once, when the first
+// run of a process starts, and left when the process ends.
+
+import { availableParallelism, cpus } from 'node:os';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { type Remote, wrap } from 'comlink';
+import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
+import { UsageError } from '../base/errors.ts';
+import { ownFile } from '../base/ownFile.ts';
+import { afterRunning } from '../base/patience.ts';
+import { bindMpi } from '../mpi/calls.ts';
+import { findLauncher, type Launcher } from '../mpi/launcher.ts';
+import { loadMpi, type MpiLibrary } from '../mpi/library.ts';
+import type { Joined, MpiThreadApi, MpiThreadData } from './mpiThread.ts';
+import { gatherJson, type Network } from './network.ts';
+import { unpackError } from './thrown.ts';
+
+/** How long processes wait for each other where data is loaded and states are written. */
+const MAIN_TIMEOUT_MS = 600_000;
+/** How long all may take to join. */
+const JOIN_TIMEOUT_MS = 120_000;
+/** How long a process that ends waits for the others. */
+const LEAVE_TIMEOUT_MS = 20_000;
+
+let joined: Promise<Network | undefined> | undefined;
+
+/** The network of this process; undefined where it was started alone. */
+export function joinProcesses(): Promise<Network | undefined> {
+  joined ??= join(process.env);
+  return joined;
+}
+
+async function join(environment: NodeJS.ProcessEnv): Promise<Network | undefined> {
+  const launcher = findLauncher(environment);
+  if (launcher === undefined) return undefined;
+  const library = loadMpi(launcher);
+  const thread = startThread(library);
+  const { process: own, processes, host } = await thread.join();
+  if (processes !== launcher.size) throw wrongLauncher(launcher, library, processes);
+  const network: Network = {
+    process: own,
+    processes,
+    hosts: [],
+    localProcesses: launcher.localSize ?? processes,
+    cores: coresFor(launcher),
+    openTransport: async () => ({ kind: 'mpi', file: library.file }),
+    allGather: (bytes) => thread.call((api) => api.allGather(bytes, MAIN_TIMEOUT_MS)),
+    fail: (reason) => thread.call((api) => api.fail(reason)),
+  };
+  return { ...network, hosts: await gatherJson(network, host) };
+}
+
+/** The cores that a process of several on one host may use. */
+function coresFor({ localSize }: Launcher): number {
+  const cores = availableParallelism();
+  // A launcher that binds has shared the cores out already.
+  if (cores < cpus().length) return cores;
+  return Math.max(1, Math.floor(cores / (localSize ?? 1)));
+}
+
+function wrongLauncher(launcher: Launcher, library: MpiLibrary, found: number): UsageError {
+  return new UsageError({
+    what: `MPI, started by ${launcher.name}`,
+    problem:
+      `says that there are ${launcher.size} processes, but ${library.file} ` +
+      `(${library.abi.family}) finds ${found}: the launcher is of another MPI than the library`,
+    hint: "the library's own mpirun, or SYNCBN_MPI=/path/to/the/library/of/the/launcher",
+  });
+}
+
+interface MpiThread {
+  join(): Promise<Joined>;
+  call<T>(use: (api: Remote<MpiThreadApi>) => Promise<T>): Promise<T>;
+}
+
+function startThread(library: MpiLibrary): MpiThread {
+  const { port1, port2 } = new MessageChannel();
+  const left = new Int32Array(new SharedArrayBuffer(4));
+  const workerData: MpiThreadData = { port: port2, file: library.file, left };
+  const worker = new Worker(ownFile('#workers/mpi.js'), { workerData, transferList: [port2] });
+  const api = wrap<MpiThreadApi>(nodeEndpoint(port1));
+  const calls = bindMpi(library);
+  const died = new Promise<never>((_, reject) => {
+    worker.once('error', (error) => reject(unpackError(error)));
+  });
+  died.catch(() => {});
+  worker.unref();
+  port1.unref();
+  let open = 0;
+  const call = async <T>(use: (api: Remote<MpiThreadApi>) => Promise<T>): Promise<T> => {
+    open++;
+    port1.ref();
+    try {
+      return await Promise.race([use(api), died]);
+    } catch (error) {
+      throw unpackError(error);
+    } finally {
+      open--;
+      if (open === 0) port1.unref();
+    }
+  };
+  return {
+    call,
+    async join() {
+      const cancel = afterRunning(JOIN_TIMEOUT_MS, () => {
+        console.error(`MPI: not all processes came within ${JOIN_TIMEOUT_MS / 1000} s.`);
+        // A thread within MPI_Init keeps any other end from coming.
+        process.kill(process.pid, 'SIGKILL');
+      });
+      const found = await call((remote) => remote.join());
+      cancel();
+      process.once('exit', (code) => end(code));
+      return found;
+    },
+  };
+
+  /** The end of the process: together with the others where all is well, else at once for all. */
+  function end(code: number): void {
+    if (code === 0) {
+      void api.leave(LEAVE_TIMEOUT_MS);
+      Atomics.wait(left, 0, 0, LEAVE_TIMEOUT_MS);
+    }
+    if (left[0] === 0) calls.abort(code === 0 ? 1 : code);
+  }
+}

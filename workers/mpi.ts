@@ -1,0 +1,5 @@
+// The thread that speaks MPI for a main thread.
+
+import { serveMpi } from '../src/runtime/mpiThread.ts';
+
+serveMpi();
