@@ -59,6 +59,8 @@ export class InvariantError extends Error {
 export interface RunFailure {
   readonly reason: string;
   readonly rank?: number;
+  /** The process that broke off, where it is not the one that says so. */
+  readonly process?: number;
   readonly step?: number;
   readonly layer?: string;
   readonly collective?: string;

@@ -52,7 +52,7 @@ export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Da
   const { regions, parameters, config } = plan;
   initControlWords(viewOf(memory, regions.control.words), config.workers, {
     timeoutMs: config.timeoutMs,
-    spinTurns: spinTurnsFor(config.workers),
+    spinTurns: spinTurnsFor(config.place?.localWorkers ?? config.workers),
   });
   for (const split of ['train', 'test'] as const) {
     const { inputs, targets } = dataset[split];

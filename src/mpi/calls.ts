@@ -1,5 +1,6 @@
-// The functions of MPI that are used, bound for one thread. Handles and addresses are plain numbers,
-// so that calls leave no garbage. Errors are returned, never fatal, and become exceptions here.
+// The functions of MPI that are used, bound for one thread. Handles and addresses are plain
+// numbers, so that calls leave no garbage. Errors are returned, never fatal, and become exceptions
+// here.
 
 import { RunError } from '../base/errors.ts';
 import { type Abi, STATUS_BYTES } from './abi.ts';
@@ -47,112 +48,169 @@ export interface Requests {
   readonly ptr: number;
 }
 
+/** The numbers of parameters; all are addresses, handles or counts, and all results are codes. */
+const PARAMETERS = {
+  MPI_Initialized: 1,
+  MPI_Init_thread: 4,
+  MPI_Comm_set_errhandler: 2,
+  MPI_Finalize: 0,
+  MPI_Abort: 2,
+  MPI_Comm_rank: 2,
+  MPI_Comm_size: 2,
+  MPI_Get_processor_name: 2,
+  MPI_Get_library_version: 2,
+  MPI_Error_string: 3,
+  MPI_Send_init: 7,
+  MPI_Recv_init: 7,
+  MPI_Startall: 2,
+  MPI_Testall: 4,
+  MPI_Request_free: 1,
+  MPI_Iprobe: 5,
+  MPI_Recv: 7,
+} as const;
+type Name = keyof typeof PARAMETERS;
+
+/** What the calls work with. */
+interface Bound {
+  readonly abi: Abi;
+  /** Calls a function; throws where it fails. */
+  call(name: Name, ...args: number[]): void;
+  /** The code of a function that may fail. */
+  readonly mpi: Readonly<Record<Name, Call>>;
+  readonly world: number;
+  readonly byte: number;
+  readonly errorsReturn: number;
+  ptrOf(bytes: Bytes): number;
+  /** Room for a text, for a number and the length of a text, and for a status. */
+  readonly text: Uint8Array;
+  readonly numbers: Int32Array;
+  readonly status: Int32Array;
+  readonly textPtr: number;
+  readonly numberPtr: number;
+  readonly lengthPtr: number;
+  readonly statusPtr: number;
+  readText(): string;
+}
+
 /** Binds the functions. */
-export function bindMpi({ koffi, handle, abi }: MpiLibrary): MpiCalls {
-  const bind = (name: string, parameters: number): Call =>
-    handle.func(
-      name,
-      'int',
-      Array.from({ length: parameters }, () => 'intptr_t'),
-    ) as Call;
+export function bindMpi(library: MpiLibrary): MpiCalls {
+  const bound = bindFunctions(library);
+  const yieldCore = library.koffi.load(null).func(YIELD, 'int', []) as () => number;
+  return {
+    abi: library.abi,
+    ...bindLife(bound),
+    ...bindMessages(bound),
+    yield: () => void yieldCore(),
+  };
+}
+
+function bindFunctions({ koffi, handle, abi }: MpiLibrary): Bound {
+  const bind = (name: Name): Call => {
+    const parameters = Array.from({ length: PARAMETERS[name] }, () => 'intptr_t');
+    return handle.func(name, 'int', parameters) as Call;
+  };
+  const names = Object.keys(PARAMETERS) as readonly Name[];
+  const mpi = Object.fromEntries(names.map((name) => [name, bind(name)])) as Record<Name, Call>;
   const handleOf = (what: Abi['commWorld']): number =>
     typeof what === 'number' ? what : addressOf(koffi, handle, what.symbol)!;
   const ptrOf = (bytes: Bytes): number => Number(koffi.address(bytes));
-  const world = handleOf(abi.commWorld);
-  const byte = handleOf(abi.byte);
   const text = new Uint8Array(MAX_TEXT_BYTES);
   const numbers = new Int32Array(2);
   const status = new Int32Array(STATUS_BYTES / 4);
-  const [textPtr, numberPtr, statusPtr] = [ptrOf(text), ptrOf(numbers), ptrOf(status)];
+  const [textPtr, numberPtr] = [ptrOf(text), ptrOf(numbers)];
   const lengthPtr = numberPtr + 4;
-  const calls = {
-    initialized: bind('MPI_Initialized', 1),
-    initThread: bind('MPI_Init_thread', 4),
-    setErrors: bind('MPI_Comm_set_errhandler', 2),
-    finalize: bind('MPI_Finalize', 0),
-    abort: bind('MPI_Abort', 2),
-    rank: bind('MPI_Comm_rank', 2),
-    size: bind('MPI_Comm_size', 2),
-    processorName: bind('MPI_Get_processor_name', 2),
-    version: bind('MPI_Get_library_version', 2),
-    errorString: bind('MPI_Error_string', 3),
-    sendInit: bind('MPI_Send_init', 7),
-    receiveInit: bind('MPI_Recv_init', 7),
-    startAll: bind('MPI_Startall', 2),
-    testAll: bind('MPI_Testall', 4),
-    free: bind('MPI_Request_free', 1),
-    probe: bind('MPI_Iprobe', 5),
-    receive: bind('MPI_Recv', 7),
+  const readText = (): string => {
+    const end = text.subarray(0, numbers[1]).indexOf(0);
+    return Buffer.from(text.subarray(0, end < 0 ? numbers[1] : end))
+      .toString()
+      .trim();
   };
-  const readText = (): string => Buffer.from(text.subarray(0, numbers[1])).toString().trim();
-  const check = (code: number, what: string): void => {
-    if (code === 0) return;
-    calls.errorString(code, textPtr, lengthPtr);
-    throw new RunError({ reason: `${what} failed: ${readText()}.` });
-  };
-  const yieldCore = koffi.load(null).func(YIELD, 'int', []) as () => number;
   return {
     abi,
+    mpi,
+    call(name, ...args) {
+      const code = mpi[name](...args);
+      if (code === 0) return;
+      mpi.MPI_Error_string(code, textPtr, lengthPtr);
+      throw new RunError({ reason: `${name} failed: ${readText()}.` });
+    },
+    world: handleOf(abi.commWorld),
+    byte: handleOf(abi.byte),
+    errorsReturn: handleOf(abi.errorsReturn),
+    ptrOf,
+    ...{ text, numbers, status, textPtr, numberPtr, lengthPtr, statusPtr: ptrOf(status) },
+    readText,
+  };
+}
+
+function bindLife({ abi, mpi, call, world, errorsReturn, ...bound }: Bound) {
+  const { numbers, textPtr, numberPtr, lengthPtr, readText } = bound;
+  return {
     isInitialized() {
-      check(calls.initialized(numberPtr), 'MPI_Initialized');
+      call('MPI_Initialized', numberPtr);
       return numbers[0] !== 0;
     },
     init() {
-      check(calls.initThread(0, 0, abi.threadSerialized, numberPtr), 'MPI_Init_thread');
+      call('MPI_Init_thread', 0, 0, abi.threadSerialized, numberPtr);
       if (numbers[0]! < abi.threadSerialized) {
         throw new RunError({ reason: 'this MPI library cannot be used by several threads.' });
       }
-      check(calls.setErrors(world, handleOf(abi.errorsReturn)), 'MPI_Comm_set_errhandler');
+      call('MPI_Comm_set_errhandler', world, errorsReturn);
     },
-    finalize: () => check(calls.finalize(), 'MPI_Finalize'),
-    abort: (code) => void calls.abort(world, code),
+    finalize: () => call('MPI_Finalize'),
+    abort: (code: number) => void mpi.MPI_Abort(world, code),
     rank() {
-      check(calls.rank(world, numberPtr), 'MPI_Comm_rank');
+      call('MPI_Comm_rank', world, numberPtr);
       return numbers[0]!;
     },
     size() {
-      check(calls.size(world, numberPtr), 'MPI_Comm_size');
+      call('MPI_Comm_size', world, numberPtr);
       return numbers[0]!;
     },
     processorName() {
-      check(calls.processorName(textPtr, lengthPtr), 'MPI_Get_processor_name');
+      call('MPI_Get_processor_name', textPtr, lengthPtr);
       return readText();
     },
     version() {
-      check(calls.version(textPtr, lengthPtr), 'MPI_Get_library_version');
-      return readText().replaceAll('\0', '');
+      call('MPI_Get_library_version', textPtr, lengthPtr);
+      return readText();
     },
-    sendInit(bytes, process, tag, { ptr }, at) {
+  };
+}
+
+/** What runs in steps: calls without a list of arguments, which would be garbage. */
+function bindMessages({ abi, mpi, call, world, byte, ...bound }: Bound) {
+  const { numbers, status, numberPtr, statusPtr, ptrOf } = bound;
+  const prepare =
+    (name: 'MPI_Send_init' | 'MPI_Recv_init'): MpiCalls['sendInit'] =>
+    (bytes, process, tag, { ptr }, at) => {
       const to = ptr + at * abi.requestBytes;
-      const code = calls.sendInit(ptrOf(bytes), bytes.byteLength, byte, process, tag, world, to);
-      check(code, 'MPI_Send_init');
+      call(name, ptrOf(bytes), bytes.byteLength, byte, process, tag, world, to);
+    };
+  const check = (code: number, name: Name): void => {
+    if (code !== 0) throw new RunError({ reason: `${name} failed with code ${code}.` });
+  };
+  return {
+    sendInit: prepare('MPI_Send_init'),
+    receiveInit: prepare('MPI_Recv_init'),
+    startAll({ count, ptr }: Requests) {
+      check(mpi.MPI_Startall(count, ptr), 'MPI_Startall');
     },
-    receiveInit(bytes, process, tag, { ptr }, at) {
-      const to = ptr + at * abi.requestBytes;
-      const code = calls.receiveInit(ptrOf(bytes), bytes.byteLength, byte, process, tag, world, to);
-      check(code, 'MPI_Recv_init');
-    },
-    startAll: ({ count, ptr }) => check(calls.startAll(count, ptr), 'MPI_Startall'),
-    testAll({ count, ptr }) {
-      check(calls.testAll(count, ptr, numberPtr, abi.statusIgnore), 'MPI_Testall');
+    testAll({ count, ptr }: Requests) {
+      check(mpi.MPI_Testall(count, ptr, numberPtr, abi.statusIgnore), 'MPI_Testall');
       return numbers[0] !== 0;
     },
-    free({ count, ptr }) {
-      for (let at = 0; at < count; at++) {
-        check(calls.free(ptr + at * abi.requestBytes), 'MPI_Request_free');
-      }
+    free({ count, ptr }: Requests) {
+      for (let at = 0; at < count; at++) call('MPI_Request_free', ptr + at * abi.requestBytes);
     },
-    probe(tag) {
-      check(calls.probe(abi.anySource, tag, world, numberPtr, statusPtr), 'MPI_Iprobe');
+    probe(tag: number) {
+      check(mpi.MPI_Iprobe(abi.anySource, tag, world, numberPtr, statusPtr), 'MPI_Iprobe');
       return numbers[0] === 0 ? undefined : status[abi.sourceBytes / 4]!;
     },
-    receive(bytes, process, tag) {
+    receive(bytes: Bytes, process: number, tag: number) {
       const ptr = ptrOf(bytes);
-      const { byteLength } = bytes;
-      const code = calls.receive(ptr, byteLength, byte, process, tag, world, abi.statusIgnore);
-      check(code, 'MPI_Recv');
+      call('MPI_Recv', ptr, bytes.byteLength, byte, process, tag, world, abi.statusIgnore);
     },
-    yield: () => void yieldCore(),
   };
 }
 

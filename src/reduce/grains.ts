@@ -92,6 +92,8 @@ export interface ProcessPlace {
   readonly process: number;
   /** How many workers each process has; this one has `workers[process]`. */
   readonly workers: readonly number[];
+  /** How many workers of all processes run on this host. */
+  readonly localWorkers?: number;
 }
 
 /** How a batch is cut, and who has which of its grains. */

@@ -53,7 +53,12 @@ export async function agree(
       hint: HINTS[what] ?? 'the same command on all hosts',
     });
   }
-  return { process: network.process, workers: hellos.map(({ workers }) => workers) };
+  const { process, hosts } = network;
+  const workers = hellos.map((hello) => hello.workers);
+  const localWorkers = workers
+    .filter((_, other) => hosts[other] === hosts[process])
+    .reduce((sum, count) => sum + count, 0);
+  return { process, workers, localWorkers };
 }
 
 /** Compares the states of all processes, which are to be the same bit for bit; `what` names them.
@@ -69,7 +74,7 @@ export async function compareStates(
   const names = processNames(network);
   throw new RunError({
     reason:
-      `the ${what} of ${names[differing]} (${hashes[differing]!.slice(0, 16)}) are not those of ` +
+      `the ${what} of ${names[differing]} (${hashes[differing]!.slice(0, 16)}) is not that of ` +
       `${names[0]} (${hashes[0]!.slice(0, 16)}).`,
     hint: "mode: 'strict' (--strict) where processors differ; else a host that computes wrongly",
   });

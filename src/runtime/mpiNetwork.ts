@@ -21,6 +21,8 @@ const MAIN_TIMEOUT_MS = 600_000;
 const JOIN_TIMEOUT_MS = 120_000;
 /** How long a process that ends waits for the others. */
 const LEAVE_TIMEOUT_MS = 20_000;
+/** The same for one that has failed: the others have been told. */
+const FAILED_LEAVE_TIMEOUT_MS = 3000;
 
 let joined: Promise<Network | undefined> | undefined;
 
@@ -38,6 +40,7 @@ async function join(environment: NodeJS.ProcessEnv): Promise<Network | undefined
   const { process: own, processes, host } = await thread.join();
   if (processes !== launcher.size) throw wrongLauncher(launcher, library, processes);
   const network: Network = {
+    isBusy: false,
     process: own,
     processes,
     hosts: [],
@@ -47,7 +50,9 @@ async function join(environment: NodeJS.ProcessEnv): Promise<Network | undefined
     allGather: (bytes) => thread.call((api) => api.allGather(bytes, MAIN_TIMEOUT_MS)),
     fail: (reason) => thread.call((api) => api.fail(reason)),
   };
-  return { ...network, hosts: await gatherJson(network, host) };
+  const hosts = await gatherJson(network, host);
+  process.once('exit', (code) => thread.end(code, network.isBusy));
+  return Object.assign(network, { hosts });
 }
 
 /** The cores that a process of several on one host may use. */
@@ -71,6 +76,7 @@ function wrongLauncher(launcher: Launcher, library: MpiLibrary, found: number): 
 interface MpiThread {
   join(): Promise<Joined>;
   call<T>(use: (api: Remote<MpiThreadApi>) => Promise<T>): Promise<T>;
+  end(code: number, isBusy: boolean): void;
 }
 
 function startThread(library: MpiLibrary): MpiThread {
@@ -101,6 +107,7 @@ function startThread(library: MpiLibrary): MpiThread {
   };
   return {
     call,
+    end,
     async join() {
       const cancel = afterRunning(JOIN_TIMEOUT_MS, () => {
         console.error(`MPI: not all processes came within ${JOIN_TIMEOUT_MS / 1000} s.`);
@@ -109,16 +116,16 @@ function startThread(library: MpiLibrary): MpiThread {
       });
       const found = await call((remote) => remote.join());
       cancel();
-      process.once('exit', (code) => end(code));
       return found;
     },
   };
 
-  /** The end of the process: together with the others where all is well, else at once for all. */
-  function end(code: number): void {
-    if (code === 0) {
-      void api.leave(LEAVE_TIMEOUT_MS);
-      Atomics.wait(left, 0, 0, LEAVE_TIMEOUT_MS);
+  /** The end of the process: together with the others where they come, else at once for all. */
+  function end(code: number, isBusy: boolean): void {
+    const timeoutMs = code === 0 ? LEAVE_TIMEOUT_MS : FAILED_LEAVE_TIMEOUT_MS;
+    if (!isBusy) {
+      void api.leave(timeoutMs);
+      Atomics.wait(left, 0, 0, timeoutMs);
     }
     if (left[0] === 0) calls.abort(code === 0 ? 1 : code);
   }

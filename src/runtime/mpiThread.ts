@@ -6,7 +6,7 @@ import { RunError } from '../base/errors.ts';
 import { bindMpi } from '../mpi/calls.ts';
 import { loadMpiAgain } from '../mpi/library.ts';
 import { MAIN_TAG, MpiTransport, messageOf } from '../mpi/mpiTransport.ts';
-import type { Messages } from '../sync/transport.ts';
+import type { Message } from '../sync/transport.ts';
 import { exposeApi } from './control.ts';
 
 /** What the thread is started with. */
@@ -43,59 +43,6 @@ export function serveMpi(): void {
   const library = loadMpiAgain(file);
   const calls = bindMpi(library);
   let transport: MpiTransport | undefined;
-
-  const exchange = (messages: Messages, what: string, timeoutMs: number): void => {
-    const prepared = transport!.prepare(messages);
-    transport!.start(prepared);
-    const untilMs = performance.now() + timeoutMs;
-    for (let turn = 1; !transport!.test(prepared); turn++) {
-      const failure = transport!.readFailure();
-      if (failure !== undefined) {
-        throw new RunError({ reason: `process ${failure.process} broke off: ${failure.reason}` });
-      }
-      if (performance.now() > untilMs) {
-        const reason = `the other processes did not come to ${what} within ${timeoutMs} ms.`;
-        throw new RunError({ reason });
-      }
-      transport!.pause(turn);
-    }
-    transport!.release(prepared);
-  };
-
-  const allGather = (bytes: Uint8Array, timeoutMs: number): readonly Uint8Array[] => {
-    const { process, processes } = transport!;
-    const all = Array.from({ length: processes }, (_, of) => of);
-    const others = all.filter((of) => of !== process);
-    const size = messageOf(process, Float64Array.BYTES_PER_ELEMENT).bytes;
-    new Float64Array(size.buffer)[0] = bytes.length;
-    const sizes = all.map((of) => messageOf(of, Float64Array.BYTES_PER_ELEMENT));
-    exchange(
-      {
-        sends: others.map((of) => ({ process: of, bytes: size })),
-        receives: others.map((of) => sizes[of]!),
-      },
-      'the comparison of sizes',
-      timeoutMs,
-    );
-    const own = messageOf(process, bytes.length).bytes;
-    own.set(bytes);
-    const received = sizes.map((message, of) =>
-      of === process ? own : messageOf(of, new Float64Array(message.bytes.buffer)[0]!).bytes,
-    );
-    exchange(
-      {
-        sends: others.map((of) => ({ process: of, bytes: own })),
-        receives: others.map((of) => ({ process: of, bytes: received[of]! })),
-      },
-      'the exchange of main threads',
-      timeoutMs,
-    );
-    return received.map((shared, of) => {
-      const length = of === process ? bytes.length : new Float64Array(sizes[of]!.bytes.buffer)[0]!;
-      return new Uint8Array(shared.subarray(0, length));
-    });
-  };
-
   exposeApi<MpiThreadApi>(
     port,
     {
@@ -105,11 +52,11 @@ export function serveMpi(): void {
         const { process, processes } = transport;
         return { process, processes, host: calls.processorName() };
       },
-      allGather,
+      allGather: (bytes, timeoutMs) => allGather(transport!, bytes, timeoutMs),
       fail: (reason) => transport?.fail(reason),
       leave(timeoutMs) {
         // Finalize waits for everybody, however long it takes: first see that all are coming.
-        allGather(new Uint8Array(), timeoutMs);
+        allGather(transport!, new Uint8Array(), timeoutMs);
         calls.finalize();
         Atomics.store(left, 0, 1);
         Atomics.notify(left, 0);
@@ -117,4 +64,54 @@ export function serveMpi(): void {
     },
     () => {},
   );
+}
+
+/** The bytes of all processes: first how many, then which. */
+function allGather(
+  transport: MpiTransport,
+  bytes: Uint8Array,
+  timeoutMs: number,
+): readonly Uint8Array[] {
+  const sizeBytes = Float64Array.BYTES_PER_ELEMENT;
+  const size = messageOf(transport.process, sizeBytes).bytes;
+  new Float64Array(size.buffer)[0] = bytes.length;
+  const sizes = exchange(transport, size, () => sizeBytes, timeoutMs).map(
+    (message) => new Float64Array(message.buffer)[0]!,
+  );
+  const own = messageOf(transport.process, bytes.length).bytes;
+  own.set(bytes);
+  const all = exchange(transport, own, (of) => sizes[of]!, timeoutMs);
+  return all.map((shared, of) => new Uint8Array(shared.subarray(0, sizes[of])));
+}
+
+/** Sends the same bytes to all others and receives theirs. */
+function exchange(
+  transport: MpiTransport,
+  own: Message['bytes'],
+  sizeOf: (process: number) => number,
+  timeoutMs: number,
+): readonly Message['bytes'][] {
+  const { process, processes } = transport;
+  const all = Array.from({ length: processes }, (_, of) =>
+    of === process ? { process, bytes: own } : messageOf(of, sizeOf(of)),
+  );
+  const others = all.filter((message) => message.process !== process);
+  const sends = others.map((message) => ({ process: message.process, bytes: own }));
+  const prepared = transport.prepare({ sends, receives: others });
+  transport.start(prepared);
+  const untilMs = performance.now() + timeoutMs;
+  for (let turn = 1; !transport.test(prepared); turn++) {
+    const failure = transport.readFailure();
+    if (failure !== undefined) {
+      const { process: from, reason } = failure;
+      throw new RunError({ reason: `process ${from} broke off: ${reason}`, process: from });
+    }
+    if (performance.now() > untilMs) {
+      const reason = `the other processes did not come within ${timeoutMs} ms.`;
+      throw new RunError({ reason });
+    }
+    transport.pause(turn);
+  }
+  transport.release(prepared);
+  return all.map(({ bytes }) => bytes);
 }

@@ -2,7 +2,10 @@
 // through the first worker's link (sync/link.ts); here is what main threads tell each other before,
 // between and after. All processes run the same program and make the same calls in the same order.
 
+import { RunError } from '../base/errors.ts';
+import { showError } from '../base/showError.ts';
 import { createMailboxes, type MemoryMailboxes } from '../sync/memoryTransport.ts';
+import type { Gang } from './gang.ts';
 
 /** What the first worker opens its transport with; can be posted to its thread. */
 export type TransportSetup =
@@ -10,6 +13,8 @@ export type TransportSetup =
   | { readonly kind: 'mpi'; readonly file: string };
 
 export interface Network {
+  /** Whether workers are at work, so that their first one may be in an exchange. */
+  isBusy: boolean;
   readonly process: number;
   readonly processes: number;
   /** The host that each process runs on. */
@@ -36,6 +41,33 @@ export async function gatherJson<T>(network: Network, value: T): Promise<readonl
   return all.map((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as T);
 }
 
+/** Tells all others why this process goes no further, unless it has that from one of them. */
+export async function tellFailure(network: Network, error: unknown): Promise<void> {
+  const isEcho = error instanceof RunError && error.failure.process !== undefined;
+  if (!isEcho) await network.fail(showError(error));
+}
+
+/** A gang whose failure reaches all processes, once none of its threads is left. */
+export function failingTogether<Api>(gang: Gang<Api>, network: Network): Gang<Api> {
+  const together = async <T>(running: Promise<T>): Promise<T> => {
+    network.isBusy = true;
+    try {
+      return await running;
+    } catch (error) {
+      await gang.close();
+      await tellFailure(network, error);
+      throw error;
+    } finally {
+      network.isBusy = false;
+    }
+  };
+  return {
+    ...gang,
+    call: (...args) => together(gang.call(...args)),
+    callAll: (...args) => together(gang.callAll(...args)),
+  };
+}
+
 /** Processes that are parts of this one: for tests. */
 export function memoryNetworks(processes: number): readonly Network[] {
   const rounds: Round[] = [];
@@ -50,6 +82,7 @@ export function memoryNetworks(processes: number): readonly Network[] {
       return round.give(process, bytes);
     };
     return {
+      isBusy: false,
       process,
       processes,
       hosts,

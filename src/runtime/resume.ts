@@ -29,7 +29,7 @@ import { checkRunConfig, dataPlanOf, type RunConfig } from '../plan/config.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../plan/evalCorrection.ts';
 import { checkOnNonFinite, type OnNonFinite } from '../plan/onNonFinite.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
-import { checkFlag, resolveWorkers } from './trainerOptions.ts';
+import { type CoreShare, checkFlag, resolveWorkers } from './trainerOptions.ts';
 
 export interface ResumeOptions {
   /** The checkpoint's data. */
@@ -69,6 +69,7 @@ export async function resumeConfig(
   what: string,
   saved: Omit<CheckpointHead, 'tensors'>,
   options: ResumeOptions,
+  share?: CoreShare,
 ): Promise<{ readonly config: RunConfig; readonly data: DatasetDescription }> {
   const model = parseModel(saved.model, `the model of ${what}`);
   await loadModules(customModulesOf(model), options.allowModules);
@@ -90,7 +91,7 @@ export async function resumeConfig(
   const config: RunConfig = {
     ...kept,
     replicas,
-    workers: resolveWorkers(options.workers, { ...kept, inputShape, replicas }),
+    workers: resolveWorkers(options.workers, { ...kept, inputShape, replicas }, share),
     data: dataPlanOf(dataset),
     timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1),
     diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,

@@ -198,7 +198,7 @@ export class Run implements RunningTrainer {
     scheduleSteps: number,
     everyMs: number | undefined,
   ): AsyncGenerator<EpochState, void, void> {
-    const { gang, words, network } = this.setup;
+    const { gang, words } = this.setup;
     const running = this.inSteps(gang.callAll((api) => api.train(this.done, to, scheduleSteps)));
     let isRunning = true;
     const settle = (): void => {
@@ -213,7 +213,7 @@ export class Run implements RunningTrainer {
     } finally {
       // Still running without a reader: the loop over the progress was left.
       if (isRunning && everyMs !== undefined) requestStop(words);
-      const all = await shareTrained(network, await running, this.isStopping);
+      const all = await shareTrained(this.setup, await running, this.isStopping);
       this.isStopping = all.isStopping;
       this.take(all.trained, scheduleSteps);
     }
@@ -328,9 +328,11 @@ export class Run implements RunningTrainer {
   async save(path: string, given: SaveOptions = {}): Promise<void> {
     parsePath('save', path);
     const options = parseSaveOptions(given);
-    const { runId, plan, data, tensors, epochSums } = this.setup;
+    const { runId, plan, data, tensors, epochSums, network } = this.setup;
     this.checkWhole('save()');
     if (this.diverged !== undefined) throw unsaved(path, this.diverged);
+    // All processes have the same state: the first one writes it.
+    if ((network?.process ?? 0) !== 0) return;
     const { config } = plan;
     const counters = { step: this.done, epochs: this.length };
     const state = checkpointOf({ runId, config, data, tensors, epochSums, ...counters });

@@ -2,10 +2,12 @@
 // ended, losses and hits of an evaluation, outputs of a prediction.
 
 import { InvariantError } from '../base/errors.ts';
+import type { StateTensor } from '../checkpoint/state.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { grainStart } from '../reduce/grains.ts';
 import type { Trained } from '../train/step.ts';
+import { compareStates } from './agreement.ts';
 import { gatherJson, type Network } from './network.ts';
 
 interface Shared {
@@ -43,15 +45,16 @@ export async function shareSamples(
   }
 }
 
-/** How training ended for the workers of all processes, and whether any process was asked to
- * stop. */
+/** How training ended for the workers of all processes, and whether any process was asked to stop.
+ * Throws where their states are not the same. */
 export async function shareTrained(
-  network: Network | undefined,
+  { network, tensors }: Pick<Shared, 'network'> & { readonly tensors: readonly StateTensor[] },
   trained: readonly Trained[],
   isStopping: boolean,
 ): Promise<{ readonly trained: readonly Trained[]; readonly isStopping: boolean }> {
   if (network === undefined) return { trained, isStopping };
   const all = await gatherJson(network, { trained, isStopping });
+  await compareStates(network, tensors, `state after step ${trained[0]!.done}`);
   return {
     trained: all.flatMap((one) => one.trained),
     isStopping: all.some((one) => one.isStopping),

@@ -22,7 +22,7 @@ import { progressWords } from '../sync/words.ts';
 import { agree, compareStates } from './agreement.ts';
 import { parseResumeOptions, parseTrainerOptions } from './door.ts';
 import { startGang } from './gang.ts';
-import { type Network, processNames } from './network.ts';
+import { failingTogether, type Network, processNames, tellFailure } from './network.ts';
 import { giveNotice, type NoticeSubject, noticesOf } from './notices.ts';
 import { checkTensors, type ResumeOptions, resumeConfig } from './resume.ts';
 import { Run } from './run.ts';
@@ -35,10 +35,17 @@ export async function startOn(
   network: Network | undefined,
   given: TrainerOptions,
 ): Promise<RunningTrainer> {
+  return failingForAll(network, () => startHere(network, given));
+}
+
+async function startHere(
+  network: Network | undefined,
+  given: TrainerOptions,
+): Promise<RunningTrainer> {
   const options = parseTrainerOptions(given);
   await loadModules(customModulesOf(options.model), options.allowModules);
-  const config = resolveOptions(options);
-  const notify = options.onNotice ?? giveNotice;
+  const config = resolveOptions(options, network);
+  const notify = noticesTo(network, options.onNotice);
   giveNotices({ config, data: options.data, norm: options.norm, resumed: undefined }, notify);
   const { data: dataset, epochs = 0, startTimeoutMs } = options;
   const data = describeDataset(dataset);
@@ -51,6 +58,14 @@ export async function resumeOn(
   checkpoint: string | Checkpoint,
   given: ResumeOptions,
 ): Promise<RunningTrainer> {
+  return failingForAll(network, () => resumeHere(network, checkpoint, given));
+}
+
+async function resumeHere(
+  network: Network | undefined,
+  checkpoint: string | Checkpoint,
+  given: ResumeOptions,
+): Promise<RunningTrainer> {
   const options = parseResumeOptions(given);
   const what = typeof checkpoint === 'string' ? `checkpoint ${checkpoint}` : 'checkpoint';
   const read =
@@ -58,8 +73,8 @@ export async function resumeOn(
       ? await openCheckpoint(checkpoint)
       : loaded(checkCheckpoint(checkpoint));
   const { saved, report } = await convertedAs(what, read, options);
-  const { config, data } = await resumeConfig(what, saved.head, options);
-  const notify = options.onNotice ?? giveNotice;
+  const { config, data } = await resumeConfig(what, saved.head, options, network);
+  const notify = noticesTo(network, options.onNotice);
   giveNotices({ config, data: options.data, norm: options.norm, resumed: saved.head }, notify);
   return startRun(network, config, {
     dataset: options.data,
@@ -68,6 +83,25 @@ export async function resumeOn(
     resumed: { what, saved, report },
     startTimeoutMs: options.startTimeoutMs,
   });
+}
+
+/** The others do not wait for a process that cannot start. */
+async function failingForAll<T>(network: Network | undefined, start: () => Promise<T>): Promise<T> {
+  if (network === undefined) return start();
+  try {
+    return await start();
+  } catch (error) {
+    await tellFailure(network, error);
+    throw error;
+  }
+}
+
+/** The first process says what is worth knowing, for all. */
+function noticesTo(
+  network: Network | undefined,
+  onNotice: ((notice: string) => void) | undefined,
+): (notice: string) => void {
+  return network === undefined || network.process === 0 ? (onNotice ?? giveNotice) : () => {};
 }
 
 /** Says what the user should know before the first step. */
@@ -139,12 +173,12 @@ async function startRun(
   const words = viewOf(memory, control.words);
   const published = viewOf(memory, control.epochPublished);
   publishEpoch(published, progressWords(words), epochSums, step);
-  if (network !== undefined) await compareStates(network, tensors, 'weights to begin with');
+  if (network !== undefined) await compareStates(network, tensors, 'state to begin with');
   const shared = network && {
     transport: await network.openTransport(largestExchange(plan)),
     names: processNames(network),
   };
-  const gang = await startGang<TrainApi, TrainData>({
+  const alone = await startGang<TrainApi, TrainData>({
     workers: config.workers,
     entry: ownFile('#workers/train.js'),
     dataOf: () => ({ config, memory, module, ...(shared && { network: shared }) }),
@@ -153,6 +187,7 @@ async function startRun(
     stallTimeoutMs: config.timeoutMs,
     ...(startTimeoutMs !== undefined && { startTimeoutMs }),
   });
+  const gang = network === undefined ? alone : failingTogether(alone, network);
   const sums = { epochSums, published };
   const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };
   const state = { tensors, ...sums, step, ...length, conversion: resumed?.report ?? [] };

@@ -103,7 +103,10 @@ export const DEFAULT_REPLICA_BATCH = 16;
 export const DEFAULT_SEED = 1;
 
 /** Fills in the defaults and checks it all. Throws a {@link UsageError}. */
-export function resolveOptions(options: TrainerOptions): RunConfig {
+export function resolveOptions(
+  options: TrainerOptions,
+  share: CoreShare = WHOLE_MACHINE,
+): RunConfig {
   const data = checkDataset(options.data);
   const replicas = checkInteger('replicas', options.replicas ?? DEFAULT_REPLICAS, 1);
   const isClass = data.task.kind === 'classification';
@@ -132,7 +135,7 @@ export function resolveOptions(options: TrainerOptions): RunConfig {
     clipNorm: options.clipNorm === Infinity ? null : (options.clipNorm ?? null),
     replicas,
     grains,
-    workers: resolveWorkers(options.workers, cut),
+    workers: resolveWorkers(options.workers, cut, share),
     globalBatch,
     dropLast,
     shuffle: options.shuffle ?? true,
@@ -149,13 +152,23 @@ export function resolveOptions(options: TrainerOptions): RunConfig {
   return config;
 }
 
+/** What of the machine, and of the work, is this process's. */
+export interface CoreShare {
+  readonly cores: number;
+  readonly processes: number;
+}
+
+const WHOLE_MACHINE: CoreShare = { cores: availableParallelism(), processes: 1 };
+
 /** The workers that were asked for, or one for each core but not more than grains. */
 export function resolveWorkers(
   workers: number | undefined,
   run: CutRequest & { readonly model: LayerSpec; readonly inputShape: Shape },
+  { cores, processes }: CoreShare = WHOLE_MACHINE,
 ): number {
   if (workers !== undefined) return workers;
-  return Math.min(availableParallelism(), cutOf(buildGraph(run.model, run.inputShape), run).count);
+  const { count } = cutOf(buildGraph(run.model, run.inputShape), run);
+  return Math.max(1, Math.min(cores, Math.floor(count / processes)));
 }
 
 function globalBatchOf(options: TrainerOptions, replicas: number): number {

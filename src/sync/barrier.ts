@@ -189,8 +189,8 @@ export class Barrier {
 
   /** Breaks the run off for everybody and gives the error to throw. `late` are ranks of the group
    * that have not come. */
-  fail(reason: string, late: readonly number[] = []): RunError {
-    return this.failing.fail(reason, { collective: this.showOwnCall(), late });
+  fail(reason: string, late: readonly number[] = [], process?: number): RunError {
+    return this.failing.fail(reason, { collective: this.showOwnCall(), late }, process);
   }
 
   /** Says which synchronization this member is at. */

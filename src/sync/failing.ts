@@ -31,9 +31,13 @@ export class Failing {
     this.layerNames = layerNames;
   }
 
-  /** Breaks the run off for everybody and gives the error to throw. */
-  fail(reason: string, where: Where): RunError {
-    const failure = this.failure(reason, where);
+  /** Breaks the run off for everybody and gives the error to throw; `process` is another one that
+   * is the cause. */
+  fail(reason: string, where: Where, process?: number): RunError {
+    const failure = {
+      ...this.failure(reason, where),
+      ...(process !== undefined && { process }),
+    };
     const { collective = '', missing = [], doing = [] } = failure;
     const { message } = new RunError({ reason, collective, missing, doing });
     abortRun(this.world, this.rank, message);

@@ -127,7 +127,7 @@ export function attachMember(
   const position = {
     isAborted: () => isAborted(words),
     aborted: () => barrier.aborted(),
-    fail: (reason: string) => barrier.fail(reason),
+    fail: (reason: string, process?: number) => barrier.fail(reason, [], process),
   };
   let current: Call;
   const exchange = (): void => link!.exchange(current, isAsked(), position);

@@ -22,8 +22,9 @@ export interface LinkPosition {
   readonly isAborted: () => boolean;
   /** The error of this process, when it was broken off meanwhile. */
   readonly aborted: () => Error;
-  /** Makes an error of this process, and breaks it off. */
-  readonly fail: (reason: string) => RunError;
+  /** Makes an error of this process, and breaks it off; `process` is another one that is the
+   * cause. */
+  readonly fail: (reason: string, process?: number) => RunError;
 }
 
 // A header, in 32-bit words: | mark | exchange | signature | length of the call | stop vote |
@@ -173,7 +174,8 @@ export class Link {
         if (at.isAborted()) throw at.aborted();
         const failure = transport.readFailure();
         if (failure !== undefined) {
-          throw at.fail(`${this.options.names[failure.process]} broke off: ${failure.reason}`);
+          const { process, reason } = failure;
+          throw at.fail(`${this.options.names[process]} broke off: ${reason}`, process);
         }
         const nowMs = performance.now();
         // What lies between two looks counts for no longer: the process may have stood still.

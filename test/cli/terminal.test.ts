@@ -39,6 +39,8 @@ const start: StartEvent = {
   norm: 'batchNorm (sync)',
   replicas: 8,
   workers: 2,
+  processes: 1,
+  hosts: ['here'],
   globalBatch: 128,
   epochs: 12,
   stepsPerEpoch: 100,

@@ -9,6 +9,7 @@ import { known } from '../output/events.ts';
 import { screen, warn } from '../output/screen.ts';
 import { printTable } from '../output/tables.ts';
 import { paint } from '../output/text.ts';
+import { joinPeers } from '../process/peers.ts';
 import type { Flags } from '../settings/flags.ts';
 import { allowModulesFrom, dataFrom } from '../settings/settings.ts';
 
@@ -27,6 +28,7 @@ export async function runEval(flags: Flags): Promise<number> {
   const allowModules = allowModulesFrom(flags);
   const batches = flags.integer('precise-norm', 1);
   const evalCorrection = correctionFrom(flags);
+  await joinPeers();
   const { head } = await openCheckpoint(path);
   const trainer = await Trainer.resume(path, {
     data: await dataFrom(flags, head.data),

@@ -1,6 +1,7 @@
 // `syncbn train`: runs a trainer, tells what happens, writes checkpoints, and ends well when it is
 // interrupted.
 
+import { hostname } from 'node:os';
 import { cleaningUp } from '../../base/cleanup.ts';
 import { UsageError } from '../../base/errors.ts';
 import { checkWritable } from '../../base/wholeFile.ts';
@@ -9,15 +10,13 @@ import { MAX_REPLICAS } from '../../plan/config.ts';
 import { ON_NON_FINITE } from '../../plan/onNonFinite.ts';
 import type { RunState } from '../../report/history.ts';
 import type { Evaluation } from '../../runtime/evaluation.ts';
-import type { Progress } from '../../runtime/progress.ts';
+import type { Network } from '../../runtime/network.ts';
 import { Trainer } from '../../runtime/trainer.ts';
 import {
   type DoneEvent,
   doneEvent,
   jsonSink,
-  known,
   logSink,
-  type ProgressEvent,
   type RunEvent,
   type Sink,
   type StartEvent,
@@ -27,7 +26,8 @@ import { terminalSink } from '../output/terminal.ts';
 import { checkTraceWritable, writeTrace } from '../output/traceFile.ts';
 import { collectGarbage } from '../process/collect.ts';
 import { errorEvent } from '../process/failure.ts';
-import { catchSignals, SIGNAL_CODES, type Signal } from '../process/signals.ts';
+import { isSpeaker, joinPeers } from '../process/peers.ts';
+import { catchSignals, SIGNAL_CODES } from '../process/signals.ts';
 import type { Flags } from '../settings/flags.ts';
 import { type ReportAsked, reportAsked } from '../settings/reportFlags.ts';
 import { checkAgreement } from '../settings/resumeSettings.ts';
@@ -40,9 +40,10 @@ import {
   normFrom,
   trainerOptionsFrom,
 } from '../settings/settings.ts';
-import { type StartingPoint, startingPoint } from '../settings/startingPoint.ts';
-import { checkpointWriter } from './checkpointWriter.ts';
+import { sharedPoint } from '../settings/sharedPoint.ts';
+import type { StartingPoint } from '../settings/startingPoint.ts';
 import type { RunReport } from './runReport.ts';
+import { fit } from './trainLoop.ts';
 
 const TERMINAL_PROGRESS_MS = 100;
 const JSON_PROGRESS_MS = 1000;
@@ -77,16 +78,18 @@ interface Plan extends Asked {
 export async function runTrain(flags: Flags): Promise<number> {
   const isJson = flags.isSet('json');
   checkSeparateFiles(flags);
-  const point = await startingPoint(flags);
+  const network = await joinPeers();
+  const isFirst = isSpeaker(network);
+  const point = await sharedPoint(flags, network);
   const asked = readAsked(flags, isJson, point.checkpoint);
-  if (asked.checkpoint !== undefined) {
+  if (asked.checkpoint !== undefined && isFirst) {
     await checkWritable(asked.checkpoint, `checkpoint to write, ${asked.checkpoint}`);
   }
-  if (asked.trace !== undefined) await checkTraceWritable(asked.trace);
-  const report = await reportAsked(flags);
-  const log = flags.text('log');
+  if (asked.trace !== undefined && isFirst) await checkTraceWritable(asked.trace);
+  const report = isFirst ? await reportAsked(flags) : undefined;
+  const log = isFirst ? flags.text('log') : undefined;
   const logs = log === undefined ? [] : [logSink(log, (message) => warn(`syncbn: ${message}`))];
-  const sinks = [isJson ? jsonSink() : terminalSink(), ...logs];
+  const sinks = isFirst ? [isJson ? jsonSink() : terminalSink(), ...logs] : [];
   const releaseTrouble = screen.onTrouble((message) => {
     for (const sink of logs) sink.take({ event: 'notice', message });
   });
@@ -106,7 +109,8 @@ export async function runTrain(flags: Flags): Promise<number> {
     return cleaningUp(
       async () => {
         const model = modelName(flags, point);
-        return await runPlan(trainer, { plan, data, sinks, model, report, notices: point.notices });
+        const { notices } = point;
+        return await runPlan(trainer, { plan, data, sinks, model, report, notices, network });
       },
       () => trainer.close(),
     );
@@ -119,7 +123,8 @@ export async function runTrain(flags: Flags): Promise<number> {
       throw error;
     }
   };
-  return cleaningUp(logged, ...sinks.map((sink) => () => sink.close()), releaseTrouble);
+  const closing = sinks.map((sink) => () => sink.close());
+  return cleaningUp(logged, ...closing, releaseTrouble, () => point.release());
 }
 
 function readAsked(flags: Flags, isJson: boolean, checkpoint: string | undefined): Asked {
@@ -199,6 +204,7 @@ interface RunSetup {
   readonly model: string;
   readonly report: ReportAsked | undefined;
   readonly notices: readonly string[];
+  readonly network: Network | undefined;
 }
 
 async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
@@ -228,9 +234,9 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
     }
     const nothing = nothingLeft(plan, trainer);
     for (const message of [...setup.notices, ...nothing]) tell({ event: 'notice', message });
-    const training = await fit(trainer, { plan, tell, report }, signals);
+    const training = await fit(trainer, { plan, tell, report, network: setup.network }, signals);
     tellProfile(trainer, plan, tell);
-    const { caught } = signals;
+    const { caught } = training;
     if (caught !== undefined) {
       const where = plan.checkpoint === undefined ? '' : ` The checkpoint is ${plan.checkpoint}.`;
       warn(`syncbn: stopped by ${caught} after step ${trainer.step}.${where}`);
@@ -253,7 +259,7 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
   return cleaningUp(
     failing,
     async () => {
-      if (end.kind !== 'failed') await tellTrace(trainer, plan, tell);
+      if (end.kind !== 'failed' && isSpeaker(setup.network)) await tellTrace(trainer, plan, tell);
     },
     async () => {
       await report?.end(end);
@@ -266,14 +272,18 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
   );
 }
 
-function startEvent(trainer: Trainer, { plan, data, model }: RunSetup): StartEvent {
+function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup): StartEvent {
+  const { place } = trainer.config;
+  const workers = place?.workers ?? [trainer.workers];
   return {
     event: 'start',
     data: data.name,
     model,
     norm: normsOf(trainer.config.model).join(', ') || 'none',
     replicas: trainer.replicas,
-    workers: trainer.workers,
+    workers: workers.reduce((sum, count) => sum + count, 0),
+    processes: workers.length,
+    hosts: network?.hosts ?? [hostname()],
     globalBatch: trainer.globalBatch,
     epochs: plan.epochs,
     stepsPerEpoch: trainer.stepsPerEpoch,
@@ -283,55 +293,6 @@ function startEvent(trainer: Trainer, { plan, data, model }: RunSetup): StartEve
     parameters: trainer.countParameters,
     memoryBytes: trainer.layout.sizeBytes,
   };
-}
-
-interface FitSetup {
-  readonly plan: Plan;
-  readonly tell: (event: RunEvent) => void;
-  readonly report: RunReport | undefined;
-}
-
-/** Trains to the end of the plan or to a signal, and writes the checkpoints on the way. */
-async function fit(
-  trainer: Trainer,
-  { plan, tell, report }: FitSetup,
-  signals: { readonly caught: Signal | undefined },
-): Promise<{ readonly imagesPerSecond: number; readonly seconds: number }> {
-  const { epochs, progressEveryMs, checkpointEvery } = plan;
-  const end = Math.min(epochs * trainer.stepsPerEpoch, plan.maxSteps ?? Infinity);
-  let images = 0;
-  let seconds = 0;
-  let told: ProgressEvent | undefined;
-  let snapshotStep: number | undefined;
-  const checkpoints = checkpointWriter(trainer, { ...plan, path: plan.checkpoint }, tell);
-  const tellDiagnostics = (): void => {
-    const snapshot = trainer.diagnostics();
-    if (snapshot === undefined || snapshot.step === snapshotStep) return;
-    snapshotStep = snapshot.step;
-    tell({ event: 'diagnostics', ...snapshot });
-  };
-  while (trainer.step < end && signals.caught === undefined) {
-    const next = Math.min(end, nextStop(trainer, checkpointEvery));
-    let last: Progress | undefined;
-    for await (const progress of trainer.fit({ epochs, maxSteps: next, progressEveryMs })) {
-      last = progress;
-      const isPause = progress.kind === 'stopped' && trainer.step < end && !signals.caught;
-      const total = seconds + progress.seconds;
-      const speed = (images + progress.imagesPerSecond * progress.seconds) / total;
-      const event = isPause ? 'progress' : progress.kind;
-      told = { ...eventOf(progress, end), event, seconds: total, imagesPerSecond: speed };
-      tell(told);
-      report?.look({ ...progress, totalSteps: end }, total);
-      if (event !== 'progress') tellDiagnostics();
-    }
-    images += (last?.imagesPerSecond ?? 0) * (last?.seconds ?? 0);
-    seconds += last?.seconds ?? 0;
-    await checkpoints.write();
-  }
-  const isStopTold = signals.caught === undefined || told?.event === 'stopped';
-  if (told !== undefined && !isStopTold) tell({ ...told, event: 'stopped' });
-  await checkpoints.finish();
-  return { imagesPerSecond: seconds === 0 ? 0 : images / seconds, seconds };
 }
 
 /** Tells what is asked for of the profile. */
@@ -359,13 +320,6 @@ async function tellTrace(
   tell({ event: 'trace', path: trace, steps });
 }
 
-/** The step at which the next checkpoint is due: the end of the epoch, or earlier. */
-function nextStop(trainer: Trainer, every: number | undefined): number {
-  const { step, stepsPerEpoch } = trainer;
-  const after = (interval: number): number => (Math.floor(step / interval) + 1) * interval;
-  return Math.min(after(stepsPerEpoch), every === undefined ? Infinity : after(every));
-}
-
 async function finish(
   trainer: Trainer,
   training: { readonly imagesPerSecond: number; readonly seconds: number },
@@ -374,22 +328,4 @@ async function finish(
   const evaluation: Evaluation | undefined =
     data.countTest === 0 ? undefined : await trainer.evaluate();
   return doneEvent(training, evaluation, trainer.weightsHash());
-}
-
-/** The event of a progress in a run that ends at step `end`. */
-function eventOf(progress: Progress, end: number): ProgressEvent {
-  const { kind, epoch, epochs, step, totalSteps, imagesPerSecond, seconds } = progress;
-  const shareLeft = totalSteps === step ? 0 : (end - step) / (totalSteps - step);
-  return {
-    event: kind,
-    epoch,
-    epochs,
-    step,
-    totalSteps: end,
-    loss: known(progress.loss),
-    accuracy: known(progress.accuracy),
-    imagesPerSecond,
-    seconds,
-    secondsLeft: known(progress.secondsLeft * shareLeft),
-  };
 }

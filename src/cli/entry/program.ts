@@ -11,6 +11,7 @@ import { jsonSink } from '../output/events.ts';
 import { screen, warn } from '../output/screen.ts';
 import { wrapped } from '../output/wrap.ts';
 import { EXIT_USAGE, errorEvent, exitCodeOf } from '../process/failure.ts';
+import { beginAmongPeers, tellPeers } from '../process/peers.ts';
 import { endingAtSignals } from '../process/signals.ts';
 import { Flags, markValues, unmarkValues } from '../settings/flags.ts';
 import { simulateFlags } from '../settings/simulateFlags.ts';
@@ -28,6 +29,8 @@ interface CommandText {
   readonly argument?: string;
   readonly text: string;
   readonly flags: readonly FlagText[];
+  /** Whether the processes of an MPI launcher can share its work; default false. */
+  readonly isShared?: boolean;
   /** Loads only what this command needs. */
   run(flags: Flags, argument: string | undefined): Promise<number>;
 }
@@ -144,11 +147,13 @@ const commands: readonly CommandText[] = [
     name: 'train',
     text: 'Train a network',
     flags: trainFlags,
+    isShared: true,
     run: async (flags) => (await import('../commands/trainCommand.ts')).runTrain(flags),
   },
   {
     name: 'eval',
     text: 'Evaluate a checkpoint on its test data',
+    isShared: true,
     flags: [
       ['--checkpoint <file>', 'The checkpoint'],
       ['--precise-norm <n>', 'First measure running statistics anew over n training batches'],
@@ -230,10 +235,12 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     if (options.help === true || options.version === true) return 0;
     const command = commands.find(({ name }) => name === cli.matchedCommandName);
     if (command === undefined) return withoutCommand(args[0], () => cli.outputHelp());
+    beginAmongPeers(command.name, command.isShared === true);
     checkKnown(command, words);
     checkArguments(command, [...args, ...options['--']]);
     return await command.run(new Flags(unmarkValues(withoutNegation(options))), args[0]);
   } catch (error) {
+    await tellPeers(error);
     report(error, argv);
     return exitCodeOf(error);
   }

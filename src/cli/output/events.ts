@@ -14,7 +14,11 @@ export interface StartEvent {
   readonly model: string;
   readonly norm: string;
   readonly replicas: number;
+  /** Of all processes. */
   readonly workers: number;
+  readonly processes: number;
+  /** The host of each process. */
+  readonly hosts: readonly string[];
   readonly globalBatch: number;
   readonly epochs: number;
   readonly stepsPerEpoch: number;

@@ -36,6 +36,8 @@ export class Screen {
   private readonly env: ScreenOptions['env'];
   private readonly stdout: ScreenStream;
   private status: StatusLine | undefined;
+  private isPlain = false;
+  private isSilent = false;
   private troubleListener: ((message: string) => void) | undefined;
 
   constructor({ stdout, stderr, env }: ScreenOptions) {
@@ -46,11 +48,27 @@ export class Screen {
   }
 
   get isTerminal(): boolean {
-    return this.stdout.isTTY === true;
+    return this.stdout.isTTY === true && !this.isPlain;
+  }
+
+  /** From now on stdout is no terminal, whatever it looks like. */
+  goPlain(): void {
+    this.isPlain = true;
+    this.out.isPlain = true;
+    this.err.isPlain = true;
+  }
+
+  /** From now on nothing is said. */
+  goSilent(): void {
+    this.isSilent = true;
+  }
+
+  speakUp(): void {
+    this.isSilent = false;
   }
 
   get columns(): number {
-    return columnsOf(this.stdout);
+    return this.isPlain ? DEFAULT_COLUMNS : columnsOf(this.stdout);
   }
 
   /** How wide lines of text on stdout may be. */
@@ -89,7 +107,7 @@ export class Screen {
 
   /** What a bar draws, on stdout or stderr. */
   draw(to: 'stdout' | 'stderr', text: string): void {
-    (to === 'stdout' ? this.out : this.err).writeRaw(text);
+    if (!this.isSilent) (to === 'stdout' ? this.out : this.err).writeRaw(text);
   }
 
   /** Keeps a line below all others; undefined ends that. */
@@ -118,6 +136,7 @@ export class Screen {
   }
 
   private print(channel: Channel, text: string): void {
+    if (this.isSilent) return;
     this.status?.hide();
     channel.write(text);
     this.status?.show();
@@ -141,6 +160,8 @@ class Channel {
   private readonly stream: ScreenStream;
   private readonly file: LineFile | undefined;
   private readonly onTrouble: (message: string) => void;
+  /** Whether its lines are of any width although it looks like a terminal. */
+  isPlain = false;
   /** Nobody is at the other end any more. */
   private isGone = false;
 
@@ -161,7 +182,7 @@ class Channel {
 
   /** How wide its lines may be: files and pipes take lines of any width. */
   get columns(): number {
-    if (this.stream.isTTY !== true) return Number.POSITIVE_INFINITY;
+    if (this.stream.isTTY !== true || this.isPlain) return Number.POSITIVE_INFINITY;
     return columnsOf(this.stream);
   }
 

@@ -107,8 +107,15 @@ function startLines(event: StartEvent): string {
   const [model, data] = [event.model, event.data].map((name) => paint('bold', oneLine(name)));
   const what = `${model} on ${data}, ${paint('bold', norm)}`;
   const memory = `${showBytes(memoryBytes)} of shared memory`;
+  const threads = `${workers} workers${showProcesses(event)}`;
   return `${what}, ${parameters} parameters
-${replicas} replicas on ${workers} workers, global batch ${globalBatch}, ${memory}`;
+${replicas} replicas on ${threads}, global batch ${globalBatch}, ${memory}`;
+}
+
+function showProcesses({ processes, hosts }: StartEvent): string {
+  if (processes === 1) return '';
+  const names = [...new Set(hosts)];
+  return ` in ${processes} processes on ${names.length === 1 ? 'one host' : names.join(', ')}`;
 }
 
 /** What did not carry over: one line for each kind of tensor and reason. */

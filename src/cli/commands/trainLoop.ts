@@ -1,0 +1,107 @@
+// The loop of `syncbn train`: trains from checkpoint to checkpoint, and tells what is reached. In
+// several processes all go the same way, by what they have agreed on.
+
+import type { Network } from '../../runtime/network.ts';
+import type { Progress } from '../../runtime/progress.ts';
+import type { Trainer } from '../../runtime/trainer.ts';
+import { known, type ProgressEvent, type RunEvent } from '../output/events.ts';
+import { agreedSignal } from '../process/peers.ts';
+import type { Signal } from '../process/signals.ts';
+import { type CheckpointPlan, checkpointWriter } from './checkpointWriter.ts';
+import type { RunReport } from './runReport.ts';
+
+/** How far to train, and how often to tell and to save. */
+interface LoopPlan extends Omit<CheckpointPlan, 'path'> {
+  readonly epochs: number;
+  readonly maxSteps: number | undefined;
+  readonly checkpoint: string | undefined;
+  readonly checkpointEvery: number | undefined;
+  readonly progressEveryMs: number;
+}
+
+interface FitSetup {
+  readonly plan: LoopPlan;
+  readonly tell: (event: RunEvent) => void;
+  readonly report: RunReport | undefined;
+  readonly network: Network | undefined;
+}
+
+/** What a fit came to. */
+export interface Training {
+  readonly imagesPerSecond: number;
+  readonly seconds: number;
+  /** The signal that has stopped it, in whichever process. */
+  readonly caught: Signal | undefined;
+}
+
+/** Trains to the end of the plan or to a signal, and writes the checkpoints on the way. */
+export async function fit(
+  trainer: Trainer,
+  { plan, tell, report, network }: FitSetup,
+  signals: { readonly caught: Signal | undefined },
+): Promise<Training> {
+  const { epochs, progressEveryMs, checkpointEvery } = plan;
+  const end = Math.min(epochs * trainer.stepsPerEpoch, plan.maxSteps ?? Infinity);
+  let images = 0;
+  let seconds = 0;
+  let told: ProgressEvent | undefined;
+  let snapshotStep: number | undefined;
+  const checkpoints = checkpointWriter(trainer, { ...plan, path: plan.checkpoint }, tell);
+  const tellDiagnostics = (): void => {
+    const snapshot = trainer.diagnostics();
+    if (snapshot === undefined || snapshot.step === snapshotStep) return;
+    snapshotStep = snapshot.step;
+    tell({ event: 'diagnostics', ...snapshot });
+  };
+  let caught = await agreedSignal(network, signals);
+  while (trainer.step < end && caught === undefined) {
+    const next = Math.min(end, nextStop(trainer, checkpointEvery));
+    let last: Progress | undefined;
+    for await (const progress of trainer.fit({ epochs, maxSteps: next, progressEveryMs })) {
+      last = progress;
+      // One that came after all had agreed to go on.
+      if (signals.caught !== undefined) trainer.stop();
+      const isPause = progress.kind === 'stopped' && trainer.step < end && !signals.caught;
+      const total = seconds + progress.seconds;
+      const speed = (images + progress.imagesPerSecond * progress.seconds) / total;
+      const event = isPause ? 'progress' : progress.kind;
+      told = { ...eventOf(progress, end), event, seconds: total, imagesPerSecond: speed };
+      tell(told);
+      report?.look({ ...progress, totalSteps: end }, total);
+      if (event !== 'progress') tellDiagnostics();
+    }
+    images += (last?.imagesPerSecond ?? 0) * (last?.seconds ?? 0);
+    seconds += last?.seconds ?? 0;
+    await checkpoints.write();
+    caught = await agreedSignal(network, signals);
+  }
+  const isStopTold = caught === undefined || told?.event === 'stopped';
+  if (told !== undefined && !isStopTold) tell({ ...told, event: 'stopped' });
+  await checkpoints.finish();
+  return { imagesPerSecond: seconds === 0 ? 0 : images / seconds, seconds, caught };
+}
+
+/** The step at which the next checkpoint is due: the end of the epoch, or earlier. */
+function nextStop(trainer: Trainer, every: number | undefined): number {
+  const { step, stepsPerEpoch } = trainer;
+  const after = (interval: number): number => (Math.floor(step / interval) + 1) * interval;
+  return Math.min(after(stepsPerEpoch), every === undefined ? Infinity : after(every));
+}
+
+/** The event of a progress in a run that ends at step `end`. */
+function eventOf(progress: Progress, end: number): ProgressEvent {
+  const { kind, epoch, epochs, step, totalSteps, imagesPerSecond, seconds } = progress;
+  const shareLeft = totalSteps === step ? 0 : (end - step) / (totalSteps - step);
+  return {
+    event: kind,
+    epoch,
+    epochs,
+    step,
+    totalSteps: end,
+    loss: known(progress.loss),
+    accuracy: known(progress.accuracy),
+    imagesPerSecond,
+    seconds,
+    secondsLeft: known(progress.secondsLeft * shareLeft),
+  };
+}
