@@ -11,7 +11,7 @@ import { afterRunning } from '../base/patience.ts';
 import { bindMpi } from '../mpi/calls.ts';
 import { findLauncher, type Launcher } from '../mpi/launcher.ts';
 import { loadMpi, type MpiLibrary } from '../mpi/library.ts';
-import type { Joined, MpiThreadApi, MpiThreadData } from './mpiThread.ts';
+import { type Joined, Leaving, type MpiThreadApi, type MpiThreadData } from './mpiThread.ts';
 import { gatherJson, type Network } from './network.ts';
 import { unpackError } from './thrown.ts';
 
@@ -23,6 +23,9 @@ const JOIN_TIMEOUT_MS = 120_000;
 const LEAVE_TIMEOUT_MS = 20_000;
 /** The same for one that has failed: the others have been told. */
 const FAILED_LEAVE_TIMEOUT_MS = 3000;
+/** How long MPI may take to let go once all have come to the end. MPICH 4.0 over TCP never does with
+ * three processes, in C either. */
+const FINALIZE_TIMEOUT_MS = 2000;
 
 let joined: Promise<Network | undefined> | undefined;
 
@@ -125,8 +128,11 @@ function startThread(library: MpiLibrary): MpiThread {
     const timeoutMs = code === 0 ? LEAVE_TIMEOUT_MS : FAILED_LEAVE_TIMEOUT_MS;
     if (!isBusy) {
       void api.leave(timeoutMs);
-      Atomics.wait(left, 0, 0, timeoutMs);
+      Atomics.wait(left, 0, Leaving.none, timeoutMs);
+      Atomics.wait(left, 0, Leaving.all, FINALIZE_TIMEOUT_MS);
     }
-    if (left[0] === 0) calls.abort(code === 0 ? 1 : code);
+    if (left[0] === Leaving.done) return;
+    const isAtEnd = left[0] === Leaving.all;
+    calls.abort(code === 0 && !isAtEnd ? 1 : code);
   }
 }

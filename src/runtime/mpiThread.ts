@@ -14,9 +14,13 @@ export interface MpiThreadData {
   readonly port: MessagePort;
   /** The library that main has loaded. */
   readonly file: string;
-  /** Its only word becomes 1 when MPI is left, for a main thread that can no longer listen. */
+  /** Its only word is how far this process has left, for a main thread that can no longer
+   * listen. */
   readonly left: Int32Array<SharedArrayBuffer>;
 }
+
+/** How far a process has left: not at all, all processes have come to the end, MPI has let go. */
+export const Leaving = { none: 0, all: 1, done: 2 } as const;
 
 /** Who is there. */
 export interface Joined {
@@ -43,6 +47,10 @@ export function serveMpi(): void {
   const library = loadMpiAgain(file);
   const calls = bindMpi(library);
   let transport: MpiTransport | undefined;
+  const tell = (leaving: number): void => {
+    Atomics.store(left, 0, leaving);
+    Atomics.notify(left, 0);
+  };
   exposeApi<MpiThreadApi>(
     port,
     {
@@ -57,9 +65,9 @@ export function serveMpi(): void {
       leave(timeoutMs) {
         // Finalize waits for everybody, however long it takes: first see that all are coming.
         allGather(transport!, new Uint8Array(), timeoutMs);
+        tell(Leaving.all);
         calls.finalize();
-        Atomics.store(left, 0, 1);
-        Atomics.notify(left, 0);
+        tell(Leaving.done);
       },
     },
     () => {},

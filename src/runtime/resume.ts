@@ -153,7 +153,7 @@ export function checkpointOf(run: {
   // What decides no bits is not part of it.
   const { workers: _workers, timeoutMs: _timeoutMs, diagnosticsEvery: _every, ...config } = whole;
   const { model, data: _data, evalCorrection: _evalCorrection, profile: _on, ...kept } = config;
-  const { onNonFinite: _onNonFinite, ...rest } = kept;
+  const { onNonFinite: _onNonFinite, place: _place, ...rest } = kept;
   return {
     runId: run.runId,
     writtenBy: writerOf(config.mode),

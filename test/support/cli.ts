@@ -14,13 +14,22 @@ export interface Outcome {
   readonly events: readonly Readonly<Record<string, unknown>>[];
 }
 
+type OnLine = (line: string, child: ChildProcess) => void;
+
 /** Runs `syncbn` with these arguments; `onLine` sees each line of stdout as it comes. */
-export function syncbn(
+export function syncbn(args: readonly string[], onLine?: OnLine): Promise<Outcome> {
+  return run(process.execPath, [CLI, ...args], { onLine });
+}
+
+/** Runs a command. */
+export function run(
+  file: string,
   args: readonly string[],
-  onLine?: (line: string, child: ChildProcess) => void,
+  options: { readonly onLine?: OnLine | undefined; readonly env?: NodeJS.ProcessEnv } = {},
 ): Promise<Outcome> {
+  const { onLine, env = process.env } = options;
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
     let stdout = '';
     let stderr = '';
     let shown = 0;

@@ -110,7 +110,10 @@ export async function runTrain(flags: Flags): Promise<number> {
       async () => {
         const model = modelName(flags, point);
         const { notices } = point;
-        return await runPlan(trainer, { plan, data, sinks, model, report, notices, network });
+        const code = await runPlan(trainer, { plan, data, sinks, model, report, notices, network });
+        // Whoever is done waits for those who still write.
+        if (network !== undefined) await network.allGather(new Uint8Array());
+        return code;
       },
       () => trainer.close(),
     );

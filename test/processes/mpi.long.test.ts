@@ -1,0 +1,46 @@
+// Every network and norm on real processes under real MPI, over shared memory and TCP.
+
+import { describe, expect, it } from 'vitest';
+import { syncbn } from '../support/cli.ts';
+import { LIBRARIES, mpirun } from '../support/processes/mpirun.ts';
+
+const DATA = ['--data', 'synthetic', '--limit', '150', '--batch', '40', '--replicas', '4'];
+const TRAIN = ['train', ...DATA, '--epochs', '2', '--json'];
+const AUGMENTED = ['--shift', '2', '--flip'];
+
+const CASES: readonly (readonly [name: string, flags: readonly string[]])[] = [
+  ['refnet, synchronized', ['--model', 'refnet', '--norm', 'sync', ...AUGMENTED]],
+  ['refnet, in groups', ['--model', 'refnet', '--norm', 'sync', '--group-size', '2']],
+  ['refnet, local', ['--model', 'refnet', '--norm', 'local']],
+  ['refnet, GroupNorm', ['--model', 'refnet', '--norm', 'group', '--clip-norm', '1']],
+  ['resnet20, synchronized', ['--model', 'resnet20', '--norm', 'sync']],
+];
+
+const PROCESSES = [
+  [2, 1],
+  [2, 2],
+  [3, 1],
+  [5, 1],
+] as const;
+
+const hashOf = ({ events }: Awaited<ReturnType<typeof syncbn>>) =>
+  events.find(({ event }) => event === 'done')?.weightsHash;
+
+describe.each(LIBRARIES)('under $title', ({ library, isHere }) => {
+  it.skipIf(!isHere).each(CASES)(
+    '%s: any split has the bits of one process',
+    async (_name, flags) => {
+      const alone = hashOf(await syncbn([...TRAIN, ...flags, '--workers', '1']));
+      expect(alone).toBeDefined();
+      for (const [processes, workers] of PROCESSES) {
+        const args = [...TRAIN, ...flags, '--workers', `${workers}`];
+        const hash = hashOf(await mpirun(library, processes, args));
+        expect({ processes, workers, hash }).toEqual({ processes, workers, hash: alone });
+      }
+      const overTcp = await mpirun(library, 3, [...TRAIN, ...flags, '--workers', '1'], {
+        isTcp: true,
+      });
+      expect(hashOf(overTcp)).toBe(alone);
+    },
+  );
+});

@@ -1,0 +1,55 @@
+// Trainings whose bits several processes must not change.
+
+import { synthetic } from '../../../src/data/synthetic.ts';
+import { convertNorm } from '../../../src/nn/convert/convertNorm.ts';
+import { sequential } from '../../../src/nn/models/compose.ts';
+import { namedModel } from '../../../src/nn/models/models.ts';
+import { dropout } from '../../../src/nn/specs/dropout.ts';
+import { linear } from '../../../src/nn/specs/linear.ts';
+import { gru } from '../../../src/nn/specs/recurrent.ts';
+import { reshape } from '../../../src/nn/specs/reshape.ts';
+import type { LayerSpec } from '../../../src/nn/specs/spec.ts';
+import { adam, sgd } from '../../../src/optim/optimizer.ts';
+import type { TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
+
+const data = synthetic({ train: 45, test: 23, shape: [8, 8, 3], classes: 5, seed: 3 });
+const purpose = { inputShape: data.inputShape, classes: 5 };
+const refnet = namedModel('refnet', purpose);
+
+export const BASE = {
+  model: refnet,
+  norm: { to: 'sync' },
+  data,
+  optimizer: sgd({ lr: 0.05, momentum: 0.9 }),
+  globalBatch: 20,
+  replicas: 6,
+  diagnosticsEvery: 2,
+  seed: 5,
+} as const satisfies TrainerOptions;
+
+const toSync = (layers: readonly LayerSpec[]): LayerSpec =>
+  convertNorm(sequential(layers), { to: 'sync' });
+
+export const CASES: readonly (readonly [name: string, options: Partial<TrainerOptions>])[] = [
+  ['synchronized', {}],
+  ['local', { norm: { to: 'local' } }],
+  ['in groups of two', { norm: { to: 'sync', groupSize: 2 } }],
+  ['per sample', { norm: { to: 'group', numGroups: 2 } }],
+  ['clipped, by adam', { clipNorm: 0.5, optimizer: adam({ lr: 0.01 }) }],
+  ['augmented', { augmentation: { shift: 1, flip: true } }],
+  [
+    'with dropout',
+    { model: toSync([...refnet.layers.slice(0, -1), dropout(0.25), linear(32, 5)]) },
+  ],
+  ['residual', { model: namedModel('resnet20', purpose), globalBatch: 10 }],
+  [
+    'recurrent',
+    {
+      model: sequential([
+        reshape([8, 24]),
+        gru(24, 6, { norm: 'batch', sync: 'all' }),
+        linear(6, 5),
+      ]),
+    },
+  ],
+];
