@@ -169,6 +169,7 @@ export type { EvalCorrection } from './plan/evalCorrection.ts';
 export type { OnNonFinite } from './plan/onNonFinite.ts';
 export type { PopulationDefinition } from './plan/populationPlan.ts';
 export type { ProfilePhase } from './plan/profilePlan.ts';
+export type { ProcessPlace } from './reduce/grains.ts';
 export type { Evaluation } from './runtime/evaluation.ts';
 export type { ExportOptions, InferenceExport } from './runtime/exportInference.ts';
 export type { PreciseOptions, PreciseResult } from './runtime/preciseNorm.ts';

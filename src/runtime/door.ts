@@ -164,6 +164,7 @@ export function parseExportOptions(given: unknown): ExportOptions {
 const saveSchema = optionsSchema<SaveOptions>()({
   overwrite: flag.exactOptional(),
   keep: wholeNumber(1).exactOptional(),
+  ofEachProcess: flag.exactOptional(),
 });
 
 /** The options of save. */

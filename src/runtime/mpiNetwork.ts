@@ -23,8 +23,8 @@ const JOIN_TIMEOUT_MS = 120_000;
 const LEAVE_TIMEOUT_MS = 20_000;
 /** The same for one that has failed: the others have been told. */
 const FAILED_LEAVE_TIMEOUT_MS = 3000;
-/** How long MPI may take to let go once all have come to the end. MPICH 4.0 over TCP never does with
- * three processes, in C either. */
+/** How long MPI may take to let go once all have come to the end. MPICH 4.0 over TCP never does
+ * with three processes, in C either. */
 const FINALIZE_TIMEOUT_MS = 2000;
 
 let joined: Promise<Network | undefined> | undefined;

@@ -64,7 +64,9 @@ export function serveMpi(): void {
       fail: (reason) => transport?.fail(reason),
       leave(timeoutMs) {
         // Finalize waits for everybody, however long it takes: first see that all are coming.
-        allGather(transport!, new Uint8Array(), timeoutMs);
+        // One that has failed leaves as well.
+        const own = messageOf(transport!.process, 0).bytes;
+        exchange(transport!, own, { sizeOf: () => 0, timeoutMs, isLast: true });
         tell(Leaving.all);
         calls.finalize();
         tell(Leaving.done);
@@ -83,12 +85,12 @@ function allGather(
   const sizeBytes = Float64Array.BYTES_PER_ELEMENT;
   const size = messageOf(transport.process, sizeBytes).bytes;
   new Float64Array(size.buffer)[0] = bytes.length;
-  const sizes = exchange(transport, size, () => sizeBytes, timeoutMs).map(
+  const sizes = exchange(transport, size, { sizeOf: () => sizeBytes, timeoutMs }).map(
     (message) => new Float64Array(message.buffer)[0]!,
   );
   const own = messageOf(transport.process, bytes.length).bytes;
   own.set(bytes);
-  const all = exchange(transport, own, (of) => sizes[of]!, timeoutMs);
+  const all = exchange(transport, own, { sizeOf: (of) => sizes[of]!, timeoutMs });
   return all.map((shared, of) => new Uint8Array(shared.subarray(0, sizes[of])));
 }
 
@@ -96,12 +98,17 @@ function allGather(
 function exchange(
   transport: MpiTransport,
   own: Message['bytes'],
-  sizeOf: (process: number) => number,
-  timeoutMs: number,
+  of: {
+    readonly sizeOf: (process: number) => number;
+    readonly timeoutMs: number;
+    /** Whether it does not matter any more what has failed. */
+    readonly isLast?: boolean;
+  },
 ): readonly Message['bytes'][] {
   const { process, processes } = transport;
-  const all = Array.from({ length: processes }, (_, of) =>
-    of === process ? { process, bytes: own } : messageOf(of, sizeOf(of)),
+  const { sizeOf, timeoutMs, isLast = false } = of;
+  const all = Array.from({ length: processes }, (_, other) =>
+    other === process ? { process, bytes: own } : messageOf(other, sizeOf(other)),
   );
   const others = all.filter((message) => message.process !== process);
   const sends = others.map((message) => ({ process: message.process, bytes: own }));
@@ -109,7 +116,7 @@ function exchange(
   transport.start(prepared);
   const untilMs = performance.now() + timeoutMs;
   for (let turn = 1; !transport.test(prepared); turn++) {
-    const failure = transport.readFailure();
+    const failure = isLast ? undefined : transport.readFailure();
     if (failure !== undefined) {
       const { process: from, reason } = failure;
       throw new RunError({ reason: `process ${from} broke off: ${reason}`, process: from });

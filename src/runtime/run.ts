@@ -332,7 +332,7 @@ export class Run implements RunningTrainer {
     this.checkWhole('save()');
     if (this.diverged !== undefined) throw unsaved(path, this.diverged);
     // All processes have the same state: the first one writes it.
-    if ((network?.process ?? 0) !== 0) return;
+    if ((network?.process ?? 0) !== 0 && options.ofEachProcess !== true) return;
     const { config } = plan;
     const counters = { step: this.done, epochs: this.length };
     const state = checkpointOf({ runId, config, data, tensors, epochSums, ...counters });

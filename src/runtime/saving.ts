@@ -16,6 +16,9 @@ export interface SaveOptions {
   /** How many checkpoints of the run to keep: the new one and, beside it, the ones before, named by
    * their steps (`run.step-1200.ckpt`). Default 1. */
   readonly keep?: number;
+  /** In a run of several processes: writes the file in each of them, not in the first one alone;
+   * default false. */
+  readonly ofEachProcess?: boolean;
 }
 
 /** A second copy of the state is made where it takes at most this share of the memory that is

@@ -181,19 +181,21 @@ export class Link {
         // What lies between two looks counts for no longer: the process may have stood still.
         if (sinceMs >= 0) waitedMs += Math.min(nowMs - sinceMs, sliceMs);
         sinceMs = nowMs;
-        if (waitedMs > timeoutMs) throw at.fail(this.late(call, prepared));
+        if (waitedMs > timeoutMs) throw this.late(call, prepared, at);
       }
       transport.pause(turn);
     }
   }
 
-  private late({ text }: Call, { receivedHeaders }: Prepared): string {
+  private late({ text }: Call, { receivedHeaders }: Prepared, at: LinkPosition): RunError {
     const { names, timeoutMs } = this.options;
-    const missing = receivedHeaders
-      .filter(({ words }) => words[SEQUENCE_WORD] !== this.sequence)
-      .map(({ process }) => names[process]!);
-    const who = missing.length === 0 ? 'the other processes' : missing.join(' and ');
-    return `${who} did not come to ${text} within ${timeoutMs} ms.`;
+    const missing = receivedHeaders.filter(({ words }) => words[SEQUENCE_WORD] !== this.sequence);
+    const [first] = missing;
+    const who =
+      first === undefined
+        ? 'the other processes'
+        : missing.map(({ process }) => names[process]!).join(' and ');
+    return at.fail(`${who} did not come to ${text} within ${timeoutMs} ms.`, first?.process);
   }
 
   private mismatch(call: Call, process: number, words: Int32Array): string {

@@ -26,7 +26,7 @@ import { terminalSink } from '../output/terminal.ts';
 import { checkTraceWritable, writeTrace } from '../output/traceFile.ts';
 import { collectGarbage } from '../process/collect.ts';
 import { errorEvent } from '../process/failure.ts';
-import { isSpeaker, joinPeers } from '../process/peers.ts';
+import { hasLauncher, isSpeaker, joinPeers } from '../process/peers.ts';
 import { catchSignals, SIGNAL_CODES } from '../process/signals.ts';
 import type { Flags } from '../settings/flags.ts';
 import { type ReportAsked, reportAsked } from '../settings/reportFlags.ts';
@@ -41,8 +41,10 @@ import {
   trainerOptionsFrom,
 } from '../settings/settings.ts';
 import { sharedPoint } from '../settings/sharedPoint.ts';
+import { spreadFrom } from '../settings/spreadFlags.ts';
 import type { StartingPoint } from '../settings/startingPoint.ts';
 import type { RunReport } from './runReport.ts';
+import { newestSnapshot } from './snapshots.ts';
 import { fit } from './trainLoop.ts';
 
 const TERMINAL_PROGRESS_MS = 100;
@@ -78,9 +80,15 @@ interface Plan extends Asked {
 export async function runTrain(flags: Flags): Promise<number> {
   const isJson = flags.isSet('json');
   checkSeparateFiles(flags);
+  const spread = spreadFrom(flags);
+  if (spread !== undefined && !hasLauncher()) {
+    const { runSpread } = await import('./spreadCommand.ts');
+    return runSpread(spread, process.argv.slice(2));
+  }
   const network = await joinPeers();
   const isFirst = isSpeaker(network);
-  const point = await sharedPoint(flags, network);
+  const snapshot = network && (await newestSnapshot(network));
+  const point = await sharedPoint(flags, network, snapshot);
   const asked = readAsked(flags, isJson, point.checkpoint);
   if (asked.checkpoint !== undefined && isFirst) {
     await checkWritable(asked.checkpoint, `checkpoint to write, ${asked.checkpoint}`);
@@ -152,8 +160,8 @@ function readAsked(flags: Flags, isJson: boolean, checkpoint: string | undefined
 }
 
 /** What to call the model; a checkpoint does not know its name. */
-function modelName(flags: Flags, { resumed }: StartingPoint): string {
-  if (resumed === undefined) return flags.text('model') ?? DEFAULTS.model;
+function modelName(flags: Flags, { resumed, isRestart }: StartingPoint): string {
+  if (resumed === undefined || isRestart) return flags.text('model') ?? DEFAULTS.model;
   return flags.text('model') ?? `model of ${resumed.path}`;
 }
 

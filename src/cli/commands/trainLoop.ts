@@ -5,10 +5,11 @@ import type { Network } from '../../runtime/network.ts';
 import type { Progress } from '../../runtime/progress.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import { known, type ProgressEvent, type RunEvent } from '../output/events.ts';
-import { agreedSignal } from '../process/peers.ts';
+import { agreeOn } from '../process/peers.ts';
 import type { Signal } from '../process/signals.ts';
 import { type CheckpointPlan, checkpointWriter } from './checkpointWriter.ts';
 import type { RunReport } from './runReport.ts';
+import { snapshotWriter } from './snapshots.ts';
 
 /** How far to train, and how often to tell and to save. */
 interface LoopPlan extends Omit<CheckpointPlan, 'path'> {
@@ -53,9 +54,13 @@ export async function fit(
     snapshotStep = snapshot.step;
     tell({ event: 'diagnostics', ...snapshot });
   };
-  let caught = await agreedSignal(network, signals);
+  const snapshots = snapshotWriter(trainer, network);
+  const agree = (msPerStep: number) => agreeOn(network, { caught: signals.caught, msPerStep });
+  let { caught } = await agree(0);
   while (trainer.step < end && caught === undefined) {
-    const next = Math.min(end, nextStop(trainer, checkpointEvery));
+    const first = trainer.step;
+    const due = nextStop(trainer, checkpointEvery);
+    const next = Math.min(end, due, first + snapshots.interval);
     let last: Progress | undefined;
     for await (const progress of trainer.fit({ epochs, maxSteps: next, progressEveryMs })) {
       last = progress;
@@ -72,12 +77,16 @@ export async function fit(
     }
     images += (last?.imagesPerSecond ?? 0) * (last?.seconds ?? 0);
     seconds += last?.seconds ?? 0;
-    await checkpoints.write();
-    caught = await agreedSignal(network, signals);
+    if (trainer.step >= Math.min(end, due)) await checkpoints.write();
+    const steps = Math.max(1, trainer.step - first);
+    const agreed = await agree(((last?.seconds ?? 0) * 1000) / steps);
+    caught = agreed.caught;
+    await snapshots.write(agreed.msPerStep);
   }
   const isStopTold = caught === undefined || told?.event === 'stopped';
   if (told !== undefined && !isStopTold) tell({ ...told, event: 'stopped' });
   await checkpoints.finish();
+  snapshots.release();
   return { imagesPerSecond: seconds === 0 ? 0 : images / seconds, seconds, caught };
 }
 

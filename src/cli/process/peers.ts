@@ -2,13 +2,13 @@
 // what goes wrong in another one reaches it.
 
 import { hostname } from 'node:os';
-import { UsageError } from '../../base/errors.ts';
+import { RunError, UsageError } from '../../base/errors.ts';
 import { messageOf } from '../../base/showError.ts';
 import { findLauncher } from '../../mpi/launcher.ts';
-import { joinProcesses } from '../../runtime/mpiNetwork.ts';
 import { gatherJson, type Network, tellFailure } from '../../runtime/network.ts';
 import { screen, warn } from '../output/screen.ts';
-import type { CaughtSignals, Signal } from './signals.ts';
+import { markFailed } from './failedRun.ts';
+import type { Signal } from './signals.ts';
 
 const launcher = findLauncher(process.env);
 let network: Network | undefined;
@@ -31,9 +31,16 @@ export function beginAmongPeers(command: string, canShare: boolean): void {
   });
 }
 
+/** Whether a launcher has started this process beside others. */
+export function hasLauncher(): boolean {
+  return launcher !== undefined;
+}
+
 /** Joins the others; undefined where there are none. */
 export async function joinPeers(): Promise<Network | undefined> {
   hasBegun = true;
+  if (launcher === undefined) return undefined;
+  const { joinProcesses } = await import('../../runtime/mpiNetwork.ts');
   network = await joinProcesses();
   return network;
 }
@@ -43,11 +50,13 @@ export function isSpeaker(of: Network | undefined): boolean {
   return of === undefined || of.process === 0;
 }
 
-/** Lets the others know of an error; says it where they cannot be reached. */
+/** Lets the others, and a supervisor, know of an error; says it where they cannot be reached. */
 export async function tellPeers(error: unknown): Promise<void> {
   if (launcher === undefined) return;
   if (network !== undefined) {
     await tellFailure(network, error);
+    const isOwn = !(error instanceof RunError && error.failure.process !== undefined);
+    if (isOwn) markFailed(messageOf(error));
   } else if (launcher.rank !== 0 && hasBegun) {
     screen.speakUp();
     warn(`syncbn: process ${launcher.rank} on ${hostname()}: ${messageOf(error)}`);
@@ -55,12 +64,21 @@ export async function tellPeers(error: unknown): Promise<void> {
   }
 }
 
-/** The signal that all processes go by: one that any of them has caught. */
-export async function agreedSignal(
-  of: Network | undefined,
-  { caught }: Pick<CaughtSignals, 'caught'>,
-): Promise<Signal | undefined> {
-  if (of === undefined) return caught;
-  const all = await gatherJson<Signal | null>(of, caught ?? null);
-  return all.find((signal) => signal !== null) ?? undefined;
+/** What all processes go by. */
+export interface Agreed {
+  /** A signal that any of them has caught. */
+  readonly caught: Signal | undefined;
+  /** As the first one has measured it. */
+  readonly msPerStep: number;
+}
+
+/** Makes known what this process knows, and agrees on what counts. */
+export async function agreeOn(of: Network | undefined, own: Agreed): Promise<Agreed> {
+  if (of === undefined) return own;
+  const all = await gatherJson<{ readonly caught: Signal | null; readonly msPerStep: number }>(of, {
+    ...own,
+    caught: own.caught ?? null,
+  });
+  const caught = all.find((one) => one.caught !== null)?.caught ?? undefined;
+  return { caught, msPerStep: all[0]!.msPerStep };
 }

@@ -6,10 +6,11 @@ import { screen, warn } from '../output/screen.ts';
 import { errorEvent } from './failure.ts';
 import { leave } from './leave.ts';
 
-/** Exit codes of a run that a signal ended: 128 + the signal's number. */
-export const SIGNAL_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+/** Exit codes of a run that a signal ended: 128 + the signal's number; SIGUSR1 is how a supervisor
+ * passes an interrupt on through a launcher, which would kill soon after any other. */
+export const SIGNAL_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143, SIGUSR1: 130 } as const;
 export type Signal = keyof typeof SIGNAL_CODES;
-const SIGNALS = Object.keys(SIGNAL_CODES) as readonly Signal[];
+const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const satisfies readonly Signal[];
 
 /** Copies of one signal come within milliseconds; a second request takes a person longer. */
 const ONE_SIGNAL_MS = 1000;
@@ -19,8 +20,9 @@ let take: (signal: Signal) => void = endBy;
 
 /** Listens from now on until the process ends, so that no signal ends it in the midst of a
  * write. */
-export function listenToSignals(): void {
-  for (const signal of SIGNALS) process.on(signal, (caught) => take(caught as Signal));
+export function listenToSignals(more: readonly Signal[] = []): void {
+  for (const signal of [...SIGNALS, ...more])
+    process.on(signal, (caught) => take(caught as Signal));
 }
 
 export interface CaughtSignals {
@@ -30,8 +32,8 @@ export interface CaughtSignals {
 }
 
 /** The first signal asks the run to stop after its step, one that comes more than a second later
- * ends the process at once. */
-export function catchSignals(stop: () => void, quit: () => void): CaughtSignals {
+ * ends the process at once. `isTold` is whether that is said. */
+export function catchSignals(stop: () => void, quit: () => void, isTold = true): CaughtSignals {
   let caught: Signal | undefined;
   let caughtMs = 0;
   const isMore = (signal: Signal): boolean =>
@@ -41,7 +43,7 @@ export function catchSignals(stop: () => void, quit: () => void): CaughtSignals 
       caught = signal;
       caughtMs = performance.now();
       stop();
-      warn('syncbn: stopping; Ctrl-C again to end at once.');
+      if (isTold) warn('syncbn: stopping; Ctrl-C again to end at once.');
       return;
     }
     if (!isMore(signal)) return;

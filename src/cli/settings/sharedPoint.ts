@@ -22,8 +22,11 @@ type SaidPoint = Omit<StartingPoint, 'resumed'> & { readonly isResumed: boolean 
 export async function sharedPoint(
   flags: Flags,
   network: Network | undefined,
+  /** What survivors of a death hold. */
+  snapshot: Uint8Array | undefined,
 ): Promise<SharedPoint> {
   if (network === undefined) return { ...(await startingPoint(flags)), release() {} };
+  if (snapshot !== undefined) return restartPoint(flags, snapshot);
   if (network.process === 0) {
     const point = await startingPoint(flags);
     const { resumed, ...rest } = point;
@@ -35,10 +38,29 @@ export async function sharedPoint(
   const { isResumed, ...rest } = said!;
   if (!isResumed) return { ...rest, resumed: undefined, release() {} };
   const [bytes] = await network.allGather(new Uint8Array());
+  return { ...rest, ...(await fromBytes(bytes!)) };
+}
+
+/** Where a run goes on that has lost a process. */
+async function restartPoint(flags: Flags, snapshot: Uint8Array): Promise<SharedPoint> {
+  const from = await fromBytes(snapshot);
+  const { step } = from.resumed.saved.counters;
+  return {
+    ...from,
+    isRestart: true,
+    checkpoint: flags.text('checkpoint') ?? flags.text('resume-or-start') ?? flags.text('resume'),
+    heldStep: undefined,
+    notices: [`goes on from step ${step}, which the processes had in memory.`],
+  };
+}
+
+async function fromBytes(
+  bytes: Uint8Array,
+): Promise<Pick<SharedPoint, 'release'> & { resumed: NonNullable<StartingPoint['resumed']> }> {
   const folder = mkdtempSync(join(tmpdir(), 'syncbn-'));
   const path = join(folder, 'resumed.ckpt');
-  writeFileSync(path, bytes!);
+  writeFileSync(path, bytes);
   const release = (): void => rmSync(folder, { recursive: true, force: true });
   const { head: saved } = await openCheckpoint(path);
-  return { ...rest, resumed: { path, saved }, release };
+  return { resumed: { path, saved }, release };
 }

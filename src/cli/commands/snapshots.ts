@@ -1,0 +1,96 @@
+// What a supervised run of several processes keeps so that a death costs little: each process
+// writes its state to memory every so many steps, in two files by turns, and after a death the
+// newest state that any survivor holds is where all go on. All states of one step are the same, so
+// any one will do.
+
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
+import { gatherJson, type Network } from '../../runtime/network.ts';
+import type { Trainer } from '../../runtime/trainer.ts';
+import { SNAPSHOTS_VARIABLE } from '../process/failedRun.ts';
+
+/** Snapshots are so far apart that they cost about a percent: each stops the steps for some
+ * milliseconds. */
+const INTERVAL_MS = 1500;
+/** Until it is known how long a step takes. */
+const FIRST_INTERVAL_STEPS = 20;
+
+const folderOf = (): string | undefined => process.env[SNAPSHOTS_VARIABLE];
+
+/** The newest state that any process holds, for all of them; undefined where none does. */
+export async function newestSnapshot(network: Network): Promise<Uint8Array | undefined> {
+  const folder = folderOf();
+  if (folder === undefined) return undefined;
+  const own = await newestIn(folder);
+  const steps = await gatherJson(network, own?.step ?? -1);
+  const newest = Math.max(...steps);
+  if (newest < 0) return undefined;
+  const holder = steps.indexOf(newest);
+  const isHolder = holder === network.process;
+  const all = await network.allGather(isHolder ? await readFile(own!.path) : new Uint8Array());
+  return all[holder];
+}
+
+interface Held {
+  readonly path: string;
+  readonly step: number;
+}
+
+/** The newest whole snapshot in a folder: of any process of this host. */
+async function newestIn(folder: string): Promise<Held | undefined> {
+  let names: readonly string[];
+  try {
+    names = readdirSync(folder).filter((name) => name.endsWith('.ckpt'));
+  } catch {
+    // This host has had no process yet.
+    return undefined;
+  }
+  let newest: Held | undefined;
+  for (const path of names.map((name) => join(folder, name))) {
+    try {
+      const { counters } = (await openCheckpoint(path)).head;
+      if (newest === undefined || counters.step > newest.step) {
+        newest = { path, step: counters.step };
+      }
+    } catch {
+      // Its process died while it wrote: the one before is whole.
+    }
+  }
+  return newest;
+}
+
+/** Writes the snapshots of one process. */
+export interface SnapshotWriter {
+  /** Steps between two snapshots; `Infinity` where none are kept. */
+  readonly interval: number;
+  /** Writes the state as it is. `msPerStep` is the same in all processes. */
+  write(msPerStep: number): Promise<void>;
+  /** Removes this process's files: the run is over. */
+  release(): void;
+}
+
+export function snapshotWriter(trainer: Trainer, network: Network | undefined): SnapshotWriter {
+  const folder = network === undefined ? undefined : folderOf();
+  if (folder === undefined) {
+    return { interval: Number.POSITIVE_INFINITY, async write() {}, release() {} };
+  }
+  mkdirSync(folder, { recursive: true });
+  const paths = [0, 1].map((turn) => join(folder, `process ${network!.process} ${turn}.ckpt`));
+  let turn = 0;
+  let interval = FIRST_INTERVAL_STEPS;
+  return {
+    get interval() {
+      return interval;
+    },
+    async write(msPerStep) {
+      turn = 1 - turn;
+      await trainer.save(paths[turn]!, { overwrite: true, ofEachProcess: true });
+      if (msPerStep > 0) interval = Math.max(1, Math.ceil(INTERVAL_MS / msPerStep));
+    },
+    release() {
+      for (const path of paths) rmSync(path, { force: true });
+    },
+  };
+}
