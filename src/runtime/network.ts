@@ -4,12 +4,18 @@
 
 import { RunError } from '../base/errors.ts';
 import { showError } from '../base/showError.ts';
-import { createMailboxes, type MemoryMailboxes } from '../sync/memoryTransport.ts';
+import type { TransportFault } from '../sync/faultyTransport.ts';
+import { createMailboxes, type MemoryMailboxes, MemoryTransport } from '../sync/memoryTransport.ts';
 import type { Gang } from './gang.ts';
 
 /** What the first worker opens its transport with; can be posted to its thread. */
 export type TransportSetup =
-  | { readonly kind: 'memory'; readonly mailboxes: MemoryMailboxes; readonly process: number }
+  | {
+      readonly kind: 'memory';
+      readonly mailboxes: MemoryMailboxes;
+      readonly process: number;
+      readonly fault: TransportFault | undefined;
+    }
   | { readonly kind: 'mpi'; readonly file: string };
 
 export interface Network {
@@ -68,13 +74,17 @@ export function failingTogether<Api>(gang: Gang<Api>, network: Network): Gang<Ap
   };
 }
 
-/** Processes that are parts of this one: for tests. */
-export function memoryNetworks(processes: number): readonly Network[] {
+/** Processes that are parts of this one, some with a fault: for tests. */
+export function memoryNetworks(
+  processes: number,
+  faults: Readonly<Record<number, TransportFault>> = {},
+): readonly Network[] {
   const rounds: Round[] = [];
   const hosts = Array.from({ length: processes }, () => 'this host');
   const opened = new Map<number, MemoryMailboxes>();
   return hosts.map((_, process) => {
     let calls = 0;
+    let own: MemoryMailboxes | undefined;
     const allGather = (bytes: Uint8Array): Promise<readonly Uint8Array[]> => {
       rounds[calls] ??= new Round(processes);
       const round = rounds[calls]!;
@@ -89,7 +99,9 @@ export function memoryNetworks(processes: number): readonly Network[] {
       localProcesses: processes,
       cores: 1,
       allGather,
-      fail: async () => {},
+      async fail(reason) {
+        if (own !== undefined) new MemoryTransport(own, process).fail(reason);
+      },
       async openTransport(capacityBytes) {
         const run = calls;
         const all = await allGather(new Uint8Array(new Float64Array([capacityBytes]).buffer));
@@ -98,7 +110,8 @@ export function memoryNetworks(processes: number): readonly Network[] {
         );
         const mailboxes = opened.get(run) ?? createMailboxes(processes, most);
         opened.set(run, mailboxes);
-        return { kind: 'memory', mailboxes, process };
+        own = mailboxes;
+        return { kind: 'memory', mailboxes, process, fault: faults[process] };
       },
     };
   });

@@ -7,6 +7,7 @@ import { loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf } from '../nn/specs/spec.ts';
 import type { RunConfig } from '../plan/config.ts';
 import { planRun } from '../plan/plan.ts';
+import { FaultyTransport } from '../sync/faultyTransport.ts';
 import { Link } from '../sync/link.ts';
 import { MemoryTransport } from '../sync/memoryTransport.ts';
 import type { Transport } from '../sync/transport.ts';
@@ -49,6 +50,9 @@ export function serveTraining(task: GangTask<TrainData>): Promise<number> {
 }
 
 function openTransport(setup: TransportSetup): Transport {
-  if (setup.kind === 'memory') return new MemoryTransport(setup.mailboxes, setup.process);
+  if (setup.kind === 'memory') {
+    const transport = new MemoryTransport(setup.mailboxes, setup.process);
+    return setup.fault === undefined ? transport : new FaultyTransport(transport, setup.fault);
+  }
   return new MpiTransport(loadMpiAgain(setup.file), LINK_TAG);
 }

@@ -147,7 +147,10 @@ export class Barrier {
     this.count(call);
     this.awaitOthers(call);
     if (isAborted(this.world)) throw this.aborted();
+    // It may wait for other processes, which main is not to take for standing still.
+    Atomics.store(this.world, this.ownWorldWord + STATE, State.waiting);
     meanwhile();
+    Atomics.store(this.world, this.ownWorldWord + STATE, State.running);
     this.arrive(call, 0, 0);
     this.leave();
   }

@@ -4,6 +4,7 @@ import { memoryNetworks, type Network } from '../../../src/runtime/network.ts';
 import { startOn } from '../../../src/runtime/start.ts';
 import type { TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
 import type { RunningTrainer } from '../../../src/runtime/trainerTypes.ts';
+import type { TransportFault } from '../../../src/sync/faultyTransport.ts';
 
 /** What a run comes to. */
 export interface Outcome {
@@ -18,6 +19,36 @@ export interface Outcome {
 
 export function trainAlone(options: TrainerOptions): Promise<Outcome> {
   return outcomeOf(undefined, options);
+}
+
+/** What becomes of each process where one has a fault: the hash of its weights, or its error. */
+export function trainFaulty(
+  options: TrainerOptions,
+  workers: readonly number[],
+  process: number,
+  fault: TransportFault,
+): Promise<readonly (string | Error)[]> {
+  const networks = memoryNetworks(workers.length, { [process]: fault });
+  return Promise.all(
+    networks.map(async (network, own) => {
+      try {
+        const trainer = await startOn(network, {
+          onNotice() {},
+          ...options,
+          workers: workers[own]!,
+        });
+        try {
+          // Nobody waits for main threads of processes that are gone: there are no ends of epochs.
+          for await (const _ of trainer.fit({ epochs: 1 }));
+          return trainer.weightsHash();
+        } finally {
+          await trainer.close();
+        }
+      } catch (error) {
+        return error as Error;
+      }
+    }),
+  );
 }
 
 /** One outcome for each process, of so many workers. */

@@ -1,0 +1,66 @@
+// A transport with one fault, for tests of what the others make of it: messages that come late or
+// never, or a process that dies before it sends.
+
+import type { Messages, Transport, TransportFailure } from './transport.ts';
+
+export interface TransportFault {
+  /** `drop` sends nothing from then on; `die` ends the thread. */
+  readonly kind: 'delay' | 'drop' | 'die';
+  /** Before which exchange, counted from 0. */
+  readonly exchange: number;
+  /** Of a delay. */
+  readonly delayMs?: number;
+}
+
+/** The transport, with a fault. */
+export class FaultyTransport implements Transport {
+  readonly process: number;
+  readonly processes: number;
+  private readonly inner: Transport;
+  private readonly fault: TransportFault;
+  private readonly sleepWord = new Int32Array(new SharedArrayBuffer(4));
+  private exchanges = 0;
+
+  constructor(inner: Transport, fault: TransportFault) {
+    this.inner = inner;
+    this.fault = fault;
+    this.process = inner.process;
+    this.processes = inner.processes;
+  }
+
+  prepare(messages: Messages): number {
+    return this.inner.prepare(messages);
+  }
+
+  start(prepared: number): void {
+    const { kind, exchange, delayMs = 0 } = this.fault;
+    const number = this.exchanges++;
+    if (kind === 'drop' && number >= exchange) return;
+    if (number === exchange) {
+      if (kind === 'die') throw new Error(`died before exchange ${exchange}`);
+      Atomics.wait(this.sleepWord, 0, 0, delayMs);
+    }
+    this.inner.start(prepared);
+  }
+
+  test(prepared: number): boolean {
+    const { kind, exchange } = this.fault;
+    return (kind !== 'drop' || this.exchanges <= exchange) && this.inner.test(prepared);
+  }
+
+  release(prepared: number): void {
+    this.inner.release(prepared);
+  }
+
+  pause(turn: number): void {
+    this.inner.pause(turn);
+  }
+
+  fail(reason: string): void {
+    this.inner.fail(reason);
+  }
+
+  readFailure(): TransportFailure | undefined {
+    return this.inner.readFailure();
+  }
+}

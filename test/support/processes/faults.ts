@@ -1,0 +1,50 @@
+// Runs with a fault, and what has to become of them.
+
+import { expect } from 'vitest';
+import { synthetic } from '../../../src/data/synthetic.ts';
+import { namedModel } from '../../../src/nn/models/models.ts';
+import { sgd } from '../../../src/optim/optimizer.ts';
+import type { TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
+import type { TransportFault } from '../../../src/sync/faultyTransport.ts';
+import { trainFaulty } from './together.ts';
+
+const data = synthetic({ train: 16, test: 4, shape: [8, 8, 1], classes: 3, seed: 3 });
+
+/** Two steps of a net with three synchronized norms: 16 exchanges. */
+export const SMALL = {
+  model: namedModel('refnet', { inputShape: data.inputShape, classes: 3 }),
+  norm: { to: 'sync' },
+  data,
+  optimizer: sgd({ lr: 0.05 }),
+  globalBatch: 8,
+  replicas: 2,
+  diagnosticsEvery: 0,
+  timeoutMs: 400,
+  seed: 5,
+} as const satisfies TrainerOptions;
+
+const never: TransportFault = { kind: 'delay', exchange: -1 };
+let undisturbed: Promise<string | Error> | undefined;
+
+/** Trains with a fault in one process and compares what becomes of each. */
+export async function expectFault(
+  options: TrainerOptions,
+  workers: readonly number[],
+  process: number,
+  fault: TransportFault,
+): Promise<void> {
+  undisturbed ??= trainFaulty(options, [1, 1], 0, never).then(([hash]) => hash!);
+  const outcomes = await trainFaulty(options, workers, process, fault);
+  if (fault.kind === 'delay') {
+    const hash = await undisturbed;
+    expect(hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(outcomes).toEqual(workers.map(() => hash));
+    return;
+  }
+  for (const [own, outcome] of outcomes.entries()) {
+    expect(outcome).toBeInstanceOf(Error);
+    const { message } = outcome as Error;
+    if (own === process) expect(message).toMatch(/died before|did not come/);
+    else expect(message).toMatch(new RegExp(`process ${process} on this host`));
+  }
+}
