@@ -173,7 +173,8 @@ function bindLife({ abi, mpi, call, world, errorsReturn, ...bound }: Bound) {
     },
     version() {
       call('MPI_Get_library_version', textPtr, lengthPtr);
-      return readText();
+      // MPICH goes on with how it was compiled.
+      return readText().split('\n')[0]!.replaceAll('\t', ' ');
     },
   };
 }

@@ -11,7 +11,13 @@ import { afterRunning } from '../base/patience.ts';
 import { bindMpi } from '../mpi/calls.ts';
 import { findLauncher, type Launcher } from '../mpi/launcher.ts';
 import { loadMpi, type MpiLibrary } from '../mpi/library.ts';
-import { type Joined, Leaving, type MpiThreadApi, type MpiThreadData } from './mpiThread.ts';
+import {
+  type ExchangeTimes,
+  type Joined,
+  Leaving,
+  type MpiThreadApi,
+  type MpiThreadData,
+} from './mpiThread.ts';
 import { gatherJson, type Network } from './network.ts';
 import { unpackError } from './thrown.ts';
 
@@ -27,35 +33,77 @@ const FAILED_LEAVE_TIMEOUT_MS = 3000;
  * with three processes, in C either. */
 const FINALIZE_TIMEOUT_MS = 2000;
 
-let joined: Promise<Network | undefined> | undefined;
+/** What is known of one process. */
+export interface ProcessFacts {
+  readonly host: string;
+  /** Those that it may use. */
+  readonly cores: number;
+  readonly coresOfHost: number;
+}
+
+/** A network by MPI. */
+export interface MpiNetwork extends Network {
+  readonly library: {
+    readonly file: string;
+    readonly family: string;
+    readonly version: string;
+    readonly launcher: string;
+  };
+  readonly facts: readonly ProcessFacts[];
+  /** Measures exchanges of all processes, which all have to ask for. */
+  measure(sizeBytes: number): Promise<ExchangeTimes>;
+}
+
+let joined: Promise<MpiNetwork | undefined> | undefined;
 
 /** The network of this process; undefined where it was started alone. */
-export function joinProcesses(): Promise<Network | undefined> {
+export function joinProcesses(): Promise<MpiNetwork | undefined> {
   joined ??= join(process.env);
   return joined;
 }
 
-async function join(environment: NodeJS.ProcessEnv): Promise<Network | undefined> {
+async function join(environment: NodeJS.ProcessEnv): Promise<MpiNetwork | undefined> {
   const launcher = findLauncher(environment);
   if (launcher === undefined) return undefined;
   const library = loadMpi(launcher);
   const thread = startThread(library);
-  const { process: own, processes, host } = await thread.join();
+  const { process: own, processes, host, version } = await thread.join();
   if (processes !== launcher.size) throw wrongLauncher(launcher, library, processes);
-  const network: Network = {
+  const { file, abi } = library;
+  const network: MpiNetwork = {
+    library: { file, family: abi.family, version, launcher: launcher.name },
+    facts: [],
+    measure: (sizeBytes) => thread.call((api) => api.measure(sizeBytes)),
     isBusy: false,
     process: own,
     processes,
     hosts: [],
+    notices: [],
     localProcesses: launcher.localSize ?? processes,
     cores: coresFor(launcher),
-    openTransport: async () => ({ kind: 'mpi', file: library.file }),
+    openTransport: async () => ({ kind: 'mpi', file }),
     allGather: (bytes) => thread.call((api) => api.allGather(bytes, MAIN_TIMEOUT_MS)),
     fail: (reason) => thread.call((api) => api.fail(reason)),
   };
-  const hosts = await gatherJson(network, host);
+  const facts = await gatherJson<ProcessFacts>(network, {
+    host,
+    cores: availableParallelism(),
+    coresOfHost: cpus().length,
+  });
   process.once('exit', (code) => thread.end(code, network.isBusy));
-  return Object.assign(network, { hosts });
+  const hosts = facts.map((one) => one.host);
+  return Object.assign(network, { hosts, facts, notices: noticesOn(facts) });
+}
+
+/** What is wrong with the setup, as far as it shows. */
+function noticesOn(facts: readonly ProcessFacts[]): readonly string[] {
+  const bound = facts.findIndex(({ cores, coresOfHost }) => cores === 1 && coresOfHost > 1);
+  if (bound < 0) return [];
+  const { host, coresOfHost } = facts[bound]!;
+  return [
+    `Process ${bound} may use one of the ${coresOfHost} cores of ${host}: its launcher binds it. ` +
+      'mpirun --bind-to none does not.',
+  ];
 }
 
 /** The cores that a process of several on one host may use. */

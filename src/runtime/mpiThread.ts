@@ -28,6 +28,15 @@ export interface Joined {
   readonly processes: number;
   /** Of this process. */
   readonly host: string;
+  /** What the library says of itself. */
+  readonly version: string;
+}
+
+/** How long an exchange of all processes takes, in microseconds. */
+export interface ExchangeTimes {
+  readonly sizeBytes: number;
+  readonly p50: number;
+  readonly p99: number;
 }
 
 export interface MpiThreadApi {
@@ -35,6 +44,8 @@ export interface MpiThreadApi {
   join(): Joined;
   /** The bytes that each process gives. */
   allGather(bytes: Uint8Array, timeoutMs: number): readonly Uint8Array[];
+  /** Measures exchanges in which each process sends so many bytes to each other one. */
+  measure(sizeBytes: number): ExchangeTimes;
   /** Tells all others why this process goes no further. */
   fail(reason: string): void;
   /** Leaves together with all others. */
@@ -58,9 +69,10 @@ export function serveMpi(): void {
         calls.init();
         transport = new MpiTransport(library, MAIN_TAG);
         const { process, processes } = transport;
-        return { process, processes, host: calls.processorName() };
+        return { process, processes, host: calls.processorName(), version: calls.version() };
       },
       allGather: (bytes, timeoutMs) => allGather(transport!, bytes, timeoutMs),
+      measure: (sizeBytes) => measure(transport!, sizeBytes),
       fail: (reason) => transport?.fail(reason),
       leave(timeoutMs) {
         // Finalize waits for everybody, however long it takes: first see that all are coming.
@@ -129,4 +141,35 @@ function exchange(
   }
   transport.release(prepared);
   return all.map(({ bytes }) => bytes);
+}
+
+/** So long is measured, at most so often, after so many exchanges that are not. */
+const MEASURED_MS = 400;
+const MEASURED_ROUNDS = 2000;
+const WARM_UP_ROUNDS = 20;
+
+function measure(transport: MpiTransport, sizeBytes: number): ExchangeTimes {
+  const { process, processes } = transport;
+  const others = Array.from({ length: processes }, (_, of) => of).filter((of) => of !== process);
+  const prepared = transport.prepare({
+    sends: others.map((of) => messageOf(of, sizeBytes)),
+    receives: others.map((of) => messageOf(of, sizeBytes)),
+  });
+  const round = (): number => {
+    const fromMs = performance.now();
+    transport.start(prepared);
+    for (let turn = 1; !transport.test(prepared); turn++) transport.pause(turn);
+    return (performance.now() - fromMs) * 1000;
+  };
+  let warmUp = 0;
+  for (let i = 0; i < WARM_UP_ROUNDS; i++) warmUp = round();
+  // All have to make as many: the first process's guess is good enough for all.
+  const guess = new Float64Array([Math.max(1, warmUp)]);
+  const [first] = allGather(transport, new Uint8Array(guess.buffer), MEASURED_MS * 100);
+  const [oneUs] = new Float64Array(first!.buffer);
+  const rounds = Math.max(5, Math.min(MEASURED_ROUNDS, Math.floor((MEASURED_MS * 1000) / oneUs!)));
+  const times = Float64Array.from({ length: rounds }, round).sort();
+  transport.release(prepared);
+  const at = (share: number): number => times[Math.floor(share * (rounds - 1))]!;
+  return { sizeBytes, p50: at(0.5), p99: at(0.99) };
 }

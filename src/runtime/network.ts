@@ -25,6 +25,8 @@ export interface Network {
   readonly processes: number;
   /** The host that each process runs on. */
   readonly hosts: readonly string[];
+  /** What is odd about how the processes were started. */
+  readonly notices: readonly string[];
   /** How many of the processes are on this host, and the cores that each may use. */
   readonly localProcesses: number;
   readonly cores: number;
@@ -96,6 +98,7 @@ export function memoryNetworks(
       process,
       processes,
       hosts,
+      notices: [],
       localProcesses: processes,
       cores: 1,
       allGather,

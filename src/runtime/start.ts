@@ -155,6 +155,7 @@ async function startRun(
       ? asked
       : { ...asked, place: await agree(network, { config: asked, data, step }) };
   if (network !== undefined) checkRunConfig(config);
+  for (const notice of network?.notices ?? []) notify(notice);
   const plan = planRun(config);
   // A resumed run may also be evaluated alone: its fit checks the steps.
   if (resumed === undefined) checkStart(plan);

@@ -4,9 +4,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Outcome, syncbn } from '../support/cli.ts';
-import { LIBRARIES, mpirun } from '../support/processes/mpirun.ts';
+import { LIBRARIES, mpirun, mpirunScript } from '../support/processes/mpirun.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-mpi-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -73,6 +74,26 @@ describe.each(LIBRARIES)('under $title', ({ library, isHere }) => {
     const lost = await mpirun(library, 2, RUN, { env });
     expect(lost.code).not.toBe(0);
     expect(`${lost.stdout}${lost.stderr}`).toMatch(/SYNCBN_MPI has no library.*nowhere/);
+  });
+
+  it.skipIf(!isHere)('a WebAssembly trap stays an exception', async () => {
+    const script = fileURLToPath(new URL('../support/jobs/traps.mjs', import.meta.url));
+    const output = await mpirunScript(library, 2, [script]);
+    expect(output.stdout.match(/traps 200 200/g)).toHaveLength(2);
+    expect(output.code).toBe(0);
+  });
+
+  it.skipIf(!isHere)('the doctor measures exchanges and compares bits', async () => {
+    const output = await mpirun(library, 2, ['doctor', '--mpi', '--json']);
+    const [found] = output.events as [Record<string, unknown>];
+    expect(found).toMatchObject({ event: 'mpi', family: library.name, isSame: true });
+    const times = found.times as readonly { sizeBytes: number; p50: number; p99: number }[];
+    expect(times.map(({ sizeBytes }) => sizeBytes)).toEqual([64, 1536, 65_536, 1_048_576]);
+    for (const { p50, p99 } of times) {
+      expect(p50).toBeGreaterThan(0);
+      expect(p99).toBeGreaterThanOrEqual(p50);
+    }
+    expect(output.code).toBe(0);
   });
 
   it.skipIf(!isHere)('refuses commands that are of one process', async () => {

@@ -128,6 +128,9 @@ const doctorFlags: readonly FlagText[] = [
   ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
   ['--steps <n>', 'Steps with each norm: local, sync and group (default 120)'],
   ['--budget <seconds>', 'Time for all training; cuts the steps (default 60)'],
+  ['--mpi', 'Instead look at MPI: the library, how fast it is, whether bits agree'],
+  ['--processes <n>', 'With --mpi: in so many processes of this machine (default 2)'],
+  ['--nodes <list>', 'With --mpi: on these hosts, a,b:2'],
   ['--optimizer <name>', `${OPTIMIZER_NAMES.join(', ')} (default sgd)`],
   ['--lr <rate>', "Learning rate (default 0.1 for sgd, else the optimizer's own)"],
   ['--seed <n>', 'Decides all random numbers (default 1)'],
@@ -197,6 +200,7 @@ const commands: readonly CommandText[] = [
     name: 'doctor',
     text: 'Train a model shortly and say which normalization it needs',
     flags: doctorFlags,
+    isShared: true,
     run: endsAtSignals(async () => (await import('../commands/doctorCommand.ts')).runDoctor),
   },
   {

@@ -5,13 +5,14 @@ import { hostname } from 'node:os';
 import { RunError, UsageError } from '../../base/errors.ts';
 import { messageOf } from '../../base/showError.ts';
 import { findLauncher } from '../../mpi/launcher.ts';
+import type { MpiNetwork } from '../../runtime/mpiNetwork.ts';
 import { gatherJson, type Network, tellFailure } from '../../runtime/network.ts';
 import { screen, warn } from '../output/screen.ts';
 import { markFailed } from './failedRun.ts';
 import type { Signal } from './signals.ts';
 
 const launcher = findLauncher(process.env);
-let network: Network | undefined;
+let network: MpiNetwork | undefined;
 /** Whether what goes wrong may be of this process alone: flags are the same in all. */
 let hasBegun = false;
 
@@ -37,7 +38,7 @@ export function hasLauncher(): boolean {
 }
 
 /** Joins the others; undefined where there are none. */
-export async function joinPeers(): Promise<Network | undefined> {
+export async function joinPeers(): Promise<MpiNetwork | undefined> {
   hasBegun = true;
   if (launcher === undefined) return undefined;
   const { joinProcesses } = await import('../../runtime/mpiNetwork.ts');

@@ -37,6 +37,8 @@ const KNOWN: readonly MpiLibraryUnderTest[] = [
   },
 ];
 
+type MpirunOptions = Parameters<typeof run>[2] & { readonly isTcp?: boolean };
+
 /** Where a user with all rights asks for it. */
 const AS_ROOT = { OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' };
 
@@ -64,11 +66,21 @@ export function mpirun(
   library: MpiLibraryUnderTest,
   processes: number,
   args: readonly string[],
-  options: Parameters<typeof run>[2] & { readonly isTcp?: boolean } = {},
+  options: MpirunOptions = {},
+): Promise<Outcome> {
+  return mpirunScript(library, processes, [CLI, ...args], options);
+}
+
+/** Runs a script with Node in so many processes. */
+export function mpirunScript(
+  library: MpiLibraryUnderTest,
+  processes: number,
+  args: readonly string[],
+  options: MpirunOptions = {},
 ): Promise<Outcome> {
   const { isTcp = false, env = {}, onLine } = options;
   const flags = [...library.flags, ...(isTcp ? library.tcp.flags : []), '-n', `${processes}`];
-  return run(library.launcher, [...flags, process.execPath, CLI, ...args], {
+  return run(library.launcher, [...flags, process.execPath, ...args], {
     onLine,
     env: { ...process.env, ...AS_ROOT, ...(isTcp && library.tcp.env), ...env },
   });
