@@ -1,19 +1,22 @@
 // Finds and starts the peers, which are no dependencies: a benchmark says which are missing and
 // goes on without them. PyTorch DistributedDataParallel over gloo, as Debian's python3-torch has
-// it, and JavaScript libraries from a folder of the user's.
+// it, JavaScript libraries from a folder of the user's, and this library in several processes.
 
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { familyOf, mpirunLine } from '../src/mpi/mpirun.ts';
 import { type ServedPeer, servePeer } from './served.ts';
 import type { PeerName, TrainPeer, TrainSetting } from './train.ts';
 
 /** Debian's, which python3-torch is for. */
 export const PYTHON = '/usr/bin/python3';
 const TORCH = fileURLToPath(new URL('./peers/torch_ddp.py', import.meta.url));
+const PROCESSES = fileURLToPath(new URL('./peers/processes.mjs', import.meta.url));
 const JS = fileURLToPath(new URL('./peers/js_trainer.mjs', import.meta.url));
 const PROBE =
   'import torch, torch.distributed as d; assert d.is_available() and d.is_gloo_available(); ' +
@@ -79,6 +82,31 @@ export function torchPeers(setting: TrainSetting): readonly TrainPeer[] {
   const args = [TORCH, '--serve', ...Object.entries(flags).flatMap(([f, v]) => [f, `${v}`])];
   const start = (): ServedPeer => servePeer('PyTorch', PYTHON, args);
   return [{ name: 'torch-ddp', workers: processes, rounds: Infinity, start }];
+}
+
+/** The launcher of Open MPI, or why it is missing. */
+export function findLauncher(): { readonly mpirun: string } | { readonly missing: string } {
+  const found = ['mpirun.openmpi', 'mpirun'].find((mpirun) => {
+    const { stdout, error } = spawnSync(mpirun, ['--version'], { encoding: 'utf8' });
+    return error === undefined && familyOf(stdout) === 'Open MPI';
+  });
+  return found === undefined ? { missing: 'no mpirun of Open MPI' } : { mpirun: found };
+}
+
+/** This library in as many processes as the setting has workers, over shared memory. */
+export function processPeers(setting: TrainSetting, mpirun: string): readonly TrainPeer[] {
+  const { net, norm, replicas, replicaBatch, workers } = setting;
+  if (workers < 2) return [];
+  const start = (): ServedPeer => {
+    const orders = join(mkdtempSync(join(tmpdir(), 'syncbn-bench-')), 'orders');
+    const [file, ...args] = mpirunLine({
+      ...{ family: 'Open MPI', mpirun, hosts: undefined, processes: workers, environment: {} },
+      isRoot: process.getuid?.() === 0,
+      command: [process.execPath, PROCESSES, net, norm, `${replicas}`, `${replicaBatch}`, orders],
+    });
+    return servePeer('syncbn in several processes', file!, args);
+  };
+  return [{ name: 'processes', workers, rounds: Infinity, start }];
 }
 
 /** Which JavaScript libraries are installed in a folder, or else beside this project. */

@@ -21,6 +21,7 @@ const PEER_NAMES = {
   'torch-ddp': 'PyTorch DDP',
   convnetjs: 'convnetjs',
   'tfjs-cpu': 'TensorFlow.js (CPU)',
+  processes: 'several processes',
 } as const;
 /** The split that the grid is measured with. */
 const GRID = { replicas: 2, workers: 2 } as const;

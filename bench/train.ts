@@ -30,7 +30,7 @@ export interface TrainTimes {
   readonly warmUpSeconds: number;
 }
 
-export type PeerName = 'torch-ddp' | 'convnetjs' | 'tfjs-cpu';
+export type PeerName = 'torch-ddp' | 'convnetjs' | 'tfjs-cpu' | 'processes';
 
 /** Another library that can train a setting. */
 export interface TrainPeer {

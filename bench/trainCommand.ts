@@ -6,7 +6,15 @@ import { describeMachine } from './machine.ts';
 import { NETS } from './nets.ts';
 import { count, countList, seconds, wordList } from './options.ts';
 import { finish, type OutputFlags, type Row } from './output.ts';
-import { findJsPeers, findTorch, JS_PEERS, jsPeers, torchPeers } from './peers.ts';
+import {
+  findJsPeers,
+  findLauncher,
+  findTorch,
+  JS_PEERS,
+  jsPeers,
+  processPeers,
+  torchPeers,
+} from './peers.ts';
 import {
   measureTraining,
   NORMS,
@@ -50,6 +58,7 @@ export interface TrainFlags extends OutputFlags {
   readonly workers?: unknown;
   readonly seconds?: unknown;
   readonly jsPeers?: unknown;
+  readonly processes?: unknown;
   readonly peers: boolean;
 }
 
@@ -66,6 +75,7 @@ export function addTrain(cli: CAC): void {
       `Measured for each side of each setting; default ${DEFAULT_SECONDS}`,
     )
     .option('--js-peers <dir>', 'Folder in which convnetjs and @tensorflow/tfjs are installed')
+    .option('--processes', 'Also this library with a process for each worker, by Open MPI')
     .option('--no-peers', 'Measure this library alone')
     .option('--json', 'A JSON object a line instead of a table')
     .option('--save', 'Append to bench/results/train.jsonl')
@@ -123,12 +133,15 @@ async function findPeers(flags: TrainFlags): Promise<{
   const folder = flags.jsPeers === undefined ? undefined : String(flags.jsPeers);
   const { found, missing } = findJsPeers(folder);
   if (missing.length > 0) console.error(`Without ${missing.join(' and ')}: ${hintFor(missing)}.`);
+  const mpi = flags.processes === true ? findLauncher() : undefined;
+  if (mpi !== undefined && 'missing' in mpi) console.error(`Without processes: ${mpi.missing}.`);
   const version = 'version' in torch ? torch.version : null;
   return {
     torch: version,
     peersOf: (setting) => [
       ...(version === null ? [] : torchPeers(setting)),
       ...jsPeers(setting, found, folder),
+      ...(mpi !== undefined && 'mpirun' in mpi ? processPeers(setting, mpi.mpirun) : []),
     ],
   };
 }

@@ -189,13 +189,13 @@ export class Link {
 
   private late({ text }: Call, { receivedHeaders }: Prepared, at: LinkPosition): RunError {
     const { names, timeoutMs } = this.options;
-    const missing = receivedHeaders.filter(({ words }) => words[SEQUENCE_WORD] !== this.sequence);
-    const [first] = missing;
-    const who =
-      first === undefined
-        ? 'the other processes'
-        : missing.map(({ process }) => names[process]!).join(' and ');
-    return at.fail(`${who} did not come to ${text} within ${timeoutMs} ms.`, first?.process);
+    const late = receivedHeaders.filter(({ words }) => words[SEQUENCE_WORD] !== this.sequence);
+    // All have begun to send, and one of them has not ended.
+    const missing = late.length > 0 ? late : receivedHeaders;
+    const who = missing.map(({ process }) => names[process]!);
+    const listed = who.join(late.length > 0 ? ' and ' : ' or ');
+    const reason = `${listed} did not come to ${text} within ${timeoutMs} ms.`;
+    return at.fail(reason, missing[0]!.process);
   }
 
   private mismatch(call: Call, process: number, words: Int32Array): string {
