@@ -75,7 +75,7 @@ async function supervise(
     const end = readEnd(printed);
     const what = end?.what ?? `the launcher ended with exit code ${code}`;
     if (restarts === spread.maxRestarts) {
-      if (spread.maxRestarts > 0) warn(`syncbn: ${what}; no restarts are left.`);
+      warn(`syncbn: ${what}${spread.maxRestarts > 0 ? '; no restarts are left' : ''}.`);
       return code;
     }
     hosts = hosts?.filter(({ host }) => host !== end?.lostHost);

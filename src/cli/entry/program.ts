@@ -197,6 +197,20 @@ const commands: readonly CommandText[] = [
     run: endsAtSignals(async () => (await import('../commands/foldCommand.ts')).runFold),
   },
   {
+    name: 'verify',
+    argument: 'checkpoint',
+    text: 'Repeat steps of a run on other splits and compare all bits',
+    flags: [
+      ['--steps <n>', 'Steps from the checkpoint on (default 5)'],
+      ['--node <file>', 'Also under this Node; for runs with --strict'],
+      ['--hashes', 'Only say the hashes of the steps, as JSON'],
+      ...dataFlags,
+      ...moduleFlags,
+      ...commonFlags,
+    ],
+    run: endsAtSignals(async () => (await import('../commands/verifyCommand.ts')).runVerify),
+  },
+  {
     name: 'doctor',
     text: 'Train a model shortly and say which normalization it needs',
     flags: doctorFlags,
