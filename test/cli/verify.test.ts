@@ -46,8 +46,9 @@ it('says which step and tensor first differ', async () => {
   const other = join(folder, 'node');
   const script = `#!${process.execPath}
 const { execFileSync } = require('node:child_process');
-const said = JSON.parse(execFileSync(process.execPath, process.argv.slice(2), { encoding: 'utf8' }));
-said.steps[1]['3.conv2d.weight'] = 'other';
+const { execPath, argv } = process;
+const said = JSON.parse(execFileSync(execPath, argv.slice(2), { encoding: 'utf8' }));
+said.steps[1]['0.conv2d.weight'] = 'other';
 console.log(JSON.stringify(said));
 `;
   writeFileSync(other, script);
@@ -57,7 +58,7 @@ console.log(JSON.stringify(said));
   const [{ isSame, splits }] = events as [{ isSame: boolean; splits: readonly object[] }];
   expect(isSame).toBe(false);
   expect(splits[0]).toEqual({ split: '2 workers' });
-  const difference = { step: 6, tensor: '3.conv2d.weight' };
+  const difference = { step: 6, tensor: '0.conv2d.weight' };
   expect(splits[splits.length - 1]).toEqual({ split: other, difference });
   expect(code).toBe(1);
   const { stdout } = await syncbn(args);

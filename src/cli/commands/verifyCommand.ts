@@ -1,6 +1,6 @@
-// `syncbn verify`: repeats steps of a run from its checkpoint, split in other ways, and compares the
-// weights and running statistics after each step. What agrees is shown to be reproducible; of what
-// does not, the first step and tensor.
+// `syncbn verify`: repeats steps of a run from its checkpoint, split in other ways, and compares
+// the weights and running statistics after each step. What agrees is shown to be reproducible; of
+// what does not, the first step and tensor.
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
