@@ -12,7 +12,7 @@ import { viewOf } from '../memory/arena.ts';
 import type { RunConfig } from '../plan/config.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { type LoneRun, runAlone } from './alone.ts';
-import type { Inputs } from './predict.ts';
+import { countInputs, type Inputs } from './predict.ts';
 import { checkpointOf } from './resume.ts';
 import { checkReplaceable } from './saving.ts';
 
@@ -61,6 +61,7 @@ export async function exportInference(
 ): Promise<InferenceExport> {
   const { config, weights } = run;
   const { tolerance = DEFAULT_TOLERANCE, path, overwrite = false } = options;
+  if (options.inputs !== undefined) countInputs('exportInference', config, options.inputs);
   if (config.evalCorrection != null) {
     throw new UsageError({
       what: 'exportInference with evalCorrection',
@@ -84,8 +85,8 @@ export async function exportInference(
     });
   }
   if (path !== undefined) await write(run, foldedConfig, lone, { path, overwrite });
-  const countInputs = inputs.length / config.data.inputShape.reduce((a, b) => a * b, 1);
-  return { ...folded, ...parity, countInputs };
+  const count = inputs.length / config.data.inputShape.reduce((a, b) => a * b, 1);
+  return { ...folded, ...parity, countInputs: count };
 }
 
 /** Copies of the first samples in the arena. */

@@ -51,8 +51,12 @@ export async function gatherJson<T>(network: Network, value: T): Promise<readonl
 
 /** Tells all others why this process goes no further, unless it has that from one of them. */
 export async function tellFailure(network: Network, error: unknown): Promise<void> {
-  const isEcho = error instanceof RunError && error.failure.process !== undefined;
-  if (!isEcho) await network.fail(showError(error));
+  if (!isOfPeer(error)) await network.fail(showError(error));
+}
+
+/** Whether an error came from another process, or from a wait for one. */
+export function isOfPeer(error: unknown): boolean {
+  return error instanceof RunError && error.failure.process !== undefined;
 }
 
 /** A gang whose failure reaches all processes, once none of its threads is left. */

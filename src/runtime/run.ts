@@ -17,7 +17,13 @@ import type { RunConfig } from '../plan/config.ts';
 import { checkInference, checkTraining } from '../plan/feasible.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { type EpochState, readEpoch } from '../reduce/epochSums.ts';
-import { type ControlWords, clearStop, progressWords, requestStop } from '../sync/words.ts';
+import {
+  type ControlWords,
+  clearStop,
+  progressWords,
+  requestEnd,
+  requestStop,
+} from '../sync/words.ts';
 import type { SplitName } from '../train/context.ts';
 import type { Trained } from '../train/step.ts';
 import { divergenceOf, tornBy, unsaved } from './diverged.ts';
@@ -32,12 +38,12 @@ import { countSamples, type Evaluation, evaluateOn } from './evaluation.ts';
 import { type ExportOptions, exportInference, type InferenceExport } from './exportInference.ts';
 import type { Gang } from './gang.ts';
 import { lastDiagnostics, lastGradientNorms } from './lastSnapshot.ts';
-import type { Network } from './network.ts';
+import { isOfPeer, type Network } from './network.ts';
 import { type PreciseOptions, type PreciseResult, preciseResult } from './preciseNorm.ts';
 import { countInputs, type Inputs, Predictions } from './predict.ts';
 import { type FitOptions, type FitPosition, type Progress, progressOf } from './progress.ts';
 import { checkpointOf } from './resume.ts';
-import { lengthNotice, runLength } from './runLength.ts';
+import { lengthNotices, runLength } from './runLength.ts';
 import { type SaveOptions, Saver } from './saving.ts';
 import { shareSamples, shareTrained } from './sharing.ts';
 import type { RunningTrainer } from './trainerTypes.ts';
@@ -71,7 +77,7 @@ export class Run implements RunningTrainer {
   private readonly setup: RunSetup;
   private done: number;
   private length: number;
-  private isLengthSaid: boolean;
+  private readonly sayLength: (length: number, asked: number) => void;
   private isStopping = false;
   /** Whether workers are in steps, so that the weights belong to none. */
   private isTraining = false;
@@ -90,7 +96,7 @@ export class Run implements RunningTrainer {
     this.setup = setup;
     this.done = setup.step;
     this.length = setup.epochs;
-    this.isLengthSaid = setup.hasOwnLength;
+    this.sayLength = lengthNotices(setup.plan.config.schedule, setup);
     this.predictions = new Predictions({
       ...setup,
       run: async (size) => {
@@ -161,7 +167,7 @@ export class Run implements RunningTrainer {
     await this.taken;
     this.enter('fit');
     this.length = length;
-    this.sayLength(epochs);
+    this.sayLength(length, epochs);
     try {
       clearStop(words);
       this.isStopping = false;
@@ -213,7 +219,9 @@ export class Run implements RunningTrainer {
     } finally {
       // Still running without a reader: the loop over the progress was left.
       if (isRunning && everyMs !== undefined) requestStop(words);
-      const all = await shareTrained(this.setup, await running, this.isStopping);
+      const own = await running;
+      this.done = own[0]!.done;
+      const all = await shareTrained(this.setup, own, this.isStopping);
       this.isStopping = all.isStopping;
       this.take(all.trained, scheduleSteps);
     }
@@ -225,7 +233,9 @@ export class Run implements RunningTrainer {
     try {
       return await running;
     } catch (error) {
-      this.torn ??= error as Error;
+      // Who waits for another process has done whole steps, all of its workers.
+      if (isOfPeer(error)) this.done = Math.max(this.done, this.epochState().steps);
+      else this.torn ??= error as Error;
       throw error;
     } finally {
       this.isTraining = false;
@@ -245,18 +255,10 @@ export class Run implements RunningTrainer {
     return readEpoch(published, progressWords(words));
   }
 
-  private sayLength(epochs: number): void {
-    if (this.isLengthSaid) return;
-    const { plan, notify } = this.setup;
-    const notice = lengthNotice(plan.config.schedule, this.length, epochs);
-    if (notice === undefined) return;
-    this.isLengthSaid = true;
-    notify(notice);
-  }
-
-  stop(): void {
+  stop({ withoutPeers = false }: { readonly withoutPeers?: boolean } = {}): void {
     this.isStopping = true;
-    requestStop(this.setup.words);
+    if (withoutPeers) requestEnd(this.setup.words);
+    else requestStop(this.setup.words);
   }
 
   diagnostics(): Diagnostics | undefined {
@@ -307,11 +309,9 @@ export class Run implements RunningTrainer {
 
   async exportInference(given: ExportOptions = {}): Promise<InferenceExport> {
     const options = parseExportOptions(given);
-    const { config, step, epochs } = this;
     this.checkWhole('exportInference()');
-    if (options.inputs !== undefined) countInputs('exportInference', config, options.inputs);
-    const { runId, data, plan, memory } = this.setup;
-    const run = { runId, config, step, epochs, data, plan, memory, weights: this.weights() };
+    const { config, step, epochs } = this;
+    const run = { ...this.setup, config, step, epochs, weights: this.weights() };
     return exportInference({ ...run, outputs: (inputs) => this.outputs(inputs) }, options);
   }
 

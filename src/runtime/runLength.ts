@@ -20,12 +20,22 @@ export function runLength(schedule: ScheduleSpec, known: number, asked: number):
   });
 }
 
-/** What to say when a call ends before a schedule does whose length an earlier call has fixed. */
-export function lengthNotice(
+/** Returns what says, once, that a call ends before a schedule does whose length an earlier call
+ * has fixed; nothing where the caller has said how long the run is. */
+export function lengthNotices(
   schedule: ScheduleSpec,
-  length: number,
-  asked: number,
-): string | undefined {
+  run: { readonly hasOwnLength: boolean; readonly notify: (notice: string) => void },
+): (length: number, asked: number) => void {
+  let isSaid = run.hasOwnLength;
+  return (length, asked) => {
+    const notice = isSaid ? undefined : lengthNotice(schedule, length, asked);
+    if (notice === undefined) return;
+    isSaid = true;
+    run.notify(notice);
+  };
+}
+
+function lengthNotice(schedule: ScheduleSpec, length: number, asked: number): string | undefined {
   if (!spansRun(schedule) || asked >= length) return undefined;
   return (
     `The ${schedule.kind} schedule of this run is spread over ${length} epochs and stays so: ` +

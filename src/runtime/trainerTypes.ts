@@ -36,8 +36,10 @@ export interface RunningTrainer {
   /** Trains, and yields what is reached at the end of each epoch. Leaving the loop early stops the
    * run after the current step. */
   fit(options: FitOptions): AsyncGenerator<Progress, void, void>;
-  /** Asks a running `fit` to stop after the current step. */
-  stop(): void;
+  /** Asks a running `fit` to stop after the current step. In a run of several processes all stop
+   * after the same one; `withoutPeers` also ends a wait for a process that is gone: `fit` then
+   * throws, and the state is that of the last whole step. */
+  stop(options?: { readonly withoutPeers?: boolean }): void;
   /** How far the replicas' batch statistics were from their sync groups' in the last snapshot step;
    * undefined before the first one, without batch norms, or with diagnosticsEvery 0. May be
    * called while `fit` runs. */

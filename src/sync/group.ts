@@ -15,6 +15,7 @@ import {
   rankWord,
   STEP,
   STOP_WORD,
+  Stop,
   TIMEOUT_WORD,
 } from './words.ts';
 
@@ -123,9 +124,10 @@ export function attachMember(
 ): Member {
   const barrier = new Barrier(words, rank, { layerNames });
   const exchangeTimeoutMs = EXCHANGE_PATIENCE * words[TIMEOUT_WORD]!;
-  const isAsked = (): boolean => Atomics.load(words, STOP_WORD) === 1;
+  const isAsked = (): boolean => Atomics.load(words, STOP_WORD) !== Stop.none;
   const position = {
     isAborted: () => isAborted(words),
+    isEnding: () => Atomics.load(words, STOP_WORD) === Stop.withoutPeers,
     aborted: () => barrier.aborted(),
     fail: (reason: string, process?: number) => barrier.fail(reason, [], process),
   };

@@ -20,6 +20,8 @@ export interface LinkOptions {
 /** Where a process stands, for the others' errors. */
 export interface LinkPosition {
   readonly isAborted: () => boolean;
+  /** Whether it is not to wait for others any longer. */
+  readonly isEnding: () => boolean;
   /** The error of this process, when it was broken off meanwhile. */
   readonly aborted: () => Error;
   /** Makes an error of this process, and breaks it off; `process` is another one that is the
@@ -40,8 +42,10 @@ const VOTE_WORD = 4;
 /** Ranges from so many bytes on travel from where they lie; smaller ones together, behind the
  * header. */
 const BULK_BYTES = 32_768;
-/** The clock is read once in so many looks. */
+/** The clock is read, and the news are, once in so many looks; later on, when looks are further
+ * apart, with each. */
 const LOOKS_PER_TIME = 64;
+const QUICK_LOOKS = 10_000;
 
 interface Copy {
   readonly from: Uint8Array;
@@ -170,7 +174,7 @@ export class Link {
     let waitedMs = 0;
     let sinceMs = -1;
     for (let turn = 1; !transport.test(prepared.number); turn++) {
-      if (turn % LOOKS_PER_TIME === 0) {
+      if (turn > QUICK_LOOKS || turn % LOOKS_PER_TIME === 0) {
         if (at.isAborted()) throw at.aborted();
         const failure = transport.readFailure();
         if (failure !== undefined) {
@@ -181,20 +185,26 @@ export class Link {
         // What lies between two looks counts for no longer: the process may have stood still.
         if (sinceMs >= 0) waitedMs += Math.min(nowMs - sinceMs, sliceMs);
         sinceMs = nowMs;
-        if (waitedMs > timeoutMs) throw this.late(call, prepared, at);
+        if (waitedMs > timeoutMs) throw this.late(call, prepared, at, `within ${timeoutMs} ms`);
+        if (at.isEnding()) throw this.late(call, prepared, at, 'before this process had to end');
       }
       transport.pause(turn);
     }
   }
 
-  private late({ text }: Call, { receivedHeaders }: Prepared, at: LinkPosition): RunError {
-    const { names, timeoutMs } = this.options;
+  private late(
+    { text }: Call,
+    { receivedHeaders }: Prepared,
+    at: LinkPosition,
+    when: string,
+  ): RunError {
+    const { names } = this.options;
     const late = receivedHeaders.filter(({ words }) => words[SEQUENCE_WORD] !== this.sequence);
     // All have begun to send, and one of them has not ended.
     const missing = late.length > 0 ? late : receivedHeaders;
     const who = missing.map(({ process }) => names[process]!);
     const listed = who.join(late.length > 0 ? ' and ' : ' or ');
-    const reason = `${listed} did not come to ${text} within ${timeoutMs} ms.`;
+    const reason = `${listed} did not come to ${text} ${when}.`;
     return at.fail(reason, missing[0]!.process);
   }
 

@@ -100,6 +100,9 @@ const PACKED_RANKS = 2;
 /** What a member is doing. */
 export const State = { absent: 0, running: 1, waiting: 2, done: 3, dead: 4 } as const;
 
+/** What main asks for: to stop at the next common step; not to wait for other processes either. */
+export const Stop = { none: 0, asked: 1, withoutPeers: 2 } as const;
+
 /** How long a member waits for the others, unless told otherwise. */
 export const DEFAULT_TIMEOUT_MS = 60_000;
 
@@ -201,12 +204,17 @@ export function showCall(text: string, length: number, number: number): string {
 
 /** Asks the group to stop at its next {@link Member.syncStop}. */
 export function requestStop(words: ControlWords): void {
-  Atomics.store(words, STOP_WORD, 1);
+  Atomics.store(words, STOP_WORD, Stop.asked);
+}
+
+/** Asks the group to wait for no other process any longer, besides. */
+export function requestEnd(words: ControlWords): void {
+  Atomics.store(words, STOP_WORD, Stop.withoutPeers);
 }
 
 /** Takes a stop request back, so that the group can go on. For main, while no member runs. */
 export function clearStop(words: ControlWords): void {
-  Atomics.store(words, STOP_WORD, 0);
+  Atomics.store(words, STOP_WORD, Stop.none);
 }
 
 /** The caller's own words in the progress line: rank 0 writes, main reads. */

@@ -7,7 +7,7 @@ import { supervised } from '../support/processes/killed.ts';
 import { LIBRARIES } from '../support/processes/mpirun.ts';
 
 const DATA = ['--data', 'synthetic', '--limit', '2000', '--batch', '40', '--model', 'refnet'];
-const TRAIN = ['train', ...DATA, '--norm', 'sync', '--epochs', '8', '--workers', '1', '--json'];
+const TRAIN = ['train', ...DATA, '--norm', 'sync', '--epochs', '4', '--workers', '1', '--json'];
 
 const { library, isHere, title } = LIBRARIES[0]!;
 

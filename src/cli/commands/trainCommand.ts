@@ -26,7 +26,7 @@ import { terminalSink } from '../output/terminal.ts';
 import { checkTraceWritable, writeTrace } from '../output/traceFile.ts';
 import { collectGarbage } from '../process/collect.ts';
 import { errorEvent } from '../process/failure.ts';
-import { hasLauncher, isSpeaker, joinPeers } from '../process/peers.ts';
+import { hasLauncher, isSpeaker, joinPeers, stopAmongPeers } from '../process/peers.ts';
 import { catchSignals, SIGNAL_CODES } from '../process/signals.ts';
 import type { Flags } from '../settings/flags.ts';
 import { type ReportAsked, reportAsked } from '../settings/reportFlags.ts';
@@ -226,7 +226,7 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
   const quit = (): void => {
     for (const sink of sinks) sink.close();
   };
-  const signals = catchSignals(() => trainer.stop(), quit);
+  const signals = catchSignals(() => stopAmongPeers(trainer), quit);
   let report: RunReport | undefined;
   let end: RunState = { kind: 'stopped' };
   const run = async (): Promise<number> => {

@@ -1,7 +1,7 @@
 // The loop of `syncbn train`: trains from checkpoint to checkpoint, and tells what is reached. In
 // several processes all go the same way, by what they have agreed on.
 
-import type { Network } from '../../runtime/network.ts';
+import { isOfPeer, type Network } from '../../runtime/network.ts';
 import type { Progress } from '../../runtime/progress.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import { known, type ProgressEvent, type RunEvent } from '../output/events.ts';
@@ -35,59 +35,97 @@ export interface Training {
   readonly caught: Signal | undefined;
 }
 
+/** What the parts of a run add up to. */
+interface Totals {
+  images: number;
+  seconds: number;
+  told: ProgressEvent | undefined;
+}
+
 /** Trains to the end of the plan or to a signal, and writes the checkpoints on the way. */
 export async function fit(
   trainer: Trainer,
-  { plan, tell, report, network }: FitSetup,
+  setup: FitSetup,
   signals: { readonly caught: Signal | undefined },
 ): Promise<Training> {
-  const { epochs, progressEveryMs, checkpointEvery } = plan;
-  const end = Math.min(epochs * trainer.stepsPerEpoch, plan.maxSteps ?? Infinity);
-  let images = 0;
-  let seconds = 0;
-  let told: ProgressEvent | undefined;
-  let snapshotStep: number | undefined;
+  const { plan, tell, network } = setup;
+  const end = Math.min(plan.epochs * trainer.stepsPerEpoch, plan.maxSteps ?? Infinity);
+  const totals: Totals = { images: 0, seconds: 0, told: undefined };
   const checkpoints = checkpointWriter(trainer, { ...plan, path: plan.checkpoint }, tell);
+  const snapshots = snapshotWriter(trainer, network);
+  const trainPart = bindPart(trainer, setup, { end, totals, signals });
+  const agree = (msPerStep: number) => agreeOn(network, { caught: signals.caught, msPerStep });
+  let { caught } = await agree(0);
+  try {
+    while (trainer.step < end && caught === undefined) {
+      const due = nextStop(trainer, plan.checkpointEvery);
+      const msPerStep = await trainPart(Math.min(end, due, trainer.step + snapshots.interval));
+      if (trainer.step >= Math.min(end, due)) await checkpoints.write();
+      const agreed = await agree(msPerStep);
+      caught = agreed.caught;
+      await snapshots.write(agreed.msPerStep);
+    }
+  } catch (error) {
+    // What another process has not brought down is whole.
+    if (isOfPeer(error)) {
+      await snapshots.write(0);
+      await checkpoints.finish();
+    }
+    throw error;
+  }
+  const { images, seconds, told } = totals;
+  const isStopTold = caught === undefined || told?.event === 'stopped';
+  if (told !== undefined && !isStopTold) tell({ ...told, event: 'stopped' });
+  await checkpoints.finish();
+  snapshots.release();
+  return { imagesPerSecond: seconds === 0 ? 0 : images / seconds, seconds, caught };
+}
+
+/** Returns what trains up to a step, tells what is reached, and gives the time of a step. */
+function bindPart(
+  trainer: Trainer,
+  { plan, tell, report }: FitSetup,
+  of: {
+    readonly end: number;
+    readonly totals: Totals;
+    readonly signals: { readonly caught: Signal | undefined };
+  },
+): (next: number) => Promise<number> {
+  const { end, totals, signals } = of;
+  const { epochs, progressEveryMs } = plan;
+  let snapshotStep: number | undefined;
   const tellDiagnostics = (): void => {
     const snapshot = trainer.diagnostics();
     if (snapshot === undefined || snapshot.step === snapshotStep) return;
     snapshotStep = snapshot.step;
     tell({ event: 'diagnostics', ...snapshot });
   };
-  const snapshots = snapshotWriter(trainer, network);
-  const agree = (msPerStep: number) => agreeOn(network, { caught: signals.caught, msPerStep });
-  let { caught } = await agree(0);
-  while (trainer.step < end && caught === undefined) {
+  return async (next) => {
     const first = trainer.step;
-    const due = nextStop(trainer, checkpointEvery);
-    const next = Math.min(end, due, first + snapshots.interval);
     let last: Progress | undefined;
     for await (const progress of trainer.fit({ epochs, maxSteps: next, progressEveryMs })) {
       last = progress;
       // One that came after all had agreed to go on.
       if (signals.caught !== undefined) trainer.stop();
       const isPause = progress.kind === 'stopped' && trainer.step < end && !signals.caught;
-      const total = seconds + progress.seconds;
-      const speed = (images + progress.imagesPerSecond * progress.seconds) / total;
+      const seconds = totals.seconds + progress.seconds;
+      const images = totals.images + progress.imagesPerSecond * progress.seconds;
       const event = isPause ? 'progress' : progress.kind;
-      told = { ...eventOf(progress, end), event, seconds: total, imagesPerSecond: speed };
-      tell(told);
-      report?.look({ ...progress, totalSteps: end }, total);
+      totals.told = {
+        ...eventOf(progress, end),
+        event,
+        seconds,
+        imagesPerSecond: images / seconds,
+      };
+      tell(totals.told);
+      report?.look({ ...progress, totalSteps: end }, seconds);
       if (event !== 'progress') tellDiagnostics();
     }
-    images += (last?.imagesPerSecond ?? 0) * (last?.seconds ?? 0);
-    seconds += last?.seconds ?? 0;
-    if (trainer.step >= Math.min(end, due)) await checkpoints.write();
-    const steps = Math.max(1, trainer.step - first);
-    const agreed = await agree(((last?.seconds ?? 0) * 1000) / steps);
-    caught = agreed.caught;
-    await snapshots.write(agreed.msPerStep);
-  }
-  const isStopTold = caught === undefined || told?.event === 'stopped';
-  if (told !== undefined && !isStopTold) tell({ ...told, event: 'stopped' });
-  await checkpoints.finish();
-  snapshots.release();
-  return { imagesPerSecond: seconds === 0 ? 0 : images / seconds, seconds, caught };
+    const seconds = last?.seconds ?? 0;
+    totals.images += (last?.imagesPerSecond ?? 0) * seconds;
+    totals.seconds += seconds;
+    return (seconds * 1000) / Math.max(1, trainer.step - first);
+  };
 }
 
 /** The step at which the next checkpoint is due: the end of the epoch, or earlier. */

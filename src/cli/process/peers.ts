@@ -2,14 +2,15 @@
 // what goes wrong in another one reaches it.
 
 import { hostname } from 'node:os';
-import { RunError, UsageError } from '../../base/errors.ts';
+import { UsageError } from '../../base/errors.ts';
 import { messageOf } from '../../base/showError.ts';
 import { findLauncher } from '../../mpi/launcher.ts';
 import type { MpiNetwork } from '../../runtime/mpiNetwork.ts';
-import { gatherJson, type Network, tellFailure } from '../../runtime/network.ts';
+import { gatherJson, isOfPeer, type Network, tellFailure } from '../../runtime/network.ts';
+import type { Trainer } from '../../runtime/trainer.ts';
 import { screen, warn } from '../output/screen.ts';
 import { markFailed } from './failedRun.ts';
-import type { Signal } from './signals.ts';
+import { type Signal, wasContinued } from './signals.ts';
 
 const launcher = findLauncher(process.env);
 let network: MpiNetwork | undefined;
@@ -56,13 +57,24 @@ export async function tellPeers(error: unknown): Promise<void> {
   if (launcher === undefined) return;
   if (network !== undefined) {
     await tellFailure(network, error);
-    const isOwn = !(error instanceof RunError && error.failure.process !== undefined);
-    if (isOwn) markFailed(messageOf(error));
+    if (!isOfPeer(error)) markFailed(messageOf(error));
   } else if (launcher.rank !== 0 && hasBegun) {
     screen.speakUp();
     warn(`syncbn: process ${launcher.rank} on ${hostname()}: ${messageOf(error)}`);
     screen.goSilent();
   }
+}
+
+/** How long a process whose job ends waits for the others to stop with it: Open MPI leaves it a
+ * second. */
+const TOGETHER_MS = 100;
+
+/** Stops a run at a signal: with the others where they come, without them where the launcher is
+ * about to kill all processes. */
+export function stopAmongPeers(trainer: Trainer): void {
+  trainer.stop();
+  if (launcher === undefined || !wasContinued()) return;
+  setTimeout(() => trainer.stop({ withoutPeers: true }), TOGETHER_MS).unref();
 }
 
 /** What all processes go by. */

@@ -18,9 +18,22 @@ const ONE_SIGNAL_MS = 1000;
 /** What a signal does now: before there is a run, it ends the process. */
 let take: (signal: Signal) => void = endBy;
 
+/** Open MPI continues its processes, then asks them to end a second later, when one of them has
+ * died or the job is to end. */
+const CONTINUED_MS = 2000;
+let continuedMs = Number.NEGATIVE_INFINITY;
+
+/** Whether the process was continued a moment ago. */
+export function wasContinued(): boolean {
+  return performance.now() - continuedMs < CONTINUED_MS;
+}
+
 /** Listens from now on until the process ends, so that no signal ends it in the midst of a
  * write. */
 export function listenToSignals(more: readonly Signal[] = []): void {
+  process.on('SIGCONT', () => {
+    continuedMs = performance.now();
+  });
   for (const signal of [...SIGNALS, ...more])
     process.on(signal, (caught) => take(caught as Signal));
 }

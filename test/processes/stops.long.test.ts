@@ -1,0 +1,59 @@
+// Runs under real MPI that are stopped, and a launcher of the other MPI.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { type Outcome, syncbn } from '../support/cli.ts';
+import { LIBRARIES, mpirun } from '../support/processes/mpirun.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'syncbn-mpi-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const TRAIN = ['train', '--data', 'synthetic', '--limit', '300', '--batch', '40', '--json'];
+const SYNC = [...TRAIN, '--norm', 'sync', '--replicas', '4'];
+
+const doneOf = ({ events }: Outcome) => events.find(({ event }) => event === 'done');
+
+describe.each(LIBRARIES)('under $title', ({ library, isHere }) => {
+  it.skipIf(!isHere)(
+    'a run that is stopped goes on in one process, with the same bits',
+    async () => {
+      const file = join(folder, `${library.name}.ckpt`);
+      const args = [...SYNC, '--workers', '1', '--epochs', '400', '--checkpoint', file];
+      const stopped = await mpirun(library, 2, [...args, '--overwrite'], {
+        onLine: (line, child) => {
+          if (line.includes('"epoch":3') && !child.killed) child.kill('SIGTERM');
+        },
+      });
+      expect(stopped.code).not.toBe(0);
+      const written = stopped.events.filter(({ event }) => event === 'checkpoint');
+      expect(written.length).toBeGreaterThan(0);
+      const { step } = written[written.length - 1]!;
+      const epochs = Math.ceil((step as number) / 8) + 1;
+      const rest = ['--epochs', `${epochs}`, '--workers', '1'];
+      const on = await syncbn([
+        'train',
+        '--data',
+        'synthetic',
+        '--limit',
+        '300',
+        '--resume',
+        file,
+        '--json',
+        ...rest,
+      ]);
+      expect(on.events.find(({ event }) => event === 'start')).toMatchObject({ step });
+      const whole = await syncbn([...SYNC, ...rest]);
+      expect(doneOf(on)?.weightsHash).toBe(doneOf(whole)?.weightsHash);
+    },
+  );
+
+  const other = LIBRARIES.find((candidate) => candidate.library !== library)!;
+  it.skipIf(!isHere || !other.isHere)('another library is an error that says so', async () => {
+    const env = { SYNCBN_MPI: other.library.file };
+    const output = await mpirun(library, 2, [...SYNC, '--epochs', '1'], { env });
+    expect(output.code).not.toBe(0);
+    expect(`${output.stdout}${output.stderr}`).toMatch(/2 processes, but .* finds 1/);
+  });
+});
