@@ -2,14 +2,15 @@
 // goes on without them. PyTorch DistributedDataParallel over gloo, as Debian's python3-torch has
 // it, JavaScript libraries from a folder of the user's, and this library in several processes.
 
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { familyOf, mpirunLine } from '../src/mpi/mpirun.ts';
+import { findMpirun } from '../src/mpi/findMpirun.ts';
+import { mpirunLine } from '../src/mpi/mpirun.ts';
 import { type ServedPeer, servePeer } from './served.ts';
 import type { PeerName, TrainPeer, TrainSetting } from './train.ts';
 
@@ -86,11 +87,8 @@ export function torchPeers(setting: TrainSetting): readonly TrainPeer[] {
 
 /** The launcher of Open MPI, or why it is missing. */
 export function findLauncher(): { readonly mpirun: string } | { readonly missing: string } {
-  const found = ['mpirun.openmpi', 'mpirun'].find((mpirun) => {
-    const { stdout, error } = spawnSync(mpirun, ['--version'], { encoding: 'utf8' });
-    return error === undefined && familyOf(stdout) === 'Open MPI';
-  });
-  return found === undefined ? { missing: 'no mpirun of Open MPI' } : { mpirun: found };
+  const found = findMpirun(['mpirun.openmpi', 'mpirun'], ['Open MPI']);
+  return found ?? { missing: 'no mpirun of Open MPI' };
 }
 
 /** This library in as many processes as the setting has workers, over shared memory. */

@@ -59,7 +59,7 @@ export class InvariantError extends Error {
 export interface RunFailure {
   readonly reason: string;
   readonly rank?: number;
-  /** The process that broke off, where it is not the one that says so. */
+  /** The other process that caused the failure, if one did. */
   readonly process?: number;
   readonly step?: number;
   readonly layer?: string;

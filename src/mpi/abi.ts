@@ -10,7 +10,6 @@ export interface Abi {
   readonly family: 'MPI 5 ABI' | 'Open MPI' | 'MPICH';
   readonly commWorld: Handle;
   readonly byte: Handle;
-  readonly requestNull: Handle;
   readonly errorsReturn: Handle;
   readonly statusIgnore: number;
   readonly anySource: number;
@@ -28,7 +27,6 @@ const STANDARD: Abi = {
   family: 'MPI 5 ABI',
   commWorld: 0x101,
   byte: 0x247,
-  requestNull: 0x180,
   errorsReturn: 0x142,
   statusIgnore: 0,
   anySource: -1,
@@ -41,7 +39,6 @@ const OPEN_MPI: Abi = {
   family: 'Open MPI',
   commWorld: { symbol: 'ompi_mpi_comm_world' },
   byte: { symbol: 'ompi_mpi_byte' },
-  requestNull: { symbol: 'ompi_request_null' },
   errorsReturn: { symbol: 'ompi_mpi_errors_return' },
   statusIgnore: 0,
   anySource: -1,
@@ -54,7 +51,6 @@ const MPICH: Abi = {
   family: 'MPICH',
   commWorld: 0x44000000,
   byte: 0x4c00010d,
-  requestNull: 0x2c000000,
   errorsReturn: 0x54000001,
   statusIgnore: 1,
   anySource: -2,

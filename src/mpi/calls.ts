@@ -15,7 +15,6 @@ const YIELD = 'sched_yield';
 
 export interface MpiCalls {
   readonly abi: Abi;
-  isInitialized(): boolean;
   /** Initializes MPI for calls from several threads, one at a time. Waits for all processes. */
   init(): void;
   /** Waits for all processes. */
@@ -50,7 +49,6 @@ export interface Requests {
 
 /** The numbers of parameters; all are addresses, handles or counts, and all results are codes. */
 const PARAMETERS = {
-  MPI_Initialized: 1,
   MPI_Init_thread: 4,
   MPI_Comm_set_errhandler: 2,
   MPI_Finalize: 0,
@@ -146,10 +144,6 @@ function bindFunctions({ koffi, handle, abi }: MpiLibrary): Bound {
 function bindLife({ abi, mpi, call, world, errorsReturn, ...bound }: Bound) {
   const { numbers, textPtr, numberPtr, lengthPtr, readText } = bound;
   return {
-    isInitialized() {
-      call('MPI_Initialized', numberPtr);
-      return numbers[0] !== 0;
-    },
     init() {
       call('MPI_Init_thread', 0, 0, abi.threadSerialized, numberPtr);
       if (numbers[0]! < abi.threadSerialized) {

@@ -1,5 +1,5 @@
 // Who has started this process, by the environment: mpirun of Open MPI or MPICH, srun of Slurm, or
-// nobody. Read before MPI itself is, since a library may add to the environment.
+// no launcher. Read before MPI is loaded, since a library may add to the environment.
 
 export interface Launcher {
   readonly name: 'Open MPI' | 'MPICH' | 'Slurm';

@@ -145,8 +145,9 @@ function bindPieces(
   input: BoundTensor,
   { countReplicas, shard }: { readonly countReplicas: number; readonly shard: Region },
 ): Pieces {
-  const { cut, ranges, ranks, firstRank } = plan.grains;
+  const { cut, ranges, ranks, processRanks, process } = plan.grains;
   const range = ranges[worker.rank]!;
+  const ownRank = processRanks[process]!.lo + worker.rank;
   const { channels } = layer;
   const sampleBytes = sizeOf(input.shape) * FLOAT_BYTES;
   const rowsPerSample = sizeOf(input.shape) / channels;
@@ -187,7 +188,7 @@ function bindPieces(
         while (from < end) {
           const replica = partOf(samples, countReplicas, from);
           const to = Math.min(end, partStart(samples, countReplicas, replica + 1));
-          takePiece(from, to, pieceOf(firstRank + worker.rank, grain, replica));
+          takePiece(from, to, pieceOf(ownRank, grain, replica));
           from = to;
         }
       }

@@ -13,16 +13,15 @@ const WORD_BYTES = 4;
 /** With the gradients: their subtrees, the sums of losses and hits, the votes, and the folded
  * statistics of groups that lie elsewhere. */
 export function gradientsExchange(plan: RunPlan): ExchangedRanges {
+  const { grains } = plan;
   const { control } = plan.regions;
   const moments = [...plan.reductions.values()].filter(
     ({ declared }) => declared.combine === 'moments',
   );
   return joinRanges([
     plan.gradients.toFolding,
-    fromEach(plan, (process) =>
-      rowsOf(control.grainSums, processGrains(plan, process), GRAIN_BYTES),
-    ),
-    fromEach(plan, (process) => rowsOf(control.votes, processRanks(plan, process), VOTE_BYTES)),
+    fromEach(plan, (process) => rowsOf(control.grainSums, grains.processes[process]!, GRAIN_BYTES)),
+    fromEach(plan, (process) => rowsOf(control.votes, grains.processRanks[process]!, VOTE_BYTES)),
     ...moments.map(({ folded }) => folded),
   ]);
 }
@@ -31,7 +30,7 @@ export function gradientsExchange(plan: RunPlan): ExchangedRanges {
 export function snapshotExchange(plan: RunPlan): ExchangedRanges {
   const layers = plan.diagnostics?.layers ?? [];
   return fromEach(plan, (process) => {
-    const { lo, hi } = processRanks(plan, process);
+    const { lo, hi } = plan.grains.processRanks[process]!;
     return layers.flatMap(({ pieces }) => pieces.slice(lo, hi));
   });
 }
@@ -42,38 +41,23 @@ export function largestExchange(plan: RunPlan): number {
     ...plan.reductions.values(),
     ...plan.populations.map(({ reduction }) => reduction),
   ];
-  const between = vectors.flatMap((reduction) => reduction.between ?? []);
-  const exchanges = [
-    gradientsExchange(plan),
-    plan.gradients.toAll,
-    snapshotExchange(plan),
-    // Layers side by side exchange together.
-    ...between.flatMap((one) => between.map((other) => joinRanges([one, other]))),
-  ];
-  const sizes = exchanges.flatMap(({ sends, receives }) =>
-    [...sends, ...receives].map((ranges) =>
-      ranges.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    ),
-  );
-  return HEADER_ROOM_BYTES + Math.max(...sizes);
+  const sizeOf = ({ sends, receives }: ExchangedRanges): number =>
+    Math.max(
+      ...[...sends, ...receives].map((ranges) =>
+        ranges.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      ),
+    );
+  // Layers side by side exchange together.
+  const together = vectors.map(({ between }) => (between === undefined ? 0 : 2 * sizeOf(between)));
+  const others = [gradientsExchange(plan), plan.gradients.toAll, snapshotExchange(plan)];
+  return HEADER_ROOM_BYTES + Math.max(...together, ...others.map(sizeOf));
 }
 
 /** More than a link puts before each message. */
 const HEADER_ROOM_BYTES = 256;
 
-/** The ranks of a process among those of all. */
-function processRanks({ config }: Pick<RunPlan, 'config'>, process: number): Span {
-  const workers = config.place?.workers ?? [config.workers];
-  const lo = workers.slice(0, process).reduce((sum, count) => sum + count, 0);
-  return { lo, hi: lo + workers[process]! };
-}
-
 const GRAIN_BYTES = GRAIN_SUMS * DOUBLE_BYTES;
 const VOTE_BYTES = VOTE_STRIDE * WORD_BYTES;
-
-function processGrains({ grains }: RunPlan, process: number): Span {
-  return grains.processes[process]!;
-}
 
 /** Everybody's part of what lies at the same place in each arena. */
 function fromEach(

@@ -101,9 +101,10 @@ export interface GrainPlan {
   readonly cut: GrainCut;
   /** Of each worker of this process. */
   readonly ranges: readonly Span[];
-  /** Of the workers of all processes, in order; {@link ranges} begin at `firstRank`. */
+  /** Of the workers of all processes, in order. */
   readonly ranks: readonly Span[];
-  readonly firstRank: number;
+  /** Which of {@link ranks} each process has. */
+  readonly processRanks: readonly Span[];
   /** Of each process; all grains where there is but one. */
   readonly processes: readonly Span[];
   readonly process: number;
@@ -111,16 +112,18 @@ export interface GrainPlan {
 
 /** Shares the grains out over all workers of all processes. */
 export function planGrains(cut: GrainCut, { process, workers }: ProcessPlace): GrainPlan {
-  const firsts = [0];
-  for (const count of workers) firsts.push(firsts[firsts.length - 1]! + count);
-  const ranks = grainRanges(cut, firsts[workers.length]!);
-  const processes = workers.map((count, i) => ({
-    lo: ranks[firsts[i]!]!.lo,
-    hi: ranks[firsts[i]! + count - 1]!.hi,
+  let total = 0;
+  const processRanks = workers.map((count) => {
+    total += count;
+    return { lo: total - count, hi: total };
+  });
+  const ranks = grainRanges(cut, total);
+  const processes = processRanks.map(({ lo, hi }) => ({
+    lo: ranks[lo]!.lo,
+    hi: ranks[hi - 1]!.hi,
   }));
-  const firstRank = firsts[process]!;
-  const ranges = ranks.slice(firstRank, firsts[process + 1]);
-  return { cut, ranges, ranks, firstRank, processes, process };
+  const own = processRanks[process]!;
+  return { cut, ranges: ranks.slice(own.lo, own.hi), ranks, processRanks, processes, process };
 }
 
 /** The most samples that these grains have in any step of at most `globalBatch` samples. Grains

@@ -62,15 +62,19 @@ export async function agree(
 }
 
 /** Compares the states of all processes, which are to be the same bit for bit; `what` names them.
- * Gives their hash. Throws the same error in all processes. */
+ * Throws the same error in all processes. */
 export async function compareStates(
   network: Network,
   tensors: readonly StateTensor[],
   what: string,
-): Promise<string> {
-  const hashes = await gatherJson(network, hashState(tensors));
+): Promise<void> {
+  checkHashes(network, await gatherJson(network, hashState(tensors)), what);
+}
+
+/** The same where the hashes of all processes are known. */
+export function checkHashes(network: Network, hashes: readonly string[], what: string): void {
   const differing = hashes.findIndex((hash) => hash !== hashes[0]);
-  if (differing < 0) return hashes[0]!;
+  if (differing < 0) return;
   const names = processNames(network);
   throw new RunError({
     reason:

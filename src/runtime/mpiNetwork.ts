@@ -79,7 +79,6 @@ async function join(environment: NodeJS.ProcessEnv): Promise<MpiNetwork | undefi
     processes,
     hosts: [],
     notices: [],
-    localProcesses: launcher.localSize ?? processes,
     cores: coresFor(launcher),
     openTransport: async () => ({ kind: 'mpi', file }),
     allGather: (bytes) => thread.call((api) => api.allGather(bytes, MAIN_TIMEOUT_MS)),

@@ -75,8 +75,7 @@ export function serveMpi(): void {
       measure: (sizeBytes) => measure(transport!, sizeBytes),
       fail: (reason) => transport?.fail(reason),
       leave(timeoutMs) {
-        // Finalize waits for everybody, however long it takes: first see that all are coming.
-        // One that has failed leaves as well.
+        // Finalize has no timeout: make sure that all processes are here, failed ones too.
         const own = messageOf(transport!.process, 0).bytes;
         exchange(transport!, own, { sizeOf: () => 0, timeoutMs, isLast: true });
         tell(Leaving.all);
@@ -131,7 +130,7 @@ function exchange(
     const failure = isLast ? undefined : transport.readFailure();
     if (failure !== undefined) {
       const { process: from, reason } = failure;
-      throw new RunError({ reason: `process ${from} broke off: ${reason}`, process: from });
+      throw new RunError({ reason: `process ${from} failed: ${reason}`, process: from });
     }
     if (performance.now() > untilMs) {
       const reason = `the other processes did not come within ${timeoutMs} ms.`;

@@ -27,8 +27,7 @@ export interface Network {
   readonly hosts: readonly string[];
   /** What is odd about how the processes were started. */
   readonly notices: readonly string[];
-  /** How many of the processes are on this host, and the cores that each may use. */
-  readonly localProcesses: number;
+  /** The cores that each process on this host may use. */
   readonly cores: number;
   /** Of a run whose largest exchange between two processes has so many bytes. */
   openTransport(capacityBytes: number): Promise<TransportSetup>;
@@ -103,7 +102,6 @@ export function memoryNetworks(
       processes,
       hosts,
       notices: [],
-      localProcesses: processes,
       cores: 1,
       allGather,
       async fail(reason) {

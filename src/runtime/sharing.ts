@@ -2,12 +2,12 @@
 // ended, losses and hits of an evaluation, outputs of a prediction.
 
 import { InvariantError } from '../base/errors.ts';
-import type { StateTensor } from '../checkpoint/state.ts';
+import { hashState, type StateTensor } from '../checkpoint/state.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { grainStart } from '../reduce/grains.ts';
 import type { Trained } from '../train/step.ts';
-import { compareStates } from './agreement.ts';
+import { checkHashes } from './agreement.ts';
 import { gatherJson, type Network } from './network.ts';
 
 interface Shared {
@@ -53,8 +53,10 @@ export async function shareTrained(
   isStopping: boolean,
 ): Promise<{ readonly trained: readonly Trained[]; readonly isStopping: boolean }> {
   if (network === undefined) return { trained, isStopping };
-  const all = await gatherJson(network, { trained, isStopping });
-  await compareStates(network, tensors, `state after step ${trained[0]!.done}`);
+  const own = { trained, isStopping, hash: hashState(tensors) };
+  const all = await gatherJson(network, own);
+  const hashes = all.map(({ hash }) => hash);
+  checkHashes(network, hashes, `state after step ${trained[0]!.done}`);
   return {
     trained: all.flatMap((one) => one.trained),
     isStopping: all.some((one) => one.isStopping),

@@ -39,7 +39,7 @@ export interface ExchangedRanges {
 export interface ProcessExchange extends ExchangedRanges {
   /** What the first worker of a process does before, once all others have come: it folds what they
    * have published. */
-  before(): void;
+  before?(): void;
 }
 
 /** One behind the other. */

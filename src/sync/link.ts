@@ -22,9 +22,9 @@ export interface LinkPosition {
   readonly isAborted: () => boolean;
   /** Whether it is not to wait for others any longer. */
   readonly isEnding: () => boolean;
-  /** The error of this process, when it was broken off meanwhile. */
+  /** The error of this process, when it was aborted meanwhile. */
   readonly aborted: () => Error;
-  /** Makes an error of this process, and breaks it off; `process` is another one that is the
+  /** Makes an error of this process, and aborts it; `process` is another one that is the
    * cause. */
   readonly fail: (reason: string, process?: number) => RunError;
 }
@@ -131,7 +131,7 @@ export class Link {
         sends: out.flatMap(({ messages }) => messages),
         receives: back.flatMap(({ messages }) => messages),
       }),
-      before: () => before(),
+      before: () => before?.(),
       sentHeaders: out.map(({ header }) => header),
       receivedHeaders: back.map(({ header, other }) => ({ process: other, words: header })),
       packs: out.flatMap(({ small }) => small.map(({ here, room }) => ({ from: here, to: room }))),
@@ -179,7 +179,7 @@ export class Link {
         const failure = transport.readFailure();
         if (failure !== undefined) {
           const { process, reason } = failure;
-          throw at.fail(`${this.options.names[process]} broke off: ${reason}`, process);
+          throw at.fail(`${this.options.names[process]} failed: ${reason}`, process);
         }
         const nowMs = performance.now();
         // What lies between two looks counts for no longer: the process may have stood still.

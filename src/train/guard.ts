@@ -33,13 +33,13 @@ export function bindGuard(
   rank: number,
 ): Guard | undefined {
   if (plan.config.onNonFinite === 'continue') return undefined;
-  const { ranges, ranks, firstRank } = plan.grains;
-  const own = { lo: firstRank, hi: firstRank + ranges.length };
+  const { ranks, processRanks, process } = plan.grains;
+  const own = processRanks[process]!;
   const all = { lo: 0, hi: ranks.length };
   const votes = viewOf(memory, plan.regions.control.votes);
   return {
     vote(place, isGood) {
-      votes[(firstRank + rank) * VOTE_STRIDE + place] = isGood ? FINITE : NOT_FINITE;
+      votes[(own.lo + rank) * VOTE_STRIDE + place] = isGood ? FINITE : NOT_FINITE;
     },
     areAllFinite(place) {
       // What follows the gradients is the same in all processes, so each asks its own workers.

@@ -113,8 +113,7 @@ function bindStep(
 /** Returns what writes the diagnostics of a snapshot step, once its gradients are published. */
 function bindDiagnoses({ plan, member, program }: WorkerContext): () => void {
   const { diagnoses } = program;
-  const exchange = { ...snapshotExchange(plan), before() {} };
-  const call = prepareCall({ kind: 'snapshot', exchange });
+  const call = prepareCall({ kind: 'snapshot', exchange: snapshotExchange(plan) });
   const needsExchange = plan.grains.processes.length > 1 && diagnoses.length > 0;
   return () => {
     if (needsExchange) member.sync(call);

@@ -199,7 +199,7 @@ function bindFolding(setup: UpdateSetup): Folding {
   const foldBlock = bindBlockFold(kernels);
   const isAlone = grains.processes.length === 1;
   const { length } = parameters;
-  const exchange = isAlone ? undefined : { ...gradientsExchange(plan), before() {} };
+  const exchange = isAlone ? undefined : gradientsExchange(plan);
   const call = prepareCall({ kind: 'gradients', length, exchange });
   const fold = (): void => {
     for (const block of blocks) foldBlock(block);
@@ -207,8 +207,10 @@ function bindFolding(setup: UpdateSetup): Folding {
   if (isAlone) return { publish: () => member.sync(call), fold };
   const merge = bindMerge(setup);
   const partsCall = prepareCall({ kind: 'gradients of workers', length });
-  const toAll = { ...gradients.toAll, before() {} };
-  const foldedCall = prepareCall({ kind: 'folded gradients', length, exchange: toAll });
+  const foldedCall = prepareCall({
+    ...{ kind: 'folded gradients', length },
+    exchange: gradients.toAll,
+  });
   return {
     publish() {
       if (workers.length > 1) {

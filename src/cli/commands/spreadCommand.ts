@@ -2,14 +2,15 @@
 // where restarts are allowed, starts what is left again from the newest state that any process
 // holds.
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
+import { type FoundMpirun, findMpirun } from '../../mpi/findMpirun.ts';
 import { loadKoffi } from '../../mpi/library.ts';
-import { familyOf, type MpirunFamily, mpirunLine, readEnd } from '../../mpi/mpirun.ts';
+import { mpirunLine, readEnd } from '../../mpi/mpirun.ts';
 import { screen, warn } from '../output/screen.ts';
 import { hasFailed, SNAPSHOTS_VARIABLE } from '../process/failedRun.ts';
 import { EXIT_FAILED, EXIT_USAGE } from '../process/failure.ts';
@@ -24,11 +25,6 @@ const SHARED_MEMORY = '/dev/shm';
 const KEPT_CHARACTERS = 16_384;
 /** How long a launcher may take to end when it is asked to, before it is made to. */
 const LAUNCHER_GRACE_MS = 20_000;
-
-interface Launcher {
-  readonly mpirun: string;
-  readonly family: MpirunFamily;
-}
 
 /** Runs `train` in several processes; gives the exit code. `words` is its own command line. */
 export async function runSpread(spread: Spread, words: readonly string[]): Promise<number> {
@@ -133,15 +129,10 @@ function endLauncher(child: ChildProcess): void {
   setTimeout(() => child.kill('SIGKILL'), LAUNCHER_GRACE_MS + 5000).unref();
 }
 
-function findLauncher(): Launcher {
+function findLauncher(): FoundMpirun {
   const given = process.env.SYNCBN_MPIRUN;
-  const candidates = given ? [given] : LAUNCHERS;
-  for (const mpirun of candidates) {
-    const { stdout, stderr, error } = spawnSync(mpirun, ['--version'], { encoding: 'utf8' });
-    if (error !== undefined) continue;
-    const family = familyOf(`${stdout}${stderr}`);
-    if (family !== undefined) return { mpirun, family };
-  }
+  const found = findMpirun(given ? [given] : LAUNCHERS);
+  if (found !== undefined) return found;
   throw new UsageError({
     what: given ? `SYNCBN_MPIRUN=${given}` : 'a launcher of MPI',
     problem: 'was not found',

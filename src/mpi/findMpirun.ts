@@ -1,0 +1,24 @@
+// Which launcher of MPI is installed, by asking each candidate for its version.
+
+import { spawnSync } from 'node:child_process';
+import { familyOf, type MpirunFamily } from './mpirun.ts';
+
+export interface FoundMpirun {
+  readonly mpirun: string;
+  readonly family: MpirunFamily;
+}
+
+/** The first of the candidates that is a launcher, of one of these families if any are given. */
+export function findMpirun(
+  candidates: readonly string[],
+  families?: readonly MpirunFamily[],
+): FoundMpirun | undefined {
+  for (const mpirun of candidates) {
+    const { stdout, stderr, error } = spawnSync(mpirun, ['--version'], { encoding: 'utf8' });
+    if (error !== undefined) continue;
+    const family = familyOf(`${stdout}${stderr}`);
+    if (family === undefined || families?.includes(family) === false) continue;
+    return { mpirun, family };
+  }
+  return undefined;
+}
