@@ -47,13 +47,18 @@ export function stateTensors(plan: RunPlan, memory: WebAssembly.Memory): readonl
   return tensors;
 }
 
-/** Fills a fresh arena: control words, data, normalization, initial parameters and buffers. */
-export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Dataset): void {
-  const { regions, parameters, config } = plan;
+/** Prepares the control words for the workers of a plan, none of which has started. */
+export function prepareWords({ regions, config }: RunPlan, memory: WebAssembly.Memory): void {
   initControlWords(viewOf(memory, regions.control.words), config.workers, {
     timeoutMs: config.timeoutMs,
     spinTurns: spinTurnsFor(config.place?.localWorkers ?? config.workers),
   });
+}
+
+/** Fills a fresh arena: control words, data, normalization, initial parameters and buffers. */
+export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Dataset): void {
+  const { regions, parameters, config } = plan;
+  prepareWords(plan, memory);
   for (const split of ['train', 'test'] as const) {
     const { inputs, targets } = dataset[split];
     viewOf(memory, regions.data[split].inputs).set(inputs);

@@ -17,7 +17,7 @@ export interface ViewOf {
 }
 
 /** Creates the memory for a layout, zero-filled. */
-export function createArena(layout: Layout): WebAssembly.Memory {
+export function createArena(layout: Pick<Layout, 'sizeBytes'>): WebAssembly.Memory {
   const pages = Math.ceil(layout.sizeBytes / PAGE_BYTES);
   try {
     return new WebAssembly.Memory({

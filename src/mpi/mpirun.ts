@@ -71,38 +71,48 @@ export interface MpirunEnd {
   readonly lostHost?: string;
 }
 
-const ENDS: readonly (readonly [RegExp, (...found: string[]) => MpirunEnd])[] = [
+/** The number of the process that a host knows by this id, as far as known. */
+type RankOf = (host: string, pid: number) => number | undefined;
+
+/** What a launcher that knows no numbers calls a process. */
+function named([pid, host]: readonly string[], rankOf: RankOf): string {
+  const rank = rankOf(host!, Number(pid));
+  return rank === undefined ? `a process on ${host} (PID ${pid})` : `process ${rank} on ${host}`;
+}
+
+const ENDS: readonly (readonly [
+  RegExp,
+  (found: readonly string[], rankOf: RankOf) => MpirunEnd,
+])[] = [
   [
     /process rank (\d+) with PID \d+ on node (\S+) exited on signal (\d+)/,
-    (rank, host, signal) => ({ what: `process ${rank} on ${host} was killed by signal ${signal}` }),
+    ([rank, host, signal]) => ({
+      what: `process ${rank} on ${host} was killed by signal ${signal}`,
+    }),
   ],
   [
     /Remote daemon: \S+ on node (\S+)/,
-    (host) => ({ what: `host ${host} is gone`, lostHost: host! }),
+    ([host]) => ({ what: `host ${host} is gone`, lostHost: host! }),
   ],
   [
     /Process name: \[\[\d+,\d+\],(\d+)\]\s+Exit code:\s+(\d+)/,
-    (rank, code) => ({ what: `process ${rank} ended with exit code ${code}` }),
+    ([rank, code]) => ({ what: `process ${rank} ended with exit code ${code}` }),
   ],
   [
     /PID (\d+) RUNNING AT (\S+)[\s\S]*?EXIT STRING: .*\(signal (\d+)\)/,
-    (pid, host, signal) => ({
-      what: `a process on ${host} (PID ${pid}) was killed by signal ${signal}`,
-    }),
+    (found, rankOf) => ({ what: `${named(found, rankOf)} was killed by signal ${found[2]}` }),
   ],
   [
     /PID (\d+) RUNNING AT (\S+)\s+[|=\s]*EXIT CODE: (\d+)/,
-    (pid, host, code) => ({
-      what: `a process on ${host} (PID ${pid}) ended with exit code ${code}`,
-    }),
+    (found, rankOf) => ({ what: `${named(found, rankOf)} ended with exit code ${found[2]}` }),
   ],
 ];
 
 /** Reads what a launcher has printed; undefined where it says nothing of an end. */
-export function readEnd(printed: string): MpirunEnd | undefined {
+export function readEnd(printed: string, rankOf: RankOf): MpirunEnd | undefined {
   for (const [pattern, end] of ENDS) {
     const found = pattern.exec(printed);
-    if (found !== null) return end(...found.slice(1));
+    if (found !== null) return end(found.slice(1), rankOf);
   }
   return undefined;
 }

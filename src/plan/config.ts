@@ -61,6 +61,8 @@ export interface RunConfig {
   /** Whether a step whose loss, gradients or running statistics are not finite ends the run;
    * default `stop`. The bits of finite steps are the same either way. */
   readonly onNonFinite?: OnNonFinite;
+  /** Whether the run goes on with the others when a worker dies; default false. Decides no bits. */
+  readonly elastic?: boolean;
   /** Null or absent evaluates by running statistics alone. */
   readonly evalCorrection?: EvalCorrection | null;
 }
@@ -103,6 +105,13 @@ export function checkRunConfig(config: RunConfig): void {
       what: 'clipNorm',
       given: config.clipNorm,
       allowed: 'a number above 0, or null for none',
+    });
+  }
+  if (config.elastic === true && config.place !== undefined) {
+    throw new UsageError({
+      what: 'an elastic run',
+      problem: 'has one process',
+      hint: '--max-restarts in place of --elastic: it survives the death of a worker, too',
     });
   }
   const { task, inputShape } = config.data;

@@ -27,6 +27,7 @@ import {
   placeWorker,
   type RunRegions,
 } from './regions.ts';
+import { placeStamps, placeUndoCopies, type UndoPlan } from './undoPlan.ts';
 import type { WorkerPlan } from './workerPlan.ts';
 import { placeWorkspace } from './workspace.ts';
 
@@ -47,6 +48,8 @@ export interface RunPlan {
   readonly populations: readonly PopulationPlan[];
   /** Undefined without a profile. */
   readonly profile: ProfilePlan | undefined;
+  /** Undefined for runs that a worker's death ends. */
+  readonly undo: UndoPlan | undefined;
   readonly stepsPerEpoch: number;
   readonly lastBatch: number;
   readonly layout: Layout;
@@ -65,12 +68,15 @@ export function planRun(config: RunConfig): RunPlan {
     dropLast: config.dropLast,
   });
   const builder = new LayoutBuilder();
-  const regions = {
-    control: placeControl(builder, config, grains),
+  // What does not depend on the workers comes first: it stays where it is when they change.
+  const kept = {
     data: placeData(builder, config),
     inference: placeInference(builder, config),
     parameters: placeParameters(builder, config, parameters),
   };
+  const copies = placeUndoCopies(builder, config, parameters);
+  const regions = { ...kept, control: placeControl(builder, config, grains) };
+  const undo = copies && { ...copies, stamps: placeStamps(builder, config.workers) };
   const workers = grains.ranges.map((_, rank) =>
     planWorker(builder, { config, graph, parameters, grains }, rank),
   );
@@ -104,6 +110,7 @@ export function planRun(config: RunConfig): RunPlan {
     gradientNorms,
     populations,
     profile,
+    undo,
     stepsPerEpoch,
     lastBatch,
     layout: builder.freeze(),
@@ -113,6 +120,11 @@ export function planRun(config: RunConfig): RunPlan {
 /** Names of the operations, for errors; a layer's id is an index into them. */
 export function layerNames(plan: RunPlan): readonly string[] {
   return plan.graph.operations.map((operation) => operation.path);
+}
+
+/** The worker that updates the buffers of a layer. */
+export function buffersOwner({ config }: RunPlan, { index }: LayerOperation): number {
+  return index % config.workers;
 }
 
 /** The name of a layer's reduction in the plan. */

@@ -90,12 +90,6 @@ export function placeControl(
 ): ControlRegions {
   const ofRankZero = { type: 'f64', writer: 'rank 0' } as const;
   return {
-    words: builder.add({
-      name: 'control',
-      type: 'i32',
-      shape: [controlWordCount(workers)],
-      writer: 'each rank its own lines',
-    }),
     epochSums: builder.add({ name: 'epoch.sums', shape: [EPOCH_LENGTH], ...ofRankZero }),
     epochPublished: builder.add({
       name: 'epoch.published',
@@ -107,6 +101,12 @@ export function placeControl(
       type: 'f64',
       shape: [cut.count, GRAIN_SUMS],
       writer: 'the rank of the grain',
+    }),
+    words: builder.add({
+      name: 'control',
+      type: 'i32',
+      shape: [controlWordCount(workers)],
+      writer: 'each rank its own lines',
     }),
     votes: builder.add({
       name: 'finite.votes',

@@ -45,6 +45,7 @@ const common = {
   startTimeoutMs: wholeNumber(1).exactOptional(),
   diagnosticsEvery: wholeNumber(0).exactOptional(),
   profile: flag.exactOptional(),
+  elastic: flag.exactOptional(),
   norm: anything<NonNullable<TrainerOptions['norm']>>().exactOptional(),
   evalCorrection: accept<EvalCorrection>(
     "'auto', or the weight of a sample from 0 to 1",

@@ -8,10 +8,9 @@ import type { DatasetDescription } from '../data/identity.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import type { SplitName } from '../train/context.ts';
-import type { Gang } from './gang.ts';
 import type { Network } from './network.ts';
 import { shareSamples } from './sharing.ts';
-import type { TrainApi } from './trainWorker.ts';
+import type { Team } from './team.ts';
 
 export interface Evaluation {
   readonly loss: number;
@@ -26,15 +25,15 @@ export async function evaluateOn(
   run: {
     readonly plan: RunPlan;
     readonly memory: WebAssembly.Memory;
-    readonly gang: Gang<TrainApi>;
+    readonly team: Team;
     readonly network: Network | undefined;
   },
   split: SplitName,
   count: number,
 ): Promise<Evaluation> {
-  const { plan, memory, gang } = run;
+  const { plan, memory, team } = run;
   const startMs = performance.now();
-  await gang.callAll((api) => api.evaluate(split));
+  await team.callAll((api) => api.evaluate(split));
   await shareSamples(run, 'evaluated', count);
   const samples = viewOf(memory, plan.regions.inference.evaluated);
   const sums = sumSamples(samples, count, plan.config.data.task);

@@ -11,6 +11,7 @@ import { afterRunning } from '../base/patience.ts';
 import { bindMpi } from '../mpi/calls.ts';
 import { findLauncher, type Launcher } from '../mpi/launcher.ts';
 import { loadMpi, type MpiLibrary } from '../mpi/library.ts';
+import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 import {
   type ExchangeTimes,
   type Joined,
@@ -21,10 +22,9 @@ import {
 import { gatherJson, type Network } from './network.ts';
 import { unpackError } from './thrown.ts';
 
-/** How long processes wait for each other where data is loaded and states are written. */
-const MAIN_TIMEOUT_MS = 600_000;
-/** How long all may take to join. */
-const JOIN_TIMEOUT_MS = 120_000;
+/** How many timeouts processes wait for each other where data is loaded and states are written, and
+ * where they join. */
+const MAIN_PATIENCE = 3;
 /** How long a process that ends waits for the others. */
 const LEAVE_TIMEOUT_MS = 20_000;
 /** The same for one that has failed: the others have been told. */
@@ -56,24 +56,28 @@ export interface MpiNetwork extends Network {
 
 let joined: Promise<MpiNetwork | undefined> | undefined;
 
-/** The network of this process; undefined where it was started alone. */
-export function joinProcesses(): Promise<MpiNetwork | undefined> {
-  joined ??= join(process.env);
+/** The network of this process; undefined where it was started alone. `timeoutMs` is how long a
+ * worker may go without progress: the processes wait for each other by it. */
+export function joinProcesses(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<MpiNetwork | undefined> {
+  joined ??= join(process.env, MAIN_PATIENCE * timeoutMs);
   return joined;
 }
 
-async function join(environment: NodeJS.ProcessEnv): Promise<MpiNetwork | undefined> {
+async function join(
+  environment: NodeJS.ProcessEnv,
+  timeoutMs: number,
+): Promise<MpiNetwork | undefined> {
   const launcher = findLauncher(environment);
   if (launcher === undefined) return undefined;
   const library = loadMpi(launcher);
   const thread = startThread(library);
-  const { process: own, processes, host, version } = await thread.join();
+  const { process: own, processes, host, version } = await thread.join(timeoutMs);
   if (processes !== launcher.size) throw wrongLauncher(launcher, library, processes);
   const { file, abi } = library;
   const network: MpiNetwork = {
     library: { file, family: abi.family, version, launcher: launcher.name },
     facts: [],
-    measure: (sizeBytes) => thread.call((api) => api.measure(sizeBytes)),
+    measure: (sizeBytes) => thread.call((api) => api.measure(sizeBytes, timeoutMs)),
     isBusy: false,
     process: own,
     processes,
@@ -81,15 +85,16 @@ async function join(environment: NodeJS.ProcessEnv): Promise<MpiNetwork | undefi
     notices: [],
     cores: coresFor(launcher),
     openTransport: async () => ({ kind: 'mpi', file }),
-    allGather: (bytes) => thread.call((api) => api.allGather(bytes, MAIN_TIMEOUT_MS)),
+    allGather: (bytes) =>
+      thread.call((api) => api.allGather(bytes, { timeoutMs, hosts: network.hosts })),
     fail: (reason) => thread.call((api) => api.fail(reason)),
   };
+  process.once('exit', (code) => thread.end(code, network.isBusy));
   const facts = await gatherJson<ProcessFacts>(network, {
     host,
     cores: availableParallelism(),
     coresOfHost: cpus().length,
   });
-  process.once('exit', (code) => thread.end(code, network.isBusy));
   const hosts = facts.map((one) => one.host);
   return Object.assign(network, { hosts, facts, notices: noticesOn(facts) });
 }
@@ -124,7 +129,7 @@ function wrongLauncher(launcher: Launcher, library: MpiLibrary, found: number): 
 }
 
 interface MpiThread {
-  join(): Promise<Joined>;
+  join(timeoutMs: number): Promise<Joined>;
   call<T>(use: (api: Remote<MpiThreadApi>) => Promise<T>): Promise<T>;
   end(code: number, isBusy: boolean): void;
 }
@@ -158,9 +163,9 @@ function startThread(library: MpiLibrary): MpiThread {
   return {
     call,
     end,
-    async join() {
-      const cancel = afterRunning(JOIN_TIMEOUT_MS, () => {
-        console.error(`MPI: not all processes came within ${JOIN_TIMEOUT_MS / 1000} s.`);
+    async join(timeoutMs) {
+      const cancel = afterRunning(timeoutMs, () => {
+        console.error(`MPI: not all processes came within ${timeoutMs} ms.`);
         // A thread within MPI_Init keeps any other end from coming.
         process.kill(process.pid, 'SIGKILL');
       });

@@ -43,9 +43,9 @@ export interface MpiThreadApi {
   /** Joins all others, and waits for them as long as it takes. */
   join(): Joined;
   /** The bytes that each process gives. */
-  allGather(bytes: Uint8Array, timeoutMs: number): readonly Uint8Array[];
+  allGather(bytes: Uint8Array, patience: Patience): readonly Uint8Array[];
   /** Measures exchanges in which each process sends so many bytes to each other one. */
-  measure(sizeBytes: number): ExchangeTimes;
+  measure(sizeBytes: number, timeoutMs: number): ExchangeTimes;
   /** Tells all others why this process goes no further. */
   fail(reason: string): void;
   /** Leaves together with all others. */
@@ -71,8 +71,8 @@ export function serveMpi(): void {
         const { process, processes } = transport;
         return { process, processes, host: calls.processorName(), version: calls.version() };
       },
-      allGather: (bytes, timeoutMs) => allGather(transport!, bytes, timeoutMs),
-      measure: (sizeBytes) => measure(transport!, sizeBytes),
+      allGather: (bytes, patience) => allGather(transport!, bytes, patience),
+      measure: (sizeBytes, timeoutMs) => measure(transport!, sizeBytes, timeoutMs),
       fail: (reason) => transport?.fail(reason),
       leave(timeoutMs) {
         // Finalize has no timeout: make sure that all processes are here, failed ones too.
@@ -91,55 +91,96 @@ export function serveMpi(): void {
 function allGather(
   transport: MpiTransport,
   bytes: Uint8Array,
-  timeoutMs: number,
+  patience: Patience,
 ): readonly Uint8Array[] {
   const sizeBytes = Float64Array.BYTES_PER_ELEMENT;
   const size = messageOf(transport.process, sizeBytes).bytes;
   new Float64Array(size.buffer)[0] = bytes.length;
-  const sizes = exchange(transport, size, { sizeOf: () => sizeBytes, timeoutMs }).map(
+  const sizes = exchange(transport, size, { sizeOf: () => sizeBytes, ...patience }).map(
     (message) => new Float64Array(message.buffer)[0]!,
   );
   const own = messageOf(transport.process, bytes.length).bytes;
   own.set(bytes);
-  const all = exchange(transport, own, { sizeOf: (of) => sizes[of]!, timeoutMs });
+  const all = exchange(transport, own, { sizeOf: (of) => sizes[of]!, ...patience });
   return all.map((shared, of) => new Uint8Array(shared.subarray(0, sizes[of])));
+}
+
+/** How long to wait for other processes, and what errors call them. */
+export interface Patience {
+  readonly timeoutMs: number;
+  /** The host of each process, as far as known. */
+  readonly hosts?: readonly string[];
+  /** Whether it does not matter any more what has failed. */
+  readonly isLast?: boolean;
 }
 
 /** Sends the same bytes to all others and receives theirs. */
 function exchange(
   transport: MpiTransport,
   own: Message['bytes'],
-  of: {
-    readonly sizeOf: (process: number) => number;
-    readonly timeoutMs: number;
-    /** Whether it does not matter any more what has failed. */
-    readonly isLast?: boolean;
-  },
+  of: Patience & { readonly sizeOf: (process: number) => number },
 ): readonly Message['bytes'][] {
   const { process, processes } = transport;
-  const { sizeOf, timeoutMs, isLast = false } = of;
   const all = Array.from({ length: processes }, (_, other) =>
-    other === process ? { process, bytes: own } : messageOf(other, sizeOf(other)),
+    other === process ? { process, bytes: own } : messageOf(other, of.sizeOf(other)),
   );
   const others = all.filter((message) => message.process !== process);
-  const sends = others.map((message) => ({ process: message.process, bytes: own }));
-  const prepared = transport.prepare({ sends, receives: others });
-  transport.start(prepared);
+  // One by one, so that it is known who is late.
+  const prepared = others.map((message) =>
+    transport.prepare({
+      sends: [{ process: message.process, bytes: own }],
+      receives: [message],
+    }),
+  );
+  for (const one of prepared) transport.start(one);
+  awaitAll(
+    transport,
+    prepared,
+    others.map((message) => message.process),
+    of,
+  );
+  for (const one of prepared) transport.release(one);
+  return all.map(({ bytes }) => bytes);
+}
+
+/** Waits until all that was started has ended; `names` are the processes of each. */
+function awaitAll(
+  transport: MpiTransport,
+  started: readonly number[],
+  names: readonly number[],
+  patience: Patience,
+): void {
+  const { timeoutMs, isLast = false } = patience;
   const untilMs = performance.now() + timeoutMs;
-  for (let turn = 1; !transport.test(prepared); turn++) {
+  let done = 0;
+  for (let turn = 1; done < started.length; turn++) {
+    // What has ended once is ended for good, so the first that has not is the next to look at.
+    while (done < started.length && transport.test(started[done]!)) done++;
+    if (done === started.length) return;
     const failure = isLast ? undefined : transport.readFailure();
     if (failure !== undefined) {
       const { process: from, reason } = failure;
       throw new RunError({ reason: `process ${from} failed: ${reason}`, process: from });
     }
-    if (performance.now() > untilMs) {
-      const reason = `the other processes did not come within ${timeoutMs} ms.`;
-      throw new RunError({ reason });
-    }
+    if (performance.now() > untilMs) throw late(transport, started, names, patience);
     transport.pause(turn);
   }
-  transport.release(prepared);
-  return all.map(({ bytes }) => bytes);
+}
+
+/** The error of having waited too long, which names all that have not come. */
+function late(
+  transport: MpiTransport,
+  started: readonly number[],
+  names: readonly number[],
+  { timeoutMs, hosts = [] }: Patience,
+): RunError {
+  const missing = names.filter((_, i) => !transport.test(started[i]!));
+  const named = missing.map((process) => {
+    const host = hosts[process];
+    return host === undefined ? `process ${process}` : `process ${process} on ${host}`;
+  });
+  const reason = `${named.join(' and ')} did not come within ${timeoutMs} ms.`;
+  return new RunError({ reason, ...(missing.length > 0 && { process: missing[0]! }) });
 }
 
 /** So long is measured, at most so often, after so many exchanges that are not. */
@@ -147,7 +188,7 @@ const MEASURED_MS = 400;
 const MEASURED_ROUNDS = 2000;
 const WARM_UP_ROUNDS = 20;
 
-function measure(transport: MpiTransport, sizeBytes: number): ExchangeTimes {
+function measure(transport: MpiTransport, sizeBytes: number, timeoutMs: number): ExchangeTimes {
   const { process, processes } = transport;
   const others = Array.from({ length: processes }, (_, of) => of).filter((of) => of !== process);
   const prepared = transport.prepare({
@@ -157,14 +198,14 @@ function measure(transport: MpiTransport, sizeBytes: number): ExchangeTimes {
   const round = (): number => {
     const fromMs = performance.now();
     transport.start(prepared);
-    for (let turn = 1; !transport.test(prepared); turn++) transport.pause(turn);
+    awaitAll(transport, [prepared], [others[0]!], { timeoutMs });
     return (performance.now() - fromMs) * 1000;
   };
   let warmUp = 0;
   for (let i = 0; i < WARM_UP_ROUNDS; i++) warmUp = round();
   // All have to make as many: the first process's guess is good enough for all.
   const guess = new Float64Array([Math.max(1, warmUp)]);
-  const [first] = allGather(transport, new Uint8Array(guess.buffer), MEASURED_MS * 100);
+  const [first] = allGather(transport, new Uint8Array(guess.buffer), { timeoutMs });
   const [oneUs] = new Float64Array(first!.buffer);
   const rounds = Math.max(5, Math.min(MEASURED_ROUNDS, Math.floor((MEASURED_MS * 1000) / oneUs!)));
   const times = Float64Array.from({ length: rounds }, round).sort();

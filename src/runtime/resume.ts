@@ -47,6 +47,8 @@ export interface ResumeOptions {
   readonly diagnosticsEvery?: number;
   /** As {@link TrainerOptions.profile}. */
   readonly profile?: boolean;
+  /** As {@link TrainerOptions.elastic}. */
+  readonly elastic?: boolean;
   /** Replaces the normalizations and goes on with whatever carries over, see `conversion` of the
    * trainer; default: the checkpoint's, with the same bits. */
   readonly norm?: NormRequest;
@@ -58,8 +60,7 @@ export interface ResumeOptions {
    * `nn.custom`: `true` for all, or `file:` URLs, paths and package names. Importing them runs
    * their code. Default none. */
   readonly allowModules?: AllowModules;
-  /** Takes what is worth knowing before the first step, one sentence a call; default: a warning of
-   * the process, on stderr. */
+  /** As {@link TrainerOptions.onNotice}. */
   readonly onNotice?: (notice: string) => void;
 }
 
@@ -96,6 +97,7 @@ export async function resumeConfig(
     timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1),
     diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,
     profile: checkFlag('profile', options.profile ?? false),
+    elastic: checkFlag('elastic', options.elastic ?? false),
     evalCorrection: checkEvalCorrection(options.evalCorrection),
     onNonFinite: checkOnNonFinite(options.onNonFinite),
   };
@@ -153,7 +155,7 @@ export function checkpointOf(run: {
   // What decides no bits is not part of it.
   const { workers: _workers, timeoutMs: _timeoutMs, diagnosticsEvery: _every, ...config } = whole;
   const { model, data: _data, evalCorrection: _evalCorrection, profile: _on, ...kept } = config;
-  const { onNonFinite: _onNonFinite, place: _place, ...rest } = kept;
+  const { onNonFinite: _onNonFinite, place: _place, elastic: _elastic, ...rest } = kept;
   return {
     runId: run.runId,
     writtenBy: writerOf(config.mode),

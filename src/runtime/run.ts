@@ -6,7 +6,6 @@ import { type RunError, UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { CarriedTensor } from '../checkpoint/convertState.ts';
 import { hashWeights, namedWeights, type StateTensor } from '../checkpoint/state.ts';
-import type { DatasetDescription } from '../data/identity.ts';
 import { storedInputs } from '../data/shift.ts';
 import { toDataUnits } from '../data/targets.ts';
 import type { Layout } from '../memory/layout.ts';
@@ -36,42 +35,18 @@ import {
 } from './door.ts';
 import { countSamples, type Evaluation, evaluateOn } from './evaluation.ts';
 import { type ExportOptions, exportInference, type InferenceExport } from './exportInference.ts';
-import type { Gang } from './gang.ts';
 import { lastDiagnostics, lastGradientNorms } from './lastSnapshot.ts';
-import { isOfPeer, type Network } from './network.ts';
+import { isOfPeer } from './network.ts';
 import { type PreciseOptions, type PreciseResult, preciseResult } from './preciseNorm.ts';
 import { countInputs, type Inputs, Predictions } from './predict.ts';
 import { type FitOptions, type FitPosition, type Progress, progressOf } from './progress.ts';
 import { checkpointOf } from './resume.ts';
 import { lengthNotices, runLength } from './runLength.ts';
+import type { RunSetup } from './runSetup.ts';
 import { type SaveOptions, Saver } from './saving.ts';
 import { shareSamples, shareTrained } from './sharing.ts';
+import type { Team } from './team.ts';
 import type { RunningTrainer } from './trainerTypes.ts';
-import type { TrainApi } from './trainWorker.ts';
-
-export interface RunSetup {
-  /** The same in all checkpoints of a run. */
-  readonly runId: string;
-  readonly plan: RunPlan;
-  /** The samples are in the arena alone. */
-  readonly data: DatasetDescription;
-  readonly memory: WebAssembly.Memory;
-  readonly words: ControlWords;
-  readonly gang: Gang<TrainApi>;
-  /** Undefined where there is no other process. */
-  readonly network: Network | undefined;
-  readonly tensors: readonly StateTensor[];
-  readonly epochSums: Float64Array;
-  readonly published: Float64Array;
-  readonly step: number;
-  /** How long the run is; 0 while that is open. */
-  readonly epochs: number;
-  /** Whether {@link epochs} is what this trainer was started with. */
-  readonly hasOwnLength: boolean;
-  readonly conversion: readonly CarriedTensor[];
-  /** Says what the user should know. */
-  readonly notify: (notice: string) => void;
-}
 
 export class Run implements RunningTrainer {
   private readonly setup: RunSetup;
@@ -96,12 +71,12 @@ export class Run implements RunningTrainer {
     this.setup = setup;
     this.done = setup.step;
     this.length = setup.epochs;
-    this.sayLength = lengthNotices(setup.plan.config.schedule, setup);
+    this.sayLength = lengthNotices(this.config.schedule, setup);
     this.predictions = new Predictions({
-      ...setup,
+      ...this.parts,
       run: async (size) => {
-        await setup.gang.callAll((api) => api.predict(size));
-        await shareSamples(setup, 'outputs', size);
+        await setup.team.callAll((api) => api.predict(size));
+        await shareSamples(this.parts, 'outputs', size);
       },
       tryEnter: () => {
         if (this.busy !== undefined) return false;
@@ -112,12 +87,25 @@ export class Run implements RunningTrainer {
     });
   }
 
+  private get plan(): RunPlan {
+    return this.setup.team.plan;
+  }
+
+  private get words(): ControlWords {
+    return this.setup.team.words;
+  }
+
+  /** All of it, with the workers as they are now. */
+  private get parts(): RunSetup & Pick<Team, 'plan' | 'words'> {
+    return { ...this.setup, plan: this.plan, words: this.words };
+  }
+
   get config(): RunConfig {
-    return this.setup.plan.config;
+    return this.plan.config;
   }
 
   get countParameters(): number {
-    return this.setup.plan.parameters.entries.reduce((sum, entry) => sum + entry.length, 0);
+    return this.plan.parameters.entries.reduce((sum, entry) => sum + entry.length, 0);
   }
 
   get epochs(): number {
@@ -137,7 +125,7 @@ export class Run implements RunningTrainer {
   }
 
   get stepsPerEpoch(): number {
-    return this.setup.plan.stepsPerEpoch;
+    return this.plan.stepsPerEpoch;
   }
 
   get conversion(): readonly CarriedTensor[] {
@@ -149,12 +137,12 @@ export class Run implements RunningTrainer {
   }
 
   get layout(): Layout {
-    return this.setup.plan.layout;
+    return this.plan.layout;
   }
 
   async *fit(given: FitOptions): AsyncGenerator<Progress, void, void> {
     const options = parseFitOptions(given);
-    const { plan, words } = this.setup;
+    const { plan, words } = this;
     const { stepsPerEpoch } = plan;
     const { epochs } = options;
     checkTraining(plan);
@@ -204,8 +192,13 @@ export class Run implements RunningTrainer {
     scheduleSteps: number,
     everyMs: number | undefined,
   ): AsyncGenerator<EpochState, void, void> {
-    const { gang, words } = this.setup;
-    const running = this.inSteps(gang.callAll((api) => api.train(this.done, to, scheduleSteps)));
+    const { team } = this.setup;
+    const regained = (steps: number): void => {
+      this.done = steps;
+    };
+    const running = this.inSteps(
+      team.callAll((api) => api.train(this.done, to, scheduleSteps), regained),
+    );
     let isRunning = true;
     const settle = (): void => {
       isRunning = false;
@@ -218,7 +211,7 @@ export class Run implements RunningTrainer {
       }
     } finally {
       // Still running without a reader: the loop over the progress was left.
-      if (isRunning && everyMs !== undefined) requestStop(words);
+      if (isRunning && everyMs !== undefined) requestStop(this.words);
       const own = await running;
       this.done = own[0]!.done;
       const all = await shareTrained(this.setup, own, this.isStopping);
@@ -245,39 +238,37 @@ export class Run implements RunningTrainer {
   /** Takes what the workers have done. Throws when they have met numbers that are not finite. */
   private take(trained: readonly Trained[], scheduleSteps: number): void {
     this.done = trained[0]!.done;
-    this.diverged ??= divergenceOf(this.setup, trained, scheduleSteps);
+    this.diverged ??= divergenceOf(this.parts, trained, scheduleSteps);
     if (this.diverged !== undefined) throw this.diverged;
   }
 
   /** What the workers have published of the running epoch. */
   private epochState(): EpochState {
-    const { published, words } = this.setup;
-    return readEpoch(published, progressWords(words));
+    return readEpoch(this.setup.published, progressWords(this.words));
   }
 
   stop({ withoutPeers = false }: { readonly withoutPeers?: boolean } = {}): void {
     this.isStopping = true;
-    if (withoutPeers) requestEnd(this.setup.words);
-    else requestStop(this.setup.words);
+    if (withoutPeers) requestEnd(this.words);
+    else requestStop(this.words);
   }
 
   diagnostics(): Diagnostics | undefined {
-    return lastDiagnostics(this.setup);
+    return lastDiagnostics(this.parts);
   }
 
   gradientNorms(): GradientNorms | undefined {
-    return lastGradientNorms(this.setup);
+    return lastGradientNorms(this.parts);
   }
 
   profile(): Profile | undefined {
-    return profileOf(this.setup.plan, this.setup.memory);
+    return profileOf(this.plan, this.setup.memory);
   }
 
   async evaluate(split: SplitName = 'test'): Promise<Evaluation> {
-    const { data, plan } = this.setup;
-    const count = countSamples(data, split);
-    checkInference(`evaluate('${split}')`, plan, count);
-    return this.exclusively('evaluate', () => evaluateOn(this.setup, split, count));
+    const count = countSamples(this.setup.data, split);
+    checkInference(`evaluate('${split}')`, this.plan, count);
+    return this.exclusively('evaluate', () => evaluateOn(this.parts, split, count));
   }
 
   async predict(inputs: Inputs): Promise<Float32Array> {
@@ -288,7 +279,7 @@ export class Run implements RunningTrainer {
 
   /** Outputs for inputs as the arena holds them, in units of the loss. */
   private async outputs(inputs: Uint8Array | Float32Array): Promise<Float32Array> {
-    const { plan } = this.setup;
+    const { plan } = this;
     const count = inputs.length / sizeOf(plan.config.data.inputShape);
     checkInference('predict', plan, count);
     // A fit may take hours: callers that ask for outputs meanwhile are told so.
@@ -297,12 +288,12 @@ export class Run implements RunningTrainer {
   }
 
   async preciseBatchNorm(options: PreciseOptions): Promise<PreciseResult> {
-    const { gang, plan } = this.setup;
+    const { plan } = this;
     const { batches, definition } = parsePreciseOptions(options);
     checkTraining(plan);
     const from = this.done;
     await this.exclusively('preciseBatchNorm', () =>
-      this.inSteps(gang.callAll((api) => api.measure(from, batches, definition))),
+      this.inSteps(this.setup.team.callAll((api) => api.measure(from, batches, definition))),
     );
     return preciseResult(plan, from, batches);
   }
@@ -311,7 +302,7 @@ export class Run implements RunningTrainer {
     const options = parseExportOptions(given);
     this.checkWhole('exportInference()');
     const { config, step, epochs } = this;
-    const run = { ...this.setup, config, step, epochs, weights: this.weights() };
+    const run = { ...this.parts, config, step, epochs, weights: this.weights() };
     return exportInference({ ...run, outputs: (inputs) => this.outputs(inputs) }, options);
   }
 
@@ -328,12 +319,12 @@ export class Run implements RunningTrainer {
   async save(path: string, given: SaveOptions = {}): Promise<void> {
     parsePath('save', path);
     const options = parseSaveOptions(given);
-    const { runId, plan, data, tensors, epochSums, network } = this.setup;
+    const { runId, data, tensors, epochSums, network } = this.setup;
     this.checkWhole('save()');
     if (this.diverged !== undefined) throw unsaved(path, this.diverged);
     // All processes have the same state: the first one writes it.
     if ((network?.process ?? 0) !== 0 && options.ofEachProcess !== true) return;
-    const { config } = plan;
+    const { config } = this;
     const counters = { step: this.done, epochs: this.length };
     const state = checkpointOf({ runId, config, data, tensors, epochSums, ...counters });
     await this.saver.save(path, state, options, (use) => {
@@ -361,7 +352,7 @@ export class Run implements RunningTrainer {
 
   async close(): Promise<void> {
     await this.saver.settled();
-    await this.setup.gang.close();
+    await this.setup.team.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

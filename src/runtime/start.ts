@@ -2,7 +2,6 @@
 // Whatever a step computes stays in shared memory from then on; the gang is controlled by messages.
 
 import { randomUUID } from 'node:crypto';
-import { ownFile } from '../base/ownFile.ts';
 import { type Checkpoint, checkCheckpoint, runIdOf } from '../checkpoint/checkpoint.ts';
 import { type CheckpointFile, loaded, openCheckpoint } from '../checkpoint/checkpointFile.ts';
 import { type CarriedTensor, convertCheckpoint } from '../checkpoint/convertState.ts';
@@ -16,19 +15,19 @@ import { customModulesOf } from '../nn/specs/spec.ts';
 import { checkRunConfig, type RunConfig } from '../plan/config.ts';
 import { largestExchange } from '../plan/exchanges.ts';
 import { checkInference, checkTraining } from '../plan/feasible.ts';
-import { layerNames, planRun, type RunPlan } from '../plan/plan.ts';
+import { planRun, type RunPlan } from '../plan/plan.ts';
 import { publishEpoch } from '../reduce/epochSums.ts';
-import { progressWords } from '../sync/words.ts';
+import { type ControlWords, progressWords } from '../sync/words.ts';
 import { agree, compareStates } from './agreement.ts';
 import { parseResumeOptions, parseTrainerOptions } from './door.ts';
-import { startGang } from './gang.ts';
+import { elasticSize, startElasticTeam } from './elasticTeam.ts';
 import { failingTogether, type Network, processNames, tellFailure } from './network.ts';
 import { giveNotice, type NoticeSubject, noticesOf } from './notices.ts';
 import { checkTensors, type ResumeOptions, resumeConfig } from './resume.ts';
 import { Run } from './run.ts';
+import { fixedTeam, startWorkers, type Team, type TeamSetup } from './team.ts';
 import { resolveOptions, type TrainerOptions } from './trainerOptions.ts';
 import type { RunningTrainer } from './trainerTypes.ts';
-import type { TrainApi, TrainData } from './trainWorker.ts';
 
 /** Starts a run, alone or as one of the processes of a network. */
 export async function startOn(
@@ -160,7 +159,7 @@ async function startRun(
   // A resumed run may also be evaluated alone: its fit checks the steps.
   if (resumed === undefined) checkStart(plan);
   const module = compileKernels(config.mode);
-  const memory = createArena(plan.layout);
+  const memory = createArena(config.elastic === true ? elasticSize(config) : plan.layout);
   const { control } = plan.regions;
   fillArena(plan, memory, dataset);
   const tensors = stateTensors(plan, memory);
@@ -179,19 +178,25 @@ async function startRun(
     transport: await network.openTransport(largestExchange(plan)),
     names: processNames(network),
   };
-  const alone = await startGang<TrainApi, TrainData>({
-    workers: config.workers,
-    entry: ownFile('#workers/train.js'),
-    dataOf: () => ({ config, memory, module, ...(shared && { network: shared }) }),
-    words,
-    layerNames: layerNames(plan),
-    stallTimeoutMs: config.timeoutMs,
-    ...(startTimeoutMs !== undefined && { startTimeoutMs }),
-  });
-  const gang = network === undefined ? alone : failingTogether(alone, network);
+  const setup = { memory, module, startTimeoutMs, ...(shared && { network: shared }) };
+  const team =
+    network === undefined
+      ? await startTeam(plan, words, setup, notify)
+      : fixedTeam(plan, words, failingTogether(await startWorkers(plan, words, setup), network));
   const sums = { epochSums, published };
   const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };
   const state = { tensors, ...sums, step, ...length, conversion: resumed?.report ?? [] };
   const runId = resumed === undefined ? randomUUID() : runIdOf(resumed.saved.head);
-  return new Run({ runId, plan, data, memory, words, gang, notify, network, ...state });
+  return new Run({ runId, team, data, memory, notify, network, ...state });
+}
+
+/** The team of a run that is not shared with other processes. */
+async function startTeam(
+  plan: RunPlan,
+  words: ControlWords,
+  setup: TeamSetup,
+  notify: (notice: string) => void,
+): Promise<Team> {
+  if (plan.config.elastic === true) return startElasticTeam({ ...setup, plan, notify });
+  return fixedTeam(plan, words, await startWorkers(plan, words, setup));
 }

@@ -15,12 +15,18 @@ export const Trainer = {
   /** Plans a run, fills its memory and starts its threads. Throws a {@link UsageError} for options
    * that do not fit together, before any thread is started. */
   async start(options: TrainerOptions): Promise<Trainer> {
-    return startOn(await joinProcesses(), options);
+    return startOn(await joinProcesses(timeoutOf(options)), options);
   },
 
   /** Goes on from a checkpoint, on any number of workers, with the same bits as an uninterrupted
    * run. The data must be the checkpoint's. */
   async resume(checkpoint: string | Checkpoint, options: ResumeOptions): Promise<Trainer> {
-    return resumeOn(await joinProcesses(), checkpoint, options);
+    return resumeOn(await joinProcesses(timeoutOf(options)), checkpoint, options);
   },
 };
+
+/** The timeout, where it is one: the options are not checked yet. */
+function timeoutOf(options: { readonly timeoutMs?: number } | undefined): number | undefined {
+  const timeoutMs = options?.timeoutMs;
+  return Number.isSafeInteger(timeoutMs) ? timeoutMs : undefined;
+}

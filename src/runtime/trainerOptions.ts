@@ -85,6 +85,10 @@ export interface TrainerOptions {
    * with a RunError that names the step and the first layer, before the weights are changed;
    * `continue` trains on with what comes out. Changes no bit of finite steps. Default `stop`. */
   readonly onNonFinite?: OnNonFinite;
+  /** When a worker dies, throws or makes no progress: go on with the others from the last whole
+   * step, with the same bits, until none is left; in one process only. Costs a copy of the state
+   * in each step. Default false: the call of the trainer rejects. */
+  readonly elastic?: boolean;
   /** Epochs of the whole run, over which a cosine schedule is spread; default: those of the first
    * `fit`. For runs that several calls of `fit` train. */
   readonly epochs?: number;
@@ -92,8 +96,8 @@ export interface TrainerOptions {
    * that this program gave to `nn.custom`. `true` for all, or `file:` URLs, paths and package
    * names. Importing them runs their code. Default none. */
   readonly allowModules?: AllowModules;
-  /** Takes what is worth knowing before the first step, one sentence a call; default: a warning of
-   * the process, on stderr. */
+  /** Takes what is worth knowing before the first step, and of workers that die in an elastic run,
+   * one sentence a call; default: a warning of the process, on stderr. */
   readonly onNotice?: (notice: string) => void;
 }
 
@@ -145,6 +149,7 @@ export function resolveOptions(
     timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1),
     diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,
     profile: checkFlag('profile', options.profile ?? false),
+    elastic: checkFlag('elastic', options.elastic ?? false),
     evalCorrection: checkEvalCorrection(options.evalCorrection),
     onNonFinite: checkOnNonFinite(options.onNonFinite),
   };

@@ -9,7 +9,7 @@ import { layersSideBySide } from '../nn/graph/sideBySide.ts';
 import type { Binding, BoundLayer, BoundTensor, StepState } from '../nn/layers/layer.ts';
 import { bindLayerDiagnosis } from '../observe/diagnostics.ts';
 import { evalWeightOf } from '../plan/evalCorrection.ts';
-import { type RunPlan, reductionName } from '../plan/plan.ts';
+import { buffersOwner, type RunPlan, reductionName } from '../plan/plan.ts';
 import type { WorkerPlan } from '../plan/workerPlan.ts';
 import { bindReduction, bindSharedExchange } from '../reduce/exchange.ts';
 import { bindGradientSink, type GradientSink } from '../reduce/gradientSink.ts';
@@ -77,8 +77,7 @@ export function bindProgram(setup: ProgramSetup): Program {
     }
     const bound = layers.get(operation)!;
     operations.push({ layerId, ...passes.get(operation)! });
-    const owner = operation.index % plan.config.workers;
-    if (bound.updateBuffers !== undefined && owner === worker.rank) {
+    if (bound.updateBuffers !== undefined && buffersOwner(plan, operation) === worker.rank) {
       bufferUpdates.push({ layerId, update: () => bound.updateBuffers?.() });
     }
   }

@@ -10,6 +10,7 @@ import { type Batches, bindBatches } from './batches.ts';
 import type { WorkerContext } from './context.ts';
 import { bindDivergenceSearch, type Divergence, type DivergenceSearch } from './divergence.ts';
 import { bindGuard, VOTE_PARTS, VOTE_STATE } from './guard.ts';
+import { bindUndo } from './undo.ts';
 import { bindUpdate, type Update } from './update.ts';
 
 /** What a call of training has done. */
@@ -76,6 +77,7 @@ function bindStep(
   const sums = bindStepSums(context);
   const weightsCall = prepareCall({ kind: 'weights', length: plan.parameters.length });
   const diagnose = bindDiagnoses(context);
+  const undo = bindUndo(plan, memory, rank);
 
   return (index) => {
     step.isSnapshot = diagnosticsEvery > 0 && index % diagnosticsEvery === 0;
@@ -92,6 +94,7 @@ function bindStep(
     update.publish();
     if (guard?.areAllFinite(VOTE_PARTS) === false) return BAD_GRADIENTS;
     if (step.isSnapshot) diagnose();
+    undo?.keep(index);
     if (!update.run(index)) return BAD_GRADIENTS;
     for (let i = 0; i < program.bufferUpdates.length; i++) {
       const buffers = program.bufferUpdates[i]!;
@@ -102,6 +105,7 @@ function bindStep(
     profiler?.enter(ENTER_OTHER);
     if (rank === 0) sums.addToEpoch(index);
     profiler?.enter(ENTER_UPDATE);
+    undo?.changed(index);
     guard?.vote(VOTE_STATE, update.isTotalFinite() && search.areStatisticsFinite());
     const isStopping = member.syncStop(weightsCall);
     if (rank === 0) sums.publish(index + 1);

@@ -6,24 +6,30 @@ import { bits } from './bits.ts';
 import { calls } from './calls.ts';
 import type { Campaign, Outcome } from './campaign.ts';
 import { deaths } from './deaths.ts';
+import { elastic } from './elastic.ts';
 import { fuzz } from './fuzz.ts';
 import { kills } from './kills.ts';
+import { processes } from './processes.ts';
 import { soak } from './soak.ts';
 
 /** Random numbers depend on the place in this list: new ones go to its end. */
-export const CAMPAIGNS: readonly Campaign[] = [bits, fuzz, deaths, kills, calls, soak];
+export const CAMPAIGNS: readonly Campaign[] = [
+  ...[bits, fuzz, deaths, kills, calls, soak, elastic, processes],
+];
 
 /** The shares of the time, lane by lane. With 60 minutes soak gets 22. */
 const LANES: readonly (readonly (readonly [name: string, share: number])[])[] = [
   [
     ['soak', 0.37],
-    ['deaths', 0.35],
-    ['fuzz', 0.28],
+    ['deaths', 0.25],
+    ['fuzz', 0.23],
+    ['elastic', 0.15],
   ],
   [
-    ['kills', 0.5],
-    ['bits', 0.3],
-    ['calls', 0.2],
+    ['kills', 0.35],
+    ['processes', 0.3],
+    ['bits', 0.2],
+    ['calls', 0.15],
   ],
 ];
 

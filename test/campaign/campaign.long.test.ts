@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { LIBRARIES } from '../support/processes/mpirun.ts';
 import { CAMPAIGNS } from './all.ts';
 import { runCampaign } from './campaign.ts';
 
@@ -11,6 +12,8 @@ const CASES: Readonly<Record<string, number>> = {
   calls: 5,
   soak: 4,
   kills: 1,
+  elastic: 2,
+  ...(LIBRARIES.some(({ isHere }) => isHere) && { processes: 3 }),
 };
 
 describe('a short campaign of', () => {

@@ -113,6 +113,7 @@ const startOptions = () => ({
   profile: false,
   evalCorrection: 0.5,
   onNonFinite: 'stop',
+  elastic: false,
   onNotice: () => undefined,
   allowModules: ['a'],
   dropLast: false,

@@ -75,16 +75,20 @@ describe('a launcher', () => {
   it('tells how a process ended', () => {
     const killed =
       'mpirun noticed that process rank 1 with PID 0 on node b exited on signal 9 (Killed).';
-    expect(readEnd(killed)).toEqual({ what: 'process 1 on b was killed by signal 9' });
+    const unknown = () => undefined;
+    expect(readEnd(killed, unknown)).toEqual({ what: 'process 1 on b was killed by signal 9' });
     const lost =
       'ORTE has lost communication with a remote daemon.\n  HNP daemon   : [[1,0],0] on node a\n' +
       '  Remote daemon: [[1,0],1] on node b\n';
-    expect(readEnd(lost)).toEqual({ what: 'host b is gone', lostHost: 'b' });
+    expect(readEnd(lost, unknown)).toEqual({ what: 'host b is gone', lostHost: 'b' });
     const ofMpich =
       '=   PID 21842 RUNNING AT vm\n=   EXIT CODE: 9\n=   CLEANING UP\n' +
       'YOUR APPLICATION TERMINATED WITH THE EXIT STRING: Killed (signal 9)\n';
-    expect(readEnd(ofMpich)?.what).toBe('a process on vm (PID 21842) was killed by signal 9');
-    expect(readEnd('all is well')).toBeUndefined();
+    const end = readEnd(ofMpich, unknown);
+    expect(end?.what).toBe('a process on vm (PID 21842) was killed by signal 9');
+    const rankOf = (host: string, pid: number) => (host === 'vm' && pid === 21842 ? 1 : undefined);
+    expect(readEnd(ofMpich, rankOf)?.what).toBe('process 1 on vm was killed by signal 9');
+    expect(readEnd('all is well', unknown)).toBeUndefined();
   });
 });
 

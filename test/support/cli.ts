@@ -25,11 +25,16 @@ export function syncbn(args: readonly string[], onLine?: OnLine): Promise<Outcom
 export function run(
   file: string,
   args: readonly string[],
-  options: { readonly onLine?: OnLine | undefined; readonly env?: NodeJS.ProcessEnv } = {},
+  options: {
+    readonly onLine?: OnLine | undefined;
+    readonly onStart?: (child: ChildProcess) => void;
+    readonly env?: NodeJS.ProcessEnv;
+  } = {},
 ): Promise<Outcome> {
-  const { onLine, env = process.env } = options;
+  const { onLine, onStart, env = process.env } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+    onStart?.(child);
     let stdout = '';
     let stderr = '';
     let shown = 0;

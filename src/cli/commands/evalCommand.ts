@@ -28,7 +28,7 @@ export async function runEval(flags: Flags): Promise<number> {
   const allowModules = allowModulesFrom(flags);
   const batches = flags.integer('precise-norm', 1);
   const evalCorrection = correctionFrom(flags);
-  await joinPeers();
+  await joinPeers(flags.integer('timeout-ms', 1));
   const { head } = await openCheckpoint(path);
   const trainer = await Trainer.resume(path, {
     data: await dataFrom(flags, head.data),

@@ -19,7 +19,7 @@ import { spreadFrom } from '../settings/spreadFlags.ts';
 const SIZES = [64, 1536, 65_536, 1_048_576];
 
 export async function runMpiDoctor(flags: Flags): Promise<number> {
-  const network = await joinPeers();
+  const network = await joinPeers(flags.integer('timeout-ms', 1));
   if (network === undefined) {
     const { runSpread } = await import('./spreadCommand.ts');
     const spread = spreadFrom(flags) ?? {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
 import { gatherJson, type Network } from '../../runtime/network.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
-import { SNAPSHOTS_VARIABLE } from '../process/failedRun.ts';
+import { FOLDER_VARIABLE, SNAPSHOTS_VARIABLE } from '../process/supervised.ts';
 
 /** Snapshots are so far apart that they cost about a percent: each stops the steps for some
  * milliseconds. */
@@ -17,7 +17,8 @@ const INTERVAL_MS = 1500;
 /** Until it is known how long a step takes. */
 const FIRST_INTERVAL_STEPS = 20;
 
-const folderOf = (): string | undefined => process.env[SNAPSHOTS_VARIABLE];
+const folderOf = (): string | undefined =>
+  process.env[SNAPSHOTS_VARIABLE] === undefined ? undefined : process.env[FOLDER_VARIABLE];
 
 /** The newest state that any process holds, for all of them; undefined where none does. */
 export async function newestSnapshot(network: Network): Promise<Uint8Array | undefined> {

@@ -12,9 +12,9 @@ import { type FoundMpirun, findMpirun } from '../../mpi/findMpirun.ts';
 import { loadKoffi } from '../../mpi/library.ts';
 import { mpirunLine, readEnd } from '../../mpi/mpirun.ts';
 import { screen, warn } from '../output/screen.ts';
-import { hasFailed, SNAPSHOTS_VARIABLE } from '../process/failedRun.ts';
 import { EXIT_FAILED, EXIT_USAGE } from '../process/failure.ts';
 import { catchSignals } from '../process/signals.ts';
+import { FOLDER_VARIABLE, hasFailed, rankOf, SNAPSHOTS_VARIABLE } from '../process/supervised.ts';
 import { type Spread, withoutSpread } from '../settings/spreadFlags.ts';
 
 /** In this order, unless SYNCBN_MPIRUN names one. */
@@ -33,9 +33,9 @@ export async function runSpread(spread: Spread, words: readonly string[]): Promi
     existsSync(SHARED_MEMORY) ? SHARED_MEMORY : tmpdir(),
     `syncbn-${randomUUID()}`,
   );
-  const environment: Record<string, string> = {};
+  const environment: Record<string, string> = { [FOLDER_VARIABLE]: folder };
   if (process.env.SYNCBN_MPI) environment.SYNCBN_MPI = process.env.SYNCBN_MPI;
-  if (spread.maxRestarts > 0) environment[SNAPSHOTS_VARIABLE] = folder;
+  if (spread.maxRestarts > 0) environment[SNAPSHOTS_VARIABLE] = '1';
   const command = [process.execPath, process.argv[1]!, ...withoutSpread(words)];
   const lineFor = (hosts: Spread['hosts']): readonly string[] =>
     mpirunLine({
@@ -51,7 +51,7 @@ export async function runSpread(spread: Spread, words: readonly string[]): Promi
     return 0;
   }
   loadKoffi();
-  if (spread.maxRestarts > 0) mkdirSync(folder, { recursive: true });
+  mkdirSync(folder, { recursive: true });
   try {
     return await supervise(spread, folder, lineFor);
   } finally {
@@ -68,7 +68,7 @@ async function supervise(
   for (let restarts = 0; ; restarts++) {
     const { code, isStopped, printed } = await runOnce(lineFor(hosts));
     if (code === 0 || isStopped || code === EXIT_USAGE || hasFailed(folder)) return code;
-    const end = readEnd(printed);
+    const end = readEnd(printed, (host, pid) => rankOf(folder, host, pid));
     const what = end?.what ?? `the launcher ended with exit code ${code}`;
     if (restarts === spread.maxRestarts) {
       warn(`syncbn: ${what}${spread.maxRestarts > 0 ? '; no restarts are left' : ''}.`);

@@ -85,7 +85,7 @@ export async function runTrain(flags: Flags): Promise<number> {
     const { runSpread } = await import('./spreadCommand.ts');
     return runSpread(spread, process.argv.slice(2));
   }
-  const network = await joinPeers();
+  const network = await joinPeers(flags.integer('timeout-ms', 1));
   const isFirst = isSpeaker(network);
   const snapshot = network && (await newestSnapshot(network));
   const point = await sharedPoint(flags, network, snapshot);
@@ -187,6 +187,7 @@ async function startTrainer(
     data,
     onNotice,
     profile: isProfiled(flags),
+    elastic: flags.isSet('elastic'),
     ...(workers !== undefined && { workers }),
     ...(replicas !== undefined && { replicas }),
     ...(timeoutMs !== undefined && { timeoutMs }),

@@ -103,6 +103,7 @@ const trainFlags: readonly FlagText[] = [
   ['--keep <n>', 'Keep the last n checkpoints, older ones named by their steps (default 1)'],
   ['--resume <file>', 'Go on from a checkpoint, with its settings; --norm replaces its norms'],
   ['--resume-or-start <file>', 'The same where the file exists, else a new run that writes it'],
+  ['--elastic', 'Go on with the others when a worker dies, with the same bits'],
   ['--overwrite', 'Let --checkpoint replace the file of another run'],
   ['--diagnostics <n>', 'Compare the batch statistics of replicas every n steps (default 50)'],
   ['--profile', "Show where a step's time goes: by phase and layer, waiting apart"],

@@ -2,15 +2,15 @@
 // what goes wrong in another one reaches it.
 
 import { hostname } from 'node:os';
-import { UsageError } from '../../base/errors.ts';
+import { RunError, UsageError } from '../../base/errors.ts';
 import { messageOf } from '../../base/showError.ts';
 import { findLauncher } from '../../mpi/launcher.ts';
 import type { MpiNetwork } from '../../runtime/mpiNetwork.ts';
 import { gatherJson, isOfPeer, type Network, tellFailure } from '../../runtime/network.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import { screen, warn } from '../output/screen.ts';
-import { markFailed } from './failedRun.ts';
 import { type Signal, wasContinued } from './signals.ts';
+import { markFailed, noteProcess } from './supervised.ts';
 
 const launcher = findLauncher(process.env);
 let network: MpiNetwork | undefined;
@@ -39,11 +39,12 @@ export function hasLauncher(): boolean {
 }
 
 /** Joins the others; undefined where there are none. */
-export async function joinPeers(): Promise<MpiNetwork | undefined> {
+export async function joinPeers(timeoutMs: number | undefined): Promise<MpiNetwork | undefined> {
   hasBegun = true;
   if (launcher === undefined) return undefined;
+  noteProcess(launcher.rank);
   const { joinProcesses } = await import('../../runtime/mpiNetwork.ts');
-  network = await joinProcesses();
+  network = await joinProcesses(timeoutMs);
   return network;
 }
 
@@ -57,12 +58,17 @@ export async function tellPeers(error: unknown): Promise<void> {
   if (launcher === undefined) return;
   if (network !== undefined) {
     await tellFailure(network, error);
-    if (!isOfPeer(error)) markFailed(messageOf(error));
+    if (!isOfPeer(error) && !isOfWorker(error)) markFailed(messageOf(error));
   } else if (launcher.rank !== 0 && hasBegun) {
     screen.speakUp();
     warn(`syncbn: process ${launcher.rank} on ${hostname()}: ${messageOf(error)}`);
     screen.goSilent();
   }
+}
+
+/** Whether a worker of this process has died or failed, as another one might not. */
+function isOfWorker(error: unknown): boolean {
+  return error instanceof RunError && error.failure.rank !== undefined;
 }
 
 /** How long a process whose job ends waits for the others to stop with it: Open MPI leaves it a

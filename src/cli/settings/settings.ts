@@ -226,6 +226,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     dropLast: flags.isSet('drop-last'),
     seed: flags.integer('seed', 0, Number.MAX_SAFE_INTEGER) ?? DEFAULT_SEED,
     mode: flags.isSet('strict') ? 'strict' : 'fast',
+    elastic: flags.isSet('elastic'),
     augmentation: { flip: flags.isSet('flip'), ...(shift !== undefined && { shift }) },
     ...(workers !== undefined && { workers }),
     ...(globalBatch !== undefined && { globalBatch }),

@@ -1,6 +1,7 @@
 // A layer that passes its input on and, on one replica in training or in evaluation, dies or hangs
-// in the way that it is told.
+// in the way that it is told; only once, where it gets a file to remember that by.
 
+import { existsSync, writeFileSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 
 const ways = {
@@ -23,8 +24,14 @@ const ways = {
   },
 };
 
-export default function fatalLayer({ way, when, replica: victim }) {
-  const strike = ways[way];
+export default function fatalLayer({ way, when, replica: victim, once }) {
+  const strike = () => {
+    if (once !== undefined) {
+      if (existsSync(once)) return;
+      writeFileSync(once, '');
+    }
+    ways[way]();
+  };
   if (when === 'start' && !isMainThread) strike();
   return {
     outputShape: (input) => input,

@@ -22,7 +22,7 @@ export function supervised(
 }
 
 /** The processes below one that run the command themselves. */
-function workersOf(ancestor: number): readonly number[] {
+export function workersOf(ancestor: number): readonly number[] {
   const parents = new Map<number, number>();
   const commands = new Map<number, string>();
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {

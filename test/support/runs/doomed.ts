@@ -27,6 +27,10 @@ export interface Doom {
   readonly victim: number;
   readonly timeoutMs?: number;
   readonly startTimeoutMs?: number;
+  /** A file that is not there: the victim dies only once. */
+  readonly once?: string;
+  readonly elastic?: boolean;
+  readonly onNotice?: (notice: string) => void;
 }
 
 const LAYER = new URL('../jobs/fatalLayer.mjs', import.meta.url);
@@ -34,10 +38,16 @@ export const doomedData = synthetic({ train: 32, test: 16, shape: [3, 3, 1], cla
 
 /** Starts a trainer with a worker that will die or hang. Each worker has two replicas. */
 export function startDoomed(doom: Doom): Promise<Trainer> {
-  const { way, moment, workers, victim, timeoutMs, startTimeoutMs } = doom;
+  const { way, moment, workers, victim, timeoutMs, startTimeoutMs, once } = doom;
+  const { elastic, onNotice } = doom;
   const trains = moment === 'fit' || moment === 'preciseBatchNorm';
   const when = moment === 'start' ? 'start' : trains ? 'train' : 'eval';
-  const fate = { way: way === 'terminate' ? 'loop' : way, when, replica: 2 * victim };
+  const fate = {
+    way: way === 'terminate' ? 'loop' : way,
+    when,
+    replica: 2 * victim,
+    ...(once && { once }),
+  };
   const model = sequential([flatten(), linear(9, 4), batchNorm(4, { sync: 'all' }), linear(4, 3)]);
   return Trainer.start({
     model: way === 'none' ? model : sequential([custom(LAYER, fate), model]),
@@ -48,6 +58,8 @@ export function startDoomed(doom: Doom): Promise<Trainer> {
     workers,
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(startTimeoutMs !== undefined && { startTimeoutMs }),
+    ...(elastic !== undefined && { elastic }),
+    ...(onNotice !== undefined && { onNotice }),
   } satisfies TrainerOptions);
 }
 

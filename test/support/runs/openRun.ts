@@ -1,18 +1,16 @@
 // A run on real threads with its arena open to the test: what Trainer.start makes, with the control
 // words, the epoch's sums and the state at hand.
 
-import { ownFile } from '../../../src/base/ownFile.ts';
 import { fillArena, type StateTensor, stateTensors } from '../../../src/checkpoint/state.ts';
 import { describeDataset } from '../../../src/data/identity.ts';
 import { compileKernels } from '../../../src/kernels/load.ts';
 import { createArena, viewOf } from '../../../src/memory/arena.ts';
-import { layerNames, planRun } from '../../../src/plan/plan.ts';
+import { planRun } from '../../../src/plan/plan.ts';
 import { publishEpoch } from '../../../src/reduce/epochSums.ts';
-import { startGang } from '../../../src/runtime/gang.ts';
 import { Run } from '../../../src/runtime/run.ts';
+import { fixedTeam, startWorkers } from '../../../src/runtime/team.ts';
 import { resolveOptions, type TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
 import type { RunningTrainer } from '../../../src/runtime/trainerTypes.ts';
-import type { TrainApi, TrainData } from '../../../src/runtime/trainWorker.ts';
 import {
   arrivalWord,
   type ControlWords,
@@ -58,17 +56,11 @@ async function startOpen(options: TrainerOptions): Promise<OpenRun> {
   const epochSums = viewOf(memory, control.epochSums);
   const published = viewOf(memory, control.epochPublished);
   publishEpoch(published, progressWords(words), epochSums, 0);
-  const gang = await startGang<TrainApi, TrainData>({
-    workers: config.workers,
-    entry: ownFile('#workers/train.js'),
-    dataOf: () => ({ config, memory, module }),
-    words,
-    layerNames: layerNames(plan),
-    stallTimeoutMs: config.timeoutMs,
-  });
+  const setup = { memory, module, startTimeoutMs: undefined };
+  const team = fixedTeam(plan, words, await startWorkers(plan, words, setup));
   const tensors = stateTensors(plan, memory);
   const trainer = new Run({
-    ...{ runId: 'test', plan, data: describeDataset(options.data), memory, words, gang },
+    ...{ runId: 'test', team, data: describeDataset(options.data), memory },
     ...{ tensors, epochSums, published, step: 0, epochs: 0, hasOwnLength: false, conversion: [] },
     network: undefined,
     notify: () => {},

@@ -1,0 +1,57 @@
+// Where the state lies as it was before the running step, for runs that go on when a worker dies,
+// and which worker keeps which pieces of it. What is done with them is train/undo.ts.
+
+import type { LayoutBuilder, Region } from '../memory/layout.ts';
+import { stateTensorsOf } from '../optim/bindOptimizer.ts';
+import { EPOCH_LENGTH } from '../reduce/epochSums.ts';
+import type { RunConfig } from './config.ts';
+import type { ParameterPlan } from './parameters.ts';
+
+/** Copies of what a step changes. */
+export interface UndoCopies {
+  readonly values: Region<'f32'>;
+  readonly optimizerState: readonly Region<'f32'>[];
+  readonly buffers: Region<'f64'>;
+  readonly epochSums: Region<'f64'>;
+}
+
+export interface UndoPlan extends UndoCopies {
+  /** {@link STAMP_STRIDE} for each worker. */
+  readonly stamps: Region<'i32'>;
+}
+
+/** The stamps of a worker have a cache line of their own. */
+export const STAMP_STRIDE = 32;
+
+/** Places the copies; undefined for runs that a worker's death ends. */
+export function placeUndoCopies(
+  builder: LayoutBuilder,
+  { elastic, optimizer }: RunConfig,
+  { length, buffersLength }: ParameterPlan,
+): UndoCopies | undefined {
+  if (elastic !== true) return undefined;
+  const place = <Type extends 'f32' | 'f64'>(
+    name: string,
+    type: Type,
+    elements: number,
+    writer: string,
+  ): Region<Type> => builder.add({ name: `${name} before`, type, shape: [elements], writer });
+  return {
+    values: place('parameters', 'f32', length, 'owner of the block'),
+    optimizerState: stateTensorsOf(optimizer).map((_, i) =>
+      place(`optimizer.state ${i}`, 'f32', length, 'owner of the block'),
+    ),
+    buffers: place('buffers', 'f64', buffersLength, 'owner of the layer'),
+    epochSums: place('epoch.sums', 'f64', EPOCH_LENGTH, 'rank 0'),
+  };
+}
+
+/** Places what says whose copies count. */
+export function placeStamps(builder: LayoutBuilder, workers: number): Region<'i32'> {
+  return builder.add({
+    name: 'undo.stamps',
+    type: 'i32',
+    shape: [workers, STAMP_STRIDE],
+    writer: 'each rank',
+  });
+}

@@ -1,0 +1,29 @@
+// What a run is made of, once everything is planned, filled and started.
+
+import type { CarriedTensor } from '../checkpoint/convertState.ts';
+import type { StateTensor } from '../checkpoint/state.ts';
+import type { DatasetDescription } from '../data/identity.ts';
+import type { Network } from './network.ts';
+import type { Team } from './team.ts';
+
+export interface RunSetup {
+  /** The same in all checkpoints of a run. */
+  readonly runId: string;
+  readonly team: Team;
+  /** The samples are in the arena alone. */
+  readonly data: DatasetDescription;
+  readonly memory: WebAssembly.Memory;
+  /** Undefined where there is no other process. */
+  readonly network: Network | undefined;
+  readonly tensors: readonly StateTensor[];
+  readonly epochSums: Float64Array;
+  readonly published: Float64Array;
+  readonly step: number;
+  /** How long the run is; 0 while that is open. */
+  readonly epochs: number;
+  /** Whether {@link epochs} is what this trainer was started with. */
+  readonly hasOwnLength: boolean;
+  readonly conversion: readonly CarriedTensor[];
+  /** Says what the user should know. */
+  readonly notify: (notice: string) => void;
+}

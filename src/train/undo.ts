@@ -1,0 +1,112 @@
+// What lets a run go on when a worker dies: before a worker changes its pieces of the state, it
+// copies them. Between two steps the state is whole. Within the update some pieces may be of the
+// old step and some of the new one: then those that were being changed are taken from the copies,
+// and the state is that of the old step.
+//
+// No worker begins to change its pieces in a step before all have changed theirs in the step
+// before, since the gradients' synchronization lies between. So one step at most is unfinished.
+
+import { viewOf } from '../memory/arena.ts';
+import type { ParameterBlock } from '../plan/parameters.ts';
+import { buffersOwner, type RunPlan } from '../plan/plan.ts';
+import { STAMP_STRIDE } from '../plan/undoPlan.ts';
+
+// Of the stamps of a worker, each with the number of the step, counted from 1.
+/** Its copies are those of before this step, and it may be changing its pieces. */
+const CHANGING = 0;
+/** It has changed all of them. */
+const CHANGED = 1;
+
+/** What one worker does in each step. */
+export interface Undo {
+  /** Copies this worker's pieces, before the first one is changed. */
+  keep(step: number): void;
+  /** Says that all are changed. */
+  changed(step: number): void;
+}
+
+/** A piece of the state, and where its copy lies. */
+interface Piece {
+  readonly state: Float32Array | Float64Array;
+  readonly copy: Float32Array | Float64Array;
+}
+
+/** Binds a worker's copies; undefined for runs that a worker's death ends. */
+export function bindUndo(
+  plan: RunPlan,
+  memory: WebAssembly.Memory,
+  rank: number,
+): Undo | undefined {
+  if (plan.undo === undefined) return undefined;
+  const pieces = piecesOf(plan, memory, rank);
+  const stamps = viewOf(memory, plan.undo.stamps);
+  const ownStamp = rank * STAMP_STRIDE;
+  return {
+    keep(step) {
+      for (const { state, copy } of pieces) copy.set(state as Float32Array);
+      Atomics.store(stamps, ownStamp + CHANGING, step + 1);
+    },
+    changed(step) {
+      Atomics.store(stamps, ownStamp + CHANGED, step + 1);
+    },
+  };
+}
+
+/** Forgets the steps so far: the state as it is now is whole. For main, while no worker trains. */
+export function clearStamps({ undo }: RunPlan, memory: WebAssembly.Memory): void {
+  if (undo !== undefined) viewOf(memory, undo.stamps).fill(0);
+}
+
+/** Makes the state whole again. For main, once no worker is left. Says how many steps of the run
+ * are done; undefined where none was begun to be changed since the stamps were cleared. */
+export function restoreStep(plan: RunPlan, memory: WebAssembly.Memory): number | undefined {
+  if (plan.undo === undefined) return undefined;
+  const stamps = viewOf(memory, plan.undo.stamps);
+  const ranks = plan.workers.map(({ rank }) => rank);
+  const stampOf = (rank: number, what: number): number =>
+    Atomics.load(stamps, rank * STAMP_STRIDE + what);
+  const last = Math.max(...ranks.map((rank) => stampOf(rank, CHANGING)));
+  if (last === 0) return undefined;
+  if (ranks.every((rank) => stampOf(rank, CHANGED) === last)) return last;
+  for (const rank of ranks.filter((candidate) => stampOf(candidate, CHANGING) === last)) {
+    for (const { state, copy } of piecesOf(plan, memory, rank)) state.set(copy as Float32Array);
+  }
+  return last - 1;
+}
+
+/** What a worker changes in a step: its blocks, the buffers of its layers, rank 0 the sums of the
+ * epoch. */
+function piecesOf(plan: RunPlan, memory: WebAssembly.Memory, rank: number): readonly Piece[] {
+  const { undo, parameters, gradients, graph, regions } = plan;
+  if (undo === undefined) return [];
+  const { lo, hi } = gradients.updated[rank]!;
+  const { values, optimizerState, buffers } = regions.parameters;
+  const [from, to] = elementsOf(parameters.blocks.slice(lo, hi));
+  const pieces: Piece[] = [values, ...optimizerState].map((region, i) => ({
+    state: viewOf(memory, region).subarray(from, to),
+    copy: viewOf(memory, [undo.values, ...undo.optimizerState][i]!).subarray(from, to),
+  }));
+  for (const operation of graph.operations) {
+    if (operation.op !== 'layer' || buffersOwner(plan, operation) !== rank) continue;
+    for (const { layerPath, offset, length } of parameters.buffers) {
+      if (layerPath !== operation.path) continue;
+      const end = offset + length;
+      pieces.push({
+        state: viewOf(memory, buffers).subarray(offset, end),
+        copy: viewOf(memory, undo.buffers).subarray(offset, end),
+      });
+    }
+  }
+  if (rank !== 0) return pieces;
+  const epoch = regions.control.epochSums;
+  pieces.push({ state: viewOf(memory, epoch), copy: viewOf(memory, undo.epochSums) });
+  return pieces;
+}
+
+/** Where blocks that follow each other begin and end. */
+function elementsOf(blocks: readonly ParameterBlock[]): readonly [number, number] {
+  const [first] = blocks;
+  const last = blocks.at(-1);
+  if (first === undefined || last === undefined) return [0, 0];
+  return [first.entry.offset + first.start, last.entry.offset + last.start + last.length];
+}
