@@ -6,9 +6,10 @@ import { allocateRequests, bindMpi, type MpiCalls, type Requests } from './calls
 import type { MpiLibrary } from './library.ts';
 
 /** Tags: what one thread sends is never taken for what another one waits for. */
-export const LINK_TAG = 1;
-export const MAIN_TAG = 2;
-const FAILURE_TAG = 3;
+export const MAIN_TAG = 1;
+const FAILURE_TAG = 2;
+/** Of the links of the first worker, one behind the other. */
+export const FIRST_LINK_TAG = 3;
 
 const REASON_BYTES = 2048;
 /** So many looks in a row before the core is given away; then after each one. */

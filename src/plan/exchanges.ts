@@ -10,16 +10,17 @@ import { VOTE_STRIDE } from './regions.ts';
 
 const WORD_BYTES = 4;
 
-/** With the gradients: their subtrees, the sums of losses and hits, the votes, and the folded
- * statistics of groups that lie elsewhere. */
+/** With the gradients: the subtrees of their last part, the sums of losses and hits, the votes, and
+ * the folded statistics of groups that lie elsewhere. */
 export function gradientsExchange(plan: RunPlan): ExchangedRanges {
   const { grains } = plan;
   const { control } = plan.regions;
   const moments = [...plan.reductions.values()].filter(
     ({ declared }) => declared.combine === 'moments',
   );
+  const last = plan.gradients.parts.at(-1)!;
   return joinRanges([
-    plan.gradients.toFolding,
+    last.toFolding,
     fromEach(plan, (process) => rowsOf(control.grainSums, grains.processes[process]!, GRAIN_BYTES)),
     fromEach(plan, (process) => rowsOf(control.votes, grains.processRanks[process]!, VOTE_BYTES)),
     ...moments.map(({ folded }) => folded),
@@ -35,22 +36,29 @@ export function snapshotExchange(plan: RunPlan): ExchangedRanges {
   });
 }
 
-/** The most bytes that go from one process to another at once. */
+/** Of the exchanges that take turns, the most bytes that go from one process to another. */
 export function largestExchange(plan: RunPlan): number {
   const vectors = [
     ...plan.reductions.values(),
     ...plan.populations.map(({ reduction }) => reduction),
   ];
-  const sizeOf = ({ sends, receives }: ExchangedRanges): number =>
-    Math.max(
-      ...[...sends, ...receives].map((ranges) =>
-        ranges.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-      ),
-    );
   // Layers side by side exchange together.
   const together = vectors.map(({ between }) => (between === undefined ? 0 : 2 * sizeOf(between)));
   const others = [gradientsExchange(plan), plan.gradients.toAll, snapshotExchange(plan)];
   return HEADER_ROOM_BYTES + Math.max(...together, ...others.map(sizeOf));
+}
+
+/** The same of each part of the gradients that goes while backward runs. */
+export function earlyExchanges({ gradients }: RunPlan): readonly number[] {
+  return gradients.parts.slice(0, -1).map((part) => HEADER_ROOM_BYTES + sizeOf(part.toFolding));
+}
+
+function sizeOf({ sends, receives }: ExchangedRanges): number {
+  return Math.max(
+    ...[...sends, ...receives].map((ranges) =>
+      ranges.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    ),
+  );
 }
 
 /** More than a link puts before each message. */

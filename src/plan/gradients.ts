@@ -1,7 +1,8 @@
 // The way of the gradients from grains to weights: who folds which blocks, from which subtrees, and
 // who updates them. In one process a worker folds the blocks that it updates. Several processes
 // share the folding out: each gets the subtrees of all others for its blocks alone, and sends what
-// it has folded to all, so that every process updates all weights and has the whole state.
+// it has folded to all, so that every process updates all weights and has the whole state. What
+// backward has finished early goes early, in parts.
 
 import { FLOAT_BYTES } from '../base/bytes.ts';
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
@@ -9,6 +10,7 @@ import type { PublishedNode } from '../reduce/folds.ts';
 import type { GrainPlan } from '../reduce/grains.ts';
 import { coverNodes, type Span } from '../reduce/tree.ts';
 import type { ArenaRange, ExchangedRanges } from '../sync/call.ts';
+import type { PartBounds } from './gradientParts.ts';
 import { ownedBlocks, type ParameterBlock, type ParameterPlan } from './parameters.ts';
 import type { WorkerPlan } from './workerPlan.ts';
 
@@ -22,18 +24,27 @@ export interface PlacedNode extends Span {
   readonly ptrs: Readonly<Record<NodeType, number>>;
 }
 
-export interface GradientPlan {
-  /** What each worker of this process folds, and what it updates. */
+/** Blocks that go together, and the way of their gradients. */
+export interface GradientPart extends PartBounds {
+  /** What each worker of this process merges of its workers' subtrees, and what it folds. */
+  readonly merged: readonly BlockRange[];
   readonly folded: readonly BlockRange[];
-  readonly updated: readonly BlockRange[];
   /** From these each folds its blocks up to the root. */
   readonly nodes: readonly PlacedNode[];
-  /** The subtrees of this process's workers, from which {@link nodes} of its own are merged. */
-  readonly workerNodes: readonly PlacedNode[];
-  /** The own ones among {@link nodes}. */
-  readonly ownNodes: readonly Span[];
+  /** What these blocks take of a node. */
+  readonly spans: readonly ElementSpan[];
   /** From all processes to those that fold. */
   readonly toFolding: ExchangedRanges;
+}
+
+export interface GradientPlan {
+  /** In the order in which backward finishes them; the last one when all of it is done. */
+  readonly parts: readonly GradientPart[];
+  /** What each worker of this process updates. */
+  readonly updated: readonly BlockRange[];
+  /** The subtrees of this process's workers, and those to which they are merged. */
+  readonly workerNodes: readonly PlacedNode[];
+  readonly ownNodes: readonly Span[];
   /** What is folded, to all. */
   readonly toAll: ExchangedRanges;
 }
@@ -43,66 +54,95 @@ type NodeType = (typeof TYPES)[number];
 const BYTES: Readonly<Record<NodeType, number>> = { narrow: 4, wide: 8 };
 const ELEMENT_TYPES = { narrow: 'f32', wide: 'f64' } as const;
 
+interface GradientRequest {
+  readonly parameters: ParameterPlan;
+  readonly gradients: Region<'f32'>;
+  readonly grains: GrainPlan;
+  readonly workers: readonly Pick<WorkerPlan, 'nodes'>[];
+  readonly parts: readonly PartBounds[];
+}
+
 /** Shares the blocks out and places what comes from other processes. */
-export function planGradients(
-  builder: LayoutBuilder,
-  of: {
-    readonly parameters: ParameterPlan;
-    readonly gradients: Region<'f32'>;
-    readonly grains: GrainPlan;
-    readonly workers: readonly Pick<WorkerPlan, 'nodes'>[];
-  },
-): GradientPlan {
-  const { parameters, gradients, grains, workers } = of;
+export function planGradients(builder: LayoutBuilder, request: GradientRequest): GradientPlan {
+  const { parameters, gradients, grains, workers } = request;
   const { blocks } = parameters;
   const { processes, process } = grains;
-  const byProcess = ownedBlocks(blocks, processes.length);
-  const own = byProcess[process]!;
-  const updated = ownedBlocks(blocks, workers.length);
-  const folded = ownedBlocks(blocks.slice(own.lo, own.hi), workers.length).map(({ lo, hi }) => ({
-    lo: own.lo + lo,
-    hi: own.lo + hi,
-  }));
   const workerNodes = workers.flatMap(({ nodes }) => nodes.map(placedWhole));
-  const isAlone = processes.length === 1;
   const tree = { lo: 0, hi: grains.cut.count };
-  const ownNodes = isAlone ? workerNodes : coverNodes(tree, processes[process]!);
-  const spans = TYPES.map((type) => spanOf(type, blocks, own));
-  const received = processes.map((part, other) =>
-    other === process
-      ? []
-      : coverNodes(tree, part).map((node) => placeReceived(builder, node, spans, other)),
-  );
-  const nodes = isAlone
-    ? workerNodes
-    : processes.flatMap((_, other) =>
-        other === process
-          ? ownNodes.map((node) => firstOf(node, workerNodes))
-          : received[other]!.map(({ node }) => node),
-      );
+  const ownNodes = processes.length === 1 ? workerNodes : coverNodes(tree, processes[process]!);
+  const shares = request.parts.map((part) => shareOut(blocks, part, processes.length));
+  const parts = request.parts.map((bounds, i): GradientPart => {
+    const share = shares[i]!;
+    return {
+      ...bounds,
+      merged: shareOut(blocks, bounds, workers.length),
+      folded: shareOut(blocks, share[process]!, workers.length),
+      spans: spansOf(blocks, bounds),
+      ...planTransfer(builder, request, { part: i, share, workerNodes, ownNodes }),
+    };
+  });
+  const foldedBy = (other: number): readonly ArenaRange[] =>
+    shares.flatMap((share) => foldedRange(gradients, blocks, share[other]!));
+  return {
+    parts,
+    updated: ownedBlocks(blocks, workers.length),
+    workerNodes,
+    ownNodes,
+    toAll: {
+      sends: processes.map((_, other) => (other === process ? [] : foldedBy(process))),
+      receives: processes.map((_, other) => (other === process ? [] : foldedBy(other))),
+    },
+  };
+}
+
+/** What of a part goes from process to process: `share` says who folds what of it. */
+function planTransfer(
+  builder: LayoutBuilder,
+  { parameters, grains }: GradientRequest,
+  of: {
+    readonly part: number;
+    readonly share: readonly BlockRange[];
+    readonly workerNodes: readonly PlacedNode[];
+    readonly ownNodes: readonly Span[];
+  },
+): Pick<GradientPart, 'nodes' | 'toFolding'> {
+  const { blocks } = parameters;
+  const { processes, process } = grains;
+  const { part, share, workerNodes, ownNodes } = of;
+  const tree = { lo: 0, hi: grains.cut.count };
+  const spans = spansOf(blocks, share[process]!);
+  const received = processes.map((grainsOf, other) => {
+    const nodes = other === process ? [] : coverNodes(tree, grainsOf);
+    return nodes.map((node) => placeReceived(builder, node, spans, { process: other, part }));
+  });
   const rangesTo = (other: number): readonly ArenaRange[] => {
-    const theirs = TYPES.map((type) => spanOf(type, blocks, byProcess[other]!));
+    const theirs = spansOf(blocks, share[other]!);
     return ownNodes.flatMap((node) => rangesIn(firstOf(node, workerNodes), theirs));
   };
   return {
-    folded,
-    updated,
-    nodes,
-    workerNodes,
-    ownNodes,
+    nodes:
+      processes.length === 1
+        ? workerNodes
+        : processes.flatMap((_, other) =>
+            other === process
+              ? ownNodes.map((node) => firstOf(node, workerNodes))
+              : received[other]!.map(({ node }) => node),
+          ),
     toFolding: {
       sends: processes.map((_, other) => (other === process ? [] : rangesTo(other))),
       receives: received.map((from) => from.flatMap(({ ranges }) => ranges)),
     },
-    toAll: {
-      sends: processes.map((_, other) =>
-        other === process ? [] : foldedRange(gradients, blocks, own),
-      ),
-      receives: processes.map((_, other) =>
-        other === process ? [] : foldedRange(gradients, blocks, byProcess[other]!),
-      ),
-    },
   };
+}
+
+/** A range of blocks, shared out evenly. */
+function shareOut(
+  blocks: readonly ParameterBlock[],
+  { lo, hi }: BlockRange,
+  count: number,
+): readonly BlockRange[] {
+  const shares = ownedBlocks(blocks.slice(lo, hi), count);
+  return shares.map((share) => ({ lo: lo + share.lo, hi: lo + share.hi }));
 }
 
 function placedWhole(node: WorkerPlan['nodes'][number]): PlacedNode {
@@ -116,11 +156,16 @@ function firstOf({ lo, hi }: Span, nodes: readonly PlacedNode[]): PlacedNode {
 }
 
 /** Elements of a node, of one type. */
-interface ElementSpan extends Span {
+export interface ElementSpan extends Span {
   readonly type: NodeType;
 }
 
-/** What blocks take of a node: contiguous, since they follow each other as their entries do. */
+/** What blocks take of a node, of each type. */
+function spansOf(blocks: readonly ParameterBlock[], range: BlockRange): readonly ElementSpan[] {
+  return TYPES.map((type) => spanOf(type, blocks, range));
+}
+
+/** Contiguous, since blocks follow each other as their entries do. */
 function spanOf(
   type: NodeType,
   blocks: readonly ParameterBlock[],
@@ -148,12 +193,13 @@ function placeReceived(
   builder: LayoutBuilder,
   { lo, hi }: Span,
   spans: readonly ElementSpan[],
-  process: number,
+  { process, part }: { readonly process: number; readonly part: number },
 ): { readonly node: PlacedNode; readonly ranges: readonly ArenaRange[] } {
   const ptrs = { narrow: 0, wide: 0 };
+  const whose = `of process ${process}, part ${part}`;
   for (const { type, lo: from, hi: to } of spans) {
     const region = builder.add({
-      name: `gradients.node ${lo}..${hi}.${ELEMENT_TYPES[type]} of process ${process}`,
+      name: `gradients.node ${lo}..${hi}.${ELEMENT_TYPES[type]} ${whose}`,
       type: ELEMENT_TYPES[type],
       shape: [to - from],
       writer: 'rank 0',

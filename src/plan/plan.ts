@@ -14,6 +14,7 @@ import { coverNodes } from '../reduce/tree.ts';
 import type { RunConfig } from './config.ts';
 import { type DiagnosticsPlan, planDiagnostics } from './diagnosticsPlan.ts';
 import { type GradientNormsPlan, planGradientNorms } from './gradientNormsPlan.ts';
+import { partsOf } from './gradientParts.ts';
 import { type GradientPlan, planGradients } from './gradients.ts';
 import { type ParameterPlan, planParameters } from './parameters.ts';
 import { type PopulationPlan, planPopulations } from './populationPlan.ts';
@@ -80,15 +81,19 @@ export function planRun(config: RunConfig): RunPlan {
   const workers = grains.ranges.map((_, rank) =>
     planWorker(builder, { config, graph, parameters, grains }, rank),
   );
+  const reductions = new Map<string, ReductionPlan>();
+  const exchanging = new Set<LayerOperation>();
+  for (const { operation, declared } of reductionsOf(graph)) {
+    const name = reductionName(operation.path, declared.name);
+    const planned = planReduction(builder, name, declared, grains);
+    reductions.set(name, planned);
+    if (declared.combine === 'sums' && planned.between !== undefined) exchanging.add(operation);
+  }
   const gradients = planGradients(builder, {
     ...{ parameters, grains, workers },
     gradients: regions.parameters.gradients,
+    parts: partsOf(graph, parameters.blocks, (operation) => exchanging.has(operation)),
   });
-  const reductions = new Map<string, ReductionPlan>();
-  for (const { operation, declared } of reductionsOf(graph)) {
-    const name = reductionName(operation.path, declared.name);
-    reductions.set(name, planReduction(builder, name, declared, grains));
-  }
   const { diagnosticsEvery: every, replicas } = config;
   const diagnostics = planDiagnostics(builder, graph, { every, replicas }, grains);
   const gradientNorms = planGradientNorms(builder, parameters, every);

@@ -57,21 +57,26 @@ export interface MpiNetwork extends Network {
 let joined: Promise<MpiNetwork | undefined> | undefined;
 
 /** The network of this process; undefined where it was started alone. `timeoutMs` is how long a
- * worker may go without progress: the processes wait for each other by it. */
-export function joinProcesses(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<MpiNetwork | undefined> {
-  joined ??= join(process.env, MAIN_PATIENCE * timeoutMs);
+ * worker may go without progress: the processes wait for each other by it. `missing` is asked what
+ * is known of those that do not come. */
+export function joinProcesses(
+  timeoutMs = DEFAULT_TIMEOUT_MS,
+  missing: () => readonly string[] = () => [],
+): Promise<MpiNetwork | undefined> {
+  joined ??= join(process.env, MAIN_PATIENCE * timeoutMs, missing);
   return joined;
 }
 
 async function join(
   environment: NodeJS.ProcessEnv,
   timeoutMs: number,
+  missing: () => readonly string[],
 ): Promise<MpiNetwork | undefined> {
   const launcher = findLauncher(environment);
   if (launcher === undefined) return undefined;
   const library = loadMpi(launcher);
   const thread = startThread(library);
-  const { process: own, processes, host, version } = await thread.join(timeoutMs);
+  const { process: own, processes, host, version } = await thread.join(timeoutMs, missing);
   if (processes !== launcher.size) throw wrongLauncher(launcher, library, processes);
   const { file, abi } = library;
   const network: MpiNetwork = {
@@ -84,7 +89,7 @@ async function join(
     hosts: [],
     notices: [],
     cores: coresFor(launcher),
-    openTransport: async () => ({ kind: 'mpi', file }),
+    openTransports: async ({ length }) => ({ kind: 'mpi', file, count: length }),
     allGather: (bytes) =>
       thread.call((api) => api.allGather(bytes, { timeoutMs, hosts: network.hosts })),
     fail: (reason) => thread.call((api) => api.fail(reason)),
@@ -129,7 +134,7 @@ function wrongLauncher(launcher: Launcher, library: MpiLibrary, found: number): 
 }
 
 interface MpiThread {
-  join(timeoutMs: number): Promise<Joined>;
+  join(timeoutMs: number, missing: () => readonly string[]): Promise<Joined>;
   call<T>(use: (api: Remote<MpiThreadApi>) => Promise<T>): Promise<T>;
   end(code: number, isBusy: boolean): void;
 }
@@ -163,9 +168,10 @@ function startThread(library: MpiLibrary): MpiThread {
   return {
     call,
     end,
-    async join(timeoutMs) {
+    async join(timeoutMs, missing) {
       const cancel = afterRunning(timeoutMs, () => {
-        console.error(`MPI: not all processes came within ${timeoutMs} ms.`);
+        const late = `MPI: not all processes came within ${timeoutMs} ms`;
+        console.error(`${[late, ...missing()].join('; ')}.`);
         // A thread within MPI_Init keeps any other end from coming.
         process.kill(process.pid, 'SIGKILL');
       });

@@ -8,15 +8,17 @@ import type { TransportFault } from '../sync/faultyTransport.ts';
 import { createMailboxes, type MemoryMailboxes, MemoryTransport } from '../sync/memoryTransport.ts';
 import type { Gang } from './gang.ts';
 
-/** What the first worker opens its transport with; can be posted to its thread. */
+/** What the first worker opens its transports with, one for each link; can be posted to its
+ * thread. */
 export type TransportSetup =
   | {
       readonly kind: 'memory';
-      readonly mailboxes: MemoryMailboxes;
+      /** Of each link. */
+      readonly mailboxes: readonly MemoryMailboxes[];
       readonly process: number;
       readonly fault: TransportFault | undefined;
     }
-  | { readonly kind: 'mpi'; readonly file: string };
+  | { readonly kind: 'mpi'; readonly file: string; readonly count: number };
 
 export interface Network {
   /** Whether workers are at work, so that their first one may be in an exchange. */
@@ -29,8 +31,8 @@ export interface Network {
   readonly notices: readonly string[];
   /** The cores that each process on this host may use. */
   readonly cores: number;
-  /** Of a run whose largest exchange between two processes has so many bytes. */
-  openTransport(capacityBytes: number): Promise<TransportSetup>;
+  /** Of links over each of which at most so many bytes go from one process to another at once. */
+  openTransports(capacitiesBytes: readonly number[]): Promise<TransportSetup>;
   /** The bytes that each process gives, in their order. */
   allGather(bytes: Uint8Array): Promise<readonly Uint8Array[]>;
   /** Tells all others why this process goes no further. Its own threads must have ended. */
@@ -86,10 +88,10 @@ export function memoryNetworks(
 ): readonly Network[] {
   const rounds: Round[] = [];
   const hosts = Array.from({ length: processes }, () => 'this host');
-  const opened = new Map<number, MemoryMailboxes>();
+  const opened = new Map<number, readonly MemoryMailboxes[]>();
   return hosts.map((_, process) => {
     let calls = 0;
-    let own: MemoryMailboxes | undefined;
+    let own: readonly MemoryMailboxes[] | undefined;
     const allGather = (bytes: Uint8Array): Promise<readonly Uint8Array[]> => {
       rounds[calls] ??= new Round(processes);
       const round = rounds[calls]!;
@@ -105,15 +107,18 @@ export function memoryNetworks(
       cores: 1,
       allGather,
       async fail(reason) {
-        if (own !== undefined) new MemoryTransport(own, process).fail(reason);
+        for (const boxes of own ?? []) new MemoryTransport(boxes, process).fail(reason);
       },
-      async openTransport(capacityBytes) {
+      async openTransports(capacitiesBytes) {
         const run = calls;
-        const all = await allGather(new Uint8Array(new Float64Array([capacityBytes]).buffer));
-        const most = Math.max(
-          ...all.map((bytes) => new Float64Array(new Uint8Array(bytes).buffer)[0]!),
-        );
-        const mailboxes = opened.get(run) ?? createMailboxes(processes, most);
+        const all = await allGather(new Uint8Array(new Float64Array(capacitiesBytes).buffer));
+        const given = all.map((bytes) => new Float64Array(new Uint8Array(bytes).buffer));
+        const mailboxes =
+          opened.get(run) ??
+          capacitiesBytes.map((_, link) => {
+            const most = Math.max(...given.map((capacities) => capacities[link]!));
+            return createMailboxes(processes, most);
+          });
         opened.set(run, mailboxes);
         own = mailboxes;
         return { kind: 'memory', mailboxes, process, fault: faults[process] };

@@ -13,7 +13,7 @@ import { createArena, viewOf } from '../memory/arena.ts';
 import { loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf } from '../nn/specs/spec.ts';
 import { checkRunConfig, type RunConfig } from '../plan/config.ts';
-import { largestExchange } from '../plan/exchanges.ts';
+import { earlyExchanges, largestExchange } from '../plan/exchanges.ts';
 import { checkInference, checkTraining } from '../plan/feasible.ts';
 import { planRun, type RunPlan } from '../plan/plan.ts';
 import { publishEpoch } from '../reduce/epochSums.ts';
@@ -175,7 +175,7 @@ async function startRun(
   publishEpoch(published, progressWords(words), epochSums, step);
   if (network !== undefined) await compareStates(network, tensors, 'state to begin with');
   const shared = network && {
-    transport: await network.openTransport(largestExchange(plan)),
+    transport: await network.openTransports([largestExchange(plan), ...earlyExchanges(plan)]),
     names: processNames(network),
   };
   const setup = { memory, module, startTimeoutMs, ...(shared && { network: shared }) };

@@ -2,12 +2,12 @@
 // calls.
 
 import { loadMpiAgain } from '../mpi/library.ts';
-import { LINK_TAG, MpiTransport } from '../mpi/mpiTransport.ts';
+import { FIRST_LINK_TAG, MpiTransport } from '../mpi/mpiTransport.ts';
 import { loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf } from '../nn/specs/spec.ts';
 import type { RunConfig } from '../plan/config.ts';
 import { planRun } from '../plan/plan.ts';
-import { FaultyTransport } from '../sync/faultyTransport.ts';
+import { withFault } from '../sync/faultyTransport.ts';
 import { Link } from '../sync/link.ts';
 import { MemoryTransport } from '../sync/memoryTransport.ts';
 import type { Transport } from '../sync/transport.ts';
@@ -36,23 +36,23 @@ export function serveTraining(task: GangTask<TrainData>): Promise<number> {
   return serveControl<TrainData, TrainApi>(task, async ({ data, rank }) => {
     const { config, memory, module, network } = data;
     await loadModules(customModulesOf(config.model), true);
-    const link =
-      network === undefined || rank !== 0
-        ? undefined
-        : new Link({
-            transport: openTransport(network.transport),
-            memory,
-            names: network.names,
-            timeoutMs: LINK_PATIENCE * config.timeoutMs,
-          });
-    return bindWorker({ plan: planRun(config), module, memory, rank, ...(link && { link }) });
+    const transports = network === undefined || rank !== 0 ? [] : openTransports(network.transport);
+    const links = transports.map((transport) => {
+      const timeoutMs = LINK_PATIENCE * config.timeoutMs;
+      return new Link({ transport, memory, names: network!.names, timeoutMs });
+    });
+    return bindWorker({ plan: planRun(config), module, memory, rank, links });
   });
 }
 
-function openTransport(setup: TransportSetup): Transport {
-  if (setup.kind === 'memory') {
-    const transport = new MemoryTransport(setup.mailboxes, setup.process);
-    return setup.fault === undefined ? transport : new FaultyTransport(transport, setup.fault);
+function openTransports(setup: TransportSetup): readonly Transport[] {
+  if (setup.kind === 'mpi') {
+    const library = loadMpiAgain(setup.file);
+    return Array.from({ length: setup.count }, (_, link) => {
+      return new MpiTransport(library, FIRST_LINK_TAG + link);
+    });
   }
-  return new MpiTransport(loadMpiAgain(setup.file), LINK_TAG);
+  const { mailboxes, process, fault } = setup;
+  const transports = mailboxes.map((boxes) => new MemoryTransport(boxes, process));
+  return fault === undefined ? transports : withFault(transports, fault);
 }

@@ -35,8 +35,12 @@ export interface ExchangedRanges {
   readonly receives: readonly (readonly ArenaRange[])[];
 }
 
-/** What processes exchange during a call. */
+/** What processes exchange during a call, or between {@link Member.start} and a later call. */
 export interface ProcessExchange extends ExchangedRanges {
+  /** Which of the links it goes over. Default: the first, of what is exchanged in turns. */
+  readonly link?: number;
+  /** Calls that were started before, whose exchanges have to end with this one. */
+  readonly ends?: readonly Call[];
   /** What the first worker of a process does before, once all others have come: it folds what they
    * have published. */
   before?(): void;

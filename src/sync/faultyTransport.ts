@@ -12,16 +12,26 @@ export interface TransportFault {
   readonly delayMs?: number;
 }
 
-/** The transport, with a fault. */
-export class FaultyTransport implements Transport {
+/** The transports of a process, with a fault. */
+export function withFault(
+  transports: readonly Transport[],
+  fault: TransportFault,
+): readonly Transport[] {
+  const count = { exchanges: 0 };
+  return transports.map((transport) => new FaultyTransport(transport, fault, count));
+}
+
+class FaultyTransport implements Transport {
   readonly process: number;
   readonly processes: number;
   private readonly inner: Transport;
   private readonly fault: TransportFault;
   private readonly sleepWord = new Int32Array(new SharedArrayBuffer(4));
-  private exchanges = 0;
+  /** Of all transports of the process. */
+  private readonly count: { exchanges: number };
 
-  constructor(inner: Transport, fault: TransportFault) {
+  constructor(inner: Transport, fault: TransportFault, count: { exchanges: number }) {
+    this.count = count;
     this.inner = inner;
     this.fault = fault;
     this.process = inner.process;
@@ -34,7 +44,7 @@ export class FaultyTransport implements Transport {
 
   start(prepared: number): void {
     const { kind, exchange, delayMs = 0 } = this.fault;
-    const number = this.exchanges++;
+    const number = this.count.exchanges++;
     if (kind === 'drop' && number >= exchange) return;
     if (number === exchange) {
       if (kind === 'die') throw new Error(`died before exchange ${exchange}`);
@@ -45,7 +55,7 @@ export class FaultyTransport implements Transport {
 
   test(prepared: number): boolean {
     const { kind, exchange } = this.fault;
-    return (kind !== 'drop' || this.exchanges <= exchange) && this.inner.test(prepared);
+    return (kind !== 'drop' || this.count.exchanges <= exchange) && this.inner.test(prepared);
   }
 
   release(prepared: number): void {

@@ -28,6 +28,9 @@ export interface Member {
   sync(call: Call): void;
   /** A {@link sync} after which all members know alike whether main has asked to stop. */
   syncStop(call: Call): boolean;
+  /** Begins the exchange of a call, which a later one ends; on rank 0 alone, where there are other
+   * processes. Waits for nobody. */
+  start(call: Call): void;
   /** Says where this member is, so that errors can name it, and that it gets on. */
   setPosition(step: number, layerId: number): void;
   /** Says that this member makes no more calls. Who waits for it then gets an error at once. */
@@ -115,12 +118,12 @@ export interface Group {
 const EXCHANGE_PATIENCE = 3;
 
 /** Joins a group by its control words alone. `layerNames` are for errors, by layer id. Rank 0 has
- * the link to other processes, where there are any. */
+ * the links to other processes, where there are any. */
 export function attachMember(
   words: ControlWords,
   rank: number,
   layerNames: readonly string[] = [],
-  link?: Link,
+  links: readonly Link[] = [],
 ): Member {
   const barrier = new Barrier(words, rank, { layerNames });
   const exchangeTimeoutMs = EXCHANGE_PATIENCE * words[TIMEOUT_WORD]!;
@@ -131,8 +134,16 @@ export function attachMember(
     aborted: () => barrier.aborted(),
     fail: (reason: string, process?: number) => barrier.fail(reason, [], process),
   };
+  const [link] = links;
+  const linkOf = (call: Call): Link => links[call.exchange?.link ?? 0]!;
   let current: Call;
-  const exchange = (): void => link!.exchange(current, isAsked(), position);
+  const exchange = (): void => {
+    link!.start(current, isAsked());
+    link!.finish(current, position);
+    const { ends } = current.exchange!;
+    if (ends === undefined) return;
+    for (let i = 0; i < ends.length; i++) linkOf(ends[i]!).finish(ends[i]!, position);
+  };
   const ownWord = rankWord(rank);
   let pulse = 0;
   return {
@@ -160,6 +171,7 @@ export function attachMember(
       barrier.pass(isStopping ? 1 : 0);
       return barrier.valueOf(0) === 1;
     },
+    start: (call) => linkOf(call).start(call, false),
     setPosition: (step, layerId) => {
       // Only for errors and for main's watch, so these stores need no order of their own.
       words[ownWord + STEP] = step + 1;

@@ -65,7 +65,8 @@ interface Prepared {
 
 /** One process's side of all exchanges. */
 export class Link {
-  /** Whether any process had asked to stop when it began the last exchange; alike in all. */
+  /** Whether any process had asked to stop when it began the last exchange that is over; alike in
+   * all. */
   isStopping = false;
   private readonly options: LinkOptions;
   private readonly transport: Transport;
@@ -78,9 +79,9 @@ export class Link {
     this.transport = options.transport;
   }
 
-  /** Exchanges what the call says. `vote` is whether this process was asked to stop. Allocates
-   * nothing from the second time on. */
-  exchange(call: Call, vote: boolean, at: LinkPosition): void {
+  /** Begins to exchange what the call says. `vote` is whether this process was asked to stop.
+   * Allocates nothing from the second time on. */
+  start(call: Call, vote: boolean): void {
     const prepared = this.prepared.get(call) ?? this.prepare(call);
     const sequence = (this.sequence + 1) | 0;
     this.sequence = sequence;
@@ -98,8 +99,14 @@ export class Link {
       to.set(from);
     }
     this.transport.start(prepared.number);
-    if (!this.transport.test(prepared.number)) this.wait(call, prepared, at);
     this.isStopping = vote;
+  }
+
+  /** Waits for what was started, compares, and puts it where it belongs. */
+  finish(call: Call, at: LinkPosition): void {
+    const prepared = this.prepared.get(call)!;
+    const { sequence } = this;
+    if (!this.transport.test(prepared.number)) this.wait(call, prepared, at);
     for (let i = 0; i < prepared.receivedHeaders.length; i++) {
       const { process, words } = prepared.receivedHeaders[i]!;
       if (

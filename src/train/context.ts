@@ -27,7 +27,7 @@ export interface WorkerSetup {
   readonly memory: WebAssembly.Memory;
   readonly rank: number;
   /** Of the first worker, where there are other processes. */
-  readonly link?: Link;
+  readonly links?: readonly Link[];
 }
 
 export interface WorkerContext {
@@ -48,7 +48,15 @@ export interface WorkerContext {
   readonly correct: Int32Array;
   /** Runs the model forward over the samples that are loaded. */
   forward(): void;
-  backward(): void;
+  /** Runs it backward; `watch` sees how far it is. */
+  backward(watch?: BackwardWatch): void;
+}
+
+/** What is to be done on the way back. */
+export interface BackwardWatch {
+  /** Before the backward of the operation with this place in the program. */
+  before(place: number): void;
+  after(place: number): void;
 }
 
 /** Attaches a worker to the arena and binds the model. */
@@ -60,7 +68,7 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
   const words = viewOf(memory, plan.regions.control.words);
   const profiler =
     plan.profile && bindProfiler(plan.profile, viewOf(memory, plan.profile.regions[rank]!));
-  const attached = attachMember(words, rank, layerNames(plan), setup.link);
+  const attached = attachMember(words, rank, layerNames(plan), setup.links);
   const member = profiler?.watchMember(attached) ?? attached;
   const step: StepState = {
     training: true,
@@ -106,11 +114,13 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
         operation.forward();
       }
     },
-    backward() {
+    backward(watch) {
       for (let i = operations.length - 1; i >= 0; i--) {
         const operation = operations[i]!;
         member.setPosition(step.step, operation.layerId);
+        if (watch !== undefined) watch.before(i);
         operation.backward();
+        if (watch !== undefined) watch.after(i);
       }
     },
   };

@@ -87,7 +87,7 @@ function bindStep(
     loss.run();
     profiler?.enter(ENTER_OTHER);
     const isLossFinite = sums.sumGrains();
-    context.backward();
+    context.backward(update.watch);
     profiler?.enter(ENTER_UPDATE);
     member.setPosition(index, -1);
     guard?.vote(VOTE_PARTS, isLossFinite && update.arePartsFinite());

@@ -3,6 +3,7 @@
 // between processes, a reduce-scatter and an all-gather of what is folded. What comes out depends
 // on the blocks, never on who owns them.
 
+import { FLOAT_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { StepState } from '../nn/layers/layer.ts';
@@ -11,13 +12,14 @@ import { bindOptimizer, RATE_GRAD_SCALE, writeRates } from '../optim/bindOptimiz
 import { writeClipScale } from '../optim/clip.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
 import { gradientsExchange } from '../plan/exchanges.ts';
-import { nodesOfBlock } from '../plan/gradients.ts';
+import { type GradientPart, nodesOfBlock } from '../plan/gradients.ts';
 import { BLOCK_LENGTH, type ParameterBlock } from '../plan/parameters.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { type Fold, foldsToRoot, mergesInPlace } from '../reduce/folds.ts';
 import { bindAdditions } from '../reduce/gradientSink.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
+import type { BackwardWatch } from './context.ts';
 
 export interface UpdateSetup {
   readonly plan: RunPlan;
@@ -52,7 +54,9 @@ interface UpdatedBlock {
 export interface Update {
   /** Works out the learning rates of steps [from, to) of `totalSteps`. To be called before them. */
   prepare(from: number, to: number, totalSteps: number): void;
-  /** Whether what this worker has published of the gradients is finite. */
+  /** Sends what backward has finished early; undefined where nothing of it goes early. */
+  readonly watch: BackwardWatch | undefined;
+  /** Whether what this worker has made of the gradients is finite. */
   arePartsFinite(): boolean;
   /** Makes all gradients known, with the votes and sums of the step. At least one
    * synchronization. */
@@ -89,7 +93,8 @@ export function bindUpdate(setup: UpdateSetup): Update {
 
   return {
     prepare: rateTable.prepare,
-    arePartsFinite: bindPartsCheck(setup),
+    watch: folding.watch,
+    arePartsFinite: folding.arePartsFinite,
     publish: folding.publish,
     run(step) {
       rateTable.take(step);
@@ -184,6 +189,8 @@ function bindSquares(
 
 /** From the subtrees that workers have summed to whole gradients. */
 interface Folding {
+  readonly watch: BackwardWatch | undefined;
+  arePartsFinite(): boolean;
   /** Makes the subtrees known to whoever folds them. */
   publish(): void;
   /** Folds this worker's share; then this process has the gradients of all blocks that it
@@ -193,32 +200,22 @@ interface Folding {
 
 function bindFolding(setup: UpdateSetup): Folding {
   const { plan, kernels, member } = setup;
-  const { parameters, gradients, workers, grains } = plan;
-  const { lo, hi } = gradients.folded[member.rank]!;
-  const blocks = parameters.blocks.slice(lo, hi).map((block) => bindFoldedBlock(setup, block));
+  const { parameters, gradients, grains } = plan;
+  const blocks = gradients.parts.flatMap((part) => bindFoldedBlocks(setup, part));
   const foldBlock = bindBlockFold(kernels);
-  const isAlone = grains.processes.length === 1;
   const { length } = parameters;
-  const exchange = isAlone ? undefined : gradientsExchange(plan);
-  const call = prepareCall({ kind: 'gradients', length, exchange });
   const fold = (): void => {
     for (const block of blocks) foldBlock(block);
   };
-  if (isAlone) return { publish: () => member.sync(call), fold };
-  const merge = bindMerge(setup);
-  const partsCall = prepareCall({ kind: 'gradients of workers', length });
-  const foldedCall = prepareCall({
-    ...{ kind: 'folded gradients', length },
-    exchange: gradients.toAll,
-  });
+  if (grains.processes.length === 1) {
+    const call = prepareCall({ kind: 'gradients', length });
+    const arePartsFinite = bindPartCheck(setup, gradients.parts[0]!);
+    return { watch: undefined, arePartsFinite, publish: () => member.sync(call), fold };
+  }
+  const toAll = { kind: 'folded gradients', length, exchange: gradients.toAll };
+  const foldedCall = prepareCall(toAll);
   return {
-    publish() {
-      if (workers.length > 1) {
-        member.sync(partsCall);
-        merge();
-      }
-      member.sync(call);
-    },
+    ...bindParts(setup),
     fold() {
       fold();
       member.sync(foldedCall);
@@ -226,16 +223,75 @@ function bindFolding(setup: UpdateSetup): Folding {
   };
 }
 
-/** Returns what merges this worker's share of the subtrees of all workers of its process to those
- * that go to other processes. */
-function bindMerge({ plan, kernels, member }: UpdateSetup): () => void {
-  const { parameters, gradients } = plan;
-  const { lo, hi } = gradients.updated[member.rank]!;
+/** Sends the parts of the gradients to the processes that fold them, the early ones as soon as all
+ * workers of this process have merged theirs. */
+function bindParts(setup: UpdateSetup): Omit<Folding, 'fold'> {
+  const { plan, member } = setup;
+  const { parameters, gradients, workers } = plan;
+  const { length } = parameters;
+  const parts = gradients.parts.map((part) => ({
+    check: bindPartCheck(setup, part),
+    merge: bindMerge(setup, part),
+    wholeAfter: part.wholeAfter,
+  }));
+  const last = parts.length - 1;
+  const early = gradients.parts.slice(0, last).map(({ toFolding }, i) => {
+    const exchange = { ...toFolding, link: 1 + i };
+    return prepareCall({ kind: 'gradients, early', label: `${i}`, exchange });
+  });
+  const exchange = { ...gradientsExchange(plan), ends: early };
+  const call = prepareCall({ kind: 'gradients', length, exchange });
+  const partsCall = prepareCall({ kind: 'gradients of workers', length });
+  // That others have merged a part is known at the next synchronization.
+  const delay = workers.length > 1 ? 1 : 0;
+  let merged = 0;
+  let started = 0;
+  let areFinite = true;
+  const start = (until: number): void => {
+    if (member.rank !== 0) return;
+    for (; started < until; started++) member.start(early[started]!);
+  };
+  const watch: BackwardWatch = {
+    before(place) {
+      // Others may merge this worker's part as soon as it has come to the synchronization.
+      if (parts[merged]!.wholeAfter === place) areFinite = parts[merged]!.check() && areFinite;
+    },
+    after(place) {
+      const part = parts[merged]!;
+      if (part.wholeAfter !== place) return;
+      part.merge();
+      merged++;
+      start(merged - delay);
+    },
+  };
+  return {
+    watch: last > 0 ? watch : undefined,
+    arePartsFinite: () => parts[last]!.check() && areFinite,
+    publish() {
+      if (workers.length > 1) {
+        member.sync(partsCall);
+        parts[last]!.merge();
+      }
+      start(last);
+      member.sync(call);
+      merged = 0;
+      started = 0;
+      areFinite = true;
+    },
+  };
+}
+
+/** Returns what merges this worker's share of a part: from the subtrees of all workers of its
+ * process to those that go to other processes. */
+function bindMerge({ plan, kernels, member }: UpdateSetup, { merged }: GradientPart): () => void {
+  const { parameters, gradients, workers } = plan;
+  const { lo, hi } = merged[member.rank]!;
   const merges = parameters.blocks.slice(lo, hi).map((block) => {
     const published = nodesOfBlock(gradients.workerNodes, block);
     const folds = gradients.ownNodes.flatMap((node) => mergesInPlace(node, published));
     return { length: block.length, folds, isWide: block.entry.isWide };
   });
+  if (workers.length === 1) return () => {};
   const addWide = bindAdditions(kernels, true);
   const addNarrow = bindAdditions(kernels, false);
   return () => {
@@ -258,35 +314,50 @@ function bindBlockFold(kernels: KernelExports): (block: FoldedBlock) => void {
   };
 }
 
-/** Binds the look at the gradient nodes that a worker publishes, padding included, which is 0. */
-function bindPartsCheck({ plan, kernels, memory, member }: UpdateSetup): () => boolean {
-  const { parameters, workers } = plan;
-  const { nodes } = workers[member.rank]!;
-  const narrowPtrs = nodes.map(({ narrow }) => narrow.offsetBytes);
-  const wides = nodes.map(({ wide }) => viewOf(memory, wide));
-  const { narrow } = parameters.nodeLengths;
+/** Binds the look at a part of the gradient nodes that a worker makes. */
+function bindPartCheck(
+  { plan, kernels, memory, member }: UpdateSetup,
+  { spans }: GradientPart,
+): () => boolean {
+  const { nodes } = plan.workers[member.rank]!;
+  const narrows: { readonly ptr: number; readonly length: number }[] = [];
+  const wides: Float64Array[] = [];
+  for (const { narrow, wide } of nodes) {
+    for (const { type, lo, hi } of spans) {
+      if (type === 'wide') wides.push(viewOf(memory, wide).subarray(lo, hi));
+      else narrows.push({ ptr: narrow.offsetBytes + lo * FLOAT_BYTES, length: hi - lo });
+    }
+  }
   return () => {
-    for (let node = 0; node < nodes.length; node++) {
-      if (kernels.allFiniteF32(narrowPtrs[node]!, narrow) === 0) return false;
-      const wide = wides[node]!;
-      for (let i = 0; i < wide.length; i++) if (!Number.isFinite(wide[i])) return false;
+    for (let i = 0; i < narrows.length; i++) {
+      const { ptr, length } = narrows[i]!;
+      if (kernels.allFiniteF32(ptr, length) === 0) return false;
+    }
+    for (let i = 0; i < wides.length; i++) {
+      const wide = wides[i]!;
+      for (let at = 0; at < wide.length; at++) if (!Number.isFinite(wide[at])) return false;
     }
     return true;
   };
 }
 
-function bindFoldedBlock(setup: UpdateSetup, block: ParameterBlock): FoldedBlock {
-  const { plan, member } = setup;
-  const { regions, workers, grains } = plan;
-  const { entry, start, length } = block;
+function bindFoldedBlocks(
+  { plan, member }: UpdateSetup,
+  { folded, nodes }: GradientPart,
+): readonly FoldedBlock[] {
+  const { regions, workers, grains, parameters } = plan;
   const temporariesPtr = workers[member.rank]!.regions.temporaries.offsetBytes;
-  const { folds, rootPtr } = foldsToRoot(
-    { lo: 0, hi: grains.cut.count },
-    nodesOfBlock(plan.gradients.nodes, block),
-    (index) => temporariesPtr + index * BLOCK_LENGTH * 8,
-  );
-  const gradPtr = regions.parameters.gradients.offsetBytes + (entry.offset + start) * 4;
-  return { length, isWide: entry.isWide, folds, rootPtr, gradPtr };
+  const { lo, hi } = folded[member.rank]!;
+  return parameters.blocks.slice(lo, hi).map((block) => {
+    const { entry, start, length } = block;
+    const { folds, rootPtr } = foldsToRoot(
+      { lo: 0, hi: grains.cut.count },
+      nodesOfBlock(nodes, block),
+      (index) => temporariesPtr + index * BLOCK_LENGTH * 8,
+    );
+    const gradPtr = regions.parameters.gradients.offsetBytes + (entry.offset + start) * 4;
+    return { length, isWide: entry.isWide, folds, rootPtr, gradPtr };
+  });
 }
 
 function bindBlock(
@@ -303,7 +374,7 @@ function bindBlock(
     length,
     gradPtr: whole.offsetBytes + at,
     // A part alone is known to be finite, unless it was narrowed.
-    isSum: entry.isWide || gradients.nodes.length > 1,
+    isSum: entry.isWide || gradients.parts[0]!.nodes.length > 1,
     paramPtr: values.offsetBytes + at,
     statePtrs: optimizerState.map(({ offsetBytes }) => offsetBytes + at),
     decays: entry.role === 'weight' || config.optimizer.decayNormAndBias,

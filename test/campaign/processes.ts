@@ -16,8 +16,10 @@ const TIMEOUT_MS = 2000;
 /** From the start of the command to the blow: before MPI is there up to the end of training. */
 const LONGEST_MS = 3500;
 const LOOK_MS = 20;
-/** A name that errors use. */
-const NAMES_IT = /process \d+/;
+/** How long the system may take to forget a process that was killed. */
+const LEFT_MS = 2000;
+/** What errors call a process; one that has not begun yet has no number. */
+const NAMES_IT = /process \d+|PID \d+/;
 
 interface Blow {
   readonly signal: 'SIGKILL' | 'SIGSTOP';
@@ -45,7 +47,8 @@ export const processes: Campaign = {
         const library = dice.pick(libraries);
         const blow = randomBlow(dice);
         const { outcome, struck } = await strike(library, blow);
-        check(outcome, struck, { library: library.name, ...blow }, hash);
+        const isLeft = struck !== undefined && (await isAlive(struck));
+        check(outcome, { struck, isLeft }, { library: library.name, ...blow }, hash);
         const { signal, restarts } = blow;
         const what = struck === undefined ? 'too late' : `${signal}${restarts > 0 ? '' : ' alone'}`;
         counts.set(what, (counts.get(what) ?? 0) + 1);
@@ -106,14 +109,24 @@ function send(pid: number, signal: NodeJS.Signals | 0): number | undefined {
   }
 }
 
+/** Whether a process is still there after a moment. */
+async function isAlive(pid: number): Promise<boolean> {
+  const untilMs = performance.now() + LEFT_MS;
+  while (send(pid, 0) !== undefined) {
+    if (performance.now() > untilMs) return true;
+    await sleep(LOOK_MS);
+  }
+  return false;
+}
+
 function check(
   outcome: Outcome,
-  struck: number | undefined,
+  { struck, isLeft }: { readonly struck: number | undefined; readonly isLeft: boolean },
   blow: Blow & { readonly library: string },
   hash: unknown,
 ): void {
   const facts = { ...blow, code: outcome.code, stderr: outcome.stderr.slice(-2000) };
-  if (struck !== undefined && send(struck, 0) !== undefined) fail('the process is left', facts);
+  if (isLeft) fail('the process is left', facts);
   // Whoever is struck at the very end has done its part.
   if (outcome.code === 0) {
     if (hashOf(outcome) !== hash) fail('ended with other bits', facts);

@@ -206,6 +206,7 @@ describe('a profiler', () => {
       rank: 0,
       worldSize: 1,
       sync: () => spend(SPENT_MS),
+      start() {},
       syncStop: () => {
         spend(SPENT_MS);
         return true;

@@ -45,7 +45,9 @@ const reductionsOf = (plan: RunPlan) => [
 /** All exchanges of a plan, in one order. */
 function exchangesOf(plan: RunPlan): readonly ExchangedRanges[] {
   const between = reductionsOf(plan).flatMap((reduction) => reduction.between ?? []);
-  return [gradientsExchange(plan), plan.gradients.toAll, snapshotExchange(plan), ...between];
+  const early = plan.gradients.parts.slice(0, -1).map(({ toFolding }) => toFolding);
+  const { toAll } = plan.gradients;
+  return [gradientsExchange(plan), toAll, snapshotExchange(plan), ...early, ...between];
 }
 
 const sizesOf = (ranges: readonly ArenaRange[]): number[] => ranges.map((range) => range.sizeBytes);
@@ -84,14 +86,18 @@ describe.each(WORKERS.map((workers) => ({ workers })))(
 
     it('have all subtrees of the blocks that they fold, and then all gradients', () => {
       for (const plan of plansOf(workers, { to: 'sync' })) {
-        const { nodes, folded, toAll } = plan.gradients;
-        let grain = 0;
-        for (const { lo, hi } of nodes) {
-          expect(lo).toBe(grain);
-          grain = hi;
+        const { parts, toAll } = plan.gradients;
+        for (const { nodes } of parts) {
+          let grain = 0;
+          for (const { lo, hi } of nodes) {
+            expect(lo).toBe(grain);
+            grain = hi;
+          }
+          expect(grain).toBe(plan.grains.cut.count);
         }
-        expect(grain).toBe(plan.grains.cut.count);
-        const own = plan.parameters.blocks.slice(folded[0]!.lo, folded[folded.length - 1]!.hi);
+        const own = parts.flatMap(({ folded }) =>
+          plan.parameters.blocks.slice(folded[0]!.lo, folded[folded.length - 1]!.hi),
+        );
         const ownBytes = own.reduce((sum, { length }) => sum + length * 4, 0);
         const received = sizesOf(toAll.receives.flat()).reduce((sum, size) => sum + size, 0);
         // Tensors are padded to cache lines.

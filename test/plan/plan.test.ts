@@ -10,6 +10,7 @@ import { sequential } from '../../src/nn/models/compose.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { adam } from '../../src/optim/optimizer.ts';
+import type { GradientPart } from '../../src/plan/gradients.ts';
 import { planRun, type RunPlan, reductionName } from '../../src/plan/plan.ts';
 import { resolveOptions, type TrainerOptions } from '../../src/runtime/trainerOptions.ts';
 
@@ -114,7 +115,7 @@ describe('the workers of a plan', () => {
 
   it.each(WORKERS)('publish subtrees that cover every grain once: %d of them', (workers) => {
     const plan = planOf({ workers });
-    const { nodes } = plan.gradients;
+    const [{ nodes }] = plan.gradients.parts as [GradientPart];
     const placed = plan.workers.flatMap((worker) => worker.nodes);
     expect(nodes).toMatchObject(placed.map(({ lo, hi }) => ({ lo, hi })));
     let grain = 0;

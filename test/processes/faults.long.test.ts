@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { expectFault, SMALL } from '../support/processes/faults.ts';
 
-const EXCHANGES = Array.from({ length: 16 }, (_, exchange) => exchange);
+const EXCHANGES = Array.from({ length: 14 }, (_, exchange) => exchange);
 
 describe.each([{ workers: [1, 1] }, { workers: [1, 2, 1] }])(
   'of $workers workers',

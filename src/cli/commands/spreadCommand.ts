@@ -14,7 +14,13 @@ import { mpirunLine, readEnd } from '../../mpi/mpirun.ts';
 import { screen, warn } from '../output/screen.ts';
 import { EXIT_FAILED, EXIT_USAGE } from '../process/failure.ts';
 import { catchSignals } from '../process/signals.ts';
-import { FOLDER_VARIABLE, hasFailed, rankOf, SNAPSHOTS_VARIABLE } from '../process/supervised.ts';
+import {
+  endProcesses,
+  FOLDER_VARIABLE,
+  hasFailed,
+  rankOf,
+  SNAPSHOTS_VARIABLE,
+} from '../process/supervised.ts';
 import { type Spread, withoutSpread } from '../settings/spreadFlags.ts';
 
 /** In this order, unless SYNCBN_MPIRUN names one. */
@@ -67,8 +73,9 @@ async function supervise(
   let { hosts } = spread;
   for (let restarts = 0; ; restarts++) {
     const { code, isStopped, printed } = await runOnce(lineFor(hosts));
-    if (code === 0 || isStopped || code === EXIT_USAGE || hasFailed(folder)) return code;
     const end = readEnd(printed, (host, pid) => rankOf(folder, host, pid));
+    await endProcesses(folder);
+    if (code === 0 || isStopped || code === EXIT_USAGE || hasFailed(folder)) return code;
     const what = end?.what ?? `the launcher ended with exit code ${code}`;
     if (restarts === spread.maxRestarts) {
       warn(`syncbn: ${what}${spread.maxRestarts > 0 ? '; no restarts are left' : ''}.`);

@@ -10,7 +10,7 @@ import { gatherJson, isOfPeer, type Network, tellFailure } from '../../runtime/n
 import type { Trainer } from '../../runtime/trainer.ts';
 import { screen, warn } from '../output/screen.ts';
 import { type Signal, wasContinued } from './signals.ts';
-import { markFailed, noteProcess } from './supervised.ts';
+import { markFailed, missingProcesses, noteProcess } from './supervised.ts';
 
 const launcher = findLauncher(process.env);
 let network: MpiNetwork | undefined;
@@ -44,7 +44,8 @@ export async function joinPeers(timeoutMs: number | undefined): Promise<MpiNetwo
   if (launcher === undefined) return undefined;
   noteProcess(launcher.rank);
   const { joinProcesses } = await import('../../runtime/mpiNetwork.ts');
-  network = await joinProcesses(timeoutMs);
+  const { size } = launcher;
+  network = await joinProcesses(timeoutMs, () => missingProcesses(size));
   return network;
 }
 
@@ -59,11 +60,19 @@ export async function tellPeers(error: unknown): Promise<void> {
   if (network !== undefined) {
     await tellFailure(network, error);
     if (!isOfPeer(error) && !isOfWorker(error)) markFailed(messageOf(error));
-  } else if (launcher.rank !== 0 && hasBegun) {
-    screen.speakUp();
-    warn(`syncbn: process ${launcher.rank} on ${hostname()}: ${messageOf(error)}`);
-    screen.goSilent();
-  }
+    // The process that speaks for all is the one that is missing.
+    if (isOfSpeaker(error)) speakUp(launcher.rank, error);
+  } else if (launcher.rank !== 0 && hasBegun) speakUp(launcher.rank, error);
+}
+
+function speakUp(rank: number, error: unknown): void {
+  screen.speakUp();
+  warn(`syncbn: process ${rank} on ${hostname()}: ${messageOf(error)}`);
+  screen.goSilent();
+}
+
+function isOfSpeaker(error: unknown): boolean {
+  return error instanceof RunError && error.failure.process === 0;
 }
 
 /** Whether a worker of this process has died or failed, as another one might not. */

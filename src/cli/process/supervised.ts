@@ -1,9 +1,10 @@
 // What the processes of a supervised run leave for their supervisor, in a folder of its own: who
 // they are, and that no restart would help.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Names the folder, in the environment of the processes. */
 export const FOLDER_VARIABLE = 'SYNCBN_SUPERVISED';
@@ -11,7 +12,10 @@ export const FOLDER_VARIABLE = 'SYNCBN_SUPERVISED';
 export const SNAPSHOTS_VARIABLE = 'SYNCBN_SNAPSHOTS';
 
 const FAILED = 'failed';
-const ID_SUFFIX = '.pid';
+const PROCESSES = 'processes';
+/** How long processes may take to end when their launcher has. */
+const END_GRACE_MS = 2000;
+const END_LOOK_MS = 20;
 
 /** Says that this process has failed for a reason of its own. */
 export function markFailed(reason: string): void {
@@ -30,12 +34,72 @@ export function hasFailed(folder: string): boolean {
 export function noteProcess(rank: number): void {
   const folder = process.env[FOLDER_VARIABLE];
   if (folder === undefined || !existsSync(folder)) return;
-  writeFileSync(join(folder, `${rank}${ID_SUFFIX}`), `${hostname()} ${process.pid}`);
+  mkdirSync(join(folder, PROCESSES), { recursive: true });
+  writeFileSync(join(folder, PROCESSES, `${rank}`), `${hostname()} ${process.pid}`);
 }
 
 /** The rank of the process that a host knows by this id; undefined where it has not said so. */
 export function rankOf(folder: string, host: string, pid: number): number | undefined {
-  const files = readdirSync(folder).filter((name) => name.endsWith(ID_SUFFIX));
-  const found = files.find((name) => readFileSync(join(folder, name), 'utf8') === `${host} ${pid}`);
-  return found === undefined ? undefined : Number.parseInt(found, 10);
+  return noted(folder).find((one) => one.host === host && one.pid === pid)?.rank;
+}
+
+/** Ends what a launcher has left of its processes on this host: MPICH's does not end one that is
+ * stopped. */
+export async function endProcesses(folder: string): Promise<void> {
+  const own = noted(folder).filter(({ host }) => host === hostname());
+  const isAlive = ({ pid }: Noted): boolean => isOf(folder, pid);
+  const untilMs = performance.now() + END_GRACE_MS;
+  while (own.some(isAlive) && performance.now() < untilMs) await sleep(END_LOOK_MS);
+  for (const { pid } of own.filter(isAlive)) process.kill(pid, 'SIGKILL');
+  rmSync(join(folder, PROCESSES), { recursive: true, force: true });
+}
+
+/** Of the `size` processes of this supervised run those that cannot come, as far as it shows on
+ * this host: they are stopped, or have not begun. */
+export function missingProcesses(size: number): readonly string[] {
+  const folder = process.env[FOLDER_VARIABLE];
+  if (folder === undefined) return [];
+  const begun = noted(folder);
+  const stopped = begun.filter(({ host, pid }) => host === hostname() && isStopped(pid));
+  const ranks = Array.from({ length: size }, (_, rank) => rank);
+  const absent = ranks.filter((rank) => begun.every((one) => one.rank !== rank));
+  return [
+    ...stopped.map(({ rank, host, pid }) => `process ${rank} on ${host} (PID ${pid}) is stopped`),
+    ...absent.map((rank) => `process ${rank} has not begun`),
+  ];
+}
+
+/** Linux's letter for a process that a signal has stopped, behind its name in parentheses. */
+const STOPPED = /\) T /;
+
+function isStopped(pid: number): boolean {
+  const file = `/proc/${pid}/stat`;
+  return existsSync(file) && STOPPED.test(readFileSync(file, 'utf8'));
+}
+
+interface Noted {
+  readonly rank: number;
+  readonly host: string;
+  readonly pid: number;
+}
+
+function noted(folder: string): readonly Noted[] {
+  const inFolder = join(folder, PROCESSES);
+  if (!existsSync(inFolder)) return [];
+  return readdirSync(inFolder).map((name) => {
+    const [host, pid] = readFileSync(join(inFolder, name), 'utf8').split(' ');
+    return { rank: Number(name), host: host!, pid: Number(pid) };
+  });
+}
+
+/** Whether a process runs and is one of this supervisor's, as far as the system tells. */
+function isOf(folder: string, pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    const environment = `/proc/${pid}/environ`;
+    return !existsSync(environment) || readFileSync(environment, 'utf8').includes(folder);
+  } catch {
+    // It has ended.
+    return false;
+  }
 }

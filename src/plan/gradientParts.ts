@@ -1,0 +1,46 @@
+// Which gradients go to other processes while backward still runs. At a synchronization of backward
+// all workers are done with the layers behind it: the gradients of those are as they will be.
+
+import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
+import { layersSideBySide } from '../nn/graph/sideBySide.ts';
+import type { Span } from '../reduce/tree.ts';
+import type { ParameterBlock } from './parameters.ts';
+
+/** Blocks whose gradients are whole in all workers of a process once its backward is past an
+ * operation, which has a synchronization; undefined for those that need all of backward. */
+export interface PartBounds extends Span {
+  readonly wholeAfter: number | undefined;
+}
+
+/** Less is not worth messages of its own. */
+const PART_ELEMENTS = 16_384;
+
+/** The parts of a model's blocks, in the order in which backward finishes them. */
+export function partsOf(
+  graph: Graph,
+  blocks: readonly ParameterBlock[],
+  /** Whether processes exchange statistics in the backward of a layer. */
+  exchanges: (operation: LayerOperation) => boolean,
+): readonly PartBounds[] {
+  const { operations } = graph;
+  const placeOf = new Map(operations.map((operation, i) => [operation.path, i]));
+  // Layers side by side exchange together: between the two, one of them is not done.
+  const together = layersSideBySide(graph).map((pair) =>
+    pair.map(({ path }) => placeOf.get(path)!),
+  );
+  const isBetween = (at: number): boolean =>
+    together.some((pair) => Math.min(...pair) <= at && at <= Math.max(...pair));
+  const parts: PartBounds[] = [];
+  let hi = blocks.length;
+  for (let at = operations.length - 1; at >= 0; at--) {
+    const operation = operations[at]!;
+    if (operation.op !== 'layer' || !exchanges(operation) || isBetween(at)) continue;
+    const first = blocks.findIndex(({ entry }) => placeOf.get(entry.layerPath)! > at);
+    const lo = first < 0 ? hi : first;
+    const elements = blocks.slice(lo, hi).reduce((sum, { length }) => sum + length, 0);
+    if (elements < PART_ELEMENTS) continue;
+    parts.push({ lo, hi, wholeAfter: at });
+    hi = lo;
+  }
+  return [...parts, { lo: 0, hi, wholeAfter: undefined }];
+}
