@@ -32,12 +32,17 @@ const LAUNCHERS: readonly Variables[] = [
   },
 ];
 
-/** The launcher of several processes; undefined where this process is alone. */
+/** Is set where a supervisor has started the launcher: names a folder for the processes. */
+export const SUPERVISED_VARIABLE = 'SYNCBN_SUPERVISED';
+
+/** The launcher of several processes; undefined where this process is alone, unless it is
+ * supervised: such a run may get more processes. */
 export function findLauncher(environment: NodeJS.ProcessEnv): Launcher | undefined {
+  const least = environment[SUPERVISED_VARIABLE] === undefined ? 2 : 1;
   for (const { name, ...variables } of LAUNCHERS) {
     const rank = wholeNumber(environment[variables.rank]);
     const size = wholeNumber(environment[variables.size]);
-    if (rank === undefined || size === undefined || size < 2) continue;
+    if (rank === undefined || size === undefined || size < least) continue;
     return { name, rank, size, localSize: wholeNumber(environment[variables.localSize]) };
   }
   return undefined;

@@ -23,7 +23,7 @@ export async function runMpiDoctor(flags: Flags): Promise<number> {
   if (network === undefined) {
     const { runSpread } = await import('./spreadCommand.ts');
     const spread = spreadFrom(flags) ?? {
-      ...{ hosts: undefined, processes: 2, maxRestarts: 0, isDryRun: false },
+      ...{ hosts: undefined, hostfile: undefined, processes: 2, maxRestarts: 0, isDryRun: false },
     };
     return runSpread(spread, process.argv.slice(2));
   }

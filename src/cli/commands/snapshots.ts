@@ -7,9 +7,10 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
+import { SUPERVISED_VARIABLE } from '../../mpi/launcher.ts';
 import { gatherJson, type Network } from '../../runtime/network.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
-import { FOLDER_VARIABLE, SNAPSHOTS_VARIABLE } from '../process/supervised.ts';
+import { SNAPSHOTS_VARIABLE } from '../process/supervised.ts';
 
 /** Snapshots are so far apart that they cost about a percent: each stops the steps for some
  * milliseconds. */
@@ -18,7 +19,7 @@ const INTERVAL_MS = 1500;
 const FIRST_INTERVAL_STEPS = 20;
 
 const folderOf = (): string | undefined =>
-  process.env[SNAPSHOTS_VARIABLE] === undefined ? undefined : process.env[FOLDER_VARIABLE];
+  process.env[SNAPSHOTS_VARIABLE] === undefined ? undefined : process.env[SUPERVISED_VARIABLE];
 
 /** The newest state that any process holds, for all of them; undefined where none does. */
 export async function newestSnapshot(network: Network): Promise<Uint8Array | undefined> {

@@ -9,19 +9,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
 import { type FoundMpirun, findMpirun } from '../../mpi/findMpirun.ts';
+import { SUPERVISED_VARIABLE } from '../../mpi/launcher.ts';
 import { loadKoffi } from '../../mpi/library.ts';
-import { mpirunLine, readEnd } from '../../mpi/mpirun.ts';
+import { type HostSlots, mpirunLine, readEnd } from '../../mpi/mpirun.ts';
 import { screen, warn } from '../output/screen.ts';
 import { EXIT_FAILED, EXIT_USAGE } from '../process/failure.ts';
-import { catchSignals } from '../process/signals.ts';
-import {
-  endProcesses,
-  FOLDER_VARIABLE,
-  hasFailed,
-  rankOf,
-  SNAPSHOTS_VARIABLE,
-} from '../process/supervised.ts';
-import { type Spread, withoutSpread } from '../settings/spreadFlags.ts';
+import { catchSignals, SIGNAL_CODES, type Signal, stoppedBy } from '../process/signals.ts';
+import { endProcesses, hasFailed, rankOf, SNAPSHOTS_VARIABLE } from '../process/supervised.ts';
+import { hostsIn, type Spread, withoutSpread } from '../settings/spreadFlags.ts';
 
 /** In this order, unless SYNCBN_MPIRUN names one. */
 const LAUNCHERS = ['mpirun', 'mpirun.openmpi', 'mpirun.mpich', 'mpiexec'];
@@ -29,8 +24,12 @@ const LAUNCHERS = ['mpirun', 'mpirun.openmpi', 'mpirun.mpich', 'mpiexec'];
 const SHARED_MEMORY = '/dev/shm';
 /** What is kept of what the launcher prints, to read its end from. */
 const KEPT_CHARACTERS = 16_384;
+/** What the processes say when they have stopped after a step: launchers lose exit codes. */
+const STOPPED = stoppedBy('SIGUSR1');
 /** How long a launcher may take to end when it is asked to, before it is made to. */
 const LAUNCHER_GRACE_MS = 20_000;
+/** How long removing files on other hosts may take: one of them may be gone. */
+const CLEAN_UP_MS = 10_000;
 
 /** Runs `train` in several processes; gives the exit code. `words` is its own command line. */
 export async function runSpread(spread: Spread, words: readonly string[]): Promise<number> {
@@ -39,31 +38,42 @@ export async function runSpread(spread: Spread, words: readonly string[]): Promi
     existsSync(SHARED_MEMORY) ? SHARED_MEMORY : tmpdir(),
     `syncbn-${randomUUID()}`,
   );
-  const environment: Record<string, string> = { [FOLDER_VARIABLE]: folder };
+  const environment: Record<string, string> = { [SUPERVISED_VARIABLE]: folder };
   if (process.env.SYNCBN_MPI) environment.SYNCBN_MPI = process.env.SYNCBN_MPI;
-  if (spread.maxRestarts > 0) environment[SNAPSHOTS_VARIABLE] = '1';
+  const isRestartable = spread.maxRestarts > 0 || spread.hostfile !== undefined;
+  if (isRestartable) environment[SNAPSHOTS_VARIABLE] = '1';
   const command = [process.execPath, process.argv[1]!, ...withoutSpread(words)];
-  const lineFor = (hosts: Spread['hosts']): readonly string[] =>
+  const lineFor: LineFor = (hosts, words) =>
     mpirunLine({
       ...launcher,
       hosts,
       processes: hosts?.reduce((sum, { slots }) => sum + slots, 0) ?? spread.processes,
       environment,
       isRoot: process.getuid?.() === 0,
-      command,
+      command: words,
     });
   if (spread.isDryRun) {
-    screen.say(lineFor(spread.hosts).map(quoted).join(' '));
+    screen.say(lineFor(spread.hosts, command).map(quoted).join(' '));
     return 0;
   }
   loadKoffi();
   mkdirSync(folder, { recursive: true });
+  const hostsUsed = new Map<string, HostSlots>();
   try {
-    return await supervise(spread, folder, lineFor);
+    return await supervise(spread, folder, (hosts) => {
+      for (const { host } of hosts ?? []) hostsUsed.set(host, { host, slots: 1 });
+      return lineFor(hosts, command);
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
+    if (hostsUsed.size > 0 && isRestartable) {
+      await cleanUp(lineFor([...hostsUsed.values()], ['rm', '-rf', folder]));
+    }
   }
 }
+
+/** The launcher's command line for these words on these hosts. */
+type LineFor = (hosts: Spread['hosts'], words: readonly string[]) => readonly string[];
 
 async function supervise(
   spread: Spread,
@@ -71,11 +81,20 @@ async function supervise(
   lineFor: (hosts: Spread['hosts']) => readonly string[],
 ): Promise<number> {
   let { hosts } = spread;
-  for (let restarts = 0; ; restarts++) {
-    const { code, isStopped, printed } = await runOnce(lineFor(hosts));
+  for (let restarts = 0; ; ) {
+    const { code, caught, isRegrouped, printed } = await runOnce(lineFor(hosts), spread);
     const end = readEnd(printed, (host, pid) => rankOf(folder, host, pid));
     await endProcesses(folder);
-    if (code === 0 || isStopped || code === EXIT_USAGE || hasFailed(folder)) return code;
+    const isStopped = printed.includes(STOPPED);
+    if (isStopped && caught !== undefined) return SIGNAL_CODES[caught];
+    if (isStopped && isRegrouped) {
+      hosts = hostsIn(spread.hostfile!);
+      const listed = hosts.map(({ host, slots }) => `${host}:${slots}`).join(',');
+      warn(`syncbn: continues on ${listed}.`);
+      continue;
+    }
+    const isOver = code === 0 || code === EXIT_USAGE || caught !== undefined;
+    if (isOver || hasFailed(folder)) return code;
     const what = end?.what ?? `the launcher ended with exit code ${code}`;
     if (restarts === spread.maxRestarts) {
       warn(`syncbn: ${what}${spread.maxRestarts > 0 ? '; no restarts are left' : ''}.`);
@@ -86,22 +105,42 @@ async function supervise(
       warn(`syncbn: ${what}; no host is left.`);
       return code;
     }
-    warn(`syncbn: ${what}; restart ${restarts + 1} of ${spread.maxRestarts}.`);
+    restarts++;
+    warn(`syncbn: ${what}; restart ${restarts} of ${spread.maxRestarts}.`);
   }
+}
+
+/** Removes what processes have left in the memory of other hosts, as far as these can be
+ * reached. */
+async function cleanUp([mpirun, ...args]: readonly string[]): Promise<void> {
+  const child = spawn(mpirun!, args, { stdio: 'ignore', timeout: CLEAN_UP_MS });
+  await new Promise((resolve) => child.once('close', resolve).once('error', resolve));
 }
 
 interface Ended {
   readonly code: number;
-  readonly isStopped: boolean;
+  /** What the user has stopped it with. */
+  readonly caught: Signal | undefined;
+  /** Whether the user has asked to read the hosts again. */
+  readonly isRegrouped: boolean;
   readonly printed: string;
 }
 
-function runOnce([mpirun, ...args]: readonly string[]): Promise<Ended> {
+function runOnce([mpirun, ...args]: readonly string[], { hostfile }: Spread): Promise<Ended> {
   return new Promise((resolve, reject) => {
     // A group of its own: the terminal's Ctrl-C comes here alone.
     const child = spawn(mpirun!, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     let printed = '';
-    let isStopped = false;
+    let isRegrouped = false;
+    const regroup = (): void => {
+      if (hostfile === undefined) {
+        warn('syncbn: SIGUSR2 reads --hostfile again, which this run does not have.');
+        return;
+      }
+      isRegrouped = true;
+      endLauncher(child);
+    };
+    process.on('SIGUSR2', regroup);
     const keep = (chunk: Buffer): void => {
       printed = (printed + chunk.toString()).slice(-KEPT_CHARACTERS);
     };
@@ -115,7 +154,6 @@ function runOnce([mpirun, ...args]: readonly string[]): Promise<Ended> {
     });
     const signals = catchSignals(
       () => {
-        isStopped = true;
         endLauncher(child);
       },
       () => child.kill('SIGKILL'),
@@ -124,7 +162,8 @@ function runOnce([mpirun, ...args]: readonly string[]): Promise<Ended> {
     child.on('error', reject);
     child.on('close', (code) => {
       signals.release();
-      resolve({ code: code ?? EXIT_FAILED, isStopped, printed });
+      process.off('SIGUSR2', regroup);
+      resolve({ code: code ?? EXIT_FAILED, caught: signals.caught, isRegrouped, printed });
     });
   });
 }

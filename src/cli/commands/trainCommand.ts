@@ -27,7 +27,7 @@ import { checkTraceWritable, writeTrace } from '../output/traceFile.ts';
 import { collectGarbage } from '../process/collect.ts';
 import { errorEvent } from '../process/failure.ts';
 import { hasLauncher, isSpeaker, joinPeers, stopAmongPeers } from '../process/peers.ts';
-import { catchSignals, SIGNAL_CODES } from '../process/signals.ts';
+import { catchSignals, SIGNAL_CODES, stoppedBy } from '../process/signals.ts';
 import type { Flags } from '../settings/flags.ts';
 import { type ReportAsked, reportAsked } from '../settings/reportFlags.ts';
 import { checkAgreement } from '../settings/resumeSettings.ts';
@@ -251,7 +251,7 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
     const { caught } = training;
     if (caught !== undefined) {
       const where = plan.checkpoint === undefined ? '' : ` The checkpoint is ${plan.checkpoint}.`;
-      warn(`syncbn: stopped by ${caught} after step ${trainer.step}.${where}`);
+      warn(`syncbn: ${stoppedBy(caught)} after step ${trainer.step}.${where}`);
       return SIGNAL_CODES[caught];
     }
     const done = await finish(trainer, training, data);

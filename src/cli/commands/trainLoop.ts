@@ -77,7 +77,8 @@ export async function fit(
   const isStopTold = caught === undefined || told?.event === 'stopped';
   if (told !== undefined && !isStopTold) tell({ ...told, event: 'stopped' });
   await checkpoints.finish();
-  snapshots.release();
+  // A supervisor that has stopped the run may start it again.
+  if (caught !== 'SIGUSR1') snapshots.release();
   return { imagesPerSecond: seconds === 0 ? 0 : images / seconds, seconds, caught };
 }
 

@@ -12,11 +12,16 @@ export const SIGNAL_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143, SIGUSR1: 1
 export type Signal = keyof typeof SIGNAL_CODES;
 const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const satisfies readonly Signal[];
 
+/** What a run says that a signal has ended. */
+export function stoppedBy(signal: Signal): string {
+  return `stopped by ${signal}`;
+}
+
 /** Copies of one signal come within milliseconds; a second request takes a person longer. */
 const ONE_SIGNAL_MS = 1000;
 
 /** What a signal does now: before there is a run, it ends the process. */
-let take: (signal: Signal) => void = endBy;
+let take: (signal: Signal) => void = endBeforeRun;
 
 /** Open MPI continues its processes, then asks them to end a second later, when one of them has
  * died or the job is to end. */
@@ -73,7 +78,8 @@ export function catchSignals(stop: () => void, quit: () => void, isTold = true):
     },
     release() {
       take = (signal) => {
-        if (isMore(signal)) endBy(caught ?? signal);
+        // A supervisor learns in a moment that the run is over.
+        if (isMore(signal) && signal !== 'SIGUSR1') endBy(caught ?? signal);
       };
     },
   };
@@ -88,8 +94,13 @@ export async function endingAtSignals<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } finally {
-    take = endBy;
+    take = endBeforeRun;
   }
+}
+
+function endBeforeRun(signal: Signal): never {
+  if (signal === 'SIGUSR1') warn(`syncbn: ${stoppedBy(signal)} before the first step.`);
+  endBy(signal);
 }
 
 function endBy(signal: Signal): never {

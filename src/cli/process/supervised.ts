@@ -5,10 +5,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SUPERVISED_VARIABLE } from '../../mpi/launcher.ts';
 
-/** Names the folder, in the environment of the processes. */
-export const FOLDER_VARIABLE = 'SYNCBN_SUPERVISED';
-/** Is set where they are to keep their states there, to be restarted from. */
+/** Is set in the environment of processes that are to keep their states there, to be restarted
+ * from. */
 export const SNAPSHOTS_VARIABLE = 'SYNCBN_SNAPSHOTS';
 
 const FAILED = 'failed';
@@ -19,7 +19,7 @@ const END_LOOK_MS = 20;
 
 /** Says that this process has failed for a reason of its own. */
 export function markFailed(reason: string): void {
-  const folder = process.env[FOLDER_VARIABLE];
+  const folder = process.env[SUPERVISED_VARIABLE];
   if (folder === undefined) return;
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, FAILED), reason);
@@ -32,7 +32,7 @@ export function hasFailed(folder: string): boolean {
 
 /** Says by which id the system knows the process of a rank, on the supervisor's host. */
 export function noteProcess(rank: number): void {
-  const folder = process.env[FOLDER_VARIABLE];
+  const folder = process.env[SUPERVISED_VARIABLE];
   if (folder === undefined || !existsSync(folder)) return;
   mkdirSync(join(folder, PROCESSES), { recursive: true });
   writeFileSync(join(folder, PROCESSES, `${rank}`), `${hostname()} ${process.pid}`);
@@ -57,7 +57,7 @@ export async function endProcesses(folder: string): Promise<void> {
 /** Of the `size` processes of this supervised run those that cannot come, as far as it shows on
  * this host: they are stopped, or have not begun. */
 export function missingProcesses(size: number): readonly string[] {
-  const folder = process.env[FOLDER_VARIABLE];
+  const folder = process.env[SUPERVISED_VARIABLE];
   if (folder === undefined) return [];
   const begun = noted(folder);
   const stopped = begun.filter(({ host, pid }) => host === hostname() && isStopped(pid));

@@ -11,6 +11,8 @@ import type { Flags } from './flags.ts';
 export interface Spread {
   /** Undefined for this machine. */
   readonly hosts: readonly HostSlots[] | undefined;
+  /** Where the hosts are from, if from a file. */
+  readonly hostfile: string | undefined;
   readonly processes: number;
   readonly maxRestarts: number;
   readonly isDryRun: boolean;
@@ -43,6 +45,7 @@ export function spreadFrom(flags: Flags): Spread | undefined {
   const slots = hosts?.reduce((sum, host) => sum + host.slots, 0);
   return {
     hosts,
+    hostfile: flags.text('hostfile'),
     processes: slots ?? flags.integer('processes', 1)!,
     maxRestarts: flags.integer('max-restarts', 0) ?? 0,
     isDryRun: flags.isSet('dry-run'),
@@ -53,7 +56,11 @@ function hostsFrom(flags: Flags): readonly HostSlots[] | undefined {
   const nodes = flags.text('nodes');
   if (nodes !== undefined) return nodes.split(',').map((word) => parseHost('--nodes', word));
   const path = flags.text('hostfile');
-  if (path === undefined) return undefined;
+  return path === undefined ? undefined : hostsIn(path);
+}
+
+/** The hosts of a file. */
+export function hostsIn(path: string): readonly HostSlots[] {
   const hosts = linesOf(path).map((line) => parseHost(`--hostfile ${path}`, line));
   if (hosts.length > 0) return hosts;
   throw new UsageError({ what: `--hostfile ${path}`, given: 'no host', allowed: 'a host a line' });
