@@ -66,8 +66,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'sleepers are woken before the arrival is stored',
     file: BARRIER,
-    find: /(Atomics\.store\(words, this\.arrivalWord, \w+\);)(\s*)(this\.wakeSleepers\(call\);)/,
-    replace: '$3$2$1',
+    find: /(this\.arrive\(value, value2\);)\s*(if \(this\.spins\) this\.wakeSleepers\(\);)\s*else/,
+    replace: '$2 $1 if (!this.spins)',
     scenario: 'rounds',
     spinTurns: 2,
   },
