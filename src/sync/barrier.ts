@@ -133,7 +133,9 @@ export class Barrier {
    * off when the members differ in their calls or are late. */
   pass(value = 0, value2 = 0): void {
     const call = this.come();
-    this.arrive(call, value, value2);
+    this.arrive(value, value2);
+    if (this.spins) this.wakeSleepers();
+    else this.countIn();
     // Not news for the others, so done while they learn of the arrival.
     this.count(call);
     this.awaitOthers(call);
@@ -144,6 +146,7 @@ export class Barrier {
    * when it has returned. One member of a group does this in a call that has an exchange. */
   passLast(meanwhile: () => void): void {
     const call = this.come();
+    if (!this.spins) this.countIn();
     this.count(call);
     this.awaitOthers(call);
     if (isAborted(this.world)) throw this.aborted();
@@ -151,7 +154,10 @@ export class Barrier {
     Atomics.store(this.world, this.ownWorldWord + STATE, State.waiting);
     meanwhile();
     Atomics.store(this.world, this.ownWorldWord + STATE, State.running);
-    this.arrive(call, 0, 0);
+    // It was this member that the others have waited for.
+    this.words[LAST_RANK_WORD] = this.rank;
+    this.arrive(0, 0);
+    this.wakeSleepers();
     this.leave();
   }
 
@@ -208,13 +214,12 @@ export class Barrier {
     return call;
   }
 
-  private arrive(call: Call, value: number, value2: number): void {
+  private arrive(value: number, value2: number): void {
     const { words, sequence } = this;
     const ownValueWord = this.arrivalWord + FIRST_VALUE + this.parity * VALUE_WORDS;
     words[ownValueWord] = value;
     words[ownValueWord + 1] = value2;
     Atomics.store(words, this.arrivalWord, sequence);
-    this.wakeSleepers(call);
   }
 
   private leave(): void {
@@ -260,21 +265,24 @@ export class Barrier {
     this.counters.begin(call, this.bytes);
   }
 
-  /** Where members spin, anybody may sleep for anybody, so each arrival wakes who sleeps. Where
-   * they do not, all sleep, and only the last arrival is news: the one that makes the count a
-   * multiple of worldSize. A quick member may count its next arrival before a slow one has counted
-   * this one, and whoever completes a multiple may be late in taking it off again, so the count is
-   * not always that of this synchronization; but a member counts again only when all have stored
-   * this number, so whoever completes a multiple has all of those stores behind it. In a call with
-   * an exchange one member sleeps until the others have come, so that each arrival is news. */
-  private wakeSleepers(call: Call): void {
+  /** Counts this member, where members do not spin. Where they do, anybody may sleep for anybody,
+   * so each arrival wakes who sleeps; otherwise all sleep, and only the last arrival is news: the
+   * one that makes the count a multiple of worldSize. A quick member may count its next arrival
+   * before a slow one has counted this one, and whoever completes a multiple may be late in taking
+   * it off again, so the count is not always that of this synchronization; but a member counts
+   * again only when all have stored this number, so whoever completes a multiple has all of those
+   * stores behind it. One that arrives last counts itself before it waits, as if it had arrived:
+   * so the last of the others wakes it, whatever they call. */
+  private countIn(): void {
     const { words, worldSize } = this;
-    if (!this.spins && call.exchange === undefined) {
-      if ((Atomics.add(words, ARRIVED_WORD, 1) + 1) % worldSize !== 0) return;
-      Atomics.sub(words, ARRIVED_WORD, worldSize);
-      words[LAST_RANK_WORD] = this.rank;
-    }
-    if (Atomics.load(words, SLEEPERS_WORD) > 0) wakeGroup(words, WAKE_WORD);
+    if ((Atomics.add(words, ARRIVED_WORD, 1) + 1) % worldSize !== 0) return;
+    Atomics.sub(words, ARRIVED_WORD, worldSize);
+    words[LAST_RANK_WORD] = this.rank;
+    this.wakeSleepers();
+  }
+
+  private wakeSleepers(): void {
+    if (Atomics.load(this.words, SLEEPERS_WORD) > 0) wakeGroup(this.words, WAKE_WORD);
   }
 
   /** The difference is taken modulo 2^32, so the order survives the wrap of the numbers. */

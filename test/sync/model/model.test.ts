@@ -1,15 +1,19 @@
 // The synchronization as it is, under a scheduler that interleaves its atomic operations: thousands
-// of schedules, each by a seed. Then with mistakes, each of which the scheduler must find.
+// of schedules, each by a seed. Then with mistakes, each of which the scheduler must find. Those
+// between processes that are not here are in the long tests.
 
 import { describe, expect, it } from 'vitest';
-import { bundleMutant, runModel } from './model.ts';
+import { runModel } from './model.ts';
 import { MUTANTS } from './mutants.ts';
-import { describeSchedules } from './schedules.ts';
+import { PROCESS_MUTANTS } from './processMutants.ts';
+import { describeMixedProcesses } from './processSchedules.ts';
+import { describeMutants, describeSchedules } from './schedules.ts';
 
 const SCHEDULES = 15;
-const MUTANT_SCHEDULES = 4000;
+const MIXED_SCHEDULES = 30;
 
 describeSchedules(SCHEDULES);
+describeMixedProcesses(MIXED_SCHEDULES);
 
 describe('the scheduler', () => {
   it('gives the same schedules for the same seeds, and others for others', async () => {
@@ -20,14 +24,7 @@ describe('the scheduler', () => {
   });
 });
 
-describe('a mistake is found:', () => {
-  for (const mutant of MUTANTS) {
-    const { name, scenario, worldSize = 3, spinTurns = 0, hasMain = false } = mutant;
-    it(name, async () => {
-      const file = await bundleMutant(name, mutant);
-      const schedules = MUTANT_SCHEDULES;
-      const report = await runModel({ scenario, worldSize, spinTurns, hasMain, schedules, file });
-      expect(report.failure, `${report.schedules} schedules went well`).toBeDefined();
-    }, 120_000);
-  }
-});
+const isFirstInFile = (file: string, i: number): boolean =>
+  PROCESS_MUTANTS.findIndex((mutant) => mutant.file === file) === i;
+
+describeMutants([...MUTANTS, ...PROCESS_MUTANTS.filter(({ file }, i) => isFirstInFile(file, i))]);

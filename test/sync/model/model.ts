@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { build, type Plugin } from 'esbuild';
 import { compileCollectiveKernels } from '../../../src/kernels/load.ts';
 import { createGroupMemory, type GroupMemory } from '../../../src/sync/memory.ts';
+import { createMailboxes, type MemoryMailboxes } from '../../../src/sync/memoryTransport.ts';
 import { SPIN_TURNS_WORD } from '../../../src/sync/words.ts';
 import { bundle, CACHE, ROOT } from '../../support/ranks/threads.ts';
 import type { ModelData, ModelFailure, ModelResult, ScenarioName } from './modelWorker.ts';
@@ -17,6 +18,8 @@ const WORKER = 'test/sync/model/modelWorker.ts';
 const SLOT_BYTES = 128;
 const SHARED_BYTES = 65_536;
 const CELLS = 64;
+/** No exchange of two processes is larger. */
+const EXCHANGE_BYTES = 33_024;
 
 /** The one place in a file that a pattern finds, replaced. */
 export interface Change {
@@ -33,7 +36,11 @@ export interface Mutation extends Change {
 }
 
 export interface ModelOptions {
-  readonly scenario: ScenarioName;
+  /** Of several, each schedule draws one. */
+  readonly scenario: ScenarioName | readonly ScenarioName[];
+  /** Default 1. */
+  readonly processes?: number;
+  /** Of each process. */
   readonly worldSize: number;
   readonly spinTurns: number;
   readonly schedules: number;
@@ -58,21 +65,27 @@ export async function runModel(options: ModelOptions): Promise<ModelReport> {
   unchanged ??= bundle(WORKER, 'modelWorker');
   kernels ??= compileCollectiveKernels();
   const { scenario, worldSize, spinTurns, schedules, seed = 0, hasMain = false } = options;
-  const shared = createGroupMemory(worldSize, { slotBytes: SLOT_BYTES, sharedBytes: SHARED_BYTES });
-  shared.words[SPIN_TURNS_WORD] = spinTurns;
-  const participants = worldSize + (hasMain ? 1 : 0);
+  const { processes = 1 } = options;
+  const memories = Array.from({ length: processes }, () => {
+    const sizes = { slotBytes: SLOT_BYTES, sharedBytes: SHARED_BYTES };
+    const shared = createGroupMemory(worldSize, sizes);
+    shared.words[SPIN_TURNS_WORD] = spinTurns;
+    return shared;
+  });
   const data = {
-    scenario,
+    scenarios: [scenario].flat(),
+    processes,
     worldSize,
-    participants,
-    shared,
-    initial: contentOf(shared),
+    participants: processes * worldSize + (hasMain ? 1 : 0),
+    memories,
+    mailboxes: mailboxesOf(processes),
+    initial: contentOf(memories[0]!),
     kernels,
     scheduling: sharedWords(SCHEDULER_WORDS),
     cells: sharedWords(CELLS),
     seed,
     schedules,
-  } satisfies Omit<ModelData, 'rank'>;
+  } satisfies Omit<ModelData, 'thread'>;
   const file = options.file ?? (await unchanged);
   const messages = await runThreads(file, data);
   const result = messages.find((message) => 'schedules' in message) as ModelResult;
@@ -124,12 +137,12 @@ function applyChange(name: string, source: string, { file, find, replace }: Chan
 type Message = ModelResult | ModelFailure;
 
 /** Runs all threads to their end and gives what they have posted. */
-async function runThreads(file: string, data: Omit<ModelData, 'rank'>): Promise<Message[]> {
+async function runThreads(file: string, data: Omit<ModelData, 'thread'>): Promise<Message[]> {
   const messages: Message[] = [];
   const workers: Worker[] = [];
   const ends: Promise<void>[] = [];
-  for (let rank = 0; rank < data.participants; rank++) {
-    const worker = new Worker(file, { workerData: { ...data, rank } satisfies ModelData });
+  for (let thread = 0; thread < data.participants; thread++) {
+    const worker = new Worker(file, { workerData: { ...data, thread } satisfies ModelData });
     workers.push(worker);
     worker.on('message', (message) => messages.push(message));
     ends.push(
@@ -147,6 +160,13 @@ async function runThreads(file: string, data: Omit<ModelData, 'rank'>): Promise<
     throw error;
   }
   return messages;
+}
+
+/** Those of all processes, then those of each pair alone. */
+function mailboxesOf(processes: number): MemoryMailboxes[] {
+  if (processes === 1) return [];
+  const pairs = Array.from({ length: (processes * (processes - 1)) / 2 }, () => 2);
+  return [processes, ...pairs].map((ends) => createMailboxes(ends, EXCHANGE_BYTES));
 }
 
 function contentOf({ memory }: GroupMemory): Uint8Array {

@@ -5,23 +5,34 @@ import { RandomStream } from '../../../src/base/random.ts';
 import { instantiateCollectiveKernels } from '../../../src/kernels/load.ts';
 import type { CollectiveKernels } from '../../../src/sync/channel.ts';
 import type { GroupMemory } from '../../../src/sync/memory.ts';
+import type { MemoryMailboxes } from '../../../src/sync/memoryTransport.ts';
 import { installAtomics, OPERATIONS } from './atomics.ts';
 import { dataScenarios } from './dataScenarios.ts';
+import { processScenarios } from './processScenarios.ts';
 import { barrierScenarios, type ModelScenario } from './scenarios.ts';
 import { Death, ScheduleOver, Scheduler, Verdict } from './scheduler.ts';
-import { wordName } from './wordNames.ts';
+import { WORDS_OF_BUFFER, wordName } from './wordNames.ts';
 
-const scenarios = { ...barrierScenarios, ...dataScenarios } satisfies Record<string, ModelScenario>;
+const scenarios = {
+  ...barrierScenarios,
+  ...dataScenarios,
+  ...processScenarios,
+} satisfies Record<string, ModelScenario>;
 export type ScenarioName = keyof typeof scenarios;
 
 export interface ModelData {
-  readonly scenario: ScenarioName;
-  readonly rank: number;
+  /** Of which each schedule draws one. */
+  readonly scenarios: readonly ScenarioName[];
+  readonly thread: number;
+  readonly processes: number;
+  /** Of each process. */
   readonly worldSize: number;
-  /** Ranks, and the main thread where the scenario has one. */
+  /** The ranks of all processes, and the main thread where the scenario has one. */
   readonly participants: number;
-  readonly shared: GroupMemory;
-  /** What is in the memory before a schedule. */
+  /** Of each process. */
+  readonly memories: readonly GroupMemory[];
+  readonly mailboxes: readonly MemoryMailboxes[];
+  /** What is in the memory of each process before a schedule. */
   readonly initial: Uint8Array;
   readonly kernels: WebAssembly.Module;
   readonly scheduling: Int32Array;
@@ -39,6 +50,7 @@ export interface ModelResult {
 
 /** What the thread reports that finds something wrong. */
 export interface ModelFailure {
+  readonly scenario: ScenarioName;
   readonly seed: number;
   readonly text: string;
 }
@@ -47,14 +59,20 @@ export interface ModelFailure {
 const SCENARIO = 100;
 
 const data: ModelData = workerData;
-const { rank, worldSize, shared, scheduling, cells } = data;
-const memory = new Uint8Array(shared.memory.buffer);
-const scheduler = new Scheduler(scheduling, rank);
+const { thread, processes, worldSize, memories, mailboxes, cells } = data;
+const isMain = thread === processes * worldSize;
+const process = isMain ? 0 : Math.floor(thread / worldSize);
+const shared = memories[process]!;
+const scheduler = new Scheduler(data.scheduling, thread);
 const random = new RandomStream();
 const context = {
-  rank,
+  rank: isMain ? worldSize : thread % worldSize,
   worldSize,
   shared,
+  process,
+  processes,
+  memories,
+  mailboxes,
   kernels: withPoints(instantiateCollectiveKernels(data.kernels, shared.memory)),
   scheduler,
   cells,
@@ -82,10 +100,10 @@ function withPoints(kernels: CollectiveKernels): CollectiveKernels {
 
 /** Runs the own part of a schedule. Gives what is wrong, for the thread that has found it: what
  * others do after that says nothing. */
-function runPart(): string | undefined {
+function runPart(scenario: ScenarioName): string | undefined {
   if (scheduler.verdict !== Verdict.right) return undefined;
   try {
-    scenarios[data.scenario](context);
+    scenarios[scenario](context);
   } catch (error) {
     if (error instanceof ScheduleOver || scheduler.verdict !== Verdict.right) return undefined;
     scheduler.condemn();
@@ -101,19 +119,21 @@ function run(): void {
   let schedules = 0;
   for (let seed = data.seed; seed < data.seed + data.schedules; seed++) {
     random.reset(seed, SCENARIO, 0, 0);
-    if (rank === 0) {
-      memory.set(data.initial);
+    const scenario = data.scenarios[context.draw(data.scenarios.length)]!;
+    const fail = (text: string) =>
+      parentPort!.postMessage({ scenario, seed, text } satisfies ModelFailure);
+    if (thread === 0) {
+      for (const { memory } of memories) new Uint8Array(memory.buffer).set(data.initial);
+      for (const { buffer } of mailboxes) new Uint8Array(buffer).fill(0);
       cells.fill(0);
       scheduler.prepare(data.participants, seed);
     }
     if (!scheduler.enter()) return;
-    const wrong = runPart();
+    const wrong = runPart(scenario);
     const report = wrong === undefined ? '' : showSchedule();
     scheduler.leave();
-    if (wrong !== undefined) {
-      parentPort!.postMessage({ seed, text: `${wrong}\n${report}` } satisfies ModelFailure);
-    }
-    if (rank !== 0) continue;
+    if (wrong !== undefined) fail(`${wrong}\n${report}`);
+    if (thread !== 0) continue;
     points += scheduler.points;
     switches += scheduler.switches;
     schedules++;
@@ -121,20 +141,27 @@ function run(): void {
     if (verdict === Verdict.right) continue;
     if (verdict !== Verdict.wrong) {
       const what = verdict === Verdict.stuck ? 'nobody can go on' : 'it does not end';
-      parentPort!.postMessage({ seed, text: `${what}\n${showSchedule()}` } satisfies ModelFailure);
+      fail(`${what}\n${showSchedule()}`);
     }
     scheduler.dismiss();
     break;
   }
-  if (rank === 0) {
+  if (thread === 0) {
     parentPort!.postMessage({ schedules, points, switches } satisfies ModelResult);
   }
 }
 
 function showSchedule(): string {
-  return scheduler.describe(OPERATIONS, (word) => wordName(word, worldSize));
+  return scheduler.describe(OPERATIONS, (word) => wordName(word, worldSize, processes));
 }
 
-const watched = shared.memory.buffer as unknown as SharedArrayBuffer;
-installAtomics(scheduler, (words) => words.buffer === watched);
+const firstWords = new Map(
+  [...memories.map(({ memory }) => memory), ...mailboxes].map(
+    ({ buffer }, i) => [buffer as ArrayBufferLike, i * WORDS_OF_BUFFER] as const,
+  ),
+);
+installAtomics(scheduler, {
+  firstWordOf: (buffer) => firstWords.get(buffer),
+  mayTimeOut: (buffer) => mailboxes.some((boxes) => boxes.buffer === buffer),
+});
 run();

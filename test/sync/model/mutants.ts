@@ -2,12 +2,15 @@
 // code under test, and the scenario that must find it. A model checker that lets one of these
 // through proves nothing.
 
-import type { ModelOptions, Mutation } from './model.ts';
+import type { Mutation } from './model.ts';
+import type { ScenarioName } from './modelWorker.ts';
 
 export interface Mutant extends Mutation {
   /** The mistake. */
   readonly name: string;
-  readonly scenario: ModelOptions['scenario'];
+  readonly scenario: ScenarioName;
+  /** Default 1. */
+  readonly processes?: number;
   /** Default 3. */
   readonly worldSize?: number;
   /** Default 0: members that wait sleep at once. */
@@ -66,8 +69,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'sleepers are woken before the arrival is stored',
     file: BARRIER,
-    find: /(Atomics\.store\(words, this\.arrivalWord, \w+\);)(\s*)(this\.wakeSleepers\(call\);)/,
-    replace: '$3$2$1',
+    find: /(this\.arrive\(value, value2\);)\s*(if \(this\.spins\) this\.wakeSleepers\(\);)\s*else/,
+    replace: '$2 $1 if (!this.spins)',
     scenario: 'rounds',
     spinTurns: 2,
   },

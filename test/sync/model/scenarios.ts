@@ -6,14 +6,23 @@ import { type Call, prepareCall } from '../../../src/sync/call.ts';
 import type { CollectiveKernels } from '../../../src/sync/channel.ts';
 import { attachMember, type Member } from '../../../src/sync/group.ts';
 import type { GroupMemory } from '../../../src/sync/memory.ts';
+import type { MemoryMailboxes } from '../../../src/sync/memoryTransport.ts';
 import { requestStop } from '../../../src/sync/words.ts';
 import { Death, ScheduleOver, type Scheduler } from './scheduler.ts';
 
 export interface ModelContext {
-  /** The main thread, where a scenario has one, is the rank behind the last. */
+  /** In its process. The main thread, where a scenario has one, is the rank behind the last; it
+   * acts for all processes. */
   readonly rank: number;
+  /** Of each process. */
   readonly worldSize: number;
+  /** Of the own process. */
   readonly shared: GroupMemory;
+  readonly process: number;
+  readonly processes: number;
+  readonly memories: readonly GroupMemory[];
+  /** Those of all processes, then those of each pair alone: of 0 and 1, 0 and 2, 1 and 2. */
+  readonly mailboxes: readonly MemoryMailboxes[];
   readonly kernels: CollectiveKernels;
   readonly scheduler: Scheduler;
   /** Plain shared words of the test, zero at first. */

@@ -12,14 +12,14 @@ const RANDOM = 2;
 const POINTS = 3;
 const SWITCHES = 4;
 const VERDICT = 5;
-/** Points in a row of the same thread. */
-const RUN_LENGTH = 6;
-const SLOW_THREAD = 7;
-const LEAST_PRIORITY = 8;
+const SLOW_THREAD = 6;
+const LEAST_PRIORITY = 7;
 /** 1: there are no more schedules. */
-const DISMISSED = 9;
-const CHANGE_POINTS = 10;
+const DISMISSED = 8;
+const CHANGE_POINTS = 9;
 const CHANGES = 3;
+/** 1: waits that have a timeout may end by it. */
+const TIME_PASSES = CHANGE_POINTS + CHANGES;
 const FIRST_THREAD = 32;
 const THREAD_WORDS = 32;
 const MAX_THREADS = 8;
@@ -32,6 +32,10 @@ const LAST_OPERATION = 4;
 const LAST_WORD = 5;
 const OWN_POINTS = 6;
 const STALLED_UNTIL = 7;
+const HAS_TIMEOUT = 8;
+const DOOMED = 9;
+/** Points of a thread since it was last blocked or had to yield. */
+const RUN_LENGTH = 10;
 const TRACE = FIRST_THREAD + MAX_THREADS * THREAD_WORDS;
 const TRACED = 32;
 const TRACE_WORDS = 3;
@@ -63,6 +67,8 @@ const SLOWNESS = 64;
  * order matters more; for up to so many points. */
 const LOAD_STALL_ODDS = 20;
 const STALL_ODDS = 4;
+/** The inverse probability that a timeout passes before a point although others can go on. */
+const EARLY_TIMEOUT_ODDS = 16;
 const LONGEST_STALL = 14;
 /** The number of the operation that changes nothing. */
 const LOAD = 0;
@@ -72,7 +78,7 @@ const MAX_POINTS = 50_000;
 /** Ends a thread's part in a schedule whose verdict is known. */
 export class ScheduleOver extends Error {}
 
-/** Ends a thread at the point that {@link Scheduler.dieAt} has named. */
+/** Ends a thread as {@link Scheduler.dieAt} and {@link Scheduler.kill} have said. */
 export class Death extends Error {}
 
 /** One thread's side of the scheduler. */
@@ -135,9 +141,26 @@ export class Scheduler {
     this.pointsLeft = point;
   }
 
+  /** Lets other threads die where they are. */
+  kill(threads: readonly number[]): void {
+    for (const thread of threads) {
+      const word = threadWord(thread);
+      this.words[word + DOOMED] = 1;
+      if (this.words[word + STATE] === State.blocked) this.words[word + STATE] = State.ready;
+    }
+  }
+
   /** Lets a thread that has died speak for its surroundings. */
   survive(): void {
     this.pointsLeft = Number.POSITIVE_INFINITY;
+    this.words[this.own + DOOMED] = 0;
+  }
+
+  /** Lets waits that have a timeout end by it from now on in this schedule: now and then, and when
+   * nobody can go on otherwise. Until then they last until they are woken, so that no timeout hides
+   * a lost wake-up. */
+  letTimePass(): void {
+    this.words[TIME_PASSES] = 1;
   }
 
   /** A scheduling point: this thread is about to do an operation on a word. */
@@ -145,7 +168,7 @@ export class Scheduler {
     const { words, own } = this;
     if (words[VERDICT] !== Verdict.right) throw new ScheduleOver();
     this.pointsLeft--;
-    if (this.pointsLeft <= 0) throw new Death();
+    if (this.pointsLeft <= 0 || words[own + DOOMED] === 1) throw new Death();
     words[own + LAST_OPERATION] = operation;
     words[own + LAST_WORD] = word;
     words[own + OWN_POINTS]!++;
@@ -158,10 +181,12 @@ export class Scheduler {
     words[POINTS]!++;
   }
 
-  /** Blocks this thread until {@link wake} is called for the word. */
-  block(word: number): void {
+  /** Blocks this thread until {@link wake} is called for the word, or time passes. */
+  block(word: number, hasTimeout: boolean): void {
     const { words, own } = this;
     words[own + BLOCKED_AT] = word;
+    words[own + HAS_TIMEOUT] = hasTimeout ? 1 : 0;
+    words[own + RUN_LENGTH] = 0;
     words[own + STATE] = State.blocked;
     this.goOn();
   }
@@ -233,19 +258,19 @@ export class Scheduler {
   private goOn(): void {
     this.handOver();
     if (this.words[VERDICT] !== Verdict.right) throw new ScheduleOver();
+    if (this.words[this.own + DOOMED] === 1) throw new Death();
   }
 
   /** Hands the turn over to whoever is next, and waits for the own one. */
   private handOver(): void {
-    const { words, thread } = this;
+    const { words, thread, own } = this;
     const next = this.nextOrStuck()!;
     if (next !== thread) {
-      words[RUN_LENGTH] = 0;
       words[SWITCHES]!++;
       this.give(next);
       this.take();
     }
-    words[RUN_LENGTH]!++;
+    words[own + RUN_LENGTH]!++;
   }
 
   private give(thread: number): void {
@@ -264,10 +289,25 @@ export class Scheduler {
   /** Who runs next. When all that are left are blocked, the schedule ends as stuck, and they are
    * the next ones, to leave. */
   private nextOrStuck(): number | undefined {
-    const next = this.next();
+    const timePasses = this.words[TIME_PASSES] === 1;
+    if (timePasses && this.draw(EARLY_TIMEOUT_ODDS) === 0) this.endWait();
+    const next = this.next() ?? (timePasses ? this.endWait() : undefined);
     if (next !== undefined || this.threadsIn(State.blocked).length === 0) return next;
     this.decide(Verdict.stuck);
     return this.next();
+  }
+
+  /** Makes a thread ready whose timeout passes, and gives it; undefined when there is none. */
+  private endWait(): number | undefined {
+    const { words, thread } = this;
+    const waiting = this.threadsIn(State.blocked).filter(
+      (other) => words[threadWord(other) + HAS_TIMEOUT] === 1,
+    );
+    if (waiting.length === 0) return undefined;
+    const stays = waiting.includes(thread) && this.draw(BURST) > 0;
+    const one = stays ? thread : this.oneOf(waiting);
+    words[threadWord(one) + STATE] = State.ready;
+    return one;
   }
 
   /** The first verdict counts. */
@@ -277,7 +317,7 @@ export class Scheduler {
 
   /** Who runs next; undefined when nobody can. */
   private next(): number | undefined {
-    const { words, thread } = this;
+    const { words, thread, own } = this;
     if (words[VERDICT] !== Verdict.right) {
       // Each thread is still to throw and leave.
       const left = this.threadsIn(State.ready, State.blocked);
@@ -285,7 +325,8 @@ export class Scheduler {
     }
     const ready = this.threadsIn(State.ready);
     if (ready.length <= 1) return ready[0];
-    const mustYield = words[RUN_LENGTH]! > MAX_RUN_LENGTH;
+    const mustYield = words[own + RUN_LENGTH]! > MAX_RUN_LENGTH;
+    if (mustYield) words[own + RUN_LENGTH] = 0;
     switch (STRATEGIES[words[STRATEGY]!]) {
       case 'bursts':
         if (!mustYield && ready.includes(thread) && this.draw(BURST) > 0) return thread;

@@ -2,9 +2,13 @@
 // tests run them with few schedules and, in the long tests, with many.
 
 import { describe, expect, it } from 'vitest';
-import { type ModelOptions, type ModelReport, runModel } from './model.ts';
+import { bundleMutant, type ModelOptions, type ModelReport, runModel } from './model.ts';
+import type { ScenarioName } from './modelWorker.ts';
+import type { Mutant } from './mutants.ts';
 
-const SPINNING = 2;
+const MUTANT_SCHEDULES = 4000;
+/** How often members that spin look before they sleep. */
+export const SPINNING = 2;
 const GROUPS = [
   { worldSize: 2, spinTurns: SPINNING, hasAll: true },
   { worldSize: 3, spinTurns: 0, hasAll: true },
@@ -15,7 +19,11 @@ const GROUPS = [
 /** Where a group does not get all cases, it gets those that the others rest on. */
 const MAIN_SCENARIOS: readonly string[] = ['rounds', 'die', 'collectives', 'splitsEnd'];
 
-type Case = Pick<ModelOptions, 'scenario' | 'hasMain'> & { readonly promise: string };
+interface Case {
+  readonly scenario: ScenarioName;
+  readonly promise: string;
+  readonly hasMain?: boolean;
+}
 
 const CASES: readonly Case[] = [
   { scenario: 'rounds', promise: 'let nobody out before all are in, and lose no wake-up' },
@@ -37,7 +45,30 @@ const CASES: readonly Case[] = [
 
 /** What was wrong in which schedule, or nothing. */
 function showFailure({ failure }: ModelReport): string {
-  return failure === undefined ? '' : `seed ${failure.seed}: ${failure.text}`;
+  if (failure === undefined) return '';
+  return `${failure.scenario}, seed ${failure.seed}: ${failure.text}`;
+}
+
+/** Runs a scenario, in which nothing may be wrong. */
+export async function expectRight(options: ModelOptions): Promise<void> {
+  const report = await runModel(options);
+  if (report.failure !== undefined) expect.fail(showFailure(report));
+  expect(report.schedules).toBe(options.schedules);
+}
+
+/** Runs scenarios with a mistake each, which must be found. */
+export function describeMutants(mutants: readonly Mutant[]): void {
+  describe('a mistake is found:', () => {
+    for (const mutant of mutants) {
+      const { name, scenario, processes = 1, worldSize = 3, spinTurns = 0 } = mutant;
+      it(name, async () => {
+        const group = { processes, worldSize, spinTurns, hasMain: mutant.hasMain ?? false };
+        const file = await bundleMutant(name, mutant);
+        const report = await runModel({ scenario, ...group, schedules: MUTANT_SCHEDULES, file });
+        expect(report.failure, `${report.schedules} schedules went well`).toBeDefined();
+      }, 120_000);
+    }
+  });
 }
 
 /** Runs each case under so many schedules; the barrier gets six times as many, because everything
@@ -52,9 +83,7 @@ export function describeSchedules(schedulesOfEach: number): void {
         if (scenario === 'twoAborts' && worldSize === 2) continue;
         it(promise, async () => {
           const schedules = scenario === 'rounds' ? 6 * schedulesOfEach : schedulesOfEach;
-          const report = await runModel({ scenario, worldSize, spinTurns, schedules, hasMain });
-          if (report.failure !== undefined) expect.fail(showFailure(report));
-          expect(report.schedules).toBe(schedules);
+          await expectRight({ scenario, worldSize, spinTurns, schedules, hasMain });
         }, 600_000);
       }
     });

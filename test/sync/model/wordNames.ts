@@ -1,4 +1,5 @@
-// What reports call the control words of the world's group.
+// What reports call words: the control words of the world's group in each process, and all others
+// by number.
 
 import {
   ABORT_WORD,
@@ -17,10 +18,19 @@ import {
   WAKE_WORD,
 } from '../../../src/sync/words.ts';
 
-/** A name such as `arrival of rank 2`; words behind the world's control words have a number. */
-export function wordName(word: number, worldSize: number): string {
-  if (word >= controlWordCount(worldSize)) return `word ${word}`;
-  return namesOf(worldSize).get(word) ?? `control word ${word}`;
+/** The words of the first process's memory are counted from 0, those of each further buffer from so
+ * many on. */
+export const WORDS_OF_BUFFER = 2 ** 20;
+
+/** A name such as `arrival of rank 2`. Words behind the world's control words have a number, and so
+ * have those of mailboxes, which come behind the memories of the processes. */
+export function wordName(place: number, worldSize: number, processes: number): string {
+  const word = place % WORDS_OF_BUFFER;
+  const buffer = Math.floor(place / WORDS_OF_BUFFER);
+  if (buffer >= processes) return `word ${word} of mailboxes ${buffer - processes}`;
+  const of = processes === 1 ? '' : ` in process ${buffer}`;
+  if (word >= controlWordCount(worldSize)) return `word ${word}${of}`;
+  return `${namesOf(worldSize).get(word) ?? `control word ${word}`}${of}`;
 }
 
 function namesOf(worldSize: number): ReadonlyMap<number, string> {
