@@ -58,7 +58,7 @@ export function join(context: ModelContext, options: JoinOptions = {}): Particip
   const callOf = (kind: string, length: number, hasBulk = false): Call =>
     prepareCall({ kind, length, exchange: exchangeOf(context, hasBulk) });
   return {
-    member: attachMember(shared.words, rank, [], link),
+    member: attachMember(shared.words, rank, [], link && [link]),
     exchanges: [callOf('exchange 0', 3), callOf('exchange 1', 4, true)],
     odd: [callOf('another', 3), callOf('exchange 0', 9)],
   };
