@@ -17,8 +17,8 @@ export interface Link {
   readonly source: string;
 }
 
-/** The share of a fast link's peak that large collectives attain. NCCL's own tuning model caps the bus
- * bandwidth of eight A100 at 235 GB/s of NVLink 3's 300 (src/graph/tuning.cc of NCCL 2.8). */
+/** The share of a fast link's peak that large collectives attain. NCCL's own tuning model caps the
+ * bus bandwidth of eight A100 at 235 GB/s of NVLink 3's 300 (src/graph/tuning.cc of NCCL 2.8). */
 const LINK_SHARE = 235 / 300;
 
 /** What a collective costs before any byte moves, for its kernel and flags: 3.6 us for NCCL's ring,
