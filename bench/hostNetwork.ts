@@ -3,6 +3,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { geteuid } from 'node:process';
 import { RunError } from '../src/base/errors.ts';
@@ -14,6 +15,7 @@ const hostName = (host: number): string => `syncbn-host${host}`;
 const addressOf = (host: number): string => `10.77.0.${host + 1}`;
 /** Where `ip netns exec` looks for what takes the place of files in /etc. */
 const ETC = '/etc/netns';
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** What passes at once, and how long a queue may take: a card's, about. */
 const SHAPING = ['burst', '32kb', 'latency', '50ms'];
 
@@ -58,6 +60,16 @@ export async function withHosts<T>(
   const agent = join(folder, 'agent.sh');
   writeFileSync(agent, AGENT, { mode: 0o755 });
   const names = all.map((host) => `${addressOf(host)} ${hostName(host)}\n`).join('');
+  const takeDown = (): void => {
+    for (const name of [...all.map(hostName), SWITCH]) removeNamespace(name);
+    for (const host of all) rmSync(join(ETC, hostName(host)), { recursive: true, force: true });
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    takeDown();
+    process.exit(128 + constants.signals[signal]);
+  };
+  // Namespaces outlive the process that made them.
+  for (const signal of SIGNALS) process.once(signal, onSignal);
   try {
     ip('netns', 'add', SWITCH);
     ip('-n', SWITCH, 'link', 'add', 'br0', 'type', 'bridge');
@@ -65,10 +77,18 @@ export async function withHosts<T>(
     for (const host of all) addHost(host, rate, names);
     return await use(hostsBy(agent, count));
   } finally {
-    // What was not made cannot be deleted, and need not be.
-    for (const name of [...all.map(hostName), SWITCH]) spawnSync('ip', ['netns', 'del', name]);
-    for (const host of all) rmSync(join(ETC, hostName(host)), { recursive: true, force: true });
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+    takeDown();
   }
+}
+
+/** With what still runs in it. One that was not made has nothing, and cannot be deleted. */
+function removeNamespace(name: string): void {
+  const { stdout } = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' });
+  for (const pid of stdout.split('\n').filter((line) => line !== '')) {
+    spawnSync('kill', ['-KILL', pid]);
+  }
+  spawnSync('ip', ['netns', 'del', name]);
 }
 
 function addHost(host: number, rate: string, names: string): void {
