@@ -16,8 +16,9 @@ const addressOf = (host: number): string => `10.77.0.${host + 1}`;
 /** Where `ip netns exec` looks for what takes the place of files in /etc. */
 const ETC = '/etc/netns';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** What passes at once, and how long a queue may take: a card's, about. */
-const SHAPING = ['burst', '32kb', 'latency', '50ms'];
+/** Two frames may pass at once, no more, as from a card: a larger bucket would let small messages
+ * behind a pause go at any rate. */
+const SHAPING = ['burst', '3kb', 'latency', '50ms'];
 
 /** Runs a command on a host, in place of ssh: MPI starts its daemons by it. */
 const AGENT = `#!/bin/sh

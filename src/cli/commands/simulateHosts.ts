@@ -70,8 +70,9 @@ function show({ network, globalBatch, link, fit, predictions }: HostsSimulation)
   const speed = `${showNumber(8 / (1000 * usPerByte(link)))} Gbit/s`;
   say(`${network.name}, ${showShape(network.inputShape)}: ${parameters} parameters, \
 ${normLayers} norms, synchronized`);
-  say(`a global batch of ${globalBatch}; link ${link.name}: ${showNumber(link.latencyUs)} us, \
-${speed}`);
+  const workers = [...new Set(predictions.map((step) => step.workers))];
+  say(`a global batch of ${globalBatch}; ${workers.join(' to ')} workers a host`);
+  say(`link ${link.name}: ${showNumber(link.latencyUs)} us, ${speed}`);
   if (fit !== undefined) {
     say(paint('bold', '\nReal: the exchanges that the doctor has measured, and the link'));
     printTable(
@@ -88,7 +89,6 @@ ${speed}`);
   printTable(
     predictions.map((step) => ({
       hosts: `${step.hosts}`,
-      workers: `${step.workers}`,
       samples: `${step.samples}`,
       step: showMs(step.ms),
       compute: showMs(step.computeMs),
