@@ -7,6 +7,7 @@ import { UsageError } from '../src/base/errors.ts';
 import { accuracy } from './accuracyCommand.ts';
 import { addAgainst } from './againstCommand.ts';
 import { addCollectives } from './collectives.ts';
+import { addHosts } from './hostsCommand.ts';
 import { type KernelResult, measureKernels } from './kernels.ts';
 import { describeMachine } from './machine.ts';
 import { KERNEL_NETS } from './nets.ts';
@@ -61,6 +62,7 @@ cli
   .option('--smoke', 'As short as it can be, for tests')
   .action(kernels);
 addCollectives(cli);
+addHosts(cli);
 cli
   .command(
     'norm',

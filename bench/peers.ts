@@ -91,16 +91,24 @@ export function findLauncher(): { readonly mpirun: string } | { readonly missing
   return found ?? { missing: 'no mpirun of Open MPI' };
 }
 
+/** What each of several processes runs, one worker each. */
+export function processCommand(
+  setting: Pick<TrainSetting, 'net' | 'norm' | 'replicas' | 'replicaBatch'>,
+): readonly string[] {
+  const { net, norm, replicas, replicaBatch } = setting;
+  const orders = join(mkdtempSync(join(tmpdir(), 'syncbn-bench-')), 'orders');
+  return [process.execPath, PROCESSES, net, norm, `${replicas}`, `${replicaBatch}`, orders];
+}
+
 /** This library in as many processes as the setting has workers, over shared memory. */
 export function processPeers(setting: TrainSetting, mpirun: string): readonly TrainPeer[] {
-  const { net, norm, replicas, replicaBatch, workers } = setting;
+  const { workers } = setting;
   if (workers < 2) return [];
   const start = (): ServedPeer => {
-    const orders = join(mkdtempSync(join(tmpdir(), 'syncbn-bench-')), 'orders');
     const [file, ...args] = mpirunLine({
       ...{ family: 'Open MPI', mpirun, hosts: undefined, processes: workers, environment: {} },
       isRoot: process.getuid?.() === 0,
-      command: [process.execPath, PROCESSES, net, norm, `${replicas}`, `${replicaBatch}`, orders],
+      command: processCommand(setting),
     });
     return servePeer('syncbn in several processes', file!, args);
   };

@@ -157,8 +157,7 @@ function checkWorkers(config: RunConfig, graph: Graph): void {
       : 'a larger batch';
   throw new UsageError({
     what: 'workers',
-    given:
-      place === undefined ? workers : `${processes.join(' + ')} in ${processes.length} processes`,
+    given: place === undefined ? workers : `${workers} in ${processes.length} processes`,
     allowed: `at most one for each of the ${count} ${parts}`,
     hint: `${count} ${count === 1 ? 'worker' : 'workers'}, or ${more}`,
   });

@@ -1,11 +1,15 @@
 // What processes exchange in a step beside the reductions' vectors: with the gradients, with what
-// is folded of them, and in snapshot steps. Nothing where there is but one process.
+// is folded of them, and in snapshot steps. Nothing where there is but one process. And the list of
+// all exchanges of a step, for whoever wants to know what it sends.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
+import { layersSideBySide } from '../nn/graph/sideBySide.ts';
+import { gradientsNeeded } from '../nn/graph/storage.ts';
 import { GRAIN_SUMS } from '../reduce/epochSums.ts';
 import type { Span } from '../reduce/tree.ts';
 import { type ArenaRange, type ExchangedRanges, joinRanges } from '../sync/call.ts';
-import type { RunPlan } from './plan.ts';
+import { HEADER_BYTES } from '../sync/link.ts';
+import { type RunPlan, reductionName, reductionsOf } from './plan.ts';
 import { VOTE_STRIDE } from './regions.ts';
 
 const WORD_BYTES = 4;
@@ -36,6 +40,59 @@ export function snapshotExchange(plan: RunPlan): ExchangedRanges {
   });
 }
 
+/** An exchange of a step. */
+export interface StepExchange extends ExchangedRanges {
+  /** What it is about: statistics of norms; subtrees of gradients, to those that fold them; what is
+   * folded, to all. */
+  readonly part: 'statistics' | 'gradients' | 'foldedGradients';
+}
+
+/** All exchanges of a step that leaves no snapshot. Those of the gradients are the last ones; those
+ * before them are in no particular order. */
+export function stepExchanges(plan: RunPlan): readonly StepExchange[] {
+  if (plan.grains.processes.length === 1) return [];
+  return [
+    ...statisticsExchanges(plan).map((ranges) => ({ part: 'statistics' as const, ...ranges })),
+    ...plan.gradients.parts
+      .slice(0, -1)
+      .map(({ toFolding }) => ({ part: 'gradients' as const, ...toFolding })),
+    { part: 'gradients', ...gradientsExchange(plan) },
+    { part: 'foldedGradients', ...plan.gradients.toAll },
+  ];
+}
+
+/** Of all reductions that are needed: one exchange for each, or for those of two layers side by
+ * side. */
+function statisticsExchanges({ graph, reductions }: RunPlan): readonly ExchangedRanges[] {
+  const isNeeded = gradientsNeeded(graph);
+  const firstOf = new Map(layersSideBySide(graph).map(([first, second]) => [second, first]));
+  const exchanges = new Map<string, ExchangedRanges[]>();
+  for (const { operation, declared } of reductionsOf(graph)) {
+    const { between } = reductions.get(reductionName(operation.path, declared.name))!;
+    if (between === undefined) continue;
+    // A layer that is a norm has one reduction in each pass; within others, such as recurrent ones,
+    // norms exchange each for itself.
+    const isOfPass = declared.name === declared.combine;
+    if (isOfPass && declared.combine === 'sums' && !isNeeded[operation.input]) continue;
+    const { path } = (isOfPass ? firstOf.get(operation) : undefined) ?? operation;
+    const name = reductionName(path, declared.name);
+    exchanges.set(name, [...(exchanges.get(name) ?? []), between]);
+  }
+  return [...exchanges.values()].map(joinRanges);
+}
+
+/** Bytes of an exchange that leave this process, and that come to it. */
+export function trafficOf({ sends, receives }: ExchangedRanges): {
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+} {
+  const headersBytes = (sends.length - 1) * HEADER_BYTES;
+  return {
+    sentBytes: headersBytes + bytesOf(sends.flat()),
+    receivedBytes: headersBytes + bytesOf(receives.flat()),
+  };
+}
+
 /** Of the exchanges that take turns, the most bytes that go from one process to another. */
 export function largestExchange(plan: RunPlan): number {
   const vectors = [
@@ -45,24 +102,21 @@ export function largestExchange(plan: RunPlan): number {
   // Layers side by side exchange together.
   const together = vectors.map(({ between }) => (between === undefined ? 0 : 2 * sizeOf(between)));
   const others = [gradientsExchange(plan), plan.gradients.toAll, snapshotExchange(plan)];
-  return HEADER_ROOM_BYTES + Math.max(...together, ...others.map(sizeOf));
+  return HEADER_BYTES + Math.max(...together, ...others.map(sizeOf));
 }
 
 /** The same of each part of the gradients that goes while backward runs. */
 export function earlyExchanges({ gradients }: RunPlan): readonly number[] {
-  return gradients.parts.slice(0, -1).map((part) => HEADER_ROOM_BYTES + sizeOf(part.toFolding));
+  return gradients.parts.slice(0, -1).map((part) => HEADER_BYTES + sizeOf(part.toFolding));
 }
 
 function sizeOf({ sends, receives }: ExchangedRanges): number {
-  return Math.max(
-    ...[...sends, ...receives].map((ranges) =>
-      ranges.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    ),
-  );
+  return Math.max(...[...sends, ...receives].map(bytesOf));
 }
 
-/** More than a link puts before each message. */
-const HEADER_ROOM_BYTES = 256;
+function bytesOf(ranges: readonly ArenaRange[]): number {
+  return ranges.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
 
 const GRAIN_BYTES = GRAIN_SUMS * DOUBLE_BYTES;
 const VOTE_BYTES = VOTE_STRIDE * WORD_BYTES;

@@ -169,7 +169,8 @@ function planWorker(
   };
 }
 
-function* reductionsOf(
+/** The reductions of all layers, in the order in which they run forward. */
+export function* reductionsOf(
   graph: Graph,
 ): Generator<{ operation: LayerOperation; declared: ReductionDeclaration }> {
   for (const operation of graph.operations) {

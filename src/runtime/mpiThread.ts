@@ -35,6 +35,7 @@ export interface Joined {
 /** How long an exchange of all processes takes, in microseconds. */
 export interface ExchangeTimes {
   readonly sizeBytes: number;
+  readonly mean: number;
   readonly p50: number;
   readonly p99: number;
 }
@@ -211,5 +212,6 @@ function measure(transport: MpiTransport, sizeBytes: number, timeoutMs: number):
   const times = Float64Array.from({ length: rounds }, round).sort();
   transport.release(prepared);
   const at = (share: number): number => times[Math.floor(share * (rounds - 1))]!;
-  return { sizeBytes, p50: at(0.5), p99: at(0.99) };
+  const mean = times.reduce((sum, us) => sum + us, 0) / rounds;
+  return { sizeBytes, mean, p50: at(0.5), p99: at(0.99) };
 }

@@ -152,6 +152,7 @@ function clusterOf(network: Network, probe: ProbeResult): Cluster {
     kind: 'memory',
     latencyUs: barrierUs,
     gigabytesPerSecond: (parameters * 4) / bytesUs / 1000,
+    share: 1,
     source: 'measured on this machine',
   };
   return { devicesPerNode: WORKERS, intra, inter: LINKS['ethernet-10g'], cards: 1 };

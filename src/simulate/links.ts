@@ -1,5 +1,5 @@
 // What joins devices: latency and bandwidth of a link, and the presets with their sources. Spec
-// sheets give peaks; of these a link attains the share below.
+// sheets give peaks; of these a link attains a share.
 
 /** The latency of a message and what it carries. */
 export interface Link {
@@ -11,13 +11,15 @@ export interface Link {
   readonly latencyUs: number;
   /** Peak in one direction for one device (within a node) or one network card (between nodes). */
   readonly gigabytesPerSecond: number;
+  /** Of that, what is attained. */
+  readonly share: number;
   /** Where the two figures are from. */
   readonly source: string;
 }
 
-/** The share of a link's peak that large collectives attain. NCCL's own tuning model caps the bus
- * bandwidth of eight A100 at 235 GB/s of NVLink 3's 300 (src/graph/tuning.cc of NCCL 2.8). */
-export const LINK_SHARE = 235 / 300;
+/** The share of a fast link's peak that large collectives attain. NCCL's own tuning model caps the
+ * bus bandwidth of eight A100 at 235 GB/s of NVLink 3's 300 (src/graph/tuning.cc of NCCL 2.8). */
+const LINK_SHARE = 235 / 300;
 
 /** What a collective costs before any byte moves, for its kernel and flags: 3.6 us for NCCL's ring,
  * 4.4 us for its tree (baseLat in the same file, low-latency protocol). */
@@ -36,6 +38,8 @@ export const LINK_NAMES = [
   'ib-edr',
   'ib-hdr',
   'ib-ndr',
+  'ethernet-100m',
+  'ethernet-1g',
   'ethernet-10g',
   'ethernet-25g',
   'ethernet-100g',
@@ -49,6 +53,11 @@ const INFINIBAND_US = 2.7;
  * find about 10 us one way; a switch and a node that also computes are assumed to double it. */
 const ETHERNET_US = 20;
 const ETHERNET = 'latency: assumed, twice the 10 us of Larsen et al. 2009; bandwidth: line rate';
+/** What a slow Ethernet leaves to TCP, which fills it: of the 1538 bytes that a full frame takes on
+ * the wire (IEEE 802.3: preamble, header, checksum and gap are 38) its 1500 less 20 of IP, 20 of
+ * TCP and 12 of time stamps. */
+const FRAME_SHARE = 1448 / 1538;
+const SLOW_ETHERNET = `${ETHERNET}, of which frames leave 1448 of 1538 bytes`;
 
 export const LINKS: Readonly<Record<LinkName, Link>> = {
   nvlink2: messages('nvlink2', NVLINK_US, 150, `${NCCL}; bandwidth: V100 data sheet, 300 GB/s`),
@@ -60,6 +69,8 @@ export const LINKS: Readonly<Record<LinkName, Link>> = {
   'ib-edr': messages('ib-edr', INFINIBAND_US, 12.5, `${NCCL}; bandwidth: 100 Gb/s`),
   'ib-hdr': messages('ib-hdr', INFINIBAND_US, 25, `${NCCL}; bandwidth: 200 Gb/s`),
   'ib-ndr': messages('ib-ndr', INFINIBAND_US, 50, `${NCCL}; bandwidth: 400 Gb/s`),
+  'ethernet-100m': messages('ethernet-100m', ETHERNET_US, 0.0125, SLOW_ETHERNET, FRAME_SHARE),
+  'ethernet-1g': messages('ethernet-1g', ETHERNET_US, 0.125, SLOW_ETHERNET, FRAME_SHARE),
   'ethernet-10g': messages('ethernet-10g', ETHERNET_US, 1.25, ETHERNET),
   'ethernet-25g': messages('ethernet-25g', ETHERNET_US, 3.125, ETHERNET),
   'ethernet-100g': messages('ethernet-100g', ETHERNET_US, 12.5, ETHERNET),
@@ -70,12 +81,12 @@ function messages(
   latencyUs: number,
   gigabytesPerSecond: number,
   source: string,
+  share = LINK_SHARE,
 ): Link {
-  return { name, kind: 'messages', latencyUs, gigabytesPerSecond, source };
+  return { name, kind: 'messages', latencyUs, gigabytesPerSecond, share, source };
 }
 
 /** Microseconds for a byte at the attained bandwidth. 1 GB/s is 1000 bytes a microsecond. */
-export function usPerByte(link: Link): number {
-  const share = link.kind === 'memory' ? 1 : LINK_SHARE;
-  return 1 / (link.gigabytesPerSecond * 1000 * share);
+export function usPerByte({ gigabytesPerSecond, share }: Link): number {
+  return 1 / (gigabytesPerSecond * 1000 * share);
 }

@@ -1,9 +1,6 @@
-// Measures this machine with real training: short rounds in which every setting has its turn, in
-// another order each time. What counts is a setting's time over that of the first setting in the
-// same round, so that a machine that is busy for a while is so for both; of these the median. All
-// runs are started first; whoever does not have its turn sleeps.
+// Measures this machine with real training in turns (turns.ts), and with a probe of what threads
+// wait for and copy.
 
-import { InvariantError } from '../base/errors.ts';
 import { medianOf } from '../base/median.ts';
 import { ownFile } from '../base/ownFile.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
@@ -12,6 +9,7 @@ import { Trainer } from '../runtime/trainer.ts';
 import type { TrainerOptions } from '../runtime/trainerOptions.ts';
 import type { CalibrationTimes, StepTimes } from './calibrate.ts';
 import { type ProbeArgs, type ProbeResult, stragglersOf, type ThreadProbe } from './probe.ts';
+import { stepMs, stepsOfTurn, timeInTurns, typicalOf } from './turns.ts';
 
 export interface MeasureOptions {
   readonly model: LayerSpec;
@@ -37,21 +35,15 @@ type Setting = keyof StepTimes | 'oneLocalHalf' | 'alone' | 'other';
 /** What has a turn: a setting, or two of them at once. */
 type Turn = Setting | 'together';
 
-/** An end that no run reaches. */
-const EPOCHS = 1_000_000;
-const WARM_UP_STEPS = 5;
-
 export async function measureMachine(options: MeasureOptions): Promise<Measurements> {
   const trainers = new Map<Setting, Trainer>();
   try {
     for (const [setting, run] of settingsOf(options)) {
       trainers.set(setting, await Trainer.start(run));
     }
-    const times = await measureInTurns(trainers, options);
-    const base = times.get('oneLocal')!;
-    const oneLocal = medianOf(base);
-    const typical = (setting: Turn): number =>
-      oneLocal * medianOf(times.get(setting)!.map((ms, round) => ms / base[round]!));
+    const times = await timeInTurns(await turnsOf(trainers, options.turnMs), options.rounds);
+    const typical = typicalOf(times, 'oneLocal');
+    const oneLocal = typical('oneLocal');
     const probe = await probeMachine(options, typical('together'));
     return {
       calibration: {
@@ -100,43 +92,22 @@ function settingsOf(options: MeasureOptions): [Setting, TrainerOptions][] {
   ];
 }
 
-/** Milliseconds a step of each setting, one figure a round. */
-async function measureInTurns(
+/** The turns of all settings, warmed up, and that of two at once. */
+async function turnsOf(
   trainers: ReadonlyMap<Setting, Trainer>,
-  { rounds, turnMs }: MeasureOptions,
-): Promise<ReadonlyMap<Turn, readonly number[]>> {
-  const steps = new Map<Setting, number>();
+  turnMs: number,
+): Promise<ReadonlyMap<Turn, () => Promise<number>>> {
+  const turns = new Map<Turn, () => Promise<number>>();
   for (const [setting, trainer] of trainers) {
-    await stepMs(trainer, WARM_UP_STEPS);
-    steps.set(setting, Math.max(1, Math.round(turnMs / (await stepMs(trainer, WARM_UP_STEPS)))));
+    const steps = await stepsOfTurn(trainer, turnMs);
+    turns.set(setting, () => stepMs(trainer, steps));
   }
-  const turnOf = (setting: Setting): Promise<number> =>
-    stepMs(trainers.get(setting)!, steps.get(setting)!);
-  const turns: readonly Turn[] = [...trainers.keys(), 'together'];
-  const times = new Map<Turn, number[]>(turns.map((turn) => [turn, []]));
-  for (let round = 0; round < rounds; round++) {
-    for (let i = 0; i < turns.length; i++) {
-      const turn = turns[(i + round) % turns.length]!;
-      if (turn !== 'together') times.get(turn)!.push(await turnOf(turn));
-      else {
-        const [first, second] = await Promise.all([turnOf('alone'), turnOf('other')]);
-        times.get(turn)!.push((first + second) / 2);
-      }
-    }
-  }
-  return times;
-}
-
-/** Trains so many steps and returns the milliseconds of each. */
-async function stepMs(trainer: Trainer, steps: number): Promise<number> {
-  const maxSteps = trainer.step + steps;
-  const startMs = performance.now();
-  let loss = Number.NaN;
-  for await (const progress of trainer.fit({ epochs: EPOCHS, maxSteps })) loss = progress.loss;
-  const ms = (performance.now() - startMs) / steps;
-  // A run that computes nonsense is not worth timing.
-  if (Number.isFinite(loss) && trainer.step === maxSteps) return ms;
-  throw new InvariantError('loss of a timed run', loss, `a number behind step ${maxSteps}`);
+  turns.set('together', async () => {
+    const both = [turns.get('alone')!(), turns.get('other')!()];
+    const [first, second] = await Promise.all(both);
+    return (first! + second!) / 2;
+  });
+  return turns;
 }
 
 async function probeMachine(options: MeasureOptions, stretchMs: number): Promise<ProbeResult> {

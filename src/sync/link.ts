@@ -31,7 +31,8 @@ export interface LinkPosition {
 
 // A header, in 32-bit words: | mark | exchange | signature | length of the call | stop vote |
 const HEADER_WORDS = 16;
-const HEADER_BYTES = HEADER_WORDS * 4;
+/** What goes before the bytes of an exchange, to each other process. */
+export const HEADER_BYTES = HEADER_WORDS * 4;
 const MARK = 0x53424e4c;
 const MARK_WORD = 0;
 const SEQUENCE_WORD = 1;

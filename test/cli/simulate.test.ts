@@ -1,6 +1,6 @@
 // What `syncbn simulate` shows, writes and refuses; whether it is right is for test/simulate.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -62,7 +62,41 @@ describe('syncbn simulate', () => {
     }
   });
 
+  it('predicts hosts from what one computes here and a link that was measured', async () => {
+    const link = join(folder, 'doctor.json');
+    const times = [64, 65_536].map((sizeBytes) => ({ sizeBytes, mean: 100 + sizeBytes / 10 }));
+    const processes = [{ host: 'a' }, { host: 'b' }];
+    writeFileSync(link, `${JSON.stringify({ event: 'mpi', processes, times })}\n`);
+    const out = join(folder, 'hosts');
+    const size = ['--net', 'refnet', '--input', '16x16x1', '--batch', '16', '--rounds', '2'];
+    const hosts = ['--hosts', '4,2', '--workers', '1', '--link', link];
+    const args = ['simulate', '--measure', ...hosts, ...size, '--json', '--out', out];
+    const { events, code, stderr } = await syncbn(args);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(events[0]).toMatchObject({ event: 'job', globalBatch: 16, link: { name: link } });
+    expect(events.filter(({ event }) => event === 'fit')).toHaveLength(2);
+    const predicted = events.filter(({ event }) => event === 'prediction');
+    expect(predicted).toMatchObject([
+      { hosts: 1, samples: 16, exchanges: 0 },
+      { hosts: 2, samples: 8, exchanges: 8 },
+      { hosts: 4, samples: 4, exchanges: 8 },
+    ]);
+    for (const { ms, computeMs, statisticsMs, gradientsMs } of predicted as Record<
+      string,
+      number
+    >[]) {
+      expect(computeMs! + statisticsMs! + gradientsMs!).toBeCloseTo(ms!, 9);
+    }
+    expect(readdirSync(out).sort()).toEqual([
+      ...['report.html', 'results.csv', 'results.jsonl', 'steps.svg'],
+    ]);
+  });
+
   it.each([
+    [
+      ['--hosts', '99', '--measure', '--batch', '16'],
+      /99 in 99 processes", allowed is at most one for each of the 8 grains/,
+    ],
     [['--device', 'v10'], /--device: got "v10", allowed is v100, .* Try: --device v100\./],
     [['--net', 'resnet5'], /--net: got "resnet5", .* Try: --net resnet50\./],
     [['--devices', '0'], /--devices: got 0, allowed is a whole number from 1/],

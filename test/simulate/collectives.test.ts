@@ -11,7 +11,7 @@ import {
 const nvlink = LINKS.nvlink2;
 const infiniband = LINKS['ib-edr'];
 const cluster: Cluster = { devicesPerNode: 8, intra: nvlink, inter: infiniband, cards: 4 };
-const memory: Link = { ...nvlink, kind: 'memory', latencyUs: 5, gigabytesPerSecond: 10 };
+const memory: Link = { ...nvlink, kind: 'memory', latencyUs: 5, gigabytesPerSecond: 10, share: 1 };
 const MIB = 2 ** 20;
 const allReduce = (bytes: number) => ({ kind: 'all-reduce', bytes }) as const;
 const allGather = (bytes: number) => ({ kind: 'all-gather', bytes }) as const;

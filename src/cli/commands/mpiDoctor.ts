@@ -16,7 +16,7 @@ import { isSpeaker, joinPeers } from '../process/peers.ts';
 import type { Flags } from '../settings/flags.ts';
 import { spreadFrom } from '../settings/spreadFlags.ts';
 
-const SIZES = [64, 1536, 65_536, 1_048_576];
+const SIZES = [64, 1536, 8192, 65_536, 262_144, 1_048_576];
 
 export async function runMpiDoctor(flags: Flags): Promise<number> {
   const network = await joinPeers(flags.integer('timeout-ms', 1));
@@ -75,9 +75,10 @@ function show(network: MpiNetwork, times: readonly ExchangeTimes[], isSame: bool
   );
   say('An exchange of all processes with each other, as each synchronized norm makes one:');
   printTable(
-    times.map(({ sizeBytes, p50, p99 }) => ({
+    times.map(({ sizeBytes, mean, p50, p99 }) => ({
       bytes: `${sizeBytes}`,
-      'us p50': p50.toFixed(1),
+      'us mean': mean.toFixed(1),
+      p50: p50.toFixed(1),
       p99: p99.toFixed(1),
     })),
   );

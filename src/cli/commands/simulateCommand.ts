@@ -15,31 +15,32 @@ import { eventsOf, type MeasuredMachine, type Simulation } from '../../simulate/
 import { prepareFolder, typedCommand, writeFiles } from '../output/outFolder.ts';
 import { say, screen } from '../output/screen.ts';
 import type { Flags } from '../settings/flags.ts';
+import { checkHostFlags } from '../settings/hostsSettings.ts';
 import {
   adjustJob,
   deviceFrom,
   devicesFrom,
+  measuredSamples,
   netFrom,
   replicaBatchFrom,
+  roundsFrom,
   type SimulatedNet,
+  seedFrom,
   shareFrom,
+  TURN_MS,
   trainingOf,
+  WARM_UP_STEPS,
 } from '../settings/simulateSettings.ts';
+import { runSimulateHosts } from './simulateHosts.ts';
 import { showSimulation } from './simulateTables.ts';
 
-const DEFAULT_ROUNDS = 20;
 const DEFAULT_REPLICAS = 8;
-const DEFAULT_SEED = 1;
-/** A setting's turn in a round: enough steps that one call of fit costs little beside them. */
-const TURN_MS = 60;
-/** So many that an epoch, which ends with messages, seldom does. */
-const MEASURED_SAMPLES = 4096;
-/** Real steps of a measurement besides its turns: warm-up, for nine settings. */
-const WARM_UP_STEPS = 100;
 /** The curve over batches is for this many devices, or the most that were asked for. */
 const CURVE_DEVICES = 8;
 
 export async function runSimulate(flags: Flags): Promise<number> {
+  checkHostFlags(flags);
+  if (flags.has('hosts')) return runSimulateHosts(flags);
   const out = flags.text('out');
   const deviceName = deviceFrom(flags);
   const net = await netFrom(flags, deviceName);
@@ -103,7 +104,7 @@ async function measure(
   net: SimulatedNet,
   replicaBatch: number,
 ): Promise<MeasuredMachine> {
-  const rounds = flags.integer('rounds', 1) ?? DEFAULT_ROUNDS;
+  const rounds = roundsFrom(flags);
   const { network } = net;
   if (replicaBatch % 2 !== 0) {
     throw new UsageError({
@@ -123,7 +124,7 @@ async function measure(
   const seed = seedFrom(flags);
   const activation = Math.max(...network.operations.map(({ elementsForward }) => elementsForward));
   const measurements = await measureMachine({
-    ...trainingOf(net, Math.max(MEASURED_SAMPLES, 2 * replicaBatch), seed),
+    ...trainingOf(net, measuredSamples(2 * replicaBatch), seed),
     replicaBatch,
     rounds,
     turnMs: TURN_MS,
@@ -144,8 +145,4 @@ function trainForReal(
   const seed = seedFrom(flags);
   const samples = size.replicas * size.replicaBatch * size.steps;
   return trainReplicas({ ...trainingOf(net, samples, seed), ...size, seed });
-}
-
-function seedFrom(flags: Flags): number {
-  return flags.integer('seed', 0, Number.MAX_SAFE_INTEGER) ?? DEFAULT_SEED;
 }

@@ -159,14 +159,14 @@ function showIn(value: number, unit: ReportCheck['unit']): string {
   return unit === 'times' ? `x${value.toPrecision(3)}` : `${Math.round(value)} img/s`;
 }
 
-function showMs(ms: number): string {
+export function showMs(ms: number): string {
   return ms >= 100 ? ms.toFixed(0) : ms.toFixed(ms >= 10 ? 1 : 2);
 }
 
-function showNumber(value: number): string {
+export function showNumber(value: number): string {
   return value >= 1000 ? value.toFixed(0) : value.toPrecision(3);
 }
 
-function showPercent(share: number): string {
+export function showPercent(share: number): string {
   return `${(share * 100).toFixed(Math.abs(share) < 0.1 ? 1 : 0)} %`;
 }

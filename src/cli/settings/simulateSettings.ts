@@ -35,6 +35,13 @@ export const DEFAULT_DEVICE = 'v100';
 const DEFAULT_SHARE_PERCENT = 5;
 const DEFAULT_REPLICA_BATCH = 32;
 const DEFAULT_DEVICES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] as const;
+const DEFAULT_ROUNDS = 20;
+const DEFAULT_SEED = 1;
+/** A setting's turn in a round: enough steps that one call of fit costs little beside them. */
+export const TURN_MS = 60;
+/** Real steps of a measurement besides its turns: warm-up, for nine settings. */
+export const WARM_UP_STEPS = 100;
+const MEASURED_SAMPLES = 4096;
 const MAX_DEVICES = 65_536;
 const MAX_REPLICA_BATCH = 65_536;
 
@@ -116,13 +123,34 @@ export function replicaBatchFrom(flags: Flags): number {
 
 /** Numbers of devices, ascending. */
 export function devicesFrom(flags: Flags): readonly number[] {
-  const text = flags.text('devices');
-  if (text === undefined) return DEFAULT_DEVICES;
-  const counts = text.split(',').map((word) => {
-    const value = /^-?\d+$/.test(word.trim()) ? Number(word) : word;
-    return checkInteger('--devices', value, 1, MAX_DEVICES);
-  });
-  return [...new Set(counts)].sort((a, b) => a - b);
+  return countsFrom(flags, 'devices') ?? DEFAULT_DEVICES;
+}
+
+/** A list of numbers of devices or hosts, ascending. */
+export function countsFrom(flags: Flags, flag: string): readonly number[] | undefined {
+  const counts = flags
+    .text(flag)
+    ?.split(',')
+    .map((word) => {
+      const value = /^-?\d+$/.test(word.trim()) ? Number(word) : word;
+      return checkInteger(`--${flag}`, value, 1, MAX_DEVICES);
+    });
+  return counts && [...new Set(counts)].sort((a, b) => a - b);
+}
+
+/** With --measure: turns of each setting. */
+export function roundsFrom(flags: Flags): number {
+  return flags.integer('rounds', 1) ?? DEFAULT_ROUNDS;
+}
+
+export function seedFrom(flags: Flags): number {
+  return flags.integer('seed', 0, Number.MAX_SAFE_INTEGER) ?? DEFAULT_SEED;
+}
+
+/** Samples for steps of so many that are timed: so many that an epoch, which ends with messages,
+ * seldom does. */
+export function measuredSamples(globalBatch: number): number {
+  return Math.max(MEASURED_SAMPLES, globalBatch);
 }
 
 /** What SyncBN may add to a step for a break-even, as a share. */

@@ -1,0 +1,56 @@
+// Times runs of this machine in turns: short rounds in which every run has its turn, in another
+// order each time. What counts is a run's time over that of the first one in the same round, so
+// that a machine that is busy for a while is so for both; of these the median. All runs are started
+// before; whoever does not have its turn sleeps.
+
+import { InvariantError } from '../base/errors.ts';
+import { medianOf } from '../base/median.ts';
+import type { Trainer } from '../runtime/trainer.ts';
+
+/** An end that no run reaches. */
+const EPOCHS = 1_000_000;
+const WARM_UP_STEPS = 5;
+
+/** Warms a run up; gives how many of its steps take so many milliseconds, about. */
+export async function stepsOfTurn(trainer: Trainer, turnMs: number): Promise<number> {
+  await stepMs(trainer, WARM_UP_STEPS);
+  return Math.max(1, Math.round(turnMs / (await stepMs(trainer, WARM_UP_STEPS))));
+}
+
+/** Trains so many steps and returns the milliseconds of each. */
+export async function stepMs(trainer: Trainer, steps: number): Promise<number> {
+  const maxSteps = trainer.step + steps;
+  const startMs = performance.now();
+  let loss = Number.NaN;
+  for await (const progress of trainer.fit({ epochs: EPOCHS, maxSteps })) loss = progress.loss;
+  const ms = (performance.now() - startMs) / steps;
+  // A run that computes nonsense is not worth timing.
+  if (Number.isFinite(loss) && trainer.step === maxSteps) return ms;
+  throw new InvariantError('loss of a timed run', loss, `a number behind step ${maxSteps}`);
+}
+
+/** Milliseconds a step of each, one figure a round. */
+export async function timeInTurns<Turn>(
+  turns: ReadonlyMap<Turn, () => Promise<number>>,
+  rounds: number,
+): Promise<ReadonlyMap<Turn, readonly number[]>> {
+  const names = [...turns.keys()];
+  const times = new Map<Turn, number[]>(names.map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < names.length; i++) {
+      const name = names[(i + round) % names.length]!;
+      times.get(name)!.push(await turns.get(name)!());
+    }
+  }
+  return times;
+}
+
+/** Returns what gives the typical milliseconds of each turn, by way of those of `base`. */
+export function typicalOf<Turn>(
+  times: ReadonlyMap<Turn, readonly number[]>,
+  base: Turn,
+): (turn: Turn) => number {
+  const baseMs = times.get(base)!;
+  const typicalMs = medianOf(baseMs);
+  return (turn) => typicalMs * medianOf(times.get(turn)!.map((ms, round) => ms / baseMs[round]!));
+}
