@@ -6,14 +6,11 @@ import { stateTensorsOf } from '../optim/bindOptimizer.ts';
 import { EPOCH_LENGTH } from '../reduce/epochSums.ts';
 import type { RunConfig } from './config.ts';
 import type { ParameterPlan } from './parameters.ts';
+import type { ControlRegions, ParameterRegions } from './regions.ts';
 
 /** Copies of what a step changes. */
-export interface UndoCopies {
-  readonly values: Region<'f32'>;
-  readonly optimizerState: readonly Region<'f32'>[];
-  readonly buffers: Region<'f64'>;
-  readonly epochSums: Region<'f64'>;
-}
+export type UndoCopies = Pick<ParameterRegions, 'values' | 'optimizerState' | 'buffers'> &
+  Pick<ControlRegions, 'epochSums'>;
 
 export interface UndoPlan extends UndoCopies {
   /** {@link STAMP_STRIDE} for each worker. */

@@ -29,7 +29,7 @@ export interface Member {
   /** A {@link sync} after which all members know alike whether main has asked to stop. */
   syncStop(call: Call): boolean;
   /** Begins the exchange of a call, which a later one ends; on rank 0 alone, where there are other
-   * processes. Waits for nobody. */
+   * processes. Does not wait. */
   start(call: Call): void;
   /** Says where this member is, so that errors can name it, and that it gets on. */
   setPosition(step: number, layerId: number): void;

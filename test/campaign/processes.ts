@@ -134,7 +134,7 @@ function check(
   }
   if (struck === undefined) fail('failed without a blow', facts);
   if (blow.restarts > 0) fail('did not go on', facts);
-  if (!NAMES_IT.test(outcome.stderr)) fail('names nobody', facts);
+  if (!NAMES_IT.test(outcome.stderr)) fail('does not name the process', facts);
 }
 
 function hashOf({ events }: Outcome): unknown {

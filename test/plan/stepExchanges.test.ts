@@ -58,7 +58,7 @@ it.each([...CASES, ['beginning with a norm', { model: NORM_FIRST }] as const])(
   },
 );
 
-it('is of each norm forward and backward, where somebody needs the gradient', () => {
+it('is of each norm forward and backward, where the gradient is needed', () => {
   const countOf = (change: Partial<TrainerOptions>, workers: readonly number[]): number => {
     const config = resolveOptions(optionsOf(change));
     const exchanges = stepExchanges(planRun({ ...config, place: { process: 0, workers } }));

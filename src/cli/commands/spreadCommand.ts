@@ -153,9 +153,7 @@ function runOnce([mpirun, ...args]: readonly string[], { hostfile }: Spread): Pr
       process.stderr.write(chunk);
     });
     const signals = catchSignals(
-      () => {
-        endLauncher(child);
-      },
+      () => endLauncher(child),
       () => child.kill('SIGKILL'),
       false,
     );

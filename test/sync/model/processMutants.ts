@@ -41,7 +41,7 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
     worldSize: 2,
   },
   {
-    name: 'the first worker wakes nobody after the exchange',
+    name: 'the first worker does not wake the others after the exchange',
     file: BARRIER,
     find: /(this\.arrive\(0, 0\);\s*)this\.wakeSleepers\(\);/,
     replace: '$1',
@@ -136,7 +136,7 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
     worldSize: 1,
   },
   {
-    name: 'a link that waits does not look whether its process is broken off',
+    name: 'a link that waits does not check whether its process was aborted',
     file: LINK,
     find: /if \(at\.isAborted\(\)\) throw at\.aborted\(\);/,
     replace: '',
@@ -240,7 +240,7 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
     worldSize: 1,
   },
   {
-    name: 'nobody is woken by a message',
+    name: 'a message wakes no process',
     file: MAILBOXES,
     find: /Atomics\.notify\(this\.heads\[process\]!, DOORBELL\);/,
     replace: '',
