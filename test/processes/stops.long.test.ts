@@ -30,7 +30,8 @@ describe.each(LIBRARIES)('under $title', ({ library, isHere }) => {
       const written = stopped.events.filter(({ event }) => event === 'checkpoint');
       expect(written.length).toBeGreaterThan(0);
       const { step } = written[written.length - 1]!;
-      const epochs = Math.ceil((step as number) / 8) + 1;
+      // The launcher may end before it has passed the last line on: the file may be further.
+      const epochs = Math.ceil((step as number) / 8) + 3;
       const rest = ['--epochs', `${epochs}`, '--workers', '1'];
       const on = await syncbn([
         'train',
@@ -43,7 +44,8 @@ describe.each(LIBRARIES)('under $title', ({ library, isHere }) => {
         '--json',
         ...rest,
       ]);
-      expect(on.events.find(({ event }) => event === 'start')).toMatchObject({ step });
+      const start = on.events.find(({ event }) => event === 'start');
+      expect(start?.step).toBeGreaterThanOrEqual(step as number);
       const whole = await syncbn([...SYNC, ...rest]);
       expect(doneOf(on)?.weightsHash).toBe(doneOf(whole)?.weightsHash);
     },

@@ -50,8 +50,17 @@ export function run(
     });
     child.on('error', reject);
     child.on('close', (code) => {
-      const lines = stdout.split('\n').filter((line) => line.startsWith('{'));
-      resolve({ code, stdout, stderr, events: lines.map((line) => JSON.parse(line)) });
+      try {
+        resolve({ code, stdout, stderr, events: eventsIn(stdout) });
+      } catch (error) {
+        reject(new Error(`a line of this is no JSON:\n${stdout}`, { cause: error }));
+      }
     });
   });
+}
+
+/** What lies behind the last end of a line is left out: a launcher that was ended cuts lines. */
+function eventsIn(stdout: string): Outcome['events'] {
+  const lines = stdout.slice(0, stdout.lastIndexOf('\n') + 1).split('\n');
+  return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
 }
