@@ -30,6 +30,9 @@ const KEEP_ALIVE = [
   ...['--mca', 'oob_tcp_keepalive_probes', '3'],
 ];
 
+/** Over one stream, large messages of both directions go one after the other; over two, at once. */
+const TWO_STREAMS = ['--mca', 'btl_tcp_links', '2'];
+
 /** The words of the command line. */
 export function mpirunLine(job: MpirunJob): readonly string[] {
   const { family, mpirun, hosts, processes, environment, isRoot, command } = job;
@@ -48,7 +51,9 @@ export function mpirunLine(job: MpirunJob): readonly string[] {
     ...(isRoot ? ['--allow-run-as-root'] : []),
     // Each process has threads for all of its cores.
     ...['--bind-to', 'none'],
-    ...(hosts === undefined ? ['--oversubscribe'] : [...KEEP_ALIVE, '--host', listed(hosts)]),
+    ...(hosts === undefined
+      ? ['--oversubscribe']
+      : [...KEEP_ALIVE, ...TWO_STREAMS, '--host', listed(hosts)]),
     ...['-n', `${processes}`],
     ...variables.flatMap(([name, value]) => ['-x', `${name}=${value}`]),
     ...command,

@@ -94,8 +94,8 @@ export function predictHosts(
   const aloneMs = computeMs[0]!;
   return plans.map(({ hosts, share, exchanges }, i) => {
     const statisticsMs = partMs(exchanges, link, ['statistics']);
-    // Where an exchange of the gradients goes on while backward computes, what it hides of itself
-    // comes off here.
+    // As if all of them waited for the end of backward: how much of them it hides depends on which
+    // layers hold the parameters, and is left out.
     const gradientsMs = partMs(exchanges, link, ['gradients', 'foldedGradients']);
     const ms = computeMs[i]! + statisticsMs + gradientsMs;
     return {
