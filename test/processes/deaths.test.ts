@@ -32,12 +32,4 @@ describe(`under ${title}`, () => {
     );
     expect(hashes[1]?.weightsHash).toBe(hashes[0]?.weightsHash);
   });
-
-  it.skipIf(!isHere)('a run that fails for a reason of its own is not repeated', async () => {
-    const args = [...TRAIN, '--lr', '1e30', '--processes', '2', '--max-restarts', '2'];
-    const outcome = await supervised(library, args, () => {});
-    expect(outcome.code).not.toBe(0);
-    expect(outcome.stderr).not.toMatch(/restart/);
-    expect(outcome.stderr).toMatch(/not finite/);
-  });
 });

@@ -43,4 +43,19 @@ describe.each(LIBRARIES)('under $title', ({ library, isHere }) => {
       expect(hashOf(overTcp)).toBe(alone);
     },
   );
+
+  it.skipIf(!isHere)('the doctor measures exchanges and compares bits', async () => {
+    const output = await mpirun(library, 2, ['doctor', '--mpi', '--json']);
+    const [found] = output.events as [Record<string, unknown>];
+    expect(found).toMatchObject({ event: 'mpi', family: library.name, isSame: true });
+    const times = found.times as readonly { sizeBytes: number; p50: number; p99: number }[];
+    expect(times.map(({ sizeBytes }) => sizeBytes)).toEqual([
+      64, 1536, 8192, 65_536, 262_144, 1_048_576,
+    ]);
+    for (const { p50, p99 } of times) {
+      expect(p50).toBeGreaterThan(0);
+      expect(p99).toBeGreaterThanOrEqual(p50);
+    }
+    expect(output.code).toBe(0);
+  });
 });

@@ -1,8 +1,8 @@
 // Real processes under real MPI: the bits of one process, and errors that name who. All numbers of
-// processes and norms, TCP, and stops: `npm run test:long`.
+// processes and norms, both libraries, TCP, the doctor, and stops: `npm run test:long`.
 
 import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Outcome, syncbn } from '../support/cli.ts';
 import { LIBRARIES, mpirun, mpirunScript } from '../support/processes/mpirun.ts';
 
@@ -12,24 +12,7 @@ const RUN = [...SYNC, '--epochs', '2'];
 
 const doneOf = ({ events }: Outcome) => events.find(({ event }) => event === 'done');
 
-let alone: Outcome;
-beforeAll(async () => {
-  alone = await syncbn([...RUN, '--workers', '2']);
-});
-
 describe.each(LIBRARIES)('under $title', ({ library, isHere }) => {
-  it.skipIf(!isHere)('three processes of two workers have the bits of one', async () => {
-    const [processes, workers] = [3, 2];
-    const apart = await mpirun(library, processes, [...RUN, '--workers', `${workers}`]);
-    expect(apart.stderr).toBe('');
-    expect(apart.code).toBe(0);
-    const { weightsHash, testLoss } = doneOf(alone) as Record<string, unknown>;
-    expect(doneOf(apart)).toMatchObject({ weightsHash, testLoss });
-    const start = apart.events.filter(({ event }) => event === 'start');
-    expect(start).toHaveLength(1);
-    expect(start[0]).toMatchObject({ processes, workers: processes * workers });
-  });
-
   it.skipIf(!isHere)('a WebAssembly trap stays an exception', async () => {
     const script = fileURLToPath(new URL('../support/jobs/traps.mjs', import.meta.url));
     const output = await mpirunScript(library, 2, [script]);
@@ -43,26 +26,24 @@ const [openMpi, mpich] = LIBRARIES;
 describe(`under ${openMpi!.title}`, () => {
   const { library, isHere } = openMpi!;
 
+  it.skipIf(!isHere)('three processes of two workers have the bits of one', async () => {
+    const [processes, workers] = [3, 2];
+    const alone = await syncbn([...RUN, '--workers', '2']);
+    const apart = await mpirun(library, processes, [...RUN, '--workers', `${workers}`]);
+    expect(apart.stderr).toBe('');
+    expect(apart.code).toBe(0);
+    const { weightsHash, testLoss } = doneOf(alone) as Record<string, unknown>;
+    expect(doneOf(apart)).toMatchObject({ weightsHash, testLoss });
+    const start = apart.events.filter(({ event }) => event === 'start');
+    expect(start).toHaveLength(1);
+    expect(start[0]).toMatchObject({ processes, workers: processes * workers });
+  });
+
   it.skipIf(!isHere)('a process that cannot start is named', async () => {
     const env = { SYNCBN_MPI: '/nowhere/libmpi.so' };
     const lost = await mpirun(library, 2, RUN, { env });
     expect(lost.code).not.toBe(0);
     expect(`${lost.stdout}${lost.stderr}`).toMatch(/SYNCBN_MPI has no library.*nowhere/);
-  });
-
-  it.skipIf(!isHere)('the doctor measures exchanges and compares bits', async () => {
-    const output = await mpirun(library, 2, ['doctor', '--mpi', '--json']);
-    const [found] = output.events as [Record<string, unknown>];
-    expect(found).toMatchObject({ event: 'mpi', family: library.name, isSame: true });
-    const times = found.times as readonly { sizeBytes: number; p50: number; p99: number }[];
-    expect(times.map(({ sizeBytes }) => sizeBytes)).toEqual([
-      64, 1536, 8192, 65_536, 262_144, 1_048_576,
-    ]);
-    for (const { p50, p99 } of times) {
-      expect(p50).toBeGreaterThan(0);
-      expect(p99).toBeGreaterThanOrEqual(p50);
-    }
-    expect(output.code).toBe(0);
   });
 
   it.skipIf(!isHere)('refuses commands that are of one process', async () => {

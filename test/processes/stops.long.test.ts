@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Outcome, syncbn } from '../support/cli.ts';
+import { supervised } from '../support/processes/killed.ts';
 import { LIBRARIES, mpirun } from '../support/processes/mpirun.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-mpi-'));
@@ -50,6 +51,14 @@ describe.each(LIBRARIES)('under $title', ({ library, isHere }) => {
       expect(doneOf(on)?.weightsHash).toBe(doneOf(whole)?.weightsHash);
     },
   );
+
+  it.skipIf(!isHere)('a run that fails for a reason of its own is not repeated', async () => {
+    const args = [...SYNC, '--lr', '1e30', '--processes', '2', '--workers', '1'];
+    const outcome = await supervised(library, [...args, '--max-restarts', '2'], () => {});
+    expect(outcome.code).not.toBe(0);
+    expect(outcome.stderr).not.toMatch(/restart/);
+    expect(outcome.stderr).toMatch(/not finite/);
+  });
 
   const other = LIBRARIES.find((candidate) => candidate.library !== library)!;
   it.skipIf(!isHere || !other.isHere)('another library is an error that says so', async () => {

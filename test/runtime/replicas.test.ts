@@ -22,13 +22,11 @@ import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
 import { resultOf, resultsOf, type Split } from '../support/splits.ts';
 
 const BATCH = 128;
-/** All numbers with all others, on real images: `npm run test:long`. */
+/** All numbers with all others, and without batch norms, on real images: `npm run test:long`. */
 const SPLITS: readonly Split[] = [
   [1, 4],
-  [3, 1],
-  [7, 2],
-  [64, 3],
-  [128, 2],
+  [7, 1],
+  [128, 3],
 ];
 
 const data = synthetic({ train: BATCH + 45, test: 77, shape: [8, 8, 3], classes: 5, seed: 3 });
@@ -65,8 +63,6 @@ describe('the weights and losses', () => {
     ['SyncBN', {}],
     ['a batch that does not divide', { globalBatch: 50 }],
     ['augmentation and dropout', { model: withDropout, augmentation: { shift: 2, flip: true } }],
-    ['group norm', { norm: { to: 'group' } }],
-    ['no norm', { norm: { to: 'none' } }],
     ['diagnostics in every step', { diagnosticsEvery: 1 }],
     ['clipping', { clipNorm: 0.1 }],
     ['a recurrent net with SyncBN in each time step', { model: recurrent }],
