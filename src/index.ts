@@ -16,7 +16,7 @@ import { linear } from './nn/specs/linear.ts';
 import { crossEntropy, meanSquaredError } from './nn/specs/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from './nn/specs/norms.ts';
 import { avgPool, globalAvgPool, maxPool } from './nn/specs/pools.ts';
-import { gru, rnn } from './nn/specs/recurrent.ts';
+import { gru, lstm, rnn } from './nn/specs/recurrent.ts';
 import { reshape } from './nn/specs/reshape.ts';
 import { rmsNorm } from './nn/specs/rmsNorm.ts';
 import { optimizers } from './optim/optimizer.ts';
@@ -128,6 +128,8 @@ export type {
 } from './nn/specs/pools.ts';
 export type {
   GruSpec,
+  LstmOptions,
+  LstmSpec,
   RecurrentFields,
   RecurrentNorm,
   RecurrentOptions,
@@ -200,6 +202,7 @@ export const nn = {
   instanceNorm,
   layerNorm,
   linear,
+  lstm,
   maxPool,
   meanSquaredError,
   namedModel,

@@ -11,6 +11,7 @@ import type { FrozenNormKernels } from './abi/frozenNorm.ts';
 import type { GruKernels } from './abi/gru.ts';
 import type { ImageKernels } from './abi/images.ts';
 import type { LossKernels } from './abi/loss.ts';
+import type { LstmKernels } from './abi/lstm.ts';
 import type { MomentsKernels } from './abi/moments.ts';
 import type { NormKernels } from './abi/norm.ts';
 import type { NormalizeKernels } from './abi/normalize.ts';
@@ -32,6 +33,7 @@ export interface KernelExports
     GruKernels,
     ImageKernels,
     LossKernels,
+    LstmKernels,
     MomentsKernels,
     NormKernels,
     NormalizeKernels,

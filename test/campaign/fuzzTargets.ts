@@ -58,6 +58,7 @@ function richModel() {
     nn.flatten(),
     nn.layerNorm([36]),
     nn.reshape([6, 6]),
+    nn.lstm(6, 6, { norm: 'layer', forgetBias: 1, returnSequence: true }),
     nn.gru(6, 4, { norm: 'layer' }),
     nn.linear(4, 3),
   ]);

@@ -178,9 +178,11 @@ function sequence(dice: Dice, features: number, room: ModelRoom): Grown[] {
   const sync = norm === 'batch' ? ({ sync: 'all', eps: 1e-2 } as const) : {};
   const options = { returnSequence, bias: dice.chance(0.7), norm, ...sync };
   const shape = returnSequence ? [times, hidden] : [hidden];
-  const layer = dice.chance(0.5)
-    ? nn.gru(size, hidden, options)
-    : nn.rnn(size, hidden, { ...options, nonlinearity: dice.pick(['tanh', 'relu'] as const) });
+  const kind = dice.pick(['gru', 'lstm', 'rnn'] as const);
+  const layer =
+    kind === 'rnn'
+      ? nn.rnn(size, hidden, { ...options, nonlinearity: dice.pick(['tanh', 'relu'] as const) })
+      : nn[kind](size, hidden, options);
   const grown: Grown[] = [
     { layer: nn.reshape([times, size]), shape: [times, size] },
     { layer, shape },

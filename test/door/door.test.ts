@@ -67,6 +67,7 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   layerNorm: () => [[2, 3], { eps: 1e-5 }],
   leakyRelu: () => [0.01],
   linear: () => [4, 2, { bias: true, init: 'kaimingNormal' }],
+  lstm: () => [2, 3, { norm: 'layer', forgetBias: true }],
   maxPool: () => [{ kernel: 2, stride: 2 }],
   meanSquaredError: () => [],
   namedModel: () => ['mnist-cnn', { inputShape: [28, 28, 1], classes: 10 }],

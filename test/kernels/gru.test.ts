@@ -2,7 +2,8 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { gruCellGradRef, gruCellRef } from '../../src/kernels/reference/gru.ts';
-import { createFixture, MODES, testValues, ulps32 } from '../support/kernelFixture.ts';
+import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
+import { expectRounded } from './rounded.ts';
 
 const SHAPES = [
   [1, 1],
@@ -11,18 +12,6 @@ const SHAPES = [
   [4, 7],
   [3, 64],
 ] as const;
-/** Rounded once; twin and kernel have other code for exp. */
-const ALLOWED_ULPS = 1;
-
-function expectRounded(found: Float32Array, exact: Float64Array): void {
-  const scale = exact.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-30);
-  for (const [i, value] of exact.entries()) {
-    expect(ulps32(found[i]!, Math.fround(value), scale)).toBeLessThanOrEqual(ALLOWED_ULPS);
-  }
-  // What lies behind the array is nobody's.
-  expect(found[exact.length]).toBeNaN();
-}
-
 describe.each(MODES)('gru kernels, %s build', (mode) => {
   const fixture = createFixture(mode, 16);
   const { kernels } = fixture;

@@ -14,7 +14,7 @@ import { linear } from '../../src/nn/specs/linear.ts';
 import { crossEntropy, meanSquaredError, parseLoss } from '../../src/nn/specs/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
-import { gru, rnn } from '../../src/nn/specs/recurrent.ts';
+import { gru, lstm, rnn } from '../../src/nn/specs/recurrent.ts';
 import { reshape } from '../../src/nn/specs/reshape.ts';
 import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
@@ -46,6 +46,7 @@ const specs: readonly LayerSpec[] = [
   relu(),
   reshape([28, 28]),
   rmsNorm([3, 4], { eps: 1e-3, affine: false }),
+  lstm(4, 3, { norm: 'layer', forgetBias: 1 }),
   rnn(4, 3, { nonlinearity: 'relu', bias: false, norm: 'layer', eps: 1e-3 }),
   sigmoid(),
   tanh(),

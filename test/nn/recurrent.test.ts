@@ -3,7 +3,13 @@ import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { gruKind, rnnKind } from '../../src/nn/recurrent/recurrentKinds.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
-import { gru, type RecurrentNorm, type RecurrentSpec, rnn } from '../../src/nn/specs/recurrent.ts';
+import {
+  gru,
+  lstm,
+  type RecurrentNorm,
+  type RecurrentSpec,
+  rnn,
+} from '../../src/nn/specs/recurrent.ts';
 import { MODES, testValues } from '../support/kernelFixture.ts';
 import { runLayer } from '../support/layers/harness.ts';
 import {
@@ -36,6 +42,11 @@ const CASES: readonly ProofCase[] = [
   item('gru, one value', gru(1, 1, { returnSequence: true }), 3),
   item('gru, sequence', gru(7, 13, { returnSequence: true }), 5),
   item('gru, layer norm', gru(3, 5, { norm: 'layer', returnSequence: true }), 4),
+  item('lstm', lstm(3, 4), 5),
+  item('lstm, one value', lstm(1, 1, { returnSequence: true }), 3),
+  item('lstm, sequence', lstm(7, 13, { returnSequence: true, bias: false }), 5),
+  // The first cells differ little, and with the usual eps the norm of theirs is steep.
+  item('lstm, layer norm', lstm(3, 8, { norm: 'layer', eps: 0.1, returnSequence: true }), 3),
 ];
 
 const RELU = item('rnn, relu', rnn(3, 5, { nonlinearity: 'relu' }), 4);
@@ -58,6 +69,8 @@ describe.each(MODES)('a recurrent layer equals its plain loop over time, %s buil
     ['rnn, sync, sequence', rnn(3, 4, { norm: 'batch', sync: 'all', returnSequence: true })],
     ['gru, sync', gru(3, 4, { norm: 'batch', sync: 'all' })],
     ['gru, groups of 2, no bias', gru(3, 4, { norm: 'batch', sync: 2, bias: false })],
+    ['lstm, sync, sequence', lstm(3, 4, { norm: 'batch', sync: 'all', returnSequence: true })],
+    ['lstm, groups of 2, no bias', lstm(3, 4, { norm: 'batch', sync: 2, bias: false })],
   ])('with batch norm, %s', (name, spec) => {
     for (const shards of BATCH_SHARDINGS) {
       const run = { ...sampleRun(item(name, spec, 4), shards), mode };
@@ -74,11 +87,49 @@ describe('gru', () => {
   describeGoldenLayer('gru', THROUGH_TIME);
 });
 
+describe('lstm', () => {
+  describeGoldenLayer('lstm', THROUGH_TIME);
+
+  it('carries its cell unchanged while the forget gate is open and the input gate shut', () => {
+    // sigmoid(+-100) is 1 or 0 to the last bit; c(1) = tanh(5) where the first input opens i.
+    const spec = lstm(1, 1, { returnSequence: true });
+    const { y } = runLayer({
+      ...{ spec, inputShape: [4, 1], shards: [1], x: Float32Array.of(1, 0, 0, 0) },
+      parameters: {
+        'lstm.weightIh': Float32Array.of(200, 0, 5, 0),
+        'lstm.weightHh': new Float32Array(4),
+        'lstm.biasIh': Float32Array.of(-100, 100, 0, 100),
+        'lstm.biasHh': new Float32Array(4),
+      },
+    });
+    expect(y).toEqual(new Float32Array(4).fill(Math.tanh(Math.fround(Math.tanh(5)))));
+  });
+
+  it('starts the biases of the forget gate with forgetBias, and the others as without it', () => {
+    const setup = { inputShape: [2, 3], shards: [2], x: testValues(12) };
+    const plain = runLayer({ ...setup, spec: lstm(3, 2) }).parameters;
+    const given = runLayer({ ...setup, spec: lstm(3, 2, { forgetBias: 1 }) }).parameters;
+    const withForget = (values: ArrayLike<number>, value: number) =>
+      Float32Array.from(values, (one, i) => (i === 2 || i === 3 ? value : one));
+    const [biasIh, biasHh] = [plain['lstm.biasIh']!, plain['lstm.biasHh']!];
+    expect(given).toEqual({
+      ...plain,
+      'lstm.biasIh': withForget(biasIh, 1),
+      'lstm.biasHh': withForget(biasHh, 0),
+    });
+    expect(() => lstm(3, 4, { forgetBias: 1, bias: false })).toThrow(
+      'lstm forgetBias with bias: false: got 1',
+    );
+    expect(() => lstm(3, 4, { forgetBias: Number.NaN })).toThrow('lstm forgetBias: got NaN');
+  });
+});
+
 describe('a recurrent layer', () => {
   const batch = rnn(3, 4, { norm: 'batch', sync: 'all' });
   describeDifferences([
     ...CASES,
     item('gru, batch norm', gru(2, 3, { norm: 'batch', sync: 2 }), 3),
+    item('lstm, batch norm', lstm(2, 3, { norm: 'batch', sync: 2 }), 3),
   ]);
 
   it('keeps the state of a gru whose update gate is open, and starts at 0', () => {
@@ -136,6 +187,7 @@ describe('a recurrent layer', () => {
   it.each([
     ['rnn', rnn(3, 4, { norm: 'batch', momentum: 1 })],
     ['gru', gru(3, 4, { norm: 'batch', momentum: 1, returnSequence: true })],
+    ['lstm', lstm(3, 4, { norm: 'batch', momentum: 1 })],
   ])('evaluates a batch as it trained on it, given the statistics of that batch, %s', (_, spec) => {
     const samples = 6;
     const run = sampleRun(item('batch', spec, 5), [samples]);
@@ -190,6 +242,12 @@ describe('convertNorm of recurrent layers', () => {
   ] as const)('changes the option that they have, %j', (options, changes) => {
     const expected = sequential([{ ...gru(3, 4, { norm: 'batch' }), ...changes }, relu()]);
     expect(convertNorm(model, options)).toEqual(expected);
+  });
+
+  it('changes an lstm alike, and keeps its other options', () => {
+    const plain = lstm(3, 4, { norm: 'batch', forgetBias: 1 });
+    expect(convertNorm(plain, { to: 'group' })).toEqual({ ...plain, norm: 'layer' });
+    expect(convertNorm(plain, { to: 'none' })).toEqual({ ...plain, norm: 'none' });
   });
 
   it('leaves those alone that do not normalize, and says what does not exist', () => {

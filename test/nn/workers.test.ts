@@ -13,7 +13,7 @@ import { linear } from '../../src/nn/specs/linear.ts';
 import { crossEntropy } from '../../src/nn/specs/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
-import { gru, rnn } from '../../src/nn/specs/recurrent.ts';
+import { gru, lstm, rnn } from '../../src/nn/specs/recurrent.ts';
 import { reshape } from '../../src/nn/specs/reshape.ts';
 import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
@@ -145,13 +145,15 @@ const models: Readonly<Record<string, LayerSpec>> = {
     rnn(20, 5, { nonlinearity: 'relu', returnSequence: true }),
     rnn(5, 6, { norm: 'layer', returnSequence: true }),
     gru(6, 6, { returnSequence: true }),
-    gru(6, 5),
+    gru(6, 5, { returnSequence: true }),
+    lstm(5, 5, { norm: 'layer' }),
   ),
   'recurrent layers, normalized over the batch': shrinking(
     5,
     reshape([6, 20]),
     rnn(20, 5, { norm: 'batch', sync: 3, returnSequence: true }),
-    gru(5, 5, { norm: 'batch', sync: 'all', momentum: null }),
+    lstm(5, 4, { norm: 'batch', sync: 'all', returnSequence: true }),
+    gru(4, 5, { norm: 'batch', sync: 'all', momentum: null }),
   ),
 };
 

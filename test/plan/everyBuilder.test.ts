@@ -54,6 +54,10 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
   reshape: [nn.reshape([28, 28])],
   residual: [nn.residual(nn.relu()), nn.residual(nn.relu(), nn.tanh())],
   rmsNorm: [nn.rmsNorm([3, 4]), nn.rmsNorm([3, 4], { eps: 1e-3, affine: false })],
+  lstm: [
+    nn.lstm(4, 3, { forgetBias: 1 }),
+    nn.lstm(4, 3, { norm: 'batch', sync: 2, momentum: null }),
+  ],
   rnn: [nn.rnn(4, 3), nn.rnn(4, 3, { nonlinearity: 'relu', norm: 'layer', bias: false })],
   sequential: [nn.sequential([nn.relu(), nn.sequential([nn.tanh()])])],
   sigmoid: [nn.sigmoid()],

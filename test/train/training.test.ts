@@ -3,17 +3,12 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
-import { fillArena, stateTensors } from '../../src/checkpoint/state.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
-import { describeDataset } from '../../src/data/identity.ts';
-import { createArena } from '../../src/memory/arena.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { parseOptimizer } from '../../src/optim/optimizer.ts';
 import type { OptimizerSpec } from '../../src/optim/optimizers.ts';
-import { planRun } from '../../src/plan/plan.ts';
-import { checkpointOf } from '../../src/runtime/resume.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
 import {
@@ -22,10 +17,10 @@ import {
   type GoldenTensors,
   loadGoldenTraining,
 } from '../support/golden/load.ts';
+import { expectWeights, namesIn, startFrom, TOLERANCE } from '../support/golden/runs.ts';
 import { MODES } from '../support/kernelFixture.ts';
 
 const golden = loadGoldenTraining();
-const TOLERANCE = 1e-5;
 const model = sequential(golden.layers as unknown as readonly LayerSpec[]);
 const [SAMPLES, ...IMAGE] = golden.input.shape as [number, ...number[]];
 
@@ -45,11 +40,7 @@ function optimizerOf(options: GoldenOptimizer): OptimizerSpec {
   return parseOptimizer({ ...rest, decayNormAndBias: decays === 'all' });
 }
 
-/** `<layer index>.<name>` to our names, `0.conv2d.weight`. */
-function ownName(path: string): string {
-  const [index, name] = path.split('.') as [string, string];
-  return `${index}.${golden.layers[Number(index)]!.kind}.${name}`;
-}
+const ownName = namesIn(golden.layers);
 
 /** A checkpoint of no steps that holds the golden start. */
 function startOf(run: GoldenRun, spec: LayerSpec, options: Variant): Checkpoint {
@@ -65,22 +56,7 @@ function startOf(run: GoldenRun, spec: LayerSpec, options: Variant): Checkpoint 
     workers: 1,
     mode,
   });
-  const plan = planRun(config);
-  const memory = createArena(plan.layout);
-  fillArena(plan, memory, data);
-  const tensors = stateTensors(plan, memory);
-  for (const [path, { data: values }] of Object.entries(golden.initialParameters)) {
-    tensors.find(({ name }) => name === `parameter ${ownName(path)}`)!.values.set(values);
-  }
-  return checkpointOf({
-    runId: 'a run',
-    config,
-    data: describeDataset(data),
-    tensors,
-    epochSums: new Float64Array(4),
-    step: 0,
-    epochs: 0,
-  });
+  return startFrom(config, data, golden.initialParameters, ownName);
 }
 
 interface Variant {
@@ -89,17 +65,8 @@ interface Variant {
   readonly workers: number;
 }
 
-function expectNear(trainer: Trainer, tensors: GoldenTensors): void {
-  const weights = trainer.weights();
-  for (const [path, { data: exact }] of Object.entries(tensors)) {
-    const { values } = weights.get(ownName(path))!;
-    expect(values.length).toBe(exact.length);
-    const scale = Math.max(...exact.map(Math.abs));
-    for (const [i, value] of values.entries()) {
-      expect(Math.abs(value - exact[i]!), `${path}[${i}]`).toBeLessThanOrEqual(TOLERANCE * scale);
-    }
-  }
-}
+const expectNear = (trainer: Trainer, tensors: GoldenTensors): void =>
+  expectWeights(trainer, tensors, ownName);
 
 async function expectGolden(run: GoldenRun, variant: Variant): Promise<void> {
   const spec = convertNorm(model, { to: 'sync' });

@@ -3,7 +3,7 @@
 // wherever it stands. Formulas: abi/gru.ts.
 
 import { high, low, narrow, storeLanes } from './lanes';
-import { sigmoidPair, tanhPair } from './math';
+import { sigmoidPair, sigmoidSlopePair, tanhPair, tanhSlopePair } from './math';
 
 @inline
 function gatePair(input: v128, hidden: v128): v128 {
@@ -63,29 +63,22 @@ export function gruCellF32(
   }
 }
 
-/** v (1 - v), the slope of a sigmoid at its output. */
-@inline
-function slopePair(v: v128): v128 {
-  return f64x2.mul(v, f64x2.sub(f64x2.splat(1), v));
-}
-
 /** dh (1 - z) (1 - n^2). */
 @inline
 function newGradPair(dh: v128, z: v128, n: v128): v128 {
-  const one = f64x2.splat(1);
-  return f64x2.mul(f64x2.mul(dh, f64x2.sub(one, z)), f64x2.sub(one, f64x2.mul(n, n)));
+  return f64x2.mul(f64x2.mul(dh, f64x2.sub(f64x2.splat(1), z)), tanhSlopePair(n));
 }
 
 /** dh (h - n) z (1 - z). */
 @inline
 function updateGradPair(dh: v128, h: v128, n: v128, z: v128): v128 {
-  return f64x2.mul(f64x2.mul(dh, f64x2.sub(h, n)), slopePair(z));
+  return f64x2.mul(f64x2.mul(dh, f64x2.sub(h, n)), sigmoidSlopePair(z));
 }
 
 /** dn hn r (1 - r). */
 @inline
 function resetGradPair(dn: v128, hidden: v128, r: v128): v128 {
-  return f64x2.mul(f64x2.mul(dn, hidden), slopePair(r));
+  return f64x2.mul(f64x2.mul(dn, hidden), sigmoidSlopePair(r));
 }
 
 export function gruCellGradF32(

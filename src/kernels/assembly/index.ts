@@ -12,6 +12,7 @@ export * from './frozenNorm';
 export * from './gru';
 export * from './images';
 export * from './loss';
+export * from './lstm';
 export * from './moments';
 export * from './norm';
 export * from './normalize';

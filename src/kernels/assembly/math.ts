@@ -107,6 +107,18 @@ export function sigmoidPair(x: v128): v128 {
   return f64x2.div(one, f64x2.add(one, expPair(f64x2.neg(x))));
 }
 
+/** v (1 - v), the slope of a sigmoid at its output. */
+@inline
+export function sigmoidSlopePair(v: v128): v128 {
+  return f64x2.mul(v, f64x2.sub(f64x2.splat(1), v));
+}
+
+/** 1 - v^2, the slope of a tanh at its output. */
+@inline
+export function tanhSlopePair(v: v128): v128 {
+  return f64x2.sub(f64x2.splat(1), f64x2.mul(v, v));
+}
+
 /** tanh(x) of two float64 lanes, from e = exp(2|x|) - 1 as e / (e + 2), which keeps the digits
  * of small x. */
 @inline

@@ -18,7 +18,7 @@ import {
   layerNormKind,
 } from '../norms/normKinds.ts';
 import { rmsNormKind } from '../norms/rmsNormKind.ts';
-import { gruKind, rnnKind } from '../recurrent/recurrentKinds.ts';
+import { gruKind, lstmKind, rnnKind } from '../recurrent/recurrentKinds.ts';
 import type { LeafSpec } from '../specs/spec.ts';
 
 const kinds = [
@@ -36,6 +36,7 @@ const kinds = [
   instanceNormKind,
   layerNormKind,
   linearKind,
+  lstmKind,
   maxPoolKind,
   reshapeKind,
   rmsNormKind,

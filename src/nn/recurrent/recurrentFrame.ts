@@ -12,6 +12,10 @@ export type Part = (typeof PARTS)[number];
 /** An address for the input's part of the pre-activations and one for the hidden state's. */
 export type PartPtrs = Readonly<Record<Part, number>>;
 
+/** What a recurrent layer may normalize at each time step: both parts, and the cell of an lstm
+ * where it enters tanh. */
+export type NormedPart = Part | 'Cell';
+
 export interface RecurrentFrame {
   readonly spec: RecurrentSpec;
   readonly binding: Binding;
@@ -51,14 +55,62 @@ export function frameOf(spec: RecurrentSpec, binding: Binding): RecurrentFrame {
   };
 }
 
-/** The parts of an Elman network are only added, so that they have one gradient. */
 function gateGradsOf(spec: RecurrentSpec, binding: Binding): PartPtrs {
   const inputPtr = binding.workspacePtr('gateGradsIh');
-  if (spec.kind === 'rnn') return { Ih: inputPtr, Hh: inputPtr };
-  return { Ih: inputPtr, Hh: binding.workspacePtr('gateGradsHh') };
+  return {
+    Ih: inputPtr,
+    Hh: hasOneGradient(spec) ? inputPtr : binding.workspacePtr('gateGradsHh'),
+  };
 }
+
+/** Whether both parts have the same gradient because the cell only adds them; a gru does not. */
+export function hasOneGradient(spec: RecurrentSpec): boolean {
+  return spec.kind !== 'gru';
+}
+
+const GATES = { rnn: 1, gru: 3, lstm: 4 } as const;
 
 /** Pre-activations of one sample and time step. */
 export function gateColumns(spec: RecurrentSpec): number {
-  return spec.kind === 'gru' ? 3 * spec.hiddenSize : spec.hiddenSize;
+  return GATES[spec.kind] * spec.hiddenSize;
+}
+
+/** What a layer normalizes at each time step. */
+export function normedParts(spec: RecurrentSpec): readonly NormedPart[] {
+  if (spec.norm === 'none') return [];
+  return spec.kind === 'lstm' ? [...PARTS, 'Cell'] : PARTS;
+}
+
+/** Values that a normalization takes of each sample. */
+export function normedColumns(spec: RecurrentSpec, part: NormedPart): number {
+  return part === 'Cell' ? spec.hiddenSize : gateColumns(spec);
+}
+
+/** The bias that is added after a normalization. */
+export function biasName(part: NormedPart): string {
+  return part === 'Cell' ? 'normBiasCell' : `bias${part}`;
+}
+
+/** Where an lstm has its cell, beside the states of its frame. */
+export interface CellFrame {
+  /** c(0) to c(T). */
+  readonly cellsPtr: number;
+  /** Of each time step: what enters tanh where there is a norm, then tanh of it. */
+  readonly squashedPtr: number;
+  /** Of one time step: what later ones give to the gradient of the cell; the gradient of what
+   * entered tanh; what that gives to the gradient of the cell. */
+  readonly cellGradPtr: number;
+  readonly squashGradPtr: number;
+  readonly cellTermPtr: number;
+}
+
+export function cellFrameOf({ binding, hasNorm }: RecurrentFrame): CellFrame {
+  const squashGradPtr = binding.workspacePtr('squashGrad');
+  return {
+    squashGradPtr,
+    cellsPtr: binding.workspacePtr('cells'),
+    squashedPtr: binding.workspacePtr('squashed'),
+    cellGradPtr: binding.workspacePtr('cellGrad'),
+    cellTermPtr: hasNorm ? binding.workspacePtr('cellTerm') : squashGradPtr,
+  };
 }

@@ -14,8 +14,9 @@ import type {
 import type { NormTraits } from '../layers/normTraits.ts';
 import { grainSumsWorkspace } from '../norms/grainSums.ts';
 import { replicasText } from '../norms/normShared.ts';
-import type { GruSpec, RecurrentSpec, RnnSpec } from '../specs/recurrent.ts';
-import { gateColumns, PARTS } from './recurrentFrame.ts';
+import type { RandomInitializer } from '../specs/init.ts';
+import type { GruSpec, LstmSpec, RecurrentSpec, RnnSpec } from '../specs/recurrent.ts';
+import { biasName, gateColumns, hasOneGradient, PARTS, type Part } from './recurrentFrame.ts';
 import {
   normBuffers,
   normParameters,
@@ -38,6 +39,7 @@ const innerNorm: NormTraits<RecurrentSpec> = {
 
 export const rnnKind: LayerKind<RnnSpec> = recurrentKind('rnn');
 export const gruKind: LayerKind<GruSpec> = recurrentKind('gru');
+export const lstmKind: LayerKind<LstmSpec> = recurrentKind('lstm');
 
 function recurrentKind<Spec extends RecurrentSpec>(kind: Spec['kind']): LayerKind<Spec> {
   return {
@@ -74,13 +76,26 @@ function parameters(spec: RecurrentSpec): readonly ParameterDeclaration[] {
   // As PyTorch does: uniform within 1 / sqrt(hiddenSize), weights and biases alike.
   const init = { kind: 'torch', fanIn: spec.hiddenSize, fanOut: spec.hiddenSize } as const;
   const weight = { role: 'weight', init } as const;
-  const bias = { shape: [columns], role: 'bias', init } as const;
+  const bias = (part: Part): ParameterDeclaration => ({
+    name: biasName(part),
+    shape: [columns],
+    role: 'bias',
+    init: { ...init, ...forgetGate(spec, part) },
+  });
   return [
     { name: 'weightIh', shape: [spec.inputSize, columns], ...weight },
     { name: 'weightHh', shape: [spec.hiddenSize, columns], ...weight },
-    ...(spec.bias ? PARTS.map((part) => ({ name: `bias${part}`, ...bias })) : []),
+    ...(spec.bias ? PARTS.map(bias) : []),
     ...normParameters(spec),
   ];
+}
+
+/** What the biases of the forget gate start with where they are given. */
+function forgetGate(spec: RecurrentSpec, part: Part): Pick<RandomInitializer, 'except'> {
+  if (spec.kind !== 'lstm' || spec.forgetBias === null) return {};
+  const { hiddenSize, forgetBias } = spec;
+  const value = part === 'Ih' ? forgetBias : 0;
+  return { except: { lo: hiddenSize, hi: 2 * hiddenSize, value } };
 }
 
 function workspace(
@@ -113,13 +128,29 @@ function workspace(
     { name: 'stateTerm', type: 'f32', shape: [capacity, hiddenSize] },
     ...PARTS.map((part) => perStep(`products${part}`)),
     perStep('gateGradsIh'),
-    ...(spec.kind === 'gru' ? [perStep('gateGradsHh')] : []),
+    ...(hasOneGradient(spec) ? [] : [perStep('gateGradsHh')]),
     ...(spec.norm === 'none'
       ? []
       : PARTS.flatMap((part) => [perStep(`normed${part}`), perStep(`productGrads${part}`)])),
-    ...summedParameters(spec).map((name) =>
-      grainSumsWorkspace(`${name}.sums`, columns, countGrains),
+    ...(spec.kind === 'lstm' ? cellWorkspace(spec, steps, capacity) : []),
+    ...summedParameters(spec).map(({ name, columns: length }) =>
+      grainSumsWorkspace(`${name}.sums`, length, countGrains),
     ),
     ...normWorkspace(spec, steps, size),
+  ];
+}
+
+function cellWorkspace(
+  { hiddenSize, norm }: LstmSpec,
+  steps: number,
+  capacity: number,
+): readonly WorkspaceDeclaration[] {
+  const type = 'f32';
+  const ofOneStep = ['cellGrad', 'squashGrad', ...(norm === 'none' ? [] : ['cellTerm'])];
+  return [
+    // c(0) to c(T).
+    { name: 'cells', type, shape: [steps + 1, capacity, hiddenSize] },
+    { name: 'squashed', type, shape: [steps, capacity, hiddenSize] },
+    ...ofOneStep.map((name) => ({ name, type, shape: [capacity, hiddenSize] }) as const),
   ];
 }

@@ -1,7 +1,8 @@
-// The normalization of a recurrent layer's pre-activations: one for each time step and part (of the
-// input, of the hidden state), which share their gain and bias. Each is an ordinary layer or batch
-// normalization (`norm`) of [samples, columns] with a reduction of its own, so that no vector is
-// written while another worker still reads it. Ba, Kiros, Hinton 2016; Cooijmans et al. 2017.
+// The normalization of a recurrent layer's pre-activations, and of the cell of an lstm: one for
+// each time step and part, where those of a part share their gain and bias. Each is an ordinary
+// layer or batch normalization (`norm`) of [samples, columns] with a reduction of its own, so that
+// no vector is written while another worker still reads it. Ba, Kiros, Hinton 2016; Cooijmans et
+// al. 2017.
 
 import { DOUBLE_BYTES } from '../../base/bytes.ts';
 import { bindBatchNorm, coefficientsLength } from '../../norm/batchNorm.ts';
@@ -18,32 +19,37 @@ import type {
 } from '../layers/layer.ts';
 import { batchStatistics, groupReplicasOf } from '../norms/normShared.ts';
 import type { RecurrentSpec } from '../specs/recurrent.ts';
-import { gateColumns, PARTS, type Part } from './recurrentFrame.ts';
+import { biasName, type NormedPart, normedColumns, normedParts } from './recurrentFrame.ts';
 
 /** Cooijmans et al. 2017, section 4: with unit variance tanh saturates and gradients vanish. */
 const BATCH_GAIN = 0.1;
 
-/** The gains of both parts. */
+/** The gains of all parts, and the bias of the cell; those of the others are the layer's. */
 export function normParameters(spec: RecurrentSpec): readonly ParameterDeclaration[] {
-  if (spec.norm === 'none') return [];
-  const value = spec.norm === 'batch' ? BATCH_GAIN : 1;
-  return PARTS.map((part) => ({
-    name: `normWeight${part}`,
-    shape: [gateColumns(spec)],
+  const gain = spec.norm === 'batch' ? BATCH_GAIN : 1;
+  const declare = (name: string, part: NormedPart, value: number): ParameterDeclaration => ({
+    name,
+    shape: [normedColumns(spec, part)],
     role: 'norm',
     init: { kind: 'constant', value },
-  }));
+  });
+  return normedParts(spec).flatMap((part) => [
+    declare(`normWeight${part}`, part, gain),
+    ...(part === 'Cell' && spec.bias ? [declare(biasName(part), part, 0)] : []),
+  ]);
 }
 
 /** Running statistics of every time step. */
 export function normBuffers(spec: RecurrentSpec, steps: number): readonly BufferDeclaration[] {
   if (spec.norm !== 'batch') return [];
-  const shape = [steps, gateColumns(spec)];
-  return PARTS.flatMap((part) => [
-    { name: `runningMean${part}`, shape, initial: 0 },
-    { name: `runningVar${part}`, shape, initial: 1 },
-    { name: `numBatchesTracked${part}`, shape: [steps], initial: 0 },
-  ]);
+  return normedParts(spec).flatMap((part) => {
+    const shape = [steps, normedColumns(spec, part)];
+    return [
+      { name: `runningMean${part}`, shape, initial: 0 },
+      { name: `runningVar${part}`, shape, initial: 1 },
+      { name: `numBatchesTracked${part}`, shape: [steps], initial: 0 },
+    ];
+  });
 }
 
 export function normReductions(
@@ -51,21 +57,23 @@ export function normReductions(
   steps: number,
 ): readonly ReductionDeclaration[] {
   if (spec.norm !== 'batch') return [];
-  const shared = { channels: gateColumns(spec), groupReplicas: groupReplicasOf(spec.sync) };
-  return PARTS.flatMap((part) =>
-    Array.from({ length: steps }, (_, t) => [
+  const groupReplicas = groupReplicasOf(spec.sync);
+  return normedParts(spec).flatMap((part) => {
+    const shared = { channels: normedColumns(spec, part), groupReplicas };
+    return Array.from({ length: steps }, (_, t) => [
       { name: `moments${part}.${t}`, combine: 'moments' as const, ...shared },
       { name: `sums${part}.${t}`, combine: 'sums' as const, ...shared },
-    ]).flat(),
-  );
+    ]).flat();
+  });
 }
 
 /** The statistics of each time step. */
 export function normStatistics(spec: RecurrentSpec): readonly StatisticsDeclaration[] {
-  const columns = gateColumns(spec);
+  if (spec.norm === 'none') return [];
+  // The part with the fewest.
+  const columns = Math.min(...normedParts(spec).map((part) => normedColumns(spec, part)));
   const cure = "a larger hiddenSize, or norm: 'none'";
   if (spec.norm === 'layer') return [{ per: 'time step of a sample', values: columns, cure }];
-  if (spec.norm === 'none') return [];
   const { sync } = spec;
   const batch = batchStatistics({ channels: columns, sync }, [columns], false);
   return [{ ...batch, cure: "norm: 'layer', which needs no other samples" }];
@@ -76,18 +84,20 @@ export function normWorkspace(
   steps: number,
   size: WorkspaceSize,
 ): readonly WorkspaceDeclaration[] {
-  if (spec.norm === 'none') return [];
-  return PARTS.map((part) => ({
+  return normedParts(spec).map((part) => ({
     name: `statistics${part}`,
     type: 'f64',
-    shape: [steps, statisticsLength(spec, size)],
+    shape: [steps, statisticsLength(spec, part, size)],
   }));
 }
 
 /** Float64 numbers that one time step of one part keeps from forward to backward. */
-function statisticsLength(spec: RecurrentSpec, size: WorkspaceSize): number {
+function statisticsLength(spec: RecurrentSpec, part: NormedPart, size: WorkspaceSize): number {
   if (spec.norm === 'layer') return 2 * size.capacity;
-  return coefficientsLength(gateColumns(spec), size.countGroups(groupReplicasOf(spec.sync)));
+  return coefficientsLength(
+    normedColumns(spec, part),
+    size.countGroups(groupReplicasOf(spec.sync)),
+  );
 }
 
 /** Addresses of [samples, columns] of one time step. */
@@ -108,20 +118,20 @@ export interface BoundStepNorm {
 export function bindStepNorm(
   spec: RecurrentSpec,
   binding: Binding,
-  place: { readonly part: Part; readonly t: number; readonly tensors: StepTensors },
+  place: { readonly part: NormedPart; readonly t: number; readonly tensors: StepTensors },
   gradients: { readonly weight: GradientSink; readonly bias: GradientSink | undefined },
 ): BoundStepNorm {
   const { kernels, countGrains, memory, path } = binding;
   const { part, t } = place;
-  const columns = gateColumns(spec);
+  const columns = normedColumns(spec, part);
   const columnsBytes = columns * DOUBLE_BYTES;
-  const statisticsBytes = statisticsLength(spec, binding) * DOUBLE_BYTES;
+  const statisticsBytes = statisticsLength(spec, part, binding) * DOUBLE_BYTES;
   const statisticsPtr = binding.workspacePtr(`statistics${part}`) + t * statisticsBytes;
   const setup = {
     ...{ kernels, countGrains, step: binding.step, eps: spec.eps },
     ...place.tensors,
     weightPtr: binding.parameterPtr(`normWeight${part}`),
-    biasPtr: spec.bias ? binding.parameterPtr(`bias${part}`) : 0,
+    biasPtr: spec.bias ? binding.parameterPtr(biasName(part)) : 0,
     weightGrad: gradients.weight,
     biasGrad: gradients.bias,
     rowsPerSample: 1,

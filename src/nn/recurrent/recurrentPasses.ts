@@ -7,8 +7,18 @@ import type { Binding, BoundLayer } from '../layers/layer.ts';
 import { bindGrainSums, type GrainSums } from '../norms/grainSums.ts';
 import type { RecurrentSpec } from '../specs/recurrent.ts';
 import { bindCell } from './recurrentCells.ts';
-import { frameOf, PARTS, type RecurrentFrame } from './recurrentFrame.ts';
-import { type BoundStepNorm, bindStepNorm } from './recurrentNorm.ts';
+import {
+  biasName,
+  cellFrameOf,
+  frameOf,
+  type NormedPart,
+  normedColumns,
+  normedParts,
+  PARTS,
+  type Part,
+  type RecurrentFrame,
+} from './recurrentFrame.ts';
+import { type BoundStepNorm, bindStepNorm, type StepTensors } from './recurrentNorm.ts';
 import { bindProducts } from './recurrentProducts.ts';
 
 /** Binds a recurrent layer. */
@@ -17,11 +27,13 @@ export function bindRecurrent(spec: RecurrentSpec, binding: Binding): BoundLayer
   const { steps, statesPtr } = frame;
   const { kernels, step } = binding;
   const { hiddenSize, returnSequence } = spec;
-  const cell = bindCell(frame);
-  const products = bindProducts(frame);
   const sums = bindSums(frame);
   const allSums = [...sums.values()];
-  const norms = bindNorms(frame, sums);
+  const norms = bindNorms(frame, sums, PARTS);
+  const cellNorms = bindNorms(frame, sums, ['Cell']);
+  const allNorms = [...norms, ...cellNorms].flat();
+  const cell = bindCell(frame, cellNorms);
+  const products = bindProducts(frame);
   const addBiases = bindBiasGradients(frame, sums);
   const output = bindOutput(frame);
   const gradPtr = binding.workspacePtr('stateGrad');
@@ -65,53 +77,74 @@ export function bindRecurrent(spec: RecurrentSpec, binding: Binding): BoundLayer
       products.inputGradient();
     },
     updateBuffers() {
-      for (const ofStep of norms) {
-        for (const norm of ofStep) norm.updateRunningStatistics?.();
-      }
+      for (const norm of allNorms) norm.updateRunningStatistics?.();
     },
   };
 }
 
 /** The sums of biases and gains, by the parameters' names. */
-function bindSums({ spec, binding, columns }: RecurrentFrame): ReadonlyMap<string, GrainSums> {
+function bindSums({ spec, binding }: RecurrentFrame): ReadonlyMap<string, GrainSums> {
   const { kernels, countGrains } = binding;
   return new Map(
-    summedParameters(spec).map((parameter) => {
-      const workspacePtr = binding.workspacePtr(`${parameter}.sums`);
-      const sink = binding.gradient(parameter);
+    summedParameters(spec).map(({ name, columns }) => {
+      const workspacePtr = binding.workspacePtr(`${name}.sums`);
+      const sink = binding.gradient(name);
       const setup = { kernels, countGrains, length: columns, workspacePtr, sink };
-      return [parameter, bindGrainSums(setup)] as const;
+      return [name, bindGrainSums(setup)] as const;
     }),
   );
 }
 
 /** The parameters that every time step adds to. */
-export function summedParameters(spec: RecurrentSpec): readonly string[] {
-  const names = [...(spec.bias ? ['bias'] : []), ...(spec.norm === 'none' ? [] : ['normWeight'])];
-  return names.flatMap((name) => PARTS.map((part) => `${name}${part}`));
+export function summedParameters(
+  spec: RecurrentSpec,
+): readonly { readonly name: string; readonly columns: number }[] {
+  const parts = normedParts(spec);
+  const biased = parts.length === 0 ? PARTS : parts;
+  return [
+    ...(spec.bias ? biased : []).map((part) => [biasName(part), part] as const),
+    ...parts.map((part) => [`normWeight${part}`, part] as const),
+  ].map(([name, part]) => ({ name, columns: normedColumns(spec, part) }));
 }
 
-/** The normalizations of each time step; none without a norm. */
+/** The normalizations of each time step that are among `parts`; none without a norm. */
 function bindNorms(
   frame: RecurrentFrame,
   sums: ReadonlyMap<string, GrainSums>,
+  parts: readonly NormedPart[],
 ): readonly (readonly BoundStepNorm[])[] {
-  const { spec, binding, steps, gateStepBytes } = frame;
-  const parts = frame.hasNorm ? PARTS : [];
+  const { spec, binding, steps } = frame;
+  const normed = normedParts(spec).filter((part) => parts.includes(part));
   return Array.from({ length: steps }, (_, t) =>
-    parts.map((part) => {
-      const at = t * gateStepBytes;
-      const tensors = {
-        xPtr: frame.products[part] + at,
-        yPtr: frame.normed[part] + at,
-        dyPtr: frame.gateGrads[part] + at,
-        dxPtr: frame.productGrads[part] + at,
+    normed.map((part) => {
+      const gradients = {
+        weight: sums.get(`normWeight${part}`)!,
+        bias: sums.get(biasName(part)),
       };
-      const bias = sums.get(`bias${part}`);
-      const gradients = { weight: sums.get(`normWeight${part}`)!, bias };
+      const tensors = part === 'Cell' ? cellTensors(frame, t) : partTensors(frame, part, t);
       return bindStepNorm(spec, binding, { part, t, tensors }, gradients);
     }),
   );
+}
+
+function partTensors(frame: RecurrentFrame, part: Part, t: number): StepTensors {
+  const at = t * frame.gateStepBytes;
+  return {
+    xPtr: frame.products[part] + at,
+    yPtr: frame.normed[part] + at,
+    dyPtr: frame.gateGrads[part] + at,
+    dxPtr: frame.productGrads[part] + at,
+  };
+}
+
+function cellTensors(frame: RecurrentFrame, t: number): StepTensors {
+  const { cellsPtr, squashedPtr, squashGradPtr, cellTermPtr } = cellFrameOf(frame);
+  return {
+    xPtr: cellsPtr + (t + 1) * frame.stateStepBytes,
+    yPtr: squashedPtr + t * frame.stateStepBytes,
+    dyPtr: squashGradPtr,
+    dxPtr: cellTermPtr,
+  };
 }
 
 /** Adds up the gradients of the biases over time steps; a normalization does that by itself. */

@@ -15,9 +15,15 @@ export type WeightInit = (typeof WEIGHT_INITS)[number];
 /** How a parameter is filled. `fanIn` and `fanOut` count the inputs and outputs that one element's
  * neuron is connected to. `torch` is PyTorch's default of conv and linear: uniform within
  * +-1/sqrt(fanIn). The kaiming ones take the gain sqrt(2) of ReLU and fanIn. */
-export type Initializer =
-  | { readonly kind: 'constant'; readonly value: number }
-  | { readonly kind: WeightInit; readonly fanIn: number; readonly fanOut: number };
+export type Initializer = { readonly kind: 'constant'; readonly value: number } | RandomInitializer;
+
+export interface RandomInitializer {
+  readonly kind: WeightInit;
+  readonly fanIn: number;
+  readonly fanOut: number;
+  /** The elements from `lo` to below `hi` that are `value` instead. */
+  readonly except?: { readonly lo: number; readonly hi: number; readonly value: number };
+}
 
 /** Fills a parameter. `tensorIndex` is the parameter's place in the model. */
 export function initialize(
@@ -35,10 +41,12 @@ export function initialize(
   for (let i = 0; i < values.length; i++) {
     values[i] = scale * (uniform ? 2 * random.nextUniform() - 1 : random.nextNormal());
   }
+  const { except } = initializer;
+  if (except !== undefined) values.fill(except.value, except.lo, except.hi);
 }
 
 /** The bound of a uniform distribution or the standard deviation of a normal one. */
-function distributionOf(initializer: Exclude<Initializer, { kind: 'constant' }>): {
+function distributionOf(initializer: RandomInitializer): {
   readonly uniform: boolean;
   readonly scale: number;
 } {

@@ -4,7 +4,7 @@
 import type { z } from 'zod';
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
-import { oneOf } from '../../base/values.ts';
+import { oneOf, realOrNull } from '../../base/values.ts';
 import { type LayerForm, layerForm } from './form.ts';
 import {
   DEFAULT_EPS,
@@ -43,7 +43,13 @@ export interface GruSpec extends RecurrentFields {
   readonly kind: 'gru';
 }
 
-export type RecurrentSpec = RnnSpec | GruSpec;
+export interface LstmSpec extends RecurrentFields {
+  readonly kind: 'lstm';
+  /** What the forget gate's two biases start with in sum; null: random, as the other gates'. */
+  readonly forgetBias: number | null;
+}
+
+export type RecurrentSpec = RnnSpec | GruSpec | LstmSpec;
 
 export interface RecurrentOptions {
   /** Whether there are biasIh and biasHh; default true. */
@@ -52,7 +58,7 @@ export interface RecurrentOptions {
    * one, [hiddenSize]; default false. */
   readonly returnSequence?: boolean;
   /** Normalizes the input's and the hidden state's part of the pre-activations, each on its own, at
-   * every time step; the biases are added behind it, and the gains normWeightIh and normWeightHh
+   * every time step; the biases are added after it, and the gains normWeightIh and normWeightHh
    * are shared by all time steps. `layer`: over the features of one sample (Ba, Kiros, Hinton
    * 2016). `batch`: over the samples, by statistics of each time step's own; so are the running
    * ones that evaluation uses (Cooijmans et al. 2017, with their initial gain of 0.1). Default
@@ -74,6 +80,13 @@ export interface RnnOptions extends RecurrentOptions {
   readonly nonlinearity?: 'tanh' | 'relu';
 }
 
+export interface LstmOptions extends RecurrentOptions {
+  /** What the biases of the forget gate start with: this in biasIh, 0 in biasHh. 1 lets the cell
+   * remember from the first step on (Gers et al. 2000; Jozefowicz et al. 2015). Default null: both
+   * are random like the other gates', as in PyTorch. */
+  readonly forgetBias?: number | null;
+}
+
 const recurrentOptions = {
   bias: optionalFlag,
   returnSequence: optionalFlag,
@@ -86,6 +99,10 @@ export const gruSchema = optionsSchema<RecurrentOptions>()(recurrentOptions);
 export const rnnSchema = optionsSchema<RnnOptions>()({
   ...recurrentOptions,
   nonlinearity: oneOf(['tanh', 'relu']).exactOptional(),
+});
+export const lstmSchema = optionsSchema<LstmOptions>()({
+  ...recurrentOptions,
+  forgetBias: realOrNull('a finite number, or null for random values', () => true).exactOptional(),
 });
 
 /** An Elman network (1990; PyTorch's RNN): h(t) = tanh(x(t) weightIh + biasIh + h(t - 1) weightHh +
@@ -111,6 +128,28 @@ export function gru(
   const example = 'gru(28, 64, { returnSequence: true })';
   const given = parseOptions('gru', gruSchema, options, { example });
   return { kind: 'gru', ...fieldsOf('gru', inputSize, hiddenSize, given) };
+}
+
+/** A long short-term memory (Hochreiter and Schmidhuber 1997; PyTorch's LSTM): i, f, o =
+ * sigmoid(a), g = tanh(a), c(t) = f c(t - 1) + i g, h(t) = o tanh(c(t)) from h(0) = c(0) = 0, where
+ * a = x(t) weightIh + biasIh + h(t - 1) weightHh + biasHh. Gates stand side by side as i, f, g, o:
+ * weightIh is [inputSize, 4 hiddenSize], weightHh [hiddenSize, 4 hiddenSize], PyTorch's transposed.
+ * A `norm` also normalizes c(t) where it enters tanh, with the gain normWeightCell and the bias
+ * normBiasCell, [hiddenSize] each; c(t) itself is carried on as it is (Cooijmans et al. 2017,
+ * equations 6 to 8; Ba, Kiros, Hinton 2016). Otherwise as {@link rnn}. */
+export function lstm(inputSize: number, hiddenSize: number, options: LstmOptions = {}): LstmSpec {
+  const example = 'lstm(28, 64, { returnSequence: true })';
+  const given = parseOptions('lstm', lstmSchema, options, { example });
+  const { forgetBias = null, ...fields } = given;
+  if (forgetBias !== null && fields.bias === false) {
+    throw new UsageError({
+      what: 'lstm forgetBias with bias: false',
+      given: forgetBias,
+      allowed: 'null, since there are no biases',
+      hint: 'bias: true',
+    });
+  }
+  return { kind: 'lstm', ...fieldsOf('lstm', inputSize, hiddenSize, fields), forgetBias };
 }
 
 function fieldsOf(
@@ -147,6 +186,10 @@ export const recurrentForms: readonly LayerForm<RecurrentSpec>[] = [
   layerForm('gru', { ...recurrentSizes, ...gruSchema.shape }, (fields) => {
     const { inputSize, hiddenSize, ...options } = fields;
     return gru(inputSize, hiddenSize, options);
+  }),
+  layerForm('lstm', { ...recurrentSizes, ...lstmSchema.shape }, (fields) => {
+    const { inputSize, hiddenSize, ...options } = fields;
+    return lstm(inputSize, hiddenSize, options);
   }),
   layerForm('rnn', { ...recurrentSizes, ...rnnSchema.shape }, (fields) => {
     const { inputSize, hiddenSize, ...options } = fields;

@@ -12,7 +12,7 @@ import type { FlattenSpec } from './flatten.ts';
 import type { LinearSpec } from './linear.ts';
 import type { BatchNormSpec, GroupNormSpec, InstanceNormSpec, LayerNormSpec } from './norms.ts';
 import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec } from './pools.ts';
-import type { GruSpec, RnnSpec } from './recurrent.ts';
+import type { GruSpec, LstmSpec, RnnSpec } from './recurrent.ts';
 import type { ReshapeSpec } from './reshape.ts';
 import type { RmsNormSpec } from './rmsNorm.ts';
 
@@ -33,6 +33,7 @@ export type LeafSpec =
   | InstanceNormSpec
   | LayerNormSpec
   | LinearSpec
+  | LstmSpec
   | MaxPoolSpec
   | ReshapeSpec
   | RmsNormSpec

@@ -40,7 +40,7 @@ SPECIAL_VALUES = (0.0, 1e-4, -1e-4, 5.0, -5.0, 12.0, -12.0, 100.0, -100.0)
 def layer_case(name, spec, shape, *, training=True, make_input=normal, batches_tracked=0):
     """One layer, forward and backward, from random numbers."""
     generator = generator_of(name)
-    is_recurrent = spec["kind"] in ("rnn", "gru")
+    is_recurrent = spec["kind"] in ("rnn", "gru", "lstm")
     if is_recurrent:
         parameters = make_recurrent_parameters(spec, generator)
         buffers = make_recurrent_buffers(spec, generator, shape[1])

@@ -107,6 +107,28 @@ export interface GoldenTraining {
   readonly runs: readonly GoldenRun[];
 }
 
+/** A recurrent net trained by the shared optimizer. */
+export interface GoldenSequence {
+  readonly name: string;
+  readonly layers: readonly GoldenSpec[];
+  readonly initialParameters: GoldenTensors;
+  /** One for each epoch, the mean over its samples, each before the update of its step. */
+  readonly losses: readonly number[];
+  /** After the last step. */
+  readonly parameters: GoldenTensors;
+  readonly buffers: GoldenTensors;
+}
+
+/** What `sequences.json` holds. */
+export interface GoldenSequences {
+  readonly input: GoldenTensor;
+  readonly labels: readonly number[];
+  /** Samples of a step; the last one of an epoch has those that are left. */
+  readonly batch: number;
+  readonly optimizer: Readonly<Record<string, unknown>>;
+  readonly runs: readonly GoldenSequence[];
+}
+
 /** The cases of each layer and loss. */
 export function loadGoldenLayers(): GoldenLayers {
   return read('layers.json') as GoldenLayers;
@@ -115,6 +137,11 @@ export function loadGoldenLayers(): GoldenLayers {
 /** The training runs. */
 export function loadGoldenTraining(): GoldenTraining {
   return read('training.json') as GoldenTraining;
+}
+
+/** The training runs of recurrent nets. */
+export function loadGoldenSequences(): GoldenSequences {
+  return read('sequences.json') as GoldenSequences;
 }
 
 function read(fileName: string): unknown {

@@ -1,4 +1,4 @@
-"""Writes layers.json and training.json: what PyTorch computes, as numbers for the tests.
+"""Writes layers.json, sequences.json and training.json: what PyTorch computes, as numbers for the tests.
 
 Inputs and parameters are float32 numbers; everything is then computed in float64 on one thread,
 rounded to float32 and written with as many digits (at most 9) as give that float32 back exactly.
@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from layer_cases import make_cases, make_losses
 from reference import SEED
+from sequence_runs import make_sequences
 from training_runs import make_training
 
 FOLDER = Path(__file__).resolve().parent
@@ -33,6 +34,9 @@ def main():
     torch.set_num_threads(1)
     head = {"torch": torch.__version__, "seed": SEED}
     write_json("layers.json", head, {"cases": make_cases(), "losses": make_losses()})
+
+    shared, runs = make_sequences()
+    write_json("sequences.json", head | shared, {"runs": runs})
 
     shared, runs = make_training()
     write_json("training.json", head | shared, {"runs": runs})

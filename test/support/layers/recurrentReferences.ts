@@ -3,18 +3,28 @@
 
 import { gruCellGradRef, gruCellRef } from '../../../src/kernels/reference/gru.ts';
 import {
+  lstmCellGradRef,
+  lstmCellRef,
+  lstmOutputGradRef,
+  lstmOutputRef,
+} from '../../../src/kernels/reference/lstm.ts';
+import {
   batchNormSetsRef,
   layerNormSetsRef,
   type NormSetsRef,
   normalizeGradRef,
   normalizeRef,
 } from '../../../src/kernels/reference/norm.ts';
-import { gateColumns } from '../../../src/nn/recurrent/recurrentFrame.ts';
+import {
+  biasName,
+  gateColumns,
+  type NormedPart,
+  type Part,
+} from '../../../src/nn/recurrent/recurrentFrame.ts';
 import type { RecurrentSpec } from '../../../src/nn/specs/recurrent.ts';
 import { countOf, groupEndsOf, type RefInput, type RefOutput } from './normReferences.ts';
 
 type Doubles = Float64Array;
-type Part = 'Ih' | 'Hh';
 
 /** a [n, k] times b [k, m], either transposed where asked for. */
 function product(
@@ -41,6 +51,10 @@ interface Passed {
   readonly normed: Readonly<Record<Part, Doubles>>;
   readonly h: Doubles;
   readonly next: Doubles;
+  /** Of an lstm: the cell before and after, and tanh of it or of what a norm makes of it. */
+  readonly cell: Doubles;
+  readonly nextCell: Doubles;
+  readonly squashed: Doubles;
 }
 
 /** Runs a recurrent layer. */
@@ -50,17 +64,19 @@ export function runRecurrent(spec: RecurrentSpec, input: RefInput, path: string)
   const columns = gateColumns(spec);
   const rows = { Ih: spec.inputSize, Hh: size };
   const parameter = (name: string) => input.parameters[`${path}.${name}`];
-  const affine = (part: Part) => ({
+  const affine = (part: NormedPart) => ({
     eps: spec.eps,
     weight: parameter(`normWeight${part}`),
-    bias: parameter(`bias${part}`),
+    bias: parameter(biasName(part)),
   });
-  const sets: NormSetsRef =
+  const setsOf = (width: number): NormSetsRef =>
     spec.norm === 'layer'
-      ? layerNormSetsRef(count, columns)
-      : batchNormSetsRef(columns, groupEndsOf(spec.sync, input.shards));
+      ? layerNormSetsRef(count, width)
+      : batchNormSetsRef(width, groupEndsOf(spec.sync, input.shards));
+  const [sets, cellSets] = [setsOf(columns), setsOf(size)];
   const passed: Passed[] = [];
   let h = new Float64Array(count * size);
+  let cell = new Float64Array(h.length);
   for (let t = 0; t < steps; t++) {
     const x = atStep(input.x, t, { count, steps, width: spec.inputSize });
     const from = { Ih: x, Hh: h };
@@ -73,15 +89,23 @@ export function runRecurrent(spec: RecurrentSpec, input: RefInput, path: string)
         : normalizeRef(products[part], sets, affine(part));
     const normed = { Ih: normedOf('Ih'), Hh: normedOf('Hh') };
     const next = new Float64Array(h.length);
+    const nextCell = new Float64Array(h.length);
+    const squashed = new Float64Array(h.length);
     if (spec.kind === 'gru') gruCellRef(next, normed.Ih, normed.Hh, h, size);
-    else {
+    else if (spec.kind === 'lstm') {
+      lstmCellRef(nextCell, normed.Ih, normed.Hh, cell, size);
+      const entering =
+        spec.norm === 'none' ? nextCell : normalizeRef(nextCell, cellSets, affine('Cell'));
+      lstmOutputRef({ squashed, h: next }, entering, normed.Ih, size);
+    } else {
       for (const i of next.keys()) {
         const sum = normed.Ih[i]! + normed.Hh[i]!;
         next[i] = spec.nonlinearity === 'tanh' ? Math.tanh(sum) : Math.max(sum, 0);
       }
     }
-    passed.push({ from, products, normed, h, next });
+    passed.push({ from, products, normed, h, next, cell, nextCell, squashed });
     h = next;
+    cell = nextCell;
   }
   const outputSteps = spec.returnSequence ? steps : 1;
   const y = new Float64Array(count * outputSteps * size);
@@ -97,8 +121,20 @@ export function runRecurrent(spec: RecurrentSpec, input: RefInput, path: string)
       const sum = gradients[`${path}.${name}`];
       gradients[`${path}.${name}`] = sum === undefined ? values : sum.map((v, i) => v + values[i]!);
     };
+    const throughNorm = (part: NormedPart, d: Doubles, x: Doubles): Doubles => {
+      const isCell = part === 'Cell';
+      const isNormed = spec.norm !== 'none';
+      if (spec.bias && (isNormed || !isCell)) {
+        add(biasName(part), columnSums(d, isCell ? size : columns));
+      }
+      if (!isNormed) return d;
+      const found = normalizeGradRef(x, d, isCell ? cellSets : sets, affine(part));
+      add(`normWeight${part}`, found.dweight);
+      return found.dx;
+    };
     const dx = new Float64Array(input.x.length);
     let dh = new Float64Array(count * size);
+    const dcell = new Float64Array(dh.length);
     for (let t = steps - 1; t >= 0; t--) {
       const { from, products, normed, h: before, next } = passed[t]!;
       if (spec.returnSequence || t === steps - 1) {
@@ -112,6 +148,14 @@ export function runRecurrent(spec: RecurrentSpec, input: RefInput, path: string)
       if (spec.kind === 'gru') {
         gruCellGradRef({ size, dh, dInput, dHidden }, normed.Ih, normed.Hh, before);
         direct = dh;
+      } else if (spec.kind === 'lstm') {
+        const { cell: cellBefore, nextCell, squashed } = passed[t]!;
+        const dsquash = new Float64Array(dh.length);
+        const gates = normed.Ih;
+        lstmOutputGradRef({ dx: dsquash, dGates: dInput }, dh, { gates, squashed }, size);
+        const term = throughNorm('Cell', dsquash, nextCell);
+        lstmCellGradRef({ dcell, dGates: dInput }, term, { gates, cell: cellBefore }, size);
+        dHidden.set(dInput);
       } else {
         for (const [i, d] of dh.entries()) {
           const slope = spec.nonlinearity === 'tanh' ? 1 - next[i]! ** 2 : Number(next[i]! > 0);
@@ -119,14 +163,10 @@ export function runRecurrent(spec: RecurrentSpec, input: RefInput, path: string)
           dHidden[i] = d * slope;
         }
       }
-      const throughNorm = (part: Part, d: Doubles): Doubles => {
-        if (spec.bias) add(`bias${part}`, columnSums(d, columns));
-        if (spec.norm === 'none') return d;
-        const found = normalizeGradRef(products[part], d, sets, affine(part));
-        add(`normWeight${part}`, found.dweight);
-        return found.dx;
+      const own = {
+        Ih: throughNorm('Ih', dInput, products.Ih),
+        Hh: throughNorm('Hh', dHidden, products.Hh),
       };
-      const own = { Ih: throughNorm('Ih', dInput), Hh: throughNorm('Hh', dHidden) };
       const toInput: Record<Part, Doubles> = { Ih: dx, Hh: dh };
       for (const part of ['Ih', 'Hh'] as const) {
         const shape = [rows[part], count, columns] as const;

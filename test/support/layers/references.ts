@@ -115,6 +115,7 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
     }
     case 'rnn':
     case 'gru':
+    case 'lstm':
       return runRecurrent(spec, input, path);
     case 'flatten':
       return {
