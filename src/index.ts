@@ -19,6 +19,7 @@ import { avgPool, globalAvgPool, maxPool } from './nn/specs/pools.ts';
 import { gru, lstm, rnn } from './nn/specs/recurrent.ts';
 import { reshape } from './nn/specs/reshape.ts';
 import { rmsNorm } from './nn/specs/rmsNorm.ts';
+import { ema, swa } from './optim/averaging.ts';
 import { optimizers } from './optim/optimizer.ts';
 import { constant, cosine, step } from './optim/schedule.ts';
 
@@ -155,6 +156,13 @@ export type {
   ProfileTimes,
   ProfileWorker,
 } from './observe/profileReport.ts';
+export type {
+  AveragingSpec,
+  EmaOptions,
+  EmaSpec,
+  SwaOptions,
+  SwaSpec,
+} from './optim/averaging.ts';
 export type * from './optim/optimizers.ts';
 export type {
   ConstantSchedule,
@@ -215,4 +223,8 @@ export const nn = {
 };
 
 /** Optimizers and schedules of the learning rate. */
-export const optim = { ...optimizers, schedules: { constant, cosine, step } };
+export const optim = {
+  ...optimizers,
+  schedules: { constant, cosine, step },
+  averaging: { ema, swa },
+};

@@ -9,6 +9,7 @@ import { sizeOf } from '../base/shape.ts';
 import type { DatasetDescription } from '../data/identity.ts';
 import { parseModel } from '../nn/models/parse.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
+import { parseAveraging } from '../optim/averaging.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
 import type { StateTensor } from './state.ts';
@@ -45,6 +46,8 @@ export interface CheckpointContent {
     readonly loss: SpecRecord;
     readonly optimizer: SpecRecord;
     readonly schedule: SpecRecord;
+    /** Absent in files from before there were averages. */
+    readonly averaging?: SpecRecord | null;
     readonly clipNorm: number | null;
     readonly replicas: number;
     /** Absent in files from before there were grains: one for each replica. */
@@ -124,6 +127,7 @@ const contentFields = {
     loss: plainObject,
     optimizer: plainObject,
     schedule: plainObject,
+    averaging: plainObject.nullable().exactOptional(),
     clipNorm: z.number().nullable(),
     replicas: counts,
     grains: counts.exactOptional(),
@@ -209,6 +213,7 @@ export function checkReadable(what: string, head: CheckpointHead): void {
   parseLoss(run.loss);
   parseOptimizer(run.optimizer);
   parseSchedule(run.schedule);
+  if ((run.averaging ?? null) !== null) parseAveraging(run.averaging);
 }
 
 /** Whose checkpoint it is. Files of version 1 have no id: what the run computes stands for it. */

@@ -15,6 +15,7 @@ import { initialize } from '../nn/specs/init.ts';
 import { type AllowModules, loadModules } from '../nn/specs/modules.ts';
 import { shapeOption } from '../nn/specs/options.ts';
 import { customModulesOf, type LayerSpec } from '../nn/specs/spec.ts';
+import { AVERAGE } from '../optim/bindOptimizer.ts';
 import { smallestBatch } from '../plan/feasible.ts';
 import { type BufferEntry, type ParameterEntry, planParameters } from '../plan/parameters.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -86,9 +87,9 @@ export function convertState(state: readonly NamedTensor[], models: StateModels)
 
 function carryState(state: readonly NamedTensor[], models: StateModels): ConvertedState {
   const saved = new Map(state.map((tensor) => [tensor.name, tensor]));
-  const countSlots = new Set(
+  const slots = new Set(
     state.flatMap(({ name, group }) => (group === 'optimizer' ? [name.split(' ')[0]!] : [])),
-  ).size;
+  );
   const from = buildGraph(models.from, models.inputShape);
   const to = buildGraph(models.to, models.inputShape);
   const pairs = alignLayers(models, { from: layersOf(from), to: layersOf(to) });
@@ -97,14 +98,18 @@ function carryState(state: readonly NamedTensor[], models: StateModels): Convert
   const report: CarriedTensor[] = [];
   const context = { saved, sources, report, tables: [...before.entries, ...before.buffers] };
   const taken = { parameter: [] as NamedTensor[], buffer: [] as NamedTensor[] };
-  const optimizer: NamedTensor[][] = Array.from({ length: countSlots }, () => []);
+  const optimizer = new Map([...slots].map((slot) => [slot, [] as NamedTensor[]]));
   for (const entry of after.entries) {
-    taken.parameter.push(carry(context, 'parameter', entry));
-    for (let i = 0; i < countSlots; i++) optimizer[i]!.push(carrySlot(context, i, entry));
+    const parameter = carry(context, 'parameter', entry);
+    taken.parameter.push(parameter);
+    for (const [slot, kept] of optimizer) kept.push(carrySlot(context, slot, entry, parameter));
   }
   for (const entry of after.buffers) taken.buffer.push(carry(context, 'buffer', entry));
   reportLost(pairs, context.tables, after, report);
-  return { tensors: [...taken.parameter, ...taken.buffer, ...optimizer.flat()], report };
+  return {
+    tensors: [...taken.parameter, ...taken.buffer, ...[...optimizer.values()].flat()],
+    report,
+  };
 }
 
 /** A checkpoint with other normalizations; what the run knows of inputs and replicas is added to
@@ -173,21 +178,30 @@ function carry(
   return result;
 }
 
-/** Optimizer state of a parameter: its own where the parameter kept its shape, else zeros. */
-function carrySlot(context: Context, slot: number, entry: ParameterEntry): NamedTensor {
+/** Optimizer state of a parameter: its own where the parameter kept its shape, else zeros; an
+ * average then begins with the parameter as it is now. */
+function carrySlot(
+  context: Context,
+  slot: string,
+  entry: ParameterEntry,
+  parameter: NamedTensor,
+): NamedTensor {
   const { layerPath, shape, length } = entry;
   const short = entry.name.slice(layerPath.length + 1);
   const { from, to } = context.sources.get(layerPath)!;
   const values = new Float32Array(length);
-  const source = from && context.saved.get(`optimizer.${slot} ${from.path}.${short}`);
+  const source = from && context.saved.get(`${slot} ${from.path}.${short}`);
   const isSame = source !== undefined && showShape(source.shape) === showShape(shape);
+  const isAverage = slot === `optimizer.${AVERAGE}`;
   if (isSame) values.set(source.values);
+  else if (isAverage) values.set(parameter.values);
   if (isNorm(to!.spec)) {
-    const why = isSame ? 'the same parameter' : 'the parameter is another; starts at 0';
-    const tensor = `optimizer.${slot} ${short}`;
+    const start = isAverage ? 'its value' : '0';
+    const why = isSame ? 'the same parameter' : `the parameter is another; starts at ${start}`;
+    const tensor = `${slot} ${short}`;
     context.report.push({ layer: layerPath, tensor, carried: isSame, why });
   }
-  return { name: `optimizer.${slot} ${entry.name}`, group: 'optimizer', shape, values };
+  return { name: `${slot} ${entry.name}`, group: 'optimizer', shape, values };
 }
 
 function freshValues(entry: ParameterEntry | BufferEntry): Float32Array | Float64Array {

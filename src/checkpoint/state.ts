@@ -8,7 +8,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { normalizationOf } from '../data/inputs.ts';
 import { viewOf } from '../memory/arena.ts';
 import { initialize } from '../nn/specs/init.ts';
-import { stateTensorsOf } from '../optim/bindOptimizer.ts';
+import { keptOf } from '../optim/bindOptimizer.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { spinTurnsFor } from '../sync/memory.ts';
 import { initControlWords } from '../sync/words.ts';
@@ -37,11 +37,11 @@ export function stateTensors(plan: RunPlan, memory: WebAssembly.Memory): readonl
     const view = buffers.subarray(offset, offset + length);
     tensors.push({ name: `buffer ${name}`, group: 'buffer', shape, values: view });
   }
-  for (let i = 0; i < stateTensorsOf(config.optimizer).length; i++) {
+  for (const [i, kept] of keptOf(config).entries()) {
     const state = viewOf(memory, regions.parameters.optimizerState[i]!);
     for (const { name, shape, offset, length } of parameters.entries) {
       const view = state.subarray(offset, offset + length);
-      tensors.push({ name: `optimizer.${i} ${name}`, group: 'optimizer', shape, values: view });
+      tensors.push({ name: `optimizer.${kept} ${name}`, group: 'optimizer', shape, values: view });
     }
   }
   return tensors;

@@ -1,6 +1,7 @@
 // An optimizer at work: its state, the numbers of a step, and its binding to kernels.
 
 import type { OptimizerKernels } from '../kernels/abi/optimizer.ts';
+import type { AveragingSpec } from './averaging.ts';
 import type { BoundOptimizer, OptimizerKind } from './kind.ts';
 import { type OptimizerName, type OptimizerSpec, optimizerKinds } from './optimizers.ts';
 
@@ -15,6 +16,19 @@ function kindOf(spec: OptimizerSpec): OptimizerKind<object, OptimizerSpec> {
 export function stateTensorsOf(spec: OptimizerSpec): readonly string[] {
   return kindOf(spec).stateTensors(spec);
 }
+
+/** What a run keeps of each parameter besides its value, by the name that the state gives it: the
+ * state of the optimizer by number, and the average. */
+export function keptOf(run: {
+  readonly optimizer: OptimizerSpec;
+  readonly averaging?: AveragingSpec | null;
+}): readonly string[] {
+  const own = stateTensorsOf(run.optimizer).map((_, i) => `${i}`);
+  return (run.averaging ?? null) === null ? own : [...own, AVERAGE];
+}
+
+/** The name of the average among what is kept. It is the last. */
+export const AVERAGE = 'average';
 
 /** Place of the factor that gradients are multiplied with, behind the learning rate. */
 export const RATE_GRAD_SCALE = 1;

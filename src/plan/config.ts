@@ -10,6 +10,7 @@ import { cutOf } from '../nn/graph/cut.ts';
 import { buildGraph, type Graph } from '../nn/graph/graph.ts';
 import type { LossSpec } from '../nn/specs/losses.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
+import type { AveragingSpec } from '../optim/averaging.ts';
 import type { OptimizerSpec } from '../optim/optimizers.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
 import { defaultGrains, type ProcessPlace } from '../reduce/grains.ts';
@@ -30,6 +31,8 @@ export interface RunConfig {
   readonly loss: LossSpec;
   readonly optimizer: OptimizerSpec;
   readonly schedule: ScheduleSpec;
+  /** Which average of the weights is kept; null or absent for none. */
+  readonly averaging?: AveragingSpec | null;
   /** Upper bound of the gradient's norm; null for none. */
   readonly clipNorm: number | null;
   readonly replicas: number;

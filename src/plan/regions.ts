@@ -4,7 +4,7 @@
 
 import type { InputType } from '../data/dataset.ts';
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
-import { countRates, stateTensorsOf } from '../optim/bindOptimizer.ts';
+import { countRates, keptOf } from '../optim/bindOptimizer.ts';
 import { EPOCH_LENGTH, GRAIN_SUMS, PUBLISHED_LENGTH } from '../reduce/epochSums.ts';
 import { countTemporaries } from '../reduce/folds.ts';
 import type { GrainCut, GrainPlan } from '../reduce/grains.ts';
@@ -46,6 +46,7 @@ export interface InferenceRegions {
 export interface ParameterRegions {
   readonly values: Region<'f32'>;
   readonly gradients: Region<'f32'>;
+  /** What is kept of each parameter; where the weights are averaged, the last is the average. */
   readonly optimizerState: readonly Region<'f32'>[];
   readonly buffers: Region<'f64'>;
   /** Of each block the sum of its gradient's squares. */
@@ -182,7 +183,7 @@ export function placeInference(
 
 export function placeParameters(
   builder: LayoutBuilder,
-  { optimizer }: RunConfig,
+  config: RunConfig,
   parameters: ParameterPlan,
 ): ParameterRegions {
   const whole = {
@@ -193,8 +194,8 @@ export function placeParameters(
   return {
     values: builder.add({ name: 'parameters', ...whole }),
     gradients: builder.add({ name: 'gradients', ...whole }),
-    optimizerState: stateTensorsOf(optimizer).map((_, i) =>
-      builder.add({ name: `optimizer.state ${i}`, ...whole }),
+    optimizerState: keptOf(config).map((kept) =>
+      builder.add({ name: `optimizer.state ${kept}`, ...whole }),
     ),
     buffers: builder.add({
       name: 'buffers',
@@ -280,7 +281,8 @@ export function placeWorker(
     rates: builder.add({
       name: `${name}.rates`,
       type: 'f64',
-      shape: [countRates(config.optimizer)],
+      // The last is that of the average.
+      shape: [countRates(config.optimizer) + 1],
       writer,
     }),
     targets: builder.add({

@@ -2,7 +2,7 @@
 // and which worker keeps which pieces of it. What is done with them is train/undo.ts.
 
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
-import { stateTensorsOf } from '../optim/bindOptimizer.ts';
+import { keptOf } from '../optim/bindOptimizer.ts';
 import { EPOCH_LENGTH } from '../reduce/epochSums.ts';
 import type { RunConfig } from './config.ts';
 import type { ParameterPlan } from './parameters.ts';
@@ -23,10 +23,10 @@ export const STAMP_STRIDE = 32;
 /** Places the copies; undefined for runs that a worker's death ends. */
 export function placeUndoCopies(
   builder: LayoutBuilder,
-  { elastic, optimizer }: RunConfig,
+  config: RunConfig,
   { length, buffersLength }: ParameterPlan,
 ): UndoCopies | undefined {
-  if (elastic !== true) return undefined;
+  if (config.elastic !== true) return undefined;
   const place = <Type extends 'f32' | 'f64'>(
     name: string,
     type: Type,
@@ -35,8 +35,8 @@ export function placeUndoCopies(
   ): Region<Type> => builder.add({ name: `${name} before`, type, shape: [elements], writer });
   return {
     values: place('parameters', 'f32', length, 'owner of the block'),
-    optimizerState: stateTensorsOf(optimizer).map((_, i) =>
-      place(`optimizer.state ${i}`, 'f32', length, 'owner of the block'),
+    optimizerState: keptOf(config).map((kept) =>
+      place(`optimizer.state ${kept}`, 'f32', length, 'owner of the block'),
     ),
     buffers: place('buffers', 'f64', buffersLength, 'owner of the layer'),
     epochSums: place('epoch.sums', 'f64', EPOCH_LENGTH, 'rank 0'),

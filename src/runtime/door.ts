@@ -19,12 +19,14 @@ import { parseNormRequest } from '../nn/convert/convertNorm.ts';
 import { parseModel } from '../nn/models/parse.ts';
 import { allowModulesOption } from '../nn/specs/allowModules.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
+import { parseAveraging } from '../optim/averaging.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
 import { MAX_GRAINS, MAX_REPLICAS } from '../plan/config.ts';
 import type { EvalCorrection } from '../plan/evalCorrection.ts';
 import { ON_NON_FINITE } from '../plan/onNonFinite.ts';
 import { DEFINITIONS } from '../plan/populationPlan.ts';
+import type { EvaluateOptions, UseAverageOptions } from './evaluation.ts';
 import type { ExportOptions } from './exportInference.ts';
 import type { PreciseOptions } from './preciseNorm.ts';
 import type { Inputs } from './predict.ts';
@@ -61,6 +63,7 @@ const trainerSchema = optionsSchema<TrainerOptions>()({
   model: anything<TrainerOptions['model']>(),
   optimizer: anything<TrainerOptions['optimizer']>(),
   schedule: anything<NonNullable<TrainerOptions['schedule']>>().exactOptional(),
+  averaging: anything<NonNullable<TrainerOptions['averaging']>>().exactOptional(),
   loss: anything<NonNullable<TrainerOptions['loss']>>().exactOptional(),
   grains: wholeNumber(1, MAX_GRAINS).exactOptional(),
   replicaBatch: wholeNumber(1).exactOptional(),
@@ -89,12 +92,13 @@ export function parseTrainerOptions(given: unknown): TrainerOptions {
   const options = parseOptions('Trainer.start', trainerSchema, withGlobalBatch(given), {
     example: 'Trainer.start({ model, data, optimizer: optim.sgd({ lr: 0.1 }) })',
   });
-  const { schedule, loss, norm } = options;
+  const { schedule, averaging, loss, norm } = options;
   return {
     ...options,
     model: parseModel(options.model, 'model'),
     optimizer: parseOptimizer(options.optimizer),
     ...(schedule !== undefined && { schedule: parseSchedule(schedule) }),
+    ...(averaging !== undefined && { averaging: parseAveraging(averaging) }),
     ...(loss !== undefined && { loss: parseLoss(loss) }),
     ...(norm !== undefined && { norm: parseNormRequest(norm) }),
   };
@@ -147,6 +151,34 @@ export function parsePreciseOptions(given: unknown): Required<PreciseOptions> {
   const example = 'preciseBatchNorm({ batches: 100 })';
   const options = parseOptions('preciseBatchNorm', preciseSchema, given, { example });
   return { definition: 'pooled', ...options };
+}
+
+const batches = wholeNumber(1).exactOptional();
+const useAverageSchema = optionsSchema<UseAverageOptions>()({ batches });
+const evaluateSchema = optionsSchema<EvaluateOptions>()({
+  weights: oneOf(['raw', 'average']).exactOptional(),
+  batches,
+});
+
+/** The options of evaluate. */
+export function parseEvaluateOptions(
+  given: unknown,
+): EvaluateOptions & Required<Pick<EvaluateOptions, 'weights'>> {
+  const example = "evaluate('test', { weights: 'average' })";
+  const options = parseOptions('evaluate', evaluateSchema, given, { example });
+  const { weights = 'raw' } = options;
+  if (weights === 'average' || options.batches === undefined) return { ...options, weights };
+  throw new UsageError({
+    what: 'batches of evaluate',
+    given: options.batches,
+    allowed: "weights: 'average', whose statistics are measured over so many batches",
+  });
+}
+
+/** The options of useAverage. */
+export function parseUseAverageOptions(given: unknown): UseAverageOptions {
+  const example = 'useAverage({ batches: 100 })';
+  return parseOptions('useAverage', useAverageSchema, given, { example });
 }
 
 const exportSchema = optionsSchema<ExportOptions>()({

@@ -20,6 +20,20 @@ export interface Evaluation {
   readonly seconds: number;
 }
 
+export interface EvaluateOptions {
+  /** Which weights: those that are trained (default), or their `average`, whose running statistics
+   * are then measured first, exactly: see {@link UseAverageOptions}. */
+  readonly weights?: 'raw' | 'average';
+  /** As {@link UseAverageOptions.batches}; of the average only. */
+  readonly batches?: number;
+}
+
+export interface UseAverageOptions {
+  /** Training batches over which the running statistics of the average are measured (PreciseBN),
+   * those of the steps that would come next. Default: those of an epoch, at most 100. */
+  readonly batches?: number;
+}
+
 /** Has the workers of all processes evaluate a split of `count` samples. */
 export async function evaluateOn(
   run: {

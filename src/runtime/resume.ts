@@ -23,6 +23,7 @@ import { parseLoss } from '../nn/specs/losses.ts';
 import { type AllowModules, loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../nn/specs/spec.ts';
 import { DEFAULT_DIAGNOSTICS_EVERY } from '../observe/diagnostics.ts';
+import { parseAveraging } from '../optim/averaging.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
 import { checkRunConfig, dataPlanOf, type RunConfig } from '../plan/config.ts';
@@ -134,6 +135,7 @@ export function configOf(
     loss: parseLoss(saved.run.loss),
     optimizer: parseOptimizer(saved.run.optimizer),
     schedule: parseSchedule(saved.run.schedule),
+    averaging: (saved.run.averaging ?? null) === null ? null : parseAveraging(saved.run.averaging),
     workers,
     timeoutMs: DEFAULT_TIMEOUT_MS,
     diagnosticsEvery: DEFAULT_DIAGNOSTICS_EVERY,
@@ -156,6 +158,7 @@ export function checkpointOf(run: {
   const { workers: _workers, timeoutMs: _timeoutMs, diagnosticsEvery: _every, ...config } = whole;
   const { model, data: _data, evalCorrection: _evalCorrection, profile: _on, ...kept } = config;
   const { onNonFinite: _onNonFinite, place: _place, elastic: _elastic, ...rest } = kept;
+  const { averaging = null } = rest;
   return {
     runId: run.runId,
     writtenBy: writerOf(config.mode),
@@ -166,6 +169,7 @@ export function checkpointOf(run: {
       loss: { ...rest.loss },
       optimizer: { ...rest.optimizer },
       schedule: { ...rest.schedule },
+      averaging: averaging === null ? null : { ...averaging },
     },
     counters: { step: run.step, epochs: run.epochs, epochSums: [...run.epochSums] },
     tensors: tensors.map(({ name, group, shape, values }) => ({

@@ -25,15 +25,31 @@ import {
 } from '../sync/words.ts';
 import type { SplitName } from '../train/context.ts';
 import type { Trained } from '../train/step.ts';
+import {
+  type AveragedRun,
+  batchesFor,
+  checkAverage,
+  hasAverage,
+  takeAverage,
+  withAverage,
+} from './averaged.ts';
 import { divergenceOf, tornBy, unsaved } from './diverged.ts';
 import {
+  parseEvaluateOptions,
   parseExportOptions,
   parseFitOptions,
   parsePath,
   parsePreciseOptions,
   parseSaveOptions,
+  parseUseAverageOptions,
 } from './door.ts';
-import { countSamples, type Evaluation, evaluateOn } from './evaluation.ts';
+import {
+  countSamples,
+  type EvaluateOptions,
+  type Evaluation,
+  evaluateOn,
+  type UseAverageOptions,
+} from './evaluation.ts';
 import { type ExportOptions, exportInference, type InferenceExport } from './exportInference.ts';
 import { lastDiagnostics, lastGradientNorms } from './lastSnapshot.ts';
 import { isOfPeer } from './network.ts';
@@ -134,6 +150,10 @@ export class Run implements RunningTrainer {
 
   get step(): number {
     return this.done;
+  }
+
+  get hasAverage(): boolean {
+    return hasAverage(this.plan, this.done);
   }
 
   get layout(): Layout {
@@ -265,10 +285,29 @@ export class Run implements RunningTrainer {
     return profileOf(this.plan, this.setup.memory);
   }
 
-  async evaluate(split: SplitName = 'test'): Promise<Evaluation> {
+  async evaluate(split: SplitName = 'test', given: EvaluateOptions = {}): Promise<Evaluation> {
+    const { weights, batches } = parseEvaluateOptions(given);
     const count = countSamples(this.setup.data, split);
-    checkInference(`evaluate('${split}')`, this.plan, count);
-    return this.exclusively('evaluate', () => evaluateOn(this.parts, split, count));
+    const what = `evaluate('${split}')`;
+    checkInference(what, this.plan, count);
+    const run = () => evaluateOn(this.parts, split, count);
+    if (weights === 'raw') return this.exclusively('evaluate', run);
+    checkAverage(what, this.plan, this.done);
+    const measured = batchesFor(this.plan, batches);
+    return this.exclusively('evaluate', () => withAverage(this.averaged, measured, run));
+  }
+
+  async useAverage(given: UseAverageOptions = {}): Promise<void> {
+    const { batches } = parseUseAverageOptions(given);
+    checkAverage('useAverage()', this.plan, this.done);
+    const measured = batchesFor(this.plan, batches);
+    await this.exclusively('useAverage', () => {
+      return this.inSteps(takeAverage(this.averaged, measured));
+    });
+  }
+
+  private get averaged(): AveragedRun {
+    return { ...this.parts, step: this.done };
   }
 
   async predict(inputs: Inputs): Promise<Float32Array> {

@@ -15,6 +15,7 @@ import { crossEntropy, type LossSpec, meanSquaredError } from '../nn/specs/losse
 import type { AllowModules } from '../nn/specs/modules.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 import { DEFAULT_DIAGNOSTICS_EVERY } from '../observe/diagnostics.ts';
+import type { AveragingSpec } from '../optim/averaging.ts';
 import type { OptimizerSpec } from '../optim/optimizers.ts';
 import { constant, type ScheduleSpec } from '../optim/schedule.ts';
 import { checkRunConfig, dataPlanOf, MAX_GRAINS, type RunConfig } from '../plan/config.ts';
@@ -30,6 +31,9 @@ export interface TrainerOptions {
   readonly optimizer: OptimizerSpec;
   /** How the learning rate changes; default constant. */
   readonly schedule?: ScheduleSpec;
+  /** Keeps an average of the weights beside them, from `optim.averaging`: `evaluate` can measure
+   * it, and `useAverage` puts it in their place. Default none. */
+  readonly averaging?: AveragingSpec;
   /** Default: cross-entropy for classes, mean squared error for regression. */
   readonly loss?: LossSpec;
   /** Simulated devices. They decide what is computed where something is local to them: the
@@ -135,6 +139,7 @@ export function resolveOptions(
     loss: options.loss ?? (isClass ? crossEntropy() : meanSquaredError()),
     optimizer: options.optimizer,
     schedule: options.schedule ?? constant(),
+    averaging: options.averaging ?? null,
     // A bound that nothing exceeds is none, which every checkpoint can say.
     clipNorm: options.clipNorm === Infinity ? null : (options.clipNorm ?? null),
     replicas,

@@ -8,7 +8,7 @@ import type { GradientNorms } from '../observe/gradientNorms.ts';
 import type { Profile } from '../observe/profileReport.ts';
 import type { RunConfig } from '../plan/config.ts';
 import type { SplitName } from '../train/context.ts';
-import type { Evaluation } from './evaluation.ts';
+import type { EvaluateOptions, Evaluation, UseAverageOptions } from './evaluation.ts';
 import type { ExportOptions, InferenceExport } from './exportInference.ts';
 import type { PreciseOptions, PreciseResult } from './preciseNorm.ts';
 import type { Inputs } from './predict.ts';
@@ -31,6 +31,8 @@ export interface RunningTrainer {
   readonly conversion: readonly CarriedTensor[];
   /** Total steps. */
   readonly step: number;
+  /** Whether there is an average of the weights by now: see `averaging`. */
+  readonly hasAverage: boolean;
   /** The table of the arena. */
   readonly layout: Layout;
   /** Trains, and yields what is reached at the end of each epoch. Leaving the loop early stops the
@@ -52,7 +54,11 @@ export interface RunningTrainer {
   /** Loss and accuracy over a split, without training; running statistics, nothing synchronized.
    * Where targets are standardized, as those from npy files are, so is the loss, here and in `fit`:
    * a mean squared error of 1 is that of always predicting the mean. */
-  evaluate(split?: SplitName): Promise<Evaluation>;
+  evaluate(split?: SplitName, options?: EvaluateOptions): Promise<Evaluation>;
+  /** Replaces the weights by their average, and the running statistics by those of the average,
+   * exactly (PreciseBN). Throws a {@link UsageError} in a run without `averaging`, and before the
+   * average begins. */
+  useAverage(options?: UseAverageOptions): Promise<void>;
   /** Outputs for inputs in the dataset's own units and layout, channels last: [n, outputs], of a
    * regression in the units of its targets. Data with a shift takes a Float64Array. Calls
    * queue, after a running evaluate or save, too, and go through together where they fit in one

@@ -8,6 +8,7 @@ import type { KernelExports } from '../kernels/exports.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { StepState } from '../nn/layers/layer.ts';
 import { bindGradientNorms } from '../observe/gradientNorms.ts';
+import { averageRateAt } from '../optim/averageRate.ts';
 import { bindOptimizer, RATE_GRAD_SCALE, writeRates } from '../optim/bindOptimizer.ts';
 import { writeClipScale } from '../optim/clip.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
@@ -19,6 +20,7 @@ import { type Fold, foldsToRoot, mergesInPlace } from '../reduce/folds.ts';
 import { bindAdditions } from '../reduce/gradientSink.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
+import { bindAverage } from './average.ts';
 import type { BackwardWatch } from './context.ts';
 
 export interface UpdateSetup {
@@ -88,6 +90,7 @@ export function bindUpdate(setup: UpdateSetup): Update {
   const rates = viewOf(memory, ratesRegion);
   const rateTable = bindRateTable(setup, rates);
   const optimizer = bindOptimizer(config.optimizer, kernels, ratesRegion.offsetBytes);
+  const average = bindAverage(setup, blocks, rates);
   const folding = bindFolding(setup);
   const sampleNorms = bindGradientNorms(setup, blocks);
 
@@ -107,6 +110,7 @@ export function bindUpdate(setup: UpdateSetup): Update {
         writeClipScale(squares.all, clipNorm, rates, RATE_GRAD_SCALE);
       }
       for (const block of blocks) optimizer.update(block);
+      average();
       return true;
     },
     isTotalFinite() {
@@ -137,7 +141,7 @@ interface RateTable {
 }
 
 function bindRateTable({ plan }: UpdateSetup, rates: Float64Array): RateTable {
-  const { schedule, optimizer } = plan.config;
+  const { schedule, optimizer, averaging = null } = plan.config;
   let firstStep = 0;
   let table = new Float64Array();
   return {
@@ -147,6 +151,9 @@ function bindRateTable({ plan }: UpdateSetup, rates: Float64Array): RateTable {
       for (let i = 0; i < to - from; i++) {
         const lr = learningRateAt(schedule, optimizer.lr, from + i, totalSteps);
         writeRates(optimizer, from + i, lr, rates);
+        if (averaging !== null) {
+          rates[rates.length - 1] = averageRateAt(averaging, from + i, plan.stepsPerEpoch);
+        }
         table.set(rates, i * rates.length);
       }
     },

@@ -83,7 +83,7 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   tanh: () => [],
 };
 
-const optimizers: Readonly<Record<Exclude<keyof typeof optim, 'schedules'>, Args>> = {
+const optimizers: Readonly<Record<Exclude<keyof typeof optim, 'averaging' | 'schedules'>, Args>> = {
   adam: () => [{ lr: 0.1, betas: [0.9, 0.999], eps: 1e-8 }],
   adamw: () => [{ weightDecay: 0.1 }],
   rmsprop: () => [{ lr: 0.1, alpha: 0.9, centered: true }],
@@ -96,6 +96,11 @@ const schedules: Readonly<Record<keyof typeof optim.schedules, Args>> = {
   step: () => [{ stepSize: 2, gamma: 0.1 }],
 };
 
+const averaging: Readonly<Record<keyof typeof optim.averaging, Args>> = {
+  ema: () => [{ decay: 0.9 }],
+  swa: () => [{ fromEpoch: 1 }],
+};
+
 /** Refused by what is checked last, so that no variant has to start threads. */
 const tooManyWorkers = { workers: 5 };
 const startOptions = () => ({
@@ -103,6 +108,7 @@ const startOptions = () => ({
   data: dataset(),
   optimizer: optim.sgd({ lr: 0.1 }),
   schedule: optim.schedules.cosine(),
+  averaging: optim.averaging.ema({ decay: 0.9 }),
   loss: nn.crossEntropy(),
   norm: { to: 'sync', groupSize: 2 },
   augmentation: { maxShift: 1 },
@@ -187,7 +193,8 @@ const methods: Readonly<Record<Methods<Trainer>, Row | Args>> = {
       for await (const _ of trainer.fit(options as never));
     },
   },
-  evaluate: () => ['test'],
+  evaluate: () => ['test', { weights: 'average', batches: 1 }],
+  useAverage: () => [{ batches: 1 }],
   predict: () => [inputs()],
   preciseBatchNorm: () => [{ batches: 1, definition: 'pooled' }],
   exportInference: () => [{ inputs: inputs(), tolerance: 1 }],
@@ -216,6 +223,7 @@ const functions = [
   ...rowsOf(nn, layers),
   ...rowsOf(optim, optimizers),
   ...rowsOf(optim.schedules, schedules),
+  ...rowsOf(optim.averaging, averaging),
   ...rowsOf({ ...library, ...collectives }, exported),
 ];
 

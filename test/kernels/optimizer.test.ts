@@ -145,6 +145,17 @@ describe.each(MODES)('optimizer kernels, %s build', (mode) => {
     }
   });
 
+  it.each(LENGTHS)('averageF32 equals its twin for %d elements, and writes no more', (n) => {
+    const average = testValues(n, 1, 1);
+    const averagePtr = fixture.place(average);
+    for (const [step, rate] of [1, 0.001, 1 / 3].entries()) {
+      const param = testValues(n, 1, step + 2);
+      ref.averageRef(average, param, rate);
+      kernels.averageF32(averagePtr, fixture.place(param), n, ratesPtr(rate));
+      expect(fixture.f32(averagePtr, n)).toEqual(average);
+    }
+  });
+
   it.each(LENGTHS)('sumSquaresF32 equals its twin for %d elements', (n) => {
     const x = testValues(n, 100);
     expect(sumSquares(fixture.place(x), n)).toBe(ref.sumSquaresRef(x));

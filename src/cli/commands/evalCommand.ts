@@ -39,7 +39,9 @@ export async function runEval(flags: Flags): Promise<number> {
     ...(evalCorrection !== undefined && { evalCorrection }),
   });
   const run = async (): Promise<number> => {
-    if (batches !== undefined) await trainer.preciseBatchNorm({ batches });
+    const measured = batches === undefined ? {} : { batches };
+    if (flags.isSet('average')) await trainer.useAverage(measured);
+    else if (batches !== undefined) await trainer.preciseBatchNorm({ batches });
     const { loss, accuracy, count, seconds } = await trainer.evaluate();
     const hash = trainer.weightsHash();
     if (flags.isSet('json')) {

@@ -9,7 +9,6 @@ import { normsOf } from '../../nn/convert/normLeaf.ts';
 import { MAX_REPLICAS } from '../../plan/config.ts';
 import { ON_NON_FINITE } from '../../plan/onNonFinite.ts';
 import type { RunState } from '../../report/history.ts';
-import type { Evaluation } from '../../runtime/evaluation.ts';
 import type { Network } from '../../runtime/network.ts';
 import { Trainer } from '../../runtime/trainer.ts';
 import {
@@ -337,7 +336,11 @@ async function finish(
   training: { readonly imagesPerSecond: number; readonly seconds: number },
   data: DataFacts,
 ): Promise<DoneEvent> {
-  const evaluation: Evaluation | undefined =
-    data.countTest === 0 ? undefined : await trainer.evaluate();
-  return doneEvent(training, evaluation, trainer.weightsHash());
+  const hasTest = data.countTest > 0;
+  const raw = hasTest ? await trainer.evaluate() : undefined;
+  const average =
+    hasTest && trainer.hasAverage
+      ? await trainer.evaluate('test', { weights: 'average' })
+      : undefined;
+  return doneEvent(training, { raw, average }, trainer.weightsHash());
 }

@@ -88,6 +88,8 @@ const trainFlags: readonly FlagText[] = [
   ['--warmup-steps <n>', 'Steps in which the learning rate rises (default 0)'],
   ['--step-size <n>', 'With --schedule step: steps between two cuts'],
   ['--gamma <g>', 'With --schedule step: factor of a cut (default 0.1)'],
+  ['--ema <decay>', 'Keep an exponential moving average of the weights, such as 0.999'],
+  ['--swa-from <epoch>', 'Keep the mean of the weights at the ends of epochs from this one on'],
   ['--clip-norm <x>', "Upper bound of the gradient's norm"],
   [
     '--on-non-finite <what>',
@@ -165,6 +167,7 @@ const commands: readonly CommandText[] = [
     isShared: true,
     flags: [
       ['--checkpoint <file>', 'The checkpoint'],
+      ['--average', 'The average of the weights that the run keeps, with exact statistics'],
       ['--precise-norm <n>', 'First measure running statistics anew over n training batches'],
       ['--eval-correction <a>', 'Weight of a sample in its own statistics, 0 to 1, or auto'],
       ...dataFlags,

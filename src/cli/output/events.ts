@@ -62,6 +62,9 @@ export interface DoneEvent {
   readonly event: 'done';
   readonly testAccuracy: number | null;
   readonly testLoss: number | null;
+  /** Of the average of the weights, where the run has kept one. */
+  readonly averageAccuracy?: number | null;
+  readonly averageLoss?: number | null;
   readonly imagesPerSecond: number;
   readonly seconds: number;
   readonly weightsHash: string;
@@ -168,13 +171,22 @@ export function logSink(path: string, onTrouble: (message: string) => void): Sin
 /** The last event of a run that ended. */
 export function doneEvent(
   training: { readonly imagesPerSecond: number; readonly seconds: number },
-  evaluation: Evaluation | undefined,
+  evaluations: {
+    readonly raw: Evaluation | undefined;
+    /** Of the average. */
+    readonly average: Evaluation | undefined;
+  },
   weightsHash: string,
 ): DoneEvent {
+  const { raw, average } = evaluations;
   return {
     event: 'done',
-    testAccuracy: evaluation === undefined ? null : known(evaluation.accuracy),
-    testLoss: evaluation === undefined ? null : known(evaluation.loss),
+    testAccuracy: raw === undefined ? null : known(raw.accuracy),
+    testLoss: raw === undefined ? null : known(raw.loss),
+    ...(average !== undefined && {
+      averageAccuracy: known(average.accuracy),
+      averageLoss: known(average.loss),
+    }),
     imagesPerSecond: training.imagesPerSecond,
     seconds: training.seconds,
     weightsHash,

@@ -167,10 +167,23 @@ function showNumber(value: number): string {
   return Number.isNaN(value) ? '-' : value.toPrecision(3);
 }
 
+function showLoss(loss: number | null): string {
+  return loss === null ? '-' : loss.toFixed(4);
+}
+
+function averageRows({ averageAccuracy, averageLoss }: DoneEvent): [string, string][] {
+  if (averageLoss === undefined || averageAccuracy === undefined) return [];
+  return [
+    ['accuracy of the average', paint('green', showShare(averageAccuracy))],
+    ['loss of the average', showLoss(averageLoss)],
+  ];
+}
+
 function resultRows(done: DoneEvent, start: StartEvent | undefined): Record<string, string>[] {
   const rows: [string, string][] = [
     ['test accuracy', paint('green', showShare(done.testAccuracy))],
-    ['test loss', done.testLoss === null ? '-' : done.testLoss.toFixed(4)],
+    ['test loss', showLoss(done.testLoss)],
+    ...averageRows(done),
     ['images/s', done.seconds === 0 ? '-' : `${Math.round(done.imagesPerSecond)}`],
     ['training', showSeconds(done.seconds)],
   ];

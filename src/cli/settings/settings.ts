@@ -17,6 +17,7 @@ import { parseModel } from '../../nn/models/parse.ts';
 import { crossEntropy } from '../../nn/specs/losses.ts';
 import { type AllowModules, loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
+import { type AveragingSpec, ema, swa } from '../../optim/averaging.ts';
 import { OPTIMIZER_NAMES } from '../../optim/bindOptimizer.ts';
 import { optionNamesOf, parseOptimizer } from '../../optim/optimizer.ts';
 import type { OptimizerSpec } from '../../optim/optimizers.ts';
@@ -204,6 +205,20 @@ function scheduleFrom(flags: Flags): ScheduleSpec {
   return step({ warmupSteps, stepSize, ...(gamma !== undefined && { gamma }) });
 }
 
+function averagingFrom(flags: Flags): AveragingSpec | undefined {
+  const decay = flags.number('ema', 0);
+  const fromEpoch = flags.integer('swa-from', 1);
+  if (decay !== undefined && fromEpoch !== undefined) {
+    throw new UsageError({
+      what: '--ema and --swa-from',
+      given: 'both',
+      allowed: 'one of the two: a run keeps one average',
+    });
+  }
+  if (decay !== undefined) return ema({ decay });
+  return fromEpoch === undefined ? undefined : swa({ fromEpoch });
+}
+
 /** The options of a run of this model. */
 export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec): TrainerOptions {
   const workers = flags.integer('workers', 1);
@@ -215,6 +230,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
   const labelSmoothing = flags.number('label-smoothing', 0);
   const shift = flags.integer('shift', 0);
   const diagnosticsEvery = flags.integer('diagnostics', 0);
+  const averaging = averagingFrom(flags);
   const onNonFinite = flags.choice('on-non-finite', ON_NON_FINITE);
   return {
     data,
@@ -232,6 +248,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     ...(globalBatch !== undefined && { globalBatch }),
     ...(replicaBatch !== undefined && { replicaBatch }),
     ...(grains !== undefined && { grains }),
+    ...(averaging !== undefined && { averaging }),
     ...(clipNorm !== undefined && { clipNorm }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),

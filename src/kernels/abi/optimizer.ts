@@ -51,6 +51,8 @@ export interface OptimizerKernels {
     momentum: number,
     weightDecay: number,
   ): void;
+  /** average += rate * (p - average); ratePtr points to rate, float64. */
+  averageF32(averagePtr: number, paramPtr: number, n: number, ratePtr: number): void;
   /** Writes the sum of x^2, float64. Sum j of four takes the elements j, j + 4, j + 8, ...; the
    * result is (sum 0 + sum 1) + (sum 2 + sum 3). */
   sumSquaresF32(xPtr: number, n: number, sumPtr: number): void;

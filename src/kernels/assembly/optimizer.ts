@@ -158,6 +158,19 @@ export function rmspropStepF32(
   }
 }
 
+export function averageF32(averagePtr: usize, paramPtr: usize, n: i32, ratePtr: usize): void {
+  const rate = f64x2.splat(f64.load(ratePtr));
+  for (; n > 0; n -= 4, averagePtr += 16, paramPtr += 16) {
+    const average = v128.load(averagePtr);
+    const param = v128.load(paramPtr);
+    const aLow = low(average);
+    const aHigh = high(average);
+    const nextLow = madd64(rate, f64x2.sub(low(param), aLow), aLow);
+    const nextHigh = madd64(rate, f64x2.sub(high(param), aHigh), aHigh);
+    storeLanes(averagePtr, narrow(nextLow, nextHigh), n);
+  }
+}
+
 export function sumSquaresF32(xPtr: usize, n: i32, sumPtr: usize): void {
   let sumLow = f64x2.splat(0);
   let sumHigh = f64x2.splat(0);

@@ -109,3 +109,9 @@ export function rmspropStepRef(
     param[i] = param[i]! - lr * change;
   }
 }
+
+export function averageRef(average: Float32Array, param: Float32Array, rate: number): void {
+  for (let i = 0; i < param.length; i++) {
+    average[i] = rate * (param[i]! - average[i]!) + average[i]!;
+  }
+}

@@ -9,6 +9,7 @@ import { linear } from '../../../src/nn/specs/linear.ts';
 import { gru } from '../../../src/nn/specs/recurrent.ts';
 import { reshape } from '../../../src/nn/specs/reshape.ts';
 import type { LayerSpec } from '../../../src/nn/specs/spec.ts';
+import { ema } from '../../../src/optim/averaging.ts';
 import { adam, sgd } from '../../../src/optim/optimizer.ts';
 import type { TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
 
@@ -35,7 +36,10 @@ export const CASES: readonly (readonly [name: string, options: Partial<TrainerOp
   ['local', { norm: { to: 'local' } }],
   ['in groups of two', { norm: { to: 'sync', groupSize: 2 } }],
   ['per sample', { norm: { to: 'group', numGroups: 2 } }],
-  ['clipped, by adam', { clipNorm: 0.5, optimizer: adam({ lr: 0.01 }) }],
+  [
+    'clipped, by adam, averaged',
+    { clipNorm: 0.5, optimizer: adam({ lr: 0.01 }), averaging: ema() },
+  ],
   ['augmented', { augmentation: { shift: 1, flip: true } }],
   [
     'with dropout',

@@ -1,0 +1,59 @@
+// Averages of the weights over steps or epochs as plain data: specs and builders, checked. The
+// rates of the steps are in averageRate.ts.
+
+import { optionsSchema, parseKind, parseOptions } from '../base/parse.ts';
+import { shareBelowOne, wholeNumber } from '../base/values.ts';
+
+/** Exponential moving average: after each step average = decay average + (1 - decay) weights,
+ * beginning with the weights after the first step (torch.optim.swa_utils, get_ema_avg_fn). */
+export interface EmaSpec {
+  readonly kind: 'ema';
+  readonly decay: number;
+}
+
+/** Stochastic weight averaging (Izmailov et al. 2018): the mean of the weights at the ends of all
+ * epochs from `fromEpoch` on. */
+export interface SwaSpec {
+  readonly kind: 'swa';
+  readonly fromEpoch: number;
+}
+
+export type AveragingSpec = EmaSpec | SwaSpec;
+
+export interface EmaOptions {
+  /** The share that the average keeps in a step, in [0, 1); default 0.999. */
+  readonly decay?: number;
+}
+
+export interface SwaOptions {
+  /** The first epoch at whose end the weights take part, counted from 1. */
+  readonly fromEpoch: number;
+}
+
+const DEFAULT_DECAY = 0.999;
+
+const emaSchema = optionsSchema<EmaOptions>()({ decay: shareBelowOne.exactOptional() });
+const swaSchema = optionsSchema<SwaOptions>()({ fromEpoch: wholeNumber(1) });
+
+/** An exponential moving average of the weights. Throws a {@link UsageError}. */
+export function ema(options: EmaOptions = {}): EmaSpec {
+  const { decay = DEFAULT_DECAY } = parseOptions('ema', emaSchema, options);
+  return { kind: 'ema', decay };
+}
+
+/** The mean of the weights at the ends of epochs. Throws a {@link UsageError}. */
+export function swa(options: SwaOptions): SwaSpec {
+  const example = 'swa({ fromEpoch: 10 })';
+  return { kind: 'swa', ...parseOptions('swa', swaSchema, options, { example }) };
+}
+
+/** An average from plain data: what the builders give, or their options with a `kind`. Throws a
+ * {@link UsageError}. */
+export function parseAveraging(given: unknown): AveragingSpec {
+  const { kind, rest } = parseKind(
+    'averaging',
+    { ema: 'optim.averaging.ema()', swa: 'optim.averaging.swa({ fromEpoch: 10 })' },
+    given,
+  );
+  return kind === 'ema' ? ema(rest) : swa(rest as unknown as SwaOptions);
+}
