@@ -21,6 +21,7 @@ import { reshape } from './nn/specs/reshape.ts';
 import { rmsNorm } from './nn/specs/rmsNorm.ts';
 import { ema, swa } from './optim/averaging.ts';
 import { optimizers } from './optim/optimizer.ts';
+import { plateau } from './optim/plateau.ts';
 import { constant, cosine, step } from './optim/schedule.ts';
 
 export type { Shape } from './base/shape.ts';
@@ -38,6 +39,7 @@ export {
   type StateModels,
 } from './checkpoint/convertState.ts';
 export { type FoldedModel, foldBatchNorm, type NamedValues } from './checkpoint/foldNorm.ts';
+export type { MonitorState } from './checkpoint/monitored.ts';
 export type { StateTensor } from './checkpoint/state.ts';
 export * from './collectives.ts';
 export type { Augmentation, AugmentationPlan } from './data/augment.ts';
@@ -163,7 +165,9 @@ export type {
   SwaOptions,
   SwaSpec,
 } from './optim/averaging.ts';
+export type { BestEpoch, MonitorName, ValidationSplit } from './optim/monitor.ts';
 export type * from './optim/optimizers.ts';
+export type { PlateauOptions, PlateauSchedule, PlateauState } from './optim/plateau.ts';
 export type {
   ConstantSchedule,
   CosineOptions,
@@ -184,7 +188,7 @@ export type { Evaluation } from './runtime/evaluation.ts';
 export type { ExportOptions, InferenceExport } from './runtime/exportInference.ts';
 export type { PreciseOptions, PreciseResult } from './runtime/preciseNorm.ts';
 export type { Inputs } from './runtime/predict.ts';
-export type { FitOptions, Progress } from './runtime/progress.ts';
+export type { EarlyStopping, FitOptions, Progress } from './runtime/progress.ts';
 export type { ResumeOptions } from './runtime/resume.ts';
 export type { SaveOptions } from './runtime/saving.ts';
 export { Trainer } from './runtime/trainer.ts';
@@ -225,6 +229,6 @@ export const nn = {
 /** Optimizers and schedules of the learning rate. */
 export const optim = {
   ...optimizers,
-  schedules: { constant, cosine, step },
+  schedules: { constant, cosine, plateau, step },
   averaging: { ema, swa },
 };

@@ -10,6 +10,7 @@ export const Purpose = {
   dropout: 4,
   synthetic: 5,
   subset: 6,
+  heldOut: 12,
 } as const;
 
 const MULTIPLIER_0 = 0xd2511f53;

@@ -12,6 +12,7 @@ import { parseLoss } from '../nn/specs/losses.ts';
 import { parseAveraging } from '../optim/averaging.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
+import { type MonitorState, monitorSchema } from './monitored.ts';
 import type { StateTensor } from './state.ts';
 
 /** The settings of a part of a run, such as its model or its optimizer, as plain data. They are
@@ -56,6 +57,8 @@ export interface CheckpointContent {
     readonly dropLast: boolean;
     readonly shuffle: boolean;
     readonly augmentation: { readonly maxShift: number; readonly flip: boolean } | null;
+    /** Share or count of the training samples that are held out for validation. */
+    readonly validationSplit?: number;
     readonly seed: number;
     readonly mode: 'fast' | 'strict';
   };
@@ -67,6 +70,8 @@ export interface CheckpointContent {
     /** Sums of the running epoch: loss, correct predictions, samples, unused. */
     readonly epochSums: readonly number[];
   };
+  /** What the run has decided from its validations; absent before the first one that decides. */
+  readonly monitored?: MonitorState;
 }
 
 /** A tensor of a checkpoint without its values. */
@@ -135,6 +140,7 @@ const contentFields = {
     dropLast: z.boolean(),
     shuffle: z.boolean(),
     augmentation: z.strictObject({ maxShift: counts, flip: z.boolean() }).nullable(),
+    validationSplit: z.number().positive().exactOptional(),
     seed: counts,
     mode: z.enum(['fast', 'strict']),
   }),
@@ -143,11 +149,12 @@ const contentFields = {
     epochs: counts,
     epochSums: z.array(anyNumber).length(4),
   }),
+  monitored: monitorSchema.exactOptional(),
 };
 
 const tensorFields = {
   name: z.string(),
-  group: z.enum(['parameter', 'buffer', 'optimizer']),
+  group: z.enum(['parameter', 'buffer', 'optimizer', 'best']),
   shape,
 };
 

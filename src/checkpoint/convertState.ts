@@ -16,18 +16,20 @@ import { type AllowModules, loadModules } from '../nn/specs/modules.ts';
 import { shapeOption } from '../nn/specs/options.ts';
 import { customModulesOf, type LayerSpec } from '../nn/specs/spec.ts';
 import { AVERAGE } from '../optim/bindOptimizer.ts';
+import { trainCounts } from '../plan/config.ts';
 import { smallestBatch } from '../plan/feasible.ts';
 import { type BufferEntry, type ParameterEntry, planParameters } from '../plan/parameters.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { isTensor } from './namedTensor.ts';
 import { alignLayers, type LayerPair } from './normAlignment.ts';
+import type { StateTensor } from './state.ts';
 
 /** A named tensor, as a checkpoint and `trainer.weights()` have them. */
 export interface NamedTensor {
   /** `parameter 1.batchNorm.weight`, `buffer 1.batchNorm.runningMean`, `optimizer.0
    * 1.batchNorm.weight`. */
   readonly name: string;
-  readonly group: 'parameter' | 'buffer' | 'optimizer';
+  readonly group: StateTensor['group'];
   readonly shape: Shape;
   readonly values: Float32Array | Float64Array;
 }
@@ -49,7 +51,7 @@ export interface StateModels {
   readonly inputShape: Shape;
 }
 
-const GROUPS = ['parameter', 'buffer', 'optimizer'];
+const GROUPS = ['parameter', 'buffer', 'optimizer', 'best'];
 const namedTensors = listOf<NamedTensor>('a list of tensors, as checkpoints have it', (given) => {
   if (!isObject(given) || !isTensor(given)) return false;
   return typeof given.name === 'string' && GROUPS.includes(given.group as string);
@@ -124,12 +126,16 @@ export async function convertCheckpoint(
   await loadModules(customModulesOf(from), allowModules);
   const { replicas } = saved.run;
   const { inputShape } = saved.data;
-  const replicaBatch = smallestBatch(saved.data, saved.run) / replicas;
+  const replicaBatch =
+    smallestBatch(trainCounts(saved.data.countTrain, saved.run.validationSplit), saved.run) /
+    replicas;
   const run = { inputShape, replicas, replicaBatch };
   const to = convertNorm(from, { ...run, ...request });
   if (JSON.stringify(to) === JSON.stringify(from)) return { saved, report: [] };
   const { tensors, report } = convertState(saved.tensors, { from, to, inputShape });
-  return { saved: { ...saved, model: { ...to }, tensors }, report };
+  // What was decided from validations of the model before says nothing of this one.
+  const { monitored: _monitored, ...rest } = saved;
+  return { saved: { ...rest, model: { ...to }, tensors }, report };
 }
 
 interface Context {

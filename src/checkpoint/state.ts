@@ -4,21 +4,23 @@
 import { createHash } from 'node:crypto';
 import { InvariantError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
-import type { Dataset } from '../data/dataset.ts';
+import type { Dataset, Split } from '../data/dataset.ts';
 import { normalizationOf } from '../data/inputs.ts';
+import { holdOut } from '../data/subset.ts';
 import { viewOf } from '../memory/arena.ts';
 import { initialize } from '../nn/specs/init.ts';
 import { keptOf } from '../optim/bindOptimizer.ts';
 import type { RunPlan } from '../plan/plan.ts';
+import type { SplitRegions } from '../plan/regions.ts';
 import { spinTurnsFor } from '../sync/memory.ts';
 import { initControlWords } from '../sync/words.ts';
 
 /** A tensor of the state. */
 export interface StateTensor {
   /** `parameter 0.conv2d.weight`, `buffer 1.batchNorm.runningMean`, `optimizer.0
-   * 0.conv2d.weight`. */
+   * 0.conv2d.weight`, and of the best epoch `best parameter 0.conv2d.weight`. */
   readonly name: string;
-  readonly group: 'parameter' | 'buffer' | 'optimizer';
+  readonly group: 'parameter' | 'buffer' | 'optimizer' | 'best';
   readonly shape: Shape;
   readonly values: Float32Array | Float64Array;
 }
@@ -59,11 +61,7 @@ export function prepareWords({ regions, config }: RunPlan, memory: WebAssembly.M
 export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Dataset): void {
   const { regions, parameters, config } = plan;
   prepareWords(plan, memory);
-  for (const split of ['train', 'test'] as const) {
-    const { inputs, targets } = dataset[split];
-    viewOf(memory, regions.data[split].inputs).set(inputs);
-    viewOf(memory, regions.data[split].targets).set(targets);
-  }
+  fillData(plan, memory, dataset);
   const normalization = viewOf(memory, regions.data.normalization);
   normalization.set(normalizationOf(dataset));
   const values = viewOf(memory, regions.parameters.values);
@@ -76,11 +74,28 @@ export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Da
   }
 }
 
+/** Writes the samples of each split, once those for validation are held out. */
+function fillData({ regions, config }: RunPlan, memory: WebAssembly.Memory, data: Dataset): void {
+  const { countValidation = 0 } = config.data;
+  const fill = (region: SplitRegions, { inputs, targets }: Split): void => {
+    viewOf(memory, region.inputs).set(inputs);
+    viewOf(memory, region.targets).set(targets);
+  };
+  fill(regions.data.test, data.test);
+  const { validation } = regions.data;
+  if (validation === undefined) {
+    fill(regions.data.train, data.train);
+    return;
+  }
+  const { train, heldOut } = holdOut(data, countValidation, config.seed);
+  fill(regions.data.train, train);
+  fill(validation, heldOut);
+}
+
 /** Copies of all parameters and buffers by their names in the model, `0.conv2d.weight`. */
 export function namedWeights(tensors: readonly StateTensor[]): ReadonlyMap<string, StateTensor> {
-  const kept = tensors.filter(({ group }) => group !== 'optimizer');
   return new Map(
-    kept.map((tensor) => [
+    weightsOf(tensors).map((tensor) => [
       tensor.name.replace(/^\S+ /, ''),
       { ...tensor, values: tensor.values.slice() },
     ]),
@@ -90,7 +105,12 @@ export function namedWeights(tensors: readonly StateTensor[]): ReadonlyMap<strin
 /** SHA-256, in hex, over all parameters and running statistics: names, then little-endian
  * values. */
 export function hashWeights(tensors: readonly StateTensor[]): string {
-  return hashState(tensors.filter(({ group }) => group !== 'optimizer'));
+  return hashState(weightsOf(tensors));
+}
+
+/** Parameters and buffers. */
+export function weightsOf(tensors: readonly StateTensor[]): readonly StateTensor[] {
+  return tensors.filter(({ group }) => group === 'parameter' || group === 'buffer');
 }
 
 /** The same over all of the state. */

@@ -1,9 +1,10 @@
-// Fewer training samples of a dataset. The statistics and the test split stay.
+// Fewer training samples of a dataset, or two parts of them. Statistics and test split stay.
 
 import { checkInteger } from '../base/errors.ts';
 import { Purpose, RandomStream } from '../base/random.ts';
 import { sizeOf } from '../base/shape.ts';
 import { checkDataset, type Dataset, type Split, targetSize } from './dataset.ts';
+import { drawHeldOut } from './heldOut.ts';
 
 /** The draw is the same for everyone who limits the same data to the same count. */
 const DRAW_SEED = 1;
@@ -30,6 +31,22 @@ export function firstTrain(dataset: Dataset, count: number): Dataset {
     targets: targets.subarray(0, count * targetSize(dataset.task)),
   };
   return { ...dataset, train };
+}
+
+/** The training samples without `count` of them, and those ({@link drawHeldOut}); all are copies in
+ * their order. */
+export function holdOut(
+  dataset: Dataset,
+  count: number,
+  seed: number,
+): { readonly train: Split; readonly heldOut: Split } {
+  const marks = drawHeldOut(dataset, count, seed);
+  const part = (mark: number): Split => {
+    const all = Int32Array.from(marks, (_, sample) => sample);
+    const indices = all.filter((sample) => marks[sample] === mark);
+    return pick(dataset, indices);
+  };
+  return { train: part(0), heldOut: part(1) };
 }
 
 function checkCount(dataset: Dataset, count: number): void {

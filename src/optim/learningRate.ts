@@ -9,7 +9,8 @@ export function spansRun(schedule: ScheduleSpec): boolean {
   return schedule.kind === 'cosine';
 }
 
-/** The learning rate of a step (counted from 0) in a training of `totalSteps`. */
+/** The learning rate of a step (counted from 0) in a training of `totalSteps`; `baseLr` is the
+ * optimizer's, of a plateau schedule what it has come to. */
 export function learningRateAt(
   schedule: ScheduleSpec,
   baseLr: number,
@@ -20,6 +21,7 @@ export function learningRateAt(
   const warmup = step < warmupSteps ? (step + 1) / warmupSteps : 1;
   switch (schedule.kind) {
     case 'constant':
+    case 'plateau':
       return baseLr * warmup;
     case 'step':
       return baseLr * integerPower(schedule.gamma, milestonesPassed(schedule, step)) * warmup;

@@ -4,6 +4,7 @@
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseKind, parseOptions } from '../base/parse.ts';
 import { accept, atLeastZero, realNumber, wholeNumber } from '../base/values.ts';
+import { type PlateauSchedule, plateau } from './plateau.ts';
 
 /** What all schedules have. */
 export interface Warmup {
@@ -31,7 +32,7 @@ export interface CosineSchedule extends Warmup {
   readonly minLr: number;
 }
 
-export type ScheduleSpec = ConstantSchedule | StepSchedule | CosineSchedule;
+export type ScheduleSpec = ConstantSchedule | StepSchedule | CosineSchedule | PlateauSchedule;
 
 export interface WarmupOptions {
   /** Steps over which the rate rises linearly; default 0. */
@@ -112,11 +113,13 @@ export function parseSchedule(given: unknown): ScheduleSpec {
     {
       constant: 'optim.schedules.constant()',
       cosine: 'optim.schedules.cosine()',
+      plateau: 'optim.schedules.plateau()',
       step: 'optim.schedules.step({ stepSize: 1000 })',
     },
     given,
   );
   if (kind === 'constant') return constant(rest);
+  if (kind === 'plateau') return plateau(rest);
   return kind === 'cosine' ? cosine(rest) : step(rest);
 }
 

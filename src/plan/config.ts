@@ -5,12 +5,14 @@ import { checkInteger, UsageError } from '../base/errors.ts';
 import { showShape, sizeOf } from '../base/shape.ts';
 import type { AugmentationPlan } from '../data/augment.ts';
 import type { Dataset, Task } from '../data/dataset.ts';
+import { countHeldOut } from '../data/heldOut.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import { cutOf } from '../nn/graph/cut.ts';
 import { buildGraph, type Graph } from '../nn/graph/graph.ts';
 import type { LossSpec } from '../nn/specs/losses.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 import type { AveragingSpec } from '../optim/averaging.ts';
+import type { MonitorName } from '../optim/monitor.ts';
 import type { OptimizerSpec } from '../optim/optimizers.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
 import { defaultGrains, type ProcessPlace } from '../reduce/grains.ts';
@@ -20,8 +22,11 @@ import type { OnNonFinite } from './onNonFinite.ts';
 /** What the plan needs to know of the data. */
 export interface DataPlan
   extends Pick<Dataset, 'inputShape' | 'inputType' | 'task' | 'shift' | 'mean' | 'std'> {
+  /** Without those that are held out for validation. */
   readonly countTrain: number;
   readonly countTest: number;
+  /** Training samples that are held out; absent where none are. */
+  readonly countValidation?: number;
 }
 
 /** A run, in plain data. */
@@ -49,6 +54,9 @@ export interface RunConfig {
   readonly dropLast: boolean;
   readonly shuffle: boolean;
   readonly augmentation: AugmentationPlan | null;
+  /** Share (below 1) or count of the training samples that are held out for validation; absent for
+   * none. */
+  readonly validationSplit?: number;
   readonly seed: number;
   readonly mode: NumericMode;
   readonly timeoutMs: number;
@@ -70,8 +78,8 @@ export interface RunConfig {
   readonly evalCorrection?: EvalCorrection | null;
 }
 
-/** The part of a dataset that goes into the plan. */
-export function dataPlanOf(dataset: Dataset): DataPlan {
+/** The part of a dataset that goes into the plan, with so much of it held out for validation. */
+export function dataPlanOf(dataset: Dataset, validationSplit?: number): DataPlan {
   const { inputShape, inputType, task, shift, mean, std, train, test } = dataset;
   return {
     inputShape,
@@ -80,9 +88,20 @@ export function dataPlanOf(dataset: Dataset): DataPlan {
     ...(shift !== undefined && { shift }),
     mean,
     std,
-    countTrain: train.count,
+    ...trainCounts(train.count, validationSplit),
     countTest: test.count,
   };
+}
+
+/** How many training samples are left to train on, and how many are held out. Throws a
+ * {@link UsageError} where none are left of either. */
+export function trainCounts(
+  countTrain: number,
+  validationSplit: number | undefined,
+): Pick<DataPlan, 'countTrain' | 'countValidation'> {
+  if (validationSplit === undefined) return { countTrain };
+  const countValidation = countHeldOut('validationSplit', countTrain, validationSplit);
+  return { countTrain: countTrain - countValidation, countValidation };
 }
 
 /** How many numbers the model has to put out for one sample of this task. */
@@ -118,6 +137,8 @@ export function checkRunConfig(config: RunConfig): void {
     });
   }
   const { task, inputShape } = config.data;
+  const { schedule } = config;
+  if (schedule.kind === 'plateau') checkMonitor(schedule.monitor, task);
   const graph = buildGraph(config.model, inputShape);
   checkWorkers(config, graph);
   const output = graph.shapes[graph.output]!;
@@ -140,6 +161,16 @@ export function checkRunConfig(config: RunConfig): void {
       allowed: fits,
     });
   }
+}
+
+/** Throws a {@link UsageError} where the task has no such measure. */
+export function checkMonitor(monitor: MonitorName, task: Task): void {
+  if (monitor !== 'accuracy' || task.kind === 'classification') return;
+  throw new UsageError({
+    what: 'monitor',
+    given: "'accuracy' for a regression, which has none",
+    allowed: "'loss'",
+  });
 }
 
 /** A worker has one grain at least. */

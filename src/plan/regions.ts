@@ -31,6 +31,8 @@ export interface SplitRegions {
 export interface DataRegions {
   readonly train: SplitRegions;
   readonly test: SplitRegions;
+  /** Where training samples are held out. */
+  readonly validation?: SplitRegions;
   readonly normalization: Region<'f32'>;
   /** The order of the epoch. */
   readonly order: Region<'i32'>;
@@ -119,7 +121,7 @@ export function placeControl(
 }
 
 export function placeData(builder: LayoutBuilder, { data }: RunConfig): DataRegions {
-  const { inputShape, inputType, task, countTrain, countTest, mean } = data;
+  const { inputShape, inputType, task, countTrain, countTest, countValidation = 0, mean } = data;
   const isClass = task.kind === 'classification';
   const targetShape = isClass ? [] : task.targetShape;
   const targetType = isClass ? 'i32' : 'f32';
@@ -143,6 +145,7 @@ export function placeData(builder: LayoutBuilder, { data }: RunConfig): DataRegi
   return {
     train: placeSplit('train', countTrain),
     test: placeSplit('test', countTest),
+    ...(countValidation > 0 && { validation: placeSplit('validation', countValidation) }),
     normalization: builder.add({
       name: 'data.normalization',
       type: 'f32',
@@ -157,13 +160,13 @@ export function placeInference(
   builder: LayoutBuilder,
   { data, globalBatch }: RunConfig,
 ): InferenceRegions {
-  const { inputShape, inputType, task, countTrain, countTest } = data;
+  const { inputShape, inputType, task, countTrain, countTest, countValidation = 0 } = data;
   const writer = 'the rank of the sample';
   return {
     evaluated: builder.add({
       name: 'evaluation.samples',
       type: 'f64',
-      shape: [Math.max(countTrain, countTest, globalBatch), 2],
+      shape: [Math.max(countTrain, countTest, countValidation, globalBatch), 2],
       writer,
     }),
     inputs: builder.add({

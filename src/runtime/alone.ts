@@ -21,7 +21,7 @@ export interface LoneRun {
  * being one worker. Its custom layers must be loaded. */
 export function runAlone(config: RunConfig, weights: NamedValues): LoneRun {
   const { inputShape, task } = config.data;
-  const data = { ...config.data, countTrain: 1, countTest: 0 };
+  const data = { ...config.data, countTrain: 1, countTest: 0, countValidation: 0 };
   const plan = planRun({ ...config, data, workers: 1 });
   const memory = createArena(plan.layout);
   fillArena(plan, memory, emptyDataset(config));

@@ -17,20 +17,20 @@ const HINT =
 export function divergenceOf(
   run: { readonly plan: RunPlan; readonly memory: WebAssembly.Memory },
   trained: readonly Trained[],
-  totalSteps: number,
+  { scheduleSteps, baseLr }: { readonly scheduleSteps: number; readonly baseLr: number },
 ): RunError | undefined {
   const divergences = trained.flatMap(({ divergence }) => divergence ?? []);
   const [first] = divergences;
   if (first === undefined) return undefined;
   const { plan, memory } = run;
-  const { schedule, optimizer } = plan.config;
+  const { schedule } = plan.config;
   const found = earliest(divergences);
   const squares = viewOf(memory, plan.regions.parameters.squares);
   return new RunError({
     reason: reasonOf(found, trained[0]!.done > first.step),
     step: first.step,
     ...(found?.layer !== undefined && { layer: found.layer }),
-    learningRate: learningRateAt(schedule, optimizer.lr, first.step, totalSteps),
+    learningRate: learningRateAt(schedule, baseLr, first.step, scheduleSteps),
     gradientNorm: gradientNorm(squares),
     hint: HINT,
   });

@@ -20,6 +20,7 @@ import { parseModel } from '../nn/models/parse.ts';
 import { allowModulesOption } from '../nn/specs/allowModules.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
 import { parseAveraging } from '../optim/averaging.ts';
+import { MONITORS, type MonitorName, VALIDATION_SPLITS } from '../optim/monitor.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
 import { MAX_GRAINS, MAX_REPLICAS } from '../plan/config.ts';
@@ -30,7 +31,7 @@ import type { EvaluateOptions, UseAverageOptions } from './evaluation.ts';
 import type { ExportOptions } from './exportInference.ts';
 import type { PreciseOptions } from './preciseNorm.ts';
 import type { Inputs } from './predict.ts';
-import type { FitOptions } from './progress.ts';
+import type { EarlyStopping, FitOptions } from './progress.ts';
 import type { ResumeOptions } from './resume.ts';
 import type { SaveOptions } from './saving.ts';
 import type { TrainerOptions } from './trainerOptions.ts';
@@ -70,6 +71,7 @@ const trainerSchema = optionsSchema<TrainerOptions>()({
   globalBatch: wholeNumber(1).exactOptional(),
   dropLast: flag.exactOptional(),
   shuffle: flag.exactOptional(),
+  validationSplit: positive.exactOptional(),
   augmentation: anything<NonNullable<TrainerOptions['augmentation']>>().exactOptional(),
   clipNorm: positive.exactOptional(),
   seed: wholeNumber(0, Number.MAX_SAFE_INTEGER).exactOptional(),
@@ -134,11 +136,31 @@ const fitSchema = optionsSchema<FitOptions>()({
     return ms >= 0 && ms <= MAX_DELAY_MS;
   }).exactOptional(),
   maxSteps: wholeNumber(0, Number.MAX_SAFE_INTEGER).exactOptional(),
+  validate: oneOf(VALIDATION_SPLITS).exactOptional(),
+  earlyStopping: anything<EarlyStopping>().exactOptional(),
+  keepBest: accept<boolean | MonitorName>("true, false, 'loss' or 'accuracy'", (given) => {
+    return typeof given === 'boolean' || MONITORS.includes(given as MonitorName);
+  }).exactOptional(),
+  restoreBest: flag.exactOptional(),
+  signal: accept<AbortSignal>('an AbortSignal', (given) => {
+    return given instanceof AbortSignal;
+  }).exactOptional(),
+});
+
+const earlySchema = optionsSchema<EarlyStopping>()({
+  monitor: oneOf(MONITORS).exactOptional(),
+  patience: wholeNumber(1),
+  minDelta: atLeastZero.exactOptional(),
 });
 
 /** The options of fit. */
 export function parseFitOptions(given: unknown): FitOptions {
-  return parseOptions('fit', fitSchema, given, { example: 'fit({ epochs: 10 })' });
+  const options = parseOptions('fit', fitSchema, given, { example: 'fit({ epochs: 10 })' });
+  if (options.earlyStopping === undefined) return options;
+  const example = 'earlyStopping: { patience: 5 }';
+  const { earlyStopping } = options;
+  const early = parseOptions('earlyStopping', earlySchema, earlyStopping, { example });
+  return { ...options, earlyStopping: early };
 }
 
 const preciseSchema = optionsSchema<PreciseOptions>()({

@@ -4,8 +4,8 @@
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
 import type { Task } from '../data/dataset.ts';
-import type { DatasetDescription } from '../data/identity.ts';
 import { viewOf } from '../memory/arena.ts';
+import type { DataPlan } from '../plan/config.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import type { SplitName } from '../train/context.ts';
 import type { Network } from './network.ts';
@@ -66,24 +66,33 @@ function sumSamples(samples: Float64Array, count: number, task: Task): Omit<Eval
   return { loss: loss / count, accuracy: isClass ? correct / count : Number.NaN, count };
 }
 
-const SPLITS = ['train', 'test'] as const satisfies readonly SplitName[];
+const SPLITS = ['train', 'test', 'validation'] as const satisfies readonly SplitName[];
 
-/** How many samples a split has, or a {@link UsageError} when it has none or is none. */
-export function countSamples(data: DatasetDescription, split: SplitName): number {
+/** How many samples a split of the data called `name` has, or a {@link UsageError} when it has none
+ * or is none; `what` takes the split. */
+export function countSamples(
+  { name, data }: { readonly name: string; readonly data: DataPlan },
+  split: SplitName,
+  what = 'evaluate',
+): number {
   if (!SPLITS.includes(split)) {
     const nearest = typeof split === 'string' ? nearestWord(split, SPLITS) : undefined;
     throw new UsageError({
-      what: 'the split of evaluate',
+      what: `the split of ${what}`,
       given: split,
-      allowed: "'train' or 'test'",
+      allowed: "'train', 'test' or 'validation'",
       ...(nearest !== undefined && { hint: `'${nearest}'` }),
     });
   }
-  const count = split === 'train' ? data.countTrain : data.countTest;
+  const { countTrain, countTest, countValidation = 0 } = data;
+  const count = { train: countTrain, test: countTest, validation: countValidation }[split];
   if (count > 0) return count;
   throw new UsageError({
-    what: `evaluate('${split}') on ${data.name}`,
+    what: `${what} of '${split}' on ${name}`,
     given: 'no samples',
     allowed: 'a split with samples',
+    ...(split === 'validation' && {
+      hint: 'validationSplit: 0.1 (--validation-split 0.1), which holds out training samples',
+    }),
   });
 }

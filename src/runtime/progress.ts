@@ -3,8 +3,10 @@
 
 import type { DiagnosticsSummary } from '../observe/diagnostics.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
+import type { BestEpoch, MonitorName, ValidationSplit } from '../optim/monitor.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import type { EpochState } from '../reduce/epochSums.ts';
+import type { Evaluation } from './evaluation.ts';
 
 /** What `fit` is asked for. */
 export interface FitOptions {
@@ -14,14 +16,38 @@ export interface FitOptions {
   readonly epochs: number;
   /** Yield progress within an epoch, about this often; default: only at the end of each epoch. */
   readonly progressEveryMs?: number;
+  /** Evaluate these samples at the end of each epoch: the test samples, or those that
+   * `validationSplit` holds out. Default: none. */
+  readonly validate?: ValidationSplit;
+  /** Stop at the end of an epoch when the validation has got no better for a while. */
+  readonly earlyStopping?: EarlyStopping;
+  /** Keep weights and running statistics of the best epoch: in memory for `restoreBest()`, and in
+   * all checkpoints. `true` goes by the monitor of `earlyStopping`, else by the loss. Default
+   * false. */
+  readonly keepBest?: boolean | MonitorName;
+  /** {@link keepBest}, and give the run those weights when the fit has come to its end, or stops
+   * early. Default false. */
+  readonly restoreBest?: boolean;
+  /** Stops after the current step when it is aborted. */
+  readonly signal?: AbortSignal;
   /** Stop when this many steps are done in all; default: at the end of the last epoch. */
   readonly maxSteps?: number;
+}
+
+/** When to stop early. The decisions are part of checkpoints: a resumed run makes the same. */
+export interface EarlyStopping {
+  /** What has to get better; default: what `keepBest` names, else `loss`. */
+  readonly monitor?: MonitorName;
+  /** Stop after so many epochs in a row that were no better than the best. */
+  readonly patience: number;
+  /** An epoch is better by more than this alone; default 0. */
+  readonly minDelta?: number;
 }
 
 /** What `fit` yields. */
 export interface Progress {
   /** `epoch` at the end of an epoch, `progress` within one, `stopped` when the run stopped before
-   * its end: behind `stop()` or at maxSteps. */
+   * its end: after `stop()` or an aborted signal, or at maxSteps. */
   readonly kind: 'progress' | 'epoch' | 'stopped';
   /** The epoch that is running or has ended, from 1. */
   readonly epoch: number;
@@ -45,6 +71,12 @@ export interface Progress {
   /** Of the last snapshot step, for each batch norm the worst over its replicas; undefined before
    * the first one, without batch norms, or with diagnosticsEvery 0. */
   readonly diagnostics: DiagnosticsSummary | undefined;
+  /** At the end of an epoch, where `validate` asks for it. */
+  readonly validation: Evaluation | undefined;
+  /** The best epoch so far, this one included, where `earlyStopping` or `keepBest` asks for it. */
+  readonly best: BestEpoch | undefined;
+  /** Whether `earlyStopping` ends the run here. */
+  readonly stopsEarly: boolean;
 }
 
 /** Where a fit is. */
@@ -54,18 +86,23 @@ export interface FitPosition {
   readonly first: number;
   /** The sums of the running epoch, and the steps that they belong to. */
   readonly state: EpochState;
+  /** The rate that the schedule starts from. */
+  readonly baseLr: number;
   /** Steps of the run, over which its schedule is spread. */
   readonly scheduleSteps: number;
   readonly trainedMs: number;
   readonly diagnostics: DiagnosticsSummary | undefined;
+  readonly validation?: Evaluation | undefined;
+  readonly best?: BestEpoch | undefined;
+  readonly stopsEarly?: boolean;
 }
 
 /** The progress at a position. */
 export function progressOf(kind: Progress['kind'], plan: RunPlan, at: FitPosition): Progress {
-  const { first, epochs, scheduleSteps } = at;
+  const { first, epochs, scheduleSteps, baseLr } = at;
   const { steps: step, loss, correct, count } = at.state;
   const totalSteps = epochs * plan.stepsPerEpoch;
-  const { schedule, optimizer } = plan.config;
+  const { schedule } = plan.config;
   const isClass = plan.config.data.task.kind === 'classification';
   const seconds = at.trainedMs / 1000;
   return {
@@ -79,11 +116,14 @@ export function progressOf(kind: Progress['kind'], plan: RunPlan, at: FitPositio
     loss: loss / count,
     accuracy: isClass ? correct / count : Number.NaN,
     learningRate:
-      step === 0 ? Number.NaN : learningRateAt(schedule, optimizer.lr, step - 1, scheduleSteps),
+      step === 0 ? Number.NaN : learningRateAt(schedule, baseLr, step - 1, scheduleSteps),
     imagesPerSecond: (samplesUntil(plan, step) - samplesUntil(plan, first)) / seconds,
     seconds,
     secondsLeft: step === first ? Number.NaN : (seconds / (step - first)) * (totalSteps - step),
     diagnostics: at.diagnostics,
+    validation: at.validation,
+    best: at.best,
+    stopsEarly: at.stopsEarly ?? false,
   };
 }
 

@@ -10,6 +10,7 @@ import {
   typeOf,
   type WrittenBy,
 } from '../checkpoint/checkpoint.ts';
+import type { MonitorState } from '../checkpoint/monitored.ts';
 import type { StateTensor } from '../checkpoint/state.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
 import { type DatasetDescription, dataDifference, describeDataset } from '../data/identity.ts';
@@ -26,7 +27,7 @@ import { DEFAULT_DIAGNOSTICS_EVERY } from '../observe/diagnostics.ts';
 import { parseAveraging } from '../optim/averaging.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
-import { checkRunConfig, dataPlanOf, type RunConfig } from '../plan/config.ts';
+import { checkRunConfig, dataPlanOf, type RunConfig, trainCounts } from '../plan/config.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../plan/evalCorrection.ts';
 import { checkOnNonFinite, type OnNonFinite } from '../plan/onNonFinite.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
@@ -94,7 +95,7 @@ export async function resumeConfig(
     ...kept,
     replicas,
     workers: resolveWorkers(options.workers, { ...kept, inputShape, replicas }, share),
-    data: dataPlanOf(dataset),
+    data: dataPlanOf(dataset, kept.validationSplit),
     timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1),
     diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,
     profile: checkFlag('profile', options.profile ?? false),
@@ -126,12 +127,13 @@ export function configOf(
   workers: number,
 ): RunConfig {
   const { name: _name, checksum: _checksum, contentHash: _hash, ...data } = saved.data;
+  const { validationSplit } = saved.run;
   return {
     ...saved.run,
     // Files from before there were grains have one for each replica.
     grains: saved.run.grains ?? saved.run.replicas,
     model,
-    data,
+    data: { ...data, ...trainCounts(data.countTrain, validationSplit) },
     loss: parseLoss(saved.run.loss),
     optimizer: parseOptimizer(saved.run.optimizer),
     schedule: parseSchedule(saved.run.schedule),
@@ -150,10 +152,11 @@ export function checkpointOf(run: {
   readonly data: DatasetDescription;
   readonly tensors: readonly StateTensor[];
   readonly epochSums: Float64Array;
+  readonly monitored?: MonitorState | undefined;
   readonly step: number;
   readonly epochs: number;
 }): Checkpoint {
-  const { config: whole, tensors } = run;
+  const { config: whole, tensors, monitored } = run;
   // What decides no bits is not part of it.
   const { workers: _workers, timeoutMs: _timeoutMs, diagnosticsEvery: _every, ...config } = whole;
   const { model, data: _data, evalCorrection: _evalCorrection, profile: _on, ...kept } = config;
@@ -172,6 +175,7 @@ export function checkpointOf(run: {
       averaging: averaging === null ? null : { ...averaging },
     },
     counters: { step: run.step, epochs: run.epochs, epochSums: [...run.epochSums] },
+    ...(monitored !== undefined && { monitored }),
     tensors: tensors.map(({ name, group, shape, values }) => ({
       name,
       group,

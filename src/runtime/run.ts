@@ -12,6 +12,7 @@ import type { Layout } from '../memory/layout.ts';
 import { type Diagnostics, summarizeDiagnostics } from '../observe/diagnostics.ts';
 import type { GradientNorms } from '../observe/gradientNorms.ts';
 import { type Profile, profileOf } from '../observe/profileReport.ts';
+import type { BestEpoch } from '../optim/monitor.ts';
 import type { RunConfig } from '../plan/config.ts';
 import { checkInference, checkTraining } from '../plan/feasible.ts';
 import type { RunPlan } from '../plan/plan.ts';
@@ -25,37 +26,26 @@ import {
 } from '../sync/words.ts';
 import type { SplitName } from '../train/context.ts';
 import type { Trained } from '../train/step.ts';
-import {
-  type AveragedRun,
-  batchesFor,
-  checkAverage,
-  hasAverage,
-  takeAverage,
-  withAverage,
-} from './averaged.ts';
+import { hasAverage } from './averaged.ts';
 import { divergenceOf, tornBy, unsaved } from './diverged.ts';
 import {
-  parseEvaluateOptions,
   parseExportOptions,
   parseFitOptions,
   parsePath,
   parsePreciseOptions,
   parseSaveOptions,
-  parseUseAverageOptions,
 } from './door.ts';
-import {
-  countSamples,
-  type EvaluateOptions,
-  type Evaluation,
-  evaluateOn,
-  type UseAverageOptions,
-} from './evaluation.ts';
+import type { EvaluateOptions, Evaluation, UseAverageOptions } from './evaluation.ts';
+import { Evaluations } from './evaluations.ts';
 import { type ExportOptions, exportInference, type InferenceExport } from './exportInference.ts';
+import { type FittingRun, fitting } from './fitting.ts';
 import { lastDiagnostics, lastGradientNorms } from './lastSnapshot.ts';
+import { Monitoring } from './monitoring.ts';
 import { isOfPeer } from './network.ts';
+import { Occupation } from './occupation.ts';
 import { type PreciseOptions, type PreciseResult, preciseResult } from './preciseNorm.ts';
 import { countInputs, type Inputs, Predictions } from './predict.ts';
-import { type FitOptions, type FitPosition, type Progress, progressOf } from './progress.ts';
+import type { FitOptions, Progress } from './progress.ts';
 import { checkpointOf } from './resume.ts';
 import { lengthNotices, runLength } from './runLength.ts';
 import type { RunSetup } from './runSetup.ts';
@@ -77,8 +67,14 @@ export class Run implements RunningTrainer {
   private readonly saver = new Saver();
   /** Settles when the state of the last save is no longer read. */
   private taken: Promise<void> = Promise.resolve();
-  /** What the gang is at, for the error when something else is asked of it; undefined when idle. */
-  private busy: string | undefined;
+  private readonly occupation = new Occupation(() => this.predictions.goOn());
+  private readonly evaluations = new Evaluations({
+    occupation: this.occupation,
+    parts: () => this.parts,
+    done: () => this.done,
+    inSteps: (running) => this.inSteps(running),
+  });
+  private readonly monitoring: Monitoring;
   private readonly predictions: Predictions;
   /** Set when its numbers are not finite any more. */
   private diverged: RunError | undefined;
@@ -94,13 +90,11 @@ export class Run implements RunningTrainer {
         await setup.team.callAll((api) => api.predict(size));
         await shareSamples(this.parts, 'outputs', size);
       },
-      tryEnter: () => {
-        if (this.busy !== undefined) return false;
-        this.busy = 'predict';
-        return true;
-      },
-      leave: () => this.leave(),
+      tryEnter: () => this.occupation.tryEnter('predict'),
+      leave: () => this.occupation.leave(),
     });
+    const { tensors, monitored, bestWeights } = setup;
+    this.monitoring = new Monitoring(this.config, tensors, monitored, bestWeights);
   }
 
   private get plan(): RunPlan {
@@ -162,47 +156,49 @@ export class Run implements RunningTrainer {
 
   async *fit(given: FitOptions): AsyncGenerator<Progress, void, void> {
     const options = parseFitOptions(given);
-    const { plan, words } = this;
-    const { stepsPerEpoch } = plan;
-    const { epochs } = options;
+    const { plan } = this;
+    const { epochs, validate } = options;
     checkTraining(plan);
-    const totalSteps = epochs * stepsPerEpoch;
+    if (validate !== undefined) this.evaluations.check(validate, `validate: '${validate}'`);
+    this.monitoring.check(options);
     const length = runLength(plan.config.schedule, this.length, epochs);
-    const scheduleSteps = length * stepsPerEpoch;
-    const lastStep = Math.min(totalSteps, options.maxSteps ?? totalSteps);
-    const first = this.done;
-    let trainedMs = 0;
+    const scheduleSteps = length * plan.stepsPerEpoch;
     await this.taken;
-    this.enter('fit');
+    this.occupation.enterFit();
     this.length = length;
     this.sayLength(length, epochs);
     try {
-      clearStop(words);
+      clearStop(this.words);
       this.isStopping = false;
-      while (this.done < lastStep) {
-        const epochEnd = (Math.floor(this.done / stepsPerEpoch) + 1) * stepsPerEpoch;
-        const startMs = performance.now();
-        const position = (state: EpochState): FitPosition => ({
-          epochs,
-          first,
-          state,
-          scheduleSteps,
-          trainedMs: trainedMs + performance.now() - startMs,
-          diagnostics: summarizeDiagnostics(this.diagnostics()),
-        });
-        const until = Math.min(epochEnd, lastStep);
-        for await (const state of this.train(until, scheduleSteps, options.progressEveryMs)) {
-          yield progressOf('progress', plan, position(state));
-        }
-        const isStopped = this.done < epochEnd || (this.isStopping && this.done < totalSteps);
-        const ended = position(this.epochState());
-        trainedMs = ended.trainedMs;
-        yield progressOf(isStopped ? 'stopped' : 'epoch', plan, ended);
-        if (isStopped) return;
-      }
+      yield* fitting(this.asFitting(scheduleSteps), options, scheduleSteps);
     } finally {
-      this.leave();
+      this.occupation.leaveFit();
     }
+  }
+
+  /** What the loop of a fit sees of this run. */
+  private asFitting(scheduleSteps: number): FittingRun {
+    const run = this;
+    return {
+      network: this.setup.network,
+      monitoring: this.monitoring,
+      get plan() {
+        return run.plan;
+      },
+      get done() {
+        return run.done;
+      },
+      get isStopping() {
+        return run.isStopping;
+      },
+      train: (to, everyMs) => run.train(to, scheduleSteps, everyMs),
+      epochState: () => run.epochState(),
+      diagnostics: () => summarizeDiagnostics(run.diagnostics()),
+      evaluate: (split) => run.evaluations.now(split),
+      stop: () => run.stop(),
+      pause: () => run.occupation.pauseFit(),
+      resume: () => run.occupation.resumeFit(),
+    };
   }
 
   /** Trains up to step `to` and yields what is reached every so often. Returning early stops the
@@ -213,11 +209,12 @@ export class Run implements RunningTrainer {
     everyMs: number | undefined,
   ): AsyncGenerator<EpochState, void, void> {
     const { team } = this.setup;
+    const { baseLr } = this.monitoring;
     const regained = (steps: number): void => {
       this.done = steps;
     };
     const running = this.inSteps(
-      team.callAll((api) => api.train(this.done, to, scheduleSteps), regained),
+      team.callAll((api) => api.train(this.done, to, scheduleSteps, baseLr), regained),
     );
     let isRunning = true;
     const settle = (): void => {
@@ -236,7 +233,7 @@ export class Run implements RunningTrainer {
       this.done = own[0]!.done;
       const all = await shareTrained(this.setup, own, this.isStopping);
       this.isStopping = all.isStopping;
-      this.take(all.trained, scheduleSteps);
+      this.take(all.trained, { scheduleSteps, baseLr });
     }
   }
 
@@ -256,9 +253,12 @@ export class Run implements RunningTrainer {
   }
 
   /** Takes what the workers have done. Throws when they have met numbers that are not finite. */
-  private take(trained: readonly Trained[], scheduleSteps: number): void {
+  private take(
+    trained: readonly Trained[],
+    rates: { readonly scheduleSteps: number; readonly baseLr: number },
+  ): void {
     this.done = trained[0]!.done;
-    this.diverged ??= divergenceOf(this.parts, trained, scheduleSteps);
+    this.diverged ??= divergenceOf(this.parts, trained, rates);
     if (this.diverged !== undefined) throw this.diverged;
   }
 
@@ -285,29 +285,19 @@ export class Run implements RunningTrainer {
     return profileOf(this.plan, this.setup.memory);
   }
 
-  async evaluate(split: SplitName = 'test', given: EvaluateOptions = {}): Promise<Evaluation> {
-    const { weights, batches } = parseEvaluateOptions(given);
-    const count = countSamples(this.setup.data, split);
-    const what = `evaluate('${split}')`;
-    checkInference(what, this.plan, count);
-    const run = () => evaluateOn(this.parts, split, count);
-    if (weights === 'raw') return this.exclusively('evaluate', run);
-    checkAverage(what, this.plan, this.done);
-    const measured = batchesFor(this.plan, batches);
-    return this.exclusively('evaluate', () => withAverage(this.averaged, measured, run));
+  async evaluate(split: SplitName = 'test', options: EvaluateOptions = {}): Promise<Evaluation> {
+    return this.evaluations.evaluate(split, options);
   }
 
-  async useAverage(given: UseAverageOptions = {}): Promise<void> {
-    const { batches } = parseUseAverageOptions(given);
-    checkAverage('useAverage()', this.plan, this.done);
-    const measured = batchesFor(this.plan, batches);
-    await this.exclusively('useAverage', () => {
-      return this.inSteps(takeAverage(this.averaged, measured));
-    });
+  async useAverage(options: UseAverageOptions = {}): Promise<void> {
+    return this.evaluations.useAverage(options);
   }
 
-  private get averaged(): AveragedRun {
-    return { ...this.parts, step: this.done };
+  restoreBest(): BestEpoch {
+    this.checkWhole('restoreBest()');
+    const { what } = this.occupation;
+    if (what !== undefined) this.occupation.enter('restoreBest');
+    return this.monitoring.restore();
   }
 
   async predict(inputs: Inputs): Promise<Float32Array> {
@@ -322,7 +312,7 @@ export class Run implements RunningTrainer {
     const count = inputs.length / sizeOf(plan.config.data.inputShape);
     checkInference('predict', plan, count);
     // A fit may take hours: callers that ask for outputs meanwhile are told so.
-    if (this.busy === 'fit') this.enter('predict');
+    if (this.occupation.what === 'fit') this.occupation.enter('predict');
     return this.predictions.add(inputs, count);
   }
 
@@ -331,7 +321,7 @@ export class Run implements RunningTrainer {
     const { batches, definition } = parsePreciseOptions(options);
     checkTraining(plan);
     const from = this.done;
-    await this.exclusively('preciseBatchNorm', () =>
+    await this.occupation.exclusively('preciseBatchNorm', () =>
       this.inSteps(this.setup.team.callAll((api) => api.measure(from, batches, definition))),
     );
     return preciseResult(plan, from, batches);
@@ -365,9 +355,12 @@ export class Run implements RunningTrainer {
     if ((network?.process ?? 0) !== 0 && options.ofEachProcess !== true) return;
     const { config } = this;
     const counters = { step: this.done, epochs: this.length };
-    const state = checkpointOf({ runId, config, data, tensors, epochSums, ...counters });
+    const { state: monitored, kept } = this.monitoring;
+    const all = [...tensors, ...kept];
+    const run = { runId, config, data, tensors: all, epochSums, monitored };
+    const state = checkpointOf({ ...run, ...counters });
     await this.saver.save(path, state, options, (use) => {
-      const taken = this.exclusively('save', use);
+      const taken = this.occupation.exclusively('save', use);
       this.taken = taken.then(
         () => {},
         () => {},
@@ -396,31 +389,5 @@ export class Run implements RunningTrainer {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  private enter(what: string): void {
-    if (this.busy !== undefined) {
-      throw new UsageError({
-        what: `${what}() of a trainer`,
-        given: `a call while ${this.busy}() runs`,
-        allowed: 'one call at a time',
-        hint: 'await the other call, or leave its loop, first',
-      });
-    }
-    this.busy = what;
-  }
-
-  private async exclusively<T>(what: string, run: () => Promise<T>): Promise<T> {
-    this.enter(what);
-    try {
-      return await run();
-    } finally {
-      this.leave();
-    }
-  }
-
-  private leave(): void {
-    this.busy = undefined;
-    this.predictions.goOn();
   }
 }

@@ -1,6 +1,7 @@
 // What a run is made of, once everything is planned, filled and started.
 
 import type { CarriedTensor } from '../checkpoint/convertState.ts';
+import type { MonitorState } from '../checkpoint/monitored.ts';
 import type { StateTensor } from '../checkpoint/state.ts';
 import type { DatasetDescription } from '../data/identity.ts';
 import type { Network } from './network.ts';
@@ -18,6 +19,10 @@ export interface RunSetup {
   readonly tensors: readonly StateTensor[];
   readonly epochSums: Float64Array;
   readonly published: Float64Array;
+  /** What was decided from validations so far. */
+  readonly monitored: MonitorState;
+  /** The weights of the best epoch; undefined where none are kept. */
+  readonly bestWeights: readonly StateTensor[] | undefined;
   readonly step: number;
   /** How long the run is; 0 while that is open. */
   readonly epochs: number;

@@ -21,6 +21,7 @@ import { type ControlWords, progressWords } from '../sync/words.ts';
 import { agree, compareStates } from './agreement.ts';
 import { parseResumeOptions, parseTrainerOptions } from './door.ts';
 import { elasticSize, startElasticTeam } from './elasticTeam.ts';
+import { bestTensorsOf } from './monitoring.ts';
 import { failingTogether, type Network, processNames, tellFailure } from './network.ts';
 import { giveNotice, type NoticeSubject, noticesOf } from './notices.ts';
 import { checkTensors, type ResumeOptions, resumeConfig } from './resume.ts';
@@ -128,7 +129,9 @@ interface Resumed {
 /** Refuses what would fail in some step, or in the evaluation of the test samples at the end. */
 function checkStart(plan: RunPlan): void {
   checkTraining(plan);
-  checkInference('Evaluation of the test samples', plan, plan.config.data.countTest);
+  const { countTest, countValidation = 0 } = plan.config.data;
+  checkInference('Evaluation of the test samples', plan, countTest);
+  checkInference('Evaluation of the validation samples', plan, countValidation);
 }
 
 interface Started {
@@ -163,11 +166,15 @@ async function startRun(
   const { control } = plan.regions;
   fillArena(plan, memory, dataset);
   const tensors = stateTensors(plan, memory);
+  const head = resumed?.saved.head;
+  const keepsBest = head?.tensors.some(({ group }) => group === 'best') === true;
+  const bestWeights = keepsBest ? bestTensorsOf(tensors) : undefined;
   const epochSums = viewOf(memory, control.epochSums);
   if (resumed !== undefined) {
     const { what, saved } = resumed;
-    checkTensors(what, tensors, saved.head);
-    await saved.readInto(tensors.map(({ values }) => values));
+    const all = [...tensors, ...(bestWeights ?? [])];
+    checkTensors(what, all, saved.head);
+    await saved.readInto(all.map(({ values }) => values));
     epochSums.set(saved.head.counters.epochSums);
   }
   const words = viewOf(memory, control.words);
@@ -185,7 +192,9 @@ async function startRun(
       : fixedTeam(plan, words, failingTogether(await startWorkers(plan, words, setup), network));
   const sums = { epochSums, published };
   const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };
-  const state = { tensors, ...sums, step, ...length, conversion: resumed?.report ?? [] };
+  const monitored = head?.monitored ?? {};
+  const kept = { monitored, bestWeights, conversion: resumed?.report ?? [] };
+  const state = { tensors, ...sums, step, ...length, ...kept };
   const runId = resumed === undefined ? randomUUID() : runIdOf(resumed.saved.head);
   return new Run({ runId, team, data, memory, notify, network, ...state });
 }

@@ -54,6 +54,10 @@ export interface TrainerOptions {
   readonly globalBatch?: number;
   /** Leave out a last batch that is not full; default false. */
   readonly dropLast?: boolean;
+  /** Training samples that are held out for validation: a share below 1, or from 1 on a count.
+   * Drawn by the seed, each class by its share; the epochs have the rest. Inputs stay normalized by
+   * the statistics of all training samples. Evaluated as split `validation`. Default none. */
+  readonly validationSplit?: number;
   /** A new order in every epoch; default true. */
   readonly shuffle?: boolean;
   /** Default none. */
@@ -127,7 +131,9 @@ export function resolveOptions(
     MAX_GRAINS,
   );
   // The smallest batch that occurs decides what a norm can be.
-  const smallest = smallestBatch({ countTrain: data.train.count }, { globalBatch, dropLast });
+  const { validationSplit } = options;
+  const plan = dataPlanOf(data, validationSplit);
+  const smallest = smallestBatch(plan, { globalBatch, dropLast });
   const run = { inputShape: data.inputShape, replicas, replicaBatch: smallest / replicas };
   const { norm } = options;
   const model =
@@ -135,7 +141,7 @@ export function resolveOptions(
   const cut = { model, inputShape: data.inputShape, globalBatch, replicas, grains };
   const config: RunConfig = {
     model,
-    data: dataPlanOf(data),
+    data: plan,
     loss: options.loss ?? (isClass ? crossEntropy() : meanSquaredError()),
     optimizer: options.optimizer,
     schedule: options.schedule ?? constant(),
@@ -149,6 +155,7 @@ export function resolveOptions(
     dropLast,
     shuffle: options.shuffle ?? true,
     augmentation: planAugmentation(options.augmentation ?? {}, data.inputShape),
+    ...(validationSplit !== undefined && { validationSplit }),
     seed: options.seed ?? DEFAULT_SEED,
     mode: checkMode(options.mode ?? 'fast'),
     timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1),

@@ -6,6 +6,7 @@ import type { Layout } from '../memory/layout.ts';
 import type { Diagnostics } from '../observe/diagnostics.ts';
 import type { GradientNorms } from '../observe/gradientNorms.ts';
 import type { Profile } from '../observe/profileReport.ts';
+import type { BestEpoch } from '../optim/monitor.ts';
 import type { RunConfig } from '../plan/config.ts';
 import type { SplitName } from '../train/context.ts';
 import type { EvaluateOptions, Evaluation, UseAverageOptions } from './evaluation.ts';
@@ -35,8 +36,10 @@ export interface RunningTrainer {
   readonly hasAverage: boolean;
   /** The table of the arena. */
   readonly layout: Layout;
-  /** Trains, and yields what is reached at the end of each epoch. Leaving the loop early stops the
-   * run after the current step. */
+  /** Trains, and yields what is reached at the end of each epoch. Until the loop asks for the next
+   * one, the run is free for all other calls: evaluate, predict, save, weights. Leaving the loop
+   * early stops the run after the current step. A run that has stopped early stays so under the
+   * same `earlyStopping`: the loop ends at once. */
   fit(options: FitOptions): AsyncGenerator<Progress, void, void>;
   /** Asks a running `fit` to stop after the current step. In a run of several processes all stop
    * after the same one; `withoutPeers` also ends a wait for a process that is gone: `fit` then
@@ -59,6 +62,9 @@ export interface RunningTrainer {
    * exactly (PreciseBN). Throws a {@link UsageError} in a run without `averaging`, and before the
    * average begins. */
   useAverage(options?: UseAverageOptions): Promise<void>;
+  /** Gives the run the weights and running statistics of the best epoch that a fit with `keepBest`
+   * has seen; step and optimizer state stay. Throws a {@link UsageError} where none are kept. */
+  restoreBest(): BestEpoch;
   /** Outputs for inputs in the dataset's own units and layout, channels last: [n, outputs], of a
    * regression in the units of its targets. Data with a shift takes a Float64Array. Calls
    * queue, after a running evaluate or save, too, and go through together where they fit in one

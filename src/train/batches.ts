@@ -22,7 +22,7 @@ export function bindBatches(context: WorkerContext): Batches {
   const { plan, worker, memory, member, step, program } = context;
   const { config } = plan;
   const loader = inputLoaderOf(context, plan.regions.data.train.inputs);
-  const copyTarget = targetCopierOf(context, 'train');
+  const copyTarget = targetCopierOf(context, plan.regions.data.train);
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
   const order = viewOf(memory, plan.regions.data.order);
   const orderCall = prepareCall({ kind: 'order', length: order.length });

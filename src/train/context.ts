@@ -12,14 +12,15 @@ import type { StepState } from '../nn/layers/layer.ts';
 import { bindProfiler, type Profiler } from '../observe/profile.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { layerNames } from '../plan/plan.ts';
+import type { SplitRegions } from '../plan/regions.ts';
 import type { WorkerPlan } from '../plan/workerPlan.ts';
 import { attachMember, type Member } from '../sync/group.ts';
 import type { Link } from '../sync/link.ts';
 import { type ControlWords, progressWords } from '../sync/words.ts';
 import { bindProgram, type Program } from './program.ts';
 
-/** Which samples of the dataset. */
-export type SplitName = 'train' | 'test';
+/** Which samples of the dataset; `validation` are those of `validationSplit`. */
+export type SplitName = 'train' | 'test' | 'validation';
 
 export interface WorkerSetup {
   readonly plan: RunPlan;
@@ -141,15 +142,16 @@ export function inputLoaderOf(context: WorkerContext, inputs: Region): InputLoad
   });
 }
 
-/** Returns what copies a split's target of one sample to where the loss expects that of a slot. */
+/** Returns what copies the target of one sample of a split to where the loss expects that of a
+ * slot. */
 export function targetCopierOf(
   context: WorkerContext,
-  split: SplitName,
+  split: SplitRegions,
 ): (sample: number, slot: number) => void {
   const { plan, memory, worker } = context;
   const { task } = plan.config.data;
   const length = task.kind === 'classification' ? 1 : sizeOf(task.targetShape);
-  const from = viewOf(memory, plan.regions.data[split].targets);
+  const from = viewOf(memory, split.targets);
   const to = viewOf(memory, worker.regions.targets);
   return (sample, slot) => {
     for (let i = 0; i < length; i++) to[slot * length + i] = from[sample * length + i]!;

@@ -4,6 +4,7 @@
 import { sizeOf } from '../base/shape.ts';
 import type { InputLoader } from '../data/inputs.ts';
 import { viewOf } from '../memory/arena.ts';
+import type { SplitRegions } from '../plan/regions.ts';
 import { fillGrains } from '../reduce/grains.ts';
 import { inputLoaderOf, type SplitName, targetCopierOf, type WorkerContext } from './context.ts';
 
@@ -23,17 +24,17 @@ export function bindInference(context: WorkerContext): Inference {
   const outputs = new Float32Array(memory.buffer);
   const evaluated = viewOf(memory, regions.inference.evaluated);
   const predicted = viewOf(memory, regions.inference.outputs);
+  const { countTrain, countTest, countValidation = 0 } = config.data;
+  const bindSplit = (count: number, split: SplitRegions) => ({
+    count,
+    loader: inputLoaderOf(context, split.inputs),
+    copyTarget: targetCopierOf(context, split),
+  });
+  const { train, test, validation } = regions.data;
   const splits = {
-    train: {
-      count: config.data.countTrain,
-      loader: inputLoaderOf(context, regions.data.train.inputs),
-      copyTarget: targetCopierOf(context, 'train'),
-    },
-    test: {
-      count: config.data.countTest,
-      loader: inputLoaderOf(context, regions.data.test.inputs),
-      copyTarget: targetCopierOf(context, 'test'),
-    },
+    train: bindSplit(countTrain, train),
+    test: bindSplit(countTest, test),
+    validation: validation && bindSplit(countValidation, validation),
   };
   const predictLoader = inputLoaderOf(context, regions.inference.inputs);
 
@@ -60,7 +61,7 @@ export function bindInference(context: WorkerContext): Inference {
 
   return {
     evaluate(split) {
-      const { count, loader, copyTarget } = splits[split];
+      const { count, loader, copyTarget } = splits[split]!;
       inferBatches(count, loader, (first) => {
         for (let slot = 0; slot < step.countSamples; slot++) copyTarget(first + slot, slot);
         loss.run();

@@ -29,20 +29,22 @@ const BAD_GRADIENTS = 2;
 /** Running statistics, or sums of gradients, are not finite, and the step is done. */
 const BAD_STATE = 3;
 
-/** Binds the training of one worker: the function trains steps [from, to), fewer when a stop is
- * asked for or numbers are not finite. */
-export function bindTraining(
-  context: WorkerContext,
-): (from: number, to: number, totalSteps: number) => Trained {
+/** Trains steps [from, to), fewer when a stop is asked for or numbers are not finite. Learning
+ * rates follow from the rate `baseLr`, by default the optimizer's, by a schedule that ends at
+ * `totalSteps`. */
+export type TrainSteps = (from: number, to: number, totalSteps: number, baseLr?: number) => Trained;
+
+/** Binds the training of one worker. */
+export function bindTraining(context: WorkerContext): TrainSteps {
   const { plan, step, profiler } = context;
   const update = bindUpdate(context);
   const batches = bindBatches(context);
   const search = bindDivergenceSearch(context, batches, update);
   const trainStep = bindStep(context, { update, batches, search });
 
-  return (from, to, totalSteps) => {
+  return (from, to, totalSteps, baseLr = plan.config.optimizer.lr) => {
     step.training = true;
-    update.prepare(from, to, totalSteps);
+    update.prepare(from, to, totalSteps, baseLr);
     let done = from;
     while (done < to) {
       profiler?.beginStep(done);

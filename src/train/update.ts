@@ -54,8 +54,9 @@ interface UpdatedBlock {
 }
 
 export interface Update {
-  /** Works out the learning rates of steps [from, to) of `totalSteps`. To be called before them. */
-  prepare(from: number, to: number, totalSteps: number): void;
+  /** Works out the learning rates of steps [from, to) of `totalSteps` from the rate `baseLr`. To be
+   * called before them. */
+  prepare(from: number, to: number, totalSteps: number, baseLr: number): void;
   /** Sends what backward has finished early; undefined where nothing of it goes early. */
   readonly watch: BackwardWatch | undefined;
   /** Whether what this worker has made of the gradients is finite. */
@@ -135,7 +136,7 @@ export function bindUpdate(setup: UpdateSetup): Update {
 /** The rates of all steps of a call, worked out before the first: numbers that functions return in
  * a step may be allocated. */
 interface RateTable {
-  prepare(from: number, to: number, totalSteps: number): void;
+  prepare(from: number, to: number, totalSteps: number, baseLr: number): void;
   /** Writes the rates of a step where the optimizer reads them. */
   take(step: number): void;
 }
@@ -145,11 +146,11 @@ function bindRateTable({ plan }: UpdateSetup, rates: Float64Array): RateTable {
   let firstStep = 0;
   let table = new Float64Array();
   return {
-    prepare(from, to, totalSteps) {
+    prepare(from, to, totalSteps, baseLr) {
       firstStep = from;
       table = new Float64Array((to - from) * rates.length);
       for (let i = 0; i < to - from; i++) {
-        const lr = learningRateAt(schedule, optimizer.lr, from + i, totalSteps);
+        const lr = learningRateAt(schedule, baseLr, from + i, totalSteps);
         writeRates(optimizer, from + i, lr, rates);
         if (averaging !== null) {
           rates[rates.length - 1] = averageRateAt(averaging, from + i, plan.stepsPerEpoch);

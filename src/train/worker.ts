@@ -10,12 +10,10 @@ import { bindBatches } from './batches.ts';
 import { bindContext, type WorkerContext, type WorkerSetup } from './context.ts';
 import { bindInference, type Inference } from './inference.ts';
 import { bindPopulations } from './population.ts';
-import { bindTraining, type Trained } from './step.ts';
+import { bindTraining, type TrainSteps } from './step.ts';
 
 export interface TrainWorker extends Inference {
-  /** Trains steps [from, to), fewer when a stop is asked for or numbers are not finite; the
-   * schedule of learning rates ends at `totalSteps`. */
-  train(from: number, to: number, totalSteps: number): Trained;
+  readonly train: TrainSteps;
   /** Replaces running statistics by those of the population, over the batches of so many steps
    * from step `from` on, with the weights as they are. */
   measure(from: number, count: number, definition: PopulationDefinition): void;
@@ -30,7 +28,7 @@ export function bindWorker(setup: WorkerSetup): TrainWorker {
   const inference = bindInference(context);
   const measure = bindMeasure(context);
   return {
-    train: (from, to, totalSteps) => locating(context, () => train(from, to, totalSteps)),
+    train: (...steps) => locating(context, () => train(...steps)),
     measure: (from, count, definition) => locating(context, () => measure(from, count, definition)),
     evaluate: (split) => locating(context, () => inference.evaluate(split)),
     predict: (count) => locating(context, () => inference.predict(count)),

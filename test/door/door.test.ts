@@ -93,6 +93,7 @@ const optimizers: Readonly<Record<Exclude<keyof typeof optim, 'averaging' | 'sch
 const schedules: Readonly<Record<keyof typeof optim.schedules, Args>> = {
   constant: () => [{ warmupSteps: 1 }],
   cosine: () => [{ warmupSteps: 1, minLr: 0.1 }],
+  plateau: () => [{ monitor: 'loss', factor: 0.5, patience: 1, minLr: 0 }],
   step: () => [{ stepSize: 2, gamma: 0.1 }],
 };
 
@@ -188,7 +189,9 @@ const entries: Readonly<Record<keyof typeof Trainer, Row>> = {
 
 const methods: Readonly<Record<Methods<Trainer>, Row | Args>> = {
   fit: {
-    args: () => [{ epochs: 1, maxSteps: 1, progressEveryMs: 100 }],
+    args: () => [
+      { epochs: 1, maxSteps: 1, progressEveryMs: 100, validate: 'test', keepBest: true },
+    ],
     call: async (options: unknown) => {
       for await (const _ of trainer.fit(options as never));
     },
@@ -198,6 +201,7 @@ const methods: Readonly<Record<Methods<Trainer>, Row | Args>> = {
   predict: () => [inputs()],
   preciseBatchNorm: () => [{ batches: 1, definition: 'pooled' }],
   exportInference: () => [{ inputs: inputs(), tolerance: 1 }],
+  restoreBest: () => [],
   save: () => [join(folder, 'no-such-folder', 'run.ckpt')],
   stop: () => [],
   diagnostics: () => [],

@@ -76,6 +76,42 @@ describe('refused, with what to type instead', () => {
     ],
     ['fit()', () => untyped.fit(), /fit.*epochs/],
     ['fit({ maxSteps: NaN })', () => untyped.fit({ epochs: 1, maxSteps: Number.NaN }), /maxSteps/],
+    ["fit({ validate: 'tets' })", () => untyped.fit({ epochs: 1, validate: 'tets' }), /'test'/],
+    [
+      'fit that validates on nothing',
+      () => untyped.fit({ epochs: 1, validate: 'validation' }),
+      /no samples.*validationSplit/,
+    ],
+    [
+      'early stopping without validation',
+      () => untyped.fit({ epochs: 1, earlyStopping: { patience: 1 } }),
+      /earlyStopping of fit needs a validation/,
+    ],
+    [
+      'keepBest without validation',
+      () => untyped.fit({ epochs: 1, keepBest: true }),
+      /keepBest of fit needs a validation/,
+    ],
+    [
+      'an unknown monitor',
+      () => untyped.fit({ epochs: 1, earlyStopping: { patience: 1, monitor: 'los' } }),
+      /monitor.*'loss' or 'accuracy'/,
+    ],
+    [
+      'two monitors',
+      () =>
+        untyped.fit({
+          ...{ epochs: 1, validate: 'test', keepBest: 'accuracy' },
+          earlyStopping: { patience: 1, monitor: 'loss' },
+        }),
+      /keepBest.*as earlyStopping has it/,
+    ],
+    [
+      'a validation split of everything',
+      () => untyped.start({ ...options, validationSplit: 1000 }),
+      /validationSplit.*1 to \d+ of \d+ samples/,
+    ],
+    ['restoreBest() of nothing', async () => trainer.restoreBest(), /none were kept/],
     ["evaluate('valid')", () => trainer.evaluate('valid' as never), /"valid".*'train'.*'test'/],
     ['launch(function)', () => untyped.launch(() => 1, { workers: 1 }), /launch.*URL/],
     ['launch(…, { worker })', () => untyped.launch('job.mjs', { worker: 2 }), /worker.*workers/],

@@ -8,6 +8,7 @@ import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
+import { plateau } from '../../src/optim/plateau.ts';
 import {
   checkRunConfig,
   dataPlanOf,
@@ -66,6 +67,11 @@ describe('checkRunConfig refuses', () => {
       'a model with too few outputs for the targets',
       { data: regression, loss: { kind: 'meanSquaredError' } },
       /^output of the model: got "3 for inputs of 2x2x1".*2x2/,
+    ],
+    [
+      'an accuracy for regression',
+      { data: regression, model: modelOf(4), schedule: plateau({ monitor: 'accuracy' }) },
+      /^monitor: got "'accuracy' for a regression/,
     ],
     [
       'a loss of classes for regression',

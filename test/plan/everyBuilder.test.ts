@@ -80,6 +80,10 @@ const optimizers = {
 const schedules = {
   constant: [optim.schedules.constant(), optim.schedules.constant({ warmupSteps: 3 })],
   cosine: [optim.schedules.cosine(), optim.schedules.cosine({ warmupSteps: 3, minLr: 0.1 })],
+  plateau: [
+    optim.schedules.plateau(),
+    optim.schedules.plateau({ monitor: 'accuracy', minLr: 0.1 }),
+  ],
   step: [
     optim.schedules.step({ stepSize: 2 }),
     optim.schedules.step({ milestones: [1, 5], gamma: 0.5 }),

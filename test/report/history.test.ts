@@ -28,6 +28,9 @@ function progress(step: number, loss: number, more: Partial<Progress> = {}): Pro
     seconds: step,
     secondsLeft: 8 - step,
     diagnostics: undefined,
+    validation: undefined,
+    best: undefined,
+    stopsEarly: false,
     ...more,
   };
 }

@@ -78,7 +78,7 @@ export async function use(trainer: Trainer): Promise<void> {
   // @ts-expect-error TS2504: fit is a loop, evaluate is not.
   for await (const _ of trainer.evaluate());
   // @ts-expect-error TS2345: no split of this name.
-  await trainer.evaluate('validation');
+  await trainer.evaluate('valid');
   takes<Evaluation>(await trainer.evaluate('train'));
   takes<Float32Array>(await trainer.predict(new Uint8Array(4)));
   takes<Float32Array>(await trainer.predict(new Float64Array(4)));

@@ -14,7 +14,7 @@ import { normsOf } from '../../nn/convert/normLeaf.ts';
 import { buildGraph, type Graph } from '../../nn/graph/graph.ts';
 import { parseModel } from '../../nn/models/parse.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
-import { checkRunConfig } from '../../plan/config.ts';
+import { checkRunConfig, trainCounts } from '../../plan/config.ts';
 import { smallestBatch } from '../../plan/feasible.ts';
 import { planRun, type RunPlan } from '../../plan/plan.ts';
 import { grainStart } from '../../reduce/grains.ts';
@@ -49,7 +49,8 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
   // Nothing is imported here: what custom layers and those after them need stays unknown.
   const modules = customModulesOf(model);
   const plan = modules.length === 0 ? planOf(saved, model) : undefined;
-  const { stepsPerEpoch } = planEpoch({ ...saved.run, countSamples: saved.data.countTrain });
+  const { countTrain } = countsOf(saved);
+  const { stepsPerEpoch } = planEpoch({ ...saved.run, countSamples: countTrain });
   const summary = {
     path,
     data: saved.data,
@@ -75,10 +76,14 @@ function planOf(saved: Checkpoint, model: LayerSpec): RunPlan {
   return planRun(config);
 }
 
+function countsOf({ data, run }: Checkpoint): ReturnType<typeof trainCounts> {
+  return trainCounts(data.countTrain, run.validationSplit);
+}
+
 function normChoices(saved: Checkpoint, model: LayerSpec): readonly NormExplanation[] {
   const { replicas } = saved.run;
   const { inputShape } = saved.data;
-  const replicaBatch = smallestBatch(saved.data, saved.run) / replicas;
+  const replicaBatch = smallestBatch(countsOf(saved), saved.run) / replicas;
   return explainNorms(model, { inputShape, replicas, replicaBatch });
 }
 
@@ -108,6 +113,9 @@ function show(
         'data',
         `${data.name}, ${data.countTrain} + ${data.countTest} of ${showShape(data.inputShape)}`,
       ],
+      ...(run.validationSplit === undefined
+        ? []
+        : [['validation', `${countsOf(saved).countValidation} of the ${data.countTrain}`]]),
       ['done', `${counters.step} steps, ${epochs} of ${counters.epochs} epochs`],
       ['global batch', batch],
       ...(plan === undefined ? [] : [['grains', showGrains(plan)]]),

@@ -10,7 +10,6 @@ import type { OptimizerSpec } from '../../optim/optimizers.ts';
 import type { ScheduleSpec } from '../../optim/schedule.ts';
 import type { Progress } from '../../runtime/progress.ts';
 import { Trainer } from '../../runtime/trainer.ts';
-import type { SplitName } from '../../train/context.ts';
 import type { RunContext } from '../engine/experiment.ts';
 
 /** Beyond this mean over an epoch, what later steps add to its sum is lost in rounding: a float64
@@ -34,7 +33,7 @@ export interface CurveRun {
   /** Instead of the context's. */
   readonly dataset?: Dataset;
   /** The splits that are evaluated at the end; default none. */
-  readonly evaluates?: readonly SplitName[];
+  readonly evaluates?: readonly ScoredSplit[];
   /** See the option of the Trainer; default 0, never. */
   readonly diagnosticsEvery?: number;
   /** Called behind each window, while nothing is trained. */
@@ -95,15 +94,18 @@ async function curveOf(trainer: Trainer, run: CurveRun, context: RunContext): Pr
 
 async function scoresOf(
   trainer: Trainer,
-  splits: readonly SplitName[],
-): Promise<Pick<LossCurve, SplitName>> {
-  const scores: Record<SplitName, Score | undefined> = { test: undefined, train: undefined };
+  splits: readonly ScoredSplit[],
+): Promise<Pick<LossCurve, ScoredSplit>> {
+  const scores: Record<ScoredSplit, Score | undefined> = { test: undefined, train: undefined };
   for (const split of splits) {
     const { accuracy, loss } = await trainer.evaluate(split);
     scores[split] = { error: 1 - accuracy, loss: limitLoss(loss) };
   }
   return scores;
 }
+
+/** Splits that have scores. */
+type ScoredSplit = 'train' | 'test';
 
 /** A loss that can be written down and averaged. */
 export function limitLoss(loss: number): number {

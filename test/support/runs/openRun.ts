@@ -62,7 +62,7 @@ async function startOpen(options: TrainerOptions): Promise<OpenRun> {
   const trainer = new Run({
     ...{ runId: 'test', team, data: describeDataset(options.data), memory },
     ...{ tensors, epochSums, published, step: 0, epochs: 0, hasOwnLength: false, conversion: [] },
-    network: undefined,
+    ...{ network: undefined, monitored: {}, bestWeights: undefined },
     notify: () => {},
   });
   return { trainer, words, published, tensors };

@@ -1,0 +1,31 @@
+// What a run has decided from its validations, as its checkpoints keep it, so that a resumed run
+// decides the same. The weights of the best epoch are tensors beside those of the run.
+
+import { z } from 'zod';
+import { type BestEpoch, MONITORS, VALIDATION_SPLITS } from '../optim/monitor.ts';
+import type { PlateauState } from '../optim/plateau.ts';
+
+/** Absent parts were not asked for yet. */
+export interface MonitorState {
+  readonly best?: BestEpoch;
+  readonly plateau?: PlateauState;
+}
+
+const counts = z.number().int().nonnegative();
+const value = z.number().nullable();
+
+export const monitorSchema: z.ZodType<MonitorState> = z.strictObject({
+  best: z
+    .strictObject({
+      monitor: z.enum(MONITORS),
+      split: z.enum(VALIDATION_SPLITS),
+      value,
+      epoch: counts,
+      step: counts,
+      badEpochs: counts,
+    })
+    .exactOptional(),
+  plateau: z
+    .strictObject({ value, badEpochs: counts, learningRate: z.number().nonnegative() })
+    .exactOptional(),
+});

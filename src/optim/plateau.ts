@@ -1,0 +1,80 @@
+// The schedule that lowers the learning rate where validation gets no better, PyTorch's
+// ReduceLROnPlateau: as plain data, and its decision at the end of an epoch. Pure.
+
+import { optionsSchema, parseOptions } from '../base/parse.ts';
+import { atLeastZero, oneOf, realNumber, wholeNumber } from '../base/values.ts';
+import { isBetter, MONITORS, type MonitorName } from './monitor.ts';
+
+/** The rate is multiplied by `factor` once the monitored value has been no better for more than
+ * `patience` epochs. */
+export interface PlateauSchedule {
+  readonly kind: 'plateau';
+  readonly monitor: MonitorName;
+  readonly factor: number;
+  readonly patience: number;
+  readonly threshold: number;
+  readonly minLr: number;
+  /** In step s below this the rate is multiplied by (s + 1) / warmupSteps. */
+  readonly warmupSteps: number;
+}
+
+/** Defaults as in PyTorch. */
+export interface PlateauOptions {
+  /** What is to get better, of the validation that `fit` is asked for; default `loss`. */
+  readonly monitor?: MonitorName;
+  /** What the rate is multiplied by, above 0 and below 1; default 0.1. */
+  readonly factor?: number;
+  /** Epochs without progress that are waited for; the one after them lowers the rate. Default
+   * 10. */
+  readonly patience?: number;
+  /** The share of the best value by which another has to be better; default 1e-4. */
+  readonly threshold?: number;
+  /** The rate does not fall below this; default 0. */
+  readonly minLr?: number;
+  /** Steps over which the rate rises linearly; default 0. */
+  readonly warmupSteps?: number;
+}
+
+/** Where a plateau schedule is; part of checkpoints. */
+export interface PlateauState {
+  /** The best value so far; null before the first finite one. */
+  readonly value: number | null;
+  /** Epochs since then, or since the rate was lowered. */
+  readonly badEpochs: number;
+  /** In force from the next step on, warmup apart. */
+  readonly learningRate: number;
+}
+
+const schema = optionsSchema<PlateauOptions>()({
+  monitor: oneOf(MONITORS).exactOptional(),
+  factor: realNumber(
+    'a number above 0 and below 1',
+    (factor) => factor > 0 && factor < 1,
+  ).exactOptional(),
+  patience: wholeNumber(0).exactOptional(),
+  threshold: atLeastZero.exactOptional(),
+  minLr: atLeastZero.exactOptional(),
+  warmupSteps: wholeNumber(0).exactOptional(),
+});
+
+/** Lowers the rate by `factor` where validation gets no better; `fit` has to `validate`. Throws a
+ * {@link UsageError}. */
+export function plateau(options: PlateauOptions = {}): PlateauSchedule {
+  const defaults = { monitor: 'loss', factor: 0.1, patience: 10, threshold: 1e-4 } as const;
+  const given = parseOptions('plateau', schema, options);
+  return { kind: 'plateau', ...defaults, minLr: 0, warmupSteps: 0, ...given };
+}
+
+/** Where the schedule is after one more epoch, whose validation came to `value`. */
+export function afterEpoch(
+  schedule: PlateauSchedule,
+  { value: best, badEpochs, learningRate }: PlateauState,
+  value: number,
+): PlateauState {
+  const { monitor, factor, patience, threshold, minLr } = schedule;
+  const minDelta = threshold * Math.abs(best ?? 0);
+  if (isBetter(monitor, value, best, minDelta)) return { value, badEpochs: 0, learningRate };
+  if (badEpochs < patience) return { value: best, badEpochs: badEpochs + 1, learningRate };
+  const lowered = Math.max(minLr, learningRate * factor);
+  return { value: best, badEpochs: 0, learningRate: Math.min(learningRate, lowered) };
+}

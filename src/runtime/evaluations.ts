@@ -1,0 +1,77 @@
+// What a run is asked about its quality: evaluations of a split, by the weights or by their
+// average.
+
+import { checkInference } from '../plan/feasible.ts';
+import type { SplitName } from '../train/context.ts';
+import { batchesFor, checkAverage, takeAverage, withAverage } from './averaged.ts';
+import { parseEvaluateOptions, parseUseAverageOptions } from './door.ts';
+import {
+  countSamples,
+  type EvaluateOptions,
+  type Evaluation,
+  evaluateOn,
+  type UseAverageOptions,
+} from './evaluation.ts';
+import type { Occupation } from './occupation.ts';
+import type { RunSetup } from './runSetup.ts';
+import type { Team } from './team.ts';
+
+/** What an evaluation needs of a run. */
+export interface EvaluatedRun {
+  readonly occupation: Occupation;
+  /** With the workers as they are now, and the steps that are done. */
+  parts(): RunSetup & Pick<Team, 'plan' | 'words'>;
+  done(): number;
+  /** Watches workers that change the state. */
+  inSteps<T>(running: Promise<T>): Promise<T>;
+}
+
+export class Evaluations {
+  private readonly run: EvaluatedRun;
+
+  constructor(run: EvaluatedRun) {
+    this.run = run;
+  }
+
+  async evaluate(split: SplitName, given: EvaluateOptions): Promise<Evaluation> {
+    const { weights, batches } = parseEvaluateOptions(given);
+    this.check(split, 'evaluate');
+    const { occupation } = this.run;
+    if (weights === 'raw') return occupation.exclusively('evaluate', () => this.now(split));
+    const { plan } = this.run.parts();
+    checkAverage('evaluate', plan, this.run.done());
+    const measured = batchesFor(plan, batches);
+    return occupation.exclusively('evaluate', () =>
+      withAverage(this.averaged, measured, () => this.now(split)),
+    );
+  }
+
+  async useAverage(given: UseAverageOptions): Promise<void> {
+    const { batches } = parseUseAverageOptions(given);
+    const { plan } = this.run.parts();
+    checkAverage('useAverage()', plan, this.run.done());
+    const measured = batchesFor(plan, batches);
+    await this.run.occupation.exclusively('useAverage', () =>
+      this.run.inSteps(takeAverage(this.averaged, measured)),
+    );
+  }
+
+  /** Throws a UsageError where a split cannot be evaluated; `what` asks for it. */
+  check(split: SplitName, what: string): void {
+    checkInference(`${what} of '${split}'`, this.run.parts().plan, this.count(split, what));
+  }
+
+  /** Evaluates a split by the weights as they are. The run must be occupied. */
+  now(split: SplitName): Promise<Evaluation> {
+    return evaluateOn(this.run.parts(), split, this.count(split, 'evaluate'));
+  }
+
+  private count(split: SplitName, what: string): number {
+    const { data, plan } = this.run.parts();
+    return countSamples({ name: data.name, data: plan.config.data }, split, what);
+  }
+
+  private get averaged() {
+    return { ...this.run.parts(), step: this.run.done() };
+  }
+}
