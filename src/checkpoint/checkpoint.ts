@@ -46,6 +46,8 @@ export interface CheckpointContent {
     readonly optimizer: SpecRecord;
     readonly schedule: SpecRecord;
     readonly clipNorm: number | null;
+    /** Absent where gradients are not clipped by value. */
+    readonly clipValue?: number | null;
     readonly replicas: number;
     /** Absent in files from before there were grains: one for each replica. */
     readonly grains?: number;
@@ -125,6 +127,7 @@ const contentFields = {
     optimizer: plainObject,
     schedule: plainObject,
     clipNorm: z.number().nullable(),
+    clipValue: z.number().nullable().exactOptional(),
     replicas: counts,
     grains: counts.exactOptional(),
     globalBatch: counts,

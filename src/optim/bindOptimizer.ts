@@ -1,7 +1,7 @@
 // An optimizer at work: its state, the numbers of a step, and its binding to kernels.
 
 import type { OptimizerKernels } from '../kernels/abi/optimizer.ts';
-import type { BoundOptimizer, OptimizerKind } from './kind.ts';
+import { type BoundOptimizer, type OptimizerKind, RATE_GRAD_SCALE } from './kind.ts';
 import { type OptimizerName, type OptimizerSpec, optimizerKinds } from './optimizers.ts';
 
 export const OPTIMIZER_NAMES = Object.keys(optimizerKinds).sort() as readonly OptimizerName[];
@@ -16,8 +16,11 @@ export function stateTensorsOf(spec: OptimizerSpec): readonly string[] {
   return kindOf(spec).stateTensors(spec);
 }
 
-/** Place of the factor that gradients are multiplied with, behind the learning rate. */
-export const RATE_GRAD_SCALE = 1;
+/** Whether it takes norms of whole tensors, for which there has to be memory. */
+export function hasTrust(spec: OptimizerSpec): boolean {
+  return kindOf(spec).hasTrust === true;
+}
+
 const SHARED_RATES = 2;
 
 /** How many float64 numbers change from step to step. */

@@ -8,8 +8,9 @@ import type { KernelExports } from '../kernels/exports.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { StepState } from '../nn/layers/layer.ts';
 import { bindGradientNorms } from '../observe/gradientNorms.ts';
-import { bindOptimizer, RATE_GRAD_SCALE, writeRates } from '../optim/bindOptimizer.ts';
+import { bindOptimizer, writeRates } from '../optim/bindOptimizer.ts';
 import { writeClipScale } from '../optim/clip.ts';
+import { RATE_GRAD_SCALE } from '../optim/kind.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
 import { gradientsExchange } from '../plan/exchanges.ts';
 import { type GradientPart, nodesOfBlock } from '../plan/gradients.ts';
@@ -19,6 +20,7 @@ import { type Fold, foldsToRoot, mergesInPlace } from '../reduce/folds.ts';
 import { bindAdditions } from '../reduce/gradientSink.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
+import { bindBlockUpdates } from './blockUpdates.ts';
 import type { BackwardWatch } from './context.ts';
 
 export interface UpdateSetup {
@@ -79,7 +81,7 @@ export interface Update {
 export function bindUpdate(setup: UpdateSetup): Update {
   const { plan, kernels, memory, member } = setup;
   const { config, parameters } = plan;
-  const { clipNorm, onNonFinite } = config;
+  const { clipNorm, clipValue = null, onNonFinite } = config;
   const { lo, hi } = plan.gradients.updated[member.rank]!;
   const blocks = parameters.blocks.slice(lo, hi).map((block, i) => bindBlock(setup, block, lo + i));
   const squares = bindSquares(setup, blocks);
@@ -88,8 +90,17 @@ export function bindUpdate(setup: UpdateSetup): Update {
   const rates = viewOf(memory, ratesRegion);
   const rateTable = bindRateTable(setup, rates);
   const optimizer = bindOptimizer(config.optimizer, kernels, ratesRegion.offsetBytes);
+  const updateBlocks = bindBlockUpdates({ plan, memory, member, optimizer, rates }, blocks);
   const folding = bindFolding(setup);
   const sampleNorms = bindGradientNorms(setup, blocks);
+  const areTotalsFinite = (): boolean => {
+    for (const { gradPtr, length, isSum } of blocks) {
+      if (isSum && kernels.allFiniteF32(gradPtr, length) === 0) return false;
+    }
+    return true;
+  };
+  // Clipping by value would hide an infinity, so that it is looked for before.
+  let wereFinite = true;
 
   return {
     prepare: rateTable.prepare,
@@ -100,21 +111,20 @@ export function bindUpdate(setup: UpdateSetup): Update {
       rateTable.take(step);
       folding.fold();
       sampleNorms();
+      if (clipValue !== null) {
+        wereFinite = areTotalsFinite();
+        for (const { gradPtr, length } of blocks) kernels.clampF32(gradPtr, length, clipValue);
+      }
       if (clipNorm !== null) {
         squares.sum();
         member.sync(clipCall);
         if (onNonFinite !== 'continue' && !squares.areAllFinite()) return false;
         writeClipScale(squares.all, clipNorm, rates, RATE_GRAD_SCALE);
       }
-      for (const block of blocks) optimizer.update(block);
+      updateBlocks();
       return true;
     },
-    isTotalFinite() {
-      for (const { gradPtr, length, isSum } of blocks) {
-        if (isSum && kernels.allFiniteF32(gradPtr, length) === 0) return false;
-      }
-      return true;
-    },
+    isTotalFinite: () => (clipValue === null ? areTotalsFinite() : wereFinite),
     measure() {
       folding.fold();
       squares.sum();
