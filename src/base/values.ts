@@ -62,6 +62,12 @@ export const shareBelowOne = realNumber('a number from 0 to below 1', (value) =>
   return value >= 0 && value < 1;
 });
 
+/** The two averages of an optimizer such as Adam. */
+export const betas = accept<readonly [number, number]>('two numbers from 0 to below 1', (value) => {
+  if (!Array.isArray(value) || value.length !== 2) return false;
+  return [value[0], value[1]].every((beta) => shareBelowOne.safeParse(beta).success);
+});
+
 /** Something that another function checks, such as a model or a dataset. */
 export function anything<T>(): z.ZodCustom<T, T> {
   return accept<T>('a value', (value) => value !== undefined);

@@ -50,6 +50,8 @@ export interface CheckpointContent {
     /** Absent in files from before there were averages. */
     readonly averaging?: SpecRecord | null;
     readonly clipNorm: number | null;
+    /** Absent where gradients are not clipped by value. */
+    readonly clipValue?: number | null;
     readonly replicas: number;
     /** Absent in files from before there were grains: one for each replica. */
     readonly grains?: number;
@@ -134,6 +136,7 @@ const contentFields = {
     schedule: plainObject,
     averaging: plainObject.nullable().exactOptional(),
     clipNorm: z.number().nullable(),
+    clipValue: z.number().nullable().exactOptional(),
     replicas: counts,
     grains: counts.exactOptional(),
     globalBatch: counts,

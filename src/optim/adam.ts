@@ -41,12 +41,9 @@ function kindOf(
 ): OptimizerKind<AdamOptions, AdamSpec> {
   return {
     example: `${kind}({ lr: ${DEFAULT_LR} })`,
-    checks: optionChecks<AdamOptions>(({ positive, shareBelowOne, atLeastZero, flag, accept }) => ({
+    checks: optionChecks<AdamOptions>(({ positive, betas, atLeastZero, flag }) => ({
       lr: positive.exactOptional(),
-      betas: accept<readonly [number, number]>('two numbers from 0 to below 1', (betas) => {
-        if (!Array.isArray(betas) || betas.length !== 2) return false;
-        return [betas[0], betas[1]].every((beta) => shareBelowOne.safeParse(beta).success);
-      }).exactOptional(),
+      betas: betas.exactOptional(),
       eps: positive.exactOptional(),
       weightDecay: atLeastZero.exactOptional(),
       decayNormAndBias: flag.exactOptional(),

@@ -2,7 +2,7 @@
 
 import type { OptimizerKernels } from '../kernels/abi/optimizer.ts';
 import type { AveragingSpec } from './averaging.ts';
-import type { BoundOptimizer, OptimizerKind } from './kind.ts';
+import { type BoundOptimizer, type OptimizerKind, RATE_GRAD_SCALE } from './kind.ts';
 import { type OptimizerName, type OptimizerSpec, optimizerKinds } from './optimizers.ts';
 
 export const OPTIMIZER_NAMES = Object.keys(optimizerKinds).sort() as readonly OptimizerName[];
@@ -30,8 +30,11 @@ export function keptOf(run: {
 /** The name of the average among what is kept. It is the last. */
 export const AVERAGE = 'average';
 
-/** Place of the factor that gradients are multiplied with, behind the learning rate. */
-export const RATE_GRAD_SCALE = 1;
+/** Whether it takes norms of whole tensors, for which there has to be memory. */
+export function hasTrust(spec: OptimizerSpec): boolean {
+  return kindOf(spec).hasTrust === true;
+}
+
 const SHARED_RATES = 2;
 
 /** How many float64 numbers change from step to step. */

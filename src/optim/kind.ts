@@ -8,6 +8,11 @@ import type { FieldsFor } from '../base/parse.ts';
 import type * as values from '../base/values.ts';
 import type { OptimizerKernels } from '../kernels/abi/optimizer.ts';
 
+/** Places of the numbers of a step behind the learning rate: the factor that gradients are
+ * multiplied with, and the trust ratio of the tensor, where an optimizer has one. */
+export const RATE_GRAD_SCALE = 1;
+export const RATE_TRUST = 2;
+
 /** What every optimizer's spec has. */
 export interface OptimizerBase {
   readonly lr: number;
@@ -20,7 +25,8 @@ export interface OptimizerBase {
 export interface DecayOptions {
   /** Weight decay, at least 0; default 0 unless the optimizer says otherwise. */
   readonly weightDecay?: number;
-  /** Whether norm parameters and biases decay too; default true, as in PyTorch. */
+  /** Whether norm parameters and biases decay too; default true, as in PyTorch, unless the
+   * optimizer says otherwise. */
   readonly decayNormAndBias?: boolean;
 }
 
@@ -43,6 +49,9 @@ export interface OptimizerKind<Options extends object, Spec extends OptimizerBas
   specOf(options: Options): Spec;
   /** The names of the state tensors, each float32 and as large as the parameters, zero at first. */
   stateTensors(spec: Spec): readonly string[];
+  /** Whether it adapts its rate to each tensor: its bindings have a {@link TensorTrust}, and the
+   * first of its own rates is the ratio, 1 before any is known. */
+  readonly hasTrust?: true;
   /** The numbers of a step besides learning rate and gradient scale, as many in each step; `step`
    * counts the optimizer steps done before. Absent where there are none. */
   ownRates?(spec: Spec, step: number): readonly number[];
@@ -63,7 +72,21 @@ export interface OptimizerBlock {
   readonly decays: boolean;
 }
 
+/** How an optimizer adapts its rate to each tensor. */
+export interface TensorTrust {
+  /** Whether norm parameters and biases are adapted too; their ratio is 1 otherwise. */
+  readonly adaptsNormAndBias: boolean;
+  /** For each block before any is updated: writes two float64 sums, which are added up over the
+   * blocks of a tensor. */
+  prepare(block: OptimizerBlock, sumsPtr: number): void;
+  /** Writes the ratio that follows from the sums over a whole tensor to {@link RATE_TRUST} of the
+   * step's rates. A number that it returned might be allocated, in every step. */
+  writeRatio(sums: Float64Array, decays: boolean, rates: Float64Array): void;
+}
+
 export interface BoundOptimizer {
+  /** Absent where the optimizer treats all elements alike. */
+  readonly trust?: TensorTrust;
   /** Updates a block with gradScale * gradient. */
   update(block: OptimizerBlock): void;
 }

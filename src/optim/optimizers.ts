@@ -2,6 +2,9 @@
 
 import { type AdamOptions, type AdamSpec, adamKind, adamwKind } from './adam.ts';
 import type { OptimizerKind } from './kind.ts';
+import { type LambOptions, type LambSpec, lambKind } from './lamb.ts';
+import { type LarsOptions, type LarsSpec, larsKind } from './lars.ts';
+import { type LionOptions, type LionSpec, lionKind } from './lion.ts';
 import { type RmspropOptions, type RmspropSpec, rmspropKind } from './rmsprop.ts';
 import { type SgdOptions, type SgdSpec, sgdKind } from './sgd.ts';
 
@@ -13,13 +16,30 @@ export type {
   OptimizerBlock,
   OptimizerKind,
   OptionChecks,
+  TensorTrust,
 } from './kind.ts';
-export type { AdamOptions, AdamSpec, RmspropOptions, RmspropSpec, SgdOptions, SgdSpec };
+export type {
+  AdamOptions,
+  AdamSpec,
+  LambOptions,
+  LambSpec,
+  LarsOptions,
+  LarsSpec,
+  LionOptions,
+  LionSpec,
+  RmspropOptions,
+  RmspropSpec,
+  SgdOptions,
+  SgdSpec,
+};
 
 /** Options and plain data of each optimizer. */
 export interface OptimizerTypes {
   readonly adam: { readonly options: AdamOptions; readonly spec: AdamSpec };
   readonly adamw: { readonly options: AdamOptions; readonly spec: AdamSpec };
+  readonly lamb: { readonly options: LambOptions; readonly spec: LambSpec };
+  readonly lars: { readonly options: LarsOptions; readonly spec: LarsSpec };
+  readonly lion: { readonly options: LionOptions; readonly spec: LionSpec };
   readonly rmsprop: { readonly options: RmspropOptions; readonly spec: RmspropSpec };
   readonly sgd: { readonly options: SgdOptions; readonly spec: SgdSpec };
 }
@@ -49,6 +69,9 @@ export type OptimizerKinds = {
 export const optimizerKinds: OptimizerKinds = {
   adam: adamKind,
   adamw: adamwKind,
+  lamb: lambKind,
+  lars: larsKind,
+  lion: lionKind,
   rmsprop: rmspropKind,
   sgd: sgdKind,
 };

@@ -40,6 +40,9 @@ export interface RunConfig {
   readonly averaging?: AveragingSpec | null;
   /** Upper bound of the gradient's norm; null for none. */
   readonly clipNorm: number | null;
+  /** Upper bound of the absolute value of each element of the gradient, before its norm is taken;
+   * null or absent for none. */
+  readonly clipValue?: number | null;
   readonly replicas: number;
   /** Pieces of the global batch in which sums are formed, at most one for each sample; where
    * statistics are local, as many more as make each replica a number of them. Default:
@@ -122,11 +125,13 @@ export function checkRunConfig(config: RunConfig): void {
   if (config.grains !== undefined) checkInteger('grains', config.grains, 1, MAX_GRAINS);
   checkInteger('seed', config.seed, 0, Number.MAX_SAFE_INTEGER);
   checkInteger('diagnosticsEvery', config.diagnosticsEvery, 0);
-  if (config.clipNorm !== null && !(config.clipNorm > 0)) {
+  for (const name of ['clipNorm', 'clipValue'] as const) {
+    const limit = config[name] ?? null;
+    if (limit === null || (limit > 0 && limit < Infinity)) continue;
     throw new UsageError({
-      what: 'clipNorm',
-      given: config.clipNorm,
-      allowed: 'a number above 0, or null for none',
+      what: name,
+      given: limit,
+      allowed: 'a finite number above 0, or null for none',
     });
   }
   if (config.elastic === true && config.place !== undefined) {

@@ -4,7 +4,7 @@
 
 import type { InputType } from '../data/dataset.ts';
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
-import { countRates, keptOf } from '../optim/bindOptimizer.ts';
+import { countRates, hasTrust, keptOf } from '../optim/bindOptimizer.ts';
 import { EPOCH_LENGTH, GRAIN_SUMS, PUBLISHED_LENGTH } from '../reduce/epochSums.ts';
 import { countTemporaries } from '../reduce/folds.ts';
 import type { GrainCut, GrainPlan } from '../reduce/grains.ts';
@@ -53,6 +53,8 @@ export interface ParameterRegions {
   readonly buffers: Region<'f64'>;
   /** Of each block the sum of its gradient's squares. */
   readonly squares: Region<'f64'>;
+  /** Of each block {@link TRUST_SUMS}; undefined where the optimizer takes no norms of tensors. */
+  readonly trustSums: Region<'f64'> | undefined;
 }
 
 /** A subtree of the tree over grains that a worker folds and publishes, with the gradients of all
@@ -82,6 +84,8 @@ export interface RunRegions {
   readonly parameters: ParameterRegions;
 }
 
+/** The sums of a block from which norms of its tensor are made. */
+export const TRUST_SUMS = 2;
 /** The votes of a worker have a cache line of their own. */
 export const VOTE_STRIDE = 32;
 const BYTE_VALUES = 256;
@@ -212,6 +216,14 @@ export function placeParameters(
       shape: [parameters.blocks.length],
       writer: 'owner of the block',
     }),
+    trustSums: hasTrust(config.optimizer)
+      ? builder.add({
+          name: 'optimizer.sums',
+          type: 'f64',
+          shape: [parameters.blocks.length, TRUST_SUMS],
+          writer: 'owner of the block',
+        })
+      : undefined,
   };
 }
 

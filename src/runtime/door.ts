@@ -74,6 +74,7 @@ const trainerSchema = optionsSchema<TrainerOptions>()({
   validationSplit: positive.exactOptional(),
   augmentation: anything<NonNullable<TrainerOptions['augmentation']>>().exactOptional(),
   clipNorm: positive.exactOptional(),
+  clipValue: positive.exactOptional(),
   seed: wholeNumber(0, Number.MAX_SAFE_INTEGER).exactOptional(),
   mode: oneOf(['fast', 'strict']).exactOptional(),
   epochs: wholeNumber(1).exactOptional(),

@@ -64,6 +64,10 @@ export interface TrainerOptions {
   readonly augmentation?: Augmentation;
   /** Upper bound of the gradient's norm over all parameters; default none. */
   readonly clipNorm?: number;
+  /** Upper bound of the absolute value of each element of the gradient, PyTorch's
+   * `clip_grad_value_`; where `clipNorm` is given, too, the norm is that of the clipped gradient.
+   * Default none. */
+  readonly clipValue?: number;
   /** All random numbers depend on it; default 1. */
   readonly seed?: number;
   /** `fast` uses fused multiply-add where the engine has it; `strict` gives the same bits on every
@@ -148,6 +152,7 @@ export function resolveOptions(
     averaging: options.averaging ?? null,
     // A bound that nothing exceeds is none, which every checkpoint can say.
     clipNorm: options.clipNorm === Infinity ? null : (options.clipNorm ?? null),
+    ...(options.clipValue !== undefined && { clipValue: options.clipValue }),
     replicas,
     grains,
     workers: resolveWorkers(options.workers, cut, share),

@@ -9,8 +9,9 @@ import { viewOf } from '../memory/arena.ts';
 import type { StepState } from '../nn/layers/layer.ts';
 import { bindGradientNorms } from '../observe/gradientNorms.ts';
 import { averageRateAt } from '../optim/averageRate.ts';
-import { bindOptimizer, RATE_GRAD_SCALE, writeRates } from '../optim/bindOptimizer.ts';
+import { bindOptimizer, writeRates } from '../optim/bindOptimizer.ts';
 import { writeClipScale } from '../optim/clip.ts';
+import { RATE_GRAD_SCALE } from '../optim/kind.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
 import { gradientsExchange } from '../plan/exchanges.ts';
 import { type GradientPart, nodesOfBlock } from '../plan/gradients.ts';
@@ -21,6 +22,7 @@ import { bindAdditions } from '../reduce/gradientSink.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
 import { bindAverage } from './average.ts';
+import { bindBlockUpdates } from './blockUpdates.ts';
 import type { BackwardWatch } from './context.ts';
 
 export interface UpdateSetup {
@@ -82,7 +84,7 @@ export interface Update {
 export function bindUpdate(setup: UpdateSetup): Update {
   const { plan, kernels, memory, member } = setup;
   const { config, parameters } = plan;
-  const { clipNorm, onNonFinite } = config;
+  const { clipNorm, clipValue = null, onNonFinite } = config;
   const { lo, hi } = plan.gradients.updated[member.rank]!;
   const blocks = parameters.blocks.slice(lo, hi).map((block, i) => bindBlock(setup, block, lo + i));
   const squares = bindSquares(setup, blocks);
@@ -92,8 +94,17 @@ export function bindUpdate(setup: UpdateSetup): Update {
   const rateTable = bindRateTable(setup, rates);
   const optimizer = bindOptimizer(config.optimizer, kernels, ratesRegion.offsetBytes);
   const average = bindAverage(setup, blocks, rates);
+  const updateBlocks = bindBlockUpdates({ plan, memory, member, optimizer, rates }, blocks);
   const folding = bindFolding(setup);
   const sampleNorms = bindGradientNorms(setup, blocks);
+  const areTotalsFinite = (): boolean => {
+    for (const { gradPtr, length, isSum } of blocks) {
+      if (isSum && kernels.allFiniteF32(gradPtr, length) === 0) return false;
+    }
+    return true;
+  };
+  // Clipping by value would hide an infinity, so that it is looked for before.
+  let wereFinite = true;
 
   return {
     prepare: rateTable.prepare,
@@ -104,22 +115,21 @@ export function bindUpdate(setup: UpdateSetup): Update {
       rateTable.take(step);
       folding.fold();
       sampleNorms();
+      if (clipValue !== null) {
+        wereFinite = areTotalsFinite();
+        for (const { gradPtr, length } of blocks) kernels.clampF32(gradPtr, length, clipValue);
+      }
       if (clipNorm !== null) {
         squares.sum();
         member.sync(clipCall);
         if (onNonFinite !== 'continue' && !squares.areAllFinite()) return false;
         writeClipScale(squares.all, clipNorm, rates, RATE_GRAD_SCALE);
       }
-      for (const block of blocks) optimizer.update(block);
+      updateBlocks();
       average();
       return true;
     },
-    isTotalFinite() {
-      for (const { gradPtr, length, isSum } of blocks) {
-        if (isSum && kernels.allFiniteF32(gradPtr, length) === 0) return false;
-      }
-      return true;
-    },
+    isTotalFinite: () => (clipValue === null ? areTotalsFinite() : wereFinite),
     measure() {
       folding.fold();
       squares.sum();

@@ -86,6 +86,9 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
 const optimizers: Readonly<Record<Exclude<keyof typeof optim, 'averaging' | 'schedules'>, Args>> = {
   adam: () => [{ lr: 0.1, betas: [0.9, 0.999], eps: 1e-8 }],
   adamw: () => [{ weightDecay: 0.1 }],
+  lamb: () => [{ lr: 0.1, betas: [0.9, 0.999], adaptNormAndBias: true }],
+  lars: () => [{ lr: 0.1, trustCoefficient: 0.01 }],
+  lion: () => [{ lr: 0.1, betas: [0.9, 0.99] }],
   rmsprop: () => [{ lr: 0.1, alpha: 0.9, centered: true }],
   sgd: () => [{ lr: 0.1, momentum: 0.9, weightDecay: 0 }],
 };
@@ -127,6 +130,7 @@ const startOptions = () => ({
   dropLast: false,
   shuffle: true,
   clipNorm: 1,
+  clipValue: 1,
   seed: 1,
   mode: 'fast',
   epochs: 1,

@@ -1,16 +1,26 @@
-// Optimizers against PyTorch's documented formulas, written out in float64 without rounding.
+// Optimizers against PyTorch's documented formulas, and the papers' where PyTorch has none, written
+// out in float64 without rounding.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import {
   bindOptimizer,
   countRates,
-  RATE_GRAD_SCALE,
   stateTensorsOf,
   writeRates,
 } from '../../src/optim/bindOptimizer.ts';
+import { RATE_GRAD_SCALE } from '../../src/optim/kind.ts';
 import { adam, adamw, optimizers, sgd } from '../../src/optim/optimizer.ts';
-import type { AdamSpec, OptimizerSpec, RmspropSpec, SgdSpec } from '../../src/optim/optimizers.ts';
+import type {
+  AdamSpec,
+  LambSpec,
+  LarsSpec,
+  LionSpec,
+  OptimizerSpec,
+  RmspropSpec,
+  SgdSpec,
+} from '../../src/optim/optimizers.ts';
+import { TRUST_SUMS } from '../../src/plan/regions.ts';
 import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
 
 const STEPS = 10;
@@ -72,13 +82,68 @@ function rmspropInFloat64(spec: RmspropSpec, start: Float32Array, grads: readonl
   });
 }
 
+/** Algorithm 1 of LARS, for one tensor. */
+function larsInFloat64(spec: LarsSpec, start: Float32Array, grads: readonly Float32Array[]) {
+  const { momentum, trustCoefficient, weightDecay, lr } = spec;
+  const param = Array.from(start);
+  const buffer = param.map(() => 0);
+  for (const grad of grads) {
+    const weight = Math.hypot(...param);
+    const ratio = (trustCoefficient * weight) / (Math.hypot(...grad) + weightDecay * weight);
+    for (let i = 0; i < param.length; i++) {
+      const change = lr * ratio * (grad[i]! + weightDecay * param[i]!);
+      buffer[i] = momentum * buffer[i]! + change;
+      param[i]! -= buffer[i]!;
+    }
+  }
+  return param;
+}
+
+/** Algorithm 2 of LAMB, for one tensor. */
+function lambInFloat64(spec: LambSpec, start: Float32Array, grads: readonly Float32Array[]) {
+  const [beta1, beta2] = spec.betas;
+  const param = Array.from(start);
+  const m = param.map(() => 0);
+  const v = param.map(() => 0);
+  for (const [t, grad] of grads.entries()) {
+    const direction = param.map((p, i) => {
+      m[i] = beta1 * m[i]! + (1 - beta1) * grad[i]!;
+      v[i] = beta2 * v[i]! + (1 - beta2) * grad[i]! ** 2;
+      const mHat = m[i]! / (1 - beta1 ** (t + 1));
+      const vHat = v[i]! / (1 - beta2 ** (t + 1));
+      return mHat / (Math.sqrt(vHat) + spec.eps) + spec.weightDecay * p;
+    });
+    const ratio = Math.hypot(...param) / Math.hypot(...direction);
+    for (let i = 0; i < param.length; i++) param[i]! -= spec.lr * ratio * direction[i]!;
+  }
+  return param;
+}
+
+/** Program 1 of Lion. */
+function lionInFloat64(spec: LionSpec, start: Float32Array, grads: readonly Float32Array[]) {
+  const [beta1, beta2] = spec.betas;
+  return Array.from(start, (first, i) => {
+    let [param, m] = [first, 0];
+    for (const grad of grads) {
+      const g = grad[i]!;
+      const update = Math.sign(beta1 * m + (1 - beta1) * g);
+      m = beta2 * m + (1 - beta2) * g;
+      param -= spec.lr * (update + spec.weightDecay * param);
+    }
+    return param;
+  });
+}
+
 function inFloat64(spec: OptimizerSpec, start: Float32Array, grads: readonly Float32Array[]) {
   if (spec.kind === 'sgd') return sgdInFloat64(spec, start, grads);
   if (spec.kind === 'rmsprop') return rmspropInFloat64(spec, start, grads);
+  if (spec.kind === 'lars') return larsInFloat64(spec, start, grads);
+  if (spec.kind === 'lamb') return lambInFloat64(spec, start, grads);
+  if (spec.kind === 'lion') return lionInFloat64(spec, start, grads);
   return adamInFloat64(spec, start, grads);
 }
 
-const { rmsprop } = optimizers;
+const { lamb, lars, lion, rmsprop } = optimizers;
 
 const SPECS: readonly (readonly [string, OptimizerSpec])[] = [
   ['sgd', sgd({ lr: 0.05 })],
@@ -92,6 +157,12 @@ const SPECS: readonly (readonly [string, OptimizerSpec])[] = [
   ['rmsprop', rmsprop({ lr: 0.01 })],
   ['rmsprop with decay', rmsprop({ lr: 0.01, alpha: 0.9, weightDecay: 0.1 })],
   ['rmsprop with momentum', rmsprop({ lr: 0.005, momentum: 0.9 })],
+  ['lars', lars({ lr: 5, trustCoefficient: 0.01, weightDecay: 0.1 })],
+  ['lars without momentum', lars({ lr: 20, momentum: 0 })],
+  ['lamb', lamb({ lr: 0.02 })],
+  ['lamb with other betas and decay', lamb({ lr: 0.02, betas: [0.5, 0.9], weightDecay: 0.5 })],
+  ['lion', lion({ lr: 0.01 })],
+  ['lion with decay', lion({ lr: 0.01, betas: [0.5, 0.9], weightDecay: 0.1 })],
   ['rmsprop, centered', rmsprop({ lr: 0.002, alpha: 0.5, centered: true, eps: 1e-2 })],
 ];
 
@@ -109,12 +180,15 @@ describe.each(MODES)('optimizers, %s build', (mode) => {
     const statePtrs = stateTensorsOf(spec).map(() => fixture.place(new Float32Array(LENGTH)));
     const ratesPtr = fixture.reserve(countRates(spec), 8);
     const rates = fixture.f64(ratesPtr, countRates(spec));
+    const sumsPtr = fixture.reserve(TRUST_SUMS, 8);
     const optimizer = bindOptimizer(spec, fixture.kernels, ratesPtr);
     const { decays = true, gradScale = 1 } = options;
     for (const [step, grad] of grads.entries()) {
       const block = { paramPtr, gradPtr: fixture.place(grad), statePtrs, length: LENGTH, decays };
       writeRates(spec, step, spec.lr, rates);
       rates[RATE_GRAD_SCALE] = gradScale;
+      optimizer.trust?.prepare(block, sumsPtr);
+      optimizer.trust?.writeRatio(fixture.f64(sumsPtr, TRUST_SUMS), decays, rates);
       optimizer.update(block);
     }
     return Float32Array.from(fixture.f32(paramPtr, LENGTH));
@@ -123,7 +197,7 @@ describe.each(MODES)('optimizers, %s build', (mode) => {
   const start = testValues(LENGTH, 1);
   const grads = Array.from({ length: STEPS }, (_, i) => testValues(LENGTH, 1, i + 2));
 
-  it.each(SPECS)("%s follows PyTorch's formulas over ten steps", (_name, spec) => {
+  it.each(SPECS)('%s follows its formulas over ten steps', (_name, spec) => {
     const found = run(spec, start, grads);
     const expected = inFloat64(spec, start, grads);
     // Each step rounds the parameter, at most 2^-24 of 2, and hardly more from its rounded state.
@@ -160,6 +234,15 @@ describe('optimizer specs', () => {
     });
     expect(adam()).toEqual({ kind: 'adam', weightDecay: 0, ...rest });
     expect(adamw()).toEqual({ kind: 'adamw', weightDecay: 0.01, ...rest });
+    expect(lion()).toEqual({
+      ...{ kind: 'lion', lr: 1e-4, betas: [0.9, 0.99], weightDecay: 0, decayNormAndBias },
+    });
+    const alike = { decayNormAndBias: false, adaptNormAndBias: false };
+    expect(lamb()).toEqual({ kind: 'lamb', ...rest, eps: 1e-6, weightDecay: 0.01, ...alike });
+    expect(lars({ lr: 2 })).toEqual({
+      ...{ kind: 'lars', lr: 2, momentum: 0.9, trustCoefficient: 1e-3, eps: 1e-8 },
+      ...{ weightDecay: 0, ...alike },
+    });
     expect(adamw({ decayNormAndBias: false }).decayNormAndBias).toBe(false);
   });
 
@@ -168,6 +251,9 @@ describe('optimizer specs', () => {
     expect(stateTensorsOf(sgd({ lr: 0.1, momentum: 0.9 }))).toEqual(['momentum']);
     expect(stateTensorsOf(adam())).toEqual(['mean', 'square']);
     expect(stateTensorsOf(adamw())).toEqual(['mean', 'square']);
+    expect(stateTensorsOf(lamb())).toEqual(['mean', 'square']);
+    expect(stateTensorsOf(lars({ lr: 1 }))).toEqual(['momentum']);
+    expect(stateTensorsOf(lion())).toEqual(['mean']);
   });
 
   it('refuse what makes no optimizer', () => {
@@ -183,6 +269,9 @@ describe('optimizer specs', () => {
       () => adam({ betas: [0.9, 1] }),
       () => adam({ betas: [0.9] as unknown as [number, number] }),
       () => adamw({ eps: 0 }),
+      () => lars({ lr: 1, trustCoefficient: 0 }),
+      () => lamb({ betas: [1, 0.9] }),
+      () => lion({ lr: 0 }),
       () => adamw({ weightDecay: Number.NaN }),
     ]) {
       expect(wrong).toThrow(UsageError);

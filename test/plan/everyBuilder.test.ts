@@ -75,6 +75,9 @@ const optimizers = {
   ],
   adam: [optim.adam(), optim.adam({ lr: 1, betas: [0, 0.5], eps: 1, decayNormAndBias: false })],
   adamw: [optim.adamw(), optim.adamw({ weightDecay: 0 })],
+  lamb: [optim.lamb(), optim.lamb({ lr: 0.1, adaptNormAndBias: true })],
+  lars: [optim.lars({ lr: 2 }), optim.lars({ lr: 2, momentum: 0, decayNormAndBias: true })],
+  lion: [optim.lion(), optim.lion({ betas: [0.95, 0.98], weightDecay: 1 })],
   rmsprop: [optim.rmsprop(), optim.rmsprop({ centered: true, momentum: 0.5, alpha: 0.9 })],
 };
 const schedules = {

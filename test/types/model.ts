@@ -71,7 +71,9 @@ export function optimizers(): readonly OptimizerSpec[] {
   // @ts-expect-error TS2353: no such option.
   optim.schedules.cosine({ warmUp: 5 });
   // @ts-expect-error TS2339: no optimizer of this name.
-  optim.lion({ lr: 1e-4 });
+  optim.adagrad({ lr: 1e-2 });
+  // @ts-expect-error TS2554: a learning rate has no default in LARS.
+  optim.lars();
   return [optim.sgd({ lr: 0.1, nesterov: true, momentum: 0.9 }), optim.adam(), optim.adamw()];
 }
 

@@ -53,6 +53,60 @@ export interface OptimizerKernels {
   ): void;
   /** average += rate * (p - average); ratePtr points to rate, float64. */
   averageF32(averagePtr: number, paramPtr: number, n: number, ratePtr: number): void;
+  /** LARS (You, Gitman and Ginsburg 2017): d = lr * trust * (g + weightDecay * p); with momentum
+   * b = momentum * b + d and d = b; p -= d. The trust ratio of the tensor follows gradScale.
+   * momentumPtr is 0 when there is no momentum. */
+  larsStepF32(
+    paramPtr: number,
+    gradPtr: number,
+    momentumPtr: number,
+    n: number,
+    ratesPtr: number,
+    momentum: number,
+    weightDecay: number,
+  ): void;
+  /** The first half of LAMB (You et al. 2020): m = beta1 m + (1 - beta1) g;
+   * v = beta2 v + (1 - beta2) g^2. Writes the sum of u^2 to sumPtr, float64, in the order of
+   * {@link sumSquaresF32}, with the direction u = m / biasCorrection1 /
+   * (sqrt(v / biasCorrection2) + eps) + weightDecay * p of m and v as they are stored. The trust
+   * ratio, not read here, and the bias corrections follow gradScale. */
+  lambMomentsF32(
+    paramPtr: number,
+    gradPtr: number,
+    meanPtr: number,
+    squarePtr: number,
+    n: number,
+    ratesPtr: number,
+    beta1: number,
+    beta2: number,
+    eps: number,
+    weightDecay: number,
+    sumPtr: number,
+  ): void;
+  /** The second half: p -= lr * trust * u, with u as in {@link lambMomentsF32}. */
+  lambStepF32(
+    paramPtr: number,
+    meanPtr: number,
+    squarePtr: number,
+    n: number,
+    ratesPtr: number,
+    eps: number,
+    weightDecay: number,
+  ): void;
+  /** Lion (Chen et al. 2023): p = p (1 - lr * weightDecay) - lr * sign(beta1 m + (1 - beta1) g),
+   * with sign(0) = 0; then m = beta2 m + (1 - beta2) g. */
+  lionStepF32(
+    paramPtr: number,
+    gradPtr: number,
+    meanPtr: number,
+    n: number,
+    ratesPtr: number,
+    beta1: number,
+    beta2: number,
+    weightDecay: number,
+  ): void;
+  /** x = min(max(x, -limit), limit) in place, with the limit as a float32; NaN stays NaN. */
+  clampF32(xPtr: number, n: number, limit: number): void;
   /** Writes the sum of x^2, float64. Sum j of four takes the elements j, j + 4, j + 8, ...; the
    * result is (sum 0 + sum 1) + (sum 2 + sum 3). */
   sumSquaresF32(xPtr: number, n: number, sumPtr: number): void;

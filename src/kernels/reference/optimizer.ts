@@ -115,3 +115,103 @@ export function averageRef(average: Float32Array, param: Float32Array, rate: num
     average[i] = rate * (param[i]! - average[i]!) + average[i]!;
   }
 }
+export interface LarsRefOptions {
+  readonly lr: number;
+  readonly momentum: number;
+  readonly weightDecay: number;
+  readonly gradScale: number;
+  readonly trust: number;
+}
+
+/** `buffer` is undefined when there is no momentum. */
+export function larsStepRef(
+  param: Float32Array,
+  grad: Float32Array,
+  buffer: Float32Array | undefined,
+  { lr, momentum, weightDecay, gradScale, trust }: LarsRefOptions,
+): void {
+  for (let i = 0; i < param.length; i++) {
+    let change = lr * trust * (grad[i]! * gradScale + weightDecay * param[i]!);
+    if (buffer !== undefined) {
+      change = momentum * buffer[i]! + change;
+      buffer[i] = change;
+    }
+    param[i] = param[i]! - change;
+  }
+}
+
+export interface LambRefOptions
+  extends Omit<AdamRefOptions, 'decoupled' | 'gradScale'>,
+    Pick<LarsRefOptions, 'gradScale' | 'trust'> {}
+
+interface LambRefState {
+  readonly mean: Float32Array;
+  readonly square: Float32Array;
+}
+
+/** Returns the sum of the direction's squares. */
+export function lambMomentsRef(
+  param: Float32Array,
+  grad: Float32Array,
+  state: LambRefState,
+  options: LambRefOptions,
+): number {
+  const { beta1, beta2, gradScale } = options;
+  const sums = [0, 0, 0, 0];
+  for (let i = 0; i < param.length; i++) {
+    const g = grad[i]! * gradScale;
+    state.mean[i] = beta1 * state.mean[i]! + (1 - beta1) * g;
+    state.square[i] = beta2 * state.square[i]! + (1 - beta2) * (g * g);
+    const u = lambDirection(param, state, i, options);
+    sums[i % 4] = sums[i % 4]! + u * u;
+  }
+  return sums[0]! + sums[1]! + (sums[2]! + sums[3]!);
+}
+
+export function lambStepRef(
+  param: Float32Array,
+  state: LambRefState,
+  options: LambRefOptions,
+): void {
+  const rate = options.lr * options.trust;
+  for (let i = 0; i < param.length; i++) {
+    param[i] = param[i]! - rate * lambDirection(param, state, i, options);
+  }
+}
+
+function lambDirection(
+  param: Float32Array,
+  { mean, square }: LambRefState,
+  i: number,
+  { eps, weightDecay, biasCorrection1, biasCorrection2 }: LambRefOptions,
+): number {
+  const root = Math.sqrt(square[i]! / biasCorrection2) + eps;
+  return mean[i]! / biasCorrection1 / root + weightDecay * param[i]!;
+}
+
+export interface LionRefOptions {
+  readonly lr: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly weightDecay: number;
+  readonly gradScale: number;
+}
+
+export function lionStepRef(
+  param: Float32Array,
+  grad: Float32Array,
+  mean: Float32Array,
+  { lr, beta1, beta2, weightDecay, gradScale }: LionRefOptions,
+): void {
+  for (let i = 0; i < param.length; i++) {
+    const g = grad[i]! * gradScale;
+    const direction = Math.sign(beta1 * mean[i]! + (1 - beta1) * g);
+    mean[i] = beta2 * mean[i]! + (1 - beta2) * g;
+    param[i] = param[i]! * (1 - lr * weightDecay) - lr * direction;
+  }
+}
+
+export function clampRef(x: Float32Array, limit: number): void {
+  const most = Math.fround(limit);
+  for (let i = 0; i < x.length; i++) x[i] = Math.max(Math.min(x[i]!, most), -most);
+}

@@ -61,7 +61,7 @@ export interface GoldenLayers {
 
 /** An optimizer as plain data: our options, all given. */
 export interface GoldenOptimizer {
-  readonly kind: 'sgd' | 'adam' | 'adamw' | 'rmsprop';
+  readonly kind: 'sgd' | 'adam' | 'adamw' | 'rmsprop' | 'lars' | 'lamb' | 'lion';
   readonly lr: number;
   readonly momentum?: number;
   readonly nesterov?: boolean;
@@ -72,15 +72,20 @@ export interface GoldenOptimizer {
   readonly weightDecay: number;
   /** Which parameters decay: all, or only the weights of conv and linear. */
   readonly decays: 'all' | 'weight';
+  readonly trustCoefficient?: number;
+  /** Of LARS and LAMB: which parameters' rates are adapted, likewise. */
+  readonly adapts?: 'all' | 'weight';
 }
 
-/** Ten steps with one optimizer, from the shared start. */
+/** Twenty steps with one optimizer, from the shared start. */
 export interface GoldenRun {
   readonly name: string;
   readonly optimizer: GoldenOptimizer;
   /** The largest gradient norm that is let through; null for no clipping. */
   readonly clipNorm: number | null;
-  /** One for each step, before its update. */
+  /** The largest element of a gradient that is let through, before the norm is taken. */
+  readonly clipValue: number | null;
+  /** One for each epoch: the mean over its samples, each before the update of its step. */
   readonly losses: readonly number[];
   /** One for each step, before clipping. */
   readonly gradientNorms: readonly number[];
@@ -95,13 +100,15 @@ export interface GoldenRun {
   };
 }
 
-/** What `training.json` holds: one start, one batch for all steps, one run for each optimizer. */
+/** What `training.json` holds: one start, the data, ten epochs of two steps with each optimizer. */
 export interface GoldenTraining {
   readonly torch: string;
   readonly seed: number;
   readonly layers: readonly GoldenSpec[];
   readonly input: GoldenTensor;
   readonly labels: readonly number[];
+  /** Samples of the first step of an epoch; the second one has those that are left. */
+  readonly batch: number;
   readonly initialParameters: GoldenTensors;
   readonly initialBuffers: GoldenTensors;
   readonly runs: readonly GoldenRun[];

@@ -1,4 +1,5 @@
-"""The runs of training.json: a small net, ten steps on one batch, with each optimizer."""
+"""The runs of training.json: a small net, twenty steps on two batches in turn, the second one
+smaller, with each optimizer. Those that PyTorch does not have are written from their papers."""
 
 import math
 
@@ -20,8 +21,9 @@ from reference import (
     to_number,
 )
 
-TRAINING_STEPS = 10
+TRAINING_EPOCHS = 10
 TRAINING_SHAPE = [12, 8, 8, 1]
+TRAINING_BATCH = 7
 CLASSES = 5
 TRAINING_LAYERS = [
     conv2d(1, 4, [3, 3], padding=[1, 1]),
@@ -50,7 +52,23 @@ def rmsprop(**options):
     return spec | {"centered": False, "weightDecay": 0.0, "decays": "all"} | options
 
 
-# name, optimizer, clipNorm. `decays: "weight"` leaves norms and biases without weight decay.
+def lars(**options):
+    spec = {"kind": "lars", "lr": 0.5, "momentum": 0.9, "trustCoefficient": 0.05, "eps": 1e-8}
+    return spec | {"weightDecay": 1e-3, "decays": "weight", "adapts": "weight"} | options
+
+
+def lamb(**options):
+    spec = {"kind": "lamb", "lr": 0.02, "betas": [0.9, 0.999], "eps": 1e-6, "weightDecay": 0.01}
+    return spec | {"decays": "weight", "adapts": "weight"} | options
+
+
+def lion(**options):
+    spec = {"kind": "lion", "lr": 0.01, "betas": [0.9, 0.99], "weightDecay": 0.0}
+    return spec | {"decays": "all"} | options
+
+
+# name, optimizer, clipping. `decays: "weight"` leaves norms and biases without weight decay,
+# `adapts: "weight"` without a rate of their own.
 TRAINING_RUNS = [
     ("sgd with momentum and decay", sgd(weightDecay=1e-4), None),
     ("sgd, large decay of everything", sgd(weightDecay=0.05), None),
@@ -61,21 +79,98 @@ TRAINING_RUNS = [
     ("adam, decay as L2", adam("adam", weightDecay=0.01), None),
     ("adamw", adam("adamw", weightDecay=0.01), None),
     ("adamw, decay of weights only", adam("adamw", weightDecay=0.01, decays="weight"), None),
-    ("sgd, gradient norm clipped to 0.1", sgd(weightDecay=1e-4), 0.1),
+    ("sgd, gradient norm clipped to 0.1", sgd(weightDecay=1e-4), {"clipNorm": 0.1}),
+    ("sgd, gradients clipped to 0.01", sgd(weightDecay=1e-4), {"clipValue": 0.01}),
     ("rmsprop", rmsprop(), None),
     ("rmsprop with momentum and decay", rmsprop(lr=1e-3, momentum=0.9, weightDecay=0.01), None),
     ("rmsprop, centered", rmsprop(alpha=0.9, eps=1e-3, centered=True), None),
+    ("lars", lars(), None),
+    ("lars of all parameters", lars(decays="all", adapts="all", momentum=0.5), None),
+    ("lars, gradient norm clipped to 0.1", lars(), {"clipNorm": 0.1}),
+    ("lamb", lamb(), None),
+    ("lamb of all parameters", lamb(decays="all", adapts="all", weightDecay=0.1), None),
+    ("lion", lion(), None),
+    ("lion with decay", lion(lr=1e-3, weightDecay=0.1), None),
 ]
+
+
+class Published(torch.optim.Optimizer):
+    """An optimizer from its paper: `step_of(parameter, gradient, state, group)` returns the change
+    of a whole tensor."""
+
+    def __init__(self, groups, step_of, **options):
+        super().__init__(groups, options)
+        self.step_of = step_of
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                state = self.state[parameter]
+                state["step"] = state.get("step", 0) + 1
+                parameter.sub_(self.step_of(parameter, parameter.grad, state, group))
+
+
+def moving(state, name, beta, value):
+    state[name] = beta * state.get(name, torch.zeros_like(value)) + (1 - beta) * value
+    return state[name]
+
+
+def lars_step(w, g, state, group):
+    """You, Gitman and Ginsburg 2017, algorithm 1."""
+    ratio = 1.0
+    if group["adapts"]:
+        denominator = g.norm() + group["weight_decay"] * w.norm() + group["eps"]
+        ratio = group["trustCoefficient"] * w.norm() / denominator
+    change = group["lr"] * ratio * (g + group["weight_decay"] * w)
+    state["v"] = group["momentum"] * state.get("v", torch.zeros_like(w)) + change
+    return state["v"]
+
+
+def lamb_step(w, g, state, group):
+    """You et al. 2020, algorithm 2, with phi(z) = z."""
+    beta1, beta2 = group["betas"]
+    m = moving(state, "m", beta1, g) / (1 - beta1 ** state["step"])
+    v = moving(state, "v", beta2, g * g) / (1 - beta2 ** state["step"])
+    direction = m / (v.sqrt() + group["eps"]) + group["weight_decay"] * w
+    ratio = w.norm() / direction.norm() if group["adapts"] and w.norm() > 0 else 1.0
+    return group["lr"] * ratio * direction
+
+
+def lion_step(w, g, state, group):
+    """Chen et al. 2023, program 1."""
+    beta1, beta2 = group["betas"]
+    direction = (beta1 * state.get("m", torch.zeros_like(g)) + (1 - beta1) * g).sign()
+    moving(state, "m", beta2, g)
+    return group["lr"] * (direction + group["weight_decay"] * w)
+
+
+PUBLISHED = {"lars": lars_step, "lamb": lamb_step, "lion": lion_step}
 
 
 def make_optimizer(spec, parameters):
     """`parameters` by path, `<layer index>.<name>`."""
 
-    def is_decayed(path):
+    def is_weight(path):
         layer, name = path.split(".")
-        is_norm = TRAINING_LAYERS[int(layer)]["kind"] == "batchNorm"
-        return spec["decays"] == "all" or (name == "weight" and not is_norm)
+        return name == "weight" and TRAINING_LAYERS[int(layer)]["kind"] != "batchNorm"
 
+    def is_decayed(path):
+        return spec["decays"] == "all" or is_weight(path)
+
+    if spec["kind"] in PUBLISHED:
+        return Published(
+            [
+                {
+                    "params": [parameter],
+                    "weight_decay": spec["weightDecay"] if is_decayed(path) else 0.0,
+                    "adapts": spec.get("adapts") == "all" or is_weight(path),
+                }
+                for path, parameter in parameters.items()
+            ],
+            PUBLISHED[spec["kind"]],
+            **{name: value for name, value in spec.items() if name not in ("kind", "adapts")},
+        )
     groups = [
         {"params": [p for path, p in parameters.items() if is_decayed(path)]},
         {"params": [p for path, p in parameters.items() if not is_decayed(path)]},
@@ -102,8 +197,8 @@ def forward(x, parameters, buffers):
     return x
 
 
-def train(start, optimizer_spec, clip_norm, dtype):
-    """Ten steps on one batch: losses, gradient norms before clipping, and the final state."""
+def train(start, optimizer_spec, clipping, dtype):
+    """Losses of the epochs, gradient norms of the steps before clipping, and the final state."""
     parameters = {
         path: value.to(dtype, copy=True).requires_grad_()
         for path, value in start["parameters"].items()
@@ -111,15 +206,21 @@ def train(start, optimizer_spec, clip_norm, dtype):
     buffers = {path: value.to(dtype, copy=True) for path, value in start["buffers"].items()}
     optimizer = make_optimizer(optimizer_spec, parameters)
     losses, norms = [], []
-    for _ in range(TRAINING_STEPS):
-        optimizer.zero_grad()
-        logits = forward(start["input"].to(dtype), parameters, buffers)
-        loss = F.cross_entropy(logits, start["labels"])
-        loss.backward()
-        limit = math.inf if clip_norm is None else clip_norm
-        norms.append(nn.utils.clip_grad_norm_(parameters.values(), limit).item())
-        optimizer.step()
-        losses.append(loss.item())
+    for _ in range(TRAINING_EPOCHS):
+        total = 0.0
+        batches = zip(start["input"].split(TRAINING_BATCH), start["labels"].split(TRAINING_BATCH))
+        for inputs, labels in batches:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(forward(inputs.to(dtype), parameters, buffers), labels)
+            loss.backward()
+            norms.append(nn.utils.clip_grad_norm_(parameters.values(), math.inf).item())
+            if clipping["clipValue"] is not None:
+                nn.utils.clip_grad_value_(parameters.values(), clipping["clipValue"])
+            if clipping["clipNorm"] is not None:
+                nn.utils.clip_grad_norm_(parameters.values(), clipping["clipNorm"])
+            optimizer.step()
+            total += loss.item() * len(labels)
+        losses.append(total / len(start["labels"]))
     return {"losses": losses, "norms": norms, "parameters": parameters, "buffers": buffers}
 
 
@@ -127,10 +228,11 @@ def largest_difference(these, those):
     return max((these[name].double() - those[name].double()).abs().max().item() for name in these)
 
 
-def make_run(start, name, optimizer_spec, clip_norm):
+def make_run(start, name, optimizer_spec, given_clipping):
     """A run in float64, and how far PyTorch itself gets from it in float32."""
-    exact = train(start, optimizer_spec, clip_norm, torch.float64)
-    single = train(start, optimizer_spec, clip_norm, torch.float32)
+    clipping = {"clipNorm": None, "clipValue": None} | (given_clipping or {})
+    exact = train(start, optimizer_spec, clipping, torch.float64)
+    single = train(start, optimizer_spec, clipping, torch.float32)
     pairs = zip(exact["losses"], single["losses"])
     float32_differences = {
         "losses": max(abs(a - b) for a, b in pairs),
@@ -140,7 +242,7 @@ def make_run(start, name, optimizer_spec, clip_norm):
     return {
         "name": name,
         "optimizer": optimizer_spec,
-        "clipNorm": clip_norm,
+        **clipping,
         "losses": [to_number(value) for value in exact["losses"]],
         "gradientNorms": [to_number(value) for value in exact["norms"]],
         "parameters": all_to_json(exact["parameters"]),
@@ -173,6 +275,7 @@ def make_training():
         "layers": TRAINING_LAYERS,
         "input": to_json(start["input"]),
         "labels": start["labels"].tolist(),
+        "batch": TRAINING_BATCH,
         "initialParameters": all_to_json(start["parameters"]),
         "initialBuffers": all_to_json(start["buffers"]),
     }

@@ -4,13 +4,16 @@ import { synthetic } from '../../../src/data/synthetic.ts';
 import { convertNorm } from '../../../src/nn/convert/convertNorm.ts';
 import { sequential } from '../../../src/nn/models/compose.ts';
 import { namedModel } from '../../../src/nn/models/models.ts';
+import { relu } from '../../../src/nn/specs/activations.ts';
 import { dropout } from '../../../src/nn/specs/dropout.ts';
+import { flatten } from '../../../src/nn/specs/flatten.ts';
 import { linear } from '../../../src/nn/specs/linear.ts';
+import { batchNorm } from '../../../src/nn/specs/norms.ts';
 import { gru } from '../../../src/nn/specs/recurrent.ts';
 import { reshape } from '../../../src/nn/specs/reshape.ts';
 import type { LayerSpec } from '../../../src/nn/specs/spec.ts';
 import { ema } from '../../../src/optim/averaging.ts';
-import { adam, sgd } from '../../../src/optim/optimizer.ts';
+import { adam, optimizers, sgd } from '../../../src/optim/optimizer.ts';
 import type { TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
 
 const data = synthetic({ train: 45, test: 23, shape: [8, 8, 3], classes: 5, seed: 3 });
@@ -39,6 +42,14 @@ export const CASES: readonly (readonly [name: string, options: Partial<TrainerOp
   [
     'clipped, by adam, averaged',
     { clipNorm: 0.5, optimizer: adam({ lr: 0.01 }), averaging: ema() },
+  ],
+  [
+    'by lamb, of a weight in three blocks',
+    {
+      model: toSync([flatten(), linear(192, 48), batchNorm(48), relu(), linear(48, 5)]),
+      optimizer: optimizers.lamb({ lr: 0.01 }),
+      clipValue: 0.05,
+    },
   ],
   ['augmented', { augmentation: { shift: 1, flip: true } }],
   [

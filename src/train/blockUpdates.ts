@@ -1,0 +1,97 @@
+// The optimizer over a worker's blocks. Optimizers that adapt their rate to each tensor need norms
+// of whole tensors, whose blocks several workers own: each leaves the sums of its blocks, one
+// synchronization publishes them, and they are added in the order of the blocks, so that the ratio
+// does not depend on the owners.
+
+import { viewOf } from '../memory/arena.ts';
+import { RATE_TRUST } from '../optim/kind.ts';
+import type { BoundOptimizer, OptimizerBlock, TensorTrust } from '../optim/optimizers.ts';
+import type { ParameterEntry } from '../plan/parameters.ts';
+import type { RunPlan } from '../plan/plan.ts';
+import { TRUST_SUMS } from '../plan/regions.ts';
+import { prepareCall } from '../sync/call.ts';
+import type { Member } from '../sync/group.ts';
+
+interface IndexedBlock extends OptimizerBlock {
+  /** Its place among all blocks. */
+  readonly index: number;
+}
+
+interface BlockUpdatesSetup {
+  readonly plan: RunPlan;
+  readonly memory: WebAssembly.Memory;
+  readonly member: Member;
+  readonly optimizer: BoundOptimizer;
+  /** Those of the step, in this worker's memory. */
+  readonly rates: Float64Array;
+}
+
+/** This worker's blocks of one tensor, and where all of its blocks are. */
+interface OwnedTensor {
+  readonly entry: ParameterEntry;
+  readonly blocks: IndexedBlock[];
+  readonly lo: number;
+  readonly hi: number;
+}
+
+/** Returns what updates a worker's blocks, with one synchronization where the optimizer takes norms
+ * of tensors. */
+export function bindBlockUpdates(
+  setup: BlockUpdatesSetup,
+  blocks: readonly IndexedBlock[],
+): () => void {
+  const { optimizer } = setup;
+  const { trust } = optimizer;
+  if (trust === undefined) {
+    return () => {
+      for (const block of blocks) optimizer.update(block);
+    };
+  }
+  return bindTrusted(setup, blocks, trust);
+}
+
+function bindTrusted(
+  { plan, memory, member, optimizer, rates }: BlockUpdatesSetup,
+  blocks: readonly IndexedBlock[],
+  trust: TensorTrust,
+): () => void {
+  const region = plan.regions.parameters.trustSums!;
+  const all = viewOf(memory, region);
+  const tensors = ownedTensors(plan, blocks);
+  const call = prepareCall({ kind: 'norms of tensors', length: all.length });
+  const sums = new Float64Array(TRUST_SUMS);
+  return () => {
+    for (const block of blocks) {
+      trust.prepare(block, region.offsetBytes + block.index * TRUST_SUMS * 8);
+    }
+    member.sync(call);
+    for (const { entry, blocks: owned, lo, hi } of tensors) {
+      if (entry.role === 'weight' || trust.adaptsNormAndBias) {
+        sums.fill(0);
+        for (let at = lo * TRUST_SUMS; at < hi * TRUST_SUMS; at += TRUST_SUMS) {
+          sums[0]! += all[at]!;
+          sums[1]! += all[at + 1]!;
+        }
+        trust.writeRatio(sums, owned[0]!.decays, rates);
+      } else rates[RATE_TRUST] = 1;
+      for (const block of owned) optimizer.update(block);
+    }
+  };
+}
+
+function ownedTensors(plan: RunPlan, blocks: readonly IndexedBlock[]): readonly OwnedTensor[] {
+  const { blocks: all } = plan.parameters;
+  const tensors: OwnedTensor[] = [];
+  for (const block of blocks) {
+    const { entry } = all[block.index]!;
+    const last = tensors.at(-1);
+    if (last?.entry === entry) {
+      last.blocks.push(block);
+      continue;
+    }
+    const lo = all.findIndex((other) => other.entry === entry);
+    const hi = all.findLastIndex((other) => other.entry === entry) + 1;
+    tensors.push({ entry, blocks: [block], lo, hi });
+  }
+  return tensors;
+}
