@@ -60,9 +60,11 @@ export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Da
   const { regions, parameters, config } = plan;
   prepareWords(plan, memory);
   for (const split of ['train', 'test'] as const) {
-    const { inputs, targets } = dataset[split];
-    viewOf(memory, regions.data[split].inputs).set(inputs);
-    viewOf(memory, regions.data[split].targets).set(targets);
+    const { inputs, targets, weights } = dataset[split];
+    const placed = regions.data[split];
+    viewOf(memory, placed.inputs).set(inputs);
+    viewOf(memory, placed.targets).set(targets);
+    if (placed.weights !== undefined) viewOf(memory, placed.weights).set(weights!);
   }
   const normalization = viewOf(memory, regions.data.normalization);
   normalization.set(normalizationOf(dataset));

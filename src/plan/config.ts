@@ -5,6 +5,7 @@ import { checkInteger, UsageError } from '../base/errors.ts';
 import { showShape, sizeOf } from '../base/shape.ts';
 import type { AugmentationPlan } from '../data/augment.ts';
 import type { Dataset, Task } from '../data/dataset.ts';
+import { weightedSplits } from '../data/weighted.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import { cutOf } from '../nn/graph/cut.ts';
 import { buildGraph, type Graph } from '../nn/graph/graph.ts';
@@ -14,6 +15,7 @@ import type { OptimizerSpec } from '../optim/optimizers.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
 import { defaultGrains, type ProcessPlace } from '../reduce/grains.ts';
 import type { EvalCorrection } from './evalCorrection.ts';
+import { checkLoss } from './lossFit.ts';
 import type { OnNonFinite } from './onNonFinite.ts';
 
 /** What the plan needs to know of the data. */
@@ -21,6 +23,8 @@ export interface DataPlan
   extends Pick<Dataset, 'inputShape' | 'inputType' | 'task' | 'shift' | 'mean' | 'std'> {
   readonly countTrain: number;
   readonly countTest: number;
+  /** The splits whose samples have weights; absent where none has. */
+  readonly weighted?: readonly ('train' | 'test')[];
 }
 
 /** A run, in plain data. */
@@ -79,6 +83,7 @@ export function dataPlanOf(dataset: Dataset): DataPlan {
     std,
     countTrain: train.count,
     countTest: test.count,
+    ...weightedSplits(dataset),
   };
 }
 
@@ -129,14 +134,7 @@ export function checkRunConfig(config: RunConfig): void {
       hint: 'another number of outFeatures in its last layer',
     });
   }
-  const fits = task.kind === 'classification' ? 'crossEntropy' : 'meanSquaredError';
-  if (config.loss.kind !== fits) {
-    throw new UsageError({
-      what: `loss for ${task.kind}`,
-      given: config.loss.kind,
-      allowed: fits,
-    });
-  }
+  checkLoss(config.loss, task, config.augmentation);
 }
 
 /** A worker has one grain at least. */

@@ -6,9 +6,11 @@ import type { InputLoader } from '../data/inputs.ts';
 import { viewOf } from '../memory/arena.ts';
 import { fillGrains } from '../reduce/grains.ts';
 import { inputLoaderOf, type SplitName, targetCopierOf, type WorkerContext } from './context.ts';
+import { bindSplitWeights } from './weighting.ts';
 
 export interface Inference {
-  /** Writes loss and correctness of each sample of a split into `evaluation.samples`. */
+  /** Writes loss and correctness of each sample of a split into `evaluation.samples`; NaN for the
+   * correctness of those that have no weight. */
   evaluate(split: SplitName): void;
   /** Runs the first `count` samples of `predict.inputs` and writes `predict.outputs`. */
   predict(count: number): void;
@@ -16,7 +18,7 @@ export interface Inference {
 
 /** Binds evaluation and prediction. */
 export function bindInference(context: WorkerContext): Inference {
-  const { plan, worker, memory, step, program, loss, losses, correct } = context;
+  const { plan, worker, memory, step, program, loss, losses, correct, countsIn } = context;
   const { config, regions } = plan;
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
   const outputLength = sizeOf(program.output.shape);
@@ -28,11 +30,13 @@ export function bindInference(context: WorkerContext): Inference {
       count: config.data.countTrain,
       loader: inputLoaderOf(context, regions.data.train.inputs),
       copyTarget: targetCopierOf(context, 'train'),
+      weights: bindSplitWeights(context, 'train', config.data.countTrain),
     },
     test: {
       count: config.data.countTest,
       loader: inputLoaderOf(context, regions.data.test.inputs),
       copyTarget: targetCopierOf(context, 'test'),
+      weights: bindSplitWeights(context, 'test', config.data.countTest),
     },
   };
   const predictLoader = inputLoaderOf(context, regions.inference.inputs);
@@ -60,13 +64,15 @@ export function bindInference(context: WorkerContext): Inference {
 
   return {
     evaluate(split) {
-      const { count, loader, copyTarget } = splits[split];
+      const { count, loader, copyTarget, weights } = splits[split];
+      weights?.begin();
       inferBatches(count, loader, (first) => {
         for (let slot = 0; slot < step.countSamples; slot++) copyTarget(first + slot, slot);
+        weights?.weigh(first);
         loss.run();
         for (let slot = 0; slot < step.countSamples; slot++) {
           evaluated[(first + slot) * 2] = losses[slot]!;
-          evaluated[(first + slot) * 2 + 1] = correct[slot]!;
+          evaluated[(first + slot) * 2 + 1] = countsIn(slot) ? correct[slot]! : Number.NaN;
         }
       });
     },
