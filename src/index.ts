@@ -9,11 +9,18 @@ import { activations } from './nn/specs/activations.ts';
 import { batchRenorm } from './nn/specs/batchRenorm.ts';
 import { conv2d } from './nn/specs/conv2d.ts';
 import { custom } from './nn/specs/custom.ts';
+import { customLoss } from './nn/specs/customLoss.ts';
 import { dropout } from './nn/specs/dropout.ts';
 import { filterResponseNorm } from './nn/specs/filterResponseNorm.ts';
 import { flatten } from './nn/specs/flatten.ts';
 import { linear } from './nn/specs/linear.ts';
-import { crossEntropy, meanSquaredError } from './nn/specs/losses.ts';
+import {
+  binaryCrossEntropy,
+  crossEntropy,
+  huber,
+  l1,
+  meanSquaredError,
+} from './nn/specs/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from './nn/specs/norms.ts';
 import { avgPool, globalAvgPool, maxPool } from './nn/specs/pools.ts';
 import { gru, lstm, rnn } from './nn/specs/recurrent.ts';
@@ -94,6 +101,7 @@ export type {
   CustomParameter,
   CustomSpec,
 } from './nn/specs/custom.ts';
+export type { CustomLoss, CustomLossInputs, CustomLossSpec } from './nn/specs/customLoss.ts';
 export type { DropoutSpec } from './nn/specs/dropout.ts';
 export type {
   FilterResponseNormOptions,
@@ -103,8 +111,13 @@ export type { FlattenSpec } from './nn/specs/flatten.ts';
 export type { WeightInit } from './nn/specs/init.ts';
 export type { LinearOptions, LinearSpec } from './nn/specs/linear.ts';
 export type {
+  BinaryCrossEntropyOptions,
+  BinaryCrossEntropySpec,
   CrossEntropyOptions,
   CrossEntropySpec,
+  HuberOptions,
+  HuberSpec,
+  L1Spec,
   LossSpec,
   MeanSquaredErrorSpec,
 } from './nn/specs/losses.ts';
@@ -201,17 +214,21 @@ export const nn = {
   avgPool,
   batchNorm,
   batchRenorm,
+  binaryCrossEntropy,
   conv2d,
   convertNorm,
   crossEntropy,
   custom,
+  customLoss,
   dropout,
   filterResponseNorm,
   flatten,
   globalAvgPool,
   groupNorm,
   gru,
+  huber,
   instanceNorm,
+  l1,
   layerNorm,
   linear,
   lstm,

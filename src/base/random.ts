@@ -11,6 +11,7 @@ export const Purpose = {
   synthetic: 5,
   subset: 6,
   heldOut: 12,
+  mix: 7,
 } as const;
 
 const MULTIPLIER_0 = 0xd2511f53;
@@ -133,4 +134,17 @@ export function portableLog(x: number): number {
   // |s| < 0.172, so the term s^23/23 is below 2^-60 of the sum.
   for (let power = 21; power >= 1; power -= 2) series = series * square + 1 / power;
   return exponent * Math.LN2 + 2 * s * series;
+}
+
+/** e^x for x of at most 0, from IEEE-exact operations alone: with x = k log 2 + r, |r| <= log 2 /
+ * 2, the series of e^r, halved -k times. Below e^-700 it is 0. */
+export function portableExp(x: number): number {
+  if (!(x >= -700)) return 0;
+  let halvings = Math.round(-x / Math.LN2);
+  const rest = x + halvings * Math.LN2;
+  let series = 1;
+  // |r| < 0.347, so the term r^15/15! is below 2^-60 of the sum.
+  for (let power = 14; power >= 1; power--) series = 1 + (series * rest) / power;
+  for (; halvings > 0; halvings--) series /= 2;
+  return series;
 }

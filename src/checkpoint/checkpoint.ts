@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
+import type { AugmentationPlan } from '../data/augment.ts';
 import type { DatasetDescription } from '../data/identity.ts';
 import { parseModel } from '../nn/models/parse.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
@@ -58,7 +59,7 @@ export interface CheckpointContent {
     readonly globalBatch: number;
     readonly dropLast: boolean;
     readonly shuffle: boolean;
-    readonly augmentation: { readonly maxShift: number; readonly flip: boolean } | null;
+    readonly augmentation: AugmentationPlan | null;
     /** Share or count of the training samples that are held out for validation. */
     readonly validationSplit?: number;
     readonly seed: number;
@@ -69,7 +70,7 @@ export interface CheckpointContent {
     readonly step: number;
     /** Total epochs that the run is to have. */
     readonly epochs: number;
-    /** Sums of the running epoch: loss, correct predictions, samples, unused. */
+    /** Sums of the running epoch: loss, correct predictions, samples, those of weight 0. */
     readonly epochSums: readonly number[];
   };
   /** What the run has decided from its validations; absent before the first one that decides. */
@@ -127,6 +128,7 @@ const contentFields = {
     std: z.array(z.number()),
     countTrain: counts,
     countTest: counts,
+    weighted: z.array(z.enum(['train', 'test'])).exactOptional(),
     checksum: counts,
     contentHash: z.string().exactOptional(),
   }),
@@ -142,7 +144,14 @@ const contentFields = {
     globalBatch: counts,
     dropLast: z.boolean(),
     shuffle: z.boolean(),
-    augmentation: z.strictObject({ maxShift: counts, flip: z.boolean() }).nullable(),
+    augmentation: z
+      .strictObject({
+        maxShift: counts,
+        flip: z.boolean(),
+        mixup: z.number().positive().exactOptional(),
+        cutmix: z.number().positive().exactOptional(),
+      })
+      .nullable(),
     validationSplit: z.number().positive().exactOptional(),
     seed: counts,
     mode: z.enum(['fast', 'strict']),

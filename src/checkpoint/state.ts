@@ -77,9 +77,10 @@ export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Da
 /** Writes the samples of each split, once those for validation are held out. */
 function fillData({ regions, config }: RunPlan, memory: WebAssembly.Memory, data: Dataset): void {
   const { countValidation = 0 } = config.data;
-  const fill = (region: SplitRegions, { inputs, targets }: Split): void => {
+  const fill = (region: SplitRegions, { inputs, targets, weights }: Split): void => {
     viewOf(memory, region.inputs).set(inputs);
     viewOf(memory, region.targets).set(targets);
+    if (region.weights !== undefined) viewOf(memory, region.weights).set(weights!);
   };
   fill(regions.data.test, data.test);
   const { validation } = regions.data;

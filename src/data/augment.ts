@@ -1,9 +1,9 @@
-// Random shifts and flips of training images: the options and their check.
+// Random shifts and flips of training images, and mixtures of samples: the options and their check.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { type Shape, showShape } from '../base/shape.ts';
-import { flag, wholeNumber } from '../base/values.ts';
+import { flag, positive, wholeNumber } from '../base/values.ts';
 
 /** What may happen to a training image. Pixels that come from outside are the dataset's mean, that
  * is, 0 after normalisation. Default of each: not done. */
@@ -15,18 +15,34 @@ export interface Augmentation {
   /** Pad by this many pixels on each side and cut the old size out at random: the other name for
    * `shift`, so only one of the two. */
   readonly crop?: number;
+  /** Mix each sample, inputs and target, with another one of its global batch: lambda of it and 1 -
+   * lambda of the other, with lambda from Beta(mixup, mixup) for each sample (Zhang et al. 2018,
+   * "mixup: beyond empirical risk minimization"). Seed, step and position in the global batch
+   * choose the other one and lambda. Classes become shares of classes, of which the training
+   * accuracy counts the largest one, and weights of samples mix likewise. Above 0. */
+  readonly mixup?: number;
+  /** Replace a box of each image by that of another one of its global batch, and the target
+   * according to the area: 1 - lambda of the image with lambda from Beta(cutmix, cutmix), around a
+   * random center, cut off at the border (Yun et al. 2019, "CutMix"). With `mixup` as well, each
+   * sample has one of the two, with equal chances. Above 0. */
+  readonly cutmix?: number;
 }
 
 /** Checked options, one name for each thing. */
 export interface AugmentationPlan {
   readonly maxShift: number;
   readonly flip: boolean;
+  /** Absent where samples are not mixed so. */
+  readonly mixup?: number;
+  readonly cutmix?: number;
 }
 
 const augmentationSchema = optionsSchema<Augmentation>()({
   shift: wholeNumber(0).exactOptional(),
   flip: flag.exactOptional(),
   crop: wholeNumber(0).exactOptional(),
+  mixup: positive.exactOptional(),
+  cutmix: positive.exactOptional(),
 });
 
 /** Checks the options against the shape of one sample. Null when there is nothing to do. Throws a
@@ -39,7 +55,7 @@ export function planAugmentation(
   const given = parseOptions('augmentation', augmentationSchema, options, {
     example: 'augmentation: { shift: 2, flip: true }',
   });
-  const { shift, crop, flip = false } = given;
+  const { shift, crop, flip = false, mixup, cutmix } = given;
   if (shift !== undefined && crop !== undefined) {
     throw new UsageError({
       what: 'augmentation',
@@ -48,16 +64,20 @@ export function planAugmentation(
     });
   }
   const asked = shift ?? crop ?? 0;
-  if (asked === 0 && !flip) return null;
+  const mixes = { ...(mixup !== undefined && { mixup }), ...(cutmix !== undefined && { cutmix }) };
+  const isMoved = asked !== 0 || flip;
+  if (!isMoved && mixup === undefined && cutmix === undefined) return null;
   const [height = 0, width = 0] = inputShape;
-  if (inputShape.length !== 3) {
+  if (inputShape.length !== 3 && (isMoved || cutmix !== undefined)) {
     throw new UsageError({
       what: 'augmentation of samples of shape',
       given: showShape(inputShape),
       allowed: 'images [H, W, C]',
+      ...(!isMoved && { hint: 'mixup, which takes any shape' }),
     });
   }
+  if (!isMoved) return { maxShift: 0, flip, ...mixes };
   const name = shift === undefined ? 'crop' : 'shift';
   const maxShift = checkInteger(`augmentation ${name}`, asked, 0, Math.min(height, width) - 1);
-  return { maxShift, flip };
+  return { maxShift, flip, ...mixes };
 }

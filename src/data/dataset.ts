@@ -2,6 +2,7 @@
 // Checks one as a whole. Reading files is elsewhere: each format has a file of its own.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
+import { NO_CLASS } from '../base/noClass.ts';
 import { channelsOf, type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { checkDatasetFields } from './datasetFields.ts';
 
@@ -14,8 +15,13 @@ export interface Split {
   /** count * sizeOf(inputShape) values, channels last. */
   readonly inputs: Uint8Array | Float32Array;
   /** Classification: one class index per sample. Regression: count * sizeOf(targetShape) floats, in
-   * standardized units where the task has a mean and std. */
+   * standardized units where the task has a mean and std. A class of -100 stands for none; a loss
+   * that leaves such samples out says so (`ignoreIndex` of cross-entropy). */
   readonly targets: Int32Array | Float32Array;
+  /** How much each sample counts in the loss, at least 0; default all alike. The loss of a step is
+   * the weighted mean over its global batch, that of an evaluation over the split, and samples of
+   * weight 0 count in no accuracy. */
+  readonly weights?: Float32Array;
 }
 
 /** What is to be learned. */
@@ -126,6 +132,18 @@ function checkSplit(what: string, dataset: Dataset, split: Split): void {
   }
   if (isClass) checkLabels(what, split.targets, task.classes);
   else checkFinite(`targets of ${what}`, split.targets);
+  if (split.weights !== undefined) checkWeights(`weights of ${what}`, split.weights, split.count);
+}
+
+function checkWeights(what: string, weights: Float32Array, count: number): void {
+  checkLength(what, weights.length, count);
+  const wrong = weights.findIndex((weight) => !(weight >= 0 && weight < Infinity));
+  if (wrong < 0 && (count === 0 || weights.some((weight) => weight > 0))) return;
+  throw new UsageError({
+    what,
+    given: wrong < 0 ? 'only zeros' : `${weights[wrong]} at sample ${wrong}`,
+    allowed: 'finite numbers, at least 0, one of them above 0',
+  });
 }
 
 function checkStorage(
@@ -157,11 +175,11 @@ function checkFinite(what: string, values: Uint8Array | Int32Array | Float32Arra
 function checkLabels(what: string, labels: Int32Array | Float32Array, classes: number): void {
   for (let i = 0; i < labels.length; i++) {
     const label = labels[i]!;
-    if (label >= 0 && label < classes) continue;
+    if ((label >= 0 && label < classes) || label === NO_CLASS) continue;
     throw new UsageError({
       what: `label of sample ${i} in ${what}`,
       given: label,
-      allowed: `a class from 0 to ${classes - 1}`,
+      allowed: `a class from 0 to ${classes - 1}, or ${NO_CLASS} where there is none`,
     });
   }
 }

@@ -17,8 +17,11 @@ const split = z.looseObject(
     targets: accept<Int32Array | Float32Array>('an Int32Array or Float32Array', (values) => {
       return values instanceof Int32Array || values instanceof Float32Array;
     }),
+    weights: accept<Float32Array>('a Float32Array', (values) => {
+      return values instanceof Float32Array;
+    }).exactOptional(),
   },
-  { error: 'an object with count, inputs and targets' },
+  { error: 'an object with count, inputs, targets and, if there are any, weights' },
 );
 const taskKind = oneOf(['classification', 'regression']);
 const TASKS = "{ kind: 'classification', classes } or { kind: 'regression', targetShape }";

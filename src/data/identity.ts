@@ -4,6 +4,7 @@
 import { fnv1a } from '../base/fnv.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { type Dataset, type InputType, type Split, type Task, targetSize } from './dataset.ts';
+import { weightedSplits } from './weighted.ts';
 
 /** Plain data that tells datasets apart; stored in checkpoints. */
 export interface DatasetDescription {
@@ -17,6 +18,8 @@ export interface DatasetDescription {
   readonly std: readonly number[];
   readonly countTrain: number;
   readonly countTest: number;
+  /** The splits whose samples have weights; absent where none has. */
+  readonly weighted?: readonly ('train' | 'test')[];
   /** FNV-1a over the bytes of the first training sample and its target: all that there is in
    * checkpoints without a {@link contentHash}. */
   readonly checksum: number;
@@ -41,12 +44,14 @@ export function describeDataset(dataset: Dataset): DatasetDescription & {
     std: [...std],
     countTrain: train.count,
     countTest: test.count,
+    ...weightedSplits(dataset),
   };
   const hash = new ContentHash();
   hash.add(Buffer.from(JSON.stringify(fields)));
-  for (const { inputs, targets } of [train, test]) {
+  for (const { inputs, targets, weights } of [train, test]) {
     hash.add(inputs);
     hash.add(targets);
+    if (weights !== undefined) hash.add(weights);
   }
   const checksum = checksumOf(train, sizeOf(inputShape), targetSize(task));
   return { name, ...fields, checksum, contentHash: hash.hex() };
@@ -93,8 +98,9 @@ function comparable(data: DatasetDescription): string {
   ]);
 }
 
-function showCounts({ countTrain, countTest }: DatasetDescription): string {
-  return `${countTrain} training and ${countTest} test samples`;
+function showCounts({ countTrain, countTest, weighted }: DatasetDescription): string {
+  const withWeights = weighted === undefined ? '' : `, weights for those of ${weighted.join(', ')}`;
+  return `${countTrain} training and ${countTest} test samples${withWeights}`;
 }
 
 function showSample({ inputShape, inputType }: DatasetDescription): string {

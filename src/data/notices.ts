@@ -45,7 +45,7 @@ function missingClasses(data: Dataset): string | undefined {
 /** For each class, whether a sample has it. */
 function classesIn({ targets }: Split, classes: number): readonly boolean[] {
   const found = new Array<boolean>(classes).fill(false);
-  for (const label of targets) found[label] = true;
+  for (const label of targets) if (label >= 0) found[label] = true;
   return found;
 }
 

@@ -290,12 +290,13 @@ function mean(values: readonly number[]): number {
 
 function withFewTests(data: Dataset): Dataset {
   const count = Math.min(data.test.count, MAX_TEST_SAMPLES);
-  const { inputs, targets } = data.test;
+  const { inputs, targets, weights } = data.test;
   const targetLength = data.task.kind === 'regression' ? sizeOf(data.task.targetShape) : 1;
   const test = {
     count,
     inputs: inputs.subarray(0, count * sizeOf(data.inputShape)),
     targets: targets.subarray(0, count * targetLength),
+    ...(weights !== undefined && { weights: weights.subarray(0, count) }),
   };
   return { ...data, test };
 }

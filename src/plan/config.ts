@@ -6,6 +6,7 @@ import { showShape, sizeOf } from '../base/shape.ts';
 import type { AugmentationPlan } from '../data/augment.ts';
 import type { Dataset, Task } from '../data/dataset.ts';
 import { countHeldOut } from '../data/heldOut.ts';
+import { weightedSplits } from '../data/weighted.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import { cutOf } from '../nn/graph/cut.ts';
 import { buildGraph, type Graph } from '../nn/graph/graph.ts';
@@ -17,6 +18,7 @@ import type { OptimizerSpec } from '../optim/optimizers.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
 import { defaultGrains, type ProcessPlace } from '../reduce/grains.ts';
 import type { EvalCorrection } from './evalCorrection.ts';
+import { checkLoss } from './lossFit.ts';
 import type { OnNonFinite } from './onNonFinite.ts';
 
 /** What the plan needs to know of the data. */
@@ -27,6 +29,8 @@ export interface DataPlan
   readonly countTest: number;
   /** Training samples that are held out; absent where none are. */
   readonly countValidation?: number;
+  /** The splits whose samples have weights; absent where none has. */
+  readonly weighted?: readonly ('train' | 'test')[];
 }
 
 /** A run, in plain data. */
@@ -93,6 +97,7 @@ export function dataPlanOf(dataset: Dataset, validationSplit?: number): DataPlan
     std,
     ...trainCounts(train.count, validationSplit),
     countTest: test.count,
+    ...weightedSplits(dataset),
   };
 }
 
@@ -158,14 +163,7 @@ export function checkRunConfig(config: RunConfig): void {
       hint: 'another number of outFeatures in its last layer',
     });
   }
-  const fits = task.kind === 'classification' ? 'crossEntropy' : 'meanSquaredError';
-  if (config.loss.kind !== fits) {
-    throw new UsageError({
-      what: `loss for ${task.kind}`,
-      given: config.loss.kind,
-      allowed: fits,
-    });
-  }
+  checkLoss(config.loss, task, config.augmentation);
 }
 
 /** Throws a {@link UsageError} where the task has no such measure. */

@@ -11,6 +11,7 @@ import type { GrainCut, GrainPlan } from '../reduce/grains.ts';
 import { type Span, treeDepth } from '../reduce/tree.ts';
 import { controlWordCount } from '../sync/words.ts';
 import { outputSizeOf, type RunConfig } from './config.ts';
+import { type LossRegions, placeLoss } from './lossPlan.ts';
 import { BLOCK_LENGTH, type ParameterPlan } from './parameters.ts';
 
 /** What workers agree by, and what main reads while they run. */
@@ -26,6 +27,8 @@ export interface ControlRegions {
 export interface SplitRegions {
   readonly inputs: Region<InputType>;
   readonly targets: Region<'i32' | 'f32'>;
+  /** Undefined where all samples count alike. */
+  readonly weights: Region<'f32'> | undefined;
 }
 
 export interface DataRegions {
@@ -72,6 +75,8 @@ export interface WorkerRegions {
   readonly temporaries: Region<'f64'>;
   readonly rates: Region<'f64'>;
   readonly targets: Region<'i32' | 'f32'>;
+  /** What the loss takes beside outputs and targets. */
+  readonly loss: LossRegions;
   readonly losses: Region<'f64'>;
   readonly correct: Region<'i32'>;
 }
@@ -125,12 +130,13 @@ export function placeControl(
 }
 
 export function placeData(builder: LayoutBuilder, { data }: RunConfig): DataRegions {
-  const { inputShape, inputType, task, countTrain, countTest, countValidation = 0, mean } = data;
+  const { inputShape, inputType, task, countTrain, countTest, mean } = data;
+  const { countValidation = 0, weighted = [] } = data;
   const isClass = task.kind === 'classification';
   const targetShape = isClass ? [] : task.targetShape;
   const targetType = isClass ? 'i32' : 'f32';
   const writer = 'main';
-  const placeSplit = (split: string, count: number): SplitRegions => ({
+  const placeSplit = (split: 'train' | 'test' | 'validation', count: number): SplitRegions => ({
     inputs: builder.add({
       name: `data.${split}.inputs`,
       type: inputType,
@@ -143,6 +149,9 @@ export function placeData(builder: LayoutBuilder, { data }: RunConfig): DataRegi
       shape: [count, ...targetShape],
       writer,
     }),
+    weights: weighted.includes(split === 'validation' ? 'train' : split)
+      ? builder.add({ name: `data.${split}.weights`, type: 'f32', shape: [count], writer })
+      : undefined,
   });
   const channels = mean.length;
   const length = inputType === 'u8' ? BYTE_VALUES * channels : 2 * channels;
@@ -306,6 +315,7 @@ export function placeWorker(
       shape: [capacity, isClass ? 1 : outputSizeOf(task)],
       writer,
     }),
+    loss: placeLoss(builder, config, capacity, name),
     losses: builder.add({ name: `${name}.losses`, type: 'f64', shape: [capacity], writer }),
     correct: builder.add({ name: `${name}.correct`, type: 'i32', shape: [capacity], writer }),
   };

@@ -9,15 +9,17 @@ import { foldsInPlace } from './folds.ts';
 export const EPOCH_LOSS = 0;
 export const EPOCH_CORRECT = 1;
 export const EPOCH_COUNT = 2;
+export const EPOCH_LEFT_OUT = 3;
 export const EPOCH_LENGTH = 4;
 
 /** Word of the progress line: steps that are done. */
 export const PROGRESS_STEPS = 0;
 
-/** Length of `epoch.published`: two slots, for even and odd numbers of steps, each with loss,
- * correct, count and that number. */
-export const PUBLISHED_LENGTH = 2 * EPOCH_LENGTH;
-const PUBLISHED_STEPS = 3;
+/** Each of the two slots of `epoch.published`, for even and odd numbers of steps, has the epoch's
+ * sums and that number. */
+const PUBLISHED_STEPS = EPOCH_LENGTH;
+const PUBLISHED_SLOT = EPOCH_LENGTH + 1;
+export const PUBLISHED_LENGTH = 2 * PUBLISHED_SLOT;
 
 /** What is known of an epoch after so many steps of the run. */
 export interface EpochState {
@@ -26,13 +28,15 @@ export interface EpochState {
   readonly correct: number;
   /** Samples that the sums are of. */
   readonly count: number;
+  /** Those of them whose weight is 0. */
+  readonly leftOut: number;
 }
 
-/** Numbers of a grain: the sum of its losses, and its hits. */
-export const GRAIN_SUMS = 2;
+/** Numbers of a grain: the sum of its losses, its hits, and its samples of weight 0. */
+export const GRAIN_SUMS = 3;
 
-/** Binds the fold of the grains' sums, [grain][loss, correct], in place: those of the step are then
- * in the first grain's. */
+/** Binds the fold of the grains' sums, [grain][loss, correct, left out], in place: those of the
+ * step are then in the first grain's. */
 export function bindGrainFold(grainSums: Float64Array): () => void {
   const tree = { lo: 0, hi: grainSums.length / GRAIN_SUMS };
   const folds = foldsInPlace(tree, (grain) => grain * GRAIN_SUMS);
@@ -50,6 +54,7 @@ export function addStep(epochSums: Float64Array, grainSums: Float64Array, count:
   epochSums[EPOCH_LOSS] = epochSums[EPOCH_LOSS]! + grainSums[0]!;
   epochSums[EPOCH_CORRECT] = epochSums[EPOCH_CORRECT]! + grainSums[1]!;
   epochSums[EPOCH_COUNT] = epochSums[EPOCH_COUNT]! + count;
+  epochSums[EPOCH_LEFT_OUT] = epochSums[EPOCH_LEFT_OUT]! + grainSums[2]!;
 }
 
 /** Publishes the sums after `steps` steps. The slot that is written is not the one that readers
@@ -60,7 +65,7 @@ export function publishEpoch(
   epochSums: Float64Array,
   steps: number,
 ): void {
-  const at = (steps & 1) * EPOCH_LENGTH;
+  const at = (steps & 1) * PUBLISHED_SLOT;
   for (let i = 0; i < PUBLISHED_STEPS; i++) published[at + i] = epochSums[i]!;
   published[at + PUBLISHED_STEPS] = steps;
   Atomics.store(progress, PROGRESS_STEPS, steps);
@@ -71,12 +76,13 @@ export function publishEpoch(
 export function readEpoch(published: Float64Array, progress: ControlWords): EpochState {
   for (;;) {
     const steps = Atomics.load(progress, PROGRESS_STEPS);
-    const at = (steps & 1) * EPOCH_LENGTH;
+    const at = (steps & 1) * PUBLISHED_SLOT;
     const loss = published[at + EPOCH_LOSS]!;
     const correct = published[at + EPOCH_CORRECT]!;
     const count = published[at + EPOCH_COUNT]!;
+    const leftOut = published[at + EPOCH_LEFT_OUT]!;
     const belongsTo = published[at + PUBLISHED_STEPS]!;
     const isWhole = belongsTo === steps && Atomics.load(progress, PROGRESS_STEPS) === steps;
-    if (isWhole) return { steps, loss, correct, count };
+    if (isWhole) return { steps, loss, correct, count, leftOut };
   }
 }

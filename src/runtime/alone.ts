@@ -18,10 +18,11 @@ export interface LoneRun {
 }
 
 /** Binds a model with its weights, by their names in it. What comes out does not depend on this
- * being one worker. Its custom layers must be loaded. */
+ * being one worker. Its custom layers and loss must be loaded. */
 export function runAlone(config: RunConfig, weights: NamedValues): LoneRun {
   const { inputShape, task } = config.data;
-  const data = { ...config.data, countTrain: 1, countTest: 0, countValidation: 0 };
+  const { weighted: _weighted, ...unweighted } = config.data;
+  const data = { ...unweighted, countTrain: 1, countTest: 0, countValidation: 0 };
   const plan = planRun({ ...config, data, workers: 1 });
   const memory = createArena(plan.layout);
   fillArena(plan, memory, emptyDataset(config));

@@ -3,9 +3,9 @@
 
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
-import type { Task } from '../data/dataset.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { DataPlan } from '../plan/config.ts';
+import { knowsRight } from '../plan/lossPlan.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import type { SplitName } from '../train/context.ts';
 import type { Network } from './network.ts';
@@ -13,8 +13,10 @@ import { shareSamples } from './sharing.ts';
 import type { Team } from './team.ts';
 
 export interface Evaluation {
+  /** Mean over the samples, by their weights. */
   readonly loss: number;
-  /** Share of samples whose class was right; NaN for regression. */
+  /** Share of samples that were right, of those whose weight is not 0; NaN for losses that know no
+   * right and wrong. A sample with several labels is right where all outputs are. */
   readonly accuracy: number;
   readonly count: number;
   readonly seconds: number;
@@ -50,20 +52,22 @@ export async function evaluateOn(
   await team.callAll((api) => api.evaluate(split));
   await shareSamples(run, 'evaluated', count);
   const samples = viewOf(memory, plan.regions.inference.evaluated);
-  const sums = sumSamples(samples, count, plan.config.data.task);
-  return { ...sums, seconds: (performance.now() - startMs) / 1000 };
+  const { loss, accuracy } = sumSamples(samples, count);
+  const known = knowsRight(plan.config) ? accuracy : Number.NaN;
+  return { loss, accuracy: known, count, seconds: (performance.now() - startMs) / 1000 };
 }
 
-/** Means over the first `count` rows of [loss, correct]. */
-function sumSamples(samples: Float64Array, count: number, task: Task): Omit<Evaluation, 'seconds'> {
+/** Means over the first `count` rows of [loss, correct]; correct is NaN for samples left out. */
+function sumSamples(samples: Float64Array, count: number): Pick<Evaluation, 'loss' | 'accuracy'> {
   let loss = 0;
   let correct = 0;
+  let leftOut = 0;
   for (let i = 0; i < count; i++) {
     loss += samples[i * 2]!;
-    correct += samples[i * 2 + 1]!;
+    if (Number.isNaN(samples[i * 2 + 1])) leftOut++;
+    else correct += samples[i * 2 + 1]!;
   }
-  const isClass = task.kind === 'classification';
-  return { loss: loss / count, accuracy: isClass ? correct / count : Number.NaN, count };
+  return { loss: loss / count, accuracy: correct / (count - leftOut) };
 }
 
 const SPLITS = ['train', 'test', 'validation'] as const satisfies readonly SplitName[];

@@ -4,6 +4,7 @@
 import type { DiagnosticsSummary } from '../observe/diagnostics.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
 import type { BestEpoch, MonitorName, ValidationSplit } from '../optim/monitor.ts';
+import { knowsRight } from '../plan/lossPlan.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import type { EpochState } from '../reduce/epochSums.ts';
 import type { Evaluation } from './evaluation.ts';
@@ -57,9 +58,12 @@ export interface Progress {
   readonly totalSteps: number;
   /** Samples of the epoch that loss and accuracy are of; 0 before the first step. */
   readonly samples: number;
-  /** Mean over the epoch's samples so far; NaN before the first step. */
+  /** Mean over the epoch's samples so far; NaN before the first step. Where samples have weights,
+   * the loss of a step is their weighted mean, and this is the mean over steps by their samples. */
   readonly loss: number;
-  /** Share of the epoch's samples so far that were right; NaN for regression. */
+  /** Share of the epoch's samples so far that were right, of those whose weight is not 0; NaN for
+   * losses that know no right and wrong. A sample with several labels is right where all outputs
+   * are; of one that mixup or cutmix has mixed the class with the largest share counts. */
   readonly accuracy: number;
   /** Of the last step; NaN before the first step. */
   readonly learningRate: number;
@@ -100,10 +104,9 @@ export interface FitPosition {
 /** The progress at a position. */
 export function progressOf(kind: Progress['kind'], plan: RunPlan, at: FitPosition): Progress {
   const { first, epochs, scheduleSteps, baseLr } = at;
-  const { steps: step, loss, correct, count } = at.state;
+  const { steps: step, loss, correct, count, leftOut } = at.state;
   const totalSteps = epochs * plan.stepsPerEpoch;
   const { schedule } = plan.config;
-  const isClass = plan.config.data.task.kind === 'classification';
   const seconds = at.trainedMs / 1000;
   return {
     kind,
@@ -114,7 +117,7 @@ export function progressOf(kind: Progress['kind'], plan: RunPlan, at: FitPositio
     totalSteps,
     samples: count,
     loss: loss / count,
-    accuracy: isClass ? correct / count : Number.NaN,
+    accuracy: knowsRight(plan.config) ? correct / (count - leftOut) : Number.NaN,
     learningRate:
       step === 0 ? Number.NaN : learningRateAt(schedule, baseLr, step - 1, scheduleSteps),
     imagesPerSecond: (samplesUntil(plan, step) - samplesUntil(plan, first)) / seconds,

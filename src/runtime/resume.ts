@@ -21,6 +21,7 @@ import { isLocal } from '../nn/graph/cut.ts';
 import { buildGraph } from '../nn/graph/graph.ts';
 import { parseModel } from '../nn/models/parse.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
+import { lossModulesOf } from '../nn/specs/lossModules.ts';
 import { type AllowModules, loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../nn/specs/spec.ts';
 import { DEFAULT_DIAGNOSTICS_EVERY } from '../observe/diagnostics.ts';
@@ -29,6 +30,7 @@ import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
 import { checkRunConfig, dataPlanOf, type RunConfig, trainCounts } from '../plan/config.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../plan/evalCorrection.ts';
+import { checkTargets } from '../plan/lossFit.ts';
 import { checkOnNonFinite, type OnNonFinite } from '../plan/onNonFinite.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 import { type CoreShare, checkFlag, resolveWorkers } from './trainerOptions.ts';
@@ -75,7 +77,8 @@ export async function resumeConfig(
   share?: CoreShare,
 ): Promise<{ readonly config: RunConfig; readonly data: DatasetDescription }> {
   const model = parseModel(saved.model, `the model of ${what}`);
-  await loadModules(customModulesOf(model), options.allowModules);
+  const modules = [...customModulesOf(model), ...lossModulesOf(parseLoss(saved.run.loss))];
+  await loadModules(modules, options.allowModules);
   const dataset = checkDataset(options.data);
   const data = describeDataset(dataset);
   const difference = dataDifference(data, saved.data);
@@ -104,6 +107,7 @@ export async function resumeConfig(
     onNonFinite: checkOnNonFinite(options.onNonFinite),
   };
   checkRunConfig(config);
+  checkTargets(config.loss, dataset);
   return { config, data };
 }
 

@@ -10,6 +10,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { type DatasetDescription, describeDataset } from '../data/identity.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, viewOf } from '../memory/arena.ts';
+import { lossModulesOf } from '../nn/specs/lossModules.ts';
 import { loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf } from '../nn/specs/spec.ts';
 import { checkRunConfig, type RunConfig } from '../plan/config.ts';
@@ -43,7 +44,8 @@ async function startHere(
   given: TrainerOptions,
 ): Promise<RunningTrainer> {
   const options = parseTrainerOptions(given);
-  await loadModules(customModulesOf(options.model), options.allowModules);
+  const modules = [...customModulesOf(options.model), ...lossModulesOf(options.loss)];
+  await loadModules(modules, options.allowModules);
   const config = resolveOptions(options, network);
   const notify = noticesTo(network, options.onNotice);
   giveNotices({ config, data: options.data, norm: options.norm, resumed: undefined }, notify);

@@ -3,6 +3,7 @@
 
 import { loadMpiAgain } from '../mpi/library.ts';
 import { FIRST_LINK_TAG, MpiTransport } from '../mpi/mpiTransport.ts';
+import { lossModulesOf } from '../nn/specs/lossModules.ts';
 import { loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf } from '../nn/specs/spec.ts';
 import type { RunConfig } from '../plan/config.ts';
@@ -35,7 +36,7 @@ export type TrainApi = TrainWorker;
 export function serveTraining(task: GangTask<TrainData>): Promise<number> {
   return serveControl<TrainData, TrainApi>(task, async ({ data, rank }) => {
     const { config, memory, module, network } = data;
-    await loadModules(customModulesOf(config.model), true);
+    await loadModules([...customModulesOf(config.model), ...lossModulesOf(config.loss)], true);
     const transports = network === undefined || rank !== 0 ? [] : openTransports(network.transport);
     const links = transports.map((transport) => {
       const timeoutMs = LINK_PATIENCE * config.timeoutMs;

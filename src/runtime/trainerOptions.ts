@@ -21,6 +21,7 @@ import { constant, type ScheduleSpec } from '../optim/schedule.ts';
 import { checkRunConfig, dataPlanOf, MAX_GRAINS, type RunConfig } from '../plan/config.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../plan/evalCorrection.ts';
 import { smallestBatch } from '../plan/feasible.ts';
+import { checkTargets } from '../plan/lossFit.ts';
 import { checkOnNonFinite, type OnNonFinite } from '../plan/onNonFinite.ts';
 import { defaultGrains } from '../reduce/grains.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
@@ -34,7 +35,8 @@ export interface TrainerOptions {
   /** Keeps an average of the weights beside them, from `optim.averaging`: `evaluate` can measure
    * it, and `useAverage` puts it in their place. Default none. */
   readonly averaging?: AveragingSpec;
-  /** Default: cross-entropy for classes, mean squared error for regression. */
+  /** Default: cross-entropy for classes, mean squared error for numbers. The loss of a step is the
+   * mean over its global batch, with weights sum(w l) / sum(w). */
   readonly loss?: LossSpec;
   /** Simulated devices. They decide what is computed where something is local to them: the
    * statistics of a local batch norm, or of one that k replicas share; with all others the weights
@@ -171,6 +173,7 @@ export function resolveOptions(
     onNonFinite: checkOnNonFinite(options.onNonFinite),
   };
   checkRunConfig(config);
+  checkTargets(config.loss, data);
   return config;
 }
 

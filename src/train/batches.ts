@@ -1,5 +1,5 @@
 // The samples of a training step: which they are in the epoch's order, and this worker's share of
-// them loaded, augmented, into the model's input.
+// them loaded, augmented and mixed, into the model's input, with their targets and weights.
 
 import { sizeOf } from '../base/shape.ts';
 import { identityOrder, shuffleOrder } from '../data/sampler.ts';
@@ -7,6 +7,8 @@ import { viewOf } from '../memory/arena.ts';
 import { fillGrains } from '../reduce/grains.ts';
 import { prepareCall } from '../sync/call.ts';
 import { inputLoaderOf, targetCopierOf, type WorkerContext } from './context.ts';
+import { bindMixing } from './mixing.ts';
+import { bindStepWeights } from './weighting.ts';
 
 export interface Batches {
   /** Makes the order of the epoch of this step. All workers have to call it together. */
@@ -27,13 +29,19 @@ export function bindBatches(context: WorkerContext): Batches {
   const order = viewOf(memory, plan.regions.data.order);
   const orderCall = prepareCall({ kind: 'order', length: order.length });
 
-  const loadSample = (sample: number, slot: number): void => {
-    const toPtr = program.input.ptr + slot * sampleBytes;
-    loader.loadAugmented(sample, toPtr, step.step, step.firstSample + slot);
-    copyTarget(sample, slot);
+  let batchFrom = 0;
+  const sampleAt = (position: number): number => order[batchFrom + position]!;
+  const mixing = bindMixing(context, loader, sampleAt);
+  const weigh = bindStepWeights(context, sampleAt, mixing);
+
+  const loadSlot = (slot: number): void => {
+    const position = step.firstSample + slot;
+    const sample = sampleAt(position);
+    loader.loadAugmented(sample, program.input.ptr + slot * sampleBytes, step.step, position);
+    if (mixing === undefined) copyTarget(sample, slot);
+    else mixing.apply(slot);
   };
 
-  let loadedFrom = 0;
   return {
     prepareOrder(index) {
       if (worker.rank === 0) {
@@ -49,11 +57,10 @@ export function bindBatches(context: WorkerContext): Batches {
       const size = isLast ? plan.lastBatch : config.globalBatch;
       step.step = index;
       fillGrains(step, plan.grains.cut, size, worker.grains);
-      loadedFrom = inEpoch * config.globalBatch + step.firstSample;
-      for (let slot = 0; slot < step.countSamples; slot++) {
-        loadSample(order[loadedFrom + slot]!, slot);
-      }
+      batchFrom = inEpoch * config.globalBatch;
+      for (let slot = 0; slot < step.countSamples; slot++) loadSlot(slot);
+      weigh?.();
     },
-    sampleIn: (slot) => order[loadedFrom + slot]!,
+    sampleIn: (slot) => sampleAt(step.firstSample + slot),
   };
 }

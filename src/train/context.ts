@@ -7,8 +7,9 @@ import type { KernelExports } from '../kernels/exports.ts';
 import { instantiateKernels } from '../kernels/load.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { Region } from '../memory/layout.ts';
-import { type BoundLoss, bindLoss } from '../nn/layers/bindLoss.ts';
 import type { StepState } from '../nn/layers/layer.ts';
+import type { BoundLoss } from '../nn/layers/loss.ts';
+import { bindLoss, lossKindOf } from '../nn/layers/lossKinds.ts';
 import { bindProfiler, type Profiler } from '../observe/profile.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { layerNames } from '../plan/plan.ts';
@@ -47,6 +48,8 @@ export interface WorkerContext {
   /** Losses and hits of this worker's samples, which the loss writes. */
   readonly losses: Float64Array;
   readonly correct: Int32Array;
+  /** Whether the sample in a slot counts: not where its weight is 0. */
+  countsIn(slot: number): boolean;
   /** Runs the model forward over the samples that are loaded. */
   forward(): void;
   /** Runs it backward; `watch` sees how far it is. */
@@ -63,7 +66,6 @@ export interface BackwardWatch {
 /** Attaches a worker to the arena and binds the model. */
 export function bindContext(setup: WorkerSetup): WorkerContext {
   const { plan, memory, rank } = setup;
-  const { config } = plan;
   const worker = plan.workers[rank]!;
   const kernels = instantiateKernels(setup.module, memory);
   const words = viewOf(memory, plan.regions.control.words);
@@ -82,18 +84,10 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
   };
   const bound = bindProgram({ plan, worker, kernels, memory, member, step });
   const program = profiler?.watchProgram(bound) ?? bound;
-  const { operations, output } = program;
+  const { operations } = program;
   const { regions } = worker;
-  const loss = bindLoss(config.loss, {
-    kernels,
-    step,
-    outputLength: sizeOf(output.shape),
-    outputPtr: output.ptr,
-    outputGradPtr: output.gradPtr,
-    targetsPtr: regions.targets.offsetBytes,
-    lossesPtr: regions.losses.offsetBytes,
-    correctPtr: regions.correct.offsetBytes,
-  });
+  const weights = regions.loss.weights && viewOf(memory, regions.loss.weights);
+  const loss = bindWorkerLoss({ plan, worker, kernels, memory, step, program });
   return {
     plan,
     worker,
@@ -108,6 +102,7 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
     profiler,
     losses: viewOf(memory, regions.losses),
     correct: viewOf(memory, regions.correct),
+    countsIn: (slot) => weights === undefined || weights[slot] !== 0,
     forward() {
       for (let i = 0; i < operations.length; i++) {
         const operation = operations[i]!;
@@ -125,6 +120,40 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
       }
     },
   };
+}
+
+/** Binds the loss to where a worker has outputs, targets and weights. */
+function bindWorkerLoss({
+  plan,
+  worker,
+  kernels,
+  memory,
+  step,
+  program: { output },
+}: Pick<WorkerContext, 'plan' | 'worker' | 'kernels' | 'memory' | 'step' | 'program'>): BoundLoss {
+  const { loss: spec, data } = plan.config;
+  const { targets, loss, losses, correct } = worker.regions;
+  const { outputWeights } = loss;
+  if (outputWeights !== undefined) {
+    viewOf(memory, outputWeights).set(lossKindOf(spec).outputWeights!(spec)!);
+  }
+  const hasClasses = data.task.kind === 'classification';
+  const numbers = hasClasses ? loss.shares : targets;
+  return bindLoss(spec, {
+    kernels,
+    memory,
+    step,
+    capacity: worker.size.capacity,
+    outputLength: sizeOf(output.shape),
+    outputPtr: output.ptr,
+    outputGradPtr: output.gradPtr,
+    labelsPtr: hasClasses ? targets.offsetBytes : 0,
+    numbersPtr: numbers?.offsetBytes ?? 0,
+    weightsPtr: loss.weights?.offsetBytes ?? 0,
+    outputWeightsPtr: outputWeights?.offsetBytes ?? 0,
+    lossesPtr: losses.offsetBytes,
+    correctPtr: correct.offsetBytes,
+  });
 }
 
 /** A loader of the inputs in this region. */

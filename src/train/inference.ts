@@ -7,9 +7,11 @@ import { viewOf } from '../memory/arena.ts';
 import type { SplitRegions } from '../plan/regions.ts';
 import { fillGrains } from '../reduce/grains.ts';
 import { inputLoaderOf, type SplitName, targetCopierOf, type WorkerContext } from './context.ts';
+import { bindSplitWeights } from './weighting.ts';
 
 export interface Inference {
-  /** Writes loss and correctness of each sample of a split into `evaluation.samples`. */
+  /** Writes loss and correctness of each sample of a split into `evaluation.samples`; NaN for the
+   * correctness of those that have no weight. */
   evaluate(split: SplitName): void;
   /** Runs the first `count` samples of `predict.inputs` and writes `predict.outputs`. */
   predict(count: number): void;
@@ -17,7 +19,7 @@ export interface Inference {
 
 /** Binds evaluation and prediction. */
 export function bindInference(context: WorkerContext): Inference {
-  const { plan, worker, memory, step, program, loss, losses, correct } = context;
+  const { plan, worker, memory, step, program, loss, losses, correct, countsIn } = context;
   const { config, regions } = plan;
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
   const outputLength = sizeOf(program.output.shape);
@@ -29,6 +31,7 @@ export function bindInference(context: WorkerContext): Inference {
     count,
     loader: inputLoaderOf(context, split.inputs),
     copyTarget: targetCopierOf(context, split),
+    weights: bindSplitWeights(context, split, count),
   });
   const { train, test, validation } = regions.data;
   const splits = {
@@ -61,13 +64,15 @@ export function bindInference(context: WorkerContext): Inference {
 
   return {
     evaluate(split) {
-      const { count, loader, copyTarget } = splits[split]!;
+      const { count, loader, copyTarget, weights } = splits[split]!;
+      weights?.begin();
       inferBatches(count, loader, (first) => {
         for (let slot = 0; slot < step.countSamples; slot++) copyTarget(first + slot, slot);
+        weights?.weigh(first);
         loss.run();
         for (let slot = 0; slot < step.countSamples; slot++) {
           evaluated[(first + slot) * 2] = losses[slot]!;
-          evaluated[(first + slot) * 2 + 1] = correct[slot]!;
+          evaluated[(first + slot) * 2 + 1] = countsIn(slot) ? correct[slot]! : Number.NaN;
         }
       });
     },

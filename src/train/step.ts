@@ -139,7 +139,7 @@ interface StepSums {
 }
 
 function bindStepSums(context: WorkerContext): StepSums {
-  const { plan, worker, memory, step, losses, correct } = context;
+  const { plan, worker, memory, step, losses, correct, countsIn } = context;
   const { control } = plan.regions;
   const { grains } = worker;
   const countGrains = grains.hi - grains.lo;
@@ -153,13 +153,17 @@ function bindStepSums(context: WorkerContext): StepSums {
       for (let grain = 0; grain < countGrains; grain++) {
         let lossSum = 0;
         let correctCount = 0;
+        let leftOut = 0;
         const end = step.grainStart[grain + 1]!;
         for (let sample = step.grainStart[grain]!; sample < end; sample++) {
           lossSum += losses[sample]!;
           correctCount += correct[sample]!;
+          if (!countsIn(sample)) leftOut++;
         }
-        grainSums[(grains.lo + grain) * GRAIN_SUMS] = lossSum;
-        grainSums[(grains.lo + grain) * GRAIN_SUMS + 1] = correctCount;
+        const at = (grains.lo + grain) * GRAIN_SUMS;
+        grainSums[at] = lossSum;
+        grainSums[at + 1] = correctCount;
+        grainSums[at + 2] = leftOut;
         areFinite = areFinite && Number.isFinite(lossSum);
       }
       return areFinite;

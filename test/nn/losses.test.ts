@@ -2,8 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { bindLoss } from '../../src/nn/layers/bindLoss.ts';
 import type { StepState } from '../../src/nn/layers/layer.ts';
+import { bindLoss } from '../../src/nn/layers/lossKinds.ts';
 import { crossEntropy, type LossSpec, meanSquaredError } from '../../src/nn/specs/losses.ts';
 import { type GoldenLoss, loadGoldenLayers } from '../support/golden/load.ts';
 import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
@@ -40,11 +40,16 @@ function runLoss(
   const correctPtr = fixture.reserve(count);
   bindLoss(spec, {
     kernels: fixture.kernels,
+    memory: fixture.memory,
     step,
+    capacity: count,
     outputLength: output.length / count,
     outputPtr: fixture.place(output),
     outputGradPtr,
-    targetsPtr: fixture.place(targets),
+    labelsPtr: targets instanceof Int32Array ? fixture.place(targets) : 0,
+    numbersPtr: targets instanceof Int32Array ? 0 : fixture.place(targets),
+    weightsPtr: 0,
+    outputWeightsPtr: 0,
     lossesPtr,
     correctPtr,
   }).run();

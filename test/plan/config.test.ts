@@ -6,6 +6,7 @@ import { synthetic } from '../../src/data/synthetic.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
+import { crossEntropy } from '../../src/nn/specs/losses.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { plateau } from '../../src/optim/plateau.ts';
@@ -28,6 +29,12 @@ const config: RunConfig = resolveOptions({
 const regression: RunConfig['data'] = {
   ...config.data,
   task: { kind: 'regression', targetShape: [2, 2] },
+};
+
+const four = [0, 0, 0, 0];
+const standardized: RunConfig['data'] = {
+  ...regression,
+  task: { kind: 'regression', targetShape: [2, 2], mean: four, std: four.map(() => 1) },
 };
 
 describe('checkRunConfig refuses', () => {
@@ -74,9 +81,48 @@ describe('checkRunConfig refuses', () => {
       /^monitor: got "'accuracy' for a regression/,
     ],
     [
-      'a loss of classes for regression',
-      { data: regression, model: modelOf(4) },
-      /^loss for regression: got "?crossEntropy.*meanSquaredError/,
+      'a loss of numbers for classes',
+      { loss: { kind: 'l1' } },
+      /^loss for classification: got "l1".*crossEntropy, customLoss/,
+    ],
+    [
+      'shares of classes that are standardized',
+      { data: standardized, model: modelOf(4) },
+      /^targets of the loss crossEntropy: got "standardized ones".*standardizeTargets: false/,
+    ],
+    [
+      'a number where shares of classes are needed',
+      {
+        data: { ...regression, task: { kind: 'regression', targetShape: [1] } },
+        model: modelOf(1),
+      },
+      /^targets of the loss crossEntropy: got "one number for each sample".*binaryCrossEntropy/,
+    ],
+    [
+      'weights of other classes',
+      { loss: crossEntropy({ classWeights: [1, 2] }) },
+      /^weights of the loss crossEntropy: got "2 weights".*3, one for each class/,
+    ],
+    [
+      'a label to ignore that no sample can have',
+      { loss: crossEntropy({ ignoreIndex: 3 }) },
+      /^ignoreIndex of crossEntropy: got 3.*-100.*a class from 0 to 2/,
+    ],
+    [
+      'a label to ignore where samples are mixed',
+      {
+        loss: crossEntropy({ ignoreIndex: 0 }),
+        augmentation: { maxShift: 0, flip: false, mixup: 1 },
+      },
+      /^ignoreIndex of crossEntropy does not go with mixup/,
+    ],
+    [
+      'a custom loss where classes are mixed',
+      {
+        loss: { kind: 'customLoss', module: 'some-package', options: null },
+        augmentation: { maxShift: 0, flip: false, cutmix: 1 },
+      },
+      /^mixup and cutmix with customLoss/,
     ],
   ])('%s', (_, change, message) => {
     const check = (): void => checkRunConfig({ ...config, ...change });

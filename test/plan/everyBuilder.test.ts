@@ -65,7 +65,17 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
   tanh: [nn.tanh()],
 };
 const losses = {
-  crossEntropy: [nn.crossEntropy(), nn.crossEntropy({ labelSmoothing: 0.1 })],
+  binaryCrossEntropy: [nn.binaryCrossEntropy(), nn.binaryCrossEntropy({ posWeight: [1, 0.3] })],
+  crossEntropy: [
+    nn.crossEntropy(),
+    nn.crossEntropy({ labelSmoothing: 0.1, classWeights: [0, 0.1], ignoreIndex: -100 }),
+  ],
+  customLoss: [
+    nn.customLoss('file:///losses/a.mjs'),
+    nn.customLoss(new URL('file:///a.mjs'), { deep: { list: [1, null, 'x'] } }),
+  ],
+  huber: [nn.huber(), nn.huber({ delta: 0.1 })],
+  l1: [nn.l1()],
   meanSquaredError: [nn.meanSquaredError()],
 };
 const optimizers = {

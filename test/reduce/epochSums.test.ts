@@ -71,11 +71,12 @@ describe('what is read of an epoch', () => {
   });
 
   it('is never a slot that is half written', () => {
-    const published = new Float64Array(8);
+    const published = new Float64Array(10);
     const words = new Int32Array(new SharedArrayBuffer(128));
-    publishEpoch(published, words, Float64Array.of(3, 2, 4, 0), 5);
+    publishEpoch(published, words, Float64Array.of(3, 2, 4, 1), 5);
     // The next step's slot is written, its number not yet stored.
-    published.set([9, 9, 9, 6], 0);
-    expect(readEpoch(published, words)).toEqual({ steps: 5, loss: 3, correct: 2, count: 4 });
+    published.set([9, 9, 9, 9, 6], 0);
+    const read = { steps: 5, loss: 3, correct: 2, count: 4, leftOut: 1 };
+    expect(readEpoch(published, words)).toEqual(read);
   });
 });

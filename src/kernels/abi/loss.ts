@@ -1,34 +1,64 @@
-// Losses by sample. What they return is not averaged over samples: the mean over the global batch
-// enters the gradient through globalCount. All arithmetic is float64; gradients are rounded
-// once. The strict and the fast build give the same bits.
+// Losses by sample. Each sample's loss and gradient are multiplied by its weight, but not averaged:
+// the mean over the global batch enters the gradient through globalCount, and weights have a mean
+// of 1 over the batch; float64 [N], all 1 when their pointer is 0. A sample of weight 0 is left
+// out: its loss, flag and gradient are 0 whatever its outputs. All arithmetic is float64; gradients
+// are rounded once. The strict and the fast build give the same bits.
 
 export interface LossKernels {
-  /** Cross entropy of softmax(logits), logits float32 [N, classes], labels int32 [N] in [0,
-   * classes). The target distribution is t = (1 - labelSmoothing) onehot(label) + labelSmoothing
-   * / classes (as in PyTorch); loss[n] = -sum t log softmax, float64 [N]. correct[n] = 1 iff the
-   * first of the largest logits is the label's, int32 [N]. dlogits = (softmax - t) / globalCount,
-   * float32; not computed when dlogitsPtr is 0. It may be the array of the logits. */
+  /** Cross entropy of softmax(logits), logits float32 [N, classes]. The target distribution is t =
+   * (1 - labelSmoothing) p + labelSmoothing / classes (as in PyTorch), with p from targets float32
+   * [N, classes], or, when their pointer is 0, onehot(label) of labels int32 [N] in [0, classes).
+   * With class weights a, float64 [classes] (all 1 when their pointer is 0), loss[n] = -weight[n]
+   * sum t a log softmax, float64 [N], and dlogits = weight[n] (softmax sum(t a) - t a) /
+   * globalCount, float32; not computed when dlogitsPtr is 0. It may be the array of the logits.
+   * correct[n] = 1 iff the first of the largest logits is at the label, or at the first of the
+   * largest targets, int32 [N]. */
   softmaxCrossEntropyF32(
     logitsPtr: number,
     labelsPtr: number,
+    targetsPtr: number,
     dlogitsPtr: number,
     lossPtr: number,
     correctPtr: number,
+    weightsPtr: number,
+    classWeightsPtr: number,
     countSamples: number,
     classes: number,
     labelSmoothing: number,
     globalCount: number,
   ): void;
-  /** loss[n] = the mean over a sample's `size` elements of (prediction - target)^2, float64 [N].
-   * dprediction = 2 (prediction - target) / size / globalCount; not computed when its pointer is
-   * 0. */
-  meanSquaredErrorF32(
+  /** Binary cross entropy of sigmoid(logits), logits and targets float32 [N, size], targets t from
+   * 0 to 1. With positive weights a, float64 [size] (all 1 when their pointer is 0), loss[n] =
+   * -weight[n] * the mean over a sample's elements of a t log sigmoid(x) + (1 - t) log sigmoid(-x).
+   * correct[n] = 1 iff x > 0 exactly where t > 1/2, int32 [N]. */
+  binaryCrossEntropyF32(
+    logitsPtr: number,
+    targetsPtr: number,
+    dlogitsPtr: number,
+    lossPtr: number,
+    correctPtr: number,
+    weightsPtr: number,
+    positiveWeightsPtr: number,
+    countSamples: number,
+    size: number,
+    globalCount: number,
+  ): void;
+  /** Of the differences e = prediction - target a loss l(e) that is quadratic up to |e| = delta and
+   * linear beyond: curvature e^2 / 2, and slope (|e| - delta / 2). loss[n] = weight[n] * the mean
+   * over a sample's `size` elements of l(e), float64 [N]; dprediction = weight[n] l'(e) / size /
+   * globalCount, not computed when its pointer is 0. Huber's loss has curvature 1 and slope delta;
+   * the squared error curvature 2 and delta infinite; the absolute error delta 0 and slope 1. */
+  huberF32(
     predictionPtr: number,
     targetPtr: number,
     dpredictionPtr: number,
     lossPtr: number,
+    weightsPtr: number,
     countSamples: number,
     size: number,
     globalCount: number,
+    curvature: number,
+    delta: number,
+    slope: number,
   ): void;
 }

@@ -3,12 +3,52 @@
 
 import { expF64, logF64 } from './math';
 
+/** The weight of a sample. */
+@inline
+function weightOf(weightsPtr: usize, n: i32): f64 {
+  return weightsPtr ? f64.load(weightsPtr + ((<usize>n) << 3)) : 1;
+}
+
+/** Where the first of the largest values is. */
+function firstHighest(ptr: usize, count: i32): i32 {
+  let best = 0;
+  let highest = f32.load(ptr);
+  for (let c = 1; c < count; c++) {
+    const value = f32.load(ptr + ((<usize>c) << 2));
+    if (value > highest) {
+      highest = value;
+      best = c;
+    }
+  }
+  return best;
+}
+
+/** A class's share of the target distribution, times the weight of the class. */
+@inline
+function weighedTarget(
+  targetPtr: usize,
+  classWeightsPtr: usize,
+  c: i32,
+  label: i32,
+  kept: f64,
+  spread: f64,
+): f64 {
+  const at = <usize>c;
+  const share = targetPtr
+    ? <f64>f32.load(targetPtr + (at << 2)) * kept + spread
+    : (c == label ? kept : 0) + spread;
+  return classWeightsPtr ? share * f64.load(classWeightsPtr + (at << 3)) : share;
+}
+
 export function softmaxCrossEntropyF32(
   logitsPtr: usize,
   labelsPtr: usize,
+  targetsPtr: usize,
   dlogitsPtr: usize,
   lossPtr: usize,
   correctPtr: usize,
+  weightsPtr: usize,
+  classWeightsPtr: usize,
   countSamples: i32,
   classes: i32,
   labelSmoothing: f64,
@@ -17,67 +57,146 @@ export function softmaxCrossEntropyF32(
   const rowBytes = (<usize>classes) << 2;
   const gradScale = 1 / <f64>globalCount;
   const spread = labelSmoothing / <f64>classes;
-  for (; countSamples > 0; countSamples--) {
-    const label = i32.load(labelsPtr);
-    let best = 0;
-    let highest = f32.load(logitsPtr);
-    for (let c = 1; c < classes; c++) {
-      const value = f32.load(logitsPtr + ((<usize>c) << 2));
-      if (value > highest) {
-        highest = value;
-        best = c;
-      }
-    }
-    const top = <f64>highest;
-    let total: f64 = 0;
-    let sum: f64 = 0;
-    for (let c = 0; c < classes; c++) {
-      const value = <f64>f32.load(logitsPtr + ((<usize>c) << 2)) - top;
-      total += expF64(value);
-      sum += value;
-    }
-    const atLabel = <f64>f32.load(logitsPtr + ((<usize>label) << 2)) - top;
-    let loss = logF64(total) - (1 - labelSmoothing) * atLabel;
-    // Without smoothing a logit of -infinity is allowed, and 0 * infinity must not enter.
-    if (labelSmoothing != 0) loss -= spread * sum;
-    f64.store(lossPtr, loss);
-    i32.store(correctPtr, i32(best == label));
-    if (dlogitsPtr) {
+  const kept = 1 - labelSmoothing;
+  const isPlain = !targetsPtr && !classWeightsPtr;
+  for (let n = 0; n < countSamples; n++) {
+    const weight = weightOf(weightsPtr, n);
+    if (weight == 0) {
+      f64.store(lossPtr, 0);
+      i32.store(correctPtr, 0);
+      if (dlogitsPtr) memory.fill(dlogitsPtr, 0, rowBytes);
+    } else {
+      const label = targetsPtr ? firstHighest(targetsPtr, classes) : i32.load(labelsPtr);
+      const best = firstHighest(logitsPtr, classes);
+      const top = <f64>f32.load(logitsPtr + ((<usize>best) << 2));
+      let total: f64 = 0;
+      let sum: f64 = 0;
       for (let c = 0; c < classes; c++) {
         const value = <f64>f32.load(logitsPtr + ((<usize>c) << 2)) - top;
-        const target = (c == label ? 1 - labelSmoothing : 0) + spread;
-        const gradient = (expF64(value) / total - target) * gradScale;
-        f32.store(dlogitsPtr + ((<usize>c) << 2), <f32>gradient);
+        total += expF64(value);
+        sum += value;
       }
-      dlogitsPtr += rowBytes;
+      const logTotal = logF64(total);
+      let loss: f64 = 0;
+      let mass: f64 = 1;
+      if (isPlain) {
+        loss = logTotal - kept * (<f64>f32.load(logitsPtr + ((<usize>label) << 2)) - top);
+        // Without smoothing a logit of -infinity is allowed, and 0 * infinity must not enter.
+        if (labelSmoothing != 0) loss -= spread * sum;
+      } else {
+        mass = 0;
+        for (let c = 0; c < classes; c++) {
+          const target = weighedTarget(targetsPtr, classWeightsPtr, c, label, kept, spread);
+          if (target == 0) continue;
+          mass += target;
+          loss += target * (logTotal - (<f64>f32.load(logitsPtr + ((<usize>c) << 2)) - top));
+        }
+      }
+      f64.store(lossPtr, loss * weight);
+      i32.store(correctPtr, i32(best == label));
+      if (dlogitsPtr) {
+        const scale = gradScale * weight;
+        for (let c = 0; c < classes; c++) {
+          const value = <f64>f32.load(logitsPtr + ((<usize>c) << 2)) - top;
+          const target = weighedTarget(targetsPtr, classWeightsPtr, c, label, kept, spread);
+          const gradient = ((expF64(value) / total) * mass - target) * scale;
+          f32.store(dlogitsPtr + ((<usize>c) << 2), <f32>gradient);
+        }
+      }
     }
+    if (dlogitsPtr) dlogitsPtr += rowBytes;
     logitsPtr += rowBytes;
+    if (targetsPtr) targetsPtr += rowBytes;
     labelsPtr += 4;
     lossPtr += 8;
     correctPtr += 4;
   }
 }
 
-export function meanSquaredErrorF32(
-  predictionPtr: usize,
-  targetPtr: usize,
-  dpredictionPtr: usize,
+export function binaryCrossEntropyF32(
+  logitsPtr: usize,
+  targetsPtr: usize,
+  dlogitsPtr: usize,
   lossPtr: usize,
+  correctPtr: usize,
+  weightsPtr: usize,
+  positiveWeightsPtr: usize,
   countSamples: i32,
   size: i32,
   globalCount: i32,
 ): void {
   const rowBytes = (<usize>size) << 2;
-  const gradScale = 1 / <f64>globalCount;
-  const factor = (2 * gradScale) / <f64>size;
-  for (; countSamples > 0; countSamples--) {
+  const gradScale = 1 / <f64>globalCount / <f64>size;
+  for (let n = 0; n < countSamples; n++) {
+    const weight = weightOf(weightsPtr, n);
     let sum: f64 = 0;
-    for (let i: usize = 0; i < rowBytes; i += 4) {
-      const difference = <f64>f32.load(predictionPtr + i) - <f64>f32.load(targetPtr + i);
-      sum += difference * difference;
-      if (dpredictionPtr) f32.store(dpredictionPtr + i, <f32>(difference * factor));
+    let isRight = weight != 0;
+    if (weight == 0) {
+      if (dlogitsPtr) memory.fill(dlogitsPtr, 0, rowBytes);
+    } else {
+      for (let i: usize = 0; i < rowBytes; i += 4) {
+        const x = <f64>f32.load(logitsPtr + i);
+        const target = <f64>f32.load(targetsPtr + i);
+        const positive = positiveWeightsPtr ? f64.load(positiveWeightsPtr + (i << 1)) : 1;
+        // Of -log sigmoid(x) and -log sigmoid(-x), which differ by x.
+        const share = positive * target;
+        const rest = 1 - target;
+        const power = expF64(-abs(x));
+        if (share != 0) sum += share * (logF64(1 + power) + max(-x, 0));
+        if (rest != 0) sum += rest * (logF64(1 + power) + max(x, 0));
+        if (x > 0 != target > 0.5) isRight = false;
+        if (dlogitsPtr) {
+          const near = power / (1 + power);
+          const far = 1 / (1 + power);
+          const gradient = x >= 0 ? rest * far - share * near : rest * near - share * far;
+          f32.store(dlogitsPtr + i, <f32>(gradient * (gradScale * weight)));
+        }
+      }
     }
-    f64.store(lossPtr, sum / <f64>size);
+    f64.store(lossPtr, (sum / <f64>size) * weight);
+    i32.store(correctPtr, i32(isRight));
+    if (dlogitsPtr) dlogitsPtr += rowBytes;
+    logitsPtr += rowBytes;
+    targetsPtr += rowBytes;
+    lossPtr += 8;
+    correctPtr += 4;
+  }
+}
+
+export function huberF32(
+  predictionPtr: usize,
+  targetPtr: usize,
+  dpredictionPtr: usize,
+  lossPtr: usize,
+  weightsPtr: usize,
+  countSamples: i32,
+  size: i32,
+  globalCount: i32,
+  curvature: f64,
+  delta: f64,
+  slope: f64,
+): void {
+  const rowBytes = (<usize>size) << 2;
+  const gradScale = 1 / <f64>globalCount / <f64>size;
+  const half = 0.5 * curvature;
+  for (let n = 0; n < countSamples; n++) {
+    const weight = weightOf(weightsPtr, n);
+    let sum: f64 = 0;
+    if (weight == 0) {
+      if (dpredictionPtr) memory.fill(dpredictionPtr, 0, rowBytes);
+    } else {
+      const scale = gradScale * weight;
+      for (let i: usize = 0; i < rowBytes; i += 4) {
+        const difference = <f64>f32.load(predictionPtr + i) - <f64>f32.load(targetPtr + i);
+        const distance = abs(difference);
+        // Not the other way round: what is not a number counts as near and stays what it is.
+        const isFar = distance > delta;
+        sum += isFar ? slope * (distance - 0.5 * delta) : half * (difference * difference);
+        const gradient = isFar ? copysign(slope, difference) : curvature * difference;
+        if (dpredictionPtr) f32.store(dpredictionPtr + i, <f32>(gradient * scale));
+      }
+    }
+    f64.store(lossPtr, (sum / <f64>size) * weight);
     if (dpredictionPtr) dpredictionPtr += rowBytes;
     predictionPtr += rowBytes;
     targetPtr += rowBytes;

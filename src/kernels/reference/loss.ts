@@ -1,66 +1,122 @@
 // Plain twins of kernels/assembly/loss.ts: loops over typed arrays in float64 arithmetic, straight
 // from the formulas of abi/loss.ts.
 
-export interface CrossEntropyRefOutput {
+/** What a loss writes. */
+export interface LossRefOutput {
   /** [N]. */
   readonly loss: Float64Array;
-  /** [N]; 1 where the first largest logit is the label's. */
+  /** [N]; only by the losses that know right from wrong. */
   readonly correct: Int32Array;
-  /** [N, classes]. */
-  readonly dlogits: Float32Array;
+  /** [N, size]. */
+  readonly gradient: Float32Array;
 }
 
-export interface CrossEntropyRefOptions {
-  readonly classes: number;
-  readonly labelSmoothing: number;
+/** What all losses are told; `size` values of each sample. */
+export interface LossRefOptions {
+  readonly size: number;
   readonly globalCount: number;
+  /** [N]; default all 1. */
+  readonly weights?: Float64Array;
 }
 
-/** logits [N, classes], labels [N]. */
-export function softmaxCrossEntropyRef(
-  out: CrossEntropyRefOutput,
-  logits: Float32Array,
-  labels: Int32Array,
-  options: CrossEntropyRefOptions,
+interface Element {
+  readonly value: number;
+  readonly slope: number;
+}
+
+/** A loss that is the mean over a sample's elements; sample n has values [from, to). */
+function meanOverElements(
+  out: LossRefOutput,
+  { size, globalCount, weights }: LossRefOptions,
+  elementAt: (at: number, column: number) => Element,
 ): void {
-  const { classes, labelSmoothing, globalCount } = options;
-  for (let n = 0; n < labels.length; n++) {
-    const row = logits.subarray(n * classes, (n + 1) * classes);
-    const top = row.reduce((a, b) => Math.max(a, b));
-    const logSum = Math.log(row.reduce((sum, value) => sum + Math.exp(value - top), 0));
-    out.loss[n] = 0;
-    out.correct[n] = row.indexOf(top) === labels[n] ? 1 : 0;
-    for (let c = 0; c < classes; c++) {
-      const logSoftmax = row[c]! - top - logSum;
-      const target = (c === labels[n] ? 1 - labelSmoothing : 0) + labelSmoothing / classes;
-      if (target !== 0) out.loss[n] = out.loss[n]! - target * logSoftmax;
-      out.dlogits[n * classes + c] = (Math.exp(logSoftmax) - target) * (1 / globalCount);
+  for (let n = 0; n < out.loss.length; n++) {
+    const weight = weights?.[n] ?? 1;
+    const elements = Array.from({ length: size }, (_, column) =>
+      weight === 0 ? { value: 0, slope: 0 } : elementAt(n * size + column, column),
+    );
+    out.loss[n] = (weight * elements.reduce((sum, { value }) => sum + value, 0)) / size;
+    for (const [column, { slope }] of elements.entries()) {
+      out.gradient[n * size + column] = (weight * slope) / size / globalCount;
     }
   }
 }
 
-export interface SquaredErrorRefOutput {
-  /** [N]. */
-  readonly loss: Float64Array;
-  /** [N, size]. */
-  readonly dprediction: Float32Array;
+/** logits [N, classes]; targets are labels [N] or distributions [N, classes]. */
+export function softmaxCrossEntropyRef(
+  out: LossRefOutput,
+  logits: Float32Array,
+  targets: Int32Array | Float32Array,
+  options: LossRefOptions & {
+    readonly labelSmoothing: number;
+    readonly classWeights?: Float64Array;
+  },
+): void {
+  const { size: classes, labelSmoothing, globalCount, weights, classWeights } = options;
+  for (let n = 0; n < out.loss.length; n++) {
+    const from = n * classes;
+    const weight = weights?.[n] ?? 1;
+    const row = logits.subarray(from, from + classes);
+    const given =
+      targets instanceof Int32Array
+        ? Float32Array.from(row, (_, c) => (c === targets[n] ? 1 : 0))
+        : targets.subarray(from, from + classes);
+    const top = row.reduce((a, b) => Math.max(a, b));
+    const logSum = Math.log(row.reduce((sum, value) => sum + Math.exp(value - top), 0));
+    const shares = Array.from(given, (share, c) => {
+      const smooth = (1 - labelSmoothing) * share + labelSmoothing / classes;
+      return smooth * (classWeights?.[c] ?? 1);
+    });
+    const mass = shares.reduce((sum, share) => sum + share, 0);
+    const isRight = row.indexOf(top) === given.indexOf(Math.max(...given));
+    out.correct[n] = weight !== 0 && isRight ? 1 : 0;
+    out.loss[n] = 0;
+    for (const [c, share] of shares.entries()) {
+      const logSoftmax = row[c]! - top - logSum;
+      if (share !== 0 && weight !== 0) out.loss[n]! -= weight * share * logSoftmax;
+      const slope = weight === 0 ? 0 : weight * (mass * Math.exp(logSoftmax) - share);
+      out.gradient[from + c] = slope / globalCount;
+    }
+  }
+}
+
+/** logits and targets [N, size]. */
+export function binaryCrossEntropyRef(
+  out: LossRefOutput,
+  logits: Float32Array,
+  targets: Float32Array,
+  options: LossRefOptions & { readonly positiveWeights?: Float64Array },
+): void {
+  const { size, weights, positiveWeights } = options;
+  meanOverElements(out, options, (at, column) => {
+    const [x, t] = [logits[at]!, targets[at]!];
+    const share = (positiveWeights?.[column] ?? 1) * t;
+    const sigmoid = 1 / (1 + Math.exp(-x));
+    const value = share * Math.log1p(Math.exp(-x)) + (1 - t) * Math.log1p(Math.exp(x));
+    return { value, slope: (1 - t) * sigmoid - share * (1 - sigmoid) };
+  });
+  for (let n = 0; n < out.loss.length; n++) {
+    const row = logits.subarray(n * size, (n + 1) * size);
+    const isRight = row.every((x, i) => x > 0 === targets[n * size + i]! > 0.5);
+    out.correct[n] = weights?.[n] !== 0 && isRight ? 1 : 0;
+  }
 }
 
 /** prediction and target [N, size]. */
-export function meanSquaredErrorRef(
-  out: SquaredErrorRefOutput,
+export function huberRef(
+  out: Omit<LossRefOutput, 'correct'>,
   prediction: Float32Array,
   target: Float32Array,
-  options: { readonly size: number; readonly globalCount: number },
+  options: LossRefOptions & {
+    readonly curvature: number;
+    readonly delta: number;
+    readonly slope: number;
+  },
 ): void {
-  const { size, globalCount } = options;
-  for (let n = 0; n < out.loss.length; n++) {
-    let sum = 0;
-    for (let i = n * size; i < (n + 1) * size; i++) {
-      const difference = prediction[i]! - target[i]!;
-      sum += difference ** 2;
-      out.dprediction[i] = difference * ((2 * (1 / globalCount)) / size);
-    }
-    out.loss[n] = sum / size;
-  }
+  const { curvature, delta, slope } = options;
+  meanOverElements({ correct: new Int32Array(0), ...out }, options, (at) => {
+    const e = prediction[at]! - target[at]!;
+    if (Math.abs(e) <= delta) return { value: (curvature * e ** 2) / 2, slope: curvature * e };
+    return { value: slope * (Math.abs(e) - delta / 2), slope: slope * Math.sign(e) };
+  });
 }

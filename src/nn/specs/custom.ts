@@ -76,7 +76,7 @@ export function custom(module: URL | string, options: unknown = null): CustomSpe
 
 /** {@link custom} as data has it: what it names may not be imported without a permission. */
 export function customSpec(module: unknown, options: unknown): CustomSpec {
-  const name = checkModule(module);
+  const name = checkModule(module, 'layer');
   return { kind: 'custom', module: name, options: plainCopy('options of a custom layer', options) };
 }
 

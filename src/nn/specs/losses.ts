@@ -1,14 +1,30 @@
-// Losses: their specs and builders, checked. What they do is in bindLoss.ts.
+// Losses: their specs and builders, checked, and their forms in JSON. What they do is in
+// lossKinds.ts.
 
 import { z } from 'zod';
+import { NO_CLASS } from '../../base/noClass.ts';
 import { optionsSchema, parseKind, parseOptions } from '../../base/parse.ts';
-import { share } from '../../base/values.ts';
+import { anything, listOf, positive, share, text, wholeNumber } from '../../base/values.ts';
+import { type CustomLossSpec, customLossSpec } from './customLoss.ts';
 
-/** Softmax and cross entropy with class labels, PyTorch's CrossEntropyLoss. */
+/** Softmax and cross entropy, PyTorch's CrossEntropyLoss. Targets are classes, or the shares of all
+ * classes. */
 export interface CrossEntropySpec {
   readonly kind: 'crossEntropy';
   /** This share of the target distribution is spread evenly over all classes. */
   readonly labelSmoothing: number;
+  /** Absent where all classes have weight 1. */
+  readonly classWeights?: readonly number[];
+  /** Absent where every label counts. */
+  readonly ignoreIndex?: number;
+}
+
+/** Sigmoid and binary cross entropy of each output, PyTorch's BCEWithLogitsLoss. Targets are
+ * numbers from 0 to 1. */
+export interface BinaryCrossEntropySpec {
+  readonly kind: 'binaryCrossEntropy';
+  /** Absent where all have weight 1. */
+  readonly posWeight?: readonly number[];
 }
 
 /** The mean over a sample's outputs of the squared difference from its targets. */
@@ -16,23 +32,87 @@ export interface MeanSquaredErrorSpec {
   readonly kind: 'meanSquaredError';
 }
 
-export type LossSpec = CrossEntropySpec | MeanSquaredErrorSpec;
+/** The mean over a sample's outputs of the distance from its targets, PyTorch's L1Loss. */
+export interface L1Spec {
+  readonly kind: 'l1';
+}
+
+/** The mean over a sample's outputs of Huber's loss, PyTorch's HuberLoss. */
+export interface HuberSpec {
+  readonly kind: 'huber';
+  readonly delta: number;
+}
+
+export type LossSpec =
+  | BinaryCrossEntropySpec
+  | CrossEntropySpec
+  | CustomLossSpec
+  | HuberSpec
+  | L1Spec
+  | MeanSquaredErrorSpec;
 
 export interface CrossEntropyOptions {
   /** This share of the target distribution is spread evenly over all classes, from 0 to 1; default
    * 0. */
   readonly labelSmoothing?: number;
+  /** A weight for each class, at least 0: the loss of a sample counts as much as its class, and the
+   * mean is divided by the sum of these weights over the global batch. Where targets are shares of
+   * classes, also by mixup and cutmix, the weights scale the terms of the sum over the classes and
+   * the mean is over samples. Default all 1. */
+  readonly classWeights?: readonly number[];
+  /** Samples with this label are left out of loss and accuracy: -100, which stands for no class, or
+   * one of the classes. Not with mixup or cutmix. Default none. */
+  readonly ignoreIndex?: number;
 }
+
+export interface BinaryCrossEntropyOptions {
+  /** A factor for the term of each output whose target is 1, at least 0; values above 1 favor
+   * recall over precision. Default all 1. */
+  readonly posWeight?: readonly number[];
+}
+
+export interface HuberOptions {
+  /** Up to this distance the loss is half the square, beyond it grows by `delta` for each unit;
+   * above 0, default 1. */
+  readonly delta?: number;
+}
+
+const weightList = listOf<number>(
+  'a list of finite numbers, at least 0, one of them above 0',
+  (w) => {
+    return typeof w === 'number' && Number.isFinite(w) && w >= 0;
+  },
+).refine((list) => list.some((w) => w > 0), 'a list of weights with one above 0');
 
 const crossEntropySchema = optionsSchema<CrossEntropyOptions>()({
   labelSmoothing: share.exactOptional(),
+  classWeights: weightList.exactOptional(),
+  ignoreIndex: wholeNumber(NO_CLASS).exactOptional(),
 });
 
-/** Cross entropy of softmax(output). Throws a {@link UsageError}. */
+/** Cross entropy of softmax(output), -sum t log softmax(output), with t the target distribution:
+ * PyTorch's CrossEntropyLoss, whose mean is over the weights of the global batch. A batch without
+ * any weight has loss 0 and no gradient, where PyTorch has NaN. Throws a {@link UsageError}. */
 export function crossEntropy(options: CrossEntropyOptions = {}): CrossEntropySpec {
   const example = 'crossEntropy({ labelSmoothing: 0.1 })';
   const given = parseOptions('crossEntropy', crossEntropySchema, options, { example });
-  return { kind: 'crossEntropy', labelSmoothing: given.labelSmoothing ?? 0 };
+  return { kind: 'crossEntropy', ...given, labelSmoothing: given.labelSmoothing ?? 0 };
+}
+
+const binaryCrossEntropySchema = optionsSchema<BinaryCrossEntropyOptions>()({
+  posWeight: weightList.exactOptional(),
+});
+
+/** Binary cross entropy of sigmoid(output), for samples with any number of labels: the mean over
+ * outputs and samples of -(posWeight t log sigmoid(x) + (1 - t) log sigmoid(-x)), PyTorch's
+ * BCEWithLogitsLoss. A sample counts as right when x > 0 exactly where t > 1/2. Throws a
+ * {@link UsageError}. */
+export function binaryCrossEntropy(
+  options: BinaryCrossEntropyOptions = {},
+): BinaryCrossEntropySpec {
+  const example = 'binaryCrossEntropy({ posWeight: [1, 5] })';
+  const given = parseOptions('binaryCrossEntropy', binaryCrossEntropySchema, options, { example });
+  return { kind: 'binaryCrossEntropy', ...given };
 }
 
 /** The mean over outputs and samples of the squared difference. */
@@ -40,14 +120,64 @@ export function meanSquaredError(): MeanSquaredErrorSpec {
   return { kind: 'meanSquaredError' };
 }
 
+/** The mean over outputs and samples of |output - target|, with slope 0 at 0: PyTorch's L1Loss. */
+export function l1(): L1Spec {
+  return { kind: 'l1' };
+}
+
+const huberSchema = optionsSchema<HuberOptions>()({ delta: positive.exactOptional() });
+
+/** Huber's loss, the mean over outputs and samples of e^2 / 2 where |e| <= delta, and delta (|e| -
+ * delta / 2) beyond, with e = output - target: PyTorch's HuberLoss. Throws a {@link UsageError}. */
+export function huber(options: HuberOptions = {}): HuberSpec {
+  const { delta = 1 } = parseOptions('huber', huberSchema, options, {
+    example: 'huber({ delta: 0.5 })',
+  });
+  return { kind: 'huber', delta };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** A loss without options. */
+function bare<Spec>(name: string, build: () => Spec): (fields: Fields) => Spec {
+  return (fields) => {
+    parseOptions(name, z.strictObject({}), fields);
+    return build();
+  };
+}
+
+const customSchema = z.strictObject({ module: text, options: anything() });
+
+/** How plain data becomes each loss, and the call that makes one. */
+const forms: {
+  readonly [Kind in LossSpec['kind']]: {
+    readonly call: string;
+    readonly parse: (fields: Fields) => LossSpec;
+  };
+} = {
+  crossEntropy: { call: 'nn.crossEntropy()', parse: crossEntropy },
+  binaryCrossEntropy: { call: 'nn.binaryCrossEntropy()', parse: binaryCrossEntropy },
+  meanSquaredError: {
+    call: 'nn.meanSquaredError()',
+    parse: bare('meanSquaredError', meanSquaredError),
+  },
+  l1: { call: 'nn.l1()', parse: bare('l1', l1) },
+  huber: { call: 'nn.huber()', parse: huber },
+  customLoss: {
+    call: "nn.customLoss(new URL('./my-loss.mjs', import.meta.url))",
+    parse: (fields) => {
+      const { module, options } = parseOptions('customLoss', customSchema, fields);
+      return customLossSpec(module, options);
+    },
+  },
+};
+
+/** The kinds of losses. */
+export const LOSS_NAMES = Object.keys(forms) as readonly LossSpec['kind'][];
+
 /** A loss from plain data. Throws a {@link UsageError}. */
 export function parseLoss(given: unknown): LossSpec {
-  const { kind, rest } = parseKind(
-    'loss',
-    { crossEntropy: 'nn.crossEntropy()', meanSquaredError: 'nn.meanSquaredError()' },
-    given,
-  );
-  if (kind === 'crossEntropy') return crossEntropy(rest);
-  parseOptions('meanSquaredError', z.strictObject({}), rest);
-  return meanSquaredError();
+  const calls = Object.fromEntries(LOSS_NAMES.map((kind) => [kind, forms[kind].call]));
+  const { kind, rest } = parseKind('loss', calls as Record<LossSpec['kind'], string>, given);
+  return forms[kind].parse(rest);
 }

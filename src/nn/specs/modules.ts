@@ -1,6 +1,6 @@
-// Modules of custom layers: which name one, which may be imported, and their import. Importing runs
-// code, so a module that comes from data (a checkpoint, a model in JSON) needs a permission; one
-// that this program named itself, by nn.custom, has it.
+// Modules of custom layers and losses: which name one, which may be imported, and their import.
+// Importing runs code, so a module that comes from data (a checkpoint, a model in JSON) needs a
+// permission; one that this program named itself, by nn.custom or nn.customLoss, has it.
 
 import { createRequire, isBuiltin } from 'node:module';
 import { join, resolve } from 'node:path';
@@ -8,8 +8,8 @@ import { pathToFileURL } from 'node:url';
 import { UsageError } from '../../base/errors.ts';
 import { defaultExportHint, importFailure } from '../../base/importing.ts';
 
-/** Whose code may run: `true` for all modules that a model names, or a list of `file:` URLs, paths
- * and package names. */
+/** Whose code may run: `true` for all modules that models and losses name, or a list of `file:`
+ * URLs, paths and package names. */
 export type AllowModules = true | readonly string[];
 
 const PACKAGE_NAME = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*(\/[^:?#\\]+)?$/i;
@@ -19,15 +19,15 @@ const named = new Set<string>();
 const loaded = new Map<string, (options: unknown) => unknown>();
 
 /** How specs name a module: by a `file:` URL or by the name of a package. Anything else is refused,
- * above all URLs that carry their code with them or fetch it. */
-export function checkModule(module: unknown): string {
+ * above all URLs that carry their code with them or fetch it. `part` of a run is what it makes. */
+export function checkModule(module: unknown, part: 'layer' | 'loss'): string {
   const name = module instanceof URL ? module.href : module;
   if (typeof name === 'string' && (isFileUrl(name) || isPackage(name))) return name;
   throw new UsageError({
-    what: 'module of a custom layer',
+    what: `module of a custom ${part}`,
     given: name,
     allowed: 'a file: URL, or the name of a package',
-    hint: "new URL('./my-layer.mjs', import.meta.url)",
+    hint: `new URL('./my-${part}.mjs', import.meta.url)`,
   });
 }
 
@@ -41,7 +41,7 @@ export function factoryOf(module: string): ((options: unknown) => unknown) | und
   return loaded.get(module);
 }
 
-/** Imports the modules of a model's custom layers. To be awaited before the model is resolved.
+/** Imports the modules of custom layers and losses. To be awaited before the model is resolved.
  * Throws a {@link UsageError} that lists the modules without a permission, before any is imported,
  * and for one that cannot be loaded. */
 export async function loadModules(
@@ -60,7 +60,7 @@ function checkAllowed(modules: readonly string[], allowed: AllowModules | undefi
   const refused = [...new Set(modules)].filter((module) => !known.has(module));
   if (refused.length === 0) return;
   throw new UsageError({
-    what: 'custom layers of the model',
+    what: 'custom layers and losses of the run',
     problem: `would run the code of modules that are not allowed: ${refused.join(', ')}`,
     hint: 'allowModules, or --allow-modules, if you trust that code (see docs/custom-layers.md)',
   });
@@ -77,7 +77,7 @@ async function importFactory(module: string): Promise<(options: unknown) => unkn
   try {
     exported = await importModule(module);
   } catch (error) {
-    const details = { what: `the module of a custom layer, ${module},`, ...importFailure(error) };
+    const details = { what: `the custom module ${module}`, ...importFailure(error) };
     throw Object.assign(new UsageError(details), { cause: error });
   }
   if (typeof exported.default === 'function') {
@@ -86,8 +86,8 @@ async function importFactory(module: string): Promise<(options: unknown) => unkn
   throw new UsageError({
     what: `the default export of ${module}`,
     given: typeof exported.default,
-    allowed: 'a function that takes options and returns a layer',
-    hint: defaultExportHint(exported.default, 'export default function myLayer(options) { ... }'),
+    allowed: 'a function that takes options and returns a layer or a loss',
+    hint: defaultExportHint(exported.default, 'export default function make(options) { ... }'),
   });
 }
 

@@ -1,0 +1,139 @@
+// Whether a loss fits what is to be learned: checked before anything runs, from the settings alone
+// and, where the data is at hand, for every target.
+
+import { UsageError } from '../base/errors.ts';
+import { NO_CLASS } from '../base/noClass.ts';
+import { sizeOf } from '../base/shape.ts';
+import type { AugmentationPlan } from '../data/augment.ts';
+import type { Dataset, Split, Task } from '../data/dataset.ts';
+import { isMixing } from '../data/drawMix.ts';
+import type { TargetForm } from '../nn/layers/loss.ts';
+import { lossesTaking, lossKindOf } from '../nn/layers/lossKinds.ts';
+import type { LossSpec } from '../nn/specs/losses.ts';
+
+/** How far from 1 the shares of a sample may add up: float32 rounds each. */
+const SHARES_TOLERANCE = 1e-4;
+
+function formOf(task: Task): TargetForm {
+  return task.kind === 'classification' ? 'classes' : 'numbers';
+}
+
+/** Throws a {@link UsageError} where a loss cannot be one for such a task and augmentation. */
+export function checkLoss(loss: LossSpec, task: Task, augmentation: AugmentationPlan | null): void {
+  const kind = lossKindOf(loss);
+  const form = formOf(task);
+  if (!kind.takes.includes(form)) {
+    throw new UsageError({
+      what: `loss for ${task.kind}`,
+      given: loss.kind,
+      allowed: lossesTaking(form).join(', '),
+    });
+  }
+  const outputs = task.kind === 'classification' ? task.classes : sizeOf(task.targetShape);
+  kind.check?.(loss);
+  const weights = kind.outputWeights?.(loss);
+  if (weights !== undefined && weights.length !== outputs) {
+    throw new UsageError({
+      what: `weights of the loss ${loss.kind}`,
+      given: `${weights.length} weights`,
+      allowed: `${outputs}, one for each ${form === 'classes' ? 'class' : 'output'}`,
+    });
+  }
+  if (kind.range !== undefined && task.kind === 'regression') checkUnits(loss, task);
+  checkIgnored(loss, task, isMixing(augmentation));
+  if (loss.kind === 'customLoss' && form === 'classes' && isMixing(augmentation)) {
+    throw new UsageError({
+      what: 'mixup and cutmix with customLoss',
+      problem: 'turn classes into shares of classes, of which a custom loss knows nothing',
+      hint: 'crossEntropy, or targets that are numbers',
+    });
+  }
+}
+
+/** Shares and yes or no lose their meaning when they are standardized. */
+function checkUnits(loss: LossSpec, task: Task & { readonly kind: 'regression' }): void {
+  if (task.mean !== undefined) {
+    throw new UsageError({
+      what: `targets of the loss ${loss.kind}`,
+      given: 'standardized ones',
+      allowed: 'targets as they are, from 0 to 1',
+      hint: 'openDataset(folder, { standardizeTargets: false }), or --loss on the command line',
+    });
+  }
+  if (lossKindOf(loss).range !== 'shares' || sizeOf(task.targetShape) > 1) return;
+  throw new UsageError({
+    what: `targets of the loss ${loss.kind}`,
+    given: 'one number for each sample',
+    allowed: 'classes, or the shares of at least two classes',
+    hint: 'binaryCrossEntropy',
+  });
+}
+
+function checkIgnored(loss: LossSpec, task: Task, mixes: boolean): void {
+  if (loss.kind !== 'crossEntropy' || loss.ignoreIndex === undefined) return;
+  const { ignoreIndex } = loss;
+  if (task.kind !== 'classification' || mixes) {
+    throw new UsageError({
+      what: 'ignoreIndex of crossEntropy',
+      problem: mixes
+        ? 'does not go with mixup and cutmix: there is no class to mix'
+        : 'needs targets that are classes',
+      hint: 'sample weights of 0',
+    });
+  }
+  if (ignoreIndex === NO_CLASS || (ignoreIndex >= 0 && ignoreIndex < task.classes)) return;
+  throw new UsageError({
+    what: 'ignoreIndex of crossEntropy',
+    given: ignoreIndex,
+    allowed: `${NO_CLASS}, which stands for no class, or a class from 0 to ${task.classes - 1}`,
+  });
+}
+
+/** Throws a {@link UsageError} that names the first target which the loss cannot take. */
+export function checkTargets(loss: LossSpec, { name, task, train, test }: Dataset): void {
+  for (const [split, samples] of [
+    ['train', train],
+    ['test', test],
+  ] as const) {
+    const what = `of ${split} of ${name}`;
+    if (task.kind === 'classification') checkLabels(loss, what, samples);
+    else checkNumbers(loss, what, samples, sizeOf(task.targetShape));
+  }
+}
+
+function checkLabels(loss: LossSpec, what: string, { targets }: Split): void {
+  if (loss.kind === 'crossEntropy' && loss.ignoreIndex === NO_CLASS) return;
+  const at = targets.indexOf(NO_CLASS);
+  if (at < 0) return;
+  throw new UsageError({
+    what: `label of sample ${at} ${what}`,
+    given: `${NO_CLASS}, no class`,
+    allowed: `a class, or a loss that leaves such samples out`,
+    hint: `crossEntropy({ ignoreIndex: ${NO_CLASS} }) (--ignore-index)`,
+  });
+}
+
+function checkNumbers(loss: LossSpec, what: string, { targets }: Split, size: number): void {
+  const { range } = lossKindOf(loss);
+  if (range === undefined) return;
+  const outside = targets.findIndex((value) => !(value >= 0 && value <= 1));
+  if (outside >= 0) {
+    throw new UsageError({
+      what: `target of sample ${Math.floor(outside / size)} ${what}`,
+      given: targets[outside],
+      allowed: `numbers from 0 to 1 for the loss ${loss.kind}`,
+    });
+  }
+  if (range !== 'shares') return;
+  for (let sample = 0; sample < targets.length / size; sample++) {
+    let sum = 0;
+    for (let i = sample * size; i < (sample + 1) * size; i++) sum += targets[i]!;
+    if (Math.abs(sum - 1) <= SHARES_TOLERANCE) continue;
+    throw new UsageError({
+      what: `target of sample ${sample} ${what}`,
+      given: `shares with a sum of ${sum}`,
+      allowed: `shares of ${size} classes with a sum of 1 for the loss ${loss.kind}`,
+      hint: 'binaryCrossEntropy, where a sample may be of several classes',
+    });
+  }
+}

@@ -1,0 +1,101 @@
+// Mixup and cutmix on one worker: mixes what is loaded into a slot, inputs and target, with another
+// sample of the global batch, as that one is augmented at its own position. What comes out is the
+// same whoever loads it.
+
+import { sizeOf } from '../base/shape.ts';
+import { bindMixDraw, isMixing, type Mix } from '../data/drawMix.ts';
+import type { InputLoader } from '../data/inputs.ts';
+import { viewOf } from '../memory/arena.ts';
+import type { WorkerContext } from './context.ts';
+
+export interface Mixing {
+  /** How the sample at this position in the running step is mixed; the same object each time. */
+  mixAt(position: number): Mix;
+  /** Mixes the sample that is loaded into a slot. */
+  apply(slot: number): void;
+}
+
+/** Binds mixing to a worker; `sampleAt` gives the training sample at a position of the running
+ * step. Undefined where nothing is mixed. */
+export function bindMixing(
+  context: WorkerContext,
+  loader: InputLoader,
+  sampleAt: (position: number) => number,
+): Mixing | undefined {
+  const { plan, worker, memory, step, program } = context;
+  const { augmentation, data, seed } = plan.config;
+  if (augmentation === null || !isMixing(augmentation)) return undefined;
+  const draw = bindMixDraw(augmentation, seed, data.inputShape);
+  const mix: Mix = { partner: 0, share: 1, isCut: false, top: 0, bottom: 0, left: 0, right: 0 };
+  const partnerPtr = worker.regions.loss.partner!.offsetBytes;
+  const inputLength = sizeOf(data.inputShape);
+  const inputs = new Float32Array(
+    memory.buffer,
+    program.input.ptr,
+    worker.size.capacity * inputLength,
+  );
+  const partner = viewOf(memory, worker.regions.loss.partner!);
+  const mixTarget = bindTargetMixing(context);
+  const [, width = 1, channels = 1] = data.inputShape;
+
+  const cut = (from: number): void => {
+    for (let row = mix.top; row < mix.bottom; row++) {
+      const first = (row * width + mix.left) * channels;
+      const end = (row * width + mix.right) * channels;
+      for (let i = first; i < end; i++) inputs[from + i] = partner[i]!;
+    }
+  };
+  const blend = (from: number): void => {
+    const { share } = mix;
+    for (let i = 0; i < inputLength; i++) {
+      inputs[from + i] = share * inputs[from + i]! + (1 - share) * partner[i]!;
+    }
+  };
+  const mixAt = (position: number): Mix => {
+    draw(mix, step.step, position, step.globalCount);
+    return mix;
+  };
+  return {
+    mixAt,
+    apply(slot) {
+      const position = step.firstSample + slot;
+      mixAt(position);
+      const other = sampleAt(mix.partner);
+      if (mix.partner !== position) {
+        loader.loadAugmented(other, partnerPtr, step.step, mix.partner);
+        if (mix.isCut) cut(slot * inputLength);
+        else blend(slot * inputLength);
+      }
+      mixTarget(slot, sampleAt(position), other, mix.share);
+    },
+  };
+}
+
+/** Returns what writes the mixed target of two samples into a slot: shares of classes, or
+ * numbers. */
+function bindTargetMixing({
+  plan,
+  worker,
+  memory,
+}: WorkerContext): (slot: number, own: number, other: number, share: number) => void {
+  const from = viewOf(memory, plan.regions.data.train.targets);
+  const { task } = plan.config.data;
+  if (task.kind === 'classification') {
+    const { classes } = task;
+    const to = viewOf(memory, worker.regions.loss.shares!);
+    return (slot, own, other, share) => {
+      const at = slot * classes;
+      for (let c = 0; c < classes; c++) to[at + c] = 0;
+      to[at + from[own]!] = share;
+      to[at + from[other]!] = to[at + from[other]!]! + (1 - share);
+    };
+  }
+  const length = sizeOf(task.targetShape);
+  const to = viewOf(memory, worker.regions.targets);
+  return (slot, own, other, share) => {
+    for (let i = 0; i < length; i++) {
+      const mixed = share * from[own * length + i]! + (1 - share) * from[other * length + i]!;
+      to[slot * length + i] = mixed;
+    }
+  };
+}
