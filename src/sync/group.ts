@@ -10,6 +10,7 @@ import type { Link } from './link.ts';
 import type { GroupStats } from './stats.ts';
 import {
   type ControlWords,
+  EXCHANGE_PATIENCE,
   LAYER,
   PULSE,
   rankWord,
@@ -112,10 +113,6 @@ export interface Group {
    * No collective. */
   stats(): GroupStats;
 }
-
-/** How many timeouts a member waits for the one that exchanges with other processes, which waits
- * for its own group and then for them. */
-const EXCHANGE_PATIENCE = 3;
 
 /** Joins a group by its control words alone. `layerNames` are for errors, by layer id. Rank 0 has
  * the links to other processes, where there are any. */

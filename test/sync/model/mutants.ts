@@ -77,14 +77,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the last arrival wakes only when it finds the exact count',
     file: BARRIER,
-    find: /\(Atomics\.add\(words, ARRIVED_WORD, 1\) \+ 1\) % worldSize !== 0/,
-    replace: 'Atomics.add(words, ARRIVED_WORD, 1) + 1 !== worldSize',
+    find: /\(Atomics\.add\(words, ARRIVED_WORD, 1\) \+ 1\) % locals\.length !== 0/,
+    replace: 'Atomics.add(words, ARRIVED_WORD, 1) + 1 !== locals.length',
     scenario: 'rounds',
   },
   {
     name: 'the last arrival sets the count to 0',
     file: BARRIER,
-    find: /Atomics\.sub\(words, ARRIVED_WORD, worldSize\)/,
+    find: /Atomics\.sub\(words, ARRIVED_WORD, locals\.length\)/,
     replace: 'Atomics.store(words, ARRIVED_WORD, 0)',
     scenario: 'rounds',
   },

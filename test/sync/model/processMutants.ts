@@ -16,7 +16,7 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
   {
     name: 'the first worker arrives before it exchanges',
     file: BARRIER,
-    find: /meanwhile\(\);([^}]*?)(this\.arrive\(0, 0\);)/,
+    find: /meanwhile\(\);([^}]*?)(this\.arrive\(value, value2\);)/,
     replace: '$2 meanwhile();$1',
     scenario: 'exchanges',
     processes: 2,
@@ -43,7 +43,7 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
   {
     name: 'the first worker does not wake the others after the exchange',
     file: BARRIER,
-    find: /(this\.arrive\(0, 0\);\s*)this\.wakeSleepers\(\);/,
+    find: /(this\.arrive\(value, value2\);\s*)this\.wakeSleepers\(\);/,
     replace: '$1',
     scenario: 'exchanges',
     processes: 2,
