@@ -38,8 +38,8 @@ export interface LaunchOptions {
   /** How long the jobs may take before the run is aborted and their threads are ended. Default:
    * forever, since what a job does between two collectives is its own business. */
   readonly jobTimeoutMs?: number;
-  /** Room for the group's `allocate` and `split`, in bytes of each process. Default 268_435_456 (256 MiB), of which
-   * the system hands out only what is used. */
+  /** Room for the group's `allocate` and `split` in each process, in bytes. Default 268_435_456
+   * (256 MiB), of which the system hands out only what is used. */
   readonly sharedBytes?: number;
   /** Limits of each thread's own memory, as for `Worker`. A thread that exceeds them ends, and the
    * run with it. */

@@ -237,7 +237,8 @@ export class Link {
       if (this.finishedAtMs < 0) this.finishedAtMs = this.waitedMs;
       if (this.waitedMs - this.finishedAtMs < FINISHED_MS) continue;
       const who = this.options.names[process];
-      throw at.fail(`${who} has finished and makes no more calls.`, process);
+      // Not by its fault alone: it waits for the others' ends and has to be told.
+      throw at.fail(`${who} has finished and makes no more calls.`);
     }
   }
 

@@ -206,7 +206,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the memory of a group is used again before all members have left it',
     file: 'split.ts',
-    find: /FREED_WORD\) === worldSize/,
+    find: /FREED_WORD\) === members/,
     replace: 'FREED_WORD) >= 0',
     scenario: 'regroup',
   },

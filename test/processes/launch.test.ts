@@ -1,0 +1,69 @@
+// Collectives over several processes, here threads of this process that exchange by mailboxes: the
+// bits of one process, and errors that reach all of them. Under MPI: launchMpi.long.test.ts.
+
+import { describe, expect, it } from 'vitest';
+import { memoryNetworks } from '../../src/runtime/network.ts';
+import { type LaunchAsked, launchAlone, launchApart } from '../support/processes/launches.ts';
+
+/** What each process's error says. */
+async function messagesOf(
+  workers: readonly number[],
+  asked: LaunchAsked,
+  networks = memoryNetworks(workers.length),
+): Promise<readonly string[]> {
+  const outcomes = await launchApart(workers, asked, networks);
+  return outcomes.map((outcome) => (outcome instanceof Error ? outcome.message : 'no error'));
+}
+
+describe('several processes', () => {
+  it.each([[[1, 2]], [[2, 1, 2]]])('of %j workers have the bits of one', async (workers) => {
+    const args = { what: 'all', count: 60, seed: 7 } as const;
+    const [alone] = await Promise.all([
+      launchAlone(
+        workers.reduce((a, b) => a + b),
+        { args },
+      ),
+    ]);
+    const apart = await launchApart(workers, { args });
+    for (const results of apart) expect(results).toEqual(alone);
+    expect(alone).toMatchObject(alone.map(() => ({ wrong: [], isCounted: true })));
+  });
+});
+
+describe('all processes get an error', () => {
+  it('when a job throws in one of them', async () => {
+    const networks = memoryNetworks(2);
+    const args = { what: 'throw', odd: 2 } as const;
+    const [other, own] = await messagesOf([1, 2], { args }, networks);
+    expect(own).toBe('rank 2: TypeError: the job is wrong');
+    expect(other).toMatch(
+      /^rank 0, in barrier, call 2: process 1 on this host failed: .*rank 2: Ty/,
+    );
+    expect(await messagesOf([1, 2], { args }, networks)).toEqual(
+      Array(2).fill(expect.stringMatching(/^launch over .* is over since one has failed/)),
+    );
+  });
+
+  it('when members call different collectives, with both', async () => {
+    const both =
+      /rank 0 \(process 0 on this host\) allReduce\(sum, float64\) of length 8, call 2; rank 2 \(process 1 .*\) allReduce\(sum, float32\) of length 8, call 2/;
+    for (const message of await messagesOf([2, 1], { args: { what: 'differ', odd: 2 } })) {
+      expect(message).toMatch(both);
+    }
+  });
+
+  it.each([3, 3000])('when members differ about counts of %d', async (count) => {
+    const messages = await messagesOf([1, 1], { args: { what: 'counts', count, odd: 1 } });
+    for (const message of messages) expect(message).toContain('members differ about counts');
+  });
+
+  it.each([
+    [0, 'the world'],
+    [1, 'a group'],
+  ])('at once when a member of another process has finished: %d, %s', async (seed) => {
+    const messages = await messagesOf([2, 1], { args: { what: 'leave', odd: 2, seed } });
+    const finished = 'process 1 on this host has finished and makes no more calls.';
+    expect(messages[0]).toContain(finished);
+    expect(messages[1]).toContain(finished);
+  });
+});
