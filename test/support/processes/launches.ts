@@ -1,9 +1,8 @@
 // Launches over processes that are parts of this one, and what becomes of each.
 
-import { pathToFileURL } from 'node:url';
 import { type LaunchOptions, launchOn } from '../../../src/runtime/launch.ts';
 import { memoryNetworks, type Network } from '../../../src/runtime/network.ts';
-import { bundle } from '../ranks/threads.ts';
+import { bundleJob } from '../runs/bundleJob.ts';
 import type { LaunchArgs } from './launchJob.ts';
 
 export interface LaunchAsked {
@@ -12,14 +11,12 @@ export interface LaunchAsked {
   readonly sharedBytes?: number;
 }
 
-let jobUrl: Promise<string> | undefined;
+let job: Promise<URL> | undefined;
 
 /** The URL of the job, in JavaScript. */
-export function urlOfJob(): Promise<string> {
-  jobUrl ??= bundle('test/support/processes/launchJob.ts', 'launchJob').then((file) => {
-    return pathToFileURL(file).href;
-  });
-  return jobUrl;
+export async function urlOfJob(): Promise<string> {
+  job ??= bundleJob('test/support/processes/launchJob.ts', 'launches/job');
+  return (await job).href;
 }
 
 export async function launchAlone(workers: number, asked: LaunchAsked): Promise<unknown[]> {
