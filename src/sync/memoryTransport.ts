@@ -13,7 +13,7 @@ export interface MemoryMailboxes {
 }
 
 // Words of each process: | doorbell | failed | bytes of the reason | finished |, then the reason.
-// Then for each pair of processes two boxes, for even and odd exchanges: | number of the exchange |,
+// Then for each pair of processes two boxes, for even and odd exchanges: | number of exchange |,
 // then bytes. A process can be one exchange ahead of another, no more, since it needs the other's
 // messages; so a box is read before it is written again.
 const DOORBELL = 0;

@@ -38,10 +38,12 @@ describe('all processes get an error', () => {
   });
 
   it('when members call different collectives, with both', async () => {
+    const calls = [64, 32].map((bits) => `allReduce(sum, float${bits}) of length 8, call 2`);
     const both =
-      /rank 0 \(process 0 on this host\) allReduce\(sum, float64\) of length 8, call 2; rank 2 \(process 1 .*\) allReduce\(sum, float32\) of length 8, call 2/;
+      `rank 0 (process 0 on this host) ${calls[0]}; ` +
+      `rank 2 (process 1 on this host) ${calls[1]}.`;
     for (const message of await messagesOf([2, 1], { args: { what: 'differ', odd: 2 } })) {
-      expect(message).toMatch(both);
+      expect(message).toContain(both);
     }
   });
 

@@ -16,6 +16,7 @@ export interface Mutant extends Mutation {
   /** Default 0: members that wait sleep at once. */
   readonly spinTurns?: number;
   readonly hasMain?: boolean;
+  readonly isOneWorld?: boolean;
 }
 
 const BARRIER = 'barrier.ts';
