@@ -81,8 +81,8 @@ export class Link {
   /** Whether any process had asked to stop when it began the last exchange that is over; alike in
    * all. */
   isStopping = false;
-  /** How long the last exchange was waited for, as far as the clock was read, and the process that
-   * came last. */
+  /** How long the last exchange was waited for, as far as the clock was read, and for which
+   * process at last. */
   waitedMs = 0;
   latest = 0;
   private readonly options: LinkOptions;
@@ -204,6 +204,7 @@ export class Link {
     const { transport } = this;
     const { timeoutMs = this.options.timeoutMs } = at;
     const sliceMs = sliceMsOf(timeoutMs);
+    this.latest = prepared.receivedHeaders[0]!.process;
     let waitedMs = 0;
     let sinceMs = -1;
     for (let turn = 1; !transport.test(prepared.number); turn++) {

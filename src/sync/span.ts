@@ -23,8 +23,8 @@ export const LINES_WORD = TEXT_WORD + 1 + CALL_TEXT_BYTES / 4;
 export const MEMBER_WORDS = 3;
 const MEMBER_BYTES = MEMBER_WORDS * 4;
 
-/** The most that goes with a head for each member: what a network takes as long for as for
- * nothing. */
+/** The most that goes with a head for each member: over a network that takes hardly longer than an
+ * empty message. */
 const INLINE_BYTES = 1024;
 /** Parts are sent in sizes of this and its multiples by powers of two... */
 const SIZE_BYTES = 64;
