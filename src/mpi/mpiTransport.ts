@@ -9,7 +9,7 @@ import { enterMpi, leaveMpi, type MpiLock } from './lock.ts';
 /** Tags: what one thread sends is never taken for what another one waits for. */
 export const MAIN_TAG = 1;
 const FAILURE_TAG = 2;
-/** Of the links of the first worker of a training, one behind the other. */
+/** Of the links of the first worker of a training, in order. */
 export const FIRST_LINK_TAG = 3;
 /** Of groups, likewise. */
 export const FIRST_GROUP_TAG = 64;

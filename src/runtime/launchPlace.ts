@@ -1,5 +1,5 @@
 // A launch over several processes: what they tell each other before their threads start, and the
-// results of all ranks behind the last one's end.
+// results of all ranks at the end.
 
 import { basename } from 'node:path';
 import { Deserializer, Serializer } from 'node:v8';

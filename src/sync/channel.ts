@@ -191,7 +191,7 @@ export class Channel {
     else bridge.pass(blocks(from, strideBytes, sizeBytes), this.half, 0, 0);
   }
 
-  /** Publishes elements of an array in the own slot, of which each member gets its slice. */
+  /** Publishes elements of an array in this member's slot; each member gets its slice of them. */
   publishSlices(place: Place, from: number, count: number): void {
     const { bridge } = this;
     this.copyIn(place, from, count, this.ownSlotPtr);
@@ -199,9 +199,9 @@ export class Channel {
     else bridge.pass(slicesToOwners(this.slicesOf(place, count)), this.half, 0, 0);
   }
 
-  /** In a group that crosses processes: a synchronization after which all, or the process of rank
-   * `to`, have what each member has folded in its own slot; all of it is then put into elements of
-   * the array. */
+  /** In a group that crosses processes: a synchronization after which all members, or those in the
+   * process of rank `to`, have the slices that each member has folded into its slot, and copy them
+   * into elements of the array. */
   collectSlices(place: Place, from: number, count: number, to = EACH): void {
     const { bridge, barrier } = this;
     const slices = this.slicesOf(place, count);

@@ -19,7 +19,7 @@ export class Failing {
   private readonly layerNames: readonly string[];
 
   /** `described` are the ranks in the world of the group's members that errors speak of, `rank` is
-   * the own one there. */
+   * this member's. */
   constructor(
     world: ControlWords,
     described: readonly number[],

@@ -50,7 +50,7 @@ export interface GroupOptions {
   readonly sharedBytes?: number;
   /** How many threads share the cores of this host. Default: the members of the group. */
   readonly threads?: number;
-  /** Room behind the block, for exchanges with other processes. Default 0. */
+  /** Room after the block, for exchanges with other processes. Default 0. */
   readonly bridgeBytes?: number;
   /** Room for one piece of an array that is not in shared memory, a multiple of 128 bytes.
    * Default 65_536. */

@@ -16,7 +16,7 @@ export interface LinkName {
 
 /** The processes of a world. */
 export interface Peers {
-  /** The own one. */
+  /** This process. */
   readonly process: number;
   /** How many ranks each process has; those of process 0 come first. */
   readonly workers: readonly number[];

@@ -195,7 +195,7 @@ export function eachPiece(
   } while (from < length);
 }
 
-/** The own slot, which nobody else reads where this member's slice is. */
+/** This member's slot, which no other member reads where this member's slice is. */
 function ownSlotOf(channel: Channel): FoldTargets {
   channel.setTarget(channel.ownSlotPtr);
   return { tablePtr: channel.targetsPtr, count: 1 };

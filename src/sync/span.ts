@@ -1,5 +1,5 @@
-// How large what the first member of a process exchanges for a group is, and where it lies: behind
-// the block of the group, for each other process a head and a body in each direction.
+// What the first member of a process exchanges for a group: its sizes, and where it lies. After the
+// block of the group there are, for each other process, a head and a body in each direction.
 
 import { alignUp } from '../base/bytes.ts';
 import { BULK_BYTES } from './link.ts';
@@ -7,7 +7,7 @@ import { CALL_TEXT_BYTES, LINE_BYTES } from './words.ts';
 
 /** Where the members of a group are. */
 export interface Span {
-  /** The own process. */
+  /** This process. */
   readonly process: number;
   /** The members in each process; none in those that are not in the group. */
   readonly members: readonly (readonly number[])[];
@@ -55,7 +55,7 @@ export interface Room {
   readonly bodyPtr: number;
 }
 
-/** The rooms that lie behind an address, and where they end. */
+/** The rooms from an address on, and where they end. */
 export function layOut(
   span: Span,
   fromPtr: number,
@@ -93,7 +93,7 @@ function mostBodyBytesOf({ members, slotBytes }: Span): number {
   return sentSizeOf(slotBytes + most * SIZE_BYTES);
 }
 
-/** What the first member of a process needs behind the block of a group. */
+/** What the first member of a process needs after the block of a group. */
 export function bridgeBytesOf(span: Span): number {
   return layOut(span, 0).endPtr;
 }

@@ -169,7 +169,7 @@ function openBridge(world: World, membership: Membership, barrier: Barrier): Bri
 
 function finish({ shared, bridges }: World, barrier: Barrier): void {
   barrier.finish();
-  // An exchange that was broken off is still under way.
+  // An aborted exchange may still be under way.
   if (isAborted(shared.words)) return;
   for (const bridge of bridges) bridge.close();
 }
@@ -235,14 +235,14 @@ function localsOf({ process, members }: Span): readonly number[] {
   return members[process]!;
 }
 
-/** What the block of a group takes in the own process. */
+/** What the block of a group takes in this process. */
 function blockBytesOf({ shared, peers }: World, span: Span): number {
   const worldSize = span.members.reduce((sum, { length }) => sum + length, 0);
   const { endPtr } = blockAt(0, worldSize, shared.slotBytes);
   return span.members[peers.process]!.length < worldSize ? endPtr + bridgeBytesOf(span) : endPtr;
 }
 
-/** A block that is ready for a group: a freed one that nobody looks at any more, or a new one; 0
+/** A block that is ready for a group: a freed one that all members have left, or a new one; 0
  * where there is no room. */
 function takeBlock(world: World, span: Span): number {
   const { shared, freed } = world;

@@ -15,6 +15,27 @@ it.each([[[2, 1]], [[1, 2, 2]]])(
   },
 );
 
+it.each([
+  [1 << 28, 'groups that cross processes and are not freed: got 9'],
+  [1 << 20, 'shared memory of the group: got "a group of 2 members"'],
+])('groups that are never freed run out: of %d bytes', async (sharedBytes, message) => {
+  const outcomes = await launchApart([1, 1], { args: { what: 'keep' }, sharedBytes });
+  for (const outcome of outcomes) {
+    expect(outcome).toBeInstanceOf(Error);
+    expect((outcome as Error).message).toContain(message);
+  }
+});
+
+it.each([
+  ['swallow', 'TypeError: the job is wrong'],
+  ['shared', 'the result of rank 1 cannot go to other processes'],
+] as const)('all processes get an error: %s', async (what, message) => {
+  for (const outcome of await launchApart([1, 1], { args: { what, odd: 1 } })) {
+    expect(outcome).toBeInstanceOf(Error);
+    expect((outcome as Error).message).toContain(message);
+  }
+});
+
 describe.each([0, 12])('a process with a fault before exchange %d', (exchange) => {
   const WORKERS = [1, 2, 1];
   const args = { what: 'all', count: 20, seed: 3 } as const;

@@ -52,11 +52,8 @@ describe('all processes get an error', () => {
     for (const message of messages) expect(message).toContain('members differ about counts');
   });
 
-  it.each([
-    [0, 'the world'],
-    [1, 'a group'],
-  ])('at once when a member of another process has finished: %d, %s', async (seed) => {
-    const messages = await messagesOf([2, 1], { args: { what: 'leave', odd: 2, seed } });
+  it('at once when a member of another process has finished', async () => {
+    const messages = await messagesOf([2, 1], { args: { what: 'leave', odd: 2 } });
     const finished = 'process 1 on this host has finished and makes no more calls.';
     expect(messages[0]).toContain(finished);
     expect(messages[1]).toContain(finished);

@@ -39,6 +39,12 @@ function ranksOf(group: Group, rank: number): string {
 function splitsOf(world: Group): readonly string[] {
   const { rank, worldSize } = world;
   const found: string[] = [];
+  // One after the other has the memory and the messages of the one before it.
+  for (let round = 0; round < 12; round++) {
+    const again = world.split(0)!;
+    found.push(ranksOf(again, rank));
+    again.free();
+  }
   for (let round = 0; round < 2; round++) {
     const parity = world.split(rank % 2)!;
     const backwards = world.split(0, -rank)!;
@@ -101,11 +107,10 @@ const deeds = {
     const output = new Float32Array(counts.reduce((sum, length) => sum + length));
     group.allGatherV(new Float32Array(counts[rank]!), output, counts);
   },
-  /** Returns while the others wait for it, in the world or in a group of the first and last. */
+  /** Returns while another one waits for it, in a group of the first and the last. */
   leave: ({ rank, group, args }: Context) => {
     const pair = group.split(rank === 0 || rank === group.worldSize - 1 ? 0 : null);
-    if (rank === args.odd) return;
-    (args.seed === 0 ? group : pair)?.barrier();
+    if (rank !== args.odd) pair?.barrier();
   },
   swallow: ({ rank, group, args }: Context) => {
     if (rank === args.odd) throw new TypeError('the job is wrong');
@@ -115,6 +120,10 @@ const deeds = {
       return 'nothing happened';
     }
     return undefined;
+  },
+  /** Groups that are never freed. */
+  keep: ({ group }: Context) => {
+    for (;;) group.split(0);
   },
   shared: ({ rank, group, args }: Context) => (rank === args.odd ? group.allocate('int32', 2) : 0),
   /** One tells its process and waits to be killed, while the others wait for it. */
