@@ -32,8 +32,9 @@ export interface MpiCalls {
   /** Whether all have ended. */
   testAll(requests: Requests): boolean;
   free(requests: Requests): void;
-  /** The process of a message with this tag that has come; undefined where none has. */
-  probe(tag: number): number | undefined;
+  /** The process of a message with this tag that has come; undefined where none has. `from` is the
+   * one to look at. Default: any. */
+  probe(tag: number, from?: number): number | undefined;
   /** Takes a message that has come. */
   receive(bytes: Bytes, process: number, tag: number): void;
   yield(): void;
@@ -198,8 +199,8 @@ function bindMessages({ abi, mpi, call, world, byte, ...bound }: Bound) {
     free({ count, ptr }: Requests) {
       for (let at = 0; at < count; at++) call('MPI_Request_free', ptr + at * abi.requestBytes);
     },
-    probe(tag: number) {
-      check(mpi.MPI_Iprobe(abi.anySource, tag, world, numberPtr, statusPtr), 'MPI_Iprobe');
+    probe(tag: number, from = abi.anySource) {
+      check(mpi.MPI_Iprobe(from, tag, world, numberPtr, statusPtr), 'MPI_Iprobe');
       return numbers[0] === 0 ? undefined : status[abi.sourceBytes / 4]!;
     },
     receive(bytes: Bytes, process: number, tag: number) {

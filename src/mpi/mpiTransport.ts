@@ -1,15 +1,20 @@
 // Messages by MPI: persistent requests, which are made once and started again and again. Nothing
-// here blocks: who waits tests, and gives its core away in between.
+// here blocks: who waits tests, and gives its core away in between. One thread at a time is in MPI.
 
 import type { Message, Messages, Transport, TransportFailure } from '../sync/transport.ts';
 import { allocateRequests, bindMpi, type MpiCalls, type Requests } from './calls.ts';
 import type { MpiLibrary } from './library.ts';
+import { enterMpi, leaveMpi, type MpiLock } from './lock.ts';
 
 /** Tags: what one thread sends is never taken for what another one waits for. */
 export const MAIN_TAG = 1;
 const FAILURE_TAG = 2;
-/** Of the links of the first worker, one behind the other. */
+/** Of the links of the first worker of a training, in order. */
 export const FIRST_LINK_TAG = 3;
+/** Of groups, likewise. */
+export const FIRST_GROUP_TAG = 64;
+/** Every library has tags up to this. */
+export const MAX_TAG = 32_767;
 
 const REASON_BYTES = 2048;
 /** So many looks in a row before the core is given away; then after each one. */
@@ -27,42 +32,51 @@ export class MpiTransport implements Transport {
   private readonly library: MpiLibrary;
   private readonly calls: MpiCalls;
   private readonly tag: number;
+  private readonly lock: MpiLock;
   /** With the messages, whose bytes must not be collected meanwhile. */
   private readonly prepared: ({ requests: Requests; messages: Messages } | undefined)[] = [];
   private readonly napWord = new Int32Array(new SharedArrayBuffer(4));
   private readonly reason = new Uint8Array(new SharedArrayBuffer(REASON_BYTES));
 
-  constructor(library: MpiLibrary, tag: number) {
+  constructor(library: MpiLibrary, tag: number, lock: MpiLock) {
     this.library = library;
     this.calls = bindMpi(library);
     this.tag = tag;
-    this.process = this.calls.rank();
-    this.processes = this.calls.size();
+    this.lock = lock;
+    this.process = this.within(() => this.calls.rank());
+    this.processes = this.within(() => this.calls.size());
   }
 
   prepare(messages: Messages): number {
     const { calls, tag } = this;
     const { sends, receives } = messages;
     const requests = allocateRequests(this.library, sends.length + receives.length);
-    for (const [i, { process, bytes }] of receives.entries()) {
-      calls.receiveInit(bytes, process, tag, requests, i);
-    }
-    for (const [i, { process, bytes }] of sends.entries()) {
-      calls.sendInit(bytes, process, tag, requests, receives.length + i);
-    }
+    this.within(() => {
+      for (const [i, { process, bytes }] of receives.entries()) {
+        calls.receiveInit(bytes, process, tag, requests, i);
+      }
+      for (const [i, { process, bytes }] of sends.entries()) {
+        calls.sendInit(bytes, process, tag, requests, receives.length + i);
+      }
+    });
     return this.prepared.push({ requests, messages }) - 1;
   }
 
   start(prepared: number): void {
-    this.calls.startAll(this.prepared[prepared]!.requests);
+    enterMpi(this.lock, this.calls.yield);
+    try {
+      this.calls.startAll(this.prepared[prepared]!.requests);
+    } finally {
+      leaveMpi(this.lock);
+    }
   }
 
   test(prepared: number): boolean {
-    return this.calls.testAll(this.prepared[prepared]!.requests);
+    return this.isOver(this.prepared[prepared]!.requests);
   }
 
   release(prepared: number): void {
-    this.calls.free(this.prepared[prepared]!.requests);
+    this.within(() => this.calls.free(this.prepared[prepared]!.requests));
     this.prepared[prepared] = undefined;
   }
 
@@ -79,20 +93,54 @@ export class MpiTransport implements Transport {
     this.reason.fill(0);
     this.reason.set(text);
     const requests = allocateRequests(this.library, processes - 1);
-    for (let other = 0, at = 0; other < processes; other++) {
-      if (other !== process) calls.sendInit(this.reason, other, FAILURE_TAG, requests, at++);
-    }
-    calls.startAll(requests);
+    this.within(() => {
+      for (let other = 0, at = 0; other < processes; other++) {
+        if (other !== process) calls.sendInit(this.reason, other, FAILURE_TAG, requests, at++);
+      }
+      calls.startAll(requests);
+    });
     const untilMs = performance.now() + FAIL_MS;
-    while (!calls.testAll(requests) && performance.now() < untilMs) calls.yield();
+    while (!this.isOver(requests) && performance.now() < untilMs) calls.yield();
   }
 
+  /** Takes the message, so that one thread of this process has it. */
   readFailure(): TransportFailure | undefined {
-    const process = this.calls.probe(FAILURE_TAG);
-    if (process === undefined) return undefined;
-    this.calls.receive(this.reason, process, FAILURE_TAG);
-    const text = this.reason.slice(0, this.reason.indexOf(0));
-    return { process, reason: new TextDecoder().decode(text) };
+    return this.within(() => {
+      const process = this.calls.probe(FAILURE_TAG);
+      if (process === undefined) return undefined;
+      this.calls.receive(this.reason, process, FAILURE_TAG);
+      const text = this.reason.slice(0, this.reason.indexOf(0));
+      return { process, reason: new TextDecoder().decode(text) };
+    });
+  }
+
+  /** Whether its main thread has something to say, as it has when no worker is at work. */
+  hasFinished(process: number): boolean {
+    return this.within(() => this.calls.probe(MAIN_TAG, process) !== undefined);
+  }
+
+  /** Takes the lock from a thread that was ended. For the only thread that is left. */
+  takeOver(): void {
+    leaveMpi(this.lock);
+  }
+
+  private isOver(requests: Requests): boolean {
+    enterMpi(this.lock, this.calls.yield);
+    try {
+      return this.calls.testAll(requests);
+    } finally {
+      leaveMpi(this.lock);
+    }
+  }
+
+  /** Calls MPI while no other thread does. Allocates, unlike what runs in steps. */
+  private within<T>(use: () => T): T {
+    enterMpi(this.lock, this.calls.yield);
+    try {
+      return use();
+    } finally {
+      leaveMpi(this.lock);
+    }
   }
 }
 

@@ -2,24 +2,22 @@
 // to be the same in all of them; a difference is an error that names both processes and what
 // differs.
 
-import { RunError, UsageError } from '../base/errors.ts';
+import { RunError } from '../base/errors.ts';
 import { packageVersion } from '../base/version.ts';
 import { hashState, type StateTensor } from '../checkpoint/state.ts';
 import type { DatasetDescription } from '../data/identity.ts';
 import { engineName, kernelsOf } from '../kernels/identity.ts';
 import type { RunConfig } from '../plan/config.ts';
 import type { ProcessPlace } from '../reduce/grains.ts';
+import { checkAlike, type Facts, workersOnHost } from './alike.ts';
 import { gatherJson, type Network, processNames } from './network.ts';
-
-/** What has to be the same, by what errors call it, as text. */
-type Facts = Readonly<Record<string, string>>;
 
 interface Hello {
   readonly workers: number;
   readonly facts: Facts;
 }
 
-const HINTS: Readonly<Record<string, string>> = {
+const HINTS: Facts = {
   'version of syncbn': 'the same version on all hosts',
   data: 'the same files on all hosts',
   'step to go on from': 'the same checkpoint on all hosts',
@@ -40,25 +38,14 @@ export async function agree(
     workers: run.config.workers,
     facts: factsOf(run),
   });
-  const names = processNames(network);
-  const [first, ...others] = hellos.map(({ facts }) => facts);
-  for (const what of Object.keys(first!)) {
-    const differing = others.findIndex((facts) => facts[what] !== first![what]);
-    if (differing < 0) continue;
-    const theirs = others[differing]![what] ?? 'none';
-    throw new UsageError({
-      what: `${what} of ${names[differing + 1]}`,
-      given: theirs,
-      allowed: `${first![what]}, as ${names[0]} has it`,
-      hint: HINTS[what] ?? 'the same command on all hosts',
-    });
-  }
-  const { process, hosts } = network;
+  checkAlike(
+    network,
+    hellos.map(({ facts }) => facts),
+    HINTS,
+  );
+  const { process } = network;
   const workers = hellos.map((hello) => hello.workers);
-  const localWorkers = workers
-    .filter((_, other) => hosts[other] === hosts[process])
-    .reduce((sum, count) => sum + count, 0);
-  return { process, workers, localWorkers };
+  return { process, workers, localWorkers: workersOnHost(network, workers) };
 }
 
 /** Compares the states of all processes, which are to be the same bit for bit; `what` names them.

@@ -13,9 +13,10 @@ import { packError } from './thrown.ts';
 
 /** What a worker is started with. */
 export interface GangTask<Data> {
+  /** In the gang's group, which may have members in other processes. */
   readonly rank: number;
   readonly worldSize: number;
-  /** The control words of the gang's group. */
+  /** The control words of that group. */
   readonly words: ControlWords;
   readonly data: Data;
   /** Where the remote control comes in. */

@@ -28,7 +28,7 @@ export async function loadPool(): Promise<PoolClass> {
 }
 
 export class Crew {
-  /** By rank; undefined until the thread is set up. */
+  /** By rank in the gang; undefined until the thread is set up. */
   readonly threadIds: (number | undefined)[];
   private readonly options: CrewOptions;
   private readonly pool: Piscina;
@@ -55,10 +55,14 @@ export class Crew {
   }
 
   /** Sets up a rank on a thread of its own. Rejects when that fails or the thread ends. */
-  async setUp<Data>(task: GangTask<Data>, transferList: MessagePort[]): Promise<number> {
+  async setUp<Data>(
+    rank: number,
+    task: GangTask<Data>,
+    transferList: MessagePort[],
+  ): Promise<number> {
     const { entry } = this.options;
     const threadId: number = await this.pool.run({ ...task, entry }, { transferList });
-    this.threadIds[task.rank] = threadId;
+    this.threadIds[rank] = threadId;
     return threadId;
   }
 

@@ -12,7 +12,7 @@ import { assertSame, RunError, type RunFailure, UsageError } from '../base/error
 import { afterRunning } from '../base/patience.ts';
 import { showError } from '../base/showError.ts';
 import { type Abort, abortFromMain, isAborted, MAIN_RANK, readAbort } from '../sync/abort.ts';
-import { type ControlWords, readPosition } from '../sync/words.ts';
+import { type ControlWords, readPosition, readWorldSize } from '../sync/words.ts';
 import { type Control, type GangTask, openControl } from './control.ts';
 import { Crew, loadPool, type PoolClass } from './crew.ts';
 import { unpackError } from './thrown.ts';
@@ -27,8 +27,11 @@ export interface GangOptions<Data> {
   /** What each worker gets; posted, so shared memory stays shared and compiled modules are not
    * copied. */
   readonly dataOf: (rank: number) => Data;
-  /** The control words of the gang's group, initialised for this many workers. */
+  /** The control words of the gang's group, initialised for this many workers, or for those of all
+   * processes. */
   readonly words: ControlWords;
+  /** The rank of the first worker in that group; the others follow. Default 0. */
+  readonly firstRank?: number;
   /** Names of layers for errors, by layer id. */
   readonly layerNames?: readonly string[];
   /** Limits of each thread's own memory. */
@@ -131,9 +134,15 @@ class Threads<Api> {
       const { port1, port2 } = new MessageChannel();
       this.controls.push(openControl<Api>(port1));
       const data = dataOf(rank);
-      const task: GangTask<unknown> = { rank, worldSize: workers, words, data, port: port2 };
+      const task: GangTask<unknown> = {
+        rank: this.rankOf(rank),
+        worldSize: readWorldSize(words),
+        words,
+        data,
+        port: port2,
+      };
       const late = `its thread was not ready within ${timeoutMs} ms.`;
-      const setUp = (): Promise<number> => this.crew.setUp(task, [port2]);
+      const setUp = (): Promise<number> => this.crew.setUp(rank, task, [port2]);
       tasks.push(this.guard(rank, setUp, { timeoutMs, late }));
     }
     const ids = await all(tasks);
@@ -211,7 +220,8 @@ class Threads<Api> {
     } else if (timeoutMs !== undefined && this.isReady) {
       this.stopWatching ??= watchProgress({
         words,
-        worldSize: workers,
+        rankOf: (other) => this.rankOf(other),
+        workers,
         timeoutMs,
         isBusy: (other) => openCalls[other]! > 0,
         onStall: (other) => this.fail(other, `it has made no progress for ${timeoutMs} ms.`),
@@ -223,7 +233,7 @@ class Threads<Api> {
    * this error is only the echo, and the cause is on its way. */
   private threw(rank: number, error: Error): void {
     const abort = readAbort(this.options.words);
-    if (abort === undefined || abort.rank === rank) {
+    if (abort === undefined || abort.rank === this.rankOf(rank)) {
       this.fail(rank, error);
     } else {
       void sleep(CAUSE_GRACE_MS).then(() => this.settle(this.fromAbort(abort)));
@@ -242,8 +252,14 @@ class Threads<Api> {
     if (first && this.failure instanceof RunError) this.options.onDeath?.(this.failure, rank);
   }
 
-  /** Aborts the run because of one rank. */
-  private fail(rank: number, cause: Error | string): void {
+  /** The rank of a worker in the group of the control words, which errors name. */
+  private rankOf(worker: number): number {
+    return (this.options.firstRank ?? 0) + worker;
+  }
+
+  /** Aborts the run because of one worker. */
+  private fail(worker: number, cause: Error | string): void {
+    const rank = this.rankOf(worker);
     const reason = showError(cause);
     if (cause instanceof UsageError || (cause instanceof RunError && cause.failure.rank === rank)) {
       this.settle(cause, { rank, reason });

@@ -1,29 +1,36 @@
-// launch: runs a module of the caller's on every core, as one group. It is to threads what torchrun
-// is to processes. The worker's side is launchWorker.ts.
+// launch: runs a module of the caller's on every core, as one group, which spans the processes of
+// an MPI launcher where there is one. It is to threads what torchrun is to processes. The worker's
+// side is launchWorker.ts, what processes tell each other is in launchPlace.ts.
 
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { ResourceLimits } from 'node:worker_threads';
-import { RunError, UsageError } from '../base/errors.ts';
+import { isMainThread, type ResourceLimits } from 'node:worker_threads';
+import { RunError, type UsageDetails, UsageError } from '../base/errors.ts';
 import { importFailure } from '../base/importing.ts';
 import { ownFile } from '../base/ownFile.ts';
 import { isObject, optionsSchema, parseOptions } from '../base/parse.ts';
+import { messageOf } from '../base/showError.ts';
 import { accept, wholeNumber } from '../base/values.ts';
 import { compileCollectiveKernels } from '../kernels/load.ts';
+import { findLauncher } from '../mpi/launcher.ts';
 import { createGroupMemory } from '../sync/memory.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 import { startGang } from './gang.ts';
+import { findPlace, type LaunchPlace, runAmong } from './launchPlace.ts';
 import type { LaunchApi, LaunchData } from './launchWorker.ts';
+import { joinProcesses } from './mpiNetwork.ts';
+import { failingForAll, type Network } from './network.ts';
 
 export interface LaunchOptions {
-  /** How many threads. Default: as many as there are cores. */
+  /** How many threads in this process. Default: as many as there are cores; where several
+   * processes share a host, this one's share of them. */
   readonly workers?: number;
-  /** What each job gets as `args`; posted, so functions are not possible and shared memory is
-   * shared. */
+  /** What each job of this process gets as `args`; posted, so functions are not possible and shared
+   * memory is shared. */
   readonly args?: unknown;
-  /** How long a member of the group waits for the others before the run is aborted. Default
-   * 60_000. */
+  /** How long a member of the group waits for the others before the run is aborted; half as long
+   * again for those of other processes. Default 60_000. */
   readonly timeoutMs?: number;
   /** How long the threads may take to load the module and get ready. Default 30_000 for each thread
    * that a core has to start. */
@@ -31,8 +38,8 @@ export interface LaunchOptions {
   /** How long the jobs may take before the run is aborted and their threads are ended. Default:
    * forever, since what a job does between two collectives is its own business. */
   readonly jobTimeoutMs?: number;
-  /** Room for the group's `allocate` and `split`, in bytes. Default 268_435_456 (256 MiB), of which
-   * the system hands out only what is used. */
+  /** Room for the group's `allocate` and `split` in each process, in bytes. Default 268_435_456
+   * (256 MiB), of which the system hands out only what is used. */
   readonly sharedBytes?: number;
   /** Limits of each thread's own memory, as for `Worker`. A thread that exceeds them ends, and the
    * run with it. */
@@ -73,32 +80,117 @@ const launchSchema = optionsSchema<LaunchOptions>()({
  * and gives the results in rank order. `module` is a URL or a path relative to the current
  * directory. Throws a UsageError when it cannot be loaded or has no default function, and a
  * RunError that names the rank when a job throws, dies, or leaves the others waiting. When it
- * settles, all threads are gone. */
+ * settles, all threads are gone.
+ *
+ * Under `mpirun` or `srun` all processes call it alike, and their workers are one group, those of
+ * process 0 first. In each of them it gives copies of all ranks' results, or throws when anything
+ * fails in any of them, naming process and host. It is then called in main threads, one call at a
+ * time, and not again after it has thrown. */
 export async function launch<T = unknown>(
   module: URL | string,
   options: LaunchOptions = {},
 ): Promise<T[]> {
   const moduleUrl = toUrl(module);
   const given = parseOptions('launch', launchSchema, options, { example: LAUNCH });
-  const { args, timeoutMs = DEFAULT_TIMEOUT_MS, sharedBytes, resourceLimits } = given;
-  const { workers = Math.min(availableParallelism(), MAX_WORKERS) } = given;
-  const { startTimeoutMs, jobTimeoutMs } = given;
-  const memory = createGroupMemory(workers, {
+  if (findLauncher(process.env) !== undefined && !isMainThread) {
+    throw new UsageError({
+      what: 'launch over several processes',
+      given: 'a call in a worker thread',
+      allowed: 'the main thread',
+    });
+  }
+  return (await launchOn(await joinProcesses(given.timeoutMs), moduleUrl, given)) as T[];
+}
+
+/** Why no launch can begin over a network: another one is under way, or has failed. */
+const refusals = new WeakMap<Network, UsageDetails>();
+
+const UNDER_WAY: UsageDetails = {
+  what: 'launch over several processes',
+  problem: 'cannot begin while another one is under way',
+  hint: 'one after the other',
+};
+
+/** Launches in this process alone, or as one of the processes of a network. */
+export async function launchOn(
+  network: Network | undefined,
+  moduleUrl: string,
+  options: LaunchOptions,
+): Promise<unknown[]> {
+  if (network === undefined) {
+    const { workers = Math.min(availableParallelism(), MAX_WORKERS) } = options;
+    return runJobs(moduleUrl, options, { worldSize: workers, workers });
+  }
+  const refusal = refusals.get(network);
+  if (refusal !== undefined) throw new UsageError(refusal);
+  refusals.set(network, UNDER_WAY);
+  try {
+    const results = await failingForAll(network, () => runTogether(network, moduleUrl, options));
+    refusals.delete(network);
+    return results;
+  } catch (error) {
+    const problem = `is over since one has failed (${messageOf(error)})`;
+    refusals.set(network, { ...UNDER_WAY, problem, hint: 'starting all processes again' });
+    throw error;
+  }
+}
+
+async function runTogether(
+  network: Network,
+  moduleUrl: string,
+  options: LaunchOptions,
+): Promise<unknown[]> {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, sharedBytes } = options;
+  const { workers = Math.min(network.cores, MAX_WORKERS) } = options;
+  const settings = { timeoutMs: `${timeoutMs}`, sharedBytes: `${sharedBytes ?? 'the default'}` };
+  const place = await findPlace(network, { workers, moduleUrl, settings });
+  network.isBusy = true;
+  try {
+    return await runJobs(moduleUrl, options, {
+      worldSize: place.worldSize,
+      workers,
+      together: { network, place },
+    });
+  } finally {
+    network.isBusy = false;
+  }
+}
+
+/** The workers of this process in their world. */
+interface Crowd {
+  readonly worldSize: number;
+  readonly workers: number;
+  readonly together?: { readonly network: Network; readonly place: LaunchPlace };
+}
+
+/** Runs the jobs of this process, and gives their results, or those of all processes. */
+async function runJobs(
+  moduleUrl: string,
+  options: LaunchOptions,
+  { worldSize, workers, together }: Crowd,
+): Promise<unknown[]> {
+  const { args, timeoutMs = DEFAULT_TIMEOUT_MS, sharedBytes, resourceLimits } = options;
+  const { startTimeoutMs, jobTimeoutMs } = options;
+  const memory = createGroupMemory(worldSize, {
     timeoutMs,
     ...(sharedBytes !== undefined && { sharedBytes }),
+    ...together?.place.options,
   });
   const kernels = compileCollectiveKernels();
+  const world = together?.place.setup;
   const gang = await startGang<LaunchApi, LaunchData>({
     workers,
     entry: ownFile('#workers/launch.js'),
     words: memory.words,
-    dataOf: () => ({ moduleUrl, memory, kernels, args }),
+    firstRank: together?.place.firstRank ?? 0,
+    dataOf: () => ({ moduleUrl, memory, kernels, args, world }),
     ...(resourceLimits !== undefined && { resourceLimits }),
     ...(startTimeoutMs !== undefined && { startTimeoutMs }),
   }).catch((error: unknown) => explain(error, moduleUrl));
   const callOptions = jobTimeoutMs === undefined ? {} : { timeoutMs: jobTimeoutMs };
+  const run = (): Promise<unknown[]> => gang.callAll((api) => api.run(), callOptions);
   try {
-    return (await gang.callAll((api) => api.run(), callOptions)) as T[];
+    return together === undefined ? await run() : await runAmong(together, memory.words, run);
   } finally {
     await gang.close();
   }

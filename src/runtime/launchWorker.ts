@@ -4,16 +4,24 @@
 import { UsageError } from '../base/errors.ts';
 import { defaultExportHint, importFailure } from '../base/importing.ts';
 import { instantiateCollectiveKernels } from '../kernels/load.ts';
+import { loadMpiAgain } from '../mpi/library.ts';
+import { FIRST_GROUP_TAG, MAX_TAG, MpiTransport } from '../mpi/mpiTransport.ts';
+import { withFault } from '../sync/faultyTransport.ts';
 import type { Group } from '../sync/group.ts';
 import type { GroupMemory } from '../sync/memory.ts';
+import { MemoryTransport } from '../sync/memoryTransport.ts';
+import type { Peers } from '../sync/peers.ts';
 import { attachGroup } from '../sync/split.ts';
 import { type GangTask, serveControl } from './control.ts';
+import type { WorldSetup } from './launchPlace.ts';
 
 export interface LaunchData {
   readonly moduleUrl: string;
   readonly memory: GroupMemory;
   readonly kernels: WebAssembly.Module;
   readonly args: unknown;
+  /** Where there are other processes. */
+  readonly world: WorldSetup | undefined;
 }
 
 /** What a job gets. */
@@ -38,7 +46,8 @@ export function serveLaunch(task: GangTask<LaunchData>): Promise<number> {
   return serveControl<LaunchData, LaunchApi>(task, async () => {
     const job = await loadJob(data.moduleUrl);
     const kernels = instantiateCollectiveKernels(data.kernels, data.memory.memory);
-    const { group, finish } = attachGroup(data.memory, rank, kernels);
+    const peers = data.world && peersIn(data.world);
+    const { group, finish } = attachGroup(data.memory, rank, kernels, peers);
     return {
       run: async () => {
         const result = await job({ rank, worldSize, group, args: data.args });
@@ -47,6 +56,35 @@ export function serveLaunch(task: GangTask<LaunchData>): Promise<number> {
       },
     };
   });
+}
+
+/** The other processes, and how groups open their messages. */
+function peersIn({ process, workers, names, transport }: WorldSetup): Peers {
+  const processes = workers.length;
+  if (transport.kind === 'mpi') {
+    const { file, lock } = transport;
+    return {
+      ...{ process, workers, names },
+      mostLinks: Math.floor((MAX_TAG - FIRST_GROUP_TAG) / processes) - 1,
+      open({ index, owner }) {
+        return new MpiTransport(
+          loadMpiAgain(file),
+          FIRST_GROUP_TAG + index * processes + owner,
+          lock,
+        );
+      },
+    };
+  }
+  const { mailboxes, fault } = transport;
+  return {
+    ...{ process, workers, names },
+    mostLinks: (mailboxes.length - 1) / processes,
+    open({ index, owner, generation }) {
+      const boxes = mailboxes[index === 0 ? 0 : 1 + (index - 1) * processes + owner]!;
+      const opened = new MemoryTransport(boxes, process, generation);
+      return fault === undefined ? opened : withFault([opened], fault)[0]!;
+    },
+  };
 }
 
 async function loadJob(moduleUrl: string): Promise<Job> {

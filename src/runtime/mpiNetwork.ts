@@ -11,6 +11,7 @@ import { afterRunning } from '../base/patience.ts';
 import { bindMpi } from '../mpi/calls.ts';
 import { findLauncher, type Launcher } from '../mpi/launcher.ts';
 import { loadMpi, type MpiLibrary } from '../mpi/library.ts';
+import { createLock, type MpiLock } from '../mpi/lock.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 import {
   type ExchangeTimes,
@@ -75,7 +76,8 @@ async function join(
   const launcher = findLauncher(environment);
   if (launcher === undefined) return undefined;
   const library = loadMpi(launcher);
-  const thread = startThread(library);
+  const lock = createLock();
+  const thread = startThread(library, lock);
   const { process: own, processes, host, version } = await thread.join(timeoutMs, missing);
   if (processes !== launcher.size) throw wrongLauncher(launcher, library, processes);
   const { file, abi } = library;
@@ -89,7 +91,7 @@ async function join(
     hosts: [],
     notices: [],
     cores: coresFor(launcher),
-    openTransports: async ({ length }) => ({ kind: 'mpi', file, count: length }),
+    openTransports: async ({ length }) => ({ kind: 'mpi', file, lock, count: length }),
     allGather: (bytes) =>
       thread.call((api) => api.allGather(bytes, { timeoutMs, hosts: network.hosts })),
     fail: (reason) => thread.call((api) => api.fail(reason)),
@@ -139,10 +141,10 @@ interface MpiThread {
   end(code: number, isBusy: boolean): void;
 }
 
-function startThread(library: MpiLibrary): MpiThread {
+function startThread(library: MpiLibrary, lock: MpiLock): MpiThread {
   const { port1, port2 } = new MessageChannel();
   const left = new Int32Array(new SharedArrayBuffer(4));
-  const workerData: MpiThreadData = { port: port2, file: library.file, left };
+  const workerData: MpiThreadData = { port: port2, file: library.file, lock, left };
   const worker = new Worker(ownFile('#workers/mpi.js'), { workerData, transferList: [port2] });
   const api = wrap<MpiThreadApi>(nodeEndpoint(port1));
   const calls = bindMpi(library);

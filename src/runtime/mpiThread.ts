@@ -1,10 +1,12 @@
 // The thread that speaks MPI for a main thread: it joins the other processes, tells them what main
-// has to tell, and leaves. While steps run it is silent, since then the first worker exchanges.
+// has to tell, and leaves. While workers are at work it is silent: they exchange then, and take a
+// message from another process's main thread to mean that its workers have finished.
 
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { RunError } from '../base/errors.ts';
 import { bindMpi } from '../mpi/calls.ts';
 import { loadMpiAgain } from '../mpi/library.ts';
+import type { MpiLock } from '../mpi/lock.ts';
 import { MAIN_TAG, MpiTransport, messageOf } from '../mpi/mpiTransport.ts';
 import type { Message } from '../sync/transport.ts';
 import { exposeApi } from './control.ts';
@@ -14,6 +16,7 @@ export interface MpiThreadData {
   readonly port: MessagePort;
   /** The library that main has loaded. */
   readonly file: string;
+  readonly lock: MpiLock;
   /** Its only word is how far this process has left, for a main thread that can no longer
    * listen. */
   readonly left: Int32Array<SharedArrayBuffer>;
@@ -55,7 +58,7 @@ export interface MpiThreadApi {
 
 /** The whole life of the thread. */
 export function serveMpi(): void {
-  const { port, file, left } = workerData as MpiThreadData;
+  const { port, file, lock, left } = workerData as MpiThreadData;
   const library = loadMpiAgain(file);
   const calls = bindMpi(library);
   let transport: MpiTransport | undefined;
@@ -68,14 +71,18 @@ export function serveMpi(): void {
     {
       join() {
         calls.init();
-        transport = new MpiTransport(library, MAIN_TAG);
+        transport = new MpiTransport(library, MAIN_TAG, lock);
         const { process, processes } = transport;
         return { process, processes, host: calls.processorName(), version: calls.version() };
       },
       allGather: (bytes, patience) => allGather(transport!, bytes, patience),
       measure: (sizeBytes, timeoutMs) => measure(transport!, sizeBytes, timeoutMs),
-      fail: (reason) => transport?.fail(reason),
+      fail(reason) {
+        transport?.takeOver();
+        transport?.fail(reason);
+      },
       leave(timeoutMs) {
+        transport!.takeOver();
         // Finalize has no timeout: make sure that all processes are here, failed ones too.
         const own = messageOf(transport!.process, 0).bytes;
         exchange(transport!, own, { sizeOf: () => 0, timeoutMs, isLast: true });
@@ -161,7 +168,8 @@ function awaitAll(
     const failure = isLast ? undefined : transport.readFailure();
     if (failure !== undefined) {
       const { process: from, reason } = failure;
-      throw new RunError({ reason: `process ${from} failed: ${reason}`, process: from });
+      const name = nameOf(from, patience);
+      throw new RunError({ reason: `${name} failed: ${reason}`, process: from });
     }
     if (performance.now() > untilMs) throw late(transport, started, names, patience);
     transport.pause(turn);
@@ -173,15 +181,18 @@ function late(
   transport: MpiTransport,
   started: readonly number[],
   names: readonly number[],
-  { timeoutMs, hosts = [] }: Patience,
+  patience: Patience,
 ): RunError {
   const missing = names.filter((_, i) => !transport.test(started[i]!));
-  const named = missing.map((process) => {
-    const host = hosts[process];
-    return host === undefined ? `process ${process}` : `process ${process} on ${host}`;
-  });
-  const reason = `${named.join(' and ')} did not come within ${timeoutMs} ms.`;
+  const named = missing.map((process) => nameOf(process, patience));
+  const reason = `${named.join(' and ')} did not come within ${patience.timeoutMs} ms.`;
   return new RunError({ reason, ...(missing.length > 0 && { process: missing[0]! }) });
+}
+
+/** What errors call a process. */
+function nameOf(process: number, { hosts = [] }: Patience): string {
+  const host = hosts[process];
+  return host === undefined ? `process ${process}` : `process ${process} on ${host}`;
 }
 
 /** So long is measured, at most so often, after so many exchanges that are not. */

@@ -4,6 +4,7 @@
 
 import { RunError } from '../base/errors.ts';
 import { showError } from '../base/showError.ts';
+import type { MpiLock } from '../mpi/lock.ts';
 import type { TransportFault } from '../sync/faultyTransport.ts';
 import { createMailboxes, type MemoryMailboxes, MemoryTransport } from '../sync/memoryTransport.ts';
 import type { Gang } from './gang.ts';
@@ -18,7 +19,12 @@ export type TransportSetup =
       readonly process: number;
       readonly fault: TransportFault | undefined;
     }
-  | { readonly kind: 'mpi'; readonly file: string; readonly count: number };
+  | {
+      readonly kind: 'mpi';
+      readonly file: string;
+      readonly lock: MpiLock;
+      readonly count: number;
+    };
 
 export interface Network {
   /** Whether workers are at work, so that their first one may be in an exchange. */
@@ -33,7 +39,7 @@ export interface Network {
   readonly cores: number;
   /** Of links over each of which at most so many bytes go from one process to another at once. */
   openTransports(capacitiesBytes: readonly number[]): Promise<TransportSetup>;
-  /** The bytes that each process gives, in their order. */
+  /** The bytes that each process gives, in their order. Its workers are not at work. */
   allGather(bytes: Uint8Array): Promise<readonly Uint8Array[]>;
   /** Tells all others why this process goes no further. Its own threads must have ended. */
   fail(reason: string): Promise<void>;
@@ -58,6 +64,16 @@ export async function tellFailure(network: Network, error: unknown): Promise<voi
 /** Whether an error came from another process, or from a wait for one. */
 export function isOfPeer(error: unknown): boolean {
   return error instanceof RunError && error.failure.process !== undefined;
+}
+
+/** Runs something of which no other process is to wait for the end when it fails. */
+export async function failingForAll<T>(network: Network, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    await tellFailure(network, error);
+    throw error;
+  }
 }
 
 /** A gang whose failure reaches all processes, once none of its threads is left. */
@@ -87,16 +103,22 @@ export function memoryNetworks(
   faults: Readonly<Record<number, TransportFault>> = {},
 ): readonly Network[] {
   const rounds: Round[] = [];
+  let failure: RunError | undefined;
   const hosts = Array.from({ length: processes }, () => 'this host');
   const opened = new Map<number, readonly MemoryMailboxes[]>();
   return hosts.map((_, process) => {
     let calls = 0;
     let own: readonly MemoryMailboxes[] | undefined;
-    const allGather = (bytes: Uint8Array): Promise<readonly Uint8Array[]> => {
+    const allGather = async (bytes: Uint8Array): Promise<readonly Uint8Array[]> => {
+      if (failure !== undefined) throw failure;
       rounds[calls] ??= new Round(processes);
       const round = rounds[calls]!;
       calls++;
-      return round.give(process, bytes);
+      const ends = (own ?? []).map((boxes) => new MemoryTransport(boxes, process));
+      for (const end of ends) end.setFinished(true);
+      const all = await round.give(process, bytes);
+      for (const end of ends) end.setFinished(false);
+      return all;
     };
     return {
       isBusy: false,
@@ -108,6 +130,9 @@ export function memoryNetworks(
       allGather,
       async fail(reason) {
         for (const boxes of own ?? []) new MemoryTransport(boxes, process).fail(reason);
+        const name = `process ${process} on ${hosts[process]}`;
+        failure ??= new RunError({ reason: `${name} failed: ${reason}`, process });
+        for (const round of rounds) round.fail(failure);
       },
       async openTransports(capacitiesBytes) {
         const run = calls;
@@ -133,13 +158,17 @@ class Round {
   private left: number;
   private readonly all: Promise<readonly Uint8Array[]>;
   private settle: (all: readonly Uint8Array[]) => void = () => {};
+  /** Rejects for those that wait for others. */
+  fail: (error: Error) => void = () => {};
 
   constructor(processes: number) {
     this.given = Array.from({ length: processes });
     this.left = processes;
-    this.all = new Promise((resolve) => {
+    this.all = new Promise((resolve, reject) => {
       this.settle = resolve;
+      this.fail = reject;
     });
+    this.all.catch(() => {});
   }
 
   give(process: number, bytes: Uint8Array): Promise<readonly Uint8Array[]> {

@@ -23,7 +23,7 @@ import { agree, compareStates } from './agreement.ts';
 import { parseResumeOptions, parseTrainerOptions } from './door.ts';
 import { elasticSize, startElasticTeam } from './elasticTeam.ts';
 import { bestTensorsOf } from './monitoring.ts';
-import { failingTogether, type Network, processNames, tellFailure } from './network.ts';
+import { failingForAll, failingTogether, type Network, processNames } from './network.ts';
 import { giveNotice, type NoticeSubject, noticesOf } from './notices.ts';
 import { checkTensors, type ResumeOptions, resumeConfig } from './resume.ts';
 import { Run } from './run.ts';
@@ -36,6 +36,7 @@ export async function startOn(
   network: Network | undefined,
   given: TrainerOptions,
 ): Promise<RunningTrainer> {
+  if (network === undefined) return startHere(network, given);
   return failingForAll(network, () => startHere(network, given));
 }
 
@@ -60,6 +61,7 @@ export async function resumeOn(
   checkpoint: string | Checkpoint,
   given: ResumeOptions,
 ): Promise<RunningTrainer> {
+  if (network === undefined) return resumeHere(network, checkpoint, given);
   return failingForAll(network, () => resumeHere(network, checkpoint, given));
 }
 
@@ -85,17 +87,6 @@ async function resumeHere(
     resumed: { what, saved, report },
     startTimeoutMs: options.startTimeoutMs,
   });
-}
-
-/** The others do not wait for a process that cannot start. */
-async function failingForAll<T>(network: Network | undefined, start: () => Promise<T>): Promise<T> {
-  if (network === undefined) return start();
-  try {
-    return await start();
-  } catch (error) {
-    await tellFailure(network, error);
-    throw error;
-  }
 }
 
 /** The first process says what is worth knowing, for all. */

@@ -9,7 +9,7 @@ import { customModulesOf } from '../nn/specs/spec.ts';
 import type { RunConfig } from '../plan/config.ts';
 import { planRun } from '../plan/plan.ts';
 import { withFault } from '../sync/faultyTransport.ts';
-import { Link } from '../sync/link.ts';
+import { LINK_PATIENCE, Link } from '../sync/link.ts';
 import { MemoryTransport } from '../sync/memoryTransport.ts';
 import type { Transport } from '../sync/transport.ts';
 import { bindWorker, type TrainWorker } from '../train/worker.ts';
@@ -24,10 +24,6 @@ export interface TrainData {
   /** Where there are other processes; for the first worker. */
   readonly network?: { readonly transport: TransportSetup; readonly names: readonly string[] };
 }
-
-/** A process waits longer for others than each waits for its own workers, so that the one with the
- * cause says it. */
-const LINK_PATIENCE = 1.5;
 
 /** What a training thread offers. */
 export type TrainApi = TrainWorker;
@@ -50,7 +46,7 @@ function openTransports(setup: TransportSetup): readonly Transport[] {
   if (setup.kind === 'mpi') {
     const library = loadMpiAgain(setup.file);
     return Array.from({ length: setup.count }, (_, link) => {
-      return new MpiTransport(library, FIRST_LINK_TAG + link);
+      return new MpiTransport(library, FIRST_LINK_TAG + link, setup.lock);
     });
   }
   const { mailboxes, process, fault } = setup;

@@ -7,28 +7,30 @@ import { type ControlWords, rankWord, readPulse, STATE, State } from '../sync/wo
 
 export interface WatchOptions {
   readonly words: ControlWords;
-  readonly worldSize: number;
+  readonly workers: number;
+  /** The rank of a worker in the control words. */
+  readonly rankOf: (worker: number) => number;
   /** How long a worker may take from one sign of progress to the next. */
   readonly timeoutMs: number;
-  /** Whether something is asked of this rank. */
-  readonly isBusy: (rank: number) => boolean;
-  readonly onStall: (rank: number) => void;
+  /** Whether something is asked of this worker. */
+  readonly isBusy: (worker: number) => boolean;
+  readonly onStall: (worker: number) => void;
 }
 
 /** Looks at the workers until the function that it returns is called. */
 export function watchProgress(options: WatchOptions): () => void {
-  const { words, worldSize, timeoutMs, isBusy, onStall } = options;
-  const pulses = new Int32Array(worldSize);
-  const stalledMs = new Float64Array(worldSize);
-  for (let rank = 0; rank < worldSize; rank++) pulses[rank] = readPulse(words, rank);
+  const { words, workers, rankOf, timeoutMs, isBusy, onStall } = options;
+  const pulseOf = (worker: number): number => readPulse(words, rankOf(worker));
+  const pulses = Int32Array.from({ length: workers }, (_, worker) => pulseOf(worker));
+  const stalledMs = new Float64Array(workers);
   return everySlice(timeoutMs, (countedMs) => {
-    for (let rank = 0; rank < worldSize; rank++) {
-      const pulse = readPulse(words, rank);
-      const isWaiting = Atomics.load(words, rankWord(rank) + STATE) === State.waiting;
-      const isStalled = isBusy(rank) && !isWaiting && pulse === pulses[rank];
-      pulses[rank] = pulse;
-      stalledMs[rank] = isStalled ? stalledMs[rank]! + countedMs : 0;
-      if (stalledMs[rank]! >= timeoutMs) onStall(rank);
+    for (let worker = 0; worker < workers; worker++) {
+      const pulse = pulseOf(worker);
+      const state = Atomics.load(words, rankWord(rankOf(worker)) + STATE);
+      const isStalled = isBusy(worker) && state !== State.waiting && pulse === pulses[worker];
+      pulses[worker] = pulse;
+      stalledMs[worker] = isStalled ? stalledMs[worker]! + countedMs : 0;
+      if (stalledMs[worker]! >= timeoutMs) onStall(worker);
     }
   });
 }

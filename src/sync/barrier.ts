@@ -16,6 +16,7 @@ import {
   CALL_TEXT,
   CALL_WORDS,
   type ControlWords,
+  EXCHANGE_PATIENCE,
   FIRST_VALUE,
   LAST_LINE,
   LAST_RANK_WORD,
@@ -46,6 +47,9 @@ export interface BarrierOptions {
   readonly split?: Split;
   /** Where waits are counted: see {@link Counters}. */
   readonly waits?: Float64Array;
+  /** The ranks of this process: the first of them comes last where there are others. Default:
+   * all. */
+  readonly locals?: readonly number[];
 }
 
 /** A group that was split off the world. */
@@ -63,15 +67,16 @@ export class Barrier {
   private readonly words: ControlWords;
   private readonly world: ControlWords;
   private readonly worldRanks: readonly number[];
+  private readonly locals: readonly number[];
   private readonly failing: Failing;
   /** Where the own arrival lies, and that of rank 0; those of the others follow evenly. */
   private readonly arrivalWord: number;
   private readonly firstArrival: number;
   private readonly arrivalStride: number;
-  /** The own line in this group, and in the world. */
+  /** The own line in this group and in the world; the group's wake word and own line, as indices
+   * into the world's words. */
   private readonly ownWord: number;
   private readonly ownWorldWord: number;
-  /** This group's wake word and own line, as indices into the world's words. */
   private readonly wakeWord: number;
   private readonly lineWord: number;
   /** Whether members that wait spin before they sleep. */
@@ -80,14 +85,17 @@ export class Barrier {
   /** Whose text lies in the even and in the odd half of the own lines. */
   private readonly written: [Call | undefined, Call | undefined] = [undefined, undefined];
   private readonly groupTimeoutMs: number;
-  private timeoutMs: number;
+  /** By which the timeouts of calls are multiplied. */
+  private readonly patience: number;
   private bytes = 0;
   private sequence: number;
-  private number = 0;
   /** The number of the last call in the counters. */
   private counted = 0;
-  private call: Call | undefined;
-  private length = 0;
+  /** What this member calls. */
+  call: Call | undefined;
+  length = 0;
+  number = 0;
+  timeoutMs: number;
   /** Whether this member has come to the synchronization of {@link sequence} and is not past it. */
   private isAtCall = false;
   /** How long this member has slept in the current synchronization. */
@@ -98,13 +106,17 @@ export class Barrier {
     this.rank = rank;
     this.worldSize = readWorldSize(words);
     this.counters = new Counters(rank, this.worldSize, options.waits);
-    const { world = words, worldRanks } = options.split ?? {};
+    const all = Array.from({ length: this.worldSize }, (_, other) => other);
+    const { world = words, worldRanks = all } = options.split ?? {};
     this.world = world;
-    this.worldRanks = worldRanks ?? Array.from({ length: this.worldSize }, (_, other) => other);
-    const { layerNames = [] } = options;
-    this.failing = new Failing(world, this.worldRanks, this.worldRanks[rank]!, layerNames);
+    this.worldRanks = worldRanks;
+    const { layerNames = [], locals = all } = options;
+    this.locals = locals;
+    this.patience = locals.length < all.length && locals[0] !== rank ? EXCHANGE_PATIENCE : 1;
+    const [own, described] = [worldRanks[rank]!, locals.map((other) => worldRanks[other]!)];
+    this.failing = new Failing(world, described, own, layerNames);
     this.ownWord = rankWord(rank);
-    this.ownWorldWord = rankWord(this.worldRanks[rank]!);
+    this.ownWorldWord = rankWord(own);
     const offset = (words.byteOffset - world.byteOffset) / 4;
     this.wakeWord = offset + WAKE_WORD;
     this.lineWord = offset + this.ownWord;
@@ -124,7 +136,7 @@ export class Barrier {
     this.call = call;
     this.length = length | 0;
     this.number = (this.number + 1) | 0;
-    this.timeoutMs = timeoutMs;
+    this.timeoutMs = timeoutMs * this.patience;
     this.bytes = bytes;
   }
 
@@ -144,7 +156,7 @@ export class Barrier {
 
   /** As {@link pass}, but arrives last: `meanwhile` runs when all others have come, and they go on
    * when it has returned. One member of a group does this in a call that has an exchange. */
-  passLast(meanwhile: () => void): void {
+  passLast(meanwhile: () => void, value = 0, value2 = 0): void {
     const call = this.come();
     if (!this.spins) this.countIn();
     this.count(call);
@@ -156,7 +168,7 @@ export class Barrier {
     Atomics.store(this.world, this.ownWorldWord + STATE, State.running);
     // It was this member that the others have waited for.
     this.words[LAST_RANK_WORD] = this.rank;
-    this.arrive(0, 0);
+    this.arrive(value, value2);
     this.wakeSleepers();
     this.leave();
   }
@@ -196,8 +208,7 @@ export class Barrier {
     wakeAll(this.world);
   }
 
-  /** Breaks the run off for everybody and gives the error to throw. `late` are ranks of the group
-   * that have not come. */
+  /** Aborts the run and gives the error to throw. `late` are ranks in the world. */
   fail(reason: string, late: readonly number[] = [], process?: number): RunError {
     return this.failing.fail(reason, { collective: this.showOwnCall(), late }, process);
   }
@@ -228,9 +239,9 @@ export class Barrier {
   }
 
   private awaitOthers(call: Call): void {
-    const { words, worldSize, rank } = this;
-    const { half } = this;
-    for (let other = 0; other < worldSize; other++) {
+    const { words, locals, rank, half } = this;
+    for (let i = 0; i < locals.length; i++) {
+      const other = locals[i]!;
       if (other === rank) continue;
       if (!this.hasArrived(other)) this.waitFor(other);
       const word = rankWord(other) + half;
@@ -267,16 +278,16 @@ export class Barrier {
 
   /** Counts this member, where members do not spin. Where they do, anybody may sleep for anybody,
    * so each arrival wakes who sleeps; otherwise all sleep, and only the last arrival is news: the
-   * one that makes the count a multiple of worldSize. A quick member may count its next arrival
+   * one that makes the count a multiple of their number. A quick member may count its next arrival
    * before a slow one has counted this one, and whoever completes a multiple may be late in taking
    * it off again, so the count is not always that of this synchronization; but a member counts
    * again only when all have stored this number, so whoever completes a multiple has all of those
    * stores behind it. One that arrives last counts itself before it waits, as if it had arrived:
    * so the last of the others wakes it, whatever they call. */
   private countIn(): void {
-    const { words, worldSize } = this;
-    if ((Atomics.add(words, ARRIVED_WORD, 1) + 1) % worldSize !== 0) return;
-    Atomics.sub(words, ARRIVED_WORD, worldSize);
+    const { words, locals } = this;
+    if ((Atomics.add(words, ARRIVED_WORD, 1) + 1) % locals.length !== 0) return;
+    Atomics.sub(words, ARRIVED_WORD, locals.length);
     words[LAST_RANK_WORD] = this.rank;
     this.wakeSleepers();
   }
@@ -295,7 +306,7 @@ export class Barrier {
   }
 
   private stateOf(other: number): number {
-    return Atomics.load(this.world, rankWord(this.worldRanks[other]!) + STATE);
+    return Atomics.load(this.world, rankWord(this.worldRankOf(other)) + STATE);
   }
 
   /** Whether a member that has not arrived never will. */
@@ -331,12 +342,8 @@ export class Barrier {
   private checkHope(other: number): void {
     if (isAborted(this.world)) throw this.aborted();
     if (!this.isGone(other)) return;
-    const worldRank = this.worldRanks[other]!;
-    const died = this.stateOf(other) === State.dead;
-    throw this.fail(
-      `rank ${worldRank} ${died ? 'has died.' : 'has finished and makes no more calls.'}`,
-      this.late(),
-    );
+    const what = this.stateOf(other) === State.dead ? 'died.' : 'finished and makes no more calls.';
+    throw this.fail(`rank ${this.worldRankOf(other)} has ${what}`, this.late());
   }
 
   /** Sleeps until another member changes the wake word, for a slice of the timeout at most. No
@@ -365,8 +372,7 @@ export class Barrier {
   }
 
   private mismatch(other: number): RunError {
-    const worldRank = this.worldRanks[other]!;
-    const theirs = `rank ${worldRank} ${showLastCall(this.words, rankWord(other))}`;
+    const theirs = `rank ${this.worldRankOf(other)} ${showLastCall(this.words, rankWord(other))}`;
     const mine = `rank ${this.worldRanks[this.rank]} ${this.showOwnCall()}`;
     const [first, second] = other < this.rank ? [theirs, mine] : [mine, theirs];
     return this.fail(`members called different collectives: ${first}; ${second}.`);
@@ -377,12 +383,12 @@ export class Barrier {
     return this.failing.aborted({ collective: this.showOwnCall(), late: this.late() });
   }
 
-  /** Who has not come to the synchronization that this member has come to; nobody when it is not
-   * at one. */
+  /** The ranks in the world of those that this member waits for. */
   private late(): number[] {
     if (!this.isAtCall) return [];
-    const ranks = Array.from({ length: this.worldSize }, (_, rank) => rank);
-    return ranks.filter((rank) => rank !== this.rank && !this.hasArrived(rank));
+    return this.locals
+      .filter((rank) => rank !== this.rank && !this.hasArrived(rank))
+      .map((rank) => this.worldRanks[rank]!);
   }
 
   private showOwnCall(): string {

@@ -40,6 +40,8 @@ const NO_OP = 7;
 export const NO_ROOT = -1;
 const CODES = 64;
 const ROOTS = 1024;
+/** So many members have a root each. */
+export const MOST_MEMBERS = ROOTS - 1;
 
 /** The code of a call that does not reduce. */
 export function copyCode(place: Place): number {

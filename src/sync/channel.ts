@@ -4,8 +4,21 @@
 
 import { ELEMENT_BYTES, NUMBER_TYPES, type NumberArray } from './arrays.ts';
 import type { Barrier } from './barrier.ts';
+import type { Bridge } from './bridge.ts';
 import type { Calls } from './calls.ts';
 import { blockAt, type GroupMemory, slotPtr } from './memory.ts';
+import {
+  ALL_ENDS,
+  blocks,
+  EACH,
+  type Ends,
+  NO_PARTS,
+  type Slices,
+  slicesBack,
+  slicesFromOwners,
+  slicesToOwners,
+  wholeSlots,
+} from './parts.ts';
 import { type Place, Places } from './places.ts';
 
 /** What the arithmetic of collectives needs, bound to the group's memory. A type and an operation
@@ -56,12 +69,33 @@ export interface FoldSource {
   readonly offsetBytes: number;
 }
 
+export interface ChannelOptions {
+  readonly shared: GroupMemory;
+  /** Where the group's block is. */
+  readonly blockPtr: number;
+  readonly calls: Calls;
+  readonly kernels: CollectiveKernels;
+  /** Where the group has members in other processes. */
+  readonly crossing?:
+    | {
+        /** Of an array that takes one synchronization. */
+        readonly smallBytes: number;
+        /** Of the first member in its process. */
+        readonly bridge: Bridge | undefined;
+      }
+    | undefined;
+}
+
 /** One member's access to the data of its group. */
 export class Channel {
   readonly barrier: Barrier;
   readonly calls: Calls;
   readonly kernels: CollectiveKernels;
   readonly slotBytes: number;
+  /** Whether the group has members in other processes, which see no more of each other's memory
+   * than what is published in slots. */
+  readonly isCrossing: boolean;
+  private readonly bridge: Bridge | undefined;
   /** Arrays of up to so many bytes are published in slots. */
   readonly smallBytes: number;
   /** Own tables: of the arrays that are read, and of those that are written. */
@@ -77,7 +111,7 @@ export class Channel {
   private readonly slotPtrs: readonly (readonly number[])[];
   private half = 0;
 
-  constructor(shared: GroupMemory, blockPtr: number, calls: Calls, kernels: CollectiveKernels) {
+  constructor({ shared, blockPtr, calls, kernels, crossing }: ChannelOptions) {
     const { barrier } = calls;
     const { rank, worldSize } = barrier;
     const { slotBytes, memory } = shared;
@@ -87,8 +121,10 @@ export class Channel {
     this.calls = calls;
     this.kernels = kernels;
     this.slotBytes = slotBytes;
-    const smallBytes = barrier.spins ? SMALL_BYTES_SPINNING : SMALL_BYTES_SLEEPING;
-    this.smallBytes = Math.min(slotBytes, smallBytes);
+    this.isCrossing = crossing !== undefined;
+    this.bridge = crossing?.bridge;
+    const ownBytes = barrier.spins ? SMALL_BYTES_SPINNING : SMALL_BYTES_SLEEPING;
+    this.smallBytes = Math.min(slotBytes, crossing?.smallBytes ?? ownBytes);
     this.sourcesPtr = block.rankPtr + rank * block.rankBytes;
     this.targetsPtr = this.sourcesPtr + block.tableBytes;
     this.scratchPtr = this.targetsPtr + block.tableBytes;
@@ -125,10 +161,71 @@ export class Channel {
     this.half = 1 - this.half;
   }
 
-  /** Publishes elements of an array in the own slot, and a mark, and waits for the others'. */
-  publish(place: Place, from: number, count: number, mark = 0): void {
+  /** A synchronization. Values are for {@link Barrier.valueOf}. */
+  pass(value = 0, value2 = 0): void {
+    const { bridge } = this;
+    if (bridge === undefined) this.barrier.pass(value, value2);
+    else bridge.pass(NO_PARTS, this.half, value, value2);
+  }
+
+  /** Publishes an array of at most a slot, and waits for the others'; `ends` says between whom. */
+  publish(place: Place, ends = ALL_ENDS): void {
+    const { length } = place.array;
+    this.copyIn(place, 0, length, this.ownSlotPtr);
+    this.passSlots(ends, length * place.elementBytes);
+  }
+
+  /** A synchronization with a mark, after which the ends have so many bytes of the slots; `sizeOf`
+   * is for ranks that publish less. */
+  passSlots(ends: Ends, sizeBytes: number, mark = 0, sizeOf?: (rank: number) => number): void {
+    const { bridge } = this;
+    if (bridge === undefined) this.barrier.pass(0, mark);
+    else bridge.pass(wholeSlots(ends, sizeBytes, sizeOf), this.half, 0, mark);
+  }
+
+  /** A synchronization after which each member has its block of all slots, or of that of rank
+   * `from`. */
+  passBlocks(from: number, strideBytes: number, sizeBytes: number): void {
+    const { bridge } = this;
+    if (bridge === undefined) this.barrier.pass();
+    else bridge.pass(blocks(from, strideBytes, sizeBytes), this.half, 0, 0);
+  }
+
+  /** Publishes elements of an array in this member's slot; each member gets its slice of them. */
+  publishSlices(place: Place, from: number, count: number): void {
+    const { bridge } = this;
     this.copyIn(place, from, count, this.ownSlotPtr);
-    this.barrier.pass(0, mark);
+    if (bridge === undefined) this.barrier.pass();
+    else bridge.pass(slicesToOwners(this.slicesOf(place, count)), this.half, 0, 0);
+  }
+
+  /** In a group that crosses processes: a synchronization after which all members, or those in the
+   * process of rank `to`, have the slices that each member has folded into its slot, and copy them
+   * into elements of the array. */
+  collectSlices(place: Place, from: number, count: number, to = EACH): void {
+    const { bridge, barrier } = this;
+    const slices = this.slicesOf(place, count);
+    if (bridge === undefined) barrier.pass();
+    else bridge.pass(slicesFromOwners(slices, to), this.half, 0, 0);
+    if (to !== EACH && to !== barrier.rank) return;
+    const { totalBytes, sliceBytes } = slices;
+    for (let rank = 0; rank * sliceBytes < totalBytes; rank++) {
+      const first = (rank * sliceBytes) / place.elementBytes;
+      const length = Math.min(sliceBytes / place.elementBytes, count - first);
+      this.copyOut(place, from + first, length, this.slotPtr(rank) + rank * sliceBytes);
+    }
+  }
+
+  /** A synchronization after which each member has what the others have scanned in its slot. */
+  passScanned(place: Place, count: number): void {
+    const { bridge } = this;
+    if (bridge === undefined) this.barrier.pass();
+    else bridge.pass(slicesBack(this.slicesOf(place, count)), this.half, 0, 0);
+  }
+
+  private slicesOf({ typeCode, elementBytes }: Place, count: number): Slices {
+    const sliceBytes = sliceStart(typeCode, count, 1, this.barrier.worldSize) * elementBytes;
+    return { totalBytes: count * elementBytes, sliceBytes };
   }
 
   /** Publishes an array of at most {@link VALUE_BYTES} in the line that the others look at anyway,
@@ -143,14 +240,18 @@ export class Channel {
       const to = from / elementBytes;
       for (let i = 0; i < array.length; i++) view[to + i] = array[i]!;
     }
-    barrier.pass(words[from >>> 2]!, words[(from >>> 2) + 1]!);
+    this.pass(words[from >>> 2]!, words[(from >>> 2) + 1]!);
     return this.valueTablesPtr + barrier.parity * barrier.worldSize * 4;
   }
 
   /** Tells everybody where the array lies, and a mark. When all are in shared memory, the source
-   * table then has their addresses. */
+   * table then has their addresses. Between processes there is nothing to tell but the mark. */
   shareAddress(place: Place, mark = 0): boolean {
     const { barrier } = this;
+    if (this.isCrossing) {
+      if (mark !== 0) this.pass(0, mark);
+      return false;
+    }
     barrier.pass(place.ptr, mark);
     const tableWord = this.sourcesPtr >>> 2;
     let isShared = true;
@@ -162,9 +263,9 @@ export class Channel {
     return isShared;
   }
 
-  /** The address that a rank has told. */
+  /** The address that a rank has told; 0 where there was nothing to tell. */
   sharedPtr(rank: number): number {
-    return this.words[(this.sourcesPtr >>> 2) + rank]! >>> 0;
+    return this.isCrossing ? 0 : this.words[(this.sourcesPtr >>> 2) + rank]! >>> 0;
   }
 
   setTarget(ptr: number): void {

@@ -8,6 +8,7 @@ import { callKey, copyCode, Kind, NO_ROOT } from './calls.ts';
 import type { Channel } from './channel.ts';
 import { checkCounts, checkPair, checkRoot, needArray } from './checks.ts';
 import type { CallOptions } from './group.ts';
+import { ALL_ENDS, EACH, type Ends } from './parts.ts';
 import type { Place } from './places.ts';
 import { blockRoom, eachPiece, type Rooted } from './reductions.ts';
 
@@ -29,9 +30,10 @@ export function broadcast<T extends NumberArray>(channel: Channel, array: T, to:
       return array;
     }
   }
+  const ends = { from: root, to: EACH };
   eachPiece(length, slotBytes / place.elementBytes, (from, count) => {
-    if (isRoot) channel.publish(place, from, count);
-    else barrier.pass();
+    if (isRoot) channel.copyIn(place, from, count, channel.ownSlotPtr);
+    channel.passSlots(ends, count * place.elementBytes);
     if (!isRoot) channel.copyOut(place, from, count, channel.slotPtr(root));
     channel.turn();
   });
@@ -50,7 +52,7 @@ export function allGather<T extends NumberArray>(
   const target = channel.place('the output of allGather', output);
   checkPair('allGather', ['input', source], ['output', target], worldSize * length);
   channel.calls.begin(callKey(Kind.allGather, copyCode(source), NO_ROOT), source, options);
-  gatherBlocks(channel, source, target, evenly(length));
+  gatherBlocks(channel, source, target, evenly(length, ALL_ENDS));
   return output;
 }
 
@@ -68,8 +70,13 @@ export function allGatherV<T extends NumberArray>(
   const total = checkCounts(counts, worldSize, rank, length);
   checkPair('allGatherV', ['input', source], ['output', target], total);
   channel.calls.begin(callKey(Kind.allGatherV, copyCode(source), NO_ROOT), source, options);
-  const mark = counts.reduce((hash, count) => (Math.imul(hash, 31) + count) | 0, 1);
-  gatherBlocks(channel, source, target, { countOf: (other) => counts[other]!, mark });
+  // Odd, since 0 is no mark.
+  const mark = counts.reduce((hash, count) => (Math.imul(hash, 31) + count) | 0, 1) | 1;
+  gatherBlocks(channel, source, target, {
+    countOf: (other) => counts[other]!,
+    mark,
+    ends: ALL_ENDS,
+  });
   return output;
 }
 
@@ -91,7 +98,7 @@ export function gather<T extends NumberArray, Output extends T | null>(
     checkPair('gather', ['input', source], ['output', target], worldSize * length);
   }
   channel.calls.begin(callKey(Kind.gather, copyCode(source), root), source, options);
-  gatherBlocks(channel, source, target, evenly(length));
+  gatherBlocks(channel, source, target, evenly(length, { from: EACH, to: root }));
   return output;
 }
 
@@ -131,7 +138,7 @@ export function scatter<T extends NumberArray>(
       const ptr = channel.ownSlotPtr + block * room * size;
       channel.copyIn(source, block * length + from, count, ptr);
     }
-    barrier.pass();
+    channel.passBlocks(root, room * size, count * size);
     channel.copyOut(target, from, count, channel.slotPtr(root) + rank * room * size);
     channel.turn();
   });
@@ -141,25 +148,26 @@ export function scatter<T extends NumberArray>(
 /** How much each rank gives. */
 interface Counts {
   readonly countOf: (rank: number) => number;
-  /** A number that differs where counts differ. */
+  /** A number that differs where counts differ; 0 where the lengths of the call say it all. */
   readonly mark: number;
+  readonly ends: Ends;
 }
 
-function evenly(length: number): Counts {
-  return { countOf: () => length, mark: 0 };
+function evenly(length: number, ends: Ends): Counts {
+  return { countOf: () => length, mark: 0, ends };
 }
 
 /** Copies everybody's input into the output, one behind the other; into none where it is null. */
 function gatherBlocks(channel: Channel, input: Place, output: Place | null, counts: Counts): void {
   const { barrier, slotBytes } = channel;
   const { worldSize } = barrier;
-  const { countOf, mark } = counts;
+  const { countOf, mark, ends } = counts;
   const size = input.elementBytes;
   let longest = 0;
   for (let rank = 0; rank < worldSize; rank++) longest = Math.max(longest, countOf(rank));
   if (longest * size > channel.smallBytes) {
     const isShared = channel.shareAddress(input, mark);
-    compareCounts(channel, counts);
+    if (mark !== 0) compareCounts(channel, counts);
     if (isShared) {
       let to = 0;
       for (let rank = 0; rank < worldSize; rank++) {
@@ -172,13 +180,14 @@ function gatherBlocks(channel: Channel, input: Place, output: Place | null, coun
     }
   }
   const room = slotBytes / size;
-  eachPiece(longest, room, (from) => {
-    const own = Math.min(room, Math.max(0, input.array.length - from));
-    channel.publish(input, from, own, mark);
-    compareCounts(channel, counts);
+  const leftOf = (count: number, from: number) => Math.min(room, Math.max(0, count - from));
+  eachPiece(longest, room, (from, most) => {
+    channel.copyIn(input, from, leftOf(input.array.length, from), channel.ownSlotPtr);
+    channel.passSlots(ends, most * size, mark, (rank) => leftOf(countOf(rank), from) * size);
+    if (mark !== 0) compareCounts(channel, counts);
     let to = 0;
     for (let rank = 0; rank < worldSize; rank++) {
-      const left = Math.min(room, Math.max(0, countOf(rank) - from));
+      const left = leftOf(countOf(rank), from);
       if (output !== null) channel.copyOut(output, to + from, left, channel.slotPtr(rank));
       to += countOf(rank);
     }

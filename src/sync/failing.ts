@@ -8,25 +8,26 @@ import { type ControlWords, readPosition } from './words.ts';
 /** A member at a call. */
 interface Where {
   readonly collective: string;
-  /** Ranks of its group that have not come to the call. */
+  /** Ranks in the world of those that have not come to the call. */
   readonly late: readonly number[];
 }
 
 export class Failing {
   private readonly world: ControlWords;
-  private readonly worldRanks: readonly number[];
+  private readonly described: readonly number[];
   private readonly rank: number;
   private readonly layerNames: readonly string[];
 
-  /** `worldRanks` are the group's members in the world, `rank` is the own one there. */
+  /** `described` are the ranks in the world of the group's members that errors speak of, `rank` is
+   * this member's. */
   constructor(
     world: ControlWords,
-    worldRanks: readonly number[],
+    described: readonly number[],
     rank: number,
     layerNames: readonly string[],
   ) {
     this.world = world;
-    this.worldRanks = worldRanks;
+    this.described = described;
     this.rank = rank;
     this.layerNames = layerNames;
   }
@@ -60,15 +61,17 @@ export class Failing {
 
   private failure(reason: string, { collective, late }: Where): RunFailure {
     const { step, layerId } = readPosition(this.world, this.rank);
-    const missing = late.map((other) => this.worldRanks[other]!);
-    const others = this.worldRanks.filter((other) => other !== this.rank);
+    const others = this.described.filter((other) => other !== this.rank);
     return {
       reason,
       rank: this.rank,
       ...(step !== undefined && { step }),
       ...(layerId !== undefined && { layer: this.layerName(layerId) }),
       collective,
-      ...(missing.length > 0 && { missing, doing: describeRanks(this.world, others, missing) }),
+      ...(late.length > 0 && {
+        missing: late,
+        doing: describeRanks(this.world, others, late),
+      }),
     };
   }
 

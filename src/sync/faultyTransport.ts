@@ -73,4 +73,8 @@ class FaultyTransport implements Transport {
   readFailure(): TransportFailure | undefined {
     return this.inner.readFailure();
   }
+
+  hasFinished(process: number): boolean {
+    return this.inner.hasFinished(process);
+  }
 }

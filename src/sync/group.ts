@@ -10,6 +10,7 @@ import type { Link } from './link.ts';
 import type { GroupStats } from './stats.ts';
 import {
   type ControlWords,
+  EXCHANGE_PATIENCE,
   LAYER,
   PULSE,
   rankWord,
@@ -47,7 +48,8 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
-/** A group of threads that call the same collectives in the same order. Arrays are Float32Array,
+/** A group of threads, in one process or several, that call the same collectives in the same order.
+ * Arrays are Float32Array,
  * Float64Array, Int32Array or Uint8Array, of the same type and length on all members. Those from
  * {@link allocate} are used in place; others are copied through shared memory. Reductions go in
  * rank order and give the same bits on every member and in every run. Each call throws a
@@ -56,8 +58,8 @@ export interface CallOptions {
 export interface Group {
   readonly rank: number;
   readonly worldSize: number;
-  /** An array of zeros in shared memory, for arrays that go through collectives often. It lives as
-   * long as the world. */
+  /** An array of zeros in the shared memory of this process, for arrays that go through collectives
+   * often. It lives as long as the world. */
   allocate<T extends NumberType>(type: T, length: number): SharedArrayOf[T];
   /** Waits until all members have called it. */
   barrier(options?: CallOptions): void;
@@ -112,10 +114,6 @@ export interface Group {
    * No collective. */
   stats(): GroupStats;
 }
-
-/** How many timeouts a member waits for the one that exchanges with other processes, which waits
- * for its own group and then for them. */
-const EXCHANGE_PATIENCE = 3;
 
 /** Joins a group by its control words alone. `layerNames` are for errors, by layer id. Rank 0 has
  * the links to other processes, where there are any. */

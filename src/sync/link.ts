@@ -15,7 +15,15 @@ export interface LinkOptions {
   /** What errors call each process: `process 2 on host b`. */
   readonly names: readonly string[];
   readonly timeoutMs: number;
+  /** The other processes that take part. Default: all. */
+  readonly peers?: readonly number[];
+  /** Whether to look for processes all of whose workers have finished. Default false. */
+  readonly seesEnds?: boolean;
 }
+
+/** How many of the timeouts that members wait for each other a process waits for others: longer, so
+ * that the one with the cause says it. */
+export const LINK_PATIENCE = 1.5;
 
 /** Where a process stands, for the others' errors. */
 export interface LinkPosition {
@@ -27,6 +35,8 @@ export interface LinkPosition {
   /** Makes an error of this process, and aborts it; `process` is another one that is the
    * cause. */
   readonly fail: (reason: string, process?: number) => RunError;
+  /** How long this exchange may take. Default: that of the link. */
+  readonly timeoutMs?: number;
 }
 
 // A header, in 32-bit words: | mark | exchange | signature | length of the call | stop vote |
@@ -42,11 +52,13 @@ const VOTE_WORD = 4;
 
 /** Ranges from so many bytes on travel from where they lie; smaller ones together, behind the
  * header. */
-const BULK_BYTES = 32_768;
+export const BULK_BYTES = 32_768;
 /** The clock is read, and the news are, once in so many looks; later on, when looks are further
  * apart, with each. */
 const LOOKS_PER_TIME = 64;
 const QUICK_LOOKS = 10_000;
+/** So much later than the end of a process its last message has come. */
+const FINISHED_MS = 100;
 
 interface Copy {
   readonly from: Uint8Array;
@@ -69,11 +81,17 @@ export class Link {
   /** Whether any process had asked to stop when it began the last exchange that is over; alike in
    * all. */
   isStopping = false;
+  /** How long the last exchange was waited for, as far as the clock was read, and for which
+   * process at last. */
+  waitedMs = 0;
+  latest = 0;
   private readonly options: LinkOptions;
   private readonly transport: Transport;
   private readonly prepared = new Map<Call, Prepared>();
   private readonly texts = new Map<number, string>();
   private sequence = 0;
+  /** Where in the wait a process was first seen to have finished; -1: none was. */
+  private finishedAtMs = -1;
 
   constructor(options: LinkOptions) {
     this.options = options;
@@ -107,6 +125,8 @@ export class Link {
   finish(call: Call, at: LinkPosition): void {
     const prepared = this.prepared.get(call)!;
     const { sequence } = this;
+    this.waitedMs = 0;
+    this.finishedAtMs = -1;
     if (!this.transport.test(prepared.number)) this.wait(call, prepared, at);
     for (let i = 0; i < prepared.receivedHeaders.length; i++) {
       const { process, words } = prepared.receivedHeaders[i]!;
@@ -126,12 +146,17 @@ export class Link {
     }
   }
 
+  /** Forgets all exchanges, of which none is under way. */
+  close(): void {
+    for (const { number } of this.prepared.values()) this.transport.release(number);
+    this.prepared.clear();
+  }
+
   private prepare(call: Call): Prepared {
     const { sends, receives, before } = call.exchange!;
     const { process, processes } = this.transport;
-    const others = Array.from({ length: processes }, (_, other) => other).filter(
-      (other) => other !== process,
-    );
+    const { peers = Array.from({ length: processes }, (_, other) => other) } = this.options;
+    const others = peers.filter((other) => other !== process);
     const out = others.map((other) => this.layOut(other, sends[other]!));
     const back = others.map((other) => this.layOut(other, receives[other]!));
     const prepared: Prepared = {
@@ -177,8 +202,9 @@ export class Link {
 
   private wait(call: Call, prepared: Prepared, at: LinkPosition): void {
     const { transport } = this;
-    const { timeoutMs } = this.options;
+    const { timeoutMs = this.options.timeoutMs } = at;
     const sliceMs = sliceMsOf(timeoutMs);
+    this.latest = prepared.receivedHeaders[0]!.process;
     let waitedMs = 0;
     let sinceMs = -1;
     for (let turn = 1; !transport.test(prepared.number); turn++) {
@@ -195,8 +221,25 @@ export class Link {
         sinceMs = nowMs;
         if (waitedMs > timeoutMs) throw this.late(call, prepared, at, `within ${timeoutMs} ms`);
         if (at.isEnding()) throw this.late(call, prepared, at, 'before this process had to end');
+        this.waitedMs = waitedMs;
+        if (this.options.seesEnds) this.lookForEnds(prepared, at);
       }
       transport.pause(turn);
+    }
+  }
+
+  /** Fails when a process that has not come has finished for longer than messages take. */
+  private lookForEnds({ receivedHeaders }: Prepared, at: LinkPosition): void {
+    for (let i = 0; i < receivedHeaders.length; i++) {
+      const { process, words } = receivedHeaders[i]!;
+      if (words[SEQUENCE_WORD] === this.sequence) continue;
+      this.latest = process;
+      if (!this.transport.hasFinished(process)) continue;
+      if (this.finishedAtMs < 0) this.finishedAtMs = this.waitedMs;
+      if (this.waitedMs - this.finishedAtMs < FINISHED_MS) continue;
+      const who = this.options.names[process];
+      // Not by its fault alone: it waits for the others' ends and has to be told.
+      throw at.fail(`${who} has finished and makes no more calls.`);
     }
   }
 

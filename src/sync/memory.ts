@@ -22,6 +22,9 @@ import {
 //   | waits [W][W] float64                                |        row r: rank r
 //   | slot tables [2][W], value tables [2][W]: addresses  |        who creates the block
 //   | rank r: sources [W], targets [W], scratch, slots 0, 1 |      rank r
+//   | what is exchanged with other processes (span.ts)    |        the first local rank
+//
+// In a group with members in other processes, the first local rank writes what is of theirs.
 //
 // While the others still read what lies in one slot, the next call uses the other one; the slot
 // after that is free again, since all have passed the call between.
@@ -30,7 +33,7 @@ import {
 const MAX_BYTES = 2 ** 32 - PAGE_BYTES;
 
 /** Two slots of each of a handful of ranks fit the second-level cache. */
-const DEFAULT_SLOT_BYTES = 65_536;
+export const DEFAULT_SLOT_BYTES = 65_536;
 /** Room for arrays. The system gives pages only when they are used. */
 const DEFAULT_SHARED_BYTES = 256 * 2 ** 20;
 
@@ -45,6 +48,10 @@ export interface GroupOptions {
   /** Room for {@link Group.allocate} and {@link Group.split}. Default 268_435_456 (256 MiB), of
    * which the system hands out only what is used. */
   readonly sharedBytes?: number;
+  /** How many threads share the cores of this host. Default: the members of the group. */
+  readonly threads?: number;
+  /** Room after the block, for exchanges with other processes. Default 0. */
+  readonly bridgeBytes?: number;
   /** Room for one piece of an array that is not in shared memory, a multiple of 128 bytes.
    * Default 65_536. */
   readonly slotBytes?: number;
@@ -71,25 +78,25 @@ export interface Block {
   readonly endPtr: number;
 }
 
-/** How often waiting members of such a group should look before they sleep: only when each has a
+/** How often waiting members should look before they sleep: only when each thread of the host has a
  * core of its own. 8 threads on 2 cores took 45 us to 239 us per barrier with spinning, depending
  * on its length. */
-export function spinTurnsFor(worldSize: number): number {
-  return worldSize <= availableParallelism() ? SPIN_TURNS : 0;
+export function spinTurnsFor(threads: number): number {
+  return threads <= availableParallelism() ? SPIN_TURNS : 0;
 }
 
 /** Creates the memory of a world. For the main thread. */
 export function createGroupMemory(worldSize: number, options: GroupOptions = {}): GroupMemory {
   const { timeoutMs, sharedBytes = DEFAULT_SHARED_BYTES } = options;
-  const { slotBytes = DEFAULT_SLOT_BYTES } = options;
+  const { slotBytes = DEFAULT_SLOT_BYTES, threads = worldSize, bridgeBytes = 0 } = options;
   assertSame('slot size modulo 128', slotBytes % LINE_BYTES, 0);
-  const { endPtr } = blockAt(0, worldSize, slotBytes);
+  const endPtr = blockAt(0, worldSize, slotBytes).endPtr + bridgeBytes;
   checkInteger('sharedBytes', sharedBytes, 0, MAX_BYTES - endPtr);
   const pages = Math.ceil((endPtr + sharedBytes) / PAGE_BYTES);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const words: ControlWords = new Int32Array(memory.buffer as unknown as SharedArrayBuffer);
   initControlWords(words, worldSize, {
-    spinTurns: spinTurnsFor(worldSize),
+    spinTurns: spinTurnsFor(threads),
     ...(timeoutMs !== undefined && { timeoutMs }),
   });
   words[HEAP_NEXT_WORD] = endPtr / LINE_BYTES;

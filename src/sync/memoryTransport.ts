@@ -12,18 +12,21 @@ export interface MemoryMailboxes {
   readonly capacityBytes: number;
 }
 
-// Words of each process: | doorbell | failed | bytes of the reason |, then the reason. Then for
-// each pair of processes two boxes, for even and odd exchanges: | number of the exchange |, then
-// bytes. A process can be one exchange ahead of another, no more, since it needs the other's
+// Words of each process: | doorbell | failed | bytes of the reason | finished |, then the reason.
+// Then for each pair of processes two boxes, for even and odd exchanges: | number of exchange |,
+// then bytes. A process can be one exchange ahead of another, no more, since it needs the other's
 // messages; so a box is read before it is written again.
 const DOORBELL = 0;
 const FAILED = 1;
 const REASON_BYTES = 2;
+const FINISHED = 3;
 const HEAD_BYTES = 16;
 const REASON_CAPACITY_BYTES = 1024;
 const PROCESS_BYTES = HEAD_BYTES + REASON_CAPACITY_BYTES;
 const PAUSE_MS = 1;
 const LOOKS_BEFORE_PAUSE = 20;
+/** The exchanges of each generation have numbers of their own, up to 2 to the power of this. */
+const GENERATION_BITS = 16;
 
 /** Makes mailboxes for so many processes, each for at most so many bytes of one exchange. */
 export function createMailboxes(processes: number, leastBytes: number): MemoryMailboxes {
@@ -61,11 +64,13 @@ export class MemoryTransport implements Transport {
   private readonly numbers: (from: number, to: number, parity: number) => Int32Array;
   /** Who of the exchange under way has been read. */
   private readonly isRead: Uint8Array;
-  private sequence = 0;
+  private sequence: number;
   private doorbell = 0;
 
-  constructor(mailboxes: MemoryMailboxes, process: number) {
+  /** Mailboxes may be used again, with another generation. */
+  constructor(mailboxes: MemoryMailboxes, process: number, generation = 0) {
     const { processes, buffer } = mailboxes;
+    this.sequence = generation << GENERATION_BITS;
     this.mailboxes = mailboxes;
     this.process = process;
     this.processes = processes;
@@ -82,10 +87,12 @@ export class MemoryTransport implements Transport {
   }
 
   prepare({ sends, receives }: Messages): number {
-    const { process, others } = this;
+    const { process } = this;
     const prepared: Prepared = {
-      sends: others.map((other) => this.route(other, sends, process, other)),
-      receives: others.map((other) => this.route(other, receives, other, process)),
+      sends: this.othersOf(sends).map((other) => this.route(other, sends, process, other)),
+      receives: this.othersOf(receives).map((other) => {
+        return this.route(other, receives, other, process);
+      }),
     };
     return this.prepared.push(prepared) - 1;
   }
@@ -138,6 +145,19 @@ export class MemoryTransport implements Transport {
     if (process === undefined) return undefined;
     const text = this.reasonOf(process).slice(0, this.heads[process]![REASON_BYTES]);
     return { process, reason: new TextDecoder().decode(text) };
+  }
+
+  /** Tells all others whether the workers of this process have made their last call. */
+  setFinished(isFinished: boolean): void {
+    Atomics.store(this.heads[this.process]!, FINISHED, isFinished ? 1 : 0);
+  }
+
+  hasFinished(process: number): boolean {
+    return Atomics.load(this.heads[process]!, FINISHED) === 1;
+  }
+
+  private othersOf(messages: readonly Message[]): readonly number[] {
+    return this.others.filter((other) => messages.some(({ process }) => process === other));
   }
 
   private ring(process: number): void {

@@ -7,9 +7,10 @@
 
 import { type NumberArray, type ReduceOp, reductionCode } from './arrays.ts';
 import { callKey, Kind, NO_ROOT } from './calls.ts';
-import { type Channel, VALUE_BYTES } from './channel.ts';
+import { type Channel, type FoldTargets, VALUE_BYTES } from './channel.ts';
 import { checkPair, checkRoot, checkScan } from './checks.ts';
 import type { CallOptions } from './group.ts';
+import { EACH } from './parts.ts';
 import type { Place } from './places.ts';
 import { LINE_BYTES } from './words.ts';
 
@@ -30,7 +31,7 @@ export function allReduce<T extends NumberArray>(
     const tablePtr = channel.publishValue(place);
     channel.foldWhole(code, tablePtr, worldSize, place);
   } else if (byteLength <= channel.smallBytes) {
-    channel.publish(place, 0, length);
+    channel.publish(place);
     channel.foldPublished(code, worldSize, place);
   } else if (channel.shareAddress(place)) {
     const tablePtr = channel.sourcesPtr;
@@ -39,6 +40,11 @@ export function allReduce<T extends NumberArray>(
   } else {
     eachStagedPiece(channel, place, (from, count) => {
       const tablePtr = channel.slotsPtr();
+      if (channel.isCrossing) {
+        channel.foldSlice(code, tablePtr, ownSlotOf(channel), count);
+        channel.collectSlices(place, from, count);
+        return;
+      }
       channel.foldSlice(code, tablePtr, { tablePtr, count: worldSize }, count);
       barrier.pass();
       channel.copyOut(place, from, count, channel.ownSlotPtr);
@@ -64,7 +70,7 @@ export function reduce<T extends NumberArray>(
   channel.calls.begin(callKey(Kind.reduce, code, root), place, options);
   const targets = { tablePtr: channel.targetsPtr, count: 1 };
   if (byteLength <= channel.smallBytes) {
-    channel.publish(place, 0, length);
+    channel.publish(place, { from: EACH, to: root });
     if (rank === root) channel.foldPublished(code, worldSize, place);
     else channel.turn();
   } else if (channel.shareAddress(place)) {
@@ -73,6 +79,11 @@ export function reduce<T extends NumberArray>(
     barrier.pass();
   } else {
     eachStagedPiece(channel, place, (from, count) => {
+      if (channel.isCrossing) {
+        channel.foldSlice(code, channel.slotsPtr(), ownSlotOf(channel), count);
+        channel.collectSlices(place, from, count, root);
+        return;
+      }
       channel.setTarget(channel.slotPtr(root));
       channel.foldSlice(code, channel.slotsPtr(), targets, count);
       barrier.pass();
@@ -118,7 +129,7 @@ export function reduceScatter<T extends NumberArray>(
       const ptr = channel.ownSlotPtr + block * room * size;
       channel.copyIn(source, block * length + from, count, ptr);
     }
-    barrier.pass();
+    channel.passBlocks(EACH, room * size, count * size);
     const offsetBytes = rank * room * size;
     const blocks = { code, tablePtr: channel.slotsPtr(), sources: worldSize, offsetBytes };
     channel.foldInto(blocks, target, from, count);
@@ -142,7 +153,7 @@ export function exclusiveScan<T extends NumberArray>(
   const byteLength = length * place.elementBytes;
   channel.calls.begin(callKey(Kind.exclusiveScan, code, NO_ROOT), place, options);
   if (byteLength <= channel.smallBytes) {
-    channel.publish(place, 0, length);
+    channel.publish(place);
     if (rank > 0) {
       channel.foldPublished(code, rank, place);
     } else {
@@ -155,7 +166,7 @@ export function exclusiveScan<T extends NumberArray>(
   } else {
     eachStagedPiece(channel, place, (from, count) => {
       channel.scanSlice(code, channel.slotsPtr(), count);
-      barrier.pass();
+      channel.passScanned(place, count);
       channel.copyOut(place, from, count, channel.ownSlotPtr);
     });
   }
@@ -184,6 +195,12 @@ export function eachPiece(
   } while (from < length);
 }
 
+/** This member's slot, which no other member reads where this member's slice is. */
+function ownSlotOf(channel: Channel): FoldTargets {
+  channel.setTarget(channel.ownSlotPtr);
+  return { tablePtr: channel.targetsPtr, count: 1 };
+}
+
 /** Publishes an array piece by piece, calls back for each, and goes on to the other slots. */
 function eachStagedPiece(
   channel: Channel,
@@ -191,7 +208,7 @@ function eachStagedPiece(
   callback: (from: number, count: number) => void,
 ): void {
   eachPiece(place.array.length, channel.slotBytes / place.elementBytes, (from, count) => {
-    channel.publish(place, from, count);
+    channel.publishSlices(place, from, count);
     callback(from, count);
     channel.turn();
   });

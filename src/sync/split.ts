@@ -1,9 +1,12 @@
 // Makes groups: the world's, and those that are split off it. Each group has a block of its own in
-// the shared memory; that of a split group is taken from the heap by its first member and, once
-// all members have freed it, used again for the next group of its size.
+// the shared memory of each process that it has members in; that of a split group is taken from the
+// heap by the first of these members and, once all of them have freed it, used again for the next
+// group of its size.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
+import { isAborted } from './abort.ts';
 import { Barrier } from './barrier.ts';
+import { Bridge } from './bridge.ts';
 import { Calls, callKey, Kind, NO_ROOT, NO_TYPE } from './calls.ts';
 import { Channel, type CollectiveKernels } from './channel.ts';
 import { allGather, allGatherV, broadcast, gather, scatter } from './copies.ts';
@@ -17,15 +20,37 @@ import {
   takeBytes,
 } from './memory.ts';
 import { rememberMemory } from './memoryOf.ts';
+import {
+  aloneWith,
+  type LinkName,
+  type Peers,
+  packLink,
+  processOf,
+  ranksByProcess,
+  unpackLink,
+  WORLD_LINK,
+} from './peers.ts';
 import { allReduce, exclusiveScan, reduce, reduceScatter } from './reductions.ts';
-import { FREED_WORD, LINE_BYTES, readWorldSize } from './words.ts';
+import { bridgeBytesOf, inlineBytesOf, type Span } from './span.ts';
+import { FREED_WORD, LINE_BYTES, LINKS_WORD, readWorldSize } from './words.ts';
 
 /** What one thread shares among its groups. */
 interface World {
   readonly shared: GroupMemory;
   readonly kernels: CollectiveKernels;
-  /** Addresses of freed blocks, by the size of their group. */
-  readonly freed: Map<number, number[]>;
+  readonly peers: Peers;
+  /** Freed blocks, by their size. */
+  readonly freed: Map<number, FreedBlock[]>;
+  /** Links of freed groups that this thread was the first member of. */
+  readonly freedLinks: LinkName[];
+  /** Of all groups in which this thread exchanges with other processes. */
+  readonly bridges: Set<Bridge>;
+}
+
+interface FreedBlock {
+  readonly ptr: number;
+  /** How many members of this process have to have left it. */
+  readonly members: number;
 }
 
 /** What a member knows of its group. */
@@ -36,6 +61,8 @@ interface Membership {
   readonly worldRanks: readonly number[];
   /** Such as ` of color 1`, for errors; empty for the world's group. */
   readonly where: string;
+  /** Unused where all members are in this process. */
+  readonly link: LinkName;
 }
 
 /** A thread in the world. */
@@ -45,16 +72,30 @@ export interface WorldMember {
   finish(): void;
 }
 
-/** Joins the world's group. */
+/** Joins the world's group. `peers` are its processes; without them there is but this one. */
 export function attachGroup(
   shared: GroupMemory,
   rank: number,
   kernels: CollectiveKernels,
+  peers: Peers = aloneWith(readWorldSize(shared.words)),
 ): WorldMember {
-  const world = { shared, kernels, freed: new Map() };
+  const world = {
+    shared,
+    kernels,
+    peers,
+    freed: new Map(),
+    freedLinks: [],
+    bridges: new Set<Bridge>(),
+  };
   const worldSize = readWorldSize(shared.words);
   const worldRanks = Array.from({ length: worldSize }, (_, other) => other);
-  return makeGroup(world, { blockPtr: 0, rank, worldRanks, where: '' });
+  return makeGroup(world, { blockPtr: 0, rank, worldRanks, where: '', link: WORLD_LINK });
+}
+
+/** Where the members of a group are. */
+function spanOf({ shared, peers }: World, worldRanks: readonly number[]): Span {
+  const { process, workers } = peers;
+  return { process, members: ranksByProcess(workers, worldRanks), slotBytes: shared.slotBytes };
 }
 
 function makeGroup(world: World, membership: Membership): WorldMember {
@@ -63,12 +104,19 @@ function makeGroup(world: World, membership: Membership): WorldMember {
   const { words, slotBytes, memory } = shared;
   const worldSize = worldRanks.length;
   const { waitsPtr } = blockAt(blockPtr, worldSize, slotBytes);
+  const span = spanOf(world, worldRanks);
+  const locals = localsOf(span);
   const barrier = new Barrier(words.subarray(blockPtr / 4), rank, {
     split: { world: words, worldRanks },
     waits: new Float64Array(memory.buffer, waitsPtr, worldSize * worldSize),
+    locals,
   });
   const calls = new Calls(barrier, where);
-  const channel = new Channel(shared, blockPtr, calls, kernels);
+  const isCrossing = locals.length < worldSize;
+  const bridge =
+    isCrossing && locals[0] === rank ? openBridge(world, membership, barrier) : undefined;
+  const crossing = isCrossing ? { smallBytes: inlineBytesOf(span), bridge } : undefined;
+  const channel = new Channel({ shared, blockPtr, calls, kernels, crossing });
   const barrierKey = callKey(Kind.barrier, NO_TYPE, NO_ROOT);
   const freeKey = callKey(Kind.free, NO_TYPE, NO_ROOT);
   const group: Group = {
@@ -77,7 +125,7 @@ function makeGroup(world: World, membership: Membership): WorldMember {
     allocate: (type, length) => allocateShared(shared, type, length),
     barrier: (options) => {
       calls.begin(barrierKey, undefined, options);
-      barrier.pass();
+      channel.pass();
     },
     broadcast: (array, root, options) => broadcast(channel, array, { root, options }),
     reduce: (array, op, root, options) => reduce(channel, array, op, { root, options }),
@@ -96,14 +144,34 @@ function makeGroup(world: World, membership: Membership): WorldMember {
     free: () => {
       if (blockPtr === 0) throw new UsageError(WORLD_IS_NOT_FREED);
       calls.begin(freeKey, undefined, undefined);
-      barrier.pass();
+      channel.pass();
       calls.close();
-      free(world, membership);
+      free(world, membership, { span, bridge });
     },
     stats: () => barrier.counters.read(),
   };
   rememberMemory(group, memory);
-  return { group, finish: () => barrier.finish() };
+  return { group, finish: () => finish(world, barrier) };
+}
+
+/** Opens the way to a group's members in other processes. */
+function openBridge(world: World, membership: Membership, barrier: Barrier): Bridge {
+  const { shared, kernels, peers } = world;
+  const { blockPtr, worldRanks, link } = membership;
+  const transport = peers.open(link);
+  const span = spanOf(world, worldRanks);
+  const { names } = peers;
+  const { copyBytes } = kernels;
+  const bridge = new Bridge({ ...span, shared, blockPtr, barrier, copyBytes, transport, names });
+  world.bridges.add(bridge);
+  return bridge;
+}
+
+function finish({ shared, bridges }: World, barrier: Barrier): void {
+  barrier.finish();
+  // An aborted exchange may still be under way.
+  if (isAborted(shared.words)) return;
+  for (const bridge of bridges) bridge.close();
 }
 
 const WORLD_IS_NOT_FREED = {
@@ -121,7 +189,8 @@ interface Wish {
   readonly options: CallOptions | undefined;
 }
 
-/** Two synchronizations: everybody's color and key, then the addresses of the new blocks. */
+/** Two synchronizations: everybody's color and key, then the addresses of the new blocks, one in
+ * each process, and what the link of the group is called. */
 function splitGroup(
   world: World,
   parent: { readonly membership: Membership; readonly channel: Channel },
@@ -133,40 +202,112 @@ function splitGroup(
   const color = wish.color === null ? NO_COLOR : checkInteger('the color of split', wish.color, 0);
   const key = checkInteger('the key of split', wish.key, -(2 ** 31));
   calls.begin(callKey(Kind.split, NO_TYPE, NO_ROOT), undefined, wish.options);
-  barrier.pass(color, key);
+  channel.pass(color, key);
   const members = Array.from({ length: worldSize }, (_, other) => other)
     .filter((other) => barrier.valueOf(other) === color)
     .sort((a, b) => barrier.value2Of(a) - barrier.value2Of(b) || a - b);
-  const first = members[0]!;
-  const isFirst = color !== NO_COLOR && first === rank;
-  barrier.pass(isFirst ? (takeBlock(world, members.length) ?? 0) / LINE_BYTES : 0);
+  const worldRanks = members.map((other) => membership.worldRanks[other]!);
+  const span = spanOf(world, worldRanks);
+  const locals = localsOf(span);
+  const own = color === NO_COLOR ? -1 : members.indexOf(rank);
+  const taken = own >= 0 && own === locals[0] ? takeBlock(world, span) : 0;
+  const isOwner = own === 0 && locals.length < members.length;
+  channel.pass(taken / LINE_BYTES, isOwner ? takeLink(world) : 0);
   if (color === NO_COLOR) return null;
-  const blockPtr = barrier.valueOf(first) * LINE_BYTES;
-  if (blockPtr === 0) throw noRoom(world.shared, `a group of ${members.length} members`);
+  const lineOf = (process: number): number => {
+    return barrier.valueOf(members[span.members[process]![0]!]!);
+  };
+  const full = span.members.findIndex(({ length }, process) => length > 0 && lineOf(process) === 0);
+  if (full >= 0) {
+    if (taken !== 0) giveBackUnused(world, taken, span);
+    throw noRoomIn(world, full, members.length);
+  }
   return makeGroup(world, {
-    blockPtr,
-    rank: members.indexOf(rank),
-    worldRanks: members.map((other) => membership.worldRanks[other]!),
+    blockPtr: lineOf(span.process) * LINE_BYTES,
+    rank: own,
+    worldRanks,
     where: `${membership.where} of color ${color}`,
+    link: unpackLink(processOf(world.peers.workers, worldRanks[0]!), barrier.value2Of(members[0]!)),
   }).group;
 }
 
-/** A block that is ready for a group: a freed one that nobody looks at any more, or a new one. */
-function takeBlock({ shared, freed }: World, worldSize: number): number | undefined {
-  const unused = freed.get(worldSize) ?? [];
-  const index = unused.findIndex(
-    (ptr) => Atomics.load(shared.words, ptr / 4 + FREED_WORD) === worldSize,
-  );
+function localsOf({ process, members }: Span): readonly number[] {
+  return members[process]!;
+}
+
+/** What the block of a group takes in this process. */
+function blockBytesOf({ shared, peers }: World, span: Span): number {
+  const worldSize = span.members.reduce((sum, { length }) => sum + length, 0);
   const { endPtr } = blockAt(0, worldSize, shared.slotBytes);
-  const ptr = index >= 0 ? unused.splice(index, 1)[0] : takeBytes(shared, endPtr);
+  return span.members[peers.process]!.length < worldSize ? endPtr + bridgeBytesOf(span) : endPtr;
+}
+
+/** A block that is ready for a group: a freed one that all members have left, or a new one; 0
+ * where there is no room. */
+function takeBlock(world: World, span: Span): number {
+  const { shared, freed } = world;
+  const sizeBytes = blockBytesOf(world, span);
+  const unused = freed.get(sizeBytes) ?? [];
+  const index = unused.findIndex(({ ptr, members }) => {
+    return Atomics.load(shared.words, ptr / 4 + FREED_WORD) === members;
+  });
+  const worldSize = span.members.reduce((sum, { length }) => sum + length, 0);
+  const ptr = index >= 0 ? unused.splice(index, 1)[0]!.ptr : takeBytes(shared, sizeBytes);
   if (ptr !== undefined) initBlock(shared, ptr, worldSize);
-  return ptr;
+  return ptr ?? 0;
+}
+
+/** Keeps a block for the next group that takes as much, once all members of this process have left
+ * it. */
+function giveBack(world: World, ptr: number, span: Span): void {
+  const sizeBytes = blockBytesOf(world, span);
+  const unused = world.freed.get(sizeBytes) ?? [];
+  const members = localsOf(span).length;
+  world.freed.set(sizeBytes, [...unused, { ptr, members }]);
+}
+
+/** The same for one that no group was made in. */
+function giveBackUnused(world: World, ptr: number, span: Span): void {
+  Atomics.store(world.shared.words, ptr / 4 + FREED_WORD, localsOf(span).length);
+  giveBack(world, ptr, span);
 }
 
 /** After this member's last look at the block. */
-function free({ shared, freed }: World, { blockPtr, rank, worldRanks }: Membership): void {
-  Atomics.add(shared.words, blockPtr / 4 + FREED_WORD, 1);
-  if (rank !== 0) return;
-  const unused = freed.get(worldRanks.length) ?? [];
-  freed.set(worldRanks.length, [...unused, blockPtr]);
+function free(
+  world: World,
+  { blockPtr, rank, link }: Membership,
+  { span, bridge }: { readonly span: Span; readonly bridge: Bridge | undefined },
+): void {
+  if (bridge !== undefined) {
+    bridge.close();
+    world.bridges.delete(bridge);
+    if (rank === 0) world.freedLinks.push(link);
+  }
+  Atomics.add(world.shared.words, blockPtr / 4 + FREED_WORD, 1);
+  if (rank === localsOf(span)[0]) giveBack(world, blockPtr, span);
+}
+
+/** The number of a link for a group of which this thread is the first member. */
+function takeLink({ shared, peers, freedLinks }: World): number {
+  const freed = freedLinks.pop();
+  if (freed !== undefined) return packLink({ ...freed, generation: freed.generation + 1 });
+  const index = Atomics.add(shared.words, LINKS_WORD, 1) + 1;
+  if (index <= peers.mostLinks) return packLink({ index, generation: 0 });
+  throw new UsageError({
+    what: 'groups that cross processes and are not freed',
+    given: index,
+    allowed: `at most ${peers.mostLinks} whose first members are in one process`,
+    hint: 'free',
+  });
+}
+
+/** The error of all members of a group for which a process has no room. */
+function noRoomIn({ shared, peers }: World, process: number, members: number): UsageError {
+  const given = `a group of ${members} members`;
+  if (process === peers.process) return noRoom(shared, given);
+  return new UsageError({
+    what: `the shared memory of ${peers.names[process]}`,
+    problem: `has no room for ${given}`,
+    hint: 'a larger sharedBytes in the options of launch',
+  });
 }

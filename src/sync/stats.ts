@@ -23,7 +23,8 @@ export interface GroupStats {
   readonly calls: number;
   readonly bytes: number;
   readonly waitedMs: number;
-  /** How long the other members have waited for each rank, all of them together. */
+  /** How long the other members of this process have waited for each rank, all of them together.
+   * The first rank of another process stands for all of its ranks. */
   readonly waitedForMs: readonly number[];
   /** The rank that was waited for longest; undefined when nobody has waited. */
   readonly slowestRank: number | undefined;

@@ -2,7 +2,7 @@
 // its place. A transport knows neither calls nor arenas, only messages that are prepared once and
 // started again and again.
 
-/** Bytes that are sent, or a place for bytes that come. Both ends agree on the size. */
+/** Bytes that are sent, or a place for bytes that come, which may be larger than what comes. */
 export interface Message {
   /** The other process. */
   readonly process: number;
@@ -34,6 +34,9 @@ export interface Transport {
   fail(reason: string): void;
   /** What another process has said with {@link fail}; undefined where none has. */
   readFailure(): TransportFailure | undefined;
+  /** Whether all workers of another process have made their last call; its last messages may still
+   * be under way. */
+  hasFinished(process: number): boolean;
 }
 
 export interface TransportFailure {

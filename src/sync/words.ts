@@ -9,6 +9,7 @@ export type ControlWords = Int32Array<SharedArrayBuffer>;
 
 //   line      one line is 32 words = 128 bytes, so that different writers never share a cache line
 //   0         header    | magic | worldSize | timeoutMs | spinTurns | heapNext | heapEnd | freed |
+//                       | links |
 //   1         abort     | state | rank + 2 | step + 1 | layer + 1 | textBytes |   first abort wins
 //   2 .. 9    abort text, UTF-8, 1024 bytes
 //   10        wake      | counter: changes whenever sleepers have a reason to look again |
@@ -46,8 +47,10 @@ export const SPIN_TURNS_WORD = 3;
 /** Where the free part of a group's memory begins and ends, in lines from address 0. */
 export const HEAP_NEXT_WORD = 4;
 export const HEAP_END_WORD = 5;
-/** How many members have given a split group back. */
+/** How many members of this process have given a split group back. */
 export const FREED_WORD = 6;
+/** In the world's block: how many links to other processes were made for groups of this one. */
+export const LINKS_WORD = 7;
 
 export const ABORT_WORD = LINE_WORDS;
 export const ABORT_RANK_WORD = ABORT_WORD + 1;
@@ -105,6 +108,10 @@ export const Stop = { none: 0, asked: 1, withoutPeers: 2 } as const;
 
 /** How long a member waits for the others, unless told otherwise. */
 export const DEFAULT_TIMEOUT_MS = 60_000;
+
+/** How many timeouts a member waits for the one that exchanges with other processes, which waits
+ * for its own group and then for them. */
+export const EXCHANGE_PATIENCE = 3;
 
 export interface ControlOptions {
   /** How long a member waits for the others before the run is broken off. Default 60_000. */

@@ -7,7 +7,7 @@ import type { Group } from '../../../src/sync/group.ts';
 import { attachGroup } from '../../../src/sync/split.ts';
 import { assert, assertThrows, type ModelContext, type ModelScenario } from './scenarios.ts';
 
-const ROUNDS = 4;
+export const ROUNDS = 4;
 /** One value of a synchronization, a few elements, a full slot, more than one, several. */
 const LENGTHS = [1, 5, 16, 21, 45];
 const LONGEST = 45;
@@ -16,7 +16,7 @@ const KINDS = ['allReduce', 'broadcast', 'allGather', 'reduceScatter', 'exclusiv
 /** The arrays of a rank: [shared][input or output]. */
 type Arrays = readonly (readonly [Float64Array, Float64Array])[];
 
-function makeArrays(group: Group): Arrays {
+export function makeArrays(group: Group): Arrays {
   const size = LONGEST * group.worldSize;
   return [
     [new Float64Array(size), new Float64Array(size)],
@@ -30,7 +30,12 @@ function elementOf(round: number, rank: number, index: number): number {
 }
 
 /** One collective of a drawn kind, length and place, checked against its closed form. */
-function collective(group: Group, arrays: Arrays, round: number, draw: ModelContext['draw']): void {
+export function collective(
+  group: Group,
+  arrays: Arrays,
+  round: number,
+  draw: ModelContext['draw'],
+): void {
   const { rank, worldSize } = group;
   const kind = draw(KINDS.length);
   const length = LENGTHS[draw(LENGTHS.length)]!;

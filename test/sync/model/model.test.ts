@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { runModel } from './model.ts';
 import { MUTANTS } from './mutants.ts';
 import { PROCESS_MUTANTS } from './processMutants.ts';
-import { describeMixedProcesses } from './processSchedules.ts';
+import { describeMixedProcesses, describeWorlds } from './processSchedules.ts';
 import { describeMutants, describeSchedules } from './schedules.ts';
 
 const SCHEDULES = 15;
@@ -14,6 +14,7 @@ const MIXED_SCHEDULES = 30;
 
 describeSchedules(SCHEDULES);
 describeMixedProcesses(MIXED_SCHEDULES);
+describeWorlds(SCHEDULES, 1);
 
 describe('the scheduler', () => {
   it('gives the same schedules for the same seeds, and others for others', async () => {

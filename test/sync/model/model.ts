@@ -8,6 +8,7 @@ import { build, type Plugin } from 'esbuild';
 import { compileCollectiveKernels } from '../../../src/kernels/load.ts';
 import { createGroupMemory, type GroupMemory } from '../../../src/sync/memory.ts';
 import { createMailboxes, type MemoryMailboxes } from '../../../src/sync/memoryTransport.ts';
+import { bridgeBytesOf, type Span } from '../../../src/sync/span.ts';
 import { SPIN_TURNS_WORD } from '../../../src/sync/words.ts';
 import { bundle, CACHE, ROOT } from '../../support/ranks/threads.ts';
 import type { ModelData, ModelFailure, ModelResult, ScenarioName } from './modelWorker.ts';
@@ -42,6 +43,8 @@ export interface ModelOptions {
   readonly processes?: number;
   /** Of each process. */
   readonly worldSize: number;
+  /** Whether the processes are one world. Default: each has one of its own. */
+  readonly isOneWorld?: boolean;
   readonly spinTurns: number;
   readonly schedules: number;
   /** The seed of the first schedule; that of each further one is one more. Default 0. */
@@ -65,10 +68,15 @@ export async function runModel(options: ModelOptions): Promise<ModelReport> {
   unchanged ??= bundle(WORKER, 'modelWorker');
   kernels ??= compileCollectiveKernels();
   const { scenario, worldSize, spinTurns, schedules, seed = 0, hasMain = false } = options;
-  const { processes = 1 } = options;
-  const memories = Array.from({ length: processes }, () => {
+  const { processes = 1, isOneWorld = false } = options;
+  const memories = Array.from({ length: processes }, (_, process) => {
     const sizes = { slotBytes: SLOT_BYTES, sharedBytes: SHARED_BYTES };
-    const shared = createGroupMemory(worldSize, sizes);
+    const shared = isOneWorld
+      ? createGroupMemory(processes * worldSize, {
+          ...sizes,
+          bridgeBytes: bridgeBytesOf(spanOf(process, processes, worldSize)),
+        })
+      : createGroupMemory(worldSize, sizes);
     shared.words[SPIN_TURNS_WORD] = spinTurns;
     return shared;
   });
@@ -167,6 +175,14 @@ function mailboxesOf(processes: number): MemoryMailboxes[] {
   if (processes === 1) return [];
   const pairs = Array.from({ length: (processes * (processes - 1)) / 2 }, () => 2);
   return [processes, ...pairs].map((ends) => createMailboxes(ends, EXCHANGE_BYTES));
+}
+
+/** Where the members are when all processes are one world. */
+function spanOf(process: number, processes: number, worldSize: number): Span {
+  const members = Array.from({ length: processes }, (_, of) => {
+    return Array.from({ length: worldSize }, (_unused, rank) => of * worldSize + rank);
+  });
+  return { process, members, slotBytes: SLOT_BYTES };
 }
 
 function contentOf({ memory }: GroupMemory): Uint8Array {

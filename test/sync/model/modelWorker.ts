@@ -12,11 +12,13 @@ import { processScenarios } from './processScenarios.ts';
 import { barrierScenarios, type ModelScenario } from './scenarios.ts';
 import { Death, ScheduleOver, Scheduler, Verdict } from './scheduler.ts';
 import { WORDS_OF_BUFFER, wordName } from './wordNames.ts';
+import { worldScenarios } from './worldScenarios.ts';
 
 const scenarios = {
   ...barrierScenarios,
   ...dataScenarios,
   ...processScenarios,
+  ...worldScenarios,
 } satisfies Record<string, ModelScenario>;
 export type ScenarioName = keyof typeof scenarios;
 

@@ -16,6 +16,7 @@ export interface Mutant extends Mutation {
   /** Default 0: members that wait sleep at once. */
   readonly spinTurns?: number;
   readonly hasMain?: boolean;
+  readonly isOneWorld?: boolean;
 }
 
 const BARRIER = 'barrier.ts';
@@ -77,14 +78,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the last arrival wakes only when it finds the exact count',
     file: BARRIER,
-    find: /\(Atomics\.add\(words, ARRIVED_WORD, 1\) \+ 1\) % worldSize !== 0/,
-    replace: 'Atomics.add(words, ARRIVED_WORD, 1) + 1 !== worldSize',
+    find: /\(Atomics\.add\(words, ARRIVED_WORD, 1\) \+ 1\) % locals\.length !== 0/,
+    replace: 'Atomics.add(words, ARRIVED_WORD, 1) + 1 !== locals.length',
     scenario: 'rounds',
   },
   {
     name: 'the last arrival sets the count to 0',
     file: BARRIER,
-    find: /Atomics\.sub\(words, ARRIVED_WORD, worldSize\)/,
+    find: /Atomics\.sub\(words, ARRIVED_WORD, locals\.length\)/,
     replace: 'Atomics.store(words, ARRIVED_WORD, 0)',
     scenario: 'rounds',
   },
@@ -206,7 +207,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the memory of a group is used again before all members have left it',
     file: 'split.ts',
-    find: /FREED_WORD\) === worldSize/,
+    find: /FREED_WORD\) === members/,
     replace: 'FREED_WORD) >= 0',
     scenario: 'regroup',
   },

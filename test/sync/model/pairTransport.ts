@@ -91,6 +91,12 @@ export class PairTransport implements Transport {
     return undefined;
   }
 
+  hasFinished(process: number): boolean {
+    return this.ends.some(({ other, transport }) => {
+      return other === process && transport.hasFinished(1 - transport.process);
+    });
+  }
+
   /** Sends what is due in this look. Says whether all has gone off. */
   private sendDue(number: number): boolean {
     for (const end of this.ends) {

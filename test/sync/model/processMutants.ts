@@ -7,6 +7,7 @@ const BARRIER = 'barrier.ts';
 const GROUP = 'group.ts';
 const LINK = 'link.ts';
 const MAILBOXES = 'memoryTransport.ts';
+const BRIDGE = 'bridge.ts';
 
 /** The parity of the exchange, in the two methods that choose a box by it. */
 const SENT_PARITY = /(start\(number[\s\S]*?const parity = )this\.sequence & 1/;
@@ -16,7 +17,7 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
   {
     name: 'the first worker arrives before it exchanges',
     file: BARRIER,
-    find: /meanwhile\(\);([^}]*?)(this\.arrive\(0, 0\);)/,
+    find: /meanwhile\(\);([^}]*?)(this\.arrive\(value, value2\);)/,
     replace: '$2 meanwhile();$1',
     scenario: 'exchanges',
     processes: 2,
@@ -43,7 +44,7 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
   {
     name: 'the first worker does not wake the others after the exchange',
     file: BARRIER,
-    find: /(this\.arrive\(0, 0\);\s*)this\.wakeSleepers\(\);/,
+    find: /(this\.arrive\(value, value2\);\s*)this\.wakeSleepers\(\);/,
     replace: '$1',
     scenario: 'exchanges',
     processes: 2,
@@ -283,5 +284,45 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
     scenario: 'failuresTold',
     processes: 2,
     worldSize: 1,
+  },
+  {
+    name: 'values of other processes are noted for even synchronizations alone',
+    file: BRIDGE,
+    find: /parity < 2; parity\+\+/,
+    replace: 'parity < 1; parity++',
+    scenario: 'crossing',
+    processes: 2,
+    worldSize: 2,
+    isOneWorld: true,
+  },
+  {
+    name: 'calls of other processes are not compared',
+    file: BRIDGE,
+    find: /if \(!isSame \|\| /,
+    replace: 'if (isSame && ',
+    scenario: 'crossingDiffers',
+    processes: 2,
+    worldSize: 1,
+    isOneWorld: true,
+  },
+  {
+    name: 'parts are taken from a body before it has come',
+    file: BRIDGE,
+    find: /(this\.run\(this\.bodies.*;)([\s\S]*?unpack\);\s*\})/,
+    replace: '$2$1',
+    scenario: 'crossing',
+    processes: 2,
+    worldSize: 2,
+    isOneWorld: true,
+  },
+  {
+    name: 'the half of the slots is not that of the members',
+    file: BRIDGE,
+    find: /this\.half = half;/,
+    replace: '',
+    scenario: 'crossing',
+    processes: 2,
+    worldSize: 2,
+    isOneWorld: true,
   },
 ];

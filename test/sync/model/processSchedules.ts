@@ -30,6 +30,17 @@ const CASES = {
   failuresTold: 'tell with a failure why',
 } satisfies Partial<Record<ScenarioName, string>>;
 
+const WORLD_CASES = {
+  crossing: 'mirror what all publish, and overwrite nothing that is still to be read',
+  crossingDiffers: 'let nobody through when a member calls something else',
+} satisfies Partial<Record<ScenarioName, string>>;
+
+const WORLDS = [
+  { processes: 2, worldSize: 2, spinTurns: 0 },
+  { processes: 2, worldSize: 2, spinTurns: SPINNING },
+  { processes: 3, worldSize: 1, spinTurns: 0 },
+];
+
 type Group = (typeof GROUPS)[number];
 
 function show({ processes, worldSize, spinTurns }: Group): string {
@@ -60,6 +71,19 @@ export function describeProcesses(schedules: number): void {
         if (scenario === 'workersDiffer' && group.worldSize === 1) continue;
         it(CASES[scenario], async () => {
           await expectRight({ scenario, ...group, schedules, hasMain: true });
+        }, 600_000);
+      }
+    });
+  }
+}
+
+/** Runs schedules of one world over several processes, for the first `count` of its forms. */
+export function describeWorlds(schedules: number, count = WORLDS.length): void {
+  for (const group of WORLDS.slice(0, count)) {
+    describe(`in every schedule, one world of ${show(group)}`, () => {
+      for (const scenario of namesOf(WORLD_CASES)) {
+        it(WORLD_CASES[scenario], async () => {
+          await expectRight({ scenario, ...group, schedules, isOneWorld: true });
         }, 600_000);
       }
     });

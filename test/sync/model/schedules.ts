@@ -62,7 +62,8 @@ export function describeMutants(mutants: readonly Mutant[]): void {
     for (const mutant of mutants) {
       const { name, scenario, processes = 1, worldSize = 3, spinTurns = 0 } = mutant;
       it(name, async () => {
-        const group = { processes, worldSize, spinTurns, hasMain: mutant.hasMain ?? false };
+        const { hasMain = false, isOneWorld = false } = mutant;
+        const group = { processes, worldSize, spinTurns, hasMain, isOneWorld };
         const file = await bundleMutant(name, mutant);
         const report = await runModel({ scenario, ...group, schedules: MUTANT_SCHEDULES, file });
         expect(report.failure, `${report.schedules} schedules went well`).toBeDefined();
