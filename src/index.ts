@@ -197,7 +197,7 @@ export type { OnNonFinite } from './plan/onNonFinite.ts';
 export type { PopulationDefinition } from './plan/populationPlan.ts';
 export type { ProfilePhase } from './plan/profilePlan.ts';
 export type { ProcessPlace } from './reduce/grains.ts';
-export type { Evaluation } from './runtime/evaluation.ts';
+export type { EvaluateOptions, Evaluation, UseAverageOptions } from './runtime/evaluation.ts';
 export type { ExportOptions, InferenceExport } from './runtime/exportInference.ts';
 export type { PreciseOptions, PreciseResult } from './runtime/preciseNorm.ts';
 export type { Inputs } from './runtime/predict.ts';

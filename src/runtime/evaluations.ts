@@ -58,7 +58,8 @@ export class Evaluations {
 
   /** Throws a UsageError where a split cannot be evaluated; `what` asks for it. */
   check(split: SplitName, what: string): void {
-    checkInference(`${what} of '${split}'`, this.run.parts().plan, this.count(split, what));
+    const count = this.count(split, what);
+    checkInference(`${what} of '${split}'`, this.run.parts().plan, count);
   }
 
   /** Evaluates a split by the weights as they are. The run must be occupied. */
