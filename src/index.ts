@@ -36,7 +36,13 @@ export {
   type NamedTensor,
   type StateModels,
 } from './checkpoint/convertState.ts';
-export { type FoldedModel, foldBatchNorm, type NamedValues } from './checkpoint/foldNorm.ts';
+export {
+  type FoldedModel,
+  foldBatchNorm,
+  type NamedValue,
+  type NamedValues,
+} from './checkpoint/foldNorm.ts';
+export type { WeightsSource } from './checkpoint/startWeights.ts';
 export type { StateTensor } from './checkpoint/state.ts';
 export * from './collectives.ts';
 export type { Augmentation, AugmentationPlan } from './data/augment.ts';
@@ -70,6 +76,7 @@ export type { ElementType, Layout, Region } from './memory/layout.ts';
 export { AUTO_MIN_VALUES } from './nn/convert/autoNorm.ts';
 export { explainNorms, type NormExplanation, type NormRun } from './nn/convert/explainNorms.ts';
 export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/convert/normRequest.ts';
+export type { BatchNormSwitches } from './nn/convert/switchBatchNorm.ts';
 export type { NormKind } from './nn/layers/normTraits.ts';
 export type { ModelName, ModelPurpose } from './nn/models/models.ts';
 export type {
@@ -115,6 +122,7 @@ export type {
   InstanceNormSpec,
   LayerNormSpec,
   SampleNormOptions,
+  StatisticsSource,
 } from './nn/specs/norms.ts';
 export type { Pair, PairOption } from './nn/specs/options.ts';
 export type { ParameterRole } from './nn/specs/parameter.ts';
@@ -167,6 +175,7 @@ export type {
 export type { DataPlan, RunConfig } from './plan/config.ts';
 export type { EvalCorrection } from './plan/evalCorrection.ts';
 export type { OnNonFinite } from './plan/onNonFinite.ts';
+export type { ParameterGroup } from './plan/parameterGroups.ts';
 export type { PopulationDefinition } from './plan/populationPlan.ts';
 export type { ProfilePhase } from './plan/profilePlan.ts';
 export type { ProcessPlace } from './reduce/grains.ts';

@@ -11,6 +11,7 @@ import { parseModel } from '../nn/models/parse.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
+import type { ParameterGroup } from '../plan/parameterGroups.ts';
 import type { StateTensor } from './state.ts';
 
 /** The settings of a part of a run, such as its model or its optimizer, as plain data. They are
@@ -45,6 +46,10 @@ export interface CheckpointContent {
     readonly loss: SpecRecord;
     readonly optimizer: SpecRecord;
     readonly schedule: SpecRecord;
+    /** Patterns of the parameters that do not train; absent for none. */
+    readonly freeze?: readonly string[];
+    /** Parameters with a learning rate or weight decay of their own; absent for none. */
+    readonly parameterGroups?: readonly ParameterGroup[];
     readonly clipNorm: number | null;
     readonly replicas: number;
     /** Absent in files from before there were grains: one for each replica. */
@@ -124,6 +129,16 @@ const contentFields = {
     loss: plainObject,
     optimizer: plainObject,
     schedule: plainObject,
+    freeze: z.array(z.string()).exactOptional(),
+    parameterGroups: z
+      .array(
+        z.strictObject({
+          match: z.string(),
+          lrScale: z.number().exactOptional(),
+          weightDecay: z.number().exactOptional(),
+        }),
+      )
+      .exactOptional(),
     clipNorm: z.number().nullable(),
     replicas: counts,
     grains: counts.exactOptional(),

@@ -23,7 +23,8 @@ export interface StateTensor {
   readonly values: Float32Array | Float64Array;
 }
 
-/** All tensors of the state, as views of the arena: parameters, buffers, optimizer state. */
+/** All tensors of the state, as views of the arena: parameters, buffers, optimizer state of the
+ * parameters that train. */
 export function stateTensors(plan: RunPlan, memory: WebAssembly.Memory): readonly StateTensor[] {
   const { regions, parameters, config } = plan;
   const tensors: StateTensor[] = [];
@@ -39,8 +40,9 @@ export function stateTensors(plan: RunPlan, memory: WebAssembly.Memory): readonl
   }
   for (let i = 0; i < stateTensorsOf(config.optimizer).length; i++) {
     const state = viewOf(memory, regions.parameters.optimizerState[i]!);
-    for (const { name, shape, offset, length } of parameters.entries) {
-      const view = state.subarray(offset, offset + length);
+    for (const { name, shape, isTrained, trainedOffset, length } of parameters.entries) {
+      if (!isTrained) continue;
+      const view = state.subarray(trainedOffset, trainedOffset + length);
       tensors.push({ name: `optimizer.${i} ${name}`, group: 'optimizer', shape, values: view });
     }
   }
@@ -80,11 +82,13 @@ export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Da
 export function namedWeights(tensors: readonly StateTensor[]): ReadonlyMap<string, StateTensor> {
   const kept = tensors.filter(({ group }) => group !== 'optimizer');
   return new Map(
-    kept.map((tensor) => [
-      tensor.name.replace(/^\S+ /, ''),
-      { ...tensor, values: tensor.values.slice() },
-    ]),
+    kept.map((tensor) => [weightName(tensor), { ...tensor, values: tensor.values.slice() }]),
   );
+}
+
+/** The name of a parameter or buffer in the model, `0.conv2d.weight`. */
+export function weightName({ name }: Pick<StateTensor, 'name'>): string {
+  return name.replace(/^\S+ /, '');
 }
 
 /** SHA-256, in hex, over all parameters and running statistics: names, then little-endian

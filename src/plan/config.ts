@@ -7,6 +7,7 @@ import type { AugmentationPlan } from '../data/augment.ts';
 import type { Dataset, Task } from '../data/dataset.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import { cutOf } from '../nn/graph/cut.ts';
+import { freezeGraph, parameterNames } from '../nn/graph/freeze.ts';
 import { buildGraph, type Graph } from '../nn/graph/graph.ts';
 import type { LossSpec } from '../nn/specs/losses.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
@@ -15,6 +16,7 @@ import type { ScheduleSpec } from '../optim/schedule.ts';
 import { defaultGrains, type ProcessPlace } from '../reduce/grains.ts';
 import type { EvalCorrection } from './evalCorrection.ts';
 import type { OnNonFinite } from './onNonFinite.ts';
+import { type ParameterGroup, updateRules } from './parameterGroups.ts';
 
 /** What the plan needs to know of the data. */
 export interface DataPlan
@@ -30,6 +32,10 @@ export interface RunConfig {
   readonly loss: LossSpec;
   readonly optimizer: OptimizerSpec;
   readonly schedule: ScheduleSpec;
+  /** Patterns of the parameters that do not train (nn/graph/freeze.ts); default none. */
+  readonly freeze?: readonly string[];
+  /** Parameters with a learning rate or a weight decay of their own; default none. */
+  readonly parameterGroups?: readonly ParameterGroup[];
   /** Upper bound of the gradient's norm; null for none. */
   readonly clipNorm: number | null;
   readonly replicas: number;
@@ -116,6 +122,8 @@ export function checkRunConfig(config: RunConfig): void {
   }
   const { task, inputShape } = config.data;
   const graph = buildGraph(config.model, inputShape);
+  freezeGraph(graph, config.freeze ?? []);
+  updateRules(config.parameterGroups ?? [], parameterNames(graph));
   checkWorkers(config, graph);
   const output = graph.shapes[graph.output]!;
   if (sizeOf(output) !== outputSizeOf(task)) {

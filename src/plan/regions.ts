@@ -185,16 +185,14 @@ export function placeParameters(
   { optimizer }: RunConfig,
   parameters: ParameterPlan,
 ): ParameterRegions {
-  const whole = {
-    type: 'f32',
-    shape: [parameters.length],
-    writer: 'owner of the block',
-  } as const;
+  const place = (name: string, length: number): Region<'f32'> =>
+    builder.add({ name, type: 'f32', shape: [length], writer: 'owner of the block' });
+  const { trainedLength } = parameters;
   return {
-    values: builder.add({ name: 'parameters', ...whole }),
-    gradients: builder.add({ name: 'gradients', ...whole }),
+    values: place('parameters', parameters.length),
+    gradients: place('gradients', trainedLength),
     optimizerState: stateTensorsOf(optimizer).map((_, i) =>
-      builder.add({ name: `optimizer.state ${i}`, ...whole }),
+      place(`optimizer.state ${i}`, trainedLength),
     ),
     buffers: builder.add({
       name: 'buffers',
@@ -239,7 +237,7 @@ export interface WorkerSizes {
 export function placeWorker(
   builder: LayoutBuilder,
   config: RunConfig,
-  { leafLengths }: ParameterPlan,
+  { leafLengths, rules }: ParameterPlan,
   { count }: GrainCut,
   { rank, capacity, activationBytes, nodes }: WorkerSizes,
 ): WorkerRegions {
@@ -280,7 +278,7 @@ export function placeWorker(
     rates: builder.add({
       name: `${name}.rates`,
       type: 'f64',
-      shape: [countRates(config.optimizer)],
+      shape: [rules.length, countRates(config.optimizer)],
       writer,
     }),
     targets: builder.add({

@@ -8,9 +8,6 @@ import type { KernelExports } from '../kernels/exports.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { StepState } from '../nn/layers/layer.ts';
 import { bindGradientNorms } from '../observe/gradientNorms.ts';
-import { bindOptimizer, RATE_GRAD_SCALE, writeRates } from '../optim/bindOptimizer.ts';
-import { writeClipScale } from '../optim/clip.ts';
-import { learningRateAt } from '../optim/learningRate.ts';
 import { gradientsExchange } from '../plan/exchanges.ts';
 import { type GradientPart, nodesOfBlock } from '../plan/gradients.ts';
 import { BLOCK_LENGTH, type ParameterBlock } from '../plan/parameters.ts';
@@ -20,6 +17,7 @@ import { bindAdditions } from '../reduce/gradientSink.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
 import type { BackwardWatch } from './context.ts';
+import { bindRules } from './rules.ts';
 
 export interface UpdateSetup {
   readonly plan: RunPlan;
@@ -49,6 +47,8 @@ interface UpdatedBlock {
   readonly paramPtr: number;
   readonly statePtrs: readonly number[];
   readonly decays: boolean;
+  /** Index of the rule by which it is updated. */
+  readonly rule: number;
 }
 
 export interface Update {
@@ -77,36 +77,33 @@ export interface Update {
 
 /** Binds the update of one worker. */
 export function bindUpdate(setup: UpdateSetup): Update {
-  const { plan, kernels, memory, member } = setup;
+  const { plan, kernels, member } = setup;
   const { config, parameters } = plan;
   const { clipNorm, onNonFinite } = config;
   const { lo, hi } = plan.gradients.updated[member.rank]!;
   const blocks = parameters.blocks.slice(lo, hi).map((block, i) => bindBlock(setup, block, lo + i));
   const squares = bindSquares(setup, blocks);
   const clipCall = prepareCall({ kind: 'gradientNorm', length: squares.all.length });
-  const ratesRegion = plan.workers[member.rank]!.regions.rates;
-  const rates = viewOf(memory, ratesRegion);
-  const rateTable = bindRateTable(setup, rates);
-  const optimizer = bindOptimizer(config.optimizer, kernels, ratesRegion.offsetBytes);
+  const rules = bindRules(setup, plan.workers[member.rank]!.regions.rates);
   const folding = bindFolding(setup);
   const sampleNorms = bindGradientNorms(setup, blocks);
 
   return {
-    prepare: rateTable.prepare,
+    prepare: rules.prepare,
     watch: folding.watch,
     arePartsFinite: folding.arePartsFinite,
     publish: folding.publish,
     run(step) {
-      rateTable.take(step);
+      rules.take(step);
       folding.fold();
       sampleNorms();
       if (clipNorm !== null) {
         squares.sum();
         member.sync(clipCall);
         if (onNonFinite !== 'continue' && !squares.areAllFinite()) return false;
-        writeClipScale(squares.all, clipNorm, rates, RATE_GRAD_SCALE);
+        rules.clip(squares.all, clipNorm);
       }
-      for (const block of blocks) optimizer.update(block);
+      for (const block of blocks) rules.optimizers[block.rule]!.update(block);
       return true;
     },
     isTotalFinite() {
@@ -124,35 +121,6 @@ export function bindUpdate(setup: UpdateSetup): Update {
         ({ gradPtr, length }) => kernels.allFiniteF32(gradPtr, length) === 0,
       );
       return found?.layerPath;
-    },
-  };
-}
-
-/** The rates of all steps of a call, worked out before the first: numbers that functions return in
- * a step may be allocated. */
-interface RateTable {
-  prepare(from: number, to: number, totalSteps: number): void;
-  /** Writes the rates of a step where the optimizer reads them. */
-  take(step: number): void;
-}
-
-function bindRateTable({ plan }: UpdateSetup, rates: Float64Array): RateTable {
-  const { schedule, optimizer } = plan.config;
-  let firstStep = 0;
-  let table = new Float64Array();
-  return {
-    prepare(from, to, totalSteps) {
-      firstStep = from;
-      table = new Float64Array((to - from) * rates.length);
-      for (let i = 0; i < to - from; i++) {
-        const lr = learningRateAt(schedule, optimizer.lr, from + i, totalSteps);
-        writeRates(optimizer, from + i, lr, rates);
-        table.set(rates, i * rates.length);
-      }
-    },
-    take(step) {
-      const at = (step - firstStep) * rates.length;
-      for (let i = 0; i < rates.length; i++) rates[i] = table[at + i]!;
     },
   };
 }
@@ -355,7 +323,7 @@ function bindFoldedBlocks(
       nodesOfBlock(nodes, block),
       (index) => temporariesPtr + index * BLOCK_LENGTH * 8,
     );
-    const gradPtr = regions.parameters.gradients.offsetBytes + (entry.offset + start) * 4;
+    const gradPtr = regions.parameters.gradients.offsetBytes + (entry.trainedOffset + start) * 4;
     return { length, isWide: entry.isWide, folds, rootPtr, gradPtr };
   });
 }
@@ -367,7 +335,8 @@ function bindBlock(
 ): UpdatedBlock {
   const { regions, config, gradients } = plan;
   const { values, gradients: whole, optimizerState } = regions.parameters;
-  const at = (entry.offset + start) * 4;
+  const { weightDecay } = plan.parameters.rules[entry.rule]!;
+  const at = (entry.trainedOffset + start) * 4;
   return {
     index,
     layerPath: entry.layerPath,
@@ -375,8 +344,9 @@ function bindBlock(
     gradPtr: whole.offsetBytes + at,
     // A part alone is known to be finite, unless it was narrowed.
     isSum: entry.isWide || gradients.parts[0]!.nodes.length > 1,
-    paramPtr: values.offsetBytes + at,
+    paramPtr: values.offsetBytes + (entry.offset + start) * 4,
     statePtrs: optimizerState.map(({ offsetBytes }) => offsetBytes + at),
-    decays: entry.role === 'weight' || config.optimizer.decayNormAndBias,
+    decays: weightDecay !== null || entry.role === 'weight' || config.optimizer.decayNormAndBias,
+    rule: entry.rule,
   };
 }

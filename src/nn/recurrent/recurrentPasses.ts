@@ -72,15 +72,16 @@ export function bindRecurrent(spec: RecurrentSpec, binding: Binding): BoundLayer
   };
 }
 
-/** The sums of biases and gains, by the parameters' names. */
+/** The sums of the biases and gains that train, by the parameters' names. */
 function bindSums({ spec, binding, columns }: RecurrentFrame): ReadonlyMap<string, GrainSums> {
   const { kernels, countGrains } = binding;
   return new Map(
-    summedParameters(spec).map((parameter) => {
+    summedParameters(spec).flatMap((parameter) => {
       const workspacePtr = binding.workspacePtr(`${parameter}.sums`);
       const sink = binding.gradient(parameter);
+      if (sink === undefined) return [];
       const setup = { kernels, countGrains, length: columns, workspacePtr, sink };
-      return [parameter, bindGrainSums(setup)] as const;
+      return [[parameter, bindGrainSums(setup)] as const];
     }),
   );
 }
@@ -108,7 +109,7 @@ function bindNorms(
         dxPtr: frame.productGrads[part] + at,
       };
       const bias = sums.get(`bias${part}`);
-      const gradients = { weight: sums.get(`normWeight${part}`)!, bias };
+      const gradients = { weight: sums.get(`normWeight${part}`), bias };
       return bindStepNorm(spec, binding, { part, t, tensors }, gradients);
     }),
   );
@@ -122,10 +123,10 @@ function bindBiasGradients(
   const { spec, binding, steps, columns, gateStepBytes } = frame;
   const { kernels, step } = binding;
   const parts = spec.bias && !frame.hasNorm ? PARTS : [];
-  const biases = parts.map((part) => ({
-    ptr: frame.gateGrads[part],
-    sum: sums.get(`bias${part}`)!,
-  }));
+  const biases = parts.flatMap((part) => {
+    const sum = sums.get(`bias${part}`);
+    return sum === undefined ? [] : [{ ptr: frame.gateGrads[part], sum }];
+  });
   return () => {
     for (const { ptr, sum } of biases) {
       for (let grain = 0; grain < binding.countGrains; grain++) {
