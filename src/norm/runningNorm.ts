@@ -7,7 +7,7 @@ import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import type { GradientSink } from '../reduce/gradientSink.ts';
 import { type BoundReduction, reduce } from '../reduce/reduction.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
-import { bindPasses } from './passes.ts';
+import { bindPasses, type NormPasses } from './passes.ts';
 import { bindRunningUpdate } from './runningStatistics.ts';
 import type { NormSetup, RunningPtrs } from './setup.ts';
 
@@ -31,8 +31,8 @@ export function runningNormLength(channels: number): number {
   return 4 * channels + gradCoefficientsLength(channels) + 2 * channels + (2 * channels + 1);
 }
 
-/** The input gradient is batch normalization's with sums of 0, over any number of values. With fewer
- * than these the kernels would take slower coefficients. */
+/** The input gradient is batch normalization's with sums of 0, over any number of values. With
+ * fewer than these the kernels would take slower coefficients. */
 const CONSTANT_COUNT = 64;
 
 /** Binds the passes. What a step observes moves the running statistics after it, so that the step
@@ -42,53 +42,21 @@ export function bindRunningNorm(setup: RunningNormSetup): {
   backward(): void;
   updateRunningStatistics(): void;
 } {
-  const { kernels, step, channels, rowsPerSample, countGrains, running, moments } = setup;
-  const { xPtr, yPtr, dyPtr, dxPtr, weightGrad, biasGrad } = setup;
-  const passes = bindPasses(kernels, setup.isRelu);
-  const vectorBytes = channels * DOUBLE_BYTES;
-  const sampleBytes = rowsPerSample * channels * FLOAT_BYTES;
-  const coefficientsPtr = setup.workspacePtr;
-  const gradCoefficientsPtr = coefficientsPtr + 4 * vectorBytes;
-  const sumsPtr = gradCoefficientsPtr + gradCoefficientsLength(channels) * DOUBLE_BYTES;
-  const zerosPtr = sumsPtr + 2 * vectorBytes;
-  const countPtr = zerosPtr + 2 * vectorBytes;
-  const numbers = new Float64Array(setup.memory.buffer);
-  kernels.zeroBytes(zerosPtr, 2 * vectorBytes);
+  const { kernels, step, channels, countGrains, running, moments, xPtr } = setup;
+  const frame = frameOf(setup);
+  const { passes, numbers, coefficientsPtr, gradCoefficientsPtr, zerosPtr, countPtr } = frame;
+  kernels.zeroBytes(zerosPtr, 2 * channels * DOUBLE_BYTES);
   numbers[countPtr / DOUBLE_BYTES] = CONSTANT_COUNT;
-  const rowsIn = (lo: number, hi: number): number =>
-    (step.grainStart[hi]! - step.grainStart[lo]!) * rowsPerSample;
+  const observe = moments && bindObservation(setup, frame, moments);
+  const foldSums = bindSums(setup, frame);
+  const { momentum } = setup;
   const updateRunning =
     moments &&
-    bindRunningUpdate({
-      ...{ numbers, channels, momentum: setup.momentum, running },
-      groupPtrs: moments.groupPtrs,
-    });
-
-  const observe = (from: BoundReduction): void => {
-    for (let grain = 0; grain < countGrains; grain++) {
-      const at = xPtr + step.grainStart[grain]! * sampleBytes;
-      // The coefficients are computed later: until then their place is free for the pivots.
-      kernels.momentsF32(
-        at,
-        rowsIn(grain, grain + 1),
-        channels,
-        coefficientsPtr,
-        from.leafPtr(grain),
-      );
-    }
-    reduce(from);
-  };
-
-  const takeIn = (gradient: GradientSink | undefined, grain: number, fromPtr: number): void => {
-    if (gradient === undefined) return;
-    // As pairs of float32.
-    kernels.copyF32(gradient.leafPtr(grain), fromPtr, 2 * channels);
-    gradient.fold(grain);
-  };
+    bindRunningUpdate({ numbers, channels, momentum, running, groupPtrs: moments.groupPtrs });
 
   return {
     forward() {
-      if (step.training && moments !== undefined) observe(moments);
+      if (step.training) observe?.();
       kernels.batchNormCoefficients(
         running.meanPtr,
         running.varPtr,
@@ -99,26 +67,13 @@ export function bindRunningNorm(setup: RunningNormSetup): {
         setup.biasPtr,
         coefficientsPtr,
       );
-      passes.normalize(xPtr, yPtr, rowsIn(0, countGrains), channels, coefficientsPtr);
+      const rows = frame.rowsIn(0, countGrains);
+      passes.normalize(xPtr, setup.yPtr, rows, channels, coefficientsPtr);
     },
 
     backward() {
-      const areSummed = weightGrad !== undefined || biasGrad !== undefined;
-      for (let grain = 0; areSummed && grain < countGrains; grain++) {
-        const at = step.grainStart[grain]! * sampleBytes;
-        passes.gradSums(
-          xPtr + at,
-          dyPtr + at,
-          rowsIn(grain, grain + 1),
-          channels,
-          coefficientsPtr,
-          gradCoefficientsPtr,
-          sumsPtr,
-        );
-        takeIn(weightGrad, grain, sumsPtr + vectorBytes);
-        takeIn(biasGrad, grain, sumsPtr);
-      }
-      if (dxPtr === 0) return;
+      foldSums();
+      if (setup.dxPtr === 0) return;
       kernels.batchNormGradCoefficients(
         zerosPtr,
         countPtr,
@@ -126,12 +81,103 @@ export function bindRunningNorm(setup: RunningNormSetup): {
         coefficientsPtr,
         gradCoefficientsPtr,
       );
-      const rows = rowsIn(0, countGrains);
-      passes.inputGrad(xPtr, dyPtr, dxPtr, rows, channels, coefficientsPtr, gradCoefficientsPtr);
+      passes.inputGrad(
+        xPtr,
+        setup.dyPtr,
+        setup.dxPtr,
+        frame.rowsIn(0, countGrains),
+        channels,
+        coefficientsPtr,
+        gradCoefficientsPtr,
+      );
     },
 
     updateRunningStatistics() {
       updateRunning?.();
     },
+  };
+}
+
+/** What the passes share: where everything lies. */
+interface Frame {
+  readonly passes: NormPasses;
+  /** The whole memory. */
+  readonly numbers: Float64Array;
+  readonly coefficientsPtr: number;
+  readonly gradCoefficientsPtr: number;
+  readonly sumsPtr: number;
+  readonly zerosPtr: number;
+  readonly countPtr: number;
+  /** How many rows the grains [lo, hi) have. */
+  rowsIn(lo: number, hi: number): number;
+  /** Where a grain begins in x, y and their gradients. */
+  offsetOf(grain: number): number;
+}
+
+function frameOf(setup: RunningNormSetup): Frame {
+  const { kernels, step, channels, rowsPerSample, workspacePtr } = setup;
+  const vectorBytes = channels * DOUBLE_BYTES;
+  const sampleBytes = rowsPerSample * channels * FLOAT_BYTES;
+  const gradCoefficientsPtr = workspacePtr + 4 * vectorBytes;
+  const sumsPtr = gradCoefficientsPtr + gradCoefficientsLength(channels) * DOUBLE_BYTES;
+  const zerosPtr = sumsPtr + 2 * vectorBytes;
+  return {
+    passes: bindPasses(kernels, setup.isRelu),
+    numbers: new Float64Array(setup.memory.buffer),
+    coefficientsPtr: workspacePtr,
+    gradCoefficientsPtr,
+    sumsPtr,
+    zerosPtr,
+    countPtr: zerosPtr + 2 * vectorBytes,
+    rowsIn: (lo, hi) => (step.grainStart[hi]! - step.grainStart[lo]!) * rowsPerSample,
+    offsetOf: (grain) => step.grainStart[grain]! * sampleBytes,
+  };
+}
+
+/** Returns what takes the statistics of the batch. */
+function bindObservation(
+  { kernels, channels, countGrains, xPtr }: RunningNormSetup,
+  { coefficientsPtr, rowsIn, offsetOf }: Frame,
+  moments: BoundReduction,
+): () => void {
+  return () => {
+    for (let grain = 0; grain < countGrains; grain++) {
+      const rows = rowsIn(grain, grain + 1);
+      // The coefficients are computed later: until then their place is free for the pivots.
+      const leafPtr = moments.leafPtr(grain);
+      kernels.momentsF32(xPtr + offsetOf(grain), rows, channels, coefficientsPtr, leafPtr);
+    }
+    reduce(moments);
+  };
+}
+
+/** Returns what folds the gradients of weight and bias, those that train. */
+function bindSums(
+  { channels, countGrains, xPtr, dyPtr, weightGrad, biasGrad, kernels }: RunningNormSetup,
+  { passes, coefficientsPtr, gradCoefficientsPtr, sumsPtr, rowsIn, offsetOf }: Frame,
+): () => void {
+  if (weightGrad === undefined && biasGrad === undefined) return () => {};
+  const takeIn = (gradient: GradientSink | undefined, grain: number, fromPtr: number): void => {
+    if (gradient === undefined) return;
+    // As pairs of float32.
+    kernels.copyF32(gradient.leafPtr(grain), fromPtr, 2 * channels);
+    gradient.fold(grain);
+  };
+  return () => {
+    for (let grain = 0; grain < countGrains; grain++) {
+      const at = offsetOf(grain);
+      // The gradient's coefficients are computed later: until then their place is free.
+      passes.gradSums(
+        xPtr + at,
+        dyPtr + at,
+        rowsIn(grain, grain + 1),
+        channels,
+        coefficientsPtr,
+        gradCoefficientsPtr,
+        sumsPtr,
+      );
+      takeIn(weightGrad, grain, sumsPtr + channels * DOUBLE_BYTES);
+      takeIn(biasGrad, grain, sumsPtr);
+    }
   };
 }

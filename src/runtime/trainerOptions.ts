@@ -64,9 +64,8 @@ export interface TrainerOptions {
   /** Whether all of `weights` have to be in the model, in the same shapes, and all of the model in
    * them; else what fits is taken and the rest is fresh. Default true. */
   readonly strictWeights?: boolean;
-  /** How batch norms train that are fine-tuned: whose statistics normalize, whether the running ones
-   * move, whether weight and bias train; of all of them or by patterns of layers. Default: as the
-   * model says. */
+  /** How batch norms train: whose statistics normalize, whether the running ones move, whether
+   * weight and bias train; of all of them or by patterns of layers. Default: as the model says. */
   readonly batchNorm?: readonly BatchNormSwitches[];
   /** Patterns of parameters that do not train: `0.*` for all of layer 0, `*.bias`; `*` stands for
    * any characters, and a pattern that begins with `!` lets parameters train again. No gradient is

@@ -1,5 +1,5 @@
-// The optimizer of a worker, bound once for each rule by which parameters are updated: each has rates
-// of its own, which follow the schedule.
+// The optimizer of a worker, bound once for each rule by which parameters are updated. Each rule
+// has rates of its own, which follow the schedule.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';

@@ -107,6 +107,33 @@ export interface GoldenTraining {
   readonly runs: readonly GoldenRun[];
 }
 
+/** Twenty steps of the net of `training.json`, with frozen parameters, groups, switched norms. */
+export interface GoldenFineTuning {
+  readonly name: string;
+  /** Paths, `<layer index>.<name>`. */
+  readonly frozen: readonly string[];
+  readonly groups: readonly {
+    readonly paths: readonly string[];
+    readonly lrScale: number | null;
+    readonly weightDecay: number | null;
+  }[];
+  /** By layer index: whose statistics normalize, and whether the running ones move. */
+  readonly norms: Readonly<Record<string, readonly ['batch' | 'running', boolean]>>;
+  readonly optimizer: GoldenOptimizer;
+  /** One for each step, before its update. */
+  readonly losses: readonly number[];
+  readonly parameters: GoldenTensors;
+  readonly buffers: GoldenTensors;
+}
+
+/** What `fineTuning.json` holds; layers, samples and parameters are those of `training.json`. */
+export interface GoldenFineTunings {
+  readonly steps: number;
+  readonly globalBatch: number;
+  readonly initialBuffers: GoldenTensors;
+  readonly runs: readonly GoldenFineTuning[];
+}
+
 /** The cases of each layer and loss. */
 export function loadGoldenLayers(): GoldenLayers {
   return read('layers.json') as GoldenLayers;
@@ -115,6 +142,11 @@ export function loadGoldenLayers(): GoldenLayers {
 /** The training runs. */
 export function loadGoldenTraining(): GoldenTraining {
   return read('training.json') as GoldenTraining;
+}
+
+/** The runs of fine-tuning. */
+export function loadGoldenFineTunings(): GoldenFineTunings {
+  return read('fineTuning.json') as GoldenFineTunings;
 }
 
 function read(fileName: string): unknown {
