@@ -45,8 +45,14 @@ export {
   type NamedTensor,
   type StateModels,
 } from './checkpoint/convertState.ts';
-export { type FoldedModel, foldBatchNorm, type NamedValues } from './checkpoint/foldNorm.ts';
+export {
+  type FoldedModel,
+  foldBatchNorm,
+  type NamedValue,
+  type NamedValues,
+} from './checkpoint/foldNorm.ts';
 export type { MonitorState } from './checkpoint/monitored.ts';
+export type { WeightsSource } from './checkpoint/startWeights.ts';
 export type { StateTensor } from './checkpoint/state.ts';
 export * from './collectives.ts';
 export type { Augmentation, AugmentationPlan } from './data/augment.ts';
@@ -80,6 +86,7 @@ export type { ElementType, Layout, Region } from './memory/layout.ts';
 export { AUTO_MIN_VALUES } from './nn/convert/autoNorm.ts';
 export { explainNorms, type NormExplanation, type NormRun } from './nn/convert/explainNorms.ts';
 export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/convert/normRequest.ts';
+export type { BatchNormSwitches } from './nn/convert/switchBatchNorm.ts';
 export type { NormKind } from './nn/layers/normTraits.ts';
 export type { ModelName, ModelPurpose } from './nn/models/models.ts';
 export type {
@@ -131,6 +138,7 @@ export type {
   InstanceNormSpec,
   LayerNormSpec,
   SampleNormOptions,
+  StatisticsSource,
 } from './nn/specs/norms.ts';
 export type { Pair, PairOption } from './nn/specs/options.ts';
 export type { ParameterRole } from './nn/specs/parameter.ts';
@@ -194,6 +202,7 @@ export type {
 export type { DataPlan, RunConfig } from './plan/config.ts';
 export type { EvalCorrection } from './plan/evalCorrection.ts';
 export type { OnNonFinite } from './plan/onNonFinite.ts';
+export type { ParameterGroup } from './plan/parameterGroups.ts';
 export type { PopulationDefinition } from './plan/populationPlan.ts';
 export type { ProfilePhase } from './plan/profilePlan.ts';
 export type { ProcessPlace } from './reduce/grains.ts';

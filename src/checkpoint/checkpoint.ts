@@ -13,6 +13,7 @@ import { parseLoss } from '../nn/specs/losses.ts';
 import { parseAveraging } from '../optim/averaging.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
+import type { ParameterGroup } from '../plan/parameterGroups.ts';
 import { type MonitorState, monitorSchema } from './monitored.ts';
 import type { StateTensor } from './state.ts';
 
@@ -50,6 +51,10 @@ export interface CheckpointContent {
     readonly schedule: SpecRecord;
     /** Absent in files from before there were averages. */
     readonly averaging?: SpecRecord | null;
+    /** Patterns of the parameters that do not train; absent for none. */
+    readonly freeze?: readonly string[];
+    /** Parameters with a learning rate or weight decay of their own; absent for none. */
+    readonly parameterGroups?: readonly ParameterGroup[];
     readonly clipNorm: number | null;
     /** Absent where gradients are not clipped by value. */
     readonly clipValue?: number | null;
@@ -137,6 +142,16 @@ const contentFields = {
     optimizer: plainObject,
     schedule: plainObject,
     averaging: plainObject.nullable().exactOptional(),
+    freeze: z.array(z.string()).exactOptional(),
+    parameterGroups: z
+      .array(
+        z.strictObject({
+          match: z.string(),
+          lrScale: z.number().exactOptional(),
+          weightDecay: z.number().exactOptional(),
+        }),
+      )
+      .exactOptional(),
     clipNorm: z.number().nullable(),
     clipValue: z.number().nullable().exactOptional(),
     replicas: counts,

@@ -9,6 +9,7 @@ import { anything, listOf } from '../base/values.ts';
 import { convertNorm } from '../nn/convert/convertNorm.ts';
 import { isNorm } from '../nn/convert/normLeaf.ts';
 import type { ConvertNormOptions } from '../nn/convert/normRequest.ts';
+import { freezeGraph } from '../nn/graph/freeze.ts';
 import { buildGraph, type Graph, type LayerOperation } from '../nn/graph/graph.ts';
 import { parseModel } from '../nn/models/parse.ts';
 import { initialize } from '../nn/specs/init.ts';
@@ -49,6 +50,9 @@ export interface StateModels {
   readonly to: LayerSpec;
   /** Of both models' input. */
   readonly inputShape: Shape;
+  /** Patterns of the parameters of `to` that do not train, so that they have no optimizer state;
+   * default none. */
+  readonly freeze?: readonly string[];
 }
 
 const GROUPS = ['parameter', 'buffer', 'optimizer', 'best'];
@@ -60,6 +64,7 @@ const modelsSchema = optionsSchema<StateModels>()({
   from: anything<LayerSpec>(),
   to: anything<LayerSpec>(),
   inputShape: shapeOption,
+  freeze: listOf<string>('a list of patterns', (item) => typeof item === 'string').exactOptional(),
 });
 
 export interface ConvertedState {
@@ -77,23 +82,29 @@ export interface ConvertedState {
  * where the models differ in more than their normalizations, or tensors are missing. */
 export function convertState(state: readonly NamedTensor[], models: StateModels): ConvertedState {
   parseData(namedTensors, state, 'state of convertState');
-  const { from, to, inputShape } = parseOptions('convertState', modelsSchema, models, {
+  const {
+    from,
+    to,
+    inputShape,
+    freeze = [],
+  } = parseOptions('convertState', modelsSchema, models, {
     example: 'convertState(checkpoint.tensors, { from, to, inputShape })',
   });
   return carryState(state, {
     from: parseModel(from, 'from of convertState'),
     to: parseModel(to, 'to of convertState'),
     inputShape,
+    freeze,
   });
 }
 
-function carryState(state: readonly NamedTensor[], models: StateModels): ConvertedState {
+function carryState(state: readonly NamedTensor[], models: Required<StateModels>): ConvertedState {
   const saved = new Map(state.map((tensor) => [tensor.name, tensor]));
   const slots = new Set(
     state.flatMap(({ name, group }) => (group === 'optimizer' ? [name.split(' ')[0]!] : [])),
   );
   const from = buildGraph(models.from, models.inputShape);
-  const to = buildGraph(models.to, models.inputShape);
+  const to = freezeGraph(buildGraph(models.to, models.inputShape), models.freeze);
   const pairs = alignLayers(models, { from: layersOf(from), to: layersOf(to) });
   const sources = new Map(pairs.flatMap((pair) => (pair.to ? [[pair.to.path, pair]] : [])));
   const [before, after] = [planParameters(from), planParameters(to)];
@@ -104,6 +115,7 @@ function carryState(state: readonly NamedTensor[], models: StateModels): Convert
   for (const entry of after.entries) {
     const parameter = carry(context, 'parameter', entry);
     taken.parameter.push(parameter);
+    if (!entry.isTrained) continue;
     for (const [slot, kept] of optimizer) kept.push(carrySlot(context, slot, entry, parameter));
   }
   for (const entry of after.buffers) taken.buffer.push(carry(context, 'buffer', entry));
@@ -132,7 +144,8 @@ export async function convertCheckpoint(
   const run = { inputShape, replicas, replicaBatch };
   const to = convertNorm(from, { ...run, ...request });
   if (JSON.stringify(to) === JSON.stringify(from)) return { saved, report: [] };
-  const { tensors, report } = convertState(saved.tensors, { from, to, inputShape });
+  const freeze = saved.run.freeze ?? [];
+  const { tensors, report } = convertState(saved.tensors, { from, to, inputShape, freeze });
   // What was decided from validations of the model before says nothing of this one.
   const { monitored: _monitored, ...rest } = saved;
   return { saved: { ...rest, model: { ...to }, tensors }, report };

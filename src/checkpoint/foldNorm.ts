@@ -26,10 +26,14 @@ import { type LayerSpec, type LeafSpec, mapLeaves } from '../nn/specs/spec.ts';
 import { isTensor } from './namedTensor.ts';
 
 /** Tensors by their names in a model, `0.conv2d.weight`, as `trainer.weights()` has them. */
-export type NamedValues = ReadonlyMap<
-  string,
-  { readonly shape: Shape; readonly values: Float32Array | Float64Array }
->;
+export type NamedValues = ReadonlyMap<string, NamedValue>;
+
+/** A tensor without its name. */
+export interface NamedValue {
+  readonly shape: Shape;
+  /** Row-major, as many as the shape says. */
+  readonly values: Float32Array | Float64Array;
+}
 
 const namedValues = accept<NamedValues>('a Map, such as trainer.weights()', (given) => {
   return given instanceof Map && [...given].every(isNamedTensor);

@@ -25,7 +25,8 @@ export interface StateTensor {
   readonly values: Float32Array | Float64Array;
 }
 
-/** All tensors of the state, as views of the arena: parameters, buffers, optimizer state. */
+/** All tensors of the state, as views of the arena: parameters, buffers, optimizer state of the
+ * parameters that train. */
 export function stateTensors(plan: RunPlan, memory: WebAssembly.Memory): readonly StateTensor[] {
   const { regions, parameters, config } = plan;
   const tensors: StateTensor[] = [];
@@ -41,8 +42,9 @@ export function stateTensors(plan: RunPlan, memory: WebAssembly.Memory): readonl
   }
   for (const [i, kept] of keptOf(config).entries()) {
     const state = viewOf(memory, regions.parameters.optimizerState[i]!);
-    for (const { name, shape, offset, length } of parameters.entries) {
-      const view = state.subarray(offset, offset + length);
+    for (const { name, shape, isTrained, trainedOffset, length } of parameters.entries) {
+      if (!isTrained) continue;
+      const view = state.subarray(trainedOffset, trainedOffset + length);
       tensors.push({ name: `optimizer.${kept} ${name}`, group: 'optimizer', shape, values: view });
     }
   }
@@ -97,10 +99,15 @@ function fillData({ regions, config }: RunPlan, memory: WebAssembly.Memory, data
 export function namedWeights(tensors: readonly StateTensor[]): ReadonlyMap<string, StateTensor> {
   return new Map(
     weightsOf(tensors).map((tensor) => [
-      tensor.name.replace(/^\S+ /, ''),
+      weightName(tensor),
       { ...tensor, values: tensor.values.slice() },
     ]),
   );
+}
+
+/** The name of a parameter or buffer in the model, `0.conv2d.weight`. */
+export function weightName({ name }: Pick<StateTensor, 'name'>): string {
+  return name.replace(/^\S+ /, '');
 }
 
 /** SHA-256, in hex, over all parameters and running statistics: names, then little-endian

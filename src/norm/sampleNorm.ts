@@ -64,13 +64,11 @@ export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
       gradCoefficientsPtr,
       vectorPtr,
     );
-    if (setup.weightGrad !== undefined && setup.biasGrad !== undefined) {
-      const productsPtr = vectorPtr + channels * DOUBLE_BYTES;
-      const weightLeaf = setup.weightGrad.leafPtr(grain);
-      const biasLeaf = setup.biasGrad.leafPtr(grain);
-      kernels.addF64(weightLeaf, weightLeaf, productsPtr, channels);
-      kernels.addF64(biasLeaf, biasLeaf, vectorPtr, channels);
-    }
+    const weightLeaf = setup.weightGrad?.leafPtr(grain);
+    const biasLeaf = setup.biasGrad?.leafPtr(grain);
+    const productsPtr = vectorPtr + channels * DOUBLE_BYTES;
+    if (weightLeaf !== undefined) kernels.addF64(weightLeaf, weightLeaf, productsPtr, channels);
+    if (biasLeaf !== undefined) kernels.addF64(biasLeaf, biasLeaf, vectorPtr, channels);
     if (setup.dxPtr === 0) return;
     kernels.groupNormGradCoefficients(
       vectorPtr,

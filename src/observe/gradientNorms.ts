@@ -20,7 +20,7 @@ export interface TensorGradient {
 export interface GradientNorms {
   /** How many optimizer steps were done before it. */
   readonly step: number;
-  /** In the order of the model. */
+  /** Of the parameters that train, in the order of the model. */
   readonly tensors: readonly TensorGradient[];
 }
 
@@ -68,7 +68,8 @@ export function readGradientNorms(
     readonly stepsDone: () => number;
   },
 ): GradientNorms | undefined {
-  const { blocks, entries } = parameters;
+  const { blocks } = parameters;
+  const entries = parameters.entries.filter(({ isTrained }) => isTrained);
   const copySlot = (slot: number): Float64Array =>
     values.slice(slot * blocks.length, (slot + 1) * blocks.length);
   const found = readSnapshot({ ...timing, copySlot });

@@ -9,6 +9,7 @@ import { countHeldOut } from '../data/heldOut.ts';
 import { weightedSplits } from '../data/weighted.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import { cutOf } from '../nn/graph/cut.ts';
+import { freezeGraph, parameterNames } from '../nn/graph/freeze.ts';
 import { buildGraph, type Graph } from '../nn/graph/graph.ts';
 import type { LossSpec } from '../nn/specs/losses.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
@@ -20,6 +21,7 @@ import { defaultGrains, type ProcessPlace } from '../reduce/grains.ts';
 import type { EvalCorrection } from './evalCorrection.ts';
 import { checkLoss } from './lossFit.ts';
 import type { OnNonFinite } from './onNonFinite.ts';
+import { type ParameterGroup, updateRules } from './parameterGroups.ts';
 
 /** What the plan needs to know of the data. */
 export interface DataPlan
@@ -42,6 +44,10 @@ export interface RunConfig {
   readonly schedule: ScheduleSpec;
   /** Which average of the weights is kept; null or absent for none. */
   readonly averaging?: AveragingSpec | null;
+  /** Patterns of the parameters that do not train (nn/graph/freeze.ts); default none. */
+  readonly freeze?: readonly string[];
+  /** Parameters with a learning rate or a weight decay of their own; default none. */
+  readonly parameterGroups?: readonly ParameterGroup[];
   /** Upper bound of the gradient's norm; null for none. */
   readonly clipNorm: number | null;
   /** Upper bound of the absolute value of each element of the gradient, before its norm is taken;
@@ -150,6 +156,8 @@ export function checkRunConfig(config: RunConfig): void {
   const { schedule } = config;
   if (schedule.kind === 'plateau') checkMonitor(schedule.monitor, task);
   const graph = buildGraph(config.model, inputShape);
+  freezeGraph(graph, config.freeze ?? []);
+  updateRules(config.parameterGroups ?? [], parameterNames(graph));
   checkWorkers(config, graph);
   const output = graph.shapes[graph.output]!;
   if (sizeOf(output) !== outputSizeOf(task)) {

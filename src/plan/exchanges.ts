@@ -3,6 +3,7 @@
 // all exchanges of a step, for whoever wants to know what it sends.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
+import type { LayerOperation } from '../nn/graph/graph.ts';
 import { layersSideBySide } from '../nn/graph/sideBySide.ts';
 import { gradientsNeeded } from '../nn/graph/storage.ts';
 import { GRAIN_SUMS } from '../reduce/epochSums.ts';
@@ -65,7 +66,13 @@ export function stepExchanges(plan: RunPlan): readonly StepExchange[] {
  * side. */
 function statisticsExchanges({ graph, reductions }: RunPlan): readonly ExchangedRanges[] {
   const isNeeded = gradientsNeeded(graph);
-  const firstOf = new Map(layersSideBySide(graph).map(([first, second]) => [second, first]));
+  const sharesSums = ({ path }: LayerOperation): boolean =>
+    reductions.has(reductionName(path, 'sums'));
+  const firstOf = new Map(
+    layersSideBySide(graph)
+      .filter((pair) => pair.every(sharesSums))
+      .map(([first, second]) => [second, first]),
+  );
   const exchanges = new Map<string, ExchangedRanges[]>();
   for (const { operation, declared } of reductionsOf(graph)) {
     const { between } = reductions.get(reductionName(operation.path, declared.name))!;

@@ -218,8 +218,8 @@ function foldedRange(
   const first = blocks[lo];
   const last = blocks[hi - 1];
   if (first === undefined || last === undefined || lo >= hi) return [];
-  const from = first.entry.offset + first.start;
-  const to = last.entry.offset + last.start + last.length;
+  const from = first.entry.trainedOffset + first.start;
+  const to = last.entry.trainedOffset + last.start + last.length;
   return [{ offsetBytes: offsetBytes + from * FLOAT_BYTES, sizeBytes: (to - from) * FLOAT_BYTES }];
 }
 

@@ -3,9 +3,11 @@
 
 import { alignUp } from '../base/bytes.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
+import { parameterNames } from '../nn/graph/freeze.ts';
 import { buffersOf, type Graph, parametersOf } from '../nn/graph/graph.ts';
 import type { Initializer } from '../nn/specs/init.ts';
 import type { ParameterRole } from '../nn/specs/parameter.ts';
+import { type ParameterGroup, type UpdateRule, updateRules } from './parameterGroups.ts';
 
 export interface ParameterEntry {
   /** `3.batchNorm.weight`. */
@@ -15,15 +17,21 @@ export interface ParameterEntry {
   readonly role: ParameterRole;
   readonly init: Initializer;
   readonly length: number;
-  /** Elements from the start of the regions of parameters, gradients and optimizer state. */
+  /** Elements from the start of the region of parameters. */
   readonly offset: number;
+  readonly isTrained: boolean;
+  /** Elements from the start of the regions of gradients and optimizer state, which have the
+   * trained parameters alone; -1 where it is frozen. */
+  readonly trainedOffset: number;
   /** Whether its gradient is summed in float64. */
   readonly isWide: boolean;
-  /** Elements from the start of a gradient node of its type. */
+  /** Elements from the start of a gradient node of its type; -1 where it is frozen. */
   readonly nodeOffset: number;
   /** Elements from the start of a worker's leaf of its type, which layers use one after the
-   * other. */
+   * other; -1 where it is frozen. */
   readonly leafOffset: number;
+  /** Its place among the rules of the plan. */
+  readonly rule: number;
 }
 
 /** A float64 tensor beside the parameters: running statistics. */
@@ -47,13 +55,18 @@ export interface ParameterBlock {
 export interface ParameterPlan {
   readonly entries: readonly ParameterEntry[];
   readonly buffers: readonly BufferEntry[];
+  /** Of the parameters that train. */
   readonly blocks: readonly ParameterBlock[];
   /** Elements of the region of parameters. */
   readonly length: number;
+  /** Elements of the regions of gradients and optimizer state. */
+  readonly trainedLength: number;
   readonly buffersLength: number;
   /** Elements of a gradient node, and of a leaf, float32 and float64. */
   readonly nodeLengths: { readonly narrow: number; readonly wide: number };
   readonly leafLengths: { readonly narrow: number; readonly wide: number };
+  /** How parameters are updated, at least one. */
+  readonly rules: readonly UpdateRule[];
 }
 
 /** 16 KB of float32: stays in the first-level cache from fold to update. Part of the result's bits
@@ -62,13 +75,19 @@ export const BLOCK_LENGTH = 4096;
 /** Tensors begin on cache lines. */
 const ALIGN_ELEMENTS = 32;
 
-/** Lays out the parameters of a model. Depends on the model alone, never on workers. */
-export function planParameters(graph: Graph): ParameterPlan {
+/** Lays out the parameters of a model. Depends on the model, what is frozen and the groups alone,
+ * never on workers. */
+export function planParameters(
+  graph: Graph,
+  groups: readonly ParameterGroup[] = [],
+): ParameterPlan {
+  const { rules, ruleOf } = updateRules(groups, parameterNames(graph));
   const entries: ParameterEntry[] = [];
   const buffers: BufferEntry[] = [];
   const nodeLengths = { narrow: 0, wide: 0 };
   const leafLengths = { narrow: 0, wide: 0 };
   let length = 0;
+  let trainedLength = 0;
   let buffersLength = 0;
   for (const operation of graph.operations) {
     if (operation.op !== 'layer') continue;
@@ -79,6 +98,7 @@ export function planParameters(graph: Graph): ParameterPlan {
       const type = isWide ? 'wide' : 'narrow';
       const size = sizeOf(declared.shape);
       const room = alignUp(size, ALIGN_ELEMENTS);
+      const isTrained = !operation.frozen.has(declared.name);
       entries.push({
         name: `${path}.${declared.name}`,
         layerPath: path,
@@ -88,10 +108,15 @@ export function planParameters(graph: Graph): ParameterPlan {
         length: size,
         offset: length,
         isWide,
-        nodeOffset: nodeLengths[type],
-        leafOffset: inLayer[type],
+        isTrained,
+        trainedOffset: isTrained ? trainedLength : -1,
+        nodeOffset: isTrained ? nodeLengths[type] : -1,
+        leafOffset: isTrained ? inLayer[type] : -1,
+        rule: ruleOf[entries.length]!,
       });
       length += room;
+      if (!isTrained) continue;
+      trainedLength += room;
       nodeLengths[type] += room;
       inLayer[type] += room;
     }
@@ -107,11 +132,13 @@ export function planParameters(graph: Graph): ParameterPlan {
   return {
     entries,
     buffers,
-    blocks: blocksOf(entries),
+    blocks: blocksOf(entries.filter(({ isTrained }) => isTrained)),
     length,
+    trainedLength,
     buffersLength,
     nodeLengths,
     leafLengths,
+    rules,
   };
 }
 

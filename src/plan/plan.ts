@@ -4,9 +4,10 @@
 import { planEpoch } from '../data/sampler.ts';
 import { type Layout, LayoutBuilder } from '../memory/layout.ts';
 import { cutOf } from '../nn/graph/cut.ts';
+import { freezeGraph } from '../nn/graph/freeze.ts';
 import { fuseGraph } from '../nn/graph/fuse.ts';
 import { buildGraph, type Graph, type LayerOperation } from '../nn/graph/graph.ts';
-import { planStorage } from '../nn/graph/storage.ts';
+import { gradientsNeeded, planStorage } from '../nn/graph/storage.ts';
 import { countGroups, planReduction, type ReductionPlan } from '../reduce/exchange.ts';
 import { type GrainPlan, grainCapacity, planGrains } from '../reduce/grains.ts';
 import type { ReductionDeclaration } from '../reduce/reduction.ts';
@@ -59,8 +60,9 @@ export interface RunPlan {
 /** Makes the plan. Throws a UsageError where the memory of the run would not fit. */
 export function planRun(config: RunConfig): RunPlan {
   const built = buildGraph(config.model, config.data.inputShape);
-  const graph = config.fuse === false ? built : fuseGraph(built);
-  const parameters = planParameters(graph);
+  const fused = config.fuse === false ? built : fuseGraph(built);
+  const graph = freezeGraph(fused, config.freeze ?? []);
+  const parameters = planParameters(graph, config.parameterGroups);
   const cut = cutOf(graph, config);
   const grains = planGrains(cut, config.place ?? { process: 0, workers: [config.workers] });
   const { stepsPerEpoch, lastBatch } = planEpoch({
@@ -83,11 +85,14 @@ export function planRun(config: RunConfig): RunPlan {
   );
   const reductions = new Map<string, ReductionPlan>();
   const exchanging = new Set<LayerOperation>();
+  const isNeeded = gradientsNeeded(graph);
   for (const { operation, declared } of reductionsOf(graph)) {
     const name = reductionName(operation.path, declared.name);
     const planned = planReduction(builder, name, declared, grains);
     reductions.set(name, planned);
-    if (declared.combine === 'sums' && planned.between !== undefined) exchanging.add(operation);
+    // Backward exchanges the sums of the layers alone whose input gradient is needed.
+    const exchanges = planned.between !== undefined && isNeeded[operation.input];
+    if (declared.combine === 'sums' && exchanges) exchanging.add(operation);
   }
   const gradients = planGradients(builder, {
     ...{ parameters, grains, workers },

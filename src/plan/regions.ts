@@ -202,17 +202,13 @@ export function placeParameters(
   config: RunConfig,
   parameters: ParameterPlan,
 ): ParameterRegions {
-  const whole = {
-    type: 'f32',
-    shape: [parameters.length],
-    writer: 'owner of the block',
-  } as const;
+  const place = (name: string, length: number): Region<'f32'> =>
+    builder.add({ name, type: 'f32', shape: [length], writer: 'owner of the block' });
+  const { trainedLength } = parameters;
   return {
-    values: builder.add({ name: 'parameters', ...whole }),
-    gradients: builder.add({ name: 'gradients', ...whole }),
-    optimizerState: keptOf(config).map((kept) =>
-      builder.add({ name: `optimizer.state ${kept}`, ...whole }),
-    ),
+    values: place('parameters', parameters.length),
+    gradients: place('gradients', trainedLength),
+    optimizerState: keptOf(config).map((kept) => place(`optimizer.state ${kept}`, trainedLength)),
     buffers: builder.add({
       name: 'buffers',
       type: 'f64',
@@ -264,7 +260,7 @@ export interface WorkerSizes {
 export function placeWorker(
   builder: LayoutBuilder,
   config: RunConfig,
-  { leafLengths }: ParameterPlan,
+  { leafLengths, rules }: ParameterPlan,
   { count }: GrainCut,
   { rank, capacity, activationBytes, nodes }: WorkerSizes,
 ): WorkerRegions {
@@ -305,8 +301,8 @@ export function placeWorker(
     rates: builder.add({
       name: `${name}.rates`,
       type: 'f64',
-      // The last is that of the average.
-      shape: [countRates(config.optimizer) + 1],
+      // Of each rule; the last is that of the average.
+      shape: [rules.length * countRates(config.optimizer) + 1],
       writer,
     }),
     targets: builder.add({

@@ -24,7 +24,7 @@ export const STAMP_STRIDE = 32;
 export function placeUndoCopies(
   builder: LayoutBuilder,
   config: RunConfig,
-  { length, buffersLength }: ParameterPlan,
+  { length, trainedLength, buffersLength }: ParameterPlan,
 ): UndoCopies | undefined {
   if (config.elastic !== true) return undefined;
   const place = <Type extends 'f32' | 'f64'>(
@@ -36,7 +36,7 @@ export function placeUndoCopies(
   return {
     values: place('parameters', 'f32', length, 'owner of the block'),
     optimizerState: keptOf(config).map((kept) =>
-      place(`optimizer.state ${kept}`, 'f32', length, 'owner of the block'),
+      place(`optimizer.state ${kept}`, 'f32', trainedLength, 'owner of the block'),
     ),
     buffers: place('buffers', 'f64', buffersLength, 'owner of the layer'),
     epochSums: place('epoch.sums', 'f64', EPOCH_LENGTH, 'rank 0'),

@@ -52,7 +52,9 @@ export function checkAverage(what: string, { config, stepsPerEpoch }: RunPlan, s
 /** Puts the average in the place of the weights, with statistics of its own. */
 export async function takeAverage(run: AveragedRun, batches: number): Promise<void> {
   const { values, average } = viewsOf(run);
-  values.set(average);
+  for (const { isTrained, offset, trainedOffset, length } of run.plan.parameters.entries) {
+    if (isTrained) values.set(average.subarray(trainedOffset, trainedOffset + length), offset);
+  }
   await measure(run, batches);
 }
 

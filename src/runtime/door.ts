@@ -9,6 +9,7 @@ import {
   atLeastZero,
   callback,
   flag,
+  listOf,
   oneOf,
   positive,
   realNumber,
@@ -16,6 +17,7 @@ import {
   wholeNumber,
 } from '../base/values.ts';
 import { parseNormRequest } from '../nn/convert/convertNorm.ts';
+import { parseBatchNormSwitches } from '../nn/convert/switchBatchNorm.ts';
 import { parseModel } from '../nn/models/parse.ts';
 import { allowModulesOption } from '../nn/specs/allowModules.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
@@ -26,6 +28,7 @@ import { parseSchedule } from '../optim/schedule.ts';
 import { MAX_GRAINS, MAX_REPLICAS } from '../plan/config.ts';
 import type { EvalCorrection } from '../plan/evalCorrection.ts';
 import { ON_NON_FINITE } from '../plan/onNonFinite.ts';
+import type { ParameterGroup } from '../plan/parameterGroups.ts';
 import { DEFINITIONS } from '../plan/populationPlan.ts';
 import type { EvaluateOptions, UseAverageOptions } from './evaluation.ts';
 import type { ExportOptions } from './exportInference.ts';
@@ -66,6 +69,13 @@ const trainerSchema = optionsSchema<TrainerOptions>()({
   schedule: anything<NonNullable<TrainerOptions['schedule']>>().exactOptional(),
   averaging: anything<NonNullable<TrainerOptions['averaging']>>().exactOptional(),
   loss: anything<NonNullable<TrainerOptions['loss']>>().exactOptional(),
+  weights: anything<NonNullable<TrainerOptions['weights']>>().exactOptional(),
+  strictWeights: flag.exactOptional(),
+  batchNorm: anything<NonNullable<TrainerOptions['batchNorm']>>().exactOptional(),
+  freeze: listOf<string>("a list of patterns, ['0.*', '*.bias']", (item) => {
+    return text.safeParse(item).success;
+  }).exactOptional(),
+  parameterGroups: anything<NonNullable<TrainerOptions['parameterGroups']>>().exactOptional(),
   grains: wholeNumber(1, MAX_GRAINS).exactOptional(),
   replicaBatch: wholeNumber(1).exactOptional(),
   globalBatch: wholeNumber(1).exactOptional(),
@@ -95,7 +105,10 @@ export function parseTrainerOptions(given: unknown): TrainerOptions {
   const options = parseOptions('Trainer.start', trainerSchema, withGlobalBatch(given), {
     example: 'Trainer.start({ model, data, optimizer: optim.sgd({ lr: 0.1 }) })',
   });
-  const { schedule, averaging, loss, norm } = options;
+  const { schedule, averaging, loss, norm, parameterGroups, batchNorm } = options;
+  if (options.strictWeights !== undefined && options.weights === undefined) {
+    throw new UsageError({ what: 'strictWeights of Trainer.start', problem: 'requires weights' });
+  }
   return {
     ...options,
     model: parseModel(options.model, 'model'),
@@ -104,7 +117,37 @@ export function parseTrainerOptions(given: unknown): TrainerOptions {
     ...(averaging !== undefined && { averaging: parseAveraging(averaging) }),
     ...(loss !== undefined && { loss: parseLoss(loss) }),
     ...(norm !== undefined && { norm: parseNormRequest(norm) }),
+    ...(batchNorm !== undefined && { batchNorm: parseBatchNormSwitches(batchNorm) }),
+    ...(parameterGroups !== undefined && {
+      parameterGroups: parseParameterGroups(parameterGroups),
+    }),
   };
+}
+
+const groupSchema = optionsSchema<ParameterGroup>()({
+  match: text,
+  lrScale: positive.exactOptional(),
+  weightDecay: atLeastZero.exactOptional(),
+});
+
+/** Groups from outside. Throws a {@link UsageError} for unknown fields, values out of range, and a
+ * group that changes nothing. */
+function parseParameterGroups(given: unknown): readonly ParameterGroup[] {
+  if (!Array.isArray(given)) {
+    const example = "parameterGroups: [{ match: '*.bias', weightDecay: 0 }]";
+    throw new UsageError({ what: 'parameterGroups', given, allowed: 'a list', hint: example });
+  }
+  return Array.from(given, (group: unknown, i) => {
+    const parsed = parseOptions(`parameterGroups[${i}]`, groupSchema, group, {
+      example: "{ match: '*.bias', weightDecay: 0 }",
+    });
+    if (parsed.lrScale !== undefined || parsed.weightDecay !== undefined) return parsed;
+    throw new UsageError({
+      what: `parameterGroups[${i}]`,
+      given: parsed,
+      allowed: 'an lrScale, a weightDecay, or both',
+    });
+  });
 }
 
 /** The options with `globalBatch` in place of its alias `batch`. */

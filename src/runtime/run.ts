@@ -115,7 +115,7 @@ export class Run implements RunningTrainer {
   }
 
   get countParameters(): number {
-    return this.plan.parameters.entries.reduce((sum, entry) => sum + entry.length, 0);
+    return this.plan.parameters.blocks.reduce((sum, block) => sum + block.length, 0);
   }
 
   get epochs(): number {

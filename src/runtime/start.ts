@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { type Checkpoint, checkCheckpoint, runIdOf } from '../checkpoint/checkpoint.ts';
 import { type CheckpointFile, loaded, openCheckpoint } from '../checkpoint/checkpointFile.ts';
 import { type CarriedTensor, convertCheckpoint } from '../checkpoint/convertState.ts';
+import { readWeights, type StartWeights, takeWeights } from '../checkpoint/startWeights.ts';
 import { fillArena, stateTensors } from '../checkpoint/state.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { type DatasetDescription, describeDataset } from '../data/identity.ts';
@@ -48,11 +49,13 @@ async function startHere(
   const modules = [...customModulesOf(options.model), ...lossModulesOf(options.loss)];
   await loadModules(modules, options.allowModules);
   const config = resolveOptions(options, network);
+  const { weights: source, strictWeights = true } = options;
+  const weights = source === undefined ? undefined : await readWeights(source, strictWeights);
   const notify = noticesTo(network, options.onNotice);
   giveNotices({ config, data: options.data, norm: options.norm, resumed: undefined }, notify);
   const { data: dataset, epochs = 0, startTimeoutMs } = options;
   const data = describeDataset(dataset);
-  return startRun(network, config, { dataset, data, notify, epochs, startTimeoutMs });
+  return startRun(network, config, { dataset, data, notify, epochs, weights, startTimeoutMs });
 }
 
 /** Goes on from a checkpoint, alone or as one of the processes of a network. */
@@ -133,6 +136,8 @@ interface Started {
   readonly notify: (notice: string) => void;
   /** How long the run is to be; 0 or absent leaves that to the first fit. */
   readonly epochs?: number;
+  /** What a new run starts from; undefined for fresh weights. */
+  readonly weights?: StartWeights | undefined;
   readonly resumed?: Resumed;
   readonly startTimeoutMs: number | undefined;
 }
@@ -162,6 +167,8 @@ async function startRun(
   const head = resumed?.saved.head;
   const keepsBest = head?.tensors.some(({ group }) => group === 'best') === true;
   const bestWeights = keepsBest ? bestTensorsOf(tensors) : undefined;
+  const { weights } = started;
+  const conversion = resumed?.report ?? (weights && takeWeights(tensors, weights)) ?? [];
   const epochSums = viewOf(memory, control.epochSums);
   if (resumed !== undefined) {
     const { what, saved } = resumed;
@@ -186,7 +193,7 @@ async function startRun(
   const sums = { epochSums, published };
   const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };
   const monitored = head?.monitored ?? {};
-  const kept = { monitored, bestWeights, conversion: resumed?.report ?? [] };
+  const kept = { monitored, bestWeights, conversion };
   const state = { tensors, ...sums, step, ...length, ...kept };
   const runId = resumed === undefined ? randomUUID() : runIdOf(resumed.saved.head);
   return new Run({ runId, team, data, memory, notify, network, ...state });

@@ -4,11 +4,13 @@
 import { availableParallelism } from 'node:os';
 import { checkInteger, UsageError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
+import type { WeightsSource } from '../checkpoint/startWeights.ts';
 import { type Augmentation, planAugmentation } from '../data/augment.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import { convertNorm } from '../nn/convert/convertNorm.ts';
 import type { NormRequest } from '../nn/convert/normRequest.ts';
+import { type BatchNormSwitches, switchBatchNorms } from '../nn/convert/switchBatchNorm.ts';
 import { type CutRequest, cutOf } from '../nn/graph/cut.ts';
 import { buildGraph } from '../nn/graph/graph.ts';
 import { crossEntropy, type LossSpec, meanSquaredError } from '../nn/specs/losses.ts';
@@ -23,6 +25,7 @@ import { checkEvalCorrection, type EvalCorrection } from '../plan/evalCorrection
 import { smallestBatch } from '../plan/feasible.ts';
 import { checkTargets } from '../plan/lossFit.ts';
 import { checkOnNonFinite, type OnNonFinite } from '../plan/onNonFinite.ts';
+import type { ParameterGroup } from '../plan/parameterGroups.ts';
 import { defaultGrains } from '../reduce/grains.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 
@@ -64,7 +67,26 @@ export interface TrainerOptions {
   readonly shuffle?: boolean;
   /** Default none. */
   readonly augmentation?: Augmentation;
-  /** Upper bound of the gradient's norm over all parameters; default none. */
+  /** Weights and running statistics to start from: the path of a checkpoint, or tensors by name, as
+   * `trainer.weights()` gives them. `conversion` of the trainer says what became of each. Default:
+   * fresh ones, by the seed. */
+  readonly weights?: WeightsSource;
+  /** Whether all of `weights` have to be in the model, in the same shapes, and all of the model in
+   * them; else what fits is taken and the rest is fresh. Default true. */
+  readonly strictWeights?: boolean;
+  /** How batch norms train: whose statistics normalize, whether the running ones move, whether
+   * weight and bias train; of all of them or by patterns of layers. Default: as the model says. */
+  readonly batchNorm?: readonly BatchNormSwitches[];
+  /** Patterns of parameters that do not train: `0.*` for all of layer 0, `*.bias`; `*` stands for
+   * any characters, and a pattern that begins with `!` lets parameters train again. No gradient is
+   * computed below the lowest layer that trains, and neither gradients nor optimizer state of
+   * frozen parameters are kept, nor sent between processes. The last pattern that matches decides.
+   * Default none. */
+  readonly freeze?: readonly string[];
+  /** Parameters with a factor of the learning rate, or a weight decay, of their own; where several
+   * match one, the last that says something decides. Default none. */
+  readonly parameterGroups?: readonly ParameterGroup[];
+  /** Upper bound of the gradient's norm over all parameters that train; default none. */
   readonly clipNorm?: number;
   /** Upper bound of the absolute value of each element of the gradient, PyTorch's
    * `clip_grad_value_`; where `clipNorm` is given, too, the norm is that of the clipped gradient.
@@ -142,8 +164,9 @@ export function resolveOptions(
   const smallest = smallestBatch(plan, { globalBatch, dropLast });
   const run = { inputShape: data.inputShape, replicas, replicaBatch: smallest / replicas };
   const { norm } = options;
-  const model =
+  const converted =
     norm === undefined ? options.model : convertNorm(options.model, { ...run, ...norm });
+  const { model, freeze } = frozenParts(converted, options);
   const cut = { model, inputShape: data.inputShape, globalBatch, replicas, grains };
   const config: RunConfig = {
     model,
@@ -152,6 +175,8 @@ export function resolveOptions(
     optimizer: options.optimizer,
     schedule: options.schedule ?? constant(),
     averaging: options.averaging ?? null,
+    ...(freeze.length > 0 && { freeze }),
+    ...(options.parameterGroups?.length && { parameterGroups: options.parameterGroups }),
     // A bound that nothing exceeds is none, which every checkpoint can say.
     clipNorm: options.clipNorm === Infinity ? null : (options.clipNorm ?? null),
     ...(options.clipValue !== undefined && { clipValue: options.clipValue }),
@@ -175,6 +200,16 @@ export function resolveOptions(
   checkRunConfig(config);
   checkTargets(config.loss, data);
   return config;
+}
+
+/** The model with its batch norms switched, and all patterns of what is frozen. */
+function frozenParts(
+  model: LayerSpec,
+  { freeze = [], batchNorm = [] }: TrainerOptions,
+): { readonly model: LayerSpec; readonly freeze: readonly string[] } {
+  if (batchNorm.length === 0) return { model, freeze };
+  const switched = switchBatchNorms(model, batchNorm);
+  return { model: switched.model, freeze: [...freeze, ...switched.freeze] };
 }
 
 /** What of the machine, and of the work, is this process's. */

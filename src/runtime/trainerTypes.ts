@@ -23,12 +23,13 @@ export interface RunningTrainer {
   readonly replicas: number;
   readonly workers: number;
   readonly globalBatch: number;
-  /** How many numbers are trained. */
+  /** How many numbers are trained, without frozen ones. */
   readonly countParameters: number;
   /** Total epochs of the run, including those before a resume; 0 while that is open. */
   readonly epochs: number;
   readonly stepsPerEpoch: number;
-  /** What carried over of the normalizations that a resume replaced. */
+  /** What carried over of the normalizations that a resume replaced, or of the weights that a start
+   * was given. */
   readonly conversion: readonly CarriedTensor[];
   /** Total steps. */
   readonly step: number;

@@ -11,19 +11,20 @@ import type { RunPlan } from '../plan/plan.ts';
 import { TRUST_SUMS } from '../plan/regions.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
+import type { BoundRule } from './rules.ts';
 
 interface IndexedBlock extends OptimizerBlock {
   /** Its place among all blocks. */
   readonly index: number;
+  /** Index of the rule by which it is updated; the same for all blocks of a tensor. */
+  readonly rule: number;
 }
 
 interface BlockUpdatesSetup {
   readonly plan: RunPlan;
   readonly memory: WebAssembly.Memory;
   readonly member: Member;
-  readonly optimizer: BoundOptimizer;
-  /** Those of the step, in this worker's memory. */
-  readonly rates: Float64Array;
+  readonly rules: readonly BoundRule[];
 }
 
 /** This worker's blocks of one tensor, and where all of its blocks are. */
@@ -40,20 +41,28 @@ export function bindBlockUpdates(
   setup: BlockUpdatesSetup,
   blocks: readonly IndexedBlock[],
 ): () => void {
-  const { optimizer } = setup;
-  const { trust } = optimizer;
-  if (trust === undefined) {
-    return () => {
-      for (const block of blocks) optimizer.update(block);
-    };
-  }
-  return bindTrusted(setup, blocks, trust);
+  const { rules } = setup;
+  const trusted = rules.flatMap(({ optimizer: { trust, update }, rates }) => {
+    return trust === undefined ? [] : [{ trust, update, rates }];
+  });
+  // All rules have one kind of optimizer.
+  if (trusted.length > 0) return bindTrusted(setup, blocks, trusted);
+  return () => {
+    for (const block of blocks) rules[block.rule]!.optimizer.update(block);
+  };
+}
+
+/** A rule whose optimizer takes norms of tensors. */
+interface TrustedRule {
+  readonly trust: TensorTrust;
+  readonly update: BoundOptimizer['update'];
+  readonly rates: Float64Array;
 }
 
 function bindTrusted(
-  { plan, memory, member, optimizer, rates }: BlockUpdatesSetup,
+  { plan, memory, member }: BlockUpdatesSetup,
   blocks: readonly IndexedBlock[],
-  trust: TensorTrust,
+  rules: readonly TrustedRule[],
 ): () => void {
   const region = plan.regions.parameters.trustSums!;
   const all = viewOf(memory, region);
@@ -62,10 +71,11 @@ function bindTrusted(
   const sums = new Float64Array(TRUST_SUMS);
   return () => {
     for (const block of blocks) {
-      trust.prepare(block, region.offsetBytes + block.index * TRUST_SUMS * 8);
+      rules[block.rule]!.trust.prepare(block, region.offsetBytes + block.index * TRUST_SUMS * 8);
     }
     member.sync(call);
     for (const { entry, blocks: owned, lo, hi } of tensors) {
+      const { trust, update, rates } = rules[owned[0]!.rule]!;
       if (entry.role === 'weight' || trust.adaptsNormAndBias) {
         sums.fill(0);
         for (let at = lo * TRUST_SUMS; at < hi * TRUST_SUMS; at += TRUST_SUMS) {
@@ -74,7 +84,7 @@ function bindTrusted(
         }
         trust.writeRatio(sums, owned[0]!.decays, rates);
       } else rates[RATE_TRUST] = 1;
-      for (const block of owned) optimizer.update(block);
+      for (const block of owned) update(block);
     }
   };
 }

@@ -238,6 +238,7 @@ function bindLooks({ plan, worker, memory, kernels, step, program }: WorkerConte
           isValueFinite(value, program.tensors[value]!.gradPtr),
         ) &&
         parameters.entries
+          .filter(({ isTrained }) => isTrained)
           .filter(({ layerPath }) => operation.op === 'layer' && layerPath === operation.path)
           .every(isPublishedFinite)
       );

@@ -6,9 +6,11 @@ import { sizeOf } from '../base/shape.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import type { AddOperation, LayerOperation, Operation, ValueId } from '../nn/graph/graph.ts';
 import { layersSideBySide } from '../nn/graph/sideBySide.ts';
+import { gradientsNeeded, runsBackward } from '../nn/graph/storage.ts';
 import type { Binding, BoundLayer, BoundTensor, StepState } from '../nn/layers/layer.ts';
 import { bindLayerDiagnosis } from '../observe/diagnostics.ts';
 import { evalWeightOf } from '../plan/evalCorrection.ts';
+import type { ParameterEntry } from '../plan/parameters.ts';
 import { buffersOwner, type RunPlan, reductionName } from '../plan/plan.ts';
 import type { WorkerPlan } from '../plan/workerPlan.ts';
 import { bindReduction, bindSharedExchange } from '../reduce/exchange.ts';
@@ -68,15 +70,16 @@ export function bindProgram(setup: ProgramSetup): Program {
     );
   }
   const passes = passesOf(setup, layers);
+  const isNeeded = gradientsNeeded(graph);
   const operations: BoundOperation[] = [];
   const bufferUpdates: { layerId: number; update(): void }[] = [];
   for (const [layerId, operation] of graph.operations.entries()) {
-    if (operation.op !== 'layer') {
-      operations.push({ layerId, ...bindJunction(setup, operation, tensors) });
-      continue;
-    }
+    const own =
+      operation.op === 'layer' ? passes.get(operation)! : bindJunction(setup, operation, tensors);
+    const backward = runsBackward(operation, isNeeded) ? own.backward : () => {};
+    operations.push({ layerId, forward: own.forward, backward });
+    if (operation.op !== 'layer') continue;
     const bound = layers.get(operation)!;
-    operations.push({ layerId, ...passes.get(operation)! });
     if (bound.updateBuffers !== undefined && buffersOwner(plan, operation) === worker.rank) {
       bufferUpdates.push({ layerId, update: () => bound.updateBuffers?.() });
     }
@@ -180,7 +183,7 @@ function bindingOf(
   const input = tensors[operation.input]!;
   const sinks = new Map<string, GradientSink>();
   for (const entry of parameters.entries) {
-    if (entry.layerPath === path) sinks.set(entry.name, sinkOf(setup, entry.name));
+    if (entry.layerPath === path && entry.isTrained) sinks.set(entry.name, sinkOf(setup, entry));
   }
   const reductions = new Map<string, BoundReduction>();
   const find = <T extends { readonly name: string }>(table: readonly T[], name: string): T => {
@@ -203,7 +206,7 @@ function bindingOf(
     isRelu: operation.isRelu,
     parameterPtr: (name) =>
       regions.parameters.values.offsetBytes + find(parameters.entries, name).offset * 4,
-    gradient: (name) => sinks.get(find(parameters.entries, name).name)!,
+    gradient: (name) => sinks.get(find(parameters.entries, name).name),
     bufferPtr: (name) =>
       regions.parameters.buffers.offsetBytes + find(parameters.buffers, name).offset * 8,
     workspacePtr: (name) => {
@@ -225,10 +228,9 @@ function bindingOf(
   };
 }
 
-function sinkOf(setup: ProgramSetup, name: string): GradientSink {
+function sinkOf(setup: ProgramSetup, entry: ParameterEntry): GradientSink {
   const { plan, worker, kernels } = setup;
   const { parameters } = plan;
-  const entry = parameters.entries.find((candidate) => candidate.name === name)!;
   const type = entry.isWide ? 'wide' : 'narrow';
   const bytes = entry.isWide ? 8 : 4;
   const partials = worker.regions.partials[type];

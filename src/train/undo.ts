@@ -7,6 +7,7 @@
 // before, since the gradients' synchronization lies between. So one step at most is unfinished.
 
 import { viewOf } from '../memory/arena.ts';
+import type { Region } from '../memory/layout.ts';
 import type { ParameterBlock } from '../plan/parameters.ts';
 import { buffersOwner, type RunPlan } from '../plan/plan.ts';
 import { STAMP_STRIDE } from '../plan/undoPlan.ts';
@@ -81,11 +82,20 @@ function piecesOf(plan: RunPlan, memory: WebAssembly.Memory, rank: number): read
   if (undo === undefined) return [];
   const { lo, hi } = gradients.updated[rank]!;
   const { values, optimizerState, buffers } = regions.parameters;
-  const [from, to] = elementsOf(parameters.blocks.slice(lo, hi));
-  const pieces: Piece[] = [values, ...optimizerState].map((region, i) => ({
-    state: viewOf(memory, region).subarray(from, to),
-    copy: viewOf(memory, [undo.values, ...undo.optimizerState][i]!).subarray(from, to),
-  }));
+  const owned = parameters.blocks.slice(lo, hi);
+  const pieceOf = (
+    [state, copy]: readonly [Region<'f32'>, Region<'f32'>],
+    [from, to]: readonly [number, number],
+  ): Piece => ({
+    state: viewOf(memory, state).subarray(from, to),
+    copy: viewOf(memory, copy).subarray(from, to),
+  });
+  const pieces = [
+    pieceOf([values, undo.values], elementsOf(owned, 'offset')),
+    ...optimizerState.map((state, i) =>
+      pieceOf([state, undo.optimizerState[i]!], elementsOf(owned, 'trainedOffset')),
+    ),
+  ];
   for (const operation of graph.operations) {
     if (operation.op !== 'layer' || buffersOwner(plan, operation) !== rank) continue;
     for (const { layerPath, offset, length } of parameters.buffers) {
@@ -103,10 +113,13 @@ function piecesOf(plan: RunPlan, memory: WebAssembly.Memory, rank: number): read
   return pieces;
 }
 
-/** Where blocks that follow each other begin and end. */
-function elementsOf(blocks: readonly ParameterBlock[]): readonly [number, number] {
+/** Where blocks that follow each other begin and end in a region. */
+function elementsOf(
+  blocks: readonly ParameterBlock[],
+  offset: 'offset' | 'trainedOffset',
+): readonly [number, number] {
   const [first] = blocks;
   const last = blocks.at(-1);
   if (first === undefined || last === undefined) return [0, 0];
-  return [first.entry.offset + first.start, last.entry.offset + last.start + last.length];
+  return [first.entry[offset] + first.start, last.entry[offset] + last.start + last.length];
 }

@@ -8,11 +8,6 @@ import type { KernelExports } from '../kernels/exports.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { StepState } from '../nn/layers/layer.ts';
 import { bindGradientNorms } from '../observe/gradientNorms.ts';
-import { averageRateAt } from '../optim/averageRate.ts';
-import { bindOptimizer, writeRates } from '../optim/bindOptimizer.ts';
-import { writeClipScale } from '../optim/clip.ts';
-import { RATE_GRAD_SCALE } from '../optim/kind.ts';
-import { learningRateAt } from '../optim/learningRate.ts';
 import { gradientsExchange } from '../plan/exchanges.ts';
 import { type GradientPart, nodesOfBlock } from '../plan/gradients.ts';
 import { BLOCK_LENGTH, type ParameterBlock } from '../plan/parameters.ts';
@@ -24,6 +19,7 @@ import type { Member } from '../sync/group.ts';
 import { bindAverage } from './average.ts';
 import { bindBlockUpdates } from './blockUpdates.ts';
 import type { BackwardWatch } from './context.ts';
+import { bindRules } from './rules.ts';
 
 export interface UpdateSetup {
   readonly plan: RunPlan;
@@ -53,6 +49,8 @@ interface UpdatedBlock {
   readonly paramPtr: number;
   readonly statePtrs: readonly number[];
   readonly decays: boolean;
+  /** Index of the rule by which it is updated. */
+  readonly rule: number;
 }
 
 export interface Update {
@@ -89,12 +87,9 @@ export function bindUpdate(setup: UpdateSetup): Update {
   const blocks = parameters.blocks.slice(lo, hi).map((block, i) => bindBlock(setup, block, lo + i));
   const squares = bindSquares(setup, blocks);
   const clipCall = prepareCall({ kind: 'gradientNorm', length: squares.all.length });
-  const ratesRegion = plan.workers[member.rank]!.regions.rates;
-  const rates = viewOf(memory, ratesRegion);
-  const rateTable = bindRateTable(setup, rates);
-  const optimizer = bindOptimizer(config.optimizer, kernels, ratesRegion.offsetBytes);
-  const average = bindAverage(setup, blocks, rates);
-  const updateBlocks = bindBlockUpdates({ plan, memory, member, optimizer, rates }, blocks);
+  const rules = bindRules(setup, plan.workers[member.rank]!.regions.rates);
+  const average = bindAverage(setup, blocks, rules.rates);
+  const updateBlocks = bindBlockUpdates({ plan, memory, member, rules: rules.bound }, blocks);
   const folding = bindFolding(setup);
   const sampleNorms = bindGradientNorms(setup, blocks);
   const areTotalsFinite = (): boolean => {
@@ -107,12 +102,12 @@ export function bindUpdate(setup: UpdateSetup): Update {
   let wereFinite = true;
 
   return {
-    prepare: rateTable.prepare,
+    prepare: rules.prepare,
     watch: folding.watch,
     arePartsFinite: folding.arePartsFinite,
     publish: folding.publish,
     run(step) {
-      rateTable.take(step);
+      rules.take(step);
       folding.fold();
       sampleNorms();
       if (clipValue !== null) {
@@ -123,7 +118,7 @@ export function bindUpdate(setup: UpdateSetup): Update {
         squares.sum();
         member.sync(clipCall);
         if (onNonFinite !== 'continue' && !squares.areAllFinite()) return false;
-        writeClipScale(squares.all, clipNorm, rates, RATE_GRAD_SCALE);
+        rules.clip(squares.all, clipNorm);
       }
       updateBlocks();
       average();
@@ -139,38 +134,6 @@ export function bindUpdate(setup: UpdateSetup): Update {
         ({ gradPtr, length }) => kernels.allFiniteF32(gradPtr, length) === 0,
       );
       return found?.layerPath;
-    },
-  };
-}
-
-/** The rates of all steps of a call, worked out before the first: numbers that functions return in
- * a step may be allocated. */
-interface RateTable {
-  prepare(from: number, to: number, totalSteps: number, baseLr: number): void;
-  /** Writes the rates of a step where the optimizer reads them. */
-  take(step: number): void;
-}
-
-function bindRateTable({ plan }: UpdateSetup, rates: Float64Array): RateTable {
-  const { schedule, optimizer, averaging = null } = plan.config;
-  let firstStep = 0;
-  let table = new Float64Array();
-  return {
-    prepare(from, to, totalSteps, baseLr) {
-      firstStep = from;
-      table = new Float64Array((to - from) * rates.length);
-      for (let i = 0; i < to - from; i++) {
-        const lr = learningRateAt(schedule, baseLr, from + i, totalSteps);
-        writeRates(optimizer, from + i, lr, rates);
-        if (averaging !== null) {
-          rates[rates.length - 1] = averageRateAt(averaging, from + i, plan.stepsPerEpoch);
-        }
-        table.set(rates, i * rates.length);
-      }
-    },
-    take(step) {
-      const at = (step - firstStep) * rates.length;
-      for (let i = 0; i < rates.length; i++) rates[i] = table[at + i]!;
     },
   };
 }
@@ -373,7 +336,7 @@ function bindFoldedBlocks(
       nodesOfBlock(nodes, block),
       (index) => temporariesPtr + index * BLOCK_LENGTH * 8,
     );
-    const gradPtr = regions.parameters.gradients.offsetBytes + (entry.offset + start) * 4;
+    const gradPtr = regions.parameters.gradients.offsetBytes + (entry.trainedOffset + start) * 4;
     return { length, isWide: entry.isWide, folds, rootPtr, gradPtr };
   });
 }
@@ -385,7 +348,8 @@ function bindBlock(
 ): UpdatedBlock {
   const { regions, config, gradients } = plan;
   const { values, gradients: whole, optimizerState } = regions.parameters;
-  const at = (entry.offset + start) * 4;
+  const { weightDecay } = plan.parameters.rules[entry.rule]!;
+  const at = (entry.trainedOffset + start) * 4;
   return {
     index,
     layerPath: entry.layerPath,
@@ -393,8 +357,9 @@ function bindBlock(
     gradPtr: whole.offsetBytes + at,
     // A part alone is known to be finite, unless it was narrowed.
     isSum: entry.isWide || gradients.parts[0]!.nodes.length > 1,
-    paramPtr: values.offsetBytes + at,
+    paramPtr: values.offsetBytes + (entry.offset + start) * 4,
     statePtrs: optimizerState.map(({ offsetBytes }) => offsetBytes + at),
-    decays: entry.role === 'weight' || config.optimizer.decayNormAndBias,
+    decays: weightDecay !== null || entry.role === 'weight' || config.optimizer.decayNormAndBias,
+    rule: entry.rule,
   };
 }

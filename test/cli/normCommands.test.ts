@@ -45,6 +45,17 @@ describe('syncbn inspect', () => {
   });
 });
 
+describe('syncbn train --weights', () => {
+  it('starts from the weights of a checkpoint and says what became of them', async () => {
+    const size = ['--replicas', '2', '--replica-batch', '8', '--norm', 'auto', '--max-steps', '1'];
+    const tuned = ['--freeze', '0.*', '--lr-scale', '*.bias=0.1', '--bn-statistics', 'running'];
+    const { stdout, code } = await syncbn(['train', ...data, ...size, '--weights', run, ...tuned]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Weights of .*run\.ckpt: (\d+) of \1 tensors carried over\.\n/);
+    expect(stdout).toMatch(/batchNorm \(running statistics, moved by sync\)/);
+  });
+});
+
 describe('syncbn train --resume --norm', () => {
   const resume = ['train', ...data, '--resume', run, '--epochs', '2'];
 

@@ -17,6 +17,14 @@ async function resume(begun: RawFlags, raw: RawFlags): Promise<void> {
   await checkAgreement(new Flags(raw), { path: 'run.ckpt', saved, isRestart: false }, data);
 }
 
+const tuned = {
+  freeze: '0.*',
+  lrScale: '*.bias=0.5',
+  weightDecayOf: '3.*=0,4.*=0.1',
+  bnStatistics: 'running',
+  bnLayers: '1.*',
+  bnFreezeAffine: true,
+};
 const begun = { replicas: '4', batch: '20', model: 'refnet', lr: '0.05', seed: '7' };
 
 describe('a flag that says what the checkpoint has', () => {
@@ -48,6 +56,15 @@ describe('a flag that says what the checkpoint has', () => {
       { strict: true, flip: true, shift: '1' },
     ],
     [{ schedule: 'cosine' }, { schedule: 'cosine', warmupSteps: '0' }],
+    [{ model: 'refnet', ...tuned }, tuned],
+    [
+      { model: 'refnet', ...tuned },
+      { bnStatistics: 'running', bnLayers: '1.*' },
+    ],
+    [
+      { model: 'resnet20', zeroInitResidual: true },
+      { model: 'resnet20', zeroInitResidual: true },
+    ],
   ])('is welcome: %j with %j', async (first, then) => {
     await expect(resume(first, then)).resolves.toBeUndefined();
   });
@@ -87,6 +104,13 @@ describe('a flag that says something else is refused with both values:', () => {
     [{ model: 'mnist-cnn' }, /^--model with .*got "mnist-cnn"/],
     [{ groupSize: '2' }, /^--group-size with .*got "2", .*has, "batchNorm \(sync\)"\./],
     [{ model: 'mnist-cnn', norm: 'none' }, /^--model with .*got "mnist-cnn"/],
+    [{ weights: 'a.ckpt' }, /^--weights a\.ckpt does not go with --resume run\.ckpt/],
+    [{ freeze: '0.*' }, /^--freeze with .*got \["0\.\*"\]/],
+    [{ lrScale: '0.*=2' }, /^--lr-scale with /],
+    [{ weightDecayOf: '0.*=2' }, /^--weight-decay-of with /],
+    [{ bnKeepRunning: true }, /^--bn-statistics, --bn-keep-running with /],
+    [{ bnFreezeAffine: true }, /^--bn-freeze-affine with /],
+    [{ zeroInitResidual: true }, /^--zero-init-residual with .*got true, .*has, false\./],
   ])('%j', async (raw, message) => {
     await expect(resume(begun, raw)).rejects.toThrow(message);
   });

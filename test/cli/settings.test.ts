@@ -130,7 +130,7 @@ describe('flags', () => {
     [{ timeoutMs: '0' }, /^--timeout-ms: got 0/],
     [{ norm: 'local', groupSize: '2' }, /^--group-size: got "without --norm sync or auto"/],
     [{ numGroups: '2' }, /^--num-groups: got "without --norm group or auto"/],
-    [{ norm: 'frozen' }, /^--norm frozen: got "without --resume"/],
+    [{ norm: 'frozen' }, /^--norm frozen: got "without --resume or --weights"/],
     [{ norm: 'group', numGroups: '5' }, /^numGroups of 1\.batchNorm with 16 channels: got 5/],
     [{ model: 'vgg' }, /^name of a model: got "vgg"/],
     [{ model: '/nowhere/net.json' }, /^--model \/nowhere\/net\.json: got "ENOENT/],

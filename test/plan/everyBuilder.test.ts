@@ -24,6 +24,7 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
     nn.batchNorm(4, { momentum: null, sync: 4, affine: false, trackRunningStats: false }),
     nn.batchNorm(4, { virtualBatch: 8 }),
     nn.batchNorm(4, { frozen: true, sync: 'all' }),
+    nn.batchNorm(4, { statistics: 'running', updateStatistics: false, weightInit: 0 }),
   ],
   batchRenorm: [nn.batchRenorm(5), nn.batchRenorm(5, { rMax: 2, dMax: 1, momentum: null })],
   conv2d: [

@@ -117,7 +117,9 @@ export async function runTrain(flags: Flags): Promise<number> {
       async () => {
         const model = modelName(flags, point);
         const { notices } = point;
-        const code = await runPlan(trainer, { plan, data, sinks, model, report, notices, network });
+        const weights = point.resumed === undefined ? (flags.text('weights') ?? null) : null;
+        const setup = { plan, data, sinks, model, weights, report, notices, network };
+        const code = await runPlan(trainer, setup);
         // Whoever is done waits for those who still write.
         if (network !== undefined) await network.allGather(new Uint8Array());
         return code;
@@ -213,6 +215,8 @@ interface RunSetup {
   readonly data: DataFacts;
   readonly sinks: readonly Sink[];
   readonly model: string;
+  /** The file with the weights that a new run starts from. */
+  readonly weights: string | null;
   readonly report: ReportAsked | undefined;
   readonly notices: readonly string[];
   readonly network: Network | undefined;
@@ -241,7 +245,7 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
     if (conversion.length > 0) {
       const carried = conversion.filter((tensor) => tensor.carried);
       const lost = conversion.filter((tensor) => !tensor.carried);
-      tell({ event: 'converted', carried, lost });
+      tell({ event: 'converted', weights: setup.weights, carried, lost });
     }
     const nothing = nothingLeft(plan, trainer);
     for (const message of [...setup.notices, ...nothing]) tell({ event: 'notice', message });

@@ -13,6 +13,7 @@ import { wrapped } from '../output/wrap.ts';
 import { EXIT_USAGE, errorEvent, exitCodeOf } from '../process/failure.ts';
 import { beginAmongPeers, tellPeers } from '../process/peers.ts';
 import { endingAtSignals } from '../process/signals.ts';
+import { fineTuneFlags } from '../settings/fineTuneFlags.ts';
 import { Flags, markValues, unmarkValues } from '../settings/flags.ts';
 import { simulateFlags } from '../settings/simulateFlags.ts';
 
@@ -76,6 +77,8 @@ const trainFlags: readonly FlagText[] = [
   ['--batch <n>', 'Global batch: samples of a step over all replicas, instead of --replica-batch'],
   ['--grains <n>', 'Pieces of a batch in which sums are formed (default 32, 64 from 512 samples)'],
   ['--drop-last', 'Leave out a last batch that is not full'],
+  ['--zero-init-residual', 'Of resnet20: each block starts as its shortcut'],
+  ...fineTuneFlags,
   ['--epochs <n>', 'Epochs to have done in all (default 1)'],
   ['--max-steps <n>', 'Stop when n steps are done in all'],
   ['--optimizer <name>', `${OPTIMIZER_NAMES.join(', ')} (default sgd)`],

@@ -43,10 +43,12 @@ export interface ProgressEvent {
   readonly secondsLeft: number | null;
 }
 
-/** A checkpoint was resumed with other normalizations. */
+/** A checkpoint was resumed with other normalizations, or a run starts from given weights. */
 export interface ConvertedEvent {
   readonly event: 'converted';
-  /** Tensors of normalizations that kept their values. */
+  /** The file with the weights; null where norms were converted. */
+  readonly weights: string | null;
+  /** Tensors, of normalizations or of all layers, that kept their values. */
   readonly carried: readonly CarriedTensor[];
   /** Those that start anew or are gone. */
   readonly lost: readonly CarriedTensor[];

@@ -119,7 +119,7 @@ function showProcesses({ processes, hosts }: StartEvent): string {
 }
 
 /** What did not carry over: one line for each kind of tensor and reason. */
-function conversionLines({ carried, lost }: ConvertedEvent): string {
+function conversionLines({ weights, carried, lost }: ConvertedEvent): string {
   const groups = new Map<string, string[]>();
   for (const { layer, tensor, why } of lost) {
     const key = `${tensor}: ${why}`;
@@ -130,7 +130,10 @@ function conversionLines({ carried, lost }: ConvertedEvent): string {
       `  ${what} (${layers[0]}${layers.length > 1 ? `, ${layers.length} layers` : ''})`,
   );
   const total = carried.length + lost.length;
-  const kept = `Other norms: ${carried.length} of ${total} of their tensors carried over`;
+  const kept =
+    weights === null
+      ? `Other norms: ${carried.length} of ${total} of their tensors carried over`
+      : `Weights of ${oneLine(weights)}: ${carried.length} of ${total} tensors carried over`;
   return lost.length === 0 ? `${kept}.` : [`${kept}; not:`, ...lines].join('\n');
 }
 

@@ -6,12 +6,14 @@ import { UsageError } from '../../base/errors.ts';
 import type { CheckpointHead } from '../../checkpoint/checkpoint.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { convertNorm } from '../../nn/convert/convertNorm.ts';
-import { normsOf } from '../../nn/convert/normLeaf.ts';
+import { isNorm, normsOf } from '../../nn/convert/normLeaf.ts';
+import { switchBatchNorms } from '../../nn/convert/switchBatchNorm.ts';
 import { parseModel } from '../../nn/models/parse.ts';
 import { loadModules } from '../../nn/specs/modules.ts';
-import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
+import { customModulesOf, type LayerSpec, leavesOf } from '../../nn/specs/spec.ts';
 import type { RunConfig } from '../../plan/config.ts';
 import { resolveOptions } from '../../runtime/trainerOptions.ts';
+import { switchesFrom } from './fineTuneFlags.ts';
 import type { Flags } from './flags.ts';
 import { allowModulesFrom, bareModelFrom, normalizedAs, trainerOptionsFrom } from './settings.ts';
 
@@ -19,6 +21,14 @@ import { allowModulesFrom, bareModelFrom, normalizedAs, trainerOptionsFrom } fro
 const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unknown])[] = [
   ['batch', (config) => config.globalBatch],
   ['replica-batch', (config) => config.globalBatch / config.replicas],
+  ['freeze', (config) => config.freeze],
+  ['bn-freeze-affine', (config) => config.freeze],
+  ['lr-scale', ({ parameterGroups = [] }) => parameterGroups.filter(({ lrScale }) => lrScale)],
+  [
+    'weight-decay-of',
+    ({ parameterGroups = [] }) =>
+      parameterGroups.filter(({ weightDecay }) => weightDecay !== undefined),
+  ],
   ['grains', (config) => config.grains ?? config.replicas],
   ['drop-last', (config) => config.dropLast],
   ['seed', (config) => config.seed],
@@ -78,6 +88,7 @@ async function checkModel(
   { path, isRestart, kept }: Omit<Resumed, 'saved'> & { readonly kept: LayerSpec },
   data: Dataset,
 ): Promise<void> {
+  checkStart(flags, { path, isRestart, kept });
   const asked = NORM_FLAGS.filter((name) => flags.has(name));
   // A model alone says nothing of its norm.
   const bare = (spec: LayerSpec): LayerSpec => convertNorm(spec, { to: 'none', kinds: 'all' });
@@ -87,10 +98,33 @@ async function checkModel(
   }
   // A norm that is named replaces the checkpoint's, but where the flags describe the whole run.
   if (asked.length === 0 || (flags.has('norm') && !isRestart)) return;
-  if (isSame(normalizedAs(flags, model, data), kept)) return;
+  const normalized = normalizedAs(flags, model, data);
+  if (isSame(switchBatchNorms(normalized, switchesFrom(flags)).model, kept)) return;
   const what = asked.map((name) => `--${name}`).join(', ');
   const given = asked.map((name) => flags.text(name)).join(', ');
   throw contradiction(what, given, path, normsOf(kept).join(', ') || 'none');
+}
+
+/** What only a new run takes: weights, and how the model starts and trains its norms. */
+function checkStart(
+  flags: Flags,
+  { path, isRestart, kept }: Omit<Resumed, 'saved'> & { readonly kept: LayerSpec },
+): void {
+  if (flags.has('weights') && !isRestart) {
+    throw new UsageError({
+      what: `--weights ${flags.text('weights')}`,
+      problem: `does not go with --resume ${path}, which goes on with the weights of that file`,
+      hint: 'leaving out one of them',
+    });
+  }
+  const startsAtZero = leavesOf(kept).some((leaf) => isNorm(leaf) && leaf.weightInit === 0);
+  if (flags.isSet('zero-init-residual') && !startsAtZero) {
+    throw contradiction('--zero-init-residual', true, path, false);
+  }
+  const switched = switchBatchNorms(kept, switchesFrom(flags)).model;
+  if (isSame(switched, kept)) return;
+  const given = normsOf(switched).join(', ');
+  throw contradiction('--bn-statistics, --bn-keep-running', given, path, normsOf(kept).join(', '));
 }
 
 function isSame(a: unknown, b: unknown): boolean {

@@ -31,6 +31,7 @@ import {
   DEFAULT_SEED,
   type TrainerOptions,
 } from '../../runtime/trainerOptions.ts';
+import { fineTuningFrom } from './fineTuneFlags.ts';
 import type { Flags } from './flags.ts';
 
 export const DEFAULTS = { data: 'mnist', model: 'mnist-cnn', norm: 'sync' } as const;
@@ -58,10 +59,10 @@ function isDataOf(saved: DatasetDescription, data: Dataset): boolean {
 /** The model that the flags ask for, with its normalizations replaced. */
 export async function modelFrom(flags: Flags, data: Dataset): Promise<LayerSpec> {
   const model = await bareModelFrom(flags, data);
-  if (flags.text('norm') === 'frozen') {
+  if (flags.text('norm') === 'frozen' && !flags.has('weights')) {
     throw new UsageError({
       what: '--norm frozen',
-      given: 'without --resume',
+      given: 'without --resume or --weights',
       allowed: 'with a checkpoint, whose running statistics it is frozen to',
       hint: '--resume run.ckpt',
     });
@@ -139,7 +140,11 @@ export function allowModulesFrom(flags: Flags): AllowModules | undefined {
 
 function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
   const name = flags.text('model') ?? DEFAULTS.model;
-  if (name.endsWith('.json')) return parseModel(readJson(name), `the model in ${name}`);
+  const zeroInitResidual = flags.isSet('zero-init-residual');
+  if (name.endsWith('.json')) {
+    refuseWithout(flags, 'zero-init-residual', '--model resnet20', false);
+    return parseModel(readJson(name), `the model in ${name}`);
+  }
   const { task, inputShape } = data;
   if (task.kind !== 'classification') {
     throw new UsageError({
@@ -149,7 +154,7 @@ function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
       hint: '--model FILE.json',
     });
   }
-  return namedModel(name, { inputShape, classes: task.classes });
+  return namedModel(name, { inputShape, classes: task.classes, zeroInitResidual });
 }
 
 function readJson(path: string): unknown {
@@ -244,6 +249,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     mode: flags.isSet('strict') ? 'strict' : 'fast',
     elastic: flags.isSet('elastic'),
     augmentation: { flip: flags.isSet('flip'), ...(shift !== undefined && { shift }) },
+    ...fineTuningFrom(flags),
     ...(workers !== undefined && { workers }),
     ...(globalBatch !== undefined && { globalBatch }),
     ...(replicaBatch !== undefined && { replicaBatch }),

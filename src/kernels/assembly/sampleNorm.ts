@@ -156,11 +156,11 @@ export function layerNormGradF32(
     const grad = weightPtr ? dy * <f64>f32.load(weightPtr + at) : dy;
     sum += grad;
     product += grad * normalized;
+    const to = (<usize>i) << 3;
     if (weightGradPtr) {
-      const to = (<usize>i) << 3;
       f64.store(weightGradPtr + to, f64.load(weightGradPtr + to) + dy * normalized);
-      f64.store(biasGradPtr + to, f64.load(biasGradPtr + to) + dy);
     }
+    if (biasGradPtr) f64.store(biasGradPtr + to, f64.load(biasGradPtr + to) + dy);
   }
   if (!dxPtr) return;
   const meanGrad = sum / <f64>length;

@@ -31,16 +31,14 @@ export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Worksp
 
 /** Binds the passes of a convolution over all samples of a worker. */
 export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): BoundLayer {
-  const { kernels, step, input, output } = binding;
+  const { step, input, output } = binding;
   const loadSample = bindPadding(spec, axes, binding);
   const passes = bindPasses(spec, axes, binding);
   const xBytes = sizeOf(input.shape) * FLOAT_BYTES;
   const yBytes = sizeOf(output.shape) * FLOAT_BYTES;
-  const weightGrad = binding.gradient('weight');
+  const foldWeight = bindWeightGradient(spec, binding, { passes, loadSample });
   const pixels = axes.y.output * axes.x.output;
   const foldBias = spec.bias ? bindBiasGradient(binding, pixels) : undefined;
-  const area = spec.kernel[0] * spec.kernel[1];
-  const weightBytes = (area * spec.inChannels * spec.outChannels * FLOAT_BYTES) / spec.groups;
   return {
     forward() {
       passes.prepare();
@@ -49,18 +47,7 @@ export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): 
       }
     },
     backward() {
-      for (let grain = 0; grain < binding.countGrains; grain++) {
-        const start = step.grainStart[grain]!;
-        const end = step.grainStart[grain + 1]!;
-        const leafPtr = weightGrad.leafPtr(grain);
-        if (start === end) kernels.zeroBytes(leafPtr, weightBytes);
-        for (let sample = start; sample < end; sample++) {
-          const dyPtr = output.gradPtr + sample * yBytes;
-          passes.weightGrad(loadSample(sample), dyPtr, leafPtr, sample > start ? 1 : 0);
-        }
-        if (end > start) passes.endWeightGrad(leafPtr);
-        weightGrad.fold(grain);
-      }
+      foldWeight?.();
       foldBias?.();
       if (input.gradPtr === 0) return;
       passes.prepareInputGrad();
@@ -68,6 +55,35 @@ export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): 
         passes.inputGrad(output.gradPtr + sample * yBytes, input.gradPtr + sample * xBytes);
       }
     },
+  };
+}
+
+/** Returns what folds the weight's gradient, grain by grain; undefined where it is frozen. */
+function bindWeightGradient(
+  spec: Conv2dSpec,
+  binding: Binding,
+  of: { readonly passes: ConvPasses; readonly loadSample: (sample: number) => number },
+): (() => void) | undefined {
+  const { kernels, step, output } = binding;
+  const { passes, loadSample } = of;
+  const weightGrad = binding.gradient('weight');
+  if (weightGrad === undefined) return undefined;
+  const yBytes = sizeOf(output.shape) * FLOAT_BYTES;
+  const area = spec.kernel[0] * spec.kernel[1];
+  const weightBytes = (area * spec.inChannels * spec.outChannels * FLOAT_BYTES) / spec.groups;
+  return () => {
+    for (let grain = 0; grain < binding.countGrains; grain++) {
+      const start = step.grainStart[grain]!;
+      const end = step.grainStart[grain + 1]!;
+      const leafPtr = weightGrad.leafPtr(grain);
+      if (start === end) kernels.zeroBytes(leafPtr, weightBytes);
+      for (let sample = start; sample < end; sample++) {
+        const dyPtr = output.gradPtr + sample * yBytes;
+        passes.weightGrad(loadSample(sample), dyPtr, leafPtr, sample > start ? 1 : 0);
+      }
+      if (end > start) passes.endWeightGrad(leafPtr);
+      weightGrad.fold(grain);
+    }
   };
 }
 

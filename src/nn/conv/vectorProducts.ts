@@ -29,7 +29,8 @@ export interface VectorWeight {
   /** The weight as the kernels read it, for products forward and backward. */
   readonly panelsPtr: number;
   readonly gradPanelsPtr: number;
-  readonly gradient: GradientSink;
+  /** Undefined where the weight is frozen. */
+  readonly gradient: GradientSink | undefined;
 }
 
 export interface BoundWeight {
@@ -41,7 +42,7 @@ export interface BoundWeight {
   multiply(x: Vectors, y: Vectors, countSteps: number): void;
   /** dx = dy W^T. */
   multiplyBack(dy: Vectors, dx: Vectors, countSteps: number): void;
-  /** The gradient x^T dy of each grain, over `countSteps` steps. */
+  /** The gradient x^T dy of each grain, over `countSteps` steps, unless the weight is frozen. */
   foldGradient(x: Vectors, dy: Vectors, countSteps: number): void;
 }
 
@@ -108,6 +109,7 @@ function bindGradient(
   { kernels, step, countGrains }: Binding,
   { columns, gradient }: VectorWeight,
 ): BoundWeight['foldGradient'] {
+  if (gradient === undefined) return () => {};
   const rowBytes = columns * FLOAT_BYTES;
   return (x, dy, countSteps) => {
     const vectorBytes = x.length * FLOAT_BYTES;

@@ -186,7 +186,7 @@ function normFor(
   path: string,
   shape: Shape | undefined,
 ): LayerSpec {
-  const { eps, affine } = leaf;
+  const { eps, affine, weightInit } = leaf;
   const channels = normChannels(leaf);
   const isThere = KINDS_OF_TARGETS[options.to].some((kind) => kind === normKindOf(leaf));
   switch (options.to) {
@@ -198,14 +198,15 @@ function normFor(
       if (isThere && options.numGroups === undefined) return leaf;
       const numGroups = groupsFor(channels, options.numGroups, path, shape);
       if ('numGroups' in leaf) return { ...leaf, numGroups };
-      return groupNorm(numGroups, channels, { eps, affine });
+      return groupNorm(numGroups, channels, { eps, affine, weightInit });
     }
     case 'instance':
-      return isThere ? leaf : instanceNorm(channels, { eps, affine });
+      return isThere ? leaf : instanceNorm(channels, { eps, affine, weightInit });
     case 'layer':
       if (isThere) return leaf;
-      if ('normalizedShape' in leaf) return layerNorm(leaf.normalizedShape, { eps, affine });
-      return layerNorm(shape ?? [channels], { eps, affine });
+      return layerNorm('normalizedShape' in leaf ? leaf.normalizedShape : (shape ?? [channels]), {
+        ...{ eps, affine, weightInit },
+      });
     case 'frozen':
       return frozenFrom(leaf, path);
     case 'none':
@@ -228,9 +229,9 @@ function normFor(
 function batchNormFrom(leaf: NormSpec, sync: SyncScope): LayerSpec {
   const traits = traitsOf(leaf);
   if (traits.withSync !== undefined) return traits.withSync(leaf, sync);
-  const { eps, affine } = leaf;
+  const { eps, affine, weightInit } = leaf;
   const momentum = 'momentum' in leaf ? { momentum: leaf.momentum } : {};
-  return batchNorm(traits.channels(leaf), { eps, affine, ...momentum, sync });
+  return batchNorm(traits.channels(leaf), { eps, affine, weightInit, ...momentum, sync });
 }
 
 function frozenFrom(leaf: NormSpec, path: string): LayerSpec {
@@ -244,9 +245,9 @@ function frozenFrom(leaf: NormSpec, path: string): LayerSpec {
   }
   const traits = traitsOf(leaf);
   if (traits.frozen !== undefined) return traits.frozen(leaf);
-  const { channels, eps, affine, momentum } = leaf;
+  const { channels, eps, affine, momentum, weightInit } = leaf;
   const sync = 'sync' in leaf ? leaf.sync : 'local';
-  return batchNorm(channels, { eps, affine, momentum, sync, frozen: true });
+  return batchNorm(channels, { eps, affine, momentum, weightInit, sync, frozen: true });
 }
 
 function groupsFor(

@@ -70,6 +70,7 @@ export function localBatchNorms(model: LayerSpec): readonly string[] {
   walkModel(model, {
     leaf(leaf, path) {
       const kind = normKindOf(leaf);
+      if ('statistics' in leaf && leaf.statistics === 'running') return;
       const isBatch = kind === 'batchNorm' || kind === 'batchRenorm';
       if (isBatch && 'sync' in leaf && leaf.sync === 'local') paths.push(path);
     },

@@ -23,6 +23,8 @@ export interface LayerOperation {
   readonly output: ValueId;
   /** Whether the relu that followed it is part of it (fuse.ts). */
   readonly isRelu: boolean;
+  /** The parameters that do not train (freeze.ts). */
+  readonly frozen: ReadonlySet<string>;
 }
 
 /** One value for two consumers; the gradients of both are added. */
@@ -51,12 +53,20 @@ export interface Graph {
   readonly output: ValueId;
 }
 
-/** What a layer trains. */
+/** The parameters of a layer, frozen or not. */
 export function parametersOf(
   { kind, spec, input }: LayerOperation,
   { shapes }: Pick<Graph, 'shapes'>,
 ): readonly ParameterDeclaration[] {
   return kind.parameters?.(spec, shapes[input]!) ?? [];
+}
+
+/** The parameters of a layer that train. */
+export function trainedParametersOf(
+  operation: LayerOperation,
+  graph: Pick<Graph, 'shapes'>,
+): readonly ParameterDeclaration[] {
+  return parametersOf(operation, graph).filter(({ name }) => !operation.frozen.has(name));
 }
 
 /** What training a layer writes and its evaluation reads. */
@@ -66,6 +76,8 @@ export function buffersOf(
 ): readonly BufferDeclaration[] {
   return kind.buffers?.(spec, shapes[input]!) ?? [];
 }
+
+const NONE_FROZEN: ReadonlySet<string> = new Set();
 
 /** Resolves a model for inputs of the given shape. Throws a {@link UsageError} that names the layer
  * and both shapes where they do not fit. */
@@ -83,7 +95,7 @@ export function buildGraph(model: LayerSpec, inputShape: Shape): Graph {
       const input = value;
       value = newValue(kind.outputShape(spec, shapes[input]!, path));
       const layer = { path, index: countLayers++, spec, kind, input, output: value };
-      operations.push({ op: 'layer', ...layer, isRelu: false });
+      operations.push({ op: 'layer', ...layer, isRelu: false, frozen: NONE_FROZEN });
     },
     body(_spec, path) {
       const input = value;

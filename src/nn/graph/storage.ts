@@ -6,7 +6,7 @@ import { ALIGN_BYTES, alignUp } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
 import type { LayerKind } from '../layers/layer.ts';
 import type { LeafSpec } from '../specs/spec.ts';
-import { type Graph, type Operation, parametersOf, type ValueId } from './graph.ts';
+import { type Graph, type Operation, trainedParametersOf, type ValueId } from './graph.ts';
 
 export interface StoragePlan {
   /** Where each value lies, in bytes from the start of the worker's activations. */
@@ -41,6 +41,7 @@ export function planStorage(graph: Graph, capacity: number): StoragePlan {
     block.to = Math.max(block.to, time);
   };
 
+  const isNeeded = gradientsNeeded(graph);
   const activations: Block[] = [];
   activations[0] = blockOf(0, 0);
   for (const [i, operation] of operations.entries()) {
@@ -50,6 +51,7 @@ export function planStorage(graph: Graph, capacity: number): StoragePlan {
         ? activations[inputsOf(operation)[0]!]!
         : blockOf(value, i);
     }
+    if (!runsBackward(operation, isNeeded)) continue;
     const keeps = keptBy(operation);
     for (const value of inputsOf(operation)) {
       if (keeps.input) use(activations[value], 2 * count - i);
@@ -60,7 +62,6 @@ export function planStorage(graph: Graph, capacity: number): StoragePlan {
   }
   use(activations[output], count);
 
-  const isNeeded = gradientsNeeded(graph);
   const gradients: (Block | undefined)[] = [];
   if (isNeeded[output]) gradients[output] = blockOf(output, count);
   for (let i = count - 1; i >= 0; i--) {
@@ -84,15 +85,20 @@ export function planStorage(graph: Graph, capacity: number): StoragePlan {
   };
 }
 
-/** Whether the gradient of a value reaches any parameter before it. */
+/** Whether the gradient of a value reaches any parameter before it that trains. */
 export function gradientsNeeded(graph: Graph): readonly boolean[] {
   const needed: boolean[] = graph.shapes.map(() => false);
   for (const operation of graph.operations) {
-    const hasParameters = operation.op === 'layer' && parametersOf(operation, graph).length > 0;
-    const isReached = hasParameters || inputsOf(operation).some((value) => needed[value]);
+    const trains = operation.op === 'layer' && trainedParametersOf(operation, graph).length > 0;
+    const isReached = trains || inputsOf(operation).some((value) => needed[value]);
     for (const value of outputsOf(operation)) needed[value] = isReached;
   }
   return needed;
+}
+
+/** Whether an operation has a backward pass: not below the lowest layer that trains. */
+export function runsBackward(operation: Operation, isNeeded: readonly boolean[]): boolean {
+  return outputsOf(operation).some((value) => isNeeded[value]);
 }
 
 export function inputsOf(operation: Operation): readonly ValueId[] {

@@ -4,12 +4,13 @@ import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { channelsOf, sizeOf } from '../../base/shape.ts';
 import type { Binding } from './layer.ts';
 
-/** Returns what writes the gradient of `bias`, the sum of dy over each grain's rows, and folds
- * it. A sample of the output has `rowsPerSample` rows of as many channels as the bias has
- * elements. */
+/** Returns what writes the gradient of `bias`, the sum of dy over each grain's rows, and folds it;
+ * does nothing where the bias is frozen. A sample of the output has `rowsPerSample` rows of as many
+ * channels as the bias has elements. */
 export function bindBiasGradient(binding: Binding, rowsPerSample: number): () => void {
   const { kernels, step, output } = binding;
   const sink = binding.gradient('bias');
+  if (sink === undefined) return () => {};
   const channels = channelsOf(output.shape);
   const sampleBytes = sizeOf(output.shape) * FLOAT_BYTES;
   return () => {

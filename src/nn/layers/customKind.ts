@@ -1,6 +1,7 @@
 // What a user's own layer does: it works on typed arrays of one grain's samples at a time, so that
 // its gradients are folded along the same tree as all others, and gets the same arrays again in
-// later steps. A grain is a whole replica unless the layer says that it treats samples alone.
+// later steps. A grain is a whole replica unless the layer says that it treats samples alone. It
+// writes the gradients of frozen parameters, too, into arrays that nothing reads.
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, sizeOf } from '../../base/shape.ts';
@@ -50,15 +51,20 @@ function bindCustom(layer: CustomLayer, binding: Binding): BoundLayer {
     new Float32Array(memory.buffer, ptr, length);
   const declared = layer.parameters?.(input.shape) ?? [];
   const parameters: Record<string, Float32Array> = {};
-  const sinks: GradientSink[] = [];
-  for (const { name, shape } of declared) {
+  const sinks: (GradientSink | undefined)[] = [];
+  const unread: (Float32Array | Float64Array)[] = [];
+  for (const { name, shape, role = 'weight' } of declared) {
     sinks.push(binding.gradient(name));
+    unread.push(
+      role === 'weight' ? new Float32Array(sizeOf(shape)) : new Float64Array(sizeOf(shape)),
+    );
     parameters[name] = floats(binding.parameterPtr(name), sizeOf(shape));
   }
   const gradientsOf = (grain: number): CustomBackward['gradients'] =>
     Object.fromEntries(
       declared.map(({ name, shape, role = 'weight' }, i) => {
-        const leafPtr = sinks[i]!.leafPtr(grain);
+        const leafPtr = sinks[i]?.leafPtr(grain);
+        if (leafPtr === undefined) return [name, unread[i]!];
         const length = sizeOf(shape);
         const isNarrow = role === 'weight';
         return [
@@ -108,7 +114,7 @@ function bindCustom(layer: CustomLayer, binding: Binding): BoundLayer {
     backward() {
       for (let grain = 0; grain < binding.countGrains; grain++) {
         layer.backward(viewsOf(grain));
-        for (const sink of sinks) sink.fold(grain);
+        for (const sink of sinks) sink?.fold(grain);
       }
     },
   };

@@ -86,7 +86,8 @@ export interface Binding extends WorkspaceSize {
   /** Whether a relu is to be part of the layer, as its kind's `fusesRelu` allows; default false. */
   readonly isRelu?: boolean;
   parameterPtr(name: string): number;
-  gradient(name: string): GradientSink;
+  /** Takes the gradients of a parameter; undefined where it is frozen, so that none is computed. */
+  gradient(name: string): GradientSink | undefined;
   bufferPtr(name: string): number;
   workspacePtr(name: string): number;
   reduction(name: string): BoundReduction;
@@ -95,8 +96,8 @@ export interface Binding extends WorkspaceSize {
 export interface BoundLayer {
   /** Reads the input, writes the output. */
   forward(): void;
-  /** Reads the output's gradient; writes the input's gradient, unless its gradPtr is 0, and the
-   * parameters' gradients. */
+  /** Reads the output's gradient; writes the input's gradient, unless its gradPtr is 0, and those
+   * of the parameters that train. Not called where nothing needs either. */
   backward(): void;
   /** Once per step, after the gradients' barrier, on one worker: running statistics. */
   updateBuffers?(): void;

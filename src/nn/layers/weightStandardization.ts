@@ -60,7 +60,7 @@ export function bindStandardized(
   const meanPtr = momentsPtr + DOUBLE_BYTES;
   const sink = binding.gradient('weight');
 
-  const gradient: GradientSink = {
+  const gradient: GradientSink | undefined = sink && {
     leafPtr: () => gradPtr,
     fold(grain) {
       kernels.normGradSumsF32(

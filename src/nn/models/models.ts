@@ -9,7 +9,7 @@ import { conv2d } from '../specs/conv2d.ts';
 import { flatten } from '../specs/flatten.ts';
 import { linear } from '../specs/linear.ts';
 import { batchNorm } from '../specs/norms.ts';
-import { shapeOption, size } from '../specs/options.ts';
+import { optionalFlag, shapeOption, size } from '../specs/options.ts';
 import { globalAvgPool, maxPool } from '../specs/pools.ts';
 import type { LayerSpec, SequentialSpec } from '../specs/spec.ts';
 import { residual, sequential } from './compose.ts';
@@ -19,12 +19,19 @@ export interface ModelPurpose {
   /** [H, W, C]. */
   readonly inputShape: Shape;
   readonly classes: number;
+  /** Of resnet20: whether the last norm of each residual's body starts with weight 0, so that each
+   * block starts as its shortcut (Goyal et al. 2017); default false. */
+  readonly zeroInitResidual?: boolean;
 }
 
 export const MODEL_NAMES = ['mnist-cnn', 'refnet', 'resnet20'] as const;
 export type ModelName = (typeof MODEL_NAMES)[number];
 
-const purposeSchema = optionsSchema<ModelPurpose>()({ inputShape: shapeOption, classes: size });
+const purposeSchema = optionsSchema<ModelPurpose>()({
+  inputShape: shapeOption,
+  classes: size,
+  zeroInitResidual: optionalFlag,
+});
 
 /** A model by its name, with local batch normalization. Throws a {@link UsageError} for other names
  * and for inputs that are no images. */
@@ -45,6 +52,13 @@ export function namedModel(name: string, purpose: ModelPurpose): SequentialSpec 
       given: showShape(checked.inputShape),
       allowed: 'images, HxWxC',
       hint: 'a model of your own for this data',
+    });
+  }
+  if (checked.zeroInitResidual === true && name !== 'resnet20') {
+    throw new UsageError({
+      what: `zeroInitResidual of ${name}`,
+      problem: 'has no residuals to start at zero',
+      hint: 'resnet20',
     });
   }
   return builders[name as ModelName](checked);
@@ -76,20 +90,28 @@ const builders: Readonly<Record<ModelName, (purpose: ModelPurpose) => Sequential
     ]);
   },
 
-  resnet20: ({ inputShape, classes }) =>
-    sequential([
+  resnet20({ inputShape, classes, zeroInitResidual = false }) {
+    const lastWeight = zeroInitResidual ? 0 : 1;
+    return sequential([
       ...convNormRelu(inputShape[2]!, 16, 1, 'kaimingNormal'),
-      ...residualStage(16, 16, 1),
-      ...residualStage(16, 32, 2),
-      ...residualStage(32, 64, 2),
+      ...residualStage(16, 16, 1, lastWeight),
+      ...residualStage(16, 32, 2, lastWeight),
+      ...residualStage(32, 64, 2, lastWeight),
       globalAvgPool(),
       linear(64, classes),
-    ]),
+    ]);
+  },
 };
 
 const BLOCKS_PER_STAGE = 3;
 
-function residualStage(inChannels: number, channels: number, stride: number): LayerSpec[] {
+/** `lastWeight` is what the weight of the last norm of each body starts at. */
+function residualStage(
+  inChannels: number,
+  channels: number,
+  stride: number,
+  lastWeight: number,
+): LayerSpec[] {
   const layers: LayerSpec[] = [];
   for (let block = 0; block < BLOCKS_PER_STAGE; block++) {
     const from = block === 0 ? inChannels : channels;
@@ -97,7 +119,7 @@ function residualStage(inChannels: number, channels: number, stride: number): La
     const body = sequential([
       ...convNormRelu(from, channels, step, 'kaimingNormal'),
       conv2d(channels, channels, { kernel: 3, padding: 1, bias: false, init: 'kaimingNormal' }),
-      batchNorm(channels),
+      batchNorm(channels, { weightInit: lastWeight }),
     ]);
     const isSameShape = from === channels && step === 1;
     layers.push(residual(body, isSameShape ? null : projection(from, channels, step)), relu());

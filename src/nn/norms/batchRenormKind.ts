@@ -23,7 +23,7 @@ export const batchRenormKind: LayerKind<BatchRenormSpec> = {
   keeps: { input: true, output: false },
   fusesRelu: () => 'again',
   outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
-  parameters: (spec) => (spec.affine ? affineParameters([spec.channels]) : []),
+  parameters: (spec) => (spec.affine ? affineParameters([spec.channels], spec.weightInit) : []),
   buffers: (spec) => runningBuffers(spec.channels),
   workspace({ channels, sync }, _input, size) {
     const groups = size.countGroups(groupReplicasOf(sync));

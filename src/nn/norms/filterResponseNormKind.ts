@@ -16,8 +16,8 @@ export const filterResponseNormKind: LayerKind<FilterResponseNormSpec> = {
   kind: 'filterResponseNorm',
   keeps: { input: true, output: false },
   outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
-  parameters: ({ channels, affine, tlu }) => [
-    ...(affine ? affineParameters([channels]) : []),
+  parameters: ({ channels, affine, tlu, weightInit }) => [
+    ...(affine ? affineParameters([channels], weightInit) : []),
     ...(tlu ? [normZeros('threshold', [channels])] : []),
   ],
   workspace: ({ channels }, _input, { capacity }) => [

@@ -7,6 +7,7 @@ import { bindBatchNorm, coefficientsLength } from '../../norm/batchNorm.ts';
 import { bindFrozenNorm } from '../../norm/frozenNorm.ts';
 import { bindGhostNorm, ghostWorkspaceLength } from '../../norm/ghostNorm.ts';
 import { bindTrackedInstanceNorm } from '../../norm/instanceNorm.ts';
+import { bindRunningNorm, runningNormLength } from '../../norm/runningNorm.ts';
 import { bindGroupNorm, bindLayerNorm, groupNormScratchLength } from '../../norm/sampleNorm.ts';
 import type { ReductionDeclaration } from '../../reduce/reduction.ts';
 import type { Binding, BoundLayer, LayerKind } from '../layers/layer.ts';
@@ -49,19 +50,23 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
     }
     return input;
   },
-  parameters: (spec) => (spec.affine && !spec.frozen ? affineParameters([spec.channels]) : []),
+  parameters: (spec) =>
+    spec.affine && !spec.frozen ? affineParameters([spec.channels], spec.weightInit) : [],
   buffers(spec) {
     const { channels } = spec;
     const running = spec.trackRunningStats ? runningBuffers(channels) : [];
     if (!(spec.frozen && spec.affine)) return running;
     return [
-      { name: 'weight', shape: [channels], initial: 1 },
+      { name: 'weight', shape: [channels], initial: spec.weightInit },
       { name: 'bias', shape: [channels], initial: 0 },
       ...running,
     ];
   },
-  workspace({ channels, virtualBatch, frozen, sync }, _input, size) {
+  workspace({ channels, virtualBatch, frozen, statistics, sync }, _input, size) {
     if (frozen) return [{ name: 'coefficients', type: 'f64', shape: [5, channels] }];
+    if (statistics === 'running') {
+      return [{ name: 'coefficients', type: 'f64', shape: [runningNormLength(channels)] }];
+    }
     const length =
       virtualBatch === null
         ? coefficientsLength(channels, size.countGroups(groupReplicasOf(sync)))
@@ -71,34 +76,42 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
   // Virtual batches lie within a replica.
   needsWholeReplicas: ({ virtualBatch, frozen }) => virtualBatch !== null && !frozen,
   reductions(spec): readonly ReductionDeclaration[] {
-    if (spec.frozen) return [];
+    if (!takesStatistics(spec)) return [];
     const { channels } = spec;
     const groupReplicas = groupReplicasOf(spec.sync);
     const moments = { name: 'moments', combine: 'moments', channels, groupReplicas } as const;
+    if (spec.statistics === 'running') return [moments];
     // Virtual batches lie within a replica, so that their sums concern nobody else.
     if (spec.virtualBatch !== null) return [moments];
     return [moments, { name: 'sums', combine: 'sums', channels, groupReplicas }];
   },
   statistics: (spec, input) =>
-    spec.frozen ? [] : [batchStatistics(spec, input, !spec.trackRunningStats)],
+    takesStatistics(spec) ? [batchStatistics(spec, input, !spec.trackRunningStats)] : [],
   norm: {
     normKind({ frozen, virtualBatch }) {
       if (frozen) return 'frozenBatchNorm';
       return virtualBatch === null ? 'batchNorm' : 'virtualBatchNorm';
     },
-    describe({ frozen, virtualBatch, sync }) {
+    describe(spec) {
+      const { frozen, virtualBatch, sync } = spec;
       if (frozen) return 'batchNorm (frozen)';
+      if (!takesStatistics(spec)) return 'batchNorm (running statistics)';
+      if (spec.statistics === 'running') {
+        return `batchNorm (running statistics, moved by ${syncText(sync)})`;
+      }
       const virtual = virtualBatch === null ? '' : `, virtual batches of ${virtualBatch}`;
       return `batchNorm (${syncText(sync)}${virtual})`;
     },
-    scope({ frozen, virtualBatch, sync }, replicas) {
+    scope({ frozen, virtualBatch, sync, statistics }, replicas) {
       if (frozen) return 'running, frozen';
+      if (statistics === 'running') return 'running';
       if (virtualBatch !== null) return `${virtualBatch} samples of each replica`;
       return `batch, ${replicasText(sync, replicas)}`;
     },
     channels: ({ channels }) => channels,
-    values({ frozen, virtualBatch, sync }, place) {
-      if (frozen) return 0;
+    values(spec, place) {
+      const { virtualBatch, sync } = spec;
+      if (!takesStatistics(spec)) return 0;
       if (virtualBatch === null) return batchValues(sync, place);
       return Math.min(virtualBatch, place.replicaBatch) * place.positions;
     },
@@ -107,8 +120,9 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
       if (frozen) return 'it is frozen';
       return trackRunningStats ? undefined : 'it keeps no statistics';
     },
-    sharingSamples({ frozen, trackRunningStats, virtualBatch, sync }, { replicas, globalBatch }) {
-      if (frozen || !trackRunningStats) return undefined;
+    sharingSamples(spec, { replicas, globalBatch }) {
+      const { virtualBatch, sync } = spec;
+      if (spec.frozen || !spec.trackRunningStats || spec.statistics === 'running') return undefined;
       const perReplica = globalBatch / replicas;
       if (virtualBatch !== null) return Math.min(virtualBatch, perReplica);
       const shared = Math.min(groupReplicasOf(sync), replicas);
@@ -122,10 +136,13 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
     }),
     frozen: (spec) => ({ ...spec, virtualBatch: null, frozen: true }),
   },
-  diagnosed: ({ channels, eps, frozen }) =>
-    frozen ? undefined : { reduction: 'moments', channels, eps },
+  diagnosed: (spec) =>
+    takesStatistics(spec)
+      ? { reduction: 'moments', channels: spec.channels, eps: spec.eps }
+      : undefined,
   bind(spec, binding) {
     if (spec.frozen) return bindFrozen(spec, binding);
+    if (spec.statistics === 'running') return bindRunning(spec, binding);
     const setup = {
       ...affineSetup(spec, binding),
       path: binding.path,
@@ -150,11 +167,34 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
     return {
       forward: bound.forward,
       backward: bound.backward,
-      updateBuffers: bound.updateRunningStatistics,
+      ...(spec.updateStatistics && { updateBuffers: bound.updateRunningStatistics }),
       exchanging: bound.exchanging,
     };
   },
 };
+
+/** Whether training takes statistics of the batch, be it to normalize or to move running ones. */
+function takesStatistics({ frozen, statistics, updateStatistics }: BatchNormSpec): boolean {
+  return !frozen && (statistics === 'batch' || updateStatistics);
+}
+
+function bindRunning(spec: BatchNormSpec, binding: Binding): BoundLayer {
+  const bound = bindRunningNorm({
+    ...affineSetup(spec, binding),
+    memory: binding.memory,
+    channels: spec.channels,
+    rowsPerSample: sizeOf(binding.input.shape) / spec.channels,
+    momentum: spec.momentum,
+    running: runningPtrs(binding),
+    workspacePtr: binding.workspacePtr('coefficients'),
+    moments: spec.updateStatistics ? binding.reduction('moments') : undefined,
+  });
+  return {
+    forward: bound.forward,
+    backward: bound.backward,
+    ...(spec.updateStatistics && { updateBuffers: bound.updateRunningStatistics }),
+  };
+}
 
 function bindFrozen(spec: BatchNormSpec, binding: Binding): BoundLayer {
   return bindFrozenNorm({
@@ -201,7 +241,7 @@ export const groupNormKind: LayerKind<GroupNormSpec> = {
   keeps: { input: true, output: false },
   fusesRelu: () => 'again',
   outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
-  parameters: (spec) => (spec.affine ? affineParameters([spec.channels]) : []),
+  parameters: (spec) => (spec.affine ? affineParameters([spec.channels], spec.weightInit) : []),
   workspace: groupedWorkspace,
   statistics: ({ channels, numGroups }, input) => [
     {
@@ -235,7 +275,7 @@ export const instanceNormKind: LayerKind<InstanceNormSpec> = {
       hint: 'trackRunningStats false, or groupNorm',
     });
   },
-  parameters: (spec) => (spec.affine ? affineParameters([spec.channels]) : []),
+  parameters: (spec) => (spec.affine ? affineParameters([spec.channels], spec.weightInit) : []),
   buffers: (spec) => (spec.trackRunningStats ? runningBuffers(spec.channels) : []),
   workspace: groupedWorkspace,
   reductions: ({ channels, trackRunningStats }) =>
@@ -281,7 +321,8 @@ export const layerNormKind: LayerKind<LayerNormSpec> = {
   keeps: { input: true, output: false },
   fusesRelu: () => 'kept',
   outputShape: (spec, input, path) => checkLastAxes(path, input, spec.normalizedShape),
-  parameters: (spec) => (spec.affine ? affineParameters(spec.normalizedShape) : []),
+  parameters: (spec) =>
+    spec.affine ? affineParameters(spec.normalizedShape, spec.weightInit) : [],
   workspace: (spec, input, { capacity }) => [
     { name: 'statistics', type: 'f64', shape: [capacity, layerNormRows(spec, input), 2] },
     { name: 'openGrad', type: 'f32', shape: [sizeOf(spec.normalizedShape)] },

@@ -79,9 +79,9 @@ export function checkLastAxes(path: string, input: Shape, normalizedShape: Shape
   });
 }
 
-/** Weight 1. */
-export function normWeight(shape: Shape): ParameterDeclaration {
-  return { name: 'weight', shape, role: 'norm', init: { kind: 'constant', value: 1 } };
+/** A weight that starts at one value. */
+export function normWeight(shape: Shape, value: number): ParameterDeclaration {
+  return { name: 'weight', shape, role: 'norm', init: { kind: 'constant', value } };
 }
 
 /** A parameter of zeros. */
@@ -89,9 +89,9 @@ export function normZeros(name: string, shape: Shape): ParameterDeclaration {
   return { name, shape, role: 'norm', init: { kind: 'constant', value: 0 } };
 }
 
-/** Weight 1 and bias 0. */
-export function affineParameters(shape: Shape): readonly ParameterDeclaration[] {
-  return [normWeight(shape), normZeros('bias', shape)];
+/** A weight that starts at one value, and a bias of zeros. */
+export function affineParameters(shape: Shape, weight: number): readonly ParameterDeclaration[] {
+  return [normWeight(shape, weight), normZeros('bias', shape)];
 }
 
 /** Running statistics, as PyTorch names them. */

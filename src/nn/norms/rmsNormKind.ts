@@ -16,7 +16,7 @@ export const rmsNormKind: LayerKind<RmsNormSpec> = {
   kind: 'rmsNorm',
   keeps: { input: true, output: false },
   outputShape: (spec, input, path) => checkLastAxes(path, input, spec.normalizedShape),
-  parameters: (spec) => (spec.affine ? [normWeight(spec.normalizedShape)] : []),
+  parameters: (spec) => (spec.affine ? [normWeight(spec.normalizedShape, spec.weightInit)] : []),
   workspace: (spec, input, { capacity }) => [
     { name: 'invRms', type: 'f64', shape: [capacity, rowsOf(spec, input)] },
   ],

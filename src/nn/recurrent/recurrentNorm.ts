@@ -119,7 +119,10 @@ export function bindStepNorm(
   spec: RecurrentSpec,
   binding: Binding,
   place: { readonly part: NormedPart; readonly t: number; readonly tensors: StepTensors },
-  gradients: { readonly weight: GradientSink; readonly bias: GradientSink | undefined },
+  gradients: {
+    readonly weight: GradientSink | undefined;
+    readonly bias: GradientSink | undefined;
+  },
 ): BoundStepNorm {
   const { kernels, countGrains, memory, path } = binding;
   const { part, t } = place;

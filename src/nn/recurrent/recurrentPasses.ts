@@ -82,15 +82,16 @@ export function bindRecurrent(spec: RecurrentSpec, binding: Binding): BoundLayer
   };
 }
 
-/** The sums of biases and gains, by the parameters' names. */
+/** The sums of the biases and gains that train, by the parameters' names. */
 function bindSums({ spec, binding }: RecurrentFrame): ReadonlyMap<string, GrainSums> {
   const { kernels, countGrains } = binding;
   return new Map(
-    summedParameters(spec).map(({ name, columns }) => {
+    summedParameters(spec).flatMap(({ name, columns }) => {
       const workspacePtr = binding.workspacePtr(`${name}.sums`);
       const sink = binding.gradient(name);
+      if (sink === undefined) return [];
       const setup = { kernels, countGrains, length: columns, workspacePtr, sink };
-      return [name, bindGrainSums(setup)] as const;
+      return [[name, bindGrainSums(setup)] as const];
     }),
   );
 }
@@ -118,7 +119,7 @@ function bindNorms(
   return Array.from({ length: steps }, (_, t) =>
     normed.map((part) => {
       const gradients = {
-        weight: sums.get(`normWeight${part}`)!,
+        weight: sums.get(`normWeight${part}`),
         bias: sums.get(biasName(part)),
       };
       const tensors = part === 'Cell' ? cellTensors(frame, t) : partTensors(frame, part, t);
@@ -155,10 +156,10 @@ function bindBiasGradients(
   const { spec, binding, steps, columns, gateStepBytes } = frame;
   const { kernels, step } = binding;
   const parts = spec.bias && !frame.hasNorm ? PARTS : [];
-  const biases = parts.map((part) => ({
-    ptr: frame.gateGrads[part],
-    sum: sums.get(`bias${part}`)!,
-  }));
+  const biases = parts.flatMap((part) => {
+    const sum = sums.get(`bias${part}`);
+    return sum === undefined ? [] : [{ ptr: frame.gateGrads[part], sum }];
+  });
   return () => {
     for (const { ptr, sum } of biases) {
       for (let grain = 0; grain < binding.countGrains; grain++) {

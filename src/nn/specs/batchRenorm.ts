@@ -6,11 +6,13 @@ import { atLeastZero, realNumber, wholeNumber } from '../../base/values.ts';
 import { layerForm } from './form.ts';
 import {
   DEFAULT_EPS,
+  DEFAULT_WEIGHT,
   epsOption,
   momentumOption,
   type SyncOption,
   type SyncScope,
   syncOption,
+  weightInitOption,
 } from './normOptions.ts';
 import { checkCount, optionalFlag, size } from './options.ts';
 
@@ -24,6 +26,7 @@ export interface BatchRenormSpec {
   readonly rMax: number;
   readonly dMax: number;
   readonly warmupSteps: number;
+  readonly weightInit: number;
 }
 
 export interface BatchRenormOptions {
@@ -44,6 +47,8 @@ export interface BatchRenormOptions {
   /** Over so many optimizer steps the two grow linearly from 1 and 0, where the layer is batch
    * normalization; default 5000. With 0 they are constants. */
   readonly warmupSteps?: number;
+  /** What the weight starts at; default 1. As batchNorm's. */
+  readonly weightInit?: number;
 }
 
 const DEFAULTS = {
@@ -54,6 +59,7 @@ const DEFAULTS = {
   rMax: 3,
   dMax: 5,
   warmupSteps: 5000,
+  weightInit: DEFAULT_WEIGHT,
 } as const;
 
 export const batchRenormSchema = optionsSchema<BatchRenormOptions>()({
@@ -64,6 +70,7 @@ export const batchRenormSchema = optionsSchema<BatchRenormOptions>()({
   rMax: realNumber('a finite number from 1', (rMax) => rMax >= 1).exactOptional(),
   dMax: atLeastZero.exactOptional(),
   warmupSteps: wholeNumber(0).exactOptional(),
+  weightInit: weightInitOption,
 });
 
 /** Batch renormalization (Ioffe 2017) over all axes but the last: y = ((x - mean) / std * r + d) *

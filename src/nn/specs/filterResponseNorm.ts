@@ -3,7 +3,7 @@
 
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { layerForm } from './form.ts';
-import { epsOption } from './normOptions.ts';
+import { DEFAULT_WEIGHT, epsOption, weightInitOption } from './normOptions.ts';
 import { checkCount, optionalFlag, size } from './options.ts';
 
 export interface FilterResponseNormSpec {
@@ -12,6 +12,7 @@ export interface FilterResponseNormSpec {
   readonly eps: number;
   readonly affine: boolean;
   readonly tlu: boolean;
+  readonly weightInit: number;
 }
 
 export interface FilterResponseNormOptions {
@@ -24,6 +25,8 @@ export interface FilterResponseNormOptions {
   /** Whether the thresholded linear unit follows, max(y, threshold) with a trained threshold for
    * each channel that starts at 0, in place of a ReLU; default true. */
   readonly tlu?: boolean;
+  /** What the weight starts at; default 1. As batchNorm's. */
+  readonly weightInit?: number;
 }
 
 const DEFAULT_EPS = 1e-6;
@@ -32,6 +35,7 @@ export const filterResponseNormSchema = optionsSchema<FilterResponseNormOptions>
   eps: epsOption,
   affine: optionalFlag,
   tlu: optionalFlag,
+  weightInit: weightInitOption,
 });
 
 /** Filter response normalization (Singh and Krishnan 2020): y = x / sqrt(mean(x^2) + eps) * weight
@@ -47,8 +51,8 @@ export function filterResponseNorm(
   const given = parseOptions('filterResponseNorm', filterResponseNormSchema, options, {
     example: 'filterResponseNorm(64, { tlu: false })',
   });
-  const { eps = DEFAULT_EPS, affine = true, tlu = true } = given;
-  return { kind: 'filterResponseNorm', channels, eps, affine, tlu };
+  const { eps = DEFAULT_EPS, affine = true, tlu = true, weightInit = DEFAULT_WEIGHT } = given;
+  return { kind: 'filterResponseNorm', channels, eps, affine, tlu, weightInit };
 }
 
 export const filterResponseNormForm = layerForm(

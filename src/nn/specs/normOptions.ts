@@ -2,7 +2,7 @@
 
 import { UsageError } from '../../base/errors.ts';
 import type { Shape } from '../../base/shape.ts';
-import { accept, positive, realOrNull } from '../../base/values.ts';
+import { accept, positive, realNumber, realOrNull } from '../../base/values.ts';
 import { checkCount, size } from './options.ts';
 
 /** Which replicas share batch statistics: all of them, each alone, or groups of k neighbors. */
@@ -14,6 +14,8 @@ export type SyncOption = SyncScope | 'sync';
 export const DEFAULT_EPS = 1e-5;
 /** Weight of the newest batch in running statistics, as PyTorch has it. */
 export const DEFAULT_MOMENTUM = 0.1;
+/** What the weight of a norm starts at. */
+export const DEFAULT_WEIGHT = 1;
 
 /** Options that several norms have: what is added to a variance or mean square, whether there are
  * trained parameters, the weight of the newest observation, and which replicas share statistics. */
@@ -22,6 +24,7 @@ export const momentumOption = realOrNull(
   'a number from 0 to 1, or null for a cumulative average',
   (momentum) => momentum >= 0 && momentum <= 1,
 ).exactOptional();
+export const weightInitOption = realNumber('a finite number', () => true).exactOptional();
 /** Builders and models from data pass through here, so specs never hold the alias. */
 export const syncOption = accept<SyncOption>("'all', 'local' or a number of replicas", (sync) => {
   return sync === 'all' || sync === 'sync' || sync === 'local' || size.safeParse(sync).success;

@@ -4,17 +4,19 @@
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import type { Shape } from '../../base/shape.ts';
-import { accept } from '../../base/values.ts';
+import { accept, oneOf } from '../../base/values.ts';
 import { type LayerForm, layerForm, sizes } from './form.ts';
 import {
   checkNormalizedShape,
   DEFAULT_EPS,
   DEFAULT_MOMENTUM,
+  DEFAULT_WEIGHT,
   epsOption,
   momentumOption,
   type SyncOption,
   type SyncScope,
   syncOption,
+  weightInitOption,
 } from './normOptions.ts';
 import { checkCount, optionalFlag, size } from './options.ts';
 
@@ -29,7 +31,16 @@ export interface BatchNormSpec {
   /** Samples that are normalized together within a replica; null takes all. */
   readonly virtualBatch: number | null;
   readonly frozen: boolean;
+  /** Which statistics training normalizes by. */
+  readonly statistics: StatisticsSource;
+  /** Whether training moves the running statistics. */
+  readonly updateStatistics: boolean;
+  readonly weightInit: number;
 }
+
+export const STATISTICS_SOURCES = ['batch', 'running'] as const;
+/** Statistics of the sync group's samples, or running ones. */
+export type StatisticsSource = (typeof STATISTICS_SOURCES)[number];
 
 export interface BatchNormOptions {
   /** Added to the variance; default 1e-5. */
@@ -54,6 +65,16 @@ export interface BatchNormOptions {
    * (torchvision's FrozenBatchNorm2d), so weight and bias are buffers, not parameters. `sync` and
    * `momentum` are kept for `convertNorm`, without effect. Default false. */
   readonly frozen?: boolean;
+  /** Whose statistics training normalizes by: those of the batch, or, as evaluation does, the
+   * `running` ones, which count as constants in backward, while weight and bias train. Default
+   * `batch`; without effect in a frozen layer. */
+  readonly statistics?: StatisticsSource;
+  /** Whether training moves the running statistics, by what it observes of each batch; default
+   * true. Without effect in a frozen layer. */
+  readonly updateStatistics?: boolean;
+  /** What the weight starts at; default 1. With 0 in the last norm of a residual's body each block
+   * starts as its shortcut (Goyal et al. 2017). */
+  readonly weightInit?: number;
 }
 
 export const batchNormSchema = optionsSchema<BatchNormOptions>()({
@@ -66,6 +87,9 @@ export const batchNormSchema = optionsSchema<BatchNormOptions>()({
     return samples === null || size.safeParse(samples).success;
   }).exactOptional(),
   frozen: optionalFlag,
+  statistics: oneOf(STATISTICS_SOURCES).exactOptional(),
+  updateStatistics: optionalFlag,
+  weightInit: weightInitOption,
 });
 
 /** Batch normalization over all axes but the last (PyTorch's BatchNorm1d, 2d and 3d; SyncBatchNorm
@@ -88,9 +112,13 @@ export function batchNorm(channels: number, options: BatchNormOptions = {}): Bat
     sync: 'local',
     virtualBatch: null,
     frozen: false,
+    statistics: 'batch',
+    updateStatistics: true,
+    weightInit: DEFAULT_WEIGHT,
     ...given,
   };
   if (spec.virtualBatch !== null) checkVirtualBatch(spec, spec.virtualBatch);
+  checkStatistics(spec);
   if (spec.frozen && !spec.trackRunningStats) {
     throw new UsageError({
       what: 'batchNorm frozen without running statistics',
@@ -99,6 +127,24 @@ export function batchNorm(channels: number, options: BatchNormOptions = {}): Bat
     });
   }
   return spec;
+}
+
+/** Throws where training is to normalize by statistics that are not there. */
+function checkStatistics({ statistics, trackRunningStats, virtualBatch }: BatchNormSpec): void {
+  if (statistics !== 'running') return;
+  if (!trackRunningStats) {
+    throw new UsageError({
+      what: "batchNorm statistics 'running'",
+      given: 'trackRunningStats false',
+      allowed: 'trackRunningStats true, since nothing else is there to normalize by',
+    });
+  }
+  if (virtualBatch === null) return;
+  throw new UsageError({
+    what: "batchNorm virtualBatch with statistics 'running'",
+    given: virtualBatch,
+    allowed: 'null: the layer normalizes by no batch',
+  });
 }
 
 function checkVirtualBatch(spec: BatchNormSpec, virtualBatch: number): void {
@@ -124,6 +170,7 @@ export interface GroupNormSpec {
   readonly channels: number;
   readonly eps: number;
   readonly affine: boolean;
+  readonly weightInit: number;
 }
 
 export interface SampleNormOptions {
@@ -131,11 +178,14 @@ export interface SampleNormOptions {
   readonly eps?: number;
   /** Whether weight and bias are trained; default true, for instanceNorm false, as in PyTorch. */
   readonly affine?: boolean;
+  /** What the weight starts at; default 1. As {@link BatchNormOptions.weightInit}. */
+  readonly weightInit?: number;
 }
 
 export const sampleNormSchema = optionsSchema<SampleNormOptions>()({
   eps: epsOption,
   affine: optionalFlag,
+  weightInit: weightInitOption,
 });
 
 /** Group normalization (Wu and He 2018; PyTorch's GroupNorm): each sample and group of adjacent
@@ -158,8 +208,8 @@ export function groupNorm(
   const given = parseOptions('groupNorm', sampleNormSchema, options, {
     example: 'groupNorm(8, 64, { affine: false })',
   });
-  const { eps = DEFAULT_EPS, affine = true } = given;
-  return { kind: 'groupNorm', numGroups, channels, eps, affine };
+  const { eps = DEFAULT_EPS, affine = true, weightInit = DEFAULT_WEIGHT } = given;
+  return { kind: 'groupNorm', numGroups, channels, eps, affine, weightInit };
 }
 
 /** The largest divisor of `channels` that is not above `wanted`; 1 where that says nothing. */
@@ -179,6 +229,7 @@ export interface InstanceNormSpec {
   readonly affine: boolean;
   readonly momentum: number | null;
   readonly trackRunningStats: boolean;
+  readonly weightInit: number;
 }
 
 export interface InstanceNormOptions extends SampleNormOptions {
@@ -195,6 +246,7 @@ export const instanceNormSchema = optionsSchema<InstanceNormOptions>()({
   affine: optionalFlag,
   momentum: momentumOption,
   trackRunningStats: optionalFlag,
+  weightInit: weightInitOption,
 });
 
 /** Instance normalization (Ulyanov, Vedaldi, Lempitsky 2016; PyTorch's InstanceNorm1d, 2d and 3d):
@@ -209,8 +261,8 @@ export function instanceNorm(
     example: 'instanceNorm(64, { affine: true })',
   });
   const { eps = DEFAULT_EPS, affine = false, momentum = DEFAULT_MOMENTUM } = given;
-  const { trackRunningStats = false } = given;
-  return { kind: 'instanceNorm', channels, eps, affine, momentum, trackRunningStats };
+  const { trackRunningStats = false, weightInit = DEFAULT_WEIGHT } = given;
+  return { kind: 'instanceNorm', channels, eps, affine, momentum, trackRunningStats, weightInit };
 }
 
 export interface LayerNormSpec {
@@ -219,6 +271,7 @@ export interface LayerNormSpec {
   readonly normalizedShape: Shape;
   readonly eps: number;
   readonly affine: boolean;
+  readonly weightInit: number;
 }
 
 /** Layer normalization (Ba, Kiros, Hinton 2016) over the last axes of a sample (PyTorch's
@@ -231,8 +284,8 @@ export function layerNorm(
   const given = parseOptions('layerNorm', sampleNormSchema, options, {
     example: 'layerNorm([28, 64], { affine: false })',
   });
-  const { eps = DEFAULT_EPS, affine = true } = given;
-  return { kind: 'layerNorm', normalizedShape: shape, eps, affine };
+  const { eps = DEFAULT_EPS, affine = true, weightInit = DEFAULT_WEIGHT } = given;
+  return { kind: 'layerNorm', normalizedShape: shape, eps, affine, weightInit };
 }
 
 const normalized = { normalizedShape: sizes };

@@ -4,7 +4,13 @@
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import type { Shape } from '../../base/shape.ts';
 import { layerForm, sizes } from './form.ts';
-import { checkNormalizedShape, DEFAULT_EPS, epsOption } from './normOptions.ts';
+import {
+  checkNormalizedShape,
+  DEFAULT_EPS,
+  DEFAULT_WEIGHT,
+  epsOption,
+  weightInitOption,
+} from './normOptions.ts';
 import { optionalFlag } from './options.ts';
 
 export interface RmsNormSpec {
@@ -13,6 +19,7 @@ export interface RmsNormSpec {
   readonly normalizedShape: Shape;
   readonly eps: number;
   readonly affine: boolean;
+  readonly weightInit: number;
 }
 
 export interface RmsNormOptions {
@@ -20,11 +27,14 @@ export interface RmsNormOptions {
   readonly eps?: number;
   /** Whether a weight by element is trained; default true. There is no bias. */
   readonly affine?: boolean;
+  /** What the weight starts at; default 1. As batchNorm's. */
+  readonly weightInit?: number;
 }
 
 export const rmsNormSchema = optionsSchema<RmsNormOptions>()({
   eps: epsOption,
   affine: optionalFlag,
+  weightInit: weightInitOption,
 });
 
 /** Root mean square normalization (Zhang and Sennrich 2019; PyTorch's RMSNorm) over the last axes
@@ -39,8 +49,8 @@ export function rmsNorm(
   const given = parseOptions('rmsNorm', rmsNormSchema, options, {
     example: 'rmsNorm(64, { affine: false })',
   });
-  const { eps = DEFAULT_EPS, affine = true } = given;
-  return { kind: 'rmsNorm', normalizedShape: shape, eps, affine };
+  const { eps = DEFAULT_EPS, affine = true, weightInit = DEFAULT_WEIGHT } = given;
+  return { kind: 'rmsNorm', normalizedShape: shape, eps, affine, weightInit };
 }
 
 export const rmsNormForm = layerForm(

@@ -126,6 +126,25 @@ export interface GoldenSequence {
   readonly buffers: GoldenTensors;
 }
 
+/** Twenty steps of the net of `training.json`, with frozen parameters, groups, switched norms. */
+export interface GoldenFineTuning {
+  readonly name: string;
+  /** Paths, `<layer index>.<name>`. */
+  readonly frozen: readonly string[];
+  readonly groups: readonly {
+    readonly paths: readonly string[];
+    readonly lrScale: number | null;
+    readonly weightDecay: number | null;
+  }[];
+  /** By layer index: whose statistics normalize, and whether the running ones move. */
+  readonly norms: Readonly<Record<string, readonly ['batch' | 'running', boolean]>>;
+  readonly optimizer: GoldenOptimizer;
+  /** One for each step, before its update. */
+  readonly losses: readonly number[];
+  readonly parameters: GoldenTensors;
+  readonly buffers: GoldenTensors;
+}
+
 /** What `sequences.json` holds. */
 export interface GoldenSequences {
   readonly input: GoldenTensor;
@@ -134,6 +153,14 @@ export interface GoldenSequences {
   readonly batch: number;
   readonly optimizer: Readonly<Record<string, unknown>>;
   readonly runs: readonly GoldenSequence[];
+}
+
+/** What `fineTuning.json` holds; layers, samples and parameters are those of `training.json`. */
+export interface GoldenFineTunings {
+  readonly steps: number;
+  readonly globalBatch: number;
+  readonly initialBuffers: GoldenTensors;
+  readonly runs: readonly GoldenFineTuning[];
 }
 
 /** The cases of each layer and loss. */
@@ -149,6 +176,11 @@ export function loadGoldenTraining(): GoldenTraining {
 /** The training runs of recurrent nets. */
 export function loadGoldenSequences(): GoldenSequences {
   return read('sequences.json') as GoldenSequences;
+}
+
+/** The runs of fine-tuning. */
+export function loadGoldenFineTunings(): GoldenFineTunings {
+  return read('fineTuning.json') as GoldenFineTunings;
 }
 
 function read(fileName: string): unknown {

@@ -58,6 +58,14 @@ export const CASES: readonly (readonly [name: string, options: Partial<TrainerOp
   ],
   ['residual', { model: namedModel('resnet20', purpose), globalBatch: 10 }],
   [
+    'fine-tuned',
+    {
+      freeze: ['0.*', '*.bias'],
+      parameterGroups: [{ match: '3.*', lrScale: 0.5, weightDecay: 0.01 }],
+      batchNorm: [{ match: '4.*', statistics: 'running' }],
+    },
+  ],
+  [
     'recurrent',
     {
       model: sequential([

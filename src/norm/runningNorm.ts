@@ -1,0 +1,183 @@
+// Batch normalization that trains by its running statistics, as it evaluates (PyTorch's BatchNorm
+// in eval mode, with weight and bias that train): an affine map whose mean and variance are
+// constants, y = (x - mean) / sqrt(var + eps) * weight + bias, dx = dy * weight / sqrt(var + eps).
+// Batch statistics are taken only where the running ones are to move.
+
+import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
+import type { GradientSink } from '../reduce/gradientSink.ts';
+import { type BoundReduction, reduce } from '../reduce/reduction.ts';
+import { gradCoefficientsLength } from './coefficients.ts';
+import { bindPasses, type NormPasses } from './passes.ts';
+import { bindRunningUpdate } from './runningStatistics.ts';
+import type { NormSetup, RunningPtrs } from './setup.ts';
+
+export interface RunningNormSetup extends NormSetup {
+  readonly memory: WebAssembly.Memory;
+  readonly channels: number;
+  /** Positions per sample: H * W. */
+  readonly rowsPerSample: number;
+  /** Weight of the newest observation; `null` averages all observations alike. */
+  readonly momentum: number | null;
+  readonly running: RunningPtrs;
+  /** {@link runningNormLength} float64. */
+  readonly workspacePtr: number;
+  /** Undefined where the running statistics stay as they are. */
+  readonly moments: BoundReduction | undefined;
+}
+
+/** How many float64 numbers are kept from forward to backward, and for the sums of a grain. */
+export function runningNormLength(channels: number): number {
+  // Coefficients, those of the gradient, sums; sums of 0 and their count.
+  return 4 * channels + gradCoefficientsLength(channels) + 2 * channels + (2 * channels + 1);
+}
+
+/** The input gradient is batch normalization's with sums of 0, over any number of values. With
+ * fewer than these the kernels would take slower coefficients. */
+const CONSTANT_COUNT = 64;
+
+/** Binds the passes. What a step observes moves the running statistics after it, so that the step
+ * itself is normalized by those before. */
+export function bindRunningNorm(setup: RunningNormSetup): {
+  forward(): void;
+  backward(): void;
+  updateRunningStatistics(): void;
+} {
+  const { kernels, step, channels, countGrains, running, moments, xPtr } = setup;
+  const frame = frameOf(setup);
+  const { passes, numbers, coefficientsPtr, gradCoefficientsPtr, zerosPtr, countPtr } = frame;
+  kernels.zeroBytes(zerosPtr, 2 * channels * DOUBLE_BYTES);
+  numbers[countPtr / DOUBLE_BYTES] = CONSTANT_COUNT;
+  const observe = moments && bindObservation(setup, frame, moments);
+  const foldSums = bindSums(setup, frame);
+  const { momentum } = setup;
+  const updateRunning =
+    moments &&
+    bindRunningUpdate({ numbers, channels, momentum, running, groupPtrs: moments.groupPtrs });
+
+  return {
+    forward() {
+      if (step.training) observe?.();
+      kernels.batchNormCoefficients(
+        running.meanPtr,
+        running.varPtr,
+        0,
+        channels,
+        setup.eps,
+        setup.weightPtr,
+        setup.biasPtr,
+        coefficientsPtr,
+      );
+      const rows = frame.rowsIn(0, countGrains);
+      passes.normalize(xPtr, setup.yPtr, rows, channels, coefficientsPtr);
+    },
+
+    backward() {
+      foldSums();
+      if (setup.dxPtr === 0) return;
+      kernels.batchNormGradCoefficients(
+        zerosPtr,
+        countPtr,
+        channels,
+        coefficientsPtr,
+        gradCoefficientsPtr,
+      );
+      passes.inputGrad(
+        xPtr,
+        setup.dyPtr,
+        setup.dxPtr,
+        frame.rowsIn(0, countGrains),
+        channels,
+        coefficientsPtr,
+        gradCoefficientsPtr,
+      );
+    },
+
+    updateRunningStatistics() {
+      updateRunning?.();
+    },
+  };
+}
+
+/** What the passes share: where everything lies. */
+interface Frame {
+  readonly passes: NormPasses;
+  /** The whole memory. */
+  readonly numbers: Float64Array;
+  readonly coefficientsPtr: number;
+  readonly gradCoefficientsPtr: number;
+  readonly sumsPtr: number;
+  readonly zerosPtr: number;
+  readonly countPtr: number;
+  /** How many rows the grains [lo, hi) have. */
+  rowsIn(lo: number, hi: number): number;
+  /** Where a grain begins in x, y and their gradients. */
+  offsetOf(grain: number): number;
+}
+
+function frameOf(setup: RunningNormSetup): Frame {
+  const { kernels, step, channels, rowsPerSample, workspacePtr } = setup;
+  const vectorBytes = channels * DOUBLE_BYTES;
+  const sampleBytes = rowsPerSample * channels * FLOAT_BYTES;
+  const gradCoefficientsPtr = workspacePtr + 4 * vectorBytes;
+  const sumsPtr = gradCoefficientsPtr + gradCoefficientsLength(channels) * DOUBLE_BYTES;
+  const zerosPtr = sumsPtr + 2 * vectorBytes;
+  return {
+    passes: bindPasses(kernels, setup.isRelu),
+    numbers: new Float64Array(setup.memory.buffer),
+    coefficientsPtr: workspacePtr,
+    gradCoefficientsPtr,
+    sumsPtr,
+    zerosPtr,
+    countPtr: zerosPtr + 2 * vectorBytes,
+    rowsIn: (lo, hi) => (step.grainStart[hi]! - step.grainStart[lo]!) * rowsPerSample,
+    offsetOf: (grain) => step.grainStart[grain]! * sampleBytes,
+  };
+}
+
+/** Returns what takes the statistics of the batch. */
+function bindObservation(
+  { kernels, channels, countGrains, xPtr }: RunningNormSetup,
+  { coefficientsPtr, rowsIn, offsetOf }: Frame,
+  moments: BoundReduction,
+): () => void {
+  return () => {
+    for (let grain = 0; grain < countGrains; grain++) {
+      const rows = rowsIn(grain, grain + 1);
+      // The coefficients are computed later: until then their place is free for the pivots.
+      const leafPtr = moments.leafPtr(grain);
+      kernels.momentsF32(xPtr + offsetOf(grain), rows, channels, coefficientsPtr, leafPtr);
+    }
+    reduce(moments);
+  };
+}
+
+/** Returns what folds the gradients of weight and bias, those that train. */
+function bindSums(
+  { channels, countGrains, xPtr, dyPtr, weightGrad, biasGrad, kernels }: RunningNormSetup,
+  { passes, coefficientsPtr, gradCoefficientsPtr, sumsPtr, rowsIn, offsetOf }: Frame,
+): () => void {
+  if (weightGrad === undefined && biasGrad === undefined) return () => {};
+  const takeIn = (gradient: GradientSink | undefined, grain: number, fromPtr: number): void => {
+    if (gradient === undefined) return;
+    // As pairs of float32.
+    kernels.copyF32(gradient.leafPtr(grain), fromPtr, 2 * channels);
+    gradient.fold(grain);
+  };
+  return () => {
+    for (let grain = 0; grain < countGrains; grain++) {
+      const at = offsetOf(grain);
+      // The gradient's coefficients are computed later: until then their place is free.
+      passes.gradSums(
+        xPtr + at,
+        dyPtr + at,
+        rowsIn(grain, grain + 1),
+        channels,
+        coefficientsPtr,
+        gradCoefficientsPtr,
+        sumsPtr,
+      );
+      takeIn(weightGrad, grain, sumsPtr + channels * DOUBLE_BYTES);
+      takeIn(biasGrad, grain, sumsPtr);
+    }
+  };
+}

@@ -1,0 +1,50 @@
+// How parameters are updated apart from the others: a factor of the learning rate, and a weight
+// decay, by patterns of names (PyTorch's parameter groups, with a factor in place of a rate so that
+// a schedule holds for all).
+
+import { checkedPattern } from '../base/patterns.ts';
+
+/** Parameters by name, and how they are updated. */
+export interface ParameterGroup {
+  /** `0.*`, `*.bias`: `*` stands for any characters. */
+  readonly match: string;
+  /** Factor of the learning rate of every step, above 0; default 1. */
+  readonly lrScale?: number;
+  /** In place of the optimizer's weight decay, at least 0; also for norm parameters and biases that
+   * `decayNormAndBias: false` leaves out. */
+  readonly weightDecay?: number;
+}
+
+/** How some parameters are updated. */
+export interface UpdateRule {
+  readonly lrScale: number;
+  /** Null for the optimizer's own, which may leave out norm parameters and biases. */
+  readonly weightDecay: number | null;
+}
+
+const DEFAULT_RULE: UpdateRule = { lrScale: 1, weightDecay: null };
+
+/** The rules that occur, and which of them each parameter has, in the order of `names`. Where
+ * several groups match a parameter, the last one that says something decides it. Throws a
+ * {@link UsageError} for a pattern that matches nothing. */
+export function updateRules(
+  groups: readonly ParameterGroup[],
+  names: readonly string[],
+): { readonly rules: readonly UpdateRule[]; readonly ruleOf: readonly number[] } {
+  const matchers = groups.map(({ match, ...group }) => ({
+    ...group,
+    matches: checkedPattern('parameterGroups', match, names, 'parameters'),
+  }));
+  const rules: UpdateRule[] = [];
+  const places = new Map<string, number>();
+  const ruleOf = names.map((name) => {
+    const own = matchers.filter(({ matches }) => matches(name));
+    const { lrScale } = own.findLast((group) => group.lrScale !== undefined) ?? DEFAULT_RULE;
+    const decay = own.findLast((group) => group.weightDecay !== undefined) ?? DEFAULT_RULE;
+    const rule = { lrScale: lrScale!, weightDecay: decay.weightDecay! };
+    const key = JSON.stringify(rule);
+    if (!places.has(key)) places.set(key, rules.push(rule) - 1);
+    return places.get(key)!;
+  });
+  return { rules, ruleOf };
+}
