@@ -9,6 +9,7 @@ import { nn, optim } from '../../src/index.ts';
 import { parseModel } from '../../src/nn/models/parse.ts';
 import { parseLoss } from '../../src/nn/specs/losses.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
+import { parseAveraging } from '../../src/optim/averaging.ts';
 import { parseOptimizer } from '../../src/optim/optimizer.ts';
 import { parseSchedule } from '../../src/optim/schedule.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
@@ -91,6 +92,11 @@ const optimizers = {
   lion: [optim.lion(), optim.lion({ betas: [0.95, 0.98], weightDecay: 1 })],
   rmsprop: [optim.rmsprop(), optim.rmsprop({ centered: true, momentum: 0.5, alpha: 0.9 })],
 };
+const averaging = {
+  ema: [optim.averaging.ema(), optim.averaging.ema({ decay: 0.9 })],
+  swa: [optim.averaging.swa({ fromEpoch: 2 })],
+};
+
 const schedules = {
   constant: [optim.schedules.constant(), optim.schedules.constant({ warmupSteps: 3 })],
   cosine: [optim.schedules.cosine(), optim.schedules.cosine({ warmupSteps: 3, minLr: 0.1 })],
@@ -111,6 +117,7 @@ const kinds = [
   { part: 'loss', made: losses, parse: parseLoss },
   { part: 'optimizer', made: optimizers, parse: parseOptimizer },
   { part: 'schedule', made: schedules, parse: parseSchedule },
+  { part: 'averaging', made: averaging, parse: parseAveraging },
 ] as const;
 
 const base: Checkpoint = {
@@ -147,7 +154,10 @@ describe('what a builder makes', () => {
   it('is listed here, for every builder', () => {
     const listed = [layers, losses].flatMap(Object.keys).concat(NOT_BUILDERS);
     expect(Object.keys(nn).sort()).toEqual(listed.sort());
-    expect(Object.keys(optim).sort()).toEqual([...Object.keys(optimizers), 'schedules'].sort());
+    expect(Object.keys(optim).sort()).toEqual(
+      [...Object.keys(optimizers), 'averaging', 'schedules'].sort(),
+    );
+    expect(Object.keys(optim.averaging).sort()).toEqual(Object.keys(averaging).sort());
     expect(Object.keys(optim.schedules).sort()).toEqual(Object.keys(schedules).sort());
   });
 
