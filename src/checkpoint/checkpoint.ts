@@ -11,6 +11,7 @@ import type { DatasetDescription } from '../data/identity.ts';
 import { parseModel } from '../nn/models/parse.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
 import { parseAveraging } from '../optim/averaging.ts';
+import { LR_SCALING_RULES, type LrScaling } from '../optim/lrScaling.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
 import { type MonitorState, monitorSchema } from './monitored.ts';
@@ -50,6 +51,8 @@ export interface CheckpointContent {
     readonly schedule: SpecRecord;
     /** Absent in files from before there were averages. */
     readonly averaging?: SpecRecord | null;
+    /** By what the optimizer's rate was scaled, which it is already; absent where it was not. */
+    readonly lrScaling?: LrScaling;
     readonly clipNorm: number | null;
     /** Absent where gradients are not clipped by value. */
     readonly clipValue?: number | null;
@@ -137,6 +140,9 @@ const contentFields = {
     optimizer: plainObject,
     schedule: plainObject,
     averaging: plainObject.nullable().exactOptional(),
+    lrScaling: z
+      .strictObject({ rule: z.enum(LR_SCALING_RULES), baseBatch: counts })
+      .exactOptional(),
     clipNorm: z.number().nullable(),
     clipValue: z.number().nullable().exactOptional(),
     replicas: counts,

@@ -157,10 +157,11 @@ function bindRateTable({ plan }: UpdateSetup, rates: Float64Array): RateTable {
   let table = new Float64Array();
   return {
     prepare(from, to, totalSteps, baseLr) {
+      const run = { totalSteps, stepsPerEpoch: plan.stepsPerEpoch };
       firstStep = from;
       table = new Float64Array((to - from) * rates.length);
       for (let i = 0; i < to - from; i++) {
-        const lr = learningRateAt(schedule, baseLr, from + i, totalSteps);
+        const lr = learningRateAt(schedule, baseLr, from + i, run);
         writeRates(optimizer, from + i, lr, rates);
         if (averaging !== null) {
           rates[rates.length - 1] = averageRateAt(averaging, from + i, plan.stepsPerEpoch);

@@ -14,6 +14,7 @@ import { EXIT_USAGE, errorEvent, exitCodeOf } from '../process/failure.ts';
 import { beginAmongPeers, tellPeers } from '../process/peers.ts';
 import { endingAtSignals } from '../process/signals.ts';
 import { Flags, markValues, unmarkValues } from '../settings/flags.ts';
+import { optimizerFlags, scheduleFlags } from '../settings/rateFlags.ts';
 import { simulateFlags } from '../settings/simulateFlags.ts';
 
 interface HelpSection {
@@ -78,19 +79,10 @@ const trainFlags: readonly FlagText[] = [
   ['--drop-last', 'Leave out a last batch that is not full'],
   ['--epochs <n>', 'Epochs to have done in all (default 1)'],
   ['--max-steps <n>', 'Stop when n steps are done in all'],
-  ['--optimizer <name>', `${OPTIMIZER_NAMES.join(', ')} (default sgd)`],
-  ['--lr <rate>', "Learning rate (default 0.1 for sgd, else the optimizer's own)"],
-  ['--momentum <m>', 'Of sgd (default 0.9)'],
-  ['--nesterov', "Nesterov's momentum for sgd"],
-  ['--weight-decay <d>', 'Default 0, for adamw 0.01'],
-  ['--no-norm-decay', 'No weight decay on norm parameters and biases'],
-  ['--schedule <kind>', 'constant, cosine or step (default constant)'],
-  ['--warmup-steps <n>', 'Steps in which the learning rate rises (default 0)'],
-  ['--step-size <n>', 'With --schedule step: steps between two cuts'],
-  ['--gamma <g>', 'With --schedule step: factor of a cut (default 0.1)'],
+  ...optimizerFlags,
+  ...scheduleFlags,
   ['--ema <decay>', 'Keep an exponential moving average of the weights, such as 0.999'],
   ['--swa-from <epoch>', 'Keep the mean of the weights at the ends of epochs from this one on'],
-  ['--clip-norm <x>', "Upper bound of the gradient's norm"],
   [
     '--on-non-finite <what>',
     'stop (exit code 1) or continue where numbers are not finite (default stop)',

@@ -82,6 +82,20 @@ export class Flags {
     });
   }
 
+  /** A flag whose value is a comma-separated list of numbers. */
+  numbers(name: string): readonly number[] | undefined {
+    return this.text(name)
+      ?.split(',')
+      .map((word) => {
+        if (DECIMAL.test(word.trim())) return Number(word);
+        throw new UsageError({
+          what: `--${name}`,
+          given: word,
+          allowed: 'a list of numbers, separated by commas',
+        });
+      });
+  }
+
   integer(name: string, min: number, max = 2 ** 31 - 1): number | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;

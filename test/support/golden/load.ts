@@ -136,6 +136,21 @@ export interface GoldenSequences {
   readonly runs: readonly GoldenSequence[];
 }
 
+/** What `schedules.json` holds: the rates of PyTorch's schedulers. */
+export interface GoldenSchedules {
+  readonly torch: string;
+  readonly baseLr: number;
+  readonly steps: number;
+  readonly stepsPerEpoch: number;
+  readonly runs: readonly {
+    readonly name: string;
+    /** Our options, with the kind. */
+    readonly schedule: GoldenSpec;
+    /** One for each step. */
+    readonly rates: readonly number[];
+  }[];
+}
+
 /** The cases of each layer and loss. */
 export function loadGoldenLayers(): GoldenLayers {
   return read('layers.json') as GoldenLayers;
@@ -149,6 +164,11 @@ export function loadGoldenTraining(): GoldenTraining {
 /** The training runs of recurrent nets. */
 export function loadGoldenSequences(): GoldenSequences {
   return read('sequences.json') as GoldenSequences;
+}
+
+/** The rates of schedules. */
+export function loadGoldenSchedules(): GoldenSchedules {
+  return read('schedules.json') as GoldenSchedules;
 }
 
 function read(fileName: string): unknown {
