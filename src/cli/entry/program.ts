@@ -14,6 +14,7 @@ import { EXIT_USAGE, errorEvent, exitCodeOf } from '../process/failure.ts';
 import { beginAmongPeers, tellPeers } from '../process/peers.ts';
 import { endingAtSignals } from '../process/signals.ts';
 import { Flags, markValues, unmarkValues } from '../settings/flags.ts';
+import { lrFindFlags } from '../settings/lrFindFlags.ts';
 import { optimizerFlags, scheduleFlags } from '../settings/rateFlags.ts';
 import { simulateFlags } from '../settings/simulateFlags.ts';
 
@@ -58,7 +59,8 @@ const commonFlags: readonly FlagText[] = [
   ['--debug', 'Show where an error came from'],
 ];
 
-const trainFlags: readonly FlagText[] = [
+/** What decides the network and its batches. */
+const networkFlags: readonly FlagText[] = [
   ...dataFlags,
   ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
   [
@@ -77,6 +79,19 @@ const trainFlags: readonly FlagText[] = [
   ['--batch <n>', 'Global batch: samples of a step over all replicas, instead of --replica-batch'],
   ['--grains <n>', 'Pieces of a batch in which sums are formed (default 32, 64 from 512 samples)'],
   ['--drop-last', 'Leave out a last batch that is not full'],
+];
+
+/** What else decides the numbers of a step. */
+const stepFlags: readonly FlagText[] = [
+  ['--label-smoothing <s>', 'Of the cross-entropy (default 0)'],
+  ['--shift <n>', 'Augmentation: move images by up to n pixels'],
+  ['--flip', 'Augmentation: mirror half of the images'],
+  ['--seed <n>', 'Decides all random numbers (default 1)'],
+  ['--strict', 'The same bits on every machine'],
+];
+
+const trainFlags: readonly FlagText[] = [
+  ...networkFlags,
   ['--epochs <n>', 'Epochs to have done in all (default 1)'],
   ['--max-steps <n>', 'Stop when n steps are done in all'],
   ...optimizerFlags,
@@ -87,11 +102,7 @@ const trainFlags: readonly FlagText[] = [
     '--on-non-finite <what>',
     'stop (exit code 1) or continue where numbers are not finite (default stop)',
   ],
-  ['--label-smoothing <s>', 'Of the cross-entropy (default 0)'],
-  ['--shift <n>', 'Augmentation: move images by up to n pixels'],
-  ['--flip', 'Augmentation: mirror half of the images'],
-  ['--seed <n>', 'Decides all random numbers (default 1)'],
-  ['--strict', 'The same bits on every machine'],
+  ...stepFlags,
   ['--checkpoint <file>', 'Write a checkpoint at the end of each epoch, at the end and at Ctrl-C'],
   ['--checkpoint-every <n>', 'And after every n steps'],
   ['--keep <n>', 'Keep the last n checkpoints, older ones named by their steps (default 1)'],
@@ -212,6 +223,19 @@ const commands: readonly CommandText[] = [
     flags: doctorFlags,
     isShared: true,
     run: endsAtSignals(async () => (await import('../commands/doctorCommand.ts')).runDoctor),
+  },
+  {
+    name: 'lr-find',
+    text: 'Find a learning rate: raise it from step to step until the loss blows up',
+    flags: [
+      ...networkFlags,
+      ...optimizerFlags.filter(([name]) => !name.startsWith('--lr')),
+      ...stepFlags,
+      ...lrFindFlags,
+      ...moduleFlags,
+      ...commonFlags,
+    ],
+    run: endsAtSignals(async () => (await import('../commands/lrFindCommand.ts')).runLrFind),
   },
   {
     name: 'experiment',

@@ -49,6 +49,11 @@ export class Flags {
     this.raw = raw;
   }
 
+  /** The flags with another value of one of them. */
+  with(name: string, value: string): Flags {
+    return new Flags({ ...this.raw, [camelCase(name)]: value });
+  }
+
   /** Whether the flag was given. */
   has(name: string): boolean {
     return this.raw[camelCase(name)] !== undefined;
