@@ -28,8 +28,7 @@ import { reshape } from './nn/specs/reshape.ts';
 import { rmsNorm } from './nn/specs/rmsNorm.ts';
 import { ema, swa } from './optim/averaging.ts';
 import { optimizers } from './optim/optimizer.ts';
-import { plateau } from './optim/plateau.ts';
-import { constant, cosine, step } from './optim/schedule.ts';
+import { schedules } from './optim/schedule.ts';
 
 export type { Shape } from './base/shape.ts';
 export type {
@@ -186,6 +185,7 @@ export type {
   SwaOptions,
   SwaSpec,
 } from './optim/averaging.ts';
+export type { LrScaling } from './optim/lrScaling.ts';
 export type { BestEpoch, MonitorName, ValidationSplit } from './optim/monitor.ts';
 export type * from './optim/optimizers.ts';
 export type { PlateauOptions, PlateauSchedule, PlateauState } from './optim/plateau.ts';
@@ -193,9 +193,23 @@ export type {
   ConstantSchedule,
   CosineOptions,
   CosineSchedule,
+  Counted,
+  ExponentialOptions,
+  ExponentialSchedule,
+  OneCycleOptions,
+  OneCycleSchedule,
+  PointsOptions,
+  PointsSchedule,
+  PolynomialOptions,
+  PolynomialSchedule,
+  SchedulePoint,
   ScheduleSpec,
+  ScheduleUnit,
   StepOptions,
   StepSchedule,
+  UnitOptions,
+  WarmRestartsOptions,
+  WarmRestartsSchedule,
   Warmup,
   WarmupOptions,
 } from './optim/schedule.ts';
@@ -253,8 +267,4 @@ export const nn = {
 };
 
 /** Optimizers and schedules of the learning rate. */
-export const optim = {
-  ...optimizers,
-  schedules: { constant, cosine, plateau, step },
-  averaging: { ema, swa },
-};
+export const optim = { ...optimizers, schedules, averaging: { ema, swa } };

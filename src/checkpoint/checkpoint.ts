@@ -11,6 +11,7 @@ import type { DatasetDescription } from '../data/identity.ts';
 import { parseModel } from '../nn/models/parse.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
 import { parseAveraging } from '../optim/averaging.ts';
+import { LR_SCALING_RULES, type LrScaling } from '../optim/lrScaling.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
 import type { ParameterGroup } from '../plan/parameterGroups.ts';
@@ -55,6 +56,8 @@ export interface CheckpointContent {
     readonly freeze?: readonly string[];
     /** Parameters with a learning rate or weight decay of their own; absent for none. */
     readonly parameterGroups?: readonly ParameterGroup[];
+    /** By what the optimizer's rate was scaled, which it is already; absent where it was not. */
+    readonly lrScaling?: LrScaling;
     readonly clipNorm: number | null;
     /** Absent where gradients are not clipped by value. */
     readonly clipValue?: number | null;
@@ -151,6 +154,9 @@ const contentFields = {
           weightDecay: z.number().exactOptional(),
         }),
       )
+      .exactOptional(),
+    lrScaling: z
+      .strictObject({ rule: z.enum(LR_SCALING_RULES), baseBatch: counts })
       .exactOptional(),
     clipNorm: z.number().nullable(),
     clipValue: z.number().nullable().exactOptional(),

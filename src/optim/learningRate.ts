@@ -1,43 +1,123 @@
 // Learning rates as a function of the step. Pure; steps are optimizer steps counted from 0, warmup
-// included. Cosine: Loshchilov and Hutter 2017 (without restarts); warmup: Goyal et al. 2017.
+// included. Cosine and warm restarts: Loshchilov and Hutter 2017; warmup: Goyal et al. 2017;
+// one cycle: Smith and Topin 2018, in PyTorch's form.
 
-import { cosPi, integerPower } from './portable.ts';
+import type { OneCycleSchedule, WarmRestartsSchedule } from './cycles.ts';
+import type { PointsSchedule } from './decays.ts';
+import { cosPi, integerPower, power } from './portable.ts';
 import type { ScheduleSpec, StepSchedule } from './schedule.ts';
 
-/** Whether the rate depends on how long the run is. */
-export function spansRun(schedule: ScheduleSpec): boolean {
-  return schedule.kind === 'cosine';
+/** What the rate of a step depends on besides the schedule. */
+export interface RunSteps {
+  /** Steps of the whole run. */
+  readonly totalSteps: number;
+  readonly stepsPerEpoch: number;
 }
 
-/** The learning rate of a step (counted from 0) in a training of `totalSteps`; `baseLr` is the
- * optimizer's, of a plateau schedule what it has come to. */
+/** Whether the rate depends on how long the run is. */
+export function spansRun({ kind }: ScheduleSpec): boolean {
+  return kind === 'cosine' || kind === 'polynomial' || kind === 'oneCycle';
+}
+
+/** The learning rate of a step (counted from 0) of a run; `baseLr` is the optimizer's, of a plateau
+ * schedule what it has come to. */
 export function learningRateAt(
   schedule: ScheduleSpec,
   baseLr: number,
   step: number,
-  totalSteps: number,
+  run: RunSteps,
 ): number {
-  const { warmupSteps } = schedule;
+  const warmupSteps = warmupStepsOf(schedule, run);
   const warmup = step < warmupSteps ? (step + 1) / warmupSteps : 1;
+  const unit = 'unit' in schedule ? run.stepsPerEpoch : 1;
+  // Of those that begin after the warmup.
+  const stepsDone = step - warmupSteps;
+  const decaySteps = run.totalSteps - warmupSteps;
+  const progress = decaySteps > 0 ? Math.min(stepsDone / decaySteps, 1) : 1;
   switch (schedule.kind) {
     case 'constant':
     case 'plateau':
       return baseLr * warmup;
     case 'step':
-      return baseLr * integerPower(schedule.gamma, milestonesPassed(schedule, step)) * warmup;
-    case 'cosine': {
+      return baseLr * integerPower(schedule.gamma, milestonesPassed(schedule, step, unit)) * warmup;
+    case 'exponential':
+      return baseLr * integerPower(schedule.gamma, Math.floor(step / unit)) * warmup;
+    case 'cosine':
+      if (step < warmupSteps) return baseLr * warmup;
+      return halfCosine(baseLr, schedule.minLr, progress);
+    case 'polynomial': {
       if (step < warmupSteps) return baseLr * warmup;
       const { minLr } = schedule;
-      const decaySteps = totalSteps - warmupSteps;
-      const progress = decaySteps > 0 ? Math.min((step - warmupSteps) / decaySteps, 1) : 1;
-      return minLr + ((baseLr - minLr) * (1 + cosPi(progress))) / 2;
+      return minLr + (baseLr - minLr) * power(1 - progress, schedule.power);
     }
+    case 'warmRestarts':
+      if (step < warmupSteps) return baseLr * warmup;
+      return halfCosine(baseLr, schedule.minLr, sinceRestart(schedule, stepsDone, unit));
+    case 'oneCycle':
+      return inCycle(schedule, baseLr, step, run.totalSteps);
+    case 'points':
+      return baseLr * factorAt(schedule, step / unit);
   }
 }
 
-function milestonesPassed(schedule: StepSchedule, step: number): number {
-  if (schedule.stepSize !== null) return Math.floor(step / schedule.stepSize);
+function warmupStepsOf(schedule: ScheduleSpec, { stepsPerEpoch }: RunSteps): number {
+  if (!('warmupSteps' in schedule)) return 0;
+  const { warmupSteps, warmupEpochs } = schedule;
+  return warmupEpochs === undefined ? warmupSteps : Math.round(warmupEpochs * stepsPerEpoch);
+}
+
+/** From `from` to `to` as the progress goes from 0 to 1. */
+function halfCosine(from: number, to: number, progress: number): number {
+  return to + ((from - to) * (1 + cosPi(progress))) / 2;
+}
+
+function milestonesPassed(schedule: StepSchedule, step: number, unit: number): number {
+  if (schedule.stepSize !== null) return Math.floor(step / (schedule.stepSize * unit));
   let passed = 0;
-  for (const milestone of schedule.milestones ?? []) if (step >= milestone) passed++;
+  for (const milestone of schedule.milestones ?? []) if (step >= milestone * unit) passed++;
   return passed;
+}
+
+/** How much of the running half cosine is done. */
+function sinceRestart(
+  { period, multiplier }: WarmRestartsSchedule,
+  stepsDone: number,
+  unit: number,
+): number {
+  let length = period * unit;
+  if (multiplier === 1) return (stepsDone % length) / length;
+  let left = stepsDone;
+  while (left >= length) {
+    left -= length;
+    length *= multiplier;
+  }
+  return left / length;
+}
+
+/** PyTorch's steps begin at 0 and end at totalSteps - 1, where each half ends, too. */
+function inCycle(
+  { pctStart, divFactor, finalDivFactor, annealStrategy }: OneCycleSchedule,
+  maxLr: number,
+  step: number,
+  totalSteps: number,
+): number {
+  const firstLr = maxLr / divFactor;
+  const lastLr = firstLr / finalDivFactor;
+  const top = pctStart * totalSteps - 1;
+  const isRising = step <= top;
+  const share = isRising ? (top > 0 ? step / top : 1) : (step - top) / (totalSteps - 1 - top);
+  const progress = Math.min(share, 1);
+  const [from, to] = isRising ? [firstLr, maxLr] : [maxLr, lastLr];
+  if (annealStrategy === 'linear') return from + (to - from) * progress;
+  return halfCosine(from, to, progress);
+}
+
+/** The factor at a place, straight between the points beside it. */
+function factorAt({ points }: PointsSchedule, place: number): number {
+  const next = points.findIndex(([at]) => at > place);
+  if (next === -1) return points.at(-1)![1];
+  const [toAt, to] = points[next]!;
+  if (next === 0) return to;
+  const [fromAt, from] = points[next - 1]!;
+  return from + ((to - from) * (place - fromAt)) / (toAt - fromAt);
 }

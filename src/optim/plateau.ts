@@ -4,22 +4,21 @@
 import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { atLeastZero, oneOf, realNumber, wholeNumber } from '../base/values.ts';
 import { isBetter, MONITORS, type MonitorName } from './monitor.ts';
+import { type Warmup, type WarmupOptions, warmupFields, warmupOf } from './warmup.ts';
 
 /** The rate is multiplied by `factor` once the monitored value has been no better for more than
  * `patience` epochs. */
-export interface PlateauSchedule {
+export interface PlateauSchedule extends Warmup {
   readonly kind: 'plateau';
   readonly monitor: MonitorName;
   readonly factor: number;
   readonly patience: number;
   readonly threshold: number;
   readonly minLr: number;
-  /** In step s below this the rate is multiplied by (s + 1) / warmupSteps. */
-  readonly warmupSteps: number;
 }
 
 /** Defaults as in PyTorch. */
-export interface PlateauOptions {
+export interface PlateauOptions extends WarmupOptions {
   /** What is to get better, of the validation that `fit` is asked for; default `loss`. */
   readonly monitor?: MonitorName;
   /** What the rate is multiplied by, above 0 and below 1; default 0.1. */
@@ -31,8 +30,6 @@ export interface PlateauOptions {
   readonly threshold?: number;
   /** The rate does not fall below this; default 0. */
   readonly minLr?: number;
-  /** Steps over which the rate rises linearly; default 0. */
-  readonly warmupSteps?: number;
 }
 
 /** Where a plateau schedule is; part of checkpoints. */
@@ -45,7 +42,7 @@ export interface PlateauState {
   readonly learningRate: number;
 }
 
-const schema = optionsSchema<PlateauOptions>()({
+export const plateauSchema = optionsSchema<PlateauOptions>()({
   monitor: oneOf(MONITORS).exactOptional(),
   factor: realNumber(
     'a number above 0 and below 1',
@@ -54,15 +51,16 @@ const schema = optionsSchema<PlateauOptions>()({
   patience: wholeNumber(0).exactOptional(),
   threshold: atLeastZero.exactOptional(),
   minLr: atLeastZero.exactOptional(),
-  warmupSteps: wholeNumber(0).exactOptional(),
+  ...warmupFields,
 });
 
 /** Lowers the rate by `factor` where validation gets no better; `fit` has to `validate`. Throws a
  * {@link UsageError}. */
 export function plateau(options: PlateauOptions = {}): PlateauSchedule {
   const defaults = { monitor: 'loss', factor: 0.1, patience: 10, threshold: 1e-4 } as const;
-  const given = parseOptions('plateau', schema, options);
-  return { kind: 'plateau', ...defaults, minLr: 0, warmupSteps: 0, ...given };
+  const given = parseOptions('plateau', plateauSchema, options);
+  const { warmupSteps: _steps, warmupEpochs: _epochs, ...rest } = given;
+  return { kind: 'plateau', ...defaults, minLr: 0, ...rest, ...warmupOf('plateau', given) };
 }
 
 /** Where the schedule is after one more epoch, whose validation came to `value`. */

@@ -13,6 +13,40 @@ export function integerPower(x: number, n: number): number {
   return result;
 }
 
+/** x^y for x in [0, 1] and y > 0, within 1e-14 of itself: e^(y ln x). */
+export function power(x: number, y: number): number {
+  if (x === 0) return 0;
+  if (Number.isInteger(y)) return integerPower(x, y);
+  return exponential(y * logarithm(x));
+}
+
+const SQRT_HALF = Math.SQRT1_2;
+/** Enough for |s| <= 0.172, as x = m 2^e with m in [sqrt(1/2), sqrt(2)] gives. */
+const LAST_ODD = 23;
+
+/** ln(x) for x > 0: e ln 2 + 2 artanh(s), s = (m - 1) / (m + 1). */
+function logarithm(x: number): number {
+  let m = x;
+  let e = 0;
+  for (; m < SQRT_HALF; m *= 2) e--;
+  const s = (m - 1) / (m + 1);
+  let sum = 0;
+  for (let n = LAST_ODD; n >= 1; n -= 2) sum = 1 / n + s * s * sum;
+  return e * Math.LN2 + 2 * s * sum;
+}
+
+/** Enough for |rest| <= ln(2) / 2. */
+const LAST_EXPONENTIAL_TERM = 15;
+
+/** e^z for z <= 0: 2^k e^rest. */
+function exponential(z: number): number {
+  const k = Math.round(z / Math.LN2);
+  const rest = z - k * Math.LN2;
+  let sum = 1;
+  for (let n = LAST_EXPONENTIAL_TERM; n >= 1; n--) sum = 1 + (rest / n) * sum;
+  return sum * integerPower(0.5, -k);
+}
+
 const QUARTER = 0.25;
 /** Enough for |angle| <= pi/4: the first term that is left out is below 2^-56. */
 const LAST_TERM = 18;

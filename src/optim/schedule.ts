@@ -1,26 +1,53 @@
-// Schedules of the learning rate as plain data: specs and builders, checked. The rates are in
-// learningRate.ts.
+// Schedules of the learning rate as plain data: constant, in steps, along a cosine; and all of them
+// by name. Specs and builders, checked; the rates are in learningRate.ts.
 
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseKind, parseOptions } from '../base/parse.ts';
 import { accept, atLeastZero, realNumber, wholeNumber } from '../base/values.ts';
-import { type PlateauSchedule, plateau } from './plateau.ts';
+import {
+  type OneCycleSchedule,
+  oneCycle,
+  oneCycleSchema,
+  type WarmRestartsSchedule,
+  warmRestarts,
+  warmRestartsSchema,
+} from './cycles.ts';
+import {
+  type ExponentialSchedule,
+  exponential,
+  exponentialSchema,
+  type PointsSchedule,
+  type PolynomialSchedule,
+  points,
+  pointsSchema,
+  polynomial,
+  polynomialSchema,
+} from './decays.ts';
+import { type PlateauSchedule, plateau, plateauSchema } from './plateau.ts';
+import {
+  type Counted,
+  type UnitOptions,
+  unitField,
+  unitOf,
+  type Warmup,
+  type WarmupOptions,
+  warmupFields,
+  warmupOf,
+} from './warmup.ts';
 
-/** What all schedules have. */
-export interface Warmup {
-  /** In step s below this the rate is multiplied by (s + 1) / warmupSteps. */
-  readonly warmupSteps: number;
-}
+export type * from './cycles.ts';
+export type * from './decays.ts';
+export type { Counted, ScheduleUnit, UnitOptions, Warmup, WarmupOptions } from './warmup.ts';
 
 export interface ConstantSchedule extends Warmup {
   readonly kind: 'constant';
 }
 
 /** The rate is multiplied by gamma at each milestone, or after every stepSize steps. */
-export interface StepSchedule extends Warmup {
+export interface StepSchedule extends Warmup, Counted {
   readonly kind: 'step';
   readonly gamma: number;
-  /** Ascending steps; null when `stepSize` is meant. */
+  /** Ascending, in the schedule's unit; null when `stepSize` is meant. */
   readonly milestones: readonly number[] | null;
   /** null when milestones are meant. */
   readonly stepSize: number | null;
@@ -32,19 +59,23 @@ export interface CosineSchedule extends Warmup {
   readonly minLr: number;
 }
 
-export type ScheduleSpec = ConstantSchedule | StepSchedule | CosineSchedule | PlateauSchedule;
+export type ScheduleSpec =
+  | ConstantSchedule
+  | CosineSchedule
+  | ExponentialSchedule
+  | OneCycleSchedule
+  | PlateauSchedule
+  | PointsSchedule
+  | PolynomialSchedule
+  | StepSchedule
+  | WarmRestartsSchedule;
 
-export interface WarmupOptions {
-  /** Steps over which the rate rises linearly; default 0. */
-  readonly warmupSteps?: number;
-}
-
-export interface StepOptions extends WarmupOptions {
+export interface StepOptions extends WarmupOptions, UnitOptions {
   /** Factor at each milestone; default 0.1, as in PyTorch. */
   readonly gamma?: number;
-  /** Steps at which the rate falls. Give this or `stepSize`. */
+  /** Steps, or epochs, after which the rate falls. Give this or `stepSize`. */
   readonly milestones?: readonly number[] | null;
-  /** The rate falls after every so many steps. */
+  /** The rate falls after every so many steps, or epochs. */
   readonly stepSize?: number | null;
 }
 
@@ -55,14 +86,14 @@ export interface CosineOptions extends WarmupOptions {
 
 const DEFAULT_GAMMA = 0.1;
 
-const warmupSteps = wholeNumber(0).exactOptional();
-const warmupSchema = optionsSchema<WarmupOptions>()({ warmupSteps });
+const warmupSchema = optionsSchema<WarmupOptions>()(warmupFields);
 const cosineSchema = optionsSchema<CosineOptions>()({
-  warmupSteps,
+  ...warmupFields,
   minLr: atLeastZero.exactOptional(),
 });
 const stepSchema = optionsSchema<StepOptions>()({
-  warmupSteps,
+  ...warmupFields,
+  ...unitField,
   gamma: realNumber(
     'a number above 0, at most 1',
     (gamma) => gamma > 0 && gamma <= 1,
@@ -78,8 +109,8 @@ const stepSchema = optionsSchema<StepOptions>()({
 
 /** The base rate in every step, after the warmup. Throws a {@link UsageError}. */
 export function constant(options: WarmupOptions = {}): ConstantSchedule {
-  const { warmupSteps = 0 } = parseOptions('constant', warmupSchema, options);
-  return { kind: 'constant', warmupSteps };
+  const given = parseOptions('constant', warmupSchema, options);
+  return { kind: 'constant', ...warmupOf('constant', given) };
 }
 
 /** The base rate times gamma^(milestones passed). Throws a {@link UsageError}, also for both of
@@ -87,7 +118,7 @@ export function constant(options: WarmupOptions = {}): ConstantSchedule {
 export function step(options: StepOptions): StepSchedule {
   const example = 'step({ stepSize: 1000 })';
   const given = parseOptions('step', stepSchema, options, { example });
-  const { milestones = null, stepSize = null, gamma = DEFAULT_GAMMA, warmupSteps = 0 } = given;
+  const { milestones = null, stepSize = null, gamma = DEFAULT_GAMMA } = given;
   if ((milestones === null) === (stepSize === null)) {
     throw new UsageError({
       what: 'step schedule',
@@ -96,31 +127,68 @@ export function step(options: StepOptions): StepSchedule {
     });
   }
   const steps = milestones === null ? null : [...milestones];
-  return { kind: 'step', gamma, milestones: steps, stepSize, warmupSteps };
+  const falls = { gamma, milestones: steps, stepSize };
+  return { kind: 'step', ...falls, ...warmupOf('step', given), ...unitOf(given) };
 }
 
 /** Half a cosine from the base rate to minLr. Throws a {@link UsageError}. */
 export function cosine(options: CosineOptions = {}): CosineSchedule {
-  const { minLr = 0, warmupSteps = 0 } = parseOptions('cosine', cosineSchema, options);
-  return { kind: 'cosine', minLr, warmupSteps };
+  const given = parseOptions('cosine', cosineSchema, options);
+  const { minLr = 0 } = given;
+  return { kind: 'cosine', minLr, ...warmupOf('cosine', given) };
+}
+
+/** The builders of all schedules, by name. */
+export const schedules = {
+  constant,
+  cosine,
+  exponential,
+  oneCycle,
+  plateau,
+  points,
+  polynomial,
+  step,
+  warmRestarts,
+};
+
+export type ScheduleName = keyof typeof schedules;
+
+/** A right call of each, for errors, and its options. */
+const FORMS: Readonly<Record<ScheduleName, { readonly call: string; readonly schema: AnySchema }>> =
+  {
+    constant: { call: 'constant()', schema: warmupSchema },
+    cosine: { call: 'cosine()', schema: cosineSchema },
+    exponential: { call: 'exponential({ gamma: 0.99 })', schema: exponentialSchema },
+    oneCycle: { call: 'oneCycle()', schema: oneCycleSchema },
+    plateau: { call: 'plateau()', schema: plateauSchema },
+    points: { call: 'points({ points: [[0, 1], [1000, 0]] })', schema: pointsSchema },
+    polynomial: { call: 'polynomial()', schema: polynomialSchema },
+    step: { call: 'step({ stepSize: 1000 })', schema: stepSchema },
+    warmRestarts: { call: 'warmRestarts({ period: 1000 })', schema: warmRestartsSchema },
+  };
+
+interface AnySchema {
+  readonly shape: object;
+}
+
+export const SCHEDULE_NAMES = Object.keys(FORMS) as readonly ScheduleName[];
+
+/** The options that a schedule takes. */
+export function scheduleOptionsOf(name: ScheduleName): readonly string[] {
+  return Object.keys(FORMS[name].schema.shape);
 }
 
 /** A schedule from plain data: what the builders give, or their options with a `kind`. Throws a
  * {@link UsageError}. */
 export function parseSchedule(given: unknown): ScheduleSpec {
+  const calls = SCHEDULE_NAMES.map((name) => [name, `optim.schedules.${FORMS[name].call}`]);
   const { kind, rest } = parseKind(
     'schedule',
-    {
-      constant: 'optim.schedules.constant()',
-      cosine: 'optim.schedules.cosine()',
-      plateau: 'optim.schedules.plateau()',
-      step: 'optim.schedules.step({ stepSize: 1000 })',
-    },
+    Object.fromEntries(calls) as Record<ScheduleName, string>,
     given,
   );
-  if (kind === 'constant') return constant(rest);
-  if (kind === 'plateau') return plateau(rest);
-  return kind === 'cosine' ? cosine(rest) : step(rest);
+  const build: (options: never) => ScheduleSpec = schedules[kind];
+  return build(rest as never);
 }
 
 function isMilestones(given: unknown): boolean {

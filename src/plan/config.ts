@@ -14,6 +14,7 @@ import { buildGraph, type Graph } from '../nn/graph/graph.ts';
 import type { LossSpec } from '../nn/specs/losses.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 import type { AveragingSpec } from '../optim/averaging.ts';
+import type { LrScaling } from '../optim/lrScaling.ts';
 import type { MonitorName } from '../optim/monitor.ts';
 import type { OptimizerSpec } from '../optim/optimizers.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
@@ -48,6 +49,8 @@ export interface RunConfig {
   readonly freeze?: readonly string[];
   /** Parameters with a learning rate or a weight decay of their own; default none. */
   readonly parameterGroups?: readonly ParameterGroup[];
+  /** By what the optimizer's rate was scaled, which it is already; absent where it was not. */
+  readonly lrScaling?: LrScaling;
   /** Upper bound of the gradient's norm; null for none. */
   readonly clipNorm: number | null;
   /** Upper bound of the absolute value of each element of the gradient, before its norm is taken;

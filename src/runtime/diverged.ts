@@ -24,13 +24,14 @@ export function divergenceOf(
   if (first === undefined) return undefined;
   const { plan, memory } = run;
   const { schedule } = plan.config;
+  const length = { totalSteps: scheduleSteps, stepsPerEpoch: plan.stepsPerEpoch };
   const found = earliest(divergences);
   const squares = viewOf(memory, plan.regions.parameters.squares);
   return new RunError({
     reason: reasonOf(found, trained[0]!.done > first.step),
     step: first.step,
     ...(found?.layer !== undefined && { layer: found.layer }),
-    learningRate: learningRateAt(schedule, baseLr, first.step, scheduleSteps),
+    learningRate: learningRateAt(schedule, baseLr, first.step, length),
     gradientNorm: gradientNorm(squares),
     hint: HINT,
   });

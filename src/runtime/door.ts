@@ -22,6 +22,7 @@ import { parseModel } from '../nn/models/parse.ts';
 import { allowModulesOption } from '../nn/specs/allowModules.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
 import { parseAveraging } from '../optim/averaging.ts';
+import { parseLrScaling } from '../optim/lrScaling.ts';
 import { MONITORS, type MonitorName, VALIDATION_SPLITS } from '../optim/monitor.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
@@ -68,6 +69,7 @@ const trainerSchema = optionsSchema<TrainerOptions>()({
   optimizer: anything<TrainerOptions['optimizer']>(),
   schedule: anything<NonNullable<TrainerOptions['schedule']>>().exactOptional(),
   averaging: anything<NonNullable<TrainerOptions['averaging']>>().exactOptional(),
+  lrScaling: anything<NonNullable<TrainerOptions['lrScaling']>>().exactOptional(),
   loss: anything<NonNullable<TrainerOptions['loss']>>().exactOptional(),
   weights: anything<NonNullable<TrainerOptions['weights']>>().exactOptional(),
   strictWeights: flag.exactOptional(),
@@ -105,7 +107,7 @@ export function parseTrainerOptions(given: unknown): TrainerOptions {
   const options = parseOptions('Trainer.start', trainerSchema, withGlobalBatch(given), {
     example: 'Trainer.start({ model, data, optimizer: optim.sgd({ lr: 0.1 }) })',
   });
-  const { schedule, averaging, loss, norm, parameterGroups, batchNorm } = options;
+  const { schedule, averaging, lrScaling, loss, norm, parameterGroups, batchNorm } = options;
   if (options.strictWeights !== undefined && options.weights === undefined) {
     throw new UsageError({ what: 'strictWeights of Trainer.start', problem: 'requires weights' });
   }
@@ -115,6 +117,7 @@ export function parseTrainerOptions(given: unknown): TrainerOptions {
     optimizer: parseOptimizer(options.optimizer),
     ...(schedule !== undefined && { schedule: parseSchedule(schedule) }),
     ...(averaging !== undefined && { averaging: parseAveraging(averaging) }),
+    ...(lrScaling !== undefined && { lrScaling: parseLrScaling(lrScaling) }),
     ...(loss !== undefined && { loss: parseLoss(loss) }),
     ...(norm !== undefined && { norm: parseNormRequest(norm) }),
     ...(batchNorm !== undefined && { batchNorm: parseBatchNormSwitches(batchNorm) }),

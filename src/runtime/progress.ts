@@ -107,6 +107,7 @@ export function progressOf(kind: Progress['kind'], plan: RunPlan, at: FitPositio
   const { steps: step, loss, correct, count, leftOut } = at.state;
   const totalSteps = epochs * plan.stepsPerEpoch;
   const { schedule } = plan.config;
+  const run = { totalSteps: scheduleSteps, stepsPerEpoch: plan.stepsPerEpoch };
   const seconds = at.trainedMs / 1000;
   return {
     kind,
@@ -118,8 +119,7 @@ export function progressOf(kind: Progress['kind'], plan: RunPlan, at: FitPositio
     samples: count,
     loss: loss / count,
     accuracy: knowsRight(plan.config) ? correct / (count - leftOut) : Number.NaN,
-    learningRate:
-      step === 0 ? Number.NaN : learningRateAt(schedule, baseLr, step - 1, scheduleSteps),
+    learningRate: step === 0 ? Number.NaN : learningRateAt(schedule, baseLr, step - 1, run),
     imagesPerSecond: (samplesUntil(plan, step) - samplesUntil(plan, first)) / seconds,
     seconds,
     secondsLeft: step === first ? Number.NaN : (seconds / (step - first)) * (totalSteps - step),

@@ -18,6 +18,7 @@ import type { AllowModules } from '../nn/specs/modules.ts';
 import type { LayerSpec } from '../nn/specs/spec.ts';
 import { DEFAULT_DIAGNOSTICS_EVERY } from '../observe/diagnostics.ts';
 import type { AveragingSpec } from '../optim/averaging.ts';
+import { type LrScaling, scaledLr } from '../optim/lrScaling.ts';
 import type { OptimizerSpec } from '../optim/optimizers.ts';
 import { constant, type ScheduleSpec } from '../optim/schedule.ts';
 import { checkRunConfig, dataPlanOf, MAX_GRAINS, type RunConfig } from '../plan/config.ts';
@@ -35,6 +36,10 @@ export interface TrainerOptions {
   readonly optimizer: OptimizerSpec;
   /** How the learning rate changes; default constant. */
   readonly schedule?: ScheduleSpec;
+  /** Scales the optimizer's rate from the batch that it is meant for to the global batch of this
+   * run: `{ rule: 'linear', baseBatch: 256 }`, or `sqrt`. `config.optimizer.lr` is then the scaled
+   * rate, which the schedule changes; its `minLr` stays. Default: the rate is taken as it is. */
+  readonly lrScaling?: LrScaling;
   /** Keeps an average of the weights beside them, from `optim.averaging`: `evaluate` can measure
    * it, and `useAverage` puts it in their place. Default none. */
   readonly averaging?: AveragingSpec;
@@ -172,11 +177,12 @@ export function resolveOptions(
     model,
     data: plan,
     loss: options.loss ?? (isClass ? crossEntropy() : meanSquaredError()),
-    optimizer: options.optimizer,
+    optimizer: scaled(options, globalBatch),
     schedule: options.schedule ?? constant(),
     averaging: options.averaging ?? null,
     ...(freeze.length > 0 && { freeze }),
     ...(options.parameterGroups?.length && { parameterGroups: options.parameterGroups }),
+    ...(options.lrScaling !== undefined && { lrScaling: options.lrScaling }),
     // A bound that nothing exceeds is none, which every checkpoint can say.
     clipNorm: options.clipNorm === Infinity ? null : (options.clipNorm ?? null),
     ...(options.clipValue !== undefined && { clipValue: options.clipValue }),
@@ -229,6 +235,11 @@ export function resolveWorkers(
   if (workers !== undefined) return workers;
   const { count } = cutOf(buildGraph(run.model, run.inputShape), run);
   return Math.max(1, Math.min(cores, Math.floor(count / processes)));
+}
+
+function scaled({ optimizer, lrScaling }: TrainerOptions, globalBatch: number): OptimizerSpec {
+  if (lrScaling === undefined) return optimizer;
+  return { ...optimizer, lr: scaledLr(optimizer.lr, lrScaling, globalBatch) };
 }
 
 function globalBatchOf(options: TrainerOptions, replicas: number): number {

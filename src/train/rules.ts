@@ -61,10 +61,11 @@ export function bindRules(
     }),
     rates,
     prepare(from, to, totalSteps, baseLr) {
+      const run = { totalSteps, stepsPerEpoch: plan.stepsPerEpoch };
       firstStep = from;
       table = new Float64Array((to - from) * rates.length);
       for (let i = 0; i < to - from; i++) {
-        const lr = learningRateAt(schedule, baseLr, from + i, totalSteps);
+        const lr = learningRateAt(schedule, baseLr, from + i, run);
         for (const rule of rules) writeRates(rule.spec, from + i, rule.lrScale * lr, rule.rates);
         if (averaging !== null) {
           rates[rates.length - 1] = averageRateAt(averaging, from + i, plan.stepsPerEpoch);

@@ -42,6 +42,10 @@ const start: StartEvent = {
   processes: 1,
   hosts: ['here'],
   globalBatch: 128,
+  optimizer: 'sgd',
+  learningRate: 0.05,
+  lrScaling: 'linear from a global batch of 256',
+  schedule: 'cosine',
   epochs: 12,
   stepsPerEpoch: 100,
   step: 0,
@@ -186,6 +190,7 @@ describe('elsewhere', () => {
     expect(texts.out).toBe(
       `refnet on mnist, batchNorm (sync), 1234 parameters
 8 replicas on 2 workers, global batch 128, 5.0 MB of shared memory
+sgd, learning rate 0.05, scaled linear from a global batch of 256, cosine schedule
 epoch 12/12 (step 1200): loss 2.3457, accuracy 98.77 %, 98765 img/s, 2 min 0 s
 Checkpoint of step 1200 written to run.ckpt.
 `,

@@ -101,7 +101,12 @@ const schedules: Readonly<Record<keyof typeof optim.schedules, Args>> = {
   constant: () => [{ warmupSteps: 1 }],
   cosine: () => [{ warmupSteps: 1, minLr: 0.1 }],
   plateau: () => [{ monitor: 'loss', factor: 0.5, patience: 1, minLr: 0 }],
+  exponential: () => [{ gamma: 0.9, unit: 'epochs' }],
+  oneCycle: () => [{ pctStart: 0.3, divFactor: 25, annealStrategy: 'cos' }],
+  points: () => [{ points: [[0, 1]] }],
+  polynomial: () => [{ power: 2, minLr: 0 }],
   step: () => [{ stepSize: 2, gamma: 0.1 }],
+  warmRestarts: () => [{ period: 2, multiplier: 2 }],
 };
 
 const averaging: Readonly<Record<keyof typeof optim.averaging, Args>> = {
@@ -117,6 +122,7 @@ const startOptions = () => ({
   optimizer: optim.sgd({ lr: 0.1 }),
   schedule: optim.schedules.cosine(),
   averaging: optim.averaging.ema({ decay: 0.9 }),
+  lrScaling: { rule: 'linear', baseBatch: 4 },
   loss: nn.crossEntropy(),
   norm: { to: 'sync', groupSize: 2 },
   augmentation: { maxShift: 1 },

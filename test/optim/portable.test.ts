@@ -1,7 +1,7 @@
 // The portable power and cosine against exact values and the engine.
 
 import { describe, expect, it } from 'vitest';
-import { cosPi, integerPower } from '../../src/optim/portable.ts';
+import { cosPi, integerPower, power } from '../../src/optim/portable.ts';
 
 describe('cosPi', () => {
   it('is exact at 0, 1/2 and 1', () => {
@@ -14,6 +14,21 @@ describe('cosPi', () => {
       expect(Math.abs(cosPi(x) - Math.cos(Math.PI * x))).toBeLessThan(4e-16);
       expect(cosPi(1 - x) + cosPi(x)).toBe(0);
     }
+  });
+});
+
+describe('power', () => {
+  it('is within 1e-14 of the engine', () => {
+    for (const y of [0.1, 0.5, 0.9, 1.5, 3.3]) {
+      for (let i = 1; i <= 1000; i++) {
+        const exact = (i / 1000) ** y;
+        expect(Math.abs(power(i / 1000, y) - exact)).toBeLessThanOrEqual(1e-14 * exact);
+      }
+    }
+  });
+
+  it('is exact at 0 and 1, and for whole exponents', () => {
+    expect([power(0, 0.9), power(1, 0.9), power(0.5, 2)]).toEqual([0, 1, 0.25]);
   });
 });
 

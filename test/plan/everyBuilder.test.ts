@@ -104,8 +104,33 @@ const schedules = {
     optim.schedules.plateau(),
     optim.schedules.plateau({ monitor: 'accuracy', minLr: 0.1 }),
   ],
+  exponential: [
+    optim.schedules.exponential({ gamma: 0.9, unit: 'epochs' }),
+    optim.schedules.exponential({ gamma: 1.1, warmupEpochs: 0.5 }),
+  ],
+  oneCycle: [
+    optim.schedules.oneCycle(),
+    optim.schedules.oneCycle({ pctStart: 0.1, annealStrategy: 'linear' }),
+  ],
+  points: [
+    optim.schedules.points({
+      points: [
+        [0, 1],
+        [2.5, 0.5],
+      ],
+      unit: 'epochs',
+    }),
+  ],
+  polynomial: [
+    optim.schedules.polynomial(),
+    optim.schedules.polynomial({ power: 0.9, minLr: 0.1, warmupSteps: 2 }),
+  ],
+  warmRestarts: [
+    optim.schedules.warmRestarts({ period: 3 }),
+    optim.schedules.warmRestarts({ period: 1, multiplier: 2, unit: 'epochs' }),
+  ],
   step: [
-    optim.schedules.step({ stepSize: 2 }),
+    optim.schedules.step({ stepSize: 2, unit: 'epochs' }),
     optim.schedules.step({ milestones: [1, 5], gamma: 0.5 }),
   ],
 };

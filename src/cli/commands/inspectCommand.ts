@@ -14,6 +14,7 @@ import { normsOf } from '../../nn/convert/normLeaf.ts';
 import { buildGraph, type Graph } from '../../nn/graph/graph.ts';
 import { parseModel } from '../../nn/models/parse.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
+import { showLrScaling } from '../../optim/lrScaling.ts';
 import { checkRunConfig, trainCounts } from '../../plan/config.ts';
 import { smallestBatch } from '../../plan/feasible.ts';
 import { planRun, type RunPlan } from '../../plan/plan.ts';
@@ -120,6 +121,7 @@ function show(
       ['global batch', batch],
       ...(plan === undefined ? [] : [['grains', showGrains(plan)]]),
       ...specRows('optimizer', run.optimizer),
+      ...(run.lrScaling === undefined ? [] : [['  lr scaled', showLrScaling(run.lrScaling)]]),
       ...specRows('schedule', run.schedule),
       ['seed, mode', `${run.seed}, ${run.mode}`],
     ].map(([setting, value]) => ({ setting: setting!, value: value! })),

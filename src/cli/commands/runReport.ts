@@ -67,6 +67,7 @@ export async function startReport(
 function factsOf(trainer: Trainer, start: StartEvent): RunHistory['facts'] {
   const { config } = trainer;
   const { optimizer, schedule } = config;
+  const scaling = start.lrScaling === null ? '' : ` (scaled ${start.lrScaling})`;
   const settings: readonly (readonly [string, string])[] = [
     ['model', `${start.model}, ${start.parameters} parameters`],
     ['data', start.data],
@@ -75,7 +76,7 @@ function factsOf(trainer: Trainer, start: StartEvent): RunHistory['facts'] {
     ['samples of a full step', `${start.globalBatch}`],
     ['steps of an epoch', `${start.stepsPerEpoch}`],
     ['epochs', `${start.epochs}`],
-    ['optimizer', `${optimizer.kind}, learning rate ${optimizer.lr}, ${schedule.kind}`],
+    ['optimizer', `${optimizer.kind}, learning rate ${optimizer.lr}${scaling}, ${schedule.kind}`],
     ['seed, numbers', `${start.seed}, ${start.mode}`],
     ['norms', showNorms(config.model)],
     ...(start.step === 0 ? [] : [['steps done before', `${start.step}`] as const]),

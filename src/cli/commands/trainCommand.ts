@@ -6,6 +6,7 @@ import { cleaningUp } from '../../base/cleanup.ts';
 import { UsageError } from '../../base/errors.ts';
 import { checkWritable } from '../../base/wholeFile.ts';
 import { normsOf } from '../../nn/convert/normLeaf.ts';
+import { showLrScaling } from '../../optim/lrScaling.ts';
 import { MAX_REPLICAS } from '../../plan/config.ts';
 import { ON_NON_FINITE } from '../../plan/onNonFinite.ts';
 import type { RunState } from '../../report/history.ts';
@@ -288,7 +289,7 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
 }
 
 function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup): StartEvent {
-  const { place } = trainer.config;
+  const { place, optimizer, schedule, lrScaling } = trainer.config;
   const workers = place?.workers ?? [trainer.workers];
   return {
     event: 'start',
@@ -300,6 +301,10 @@ function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup):
     processes: workers.length,
     hosts: network?.hosts ?? [hostname()],
     globalBatch: trainer.globalBatch,
+    optimizer: optimizer.kind,
+    learningRate: optimizer.lr,
+    lrScaling: lrScaling === undefined ? null : showLrScaling(lrScaling),
+    schedule: schedule.kind,
     epochs: plan.epochs,
     stepsPerEpoch: trainer.stepsPerEpoch,
     step: trainer.step,

@@ -15,6 +15,8 @@ import { beginAmongPeers, tellPeers } from '../process/peers.ts';
 import { endingAtSignals } from '../process/signals.ts';
 import { fineTuneFlags } from '../settings/fineTuneFlags.ts';
 import { Flags, markValues, unmarkValues } from '../settings/flags.ts';
+import { lrFindFlags } from '../settings/lrFindFlags.ts';
+import { optimizerFlags, scheduleFlags } from '../settings/rateFlags.ts';
 import { simulateFlags } from '../settings/simulateFlags.ts';
 
 interface HelpSection {
@@ -58,7 +60,8 @@ const commonFlags: readonly FlagText[] = [
   ['--debug', 'Show where an error came from'],
 ];
 
-const trainFlags: readonly FlagText[] = [
+/** What decides the network and its batches. */
+const networkFlags: readonly FlagText[] = [
   ...dataFlags,
   ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
   [
@@ -78,31 +81,31 @@ const trainFlags: readonly FlagText[] = [
   ['--grains <n>', 'Pieces of a batch in which sums are formed (default 32, 64 from 512 samples)'],
   ['--drop-last', 'Leave out a last batch that is not full'],
   ['--zero-init-residual', 'Of resnet20: each block starts as its shortcut'],
-  ...fineTuneFlags,
-  ['--epochs <n>', 'Epochs to have done in all (default 1)'],
-  ['--max-steps <n>', 'Stop when n steps are done in all'],
-  ['--optimizer <name>', `${OPTIMIZER_NAMES.join(', ')} (default sgd)`],
-  ['--lr <rate>', "Learning rate (default 0.1 for sgd, else the optimizer's own)"],
-  ['--momentum <m>', 'Of sgd (default 0.9)'],
-  ['--nesterov', "Nesterov's momentum for sgd"],
-  ['--weight-decay <d>', 'Default 0, for adamw 0.01'],
-  ['--no-norm-decay', 'No weight decay on norm parameters and biases'],
-  ['--schedule <kind>', 'constant, cosine or step (default constant)'],
-  ['--warmup-steps <n>', 'Steps in which the learning rate rises (default 0)'],
-  ['--step-size <n>', 'With --schedule step: steps between two cuts'],
-  ['--gamma <g>', 'With --schedule step: factor of a cut (default 0.1)'],
-  ['--ema <decay>', 'Keep an exponential moving average of the weights, such as 0.999'],
-  ['--swa-from <epoch>', 'Keep the mean of the weights at the ends of epochs from this one on'],
-  ['--clip-norm <x>', "Upper bound of the gradient's norm"],
-  [
-    '--on-non-finite <what>',
-    'stop (exit code 1) or continue where numbers are not finite (default stop)',
-  ],
+];
+
+/** What else decides the numbers of a step. */
+const stepFlags: readonly FlagText[] = [
   ['--label-smoothing <s>', 'Of the cross-entropy (default 0)'],
   ['--shift <n>', 'Augmentation: move images by up to n pixels'],
   ['--flip', 'Augmentation: mirror half of the images'],
   ['--seed <n>', 'Decides all random numbers (default 1)'],
   ['--strict', 'The same bits on every machine'],
+];
+
+const trainFlags: readonly FlagText[] = [
+  ...networkFlags,
+  ...fineTuneFlags,
+  ['--epochs <n>', 'Epochs to have done in all (default 1)'],
+  ['--max-steps <n>', 'Stop when n steps are done in all'],
+  ...optimizerFlags,
+  ...scheduleFlags,
+  ['--ema <decay>', 'Keep an exponential moving average of the weights, such as 0.999'],
+  ['--swa-from <epoch>', 'Keep the mean of the weights at the ends of epochs from this one on'],
+  [
+    '--on-non-finite <what>',
+    'stop (exit code 1) or continue where numbers are not finite (default stop)',
+  ],
+  ...stepFlags,
   ['--checkpoint <file>', 'Write a checkpoint at the end of each epoch, at the end and at Ctrl-C'],
   ['--checkpoint-every <n>', 'And after every n steps'],
   ['--keep <n>', 'Keep the last n checkpoints, older ones named by their steps (default 1)'],
@@ -223,6 +226,19 @@ const commands: readonly CommandText[] = [
     flags: doctorFlags,
     isShared: true,
     run: endsAtSignals(async () => (await import('../commands/doctorCommand.ts')).runDoctor),
+  },
+  {
+    name: 'lr-find',
+    text: 'Find a learning rate: raise it from step to step until the loss blows up',
+    flags: [
+      ...networkFlags,
+      ...optimizerFlags.filter(([name]) => !name.startsWith('--lr')),
+      ...stepFlags,
+      ...lrFindFlags,
+      ...moduleFlags,
+      ...commonFlags,
+    ],
+    run: endsAtSignals(async () => (await import('../commands/lrFindCommand.ts')).runLrFind),
   },
   {
     name: 'experiment',

@@ -20,6 +20,12 @@ export interface StartEvent {
   /** The host of each process. */
   readonly hosts: readonly string[];
   readonly globalBatch: number;
+  readonly optimizer: string;
+  /** The optimizer's rate, which the schedule changes; scaled, where that is asked for. */
+  readonly learningRate: number;
+  /** `linear from a global batch of 256`; null where it is not scaled. */
+  readonly lrScaling: string | null;
+  readonly schedule: string;
   readonly epochs: number;
   readonly stepsPerEpoch: number;
   /** Steps that were done before. */

@@ -108,8 +108,12 @@ function startLines(event: StartEvent): string {
   const what = `${model} on ${data}, ${paint('bold', norm)}`;
   const memory = `${showBytes(memoryBytes)} of shared memory`;
   const threads = `${workers} workers${showProcesses(event)}`;
+  const { optimizer, learningRate, lrScaling, schedule } = event;
+  const scaling = lrScaling === null ? '' : `, scaled ${lrScaling}`;
+  const rate = `learning rate ${Number(learningRate.toPrecision(6))}${scaling}`;
   return `${what}, ${parameters} parameters
-${replicas} replicas on ${threads}, global batch ${globalBatch}, ${memory}`;
+${replicas} replicas on ${threads}, global batch ${globalBatch}, ${memory}
+${optimizer}, ${rate}, ${schedule} schedule`;
 }
 
 function showProcesses({ processes, hosts }: StartEvent): string {

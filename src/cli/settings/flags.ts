@@ -49,6 +49,11 @@ export class Flags {
     this.raw = raw;
   }
 
+  /** The flags with another value of one of them. */
+  with(name: string, value: string): Flags {
+    return new Flags({ ...this.raw, [camelCase(name)]: value });
+  }
+
   /** Whether the flag was given. */
   has(name: string): boolean {
     return this.raw[camelCase(name)] !== undefined;
@@ -80,6 +85,20 @@ export class Flags {
       given: text,
       allowed: `a number of at least ${min}`,
     });
+  }
+
+  /** A flag whose value is a comma-separated list of numbers. */
+  numbers(name: string): readonly number[] | undefined {
+    return this.text(name)
+      ?.split(',')
+      .map((word) => {
+        if (DECIMAL.test(word.trim())) return Number(word);
+        throw new UsageError({
+          what: `--${name}`,
+          given: word,
+          allowed: 'a list of numbers, separated by commas',
+        });
+      });
   }
 
   integer(name: string, min: number, max = 2 ** 31 - 1): number | undefined {

@@ -15,6 +15,8 @@ import type { RunConfig } from '../../plan/config.ts';
 import { resolveOptions } from '../../runtime/trainerOptions.ts';
 import { switchesFrom } from './fineTuneFlags.ts';
 import type { Flags } from './flags.ts';
+import { OPTIMIZER_FLAGS } from './optimizerFlags.ts';
+import { SCHEDULE_FLAGS } from './scheduleFlags.ts';
 import { allowModulesFrom, bareModelFrom, normalizedAs, trainerOptionsFrom } from './settings.ts';
 
 /** Flags that decide what is computed, and the part of the config that each decides. */
@@ -36,20 +38,21 @@ const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unk
   ['ema', (config) => config.averaging],
   ['swa-from', (config) => config.averaging],
   ['clip-norm', (config) => config.clipNorm],
+  ['clip-value', (config) => config.clipValue ?? null],
   ['label-smoothing', (config) => config.loss],
   ['shift', (config) => config.augmentation?.maxShift ?? 0],
   ['flip', (config) => config.augmentation?.flip ?? false],
   ['optimizer', (config) => config.optimizer.kind],
-  ['lr', (config) => config.optimizer.lr],
-  ['weight-decay', (config) => config.optimizer.weightDecay],
-  ['momentum', (config) => (config.optimizer as { momentum?: number }).momentum],
-  ['nesterov', (config) => (config.optimizer as { nesterov?: boolean }).nesterov],
-  ['no-norm-decay', (config) => config.optimizer.decayNormAndBias],
+  ['lr-scaling', (config) => config.lrScaling?.rule],
+  ['lr-base-batch', (config) => config.lrScaling?.baseBatch],
+  ...OPTIMIZER_FLAGS.map(({ flag, option }) => [flag, partOf('optimizer', option)] as const),
   ['schedule', (config) => config.schedule.kind],
-  ['warmup-steps', (config) => config.schedule.warmupSteps],
-  ['step-size', (config) => (config.schedule as { stepSize?: number }).stepSize],
-  ['gamma', (config) => (config.schedule as { gamma?: number }).gamma],
+  ...SCHEDULE_FLAGS.map(({ flag, option }) => [flag, partOf('schedule', option)] as const),
 ];
+
+function partOf(what: 'optimizer' | 'schedule', option: string): (config: Decided) => unknown {
+  return (config) => (config[what] as unknown as Readonly<Record<string, unknown>>)[option];
+}
 
 /** Flags that decide the norms of a model. */
 const NORM_FLAGS = ['norm', 'norm-kinds', 'group-size', 'num-groups'] as const;

@@ -18,10 +18,6 @@ import { crossEntropy } from '../../nn/specs/losses.ts';
 import { type AllowModules, loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { type AveragingSpec, ema, swa } from '../../optim/averaging.ts';
-import { OPTIMIZER_NAMES } from '../../optim/bindOptimizer.ts';
-import { optionNamesOf, parseOptimizer } from '../../optim/optimizer.ts';
-import type { OptimizerSpec } from '../../optim/optimizers.ts';
-import { constant, cosine, type ScheduleSpec, step } from '../../optim/schedule.ts';
 import { MAX_GRAINS, MAX_REPLICAS } from '../../plan/config.ts';
 import { smallestBatch } from '../../plan/feasible.ts';
 import { ON_NON_FINITE } from '../../plan/onNonFinite.ts';
@@ -33,10 +29,11 @@ import {
 } from '../../runtime/trainerOptions.ts';
 import { fineTuningFrom } from './fineTuneFlags.ts';
 import type { Flags } from './flags.ts';
+import { refuseWithout } from './kindFlags.ts';
+import { lrScalingFrom, optimizerFrom } from './optimizerFlags.ts';
+import { scheduleFrom } from './scheduleFlags.ts';
 
 export const DEFAULTS = { data: 'mnist', model: 'mnist-cnn', norm: 'sync' } as const;
-const DEFAULT_SGD_LR = 0.1;
-const DEFAULT_MOMENTUM = 0.9;
 
 /** The dataset that the flags ask for, read as a checkpoint that is gone on from had it: earlier
  * versions kept float targets as they are, and limited data to its first samples. */
@@ -169,47 +166,6 @@ function readJson(path: string): unknown {
   }
 }
 
-function optimizerFrom(flags: Flags): OptimizerSpec {
-  const kind = flags.choice('optimizer', OPTIMIZER_NAMES) ?? 'sgd';
-  const given = {
-    lr: flags.number('lr', 0),
-    weightDecay: flags.number('weight-decay', 0),
-    momentum: flags.number('momentum', 0),
-    nesterov: flags.isSet('nesterov') ? true : undefined,
-  };
-  for (const option of ['momentum', 'nesterov'] as const) {
-    const takers = OPTIMIZER_NAMES.filter((name) => optionNamesOf(name).includes(option));
-    const needed = `--optimizer ${takers.join(' or ')}`;
-    refuseWithout(flags, option, needed, takers.includes(kind));
-  }
-  return parseOptimizer({
-    kind,
-    ...(kind === 'sgd' && { lr: DEFAULT_SGD_LR, momentum: DEFAULT_MOMENTUM }),
-    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
-    decayNormAndBias: !flags.isSet('no-norm-decay'),
-  });
-}
-
-function scheduleFrom(flags: Flags): ScheduleSpec {
-  const kind = flags.choice('schedule', ['constant', 'cosine', 'step']) ?? 'constant';
-  const warmupSteps = flags.integer('warmup-steps', 0) ?? 0;
-  const stepSize = flags.integer('step-size', 1);
-  const gamma = flags.number('gamma', 0);
-  refuseWithout(flags, 'step-size', '--schedule step', kind === 'step');
-  refuseWithout(flags, 'gamma', '--schedule step', kind === 'step');
-  if (kind === 'constant') return constant({ warmupSteps });
-  if (kind === 'cosine') return cosine({ warmupSteps });
-  if (stepSize === undefined) {
-    throw new UsageError({
-      what: '--schedule step',
-      given: 'no --step-size',
-      allowed: 'the steps between two cuts',
-      hint: '--step-size 500',
-    });
-  }
-  return step({ warmupSteps, stepSize, ...(gamma !== undefined && { gamma }) });
-}
-
 function averagingFrom(flags: Flags): AveragingSpec | undefined {
   const decay = flags.number('ema', 0);
   const fromEpoch = flags.integer('swa-from', 1);
@@ -231,6 +187,8 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
   const replicaBatch = flags.integer('replica-batch', 1);
   const grains = flags.integer('grains', 1, MAX_GRAINS);
   const clipNorm = flags.number('clip-norm', 0);
+  const clipValue = flags.number('clip-value', 0);
+  const lrScaling = lrScalingFrom(flags);
   const timeoutMs = flags.integer('timeout-ms', 1);
   const labelSmoothing = flags.number('label-smoothing', 0);
   const shift = flags.integer('shift', 0);
@@ -256,6 +214,8 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     ...(grains !== undefined && { grains }),
     ...(averaging !== undefined && { averaging }),
     ...(clipNorm !== undefined && { clipNorm }),
+    ...(clipValue !== undefined && { clipValue }),
+    ...(lrScaling !== undefined && { lrScaling }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
     ...(onNonFinite !== undefined && { onNonFinite }),
@@ -266,13 +226,4 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
 /** Whether anything of a profile is asked for. */
 export function isProfiled(flags: Flags): boolean {
   return flags.isSet('profile') || flags.has('trace');
-}
-
-function refuseWithout(flags: Flags, name: string, needed: string, isThere: boolean): void {
-  if (isThere || !flags.has(name)) return;
-  throw new UsageError({
-    what: `--${name}`,
-    given: `without ${needed}`,
-    allowed: `with ${needed}`,
-  });
 }

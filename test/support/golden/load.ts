@@ -163,6 +163,21 @@ export interface GoldenFineTunings {
   readonly runs: readonly GoldenFineTuning[];
 }
 
+/** What `schedules.json` holds: the rates of PyTorch's schedulers. */
+export interface GoldenSchedules {
+  readonly torch: string;
+  readonly baseLr: number;
+  readonly steps: number;
+  readonly stepsPerEpoch: number;
+  readonly runs: readonly {
+    readonly name: string;
+    /** Our options, with the kind. */
+    readonly schedule: GoldenSpec;
+    /** One for each step. */
+    readonly rates: readonly number[];
+  }[];
+}
+
 /** The cases of each layer and loss. */
 export function loadGoldenLayers(): GoldenLayers {
   return read('layers.json') as GoldenLayers;
@@ -181,6 +196,11 @@ export function loadGoldenSequences(): GoldenSequences {
 /** The runs of fine-tuning. */
 export function loadGoldenFineTunings(): GoldenFineTunings {
   return read('fineTuning.json') as GoldenFineTunings;
+}
+
+/** The rates of schedules. */
+export function loadGoldenSchedules(): GoldenSchedules {
+  return read('schedules.json') as GoldenSchedules;
 }
 
 function read(fileName: string): unknown {

@@ -1,4 +1,5 @@
-"""Writes layers.json, sequences.json, training.json and fineTuning.json: what PyTorch computes, for the tests.
+"""Writes layers.json, sequences.json, training.json, fineTuning.json and schedules.json: what PyTorch
+computes, as numbers for the tests.
 
 Inputs and parameters are float32 numbers; everything is then computed in float64 on one thread,
 rounded to float32 and written with as many digits (at most 9) as give that float32 back exactly.
@@ -12,6 +13,7 @@ import torch
 from fine_tuning_runs import make_fine_tuning
 from layer_cases import make_cases, make_losses
 from reference import SEED
+from schedules import make_schedules
 from sequence_runs import make_sequences
 from training_runs import make_training
 
@@ -44,6 +46,8 @@ def main():
 
     shared, runs = make_fine_tuning()
     write_json("fineTuning.json", head | shared, {"runs": runs})
+    shared, runs = make_schedules()
+    write_json("schedules.json", head | shared, {"runs": runs})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,52 @@
+// The flags of optimizers, schedules and clipping as they stand in the help of `syncbn train` and
+// `syncbn lr-find`; what they become is in optimizerFlags.ts and scheduleFlags.ts.
+
+import { OPTIMIZER_NAMES } from '../../optim/bindOptimizer.ts';
+
+/** Of the optimizer, its rate and the gradient. */
+export const optimizerFlags: readonly (readonly [name: string, text: string])[] = [
+  ['--optimizer <name>', `${OPTIMIZER_NAMES.join(', ')} (default sgd)`],
+  ['--lr <rate>', "Learning rate (default 0.1 for sgd, none for lars, else the optimizer's own)"],
+  ['--lr-scaling <rule>', 'linear or sqrt: scale the rate from a base batch to the global batch'],
+  ['--lr-base-batch <n>', 'With --lr-scaling: samples for which the rate is meant (default 256)'],
+  ['--momentum <m>', 'Of sgd and lars (default 0.9), rmsprop (default 0)'],
+  ['--nesterov', "Nesterov's momentum for sgd"],
+  ['--betas <b1,b2>', 'Of adam, adamw, lamb (default 0.9,0.999) and lion (default 0.9,0.99)'],
+  ['--eps <e>', 'Of adam, adamw, lamb, lars, rmsprop: keeps divisions finite'],
+  ['--alpha <a>', 'Of rmsprop: what the average of squares keeps (default 0.99)'],
+  ['--centered', 'Of rmsprop: divide by the standard deviation'],
+  ['--trust-coefficient <c>', 'Of lars: factor of the ratio of norms (default 0.001)'],
+  ['--adapt-all', 'Of lars and lamb: adapt the rates of norm parameters and biases, too'],
+  ['--weight-decay <d>', 'Default 0, for adamw and lamb 0.01'],
+  [
+    '--no-norm-decay',
+    'No weight decay on norm parameters and biases; the default of lars and lamb',
+  ],
+  ['--decay-all', 'Weight decay on norm parameters and biases, too'],
+  ['--clip-norm <x>', "Upper bound of the gradient's norm"],
+  ['--clip-value <x>', 'Upper bound of each element of the gradient'],
+];
+
+/** Of the schedule. */
+export const scheduleFlags: readonly (readonly [name: string, text: string])[] = [
+  [
+    '--schedule <kind>',
+    'constant, cosine, exponential, one-cycle, points, polynomial, step or warm-restarts ' +
+      '(default constant)',
+  ],
+  ['--schedule-unit <unit>', 'steps or epochs: what lengths of a schedule are (default steps)'],
+  ['--warmup-steps <n>', 'Steps in which the learning rate rises (default 0)'],
+  ['--warmup-epochs <n>', 'The same in epochs, such as 0.5'],
+  ['--step-size <n>', 'With --schedule step: steps or epochs between two cuts'],
+  ['--milestones <list>', 'With --schedule step: the steps or epochs of the cuts instead'],
+  ['--gamma <g>', 'Factor of a cut (default 0.1); of exponential: of each step or epoch'],
+  ['--min-lr <rate>', 'Of cosine, polynomial, warm-restarts: the lowest rate (default 0)'],
+  ['--power <p>', 'Of polynomial: exponent (default 1)'],
+  ['--pct-start <s>', 'Of one-cycle: share of the run in which the rate rises (default 0.3)'],
+  ['--div-factor <f>', 'Of one-cycle: the first rate is --lr over this (default 25)'],
+  ['--final-div-factor <f>', 'Of one-cycle: the last rate is the first over this (default 1e4)'],
+  ['--anneal-strategy <s>', 'Of one-cycle: cos or linear (default cos)'],
+  ['--period <n>', 'Of warm-restarts: steps or epochs to the first restart'],
+  ['--period-factor <n>', 'Of warm-restarts: how each period grows (default 1)'],
+  ['--points <list>', 'Of points: place:factor of the rate, such as 0:0.1,5:1,30:0'],
+];

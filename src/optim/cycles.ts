@@ -1,0 +1,87 @@
+// Schedules that rise again: specs and builders, checked. The rates are in learningRate.ts.
+
+import { optionsSchema, parseOptions } from '../base/parse.ts';
+import { atLeastZero, oneOf, realNumber, shareBelowOne, wholeNumber } from '../base/values.ts';
+import {
+  type Counted,
+  type UnitOptions,
+  unitField,
+  unitOf,
+  type Warmup,
+  type WarmupOptions,
+  warmupFields,
+  warmupOf,
+} from './warmup.ts';
+
+/** Up to the base rate, then down to almost nothing at the end of training. */
+export interface OneCycleSchedule {
+  readonly kind: 'oneCycle';
+  readonly pctStart: number;
+  readonly divFactor: number;
+  readonly finalDivFactor: number;
+  readonly annealStrategy: 'cos' | 'linear';
+}
+
+/** Half a cosine from the base rate to minLr, again and again, each `multiplier` times as long as
+ * the one before. */
+export interface WarmRestartsSchedule extends Warmup, Counted {
+  readonly kind: 'warmRestarts';
+  readonly period: number;
+  readonly multiplier: number;
+  readonly minLr: number;
+}
+
+/** PyTorch's `OneCycleLR`, whose maximum is the optimizer's rate; the momentum stays. */
+export interface OneCycleOptions {
+  /** Share of the run in which the rate rises, in [0, 1); default 0.3. */
+  readonly pctStart?: number;
+  /** The first rate is the largest over this, at least 1; default 25. */
+  readonly divFactor?: number;
+  /** The last rate is the first over this, at least 1; default 1e4. */
+  readonly finalDivFactor?: number;
+  /** How it rises and falls: along half a cosine, or straight; default `cos`. */
+  readonly annealStrategy?: 'cos' | 'linear';
+}
+
+/** PyTorch's `CosineAnnealingWarmRestarts`: period is its `T_0`, multiplier its `T_mult`. */
+export interface WarmRestartsOptions extends WarmupOptions, UnitOptions {
+  /** Length of the first half cosine, whole, at least 1. */
+  readonly period: number;
+  /** How many times as long each is as the one before, whole, at least 1; default 1. */
+  readonly multiplier?: number;
+  /** The rate before each restart, as it is, not as a factor; default 0. */
+  readonly minLr?: number;
+}
+
+const atLeastOne = realNumber('a number of at least 1', (value) => value >= 1);
+
+export const oneCycleSchema = optionsSchema<OneCycleOptions>()({
+  pctStart: shareBelowOne.exactOptional(),
+  divFactor: atLeastOne.exactOptional(),
+  finalDivFactor: atLeastOne.exactOptional(),
+  annealStrategy: oneOf(['cos', 'linear']).exactOptional(),
+});
+export const warmRestartsSchema = optionsSchema<WarmRestartsOptions>()({
+  ...warmupFields,
+  ...unitField,
+  period: wholeNumber(1),
+  multiplier: wholeNumber(1).exactOptional(),
+  minLr: atLeastZero.exactOptional(),
+});
+
+/** From a fraction of the base rate to the whole, and down to almost nothing at the end of the run.
+ * Throws a {@link UsageError}. */
+export function oneCycle(options: OneCycleOptions = {}): OneCycleSchedule {
+  const given = parseOptions('oneCycle', oneCycleSchema, options);
+  const { pctStart = 0.3, divFactor = 25, finalDivFactor = 1e4, annealStrategy = 'cos' } = given;
+  return { kind: 'oneCycle', pctStart, divFactor, finalDivFactor, annealStrategy };
+}
+
+/** Half cosines from the base rate to minLr, one after the other. Throws a {@link UsageError}. */
+export function warmRestarts(options: WarmRestartsOptions): WarmRestartsSchedule {
+  const example = "warmRestarts({ period: 10, unit: 'epochs' })";
+  const given = parseOptions('warmRestarts', warmRestartsSchema, options, { example });
+  const { period, multiplier = 1, minLr = 0 } = given;
+  const lengths = { period, multiplier, minLr };
+  return { kind: 'warmRestarts', ...lengths, ...warmupOf('warmRestarts', given), ...unitOf(given) };
+}

@@ -1,0 +1,110 @@
+// Schedules that fall, or follow a list of points: specs and builders, checked. The rates are in
+// learningRate.ts.
+
+import { optionsSchema, parseOptions } from '../base/parse.ts';
+import { accept, atLeastZero, positive } from '../base/values.ts';
+import {
+  type Counted,
+  type UnitOptions,
+  unitField,
+  unitOf,
+  type Warmup,
+  type WarmupOptions,
+  warmupFields,
+  warmupOf,
+} from './warmup.ts';
+
+/** The rate is multiplied by gamma after each step, or each epoch. */
+export interface ExponentialSchedule extends Warmup, Counted {
+  readonly kind: 'exponential';
+  readonly gamma: number;
+}
+
+/** From the base rate, at the end of the warmup, to minLr at the end of training, along
+ * (1 - progress)^power. */
+export interface PolynomialSchedule extends Warmup {
+  readonly kind: 'polynomial';
+  readonly power: number;
+  readonly minLr: number;
+}
+
+/** The base rate times a factor that is linear between points. */
+export interface PointsSchedule extends Counted {
+  readonly kind: 'points';
+  /** Pairs of place and factor, by ascending places. */
+  readonly points: readonly SchedulePoint[];
+}
+
+/** Where in the run, in the schedule's unit, and the factor of the base rate there. */
+export type SchedulePoint = readonly [at: number, factor: number];
+
+export interface ExponentialOptions extends WarmupOptions, UnitOptions {
+  /** Factor after each step, or each epoch: above 0; PyTorch's `ExponentialLR`, by `unit`. */
+  readonly gamma: number;
+}
+
+export interface PolynomialOptions extends WarmupOptions {
+  /** Exponent, above 0; default 1: a straight line. */
+  readonly power?: number;
+  /** The rate at the end, as it is, not as a factor; default 0. */
+  readonly minLr?: number;
+}
+
+export interface PointsOptions extends UnitOptions {
+  /** Pairs of a place, in the schedule's unit, and the factor of the base rate there, by ascending
+   * places: `[[0, 0.1], [5, 1], [30, 0]]`. Before the first and after the last the factor stays as
+   * it is there. */
+  readonly points: readonly SchedulePoint[];
+}
+
+export const exponentialSchema = optionsSchema<ExponentialOptions>()({
+  ...warmupFields,
+  ...unitField,
+  gamma: positive,
+});
+export const polynomialSchema = optionsSchema<PolynomialOptions>()({
+  ...warmupFields,
+  power: positive.exactOptional(),
+  minLr: atLeastZero.exactOptional(),
+});
+export const pointsSchema = optionsSchema<PointsOptions>()({
+  ...unitField,
+  points: accept<readonly SchedulePoint[]>(
+    'a list of pairs [place, factor], of at least one, all at least 0, by ascending places',
+    arePoints,
+  ),
+});
+
+/** The base rate times gamma^(steps or epochs done), after the warmup times its share. Throws a
+ * {@link UsageError}. */
+export function exponential(options: ExponentialOptions): ExponentialSchedule {
+  const example = "exponential({ gamma: 0.95, unit: 'epochs' })";
+  const given = parseOptions('exponential', exponentialSchema, options, { example });
+  const { gamma } = given;
+  return { kind: 'exponential', gamma, ...warmupOf('exponential', given), ...unitOf(given) };
+}
+
+/** From the base rate to minLr along a power of what is left of the run. Throws a
+ * {@link UsageError}. */
+export function polynomial(options: PolynomialOptions = {}): PolynomialSchedule {
+  const given = parseOptions('polynomial', polynomialSchema, options);
+  const { power = 1, minLr = 0 } = given;
+  return { kind: 'polynomial', power, minLr, ...warmupOf('polynomial', given) };
+}
+
+/** The base rate times what lies on straight lines between points. Throws a {@link UsageError}. */
+export function points(options: PointsOptions): PointsSchedule {
+  const example = "points({ points: [[0, 0.1], [5, 1], [30, 0]], unit: 'epochs' })";
+  const given = parseOptions('points', pointsSchema, options, { example });
+  const pairs = given.points.map(([at, factor]) => [at, factor] as const);
+  return { kind: 'points', points: pairs, ...unitOf(given) };
+}
+
+function arePoints(given: unknown): boolean {
+  if (!Array.isArray(given) || given.length === 0) return false;
+  return Array.from(given).every((point, i) => {
+    if (!Array.isArray(point) || point.length !== 2) return false;
+    if (!point.every((value) => atLeastZero.safeParse(value).success)) return false;
+    return i === 0 || point[0] > given[i - 1][0];
+  });
+}
