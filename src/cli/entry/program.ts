@@ -77,6 +77,10 @@ const trainFlags: readonly FlagText[] = [
   ['--batch <n>', 'Global batch: samples of a step over all replicas, instead of --replica-batch'],
   ['--grains <n>', 'Pieces of a batch in which sums are formed (default 32, 64 from 512 samples)'],
   ['--drop-last', 'Leave out a last batch that is not full'],
+  [
+    '--shards <how>',
+    'Samples of each replica: iid, by-class, dirichlet:0.3, by-domain (default iid)',
+  ],
   ['--zero-init-residual', 'Of resnet20: each block starts as its shortcut'],
   ...fineTuneFlags,
   ['--epochs <n>', 'Epochs to have done in all (default 1)'],
