@@ -4,6 +4,7 @@ import type { Experiment } from '../engine/experiment.ts';
 import { convergence } from './convergence.ts';
 import { gradientFlow } from './gradientFlow.ts';
 import { learningRate } from './learningRate.ts';
+import { nonIid } from './nonIid.ts';
 import { overhead } from './overhead.ts';
 import { precise } from './precise.ts';
 import { regularisation } from './regularisation.ts';
@@ -16,6 +17,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   smallBatch,
   syncGroup,
   precise,
+  nonIid,
   convergence,
   learningRate,
   gradientFlow,
