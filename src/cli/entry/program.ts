@@ -154,6 +154,10 @@ const experimentFlags: readonly FlagText[] = [
   ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],
   ['--data <name|dir>', 'fashion-mnist (fetched once), mnist, synthetic or a folder'],
   ['--norms <list>', 'small-batch: local, sync, group, layer, none'],
+  [
+    '--conventions <list>',
+    'peers: pytorch-ddp, keras, flax, detectron2, detectron2-n, mxnet, apex',
+  ],
   ['--out <folder>', 'Where results and report go (default experiments/<name>)'],
   ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
   ['--json', 'Events on stdout, one JSON object a line'],

@@ -6,6 +6,7 @@ import { gradientFlow } from './gradientFlow.ts';
 import { learningRate } from './learningRate.ts';
 import { nonIid } from './nonIid.ts';
 import { overhead } from './overhead.ts';
+import { peers } from './peers.ts';
 import { precise } from './precise.ts';
 import { regularisation } from './regularisation.ts';
 import { sequence } from './sequence.ts';
@@ -25,4 +26,5 @@ export const EXPERIMENTS: readonly Experiment[] = [
   overhead,
   sequence,
   style,
+  peers,
 ];
