@@ -62,6 +62,15 @@ export function checkShards(shards: Shards, { name, task, train }: Dataset): Sha
       hint: 'by-domain, with the domain of each training sample',
     });
   }
+  if (shards !== 'iid' && shards !== 'by-domain') {
+    const without = train.targets.findIndex((label) => label < 0);
+    if (without >= 0) {
+      throw new UsageError({
+        what: `shards ${shards} of ${name}`,
+        problem: `need the class of each training sample, which sample ${without} does not have`,
+      });
+    }
+  }
   return shards;
 }
 

@@ -136,5 +136,7 @@ describe('shards', () => {
     expect(() => checkShards('by-class', regression)).toThrow(UsageError);
     expect(() => checkShards('dirichlet:1', regression)).toThrow(/data with classes/);
     expect(checkShards('iid', regression)).toBe('iid');
+    const ignored = { ...data, train: { ...data.train, targets: new Int32Array(8).fill(-100) } };
+    expect(() => checkShards('by-class', ignored)).toThrow(/which sample 0 does not have/);
   });
 });
