@@ -18,6 +18,7 @@ export default defineConfig([
       'workers/launch': 'workers/launch.ts',
       'workers/mpi': 'workers/mpi.ts',
       'workers/simulate': 'workers/simulate.ts',
+      'workers/peers': 'workers/peers.ts',
     },
     format: 'esm',
     dts: {

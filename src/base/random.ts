@@ -12,6 +12,7 @@ export const Purpose = {
   subset: 6,
   heldOut: 12,
   mix: 7,
+  shards: 13,
 } as const;
 
 const MULTIPLIER_0 = 0xd2511f53;

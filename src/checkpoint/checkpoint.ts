@@ -8,6 +8,7 @@ import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { AugmentationPlan } from '../data/augment.ts';
 import type { DatasetDescription } from '../data/identity.ts';
+import { isShards, SHARDS_ALLOWED, type Shards } from '../data/shards.ts';
 import { parseModel } from '../nn/models/parse.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
 import { parseAveraging } from '../optim/averaging.ts';
@@ -67,6 +68,8 @@ export interface CheckpointContent {
     readonly globalBatch: number;
     readonly dropLast: boolean;
     readonly shuffle: boolean;
+    /** Which samples each replica sees; absent for any. */
+    readonly shards?: Shards;
     readonly augmentation: AugmentationPlan | null;
     /** Share or count of the training samples that are held out for validation. */
     readonly validationSplit?: number;
@@ -165,6 +168,7 @@ const contentFields = {
     globalBatch: counts,
     dropLast: z.boolean(),
     shuffle: z.boolean(),
+    shards: z.custom<Shards>(isShards, `expected ${SHARDS_ALLOWED}`).exactOptional(),
     augmentation: z
       .strictObject({
         maxShift: counts,

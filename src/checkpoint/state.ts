@@ -84,14 +84,20 @@ function fillData({ regions, config }: RunPlan, memory: WebAssembly.Memory, data
     viewOf(memory, region.targets).set(targets);
     if (region.weights !== undefined) viewOf(memory, region.weights).set(weights!);
   };
+  const fillTrain = (train: Split): void => {
+    fill(regions.data.train, train);
+    const { domains } = regions.data;
+    // Options without them are refused.
+    if (domains !== undefined) viewOf(memory, domains).set(train.domains!);
+  };
   fill(regions.data.test, data.test);
   const { validation } = regions.data;
   if (validation === undefined) {
-    fill(regions.data.train, data.train);
+    fillTrain(data.train);
     return;
   }
   const { train, heldOut } = holdOut(data, countValidation, config.seed);
-  fill(regions.data.train, train);
+  fillTrain(train);
   fill(validation, heldOut);
 }
 

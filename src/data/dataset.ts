@@ -22,6 +22,9 @@ export interface Split {
    * the weighted mean over its global batch, that of an evaluation over the split, and samples of
    * weight 0 count in no accuracy. */
   readonly weights?: Float32Array;
+  /** Where each sample is from, such as a hospital or a camera: one whole number from 0 per sample.
+   * Only shards `by-domain` of training samples look at it. */
+  readonly domains?: Int32Array;
 }
 
 /** What is to be learned. */
@@ -59,6 +62,7 @@ export interface Dataset {
 
 /** Above this, integer targets are far more likely quantities than classes. */
 const MAX_CLASSES = 65536;
+const MAX_DOMAINS = 65536;
 
 /** How many target values a sample has: 1 class index, or sizeOf(targetShape) floats. */
 export function targetSize(task: Task): number {
@@ -130,6 +134,7 @@ function checkSplit(what: string, dataset: Dataset, split: Split): void {
     const given = split.targets.constructor.name;
     throw new UsageError({ what: `targets of ${what}`, given, allowed: Wanted.name });
   }
+  if (split.domains !== undefined) checkDomains(what, split.domains, split.count);
   if (isClass) checkLabels(what, split.targets, task.classes);
   else checkFinite(`targets of ${what}`, split.targets);
   if (split.weights !== undefined) checkWeights(`weights of ${what}`, split.weights, split.count);
@@ -182,4 +187,16 @@ function checkLabels(what: string, labels: Int32Array | Float32Array, classes: n
       allowed: `a class from 0 to ${classes - 1}, or ${NO_CLASS} where there is none`,
     });
   }
+}
+
+function checkDomains(what: string, domains: Int32Array, count: number): void {
+  checkLength(`domains of ${what}`, domains.length, count);
+  const wrong = domains.findIndex((domain) => domain < 0 || domain >= MAX_DOMAINS);
+  if (wrong === -1) return;
+  const allowed = `a whole number from 0 to ${MAX_DOMAINS - 1}`;
+  throw new UsageError({
+    what: `domain of sample ${wrong} in ${what}`,
+    given: domains[wrong],
+    allowed,
+  });
 }

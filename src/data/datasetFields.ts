@@ -20,6 +20,9 @@ const split = z.looseObject(
     weights: accept<Float32Array>('a Float32Array', (values) => {
       return values instanceof Float32Array;
     }).exactOptional(),
+    domains: accept<Int32Array>('an Int32Array', (values) => {
+      return values instanceof Int32Array;
+    }).exactOptional(),
   },
   { error: 'an object with count, inputs, targets and, if there are any, weights' },
 );

@@ -48,10 +48,11 @@ export function describeDataset(dataset: Dataset): DatasetDescription & {
   };
   const hash = new ContentHash();
   hash.add(Buffer.from(JSON.stringify(fields)));
-  for (const { inputs, targets, weights } of [train, test]) {
+  for (const { inputs, targets, weights, domains } of [train, test]) {
     hash.add(inputs);
     hash.add(targets);
     if (weights !== undefined) hash.add(weights);
+    if (domains !== undefined) hash.add(domains);
   }
   const checksum = checksumOf(train, sizeOf(inputShape), targetSize(task));
   return { name, ...fields, checksum, contentHash: hash.hex() };

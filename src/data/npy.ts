@@ -24,6 +24,8 @@ const MIN_INT32 = -(2n ** 31n);
 const MAX_INT32 = 2n ** 31n - 1n;
 const X_TRAIN = 'x_train.npy';
 const FILES = [X_TRAIN, 'y_train.npy', 'x_test.npy', 'y_test.npy'];
+/** May be missing. */
+const DOMAINS_TRAIN = 'domains_train.npy';
 
 /** Parses a .npy file of dtype |u1, <i4, <i8, <f4 or <f8; `file` is for messages. Throws a
  * UsageError for any other dtype, Fortran order, a header that cannot be read or a length that it
@@ -55,6 +57,7 @@ function npyWantedBytes(head: Uint8Array, file: string): number {
  * three axes are sequences, and channels first are turned over while loading. y: whole numbers [N],
  * or one-hot floats [N, K], are classes (as many as the largest label + 1, or K), other floats [N]
  * or [N, D] are regression targets of shape [1] or [D], standardized unless that is turned off.
+ * domains_train.npy, whole numbers [N], may say where each training sample is from.
  * Statistics are those of x_train, per channel. Throws UsageErrors. */
 export async function readNpyDataset(
   dir: string,
@@ -68,6 +71,7 @@ export async function readNpyDataset(
     throw new UsageError({ what, given: showNames(names), allowed: FILES.join(', ') });
   }
   const train = await readPart(dir, 'train', layout);
+  const domains = names.includes(DOMAINS_TRAIN) ? await readDomains(dir, train.count) : undefined;
   const test = await readPart(dir, 'test', layout);
   const { inputShape } = train;
   checkSame(`sample shape of x_test.npy in ${dir}`, test.inputShape, inputShape);
@@ -83,7 +87,12 @@ export async function readNpyDataset(
     task: targets.task,
     ...inputs.fields,
     ...(notices.length > 0 && { notices }),
-    train: { count: train.count, inputs: inputs.train, targets: targets.train },
+    train: {
+      count: train.count,
+      inputs: inputs.train,
+      targets: targets.train,
+      ...(domains !== undefined && { domains }),
+    },
     test: { count: test.count, inputs: inputs.test, targets: targets.test },
   });
 }
@@ -182,6 +191,24 @@ function targetsOf(
   return { ...standard, task: { ...task, mean, std }, notices: [] };
 }
 
+async function readNpy(file: string): Promise<NpyArray> {
+  return parseNpy(await readDataFile(file, (head) => npyWantedBytes(head, file)), file);
+}
+
+/** The domain of each training sample. */
+async function readDomains(dir: string, count: number): Promise<Int32Array> {
+  const file = join(dir, DOMAINS_TRAIN);
+  const { values, shape } = await readNpy(file);
+  const isWhole = values instanceof Uint8Array || values instanceof Int32Array;
+  if (isWhole && shape.length === 1 && shape[0] === count) return Int32Array.from(values);
+  throw new UsageError({
+    what: `domains in ${file}`,
+    given: `${isWhole ? 'whole numbers' : 'floats'} of shape ${showShape(shape)}`,
+    allowed: `whole numbers [${count}], one for each sample of ${X_TRAIN}`,
+    hint: 'array.astype(np.int32) before np.save',
+  });
+}
+
 async function readPart(
   dir: string,
   part: 'train' | 'test',
@@ -189,8 +216,8 @@ async function readPart(
 ): Promise<Part> {
   const xFile = join(dir, `x_${part}.npy`);
   const yFile = join(dir, `y_${part}.npy`);
-  const x = parseNpy(await readDataFile(xFile, (head) => npyWantedBytes(head, xFile)), xFile);
-  const y = parseNpy(await readDataFile(yFile, (head) => npyWantedBytes(head, yFile)), yFile);
+  const x = await readNpy(xFile);
+  const y = await readNpy(yFile);
   if (x.values instanceof Int32Array) {
     throw new UsageError({
       what: `dtype of ${xFile}`,

@@ -41,13 +41,22 @@ export function identityOrder(order: Int32Array): void {
   for (let i = 0; i < order.length; i++) order[i] = i;
 }
 
-/** Writes the permutation of (seed, epoch): Fisher and Yates's shuffle (Durstenfeld 1964), always
- * from the identity, so that any epoch can be made without those before it. */
+/** Writes the permutation of (seed, epoch), always from the identity, so that any epoch can be made
+ * without those before it. */
 export function shuffleOrder(order: Int32Array, seed: number, epoch: number): void {
   identityOrder(order);
-  const random = new RandomStream().reset(seed, Purpose.shuffle, epoch, 0);
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = random.nextBelow(i + 1);
+  shufflePart(order, 0, order.length, new RandomStream().reset(seed, Purpose.shuffle, epoch, 0));
+}
+
+/** Shuffles what is in [from, to): Fisher and Yates's shuffle (Durstenfeld 1964). */
+export function shufflePart(
+  order: Int32Array,
+  from: number,
+  to: number,
+  random: RandomStream,
+): void {
+  for (let i = to - 1; i > from; i--) {
+    const j = from + random.nextBelow(i + 1 - from);
     const taken = order[i]!;
     order[i] = order[j]!;
     order[j] = taken;

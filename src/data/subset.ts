@@ -24,12 +24,13 @@ export function limitTrain(dataset: Dataset, count: number): Dataset {
  * {@link limitTrain} does. */
 export function firstTrain(dataset: Dataset, count: number): Dataset {
   checkCount(dataset, count);
-  const { inputs, targets, weights } = dataset.train;
+  const { inputs, targets, weights, domains } = dataset.train;
   const train: Split = {
     count,
     inputs: inputs.subarray(0, count * sizeOf(dataset.inputShape)),
     targets: targets.subarray(0, count * targetSize(dataset.task)),
     ...(weights !== undefined && { weights: weights.subarray(0, count) }),
+    ...(domains !== undefined && { domains: domains.subarray(0, count) }),
   };
   return { ...dataset, train };
 }
@@ -73,6 +74,7 @@ function pick({ train, inputShape, task }: Dataset, indices: Int32Array): Split 
     inputs: rows(train.inputs, sizeOf(inputShape), indices),
     targets: rows(train.targets, targetSize(task), indices),
     ...(train.weights !== undefined && { weights: rows(train.weights, 1, indices) }),
+    ...(train.domains !== undefined && { domains: rows(train.domains, 1, indices) }),
   };
 }
 

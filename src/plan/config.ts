@@ -6,6 +6,7 @@ import { showShape, sizeOf } from '../base/shape.ts';
 import type { AugmentationPlan } from '../data/augment.ts';
 import type { Dataset, Task } from '../data/dataset.ts';
 import { countHeldOut } from '../data/heldOut.ts';
+import type { Shards } from '../data/shards.ts';
 import { weightedSplits } from '../data/weighted.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import { cutOf } from '../nn/graph/cut.ts';
@@ -69,6 +70,8 @@ export interface RunConfig {
   readonly globalBatch: number;
   readonly dropLast: boolean;
   readonly shuffle: boolean;
+  /** Which samples each replica sees; default `iid`. */
+  readonly shards?: Shards;
   readonly augmentation: AugmentationPlan | null;
   /** Share (below 1) or count of the training samples that are held out for validation; absent for
    * none. */

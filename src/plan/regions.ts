@@ -36,6 +36,8 @@ export interface DataRegions {
   readonly test: SplitRegions;
   /** Where training samples are held out. */
   readonly validation?: SplitRegions;
+  /** Of training samples, where shards go by them. */
+  readonly domains: Region<'i32'> | undefined;
   readonly normalization: Region<'f32'>;
   /** The order of the epoch. */
   readonly order: Region<'i32'>;
@@ -129,7 +131,7 @@ export function placeControl(
   };
 }
 
-export function placeData(builder: LayoutBuilder, { data }: RunConfig): DataRegions {
+export function placeData(builder: LayoutBuilder, { data, shards }: RunConfig): DataRegions {
   const { inputShape, inputType, task, countTrain, countTest, mean } = data;
   const { countValidation = 0, weighted = [] } = data;
   const isClass = task.kind === 'classification';
@@ -159,6 +161,10 @@ export function placeData(builder: LayoutBuilder, { data }: RunConfig): DataRegi
     train: placeSplit('train', countTrain),
     test: placeSplit('test', countTest),
     ...(countValidation > 0 && { validation: placeSplit('validation', countValidation) }),
+    domains:
+      shards === 'by-domain'
+        ? builder.add({ name: 'data.train.domains', type: 'i32', shape: [countTrain], writer })
+        : undefined,
     normalization: builder.add({
       name: 'data.normalization',
       type: 'f32',

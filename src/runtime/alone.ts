@@ -23,7 +23,7 @@ export function runAlone(config: RunConfig, weights: NamedValues): LoneRun {
   const { inputShape, task } = config.data;
   const { weighted: _weighted, ...unweighted } = config.data;
   const data = { ...unweighted, countTrain: 1, countTest: 0, countValidation: 0 };
-  const plan = planRun({ ...config, data, workers: 1 });
+  const plan = planRun({ ...config, data, workers: 1, shards: 'iid' });
   const memory = createArena(plan.layout);
   fillArena(plan, memory, emptyDataset(config));
   const tensors = stateTensors(plan, memory);

@@ -16,6 +16,7 @@ import {
   text,
   wholeNumber,
 } from '../base/values.ts';
+import { isShards, SHARDS_ALLOWED, type Shards } from '../data/shards.ts';
 import { parseNormRequest } from '../nn/convert/convertNorm.ts';
 import { parseBatchNormSwitches } from '../nn/convert/switchBatchNorm.ts';
 import { parseModel } from '../nn/models/parse.ts';
@@ -83,6 +84,7 @@ const trainerSchema = optionsSchema<TrainerOptions>()({
   globalBatch: wholeNumber(1).exactOptional(),
   dropLast: flag.exactOptional(),
   shuffle: flag.exactOptional(),
+  shards: accept<Shards>(SHARDS_ALLOWED, isShards).exactOptional(),
   validationSplit: positive.exactOptional(),
   augmentation: anything<NonNullable<TrainerOptions['augmentation']>>().exactOptional(),
   clipNorm: positive.exactOptional(),

@@ -14,6 +14,7 @@ import type { MonitorState } from '../checkpoint/monitored.ts';
 import type { StateTensor } from '../checkpoint/state.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
 import { type DatasetDescription, dataDifference, describeDataset } from '../data/identity.ts';
+import { checkShards } from '../data/shards.ts';
 import { engineName, kernelsOf } from '../kernels/identity.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import type { NormRequest } from '../nn/convert/normRequest.ts';
@@ -91,6 +92,7 @@ export async function resumeConfig(
     });
   }
   const kept = configOf(saved, model, 1);
+  checkShards(kept.shards ?? 'iid', dataset);
   const { inputShape } = kept.data;
   const replicas = options.replicas ?? kept.replicas;
   if (replicas !== kept.replicas) checkReplicas(what, replicas, kept);
@@ -113,6 +115,13 @@ export async function resumeConfig(
 
 /** Throws a {@link UsageError} where another number of replicas would compute something else. */
 function checkReplicas(what: string, replicas: number, kept: RunConfig): void {
+  if (kept.shards !== undefined) {
+    throw new UsageError({
+      what: `replicas to resume ${what} with`,
+      given: replicas,
+      allowed: `the ${kept.replicas} of the checkpoint, whose samples are theirs (${kept.shards})`,
+    });
+  }
   const graph = buildGraph(kept.model, kept.data.inputShape);
   if (isLocal(graph, kept.replicas) || isLocal(graph, replicas)) {
     throw new UsageError({

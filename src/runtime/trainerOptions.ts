@@ -7,6 +7,7 @@ import type { Shape } from '../base/shape.ts';
 import type { WeightsSource } from '../checkpoint/startWeights.ts';
 import { type Augmentation, planAugmentation } from '../data/augment.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
+import { checkShards, type Shards } from '../data/shards.ts';
 import type { NumericMode } from '../kernels/load.ts';
 import { convertNorm } from '../nn/convert/convertNorm.ts';
 import type { NormRequest } from '../nn/convert/normRequest.ts';
@@ -70,6 +71,11 @@ export interface TrainerOptions {
   readonly validationSplit?: number;
   /** A new order in every epoch; default true. */
   readonly shuffle?: boolean;
+  /** Which samples of an epoch each replica sees; default `iid`, any. With others each training
+   * sample belongs to one replica for the whole run, by data and seed; `shuffle` then shuffles the
+   * samples of each replica. The replicas' shards make up the global batch in their order, so the
+   * number of replicas decides the bits. */
+  readonly shards?: Shards;
   /** Default none. */
   readonly augmentation?: Augmentation;
   /** Weights and running statistics to start from: the path of a checkpoint, or tensors by name, as
@@ -153,6 +159,7 @@ export function resolveOptions(
   share: CoreShare = WHOLE_MACHINE,
 ): RunConfig {
   const data = checkDataset(options.data);
+  const shards = checkShards(options.shards ?? 'iid', data);
   const replicas = checkInteger('replicas', options.replicas ?? DEFAULT_REPLICAS, 1);
   const isClass = data.task.kind === 'classification';
   const globalBatch = globalBatchOf(options, replicas);
@@ -192,6 +199,8 @@ export function resolveOptions(
     globalBatch,
     dropLast,
     shuffle: options.shuffle ?? true,
+    // Checkpoints without shards are of runs without.
+    ...(shards !== 'iid' && { shards }),
     augmentation: planAugmentation(options.augmentation ?? {}, data.inputShape),
     ...(validationSplit !== undefined && { validationSplit }),
     seed: options.seed ?? DEFAULT_SEED,

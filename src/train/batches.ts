@@ -2,11 +2,11 @@
 // them loaded, augmented and mixed, into the model's input, with their targets and weights.
 
 import { sizeOf } from '../base/shape.ts';
-import { identityOrder, shuffleOrder } from '../data/sampler.ts';
 import { viewOf } from '../memory/arena.ts';
 import { fillGrains } from '../reduce/grains.ts';
 import { prepareCall } from '../sync/call.ts';
 import { inputLoaderOf, targetCopierOf, type WorkerContext } from './context.ts';
+import { bindEpochOrder } from './epochOrder.ts';
 import { bindMixing } from './mixing.ts';
 import { bindStepWeights } from './weighting.ts';
 
@@ -42,12 +42,13 @@ export function bindBatches(context: WorkerContext): Batches {
     else mixing.apply(slot);
   };
 
+  // Bound where an order is made: other workers have no use for what it keeps.
+  let writeOrder: ((epoch: number) => void) | undefined;
   return {
     prepareOrder(index) {
       if (worker.rank === 0) {
-        const epoch = Math.floor(index / plan.stepsPerEpoch);
-        if (config.shuffle) shuffleOrder(order, config.seed, epoch);
-        else identityOrder(order);
+        writeOrder ??= bindEpochOrder(plan, memory);
+        writeOrder(Math.floor(index / plan.stepsPerEpoch));
       }
       member.sync(orderCall);
     },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Purpose, philox, portableLog, RandomStream } from '../../src/base/random.ts';
+import { Purpose, philox, portableExp, portableLog, RandomStream } from '../../src/base/random.ts';
 
 const ONES = 0xffffffff;
 
@@ -86,4 +86,19 @@ describe('portableLog', () => {
       expect(Math.abs(portableLog(x) - exact)).toBeLessThanOrEqual(4e-16 * Math.abs(exact) + 1e-30);
     },
   );
+});
+
+describe('portableExp', () => {
+  it.each([0, -1e-9, -0.3, -0.35, -1, -10.5, -100, -700])(
+    'of %d is e^x to the last digits',
+    (x) => {
+      const exact = Math.exp(x);
+      expect(Math.abs(portableExp(x) - exact)).toBeLessThanOrEqual((4 - x) * 1e-16 * exact);
+    },
+  );
+
+  it('is 0 far below', () => {
+    expect(portableExp(-747)).toBe(0);
+    expect(portableExp(-Infinity)).toBe(0);
+  });
 });

@@ -47,6 +47,8 @@ describe('a flag that says what the checkpoint has', () => {
     [{ norm: 'none' }, { norm: 'none', model: 'mnist-cnn' }],
     [{ norm: 'local' }, { model: 'mnist-cnn' }],
     [{ optimizer: 'adam' }, { lr: '0.001' }],
+    [{ shards: 'by-class' }, { shards: 'by-class' }],
+    [{}, { shards: 'iid' }],
     [
       { optimizer: 'adamw', lr: '1' },
       { optimizer: 'adamw', weightDecay: '0.01' },
@@ -97,6 +99,8 @@ describe('a flag that says something else is refused with both values:', () => {
     [{ warmupSteps: '2' }, /^--warmup-steps with .*got 2, .*has, 0\./],
     [{ strict: true }, /^--strict with .*got "strict", .*has, "fast"\./],
     [{ dropLast: true }, /^--drop-last with .*got true, .*has, false\./],
+    [{ shards: 'by-class' }, /^--shards with .*got "by-class", .*has, "iid"\./],
+    [{ shards: 'dirichlet' }, /^--shards: got "dirichlet", allowed is 'iid', 'by-class'/],
     [{ clipNorm: '1' }, /^--clip-norm with .*got 1, .*has, null\./],
     [{ shift: '1' }, /^--shift with .*got 1, .*has, 0\./],
     [{ flip: true }, /^--flip with .*got true, .*has, false\./],

@@ -187,6 +187,20 @@ describe('readNpyDataset', () => {
     expect(data.test.targets).toEqual(Int32Array.of(2));
   });
 
+  it('reads the domains of training samples where there are some', async () => {
+    const name = 'domains_train.npy';
+    const domains = npyBytes('<i8', [2], BigInt64Array.of(4n, 0n));
+    const { train } = await readNpyDataset(await folderOf({ ...images, [name]: domains }));
+    expect(train.domains).toEqual(Int32Array.of(4, 0));
+    expect((await readNpyDataset(await folderOf(images))).train.domains).toBeUndefined();
+    const floats = npyBytes('<f4', [2], Float32Array.of(4, 0));
+    const fewer = npyBytes('|u1', [1], Uint8Array.of(4));
+    for (const wrong of [floats, fewer]) {
+      const dir = await folderOf({ ...images, [name]: wrong });
+      await expect(readNpyDataset(dir)).rejects.toThrow(/allowed is whole numbers \[2\], one/);
+    }
+  });
+
   it('reads [N, H, W] as images of one channel', async () => {
     const data = await readNpyDataset(
       await folderOf({

@@ -41,7 +41,7 @@ const ORDER: readonly { readonly folder: string; readonly apart: readonly string
 /** Rooms of large folders, in the order in which they may import each other. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   nn: ['specs', 'layers', 'conv', 'norms', 'recurrent', 'graph', 'models', 'convert'],
-  experiments: ['engine', 'runs'],
+  experiments: ['engine', 'peers', 'runs'],
   cli: ['output', 'process', 'settings', 'commands', 'entry'],
 };
 
@@ -60,7 +60,11 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 /** Packages that the modules of threads may load; the more they are, the longer each thread of
  * every run takes to start. */
 const THREAD_PACKAGES = ['comlink', 'piscina'];
-const THREAD_MODULES = filesBelow('workers').filter((file) => file.endsWith('.ts'));
+/** Uses the norms as jobs of users do, through the door that checks their options. */
+const USER_LIKE = 'workers/peers.ts';
+const THREAD_MODULES = filesBelow('workers').filter(
+  (file) => file.endsWith('.ts') && file !== USER_LIKE,
+);
 
 const isCode = (file: string): boolean => /\.(ts|mts|mjs)$/.test(file);
 

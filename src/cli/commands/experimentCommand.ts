@@ -95,20 +95,32 @@ function experimentNamed(name: string | undefined): Experiment {
 
 function optionsFrom(flags: Flags, { name, defaults }: Experiment): ExperimentOptions {
   const quick = flags.isSet('quick');
-  const norms = flags.text('norms');
-  if (norms !== undefined && name !== 'small-batch') {
-    throw new UsageError({
-      what: `--norms of syncbn experiment ${name}`,
-      given: norms,
-      allowed: 'nothing: only small-batch lets its norms be chosen',
-    });
-  }
+  const norms = listFrom(flags, 'norms', name, 'small-batch');
+  const conventions = listFrom(flags, 'conventions', name, 'peers');
   return {
     quick,
     seeds: flags.integer('seeds', 1, MAX_SEEDS) ?? (quick ? defaults.quickSeeds : defaults.seeds),
     data: flags.text('data') ?? (quick ? defaults.quickData : defaults.data),
-    ...(norms !== undefined && { norms: [...new Set(norms.split(',').map((one) => one.trim()))] }),
+    ...(norms !== undefined && { norms }),
+    ...(conventions !== undefined && { conventions }),
   };
+}
+
+/** The list of a flag that only one experiment has. */
+function listFrom(
+  flags: Flags,
+  flag: string,
+  name: string,
+  owner: string,
+): readonly string[] | undefined {
+  const given = flags.text(flag);
+  if (given === undefined) return undefined;
+  if (name === owner) return [...new Set(given.split(',').map((one) => one.trim()))];
+  throw new UsageError({
+    what: `--${flag} of syncbn experiment ${name}`,
+    given,
+    allowed: `nothing: only ${owner} lets its ${flag} be chosen`,
+  });
 }
 
 function openData(name: string, notice: (text: string) => void): Promise<Dataset> {

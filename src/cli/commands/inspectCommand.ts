@@ -119,6 +119,7 @@ function show(
         : [['validation', `${countsOf(saved).countValidation} of the ${data.countTrain}`]]),
       ['done', `${counters.step} steps, ${epochs} of ${counters.epochs} epochs`],
       ['global batch', batch],
+      ...(run.shards === undefined ? [] : [['shards', run.shards]]),
       ...(plan === undefined ? [] : [['grains', showGrains(plan)]]),
       ...specRows('optimizer', run.optimizer),
       ...(run.lrScaling === undefined ? [] : [['  lr scaled', showLrScaling(run.lrScaling)]]),

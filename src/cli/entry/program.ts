@@ -80,6 +80,10 @@ const networkFlags: readonly FlagText[] = [
   ['--batch <n>', 'Global batch: samples of a step over all replicas, instead of --replica-batch'],
   ['--grains <n>', 'Pieces of a batch in which sums are formed (default 32, 64 from 512 samples)'],
   ['--drop-last', 'Leave out a last batch that is not full'],
+  [
+    '--shards <how>',
+    'Samples of each replica: iid, by-class, dirichlet:0.3, by-domain (default iid)',
+  ],
   ['--zero-init-residual', 'Of resnet20: each block starts as its shortcut'],
 ];
 
@@ -153,6 +157,10 @@ const experimentFlags: readonly FlagText[] = [
   ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],
   ['--data <name|dir>', 'fashion-mnist (fetched once), mnist, synthetic or a folder'],
   ['--norms <list>', 'small-batch: local, sync, group, layer, none'],
+  [
+    '--conventions <list>',
+    'peers: pytorch-ddp, keras, flax, detectron2, detectron2-n, mxnet, apex',
+  ],
   ['--out <folder>', 'Where results and report go (default experiments/<name>)'],
   ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
   ['--json', 'Events on stdout, one JSON object a line'],

@@ -33,6 +33,7 @@ const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unk
   ],
   ['grains', (config) => config.grains ?? config.replicas],
   ['drop-last', (config) => config.dropLast],
+  ['shards', (config) => config.shards ?? 'iid'],
   ['seed', (config) => config.seed],
   ['strict', (config) => config.mode],
   ['ema', (config) => config.averaging],

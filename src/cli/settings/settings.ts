@@ -8,6 +8,7 @@ import { messageOf } from '../../base/showError.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { type DatasetDescription, dataDifference, describeDataset } from '../../data/identity.ts';
 import { openDataset } from '../../data/open.ts';
+import { isShards, SHARDS_ALLOWED } from '../../data/shards.ts';
 import { firstTrain, limitTrain } from '../../data/subset.ts';
 import { convertNorm } from '../../nn/convert/convertNorm.ts';
 import { NORM_TARGETS, type NormRequest } from '../../nn/convert/normRequest.ts';
@@ -203,6 +204,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     schedule: scheduleFrom(flags),
     replicas: replicasFrom(flags),
     dropLast: flags.isSet('drop-last'),
+    ...shardsFrom(flags),
     seed: flags.integer('seed', 0, Number.MAX_SAFE_INTEGER) ?? DEFAULT_SEED,
     mode: flags.isSet('strict') ? 'strict' : 'fast',
     elastic: flags.isSet('elastic'),
@@ -221,6 +223,13 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     ...(onNonFinite !== undefined && { onNonFinite }),
     ...(labelSmoothing !== undefined && { loss: crossEntropy({ labelSmoothing }) }),
   };
+}
+
+function shardsFrom(flags: Flags): Pick<TrainerOptions, 'shards'> {
+  const shards = flags.text('shards');
+  if (shards === undefined) return {};
+  if (isShards(shards)) return { shards };
+  throw new UsageError({ what: '--shards', given: shards, allowed: SHARDS_ALLOWED });
 }
 
 /** Whether anything of a profile is asked for. */

@@ -20,6 +20,8 @@ export interface ExperimentOptions {
   readonly data: string;
   /** Norms to compare, for experiments that let them be chosen. */
   readonly norms?: readonly string[];
+  /** Systems to compare with, for the experiment that lets them be chosen. */
+  readonly conventions?: readonly string[];
 }
 
 /** One run. Equal settings give equal numbers, on any number of workers. */

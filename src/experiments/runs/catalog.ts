@@ -4,7 +4,9 @@ import type { Experiment } from '../engine/experiment.ts';
 import { convergence } from './convergence.ts';
 import { gradientFlow } from './gradientFlow.ts';
 import { learningRate } from './learningRate.ts';
+import { nonIid } from './nonIid.ts';
 import { overhead } from './overhead.ts';
+import { peers } from './peers.ts';
 import { precise } from './precise.ts';
 import { regularisation } from './regularisation.ts';
 import { sequence } from './sequence.ts';
@@ -16,6 +18,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   smallBatch,
   syncGroup,
   precise,
+  nonIid,
   convergence,
   learningRate,
   gradientFlow,
@@ -23,4 +26,5 @@ export const EXPERIMENTS: readonly Experiment[] = [
   overhead,
   sequence,
   style,
+  peers,
 ];

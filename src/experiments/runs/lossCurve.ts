@@ -4,6 +4,7 @@
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import type { Dataset } from '../../data/dataset.ts';
+import type { Shards } from '../../data/shards.ts';
 import { firstTrain } from '../../data/subset.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import type { OptimizerSpec } from '../../optim/optimizers.ts';
@@ -36,6 +37,10 @@ export interface CurveRun {
   readonly evaluates?: readonly ScoredSplit[];
   /** See the option of the Trainer; default 0, never. */
   readonly diagnosticsEvery?: number;
+  /** Which samples each replica sees; default `iid`. */
+  readonly shards?: Shards;
+  /** Called with all that the trainer tells. */
+  readonly onProgress?: (progress: Progress) => void;
   /** Called behind each window, while nothing is trained. */
   readonly onWindow?: (trainer: Trainer) => void;
   /** Called at the end, before the evaluations and before the trainer is closed. */
@@ -80,7 +85,10 @@ async function curveOf(trainer: Trainer, run: CurveRun, context: RunContext): Pr
   for (let from = 0; from < steps; from = trainer.step) {
     context.signal.throwIfAborted();
     const to = Math.min(from + windowSteps, steps);
-    for await (const at of trainer.fit({ epochs, maxSteps: to })) sums.add(at);
+    for await (const at of trainer.fit({ epochs, maxSteps: to })) {
+      sums.add(at);
+      run.onProgress?.(at);
+    }
     context.signal.throwIfAborted();
     losses.push(limitLoss(sums.take()));
     run.onWindow?.(trainer);
@@ -125,6 +133,7 @@ function startTrainer(run: CurveRun, context: RunContext): Promise<Trainer> {
     ...(run.schedule !== undefined && { schedule: run.schedule }),
     replicas,
     replicaBatch,
+    ...(run.shards !== undefined && { shards: run.shards }),
     ...(workers !== undefined && { workers: Math.min(workers, replicas) }),
     dropLast: true,
     seed,

@@ -36,7 +36,7 @@ const toSync = (layers: readonly LayerSpec[]): LayerSpec =>
 
 export const CASES: readonly (readonly [name: string, options: Partial<TrainerOptions>])[] = [
   ['synchronized', {}],
-  ['local', { norm: { to: 'local' } }],
+  ['local, of shards by class', { norm: { to: 'local' }, shards: 'by-class' }],
   ['in groups of two', { norm: { to: 'sync', groupSize: 2 } }],
   ['per sample', { norm: { to: 'group', numGroups: 2 } }],
   [

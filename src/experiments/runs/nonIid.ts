@@ -1,0 +1,295 @@
+// Replicas with samples of their own: batch norm of each replica, SyncBN and group norm where every
+// replica sees all classes, a mixture of its own (Hsu, Qi and Brown 2019), or few classes (McMahan
+// et al. 2017). The same samples are also evaluated, so that what evaluation costs is told from
+// what training does.
+
+import { firstTrain } from '../../data/subset.ts';
+import { sgd } from '../../optim/optimizer.ts';
+import { cosine } from '../../optim/schedule.ts';
+import type { Trainer } from '../../runtime/trainer.ts';
+import type { SplitName } from '../../train/context.ts';
+import {
+  bySeed,
+  cell,
+  choiceIn,
+  curve,
+  judge,
+  judgeSame,
+  type Measure,
+  numberIn,
+  numberOf,
+  type SeedValues,
+  seedsOf,
+} from '../engine/compare.ts';
+import type {
+  Analysis,
+  AnalysisPlot,
+  ClaimVerdict,
+  Experiment,
+  ExperimentOptions,
+  RunContext,
+  RunResult,
+  RunSpec,
+} from '../engine/experiment.ts';
+import { type RunValues, resultWith } from '../engine/resultSchema.ts';
+import { trainCurve } from './lossCurve.ts';
+import { purposeOf } from './plainNets.ts';
+import { smallBatchNet } from './smallBatch.ts';
+
+const NORMS = ['local', 'sync', 'group'] as const;
+type Norm = (typeof NORMS)[number];
+const TITLES: Readonly<Record<Norm, string>> = {
+  local: 'BN of each replica',
+  sync: 'SyncBN',
+  group: 'GroupNorm',
+};
+
+const SHARDS = ['iid', 'dirichlet:0.3', 'by-class'] as const;
+type Kind = (typeof SHARDS)[number];
+
+const REPLICAS = 8;
+const REPLICA_BATCH = 4;
+const FULL = { samples: 8000, epochs: 8 };
+const QUICK = { samples: 2000, epochs: 4 };
+const RATE = 0.0125;
+const MOMENTUM = 0.9;
+/** Batches over which PreciseBN measures. */
+const MEASURED_BATCHES = 75;
+/** Percentage points that count as the same. */
+const SAME_POINTS = 1;
+
+function plan(options: ExperimentOptions): readonly RunSpec[] {
+  const size = options.quick ? QUICK : FULL;
+  return seedsOf(options).flatMap((seed) =>
+    SHARDS.flatMap((shards) =>
+      NORMS.map((norm) => ({
+        label: `${TITLES[norm]}, ${shards}, seed ${seed}`,
+        settings: {
+          data: options.data,
+          norm,
+          shards,
+          replicas: REPLICAS,
+          replicaBatch: REPLICA_BATCH,
+          rate: RATE,
+          measuredBatches: MEASURED_BATCHES,
+          ...size,
+          seed,
+        },
+        cost: 1,
+      })),
+    ),
+  );
+}
+
+async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
+  const norm = choiceIn(settings, 'norm', NORMS);
+  const replicas = numberIn(settings, 'replicas');
+  const replicaBatch = numberIn(settings, 'replicaBatch');
+  const samples = Math.min(numberIn(settings, 'samples'), context.dataset.train.count);
+  const stepsPerEpoch = Math.floor(samples / (replicas * replicaBatch));
+  const values: Record<string, number> = {};
+  const result = await trainCurve(
+    {
+      model: smallBatchNet(purposeOf(context.dataset), norm),
+      dataset: firstTrain(context.dataset, samples),
+      optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
+      schedule: cosine(),
+      shards: choiceIn(settings, 'shards', SHARDS),
+      replicas,
+      replicaBatch,
+      steps: stepsPerEpoch * numberIn(settings, 'epochs'),
+      windowSteps: stepsPerEpoch,
+      seed: numberIn(settings, 'seed'),
+      onProgress({ kind, accuracy }) {
+        if (kind === 'epoch') values.trainingError = 1 - accuracy;
+      },
+      async atEnd(trainer) {
+        values.trainError = await errorOf(trainer, 'train');
+        values.testError = await errorOf(trainer, 'test');
+        if (norm === 'group') return;
+        await trainer.preciseBatchNorm({ batches: numberIn(settings, 'measuredBatches') });
+        values.preciseError = await errorOf(trainer, 'test');
+      },
+    },
+    context,
+  );
+  return { values, timings: { trainMs: result.trainMs } };
+}
+
+async function errorOf(trainer: Trainer, split: SplitName): Promise<number> {
+  const { accuracy } = await trainer.evaluate(split);
+  return 1 - accuracy;
+}
+
+const percent =
+  (name: string): Measure =>
+  (result) =>
+    100 * numberOf(result, name);
+
+/** What was measured, in %, by norm and shards. */
+const MEASURES = {
+  test: percent('testError'),
+  training: percent('trainingError'),
+  train: percent('trainError'),
+  precise: percent('preciseError'),
+  /** How much larger the error of the training samples is with running statistics. */
+  gap: (result: RunResult) => percent('trainError')(result) - percent('trainingError')(result),
+} satisfies Record<string, Measure>;
+
+type MeasureName = keyof typeof MEASURES;
+type Measured = (measure: MeasureName, norm: Norm, shards: Kind) => SeedValues;
+
+function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
+  const { samples, epochs } = options.quick ? QUICK : FULL;
+  const of: Measured = (measure, norm, shards) =>
+    bySeed(results, { norm, shards }, MEASURES[measure]);
+  return {
+    tables: [
+      {
+        caption: 'Test error in %, means over the seeds with 95 % intervals',
+        columns: ['norm', ...SHARDS],
+        rows: NORMS.map((norm) => [
+          TITLES[norm],
+          ...SHARDS.map((shards) => cell(of('test', norm, shards), 2)),
+        ]),
+      },
+      {
+        caption:
+          'The same training samples in %: as they are trained, in the last epoch, and ' +
+          'as they are evaluated; and the test error with the statistics of PreciseBN',
+        columns: ['norm', 'shards', 'in training', 'evaluated', 'gap', 'test, PreciseBN'],
+        rows: NORMS.flatMap((norm) =>
+          SHARDS.map((shards) => [
+            TITLES[norm],
+            shards,
+            ...(['training', 'train', 'gap'] as const).map((name) =>
+              cell(of(name, norm, shards), 2),
+            ),
+            norm === 'group' ? '-' : cell(of('precise', norm, shards), 2),
+          ]),
+        ),
+      },
+    ],
+    plots: plotsOf(of),
+    verdicts: verdictsOf(of),
+    notes: [
+      `${samples} samples of ${options.data} for ${epochs} epochs on ${REPLICAS} replicas of ` +
+        `${REPLICA_BATCH} samples; SGD with momentum ${MOMENTUM}, rate ${RATE}, a cosine ` +
+        'schedule. The net is that of small-batch.',
+      'iid: every replica sees all classes. dirichlet:0.3: each draws a mixture of the classes. ' +
+        'by-class: sorted by class and cut, so that a replica has one or two of ten. A global ' +
+        'batch has the same classes in all three, up to chance.',
+      'In training, batch norm of each replica normalizes a sample by others of its classes, ' +
+        'which tell the net what class it is; in evaluation, running statistics are of all ' +
+        'replicas. The gap between both errors of the same training samples is what that costs; ' +
+        'the weights move a little within the last epoch, too.',
+      `PreciseBN measures mean and variance of all samples of ${MEASURED_BATCHES} batches ` +
+        'together, with the final weights.',
+    ],
+  };
+}
+
+function plotsOf(of: Measured): readonly AnalysisPlot[] {
+  const axes = { xLabel: 'shards', xScale: 'category' as const, yLabel: 'error, %' };
+  const line = (name: string, measure: MeasureName, norm: Norm) =>
+    curve(
+      name,
+      SHARDS.map((shards, x) => ({ x: x + 1, values: [...of(measure, norm, shards).values()] })),
+    );
+  const places = SHARDS.map((shards, x) => `${x + 1} is ${shards}`).join(', ');
+  return [
+    {
+      file: 'non-iid',
+      caption: `Test error by what the replicas see: ${places}.`,
+      plot: {
+        ...axes,
+        title: 'What shards of few classes cost',
+        series: NORMS.map((norm) => line(TITLES[norm], 'test', norm)),
+      },
+    },
+    {
+      file: 'evaluation',
+      caption: `Batch norm of each replica on its training samples, and PreciseBN: ${places}.`,
+      plot: {
+        ...axes,
+        title: 'Training goes well, evaluation does not',
+        series: [
+          line('in training', 'training', 'local'),
+          line('evaluated, running statistics', 'train', 'local'),
+          line('test, running statistics', 'test', 'local'),
+          line('test, PreciseBN', 'precise', 'local'),
+        ],
+      },
+    },
+  ];
+}
+
+function verdictsOf(of: Measured): readonly ClaimVerdict[] {
+  const shown = { digits: 2, unit: '%' } as const;
+  const side = (norm: Norm, shards: Kind, measure: MeasureName = 'test') => ({
+    name: `${TITLES[norm]}, ${shards}`,
+    values: of(measure, norm, shards),
+  });
+  const above = (claim: string, a: ReturnType<typeof side>, b: ReturnType<typeof side>) =>
+    judge({ claim, a, b, claimed: 'above', ...shown });
+  const flat = (norm: Norm): ClaimVerdict =>
+    judgeSame({
+      claim: `${TITLES[norm]} by class has the error of iid shards, within ${SAME_POINTS} point`,
+      a: side(norm, 'by-class'),
+      b: side(norm, 'iid'),
+      margin: SAME_POINTS,
+      ...shown,
+    });
+  return [
+    above(
+      'By class, batch norm of each replica has a larger error than with iid shards',
+      side('local', 'by-class'),
+      side('local', 'iid'),
+    ),
+    above(
+      'By class, batch norm of each replica has a larger error than SyncBN',
+      side('local', 'by-class'),
+      side('sync', 'by-class'),
+    ),
+    above(
+      'Mixtures already cost batch norm of each replica accuracy, against iid shards',
+      side('local', 'dirichlet:0.3'),
+      side('local', 'iid'),
+    ),
+    flat('sync'),
+    flat('group'),
+    above(
+      'Evaluation with running statistics is what suffers: by class, it raises the error of the ' +
+        'training samples more than with iid shards',
+      side('local', 'by-class', 'gap'),
+      side('local', 'iid', 'gap'),
+    ),
+    above(
+      'By class, exact statistics of the population (PreciseBN) lower the error of batch norm of ' +
+        'each replica',
+      side('local', 'by-class'),
+      { ...side('local', 'by-class', 'precise'), name: 'with PreciseBN' },
+    ),
+  ];
+}
+
+/** See docs/experiments/non-iid.md. */
+export const nonIid: Experiment = {
+  name: 'non-iid',
+  title: 'Replicas that see few classes: batch norm of each replica, SyncBN and group norm',
+  hypothesis:
+    'Where each replica sees few classes, batch norm of each replica trains well but evaluates ' +
+    'badly, since its running statistics are of no batch that it has seen; SyncBN and group norm ' +
+    'are unaffected.',
+  defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 2 },
+  plan,
+  run,
+  resultSchema: ({ norm }) =>
+    resultWith([
+      'testError',
+      'trainError',
+      'trainingError',
+      ...(norm === 'group' ? [] : ['preciseError']),
+    ]),
+  analyse,
+};

@@ -1,0 +1,325 @@
+// What would others compute? The rules of other systems, imitated in float32, and this library on
+// threads, beside the exact result: on even, uneven, small and empty shards, and with means that
+// are large against the standard deviation. Nothing is trained.
+
+import { UsageError } from '../../base/errors.ts';
+import type { PlotSeries } from '../../report/plot.ts';
+import {
+  bySeed,
+  constantSide,
+  judge,
+  type Measure,
+  numberIn,
+  numberOf,
+  type SeedValues,
+  seedsOf,
+} from '../engine/compare.ts';
+import type {
+  Analysis,
+  AnalysisPlot,
+  AnalysisTable,
+  ClaimVerdict,
+  Experiment,
+  ExperimentOptions,
+  PlainRecord,
+  RunResult,
+  RunSpec,
+} from '../engine/experiment.ts';
+import { type RunValues, resultWith } from '../engine/resultSchema.ts';
+import { CONVENTIONS, type Convention } from '../peers/conventions.ts';
+import { ERROR_LIMIT, ERRORS, type ErrorName, errorsOf, OURS } from '../peers/errors.ts';
+
+/** Batches on four ranks: values per channel of each, and how far the ranks' means lie apart. */
+const CASES = {
+  even: { rows: '64 64 64 64', mean: 0, spread: 0, title: 'even shards' },
+  uneven: { rows: '5 120 40 91', mean: 0, spread: 1, title: 'uneven shards, unlike ranks' },
+  small: { rows: '2 2 2 2', mean: 0, spread: 0, title: 'two values on each rank' },
+  empty: { rows: '40 0 24 0', mean: 0, spread: 0, title: 'ranks without values' },
+} as const;
+type CaseName = keyof typeof CASES;
+
+/** In standard deviations. */
+const MEANS = [1, 10, 100, 1000, 10_000, 100_000];
+const LARGE_MEAN = 10_000;
+const CHANNELS = 16;
+const CASE_NAMES = Object.keys(CASES) as CaseName[];
+const TITLES: Readonly<Record<ErrorName, string>> = {
+  mean: 'mean, in std',
+  variance: 'variance, share',
+  output: 'output',
+  runningVar: 'running variance, share',
+  gradient: 'gradient, share',
+};
+
+function conventionsOf({ conventions }: ExperimentOptions): readonly Convention[] {
+  if (conventions === undefined) return CONVENTIONS;
+  return conventions.map((given) => {
+    const found = CONVENTIONS.find(({ name }) => name === given);
+    if (found !== undefined) return found;
+    const allowed = CONVENTIONS.map(({ name }) => name).join(', ');
+    throw new UsageError({ what: '--conventions', given, allowed });
+  });
+}
+
+function plan(options: ExperimentOptions): readonly RunSpec[] {
+  // Refuses names that are not known.
+  conventionsOf(options);
+  return seedsOf(options).flatMap((seed) => [
+    ...CASE_NAMES.map((name) => {
+      const { title, ...batch } = CASES[name];
+      return specOf(`${title}, seed ${seed}`, { case: name, ...batch, seed });
+    }),
+    ...MEANS.map((mean) => {
+      const { rows, spread } = CASES.even;
+      return specOf(`mean ${mean}, seed ${seed}`, { case: 'mean', rows, mean, spread, seed });
+    }),
+  ]);
+}
+
+function specOf(label: string, settings: PlainRecord): RunSpec {
+  return { label, settings: { ...settings, channels: CHANNELS }, cost: 1 };
+}
+
+async function run({ settings }: RunSpec): Promise<RunValues> {
+  const startMs = performance.now();
+  const values = await errorsOf({
+    rows: `${settings.rows}`.split(' ').map(Number),
+    channels: numberIn(settings, 'channels'),
+    mean: numberIn(settings, 'mean'),
+    spread: numberIn(settings, 'spread'),
+    seed: numberIn(settings, 'seed'),
+  });
+  return { values, timings: { trainMs: performance.now() - startMs } };
+}
+
+/** The worst, or the least, error of some systems by seed. */
+type ErrorsOf = (
+  names: readonly string[],
+  error: ErrorName,
+  where: PlainRecord,
+  pick?: (...errors: number[]) => number,
+) => SeedValues;
+
+function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
+  const conventions = conventionsOf(options);
+  const errors: ErrorsOf = (names, error, where, pick = Math.max) => {
+    const measure: Measure = (result) =>
+      pick(...names.map((name) => numberOf(result, `${name}.${error}`)));
+    return bySeed(results, where, measure);
+  };
+  return {
+    tables: [
+      rulesTable(conventions),
+      ...CASE_NAMES.map((name) =>
+        errorTable(
+          `${CASES[name].title} (${CASES[name].rows})`,
+          { case: name },
+          conventions,
+          errors,
+        ),
+      ),
+      errorTable(
+        `a mean of ${LARGE_MEAN} standard deviations`,
+        { case: 'mean', mean: LARGE_MEAN },
+        conventions,
+        errors,
+      ),
+    ],
+    plots: [
+      meanPlot('variance', 'error of the variance, share', conventions, errors),
+      meanPlot('output', 'largest error of an output', conventions, errors),
+    ],
+    verdicts: verdictsOf(conventions, errors),
+    notes: [
+      'The others are imitated by their formulas in float32, with sums in pairs; none of them ' +
+        `runs here. syncbn runs: its norms for direct use, a thread for each rank. ${CHANNELS} ` +
+        'channels of normal values; the worst channel of all seeds counts.',
+      'The exact result is float64 over all values together. Its running variance is unbiased, ' +
+        'its gradient that of the mean loss over all samples; the gradient is that of the ' +
+        "norm's weight, as the optimizer sees it. Running statistics take in all of the batch.",
+      'Sizes that differ, and ranks without values, are cases that some of these systems leave ' +
+        'to the user: Flax needs equal shapes on all devices, and Detectron2 refuses an empty ' +
+        'rank but for its mode N. "not finite" says what their formulas give.',
+    ],
+  };
+}
+
+function rulesTable(conventions: readonly Convention[]): AnalysisTable {
+  return {
+    caption: 'How the others compute',
+    columns: ['system', 'statistics', 'ranks weigh', 'running variance', 'gradient'],
+    rows: conventions.map(({ title, words }) => [
+      title,
+      words.statistic,
+      words.ranks,
+      words.running,
+      words.gradient,
+    ]),
+  };
+}
+
+function errorTable(
+  title: string,
+  where: PlainRecord,
+  conventions: readonly Convention[],
+  errors: ErrorsOf,
+): AnalysisTable {
+  const row = (name: string, shown: string): readonly string[] => [
+    shown,
+    ...ERRORS.map((error) => show([...errors([name], error, where).values()])),
+  ];
+  return {
+    caption: `Error against the exact result: ${title}`,
+    columns: ['system', ...ERRORS.map((error) => TITLES[error])],
+    rows: [...conventions.map(({ name, title }) => row(name, title)), row(OURS, OURS)],
+  };
+}
+
+function show(values: readonly number[]): string {
+  if (values.length === 0) return '-';
+  const worst = Math.max(...values);
+  if (worst >= ERROR_LIMIT) return 'not finite';
+  return worst === 0 ? '0' : worst.toExponential(1);
+}
+
+function meanPlot(
+  error: ErrorName,
+  yLabel: string,
+  conventions: readonly Convention[],
+  errors: ErrorsOf,
+): AnalysisPlot {
+  const line = (key: string, name: string): PlotSeries => ({
+    name,
+    points: MEANS.flatMap((mean) => {
+      const worst = Math.max(...errors([key], error, { case: 'mean', mean }).values());
+      return worst > 0 && worst < ERROR_LIMIT ? [{ x: mean, y: worst }] : [];
+    }),
+  });
+  return {
+    file: error,
+    caption:
+      'The worst of 16 channels and all seeds, by how large the mean is against the standard ' +
+      'deviation. Errors that are 0 or not finite are left out.',
+    plot: {
+      title: `Large means: ${yLabel}`,
+      xLabel: 'mean / standard deviation',
+      yLabel,
+      xScale: 'log',
+      yScale: 'log',
+      series: [...conventions.map(({ name, title }) => line(name, title)), line(OURS, OURS)],
+    },
+  };
+}
+
+interface Bound {
+  readonly claim: string;
+  readonly error: ErrorName;
+  readonly where: PlainRecord;
+  readonly above?: number;
+  readonly below?: number;
+}
+
+function verdictsOf(conventions: readonly Convention[], errors: ErrorsOf): readonly ClaimVerdict[] {
+  const large = { case: 'mean', mean: LARGE_MEAN };
+  /** The claim holds for all of these systems that are looked at. */
+  const of = (is: (convention: Convention) => boolean, bound: Bound): readonly ClaimVerdict[] => {
+    const found = conventions.filter(is);
+    if (found.length === 0) return [];
+    const { claim, error, where, above, below } = bound;
+    const claimed = above === undefined ? 'below' : 'above';
+    const names = found.map(({ name }) => name);
+    const values = errors(names, error, where, above === undefined ? Math.max : Math.min);
+    const extreme = above === undefined ? 'largest' : 'least';
+    return [
+      judge({
+        claim,
+        a: { name: `${extreme} error of ${names.join(', ')}`, values },
+        b: constantSide('the bound', values, above ?? below ?? 0),
+        claimed,
+        digits: 6,
+      }),
+    ];
+  };
+  const squares = ({ words }: Convention): boolean => words.statistic.startsWith('E[x^2]');
+  const biased = ({ words }: Convention): boolean => words.running === 'biased';
+  const alike = ({ words }: Convention): boolean => words.ranks === 'alike';
+  return [
+    ...of(squares, {
+      claim:
+        `E[x^2] - E[x]^2 in float32 cancels: with a mean of ${LARGE_MEAN} standard deviations ` +
+        'the variance is wrong by more than half',
+      ...{ error: 'variance', where: large, above: 0.5 },
+    }),
+    ...of((convention) => !squares(convention), {
+      claim: 'Welford in float32 does not: there the variance is right within 1 %',
+      ...{ error: 'variance', where: large, below: 0.01 },
+    }),
+    ...of(alike, {
+      claim: 'Ranks that weigh alike give another mean on uneven shards, by more than 5 % of std',
+      ...{ error: 'mean', where: { case: 'uneven' }, above: 0.05 },
+    }),
+    ...of((convention) => !alike(convention), {
+      claim: 'Ranks that weigh by count do not: their mean is right within 1e-5 of std',
+      ...{ error: 'mean', where: { case: 'uneven' }, below: 1e-5 },
+    }),
+    ...of(({ name }) => name === 'pytorch-ddp', {
+      claim:
+        'With exact statistics, the mean of rank means is still another gradient on uneven ' +
+        'shards, by more than 5 %',
+      ...{ error: 'gradient', where: { case: 'uneven' }, above: 0.05 },
+    }),
+    ...of(biased, {
+      claim: 'A biased running variance is too small by an eighth where a batch has 8 values',
+      ...{ error: 'runningVar', where: { case: 'small' }, above: 0.12 },
+    }),
+    ...of(alike, {
+      claim: 'Ranks without values leave systems whose ranks weigh alike without finite outputs',
+      ...{ error: 'output', where: { case: 'empty' }, above: ERROR_LIMIT / 2 },
+    }),
+    oursVerdict(errors),
+  ];
+}
+
+/** Largest error of anything that this library computes. */
+const OUR_BOUND = 2e-6;
+
+function oursVerdict(errors: ErrorsOf): ClaimVerdict {
+  const places: readonly PlainRecord[] = [
+    ...CASE_NAMES.map((name) => ({ case: name })),
+    ...MEANS.map((mean) => ({ case: 'mean', mean })),
+  ];
+  const worst = new Map<number, number>();
+  for (const where of places) {
+    for (const error of ERRORS) {
+      for (const [seed, value] of errors([OURS], error, where)) {
+        worst.set(seed, Math.max(worst.get(seed) ?? 0, value));
+      }
+    }
+  }
+  return judge({
+    claim: `syncbn is within ${OUR_BOUND} of the exact result everywhere`,
+    a: { name: 'largest error of syncbn', values: worst },
+    b: constantSide('the bound', worst, OUR_BOUND),
+    claimed: 'below',
+    digits: 9,
+  });
+}
+
+/** See docs/experiments/peers.md. */
+export const peers: Experiment = {
+  name: 'peers',
+  title: 'What would others compute?',
+  hypothesis:
+    'E[x^2] - E[x]^2 in float32 fails with large means, ranks that weigh alike with uneven ' +
+    'shards, and the mean of rank means is another gradient there, whatever the statistics.',
+  defaults: { data: 'synthetic', quickData: 'synthetic', seeds: 5, quickSeeds: 3 },
+  plan,
+  run,
+  resultSchema: () =>
+    resultWith(
+      [...CONVENTIONS.map(({ name }) => name), OURS].flatMap((name) =>
+        ERRORS.map((error) => `${name}.${error}`),
+      ),
+    ),
+  analyse,
+};

@@ -1,0 +1,74 @@
+// The order of an epoch as its global batches take it: of all samples, or of each replica's own,
+// laid so that every batch consists of the replicas' shards. Made anew from (seed, epoch), so that
+// it depends on nothing before it.
+
+import { Purpose, RandomStream } from '../base/random.ts';
+import { identityOrder, shuffleOrder, shufflePart } from '../data/sampler.ts';
+import { assignShards, type KeptShards } from '../data/shards.ts';
+import { viewOf } from '../memory/arena.ts';
+import type { RunPlan } from '../plan/plan.ts';
+import { partStart } from '../reduce/grains.ts';
+
+/** A function that writes the order of an epoch. */
+export function bindEpochOrder(plan: RunPlan, memory: WebAssembly.Memory): (epoch: number) => void {
+  const { config, regions } = plan;
+  const { shards = 'iid', shuffle, seed } = config;
+  const order = viewOf(memory, regions.data.order);
+  if (shards !== 'iid') return bindShardedOrder(plan, memory, shards);
+  return (epoch) => {
+    if (shuffle) shuffleOrder(order, seed, epoch);
+    else identityOrder(order);
+  };
+}
+
+/** Each replica's samples, shuffled, in the slots of its shards. Where the last batch is dropped, a
+ * replica leaves out as many samples as it would have in it, others in each epoch. */
+function bindShardedOrder(
+  plan: RunPlan,
+  memory: WebAssembly.Memory,
+  shards: KeptShards,
+): (epoch: number) => void {
+  const { config, regions, stepsPerEpoch, lastBatch } = plan;
+  const { replicas, globalBatch, shuffle, seed } = config;
+  const order = viewOf(memory, regions.data.order);
+  const { samples, starts } = assignShards({
+    shards,
+    labels: viewOf(memory, regions.data.domains ?? regions.data.train.targets) as Int32Array,
+    quotas: quotasOf(order.length, globalBatch, replicas),
+    seed,
+  });
+  const own = new Int32Array(samples.length);
+  const random = new RandomStream();
+  return (epoch) => {
+    own.set(samples);
+    for (let replica = 0; replica < replicas; replica++) {
+      let next = starts[replica]!;
+      // The first stream of an epoch is that of all samples.
+      random.reset(seed, Purpose.shuffle, epoch, 1 + replica);
+      if (shuffle) shufflePart(own, next, starts[replica + 1]!, random);
+      for (let step = 0; step < stepsPerEpoch; step++) {
+        const size = step === stepsPerEpoch - 1 ? lastBatch : globalBatch;
+        const to = partStart(size, replicas, replica + 1);
+        for (let slot = partStart(size, replicas, replica); slot < to; slot++) {
+          order[step * globalBatch + slot] = own[next++]!;
+        }
+      }
+    }
+  };
+}
+
+/** How many samples each replica has in all batches of an epoch, a last one that is not full
+ * included. */
+export function quotasOf(
+  countSamples: number,
+  globalBatch: number,
+  replicas: number,
+): readonly number[] {
+  const full = Math.floor(countSamples / globalBatch);
+  const rest = countSamples % globalBatch;
+  const sizeIn = (batch: number, replica: number): number =>
+    partStart(batch, replicas, replica + 1) - partStart(batch, replicas, replica);
+  return Array.from({ length: replicas }, (_, replica) => {
+    return full * sizeIn(globalBatch, replica) + sizeIn(rest, replica);
+  });
+}

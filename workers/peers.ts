@@ -1,0 +1,5 @@
+// The job of launch that normalizes for the experiment `peers`.
+
+import { normalizeOurs } from '../src/experiments/peers/ours.ts';
+
+export default normalizeOurs;
