@@ -1,10 +1,8 @@
 // From the flags of `syncbn train` to a run: data, model, optimizer and the rest, with the
 // command's defaults.
 
-import { readFileSync } from 'node:fs';
 import { UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
-import { messageOf } from '../../base/showError.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { type DatasetDescription, dataDifference, describeDataset } from '../../data/identity.ts';
 import { openDataset } from '../../data/open.ts';
@@ -14,7 +12,6 @@ import { NORM_TARGETS, type NormRequest } from '../../nn/convert/normRequest.ts'
 import { NORM_KINDS } from '../../nn/layers/normTraits.ts';
 import { namedModel } from '../../nn/models/models.ts';
 import { parseModel } from '../../nn/models/parse.ts';
-import { crossEntropy } from '../../nn/specs/losses.ts';
 import { type AllowModules, loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { type AveragingSpec, ema, swa } from '../../optim/averaging.ts';
@@ -32,6 +29,8 @@ import {
   type TrainerOptions,
 } from '../../runtime/trainerOptions.ts';
 import type { Flags } from './flags.ts';
+import { lossFrom, mixturesFrom } from './lossSettings.ts';
+import { readJson } from './readJson.ts';
 
 export const DEFAULTS = { data: 'mnist', model: 'mnist-cnn', norm: 'sync' } as const;
 const DEFAULT_SGD_LR = 0.1;
@@ -40,15 +39,28 @@ const DEFAULT_MOMENTUM = 0.9;
 /** The dataset that the flags ask for, read as a checkpoint that is gone on from had it: earlier
  * versions kept float targets as they are, and limited data to its first samples. */
 export async function dataFrom(flags: Flags, saved?: DatasetDescription): Promise<Dataset> {
-  const task = saved?.task;
-  const standardizeTargets = task?.kind !== 'regression' || task.mean !== undefined;
-  const dataset = await openDataset(flags.text('data') ?? DEFAULTS.data, { standardizeTargets });
+  const dataset = await wholeDataFrom(flags, saved);
   const limit = flags.integer('limit', 1);
   if (limit === undefined) return dataset;
   const drawn = limitTrain(dataset, limit);
   if (saved === undefined || isDataOf(saved, drawn)) return drawn;
   const first = firstTrain(dataset, limit);
   return isDataOf(saved, first) ? first : drawn;
+}
+
+/** Targets that are shares of classes, or yes and no, stay as they are. */
+async function wholeDataFrom(flags: Flags, saved?: DatasetDescription): Promise<Dataset> {
+  const open = (standardizeTargets: boolean): Promise<Dataset> =>
+    openDataset(flags.text('data') ?? DEFAULTS.data, { standardizeTargets });
+  if (saved !== undefined) return open(saved.task.kind !== 'regression' || isStandard(saved));
+  const loss = lossFrom(flags);
+  if (loss?.kind === 'binaryCrossEntropy') return open(false);
+  const data = await open(true);
+  return loss?.kind === 'crossEntropy' && isStandard(data) ? open(false) : data;
+}
+
+function isStandard({ task }: Pick<Dataset, 'task'>): boolean {
+  return task.kind === 'regression' && task.mean !== undefined;
 }
 
 function isDataOf(saved: DatasetDescription, data: Dataset): boolean {
@@ -139,7 +151,7 @@ export function allowModulesFrom(flags: Flags): AllowModules | undefined {
 
 function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
   const name = flags.text('model') ?? DEFAULTS.model;
-  if (name.endsWith('.json')) return parseModel(readJson(name), `the model in ${name}`);
+  if (name.endsWith('.json')) return parseModel(readJson('model', name), `the model in ${name}`);
   const { task, inputShape } = data;
   if (task.kind !== 'classification') {
     throw new UsageError({
@@ -150,18 +162,6 @@ function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
     });
   }
   return namedModel(name, { inputShape, classes: task.classes });
-}
-
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new UsageError({
-      what: `--model ${path}`,
-      given: messageOf(error),
-      allowed: 'a readable file with JSON',
-    });
-  }
 }
 
 function optimizerFrom(flags: Flags): OptimizerSpec {
@@ -227,7 +227,8 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
   const grains = flags.integer('grains', 1, MAX_GRAINS);
   const clipNorm = flags.number('clip-norm', 0);
   const timeoutMs = flags.integer('timeout-ms', 1);
-  const labelSmoothing = flags.number('label-smoothing', 0);
+  const loss = lossFrom(flags);
+  const allowModules = allowModulesFrom(flags);
   const shift = flags.integer('shift', 0);
   const diagnosticsEvery = flags.integer('diagnostics', 0);
   const averaging = averagingFrom(flags);
@@ -243,7 +244,11 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     seed: flags.integer('seed', 0, Number.MAX_SAFE_INTEGER) ?? DEFAULT_SEED,
     mode: flags.isSet('strict') ? 'strict' : 'fast',
     elastic: flags.isSet('elastic'),
-    augmentation: { flip: flags.isSet('flip'), ...(shift !== undefined && { shift }) },
+    augmentation: {
+      flip: flags.isSet('flip'),
+      ...(shift !== undefined && { shift }),
+      ...mixturesFrom(flags),
+    },
     ...(workers !== undefined && { workers }),
     ...(globalBatch !== undefined && { globalBatch }),
     ...(replicaBatch !== undefined && { replicaBatch }),
@@ -253,7 +258,8 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
     ...(onNonFinite !== undefined && { onNonFinite }),
-    ...(labelSmoothing !== undefined && { loss: crossEntropy({ labelSmoothing }) }),
+    ...(loss !== undefined && { loss }),
+    ...(allowModules !== undefined && { allowModules }),
   };
 }
 

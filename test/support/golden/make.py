@@ -1,4 +1,4 @@
-"""Writes layers.json, sequences.json and training.json: what PyTorch computes, as numbers for the tests.
+"""Writes layers.json, losses.json, sequences.json and training.json: what PyTorch computes.
 
 Inputs and parameters are float32 numbers; everything is then computed in float64 on one thread,
 rounded to float32 and written with as many digits (at most 9) as give that float32 back exactly.
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from layer_cases import make_cases, make_losses
+from loss_runs import make_loss_runs
 from reference import SEED
 from sequence_runs import make_sequences
 from training_runs import make_training
@@ -40,6 +41,9 @@ def main():
 
     shared, runs = make_training()
     write_json("training.json", head | shared, {"runs": runs})
+
+    shared, runs = make_loss_runs()
+    write_json("losses.json", head | shared, {"runs": runs})
 
 
 if __name__ == "__main__":
