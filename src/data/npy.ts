@@ -26,6 +26,7 @@ const X_TRAIN = 'x_train.npy';
 const FILES = [X_TRAIN, 'y_train.npy', 'x_test.npy', 'y_test.npy'];
 /** May be missing. */
 const DOMAINS_TRAIN = 'domains_train.npy';
+const WEIGHT_FILES = { train: 'weights_train.npy', test: 'weights_test.npy' } as const;
 
 /** Parses a .npy file of dtype |u1, <i4, <i8, <f4 or <f8; `file` is for messages. Throws a
  * UsageError for any other dtype, Fortran order, a header that cannot be read or a length that it
@@ -58,7 +59,9 @@ function npyWantedBytes(head: Uint8Array, file: string): number {
  * or one-hot floats [N, K], are classes (as many as the largest label + 1, or K), other floats [N]
  * or [N, D] are regression targets of shape [1] or [D], standardized unless that is turned off.
  * domains_train.npy, whole numbers [N], may say where each training sample is from.
- * Statistics are those of x_train, per channel. Throws UsageErrors. */
+ * Whole numbers [N, D] are classes where rows are one-hot, else targets of shape [D] as they are,
+ * such as 0 and 1 for labels. weights_train.npy and weights_test.npy, [N], may be there: how much
+ * each sample counts. Statistics are those of x_train, per channel. Throws UsageErrors. */
 export async function readNpyDataset(
   dir: string,
   options: { readonly layout?: DataLayout; readonly standardizeTargets?: boolean } = {},
@@ -73,6 +76,8 @@ export async function readNpyDataset(
   const train = await readPart(dir, 'train', layout);
   const domains = names.includes(DOMAINS_TRAIN) ? await readDomains(dir, train.count) : undefined;
   const test = await readPart(dir, 'test', layout);
+  const trainWeights = await readWeights(dir, names, 'train', train.count);
+  const testWeights = await readWeights(dir, names, 'test', test.count);
   const { inputShape } = train;
   checkSame(`sample shape of x_test.npy in ${dir}`, test.inputShape, inputShape);
   checkSame(`target shape of y_test.npy in ${dir}`, test.targetShape, train.targetShape);
@@ -92,8 +97,9 @@ export async function readNpyDataset(
       inputs: inputs.train,
       targets: targets.train,
       ...(domains !== undefined && { domains }),
+      ...trainWeights,
     },
-    test: { count: test.count, inputs: inputs.test, targets: targets.test },
+    test: { count: test.count, inputs: inputs.test, targets: targets.test, ...testWeights },
   });
 }
 
@@ -167,17 +173,18 @@ function targetsOf(
 } {
   const { targets, targetShape } = train;
   const tested = test.targets;
-  if (targets instanceof Int32Array || tested instanceof Int32Array) {
+  const size = targetShape[0]!;
+  if ((targets instanceof Int32Array || tested instanceof Int32Array) && size === 1) {
     const both = { train: targets as Int32Array, test: tested as Int32Array };
     const classes = 1 + Math.max(largest(both.train), largest(both.test));
     return { ...both, task: { kind: 'classification', classes }, notices: [] };
   }
-  const size = targetShape[0]!;
   const task = { kind: 'regression', targetShape } as const;
-  if (!isStandardizing) {
+  const asTheyAre = () => {
     const [kept, keptTest] = [Float32Array.from(targets), Float32Array.from(tested)];
     return { train: kept, test: keptTest, task, notices: [] };
-  }
+  };
+  if (!isStandardizing) return asTheyAre();
   const hot = oneHotClasses(targets, size);
   const hotTest = oneHotClasses(tested, size);
   if (hot !== undefined && hotTest !== undefined) {
@@ -187,6 +194,7 @@ function targetsOf(
     const classification = { kind: 'classification', classes: size } as const;
     return { train: hot, test: hotTest, task: classification, notices: [notice] };
   }
+  if (targets instanceof Int32Array || tested instanceof Int32Array) return asTheyAre();
   const { mean, std, ...standard } = standardTargets(targets, tested, size);
   return { ...standard, task: { ...task, mean, std }, notices: [] };
 }
@@ -209,6 +217,23 @@ async function readDomains(dir: string, count: number): Promise<Int32Array> {
   });
 }
 
+/** The weights of a split; no field where the folder has none. */
+async function readWeights(
+  dir: string,
+  names: readonly string[],
+  part: 'train' | 'test',
+  count: number,
+): Promise<Pick<Split, 'weights'>> {
+  if (!names.includes(WEIGHT_FILES[part])) return {};
+  const file = join(dir, WEIGHT_FILES[part]);
+  const { shape, values } = await readNpy(file);
+  if (shape.length !== 1 || shape[0] !== count) {
+    const allowed = `[${count}], a weight for each sample of x_${part}.npy`;
+    throw new UsageError({ what: `shape of ${file}`, given: shape, allowed });
+  }
+  return { weights: Float32Array.from(values) };
+}
+
 async function readPart(
   dir: string,
   part: 'train' | 'test',
@@ -229,9 +254,12 @@ async function readPart(
   const { values: inputs, inputShape } = samplesOf(x.values, x.shape, layout, xFile);
   const count = x.shape[0]!;
   const targets = y.values instanceof Uint8Array ? Int32Array.from(y.values) : y.values;
-  const mostAxes = targets instanceof Int32Array ? 1 : 2;
-  if (y.shape.length < 1 || y.shape.length > mostAxes) {
-    const allowed = mostAxes === 1 ? '[N] for class indices' : '[N] or [N, D] for floats';
+  const isWhole = targets instanceof Int32Array;
+  const [, columns] = y.shape;
+  if (y.shape.length < 1 || y.shape.length > 2 || (isWhole && columns === 1)) {
+    const allowed = isWhole
+      ? '[N] for class indices, [N, D] for D > 1 numbers'
+      : '[N] or [N, D] for floats';
     throw new UsageError({ what: `shape of ${yFile}`, given: y.shape, allowed });
   }
   if (y.shape[0] !== count) {

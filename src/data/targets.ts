@@ -64,7 +64,10 @@ export function toDataUnits(task: Task, outputs: Float32Array): Float32Array {
 
 /** The classes of one-hot rows: at least two columns, each row a single 1 among zeros. Undefined
  * where any row is something else. */
-export function oneHotClasses(values: Floats, columns: number): Int32Array | undefined {
+export function oneHotClasses(
+  values: Floats | Int32Array,
+  columns: number,
+): Int32Array | undefined {
   if (columns < 2) return undefined;
   const classes = new Int32Array(values.length / columns);
   for (let row = 0; row < classes.length; row++) {

@@ -9,7 +9,7 @@ import { outputSizeOf, type RunConfig } from './config.ts';
 
 /** Each undefined where the run has no use for it. */
 export interface LossRegions {
-  /** Of the samples of a step, with a mean of 1 over the global batch. */
+  /** Of the samples of a step, scaled for a mean over the global batch. */
   readonly weights: Region<'f64'> | undefined;
   /** What the loss declares as `outputWeights`. */
   readonly outputWeights: Region<'f64'> | undefined;
@@ -19,7 +19,7 @@ export interface LossRegions {
   readonly partner: Region<'f32'> | undefined;
 }
 
-/** The loss's weights of classes that are weights of samples, too. */
+/** The weights of classes that count in the sum of weights; not where targets are shares. */
 export function sampleClassWeights(config: RunConfig): readonly number[] | undefined {
   const { loss, data } = config;
   return loss.kind === 'crossEntropy' && data.task.kind === 'classification'

@@ -1,7 +1,7 @@
-// How much each sample counts in the loss: its own weight from the data, times that of its class
-// where targets are classes, 0 where its label is ignored. A step's weights are scaled to a mean of
-// 1 over the GLOBAL batch. Their sum is needed before backward; each worker adds up all samples of
-// the batch in their order, so that all have the same bits without a synchronization.
+// How much each sample counts in the loss: its weight from the data, 0 where its label is ignored.
+// The sum that a mean is divided by has the weight of each sample times that of its class, by which
+// the loss itself multiplies. It is of the GLOBAL batch and needed before backward: each worker adds
+// up all samples in their order, so that all have the same bits without a synchronization.
 
 import { viewOf } from '../memory/arena.ts';
 import { ignoredLabel, sampleClassWeights } from '../plan/lossPlan.ts';
@@ -20,7 +20,10 @@ export function bindStepWeights(
   const region = worker.regions.loss.weights;
   if (region === undefined) return undefined;
   const weights = viewOf(memory, region);
-  const weightOf = bindSampleWeight(context, context.plan.regions.data.train, mixing !== undefined);
+  const { train } = context.plan.regions.data;
+  const weightOf = bindSampleWeight(context, train);
+  // Mixed classes are shares: PyTorch's mean is over samples then.
+  const classWeightOf = mixing === undefined ? bindClassWeight(context, train) : () => 1;
   const weightAt = (position: number): number => {
     if (mixing === undefined) return weightOf(sampleAt(position));
     const { share, partner } = mixing.mixAt(position);
@@ -30,7 +33,7 @@ export function bindStepWeights(
     let total = 0;
     for (let position = 0; position < step.globalCount; position++) {
       const weight = weightAt(position);
-      total += weight;
+      if (weight > 0) total += weight * classWeightOf(sampleAt(position));
       const slot = position - step.firstSample;
       if (slot >= 0 && slot < step.countSamples) weights[slot] = weight;
     }
@@ -42,8 +45,8 @@ export function bindStepWeights(
 export interface SplitWeights {
   /** Adds up the weights of the whole split. */
   begin(): void;
-  /** Writes those of this worker's samples of a batch, the first of which is `first`: a mean of 1
-   * over the split. */
+  /** Writes those of this worker's samples of a batch, the first of which is `first`, scaled for a
+   * mean over the split. */
   weigh(first: number): void;
 }
 
@@ -58,12 +61,16 @@ export function bindSplitWeights(
   const region = worker.regions.loss.weights;
   if (region === undefined) return undefined;
   const weights = viewOf(memory, region);
-  const weightOf = bindSampleWeight(context, split, false);
+  const weightOf = bindSampleWeight(context, split);
+  const classWeightOf = bindClassWeight(context, split);
   let total = 0;
   return {
     begin() {
       total = 0;
-      for (let sample = 0; sample < count; sample++) total += weightOf(sample);
+      for (let sample = 0; sample < count; sample++) {
+        const weight = weightOf(sample);
+        if (weight > 0) total += weight * classWeightOf(sample);
+      }
     },
     weigh(first) {
       for (let slot = 0; slot < step.countSamples; slot++) weights[slot] = weightOf(first + slot);
@@ -72,28 +79,35 @@ export function bindSplitWeights(
   };
 }
 
-/** Scales the first `countLocal` of `count` weights with this sum to a mean of 1. */
+/** Scales the first `countLocal` weights of `count` samples by count / total, so that the mean over
+ * all samples is the weighted one. */
 function scale(weights: Float64Array, countLocal: number, total: number, count: number): void {
   const factor = total > 0 ? count / total : 0;
   for (let slot = 0; slot < countLocal; slot++) weights[slot] = weights[slot]! * factor;
 }
 
-/** The weight of a sample before it is scaled. */
+/** Returns the weight of a sample before it is scaled. */
 function bindSampleWeight(
   { plan, memory }: WorkerContext,
   split: SplitRegions,
-  isMixing: boolean,
 ): (sample: number) => number {
-  const { config } = plan;
   const own = split.weights && viewOf(memory, split.weights);
-  // Mixed classes are shares: PyTorch's mean is over samples then.
-  const ofClass = isMixing ? undefined : sampleClassWeights(config);
-  const ignored = ignoredLabel(config);
+  const ignored = ignoredLabel(plan.config);
   const targets = viewOf(memory, split.targets);
-  const classWeights = ofClass && Float64Array.from(ofClass);
   return (sample) => {
-    const weight = own === undefined ? 1 : own[sample]!;
     if (ignored !== undefined && targets[sample] === ignored) return 0;
-    return classWeights === undefined ? weight : weight * classWeights[targets[sample]!]!;
+    return own === undefined ? 1 : own[sample]!;
   };
+}
+
+/** Returns the weight of a sample's class. */
+function bindClassWeight(
+  { plan, memory }: WorkerContext,
+  split: SplitRegions,
+): (sample: number) => number {
+  const weights = sampleClassWeights(plan.config);
+  if (weights === undefined) return () => 1;
+  const classWeights = Float64Array.from(weights);
+  const targets = viewOf(memory, split.targets);
+  return (sample) => classWeights[targets[sample]!]!;
 }

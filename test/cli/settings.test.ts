@@ -52,6 +52,14 @@ describe('flags', () => {
     [{ shift: '2' }, { augmentation: { maxShift: 2, flip: false } }],
     [{ flip: true }, { augmentation: { maxShift: 0, flip: true } }],
     [{ labelSmoothing: '0.1' }, { loss: { labelSmoothing: 0.1 } }],
+    [
+      { loss: 'cross-entropy', classWeights: '1,1,1,1,1,0.5,1,1,1,2', ignoreIndex: '-100' },
+      { loss: { classWeights: [1, 1, 1, 1, 1, 0.5, 1, 1, 1, 2], ignoreIndex: -100 } },
+    ],
+    [
+      { mixup: '0.2', cutmix: '1' },
+      { augmentation: { maxShift: 0, flip: false, mixup: 0.2, cutmix: 1 } },
+    ],
     [{ lr: '1e-2', nesterov: true }, { optimizer: { lr: 0.01, nesterov: true } }],
     [{ momentum: '0', weightDecay: '5e-4' }, { optimizer: { momentum: 0, weightDecay: 5e-4 } }],
     [{ noNormDecay: true }, { optimizer: { decayNormAndBias: false } }],
@@ -139,6 +147,12 @@ describe('flags', () => {
 
   it.each<[RawFlags, RegExp]>([
     [{ replicas: '0' }, /^--replicas: got 0/],
+    [{ loss: 'l2' }, /^--loss: got "l2".*huber/],
+    [{ loss: 'l1' }, /^loss for classification: got "l1"/],
+    [{ loss: 'huber', ignoreIndex: '0' }, /^--ignore-index: got "--loss huber"/],
+    [{ loss: 'missing.json' }, /^--loss missing\.json: got .*ENOENT/],
+    [{ classWeights: '1,x' }, /^crossEntropy classWeights: got \[1, NaN\]/],
+    [{ mixup: '-1' }, /^--mixup: got "-1"/],
     [{ replicas: '1.5' }, /^--replicas: got "1\.5"/],
     [{ batch: '4', workers: '5' }, /^workers: got 5.*4 grains of a global batch of 4 samples/],
     [{ workers: '0' }, /^--workers: got 0/],

@@ -70,7 +70,7 @@ async function allocatedInSteps(
   });
   const plan = planRun(config);
   const memory = createArena(plan.layout);
-  fillArena(plan, memory, data);
+  fillArena(plan, memory, options.data ?? data);
   const worker = bindWorker({ plan, module: compileKernels('fast'), memory, rank: 0 });
   // Code that is still being optimized allocates now and then; what a step itself allocates shows
   // in every window. One object of the smallest size in each step would be STEPS * 16 bytes.
@@ -94,6 +94,15 @@ describe('a training step', () => {
   it('allocates nothing, whether it takes a snapshot or not', async () => {
     const lars = optimizers.lars({ lr: 0.01 });
     const options = { diagnosticsEvery: 2, optimizer: lars, clipValue: 1 };
+    expect(await allocatedInSteps(options, 8)).toBeLessThan(STEPS * 16);
+  });
+
+  it('allocates nothing where samples are mixed and weighted', async () => {
+    const weights = Float32Array.from({ length: data.train.count }, (_, i) => (i % 3) / 2);
+    const options = {
+      data: { ...data, train: { ...data.train, weights } },
+      augmentation: { mixup: 0.4, cutmix: 1 },
+    };
     expect(await allocatedInSteps(options, 8)).toBeLessThan(STEPS * 16);
   });
 

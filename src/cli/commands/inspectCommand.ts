@@ -13,6 +13,8 @@ import { GROUP_RULE } from '../../nn/convert/groupRule.ts';
 import { normsOf } from '../../nn/convert/normLeaf.ts';
 import { buildGraph, type Graph } from '../../nn/graph/graph.ts';
 import { parseModel } from '../../nn/models/parse.ts';
+import { parseLoss } from '../../nn/specs/losses.ts';
+import { lossModulesOf } from '../../nn/specs/lossModules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
 import { checkRunConfig, trainCounts } from '../../plan/config.ts';
@@ -48,7 +50,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
   const model = parseModel(saved.model, `the model of ${path}`);
   const graph = buildGraph(model, saved.data.inputShape);
   // Nothing is imported here: what custom layers and those after them need stays unknown.
-  const modules = customModulesOf(model);
+  const modules = [...customModulesOf(model), ...lossModulesOf(parseLoss(saved.run.loss))];
   const plan = modules.length === 0 ? planOf(saved, model) : undefined;
   const { countTrain } = countsOf(saved);
   const { stepsPerEpoch } = planEpoch({ ...saved.run, countSamples: countTrain });

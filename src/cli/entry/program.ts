@@ -89,7 +89,15 @@ const networkFlags: readonly FlagText[] = [
 
 /** What else decides the numbers of a step. */
 const stepFlags: readonly FlagText[] = [
+  [
+    '--loss <name|file>',
+    'cross-entropy, binary-cross-entropy, mse, l1, huber or a .json file (default by the targets)',
+  ],
   ['--label-smoothing <s>', 'Of the cross-entropy (default 0)'],
+  ['--class-weights <list>', 'Of the cross-entropy: a weight for each class, such as 1,1,5'],
+  ['--ignore-index <label>', 'Of the cross-entropy: leave out samples with this label'],
+  ['--mixup <alpha>', 'Augmentation: mix each sample with another one, shares from Beta(alpha)'],
+  ['--cutmix <alpha>', 'Augmentation: replace a box of each image by that of another one'],
   ['--shift <n>', 'Augmentation: move images by up to n pixels'],
   ['--flip', 'Augmentation: mirror half of the images'],
   ['--seed <n>', 'Decides all random numbers (default 1)'],

@@ -9,6 +9,8 @@ import { convertNorm } from '../../nn/convert/convertNorm.ts';
 import { isNorm, normsOf } from '../../nn/convert/normLeaf.ts';
 import { switchBatchNorms } from '../../nn/convert/switchBatchNorm.ts';
 import { parseModel } from '../../nn/models/parse.ts';
+import { parseLoss } from '../../nn/specs/losses.ts';
+import { lossModulesOf } from '../../nn/specs/lossModules.ts';
 import { loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec, leavesOf } from '../../nn/specs/spec.ts';
 import type { RunConfig } from '../../plan/config.ts';
@@ -40,7 +42,11 @@ const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unk
   ['swa-from', (config) => config.averaging],
   ['clip-norm', (config) => config.clipNorm],
   ['clip-value', (config) => config.clipValue ?? null],
-  ['label-smoothing', (config) => config.loss],
+  ...['loss', 'label-smoothing', 'class-weights', 'ignore-index'].map(
+    (flag) => [flag, (config: Decided) => parseLoss(config.loss)] as const,
+  ),
+  ['mixup', (config) => config.augmentation?.mixup ?? 0],
+  ['cutmix', (config) => config.augmentation?.cutmix ?? 0],
   ['shift', (config) => config.augmentation?.maxShift ?? 0],
   ['flip', (config) => config.augmentation?.flip ?? false],
   ['optimizer', (config) => config.optimizer.kind],
@@ -74,7 +80,8 @@ export async function checkAgreement(
   data: Dataset,
 ): Promise<void> {
   const model = parseModel(saved.model, `the model of ${path}`);
-  await loadModules(customModulesOf(model), allowModulesFrom(flags));
+  const modules = [...customModulesOf(model), ...lossModulesOf(parseLoss(saved.run.loss))];
+  await loadModules(modules, allowModulesFrom(flags));
   await checkModel(flags, { path, isRestart, kept: model }, data);
   if (!DECIDING.some(([flag]) => flags.has(flag))) return;
   const { workers: _workers, ...options } = trainerOptionsFrom(flags, data, model);

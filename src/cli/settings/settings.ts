@@ -1,10 +1,8 @@
 // From the flags of `syncbn train` to a run: data, model, optimizer and the rest, with the
 // command's defaults.
 
-import { readFileSync } from 'node:fs';
 import { UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
-import { messageOf } from '../../base/showError.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { type DatasetDescription, dataDifference, describeDataset } from '../../data/identity.ts';
 import { openDataset } from '../../data/open.ts';
@@ -15,7 +13,6 @@ import { NORM_TARGETS, type NormRequest } from '../../nn/convert/normRequest.ts'
 import { NORM_KINDS } from '../../nn/layers/normTraits.ts';
 import { namedModel } from '../../nn/models/models.ts';
 import { parseModel } from '../../nn/models/parse.ts';
-import { crossEntropy } from '../../nn/specs/losses.ts';
 import { type AllowModules, loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { type AveragingSpec, ema, swa } from '../../optim/averaging.ts';
@@ -31,7 +28,9 @@ import {
 import { fineTuningFrom } from './fineTuneFlags.ts';
 import type { Flags } from './flags.ts';
 import { refuseWithout } from './kindFlags.ts';
+import { lossFrom, mixturesFrom } from './lossSettings.ts';
 import { lrScalingFrom, optimizerFrom } from './optimizerFlags.ts';
+import { readJson } from './readJson.ts';
 import { scheduleFrom } from './scheduleFlags.ts';
 
 export const DEFAULTS = { data: 'mnist', model: 'mnist-cnn', norm: 'sync' } as const;
@@ -39,15 +38,28 @@ export const DEFAULTS = { data: 'mnist', model: 'mnist-cnn', norm: 'sync' } as c
 /** The dataset that the flags ask for, read as a checkpoint that is gone on from had it: earlier
  * versions kept float targets as they are, and limited data to its first samples. */
 export async function dataFrom(flags: Flags, saved?: DatasetDescription): Promise<Dataset> {
-  const task = saved?.task;
-  const standardizeTargets = task?.kind !== 'regression' || task.mean !== undefined;
-  const dataset = await openDataset(flags.text('data') ?? DEFAULTS.data, { standardizeTargets });
+  const dataset = await wholeDataFrom(flags, saved);
   const limit = flags.integer('limit', 1);
   if (limit === undefined) return dataset;
   const drawn = limitTrain(dataset, limit);
   if (saved === undefined || isDataOf(saved, drawn)) return drawn;
   const first = firstTrain(dataset, limit);
   return isDataOf(saved, first) ? first : drawn;
+}
+
+/** Targets that are shares of classes, or yes and no, stay as they are. */
+async function wholeDataFrom(flags: Flags, saved?: DatasetDescription): Promise<Dataset> {
+  const open = (standardizeTargets: boolean): Promise<Dataset> =>
+    openDataset(flags.text('data') ?? DEFAULTS.data, { standardizeTargets });
+  if (saved !== undefined) return open(saved.task.kind !== 'regression' || isStandard(saved));
+  const loss = lossFrom(flags);
+  if (loss?.kind === 'binaryCrossEntropy') return open(false);
+  const data = await open(true);
+  return loss?.kind === 'crossEntropy' && isStandard(data) ? open(false) : data;
+}
+
+function isStandard({ task }: Pick<Dataset, 'task'>): boolean {
+  return task.kind === 'regression' && task.mean !== undefined;
 }
 
 function isDataOf(saved: DatasetDescription, data: Dataset): boolean {
@@ -141,7 +153,7 @@ function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
   const zeroInitResidual = flags.isSet('zero-init-residual');
   if (name.endsWith('.json')) {
     refuseWithout(flags, 'zero-init-residual', '--model resnet20', false);
-    return parseModel(readJson(name), `the model in ${name}`);
+    return parseModel(readJson('model', name), `the model in ${name}`);
   }
   const { task, inputShape } = data;
   if (task.kind !== 'classification') {
@@ -153,18 +165,6 @@ function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
     });
   }
   return namedModel(name, { inputShape, classes: task.classes, zeroInitResidual });
-}
-
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new UsageError({
-      what: `--model ${path}`,
-      given: messageOf(error),
-      allowed: 'a readable file with JSON',
-    });
-  }
 }
 
 function averagingFrom(flags: Flags): AveragingSpec | undefined {
@@ -191,7 +191,8 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
   const clipValue = flags.number('clip-value', 0);
   const lrScaling = lrScalingFrom(flags);
   const timeoutMs = flags.integer('timeout-ms', 1);
-  const labelSmoothing = flags.number('label-smoothing', 0);
+  const loss = lossFrom(flags);
+  const allowModules = allowModulesFrom(flags);
   const shift = flags.integer('shift', 0);
   const diagnosticsEvery = flags.integer('diagnostics', 0);
   const averaging = averagingFrom(flags);
@@ -208,7 +209,11 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     seed: flags.integer('seed', 0, Number.MAX_SAFE_INTEGER) ?? DEFAULT_SEED,
     mode: flags.isSet('strict') ? 'strict' : 'fast',
     elastic: flags.isSet('elastic'),
-    augmentation: { flip: flags.isSet('flip'), ...(shift !== undefined && { shift }) },
+    augmentation: {
+      flip: flags.isSet('flip'),
+      ...(shift !== undefined && { shift }),
+      ...mixturesFrom(flags),
+    },
     ...fineTuningFrom(flags),
     ...(workers !== undefined && { workers }),
     ...(globalBatch !== undefined && { globalBatch }),
@@ -221,7 +226,8 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
     ...(onNonFinite !== undefined && { onNonFinite }),
-    ...(labelSmoothing !== undefined && { loss: crossEntropy({ labelSmoothing }) }),
+    ...(loss !== undefined && { loss }),
+    ...(allowModules !== undefined && { allowModules }),
   };
 }
 

@@ -1,11 +1,9 @@
 // From the flags of `syncbn simulate` to what is simulated: network, device, cluster, and what is
 // to be measured or trained for real.
 
-import { readFileSync } from 'node:fs';
 import { checkInteger, UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
 import { type Shape, sizeOf } from '../../base/shape.ts';
-import { messageOf } from '../../base/showError.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { synthetic } from '../../data/synthetic.ts';
 import { buildGraph } from '../../nn/graph/graph.ts';
@@ -22,6 +20,7 @@ import { NET_NAMES, NET_PURPOSES, type NetName, netModel } from '../../simulate/
 import { describeNetwork, type Network } from '../../simulate/network.ts';
 import { type Job, predictStep } from '../../simulate/step.ts';
 import type { Flags } from './flags.ts';
+import { readJson } from './readJson.ts';
 import { allowModulesFrom } from './settings.ts';
 
 /** A network, and the model that it was worked out from, for real training. */
@@ -87,7 +86,7 @@ export async function netFrom(flags: Flags, device: DeviceName): Promise<Simulat
       hint: '--input 32x32x3',
     });
   }
-  const model = parseModel(readJson(name), `the model in ${name}`);
+  const model = parseModel(readJson('net', name), `the model in ${name}`);
   await loadModules(customModulesOf(model), allowModulesFrom(flags));
   return { model, network: describeNetwork(name, model, input) };
 }
@@ -102,18 +101,6 @@ function inputFrom(flags: Flags): Shape | undefined {
     allowed: 'sizes of a sample, channels last',
     hint: '--input 224x224x3',
   });
-}
-
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new UsageError({
-      what: `--net ${path}`,
-      given: messageOf(error),
-      allowed: 'a readable file with JSON',
-    });
-  }
 }
 
 /** Samples of a device in a step. */

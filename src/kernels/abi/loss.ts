@@ -1,8 +1,8 @@
 // Losses by sample. Each sample's loss and gradient are multiplied by its weight, but not averaged:
-// the mean over the global batch enters the gradient through globalCount, and weights have a mean
-// of 1 over the batch; float64 [N], all 1 when their pointer is 0. A sample of weight 0 is left
-// out: its loss, flag and gradient are 0 whatever its outputs. All arithmetic is float64; gradients
-// are rounded once. The strict and the fast build give the same bits.
+// the mean over the global batch enters the gradient through globalCount. Weights are float64 [N],
+// already divided by their mean over the batch; all 1 when their pointer is 0. A sample of weight 0
+// is left out: its loss, flag and gradient are 0 whatever its outputs. All arithmetic is float64;
+// gradients are rounded once. The strict and the fast build give the same bits.
 
 export interface LossKernels {
   /** Cross entropy of softmax(logits), logits float32 [N, classes]. The target distribution is t =

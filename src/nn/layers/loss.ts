@@ -1,7 +1,7 @@
 // Losses: one number for each sample, and the gradient of their mean over the GLOBAL batch with
 // regard to the model's output, so that uneven shards weigh every sample the same. With weights w
 // the mean is sum(w l) / sum(w) over the global batch, as PyTorch has it: the run hands losses
-// weights whose mean is 1, w globalCount / sum(w). Formulas: kernels/abi/loss.ts.
+// w globalCount / sum(w) as weights. Formulas: kernels/abi/loss.ts.
 
 import type { LossKernels } from '../../kernels/abi/loss.ts';
 import type { LossSpec } from '../specs/losses.ts';
@@ -25,8 +25,8 @@ export interface LossBinding {
   /** float32 [N, outputLength]: targets that are numbers, or, in training, the shares of classes
    * that are mixed; 0 where there are only labels. */
   readonly numbersPtr: number;
-  /** float64 [N], with a mean of 1 over the global batch, and over the split in evaluation; 0 where
-   * all are 1. */
+  /** float64 [N], scaled so that the mean over the global batch, or the split in evaluation, is the
+   * weighted one; 0 where all are 1. */
   readonly weightsPtr: number;
   /** float64 [outputLength]: what the loss declares as `outputWeights`; 0 where it does not. */
   readonly outputWeightsPtr: number;

@@ -178,6 +178,40 @@ export interface GoldenSchedules {
   }[];
 }
 
+/** Twenty steps with one loss, over batches in order, the last one of an epoch smaller. */
+export interface GoldenLossRun {
+  readonly name: string;
+  readonly spec: GoldenSpec;
+  /** Which of the shared targets it has. */
+  readonly targets: 'labels' | 'ignoredLabels' | 'numbers' | 'shares' | 'binary';
+  readonly hasWeights: boolean;
+  /** One for each step, before its update. */
+  readonly losses: readonly number[];
+  /** After the last step. */
+  readonly hidden: GoldenTensor;
+  readonly output: GoldenTensor;
+}
+
+/** What `losses.json` holds: a net tanh(inputs hidden) output, its start, data, and a run for each
+ * loss by sgd. */
+export interface GoldenLossRuns {
+  readonly lr: number;
+  readonly momentum: number;
+  readonly steps: number;
+  readonly batch: number;
+  readonly inputs: GoldenTensor;
+  readonly labels: readonly number[];
+  /** -100 where there is no class. */
+  readonly ignoredLabels: readonly number[];
+  readonly numbers: GoldenTensor;
+  readonly shares: GoldenTensor;
+  readonly binary: GoldenTensor;
+  readonly sampleWeights: GoldenTensor;
+  readonly hidden: GoldenTensor;
+  readonly output: GoldenTensor;
+  readonly runs: readonly GoldenLossRun[];
+}
+
 /** The cases of each layer and loss. */
 export function loadGoldenLayers(): GoldenLayers {
   return read('layers.json') as GoldenLayers;
@@ -201,6 +235,11 @@ export function loadGoldenFineTunings(): GoldenFineTunings {
 /** The rates of schedules. */
 export function loadGoldenSchedules(): GoldenSchedules {
   return read('schedules.json') as GoldenSchedules;
+}
+
+/** The runs with each loss. */
+export function loadGoldenLossRuns(): GoldenLossRuns {
+  return read('losses.json') as GoldenLossRuns;
 }
 
 function read(fileName: string): unknown {

@@ -8,6 +8,7 @@ import { relu } from '../../../src/nn/specs/activations.ts';
 import { dropout } from '../../../src/nn/specs/dropout.ts';
 import { flatten } from '../../../src/nn/specs/flatten.ts';
 import { linear } from '../../../src/nn/specs/linear.ts';
+import { crossEntropy } from '../../../src/nn/specs/losses.ts';
 import { batchNorm } from '../../../src/nn/specs/norms.ts';
 import { gru } from '../../../src/nn/specs/recurrent.ts';
 import { reshape } from '../../../src/nn/specs/reshape.ts';
@@ -19,6 +20,8 @@ import type { TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
 const data = synthetic({ train: 45, test: 23, shape: [8, 8, 3], classes: 5, seed: 3 });
 const purpose = { inputShape: data.inputShape, classes: 5 };
 const refnet = namedModel('refnet', purpose);
+
+const WEIGHTS = Float32Array.from({ length: data.train.count }, (_, i) => (i % 4) / 3);
 
 export const BASE = {
   model: refnet,
@@ -49,6 +52,14 @@ export const CASES: readonly (readonly [name: string, options: Partial<TrainerOp
       model: toSync([flatten(), linear(192, 48), batchNorm(48), relu(), linear(48, 5)]),
       optimizer: optimizers.lamb({ lr: 0.01 }),
       clipValue: 0.05,
+    },
+  ],
+  [
+    'mixed and weighted',
+    {
+      data: { ...data, train: { ...data.train, weights: WEIGHTS } },
+      loss: crossEntropy({ classWeights: [1, 2, 0.5, 1, 0] }),
+      augmentation: { shift: 1, mixup: 0.4, cutmix: 1 },
     },
   ],
   ['augmented', { augmentation: { shift: 1, flip: true } }],

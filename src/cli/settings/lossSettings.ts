@@ -1,0 +1,54 @@
+// From flags to the loss of a run, and to mixtures of samples.
+
+import { UsageError } from '../../base/errors.ts';
+import type { Augmentation } from '../../data/augment.ts';
+import { type LossSpec, parseLoss } from '../../nn/specs/losses.ts';
+import type { Flags } from './flags.ts';
+import { readJson } from './readJson.ts';
+
+/** The losses that a name alone says, and the kind that each is. */
+const NAMES = {
+  'cross-entropy': 'crossEntropy',
+  'binary-cross-entropy': 'binaryCrossEntropy',
+  mse: 'meanSquaredError',
+  l1: 'l1',
+  huber: 'huber',
+} as const;
+const OPTIONS = ['label-smoothing', 'class-weights', 'ignore-index'] as const;
+
+/** The loss that the flags ask for; undefined where they say nothing of it. */
+export function lossFrom(flags: Flags): LossSpec | undefined {
+  const text = flags.text('loss');
+  const option = OPTIONS.find((name) => flags.has(name));
+  if (text?.endsWith('.json') === true) {
+    if (option === undefined) return parseLoss(readJson('loss', text));
+    throw new UsageError({
+      what: `--${option}`,
+      problem: `does not go with --loss ${text}, which has the options of the loss`,
+    });
+  }
+  const names = Object.keys(NAMES) as (keyof typeof NAMES)[];
+  const name = flags.choice('loss', names);
+  if (option !== undefined && name !== undefined && name !== 'cross-entropy') {
+    throw new UsageError({
+      what: `--${option}`,
+      given: `--loss ${name}`,
+      allowed: '--loss cross-entropy',
+    });
+  }
+  if (option === undefined) return name && parseLoss({ kind: NAMES[name] });
+  const classWeights = flags.text('class-weights')?.split(',').map(Number);
+  return parseLoss({
+    kind: 'crossEntropy',
+    labelSmoothing: flags.number('label-smoothing', 0),
+    classWeights,
+    ignoreIndex: flags.integer('ignore-index', -100),
+  });
+}
+
+/** How samples are mixed. */
+export function mixturesFrom(flags: Flags): Augmentation {
+  const mixup = flags.number('mixup', 0);
+  const cutmix = flags.number('cutmix', 0);
+  return { ...(mixup && { mixup }), ...(cutmix && { cutmix }) };
+}
