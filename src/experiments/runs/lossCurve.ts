@@ -4,13 +4,13 @@
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import type { Dataset } from '../../data/dataset.ts';
-import { firstTrain } from '../../data/subset.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import type { OptimizerSpec } from '../../optim/optimizers.ts';
 import type { ScheduleSpec } from '../../optim/schedule.ts';
 import type { Progress } from '../../runtime/progress.ts';
 import { Trainer } from '../../runtime/trainer.ts';
 import type { RunContext } from '../engine/experiment.ts';
+import { someTrain } from '../engine/samples.ts';
 
 /** Beyond this mean over an epoch, what later steps add to its sum is lost in rounding: a float64
  * has 16 digits. */
@@ -120,7 +120,7 @@ function startTrainer(run: CurveRun, context: RunContext): Promise<Trainer> {
   const workers = context.workers;
   return Trainer.start({
     model,
-    data: firstTrain(dataset, count),
+    data: someTrain(dataset, count),
     optimizer,
     ...(run.schedule !== undefined && { schedule: run.schedule }),
     replicas,
