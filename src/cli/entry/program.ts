@@ -15,6 +15,7 @@ import { beginAmongPeers, tellPeers } from '../process/peers.ts';
 import { endingAtSignals } from '../process/signals.ts';
 import { Flags, markValues, unmarkValues } from '../settings/flags.ts';
 import { simulateFlags } from '../settings/simulateFlags.ts';
+import { SWEPT_FLAGS } from '../settings/sweptFlags.ts';
 
 interface HelpSection {
   title?: string;
@@ -158,6 +159,16 @@ const experimentFlags: readonly FlagText[] = [
   ['--debug', 'Show where an error came from'],
 ];
 
+/** What `sweep` crosses, and what is its own. */
+const sweepFlags: readonly FlagText[] = [
+  ...trainFlags.filter(([flag]) => SWEPT_FLAGS.includes(flag.split(' ')[0]!.slice(2))),
+  ['--out <folder>', 'Where results and report go (default experiments/sweep)'],
+  ['--jobs <n>', 'Runs at a time (default 1)'],
+  ['--dry-run', 'List the runs and do none'],
+  ...moduleFlags,
+  ...commonFlags,
+];
+
 const commands: readonly CommandText[] = [
   {
     name: 'train',
@@ -233,6 +244,12 @@ const commands: readonly CommandText[] = [
     flags: experimentFlags,
     run: async (...asked) =>
       (await import('../commands/experimentCommand.ts')).runExperimentCommand(...asked),
+  },
+  {
+    name: 'sweep',
+    text: 'Train with all combinations of flags: --norm sync,local --replica-batch 2,4 --seed 1..3',
+    flags: sweepFlags,
+    run: async (flags) => (await import('../commands/sweepCommand.ts')).runSweep(flags),
   },
   {
     name: 'simulate',

@@ -57,6 +57,12 @@ export class Flags {
     return this.raw[camelCase(name)] !== undefined;
   }
 
+  /** The same flags with these in place of what was given, by the name that a user would type. */
+  with(flags: Readonly<Record<string, string | true>>): Flags {
+    const given = Object.entries(flags).map(([name, value]) => [camelCase(name), value]);
+    return new Flags({ ...this.raw, ...Object.fromEntries(given) });
+  }
+
   /** A flag without a value. */
   isSet(name: string): boolean {
     const value = this.one(name);

@@ -100,8 +100,12 @@ export function stepsFrom(
 /** What the settings of a run say of the caller's net: equal for equal nets. */
 export function netSettings({ net }: ExperimentOptions): PlainRecord {
   if (net === undefined) return {};
-  const modelHash = createHash('sha256').update(JSON.stringify(net.model)).digest('hex');
-  return { model: net.name, modelHash: modelHash.slice(0, 16) };
+  return { model: net.name, modelHash: hashOfModel(net.model) };
+}
+
+/** Equal for equal models: what tells files apart that had one name at different times. */
+export function hashOfModel(model: LayerSpec): string {
+  return createHash('sha256').update(JSON.stringify(model)).digest('hex').slice(0, 16);
 }
 
 /** The caller's net with this norm, or the experiment's own. */
