@@ -82,6 +82,25 @@ describe('an experiment on a net of the caller', () => {
     expect(() => gradientFlow.plan(optionsOf({ replicaBatches: [2, 4] }))).toThrow(/one batch/);
   });
 
+  it('has a gradient of each weight looked at, whatever its shape', async () => {
+    const options = optionsOf({ norms: ['none', 'group'] });
+    const spec = gradientFlow.plan(options)[1]!;
+    const settings = { ...spec.settings, steps: 4, sampleSteps: 2 };
+    const { values } = await gradientFlow.run(
+      { ...spec, settings },
+      {
+        dataset: TINY_DATA,
+        net: options.net!.model,
+        workers: 1,
+        signal: new AbortController().signal,
+        progress() {},
+      },
+    );
+    // One convolution and one linear layer.
+    expect(values.initialNorms).toHaveLength(2);
+    for (const norm of values.initialNorms as number[]) expect(norm).toBeGreaterThan(0);
+  });
+
   it('that is large has shorter quick runs, and as long ones otherwise', () => {
     const data = { inputShape: [64, 64, 3], countTrain: 50_000 };
     const wide = sequential([conv2d(3, 512, { kernel: 3 }), batchNorm(512), flatten()]);

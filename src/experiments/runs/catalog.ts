@@ -2,6 +2,7 @@
 
 import type { Experiment } from '../engine/experiment.ts';
 import { convergence } from './convergence.ts';
+import { covariateShift } from './covariateShift.ts';
 import { gradientFlow } from './gradientFlow.ts';
 import { learningRate } from './learningRate.ts';
 import { overhead } from './overhead.ts';
@@ -19,6 +20,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   convergence,
   learningRate,
   gradientFlow,
+  covariateShift,
   regularisation,
   overhead,
   sequence,

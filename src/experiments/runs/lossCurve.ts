@@ -27,8 +27,8 @@ export interface CurveRun {
   readonly replicas: number;
   readonly replicaBatch: number;
   readonly steps: number;
-  /** The last window has what is left. */
-  readonly windowSteps: number;
+  /** The last window has what is left. Several lengths are used in rotation. */
+  readonly windowSteps: number | readonly number[];
   readonly seed: number;
   /** Instead of the context's. */
   readonly dataset?: Dataset;
@@ -72,14 +72,15 @@ export async function trainCurve(run: CurveRun, context: RunContext): Promise<Lo
 }
 
 async function curveOf(trainer: Trainer, run: CurveRun, context: RunContext): Promise<LossCurve> {
-  const { steps, windowSteps } = run;
+  const { steps } = run;
+  const lengths = typeof run.windowSteps === 'number' ? [run.windowSteps] : run.windowSteps;
   const losses: number[] = [];
   const sums = new LossSums(trainer.stepsPerEpoch);
   const epochs = Math.ceil(steps / trainer.stepsPerEpoch);
   const startMs = performance.now();
   for (let from = 0; from < steps; from = trainer.step) {
     context.signal.throwIfAborted();
-    const to = Math.min(from + windowSteps, steps);
+    const to = Math.min(from + lengths[losses.length % lengths.length]!, steps);
     for await (const at of trainer.fit({ epochs, maxSteps: to })) sums.add(at);
     context.signal.throwIfAborted();
     losses.push(limitLoss(sums.take()));
