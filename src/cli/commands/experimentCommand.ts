@@ -36,9 +36,9 @@ export async function runExperimentCommand(flags: Flags, name?: string): Promise
     opened ??= openNamed(asked.data, notice);
     return opened;
   };
-  // Checked against the data before anything is made; without choices the plan is the experiment's
+  // Checked against the data before anything is made. Without choices the plan is the experiment's
   // own, and data that may have to be fetched is not needed where all runs are done already.
-  const isOwn = chosen.some((choice) => choice !== 'norms' && choice !== 'lr');
+  const isOwn = flags.has('data') || chosen.some((choice) => choice !== 'norms' && choice !== 'lr');
   const tell = isJson ? (text: string) => screen.sayJson({ event: 'notice', text }) : say;
   const dataset = isOwn ? await openData(tell) : undefined;
   const options = dataset === undefined ? asked : await withData(flags, asked, dataset);

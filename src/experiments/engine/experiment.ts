@@ -40,7 +40,7 @@ export interface ExperimentOptions {
   /** Samples of each replica in a step. */
   readonly replicaBatches?: readonly number[];
   readonly epochs?: number;
-  /** Of the data; known where `net`, `replicaBatches` or `epochs` is given. */
+  /** Of the data; known where the caller has chosen any of it, the net, batches or epochs. */
   readonly facts?: DataFacts;
 }
 
