@@ -16,7 +16,6 @@ import { loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf } from '../nn/specs/spec.ts';
 import { checkRunConfig, type RunConfig } from '../plan/config.ts';
 import { earlyExchanges, largestExchange } from '../plan/exchanges.ts';
-import { checkInference, checkTraining } from '../plan/feasible.ts';
 import { planRun, type RunPlan } from '../plan/plan.ts';
 import { publishEpoch } from '../reduce/epochSums.ts';
 import { type ControlWords, progressWords } from '../sync/words.ts';
@@ -26,6 +25,7 @@ import { elasticSize, startElasticTeam } from './elasticTeam.ts';
 import { bestTensorsOf } from './monitoring.ts';
 import { failingForAll, failingTogether, type Network, processNames } from './network.ts';
 import { giveNotice, type NoticeSubject, noticesOf } from './notices.ts';
+import { checkStart } from './planStart.ts';
 import { checkTensors, type ResumeOptions, resumeConfig } from './resume.ts';
 import { Run } from './run.ts';
 import { fixedTeam, startWorkers, type Team, type TeamSetup } from './team.ts';
@@ -120,14 +120,6 @@ interface Resumed {
   readonly what: string;
   readonly saved: CheckpointFile;
   readonly report: readonly CarriedTensor[];
-}
-
-/** Refuses what would fail in some step, or in the evaluation of the test samples at the end. */
-function checkStart(plan: RunPlan): void {
-  checkTraining(plan);
-  const { countTest, countValidation = 0 } = plan.config.data;
-  checkInference('Evaluation of the test samples', plan, countTest);
-  checkInference('Evaluation of the validation samples', plan, countValidation);
 }
 
 interface Started {

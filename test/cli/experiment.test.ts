@@ -11,7 +11,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { relu } from '../../src/nn/specs/activations.ts';
+import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { type Outcome, syncbn } from '../support/cli.ts';
+import { npyBytes } from '../support/dataFiles.ts';
 
 /** Three runs of a second or two. */
 const short = [
@@ -165,14 +172,56 @@ describe('syncbn experiment', () => {
   });
 });
 
+describe('syncbn experiment on a net and data of the caller', () => {
+  it('ends with claims and pictures of that net', async () => {
+    const own = sequential([
+      conv2d(1, 4, { kernel: 3, stride: 2 }),
+      batchNorm(4),
+      relu(),
+      flatten(),
+      linear(36, 3),
+    ]);
+    const net = join(folder, 'own.json');
+    writeFileSync(net, JSON.stringify(own));
+    const data = join(folder, 'own');
+    mkdirSync(data);
+    const count = 96;
+    const values = Float32Array.from({ length: count * 64 }, (_, i) => Math.sin(i * (i % 7)));
+    const labels = Int32Array.from({ length: count }, (_, i) => Math.floor((i * 3) / count));
+    for (const split of ['train', 'test']) {
+      writeFileSync(join(data, `x_${split}.npy`), npyBytes('<f4', [count, 8, 8], values));
+      writeFileSync(join(data, `y_${split}.npy`), npyBytes('<i4', [count], labels));
+    }
+    const out = join(folder, 'given');
+    const asked = ['--norms', 'local,sync', '--replica-batches', '4,2', '--seeds', '1'];
+    const { code, stderr, events } = await syncbn(
+      ['experiment', 'small-batch', '--quick', '--json', '--model', net, '--data', data].concat([
+        '--out',
+        out,
+        ...asked,
+      ]),
+    );
+    expect([code, stderr]).toEqual([0, '']);
+    expect(events.at(-1)).toMatchObject({ event: 'done', runs: 5, finished: 5 });
+    const page = readFileSync(join(out, 'report.html'), 'utf8');
+    expect(page).toContain(`${net} on ${data}: Batch norm of each replica has a larger error at 2`);
+    expect(page).not.toContain('ResNet-50');
+    expect(readFileSync(join(out, 'small-batch.svg'), 'utf8')).toContain(`: ${net} on ${data}`);
+  });
+});
+
 describe('syncbn experiment refuses', () => {
   it.each([
     [['smal-batch'], /experiment: got "smal-batch".*Try: syncbn experiment small-batch --quick/],
     [['learning_rate'], /Try: syncbn experiment learning-rate --quick/],
     [[], /experiment: got "no name", allowed is small-batch, sync-group, precise/],
     [['small-batch', '--norms', 'batch'], /--norms: got "batch", allowed is local, sync/],
-    [['precise', '--norms', 'local'], /--norms of syncbn experiment precise: got "local"/],
+    [
+      ['precise', '--norms', 'local'],
+      /--norms of syncbn experiment precise makes no sense here: only batch norm/,
+    ],
     [['style', '--seeds', '0'], /--seeds: got 0/],
+    [['style', '--model', 'none.json', '--data', 'synthetic'], /--model none\.json: got "ENOENT/],
     [['style', '--data', '/nowhere'], /the dataset \/nowhere/],
     [['style', '--out', '/proc/nowhere/x'], /--out \/proc\/nowhere\/x: got "ENOENT"/],
     [['style', 'precise'], /arguments of syncbn experiment/],

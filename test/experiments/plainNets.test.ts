@@ -1,9 +1,9 @@
 // The nets of the experiments: their shapes, their norms, and where biases are.
 
 import { describe, expect, it } from 'vitest';
+import type { ComparedNorm } from '../../src/experiments/engine/choices.ts';
 import {
   DEEP_STAGES,
-  type PlainNorm,
   plainConvNet,
   plainPerceptron,
   purposeOf,
@@ -12,7 +12,7 @@ import { buildGraph } from '../../src/nn/graph/graph.ts';
 import { leavesOf } from '../../src/nn/specs/spec.ts';
 import { TINY_DATA } from '../support/madeUp.ts';
 
-const NORMS: readonly PlainNorm[] = ['none', 'sync', 'local', 'group', 'instance'];
+const NORMS: readonly ComparedNorm[] = ['none', 'sync', 'local', 'group', 'layer', 'instance'];
 
 describe('plainConvNet', () => {
   it.each(NORMS)('with %s fits images of odd sizes', (norm) => {

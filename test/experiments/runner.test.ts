@@ -46,7 +46,11 @@ interface Ran extends Outcome {
   readonly opened: number;
 }
 
-async function runAll(experiment: Experiment, stop = new AbortController()): Promise<Ran> {
+async function runAll(
+  experiment: Experiment,
+  stop = new AbortController(),
+  jobs = 1,
+): Promise<Ran> {
   const told: ExperimentProgress[] = [];
   let opened = 0;
   const results = await openResults(folder, OWNER);
@@ -59,6 +63,7 @@ async function runAll(experiment: Experiment, stop = new AbortController()): Pro
       return TINY_DATA;
     },
     workers: 1,
+    jobs,
     signal: stop.signal,
     onProgress: (progress) => told.push(progress),
   }).finally(results.close);
@@ -69,7 +74,7 @@ describe('runExperiment', () => {
   it('does all runs in the order of the plan, and tells shares by their costs', async () => {
     const { results, runs, found, isStopped, told, opened } = await runAll(experimentWith());
     expect(results.map(({ values }) => values.value)).toEqual([1, 2, 3, 4]);
-    expect([runs, found, isStopped, opened]).toEqual([4, 0, false, 1]);
+    expect([runs, found, isStopped, opened]).toEqual([4, 0, false, 4]);
     const shares = told.map(({ share }) => share);
     expect(shares).toEqual(shares.toSorted((a, b) => a - b));
     expect(shares).toContain(0.2); // Run 1 and half of run 2, of costs 1, 2, 3 and 4.
@@ -106,6 +111,44 @@ describe('runExperiment', () => {
     );
     await expect(broken).rejects.toThrow('broken');
     expect((await runAll(experimentWith())).found).toBe(1);
+  });
+});
+
+describe('runExperiment with several jobs', () => {
+  /** Runs that wait until two are under way, and tell how many there were at most. */
+  function overlapping(fails = 0): { experiment: Experiment; most: () => number } {
+    let [running, most] = [0, 0];
+    let meet: () => void = () => {};
+    const met = new Promise<void>((resolve) => {
+      meet = resolve;
+    });
+    const { run, ...rest } = experimentWith();
+    const experiment: Experiment = {
+      ...rest,
+      async run(spec, context) {
+        most = Math.max(most, ++running);
+        if (running === 2) meet();
+        await met;
+        if (spec.settings.run === fails) throw new RangeError('broken');
+        running--;
+        return run(spec, context);
+      },
+    };
+    return { experiment, most: () => most };
+  }
+
+  it('does two runs at a time, and gives the results in the order of the plan', async () => {
+    const { experiment, most } = overlapping();
+    const { results, told } = await runAll(experiment, undefined, 2);
+    expect(results.map(({ values }) => values.value)).toEqual([1, 2, 3, 4]);
+    expect(most()).toBe(2);
+    expect(told.at(-1)).toMatchObject({ done: 4, share: 1 });
+  });
+
+  it('stops the others where one breaks, with its error', async () => {
+    const { experiment } = overlapping(1);
+    await expect(runAll(experiment, undefined, 2)).rejects.toThrow('broken');
+    expect((await runAll(experimentWith())).found).toBeLessThan(3);
   });
 });
 

@@ -32,7 +32,7 @@ export async function runLrFind(flags: Flags): Promise<number> {
   const data = await dataFrom(flags);
   const model = await modelFrom(flags, data);
   const trainer = {
-    ...trainerOptionsFrom(flags.with('lr', `${from}`), data, model),
+    ...trainerOptionsFrom(flags.with({ lr: `${from}` }), data, model),
     ...(flags.has('norm') && { norm: normFrom(flags) }),
   };
   await prepareFolder(folder);

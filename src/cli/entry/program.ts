@@ -18,6 +18,7 @@ import { Flags, markValues, unmarkValues } from '../settings/flags.ts';
 import { lrFindFlags } from '../settings/lrFindFlags.ts';
 import { optimizerFlags, scheduleFlags } from '../settings/rateFlags.ts';
 import { simulateFlags } from '../settings/simulateFlags.ts';
+import { SWEPT_FLAGS } from '../settings/sweptFlags.ts';
 
 interface HelpSection {
   title?: string;
@@ -164,15 +165,30 @@ const experimentFlags: readonly FlagText[] = [
   ['--quick', 'Fewer and shorter runs: minutes, with wider intervals'],
   ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],
   ['--data <name|dir>', 'fashion-mnist (fetched once), mnist, synthetic or a folder'],
-  ['--norms <list>', 'small-batch: local, sync, group, layer, none'],
+  ['--model <name|file>', "Instead of the experiment's net: mnist-cnn, refnet, resnet20, .json"],
+  ['--lr <rate>', 'Learning rate; where batches differ, that of the largest'],
+  ['--replica-batches <list>', 'Samples of each replica in a step, such as 8,4,2'],
+  ['--norms <list>', 'Of local, sync, group, layer, instance, none'],
+  ['--epochs <n>', 'Epochs of each run'],
   [
     '--conventions <list>',
     'peers: pytorch-ddp, keras, flax, detectron2, detectron2-n, mxnet, apex',
   ],
+  ...moduleFlags,
   ['--out <folder>', 'Where results and report go (default experiments/<name>)'],
   ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
   ['--json', 'Events on stdout, one JSON object a line'],
   ['--debug', 'Show where an error came from'],
+];
+
+/** What `sweep` crosses, and what is its own. */
+const sweepFlags: readonly FlagText[] = [
+  ...trainFlags.filter(([flag]) => SWEPT_FLAGS.includes(flag.split(' ')[0]!.slice(2))),
+  ['--out <folder>', 'Where results and report go (default experiments/sweep)'],
+  ['--jobs <n>', 'Runs at a time (default 1)'],
+  ['--dry-run', 'List the runs and do none'],
+  ...moduleFlags,
+  ...commonFlags,
 ];
 
 const commands: readonly CommandText[] = [
@@ -263,6 +279,12 @@ const commands: readonly CommandText[] = [
     flags: experimentFlags,
     run: async (...asked) =>
       (await import('../commands/experimentCommand.ts')).runExperimentCommand(...asked),
+  },
+  {
+    name: 'sweep',
+    text: 'Train with all combinations of flags: --norm sync,local --replica-batch 2,4 --seed 1..3',
+    flags: sweepFlags,
+    run: async (flags) => (await import('../commands/sweepCommand.ts')).runSweep(flags),
   },
   {
     name: 'simulate',

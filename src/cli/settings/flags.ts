@@ -11,6 +11,9 @@ export type RawFlags = Readonly<Record<string, unknown>>;
  * what looks like one, so that the file `007` became `7`, and a flag of a negative number. */
 const VALUE_MARK = ':';
 
+/** The longest range `a..b`. */
+const MAX_RANGE = 1000;
+
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /** The words of a command line for the parser: the value of each flag in `valueFlags` is marked and
@@ -49,14 +52,15 @@ export class Flags {
     this.raw = raw;
   }
 
-  /** The flags with another value of one of them. */
-  with(name: string, value: string): Flags {
-    return new Flags({ ...this.raw, [camelCase(name)]: value });
-  }
-
   /** Whether the flag was given. */
   has(name: string): boolean {
     return this.raw[camelCase(name)] !== undefined;
+  }
+
+  /** The same flags with these in place of what was given, by the name that a user would type. */
+  with(flags: Readonly<Record<string, string | true>>): Flags {
+    const given = Object.entries(flags).map(([name, value]) => [camelCase(name), value]);
+    return new Flags({ ...this.raw, ...Object.fromEntries(given) });
   }
 
   /** A flag without a value. */
@@ -135,6 +139,39 @@ export class Flags {
       allowed: 'once',
     });
   }
+}
+
+/** The words of a comma-separated list, each once; undefined without one. */
+export function wordsIn(what: string, text: string | undefined): readonly string[] | undefined {
+  if (text === undefined) return undefined;
+  const words = text.split(',').map((word) => word.trim());
+  if (!words.includes('')) return [...new Set(words)];
+  throw new UsageError({ what, given: text, allowed: 'values with commas between them' });
+}
+
+/** The whole numbers of a comma-separated list, of which `1..3` is 1,2,3; each once. */
+export function integersIn(
+  what: string,
+  text: string | undefined,
+  min: number,
+): readonly number[] | undefined {
+  const numbers = wordsIn(what, text)
+    ?.flatMap(expandRange)
+    .map((word) => {
+      const value = /^\d+$/.test(word) ? Number(word) : word;
+      return checkInteger(what, value, min, 2 ** 31 - 1);
+    });
+  return numbers && [...new Set(numbers)];
+}
+
+/** `1..3` as 1, 2, 3, and every other word as it is. Longer ranges than anyone crosses stay words,
+ * which nothing takes. */
+export function expandRange(word: string): readonly string[] {
+  const found = /^(\d+)\.\.(\d+)$/.exec(word);
+  if (found === null) return [word];
+  const [from, to] = [Number(found[1]), Number(found[2])];
+  if (to < from || to - from >= MAX_RANGE) return [word];
+  return Array.from({ length: to - from + 1 }, (_, i) => `${from + i}`);
 }
 
 function camelCase(name: string): string {

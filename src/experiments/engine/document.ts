@@ -16,6 +16,8 @@ export interface Making {
   /** `2 cores, AMD EPYC, Node 20.20.2`. */
   readonly machine: string;
   readonly data: string;
+  /** Undefined for the experiment's own nets. */
+  readonly model: string | undefined;
   readonly seeds: number;
   readonly runs: number;
   /** Time of all finished runs, whenever they were done. */
@@ -102,11 +104,12 @@ function pageOf(
 }
 
 function madeSection(results: readonly RunResult[], making: Making): Section {
-  const { command, machine, data, seeds, runs, trainSeconds, date, version } = making;
+  const { command, machine, data, model, seeds, runs, trainSeconds, date, version } = making;
   const isWhole = results.length === runs;
   const figures = [
     { name: 'runs', value: isWhole ? `${runs}` : `${results.length} of ${runs}` },
     { name: 'seeds', value: `${seeds}` },
+    ...(model === undefined ? [] : [{ name: 'model', value: model }]),
     { name: 'data', value: data },
     { name: 'time of the runs', value: showSeconds(trainSeconds) },
     { name: 'date', value: date },

@@ -1,10 +1,12 @@
-// Does the runs of an experiment that are not done yet, one after another, keeps each as it ends,
-// and tells how far all of them are. Stopping in between loses the run that is under way, no more.
+// Does the runs of an experiment that are not done yet, one after another or some at a time, keeps
+// each as it ends, and tells how far all of them are. Stopping in between loses the runs that are
+// under way, no more.
 
 import type { Dataset } from '../../data/dataset.ts';
 import type {
   Experiment,
   ExperimentOptions,
+  PlainRecord,
   RunContext,
   RunResult,
   RunSpec,
@@ -16,7 +18,7 @@ export interface ExperimentProgress {
   /** Runs that are over, those found in the file among them. */
   readonly done: number;
   readonly runs: number;
-  /** The run that is under way; undefined when all are over. */
+  /** The run that is under way, of several the last one begun; undefined when all are over. */
   readonly label: string | undefined;
   /** The share of all work that is done, from 0 to 1. */
   readonly share: number;
@@ -28,9 +30,11 @@ export interface RunnerSetup {
   readonly experiment: Experiment;
   readonly options: ExperimentOptions;
   readonly results: ResultsFile;
-  /** Is called when the first run needs it. */
-  readonly openData: () => Promise<Dataset>;
+  /** The data of a run; is called before each. */
+  readonly openData: (settings: PlainRecord) => Promise<Dataset>;
   readonly workers: number | undefined;
+  /** Runs at a time; default 1. Changes no result. */
+  readonly jobs?: number;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: ExperimentProgress) => void;
 }
@@ -52,21 +56,36 @@ const FIRST_GUESS_SHARE = 0.01;
 /** Does what is left to do. When the signal is aborted the outcome is what is there by then; any
  * other failure of a run rejects. */
 export async function runExperiment(setup: RunnerSetup): Promise<Outcome> {
-  const { experiment, options, results, signal } = setup;
+  const { experiment, options, results } = setup;
   const specs = experiment.plan(options);
   const open = specs.filter(({ settings }) => results.find(settings) === undefined);
   const meter = new ProgressMeter(specs, open, setup.onProgress);
   const startMs = performance.now();
-  let dataset: Dataset | undefined;
-  for (const spec of open) {
-    if (signal.aborted) break;
-    dataset ??= await setup.openData();
-    meter.begin(spec);
-    const result = await runOne(setup, spec, dataset, (share) => meter.tell(share));
-    if (result === undefined) break;
-    await results.append(result);
-    meter.end();
-  }
+  // A run that fails stops those beside it.
+  const failing = new AbortController();
+  const signal = AbortSignal.any([setup.signal, failing.signal]);
+  const queue = open.values();
+  const lane = async (): Promise<void> => {
+    for (const spec of queue) {
+      if (signal.aborted) return;
+      const dataset = await setup.openData(spec.settings);
+      meter.begin(spec);
+      const tell = (share: number): void => meter.tell(spec, share);
+      const result = await runOne({ ...setup, signal }, spec, dataset, tell);
+      if (result === undefined) return;
+      await results.append(result);
+      meter.end(spec);
+    }
+  };
+  const lanes = Array.from({ length: setup.jobs ?? 1 }, async () => {
+    try {
+      await lane();
+    } catch (error) {
+      failing.abort(error);
+    }
+  });
+  await Promise.all(lanes);
+  if (failing.signal.aborted) throw failing.signal.reason;
   const finished = specs.flatMap(({ settings }) => results.find(settings) ?? []);
   return {
     results: finished,
@@ -79,12 +98,13 @@ export async function runExperiment(setup: RunnerSetup): Promise<Outcome> {
 
 /** The result of a run; undefined when it was stopped. */
 async function runOne(
-  { experiment, workers, signal }: RunnerSetup,
+  { experiment, options, workers, signal }: RunnerSetup,
   spec: RunSpec,
   dataset: Dataset,
   progress: (share: number) => void,
 ): Promise<RunResult | undefined> {
-  const context: RunContext = { dataset, workers, signal, progress };
+  const net = options.net?.model;
+  const context: RunContext = { dataset, net, workers, signal, progress };
   try {
     const { values, timings } = await experiment.run(spec, context);
     return { settings: spec.settings, values, timings };
@@ -105,7 +125,8 @@ class ProgressMeter {
   private readonly foundCost: number;
   private doneCost = 0;
   private done: number;
-  private current: RunSpec | undefined;
+  /** The shares of the runs that are under way, in the order in which they began. */
+  private readonly shares = new Map<RunSpec, number>();
   private readonly startMs = performance.now();
 
   constructor(
@@ -119,32 +140,37 @@ class ProgressMeter {
     this.all = sumCosts(specs);
     this.foundCost = this.all - sumCosts(open);
     this.done = specs.length - open.length;
-    this.tell(0);
+    this.tellNow();
   }
 
   begin(spec: RunSpec): void {
-    this.current = spec;
-    this.tell(0);
+    this.tell(spec, 0);
   }
 
-  end(): void {
-    this.doneCost += this.costs.get(this.current!)!;
+  end(spec: RunSpec): void {
+    this.shares.delete(spec);
+    this.doneCost += this.costs.get(spec)!;
     this.done++;
-    this.current = undefined;
-    this.tell(0);
+    this.tellNow();
   }
 
-  /** `share` of the run that is under way is done. */
-  tell(share: number): void {
-    const { current, doneCost, foundCost, all } = this;
-    const now = doneCost + (current === undefined ? 0 : share * this.costs.get(current)!);
+  /** `share` of a run that is under way is done. */
+  tell(spec: RunSpec, share: number): void {
+    this.shares.set(spec, share);
+    this.tellNow();
+  }
+
+  private tellNow(): void {
+    const { shares, doneCost, foundCost, all } = this;
+    let now = doneCost;
+    for (const [spec, share] of shares) now += share * this.costs.get(spec)!;
     const seconds = (performance.now() - this.startMs) / 1000;
     const left = all - foundCost - now;
     const isGuess = now < FIRST_GUESS_SHARE * (all - foundCost);
     this.tellAll({
       done: this.done,
       runs: this.runs,
-      label: current?.label,
+      label: [...shares.keys()].at(-1)?.label,
       share: all === 0 ? 1 : (foundCost + now) / all,
       secondsLeft: left === 0 ? 0 : isGuess ? Number.NaN : (seconds / now) * left,
     });

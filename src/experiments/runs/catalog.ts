@@ -2,6 +2,7 @@
 
 import type { Experiment } from '../engine/experiment.ts';
 import { convergence } from './convergence.ts';
+import { covariateShift } from './covariateShift.ts';
 import { gradientFlow } from './gradientFlow.ts';
 import { learningRate } from './learningRate.ts';
 import { nonIid } from './nonIid.ts';
@@ -22,6 +23,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   convergence,
   learningRate,
   gradientFlow,
+  covariateShift,
   regularisation,
   overhead,
   sequence,

@@ -2,7 +2,17 @@
 // learning rates, in short windows of steps. Says too how steadily the losses fall. Ioffe and
 // Szegedy 2015 claim the faster convergence; Santurkar et al. 2018 the smoother way.
 
+import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
+import {
+  COMPARED_NORMS,
+  type ComparedNorm,
+  netSettings,
+  netWith,
+  normsFrom,
+  oneBatchFrom,
+  stepsFrom,
+} from '../engine/choices.ts';
 import {
   bySeed,
   cell,
@@ -24,6 +34,8 @@ import type {
   ClaimVerdict,
   Experiment,
   ExperimentOptions,
+  NetContext,
+  PlainRecord,
   RunContext,
   RunResult,
   RunSpec,
@@ -33,39 +45,76 @@ import { resultWith } from '../engine/resultSchema.ts';
 import { trainCurve } from './lossCurve.ts';
 import { DEEP_STAGES, NORM_TITLES, plainConvNet, purposeOf } from './plainNets.ts';
 
-const NORMS = ['none', 'sync'] as const;
-type Norm = (typeof NORMS)[number];
-
 /** Learning rates of plain SGD, small to large; the middle one is where both are compared. */
-const RATES = [0.02, 0.1, 0.5] as const;
-const SAME_RATE = 0.1;
-const HIGH_RATE = 0.5;
+const RATES: Rates = [0.02, 0.1, 0.5];
+type Rates = readonly [low: number, same: number, high: number];
+/** What lies between two of them. */
+const RATE_FACTOR = 5;
 
 const FULL = { steps: 600, windowSteps: 20 };
 const QUICK = { steps: 200, windowSteps: 20 };
 /** 4 replicas keep up to 4 threads busy; together 32 samples. */
-const BATCH = { replicas: 4, replicaBatch: 8 };
+const REPLICAS = 4;
+const REPLICA_BATCH = 8;
+
+/** What is compared. */
+interface Compared {
+  /** `none` and those that are compared with it. */
+  readonly norms: readonly ComparedNorm[];
+  readonly rates: Rates;
+  readonly size: typeof FULL;
+  readonly batch: { readonly replicas: number; readonly replicaBatch: number };
+}
+
+function comparedBy(options: ExperimentOptions): Compared {
+  const { steps: own, windowSteps } = options.quick ? QUICK : FULL;
+  const batch = { replicas: REPLICAS, replicaBatch: oneBatchFrom(options, REPLICA_BATCH) };
+  const norms = normsFrom(options, {
+    known: COMPARED_NORMS,
+    defaults: ['none', 'sync'],
+    needed: ['none'],
+  });
+  const { lr } = options;
+  const scaled = (rate: number): number => Number(rate.toPrecision(6));
+  const rates: Rates =
+    lr === undefined ? RATES : [scaled(lr / RATE_FACTOR), lr, scaled(lr * RATE_FACTOR)];
+  const steps = stepsFrom(options, REPLICAS * batch.replicaBatch, own);
+  return { norms, rates, size: { steps, windowSteps }, batch };
+}
 
 function plan(options: ExperimentOptions): readonly RunSpec[] {
-  const size = options.quick ? QUICK : FULL;
+  const { norms, rates, size, batch } = comparedBy(options);
   return seedsOf(options).flatMap((seed) =>
-    RATES.flatMap((rate) =>
-      NORMS.map((norm) => ({
+    rates.flatMap((rate) =>
+      norms.map((norm) => ({
         label: `${NORM_TITLES[norm]}, rate ${rate}, seed ${seed}`,
-        settings: { data: options.data, norm, rate, ...BATCH, ...size, seed },
+        settings: {
+          data: options.data,
+          ...netSettings(options),
+          norm,
+          rate,
+          ...batch,
+          ...size,
+          seed,
+        },
         cost: norm === 'none' ? size.steps : 1.2 * size.steps,
       })),
     ),
   );
 }
 
+function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
+  const norm = choiceIn(settings, 'norm', COMPARED_NORMS);
+  const purpose = purposeOf(context.dataset);
+  const own = () => plainConvNet({ ...purpose, norm, stages: DEEP_STAGES });
+  return [netWith(context, norm, own)];
+}
+
 async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   const { settings } = spec;
-  const norm = choiceIn(settings, 'norm', NORMS);
-  const model = plainConvNet({ ...purposeOf(context.dataset), norm, stages: DEEP_STAGES });
   const curve = await trainCurve(
     {
-      model,
+      model: nets(settings, context)[0]!,
       optimizer: sgd({ lr: numberIn(settings, 'rate') }),
       replicas: numberIn(settings, 'replicas'),
       replicaBatch: numberIn(settings, 'replicaBatch'),
@@ -105,11 +154,17 @@ function mean(values: readonly number[]): number {
 }
 
 /** The rate with the smallest mean loss over all seeds; undefined without results. */
-function bestRate(results: readonly RunResult[], norm: Norm): number | undefined {
-  const rates = RATES.map((rate) => ({
-    rate,
-    loss: mean([...bySeed(results, { norm, rate }, meanLoss).values()]),
-  })).filter(({ loss }) => Number.isFinite(loss));
+function bestRate(
+  results: readonly RunResult[],
+  norm: ComparedNorm,
+  among: Rates,
+): number | undefined {
+  const rates = among
+    .map((rate) => ({
+      rate,
+      loss: mean([...bySeed(results, { norm, rate }, meanLoss).values()]),
+    }))
+    .filter(({ loss }) => Number.isFinite(loss));
   return rates.sort((a, b) => a.loss - b.loss)[0]?.rate;
 }
 
@@ -122,29 +177,33 @@ const NOTES = [
 ];
 
 /** What a measure gave, by seed; empty without a rate. */
-type ValuesAt = (norm: Norm, rate: number | undefined, measure: Measure) => SeedValues;
+type ValuesAt = (norm: ComparedNorm, rate: number | undefined, measure: Measure) => SeedValues;
 
-/** The rate of each norm. */
-type Rates = Readonly<Record<Norm, number | undefined>>;
+/** The rates of a norm and of `none`. */
+type TwoRates = readonly [number | undefined, number | undefined];
 
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
   const at: ValuesAt = (norm, rate, measure) =>
     rate === undefined ? new Map() : bySeed(results, { norm, rate }, measure);
-  const best = { none: bestRate(results, 'none'), sync: bestRate(results, 'sync') };
+  const compared = comparedBy(options);
+  const { norms, rates } = compared;
+  const bestOf = (norm: ComparedNorm) => bestRate(results, norm, rates);
   return {
-    tables: [tableOf(at)],
-    plots: [lossPlot(results, options)],
-    verdicts: verdictsOf(at, best),
+    tables: [tableOf(at, compared)],
+    plots: [lossPlot(results, compared)],
+    verdicts: norms
+      .filter((norm) => norm !== 'none')
+      .flatMap((norm) => verdictsOf(at, norm, [bestOf(norm), bestOf('none')], rates)),
     notes: NOTES,
   };
 }
 
-function tableOf(at: ValuesAt): AnalysisTable {
+function tableOf(at: ValuesAt, { norms, rates }: Compared): AnalysisTable {
   return {
     caption: 'Means over the seeds with 95 % intervals',
     columns: ['norm', 'rate', 'mean loss of all steps', 'largest rise', 'test error'],
-    rows: NORMS.flatMap((norm) =>
-      RATES.map((rate) => [
+    rows: norms.flatMap((norm) =>
+      rates.map((rate) => [
         NORM_TITLES[norm],
         rate,
         cell(at(norm, rate, meanLoss)),
@@ -155,19 +214,23 @@ function tableOf(at: ValuesAt): AnalysisTable {
   };
 }
 
-function lossPlot(results: readonly RunResult[], options: ExperimentOptions): AnalysisPlot {
-  const { windowSteps, steps } = options.quick ? QUICK : FULL;
-  const ends = Array.from({ length: steps / windowSteps }, (_, i) => (i + 1) * windowSteps);
+function lossPlot(
+  results: readonly RunResult[],
+  { norms, rates, size: { windowSteps, steps } }: Compared,
+): AnalysisPlot {
+  const ends = Array.from({ length: Math.ceil(steps / windowSteps) }, (_, i) =>
+    Math.min(steps, (i + 1) * windowSteps),
+  );
   return {
     file: 'loss',
     caption: `Training loss in windows of ${windowSteps} steps, mean over the seeds`,
     plot: {
-      title: 'Training loss with batch norm and without',
+      title: 'Training loss with each norm and without',
       xLabel: 'steps',
       yLabel: 'cross-entropy',
       yScale: 'log',
-      series: NORMS.flatMap((norm) =>
-        RATES.map((rate) => {
+      series: norms.flatMap((norm) =>
+        rates.map((rate) => {
           const runs = select(results, { norm, rate });
           const name = `${NORM_TITLES[norm]}, rate ${rate}`;
           const style = norm === 'none' ? ('dashed' as const) : ('solid' as const);
@@ -178,35 +241,38 @@ function lossPlot(results: readonly RunResult[], options: ExperimentOptions): An
   };
 }
 
-function verdictsOf(at: ValuesAt, best: Rates): readonly ClaimVerdict[] {
-  const side = (norm: Norm, rate: number | undefined, measure: Measure) => ({
+function verdictsOf(
+  at: ValuesAt,
+  norm: ComparedNorm,
+  best: TwoRates,
+  [, same, high]: Rates,
+): readonly ClaimVerdict[] {
+  const title = NORM_TITLES[norm];
+  const side = (norm: ComparedNorm, rate: number | undefined, measure: Measure) => ({
     name: `${NORM_TITLES[norm]}${rate === undefined ? '' : ` at rate ${rate}`}`,
     values: at(norm, rate, measure),
   });
-  const compare = (claim: string, measure: Measure, rates: Rates) =>
+  const compare = (claim: string, measure: Measure, [rate, without]: TwoRates) =>
     judge({
       claim,
       claimed: 'below',
-      a: side('sync', rates.sync, measure),
-      b: side('none', rates.none, measure),
+      a: side(norm, rate, measure),
+      b: side('none', without, measure),
     });
-  const same = { none: SAME_RATE, sync: SAME_RATE };
-  const high = { none: HIGH_RATE, sync: HIGH_RATE };
-  const spread = (norm: Norm): SeedValues => distances(at(norm, SAME_RATE, meanLoss));
+  const spread = (norm: ComparedNorm): SeedValues => distances(at(norm, same, meanLoss));
   return [
-    compare(
-      `At the same learning rate of ${SAME_RATE} batch norm converges faster`,
-      meanLoss,
+    compare(`At the same learning rate of ${same} ${title} converges faster`, meanLoss, [
       same,
-    ),
-    compare('With each at its own best rate batch norm converges faster', meanLoss, best),
-    compare('With each at its own best rate batch norm has the lower test error', testError, best),
-    compare(`At the high rate of ${HIGH_RATE} batch norm has the lower loss`, meanLoss, high),
-    compare(`At rate ${SAME_RATE} the loss rises less with batch norm`, largestRise, same),
+      same,
+    ]),
+    compare(`With each at its own best rate ${title} converges faster`, meanLoss, best),
+    compare(`With each at its own best rate ${title} has the lower test error`, testError, best),
+    compare(`At the high rate of ${high} ${title} has the lower loss`, meanLoss, [high, high]),
+    compare(`At rate ${same} the loss rises less with ${title}`, largestRise, [same, same]),
     judge({
-      claim: `At rate ${SAME_RATE} the seeds agree more with batch norm`,
+      claim: `At rate ${same} the seeds agree more with ${title}`,
       claimed: 'below',
-      a: { name: 'distance from the median, batch norm', values: spread('sync') },
+      a: { name: `distance from the median, ${title}`, values: spread(norm) },
       b: { name: NORM_TITLES.none, values: spread('none') },
     }),
   ];
@@ -220,7 +286,15 @@ export const convergence: Experiment = {
     'Batch norm lowers the loss in fewer steps, at the same learning rate and with each at its ' +
     'best one, and the loss rises less on its way.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 2 },
+  choices: {
+    model: true,
+    lr: true,
+    'replica-batches': true,
+    norms: true,
+    epochs: true,
+  },
   plan,
+  nets,
   run,
   resultSchema: () => resultWith(['testError'], { losses: 1 }),
   analyse,

@@ -6,6 +6,15 @@ import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import {
+  COMPARED_NORMS,
+  type ComparedNorm,
+  netSettings,
+  netWith,
+  normsFrom,
+  oneBatchFrom,
+  stepsFrom,
+} from '../engine/choices.ts';
+import {
   bySeed,
   cell,
   choiceIn,
@@ -24,6 +33,7 @@ import type {
   ClaimVerdict,
   Experiment,
   ExperimentOptions,
+  NetContext,
   PlainRecord,
   RunContext,
   RunResult,
@@ -32,9 +42,7 @@ import type {
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
 import { LOSS_LIMIT, trainCurve } from './lossCurve.ts';
-import { type NetPurpose, NORM_TITLES, plainPerceptron, purposeOf } from './plainNets.ts';
-
-const NORMS = ['none', 'sync'] as const;
+import { NORM_TITLES, plainPerceptron, purposeOf } from './plainNets.ts';
 
 /** How the layers are made. The first two lose signal with depth, the third keeps it at first. */
 const CASES = {
@@ -42,37 +50,75 @@ const CASES = {
   'sigmoid-torch': { activation: 'sigmoid', init: 'torch', title: 'sigmoid, default init' },
   'relu-kaiming': { activation: 'relu', init: 'kaimingNormal', title: 'ReLU, Kaiming init' },
 } as const;
-type CaseName = keyof typeof CASES;
-const CASE_NAMES = Object.keys(CASES) as CaseName[];
+/** The nets of the experiment, or the one of the caller. */
+const OWN_CASES = Object.keys(CASES) as (keyof typeof CASES)[];
+const CALLERS_CASE = 'given';
+type CaseName = keyof typeof CASES | typeof CALLERS_CASE;
+
+function casesOf({ net }: ExperimentOptions): readonly CaseName[] {
+  return net === undefined ? OWN_CASES : [CALLERS_CASE];
+}
+
+function titleOf(name: CaseName): string {
+  return name === CALLERS_CASE ? 'the net' : CASES[name].title;
+}
 
 const FULL = { depth: 20, width: 64, steps: 600, sampleSteps: 50 };
 const QUICK = { depth: 12, width: 64, steps: 120, sampleSteps: 20 };
-const BATCH = { replicas: 4, replicaBatch: 16 };
+const REPLICAS = 4;
+const REPLICA_BATCH = 16;
 const RATE = 0.1;
 /** Stands for a gradient that is 0 or too small for float32, so that logarithms stay finite. */
 const SMALLEST_NORM = 1e-38;
 /** Stands for a gradient that has left float32, as those of a net that diverges do. */
 const LARGEST_NORM = 1e38;
 
+/** `none` and those that are compared with it. */
+function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
+  return normsFrom(options, {
+    known: COMPARED_NORMS,
+    defaults: ['none', 'sync'],
+    needed: ['none'],
+  });
+}
+
 function plan(options: ExperimentOptions): readonly RunSpec[] {
-  const size = options.quick ? QUICK : FULL;
+  const own = options.quick ? QUICK : FULL;
+  const replicaBatch = oneBatchFrom(options, REPLICA_BATCH);
+  const batch = { replicas: REPLICAS, replicaBatch };
+  const size = { ...own, steps: stepsFrom(options, REPLICAS * replicaBatch, own.steps) };
+  const { lr: rate = RATE } = options;
+  const norms = normsOf(options);
   return seedsOf(options).flatMap((seed) =>
-    CASE_NAMES.flatMap((name) =>
-      NORMS.map((norm) => ({
-        label: `${CASES[name].title}, ${NORM_TITLES[norm]}, seed ${seed}`,
-        settings: { data: options.data, case: name, norm, rate: RATE, ...BATCH, ...size, seed },
+    casesOf(options).flatMap((name) =>
+      norms.map((norm) => ({
+        label: `${titleOf(name)}, ${NORM_TITLES[norm]}, seed ${seed}`,
+        settings: {
+          data: options.data,
+          ...netSettings(options),
+          case: name,
+          norm,
+          rate,
+          ...batch,
+          ...size,
+          seed,
+        },
         cost: norm === 'none' ? size.steps : 1.5 * size.steps,
       })),
     ),
   );
 }
 
-function modelOf(settings: PlainRecord, purpose: NetPurpose): LayerSpec {
-  const { activation, init } = CASES[choiceIn(settings, 'case', CASE_NAMES)];
-  const norm = choiceIn(settings, 'norm', NORMS);
-  const depth = numberIn(settings, 'depth');
-  const width = numberIn(settings, 'width');
-  return plainPerceptron({ ...purpose, norm, depth, width, activation, init });
+function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
+  const norm = choiceIn(settings, 'norm', COMPARED_NORMS);
+  const own = (): LayerSpec => {
+    const purpose = purposeOf(context.dataset);
+    const { activation, init } = CASES[choiceIn(settings, 'case', OWN_CASES)];
+    const depth = numberIn(settings, 'depth');
+    const width = numberIn(settings, 'width');
+    return plainPerceptron({ ...purpose, norm, depth, width, activation, init });
+  };
+  return [netWith(context, norm, own)];
 }
 
 async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
@@ -81,7 +127,7 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   const samples: (readonly number[])[] = [];
   const curveOfRun = await trainCurve(
     {
-      model: modelOf(settings, purposeOf(context.dataset)),
+      model: nets(settings, context)[0]!,
       optimizer: sgd({ lr: numberIn(settings, 'rate') }),
       replicas: numberIn(settings, 'replicas'),
       replicaBatch: numberIn(settings, 'replicaBatch'),
@@ -89,7 +135,8 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
       windowSteps: sampleSteps,
       seed: numberIn(settings, 'seed'),
       diagnosticsEvery: sampleSteps,
-      onWindow: (trainer) => samples.push(hiddenNorms(trainer)),
+      onWindow: (trainer) =>
+        samples.push(context.net === undefined ? hiddenNorms(trainer) : weightNorms(trainer)),
     },
     context,
   );
@@ -112,6 +159,17 @@ function hiddenNorms(trainer: Trainer): readonly number[] {
   const found = trainer.gradientNorms();
   const weights = (found?.tensors ?? []).filter(({ name }) => isLinearWeight(trainer, name));
   return weights.slice(1, -1).map(({ norm }) => limitNorm(norm));
+}
+
+/** The root mean square of the gradient of each weight with several axes, in the order of the
+ * layers, of the last snapshot step: layers of any shape can be compared. */
+function weightNorms(trainer: Trainer): readonly number[] {
+  const weights = trainer.weights();
+  return (trainer.gradientNorms()?.tensors ?? []).flatMap(({ name, norm }) => {
+    const tensor = weights.get(name);
+    if (tensor === undefined || tensor.shape.length < 2) return [];
+    return [limitNorm(norm / Math.sqrt(tensor.values.length))];
+  });
 }
 
 /** A norm that has a finite logarithm. */
@@ -140,50 +198,62 @@ const ratioOf = (list: 'initialNorms' | 'meanNorms'): Measure => {
 
 const loss: Measure = (result) => Math.min(numberOf(result, 'loss'), LOSS_LIMIT);
 
-function verdictsOf(results: readonly RunResult[], name: CaseName): readonly ClaimVerdict[] {
-  const { title } = CASES[name];
-  const side = (norm: (typeof NORMS)[number], measure: Measure) => ({
+const initial = ratioOf('initialNorms');
+
+function plainVerdict(results: readonly RunResult[], name: CaseName): ClaimVerdict {
+  const values = bySeed(results, { case: name, norm: 'none' }, initial);
+  return judge({
+    claim: `${titleOf(name)}: without a norm the first gradient is less than a tenth of the last`,
+    claimed: 'below',
+    a: { name: 'log10 of first / last', values },
+    b: constantSide('a tenth', values, -1),
+    digits: 2,
+  });
+}
+
+function verdictsOf(
+  results: readonly RunResult[],
+  name: CaseName,
+  norm: ComparedNorm,
+): readonly ClaimVerdict[] {
+  const title = titleOf(name);
+  const withNorm = NORM_TITLES[norm];
+  const side = (norm: ComparedNorm, measure: Measure) => ({
     name: NORM_TITLES[norm],
     values: bySeed(results, { case: name, norm }, measure),
   });
-  const initial = ratioOf('initialNorms');
   const distance: Measure = (result) => Math.abs(initial(result));
-  const plain = side('none', initial);
   return [
     judge({
-      claim: `${title}: without a norm the first gradient is less than a tenth of the last`,
+      claim: `${title}: with ${withNorm} the gradients of first and last layer are closer in size`,
       claimed: 'below',
-      a: { name: 'log10 of first / last', values: plain.values },
-      b: constantSide('a tenth', plain.values, -1),
-      digits: 2,
-    }),
-    judge({
-      claim: `${title}: with batch norm the gradients of first and last layer are closer in size`,
-      claimed: 'below',
-      a: { ...side('sync', distance), name: `|log10 of first / last| with ${NORM_TITLES.sync}` },
+      a: { ...side(norm, distance), name: `|log10 of first / last| with ${withNorm}` },
       b: { ...side('none', distance), name: `with ${NORM_TITLES.none}` },
       digits: 2,
     }),
     judge({
-      claim: `${title}: with batch norm the net learns more in the same steps`,
+      claim: `${title}: with ${withNorm} the net learns more in the same steps`,
       claimed: 'below',
-      a: { ...side('sync', loss), name: `loss at the end with ${NORM_TITLES.sync}` },
+      a: { ...side(norm, loss), name: `loss at the end with ${withNorm}` },
       b: { ...side('none', loss), name: `with ${NORM_TITLES.none}` },
     }),
   ];
 }
 
-function analyse(results: readonly RunResult[]): Analysis {
-  const variants = CASE_NAMES.flatMap((name) => NORMS.map((norm) => ({ case: name, norm })));
-  const titleOf = (variant: (typeof variants)[number]): string =>
-    `${CASES[variant.case].title}, ${NORM_TITLES[variant.norm]}`;
+function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
+  const norms = normsOf(options);
+  const cases = casesOf(options);
+  const first = options.net === undefined ? 2 : 1;
+  const variants = cases.flatMap((name) => norms.map((norm) => ({ case: name, norm })));
+  const nameOf = (variant: (typeof variants)[number]): string =>
+    `${titleOf(variant.case)}, ${NORM_TITLES[variant.norm]}`;
   return {
     tables: [
       {
         caption: 'log10 of the gradient of the first hidden layer over that of the last',
         columns: ['net', 'before training', 'mean while training', 'loss at the end'],
         rows: variants.map((variant) => [
-          titleOf(variant),
+          nameOf(variant),
           cell(bySeed(results, variant, ratioOf('initialNorms')), 2),
           cell(bySeed(results, variant, ratioOf('meanNorms')), 2),
           cell(bySeed(results, variant, loss)),
@@ -204,19 +274,25 @@ function analyse(results: readonly RunResult[]): Analysis {
             const lists = select(results, variant).map((result) => listOf(result, 'initialNorms'));
             const depth = Math.max(0, ...lists.map((list) => list.length));
             const places = Array.from({ length: depth }, (_, i) => ({
-              x: i + 2,
+              x: i + first,
               values: lists.flatMap((list) => list[i] ?? []),
             }));
             const style = variant.norm === 'none' ? ('dashed' as const) : ('solid' as const);
-            return { ...curve(titleOf(variant), places), style };
+            return { ...curve(nameOf(variant), places), style };
           }),
         },
       },
     ],
-    verdicts: CASE_NAMES.flatMap((name) => verdictsOf(results, name)),
+    verdicts: cases.flatMap((name) => [
+      plainVerdict(results, name),
+      ...norms.filter((norm) => norm !== 'none').flatMap((norm) => verdictsOf(results, name, norm)),
+    ]),
     notes: [
-      'Layers 2 to depth are compared, which all have weights of one shape. A gradient of 0 is ' +
-        `taken for ${SMALLEST_NORM}.`,
+      (options.net === undefined
+        ? 'Layers 2 to depth are compared, which all have weights of one shape. '
+        : 'Layers may differ in shape, so the root mean square of each gradient is compared, ' +
+          'over all weights with several axes, in the order of the layers. ') +
+        `A gradient of 0 is taken for ${SMALLEST_NORM}.`,
       'Batch norm makes the loss independent of the scale of the weights before it, so its ' +
         'gradients are in inverse proportion to that scale; ratios between layers of one init ' +
         'are comparable all the same.',
@@ -232,7 +308,15 @@ export const gradientFlow: Experiment = {
     'In a deep plain net gradients vanish on their way to the first layers; with batch norm ' +
     'they do not, and the net learns.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
+  choices: {
+    model: true,
+    lr: true,
+    'replica-batches': true,
+    norms: true,
+    epochs: true,
+  },
   plan,
+  nets,
   run,
   resultSchema: () => resultWith(['loss'], { initialNorms: 1, meanNorms: 1 }),
   analyse,

@@ -2,7 +2,17 @@
 // and without, on a grid of powers of 2. A rate trains when the loss at the end of a short run is
 // below a share of ln(classes), the loss of guessing.
 
+import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
+import {
+  COMPARED_NORMS,
+  type ComparedNorm,
+  netSettings,
+  netWith,
+  normsFrom,
+  oneBatchFrom,
+  stepsFrom,
+} from '../engine/choices.ts';
 import {
   bySeed,
   choiceIn,
@@ -18,6 +28,8 @@ import type {
   Analysis,
   Experiment,
   ExperimentOptions,
+  NetContext,
+  PlainRecord,
   RunContext,
   RunResult,
   RunSpec,
@@ -25,15 +37,13 @@ import type {
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
 import { trainCurve } from './lossCurve.ts';
-import { NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
-
-const NORMS = ['none', 'sync'] as const;
-type Norm = (typeof NORMS)[number];
+import { capitalized, NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
 
 /** Exponents of 2. */
 const FULL = { from: -5, to: 4, stepOf: 0.5, steps: 160, tailSteps: 40 };
 const QUICK = { from: -4, to: 4, stepOf: 1, steps: 100, tailSteps: 25 };
-const BATCH = { replicas: 4, replicaBatch: 8 };
+const REPLICAS = 4;
+const REPLICA_BATCH = 8;
 /** The loss at the end has to be below this share of the loss of guessing. */
 const TRAINED_SHARE = 0.5;
 
@@ -42,26 +52,54 @@ function exponentsOf(options: ExperimentOptions): readonly number[] {
   return Array.from({ length: (to - from) / stepOf + 1 }, (_, i) => from + i * stepOf);
 }
 
+/** `none` and those that are compared with it. */
+function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
+  return normsFrom(options, {
+    known: COMPARED_NORMS,
+    defaults: ['none', 'sync'],
+    needed: ['none'],
+  });
+}
+
 function plan(options: ExperimentOptions): readonly RunSpec[] {
-  const { steps, tailSteps } = options.quick ? QUICK : FULL;
+  const { steps: own, tailSteps } = options.quick ? QUICK : FULL;
+  const replicaBatch = oneBatchFrom(options, REPLICA_BATCH);
+  const steps = stepsFrom(options, REPLICAS * replicaBatch, own);
+  const batch = { replicas: REPLICAS, replicaBatch };
+  const norms = normsOf(options);
   return seedsOf(options).flatMap((seed) =>
     exponentsOf(options).flatMap((exponent) =>
-      NORMS.map((norm) => ({
+      norms.map((norm) => ({
         label: `${NORM_TITLES[norm]}, rate 2^${exponent}, seed ${seed}`,
-        settings: { data: options.data, norm, exponent, ...BATCH, steps, tailSteps, seed },
+        settings: {
+          data: options.data,
+          ...netSettings(options),
+          norm,
+          exponent,
+          ...batch,
+          steps,
+          tailSteps,
+          seed,
+        },
         cost: steps,
       })),
     ),
   );
 }
 
+function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
+  const norm = choiceIn(settings, 'norm', COMPARED_NORMS);
+  const purpose = purposeOf(context.dataset);
+  const own = () => plainConvNet({ ...purpose, norm, stages: SHALLOW_STAGES });
+  return [netWith(context, norm, own)];
+}
+
 async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   const { settings } = spec;
-  const norm = choiceIn(settings, 'norm', NORMS);
-  const purpose = purposeOf(context.dataset);
+  const { classes } = purposeOf(context.dataset);
   const curveOfRun = await trainCurve(
     {
-      model: plainConvNet({ ...purpose, norm, stages: SHALLOW_STAGES }),
+      model: nets(settings, context)[0]!,
       optimizer: sgd({ lr: 2 ** numberIn(settings, 'exponent') }),
       replicas: numberIn(settings, 'replicas'),
       replicaBatch: numberIn(settings, 'replicaBatch'),
@@ -73,7 +111,7 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   );
   const loss = curveOfRun.losses.at(-1)!;
   return {
-    values: { loss, guessing: Math.log(purpose.classes) },
+    values: { loss, guessing: Math.log(classes) },
     timings: { trainMs: curveOfRun.trainMs },
   };
 }
@@ -83,7 +121,7 @@ const lossShare: Measure = (result) => numberOf(result, 'loss') / numberOf(resul
 
 /** For each seed the exponent of the largest rate that trained together with all smaller ones of
  * the grid; seeds without one are left out. What trains behind one that does not counts as luck. */
-function largestExponents(results: readonly RunResult[], norm: Norm): SeedValues {
+function largestExponents(results: readonly RunResult[], norm: ComparedNorm): SeedValues {
   const runs = results
     .filter(({ settings }) => settings.norm === norm)
     .map((result) => ({
@@ -104,27 +142,25 @@ function largestExponents(results: readonly RunResult[], norm: Norm): SeedValues
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
   const exponents = exponentsOf(options);
   const top = exponents.at(-1)!;
-  const largest: Readonly<Record<Norm, SeedValues>> = {
-    none: largestExponents(results, 'none'),
-    sync: largestExponents(results, 'sync'),
-  };
-  const sharesAt = (norm: Norm, exponent: number): readonly number[] => [
+  const norms = normsOf(options);
+  const largest = new Map(norms.map((norm) => [norm, largestExponents(results, norm)] as const));
+  const sharesAt = (norm: ComparedNorm, exponent: number): readonly number[] => [
     ...bySeed(results, { norm, exponent }, lossShare).values(),
   ];
-  const trainedAt = (norm: Norm, exponent: number): string => {
+  const trainedAt = (norm: ComparedNorm, exponent: number): string => {
     const shares = sharesAt(norm, exponent);
     if (shares.length === 0) return '-';
     return `${shares.filter((share) => share < TRAINED_SHARE).length} of ${shares.length}`;
   };
-  const atTop = NORMS.filter((norm) => [...largest[norm].values()].includes(top));
+  const atTop = norms.filter((norm) => [...largest.get(norm)!.values()].includes(top));
   return {
     tables: [
       {
         caption: 'Seeds that train at a rate',
-        columns: ['rate', ...NORMS.map((norm) => NORM_TITLES[norm])],
+        columns: ['rate', ...norms.map((norm) => NORM_TITLES[norm])],
         rows: exponents.map((exponent) => [
           (2 ** exponent).toPrecision(3),
-          ...NORMS.map((norm) => trainedAt(norm, exponent)),
+          ...norms.map((norm) => trainedAt(norm, exponent)),
         ]),
       },
     ],
@@ -138,7 +174,7 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
           yLabel: 'loss / ln(classes)',
           xScale: 'log',
           yScale: 'log',
-          series: NORMS.map((norm) =>
+          series: norms.map((norm) =>
             curve(
               NORM_TITLES[norm],
               exponents.map((exponent) => ({ x: 2 ** exponent, values: sharesAt(norm, exponent) })),
@@ -147,15 +183,20 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
         },
       },
     ],
-    verdicts: [
-      judge({
-        claim: 'Batch norm trains at larger learning rates',
-        a: { name: `log2 of the largest rate, ${NORM_TITLES.sync}`, values: largest.sync },
-        b: { name: NORM_TITLES.none, values: largest.none },
-        claimed: 'above',
-        digits: 2,
-      }),
-    ],
+    verdicts: norms
+      .filter((norm) => norm !== 'none')
+      .map((norm) =>
+        judge({
+          claim: `${capitalized(NORM_TITLES[norm])} trains at larger learning rates`,
+          a: {
+            name: `log2 of the largest rate, ${NORM_TITLES[norm]}`,
+            values: largest.get(norm)!,
+          },
+          b: { name: NORM_TITLES.none, values: largest.get('none')! },
+          claimed: 'above',
+          digits: 2,
+        }),
+      ),
     notes: [
       `A rate trains when the mean loss of the last steps is below ${TRAINED_SHARE} ln(classes), ` +
         'half that of guessing. A loss that is no number counts as one that is very large.',
@@ -175,7 +216,15 @@ export const learningRate: Experiment = {
   title: 'The largest learning rate that trains',
   hypothesis: 'With batch norm a net still trains at learning rates at which it fails without.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
+  choices: {
+    model: true,
+    lr: 'the largest that trains is what it looks for',
+    'replica-batches': true,
+    norms: true,
+    epochs: true,
+  },
   plan,
+  nets,
   run,
   resultSchema: () => resultWith(['loss', 'guessing']),
   analyse,

@@ -5,13 +5,13 @@
 import { cleaningUp } from '../../base/cleanup.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import type { Shards } from '../../data/shards.ts';
-import { firstTrain } from '../../data/subset.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import type { OptimizerSpec } from '../../optim/optimizers.ts';
 import type { ScheduleSpec } from '../../optim/schedule.ts';
 import type { Progress } from '../../runtime/progress.ts';
 import { Trainer } from '../../runtime/trainer.ts';
 import type { RunContext } from '../engine/experiment.ts';
+import { someTrain } from '../engine/samples.ts';
 
 /** Beyond this mean over an epoch, what later steps add to its sum is lost in rounding: a float64
  * has 16 digits. */
@@ -28,8 +28,8 @@ export interface CurveRun {
   readonly replicas: number;
   readonly replicaBatch: number;
   readonly steps: number;
-  /** The last window has what is left. */
-  readonly windowSteps: number;
+  /** The last window has what is left. Several lengths are used in rotation. */
+  readonly windowSteps: number | readonly number[];
   readonly seed: number;
   /** Instead of the context's. */
   readonly dataset?: Dataset;
@@ -77,14 +77,15 @@ export async function trainCurve(run: CurveRun, context: RunContext): Promise<Lo
 }
 
 async function curveOf(trainer: Trainer, run: CurveRun, context: RunContext): Promise<LossCurve> {
-  const { steps, windowSteps } = run;
+  const { steps } = run;
+  const lengths = typeof run.windowSteps === 'number' ? [run.windowSteps] : run.windowSteps;
   const losses: number[] = [];
   const sums = new LossSums(trainer.stepsPerEpoch);
   const epochs = Math.ceil(steps / trainer.stepsPerEpoch);
   const startMs = performance.now();
   for (let from = 0; from < steps; from = trainer.step) {
     context.signal.throwIfAborted();
-    const to = Math.min(from + windowSteps, steps);
+    const to = Math.min(from + lengths[losses.length % lengths.length]!, steps);
     for await (const at of trainer.fit({ epochs, maxSteps: to })) {
       sums.add(at);
       run.onProgress?.(at);
@@ -128,7 +129,7 @@ function startTrainer(run: CurveRun, context: RunContext): Promise<Trainer> {
   const workers = context.workers;
   return Trainer.start({
     model,
-    data: firstTrain(dataset, count),
+    data: someTrain(dataset, count),
     optimizer,
     ...(run.schedule !== undefined && { schedule: run.schedule }),
     replicas,

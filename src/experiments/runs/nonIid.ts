@@ -3,11 +3,12 @@
 // et al. 2017). The same samples are also evaluated, so that what evaluation costs is told from
 // what training does.
 
-import { firstTrain } from '../../data/subset.ts';
+import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import { cosine } from '../../optim/schedule.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import type { SplitName } from '../../train/context.ts';
+import { netSettings, oneBatchFrom } from '../engine/choices.ts';
 import {
   bySeed,
   cell,
@@ -27,14 +28,16 @@ import type {
   ClaimVerdict,
   Experiment,
   ExperimentOptions,
+  NetContext,
+  PlainRecord,
   RunContext,
   RunResult,
   RunSpec,
 } from '../engine/experiment.ts';
 import { type RunValues, resultWith } from '../engine/resultSchema.ts';
+import { someTrain } from '../engine/samples.ts';
 import { trainCurve } from './lossCurve.ts';
-import { purposeOf } from './plainNets.ts';
-import { smallBatchNet } from './smallBatch.ts';
+import { smallBatchNet } from './smallBatchSetup.ts';
 
 const NORMS = ['local', 'sync', 'group'] as const;
 type Norm = (typeof NORMS)[number];
@@ -58,27 +61,40 @@ const MEASURED_BATCHES = 75;
 /** Percentage points that count as the same. */
 const SAME_POINTS = 1;
 
+function sizeFor({ quick, epochs, facts }: ExperimentOptions): typeof FULL {
+  const own = quick ? QUICK : FULL;
+  return {
+    samples: Math.min(own.samples, facts?.countTrain ?? own.samples),
+    epochs: epochs ?? own.epochs,
+  };
+}
+
 function plan(options: ExperimentOptions): readonly RunSpec[] {
-  const size = options.quick ? QUICK : FULL;
+  const replicaBatch = oneBatchFrom(options, REPLICA_BATCH);
   return seedsOf(options).flatMap((seed) =>
     SHARDS.flatMap((shards) =>
       NORMS.map((norm) => ({
         label: `${TITLES[norm]}, ${shards}, seed ${seed}`,
         settings: {
           data: options.data,
+          ...netSettings(options),
           norm,
           shards,
           replicas: REPLICAS,
-          replicaBatch: REPLICA_BATCH,
-          rate: RATE,
+          replicaBatch,
+          rate: options.lr ?? RATE,
           measuredBatches: MEASURED_BATCHES,
-          ...size,
+          ...sizeFor(options),
           seed,
         },
         cost: 1,
       })),
     ),
   );
+}
+
+function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
+  return [smallBatchNet(context, choiceIn(settings, 'norm', NORMS))];
 }
 
 async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
@@ -90,8 +106,8 @@ async function run({ settings }: RunSpec, context: RunContext): Promise<RunValue
   const values: Record<string, number> = {};
   const result = await trainCurve(
     {
-      model: smallBatchNet(purposeOf(context.dataset), norm),
-      dataset: firstTrain(context.dataset, samples),
+      model: nets(settings, context)[0]!,
+      dataset: someTrain(context.dataset, samples),
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
       schedule: cosine(),
       shards: choiceIn(settings, 'shards', SHARDS),
@@ -140,7 +156,8 @@ type MeasureName = keyof typeof MEASURES;
 type Measured = (measure: MeasureName, norm: Norm, shards: Kind) => SeedValues;
 
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
-  const { samples, epochs } = options.quick ? QUICK : FULL;
+  const { samples, epochs } = sizeFor(options);
+  const net = options.net === undefined ? 'that of small-batch' : options.net.name;
   const of: Measured = (measure, norm, shards) =>
     bySeed(results, { norm, shards }, MEASURES[measure]);
   return {
@@ -174,8 +191,8 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
     verdicts: verdictsOf(of),
     notes: [
       `${samples} samples of ${options.data} for ${epochs} epochs on ${REPLICAS} replicas of ` +
-        `${REPLICA_BATCH} samples; SGD with momentum ${MOMENTUM}, rate ${RATE}, a cosine ` +
-        'schedule. The net is that of small-batch.',
+        `${oneBatchFrom(options, REPLICA_BATCH)} samples; SGD with momentum ${MOMENTUM}, rate ` +
+        `${options.lr ?? RATE}, a cosine schedule. The net is ${net}.`,
       'iid: every replica sees all classes. dirichlet:0.3: each draws a mixture of the classes. ' +
         'by-class: sorted by class and cut, so that a replica has one or two of ten. A global ' +
         'batch has the same classes in all three, up to chance.',
@@ -282,7 +299,15 @@ export const nonIid: Experiment = {
     'badly, since its running statistics are of no batch that it has seen; SyncBN and group norm ' +
     'are unaffected.',
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 2 },
+  choices: {
+    model: true,
+    lr: true,
+    'replica-batches': true,
+    epochs: true,
+    norms: 'its claims are about batch norm of each replica, SyncBN and group norm',
+  },
   plan,
+  nets,
   run,
   resultSchema: ({ norm }) =>
     resultWith([

@@ -4,6 +4,14 @@
 
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import {
+  batchesFrom,
+  COMPARED_NORMS,
+  type ComparedNorm,
+  netSettings,
+  netWith,
+  normsFrom,
+} from '../engine/choices.ts';
+import {
   bySeed,
   cell,
   constantSide,
@@ -22,17 +30,16 @@ import type {
   ClaimVerdict,
   Experiment,
   ExperimentOptions,
+  NetContext,
+  PlainRecord,
   RunContext,
   RunResult,
   RunSpec,
 } from '../engine/experiment.ts';
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
-import { NORM_TITLES, type PlainNorm, plainConvNet, purposeOf } from './plainNets.ts';
+import { NORM_TITLES, plainConvNet, purposeOf } from './plainNets.ts';
 import { timeSteps } from './stepTimes.ts';
-
-const NORMS = ['none', 'local', 'sync', 'group'] as const;
-type Norm = (typeof NORMS)[number];
 
 const FULL = {
   replicaBatches: [2, 8, 32],
@@ -43,37 +50,86 @@ const FULL = {
 const QUICK = { replicaBatches: [2, 16], channels: [16], windows: 5, windowSamples: 128 };
 /** Two replicas are the smallest number that has something to synchronize. */
 const REPLICAS = 2;
+/** Stands for the widths of a caller's net. */
+const OWN_WIDTH = 0;
 
-const TITLES: Readonly<Record<Norm, string>> = { ...NORM_TITLES, sync: 'synchronized batch norm' };
+const TITLES: Readonly<Record<ComparedNorm, string>> = {
+  ...NORM_TITLES,
+  sync: 'synchronized batch norm',
+};
+
+/** What is timed, `none` first. */
+function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
+  const norms = normsFrom(options, {
+    known: COMPARED_NORMS,
+    defaults: ['none', 'local', 'sync', 'group'],
+    needed: ['none'],
+  });
+  return ['none', ...norms.filter((norm) => norm !== 'none')];
+}
+
+/** Samples of a replica, the smallest first, and the widths of the nets; a caller's net has its
+ * own, which counts as 0. */
+function placesOf(options: ExperimentOptions): {
+  readonly replicaBatches: readonly number[];
+  readonly channels: readonly number[];
+} {
+  const own = options.quick ? QUICK : FULL;
+  const replicaBatches = batchesFrom(options, own.replicaBatches).toReversed();
+  return { replicaBatches, channels: options.net === undefined ? own.channels : [OWN_WIDTH] };
+}
 
 function plan(options: ExperimentOptions): readonly RunSpec[] {
-  const { replicaBatches, channels, windows, windowSamples } = options.quick ? QUICK : FULL;
+  const { windows, windowSamples } = options.quick ? QUICK : FULL;
+  const { replicaBatches, channels } = placesOf(options);
+  const timed = options.norms === undefined ? {} : { norms: normsOf(options).join(' ') };
   return seedsOf(options).flatMap((seed) =>
     channels.flatMap((width) =>
       replicaBatches.map((replicaBatch) => ({
-        label: `batch ${REPLICAS} x ${replicaBatch}, ${width} channels, seed ${seed}`,
+        label: `batch ${placeName(replicaBatch, width)}, seed ${seed}`,
         settings: {
           data: options.data,
+          ...netSettings(options),
+          ...timed,
           replicas: REPLICAS,
           replicaBatch,
           channels: width,
           windows,
-          steps: Math.max(1, windowSamples / (REPLICAS * replicaBatch)),
+          steps: Math.max(1, Math.round(windowSamples / (REPLICAS * replicaBatch))),
           seed,
         },
-        cost: width,
+        cost: Math.max(1, width),
       })),
     ),
   );
 }
 
-async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
+/** `2 x 8, 16 channels`. */
+function placeName(replicaBatch: number, width: number): string {
+  const batch = `${REPLICAS} x ${replicaBatch}`;
+  return width === OWN_WIDTH ? batch : `${batch}, ${width} channels`;
+}
+
+/** The norms that a run times. */
+function timedNorms({ norms }: PlainRecord): readonly ComparedNorm[] {
+  if (norms === undefined) return normsOf({ quick: false, seeds: 1, data: '' });
+  return String(norms).split(' ') as ComparedNorm[];
+}
+
+function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
   const channels = numberIn(settings, 'channels');
+  return timedNorms(settings).map((norm) =>
+    netWith(context, norm, () => timedNet(norm, channels, context)),
+  );
+}
+
+async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
+  const norms = timedNorms(settings);
   const windows = numberIn(settings, 'windows');
   const steps = numberIn(settings, 'steps');
   const times = await timeSteps(
     {
-      models: NORMS.map((norm) => timedNet(norm, channels, context)),
+      models: nets(settings, context),
       replicas: numberIn(settings, 'replicas'),
       replicaBatch: numberIn(settings, 'replicaBatch'),
       windows,
@@ -82,11 +138,11 @@ async function run({ settings }: RunSpec, context: RunContext): Promise<RunValue
     },
     context,
   );
-  const timings = Object.fromEntries(NORMS.map((norm, i) => [`${norm}StepMs`, times[i]!]));
+  const timings = Object.fromEntries(norms.map((norm, i) => [`${norm}StepMs`, times[i]!]));
   return { values: { timedSteps: windows * steps }, timings };
 }
 
-function timedNet(norm: PlainNorm, channels: number, context: RunContext): LayerSpec {
+function timedNet(norm: ComparedNorm, channels: number, context: NetContext): LayerSpec {
   const stages = [
     { channels, stride: 1 as const },
     { channels, stride: 2 as const },
@@ -96,14 +152,14 @@ function timedNet(norm: PlainNorm, channels: number, context: RunContext): Layer
 }
 
 /** The share of the step that is there for the norm, in percent of the step with it. */
-function overheadOf(norm: Norm): Measure {
+function overheadOf(norm: ComparedNorm): Measure {
   return ({ timings }) => {
     const withNorm = timings[`${norm}StepMs`]!;
     return 100 * (1 - timings.noneStepMs! / withNorm);
   };
 }
 
-function stepMs(norm: Norm): Measure {
+function stepMs(norm: ComparedNorm): Measure {
   return ({ timings }) => timings[`${norm}StepMs`]!;
 }
 
@@ -117,9 +173,11 @@ const NOTES = [
 ];
 
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
-  const { replicaBatches, channels } = options.quick ? QUICK : FULL;
+  const { replicaBatches, channels } = placesOf(options);
+  const norms = normsOf(options);
   const widest = channels.at(-1)!;
   const shares: Shares = {
+    norms,
     widest,
     replicaBatches,
     of: (norm, replicaBatch) =>
@@ -129,7 +187,7 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
     replicaBatches.map((replicaBatch) => ({ channels: width, replicaBatch })),
   );
   return {
-    tables: [timeTable(results, places)],
+    tables: [timeTable(results, norms, places)],
     plots: [sharePlot(shares)],
     verdicts: verdictsOf(shares),
     notes: NOTES,
@@ -138,14 +196,16 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
 
 /** What the norms of the widest net take. */
 interface Shares {
+  readonly norms: readonly ComparedNorm[];
   readonly widest: number;
   readonly replicaBatches: readonly number[];
   /** In percent of the step, by seed. */
-  of(norm: Norm, replicaBatch: number): SeedValues;
+  of(norm: ComparedNorm, replicaBatch: number): SeedValues;
 }
 
 function timeTable(
   results: readonly RunResult[],
+  norms: readonly ComparedNorm[],
   places: readonly { readonly channels: number; readonly replicaBatch: number }[],
 ): AnalysisTable {
   return {
@@ -153,28 +213,28 @@ function timeTable(
     columns: [
       'channels',
       'batch',
-      ...NORMS.map((norm) => `${TITLES[norm]}, ms`),
-      ...NORMS.slice(1).map((norm) => `${TITLES[norm]}, share`),
+      ...norms.map((norm) => `${TITLES[norm]}, ms`),
+      ...norms.slice(1).map((norm) => `${TITLES[norm]}, share`),
     ],
     rows: places.map((place) => [
-      place.channels,
+      place.channels === OWN_WIDTH ? 'its own' : place.channels,
       `${REPLICAS} x ${place.replicaBatch}`,
-      ...NORMS.map((norm) => cell(bySeed(results, place, stepMs(norm)), 2)),
-      ...NORMS.slice(1).map((norm) => cell(bySeed(results, place, overheadOf(norm)), 1, '%')),
+      ...norms.map((norm) => cell(bySeed(results, place, stepMs(norm)), 2)),
+      ...norms.slice(1).map((norm) => cell(bySeed(results, place, overheadOf(norm)), 1, '%')),
     ]),
   };
 }
 
-function sharePlot({ of, widest, replicaBatches }: Shares): AnalysisPlot {
+function sharePlot({ norms, of, widest, replicaBatches }: Shares): AnalysisPlot {
   return {
     file: 'share',
-    caption: `Share of the step by samples of a replica, ${widest} channels`,
+    caption: `Share of the step by samples of a replica${inWidth(widest)}`,
     plot: {
       title: 'Share of the training step that the norm takes',
       xLabel: 'samples of a replica',
       yLabel: 'share of the step, %',
       xScale: 'log',
-      series: NORMS.slice(1).map((norm) =>
+      series: norms.slice(1).map((norm) =>
         curve(
           TITLES[norm],
           replicaBatches.map((x) => ({ x, values: [...of(norm, x).values()] })),
@@ -184,21 +244,30 @@ function sharePlot({ of, widest, replicaBatches }: Shares): AnalysisPlot {
   };
 }
 
-function verdictsOf({ of, widest, replicaBatches }: Shares): readonly ClaimVerdict[] {
+/** `, 16 channels`, or nothing for a caller's net. */
+function inWidth(width: number): string {
+  return width === OWN_WIDTH ? '' : `, ${width} channels`;
+}
+
+function verdictsOf(shares: Shares): readonly ClaimVerdict[] {
+  const { norms, of, widest, replicaBatches } = shares;
   const [smallest, largest] = [replicaBatches[0]!, replicaBatches.at(-1)!];
   const local = of('local', largest);
   const extra = (replicaBatch: number): SeedValues =>
     subtract(of('sync', replicaBatch), of('local', replicaBatch));
-  const at = (replicaBatch: number): string => `${REPLICAS} x ${replicaBatch}, ${widest} channels`;
+  const at = (replicaBatch: number): string => placeName(replicaBatch, widest);
+  const has = (...wanted: readonly ComparedNorm[]): boolean =>
+    wanted.every((norm) => norms.includes(norm));
   const shown = { digits: 1, unit: '%' };
-  return [
+  const ofLocal = (): ClaimVerdict =>
     judge({
       claim: `Batch norm takes a tenth of the step or more (${at(largest)})`,
       claimed: 'above',
       a: { name: TITLES.local, values: local },
       b: constantSide('a tenth', local, 10),
       ...shown,
-    }),
+    });
+  const ofSync = (): readonly ClaimVerdict[] => [
     judge({
       claim: `Synchronizing it costs time on top (${at(smallest)})`,
       claimed: 'above',
@@ -207,19 +276,25 @@ function verdictsOf({ of, widest, replicaBatches }: Shares): readonly ClaimVerdi
       ...shown,
     }),
     judge({
-      claim: `The share that synchronizing adds falls with the batch (${widest} channels)`,
+      claim: `The share that synchronizing adds falls with the batch${inWidth(widest)}`,
       claimed: 'above',
       a: { name: `added at batch ${REPLICAS} x ${smallest}`, values: extra(smallest) },
       b: { name: `added at batch ${REPLICAS} x ${largest}`, values: extra(largest) },
       ...shown,
     }),
+  ];
+  const ofGroup = (): ClaimVerdict =>
     judge({
       claim: `Group norm, which shares nothing, is cheaper (${at(smallest)})`,
       claimed: 'below',
       a: { name: TITLES.group, values: of('group', smallest) },
       b: { name: TITLES.sync, values: of('sync', smallest) },
       ...shown,
-    }),
+    });
+  return [
+    ...(has('local') ? [ofLocal()] : []),
+    ...(has('local', 'sync') ? ofSync() : []),
+    ...(has('group', 'sync') ? [ofGroup()] : []),
   ];
 }
 
@@ -231,13 +306,21 @@ export const overhead: Experiment = {
     'Batch norm takes a noticeable share of the step; synchronizing it costs more on top, most ' +
     'of all with small batches.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
+  choices: {
+    model: true,
+    lr: 'it times steps, and nothing is learned in them',
+    'replica-batches': true,
+    norms: true,
+    epochs: 'it times a fixed number of steps',
+  },
   plan,
+  nets,
   run,
-  resultSchema: () =>
+  resultSchema: (settings) =>
     resultWith(
       ['timedSteps'],
       {},
-      NORMS.map((norm) => `${norm}StepMs`),
+      timedNorms(settings).map((norm) => `${norm}StepMs`),
     ),
   analyse,
 };

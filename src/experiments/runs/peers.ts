@@ -313,6 +313,14 @@ export const peers: Experiment = {
     'E[x^2] - E[x]^2 in float32 fails with large means, ranks that weigh alike with uneven ' +
     'shards, and the mean of rank means is another gradient there, whatever the statistics.',
   defaults: { data: 'synthetic', quickData: 'synthetic', seeds: 5, quickSeeds: 3 },
+  choices: {
+    conventions: true,
+    model: 'nothing is trained',
+    lr: 'nothing is trained',
+    epochs: 'nothing is trained',
+    norms: 'it compares the rules of batch norm of several systems',
+    'replica-batches': 'its batches are even, uneven, small and empty ones',
+  },
   plan,
   run,
   resultSchema: () =>

@@ -11,12 +11,10 @@ import { relu, sigmoid, tanh } from '../../nn/specs/activations.ts';
 import { conv2d } from '../../nn/specs/conv2d.ts';
 import { flatten } from '../../nn/specs/flatten.ts';
 import { linear } from '../../nn/specs/linear.ts';
-import { batchNorm, groupNorm, instanceNorm } from '../../nn/specs/norms.ts';
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../nn/specs/norms.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
+import type { ComparedNorm } from '../engine/choices.ts';
 
-/** `sync` is batch normalization over the whole batch, however many replicas share it; `local`
- * takes each replica's samples alone. */
-export type PlainNorm = 'none' | 'sync' | 'local' | 'group' | 'instance';
 export type PlainActivation = 'relu' | 'sigmoid' | 'tanh';
 
 /** What a net is made for: an input and the classes to tell apart. */
@@ -26,13 +24,19 @@ export interface NetPurpose {
 }
 
 /** How tables and curves call them. */
-export const NORM_TITLES: Readonly<Record<PlainNorm, string>> = {
+export const NORM_TITLES: Readonly<Record<ComparedNorm, string>> = {
   none: 'no norm',
   sync: 'batch norm',
   local: 'local batch norm',
   group: 'group norm',
+  layer: 'layer norm',
   instance: 'instance norm',
 };
+
+/** A title at the beginning of a sentence. */
+export function capitalized(title: string): string {
+  return `${title[0]!.toUpperCase()}${title.slice(1)}`;
+}
 
 /** What a net has to be made for to fit a dataset. Throws a {@link UsageError} for regression. */
 export function purposeOf(dataset: Dataset): NetPurpose {
@@ -46,7 +50,7 @@ export function purposeOf(dataset: Dataset): NetPurpose {
 }
 
 /** A normalization after a layer with outputs of this shape; none at all for `none`. */
-export function normLayers(norm: PlainNorm, shape: Shape): LayerSpec[] {
+export function normLayers(norm: ComparedNorm, shape: Shape): LayerSpec[] {
   const channels = channelsOf(shape);
   switch (norm) {
     case 'none':
@@ -57,6 +61,8 @@ export function normLayers(norm: PlainNorm, shape: Shape): LayerSpec[] {
       return [batchNorm(channels)];
     case 'group':
       return [groupNorm(defaultNumGroups(channels, shape), channels)];
+    case 'layer':
+      return [layerNorm(shape)];
     case 'instance':
       return [instanceNorm(channels, { affine: true })];
   }
@@ -86,7 +92,7 @@ export const DEEP_STAGES: readonly ConvStage[] = [
 ];
 
 export interface ConvNetOptions extends NetPurpose {
-  readonly norm: PlainNorm;
+  readonly norm: ComparedNorm;
   readonly stages: readonly ConvStage[];
   /** Width of a hidden linear layer, with norm and ReLU, before the last one; default none. */
   readonly hidden?: number;
@@ -128,7 +134,7 @@ export function plainConvNet(options: ConvNetOptions): LayerSpec {
 const ACTIVATIONS = { relu, sigmoid, tanh } as const;
 
 export interface PerceptronOptions extends NetPurpose {
-  readonly norm: PlainNorm;
+  readonly norm: ComparedNorm;
   /** Hidden layers. */
   readonly depth: number;
   readonly width: number;

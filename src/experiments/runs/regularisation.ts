@@ -2,8 +2,16 @@
 // by heart, with batch normalization, with group normalization, which has no noise of the batch,
 // and without. No weight decay and no augmentation, so that nothing else regularises.
 
-import { firstTrain } from '../../data/subset.ts';
+import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
+import {
+  COMPARED_NORMS,
+  type ComparedNorm,
+  netSettings,
+  netWith,
+  normsFrom,
+  oneBatchFrom,
+} from '../engine/choices.ts';
 import {
   bySeed,
   cell,
@@ -20,49 +28,80 @@ import type {
   Analysis,
   Experiment,
   ExperimentOptions,
+  NetContext,
+  PlainRecord,
   RunContext,
   RunResult,
   RunSpec,
 } from '../engine/experiment.ts';
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
+import { someTrain } from '../engine/samples.ts';
 import { trainCurve } from './lossCurve.ts';
-import { NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
-
-const NORMS = ['none', 'sync', 'group'] as const;
-type Norm = (typeof NORMS)[number];
+import { capitalized, NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
 
 const FULL = { samples: 1000, epochs: 30 };
 const QUICK = { samples: 500, epochs: 12 };
-const BATCH = { replicas: 4, replicaBatch: 8 };
+const REPLICAS = 4;
+const REPLICA_BATCH = 8;
 const RATE = 0.02;
+const NOISE_CLAIM =
+  'The noise of the batch regularises: the gap of batch norm is below that of group norm';
+
+/** `none` and those that are compared with it. */
+function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
+  return normsFrom(options, {
+    known: COMPARED_NORMS,
+    defaults: ['none', 'sync', 'group'],
+    needed: ['none'],
+  });
+}
+
+function sizeOf(options: ExperimentOptions): typeof FULL {
+  const { samples, epochs } = options.quick ? QUICK : FULL;
+  return { samples, epochs: options.epochs ?? epochs };
+}
 
 function plan(options: ExperimentOptions): readonly RunSpec[] {
-  const size = options.quick ? QUICK : FULL;
+  const size = sizeOf(options);
+  const batch = { replicas: REPLICAS, replicaBatch: oneBatchFrom(options, REPLICA_BATCH) };
+  const { lr: rate = RATE } = options;
+  const norms = normsOf(options);
   return seedsOf(options).flatMap((seed) =>
-    NORMS.map((norm) => ({
+    norms.map((norm) => ({
       label: `${NORM_TITLES[norm]}, seed ${seed}`,
-      settings: { data: options.data, norm, rate: RATE, ...BATCH, ...size, seed },
+      settings: {
+        data: options.data,
+        ...netSettings(options),
+        norm,
+        rate,
+        ...batch,
+        ...size,
+        seed,
+      },
       cost: norm === 'none' ? 1 : 1.2,
     })),
   );
+}
+
+function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
+  const norm = choiceIn(settings, 'norm', COMPARED_NORMS);
+  const purpose = purposeOf(context.dataset);
+  const own = () => plainConvNet({ ...purpose, norm, stages: SHALLOW_STAGES });
+  return [netWith(context, norm, own)];
 }
 
 async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   const { settings } = spec;
   const whole = context.dataset;
   const samples = Math.min(numberIn(settings, 'samples'), whole.train.count);
-  const dataset = firstTrain(whole, samples);
+  const dataset = someTrain(whole, samples);
   const replicas = numberIn(settings, 'replicas');
   const replicaBatch = numberIn(settings, 'replicaBatch');
   const stepsPerEpoch = Math.floor(samples / (replicas * replicaBatch));
   const curve = await trainCurve(
     {
-      model: plainConvNet({
-        ...purposeOf(dataset),
-        norm: choiceIn(settings, 'norm', NORMS),
-        stages: SHALLOW_STAGES,
-      }),
+      model: nets(settings, context)[0]!,
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: 0.9 }),
       replicas,
       replicaBatch,
@@ -93,26 +132,31 @@ const errorGap: Measure = (result) => testError(result) - trainError(result);
 const lossGap: Measure = (result) => numberOf(result, 'testLoss') - numberOf(result, 'trainLoss');
 
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
-  const side = (norm: Norm, measure: Measure) => ({
+  const norms = normsOf(options);
+  const side = (norm: ComparedNorm, measure: Measure) => ({
     name: NORM_TITLES[norm],
     values: bySeed(results, { norm }, measure),
   });
-  const compare = (claim: string, other: Norm, measure: Measure) =>
+  const compare = (
+    claim: string,
+    [norm, other]: readonly [ComparedNorm, ComparedNorm],
+    measure: Measure,
+  ) =>
     judge({
       claim,
       claimed: 'below',
-      a: side('sync', measure),
+      a: side(norm, measure),
       b: side(other, measure),
       ...(measure === lossGap ? {} : { digits: 2, unit: '%' }),
     });
-  const { epochs } = options.quick ? QUICK : FULL;
+  const { epochs } = sizeOf(options);
   const at = Array.from({ length: epochs }, (_, i) => i + 1);
   return {
     tables: [
       {
         caption: 'Means over the seeds with 95 % intervals',
         columns: ['norm', 'training error', 'test error', 'gap', 'gap of the losses'],
-        rows: NORMS.map((norm) => [
+        rows: norms.map((norm) => [
           NORM_TITLES[norm],
           cell(bySeed(results, { norm }, trainError), 2, '%'),
           cell(bySeed(results, { norm }, testError), 2, '%'),
@@ -130,21 +174,27 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
           xLabel: 'epoch',
           yLabel: 'cross-entropy',
           yScale: 'log',
-          series: NORMS.map((norm) =>
+          series: norms.map((norm) =>
             listCurve(NORM_TITLES[norm], select(results, { norm }), 'losses', at),
           ),
         },
       },
     ],
     verdicts: [
-      compare('Batch norm narrows the gap between training and test error', 'none', errorGap),
-      compare('Batch norm narrows the gap between training and test loss', 'none', lossGap),
-      compare('Batch norm lowers the test error', 'none', testError),
-      compare(
-        'The noise of the batch regularises: the gap of batch norm is below that of group norm',
-        'group',
-        errorGap,
-      ),
+      ...norms
+        .filter((norm) => norm === 'sync' || (norm !== 'none' && options.norms !== undefined))
+        .flatMap((norm) => {
+          const title = capitalized(NORM_TITLES[norm]);
+          const pair = [norm, 'none'] as const;
+          return [
+            compare(`${title} narrows the gap between training and test error`, pair, errorGap),
+            compare(`${title} narrows the gap between training and test loss`, pair, lossGap),
+            compare(`${title} lowers the test error`, pair, testError),
+          ];
+        }),
+      ...(norms.includes('sync') && norms.includes('group')
+        ? [compare(NOISE_CLAIM, ['sync', 'group'], errorGap)]
+        : []),
     ],
     notes: [
       'Both errors are of the net as it evaluates, with running statistics, on the whole test ' +
@@ -163,7 +213,15 @@ export const regularisation: Experiment = {
     'On a small training set batch norm narrows the gap between training and test error, more ' +
     'than group norm, since other samples of the batch add noise to its statistics.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 2 },
+  choices: {
+    model: true,
+    lr: true,
+    'replica-batches': true,
+    norms: true,
+    epochs: true,
+  },
   plan,
+  nets,
   run,
   resultSchema: () =>
     resultWith(['testError', 'trainError', 'testLoss', 'trainLoss'], { losses: 1 }),

@@ -11,6 +11,13 @@ import { reshape } from '../../nn/specs/reshape.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { adam } from '../../optim/optimizer.ts';
 import {
+  batchesFrom,
+  type ComparedNorm,
+  netSettings,
+  netWith,
+  stepsFrom,
+} from '../engine/choices.ts';
+import {
   bySeed,
   cell,
   choiceIn,
@@ -32,6 +39,7 @@ import type {
   ClaimVerdict,
   Experiment,
   ExperimentOptions,
+  NetContext,
   PlainRecord,
   RunContext,
   RunResult,
@@ -44,6 +52,8 @@ import { type NetPurpose, purposeOf } from './plainNets.ts';
 
 const NORMS = ['batch', 'layer'] as const;
 type Norm = (typeof NORMS)[number];
+/** What becomes of the batch norms of a caller's net. */
+const CONVERTED: Readonly<Record<Norm, ComparedNorm>> = { batch: 'local', layer: 'layer' };
 const TITLES: Readonly<Record<Norm, string>> = { batch: 'batch norm', layer: 'layer norm' };
 
 /** Samples of a step, over all replicas. */
@@ -60,19 +70,39 @@ const RATE = 0.005;
  * what differs there, and its running statistics fit no other images (Cooijmans et al. 2017). */
 const EPS: Readonly<Record<Norm, number>> = { batch: 0.02, layer: 1e-5 };
 
+/** Samples that share statistics, the smallest first; each divides the samples of a step. */
+function batchesOf(options: ExperimentOptions): readonly number[] {
+  const own = options.quick ? [SMALL, LARGE] : BATCHES;
+  const batches = batchesFrom(options, own).toReversed();
+  const wrong = batches.find((batch) => GLOBAL_BATCH % batch !== 0);
+  if (wrong === undefined) return batches;
+  throw new UsageError({
+    what: '--replica-batches',
+    given: wrong,
+    allowed: `divisors of ${GLOBAL_BATCH}, the samples of every step`,
+  });
+}
+
+function sizeOf(options: ExperimentOptions): typeof FULL {
+  const own = options.quick ? QUICK : FULL;
+  return { ...own, steps: stepsFrom(options, GLOBAL_BATCH, own.steps) };
+}
+
 function plan(options: ExperimentOptions): readonly RunSpec[] {
-  const size = options.quick ? QUICK : FULL;
-  const batches = options.quick ? [SMALL, LARGE] : BATCHES;
+  const size = sizeOf(options);
+  const batches = batchesOf(options);
+  const { lr: rate = RATE } = options;
   return seedsOf(options).flatMap((seed) =>
     batches.flatMap((replicaBatch) =>
       NORMS.map((norm) => ({
         label: `${TITLES[norm]}, batch ${replicaBatch}, seed ${seed}`,
         settings: {
           data: options.data,
+          ...netSettings(options),
           norm,
           replicas: GLOBAL_BATCH / replicaBatch,
           replicaBatch,
-          rate: RATE,
+          rate,
           eps: EPS[norm],
           ...size,
           seed,
@@ -102,11 +132,17 @@ function modelOf(settings: PlainRecord, { inputShape, classes }: NetPurpose): La
   ]);
 }
 
+function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
+  const norm = choiceIn(settings, 'norm', NORMS);
+  const purpose = purposeOf(context.dataset);
+  return [netWith(context, CONVERTED[norm], () => modelOf(settings, purpose))];
+}
+
 async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
   const { settings } = spec;
   const curveOfRun = await trainCurve(
     {
-      model: modelOf(settings, purposeOf(context.dataset)),
+      model: nets(settings, context)[0]!,
       optimizer: adam({ lr: numberIn(settings, 'rate') }),
       replicas: numberIn(settings, 'replicas'),
       replicaBatch: numberIn(settings, 'replicaBatch'),
@@ -125,13 +161,13 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
 
 const testError: Measure = (result) => 100 * numberOf(result, 'testError');
 
-const NOTES = [
+const EPS_NOTE =
   `Batch norm has eps ${EPS.batch}, layer norm the usual ${EPS.layer}. With the usual one ` +
-    'batch norm is far worse: where rows are nearly constant it blows up what little differs.',
+  'batch norm is far worse: where rows are nearly constant it blows up what little differs.';
+const NOTE =
   `A step always has ${GLOBAL_BATCH} samples; they are split among replicas whose batch ` +
-    'norms see their own samples only. So nothing but the statistics depends on the batch: ' +
-    'layer norm, which shares nothing between samples, computes the same but for rounding.',
-];
+  'norms see their own samples only. So nothing but the statistics depends on the batch: ' +
+  'layer norm, which shares nothing between samples, computes the same but for rounding.';
 
 /** Test errors in %, by seed. */
 type ErrorsAt = (norm: Norm, replicaBatch: number) => SeedValues;
@@ -139,12 +175,12 @@ type ErrorsAt = (norm: Norm, replicaBatch: number) => SeedValues;
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
   const errors: ErrorsAt = (norm, replicaBatch) =>
     bySeed(results, { norm, replicaBatch }, testError);
-  const batches = BATCHES.filter((batch) => errors('batch', batch).size > 0);
+  const batches = batchesOf(options);
   return {
     tables: [errorTable(errors, batches)],
-    plots: [errorPlot(errors, batches), lossPlot(results, options)],
-    verdicts: verdictsOf(errors),
-    notes: NOTES,
+    plots: [errorPlot(errors, batches), lossPlot(results, sizeOf(options), batches)],
+    verdicts: verdictsOf(errors, batches),
+    notes: options.net === undefined ? [EPS_NOTE, NOTE] : [NOTE],
   };
 }
 
@@ -178,9 +214,15 @@ function errorPlot(errors: ErrorsAt, batches: readonly number[]): AnalysisPlot {
   };
 }
 
-function lossPlot(results: readonly RunResult[], options: ExperimentOptions): AnalysisPlot {
-  const { steps, windowSteps } = options.quick ? QUICK : FULL;
-  const ends = Array.from({ length: steps / windowSteps }, (_, i) => (i + 1) * windowSteps);
+function lossPlot(
+  results: readonly RunResult[],
+  { steps, windowSteps }: typeof FULL,
+  batches: readonly number[],
+): AnalysisPlot {
+  const [small, large] = [batches[0]!, batches.at(-1)!];
+  const ends = Array.from({ length: Math.ceil(steps / windowSteps) }, (_, i) =>
+    Math.min(steps, (i + 1) * windowSteps),
+  );
   return {
     file: 'loss',
     caption: `Training loss in windows of ${windowSteps} steps, mean over the seeds`,
@@ -190,9 +232,9 @@ function lossPlot(results: readonly RunResult[], options: ExperimentOptions): An
       yLabel: 'cross-entropy',
       yScale: 'log',
       series: NORMS.flatMap((norm) =>
-        [SMALL, LARGE].map((replicaBatch) => {
+        [...new Set([small, large])].map((replicaBatch) => {
           const runs = select(results, { norm, replicaBatch });
-          const style = replicaBatch === SMALL ? ('dashed' as const) : ('solid' as const);
+          const style = replicaBatch === small ? ('dashed' as const) : ('solid' as const);
           const name = `${TITLES[norm]}, batch ${replicaBatch}`;
           return { ...listCurve(name, runs, 'losses', ends), style };
         }),
@@ -201,21 +243,29 @@ function lossPlot(results: readonly RunResult[], options: ExperimentOptions): An
   };
 }
 
-function verdictsOf(errors: ErrorsAt): readonly ClaimVerdict[] {
+function verdictsOf(errors: ErrorsAt, batches: readonly number[]): readonly ClaimVerdict[] {
+  const [small, large] = [batches[0]!, batches.at(-1)!];
   const side = (norm: Norm, batch: number) => ({
     name: `${TITLES[norm]} at batch ${batch}`,
     values: errors(norm, batch),
   });
   const rise = (norm: Norm) => ({
     name: `rise of ${TITLES[norm]}`,
-    values: subtract(errors(norm, SMALL), errors(norm, LARGE)),
+    values: subtract(errors(norm, small), errors(norm, large)),
   });
   const shown = { claimed: 'above' as const, digits: 2, unit: '%' };
+  const withSmall = judge({
+    claim: 'With a small batch layer norm has the lower error',
+    a: side('batch', small),
+    b: side('layer', small),
+    ...shown,
+  });
+  if (small === large) return [withSmall];
   return [
     judge({
       claim: 'Batch norm over time steps suffers when few samples share statistics',
-      a: side('batch', SMALL),
-      b: side('batch', LARGE),
+      a: side('batch', small),
+      b: side('batch', large),
       ...shown,
     }),
     judge({
@@ -224,16 +274,11 @@ function verdictsOf(errors: ErrorsAt): readonly ClaimVerdict[] {
       b: rise('layer'),
       ...shown,
     }),
-    judge({
-      claim: 'With a small batch layer norm has the lower error',
-      a: side('batch', SMALL),
-      b: side('layer', SMALL),
-      ...shown,
-    }),
+    withSmall,
     judge({
       claim: 'With a larger batch, too, layer norm has the lower error on sequences',
-      a: side('batch', LARGE),
-      b: side('layer', LARGE),
+      a: side('batch', large),
+      b: side('layer', large),
       ...shown,
     }),
   ];
@@ -247,7 +292,15 @@ export const sequence: Experiment = {
     'With statistics of each time step batch norm suffers when few samples share them, where ' +
     'layer norm does not.',
   defaults: { data: 'mnist', quickData: 'mnist', seeds: 4, quickSeeds: 2 },
+  choices: {
+    model: true,
+    lr: true,
+    'replica-batches': true,
+    norms: 'it compares batch norm and layer norm, which recurrent layers have',
+    epochs: true,
+  },
   plan,
+  nets,
   run,
   resultSchema: () => resultWith(['testError'], { losses: 1 }),
   analyse,

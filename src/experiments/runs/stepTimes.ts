@@ -4,11 +4,11 @@
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import { medianOf } from '../../base/median.ts';
-import { firstTrain } from '../../data/subset.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import { Trainer } from '../../runtime/trainer.ts';
 import type { RunContext } from '../engine/experiment.ts';
+import { someTrain } from '../engine/samples.ts';
 
 /** So small that no net, whatever its norm, leaves ordinary numbers, which are the fast ones. */
 const TIMED_RATE = 1e-4;
@@ -62,7 +62,7 @@ function startTrainer(
   const count = Math.min(dataset.train.count, steps * replicas * replicaBatch);
   return Trainer.start({
     model,
-    data: firstTrain({ ...dataset, test }, count),
+    data: someTrain({ ...dataset, test }, count),
     optimizer: sgd({ lr: TIMED_RATE }),
     replicas,
     replicaBatch,

@@ -2,11 +2,11 @@
 // at one small batch of each replica. Wu and Johnson 2021 call the samples of a group the
 // normalization batch; nothing else of the step changes with it.
 
-import { firstTrain } from '../../data/subset.ts';
 import { convertNorm } from '../../nn/convert/convertNorm.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import { cosine } from '../../optim/schedule.ts';
+import { netSettings, oneBatchFrom } from '../engine/choices.ts';
 import {
   bySeed,
   cell,
@@ -27,6 +27,7 @@ import type {
   ClaimVerdict,
   Experiment,
   ExperimentOptions,
+  NetContext,
   PlainRecord,
   RunContext,
   RunResult,
@@ -34,9 +35,9 @@ import type {
 } from '../engine/experiment.ts';
 import type { RunValues } from '../engine/resultSchema.ts';
 import { type ResultSchema, resultWith } from '../engine/resultSchema.ts';
+import { someTrain } from '../engine/samples.ts';
 import { trainCurve } from './lossCurve.ts';
-import { purposeOf } from './plainNets.ts';
-import { smallBatchNet } from './smallBatch.ts';
+import { smallBatchNet } from './smallBatchSetup.ts';
 import { timeSteps } from './stepTimes.ts';
 
 const REPLICAS = 16;
@@ -52,20 +53,21 @@ const WINDOW_STEPS = 25;
 const LARGEST_COST = 1.1;
 
 function plan(options: ExperimentOptions): readonly RunSpec[] {
-  const { groups, samples, epochs, windows } = options.quick ? QUICK : FULL;
-  const { data } = options;
-  const job = { data, replicas: REPLICAS, replicaBatch: REPLICA_BATCH };
+  const { groups, samples, windows, ...own } = options.quick ? QUICK : FULL;
+  const { data, epochs = own.epochs, lr: rate = RATE } = options;
+  const replicaBatch = oneBatchFrom(options, REPLICA_BATCH);
+  const job = { data, ...netSettings(options), replicas: REPLICAS, replicaBatch };
   return seedsOf(options).flatMap((seed): RunSpec[] => [
     ...groups.map((groupSize) => ({
       label: `groups of ${groupSize}, seed ${seed}`,
-      settings: { kind: 'error', ...job, groupSize, rate: RATE, samples, epochs, seed },
+      settings: { kind: 'error', ...job, groupSize, rate, samples, epochs, seed },
       cost: samples * epochs,
     })),
     // All sizes in one run, since only times that are taken side by side can be compared.
     {
       label: `times, seed ${seed}`,
       settings: { kind: 'times', ...job, groups: groups.join(' '), windows, seed },
-      cost: windows * TIMED_STEPS * REPLICAS * REPLICA_BATCH * groups.length,
+      cost: windows * TIMED_STEPS * REPLICAS * replicaBatch * groups.length,
     },
   ]);
 }
@@ -75,8 +77,13 @@ function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
   return kind === 'error' ? measureError(settings, context) : measureTimes(settings, context);
 }
 
-function modelOf(groupSize: number, { dataset }: RunContext): LayerSpec {
-  const model = smallBatchNet(purposeOf(dataset), 'sync');
+function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
+  const sizes = settings.kind === 'times' ? timedGroups(settings) : [settings.groupSize as number];
+  return sizes.map((groupSize) => modelOf(groupSize, context));
+}
+
+function modelOf(groupSize: number, context: NetContext): LayerSpec {
+  const model = smallBatchNet(context, 'sync');
   return convertNorm(model, groupSize === 1 ? { to: 'local' } : { to: 'sync', groupSize });
 }
 
@@ -87,7 +94,7 @@ async function measureError(settings: PlainRecord, context: RunContext): Promise
   const result = await trainCurve(
     {
       model: modelOf(numberIn(settings, 'groupSize'), context),
-      dataset: firstTrain(context.dataset, samples),
+      dataset: someTrain(context.dataset, samples),
       optimizer: sgd({ lr: numberIn(settings, 'rate'), momentum: MOMENTUM }),
       schedule: cosine(),
       replicas,
@@ -172,22 +179,27 @@ function measuredIn(results: readonly RunResult[]): Measured {
 
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
   const { groups } = options.quick ? QUICK : FULL;
+  const replicaBatch = oneBatchFrom(options, REPLICA_BATCH);
   const measured = measuredIn(results);
   return {
-    tables: [tableOf(measured, groups)],
+    tables: [tableOf(measured, groups, replicaBatch)],
     plots: plotsOf(measured, groups),
     verdicts: verdictsOf(measured),
     notes: NOTES,
   };
 }
 
-function tableOf({ errors, times, ratios }: Measured, groups: readonly number[]): AnalysisTable {
+function tableOf(
+  { errors, times, ratios }: Measured,
+  groups: readonly number[],
+  replicaBatch: number,
+): AnalysisTable {
   return {
-    caption: `${REPLICAS} replicas of ${REPLICA_BATCH} samples, 95 % intervals over the seeds`,
+    caption: `${REPLICAS} replicas of ${replicaBatch} samples, 95 % intervals over the seeds`,
     columns: ['sync group', 'samples in it', 'test error, %', 'ms a step', 'against no sync'],
     rows: groups.map((groupSize) => [
       groupSize,
-      groupSize * REPLICA_BATCH,
+      groupSize * replicaBatch,
       cell(errors(groupSize), 2),
       cell(times(groupSize), 3),
       cell(ratios(groupSize), 3),
@@ -266,7 +278,15 @@ export const syncGroup: Experiment = {
     'The more replicas of few samples share statistics, the lower the error, with most of the ' +
     'gain from the first few; in shared memory it costs next to nothing.',
   defaults: { data: 'fashion-mnist', quickData: 'fashion-mnist', seeds: 5, quickSeeds: 3 },
+  choices: {
+    model: true,
+    lr: true,
+    'replica-batches': true,
+    norms: 'it compares batch norms by the replicas that share statistics',
+    epochs: true,
+  },
   plan,
+  nets,
   run,
   resultSchema,
   analyse,

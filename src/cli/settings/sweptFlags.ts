@@ -1,0 +1,43 @@
+// The flags of `train` that `sweep` takes, too: those that decide what is computed. Names alone, so
+// that the help of all commands loads nothing else.
+
+/** Flags of `train` that may have several values. */
+export const CROSSED_FLAGS: readonly string[] = [
+  'data',
+  'limit',
+  'model',
+  'norm',
+  'group-size',
+  'num-groups',
+  'replicas',
+  'replica-batch',
+  'batch',
+  'grains',
+  'epochs',
+  'max-steps',
+  'optimizer',
+  'lr',
+  'momentum',
+  'weight-decay',
+  'schedule',
+  'warmup-steps',
+  'step-size',
+  'gamma',
+  'clip-norm',
+  'label-smoothing',
+  'shift',
+  'seed',
+];
+
+/** Those that are the same in all runs: lists, and flags without a value. */
+export const FIXED_TEXTS: readonly string[] = ['norm-kinds', 'on-non-finite'];
+export const FIXED_SWITCHES: readonly string[] = [
+  'drop-last',
+  'nesterov',
+  'no-norm-decay',
+  'flip',
+  'strict',
+];
+
+/** The flags of `train` that `sweep` takes, too. */
+export const SWEPT_FLAGS: readonly string[] = [...CROSSED_FLAGS, ...FIXED_TEXTS, ...FIXED_SWITCHES];

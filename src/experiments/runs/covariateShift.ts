@@ -1,0 +1,242 @@
+// Internal covariate shift: how far the distribution of each layer's inputs moves on a fixed probe
+// batch, from one step to the next and over a training (Ioffe and Szegedy 2015), with batch norm
+// and without; and at the same steps what Santurkar et al. 2018 measured (landscape.ts).
+
+import type { Dataset } from '../../data/dataset.ts';
+import type { LayerSpec } from '../../nn/specs/spec.ts';
+import { sgd } from '../../optim/optimizer.ts';
+import { bindProbe, type Probe } from '../../runtime/probe.ts';
+import {
+  COMPARED_NORMS,
+  type ComparedNorm,
+  netSettings,
+  netWith,
+  normsFrom,
+  oneBatchFrom,
+  stepsFrom,
+} from '../engine/choices.ts';
+import { choiceIn, numberIn, seedsOf } from '../engine/compare.ts';
+import type {
+  Experiment,
+  ExperimentOptions,
+  NetContext,
+  PlainRecord,
+  RunContext,
+  RunResult,
+  RunSpec,
+} from '../engine/experiment.ts';
+import type { RunValues } from '../engine/resultSchema.ts';
+import { resultWith } from '../engine/resultSchema.ts';
+import { someTrain } from '../engine/samples.ts';
+import { analyseShift, LISTS, type ShiftSubject } from './covariateShiftAnalysis.ts';
+import {
+  type Distances,
+  type Distribution,
+  distancesOf,
+  distributionOf,
+} from './inputDistributions.ts';
+import { gradientShifts, type Landscape, landscapeAt } from './landscape.ts';
+import { trainCurve } from './lossCurve.ts';
+import { DEEP_STAGES, NORM_TITLES, plainConvNet, purposeOf } from './plainNets.ts';
+
+const FULL = { steps: 600, every: 50 };
+const QUICK = { steps: 160, every: 20 };
+const REPLICAS = 4;
+const REPLICA_BATCH = 8;
+const RATE = 0.1;
+/** Replicas of the probe: 64 samples with the usual batch. */
+const PROBE_REPLICAS = 8;
+/** Stands for what has left all bounds, so that files can hold it. */
+const LARGEST = 1e6;
+
+function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
+  return normsFrom(options, {
+    known: COMPARED_NORMS,
+    defaults: ['none', 'sync'],
+    needed: ['none'],
+  });
+}
+
+/** Whole intervals between looks, at least two. */
+function sizeOf(options: ExperimentOptions): typeof FULL {
+  const { steps: own, every } = options.quick ? QUICK : FULL;
+  const batch = REPLICAS * oneBatchFrom(options, REPLICA_BATCH);
+  const steps = stepsFrom(options, batch, own);
+  return { steps: Math.max(2, Math.ceil(steps / every)) * every, every };
+}
+
+function plan(options: ExperimentOptions): readonly RunSpec[] {
+  const { lr: rate = RATE } = options;
+  const size = sizeOf(options);
+  const batch = { replicas: REPLICAS, replicaBatch: oneBatchFrom(options, REPLICA_BATCH) };
+  return seedsOf(options).flatMap((seed) =>
+    normsOf(options).map((norm) => ({
+      label: `${NORM_TITLES[norm]}, seed ${seed}`,
+      settings: {
+        data: options.data,
+        ...netSettings(options),
+        norm,
+        rate,
+        ...batch,
+        ...size,
+        seed,
+      },
+      cost: size.steps,
+    })),
+  );
+}
+
+function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
+  const norm = choiceIn(settings, 'norm', COMPARED_NORMS);
+  const purpose = purposeOf(context.dataset);
+  const own = () => plainConvNet({ ...purpose, norm, stages: DEEP_STAGES });
+  return [netWith(context, norm, own)];
+}
+
+async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
+  const model = nets(settings, context)[0]!;
+  const seed = numberIn(settings, 'seed');
+  const rate = numberIn(settings, 'rate');
+  const every = numberIn(settings, 'every');
+  const replicaBatch = numberIn(settings, 'replicaBatch');
+  const data = probeData(context.dataset, PROBE_REPLICAS * replicaBatch);
+  const optimizer = sgd({ lr: rate });
+  const probe = bindProbe({ model, data, optimizer, replicas: PROBE_REPLICAS, seed });
+  const looks = new Looks(probe, rate);
+  // The probe starts with the weights that the run starts with.
+  looks.begin();
+  const curve = await trainCurve(
+    {
+      model,
+      optimizer,
+      replicas: numberIn(settings, 'replicas'),
+      replicaBatch,
+      steps: numberIn(settings, 'steps'),
+      windowSteps: [1, every - 1],
+      seed,
+      onWindow(trainer) {
+        probe.load(trainer.weights());
+        if (trainer.step % every === 1) looks.afterStep();
+        else looks.begin();
+      },
+    },
+    context,
+  );
+  return {
+    values: { ...looks.result(), loss: curve.losses.at(-1)! },
+    timings: { trainMs: curve.trainMs },
+  };
+}
+
+/** The probe: so many training samples drawn from all, and nothing to test. */
+function probeData(dataset: Dataset, count: number): Dataset {
+  const { inputs, targets } = dataset.test;
+  const test = { count: 0, inputs: inputs.subarray(0, 0), targets: targets.subarray(0, 0) };
+  return someTrain({ ...dataset, test }, Math.min(count, dataset.train.count));
+}
+
+/** Takes down what the probe sees, at the beginning of each interval and a step later. */
+class Looks {
+  private readonly probe: Probe;
+  private readonly rate: number;
+  private before = new Float32Array();
+  /** Of each look, by layer. */
+  private readonly distributions: (readonly Distribution[])[] = [];
+  private readonly steps: (readonly Distances[])[] = [];
+  private readonly landscapes: Landscape[] = [];
+  private readonly gradientShifts: (readonly number[])[] = [];
+
+  constructor(probe: Probe, rate: number) {
+    this.probe = probe;
+    this.rate = rate;
+  }
+
+  /** At the parameters that the probe holds. */
+  begin(): void {
+    this.distributions.push(this.see());
+    this.landscapes.push(landscapeAt(this.probe, this.rate));
+    this.before = this.probe.parameters.slice();
+  }
+
+  /** At those that one step made of the last ones. */
+  afterStep(): void {
+    const after = this.probe.parameters.slice();
+    const before = this.distributions.at(-1)!;
+    this.steps.push(this.see().map((now, layer) => distancesOf(before[layer]!, now)));
+    this.gradientShifts.push(gradientShifts(this.probe, this.before, after));
+  }
+
+  result(): Readonly<Record<string, readonly number[]>> {
+    const { distributions, steps, landscapes } = this;
+    const [first, last] = [distributions[0]!, distributions.at(-1)!];
+    const middle = distributions[Math.floor(distributions.length / 2)]!;
+    const between = (a: readonly Distribution[], b: readonly Distribution[]) =>
+      a.map((one, layer) => distancesOf(one, b[layer]!));
+    const whole = between(first, last);
+    const lists = {
+      stepShift: byLayer(steps.map((layers) => layers.map(({ shift }) => shift))),
+      drift: whole.map(({ shift }) => shift),
+      meanDrift: whole.map(({ mean }) => mean),
+      stdDrift: whole.map(({ std }) => std),
+      lateDrift: between(middle, last).map(({ shift }) => shift),
+      driftByLook: distributions.map((now) => meanOf(between(first, now).map((d) => d.shift))),
+      stepShiftByLook: steps.map((layers) => meanOf(layers.map(({ shift }) => shift))),
+      gradientShift: byLayer(this.gradientShifts),
+      lossRange: landscapes.map(({ lossRange }) => lossRange),
+      gradientChange: landscapes.map(({ gradientChange }) => gradientChange),
+      relativeChange: landscapes.map(({ relativeChange }) => relativeChange),
+    };
+    return Object.fromEntries(
+      Object.entries(lists).map(([name, values]) => [name, values.map(limited)]),
+    );
+  }
+
+  /** Distributions of the inputs of all layers but the first, which sees the data. */
+  private see(): readonly Distribution[] {
+    const found: Distribution[] = [];
+    this.probe.run((layer, inputs) => {
+      if (layer > 0) found.push(distributionOf(inputs, this.probe.layers[layer]!.channels));
+    });
+    return found;
+  }
+}
+
+/** Means over the looks, by layer. */
+function byLayer(looks: readonly (readonly number[])[]): readonly number[] {
+  return looks[0]!.map((_, layer) => meanOf(looks.map((layers) => layers[layer]!)));
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function limited(value: number): number {
+  return Number.isNaN(value) ? LARGEST : Math.min(value, LARGEST);
+}
+
+function analyse(results: readonly RunResult[], options: ExperimentOptions) {
+  const subject: ShiftSubject = { norms: normsOf(options), ...sizeOf(options) };
+  return analyseShift(results, subject);
+}
+
+/** See docs/experiments/covariate-shift.md. */
+export const covariateShift: Experiment = {
+  name: 'covariate-shift',
+  title: 'Internal covariate shift, and what else batch norm may do',
+  hypothesis:
+    'With batch norm the distribution of what comes into each layer moves less, from step to ' +
+    'step and over a training; loss and gradient are more predictable along a step.',
+  defaults: { data: 'mnist', quickData: 'mnist', seeds: 5, quickSeeds: 3 },
+  choices: {
+    model: true,
+    lr: true,
+    'replica-batches': true,
+    norms: true,
+    epochs: true,
+  },
+  plan,
+  nets,
+  run,
+  resultSchema: () => resultWith(['loss'], Object.fromEntries(LISTS.map((name) => [name, 1]))),
+  analyse,
+};
