@@ -48,6 +48,10 @@ const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unk
   ['schedule', (config) => config.schedule.kind],
   ['warmup-steps', (config) => config.schedule.warmupSteps],
   ['step-size', (config) => (config.schedule as { stepSize?: number }).stepSize],
+  ['factor', (config) => (config.schedule as { factor?: number }).factor],
+  ['lr-patience', (config) => (config.schedule as { patience?: number }).patience],
+  ['min-lr', (config) => (config.schedule as { minLr?: number }).minLr],
+  ['validation-split', (config) => config.validationSplit],
   ['gamma', (config) => (config.schedule as { gamma?: number }).gamma],
 ];
 

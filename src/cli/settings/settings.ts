@@ -19,10 +19,12 @@ import { type AllowModules, loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { type AveragingSpec, ema, swa } from '../../optim/averaging.ts';
 import { OPTIMIZER_NAMES } from '../../optim/bindOptimizer.ts';
+import { MONITORS } from '../../optim/monitor.ts';
 import { optionNamesOf, parseOptimizer } from '../../optim/optimizer.ts';
 import type { OptimizerSpec } from '../../optim/optimizers.ts';
+import { plateau } from '../../optim/plateau.ts';
 import { constant, cosine, type ScheduleSpec, step } from '../../optim/schedule.ts';
-import { MAX_GRAINS, MAX_REPLICAS } from '../../plan/config.ts';
+import { MAX_GRAINS, MAX_REPLICAS, trainCounts } from '../../plan/config.ts';
 import { smallestBatch } from '../../plan/feasible.ts';
 import { ON_NON_FINITE } from '../../plan/onNonFinite.ts';
 import {
@@ -83,7 +85,8 @@ export function normalizedAs(flags: Flags, model: LayerSpec, data: Dataset): Lay
     flags.integer('batch', 1) ??
     replicas * (flags.integer('replica-batch', 1) ?? DEFAULT_REPLICA_BATCH);
   const steps = { globalBatch, dropLast: flags.isSet('drop-last') };
-  const replicaBatch = smallestBatch({ countTrain: data.train.count }, steps) / replicas;
+  const counts = trainCounts(data.train.count, flags.number('validation-split', 0));
+  const replicaBatch = smallestBatch(counts, steps) / replicas;
   const { inputShape } = data;
   return convertNorm(model, { ...normFrom(flags), inputShape, replicas, replicaBatch });
 }
@@ -191,12 +194,16 @@ function optimizerFrom(flags: Flags): OptimizerSpec {
 }
 
 function scheduleFrom(flags: Flags): ScheduleSpec {
-  const kind = flags.choice('schedule', ['constant', 'cosine', 'step']) ?? 'constant';
+  const kind = flags.choice('schedule', ['constant', 'cosine', 'step', 'plateau']) ?? 'constant';
   const warmupSteps = flags.integer('warmup-steps', 0) ?? 0;
   const stepSize = flags.integer('step-size', 1);
   const gamma = flags.number('gamma', 0);
   refuseWithout(flags, 'step-size', '--schedule step', kind === 'step');
   refuseWithout(flags, 'gamma', '--schedule step', kind === 'step');
+  for (const name of ['factor', 'lr-patience', 'min-lr']) {
+    refuseWithout(flags, name, '--schedule plateau', kind === 'plateau');
+  }
+  if (kind === 'plateau') return plateauFrom(flags, warmupSteps);
   if (kind === 'constant') return constant({ warmupSteps });
   if (kind === 'cosine') return cosine({ warmupSteps });
   if (stepSize === undefined) {
@@ -224,6 +231,20 @@ function averagingFrom(flags: Flags): AveragingSpec | undefined {
   return fromEpoch === undefined ? undefined : swa({ fromEpoch });
 }
 
+function plateauFrom(flags: Flags, warmupSteps: number): ScheduleSpec {
+  const monitor = flags.choice('monitor', MONITORS);
+  const factor = flags.number('factor', 0);
+  const patience = flags.integer('lr-patience', 0);
+  const minLr = flags.number('min-lr', 0);
+  return plateau({
+    warmupSteps,
+    ...(monitor !== undefined && { monitor }),
+    ...(factor !== undefined && { factor }),
+    ...(patience !== undefined && { patience }),
+    ...(minLr !== undefined && { minLr }),
+  });
+}
+
 /** The options of a run of this model. */
 export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec): TrainerOptions {
   const workers = flags.integer('workers', 1);
@@ -237,6 +258,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
   const diagnosticsEvery = flags.integer('diagnostics', 0);
   const averaging = averagingFrom(flags);
   const onNonFinite = flags.choice('on-non-finite', ON_NON_FINITE);
+  const validationSplit = flags.number('validation-split', 0);
   return {
     data,
     profile: isProfiled(flags),
@@ -259,6 +281,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
     ...(onNonFinite !== undefined && { onNonFinite }),
+    ...(validationSplit !== undefined && { validationSplit }),
     ...(labelSmoothing !== undefined && { loss: crossEntropy({ labelSmoothing }) }),
   };
 }
@@ -268,7 +291,7 @@ export function isProfiled(flags: Flags): boolean {
   return flags.isSet('profile') || flags.has('trace');
 }
 
-function refuseWithout(flags: Flags, name: string, needed: string, isThere: boolean): void {
+export function refuseWithout(flags: Flags, name: string, needed: string, isThere: boolean): void {
   if (isThere || !flags.has(name)) return;
   throw new UsageError({
     what: `--${name}`,
