@@ -56,6 +56,12 @@ export type { StateTensor } from './checkpoint/state.ts';
 export * from './collectives.ts';
 export type { Augmentation, AugmentationPlan } from './data/augment.ts';
 export type { Dataset, InputType, Split, Task } from './data/dataset.ts';
+export {
+  type ArraysOptions,
+  fromArrays,
+  type NestedNumbers,
+  type NumberArray,
+} from './data/fromArrays.ts';
 export type { DatasetDescription } from './data/identity.ts';
 export type { DataLayout } from './data/layout.ts';
 export { type MnistOptions, mnist } from './data/mnist.ts';

@@ -1,11 +1,16 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 
 const folder = fileURLToPath(new URL('../examples', import.meta.url));
+
+/** Where examples write to. */
+const written = mkdtempSync(join(tmpdir(), 'syncbn-examples-'));
+afterAll(() => rmSync(written, { recursive: true }));
 
 /** Each example and what its output has to say. */
 const EXAMPLES: readonly (readonly [string, readonly RegExp[]])[] = [
@@ -29,6 +34,7 @@ const EXAMPLES: readonly (readonly [string, readonly RegExp[]])[] = [
   ['05-checkpoint-and-resume.mjs', [/stopped 2, step 24:/, /^equal, bit for bit: true$/m]],
   // The same centres on 1 and on 4 threads.
   ['06-k-means.mjs', [/^1 threads, \d+ rounds: (centres( -?\d\.\d{3}){8})\n4 threads, .*: \1$/m]],
+  ['07-own-arrays.mjs', [/^epoch 9: 0\.\d{3}, validation 0\.\d{3}$/m, /^test accuracy 0\.9\d*$/m]],
 ];
 
 async function run(example: string): Promise<string> {
@@ -36,6 +42,7 @@ async function run(example: string): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, [join(folder, example)], {
     env: { ...process.env, EXAMPLE_SIZE: 'small' },
     timeout: 50_000,
+    cwd: written,
   });
   return stdout;
 }

@@ -52,8 +52,15 @@ describe('the programs of the README', () => {
     expect(stdout.trim()).toBe(expected);
   });
 
+  it('train on arrays of your own in at most 15 lines, as a tested example does', () => {
+    const program = programWith('fromArrays');
+    const example = readFileSync(new URL('../examples/07-own-arrays.mjs', import.meta.url), 'utf8');
+    expect(example.endsWith(`\n\n${program}`)).toBe(true);
+    expect(program.split('\n').filter((line) => line !== '').length).toBeLessThanOrEqual(15);
+  });
+
   it('are all run here', () => {
-    expect(programs).toHaveLength(3);
+    expect(programs).toHaveLength(4);
   });
 });
 

@@ -5,6 +5,11 @@ import { UsageError } from '../base/errors.ts';
 import { Purpose, RandomStream } from '../base/random.ts';
 import type { Dataset } from './dataset.ts';
 
+/** Samples by their targets. */
+interface Labeled extends Pick<Dataset, 'task'> {
+  readonly train: { readonly count: number; readonly targets: ArrayLike<number> };
+}
+
 /** How many of `total` samples are held out: a share below 1, or from 1 on a count. Throws a
  * {@link UsageError} that names `what` unless both parts have a sample. */
 export function countHeldOut(what: string, total: number, asked: number): number {
@@ -20,7 +25,7 @@ export function countHeldOut(what: string, total: number, asked: number): number
 
 /** Marks `count` of the training samples with 1: drawn by seed, of each class its share (largest
  * remainders, Hamilton's method). */
-export function drawHeldOut(dataset: Dataset, count: number, seed: number): Uint8Array {
+export function drawHeldOut(dataset: Labeled, count: number, seed: number): Uint8Array {
   const isHeldOut = new Uint8Array(dataset.train.count);
   const groups = groupsOf(dataset);
   const taken = quotas(groups, dataset.train.count, count);
@@ -37,12 +42,14 @@ export function drawHeldOut(dataset: Dataset, count: number, seed: number): Uint
   return isHeldOut;
 }
 
-/** The samples of each class, in their order; all in one group where there are no classes. */
-function groupsOf({ task, train }: Dataset): readonly (readonly number[])[] {
-  const classes = task.kind === 'classification' ? task.classes : 1;
-  const groups: number[][] = Array.from({ length: classes }, () => []);
+/** The samples of each class, in their order, then those of none; all of them where there are no
+ * classes. */
+function groupsOf({ task, train }: Labeled): readonly (readonly number[])[] {
+  const classes = task.kind === 'classification' ? task.classes : 0;
+  const groups: number[][] = Array.from({ length: classes + 1 }, () => []);
   for (let sample = 0; sample < train.count; sample++) {
-    groups[task.kind === 'classification' ? train.targets[sample]! : 0]!.push(sample);
+    const target = classes === 0 ? -1 : train.targets[sample]!;
+    groups[target < 0 ? classes : target]!.push(sample);
   }
   return groups;
 }

@@ -78,28 +78,38 @@ export async function readNpyDataset(
   const test = await readPart(dir, 'test', layout);
   const trainWeights = await readWeights(dir, names, 'train', train.count);
   const testWeights = await readWeights(dir, names, 'test', test.count);
+  checkAlike(train, test, {
+    inputs: { train: 'x_train.npy', test: 'x_test.npy', where: ` in ${dir}` },
+    targets: { train: 'y_train.npy', test: 'y_test.npy', where: ` in ${dir}` },
+  });
+  const name = basename(resolve(dir));
+  const dataset = datasetOf(name, train, test, options.standardizeTargets ?? true);
+  return checkDataset({
+    ...dataset,
+    train: { ...dataset.train, ...(domains !== undefined && { domains }), ...trainWeights },
+    test: { ...dataset.test, ...testWeights },
+  });
+}
+
+/** The dataset of two parts that are alike, with the statistics of the first. */
+export function datasetOf(
+  name: string,
+  train: Part,
+  test: Part,
+  isStandardizing: boolean,
+): Dataset {
   const { inputShape } = train;
-  checkSame(`sample shape of x_test.npy in ${dir}`, test.inputShape, inputShape);
-  checkSame(`target shape of y_test.npy in ${dir}`, test.targetShape, train.targetShape);
-  if (kindOf(test.inputs) !== kindOf(train.inputs)) throw mixed(dir, 'x');
-  if (kindOf(test.targets) !== kindOf(train.targets)) throw mixed(dir, 'y');
   const inputs = inputsOf(train, test);
-  const targets = targetsOf(train, test, options.standardizeTargets ?? true);
+  const targets = targetsOf(train, test, isStandardizing);
   const notices = [...inputs.notices, ...targets.notices];
   return checkDataset({
-    name: basename(resolve(dir)),
+    name,
     inputShape,
     task: targets.task,
     ...inputs.fields,
     ...(notices.length > 0 && { notices }),
-    train: {
-      count: train.count,
-      inputs: inputs.train,
-      targets: targets.train,
-      ...(domains !== undefined && { domains }),
-      ...trainWeights,
-    },
-    test: { count: test.count, inputs: inputs.test, targets: targets.test, ...testWeights },
+    train: { count: train.count, inputs: inputs.train, targets: targets.train },
+    test: { count: test.count, inputs: inputs.test, targets: targets.test },
   });
 }
 
@@ -108,7 +118,8 @@ export function looksLikeNpy(names: readonly string[]): boolean {
   return names.includes(X_TRAIN);
 }
 
-interface Part {
+/** The samples of one split, before it is known how a run keeps them. */
+export interface Part {
   readonly count: number;
   readonly inputShape: readonly number[];
   /** Of one sample; [1] for class indices, too. */
@@ -190,7 +201,7 @@ function targetsOf(
   if (hot !== undefined && hotTest !== undefined) {
     const notice =
       `Each target is one-hot, a single 1 among ${size} values, and is taken as one of ` +
-      `${size} classes (openDataset with standardizeTargets: false keeps the numbers).`;
+      `${size} classes (standardizeTargets: false keeps the numbers).`;
     const classification = { kind: 'classification', classes: size } as const;
     return { train: hot, test: hotTest, task: classification, notices: [notice] };
   }
@@ -314,21 +325,40 @@ function narrow(wide: BigInt64Array, file: string): Int32Array {
   return values;
 }
 
+/** What errors call the inputs or targets of both splits. */
+interface PartNames {
+  readonly train: string;
+  readonly test: string;
+  readonly where: string;
+}
+
+/** Throws a {@link UsageError} unless both parts have the same shapes and kinds of numbers. */
+export function checkAlike(
+  train: Part,
+  test: Part,
+  names: { readonly inputs: PartNames; readonly targets: PartNames },
+): void {
+  const { inputs, targets } = names;
+  checkSame(`sample shape of ${inputs.test}${inputs.where}`, test.inputShape, train.inputShape);
+  checkSame(`target shape of ${targets.test}${targets.where}`, test.targetShape, train.targetShape);
+  for (const part of ['inputs', 'targets'] as const) {
+    if (kindOf(test[part]) === kindOf(train[part])) continue;
+    throw new UsageError({
+      what: `dtypes of ${names[part].train} and ${names[part].test}${names[part].where}`,
+      given: 'integers in one, floats in the other',
+      allowed: 'the same kind in both',
+    });
+  }
+}
+
 function checkSame(what: string, found: readonly number[], wanted: readonly number[]): void {
   if (showShape(found) === showShape(wanted)) return;
   const allowed = `${showShape(wanted)}, as for training`;
   throw new UsageError({ what, given: showShape(found), allowed });
 }
 
-function mixed(dir: string, axis: 'x' | 'y'): UsageError {
-  return new UsageError({
-    what: `dtypes of ${axis}_train.npy and ${axis}_test.npy in ${dir}`,
-    given: 'integers in one, floats in the other',
-    allowed: 'the same kind in both',
-  });
-}
-
-function largest(values: Int32Array): number {
+/** The largest of numbers from 0; 0 of none. */
+export function largest(values: Int32Array): number {
   let most = 0;
   for (const value of values) if (value > most) most = value;
   return most;

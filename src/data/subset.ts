@@ -79,7 +79,7 @@ function pick({ train, inputShape, task }: Dataset, indices: Int32Array): Split 
 }
 
 /** Copies of the rows with these indices. */
-function rows<T extends Uint8Array | Int32Array | Float32Array>(
+export function rows<T extends Uint8Array | Int32Array | Float32Array | Float64Array>(
   values: T,
   length: number,
   indices: Int32Array,

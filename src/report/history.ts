@@ -43,12 +43,17 @@ export class RunHistory {
   readonly facts: RunFacts;
   readonly loss = new Curve();
   readonly accuracy = new Curve();
+  readonly validationLoss = new Curve();
+  readonly validationAccuracy = new Curve();
   readonly imagesPerSecond = new Curve();
   readonly learningRate = new Curve();
   readonly layers = new Map<string, LayerCurves>();
   readonly gradients = new Map<string, Curve>();
   state: RunState = { kind: 'running' };
   progress: Progress | undefined;
+  /** The last one, and the best epoch then. */
+  validation: Progress['validation'];
+  best: Progress['best'];
   diagnostics: Diagnostics | undefined;
   gradientNorms: GradientNorms | undefined;
   /** Where the last point of loss and accuracy ended: in which epoch, and what had summed up. */
@@ -68,6 +73,12 @@ export class RunHistory {
     this.addMeans(progress);
     this.addSpeed(progress.step, seconds);
     this.learningRate.add(progress.step, progress.learningRate);
+    const { validation, step } = progress;
+    if (validation === undefined) return;
+    this.validation = validation;
+    this.best = progress.best;
+    this.validationLoss.add(step, validation.loss);
+    if (!Number.isNaN(validation.accuracy)) this.validationAccuracy.add(step, validation.accuracy);
   }
 
   /** Takes the last snapshot step; one that is known already is passed over. */

@@ -43,7 +43,8 @@ function sectionsOf(history: RunHistory): readonly Section[] {
   ].filter(({ blocks }) => blocks.length > 0);
 }
 
-function nowSection({ state, progress }: RunHistory): Section {
+function nowSection(history: RunHistory): Section {
+  const { state, progress } = history;
   const figures: Figure[] = [{ name: 'state', value: state.kind }];
   if (progress !== undefined) {
     const { step, totalSteps, epoch, epochs, loss, accuracy, learningRate } = progress;
@@ -57,6 +58,7 @@ function nowSection({ state, progress }: RunHistory): Section {
       { name: 'images/s', value: showNumber(progress.imagesPerSecond) },
       { name: 'learning rate', value: showNumber(learningRate) },
     );
+    figures.push(...validationFigures(history));
   }
   const blocks: Block[] = [{ kind: 'figures', figures }];
   if (state.kind === 'done' && state.testLoss !== null) {
@@ -72,20 +74,50 @@ function nowSection({ state, progress }: RunHistory): Section {
   return { heading: 'State', blocks };
 }
 
+/** The last validation, and the best epoch so far. */
+function validationFigures({ validation, best }: RunHistory): readonly Figure[] {
+  if (validation === undefined) return [];
+  const { loss, accuracy } = validation;
+  return [
+    { name: 'validation loss', value: showNumber(loss) },
+    ...(Number.isNaN(accuracy)
+      ? []
+      : [{ name: 'validation accuracy', value: showShare(accuracy) }]),
+    ...(best === undefined || best.epoch === 0
+      ? []
+      : [{ name: `best epoch by ${best.monitor}`, value: `${best.epoch}` }]),
+  ];
+}
+
 function trainingSection(history: RunHistory): Section {
-  const { loss, accuracy, imagesPerSecond, learningRate } = history;
+  const { loss, accuracy, validationLoss, validationAccuracy } = history;
+  const { imagesPerSecond, learningRate } = history;
+  const validated = validationLoss.length > 0;
+  const how = validated
+    ? ' Of the validation: over all its samples, at the end of each epoch.'
+    : '';
   const blocks = [
     plotBlock(
-      { title: 'Training loss', yLabel: 'loss', series: [{ name: 'loss', curve: loss }] },
-      notFiniteText(loss, 'Mean over the samples since the point before.'),
+      {
+        title: validated ? 'Training and validation loss' : 'Training loss',
+        yLabel: 'loss',
+        series: [
+          { name: 'loss', curve: loss },
+          ...(validated ? [{ name: 'validation', curve: validationLoss }] : []),
+        ],
+      },
+      notFiniteText(loss, `Mean over the samples since the point before.${how}`),
     ),
     plotBlock(
       {
-        title: 'Training accuracy',
+        title: validated ? 'Training and validation accuracy' : 'Training accuracy',
         yLabel: 'share',
-        series: [{ name: 'accuracy', curve: accuracy }],
+        series: [
+          { name: 'accuracy', curve: accuracy },
+          ...(validated ? [{ name: 'validation', curve: validationAccuracy }] : []),
+        ],
       },
-      'Share of the samples since the point before that were right.',
+      `Share of the samples since the point before that were right.${how}`,
     ),
     plotBlock(
       {

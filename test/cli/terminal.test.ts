@@ -65,6 +65,10 @@ const progress: ProgressEvent = {
   imagesPerSecond: 98765.4,
   seconds: 119.7,
   secondsLeft: 36_000,
+  learningRate: 0.05,
+  validation: null,
+  best: null,
+  stopsEarly: false,
 };
 const done: DoneEvent = {
   event: 'done',
@@ -146,7 +150,7 @@ describe('on a terminal', () => {
     sink.take({ ...progress, step: 110, epoch: 2 });
     sink.close();
     expect(linesLeft(texts.out)).toEqual([
-      'epoch 1/12 (step 100): loss 2.3457, accuracy 98.77 %, 98765 img/s, 2 min 0 s',
+      'epoch 1/12 (step 100): loss 2.3457, acc 98.77 %, lr 0.05, 98765 img/s, 2 min 0 s',
     ]);
     expect(texts.err).toBe('syncbn: a disk is full\n');
   });
@@ -191,10 +195,28 @@ describe('elsewhere', () => {
       `refnet on mnist, batchNorm (sync), 1234 parameters
 8 replicas on 2 workers, global batch 128, 5.0 MB of shared memory
 sgd, learning rate 0.05, scaled linear from a global batch of 256, cosine schedule
-epoch 12/12 (step 1200): loss 2.3457, accuracy 98.77 %, 98765 img/s, 2 min 0 s
+epoch 12/12 (step 1200): loss 2.3457, acc 98.77 %, lr 0.05, 98765 img/s, 2 min 0 s
 Checkpoint of step 1200 written to run.ckpt.
 `,
     );
+  });
+});
+
+describe('a line of an epoch', () => {
+  it('has its validation, whether it is the best, and why the run ends', () => {
+    const { screen, texts } = screenOf(false);
+    const best = { monitor: 'loss', split: 'test', value: 0.5, step: 100, badEpochs: 0 } as const;
+    const validation = { loss: 0.5, accuracy: 0.75, count: 4, seconds: 1 };
+    const epoch = { ...progress, event: 'epoch', step: 100, epoch: 1, validation } as const;
+    const sink = terminalSink(screen);
+    sink.take({ ...epoch, best: { ...best, epoch: 1 } });
+    sink.take({ ...epoch, epoch: 2, best: { ...best, epoch: 1 }, stopsEarly: true });
+    const scores = 'loss 2.3457, acc 98.77 %, validation loss 0.5000, acc 75.00 %';
+    expect(texts.out).toBe(`\
+epoch 1/12 (step 100): ${scores}, best so far, lr 0.05, 98765 img/s, 2 min 0 s
+epoch 2/12 (step 100): ${scores}, lr 0.05, 98765 img/s, 2 min 0 s
+stopped early: no epoch was better than epoch 1
+`);
   });
 });
 

@@ -42,6 +42,12 @@ describe('samples that are held out', () => {
     }
   });
 
+  it('may be of no class, and have their share then, too', () => {
+    const some = targets.map((one, i) => (i < 20 ? -100 : one));
+    const { heldOut } = holdOut({ ...data, train: { ...data.train, targets: some } }, 50, 1);
+    expect([...heldOut.targets].filter((one) => one === -100)).toHaveLength(10);
+  });
+
   it('depend on the seed, and on nothing else', () => {
     const drawn = (seed: number) => [...holdOut(data, 10, seed).heldOut.inputs];
     expect(drawn(1)).toEqual(drawn(1));

@@ -178,6 +178,17 @@ const exported: Readonly<Record<string, Args>> = {
   explainNorms: () => [model, run],
   firstTrain: () => [dataset(), 4],
   foldBatchNorm: () => [model, trainer.weights(), image],
+  fromArrays: () => [
+    {
+      inputs: [
+        [1, 2],
+        [3, 4],
+      ],
+      targets: [0, 1],
+      testSplit: 1,
+      seed: 1,
+    },
+  ],
   launch: () => ['./no-such-job.mjs', { workers: 1, resourceLimits: { stackSizeMb: 4 } }],
   limitTrain: () => [dataset(), 4],
   mnist: () => [{ dir: join(folder, 'no-such-folder') }],

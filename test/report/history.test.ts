@@ -63,6 +63,25 @@ describe('the curves of a run', () => {
     expect(history.accuracy.points()[1]!.y).toBeCloseTo(points[1]!.y / 10, 10);
   });
 
+  it('have the validation of each epoch, which the page draws beside the training', () => {
+    const history = new RunHistory(FACTS);
+    const best = { monitor: 'loss', split: 'test', value: 0.5, epoch: 1, step: 4 } as const;
+    for (const epoch of [1, 2]) {
+      const validation = { loss: epoch / 2, accuracy: 1 / epoch, count: 9, seconds: 1 };
+      const decided = { validation, best: { ...best, badEpochs: epoch - 1 } };
+      history.addProgress(progress(4 * epoch - 1, 1, { epoch }), epoch);
+      history.addProgress(progress(4 * epoch, 1, { kind: 'epoch', epoch, ...decided }), epoch);
+    }
+    expect(history.validationLoss.points()).toEqual([
+      { x: 4, y: 0.5 },
+      { x: 8, y: 1 },
+    ]);
+    expect(history.validationAccuracy.points()[1]).toEqual({ x: 8, y: 0.5 });
+    const page = renderPage(runPage(history));
+    expect(page).toContain('Training and validation loss');
+    expect(page).toContain('best epoch by loss');
+  });
+
   it('say nothing of losses that a huge one before them hides in the sum', () => {
     const history = new RunHistory(FACTS);
     history.addProgress(progress(1, 1e30), 1);

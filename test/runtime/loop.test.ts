@@ -67,7 +67,8 @@ async function outcomeOf(starting: Promise<Trainer>, options: FitOptions = OPTIO
   await using trainer = await starting;
   const curve = await curveOf(trainer, options);
   const hash = trainer.weightsHash();
-  const { epoch } = trainer.restoreBest();
+  const { epoch, split, value } = trainer.restoreBest();
+  expect((await trainer.evaluate(split)).loss).toBe(value);
   return { curve, hash, epoch, best: trainer.weightsHash() };
 }
 

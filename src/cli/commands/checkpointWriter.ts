@@ -23,6 +23,8 @@ export interface CheckpointWriter {
   /** Settles when the state as it is, is in the file. Throws a {@link RunError} when that cannot
    * be. */
   finish(): Promise<void>;
+  /** Settles when what was begun is in the file. Throws a {@link RunError} when that cannot be. */
+  settle(): Promise<void>;
 }
 
 export function checkpointWriter(
@@ -36,8 +38,10 @@ export function checkpointWriter(
   let failure: unknown;
   let missed = 0;
   let writing: Promise<void> = Promise.resolve();
+  let tried = 0;
 
   const save = async (file: string, step: number): Promise<void> => {
+    tried = step;
     try {
       await trainer.save(file, { overwrite, ...(keep !== undefined && { keep }) });
       failure = undefined;
@@ -60,16 +64,21 @@ export function checkpointWriter(
     writing = save(path, begun);
   };
 
+  const settle = async (): Promise<void> => {
+    await writing;
+    if (failure === undefined) return;
+    const reason = `The state of step ${tried} is lost: ${messageOf(failure)}`;
+    throw new RunError({ reason }, { cause: failure });
+  };
+
   return {
     write,
+    settle,
     async finish() {
       await writing;
       if (path === undefined || held === trainer.step) return;
       await write();
-      await writing;
-      if (failure === undefined) return;
-      const reason = `The state of step ${trainer.step} is lost: ${messageOf(failure)}`;
-      throw new RunError({ reason }, { cause: failure });
+      await settle();
     },
   };
 }

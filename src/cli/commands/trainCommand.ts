@@ -43,6 +43,11 @@ import {
 import { sharedPoint } from '../settings/sharedPoint.ts';
 import { spreadFrom } from '../settings/spreadFlags.ts';
 import type { StartingPoint } from '../settings/startingPoint.ts';
+import {
+  checkBestFile,
+  type ValidationAsked,
+  validationFrom,
+} from '../settings/validationFlags.ts';
 import type { RunReport } from './runReport.ts';
 import { newestSnapshot } from './snapshots.ts';
 import { fit } from './trainLoop.ts';
@@ -64,6 +69,9 @@ interface Asked {
   /** Where to write the last steps. */
   readonly trace: string | undefined;
   readonly progressEveryMs: number;
+  readonly validation: ValidationAsked;
+  /** Where the best epoch goes. */
+  readonly best: string | undefined;
 }
 
 /** What is told of the data; the samples are the trainer's alone. */
@@ -89,7 +97,10 @@ export async function runTrain(flags: Flags): Promise<number> {
   const isFirst = isSpeaker(network);
   const snapshot = network && (await newestSnapshot(network));
   const point = await sharedPoint(flags, network, snapshot);
-  const asked = readAsked(flags, isJson, point.checkpoint);
+  const asked = readAsked(flags, isJson, point);
+  if (asked.best !== undefined && isFirst) {
+    await checkBestFile(asked.best, point.resumed?.saved, asked.overwrite);
+  }
   if (asked.checkpoint !== undefined && isFirst) {
     await checkWritable(asked.checkpoint, `checkpoint to write, ${asked.checkpoint}`);
   }
@@ -140,7 +151,8 @@ export async function runTrain(flags: Flags): Promise<number> {
   return cleaningUp(logged, ...closing, releaseTrouble, () => point.release());
 }
 
-function readAsked(flags: Flags, isJson: boolean, checkpoint: string | undefined): Asked {
+function readAsked(flags: Flags, isJson: boolean, { checkpoint, resumed }: StartingPoint): Asked {
+  const held = resumed?.saved.run.validationSplit !== undefined;
   const asked: Asked = {
     epochs: flags.integer('epochs', 1),
     maxSteps: flags.integer('max-steps', 1),
@@ -151,6 +163,8 @@ function readAsked(flags: Flags, isJson: boolean, checkpoint: string | undefined
     profile: flags.isSet('profile'),
     trace: flags.text('trace'),
     progressEveryMs: isJson ? JSON_PROGRESS_MS : TERMINAL_PROGRESS_MS,
+    validation: validationFrom(flags, held || flags.has('validation-split')),
+    best: flags.text('best'),
   };
   const lone = ['checkpoint-every', 'keep'].find((name) => flags.has(name));
   if (lone === undefined || asked.checkpoint !== undefined) return asked;

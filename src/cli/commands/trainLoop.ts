@@ -1,15 +1,29 @@
 // The loop of `syncbn train`: trains from checkpoint to checkpoint, and tells what is reached. In
 // several processes all go the same way, by what they have agreed on.
 
+import type { Evaluation } from '../../runtime/evaluation.ts';
 import { isOfPeer, type Network } from '../../runtime/network.ts';
 import type { Progress } from '../../runtime/progress.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
-import { known, type ProgressEvent, type RunEvent } from '../output/events.ts';
+import {
+  known,
+  type ProgressEvent,
+  type RunEvent,
+  type ValidationScores,
+} from '../output/events.ts';
 import { agreeOn } from '../process/peers.ts';
 import type { Signal } from '../process/signals.ts';
-import { type CheckpointPlan, checkpointWriter } from './checkpointWriter.ts';
+import type { ValidationAsked } from '../settings/validationFlags.ts';
+import {
+  type CheckpointPlan,
+  type CheckpointWriter,
+  checkpointWriter,
+} from './checkpointWriter.ts';
 import type { RunReport } from './runReport.ts';
 import { snapshotWriter } from './snapshots.ts';
+
+const STAYS_STOPPED =
+  'nothing is left to train: the run has stopped early; a larger --early-stopping would go on.';
 
 /** How far to train, and how often to tell and to save. */
 interface LoopPlan extends Omit<CheckpointPlan, 'path'> {
@@ -18,6 +32,9 @@ interface LoopPlan extends Omit<CheckpointPlan, 'path'> {
   readonly checkpoint: string | undefined;
   readonly checkpointEvery: number | undefined;
   readonly progressEveryMs: number;
+  readonly validation: ValidationAsked;
+  /** Where the best epoch goes. */
+  readonly best: string | undefined;
 }
 
 interface FitSetup {
@@ -40,6 +57,8 @@ interface Totals {
   images: number;
   seconds: number;
   told: ProgressEvent | undefined;
+  /** Whether early stopping has ended the run. */
+  isOver: boolean;
 }
 
 /** Trains to the end of the plan or to a signal, and writes the checkpoints on the way. */
@@ -50,14 +69,17 @@ export async function fit(
 ): Promise<Training> {
   const { plan, tell, network } = setup;
   const end = Math.min(plan.epochs * trainer.stepsPerEpoch, plan.maxSteps ?? Infinity);
-  const totals: Totals = { images: 0, seconds: 0, told: undefined };
+  const totals: Totals = { images: 0, seconds: 0, told: undefined, isOver: false };
   const checkpoints = checkpointWriter(trainer, { ...plan, path: plan.checkpoint }, tell);
+  const { best: bestPath, overwrite } = plan;
+  const bestPlan = { path: bestPath, heldStep: undefined, keep: undefined, overwrite };
+  const best = checkpointWriter(trainer, bestPlan, tell);
   const snapshots = snapshotWriter(trainer, network);
-  const trainPart = bindPart(trainer, setup, { end, totals, signals });
+  const trainPart = bindPart(trainer, setup, { end, totals, signals, best });
   const agree = (msPerStep: number) => agreeOn(network, { caught: signals.caught, msPerStep });
   let { caught } = await agree(0);
   try {
-    while (trainer.step < end && caught === undefined) {
+    while (trainer.step < end && caught === undefined && !totals.isOver) {
       const due = nextStop(trainer, plan.checkpointEvery);
       const msPerStep = await trainPart(Math.min(end, due, trainer.step + snapshots.interval));
       if (trainer.step >= Math.min(end, due)) await checkpoints.write();
@@ -76,6 +98,7 @@ export async function fit(
   const { images, seconds, told } = totals;
   const isStopTold = caught === undefined || told?.event === 'stopped';
   if (told !== undefined && !isStopTold) tell({ ...told, event: 'stopped' });
+  await best.settle();
   await checkpoints.finish();
   // A supervisor that has stopped the run may start it again.
   if (caught !== 'SIGUSR1') snapshots.release();
@@ -90,10 +113,11 @@ function bindPart(
     readonly end: number;
     readonly totals: Totals;
     readonly signals: { readonly caught: Signal | undefined };
+    readonly best: CheckpointWriter;
   },
 ): (next: number) => Promise<number> {
-  const { end, totals, signals } = of;
-  const { epochs, progressEveryMs } = plan;
+  const { end, totals, signals, best } = of;
+  const { epochs, progressEveryMs, validation } = plan;
   let snapshotStep: number | undefined;
   const tellDiagnostics = (): void => {
     const snapshot = trainer.diagnostics();
@@ -104,7 +128,8 @@ function bindPart(
   return async (next) => {
     const first = trainer.step;
     let last: Progress | undefined;
-    for await (const progress of trainer.fit({ epochs, maxSteps: next, progressEveryMs })) {
+    const options = { epochs, maxSteps: next, progressEveryMs, ...validation };
+    for await (const progress of trainer.fit(options)) {
       last = progress;
       // One that came after all had agreed to go on.
       if (signals.caught !== undefined) trainer.stop();
@@ -121,12 +146,20 @@ function bindPart(
       tell(totals.told);
       report?.look({ ...progress, totalSteps: end }, seconds);
       if (event !== 'progress') tellDiagnostics();
+      if (isBest(progress)) await best.write();
     }
+    totals.isOver = last === undefined || last.stopsEarly;
+    if (last === undefined) tell({ event: 'notice', message: STAYS_STOPPED });
     const seconds = last?.seconds ?? 0;
     totals.images += (last?.imagesPerSecond ?? 0) * seconds;
     totals.seconds += seconds;
     return (seconds * 1000) / Math.max(1, trainer.step - first);
   };
+}
+
+/** Whether the epoch that has just ended is the best so far. */
+function isBest({ validation, best, epoch }: Progress): boolean {
+  return validation !== undefined && best?.epoch === epoch;
 }
 
 /** The step at which the next checkpoint is due: the end of the epoch, or earlier. */
@@ -151,5 +184,13 @@ function eventOf(progress: Progress, end: number): ProgressEvent {
     imagesPerSecond,
     seconds,
     secondsLeft: known(progress.secondsLeft * shareLeft),
+    learningRate: known(progress.learningRate),
+    validation: progress.validation === undefined ? null : scoresOf(progress.validation),
+    best: progress.best ?? null,
+    stopsEarly: progress.stopsEarly,
   };
+}
+
+function scoresOf({ loss, accuracy, count, seconds }: Evaluation): ValidationScores {
+  return { loss: known(loss), accuracy: known(accuracy), count, seconds };
 }

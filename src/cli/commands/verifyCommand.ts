@@ -124,6 +124,10 @@ async function repeatSteps(
 }
 
 async function hashSteps(trainer: RunningTrainer, steps: number, path: string): Promise<Hashes> {
+  const { schedule, data } = trainer.config;
+  // A plateau schedule goes by a validation; which one it was is not what is compared.
+  const split = (data.countValidation ?? 0) > 0 ? 'validation' : 'test';
+  const validation = schedule.kind === 'plateau' ? ({ validate: split } as const) : {};
   const { epochs, stepsPerEpoch, step: first } = trainer;
   const left = epochs * stepsPerEpoch - first;
   if (left < 1) {
@@ -135,7 +139,7 @@ async function hashSteps(trainer: RunningTrainer, steps: number, path: string): 
   }
   const hashes: Record<string, string>[] = [];
   for (let step = first + 1; step <= first + Math.min(steps, left); step++) {
-    for await (const _ of trainer.fit({ epochs, maxSteps: step }));
+    for await (const _ of trainer.fit({ epochs, maxSteps: step, ...validation }));
     const tensors = [...trainer.weights()];
     hashes.push(Object.fromEntries(tensors.map(([name, tensor]) => [name, hashTensor(tensor)])));
   }

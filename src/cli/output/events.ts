@@ -4,6 +4,7 @@
 import type { CarriedTensor } from '../../checkpoint/convertState.ts';
 import type { Diagnostics } from '../../observe/diagnostics.ts';
 import type { Profile } from '../../observe/profileReport.ts';
+import type { BestEpoch } from '../../optim/monitor.ts';
 import type { Evaluation } from '../../runtime/evaluation.ts';
 import { IncompleteOutput, LineFile, openLines } from './lineFile.ts';
 import { screen } from './screen.ts';
@@ -47,6 +48,22 @@ export interface ProgressEvent {
   readonly imagesPerSecond: number;
   readonly seconds: number;
   readonly secondsLeft: number | null;
+  /** Of the last step. */
+  readonly learningRate: number | null;
+  /** At the end of an epoch, where that is asked for. */
+  readonly validation: ValidationScores | null;
+  /** The best epoch so far, where something asks for it. */
+  readonly best: BestEpoch | null;
+  /** Whether early stopping ends the run here. */
+  readonly stopsEarly: boolean;
+}
+
+/** An evaluation without NaN. */
+export interface ValidationScores {
+  readonly loss: number | null;
+  readonly accuracy: number | null;
+  readonly count: number;
+  readonly seconds: number;
 }
 
 /** A checkpoint was resumed with other normalizations, or a run starts from given weights. */

@@ -47,7 +47,7 @@ export function terminalSink(to: Screen = screen): Sink {
           break;
         case 'epoch':
         case 'stopped':
-          if (event.event === 'stopped' || event.step === event.totalSteps) bar?.end();
+          if (isLast(event)) bar?.end();
           else bar?.draw(event.totalSteps, event.step, barFields(event));
           to.say(epochLine(event));
           break;
@@ -141,13 +141,27 @@ function conversionLines({ weights, carried, lost }: ConvertedEvent): string {
   return lost.length === 0 ? `${kept}.` : [`${kept}; not:`, ...lines].join('\n');
 }
 
+function isLast({ event, step, totalSteps, stopsEarly }: ProgressEvent): boolean {
+  return event === 'stopped' || step === totalSteps || stopsEarly;
+}
+
 function epochLine(event: ProgressEvent): string {
   const where = event.event === 'stopped' ? `stopped at step ${event.step}` : `step ${event.step}`;
   const { epoch, epochs, imagesPerSecond, seconds } = event;
-  const loss = event.loss === null ? '-' : event.loss.toFixed(4);
-  const speed = `${Math.round(imagesPerSecond)} img/s, ${showSeconds(seconds)}`;
-  const accuracy = showShare(event.accuracy);
-  return `epoch ${epoch}/${epochs} (${where}): loss ${loss}, accuracy ${accuracy}, ${speed}`;
+  const { learningRate, validation, best, stopsEarly } = event;
+  const rate = learningRate === null ? '-' : `${Number(learningRate.toPrecision(3))}`;
+  const speed = `lr ${rate}, ${Math.round(imagesPerSecond)} img/s, ${showSeconds(seconds)}`;
+  const scores = [
+    showScores(event),
+    ...(validation === null ? [] : [`validation ${showScores(validation)}`]),
+  ].join(', ');
+  const mark = validation !== null && best?.epoch === epoch ? ', best so far' : '';
+  const end = stopsEarly ? `\nstopped early: no epoch was better than epoch ${best!.epoch}` : '';
+  return `epoch ${epoch}/${epochs} (${where}): ${scores}${mark}, ${speed}${end}`;
+}
+
+function showScores({ loss, accuracy }: Pick<ProgressEvent, 'loss' | 'accuracy'>): string {
+  return `loss ${loss === null ? '-' : loss.toFixed(4)}, acc ${showShare(accuracy)}`;
 }
 
 /** The layer whose shards lie furthest from their sync groups. */

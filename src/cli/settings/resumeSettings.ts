@@ -55,6 +55,7 @@ const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unk
   ...OPTIMIZER_FLAGS.map(({ flag, option }) => [flag, partOf('optimizer', option)] as const),
   ['schedule', (config) => config.schedule.kind],
   ...SCHEDULE_FLAGS.map(({ flag, option }) => [flag, partOf('schedule', option)] as const),
+  ['validation-split', (config) => config.validationSplit],
 ];
 
 function partOf(what: 'optimizer' | 'schedule', option: string): (config: Decided) => unknown {

@@ -1,6 +1,7 @@
 // The schedule of the learning rate that the flags ask for.
 
 import { UsageError } from '../../base/errors.ts';
+import { MONITORS } from '../../optim/monitor.ts';
 import {
   parseSchedule,
   SCHEDULE_NAMES,
@@ -39,11 +40,13 @@ export const SCHEDULE_FLAGS: readonly KindFlag[] = [
   { flag: 'period', option: 'period', read: (flags, flag) => flags.integer(flag, 1) },
   { flag: 'period-factor', option: 'multiplier', read: (flags, flag) => flags.integer(flag, 1) },
   { flag: 'points', option: 'points', read: pointsFrom },
+  { flag: 'factor', option: 'factor', read: number },
+  { flag: 'lr-patience', option: 'patience', read: (flags, flag) => flags.integer(flag, 0) },
+  // Early stopping has it, too.
+  { flag: 'monitor', option: 'monitor', read: (flags, flag) => monitorOf(flags, flag) },
 ];
 
-/** A plateau needs the validation of `fit`, which the command does not ask for. */
-const TYPED_NAMES = SCHEDULE_NAMES.filter((name) => name !== 'plateau');
-const SCHEDULE_WORDS: readonly string[] = TYPED_NAMES.map(flagWord);
+const SCHEDULE_WORDS: readonly string[] = SCHEDULE_NAMES.map(flagWord);
 
 /** What a schedule cannot do without, and how it is typed. */
 const NEEDED: Partial<
@@ -57,9 +60,9 @@ const NEEDED: Partial<
 /** The schedule; constant where none is named. */
 export function scheduleFrom(flags: Flags): ScheduleSpec {
   const word = flags.choice('schedule', SCHEDULE_WORDS) ?? 'constant';
-  const kind = TYPED_NAMES.find((name) => flagWord(name) === word)!;
+  const kind = SCHEDULE_NAMES.find((name) => flagWord(name) === word)!;
   const given = optionsOfKind(flags, SCHEDULE_FLAGS, {
-    ...{ chooser: 'schedule', kinds: TYPED_NAMES, chosen: kind },
+    ...{ chooser: 'schedule', kinds: SCHEDULE_NAMES, chosen: kind },
     optionsOf: scheduleOptionsOf,
   });
   if (kind === 'step' && given.stepSize === undefined && given.milestones === undefined) {
@@ -77,6 +80,10 @@ export function scheduleFrom(flags: Flags): ScheduleSpec {
     throw new UsageError({ what: `--schedule ${word}`, given, allowed, hint });
   }
   return parseSchedule({ kind, ...given });
+}
+
+function monitorOf(flags: Flags, flag: string): unknown {
+  return flags.text('schedule') === 'plateau' ? flags.choice(flag, MONITORS) : undefined;
 }
 
 /** `0:0.1,5:1,30:0` as pairs of place and factor. */

@@ -6,7 +6,7 @@ import { UsageError } from '../../base/errors.ts';
 import type { Flags } from './flags.ts';
 
 /** Flags of `train` that name a file to write, in the order in which they are told of. */
-const WRITTEN = ['report', 'trace', 'log', 'checkpoint', 'resume-or-start'] as const;
+const WRITTEN = ['report', 'trace', 'log', 'best', 'checkpoint', 'resume-or-start'] as const;
 /** Flags that name a file to read, where their value is a path. */
 const READ = ['resume', 'model'] as const;
 /** A checkpoint may go where the run came from; what else goes there is checked with the rest. */

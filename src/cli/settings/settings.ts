@@ -16,7 +16,7 @@ import { parseModel } from '../../nn/models/parse.ts';
 import { type AllowModules, loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { type AveragingSpec, ema, swa } from '../../optim/averaging.ts';
-import { MAX_GRAINS, MAX_REPLICAS } from '../../plan/config.ts';
+import { MAX_GRAINS, MAX_REPLICAS, trainCounts } from '../../plan/config.ts';
 import { smallestBatch } from '../../plan/feasible.ts';
 import { ON_NON_FINITE } from '../../plan/onNonFinite.ts';
 import {
@@ -93,7 +93,8 @@ export function normalizedAs(flags: Flags, model: LayerSpec, data: Dataset): Lay
     flags.integer('batch', 1) ??
     replicas * (flags.integer('replica-batch', 1) ?? DEFAULT_REPLICA_BATCH);
   const steps = { globalBatch, dropLast: flags.isSet('drop-last') };
-  const replicaBatch = smallestBatch({ countTrain: data.train.count }, steps) / replicas;
+  const counts = trainCounts(data.train.count, flags.number('validation-split', 0));
+  const replicaBatch = smallestBatch(counts, steps) / replicas;
   const { inputShape } = data;
   return convertNorm(model, { ...normFrom(flags), inputShape, replicas, replicaBatch });
 }
@@ -197,6 +198,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
   const diagnosticsEvery = flags.integer('diagnostics', 0);
   const averaging = averagingFrom(flags);
   const onNonFinite = flags.choice('on-non-finite', ON_NON_FINITE);
+  const validationSplit = flags.number('validation-split', 0);
   return {
     data,
     profile: isProfiled(flags),
@@ -228,6 +230,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     ...(onNonFinite !== undefined && { onNonFinite }),
     ...(loss !== undefined && { loss }),
     ...(allowModules !== undefined && { allowModules }),
+    ...(validationSplit !== undefined && { validationSplit }),
   };
 }
 

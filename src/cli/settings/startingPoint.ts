@@ -38,8 +38,8 @@ export async function startingPoint(flags: Flags): Promise<StartingPoint> {
   const resume = flags.text('resume');
   const restart = flags.text('resume-or-start');
   const checkpoint = flags.text('checkpoint');
-  if (flags.isSet('overwrite') && checkpoint === undefined) {
-    throw new UsageError({ what: '--overwrite', problem: 'requires --checkpoint' });
+  if (flags.isSet('overwrite') && checkpoint === undefined && !flags.has('best')) {
+    throw new UsageError({ what: '--overwrite', problem: 'requires --checkpoint or --best' });
   }
   if (restart !== undefined) return restartFrom(restart, resume, checkpoint);
   if (resume === undefined) {
