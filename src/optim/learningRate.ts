@@ -108,8 +108,8 @@ function inCycle(
   const share = isRising ? (top > 0 ? step / top : 1) : (step - top) / (totalSteps - 1 - top);
   const progress = Math.min(share, 1);
   const [from, to] = isRising ? [firstLr, maxLr] : [maxLr, lastLr];
-  if (annealStrategy === 'linear') return from + (to - from) * progress;
-  return halfCosine(from, to, progress);
+  if (annealStrategy === 'cos') return halfCosine(from, to, progress);
+  return from + (to - from) * progress;
 }
 
 /** The factor at a place, straight between the points beside it. */

@@ -28,7 +28,7 @@ export function parseLrScaling(given: unknown): LrScaling {
 /** The learning rate for a global batch. */
 export function scaledLr(lr: number, { rule, baseBatch }: LrScaling, globalBatch: number): number {
   const ratio = globalBatch / baseBatch;
-  return lr * (rule === 'linear' ? ratio : Math.sqrt(ratio));
+  return lr * (rule === 'sqrt' ? Math.sqrt(ratio) : ratio);
 }
 
 /** The scaling in words: `linear from a global batch of 256`. */
