@@ -37,12 +37,14 @@ export function drawHeldOut(dataset: Dataset, count: number, seed: number): Uint
   return isHeldOut;
 }
 
-/** The samples of each class, in their order; all in one group where there are no classes. */
+/** The samples of each class, in their order, those without a class last; all in one group where
+ * there are no classes. */
 function groupsOf({ task, train }: Dataset): readonly (readonly number[])[] {
   const classes = task.kind === 'classification' ? task.classes : 1;
-  const groups: number[][] = Array.from({ length: classes }, () => []);
+  const groups: number[][] = Array.from({ length: classes + 1 }, () => []);
   for (let sample = 0; sample < train.count; sample++) {
-    groups[task.kind === 'classification' ? train.targets[sample]! : 0]!.push(sample);
+    const label = task.kind === 'classification' ? train.targets[sample]! : 0;
+    groups[label < 0 ? classes : label]!.push(sample);
   }
   return groups;
 }
