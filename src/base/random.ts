@@ -119,7 +119,17 @@ export class RandomStream {
 /** Natural logarithm of a positive normal number, from IEEE-exact operations alone: with x = m 2^e,
  * m in [sqrt(1/2), sqrt(2)), and s = (m-1)/(m+1), log x = e log 2 + 2 (s + s^3/3 + ...). */
 export function portableLog(x: number): number {
-  let mantissa = x;
+  single[0] = x;
+  logInPlace(single, 0);
+  return single[0]!;
+}
+
+const single = new Float64Array(1);
+
+/** {@link portableLog} of a number in an array. Where nothing may be allocated: a number that
+ * functions hand each other may be. */
+export function logInPlace(numbers: Float64Array, at: number): void {
+  let mantissa = numbers[at]!;
   let exponent = 0;
   while (mantissa >= Math.SQRT2) {
     mantissa /= 2;
@@ -134,18 +144,29 @@ export function portableLog(x: number): number {
   let series = 0;
   // |s| < 0.172, so the term s^23/23 is below 2^-60 of the sum.
   for (let power = 21; power >= 1; power -= 2) series = series * square + 1 / power;
-  return exponent * Math.LN2 + 2 * s * series;
+  numbers[at] = exponent * Math.LN2 + 2 * s * series;
 }
 
-/** e^x for x of at most 0, from IEEE-exact operations alone: with x = k log 2 + r, |r| <= log 2 /
- * 2, the series of e^r, halved -k times. Below e^-700 it is 0. */
+/** e^x of a number of at most 0, from IEEE-exact operations alone: with x = k log 2 + r,
+ * |r| <= log 2 / 2, the series of e^r, halved -k times. Below e^-700 it is 0. */
 export function portableExp(x: number): number {
-  if (!(x >= -700)) return 0;
+  single[0] = x;
+  expInPlace(single, 0);
+  return single[0]!;
+}
+
+/** {@link portableExp} of a number in an array, as {@link logInPlace}. */
+export function expInPlace(numbers: Float64Array, at: number): void {
+  const x = numbers[at]!;
+  if (!(x >= -700)) {
+    numbers[at] = 0;
+    return;
+  }
   let halvings = Math.round(-x / Math.LN2);
   const rest = x + halvings * Math.LN2;
   let series = 1;
   // |r| < 0.347, so the term r^15/15! is below 2^-60 of the sum.
   for (let power = 14; power >= 1; power--) series = 1 + (series * rest) / power;
   for (; halvings > 0; halvings--) series /= 2;
-  return series;
+  numbers[at] = series;
 }

@@ -26,7 +26,15 @@ export function bindMixing(
   const { augmentation, data, seed } = plan.config;
   if (augmentation === null || !isMixing(augmentation)) return undefined;
   const draw = bindMixDraw(augmentation, seed, data.inputShape);
-  const mix: Mix = { partner: 0, share: 1, isCut: false, top: 0, bottom: 0, left: 0, right: 0 };
+  const mix: Mix = {
+    partner: 0,
+    share: new Float64Array(1),
+    isCut: false,
+    top: 0,
+    bottom: 0,
+    left: 0,
+    right: 0,
+  };
   const partnerPtr = worker.regions.loss.partner!.offsetBytes;
   const inputLength = sizeOf(data.inputShape);
   const inputs = new Float32Array(
@@ -46,7 +54,7 @@ export function bindMixing(
     }
   };
   const blend = (from: number): void => {
-    const { share } = mix;
+    const share = mix.share[0]!;
     for (let i = 0; i < inputLength; i++) {
       inputs[from + i] = share * inputs[from + i]! + (1 - share) * partner[i]!;
     }
@@ -77,13 +85,14 @@ function bindTargetMixing({
   plan,
   worker,
   memory,
-}: WorkerContext): (slot: number, own: number, other: number, share: number) => void {
+}: WorkerContext): (slot: number, own: number, other: number, shares: Float64Array) => void {
   const from = viewOf(memory, plan.regions.data.train.targets);
   const { task } = plan.config.data;
   if (task.kind === 'classification') {
     const { classes } = task;
     const to = viewOf(memory, worker.regions.loss.shares!);
-    return (slot, own, other, share) => {
+    return (slot, own, other, shares) => {
+      const share = shares[0]!;
       const at = slot * classes;
       for (let c = 0; c < classes; c++) to[at + c] = 0;
       to[at + from[own]!] = share;
@@ -92,7 +101,8 @@ function bindTargetMixing({
   }
   const length = sizeOf(task.targetShape);
   const to = viewOf(memory, worker.regions.targets);
-  return (slot, own, other, share) => {
+  return (slot, own, other, shares) => {
+    const share = shares[0]!;
     for (let i = 0; i < length; i++) {
       const mixed = share * from[own * length + i]! + (1 - share) * from[other * length + i]!;
       to[slot * length + i] = mixed;

@@ -1,7 +1,7 @@
 // How much each sample counts in the loss: its weight from the data, 0 where its label is ignored.
 // The sum that a mean is divided by has the weight of each sample times that of its class, by which
-// the loss itself multiplies. It is of the GLOBAL batch and needed before backward: each worker adds
-// up all samples in their order, so that all have the same bits without a synchronization.
+// the loss itself multiplies. It is of the GLOBAL batch and needed before backward: each worker
+// adds up all samples in their order, so that all have the same bits without a synchronization.
 
 import { viewOf } from '../memory/arena.ts';
 import { ignoredLabel, sampleClassWeights } from '../plan/lossPlan.ts';
@@ -26,7 +26,8 @@ export function bindStepWeights(
   const classWeightOf = mixing === undefined ? bindClassWeight(context, train) : () => 1;
   const weightAt = (position: number): number => {
     if (mixing === undefined) return weightOf(sampleAt(position));
-    const { share, partner } = mixing.mixAt(position);
+    const { share: shares, partner } = mixing.mixAt(position);
+    const share = shares[0]!;
     return share * weightOf(sampleAt(position)) + (1 - share) * weightOf(sampleAt(partner));
   };
   return () => {

@@ -200,7 +200,15 @@ describe('what is mixed', () => {
     async (augmentation) => {
       const data = { ...weighted, mean: [0, 0], std: [1, 1] };
       const draw = bindMixDraw({ maxShift: 0, flip: false, ...augmentation }, 7, data.inputShape);
-      const mix = { partner: 0, share: 1, isCut: false, top: 0, bottom: 0, left: 0, right: 0 };
+      const mix = {
+        partner: 0,
+        share: Float64Array.of(1),
+        isCut: false,
+        top: 0,
+        bottom: 0,
+        left: 0,
+        right: 0,
+      };
       const { targets, count } = data.train;
       const inputs = Float32Array.from(data.train.inputs);
       const mixed = inputs.slice();
@@ -212,11 +220,11 @@ describe('what is mixed', () => {
           const [row, column] = [Math.floor(i / 10), Math.floor((i % 10) / 2)];
           const isInBox =
             row >= mix.top && row < mix.bottom && column >= mix.left && column < mix.right;
-          const share = mix.isCut ? (isInBox ? 0 : 1) : mix.share;
+          const share = mix.isCut ? (isInBox ? 0 : 1) : mix.share[0]!;
           const from = inputs[other * 60 + i]!;
           mixed[sample * 60 + i] = share * inputs[sample * 60 + i]! + (1 - share) * from;
         }
-        return { share: mix.share, other, first };
+        return { share: mix.share[0]!, other, first };
       });
       const trainer = await Trainer.start({ ...still, data, augmentation, seed: 7 });
       const outputs = await trainer.predict(mixed);
@@ -281,6 +289,20 @@ describe('a sample without weight', () => {
     }
     expect(found[0]!.accuracy).toBe(found[1]!.accuracy);
     expect(found[0]!.loss).toBeCloseTo(found[1]!.loss, 12);
+  });
+
+  it('is held out for validation like any other', async () => {
+    const trainer = await Trainer.start({
+      ...still,
+      data: { ...weighted, train: { ...weighted.train, targets: unlabeled } },
+      loss: crossEntropy({ ignoreIndex: -100 }),
+      validationSplit: 0.4,
+    });
+    const { loss, accuracy, count } = await trainer.evaluate('validation');
+    expect(count).toBe(15);
+    expect(loss).toBeGreaterThan(0);
+    expect(accuracy).toBeGreaterThanOrEqual(0);
+    await trainer.close();
   });
 
   it('may be all that a batch has: the loss is 0 then, and nothing moves', async () => {

@@ -31,8 +31,8 @@ export const optimizerFlags: readonly (readonly [name: string, text: string])[] 
 export const scheduleFlags: readonly (readonly [name: string, text: string])[] = [
   [
     '--schedule <kind>',
-    'constant, cosine, exponential, one-cycle, points, polynomial, step or warm-restarts ' +
-      '(default constant)',
+    'constant, cosine, exponential, one-cycle, plateau, points, polynomial, step or ' +
+      'warm-restarts (default constant)',
   ],
   ['--schedule-unit <unit>', 'steps or epochs: what lengths of a schedule are (default steps)'],
   ['--warmup-steps <n>', 'Steps in which the learning rate rises (default 0)'],
@@ -40,7 +40,7 @@ export const scheduleFlags: readonly (readonly [name: string, text: string])[] =
   ['--step-size <n>', 'With --schedule step: steps or epochs between two cuts'],
   ['--milestones <list>', 'With --schedule step: the steps or epochs of the cuts instead'],
   ['--gamma <g>', 'Factor of a cut (default 0.1); of exponential: of each step or epoch'],
-  ['--min-lr <rate>', 'Of cosine, polynomial, warm-restarts: the lowest rate (default 0)'],
+  ['--min-lr <rate>', 'Of cosine, plateau, polynomial, warm-restarts: the lowest (default 0)'],
   ['--power <p>', 'Of polynomial: exponent (default 1)'],
   ['--pct-start <s>', 'Of one-cycle: share of the run in which the rate rises (default 0.3)'],
   ['--div-factor <f>', 'Of one-cycle: the first rate is --lr over this (default 25)'],
@@ -48,5 +48,7 @@ export const scheduleFlags: readonly (readonly [name: string, text: string])[] =
   ['--anneal-strategy <s>', 'Of one-cycle: cos or linear (default cos)'],
   ['--period <n>', 'Of warm-restarts: steps or epochs to the first restart'],
   ['--period-factor <n>', 'Of warm-restarts: how each period grows (default 1)'],
+  ['--factor <f>', 'Of plateau: what the rate is multiplied by (default 0.1)'],
+  ['--lr-patience <n>', 'Of plateau: epochs without progress before that (default 10)'],
   ['--points <list>', 'Of points: place:factor of the rate, such as 0:0.1,5:1,30:0'],
 ];
