@@ -178,6 +178,14 @@ export type {
 } from './observe/diagnostics.ts';
 export type { GradientNorms, TensorGradient } from './observe/gradientNorms.ts';
 export type {
+  ClassScores,
+  ConfusionMatrix,
+  MetricName,
+  Metrics,
+  MetricValues,
+  PrecisionRecall,
+} from './observe/metric.ts';
+export type {
   Profile,
   ProfileLayer,
   ProfilePhaseTimes,

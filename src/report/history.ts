@@ -3,6 +3,7 @@
 
 import type { Diagnostics } from '../observe/diagnostics.ts';
 import type { GradientNorms } from '../observe/gradientNorms.ts';
+import type { ConfusionMatrix } from '../observe/metric.ts';
 import type { Progress } from '../runtime/progress.ts';
 import { Curve } from './curve.ts';
 
@@ -16,6 +17,9 @@ export interface RunFacts {
   readonly globalBatch: number;
 }
 
+/** A confusion matrix of more classes would have squares of a few pixels. */
+export const MOST_DRAWN_CLASSES = 100;
+
 /** How a run is, or how it ended. */
 export type RunState =
   | { readonly kind: 'running' }
@@ -25,6 +29,8 @@ export type RunState =
       readonly kind: 'done';
       readonly testLoss: number | null;
       readonly testAccuracy: number | null;
+      /** Of the test samples; absent where there are no classes, or too many to draw. */
+      readonly confusion?: ConfusionMatrix;
     };
 
 /** A float64 has 16 digits. */

@@ -203,23 +203,34 @@ function frame(
   legend: LegendEntry[][],
   svg: Element,
 ): string {
-  svg.querySelector('style')?.remove();
   const names = series.map(({ name }) => name);
   const description = `${yLabel} by ${xLabel}${names.length === 0 ? '' : `: ${names.join(', ')}`}`;
   const entries = legend.flatMap((row, index) => {
     const y = LEGEND_TOP + index * LEGEND_ROW + 6;
     return row.map((entry) => legendEntry(entry, y));
   });
-  const height = svg.getAttribute('height');
-  const labelY = LEGEND_TOP + legend.length * LEGEND_ROW + 14;
+  return framed({ title, description, yLabel }, svg, entries, legend.length);
+}
+
+/** Title, description and the name of the y axis around what Plot drew; the entries of a legend, in
+ * so many rows, stand between title and axis. */
+export function framed(
+  texts: { readonly title: string; readonly description: string; readonly yLabel: string },
+  svg: Element,
+  entries: readonly string[] = [],
+  legendRows = 0,
+): string {
+  svg.querySelector('style')?.remove();
+  const [width, height] = ['width', 'height'].map((name) => svg.getAttribute(name));
+  const labelY = LEGEND_TOP + legendRows * LEGEND_ROW + 14;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" role="img" class="lineplot" fill="currentColor" ` +
-      `width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}">`,
-    `<title>${escapeText(title)}</title><desc>${escapeText(description)}</desc>`,
+      `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
+    `<title>${escapeText(texts.title)}</title><desc>${escapeText(texts.description)}</desc>`,
     `<style>${STYLE}</style>`,
-    `<text x="16" y="20" font-size="14" font-weight="600">${escapeText(title)}</text>`,
+    `<text x="16" y="20" font-size="14" font-weight="600">${escapeText(texts.title)}</text>`,
     ...entries,
-    `<text x="16" y="${labelY}" opacity="0.75">${escapeText(yLabel)}</text>`,
+    `<text x="16" y="${labelY}" opacity="0.75">${escapeText(texts.yLabel)}</text>`,
     `<g font-size="12" text-anchor="middle">${svg.innerHTML}</g>`,
     '</svg>',
   ].join('\n');

@@ -5,6 +5,7 @@
 import type { LayerDiagnostics } from '../observe/diagnostics.ts';
 import type { Curve } from './curve.ts';
 import type { RunHistory } from './history.ts';
+import { matrixPlot } from './matrixPlot.ts';
 import { type Block, type Figure, type Page, renderSections, type Section } from './page.ts';
 import { type LinePlot, linePlot } from './plot.ts';
 
@@ -37,6 +38,7 @@ function sectionsOf(history: RunHistory): readonly Section[] {
   return [
     nowSection(history),
     trainingSection(history),
+    confusionSection(history),
     normsSection(history),
     gradientsSection(history),
     settingsSection(history),
@@ -137,6 +139,14 @@ function trainingSection(history: RunHistory): Section {
     ),
   ];
   return { heading: 'Training', blocks: blocks.filter((block) => block !== undefined) };
+}
+
+function confusionSection({ state }: RunHistory): Section {
+  const heading = 'Test samples by class';
+  if (state.kind !== 'done' || state.confusion === undefined) return { heading, blocks: [] };
+  const svg = matrixPlot('Confusion matrix', state.confusion);
+  const caption = 'Shades are shares of the true class, the sum of a row.';
+  return { heading, blocks: [{ kind: 'plot', svg, caption }] };
 }
 
 function normsSection({ layers, diagnostics }: RunHistory): Section {

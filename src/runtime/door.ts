@@ -22,6 +22,7 @@ import { parseBatchNormSwitches } from '../nn/convert/switchBatchNorm.ts';
 import { parseModel } from '../nn/models/parse.ts';
 import { allowModulesOption } from '../nn/specs/allowModules.ts';
 import { parseLoss } from '../nn/specs/losses.ts';
+import type { MetricName } from '../observe/metric.ts';
 import { parseAveraging } from '../optim/averaging.ts';
 import { parseLrScaling } from '../optim/lrScaling.ts';
 import { MONITORS, type MonitorName, VALIDATION_SPLITS } from '../optim/monitor.ts';
@@ -229,9 +230,12 @@ const useAverageSchema = optionsSchema<UseAverageOptions>()({ batches });
 const evaluateSchema = optionsSchema<EvaluateOptions>()({
   weights: oneOf(['raw', 'average']).exactOptional(),
   batches,
+  metrics: listOf<MetricName>('a list of names of metrics', (name) => {
+    return typeof name === 'string';
+  }).exactOptional(),
 });
 
-/** The options of evaluate. */
+/** The options of evaluate; whether there are such metrics is checked with the data. */
 export function parseEvaluateOptions(
   given: unknown,
 ): EvaluateOptions & Required<Pick<EvaluateOptions, 'weights'>> {

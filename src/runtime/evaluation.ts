@@ -4,6 +4,8 @@
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
 import { viewOf } from '../memory/arena.ts';
+import type { MetricName, Metrics } from '../observe/metric.ts';
+import { countMetrics, type MetricsCounter } from '../observe/metrics.ts';
 import type { DataPlan } from '../plan/config.ts';
 import { knowsRight } from '../plan/lossPlan.ts';
 import type { RunPlan } from '../plan/plan.ts';
@@ -12,22 +14,27 @@ import type { Network } from './network.ts';
 import { shareSamples } from './sharing.ts';
 import type { Team } from './team.ts';
 
-export interface Evaluation {
+/** What an evaluation gives, with the metrics that were asked for. */
+export interface Evaluation<Name extends MetricName = never> {
   /** Mean over the samples, by their weights. */
   readonly loss: number;
   /** Share of samples that were right, of those whose weight is not 0; NaN for losses that know no
    * right and wrong. A sample with several labels is right where all outputs are. */
   readonly accuracy: number;
   readonly count: number;
+  readonly metrics: Metrics<Name>;
   readonly seconds: number;
 }
 
-export interface EvaluateOptions {
+export interface EvaluateOptions<Name extends MetricName = MetricName> {
   /** Which weights: those that are trained (default), or their `average`, whose running statistics
    * are then measured first, exactly: see {@link UseAverageOptions}. */
   readonly weights?: 'raw' | 'average';
   /** As {@link UseAverageOptions.batches}; of the average only. */
   readonly batches?: number;
+  /** What is measured beyond loss and accuracy, exactly, over the samples of the split whose weight
+   * is not 0; default nothing. See {@link MetricName}. */
+  readonly metrics?: readonly Name[];
 }
 
 export interface UseAverageOptions {
@@ -36,25 +43,75 @@ export interface UseAverageOptions {
   readonly batches?: number;
 }
 
+interface EvaluatedRun {
+  readonly plan: RunPlan;
+  readonly memory: WebAssembly.Memory;
+  readonly team: Team;
+  readonly network: Network | undefined;
+}
+
 /** Has the workers of all processes evaluate a split of `count` samples. */
-export async function evaluateOn(
-  run: {
-    readonly plan: RunPlan;
-    readonly memory: WebAssembly.Memory;
-    readonly team: Team;
-    readonly network: Network | undefined;
-  },
+export async function evaluateOn<Name extends MetricName>(
+  run: EvaluatedRun,
   split: SplitName,
   count: number,
-): Promise<Evaluation> {
+  counter: MetricsCounter | undefined,
+): Promise<Evaluation<Name>> {
   const { plan, memory, team } = run;
   const startMs = performance.now();
-  await team.callAll((api) => api.evaluate(split));
-  await shareSamples(run, 'evaluated', count);
+  if (counter !== undefined) await countBatches(run, split, count, counter);
+  else {
+    await team.callAll((api) => api.evaluate(split));
+    await shareSamples(run, 'evaluated', count);
+  }
   const samples = viewOf(memory, plan.regions.inference.evaluated);
   const { loss, accuracy } = sumSamples(samples, count);
   const known = knowsRight(plan.config) ? accuracy : Number.NaN;
-  return { loss, accuracy: known, count, seconds: (performance.now() - startMs) / 1000 };
+  const metrics = (counter?.values() ?? {}) as Metrics<Name>;
+  const seconds = (performance.now() - startMs) / 1000;
+  return { loss, accuracy: known, count, metrics, seconds };
+}
+
+/** Evaluates batch by batch, and counts the outputs of each, for which there is room for one. */
+async function countBatches(
+  run: EvaluatedRun,
+  split: SplitName,
+  count: number,
+  counter: MetricsCounter,
+): Promise<void> {
+  const { plan, memory, team } = run;
+  const { globalBatch } = plan.config;
+  const outputs = viewOf(memory, plan.regions.inference.outputs);
+  const samples = viewOf(memory, plan.regions.inference.evaluated);
+  for (let lo = 0; lo < count; lo += globalBatch) {
+    const hi = Math.min(lo + globalBatch, count);
+    await team.callAll((api) => api.evaluate(split, { lo, hi }));
+    await shareSamples(run, 'evaluated', hi - lo, lo);
+    await shareSamples(run, 'outputs', hi - lo);
+    const isCounted = (n: number): boolean => !Number.isNaN(samples[2 * (lo + n) + 1]);
+    counter.add(outputs, hi - lo, isCounted);
+  }
+}
+
+/** Counters of the asked metrics over a split; undefined where there are none. Throws a
+ * {@link UsageError} where a metric does not exist or fit. */
+export function counterFor(
+  { plan, memory }: Pick<EvaluatedRun, 'plan' | 'memory'>,
+  split: SplitName,
+  names: readonly MetricName[],
+): MetricsCounter | undefined {
+  if (names.length === 0) return undefined;
+  const { data, loss } = plan.config;
+  const isOfLabels = data.task.kind === 'regression' && knowsRight(plan.config);
+  if (isOfLabels) {
+    throw new UsageError({
+      what: `metrics of evaluate('${split}')`,
+      given: `targets that are labels, by the loss ${loss.kind}`,
+      allowed: 'no metrics for these: accuracy is of each sample',
+    });
+  }
+  const targets = viewOf(memory, plan.regions.data[split]!.targets);
+  return countMetrics(`evaluate('${split}')`, names, data.task, targets);
 }
 
 /** Means over the first `count` rows of [loss, correct]; correct is NaN for samples left out. */

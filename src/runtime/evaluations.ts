@@ -1,11 +1,14 @@
 // What a run is asked about its quality: evaluations of a split, by the weights or by their
 // average.
 
+import type { MetricName } from '../observe/metric.ts';
+import type { MetricsCounter } from '../observe/metrics.ts';
 import { checkInference } from '../plan/feasible.ts';
 import type { SplitName } from '../train/context.ts';
 import { batchesFor, checkAverage, takeAverage, withAverage } from './averaged.ts';
 import { parseEvaluateOptions, parseUseAverageOptions } from './door.ts';
 import {
+  counterFor,
   countSamples,
   type EvaluateOptions,
   type Evaluation,
@@ -33,16 +36,21 @@ export class Evaluations {
     this.run = run;
   }
 
-  async evaluate(split: SplitName, given: EvaluateOptions): Promise<Evaluation> {
-    const { weights, batches } = parseEvaluateOptions(given);
+  async evaluate<Name extends MetricName>(
+    split: SplitName,
+    given: EvaluateOptions<Name>,
+  ): Promise<Evaluation<Name>> {
+    const { weights, batches, metrics = [] } = parseEvaluateOptions(given);
     this.check(split, 'evaluate');
+    const counter = counterFor(this.run.parts(), split, metrics);
+    const evaluated = () => this.now<Name>(split, counter);
     const { occupation } = this.run;
-    if (weights === 'raw') return occupation.exclusively('evaluate', () => this.now(split));
+    if (weights === 'raw') return occupation.exclusively('evaluate', evaluated);
     const { plan } = this.run.parts();
     checkAverage('evaluate', plan, this.run.done());
     const measured = batchesFor(plan, batches);
     return occupation.exclusively('evaluate', () =>
-      withAverage(this.averaged, measured, () => this.now(split)),
+      withAverage(this.averaged, measured, evaluated),
     );
   }
 
@@ -63,8 +71,11 @@ export class Evaluations {
   }
 
   /** Evaluates a split by the weights as they are. The run must be occupied. */
-  now(split: SplitName): Promise<Evaluation> {
-    return evaluateOn(this.run.parts(), split, this.count(split, 'evaluate'));
+  now<Name extends MetricName = never>(
+    split: SplitName,
+    counter?: MetricsCounter,
+  ): Promise<Evaluation<Name>> {
+    return evaluateOn(this.run.parts(), split, this.count(split, 'evaluate'), counter);
   }
 
   private count(split: SplitName, what: string): number {

@@ -11,6 +11,7 @@ import { toDataUnits } from '../data/targets.ts';
 import type { Layout } from '../memory/layout.ts';
 import { type Diagnostics, summarizeDiagnostics } from '../observe/diagnostics.ts';
 import type { GradientNorms } from '../observe/gradientNorms.ts';
+import type { MetricName } from '../observe/metric.ts';
 import { type Profile, profileOf } from '../observe/profileReport.ts';
 import type { BestEpoch } from '../optim/monitor.ts';
 import type { RunConfig } from '../plan/config.ts';
@@ -285,7 +286,10 @@ export class Run implements RunningTrainer {
     return profileOf(this.plan, this.setup.memory);
   }
 
-  async evaluate(split: SplitName = 'test', options: EvaluateOptions = {}): Promise<Evaluation> {
+  async evaluate<Name extends MetricName = never>(
+    split: SplitName = 'test',
+    options: EvaluateOptions<Name> = {},
+  ): Promise<Evaluation<Name>> {
     return this.evaluations.evaluate(split, options);
   }
 

@@ -16,16 +16,17 @@ interface Shared {
   readonly network: Network | undefined;
 }
 
-/** Shares the rows of samples [0, count) of a region, which ran in global batches. */
+/** Shares the rows of `count` samples of a region from row `first`, which ran in global batches. */
 export async function shareSamples(
   { plan, memory, network }: Shared,
   name: 'evaluated' | 'outputs',
   count: number,
+  first = 0,
 ): Promise<void> {
   if (network === undefined) return;
   const region = plan.regions.inference[name];
-  const values = viewOf(memory, region);
   const rowLength = region.shape[1]!;
+  const values = viewOf(memory, region).subarray(first * rowLength);
   const own = rowsOf(plan, network.process, count).map(({ lo, hi }) =>
     values.slice(lo * rowLength, hi * rowLength),
   );

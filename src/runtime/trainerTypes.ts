@@ -5,6 +5,7 @@ import type { StateTensor } from '../checkpoint/state.ts';
 import type { Layout } from '../memory/layout.ts';
 import type { Diagnostics } from '../observe/diagnostics.ts';
 import type { GradientNorms } from '../observe/gradientNorms.ts';
+import type { MetricName } from '../observe/metric.ts';
 import type { Profile } from '../observe/profileReport.ts';
 import type { BestEpoch } from '../optim/monitor.ts';
 import type { RunConfig } from '../plan/config.ts';
@@ -55,10 +56,15 @@ export interface RunningTrainer {
   gradientNorms(): GradientNorms | undefined;
   /** Where this trainer's time has gone, also within `fit`; undefined unless it records steps. */
   profile(): Profile | undefined;
-  /** Loss and accuracy over a split, without training; running statistics, nothing synchronized.
-   * Where targets are standardized, as those from npy files are, so is the loss, here and in `fit`:
-   * a mean squared error of 1 is that of always predicting the mean. */
-  evaluate(split?: SplitName, options?: EvaluateOptions): Promise<Evaluation>;
+  /** Loss, accuracy and metrics over a split, without training; running statistics, nothing
+   * synchronized. Throws a {@link UsageError} for a metric that does not exist, or that does not
+   * fit the task or the split's targets. Where targets are standardized, as those from npy files
+   * are, so is the loss, here and in `fit`: a mean squared error of 1 is that of always predicting
+   * the mean. */
+  evaluate<Name extends MetricName = never>(
+    split?: SplitName,
+    options?: EvaluateOptions<Name>,
+  ): Promise<Evaluation<Name>>;
   /** Replaces the weights by their average, and the running statistics by those of the average,
    * exactly (PreciseBN). Throws a {@link UsageError} in a run without `averaging`, and before the
    * average begins. */

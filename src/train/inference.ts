@@ -6,13 +6,15 @@ import type { InputLoader } from '../data/inputs.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { SplitRegions } from '../plan/regions.ts';
 import { fillGrains } from '../reduce/grains.ts';
+import type { Span } from '../reduce/tree.ts';
 import { inputLoaderOf, type SplitName, targetCopierOf, type WorkerContext } from './context.ts';
 import { bindSplitWeights } from './weighting.ts';
 
 export interface Inference {
   /** Writes loss and correctness of each sample of a split into `evaluation.samples`; NaN for the
-   * correctness of those that have no weight. */
-  evaluate(split: SplitName): void;
+   * correctness of those that have no weight. With a `batch`, of its samples alone, which are those
+   * of one global batch, and their outputs into `predict.outputs`. */
+  evaluate(split: SplitName, batch?: Span): void;
   /** Runs the first `count` samples of `predict.inputs` and writes `predict.outputs`. */
   predict(count: number): void;
 }
@@ -41,16 +43,16 @@ export function bindInference(context: WorkerContext): Inference {
   };
   const predictLoader = inputLoaderOf(context, regions.inference.inputs);
 
-  /** Runs samples [0, count) of a source in batches; `afterBatch` is told where its own begin. */
+  /** Runs samples [lo, hi) of a source in batches; `afterBatch` is told where its own begin. */
   const inferBatches = (
-    count: number,
+    { lo, hi }: Span,
     loader: InputLoader,
     afterBatch: (first: number) => void,
   ): void => {
     step.training = false;
     step.isSnapshot = false;
-    for (let from = 0; from < count; from += config.globalBatch) {
-      const size = Math.min(config.globalBatch, count - from);
+    for (let from = lo; from < hi; from += config.globalBatch) {
+      const size = Math.min(config.globalBatch, hi - from);
       fillGrains(step, plan.grains.cut, size, worker.grains);
       const first = from + step.firstSample;
       for (let slot = 0; slot < step.countSamples; slot++) {
@@ -62,11 +64,20 @@ export function bindInference(context: WorkerContext): Inference {
     step.training = true;
   };
 
+  /** Writes the outputs of a batch, row `first` of `predict.outputs` being the first one's. */
+  const keepOutputs = (first: number): void => {
+    const from = program.output.ptr / 4;
+    const values = outputs.subarray(from, from + step.countSamples * outputLength);
+    predicted.set(values, first * outputLength);
+  };
+
   return {
-    evaluate(split) {
+    evaluate(split, batch) {
       const { count, loader, copyTarget, weights } = splits[split]!;
       weights?.begin();
-      inferBatches(count, loader, (first) => {
+      inferBatches(batch ?? { lo: 0, hi: count }, loader, (first) => {
+        // The loss may take the place of the outputs.
+        if (batch !== undefined) keepOutputs(first - batch.lo);
         for (let slot = 0; slot < step.countSamples; slot++) copyTarget(first + slot, slot);
         weights?.weigh(first);
         loss.run();
@@ -77,11 +88,7 @@ export function bindInference(context: WorkerContext): Inference {
       });
     },
     predict(count) {
-      inferBatches(count, predictLoader, (first) => {
-        const from = program.output.ptr / 4;
-        const values = outputs.subarray(from, from + step.countSamples * outputLength);
-        predicted.set(values, first * outputLength);
-      });
+      inferBatches({ lo: 0, hi: count }, predictLoader, keepOutputs);
     },
   };
 }

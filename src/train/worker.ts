@@ -30,7 +30,7 @@ export function bindWorker(setup: WorkerSetup): TrainWorker {
   return {
     train: (...steps) => locating(context, () => train(...steps)),
     measure: (from, count, definition) => locating(context, () => measure(from, count, definition)),
-    evaluate: (split) => locating(context, () => inference.evaluate(split)),
+    evaluate: (split, batch) => locating(context, () => inference.evaluate(split, batch)),
     predict: (count) => locating(context, () => inference.predict(count)),
     finish: () => context.member.finish(),
   };

@@ -5,15 +5,22 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Metrics } from '../../src/observe/metric.ts';
 import { syncbn } from '../support/cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-norms-'));
 const run = join(folder, 'run.ckpt');
 const data = ['--data', 'synthetic', '--limit', '64', '--workers', '2'];
+interface Evaluated {
+  readonly testLoss: number;
+  readonly weightsHash: string;
+  readonly count: number;
+  readonly metrics: Metrics<'f1' | 'confusion' | 'top2'>;
+}
 const evaluate = async (...args: string[]) => {
   const { events, code, stderr } = await syncbn(['eval', '--json', ...data, ...args]);
   expect([code, stderr]).toEqual([0, '']);
-  return events[0] as { readonly testLoss: number; readonly weightsHash: string };
+  return events[0] as unknown as Evaluated;
 };
 
 beforeAll(async () => {
@@ -105,6 +112,19 @@ describe('syncbn eval', () => {
     expect(corrected.testLoss).not.toBe(plain.testLoss);
     expect(corrected.weightsHash).toBe(plain.weightsHash);
     expect(precise.weightsHash).not.toBe(plain.weightsHash);
+  });
+
+  it('prints metrics as tables and as JSON, and refuses those that do not fit', async () => {
+    const metrics = ['--metrics', 'top2,f1,confusion'];
+    const found = await evaluate('--checkpoint', run, ...metrics);
+    expect(found.metrics.confusion.flat().reduce((sum, count) => sum + count, 0)).toBe(found.count);
+    expect(found.metrics.f1.macro.f1).toBeGreaterThan(0);
+    const { stdout } = await syncbn(['eval', ...data, '--checkpoint', run, ...metrics]);
+    expect(stdout).toMatch(/top2 +│ \d+\.\d\d %/);
+    expect(stdout).toMatch(/class +│ precision +│ recall +│ F1 +│ samples/);
+    const wrong = ['eval', ...data, '--checkpoint', run, '--metrics', 'mae'];
+    const { code, stderr } = await syncbn(wrong);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/metric 'mae' of --metrics: got/)]);
   });
 
   it('refuses a weight above 1', async () => {

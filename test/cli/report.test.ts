@@ -31,9 +31,8 @@ describe('syncbn train --report', () => {
     expect(names.slice(-2)).toEqual(['done', 'report']);
     expect(events.at(-2)!.weightsHash).toBe(plain.events.at(-1)!.weightsHash);
     const html = readFileSync(path, 'utf8');
-    for (const text of ['Training loss', '1.batchNorm', '0.conv2d.weight', 'test accuracy']) {
-      expect(html).toContain(text);
-    }
+    const parts = ['Training loss', '1.batchNorm', '0.conv2d.weight', 'test accuracy'];
+    for (const text of [...parts, 'Confusion matrix']) expect(html).toContain(text);
     expect(html).toContain('refnet on synthetic');
     expect(/undefined|>NaN</.test(html)).toBe(false);
   });

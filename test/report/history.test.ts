@@ -67,7 +67,13 @@ describe('the curves of a run', () => {
     const history = new RunHistory(FACTS);
     const best = { monitor: 'loss', split: 'test', value: 0.5, epoch: 1, step: 4 } as const;
     for (const epoch of [1, 2]) {
-      const validation = { loss: epoch / 2, accuracy: 1 / epoch, count: 9, seconds: 1 };
+      const validation = {
+        loss: epoch / 2,
+        accuracy: 1 / epoch,
+        count: 9,
+        seconds: 1,
+        metrics: {},
+      };
       const decided = { validation, best: { ...best, badEpochs: epoch - 1 } };
       history.addProgress(progress(4 * epoch - 1, 1, { epoch }), epoch);
       history.addProgress(progress(4 * epoch, 1, { kind: 'epoch', epoch, ...decided }), epoch);

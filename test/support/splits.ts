@@ -1,5 +1,6 @@
 // What one training comes to, split over replicas and workers.
 
+import type { Metrics } from '../../src/observe/metric.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
 
@@ -9,7 +10,10 @@ export interface Result {
   readonly hash: string;
   readonly trainLoss: number;
   readonly testLoss: number;
+  readonly metrics: Metrics<(typeof METRICS)[number]>;
 }
+
+const METRICS = ['confusion', 'f1', 'top2'] as const;
 
 /** One epoch, and an evaluation. */
 export async function resultOf(options: TrainerOptions): Promise<Result> {
@@ -17,8 +21,8 @@ export async function resultOf(options: TrainerOptions): Promise<Result> {
   try {
     let trainLoss = Number.NaN;
     for await (const { loss } of trainer.fit({ epochs: 1 })) trainLoss = loss;
-    const { loss: testLoss } = await trainer.evaluate();
-    return { hash: trainer.weightsHash(), trainLoss, testLoss };
+    const { loss: testLoss, metrics } = await trainer.evaluate('test', { metrics: METRICS });
+    return { hash: trainer.weightsHash(), trainLoss, testLoss, metrics };
   } finally {
     await trainer.close();
   }

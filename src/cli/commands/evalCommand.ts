@@ -3,11 +3,14 @@
 import { cleaningUp } from '../../base/cleanup.ts';
 import { UsageError } from '../../base/errors.ts';
 import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
+import type { MetricName } from '../../observe/metric.ts';
+import { checkMetrics } from '../../observe/metrics.ts';
 import type { EvalCorrection } from '../../plan/evalCorrection.ts';
 import { Trainer } from '../../runtime/trainer.ts';
 import { known } from '../output/events.ts';
+import { metricRows, metricTables } from '../output/metricTables.ts';
 import { screen, warn } from '../output/screen.ts';
-import { printTable } from '../output/tables.ts';
+import { printRows, printTable } from '../output/tables.ts';
 import { paint } from '../output/text.ts';
 import { joinPeers } from '../process/peers.ts';
 import type { Flags } from '../settings/flags.ts';
@@ -28,8 +31,10 @@ export async function runEval(flags: Flags): Promise<number> {
   const allowModules = allowModulesFrom(flags);
   const batches = flags.integer('precise-norm', 1);
   const evalCorrection = correctionFrom(flags);
+  const metrics = (flags.text('metrics')?.split(',') ?? []) as MetricName[];
   await joinPeers(flags.integer('timeout-ms', 1));
   const { head } = await openCheckpoint(path);
+  checkMetrics('--metrics', metrics, head.data.task);
   const trainer = await Trainer.resume(path, {
     data: await dataFrom(flags, head.data),
     onNotice: (notice) => warn(`syncbn: ${notice}`),
@@ -42,18 +47,25 @@ export async function runEval(flags: Flags): Promise<number> {
     const measured = batches === undefined ? {} : { batches };
     if (flags.isSet('average')) await trainer.useAverage(measured);
     else if (batches !== undefined) await trainer.preciseBatchNorm({ batches });
-    const { loss, accuracy, count, seconds } = await trainer.evaluate();
+    const evaluation = await trainer.evaluate('test', { metrics });
+    const { loss, accuracy, count, seconds } = evaluation;
     const hash = trainer.weightsHash();
     if (flags.isSet('json')) {
       const result = { testAccuracy: known(accuracy), testLoss: known(loss), count, seconds };
-      screen.sayJson({ event: 'evaluated', ...result, weightsHash: hash });
+      const more = metrics.length === 0 ? {} : { metrics: evaluation.metrics };
+      screen.sayJson({ event: 'evaluated', ...result, ...more, weightsHash: hash });
     } else {
       printTable([
         { result: 'test accuracy', value: paint('green', `${(accuracy * 100).toFixed(2)} %`) },
         { result: 'test loss', value: loss.toFixed(4) },
         { result: 'samples', value: `${count}` },
+        ...metricRows(evaluation.metrics),
         { result: 'weights', value: hash.slice(0, 16) },
       ]);
+      for (const { title, head, rows } of metricTables(evaluation.metrics)) {
+        screen.say(title);
+        printRows(head, rows);
+      }
     }
     return 0;
   };

@@ -6,10 +6,11 @@ import { cleaningUp } from '../../base/cleanup.ts';
 import { UsageError } from '../../base/errors.ts';
 import { checkWritable } from '../../base/wholeFile.ts';
 import { normsOf } from '../../nn/convert/normLeaf.ts';
+import type { ConfusionMatrix } from '../../observe/metric.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
 import { MAX_REPLICAS } from '../../plan/config.ts';
 import { ON_NON_FINITE } from '../../plan/onNonFinite.ts';
-import type { RunState } from '../../report/history.ts';
+import { MOST_DRAWN_CLASSES, type RunState } from '../../report/history.ts';
 import type { Network } from '../../runtime/network.ts';
 import { Trainer } from '../../runtime/trainer.ts';
 import {
@@ -29,7 +30,7 @@ import { errorEvent } from '../process/failure.ts';
 import { hasLauncher, isSpeaker, joinPeers, stopAmongPeers } from '../process/peers.ts';
 import { catchSignals, SIGNAL_CODES, stoppedBy } from '../process/signals.ts';
 import type { Flags } from '../settings/flags.ts';
-import { type ReportAsked, reportAsked } from '../settings/reportFlags.ts';
+import { asksForReport, type ReportAsked, reportAsked } from '../settings/reportFlags.ts';
 import { checkAgreement } from '../settings/resumeSettings.ts';
 import { checkSeparateFiles } from '../settings/separateFiles.ts';
 import {
@@ -130,7 +131,9 @@ export async function runTrain(flags: Flags): Promise<number> {
         const model = modelName(flags, point);
         const { notices } = point;
         const weights = point.resumed === undefined ? (flags.text('weights') ?? null) : null;
-        const setup = { plan, data, sinks, model, weights, report, notices, network };
+        const isReported = asksForReport(flags);
+        const told = { sinks, report, isReported, notices };
+        const setup = { plan, data, model, weights, network, ...told };
         const code = await runPlan(trainer, setup);
         // Whoever is done waits for those who still write.
         if (network !== undefined) await network.allGather(new Uint8Array());
@@ -233,12 +236,14 @@ interface RunSetup {
   /** The file with the weights that a new run starts from. */
   readonly weights: string | null;
   readonly report: ReportAsked | undefined;
+  /** Whether the speaking process has a report: all evaluate alike. */
+  readonly isReported: boolean;
   readonly notices: readonly string[];
   readonly network: Network | undefined;
 }
 
 async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
-  const { plan, data, sinks } = setup;
+  const { plan, sinks } = setup;
   const tell = (event: RunEvent): void => {
     for (const sink of sinks) sink.take(event);
   };
@@ -272,9 +277,10 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
       warn(`syncbn: ${stoppedBy(caught)} after step ${trainer.step}.${where}`);
       return SIGNAL_CODES[caught];
     }
-    const done = await finish(trainer, training, data);
+    const { done, confusion } = await finish(trainer, training, setup);
     tell(done);
-    end = { kind: 'done', testLoss: done.testLoss, testAccuracy: done.testAccuracy };
+    const { testLoss, testAccuracy } = done;
+    end = { kind: 'done', testLoss, testAccuracy, ...(confusion !== undefined && { confusion }) };
     return signals.caught === undefined ? 0 : SIGNAL_CODES[signals.caught];
   };
   const failing = async (): Promise<number> => {
@@ -357,13 +363,18 @@ async function tellTrace(
 async function finish(
   trainer: Trainer,
   training: { readonly imagesPerSecond: number; readonly seconds: number },
-  data: DataFacts,
-): Promise<DoneEvent> {
+  { data, isReported }: RunSetup,
+): Promise<{ readonly done: DoneEvent; readonly confusion: ConfusionMatrix | undefined }> {
+  const { task } = trainer.config.data;
+  const isDrawn =
+    isReported && task.kind === 'classification' && task.classes <= MOST_DRAWN_CLASSES;
+  const metrics = isDrawn ? (['confusion'] as const) : [];
   const hasTest = data.countTest > 0;
-  const raw = hasTest ? await trainer.evaluate() : undefined;
+  const raw = hasTest ? await trainer.evaluate('test', { metrics }) : undefined;
   const average =
     hasTest && trainer.hasAverage
       ? await trainer.evaluate('test', { weights: 'average' })
       : undefined;
-  return doneEvent(training, { raw, average }, trainer.weightsHash());
+  const done = doneEvent(training, { raw, average }, trainer.weightsHash());
+  return { done, confusion: isDrawn ? raw?.metrics.confusion : undefined };
 }

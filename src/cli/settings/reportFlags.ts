@@ -15,10 +15,15 @@ export interface ReportAsked {
   readonly host: string;
 }
 
+/** Whether there is to be a file or a page. */
+export function asksForReport(flags: Flags): boolean {
+  return flags.text('report') !== undefined || portFrom(flags) !== undefined;
+}
+
 /** Reads `--report`, `--watch` and `--watch-host`, and tries the file. */
 export async function reportAsked(flags: Flags): Promise<ReportAsked | undefined> {
   const file = flags.text('report');
-  const port = flags.integerOr('watch', DEFAULT_PORT, 0, MAX_PORT);
+  const port = portFrom(flags);
   const host = flags.text('watch-host');
   if (host !== undefined && port === undefined) {
     throw new UsageError({
@@ -30,4 +35,8 @@ export async function reportAsked(flags: Flags): Promise<ReportAsked | undefined
   if (file === undefined && port === undefined) return undefined;
   if (file !== undefined) await checkWritable(file, `--report ${file}`);
   return { file, port, host: host ?? LOOPBACK };
+}
+
+function portFrom(flags: Flags): number | undefined {
+  return flags.integerOr('watch', DEFAULT_PORT, 0, MAX_PORT);
 }

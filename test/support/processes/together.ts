@@ -1,5 +1,6 @@
 // One training on one process or on several that are parts of this one, and all that it shows.
 
+import type { Metrics } from '../../../src/observe/metric.ts';
 import { memoryNetworks, type Network } from '../../../src/runtime/network.ts';
 import { startOn } from '../../../src/runtime/start.ts';
 import type { TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
@@ -11,6 +12,7 @@ export interface Outcome {
   readonly hash: string;
   readonly losses: readonly number[];
   readonly testLoss: number;
+  readonly counted: Metrics<'confusion' | 'top2'>;
   readonly outputs: Float32Array;
   readonly diagnostics: ReturnType<RunningTrainer['diagnostics']>;
   readonly gradientNorms: ReturnType<RunningTrainer['gradientNorms']>;
@@ -68,13 +70,23 @@ async function outcomeOf(network: Network | undefined, options: TrainerOptions):
   try {
     const losses: number[] = [];
     for await (const { loss } of trainer.fit({ epochs: 2 })) losses.push(loss);
-    const { loss: testLoss } = await trainer.evaluate();
+    const metrics = ['confusion', 'top2'] as const;
+    const evaluated = await trainer.evaluate('test', { metrics });
     const inputs = options.data.test.inputs.slice() as Float32Array;
     const outputs = await trainer.predict(inputs);
     const hash = trainer.weightsHash();
     const seen = { diagnostics: trainer.diagnostics(), gradientNorms: trainer.gradientNorms() };
     await trainer.preciseBatchNorm({ batches: 2 });
-    return { hash, losses, testLoss, outputs, ...seen, preciseHash: trainer.weightsHash() };
+    const { loss: testLoss, metrics: counted } = evaluated;
+    return {
+      hash,
+      losses,
+      testLoss,
+      counted,
+      outputs,
+      ...seen,
+      preciseHash: trainer.weightsHash(),
+    };
   } finally {
     await trainer.close();
   }

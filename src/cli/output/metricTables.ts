@@ -1,0 +1,75 @@
+// The metrics of an evaluation as tables: numbers as rows beside loss and accuracy, scores by class
+// and the confusion matrix as tables of their own.
+
+import type { ClassScores, ConfusionMatrix, Metrics } from '../../observe/metric.ts';
+
+/** A matrix of more classes is told by the pairs that are confused most. */
+const MOST_COLUMNS = 20;
+const MOST_PAIRS = 10;
+
+export interface MetricTable {
+  readonly title: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly (string | number)[])[];
+}
+
+/** The metrics that are one number: shares in percent, others as they are. */
+export function metricRows(metrics: Partial<Metrics>): { result: string; value: string }[] {
+  return Object.entries(metrics).flatMap(([name, value]) => {
+    if (typeof value !== 'number') return [];
+    const isShare = name.startsWith('top');
+    return [
+      { result: name, value: isShare ? showShare(value) : `${Number(value.toPrecision(6))}` },
+    ];
+  });
+}
+
+/** The metrics that are more than one number. */
+export function metricTables({ f1, confusion }: Partial<Metrics>): readonly MetricTable[] {
+  return [
+    ...(f1 === undefined ? [] : [scoresTable(f1)]),
+    ...(confusion === undefined ? [] : [confusionTable(confusion)]),
+  ];
+}
+
+function scoresTable({ precision, recall, f1, support, macro }: ClassScores): MetricTable {
+  return {
+    title: 'Precision, recall and F1 by class',
+    head: ['class', 'precision', 'recall', 'F1', 'samples'],
+    rows: [
+      ...support.map((count, c) => [
+        c,
+        ...[precision, recall, f1].map((of) => showShare(of[c]!)),
+        count,
+      ]),
+      ['mean', ...[macro.precision, macro.recall, macro.f1].map(showShare), ''],
+    ],
+  };
+}
+
+function confusionTable(matrix: ConfusionMatrix): MetricTable {
+  if (matrix.length > MOST_COLUMNS) return confusedPairs(matrix);
+  return {
+    title: 'Samples by true class (rows) and predicted class (columns)',
+    head: ['true', ...matrix.map((_, c) => `${c}`)],
+    rows: matrix.map((row, label) => [label, ...row]),
+  };
+}
+
+function confusedPairs(matrix: ConfusionMatrix): MetricTable {
+  const pairs = matrix.flatMap((row, label) =>
+    row.flatMap((count, predicted) =>
+      label === predicted || count === 0 ? [] : [[label, predicted, count] as const],
+    ),
+  );
+  const most = pairs.sort((a, b) => b[2] - a[2]).slice(0, MOST_PAIRS);
+  return {
+    title: `The ${most.length} pairs of classes that are confused most`,
+    head: ['true', 'predicted', 'samples'],
+    rows: most,
+  };
+}
+
+function showShare(share: number): string {
+  return `${(share * 100).toFixed(2)} %`;
+}

@@ -1,0 +1,84 @@
+// What a metric is: a kind that fits one sort of task, and a counter that takes the outputs of an
+// evaluation in the order of the samples, so that no bit depends on how they were split.
+
+import type { Task } from '../data/dataset.ts';
+
+/** A confusion matrix: samples by true class (row) and predicted class (column). */
+export type ConfusionMatrix = readonly (readonly number[])[];
+
+/** Precision, recall and their harmonic mean F1, from 0 to 1. */
+export interface PrecisionRecall<Values> {
+  /** Of the samples predicted as a class, the share that are of it; 0 where there are none. */
+  readonly precision: Values;
+  /** Of the samples of a class, the share predicted as it; 0 where there are none. */
+  readonly recall: Values;
+  /** 2 hits / (samples + predictions) of a class; 0 where there are neither. */
+  readonly f1: Values;
+}
+
+/** By class, and their plain means over all classes. */
+export interface ClassScores extends PrecisionRecall<readonly number[]> {
+  /** Samples of each class. */
+  readonly support: readonly number[];
+  readonly macro: PrecisionRecall<number>;
+}
+
+/** What each metric measures. */
+export interface MetricValues {
+  readonly confusion: ConfusionMatrix;
+  readonly f1: ClassScores;
+  /** Area under the ROC curve. */
+  readonly auc: number;
+  /** Coefficient of determination. */
+  readonly r2: number;
+  /** Mean absolute error, in the units of the data. */
+  readonly mae: number;
+}
+
+/** The name of a metric. `top5`, and so on for any number up to that of the classes: the share of
+ * samples whose class is among the 5 with the largest outputs; of equal outputs the first counts as
+ * the larger one. `confusion`, `f1` ({@link ClassScores}): by the class with the largest output.
+ * `auc`, for two classes: how often a sample of class 1 has the larger difference of outputs (1
+ * minus 0) than one of class 0, ties by half (Mann and Whitney 1947). `r2`, `mae`, for regression:
+ * means over the target's values. A network that gives NaN has NaN in `auc`, `r2` and `mae`, as has
+ * a split whose samples all have weight 0. */
+export type MetricName = keyof MetricValues | `top${number}`;
+
+/** The measured values by name. */
+export type Metrics<Name extends MetricName = MetricName> = {
+  readonly [Key in Name]: Key extends keyof MetricValues ? MetricValues[Key] : number;
+};
+
+/** Targets as the arena holds them. */
+export type Targets = Int32Array | Float32Array;
+
+/** Counts over samples. */
+export interface MetricCounter {
+  /** Takes the outputs of the next sample, and its target. */
+  add(outputs: Float32Array, target: Targets): void;
+  value(): MetricValues[keyof MetricValues] | number;
+}
+
+/** A metric of a task that it fits. */
+export interface FittedMetric {
+  /** Why it is not defined for a split's targets; undefined where it is. */
+  refuses?(targets: Targets): string | undefined;
+  /** A new count over at most so many samples. */
+  count(samples: number): MetricCounter;
+}
+
+/** A metric for a task, or why there is none. */
+export type Metric = (task: Task) => FittedMetric | string;
+
+/** A metric of classification, of the number of classes. */
+export function ofClasses(fit: (classes: number) => FittedMetric | string): Metric {
+  return (task) =>
+    task.kind === 'classification' ? fit(task.classes) : 'a regression, which has no classes';
+}
+
+/** A metric of regression. */
+export function ofRegression(
+  fit: (task: Extract<Task, { kind: 'regression' }>) => FittedMetric | string,
+): Metric {
+  return (task) => (task.kind === 'regression' ? fit(task) : 'classes, which have no distance');
+}

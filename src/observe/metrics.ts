@@ -1,0 +1,93 @@
+// The metrics by name: which there are, whether they fit a task and a split, counting them.
+
+import { UsageError } from '../base/errors.ts';
+import { nearestWord } from '../base/nearest.ts';
+import { type Task, targetSize } from '../data/dataset.ts';
+import { auc, confusion, f1, topMetric } from './classMetrics.ts';
+import type {
+  FittedMetric,
+  Metric,
+  MetricCounter,
+  MetricName,
+  Metrics,
+  Targets,
+} from './metric.ts';
+import { mae, r2 } from './regressionMetrics.ts';
+
+const METRICS: Readonly<Record<string, Metric>> = { confusion, f1, auc, r2, mae };
+const TOP = /^top([1-9]\d{0,4})$/;
+
+/** Throws a {@link UsageError} for a name that no metric has, and for a metric that does not fit
+ * the task; `what` asks for them. */
+export function checkMetrics(what: string, names: readonly string[], task: Task): void {
+  for (const name of names) fittedMetric(what, name, task);
+}
+
+/** What counts all asked metrics of a split. */
+export interface MetricsCounter {
+  /** Takes the outputs of the next `count` samples, [count, outputs], in units of the loss; those
+   * of which `isCounted` gives false are left out. */
+  add(outputs: Float32Array, count: number, isCounted: (n: number) => boolean): void;
+  values(): Metrics;
+}
+
+/** Counters for a split with these targets. Throws what {@link checkMetrics} throws, and a
+ * {@link UsageError} for targets for which a metric is not defined. */
+export function countMetrics(
+  what: string,
+  names: readonly MetricName[],
+  task: Task,
+  targets: Targets,
+): MetricsCounter {
+  const counters = [...new Set(names)].map((name): readonly [string, MetricCounter] => {
+    const metric = fittedMetric(what, name, task);
+    const whyNot = metric.refuses?.(targets);
+    if (whyNot !== undefined) throw misfit(what, name, whyNot, task);
+    return [name, metric.count(targets.length / targetSize(task))];
+  });
+  const size = targetSize(task);
+  const width = task.kind === 'classification' ? task.classes : size;
+  let taken = 0;
+  return {
+    add(outputs, count, isCounted) {
+      for (let n = 0; n < count; n++, taken++) {
+        if (!isCounted(n)) continue;
+        const output = outputs.subarray(n * width, (n + 1) * width);
+        const target = targets.subarray(taken * size, (taken + 1) * size);
+        for (const [, counter] of counters) counter.add(output, target);
+      }
+    },
+    values: () =>
+      Object.fromEntries(counters.map(([name, counter]) => [name, counter.value()])) as Metrics,
+  };
+}
+
+function fittedMetric(what: string, name: string, task: Task): FittedMetric {
+  const fitted = metricOf(what, name)(task);
+  if (typeof fitted === 'string') throw misfit(what, name, fitted, task);
+  return fitted;
+}
+
+function metricOf(what: string, name: string): Metric {
+  const k = TOP.exec(name)?.[1];
+  if (k !== undefined) return topMetric(Number(k));
+  const names = Object.keys(METRICS);
+  if (names.includes(name)) return METRICS[name]!;
+  const nearest = nearestWord(name, names);
+  throw new UsageError({
+    what: `metric of ${what}`,
+    given: name,
+    allowed: `top1, top2 and so on, ${names.join(', ')}`,
+    ...(nearest !== undefined && { hint: `'${nearest}'` }),
+  });
+}
+
+function misfit(what: string, name: string, whyNot: string, task: Task): UsageError {
+  const fitting = Object.keys(METRICS).filter((one) => typeof METRICS[one]!(task) !== 'string');
+  const tops = task.kind === 'classification' ? [`top1 to top${task.classes}`] : [];
+  return new UsageError({
+    what: `metric '${name}' of ${what}`,
+    given: whyNot,
+    allowed: `for this data ${[...tops, ...fitting].join(', ')}`,
+  });
+}

@@ -1,0 +1,62 @@
+// Metrics of regression. Sums are taken in float64 in the order of the samples, for each value of a
+// target separately.
+
+import { sizeOf } from '../base/shape.ts';
+import { ofRegression } from './metric.ts';
+
+/** 1 - sum (target - output)^2 / sum (target - mean of the targets)^2, the mean over the target's
+ * values. Its units cancel. The mean moves with each sample (Welford 1962), since which samples
+ * count is known only then. */
+export const r2 = ofRegression(({ targetShape }) => {
+  const size = sizeOf(targetShape);
+  return {
+    refuses(targets) {
+      const varies = (j: number): boolean =>
+        targets.some((value, i) => i % size === j && value !== targets[j]);
+      const alike = Array.from({ length: size }, (_, j) => j).find((j) => !varies(j));
+      return alike === undefined
+        ? undefined
+        : `value ${alike} of the targets is the same in all samples`;
+    },
+    count() {
+      const residuals = new Float64Array(size);
+      const means = new Float64Array(size);
+      const deviations = new Float64Array(size);
+      let samples = 0;
+      return {
+        add(outputs, target) {
+          samples++;
+          for (let j = 0; j < size; j++) {
+            residuals[j]! += (target[j]! - outputs[j]!) ** 2;
+            const delta = target[j]! - means[j]!;
+            means[j]! += delta / samples;
+            deviations[j]! += delta * (target[j]! - means[j]!);
+          }
+        },
+        value: () => meanOf(residuals.map((residual, j) => 1 - residual / deviations[j]!)),
+      };
+    },
+  };
+});
+
+/** mean |target - output| in the units of the data, over all values of the target. */
+export const mae = ofRegression(({ targetShape, std }) => {
+  const size = sizeOf(targetShape);
+  return {
+    count() {
+      const sums = new Float64Array(size);
+      let samples = 0;
+      return {
+        add(outputs, target) {
+          samples++;
+          for (let j = 0; j < size; j++) sums[j]! += Math.abs(target[j]! - outputs[j]!);
+        },
+        value: () => meanOf(sums.map((sum, j) => ((std?.[j] ?? 1) * sum) / samples)),
+      };
+    },
+  };
+});
+
+function meanOf(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -1,0 +1,79 @@
+// Metrics of an evaluation: those of the predictions, the same for any workers, with the loss and
+// accuracy of an evaluation without them.
+
+import { expect, it } from 'vitest';
+import type { Dataset } from '../../src/data/dataset.ts';
+import { synthetic } from '../../src/data/synthetic.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { flatten } from '../../src/nn/specs/flatten.ts';
+import { linear } from '../../src/nn/specs/linear.ts';
+import { countMetrics } from '../../src/observe/metrics.ts';
+import { sgd } from '../../src/optim/optimizer.ts';
+import { Trainer } from '../../src/runtime/trainer.ts';
+import { testValues } from '../support/kernelFixture.ts';
+
+const all = synthetic({ train: 16, test: 21, shape: [4, 4, 1], classes: 2, seed: 3 });
+/** Samples without weight count in no metric. */
+const weights = Float32Array.from({ length: 21 }, (_, n) => (n % 5 === 3 ? 0 : 1 + n));
+const images: Dataset = { ...all, test: { ...all.test, weights } };
+const targets = (count: number, seed: number) => testValues(count * 2, 1, seed);
+const numbers: Dataset = {
+  name: 'numbers',
+  inputShape: [3],
+  inputType: 'f32',
+  task: { kind: 'regression', targetShape: [2], mean: [5, -1], std: [10, 0.5] },
+  mean: [0, 0, 0],
+  std: [1, 1, 1],
+  train: { count: 16, inputs: testValues(48, 1, 1), targets: targets(16, 2) },
+  test: { count: 21, inputs: testValues(63, 1, 3), targets: targets(21, 4) },
+};
+
+/** 21 samples are evaluated in batches of 8, 8 and 5. */
+const start = (data: Dataset, workers: number, inputs: number): Promise<Trainer> =>
+  Trainer.start({
+    model: sequential([flatten(), linear(inputs, 2)]),
+    data,
+    optimizer: sgd({ lr: 0.1 }),
+    ...{ replicas: 1, globalBatch: 8, grains: 8, workers },
+  });
+
+it.each([1, 3])('classes are counted as they are predicted, %d workers', async (workers) => {
+  const trainer = await start(images, workers, 16);
+  try {
+    const names = ['confusion', 'f1', 'auc', 'top1'] as const;
+    const { metrics, ...found } = await trainer.evaluate('test', { metrics: names });
+    const outputs = await trainer.predict(images.test.inputs as Uint8Array);
+    const counter = countMetrics('this test', names, images.task, images.test.targets);
+    counter.add(outputs, images.test.count, (n) => weights[n] !== 0);
+    expect(metrics).toEqual(counter.values());
+    expect(metrics.f1.support[0]! + metrics.f1.support[1]!).toBe(17);
+    expect(metrics.top1).toBe(found.accuracy);
+    const plain = await trainer.evaluate();
+    expect({ ...plain, seconds: 0 }).toEqual({ ...found, metrics: {}, seconds: 0 });
+    await expect(trainer.evaluate('test', { metrics: ['r2'] })).rejects.toThrow(
+      "metric 'r2' of evaluate('test'): got \"classes, which have no distance\"",
+    );
+    const wrong = { metrics: 'f1' as never };
+    await expect(trainer.evaluate('test', wrong)).rejects.toThrow('a list of names of metrics');
+  } finally {
+    await trainer.close();
+  }
+});
+
+it('errors of a regression are in the units of its data', async () => {
+  const trainer = await start(numbers, 2, 3);
+  try {
+    const { metrics } = await trainer.evaluate('test', { metrics: ['mae', 'r2'] });
+    const outputs = await trainer.predict(numbers.test.inputs as Float32Array);
+    const [mean, std] = [
+      [5, -1],
+      [10, 0.5],
+    ] as const;
+    const exact = Float64Array.from(numbers.test.targets, (v, i) => v * std[i % 2]! + mean[i % 2]!);
+    const mae = exact.reduce((sum, v, i) => sum + Math.abs(v - outputs[i]!), 0) / exact.length;
+    expect(metrics.mae).toBeCloseTo(mae, 5);
+    expect(metrics.r2).toBeLessThan(1);
+  } finally {
+    await trainer.close();
+  }
+});
