@@ -72,8 +72,8 @@ const Y = 4;
 const COUNT_NUMBERS = 5;
 
 /** Draws from Beta(alpha, alpha) into `numbers[X]`: A / (A + B) of two gamma variates, from
- * operations with the same bits everywhere. Numbers are handed on in an array: those that a function
- * returns may be allocated. */
+ * operations with the same bits everywhere. Numbers are handed on in an array: those that a
+ * function returns may be allocated. */
 function drawBeta(random: RandomStream, gamma: Float64Array, numbers: Float64Array): void {
   drawLogGamma(random, gamma, numbers, X);
   drawLogGamma(random, gamma, numbers, Y);

@@ -1,0 +1,170 @@
+// The flags of the commands, as they stand in the help.
+
+import { OPTIMIZER_NAMES } from '../../optim/bindOptimizer.ts';
+import { fineTuneFlags } from '../settings/fineTuneFlags.ts';
+import { optimizerFlags, scheduleFlags } from '../settings/rateFlags.ts';
+import { SWEPT_FLAGS } from '../settings/sweptFlags.ts';
+
+/** A flag as it stands in the help. */
+export type FlagText = readonly [name: string, text: string];
+
+export const dataFlags: readonly FlagText[] = [
+  [
+    '--data <name|dir>',
+    'mnist, synthetic, or a folder of IDX, CIFAR-10 or npy files (default mnist)',
+  ],
+  ['--limit <n>', 'Only n training samples, drawn from all'],
+];
+
+export const moduleFlags: readonly FlagText[] = [
+  [
+    '--allow-modules [list]',
+    'Run the code of custom layers that a checkpoint or .json model names: all, or a list',
+  ],
+];
+
+export const commonFlags: readonly FlagText[] = [
+  ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
+  ['--timeout-ms <ms>', 'How long workers wait for each other (default 60000)'],
+  ['--json', 'Events on stdout, one JSON object a line'],
+  ['--debug', 'Show where an error came from'],
+];
+
+/** What decides the network and its batches. */
+export const networkFlags: readonly FlagText[] = [
+  ...dataFlags,
+  ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
+  [
+    '--norm <kind>',
+    'sync, local, group, layer, instance, none, auto; with --resume also frozen ' +
+      '(default: sync; of a .json model: as it is written)',
+  ],
+  ['--norm-kinds <list>', 'Kinds of norms that --norm replaces, or all (default: batch norms)'],
+  ['--group-size <k>', 'With --norm sync or auto: replicas that share statistics (default all)'],
+  ['--num-groups <g>', 'With --norm group or auto: groups (default: by channels, see inspect)'],
+  [
+    '--replicas <n>',
+    'Simulated devices; with --norm local they decide what is computed (default 8)',
+  ],
+  ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
+  ['--batch <n>', 'Global batch: samples of a step over all replicas, instead of --replica-batch'],
+  ['--grains <n>', 'Pieces of a batch in which sums are formed (default 32, 64 from 512 samples)'],
+  ['--drop-last', 'Leave out a last batch that is not full'],
+  [
+    '--shards <how>',
+    'Samples of each replica: iid, by-class, dirichlet:0.3, by-domain (default iid)',
+  ],
+  ['--zero-init-residual', 'Of resnet20: each block starts as its shortcut'],
+];
+
+/** What else decides the numbers of a step. */
+export const stepFlags: readonly FlagText[] = [
+  [
+    '--loss <name|file>',
+    'cross-entropy, binary-cross-entropy, mse, l1, huber or a .json file (default by the targets)',
+  ],
+  ['--label-smoothing <s>', 'Of the cross-entropy (default 0)'],
+  ['--class-weights <list>', 'Of the cross-entropy: a weight for each class, such as 1,1,5'],
+  ['--ignore-index <label>', 'Of the cross-entropy: leave out samples with this label'],
+  ['--mixup <alpha>', 'Augmentation: mix each sample with another one, shares from Beta(alpha)'],
+  ['--cutmix <alpha>', 'Augmentation: replace a box of each image by that of another one'],
+  ['--shift <n>', 'Augmentation: move images by up to n pixels'],
+  ['--flip', 'Augmentation: mirror half of the images'],
+  ['--seed <n>', 'Decides all random numbers (default 1)'],
+  ['--strict', 'The same bits on every machine'],
+];
+
+export const trainFlags: readonly FlagText[] = [
+  ...networkFlags,
+  ...fineTuneFlags,
+  ['--epochs <n>', 'Epochs to have done in all (default 1)'],
+  ['--max-steps <n>', 'Stop when n steps are done in all'],
+  ...optimizerFlags,
+  ...scheduleFlags,
+  ['--validate <split>', 'Evaluate test or validation samples at the end of each epoch'],
+  [
+    '--validation-split <x>',
+    'Hold out a share (below 1) or count of the training samples for that',
+  ],
+  ['--early-stopping <n>', 'Stop after n epochs in a row that were no better'],
+  ['--monitor <what>', 'What has to get better: loss or accuracy (default loss)'],
+  ['--min-delta <d>', 'With --early-stopping: better is by more than this (default 0)'],
+  ['--best <file>', 'Write a checkpoint of the best epoch so far'],
+  ['--ema <decay>', 'Keep an exponential moving average of the weights, such as 0.999'],
+  ['--swa-from <epoch>', 'Keep the mean of the weights at the ends of epochs from this one on'],
+  [
+    '--on-non-finite <what>',
+    'stop (exit code 1) or continue where numbers are not finite (default stop)',
+  ],
+  ...stepFlags,
+  ['--checkpoint <file>', 'Write a checkpoint at the end of each epoch, at the end and at Ctrl-C'],
+  ['--checkpoint-every <n>', 'And after every n steps'],
+  ['--keep <n>', 'Keep the last n checkpoints, older ones named by their steps (default 1)'],
+  ['--resume <file>', 'Go on from a checkpoint, with its settings; --norm replaces its norms'],
+  ['--resume-or-start <file>', 'The same where the file exists, else a new run that writes it'],
+  ['--elastic', 'Go on with the others when a worker dies, with the same bits'],
+  ['--overwrite', 'Let --checkpoint and --best replace files of other runs'],
+  ['--diagnostics <n>', 'Compare the batch statistics of replicas every n steps (default 50)'],
+  ['--profile', "Show where a step's time goes: by phase and layer, waiting apart"],
+  ['--trace <file>', 'Write the last 20 steps for chrome://tracing and ui.perfetto.dev'],
+  ['--report <file>', 'Write a page with curves, norms and gradients at the end'],
+  ['--watch [port]', 'Serve that page while it trains, on this machine (default port 8710)'],
+  ['--watch-host <host>', 'With --watch: listen there; the URL then has a token'],
+  ['--processes <n>', 'Run in n processes of this machine, through MPI; --workers is of each'],
+  ['--nodes <list>', 'Run on these hosts, a,b:2 (two processes on b), through MPI'],
+  ['--hostfile <file>', 'The same from a file with a host a line'],
+  ['--max-restarts <n>', 'With several processes: go on after a death, up to n times'],
+  ['--dry-run', 'With several processes: show the command line of MPI'],
+  ['--log <file>', 'Append the events to a file, one JSON object a line'],
+  ...moduleFlags,
+  ...commonFlags,
+];
+
+/** Those of `train` that a short run has a use for. */
+export const doctorFlags: readonly FlagText[] = [
+  ...dataFlags,
+  ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
+  ['--replicas <n>', 'Simulated devices, at least 2 (default 8)'],
+  ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
+  ['--steps <n>', 'Steps with each norm: local, sync and group (default 120)'],
+  ['--budget <seconds>', 'Time for all training; cuts the steps (default 60)'],
+  ['--mpi', 'Instead look at MPI: the library, how fast it is, whether bits agree'],
+  ['--processes <n>', 'With --mpi: in so many processes of this machine (default 2)'],
+  ['--nodes <list>', 'With --mpi: on these hosts, a,b:2'],
+  ['--optimizer <name>', `${OPTIMIZER_NAMES.join(', ')} (default sgd)`],
+  ['--lr <rate>', "Learning rate (default 0.1 for sgd, else the optimizer's own)"],
+  ['--seed <n>', 'Decides all random numbers (default 1)'],
+  ['--strict', 'The same bits on every machine'],
+  ...moduleFlags,
+  ...commonFlags,
+];
+
+export const experimentFlags: readonly FlagText[] = [
+  ['--quick', 'Fewer and shorter runs: minutes, with wider intervals'],
+  ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],
+  ['--data <name|dir>', 'fashion-mnist (fetched once), mnist, synthetic or a folder'],
+  ['--model <name|file>', "Instead of the experiment's net: mnist-cnn, refnet, resnet20, .json"],
+  ['--lr <rate>', 'Learning rate; where batches differ, that of the largest'],
+  ['--replica-batches <list>', 'Samples of each replica in a step, such as 8,4,2'],
+  ['--norms <list>', 'Of local, sync, group, layer, instance, none'],
+  ['--epochs <n>', 'Epochs of each run'],
+  [
+    '--conventions <list>',
+    'peers: pytorch-ddp, keras, flax, detectron2, detectron2-n, mxnet, apex',
+  ],
+  ...moduleFlags,
+  ['--out <folder>', 'Where results and report go (default experiments/<name>)'],
+  ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
+  ['--json', 'Events on stdout, one JSON object a line'],
+  ['--debug', 'Show where an error came from'],
+];
+
+/** What `sweep` crosses, and what is its own. */
+export const sweepFlags: readonly FlagText[] = [
+  ...trainFlags.filter(([flag]) => SWEPT_FLAGS.includes(flag.split(' ')[0]!.slice(2))),
+  ['--out <folder>', 'Where results and report go (default experiments/sweep)'],
+  ['--jobs <n>', 'Runs at a time (default 1)'],
+  ['--dry-run', 'List the runs and do none'],
+  ...moduleFlags,
+  ...commonFlags,
+];
