@@ -87,6 +87,11 @@ export class RandomStream {
     return this.block[this.nextLane()]! / 2 ** 32;
   }
 
+  /** {@link nextUniform} into an array, as {@link logInPlace}. */
+  uniformInto(numbers: Float64Array, at: number): void {
+    numbers[at] = this.block[this.nextLane()]! / 2 ** 32;
+  }
+
   /** Uniform whole number in [0, bound); bound <= 2^32. The bias is below bound / 2^32. */
   nextBelow(bound: number): number {
     return Math.floor((this.block[this.nextLane()]! / 2 ** 32) * bound);

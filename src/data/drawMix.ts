@@ -69,7 +69,9 @@ const LOG = 1;
 const LOG_V = 2;
 const X = 3;
 const Y = 4;
-const COUNT_NUMBERS = 5;
+const U = 5;
+const V = 6;
+const COUNT_NUMBERS = 7;
 
 /** Draws from Beta(alpha, alpha) into `numbers[X]`: A / (A + B) of two gamma variates, from
  * operations with the same bits everywhere. Numbers are handed on in an array: those that a
@@ -122,15 +124,18 @@ function drawLogGamma(
 
 /** The logarithm of a uniform number in (0, 1]. */
 function drawLogUniform(random: RandomStream, numbers: Float64Array): void {
-  numbers[LOG] = 1 - random.nextUniform();
+  random.uniformInto(numbers, LOG);
+  numbers[LOG] = 1 - numbers[LOG]!;
   logInPlace(numbers, LOG);
 }
 
 /** A standard normal number by Marsaglia's polar method. */
 function drawNormal(random: RandomStream, numbers: Float64Array): void {
   for (;;) {
-    const u = 2 * random.nextUniform() - 1;
-    const v = 2 * random.nextUniform() - 1;
+    random.uniformInto(numbers, U);
+    random.uniformInto(numbers, V);
+    const u = 2 * numbers[U]! - 1;
+    const v = 2 * numbers[V]! - 1;
     const s = u * u + v * v;
     if (s === 0 || s >= 1) continue;
     numbers[NORMAL] = s;

@@ -9,6 +9,13 @@ import type { SplitRegions } from '../plan/regions.ts';
 import type { WorkerContext } from './context.ts';
 import type { Mixing } from './mixing.ts';
 
+/** Places of the numbers that are handed on in an array: those that a function returns may be
+ * allocated. */
+const OWN = 0;
+const OTHER = 1;
+const TOTAL = 2;
+const COUNT_NUMBERS = 3;
+
 /** Returns what writes the weights of this worker's samples of the running step, of which
  * `sampleAt` gives that at a position. Undefined where no sample of the run has a weight. */
 export function bindStepWeights(
@@ -16,29 +23,32 @@ export function bindStepWeights(
   sampleAt: (position: number) => number,
   mixing: Mixing | undefined,
 ): (() => void) | undefined {
-  const { worker, memory, step } = context;
+  const { plan, worker, memory, step } = context;
   const region = worker.regions.loss.weights;
   if (region === undefined) return undefined;
   const weights = viewOf(memory, region);
-  const { train } = context.plan.regions.data;
-  const weightOf = bindSampleWeight(context, train);
-  // Mixed classes are shares: PyTorch's mean is over samples then.
-  const classWeightOf = mixing === undefined ? bindClassWeight(context, train) : () => 1;
-  const weightAt = (position: number): number => {
-    if (mixing === undefined) return weightOf(sampleAt(position));
-    const { share: shares, partner } = mixing.mixAt(position);
-    const share = shares[0]!;
-    return share * weightOf(sampleAt(position)) + (1 - share) * weightOf(sampleAt(partner));
-  };
+  const { train } = plan.regions.data;
+  const numbers = new Float64Array(COUNT_NUMBERS);
+  const readWeight = bindSampleWeight(context, train, numbers);
+  const addToTotal = bindTotal(context, train, numbers);
   return () => {
-    let total = 0;
+    numbers[TOTAL] = 0;
     for (let position = 0; position < step.globalCount; position++) {
-      const weight = weightAt(position);
-      if (weight > 0) total += weight * classWeightOf(sampleAt(position));
+      const sample = sampleAt(position);
+      readWeight(sample, OWN);
+      if (mixing === undefined) addToTotal(sample);
+      else {
+        const mix = mixing.mixAt(position);
+        readWeight(sampleAt(mix.partner), OTHER);
+        const share = mix.share[0]!;
+        numbers[OWN] = share * numbers[OWN]! + (1 - share) * numbers[OTHER]!;
+        // Mixed classes are shares: PyTorch's mean is over samples then.
+        numbers[TOTAL] = numbers[TOTAL]! + numbers[OWN];
+      }
       const slot = position - step.firstSample;
-      if (slot >= 0 && slot < step.countSamples) weights[slot] = weight;
+      if (slot >= 0 && slot < step.countSamples) weights[slot] = numbers[OWN]!;
     }
-    scale(weights, step.countSamples, total, step.globalCount);
+    scale(weights, step.countSamples, numbers, step.globalCount);
   };
 }
 
@@ -62,53 +72,69 @@ export function bindSplitWeights(
   const region = worker.regions.loss.weights;
   if (region === undefined) return undefined;
   const weights = viewOf(memory, region);
-  const weightOf = bindSampleWeight(context, split);
-  const classWeightOf = bindClassWeight(context, split);
-  let total = 0;
+  const numbers = new Float64Array(COUNT_NUMBERS);
+  const readWeight = bindSampleWeight(context, split, numbers);
+  const addToTotal = bindTotal(context, split, numbers);
   return {
     begin() {
-      total = 0;
+      numbers[TOTAL] = 0;
       for (let sample = 0; sample < count; sample++) {
-        const weight = weightOf(sample);
-        if (weight > 0) total += weight * classWeightOf(sample);
+        readWeight(sample, OWN);
+        addToTotal(sample);
       }
     },
     weigh(first) {
-      for (let slot = 0; slot < step.countSamples; slot++) weights[slot] = weightOf(first + slot);
-      scale(weights, step.countSamples, total, count);
+      for (let slot = 0; slot < step.countSamples; slot++) {
+        readWeight(first + slot, OWN);
+        weights[slot] = numbers[OWN]!;
+      }
+      scale(weights, step.countSamples, numbers, count);
     },
   };
 }
 
 /** Scales the first `countLocal` weights of `count` samples by count / total, so that the mean over
  * all samples is the weighted one. */
-function scale(weights: Float64Array, countLocal: number, total: number, count: number): void {
+function scale(
+  weights: Float64Array,
+  countLocal: number,
+  numbers: Float64Array,
+  count: number,
+): void {
+  const total = numbers[TOTAL]!;
   const factor = total > 0 ? count / total : 0;
   for (let slot = 0; slot < countLocal; slot++) weights[slot] = weights[slot]! * factor;
 }
 
-/** Returns the weight of a sample before it is scaled. */
+/** Returns what reads the weight of a sample before it is scaled into a place of `numbers`. */
 function bindSampleWeight(
   { plan, memory }: WorkerContext,
   split: SplitRegions,
-): (sample: number) => number {
+  numbers: Float64Array,
+): (sample: number, into: number) => void {
   const own = split.weights && viewOf(memory, split.weights);
   const ignored = ignoredLabel(plan.config);
   const targets = viewOf(memory, split.targets);
-  return (sample) => {
-    if (ignored !== undefined && targets[sample] === ignored) return 0;
-    return own === undefined ? 1 : own[sample]!;
+  return (sample, into) => {
+    if (ignored !== undefined && targets[sample] === ignored) numbers[into] = 0;
+    else numbers[into] = own === undefined ? 1 : own[sample]!;
   };
 }
 
-/** Returns the weight of a sample's class. */
-function bindClassWeight(
+/** Returns what adds the weight of a sample, which is read, times that of its class to the
+ * total. */
+function bindTotal(
   { plan, memory }: WorkerContext,
   split: SplitRegions,
-): (sample: number) => number {
+  numbers: Float64Array,
+): (sample: number) => void {
   const weights = sampleClassWeights(plan.config);
-  if (weights === undefined) return () => 1;
-  const classWeights = Float64Array.from(weights);
+  const classWeights = weights && Float64Array.from(weights);
   const targets = viewOf(memory, split.targets);
-  return (sample) => classWeights[targets[sample]!]!;
+  return (sample) => {
+    const weight = numbers[OWN]!;
+    if (weight === 0) return;
+    const ofClass = classWeights === undefined ? 1 : classWeights[targets[sample]!]!;
+    numbers[TOTAL] = numbers[TOTAL]! + weight * ofClass;
+  };
 }

@@ -21,7 +21,9 @@ export async function resultOf(options: TrainerOptions): Promise<Result> {
   try {
     let trainLoss = Number.NaN;
     for await (const { loss } of trainer.fit({ epochs: 1 })) trainLoss = loss;
-    const { loss: testLoss, metrics } = await trainer.evaluate('test', { metrics: METRICS });
+    const hasClasses = options.data.task.kind === 'classification';
+    const asked = hasClasses ? { metrics: METRICS } : {};
+    const { loss: testLoss, metrics } = await trainer.evaluate('test', asked);
     return { hash: trainer.weightsHash(), trainLoss, testLoss, metrics };
   } finally {
     await trainer.close();
