@@ -20,9 +20,9 @@ function withErrors(errorOf: (settings: PlainRecord) => number): RunResult[] {
 }
 
 describe('the plan of sequence', () => {
-  it('splits one global batch ever further, for both norms and each seed', () => {
+  it('splits one global batch ever further, for both norms and each seed, and an LSTM', () => {
     const settings = settingsOf(sequence);
-    expect(settings).toHaveLength(2 * 2 * 3);
+    expect(settings).toHaveLength((2 * 2 + 3) * 3);
     expect(new Set(settings).size).toBe(settings.length);
     const samples = sequence
       .plan(OPTIONS)
@@ -59,12 +59,28 @@ describe('the verdicts of sequence', () => {
   });
 });
 
+describe('the verdicts on the LSTM', () => {
+  it('compare each norm with none, whatever the GRU does', () => {
+    const results = withErrors(({ cell, norm }) => {
+      if (cell === 'gru') return 0.5;
+      return { none: 0.2, batch: 0.3, layer: 0.1 }[norm as string]!;
+    });
+    expect(verdictOn(sequence, results, 'with batch norm of').verdict).toBe('refuted');
+    expect(verdictOn(sequence, results, 'with layer norm of').verdict).toBe('confirmed');
+  });
+});
+
 describe('a run of sequence', () => {
   const smaller = { steps: 4, windowSteps: 2, hidden: 6 };
 
   it('measures finite losses', async () => {
     const run = await tinyRun(sequence, { norm: 'batch', replicaBatch: 2 }, smaller);
     expect(run.values.losses).toHaveLength(2);
+    expect(numbersOf(run).every(Number.isFinite)).toBe(true);
+  });
+
+  it('trains the LSTM without a norm', async () => {
+    const run = await tinyRun(sequence, { cell: 'lstm', norm: 'none' }, smaller);
     expect(numbersOf(run).every(Number.isFinite)).toBe(true);
   });
 

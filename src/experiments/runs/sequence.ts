@@ -1,12 +1,13 @@
 // Sequence: a recurrent net reads the rows of an image, one a time step, with batch normalization
 // (statistics of each time step, Cooijmans et al. 2017) or layer normalization (Ba et al. 2016).
-// The samples of a step stay the same; only how many of them share statistics changes.
+// The samples of a step stay the same; only how many of them share statistics changes. The GRU is
+// compared over these batches, the LSTM (sequenceLstm.ts) with and without norms.
 
 import { UsageError } from '../../base/errors.ts';
 import { showShape } from '../../base/shape.ts';
 import { sequential } from '../../nn/models/compose.ts';
 import { linear } from '../../nn/specs/linear.ts';
-import { gru } from '../../nn/specs/recurrent.ts';
+import { gru, lstm } from '../../nn/specs/recurrent.ts';
 import { reshape } from '../../nn/specs/reshape.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { adam } from '../../optim/optimizer.ts';
@@ -49,11 +50,17 @@ import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
 import { trainCurve } from './lossCurve.ts';
 import { type NetPurpose, purposeOf } from './plainNets.ts';
+import { analyseLstm, LSTM_NORMS, LSTM_TITLES, type LstmNorm } from './sequenceLstm.ts';
 
+const CELLS = ['gru', 'lstm'] as const;
 const NORMS = ['batch', 'layer'] as const;
 type Norm = (typeof NORMS)[number];
 /** What becomes of the batch norms of a caller's net. */
-const CONVERTED: Readonly<Record<Norm, ComparedNorm>> = { batch: 'local', layer: 'layer' };
+const CONVERTED: Readonly<Record<LstmNorm, ComparedNorm>> = {
+  none: 'none',
+  batch: 'local',
+  layer: 'layer',
+};
 const TITLES: Readonly<Record<Norm, string>> = { batch: 'batch norm', layer: 'layer norm' };
 
 /** Samples of a step, over all replicas. */
@@ -68,7 +75,7 @@ const QUICK = { steps: 300, windowSteps: 25, hidden: 32 };
 const RATE = 0.005;
 /** The border rows of an image have next to no variance: with the usual 1e-5 batch norm blows up
  * what differs there, and its running statistics fit no other images (Cooijmans et al. 2017). */
-const EPS: Readonly<Record<Norm, number>> = { batch: 0.02, layer: 1e-5 };
+const EPS: Readonly<Record<LstmNorm, number>> = { none: 1e-5, batch: 0.02, layer: 1e-5 };
 
 /** Samples that share statistics, the smallest first; each divides the samples of a step. */
 function batchesOf(options: ExperimentOptions): readonly number[] {
@@ -92,28 +99,38 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
   const size = sizeOf(options);
   const batches = batchesOf(options);
   const { lr: rate = RATE } = options;
-  return seedsOf(options).flatMap((seed) =>
-    batches.flatMap((replicaBatch) =>
-      NORMS.map((norm) => ({
-        label: `${TITLES[norm]}, batch ${replicaBatch}, seed ${seed}`,
-        settings: {
-          data: options.data,
-          ...netSettings(options),
-          norm,
-          replicas: GLOBAL_BATCH / replicaBatch,
-          replicaBatch,
-          rate,
-          eps: EPS[norm],
-          ...size,
-          seed,
-        },
-        cost: size.steps,
-      })),
+  const choices = [
+    ...batches.flatMap((replicaBatch) =>
+      NORMS.map((norm) => ({ cell: 'gru', norm, replicaBatch, title: TITLES[norm] })),
     ),
+    ...lstmChoices(options, batches),
+  ];
+  return seedsOf(options).flatMap((seed) =>
+    choices.map(({ title, cell: kind, norm, replicaBatch }) => ({
+      label: `${title}, batch ${replicaBatch}, seed ${seed}`,
+      settings: {
+        data: options.data,
+        ...netSettings(options),
+        ...{ cell: kind, norm, replicaBatch },
+        replicas: GLOBAL_BATCH / replicaBatch,
+        rate,
+        eps: EPS[norm],
+        ...size,
+        seed,
+      },
+      cost: size.steps,
+    })),
   );
 }
 
-/** Rows as time steps, a gated recurrent unit, classes from its last state. */
+/** Not beside a net of the caller's, which takes the place of this one. */
+function lstmChoices({ net }: ExperimentOptions, batches: readonly number[]) {
+  if (net !== undefined) return [];
+  const replicaBatch = batches.at(-1)!;
+  return LSTM_NORMS.map((norm) => ({ cell: 'lstm', norm, replicaBatch, title: LSTM_TITLES[norm] }));
+}
+
+/** Rows as time steps, a recurrent layer, classes from its last state. */
 function modelOf(settings: PlainRecord, { inputShape, classes }: NetPurpose): LayerSpec {
   if (inputShape.length !== 3) {
     throw new UsageError({
@@ -124,16 +141,17 @@ function modelOf(settings: PlainRecord, { inputShape, classes }: NetPurpose): La
   }
   const [height, width, channels] = inputShape as readonly [number, number, number];
   const hidden = numberIn(settings, 'hidden');
-  const norm = choiceIn(settings, 'norm', NORMS);
+  const recurrent = { gru, lstm }[choiceIn(settings, 'cell', CELLS)];
+  const norm = choiceIn(settings, 'norm', LSTM_NORMS);
   return sequential([
     reshape([height, width * channels]),
-    gru(width * channels, hidden, { norm, eps: numberIn(settings, 'eps') }),
+    recurrent(width * channels, hidden, { norm, eps: numberIn(settings, 'eps') }),
     linear(hidden, classes),
   ]);
 }
 
 function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
-  const norm = choiceIn(settings, 'norm', NORMS);
+  const norm = choiceIn(settings, 'norm', LSTM_NORMS);
   const purpose = purposeOf(context.dataset);
   return [netWith(context, CONVERTED[norm], () => modelOf(settings, purpose))];
 }
@@ -174,13 +192,19 @@ type ErrorsAt = (norm: Norm, replicaBatch: number) => SeedValues;
 
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
   const errors: ErrorsAt = (norm, replicaBatch) =>
-    bySeed(results, { norm, replicaBatch }, testError);
+    bySeed(results, { cell: 'gru', norm, replicaBatch }, testError);
   const batches = batchesOf(options);
+  const ends = endsOf(sizeOf(options));
+  const tables = [errorTable(errors, batches)];
+  const plots = [errorPlot(errors, batches), lossPlot(results, ends, batches)];
+  const verdicts = verdictsOf(errors, batches);
+  if (options.net !== undefined) return { tables, plots, verdicts, notes: [NOTE] };
+  const ofLstm = analyseLstm(results, testError, ends);
   return {
-    tables: [errorTable(errors, batches)],
-    plots: [errorPlot(errors, batches), lossPlot(results, sizeOf(options), batches)],
-    verdicts: verdictsOf(errors, batches),
-    notes: options.net === undefined ? [EPS_NOTE, NOTE] : [NOTE],
+    tables: [...tables, ofLstm.table],
+    plots: [...plots, ofLstm.plot],
+    verdicts: [...verdicts, ...ofLstm.verdicts],
+    notes: [EPS_NOTE, NOTE],
   };
 }
 
@@ -214,18 +238,22 @@ function errorPlot(errors: ErrorsAt, batches: readonly number[]): AnalysisPlot {
   };
 }
 
+/** Where the windows of the training loss end. */
+function endsOf({ steps, windowSteps }: typeof FULL): readonly number[] {
+  return Array.from({ length: Math.ceil(steps / windowSteps) }, (_, i) =>
+    Math.min(steps, (i + 1) * windowSteps),
+  );
+}
+
 function lossPlot(
   results: readonly RunResult[],
-  { steps, windowSteps }: typeof FULL,
+  ends: readonly number[],
   batches: readonly number[],
 ): AnalysisPlot {
   const [small, large] = [batches[0]!, batches.at(-1)!];
-  const ends = Array.from({ length: Math.ceil(steps / windowSteps) }, (_, i) =>
-    Math.min(steps, (i + 1) * windowSteps),
-  );
   return {
     file: 'loss',
-    caption: `Training loss in windows of ${windowSteps} steps, mean over the seeds`,
+    caption: `Training loss in windows of ${FULL.windowSteps} steps, mean over the seeds`,
     plot: {
       title: 'Training loss of the recurrent net',
       xLabel: 'steps',
@@ -233,7 +261,7 @@ function lossPlot(
       yScale: 'log',
       series: NORMS.flatMap((norm) =>
         [...new Set([small, large])].map((replicaBatch) => {
-          const runs = select(results, { norm, replicaBatch });
+          const runs = select(results, { cell: 'gru', norm, replicaBatch });
           const style = replicaBatch === small ? ('dashed' as const) : ('solid' as const);
           const name = `${TITLES[norm]}, batch ${replicaBatch}`;
           return { ...listCurve(name, runs, 'losses', ends), style };
