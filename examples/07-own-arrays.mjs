@@ -11,10 +11,10 @@ const norm = nn.batchNorm(32, { sync: 'all' });
 const model = nn.sequential([nn.linear(2, 32), norm, nn.relu(), nn.linear(32, 2)]);
 const optimizer = optim.adam({ lr: 0.02 });
 const trainer = await Trainer.start({ model, data, optimizer, validationSplit: 0.1 });
-const earlyStopping = { monitor: 'loss', patience: 5 };
-const options = { epochs: 50, validate: 'validation', earlyStopping, restoreBest: true };
-for await (const { epoch, loss, validation } of trainer.fit(options)) {
-  console.log(`epoch ${epoch}: ${loss.toFixed(3)}, validation ${validation.loss.toFixed(3)}`);
+const earlyStopping = { patience: 5 }; // in epochs without a lower validation loss
+const validate = 'validation';
+for await (const p of trainer.fit({ epochs: 50, validate, earlyStopping, restoreBest: true })) {
+  console.log(`epoch ${p.epoch}: ${p.loss.toFixed(3)}, validation ${p.validation?.loss.toFixed(3)}`);
 }
 console.log(`test accuracy ${(await trainer.evaluate()).accuracy}`);
 await trainer.save('circle.ckpt', { overwrite: true });
