@@ -14,7 +14,7 @@ const trainer = await Trainer.start({ model, data, optimizer, validationSplit: 0
 const earlyStopping = { patience: 5 }; // in epochs without a lower validation loss
 const validate = 'validation';
 for await (const p of trainer.fit({ epochs: 50, validate, earlyStopping, restoreBest: true })) {
-  console.log(`epoch ${p.epoch}: ${p.loss.toFixed(3)}, validation ${p.validation?.loss.toFixed(3)}`);
+  console.log(`${p.epoch}: ${p.loss.toFixed(3)}, validation ${p.validation?.loss.toFixed(3)}`);
 }
 console.log(`test accuracy ${(await trainer.evaluate()).accuracy}`);
 await trainer.save('circle.ckpt', { overwrite: true });
