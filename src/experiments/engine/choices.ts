@@ -67,6 +67,15 @@ export function normsFrom<T extends string>(
   });
 }
 
+/** The norms to compare, of all that experiments know. The first of the defaults is what the
+ * others are compared with, so it has to be among them. */
+export function normsAgainst(
+  options: ExperimentOptions,
+  defaults: readonly [ComparedNorm, ...ComparedNorm[]],
+): readonly ComparedNorm[] {
+  return normsFrom(options, { known: COMPARED_NORMS, defaults, needed: [defaults[0]] });
+}
+
 /** The samples of each replica, the largest first. */
 export function batchesFrom(
   { replicaBatches }: ExperimentOptions,

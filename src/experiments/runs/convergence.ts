@@ -9,7 +9,7 @@ import {
   type ComparedNorm,
   netSettings,
   netWith,
-  normsFrom,
+  normsAgainst,
   oneBatchFrom,
   stepsFrom,
 } from '../engine/choices.ts';
@@ -69,11 +69,7 @@ interface Compared {
 function comparedBy(options: ExperimentOptions): Compared {
   const { steps: own, windowSteps } = options.quick ? QUICK : FULL;
   const batch = { replicas: REPLICAS, replicaBatch: oneBatchFrom(options, REPLICA_BATCH) };
-  const norms = normsFrom(options, {
-    known: COMPARED_NORMS,
-    defaults: ['none', 'sync'],
-    needed: ['none'],
-  });
+  const norms = normsAgainst(options, ['none', 'sync']);
   const { lr } = options;
   const scaled = (rate: number): number => Number(rate.toPrecision(6));
   const rates: Rates =

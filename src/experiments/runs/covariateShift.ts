@@ -9,13 +9,12 @@ import { bindProbe, type Probe } from '../../runtime/probe.ts';
 import {
   COMPARED_NORMS,
   type ComparedNorm,
-  netSettings,
   netWith,
-  normsFrom,
+  normsAgainst,
   oneBatchFrom,
   stepsFrom,
 } from '../engine/choices.ts';
-import { choiceIn, numberIn, seedsOf } from '../engine/compare.ts';
+import { choiceIn, numberIn } from '../engine/compare.ts';
 import type {
   Experiment,
   ExperimentOptions,
@@ -37,7 +36,8 @@ import {
 } from './inputDistributions.ts';
 import { gradientShifts, type Landscape, landscapeAt } from './landscape.ts';
 import { trainCurve } from './lossCurve.ts';
-import { DEEP_STAGES, NORM_TITLES, plainConvNet, purposeOf } from './plainNets.ts';
+import { DEEP_STAGES, plainConvNet, purposeOf } from './plainNets.ts';
+import { runsByNorm } from './runsByNorm.ts';
 
 const FULL = { steps: 600, every: 50 };
 const QUICK = { steps: 160, every: 20 };
@@ -50,11 +50,7 @@ const PROBE_REPLICAS = 8;
 const LARGEST = 1e6;
 
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
-  return normsFrom(options, {
-    known: COMPARED_NORMS,
-    defaults: ['none', 'sync'],
-    needed: ['none'],
-  });
+  return normsAgainst(options, ['none', 'sync']);
 }
 
 /** Whole intervals between looks, at least two. */
@@ -66,24 +62,14 @@ function sizeOf(options: ExperimentOptions): typeof FULL {
 }
 
 function plan(options: ExperimentOptions): readonly RunSpec[] {
-  const { lr: rate = RATE } = options;
   const size = sizeOf(options);
   const batch = { replicas: REPLICAS, replicaBatch: oneBatchFrom(options, REPLICA_BATCH) };
-  return seedsOf(options).flatMap((seed) =>
-    normsOf(options).map((norm) => ({
-      label: `${NORM_TITLES[norm]}, seed ${seed}`,
-      settings: {
-        data: options.data,
-        ...netSettings(options),
-        norm,
-        rate,
-        ...batch,
-        ...size,
-        seed,
-      },
-      cost: size.steps,
-    })),
-  );
+  return runsByNorm(options, {
+    norms: normsOf(options),
+    rate: options.lr ?? RATE,
+    settings: { ...batch, ...size },
+    costOf: () => size.steps,
+  });
 }
 
 function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {

@@ -10,7 +10,7 @@ import {
   type ComparedNorm,
   netSettings,
   netWith,
-  normsFrom,
+  normsAgainst,
   oneBatchFrom,
   stepsFrom,
 } from '../engine/choices.ts';
@@ -75,11 +75,7 @@ const LARGEST_NORM = 1e38;
 
 /** `none` and those that are compared with it. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
-  return normsFrom(options, {
-    known: COMPARED_NORMS,
-    defaults: ['none', 'sync'],
-    needed: ['none'],
-  });
+  return normsAgainst(options, ['none', 'sync']);
 }
 
 function plan(options: ExperimentOptions): readonly RunSpec[] {

@@ -9,7 +9,7 @@ import {
   type ComparedNorm,
   netSettings,
   netWith,
-  normsFrom,
+  normsAgainst,
   oneBatchFrom,
   stepsFrom,
 } from '../engine/choices.ts';
@@ -54,11 +54,7 @@ function exponentsOf(options: ExperimentOptions): readonly number[] {
 
 /** `none` and those that are compared with it. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
-  return normsFrom(options, {
-    known: COMPARED_NORMS,
-    defaults: ['none', 'sync'],
-    needed: ['none'],
-  });
+  return normsAgainst(options, ['none', 'sync']);
 }
 
 function plan(options: ExperimentOptions): readonly RunSpec[] {

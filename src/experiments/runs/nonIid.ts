@@ -37,15 +37,10 @@ import type {
 import { type RunValues, resultWith } from '../engine/resultSchema.ts';
 import { someTrain } from '../engine/samples.ts';
 import { trainCurve } from './lossCurve.ts';
-import { smallBatchNet } from './smallBatchSetup.ts';
+import { smallBatchNet, TITLES } from './smallBatchSetup.ts';
 
 const NORMS = ['local', 'sync', 'group'] as const;
 type Norm = (typeof NORMS)[number];
-const TITLES: Readonly<Record<Norm, string>> = {
-  local: 'BN of each replica',
-  sync: 'SyncBN',
-  group: 'GroupNorm',
-};
 
 const SHARDS = ['iid', 'dirichlet:0.3', 'by-class'] as const;
 type Kind = (typeof SHARDS)[number];

@@ -5,11 +5,10 @@
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import {
   batchesFrom,
-  COMPARED_NORMS,
   type ComparedNorm,
   netSettings,
   netWith,
-  normsFrom,
+  normsAgainst,
 } from '../engine/choices.ts';
 import {
   bySeed,
@@ -60,11 +59,7 @@ const TITLES: Readonly<Record<ComparedNorm, string>> = {
 
 /** What is timed, `none` first. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
-  const norms = normsFrom(options, {
-    known: COMPARED_NORMS,
-    defaults: ['none', 'local', 'sync', 'group'],
-    needed: ['none'],
-  });
+  const norms = normsAgainst(options, ['none', 'local', 'sync', 'group']);
   return ['none', ...norms.filter((norm) => norm !== 'none')];
 }
 

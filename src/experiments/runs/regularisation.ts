@@ -7,9 +7,8 @@ import { sgd } from '../../optim/optimizer.ts';
 import {
   COMPARED_NORMS,
   type ComparedNorm,
-  netSettings,
   netWith,
-  normsFrom,
+  normsAgainst,
   oneBatchFrom,
 } from '../engine/choices.ts';
 import {
@@ -21,7 +20,6 @@ import {
   type Measure,
   numberIn,
   numberOf,
-  seedsOf,
   select,
 } from '../engine/compare.ts';
 import type {
@@ -39,6 +37,7 @@ import { resultWith } from '../engine/resultSchema.ts';
 import { someTrain } from '../engine/samples.ts';
 import { trainCurve } from './lossCurve.ts';
 import { capitalized, NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
+import { runsByNorm } from './runsByNorm.ts';
 
 const FULL = { samples: 1000, epochs: 30 };
 const QUICK = { samples: 500, epochs: 12 };
@@ -50,11 +49,7 @@ const NOISE_CLAIM =
 
 /** `none` and those that are compared with it. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
-  return normsFrom(options, {
-    known: COMPARED_NORMS,
-    defaults: ['none', 'sync', 'group'],
-    needed: ['none'],
-  });
+  return normsAgainst(options, ['none', 'sync', 'group']);
 }
 
 function sizeOf(options: ExperimentOptions): typeof FULL {
@@ -65,23 +60,12 @@ function sizeOf(options: ExperimentOptions): typeof FULL {
 function plan(options: ExperimentOptions): readonly RunSpec[] {
   const size = sizeOf(options);
   const batch = { replicas: REPLICAS, replicaBatch: oneBatchFrom(options, REPLICA_BATCH) };
-  const { lr: rate = RATE } = options;
-  const norms = normsOf(options);
-  return seedsOf(options).flatMap((seed) =>
-    norms.map((norm) => ({
-      label: `${NORM_TITLES[norm]}, seed ${seed}`,
-      settings: {
-        data: options.data,
-        ...netSettings(options),
-        norm,
-        rate,
-        ...batch,
-        ...size,
-        seed,
-      },
-      cost: norm === 'none' ? 1 : 1.2,
-    })),
-  );
+  return runsByNorm(options, {
+    norms: normsOf(options),
+    rate: options.lr ?? RATE,
+    settings: { ...batch, ...size },
+    costOf: (norm) => (norm === 'none' ? 1 : 1.2),
+  });
 }
 
 function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {

@@ -11,9 +11,8 @@ import type { Trainer } from '../../runtime/trainer.ts';
 import {
   COMPARED_NORMS,
   type ComparedNorm,
-  netSettings,
   netWith,
-  normsFrom,
+  normsAgainst,
   oneBatchFrom,
   stepsFrom,
 } from '../engine/choices.ts';
@@ -26,7 +25,6 @@ import {
   listOf,
   numberIn,
   type SeedValues,
-  seedsOf,
   subtract,
 } from '../engine/compare.ts';
 import type {
@@ -43,6 +41,7 @@ import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
 import { trainCurve } from './lossCurve.ts';
 import { NORM_TITLES, plainConvNet, purposeOf, SHALLOW_STAGES } from './plainNets.ts';
+import { runsByNorm } from './runsByNorm.ts';
 
 /** How much is changed, from nothing to nearly all of the contrast. */
 export const STRENGTHS = [0, 0.2, 0.4, 0.6, 0.8] as const;
@@ -56,11 +55,7 @@ const BYTE_RANGE = 255;
 
 /** Batch norm and those that are compared with it. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
-  return normsFrom(options, {
-    known: COMPARED_NORMS,
-    defaults: ['sync', 'instance', 'group', 'none'],
-    needed: ['sync'],
-  });
+  return normsAgainst(options, ['sync', 'instance', 'group', 'none']);
 }
 
 function plan(options: ExperimentOptions): readonly RunSpec[] {
@@ -68,23 +63,12 @@ function plan(options: ExperimentOptions): readonly RunSpec[] {
   const replicaBatch = oneBatchFrom(options, REPLICA_BATCH);
   const batch = { replicas: REPLICAS, replicaBatch };
   const size = { ...own, steps: stepsFrom(options, REPLICAS * replicaBatch, own.steps) };
-  const { lr: rate = RATE } = options;
-  const norms = normsOf(options);
-  return seedsOf(options).flatMap((seed) =>
-    norms.map((norm) => ({
-      label: `${NORM_TITLES[norm]}, seed ${seed}`,
-      settings: {
-        data: options.data,
-        ...netSettings(options),
-        norm,
-        rate,
-        ...batch,
-        ...size,
-        seed,
-      },
-      cost: 1,
-    })),
-  );
+  return runsByNorm(options, {
+    norms: normsOf(options),
+    rate: options.lr ?? RATE,
+    settings: { ...batch, ...size },
+    costOf: () => 1,
+  });
 }
 
 function nets(settings: PlainRecord, context: NetContext): readonly LayerSpec[] {
