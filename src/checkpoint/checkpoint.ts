@@ -51,8 +51,8 @@ export interface CheckpointContent {
     readonly loss: SpecRecord;
     readonly optimizer: SpecRecord;
     readonly schedule: SpecRecord;
-    /** Absent in files from before there were averages. */
-    readonly averaging?: SpecRecord | null;
+    /** The average of the weights that is kept; absent for none. */
+    readonly averaging?: SpecRecord;
     /** Patterns of the parameters that do not train; absent for none. */
     readonly freeze?: readonly string[];
     /** Parameters with a learning rate or weight decay of their own; absent for none. */
@@ -147,7 +147,7 @@ const contentFields = {
     loss: plainObject,
     optimizer: plainObject,
     schedule: plainObject,
-    averaging: plainObject.nullable().exactOptional(),
+    averaging: plainObject.exactOptional(),
     freeze: z.array(z.string()).exactOptional(),
     parameterGroups: z
       .array(
@@ -257,7 +257,7 @@ export function checkReadable(what: string, head: CheckpointHead): void {
   parseLoss(run.loss);
   parseOptimizer(run.optimizer);
   parseSchedule(run.schedule);
-  if ((run.averaging ?? null) !== null) parseAveraging(run.averaging);
+  if (run.averaging !== undefined) parseAveraging(run.averaging);
 }
 
 /** Whose checkpoint it is. Files of version 1 have no id: what the run computes stands for it. */

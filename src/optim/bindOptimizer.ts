@@ -21,10 +21,10 @@ export function stateTensorsOf(spec: OptimizerSpec): readonly string[] {
  * state of the optimizer by number, and the average. */
 export function keptOf(run: {
   readonly optimizer: OptimizerSpec;
-  readonly averaging?: AveragingSpec | null;
+  readonly averaging?: AveragingSpec;
 }): readonly string[] {
   const own = stateTensorsOf(run.optimizer).map((_, i) => `${i}`);
-  return (run.averaging ?? null) === null ? own : [...own, AVERAGE];
+  return run.averaging === undefined ? own : [...own, AVERAGE];
 }
 
 /** The name of the average among what is kept. It is the last. */

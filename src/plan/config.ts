@@ -44,8 +44,8 @@ export interface RunConfig {
   readonly loss: LossSpec;
   readonly optimizer: OptimizerSpec;
   readonly schedule: ScheduleSpec;
-  /** Which average of the weights is kept; null or absent for none. */
-  readonly averaging?: AveragingSpec | null;
+  /** Which average of the weights is kept; absent for none. */
+  readonly averaging?: AveragingSpec;
   /** Patterns of the parameters that do not train (nn/graph/freeze.ts); default none. */
   readonly freeze?: readonly string[];
   /** Parameters with a learning rate or a weight decay of their own; default none. */

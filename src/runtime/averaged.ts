@@ -26,14 +26,14 @@ export function batchesFor({ stepsPerEpoch }: RunPlan, batches: number | undefin
 
 /** Whether there is an average after so many steps. */
 export function hasAverage({ config, stepsPerEpoch }: RunPlan, step: number): boolean {
-  const { averaging = null } = config;
-  return averaging !== null && step >= firstAverage(averaging, stepsPerEpoch);
+  const { averaging } = config;
+  return averaging !== undefined && step >= firstAverage(averaging, stepsPerEpoch);
 }
 
 /** Throws a {@link UsageError} where there is no average, or none yet. */
 export function checkAverage(what: string, { config, stepsPerEpoch }: RunPlan, step: number): void {
-  const { averaging = null } = config;
-  if (averaging === null) {
+  const { averaging } = config;
+  if (averaging === undefined) {
     throw new UsageError({
       what: `${what} of a run without averaging`,
       problem: 'has no average of the weights',

@@ -140,17 +140,17 @@ export function configOf(
   workers: number,
 ): RunConfig {
   const { name: _name, checksum: _checksum, contentHash: _hash, ...data } = saved.data;
-  const { validationSplit } = saved.run;
+  const { averaging, ...run } = saved.run;
   return {
-    ...saved.run,
+    ...run,
     // Files from before there were grains have one for each replica.
-    grains: saved.run.grains ?? saved.run.replicas,
+    grains: run.grains ?? run.replicas,
     model,
-    data: { ...data, ...trainCounts(data.countTrain, validationSplit) },
-    loss: parseLoss(saved.run.loss),
-    optimizer: parseOptimizer(saved.run.optimizer),
-    schedule: parseSchedule(saved.run.schedule),
-    averaging: (saved.run.averaging ?? null) === null ? null : parseAveraging(saved.run.averaging),
+    data: { ...data, ...trainCounts(data.countTrain, run.validationSplit) },
+    loss: parseLoss(run.loss),
+    optimizer: parseOptimizer(run.optimizer),
+    schedule: parseSchedule(run.schedule),
+    ...(averaging !== undefined && { averaging: parseAveraging(averaging) }),
     workers,
     timeoutMs: DEFAULT_TIMEOUT_MS,
     diagnosticsEvery: DEFAULT_DIAGNOSTICS_EVERY,
@@ -173,8 +173,8 @@ export function checkpointOf(run: {
   // What decides no bits is not part of it.
   const { workers: _workers, timeoutMs: _timeoutMs, diagnosticsEvery: _every, ...config } = whole;
   const { model, data: _data, evalCorrection: _evalCorrection, profile: _on, ...kept } = config;
-  const { onNonFinite: _onNonFinite, place: _place, elastic: _elastic, ...rest } = kept;
-  const { averaging = null } = rest;
+  const { onNonFinite: _onNonFinite, place: _place, elastic: _elastic, ...bits } = kept;
+  const { averaging, ...rest } = bits;
   return {
     runId: run.runId,
     writtenBy: writerOf(config.mode),
@@ -185,7 +185,7 @@ export function checkpointOf(run: {
       loss: { ...rest.loss },
       optimizer: { ...rest.optimizer },
       schedule: { ...rest.schedule },
-      averaging: averaging === null ? null : { ...averaging },
+      ...(averaging !== undefined && { averaging: { ...averaging } }),
     },
     counters: { step: run.step, epochs: run.epochs, epochSums: [...run.epochSums] },
     ...(monitored !== undefined && { monitored }),

@@ -186,7 +186,7 @@ export function resolveOptions(
     loss: options.loss ?? (isClass ? crossEntropy() : meanSquaredError()),
     optimizer: scaled(options, globalBatch),
     schedule: options.schedule ?? constant(),
-    averaging: options.averaging ?? null,
+    ...(options.averaging !== undefined && { averaging: options.averaging }),
     ...(freeze.length > 0 && { freeze }),
     ...(options.parameterGroups?.length && { parameterGroups: options.parameterGroups }),
     ...(options.lrScaling !== undefined && { lrScaling: options.lrScaling }),

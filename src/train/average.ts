@@ -18,7 +18,7 @@ export function bindAverage(
   blocks: readonly AveragedBlock[],
   rates: Float64Array,
 ): () => void {
-  if ((plan.config.averaging ?? null) === null) return () => {};
+  if (plan.config.averaging === undefined) return () => {};
   const last = rates.length - 1;
   const ratePtr = rates.byteOffset + last * rates.BYTES_PER_ELEMENT;
   return () => {

@@ -74,7 +74,6 @@ export function bindInference(context: WorkerContext): Inference {
   return {
     evaluate(split, batch) {
       const { count, loader, copyTarget, weights } = splits[split]!;
-      weights?.begin();
       inferBatches(batch ?? { lo: 0, hi: count }, loader, (first) => {
         // The loss may take the place of the outputs.
         if (batch !== undefined) keepOutputs(first - batch.lo);

@@ -44,7 +44,7 @@ export function bindRules(
   region: Region<'f64'>,
 ): BoundRules {
   const { plan, kernels, memory } = setup;
-  const { schedule, optimizer, averaging = null } = plan.config;
+  const { schedule, optimizer, averaging } = plan.config;
   const rates = viewOf(memory, region);
   const count = countRates(optimizer);
   const rules = plan.parameters.rules.map(({ lrScale, weightDecay }, i) => ({
@@ -67,7 +67,7 @@ export function bindRules(
       for (let i = 0; i < to - from; i++) {
         const lr = learningRateAt(schedule, baseLr, from + i, run);
         for (const rule of rules) writeRates(rule.spec, from + i, rule.lrScale * lr, rule.rates);
-        if (averaging !== null) {
+        if (averaging !== undefined) {
           rates[rates.length - 1] = averageRateAt(averaging, from + i, plan.stepsPerEpoch);
         }
         table.set(rates, i * rates.length);

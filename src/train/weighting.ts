@@ -54,8 +54,6 @@ export function bindStepWeights(
 
 /** Weights of an evaluation. */
 export interface SplitWeights {
-  /** Adds up the weights of the whole split. */
-  begin(): void;
   /** Writes those of this worker's samples of a batch, the first of which is `first`, scaled for a
    * mean over the split. */
   weigh(first: number): void;
@@ -75,15 +73,18 @@ export function bindSplitWeights(
   const numbers = new Float64Array(COUNT_NUMBERS);
   const readWeight = bindSampleWeight(context, split, numbers);
   const addToTotal = bindTotal(context, split, numbers);
+  // Once for all evaluations: a split stays as it is.
+  let isSummed = false;
+  const sum = (): void => {
+    for (let sample = 0; sample < count; sample++) {
+      readWeight(sample, OWN);
+      addToTotal(sample);
+    }
+    isSummed = true;
+  };
   return {
-    begin() {
-      numbers[TOTAL] = 0;
-      for (let sample = 0; sample < count; sample++) {
-        readWeight(sample, OWN);
-        addToTotal(sample);
-      }
-    },
     weigh(first) {
+      if (!isSummed) sum();
       for (let slot = 0; slot < step.countSamples; slot++) {
         readWeight(first + slot, OWN);
         weights[slot] = numbers[OWN]!;
