@@ -27,7 +27,7 @@ export interface GangOptions<Data> {
   /** What each worker gets; posted, so shared memory stays shared and compiled modules are not
    * copied. */
   readonly dataOf: (rank: number) => Data;
-  /** The control words of the gang's group, initialised for this many workers, or for those of all
+  /** The control words of the gang's group, initialized for this many workers, or for those of all
    * processes. */
   readonly words: ControlWords;
   /** The rank of the first worker in that group; the others follow. Default 0. */

@@ -39,7 +39,7 @@ export interface FitOptions {
 export interface EarlyStopping {
   /** What has to get better; default: what `keepBest` names, else `loss`. */
   readonly monitor?: MonitorName;
-  /** Stop after so many epochs in a row that were no better than the best. */
+  /** Stop after so many epochs in a row without an improvement on the best. */
   readonly patience: number;
   /** An epoch is better by more than this alone; default 0. */
   readonly minDelta?: number;

@@ -189,7 +189,7 @@ interface Wish {
   readonly options: CallOptions | undefined;
 }
 
-/** Two synchronizations: everybody's color and key, then the addresses of the new blocks, one in
+/** Two synchronizations: each member's color and key, then the addresses of the new blocks, one in
  * each process, and what the link of the group is called. */
 function splitGroup(
   world: World,

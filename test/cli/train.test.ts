@@ -84,7 +84,7 @@ describe('syncbn train --json', () => {
     expect(JSON.parse(lines.at(-1)!)).toMatchObject({ ...done, time: expect.any(String) });
   });
 
-  it('stops at SIGTERM behind the step, writes the checkpoint and can go on from it', async () => {
+  it('stops at SIGTERM after the step, writes the checkpoint and can go on from it', async () => {
     const long = ['--epochs', '12', '--replica-batch', '2', '--model', 'refnet'];
     const path = join(folder, 'stopped.ckpt');
     const { code, stderr, events } = await syncbn(

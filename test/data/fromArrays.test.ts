@@ -152,7 +152,7 @@ describe('a dataset from arrays', () => {
     ['NaN', { inputs: [[Number.NaN]], targets: [0] }, /NaN at value 0/],
     ['a class beyond', { inputs: rows, targets: [0, 1, 2, 3], classes: 3 }, /class 3.*0 to 2/],
     [
-      'rows that are no classes',
+      'rows that are not classes',
       {
         inputs: rows,
         targets: [

@@ -86,7 +86,7 @@ export const trainFlags: readonly FlagText[] = [
     '--validation-split <x>',
     'Hold out a share (below 1) or count of the training samples for that',
   ],
-  ['--early-stopping <n>', 'Stop after n epochs in a row that were no better'],
+  ['--early-stopping <n>', 'Stop after n epochs in a row without an improvement'],
   ['--monitor <what>', 'What has to get better: loss or accuracy (default loss)'],
   ['--min-delta <d>', 'With --early-stopping: better is by more than this (default 0)'],
   ['--best <file>', 'Write a checkpoint of the best epoch so far'],

@@ -18,7 +18,7 @@ export interface LossBinding {
   readonly outputLength: number;
   /** float32 [N, outputLength]. */
   readonly outputPtr: number;
-  /** float32 [N, outputLength]; 0 when nobody needs the gradient. */
+  /** float32 [N, outputLength]; 0 when the gradient is not needed. */
   readonly outputGradPtr: number;
   /** int32 [N], each in [0, outputLength) or the loss's `ignoreIndex`; 0 where data has numbers. */
   readonly labelsPtr: number;

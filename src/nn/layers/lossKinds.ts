@@ -105,7 +105,7 @@ function differenceKind<Spec extends LossSpec>(
   };
 }
 
-/** Where the gradient goes; 0 where nobody needs it. */
+/** Where the gradient goes; 0 where it is not needed. */
 function gradPtrOf({ step, outputGradPtr }: LossBinding): number {
   return step.training ? outputGradPtr : 0;
 }
