@@ -12,8 +12,7 @@ import { checkNumerics, type Numerics, trainReplicas } from '../../simulate/nume
 import { costsByBatch, predictAll } from '../../simulate/predict.ts';
 import { checkReports, presetJob } from '../../simulate/reports.ts';
 import { eventsOf, type MeasuredMachine, type Simulation } from '../../simulate/simulation.ts';
-import { prepareFolder, typedCommand, writeFiles } from '../output/outFolder.ts';
-import { say, screen } from '../output/screen.ts';
+import { prepareFolder, typedCommand } from '../output/outFolder.ts';
 import type { Flags } from '../settings/flags.ts';
 import { checkHostFlags } from '../settings/hostsSettings.ts';
 import {
@@ -31,6 +30,7 @@ import {
   trainingOf,
   WARM_UP_STEPS,
 } from '../settings/simulateSettings.ts';
+import { endSimulation } from './simulateEnd.ts';
 import { runSimulateHosts } from './simulateHosts.ts';
 import { showSimulation } from './simulateTables.ts';
 
@@ -73,13 +73,11 @@ export async function runSimulate(flags: Flags): Promise<number> {
         : await trainForReal(flags, net, { replicas, replicaBatch, steps }),
     reports: flags.isSet('reports') ? checkReports() : undefined,
   };
-  const isJson = flags.isSet('json');
-  if (isJson) for (const event of eventsOf(simulation)) screen.sayJson(event);
-  else showSimulation(simulation);
-  if (out !== undefined) {
-    await writeFiles(out, filesOf(simulation, typedCommand()));
-    if (!isJson) say(`Written to ${out}: report.html and what it shows.`);
-  }
+  await endSimulation(flags, {
+    events: () => eventsOf(simulation),
+    show: () => showSimulation(simulation),
+    files: () => filesOf(simulation, typedCommand()),
+  });
   return 0;
 }
 

@@ -10,8 +10,8 @@ import { usPerByte } from '../../simulate/links.ts';
 import { measureShares } from '../../simulate/measureHosts.ts';
 import { totalsOf } from '../../simulate/network.ts';
 import { checkNumerics } from '../../simulate/numerics.ts';
-import { prepareFolder, typedCommand, writeFiles } from '../output/outFolder.ts';
-import { say, screen } from '../output/screen.ts';
+import { prepareFolder, typedCommand } from '../output/outFolder.ts';
+import { say } from '../output/screen.ts';
 import { printTable } from '../output/tables.ts';
 import { paint } from '../output/text.ts';
 import type { Flags } from '../settings/flags.ts';
@@ -26,6 +26,7 @@ import {
   trainingOf,
   WARM_UP_STEPS,
 } from '../settings/simulateSettings.ts';
+import { endSimulation } from './simulateEnd.ts';
 import { showMs, showNumber, showPercent } from './simulateTables.ts';
 
 export async function runSimulateHosts(flags: Flags): Promise<number> {
@@ -55,13 +56,11 @@ export async function runSimulateHosts(flags: Flags): Promise<number> {
   const computeMs = await measureShares(options, shares, { rounds, turnMs: TURN_MS });
   const predictions = predictHosts(plans, computeMs, { link, globalBatch });
   const simulation = { network: net.network, globalBatch, link, fit, predictions };
-  const isJson = flags.isSet('json');
-  if (isJson) for (const event of hostsEventsOf(simulation)) screen.sayJson(event);
-  else show(simulation);
-  if (out !== undefined) {
-    await writeFiles(out, hostsFilesOf(simulation, typedCommand()));
-    if (!isJson) say(`Written to ${out}: report.html and what it shows.`);
-  }
+  await endSimulation(flags, {
+    events: () => hostsEventsOf(simulation),
+    show: () => show(simulation),
+    files: () => hostsFilesOf(simulation, typedCommand()),
+  });
   return 0;
 }
 
