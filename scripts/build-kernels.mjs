@@ -1,6 +1,7 @@
-// Compiles src/kernels/assembly: the kernels of layers into two WASM files with the same exports,
-// plain SIMD128 (`strict`) and relaxed SIMD with fused multiply-add (`fast`), and those of the
-// collectives into one. All import their memory.
+// Compiles src/kernels/assembly: the kernels of layers into three WASM files with the same exports,
+// plain SIMD128 (`strict`), relaxed SIMD with fused multiply-add (`fast`), and the same with tiles
+// for engines that pack vectors in pairs (`wide`); and those of the collectives into one. All
+// import their memory.
 import { mkdirSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
 
@@ -25,9 +26,11 @@ const common = [
   '--enable',
   'threads',
 ];
+const relaxed = ['--enable', 'relaxed-simd'];
 const builds = [
-  { file: 'dist/kernels/strict.wasm', entry: LAYERS, flags: [] },
-  { file: 'dist/kernels/fast.wasm', entry: LAYERS, flags: ['--enable', 'relaxed-simd'] },
+  { file: 'dist/kernels/strict.wasm', entry: LAYERS, flags: ['--use', 'WIDE=0'] },
+  { file: 'dist/kernels/fast.wasm', entry: LAYERS, flags: [...relaxed, '--use', 'WIDE=0'] },
+  { file: 'dist/kernels/wide.wasm', entry: LAYERS, flags: [...relaxed, '--use', 'WIDE=1'] },
   { file: 'dist/kernels/collectives.wasm', entry: COLLECTIVES, flags: [] },
 ];
 

@@ -18,7 +18,8 @@ export const MODES: readonly NumericMode[] = hasRelaxedSimd() ? ['strict', 'fast
 
 const SOURCES = 'src/kernels/assembly';
 const BUILD_SCRIPT = 'scripts/build-kernels.mjs';
-const BINARIES = ['strict', 'fast', 'collectives'].map((name) => `dist/kernels/${name}.wasm`);
+const BUILDS = ['strict', 'fast', 'wide', 'collectives'];
+const BINARIES = BUILDS.map((name) => `dist/kernels/${name}.wasm`);
 const PAGE_BYTES = 65536;
 const DEFAULT_PAGES = 256;
 /** As in memory/layout.ts: regions begin at multiples of this and have as much slack behind
