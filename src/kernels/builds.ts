@@ -3,7 +3,7 @@
 // experiment, so before its first use the wide build's bits are compared with those of `fast`.
 
 import { UsageError } from '../base/errors.ts';
-import { compileBinary, instantiateKernels, kernelBytes } from './binaries.ts';
+import { instantiateKernels, kernelBytes } from './binaries.ts';
 import {
   hasRelaxedSimd,
   lacksForRevectorizing,
@@ -26,8 +26,6 @@ export interface BuildChoice {
 }
 
 const CALLS_TO_OPTIMIZE = 3;
-/** A custom section of WASM without name and content. */
-const EMPTY_SECTION = new Uint8Array([0, 1, 0]);
 
 /** Found out once, because it does not change while the process lives. */
 let engineChoice: BuildChoice | undefined;
@@ -69,7 +67,7 @@ function chooseByEngine(): BuildChoice {
   });
   const outputs = (module: WebAssembly.Module, calls: number): readonly KernelOutput[] =>
     outputsOf(instantiateKernels(module, memory), memory, calls);
-  const plain = outputs(compileBinary('fast'), 1);
+  const plain = outputs(compileApart('fast'), 1);
   revectorize(true);
   const packed = optimizingAtOnce(() => outputs(compileApart('wide'), CALLS_TO_OPTIMIZE));
   const differing = differingKernel(plain, packed);
@@ -79,8 +77,10 @@ function chooseByEngine(): BuildChoice {
   return { build: 'fast', whyNotWide, differing };
 }
 
-/** A module that shares no code with others of the same bytes: what is optimized here is optimized
- * before V8 knows how often it is called. */
-function compileApart(build: KernelBuild): WebAssembly.Module {
-  return new WebAssembly.Module(Buffer.concat([kernelBytes(build), EMPTY_SECTION]));
+/** A module for the check alone. V8 shares the code of modules with the same bytes, and what is
+ * optimized here is optimized before V8 knows how often it is called; so a custom section with a
+ * name of one letter makes the bytes others. */
+function compileApart(build: 'fast' | 'wide'): WebAssembly.Module {
+  const section = [0, 2, 1, build.charCodeAt(0)];
+  return new WebAssembly.Module(Buffer.concat([kernelBytes(build), Buffer.from(section)]));
 }
