@@ -10,7 +10,7 @@ import {
   WEIGHT_TRANSFORM,
   WINOGRAD_AXES,
 } from '../../src/kernels/reference/winograd.ts';
-import { createFixture, MODES } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture } from '../support/kernelFixture.ts';
 
 const POINTS = 6;
 const PLACES = POINTS * POINTS;
@@ -54,8 +54,8 @@ const REGIONS = [
 ] as const;
 const [HEIGHT, WIDTH] = [11, 13];
 
-describe.each(MODES)('Winograd kernels, %s build', (mode) => {
-  const fixture = createFixture(mode, 64);
+describe.each(BUILDS)('Winograd kernels, %s build', (build) => {
+  const fixture = createFixture(build, 64);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 
