@@ -3,8 +3,10 @@
 // 8 output channels. Each output element is ONE chain of multiply-adds in tap order, wherever it
 // falls in a tile. The weight gradient is in convWeightGrad.ts, small kernels are in convRows.ts.
 
+import { IS_WIDE } from './build';
 import { convRows, fitsRows } from './convRows';
 import { PANEL_ROW_BYTES, splat, storeChannels, TILE_CHANNELS, TILE_PIXELS } from './convTile';
+import { WIDE_CHANNELS, wideTile } from './convWide';
 import { mulAdd } from './math';
 
 /** Pixels that are done for all panels before the next ones: what they read stays in the second
@@ -65,8 +67,12 @@ export function convTilesF32(
     const firstRow = first / outWidth;
     const firstColumn = first % outWidth;
     let panel = panelsPtr;
-    for (let channel = 0; channel < outChannels; channel += TILE_CHANNELS) {
-      const channels = min(outChannels - channel, TILE_CHANNELS);
+    let channels: i32 = 0;
+    for (let channel = 0; channel < outChannels; channel += channels) {
+      channels = min(outChannels - channel, TILE_CHANNELS);
+      const isWide = IS_WIDE && outChannels - channel >= WIDE_CHANNELS;
+      if (isWide) channels = WIDE_CHANNELS;
+      const bias = biasPtr ? biasPtr + ((<usize>channel) << 2) : 0;
       let column = firstColumn;
       let xRow = xPtr + <usize>firstRow * rowStepBytes;
       let outRow = outPtr + <usize>firstRow * outRowBytes + ((<usize>channel) << 2);
@@ -124,6 +130,27 @@ export function convTilesF32(
               o3 = outPixel;
             }
           }
+        }
+        if (isWide) {
+          wideTile(
+            a0,
+            a1,
+            a2,
+            a3,
+            tapsY,
+            nextY,
+            tapsX,
+            nextX,
+            segmentLength,
+            panel,
+            panelBytes,
+            bias,
+            o0,
+            o1,
+            o2,
+            o3,
+          );
+          continue;
         }
         let c00 = f32x4.splat(0),
           c01 = f32x4.splat(0);
@@ -220,8 +247,7 @@ export function convTilesF32(
           a2 += nextY;
           a3 += nextY;
         }
-        const bias = biasPtr + ((<usize>channel) << 2);
-        if (biasPtr) {
+        if (bias) {
           const low = v128.load(bias);
           const high = v128.load(bias, 16);
           c00 = f32x4.add(c00, low);
@@ -238,7 +264,7 @@ export function convTilesF32(
         if (rows > 2) storeChannels(o2, c20, c21, channels);
         if (rows > 3) storeChannels(o3, c30, c31, channels);
       }
-      panel += panelBytes;
+      panel += isWide ? panelBytes << 1 : panelBytes;
     }
   }
 }

@@ -3,7 +3,10 @@
 // the first cache for all tiles, and the bands are added in order. Bands depend on the shape alone.
 // Each element has ONE order of operations, wherever it falls in a tile.
 
+import { IS_WIDE } from './build';
 import { splat, storeChannels, TILE_CHANNELS } from './convTile';
+import { wideGradTile } from './convWeightGradWide';
+import { WIDE_CHANNELS } from './convWide';
 import { mulAdd } from './math';
 
 const TILE_ROWS: i32 = 4;
@@ -114,7 +117,35 @@ function weightGradBand(
     if (rows > 2) start2 = xPtr + tapOffset(k + 2, segmentLength, tapsX, stepX, stepY);
     if (rows > 3) start3 = xPtr + tapOffset(k + 3, segmentLength, tapsX, stepX, stepY);
     const adjacent = rows == TILE_ROWS && (k % segmentLength) + TILE_ROWS <= segmentLength;
-    for (let channel = 0; channel < outChannels; channel += TILE_CHANNELS) {
+    let channel = 0;
+    if (IS_WIDE) {
+      for (; channel + WIDE_CHANNELS <= outChannels; channel += WIDE_CHANNELS) {
+        const g0 = gradPtr + <usize>k * gradRowBytes + ((<usize>channel) << 2);
+        const g1 = rows > 1 ? g0 + gradRowBytes : g0;
+        const g2 = rows > 2 ? g1 + gradRowBytes : g0;
+        const g3 = rows > 3 ? g2 + gradRowBytes : g0;
+        wideGradTile(
+          start0,
+          start1,
+          start2,
+          start3,
+          adjacent,
+          pixelStepBytes,
+          xNextRow,
+          dyPtr + ((<usize>channel) << 2),
+          dyPixelBytes,
+          dyNextRow,
+          outHeight,
+          outWidth,
+          g0,
+          g1,
+          g2,
+          g3,
+          accumulate,
+        );
+      }
+    }
+    for (; channel < outChannels; channel += TILE_CHANNELS) {
       const channels = min(outChannels - channel, TILE_CHANNELS);
       let c00 = f32x4.splat(0),
         c01 = f32x4.splat(0);
