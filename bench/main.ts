@@ -15,6 +15,7 @@ import { norm } from './normCommand.ts';
 import { seconds, wordList } from './options.ts';
 import { finish, type OutputFlags } from './output.ts';
 import { writeSpeedTable } from './speedTable.ts';
+import { TORCH_OPTION } from './torch.ts';
 import { addTrain } from './trainCommand.ts';
 
 /** What the test run does: the whole way, as short as it can be. */
@@ -69,6 +70,7 @@ cli
     'BatchNorm forward and backward on one core, beside PyTorch where it is installed',
   )
   .option('--seconds <seconds>', 'Measured for each side of each shape; default 3')
+  .option(...TORCH_OPTION)
   .option('--no-peers', 'Measure this library alone')
   .option('--json', 'A JSON object a line instead of a table')
   .option('--save', 'Append to bench/results/norm.jsonl')
@@ -76,6 +78,7 @@ cli
   .action(norm);
 cli
   .command('accuracy', 'Worst errors of all normalizations against float64 and exact arithmetic')
+  .option(...TORCH_OPTION)
   .option('--no-peers', 'Measure this library alone')
   .option('--json', 'A JSON object a line instead of tables')
   .option('--save', 'Append to bench/results/accuracy.jsonl')

@@ -38,7 +38,7 @@ def main():
     interface, library = found(r"BLAS_INFO=(\w+)", config), loaded_blas()
     build = {
         "version": str(torch.__version__),
-        "blas": interface if library == "unknown" else f"{interface} ({library})",
+        "blas": interface if library == "unknown" else library,
         "oneDnn": found(r"(?:MKL-DNN|oneDNN) v([\d.]+)", config),
         "capability": capability(config),
     }
