@@ -87,6 +87,7 @@ cli
 cli
   .command('readme', "README's table of training speed, from the newest run that was saved")
   .action(() => console.error(`Written to ${writeSpeedTable()}.`));
+cli.option('--node <binary>', 'Run with this Node; scripts/bench.mjs starts it');
 cli.help();
 
 try {
