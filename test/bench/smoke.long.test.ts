@@ -1,34 +1,5 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-
-interface Output {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly code: number;
-}
-
-async function bench(...args: readonly string[]): Promise<Output> {
-  try {
-    const done = await promisify(execFile)(process.execPath, ['scripts/bench.mjs', ...args], {
-      cwd: root,
-      timeout: 50_000,
-    });
-    return { ...done, code: 0 };
-  } catch (error) {
-    return error as Output;
-  }
-}
-
-function linesOf({ stdout }: Output): Record<string, unknown>[] {
-  return stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
-}
+import { bench, linesOf } from '../support/benchCommand.ts';
 
 describe('the benchmark of training', () => {
   it('checks, measures and prints a line with every field', async () => {
