@@ -7,6 +7,7 @@ import { UsageError } from '../src/base/errors.ts';
 import { accuracy } from './accuracyCommand.ts';
 import { addAgainst } from './againstCommand.ts';
 import { addCollectives } from './collectives.ts';
+import { addGuard } from './guardCommand.ts';
 import { addHosts } from './hostsCommand.ts';
 import { type KernelResult, measureKernels } from './kernels.ts';
 import { describeMachine } from './machine.ts';
@@ -54,6 +55,7 @@ function kernelRow(result: KernelResult): Record<string, string | number> {
 const cli = cac('npm run bench --');
 addTrain(cli);
 addAgainst(cli);
+addGuard(cli);
 cli
   .command('kernels', 'Convolutions and normalizations on one core, with their share of a peak')
   .option('--net <names>', `Whose shapes; default ${KERNEL_NETS.join(',')}`)

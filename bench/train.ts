@@ -270,7 +270,7 @@ function peerResult(
   };
 }
 
-/** Of several PyTorch, the one that ours has the least advantage over is the one to compare with. */
+/** Marks the PyTorch to compare with: of several, the one that ours has the least lead over. */
 function markFastest(results: readonly TrainResult[]): readonly TrainResult[] {
   const torches = results.filter(({ torch }) => torch !== undefined);
   if (torches.length < 2) return results;

@@ -37,7 +37,7 @@ describe('a served peer', () => {
     await peer.close();
   });
 
-  it('throws when the peer does not answer in time, also where a child holds its pipes', async () => {
+  it('throws when the peer is late, also where a child of it holds its pipes', async () => {
     const program = `require('child_process').spawn(process.execPath,
       ['-e', 'process.stdin.on("end", () => process.exit()).resume()'], { stdio: 'inherit' });`;
     const peer = servePeer('peer', process.execPath, ['-e', program], 300);

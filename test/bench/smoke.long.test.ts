@@ -60,6 +60,33 @@ describe('the benchmark against another build', () => {
   });
 });
 
+describe('the guard of speed', () => {
+  it('builds a commit and compares training and kernels with it', async () => {
+    const output = await bench('guard', 'HEAD', '--smoke', '--json');
+    expect(output.stderr).toMatch(/^Comparing with \w{10} \(HEAD\)\.\n/);
+    const lines = linesOf(output);
+    const names = lines.map(({ name }) => String(name));
+    expect(names[0]).toBe('refnet sync, 2 replicas of 2 on 2 workers');
+    expect(names.filter((name) => name.startsWith('conv forward'))).toHaveLength(3);
+    expect(names.filter((name) => name.startsWith('norm normalize'))).toHaveLength(2);
+    for (const { ms, otherMs, turns, ratio } of lines as Record<string, number>[]) {
+      expect(Math.min(ms!, otherMs!)).toBeGreaterThan(0);
+      expect(turns).toBeGreaterThanOrEqual(8);
+      const { low, p50, high } = ratio as unknown as Record<string, number>;
+      expect(low).toBeLessThanOrEqual(p50!);
+      expect(p50).toBeLessThanOrEqual(high!);
+    }
+    const isSlower = lines.some(({ verdict }) => verdict === 'slower');
+    expect(output.code).toBe(isSlower ? 1 : 0);
+  });
+
+  it('refuses what is not a commit before it builds anything', async () => {
+    const output = await bench('guard', 'no-such-branch');
+    expect(output.code).toBe(1);
+    expect(output.stderr).toMatch(/^guard: got "no-such-branch", .* a commit of this repository/);
+  });
+});
+
 describe('the benchmark of kernels', () => {
   it('checks every kernel of a net and gives its rate as a share of a peak', async () => {
     const lines = linesOf(await bench('kernels', '--smoke', '--json'));
