@@ -3,6 +3,7 @@
 // memory bandwidth limit; what is said of a setting is the median of its rounds.
 
 import { availableParallelism } from 'node:os';
+import { RunError } from '../src/base/errors.ts';
 import type { ArrayMemory, DType } from './jobs/collectives.ts';
 import type { Measured, Peer, Round, Side } from './sides.ts';
 import { summarize } from './stats.ts';
@@ -24,9 +25,10 @@ export interface CollectiveTimes {
   readonly warmUpSeconds: number;
 }
 
-/** Who is compared, and what the limit is measured with. */
+/** Who is compared, who is told of a peer that fails, and what the limit is measured with. */
 export interface CollectiveSides {
   readonly sides: readonly Side[];
+  onFailure(side: Side, error: RunError): void;
   /** bench/jobs/streams.ts and its loops, compiled; null measures no limit. */
   readonly limit: { readonly job: string; readonly module: WebAssembly.Module } | null;
 }
@@ -67,11 +69,11 @@ const TARGET_US = 20;
 /** Ranks without a core of their own: calls are long, and their medians steady. */
 const OVERSUBSCRIBED_ROUNDS = 2;
 
-/** Measures one number of ranks. Throws where a side's result is wrong. */
+/** Measures one number of ranks. Throws where our result is wrong; a peer that fails has none. */
 export async function measureCollectives(
   setting: CollectiveSetting,
   times: CollectiveTimes,
-  { sides, limit }: CollectiveSides,
+  { sides, onFailure, limit }: CollectiveSides,
 ): Promise<readonly (AllReduceResult | BarrierResult)[]> {
   const { ranks, bytes } = setting;
   const hasCores = ranks <= availableParallelism();
@@ -81,11 +83,17 @@ export async function measureCollectives(
   const round: Round = { ...setting, seconds, warmUpSeconds, targetUs: hasCores ? TARGET_US : 0 };
   const limited = bytes.filter((size) => ranks > 1 && size >= LIMIT_MIN_BYTES);
   const streams = limit === null ? null : prepareStreams({ ...limit, ranks, bytes: limited });
-  const measured: (readonly Measured[])[] = sides.map(() => []);
+  const measured = new Map<Side, readonly Measured[]>(sides.map((side) => [side, []]));
   const limits: (readonly number[])[] = [];
   for (let i = 0; i < rounds; i++) {
-    for (const [at, side] of sides.entries()) {
-      measured[at] = [...measured[at]!, ...(await side(round))];
+    for (const [side, before] of measured) {
+      try {
+        measured.set(side, [...before, ...(await side.measure(round))]);
+      } catch (error) {
+        if (side.label === null || !(error instanceof RunError)) throw error;
+        measured.delete(side);
+        onFailure(side, error);
+      }
     }
     if (streams !== null) limits.push(await streams.measure(seconds, warmUpSeconds));
   }
@@ -93,7 +101,7 @@ export async function measureCollectives(
     const at = limits.length === 0 ? -1 : limited.indexOf(size);
     return at < 0 ? null : summarize(limits.map((rates) => rates[at]!)).p50;
   };
-  return measured.flatMap(combineRounds).map((of) => resultOf(ranks, of, limitOf));
+  return [...measured.values()].flatMap(combineRounds).map((of) => resultOf(ranks, of, limitOf));
 }
 
 /** The rounds of each setting of one side as one. */

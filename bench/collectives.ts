@@ -21,16 +21,17 @@ import { describeMachine } from './machine.ts';
 import { findOpenMpi, openMpiSide } from './openmpi.ts';
 import { countList, seconds, wordList } from './options.ts';
 import { finish, type OutputFlags } from './output.ts';
-import { findTorch } from './peers.ts';
-import { ourSide, settingsOf } from './sides.ts';
+import { ourSide, type Side, settingsOf } from './sides.ts';
 import { compileStreams, LIMIT_MIN_BYTES } from './streams.ts';
 import type { Cell } from './table.ts';
+import { findTorch, pythonOf, showTorch, TORCH_OPTION } from './torch.ts';
 
 interface CollectiveFlags extends OutputFlags {
   readonly ranks?: unknown;
   readonly bytes?: unknown;
   readonly dtype?: unknown;
   readonly seconds?: unknown;
+  readonly torch?: unknown;
   readonly peers: boolean;
 }
 
@@ -57,6 +58,7 @@ export function addCollectives(cli: CAC): void {
   const common: readonly (readonly [string, string])[] = [
     ['--ranks <counts>', `Threads, or processes of peers; default ${DEFAULT_RANKS}`],
     ['--seconds <seconds>', seconds],
+    TORCH_OPTION,
     ['--no-peers', 'Measure this library alone'],
     ['--json', 'A JSON object a line instead of a table'],
     ['--save', 'Append to bench/results'],
@@ -85,24 +87,30 @@ async function run(name: Result['bench'], flags: CollectiveFlags): Promise<void>
         rounds: ROUNDS,
         warmUpSeconds: WARM_UP_SECONDS,
       };
+  const python = pythonOf(flags.torch);
   const missing = { missing: 'not asked for' };
   const hasPeers = flags.peers && !isSmoke;
   const openmpi = hasPeers ? await findOpenMpi() : missing;
-  const torch = hasPeers ? await findTorch() : missing;
+  const torch = hasPeers ? await findTorch(python) : missing;
   if ('missing' in openmpi) console.error(`Without Open MPI: ${openmpi.missing}.`);
   if ('missing' in torch) console.error(`Without PyTorch: ${torch.missing}.`);
   const machine = describeMachine({
-    torch: 'version' in torch ? torch.version : null,
+    torch: 'build' in torch ? showTorch(torch.build) : null,
     openmpi: 'version' in openmpi ? openmpi.version : null,
   });
   const folder = mkdtempSync(join(tmpdir(), 'syncbn-bench-'));
   try {
-    const sides: CollectiveSides = {
+    const failed = new Set<Side>();
+    const compared: CollectiveSides = {
       sides: [
         ourSide(await compileJob('collectives', folder)),
         ...('version' in openmpi ? [await openMpiSide(folder)] : []),
-        ...('version' in torch ? [glooSide] : []),
+        ...('build' in torch ? [glooSide(python)] : []),
       ],
+      onFailure(side, error) {
+        failed.add(side);
+        console.error(`${error.message}\nGoing on without ${side.label}.`);
+      },
       limit: settings.some(({ bytes }) => bytes.some((size) => size >= LIMIT_MIN_BYTES))
         ? { job: await compileJob('streams', folder), module: compileStreams() }
         : null,
@@ -110,7 +118,10 @@ async function run(name: Result['bench'], flags: CollectiveFlags): Promise<void>
     const results: Result[] = [];
     for (const setting of settings) {
       console.error(`${name}, ${setting.ranks} ranks`);
-      const measured = await measureCollectives(setting, times, sides);
+      const measured = await measureCollectives(setting, times, {
+        ...compared,
+        sides: compared.sides.filter((side) => !failed.has(side)),
+      });
       results.push(...measured);
       if (flags.json) for (const line of measured) console.log(JSON.stringify(line));
     }

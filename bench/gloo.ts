@@ -1,20 +1,21 @@
-// Runs gloo, the collectives of PyTorch between processes of one machine. Whether there is one,
-// says findTorch in peers.ts.
+// Runs gloo, the collectives of PyTorch between processes of one machine.
 
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { RunError } from '../src/base/errors.ts';
 import { timeoutMs } from './openmpi.ts';
-import { PYTHON } from './peers.ts';
-import { readPeer, type Side } from './sides.ts';
+import { lastLines, PEER_FOLDER, peerProgram } from './served.ts';
+import { type Measured, type Round, readPeer, type Side } from './sides.ts';
 
-const SCRIPT = fileURLToPath(new URL('./peers/gloo_all_reduce.py', import.meta.url));
 /** Larger ones take long and say nothing new. */
 const MAX_BYTES = 8_388_608;
 
 /** Every call is timed alone, which is exact enough for calls this long. */
-export const glooSide: Side = async (round) => {
+export function glooSide(python: string): Side {
+  return { label: 'gloo', measure: (round) => measure(python, round) };
+}
+
+async function measure(python: string, round: Round): Promise<readonly Measured[]> {
   const bytes = round.bytes.filter((size) => size <= MAX_BYTES);
   if (bytes.length === 0 && round.bytes.length > 0) return [];
   const limitMs = timeoutMs(round);
@@ -26,12 +27,17 @@ export const glooSide: Side = async (round) => {
     '--warm-up-seconds': round.warmUpSeconds,
     '--timeout-seconds': limitMs / 1000,
   };
-  const args = [SCRIPT, ...Object.entries(flags).map(([flag, value]) => `${flag}=${value}`)];
+  const program = peerProgram('gloo_all_reduce.py');
+  const args = [program, ...Object.entries(flags).map(([flag, value]) => `${flag}=${value}`)];
   try {
-    const { stdout } = await promisify(execFile)(PYTHON, args, { timeout: limitMs + 10_000 });
+    const options = { timeout: limitMs + 10_000, cwd: PEER_FOLDER };
+    const { stdout } = await promisify(execFile)(python, args, options);
     return readPeer('gloo', stdout);
   } catch (error) {
     const { stderr } = error as { stderr?: string };
-    throw new RunError({ reason: `gloo failed: ${stderr || error}` }, { cause: error });
+    throw new RunError(
+      { reason: `gloo failed: ${lastLines(stderr || String(error))}` },
+      { cause: error },
+    );
   }
-};
+}

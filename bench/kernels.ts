@@ -41,21 +41,23 @@ export function measureKernels(
   seconds: number,
   report: (result: KernelResult) => void,
 ): readonly KernelResult[] {
-  const modules: CompiledModules = { kernels: compileKernels('fast'), peak: compilePeak() };
-  const { convs, norms } = shapesOf(nets);
   const results: KernelResult[] = [];
-  const measureAll = (cases: readonly KernelCase[]): void => {
-    for (const kernelCase of cases) {
-      const result = measureCase(kernelCase, seconds);
-      report(result);
-      results.push(result);
-    }
-  };
-  for (const shape of convs) measureAll(convCases(modules, shape, SAMPLES));
-  for (const [height, width, channels] of norms) {
-    measureAll(normCases(modules, SAMPLES * height! * width!, channels!));
+  for (const kernelCase of kernelCases(nets)) {
+    const result = measureCase(kernelCase, seconds);
+    report(result);
+    results.push(result);
   }
   return results;
+}
+
+/** Every kernel on every shape, with memory of its own that is made when its turn comes. */
+export function* kernelCases(nets: readonly KernelNetName[]): Generator<KernelCase> {
+  const modules: CompiledModules = { kernels: compileKernels('fast'), peak: compilePeak() };
+  const { convs, norms } = shapesOf(nets);
+  for (const shape of convs) yield* convCases(modules, shape, SAMPLES);
+  for (const [height, width, channels] of norms) {
+    yield* normCases(modules, SAMPLES * height! * width!, channels!);
+  }
 }
 
 function measureCase(kernelCase: KernelCase, seconds: number): KernelResult {

@@ -7,6 +7,7 @@ import { UsageError } from '../src/base/errors.ts';
 import { accuracy } from './accuracyCommand.ts';
 import { addAgainst } from './againstCommand.ts';
 import { addCollectives } from './collectives.ts';
+import { addGuard } from './guardCommand.ts';
 import { addHosts } from './hostsCommand.ts';
 import { type KernelResult, measureKernels } from './kernels.ts';
 import { describeMachine } from './machine.ts';
@@ -15,6 +16,7 @@ import { norm } from './normCommand.ts';
 import { seconds, wordList } from './options.ts';
 import { finish, type OutputFlags } from './output.ts';
 import { writeSpeedTable } from './speedTable.ts';
+import { TORCH_OPTION } from './torch.ts';
 import { addTrain } from './trainCommand.ts';
 
 /** What the test run does: the whole way, as short as it can be. */
@@ -53,6 +55,7 @@ function kernelRow(result: KernelResult): Record<string, string | number> {
 const cli = cac('npm run bench --');
 addTrain(cli);
 addAgainst(cli);
+addGuard(cli);
 cli
   .command('kernels', 'Convolutions and normalizations on one core, with their share of a peak')
   .option('--net <names>', `Whose shapes; default ${KERNEL_NETS.join(',')}`)
@@ -69,6 +72,7 @@ cli
     'BatchNorm forward and backward on one core, beside PyTorch where it is installed',
   )
   .option('--seconds <seconds>', 'Measured for each side of each shape; default 3')
+  .option(...TORCH_OPTION)
   .option('--no-peers', 'Measure this library alone')
   .option('--json', 'A JSON object a line instead of a table')
   .option('--save', 'Append to bench/results/norm.jsonl')
@@ -76,6 +80,7 @@ cli
   .action(norm);
 cli
   .command('accuracy', 'Worst errors of all normalizations against float64 and exact arithmetic')
+  .option(...TORCH_OPTION)
   .option('--no-peers', 'Measure this library alone')
   .option('--json', 'A JSON object a line instead of tables')
   .option('--save', 'Append to bench/results/accuracy.jsonl')
@@ -84,6 +89,7 @@ cli
 cli
   .command('readme', "README's table of training speed, from the newest run that was saved")
   .action(() => console.error(`Written to ${writeSpeedTable()}.`));
+cli.option('--node <binary>', 'Run with this Node; scripts/bench.mjs starts it');
 cli.help();
 
 try {

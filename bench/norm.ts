@@ -85,6 +85,7 @@ async function measureShape(
     timeInTurns([runAll('run'), ours], [runAll('peak'), loops], (2 * seconds) / rounds);
     if (torch === undefined) continue;
     const answer = await torch.time(shape, seconds / rounds);
+    if (answer === undefined) continue;
     peer.push(answer.default.p50);
     peerLast.push(answer.channelsLast.p50);
   }

@@ -4,7 +4,7 @@ import { describeMachine } from './machine.ts';
 import { measureNorms, NORM_SHAPES, type NormResult } from './norm.ts';
 import { seconds } from './options.ts';
 import { finish, type OutputFlags, type Row } from './output.ts';
-import { findTorch } from './peers.ts';
+import { findTorch, pythonOf, showTorch } from './torch.ts';
 import { startTorchNorm, type TorchNorm } from './torchNorm.ts';
 
 const ROUNDS = 3;
@@ -12,6 +12,7 @@ const DEFAULT_SECONDS = 3;
 const SMOKE_SECONDS = 0.001;
 
 export interface PeerFlags extends OutputFlags {
+  readonly torch?: unknown;
   readonly peers: boolean;
 }
 
@@ -21,16 +22,17 @@ export async function withTorchNorm<Result>(
   measure: (torch: TorchNorm | undefined) => Promise<Result>,
 ): Promise<{ readonly result: Result; readonly version: string | null }> {
   const isAsked = flags.peers && flags.smoke !== true;
-  const found = isAsked ? await findTorch() : { missing: 'not asked for' };
+  const python = pythonOf(flags.torch);
+  const found = isAsked ? await findTorch(python) : { missing: 'not asked for' };
   if ('missing' in found) {
     console.error(`Without PyTorch: ${found.missing}.`);
     return { result: await measure(undefined), version: null };
   }
-  const torch = startTorchNorm();
+  const torch = startTorchNorm(python);
   try {
-    return { result: await measure(torch), version: found.version };
+    return { result: await measure(torch), version: showTorch(found.build) };
   } finally {
-    torch.close();
+    await torch.close();
   }
 }
 

@@ -4,14 +4,14 @@ import { execFile } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { geteuid } from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { RunError } from '../src/base/errors.ts';
+import { lastLines, peerProgram } from './served.ts';
 import { type Round, readPeer, type Side } from './sides.ts';
 
 const run = promisify(execFile);
 
-const SOURCE = fileURLToPath(new URL('./peers/openmpi_all_reduce.c', import.meta.url));
+const SOURCE = peerProgram('openmpi_all_reduce.c');
 const PROBE_TIMEOUT_MS = 20_000;
 const COMPILE_TIMEOUT_MS = 60_000;
 /** Beyond the measured time: the start, the checks, and calls of a second each. */
@@ -37,7 +37,7 @@ export async function findOpenMpi(): Promise<OpenMpi> {
 export async function openMpiSide(folder: string): Promise<Side> {
   const program = join(folder, 'openmpi_all_reduce');
   await run('mpicc', ['-O3', '-o', program, SOURCE, '-lm'], { timeout: COMPILE_TIMEOUT_MS });
-  return async (round) => {
+  const measure: Side['measure'] = async (round) => {
     const { bytes, dtypes, seconds, warmUpSeconds, targetUs } = round;
     const times = [seconds, warmUpSeconds, targetUs];
     const what = bytes.length === 0 ? ['barrier', ...times] : ['all-reduce', ...times, dtypes];
@@ -47,9 +47,13 @@ export async function openMpiSide(folder: string): Promise<Side> {
       return readPeer('openmpi', stdout);
     } catch (error) {
       const { stderr } = error as { stderr?: string };
-      throw new RunError({ reason: `Open MPI failed: ${stderr || error}` }, { cause: error });
+      throw new RunError(
+        { reason: `Open MPI failed: ${lastLines(stderr || String(error))}` },
+        { cause: error },
+      );
     }
   };
+  return { label: 'Open MPI', measure };
 }
 
 /** Shared memory only, copied straight from process to process where the system allows it, which is

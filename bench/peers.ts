@@ -1,28 +1,17 @@
 // Finds and starts the peers, which are no dependencies: a benchmark says which are missing and
-// goes on without them. PyTorch DistributedDataParallel over gloo, as Debian's python3-torch has
-// it, JavaScript libraries from a folder of the user's, and this library in several processes.
+// goes on without them. PyTorch DistributedDataParallel over gloo, JavaScript libraries from a
+// folder of the user's, and this library in several processes.
 
-import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { findMpirun } from '../src/mpi/findMpirun.ts';
 import { mpirunLine } from '../src/mpi/mpirun.ts';
-import { type ServedPeer, servePeer } from './served.ts';
+import { peerProgram, type ServedPeer, servePeer } from './served.ts';
+import type { Torch } from './torch.ts';
 import type { PeerName, TrainPeer, TrainSetting } from './train.ts';
 
-/** Debian's, which python3-torch is for. */
-export const PYTHON = '/usr/bin/python3';
-const TORCH = fileURLToPath(new URL('./peers/torch_ddp.py', import.meta.url));
-const PROCESSES = fileURLToPath(new URL('./peers/processes.mjs', import.meta.url));
-const JS = fileURLToPath(new URL('./peers/js_trainer.mjs', import.meta.url));
-const PROBE =
-  'import torch, torch.distributed as d; assert d.is_available() and d.is_gloo_available(); ' +
-  'print(torch.__version__)';
-const PROBE_TIMEOUT_MS = 60_000;
 /** A process of PyTorch takes 200 MB and a core; beyond so many there is nothing to compare. */
 const MAX_PROCESSES = 8;
 /** Where JavaScript libraries are measured: one net, one global batch, one thread. */
@@ -45,20 +34,8 @@ export const JS_PEERS = [
   },
 ] as const;
 
-/** PyTorch, or why it is missing. */
-export type TorchPeer = { readonly version: string } | { readonly missing: string };
-
-export async function findTorch(): Promise<TorchPeer> {
-  if (!existsSync(PYTHON)) return { missing: `no ${PYTHON}` };
-  try {
-    const { stdout } = await promisify(execFile)(PYTHON, ['-c', PROBE], {
-      timeout: PROBE_TIMEOUT_MS,
-    });
-    return { version: stdout.trim() };
-  } catch {
-    return { missing: `no torch with gloo in ${PYTHON} (Debian: python3-torch)` };
-  }
-}
+/** Memory formats of PyTorch; of `fastest` it measures both and takes the faster. */
+export const TORCH_FORMATS = ['default', 'channels_last', 'fastest'] as const;
 
 /** With how many processes PyTorch has the same means: one for each replica, or a single one where
  * ours has a single thread. Undefined where it cannot compute the same, or not so. */
@@ -68,8 +45,12 @@ export function torchProcesses(setting: TrainSetting): number | undefined {
   return replicas <= MAX_PROCESSES ? replicas : undefined;
 }
 
-/** PyTorch for a setting, if it can be. */
-export function torchPeers(setting: TrainSetting): readonly TrainPeer[] {
+/** Each PyTorch for a setting, if it can be. */
+export function torchPeers(
+  setting: TrainSetting,
+  torches: readonly Torch[],
+  format: (typeof TORCH_FORMATS)[number],
+): readonly TrainPeer[] {
   const processes = torchProcesses(setting);
   if (processes === undefined) return [];
   const flags = {
@@ -78,11 +59,15 @@ export function torchPeers(setting: TrainSetting): readonly TrainPeer[] {
     '--replicas': setting.replicas,
     '--replica-batch': setting.replicaBatch,
     '--processes': processes,
-    '--format': 'fastest',
+    '--format': format,
   };
-  const args = [TORCH, '--serve', ...Object.entries(flags).flatMap(([f, v]) => [f, `${v}`])];
-  const start = (): ServedPeer => servePeer('PyTorch', PYTHON, args);
-  return [{ name: 'torch-ddp', workers: processes, rounds: Infinity, start }];
+  const program = [peerProgram('torch_ddp.py'), '--serve'];
+  const args = [...program, ...Object.entries(flags).flatMap(([f, v]) => [f, `${v}`])];
+  return torches.map(({ python, build }) => {
+    const label = `PyTorch ${build.version} of ${python}`;
+    const start = (): ServedPeer => servePeer(label, python, args);
+    return { name: 'torch-ddp', label, torch: build, workers: processes, rounds: Infinity, start };
+  });
 }
 
 /** The launcher of Open MPI, or why it is missing. */
@@ -97,22 +82,24 @@ export function processCommand(
 ): readonly string[] {
   const { net, norm, replicas, replicaBatch } = setting;
   const orders = join(mkdtempSync(join(tmpdir(), 'syncbn-bench-')), 'orders');
-  return [process.execPath, PROCESSES, net, norm, `${replicas}`, `${replicaBatch}`, orders];
+  const program = peerProgram('processes.mjs');
+  return [process.execPath, program, net, norm, `${replicas}`, `${replicaBatch}`, orders];
 }
 
 /** This library in as many processes as the setting has workers, over shared memory. */
 export function processPeers(setting: TrainSetting, mpirun: string): readonly TrainPeer[] {
   const { workers } = setting;
   if (workers < 2) return [];
+  const label = 'syncbn in several processes';
   const start = (): ServedPeer => {
     const [file, ...args] = mpirunLine({
       ...{ family: 'Open MPI', mpirun, hosts: undefined, processes: workers, environment: {} },
       isRoot: process.getuid?.() === 0,
       command: processCommand(setting),
     });
-    return servePeer('syncbn in several processes', file!, args);
+    return servePeer(label, file!, args);
   };
-  return [{ name: 'processes', workers, rounds: Infinity, start }];
+  return [{ name: 'processes', label, workers, rounds: Infinity, start }];
 }
 
 /** Which JavaScript libraries are installed in a folder, or else beside this project. */
@@ -136,9 +123,14 @@ export function jsPeers(
   const isTheirs = net === JS_NET && norm === 'sync' && workers === 1;
   if (!isTheirs || replicas * replicaBatch !== JS_BATCH) return [];
   return JS_PEERS.filter(({ name }) => found.includes(name)).map(({ name, module, lacks }) => {
-    const args = [JS, name, requireFrom(folder).resolve(module), `${JS_BATCH}`];
+    const args = [
+      peerProgram('js_trainer.mjs'),
+      name,
+      requireFrom(folder).resolve(module),
+      `${JS_BATCH}`,
+    ];
     const start = (): ServedPeer => servePeer(name, process.execPath, args);
-    return { name, workers: 1, rounds: JS_ROUNDS, lacks, start };
+    return { name, label: name, workers: 1, rounds: JS_ROUNDS, lacks, start };
   });
 }
 

@@ -1,9 +1,10 @@
-// A peer in a process of its own that measures whenever it is asked to: a line with seconds goes
-// in, a JSON line with figures comes out. Between two lines it sleeps, so that both sides can take
-// short turns without starting and warming up again.
+// A peer in a process of its own that measures whenever it is asked to: a line goes in, mostly
+// seconds, a JSON line with figures comes out. Between two lines it sleeps, so that both sides can
+// take short turns without starting and warming up again.
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { RunError } from '../src/base/errors.ts';
 import type { Summary } from './stats.ts';
 
@@ -11,24 +12,60 @@ import type { Summary } from './stats.ts';
 export interface PeerFigures {
   readonly imagesPerSecond: number;
   readonly msPerStep: Summary;
+  /** In which memory format, where it has several. */
+  readonly format?: string;
 }
 
 export interface ServedPeer {
   /** Trains and measures for about so long; the first call also waits for start and warm-up.
-   * Throws a RunError with what the peer wrote when it fails or does not answer. */
+   * Throws a RunError with what the peer wrote last when it fails or does not answer. */
   measure(seconds: number): Promise<PeerFigures>;
   /** Ends the process. */
   close(): Promise<void>;
 }
 
+/** Where peers are started: this project, so that a script that enters another system knows what
+ * has to be visible there. */
+export const PEER_FOLDER = fileURLToPath(new URL('..', import.meta.url));
 /** Beyond the measured time: the start, a check, warming up, on a machine with other work. */
 const GRACE_MS = 300_000;
 /** What a peer gets to end by itself. */
 const END_MS = 10_000;
+/** What is shown of all that a peer wrote. */
+const SHOWN_LINES = 5;
 
-/** Starts a peer. */
-export function servePeer(name: string, command: string, args: readonly string[]): ServedPeer {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+/** The path of a program in bench/peers. */
+export function peerProgram(name: string): string {
+  return fileURLToPath(new URL(`./peers/${name}`, import.meta.url));
+}
+
+/** The end of what a program wrote. */
+export function lastLines(text: string, count = SHOWN_LINES): string {
+  return text.trim().split('\n').slice(-count).join('\n');
+}
+
+/** Starts a peer that trains. */
+export function servePeer(...start: Parameters<typeof serve>): ServedPeer {
+  const { ask, close } = serve(...start);
+  return { measure: (seconds) => ask<PeerFigures>(`${seconds}`, seconds), close };
+}
+
+/** A program that answers lines with lines of JSON. */
+export interface Served {
+  /** Waits for about so many seconds, and much longer for a start; throws a RunError with what the
+   * program wrote last when it fails or does not answer. */
+  ask<Answer>(line: string, seconds: number): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+/** Starts a program. */
+export function serve(
+  name: string,
+  command: string,
+  args: readonly string[],
+  graceMs = GRACE_MS,
+): Served {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], cwd: PEER_FOLDER });
   let written = '';
   let failure: Error | undefined;
   child.stderr.on('data', (chunk: Buffer) => {
@@ -45,27 +82,43 @@ export function servePeer(name: string, command: string, args: readonly string[]
     child.on('close', () => resolve());
   });
   const failed = (why: string): RunError =>
-    new RunError({ reason: `${name} ${why}: ${failure?.message ?? written.trim()}` });
+    new RunError({ reason: `${name} ${why}: ${failure?.message ?? lastLines(written)}` });
+  /** Also where the command has started others that hold the pipes: their input ends. */
+  const kill = (): void => {
+    child.kill();
+    for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.destroy();
+  };
   return {
-    async measure(seconds) {
-      child.stdin.write(`${seconds}\n`);
-      const timer = setTimeout(() => child.kill(), seconds * 1000 + GRACE_MS);
+    async ask<Answer>(request: string, seconds: number) {
+      child.stdin.write(`${request}\n`);
+      const limitMs = seconds * 1000 + graceMs;
+      let isLate = false;
+      const timer = setTimeout(() => {
+        isLate = true;
+        kill();
+      }, limitMs);
       try {
         const line = await Promise.race([lines.next(), ended.then(() => undefined)]);
-        if (line === undefined || line.done === true) {
-          await ended;
-          throw failed('failed');
-        }
-        return JSON.parse(line.value) as PeerFigures;
+        if (line !== undefined && line.done !== true) return answerIn<Answer>(line.value, failed);
+        await ended;
+        throw failed(isLate ? `did not answer within ${limitMs / 1000} s` : 'failed');
       } finally {
         clearTimeout(timer);
       }
     },
     async close() {
       child.stdin.end();
-      const timer = setTimeout(() => child.kill(), END_MS);
+      const timer = setTimeout(kill, END_MS);
       await ended;
       clearTimeout(timer);
     },
   };
+}
+
+function answerIn<Answer>(line: string, failed: (why: string) => RunError): Answer {
+  try {
+    return JSON.parse(line) as Answer;
+  } catch {
+    throw failed(`wrote ${JSON.stringify(line)} in place of JSON`);
+  }
 }

@@ -31,7 +31,12 @@ export interface Measured {
   readonly us: Summary;
 }
 
-export type Side = (round: Round) => Promise<readonly Measured[]>;
+export interface Side {
+  /** For messages; null is ours. */
+  readonly label: string | null;
+  /** Of a peer that fails, throws a RunError. */
+  measure(round: Round): Promise<readonly Measured[]>;
+}
 
 /** Beyond the ranks' arrays: what allocations are rounded up to. */
 const SPARE_BYTES = 2 ** 20;
@@ -39,7 +44,8 @@ const MEMORIES: readonly ArrayMemory[] = ['shared', 'private'];
 
 /** This library; `job` is bench/jobs/collectives.ts, compiled. */
 export function ourSide(job: string): Side {
-  return async ({ ranks, bytes, dtypes, seconds, warmUpSeconds, targetUs }) => {
+  const measure: Side['measure'] = async (round) => {
+    const { ranks, bytes, dtypes, seconds, warmUpSeconds, targetUs } = round;
     const reduces = settingsOf(bytes, dtypes).flatMap((setting) =>
       MEMORIES.map((memory) => ({ ...setting, memory })),
     );
@@ -55,6 +61,7 @@ export function ourSide(job: string): Side {
       us: measured![i]!,
     }));
   };
+  return { label: null, measure };
 }
 
 /** What a peer has written: a JSON line for each setting, or one for the barrier. */

@@ -28,6 +28,7 @@ const GRID = { replicas: 2, workers: 2 } as const;
 /** Of the grid's replica batches; a larger one is an extra setting. */
 const MAX_GRID_SIZE = 32;
 const DIGITS = 2;
+const TORCH_CHOICE = ' Ratios are to the fastest PyTorch of each setting.';
 
 /** Writes the table into README and returns its path. */
 export function writeSpeedTable(): string {
@@ -59,15 +60,15 @@ export function newestRun(jsonl: string): readonly SavedTrainResult[] {
   return lines.filter(({ date }) => date === newest);
 }
 
-/** The tables of one run in Markdown: the grid by replica batch, then whatever else was measured,
- * then when and where. */
+/** The tables of one run in Markdown: when and where, the grid by replica batch, then whatever else
+ * was measured. */
 export function speedTable(run: readonly SavedTrainResult[]): string {
   const ours = run.filter(({ peer }) => peer === null);
   const grid = ours.filter(isInGrid);
   const extra = ours.filter((line) => !isInGrid(line));
-  const tables = [gridTable(grid, run)];
+  const tables = [whereLine(run), gridTable(grid, run)];
   if (extra.length > 0) tables.push(extraTable(extra, run));
-  return [...tables, whereLine(run[0]!)].map((part) => `${part}\n`).join('\n');
+  return tables.map((part) => `${part}\n`).join('\n');
 }
 
 function isInGrid({ replicas, workers, replicaBatch }: TrainResult): boolean {
@@ -115,7 +116,8 @@ function extraTable(extra: readonly SavedTrainResult[], run: readonly SavedTrain
   return markdown([['net, norm', 'split', 'images/s', 'times as fast as'], ...rows]);
 }
 
-/** How many times as fast a line of ours is as each peer that was measured beside it. */
+/** How many times as fast a line of ours is as each peer that was measured beside it; of several
+ * PyTorch, as the fastest. */
 function ratiosOf(
   ours: SavedTrainResult,
   run: readonly SavedTrainResult[],
@@ -125,16 +127,19 @@ function ratiosOf(
   // The lines of a setting's peers are those up to the next of ours.
   for (const line of run.slice(at + 1)) {
     if (line.peer === null) break;
+    if (ratios.has(line.peer) && line.isFastest !== true) continue;
     const ratio = line.ratio?.p50 ?? ours.imagesPerSecond / line.imagesPerSecond;
     ratios.set(line.peer, showRatio(ratio));
   }
   return ratios;
 }
 
-function whereLine({ date, machine }: SavedTrainResult): string {
+function whereLine(run: readonly SavedTrainResult[]): string {
+  const { date, machine } = run[0]!;
   const { cores, cpu, node, torch } = machine;
   const peer = torch === null ? '' : `, PyTorch ${torch}`;
-  return `${date.slice(0, 10)}, ${cores} cores of ${cpu}, Node ${node}${peer}.`;
+  const choice = run.some(({ isFastest }) => isFastest) ? TORCH_CHOICE : '';
+  return `${date.slice(0, 10)}, ${cores} cores of ${cpu}, Node ${node}${peer}.${choice}`;
 }
 
 /** Two digits, no exponent. */

@@ -1,51 +1,46 @@
 // Talks to the PyTorch peer for normalization: one process for all requests, which waits without
 // computing while ours are measured.
 
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { RunError } from '../src/base/errors.ts';
-import { PYTHON } from './peers.ts';
-
-const SCRIPT = fileURLToPath(new URL('./peers/torch_norm.py', import.meta.url));
+import { peerProgram, serve } from './served.ts';
 
 export interface PeerTimes {
   readonly min: number;
   readonly p50: number;
 }
 
+/** A peer that fails says so once, and answers undefined from then on. */
 export interface TorchNorm {
   /** Milliseconds of BatchNorm2d forward and backward on [N, C, H, W]. */
   time(
     shape: readonly number[],
     seconds: number,
-  ): Promise<{ readonly default: PeerTimes; readonly channelsLast: PeerTimes }>;
+  ): Promise<{ readonly default: PeerTimes; readonly channelsLast: PeerTimes } | undefined>;
   /** Unbiased variances of the channels of a file of float32 rows. */
-  variance(file: string, channels: number): Promise<{ readonly variance: readonly number[] }>;
-  close(): void;
+  variance(
+    file: string,
+    channels: number,
+  ): Promise<{ readonly variance: readonly number[] } | undefined>;
+  close(): Promise<void>;
 }
 
-export function startTorchNorm(): TorchNorm {
-  const child = spawn(PYTHON, [SCRIPT], { stdio: ['pipe', 'pipe', 'pipe'] });
-  const waiting: { resolve(line: string): void; reject(error: Error): void }[] = [];
-  let problems = '';
-  child.stderr.on('data', (text: Buffer) => {
-    problems += text.toString();
-  });
-  child.on('close', () => {
-    for (const { reject } of waiting) {
-      reject(new RunError({ reason: `the peer ended: ${problems}` }));
+export function startTorchNorm(python: string): TorchNorm {
+  const { ask: askOnce, close } = serve('PyTorch', python, [peerProgram('torch_norm.py')]);
+  let hasFailed = false;
+  const ask = async <Answer>(request: object, seconds = 0): Promise<Answer | undefined> => {
+    if (hasFailed) return undefined;
+    try {
+      return await askOnce<Answer>(JSON.stringify(request), seconds);
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      hasFailed = true;
+      console.error(`${error.message}\nGoing on without PyTorch.`);
+      return undefined;
     }
-  });
-  createInterface({ input: child.stdout }).on('line', (line) => waiting.shift()?.resolve(line));
-  const ask = async <Answer>(request: object): Promise<Answer> => {
-    const answered = new Promise<string>((resolve, reject) => waiting.push({ resolve, reject }));
-    child.stdin.write(`${JSON.stringify(request)}\n`);
-    return JSON.parse(await answered) as Answer;
   };
   return {
-    time: (shape, seconds) => ask({ op: 'time', shape, seconds }),
+    time: (shape, seconds) => ask({ op: 'time', shape, seconds }, seconds),
     variance: (file, channels) => ask({ op: 'variance', file, channels }),
-    close: () => child.stdin.end(),
+    close,
   };
 }

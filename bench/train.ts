@@ -1,12 +1,13 @@
 // Training speed, this library and its peers in short turns within one run, so that a machine that
 // drifts drifts for all. What the figures mean and what they leave out: bench/NOTES.md.
 
-import { InvariantError } from '../src/base/errors.ts';
+import { InvariantError, RunError } from '../src/base/errors.ts';
 import type { Dataset, Progress, Trainer } from '../src/index.ts';
 import * as ours from '../src/index.ts';
 import { CLASSES, INPUT_SHAPES, type NetName } from './nets.ts';
 import type { PeerFigures, ServedPeer } from './served.ts';
 import { type Summary, summarize } from './stats.ts';
+import type { TorchBuild } from './torch.ts';
 
 export const NORMS = ['sync', 'local', 'group'] as const;
 
@@ -35,6 +36,10 @@ export type PeerName = 'torch-ddp' | 'convnetjs' | 'tfjs-cpu' | 'processes';
 /** Another library that can train a setting. */
 export interface TrainPeer {
   readonly name: PeerName;
+  /** For messages; no two peers have the same. */
+  readonly label: string;
+  /** Of PyTorch. */
+  readonly torch?: TorchBuild;
   /** Its processes, of one thread each. */
   readonly workers: number;
   /** At most so many rounds, where its steps take long. */
@@ -57,6 +62,10 @@ export interface TrainResult extends TrainSetting {
   /** For a peer: how many times as fast ours is, round by round; the median, least and most. */
   readonly ratio?: { readonly p50: number; readonly min: number; readonly max: number };
   readonly lacks?: string;
+  /** Of PyTorch: which one, in which memory format, and whether it is the fastest of several. */
+  readonly torch?: TorchBuild;
+  readonly format?: string;
+  readonly isFastest?: boolean;
 }
 
 /** Enough that the input does not stay in the caches. */
@@ -76,18 +85,31 @@ const CHECK_EPOCHS = 8;
 const CHECK_LEARNING_RATE = 0.02;
 const CHECK_LOSS_SHARE = 0.97;
 
-/** Measures one setting: ours, and the peers, in alternating rounds. */
+/** Measures one setting: ours, and the peers, in alternating rounds. A peer that fails is told to
+ * `onFailure` and has no result; what goes wrong with ours is thrown. */
 export async function measureTraining(
   setting: TrainSetting,
   times: TrainTimes,
   peers: readonly TrainPeer[],
+  onFailure: (peer: TrainPeer, error: RunError) => void,
 ): Promise<readonly TrainResult[]> {
   await checkLearning(setting);
   const trainer = await startTrainer(ours, setting, datasetOf(ours, setting));
   const sides = peers.map((peer) => ({ peer, served: peer.start(), rounds: [] as PeerRound[] }));
+  const failed = new Set<(typeof sides)[number]>();
+  const ask = async (side: (typeof sides)[number], seconds: number) => {
+    try {
+      return await side.served.measure(seconds);
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      failed.add(side);
+      onFailure(side.peer, error);
+      return undefined;
+    }
+  };
   try {
     // The first answer takes a peer's start and warm-up; ours must not run meanwhile.
-    for (const { served } of sides) await served.measure(PEER_WARM_UP_SECONDS);
+    for (const side of sides) await ask(side, PEER_WARM_UP_SECONDS);
     const secondsPerRound = times.seconds / times.rounds;
     const stepSeconds = await warmUp(trainer, times.warmUpSeconds);
     const windowSeconds = Math.min(times.windowSeconds, secondsPerRound / WINDOWS_PER_ROUND);
@@ -99,14 +121,17 @@ export async function measureTraining(
       const roundMs = await timeWindows(trainer, stepsPerWindow, secondsPerRound);
       allMs.push(...roundMs);
       const oursMs = summarize(roundMs).p50;
-      for (const { peer, served, rounds } of sides) {
-        if (round >= peer.rounds) continue;
-        const figures = await served.measure(secondsPerRound);
-        rounds.push({ figures, ratio: figures.msPerStep.p50 / oursMs });
+      for (const side of sides) {
+        if (round >= side.peer.rounds || failed.has(side)) continue;
+        const figures = await ask(side, secondsPerRound);
+        if (figures === undefined) continue;
+        side.rounds.push({ figures, ratio: figures.msPerStep.p50 / oursMs });
       }
     }
     const own = resultOf(setting, summarize(allMs), null);
-    return [own, ...sides.map(({ peer, rounds }) => peerResult(setting, peer, rounds))];
+    const measured = sides.filter((side) => !failed.has(side));
+    const others = measured.map(({ peer, rounds }) => peerResult(setting, peer, rounds));
+    return [own, ...markFastest(others)];
   } finally {
     await Promise.all([trainer.close(), ...sides.map(({ served }) => served.close())]);
   }
@@ -234,9 +259,24 @@ function peerResult(
     min: round(Math.min(...ratios), 3),
     max: round(Math.max(...ratios), 3),
   };
-  const { name, workers, lacks } = peer;
-  const result = resultOf({ ...setting, workers }, ms, name);
-  return { ...result, ratio, ...(lacks !== undefined && { lacks }) };
+  const { name, workers, lacks, torch } = peer;
+  const { format } = rounds.at(-1)!.figures;
+  return {
+    ...resultOf({ ...setting, workers }, ms, name),
+    ratio,
+    ...(lacks !== undefined && { lacks }),
+    ...(torch !== undefined && { torch }),
+    ...(format !== undefined && { format }),
+  };
+}
+
+/** Marks the PyTorch to compare with: of several, the one that ours has the least lead over. */
+function markFastest(results: readonly TrainResult[]): readonly TrainResult[] {
+  const torches = results.filter(({ torch }) => torch !== undefined);
+  if (torches.length < 2) return results;
+  const least = Math.min(...torches.map(({ ratio }) => ratio!.p50));
+  const fastest = torches.find(({ ratio }) => ratio!.p50 === least);
+  return results.map((result) => (result === fastest ? { ...result, isFastest: true } : result));
 }
 
 /** The median; of an even number of ratios the geometric mean of the two in the middle, so that it

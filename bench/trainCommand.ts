@@ -9,12 +9,13 @@ import { finish, type OutputFlags, type Row } from './output.ts';
 import {
   findJsPeers,
   findLauncher,
-  findTorch,
   JS_PEERS,
   jsPeers,
   processPeers,
+  TORCH_FORMATS,
   torchPeers,
 } from './peers.ts';
+import { findTorches, pythonsOf, showTorch, TORCH_OPTION } from './torch.ts';
 import {
   measureTraining,
   NORMS,
@@ -57,6 +58,8 @@ export interface TrainFlags extends OutputFlags {
   readonly replicas?: unknown;
   readonly workers?: unknown;
   readonly seconds?: unknown;
+  readonly torch?: unknown;
+  readonly format?: unknown;
   readonly jsPeers?: unknown;
   readonly processes?: unknown;
   readonly peers: boolean;
@@ -74,6 +77,8 @@ export function addTrain(cli: CAC): void {
       '--seconds <seconds>',
       `Measured for each side of each setting; default ${DEFAULT_SECONDS}`,
     )
+    .option(...TORCH_OPTION)
+    .option('--format <name>', `Memory of PyTorch: ${TORCH_FORMATS.join(', ')} (default)`)
     .option('--js-peers <dir>', 'Folder in which convnetjs and @tensorflow/tfjs are installed')
     .option('--processes', 'Also this library with a process for each worker, by Open MPI')
     .option('--no-peers', 'Measure this library alone')
@@ -101,9 +106,14 @@ async function train(flags: TrainFlags): Promise<void> {
   const machine = describeMachine({ torch });
   const rows: Row[] = [];
   const results: TrainResult[] = [];
+  const failed = new Set<string>();
   for (const setting of settings) {
     console.error(showSetting(setting));
-    const measured = await measureTraining(setting, times, peersOf(setting));
+    const peers = peersOf(setting).filter(({ label }) => !failed.has(label));
+    const measured = await measureTraining(setting, times, peers, ({ label }, error) => {
+      failed.add(label);
+      console.error(`${error.message}\nGoing on without ${label}.`);
+    });
     results.push(...measured);
     rows.push(oursRow(measured[0]!));
     if (flags.json) for (const line of measured) console.log(JSON.stringify(line));
@@ -127,19 +137,19 @@ async function findPeers(flags: TrainFlags): Promise<{
   readonly torch: string | null;
   readonly peersOf: (setting: TrainSetting) => readonly TrainPeer[];
 }> {
+  const pythons = pythonsOf(flags.torch);
+  const [format] = wordList('--format', flags.format ?? 'fastest', TORCH_FORMATS);
   if (!flags.peers || flags.smoke === true) return { torch: null, peersOf: () => [] };
-  const torch = await findTorch();
-  if ('missing' in torch) console.error(`Without PyTorch: ${torch.missing}.`);
+  const torches = await findTorches(pythons);
   const folder = flags.jsPeers === undefined ? undefined : String(flags.jsPeers);
   const { found, missing } = findJsPeers(folder);
   if (missing.length > 0) console.error(`Without ${missing.join(' and ')}: ${hintFor(missing)}.`);
   const mpi = flags.processes === true ? findLauncher() : undefined;
   if (mpi !== undefined && 'missing' in mpi) console.error(`Without processes: ${mpi.missing}.`);
-  const version = 'version' in torch ? torch.version : null;
   return {
-    torch: version,
+    torch: torches.length === 0 ? null : torches.map(({ build }) => showTorch(build)).join(', '),
     peersOf: (setting) => [
-      ...(version === null ? [] : torchPeers(setting)),
+      ...torchPeers(setting, torches, format!),
       ...jsPeers(setting, found, folder),
       ...(mpi !== undefined && 'mpirun' in mpi ? processPeers(setting, mpi.mpirun) : []),
     ],
@@ -198,10 +208,12 @@ function oursRow(ours: TrainResult): Row {
 }
 
 function peerRow(result: TrainResult): Row {
-  const { peer, ratio, imagesPerSecond, msPerStep } = result;
+  const { peer, ratio, imagesPerSecond, msPerStep, torch, format, isFastest } = result;
   return {
     ...settingCells(result),
-    peer: peer!,
+    peer: torch === undefined ? peer! : `${peer} ${torch.version}`,
+    format: format ?? '',
+    fastest: isFastest ? 'yes' : '',
     'images/s': imagesPerSecond,
     'ms/step p50': msPerStep,
     'ours / peer': ratio!.p50,

@@ -5,13 +5,14 @@ import { readFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { build, transform } from 'esbuild';
 
-/** Paths relative to a source file hold wherever the bundle is written. */
-const keepUrls = {
+/** Paths relative to a source file hold wherever the bundle is written. `texts` says which files
+ * have the text of another. */
+const keepUrls = (texts) => ({
   name: 'keepUrls',
   setup({ onLoad }) {
     onLoad({ filter: /(src|bench|test)\/.*\.ts$/ }, async ({ path }) => {
       const define = { 'import.meta.url': JSON.stringify(pathToFileURL(path).href) };
-      const { code } = await transform(await readFile(path, 'utf8'), {
+      const { code } = await transform(await readFile(texts[path] ?? path, 'utf8'), {
         loader: 'ts',
         target: 'node20',
         define,
@@ -19,10 +20,10 @@ const keepUrls = {
       return { contents: code, loader: 'js' };
     });
   },
-};
+});
 
 /** Writes `outfile` from the file `entry`. */
-export async function bundle(entry, outfile) {
+export async function bundle(entry, outfile, texts = {}) {
   await build({
     entryPoints: [entry],
     outfile,
@@ -32,6 +33,6 @@ export async function bundle(entry, outfile) {
     target: 'node20',
     format: 'esm',
     logLevel: 'error',
-    plugins: [keepUrls],
+    plugins: [keepUrls(texts)],
   });
 }

@@ -11,6 +11,7 @@ import datetime
 import json
 import math
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ import time
 
 import torch
 import torch.distributed as dist
-from torch_ddp import INIT_TIMEOUT_S, end_with_parent, positive, wait_for_all
+from torch_ddp import INIT_TIMEOUT_S, end_with_parent, leave_group, positive
 
 # The same as in the job of ours.
 ROUND_US = 20000
@@ -125,8 +126,19 @@ def run_rank(rank, args, folder):
     settings = [(size, dtype) for size in sizes for dtype in args.dtypes.split(",")]
     for i, setting in enumerate(settings or [None]):
         measure(args, rank, setting, args.warm_up_seconds * (FIRST_WARM_UPS if i == 0 else 1))
-    dist.barrier()
-    dist.destroy_process_group()
+    leave_group()
+
+
+def wait_for_all(processes, deadline):
+    """Returns when all have ended well; raises when one has failed or the time is over."""
+    while any(process.exitcode is None for process in processes):
+        running = [process.sentinel for process in processes if process.exitcode is None]
+        multiprocessing.connection.wait(running, timeout=1)
+        for rank, process in enumerate(processes):
+            if process.exitcode:
+                raise RuntimeError(f"rank {rank} ended with exit code {process.exitcode}")
+        if time.monotonic() > deadline:
+            raise TimeoutError("not done within --timeout-seconds")
 
 
 def run_group(args):

@@ -30,6 +30,27 @@ describe('a served peer', () => {
     await peer.close();
   });
 
+  it('throws the last lines alone when the peer wrote many', async () => {
+    const program = "for (let i = 0; i < 9; i++) console.error('line', i); process.exit(1)";
+    const peer = servePeer('peer', process.execPath, ['-e', program]);
+    await expect(peer.measure(1)).rejects.toThrow(/failed: line 4\n.*\n.*\n.*\nline 8/);
+    await peer.close();
+  });
+
+  it('throws when the peer is late, also where a child of it holds its pipes', async () => {
+    const program = `require('child_process').spawn(process.execPath,
+      ['-e', 'process.stdin.on("end", () => process.exit()).resume()'], { stdio: 'inherit' });`;
+    const peer = servePeer('peer', process.execPath, ['-e', program], 300);
+    await expect(peer.measure(0)).rejects.toThrow(/peer did not answer within 0.3 s/);
+    await peer.close();
+  });
+
+  it('throws when the answer is not JSON', async () => {
+    const peer = servePeer('peer', process.execPath, ['-e', 'console.log("Hello!")']);
+    await expect(peer.measure(1)).rejects.toThrow(/peer wrote "Hello!" in place of JSON/);
+    await peer.close();
+  });
+
   it('throws when there is no such program', async () => {
     const peer = servePeer('peer', '/missing/program', []);
     await expect(peer.measure(1)).rejects.toThrow(/ENOENT/);

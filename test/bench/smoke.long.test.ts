@@ -1,34 +1,5 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-
-interface Output {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly code: number;
-}
-
-async function bench(...args: readonly string[]): Promise<Output> {
-  try {
-    const done = await promisify(execFile)(process.execPath, ['scripts/bench.mjs', ...args], {
-      cwd: root,
-      timeout: 50_000,
-    });
-    return { ...done, code: 0 };
-  } catch (error) {
-    return error as Output;
-  }
-}
-
-function linesOf({ stdout }: Output): Record<string, unknown>[] {
-  return stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
-}
+import { bench, linesOf } from '../support/benchCommand.ts';
 
 describe('the benchmark of training', () => {
   it('checks, measures and prints a line with every field', async () => {
@@ -86,6 +57,33 @@ describe('the benchmark against another build', () => {
   it('cuts the batches of this build as it is told', async () => {
     const lines = linesOf(await bench('against', '.', '--smoke', '--json', '--grains', '2,4'));
     expect(lines.map(({ grains }) => grains)).toEqual([2, 4]);
+  });
+});
+
+describe('the guard of speed', () => {
+  it('builds a commit and compares training and kernels with it', async () => {
+    const output = await bench('guard', 'HEAD', '--smoke', '--json');
+    expect(output.stderr).toMatch(/^Comparing with \w{10} \(HEAD\)\.\n/);
+    const lines = linesOf(output);
+    const names = lines.map(({ name }) => String(name));
+    expect(names[0]).toBe('refnet sync, 2 replicas of 2 on 2 workers');
+    expect(names.filter((name) => name.startsWith('conv forward'))).toHaveLength(3);
+    expect(names.filter((name) => name.startsWith('norm normalize'))).toHaveLength(2);
+    for (const { ms, otherMs, turns, ratio } of lines as Record<string, number>[]) {
+      expect(Math.min(ms!, otherMs!)).toBeGreaterThan(0);
+      expect(turns).toBeGreaterThanOrEqual(8);
+      const { low, p50, high } = ratio as unknown as Record<string, number>;
+      expect(low).toBeLessThanOrEqual(p50!);
+      expect(p50).toBeLessThanOrEqual(high!);
+    }
+    const isSlower = lines.some(({ verdict }) => verdict === 'slower');
+    expect(output.code).toBe(isSlower ? 1 : 0);
+  });
+
+  it('refuses what is not a commit before it builds anything', async () => {
+    const output = await bench('guard', 'no-such-branch');
+    expect(output.code).toBe(1);
+    expect(output.stderr).toMatch(/^guard: got "no-such-branch", .* a commit of this repository/);
   });
 });
 

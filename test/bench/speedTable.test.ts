@@ -38,6 +38,8 @@ describe('the table of a run', () => {
       line({ workers: 1, replicaBatch: 16, peer: 'convnetjs', ratio: { ...ratio, p50: 71.6 } }),
     ]);
     expect(table.split('\n')).toEqual([
+      '2026-11-24, 2 cores of Some CPU, Node 20.20.0, PyTorch 2.0.',
+      '',
       '| images of each replica       | 2       | 8       |',
       '| ---------------------------- | ------- | ------- |',
       '| refnet, sync: images/s       | 1000    | 2000    |',
@@ -49,9 +51,26 @@ describe('the table of a run', () => {
       '| refnet, sync | 64 replicas of 2 on 2 workers | 1500     | -                |',
       '| refnet, sync | 2 replicas of 16 on 1 worker  | 900      | convnetjs **72** |',
       '',
-      '2026-11-24, 2 cores of Some CPU, Node 20.20.0, PyTorch 2.0.',
-      '',
     ]);
+  });
+
+  it('compares with the fastest PyTorch of each setting, and says so', () => {
+    const torch = (p50: number, isFastest = false) =>
+      line({
+        peer: 'torch-ddp',
+        ratio: { p50, min: 1, max: 9 },
+        ...(isFastest && { isFastest }),
+      });
+    const run = [line({}), torch(4.3), torch(3.1, true)];
+    const size = { replicaBatch: 8 };
+    const table = speedTable([
+      ...run,
+      ...[line({}), torch(2.2, true), torch(5)].map((one) => ({ ...one, ...size })),
+    ]);
+    expect(table).toContain('| times as fast as PyTorch DDP | **3.1** | **2.2** |');
+    expect(table).toMatch(
+      /^.*PyTorch 2\.0\. Ratios are to the fastest PyTorch of each setting\.\n/,
+    );
   });
 
   it('is of the last date alone', () => {
