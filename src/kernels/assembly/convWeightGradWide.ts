@@ -1,5 +1,5 @@
-// A register tile of the weight gradient in the wide build: 4 rows x 16 output channels, summed over
-// a band of pixels; see convWeightGrad.ts, whose sums these are, in the same order.
+// A register tile of the weight gradient in the wide build: 4 rows x 16 output channels, summed
+// over a band of pixels; see convWeightGrad.ts, whose sums these are, in the same order.
 
 import { mulAdd } from './math';
 

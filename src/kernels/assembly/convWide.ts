@@ -6,6 +6,8 @@ import { mulAdd } from './math';
 
 /** Output channels of a tile. */
 export const WIDE_CHANNELS: i32 = 16;
+/** Below so many products an output, small kernels are faster row by row (convRows.ts). */
+export const WIDE_TAPS: i32 = 16;
 
 /** One tile: pixels from a0 to a3, to o0 to o3. Pixels that a tile has too much repeat another. */
 export function wideTile(
@@ -26,7 +28,8 @@ export function wideTile(
   o2: usize,
   o3: usize,
 ): void {
-  const pairsBytes = <usize>(segmentLength >> 1) * (2 * PANEL_ROW_BYTES);
+  const foursBytes = <usize>(segmentLength >> 2) * (4 * PANEL_ROW_BYTES);
+  const restBytes = <usize>(segmentLength & 3) * PANEL_ROW_BYTES;
   let b = panel;
   let d = panel + panelBytes;
   let c00 = f32x4.splat(0),
@@ -47,7 +50,7 @@ export function wideTile(
     c33 = f32x4.splat(0);
   for (let ty = tapsY; ty > 0; ty--) {
     for (let tx = tapsX; tx > 0; tx--) {
-      const end = b + pairsBytes;
+      const end = b + foursBytes;
       while (b != end) {
         let b0 = v128.load(b);
         let b1 = v128.load(b, 16);
@@ -99,14 +102,65 @@ export function wideTile(
         c31 = mulAdd(v3, b1, c31);
         c32 = mulAdd(v3, b2, c32);
         c33 = mulAdd(v3, b3, c33);
-        a0 += 8;
-        a1 += 8;
-        a2 += 8;
-        a3 += 8;
-        b += 2 * PANEL_ROW_BYTES;
-        d += 2 * PANEL_ROW_BYTES;
+        if (a1 == 0) break;
+        b0 = v128.load(b, 64);
+        b1 = v128.load(b, 80);
+        b2 = v128.load(d, 64);
+        b3 = v128.load(d, 80);
+        v0 = v128.load_splat<f32>(a0, 8);
+        c00 = mulAdd(v0, b0, c00);
+        c01 = mulAdd(v0, b1, c01);
+        c02 = mulAdd(v0, b2, c02);
+        c03 = mulAdd(v0, b3, c03);
+        v1 = v128.load_splat<f32>(a1, 8);
+        c10 = mulAdd(v1, b0, c10);
+        c11 = mulAdd(v1, b1, c11);
+        c12 = mulAdd(v1, b2, c12);
+        c13 = mulAdd(v1, b3, c13);
+        v2 = v128.load_splat<f32>(a2, 8);
+        c20 = mulAdd(v2, b0, c20);
+        c21 = mulAdd(v2, b1, c21);
+        c22 = mulAdd(v2, b2, c22);
+        c23 = mulAdd(v2, b3, c23);
+        v3 = v128.load_splat<f32>(a3, 8);
+        c30 = mulAdd(v3, b0, c30);
+        c31 = mulAdd(v3, b1, c31);
+        c32 = mulAdd(v3, b2, c32);
+        c33 = mulAdd(v3, b3, c33);
+        if (a2 == 0) break;
+        b0 = v128.load(b, 96);
+        b1 = v128.load(b, 112);
+        b2 = v128.load(d, 96);
+        b3 = v128.load(d, 112);
+        v0 = v128.load_splat<f32>(a0, 12);
+        c00 = mulAdd(v0, b0, c00);
+        c01 = mulAdd(v0, b1, c01);
+        c02 = mulAdd(v0, b2, c02);
+        c03 = mulAdd(v0, b3, c03);
+        v1 = v128.load_splat<f32>(a1, 12);
+        c10 = mulAdd(v1, b0, c10);
+        c11 = mulAdd(v1, b1, c11);
+        c12 = mulAdd(v1, b2, c12);
+        c13 = mulAdd(v1, b3, c13);
+        v2 = v128.load_splat<f32>(a2, 12);
+        c20 = mulAdd(v2, b0, c20);
+        c21 = mulAdd(v2, b1, c21);
+        c22 = mulAdd(v2, b2, c22);
+        c23 = mulAdd(v2, b3, c23);
+        v3 = v128.load_splat<f32>(a3, 12);
+        c30 = mulAdd(v3, b0, c30);
+        c31 = mulAdd(v3, b1, c31);
+        c32 = mulAdd(v3, b2, c32);
+        c33 = mulAdd(v3, b3, c33);
+        a0 += 16;
+        a1 += 16;
+        a2 += 16;
+        a3 += 16;
+        b += 4 * PANEL_ROW_BYTES;
+        d += 4 * PANEL_ROW_BYTES;
       }
-      if (segmentLength & 1) {
+      const restEnd = b + restBytes;
+      while (b != restEnd) {
         const b0 = v128.load(b);
         const b1 = v128.load(b, 16);
         const b2 = v128.load(d);
