@@ -82,8 +82,6 @@ export function outputsOf(
   const output = new Uint8Array(buffer, OUT_PTR, PAGE_BYTES);
   const call = (run: Run): void => {
     let endPtr = FIRST_PTR;
-    fill(input);
-    output.fill(0);
     run(kernels, (length) => {
       const ptr = endPtr;
       endPtr = Math.ceil((ptr + length * FLOAT_BYTES + ALIGN_BYTES) / ALIGN_BYTES) * ALIGN_BYTES;
@@ -91,6 +89,8 @@ export function outputsOf(
     });
   };
   return RUNS.map(([kernel, run]) => {
+    fill(input);
+    output.fill(0);
     for (let i = 0; i < calls; i++) call(run);
     return { kernel, bytes: output.slice() };
   });
