@@ -30,7 +30,12 @@ const TAPS = 3;
 const [ROWS, CHANNELS] = [37, 21];
 /** Places of a Winograd tile: room for the largest. */
 const PLANES = 36;
-const [TILES, IN, OUT] = [7, 12, 24];
+/** Tail columns, full, tail rows, corners. */
+const COUNTS = [2, 3, 1, 1] as const;
+const [TILES, IN, OUT] = [7, 16, 24];
+/** An image of Winograd's transforms, which has all kinds of tiles. */
+const IMAGE = { height: 6, width: 6, channels: 8 };
+const LINES = 2304;
 
 /** Each writes to OUT_PTR on. */
 const RUNS: readonly (readonly [keyof KernelExports, Run])[] = [
@@ -38,6 +43,13 @@ const RUNS: readonly (readonly [keyof KernelExports, Run])[] = [
   // Weights that do not fit the way of small kernels.
   ['convTilesF32', (kernels, values) => runConv(kernels, values, 30)],
   ['convWeightGradTilesF32', runWeightGrad],
+  ['winogradInputF32', (kernels, values) => runTransform(kernels.winogradInputF32, values, -1)],
+  [
+    'winogradOutputGradF32',
+    (kernels, values) => runTransform(kernels.winogradOutputGradF32, values, 0),
+  ],
+  ['winogradOutputF32', runOutput],
+  ['winogradWeightsF32', runWeights],
   ['winogradProductsF32', runProducts],
   ['winogradGradProductsF32', runGradProducts],
   [
@@ -173,7 +185,7 @@ function runProducts(kernels: KernelExports, values: Values): void {
   kernels.winogradProductsF32(
     values(PLANES * TILES * IN),
     srcPlane,
-    TILES,
+    ...COUNTS,
     IN,
     values(PLANES * IN * OUT),
     panelsPlane,
@@ -187,7 +199,7 @@ function runGradProducts(kernels: KernelExports, values: Values): void {
   kernels.winogradGradProductsF32(
     values(PLANES * TILES * IN),
     TILES * IN * FLOAT_BYTES,
-    TILES,
+    ...COUNTS,
     IN,
     values(PLANES * TILES * OUT),
     TILES * OUT * FLOAT_BYTES,
@@ -196,4 +208,50 @@ function runGradProducts(kernels: KernelExports, values: Values): void {
     IN * OUT * FLOAT_BYTES,
     0,
   );
+}
+
+/** A full tile and the three kinds of tails: where each begins, its places, and its plane bytes. */
+const REGIONS = [
+  { top: 0, left: 0, rowPoints: 6, columnPoints: 6 },
+  { top: 0, left: 4, rowPoints: 6, columnPoints: 4 },
+  { top: 4, left: 0, rowPoints: 4, columnPoints: 6 },
+  { top: 4, left: 4, rowPoints: 4, columnPoints: 4 },
+] as const;
+const REGION_BYTES = PLANES * IMAGE.channels * FLOAT_BYTES;
+const REGION_PLANE = IMAGE.channels * FLOAT_BYTES;
+
+function runTransform(
+  transform: KernelExports['winogradInputF32'],
+  values: Values,
+  border: number,
+): void {
+  const { height, width, channels } = IMAGE;
+  const image = values(height * width * channels);
+  const lines = values(LINES);
+  for (const [i, { top, left, rowPoints, columnPoints }] of REGIONS.entries()) {
+    const [y, x] = [top + border, left + border];
+    const place = [y, x, 1, 1, rowPoints, columnPoints] as const;
+    const toPtr = OUT_PTR + i * REGION_BYTES;
+    transform(image, height, width, channels, ...place, lines, toPtr, REGION_PLANE);
+  }
+}
+
+function runOutput(kernels: KernelExports, values: Values): void {
+  const { height, width, channels } = IMAGE;
+  const planes = values(PLANES * channels);
+  const [lines, bias] = [values(LINES), values(channels)];
+  for (const { top, left, rowPoints, columnPoints } of REGIONS) {
+    const image = [height, width, channels, top, left] as const;
+    const tiles = [1, 1, rowPoints, columnPoints] as const;
+    kernels.winogradOutputF32(planes, REGION_PLANE, ...image, ...tiles, lines, bias, OUT_PTR);
+  }
+}
+
+function runWeights(kernels: KernelExports, values: Values): void {
+  const length = IN * OUT;
+  const planeBytes = length * FLOAT_BYTES;
+  const [panels, turned] = [values(PLANES * length), values(PLANES * length)];
+  kernels.winogradWeightsF32(values(9 * length), IN, OUT, panels, planeBytes);
+  kernels.winogradTurnPanelsF32(panels, IN, OUT, planeBytes, turned);
+  kernels.winogradWeightGradF32(turned, planeBytes, length, values(LINES), OUT_PTR);
 }

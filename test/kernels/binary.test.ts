@@ -17,6 +17,7 @@ const MEMORY_KIND = 2;
 const SHARED_WITH_MAXIMUM = 3;
 const FIRST_RELAXED_OPCODE = 256;
 const RELAXED_MADD_F32X4 = 0x105;
+const RELAXED_NMADD_F32X4 = 0x106;
 const RELAXED_MADD_F64X2 = 0x107;
 
 const COLLECTIVES_ABI = 'collectives.ts';
@@ -68,6 +69,7 @@ describe('relaxed SIMD', () => {
     ['wide', wide],
   ])('is the fused multiply-add in the %s kernels, and nothing else', (_name, binary) => {
     const relaxed = [...binary.vectorOpcodes].filter((opcode) => opcode >= FIRST_RELAXED_OPCODE);
-    expect(relaxed.toSorted()).toEqual([RELAXED_MADD_F32X4, RELAXED_MADD_F64X2]);
+    const fused = [RELAXED_MADD_F32X4, RELAXED_NMADD_F32X4, RELAXED_MADD_F64X2];
+    expect(relaxed.toSorted()).toEqual(fused);
   });
 });

@@ -1,45 +1,84 @@
-// Kernels of Winograd's minimal filtering F(2x2, 3x3) (Lavin and Gray 2016), for one sample: tiles
-// of 2x2 outputs, each from 4x4 inputs. A transformed tile has 16 places; the values of one place,
-// of all tiles and channels [tiles, channels], lie together in a plane, and planes are
-// `planeBytes` apart. Channels are multiples of 4, outputs of the products of 8. With
-//   B' = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1]
-//   G  = [1 0 0; 1/2 1/2 1/2; 1/2 -1/2 1/2; 0 0 1]
-//   A' = [1 1 1 0; 0 1 -1 -1]
-// the outputs of a tile are A' [(G g G') . (B' d B)] A, . by element, summed over input channels.
+// Kernels of Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray 2016): tiles of 4x4 outputs,
+// each from 6x6 inputs, with the points 0, +-sqrt(1/2), +-sqrt(2) and infinity, which cost half the
+// error of 0, +-1, +-2 and infinity (Barabasz et al. 2020 say how points decide the error).
 
+/** What the transforms work on is a rectangle of tiles of one kind: `rowPoints` and `columnPoints`
+ * are the places of a tile along each axis, 6 or 4, and (top, left) is the first pixel that
+ * it reads or writes. Outside of the image is zero. How much scratch they need is in
+ * nn/conv/winogradPlan.ts.
+ *
+ * The outputs of a tile are A' [(G g G') . (B' d B)] A, . by element, summed over input channels.
+ * With a = sqrt(1/2), b = sqrt(2), and places in the order 0, a, -a, infinity, b, -b:
+ *
+ *     B' = [1  0 -5/2  0 1 0]   G = [  1     0    0 ]   A' = [1  1   1  0  1   1]
+ *          [0 -b  -2   a 1 0]       [-2/3 -2a/3 -1/3]        [0  a  -a  0  b  -b]
+ *          [0  b  -2  -a 1 0]       [-2/3  2a/3 -1/3]        [0 1/2 1/2 0  2   2]
+ *          [0  1   0 -5/2 0 1]      [  0     0    1 ]        [0 a/2 -a/2 1 2b -2b]
+ *          [0 -a -1/2  b 1 0]       [ 1/6   b/6  1/3]
+ *          [0  a -1/2 -b 1 0]       [ 1/6  -b/6  1/3]
+ *
+ * Where an axis leaves 1 or 2 outputs, the last tile is one of F(2, 3) along it, with the first
+ * four places and so the same G:
+ *
+ *     B' = [1   0    -2   0]   A' = [1 1  1 0]
+ *          [0 -3a/2 -3/2  0]        [0 a -a 1]
+ *          [0  3a/2 -3/2  0]
+ *          [0  -1/2   0   1]
+ *
+ * A transformed tile has 36 places (i, j), i of the rows. The values of one place, of all tiles and
+ * channels [tiles, channels], lie together in plane 6 i + j, and planes are `planeBytes` apart.
+ * Tiles are in the order tail columns, full, tail rows, corners, so that those that have a place
+ * lie together. Channels are multiples of 8. No pointer that is read may be 0. */
 export interface WinogradKernels {
-  /** dst = B' d B for every tile; tile (ty, tx) reads 4x4 pixels from pixel (2 ty, 2 tx) on. */
+  /** dst = B' d B for the tiles of a region; (top, left) may be negative. */
   winogradInputF32(
     xPtr: number,
-    rowBytes: number,
+    height: number,
+    width: number,
+    channels: number,
+    top: number,
+    left: number,
     tileRows: number,
     tileColumns: number,
-    channels: number,
+    rowPoints: number,
+    columnPoints: number,
+    scratchPtr: number,
     dstPtr: number,
     planeBytes: number,
   ): void;
-  /** dst = A dy A' for every tile of 2x2 pixels. */
+  /** dst = A dy A' for the tiles of a region. */
   winogradOutputGradF32(
     dyPtr: number,
-    rowBytes: number,
+    height: number,
+    width: number,
+    channels: number,
+    top: number,
+    left: number,
     tileRows: number,
     tileColumns: number,
-    channels: number,
+    rowPoints: number,
+    columnPoints: number,
+    scratchPtr: number,
     dstPtr: number,
     planeBytes: number,
   ): void;
-  /** out = A' m A + bias, [outHeight, outWidth, channels] without what a last tile has too much;
+  /** out = A' m A + bias for the tiles of a region, without what lies outside of the image;
    * `biasPtr`: 0 for none. */
   winogradOutputF32(
     srcPtr: number,
     planeBytes: number,
+    height: number,
+    width: number,
+    channels: number,
+    top: number,
+    left: number,
     tileRows: number,
     tileColumns: number,
-    channels: number,
+    rowPoints: number,
+    columnPoints: number,
+    scratchPtr: number,
     biasPtr: number,
     outPtr: number,
-    outHeight: number,
-    outWidth: number,
   ): void;
   /** dst = G g G' of a weight [3, 3, inChannels, outChannels], each plane packed into panels of 8
    * output channels: [outChannels / 8, inChannels, 8]. */
@@ -50,14 +89,33 @@ export interface WinogradKernels {
     dstPtr: number,
     planeBytes: number,
   ): void;
+  /** From the panels of a weight to those of the convolution that is its input gradient: turned
+   * by half a turn, inputs and outputs exchanged. A turned kernel has at point p what the
+   * kernel has at 1 / p, times a power of two. */
+  winogradTurnPanelsF32(
+    panelsPtr: number,
+    inChannels: number,
+    outChannels: number,
+    planeBytes: number,
+    dstPtr: number,
+  ): void;
   /** grad = G' u G for planes of `length` elements; grad is [3, 3, length]. */
-  winogradWeightGradF32(srcPtr: number, planeBytes: number, length: number, gradPtr: number): void;
+  winogradWeightGradF32(
+    srcPtr: number,
+    planeBytes: number,
+    length: number,
+    scratchPtr: number,
+    gradPtr: number,
+  ): void;
   /** In each plane the matrix product [tiles, inChannels] x [inChannels, outChannels] by packed
-   * panels; at least 4 tiles. No pointer into src may be 0. */
+   * panels, for the tiles that have its place. */
   winogradProductsF32(
     srcPtr: number,
     srcPlaneBytes: number,
-    tiles: number,
+    tailColumnTiles: number,
+    fullTiles: number,
+    tailRowTiles: number,
+    cornerTiles: number,
     inChannels: number,
     panelsPtr: number,
     panelsPlaneBytes: number,
@@ -70,7 +128,10 @@ export interface WinogradKernels {
   winogradGradProductsF32(
     srcPtr: number,
     srcPlaneBytes: number,
-    tiles: number,
+    tailColumnTiles: number,
+    fullTiles: number,
+    tailRowTiles: number,
+    cornerTiles: number,
     inChannels: number,
     dyPtr: number,
     dyPlaneBytes: number,

@@ -21,5 +21,7 @@ export * from './pointwise';
 export * from './pool';
 export * from './rmsNorm';
 export * from './sampleNorm';
-export * from './winograd';
+export * from './winogradGradProducts';
 export * from './winogradProducts';
+export * from './winogradTiles';
+export * from './winogradWeights';

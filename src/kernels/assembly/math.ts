@@ -12,6 +12,13 @@ export function mulAdd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
+/** c - a * b in four float32 lanes, rounded as {@link mulAdd}. */
+@inline
+export function negMulAdd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(a, b, c);
+  return f32x4.sub(c, f32x4.mul(a, b));
+}
+
 /** sum + a in two float64 lanes, the same bits in both builds; `one` is 1 in both. Where half of a
  * loop's sums go this way, as products with 1, multipliers take work off the adders, which also
  * convert. */

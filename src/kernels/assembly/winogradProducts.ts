@@ -1,16 +1,21 @@
-// The matrix products of Winograd's convolution: in each of the 16 places of a transformed tile one
+// The matrix products of Winograd's convolution: in each of the 36 places of a transformed tile one
 // of [tiles, in] by [in, out], and for the weight gradient one of [in, tiles] by [tiles, out]. A
-// register tile covers 4 rows x 8 columns; each element is ONE chain of multiply-adds.
+// register tile covers 4 rows x 8 columns, in the wide build 16; each element is ONE chain of
+// multiply-adds. Tiles of F(2, 3) along an axis have the first 4 of its places only; tiles are in
+// such an order that those of one place lie together.
 
+import { IS_WIDE } from './build';
 import { PANEL_ROW_BYTES, splat, TILE_PIXELS } from './convTile';
 import { mulAdd } from './math';
-
-const PLACES: i32 = 16;
+import { countTiles, firstTile, POINTS } from './winogradPlaces';
 
 export function winogradProductsF32(
   srcPtr: usize,
   srcPlaneBytes: usize,
-  tiles: i32,
+  tailColumnTiles: i32,
+  fullTiles: i32,
+  tailRowTiles: i32,
+  cornerTiles: i32,
   inChannels: i32,
   panelsPtr: usize,
   panelsPlaneBytes: usize,
@@ -21,222 +26,267 @@ export function winogradProductsF32(
   const srcBytes = (<usize>inChannels) << 2;
   const dstBytes = (<usize>outChannels) << 2;
   const panelBytes = <usize>inChannels * PANEL_ROW_BYTES;
-  for (let place = PLACES; place > 0; place--) {
-    let panel = panelsPtr;
-    for (let out = dstPtr; out != dstPtr + dstBytes; out += PANEL_ROW_BYTES) {
-      const panelEnd = panel + panelBytes;
-      for (let next = 0; next < tiles; next += TILE_PIXELS) {
-        // The last register tile ends with the last row; what it does again has the same bits.
-        const row = min(next, tiles - TILE_PIXELS);
-        let a0 = srcPtr + <usize>row * srcBytes;
-        let a1 = a0 + srcBytes;
-        let a2 = a1 + srcBytes;
-        let a3 = a2 + srcBytes;
-        let b = panel;
-        let c00 = f32x4.splat(0),
-          c01 = f32x4.splat(0);
-        let c10 = f32x4.splat(0),
-          c11 = f32x4.splat(0);
-        let c20 = f32x4.splat(0),
-          c21 = f32x4.splat(0);
-        let c30 = f32x4.splat(0),
-          c31 = f32x4.splat(0);
-        do {
-          // See SCHEDULING in conv.ts.
-          let b0 = v128.load(b);
-          let b1 = v128.load(b, 16);
-          let v0 = splat(a0);
-          c00 = mulAdd(v0, b0, c00);
-          c01 = mulAdd(v0, b1, c01);
-          let v1 = splat(a1);
-          c10 = mulAdd(v1, b0, c10);
-          c11 = mulAdd(v1, b1, c11);
-          let v2 = splat(a2);
-          c20 = mulAdd(v2, b0, c20);
-          c21 = mulAdd(v2, b1, c21);
-          let v3 = splat(a3);
-          c30 = mulAdd(v3, b0, c30);
-          c31 = mulAdd(v3, b1, c31);
-          if (a0 == 0) break;
-          b0 = v128.load(b, 32);
-          b1 = v128.load(b, 48);
-          v0 = v128.load_splat<f32>(a0, 4);
-          c00 = mulAdd(v0, b0, c00);
-          c01 = mulAdd(v0, b1, c01);
-          v1 = v128.load_splat<f32>(a1, 4);
-          c10 = mulAdd(v1, b0, c10);
-          c11 = mulAdd(v1, b1, c11);
-          v2 = v128.load_splat<f32>(a2, 4);
-          c20 = mulAdd(v2, b0, c20);
-          c21 = mulAdd(v2, b1, c21);
-          v3 = v128.load_splat<f32>(a3, 4);
-          c30 = mulAdd(v3, b0, c30);
-          c31 = mulAdd(v3, b1, c31);
-          if (a1 == 0) break;
-          b0 = v128.load(b, 64);
-          b1 = v128.load(b, 80);
-          v0 = v128.load_splat<f32>(a0, 8);
-          c00 = mulAdd(v0, b0, c00);
-          c01 = mulAdd(v0, b1, c01);
-          v1 = v128.load_splat<f32>(a1, 8);
-          c10 = mulAdd(v1, b0, c10);
-          c11 = mulAdd(v1, b1, c11);
-          v2 = v128.load_splat<f32>(a2, 8);
-          c20 = mulAdd(v2, b0, c20);
-          c21 = mulAdd(v2, b1, c21);
-          v3 = v128.load_splat<f32>(a3, 8);
-          c30 = mulAdd(v3, b0, c30);
-          c31 = mulAdd(v3, b1, c31);
-          if (a2 == 0) break;
-          b0 = v128.load(b, 96);
-          b1 = v128.load(b, 112);
-          v0 = v128.load_splat<f32>(a0, 12);
-          c00 = mulAdd(v0, b0, c00);
-          c01 = mulAdd(v0, b1, c01);
-          v1 = v128.load_splat<f32>(a1, 12);
-          c10 = mulAdd(v1, b0, c10);
-          c11 = mulAdd(v1, b1, c11);
-          v2 = v128.load_splat<f32>(a2, 12);
-          c20 = mulAdd(v2, b0, c20);
-          c21 = mulAdd(v2, b1, c21);
-          v3 = v128.load_splat<f32>(a3, 12);
-          c30 = mulAdd(v3, b0, c30);
-          c31 = mulAdd(v3, b1, c31);
-          a0 += 16;
-          a1 += 16;
-          a2 += 16;
-          a3 += 16;
-          b += 4 * PANEL_ROW_BYTES;
-        } while (b != panelEnd);
-        let o = out + <usize>row * dstBytes;
-        v128.store(o, c00);
-        v128.store(o, c01, 16);
-        o += dstBytes;
-        v128.store(o, c10);
-        v128.store(o, c11, 16);
-        o += dstBytes;
-        v128.store(o, c20);
-        v128.store(o, c21, 16);
-        o += dstBytes;
-        v128.store(o, c30);
-        v128.store(o, c31, 16);
+  for (let i = 0; i < POINTS; i++) {
+    for (let j = 0; j < POINTS; j++) {
+      const first = firstTile(j, tailColumnTiles);
+      const count = countTiles(i, j, tailColumnTiles, fullTiles, tailRowTiles, cornerTiles);
+      const src = srcPtr + <usize>first * srcBytes;
+      let out = dstPtr + <usize>first * dstBytes;
+      if (count > 0) {
+        let panel = panelsPtr;
+        let left = outChannels;
+        if (IS_WIDE) {
+          for (; left >= 16; left -= 16) {
+            pairProducts(src, srcBytes, count, panel, panelBytes, out, dstBytes);
+            panel += panelBytes << 1;
+            out += PANEL_ROW_BYTES << 1;
+          }
+        }
+        for (; left > 0; left -= 8) {
+          panelProducts(src, srcBytes, count, panel, panel + panelBytes, out, dstBytes);
+          panel += panelBytes;
+          out += PANEL_ROW_BYTES;
+        }
       }
-      panel = panelEnd;
+      srcPtr += srcPlaneBytes;
+      panelsPtr += panelsPlaneBytes;
+      dstPtr += dstPlaneBytes;
     }
-    srcPtr += srcPlaneBytes;
-    panelsPtr += panelsPlaneBytes;
-    dstPtr += dstPlaneBytes;
   }
 }
 
-export function winogradGradProductsF32(
+/** All tiles by one panel. */
+function panelProducts(
   srcPtr: usize,
-  srcPlaneBytes: usize,
+  srcBytes: usize,
   tiles: i32,
-  inChannels: i32,
-  dyPtr: usize,
-  dyPlaneBytes: usize,
-  outChannels: i32,
-  gradPtr: usize,
-  gradPlaneBytes: usize,
-  accumulate: i32,
+  panel: usize,
+  end: usize,
+  outPtr: usize,
+  dstBytes: usize,
 ): void {
-  const srcBytes = (<usize>inChannels) << 2;
-  const dyBytes = (<usize>outChannels) << 2;
-  const pairsBytes = <usize>(tiles >> 1) * 2 * dyBytes;
-  for (let place = PLACES; place > 0; place--) {
-    for (let k: usize = 0; k < srcBytes; k += 16) {
-      for (let channel: usize = 0; channel < dyBytes; channel += PANEL_ROW_BYTES) {
-        let a = srcPtr + k;
-        let b = dyPtr + channel;
-        const pairsEnd = b + pairsBytes;
-        let c00 = f32x4.splat(0),
-          c01 = f32x4.splat(0);
-        let c10 = f32x4.splat(0),
-          c11 = f32x4.splat(0);
-        let c20 = f32x4.splat(0),
-          c21 = f32x4.splat(0);
-        let c30 = f32x4.splat(0),
-          c31 = f32x4.splat(0);
-        while (b != pairsEnd) {
-          let b0 = v128.load(b);
-          let b1 = v128.load(b, 16);
-          let v0 = splat(a);
-          c00 = mulAdd(v0, b0, c00);
-          c01 = mulAdd(v0, b1, c01);
-          let v1 = v128.load_splat<f32>(a, 4);
-          c10 = mulAdd(v1, b0, c10);
-          c11 = mulAdd(v1, b1, c11);
-          let v2 = v128.load_splat<f32>(a, 8);
-          c20 = mulAdd(v2, b0, c20);
-          c21 = mulAdd(v2, b1, c21);
-          let v3 = v128.load_splat<f32>(a, 12);
-          c30 = mulAdd(v3, b0, c30);
-          c31 = mulAdd(v3, b1, c31);
-          a += srcBytes;
-          b += dyBytes;
-          if (a == 0) break;
-          b0 = v128.load(b);
-          b1 = v128.load(b, 16);
-          v0 = splat(a);
-          c00 = mulAdd(v0, b0, c00);
-          c01 = mulAdd(v0, b1, c01);
-          v1 = v128.load_splat<f32>(a, 4);
-          c10 = mulAdd(v1, b0, c10);
-          c11 = mulAdd(v1, b1, c11);
-          v2 = v128.load_splat<f32>(a, 8);
-          c20 = mulAdd(v2, b0, c20);
-          c21 = mulAdd(v2, b1, c21);
-          v3 = v128.load_splat<f32>(a, 12);
-          c30 = mulAdd(v3, b0, c30);
-          c31 = mulAdd(v3, b1, c31);
-          a += srcBytes;
-          b += dyBytes;
-        }
-        if (tiles & 1) {
-          const b0 = v128.load(b);
-          const b1 = v128.load(b, 16);
-          const v0 = splat(a);
-          c00 = mulAdd(v0, b0, c00);
-          c01 = mulAdd(v0, b1, c01);
-          const v1 = v128.load_splat<f32>(a, 4);
-          c10 = mulAdd(v1, b0, c10);
-          c11 = mulAdd(v1, b1, c11);
-          const v2 = v128.load_splat<f32>(a, 8);
-          c20 = mulAdd(v2, b0, c20);
-          c21 = mulAdd(v2, b1, c21);
-          const v3 = v128.load_splat<f32>(a, 12);
-          c30 = mulAdd(v3, b0, c30);
-          c31 = mulAdd(v3, b1, c31);
-          a += srcBytes;
-          b += dyBytes;
-        }
-        const g0 = gradPtr + (k >> 2) * dyBytes + channel;
-        const g1 = g0 + dyBytes;
-        const g2 = g1 + dyBytes;
-        const g3 = g2 + dyBytes;
-        if (accumulate) {
-          c00 = f32x4.add(v128.load(g0), c00);
-          c01 = f32x4.add(v128.load(g0, 16), c01);
-          c10 = f32x4.add(v128.load(g1), c10);
-          c11 = f32x4.add(v128.load(g1, 16), c11);
-          c20 = f32x4.add(v128.load(g2), c20);
-          c21 = f32x4.add(v128.load(g2, 16), c21);
-          c30 = f32x4.add(v128.load(g3), c30);
-          c31 = f32x4.add(v128.load(g3, 16), c31);
-        }
-        v128.store(g0, c00);
-        v128.store(g0, c01, 16);
-        v128.store(g1, c10);
-        v128.store(g1, c11, 16);
-        v128.store(g2, c20);
-        v128.store(g2, c21, 16);
-        v128.store(g3, c30);
-        v128.store(g3, c31, 16);
-      }
-    }
-    srcPtr += srcPlaneBytes;
-    dyPtr += dyPlaneBytes;
-    gradPtr += gradPlaneBytes;
+  // Fewer tiles than a register tile has are repeated; what is done again has the same bits.
+  const src1 = tiles > 1 ? srcBytes : 0;
+  const src2 = tiles > 2 ? srcBytes : 0;
+  const src3 = tiles > 3 ? srcBytes : 0;
+  const out1 = tiles > 1 ? dstBytes : 0;
+  const out2 = tiles > 2 ? dstBytes : 0;
+  const out3 = tiles > 3 ? dstBytes : 0;
+  for (let next = 0; next < tiles; next += TILE_PIXELS) {
+    // The last register tile ends with the last row.
+    const row = max(min(next, tiles - TILE_PIXELS), 0);
+    let a0 = srcPtr + <usize>row * srcBytes;
+    let a1 = a0 + src1;
+    let a2 = a1 + src2;
+    let a3 = a2 + src3;
+    let b = panel;
+    let c00 = f32x4.splat(0),
+      c01 = f32x4.splat(0);
+    let c10 = f32x4.splat(0),
+      c11 = f32x4.splat(0);
+    let c20 = f32x4.splat(0),
+      c21 = f32x4.splat(0);
+    let c30 = f32x4.splat(0),
+      c31 = f32x4.splat(0);
+    do {
+      // See SCHEDULING in conv.ts.
+      let b0 = v128.load(b);
+      let b1 = v128.load(b, 16);
+      let v0 = splat(a0);
+      c00 = mulAdd(v0, b0, c00);
+      c01 = mulAdd(v0, b1, c01);
+      let v1 = splat(a1);
+      c10 = mulAdd(v1, b0, c10);
+      c11 = mulAdd(v1, b1, c11);
+      let v2 = splat(a2);
+      c20 = mulAdd(v2, b0, c20);
+      c21 = mulAdd(v2, b1, c21);
+      let v3 = splat(a3);
+      c30 = mulAdd(v3, b0, c30);
+      c31 = mulAdd(v3, b1, c31);
+      if (a0 == 0) break;
+      b0 = v128.load(b, 32);
+      b1 = v128.load(b, 48);
+      v0 = v128.load_splat<f32>(a0, 4);
+      c00 = mulAdd(v0, b0, c00);
+      c01 = mulAdd(v0, b1, c01);
+      v1 = v128.load_splat<f32>(a1, 4);
+      c10 = mulAdd(v1, b0, c10);
+      c11 = mulAdd(v1, b1, c11);
+      v2 = v128.load_splat<f32>(a2, 4);
+      c20 = mulAdd(v2, b0, c20);
+      c21 = mulAdd(v2, b1, c21);
+      v3 = v128.load_splat<f32>(a3, 4);
+      c30 = mulAdd(v3, b0, c30);
+      c31 = mulAdd(v3, b1, c31);
+      if (a1 == 0) break;
+      b0 = v128.load(b, 64);
+      b1 = v128.load(b, 80);
+      v0 = v128.load_splat<f32>(a0, 8);
+      c00 = mulAdd(v0, b0, c00);
+      c01 = mulAdd(v0, b1, c01);
+      v1 = v128.load_splat<f32>(a1, 8);
+      c10 = mulAdd(v1, b0, c10);
+      c11 = mulAdd(v1, b1, c11);
+      v2 = v128.load_splat<f32>(a2, 8);
+      c20 = mulAdd(v2, b0, c20);
+      c21 = mulAdd(v2, b1, c21);
+      v3 = v128.load_splat<f32>(a3, 8);
+      c30 = mulAdd(v3, b0, c30);
+      c31 = mulAdd(v3, b1, c31);
+      if (a2 == 0) break;
+      b0 = v128.load(b, 96);
+      b1 = v128.load(b, 112);
+      v0 = v128.load_splat<f32>(a0, 12);
+      c00 = mulAdd(v0, b0, c00);
+      c01 = mulAdd(v0, b1, c01);
+      v1 = v128.load_splat<f32>(a1, 12);
+      c10 = mulAdd(v1, b0, c10);
+      c11 = mulAdd(v1, b1, c11);
+      v2 = v128.load_splat<f32>(a2, 12);
+      c20 = mulAdd(v2, b0, c20);
+      c21 = mulAdd(v2, b1, c21);
+      v3 = v128.load_splat<f32>(a3, 12);
+      c30 = mulAdd(v3, b0, c30);
+      c31 = mulAdd(v3, b1, c31);
+      a0 += 16;
+      a1 += 16;
+      a2 += 16;
+      a3 += 16;
+      b += 4 * PANEL_ROW_BYTES;
+    } while (b != end);
+    let o = outPtr + <usize>row * dstBytes;
+    v128.store(o, c01, 16);
+    v128.store(o, c00);
+    o += out1;
+    v128.store(o, c11, 16);
+    v128.store(o, c10);
+    o += out2;
+    v128.store(o, c21, 16);
+    v128.store(o, c20);
+    o += out3;
+    v128.store(o, c31, 16);
+    v128.store(o, c30);
+  }
+}
+
+/** All tiles by two panels. */
+function pairProducts(
+  srcPtr: usize,
+  srcBytes: usize,
+  tiles: i32,
+  panel: usize,
+  panelBytes: usize,
+  outPtr: usize,
+  dstBytes: usize,
+): void {
+  const src1 = tiles > 1 ? srcBytes : 0;
+  const src2 = tiles > 2 ? srcBytes : 0;
+  const src3 = tiles > 3 ? srcBytes : 0;
+  const out1 = tiles > 1 ? dstBytes : 0;
+  const out2 = tiles > 2 ? dstBytes : 0;
+  const out3 = tiles > 3 ? dstBytes : 0;
+  const end = panel + panelBytes;
+  for (let next = 0; next < tiles; next += TILE_PIXELS) {
+    const row = max(min(next, tiles - TILE_PIXELS), 0);
+    let a0 = srcPtr + <usize>row * srcBytes;
+    let a1 = a0 + src1;
+    let a2 = a1 + src2;
+    let a3 = a2 + src3;
+    let b = panel;
+    let d = end;
+    let c00 = f32x4.splat(0),
+      c01 = f32x4.splat(0),
+      c02 = f32x4.splat(0),
+      c03 = f32x4.splat(0);
+    let c10 = f32x4.splat(0),
+      c11 = f32x4.splat(0),
+      c12 = f32x4.splat(0),
+      c13 = f32x4.splat(0);
+    let c20 = f32x4.splat(0),
+      c21 = f32x4.splat(0),
+      c22 = f32x4.splat(0),
+      c23 = f32x4.splat(0);
+    let c30 = f32x4.splat(0),
+      c31 = f32x4.splat(0),
+      c32 = f32x4.splat(0),
+      c33 = f32x4.splat(0);
+    do {
+      let b0 = v128.load(b);
+      let b1 = v128.load(b, 16);
+      let b2 = v128.load(d);
+      let b3 = v128.load(d, 16);
+      let v0 = v128.load_splat<f32>(a0);
+      c00 = mulAdd(v0, b0, c00);
+      c01 = mulAdd(v0, b1, c01);
+      c02 = mulAdd(v0, b2, c02);
+      c03 = mulAdd(v0, b3, c03);
+      let v1 = v128.load_splat<f32>(a1);
+      c10 = mulAdd(v1, b0, c10);
+      c11 = mulAdd(v1, b1, c11);
+      c12 = mulAdd(v1, b2, c12);
+      c13 = mulAdd(v1, b3, c13);
+      let v2 = v128.load_splat<f32>(a2);
+      c20 = mulAdd(v2, b0, c20);
+      c21 = mulAdd(v2, b1, c21);
+      c22 = mulAdd(v2, b2, c22);
+      c23 = mulAdd(v2, b3, c23);
+      let v3 = v128.load_splat<f32>(a3);
+      c30 = mulAdd(v3, b0, c30);
+      c31 = mulAdd(v3, b1, c31);
+      c32 = mulAdd(v3, b2, c32);
+      c33 = mulAdd(v3, b3, c33);
+      if (a0 == 0) break;
+      b0 = v128.load(b, 32);
+      b1 = v128.load(b, 48);
+      b2 = v128.load(d, 32);
+      b3 = v128.load(d, 48);
+      v0 = v128.load_splat<f32>(a0, 4);
+      c00 = mulAdd(v0, b0, c00);
+      c01 = mulAdd(v0, b1, c01);
+      c02 = mulAdd(v0, b2, c02);
+      c03 = mulAdd(v0, b3, c03);
+      v1 = v128.load_splat<f32>(a1, 4);
+      c10 = mulAdd(v1, b0, c10);
+      c11 = mulAdd(v1, b1, c11);
+      c12 = mulAdd(v1, b2, c12);
+      c13 = mulAdd(v1, b3, c13);
+      v2 = v128.load_splat<f32>(a2, 4);
+      c20 = mulAdd(v2, b0, c20);
+      c21 = mulAdd(v2, b1, c21);
+      c22 = mulAdd(v2, b2, c22);
+      c23 = mulAdd(v2, b3, c23);
+      v3 = v128.load_splat<f32>(a3, 4);
+      c30 = mulAdd(v3, b0, c30);
+      c31 = mulAdd(v3, b1, c31);
+      c32 = mulAdd(v3, b2, c32);
+      c33 = mulAdd(v3, b3, c33);
+      a0 += 8;
+      a1 += 8;
+      a2 += 8;
+      a3 += 8;
+      b += 2 * PANEL_ROW_BYTES;
+      d += 2 * PANEL_ROW_BYTES;
+    } while (b != end);
+    let o = outPtr + <usize>row * dstBytes;
+    v128.store(o, c01, 16);
+    v128.store(o, c00);
+    v128.store(o, c03, 48);
+    v128.store(o, c02, 32);
+    o += out1;
+    v128.store(o, c11, 16);
+    v128.store(o, c10);
+    v128.store(o, c13, 48);
+    v128.store(o, c12, 32);
+    o += out2;
+    v128.store(o, c21, 16);
+    v128.store(o, c20);
+    v128.store(o, c23, 48);
+    v128.store(o, c22, 32);
+    o += out3;
+    v128.store(o, c31, 16);
+    v128.store(o, c30);
+    v128.store(o, c33, 48);
+    v128.store(o, c32, 32);
   }
 }

@@ -5,10 +5,10 @@ import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
 import type { Binding } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
-import type { ConvPasses } from './convSteps.ts';
+import type { SamplePasses } from './convSteps.ts';
 import { type ConvAxes, forwardSteps, paddedSize } from './convSteps.ts';
 
-export function bindDepthwise(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): ConvPasses {
+export function bindDepthwise(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): SamplePasses {
   const { kernels } = binding;
   const channels = spec.inChannels;
   const { rowStepBytes, pixelStepBytes, tapsY, tapStepYBytes, tapsX, tapStepXBytes } = forwardSteps(
@@ -44,8 +44,6 @@ export function bindDepthwise(spec: Conv2dSpec, axes: ConvAxes, binding: Binding
         width,
       );
     },
-    // Every sample adds to the gradient itself.
-    endWeightGrad() {},
     weightGrad(xPtr, dyPtr, gradPtr, accumulate) {
       kernels.depthwiseWeightGradF32(
         xPtr,

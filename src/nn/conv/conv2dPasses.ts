@@ -1,6 +1,5 @@
 // The passes of a convolution, bound to addresses: forward, weight gradient, input gradient.
-// Everything that depends on shapes alone is worked out before; the passes only call kernels,
-// sample by sample.
+// Everything that depends on shapes alone is worked out before; the passes only call kernels.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
@@ -9,19 +8,25 @@ import type { Binding, BoundLayer, WorkspaceDeclaration } from '../layers/layer.
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { bindDepthwise } from './conv2dDepthwise.ts';
 import { bindTiles, tilesWorkspace } from './conv2dTiles.ts';
-import { bindWinograd, isWinograd, winogradBordered, winogradWorkspace } from './conv2dWinograd.ts';
-import { type ConvAxes, type ConvPasses, isDepthwise, paddedSize } from './convSteps.ts';
+import { bindWinograd, winogradWorkspace } from './conv2dWinograd.ts';
+import {
+  type ConvAxes,
+  type ConvPasses,
+  isDepthwise,
+  paddedSize,
+  type SamplePasses,
+} from './convSteps.ts';
+import { isWinograd } from './winogradPlan.ts';
 
 /** The memory that the passes need: bordered samples and packed weights. */
 export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly WorkspaceDeclaration[] {
+  if (isWinograd(spec, axes)) return winogradWorkspace(spec, axes);
   const workspace: WorkspaceDeclaration[] = [];
   const add = (name: string, shape: readonly number[]): void => {
     workspace.push({ name, type: 'f32', shape, isScratch: false });
   };
-  const bordered = borderedInput(spec, axes);
-  const padded = [bordered.rows, bordered.columns, spec.inChannels];
-  if (needsBorder(axes, bordered)) add('padded', padded);
-  if (isWinograd(spec, axes)) return [...workspace, ...winogradWorkspace(spec, axes)];
+  const padded = [paddedSize(axes.y), paddedSize(axes.x), spec.inChannels];
+  if (needsBorder(axes)) add('padded', padded);
   if (isDepthwise(spec)) {
     add('paddedGrad', padded);
     return workspace;
@@ -31,29 +36,19 @@ export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Worksp
 
 /** Binds the passes of a convolution over all samples of a worker. */
 export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): BoundLayer {
-  const { step, input, output } = binding;
-  const loadSample = bindPadding(spec, axes, binding);
+  const { step, input } = binding;
   const passes = bindPasses(spec, axes, binding);
-  const xBytes = sizeOf(input.shape) * FLOAT_BYTES;
-  const yBytes = sizeOf(output.shape) * FLOAT_BYTES;
-  const foldWeight = bindWeightGradient(spec, binding, { passes, loadSample });
+  const foldWeight = bindWeightGradient(spec, binding, passes);
   const pixels = axes.y.output * axes.x.output;
   const foldBias = spec.bias ? bindBiasGradient(binding, pixels) : undefined;
   return {
     forward() {
-      passes.prepare();
-      for (let sample = 0; sample < step.countSamples; sample++) {
-        passes.forward(loadSample(sample), output.ptr + sample * yBytes);
-      }
+      passes.forward(step.countSamples);
     },
     backward() {
       foldWeight?.();
       foldBias?.();
-      if (input.gradPtr === 0) return;
-      passes.prepareInputGrad();
-      for (let sample = 0; sample < step.countSamples; sample++) {
-        passes.inputGrad(output.gradPtr + sample * yBytes, input.gradPtr + sample * xBytes);
-      }
+      if (input.gradPtr !== 0) passes.inputGrad(step.countSamples);
     },
   };
 }
@@ -62,13 +57,11 @@ export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): 
 function bindWeightGradient(
   spec: Conv2dSpec,
   binding: Binding,
-  of: { readonly passes: ConvPasses; readonly loadSample: (sample: number) => number },
+  passes: ConvPasses,
 ): (() => void) | undefined {
-  const { kernels, step, output } = binding;
-  const { passes, loadSample } = of;
+  const { kernels, step } = binding;
   const weightGrad = binding.gradient('weight');
   if (weightGrad === undefined) return undefined;
-  const yBytes = sizeOf(output.shape) * FLOAT_BYTES;
   const area = spec.kernel[0] * spec.kernel[1];
   const weightBytes = (area * spec.inChannels * spec.outChannels * FLOAT_BYTES) / spec.groups;
   return () => {
@@ -77,11 +70,7 @@ function bindWeightGradient(
       const end = step.grainStart[grain + 1]!;
       const leafPtr = weightGrad.leafPtr(grain);
       if (start === end) kernels.zeroBytes(leafPtr, weightBytes);
-      for (let sample = start; sample < end; sample++) {
-        const dyPtr = output.gradPtr + sample * yBytes;
-        passes.weightGrad(loadSample(sample), dyPtr, leafPtr, sample > start ? 1 : 0);
-      }
-      if (end > start) passes.endWeightGrad(leafPtr);
+      else passes.weightGrad(start, end, leafPtr);
       weightGrad.fold(grain);
     }
   };
@@ -89,24 +78,45 @@ function bindWeightGradient(
 
 /** The way to convolve that suits the shapes, which alone decide. */
 function bindPasses(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): ConvPasses {
-  if (isDepthwise(spec)) return bindDepthwise(spec, axes, binding);
   if (isWinograd(spec, axes)) return bindWinograd(spec, axes, binding);
-  return bindTiles(spec, axes, binding);
+  const passes = isDepthwise(spec)
+    ? bindDepthwise(spec, axes, binding)
+    : bindTiles(spec, axes, binding);
+  return sampleBySample(passes, bindPadding(spec, axes, binding), binding);
 }
 
-interface Bordered {
-  readonly rows: number;
-  readonly columns: number;
+/** Passes over many samples, one after the other. */
+function sampleBySample(
+  passes: SamplePasses,
+  loadSample: (sample: number) => number,
+  { input, output }: Binding,
+): ConvPasses {
+  const xBytes = sizeOf(input.shape) * FLOAT_BYTES;
+  const yBytes = sizeOf(output.shape) * FLOAT_BYTES;
+  return {
+    forward(countSamples) {
+      passes.prepare();
+      for (let sample = 0; sample < countSamples; sample++) {
+        passes.forward(loadSample(sample), output.ptr + sample * yBytes);
+      }
+    },
+    weightGrad(start, end, gradPtr) {
+      for (let sample = start; sample < end; sample++) {
+        const dyPtr = output.gradPtr + sample * yBytes;
+        passes.weightGrad(loadSample(sample), dyPtr, gradPtr, sample > start ? 1 : 0);
+      }
+    },
+    inputGrad(countSamples) {
+      passes.prepareInputGrad();
+      for (let sample = 0; sample < countSamples; sample++) {
+        passes.inputGrad(output.gradPtr + sample * yBytes, input.gradPtr + sample * xBytes);
+      }
+    },
+  };
 }
 
-/** The size of a sample as the passes read it. */
-function borderedInput(spec: Conv2dSpec, axes: ConvAxes): Bordered {
-  if (isWinograd(spec, axes)) return winogradBordered(axes);
-  return { rows: paddedSize(axes.y), columns: paddedSize(axes.x) };
-}
-
-function needsBorder(axes: ConvAxes, { rows, columns }: Bordered): boolean {
-  return rows !== axes.y.input || columns !== axes.x.input;
+function needsBorder(axes: ConvAxes): boolean {
+  return axes.y.padding > 0 || axes.x.padding > 0;
 }
 
 /** Returns where a sample lies with its zero border; without one that is the input itself. */
@@ -117,12 +127,11 @@ function bindPadding(
 ): (sample: number) => number {
   const { kernels, input } = binding;
   const sampleBytes = sizeOf(input.shape) * FLOAT_BYTES;
-  const bordered = borderedInput(spec, axes);
-  if (!needsBorder(axes, bordered)) return (sample) => input.ptr + sample * sampleBytes;
+  if (!needsBorder(axes)) return (sample) => input.ptr + sample * sampleBytes;
   // The border is zero from the start and never written.
   const paddedPtr = binding.workspacePtr('padded');
   const pixelBytes = spec.inChannels * FLOAT_BYTES;
-  const paddedRowBytes = bordered.columns * pixelBytes;
+  const paddedRowBytes = paddedSize(axes.x) * pixelBytes;
   const insidePtr = paddedPtr + axes.y.padding * paddedRowBytes + axes.x.padding * pixelBytes;
   const rows = axes.y.input;
   const length = axes.x.input * spec.inChannels;

@@ -6,13 +6,13 @@ import type { Binding, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import {
   type ConvAxes,
-  type ConvPasses,
   forwardSteps,
   type GradientPlan,
   gradientPlan,
   PANEL_CHANNELS,
   PANEL_ROW_BYTES,
   panelCount,
+  type SamplePasses,
   type TapSteps,
 } from './convSteps.ts';
 
@@ -35,13 +35,11 @@ export function tilesWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Works
 }
 
 /** Binds the passes of one sample. */
-export function bindTiles(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): ConvPasses {
+export function bindTiles(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): SamplePasses {
   const plan = planTiles(spec, axes);
   return {
     ...bindForward(spec, plan, binding),
     weightGrad: bindWeightGrad(plan, binding),
-    // Every sample adds to the gradient itself.
-    endWeightGrad() {},
     ...bindInputGrad(spec, axes, plan, binding),
   };
 }
@@ -81,7 +79,7 @@ function bindForward(
   spec: Conv2dSpec,
   plan: TilePlan,
   binding: Binding,
-): Pick<ConvPasses, 'prepare' | 'forward'> {
+): Pick<SamplePasses, 'prepare' | 'forward'> {
   const { kernels } = binding;
   const { groups, groupIn, groupOut, inBytes, outBytes, rowBytes, pixelBytes } = plan;
   const { rowStepBytes, pixelStepBytes, tapsY, tapStepYBytes, tapsX, tapStepXBytes } = plan;
@@ -129,7 +127,7 @@ function bindForward(
   };
 }
 
-function bindWeightGrad(plan: TilePlan, { kernels }: Binding): ConvPasses['weightGrad'] {
+function bindWeightGrad(plan: TilePlan, { kernels }: Binding): SamplePasses['weightGrad'] {
   const { groups, groupOut, inBytes, outBytes, rowBytes, pixelBytes } = plan;
   const { rowStepBytes, pixelStepBytes, tapsY, tapStepYBytes, tapsX, tapStepXBytes } = plan;
   const { segmentLength, height, width } = plan;
@@ -164,7 +162,7 @@ function bindInputGrad(
   axes: ConvAxes,
   plan: TilePlan,
   binding: Binding,
-): Pick<ConvPasses, 'prepareInputGrad' | 'inputGrad'> {
+): Pick<SamplePasses, 'prepareInputGrad' | 'inputGrad'> {
   const { kernels } = binding;
   const { groups, groupIn, inBytes, outBytes } = plan;
   const gradient = gradientPlan(spec, axes);

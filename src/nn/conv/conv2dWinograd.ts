@@ -1,351 +1,300 @@
-// Convolution by Winograd's minimal filtering, F(2x2, 3x3) (kernels/abi/winograd.ts): 16 products a
-// channel and tile of 2x2 outputs where the direct way has 36. Works in bands of tile rows, so that
-// the transformed tiles stay in the second cache. Which layers go this way, and how large a band
-// is, follows from shapes alone, so that bits depend on nothing else.
+// Convolution by Winograd's minimal filtering, F(4x4, 3x3) (kernels/abi/winograd.ts): 36 products a
+// channel and tile of 4x4 outputs where the direct way has 144. Works in bands, so that the
+// transformed tiles stay in the second cache: several samples, or part of a large one.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
 import type { Binding, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
-import type { ConvPasses } from './convSteps.ts';
-import { type ConvAxes, PANEL_CHANNELS, PANEL_ROW_BYTES } from './convSteps.ts';
+import type { ConvAxes, ConvPasses } from './convSteps.ts';
+import {
+  type Cut,
+  KERNEL,
+  PLACES,
+  planeBytes,
+  scratchFloats,
+  type Tiling,
+  tilingOf,
+} from './winogradPlan.ts';
 
-/** Outputs of a transformed axis; a tile has TILE x TILE places. */
-const TILE = 4;
-const PLACES = TILE * TILE;
-const KERNEL = 3;
-/** With fewer channels the transforms cost more than the products save. */
-const MIN_CHANNELS = 16;
-/** Rows of the products' register tile, which a sample has to fill. */
-const MIN_TILES = 4;
-/** What the transformed tiles of a band take at most, where a band is more than one row. */
-const BAND_BYTES = 256 * 1024;
-const LINE_BYTES = 64;
-
-/** Tiles that cover an axis pair, and how they are cut in bands. */
-interface Tiles {
-  readonly rows: number;
-  readonly columns: number;
-  readonly bandRows: number;
-}
-
-/** Whether a convolution is done this way: 3x3 with stride 1, no dilation and no groups, its
- * channels multiples of 8, at least 16, and at least 4 tiles in the output. */
-export function isWinograd(spec: Conv2dSpec, axes: ConvAxes): boolean {
-  const { inChannels, outChannels, groups } = spec;
-  const fits = (axis: ConvAxes['x']): boolean =>
-    axis.kernel === KERNEL && axis.stride === 1 && axis.dilation === 1 && axis.padding < KERNEL;
-  return (
-    groups === 1 &&
-    fits(axes.y) &&
-    fits(axes.x) &&
-    [inChannels, outChannels].every((c) => c % PANEL_CHANNELS === 0 && c >= MIN_CHANNELS) &&
-    countTiles(axes.y.output) * countTiles(axes.x.output) >= MIN_TILES &&
-    countTiles(axes.y.input) * countTiles(axes.x.input) >= MIN_TILES
-  );
-}
-
-function countTiles(size: number): number {
-  return Math.ceil(size / 2);
-}
-
-/** The size of a bordered axis whose outputs are all in whole tiles. */
-function borderedSize(outputs: number): number {
-  return 2 * countTiles(outputs) + 2;
-}
-
-/** The bordered input that the forward pass reads. */
-export function winogradBordered(axes: ConvAxes): {
-  readonly rows: number;
-  readonly columns: number;
-} {
-  return { rows: borderedSize(axes.y.output), columns: borderedSize(axes.x.output) };
-}
-
-function tilesOf(height: number, width: number, spec: Conv2dSpec): Tiles {
-  const [rows, columns] = [countTiles(height), countTiles(width)];
-  // A band of one row has to fill the register tile, too.
-  if (columns < MIN_TILES) return { rows, columns, bandRows: rows };
-  const rowBytes = PLACES * columns * (spec.inChannels + spec.outChannels) * FLOAT_BYTES;
-  const bands = Math.ceil(rows / Math.max(1, Math.floor(BAND_BYTES / rowBytes)));
-  return { rows, columns, bandRows: Math.ceil(rows / bands) };
-}
-
-/** The distance of planes of so many floats: an odd number of cache lines, so that the 16 places of
- * a tile fall into different sets of the cache. */
-function planeBytes(length: number): number {
-  return (Math.ceil((length * FLOAT_BYTES) / LINE_BYTES) | 1) * LINE_BYTES;
-}
-
-/** The distance of the planes of a band of tiles. */
-function bandPlaneBytes(tiles: Tiles, channels: number): number {
-  return planeBytes(tiles.bandRows * tiles.columns * channels);
-}
-
-interface WinogradPlan {
-  readonly forward: Tiles;
-  readonly backward: Tiles;
-  /** Room for one band of transformed inputs, or of gradients, and for one of products. */
-  readonly bandBytes: number;
+interface Plan {
+  /** Of the outputs, for the forward pass and the weight gradient. */
+  readonly outputs: Tiling;
+  /** Of the inputs, for the input gradient. */
+  readonly inputs: Tiling;
   readonly weightPlaneBytes: number;
 }
 
-function planWinograd(spec: Conv2dSpec, axes: ConvAxes): WinogradPlan {
+function planOf(spec: Conv2dSpec, axes: ConvAxes): Plan {
   const { inChannels, outChannels } = spec;
-  const forward = tilesOf(axes.y.output, axes.x.output, spec);
-  const backward = tilesOf(axes.y.input, axes.x.input, spec);
-  const channels = Math.max(inChannels, outChannels);
-  const longest = Math.max(bandPlaneBytes(forward, channels), bandPlaneBytes(backward, channels));
   return {
-    forward,
-    backward,
-    bandBytes: PLACES * longest,
+    outputs: tilingOf(axes.y.output, axes.x.output, spec),
+    inputs: tilingOf(axes.y.input, axes.x.input, spec),
     weightPlaneBytes: planeBytes(inChannels * outChannels),
   };
 }
 
-/** The memory that the passes need besides the bordered input. */
+/** The memory that the passes need. */
 export function winogradWorkspace(
   spec: Conv2dSpec,
   axes: ConvAxes,
 ): readonly WorkspaceDeclaration[] {
-  const { bandBytes, weightPlaneBytes } = planWinograd(spec, axes);
+  const { outputs, inputs, weightPlaneBytes } = planOf(spec, axes);
+  const channels = Math.max(spec.inChannels, spec.outChannels);
   const weights = [PLACES, weightPlaneBytes / FLOAT_BYTES];
-  const band = [bandBytes / FLOAT_BYTES];
-  const bordered = [borderedSize(axes.y.input), borderedSize(axes.x.input), spec.outChannels];
+  const tiles = Math.max(outputs.tiles, inputs.tiles);
+  const band = [PLACES, planeBytes(tiles * channels) / FLOAT_BYTES];
+  const lines = scratchFloats(Math.max(outputs.width, inputs.width), channels);
   return [
     { name: 'panels', type: 'f32', shape: weights, isScratch: true },
     { name: 'gradPanels', type: 'f32', shape: weights, isScratch: true },
     { name: 'weightGrad', type: 'f32', shape: weights, isScratch: true },
     { name: 'tiles', type: 'f32', shape: band, isScratch: true },
     { name: 'products', type: 'f32', shape: band, isScratch: true },
-    // Its border stays zero.
-    { name: 'paddedGrad', type: 'f32', shape: bordered },
+    { name: 'lines', type: 'f32', shape: [lines], isScratch: true },
   ];
 }
 
-/** A convolution of bordered samples with stride 1. */
-interface Convolution {
+/** Where the passes work. */
+interface Places {
   readonly kernels: KernelExports;
-  readonly tiles: Tiles;
-  /** Of the output. */
-  readonly height: number;
-  readonly width: number;
-  readonly fromChannels: number;
-  readonly toChannels: number;
-  readonly fromRowBytes: number;
   readonly tilesPtr: number;
   readonly productsPtr: number;
-  readonly panelsPtr: number;
-  /** 0 for none. */
-  readonly biasPtr: number;
+  readonly linesPtr: number;
 }
 
-/** Binds a convolution: transformed, multiplied, transformed back, band by band. */
-function bindConvolution(of: Convolution): (fromPtr: number, toPtr: number) => void {
-  const { kernels, tiles, height, width, fromChannels, toChannels, fromRowBytes } = of;
-  const { rows, columns, bandRows } = tiles;
-  const fromPlane = bandPlaneBytes(tiles, fromChannels);
-  const toPlane = bandPlaneBytes(tiles, toChannels);
-  const toRowBytes = width * toChannels * FLOAT_BYTES;
-  const panelsPlane = planeBytes(fromChannels * toChannels);
-  const { tilesPtr, productsPtr, panelsPtr, biasPtr } = of;
-  return (fromPtr, toPtr) => {
-    for (let first = 0; first < rows; first += bandRows) {
-      const count = Math.min(bandRows, rows - first);
-      kernels.winogradInputF32(
-        fromPtr + 2 * first * fromRowBytes,
-        fromRowBytes,
-        count,
-        columns,
-        fromChannels,
-        tilesPtr,
-        fromPlane,
-      );
-      kernels.winogradProductsF32(
-        tilesPtr,
-        fromPlane,
-        count * columns,
-        fromChannels,
-        panelsPtr,
-        panelsPlane,
-        productsPtr,
-        toPlane,
-        toChannels,
-      );
-      kernels.winogradOutputF32(
-        productsPtr,
-        toPlane,
-        count,
-        columns,
-        toChannels,
-        biasPtr,
-        toPtr + 2 * first * toRowBytes,
-        height - 2 * first,
-        width,
-      );
-    }
-  };
+/** An image side of a convolution: its size and how it becomes planes. */
+interface Side {
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+  readonly sampleBytes: number;
 }
 
-/** Binds the passes of a convolution for which {@link isWinograd} holds. */
+function sideOf(height: number, width: number, channels: number): Side {
+  return { height, width, channels, sampleBytes: height * width * channels * FLOAT_BYTES };
+}
+
+/** Binds the passes of a convolution for which `isWinograd` holds. */
 export function bindWinograd(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): ConvPasses {
   const { kernels } = binding;
   const { inChannels, outChannels } = spec;
-  const plan = planWinograd(spec, axes);
+  const plan = planOf(spec, axes);
+  const { weightPlaneBytes } = plan;
+  const places: Places = {
+    kernels,
+    tilesPtr: binding.workspacePtr('tiles'),
+    productsPtr: binding.workspacePtr('products'),
+    linesPtr: binding.workspacePtr('lines'),
+  };
   const panelsPtr = binding.workspacePtr('panels');
   const gradPanelsPtr = binding.workspacePtr('gradPanels');
-  const tilesPtr = binding.workspacePtr('tiles');
-  const productsPtr = binding.workspacePtr('products');
-  const paddedGradPtr = binding.workspacePtr('paddedGrad');
   const weightPtr = binding.parameterPtr('weight');
-  const { weightPlaneBytes } = plan;
-  const outBytes = outChannels * FLOAT_BYTES;
-  const fromRowBytes = borderedSize(axes.x.output) * inChannels * FLOAT_BYTES;
-  const gradRowBytes = borderedSize(axes.x.input) * outBytes;
-  const border = KERNEL - 1;
-  const insidePtr =
-    paddedGradPtr + (border - axes.y.padding) * gradRowBytes + (border - axes.x.padding) * outBytes;
-  const shared = { kernels, tilesPtr, productsPtr };
-
-  const prepare = (): void => {
+  const x = sideOf(axes.y.input, axes.x.input, inChannels);
+  const y = sideOf(axes.y.output, axes.x.output, outChannels);
+  const padding = { y: axes.y.padding, x: axes.x.padding };
+  const turned = { y: KERNEL - 1 - padding.y, x: KERNEL - 1 - padding.x };
+  const { input, output } = binding;
+  const panels = { weightPlaneBytes, biasPtr: spec.bias ? binding.parameterPtr('bias') : 0 };
+  const forward = bindConvolution(places, plan.outputs, x, y, padding, { ...panels, panelsPtr });
+  const inputGrad = bindConvolution(places, plan.inputs, y, x, turned, {
+    ...{ weightPlaneBytes, panelsPtr: gradPanelsPtr, biasPtr: 0 },
+  });
+  const transformWeights = (): void => {
     kernels.winogradWeightsF32(weightPtr, inChannels, outChannels, panelsPtr, weightPlaneBytes);
   };
-  /** Sets dy into its zero border. */
-  const loadGrad = (dyPtr: number): void => {
-    const length = axes.x.output * outChannels;
-    const rows = axes.y.output;
-    kernels.copyRowsF32(dyPtr, length * FLOAT_BYTES, insidePtr, gradRowBytes, rows, length);
-  };
-  const gradConvolution = bindConvolution({
-    ...shared,
-    tiles: plan.backward,
-    height: axes.y.input,
-    width: axes.x.input,
-    fromChannels: outChannels,
-    toChannels: inChannels,
-    fromRowBytes: gradRowBytes,
-    panelsPtr: gradPanelsPtr,
-    biasPtr: 0,
-  });
-  const gradients = { plan, loadGrad, insidePtr, fromRowBytes, gradRowBytes };
   return {
-    prepare,
-    forward: bindConvolution({
-      ...shared,
-      tiles: plan.forward,
-      height: axes.y.output,
-      width: axes.x.output,
-      fromChannels: inChannels,
-      toChannels: outChannels,
-      fromRowBytes,
-      panelsPtr,
-      biasPtr: spec.bias ? binding.parameterPtr('bias') : 0,
-    }),
-    ...bindWeightGrad(spec, binding, gradients),
-    prepareInputGrad() {
-      prepare();
-      transposePanels(kernels, spec, panelsPtr, gradPanelsPtr);
+    forward(countSamples) {
+      transformWeights();
+      forward(input.ptr, output.ptr, countSamples);
     },
-    inputGrad(dyPtr, dxPtr) {
-      loadGrad(dyPtr);
-      gradConvolution(paddedGradPtr, dxPtr);
+    weightGrad: bindWeightGrad(places, plan, { x, y, padding }, binding),
+    inputGrad(countSamples) {
+      transformWeights();
+      kernels.winogradTurnPanelsF32(
+        panelsPtr,
+        inChannels,
+        outChannels,
+        weightPlaneBytes,
+        gradPanelsPtr,
+      );
+      inputGrad(output.gradPtr, input.gradPtr, countSamples);
     },
   };
 }
 
-/** The input gradient is the convolution of dy with the weights turned by half a turn, inputs and
- * outputs exchanged; turning a weight exchanges the places 0 and 3 of both axes. */
-function transposePanels(
-  kernels: KernelExports,
-  { inChannels, outChannels }: Conv2dSpec,
-  panelsPtr: number,
-  gradPanelsPtr: number,
-): void {
-  const plane = planeBytes(inChannels * outChannels);
-  const panelBytes = inChannels * PANEL_ROW_BYTES;
-  const gradPanelBytes = outChannels * PANEL_ROW_BYTES;
-  const turned = (place: number): number => (place === 0 ? 3 : place === 3 ? 0 : place);
-  for (let i = 0; i < TILE; i++) {
-    for (let j = 0; j < TILE; j++) {
-      const fromPtr = panelsPtr + (turned(i) * TILE + turned(j)) * plane;
-      const toPtr = gradPanelsPtr + (i * TILE + j) * plane;
-      for (let panel = 0; panel < outChannels / PANEL_CHANNELS; panel++) {
-        kernels.packTransposedPanelsF32(
-          fromPtr + panel * panelBytes,
-          PANEL_ROW_BYTES,
-          PANEL_CHANNELS,
-          inChannels,
-          toPtr + panel * PANEL_CHANNELS * PANEL_ROW_BYTES,
-          gradPanelBytes,
+/** Transforms some samples' tiles of a cut into planes; `border`: zeros around the image. */
+function bindTransform(
+  places: Places,
+  side: Side,
+  border: { readonly y: number; readonly x: number },
+): (cut: Cut, fromPtr: number, samples: number, plane: number) => void {
+  const { kernels, tilesPtr, linesPtr } = places;
+  const { height, width, channels, sampleBytes } = side;
+  const tileBytes = channels * FLOAT_BYTES;
+  return (cut, fromPtr, samples, plane) => {
+    for (const region of cut.regions) {
+      for (let sample = 0; sample < samples; sample++) {
+        const tile = region.before * samples + sample * region.tiles;
+        kernels.winogradInputF32(
+          fromPtr + sample * sampleBytes,
+          height,
+          width,
+          channels,
+          region.top - border.y,
+          region.left - border.x,
+          region.rows,
+          region.columns,
+          region.rowPoints,
+          region.columnPoints,
+          linesPtr,
+          tilesPtr + tile * tileBytes,
+          plane,
         );
       }
     }
-  }
+  };
 }
 
-/** The weight gradient: summed in the transformed places over all samples of a grain, and
+/** Binds a convolution: transformed, multiplied, transformed back, band by band. */
+function bindConvolution(
+  places: Places,
+  tiling: Tiling,
+  from: Side,
+  to: Side,
+  border: { readonly y: number; readonly x: number },
+  weights: {
+    readonly panelsPtr: number;
+    readonly weightPlaneBytes: number;
+    /** 0 for none. */
+    readonly biasPtr: number;
+  },
+): (fromPtr: number, toPtr: number, countSamples: number) => void {
+  const { kernels, tilesPtr, productsPtr, linesPtr } = places;
+  const { cuts, samplesOfBand } = tiling;
+  const { panelsPtr, weightPlaneBytes, biasPtr } = weights;
+  const fromPlane = planeBytes(tiling.tiles * from.channels);
+  const toPlane = planeBytes(tiling.tiles * to.channels);
+  const tileBytes = to.channels * FLOAT_BYTES;
+  const transform = bindTransform(places, from, border);
+  const transformBack = (cut: Cut, toPtr: number, samples: number): void => {
+    for (const region of cut.regions) {
+      for (let sample = 0; sample < samples; sample++) {
+        const tile = region.before * samples + sample * region.tiles;
+        kernels.winogradOutputF32(
+          productsPtr + tile * tileBytes,
+          toPlane,
+          to.height,
+          to.width,
+          to.channels,
+          region.top,
+          region.left,
+          region.rows,
+          region.columns,
+          region.rowPoints,
+          region.columnPoints,
+          linesPtr,
+          biasPtr,
+          toPtr + sample * to.sampleBytes,
+        );
+      }
+    }
+  };
+  return (fromPtr, toPtr, countSamples) => {
+    for (let first = 0; first < countSamples; first += samplesOfBand) {
+      const samples = Math.min(samplesOfBand, countSamples - first);
+      for (const cut of cuts) {
+        transform(cut, fromPtr + first * from.sampleBytes, samples, fromPlane);
+        kernels.winogradProductsF32(
+          tilesPtr,
+          fromPlane,
+          cut.tailColumns * samples,
+          cut.full * samples,
+          cut.tailRows * samples,
+          cut.corners * samples,
+          from.channels,
+          panelsPtr,
+          weightPlaneBytes,
+          productsPtr,
+          toPlane,
+          to.channels,
+        );
+        transformBack(cut, toPtr + first * to.sampleBytes, samples);
+      }
+    }
+  };
+}
+
+/** Binds the weight gradient of a range of samples: summed in the transformed places, and
  * transformed back at the end. */
 function bindWeightGrad(
-  spec: Conv2dSpec,
-  binding: Binding,
-  of: {
-    readonly plan: WinogradPlan;
-    readonly loadGrad: (dyPtr: number) => void;
-    readonly insidePtr: number;
-    readonly fromRowBytes: number;
-    readonly gradRowBytes: number;
+  places: Places,
+  plan: Plan,
+  sides: {
+    readonly x: Side;
+    readonly y: Side;
+    readonly padding: { readonly y: number; readonly x: number };
   },
-): Pick<ConvPasses, 'weightGrad' | 'endWeightGrad'> {
-  const { kernels } = binding;
-  const { inChannels, outChannels } = spec;
-  const { plan, loadGrad, insidePtr, fromRowBytes, gradRowBytes } = of;
-  const { rows, columns, bandRows } = plan.forward;
-  const tilesPtr = binding.workspacePtr('tiles');
-  const productsPtr = binding.workspacePtr('products');
+  binding: Binding,
+): ConvPasses['weightGrad'] {
+  const { kernels, tilesPtr, productsPtr, linesPtr } = places;
+  const { x, y, padding } = sides;
+  const { cuts, samplesOfBand, tiles } = plan.outputs;
+  const { weightPlaneBytes } = plan;
   const sumsPtr = binding.workspacePtr('weightGrad');
-  const xPlane = bandPlaneBytes(plan.forward, inChannels);
-  const dyPlane = bandPlaneBytes(plan.forward, outChannels);
-  return {
-    weightGrad(xPtr, dyPtr, _gradPtr, accumulate) {
-      loadGrad(dyPtr);
-      for (let first = 0; first < rows; first += bandRows) {
-        const count = Math.min(bandRows, rows - first);
-        kernels.winogradInputF32(
-          xPtr + 2 * first * fromRowBytes,
-          fromRowBytes,
-          count,
-          columns,
-          inChannels,
-          tilesPtr,
-          xPlane,
-        );
+  const xPlane = planeBytes(tiles * x.channels);
+  const dyPlane = planeBytes(tiles * y.channels);
+  const dyTileBytes = y.channels * FLOAT_BYTES;
+  const { input, output } = binding;
+  const transform = bindTransform(places, x, padding);
+  const transformGrad = (cut: Cut, dyPtr: number, samples: number): void => {
+    for (const region of cut.regions) {
+      for (let sample = 0; sample < samples; sample++) {
+        const tile = region.before * samples + sample * region.tiles;
         kernels.winogradOutputGradF32(
-          insidePtr + 2 * first * gradRowBytes,
-          gradRowBytes,
-          count,
-          columns,
-          outChannels,
-          productsPtr,
+          dyPtr + sample * y.sampleBytes,
+          y.height,
+          y.width,
+          y.channels,
+          region.top,
+          region.left,
+          region.rows,
+          region.columns,
+          region.rowPoints,
+          region.columnPoints,
+          linesPtr,
+          productsPtr + tile * dyTileBytes,
           dyPlane,
         );
+      }
+    }
+  };
+  return (start, end, gradPtr) => {
+    let accumulate = 0;
+    for (let first = start; first < end; first += samplesOfBand) {
+      const samples = Math.min(samplesOfBand, end - first);
+      for (const cut of cuts) {
+        transform(cut, input.ptr + first * x.sampleBytes, samples, xPlane);
+        transformGrad(cut, output.gradPtr + first * y.sampleBytes, samples);
         kernels.winogradGradProductsF32(
           tilesPtr,
           xPlane,
-          count * columns,
-          inChannels,
+          cut.tailColumns * samples,
+          cut.full * samples,
+          cut.tailRows * samples,
+          cut.corners * samples,
+          x.channels,
           productsPtr,
           dyPlane,
-          outChannels,
+          y.channels,
           sumsPtr,
-          plan.weightPlaneBytes,
-          first > 0 ? 1 : accumulate,
+          weightPlaneBytes,
+          accumulate,
         );
+        accumulate = 1;
       }
-    },
-    endWeightGrad(gradPtr) {
-      const length = inChannels * outChannels;
-      kernels.winogradWeightGradF32(sumsPtr, plan.weightPlaneBytes, length, gradPtr);
-    },
+    }
+    const length = x.channels * y.channels;
+    kernels.winogradWeightGradF32(sumsPtr, weightPlaneBytes, length, linesPtr, gradPtr);
   };
 }

@@ -156,14 +156,20 @@ function gradientPhase(
   };
 }
 
-/** What a way to convolve consists of. Pointers are those of one sample. */
+/** What a way to convolve consists of, bound to the layer's input and output. */
 export interface ConvPasses {
+  forward(countSamples: number): void;
+  /** The gradient of a range of at least one sample. */
+  weightGrad(start: number, end: number, gradPtr: number): void;
+  inputGrad(countSamples: number): void;
+}
+
+/** A way to convolve one sample at a time, whose input has its zero border. */
+export interface SamplePasses {
   prepare(): void;
   forward(xPtr: number, yPtr: number): void;
-  /** Adds a sample to what the gradient is made of; without `accumulate` it is the first one. */
+  /** Adds a sample to the gradient; without `accumulate` it is the first one. */
   weightGrad(xPtr: number, dyPtr: number, gradPtr: number, accumulate: number): void;
-  /** After the last sample of a grain: the gradient is complete. */
-  endWeightGrad(gradPtr: number): void;
   prepareInputGrad(): void;
   inputGrad(dyPtr: number, dxPtr: number): void;
 }

@@ -1,0 +1,252 @@
+// Winograd's transforms F(4, 3) and F(2, 3) of products to outputs, along one axis, on lines of
+// many values at once; see ../abi/winograd.ts for the matrices. `spare` is a pixel of scratch,
+// where constants go, and outputs that a last tile has too many.
+
+import { mulAdd } from './math';
+import { constant, loadSecond, storeTurn, TURN_BYTES } from './turn';
+
+const A: f32 = <f32>Math.SQRT1_2;
+
+/** value + shift, where there is a shift. */
+@inline
+function shifted(value: v128, isShifted: bool, shift: v128): v128 {
+  return isShifted ? f32x4.add(value, shift) : value;
+}
+
+/** The first of 4 outputs: the sum of what all points but infinity give. */
+@inline
+function output0(m0: v128, plusA: v128, minusA: v128, plusB: v128, minusB: v128): v128 {
+  return f32x4.add(f32x4.add(m0, f32x4.add(plusA, minusA)), f32x4.add(plusB, minusB));
+}
+
+/** The second: each point times itself, a (plusA - minusA) + 2 a (plusB - minusB). */
+@inline
+function output1(a: v128, two: v128, plusA: v128, minusA: v128, plusB: v128, minusB: v128): v128 {
+  return f32x4.mul(a, mulAdd(two, f32x4.sub(plusB, minusB), f32x4.sub(plusA, minusA)));
+}
+
+/** The third: times its square. */
+@inline
+function output2(
+  half: v128,
+  four: v128,
+  plusA: v128,
+  minusA: v128,
+  plusB: v128,
+  minusB: v128,
+): v128 {
+  return f32x4.mul(half, mulAdd(four, f32x4.add(plusB, minusB), f32x4.add(plusA, minusA)));
+}
+
+/** The last: times its cube, and infinity. */
+@inline
+function output3(
+  a: v128,
+  half: v128,
+  four: v128,
+  plusA: v128,
+  minusA: v128,
+  infinity: v128,
+  plusB: v128,
+  minusB: v128,
+): v128 {
+  const halved = f32x4.mul(half, f32x4.sub(plusA, minusA));
+  return mulAdd(a, mulAdd(four, f32x4.sub(plusB, minusB), halved), infinity);
+}
+
+/** A' of F(4, 3): from 6 lines, `step` apart, to 4. `isShifted` is known at compile time. */
+@inline
+function outputTurn6(
+  s0: usize,
+  step: usize,
+  step3: usize,
+  isShifted: bool,
+  bias: usize,
+  d0: usize,
+  d1: usize,
+  d2: usize,
+  d3: usize,
+  a: v128,
+  half: v128,
+  two: v128,
+  four: v128,
+): void {
+  const s3 = s0 + step3;
+  const x0 = v128.load(s0);
+  const w0 = loadSecond(s0, x0);
+  const x1 = v128.load(s0 + step);
+  const w1 = loadSecond(s0 + step, x1);
+  const x2 = v128.load(s0 + (step << 1));
+  const w2 = loadSecond(s0 + (step << 1), x2);
+  const x3 = v128.load(s3);
+  const w3 = loadSecond(s3, x3);
+  const x4 = v128.load(s3 + step);
+  const w4 = loadSecond(s3 + step, x4);
+  const x5 = v128.load(s3 + (step << 1));
+  const w5 = loadSecond(s3 + (step << 1), x5);
+  const xShift = isShifted ? v128.load(bias) : x0;
+  const wShift = isShifted ? loadSecond(bias, xShift) : w0;
+  storeTurn(
+    d0,
+    shifted(output0(x0, x1, x2, x4, x5), isShifted, xShift),
+    shifted(output0(w0, w1, w2, w4, w5), isShifted, wShift),
+  );
+  storeTurn(
+    d1,
+    shifted(output1(a, two, x1, x2, x4, x5), isShifted, xShift),
+    shifted(output1(a, two, w1, w2, w4, w5), isShifted, wShift),
+  );
+  storeTurn(
+    d2,
+    shifted(output2(half, four, x1, x2, x4, x5), isShifted, xShift),
+    shifted(output2(half, four, w1, w2, w4, w5), isShifted, wShift),
+  );
+  storeTurn(
+    d3,
+    shifted(output3(a, half, four, x1, x2, x3, x4, x5), isShifted, xShift),
+    shifted(output3(a, half, four, w1, w2, w3, w4, w5), isShifted, wShift),
+  );
+}
+
+/** A' of F(4, 3) down the columns. */
+@inline
+export function outputColumns6(
+  s0: usize,
+  step: usize,
+  bytes: usize,
+  d0: usize,
+  dstStep: usize,
+  spare: usize,
+): void {
+  const a = constant(A, spare);
+  const half = constant(0.5, spare);
+  const two = constant(2, spare);
+  const four = constant(4, spare);
+  const step3 = 3 * step;
+  for (const end = s0 + bytes; s0 != end; ) {
+    const d1 = d0 + dstStep;
+    const d2 = d0 + (dstStep << 1);
+    const d3 = d1 + (dstStep << 1);
+    outputTurn6(s0, step, step3, false, 0, d0, d1, d2, d3, a, half, two, four);
+    s0 += TURN_BYTES;
+    d0 += TURN_BYTES;
+  }
+}
+
+/** A' of F(4, 3) along a row of tiles; the last one has `lastColumns` of its 4 outputs. */
+@inline
+export function outputRow6(
+  s0: usize,
+  step: usize,
+  pixelBytes: usize,
+  tiles: i32,
+  lastColumns: i32,
+  isShifted: bool,
+  biasPtr: usize,
+  out: usize,
+  spare: usize,
+): void {
+  const a = constant(A, spare);
+  const half = constant(0.5, spare);
+  const two = constant(2, spare);
+  const four = constant(4, spare);
+  const step3 = 3 * step;
+  for (; tiles > 0; tiles--) {
+    const columns = tiles == 1 ? lastColumns : 4;
+    let d1 = columns > 1 ? out + pixelBytes : spare;
+    let d2 = columns > 2 ? out + (pixelBytes << 1) : spare;
+    let d3 = columns > 3 ? out + 3 * pixelBytes : spare;
+    let bias = biasPtr;
+    for (const end = s0 + pixelBytes; s0 != end; ) {
+      outputTurn6(s0, step, step3, isShifted, bias, out, d1, d2, d3, a, half, two, four);
+      s0 += TURN_BYTES;
+      out += TURN_BYTES;
+      d1 += TURN_BYTES;
+      d2 += TURN_BYTES;
+      d3 += TURN_BYTES;
+      if (isShifted) bias += TURN_BYTES;
+    }
+    out += 3 * pixelBytes;
+  }
+}
+
+/** A' of F(2, 3): from 4 lines to 2. */
+@inline
+function outputTurn4(
+  s0: usize,
+  step: usize,
+  isShifted: bool,
+  bias: usize,
+  d0: usize,
+  d1: usize,
+  a: v128,
+): void {
+  const s1 = s0 + step;
+  const s2 = s0 + (step << 1);
+  const s3 = s1 + (step << 1);
+  const x0 = v128.load(s0);
+  const w0 = loadSecond(s0, x0);
+  const x1 = v128.load(s1);
+  const w1 = loadSecond(s1, x1);
+  const x2 = v128.load(s2);
+  const w2 = loadSecond(s2, x2);
+  const x3 = v128.load(s3);
+  const w3 = loadSecond(s3, x3);
+  const xShift = isShifted ? v128.load(bias) : x0;
+  const wShift = isShifted ? loadSecond(bias, xShift) : w0;
+  storeTurn(
+    d0,
+    shifted(f32x4.add(x0, f32x4.add(x1, x2)), isShifted, xShift),
+    shifted(f32x4.add(w0, f32x4.add(w1, w2)), isShifted, wShift),
+  );
+  storeTurn(
+    d1,
+    shifted(mulAdd(a, f32x4.sub(x1, x2), x3), isShifted, xShift),
+    shifted(mulAdd(a, f32x4.sub(w1, w2), w3), isShifted, wShift),
+  );
+}
+
+@inline
+export function outputColumns4(
+  s0: usize,
+  step: usize,
+  bytes: usize,
+  d0: usize,
+  dstStep: usize,
+  spare: usize,
+): void {
+  const a = constant(A, spare);
+  for (const end = s0 + bytes; s0 != end; ) {
+    outputTurn4(s0, step, false, 0, d0, d0 + dstStep, a);
+    s0 += TURN_BYTES;
+    d0 += TURN_BYTES;
+  }
+}
+
+/** A' of F(2, 3) along a row of tiles; the last one has `lastColumns` of its 2 outputs. */
+@inline
+export function outputRow4(
+  s0: usize,
+  step: usize,
+  pixelBytes: usize,
+  tiles: i32,
+  lastColumns: i32,
+  isShifted: bool,
+  biasPtr: usize,
+  out: usize,
+  spare: usize,
+): void {
+  const a = constant(A, spare);
+  for (; tiles > 0; tiles--) {
+    let d1 = tiles > 1 || lastColumns > 1 ? out + pixelBytes : spare;
+    let bias = biasPtr;
+    for (const end = s0 + pixelBytes; s0 != end; ) {
+      outputTurn4(s0, step, isShifted, bias, out, d1, a);
+      s0 += TURN_BYTES;
+      out += TURN_BYTES;
+      d1 += TURN_BYTES;
+      if (isShifted) bias += TURN_BYTES;
+    }
+    out += pixelBytes;
+  }
+}

@@ -1,0 +1,166 @@
+// Which convolutions go Winograd's way, and how their outputs are cut into tiles and bands. All of
+// it follows from shapes alone, so that bits depend on nothing else.
+
+import { FLOAT_BYTES } from '../../base/bytes.ts';
+import type { Conv2dSpec } from '../specs/conv2d.ts';
+import { type ConvAxes, PANEL_CHANNELS } from './convSteps.ts';
+
+/** Outputs of a tile of F(4, 3) and of F(2, 3) along an axis; a tile has two places more. */
+const FULL_OUTPUTS = 4;
+const TAIL_OUTPUTS = 2;
+const EXTRA_PLACES = 2;
+export const KERNEL = 3;
+/** Of F(4x4, 3x3). */
+export const PLACES = (FULL_OUTPUTS + EXTRA_PLACES) ** 2;
+/** With fewer channels the transforms cost more than the products save. */
+const MIN_CHANNELS = 16;
+/** With fewer pixels along an axis a tile is mostly waste. */
+const MIN_PIXELS = 3;
+/** What the transformed tiles of a band take at most, inputs and outputs together, where a band is
+ * more than one row: as much as the second cache has room for beside the weights. */
+const BAND_BYTES = 576 * 1024;
+const LINE_BYTES = 64;
+
+/** How an axis is cut: tiles of F(4, 3), and at the end one of F(2, 3) where that suffices. */
+interface AxisTiles {
+  readonly full: number;
+  readonly hasTail: boolean;
+}
+
+/** Tiles of one kind that form a rectangle of an image. */
+export interface Region {
+  /** Of the first output. */
+  readonly top: number;
+  readonly left: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** Places of a tile along each axis, 6 or 4. */
+  readonly rowPoints: number;
+  readonly columnPoints: number;
+  /** Tiles of one sample before these, in the order of {@link Cut.regions}. */
+  readonly before: number;
+  readonly tiles: number;
+}
+
+/** A part of each sample of a band: rows of tiles from one on. */
+export interface Cut {
+  /** In the order of the kernels: tail columns, full tiles, tail rows, the corner. */
+  readonly regions: readonly Region[];
+  /** Tiles of one sample in each of the four; 0 for a region that is not there. */
+  readonly tailColumns: number;
+  readonly full: number;
+  readonly tailRows: number;
+  readonly corners: number;
+}
+
+/** The tiles of an image, in bands of whole samples or of parts of one. */
+export interface Tiling {
+  readonly height: number;
+  readonly width: number;
+  readonly cuts: readonly Cut[];
+  readonly samplesOfBand: number;
+  /** Of a band, at most. */
+  readonly tiles: number;
+}
+
+/** Whether a convolution is done this way: 3x3 with stride 1, no dilation and no groups, its
+ * channels multiples of 8, at least 16, and at least 3x3 pixels on both sides. */
+export function isWinograd(spec: Conv2dSpec, axes: ConvAxes): boolean {
+  const { inChannels, outChannels, groups } = spec;
+  const fits = (axis: ConvAxes['x']): boolean =>
+    axis.kernel === KERNEL &&
+    axis.stride === 1 &&
+    axis.dilation === 1 &&
+    axis.padding < KERNEL &&
+    Math.min(axis.input, axis.output) >= MIN_PIXELS;
+  return (
+    groups === 1 &&
+    fits(axes.y) &&
+    fits(axes.x) &&
+    [inChannels, outChannels].every((c) => c % PANEL_CHANNELS === 0 && c >= MIN_CHANNELS)
+  );
+}
+
+function axisTiles(size: number): AxisTiles {
+  const rest = size % FULL_OUTPUTS;
+  const hasTail = rest > 0 && rest <= TAIL_OUTPUTS;
+  return { full: hasTail ? (size - rest) / FULL_OUTPUTS : Math.ceil(size / FULL_OUTPUTS), hasTail };
+}
+
+/** Cuts an image that a convolution writes. */
+export function tilingOf(height: number, width: number, spec: Conv2dSpec): Tiling {
+  const [y, x] = [axisTiles(height), axisTiles(width)];
+  const tileBytes = PLACES * (spec.inChannels + spec.outChannels) * FLOAT_BYTES;
+  const rowBytes = tileBytes * (x.full + (x.hasTail ? 1 : 0));
+  const rowsOfBand = Math.max(1, Math.floor(BAND_BYTES / rowBytes));
+  const parts = Math.max(1, Math.ceil(y.full / rowsOfBand));
+  const cuts = Array.from({ length: parts }, (_, part) => {
+    const first = Math.floor((part * y.full) / parts);
+    const rows = Math.floor(((part + 1) * y.full) / parts) - first;
+    return cutRows({ first, rows, hasTail: y.hasTail && part === parts - 1 }, x);
+  });
+  const tilesOfCut = Math.max(...cuts.map(countTiles));
+  const fitting = Math.floor(BAND_BYTES / (tilesOfCut * tileBytes));
+  const samplesOfBand = parts === 1 ? Math.max(1, fitting) : 1;
+  return { height, width, cuts, samplesOfBand, tiles: samplesOfBand * tilesOfCut };
+}
+
+function countTiles({ tailColumns, full, tailRows, corners }: Cut): number {
+  return tailColumns + full + tailRows + corners;
+}
+
+/** Rows of full tiles from `first` on, and behind them perhaps the row of tails. */
+function cutRows(
+  y: { readonly first: number; readonly rows: number; readonly hasTail: boolean },
+  x: AxisTiles,
+): Cut {
+  const tailColumns = x.hasTail ? y.rows : 0;
+  const full = y.rows * x.full;
+  const tailRows = y.hasTail ? x.full : 0;
+  const corners = y.hasTail && x.hasTail ? 1 : 0;
+  const top = y.first * FULL_OUTPUTS;
+  const tailTop = (y.first + y.rows) * FULL_OUTPUTS;
+  const tailLeft = x.full * FULL_OUTPUTS;
+  const short = TAIL_OUTPUTS + EXTRA_PLACES;
+  const long = FULL_OUTPUTS + EXTRA_PLACES;
+  const regions = [
+    { top, left: tailLeft, rows: y.rows, columns: 1, rowPoints: long, columnPoints: short },
+    { top, left: 0, rows: y.rows, columns: x.full, rowPoints: long, columnPoints: long },
+    { top: tailTop, left: 0, rows: 1, columns: x.full, rowPoints: short, columnPoints: long },
+    { top: tailTop, left: tailLeft, rows: 1, columns: 1, rowPoints: short, columnPoints: short },
+  ];
+  const tiles = [tailColumns, full, tailRows, corners];
+  let before = 0;
+  return {
+    tailColumns,
+    full,
+    tailRows,
+    corners,
+    regions: regions
+      .map((region, i) => {
+        const placed = { ...region, before, tiles: tiles[i]! };
+        before += placed.tiles;
+        return placed;
+      })
+      .filter((region) => region.tiles > 0),
+  };
+}
+
+/** The distance of planes of so many floats: an odd number of cache lines, so that the places of a
+ * tile fall into different sets of the cache. */
+export function planeBytes(length: number): number {
+  return (Math.ceil((length * FLOAT_BYTES) / LINE_BYTES) | 1) * LINE_BYTES;
+}
+
+/** Lines that the transform of the weight gradient holds, of 512 bytes. */
+const WEIGHT_GRAD_FLOATS = (FULL_OUTPUTS + EXTRA_PLACES) * KERNEL * 128;
+/** Constants at the start of scratch. */
+const SPARE_FLOATS = 16;
+
+/** The scratch of the transforms. They hold a row of tiles: its 6 lines and one of zeros, or on the
+ * way back for 4 lines the 6 places of each tile and a spare pixel, which is less. */
+export function scratchFloats(width: number, channels: number): number {
+  const pixels = Math.ceil(width / FULL_OUTPUTS) * FULL_OUTPUTS + EXTRA_PLACES;
+  const lines = FULL_OUTPUTS + EXTRA_PLACES + 1;
+  return Math.max(lines * pixels * channels + SPARE_FLOATS, WEIGHT_GRAD_FLOATS);
+}
