@@ -1,5 +1,5 @@
 // What the engine and the processor have that kernels can use, and the flags of V8 that switch it
-// on. No native code: two modules of one function tell.
+// on. No native code: a module of one function tells.
 
 import { setFlagsFromString } from 'node:v8';
 

@@ -94,8 +94,6 @@ export function outputsOf(
   const output = new Uint8Array(buffer, OUT_PTR, PAGE_BYTES);
   const call = (run: Run): void => {
     let endPtr = FIRST_PTR;
-    fill(input);
-    output.fill(0);
     run(kernels, (length) => {
       const ptr = endPtr;
       endPtr = Math.ceil((ptr + length * FLOAT_BYTES + ALIGN_BYTES) / ALIGN_BYTES) * ALIGN_BYTES;
@@ -103,6 +101,8 @@ export function outputsOf(
     });
   };
   return RUNS.map(([kernel, run]) => {
+    fill(input);
+    output.fill(0);
     for (let i = 0; i < calls; i++) call(run);
     return { kernel, bytes: output.slice() };
   });
