@@ -15,6 +15,7 @@ import { norm } from './normCommand.ts';
 import { seconds, wordList } from './options.ts';
 import { finish, type OutputFlags } from './output.ts';
 import { writeSpeedTable } from './speedTable.ts';
+import { addStart } from './startCommand.ts';
 import { addTrain } from './trainCommand.ts';
 
 /** What the test run does: the whole way, as short as it can be. */
@@ -63,6 +64,7 @@ cli
   .action(kernels);
 addCollectives(cli);
 addHosts(cli);
+addStart(cli);
 cli
   .command(
     'norm',
