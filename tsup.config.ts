@@ -1,4 +1,16 @@
+import { copyFile, mkdir } from 'node:fs/promises';
 import { defineConfig, type Options } from 'tsup';
+
+/** Packages that become part of the bundle, so that a program loads of them what it uses, and not a
+ * file at a time. They are development dependencies; their licenses go with the bundle. */
+const BUILT_IN = ['@msgpack/msgpack', 'cac', 'zod'];
+
+async function copyLicenses(): Promise<void> {
+  await mkdir('dist/licenses', { recursive: true });
+  for (const name of BUILT_IN) {
+    await copyFile(`node_modules/${name}/LICENSE`, `dist/licenses/${name.replace('/', '-')}.txt`);
+  }
+}
 
 const shared: Options = {
   target: 'node20',
@@ -13,7 +25,7 @@ export default defineConfig([
     entry: {
       index: 'src/index.ts',
       collectives: 'src/collectives.ts',
-      cli: 'src/cli/entry/main.ts',
+      cli: 'src/cli/entry/start.ts',
       'workers/train': 'workers/train.ts',
       'workers/launch': 'workers/launch.ts',
       'workers/mpi': 'workers/mpi.ts',
@@ -26,6 +38,8 @@ export default defineConfig([
       compilerOptions: { allowImportingTsExtensions: true },
     },
     splitting: true,
+    noExternal: BUILT_IN,
+    onSuccess: copyLicenses,
   },
   { ...shared, entry: { 'workers/thread': 'workers/thread.cts' }, format: 'cjs' },
 ]);

@@ -16,6 +16,7 @@ import { norm } from './normCommand.ts';
 import { seconds, wordList } from './options.ts';
 import { finish, type OutputFlags } from './output.ts';
 import { writeSpeedTable } from './speedTable.ts';
+import { addStart } from './startCommand.ts';
 import { TORCH_OPTION } from './torch.ts';
 import { addTrain } from './trainCommand.ts';
 
@@ -66,6 +67,7 @@ cli
   .action(kernels);
 addCollectives(cli);
 addHosts(cli);
+addStart(cli);
 cli
   .command(
     'norm',

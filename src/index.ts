@@ -144,7 +144,6 @@ export type {
   InstanceNormSpec,
   LayerNormSpec,
   SampleNormOptions,
-  StatisticsSource,
 } from './nn/specs/norms.ts';
 export type { Pair, PairOption } from './nn/specs/options.ts';
 export type { ParameterRole } from './nn/specs/parameter.ts';
@@ -169,6 +168,7 @@ export type {
 export type { ReshapeSpec } from './nn/specs/reshape.ts';
 export type { RmsNormOptions, RmsNormSpec } from './nn/specs/rmsNorm.ts';
 export type { LayerSpec, LeafSpec, ResidualSpec, SequentialSpec } from './nn/specs/spec.ts';
+export type { StatisticsSource } from './nn/specs/statistics.ts';
 export type {
   Diagnostics,
   DiagnosticsSummary,

@@ -4,10 +4,10 @@
 
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { z } from 'zod';
+import * as z from 'zod';
 import { UsageError } from './errors.ts';
+import { fileError } from './fileError.ts';
 import { isProcess } from './processes.ts';
-import { fileError } from './wholeFile.ts';
 
 const ownerSchema = z.object({
   host: z.string(),

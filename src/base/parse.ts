@@ -2,7 +2,7 @@
 // what an object may hold; whatever else is given becomes a UsageError that names the function and
 // the field. How to put options through it is shown at optionsSchema; values are in values.ts.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { UsageError } from './errors.ts';
 import { nearestWord } from './nearest.ts';
 

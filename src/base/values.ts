@@ -1,7 +1,7 @@
 // The values that options are made of: what is allowed, in the words of the error, and the test.
 // Ranges are part of the value, so that an option is described in one place.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { MAX_WHOLE } from './errors.ts';
 
 /** A value that passes a test; `allowed` says in an error what would have. */

@@ -19,6 +19,7 @@ import {
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from './errors.ts';
+import { fileError } from './fileError.ts';
 import { isProcess } from './processes.ts';
 
 const ALLOWED = 'a file in a folder that can be written';
@@ -91,13 +92,6 @@ export async function checkWritable(
   } finally {
     if (temporary !== undefined) await rm(temporary, { force: true }).catch(ignoreMissingFolder);
   }
-}
-
-/** What the system says about a file as a UsageError; any other error as it is. */
-export function fileError(what: string, error: unknown, allowed: string): unknown {
-  if (error instanceof UsageError) return error;
-  if (!(error instanceof Error && 'code' in error) || error.code === undefined) return error;
-  return new UsageError({ what, given: error.message, allowed });
 }
 
 /** Where the file really is, and what is there; refuses what no file can replace. */

@@ -3,7 +3,7 @@
 // in a file is in checkpointFile.ts.
 
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { AugmentationPlan } from '../data/augment.ts';

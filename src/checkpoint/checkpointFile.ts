@@ -11,8 +11,9 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { encode } from '@msgpack/msgpack';
 import { InvariantError, UsageError } from '../base/errors.ts';
+import { fileError } from '../base/fileError.ts';
 import { sizeOf } from '../base/shape.ts';
-import { fileError, writeWhole } from '../base/wholeFile.ts';
+import { writeWhole } from '../base/wholeFile.ts';
 import {
   type Checkpoint,
   type CheckpointHead,

@@ -1,7 +1,7 @@
 // What a run has decided from its validations, as its checkpoints keep it, so that a resumed run
 // decides the same. The weights of the best epoch are tensors beside those of the run.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { type BestEpoch, MONITORS, VALIDATION_SPLITS } from '../optim/monitor.ts';
 import type { PlateauState } from '../optim/plateau.ts';
 

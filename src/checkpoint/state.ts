@@ -61,9 +61,19 @@ export function prepareWords({ regions, config }: RunPlan, memory: WebAssembly.M
 
 /** Fills a fresh arena: control words, data, normalization, initial parameters and buffers. */
 export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Dataset): void {
+  beginFilling(plan, memory, dataset)();
+}
+
+/** Fills all of a fresh arena but the inputs of samples, which are most of it and which nothing
+ * reads before the first step, and returns what writes these. */
+export function beginFilling(
+  plan: RunPlan,
+  memory: WebAssembly.Memory,
+  dataset: Dataset,
+): () => void {
   const { regions, parameters, config } = plan;
   prepareWords(plan, memory);
-  fillData(plan, memory, dataset);
+  const fillInputs = fillTargets(plan, memory, dataset);
   const normalization = viewOf(memory, regions.data.normalization);
   normalization.set(normalizationOf(dataset));
   const values = viewOf(memory, regions.parameters.values);
@@ -74,31 +84,36 @@ export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Da
   for (const { offset, length, initial } of parameters.buffers) {
     buffers.fill(initial, offset, offset + length);
   }
+  return fillInputs;
 }
 
-/** Writes the samples of each split, once those for validation are held out. */
-function fillData({ regions, config }: RunPlan, memory: WebAssembly.Memory, data: Dataset): void {
+/** Writes what each split has besides inputs, once the samples for validation are held out, and
+ * returns what writes the inputs. */
+function fillTargets(
+  { regions, config }: RunPlan,
+  memory: WebAssembly.Memory,
+  data: Dataset,
+): () => void {
   const { countValidation = 0 } = config.data;
-  const fill = (region: SplitRegions, { inputs, targets, weights }: Split): void => {
-    viewOf(memory, region.inputs).set(inputs);
+  const { domains, validation } = regions.data;
+  const { train, heldOut } =
+    validation === undefined
+      ? { train: data.train, heldOut: undefined }
+      : holdOut(data, countValidation, config.seed);
+  const parts: (readonly [SplitRegions, Split])[] = [
+    [regions.data.test, data.test],
+    [regions.data.train, train],
+  ];
+  if (validation !== undefined) parts.push([validation, heldOut!]);
+  for (const [region, { targets, weights }] of parts) {
     viewOf(memory, region.targets).set(targets);
     if (region.weights !== undefined) viewOf(memory, region.weights).set(weights!);
-  };
-  const fillTrain = (train: Split): void => {
-    fill(regions.data.train, train);
-    const { domains } = regions.data;
-    // Options without them are refused.
-    if (domains !== undefined) viewOf(memory, domains).set(train.domains!);
-  };
-  fill(regions.data.test, data.test);
-  const { validation } = regions.data;
-  if (validation === undefined) {
-    fillTrain(data.train);
-    return;
   }
-  const { train, heldOut } = holdOut(data, countValidation, config.seed);
-  fillTrain(train);
-  fill(validation, heldOut);
+  // Options without them are refused.
+  if (domains !== undefined) viewOf(memory, domains).set(train.domains!);
+  return () => {
+    for (const [region, { inputs }] of parts) viewOf(memory, region.inputs).set(inputs);
+  };
 }
 
 /** Copies of all parameters and buffers by their names in the model, `0.conv2d.weight`. */

@@ -1,7 +1,7 @@
 // The fields of a dataset that a caller made: that they are there and of their types. Whether they
 // fit together is checked in dataset.ts.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { isObject, parseData } from '../base/parse.ts';
 import { accept, listOf, oneOf, text, wholeNumber } from '../base/values.ts';
 

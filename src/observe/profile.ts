@@ -6,6 +6,7 @@
 import {
   BACKWARD,
   CLOCK_SHIFT,
+  FIRST_END,
   FORWARD,
   HEADER_LENGTH,
   KEPT_HEADER_LENGTH,
@@ -151,6 +152,7 @@ function bindSteps(
       turnTo(firstPhase + ENTER_OTHER);
       const step = region[STEP]! - 1;
       region[keptAt + (step % KEPT_STEPS) * keptLength] = step + 1;
+      if (region[STEPS] === 0) region[FIRST_END] = region[NOW]!;
       region[STEPS] = region[STEPS]! + 1;
       region[STEP] = 0;
     },

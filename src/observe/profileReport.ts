@@ -14,6 +14,9 @@ import {
   type WorkerRecord,
 } from '../plan/profilePlan.ts';
 
+/** When this process began, by the clock of all threads. */
+const PROCESS_START_MS = Number(process.hrtime.bigint()) / 1e6 - 1000 * process.uptime();
+
 /** Milliseconds a step, as means over the workers. */
 export interface ProfileTimes {
   readonly workMs: number;
@@ -63,6 +66,9 @@ export interface Profile {
   readonly steps: number;
   /** Of one step, as the mean over steps and workers. */
   readonly stepMs: number;
+  /** From the start of the process to the end of the first step on all workers, data, threads and
+   * all. */
+  readonly firstStepMs: number;
   /** In the order of the step. */
   readonly phases: readonly ProfilePhaseTimes[];
   /** In the order of the model. */
@@ -111,6 +117,7 @@ export function reportOf(
   return {
     steps: Math.min(...records.map((record) => record.steps)),
     stepMs,
+    firstStepMs: Math.max(...records.map(({ firstEndMs }) => firstEndMs)) - PROCESS_START_MS,
     phases: PHASES.map((phase) => ({
       phase,
       ...timesOf((slot) => slots[slot]!.phase === phase),

@@ -1,6 +1,6 @@
 // The builders of optimizers: options are checked, defaults filled in, plain data comes out.
 
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { objectSchema, parseKind, parseOptions } from '../base/parse.ts';
 import * as values from '../base/values.ts';
 import { OPTIMIZER_NAMES } from './bindOptimizer.ts';
@@ -29,9 +29,12 @@ type AnyOptions = Readonly<Record<string, unknown>>;
 function builderOf(name: OptimizerName): (options: unknown) => OptimizerSpec {
   const kind = optimizerKinds[name] as unknown as OptimizerKind<AnyOptions, OptimizerSpec>;
   const { example } = kind;
-  const schema = objectSchema(checksOf(name));
-  const none = schema.safeParse({}).success ? {} : undefined;
-  return (options = none) => kind.specOf(parseOptions(name, schema, options, { example }));
+  let schema: ReturnType<typeof objectSchema> | undefined;
+  return (options) => {
+    schema ??= objectSchema(checksOf(name));
+    const given = options === undefined && schema.safeParse({}).success ? {} : options;
+    return kind.specOf(parseOptions(name, schema, given, { example }));
+  };
 }
 
 /** The options that an optimizer takes. */

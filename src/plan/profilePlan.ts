@@ -21,6 +21,7 @@ const WAITS_PER_SLOT = 2;
 
 // A worker's region, in float64:
 //   header | clock shift | steps | step + 1, 0 between steps | slot | since | now | wait since |
+//          | end of the first step |
 //   sums   | of each slot: time, waiting included |
 //   waits  | of each slot: time within synchronizations |
 //   kept   | KEPT_STEPS times: | step + 1, 0 while it is written | spans | slot, from, to | ... |
@@ -33,6 +34,7 @@ export const SLOT = 3;
 export const SINCE = 4;
 export const NOW = 5;
 export const WAIT_SINCE = 6;
+export const FIRST_END = 7;
 export const HEADER_LENGTH = 8;
 export const KEPT_HEADER_LENGTH = 2;
 export const SPAN_LENGTH = 3;
@@ -62,6 +64,8 @@ export interface RecordedSpan extends ProfileSlot {
 /** What a worker has recorded, over all its steps. */
 export interface WorkerRecord {
   readonly steps: number;
+  /** When the first of them ended, by the clock of all threads. */
+  readonly firstEndMs: number;
   /** Of each slot. */
   readonly totalMs: readonly number[];
   readonly waitMs: readonly number[];
@@ -117,6 +121,7 @@ export function readProfile(plan: ProfilePlan, region: Float64Array): WorkerReco
   spans.sort((a, b) => a.fromMs - b.fromMs || b.toMs - a.toMs);
   return {
     steps: region[STEPS]!,
+    firstEndMs: region[FIRST_END]! + shiftMs,
     totalMs: [...region.subarray(HEADER_LENGTH, HEADER_LENGTH + countSlots)],
     waitMs: [...region.subarray(HEADER_LENGTH + countSlots, keptAt)],
     spans,

@@ -1,6 +1,7 @@
-// The threads of a gang, by Piscina. One task on each thread sets up its rank and returns; from
-// then on the thread lives on messages, and Piscina, to which it is idle, lets the process end
-// without it. A crew tells when a thread ends unasked, and leaves none when it is dismissed.
+// The threads of a gang, by Piscina. They start when the crew is made. One task on each thread sets
+// up its rank and returns; from then on the thread lives on messages, and Piscina, to which it is
+// idle, lets the process end without it. A crew tells when a thread ends unasked, and leaves none
+// when it is dismissed.
 
 import type { MessagePort, ResourceLimits, Worker } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
@@ -14,15 +15,21 @@ export interface CrewOptions {
    * thread. */
   readonly entry: string;
   readonly resourceLimits?: ResourceLimits;
-  /** Called for each end of a thread before {@link Crew.dismiss}; without a rank when the thread
-   * has none yet. */
-  readonly onEnd: (cause: Error | string, rank: number | undefined) => void;
 }
+
+/** Called for each end of a thread before {@link Crew.dismiss}; without a rank when the thread has
+ * none yet. */
+export type OnEnd = (cause: Error | string, rank: number | undefined) => void;
 
 export type PoolClass = typeof Piscina;
 
-/** Imported when the first threads start: in a bundle of ES modules Piscina, which is CommonJS,
- * ends the program before any word about bundles. */
+/** Makes a crew, whose threads start while the caller prepares what they are set up with. */
+export async function openCrew(options: CrewOptions): Promise<Crew> {
+  return new Crew(await loadPool(), options);
+}
+
+/** Imported when the first threads start, or a moment before: in a bundle of ES modules Piscina,
+ * which is CommonJS, ends the program before any word about bundles. */
 export async function loadPool(): Promise<PoolClass> {
   return (await import('piscina')).Piscina;
 }
@@ -30,14 +37,15 @@ export async function loadPool(): Promise<PoolClass> {
 export class Crew {
   /** By rank in the gang; undefined until the thread is set up. */
   readonly threadIds: (number | undefined)[];
-  private readonly options: CrewOptions;
   private readonly pool: Piscina;
   private readonly exits: Promise<unknown>[];
-  private isDismissed = false;
+  private dismissed: Promise<void> | undefined;
+  private onEnd: OnEnd | undefined;
+  /** Ends that came before anything listened. */
+  private readonly untold: Parameters<OnEnd>[] = [];
 
   constructor(Pool: PoolClass, options: CrewOptions) {
-    const { workers, resourceLimits } = options;
-    this.options = options;
+    const { workers, entry, resourceLimits } = options;
     this.threadIds = Array.from({ length: workers });
     this.pool = new Pool({
       filename: ownFile('#workers/thread.cjs'),
@@ -47,11 +55,18 @@ export class Crew {
       // Threads wait for messages of ours, so Piscina is not to park them between tasks.
       atomics: 'disabled',
       recordTiming: false,
+      workerData: { entry },
       ...(resourceLimits !== undefined && { resourceLimits }),
     });
     this.exits = this.pool.threads.map((thread) => this.watch(thread));
     // The error of a thread that is set up is told of by that thread, a moment later.
     this.pool.on('error', (error) => queueMicrotask(() => this.ended(unpackError(error))));
+  }
+
+  /** Tells of all ends from now on, and of those there were. */
+  listen(onEnd: OnEnd): void {
+    this.onEnd = onEnd;
+    for (const end of this.untold.splice(0)) onEnd(...end);
   }
 
   /** Sets up a rank on a thread of its own. Rejects when that fails or the thread ends. */
@@ -60,15 +75,18 @@ export class Crew {
     task: GangTask<Data>,
     transferList: MessagePort[],
   ): Promise<number> {
-    const { entry } = this.options;
-    const threadId: number = await this.pool.run({ ...task, entry }, { transferList });
+    const threadId: number = await this.pool.run(task, { transferList });
     this.threadIds[rank] = threadId;
     return threadId;
   }
 
-  /** Ends all threads, by force. */
-  async dismiss(): Promise<void> {
-    this.isDismissed = true;
+  /** Ends all threads, by force. May be called again. */
+  dismiss(): Promise<void> {
+    this.dismissed ??= this.end();
+    return this.dismissed;
+  }
+
+  private async end(): Promise<void> {
     await this.pool.destroy();
     await Promise.all(this.exits);
     // The late `exit` of a thread that had thrown makes a destroyed pool start threads again.
@@ -95,6 +113,8 @@ export class Crew {
   }
 
   private ended(cause: Error | string, rank?: number): void {
-    if (!this.isDismissed) this.options.onEnd(cause, rank);
+    if (this.dismissed !== undefined) return;
+    if (this.onEnd === undefined) this.untold.push([cause, rank]);
+    else this.onEnd(cause, rank);
   }
 }

@@ -11,6 +11,7 @@ import { planRun, type RunPlan } from '../plan/plan.ts';
 import { PROGRESS_STEPS, publishEpoch } from '../reduce/epochSums.ts';
 import { type ControlWords, progressWords, STOP_WORD } from '../sync/words.ts';
 import { clearStamps, restoreStep } from '../train/undo.ts';
+import type { Crew } from './crew.ts';
 import type { Gang, Use } from './gang.ts';
 import { startWorkers, type Team, type TeamSetup } from './team.ts';
 import type { TrainApi } from './trainWorker.ts';
@@ -31,7 +32,7 @@ export function elasticSize(config: RunConfig): Pick<Layout, 'sizeBytes'> {
 /** Starts the team of a plan whose arena is filled. */
 export async function startElasticTeam(setup: ElasticSetup): Promise<Team> {
   const team = new ElasticTeam(setup);
-  await team.start();
+  await team.start(setup.crew);
   return team;
 }
 
@@ -52,13 +53,13 @@ class ElasticTeam implements Team {
     this.words = viewOf(setup.memory, setup.plan.regions.control.words);
   }
 
-  async start(): Promise<void> {
+  async start(crew?: Crew): Promise<void> {
     const { memory, module, startTimeoutMs } = this.setup;
     this.hasDied = false;
     this.gang = await startWorkers(
       this.plan,
       this.words,
-      { memory, module, startTimeoutMs },
+      { memory, module, startTimeoutMs, crew },
       () => {
         this.hasDied = true;
       },

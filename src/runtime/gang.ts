@@ -14,16 +14,24 @@ import { showError } from '../base/showError.ts';
 import { type Abort, abortFromMain, isAborted, MAIN_RANK, readAbort } from '../sync/abort.ts';
 import { type ControlWords, readPosition, readWorldSize } from '../sync/words.ts';
 import { type Control, type GangTask, openControl } from './control.ts';
-import { Crew, loadPool, type PoolClass } from './crew.ts';
+import { type Crew, openCrew } from './crew.ts';
 import { unpackError } from './thrown.ts';
 import { watchProgress } from './watch.ts';
 
-export interface GangOptions<Data> {
+/** The threads of a gang, before anything is known of what they do. */
+export interface ThreadOptions {
   /** How many threads; each has its rank. */
   readonly workers: number;
   /** The built file whose default export takes a GangTask and returns {@link serveControl}'s
    * promise. */
   readonly entry: URL | string;
+  /** Limits of each thread's own memory. */
+  readonly resourceLimits?: ResourceLimits;
+}
+
+export interface GangOptions<Data> extends ThreadOptions {
+  /** The threads of {@link startThreads}, with the same options; default: new ones. */
+  readonly crew?: Crew | undefined;
   /** What each worker gets; posted, so shared memory stays shared and compiled modules are not
    * copied. */
   readonly dataOf: (rank: number) => Data;
@@ -34,8 +42,6 @@ export interface GangOptions<Data> {
   readonly firstRank?: number;
   /** Names of layers for errors, by layer id. */
   readonly layerNames?: readonly string[];
-  /** Limits of each thread's own memory. */
-  readonly resourceLimits?: ResourceLimits;
   /** How long the workers may take to get ready. Default: {@link defaultStartTimeoutMs}. */
   readonly startTimeoutMs?: number;
   /** How long a worker that was called may go without progress, unless it waits for others.
@@ -80,12 +86,19 @@ export function defaultStartTimeoutMs(workers: number): number {
   return START_TIMEOUT_MS * Math.ceil(workers / availableParallelism());
 }
 
+/** Begins to start the threads of a gang whose memory is not filled yet. The caller has to start
+ * that gang, or to dismiss them. */
+export function startThreads({ workers, entry, resourceLimits }: ThreadOptions): Promise<Crew> {
+  const limits = resourceLimits && { resourceLimits };
+  return openCrew({ workers, entry: urlOf(entry), ...limits });
+}
+
 /** Starts the threads, all or none, and waits until each is ready. */
 export async function startGang<Api, Data = unknown>(
   options: GangOptions<Data>,
 ): Promise<Gang<Api>> {
-  const Pool = await loadPool();
-  const threads = new Threads<Api>(options as GangOptions<unknown>, Pool);
+  const crew = options.crew ?? (await startThreads(options));
+  const threads = new Threads<Api>(options as GangOptions<unknown>, crew);
   try {
     await threads.start();
   } catch (error) {
@@ -114,16 +127,11 @@ class Threads<Api> {
   private failure: Error | undefined;
   private closed: Promise<void> | undefined;
 
-  constructor(options: GangOptions<unknown>, Pool: PoolClass) {
-    const { workers, resourceLimits } = options;
+  constructor(options: GangOptions<unknown>, crew: Crew) {
     this.options = options;
-    this.openCalls = Array.from({ length: workers }, () => 0);
-    this.crew = new Crew(Pool, {
-      workers,
-      entry: urlOf(options.entry),
-      ...(resourceLimits !== undefined && { resourceLimits }),
-      onEnd: (cause, rank) => this.ended(cause, rank),
-    });
+    this.openCalls = Array.from({ length: options.workers }, () => 0);
+    this.crew = crew;
+    crew.listen((cause, rank) => this.ended(cause, rank));
   }
 
   async start(): Promise<void> {

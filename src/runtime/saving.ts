@@ -5,7 +5,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { copyFile, link, rm, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { UsageError } from '../base/errors.ts';
-import { fileError } from '../base/wholeFile.ts';
+import { fileError } from '../base/fileError.ts';
 import type { Checkpoint, CheckpointHead } from '../checkpoint/checkpoint.ts';
 import { runIdOf } from '../checkpoint/checkpoint.ts';
 import { openCheckpoint, writeCheckpoint } from '../checkpoint/checkpointFile.ts';

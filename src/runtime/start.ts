@@ -6,7 +6,7 @@ import { type Checkpoint, checkCheckpoint, runIdOf } from '../checkpoint/checkpo
 import { type CheckpointFile, loaded, openCheckpoint } from '../checkpoint/checkpointFile.ts';
 import { type CarriedTensor, convertCheckpoint } from '../checkpoint/convertState.ts';
 import { readWeights, type StartWeights, takeWeights } from '../checkpoint/startWeights.ts';
-import { fillArena, stateTensors } from '../checkpoint/state.ts';
+import { beginFilling, stateTensors } from '../checkpoint/state.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { type DatasetDescription, describeDataset } from '../data/identity.ts';
 import { compileKernels } from '../kernels/load.ts';
@@ -28,7 +28,7 @@ import { giveNotice, type NoticeSubject, noticesOf } from './notices.ts';
 import { checkStart } from './planStart.ts';
 import { checkTensors, type ResumeOptions, resumeConfig } from './resume.ts';
 import { Run } from './run.ts';
-import { fixedTeam, startWorkers, type Team, type TeamSetup } from './team.ts';
+import { fixedTeam, openWorkers, startWorkers, type Team, type TeamSetup } from './team.ts';
 import { resolveOptions, type TrainerOptions } from './trainerOptions.ts';
 import type { RunningTrainer } from './trainerTypes.ts';
 
@@ -54,8 +54,12 @@ async function startHere(
   const notify = noticesTo(network, options.onNotice);
   giveNotices({ config, data: options.data, norm: options.norm, resumed: undefined }, notify);
   const { data: dataset, epochs = 0, startTimeoutMs } = options;
-  const data = describeDataset(dataset);
-  return startRun(network, config, { dataset, data, notify, epochs, weights, startTimeoutMs });
+  let described: DatasetDescription | undefined;
+  const describe = (): DatasetDescription => {
+    described ??= describeDataset(dataset);
+    return described;
+  };
+  return startRun(network, config, { dataset, describe, notify, epochs, weights, startTimeoutMs });
 }
 
 /** Goes on from a checkpoint, alone or as one of the processes of a network. */
@@ -85,7 +89,7 @@ async function resumeHere(
   giveNotices({ config, data: options.data, norm: options.norm, resumed: saved.head }, notify);
   return startRun(network, config, {
     dataset: options.data,
-    data,
+    describe: () => data,
     notify,
     resumed: { what, saved, report },
     startTimeoutMs: options.startTimeoutMs,
@@ -124,7 +128,8 @@ interface Resumed {
 
 interface Started {
   readonly dataset: Dataset;
-  readonly data: DatasetDescription;
+  /** Reads all of it, which takes a while. */
+  readonly describe: () => DatasetDescription;
   readonly notify: (notice: string) => void;
   /** How long the run is to be; 0 or absent leaves that to the first fit. */
   readonly epochs?: number;
@@ -139,13 +144,12 @@ async function startRun(
   asked: RunConfig,
   started: Started,
 ): Promise<RunningTrainer> {
-  const { dataset, data, notify, resumed, startTimeoutMs } = started;
-  const counters = resumed?.saved.head.counters;
-  const { step, epochs } = counters ?? { step: 0, epochs: started.epochs ?? 0 };
+  const { describe, notify, resumed, weights } = started;
+  const step = resumed?.saved.head.counters.step ?? 0;
   const config =
     network === undefined
       ? asked
-      : { ...asked, place: await agree(network, { config: asked, data, step }) };
+      : { ...asked, place: await agree(network, { config: asked, data: describe(), step }) };
   if (network !== undefined) checkRunConfig(config);
   for (const notice of network?.notices ?? []) notify(notice);
   const plan = planRun(config);
@@ -153,8 +157,33 @@ async function startRun(
   if (resumed === undefined) checkStart(plan);
   const module = compileKernels(config.mode);
   const memory = createArena(config.elastic === true ? elasticSize(config) : plan.layout);
+  // Threads take as long to start as data to be copied. What else is written to the arena may not
+  // fit, which is found out before any thread is started.
+  const isFresh = resumed === undefined && weights === undefined;
+  const crew = isFresh ? await openWorkers(plan) : undefined;
+  const setup = { plan, memory, module, crew };
+  return startPlanned(network, setup, started).catch(async (error: unknown) => {
+    await crew?.dismiss();
+    throw error;
+  });
+}
+
+/** A run whose memory is there, and perhaps its threads. */
+interface Planned extends Pick<TeamSetup, 'memory' | 'module' | 'crew'> {
+  readonly plan: RunPlan;
+}
+
+/** Fills the arena, starts the team and hands both to a run. */
+async function startPlanned(
+  network: Network | undefined,
+  { plan, memory, module, crew }: Planned,
+  started: Started,
+): Promise<RunningTrainer> {
+  const { dataset, notify, resumed, startTimeoutMs } = started;
+  const counters = resumed?.saved.head.counters;
+  const { step, epochs } = counters ?? { step: 0, epochs: started.epochs ?? 0 };
   const { control } = plan.regions;
-  fillArena(plan, memory, dataset);
+  const fillInputs = beginFilling(plan, memory, dataset);
   const tensors = stateTensors(plan, memory);
   const head = resumed?.saved.head;
   const keepsBest = head?.tensors.some(({ group }) => group === 'best') === true;
@@ -177,11 +206,17 @@ async function startRun(
     transport: await network.openTransports([largestExchange(plan), ...earlyExchanges(plan)]),
     names: processNames(network),
   };
-  const setup = { memory, module, startTimeoutMs, ...(shared && { network: shared }) };
-  const team =
+  const setup = { memory, module, crew, startTimeoutMs, ...(shared && { network: shared }) };
+  const starting =
     network === undefined
-      ? await startTeam(plan, words, setup, notify)
-      : fixedTeam(plan, words, failingTogether(await startWorkers(plan, words, setup), network));
+      ? startTeam(plan, words, setup, notify)
+      : startWorkers(plan, words, setup).then((gang) =>
+          fixedTeam(plan, words, failingTogether(gang, network)),
+        );
+  // The longest work of this thread, which needs no worker and which no worker needs yet.
+  fillInputs();
+  const data = started.describe();
+  const team = await starting;
   const sums = { epochSums, published };
   const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };
   const monitored = head?.monitored ?? {};

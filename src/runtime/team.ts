@@ -5,7 +5,8 @@
 import { ownFile } from '../base/ownFile.ts';
 import { layerNames, type RunPlan } from '../plan/plan.ts';
 import type { ControlWords } from '../sync/words.ts';
-import { type Gang, startGang, type Use } from './gang.ts';
+import type { Crew } from './crew.ts';
+import { type Gang, startGang, startThreads, type Use } from './gang.ts';
 import type { TrainApi, TrainData } from './trainWorker.ts';
 
 export interface Team {
@@ -20,19 +21,30 @@ export interface Team {
 /** What all threads of a team are started with. */
 export interface TeamSetup extends Omit<TrainData, 'config'> {
   readonly startTimeoutMs: number | undefined;
+  /** The threads of {@link openWorkers}; new ones where it is undefined. */
+  readonly crew?: Crew | undefined;
 }
 
-/** Starts the threads of a plan. */
+/** What all threads of a training gang run. */
+const ENTRY = '#workers/train.js';
+
+/** Begins to start the threads of a plan, which need nothing of its arena yet. */
+export function openWorkers({ config }: RunPlan): Promise<Crew> {
+  return startThreads({ workers: config.workers, entry: ownFile(ENTRY) });
+}
+
+/** Starts the workers of a plan. */
 export function startWorkers(
   plan: RunPlan,
   words: ControlWords,
-  { startTimeoutMs, ...shared }: TeamSetup,
+  { startTimeoutMs, crew, ...shared }: TeamSetup,
   onDeath?: () => void,
 ): Promise<Gang<TrainApi>> {
   const { config } = plan;
   return startGang<TrainApi, TrainData>({
     workers: config.workers,
-    entry: ownFile('#workers/train.js'),
+    entry: ownFile(ENTRY),
+    crew,
     dataOf: () => ({ config, ...shared }),
     words,
     layerNames: layerNames(plan),

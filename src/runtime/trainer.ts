@@ -1,9 +1,9 @@
-// The Trainer: from a model and a dataset to a trained network, on all cores.
+// The Trainer: from a model and a dataset to a trained network, on all cores. What runs it is
+// loaded when the first one starts: a program that only makes models and data does not wait for it.
 
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { joinProcesses } from './mpiNetwork.ts';
+import { findLauncher } from '../mpi/launcher.ts';
 import type { ResumeOptions } from './resume.ts';
-import { resumeOn, startOn } from './start.ts';
 import type { TrainerOptions } from './trainerOptions.ts';
 import type { RunningTrainer } from './trainerTypes.ts';
 
@@ -15,18 +15,29 @@ export const Trainer = {
   /** Plans a run, fills its memory and starts its threads. Throws a {@link UsageError} for options
    * that do not fit together, before any thread is started. */
   async start(options: TrainerOptions): Promise<Trainer> {
-    return startOn(await joinProcesses(timeoutOf(options)), options);
+    const { startOn } = await import('./start.ts');
+    return startOn(await join(options), options);
   },
 
   /** Goes on from a checkpoint, on any number of workers, with the same bits as an uninterrupted
    * run. The data must be the checkpoint's. */
   async resume(checkpoint: string | Checkpoint, options: ResumeOptions): Promise<Trainer> {
-    return resumeOn(await joinProcesses(timeoutOf(options)), checkpoint, options);
+    const { resumeOn } = await import('./start.ts');
+    return resumeOn(await join(options), checkpoint, options);
   },
 };
 
-/** The timeout, where it is one: the options are not checked yet. */
-function timeoutOf(options: { readonly timeoutMs?: number } | undefined): number | undefined {
+/** The network of this process; undefined where no launcher has started it beside others. The
+ * timeout counts where it is one: the options are not checked yet. */
+async function join(options: { readonly timeoutMs?: number } | undefined) {
+  if (findLauncher(process.env) === undefined) return undefined;
   const timeoutMs = options?.timeoutMs;
-  return Number.isSafeInteger(timeoutMs) ? timeoutMs : undefined;
+  const { joinProcesses } = await import('./mpiNetwork.ts');
+  return joinProcesses(Number.isSafeInteger(timeoutMs) ? timeoutMs : undefined);
+}
+
+/** Loads what runs trainers: for a program that reads its data meanwhile. */
+export async function loadTrainer(): Promise<void> {
+  const [{ loadPool }] = await Promise.all([import('./crew.ts'), import('./start.ts')]);
+  await loadPool();
 }

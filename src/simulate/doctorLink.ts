@@ -2,7 +2,7 @@
 // the straight line through its exchanges (Hockney 1994), by least squares of the logarithms, since
 // times span orders of magnitude. Means are fitted: a step's exchanges add up.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { UsageError } from '../base/errors.ts';
 import { isObject, parseData } from '../base/parse.ts';
 import { positive, text, wholeNumber } from '../base/values.ts';

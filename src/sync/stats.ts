@@ -53,6 +53,7 @@ export class Counters {
   private readonly sites = new Map<Call, Site>();
   /** That of the current call. */
   private site: Site | undefined;
+  private readonly turnMs: number;
 
   constructor(
     rank: number,
@@ -62,6 +63,9 @@ export class Counters {
     this.rank = rank;
     this.worldSize = worldSize;
     this.waits = waits;
+    // Once in a thread.
+    threadTurnMs ??= measureTurnMs();
+    this.turnMs = threadTurnMs;
   }
 
   /** Counts a call; the waits that follow belong to it. */
@@ -74,7 +78,7 @@ export class Counters {
 
   /** Counts a short wait by how often the member has looked. */
   spun(other: number, turns: number): void {
-    this.add(other, turns * turnMs);
+    this.add(other, turns * this.turnMs);
   }
 
   /** Counts a wait by the clock. */
@@ -126,8 +130,8 @@ function showSite({ call, values }: Site): CallSiteStats {
   };
 }
 
-/** What one look at another member's line takes, measured once in a thread. */
-const turnMs = measureTurnMs();
+/** What one look at another member's line takes; undefined until it is measured. */
+let threadTurnMs: number | undefined;
 
 function measureTurnMs(): number {
   const words = new Int32Array(new SharedArrayBuffer(4));

@@ -17,7 +17,8 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { checkWritable, fileError, writeWhole } from '../../src/base/wholeFile.ts';
+import { fileError } from '../../src/base/fileError.ts';
+import { checkWritable, writeWhole } from '../../src/base/wholeFile.ts';
 
 let folder: string;
 beforeEach(async () => {

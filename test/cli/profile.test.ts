@@ -39,8 +39,9 @@ describe('syncbn train', () => {
     const { code, stdout, stderr } = await syncbn([...tiny, '--workers', '2', '--profile']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(
-      /where a step's time goes, in ms: \d+\.\d{3}, mean of 2 steps on 2 workers/,
+      /where a step's time goes, in ms: \d+\.\d{3}, mean of 2 steps on 2 workers\n/,
     );
+    expect(stdout).toMatch(/^the first step was done \d+ ms after the process began$/m);
     expect(stdout).toMatch(/│ phase +│ work +│ waiting +│ share +│ busiest worker +│/);
     for (const layer of LAYERS) expect(stdout).toContain(`│ ${layer} `);
     const hash = plain.events.at(-1)!.weightsHash as string;
@@ -106,6 +107,7 @@ describe('the table of layers', () => {
       event: 'profile',
       steps: 1,
       stepMs: 80,
+      firstStepMs: 431,
       phases: [],
       layers,
       workers,

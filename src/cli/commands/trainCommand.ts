@@ -13,7 +13,7 @@ import { MAX_REPLICAS } from '../../plan/config.ts';
 import { ON_NON_FINITE } from '../../plan/onNonFinite.ts';
 import { MOST_DRAWN_CLASSES, type RunState } from '../../report/history.ts';
 import type { Network } from '../../runtime/network.ts';
-import { Trainer } from '../../runtime/trainer.ts';
+import { loadTrainer, Trainer } from '../../runtime/trainer.ts';
 import {
   type DoneEvent,
   doneEvent,
@@ -120,7 +120,8 @@ export async function runTrain(flags: Flags): Promise<number> {
     };
     const { trainer, data } = await startTrainer(flags, point, onNotice);
     // The samples are in the trainer's memory; as they were read, they are not needed any more.
-    collectGarbage();
+    // While the first step runs.
+    setImmediate(collectGarbage);
     // A checkpoint knows how many epochs its run was to have.
     const plan = {
       ...asked,
@@ -190,7 +191,7 @@ async function startTrainer(
   { resumed, isRestart }: StartingPoint,
   onNotice: (notice: string) => void,
 ): Promise<{ readonly trainer: Trainer; readonly data: DataFacts }> {
-  const data = await dataFrom(flags, resumed?.saved.data);
+  const [data] = await Promise.all([dataFrom(flags, resumed?.saved.data), loadTrainer()]);
   const facts = { name: data.name, countTest: data.test.count };
   if (resumed === undefined) {
     const options = trainerOptionsFrom(flags, data, await modelFrom(flags, data));

@@ -1,15 +1,15 @@
-#!/usr/bin/env node
-// The command. Ends the process itself once all output is out: a process that ends because nothing
-// is left to do stops listening to signals before it is gone, and would die of one.
+// The command. Listens to signals before it loads what it runs. Ends the process itself once all
+// output is out: a process that ends because nothing is left to do stops listening to signals
+// before it is gone, and would die of one.
 
 import { findLauncher } from '../../mpi/launcher.ts';
 import { screen, warn } from '../output/screen.ts';
 import { EXIT_FAILED } from '../process/failure.ts';
 import { leave } from '../process/leave.ts';
 import { listenToSignals } from '../process/signals.ts';
-import { runCommand } from './program.ts';
 
 listenToSignals(findLauncher(process.env) === undefined ? [] : ['SIGUSR1']);
+const { runCommand } = await import('./program.ts');
 const code = await runCommand(process.argv);
 const isWhole = screen.end();
 if (!isWhole) warn('syncbn: stdout could not be written to its end.');

@@ -1,6 +1,7 @@
 // A progress bar that stays below all that is printed, and leaves nothing when it ends.
 
-import { Presets, SingleBar } from 'cli-progress';
+import type { Options, Preset, SingleBar } from 'cli-progress';
+import { ownRequire } from '../../base/ownFile.ts';
 import type { Screen } from './screen.ts';
 import { shown } from './text.ts';
 
@@ -14,33 +15,13 @@ export interface BarOptions {
 
 export class Bar {
   private readonly screen: Screen;
-  private readonly bar: SingleBar;
+  private readonly options: BarOptions;
+  private bar: SingleBar | undefined;
   private last: readonly [total: number, value: number, fields: BarFields] | undefined;
 
-  constructor(screen: Screen, { format, size }: BarOptions) {
+  constructor(screen: Screen, options: BarOptions) {
     this.screen = screen;
-    // What the library needs of a stream; the screen knows whether anybody is still there.
-    const stream = {
-      isTTY: true,
-      write: (text: string): void => screen.draw('stdout', text),
-      get columns() {
-        return screen.columns;
-      },
-    };
-    this.bar = new SingleBar(
-      {
-        format,
-        barsize: size,
-        autopadding: true,
-        stream: stream as unknown as NodeJS.WritableStream,
-        hideCursor: true,
-        stopOnComplete: false,
-        clearOnComplete: true,
-        fps: 10,
-        gracefulExit: false,
-      },
-      Presets.shades_classic,
-    );
+    this.options = options;
   }
 
   draw(total: number, value: number, fields: BarFields): void {
@@ -51,21 +32,55 @@ export class Bar {
     const isNew = this.last === undefined;
     this.last = [total, value, safe];
     if (!isNew) {
-      this.bar.update(value, safe);
+      this.bar?.update(value, safe);
       return;
     }
+    this.bar ??= makeBar(this.screen, this.options);
     this.show();
-    this.screen.keepBelow({ hide: () => this.bar.stop(), show: () => this.show() });
+    this.screen.keepBelow({ hide: () => this.bar?.stop(), show: () => this.show() });
   }
 
   end(): void {
     if (this.last === undefined) return;
     this.last = undefined;
     this.screen.keepBelow(undefined);
-    this.bar.stop();
+    this.bar?.stop();
   }
 
   private show(): void {
-    if (this.last !== undefined) this.bar.start(...this.last);
+    if (this.last !== undefined) this.bar?.start(...this.last);
   }
+}
+
+interface Library {
+  readonly SingleBar: new (options: Options, preset: Preset) => SingleBar;
+  readonly Presets: { readonly shades_classic: Preset };
+}
+
+/** Loads what draws bars, when there is something to draw. */
+function makeBar(screen: Screen, { format, size }: BarOptions): SingleBar {
+  const load = ownRequire() as (name: string) => Library;
+  const { Presets, SingleBar } = load('cli-progress');
+  // What the library needs of a stream; the screen knows whether anybody is still there.
+  const stream = {
+    isTTY: true,
+    write: (text: string): void => screen.draw('stdout', text),
+    get columns() {
+      return screen.columns;
+    },
+  };
+  return new SingleBar(
+    {
+      format,
+      barsize: size,
+      autopadding: true,
+      stream: stream as unknown as NodeJS.WritableStream,
+      hideCursor: true,
+      stopOnComplete: false,
+      clearOnComplete: true,
+      fps: 10,
+      gracefulExit: false,
+    },
+    Presets.shades_classic,
+  );
 }

@@ -3,8 +3,8 @@
 // What waits is bounded; where lines had to be given up, a line in their place says how many.
 
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { fileError } from '../../base/fileError.ts';
 import { messageOf } from '../../base/showError.ts';
-import { fileError } from '../../base/wholeFile.ts';
 
 /** What waits for a full disk: an hour of progress, and little memory. */
 const MAX_WAITING_BYTES = 2 ** 20;

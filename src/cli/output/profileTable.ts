@@ -15,7 +15,7 @@ export function profileTables(profile: ProfileEvent): {
   readonly phases: readonly TableRow[];
   readonly layers: readonly TableRow[];
 } {
-  const { steps, stepMs, phases, layers, workers } = profile;
+  const { steps, stepMs, firstStepMs, phases, layers, workers } = profile;
   const over = workers.length === 1 ? '1 worker' : `${workers.length} workers`;
   const { rank, workMs } = workers.reduce((a, b) => (b.workMs > a.workMs ? b : a));
   const waitMs = workers.reduce((sum, worker) => sum + worker.waitMs, 0) / workers.length;
@@ -27,7 +27,8 @@ export function profileTables(profile: ProfileEvent): {
   };
   return {
     heading: `where a step's time goes, in ms: ${showMs(stepMs)}, \
-mean of ${steps} steps on ${over}`,
+mean of ${steps} steps on ${over}
+the first step was done ${Math.round(firstStepMs)} ms after the process began`,
     phases: [
       ...phases.map(({ phase, ...times }) => ({
         phase,

@@ -2,7 +2,8 @@
 // widest first.
 
 import { stripVTControlCharacters } from 'node:util';
-import { Table } from 'console-table-printer';
+import type { Table } from 'console-table-printer';
+import { ownRequire } from '../../base/ownFile.ts';
 import { type Screen, screen } from './screen.ts';
 import { oneLine, shown } from './text.ts';
 
@@ -10,6 +11,16 @@ import { oneLine, shown } from './text.ts';
 const MIN_WIDTH = 8;
 /** A border, and a space on both sides of each cell. */
 const FRAME = 3;
+
+let loaded: typeof Table | undefined;
+
+/** What draws tables, which most commands do at their end. A run of hours loads it at its start: in
+ * the end another version may be installed. */
+export function loadTables(): typeof Table {
+  const load = ownRequire() as (name: string) => { readonly Table: typeof Table };
+  loaded ??= load('console-table-printer').Table;
+  return loaded;
+}
 
 /** A table with columns in the order of the first row. */
 export function printTable(
@@ -34,7 +45,8 @@ export function printRows(
     heads.map((head, i) => Math.max(...[head, ...cells.map((row) => row[i] ?? '')].map(widthOf))),
     to.columns,
   );
-  const table = new Table({
+  const DrawnTable = loadTables();
+  const table = new DrawnTable({
     shouldDisableColors: true,
     defaultColumnOptions: { alignment: 'left' },
     columns: heads.map((head, i) => ({

@@ -16,7 +16,7 @@ import type {
 } from './events.ts';
 import { profileTables } from './profileTable.ts';
 import { type Screen, screen } from './screen.ts';
-import { printTable } from './tables.ts';
+import { loadTables, printTable } from './tables.ts';
 import { oneLine, paint } from './text.ts';
 
 /** From here on float32 inputs have lost ten of their 24 bits when the mean is taken off. */
@@ -38,6 +38,8 @@ export function terminalSink(to: Screen = screen): Sink {
         case 'start':
           start = event;
           to.say(startLines(event));
+          // While the first step runs.
+          setImmediate(loadTables);
           break;
         case 'converted':
           to.say(conversionLines(event));

@@ -3,7 +3,7 @@
 
 import { UsageError } from '../../base/errors.ts';
 import type { BatchNormSwitches } from '../../nn/convert/switchBatchNorm.ts';
-import { STATISTICS_SOURCES } from '../../nn/specs/norms.ts';
+import { STATISTICS_SOURCES } from '../../nn/specs/statistics.ts';
 import type { ParameterGroup } from '../../plan/parameterGroups.ts';
 import type { TrainerOptions } from '../../runtime/trainerOptions.ts';
 import type { Flags } from './flags.ts';

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../../base/errors.ts';
-import { fileError } from '../../base/wholeFile.ts';
+import { fileError } from '../../base/fileError.ts';
 import type { HostSlots } from '../../mpi/mpirun.ts';
 import type { Flags } from './flags.ts';
 

@@ -1,7 +1,7 @@
 // What the results of an experiment's runs must hold, so that a line of a file that lacks a value
 // is found when it is read, and not where the numbers are compared.
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What a run found. */
 export interface RunValues {

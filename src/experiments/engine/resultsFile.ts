@@ -4,10 +4,11 @@
 
 import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { InvariantError, RunError, UsageError } from '../../base/errors.ts';
+import { fileError } from '../../base/fileError.ts';
 import { type FileLock, lockFile } from '../../base/fileLock.ts';
-import { fileError, writeWhole } from '../../base/wholeFile.ts';
+import { writeWhole } from '../../base/wholeFile.ts';
 import type { PlainRecord, RunResult } from './experiment.ts';
 import type { ResultSchema } from './resultSchema.ts';
 

@@ -6,13 +6,9 @@ import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { checkedPattern } from '../../base/patterns.ts';
 import { flag, oneOf, text } from '../../base/values.ts';
-import {
-  type BatchNormSpec,
-  batchNorm,
-  STATISTICS_SOURCES,
-  type StatisticsSource,
-} from '../specs/norms.ts';
+import { type BatchNormSpec, batchNorm } from '../specs/norms.ts';
 import { type LayerSpec, mapLeaves, walkModel } from '../specs/spec.ts';
+import { STATISTICS_SOURCES, type StatisticsSource } from '../specs/statistics.ts';
 
 /** Batch norms by the paths of their layers, and how they train. */
 export interface BatchNormSwitches {

@@ -1,7 +1,7 @@
 // From JSON to a model: every field checked, unknown ones refused, defaults filled in by the same
 // builders that code uses. Errors name the layer by its place in the file.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { UsageError } from '../../base/errors.ts';
 import { isObject, parseData } from '../../base/parse.ts';
 import { accept, anything, listOf } from '../../base/values.ts';

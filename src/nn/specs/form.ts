@@ -1,7 +1,7 @@
 // From plain data to a layer: the fields of a kind, each checked, and the builder that fills in the
 // defaults. Every layer has its form beside its builder; forms.ts lists them.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseData } from '../../base/parse.ts';
 import { listOf } from '../../base/values.ts';
 import { size } from './options.ts';

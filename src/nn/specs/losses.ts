@@ -1,7 +1,7 @@
 // Losses: their specs and builders, checked, and their forms in JSON. What they do is in
 // lossKinds.ts.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { NO_CLASS } from '../../base/noClass.ts';
 import { optionsSchema, parseKind, parseOptions } from '../../base/parse.ts';
 import { anything, listOf, positive, share, text, wholeNumber } from '../../base/values.ts';

@@ -19,6 +19,7 @@ import {
   weightInitOption,
 } from './normOptions.ts';
 import { checkCount, optionalFlag, size } from './options.ts';
+import { STATISTICS_SOURCES, type StatisticsSource } from './statistics.ts';
 
 export interface BatchNormSpec {
   readonly kind: 'batchNorm';
@@ -37,10 +38,6 @@ export interface BatchNormSpec {
   readonly updateStatistics: boolean;
   readonly weightInit: number;
 }
-
-export const STATISTICS_SOURCES = ['batch', 'running'] as const;
-/** Statistics of the sync group's samples, or running ones. */
-export type StatisticsSource = (typeof STATISTICS_SOURCES)[number];
 
 export interface BatchNormOptions {
   /** Added to the variance; default 1e-5. */

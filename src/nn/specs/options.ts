@@ -1,6 +1,6 @@
 // Values of the options that layer builders take: sizes as a number or a [height, width] pair.
 
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { checkInteger } from '../../base/errors.ts';
 import { accept, flag, listOf, wholeNumber } from '../../base/values.ts';
 

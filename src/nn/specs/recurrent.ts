@@ -1,7 +1,7 @@
 // Recurrent layers over a sequence: their specs and builders, checked. What the layers declare is
 // in recurrentKinds.ts, what they do in recurrentPasses.ts.
 
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { oneOf, realOrNull } from '../../base/values.ts';

@@ -1,6 +1,7 @@
 // Launches over processes that are parts of this one, and what becomes of each.
 
-import { type LaunchOptions, launchOn } from '../../../src/runtime/launch.ts';
+import type { LaunchOptions } from '../../../src/runtime/launch.ts';
+import { launchOn } from '../../../src/runtime/launchRun.ts';
 import { memoryNetworks, type Network } from '../../../src/runtime/network.ts';
 import { bundleJob } from '../runs/bundleJob.ts';
 import type { LaunchArgs } from './launchJob.ts';

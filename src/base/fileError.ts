@@ -1,0 +1,10 @@
+// What the system says about a file, for whoever gave its path.
+
+import { UsageError } from './errors.ts';
+
+/** What the system says about a file as a UsageError; any other error as it is. */
+export function fileError(what: string, error: unknown, allowed: string): unknown {
+  if (error instanceof UsageError) return error;
+  if (!(error instanceof Error && 'code' in error) || error.code === undefined) return error;
+  return new UsageError({ what, given: error.message, allowed });
+}
