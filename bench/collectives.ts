@@ -21,6 +21,7 @@ import { describeMachine } from './machine.ts';
 import { findOpenMpi, openMpiSide } from './openmpi.ts';
 import { countList, seconds, wordList } from './options.ts';
 import { finish, type OutputFlags } from './output.ts';
+import { lastLines } from './served.ts';
 import { ourSide, type Side, settingsOf } from './sides.ts';
 import { compileStreams, LIMIT_MIN_BYTES } from './streams.ts';
 import type { Cell } from './table.ts';
@@ -104,7 +105,7 @@ async function run(name: Result['bench'], flags: CollectiveFlags): Promise<void>
     const compared: CollectiveSides = {
       sides: [
         ourSide(await compileJob('collectives', folder)),
-        ...('version' in openmpi ? [await openMpiSide(folder)] : []),
+        ...('version' in openmpi ? await compiled(openMpiSide(folder)) : []),
         ...('build' in torch ? [glooSide(python)] : []),
       ],
       onFailure(side, error) {
@@ -129,6 +130,17 @@ async function run(name: Result['bench'], flags: CollectiveFlags): Promise<void>
     finish({ name, flags, machine, rows, results });
   } finally {
     rmSync(folder, { recursive: true });
+  }
+}
+
+/** The side, or none where its program does not compile, which is said. */
+async function compiled(side: Promise<Side>): Promise<readonly Side[]> {
+  try {
+    return [await side];
+  } catch (error) {
+    const { stderr } = error as { stderr?: string };
+    console.error(`Going on without Open MPI: ${lastLines(stderr || String(error))}`);
+    return [];
   }
 }
 

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import type { CAC } from 'cac';
 import { InvariantError } from '../src/base/errors.ts';
 import { buildOf, chooseBase, shortOf } from './guardBase.ts';
-import { casePairs, type KernelCases, kernelCasesOf, runInTurns } from './guardKernels.ts';
+import { casePairs, kernelCasesOf, runInTurns } from './guardKernels.ts';
+import type { KernelCase } from './kernelCase.ts';
 import { describeMachine } from './machine.ts';
 import { KERNEL_NETS, type KernelNetName, NETS } from './nets.ts';
 import { finish, type OutputFlags, type Row } from './output.ts';
@@ -115,9 +116,8 @@ async function compareKernels(
   keep: (name: string, turns: Turns) => void,
 ): Promise<void> {
   const own = (await kernelCasesOf(ROOT, ROOT, `${folder}.own.mjs`))(kernelNets);
-  const others = await othersOf(folder, kernelNets);
-  if (others === undefined) return;
-  for (const { name, own: ours, other } of casePairs(own, others)) {
+  const others = othersOf(folder, kernelNets);
+  for await (const { name, own: ours, other } of casePairs(own, others)) {
     if (!isWanted(name)) continue;
     if (ours === undefined || other === undefined) {
       console.error(`${name} is not compared: only one of both has it.`);
@@ -128,14 +128,16 @@ async function compareKernels(
   }
 }
 
-/** The cases of the commit; undefined, and said, where its sources do not fit this benchmark. */
-async function othersOf(folder: string, nets: readonly KernelNetName[]) {
+/** The cases of the commit. As soon as its sources do not fit this benchmark, that is said, and no
+ * more come. */
+async function* othersOf(
+  folder: string,
+  nets: readonly KernelNetName[],
+): AsyncGenerator<KernelCase> {
   try {
-    const cases: KernelCases = await kernelCasesOf(folder, ROOT, `${folder}.kernels.mjs`);
-    return cases(nets);
+    yield* (await kernelCasesOf(folder, ROOT, `${folder}.kernels.mjs`))(nets);
   } catch (error) {
-    console.error(`Kernels are not compared: ${(error as Error).message}`);
-    return undefined;
+    console.error(`Kernels of the commit do not fit this benchmark: ${(error as Error).message}`);
   }
 }
 

@@ -11,7 +11,7 @@ import type { KernelNetName } from './nets.ts';
 import { type Turns, takeTurns } from './turns.ts';
 
 /** Gives the cases one after the other. */
-export type KernelCases = (nets: readonly KernelNetName[]) => Iterator<KernelCase>;
+export type KernelCases = (nets: readonly KernelNetName[]) => Iterable<KernelCase>;
 
 const LIST = 'bench/kernels.ts';
 /** What one turn of one side takes: long beside the clock, short beside what disturbs a machine. */
@@ -44,21 +44,25 @@ export interface CasePair {
 }
 
 /** Pairs the cases by name, each as soon as both are there, and at last those that stay alone. */
-export function* casePairs(
-  own: Iterator<KernelCase>,
-  other: Iterator<KernelCase>,
-): Generator<CasePair> {
+export async function* casePairs(
+  own: Iterable<KernelCase>,
+  other: AsyncIterable<KernelCase>,
+): AsyncGenerator<CasePair> {
   const waiting = new Map<string, CasePair>();
-  const sides = [['own', own] as const, ['other', other] as const];
+  const sides = [
+    ['own', own[Symbol.iterator]()] as const,
+    ['other', other[Symbol.asyncIterator]()] as const,
+  ];
   for (let countDone = 0; countDone < sides.length; ) {
     countDone = 0;
     for (const [side, cases] of sides) {
-      const next = cases.next();
+      const next = await cases.next();
       if (next.done) {
         countDone++;
         continue;
       }
-      const name = `${next.value.kernel} ${next.value.shape}`;
+      const { kernel, shape } = next.value;
+      const name = `${kernel} ${shape}`;
       const pair = { ...waiting.get(name), name, [side]: next.value };
       if (pair.own === undefined || pair.other === undefined) waiting.set(name, pair);
       else if (waiting.delete(name)) yield pair;
