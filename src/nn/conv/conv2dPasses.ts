@@ -7,7 +7,7 @@ import { sizeOf } from '../../base/shape.ts';
 import { bindBiasGradient } from '../layers/biasGradient.ts';
 import type { Binding, BoundLayer, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
-import { bindDepthwise } from './conv2dDepthwise.ts';
+import { bindDepthwise, depthwiseWorkspace } from './conv2dDepthwise.ts';
 import { bindTiles, tilesWorkspace } from './conv2dTiles.ts';
 import { bindWinograd, isWinograd, winogradBordered, winogradWorkspace } from './conv2dWinograd.ts';
 import { type ConvAxes, type ConvPasses, isDepthwise, paddedSize } from './convSteps.ts';
@@ -22,10 +22,7 @@ export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Worksp
   const padded = [bordered.rows, bordered.columns, spec.inChannels];
   if (needsBorder(axes, bordered)) add('padded', padded);
   if (isWinograd(spec, axes)) return [...workspace, ...winogradWorkspace(spec, axes)];
-  if (isDepthwise(spec)) {
-    add('paddedGrad', padded);
-    return workspace;
-  }
+  if (isDepthwise(spec)) return [...workspace, ...depthwiseWorkspace(spec, axes)];
   return [...workspace, ...tilesWorkspace(spec, axes)];
 }
 
