@@ -17,7 +17,7 @@ const shared = {
 
 /** Files that replace modules which others may have loaded before: each in a process of its own. The
  * others share processes, which saves half a second for each file. */
-const ISOLATED = ['test/kernels/load.test.ts'];
+const ISOLATED = ['test/kernels/{builds,load}.test.ts'];
 
 // Proofs at a larger size run by `npm run test:long`.
 const LONG = 'test/**/*.long.test.ts';

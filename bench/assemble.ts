@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasRelaxedSimd } from '../src/kernels/load.ts';
+import { hasRelaxedSimd } from '../src/kernels/engine.ts';
 
 const COMPILER = 'assemblyscript/bin/asc.js';
 const SOURCE_FILE = 'bench.ts';

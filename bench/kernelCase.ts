@@ -3,8 +3,8 @@
 
 import { InvariantError } from '../src/base/errors.ts';
 import { Purpose, RandomStream } from '../src/base/random.ts';
+import { instantiateKernels } from '../src/kernels/binaries.ts';
 import type { KernelExports } from '../src/kernels/exports.ts';
-import { instantiateKernels } from '../src/kernels/load.ts';
 import { createArena, viewOf } from '../src/memory/arena.ts';
 import {
   type ElementType,

@@ -87,7 +87,7 @@ export type {
   RunningStatistics,
   SavedNorm,
 } from './direct/types.ts';
-export type { NumericMode } from './kernels/load.ts';
+export type { NumericMode } from './kernels/builds.ts';
 export type { ElementType, Layout, Region } from './memory/layout.ts';
 export { AUTO_MIN_VALUES } from './nn/convert/autoNorm.ts';
 export { explainNorms, type NormExplanation, type NormRun } from './nn/convert/explainNorms.ts';

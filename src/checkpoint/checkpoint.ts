@@ -30,8 +30,10 @@ export interface SpecRecord {
 export interface WrittenBy {
   /** Version of syncbn. */
   readonly library: string;
-  /** The build of the kernels that the run computes with, and its hash. */
+  /** The build of the kernels that decides the run's bits, and its hash. */
   readonly kernels: string;
+  /** The build that ran: `wide` has the bits of `fast`. Absent in files of earlier versions. */
+  readonly build?: 'fast' | 'strict' | 'wide';
   readonly node: string;
   /** The engine and the processor: `v8 11.3.244.8-node.30, x64`. */
   readonly engine: string;
@@ -124,6 +126,7 @@ const contentFields = {
     .strictObject({
       library: z.string(),
       kernels: z.string(),
+      build: z.enum(['fast', 'strict', 'wide']).exactOptional(),
       node: z.string(),
       engine: z.string(),
     })

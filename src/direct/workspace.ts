@@ -3,8 +3,9 @@
 // grows by doubling when a call needs more.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
+import { instantiateKernels } from '../kernels/binaries.ts';
 import type { KernelExports } from '../kernels/exports.ts';
-import { compileKernels, instantiateKernels } from '../kernels/load.ts';
+import { compileKernels } from '../kernels/load.ts';
 import type { Group } from '../sync/group.ts';
 
 /** Vector loads may run over the end of a tensor by less than this. */

@@ -2,16 +2,19 @@
 // different ones may differ in their last bits.
 
 import { createHash } from 'node:crypto';
-import { buildOf, kernelBytes, type NumericMode } from './load.ts';
+import { kernelBytes } from './binaries.ts';
+import { buildOf, type NumericMode } from './builds.ts';
 
 /** By build: each is read and hashed once, not for every checkpoint. */
 const names = new Map<string, string>();
 
-/** The build that a mode runs here and the hash of its code: `fast 3f2a...`. */
+/** What decides the bits of a mode here: the build and the hash of its code, `fast 3f2a...`. The
+ * `wide` build has the bits of `fast`, and so its name. */
 export function kernelsOf(mode: NumericMode): string {
   const build = buildOf(mode);
-  const name = names.get(build) ?? `${build} ${hashOf(kernelBytes(build))}`;
-  names.set(build, name);
+  const deciding = build === 'wide' ? 'fast' : build;
+  const name = names.get(deciding) ?? `${deciding} ${hashOf(kernelBytes(deciding))}`;
+  names.set(deciding, name);
   return name;
 }
 

@@ -8,6 +8,14 @@ export interface FoundMpirun {
   readonly family: MpirunFamily;
 }
 
+const NAMES = ['mpirun', 'mpirun.openmpi', 'mpirun.mpich', 'mpiexec'];
+
+/** The launchers to look for, in this order, unless SYNCBN_MPIRUN names one. */
+export function mpirunCandidates(): readonly string[] {
+  const given = process.env.SYNCBN_MPIRUN;
+  return given ? [given] : NAMES;
+}
+
 /** The first of the candidates that is a launcher, of one of these families if any are given. */
 export function findMpirun(
   candidates: readonly string[],

@@ -70,6 +70,15 @@ export function loadMpi(launcher: Pick<Launcher, 'name'> | undefined): MpiLibrar
   });
 }
 
+/** The libraries of MPI that can be loaded here, each with its family. */
+export function mpiLibraries(): readonly string[] {
+  const koffi = loadKoffi();
+  return filesOf(undefined).flatMap((file) => {
+    const loaded = tryLoad(koffi, file);
+    return typeof loaded === 'string' ? [] : [`${file} (${loaded.abi.family})`];
+  });
+}
+
 /** Loads, in another thread, what the main thread has loaded. */
 export function loadMpiAgain(file: string): MpiLibrary {
   const loaded = tryLoad(loadKoffi(), file);

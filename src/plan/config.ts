@@ -8,7 +8,7 @@ import type { Dataset, Task } from '../data/dataset.ts';
 import { countHeldOut } from '../data/heldOut.ts';
 import type { Shards } from '../data/shards.ts';
 import { weightedSplits } from '../data/weighted.ts';
-import type { NumericMode } from '../kernels/load.ts';
+import type { NumericMode } from '../kernels/builds.ts';
 import { cutOf } from '../nn/graph/cut.ts';
 import { freezeGraph, parameterNames } from '../nn/graph/freeze.ts';
 import { buildGraph, type Graph } from '../nn/graph/graph.ts';

@@ -5,6 +5,8 @@ import { listed } from '../base/show.ts';
 import type { CheckpointHead } from '../checkpoint/checkpoint.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { dataNotices } from '../data/notices.ts';
+import { chooseBuild } from '../kernels/builds.ts';
+import { WIDE_VARIABLE } from '../kernels/engine.ts';
 import { engineName, kernelsOf } from '../kernels/identity.ts';
 import { keptNorms } from '../nn/convert/convertNorm.ts';
 import { localBatchNorms } from '../nn/convert/normLeaf.ts';
@@ -66,7 +68,18 @@ function otherEngine({ config, resumed }: NoticeSubject): string | undefined {
   );
 }
 
-const FINDERS: readonly NoticeFinder[] = [otherEngine, localNorms, keptKinds];
+/** A fault of V8 or of the processor that was found before it did harm. */
+function otherBits({ config }: NoticeSubject): string | undefined {
+  const { build, differing } = chooseBuild(config.mode);
+  if (differing === undefined) return undefined;
+  return (
+    `The ${build} kernels run, not the wide ones: with packed vectors ${differing} gave other ` +
+    `bits on this machine (Node ${process.versions.node}, ${engineName()}). No result is wrong, ` +
+    `but this is worth a report; ${WIDE_VARIABLE}=0 (--no-wide) skips the check.`
+  );
+}
+
+const FINDERS: readonly NoticeFinder[] = [otherBits, otherEngine, localNorms, keptKinds];
 
 /** All that is worth saying about a run, as sentences. */
 export function noticesOf(subject: NoticeSubject): readonly string[] {

@@ -15,8 +15,8 @@ import type { StateTensor } from '../checkpoint/state.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
 import { type DatasetDescription, dataDifference, describeDataset } from '../data/identity.ts';
 import { checkShards } from '../data/shards.ts';
+import { buildOf, type NumericMode } from '../kernels/builds.ts';
 import { engineName, kernelsOf } from '../kernels/identity.ts';
-import type { NumericMode } from '../kernels/load.ts';
 import type { NormRequest } from '../nn/convert/normRequest.ts';
 import { isLocal } from '../nn/graph/cut.ts';
 import { buildGraph } from '../nn/graph/graph.ts';
@@ -202,6 +202,7 @@ function writerOf(mode: NumericMode): WrittenBy {
   return {
     library: packageVersion(),
     kernels: kernelsOf(mode),
+    build: buildOf(mode),
     node: process.versions.node,
     engine: engineName(),
   };

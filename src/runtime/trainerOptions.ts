@@ -8,7 +8,7 @@ import type { WeightsSource } from '../checkpoint/startWeights.ts';
 import { type Augmentation, planAugmentation } from '../data/augment.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
 import { checkShards, type Shards } from '../data/shards.ts';
-import type { NumericMode } from '../kernels/load.ts';
+import type { NumericMode } from '../kernels/builds.ts';
 import { convertNorm } from '../nn/convert/convertNorm.ts';
 import type { NormRequest } from '../nn/convert/normRequest.ts';
 import { type BatchNormSwitches, switchBatchNorms } from '../nn/convert/switchBatchNorm.ts';

@@ -3,8 +3,8 @@
 
 import { sizeOf } from '../base/shape.ts';
 import { createInputLoader, type InputLoader } from '../data/inputs.ts';
+import { instantiateKernels } from '../kernels/binaries.ts';
 import type { KernelExports } from '../kernels/exports.ts';
-import { instantiateKernels } from '../kernels/load.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { Region } from '../memory/layout.ts';
 import type { StepState } from '../nn/layers/layer.ts';

@@ -7,6 +7,7 @@ import { parseWasm } from './wasm.ts';
 createFixture('strict', 1);
 const strict = parseWasm(readFileSync('dist/kernels/strict.wasm'));
 const fast = parseWasm(readFileSync('dist/kernels/fast.wasm'));
+const wide = parseWasm(readFileSync('dist/kernels/wide.wasm'));
 const collectives = parseWasm(readFileSync('dist/kernels/collectives.wasm'));
 
 const SECTION_START = 8;
@@ -32,6 +33,7 @@ function declaredNames(files: readonly string[]): string[] {
 describe.each([
   ['strict', strict, LAYERS_ABI],
   ['fast', fast, LAYERS_ABI],
+  ['wide', wide, LAYERS_ABI],
   ['collective', collectives, [COLLECTIVES_ABI]],
 ] as const)('the %s kernels', (_name, binary, abi) => {
   it('have no data segments and no start function, so that instances share a memory', () => {
@@ -61,8 +63,11 @@ describe('relaxed SIMD', () => {
     expect(vectorOpcodes.size).toBeGreaterThan(0);
   });
 
-  it('is the fused multiply-add in the fast kernels, and nothing else', () => {
-    const relaxed = [...fast.vectorOpcodes].filter((opcode) => opcode >= FIRST_RELAXED_OPCODE);
+  it.each([
+    ['fast', fast],
+    ['wide', wide],
+  ])('is the fused multiply-add in the %s kernels, and nothing else', (_name, binary) => {
+    const relaxed = [...binary.vectorOpcodes].filter((opcode) => opcode >= FIRST_RELAXED_OPCODE);
     expect(relaxed.toSorted()).toEqual([RELAXED_MADD_F32X4, RELAXED_MADD_F64X2]);
   });
 });

@@ -6,11 +6,11 @@ import {
   conv2dWeightGradRef,
   convOutputSizeRef,
 } from '../../src/kernels/reference/conv.ts';
-import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture, testValues } from '../support/kernelFixture.ts';
 import { abs, CHANNELS, expectClose, GEOMETRIES, optionsOf, PAIRS } from './convShapes.ts';
 
-describe.each(MODES)('convolution kernels, %s build', (mode) => {
-  const fixture = createFixture(mode, 64);
+describe.each(BUILDS)('convolution kernels, %s build', (build) => {
+  const fixture = createFixture(build, 64);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 

@@ -3,7 +3,7 @@ import {
   filterResponseGradRef,
   filterResponseRef,
 } from '../../src/kernels/reference/filterResponseNorm.ts';
-import { createFixture, MODES, testValues, ulps32 } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture, testValues, ulps32 } from '../support/kernelFixture.ts';
 
 const CHANNELS = [1, 3, 4, 5, 13, 513];
 const ROWS = [1, 2, 7];
@@ -21,8 +21,8 @@ function expectRounded(found: Float32Array, exact: Float64Array): void {
   expect(found[exact.length]).toBeNaN();
 }
 
-describe.each(MODES)('filterResponseNorm kernels, %s build', (mode) => {
-  const fixture = createFixture(mode, 16);
+describe.each(BUILDS)('filterResponseNorm kernels, %s build', (build) => {
+  const fixture = createFixture(build, 16);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { createFixture, MODES } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture } from '../support/kernelFixture.ts';
 
 const BAD = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
 /** The largest of float32, the smallest, and zeros of both signs. */
 const GOOD = [3.4028234663852886e38, -3.4028234663852886e38, 1.401298464324817e-45, 0, -0];
 
-describe.each(MODES)('allFiniteF32, %s', (mode) => {
-  const { kernels, place, reset } = createFixture(mode, 2);
+describe.each(BUILDS)('allFiniteF32, %s', (build) => {
+  const { kernels, place, reset } = createFixture(build, 2);
 
   it('finds one bad number at every place of every length, and none behind the end', () => {
     for (let n = 0; n <= 70; n++) {

@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { columnSumsRef, foldTreeRef } from '../../src/kernels/reference/fold.ts';
-import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture, testValues } from '../support/kernelFixture.ts';
 
 const LENGTHS = [0, 1, 2, 3, 4, 7, 4096];
 const CHANNELS = [1, 3, 4, 5, 8, 13, 32];
 const ROWS = [0, 1, 2, 7, 1000];
 
-describe.each(MODES)('fold kernels, %s build', (mode) => {
-  const fixture = createFixture(mode, 32);
+describe.each(BUILDS)('fold kernels, %s build', (build) => {
+  const fixture = createFixture(build, 32);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 

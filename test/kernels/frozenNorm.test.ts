@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture, testValues } from '../support/kernelFixture.ts';
 
-describe.each(MODES)('scaleRowsF32, %s build', (mode) => {
-  const fixture = createFixture(mode, 16);
+describe.each(BUILDS)('scaleRowsF32, %s build', (build) => {
+  const fixture = createFixture(build, 16);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 

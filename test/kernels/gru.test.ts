@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { gruCellGradRef, gruCellRef } from '../../src/kernels/reference/gru.ts';
-import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture, testValues } from '../support/kernelFixture.ts';
 import { expectRounded } from './rounded.ts';
 
 const SHAPES = [
@@ -12,8 +12,8 @@ const SHAPES = [
   [4, 7],
   [3, 64],
 ] as const;
-describe.each(MODES)('gru kernels, %s build', (mode) => {
-  const fixture = createFixture(mode, 16);
+describe.each(BUILDS)('gru kernels, %s build', (build) => {
+  const fixture = createFixture(build, 16);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 

@@ -3,7 +3,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Purpose, RandomStream } from '../../src/base/random.ts';
 import { loadImageF32Ref, loadImageU8Ref } from '../../src/kernels/reference/images.ts';
-import { createFixture, type KernelFixture, MODES } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture, type KernelFixture } from '../support/kernelFixture.ts';
 
 const SHAPES = [
   [1, 1, 1],
@@ -22,10 +22,10 @@ const DST_PTR = 131072;
 const GUARD = 12345.5;
 const PAGES = 16;
 
-describe.each(MODES)('image kernels, %s', (mode) => {
+describe.each(BUILDS)('image kernels, %s', (build) => {
   let module: KernelFixture;
   beforeAll(() => {
-    module = createFixture(mode, PAGES);
+    module = createFixture(build, PAGES);
   });
 
   /** Runs a kernel on a destination of guards, and checks the guard behind it. */

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { compileFile } from '../../src/kernels/load.ts';
+import { compileFile } from '../../src/kernels/binaries.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-load-'));
 afterAll(() => rmSync(folder, { recursive: true }));

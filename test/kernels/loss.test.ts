@@ -8,9 +8,9 @@ import {
   softmaxCrossEntropyRef,
 } from '../../src/kernels/reference/loss.ts';
 import {
+  BUILDS,
   createFixture,
   type KernelFixture,
-  MODES,
   testValues,
   ulps32,
 } from '../support/kernelFixture.ts';
@@ -21,8 +21,8 @@ const GRID = CLASSES.flatMap((classes) =>
   SMOOTHINGS.map((labelSmoothing) => ({ classes, labelSmoothing })),
 );
 
-describe.each(MODES)('loss kernels, %s build', (mode) => {
-  const fixture: KernelFixture = createFixture(mode, 16);
+describe.each(BUILDS)('loss kernels, %s build', (build) => {
+  const fixture: KernelFixture = createFixture(build, 16);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 

@@ -8,7 +8,7 @@ import {
   lstmOutputGradRef,
   lstmOutputRef,
 } from '../../src/kernels/reference/lstm.ts';
-import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture, testValues } from '../support/kernelFixture.ts';
 import { expectRounded } from './rounded.ts';
 
 const SHAPES = [
@@ -19,8 +19,8 @@ const SHAPES = [
   [3, 64],
 ] as const;
 
-describe.each(MODES)('lstm kernels, %s build', (mode) => {
-  const fixture = createFixture(mode, 16);
+describe.each(BUILDS)('lstm kernels, %s build', (build) => {
+  const fixture = createFixture(build, 16);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import asc from 'assemblyscript/asc';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { hasRelaxedSimd } from '../../src/kernels/load.ts';
+import { hasRelaxedSimd } from '../../src/kernels/engine.ts';
 import { erfcRef, erfRef } from '../../src/kernels/reference/pointwise.ts';
 
 interface MathExports {

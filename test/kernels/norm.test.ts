@@ -10,7 +10,7 @@ import {
   normalizeRef,
 } from '../../src/kernels/reference/norm.ts';
 import { gradCoefficientsLength } from '../../src/norm/coefficients.ts';
-import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture, testValues } from '../support/kernelFixture.ts';
 
 const CHANNELS = [1, 3, 4, 5, 8, 13, 19, 32];
 const ROWS = [1, 2, 7, 1003];
@@ -57,8 +57,8 @@ function expectNear(
   }
 }
 
-describe.each(MODES)('normalization kernels, %s build', (mode) => {
-  const fixture = createFixture(mode, 64);
+describe.each(BUILDS)('normalization kernels, %s build', (build) => {
+  const fixture = createFixture(build, 64);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 

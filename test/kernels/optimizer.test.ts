@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import * as ref from '../../src/kernels/reference/optimizer.ts';
-import { createFixture, type KernelFixture, MODES, testValues } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture, type KernelFixture, testValues } from '../support/kernelFixture.ts';
 
 const LENGTHS = [0, 1, 3, 4, 5, 7, 64, 1001];
 const STEPS = 3;
@@ -25,8 +25,8 @@ const RMSPROP = [
   { momentum: 0.5, centered: true, weightDecay: 0, gradScale: 1 },
 ].map((options) => ({ lr: 1e-2, alpha: 0.99, eps: 1e-8, ...options }));
 
-describe.each(MODES)('optimizer kernels, %s build', (mode) => {
-  const fixture: KernelFixture = createFixture(mode, 16);
+describe.each(BUILDS)('optimizer kernels, %s build', (build) => {
+  const fixture: KernelFixture = createFixture(build, 16);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 

@@ -6,9 +6,9 @@ import { Purpose } from '../../src/base/random.ts';
 import type { KernelExports } from '../../src/kernels/exports.ts';
 import * as ref from '../../src/kernels/reference/pointwise.ts';
 import {
+  BUILDS,
   createFixture,
   type KernelFixture,
-  MODES,
   testValues,
   ulps32,
 } from '../support/kernelFixture.ts';
@@ -113,8 +113,8 @@ function farthest(found: Float32Array, expected: Float32Array): number {
   return worst;
 }
 
-describe.each(MODES)('pointwise kernels, %s build', (mode) => {
-  const fixture: KernelFixture = createFixture(mode);
+describe.each(BUILDS)('pointwise kernels, %s build', (build) => {
+  const fixture: KernelFixture = createFixture(build);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 
@@ -212,8 +212,8 @@ describe.each(MODES)('pointwise kernels, %s build', (mode) => {
   });
 });
 
-describe.each(MODES)('dropout, %s build', (mode) => {
-  const fixture: KernelFixture = createFixture(mode);
+describe.each(BUILDS)('dropout, %s build', (build) => {
+  const fixture: KernelFixture = createFixture(build);
   beforeEach(() => fixture.reset());
 
   const P = 0.3;

@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import * as ref from '../../src/kernels/reference/pool.ts';
-import { createFixture, type KernelFixture, MODES, testValues } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture, type KernelFixture, testValues } from '../support/kernelFixture.ts';
 
 const CHANNELS = [1, 3, 4, 5, 8, 13];
 
@@ -41,8 +41,8 @@ function geometry(o: ref.PoolRefOptions) {
 const inSize = (o: ref.PoolRefOptions) => o.countSamples * o.height * o.width * o.channels;
 const outSize = (o: ref.PoolRefOptions) => o.countSamples * o.outHeight * o.outWidth * o.channels;
 
-describe.each(MODES)('pool kernels, %s build', (mode) => {
-  const fixture: KernelFixture = createFixture(mode, 32);
+describe.each(BUILDS)('pool kernels, %s build', (build) => {
+  const fixture: KernelFixture = createFixture(build, 32);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 

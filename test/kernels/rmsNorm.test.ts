@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { rmsNormGradRef, rmsNormRef } from '../../src/kernels/reference/rmsNorm.ts';
-import { createFixture, MODES, testValues, ulps32 } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture, testValues, ulps32 } from '../support/kernelFixture.ts';
 
 const LENGTHS = [1, 3, 4, 5, 8, 13, 513];
 const EPS = 1e-5;
@@ -16,8 +16,8 @@ function expectRounded(found: Float32Array, exact: Float64Array): void {
   expect(found[exact.length]).toBeNaN();
 }
 
-describe.each(MODES)('rmsNorm kernels, %s build', (mode) => {
-  const fixture = createFixture(mode, 16);
+describe.each(BUILDS)('rmsNorm kernels, %s build', (build) => {
+  const fixture = createFixture(build, 16);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 

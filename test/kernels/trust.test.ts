@@ -3,14 +3,14 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import * as ref from '../../src/kernels/reference/optimizer.ts';
-import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture, testValues } from '../support/kernelFixture.ts';
 
 const LENGTHS = [0, 1, 3, 4, 5, 7, 64, 1001];
 const STEPS = 3;
 const GRAD_SCALE = 0.3;
 
-describe.each(MODES)('kernels of optimizers for large batches, %s build', (mode) => {
-  const fixture = createFixture(mode, 16);
+describe.each(BUILDS)('kernels of optimizers for large batches, %s build', (build) => {
+  const fixture = createFixture(build, 16);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 

@@ -10,7 +10,7 @@ import {
   transposeRef,
   WEIGHT_TRANSFORM,
 } from '../../src/kernels/reference/winograd.ts';
-import { createFixture, MODES } from '../support/kernelFixture.ts';
+import { BUILDS, createFixture } from '../support/kernelFixture.ts';
 
 const PLACES = 16;
 
@@ -30,8 +30,8 @@ function tileOf(
   );
 }
 
-describe.each(MODES)('Winograd kernels, %s build', (mode) => {
-  const fixture = createFixture(mode, 64);
+describe.each(BUILDS)('Winograd kernels, %s build', (build) => {
+  const fixture = createFixture(build, 64);
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 

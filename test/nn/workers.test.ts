@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
-import type { NumericMode } from '../../src/kernels/load.ts';
+import type { NumericMode } from '../../src/kernels/builds.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { compileKernels, instantiateKernels } from '../../src/kernels/load.ts';
+import { instantiateKernels } from '../../src/kernels/binaries.ts';
+import { compileKernels } from '../../src/kernels/load.ts';
 import { foldTreeRef } from '../../src/kernels/reference/fold.ts';
 import { createArena } from '../../src/memory/arena.ts';
 import { LayoutBuilder } from '../../src/memory/layout.ts';

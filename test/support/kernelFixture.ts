@@ -1,25 +1,25 @@
-// What kernel tests stand on: kernels of either mode bound to a memory of their own, and a way to
+// What kernel tests stand on: kernels of any build bound to a memory of their own, and a way to
 // place typed arrays in it. Compiles the kernels first when a source is newer than dist/kernels, so
 // a test never runs old code. Regions have slack behind them, as in the arena, filled with NaN to
-// catch sums over it.
+// catch sums over it. Whatever a test calls of the wide build is compared with the fast one.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
+import { compileBinary, instantiateKernels } from '../../src/kernels/binaries.ts';
+import type { KernelBuild, NumericMode } from '../../src/kernels/builds.ts';
+import { hasRelaxedSimd } from '../../src/kernels/engine.ts';
 import type { KernelExports } from '../../src/kernels/exports.ts';
-import {
-  compileKernels,
-  hasRelaxedSimd,
-  instantiateKernels,
-  type NumericMode,
-} from '../../src/kernels/load.ts';
+import { comparedKernels } from './comparedKernels.ts';
 
 /** Both modes where this engine has relaxed SIMD, for `describe.each(MODES)`. */
 export const MODES: readonly NumericMode[] = hasRelaxedSimd() ? ['strict', 'fast'] : ['strict'];
+/** All builds that this engine runs; vectors need not be packed to run the wide one. */
+export const BUILDS: readonly KernelBuild[] = hasRelaxedSimd() ? [...MODES, 'wide'] : MODES;
 
 const SOURCES = 'src/kernels/assembly';
 const BUILD_SCRIPT = 'scripts/build-kernels.mjs';
-const BUILDS = ['strict', 'fast', 'wide', 'collectives'];
-const BINARIES = BUILDS.map((name) => `dist/kernels/${name}.wasm`);
+const FILES = ['strict', 'fast', 'wide', 'collectives'];
+const BINARIES = FILES.map((name) => `dist/kernels/${name}.wasm`);
 const PAGE_BYTES = 65536;
 const DEFAULT_PAGES = 256;
 /** As in memory/layout.ts: regions begin at multiples of this and have as much slack behind
@@ -46,11 +46,10 @@ export interface KernelFixture {
   reset(): void;
 }
 
-/** Kernels of a mode with `pages` pages of 64 KB (16 MB unless told). */
-export function createFixture(mode: NumericMode, pages = DEFAULT_PAGES): KernelFixture {
+/** Kernels of a build with `pages` pages of 64 KB (16 MB unless told). */
+export function createFixture(build: KernelBuild, pages = DEFAULT_PAGES): KernelFixture {
   buildIfStale();
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  const kernels = instantiateKernels(compileKernels(mode), memory);
   const buffer = memory.buffer;
   const bytes = new Uint8Array(buffer);
   let endPtr = FIRST_PTR;
@@ -62,6 +61,10 @@ export function createFixture(mode: NumericMode, pages = DEFAULT_PAGES): KernelF
     bytes.fill(255, ptr, endPtr);
     return ptr;
   };
+  const kernels =
+    build === 'wide'
+      ? comparedKernels(memory, () => endPtr)
+      : instantiateKernels(compileBinary(build), memory);
   return {
     kernels,
     memory,

@@ -18,6 +18,10 @@ effective: independent values that would shift so much (noisy below ${AUTO_MIN_V
 var: by what factor the variances of a replica and of all differ`;
 
 export async function runDoctor(flags: Flags): Promise<number> {
+  if (flags.isSet('env')) {
+    const { runEnvDoctor } = await import('./envDoctor.ts');
+    return runEnvDoctor(flags);
+  }
   if (flags.isSet('mpi')) {
     const { runMpiDoctor } = await import('./mpiDoctor.ts');
     return runMpiDoctor(flags);

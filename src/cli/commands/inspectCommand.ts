@@ -3,7 +3,7 @@
 
 import { UsageError } from '../../base/errors.ts';
 import { showShape, sizeOf } from '../../base/shape.ts';
-import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import type { Checkpoint, WrittenBy } from '../../checkpoint/checkpoint.ts';
 import { readCheckpoint } from '../../checkpoint/checkpointFile.ts';
 import { hashWeights } from '../../checkpoint/state.ts';
 import { planEpoch } from '../../data/sampler.ts';
@@ -58,6 +58,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
     path,
     data: saved.data,
     run: saved.run,
+    writtenBy: saved.writtenBy ?? null,
     counters: saved.counters,
     norms: normsOf(model),
     normChoices: plan === undefined ? [] : normChoices(saved, model),
@@ -127,6 +128,7 @@ function show(
       ...(run.lrScaling === undefined ? [] : [['  lr scaled', showLrScaling(run.lrScaling)]]),
       ...specRows('schedule', run.schedule),
       ['seed, mode', `${run.seed}, ${run.mode}`],
+      ...writerRows(saved.writtenBy),
     ].map(([setting, value]) => ({ setting: setting!, value: value! })),
   );
   // Too long for a table on a terminal of 80 columns.
@@ -145,6 +147,16 @@ function show(
       writer,
     })),
   );
+}
+
+/** What wrote the checkpoint, and on which kernels its run computed. */
+function writerRows(writer: WrittenBy | undefined): string[][] {
+  if (writer === undefined) return [];
+  const { library, node, engine, kernels, build } = writer;
+  return [
+    ['written by', `syncbn ${library} on Node ${node} (${engine})`],
+    ['kernels', build === 'wide' ? `wide, with the bits of ${kernels}` : kernels],
+  ];
 }
 
 /** How a full batch is cut: `32 of 3 to 4 samples`. */

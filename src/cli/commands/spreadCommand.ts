@@ -8,7 +8,8 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
-import { type FoundMpirun, findMpirun } from '../../mpi/findMpirun.ts';
+import { WIDE_VARIABLE } from '../../kernels/engine.ts';
+import { type FoundMpirun, findMpirun, mpirunCandidates } from '../../mpi/findMpirun.ts';
 import { SUPERVISED_VARIABLE } from '../../mpi/launcher.ts';
 import { loadKoffi } from '../../mpi/library.ts';
 import { type HostSlots, mpirunLine, readEnd } from '../../mpi/mpirun.ts';
@@ -18,8 +19,6 @@ import { catchSignals, SIGNAL_CODES, type Signal, stoppedBy } from '../process/s
 import { endProcesses, hasFailed, rankOf, SNAPSHOTS_VARIABLE } from '../process/supervised.ts';
 import { hostsIn, type Spread, withoutSpread } from '../settings/spreadFlags.ts';
 
-/** In this order, unless SYNCBN_MPIRUN names one. */
-const LAUNCHERS = ['mpirun', 'mpirun.openmpi', 'mpirun.mpich', 'mpiexec'];
 /** Where memory is a file. */
 const SHARED_MEMORY = '/dev/shm';
 /** What is kept of what the launcher prints, to read its end from. */
@@ -39,7 +38,10 @@ export async function runSpread(spread: Spread, words: readonly string[]): Promi
     `syncbn-${randomUUID()}`,
   );
   const environment: Record<string, string> = { [SUPERVISED_VARIABLE]: folder };
-  if (process.env.SYNCBN_MPI) environment.SYNCBN_MPI = process.env.SYNCBN_MPI;
+  for (const name of ['SYNCBN_MPI', WIDE_VARIABLE]) {
+    const value = process.env[name];
+    if (value) environment[name] = value;
+  }
   const isRestartable = spread.maxRestarts > 0 || spread.hostfile !== undefined;
   if (isRestartable) environment[SNAPSHOTS_VARIABLE] = '1';
   const command = [process.execPath, process.argv[1]!, ...withoutSpread(words)];
@@ -175,7 +177,7 @@ function endLauncher(child: ChildProcess): void {
 
 function findLauncher(): FoundMpirun {
   const given = process.env.SYNCBN_MPIRUN;
-  const found = findMpirun(given ? [given] : LAUNCHERS);
+  const found = findMpirun(mpirunCandidates());
   if (found !== undefined) return found;
   throw new UsageError({
     what: given ? `SYNCBN_MPIRUN=${given}` : 'a launcher of MPI',

@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { cleaningUp } from '../../base/cleanup.ts';
 import { UsageError } from '../../base/errors.ts';
 import { checkWritable } from '../../base/wholeFile.ts';
+import { chooseBuild } from '../../kernels/builds.ts';
 import { normsOf } from '../../nn/convert/normLeaf.ts';
 import type { ConfusionMatrix } from '../../observe/metric.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
@@ -311,6 +312,7 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
 function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup): StartEvent {
   const { place, optimizer, schedule, lrScaling } = trainer.config;
   const workers = place?.workers ?? [trainer.workers];
+  const { build, whyNotWide } = chooseBuild(trainer.config.mode);
   return {
     event: 'start',
     data: data.name,
@@ -330,6 +332,8 @@ function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup):
     step: trainer.step,
     seed: trainer.config.seed,
     mode: trainer.config.mode,
+    kernels: build,
+    whyNotWide: whyNotWide ?? null,
     parameters: trainer.countParameters,
     memoryBytes: trainer.layout.sizeBytes,
   };

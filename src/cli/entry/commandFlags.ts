@@ -23,9 +23,15 @@ export const moduleFlags: readonly FlagText[] = [
   ],
 ];
 
+const noWideFlag: FlagText = [
+  '--no-wide',
+  'Do not use kernels for vectors that V8 packs in pairs; they give the same bits faster',
+];
+
 export const commonFlags: readonly FlagText[] = [
   ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
   ['--timeout-ms <ms>', 'How long workers wait for each other (default 60000)'],
+  noWideFlag,
   ['--json', 'Events on stdout, one JSON object a line'],
   ['--debug', 'Show where an error came from'],
 ];
@@ -128,6 +134,7 @@ export const doctorFlags: readonly FlagText[] = [
   ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
   ['--steps <n>', 'Steps with each norm: local, sync and group (default 120)'],
   ['--budget <seconds>', 'Time for all training; cuts the steps (default 60)'],
+  ['--env', 'Instead look at this machine: Node, cores, which kernels run and why'],
   ['--mpi', 'Instead look at MPI: the library, how fast it is, whether bits agree'],
   ['--processes <n>', 'With --mpi: in so many processes of this machine (default 2)'],
   ['--nodes <list>', 'With --mpi: on these hosts, a,b:2'],
@@ -155,6 +162,7 @@ export const experimentFlags: readonly FlagText[] = [
   ...moduleFlags,
   ['--out <folder>', 'Where results and report go (default experiments/<name>)'],
   ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
+  noWideFlag,
   ['--json', 'Events on stdout, one JSON object a line'],
   ['--debug', 'Show where an error came from'],
 ];

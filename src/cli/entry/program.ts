@@ -6,6 +6,7 @@ import { cac } from 'cac';
 import { UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
 import { packageVersion } from '../../base/version.ts';
+import { WIDE_VARIABLE } from '../../kernels/engine.ts';
 import { jsonSink } from '../output/events.ts';
 import { screen, warn } from '../output/screen.ts';
 import { wrapped } from '../output/wrap.ts';
@@ -177,7 +178,10 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     beginAmongPeers(command.name, command.isShared === true);
     checkKnown(command, words);
     checkArguments(command, [...args, ...options['--']]);
-    return await command.run(new Flags(unmarkValues(withoutNegation(options))), args[0]);
+    const flags = new Flags(unmarkValues(withoutNegation(options)));
+    // Of the whole process, because nothing that a run is or saves depends on it.
+    if (flags.isSet('no-wide')) process.env[WIDE_VARIABLE] = '0';
+    return await command.run(flags, args[0]);
   } catch (error) {
     await tellPeers(error);
     report(error, argv);
@@ -239,9 +243,13 @@ function checkArguments(command: CommandText, args: readonly string[]): void {
 
 /** The parsed flags without what the parser adds of its own. */
 function withoutNegation(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { '--': _rest, normDecay, ...rest } = options;
+  const { '--': _rest, normDecay, wide, ...rest } = options;
   // A flag `--no-x` makes the parser set x to true where it is not given.
-  return normDecay === false ? { ...rest, noNormDecay: true } : rest;
+  return {
+    ...rest,
+    ...(normDecay === false && { noNormDecay: true }),
+    ...(wide === false && { noWide: true }),
+  };
 }
 
 /** Says what went wrong. Looks for itself what was asked for: the flags may be what is wrong. */

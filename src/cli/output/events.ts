@@ -33,6 +33,10 @@ export interface StartEvent {
   readonly step: number;
   readonly seed: number;
   readonly mode: string;
+  /** The build of the kernels that computes: `strict`, `fast` or `wide`. */
+  readonly kernels: string;
+  /** Null where it is `wide`. */
+  readonly whyNotWide: string | null;
   readonly parameters: number;
   readonly memoryBytes: number;
 }

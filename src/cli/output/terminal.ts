@@ -113,7 +113,14 @@ function startLines(event: StartEvent): string {
   const rate = `learning rate ${Number(learningRate.toPrecision(6))}${scaling}`;
   return `${what}, ${parameters} parameters
 ${replicas} replicas on ${threads}, global batch ${globalBatch}, ${memory}
-${optimizer}, ${rate}, ${schedule} schedule`;
+${optimizer}, ${rate}, ${schedule} schedule
+${showKernels(event)}`;
+}
+
+/** Which kernels run; of `fast` numbers also why not the fastest ones. */
+function showKernels({ mode, kernels, whyNotWide }: StartEvent): string {
+  const why = mode === 'strict' || whyNotWide === null ? '' : ` (not wide: ${whyNotWide})`;
+  return `${kernels} kernels${why}`;
 }
 
 function showProcesses({ processes, hosts }: StartEvent): string {

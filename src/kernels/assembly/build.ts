@@ -1,6 +1,6 @@
-// Which build of the kernels is compiled (scripts/build-kernels.mjs), as constants that are known
-// at compile time: of `if (IS_WIDE)` only the branch that holds is compiled. Both ways must give the
-// same bits, because runs of `fast` numbers use either.
+// Which build of the kernels is compiled (scripts/build-kernels.mjs), known at compile time: of
+// `if (IS_WIDE)` only the branch that holds is compiled. Both ways must give the same bits, because
+// runs of `fast` numbers use either.
 
 /** Whether this is the `wide` build, for engines that pack two vectors of 128 bits into one of 256:
  * vectors 16 bytes apart, loaded, computed and stored alike in one turn of a loop. Where they are

@@ -3,7 +3,9 @@
 // input gradient. Every region is filled with NaN first, so that what nobody writes is seen.
 
 import { type Shape, sizeOf } from '../../../src/base/shape.ts';
-import { compileKernels, instantiateKernels, type NumericMode } from '../../../src/kernels/load.ts';
+import { instantiateKernels } from '../../../src/kernels/binaries.ts';
+import type { NumericMode } from '../../../src/kernels/builds.ts';
+import { compileKernels } from '../../../src/kernels/load.ts';
 import { createArena, viewOf } from '../../../src/memory/arena.ts';
 import { buildGraph } from '../../../src/nn/graph/graph.ts';
 import type { StepState } from '../../../src/nn/layers/layer.ts';

@@ -3,7 +3,7 @@
 
 import { InvariantError } from '../../../src/base/errors.ts';
 import { type Shape, sizeOf } from '../../../src/base/shape.ts';
-import type { NumericMode } from '../../../src/kernels/load.ts';
+import type { NumericMode } from '../../../src/kernels/builds.ts';
 import { BYTES_PER_ELEMENT } from '../../../src/memory/layout.ts';
 import type { BoundLayer, LayerKind, StepState } from '../../../src/nn/layers/layer.ts';
 import { createFixture, type KernelFixture } from '../kernelFixture.ts';

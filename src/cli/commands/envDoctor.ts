@@ -1,0 +1,142 @@
+// `syncbn doctor --env`: what this machine and this Node give a run: cores, memory, which kernels
+// compute and why not the fastest ones, and the optional packages that are there. Trains nothing.
+
+import { readFileSync } from 'node:fs';
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { PAGE_BYTES } from '../../base/bytes.ts';
+import { UsageError } from '../../base/errors.ts';
+import { packageVersion } from '../../base/version.ts';
+import { type BuildChoice, chooseBuild } from '../../kernels/builds.ts';
+import { fusesMultiplyAdd, hasRelaxedSimd } from '../../kernels/engine.ts';
+import { createArena } from '../../memory/arena.ts';
+import { showBytes } from '../../memory/layout.ts';
+import { findMpirun, mpirunCandidates } from '../../mpi/findMpirun.ts';
+import { loadKoffi, mpiLibraries } from '../../mpi/library.ts';
+import { screen } from '../output/screen.ts';
+import { printTable } from '../output/tables.ts';
+import type { Flags } from '../settings/flags.ts';
+
+/** Of a shared WebAssembly memory. */
+const MOST_BYTES = 65_536 * PAGE_BYTES;
+/** Limits of a control group on its processor time, in microseconds: version 2, then 1. */
+const QUOTA_FILES = [
+  ['/sys/fs/cgroup/cpu.max'],
+  ['/sys/fs/cgroup/cpu/cpu.cfs_quota_us', '/sys/fs/cgroup/cpu/cpu.cfs_period_us'],
+];
+
+interface Environment {
+  readonly library: string;
+  readonly node: string;
+  readonly v8: string;
+  readonly platform: string;
+  readonly architecture: string;
+  readonly processor: string;
+  readonly cores: number;
+  /** Those that this process may use: the default number of workers. */
+  readonly coresUsable: number;
+  /** Cores' worth of time that a control group allows; null where it sets no limit. */
+  readonly quotaCores: number | null;
+  readonly relaxedSimd: boolean;
+  readonly fusedMultiplyAdd: boolean;
+  readonly kernels: BuildChoice['build'];
+  readonly whyNotWide: string | null;
+  readonly memoryBytes: number;
+  /** The largest shared memory that this process can reserve. */
+  readonly arenaBytes: number;
+  /** The version of koffi, or why it is not there. */
+  readonly koffi: { readonly version: string } | { readonly missing: string };
+  readonly mpiLibraries: readonly string[];
+  readonly mpiLauncher: string | null;
+}
+
+export async function runEnvDoctor(flags: Flags): Promise<number> {
+  const environment = environmentOf();
+  if (flags.isSet('json')) screen.sayJson({ event: 'env', ...environment });
+  else show(environment);
+  return 0;
+}
+
+function environmentOf(): Environment {
+  const { build, whyNotWide } = chooseBuild('fast');
+  const relaxedSimd = hasRelaxedSimd();
+  const koffi = koffiFound();
+  return {
+    library: packageVersion(),
+    node: process.versions.node,
+    v8: process.versions.v8,
+    platform: process.platform,
+    architecture: process.arch,
+    processor: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    coresUsable: availableParallelism(),
+    quotaCores: quotaOf(QUOTA_FILES.map(readAll)),
+    relaxedSimd,
+    fusedMultiplyAdd: relaxedSimd && fusesMultiplyAdd(),
+    kernels: build,
+    whyNotWide: whyNotWide ?? null,
+    memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
+    arenaBytes: largestArena(),
+    koffi,
+    mpiLibraries: 'version' in koffi ? mpiLibraries() : [],
+    mpiLauncher: findMpirun(mpirunCandidates())?.mpirun ?? null,
+  };
+}
+
+function koffiFound(): Environment['koffi'] {
+  try {
+    return { version: loadKoffi().version };
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return { missing: error.message };
+  }
+}
+
+/** The words of these files; none where one cannot be read. */
+function readAll(files: readonly string[]): readonly string[] {
+  try {
+    return files.flatMap((file) => readFileSync(file, 'utf8').trim().split(' '));
+  } catch {
+    return [];
+  }
+}
+
+/** Of pairs of quota and period, the first that sets a limit, in cores. */
+export function quotaOf(pairs: readonly (readonly string[])[]): number | null {
+  const limits = pairs.map(([quota, period]) => Number(quota) / Number(period));
+  return limits.find((cores) => cores > 0) ?? null;
+}
+
+/** Halves the size until it can be reserved. */
+function largestArena(): number {
+  for (let sizeBytes = MOST_BYTES; sizeBytes >= PAGE_BYTES; sizeBytes /= 2) {
+    try {
+      createArena({ sizeBytes });
+      return sizeBytes;
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+    }
+  }
+  return 0;
+}
+
+function show(found: Environment): void {
+  const { cores, coresUsable, quotaCores, koffi, mpiLibraries, mpiLauncher } = found;
+  const quota = quotaCores === null ? 'no quota' : `a quota of ${quotaCores}`;
+  const yes = (value: boolean): string => (value ? 'yes' : 'no');
+  const why = found.whyNotWide === null ? '' : `, not wide: ${found.whyNotWide}`;
+  const rows: readonly (readonly [string, string])[] = [
+    ['syncbn', found.library],
+    ['Node', `${found.node} (V8 ${found.v8})`],
+    ['machine', `${found.platform} ${found.architecture}, ${found.processor}`],
+    ['cores', `${coresUsable} usable of ${cores}, ${quota}`],
+    ['memory', showBytes(found.memoryBytes)],
+    ['largest shared memory', showBytes(found.arenaBytes)],
+    ['relaxed SIMD', yes(found.relaxedSimd)],
+    ['fused multiply-add', yes(found.fusedMultiplyAdd)],
+    ['kernels', `${found.kernels}${why}; strict with --strict`],
+    ['koffi', 'version' in koffi ? koffi.version : koffi.missing],
+    ['MPI libraries', mpiLibraries.join(', ') || 'none found'],
+    ['MPI launcher', mpiLauncher ?? 'none found'],
+  ];
+  printTable(rows.map(([what, value]) => ({ what, found: value })));
+}

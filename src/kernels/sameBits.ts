@@ -1,0 +1,199 @@
+// Small runs of the kernels whose code differs between builds of the same bits, to compare what
+// they give on this machine: convolution, its weight gradient and Winograd's products, the passes
+// and sums of norms, and folds, with odd sizes, so that tails run, too.
+
+import { FLOAT_BYTES, PAGE_BYTES } from '../base/bytes.ts';
+import type { KernelExports } from './exports.ts';
+
+/** Pages of 64 KB that {@link outputsOf} needs. */
+export const CHECK_PAGES = 4;
+
+const FIRST_PTR = 1024;
+const ALIGN_BYTES = 128;
+/** The last page takes what a kernel gives. */
+const OUT_PTR = (CHECK_PAGES - 1) * PAGE_BYTES;
+
+/** What one kernel has written. */
+export interface KernelOutput {
+  readonly kernel: keyof KernelExports;
+  readonly bytes: Uint8Array;
+}
+
+/** The address of so many float32 that look random; also of room that a kernel writes. */
+type Values = (length: number) => number;
+/** From -2 to 2. */
+const NUMBERS = Float32Array.from({ length: 1021 }, (_, i) => ((i * 7919) % 2039) / 510 - 2);
+
+type Run = (kernels: KernelExports, values: Values) => void;
+
+const TAPS = 3;
+const [ROWS, CHANNELS] = [37, 21];
+/** Places of a Winograd tile: room for the largest. */
+const PLANES = 36;
+const [TILES, IN, OUT] = [7, 12, 24];
+
+/** Each writes to OUT_PTR on. */
+const RUNS: readonly (readonly [keyof KernelExports, Run])[] = [
+  ['convTilesF32', (kernels, values) => runConv(kernels, values, 5)],
+  // Weights that do not fit the way of small kernels.
+  ['convTilesF32', (kernels, values) => runConv(kernels, values, 30)],
+  ['convWeightGradTilesF32', runWeightGrad],
+  ['winogradProductsF32', runProducts],
+  ['winogradGradProductsF32', runGradProducts],
+  [
+    'momentsF32',
+    (kernels, values) => {
+      kernels.momentsF32(values(ROWS * CHANNELS), ROWS, CHANNELS, values(24), OUT_PTR);
+    },
+  ],
+  [
+    'normalizeReluF32',
+    (kernels, values) => {
+      const coefficients = values(8 * CHANNELS);
+      kernels.normalizeReluF32(values(ROWS * CHANNELS), OUT_PTR, ROWS, CHANNELS, coefficients);
+    },
+  ],
+  [
+    'normReluGradSumsF32',
+    (kernels, values) => {
+      const [x, dy] = [values(ROWS * CHANNELS), values(ROWS * CHANNELS)];
+      const coefficients = values(8 * CHANNELS);
+      kernels.normReluGradSumsF32(x, dy, ROWS, CHANNELS, coefficients, values(48), OUT_PTR);
+    },
+  ],
+  ['addReluF32', (kernels, values) => kernels.addReluF32(OUT_PTR, values(77), values(77), 77)],
+  [
+    'columnSumsF32',
+    (kernels, values) => {
+      kernels.columnSumsF32(values(ROWS * CHANNELS), ROWS, CHANNELS, OUT_PTR);
+    },
+  ],
+];
+
+/** What the kernels give on the same numbers, at the last of so many calls; uses the memory from
+ * its beginning. */
+export function outputsOf(
+  kernels: KernelExports,
+  memory: WebAssembly.Memory,
+  calls: number,
+): readonly KernelOutput[] {
+  const { buffer } = memory;
+  const input = new Float32Array(buffer, 0, OUT_PTR / FLOAT_BYTES);
+  const output = new Uint8Array(buffer, OUT_PTR, PAGE_BYTES);
+  const call = (run: Run): void => {
+    let endPtr = FIRST_PTR;
+    fill(input);
+    output.fill(0);
+    run(kernels, (length) => {
+      const ptr = endPtr;
+      endPtr = Math.ceil((ptr + length * FLOAT_BYTES + ALIGN_BYTES) / ALIGN_BYTES) * ALIGN_BYTES;
+      return ptr;
+    });
+  };
+  return RUNS.map(([kernel, run]) => {
+    for (let i = 0; i < calls; i++) call(run);
+    return { kernel, bytes: output.slice() };
+  });
+}
+
+/** The same numbers over and over, as many as no size of a run is a multiple of. */
+function fill(input: Float32Array): void {
+  for (let at = 0; at < input.length; at += NUMBERS.length) {
+    input.set(NUMBERS.subarray(0, input.length - at), at);
+  }
+}
+
+/** The first kernel with other bits; undefined where all are the same. */
+export function differingKernel(
+  outputs: readonly KernelOutput[],
+  others: readonly KernelOutput[],
+): keyof KernelExports | undefined {
+  return outputs.find(({ bytes }, i) => Buffer.compare(bytes, others[i]!.bytes) !== 0)?.kernel;
+}
+
+/** 3 x 3 taps with stride 2, 7 x 5 pixels out. */
+const SHAPE = { outHeight: 7, outWidth: 5, inColumns: 11, inRows: 15, outChannels: 27 };
+
+function runConv(kernels: KernelExports, values: Values, channels: number): void {
+  const { outHeight, outWidth, inColumns, inRows, outChannels } = SHAPE;
+  const taps = TAPS * TAPS * channels;
+  const pixelBytes = channels * FLOAT_BYTES;
+  const rowBytes = inColumns * pixelBytes;
+  const weights = values(taps * outChannels);
+  const panels = values(taps * Math.ceil(outChannels / 8) * 8);
+  kernels.packPanelsF32(weights, outChannels * FLOAT_BYTES, taps, outChannels, panels);
+  kernels.convTilesF32(
+    values(inRows * inColumns * channels),
+    2 * rowBytes,
+    2 * pixelBytes,
+    TAPS,
+    rowBytes,
+    1,
+    0,
+    TAPS * channels,
+    panels,
+    values(outChannels),
+    OUT_PTR,
+    outWidth * outChannels * FLOAT_BYTES,
+    outChannels * FLOAT_BYTES,
+    outHeight,
+    outWidth,
+    outChannels,
+  );
+}
+
+function runWeightGrad(kernels: KernelExports, values: Values): void {
+  const { outHeight, outWidth, inColumns, inRows, outChannels } = SHAPE;
+  const channels = 5;
+  const pixelBytes = channels * FLOAT_BYTES;
+  const rowBytes = inColumns * pixelBytes;
+  kernels.convWeightGradTilesF32(
+    values(inRows * inColumns * channels),
+    2 * rowBytes,
+    2 * pixelBytes,
+    TAPS,
+    rowBytes,
+    1,
+    0,
+    TAPS * channels,
+    values(outHeight * outWidth * outChannels),
+    outWidth * outChannels * FLOAT_BYTES,
+    outChannels * FLOAT_BYTES,
+    outHeight,
+    outWidth,
+    outChannels,
+    OUT_PTR,
+    outChannels * FLOAT_BYTES,
+    0,
+  );
+}
+
+function runProducts(kernels: KernelExports, values: Values): void {
+  const [srcPlane, panelsPlane] = [TILES * IN * FLOAT_BYTES, IN * OUT * FLOAT_BYTES];
+  kernels.winogradProductsF32(
+    values(PLANES * TILES * IN),
+    srcPlane,
+    TILES,
+    IN,
+    values(PLANES * IN * OUT),
+    panelsPlane,
+    OUT_PTR,
+    TILES * OUT * FLOAT_BYTES,
+    OUT,
+  );
+}
+
+function runGradProducts(kernels: KernelExports, values: Values): void {
+  kernels.winogradGradProductsF32(
+    values(PLANES * TILES * IN),
+    TILES * IN * FLOAT_BYTES,
+    TILES,
+    IN,
+    values(PLANES * TILES * OUT),
+    TILES * OUT * FLOAT_BYTES,
+    OUT,
+    OUT_PTR,
+    IN * OUT * FLOAT_BYTES,
+    0,
+  );
+}

@@ -1,0 +1,79 @@
+// `syncbn doctor --env`, and how the wide kernels are switched off.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { quotaOf } from '../../src/cli/commands/envDoctor.ts';
+import { CLI, run, syncbn } from '../support/cli.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'syncbn-env-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe('doctor --env', () => {
+  it('shows what this machine gives a run', async () => {
+    const { code, stdout, stderr } = await syncbn(['doctor', '--env']);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(stdout).toContain(process.versions.node);
+    expect(stdout).toMatch(/cores +│ \d+ usable of \d+, (no quota|a quota of [\d.]+) /);
+    expect(stdout).toMatch(/kernels +│ (wide;|(fast|strict), not wide: )/);
+  });
+
+  it('says the same with --json, and that the wide kernels are switched off', async () => {
+    const { code, events } = await syncbn(['doctor', '--env', '--no-wide', '--json']);
+    expect(code).toBe(0);
+    expect(events).toEqual([
+      expect.objectContaining({
+        event: 'env',
+        node: process.versions.node,
+        v8: process.versions.v8,
+        architecture: process.arch,
+        arenaBytes: expect.any(Number),
+        mpiLibraries: expect.any(Array),
+      }),
+    ]);
+    const { relaxedSimd, kernels, whyNotWide } = events[0]!;
+    expect(kernels).toBe(relaxedSimd ? 'fast' : 'strict');
+    if (relaxedSimd) expect(whyNotWide).toBe('SYNCBN_WIDE=0 or --no-wide');
+  });
+});
+
+describe('quotaOf', () => {
+  it.each<[string, readonly (readonly string[])[], number | null]>([
+    ['version 2', [['150000', '100000']], 1.5],
+    ['version 1', [[], ['400000', '100000']], 4],
+    ['none of version 2', [['max', '100000'], []], null],
+    ['none of version 1', [[], ['-1', '100000']], null],
+    ['no control group', [[], []], null],
+  ])('reads a limit of %s', (_name, pairs, cores) => {
+    expect(quotaOf(pairs)).toBe(cores);
+  });
+});
+
+describe('a run', () => {
+  it('says which kernels run, and so does its checkpoint', async () => {
+    const path = join(folder, 'run.ckpt');
+    const tiny = ['--data', 'synthetic', '--limit', '32', '--model', 'refnet', '--workers', '1'];
+    const args = ['train', ...tiny, '--no-wide', '--checkpoint', path];
+    const trained = await syncbn(args);
+    expect(trained.stdout).toMatch(/^(fast kernels \(not wide: SYNCBN_WIDE=0|strict kernels)/m);
+    const { events } = await syncbn(['inspect', path, '--json']);
+    const { kernels, build } = events[0]!.writtenBy as Record<string, string>;
+    expect(build).toMatch(/^(fast|strict)$/);
+    expect(kernels).toMatch(`${build} `);
+    expect((await syncbn(['inspect', path])).stdout).toMatch(
+      /kernels +│ (fast|strict) [0-9a-f]{16} /,
+    );
+  });
+
+  it('is refused where SYNCBN_WIDE is neither 0 nor 1', async () => {
+    const env = { ...process.env, SYNCBN_WIDE: 'no' };
+    const { code, stderr } = await run(process.execPath, [CLI, 'doctor', '--env'], { env });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^syncbn: SYNCBN_WIDE: got "no", allowed is 0 .* or 1 /);
+  });
+});

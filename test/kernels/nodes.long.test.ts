@@ -1,0 +1,146 @@
+// Trainings of `fast` numbers have the same bits on every Node, whether V8 packs vectors there or
+// not. Where it does, its trace says that it has, and all tests of the kernels pass on packed code.
+
+import { execFile } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+import { CLI } from '../support/cli.ts';
+import { otherNodes } from '../support/nodes.ts';
+
+const found = otherNodes();
+/** Those with this behavior to be looked for, and whatever else is there. */
+const MAJORS = [...new Set([24, 26, ...found.map(({ major }) => major)])];
+const nodes = MAJORS.map((major) => {
+  const node = found.find((one) => one.major === major);
+  const why =
+    node === undefined ? ' (skipped: SYNCBN_NODES names none, and none is installed)' : '';
+  return {
+    major,
+    isHere: node !== undefined,
+    file: node?.file ?? '',
+    title: `Node ${major}${why}`,
+  };
+});
+
+const MODELS = ['refnet', 'resnet20'];
+/** One thread optimizes at a time, because lines of several run into each other. */
+const TRACED = ['--trace-wasm-revectorize', '--wasm-num-compilation-tasks=0'];
+/** Optimized code from the first call on. */
+const OPTIMIZED = ['--no-liftoff', ...TRACED];
+
+/** How many groups of vectors a trace says were packed. */
+const packedIn = (trace: string): number => trace.match(/\b[1-9]\d* Packed node/g)?.length ?? 0;
+
+const folder = mkdtempSync(join(tmpdir(), 'syncbn-nodes-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Training {
+  readonly hash: string;
+  readonly kernels: string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+let logs = 0;
+
+/** Trains under a Node with these flags; the trace is on stdout, so the events are in a file. */
+async function train(
+  node: string,
+  model: string,
+  { flags = [] as readonly string[], isWide = true, cli = CLI, steps = 4, workers = 2 } = {},
+): Promise<Training> {
+  const log = join(folder, `${logs++}.jsonl`);
+  const data = ['--data', 'synthetic', '--limit', '256', '--model', model];
+  const threads = ['--workers', `${workers}`];
+  const length = ['--epochs', '9', '--max-steps', `${steps}`, '--log', log];
+  const { stdout, stderr } = await promisify(execFile)(
+    node,
+    [...flags, cli, 'train', ...data, ...threads, ...length],
+    { env: { ...process.env, SYNCBN_WIDE: isWide ? '1' : '0' }, maxBuffer: 2 ** 28 },
+  );
+  const events = readFileSync(log, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const { kernels } = events.find(({ event }) => event === 'start');
+  return { hash: events.at(-1).weightsHash, kernels, stdout, stderr };
+}
+
+describe.each(MODELS)('the weights of %s', (model) => {
+  const own = train(process.execPath, model);
+
+  it('are those of this Node without the wide kernels', async () => {
+    const narrow = await train(process.execPath, model, { isWide: false });
+    expect(narrow.kernels).not.toBe('wide');
+    expect((await own).hash).toBe(narrow.hash);
+  });
+
+  describe.each(nodes)('under $title', ({ major, file, isHere }) => {
+    const isPacking = major >= 24;
+
+    it.skipIf(!isHere)('are the same', async () => {
+      const { hash, stderr, kernels } = await train(file, model);
+      expect(stderr).toBe('');
+      expect(kernels).toBe(isPacking ? 'wide' : 'fast');
+      expect(hash).toBe((await own).hash);
+    });
+
+    it.skipIf(!isHere)('are the same without the wide kernels', async () => {
+      const { hash, kernels } = await train(file, model, { isWide: false });
+      expect(kernels).toBe('fast');
+      expect(hash).toBe((await own).hash);
+    });
+
+    it.skipIf(!isHere || !isPacking)('are the same from packed vectors', async () => {
+      const { stdout, hash } = await train(file, model, { flags: OPTIMIZED, workers: 1 });
+      // All functions are packed before their first call, those of the check at start, too.
+      expect(packedIn(stdout)).toBeGreaterThan(await packedByCheck(file, OPTIMIZED));
+      expect(hash).toBe((await own).hash);
+    });
+  });
+});
+
+/** What the comparison with the fast build packs before any run. */
+async function packedByCheck(node: string, flags: readonly string[]): Promise<number> {
+  const { stdout } = await promisify(execFile)(node, [...flags, CLI, 'doctor', '--env']);
+  return packedIn(stdout);
+}
+
+const packing = nodes.filter(({ major }) => major >= 24);
+
+describe.each(packing)('$title', ({ file, isHere }) => {
+  it.skipIf(!isHere)('packs vectors of functions that workers make it optimize', async () => {
+    const traced = { flags: TRACED, workers: 1, steps: 18 };
+    const trained = await train(file, 'refnet', traced);
+    expect(packedIn(trained.stdout)).toBeGreaterThan(await packedByCheck(file, TRACED));
+    const narrow = await train(file, 'refnet', { ...traced, isWide: false });
+    expect(packedIn(narrow.stdout)).toBe(0);
+    expect(trained.hash).toBe(narrow.hash);
+  });
+
+  it.skipIf(!isHere)('does not use wide kernels with other bits, and says so once', async () => {
+    const home = join(folder, file.replaceAll('/', '_'));
+    for (const part of ['dist', 'package.json'])
+      cpSync(part, join(home, part), { recursive: true });
+    symlinkSync(resolve('node_modules'), join(home, 'node_modules'));
+    // Without fused multiply-add.
+    cpSync('dist/kernels/strict.wasm', join(home, 'dist/kernels/wide.wasm'));
+    const { kernels, stderr } = await train(file, 'refnet', { cli: join(home, 'dist/cli.js') });
+    expect(kernels).toBe('fast');
+    expect(stderr.match(/The fast kernels run, not the wide ones: .* other bits/g)).toHaveLength(1);
+  });
+
+  it.skipIf(!isHere)('passes all tests of the kernels on packed code', async () => {
+    // Flags of V8 are those of the whole process, and so of its threads.
+    const flags = [...OPTIMIZED, '--experimental-wasm-revectorize'];
+    const tests = ['node_modules/vitest/vitest.mjs', 'run', 'test/kernels', '--pool=threads'];
+    const { stdout } = await promisify(execFile)(file, [...flags, ...tests], {
+      maxBuffer: 2 ** 28,
+    });
+    expect(packedIn(stdout)).toBeGreaterThan(0);
+    expect(stdout).toMatch(/Tests .*passed/);
+  });
+});
