@@ -8,6 +8,7 @@ import {
   conv2dWeightGradRef,
 } from '../src/kernels/reference/conv.ts';
 import { conv2dKind } from '../src/nn/conv/conv2dKind.ts';
+import { isDepthwise } from '../src/nn/conv/convSteps.ts';
 import type { Binding, BoundLayer, StepState } from '../src/nn/layers/layer.ts';
 import type { Conv2dSpec } from '../src/nn/specs/conv2d.ts';
 import type { KernelCase } from './kernelCase.ts';
@@ -18,7 +19,7 @@ import {
   createBench,
   fillRandom,
 } from './kernelCase.ts';
-import { FLOP_PER_TURN } from './peak.ts';
+import { FLOP_PER_PACKED_TURN, FLOP_PER_TURN, SUM_BYTES } from './peak.ts';
 
 export interface ConvShape {
   readonly spec: Conv2dSpec;
@@ -49,6 +50,7 @@ export function convCases(
     { name: 'dx', type: 'f32', shape: [samples, ...input] },
     { name: 'weight', type: 'f32', shape: weight!.shape },
     { name: 'dweight', type: 'f32', shape: weight!.shape },
+    { name: 'peakSums', type: 'u8', shape: [SUM_BYTES] },
     ...conv2dKind.workspace!(spec, input, {
       capacity: samples,
       countGrains: 1,
@@ -75,11 +77,12 @@ export function convCases(
   };
   const { kernel } = spec;
   const products = sizeOf(output) * (kernel[0] * kernel[1] * spec.inChannels);
-  const caseOf = (name: string, run: () => void, exact: () => void): KernelCase => ({
+  const measureOf = isDepthwise(spec) ? inBytes : inProducts;
+  const measure = measureOf(bench, shape, samples, (2 * samples * products) / spec.groups);
+  const caseOf = (name: ConvPass, run: () => void, exact: () => void): KernelCase => ({
     kernel: `conv ${name}`,
     shape: showConv(shape, samples),
-    unit: 'GFLOP/s',
-    work: (2 * samples * products) / spec.groups,
+    ...measure(name),
     run,
     check: () => {
       setSamples(step, CHECKED_SAMPLES);
@@ -87,8 +90,6 @@ export function convCases(
       exact();
       setSamples(step, samples);
     },
-    peakWork: PEAK_TURNS * FLOP_PER_TURN,
-    peak: () => bench.peak.fmaRegisters(PEAK_TURNS, 1, 1),
   });
   const one = (name: string, length: readonly number[]): Float32Array =>
     bench.floats(name).subarray(0, CHECKED_SAMPLES * sizeOf(length));
@@ -112,6 +113,43 @@ export function convCases(
     ),
   ];
   return shape.needsInputGrad ? cases : cases.slice(0, 2);
+}
+
+type ConvPass = 'forward' | 'weight grad' | 'input grad';
+type Measure = Pick<KernelCase, 'unit' | 'work' | 'peakWork' | 'peak' | 'narrow'>;
+
+/** A pass as floating-point operations, against multiply-adds on registers. */
+function inProducts(
+  { peak, ptr }: Bench,
+  _shape: ConvShape,
+  _samples: number,
+  work: number,
+): (pass: ConvPass) => Measure {
+  return () => ({
+    unit: 'GFLOP/s',
+    work,
+    peakWork: PEAK_TURNS * FLOP_PER_PACKED_TURN,
+    peak: () => peak.fmaPairs(PEAK_TURNS, 1, 1, ptr('peakSums')),
+    narrow: {
+      work: PEAK_TURNS * FLOP_PER_TURN,
+      peak: () => peak.fmaRegisters(PEAK_TURNS, 1, 1),
+    },
+  });
+}
+
+/** A pass of few products for each value as the bytes of its tensors, against a loop over them. */
+function inBytes(
+  { peak, ptr }: Bench,
+  { input }: ConvShape,
+  samples: number,
+): (pass: ConvPass) => Measure {
+  const bytes = samples * sizeOf(input) * 4;
+  const loops: Readonly<Record<ConvPass, () => void>> = {
+    forward: () => peak.copy(ptr('x'), ptr('y'), bytes),
+    'weight grad': () => peak.readTwo(ptr('x'), ptr('dy'), bytes, ptr('peakSums')),
+    'input grad': () => peak.copy(ptr('dy'), ptr('dx'), bytes),
+  };
+  return (pass) => ({ unit: 'GB/s', work: 2 * bytes, peakWork: 2 * bytes, peak: loops[pass] });
 }
 
 /** Binds the layer so that its backward pass is one of the two gradients: a layer skips the input's

@@ -27,6 +27,8 @@ export interface KernelCase {
   /** What it is measured against, on the same memory, and its work. */
   readonly peakWork: number;
   peak(): void;
+  /** The same with operations of 128 bits alone; absent where their width does not matter. */
+  readonly narrow?: { readonly work: number; peak(): void };
 }
 
 export interface CompiledModules {

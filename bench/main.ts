@@ -40,7 +40,7 @@ function kernels(flags: KernelFlags): void {
 }
 
 function kernelRow(result: KernelResult): Record<string, string | number> {
-  const { kernel, shape, unit, rate, share, usMin, usP50, usP99 } = result;
+  const { kernel, shape, unit, rate, share, share128, usMin, usP50, usP99 } = result;
   return {
     kernel,
     shape,
@@ -49,8 +49,13 @@ function kernelRow(result: KernelResult): Record<string, string | number> {
     p99: usP99,
     rate,
     unit,
-    'of peak': `${Math.round(100 * share)} %`,
+    'of 128-bit peak': share128 === null ? '' : percent(share128),
+    'of peak': percent(share),
   };
+}
+
+function percent(share: number): string {
+  return `${Math.round(100 * share)} %`;
 }
 
 const cli = cac('npm run bench --');

@@ -1,12 +1,12 @@
 // What the benchmarks compute: the two nets that are trained, and for kernels alone the layer whose
-// speed is published most often, 64 to 64 channels on 32x32.
+// speed is published most often, 64 to 64 channels on 32x32, and the layers of mobile nets.
 
 import { type Dataset, nn } from '../src/index.ts';
 
 export const NETS = ['refnet', 'resnet20'] as const;
 export type NetName = (typeof NETS)[number];
 
-export const KERNEL_NETS = [...NETS, 'wide'] as const;
+export const KERNEL_NETS = [...NETS, 'wide', 'depthwise', 'pointwise'] as const;
 export type KernelNetName = (typeof KERNEL_NETS)[number];
 
 export const CLASSES = 10;
@@ -16,14 +16,36 @@ export const INPUT_SHAPES: Readonly<Record<KernelNetName, Dataset['inputShape']>
   refnet: [28, 28, 1],
   resnet20: [32, 32, 3],
   wide: [32, 32, 64],
+  depthwise: [56, 56, 64],
+  pointwise: [14, 14, 256],
 };
 
 /** The model of a net, with local batch normalization. */
 export function modelOf(net: KernelNetName) {
-  if (net !== 'wide') {
-    return nn.namedModel(net, { inputShape: INPUT_SHAPES[net], classes: CLASSES });
-  }
   // In front, the normalization makes the convolution need its input gradient.
-  const convolution = nn.conv2d(64, 64, { kernel: 3, padding: 1, bias: false });
-  return nn.sequential([nn.batchNorm(64), convolution]);
+  switch (net) {
+    case 'wide':
+      return nn.sequential([nn.batchNorm(64), convolution(64, 64, 3)]);
+    case 'depthwise':
+      return nn.sequential([
+        nn.batchNorm(64),
+        convolution(64, 64, 3, { groups: 64 }),
+        convolution(64, 128, 1, { stride: 2 }),
+        convolution(128, 128, 3, { groups: 128 }),
+      ]);
+    case 'pointwise':
+      return nn.sequential([nn.batchNorm(256), convolution(256, 256, 1)]);
+    default:
+      return nn.namedModel(net, { inputShape: INPUT_SHAPES[net], classes: CLASSES });
+  }
+}
+
+function convolution(
+  inChannels: number,
+  outChannels: number,
+  kernel: number,
+  options: { readonly groups?: number; readonly stride?: number } = {},
+) {
+  const padding = (kernel - 1) / 2;
+  return nn.conv2d(inChannels, outChannels, { kernel, padding, bias: false, ...options });
 }

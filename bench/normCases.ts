@@ -16,6 +16,7 @@ import {
   fillRandom,
   type KernelCase,
 } from './kernelCase.ts';
+import { SUM_BYTES } from './peak.ts';
 
 const EPS = 1e-5;
 const FLOAT_BYTES = 4;
@@ -64,6 +65,7 @@ function createNormBench(modules: CompiledModules, { rows, channels }: Size): Be
     { name: 'coefficients', type: 'f64', shape: [4 * channels] },
     { name: 'gradCoefficients', type: 'f64', shape: [gradCoefficientsLength(channels)] },
     { name: 'scratch', type: 'f32', shape: [2 * channels] },
+    { name: 'peakSums', type: 'u8', shape: [SUM_BYTES] },
   ]);
   for (const [stream, name] of ['x', 'dy', 'weight', 'bias'].entries()) {
     fillRandom(bench.floats(name), stream);
@@ -150,7 +152,7 @@ function forwardCases(bench: Bench, size: Size, passes: Passes): readonly Kernel
   return [
     caseOf('norm moments', size, 1, {
       run: passes.moments,
-      peak: () => peak.read(x, bytes),
+      peak: () => peak.read(x, bytes, ptr('peakSums')),
       check: () => {
         const exact = setMomentsRef(bench.floats('x'), sets);
         const found = bench.doubles('moments');
@@ -186,7 +188,7 @@ function backwardCases(bench: Bench, size: Size, passes: Passes): readonly Kerne
   return [
     caseOf('norm grad sums', size, 2, {
       run: passes.gradSums,
-      peak: () => peak.readTwo(x, dy, bytes),
+      peak: () => peak.readTwo(x, dy, bytes, ptr('peakSums')),
       check: () => {
         const { dweight, dbias } = gradients();
         checkNear('gradient sums', bench.doubles('sums'), [...dbias, ...dweight]);

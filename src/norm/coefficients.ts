@@ -5,7 +5,7 @@ import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 
 /** How many float64 numbers the gradient coefficients take. */
 export function gradCoefficientsLength(channels: number): number {
-  return Math.max(4 * channels, 2 + 10 * Math.ceil(channels / 4));
+  return Math.max(4 * channels, 2 + 20 * Math.ceil(channels / 8));
 }
 
 /** Views of the whole memory. */

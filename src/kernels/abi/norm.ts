@@ -2,10 +2,10 @@
 // Coefficients, in 4 C float64: float64 mean[C], invStd[C]; then float32 m[C] = mean, scale[C] =
 // invStd * weight, base[C] = bias - (mean - m) scale; C float32 unused. `sums`: float64 sum dy [C],
 // sum dy xhat [C]. Gradient coefficients of dx = a (dy - c) + (d - k (x - m)): int32 `wide`. Where
-// it is 0, from byte 16 on panels of four channels, each float32 m[4], c[4], a[4], d[4], -k[4].
+// it is 0, from byte 16 on panels of eight channels, each float32 m[8], c[8], a[8], d[8], -k[8].
 // Where it is 1, because fewer than 64 values were normalized together: from byte 4 C on float32
 // m[C], then float64 a[C], d[C], -k[C], with c = 0. There is room for either: the larger of 4 C and
-// 2 + 10 ceil(C / 4) float64.
+// 2 + 20 ceil(C / 8) float64.
 
 export interface NormKernels {
   /** From means and sums of squared deviations of so many values as the float64 at countPtr says,

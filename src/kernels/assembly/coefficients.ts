@@ -62,18 +62,18 @@ export function storeGradCoefficients(
     f64.store(widePtr + 2 * arrayBytes, constant);
     f64.store(widePtr + 4 * arrayBytes, -k);
   } else {
-    const ptr = gradPanels(outPtr) + <usize>(channel >> 2) * GRAD_PANEL_BYTES;
-    const lanePtr = ptr + ((<usize>(channel & 3)) << 2);
+    const ptr = gradPanels(outPtr) + <usize>(channel >> 3) * GRAD_PANEL_BYTES;
+    const lanePtr = ptr + ((<usize>(channel & 7)) << 2);
     f32.store(lanePtr, <f32>mean);
-    f32.store(lanePtr, centre, 16);
-    f32.store(lanePtr, <f32>a, 32);
-    f32.store(lanePtr, <f32>constant, 48);
-    f32.store(lanePtr, <f32>-k, 64);
+    f32.store(lanePtr, centre, 32);
+    f32.store(lanePtr, <f32>a, 64);
+    f32.store(lanePtr, <f32>constant, 96);
+    f32.store(lanePtr, <f32>-k, 128);
   }
 }
 
-/** Of four channels, in vectors: m, c, a, d, -k. */
-export const GRAD_PANEL_BYTES: usize = 80;
+/** Of eight channels, in pairs of vectors: m, c, a, d, -k. */
+export const GRAD_PANEL_BYTES: usize = 160;
 
 /** Where the float32 panels of gradient coefficients begin. */
 @inline
@@ -97,4 +97,10 @@ export function normalized(x: v128, mean: v128, scale: v128, base: v128): v128 {
 @inline
 export function unblocked(dy: v128, y: v128): v128 {
   return v128.andnot(dy, f32x4.le(y, f32x4.splat(0)));
+}
+
+/** max(y, 0), NaN where y is; `f32x4.max` takes seven instructions on x64. */
+@inline
+export function positive(y: v128): v128 {
+  return unblocked(y, y);
 }

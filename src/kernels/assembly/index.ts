@@ -16,6 +16,7 @@ export * from './lstm';
 export * from './moments';
 export * from './norm';
 export * from './normalize';
+export * from './normSums';
 export * from './optimizer';
 export * from './pointwise';
 export * from './pool';

@@ -4,6 +4,7 @@
 // from the mean or squares leave float32's range, the channel is taken again in float64 alone.
 // Merging: Chan, Golub, LeVeque 1979.
 
+import { IS_WIDE } from './build';
 import { addLanes, high, low } from './lanes';
 import { addByProduct, mulAdd } from './math';
 
@@ -47,9 +48,12 @@ export function momentsF32(
   findPivots(xPtr, rows, channels, pivotsPtr);
   const body = rows & ~(TREE_ROWS - 1);
   const treeBytes = rowBytes * TREE_ROWS;
+  // 1, which the compiler does not know: a constant it would make again and again.
+  const count = f64.load(vectorPtr);
+  const one = f64x2.splat(count / count);
   let x = xPtr;
   for (let row = 0; row < body; row += TREE_ROWS) {
-    addTree(x, pivotsPtr, channels, vectorPtr);
+    addTree(x, pivotsPtr, channels, vectorPtr, one);
     x += treeBytes;
   }
   for (let row = body; row < rows; row++) {
@@ -76,36 +80,64 @@ function findPivots(xPtr: usize, rows: i32, channels: i32, pivotsPtr: usize): vo
 
 /** Adds four rows, and their squares about the pivot. */
 @inline
-function addTree(xPtr: usize, pivotsPtr: usize, channels: i32, vectorPtr: usize): void {
+function addTree(xPtr: usize, pivotsPtr: usize, channels: i32, vectorPtr: usize, one: v128): void {
   const rowBytes = (<usize>channels) << 2;
   const bodyBytes = rowBytes & ~15;
   const sumPtr = vectorPtr + 8;
   for (let at: usize = 0; at < bodyBytes; at += 16) {
-    addBlock(xPtr + at, pivotsPtr + at, rowBytes, sumPtr + 2 * at, 4);
+    addBlock(xPtr + at, pivotsPtr + at, rowBytes, sumPtr + 2 * at, 4, one);
   }
   if (bodyBytes == rowBytes) return;
-  addBlock(xPtr + bodyBytes, pivotsPtr + bodyBytes, rowBytes, sumPtr + 2 * bodyBytes, channels & 3);
+  addBlock(
+    xPtr + bodyBytes,
+    pivotsPtr + bodyBytes,
+    rowBytes,
+    sumPtr + 2 * bodyBytes,
+    channels & 3,
+    one,
+  );
 }
 
 /** {@link addTree} of `valid` channels, up to four. */
 @inline
-function addBlock(xPtr: usize, pivotPtr: usize, rowBytes: usize, sumPtr: usize, valid: i32): void {
-  const one = f64x2.splat(1);
+function addBlock(
+  xPtr: usize,
+  pivotPtr: usize,
+  rowBytes: usize,
+  sumPtr: usize,
+  valid: i32,
+  one: v128,
+): void {
   const pivot = v128.load(pivotPtr);
   let sumLow = v128.load(sumPtr);
   let sumHigh = v128.load(sumPtr, 16);
   const x0 = v128.load(xPtr);
   const x1 = v128.load(xPtr + rowBytes);
   sumLow = f64x2.add(f64x2.add(sumLow, low(x0)), low(x1));
-  sumHigh = addByProduct(addByProduct(sumHigh, high(x0), one), high(x1), one);
+  sumHigh = addByProduct(
+    addByProduct(sumHigh, highAt(xPtr, x0), one),
+    highAt(xPtr + rowBytes, x1),
+    one,
+  );
   const square0 = squares(x0, x1, pivot);
   const x2 = v128.load(xPtr + 2 * rowBytes);
   const x3 = v128.load(xPtr + 3 * rowBytes);
   sumLow = f64x2.add(f64x2.add(sumLow, low(x2)), low(x3));
-  sumHigh = addByProduct(addByProduct(sumHigh, high(x2), one), high(x3), one);
+  sumHigh = addByProduct(
+    addByProduct(sumHigh, highAt(xPtr + 2 * rowBytes, x2), one),
+    highAt(xPtr + 3 * rowBytes, x3),
+    one,
+  );
   const square = f32x4.add(square0, squares(x2, x3, pivot));
   storeDoubles(sumPtr, sumLow, sumHigh, valid);
   addLanes(sumPtr + 2 * rowBytes, low(square), high(square), valid);
+}
+
+/** The upper two of the four floats `x` at `ptr` as float64. Newer engines convert what they load
+ * at no cost, older ones shuffle faster. */
+@inline
+function highAt(ptr: usize, x: v128): v128 {
+  return IS_WIDE ? f64x2.promote_low_f32x4(v128.load64_zero(ptr, 8)) : high(x);
 }
 
 /** Stores the first `count` (1 to 4) lanes of a pair. */

@@ -3,6 +3,7 @@
 // only what belongs to the array is stored, so an element has the same bits wherever it stands.
 // Functions such as tanh are computed in float64 and rounded once. Formulas: abi/pointwise.ts.
 
+import { positive, unblocked } from './coefficients';
 import { high, low, narrow, storeLanes } from './lanes';
 import { erfcScaledPair, expPair, sigmoidPair, tanhPair } from './math';
 
@@ -11,34 +12,59 @@ const SQRT_HALF: f64 = Math.SQRT1_2;
 const NORMAL_DENSITY: f64 = 0.3989422804014327;
 
 export function reluF32(xPtr: usize, yPtr: usize, n: i32): void {
-  const zero = f32x4.splat(0);
+  for (; n >= 8; n -= 8, xPtr += 32, yPtr += 32) {
+    const y0 = positive(v128.load(xPtr));
+    const y1 = positive(v128.load(xPtr, 16));
+    v128.store(yPtr, y0);
+    v128.store(yPtr, y1, 16);
+  }
   for (; n > 0; n -= 4, xPtr += 16, yPtr += 16) {
-    storeLanes(yPtr, f32x4.max(v128.load(xPtr), zero), n);
+    storeLanes(yPtr, positive(v128.load(xPtr)), n);
   }
 }
 
 export function reluGradF32(dyPtr: usize, yPtr: usize, dxPtr: usize, n: i32): void {
-  const zero = f32x4.splat(0);
+  for (; n >= 8; n -= 8, dyPtr += 32, yPtr += 32, dxPtr += 32) {
+    const dx0 = unblocked(v128.load(dyPtr), v128.load(yPtr));
+    const dx1 = unblocked(v128.load(dyPtr, 16), v128.load(yPtr, 16));
+    v128.store(dxPtr, dx0);
+    v128.store(dxPtr, dx1, 16);
+  }
   for (; n > 0; n -= 4, dyPtr += 16, yPtr += 16, dxPtr += 16) {
-    const blocked = f32x4.le(v128.load(yPtr), zero);
-    storeLanes(dxPtr, v128.andnot(v128.load(dyPtr), blocked), n);
+    storeLanes(dxPtr, unblocked(v128.load(dyPtr), v128.load(yPtr)), n);
   }
 }
 
 /** dst = max(a + b, 0). */
 export function addReluF32(dstPtr: usize, aPtr: usize, bPtr: usize, n: i32): void {
-  const zero = f32x4.splat(0);
+  for (; n >= 8; n -= 8, dstPtr += 32, aPtr += 32, bPtr += 32) {
+    const sum0 = positive(f32x4.add(v128.load(aPtr), v128.load(bPtr)));
+    const sum1 = positive(f32x4.add(v128.load(aPtr, 16), v128.load(bPtr, 16)));
+    v128.store(dstPtr, sum0);
+    v128.store(dstPtr, sum1, 16);
+  }
   for (; n > 0; n -= 4, dstPtr += 16, aPtr += 16, bPtr += 16) {
-    storeLanes(dstPtr, f32x4.max(f32x4.add(v128.load(aPtr), v128.load(bPtr)), zero), n);
+    storeLanes(dstPtr, positive(f32x4.add(v128.load(aPtr), v128.load(bPtr))), n);
   }
 }
 
+/** x where `output` is above 0, else slope x. */
+@inline
+function leaky(x: v128, output: v128, slope: v128): v128 {
+  return v128.bitselect(x, f32x4.mul(x, slope), f32x4.gt(output, f32x4.splat(0)));
+}
+
 export function leakyReluF32(xPtr: usize, yPtr: usize, n: i32, slope: f32): void {
-  const zero = f32x4.splat(0);
   const factor = f32x4.splat(slope);
+  for (; n >= 8; n -= 8, xPtr += 32, yPtr += 32) {
+    const x0 = v128.load(xPtr);
+    const x1 = v128.load(xPtr, 16);
+    v128.store(yPtr, leaky(x0, x0, factor));
+    v128.store(yPtr, leaky(x1, x1, factor), 16);
+  }
   for (; n > 0; n -= 4, xPtr += 16, yPtr += 16) {
     const x = v128.load(xPtr);
-    storeLanes(yPtr, v128.bitselect(x, f32x4.mul(x, factor), f32x4.gt(x, zero)), n);
+    storeLanes(yPtr, leaky(x, x, factor), n);
   }
 }
 
@@ -49,12 +75,15 @@ export function leakyReluGradF32(
   n: i32,
   slope: f32,
 ): void {
-  const zero = f32x4.splat(0);
   const factor = f32x4.splat(slope);
+  for (; n >= 8; n -= 8, dyPtr += 32, yPtr += 32, dxPtr += 32) {
+    const dx0 = leaky(v128.load(dyPtr), v128.load(yPtr), factor);
+    const dx1 = leaky(v128.load(dyPtr, 16), v128.load(yPtr, 16), factor);
+    v128.store(dxPtr, dx0);
+    v128.store(dxPtr, dx1, 16);
+  }
   for (; n > 0; n -= 4, dyPtr += 16, yPtr += 16, dxPtr += 16) {
-    const dy = v128.load(dyPtr);
-    const open = f32x4.gt(v128.load(yPtr), zero);
-    storeLanes(dxPtr, v128.bitselect(dy, f32x4.mul(dy, factor), open), n);
+    storeLanes(dxPtr, leaky(v128.load(dyPtr), v128.load(yPtr), factor), n);
   }
 }
 

@@ -6,7 +6,7 @@ import { sizeOf } from '../../base/shape.ts';
 import { bindBiasGradient } from '../layers/biasGradient.ts';
 import type { Binding, BoundLayer, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
-import { bindDepthwise } from './conv2dDepthwise.ts';
+import { bindDepthwise, depthwiseWorkspace } from './conv2dDepthwise.ts';
 import { bindTiles, tilesWorkspace } from './conv2dTiles.ts';
 import { bindWinograd, winogradWorkspace } from './conv2dWinograd.ts';
 import {
@@ -27,10 +27,7 @@ export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Worksp
   };
   const padded = [paddedSize(axes.y), paddedSize(axes.x), spec.inChannels];
   if (needsBorder(axes)) add('padded', padded);
-  if (isDepthwise(spec)) {
-    add('paddedGrad', padded);
-    return workspace;
-  }
+  if (isDepthwise(spec)) return [...workspace, ...depthwiseWorkspace(spec, axes)];
   return [...workspace, ...tilesWorkspace(spec, axes)];
 }
 
