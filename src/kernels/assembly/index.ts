@@ -5,6 +5,7 @@ export * from './batchRenorm';
 export * from './conv';
 export * from './convWeightGrad';
 export * from './depthwise';
+export * from './depthwiseWeightGrad';
 export * from './filterResponseNorm';
 export * from './finite';
 export * from './fold';

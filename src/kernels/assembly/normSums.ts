@@ -78,7 +78,9 @@ function gradSums(
     dyPtr += treeBytes;
     addBlockSums(scratchPtr, pairBytes, channels, vectorPtr);
   }
-  for (let channel = 0; channel < channels; channel += 4) {
+  // So that both ways leave the same there.
+  if (body > 0) memory.fill(scratchPtr, 0, 2 * ((rowBytes + 15) & ~15));
+  for (let channel = 0; channel < channels && body < rows; channel += 4) {
     addExact(xPtr, dyPtr, rows - body, channels, channel, coefficientsPtr, vectorPtr, isRelu);
   }
   const productPtr = vectorPtr + ((<usize>channels) << 3);
