@@ -11,7 +11,7 @@ import { mulAdd } from './math';
 
 /** Pixels that are done for all panels before the next ones: what they read stays in the second
  * cache while the panels pass by. */
-const BAND_PIXELS: i32 = 64;
+const BAND_PIXELS: i32 = 32;
 
 // SCHEDULING. V8 moves loads up and multiply-adds down within straight code, so that three terms in
 // a turn would need the registers of 18 vectors besides the sums, and spill. It does not move a sum

@@ -113,10 +113,12 @@ function weightGradBand(
     let start1 = start0,
       start2 = start0,
       start3 = start0;
-    if (rows > 1) start1 = xPtr + tapOffset(k + 1, segmentLength, tapsX, stepX, stepY);
-    if (rows > 2) start2 = xPtr + tapOffset(k + 2, segmentLength, tapsX, stepX, stepY);
-    if (rows > 3) start3 = xPtr + tapOffset(k + 3, segmentLength, tapsX, stepX, stepY);
     const adjacent = rows == TILE_ROWS && (k % segmentLength) + TILE_ROWS <= segmentLength;
+    if (!adjacent) {
+      if (rows > 1) start1 = xPtr + tapOffset(k + 1, segmentLength, tapsX, stepX, stepY);
+      if (rows > 2) start2 = xPtr + tapOffset(k + 2, segmentLength, tapsX, stepX, stepY);
+      if (rows > 3) start3 = xPtr + tapOffset(k + 3, segmentLength, tapsX, stepX, stepY);
+    }
     let channel = 0;
     if (IS_WIDE) {
       for (; channel + WIDE_CHANNELS <= outChannels; channel += WIDE_CHANNELS) {
