@@ -9,7 +9,7 @@ export const WIDE_CHANNELS: i32 = 16;
 /** Below so many products an output, small kernels are faster row by row (convRows.ts). */
 export const WIDE_TAPS: i32 = 16;
 
-/** One tile: pixels from a0 to a3, to o0 to o3. Pixels that a tile has too much repeat another. */
+/** One tile; for the tests between terms see SCHEDULING in conv.ts. Pixels from a0 to a3, to o0 to o3. Pixels that a tile has too much repeat another. */
 export function wideTile(
   a0: usize,
   a1: usize,
@@ -76,7 +76,6 @@ export function wideTile(
         c31 = mulAdd(v3, b1, c31);
         c32 = mulAdd(v3, b2, c32);
         c33 = mulAdd(v3, b3, c33);
-        // See SCHEDULING in conv.ts.
         if (a0 == 0) break;
         b0 = v128.load(b, 32);
         b1 = v128.load(b, 48);
