@@ -66,6 +66,14 @@ const RUNS: readonly (readonly [keyof KernelExports, Run])[] = [
     },
   ],
   [
+    'normalizeAddReluF32',
+    (kernels, values) => {
+      const [x, other] = [values(ROWS * CHANNELS), values(ROWS * CHANNELS)];
+      const coefficients = values(8 * CHANNELS);
+      kernels.normalizeAddReluF32(x, other, OUT_PTR, ROWS, CHANNELS, coefficients);
+    },
+  ],
+  [
     'normReluGradSumsF32',
     (kernels, values) => {
       const [x, dy] = [values(ROWS * CHANNELS), values(ROWS * CHANNELS)];

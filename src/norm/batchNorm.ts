@@ -103,14 +103,14 @@ interface Frame {
 }
 
 function frameOf(setup: BatchNormSetup): Frame {
-  const { kernels, step, channels, rowsPerSample, coefficientsPtr } = setup;
+  const { step, channels, rowsPerSample, coefficientsPtr } = setup;
   const rowBytes = channels * FLOAT_BYTES;
   const vectorBytes = channels * DOUBLE_BYTES;
   const sampleBytes = rowsPerSample * rowBytes;
   const setBytes = 4 * vectorBytes;
   return {
     setup,
-    passes: bindPasses(kernels, setup.isRelu),
+    passes: bindPasses(setup),
     numbers: new Float64Array(setup.memory.buffer),
     rowBytes,
     vectorBytes,

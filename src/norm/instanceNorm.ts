@@ -33,7 +33,7 @@ export function bindTrackedInstanceNorm(setup: TrackedInstanceNormSetup): BoundT
     const sumsPtr = observed.leafPtr(grain) + DOUBLE_BYTES;
     kernels.addF64(sumsPtr, sumsPtr, momentsPtr + DOUBLE_BYTES, 2 * channels);
   };
-  const passes = bindPasses(kernels, setup.isRelu);
+  const passes = bindPasses(setup);
   const bound = bindGroupNorm({ ...setup, numGroups: channels, observe });
 
   const clear = (): void => {

@@ -1,6 +1,8 @@
-// The passes of a normalization over the elements, with or without the relu that follows it.
+// The passes of a normalization over the elements, with or without the relu that follows it, or the
+// add of another tensor and the relu after that.
 
 import type { KernelExports } from '../kernels/exports.ts';
+import type { NormAddend, NormSetup } from './setup.ts';
 
 export interface NormPasses {
   readonly normalize: KernelExports['normalizeF32'];
@@ -8,8 +10,13 @@ export interface NormPasses {
   readonly inputGrad: KernelExports['normReluInputGradF32'];
 }
 
-export function bindPasses(kernels: KernelExports, isRelu = false): NormPasses {
-  if (isRelu) {
+export function bindPasses({
+  kernels,
+  yPtr,
+  isRelu,
+  addend,
+}: Pick<NormSetup, 'kernels' | 'yPtr' | 'isRelu' | 'addend'>): NormPasses {
+  if (isRelu === true) {
     return {
       normalize: kernels.normalizeReluF32,
       gradSums: kernels.normReluGradSumsF32,
@@ -17,9 +24,21 @@ export function bindPasses(kernels: KernelExports, isRelu = false): NormPasses {
     };
   }
   return {
-    normalize: kernels.normalizeF32,
+    normalize: addend === undefined ? kernels.normalizeF32 : bindAdd(kernels, yPtr, addend),
     gradSums: kernels.normGradSumsF32,
     inputGrad: (xPtr, dyPtr, dxPtr, rows, channels, _coefficientsPtr, gradCoefficientsPtr) =>
       kernels.normInputGradF32(xPtr, dyPtr, dxPtr, rows, channels, gradCoefficientsPtr),
   };
+}
+
+/** Adds the rows of `addend` to those of y that are written. */
+function bindAdd(
+  kernels: KernelExports,
+  firstPtr: number,
+  addend: NormAddend,
+): NormPasses['normalize'] {
+  const normalize = addend.isRelu ? kernels.normalizeAddReluF32 : kernels.normalizeAddF32;
+  const at = addend.ptr - firstPtr;
+  return (xPtr, yPtr, rows, channels, coefficientsPtr) =>
+    normalize(xPtr, yPtr + at, yPtr, rows, channels, coefficientsPtr);
 }

@@ -115,14 +115,14 @@ interface Frame {
 }
 
 function frameOf(setup: RunningNormSetup): Frame {
-  const { kernels, step, channels, rowsPerSample, workspacePtr } = setup;
+  const { step, channels, rowsPerSample, workspacePtr } = setup;
   const vectorBytes = channels * DOUBLE_BYTES;
   const sampleBytes = rowsPerSample * channels * FLOAT_BYTES;
   const gradCoefficientsPtr = workspacePtr + 4 * vectorBytes;
   const sumsPtr = gradCoefficientsPtr + gradCoefficientsLength(channels) * DOUBLE_BYTES;
   const zerosPtr = sumsPtr + 2 * vectorBytes;
   return {
-    passes: bindPasses(kernels, setup.isRelu),
+    passes: bindPasses(setup),
     numbers: new Float64Array(setup.memory.buffer),
     coefficientsPtr: workspacePtr,
     gradCoefficientsPtr,

@@ -46,7 +46,7 @@ export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
   const { kernels, step, channels, numGroups, rowsPerSample, eps, weightPtr, biasPtr } = setup;
   const sampleBytes = rowsPerSample * channels * FLOAT_BYTES;
   const setBytes = 4 * channels * DOUBLE_BYTES;
-  const passes = bindPasses(kernels, setup.isRelu);
+  const passes = bindPasses(setup);
   const gradCoefficientsPtr = setup.scratchPtr;
   const vectorPtr = setup.scratchPtr + gradCoefficientsLength(channels) * DOUBLE_BYTES;
   const leaves = leafGradients(channels, [setup.weightGrad, setup.biasGrad]);

@@ -28,6 +28,15 @@ export interface NormSetup {
   readonly biasGrad: GradientSink | undefined;
   /** Whether y goes through a relu, and dy through its gradient; default false. */
   readonly isRelu?: boolean;
+  /** What is added to y before that is written; not together with `isRelu`. dy is then the
+   * gradient of both, before the relu. */
+  readonly addend?: NormAddend | undefined;
+}
+
+/** A tensor like y, and whether the sum goes through a relu. */
+export interface NormAddend {
+  readonly ptr: number;
+  readonly isRelu: boolean;
 }
 
 /** Running statistics: mean[C], var[C] and the number of updates, float64. */

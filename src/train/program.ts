@@ -135,7 +135,9 @@ function bindJunction(
     const length = lengthOf(operation.output);
     if (operation.isRelu) return bindAddRelu(setup, operation, tensors);
     return {
-      forward: () => kernels.addF32(ptr, a, b, step.countSamples * length),
+      forward: () => {
+        if (operation.sum === undefined) kernels.addF32(ptr, a, b, step.countSamples * length);
+      },
       backward: nothing,
     };
   }
@@ -163,7 +165,10 @@ function bindAddRelu(
   const inputGradPtr = Math.max(a.gradPtr, b.gradPtr);
   const length = sizeOf(shape);
   return {
-    forward: () => kernels.addReluF32(ptr, a.ptr, b.ptr, step.countSamples * length),
+    forward: () => {
+      if (operation.sum !== undefined) return;
+      kernels.addReluF32(ptr, a.ptr, b.ptr, step.countSamples * length);
+    },
     backward: () => {
       if (inputGradPtr === 0) return;
       kernels.reluGradF32(gradPtr, ptr, inputGradPtr, step.countSamples * length);
@@ -178,7 +183,7 @@ function bindingOf(
   diagnoses: (() => void)[],
 ): Binding {
   const { plan, worker, kernels, memory, member, step } = setup;
-  const { path } = operation;
+  const { path, addend } = operation;
   const { regions, parameters, config } = plan;
   const input = tensors[operation.input]!;
   const sinks = new Map<string, GradientSink>();
@@ -204,6 +209,7 @@ function bindingOf(
     input,
     output: tensors[operation.output]!,
     isRelu: operation.isRelu,
+    addend: addend && { ptr: tensors[addend.value]!.ptr, isRelu: addend.isRelu },
     parameterPtr: (name) =>
       regions.parameters.values.offsetBytes + find(parameters.entries, name).offset * 4,
     gradient: (name) => sinks.get(find(parameters.entries, name).name),

@@ -383,18 +383,4 @@ describe.each(BUILDS)('normalization kernels, %s build', (build) => {
     });
     expect(results[1]).toEqual(results[0]);
   });
-
-  it('normalizeF32 gives a row the same bits alone and among others', () => {
-    const [rows, channels] = [700, 13];
-    const x = testValues(rows * channels);
-    const coefficientsPtr = fixture.place(Float64Array.from(testValues(4 * channels, 2, 7)));
-    const [xPtr, yPtr] = [fixture.place(x), fixture.reserve(x.length)];
-    kernels.normalizeF32(xPtr, yPtr, rows, channels, coefficientsPtr);
-    for (const row of [0, 1, 314, 315, 316, 699]) {
-      const alonePtr = fixture.reserve(channels);
-      kernels.normalizeF32(xPtr + row * channels * 4, alonePtr, 1, channels, coefficientsPtr);
-      const amongPtr = yPtr + row * channels * 4;
-      expect(fixture.f32(alonePtr, channels)).toEqual(fixture.f32(amongPtr, channels));
-    }
-  });
 });

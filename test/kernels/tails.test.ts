@@ -61,6 +61,8 @@ describe.each(MODES)('tails, %s build', (mode) => {
       elements: {
         y: floats((ptr) => kernels.normalizeF32(xPtr, ptr, ...shape)),
         reluY: floats((ptr) => kernels.normalizeReluF32(xPtr, ptr, ...shape)),
+        sum: floats((ptr) => kernels.normalizeAddF32(xPtr, dyPtr, ptr, ...shape)),
+        reluSum: floats((ptr) => kernels.normalizeAddReluF32(xPtr, dyPtr, ptr, ...shape)),
         dx: floats((ptr) => kernels.normInputGradF32(xPtr, dyPtr, ptr, ROWS, channels, gradPtr)),
         reluDx: floats((ptr) => kernels.normReluInputGradF32(xPtr, dyPtr, ptr, ...shape, gradPtr)),
       },

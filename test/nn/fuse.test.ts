@@ -1,16 +1,18 @@
-// A relu that is part of the layer before it: what is taken in, and that the bits stay.
+// Relus and adds that are part of the layer before them: what is taken in, and that the bits stay.
 
 import { describe, expect, it } from 'vitest';
 import { fillArena, stateTensors } from '../../src/checkpoint/state.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
-import { createArena } from '../../src/memory/arena.ts';
+import { createArena, viewOf } from '../../src/memory/arena.ts';
 import { fuseGraph } from '../../src/nn/graph/fuse.ts';
 import { buildGraph } from '../../src/nn/graph/graph.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
+import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { dropout } from '../../src/nn/specs/dropout.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
 import { globalAvgPool } from '../../src/nn/specs/pools.ts';
@@ -36,6 +38,8 @@ function netOf(norm: LayerSpec): LayerSpec {
     // The sum of the inner residual is cut, and shares its gradient with the outer shortcut.
     residual(sequential([residual(sequential([conv(CHANNELS), norm])), relu()])),
     residual(sequential([conv(CHANNELS), norm, relu()])),
+    residual(sequential([conv(CHANNELS), norm]), sequential([conv(CHANNELS), norm])),
+    relu(),
     globalAvgPool(),
     linear(CHANNELS, 4),
   ]);
@@ -44,13 +48,16 @@ function netOf(norm: LayerSpec): LayerSpec {
 const NORMS: Readonly<Record<string, LayerSpec>> = {
   'batchNorm, sync': batchNorm(CHANNELS, { sync: 'all' }),
   'batchNorm, local, no affine': batchNorm(CHANNELS, { affine: false }),
+  'batchNorm, virtual batches': batchNorm(CHANNELS, { virtualBatch: 2 }),
+  'batchNorm, running statistics': batchNorm(CHANNELS, { statistics: 'running' }),
+  batchRenorm: batchRenorm(CHANNELS),
   groupNorm: groupNorm(2, CHANNELS),
-  instanceNorm: instanceNorm(CHANNELS, { affine: true }),
+  instanceNorm: instanceNorm(CHANNELS, { affine: true, trackRunningStats: true }),
   layerNorm: layerNorm([9, 9, CHANNELS]),
   'layerNorm of channels': layerNorm(CHANNELS),
 };
 
-/** All that training leaves behind, by name. */
+/** All that training leaves, by name, and what its net gives in evaluation. */
 function trained(model: LayerSpec, mode: 'strict' | 'fast', fuse: boolean) {
   const config = resolveOptions({
     model,
@@ -68,10 +75,12 @@ function trained(model: LayerSpec, mode: 'strict' | 'fast', fuse: boolean) {
   const worker = bindWorker({ plan, module: compileKernels(mode), memory, rank: 0 });
   worker.train(0, 10, 10);
   const tensors = stateTensors(plan, memory);
-  return Object.fromEntries(tensors.map(({ name, values }) => [name, values.slice()]));
+  const state = Object.fromEntries(tensors.map(({ name, values }) => [name, values.slice()]));
+  worker.evaluate('train');
+  return { ...state, evaluated: viewOf(memory, plan.regions.inference.evaluated).slice() };
 }
 
-describe('a relu behind a normalization', () => {
+describe('a relu or an add after a normalization', () => {
   it.each(Object.entries(NORMS))('of %s is part of it, with the same bits', (_name, norm) => {
     const model = netOf(norm);
     for (const mode of MODES) {
@@ -114,5 +123,69 @@ describe('a relu behind a normalization', () => {
     // One behind the first layer, two in each of nine blocks.
     expect(graph.shapes.length - fused.shapes.length).toBe(19);
     expect(graph.operations.length - fused.operations.length).toBe(19);
+  });
+});
+
+describe('an add', () => {
+  const norm = batchNorm(CHANNELS);
+  const same = conv2d(CHANNELS, CHANNELS, { kernel: 1, bias: false });
+  /** The paths of the layers that take an add in, and of the adds that are left. */
+  const addsOf = (...layers: LayerSpec[]) => {
+    const graph = fuseGraph(buildGraph(sequential(layers), [9, 9, CHANNELS]));
+    const { operations } = graph;
+    for (const [i, operation] of operations.entries()) {
+      if (operation.op !== 'layer' || operation.addend === undefined) continue;
+      const add = operations[i + 1];
+      expect(add?.op === 'add' && add.sum).toBe(operation.output);
+      expect(add?.op === 'add' && add.inputs.toSorted()).toEqual(
+        [operation.output, operation.addend.value].toSorted(),
+      );
+    }
+    return {
+      takers: operations.flatMap((o) =>
+        o.op === 'layer' && o.addend !== undefined ? [`${o.path}, relu ${o.addend.isRelu}`] : [],
+      ),
+      left: operations.flatMap((o) => (o.op === 'add' && o.sum === undefined ? [o.path] : [])),
+    };
+  };
+
+  it('is part of the normalization that runs last before it', () => {
+    const takers = (path: string, isRelu: boolean) => ({
+      takers: [`0.residual.${path}, relu ${isRelu}`],
+      left: [],
+    });
+    const branch = sequential([same, norm]);
+    expect(addsOf(residual(branch))).toEqual(takers('body.1.batchNorm', false));
+    expect(addsOf(residual(branch), relu())).toEqual(takers('body.1.batchNorm', true));
+    const projected = takers('shortcut.1.batchNorm', true);
+    expect(addsOf(residual(branch, branch), relu())).toEqual(projected);
+    expect(addsOf(residual(same, branch), relu())).toEqual(projected);
+  });
+
+  it('stays where something else runs last', () => {
+    const alone = { takers: [], left: ['0.residual'] };
+    for (const last of [
+      relu(),
+      dropout(0.5),
+      same,
+      layerNorm(CHANNELS),
+      batchNorm(CHANNELS, { frozen: true }),
+    ]) {
+      expect(addsOf(residual(sequential([same, norm, last])), relu())).toEqual(alone);
+    }
+    expect(addsOf(residual(sequential([same, norm]), same), relu())).toEqual(alone);
+    expect(addsOf(residual(sequential([])), norm)).toEqual(alone);
+    // The inner one is taken in; its sum is no norm's output any more.
+    expect(addsOf(residual(residual(sequential([same, norm]))), relu())).toEqual({
+      takers: ['0.residual.body.body.1.batchNorm, relu false'],
+      left: ['0.residual'],
+    });
+  });
+
+  it('is part of a normalization at the end of every block of resnet20', () => {
+    const model = namedModel('resnet20', { inputShape: [32, 32, 3], classes: 10 });
+    const { operations } = fuseGraph(buildGraph(model, [32, 32, 3]));
+    const taken = operations.filter((o) => o.op === 'layer' && o.addend?.isRelu === true);
+    expect(taken).toHaveLength(9);
   });
 });

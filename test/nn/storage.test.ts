@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { type Shape, sizeOf } from '../../src/base/shape.ts';
+import { fuseGraph } from '../../src/nn/graph/fuse.ts';
 import { buildGraph, type Operation } from '../../src/nn/graph/graph.ts';
 import { gradientsNeeded, inputsOf, outputsOf, planStorage } from '../../src/nn/graph/storage.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
@@ -41,11 +42,19 @@ const models: Readonly<Record<string, readonly [LayerSpec, Shape]>> = {
   'nothing to train': [sequential([relu(), maxPool({ kernel: 2 })]), [4, 4, 2]],
 };
 
-const isAlias = (operation: Operation): boolean =>
-  operation.op === 'fork' || (operation.op === 'layer' && operation.spec.kind === 'flatten');
+/** The value that an operation gives other names. */
+const aliased = (operation: Operation): number | undefined => {
+  if (operation.op === 'add') return operation.sum;
+  if (operation.op === 'layer' && operation.spec.kind !== 'flatten') return undefined;
+  return operation.input;
+};
 
-describe.each(Object.entries(models))('the storage of %s', (_name, [model, inputShape]) => {
+const cases = Object.entries(models).flatMap(([name, [model, inputShape]]) => {
   const graph = buildGraph(model, inputShape);
+  return [[name, graph] as const, [`${name}, fused`, fuseGraph(graph)] as const];
+});
+
+describe.each(cases)('the storage of %s', (_name, graph) => {
   const plan = planStorage(graph, CAPACITY);
   const needed = gradientsNeeded(graph);
   const { operations, shapes, output } = graph;
@@ -77,12 +86,16 @@ describe.each(Object.entries(models))('the storage of %s', (_name, [model, input
   it('keeps every value until its last reader, forward and backward', () => {
     write('value', 0);
     for (const operation of operations) {
-      if (isAlias(operation)) {
-        for (const value of outputsOf(operation)) alias('value', value, inputsOf(operation)[0]!);
+      const stood = aliased(operation);
+      if (stood !== undefined) {
+        for (const value of outputsOf(operation)) alias('value', value, stood);
         continue;
       }
       for (const value of outputsOf(operation)) write('value', value);
       for (const value of inputsOf(operation)) expectIntact('value', value);
+      if (operation.op === 'layer' && operation.addend !== undefined) {
+        expectIntact('value', operation.addend.value);
+      }
     }
     expectIntact('value', output);
     if (needed[output]) write('gradient', output);
@@ -90,13 +103,16 @@ describe.each(Object.entries(models))('the storage of %s', (_name, [model, input
     for (const operation of operations.toReversed()) {
       const results = outputsOf(operation).filter((value) => needed[value]);
       const wanted = inputsOf(operation).filter((value) => needed[value]);
-      if (operation.op === 'add' || (isAlias(operation) && operation.op !== 'fork')) {
+      const isShared = operation.op === 'layer' && aliased(operation) !== undefined;
+      if ((operation.op === 'add' && !operation.isRelu) || isShared) {
         for (const value of wanted) alias('gradient', value, results[0]!);
         continue;
       }
+      if (operation.op === 'add' && wanted.length === 2) alias('gradient', wanted[1]!, wanted[0]!);
       for (const value of wanted) write('gradient', value);
       // What is read must also outlast the writing.
       for (const value of results) expectIntact('gradient', value);
+      if (operation.op === 'add') expectIntact('value', operation.output);
       if (operation.op !== 'layer') continue;
       if (operation.kind.keeps.input) expectIntact('value', operation.input);
       if (operation.kind.keeps.output) expectIntact('value', operation.output);

@@ -18,6 +18,24 @@ export interface NormalizeKernels {
     channels: number,
     coefficientsPtr: number,
   ): void;
+  /** The same y, rounded, plus what lies at `otherPtr`. */
+  normalizeAddF32(
+    xPtr: number,
+    otherPtr: number,
+    yPtr: number,
+    rows: number,
+    channels: number,
+    coefficientsPtr: number,
+  ): void;
+  /** max(y + other, 0). */
+  normalizeAddReluF32(
+    xPtr: number,
+    otherPtr: number,
+    yPtr: number,
+    rows: number,
+    channels: number,
+    coefficientsPtr: number,
+  ): void;
   /** dx = a (dy - c) + (d - k (x - m)); in float64, rounded once, where the gradient coefficients
    * are wide. */
   normInputGradF32(

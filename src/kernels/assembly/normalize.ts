@@ -1,7 +1,8 @@
 // The passes of normalization that give each element of [rows, channels] its value: y and dx, in
 // float32 lanes, a few channels of a few rows at a time. An element has one order of operations
 // wherever it stands. With `Relu` the norm's output goes through max(y, 0) at once, and its
-// gradient is blocked where y, computed again, is not above 0.
+// gradient is blocked where y, computed again, is not above 0. With `Add` another tensor is added
+// to y first.
 
 import {
   GRAD_PANEL_BYTES,
@@ -20,19 +21,30 @@ import { mulAdd } from './math';
 const BAND_ROWS: i32 = 8;
 
 @inline
-function outputOf(x: v128, mean: v128, scale: v128, base: v128, isRelu: bool): v128 {
-  const y = normalized(x, mean, scale, base);
+function outputOf(
+  x: v128,
+  other: v128,
+  mean: v128,
+  scale: v128,
+  base: v128,
+  isAdd: bool,
+  isRelu: bool,
+): v128 {
+  let y = normalized(x, mean, scale, base);
+  if (isAdd) y = f32x4.add(y, other);
   return isRelu ? positive(y) : y;
 }
 
-/** Sixteen channels of some rows. */
+/** Sixteen channels of some rows. What is added to y lies `otherAt` bytes after it. */
 @inline
 function normalizeSixteen(
   xPtr: usize,
   yPtr: usize,
+  otherAt: usize,
   rows: i32,
   narrowPtr: usize,
   rowBytes: usize,
+  isAdd: bool,
   isRelu: bool,
 ): void {
   const scalePtr = narrowPtr + rowBytes;
@@ -50,14 +62,19 @@ function normalizeSixteen(
   const base2 = v128.load(basePtr, 32);
   const base3 = v128.load(basePtr, 48);
   for (; rows > 0; rows--, xPtr += rowBytes, yPtr += rowBytes) {
-    const y0 = outputOf(v128.load(xPtr), mean0, scale0, base0, isRelu);
-    const y1 = outputOf(v128.load(xPtr, 16), mean1, scale1, base1, isRelu);
-    v128.store(yPtr, y0);
-    v128.store(yPtr, y1, 16);
-    const y2 = outputOf(v128.load(xPtr, 32), mean2, scale2, base2, isRelu);
-    const y3 = outputOf(v128.load(xPtr, 48), mean3, scale3, base3, isRelu);
-    v128.store(yPtr, y2, 32);
-    v128.store(yPtr, y3, 48);
+    const otherPtr = yPtr + otherAt;
+    const x0 = v128.load(xPtr);
+    const x1 = v128.load(xPtr, 16);
+    const other0 = isAdd ? v128.load(otherPtr) : x0;
+    const other1 = isAdd ? v128.load(otherPtr, 16) : x1;
+    v128.store(yPtr, outputOf(x0, other0, mean0, scale0, base0, isAdd, isRelu));
+    v128.store(yPtr, outputOf(x1, other1, mean1, scale1, base1, isAdd, isRelu), 16);
+    const x2 = v128.load(xPtr, 32);
+    const x3 = v128.load(xPtr, 48);
+    const other2 = isAdd ? v128.load(otherPtr, 32) : x2;
+    const other3 = isAdd ? v128.load(otherPtr, 48) : x3;
+    v128.store(yPtr, outputOf(x2, other2, mean2, scale2, base2, isAdd, isRelu), 32);
+    v128.store(yPtr, outputOf(x3, other3, mean3, scale3, base3, isAdd, isRelu), 48);
   }
 }
 
@@ -66,17 +83,21 @@ function normalizeSixteen(
 function normalizeFour(
   xPtr: usize,
   yPtr: usize,
+  otherAt: usize,
   rows: i32,
   narrowPtr: usize,
   rowBytes: usize,
   valid: i32,
+  isAdd: bool,
   isRelu: bool,
 ): void {
   const mean = v128.load(narrowPtr);
   const scale = v128.load(narrowPtr + rowBytes);
   const base = v128.load(narrowPtr + 2 * rowBytes);
   for (; rows > 0; rows--, xPtr += rowBytes, yPtr += rowBytes) {
-    storeLanes(yPtr, outputOf(v128.load(xPtr), mean, scale, base, isRelu), valid);
+    const x = v128.load(xPtr);
+    const other = isAdd ? v128.load(yPtr + otherAt) : x;
+    storeLanes(yPtr, outputOf(x, other, mean, scale, base, isAdd, isRelu), valid);
   }
 }
 
@@ -84,9 +105,11 @@ function normalizeFour(
 function normalizeRows(
   xPtr: usize,
   yPtr: usize,
+  otherAt: usize,
   rows: i32,
   channels: i32,
   coefficientsPtr: usize,
+  isAdd: bool,
   isRelu: bool,
 ): void {
   const rowBytes = (<usize>channels) << 2;
@@ -98,11 +121,14 @@ function normalizeRows(
     const count = min(rows, most);
     let at: usize = 0;
     for (; at < bodyBytes; at += 64) {
-      normalizeSixteen(xPtr + at, yPtr + at, count, narrowPtr + at, rowBytes, isRelu);
+      const coefficients = narrowPtr + at;
+      normalizeSixteen(xPtr + at, yPtr + at, otherAt, count, coefficients, rowBytes, isAdd, isRelu);
     }
     for (; at < rowBytes; at += 16) {
       const valid = <i32>(rowBytes - at) >> 2;
-      normalizeFour(xPtr + at, yPtr + at, count, narrowPtr + at, rowBytes, valid, isRelu);
+      const coefficients = narrowPtr + at;
+      const y = yPtr + at;
+      normalizeFour(xPtr + at, y, otherAt, count, coefficients, rowBytes, valid, isAdd, isRelu);
     }
     xPtr += <usize>most * rowBytes;
     yPtr += <usize>most * rowBytes;
@@ -116,7 +142,7 @@ export function normalizeF32(
   channels: i32,
   coefficientsPtr: usize,
 ): void {
-  normalizeRows(xPtr, yPtr, rows, channels, coefficientsPtr, false);
+  normalizeRows(xPtr, yPtr, 0, rows, channels, coefficientsPtr, false, false);
 }
 
 export function normalizeReluF32(
@@ -126,7 +152,31 @@ export function normalizeReluF32(
   channels: i32,
   coefficientsPtr: usize,
 ): void {
-  normalizeRows(xPtr, yPtr, rows, channels, coefficientsPtr, true);
+  normalizeRows(xPtr, yPtr, 0, rows, channels, coefficientsPtr, false, true);
+}
+
+export function normalizeAddF32(
+  xPtr: usize,
+  otherPtr: usize,
+  yPtr: usize,
+  rows: i32,
+  channels: i32,
+  coefficientsPtr: usize,
+): void {
+  const otherAt = otherPtr - yPtr;
+  normalizeRows(xPtr, yPtr, otherAt, rows, channels, coefficientsPtr, true, false);
+}
+
+export function normalizeAddReluF32(
+  xPtr: usize,
+  otherPtr: usize,
+  yPtr: usize,
+  rows: i32,
+  channels: i32,
+  coefficientsPtr: usize,
+): void {
+  const otherAt = otherPtr - yPtr;
+  normalizeRows(xPtr, yPtr, otherAt, rows, channels, coefficientsPtr, true, true);
 }
 
 /** dx = a (dy - c) + (d - k (x - m)) of four channels; with a relu dy counts where y, computed

@@ -1,14 +1,20 @@
 // Makes a relu part of the operation before it where that can do it at no cost: normalizations
 // write max(y, 0) at once and block the gradient inside their own passes, the end of a residual
-// adds and cuts in one. Saves a pass over memory forward and one backward, and the activation
-// between the two (which nobody keeps, so that it counts where memory is at its peak only). Bits,
-// paths and names of parameters stay; a relu that is taken in is no operation of its own any more.
+// adds and cuts in one. Where a normalization runs last before the end of a residual, it adds the
+// other branch as it writes, and the end is left with the backward pass. Saves passes over memory
+// and activations that nobody keeps. Bits, paths and names of parameters stay; a relu that is taken
+// in is no operation of its own any more.
 
-import type { Graph, Operation, ValueId } from './graph.ts';
+import type { Graph, LayerOperation, Operation, ValueId } from './graph.ts';
 import { inputsOf, outputsOf } from './storage.ts';
 
-/** The graph with the relus that can be taken in taken in, and its values numbered anew. */
+/** The graph with the relus and adds that can be taken in taken in, and its values numbered
+ * anew. */
 export function fuseGraph(graph: Graph): Graph {
+  return renumbered(withAdds(withRelus(graph)));
+}
+
+function withRelus(graph: Graph): Graph {
   const consumers = new Map<ValueId, Operation>();
   for (const operation of graph.operations) {
     for (const value of inputsOf(operation)) consumers.set(value, operation);
@@ -22,13 +28,32 @@ export function fuseGraph(graph: Graph): Graph {
     return { ...operation, output: next.output, isRelu: true };
   });
   const operations = fused.filter((operation) => !taken.has(operation));
-  return renumbered({ ...graph, operations });
+  return { ...graph, operations };
 }
 
 function canTakeRelu(operation: Exclude<Operation, { readonly op: 'fork' }>): boolean {
   if (operation.op === 'add') return true;
   const how = operation.kind.fusesRelu?.(operation.spec);
   return how !== undefined && how !== 'no';
+}
+
+/** What runs right before an add ends a branch; the other one is complete by then. */
+function withAdds(graph: Graph): Graph {
+  const operations = [...graph.operations];
+  for (const [i, layer] of operations.entries()) {
+    const add = operations[i + 1];
+    if (add?.op !== 'add' || layer.op !== 'layer' || !canTakeAdd(layer)) continue;
+    const [body, shortcut] = add.inputs;
+    const value = layer.output === body ? shortcut : body;
+    operations[i] = { ...layer, addend: { value, isRelu: add.isRelu } };
+    operations[i + 1] = { ...add, sum: layer.output };
+  }
+  return { ...graph, operations };
+}
+
+/** Nothing but the add reads what such a layer writes: a value has one consumer. */
+function canTakeAdd({ kind, spec, isRelu }: LayerOperation): boolean {
+  return !isRelu && kind.fusesAdd?.(spec) === true;
 }
 
 /** Without the values that no operation has any more. */
@@ -50,11 +75,14 @@ function renumbered({ operations, shapes, output }: Graph): Graph {
 function withValues(operation: Operation, to: (value: ValueId) => ValueId): Operation {
   if (operation.op === 'add') {
     const [a, b] = operation.inputs;
-    return { ...operation, inputs: [to(a), to(b)], output: to(operation.output) };
+    const sum = operation.sum === undefined ? {} : { sum: to(operation.sum) };
+    return { ...operation, inputs: [to(a), to(b)], output: to(operation.output), ...sum };
   }
   if (operation.op === 'fork') {
     const [left, right] = operation.outputs;
     return { ...operation, input: to(operation.input), outputs: [to(left), to(right)] };
   }
-  return { ...operation, input: to(operation.input), output: to(operation.output) };
+  const { addend } = operation;
+  const added = addend && { addend: { ...addend, value: to(addend.value) } };
+  return { ...operation, input: to(operation.input), output: to(operation.output), ...added };
 }

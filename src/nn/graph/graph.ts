@@ -23,6 +23,9 @@ export interface LayerOperation {
   readonly output: ValueId;
   /** Whether the relu that followed it is part of it (fuse.ts). */
   readonly isRelu: boolean;
+  /** What is added to its output before that is written, and whether the sum goes through a relu
+   * (fuse.ts). The add that follows keeps it among its inputs. */
+  readonly addend?: { readonly value: ValueId; readonly isRelu: boolean };
   /** The parameters that do not train (freeze.ts). */
   readonly frozen: ReadonlySet<string>;
 }
@@ -42,6 +45,9 @@ export interface AddOperation {
   readonly output: ValueId;
   /** Whether the relu that followed it is part of it (fuse.ts). */
   readonly isRelu: boolean;
+  /** The input that is the output already, since the layer before added the other one to it
+   * (fuse.ts). */
+  readonly sum?: ValueId;
 }
 
 export type Operation = LayerOperation | ForkOperation | AddOperation;

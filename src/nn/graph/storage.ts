@@ -46,10 +46,9 @@ export function planStorage(graph: Graph, capacity: number): StoragePlan {
   activations[0] = blockOf(0, 0);
   for (const [i, operation] of operations.entries()) {
     for (const value of inputsOf(operation)) use(activations[value], i);
+    const alias = aliased(operation);
     for (const value of outputsOf(operation)) {
-      activations[value] = isAlias(operation)
-        ? activations[inputsOf(operation)[0]!]!
-        : blockOf(value, i);
+      activations[value] = alias === undefined ? blockOf(value, i) : activations[alias]!;
     }
     if (!runsBackward(operation, isNeeded)) continue;
     const keeps = keptBy(operation);
@@ -122,12 +121,13 @@ function keptBy(operation: Operation): LayerKind<LeafSpec>['keeps'] {
 /** Whether the gradient of the output is that of each input. */
 function sharesGradient(operation: Operation): boolean {
   if (operation.op === 'add') return !operation.isRelu;
-  return operation.op === 'layer' && isAlias(operation);
+  return operation.op === 'layer' && aliased(operation) !== undefined;
 }
 
-/** Whether the outputs are the input under other names. */
-function isAlias(operation: Operation): boolean {
-  return operation.op === 'layer' ? operation.kind.isAlias === true : operation.op === 'fork';
+/** The input that the outputs are under other names, where they are one. */
+function aliased(operation: Operation): ValueId | undefined {
+  if (operation.op === 'add') return operation.sum;
+  return operation.op === 'fork' || operation.kind.isAlias === true ? operation.input : undefined;
 }
 
 /** Gives each block the lowest place that is free all the time it is alive, the largest first.

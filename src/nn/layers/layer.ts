@@ -5,6 +5,7 @@
 import type { Shape } from '../../base/shape.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
 import type { ElementType } from '../../memory/layout.ts';
+import type { NormAddend } from '../../norm/setup.ts';
 import type { GradientSink } from '../../reduce/gradientSink.ts';
 import type { GrainState } from '../../reduce/grains.ts';
 import type {
@@ -85,6 +86,8 @@ export interface Binding extends WorkspaceSize {
   readonly output: BoundTensor;
   /** Whether a relu is to be part of the layer, as its kind's `fusesRelu` allows; default false. */
   readonly isRelu?: boolean;
+  /** What is to be added to the output, as its kind's `fusesAdd` allows; default nothing. */
+  readonly addend?: NormAddend | undefined;
   parameterPtr(name: string): number;
   /** Takes the gradients of a parameter; undefined where it is frozen, so that none is computed. */
   gradient(name: string): GradientSink | undefined;
@@ -170,5 +173,8 @@ export interface LayerKind<Spec> {
   /** How the layer does a relu that directly follows it, too: `again` computes the output anew in
    * backward, `kept` reads it. Absent, or `no`, leaves the relu a layer of its own. */
   fusesRelu?(spec: Spec): 'no' | 'again' | 'kept';
+  /** Whether the layer can add another tensor, and do the relu after that, as it writes its output;
+   * default false. Its backward pass must not read the output. */
+  fusesAdd?(spec: Spec): boolean;
   bind(spec: Spec, binding: Binding): BoundLayer;
 }

@@ -22,6 +22,7 @@ export const batchRenormKind: LayerKind<BatchRenormSpec> = {
   kind: 'batchRenorm',
   keeps: { input: true, output: false },
   fusesRelu: () => 'again',
+  fusesAdd: () => true,
   outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
   parameters: (spec) => (spec.affine ? affineParameters([spec.channels], spec.weightInit) : []),
   buffers: (spec) => runningBuffers(spec.channels),

@@ -37,6 +37,7 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
   kind: 'batchNorm',
   keeps: { input: true, output: false },
   fusesRelu: ({ frozen }) => (frozen ? 'no' : 'again'),
+  fusesAdd: ({ frozen }) => !frozen,
   outputShape(spec, input, path) {
     checkChannels(path, input, spec.channels);
     const { virtualBatch, channels } = spec;
@@ -240,6 +241,7 @@ export const groupNormKind: LayerKind<GroupNormSpec> = {
   kind: 'groupNorm',
   keeps: { input: true, output: false },
   fusesRelu: () => 'again',
+  fusesAdd: () => true,
   outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
   parameters: (spec) => (spec.affine ? affineParameters([spec.channels], spec.weightInit) : []),
   workspace: groupedWorkspace,
@@ -265,6 +267,7 @@ export const instanceNormKind: LayerKind<InstanceNormSpec> = {
   kind: 'instanceNorm',
   keeps: { input: true, output: false },
   fusesRelu: () => 'again',
+  fusesAdd: () => true,
   outputShape(spec, input, path) {
     checkChannels(path, input, spec.channels);
     if (!spec.trackRunningStats || sizeOf(input) / spec.channels !== 1) return input;

@@ -131,6 +131,7 @@ export function normSetup(
     weightGrad: trained.weight ? binding.gradient('weight') : undefined,
     biasGrad: trained.bias ? binding.gradient('bias') : undefined,
     isRelu: binding.isRelu ?? false,
+    addend: binding.addend,
   };
 }
 
