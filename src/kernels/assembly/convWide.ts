@@ -9,7 +9,8 @@ export const WIDE_CHANNELS: i32 = 16;
 /** Below so many products an output, small kernels are faster row by row (convRows.ts). */
 export const WIDE_TAPS: i32 = 16;
 
-/** One tile; for the tests between terms see SCHEDULING in conv.ts. Pixels from a0 to a3, to o0 to o3. Pixels that a tile has too much repeat another. */
+/** One tile: pixels from a0 to a3, to o0 to o3. Pixels that a tile has too much repeat another.
+ * For the tests between terms see SCHEDULING in conv.ts. */
 export function wideTile(
   a0: usize,
   a1: usize,
