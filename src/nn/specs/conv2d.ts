@@ -55,8 +55,9 @@ export interface Conv2dOptions {
   readonly weightStandardization?: boolean;
   /** How the products are computed. `auto` decides by the shape: 3x3 with stride 1, no dilation and
    * no groups, on at least 16 channels in multiples of 8 and 3x3 pixels, uses Winograd's
-   * F(4x4, 3x3). `direct` never does: there it has 0.4 of the rms rounding error and takes two
-   * to three times as long; everywhere else both are the same. Default `auto`. */
+   * F(4x4, 3x3). `direct` never does: rms rounding errors there are half as large in outputs
+   * and input gradients, a third in weight gradients, and it takes two to three times as long;
+   * everywhere else both are the same. Default `auto`. See docs/kernels.md. */
   readonly algorithm?: ConvAlgorithm;
 }
 
