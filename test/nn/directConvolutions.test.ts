@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { directConvolutions } from '../../src/nn/convert/directConvolutions.ts';
+import { convAlgorithmsOf, directConvolutions } from '../../src/nn/convert/directConvolutions.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { parseModel } from '../../src/nn/models/parse.ts';
 import type { ConvAlgorithm } from '../../src/nn/specs/conv2d.ts';
@@ -20,6 +20,16 @@ describe('directConvolutions', () => {
   it('asks all convolutions to be direct, and changes nothing else', () => {
     expect(directConvolutions(modelWith('auto'))).toEqual(modelWith('direct'));
     expect(directConvolutions(modelWith('direct'))).toEqual(modelWith('direct'));
+  });
+
+  it('is told by what convolutions ask for', () => {
+    const layers = (['direct', 'auto', 'direct'] as const).map((algorithm) =>
+      conv2d(16, 16, { kernel: 3, algorithm }),
+    );
+    const mixed = sequential(layers);
+    expect(convAlgorithmsOf(mixed)).toEqual(['direct', 'auto']);
+    expect(convAlgorithmsOf(directConvolutions(mixed))).toEqual(['direct']);
+    expect(convAlgorithmsOf(batchNorm(4))).toEqual([]);
   });
 
   it('takes models that were written before there was a choice', () => {

@@ -1,8 +1,9 @@
-// Has all convolutions of a model computed directly, for those who want the smaller rounding errors
-// everywhere. Makes specs only; which convolutions it changes in effect, their shapes say.
+// How the convolutions of a model are computed: has all of them computed directly, which rounds
+// less, and tells what they ask for. Makes specs only.
 
 import { parseModel } from '../models/parse.ts';
-import { type LayerSpec, mapLeaves } from '../specs/spec.ts';
+import type { ConvAlgorithm } from '../specs/conv2d.ts';
+import { type LayerSpec, leavesOf, mapLeaves } from '../specs/spec.ts';
 
 /** The same model with `algorithm: 'direct'` in each convolution: none uses Winograd's, so that all
  * have the rounding errors of plain sums. A step takes longer, that of `resnet20` twice as long. */
@@ -11,4 +12,10 @@ export function directConvolutions(given: LayerSpec): LayerSpec {
   return mapLeaves(model, (leaf) =>
     'algorithm' in leaf ? { ...leaf, algorithm: 'direct' } : leaf,
   );
+}
+
+/** The algorithms that the convolutions of a model ask for, each once. */
+export function convAlgorithmsOf(model: LayerSpec): readonly ConvAlgorithm[] {
+  const asked = leavesOf(model).flatMap((leaf) => ('algorithm' in leaf ? [leaf.algorithm] : []));
+  return [...new Set(asked)];
 }

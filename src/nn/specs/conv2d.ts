@@ -56,7 +56,7 @@ export interface Conv2dOptions {
   /** How the products are computed. `auto` decides by the shape: 3x3 with stride 1, no dilation and
    * no groups, on at least 16 channels in multiples of 8 and 3x3 pixels, uses Winograd's
    * F(4x4, 3x3). `direct` never does: rms rounding errors there are half as large in outputs
-   * and input gradients, a third in weight gradients, and it takes two to three times as long;
+   * and input gradients, a third in weight gradients, and it takes 2.4 to 3.3 times as long;
    * everywhere else both are the same. Default `auto`. See docs/kernels.md. */
   readonly algorithm?: ConvAlgorithm;
 }
