@@ -2,8 +2,9 @@
 
 import { type AccuracyResult, measureAccuracy } from './accuracy.ts';
 import { type ConditioningResult, measureConditioning } from './conditioning.ts';
+import { type ConvAccuracyResult, type ConvError, measureConvAccuracy } from './convAccuracy.ts';
 import { describeMachine } from './machine.ts';
-import { type PeerFlags, withTorchNorm } from './normCommand.ts';
+import { type PeerFlags, withTorchLayers } from './normCommand.ts';
 import { finish, type Row } from './output.ts';
 
 export async function accuracy(flags: PeerFlags): Promise<void> {
@@ -15,16 +16,21 @@ export async function accuracy(flags: PeerFlags): Promise<void> {
     console.error(`${result.norm}: ${result.runs} runs`);
     print(result);
   });
-  const { result: conditioning, version } = await withTorchNorm(flags, (torch) =>
-    measureConditioning(isSmoke, torch, print),
-  );
+  const { result, version } = await withTorchLayers(flags, async (torch) => ({
+    conditioning: await measureConditioning(isSmoke, torch, print),
+    convolutions: await measureConvAccuracy(isSmoke, torch, (one) => {
+      console.error(`convolution of ${one.channels} channels, ${one.algorithm}`);
+      print(one);
+    }),
+  }));
+  const { conditioning, convolutions } = result;
   finish({
     name: 'accuracy',
     flags,
     machine: describeMachine({ torch: version }),
     rows: norms.map(normRow),
-    more: [conditioning.map(conditioningRow)],
-    results: [...norms, ...conditioning],
+    more: [conditioning.map(conditioningRow), convolutions.map(convolutionRow)],
+    results: [...norms, ...conditioning, ...convolutions],
   });
 }
 
@@ -46,4 +52,17 @@ function conditioningRow(result: ConditioningResult): Row {
     ours: result.relativeError.toExponential(1),
     PyTorch: result.torchRelativeError?.toExponential(1) ?? '-',
   };
+}
+
+function convolutionRow(result: ConvAccuracyResult): Row {
+  return {
+    '3x3 convolution: worst ulp, rms': `${result.channels} channels, ${result.algorithm}`,
+    forward: showError(result.forward),
+    'input gradient': showError(result.inputGradient),
+    'weight gradient': showError(result.weightGradient),
+  };
+}
+
+function showError({ ulps, rms }: ConvError): string {
+  return `${ulps}, ${rms.toExponential(1)}`;
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { batchNorm } from '../src/nn/specs/norms.ts';
 import { runLayer } from '../test/support/layers/harness.ts';
 import { normalValues } from './normalValues.ts';
-import type { TorchNorm } from './torchNorm.ts';
+import type { TorchLayers } from './torchLayers.ts';
 
 const CHANNELS = 16;
 const ROWS = 4096;
@@ -32,7 +32,7 @@ export interface ConditioningResult {
 
 export async function measureConditioning(
   isSmoke: boolean,
-  torch: TorchNorm | undefined,
+  torch: TorchLayers | undefined,
   report: (result: ConditioningResult) => void,
 ): Promise<readonly ConditioningResult[]> {
   const rows = isSmoke ? SMOKE_ROWS : ROWS;
@@ -71,7 +71,7 @@ function ourVariances(x: Float32Array, rows: number): ArrayLike<number> {
 }
 
 async function torchVariances(
-  torch: TorchNorm,
+  torch: TorchLayers,
   x: Float32Array,
 ): Promise<readonly number[] | undefined> {
   const folder = mkdtempSync(join(tmpdir(), 'syncbn-conditioning-'));

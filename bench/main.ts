@@ -86,7 +86,10 @@ cli
   .option('--smoke', 'As short as it can be, for tests')
   .action(norm);
 cli
-  .command('accuracy', 'Worst errors of all normalizations against float64 and exact arithmetic')
+  .command(
+    'accuracy',
+    'Errors of all normalizations and of convolutions against float64 and exact arithmetic',
+  )
   .option(...TORCH_OPTION)
   .option('--no-peers', 'Measure this library alone')
   .option('--json', 'A JSON object a line instead of tables')

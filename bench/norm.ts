@@ -7,7 +7,7 @@ import type { CompiledModules, KernelCase } from './kernelCase.ts';
 import { normCases } from './normCases.ts';
 import { compilePeak } from './peak.ts';
 import { type Summary, summarize } from './stats.ts';
-import type { TorchNorm } from './torchNorm.ts';
+import type { TorchLayers } from './torchLayers.ts';
 
 /** N, C, H, W, as PyTorch names them. */
 export type NormShape = readonly [number, number, number, number];
@@ -55,7 +55,7 @@ const MIN_RUNS = 3;
 export async function measureNorms(
   shapes: readonly NormShape[],
   times: NormTimes,
-  torch: TorchNorm | undefined,
+  torch: TorchLayers | undefined,
   report: (result: NormResult) => void,
 ): Promise<readonly NormResult[]> {
   const modules: CompiledModules = { kernels: compileKernels('fast'), peak: compilePeak() };
@@ -72,7 +72,7 @@ async function measureShape(
   modules: CompiledModules,
   shape: NormShape,
   { seconds, rounds }: NormTimes,
-  torch: TorchNorm | undefined,
+  torch: TorchLayers | undefined,
 ): Promise<NormResult> {
   const [samples, channels, height, width] = shape;
   const cases = normCases(modules, samples * height * width, channels);

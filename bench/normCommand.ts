@@ -5,7 +5,7 @@ import { measureNorms, NORM_SHAPES, type NormResult } from './norm.ts';
 import { seconds } from './options.ts';
 import { finish, type OutputFlags, type Row } from './output.ts';
 import { findTorch, pythonOf, showTorch } from './torch.ts';
-import { startTorchNorm, type TorchNorm } from './torchNorm.ts';
+import { startTorchLayers, type TorchLayers } from './torchLayers.ts';
 
 const ROUNDS = 3;
 const DEFAULT_SECONDS = 3;
@@ -17,9 +17,9 @@ export interface PeerFlags extends OutputFlags {
 }
 
 /** Starts the peer where it is installed and asked for, and ends it behind `measure`. */
-export async function withTorchNorm<Result>(
+export async function withTorchLayers<Result>(
   flags: PeerFlags,
-  measure: (torch: TorchNorm | undefined) => Promise<Result>,
+  measure: (torch: TorchLayers | undefined) => Promise<Result>,
 ): Promise<{ readonly result: Result; readonly version: string | null }> {
   const isAsked = flags.peers && flags.smoke !== true;
   const python = pythonOf(flags.torch);
@@ -28,7 +28,7 @@ export async function withTorchNorm<Result>(
     console.error(`Without PyTorch: ${found.missing}.`);
     return { result: await measure(undefined), version: null };
   }
-  const torch = startTorchNorm(python);
+  const torch = startTorchLayers(python);
   try {
     return { result: await measure(torch), version: showTorch(found.build) };
   } finally {
@@ -44,7 +44,7 @@ export async function norm(flags: PeerFlags & { readonly seconds?: unknown }): P
   // The smallest shape that goes through all kernels.
   const shapes = isSmoke ? NORM_SHAPES.filter(([, channels]) => channels === 32) : NORM_SHAPES;
   const machineBefore = describeMachine({ torch: null });
-  const { result: results, version } = await withTorchNorm(flags, (torch) =>
+  const { result: results, version } = await withTorchLayers(flags, (torch) =>
     measureNorms(shapes, times, torch, (result) => {
       console.error(`batch norm of ${result.shape}`);
       if (flags.json) console.log(JSON.stringify(result));

@@ -2,6 +2,7 @@
 // collectives.ts, which is an entry of its own too.
 
 import { convertNorm } from './nn/convert/convertNorm.ts';
+import { directConvolutions } from './nn/convert/directConvolutions.ts';
 import { residual, sequential } from './nn/models/compose.ts';
 import { namedModel } from './nn/models/models.ts';
 import { parseModel } from './nn/models/parse.ts';
@@ -106,7 +107,7 @@ export type {
   TanhSpec,
 } from './nn/specs/activations.ts';
 export type { BatchRenormOptions, BatchRenormSpec } from './nn/specs/batchRenorm.ts';
-export type { Conv2dOptions, Conv2dSpec } from './nn/specs/conv2d.ts';
+export type { Conv2dOptions, Conv2dSpec, ConvAlgorithm } from './nn/specs/conv2d.ts';
 export type {
   CustomBackward,
   CustomForward,
@@ -258,6 +259,7 @@ export const nn = {
   crossEntropy,
   custom,
   customLoss,
+  directConvolutions,
   dropout,
   filterResponseNorm,
   flatten,

@@ -2,14 +2,14 @@
 // does, SYNCBN_JS_PEERS a folder with the JavaScript libraries as --js-peers does.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findOpenMpi } from '../../bench/openmpi.ts';
 import { findJsPeers, JS_PEERS, jsPeers } from '../../bench/peers.ts';
 import { findTorches, pythonsOf, type Torch } from '../../bench/torch.ts';
-import { startTorchNorm } from '../../bench/torchNorm.ts';
+import { startTorchLayers } from '../../bench/torchLayers.ts';
 import { bench, linesOf, type Output } from '../support/benchCommand.ts';
 
 const pythons = pythonsOf(process.env.SYNCBN_TORCH);
@@ -38,21 +38,43 @@ describe.skipIf(torches.length === 0)('PyTorch', () => {
     }
   });
 
-  it.each(torches)('of $python normalizes and says variances', async ({ python }: Torch) => {
-    const folder = mkdtempSync(join(tmpdir(), 'syncbn-peers-'));
-    const torch = startTorchNorm(python);
-    try {
-      const times = await torch.time([2, 8, 4, 4], 0.1);
-      expect(times!.default.p50).toBeGreaterThan(0);
-      expect(times!.channelsLast.p50).toBeGreaterThan(0);
-      const file = join(folder, 'x.f32');
-      writeFileSync(file, new Float32Array([1, 10, 2, 10, 3, 10]));
-      expect(await torch.variance(file, 2)).toEqual({ variance: [1, 0] });
-    } finally {
-      await torch.close();
-      rmSync(folder, { recursive: true });
-    }
-  });
+  it.each(torches)(
+    'of $python normalizes, says variances and convolves',
+    async ({ python }: Torch) => {
+      const folder = mkdtempSync(join(tmpdir(), 'syncbn-peers-'));
+      const torch = startTorchLayers(python);
+      try {
+        const times = await torch.time([2, 8, 4, 4], 0.1);
+        expect(times!.default.p50).toBeGreaterThan(0);
+        expect(times!.channelsLast.p50).toBeGreaterThan(0);
+        const file = join(folder, 'x.f32');
+        writeFileSync(file, new Float32Array([1, 10, 2, 10, 3, 10]));
+        expect(await torch.variance(file, 2)).toEqual({ variance: [1, 0] });
+        const names = ['x', 'weight', 'dy', 'y', 'dx', 'dweight'] as const;
+        const files = Object.fromEntries(names.map((name) => [name, join(folder, `${name}.f32`)]));
+        const paths = files as Record<(typeof names)[number], string>;
+        // One pixel: only the middle tap meets it, and has [[1, 2], [3, 4]].
+        const weight = new Float32Array(9 * 4);
+        weight.set([1, 2, 3, 4], 4 * 4);
+        writeFileSync(paths.x, new Float32Array([5, 6]));
+        writeFileSync(paths.weight, weight);
+        writeFileSync(paths.dy, new Float32Array([1, 10]));
+        const shape = [1, 1, 1, 2];
+        expect(await torch.convolve({ ...paths, shape, outChannels: 2 })).toEqual({
+          written: true,
+        });
+        const read = (path: string) => [
+          ...new Float32Array(Uint8Array.from(readFileSync(path)).buffer),
+        ];
+        expect(read(paths.y)).toEqual([23, 34]);
+        expect(read(paths.dx)).toEqual([21, 43]);
+        expect(read(paths.dweight).slice(16, 20)).toEqual([5, 50, 6, 60]);
+      } finally {
+        await torch.close();
+        rmSync(folder, { recursive: true });
+      }
+    },
+  );
 
   it('that does not start is told and left out, and the benchmark ends well', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'syncbn-peers-'));

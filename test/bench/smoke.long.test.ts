@@ -201,6 +201,20 @@ describe('the benchmark of accuracy', () => {
       expect(relativeError).toBeLessThanOrEqual(1e-6);
     }
   });
+
+  it('finds direct convolutions more exact than those by Winograd, and none wrong', async () => {
+    const lines = linesOf(await bench('accuracy', '--smoke', '--json'));
+    const found = lines.filter((line) => line.bench === 'convolution accuracy');
+    const rmsOf = (algorithm: string, pass: string): number => {
+      const line = found.find((one) => one.algorithm === algorithm);
+      return (line![pass] as { rms: number }).rms;
+    };
+    for (const pass of ['forward', 'inputGradient', 'weightGradient']) {
+      expect(rmsOf('direct, strict', pass)).toBeLessThan(rmsOf('F(4x4), strict', pass) / 1.5);
+      expect(rmsOf('F(4x4), strict', pass)).toBeLessThan(1e-6);
+      expect(rmsOf('F(2x2), plain loops', pass)).toBeLessThan(1e-6);
+    }
+  });
 });
 
 describe('the command of the benchmarks', () => {

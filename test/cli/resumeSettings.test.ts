@@ -27,6 +27,8 @@ const tuned = {
 };
 const begun = { replicas: '4', batch: '20', model: 'refnet', lr: '0.05', seed: '7' };
 
+const direct = { ...begun, directConvolutions: true };
+
 describe('a flag that says what the checkpoint has', () => {
   it.each<[RawFlags, RawFlags]>([
     [begun, {}],
@@ -66,6 +68,15 @@ describe('a flag that says what the checkpoint has', () => {
     [
       { model: 'resnet20', zeroInitResidual: true },
       { model: 'resnet20', zeroInitResidual: true },
+    ],
+    [begun, { ...begun, directConvolutions: false }],
+    [direct, direct],
+    [direct, { directConvolutions: true }],
+    // A model by name does not say how it convolves.
+    [direct, begun],
+    [
+      { ...direct, norm: 'sync', groupSize: '2' },
+      { model: 'refnet', groupSize: '2' },
     ],
   ])('is welcome: %j with %j', async (first, then) => {
     await expect(resume(first, then)).resolves.toBeUndefined();
@@ -114,6 +125,7 @@ describe('a flag that says something else is refused with both values:', () => {
     [{ weightDecayOf: '0.*=2' }, /^--weight-decay-of with /],
     [{ bnKeepRunning: true }, /^--bn-statistics, --bn-keep-running with /],
     [{ bnFreezeAffine: true }, /^--bn-freeze-affine with /],
+    [{ directConvolutions: true }, /^--direct-convolutions with .*got true, .*has, false\./],
     [{ zeroInitResidual: true }, /^--zero-init-residual with .*got true, .*has, false\./],
   ])('%j', async (raw, message) => {
     await expect(resume(begun, raw)).rejects.toThrow(message);

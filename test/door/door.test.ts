@@ -58,6 +58,7 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   crossEntropy: () => [{ labelSmoothing: 0.1, classWeights: [1, 2], ignoreIndex: -100 }],
   custom: () => ['some-package', { gain: 2 }],
   customLoss: () => ['some-package', { gain: 2 }],
+  directConvolutions: () => [model],
   dropout: () => [0.5],
   filterResponseNorm: () => [2, { eps: 1e-6 }],
   flatten: () => [],

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { conv2dKind, convAxes } from '../../src/nn/conv/conv2dKind.ts';
 import { isWinograd } from '../../src/nn/conv/winogradPlan.ts';
+import { directConvolutions } from '../../src/nn/convert/directConvolutions.ts';
 import { type Conv2dOptions, type Conv2dSpec, conv2d } from '../../src/nn/specs/conv2d.ts';
+import { MODES, testValues } from '../support/kernelFixture.ts';
 import { runLayer } from '../support/layers/harness.ts';
 import {
   describeDifferences,
@@ -59,19 +61,30 @@ const WINOGRAD_CASES: readonly ProofCase[] = [
   // Bands of two samples, the last one smaller.
   item([16, 16], { kernel: 3, padding: 1 }, [13, 64]),
 ];
+/** Small ones of these shapes, asked not to. */
+const DIRECT_CASES = WINOGRAD_CASES.slice(0, 4).map(({ name, spec, inputShape }) => ({
+  name: `${name}, direct`,
+  spec: directConvolutions(spec),
+  inputShape,
+}));
 /** Of F(4x4, 3x3), whose error is 2.5 times that of a plain sum. */
 const WINOGRAD_SUMS = { ...FLOAT32_SUMS, activations: 5e-6, weights: 5e-6 };
 
 describe('conv2d', () => {
   describeReference(CASES, FLOAT32_SUMS);
   describeReference(WINOGRAD_CASES, WINOGRAD_SUMS);
+  describeReference(DIRECT_CASES, FLOAT32_SUMS);
   describeGoldenLayer('conv2d', FLOAT32_SUMS);
+  describe('asked to be direct', () => {
+    describeGoldenLayer('conv2d', FLOAT32_SUMS, { algorithm: 'direct' });
+  });
   describeDifferences([...CASES, ...WINOGRAD_CASES.slice(0, 2)]);
 
-  it('goes the way that its shape asks for', () => {
+  it('goes the way that its spec and its shape ask for', () => {
     for (const [cases, expected] of [
       [CASES, false],
       [WINOGRAD_CASES, true],
+      [DIRECT_CASES, false],
     ] as const) {
       for (const { spec, inputShape } of cases) {
         const conv = spec as Conv2dSpec;
@@ -80,6 +93,35 @@ describe('conv2d', () => {
     }
     const few = conv2d(16, 16, { kernel: 3, padding: 1 });
     expect(isWinograd(few, convAxes(few, [4, 1, 16]))).toBe(false);
+  });
+
+  it.each(MODES)('has the bits of the implicit matrix product where it is direct, %s', (mode) => {
+    // The same weights and, for 17 output channels, which no shape takes to Winograd, one more.
+    const direct = conv2d(16, 16, { kernel: 3, padding: 1, algorithm: 'direct' });
+    const wider = conv2d(16, 17, { kernel: 3, padding: 1 });
+    const places = { inputShape: [9, 6, 16], shards: [2, 1], mode };
+    const widen = (values: Float32Array, last: number): Float32Array =>
+      Float32Array.from({ length: (values.length / 16) * 17 }, (_, i) =>
+        i % 17 === 16 ? last : values[Math.floor(i / 17) * 16 + (i % 17)]!,
+      );
+    const x = testValues(3 * 54 * 16, 2, 1);
+    const dy = testValues(3 * 54 * 16, 1, 2);
+    const weight = testValues(9 * 16 * 16, 0.7, 3);
+    const bias = testValues(16, 0.7, 4);
+    const found = runLayer({
+      ...{ ...places, spec: direct, x, dy },
+      parameters: { 'conv2d.weight': weight, 'conv2d.bias': bias },
+    });
+    const product = runLayer({
+      ...{ ...places, spec: wider, x, dy: widen(dy, 0) },
+      parameters: { 'conv2d.weight': widen(weight, 1), 'conv2d.bias': widen(bias, 1) },
+    });
+    const narrow = (values: ArrayLike<number>): Float32Array =>
+      Float32Array.from(values).filter((_, i) => i % 17 !== 16);
+    expect(found.y).toEqual(narrow(product.y));
+    expect(found.dx).toEqual(product.dx);
+    const weightGrad = product.gradients['conv2d.weight']!;
+    expect(found.gradients['conv2d.weight']).toEqual(narrow(weightGrad));
   });
 
   it('gives a sample the same bits alone and in any batch', () => {
@@ -108,6 +150,12 @@ describe('conv2d', () => {
     expect(() => conv2d(8, 6, { kernel: 3, groups: 4 })).toThrow('with outChannels 6');
     expect(() => conv2d(8, 8, { kernel: 0 })).toThrow(UsageError);
     expect(() => conv2d(8, 8, { kernel: [3, 3, 3] as never })).toThrow('[height, width]');
+  });
+
+  it('refuses other algorithms', () => {
+    expect(() => conv2d(8, 8, { kernel: 3, algorithm: 'winograd' as never })).toThrow(
+      "conv2d algorithm: got \"winograd\", allowed is 'auto' or 'direct'",
+    );
   });
 
   it('names the layer and both shapes when the input does not fit', () => {

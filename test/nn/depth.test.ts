@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
+import { directConvolutions } from '../../src/nn/convert/directConvolutions.ts';
 import { buildGraph } from '../../src/nn/graph/graph.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { parseModel } from '../../src/nn/models/parse.ts';
@@ -32,6 +33,7 @@ const WALKS: readonly (readonly [string, (model: LayerSpec) => unknown])[] = [
   ['buildGraph', (model) => buildGraph(model, [4])],
   ['parseModel', (model) => parseModel(model, 'the model')],
   ['convertNorm', (model) => convertNorm(model, { to: 'group' })],
+  ['directConvolutions', (model) => directConvolutions(model)],
   ['leavesOf', (model) => leavesOf(model)],
   ['leafPaths', (model) => leafPaths(model)],
   ['mapLeaves', (model) => mapLeaves(model, (leaf) => leaf)],

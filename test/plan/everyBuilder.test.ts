@@ -32,6 +32,7 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
     nn.conv2d(4, 6, { kernel: 3 }),
     nn.conv2d(4, 6, { kernel: [1, 2], stride: 2, dilation: [2, 1], groups: 2, bias: false }),
     nn.conv2d(4, 6, { kernel: 3, weightStandardization: true, init: 'xavierNormal' }),
+    nn.conv2d(16, 16, { kernel: 3, algorithm: 'direct' }),
   ],
   custom: [
     nn.custom('file:///layers/a.mjs'),
@@ -135,7 +136,7 @@ const schedules = {
   ],
 };
 /** Members of `nn` that make nothing of their own. */
-const NOT_BUILDERS = ['convertNorm', 'parseModel'];
+const NOT_BUILDERS = ['convertNorm', 'directConvolutions', 'parseModel'];
 
 const kinds = [
   { part: 'model', made: layers, parse: (spec: unknown) => parseModel(spec, 'model') },

@@ -8,6 +8,7 @@ import { readCheckpoint } from '../../checkpoint/checkpointFile.ts';
 import { hashWeights } from '../../checkpoint/state.ts';
 import { planEpoch } from '../../data/sampler.ts';
 import { showBytes } from '../../memory/layout.ts';
+import { convAlgorithmsOf } from '../../nn/convert/directConvolutions.ts';
 import { explainNorms, type NormExplanation } from '../../nn/convert/explainNorms.ts';
 import { GROUP_RULE } from '../../nn/convert/groupRule.ts';
 import { normsOf } from '../../nn/convert/normLeaf.ts';
@@ -61,6 +62,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
     writtenBy: saved.writtenBy ?? null,
     counters: saved.counters,
     norms: normsOf(model),
+    convolutions: convAlgorithmsOf(model),
     normChoices: plan === undefined ? [] : normChoices(saved, model),
     layers: layerRows(graph, saved),
     modules,
@@ -96,6 +98,7 @@ function show(
   plan: RunPlan | undefined,
   summary: {
     readonly norms: readonly string[];
+    readonly convolutions: readonly string[];
     readonly normChoices: readonly NormExplanation[];
     readonly layers: readonly LayerRow[];
     readonly modules: readonly string[];
@@ -113,6 +116,7 @@ function show(
     [
       ['parameters', `${total}`],
       ['norm', summary.norms.join(', ') || 'none'],
+      ['convolutions', summary.convolutions.join(', ') || 'none'],
       [
         'data',
         `${data.name}, ${data.countTrain} + ${data.countTest} of ${showShape(data.inputShape)}`,

@@ -61,6 +61,10 @@ export const networkFlags: readonly FlagText[] = [
     'Samples of each replica: iid, by-class, dirichlet:0.3, by-domain (default iid)',
   ],
   ['--zero-init-residual', 'Of resnet20: each block starts as its shortcut'],
+  [
+    '--direct-convolutions',
+    "No convolution by Winograd's algorithm: smaller rounding errors, slower steps",
+  ],
 ];
 
 /** What else decides the numbers of a step. */

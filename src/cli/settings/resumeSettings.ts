@@ -6,6 +6,7 @@ import { UsageError } from '../../base/errors.ts';
 import type { CheckpointHead } from '../../checkpoint/checkpoint.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { convertNorm } from '../../nn/convert/convertNorm.ts';
+import { directConvolutions } from '../../nn/convert/directConvolutions.ts';
 import { isNorm, normsOf } from '../../nn/convert/normLeaf.ts';
 import { switchBatchNorms } from '../../nn/convert/switchBatchNorm.ts';
 import { parseModel } from '../../nn/models/parse.ts';
@@ -102,10 +103,11 @@ async function checkModel(
 ): Promise<void> {
   checkStart(flags, { path, isRestart, kept });
   const asked = NORM_FLAGS.filter((name) => flags.has(name));
-  // A model alone says nothing of its norm.
+  // A model alone says nothing of its norm, nor whether all convolutions are direct.
   const bare = (spec: LayerSpec): LayerSpec => convertNorm(spec, { to: 'none', kinds: 'all' });
-  const model = flags.has('model') ? await bareModelFrom(flags, data) : kept;
-  if (!isSame(bare(model), bare(kept))) {
+  const named = flags.has('model') ? await bareModelFrom(flags, data) : kept;
+  const model = [named, directConvolutions(named)].find((one) => isSame(bare(one), bare(kept)));
+  if (model === undefined) {
     throw contradiction('--model', flags.text('model'), path, 'another model');
   }
   // A norm that is named replaces the checkpoint's, but where the flags describe the whole run.
@@ -117,7 +119,8 @@ async function checkModel(
   throw contradiction(what, given, path, normsOf(kept).join(', ') || 'none');
 }
 
-/** What only a new run takes: weights, and how the model starts and trains its norms. */
+/** What only a new run takes: weights, how the model starts and trains its norms, and how it
+ * convolves. */
 function checkStart(
   flags: Flags,
   { path, isRestart, kept }: Omit<Resumed, 'saved'> & { readonly kept: LayerSpec },
@@ -132,6 +135,9 @@ function checkStart(
   const startsAtZero = leavesOf(kept).some((leaf) => isNorm(leaf) && leaf.weightInit === 0);
   if (flags.isSet('zero-init-residual') && !startsAtZero) {
     throw contradiction('--zero-init-residual', true, path, false);
+  }
+  if (flags.isSet('direct-convolutions') && !isSame(directConvolutions(kept), kept)) {
+    throw contradiction('--direct-convolutions', true, path, false);
   }
   const switched = switchBatchNorms(kept, switchesFrom(flags)).model;
   if (isSame(switched, kept)) return;

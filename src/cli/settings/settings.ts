@@ -9,6 +9,7 @@ import { openDataset } from '../../data/open.ts';
 import { isShards, SHARDS_ALLOWED } from '../../data/shards.ts';
 import { firstTrain, limitTrain } from '../../data/subset.ts';
 import { convertNorm } from '../../nn/convert/convertNorm.ts';
+import { directConvolutions } from '../../nn/convert/directConvolutions.ts';
 import { NORM_TARGETS, type NormRequest } from '../../nn/convert/normRequest.ts';
 import { NORM_KINDS } from '../../nn/layers/normTraits.ts';
 import { namedModel } from '../../nn/models/models.ts';
@@ -141,7 +142,7 @@ function replicasFrom(flags: Flags): number {
 export async function bareModelFrom(flags: Flags, data: Dataset): Promise<LayerSpec> {
   const model = namedModelFrom(flags, data);
   await loadModules(customModulesOf(model), allowModulesFrom(flags));
-  return model;
+  return flags.isSet('direct-convolutions') ? directConvolutions(model) : model;
 }
 
 /** The modules of custom layers whose code may run. */

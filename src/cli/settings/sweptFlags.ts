@@ -58,6 +58,7 @@ export const FIXED_TEXTS: readonly string[] = [
 export const FIXED_SWITCHES: readonly string[] = [
   'drop-last',
   'zero-init-residual',
+  'direct-convolutions',
   'nesterov',
   'no-norm-decay',
   'flip',

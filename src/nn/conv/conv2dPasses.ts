@@ -73,7 +73,7 @@ function bindWeightGradient(
   };
 }
 
-/** The way to convolve that suits the shapes, which alone decide. */
+/** The way to convolve that the spec asks for, or else the shapes. */
 function bindPasses(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): ConvPasses {
   if (isWinograd(spec, axes)) return bindWinograd(spec, axes, binding);
   const passes = isDepthwise(spec)

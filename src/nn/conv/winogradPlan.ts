@@ -1,5 +1,5 @@
 // Which convolutions go Winograd's way, and how their outputs are cut into tiles and bands. All of
-// it follows from shapes alone, so that bits depend on nothing else.
+// it follows from the spec and shapes alone, so that bits depend on nothing else.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
@@ -63,10 +63,11 @@ export interface Tiling {
   readonly tiles: number;
 }
 
-/** Whether a convolution is done this way: 3x3 with stride 1, no dilation and no groups, its
- * channels multiples of 8, at least 16, and at least 3x3 pixels on both sides. */
+/** Whether a convolution is done this way: not asked to be direct, 3x3 with stride 1, no dilation
+ * and no groups, its channels multiples of 8, at least 16, and at least 3x3 pixels on both
+ * sides. */
 export function isWinograd(spec: Conv2dSpec, axes: ConvAxes): boolean {
-  const { inChannels, outChannels, groups } = spec;
+  const { inChannels, outChannels, groups, algorithm } = spec;
   const fits = (axis: ConvAxes['x']): boolean =>
     axis.kernel === KERNEL &&
     axis.stride === 1 &&
@@ -74,6 +75,7 @@ export function isWinograd(spec: Conv2dSpec, axes: ConvAxes): boolean {
     axis.padding < KERNEL &&
     Math.min(axis.input, axis.output) >= MIN_PIXELS;
   return (
+    algorithm === 'auto' &&
     groups === 1 &&
     fits(axes.y) &&
     fits(axes.x) &&

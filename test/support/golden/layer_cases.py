@@ -115,6 +115,11 @@ def conv_cases():
         conv2d(3, 4, three, stride=[2, 2], padding=[1, 1]),
         [2, 6, 6, 3],
     )
+    yield (
+        "3x3, padding 1, bias, 16 channels",
+        conv2d(16, 16, three, padding=[1, 1], bias=True),
+        [2, 5, 7, 16],
+    )
     yield "5x5, padding 2, bias", conv2d(2, 4, [5, 5], padding=[2, 2], bias=True), [2, 6, 5, 2]
     yield "1x1", conv2d(6, 9, [1, 1]), [2, 4, 3, 6]
     yield "1x1, stride 2", conv2d(5, 8, [1, 1], stride=[2, 2]), [2, 5, 6, 5]

@@ -306,6 +306,7 @@ def conv2d(in_channels, out_channels, kernel, **options):
         "bias": False,
         "init": "torch",
         "weightStandardization": False,
+        "algorithm": "auto",
     }
     return spec | options
 

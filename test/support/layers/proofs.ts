@@ -96,12 +96,18 @@ export function expectReference(run: LayerRun, found: LayerResult, tolerance: To
   expectTensors(found.gradients, gradients, tolerance);
 }
 
-/** Proof (b): equals PyTorch's numbers (test/support/golden), in both builds. */
-export function describeGoldenLayer(kind: LeafSpec['kind'], tolerance: Tolerance): void {
+/** Proof (b): equals PyTorch's numbers (test/support/golden), in both builds. `options` replace
+ * those of all layers, which PyTorch knows nothing of. */
+export function describeGoldenLayer<Kind extends LeafSpec['kind']>(
+  kind: Kind,
+  tolerance: Tolerance,
+  options: Partial<Extract<LeafSpec, { readonly kind: Kind }>> = {},
+): void {
   const cases = loadGoldenLayers().cases.filter(({ spec }) => spec.kind === kind);
   describe.each(MODES)("equals PyTorch's numbers, %s build", (mode) => {
     it.each(cases.map((golden) => [golden.name, golden] as const))('%s', (_name, golden) => {
-      const found = runLayer({ ...goldenRun(golden), mode });
+      const run = goldenRun(golden);
+      const found = runLayer({ ...run, spec: { ...run.spec, ...options }, mode });
       const allowed = { ...tolerance, wide: Math.max(tolerance.wide, GOLDEN_WIDE) };
       const outputError = worstRelative(found.y, golden.output.data);
       expect(outputError, 'output').toBeLessThanOrEqual(allowed.activations);

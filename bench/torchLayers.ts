@@ -1,4 +1,4 @@
-// Talks to the PyTorch peer for normalization: one process for all requests, which waits without
+// Talks to the PyTorch peer for single layers: one process for all requests, which waits without
 // computing while ours are measured.
 
 import { RunError } from '../src/base/errors.ts';
@@ -10,7 +10,7 @@ export interface PeerTimes {
 }
 
 /** A peer that fails says so once, and answers undefined from then on. */
-export interface TorchNorm {
+export interface TorchLayers {
   /** Milliseconds of BatchNorm2d forward and backward on [N, C, H, W]. */
   time(
     shape: readonly number[],
@@ -21,11 +21,20 @@ export interface TorchNorm {
     file: string,
     channels: number,
   ): Promise<{ readonly variance: readonly number[] } | undefined>;
+  /** Conv2d of 3x3 with padding 1 in float32, forward and backward. Each file holds float32 numbers
+   * in our layout; those of `y`, `dx` and `dweight` are written. */
+  convolve(
+    request: Readonly<Record<'x' | 'weight' | 'dy' | 'y' | 'dx' | 'dweight', string>> & {
+      /** [N, H, W, IC]. */
+      readonly shape: readonly number[];
+      readonly outChannels: number;
+    },
+  ): Promise<{ readonly written: true } | undefined>;
   close(): Promise<void>;
 }
 
-export function startTorchNorm(python: string): TorchNorm {
-  const { ask: askOnce, close } = serve('PyTorch', python, [peerProgram('torch_norm.py')]);
+export function startTorchLayers(python: string): TorchLayers {
+  const { ask: askOnce, close } = serve('PyTorch', python, [peerProgram('torch_layers.py')]);
   let hasFailed = false;
   const ask = async <Answer>(request: object, seconds = 0): Promise<Answer | undefined> => {
     if (hasFailed) return undefined;
@@ -41,6 +50,7 @@ export function startTorchNorm(python: string): TorchNorm {
   return {
     time: (shape, seconds) => ask({ op: 'time', shape, seconds }, seconds),
     variance: (file, channels) => ask({ op: 'variance', file, channels }),
+    convolve: (request) => ask({ op: 'convolve', ...request }),
     close,
   };
 }
