@@ -214,9 +214,11 @@ async function startPlanned(
           fixedTeam(plan, words, failingTogether(gang, network)),
         );
   // The longest work of this thread, which needs no worker and which no worker needs yet.
-  fillInputs();
-  const data = started.describe();
-  const team = await starting;
+  const fill = async () => {
+    fillInputs();
+    return started.describe();
+  };
+  const [team, data] = await Promise.all([starting, fill()]);
   const sums = { epochSums, published };
   const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };
   const monitored = head?.monitored ?? {};
