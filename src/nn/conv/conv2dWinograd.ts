@@ -9,6 +9,7 @@ import type { Conv2dSpec } from '../specs/conv2d.ts';
 import type { ConvAxes, ConvPasses } from './convSteps.ts';
 import {
   type Cut,
+  GRADIENT_TILES,
   KERNEL,
   PLACES,
   planeBytes,
@@ -18,8 +19,10 @@ import {
 } from './winogradPlan.ts';
 
 interface Plan {
-  /** Of the outputs, for the forward pass and the weight gradient. */
+  /** Of the outputs, for the forward pass. */
   readonly outputs: Tiling;
+  /** Of the outputs, for the weight gradient. */
+  readonly gradients: Tiling;
   /** Of the inputs, for the input gradient. */
   readonly inputs: Tiling;
   readonly weightPlaneBytes: number;
@@ -27,9 +30,11 @@ interface Plan {
 
 function planOf(spec: Conv2dSpec, axes: ConvAxes): Plan {
   const { inChannels, outChannels } = spec;
+  const outputSize = [axes.y.output, axes.x.output] as const;
   return {
-    outputs: tilingOf(axes.y.output, axes.x.output, spec),
-    inputs: tilingOf(axes.y.input, axes.x.input, spec),
+    outputs: tilingOf(outputSize, spec),
+    gradients: tilingOf(outputSize, spec, GRADIENT_TILES),
+    inputs: tilingOf([axes.y.input, axes.x.input], spec),
     weightPlaneBytes: planeBytes(inChannels * outChannels),
   };
 }
@@ -39,10 +44,10 @@ export function winogradWorkspace(
   spec: Conv2dSpec,
   axes: ConvAxes,
 ): readonly WorkspaceDeclaration[] {
-  const { outputs, inputs, weightPlaneBytes } = planOf(spec, axes);
+  const { outputs, gradients, inputs, weightPlaneBytes } = planOf(spec, axes);
   const channels = Math.max(spec.inChannels, spec.outChannels);
   const weights = [PLACES, weightPlaneBytes / FLOAT_BYTES];
-  const tiles = Math.max(outputs.tiles, inputs.tiles);
+  const tiles = Math.max(outputs.tiles, gradients.tiles, inputs.tiles);
   const band = [PLACES, planeBytes(tiles * channels) / FLOAT_BYTES];
   const lines = scratchFloats(Math.max(outputs.width, inputs.width), channels);
   return [
@@ -239,7 +244,7 @@ function bindWeightGrad(
 ): ConvPasses['weightGrad'] {
   const { kernels, tilesPtr, productsPtr, linesPtr } = places;
   const { x, y, padding } = sides;
-  const { cuts, samplesOfBand, tiles } = plan.outputs;
+  const { cuts, samplesOfBand, tiles } = plan.gradients;
   const { weightPlaneBytes } = plan;
   const sumsPtr = binding.workspacePtr('weightGrad');
   const xPlane = planeBytes(tiles * x.channels);

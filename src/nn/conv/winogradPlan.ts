@@ -19,6 +19,8 @@ const MIN_PIXELS = 3;
 /** What the transformed tiles of a band take at most, inputs and outputs together, where a band is
  * more than one row: as much as the second cache has room for beside the weights. */
 const BAND_BYTES = 576 * 1024;
+/** Tiles of a band of the weight gradient: its sums are read and written once for each band. */
+export const GRADIENT_TILES = 128;
 const LINE_BYTES = 64;
 
 /** How an axis is cut: tiles of F(4, 3), and at the end one of F(2, 3) where that suffices. */
@@ -89,12 +91,17 @@ function axisTiles(size: number): AxisTiles {
   return { full: hasTail ? (size - rest) / FULL_OUTPUTS : Math.ceil(size / FULL_OUTPUTS), hasTail };
 }
 
-/** Cuts an image that a convolution writes. */
-export function tilingOf(height: number, width: number, spec: Conv2dSpec): Tiling {
+/** Cuts an image that a convolution writes, into bands that may have so many tiles in any case. */
+export function tilingOf(
+  [height, width]: readonly [number, number],
+  spec: Conv2dSpec,
+  leastTiles = 1,
+): Tiling {
   const [y, x] = [axisTiles(height), axisTiles(width)];
   const tileBytes = PLACES * (spec.inChannels + spec.outChannels) * FLOAT_BYTES;
-  const rowBytes = tileBytes * (x.full + (x.hasTail ? 1 : 0));
-  const rowsOfBand = Math.max(1, Math.floor(BAND_BYTES / rowBytes));
+  const tilesOfBand = Math.max(leastTiles, Math.floor(BAND_BYTES / tileBytes));
+  const tilesOfRow = x.full + (x.hasTail ? 1 : 0);
+  const rowsOfBand = Math.max(1, Math.floor(tilesOfBand / tilesOfRow));
   const parts = Math.max(1, Math.ceil(y.full / rowsOfBand));
   const cuts = Array.from({ length: parts }, (_, part) => {
     const first = Math.floor((part * y.full) / parts);
@@ -102,8 +109,7 @@ export function tilingOf(height: number, width: number, spec: Conv2dSpec): Tilin
     return cutRows({ first, rows, hasTail: y.hasTail && part === parts - 1 }, x);
   });
   const tilesOfCut = Math.max(...cuts.map(countTiles));
-  const fitting = Math.floor(BAND_BYTES / (tilesOfCut * tileBytes));
-  const samplesOfBand = parts === 1 ? Math.max(1, fitting) : 1;
+  const samplesOfBand = parts === 1 ? Math.max(1, Math.floor(tilesOfBand / tilesOfCut)) : 1;
   return { height, width, cuts, samplesOfBand, tiles: samplesOfBand * tilesOfCut };
 }
 
