@@ -1,7 +1,7 @@
 // Joins the chunks that tsup has cut, where they are loaded together anyway: Node takes longer to
 // find and open a file than to compile what is in it. esbuild makes a chunk for each set of entries
-// that share code, most of them small; here only the entries that somebody waits for count. A chunk
-// imports none that fewer of them load, so that what is joined never imports in a circle.
+// that share code, most of them small; here only the entries listed below count. A chunk imports
+// none that fewer of them load, so that what is joined never imports in a circle.
 
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';

@@ -5,6 +5,7 @@ import { mulAdd } from './math';
 
 /** One tile. Rows of the gradient from g0 to g3, which read pixels from a0 to a3; a row that a tile
  * has too much repeats another. `isAdjacent`: the four are side by side from a0 on. */
+@inline
 export function wideGradTile(
   a0: usize,
   a1: usize,

@@ -228,7 +228,7 @@ function addEight(sumsPtr: usize, vectorPtr: usize, productBytes: usize): void {
   addFloats(vectorPtr + productBytes + 32, v128.load(sumsPtr, 48), 4);
 }
 
-/** dy, blocked where a relu behind the norm gave 0; `d` is x - m. */
+/** dy, or 0 where the relu after the norm gave 0; `d` is x - m. */
 @inline
 function gradOf(dy: v128, d: v128, scale: v128, base: v128, isRelu: bool): v128 {
   return isRelu ? unblocked(dy, mulAdd(d, scale, base)) : dy;

@@ -3,6 +3,7 @@
 
 import { IS_WIDE } from './build';
 import { PANEL_ROW_BYTES, splat } from './convTile';
+import { wideGradTile } from './convWeightGradWide';
 import { mulAdd } from './math';
 import { countTiles, firstTile, POINTS } from './winogradPlaces';
 
@@ -153,86 +154,8 @@ function pairSums(
   g0: usize,
   accumulate: i32,
 ): void {
-  const end = b + <usize>tiles * dyBytes;
-  let c00 = f32x4.splat(0),
-    c01 = f32x4.splat(0),
-    c02 = f32x4.splat(0),
-    c03 = f32x4.splat(0);
-  let c10 = f32x4.splat(0),
-    c11 = f32x4.splat(0),
-    c12 = f32x4.splat(0),
-    c13 = f32x4.splat(0);
-  let c20 = f32x4.splat(0),
-    c21 = f32x4.splat(0),
-    c22 = f32x4.splat(0),
-    c23 = f32x4.splat(0);
-  let c30 = f32x4.splat(0),
-    c31 = f32x4.splat(0),
-    c32 = f32x4.splat(0),
-    c33 = f32x4.splat(0);
-  while (b != end) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    const b2 = v128.load(b, 32);
-    const b3 = v128.load(b, 48);
-    const v0 = v128.load_splat<f32>(a);
-    c00 = mulAdd(v0, b0, c00);
-    c01 = mulAdd(v0, b1, c01);
-    c02 = mulAdd(v0, b2, c02);
-    c03 = mulAdd(v0, b3, c03);
-    const v1 = v128.load_splat<f32>(a, 4);
-    c10 = mulAdd(v1, b0, c10);
-    c11 = mulAdd(v1, b1, c11);
-    c12 = mulAdd(v1, b2, c12);
-    c13 = mulAdd(v1, b3, c13);
-    const v2 = v128.load_splat<f32>(a, 8);
-    c20 = mulAdd(v2, b0, c20);
-    c21 = mulAdd(v2, b1, c21);
-    c22 = mulAdd(v2, b2, c22);
-    c23 = mulAdd(v2, b3, c23);
-    const v3 = v128.load_splat<f32>(a, 12);
-    c30 = mulAdd(v3, b0, c30);
-    c31 = mulAdd(v3, b1, c31);
-    c32 = mulAdd(v3, b2, c32);
-    c33 = mulAdd(v3, b3, c33);
-    a += srcBytes;
-    b += dyBytes;
-  }
   const g1 = g0 + dyBytes;
   const g2 = g1 + dyBytes;
   const g3 = g2 + dyBytes;
-  if (accumulate) {
-    c00 = f32x4.add(v128.load(g0), c00);
-    c01 = f32x4.add(v128.load(g0, 16), c01);
-    c02 = f32x4.add(v128.load(g0, 32), c02);
-    c03 = f32x4.add(v128.load(g0, 48), c03);
-    c10 = f32x4.add(v128.load(g1), c10);
-    c11 = f32x4.add(v128.load(g1, 16), c11);
-    c12 = f32x4.add(v128.load(g1, 32), c12);
-    c13 = f32x4.add(v128.load(g1, 48), c13);
-    c20 = f32x4.add(v128.load(g2), c20);
-    c21 = f32x4.add(v128.load(g2, 16), c21);
-    c22 = f32x4.add(v128.load(g2, 32), c22);
-    c23 = f32x4.add(v128.load(g2, 48), c23);
-    c30 = f32x4.add(v128.load(g3), c30);
-    c31 = f32x4.add(v128.load(g3, 16), c31);
-    c32 = f32x4.add(v128.load(g3, 32), c32);
-    c33 = f32x4.add(v128.load(g3, 48), c33);
-  }
-  v128.store(g0, c01, 16);
-  v128.store(g0, c00);
-  v128.store(g0, c03, 48);
-  v128.store(g0, c02, 32);
-  v128.store(g1, c11, 16);
-  v128.store(g1, c10);
-  v128.store(g1, c13, 48);
-  v128.store(g1, c12, 32);
-  v128.store(g2, c21, 16);
-  v128.store(g2, c20);
-  v128.store(g2, c23, 48);
-  v128.store(g2, c22, 32);
-  v128.store(g3, c31, 16);
-  v128.store(g3, c30);
-  v128.store(g3, c33, 48);
-  v128.store(g3, c32, 32);
+  wideGradTile(a, a, a, a, true, srcBytes, 0, b, dyBytes, 0, 1, tiles, g0, g1, g2, g3, accumulate);
 }

@@ -128,20 +128,21 @@ export function bindWinograd(spec: Conv2dSpec, axes: ConvAxes, binding: Binding)
   };
 }
 
-/** Transforms some samples' tiles of a cut into planes; `border`: zeros around the image. */
+/** Binds what transforms some samples' tiles of a cut into planes, of the image or of its gradient;
+ * `border`: zeros around the image. */
 function bindTransform(
-  places: Places,
+  transform: KernelExports['winogradInputF32' | 'winogradOutputGradF32'],
+  planes: { readonly ptr: number; readonly bytes: number; readonly linesPtr: number },
   side: Side,
   border: { readonly y: number; readonly x: number },
-): (cut: Cut, fromPtr: number, samples: number, plane: number) => void {
-  const { kernels, tilesPtr, linesPtr } = places;
+): (cut: Cut, fromPtr: number, samples: number) => void {
   const { height, width, channels, sampleBytes } = side;
   const tileBytes = channels * FLOAT_BYTES;
-  return (cut, fromPtr, samples, plane) => {
+  return (cut, fromPtr, samples) => {
     for (const region of cut.regions) {
       for (let sample = 0; sample < samples; sample++) {
         const tile = region.before * samples + sample * region.tiles;
-        kernels.winogradInputF32(
+        transform(
           fromPtr + sample * sampleBytes,
           height,
           width,
@@ -152,9 +153,9 @@ function bindTransform(
           region.columns,
           region.rowPoints,
           region.columnPoints,
-          linesPtr,
-          tilesPtr + tile * tileBytes,
-          plane,
+          planes.linesPtr,
+          planes.ptr + tile * tileBytes,
+          planes.bytes,
         );
       }
     }
@@ -181,7 +182,8 @@ function bindConvolution(
   const fromPlane = planeBytes(tiling.tiles * from.channels);
   const toPlane = planeBytes(tiling.tiles * to.channels);
   const tileBytes = to.channels * FLOAT_BYTES;
-  const transform = bindTransform(places, from, border);
+  const fromPlanes = { ptr: tilesPtr, bytes: fromPlane, linesPtr };
+  const transform = bindTransform(kernels.winogradInputF32, fromPlanes, from, border);
   const transformBack = (cut: Cut, toPtr: number, samples: number): void => {
     for (const region of cut.regions) {
       for (let sample = 0; sample < samples; sample++) {
@@ -209,7 +211,7 @@ function bindConvolution(
     for (let first = 0; first < countSamples; first += samplesOfBand) {
       const samples = Math.min(samplesOfBand, countSamples - first);
       for (const cut of cuts) {
-        transform(cut, fromPtr + first * from.sampleBytes, samples, fromPlane);
+        transform(cut, fromPtr + first * from.sampleBytes, samples);
         kernels.winogradProductsF32(
           tilesPtr,
           fromPlane,
@@ -249,37 +251,17 @@ function bindWeightGrad(
   const sumsPtr = binding.workspacePtr('weightGrad');
   const xPlane = planeBytes(tiles * x.channels);
   const dyPlane = planeBytes(tiles * y.channels);
-  const dyTileBytes = y.channels * FLOAT_BYTES;
   const { input, output } = binding;
-  const transform = bindTransform(places, x, padding);
-  const transformGrad = (cut: Cut, dyPtr: number, samples: number): void => {
-    for (const region of cut.regions) {
-      for (let sample = 0; sample < samples; sample++) {
-        const tile = region.before * samples + sample * region.tiles;
-        kernels.winogradOutputGradF32(
-          dyPtr + sample * y.sampleBytes,
-          y.height,
-          y.width,
-          y.channels,
-          region.top,
-          region.left,
-          region.rows,
-          region.columns,
-          region.rowPoints,
-          region.columnPoints,
-          linesPtr,
-          productsPtr + tile * dyTileBytes,
-          dyPlane,
-        );
-      }
-    }
-  };
+  const xPlanes = { ptr: tilesPtr, bytes: xPlane, linesPtr };
+  const dyPlanes = { ptr: productsPtr, bytes: dyPlane, linesPtr };
+  const transform = bindTransform(kernels.winogradInputF32, xPlanes, x, padding);
+  const transformGrad = bindTransform(kernels.winogradOutputGradF32, dyPlanes, y, { y: 0, x: 0 });
   return (start, end, gradPtr) => {
     let accumulate = 0;
     for (let first = start; first < end; first += samplesOfBand) {
       const samples = Math.min(samplesOfBand, end - first);
       for (const cut of cuts) {
-        transform(cut, input.ptr + first * x.sampleBytes, samples, xPlane);
+        transform(cut, input.ptr + first * x.sampleBytes, samples);
         transformGrad(cut, output.gradPtr + first * y.sampleBytes, samples);
         kernels.winogradGradProductsF32(
           tilesPtr,

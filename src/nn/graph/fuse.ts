@@ -1,9 +1,9 @@
 // Makes a relu part of the operation before it where that can do it at no cost: normalizations
 // write max(y, 0) at once and block the gradient inside their own passes, the end of a residual
 // adds and cuts in one. Where a normalization runs last before the end of a residual, it adds the
-// other branch as it writes, and the end is left with the backward pass. Saves passes over memory
-// and activations that nobody keeps. Bits, paths and names of parameters stay; a relu that is taken
-// in is no operation of its own any more.
+// other branch as it writes, and the end is left with the backward pass. Saves passes over memory,
+// and storing activations that nothing else reads. Bits, paths and names of parameters stay; a relu
+// that is fused is no operation of its own any more.
 
 import type { Graph, LayerOperation, Operation, ValueId } from './graph.ts';
 import { inputsOf, outputsOf } from './storage.ts';
