@@ -27,7 +27,8 @@ describe.each(LIBRARIES)('under $title', ({ library, isHere }) => {
           if (line.includes('"epoch":3') && !child.killed) child.kill('SIGTERM');
         },
       });
-      expect(stopped.code).not.toBe(0);
+      // Not the exit code: MPICH's launcher, when told to stop, now and then ends with 0.
+      expect(doneOf(stopped)).toBeUndefined();
       const written = stopped.events.filter(({ event }) => event === 'checkpoint');
       expect(written.length).toBeGreaterThan(0);
       const { step } = written[written.length - 1]!;
