@@ -4,6 +4,7 @@
 import { convertNorm } from './nn/convert/convertNorm.ts';
 import { directConvolutions } from './nn/convert/directConvolutions.ts';
 import { residual, sequential } from './nn/models/compose.ts';
+import { add, concat, graph, multiply } from './nn/models/graphBuilder.ts';
 import { namedModel } from './nn/models/models.ts';
 import { parseModel } from './nn/models/parse.ts';
 import { activations } from './nn/specs/activations.ts';
@@ -95,6 +96,7 @@ export { explainNorms, type NormExplanation, type NormRun } from './nn/convert/e
 export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/convert/normRequest.ts';
 export type { BatchNormSwitches } from './nn/convert/switchBatchNorm.ts';
 export type { NormKind } from './nn/layers/normTraits.ts';
+export type { GraphValue } from './nn/models/graphBuilder.ts';
 export type { ModelName, ModelPurpose } from './nn/models/models.ts';
 export type {
   ActivationSpec,
@@ -123,6 +125,7 @@ export type {
 } from './nn/specs/filterResponseNorm.ts';
 export type { FlattenSpec } from './nn/specs/flatten.ts';
 export type { WeightInit } from './nn/specs/init.ts';
+export type { AddSpec, ConcatSpec, JoinSpec, MultiplySpec } from './nn/specs/joins.ts';
 export type { LinearOptions, LinearSpec } from './nn/specs/linear.ts';
 export type {
   BinaryCrossEntropyOptions,
@@ -168,7 +171,14 @@ export type {
 } from './nn/specs/recurrent.ts';
 export type { ReshapeSpec } from './nn/specs/reshape.ts';
 export type { RmsNormOptions, RmsNormSpec } from './nn/specs/rmsNorm.ts';
-export type { LayerSpec, LeafSpec, ResidualSpec, SequentialSpec } from './nn/specs/spec.ts';
+export type {
+  GraphNode,
+  GraphSpec,
+  LayerSpec,
+  LeafSpec,
+  ResidualSpec,
+  SequentialSpec,
+} from './nn/specs/spec.ts';
 export type { StatisticsSource } from './nn/specs/statistics.ts';
 export type {
   Diagnostics,
@@ -250,10 +260,12 @@ export type { SplitName } from './train/context.ts';
 /** Layers, losses and models: plain data made by small functions. */
 export const nn = {
   ...activations,
+  add,
   avgPool,
   batchNorm,
   batchRenorm,
   binaryCrossEntropy,
+  concat,
   conv2d,
   convertNorm,
   crossEntropy,
@@ -264,6 +276,7 @@ export const nn = {
   filterResponseNorm,
   flatten,
   globalAvgPool,
+  graph,
   groupNorm,
   gru,
   huber,
@@ -274,6 +287,7 @@ export const nn = {
   lstm,
   maxPool,
   meanSquaredError,
+  multiply,
   namedModel,
   parseModel,
   reshape,

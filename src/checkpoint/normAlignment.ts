@@ -4,7 +4,7 @@
 import { UsageError } from '../base/errors.ts';
 import { isNorm } from '../nn/convert/normLeaf.ts';
 import type { LayerOperation } from '../nn/graph/graph.ts';
-import { type LayerSpec, walkModel } from '../nn/specs/spec.ts';
+import { type LayerSpec, visitModel } from '../nn/specs/spec.ts';
 
 /** A layer in both models, or in one. */
 export interface LayerPair {
@@ -12,8 +12,8 @@ export interface LayerPair {
   readonly to: LayerOperation | undefined;
 }
 
-/** A layer, or where a branch of a residual begins or ends. */
-type Token = LayerOperation | 'body' | 'shortcut' | 'end';
+/** A layer, or what leads from branch to branch. */
+type Token = LayerOperation | string;
 
 /** The pairs of layers, in order. Throws a {@link UsageError} that names the first layers that
  * differ in more than being other normalizations. */
@@ -56,13 +56,15 @@ export function alignLayers(
 function tokensOf(model: LayerSpec, layers: readonly LayerOperation[]): readonly Token[] {
   const tokens: Token[] = [];
   let index = 0;
-  walkModel(model, {
-    leaf: () => tokens.push(layers[index++]!),
-    body: () => tokens.push('body'),
-    shortcut({ shortcut }) {
-      if (shortcut !== null) tokens.push('shortcut');
+  visitModel<undefined>(model, undefined, {
+    leaf(): undefined {
+      tokens.push(layers[index++]!);
     },
-    end: () => tokens.push('end'),
+    fork: (_path, _input, count) => new Array<undefined>(count).fill(undefined),
+    join({ kind }): undefined {
+      tokens.push(kind);
+    },
+    begin: (name, from) => tokens.push([name, ...from].join(' ')),
   });
   return tokens;
 }

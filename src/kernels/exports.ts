@@ -10,6 +10,7 @@ import type { FoldKernels } from './abi/fold.ts';
 import type { FrozenNormKernels } from './abi/frozenNorm.ts';
 import type { GruKernels } from './abi/gru.ts';
 import type { ImageKernels } from './abi/images.ts';
+import type { JoinKernels } from './abi/joins.ts';
 import type { LossKernels } from './abi/loss.ts';
 import type { LstmKernels } from './abi/lstm.ts';
 import type { MomentsKernels } from './abi/moments.ts';
@@ -32,6 +33,7 @@ export interface KernelExports
     FrozenNormKernels,
     GruKernels,
     ImageKernels,
+    JoinKernels,
     LossKernels,
     LstmKernels,
     MomentsKernels,

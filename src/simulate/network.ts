@@ -93,13 +93,20 @@ function costOf(
     const needsInputGradient = hasGradient.has(input);
     if (!needsInputGradient) return undefined;
     for (const output of outputs) hasGradient.add(output);
-    // Forward hands the value on; backward adds two gradients.
-    return { ...nothing(path), needsInputGradient, elementsBackward: 3 * size(input) };
+    // Forward hands the value on; backward adds the gradients.
+    const elementsBackward = 3 * (outputs.length - 1) * size(input);
+    return { ...nothing(path), needsInputGradient, elementsBackward };
   }
   const { path, inputs, output } = operation;
   const needsInputGradient = inputs.some((input) => hasGradient.has(input));
   if (needsInputGradient) hasGradient.add(output);
-  return { ...nothing(path), needsInputGradient, elementsForward: 3 * size(output) };
+  const common = { ...nothing(path), needsInputGradient };
+  if (operation.op === 'add') return { ...common, elementsForward: 3 * size(output) };
+  const read = inputs.reduce((sum, input) => sum + size(input), 0);
+  const elementsForward = read + size(output);
+  const kept = operation.kind.keepsInputs ? read : 0;
+  const elementsBackward = needsInputGradient ? size(output) + kept + read : 0;
+  return { ...common, elementsForward, elementsBackward };
 }
 
 function nothing(path: string): OperationCost {

@@ -5,8 +5,8 @@
 import { sizeOf } from '../base/shape.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { ValueId } from '../nn/graph/graph.ts';
+import { inputsOf, outputsOf } from '../nn/graph/graph.ts';
 import { layersSideBySide } from '../nn/graph/sideBySide.ts';
-import { inputsOf, outputsOf } from '../nn/graph/storage.ts';
 import type { ParameterEntry } from '../plan/parameters.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Batches } from './batches.ts';

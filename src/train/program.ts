@@ -119,8 +119,8 @@ function exchangingLayer(bound: BoundLayer): ExchangingLayer | undefined {
   return exchanging && { ...bound, exchanging };
 }
 
-/** The junctions of a residual: fork shares its input forward and adds gradients backward, add adds
- * forward and shares its gradient backward. */
+/** What is not a layer: fork shares its input forward and adds gradients backward, add adds forward
+ * and shares its gradient backward, other joins do what their kinds say. */
 function bindJunction(
   setup: ProgramSetup,
   operation: Exclude<Operation, LayerOperation>,
@@ -129,6 +129,10 @@ function bindJunction(
   const { kernels, step } = setup;
   const lengthOf = (value: ValueId): number => sizeOf(tensors[value]!.shape);
   const nothing = (): void => {};
+  if (operation.op === 'join') {
+    const inputs = operation.inputs.map((value) => tensors[value]!);
+    return operation.kind.bind({ kernels, step, inputs, output: tensors[operation.output]! });
+  }
   if (operation.op === 'add') {
     const [a, b] = operation.inputs.map((value) => tensors[value]!.ptr) as [number, number];
     const { ptr } = tensors[operation.output]!;
@@ -141,13 +145,16 @@ function bindJunction(
       backward: nothing,
     };
   }
-  const [a, b] = operation.outputs.map((value) => tensors[value]!.gradPtr) as [number, number];
+  const [a, b, ...rest] = operation.outputs.map((value) => tensors[value]!.gradPtr);
   const { gradPtr } = tensors[operation.input]!;
   const length = lengthOf(operation.input);
   return {
     forward: nothing,
     backward: () => {
-      if (gradPtr !== 0) kernels.addF32(gradPtr, a, b, step.countSamples * length);
+      if (gradPtr === 0) return;
+      const count = step.countSamples * length;
+      kernels.addF32(gradPtr, a!, b!, count);
+      for (const other of rest) kernels.addF32(gradPtr, gradPtr, other, count);
     },
   };
 }

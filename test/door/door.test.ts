@@ -9,7 +9,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
 import * as collectives from '../../src/collectives.ts';
 import * as library from '../../src/index.ts';
-import { type Checkpoint, nn, optim, synthetic, Trainer, UsageError } from '../../src/index.ts';
+import {
+  type Checkpoint,
+  type GraphValue,
+  nn,
+  optim,
+  synthetic,
+  Trainer,
+  UsageError,
+} from '../../src/index.ts';
 import { JUNK, misbehaved, OWN_ERROR } from './junk.mjs';
 
 /** Arguments with which a function works. */
@@ -48,11 +56,23 @@ const regression = () => {
 };
 const run = { inputShape: image, replicas: 2, replicaBatch: 2 };
 
+/** A value of a graph that is done. */
+function graphValue(): GraphValue {
+  const values: GraphValue[] = [];
+  nn.graph((x) => {
+    values.push(x);
+    return x;
+  });
+  return values[0]!;
+}
+
 const layers: Readonly<Record<keyof typeof nn, Args>> = {
+  add: () => [graphValue(), graphValue()],
   avgPool: () => [{ kernel: 2, stride: [2, 2], padding: 0 }],
   batchNorm: () => [2, { eps: 1e-5, momentum: 0.1, affine: true, sync: 2 }],
   batchRenorm: () => [2, { rMax: 3, dMax: 5 }],
   binaryCrossEntropy: () => [{ posWeight: [1, 2] }],
+  concat: () => [[graphValue(), graphValue()]],
   conv2d: () => [1, 2, { kernel: [3, 3], stride: 1, padding: 1, groups: 1, bias: true }],
   convertNorm: () => [model, { to: 'auto', kinds: ['batchNorm'], ...run }],
   crossEntropy: () => [{ labelSmoothing: 0.1, classWeights: [1, 2], ignoreIndex: -100 }],
@@ -64,6 +84,7 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   flatten: () => [],
   gelu: () => [{ approximate: 'tanh' }],
   globalAvgPool: () => [],
+  graph: () => [(x: GraphValue) => x],
   groupNorm: () => [1, 2, { eps: 1e-5, affine: true }],
   gru: () => [2, 3, { norm: 'layer' }],
   huber: () => [{ delta: 0.5 }],
@@ -75,6 +96,7 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   lstm: () => [2, 3, { norm: 'layer', forgetBias: true }],
   maxPool: () => [{ kernel: 2, stride: 2 }],
   meanSquaredError: () => [],
+  multiply: () => [graphValue(), graphValue()],
   namedModel: () => ['mnist-cnn', { inputShape: [28, 28, 1], classes: 10 }],
   parseModel: () => [model, 'model'],
   relu: () => [],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { buildGraph, checkModelShapes } from '../../src/nn/graph/graph.ts';
+import { buildGraph, checkModelShapes, inputsOf, outputsOf } from '../../src/nn/graph/graph.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
@@ -45,8 +45,8 @@ describe('the graph of a model', () => {
       'add 0.residual',
       'layer 1.relu',
     ]);
-    const consumed = operations.flatMap((o) => (o.op === 'add' ? o.inputs : [o.input]));
-    const produced = operations.flatMap((o) => (o.op === 'fork' ? o.outputs : [o.output]));
+    const consumed = operations.flatMap((o) => inputsOf(o));
+    const produced = operations.flatMap((o) => outputsOf(o));
     expect(consumed.toSorted((a, b) => a - b)).toEqual(
       [0, ...produced].filter((value) => value !== output).toSorted((a, b) => a - b),
     );

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
 import type { NumericMode } from '../../src/kernels/builds.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
+import { add, concat, type GraphValue, graph, multiply } from '../../src/nn/models/graphBuilder.ts';
 import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
@@ -138,6 +139,16 @@ const models: Readonly<Record<string, LayerSpec>> = {
     residual(sequential([conv(1), batchNorm(4, { sync: 'all' }), relu()])),
     residual(conv(1), conv(2)),
     residual(sequential([residual(conv(1)), tanh(), conv(1)])),
+  ),
+  graphs: withEnds(
+    graph((x) => {
+      const y = x.apply(conv(1), batchNorm(4, { sync: 'all' }));
+      const gate = y.apply(conv2d(4, 4, { kernel: [6, 5] }), sigmoid());
+      const branches = [x, multiply(y, gate)].map((value) =>
+        value.apply(conv(2), batchNorm(4, { sync: 2 })),
+      ) as [GraphValue, GraphValue];
+      return concat([add(...branches), y]).apply(conv2d(8, 4, { kernel: 1 }));
+    }),
   ),
   'recurrent layers': shrinking(
     5,

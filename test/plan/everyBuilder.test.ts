@@ -57,6 +57,7 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
   reshape: [nn.reshape([28, 28])],
   residual: [nn.residual(nn.relu()), nn.residual(nn.relu(), nn.tanh())],
   rmsNorm: [nn.rmsNorm([3, 4]), nn.rmsNorm([3, 4], { eps: 1e-3, affine: false })],
+  graph: [nn.graph((x) => nn.concat([x, nn.multiply(x, x.apply(nn.relu(), nn.tanh()))]))],
   lstm: [
     nn.lstm(4, 3, { forgetBias: 1 }),
     nn.lstm(4, 3, { norm: 'batch', sync: 2, momentum: null }),
@@ -136,7 +137,14 @@ const schedules = {
   ],
 };
 /** Members of `nn` that make nothing of their own. */
-const NOT_BUILDERS = ['convertNorm', 'directConvolutions', 'parseModel'];
+const NOT_BUILDERS = [
+  'add',
+  'concat',
+  'convertNorm',
+  'directConvolutions',
+  'multiply',
+  'parseModel',
+];
 
 const kinds = [
   { part: 'model', made: layers, parse: (spec: unknown) => parseModel(spec, 'model') },

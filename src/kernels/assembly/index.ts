@@ -12,6 +12,7 @@ export * from './fold';
 export * from './frozenNorm';
 export * from './gru';
 export * from './images';
+export * from './joins';
 export * from './loss';
 export * from './lstm';
 export * from './moments';

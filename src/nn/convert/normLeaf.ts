@@ -12,7 +12,7 @@ import type {
   LayerNormSpec,
 } from '../specs/norms.ts';
 import type { RmsNormSpec } from '../specs/rmsNorm.ts';
-import { type LayerSpec, type LeafSpec, leavesOf, walkModel } from '../specs/spec.ts';
+import { eachLeaf, type LayerSpec, type LeafSpec, leavesOf } from '../specs/spec.ts';
 
 export type NormSpec =
   | BatchNormSpec
@@ -67,13 +67,11 @@ export function normName(norm: NormSpec): string {
  * asked for virtual batches. */
 export function localBatchNorms(model: LayerSpec): readonly string[] {
   const paths: string[] = [];
-  walkModel(model, {
-    leaf(leaf, path) {
-      const kind = normKindOf(leaf);
-      if ('statistics' in leaf && leaf.statistics === 'running') return;
-      const isBatch = kind === 'batchNorm' || kind === 'batchRenorm';
-      if (isBatch && 'sync' in leaf && leaf.sync === 'local') paths.push(path);
-    },
+  eachLeaf(model, (leaf, path) => {
+    const kind = normKindOf(leaf);
+    if ('statistics' in leaf && leaf.statistics === 'running') return;
+    const isBatch = kind === 'batchNorm' || kind === 'batchRenorm';
+    if (isBatch && 'sync' in leaf && leaf.sync === 'local') paths.push(path);
   });
   return paths;
 }

@@ -7,7 +7,7 @@ import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { checkedPattern } from '../../base/patterns.ts';
 import { flag, oneOf, text } from '../../base/values.ts';
 import { type BatchNormSpec, batchNorm } from '../specs/norms.ts';
-import { type LayerSpec, mapLeaves, walkModel } from '../specs/spec.ts';
+import { eachLeaf, type LayerSpec, mapLeaves } from '../specs/spec.ts';
 import { STATISTICS_SOURCES, type StatisticsSource } from '../specs/statistics.ts';
 
 /** Batch norms by the paths of their layers, and how they train. */
@@ -75,10 +75,8 @@ export function switchBatchNorms(
  * bias. */
 function switchable(model: LayerSpec): ReadonlyMap<string, boolean> {
   const affine = new Map<string, boolean>();
-  walkModel(model, {
-    leaf(leaf, path) {
-      if (leaf.kind === 'batchNorm' && !leaf.frozen) affine.set(path, leaf.affine);
-    },
+  eachLeaf(model, (leaf, path) => {
+    if (leaf.kind === 'batchNorm' && !leaf.frozen) affine.set(path, leaf.affine);
   });
   return affine;
 }

@@ -5,8 +5,15 @@
 // and storing activations that nothing else reads. Bits, paths and names of parameters stay; a relu
 // that is fused is no operation of its own any more.
 
-import type { Graph, LayerOperation, Operation, ValueId } from './graph.ts';
-import { inputsOf, outputsOf } from './storage.ts';
+import {
+  type AddOperation,
+  type Graph,
+  inputsOf,
+  type LayerOperation,
+  type Operation,
+  outputsOf,
+  type ValueId,
+} from './graph.ts';
 
 /** The graph with the relus and adds that can be taken in taken in, and its values numbered
  * anew. */
@@ -21,7 +28,8 @@ function withRelus(graph: Graph): Graph {
   }
   const taken = new Set<Operation>();
   const fused = graph.operations.map((operation): Operation => {
-    if (operation.op === 'fork' || !canTakeRelu(operation)) return operation;
+    if (operation.op === 'fork' || operation.op === 'join') return operation;
+    if (!canTakeRelu(operation)) return operation;
     const next = consumers.get(operation.output);
     if (next?.op !== 'layer' || next.spec.kind !== 'relu') return operation;
     taken.add(next);
@@ -31,18 +39,20 @@ function withRelus(graph: Graph): Graph {
   return { ...graph, operations };
 }
 
-function canTakeRelu(operation: Exclude<Operation, { readonly op: 'fork' }>): boolean {
+function canTakeRelu(operation: LayerOperation | AddOperation): boolean {
   if (operation.op === 'add') return true;
   const how = operation.kind.fusesRelu?.(operation.spec);
   return how !== undefined && how !== 'no';
 }
 
-/** What runs right before an add ends a branch; the other one is complete by then. */
+/** A layer that runs right before an add and is one of its inputs; the other one is complete by
+ * then. */
 function withAdds(graph: Graph): Graph {
   const operations = [...graph.operations];
   for (const [i, layer] of operations.entries()) {
     const add = operations[i + 1];
     if (add?.op !== 'add' || layer.op !== 'layer' || !canTakeAdd(layer)) continue;
+    if (!add.inputs.includes(layer.output)) continue;
     const [body, shortcut] = add.inputs;
     const value = layer.output === body ? shortcut : body;
     operations[i] = { ...layer, addend: { value, isRelu: add.isRelu } };
@@ -79,8 +89,10 @@ function withValues(operation: Operation, to: (value: ValueId) => ValueId): Oper
     return { ...operation, inputs: [to(a), to(b)], output: to(operation.output), ...sum };
   }
   if (operation.op === 'fork') {
-    const [left, right] = operation.outputs;
-    return { ...operation, input: to(operation.input), outputs: [to(left), to(right)] };
+    return { ...operation, input: to(operation.input), outputs: operation.outputs.map(to) };
+  }
+  if (operation.op === 'join') {
+    return { ...operation, inputs: operation.inputs.map(to), output: to(operation.output) };
   }
   const { addend } = operation;
   const added = addend && { addend: { ...addend, value: to(addend.value) } };

@@ -1,11 +1,14 @@
 // Resolves a model into a straight list of operations over values, each value with one producer and
-// one consumer, and checks every shape on the way. A residual becomes fork, two branches and add.
+// one consumer, and checks every shape on the way. A residual becomes fork, two branches and add; a
+// value of a graph that several layers read goes through a fork.
 // Backward runs over the same list from its end.
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, shapesDiffer, showShape } from '../../base/shape.ts';
+import type { JoinKind } from '../layers/join.ts';
+import { joinKinds } from '../layers/joinKinds.ts';
 import type { BufferDeclaration, LayerKind, ParameterDeclaration } from '../layers/layer.ts';
-import { type LayerSpec, type LeafSpec, leavesOf, walkModel } from '../specs/spec.ts';
+import { type LayerSpec, type LeafSpec, leavesOf, visitModel } from '../specs/spec.ts';
 import { kindOf } from './kinds.ts';
 
 /** Number of a value: an activation and its gradient. Value 0 is the model's input. */
@@ -30,12 +33,12 @@ export interface LayerOperation {
   readonly frozen: ReadonlySet<string>;
 }
 
-/** One value for two consumers; the gradients of both are added. */
+/** One value for several consumers, whose gradients are added in their order. */
 export interface ForkOperation {
   readonly op: 'fork';
   readonly path: string;
   readonly input: ValueId;
-  readonly outputs: readonly [ValueId, ValueId];
+  readonly outputs: readonly ValueId[];
 }
 
 export interface AddOperation {
@@ -50,13 +53,32 @@ export interface AddOperation {
   readonly sum?: ValueId;
 }
 
-export type Operation = LayerOperation | ForkOperation | AddOperation;
+/** Any other way to make one value of several. */
+export interface JoinOperation {
+  readonly op: 'join';
+  readonly path: string;
+  readonly kind: JoinKind;
+  readonly inputs: readonly ValueId[];
+  readonly output: ValueId;
+}
+
+export type Operation = LayerOperation | ForkOperation | AddOperation | JoinOperation;
 
 export interface Graph {
   readonly operations: readonly Operation[];
   /** Shape of each value. */
   readonly shapes: readonly Shape[];
   readonly output: ValueId;
+}
+
+/** The values that an operation reads. */
+export function inputsOf(operation: Operation): readonly ValueId[] {
+  return operation.op === 'add' || operation.op === 'join' ? operation.inputs : [operation.input];
+}
+
+/** The values that it writes, or gives other names. */
+export function outputsOf(operation: Operation): readonly ValueId[] {
+  return operation.op === 'fork' ? operation.outputs : [operation.output];
 }
 
 /** The parameters of a layer, frozen or not. */
@@ -90,44 +112,41 @@ const NONE_FROZEN: ReadonlySet<string> = new Set();
 export function buildGraph(model: LayerSpec, inputShape: Shape): Graph {
   const operations: Operation[] = [];
   const shapes: Shape[] = [inputShape];
-  const forks: { readonly right: ValueId; body: ValueId }[] = [];
   let countLayers = 0;
-  let value = 0;
   const newValue = (shape: Shape): ValueId => shapes.push(shape) - 1;
 
-  walkModel(model, {
-    leaf(spec, path) {
+  const output = visitModel<ValueId>(model, 0, {
+    leaf(spec, path, input) {
       const kind = kindOf(spec);
-      const input = value;
-      value = newValue(kind.outputShape(spec, shapes[input]!, path));
-      const layer = { path, index: countLayers++, spec, kind, input, output: value };
+      const output = newValue(kind.outputShape(spec, shapes[input]!, path));
+      const layer = { path, index: countLayers++, spec, kind, input, output };
       operations.push({ op: 'layer', ...layer, isRelu: false, frozen: NONE_FROZEN });
+      return output;
     },
-    body(_spec, path) {
-      const input = value;
-      const left = newValue(shapes[input]!);
-      const right = newValue(shapes[input]!);
-      operations.push({ op: 'fork', path, input, outputs: [left, right] });
-      forks.push({ right, body: left });
-      value = left;
+    fork(path, input, count) {
+      const outputs = Array.from({ length: count }, () => newValue(shapes[input]!));
+      operations.push({ op: 'fork', path, input, outputs });
+      return outputs;
     },
-    shortcut() {
-      const fork = forks[forks.length - 1]!;
-      fork.body = value;
-      value = fork.right;
-    },
-    end(_spec, path) {
-      const { body } = forks.pop()!;
-      checkBranches(path, shapes[body]!, shapes[value]!);
-      const output = newValue(shapes[body]!);
-      operations.push({ op: 'add', path, inputs: [body, value], output, isRelu: false });
-      value = output;
+    join({ kind }, path, inputs) {
+      const given = inputs.map((input) => shapes[input]!);
+      if (kind === 'add') {
+        checkBranches(path, given as [Shape, Shape]);
+        const output = newValue(given[0]!);
+        const [a, b] = inputs as [ValueId, ValueId];
+        operations.push({ op: 'add', path, inputs: [a, b], output, isRelu: false });
+        return output;
+      }
+      const joinKind = joinKinds[kind];
+      const output = newValue(joinKind.outputShape(given, path));
+      operations.push({ op: 'join', path, kind: joinKind, inputs, output });
+      return output;
     },
   });
-  return { operations, shapes, output: value };
+  return { operations, shapes, output };
 }
 
-function checkBranches(path: string, body: Shape, shortcut: Shape): void {
+function checkBranches(path: string, [body, shortcut]: readonly [Shape, Shape]): void {
   if (!shapesDiffer(body, shortcut)) return;
   throw new UsageError({
     what: `the branches of ${path}`,

@@ -1,8 +1,13 @@
 // Which layers lie side by side: both feed the end of a residual, so that neither waits for the
 // other, forward or backward, and what they exchange between replicas can go together.
 
-import type { Graph, LayerOperation, Operation, ValueId } from './graph.ts';
-import { outputsOf } from './storage.ts';
+import {
+  type Graph,
+  type LayerOperation,
+  type Operation,
+  outputsOf,
+  type ValueId,
+} from './graph.ts';
 
 /** Two layers side by side, in the order in which they run forward. */
 export type LayerPair = readonly [LayerOperation, LayerOperation];

@@ -6,7 +6,15 @@ import { ALIGN_BYTES, alignUp } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
 import type { LayerKind } from '../layers/layer.ts';
 import type { LeafSpec } from '../specs/spec.ts';
-import { type Graph, type Operation, trainedParametersOf, type ValueId } from './graph.ts';
+import {
+  type Graph,
+  inputsOf,
+  type Operation,
+  outputsOf,
+  trainedParametersOf,
+  type ValueId,
+} from './graph.ts';
+import { layersSideBySide } from './sideBySide.ts';
 
 export interface StoragePlan {
   /** Where each value lies, in bytes from the start of the worker's activations. */
@@ -60,6 +68,10 @@ export function planStorage(graph: Graph, capacity: number): StoragePlan {
     }
   }
   use(activations[output], count);
+  // The first of two layers side by side may end with the second (sharedExchange.ts).
+  for (const [first, second] of layersSideBySide(graph)) {
+    use(activations[first.input], operations.indexOf(second));
+  }
 
   const gradients: (Block | undefined)[] = [];
   if (isNeeded[output]) gradients[output] = blockOf(output, count);
@@ -71,6 +83,7 @@ export function planStorage(graph: Graph, capacity: number): StoragePlan {
     for (const value of inputsOf(operation)) {
       if (!isNeeded[value]) continue;
       if (sharesGradient(operation)) gradients[value] = gradients[outputsOf(operation)[0]!]!;
+      else if (operation.op === 'join') gradients[value] = blockOf(value, time);
       else gradients[value] = own ??= blockOf(value, time);
     }
   }
@@ -100,16 +113,9 @@ export function runsBackward(operation: Operation, isNeeded: readonly boolean[])
   return outputsOf(operation).some((value) => isNeeded[value]);
 }
 
-export function inputsOf(operation: Operation): readonly ValueId[] {
-  return operation.op === 'add' ? operation.inputs : [operation.input];
-}
-
-export function outputsOf(operation: Operation): readonly ValueId[] {
-  return operation.op === 'fork' ? operation.outputs : [operation.output];
-}
-
 /** Which of its activations the backward pass of an operation reads. */
 function keptBy(operation: Operation): LayerKind<LeafSpec>['keeps'] {
+  if (operation.op === 'join') return { input: operation.kind.keepsInputs, output: false };
   if (operation.op !== 'layer') {
     return { input: false, output: operation.op === 'add' && operation.isRelu };
   }
@@ -127,6 +133,7 @@ function sharesGradient(operation: Operation): boolean {
 /** The input that the outputs are under other names, where they are one. */
 function aliased(operation: Operation): ValueId | undefined {
   if (operation.op === 'add') return operation.sum;
+  if (operation.op === 'join') return undefined;
   return operation.op === 'fork' || operation.kind.isAlias === true ? operation.input : undefined;
 }
 

@@ -8,7 +8,8 @@ import { accept, anything, listOf } from '../../base/values.ts';
 import { checkModelShapes } from '../graph/graph.ts';
 import { checkDepth } from '../specs/depth.ts';
 import { layerForms } from '../specs/forms.ts';
-import type { LayerSpec } from '../specs/spec.ts';
+import { isJoin, JOIN_INPUTS, type JoinSpec } from '../specs/joins.ts';
+import { GRAPH_INPUT, type GraphNode, type GraphSpec, type LayerSpec } from '../specs/spec.ts';
 
 const LAYER = 'a layer, such as nn.relu()';
 
@@ -16,6 +17,7 @@ type Parse = (json: Readonly<Record<string, unknown>>, path: string) => LayerSpe
 
 const parsers: ReadonlyMap<string, Parse> = new Map<string, Parse>([
   ...layerForms.map(({ kind, parse }) => [kind, parse] as const),
+  ['graph', parseGraph],
   ['residual', parseResidual],
   ['sequential', parseSequential],
 ]);
@@ -67,4 +69,70 @@ function parseResidual(json: unknown, path: string): LayerSpec {
     body: parseLayer(body, `${path}, body`),
     shortcut: isIdentity ? null : parseLayer(shortcut, `${path}, shortcut`),
   };
+}
+
+const nodeSchema = z.strictObject({
+  name: accept<string>('a name of letters, digits, _, - and dots', isNodeName),
+  layer: accept<unknown>(LAYER, (layer) => layer !== undefined),
+  from: listOf<string>('a list of names', (name) => typeof name === 'string'),
+});
+
+function isNodeName(name: unknown): boolean {
+  return typeof name === 'string' && /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/.test(name);
+}
+
+function parseGraph(json: unknown, path: string): GraphSpec {
+  const schema = z.strictObject({
+    kind: z.literal('graph'),
+    nodes: listOf<unknown>('a list of nodes', () => true),
+    output: accept<string>('the name of a node', (name) => typeof name === 'string'),
+  });
+  const { nodes, output } = parseData(schema, json, path);
+  const known = new Set([GRAPH_INPUT]);
+  const unread = new Set(known);
+  const read = (name: string, what: string): void => {
+    if (!known.has(name)) {
+      const allowed = `${GRAPH_INPUT} or an earlier node: ${[...known].join(', ')}`;
+      throw new UsageError({ what, given: name, allowed });
+    }
+    unread.delete(name);
+  };
+  const parsed = Array.from(nodes, (node, i): GraphNode => {
+    const what = `${path}, nodes[${i}]`;
+    const { name, layer, from } = parseData(nodeSchema, node, what);
+    if (known.has(name)) {
+      throw new UsageError({ what: `name of ${what}`, given: name, allowed: 'a name of its own' });
+    }
+    for (const value of from) read(value, `${what}, from`);
+    known.add(name);
+    unread.add(name);
+    return { name, layer: parseNodeLayer(layer, from.length, `${what} (${name})`), from };
+  });
+  read(output, `output of ${path}`);
+  if (unread.size === 0) return { kind: 'graph', nodes: parsed, output };
+  throw new UsageError({
+    what: path,
+    problem: `never reads ${[...unread].join(', ')}`,
+    hint: 'leave out what leads nowhere',
+  });
+}
+
+function parseNodeLayer(json: unknown, count: number, path: string): LayerSpec | JoinSpec {
+  const join =
+    isObject(json) && isJoin(json as { kind: string }) ? parseJoin(json, path) : undefined;
+  const { least, most } = join === undefined ? { least: 1, most: 1 } : JOIN_INPUTS[join.kind];
+  if (count < least || count > most) {
+    throw new UsageError({
+      what: `from of ${path}`,
+      given: `${count} values`,
+      allowed: least === most ? `${least}` : `${least} to ${most}`,
+      hint: 'add, multiply or concat to make one value of several',
+    });
+  }
+  return join ?? parseLayer(json, path);
+}
+
+function parseJoin(json: unknown, path: string): JoinSpec {
+  const kinds = Object.keys(JOIN_INPUTS) as JoinSpec['kind'][];
+  return parseData(z.strictObject({ kind: z.enum(kinds) }), json, path);
 }

@@ -1,5 +1,5 @@
 // A model is plain data: specs that builder functions make, that JSON can hold, and that name their
-// layers by `kind`. Composite specs (sequential, residual) only arrange others.
+// layers by `kind`. Composite specs (sequential, residual, graph) only arrange others.
 
 import type { ActivationSpec } from './activations.ts';
 import type { BatchRenormSpec } from './batchRenorm.ts';
@@ -9,6 +9,7 @@ import { checkDepth } from './depth.ts';
 import type { DropoutSpec } from './dropout.ts';
 import type { FilterResponseNormSpec } from './filterResponseNorm.ts';
 import type { FlattenSpec } from './flatten.ts';
+import { isJoin, type JoinSpec } from './joins.ts';
 import type { LinearSpec } from './linear.ts';
 import type { BatchNormSpec, GroupNormSpec, InstanceNormSpec, LayerNormSpec } from './norms.ts';
 import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec } from './pools.ts';
@@ -52,43 +53,111 @@ export interface ResidualSpec {
   readonly shortcut: LayerSpec | null;
 }
 
-export type LayerSpec = LeafSpec | SequentialSpec | ResidualSpec;
+/** A value of a graph, and how it comes about. */
+export interface GraphNode {
+  /** Its name within the graph, and that of the layer in paths: `conv1`. */
+  readonly name: string;
+  /** A layer of one value, or a join of several. */
+  readonly layer: LayerSpec | JoinSpec;
+  /** What it reads: {@link GRAPH_INPUT} or the names of earlier nodes. */
+  readonly from: readonly string[];
+}
 
-/** What a walk over a model meets, in the order in which layers run: the body of a residual before
- * its shortcut. */
-export interface ModelVisitor {
+/** Layers and joins in an order in which they can run; each value may have several readers. */
+export interface GraphSpec {
+  readonly kind: 'graph';
+  readonly nodes: readonly GraphNode[];
+  /** The name of the value that comes out. */
+  readonly output: string;
+}
+
+/** What a graph calls the value that goes in. */
+export const GRAPH_INPUT = 'input';
+
+export type LayerSpec = LeafSpec | SequentialSpec | ResidualSpec | GraphSpec;
+
+/** What is done at each place of a model, with values of any type; in the order in which layers
+ * run, the body of a residual before its shortcut. */
+export interface ModelVisitor<Value> {
   /** A layer that computes, and where it stands: `2.residual.body.0.conv2d`. */
-  leaf(spec: LeafSpec, path: string): unknown;
-  body?(spec: ResidualSpec, path: string): void;
-  /** Between the branches of a residual, also where the shortcut is the identity. */
-  shortcut?(spec: ResidualSpec, path: string): void;
-  end?(spec: ResidualSpec, path: string): void;
+  leaf(spec: LeafSpec, path: string, input: Value): Value;
+  /** One value for several readers. */
+  fork(path: string, input: Value, count: number): readonly Value[];
+  /** Several values become one. */
+  join(spec: JoinSpec, path: string, inputs: readonly Value[]): Value;
+  /** Where a branch of a residual or a node of a graph begins, and what it reads. */
+  begin?(name: string, from: readonly string[]): void;
 }
 
-/** Walks over a model. Throws a UsageError where it is nested too deeply. */
-export function walkModel(model: LayerSpec, visitor: ModelVisitor): void {
+/** Goes through a model with a value. Throws a UsageError where it is nested too deeply. */
+export function visitModel<Value>(
+  model: LayerSpec,
+  input: Value,
+  visitor: ModelVisitor<Value>,
+): Value {
   checkDepth('The model', model);
-  walk(model, '', visitor);
+  return visit(model, '', input, visitor);
 }
 
-function walk(spec: LayerSpec, path: string, visitor: ModelVisitor): void {
+function visit<Value>(
+  spec: LayerSpec,
+  path: string,
+  input: Value,
+  visitor: ModelVisitor<Value>,
+): Value {
   if (isSequential(spec)) {
-    const prefix = path === '' ? '' : `${path}.`;
+    let value = input;
     for (const [i, layer] of spec.layers.entries()) {
-      walk(layer, `${prefix}${isSequential(layer) ? i : `${i}.${layer.kind}`}`, visitor);
+      const name = isSequential(layer) ? `${i}` : `${i}.${layer.kind}`;
+      value = visit(layer, within(path, name), value, visitor);
     }
-    return;
+    return value;
   }
+  if (isGraph(spec)) return visitGraph(spec, path, input, visitor);
   const ownPath = path === '' ? spec.kind : path;
-  if (!isResidual(spec)) {
-    visitor.leaf(spec, ownPath);
-    return;
+  if (!isResidual(spec)) return visitor.leaf(spec, ownPath, input);
+  const [left, right] = visitor.fork(ownPath, input, 2) as [Value, Value];
+  visitor.begin?.('body', []);
+  const body = visit(spec.body, `${ownPath}.body`, left, visitor);
+  visitor.begin?.('shortcut', []);
+  const { shortcut } = spec;
+  const other = shortcut === null ? right : visit(shortcut, `${ownPath}.shortcut`, right, visitor);
+  return visitor.join({ kind: 'add' }, ownPath, [body, other]);
+}
+
+function visitGraph<Value>(
+  { nodes, output }: GraphSpec,
+  path: string,
+  input: Value,
+  visitor: ModelVisitor<Value>,
+): Value {
+  const reads = [...nodes.flatMap(({ from }) => from), output];
+  /** What is left of each value, one for each reader. */
+  const left = new Map<string, Value[]>();
+  const give = (name: string, value: Value): void => {
+    const count = reads.filter((read) => read === name).length;
+    const forkPath = `${within(path, name)}.fork`;
+    left.set(name, count === 1 ? [value] : [...visitor.fork(forkPath, value, count)]);
+  };
+  const take = (name: string): Value => left.get(name)!.shift()!;
+  give(GRAPH_INPUT, input);
+  for (const { name, layer, from } of nodes) {
+    visitor.begin?.(name, from);
+    const inputs = from.map(take);
+    const ownPath = within(path, name);
+    give(
+      name,
+      isJoin(layer)
+        ? visitor.join(layer, ownPath, inputs)
+        : visit(layer, ownPath, inputs[0]!, visitor),
+    );
   }
-  visitor.body?.(spec, ownPath);
-  walk(spec.body, `${ownPath}.body`, visitor);
-  visitor.shortcut?.(spec, ownPath);
-  if (spec.shortcut !== null) walk(spec.shortcut, `${ownPath}.shortcut`, visitor);
-  visitor.end?.(spec, ownPath);
+  visitor.begin?.('', [output]);
+  return take(output);
+}
+
+function within(path: string, name: string): string {
+  return path === '' ? name : `${path}.${name}`;
 }
 
 function isSequential(spec: LayerSpec): spec is SequentialSpec {
@@ -99,6 +168,21 @@ function isResidual(spec: LayerSpec): spec is ResidualSpec {
   return spec.kind === 'residual';
 }
 
+function isGraph(spec: LayerSpec): spec is GraphSpec {
+  return spec.kind === 'graph';
+}
+
+/** Calls `leaf` for each layer that computes, in the order in which they run. */
+export function eachLeaf(model: LayerSpec, leaf: (leaf: LeafSpec, path: string) => void): void {
+  visitModel<undefined>(model, undefined, {
+    leaf(spec, path): undefined {
+      leaf(spec, path);
+    },
+    fork: (_path, _input, count) => new Array<undefined>(count).fill(undefined),
+    join: () => undefined,
+  });
+}
+
 /** The same model with every leaf replaced by what `change` makes of it; an empty sequential takes
  * the leaf out. */
 export function mapLeaves(
@@ -106,7 +190,7 @@ export function mapLeaves(
   change: (leaf: LeafSpec, path: string) => LayerSpec,
 ): LayerSpec {
   const changed: LayerSpec[] = [];
-  walkModel(spec, { leaf: (leaf, path) => changed.push(change(leaf, path)) });
+  eachLeaf(spec, (leaf, path) => changed.push(change(leaf, path)));
   return rebuild(spec, changed.values());
 }
 
@@ -115,6 +199,13 @@ function rebuild(spec: LayerSpec, leaves: Iterator<LayerSpec>): LayerSpec {
   if (isSequential(spec)) {
     const layers = spec.layers.map((layer) => rebuild(layer, leaves));
     return { ...spec, layers: layers.filter((layer) => !isEmpty(layer)) };
+  }
+  if (isGraph(spec)) {
+    const nodes = spec.nodes.map(({ layer, ...node }) => ({
+      ...node,
+      layer: isJoin(layer) ? layer : rebuild(layer, leaves),
+    }));
+    return { ...spec, nodes };
   }
   if (!isResidual(spec)) return leaves.next().value;
   const body = rebuild(spec.body, leaves);
@@ -129,7 +220,7 @@ function isEmpty(spec: LayerSpec): boolean {
 /** All leaves in the order in which they run. */
 export function leavesOf(spec: LayerSpec): readonly LeafSpec[] {
   const leaves: LeafSpec[] = [];
-  walkModel(spec, { leaf: (leaf) => leaves.push(leaf) });
+  eachLeaf(spec, (leaf) => leaves.push(leaf));
   return leaves;
 }
 
@@ -137,7 +228,7 @@ export function leavesOf(spec: LayerSpec): readonly LeafSpec[] {
  * shapes. */
 export function leafPaths(model: LayerSpec): readonly string[] {
   const paths: string[] = [];
-  walkModel(model, { leaf: (_leaf, path) => paths.push(path) });
+  eachLeaf(model, (_leaf, path) => paths.push(path));
   return paths;
 }
 

@@ -15,6 +15,7 @@ import {
 import { columnSumsRef } from '../../../src/kernels/reference/fold.ts';
 import { WEIGHT_STANDARDIZATION_EPS } from '../../../src/nn/layers/weightStandardization.ts';
 import type { LayerSpec, LeafSpec } from '../../../src/nn/specs/spec.ts';
+import { runGraph } from './graphReferences.ts';
 import {
   countOf,
   isNormSpec,
@@ -48,6 +49,7 @@ export function runReference(spec: LayerSpec, input: RefInput, path = ''): RefOu
         ),
     };
   }
+  if (spec.kind === 'graph') return runGraph(spec, input, path, runReference);
   const own = path === '' ? spec.kind : path;
   if (spec.kind !== 'residual') return runLeaf(spec, input, own);
   const body = runReference(spec.body, input, `${own}.body`);

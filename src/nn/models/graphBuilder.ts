@@ -1,0 +1,128 @@
+// Graphs put together by code: values that layers are applied to and joins are made of. What comes
+// out is plain data, checked as JSON is.
+
+import { UsageError } from '../../base/errors.ts';
+import type { JoinSpec } from '../specs/joins.ts';
+import { GRAPH_INPUT, type GraphNode, type GraphSpec, type LayerSpec } from '../specs/spec.ts';
+import { parseModel } from './parse.ts';
+
+/** A value of a graph under construction. */
+export interface GraphValue {
+  /** What a layer, or several one after the other, make of the value. */
+  apply(...layers: readonly LayerSpec[]): GraphValue;
+  /** What a layer makes of the value; the name is the layer's in paths: `conv1` instead of
+   * `0.conv2d`, so that its weight is `conv1.weight`. */
+  apply(name: string, layer: LayerSpec): GraphValue;
+}
+
+/** A graph of layers: `build` gets the input and returns the output.
+ *
+ * ```ts
+ * nn.graph((x) => {
+ *   const gate = x.apply(nn.globalAvgPool(), nn.linear(32, 32), nn.sigmoid());
+ *   return nn.multiply(x, gate);
+ * });
+ * ```
+ *
+ * Throws a {@link UsageError} that names the place of anything but a layer, shapes that do not fit
+ * as far as they are known, values that nothing reads, and values of another graph. */
+export function graph(build: (input: GraphValue) => GraphValue): GraphSpec {
+  if (typeof build !== 'function' || isClass(build)) {
+    throw new UsageError({
+      what: 'graph',
+      given: build,
+      allowed: 'a function from the input to the output',
+      hint: 'graph((x) => add(x, x.apply(relu())))',
+    });
+  }
+  const nodes: GraphNode[] = [];
+  const output = build(new RecordedValue(nodes, GRAPH_INPUT));
+  return parseModel({ kind: 'graph', nodes, output: nameIn(nodes, output) }, 'graph') as GraphSpec;
+}
+
+/** Classes are functions, too, but cannot be called. */
+function isClass(build: object): boolean {
+  return Object.getOwnPropertyDescriptor(build, 'prototype')?.writable === false;
+}
+
+/** a + b, of the same shape. Throws a {@link UsageError} for anything but values of one graph, as
+ * do the functions below. */
+export function add(a: GraphValue, b: GraphValue): GraphValue {
+  return joined({ kind: 'add' }, [a, b]);
+}
+
+/** x times factor, element by element; the factor has the shape of x, or one element for each
+ * channel of x [H, W, C]: squeeze and excitation (Hu et al. 2018). */
+export function multiply(x: GraphValue, factor: GraphValue): GraphValue {
+  return joined({ kind: 'multiply' }, [x, factor]);
+}
+
+/** Values one behind the other in their last axis, the channels of images. Their other axes have
+ * equal sizes. */
+export function concat(values: readonly GraphValue[]): GraphValue {
+  if (!Array.isArray(values) || values.length < 2) {
+    throw new UsageError({
+      what: 'concat',
+      given: Array.isArray(values) ? `${values.length} values` : values,
+      allowed: 'a list of at least 2 values of a graph',
+      hint: 'concat([x, y])',
+    });
+  }
+  return joined({ kind: 'concat' }, values);
+}
+
+class RecordedValue implements GraphValue {
+  readonly nodes: GraphNode[];
+  readonly name: string;
+
+  constructor(nodes: GraphNode[], name: string) {
+    this.nodes = nodes;
+    this.name = name;
+  }
+
+  apply(...given: readonly (LayerSpec | string)[]): GraphValue {
+    const [name, ...layers] = typeof given[0] === 'string' ? given : [undefined, ...given];
+    if (name !== undefined && layers.length !== 1) {
+      throw new UsageError({
+        what: `apply('${name}', ...)`,
+        given: `${layers.length} layers`,
+        allowed: 'one layer to a name',
+      });
+    }
+    let value: RecordedValue = this;
+    for (const layer of layers as LayerSpec[])
+      value = value.followedBy(layer, name as string | undefined);
+    return value;
+  }
+
+  followedBy(layer: LayerSpec | JoinSpec, name?: string, from: readonly string[] = [this.name]) {
+    const { nodes } = this;
+    const own = name ?? `${nodes.length}.${layer?.kind}`;
+    nodes.push({ name: own, layer, from });
+    return new RecordedValue(nodes, own);
+  }
+}
+
+function joined(join: JoinSpec, values: readonly GraphValue[]): GraphValue {
+  const [first] = values;
+  if (!(first instanceof RecordedValue)) throw notAValue(first);
+  const { nodes } = first;
+  return first.followedBy(
+    join,
+    undefined,
+    values.map((value) => nameIn(nodes, value)),
+  );
+}
+
+function nameIn(nodes: readonly GraphNode[], value: unknown): string {
+  if (value instanceof RecordedValue && value.nodes === nodes) return value.name;
+  throw notAValue(value);
+}
+
+function notAValue(given: unknown): UsageError {
+  return new UsageError({
+    what: 'graph',
+    given: given instanceof RecordedValue ? 'a value of another graph' : given,
+    allowed: 'a value of this graph: the input, or what layers and joins make of it',
+  });
+}

@@ -1,0 +1,34 @@
+// What makes one value of several, in graphs: sum, product, and one behind the other in the last
+// axis. Specs; graphs are put together in models/graphBuilder.ts.
+
+/** The sum of two values of the same shape. */
+export interface AddSpec {
+  readonly kind: 'add';
+}
+
+/** The product of two values, element by element; the second one may have one element for each
+ * channel of the first, as in squeeze and excitation (Hu et al. 2018). */
+export interface MultiplySpec {
+  readonly kind: 'multiply';
+}
+
+/** Values one behind the other in their last axis, the channels of images. */
+export interface ConcatSpec {
+  readonly kind: 'concat';
+}
+
+export type JoinSpec = AddSpec | MultiplySpec | ConcatSpec;
+
+/** How many values a join takes. */
+export const JOIN_INPUTS: Readonly<
+  Record<JoinSpec['kind'], { readonly least: number; readonly most: number }>
+> = {
+  add: { least: 2, most: 2 },
+  multiply: { least: 2, most: 2 },
+  concat: { least: 2, most: 64 },
+};
+
+/** Whether a spec takes several values. */
+export function isJoin(spec: { readonly kind: string }): spec is JoinSpec {
+  return Object.hasOwn(JOIN_INPUTS, spec.kind);
+}
