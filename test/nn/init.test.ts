@@ -36,6 +36,7 @@ describe('initial values', () => {
 
   it.each([
     ['kaimingNormal', Math.sqrt(2 / 50)],
+    ['kaimingNormalFanOut', Math.sqrt(2 / 150)],
     ['xavierNormal', Math.sqrt(2 / 200)],
   ] as const)('are normal with the deviation of %s', (kind, expected) => {
     const values = filled({ kind, ...FANS });

@@ -39,7 +39,15 @@ export const commonFlags: readonly FlagText[] = [
 /** What decides the network and its batches. */
 export const networkFlags: readonly FlagText[] = [
   ...dataFlags,
-  ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
+  [
+    '--model <name|file>',
+    'mnist-cnn, resnet18, mobilenet-v2, ... or a .json file (default mnist-cnn)',
+  ],
+  ['--width <x>', 'What the channels of a resnet or the like are multiplied by (default 1)'],
+  [
+    '--stem <how>',
+    'imagenet makes the image small at once, cifar does not (default: imagenet from 64 pixels on)',
+  ],
   [
     '--norm <kind>',
     'sync, local, group, layer, instance, none, auto; with --resume also frozen ' +
@@ -60,7 +68,7 @@ export const networkFlags: readonly FlagText[] = [
     '--shards <how>',
     'Samples of each replica: iid, by-class, dirichlet:0.3, by-domain (default iid)',
   ],
-  ['--zero-init-residual', 'Of resnet20: each block starts as its shortcut'],
+  ['--zero-init-residual', 'Of resnets: each block starts as its shortcut'],
   [
     '--direct-convolutions',
     "No convolution by Winograd's algorithm: smaller rounding errors, slower steps",

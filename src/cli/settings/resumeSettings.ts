@@ -18,9 +18,16 @@ import type { RunConfig } from '../../plan/config.ts';
 import { resolveOptions } from '../../runtime/trainerOptions.ts';
 import { switchesFrom } from './fineTuneFlags.ts';
 import type { Flags } from './flags.ts';
+import { refuseWithout } from './kindFlags.ts';
 import { OPTIMIZER_FLAGS } from './optimizerFlags.ts';
 import { SCHEDULE_FLAGS } from './scheduleFlags.ts';
-import { allowModulesFrom, bareModelFrom, normalizedAs, trainerOptionsFrom } from './settings.ts';
+import {
+  allowModulesFrom,
+  bareModelFrom,
+  normalizedAs,
+  SIZE_FLAGS,
+  trainerOptionsFrom,
+} from './settings.ts';
 
 /** Flags that decide what is computed, and the part of the config that each decides. */
 const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unknown])[] = [
@@ -102,6 +109,7 @@ async function checkModel(
   data: Dataset,
 ): Promise<void> {
   checkStart(flags, { path, isRestart, kept });
+  for (const flag of SIZE_FLAGS) refuseWithout(flags, flag, '--model', flags.has('model'));
   const asked = NORM_FLAGS.filter((name) => flags.has(name));
   // A model alone says nothing of its norm, nor whether all convolutions are direct.
   const bare = (spec: LayerSpec): LayerSpec => convertNorm(spec, { to: 'none', kinds: 'all' });

@@ -12,6 +12,7 @@ import { convertNorm } from '../../nn/convert/convertNorm.ts';
 import { directConvolutions } from '../../nn/convert/directConvolutions.ts';
 import { NORM_TARGETS, type NormRequest } from '../../nn/convert/normRequest.ts';
 import { NORM_KINDS } from '../../nn/layers/normTraits.ts';
+import type { Stem } from '../../nn/models/blocks.ts';
 import { namedModel } from '../../nn/models/models.ts';
 import { parseModel } from '../../nn/models/parse.ts';
 import { type AllowModules, loadModules } from '../../nn/specs/modules.ts';
@@ -150,11 +151,15 @@ export function allowModulesFrom(flags: Flags): AllowModules | undefined {
   return flags.listOrAll('allow-modules');
 }
 
+/** Flags of models by name alone. */
+export const SIZE_FLAGS = ['width', 'stem'] as const;
+
 function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
   const name = flags.text('model') ?? DEFAULTS.model;
   const zeroInitResidual = flags.isSet('zero-init-residual');
   if (name.endsWith('.json')) {
     refuseWithout(flags, 'zero-init-residual', '--model resnet20', false);
+    for (const flag of SIZE_FLAGS) refuseWithout(flags, flag, '--model resnet18', false);
     return parseModel(readJson('model', name), `the model in ${name}`);
   }
   const { task, inputShape } = data;
@@ -166,7 +171,13 @@ function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
       hint: '--model FILE.json',
     });
   }
-  return namedModel(name, { inputShape, classes: task.classes, zeroInitResidual });
+  const width = flags.number('width', 0);
+  const stem = flags.text('stem') as Stem | undefined;
+  return namedModel(name, {
+    ...{ inputShape, classes: task.classes, zeroInitResidual },
+    ...(width !== undefined && { width }),
+    ...(stem !== undefined && { stem }),
+  });
 }
 
 function averagingFrom(flags: Flags): AveragingSpec | undefined {

@@ -7,6 +7,7 @@ import { type Shape, sizeOf } from '../../base/shape.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { synthetic } from '../../data/synthetic.ts';
 import { buildGraph } from '../../nn/graph/graph.ts';
+import { MODEL_NAMES, type ModelName, modelCard } from '../../nn/models/models.ts';
 import { parseModel } from '../../nn/models/parse.ts';
 import { loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
@@ -16,7 +17,7 @@ import { scaleToStep } from '../../simulate/calibrate.ts';
 import { ALGORITHMS } from '../../simulate/collectives.ts';
 import { DEVICE_NAMES, type DeviceName } from '../../simulate/devices.ts';
 import { LINK_NAMES, LINKS } from '../../simulate/links.ts';
-import { NET_NAMES, NET_PURPOSES, type NetName, netModel } from '../../simulate/nets.ts';
+import { netModel } from '../../simulate/nets.ts';
 import { describeNetwork, type Network } from '../../simulate/network.ts';
 import { type Job, predictStep } from '../../simulate/step.ts';
 import type { Flags } from './flags.ts';
@@ -74,9 +75,12 @@ export async function netFrom(flags: Flags, device: DeviceName): Promise<Simulat
   const name = flags.text('net') ?? (device === 'measured' ? 'refnet' : 'resnet50');
   const input = inputFrom(flags);
   if (!name.endsWith('.json')) {
-    const net: NetName = nameFrom(flags, 'net', NET_NAMES) ?? (name as NetName);
+    const net: ModelName = nameFrom(flags, 'net', MODEL_NAMES) ?? (name as ModelName);
     const model = netModel(net, input);
-    return { model, network: describeNetwork(net, model, input ?? NET_PURPOSES[net].inputShape) };
+    return {
+      model,
+      network: describeNetwork(net, model, input ?? modelCard(net).purpose.inputShape),
+    };
   }
   if (input === undefined) {
     throw new UsageError({

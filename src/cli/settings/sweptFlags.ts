@@ -6,6 +6,8 @@ export const CROSSED_FLAGS: readonly string[] = [
   'data',
   'limit',
   'model',
+  'width',
+  'stem',
   'norm',
   'group-size',
   'num-groups',

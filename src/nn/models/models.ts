@@ -1,9 +1,11 @@
-// Models by name. refnet is the reference net of the benchmarks; mnist-cnn the default of the
-// command; resnet20 the CIFAR form of He et al. 2016 with a projection where the shape changes.
+// Models by name: what they are for, and the small ones, as sequences; resnet20 is the CIFAR form
+// of He et al. 2016 with a projection where the shape changes. The large ones are graphs, in files
+// of their own.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { type Shape, showShape } from '../../base/shape.ts';
+import { oneOf, realNumber } from '../../base/values.ts';
 import { relu } from '../specs/activations.ts';
 import { conv2d } from '../specs/conv2d.ts';
 import { flatten } from '../specs/flatten.ts';
@@ -11,31 +13,110 @@ import { linear } from '../specs/linear.ts';
 import { batchNorm } from '../specs/norms.ts';
 import { optionalFlag, shapeOption, size } from '../specs/options.ts';
 import { globalAvgPool, maxPool } from '../specs/pools.ts';
-import type { LayerSpec, SequentialSpec } from '../specs/spec.ts';
+import type { GraphSpec, LayerSpec, SequentialSpec } from '../specs/spec.ts';
+import { STEMS, type Stem, stemFor } from './blocks.ts';
 import { residual, sequential } from './compose.ts';
+import { densenet121 } from './densenet.ts';
+import { RESNETS, resnet } from './resnet.ts';
 
 /** What a model is made for. */
 export interface ModelPurpose {
   /** [H, W, C]. */
   readonly inputShape: Shape;
   readonly classes: number;
-  /** Of resnet20: whether the last norm of each residual's body starts with weight 0, so that each
+  /** Of resnets: whether the last norm of each residual's body starts with weight 0, so that each
    * block starts as its shortcut (Goyal et al. 2017); default false. */
   readonly zeroInitResidual?: boolean;
+  /** What the channels of all layers are multiplied by, rounded to multiples of 8; default 1. */
+  readonly width?: number;
+  /** How the model begins: `imagenet` makes large images small at once, `cifar` keeps the size of
+   * small ones; default by the sides of the image, `imagenet` from 64 pixels on. */
+  readonly stem?: Stem;
 }
 
-export const MODEL_NAMES = ['mnist-cnn', 'refnet', 'resnet20'] as const;
-export type ModelName = (typeof MODEL_NAMES)[number];
+type ModelOption = 'zeroInitResidual' | 'width' | 'stem';
 
+/** A model by name: what it is for and how it is made. */
+interface NamedModel {
+  readonly description: string;
+  /** What it is published for. */
+  readonly purpose: ModelPurpose;
+  readonly takes: readonly ModelOption[];
+  build(purpose: Required<ModelPurpose>): SequentialSpec | GraphSpec;
+}
+
+const CIFAR: ModelPurpose = { inputShape: [32, 32, 3], classes: 10 };
+const IMAGENET: ModelPurpose = { inputShape: [224, 224, 3], classes: 1000 };
+const MNIST: ModelPurpose = { inputShape: [28, 28, 1], classes: 10 };
+const SCALED: readonly ModelOption[] = ['width', 'stem'];
+
+const MODELS = {
+  'mnist-cnn': {
+    description: 'two convolutions and two linear layers, the default of the command',
+    purpose: MNIST,
+    takes: [],
+    build: mnistCnn,
+  },
+  refnet: {
+    description: 'three convolutions, the net of the benchmarks',
+    purpose: MNIST,
+    takes: [],
+    build: refnet,
+  },
+  resnet20: {
+    description: 'residual network for CIFAR (He et al. 2016)',
+    purpose: CIFAR,
+    takes: ['zeroInitResidual'],
+    build: resnet20,
+  },
+  resnet18: resnetModel('resnet18', 'residual network of 18 layers (He et al. 2016)'),
+  resnet34: resnetModel('resnet34', 'residual network of 34 layers'),
+  resnet50: resnetModel('resnet50', 'residual network of 50 layers in bottlenecks'),
+  densenet121: {
+    description: 'densely connected network of 121 layers (Huang et al. 2017)',
+    purpose: IMAGENET,
+    takes: SCALED,
+    build: ({ inputShape, ...purpose }) => densenet121({ ...purpose, inChannels: inputShape[2]! }),
+  },
+} as const satisfies Readonly<Record<string, NamedModel>>;
+
+function resnetModel(name: keyof typeof RESNETS, description: string): NamedModel {
+  return {
+    description,
+    purpose: IMAGENET,
+    takes: [...SCALED, 'zeroInitResidual'],
+    build: ({ inputShape, ...purpose }) =>
+      resnet(RESNETS[name], { ...purpose, inChannels: inputShape[2]! }),
+  };
+}
+
+export type ModelName = keyof typeof MODELS;
+export const MODEL_NAMES = Object.keys(MODELS) as readonly ModelName[];
+
+/** What a model is, in a few words, and what it is published for. */
+export function modelCard(name: ModelName): Pick<NamedModel, 'description' | 'purpose'> {
+  const { description, purpose } = MODELS[name];
+  return { description, purpose };
+}
+
+const MAX_WIDTH = 16;
+const isWidth = (value: number): boolean => value > 0 && value <= MAX_WIDTH;
 const purposeSchema = optionsSchema<ModelPurpose>()({
   inputShape: shapeOption,
   classes: size,
   zeroInitResidual: optionalFlag,
+  width: realNumber(`a number above 0, at most ${MAX_WIDTH}`, isWidth).exactOptional(),
+  stem: oneOf(STEMS).exactOptional(),
 });
 
-/** A model by its name, with local batch normalization. Throws a {@link UsageError} for other names
- * and for inputs that are no images. */
-export function namedModel(name: string, purpose: ModelPurpose): SequentialSpec {
+/** The models that are sequences. */
+type SequenceName = 'mnist-cnn' | 'refnet' | 'resnet20';
+
+/** A model by its name, with local batch normalization. Throws a {@link UsageError} for other
+ * names, for inputs that are no images, and for options that the model does not have. */
+export function namedModel(name: SequenceName, purpose: ModelPurpose): SequentialSpec;
+export function namedModel(name: string, purpose: ModelPurpose): SequentialSpec | GraphSpec;
+export function namedModel(name: string, purpose: ModelPurpose): SequentialSpec | GraphSpec {
   if (!MODEL_NAMES.includes(name as ModelName)) {
     throw new UsageError({
       what: 'name of a model',
@@ -46,62 +127,71 @@ export function namedModel(name: string, purpose: ModelPurpose): SequentialSpec 
   }
   const example = "namedModel('refnet', { inputShape: [28, 28, 1], classes: 10 })";
   const checked = parseOptions('namedModel', purposeSchema, purpose, { example });
-  if (checked.inputShape.length !== 3) {
+  const { inputShape, classes, zeroInitResidual = false, width = 1 } = checked;
+  if (inputShape.length !== 3) {
     throw new UsageError({
       what: `input of ${name}`,
-      given: showShape(checked.inputShape),
+      given: showShape(inputShape),
       allowed: 'images, HxWxC',
       hint: 'a model of your own for this data',
     });
   }
-  if (checked.zeroInitResidual === true && name !== 'resnet20') {
+  const model: NamedModel = MODELS[name as ModelName];
+  const changed = { zeroInitResidual, width: width !== 1, stem: checked.stem !== undefined };
+  for (const [option, isChanged] of Object.entries(changed)) {
+    if (!isChanged || model.takes.includes(option as ModelOption)) continue;
+    const takers = MODEL_NAMES.filter((other) => takes(other).includes(option as ModelOption));
     throw new UsageError({
-      what: `zeroInitResidual of ${name}`,
-      problem: 'has no residuals to start at zero',
-      hint: 'resnet20',
+      what: `${option} of ${name}`,
+      problem: 'is not an option of this model',
+      hint: takers.join(', '),
     });
   }
-  return builders[name as ModelName](checked);
+  const { stem = stemFor(inputShape) } = checked;
+  return model.build({ inputShape, classes, zeroInitResidual, width, stem });
 }
 
-const builders: Readonly<Record<ModelName, (purpose: ModelPurpose) => SequentialSpec>> = {
-  refnet: ({ inputShape, classes }) =>
-    sequential([
-      ...convNormRelu(inputShape[2]!, 16, 1),
-      ...convNormRelu(16, 32, 2),
-      ...convNormRelu(32, 32, 1),
-      globalAvgPool(),
-      linear(32, classes),
-    ]),
+function takes(name: ModelName): readonly ModelOption[] {
+  return MODELS[name].takes;
+}
 
-  'mnist-cnn': ({ inputShape, classes }) => {
-    const [height, width, channels] = inputShape as readonly [number, number, number];
-    const features = Math.floor(height / 4) * Math.floor(width / 4) * 32;
-    return sequential([
-      ...convNormRelu(channels, 16, 1),
-      maxPool({ kernel: 2 }),
-      ...convNormRelu(16, 32, 1),
-      maxPool({ kernel: 2 }),
-      flatten(),
-      linear(features, 64, { bias: false }),
-      batchNorm(64),
-      relu(),
-      linear(64, classes),
-    ]);
-  },
+function refnet({ inputShape, classes }: ModelPurpose): SequentialSpec {
+  return sequential([
+    ...convNormRelu(inputShape[2]!, 16, 1),
+    ...convNormRelu(16, 32, 2),
+    ...convNormRelu(32, 32, 1),
+    globalAvgPool(),
+    linear(32, classes),
+  ]);
+}
 
-  resnet20({ inputShape, classes, zeroInitResidual = false }) {
-    const lastWeight = zeroInitResidual ? 0 : 1;
-    return sequential([
-      ...convNormRelu(inputShape[2]!, 16, 1, 'kaimingNormal'),
-      ...residualStage(16, 16, 1, lastWeight),
-      ...residualStage(16, 32, 2, lastWeight),
-      ...residualStage(32, 64, 2, lastWeight),
-      globalAvgPool(),
-      linear(64, classes),
-    ]);
-  },
-};
+function mnistCnn({ inputShape, classes }: ModelPurpose): SequentialSpec {
+  const [height, width, channels] = inputShape as readonly [number, number, number];
+  const features = Math.floor(height / 4) * Math.floor(width / 4) * 32;
+  return sequential([
+    ...convNormRelu(channels, 16, 1),
+    maxPool({ kernel: 2 }),
+    ...convNormRelu(16, 32, 1),
+    maxPool({ kernel: 2 }),
+    flatten(),
+    linear(features, 64, { bias: false }),
+    batchNorm(64),
+    relu(),
+    linear(64, classes),
+  ]);
+}
+
+function resnet20({ inputShape, classes, zeroInitResidual }: Required<ModelPurpose>) {
+  const lastWeight = zeroInitResidual ? 0 : 1;
+  return sequential([
+    ...convNormRelu(inputShape[2]!, 16, 1, 'kaimingNormal'),
+    ...residualStage(16, 16, 1, lastWeight),
+    ...residualStage(16, 32, 2, lastWeight),
+    ...residualStage(32, 64, 2, lastWeight),
+    globalAvgPool(),
+    linear(64, classes),
+  ]);
+}
 
 const BLOCKS_PER_STAGE = 3;
 

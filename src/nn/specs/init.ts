@@ -7,6 +7,7 @@ export const WEIGHT_INITS = [
   'torch',
   'kaimingUniform',
   'kaimingNormal',
+  'kaimingNormalFanOut',
   'xavierUniform',
   'xavierNormal',
 ] as const;
@@ -14,7 +15,8 @@ export type WeightInit = (typeof WEIGHT_INITS)[number];
 
 /** How a parameter is filled. `fanIn` and `fanOut` count the inputs and outputs that one element's
  * neuron is connected to. `torch` is PyTorch's default of conv and linear: uniform within
- * +-1/sqrt(fanIn). The kaiming ones take the gain sqrt(2) of ReLU and fanIn. */
+ * +-1/sqrt(fanIn). The kaiming ones take the gain sqrt(2) of ReLU, and fanIn
+ * unless they say fanOut. */
 export type Initializer = { readonly kind: 'constant'; readonly value: number } | RandomInitializer;
 
 export interface RandomInitializer {
@@ -58,6 +60,8 @@ function distributionOf(initializer: RandomInitializer): {
       return { uniform: true, scale: Math.sqrt(6 / fanIn) };
     case 'kaimingNormal':
       return { uniform: false, scale: Math.sqrt(2 / fanIn) };
+    case 'kaimingNormalFanOut':
+      return { uniform: false, scale: Math.sqrt(2 / fanOut) };
     case 'xavierUniform':
       return { uniform: true, scale: Math.sqrt(6 / (fanIn + fanOut)) };
     case 'xavierNormal':
