@@ -1,0 +1,234 @@
+// The models by name against torchvision's (models.json): parameters and images come from a formula
+// that both sides know, so that the file holds results alone.
+
+import { readFileSync } from 'node:fs';
+import { expect } from 'vitest';
+import { type Shape, sizeOf } from '../../../src/base/shape.ts';
+import type { Dataset } from '../../../src/data/dataset.ts';
+import { convertNorm } from '../../../src/nn/convert/convertNorm.ts';
+import { namedModel } from '../../../src/nn/models/models.ts';
+import { sgd } from '../../../src/optim/optimizer.ts';
+import { Trainer } from '../../../src/runtime/trainer.ts';
+import { runLayer, type Tensors } from '../layers/harness.ts';
+
+/** The length of a tensor, and its product with the formula. */
+type Summary = readonly [length: number, product: number];
+
+type Part = 'outputs' | 'losses' | 'gradients' | 'parameters';
+
+interface ModelRun {
+  readonly name: string;
+  /** Logits of the first step, [N, classes]. */
+  readonly outputs: readonly number[];
+  /** Of each step, before its update. */
+  readonly losses: readonly number[];
+  /** By PyTorch's names, in its order; gradients of the first step. */
+  readonly gradients: Readonly<Record<string, Summary>>;
+  /** After the last step. */
+  readonly parameters: Readonly<Record<string, Summary>>;
+  /** How far PyTorch's float32 is from its float64. */
+  readonly float32Differences: Readonly<Record<Part, number>>;
+}
+
+interface GoldenModels {
+  readonly side: number;
+  readonly samples: number;
+  readonly classes: number;
+  readonly learningRate: number;
+  readonly momentum: number;
+  readonly imageTensor: number;
+  readonly runs: readonly ModelRun[];
+}
+
+const golden: GoldenModels = JSON.parse(
+  readFileSync(new URL('./models.json', import.meta.url), 'utf8'),
+);
+const { side, samples, classes } = golden;
+const INPUT: Shape = [side, side, 3];
+
+/** Networks with a golden run. */
+export const GOLDEN_MODELS = golden.runs.map(({ name }) => name);
+
+/** Of the largest output, of the length of a gradient, and of the loss. */
+const TOLERANCE = 1e-4;
+/** Where rounding alone decides which relus are open, as many times PyTorch's own difference. */
+const ROUNDING_FACTOR = 8;
+const SUMMARY_TENSOR = 7;
+
+/** As in model_runs.py: numbers from -1 to 1. */
+function formula(tensor: number, count: number): Float64Array {
+  return Float64Array.from({ length: count }, (_, place) => {
+    let mixed = (Math.imul(place, 2654435761) + tensor * 40503) >>> 0;
+    mixed = (mixed ^ (mixed >>> 15)) >>> 0;
+    mixed = Math.imul(mixed, 2246822519) >>> 0;
+    mixed = (mixed ^ (mixed >>> 13)) >>> 0;
+    return mixed / 2 ** 31 - 1;
+  });
+}
+
+/** Where the elements of one of our tensors are in PyTorch's: convolutions [O, I, H, W], linear
+ * weights [out, in]. */
+function torchPlaces(shape: Shape): Int32Array {
+  const outputs = shape[shape.length - 1]!;
+  const inputs = shape.length === 4 ? shape[2]! : sizeOf(shape) / outputs;
+  const taps = sizeOf(shape) / outputs / inputs;
+  return Int32Array.from({ length: sizeOf(shape) }, (_, i) => {
+    if (shape.length === 1) return i;
+    const [output, rest] = [i % outputs, Math.floor(i / outputs)];
+    const [input, tap] = [rest % inputs, Math.floor(rest / inputs)];
+    return (output * inputs + input) * taps + tap;
+  });
+}
+
+function startValues(name: string, shape: Shape, tensor: number): Float32Array {
+  const places = torchPlaces(shape);
+  const values = formula(tensor, places.length);
+  if (shape.length === 1) {
+    const start = name.endsWith('.weight') ? 0.3 : 0;
+    return Float32Array.from(places, (place) => start + 0.1 * values[place]!);
+  }
+  const fanIn = sizeOf(shape) / shape[shape.length - 1]!;
+  return Float32Array.from(places, (place) => values[place]! * Math.sqrt(6 / fanIn));
+}
+
+/** The pixels, channels last. */
+function images(): Float32Array {
+  const values = formula(golden.imageTensor, samples * sizeOf(INPUT));
+  const area = side * side;
+  return Float32Array.from(values, (_, i) => {
+    const [sample, at] = [Math.floor(i / (3 * area)), i % (3 * area)];
+    return values[sample * 3 * area + (at % 3) * area + Math.floor(at / 3)]!;
+  });
+}
+
+function toleranceOf({ float32Differences }: ModelRun, part: Part): number {
+  return Math.max(TOLERANCE, ROUNDING_FACTOR * float32Differences[part]);
+}
+
+function expectSummary(
+  found: { readonly name: string; readonly values: Float32Array | Float64Array },
+  shape: Shape,
+  [length, product]: Summary,
+  tolerance: number,
+): void {
+  const { name, values } = found;
+  const places = torchPlaces(shape);
+  const pattern = formula(SUMMARY_TENSOR, places.length);
+  let [squares, dot] = [0, 0];
+  for (const [i, value] of values.entries()) {
+    squares += value * value;
+    dot += value * pattern[places[i]!]!;
+  }
+  // Gradients of biases in front of a normalization are 0 but for rounding.
+  const scale = Math.max(length, 1e-3);
+  expect(Math.abs(Math.sqrt(squares) - length), name).toBeLessThan(tolerance * scale);
+  expect(Math.abs(dot - product), name).toBeLessThan(tolerance * scale);
+}
+
+const labelOf = (sample: number): number => (sample * 3) % classes;
+
+/** One pass forward and backward, and the steps of the run on two replicas. */
+export async function expectTorchvision(model: string): Promise<void> {
+  const run = golden.runs.find(({ name }) => name === model)!;
+  const spec = convertNorm(namedModel(model, { inputShape: INPUT, classes }), { to: 'sync' });
+  const shapes = new Map<string, Shape>();
+  const x = images();
+  const parameters: Record<string, Float32Array> = {};
+  const bare = await trainerOf(spec, x);
+  for (const [parameter, { shape }] of bare.weights()) shapes.set(parameter, shape);
+  await bare.close();
+  for (const [tensor, parameter] of Object.keys(run.gradients).entries()) {
+    parameters[parameter] = startValues(parameter, shapes.get(parameter)!, tensor);
+  }
+  expectPass(run, spec, x, { parameters, shapes });
+
+  const weights = Object.entries(parameters).map(
+    ([parameter, values]) => [parameter, { shape: shapes.get(parameter)!, values }] as const,
+  );
+  const trainer = await trainerOf(spec, x, new Map(weights));
+  const losses: number[] = [];
+  for await (const progress of trainer.fit({ epochs: run.losses.length })) {
+    losses.push(progress.loss);
+  }
+  for (const [step, loss] of run.losses.entries()) {
+    expect(Math.abs(losses[step]! - loss), `step ${step}`).toBeLessThan(
+      toleranceOf(run, 'losses') * loss,
+    );
+  }
+  const after = trainer.weights();
+  await trainer.close();
+  const tolerance = toleranceOf(run, 'parameters');
+  for (const [name, summary] of Object.entries(run.parameters)) {
+    const { values } = after.get(name)!;
+    expectSummary({ name, values }, shapes.get(name)!, summary, tolerance);
+  }
+}
+
+function expectPass(
+  run: ModelRun,
+  spec: ReturnType<typeof convertNorm>,
+  x: Float32Array,
+  { parameters, shapes }: { parameters: Tensors; shapes: ReadonlyMap<string, Shape> },
+): void {
+  const own = Object.fromEntries(
+    Object.entries(parameters).map(([name, values]) => [`graph.${name}`, values]),
+  );
+  const pass = {
+    spec,
+    inputShape: INPUT,
+    shards: [4, 4],
+    x,
+    parameters: own,
+    mode: 'fast',
+  } as const;
+  const { y } = runLayer(pass);
+  const largest = Math.max(...run.outputs.map(Math.abs));
+  for (const [i, output] of run.outputs.entries()) {
+    expect(Math.abs(y[i]! - output), `output ${i}`).toBeLessThan(
+      toleranceOf(run, 'outputs') * largest,
+    );
+  }
+  const { gradients } = runLayer({ ...pass, dy: crossEntropyGradient(y) });
+  for (const [name, summary] of Object.entries(run.gradients)) {
+    const values = gradients[`graph.${name}`]!;
+    expectSummary({ name, values }, shapes.get(name)!, summary, toleranceOf(run, 'gradients'));
+  }
+}
+
+/** Of the mean over the samples. */
+function crossEntropyGradient(logits: Float32Array): Float32Array {
+  return logits.map((logit, i) => {
+    const sample = Math.floor(i / classes);
+    const own = logits.subarray(sample * classes, (sample + 1) * classes);
+    const share = Math.exp(logit) / own.reduce((sum, other) => sum + Math.exp(other), 0);
+    return (share - (i % classes === labelOf(sample) ? 1 : 0)) / samples;
+  });
+}
+
+function trainerOf(
+  model: ReturnType<typeof convertNorm>,
+  x: Float32Array,
+  weights?: ReadonlyMap<string, { readonly shape: Shape; readonly values: Float32Array }>,
+): Promise<Trainer> {
+  const targets = Int32Array.from({ length: samples }, (_, sample) => labelOf(sample));
+  const data: Dataset = {
+    name: 'golden',
+    inputShape: INPUT,
+    inputType: 'f32',
+    task: { kind: 'classification', classes },
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
+    train: { count: samples, inputs: x, targets },
+    test: { count: 0, inputs: new Float32Array(0), targets: new Int32Array(0) },
+  };
+  return Trainer.start({
+    model,
+    data,
+    optimizer: sgd({ lr: golden.learningRate, momentum: golden.momentum }),
+    globalBatch: samples,
+    replicas: 2,
+    workers: 2,
+    shuffle: false,
+    ...(weights !== undefined && { weights, strictWeights: false }),
+  });
+}
