@@ -28,7 +28,7 @@ export function makeGroupNorm(work: Workspace, rules: TensorRules, groups: Group
     eps,
     bind(setup, samples) {
       const coefficientsPtr = work.takeDoubles(samples * 4 * channels);
-      const scratchPtr = work.takeDoubles(groupNormScratchLength(channels));
+      const scratchPtr = work.takeDoubles(groupNormScratchLength(channels, samples));
       const ptrOf = (sample: number): number =>
         coefficientsPtr + sample * 4 * channels * DOUBLE_BYTES;
       const { forward, backward } = bindGroupNorm({

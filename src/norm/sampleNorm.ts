@@ -14,7 +14,7 @@ export interface GroupNormSetup extends NormSetup {
   readonly rowsPerSample: number;
   /** 4 C float64 for each sample, kept from forward to backward. */
   readonly coefficientsPtr: number;
-  /** {@link groupNormScratchLength} float64. */
+  /** {@link groupNormScratchLength} float64 for all samples. */
   readonly scratchPtr: number;
   /** Is shown the moments of each sample, in order. */
   readonly observe?: (sample: number, momentsPtr: number) => void;
@@ -36,34 +36,80 @@ export interface BoundSampleNorm {
   backward(): void;
 }
 
-/** Gradient coefficients, then moments or sums, of one sample. */
-export function groupNormScratchLength(channels: number): number {
-  return gradCoefficientsLength(channels) + 1 + 2 * channels;
+/** Moments or sums of one sample, then the gradient coefficients of each. */
+export function groupNormScratchLength(channels: number, samples: number): number {
+  return vectorLength(channels) + samples * gradCoefficientsLength(channels);
 }
 
-/** Binds a group normalization; with numGroups = channels it is an instance normalization. */
+/** Even, so that what follows lies on 16 bytes. */
+function vectorLength(channels: number): number {
+  return 2 + 2 * channels;
+}
+
+/** Binds a group normalization; with numGroups = channels it is an instance normalization. All
+ * samples are read before any is written: read and written alternately they take up to a fifth
+ * longer, although the second reading is then from the nearest caches. */
 export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
+  return { forward: bindGroupForward(setup), backward: bindGroupBackward(setup) };
+}
+
+/** The distances in memory from one sample to the next. */
+function groupStrides({ channels, rowsPerSample }: GroupNormSetup) {
+  return {
+    sampleBytes: rowsPerSample * channels * FLOAT_BYTES,
+    setBytes: 4 * channels * DOUBLE_BYTES,
+    gradSetBytes: gradCoefficientsLength(channels) * DOUBLE_BYTES,
+  };
+}
+
+function bindGroupForward(setup: GroupNormSetup): () => void {
   const { kernels, step, channels, numGroups, rowsPerSample, eps, weightPtr, biasPtr } = setup;
-  const sampleBytes = rowsPerSample * channels * FLOAT_BYTES;
-  const setBytes = 4 * channels * DOUBLE_BYTES;
+  const { sampleBytes, setBytes } = groupStrides(setup);
   const passes = bindPasses(setup);
-  const gradCoefficientsPtr = setup.scratchPtr;
-  const vectorPtr = setup.scratchPtr + gradCoefficientsLength(channels) * DOUBLE_BYTES;
+  const vectorPtr = setup.scratchPtr;
+
+  const takeStatistics = (sample: number): void => {
+    const xPtr = setup.xPtr + sample * sampleBytes;
+    const coefficientsPtr = setup.coefficientsPtr + sample * setBytes;
+    // The pivots lie where the coefficients will.
+    kernels.momentsF32(xPtr, rowsPerSample, channels, coefficientsPtr, vectorPtr);
+    setup.observe?.(sample, vectorPtr);
+    kernels.groupNormCoefficients(
+      vectorPtr,
+      channels,
+      numGroups,
+      eps,
+      weightPtr,
+      biasPtr,
+      coefficientsPtr,
+    );
+  };
+
+  return () => {
+    const samples = step.grainStart[setup.countGrains]!;
+    for (let sample = 0; sample < samples; sample++) takeStatistics(sample);
+    for (let sample = 0; sample < samples; sample++) {
+      const at = sample * sampleBytes;
+      const coefficientsPtr = setup.coefficientsPtr + sample * setBytes;
+      passes.normalize(setup.xPtr + at, setup.yPtr + at, rowsPerSample, channels, coefficientsPtr);
+    }
+  };
+}
+
+function bindGroupBackward(setup: GroupNormSetup): () => void {
+  const { kernels, step, channels, numGroups, rowsPerSample, weightPtr } = setup;
+  const { sampleBytes, setBytes, gradSetBytes } = groupStrides(setup);
+  const passes = bindPasses(setup);
+  const vectorPtr = setup.scratchPtr;
+  const gradCoefficientsPtr = vectorPtr + vectorLength(channels) * DOUBLE_BYTES;
   const leaves = leafGradients(channels, [setup.weightGrad, setup.biasGrad]);
 
-  const backwardSample = (sample: number, grain: number): void => {
+  const takeGradSums = (sample: number, grain: number): void => {
     const xPtr = setup.xPtr + sample * sampleBytes;
     const dyPtr = setup.dyPtr + sample * sampleBytes;
-    const coefficientsPtr = setup.coefficientsPtr + sample * setBytes;
-    passes.gradSums(
-      xPtr,
-      dyPtr,
-      rowsPerSample,
-      channels,
-      coefficientsPtr,
-      gradCoefficientsPtr,
-      vectorPtr,
-    );
+    const setPtr = setup.coefficientsPtr + sample * setBytes;
+    const gradPtr = gradCoefficientsPtr + sample * gradSetBytes;
+    passes.gradSums(xPtr, dyPtr, rowsPerSample, channels, setPtr, gradPtr, vectorPtr);
     const weightLeaf = setup.weightGrad?.leafPtr(grain);
     const biasLeaf = setup.biasGrad?.leafPtr(grain);
     const productsPtr = vectorPtr + channels * DOUBLE_BYTES;
@@ -76,44 +122,27 @@ export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
       channels,
       numGroups,
       weightPtr,
-      coefficientsPtr,
-      gradCoefficientsPtr,
-    );
-    const dxPtr = setup.dxPtr + sample * sampleBytes;
-    passes.inputGrad(
-      xPtr,
-      dyPtr,
-      dxPtr,
-      rowsPerSample,
-      channels,
-      coefficientsPtr,
-      gradCoefficientsPtr,
+      setPtr,
+      gradPtr,
     );
   };
 
-  return {
-    forward() {
-      const samples = step.grainStart[setup.countGrains]!;
-      for (let sample = 0; sample < samples; sample++) {
-        const xPtr = setup.xPtr + sample * sampleBytes;
-        const coefficientsPtr = setup.coefficientsPtr + sample * setBytes;
-        // The pivots lie where the coefficients will.
-        kernels.momentsF32(xPtr, rowsPerSample, channels, coefficientsPtr, vectorPtr);
-        setup.observe?.(sample, vectorPtr);
-        kernels.groupNormCoefficients(
-          vectorPtr,
-          channels,
-          numGroups,
-          eps,
-          weightPtr,
-          biasPtr,
-          coefficientsPtr,
-        );
-        const yPtr = setup.yPtr + sample * sampleBytes;
-        passes.normalize(xPtr, yPtr, rowsPerSample, channels, coefficientsPtr);
-      }
-    },
-    backward: () => sumGrains(setup, leaves, backwardSample),
+  return () => {
+    sumGrains(setup, leaves, takeGradSums);
+    if (setup.dxPtr === 0) return;
+    const samples = step.grainStart[setup.countGrains]!;
+    for (let sample = 0; sample < samples; sample++) {
+      const at = sample * sampleBytes;
+      passes.inputGrad(
+        setup.xPtr + at,
+        setup.dyPtr + at,
+        setup.dxPtr + at,
+        rowsPerSample,
+        channels,
+        setup.coefficientsPtr + sample * setBytes,
+        gradCoefficientsPtr + sample * gradSetBytes,
+      );
+    }
   };
 }
 

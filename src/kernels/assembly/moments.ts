@@ -5,7 +5,7 @@
 // Merging: Chan, Golub, LeVeque 1979.
 
 import { IS_WIDE } from './build';
-import { addLanes, high, low } from './lanes';
+import { addLanes, high, low, narrow, storeLanes } from './lanes';
 import { addByProduct, mulAdd } from './math';
 
 /** Of fewer rows the rounding of float32 does not average out. */
@@ -39,7 +39,7 @@ export function momentsF32(
   if (rows < MIN_ROWS || channels < MIN_CHANNELS) {
     const m2Ptr = vectorPtr + 8 + ((<usize>channels) << 3);
     for (let i = 0; i < channels; i++) f64.store(m2Ptr + ((<usize>i) << 3), MARK);
-    for (let channel = 0; channel < channels; channel += 4) {
+    for (let channel = 0; channel < channels; channel += 8) {
       exactMoments(xPtr, rows, channels, channel, vectorPtr);
     }
     return;
@@ -66,15 +66,20 @@ export function momentsF32(
 /** The means of some rows, as float32. */
 function findPivots(xPtr: usize, rows: i32, channels: i32, pivotsPtr: usize): void {
   const strideBytes = (<usize>(rows / PIVOT_ROWS) * <usize>channels) << 2;
-  for (let channel = 0; channel < channels; channel++) {
+  const share = f64x2.splat(1 / <f64>PIVOT_ROWS);
+  for (let channel = 0; channel < channels; channel += 4) {
     const at = (<usize>channel) << 2;
     let x = xPtr + at;
-    let sum: f64 = 0;
+    let sumLow = f64x2.splat(0),
+      sumHigh = f64x2.splat(0);
     for (let i = 0; i < PIVOT_ROWS; i++) {
-      sum += f32.load(x);
+      const value = v128.load(x);
+      sumLow = f64x2.add(sumLow, low(value));
+      sumHigh = f64x2.add(sumHigh, high(value));
       x += strideBytes;
     }
-    f32.store(pivotsPtr + at, <f32>(sum / <f64>PIVOT_ROWS));
+    const means = narrow(f64x2.mul(sumLow, share), f64x2.mul(sumHigh, share));
+    storeLanes(pivotsPtr + at, means, channels - channel);
   }
 }
 
@@ -189,44 +194,75 @@ function finishMoments(xPtr: usize, pivotPtr: usize, channels: i32, vectorPtr: u
     f64.store(meanPtr + at, mean);
     f64.store(m2Ptr + at, isGood ? m2 : MARK);
   }
-  for (let channel = 0; channel < channels; channel += 4) {
+  for (let channel = 0; channel < channels; channel += 8) {
     let isBad = false;
-    for (let i = channel; i < min(channel + 4, channels); i++) {
+    for (let i = channel; i < min(channel + 8, channels); i++) {
       isBad = isBad || f64.load(m2Ptr + ((<usize>i) << 3)) == MARK;
     }
     if (isBad) exactMoments(xPtr, <i32>count, channels, channel, vectorPtr);
   }
 }
 
-/** Moments in float64 lanes, about the first row, of those of the four channels from `channel` on
- * that are marked. */
+/** Moments in float64 lanes, about the first row, of those of the eight channels from `channel` on
+ * that are marked: sums of four alone wait for each other. */
 function exactMoments(xPtr: usize, rows: i32, channels: i32, channel: i32, vectorPtr: usize): void {
   const rowBytes = (<usize>channels) << 2;
-  const firstPtr = xPtr + ((<usize>channel) << 2);
-  const pivot = v128.load(firstPtr);
-  const pivotLow = low(pivot);
-  const pivotHigh = high(pivot);
-  let sumLow = f64x2.splat(0),
-    sumHigh = f64x2.splat(0);
-  let squareLow = f64x2.splat(0),
-    squareHigh = f64x2.splat(0);
-  let x = firstPtr;
+  const valid = channels - channel;
+  // Where there are four only, they are taken twice.
+  const next: usize = valid > 4 ? 16 : 0;
+  let x = xPtr + ((<usize>channel) << 2);
+  const pivot0 = v128.load(x);
+  const pivot1 = v128.load(x + next);
+  const pivotLow0 = low(pivot0),
+    pivotHigh0 = high(pivot0);
+  const pivotLow1 = low(pivot1),
+    pivotHigh1 = high(pivot1);
+  let sumLow0 = f64x2.splat(0),
+    sumHigh0 = f64x2.splat(0);
+  let sumLow1 = f64x2.splat(0),
+    sumHigh1 = f64x2.splat(0);
+  let squareLow0 = f64x2.splat(0),
+    squareHigh0 = f64x2.splat(0);
+  let squareLow1 = f64x2.splat(0),
+    squareHigh1 = f64x2.splat(0);
+  const count = <f64>rows;
+  // As in momentsF32.
+  const one = f64x2.splat(count / count);
   for (let i = 0; i < rows; i++) {
-    const value = v128.load(x);
-    const dLow = f64x2.sub(low(value), pivotLow);
-    const dHigh = f64x2.sub(high(value), pivotHigh);
-    sumLow = f64x2.add(sumLow, dLow);
-    sumHigh = f64x2.add(sumHigh, dHigh);
-    squareLow = f64x2.add(squareLow, f64x2.mul(dLow, dLow));
-    squareHigh = f64x2.add(squareHigh, f64x2.mul(dHigh, dHigh));
+    const value0 = v128.load(x);
+    const low0 = f64x2.sub(low(value0), pivotLow0);
+    sumLow0 = addExactly(sumLow0, low0, one);
+    squareLow0 = f64x2.add(squareLow0, f64x2.mul(low0, low0));
+    const high0 = f64x2.sub(highAt(x, value0), pivotHigh0);
+    sumHigh0 = addExactly(sumHigh0, high0, one);
+    squareHigh0 = f64x2.add(squareHigh0, f64x2.mul(high0, high0));
+    const value1 = v128.load(x + next);
+    const low1 = f64x2.sub(low(value1), pivotLow1);
+    sumLow1 = addExactly(sumLow1, low1, one);
+    squareLow1 = f64x2.add(squareLow1, f64x2.mul(low1, low1));
+    const high1 = f64x2.sub(highAt(x + next, value1), pivotHigh1);
+    sumHigh1 = addExactly(sumHigh1, high1, one);
+    squareHigh1 = f64x2.add(squareHigh1, f64x2.mul(high1, high1));
     x += rowBytes;
   }
-  const valid = channels - channel;
   const m2Bytes = (<usize>channels) << 3;
   const to = vectorPtr + 8 + ((<usize>channel) << 3);
-  const count = <f64>rows;
-  replaceMarked(to, m2Bytes, pivotLow, sumLow, squareLow, count, valid);
-  if (valid > 2) replaceMarked(to + 16, m2Bytes, pivotHigh, sumHigh, squareHigh, count, valid - 2);
+  replaceMarked(to, m2Bytes, pivotLow0, sumLow0, squareLow0, count, valid);
+  if (valid > 2) {
+    replaceMarked(to + 16, m2Bytes, pivotHigh0, sumHigh0, squareHigh0, count, valid - 2);
+  }
+  if (valid > 4) {
+    replaceMarked(to + 32, m2Bytes, pivotLow1, sumLow1, squareLow1, count, valid - 4);
+  }
+  if (valid > 6) {
+    replaceMarked(to + 48, m2Bytes, pivotHigh1, sumHigh1, squareHigh1, count, valid - 6);
+  }
+}
+
+/** sum + a by the pipes that are free: in the narrow builds as a product it lacks a register. */
+@inline
+function addExactly(sum: v128, a: v128, one: v128): v128 {
+  return IS_WIDE ? addByProduct(sum, a, one) : f64x2.add(sum, a);
 }
 
 /** Stores mean and M2 of one or two channels, as far as they are marked. */

@@ -26,8 +26,9 @@ export function groupNormCoefficients(
       at += 8;
       const delta = f64.load(vectorPtr + at) - mean;
       const total = count + countRows;
-      mean += delta * (countRows / total);
-      m2 += f64.load(vectorPtr + at + arrayBytes) + delta * delta * (count * (countRows / total));
+      const share = countRows / total;
+      mean += delta * share;
+      m2 += f64.load(vectorPtr + at + arrayBytes) + delta * delta * (count * share);
       count = total;
     }
     const invStd = 1 / Math.sqrt(m2 / count + eps);
@@ -66,19 +67,14 @@ export function groupNormGradCoefficients(
       sum += weight * f64.load(sumsPtr + ((<usize>channel) << 3));
       product += weight * f64.load(sumsPtr + arrayBytes + ((<usize>channel) << 3));
     }
+    // What all channels of the group share.
+    const mean = f64.load(coefficientsPtr + ((<usize>first) << 3));
+    const invStd = f64.load(coefficientsPtr + arrayBytes + ((<usize>first) << 3));
+    const b = (invStd * sum) / count;
+    const k = (invStd * invStd * product) / count;
     for (let channel = first; channel < first + width; channel++) {
-      const at = (<usize>channel) << 3;
-      const invStd = f64.load(coefficientsPtr + arrayBytes + at);
-      storeGradCoefficients(
-        outPtr,
-        channel,
-        channels,
-        count,
-        f64.load(coefficientsPtr + at),
-        invStd * weightOf(weightPtr, channel),
-        (invStd * sum) / count,
-        (invStd * invStd * product) / count,
-      );
+      const a = invStd * weightOf(weightPtr, channel);
+      storeGradCoefficients(outPtr, channel, channels, count, mean, a, b, k);
     }
   }
 }

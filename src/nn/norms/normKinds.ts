@@ -234,7 +234,7 @@ const groupedWorkspace: LayerKind<GroupNormSpec | InstanceNormSpec>['workspace']
   { capacity },
 ) => [
   { name: 'coefficients', type: 'f64', shape: [capacity, 4 * channels] },
-  { name: 'scratch', type: 'f64', shape: [groupNormScratchLength(channels)] },
+  { name: 'scratch', type: 'f64', shape: [groupNormScratchLength(channels, capacity)] },
 ];
 
 export const groupNormKind: LayerKind<GroupNormSpec> = {
