@@ -1,12 +1,13 @@
 // What the benchmarks compute: the two nets that are trained, and for kernels alone the layer whose
-// speed is published most often, 64 to 64 channels on 32x32, and the layers of mobile nets.
+// speed is published most often, 64 to 64 channels on 32x32, the layers of mobile nets, and first
+// layers with large kernels.
 
 import { type Dataset, nn } from '../src/index.ts';
 
 export const NETS = ['refnet', 'resnet20'] as const;
 export type NetName = (typeof NETS)[number];
 
-export const KERNEL_NETS = [...NETS, 'wide', 'depthwise', 'pointwise'] as const;
+export const KERNEL_NETS = [...NETS, 'wide', 'depthwise', 'pointwise', 'stem7', 'stem5'] as const;
 export type KernelNetName = (typeof KERNEL_NETS)[number];
 
 export const CLASSES = 10;
@@ -18,6 +19,8 @@ export const INPUT_SHAPES: Readonly<Record<KernelNetName, Dataset['inputShape']>
   wide: [32, 32, 64],
   depthwise: [56, 56, 64],
   pointwise: [14, 14, 256],
+  stem7: [112, 112, 3],
+  stem5: [64, 64, 3],
 };
 
 /** The model of a net, with local batch normalization. */
@@ -35,6 +38,10 @@ export function modelOf(net: KernelNetName) {
       ]);
     case 'pointwise':
       return nn.sequential([nn.batchNorm(256), convolution(256, 256, 1)]);
+    case 'stem7':
+      return nn.sequential([convolution(3, 64, 7, { stride: 2 })]);
+    case 'stem5':
+      return nn.sequential([convolution(3, 32, 5, { stride: 2 }), convolution(32, 64, 5)]);
     default:
       return nn.namedModel(net, { inputShape: INPUT_SHAPES[net], classes: CLASSES });
   }

@@ -43,6 +43,7 @@ const RUNS: readonly (readonly [keyof KernelExports, Run])[] = [
   // Weights that do not fit the way of small kernels.
   ['convTilesF32', (kernels, values) => runConv(kernels, values, 30)],
   ['convWeightGradTilesF32', runWeightGrad],
+  ['convWeightGradTilesF32', runStripGrad],
   ['winogradInputF32', (kernels, values) => runTransform(kernels.winogradInputF32, values, -1)],
   [
     'winogradOutputGradF32',
@@ -185,6 +186,21 @@ function runWeightGrad(kernels: KernelExports, values: Values): void {
     OUT_PTR,
     outChannels * FLOAT_BYTES,
     0,
+    0,
+  );
+}
+
+/** A single tap of 16 channels, summed from packed strips. */
+function runStripGrad(kernels: KernelExports, values: Values): void {
+  const { outHeight, outWidth, inColumns, inRows } = SHAPE;
+  const [pixelBytes, outBytes] = [16 * FLOAT_BYTES, 32 * FLOAT_BYTES];
+  const rowBytes = inColumns * pixelBytes;
+  kernels.convWeightGradTilesF32(
+    values(inRows * inColumns * 16),
+    ...([2 * rowBytes, 2 * pixelBytes, 1, rowBytes, 1, 0, 16] as const),
+    values(outHeight * outWidth * 32),
+    ...([outWidth * outBytes, outBytes, outHeight, outWidth, 32, OUT_PTR, outBytes, 0] as const),
+    values(224 * (16 + 16)),
   );
 }
 

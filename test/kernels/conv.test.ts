@@ -227,6 +227,7 @@ describe.each(BUILDS)('convolution kernels, %s build', (build) => {
       gradPtr,
       dyBytes,
       start === undefined ? 0 : 1,
+      0,
     );
     expect(fixture.f32(gradPtr, length + 1)[length]).toBeNaN();
     return fixture.f32(gradPtr, length).slice();
@@ -275,7 +276,7 @@ describe.each(BUILDS)('convolution kernels, %s build', (build) => {
     const gradPtr = fixture.reserve(12);
     const xPtr = fixture.place(testValues(8));
     const steps = [0, 16, 1, 16, 1, 16, 4] as const;
-    kernels.convWeightGradTilesF32(xPtr, ...steps, xPtr, 0, 12, 1, 0, 3, gradPtr, 12, 0);
+    kernels.convWeightGradTilesF32(xPtr, ...steps, xPtr, 0, 12, 1, 0, 3, gradPtr, 12, 0, 0);
     expect(fixture.f32(gradPtr, 12)).toEqual(new Float32Array(12));
   });
 

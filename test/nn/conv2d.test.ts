@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { conv2dKind, convAxes } from '../../src/nn/conv/conv2dKind.ts';
+import { gradStripFloats } from '../../src/nn/conv/gradStrips.ts';
 import { isWinograd } from '../../src/nn/conv/winogradPlan.ts';
 import { directConvolutions } from '../../src/nn/convert/directConvolutions.ts';
 import { type Conv2dOptions, type Conv2dSpec, conv2d } from '../../src/nn/specs/conv2d.ts';
@@ -67,6 +68,11 @@ const DIRECT_CASES = WINOGRAD_CASES.slice(0, 4).map(({ name, spec, inputShape })
   spec: directConvolutions(spec),
   inputShape,
 }));
+/** Those whose weight gradient is summed from packed strips. */
+const STRIP_CASES: readonly ProofCase[] = [
+  item([160, 32], { kernel: 1 }, [6, 6]),
+  item([160, 64], { kernel: 2, groups: 2 }, [7, 7]),
+];
 /** Of F(4x4, 3x3), whose error is 2.5 times that of a plain sum. */
 const WINOGRAD_SUMS = { ...FLOAT32_SUMS, activations: 5e-6, weights: 5e-6 };
 
@@ -74,6 +80,7 @@ describe('conv2d', () => {
   describeReference(CASES, FLOAT32_SUMS);
   describeReference(WINOGRAD_CASES, WINOGRAD_SUMS);
   describeReference(DIRECT_CASES, FLOAT32_SUMS);
+  describeReference(STRIP_CASES, FLOAT32_SUMS);
   describeGoldenLayer('conv2d', FLOAT32_SUMS);
   describe('asked to be direct', () => {
     describeGoldenLayer('conv2d', FLOAT32_SUMS, { algorithm: 'direct' });
@@ -93,6 +100,21 @@ describe('conv2d', () => {
     }
     const few = conv2d(16, 16, { kernel: 3, padding: 1 });
     expect(isWinograd(few, convAxes(few, [4, 1, 16]))).toBe(false);
+  });
+
+  it('packs strips for its weight gradient where pixels are far apart', () => {
+    const floatsOf = ({ spec, inputShape }: ProofCase): number =>
+      gradStripFloats(spec as Conv2dSpec, convAxes(spec as Conv2dSpec, inputShape));
+    expect(STRIP_CASES.map(floatsOf)).toEqual([224 * (16 + 160), 224 * (16 + 256)]);
+    const others = [
+      // Near pixels, few pixels, few output channels, strips that are not whole.
+      item([144, 144], { kernel: 1 }, [6, 6]),
+      item([160, 32], { kernel: 1 }),
+      item([160, 16], { kernel: 1 }, [6, 6]),
+      item([160, 40], { kernel: 1 }, [6, 6]),
+      item([168, 32], { kernel: 1 }, [6, 6]),
+    ];
+    expect(others.map(floatsOf)).toEqual([0, 0, 0, 0, 0]);
   });
 
   it.each(MODES)('has the bits of the implicit matrix product where it is direct, %s', (mode) => {

@@ -28,7 +28,10 @@ export interface ConvKernels {
   ): void;
   /** grad[k][c] = sum over pixels of x[pixel + tap k] * dy[pixel][c], k running over (tapY, tapX,
    * segment); with `accumulate` added to what is there. The sum is made band by band of pixels, and
-   * the bands are added in order; bands depend on the output's size and dyPixelBytes alone. */
+   * the bands are added in order; bands depend on the output's size and dyPixelBytes alone.
+   * `scratchPtr`: 0, or room for packed strips, faster where pixels are far apart, with the same
+   * bits: 224 * (16 + min(256, rows of grad)) floats. It asks for at least one pixel, for at least
+   * 128 dyPixelBytes, and for a segmentLength and outChannels that are multiples of 16. */
   convWeightGradTilesF32(
     xPtr: number,
     rowStepBytes: number,
@@ -47,6 +50,7 @@ export interface ConvKernels {
     gradPtr: number,
     gradRowBytes: number,
     accumulate: number,
+    scratchPtr: number,
   ): void;
   /** Packs a [rows, columns] matrix into panels of 8 columns: dst[panel][row][8], zero-filled. */
   packPanelsF32(

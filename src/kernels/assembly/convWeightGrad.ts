@@ -4,6 +4,7 @@
 // Each element has ONE order of operations, wherever it falls in a tile.
 
 import { IS_WIDE } from './build';
+import { gradFromStrips } from './convGradStrips';
 import { splat, storeChannels, TILE_CHANNELS } from './convTile';
 import { wideGradTile } from './convWeightGradWide';
 import { WIDE_CHANNELS } from './convWide';
@@ -37,6 +38,7 @@ export function convWeightGradTilesF32(
   gradPtr: usize,
   gradRowBytes: usize,
   accumulate: i32,
+  scratchPtr: usize,
 ): void {
   const isLine = dyPixelBytes <= LINE_BYTES;
   const fitting = (isLine ? LINE_BAND_BYTES : BAND_BYTES) / <i32>dyPixelBytes;
@@ -45,6 +47,31 @@ export function convWeightGradTilesF32(
   // pixels is stored, too.
   const columns = evenly(outWidth, pixels);
   const rows = evenly(outHeight, max(pixels / max(columns, 1), 1));
+  if (scratchPtr) {
+    gradFromStrips(
+      xPtr,
+      rowStepBytes,
+      pixelStepBytes,
+      tapsY,
+      tapStepYBytes,
+      tapsX,
+      tapStepXBytes,
+      segmentLength,
+      dyPtr,
+      dyRowBytes,
+      dyPixelBytes,
+      outHeight,
+      outWidth,
+      outChannels,
+      gradPtr,
+      gradRowBytes,
+      accumulate,
+      rows,
+      columns,
+      scratchPtr,
+    );
+    return;
+  }
   let row = 0;
   do {
     let column = 0;

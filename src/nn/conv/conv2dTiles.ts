@@ -15,9 +15,10 @@ import {
   type SamplePasses,
   type TapSteps,
 } from './convSteps.ts';
+import { gradStripFloats } from './gradStrips.ts';
 
-/** The memory that the passes need besides the bordered input: packed weights, and a bordered
- * gradient where taps reach over its edge. */
+/** The memory that the passes need besides the bordered input: packed weights, strips of the weight
+ * gradient's inputs, and a bordered gradient where taps reach over its edge. */
 export function tilesWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly WorkspaceDeclaration[] {
   const { groups, kernel, inChannels, outChannels } = spec;
   const rows = (kernel[0] * kernel[1] * inChannels) / groups;
@@ -25,9 +26,13 @@ export function tilesWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Works
   const panels = [groups, panelCount(outChannels / groups), rows, PANEL_CHANNELS];
   const gradPanels = [(plan.groupPanelsBytes * groups) / FLOAT_BYTES];
   const paddedGrad = [plan.paddedHeight, plan.paddedWidth, outChannels];
+  const stripFloats = gradStripFloats(spec, axes);
   return [
     { name: 'panels', type: 'f32', shape: panels, isScratch: true },
     { name: 'gradPanels', type: 'f32', shape: gradPanels, isScratch: true },
+    ...(stripFloats > 0
+      ? [{ name: 'gradStrips', type: 'f32', shape: [stripFloats], isScratch: true } as const]
+      : []),
     ...(plan.isBordered
       ? [{ name: 'paddedGrad', type: 'f32', shape: paddedGrad, isScratch: false } as const]
       : []),
@@ -39,7 +44,7 @@ export function bindTiles(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): S
   const plan = planTiles(spec, axes);
   return {
     ...bindForward(spec, plan, binding),
-    weightGrad: bindWeightGrad(plan, binding),
+    weightGrad: bindWeightGrad(spec, axes, plan, binding),
     ...bindInputGrad(spec, axes, plan, binding),
   };
 }
@@ -127,7 +132,14 @@ function bindForward(
   };
 }
 
-function bindWeightGrad(plan: TilePlan, { kernels }: Binding): SamplePasses['weightGrad'] {
+function bindWeightGrad(
+  spec: Conv2dSpec,
+  axes: ConvAxes,
+  plan: TilePlan,
+  binding: Binding,
+): SamplePasses['weightGrad'] {
+  const { kernels } = binding;
+  const stripsPtr = gradStripFloats(spec, axes) > 0 ? binding.workspacePtr('gradStrips') : 0;
   const { groups, groupOut, inBytes, outBytes, rowBytes, pixelBytes } = plan;
   const { rowStepBytes, pixelStepBytes, tapsY, tapStepYBytes, tapsX, tapStepXBytes } = plan;
   const { segmentLength, height, width } = plan;
@@ -151,6 +163,7 @@ function bindWeightGrad(plan: TilePlan, { kernels }: Binding): SamplePasses['wei
         gradPtr + g * outBytes,
         pixelBytes,
         accumulate,
+        stripsPtr,
       );
     }
   };

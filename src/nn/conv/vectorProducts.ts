@@ -133,6 +133,7 @@ function bindGradient(
         gradient.leafPtr(grain),
         rowBytes,
         0,
+        0,
       );
       gradient.fold(grain);
     }
