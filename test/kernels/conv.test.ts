@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   type ConvRefOptions,
-  conv2dInputGradRef,
   conv2dRef,
   conv2dWeightGradRef,
   convOutputSizeRef,
@@ -323,45 +322,6 @@ describe.each(BUILDS)('convolution kernels, %s build', (build) => {
       const [row, column] = [Math.floor(i / (length + 1)), i % (length + 1)];
       const expected = column < length ? source[row * (length + 2) + column] : Number.NaN;
       expect(copied[i]).toBe(expected);
-    }
-  });
-
-  it.each(CHANNELS)('depthwise kernels equal their twins, %d channels', (channels) => {
-    for (const geometry of GEOMETRIES) {
-      fixture.reset();
-      const o = optionsOf(geometry, channels, channels, channels);
-      const { x, weight, bias, dy } = inputsOf(o);
-      const [outHeight, outWidth] = convOutputSizeRef(o);
-      const taps = o.kernel[0] * o.kernel[1];
-      const [xPtr, weightPtr] = [fixture.place(x), fixture.place(weight)];
-      const outPtr = fixture.reserve(dy.length);
-      const out = [outHeight, outWidth] as const;
-      const biasPtr = fixture.place(bias);
-      kernels.depthwiseF32(xPtr, ...stepsOf(o), channels, weightPtr, biasPtr, outPtr, ...out);
-      const magnitude = conv2dRef(abs(x), abs(weight), abs(bias), o);
-      expectClose(
-        fixture.f32(outPtr, dy.length),
-        conv2dRef(x, weight, bias, o),
-        magnitude,
-        taps + 1,
-      );
-      expect(fixture.f32(outPtr, dy.length + 1)[dy.length]).toBeNaN();
-
-      const dyPtr = fixture.place(dy);
-      const dxPtr = fixture.place(new Float32Array(x.length));
-      kernels.depthwiseInputGradF32(dxPtr, ...stepsOf(o), channels, weightPtr, dyPtr, ...out);
-      const dxMagnitude = conv2dInputGradRef(abs(dy), abs(weight), o);
-      const dx = fixture.f32(dxPtr, x.length);
-      expectClose(dx, conv2dInputGradRef(dy, weight, o), dxMagnitude, taps);
-
-      const gradPtr = fixture.reserve(weight.length);
-      kernels.depthwiseWeightGradF32(xPtr, ...stepsOf(o), channels, dyPtr, ...out, gradPtr, 0);
-      const gradMagnitude = conv2dWeightGradRef(abs(x), abs(dy), o);
-      const grad = fixture.f32(gradPtr, weight.length);
-      expectClose(grad, conv2dWeightGradRef(x, dy, o), gradMagnitude, outHeight * outWidth);
-      const once = grad.slice();
-      kernels.depthwiseWeightGradF32(xPtr, ...stepsOf(o), channels, dyPtr, ...out, gradPtr, 1);
-      expect(grad).toEqual(once.map((value) => 2 * value));
     }
   });
 });

@@ -45,6 +45,7 @@ const CASES: readonly ProofCase[] = [
   item([6, 18], { kernel: 3, padding: 1, groups: 6 }),
   item([7, 7], { kernel: 3, padding: 1, groups: 7 }),
   item([5, 5], { kernel: 3, padding: 1, stride: 2, groups: 5 }, [6, 7]),
+  item([5, 5], { kernel: [2, 3], padding: 4, stride: 2, groups: 5 }, [6, 7]),
   item([5, 5], { kernel: [2, 3], padding: [1, 2], dilation: [2, 2], groups: 5, bias: false }),
   item([2, 3], { kernel: [5, 6] }),
   item([2, 4], { kernel: 3, padding: 4 }, [3, 4]),

@@ -1,18 +1,32 @@
-// The weight gradient of a depthwise convolution of one padded sample. Steps are those of conv.ts.
+// The weight gradient of a depthwise convolution of one sample, on planes as in depthwise.ts.
 
 import { IS_WIDE } from './build';
+import { copyToPlane, PLANE_PIXEL_BYTES } from './depthwisePlane';
 import { storeLanes } from './lanes';
 import { mulAdd } from './math';
+import { loadSecond, TURN_BYTES } from './turn';
+
+/** A band of rows stays in the first cache while its vectors are summed one after the other. */
+const BAND_BYTES: usize = 24 * 1024;
+const TAPS: usize = 9;
 
 export function depthwiseWeightGradF32(
   xPtr: usize,
+  xRowBytes: usize,
+  height: i32,
+  width: i32,
+  channels: i32,
+  planePtr: usize,
+  insidePtr: usize,
+  spreadRowBytes: usize,
+  spreadPixelBytes: usize,
   rowStepBytes: usize,
   pixelStepBytes: usize,
   tapsY: i32,
   tapStepYBytes: usize,
   tapsX: i32,
   tapStepXBytes: usize,
-  channels: i32,
+  sumsPtr: usize,
   dyPtr: usize,
   outHeight: i32,
   outWidth: i32,
@@ -20,223 +34,168 @@ export function depthwiseWeightGradF32(
   accumulate: i32,
 ): void {
   const channelBytes = (<usize>channels) << 2;
-  const isThree = tapsY == 3 && tapsX == 3;
-  let at: usize = 0;
-  if (isThree) {
-    if (IS_WIDE) {
-      for (; at + 32 <= channelBytes; at += 32) {
-        gradOfEight(
-          xPtr + at,
+  const isThree = tapsY == 3 && tapsX == 3 && tapStepXBytes == PLANE_PIXEL_BYTES;
+  const bandRowBytes = rowStepBytes + <usize>outWidth * PLANE_PIXEL_BYTES;
+  const bandRows = <i32>max<usize>(1, BAND_BYTES / bandRowBytes);
+  for (let c: usize = 0; c < channelBytes; c += PLANE_PIXEL_BYTES) {
+    const bytes = min(channelBytes - c, PLANE_PIXEL_BYTES);
+    const summed = isThree ? bytes & ~(TURN_BYTES - 1) : 0;
+    let from = xPtr + c;
+    let to = insidePtr;
+    let rowsLeft = height;
+    if (isThree) memory.fill(sumsPtr, 0, TAPS * PLANE_PIXEL_BYTES);
+    for (let row = 0; row < outHeight; row += bandRows) {
+      const rows = min(bandRows, outHeight - row);
+      const x = planePtr + <usize>row * rowStepBytes;
+      const end = x + <usize>(rows - 1) * rowStepBytes + <usize>tapsY * tapStepYBytes;
+      for (; rowsLeft > 0 && to < end; rowsLeft--) {
+        copyToPlane(from, channelBytes, bytes, width, to, spreadPixelBytes);
+        from += xRowBytes;
+        to += spreadRowBytes;
+      }
+      const dy = dyPtr + c + <usize>(row * outWidth) * channelBytes;
+      for (let at: usize = 0; at < summed; at += TURN_BYTES) {
+        addThreeByThree(
+          x + at,
           rowStepBytes,
           pixelStepBytes,
           tapStepYBytes,
-          tapStepXBytes,
+          dy + at,
           channelBytes,
-          dyPtr + at,
-          outHeight,
+          rows,
           outWidth,
-          gradPtr + at,
-          accumulate,
+          sumsPtr + at,
         );
       }
     }
-    for (; at < channelBytes; at += 16) {
-      gradOfFour(
-        xPtr + at,
-        rowStepBytes,
-        pixelStepBytes,
-        tapStepYBytes,
-        tapStepXBytes,
-        channelBytes,
-        dyPtr + at,
-        outHeight,
-        outWidth,
-        gradPtr + at,
-        accumulate,
-        <i32>(channelBytes - at) >> 2,
-      );
-    }
-    return;
-  }
-  for (let ty = 0; ty < tapsY; ty++) {
-    for (let tx = 0; tx < tapsX; tx++) {
-      const tapPtr = xPtr + <usize>ty * tapStepYBytes + <usize>tx * tapStepXBytes;
-      for (let channel = 0; channel < channels; channel += 4) {
-        const at = (<usize>channel) << 2;
-        const valid = channels - channel;
-        let sum = f32x4.splat(0);
-        let dy = dyPtr + at;
-        for (let row = 0; row < outHeight; row++) {
-          let x = tapPtr + <usize>row * rowStepBytes + at;
-          for (let column = 0; column < outWidth; column++) {
-            sum = mulAdd(v128.load(x), v128.load(dy), sum);
-            x += pixelStepBytes;
-            dy += channelBytes;
+    let grad = gradPtr + c;
+    for (let ty = 0; ty < tapsY; ty++) {
+      for (let tx = 0; tx < tapsX; tx++) {
+        const tap = planePtr + <usize>ty * tapStepYBytes + <usize>tx * tapStepXBytes;
+        const sums = sumsPtr + <usize>(ty * tapsX + tx) * PLANE_PIXEL_BYTES;
+        for (let at: usize = 0; at < bytes; at += 16) {
+          let sum: v128;
+          if (at < summed) {
+            sum = v128.load(sums + at);
+          } else {
+            const x = tap + at;
+            const dy = dyPtr + c + at;
+            sum = sumOfTap(x, rowStepBytes, pixelStepBytes, dy, channelBytes, outHeight, outWidth);
           }
+          if (accumulate) sum = f32x4.add(v128.load(grad + at), sum);
+          storeLanes(grad + at, sum, <i32>(bytes - at) >> 2);
         }
-        if (accumulate) sum = f32x4.add(v128.load(gradPtr + at), sum);
-        storeLanes(gradPtr + at, sum, valid);
+        grad += channelBytes;
       }
-      gradPtr += channelBytes;
     }
   }
+  // All builds leave the same behind, whichever vectors they sum there.
+  if (isThree) memory.fill(sumsPtr, 0, TAPS * PLANE_PIXEL_BYTES);
 }
 
-@inline
-function storeGrad(ptr: usize, sum: v128, accumulate: i32, valid: i32): void {
-  storeLanes(ptr, accumulate ? f32x4.add(v128.load(ptr), sum) : sum, valid);
-}
-
-@inline
-function storeGradPair(ptr: usize, sum: v128, next: v128, accumulate: i32): void {
-  if (accumulate) {
-    sum = f32x4.add(v128.load(ptr), sum);
-    next = f32x4.add(v128.load(ptr, 16), next);
+/** The sum of one tap over all pixels, of four channels. */
+function sumOfTap(
+  xPtr: usize,
+  rowStepBytes: usize,
+  pixelStepBytes: usize,
+  dyPtr: usize,
+  channelBytes: usize,
+  outHeight: i32,
+  outWidth: i32,
+): v128 {
+  let sum = f32x4.splat(0);
+  for (; outHeight > 0; outHeight--, xPtr += rowStepBytes) {
+    let x = xPtr;
+    for (let column = 0; column < outWidth; column++) {
+      sum = mulAdd(v128.load(x), v128.load(dyPtr), sum);
+      x += pixelStepBytes;
+      dyPtr += channelBytes;
+    }
   }
-  v128.store(ptr, sum);
-  v128.store(ptr, next, 16);
+  return sum;
 }
 
-/** The gradient of four channels' three by three taps, in one walk over all pixels. */
+/** Adds some rows to the sums of three by three taps of four channels, or eight in the wide build.
+ * The tests, which never hold, are those of depthwiseTiles.ts. */
 @inline
-function gradOfFour(
+function addThreeByThree(
   xPtr: usize,
   rowStepBytes: usize,
   pixelStepBytes: usize,
   tapStepYBytes: usize,
-  tapStepXBytes: usize,
-  channelBytes: usize,
   dyPtr: usize,
-  outHeight: i32,
+  channelBytes: usize,
+  rows: i32,
   outWidth: i32,
-  gradPtr: usize,
-  accumulate: i32,
-  valid: i32,
+  sumsPtr: usize,
 ): void {
-  let s0 = f32x4.splat(0);
-  let s1 = f32x4.splat(0);
-  let s2 = f32x4.splat(0);
-  let s3 = f32x4.splat(0);
-  let s4 = f32x4.splat(0);
-  let s5 = f32x4.splat(0);
-  let s6 = f32x4.splat(0);
-  let s7 = f32x4.splat(0);
-  let s8 = f32x4.splat(0);
-  for (let row = 0; row < outHeight; row++) {
-    let x0 = xPtr + <usize>row * rowStepBytes;
+  let s0 = v128.load(sumsPtr);
+  let t0 = loadSecond(sumsPtr, s0);
+  let s1 = v128.load(sumsPtr, 64);
+  let t1 = IS_WIDE ? v128.load(sumsPtr, 80) : s1;
+  let s2 = v128.load(sumsPtr, 128);
+  let t2 = IS_WIDE ? v128.load(sumsPtr, 144) : s2;
+  let s3 = v128.load(sumsPtr, 192);
+  let t3 = IS_WIDE ? v128.load(sumsPtr, 208) : s3;
+  let s4 = v128.load(sumsPtr, 256);
+  let t4 = IS_WIDE ? v128.load(sumsPtr, 272) : s4;
+  let s5 = v128.load(sumsPtr, 320);
+  let t5 = IS_WIDE ? v128.load(sumsPtr, 336) : s5;
+  let s6 = v128.load(sumsPtr, 384);
+  let t6 = IS_WIDE ? v128.load(sumsPtr, 400) : s6;
+  let s7 = v128.load(sumsPtr, 448);
+  let t7 = IS_WIDE ? v128.load(sumsPtr, 464) : s7;
+  let s8 = v128.load(sumsPtr, 512);
+  let t8 = IS_WIDE ? v128.load(sumsPtr, 528) : s8;
+  for (; rows > 0; rows--, xPtr += rowStepBytes) {
+    let x0 = xPtr;
+    let x1 = x0 + tapStepYBytes;
+    let x2 = x1 + tapStepYBytes;
     for (let column = 0; column < outWidth; column++) {
-      const x1 = x0 + tapStepXBytes;
-      const x2 = x1 + tapStepXBytes;
       const dy = v128.load(dyPtr);
-      s0 = mulAdd(v128.load(x0), dy, s0);
-      s1 = mulAdd(v128.load(x1), dy, s1);
-      s2 = mulAdd(v128.load(x2), dy, s2);
-      s3 = mulAdd(v128.load(x0 + tapStepYBytes), dy, s3);
-      s4 = mulAdd(v128.load(x1 + tapStepYBytes), dy, s4);
-      s5 = mulAdd(v128.load(x2 + tapStepYBytes), dy, s5);
-      s6 = mulAdd(v128.load(x0 + 2 * tapStepYBytes), dy, s6);
-      s7 = mulAdd(v128.load(x1 + 2 * tapStepYBytes), dy, s7);
-      s8 = mulAdd(v128.load(x2 + 2 * tapStepYBytes), dy, s8);
-      x0 += pixelStepBytes;
+      const next = loadSecond(dyPtr, dy);
       dyPtr += channelBytes;
+      s0 = mulAdd(v128.load(x0), dy, s0);
+      if (IS_WIDE) t0 = mulAdd(v128.load(x0, 16), next, t0);
+      s1 = mulAdd(v128.load(x0, 64), dy, s1);
+      if (IS_WIDE) t1 = mulAdd(v128.load(x0, 80), next, t1);
+      s2 = mulAdd(v128.load(x0, 128), dy, s2);
+      if (IS_WIDE) t2 = mulAdd(v128.load(x0, 144), next, t2);
+      x0 += pixelStepBytes;
+      if (!x0) break;
+      s3 = mulAdd(v128.load(x1), dy, s3);
+      if (IS_WIDE) t3 = mulAdd(v128.load(x1, 16), next, t3);
+      s4 = mulAdd(v128.load(x1, 64), dy, s4);
+      if (IS_WIDE) t4 = mulAdd(v128.load(x1, 80), next, t4);
+      s5 = mulAdd(v128.load(x1, 128), dy, s5);
+      if (IS_WIDE) t5 = mulAdd(v128.load(x1, 144), next, t5);
+      x1 += pixelStepBytes;
+      if (!x1) break;
+      s6 = mulAdd(v128.load(x2), dy, s6);
+      if (IS_WIDE) t6 = mulAdd(v128.load(x2, 16), next, t6);
+      s7 = mulAdd(v128.load(x2, 64), dy, s7);
+      if (IS_WIDE) t7 = mulAdd(v128.load(x2, 80), next, t7);
+      s8 = mulAdd(v128.load(x2, 128), dy, s8);
+      if (IS_WIDE) t8 = mulAdd(v128.load(x2, 144), next, t8);
+      x2 += pixelStepBytes;
     }
   }
-  storeGrad(gradPtr, s0, accumulate, valid);
-  gradPtr += channelBytes;
-  storeGrad(gradPtr, s1, accumulate, valid);
-  gradPtr += channelBytes;
-  storeGrad(gradPtr, s2, accumulate, valid);
-  gradPtr += channelBytes;
-  storeGrad(gradPtr, s3, accumulate, valid);
-  gradPtr += channelBytes;
-  storeGrad(gradPtr, s4, accumulate, valid);
-  gradPtr += channelBytes;
-  storeGrad(gradPtr, s5, accumulate, valid);
-  gradPtr += channelBytes;
-  storeGrad(gradPtr, s6, accumulate, valid);
-  gradPtr += channelBytes;
-  storeGrad(gradPtr, s7, accumulate, valid);
-  gradPtr += channelBytes;
-  storeGrad(gradPtr, s8, accumulate, valid);
-}
-
-/** {@link gradOfFour} of eight channels. */
-@inline
-function gradOfEight(
-  xPtr: usize,
-  rowStepBytes: usize,
-  pixelStepBytes: usize,
-  tapStepYBytes: usize,
-  tapStepXBytes: usize,
-  channelBytes: usize,
-  dyPtr: usize,
-  outHeight: i32,
-  outWidth: i32,
-  gradPtr: usize,
-  accumulate: i32,
-): void {
-  let s0 = f32x4.splat(0);
-  let s1 = f32x4.splat(0);
-  let s2 = f32x4.splat(0);
-  let s3 = f32x4.splat(0);
-  let s4 = f32x4.splat(0);
-  let s5 = f32x4.splat(0);
-  let s6 = f32x4.splat(0);
-  let s7 = f32x4.splat(0);
-  let s8 = f32x4.splat(0);
-  let t0 = f32x4.splat(0);
-  let t1 = f32x4.splat(0);
-  let t2 = f32x4.splat(0);
-  let t3 = f32x4.splat(0);
-  let t4 = f32x4.splat(0);
-  let t5 = f32x4.splat(0);
-  let t6 = f32x4.splat(0);
-  let t7 = f32x4.splat(0);
-  let t8 = f32x4.splat(0);
-  for (let row = 0; row < outHeight; row++) {
-    let x0 = xPtr + <usize>row * rowStepBytes;
-    for (let column = 0; column < outWidth; column++) {
-      const x1 = x0 + tapStepXBytes;
-      const x2 = x1 + tapStepXBytes;
-      const dy = v128.load(dyPtr);
-      const next = v128.load(dyPtr, 16);
-      s0 = mulAdd(v128.load(x0), dy, s0);
-      t0 = mulAdd(v128.load(x0, 16), next, t0);
-      s1 = mulAdd(v128.load(x1), dy, s1);
-      t1 = mulAdd(v128.load(x1, 16), next, t1);
-      s2 = mulAdd(v128.load(x2), dy, s2);
-      t2 = mulAdd(v128.load(x2, 16), next, t2);
-      s3 = mulAdd(v128.load(x0 + tapStepYBytes), dy, s3);
-      t3 = mulAdd(v128.load(x0 + tapStepYBytes, 16), next, t3);
-      s4 = mulAdd(v128.load(x1 + tapStepYBytes), dy, s4);
-      t4 = mulAdd(v128.load(x1 + tapStepYBytes, 16), next, t4);
-      s5 = mulAdd(v128.load(x2 + tapStepYBytes), dy, s5);
-      t5 = mulAdd(v128.load(x2 + tapStepYBytes, 16), next, t5);
-      s6 = mulAdd(v128.load(x0 + 2 * tapStepYBytes), dy, s6);
-      t6 = mulAdd(v128.load(x0 + 2 * tapStepYBytes, 16), next, t6);
-      s7 = mulAdd(v128.load(x1 + 2 * tapStepYBytes), dy, s7);
-      t7 = mulAdd(v128.load(x1 + 2 * tapStepYBytes, 16), next, t7);
-      s8 = mulAdd(v128.load(x2 + 2 * tapStepYBytes), dy, s8);
-      t8 = mulAdd(v128.load(x2 + 2 * tapStepYBytes, 16), next, t8);
-      x0 += pixelStepBytes;
-      dyPtr += channelBytes;
-    }
-  }
-  storeGradPair(gradPtr, s0, t0, accumulate);
-  gradPtr += channelBytes;
-  storeGradPair(gradPtr, s1, t1, accumulate);
-  gradPtr += channelBytes;
-  storeGradPair(gradPtr, s2, t2, accumulate);
-  gradPtr += channelBytes;
-  storeGradPair(gradPtr, s3, t3, accumulate);
-  gradPtr += channelBytes;
-  storeGradPair(gradPtr, s4, t4, accumulate);
-  gradPtr += channelBytes;
-  storeGradPair(gradPtr, s5, t5, accumulate);
-  gradPtr += channelBytes;
-  storeGradPair(gradPtr, s6, t6, accumulate);
-  gradPtr += channelBytes;
-  storeGradPair(gradPtr, s7, t7, accumulate);
-  gradPtr += channelBytes;
-  storeGradPair(gradPtr, s8, t8, accumulate);
+  if (IS_WIDE) v128.store(sumsPtr, t0, 16);
+  v128.store(sumsPtr, s0);
+  if (IS_WIDE) v128.store(sumsPtr, t1, 80);
+  v128.store(sumsPtr, s1, 64);
+  if (IS_WIDE) v128.store(sumsPtr, t2, 144);
+  v128.store(sumsPtr, s2, 128);
+  if (IS_WIDE) v128.store(sumsPtr, t3, 208);
+  v128.store(sumsPtr, s3, 192);
+  if (IS_WIDE) v128.store(sumsPtr, t4, 272);
+  v128.store(sumsPtr, s4, 256);
+  if (IS_WIDE) v128.store(sumsPtr, t5, 336);
+  v128.store(sumsPtr, s5, 320);
+  if (IS_WIDE) v128.store(sumsPtr, t6, 400);
+  v128.store(sumsPtr, s6, 384);
+  if (IS_WIDE) v128.store(sumsPtr, t7, 464);
+  v128.store(sumsPtr, s7, 448);
+  if (IS_WIDE) v128.store(sumsPtr, t8, 528);
+  v128.store(sumsPtr, s8, 512);
 }

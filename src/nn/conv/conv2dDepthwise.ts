@@ -1,184 +1,132 @@
 // Depthwise convolution: every channel has a kernel of its own, so vectors run over channels.
-// Weight [KH, KW, 1, C], which is [tap][channel] in memory.
+// Weight [KH, KW, 1, C], which is [tap][channel] in memory; kernels take it sixteen channels at a
+// time. The input gradient is a convolution, too: of dy, with zeros around and between its pixels,
+// by the taps in reverse, so that each sum takes them in the order of dy.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
-import { sizeOf } from '../../base/shape.ts';
 import type { Binding, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import type { ConvAxis } from './convGeometry.ts';
-import { type ConvAxes, forwardSteps, paddedSize, type SamplePasses } from './convSteps.ts';
+import { type ConvAxes, paddedSize, type SamplePasses } from './convSteps.ts';
 
-export function bindDepthwise(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): SamplePasses {
-  const { kernels } = binding;
-  const channels = spec.inChannels;
-  const { rowStepBytes, pixelStepBytes, tapsY, tapStepYBytes, tapsX, tapStepXBytes } = forwardSteps(
-    spec,
-    axes,
-  );
-  const weightPtr = binding.parameterPtr('weight');
-  const biasPtr = spec.bias ? binding.parameterPtr('bias') : 0;
-  const height = axes.y.output;
-  const width = axes.x.output;
-  return {
-    prepare() {},
-    forward(xPtr, yPtr) {
-      kernels.depthwiseF32(
-        xPtr,
-        rowStepBytes,
-        pixelStepBytes,
-        tapsY,
-        tapStepYBytes,
-        tapsX,
-        tapStepXBytes,
-        channels,
-        weightPtr,
-        biasPtr,
-        yPtr,
-        height,
-        width,
-      );
-    },
-    weightGrad(xPtr, dyPtr, gradPtr, accumulate) {
-      kernels.depthwiseWeightGradF32(
-        xPtr,
-        rowStepBytes,
-        pixelStepBytes,
-        tapsY,
-        tapStepYBytes,
-        tapsX,
-        tapStepXBytes,
-        channels,
-        dyPtr,
-        height,
-        width,
-        gradPtr,
-        accumulate,
-      );
-    },
-    ...bindInputGrad(spec, axes, binding),
-  };
+const PLANE_CHANNELS = 16;
+const PLANE_PIXEL_BYTES = PLANE_CHANNELS * FLOAT_BYTES;
+/** The taps whose sums the weight gradient keeps beside a plane (kernels/abi/depthwise.ts). */
+const SUMMED_TAPS = 9;
+
+/** One axis of a convolution through a plane. */
+interface PlaneAxis {
+  /** Pixels of the source that are copied, from `first` on. */
+  readonly first: number;
+  readonly count: number;
+  /** Where the first one goes, and the step to the next. */
+  readonly inside: number;
+  readonly spread: number;
+  readonly size: number;
+  readonly stride: number;
+  readonly taps: number;
+  readonly dilation: number;
 }
 
-type InputGradPasses = Pick<SamplePasses, 'prepareInputGrad' | 'inputGrad'>;
+function forwardAxis(axis: ConvAxis): PlaneAxis {
+  const { input, kernel, stride, padding, dilation } = axis;
+  const place = { first: 0, count: input, inside: padding, spread: 1, size: paddedSize(axis) };
+  return { ...place, stride, taps: kernel, dilation };
+}
 
-/** The memory of the input gradient: a bordered sample, of dy where the gradient gathers from it,
- * else of dx, and the weights in reverse. */
+function inputGradAxis({ input, output, kernel, stride, padding, dilation }: ConvAxis): PlaneAxis {
+  const size = input + dilation * (kernel - 1);
+  const before = dilation * (kernel - 1) - padding;
+  // With more padding than taps reach, the first and last of dy depend on no input.
+  const first = Math.ceil(Math.max(0, -before) / stride);
+  const end = Math.min(output, Math.ceil((size - before) / stride));
+  const place = { first, count: end - first, inside: before + first * stride, spread: stride };
+  return { ...place, size, stride: 1, taps: kernel, dilation };
+}
+
+/** What the kernels take first, behind the source: it and its plane. */
+function planeArguments(y: PlaneAxis, x: PlaneAxis, width: number, channels: number, ptr: number) {
+  const rowBytes = x.size * PLANE_PIXEL_BYTES;
+  return [
+    width * channels * FLOAT_BYTES,
+    y.count,
+    x.count,
+    channels,
+    ptr,
+    ptr + y.inside * rowBytes + x.inside * PLANE_PIXEL_BYTES,
+    y.spread * rowBytes,
+    x.spread * PLANE_PIXEL_BYTES,
+    y.stride * rowBytes,
+    x.stride * PLANE_PIXEL_BYTES,
+    y.taps,
+    y.dilation * rowBytes,
+    x.taps,
+    x.dilation * PLANE_PIXEL_BYTES,
+  ] as const;
+}
+
+/** The planes of the input and of dy, weights in blocks of channels, and sums. */
 export function depthwiseWorkspace(
   spec: Conv2dSpec,
-  axes: ConvAxes,
+  { y, x }: ConvAxes,
 ): readonly WorkspaceDeclaration[] {
-  const channels = spec.inChannels;
-  if (!gathers(axes)) {
-    const shape = [paddedSize(axes.y), paddedSize(axes.x), channels];
-    return [{ name: 'paddedGrad', type: 'f32', shape, isScratch: false }];
-  }
-  const shape = [borderedSize(axes.y), borderedSize(axes.x), channels];
-  const weight = [spec.kernel[0] * spec.kernel[1], channels];
+  const padded = [paddedSize(y), paddedSize(x), PLANE_CHANNELS];
+  const paddedGrad = [inputGradAxis(y).size, inputGradAxis(x).size, PLANE_CHANNELS];
+  const blocks = Math.ceil(spec.inChannels / PLANE_CHANNELS);
+  const weight = [blocks, spec.kernel[0] * spec.kernel[1], PLANE_CHANNELS];
+  const sums = [SUMMED_TAPS, PLANE_CHANNELS];
   return [
-    { name: 'paddedGrad', type: 'f32', shape, isScratch: false },
-    { name: 'reversed', type: 'f32', shape: weight, isScratch: true },
+    { name: 'padded', type: 'f32', shape: padded, isScratch: false },
+    { name: 'paddedGrad', type: 'f32', shape: paddedGrad, isScratch: false },
+    { name: 'weightBlocks', type: 'f32', shape: weight, isScratch: true },
+    { name: 'tapSums', type: 'f32', shape: sums, isScratch: true },
   ];
 }
 
-/** Whether the input gradient is a convolution of dy itself, which reads what scattering dy over dx
- * would read and write. */
-function gathers({ y, x }: ConvAxes): boolean {
-  return [y, x].every((axis) => axis.stride === 1 && gradBorder(axis) >= 0);
-}
-
-/** The zeros before and behind dy. */
-function gradBorder({ kernel, dilation, padding }: ConvAxis): number {
-  return dilation * (kernel - 1) - padding;
-}
-
-function borderedSize(axis: ConvAxis): number {
-  return axis.output + 2 * gradBorder(axis);
-}
-
-function bindInputGrad(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): InputGradPasses {
-  return gathers(axes) ? bindGather(spec, axes, binding) : bindScatter(spec, axes, binding);
-}
-
-/** With the taps in reverse, so that each sum takes them in the order in which scattering does. */
-function bindGather(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): InputGradPasses {
+export function bindDepthwise(
+  spec: Conv2dSpec,
+  { y, x }: ConvAxes,
+  binding: Binding,
+): SamplePasses {
   const { kernels } = binding;
   const channels = spec.inChannels;
   const pixelBytes = channels * FLOAT_BYTES;
-  const rowBytes = borderedSize(axes.x) * pixelBytes;
-  const [tapsY, tapsX] = spec.kernel;
-  const taps = tapsY * tapsX;
+  const lastTap = spec.kernel[0] * spec.kernel[1] - 1;
   const weightPtr = binding.parameterPtr('weight');
-  const reversedPtr = binding.workspacePtr('reversed');
-  const borderedPtr = binding.workspacePtr('paddedGrad');
-  // The border is zero from the start and never written.
-  const insidePtr = borderedPtr + gradBorder(axes.y) * rowBytes + gradBorder(axes.x) * pixelBytes;
-  const dyLength = axes.x.output * channels;
-  return {
-    prepareInputGrad() {
-      for (let tap = 0; tap < taps; tap++) {
-        const toPtr = reversedPtr + (taps - 1 - tap) * pixelBytes;
-        kernels.copyF32(toPtr, weightPtr + tap * pixelBytes, channels);
-      }
-    },
-    inputGrad(dyPtr, dxPtr) {
-      const dyRowBytes = dyLength * FLOAT_BYTES;
-      kernels.copyRowsF32(dyPtr, dyRowBytes, insidePtr, rowBytes, axes.y.output, dyLength);
-      kernels.depthwiseF32(
-        borderedPtr,
-        rowBytes,
-        pixelBytes,
-        tapsY,
-        axes.y.dilation * rowBytes,
-        tapsX,
-        axes.x.dilation * pixelBytes,
-        channels,
-        reversedPtr,
-        0,
-        dxPtr,
-        axes.y.input,
-        axes.x.input,
-      );
-    },
+  const biasPtr = spec.bias ? binding.parameterPtr('bias') : 0;
+  const blocksPtr = binding.workspacePtr('weightBlocks');
+  const sumsPtr = binding.workspacePtr('tapSums');
+  const paddedPtr = binding.workspacePtr('padded');
+  const ofInput = planeArguments(forwardAxis(y), forwardAxis(x), x.input, channels, paddedPtr);
+  const [gradY, gradX] = [inputGradAxis(y), inputGradAxis(x)];
+  const gradPtr = binding.workspacePtr('paddedGrad');
+  const ofGrad = planeArguments(gradY, gradX, x.output, channels, gradPtr);
+  const gradOffsetBytes = (gradY.first * x.output + gradX.first) * pixelBytes;
+  const blockWeights = (firstPtr: number, stepBytes: number): void => {
+    for (let first = 0; first < channels; first += PLANE_CHANNELS) {
+      const fromPtr = firstPtr + first * FLOAT_BYTES;
+      const toPtr = blocksPtr + first * (lastTap + 1) * FLOAT_BYTES;
+      const length = Math.min(PLANE_CHANNELS, channels - first);
+      kernels.copyRowsF32(fromPtr, stepBytes, toPtr, PLANE_PIXEL_BYTES, lastTap + 1, length);
+    }
   };
-}
-
-function bindScatter(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): InputGradPasses {
-  const { kernels } = binding;
-  const channels = spec.inChannels;
-  const { rowStepBytes, pixelStepBytes, tapsY, tapStepYBytes, tapsX, tapStepXBytes } = forwardSteps(
-    spec,
-    axes,
-  );
-  const weightPtr = binding.parameterPtr('weight');
-  const height = axes.y.output;
-  const width = axes.x.output;
-  const paddedGradPtr = binding.workspacePtr('paddedGrad');
-  const paddedShape = [paddedSize(axes.y), paddedSize(axes.x), channels];
-  const pixelBytes = channels * FLOAT_BYTES;
-  const paddedRowBytes = paddedSize(axes.x) * pixelBytes;
-  const insidePtr = paddedGradPtr + axes.y.padding * paddedRowBytes + axes.x.padding * pixelBytes;
-  const rowLength = axes.x.input * channels;
   return {
-    prepareInputGrad() {},
+    prepare() {
+      blockWeights(weightPtr, pixelBytes);
+    },
+    forward(xPtr, yPtr) {
+      kernels.depthwiseF32(xPtr, ...ofInput, blocksPtr, biasPtr, yPtr, y.output, x.output);
+    },
+    weightGrad(xPtr, dyPtr, toPtr, accumulate) {
+      const out = [y.output, x.output] as const;
+      kernels.depthwiseWeightGradF32(xPtr, ...ofInput, sumsPtr, dyPtr, ...out, toPtr, accumulate);
+    },
+    prepareInputGrad() {
+      blockWeights(weightPtr + lastTap * pixelBytes, -pixelBytes);
+    },
     inputGrad(dyPtr, dxPtr) {
-      kernels.zeroBytes(paddedGradPtr, sizeOf(paddedShape) * FLOAT_BYTES);
-      kernels.depthwiseInputGradF32(
-        paddedGradPtr,
-        rowStepBytes,
-        pixelStepBytes,
-        tapsY,
-        tapStepYBytes,
-        tapsX,
-        tapStepXBytes,
-        channels,
-        weightPtr,
-        dyPtr,
-        height,
-        width,
-      );
-      const toRowBytes = rowLength * FLOAT_BYTES;
-      const rows = axes.y.input;
-      kernels.copyRowsF32(insidePtr, paddedRowBytes, dxPtr, toRowBytes, rows, rowLength);
+      const fromPtr = dyPtr + gradOffsetBytes;
+      kernels.depthwiseF32(fromPtr, ...ofGrad, blocksPtr, 0, dxPtr, y.input, x.input);
     },
   };
 }

@@ -21,13 +21,13 @@ import { isWinograd } from './winogradPlan.ts';
 /** The memory that the passes need: bordered samples and packed weights. */
 export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly WorkspaceDeclaration[] {
   if (isWinograd(spec, axes)) return winogradWorkspace(spec, axes);
+  if (isDepthwise(spec)) return depthwiseWorkspace(spec, axes);
   const workspace: WorkspaceDeclaration[] = [];
   const add = (name: string, shape: readonly number[]): void => {
     workspace.push({ name, type: 'f32', shape, isScratch: false });
   };
   const padded = [paddedSize(axes.y), paddedSize(axes.x), spec.inChannels];
   if (needsBorder(axes)) add('padded', padded);
-  if (isDepthwise(spec)) return [...workspace, ...depthwiseWorkspace(spec, axes)];
   return [...workspace, ...tilesWorkspace(spec, axes)];
 }
 
@@ -124,7 +124,7 @@ function bindPadding(
 ): (sample: number) => number {
   const { kernels, input } = binding;
   const sampleBytes = sizeOf(input.shape) * FLOAT_BYTES;
-  if (!needsBorder(axes)) return (sample) => input.ptr + sample * sampleBytes;
+  if (isDepthwise(spec) || !needsBorder(axes)) return (sample) => input.ptr + sample * sampleBytes;
   // The border is zero from the start and never written.
   const paddedPtr = binding.workspacePtr('padded');
   const pixelBytes = spec.inChannels * FLOAT_BYTES;

@@ -164,7 +164,8 @@ export interface ConvPasses {
   inputGrad(countSamples: number): void;
 }
 
-/** A way to convolve one sample at a time, whose input has its zero border. */
+/** A way to convolve one sample at a time, whose input has its zero border unless the way is
+ * depthwise. */
 export interface SamplePasses {
   prepare(): void;
   forward(xPtr: number, yPtr: number): void;
