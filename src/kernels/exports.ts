@@ -4,11 +4,13 @@
 import type { BatchRenormKernels } from './abi/batchRenorm.ts';
 import type { ConvKernels } from './abi/conv.ts';
 import type { DepthwiseKernels } from './abi/depthwise.ts';
+import type { DropKernels } from './abi/drop.ts';
 import type { FilterResponseNormKernels } from './abi/filterResponseNorm.ts';
 import type { FiniteKernels } from './abi/finite.ts';
 import type { FoldKernels } from './abi/fold.ts';
 import type { FrozenNormKernels } from './abi/frozenNorm.ts';
 import type { GruKernels } from './abi/gru.ts';
+import type { HardActivationKernels } from './abi/hardActivations.ts';
 import type { ImageKernels } from './abi/images.ts';
 import type { LossKernels } from './abi/loss.ts';
 import type { LstmKernels } from './abi/lstm.ts';
@@ -18,19 +20,23 @@ import type { NormalizeKernels } from './abi/normalize.ts';
 import type { OptimizerKernels } from './abi/optimizer.ts';
 import type { PointwiseKernels } from './abi/pointwise.ts';
 import type { PoolKernels } from './abi/pool.ts';
+import type { PreluKernels } from './abi/prelu.ts';
 import type { RmsNormKernels } from './abi/rmsNorm.ts';
 import type { SampleNormKernels } from './abi/sampleNorm.ts';
+import type { SoftmaxKernels } from './abi/softmax.ts';
 import type { WinogradKernels } from './abi/winograd.ts';
 
 export interface KernelExports
   extends BatchRenormKernels,
     ConvKernels,
     DepthwiseKernels,
+    DropKernels,
     FilterResponseNormKernels,
     FiniteKernels,
     FoldKernels,
     FrozenNormKernels,
     GruKernels,
+    HardActivationKernels,
     ImageKernels,
     LossKernels,
     LstmKernels,
@@ -40,6 +46,8 @@ export interface KernelExports
     OptimizerKernels,
     PointwiseKernels,
     PoolKernels,
+    PreluKernels,
     RmsNormKernels,
     SampleNormKernels,
+    SoftmaxKernels,
     WinogradKernels {}
