@@ -10,7 +10,6 @@ import type { FiniteKernels } from './abi/finite.ts';
 import type { FoldKernels } from './abi/fold.ts';
 import type { FrozenNormKernels } from './abi/frozenNorm.ts';
 import type { GruKernels } from './abi/gru.ts';
-import type { HardActivationKernels } from './abi/hardActivations.ts';
 import type { ImageKernels } from './abi/images.ts';
 import type { LossKernels } from './abi/loss.ts';
 import type { LstmKernels } from './abi/lstm.ts';
@@ -21,6 +20,7 @@ import type { OptimizerKernels } from './abi/optimizer.ts';
 import type { PointwiseKernels } from './abi/pointwise.ts';
 import type { PoolKernels } from './abi/pool.ts';
 import type { PreluKernels } from './abi/prelu.ts';
+import type { RampKernels } from './abi/ramp.ts';
 import type { RmsNormKernels } from './abi/rmsNorm.ts';
 import type { SampleNormKernels } from './abi/sampleNorm.ts';
 import type { SoftmaxKernels } from './abi/softmax.ts';
@@ -36,7 +36,6 @@ export interface KernelExports
     FoldKernels,
     FrozenNormKernels,
     GruKernels,
-    HardActivationKernels,
     ImageKernels,
     LossKernels,
     LstmKernels,
@@ -47,6 +46,7 @@ export interface KernelExports
     PointwiseKernels,
     PoolKernels,
     PreluKernels,
+    RampKernels,
     RmsNormKernels,
     SampleNormKernels,
     SoftmaxKernels,

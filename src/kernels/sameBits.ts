@@ -83,8 +83,10 @@ const RUNS: readonly (readonly [keyof KernelExports, Run])[] = [
   ],
   ['addReluF32', (kernels, values) => kernels.addReluF32(OUT_PTR, values(77), values(77), 77)],
   [
-    'hardSwishGradF32',
-    (kernels, values) => kernels.hardSwishGradF32(values(77), values(77), OUT_PTR, 77),
+    'rampGatedGradF32',
+    (kernels, values) => {
+      kernels.rampGatedGradF32(values(77), values(77), OUT_PTR, 77, 1, 2, 0.5, 1);
+    },
   ],
   [
     'preluSlopeSumsF32',

@@ -4,8 +4,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Purpose } from '../../src/base/random.ts';
 import type { KernelExports } from '../../src/kernels/exports.ts';
-import * as hard from '../../src/kernels/reference/hardActivations.ts';
 import * as ref from '../../src/kernels/reference/pointwise.ts';
+import * as ramp from '../../src/kernels/reference/ramp.ts';
 import {
   BUILDS,
   createFixture,
@@ -72,28 +72,28 @@ const ACTIVATIONS: readonly Activation[] = [
   },
   {
     name: 'relu6',
-    forward: (k, x, y, n) => k.relu6F32(x, y, n),
-    forwardRef: hard.relu6Ref,
-    backward: (k, p) => k.relu6GradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n),
-    backwardRef: hard.relu6GradRef,
+    forward: (k, x, y, n) => k.rampF32(x, y, n, 0, 6, 1),
+    forwardRef: ramp.relu6Ref,
+    backward: (k, p) => k.rampGradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n, 6, 1),
+    backwardRef: ramp.relu6GradRef,
     saves: 'y',
     ulps: 0,
   },
   {
     name: 'hardSigmoid',
-    forward: (k, x, y, n) => k.hardSigmoidF32(x, y, n),
-    forwardRef: hard.hardSigmoidRef,
-    backward: (k, p) => k.hardSigmoidGradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n),
-    backwardRef: hard.hardSigmoidGradRef,
+    forward: (k, x, y, n) => k.rampF32(x, y, n, 3, 6, 1 / 6),
+    forwardRef: ramp.hardSigmoidRef,
+    backward: (k, p) => k.rampGradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n, 1, 1 / 6),
+    backwardRef: ramp.hardSigmoidGradRef,
     saves: 'y',
     ulps: 0,
   },
   {
     name: 'hardSwish',
-    forward: (k, x, y, n) => k.hardSwishF32(x, y, n),
-    forwardRef: hard.hardSwishRef,
-    backward: (k, p) => k.hardSwishGradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n),
-    backwardRef: hard.hardSwishGradRef,
+    forward: (k, x, y, n) => k.rampGatedF32(x, y, n, 3, 6, 1 / 6),
+    forwardRef: ramp.hardSwishRef,
+    backward: (k, p) => k.rampGatedGradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n, 3, 6, 1 / 6, 1),
+    backwardRef: ramp.hardSwishGradRef,
     saves: 'x',
     ulps: 0,
   },

@@ -1,5 +1,5 @@
 // What the activation functions do: layers that change each element on its own and keep the shape.
-// The formulas are in kernels/abi, pointwise.ts and hardActivations.ts. Where the derivative
+// The formulas are in kernels/abi, pointwise.ts and ramp.ts. Where the derivative
 // follows from the output, the input's memory is freed.
 
 import { sizeOf } from '../../base/shape.ts';
@@ -40,9 +40,10 @@ export const leakyReluKind = activationKind<LeakyReluSpec>(
   }),
 );
 
+/** min(max(x, 0), 6). */
 export const relu6Kind = activationKind<Relu6Spec>('relu6', 'output', (kernels) => ({
-  forward: kernels.relu6F32,
-  backward: kernels.relu6GradF32,
+  forward: (xPtr, yPtr, n) => kernels.rampF32(xPtr, yPtr, n, 0, 6, 1),
+  backward: (dyPtr, yPtr, dxPtr, n) => kernels.rampGradF32(dyPtr, yPtr, dxPtr, n, 6, 1),
 }));
 
 export const eluKind = activationKind<EluSpec>('elu', 'output', (kernels, { alpha }) => ({
@@ -74,18 +75,20 @@ export const tanhKind = activationKind<TanhSpec>('tanh', 'output', (kernels) => 
   backward: kernels.tanhGradF32,
 }));
 
+/** relu6(x + 3) / 6. */
 export const hardSigmoidKind = activationKind<HardSigmoidSpec>(
   'hardSigmoid',
   'output',
   (kernels) => ({
-    forward: kernels.hardSigmoidF32,
-    backward: kernels.hardSigmoidGradF32,
+    forward: (xPtr, yPtr, n) => kernels.rampF32(xPtr, yPtr, n, 3, 6, 1 / 6),
+    backward: (dyPtr, yPtr, dxPtr, n) => kernels.rampGradF32(dyPtr, yPtr, dxPtr, n, 1, 1 / 6),
   }),
 );
 
 export const hardSwishKind = activationKind<HardSwishSpec>('hardSwish', 'input', (kernels) => ({
-  forward: kernels.hardSwishF32,
-  backward: kernels.hardSwishGradF32,
+  forward: (xPtr, yPtr, n) => kernels.rampGatedF32(xPtr, yPtr, n, 3, 6, 1 / 6),
+  backward: (dyPtr, xPtr, dxPtr, n) =>
+    kernels.rampGatedGradF32(dyPtr, xPtr, dxPtr, n, 3, 6, 1 / 6, 1),
 }));
 
 /** All activations of single elements without parameters. */

@@ -1,9 +1,10 @@
-// Plain twins of kernels/assembly/hardActivations.ts, with the roundings of float32 written out, so
-// that bits are equal.
+// Plain twins of kernels/assembly/ramp.ts for the layers that it computes, with the roundings of
+// float32 written out, so that bits are equal.
 
 import { mapGradient, mapInto } from './pointwise.ts';
 
 const { fround } = Math;
+const SIXTH = fround(1 / 6);
 
 function relu6(x: number): number {
   return Math.min(Math.max(x, 0), 6);
@@ -11,7 +12,7 @@ function relu6(x: number): number {
 
 /** relu6(x + 3) / 6. */
 function gate(x: number): number {
-  return fround(relu6(fround(x + 3)) / 6);
+  return fround(relu6(fround(x + 3)) * SIXTH);
 }
 
 export function relu6Ref(y: Float32Array, x: Float32Array): void {
@@ -27,7 +28,7 @@ export function hardSigmoidRef(y: Float32Array, x: Float32Array): void {
 }
 
 export function hardSigmoidGradRef(dx: Float32Array, dy: Float32Array, y: Float32Array): void {
-  mapGradient(dx, dy, y, (d, v) => (v <= 0 || v >= 1 ? 0 : d / 6));
+  mapGradient(dx, dy, y, (d, v) => (v <= 0 || v >= 1 ? 0 : d * SIXTH));
 }
 
 export function hardSwishRef(y: Float32Array, x: Float32Array): void {
@@ -37,6 +38,6 @@ export function hardSwishRef(y: Float32Array, x: Float32Array): void {
 export function hardSwishGradRef(dx: Float32Array, dy: Float32Array, x: Float32Array): void {
   mapGradient(dx, dy, x, (d, v) => {
     const h = gate(v);
-    return d * (h <= 0 || h >= 1 ? h : fround(h + fround(v / 6)));
+    return d * (h <= 0 || h >= 1 ? h : fround(h + fround(v * SIXTH)));
   });
 }
