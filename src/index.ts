@@ -12,7 +12,7 @@ import { batchRenorm } from './nn/specs/batchRenorm.ts';
 import { conv2d } from './nn/specs/conv2d.ts';
 import { custom } from './nn/specs/custom.ts';
 import { customLoss } from './nn/specs/customLoss.ts';
-import { dropout } from './nn/specs/dropout.ts';
+import { dropout, dropout2d, dropPath } from './nn/specs/dropout.ts';
 import { filterResponseNorm } from './nn/specs/filterResponseNorm.ts';
 import { flatten } from './nn/specs/flatten.ts';
 import { linear } from './nn/specs/linear.ts';
@@ -100,12 +100,19 @@ export type { GraphValue } from './nn/models/graphBuilder.ts';
 export type { ModelName, ModelPurpose } from './nn/models/models.ts';
 export type {
   ActivationSpec,
+  EluSpec,
   GeluOptions,
   GeluSpec,
+  HardSigmoidSpec,
+  HardSwishSpec,
   LeakyReluSpec,
+  PreluOptions,
+  PreluSpec,
+  Relu6Spec,
   ReluSpec,
   SigmoidSpec,
   SiluSpec,
+  SoftmaxSpec,
   TanhSpec,
 } from './nn/specs/activations.ts';
 export type { BatchRenormOptions, BatchRenormSpec } from './nn/specs/batchRenorm.ts';
@@ -118,7 +125,7 @@ export type {
   CustomSpec,
 } from './nn/specs/custom.ts';
 export type { CustomLoss, CustomLossInputs, CustomLossSpec } from './nn/specs/customLoss.ts';
-export type { DropoutSpec } from './nn/specs/dropout.ts';
+export type { Dropout2dSpec, DropoutSpec, DropPathSpec } from './nn/specs/dropout.ts';
 export type {
   FilterResponseNormOptions,
   FilterResponseNormSpec,
@@ -273,6 +280,8 @@ export const nn = {
   customLoss,
   directConvolutions,
   dropout,
+  dropout2d,
+  dropPath,
   filterResponseNorm,
   flatten,
   globalAvgPool,

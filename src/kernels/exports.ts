@@ -4,6 +4,7 @@
 import type { BatchRenormKernels } from './abi/batchRenorm.ts';
 import type { ConvKernels } from './abi/conv.ts';
 import type { DepthwiseKernels } from './abi/depthwise.ts';
+import type { DropKernels } from './abi/drop.ts';
 import type { FilterResponseNormKernels } from './abi/filterResponseNorm.ts';
 import type { FiniteKernels } from './abi/finite.ts';
 import type { FoldKernels } from './abi/fold.ts';
@@ -19,14 +20,18 @@ import type { NormalizeKernels } from './abi/normalize.ts';
 import type { OptimizerKernels } from './abi/optimizer.ts';
 import type { PointwiseKernels } from './abi/pointwise.ts';
 import type { PoolKernels } from './abi/pool.ts';
+import type { PreluKernels } from './abi/prelu.ts';
+import type { RampKernels } from './abi/ramp.ts';
 import type { RmsNormKernels } from './abi/rmsNorm.ts';
 import type { SampleNormKernels } from './abi/sampleNorm.ts';
+import type { SoftmaxKernels } from './abi/softmax.ts';
 import type { WinogradKernels } from './abi/winograd.ts';
 
 export interface KernelExports
   extends BatchRenormKernels,
     ConvKernels,
     DepthwiseKernels,
+    DropKernels,
     FilterResponseNormKernels,
     FiniteKernels,
     FoldKernels,
@@ -42,6 +47,9 @@ export interface KernelExports
     OptimizerKernels,
     PointwiseKernels,
     PoolKernels,
+    PreluKernels,
+    RampKernels,
     RmsNormKernels,
     SampleNormKernels,
+    SoftmaxKernels,
     WinogradKernels {}

@@ -84,6 +84,19 @@ const RUNS: readonly (readonly [keyof KernelExports, Run])[] = [
   ],
   ['addReluF32', (kernels, values) => kernels.addReluF32(OUT_PTR, values(77), values(77), 77)],
   [
+    'rampGatedGradF32',
+    (kernels, values) => {
+      kernels.rampGatedGradF32(values(77), values(77), OUT_PTR, 77, 1, 2, 0.5, 1);
+    },
+  ],
+  [
+    'preluSlopeSumsF32',
+    (kernels, values) => {
+      const [dy, x] = [values(ROWS * CHANNELS), values(ROWS * CHANNELS)];
+      kernels.preluSlopeSumsF32(dy, x, ROWS, CHANNELS, OUT_PTR);
+    },
+  ],
+  [
     'columnSumsF32',
     (kernels, values) => {
       kernels.columnSumsF32(values(ROWS * CHANNELS), ROWS, CHANNELS, OUT_PTR);

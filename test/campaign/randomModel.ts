@@ -49,17 +49,28 @@ export function randomModel(dice: Dice, room: ModelRoom): LayerSpec {
 const activation: Grow = (dice, shape) => ({
   layer: dice.pick([
     nn.relu(),
+    nn.relu6(),
     nn.leakyRelu(dice.uniform(0, 0.3)),
+    nn.prelu(),
+    nn.prelu({ numParameters: shape.at(-1)! }),
+    nn.elu(dice.uniform(0, 1.5)),
     nn.gelu(),
     nn.gelu({ approximate: 'tanh' }),
     nn.silu(),
     nn.sigmoid(),
     nn.tanh(),
+    nn.hardSigmoid(),
+    nn.hardSwish(),
+    nn.softmax(),
   ]),
   shape,
 });
 
-const dropout: Grow = (dice, shape) => ({ layer: nn.dropout(dice.uniform(0, 0.6)), shape });
+const dropout: Grow = (dice, shape) => {
+  const p = dice.uniform(0, 0.6);
+  const layers = [nn.dropout(p), nn.dropPath(p)];
+  return { layer: dice.pick(shape.length === 3 ? [...layers, nn.dropout2d(p)] : layers), shape };
+};
 
 const custom: Grow = (dice, shape) => ({
   layer: nn.custom(CUSTOM, { start: dice.uniform(0.5, 1.5) }),

@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { Purpose } from '../../src/base/random.ts';
 import type { KernelExports } from '../../src/kernels/exports.ts';
 import * as ref from '../../src/kernels/reference/pointwise.ts';
+import * as ramp from '../../src/kernels/reference/ramp.ts';
 import {
   BUILDS,
   createFixture,
@@ -15,6 +16,7 @@ import {
 
 const LENGTHS = [0, 1, 3, 4, 5, 7, 64, 1001];
 const SLOPE = 0.1;
+const ALPHA = 0.7;
 const GELU_SLOPE = 2 * Math.sqrt(2 / Math.PI);
 const GELU_CUBE = 0.044715;
 const SPECIAL = [0, -0, Infinity, -Infinity, NaN, 1e-40, -1e-40, 3e38, -3e38, 88, -88, 0.5];
@@ -57,6 +59,42 @@ const ACTIVATIONS: readonly Activation[] = [
     backward: (k, p) => k.leakyReluGradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n, SLOPE),
     backwardRef: (dx, dy, y) => ref.leakyReluGradRef(dx, dy, y, SLOPE),
     saves: 'y',
+    ulps: 0,
+  },
+  {
+    name: 'elu',
+    forward: (k, x, y, n) => k.eluF32(x, y, n, ALPHA),
+    forwardRef: (y, x) => ref.eluRef(y, x, ALPHA),
+    backward: (k, p) => k.eluGradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n, ALPHA),
+    backwardRef: (dx, dy, y) => ref.eluGradRef(dx, dy, y, ALPHA),
+    saves: 'y',
+    ulps: 1,
+  },
+  {
+    name: 'relu6',
+    forward: (k, x, y, n) => k.rampF32(x, y, n, 0, 6, 1),
+    forwardRef: ramp.relu6Ref,
+    backward: (k, p) => k.rampGradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n, 6, 1),
+    backwardRef: ramp.relu6GradRef,
+    saves: 'y',
+    ulps: 0,
+  },
+  {
+    name: 'hardSigmoid',
+    forward: (k, x, y, n) => k.rampF32(x, y, n, 3, 6, 1 / 6),
+    forwardRef: ramp.hardSigmoidRef,
+    backward: (k, p) => k.rampGradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n, 1, 1 / 6),
+    backwardRef: ramp.hardSigmoidGradRef,
+    saves: 'y',
+    ulps: 0,
+  },
+  {
+    name: 'hardSwish',
+    forward: (k, x, y, n) => k.rampGatedF32(x, y, n, 3, 6, 1 / 6),
+    forwardRef: ramp.hardSwishRef,
+    backward: (k, p) => k.rampGatedGradF32(p.dyPtr, p.savedPtr, p.dxPtr, p.n, 3, 6, 1 / 6, 1),
+    backwardRef: ramp.hardSwishGradRef,
+    saves: 'x',
     ulps: 0,
   },
   {
@@ -134,7 +172,7 @@ describe.each(BUILDS)('pointwise kernels, %s build', (build) => {
 
   describe.each(ACTIVATIONS)('$name', (activation) => {
     it.each(LENGTHS)('equals its twin for %d elements, and writes no more', (n) => {
-      const x = testValues(n, 6);
+      const x = testValues(n, 7);
       const dy = testValues(n, 2, 7);
       const y = forward(activation, x);
       const expected = new Float32Array(n);

@@ -3,10 +3,13 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { activationKinds, reluKind, tanhKind } from '../../src/nn/layers/activationKinds.ts';
-import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
+import { activations } from '../../src/nn/specs/activations.ts';
 import { testValues } from '../support/kernelFixture.ts';
 import { describeGolden } from '../support/layers/golden.ts';
 import { bindAlone } from '../support/layers/parameterless.ts';
+
+const { elu, gelu, hardSigmoid, hardSwish, leakyRelu, prelu } = activations;
+const { relu, relu6, sigmoid, silu, softmax, tanh } = activations;
 
 describeGolden(activationKinds);
 
@@ -21,10 +24,28 @@ describe('activation specs', () => {
       { kind: 'sigmoid' },
       { kind: 'tanh' },
     ]);
+    expect([elu(), elu(0.5), prelu(), prelu({ numParameters: 3, init: 0 })]).toEqual([
+      { kind: 'elu', alpha: 1 },
+      { kind: 'elu', alpha: 0.5 },
+      { kind: 'prelu', numParameters: 1, init: 0.25 },
+      { kind: 'prelu', numParameters: 3, init: 0 },
+    ]);
+    const rest = [relu6(), hardSigmoid(), hardSwish(), softmax()].map((spec) => ({ ...spec }));
+    const kinds = ['relu6', 'hardSigmoid', 'hardSwish', 'softmax'];
+    expect(rest).toEqual(kinds.map((kind) => ({ kind })));
   });
 
   it.each([-0.1, Number.NaN, Infinity])('leakyRelu refuses the slope %d', (slope) => {
     expect(() => leakyRelu(slope)).toThrow(UsageError);
+  });
+
+  it.each([-0.1, Number.NaN, Infinity])('elu refuses the alpha %d', (alpha) => {
+    expect(() => elu(alpha)).toThrow(UsageError);
+  });
+
+  it('prelu refuses no weights, and a start that is not a number', () => {
+    expect(() => prelu({ numParameters: 0 })).toThrow('prelu numParameters: got 0');
+    expect(() => prelu({ init: Number.NaN })).toThrow('prelu init: got NaN');
   });
 
   it('gelu refuses an unknown approximation', () => {
@@ -39,7 +60,7 @@ describe('activation layers', () => {
 
   it('keep what their backward pass reads: the input where the output does not tell it', () => {
     const keeping = activationKinds.filter(({ keeps }) => keeps.input).map(({ kind }) => kind);
-    expect(keeping).toEqual(['gelu', 'silu']);
+    expect(keeping).toEqual(['gelu', 'hardSwish', 'silu']);
     for (const { keeps } of activationKinds) expect(keeps.output).toBe(!keeps.input);
   });
 

@@ -1,22 +1,30 @@
 import { describe } from 'vitest';
 import type { Shape } from '../../src/base/shape.ts';
-import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
-import { dropout } from '../../src/nn/specs/dropout.ts';
+import { activations } from '../../src/nn/specs/activations.ts';
+import { dropout, dropout2d, dropPath } from '../../src/nn/specs/dropout.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
 import type { LeafSpec } from '../../src/nn/specs/spec.ts';
 import { describeDifferences, type ProofCase } from '../support/layers/proofs.ts';
 
+const { elu, gelu, hardSigmoid, hardSwish, leakyRelu } = activations;
+const { relu, relu6, sigmoid, silu, softmax, tanh } = activations;
+
 const IMAGE: Shape = [5, 6, 3];
 
 const specs: readonly LeafSpec[] = [
   relu(),
+  relu6(),
   leakyRelu(0.2),
+  elu(0.7),
   gelu(),
   gelu({ approximate: 'tanh' }),
   silu(),
   sigmoid(),
   tanh(),
+  hardSigmoid(),
+  hardSwish(),
+  softmax(),
   maxPool({ kernel: 2 }),
   maxPool({ kernel: 3, stride: 2, padding: 1 }),
   avgPool({ kernel: 2 }),
@@ -24,6 +32,8 @@ const specs: readonly LeafSpec[] = [
   globalAvgPool(),
   flatten(),
   dropout(0.3),
+  dropout2d(0.3),
+  dropPath(0.4),
 ];
 const CASES: readonly ProofCase[] = specs.map((spec) => ({
   name: JSON.stringify(spec),

@@ -3,11 +3,11 @@ import { UsageError } from '../../src/base/errors.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { MODEL_NAMES, namedModel } from '../../src/nn/models/models.ts';
 import { parseModel } from '../../src/nn/models/parse.ts';
-import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
+import { activations } from '../../src/nn/specs/activations.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
 import { custom } from '../../src/nn/specs/custom.ts';
-import { dropout } from '../../src/nn/specs/dropout.ts';
+import { dropout, dropout2d, dropPath } from '../../src/nn/specs/dropout.ts';
 import { filterResponseNorm } from '../../src/nn/specs/filterResponseNorm.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
@@ -18,6 +18,9 @@ import { gru, lstm, rnn } from '../../src/nn/specs/recurrent.ts';
 import { reshape } from '../../src/nn/specs/reshape.ts';
 import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
+
+const { elu, gelu, hardSigmoid, hardSwish, leakyRelu, prelu } = activations;
+const { relu, relu6, sigmoid, silu, softmax, tanh } = activations;
 
 const specs: readonly LayerSpec[] = [
   avgPool({ kernel: [3, 2], stride: 1, padding: [1, 0], countIncludePad: false }),
@@ -30,9 +33,14 @@ const specs: readonly LayerSpec[] = [
   conv2d(16, 16, { kernel: 3, algorithm: 'direct' }),
   custom('file:///layers/swish.mjs', { beta: 2 }),
   dropout(0.2),
+  dropout2d(0.3),
+  dropPath(0.1),
+  elu(0.5),
   filterResponseNorm(6, { tlu: false, eps: 0.1, affine: false }),
   flatten(),
   gelu({ approximate: 'tanh' }),
+  hardSigmoid(),
+  hardSwish(),
   silu(),
   globalAvgPool(),
   gru(4, 3, { norm: 'batch', sync: 2, momentum: null, returnSequence: true }),
@@ -44,12 +52,15 @@ const specs: readonly LayerSpec[] = [
   linear(4, 2, { init: 'kaimingNormal' }),
   linear(4, 2, { weightStandardization: true }),
   maxPool({ kernel: 3, stride: 2, padding: 1 }),
+  prelu({ numParameters: 3, init: 0.1 }),
   relu(),
+  relu6(),
   reshape([28, 28]),
   rmsNorm([3, 4], { eps: 1e-3, affine: false }),
   lstm(4, 3, { norm: 'layer', forgetBias: 1 }),
   rnn(4, 3, { nonlinearity: 'relu', bias: false, norm: 'layer', eps: 1e-3 }),
   sigmoid(),
+  softmax(),
   tanh(),
   residual(relu()),
   residual(relu(), sequential([tanh(), tanh()])),
@@ -71,6 +82,7 @@ describe('parseModel', () => {
     const json = { kind: 'conv2d', inChannels: 3, outChannels: 8, kernel: 3 };
     expect(parseModel(json, 'model')).toEqual(conv2d(3, 8, { kernel: 3 }));
     expect(parseModel({ kind: 'dropout' }, 'model')).toEqual(dropout());
+    expect(parseModel({ kind: 'prelu' }, 'model')).toEqual(prelu());
     expect(parseModel({ kind: 'batchNorm', channels: 3 }, 'model')).toEqual(batchNorm(3));
   });
 
@@ -110,6 +122,9 @@ describe('parseModel', () => {
     [{ kind: 'conv2d', inChannels: 3, outChannels: 8, kernel: [3] }, 'kernel'],
     [{ kind: 'conv2d', inChannels: 3, outChannels: 8, kernel: 3, algorithm: 'fft' }, 'algorithm'],
     [{ kind: 'dropout', p: 1 }, 'model, p'],
+    [{ kind: 'dropPath' }, 'model, p'],
+    [{ kind: 'elu', alpha: -1 }, 'model, alpha'],
+    [{ kind: 'prelu', numParameters: 0 }, 'model, numParameters'],
     [{ layers: [] }, 'kind'],
     [null, 'model'],
     ['relu', 'model'],

@@ -3,11 +3,11 @@ import type { Dataset } from '../../src/data/dataset.ts';
 import type { NumericMode } from '../../src/kernels/builds.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { add, concat, type GraphValue, graph, multiply } from '../../src/nn/models/graphBuilder.ts';
-import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
+import { activations } from '../../src/nn/specs/activations.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
 import { custom } from '../../src/nn/specs/custom.ts';
-import { dropout } from '../../src/nn/specs/dropout.ts';
+import { dropout, dropout2d, dropPath } from '../../src/nn/specs/dropout.ts';
 import { filterResponseNorm } from '../../src/nn/specs/filterResponseNorm.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
@@ -22,6 +22,9 @@ import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
 import { testValues } from '../support/kernelFixture.ts';
+
+const { elu, gelu, hardSigmoid, hardSwish, leakyRelu, prelu } = activations;
+const { relu, relu6, sigmoid, silu, softmax, tanh } = activations;
 
 // 24 samples in batches of 7 over 5 replicas: shards of 2, 2, 1, 1, 1 in three steps, then of 1, 1,
 // 1, 0, 0.
@@ -128,6 +131,17 @@ const models: Readonly<Record<string, LayerSpec>> = {
     dropout(0.4),
     sigmoid(),
     relu(),
+  ),
+  'activations of several values, trained slopes, whole parts dropped': withEnds(
+    dropout2d(0.3),
+    prelu(),
+    residual(sequential([conv(1), prelu({ numParameters: 4 }), dropPath(0.4)])),
+    hardSwish(),
+    elu(0.5),
+    hardSigmoid(),
+    conv(1),
+    relu6(),
+    softmax(),
   ),
   pools: shrinking(
     4,

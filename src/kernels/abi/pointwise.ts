@@ -14,7 +14,12 @@ export interface PointwiseKernels {
   leakyReluF32(xPtr: number, yPtr: number, n: number, slope: number): void;
   /** dx = dy where y > 0, else slope * dy; the sign of y is that of x because slope >= 0. */
   leakyReluGradF32(dyPtr: number, yPtr: number, dxPtr: number, n: number, slope: number): void;
-  /** y = 1 / (1 + exp(-x)), in float64, rounded once, as are all that follow. */
+  /** y = x where x > 0, else alpha (exp(x) - 1) (Clevert, Unterthiner, Hochreiter 2015), in
+   * float64, rounded once, as are all that follow. */
+  eluF32(xPtr: number, yPtr: number, n: number, alpha: number): void;
+  /** dx = dy where y > 0, else dy (y + alpha); the sign of y is that of x because alpha >= 0. */
+  eluGradF32(dyPtr: number, yPtr: number, dxPtr: number, n: number, alpha: number): void;
+  /** y = 1 / (1 + exp(-x)). */
   sigmoidF32(xPtr: number, yPtr: number, n: number): void;
   /** dx = dy y (1 - y). */
   sigmoidGradF32(dyPtr: number, yPtr: number, dxPtr: number, n: number): void;

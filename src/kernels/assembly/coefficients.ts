@@ -99,6 +99,12 @@ export function unblocked(dy: v128, y: v128): v128 {
   return v128.andnot(dy, f32x4.le(y, f32x4.splat(0)));
 }
 
+/** x where `output` is above 0, else slope x. */
+@inline
+export function leaky(x: v128, output: v128, slope: v128): v128 {
+  return v128.bitselect(x, f32x4.mul(x, slope), f32x4.gt(output, f32x4.splat(0)));
+}
+
 /** max(y, 0), NaN where y is; `f32x4.max` takes seven instructions on x64. */
 @inline
 export function positive(y: v128): v128 {

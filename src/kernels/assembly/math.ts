@@ -98,6 +98,16 @@ export function expPair(x: v128): v128 {
   return f64x2.mul(f64x2.mul(value, powerOfTwo(half)), powerOfTwo(i64x2.sub(exponent, half)));
 }
 
+/** exp(x) - 1 of two float64 lanes, |x| <= 700, with the digits of small x. */
+@inline
+export function expMinusOnePair(x: v128): v128 {
+  const k = f64x2.nearest(f64x2.mul(x, pair(LOG2_E)));
+  const r = reduce(x, k);
+  const tail = f64x2.add(r, f64x2.mul(f64x2.mul(r, r), expTail(r)));
+  const scale = powerOfTwo(toInt64(k));
+  return f64x2.add(f64x2.mul(tail, scale), f64x2.sub(scale, pair(1)));
+}
+
 /** exp(x). */
 @inline
 export function expF64(x: f64): f64 {
@@ -131,12 +141,7 @@ export function tanhSlopePair(v: v128): v128 {
 @inline
 export function tanhPair(x: v128): v128 {
   const size = f64x2.min(f64x2.abs(x), pair(TANH_ONE));
-  const t = f64x2.add(size, size);
-  const k = f64x2.nearest(f64x2.mul(t, pair(LOG2_E)));
-  const r = reduce(t, k);
-  const tail = f64x2.add(r, f64x2.mul(f64x2.mul(r, r), expTail(r)));
-  const scale = powerOfTwo(toInt64(k));
-  const e = f64x2.add(f64x2.mul(tail, scale), f64x2.sub(scale, pair(1)));
+  const e = expMinusOnePair(f64x2.add(size, size));
   const value = f64x2.div(e, f64x2.add(e, pair(2)));
   return v128.bitselect(x, value, i64x2.splat(i64.MIN_VALUE));
 }

@@ -3,13 +3,15 @@
 // only what belongs to the array is stored, so an element has the same bits wherever it stands.
 // Functions such as tanh are computed in float64 and rounded once. Formulas: abi/pointwise.ts.
 
-import { positive, unblocked } from './coefficients';
+import { leaky, positive, unblocked } from './coefficients';
 import { high, low, narrow, storeLanes } from './lanes';
-import { erfcScaledPair, expPair, sigmoidPair, tanhPair } from './math';
+import { erfcScaledPair, expMinusOnePair, expPair, sigmoidPair, tanhPair } from './math';
 
 const SQRT_HALF: f64 = Math.SQRT1_2;
 /** 1 / sqrt(2 pi), the normal density at 0. */
 const NORMAL_DENSITY: f64 = 0.3989422804014327;
+/** Below this exp(x) - 1 rounds to -1 in float64. */
+const ELU_MIN: f64 = -40;
 
 export function reluF32(xPtr: usize, yPtr: usize, n: i32): void {
   for (; n >= 8; n -= 8, xPtr += 32, yPtr += 32) {
@@ -48,12 +50,6 @@ export function addReluF32(dstPtr: usize, aPtr: usize, bPtr: usize, n: i32): voi
   }
 }
 
-/** x where `output` is above 0, else slope x. */
-@inline
-function leaky(x: v128, output: v128, slope: v128): v128 {
-  return v128.bitselect(x, f32x4.mul(x, slope), f32x4.gt(output, f32x4.splat(0)));
-}
-
 export function leakyReluF32(xPtr: usize, yPtr: usize, n: i32, slope: f32): void {
   const factor = f32x4.splat(slope);
   for (; n >= 8; n -= 8, xPtr += 32, yPtr += 32) {
@@ -84,6 +80,39 @@ export function leakyReluGradF32(
   }
   for (; n > 0; n -= 4, dyPtr += 16, yPtr += 16, dxPtr += 16) {
     storeLanes(dxPtr, leaky(v128.load(dyPtr), v128.load(yPtr), factor), n);
+  }
+}
+
+/** x where x > 0, else alpha (exp(x) - 1). */
+@inline
+function eluPair(x: v128, alpha: v128): v128 {
+  const bounded = f64x2.max(x, f64x2.splat(ELU_MIN));
+  const bent = f64x2.mul(alpha, expMinusOnePair(bounded));
+  return v128.bitselect(x, bent, f64x2.gt(x, f64x2.splat(0)));
+}
+
+export function eluF32(xPtr: usize, yPtr: usize, n: i32, alpha: f64): void {
+  const alphas = f64x2.splat(alpha);
+  for (; n > 0; n -= 4, xPtr += 16, yPtr += 16) {
+    const x = v128.load(xPtr);
+    storeLanes(yPtr, narrow(eluPair(low(x), alphas), eluPair(high(x), alphas)), n);
+  }
+}
+
+/** dy where y > 0, else dy (y + alpha). */
+@inline
+function eluGradPair(dy: v128, y: v128, alpha: v128): v128 {
+  const bent = f64x2.mul(dy, f64x2.add(y, alpha));
+  return v128.bitselect(dy, bent, f64x2.gt(y, f64x2.splat(0)));
+}
+
+export function eluGradF32(dyPtr: usize, yPtr: usize, dxPtr: usize, n: i32, alpha: f64): void {
+  const alphas = f64x2.splat(alpha);
+  for (; n > 0; n -= 4, dyPtr += 16, yPtr += 16, dxPtr += 16) {
+    const dy = v128.load(dyPtr);
+    const y = v128.load(yPtr);
+    const lowPart = eluGradPair(low(dy), low(y), alphas);
+    storeLanes(dxPtr, narrow(lowPart, eluGradPair(high(dy), high(y), alphas)), n);
   }
 }
 

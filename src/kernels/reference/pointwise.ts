@@ -37,12 +37,12 @@ function erfSeries(x: number): number {
 }
 
 /** y[i] = f(x[i]). */
-function mapInto(y: Float32Array, x: Float32Array, f: (x: number) => number): void {
+export function mapInto(y: Float32Array, x: Float32Array, f: (x: number) => number): void {
   for (let i = 0; i < x.length; i++) y[i] = f(x[i]!);
 }
 
 /** dx[i] = f(dy[i], v[i]); v is what the derivative is a function of. */
-function mapGradient(
+export function mapGradient(
   dx: Float32Array,
   dy: Float32Array,
   v: Float32Array,
@@ -73,6 +73,19 @@ export function leakyReluGradRef(
 ): void {
   const factor = Math.fround(slope);
   mapGradient(dx, dy, y, (d, v) => (v > 0 ? d : factor * d));
+}
+
+export function eluRef(y: Float32Array, x: Float32Array, alpha: number): void {
+  mapInto(y, x, (v) => (v > 0 ? v : alpha * Math.expm1(v)));
+}
+
+export function eluGradRef(
+  dx: Float32Array,
+  dy: Float32Array,
+  y: Float32Array,
+  alpha: number,
+): void {
+  mapGradient(dx, dy, y, (d, v) => (v > 0 ? d : d * (v + alpha)));
 }
 
 export function sigmoidRef(y: Float32Array, x: Float32Array): void {

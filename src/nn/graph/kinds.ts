@@ -8,7 +8,10 @@ import { activationKinds } from '../layers/activationKinds.ts';
 import { flattenKind, reshapeKind } from '../layers/aliasKinds.ts';
 import { customKindOf } from '../layers/customKind.ts';
 import { dropoutKind } from '../layers/dropoutKind.ts';
+import { dropout2dKind, dropPathKind } from '../layers/dropWholeKinds.ts';
 import type { LayerKind } from '../layers/layer.ts';
+import { preluKind } from '../layers/preluKind.ts';
+import { softmaxKind } from '../layers/softmaxKind.ts';
 import { batchRenormKind } from '../norms/batchRenormKind.ts';
 import { filterResponseNormKind } from '../norms/filterResponseNormKind.ts';
 import {
@@ -27,7 +30,9 @@ const kinds = [
   batchNormKind,
   batchRenormKind,
   conv2dKind,
+  dropout2dKind,
   dropoutKind,
+  dropPathKind,
   filterResponseNormKind,
   flattenKind,
   globalAvgPoolKind,
@@ -38,9 +43,11 @@ const kinds = [
   linearKind,
   lstmKind,
   maxPoolKind,
+  preluKind,
   reshapeKind,
   rmsNormKind,
   rnnKind,
+  softmaxKind,
 ];
 
 // A kind only ever receives specs of its own name, which the table cannot express in types.

@@ -1,13 +1,17 @@
 // What the activation functions do: layers that change each element on its own and keep the shape.
-// The formulas are in kernels/abi/pointwise.ts. Where the derivative follows from the output, the
-// input's memory is freed.
+// The formulas are in kernels/abi, pointwise.ts and ramp.ts. Where the derivative
+// follows from the output, the input's memory is freed.
 
 import { sizeOf } from '../../base/shape.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
 import type {
   ActivationSpec,
+  EluSpec,
   GeluSpec,
+  HardSigmoidSpec,
+  HardSwishSpec,
   LeakyReluSpec,
+  Relu6Spec,
   ReluSpec,
   SigmoidSpec,
   SiluSpec,
@@ -36,6 +40,17 @@ export const leakyReluKind = activationKind<LeakyReluSpec>(
   }),
 );
 
+/** min(max(x, 0), 6). */
+export const relu6Kind = activationKind<Relu6Spec>('relu6', 'output', (kernels) => ({
+  forward: (xPtr, yPtr, n) => kernels.rampF32(xPtr, yPtr, n, 0, 6, 1),
+  backward: (dyPtr, yPtr, dxPtr, n) => kernels.rampGradF32(dyPtr, yPtr, dxPtr, n, 6, 1),
+}));
+
+export const eluKind = activationKind<EluSpec>('elu', 'output', (kernels, { alpha }) => ({
+  forward: (xPtr, yPtr, n) => kernels.eluF32(xPtr, yPtr, n, alpha),
+  backward: (dyPtr, yPtr, dxPtr, n) => kernels.eluGradF32(dyPtr, yPtr, dxPtr, n, alpha),
+}));
+
 /** Of gelu's tanh form, 2 sqrt(2 / pi) and 0.044715 (Hendrycks and Gimpel 2016). */
 const GELU_SLOPE = 2 * 0.7978845608028654;
 const GELU_CUBE = 0.044715;
@@ -60,8 +75,27 @@ export const tanhKind = activationKind<TanhSpec>('tanh', 'output', (kernels) => 
   backward: kernels.tanhGradF32,
 }));
 
-/** All activations. */
-export const activationKinds = [reluKind, leakyReluKind, geluKind, siluKind, sigmoidKind, tanhKind];
+/** relu6(x + 3) / 6. */
+export const hardSigmoidKind = activationKind<HardSigmoidSpec>(
+  'hardSigmoid',
+  'output',
+  (kernels) => ({
+    forward: (xPtr, yPtr, n) => kernels.rampF32(xPtr, yPtr, n, 3, 6, 1 / 6),
+    backward: (dyPtr, yPtr, dxPtr, n) => kernels.rampGradF32(dyPtr, yPtr, dxPtr, n, 1, 1 / 6),
+  }),
+);
+
+export const hardSwishKind = activationKind<HardSwishSpec>('hardSwish', 'input', (kernels) => ({
+  forward: (xPtr, yPtr, n) => kernels.rampGatedF32(xPtr, yPtr, n, 3, 6, 1 / 6),
+  backward: (dyPtr, xPtr, dxPtr, n) =>
+    kernels.rampGatedGradF32(dyPtr, xPtr, dxPtr, n, 3, 6, 1 / 6, 1),
+}));
+
+/** All activations of single elements without parameters. */
+export const activationKinds = [
+  ...[eluKind, geluKind, hardSigmoidKind, hardSwishKind, leakyReluKind],
+  ...[reluKind, relu6Kind, siluKind, sigmoidKind, tanhKind],
+];
 
 function activationKind<Spec extends ActivationSpec>(
   kind: Spec['kind'],

@@ -31,17 +31,20 @@ export const dropoutKind: LayerKind<DropoutSpec> = {
   bind: bindDropout,
 };
 
-function bindDropout(spec: DropoutSpec, binding: Binding): BoundLayer {
-  const { kernels, step, input, output } = binding;
-  const size = sizeOf(input.shape);
-  const threshold = dropoutThreshold(spec.p);
-  const scale = 1 / (1 - spec.p);
+/** Binds what drops elements of the step's samples, `size` each, with probability p: the same
+ * linear map forward and backward. */
+export function bindDrops(
+  p: number,
+  binding: Binding,
+  size: number,
+): (fromPtr: number, toPtr: number) => void {
+  const { kernels, step } = binding;
+  const threshold = dropoutThreshold(p);
+  const scale = 1 / (1 - p);
   const seedLow = binding.seed | 0;
   const seedHigh = Math.floor(binding.seed / TWO_TO_32);
   const key = dropoutKey(binding.index);
-
-  /** The same linear map forward and backward. */
-  const apply = (fromPtr: number, toPtr: number): void =>
+  return (fromPtr, toPtr) =>
     kernels.dropoutF32(
       fromPtr,
       toPtr,
@@ -55,14 +58,19 @@ function bindDropout(spec: DropoutSpec, binding: Binding): BoundLayer {
       seedHigh,
       key,
     );
+}
 
+function bindDropout(spec: DropoutSpec, binding: Binding): BoundLayer {
+  const { kernels, step, input, output } = binding;
+  const size = sizeOf(input.shape);
+  const drop = bindDrops(spec.p, binding, size);
   return {
     forward() {
-      if (step.training) apply(input.ptr, output.ptr);
+      if (step.training) drop(input.ptr, output.ptr);
       else kernels.copyF32(output.ptr, input.ptr, step.countSamples * size);
     },
     backward() {
-      if (input.gradPtr !== 0) apply(output.gradPtr, input.gradPtr);
+      if (input.gradPtr !== 0) drop(output.gradPtr, input.gradPtr);
     },
   };
 }

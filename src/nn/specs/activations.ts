@@ -2,18 +2,39 @@
 // activationKinds.ts.
 
 import { optionsSchema, parseData, parseOptions } from '../../base/parse.ts';
-import { atLeastZero, oneOf } from '../../base/values.ts';
+import { atLeastZero, oneOf, realNumber } from '../../base/values.ts';
 import { type LayerForm, layerForm } from './form.ts';
+import { size } from './options.ts';
 
 /** max(x, 0). */
 export interface ReluSpec {
   readonly kind: 'relu';
 }
 
+/** min(max(x, 0), 6). */
+export interface Relu6Spec {
+  readonly kind: 'relu6';
+}
+
 /** x where x > 0, else negativeSlope * x. */
 export interface LeakyReluSpec {
   readonly kind: 'leakyRelu';
   readonly negativeSlope: number;
+}
+
+/** x where x > 0, else weight * x, with trained weights. */
+export interface PreluSpec {
+  readonly kind: 'prelu';
+  /** 1, or the channels. */
+  readonly numParameters: number;
+  /** What the weights start at. */
+  readonly init: number;
+}
+
+/** x where x > 0, else alpha (exp(x) - 1). */
+export interface EluSpec {
+  readonly kind: 'elu';
+  readonly alpha: number;
 }
 
 /** x Phi(x), Phi the standard normal distribution: by erf (`none`), or its approximation by
@@ -37,19 +58,47 @@ export interface TanhSpec {
   readonly kind: 'tanh';
 }
 
+/** relu6(x + 3) / 6. */
+export interface HardSigmoidSpec {
+  readonly kind: 'hardSigmoid';
+}
+
+/** x relu6(x + 3) / 6. */
+export interface HardSwishSpec {
+  readonly kind: 'hardSwish';
+}
+
+/** exp(x) over its sum along the last axis. */
+export interface SoftmaxSpec {
+  readonly kind: 'softmax';
+}
+
 export type ActivationSpec =
   | ReluSpec
+  | Relu6Spec
   | LeakyReluSpec
+  | PreluSpec
+  | EluSpec
   | GeluSpec
   | SiluSpec
   | SigmoidSpec
-  | TanhSpec;
+  | TanhSpec
+  | HardSigmoidSpec
+  | HardSwishSpec
+  | SoftmaxSpec;
 
 const DEFAULT_NEGATIVE_SLOPE = 0.01;
+const DEFAULT_ALPHA = 1;
+const DEFAULT_PRELU_INIT = 0.25;
 
 /** max(x, 0). */
 export function relu(): ReluSpec {
   return { kind: 'relu' };
+}
+
+/** min(max(x, 0), 6), as in MobileNets. */
+export function relu6(): Relu6Spec {
+  return { kind: 'relu6' };
 }
 
 /** x where x > 0, else negativeSlope * x; default 0.01, as in PyTorch. The slope may not be
@@ -57,6 +106,34 @@ export function relu(): ReluSpec {
 export function leakyRelu(negativeSlope = DEFAULT_NEGATIVE_SLOPE): LeakyReluSpec {
   parseData(atLeastZero, negativeSlope, 'leakyRelu negativeSlope');
   return { kind: 'leakyRelu', negativeSlope };
+}
+
+export interface PreluOptions {
+  /** 1 weight for all channels, or one for each: their number. Default 1. */
+  readonly numParameters?: number;
+  /** What the weights start at; default 0.25. */
+  readonly init?: number;
+}
+
+export const preluSchema = optionsSchema<PreluOptions>()({
+  numParameters: size.exactOptional(),
+  init: realNumber('a finite number', () => true).exactOptional(),
+});
+
+/** x where x > 0, else weight * x, with one trained weight, or one for each channel (He et al.
+ * 2015). Weight decay, which would pull it to a relu, spares it with `decayNormAndBias: false`. */
+export function prelu(options: PreluOptions = {}): PreluSpec {
+  const example = 'prelu({ numParameters: 64 })';
+  const given = parseOptions('prelu', preluSchema, options, { example });
+  const { numParameters = 1, init = DEFAULT_PRELU_INIT } = given;
+  return { kind: 'prelu', numParameters, init };
+}
+
+/** x where x > 0, else alpha (exp(x) - 1); default alpha 1. As in leakyRelu, alpha may not be
+ * negative. */
+export function elu(alpha = DEFAULT_ALPHA): EluSpec {
+  parseData(atLeastZero, alpha, 'elu alpha');
+  return { kind: 'elu', alpha };
 }
 
 export interface GeluOptions {
@@ -90,17 +167,42 @@ export function tanh(): TanhSpec {
   return { kind: 'tanh' };
 }
 
+/** relu6(x + 3) / 6: a sigmoid of three straight lines. */
+export function hardSigmoid(): HardSigmoidSpec {
+  return { kind: 'hardSigmoid' };
+}
+
+/** x relu6(x + 3) / 6: x times its hardSigmoid, as in MobileNetV3. */
+export function hardSwish(): HardSwishSpec {
+  return { kind: 'hardSwish' };
+}
+
+/** exp(x) over its sum along the last axis: channels, or features. Not for the end of a classifier:
+ * `crossEntropy` takes what goes into a softmax. */
+export function softmax(): SoftmaxSpec {
+  return { kind: 'softmax' };
+}
+
 /** How JSON becomes an activation. */
 export const activationForms: readonly LayerForm<ActivationSpec>[] = [
   layerForm('relu', {}, () => relu()),
+  layerForm('relu6', {}, () => relu6()),
   layerForm('leakyRelu', { negativeSlope: atLeastZero.exactOptional() }, ({ negativeSlope }) =>
     leakyRelu(negativeSlope),
   ),
+  layerForm('prelu', preluSchema.shape, (options) => prelu(options)),
+  layerForm('elu', { alpha: atLeastZero.exactOptional() }, ({ alpha }) => elu(alpha)),
   layerForm('gelu', geluSchema.shape, (options) => gelu(options)),
   layerForm('silu', {}, () => silu()),
   layerForm('sigmoid', {}, () => sigmoid()),
   layerForm('tanh', {}, () => tanh()),
+  layerForm('hardSigmoid', {}, () => hardSigmoid()),
+  layerForm('hardSwish', {}, () => hardSwish()),
+  layerForm('softmax', {}, () => softmax()),
 ];
 
 /** The builders of all activations. */
-export const activations = { gelu, leakyRelu, relu, sigmoid, silu, tanh };
+export const activations = {
+  ...{ elu, gelu, hardSigmoid, hardSwish, leakyRelu, prelu },
+  ...{ relu, relu6, sigmoid, silu, softmax, tanh },
+};

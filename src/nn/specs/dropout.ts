@@ -1,8 +1,9 @@
-// Dropout: spec and builder, checked. What the layer does is in dropoutKind.ts.
+// Dropout of elements, channels and whole samples: specs and builders, checked. What the layers do
+// is in dropoutKind.ts and dropWholeKinds.ts.
 
 import { parseData } from '../../base/parse.ts';
 import { shareBelowOne } from '../../base/values.ts';
-import { layerForm } from './form.ts';
+import { type LayerForm, layerForm } from './form.ts';
 
 export interface DropoutSpec {
   readonly kind: 'dropout';
@@ -10,13 +11,44 @@ export interface DropoutSpec {
   readonly p: number;
 }
 
+export interface Dropout2dSpec {
+  readonly kind: 'dropout2d';
+  /** Probability that a channel of a sample is dropped. */
+  readonly p: number;
+}
+
+export interface DropPathSpec {
+  readonly kind: 'dropPath';
+  /** Probability that a sample is dropped. */
+  readonly p: number;
+}
+
 const DEFAULT_P = 0.5;
+
 /** Dropout with probability p in [0, 1); default 0.5. */
 export function dropout(p = DEFAULT_P): DropoutSpec {
   parseData(shareBelowOne, p, 'dropout p');
   return { kind: 'dropout', p };
 }
 
-export const dropoutForm = layerForm('dropout', { p: shareBelowOne.exactOptional() }, ({ p }) =>
-  dropout(p),
-);
+/** Drops whole channels of an image with probability p in [0, 1), for each sample anew, and scales
+ * the others by 1 / (1 - p) (Tompson et al. 2015); default 0.5. */
+export function dropout2d(p = DEFAULT_P): Dropout2dSpec {
+  parseData(shareBelowOne, p, 'dropout2d p');
+  return { kind: 'dropout2d', p };
+}
+
+/** Stochastic depth (Huang et al. 2016), the `row` mode of torchvision: drops whole samples with
+ * probability p in [0, 1) and scales the others by 1 / (1 - p). At the end of a residual's body it
+ * leaves a dropped sample its shortcut. */
+export function dropPath(p: number): DropPathSpec {
+  parseData(shareBelowOne, p, 'dropPath p');
+  return { kind: 'dropPath', p };
+}
+
+/** How JSON becomes a layer that drops. */
+export const dropoutForms: readonly LayerForm<DropoutSpec | Dropout2dSpec | DropPathSpec>[] = [
+  layerForm('dropout', { p: shareBelowOne.exactOptional() }, ({ p }) => dropout(p)),
+  layerForm('dropout2d', { p: shareBelowOne.exactOptional() }, ({ p }) => dropout2d(p)),
+  layerForm('dropPath', { p: shareBelowOne }, ({ p }) => dropPath(p)),
+];

@@ -4,7 +4,7 @@ import { activationForms } from './activations.ts';
 import { batchRenormForm } from './batchRenorm.ts';
 import { conv2dForm } from './conv2d.ts';
 import { customForm } from './custom.ts';
-import { dropoutForm } from './dropout.ts';
+import { dropoutForms } from './dropout.ts';
 import { filterResponseNormForm } from './filterResponseNorm.ts';
 import { flattenForm } from './flatten.ts';
 import type { LayerForm } from './form.ts';
@@ -21,7 +21,7 @@ export const layerForms: readonly LayerForm<LeafSpec>[] = [
   batchRenormForm,
   conv2dForm,
   customForm,
-  dropoutForm,
+  ...dropoutForms,
   filterResponseNormForm,
   flattenForm,
   linearForm,

@@ -6,7 +6,7 @@ import type { BatchRenormSpec } from './batchRenorm.ts';
 import type { Conv2dSpec } from './conv2d.ts';
 import type { CustomSpec } from './custom.ts';
 import { checkDepth } from './depth.ts';
-import type { DropoutSpec } from './dropout.ts';
+import type { Dropout2dSpec, DropoutSpec, DropPathSpec } from './dropout.ts';
 import type { FilterResponseNormSpec } from './filterResponseNorm.ts';
 import type { FlattenSpec } from './flatten.ts';
 import { isJoin, type JoinSpec } from './joins.ts';
@@ -25,7 +25,9 @@ export type LeafSpec =
   | BatchRenormSpec
   | Conv2dSpec
   | CustomSpec
+  | Dropout2dSpec
   | DropoutSpec
+  | DropPathSpec
   | FilterResponseNormSpec
   | FlattenSpec
   | GlobalAvgPoolSpec

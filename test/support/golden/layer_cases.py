@@ -319,6 +319,10 @@ def pool_cases():
     yield "1x1 images", {"kind": "globalAvgPool"}, [3, 1, 1, 7], {}
 
 
+def prelu(num_parameters):
+    return {"kind": "prelu", "numParameters": num_parameters, "init": 0.25}
+
+
 def activation_cases():
     special = {"make_input": with_special_values}
     yield "images", {"kind": "relu"}, [2, 3, 3, 4], special
@@ -329,6 +333,19 @@ def activation_cases():
     yield "[N, F]", {"kind": "sigmoid"}, [6, 11], special
     yield "[N, F]", {"kind": "tanh"}, [6, 11], special
     yield "[N, F]", {"kind": "silu"}, [6, 11], special
+    yield "images", {"kind": "relu6"}, [2, 3, 3, 4], special
+    yield "[N, F]", {"kind": "hardSigmoid"}, [6, 11], special
+    yield "[N, F]", {"kind": "hardSwish"}, [6, 11], special
+    yield "alpha 1", {"kind": "elu", "alpha": 1}, [6, 11], special
+    yield "alpha 0.3", {"kind": "elu", "alpha": 0.3}, [5, 9], special
+    yield "images, one weight", prelu(1), [2, 3, 3, 4], special
+    yield "images, one for each channel", prelu(4), [2, 3, 3, 4], special
+    yield "[N, F], one for each feature", prelu(9), [5, 9], special
+    yield "[N, F]", {"kind": "softmax"}, [5, 9], {}
+    yield "last axis of images", {"kind": "softmax"}, [2, 2, 3, 5], special
+    yield "1 channel", {"kind": "softmax"}, [3, 2, 2, 1], {}
+    yield "images", {"kind": "dropout2d", "p": 0.4}, [3, 2, 3, 5], {}
+    yield "rows", {"kind": "dropPath", "p": 0.3}, [7, 2, 2, 3], {}
 
 
 def make_cases():

@@ -127,6 +127,20 @@ def run_avg_pool(spec, x, _parameters):
     )
 
 
+def run_dropout2d(spec, x, _parameters):
+    """PyTorch's random numbers: a test can only read from the output what was dropped."""
+    torch.manual_seed(SEED)
+    return to_channels_last(F.dropout2d(to_channels_first(x), spec["p"]))
+
+
+def run_drop_path(spec, x, _parameters):
+    """PyTorch itself has none: the formula of torchvision's stochastic_depth, mode "row"."""
+    torch.manual_seed(SEED)
+    survival = 1 - spec["p"]
+    noise = torch.empty([len(x)] + [1] * (x.dim() - 1), dtype=x.dtype).bernoulli_(survival)
+    return x * noise.div_(survival)
+
+
 RUN = {
     "conv2d": run_conv2d,
     "linear": run_linear,
@@ -135,11 +149,19 @@ RUN = {
     "rmsNorm": run_rms_norm,
     "filterResponseNorm": run_filter_response_norm,
     "relu": lambda _spec, x, _p: F.relu(x),
+    "relu6": lambda _spec, x, _p: F.relu6(x),
     "leakyRelu": lambda spec, x, _p: F.leaky_relu(x, spec["negativeSlope"]),
+    "prelu": lambda _spec, x, p: to_channels_last(F.prelu(to_channels_first(x), p["weight"])),
+    "elu": lambda spec, x, _p: F.elu(x, spec["alpha"]),
     "gelu": lambda spec, x, _p: F.gelu(x, approximate=spec["approximate"]),
     "sigmoid": lambda _spec, x, _p: torch.sigmoid(x),
     "tanh": lambda _spec, x, _p: torch.tanh(x),
     "silu": lambda _spec, x, _p: F.silu(x),
+    "hardSigmoid": lambda _spec, x, _p: F.hardsigmoid(x),
+    "hardSwish": lambda _spec, x, _p: F.hardswish(x),
+    "softmax": lambda _spec, x, _p: F.softmax(x, -1),
+    "dropout2d": run_dropout2d,
+    "dropPath": run_drop_path,
     "maxPool": run_max_pool,
     "avgPool": run_avg_pool,
     "globalAvgPool": lambda _spec, x, _p: x.mean((1, 2)),
@@ -259,6 +281,8 @@ def parameter_shapes(spec):
     if kind == "linear":
         shape = [spec["inFeatures"], spec["outFeatures"]]
         return {"weight": shape} | ({"bias": [spec["outFeatures"]]} if spec["bias"] else {})
+    if kind == "prelu":
+        return {"weight": [spec["numParameters"]]}
     if spec.get("frozen"):
         return {}
     shapes = {}

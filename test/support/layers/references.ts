@@ -13,6 +13,8 @@ import {
   linearWeightGradRef,
 } from '../../../src/kernels/reference/conv.ts';
 import { columnSumsRef } from '../../../src/kernels/reference/fold.ts';
+import { preluGradRef, preluRef } from '../../../src/kernels/reference/prelu.ts';
+import { softmaxGradRef, softmaxRef } from '../../../src/kernels/reference/softmax.ts';
 import { WEIGHT_STANDARDIZATION_EPS } from '../../../src/nn/layers/weightStandardization.ts';
 import type { LayerSpec, LeafSpec } from '../../../src/nn/specs/spec.ts';
 import { runGraph } from './graphReferences.ts';
@@ -114,6 +116,23 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
       const backward: RefOutput['backward'] = (dy) =>
         Float64Array.from(dy, (d, i) => d * (1 - y[i]! ** 2));
       return { y, shape: input.shape, backward };
+    }
+    case 'prelu': {
+      const slopes = input.parameters[`${path}.weight`]!;
+      return {
+        y: preluRef(input.x, slopes),
+        shape: input.shape,
+        backward(dy, gradients) {
+          const { dx, dslopes } = preluGradRef(dy, input.x, slopes);
+          gradients[`${path}.weight`] = dslopes;
+          return dx;
+        },
+      };
+    }
+    case 'softmax': {
+      const columns = channelsOf(input.shape);
+      const y = softmaxRef(input.x, columns);
+      return { y, shape: input.shape, backward: (dy) => softmaxGradRef(dy, y, columns) };
     }
     case 'rnn':
     case 'gru':

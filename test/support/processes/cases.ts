@@ -4,8 +4,8 @@ import { synthetic } from '../../../src/data/synthetic.ts';
 import { convertNorm } from '../../../src/nn/convert/convertNorm.ts';
 import { sequential } from '../../../src/nn/models/compose.ts';
 import { namedModel } from '../../../src/nn/models/models.ts';
-import { relu } from '../../../src/nn/specs/activations.ts';
-import { dropout } from '../../../src/nn/specs/dropout.ts';
+import { prelu, relu } from '../../../src/nn/specs/activations.ts';
+import { dropout, dropPath } from '../../../src/nn/specs/dropout.ts';
 import { flatten } from '../../../src/nn/specs/flatten.ts';
 import { linear } from '../../../src/nn/specs/linear.ts';
 import { crossEntropy } from '../../../src/nn/specs/losses.ts';
@@ -64,8 +64,13 @@ export const CASES: readonly (readonly [name: string, options: Partial<TrainerOp
   ],
   ['augmented', { augmentation: { shift: 1, flip: true } }],
   [
-    'with dropout',
-    { model: toSync([...refnet.layers.slice(0, -1), dropout(0.25), linear(32, 5)]) },
+    'with dropout of elements and samples, and a trained slope',
+    {
+      model: toSync([
+        ...refnet.layers.slice(0, -1),
+        ...[dropout(0.25), prelu(), dropPath(0.2), linear(32, 5)],
+      ]),
+    },
   ],
   ['residual', { model: namedModel('resnet20', purpose), globalBatch: 10 }],
   [
