@@ -9,6 +9,7 @@ import { parseModel } from './nn/models/parse.ts';
 import { activations } from './nn/specs/activations.ts';
 import { batchRenorm } from './nn/specs/batchRenorm.ts';
 import { conv2d } from './nn/specs/conv2d.ts';
+import { convTranspose2d } from './nn/specs/convTranspose2d.ts';
 import { custom } from './nn/specs/custom.ts';
 import { customLoss } from './nn/specs/customLoss.ts';
 import { dropout } from './nn/specs/dropout.ts';
@@ -108,6 +109,7 @@ export type {
 } from './nn/specs/activations.ts';
 export type { BatchRenormOptions, BatchRenormSpec } from './nn/specs/batchRenorm.ts';
 export type { Conv2dOptions, Conv2dSpec, ConvAlgorithm } from './nn/specs/conv2d.ts';
+export type { ConvTranspose2dOptions, ConvTranspose2dSpec } from './nn/specs/convTranspose2d.ts';
 export type {
   CustomBackward,
   CustomForward,
@@ -256,6 +258,7 @@ export const nn = {
   binaryCrossEntropy,
   conv2d,
   convertNorm,
+  convTranspose2d,
   crossEntropy,
   custom,
   customLoss,

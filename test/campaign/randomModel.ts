@@ -89,6 +89,23 @@ const conv: Grow = (dice, shape) => {
   return { layer, shape: [outOf(height), outOf(width), outChannels] };
 };
 
+const transposed: Grow = (dice, shape) => {
+  const [height, width, channels] = shape as [number, number, number];
+  // Twice the size and no more, so that models stay small.
+  if (height * width > 64) return conv(dice, shape, NO_ROOM);
+  const outChannels = dice.pick([1, 2, 3, 4]);
+  const layer = nn.convTranspose2d(channels, outChannels, {
+    ...dice.pick([
+      { kernel: 2, stride: 2 },
+      { kernel: 4, stride: 2, padding: 1 },
+      { kernel: 3, stride: 2, padding: 1, outputPadding: 1 },
+    ]),
+    bias: dice.chance(0.7),
+    init: dice.pick(WEIGHT_INITS),
+  });
+  return { layer, shape: [2 * height, 2 * width, outChannels] };
+};
+
 const NO_ROOM: ModelRoom = { inputShape: [], outputs: 0, replicas: 1, leastShard: 0 };
 
 const pool: Grow = (dice, shape) => {
@@ -194,7 +211,7 @@ function sequence(dice: Dice, features: number, room: ModelRoom): Grown[] {
 
 const IMAGE_LAYERS: readonly Grow[] = [
   ...[conv, conv, conv, randomNorm, randomNorm, randomNorm, activation, activation],
-  ...[pool, residual, residual, dropout, custom],
+  ...[pool, residual, residual, dropout, custom, transposed],
 ];
 const VECTOR_LAYERS: readonly Grow[] = [
   linear,

@@ -55,6 +55,7 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   binaryCrossEntropy: () => [{ posWeight: [1, 2] }],
   conv2d: () => [1, 2, { kernel: [3, 3], stride: 1, padding: 1, groups: 1, bias: true }],
   convertNorm: () => [model, { to: 'auto', kinds: ['batchNorm'], ...run }],
+  convTranspose2d: () => [1, 2, { kernel: 2, stride: [2, 2], outputPadding: 1, bias: true }],
   crossEntropy: () => [{ labelSmoothing: 0.1, classWeights: [1, 2], ignoreIndex: -100 }],
   custom: () => ['some-package', { gain: 2 }],
   customLoss: () => ['some-package', { gain: 2 }],

@@ -6,6 +6,7 @@ import { parseModel } from '../../src/nn/models/parse.ts';
 import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { convTranspose2d } from '../../src/nn/specs/convTranspose2d.ts';
 import { custom } from '../../src/nn/specs/custom.ts';
 import { dropout } from '../../src/nn/specs/dropout.ts';
 import { filterResponseNorm } from '../../src/nn/specs/filterResponseNorm.ts';
@@ -28,6 +29,7 @@ const specs: readonly LayerSpec[] = [
   conv2d(4, 6, { kernel: [1, 2], stride: 2, padding: 1, dilation: [2, 1], groups: 2, bias: false }),
   conv2d(4, 6, { kernel: 3, weightStandardization: true }),
   conv2d(16, 16, { kernel: 3, algorithm: 'direct' }),
+  convTranspose2d(4, 6, { kernel: 3, stride: 2, padding: 1, outputPadding: [1, 0], groups: 2 }),
   custom('file:///layers/swish.mjs', { beta: 2 }),
   dropout(0.2),
   filterResponseNorm(6, { tlu: false, eps: 0.1, affine: false }),

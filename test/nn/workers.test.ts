@@ -5,6 +5,7 @@ import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { convTranspose2d } from '../../src/nn/specs/convTranspose2d.ts';
 import { custom } from '../../src/nn/specs/custom.ts';
 import { dropout } from '../../src/nn/specs/dropout.ts';
 import { filterResponseNorm } from '../../src/nn/specs/filterResponseNorm.ts';
@@ -87,6 +88,13 @@ const models: Readonly<Record<string, LayerSpec>> = {
     conv2d(4, 4, { kernel: 3, padding: 1, groups: 4, weightStandardization: true }),
     conv2d(4, 5, { kernel: 3, stride: 2, padding: 3, dilation: 2 }),
     conv2d(5, 6, { kernel: [2, 3], stride: [1, 2], padding: [0, 1] }),
+  ),
+  'transposed convolutions': shrinking(
+    7 * 10 * 2,
+    convTranspose2d(4, 4, { kernel: 3, stride: 2, padding: 1 }),
+    conv2d(4, 4, { kernel: 2, stride: 2 }),
+    convTranspose2d(4, 4, { kernel: 3, groups: 4 }),
+    convTranspose2d(4, 2, { kernel: [1, 5], padding: 0, groups: 2 }),
   ),
   'batch norms, local, of all and of groups': withEnds(
     batchNorm(4),

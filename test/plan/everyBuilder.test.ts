@@ -34,6 +34,10 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
     nn.conv2d(4, 6, { kernel: 3, weightStandardization: true, init: 'xavierNormal' }),
     nn.conv2d(16, 16, { kernel: 3, algorithm: 'direct' }),
   ],
+  convTranspose2d: [
+    nn.convTranspose2d(4, 6, { kernel: 2, stride: 2 }),
+    nn.convTranspose2d(4, 6, { kernel: [3, 2], stride: 2, outputPadding: 1, groups: 2 }),
+  ],
   custom: [
     nn.custom('file:///layers/a.mjs'),
     nn.custom(new URL('file:///a.mjs'), { deep: { list: [1, null, 'x'] } }),

@@ -8,7 +8,12 @@ import type { Conv2dSpec } from '../specs/conv2d.ts';
 import type { ConvAxis } from './convGeometry.ts';
 import { type ConvAxes, forwardSteps, paddedSize, type SamplePasses } from './convSteps.ts';
 
-export function bindDepthwise(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): SamplePasses {
+export function bindDepthwise(
+  spec: Conv2dSpec,
+  axes: ConvAxes,
+  binding: Binding,
+  dxBiasPtr: number,
+): SamplePasses {
   const { kernels } = binding;
   const channels = spec.inChannels;
   const { rowStepBytes, pixelStepBytes, tapsY, tapStepYBytes, tapsX, tapStepXBytes } = forwardSteps(
@@ -55,7 +60,7 @@ export function bindDepthwise(spec: Conv2dSpec, axes: ConvAxes, binding: Binding
         accumulate,
       );
     },
-    ...bindInputGrad(spec, axes, binding),
+    ...bindInputGrad(spec, axes, binding, dxBiasPtr),
   };
 }
 
@@ -83,24 +88,43 @@ export function depthwiseWorkspace(
 /** Whether the input gradient is a convolution of dy itself, which reads what scattering dy over dx
  * would read and write. */
 function gathers({ y, x }: ConvAxes): boolean {
-  return [y, x].every((axis) => axis.stride === 1 && gradBorder(axis) >= 0);
+  return [y, x].every((axis) => {
+    return axis.stride === 1 && zerosBefore(axis) >= 0 && borderedSize(axis) >= dyEnd(axis);
+  });
 }
 
-/** The zeros before and behind dy. */
-function gradBorder({ kernel, dilation, padding }: ConvAxis): number {
-  return dilation * (kernel - 1) - padding;
+/** The zeros before dy. */
+function zerosBefore({ kernel, dilation, before }: ConvAxis): number {
+  return dilation * (kernel - 1) - before;
 }
 
-function borderedSize(axis: ConvAxis): number {
-  return axis.output + 2 * gradBorder(axis);
+/** Where dy ends among its zeros. */
+function dyEnd(axis: ConvAxis): number {
+  return zerosBefore(axis) + axis.output;
 }
 
-function bindInputGrad(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): InputGradPasses {
-  return gathers(axes) ? bindGather(spec, axes, binding) : bindScatter(spec, axes, binding);
+/** What all taps of all positions of dx reach. */
+function borderedSize({ input, kernel, dilation }: ConvAxis): number {
+  return input + dilation * (kernel - 1);
+}
+
+function bindInputGrad(
+  spec: Conv2dSpec,
+  axes: ConvAxes,
+  binding: Binding,
+  dxBiasPtr: number,
+): InputGradPasses {
+  const bind = gathers(axes) ? bindGather : bindScatter;
+  return bind(spec, axes, binding, dxBiasPtr);
 }
 
 /** With the taps in reverse, so that each sum takes them in the order in which scattering does. */
-function bindGather(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): InputGradPasses {
+function bindGather(
+  spec: Conv2dSpec,
+  axes: ConvAxes,
+  binding: Binding,
+  dxBiasPtr: number,
+): InputGradPasses {
   const { kernels } = binding;
   const channels = spec.inChannels;
   const pixelBytes = channels * FLOAT_BYTES;
@@ -111,7 +135,7 @@ function bindGather(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): InputGr
   const reversedPtr = binding.workspacePtr('reversed');
   const borderedPtr = binding.workspacePtr('paddedGrad');
   // The border is zero from the start and never written.
-  const insidePtr = borderedPtr + gradBorder(axes.y) * rowBytes + gradBorder(axes.x) * pixelBytes;
+  const insidePtr = borderedPtr + zerosBefore(axes.y) * rowBytes + zerosBefore(axes.x) * pixelBytes;
   const dyLength = axes.x.output * channels;
   return {
     prepareInputGrad() {
@@ -133,7 +157,7 @@ function bindGather(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): InputGr
         axes.x.dilation * pixelBytes,
         channels,
         reversedPtr,
-        0,
+        dxBiasPtr,
         dxPtr,
         axes.y.input,
         axes.x.input,
@@ -142,7 +166,12 @@ function bindGather(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): InputGr
   };
 }
 
-function bindScatter(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): InputGradPasses {
+function bindScatter(
+  spec: Conv2dSpec,
+  axes: ConvAxes,
+  binding: Binding,
+  dxBiasPtr: number,
+): InputGradPasses {
   const { kernels } = binding;
   const channels = spec.inChannels;
   const { rowStepBytes, pixelStepBytes, tapsY, tapStepYBytes, tapsX, tapStepXBytes } = forwardSteps(
@@ -156,12 +185,25 @@ function bindScatter(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): InputG
   const paddedShape = [paddedSize(axes.y), paddedSize(axes.x), channels];
   const pixelBytes = channels * FLOAT_BYTES;
   const paddedRowBytes = paddedSize(axes.x) * pixelBytes;
-  const insidePtr = paddedGradPtr + axes.y.padding * paddedRowBytes + axes.x.padding * pixelBytes;
+  const insidePtr = paddedGradPtr + axes.y.before * paddedRowBytes + axes.x.before * pixelBytes;
   const rowLength = axes.x.input * channels;
+  const paddedLength = sizeOf(paddedShape);
+  const startSums = (): void => {
+    if (dxBiasPtr === 0) {
+      kernels.zeroBytes(paddedGradPtr, paddedLength * FLOAT_BYTES);
+      return;
+    }
+    // All pixels are like the first one: what is filled doubles.
+    kernels.copyF32(paddedGradPtr, dxBiasPtr, channels);
+    for (let filled = channels; filled < paddedLength; filled *= 2) {
+      const toPtr = paddedGradPtr + filled * FLOAT_BYTES;
+      kernels.copyF32(toPtr, paddedGradPtr, Math.min(filled, paddedLength - filled));
+    }
+  };
   return {
     prepareInputGrad() {},
     inputGrad(dyPtr, dxPtr) {
-      kernels.zeroBytes(paddedGradPtr, sizeOf(paddedShape) * FLOAT_BYTES);
+      startSums();
       kernels.depthwiseInputGradF32(
         paddedGradPtr,
         rowStepBytes,

@@ -28,7 +28,8 @@ export function convAxes(spec: Conv2dSpec, input: Shape): ConvAxes {
       input: input[i]!,
       kernel: spec.kernel[i],
       stride: spec.stride[i],
-      padding: spec.padding[i],
+      before: spec.padding[i],
+      after: spec.padding[i],
       dilation: spec.dilation[i],
     };
     return { ...size, output: convOutputSize(size) };

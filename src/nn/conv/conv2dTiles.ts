@@ -35,12 +35,17 @@ export function tilesWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Works
 }
 
 /** Binds the passes of one sample. */
-export function bindTiles(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): SamplePasses {
+export function bindTiles(
+  spec: Conv2dSpec,
+  axes: ConvAxes,
+  binding: Binding,
+  dxBiasPtr: number,
+): SamplePasses {
   const plan = planTiles(spec, axes);
   return {
     ...bindForward(spec, plan, binding),
     weightGrad: bindWeightGrad(plan, binding),
-    ...bindInputGrad(spec, axes, plan, binding),
+    ...bindInputGrad({ spec, axes, dxBiasPtr }, plan, binding),
   };
 }
 
@@ -158,8 +163,11 @@ function bindWeightGrad(plan: TilePlan, { kernels }: Binding): SamplePasses['wei
 
 /** The input gradient: a convolution of the bordered dy for each phase of the stride. */
 function bindInputGrad(
-  spec: Conv2dSpec,
-  axes: ConvAxes,
+  {
+    spec,
+    axes,
+    dxBiasPtr,
+  }: { readonly spec: Conv2dSpec; readonly axes: ConvAxes; readonly dxBiasPtr: number },
   plan: TilePlan,
   binding: Binding,
 ): Pick<SamplePasses, 'prepareInputGrad' | 'inputGrad'> {
@@ -170,8 +178,10 @@ function bindInputGrad(
   const loadGradient = bindBorder(plan, gradient, binding);
   const dxPixelBytes = spec.stride[1] * spec.inChannels * FLOAT_BYTES;
   const dxRowBytes = spec.stride[0] * axes.x.input * spec.inChannels * FLOAT_BYTES;
-  // Positions that no tap reaches are zero; one fill is faster than a phase of empty sums.
-  const phases = gradient.phases.filter((phase) => phase.steps.tapsY > 0);
+  // Positions that no tap reaches are zero without a bias; one fill is faster than a phase of empty
+  // sums.
+  const hasBias = dxBiasPtr !== 0;
+  const phases = gradient.phases.filter((phase) => hasBias || phase.steps.tapsY > 0);
   const dxBytes = axes.y.input * axes.x.input * spec.inChannels * FLOAT_BYTES;
   const clearedBytes = phases.length < gradient.phases.length ? dxBytes : 0;
   return {
@@ -192,7 +202,7 @@ function bindInputGrad(
             steps.tapStepXBytes,
             steps.segmentLength,
             panelsPtr + g * gradient.groupPanelsBytes + phase.panelsOffsetBytes,
-            0,
+            hasBias ? dxBiasPtr + g * inBytes : 0,
             dxPtr + phase.dxOffsetBytes + g * inBytes,
             dxRowBytes,
             dxPixelBytes,

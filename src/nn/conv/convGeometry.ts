@@ -9,7 +9,9 @@ export interface ConvAxis {
   readonly output: number;
   readonly kernel: number;
   readonly stride: number;
-  readonly padding: number;
+  /** Zeros before and after the input. */
+  readonly before: number;
+  readonly after: number;
   readonly dilation: number;
 }
 
@@ -26,11 +28,11 @@ export interface AxisPhase {
   readonly step: number;
 }
 
-/** The output size of an axis: floor((input + 2 padding - dilation (kernel - 1) - 1) / stride)
+/** The output size of an axis: floor((input + before + after - dilation (kernel - 1) - 1) / stride)
  * + 1. */
 export function convOutputSize(axis: Omit<ConvAxis, 'output'>): number {
   const reach = axis.dilation * (axis.kernel - 1) + 1;
-  return Math.floor((axis.input + 2 * axis.padding - reach) / axis.stride) + 1;
+  return Math.floor((axis.input + axis.before + axis.after - reach) / axis.stride) + 1;
 }
 
 /** The phases of one axis; together they hold every input position once. */
@@ -39,7 +41,7 @@ export function axisPhases(axis: ConvAxis): readonly AxisPhase[] {
   for (let start = 0; start < Math.min(axis.stride, axis.input); start++) {
     const reached: { tap: number; position: number }[] = [];
     for (let tap = axis.kernel - 1; tap >= 0; tap--) {
-      const numerator = start + axis.padding - tap * axis.dilation;
+      const numerator = start + axis.before - tap * axis.dilation;
       if (modulo(numerator, axis.stride) === 0) {
         reached.push({ tap, position: numerator / axis.stride });
       }

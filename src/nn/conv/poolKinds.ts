@@ -17,7 +17,8 @@ function windowOutput(window: PoolWindow, input: Shape, path: string): Shape {
       input: input[i]!,
       kernel: kernel[i],
       stride: stride[i],
-      padding: padding[i],
+      before: padding[i],
+      after: padding[i],
       dilation: 1,
     });
   const [height, width] = [outputOf(0), outputOf(1)];

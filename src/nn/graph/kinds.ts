@@ -2,6 +2,7 @@
 
 import { UsageError } from '../../base/errors.ts';
 import { conv2dKind } from '../conv/conv2dKind.ts';
+import { convTranspose2dKind } from '../conv/convTranspose2dKind.ts';
 import { linearKind } from '../conv/linearKind.ts';
 import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from '../conv/poolKinds.ts';
 import { activationKinds } from '../layers/activationKinds.ts';
@@ -27,6 +28,7 @@ const kinds = [
   batchNormKind,
   batchRenormKind,
   conv2dKind,
+  convTranspose2dKind,
   dropoutKind,
   filterResponseNormKind,
   flattenKind,

@@ -85,18 +85,7 @@ export function conv2d(
   });
   const { groups = 1, bias = true, init = 'torch' } = given;
   const { weightStandardization = false, algorithm = 'auto' } = given;
-  for (const [what, channels] of [
-    ['inChannels', checkCount('conv2d inChannels', inChannels)],
-    ['outChannels', checkCount('conv2d outChannels', outChannels)],
-  ] as const) {
-    if (channels % groups !== 0) {
-      throw new UsageError({
-        what: `conv2d groups with ${what} ${channels}`,
-        given: groups,
-        allowed: `a divisor of ${channels}`,
-      });
-    }
-  }
+  checkGroups('conv2d', { inChannels, outChannels, groups });
   return {
     kind: 'conv2d',
     inChannels,
@@ -111,6 +100,27 @@ export function conv2d(
     weightStandardization,
     algorithm,
   };
+}
+
+/** Refuses numbers of channels that are none, or that the groups do not divide. */
+export function checkGroups(
+  name: string,
+  counts: {
+    readonly inChannels: number;
+    readonly outChannels: number;
+    readonly groups: number;
+  },
+): void {
+  const { groups } = counts;
+  for (const what of ['inChannels', 'outChannels'] as const) {
+    const channels = checkCount(`${name} ${what}`, counts[what]);
+    if (channels % groups === 0) continue;
+    throw new UsageError({
+      what: `${name} groups with ${what} ${channels}`,
+      given: groups,
+      allowed: `a divisor of ${channels}`,
+    });
+  }
 }
 
 export const conv2dForm = layerForm(

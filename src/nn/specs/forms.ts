@@ -3,6 +3,7 @@
 import { activationForms } from './activations.ts';
 import { batchRenormForm } from './batchRenorm.ts';
 import { conv2dForm } from './conv2d.ts';
+import { convTranspose2dForm } from './convTranspose2d.ts';
 import { customForm } from './custom.ts';
 import { dropoutForm } from './dropout.ts';
 import { filterResponseNormForm } from './filterResponseNorm.ts';
@@ -20,6 +21,7 @@ export const layerForms: readonly LayerForm<LeafSpec>[] = [
   ...activationForms,
   batchRenormForm,
   conv2dForm,
+  convTranspose2dForm,
   customForm,
   dropoutForm,
   filterResponseNormForm,

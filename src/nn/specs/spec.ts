@@ -4,6 +4,7 @@
 import type { ActivationSpec } from './activations.ts';
 import type { BatchRenormSpec } from './batchRenorm.ts';
 import type { Conv2dSpec } from './conv2d.ts';
+import type { ConvTranspose2dSpec } from './convTranspose2d.ts';
 import type { CustomSpec } from './custom.ts';
 import { checkDepth } from './depth.ts';
 import type { DropoutSpec } from './dropout.ts';
@@ -23,6 +24,7 @@ export type LeafSpec =
   | BatchNormSpec
   | BatchRenormSpec
   | Conv2dSpec
+  | ConvTranspose2dSpec
   | CustomSpec
   | DropoutSpec
   | FilterResponseNormSpec

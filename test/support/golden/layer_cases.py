@@ -14,6 +14,7 @@ from reference import (
     batch_norm,
     batch_renorm,
     conv2d,
+    conv_transpose2d,
     filter_response_norm,
     generator_of,
     group_norm,
@@ -190,6 +191,45 @@ def conv_cases():
     )
 
 
+def conv_transpose_cases():
+    transposed = conv_transpose2d
+    twice = {"stride": [2, 2]}
+    yield "2x2, stride 2, bias", transposed(5, 3, [2, 2], bias=True, **twice), [2, 4, 3, 5]
+    yield "4x4, stride 2, padding 1", transposed(3, 6, [4, 4], padding=[1, 1], **twice), [2, 3, 4, 3]
+    yield (
+        "3x3, stride 2, padding 1, output padding 1, bias",
+        transposed(4, 5, [3, 3], padding=[1, 1], outputPadding=[1, 1], bias=True, **twice),
+        [2, 3, 4, 4],
+    )
+    yield "3x3, padding 1", transposed(3, 4, [3, 3], padding=[1, 1]), [2, 4, 5, 3]
+    yield "3x3, 16 channels, bias", transposed(16, 16, [3, 3], bias=True), [2, 4, 3, 16]
+    yield (
+        "kernel 2x3, stride 3x1, padding 0x1, dilation 1x2, output padding 2x1, bias",
+        transposed(
+            2,
+            3,
+            [2, 3],
+            stride=[3, 1],
+            padding=[0, 1],
+            dilation=[1, 2],
+            outputPadding=[2, 1],
+            bias=True,
+        ),
+        [2, 3, 4, 2],
+    )
+    yield (
+        "3x3, groups 2, stride 2, bias",
+        transposed(4, 6, [3, 3], groups=2, bias=True, **twice),
+        [2, 3, 3, 4],
+    )
+    yield "depthwise 3x3, bias", transposed(5, 5, [3, 3], groups=5, bias=True), [2, 3, 4, 5]
+    yield (
+        "depthwise 4x4, stride 2, padding 1, bias",
+        transposed(5, 5, [4, 4], padding=[1, 1], groups=5, bias=True, **twice),
+        [2, 3, 4, 5],
+    )
+
+
 def dense_cases():
     yield "bias", linear(7, 5), [6, 7]
     yield "no bias", linear(8, 16, bias=False), [5, 8]
@@ -332,7 +372,7 @@ def activation_cases():
 
 
 def make_cases():
-    for cases in (conv_cases(), dense_cases()):
+    for cases in (conv_cases(), conv_transpose_cases(), dense_cases()):
         for name, spec, shape in cases:
             yield layer_case(f"{spec['kind']}: {name}", spec, shape)
     plain = (pool_cases(), activation_cases(), recurrent_cases())

@@ -80,6 +80,20 @@ def run_conv2d(spec, x, parameters):
     return to_channels_last(y)
 
 
+def run_conv_transpose2d(spec, x, parameters):
+    y = F.conv_transpose2d(
+        to_channels_first(x),
+        parameters["weight"].permute(3, 2, 0, 1).contiguous(),
+        parameters.get("bias"),
+        stride=spec["stride"],
+        padding=spec["padding"],
+        output_padding=spec["outputPadding"],
+        groups=spec["groups"],
+        dilation=spec["dilation"],
+    )
+    return to_channels_last(y)
+
+
 def run_linear(spec, x, parameters):
     return F.linear(
         x, weight_of(spec, parameters["weight"]).contiguous(), parameters.get("bias")
@@ -129,6 +143,7 @@ def run_avg_pool(spec, x, _parameters):
 
 RUN = {
     "conv2d": run_conv2d,
+    "convTranspose2d": run_conv_transpose2d,
     "linear": run_linear,
     "groupNorm": run_group_norm,
     "layerNorm": run_layer_norm,
@@ -256,6 +271,9 @@ def parameter_shapes(spec):
     if kind == "conv2d":
         shape = [*spec["kernel"], spec["inChannels"] // spec["groups"], spec["outChannels"]]
         return {"weight": shape} | ({"bias": [spec["outChannels"]]} if spec["bias"] else {})
+    if kind == "convTranspose2d":
+        shape = [*spec["kernel"], spec["outChannels"] // spec["groups"], spec["inChannels"]]
+        return {"weight": shape} | ({"bias": [spec["outChannels"]]} if spec["bias"] else {})
     if kind == "linear":
         shape = [spec["inFeatures"], spec["outFeatures"]]
         return {"weight": shape} | ({"bias": [spec["outFeatures"]]} if spec["bias"] else {})
@@ -309,6 +327,12 @@ def conv2d(in_channels, out_channels, kernel, **options):
         "algorithm": "auto",
     }
     return spec | options
+
+
+def conv_transpose2d(in_channels, out_channels, kernel, **options):
+    spec = conv2d(in_channels, out_channels, kernel, outputPadding=[0, 0])
+    del spec["weightStandardization"]
+    return spec | {"kind": "convTranspose2d"} | options
 
 
 def linear(in_features, out_features, bias=True, **options):

@@ -12,6 +12,13 @@ import {
   linearRef,
   linearWeightGradRef,
 } from '../../../src/kernels/reference/conv.ts';
+import {
+  type ConvTransposeRefOptions,
+  convTranspose2dInputGradRef,
+  convTranspose2dRef,
+  convTranspose2dWeightGradRef,
+  convTransposeOutputSizeRef,
+} from '../../../src/kernels/reference/convTranspose.ts';
 import { columnSumsRef } from '../../../src/kernels/reference/fold.ts';
 import { WEIGHT_STANDARDIZATION_EPS } from '../../../src/nn/layers/weightStandardization.ts';
 import type { LayerSpec, LeafSpec } from '../../../src/nn/specs/spec.ts';
@@ -85,6 +92,24 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
           );
           if (spec.bias) gradients[`${path}.bias`] = columns(dy, spec.outChannels);
           return conv2dInputGradRef(dy, weight, options);
+        },
+      };
+    }
+    case 'convTranspose2d': {
+      const options: ConvTransposeRefOptions = {
+        ...spec,
+        countSamples: countOf(input),
+        height: input.shape[0]!,
+        width: input.shape[1]!,
+      };
+      const weight = Float64Array.from(input.parameters[`${path}.weight`]!);
+      return {
+        y: convTranspose2dRef(input.x, weight, input.parameters[`${path}.bias`], options),
+        shape: [...convTransposeOutputSizeRef(options), spec.outChannels],
+        backward(dy, gradients) {
+          gradients[`${path}.weight`] = convTranspose2dWeightGradRef(input.x, dy, options);
+          if (spec.bias) gradients[`${path}.bias`] = columns(dy, spec.outChannels);
+          return convTranspose2dInputGradRef(dy, weight, options);
         },
       };
     }
