@@ -24,10 +24,13 @@ import {
   meanSquaredError,
 } from './nn/specs/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from './nn/specs/norms.ts';
+import { pad } from './nn/specs/pad.ts';
 import { avgPool, globalAvgPool, maxPool } from './nn/specs/pools.ts';
 import { gru, lstm, rnn } from './nn/specs/recurrent.ts';
 import { reshape } from './nn/specs/reshape.ts';
 import { rmsNorm } from './nn/specs/rmsNorm.ts';
+import { slice } from './nn/specs/slice.ts';
+import { upsample } from './nn/specs/upsample.ts';
 import { ema, swa } from './optim/averaging.ts';
 import { optimizers } from './optim/optimizer.ts';
 import { schedules } from './optim/schedule.ts';
@@ -148,7 +151,8 @@ export type {
   LayerNormSpec,
   SampleNormOptions,
 } from './nn/specs/norms.ts';
-export type { Pair, PairOption } from './nn/specs/options.ts';
+export type { Pair, PairOption, Sides, SidesOption } from './nn/specs/options.ts';
+export type { PadSpec } from './nn/specs/pad.ts';
 export type { ParameterRole } from './nn/specs/parameter.ts';
 export type {
   AvgPoolOptions,
@@ -170,8 +174,10 @@ export type {
 } from './nn/specs/recurrent.ts';
 export type { ReshapeSpec } from './nn/specs/reshape.ts';
 export type { RmsNormOptions, RmsNormSpec } from './nn/specs/rmsNorm.ts';
+export type { SliceOptions, SliceRange, SliceSpec } from './nn/specs/slice.ts';
 export type { LayerSpec, LeafSpec, ResidualSpec, SequentialSpec } from './nn/specs/spec.ts';
 export type { StatisticsSource } from './nn/specs/statistics.ts';
+export type { UpsampleMode, UpsampleOptions, UpsampleSpec } from './nn/specs/upsample.ts';
 export type {
   Diagnostics,
   DiagnosticsSummary,
@@ -278,12 +284,15 @@ export const nn = {
   maxPool,
   meanSquaredError,
   namedModel,
+  pad,
   parseModel,
   reshape,
   residual,
   rmsNorm,
   rnn,
   sequential,
+  slice,
+  upsample,
 };
 
 /** Optimizers and schedules of the learning rate. */

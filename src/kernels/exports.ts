@@ -20,6 +20,7 @@ import type { PointwiseKernels } from './abi/pointwise.ts';
 import type { PoolKernels } from './abi/pool.ts';
 import type { RmsNormKernels } from './abi/rmsNorm.ts';
 import type { SampleNormKernels } from './abi/sampleNorm.ts';
+import type { UpsampleKernels } from './abi/upsample.ts';
 import type { WinogradKernels } from './abi/winograd.ts';
 
 export interface KernelExports
@@ -42,4 +43,5 @@ export interface KernelExports
     PoolKernels,
     RmsNormKernels,
     SampleNormKernels,
+    UpsampleKernels,
     WinogradKernels {}

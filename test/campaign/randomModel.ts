@@ -106,6 +106,23 @@ const transposed: Grow = (dice, shape) => {
   return { layer, shape: [2 * height, 2 * width, outChannels] };
 };
 
+/** Layers that move pixels; the outcome stays small. */
+const moved: Grow = (dice, shape) => {
+  const [height, width, channels] = shape as [number, number, number];
+  const size: [number, number] = [dice.between(1, 8), dice.between(1, 8)];
+  const first = dice.between(0, height - 1);
+  const bottom = dice.between(0, 2);
+  return dice.pick<() => Grown>([
+    () => ({ layer: nn.upsample({ size }), shape: [...size, channels] }),
+    () => ({ layer: nn.upsample({ size, mode: 'bilinear' }), shape: [...size, channels] }),
+    () => ({ layer: nn.pad({ bottom }), shape: [height + bottom, width, channels] }),
+    () => ({
+      layer: nn.slice({ rows: [first, height] }),
+      shape: [height - first, width, channels],
+    }),
+  ])();
+};
+
 const NO_ROOM: ModelRoom = { inputShape: [], outputs: 0, replicas: 1, leastShard: 0 };
 
 const pool: Grow = (dice, shape) => {
@@ -211,7 +228,7 @@ function sequence(dice: Dice, features: number, room: ModelRoom): Grown[] {
 
 const IMAGE_LAYERS: readonly Grow[] = [
   ...[conv, conv, conv, randomNorm, randomNorm, randomNorm, activation, activation],
-  ...[pool, residual, residual, dropout, custom, transposed],
+  ...[pool, residual, residual, dropout, custom, transposed, moved],
 ];
 const VECTOR_LAYERS: readonly Grow[] = [
   linear,

@@ -77,6 +77,7 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   maxPool: () => [{ kernel: 2, stride: 2 }],
   meanSquaredError: () => [],
   namedModel: () => ['mnist-cnn', { inputShape: [28, 28, 1], classes: 10 }],
+  pad: () => [{ top: 1, left: 2 }],
   parseModel: () => [model, 'model'],
   relu: () => [],
   reshape: () => [[4]],
@@ -86,7 +87,9 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   sequential: () => [[nn.linear(2, 2), nn.relu()]],
   sigmoid: () => [],
   silu: () => [],
+  slice: () => [{ rows: [0, 2], channels: [0, 1] }],
   tanh: () => [],
+  upsample: () => [{ scale: 2, mode: 'bilinear', alignCorners: false }],
 };
 
 const optimizers: Readonly<Record<Exclude<keyof typeof optim, 'averaging' | 'schedules'>, Args>> = {

@@ -3,8 +3,11 @@ import type { Shape } from '../../src/base/shape.ts';
 import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
 import { dropout } from '../../src/nn/specs/dropout.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
+import { pad } from '../../src/nn/specs/pad.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
+import { slice } from '../../src/nn/specs/slice.ts';
 import type { LeafSpec } from '../../src/nn/specs/spec.ts';
+import { upsample } from '../../src/nn/specs/upsample.ts';
 import { describeDifferences, type ProofCase } from '../support/layers/proofs.ts';
 
 const IMAGE: Shape = [5, 6, 3];
@@ -23,6 +26,11 @@ const specs: readonly LeafSpec[] = [
   avgPool({ kernel: [3, 2], stride: [1, 2], padding: [1, 0], countIncludePad: false }),
   globalAvgPool(),
   flatten(),
+  pad({ top: 1, right: 2 }),
+  slice({ rows: [1, 4], channels: [0, 2] }),
+  upsample({ scale: [2, 3] }),
+  upsample({ scale: 2, mode: 'bilinear' }),
+  upsample({ size: [9, 4], mode: 'bilinear', alignCorners: true }),
   dropout(0.3),
 ];
 const CASES: readonly ProofCase[] = specs.map((spec) => ({

@@ -14,11 +14,14 @@ import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { crossEntropy, meanSquaredError, parseLoss } from '../../src/nn/specs/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
+import { pad } from '../../src/nn/specs/pad.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
 import { gru, lstm, rnn } from '../../src/nn/specs/recurrent.ts';
 import { reshape } from '../../src/nn/specs/reshape.ts';
 import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
+import { slice } from '../../src/nn/specs/slice.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
+import { upsample } from '../../src/nn/specs/upsample.ts';
 
 const specs: readonly LayerSpec[] = [
   avgPool({ kernel: [3, 2], stride: 1, padding: [1, 0], countIncludePad: false }),
@@ -46,13 +49,17 @@ const specs: readonly LayerSpec[] = [
   linear(4, 2, { init: 'kaimingNormal' }),
   linear(4, 2, { weightStandardization: true }),
   maxPool({ kernel: 3, stride: 2, padding: 1 }),
+  pad({ top: 1, bottom: 2 }),
   relu(),
   reshape([28, 28]),
   rmsNorm([3, 4], { eps: 1e-3, affine: false }),
   lstm(4, 3, { norm: 'layer', forgetBias: 1 }),
   rnn(4, 3, { nonlinearity: 'relu', bias: false, norm: 'layer', eps: 1e-3 }),
   sigmoid(),
+  slice({ rows: [0, 3], channels: [1, 2] }),
   tanh(),
+  upsample({ scale: [2, 1] }),
+  upsample({ size: 7, mode: 'bilinear', alignCorners: true }),
   residual(relu()),
   residual(relu(), sequential([tanh(), tanh()])),
 ];

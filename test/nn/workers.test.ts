@@ -13,11 +13,14 @@ import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { crossEntropy } from '../../src/nn/specs/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
+import { pad } from '../../src/nn/specs/pad.ts';
 import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
 import { gru, lstm, rnn } from '../../src/nn/specs/recurrent.ts';
 import { reshape } from '../../src/nn/specs/reshape.ts';
 import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
+import { slice } from '../../src/nn/specs/slice.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
+import { upsample } from '../../src/nn/specs/upsample.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
@@ -141,6 +144,15 @@ const models: Readonly<Record<string, LayerSpec>> = {
     maxPool({ kernel: 2 }),
     avgPool({ kernel: 3, stride: 2, padding: 1 }),
     globalAvgPool(),
+  ),
+  'moved pixels': shrinking(
+    9 * 12 * 2,
+    pad({ top: 2, right: 1 }),
+    conv(1),
+    slice({ rows: [1, 4], columns: [0, 3] }),
+    upsample({ scale: [1, 2] }),
+    upsample({ size: [9, 12], mode: 'bilinear' }),
+    slice({ channels: [1, 3] }),
   ),
   residuals: withEnds(
     residual(sequential([conv(1), batchNorm(4, { sync: 'all' }), relu()])),

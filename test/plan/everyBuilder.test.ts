@@ -57,6 +57,7 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
   namedModel: ['mnist-cnn', 'refnet', 'resnet20'].map((name) =>
     nn.namedModel(name, { inputShape: [32, 32, 3], classes: 10 }),
   ),
+  pad: [nn.pad(1), nn.pad({ top: 2 })],
   relu: [nn.relu()],
   reshape: [nn.reshape([28, 28])],
   residual: [nn.residual(nn.relu()), nn.residual(nn.relu(), nn.tanh())],
@@ -69,7 +70,9 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
   sequential: [nn.sequential([nn.relu(), nn.sequential([nn.tanh()])])],
   sigmoid: [nn.sigmoid()],
   silu: [nn.silu()],
+  slice: [nn.slice({ rows: [0, 2] }), nn.slice({ columns: [1, 2], channels: [0, 1] })],
   tanh: [nn.tanh()],
+  upsample: [nn.upsample({ scale: 2 }), nn.upsample({ size: [3, 4], mode: 'bilinear' })],
 };
 const losses = {
   binaryCrossEntropy: [nn.binaryCrossEntropy(), nn.binaryCrossEntropy({ posWeight: [1, 0.3] })],

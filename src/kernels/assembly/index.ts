@@ -23,6 +23,7 @@ export * from './pointwise';
 export * from './pool';
 export * from './rmsNorm';
 export * from './sampleNorm';
+export * from './upsample';
 export * from './winogradGradProducts';
 export * from './winogradProducts';
 export * from './winogradTiles';

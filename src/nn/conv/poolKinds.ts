@@ -4,6 +4,7 @@
 import { UsageError } from '../../base/errors.ts';
 import { channelsOf, type Shape, showShape } from '../../base/shape.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
+import { checkImage } from '../layers/checkImage.ts';
 import type { Binding, BoundLayer, LayerKind } from '../layers/layer.ts';
 import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec, PoolWindow } from '../specs/pools.ts';
 import { convOutputSize } from './convGeometry.ts';
@@ -31,16 +32,6 @@ function windowOutput(window: PoolWindow, input: Shape, path: string): Shape {
     });
   }
   return [height, width, channelsOf(input)];
-}
-
-function checkImage(input: Shape, path: string): void {
-  if (input.length === 3) return;
-  throw new UsageError({
-    what: `input of ${path}`,
-    given: showShape(input),
-    allowed: 'an image, height x width x channels',
-    hint: 'this layer before flatten, linear or globalAvgPool',
-  });
 }
 
 /** The sizes that the pool kernels take, by name. */

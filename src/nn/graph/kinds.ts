@@ -5,6 +5,8 @@ import { conv2dKind } from '../conv/conv2dKind.ts';
 import { convTranspose2dKind } from '../conv/convTranspose2dKind.ts';
 import { linearKind } from '../conv/linearKind.ts';
 import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from '../conv/poolKinds.ts';
+import { padKind, sliceKind } from '../images/borderKinds.ts';
+import { upsampleKind } from '../images/upsampleKind.ts';
 import { activationKinds } from '../layers/activationKinds.ts';
 import { flattenKind, reshapeKind } from '../layers/aliasKinds.ts';
 import { customKindOf } from '../layers/customKind.ts';
@@ -40,9 +42,12 @@ const kinds = [
   linearKind,
   lstmKind,
   maxPoolKind,
+  padKind,
   reshapeKind,
   rmsNormKind,
   rnnKind,
+  sliceKind,
+  upsampleKind,
 ];
 
 // A kind only ever receives specs of its own name, which the table cannot express in types.

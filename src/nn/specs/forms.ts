@@ -11,11 +11,14 @@ import { flattenForm } from './flatten.ts';
 import type { LayerForm } from './form.ts';
 import { linearForm } from './linear.ts';
 import { normForms } from './norms.ts';
+import { padForm } from './pad.ts';
 import { poolForms } from './pools.ts';
 import { recurrentForms } from './recurrent.ts';
 import { reshapeForm } from './reshape.ts';
 import { rmsNormForm } from './rmsNorm.ts';
+import { sliceForm } from './slice.ts';
 import type { LeafSpec } from './spec.ts';
+import { upsampleForm } from './upsample.ts';
 
 export const layerForms: readonly LayerForm<LeafSpec>[] = [
   ...activationForms,
@@ -28,8 +31,11 @@ export const layerForms: readonly LayerForm<LeafSpec>[] = [
   flattenForm,
   linearForm,
   ...normForms,
+  padForm,
   ...poolForms,
   ...recurrentForms,
   reshapeForm,
   rmsNormForm,
+  sliceForm,
+  upsampleForm,
 ];

@@ -2,6 +2,7 @@
 
 import type * as z from 'zod';
 import { checkInteger } from '../../base/errors.ts';
+import { optionsSchema } from '../../base/parse.ts';
 import { accept, flag, listOf, wholeNumber } from '../../base/values.ts';
 
 /** [height, width]. */
@@ -28,9 +29,38 @@ export function pairOf(min: number): z.ZodCustom<PairOption, PairOption> {
   });
 }
 
+/** Rows and columns at each side of an image. */
+export interface Sides {
+  readonly top: number;
+  readonly bottom: number;
+  readonly left: number;
+  readonly right: number;
+}
+/** A side that is not named has none. */
+export type SidesOption = Partial<Sides>;
+
+const oneSide = wholeNumber(0, MAX_SIZE).exactOptional();
+export const sidesSchema = optionsSchema<SidesOption>()({
+  top: oneSide,
+  bottom: oneSide,
+  left: oneSide,
+  right: oneSide,
+});
+
+/** Checked sides in their long form. */
+export function toSides(sides: number | SidesOption): Sides {
+  if (typeof sides === 'number') return { top: sides, bottom: sides, left: sides, right: sides };
+  return { top: 0, bottom: 0, left: 0, right: 0, ...sides };
+}
+
 /** A checked pair in its long form. */
 export function toPair(pair: PairOption): Pair {
   return typeof pair === 'number' ? [pair, pair] : [pair[0], pair[1]];
+}
+
+/** A number of rows or columns, 0 included. */
+export function checkSize(what: string, value: number): number {
+  return checkInteger(what, value, 0, MAX_SIZE);
 }
 
 /** A number of channels, features or groups. */

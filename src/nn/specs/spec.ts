@@ -12,10 +12,13 @@ import type { FilterResponseNormSpec } from './filterResponseNorm.ts';
 import type { FlattenSpec } from './flatten.ts';
 import type { LinearSpec } from './linear.ts';
 import type { BatchNormSpec, GroupNormSpec, InstanceNormSpec, LayerNormSpec } from './norms.ts';
+import type { PadSpec } from './pad.ts';
 import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec } from './pools.ts';
 import type { GruSpec, LstmSpec, RnnSpec } from './recurrent.ts';
 import type { ReshapeSpec } from './reshape.ts';
 import type { RmsNormSpec } from './rmsNorm.ts';
+import type { SliceSpec } from './slice.ts';
+import type { UpsampleSpec } from './upsample.ts';
 
 /** A layer that computes. */
 export type LeafSpec =
@@ -37,9 +40,12 @@ export type LeafSpec =
   | LinearSpec
   | LstmSpec
   | MaxPoolSpec
+  | PadSpec
   | ReshapeSpec
   | RmsNormSpec
-  | RnnSpec;
+  | RnnSpec
+  | SliceSpec
+  | UpsampleSpec;
 
 /** Layers one behind the other. */
 export interface SequentialSpec {

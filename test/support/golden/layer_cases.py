@@ -1,6 +1,7 @@
 """The cases of layers.json: each kind of layer and loss, forward and backward."""
 
 import torch
+from image_layers import image_layer_cases
 from recurrent import (
     make_recurrent_buffers,
     make_recurrent_parameters,
@@ -375,7 +376,7 @@ def make_cases():
     for cases in (conv_cases(), conv_transpose_cases(), dense_cases()):
         for name, spec, shape in cases:
             yield layer_case(f"{spec['kind']}: {name}", spec, shape)
-    plain = (pool_cases(), activation_cases(), recurrent_cases())
+    plain = (pool_cases(), image_layer_cases(), activation_cases(), recurrent_cases())
     for cases in (batch_norm_cases(), other_norm_cases(), added_norm_cases(), *plain):
         for name, spec, shape, options in cases:
             yield layer_case(f"{spec['kind']}: {name}", spec, shape, **options)

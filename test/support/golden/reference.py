@@ -10,6 +10,8 @@ import zlib
 import torch
 from torch.nn import functional as F
 
+from image_layers import IMAGE_LAYERS
+
 SEED = 20261
 # Of inputs and parameters.
 INPUT_DECIMALS = 4
@@ -158,6 +160,7 @@ RUN = {
     "maxPool": run_max_pool,
     "avgPool": run_avg_pool,
     "globalAvgPool": lambda _spec, x, _p: x.mean((1, 2)),
+    **IMAGE_LAYERS,
 }
 
 

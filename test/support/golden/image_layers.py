@@ -1,0 +1,56 @@
+"""Layers of images without parameters besides pools: PyTorch's functions, and their cases."""
+
+from torch.nn import functional as F
+
+
+def channels_first(function):
+    """A function of ours made of one of PyTorch's."""
+    return lambda spec, x, _parameters: function(spec, x.movedim(-1, 1)).movedim(1, -1)
+
+
+def upsample(spec, x):
+    scale = tuple(map(float, spec["scale"])) if "scale" in spec else None
+    size = tuple(spec["size"]) if "size" in spec else None
+    aligned = {"align_corners": spec["alignCorners"]} if spec["mode"] == "bilinear" else {}
+    return F.interpolate(x, size=size, scale_factor=scale, mode=spec["mode"], **aligned)
+
+
+def pad(spec, x):
+    return F.pad(x, [spec[side] for side in ("left", "right", "top", "bottom")])
+
+
+def slice_of(spec, x, _parameters):
+    axes = {4: ("rows", "columns", "channels"), 3: ("rows", "channels"), 2: ("channels",)}
+    ranges = [slice(*spec.get(axis, (None, None))) for axis in axes[x.dim()]]
+    return x[(slice(None), *ranges)]
+
+
+IMAGE_LAYERS = {
+    "upsample": channels_first(upsample),
+    "pad": channels_first(pad),
+    "slice": slice_of,
+}
+
+
+def upsampled(mode, align_corners=False, **size):
+    return {"kind": "upsample", "mode": mode, "alignCorners": align_corners} | size
+
+
+def image_layer_cases():
+    twice = {"scale": [2, 2]}
+    yield "nearest, twice", upsampled("nearest", **twice), [2, 3, 4, 5], {}
+    yield "nearest, 3x1", upsampled("nearest", scale=[3, 1]), [2, 2, 3, 4], {}
+    yield "nearest, 3x4 to 5x7", upsampled("nearest", size=[5, 7]), [2, 3, 4, 3], {}
+    yield "bilinear, twice", upsampled("bilinear", **twice), [2, 3, 4, 5], {}
+    yield "bilinear, 1x3", upsampled("bilinear", scale=[1, 3]), [2, 2, 3, 4], {}
+    yield "bilinear, 3x4 to 5x7", upsampled("bilinear", size=[5, 7]), [2, 3, 4, 3], {}
+    yield "bilinear, 5x6 to 3x1", upsampled("bilinear", size=[3, 1]), [2, 5, 6, 3], {}
+    yield "bilinear, corners aligned, twice", upsampled("bilinear", True, **twice), [2, 3, 4, 5], {}
+    yield "bilinear, corners aligned, to 5x1", upsampled("bilinear", True, size=[5, 1]), [2, 3, 4, 1], {}
+    border = {"top": 1, "bottom": 2, "left": 0, "right": 3}
+    yield "1, 2, 0 and 3", {"kind": "pad"} | border, [2, 3, 4, 5], {}
+    image = {"kind": "slice", "rows": [1, 3], "columns": [0, 2], "channels": [2, 5]}
+    yield "rows, columns and channels", image, [2, 4, 3, 6], {}
+    yield "columns", {"kind": "slice", "columns": [1, 3]}, [2, 2, 4, 3], {}
+    yield "[N, T, C]", {"kind": "slice", "rows": [2, 3], "channels": [1, 3]}, [2, 3, 4], {}
+    yield "[N, F]", {"kind": "slice", "channels": [3, 8]}, [3, 9], {}
