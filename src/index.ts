@@ -151,7 +151,14 @@ export type {
   LayerNormSpec,
   SampleNormOptions,
 } from './nn/specs/norms.ts';
-export type { Pair, PairOption, Sides, SidesOption } from './nn/specs/options.ts';
+export type {
+  Padding,
+  PaddingOption,
+  Pair,
+  PairOption,
+  Sides,
+  SidesOption,
+} from './nn/specs/options.ts';
 export type { PadSpec } from './nn/specs/pad.ts';
 export type { ParameterRole } from './nn/specs/parameter.ts';
 export type {

@@ -29,6 +29,16 @@ describe('pool specs', () => {
     ]);
   });
 
+  it('take paddings of all sides below the kernel', () => {
+    const sides = { top: 2, bottom: 0, left: 0, right: 1 };
+    expect(maxPool({ kernel: 3, padding: { top: 2, right: 1 } }).padding).toEqual(sides);
+    expect(() => maxPool({ kernel: 3, padding: { top: 3 } })).toThrow(
+      'got {"top":3,"bottom":0,"left":0,"right":0}, allowed is less than the kernel 3x3',
+    );
+    const same = avgPool({ kernel: 3, stride: 2, padding: 'same' });
+    expect(avgPoolKind.outputShape(same, [5, 8, 2], '')).toEqual([3, 4, 2]);
+  });
+
   it('refuse kernels below 1, strides below 1 and padding above half the kernel', () => {
     expect(() => maxPool({ kernel: 0 })).toThrow(/maxPool kernel/);
     expect(() => avgPool({ kernel: 2, stride: [1, 0] })).toThrow(/avgPool stride/);
@@ -58,7 +68,7 @@ describe('pool layers', () => {
   it('name the layer, the input and the window when it does not fit', () => {
     const spec = maxPool({ kernel: 5 });
     expect(() => maxPoolKind.outputShape(spec, [4, 9, 3], '3.maxPool')).toThrow(
-      'input of 3.maxPool: got "4x9x3", allowed is at least its kernel 5x5, padding 0x0 counted',
+      'input of 3.maxPool: got "4x9x3", allowed is at least 5x5, its kernel less the padding',
     );
     expect(() => globalAvgPoolKind.outputShape(globalAvgPool(), [10], '7.globalAvgPool')).toThrow(
       /7\.globalAvgPool: got "10", allowed is an image/,

@@ -90,7 +90,7 @@ const models: Readonly<Record<string, LayerSpec>> = {
     conv2d(4, 4, { kernel: 3, padding: 1, weightStandardization: true }),
     conv2d(4, 4, { kernel: 3, padding: 1, groups: 4, weightStandardization: true }),
     conv2d(4, 5, { kernel: 3, stride: 2, padding: 3, dilation: 2 }),
-    conv2d(5, 6, { kernel: [2, 3], stride: [1, 2], padding: [0, 1] }),
+    conv2d(5, 6, { kernel: [2, 3], stride: [1, 2], padding: { top: 0, left: 0, right: 1 } }),
   ),
   'transposed convolutions': shrinking(
     7 * 10 * 2,

@@ -32,7 +32,7 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
     nn.conv2d(4, 6, { kernel: 3 }),
     nn.conv2d(4, 6, { kernel: [1, 2], stride: 2, dilation: [2, 1], groups: 2, bias: false }),
     nn.conv2d(4, 6, { kernel: 3, weightStandardization: true, init: 'xavierNormal' }),
-    nn.conv2d(16, 16, { kernel: 3, algorithm: 'direct' }),
+    nn.conv2d(16, 16, { kernel: 3, algorithm: 'direct', padding: 'same' }),
   ],
   convTranspose2d: [
     nn.convTranspose2d(4, 6, { kernel: 2, stride: 2 }),
@@ -53,7 +53,11 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
   layerNorm: [nn.layerNorm([3, 4]), nn.layerNorm([3, 4], { affine: false })],
   leakyRelu: [nn.leakyRelu(), nn.leakyRelu(0.3)],
   linear: [nn.linear(4, 2), nn.linear(4, 2, { weightStandardization: true, bias: false })],
-  maxPool: [nn.maxPool({ kernel: 2 }), nn.maxPool({ kernel: 3, stride: 2, padding: 1 })],
+  maxPool: [
+    nn.maxPool({ kernel: 2, padding: 'same' }),
+    nn.maxPool({ kernel: 3, padding: { top: 1 } }),
+    nn.maxPool({ kernel: 3, stride: 2, padding: 1 }),
+  ],
   namedModel: ['mnist-cnn', 'refnet', 'resnet20'].map((name) =>
     nn.namedModel(name, { inputShape: [32, 32, 3], classes: 10 }),
   ),

@@ -3,6 +3,9 @@
 // convolutions of stride 1 over dy, one for each phase (iy mod s, ix mod s): each uses the kernel
 // taps that reach that phase.
 
+import type { Shape } from '../../base/shape.ts';
+import type { Padding, Pair } from '../specs/options.ts';
+
 /** One axis of a convolution, sizes in elements. */
 export interface ConvAxis {
   readonly input: number;
@@ -26,6 +29,47 @@ export interface AxisPhase {
   readonly first: number;
   /** Distance of neighbouring taps in dy. */
   readonly step: number;
+}
+
+/** Windows over an image; pairs are [height, width]. */
+export interface Windows {
+  readonly kernel: Pair;
+  readonly stride: Pair;
+  readonly padding: Padding;
+  /** Default 1. */
+  readonly dilation?: Pair;
+}
+
+/** The axis that windows have along an axis of an image. */
+export function axisOf(windows: Windows, image: Shape, i: 0 | 1): ConvAxis {
+  const size = {
+    input: image[i]!,
+    kernel: windows.kernel[i],
+    stride: windows.stride[i],
+    dilation: windows.dilation?.[i] ?? 1,
+  };
+  const axis = { ...size, ...zerosAlong(windows.padding, size, i) };
+  return { ...axis, output: convOutputSize(axis) };
+}
+
+/** The zeros before and after an axis. Those of `same` are what the last of ceil(input / stride)
+ * windows reaches beyond the input. */
+function zerosAlong(
+  padding: Padding,
+  { input, kernel, stride, dilation }: Omit<ConvAxis, 'output' | 'before' | 'after'>,
+  i: 0 | 1,
+): Pick<ConvAxis, 'before' | 'after'> {
+  if (padding === 'same') {
+    const last = (Math.ceil(input / stride) - 1) * stride;
+    const zeros = Math.max(0, last + dilation * (kernel - 1) + 1 - input);
+    const before = Math.floor(zeros / 2);
+    return { before, after: zeros - before };
+  }
+  if ('top' in padding) {
+    const { top, bottom, left, right } = padding;
+    return i === 0 ? { before: top, after: bottom } : { before: left, after: right };
+  }
+  return { before: padding[i], after: padding[i] };
 }
 
 /** The output size of an axis: floor((input + before + after - dilation (kernel - 1) - 1) / stride)

@@ -7,27 +7,19 @@ import type { KernelExports } from '../../kernels/exports.ts';
 import { checkImage } from '../layers/checkImage.ts';
 import type { Binding, BoundLayer, LayerKind } from '../layers/layer.ts';
 import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec, PoolWindow } from '../specs/pools.ts';
-import { convOutputSize } from './convGeometry.ts';
+import { axisOf } from './convGeometry.ts';
 
 /** The output shape, or a {@link UsageError} that names the layer, its input and its window. */
 function windowOutput(window: PoolWindow, input: Shape, path: string): Shape {
   checkImage(input, path);
-  const { kernel, stride, padding } = window;
-  const outputOf = (i: 0 | 1): number =>
-    convOutputSize({
-      input: input[i]!,
-      kernel: kernel[i],
-      stride: stride[i],
-      before: padding[i],
-      after: padding[i],
-      dilation: 1,
-    });
-  const [height, width] = [outputOf(0), outputOf(1)];
+  const [y, x] = [axisOf(window, input, 0), axisOf(window, input, 1)];
+  const [height, width] = [y.output, x.output];
   if (height < 1 || width < 1) {
+    const least = [y, x].map((axis) => axis.kernel - axis.before - axis.after);
     throw new UsageError({
       what: `input of ${path}`,
       given: showShape(input),
-      allowed: `at least its kernel ${showShape(kernel)}, padding ${showShape(padding)} counted`,
+      allowed: `at least ${showShape(least)}, its kernel less the padding`,
       hint: 'a smaller kernel, or fewer layers that shrink the image',
     });
   }
@@ -40,7 +32,9 @@ function poolSizes(window: PoolWindow, input: Shape, output: Shape) {
   const [outHeight, outWidth] = output as readonly [number, number, number];
   const [kernelHeight, kernelWidth] = window.kernel;
   const [strideHeight, strideWidth] = window.stride;
-  const [padHeight, padWidth] = window.padding;
+  // The output's size says where windows end.
+  const padHeight = axisOf(window, input, 0).before;
+  const padWidth = axisOf(window, input, 1).before;
   return {
     ...{ height, width, channels, outHeight, outWidth },
     ...{ kernelHeight, kernelWidth, strideHeight, strideWidth, padHeight, padWidth },

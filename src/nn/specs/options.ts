@@ -2,7 +2,7 @@
 
 import type * as z from 'zod';
 import { checkInteger } from '../../base/errors.ts';
-import { optionsSchema } from '../../base/parse.ts';
+import { isObject, optionsSchema } from '../../base/parse.ts';
 import { accept, flag, listOf, wholeNumber } from '../../base/values.ts';
 
 /** [height, width]. */
@@ -46,6 +46,35 @@ export const sidesSchema = optionsSchema<SidesOption>()({
   left: oneSide,
   right: oneSide,
 });
+
+/** What is added around an image for windows to reach over: [height, width] on both sides, or so
+ * much on each side, or `same`, as much as it takes for ceil(size / stride) outputs along an axis,
+ * an odd one more at the bottom and on the right (TensorFlow's and Keras's `same`). */
+export type Padding = Pair | Sides | 'same';
+export type PaddingOption = PairOption | SidesOption | 'same';
+
+const pairFromZero = pairOf(0);
+export const paddingOption = accept<PaddingOption>(
+  `a whole number from 0 to ${MAX_SIZE}, [height, width], { top, bottom, left, right } or 'same'`,
+  (value) => {
+    if (value === 'same') return true;
+    if (!isObject(value)) return pairFromZero.safeParse(value).success;
+    return Object.keys(value).length > 0 && sidesSchema.safeParse(value).success;
+  },
+);
+
+/** A checked padding in its long form; equal sides are a pair. */
+export function toPadding(padding: PaddingOption): Padding {
+  if (padding === 'same') return padding;
+  if (typeof padding === 'number' || isPair(padding)) return toPair(padding);
+  const { top, bottom, left, right } = toSides(padding);
+  return top === bottom && left === right ? [top, left] : { top, bottom, left, right };
+}
+
+/** Whether it is the same on opposite sides. */
+export function isPair<T extends object>(padding: T | Pair): padding is Pair {
+  return Array.isArray(padding);
+}
 
 /** Checked sides in their long form. */
 export function toSides(sides: number | SidesOption): Sides {

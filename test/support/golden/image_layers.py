@@ -1,11 +1,44 @@
 """Layers of images without parameters besides pools: PyTorch's functions, and their cases."""
 
+import math
+
+import torch
 from torch.nn import functional as F
 
 
 def channels_first(function):
     """A function of ours made of one of PyTorch's."""
     return lambda spec, x, _parameters: function(spec, x.movedim(-1, 1)).movedim(1, -1)
+
+
+def zeros_of(spec, x):
+    """Left, right, top and bottom, for F.pad; those of `same` by TensorFlow's formula."""
+    padding = spec["padding"]
+    if isinstance(padding, dict):
+        return [padding[side] for side in ("left", "right", "top", "bottom")]
+    if padding != "same":
+        return [padding[1], padding[1], padding[0], padding[0]]
+    zeros = []
+    for axis in (1, 0):
+        size, stride = x.shape[2 + axis], spec["stride"][axis]
+        reach = spec.get("dilation", [1, 1])[axis] * (spec["kernel"][axis] - 1) + 1
+        total = max(reach - (size % stride or stride), 0)
+        zeros += [total // 2, total - total // 2]
+    return zeros
+
+
+def max_pool(spec, x):
+    bordered = F.pad(x, zeros_of(spec, x), value=-math.inf)
+    return F.max_pool2d(bordered, spec["kernel"], spec["stride"])
+
+
+def avg_pool(spec, x):
+    window = (spec["kernel"], spec["stride"])
+    zeros = zeros_of(spec, x)
+    means = F.avg_pool2d(F.pad(x, zeros), *window)
+    if spec["countIncludePad"]:
+        return means
+    return means / F.avg_pool2d(F.pad(torch.ones_like(x), zeros), *window)
 
 
 def upsample(spec, x):
@@ -26,6 +59,8 @@ def slice_of(spec, x, _parameters):
 
 
 IMAGE_LAYERS = {
+    "maxPool": channels_first(max_pool),
+    "avgPool": channels_first(avg_pool),
     "upsample": channels_first(upsample),
     "pad": channels_first(pad),
     "slice": slice_of,

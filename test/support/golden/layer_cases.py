@@ -173,6 +173,16 @@ def conv_cases():
         [1, 3, 4, 2],
     )
     yield "1x1, padding 1, bias", conv2d(3, 4, [1, 1], padding=[1, 1], bias=True), [2, 3, 3, 3]
+    sides = {"top": 2, "bottom": 0, "left": 0, "right": 1}
+    yield "padding on two sides, bias", conv2d(3, 4, three, padding=sides, bias=True), [2, 4, 5, 3]
+    yield "same, stride 2", conv2d(3, 4, three, padding="same", stride=[2, 2]), [2, 6, 5, 3]
+    yield "same, even kernel, 16 channels", conv2d(16, 16, [2, 4], padding="same"), [2, 4, 5, 16]
+    yield "same, 3x3, 16 channels", conv2d(16, 16, three, padding="same"), [2, 4, 5, 16]
+    yield (
+        "same, depthwise, stride 2, dilation 2",
+        conv2d(5, 5, three, padding="same", stride=[2, 2], dilation=[2, 2], groups=5),
+        [2, 6, 7, 5],
+    )
     yield "1 sample, 1 pixel", conv2d(3, 4, three, padding=[1, 1]), [1, 1, 1, 3]
     standardized = {"weightStandardization": True}
     yield (
@@ -356,6 +366,12 @@ def pool_cases():
     yield "padding not counted", pool("avgPool", *padded, **excluded), [2, 5, 6, 3], {}
     asymmetric = ([3, 2], [1, 2], [1, 0])
     yield "overlapping, asymmetric", pool("avgPool", *asymmetric, **excluded), [2, 5, 5, 4], {}
+    same = ([3, 2], [2, 2], "same")
+    yield "same", pool("maxPool", *same), [2, 5, 6, 3], {}
+    yield "same, padding counted", pool("avgPool", *same, **included), [2, 6, 5, 3], {}
+    yield "same, padding not counted", pool("avgPool", *same, **excluded), [2, 6, 5, 3], {}
+    bottom = {"top": 0, "bottom": 2, "left": 1, "right": 0}
+    yield "three sides", pool("avgPool", [3, 3], [1, 1], bottom, **excluded), [2, 3, 4, 5], {}
     yield "images", {"kind": "globalAvgPool"}, [3, 4, 5, 6], {}
     yield "1x1 images", {"kind": "globalAvgPool"}, [3, 1, 1, 7], {}
 

@@ -10,7 +10,7 @@ import zlib
 import torch
 from torch.nn import functional as F
 
-from image_layers import IMAGE_LAYERS
+from image_layers import IMAGE_LAYERS, zeros_of
 
 SEED = 20261
 # Of inputs and parameters.
@@ -70,12 +70,12 @@ def weight_of(spec, weight):
 
 
 def run_conv2d(spec, x, parameters):
+    x = to_channels_first(x)
     y = F.conv2d(
-        to_channels_first(x),
+        F.pad(x, zeros_of(spec, x)),
         weight_of(spec, parameters["weight"]).permute(0, 3, 1, 2).contiguous(),
         parameters.get("bias"),
         stride=spec["stride"],
-        padding=spec["padding"],
         dilation=spec["dilation"],
         groups=spec["groups"],
     )
@@ -131,18 +131,6 @@ def run_filter_response_norm(spec, x, parameters):
     return torch.maximum(y, parameters["threshold"]) if spec["tlu"] else y
 
 
-def run_max_pool(spec, x, _parameters):
-    window = (spec["kernel"], spec["stride"], spec["padding"])
-    return to_channels_last(F.max_pool2d(to_channels_first(x), *window))
-
-
-def run_avg_pool(spec, x, _parameters):
-    window = (spec["kernel"], spec["stride"], spec["padding"])
-    return to_channels_last(
-        F.avg_pool2d(to_channels_first(x), *window, count_include_pad=spec["countIncludePad"])
-    )
-
-
 RUN = {
     "conv2d": run_conv2d,
     "convTranspose2d": run_conv_transpose2d,
@@ -157,8 +145,6 @@ RUN = {
     "sigmoid": lambda _spec, x, _p: torch.sigmoid(x),
     "tanh": lambda _spec, x, _p: torch.tanh(x),
     "silu": lambda _spec, x, _p: F.silu(x),
-    "maxPool": run_max_pool,
-    "avgPool": run_avg_pool,
     "globalAvgPool": lambda _spec, x, _p: x.mean((1, 2)),
     **IMAGE_LAYERS,
 }

@@ -1,7 +1,7 @@
 // What a layer ought to compute, by the plain-loop twins in float64: forward, input gradient and
 // parameter gradients of any spec that the tests use, residuals and sequences included.
 
-import { channelsOf, sizeOf } from '../../../src/base/shape.ts';
+import { channelsOf, type Shape, sizeOf } from '../../../src/base/shape.ts';
 import {
   type ConvRefOptions,
   conv2dInputGradRef,
@@ -21,6 +21,7 @@ import {
 } from '../../../src/kernels/reference/convTranspose.ts';
 import { columnSumsRef } from '../../../src/kernels/reference/fold.ts';
 import { WEIGHT_STANDARDIZATION_EPS } from '../../../src/nn/layers/weightStandardization.ts';
+import type { Conv2dSpec } from '../../../src/nn/specs/conv2d.ts';
 import type { LayerSpec, LeafSpec } from '../../../src/nn/specs/spec.ts';
 import {
   countOf,
@@ -77,6 +78,7 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
     case 'conv2d': {
       const options: ConvRefOptions = {
         ...spec,
+        ...paddingRef(spec, input.shape),
         countSamples: countOf(input),
         height: input.shape[0]!,
         width: input.shape[1]!,
@@ -153,6 +155,25 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
     default:
       throw new Error(`No reference for ${spec.kind} here: its tests are with its kernels.`);
   }
+}
+
+/** The zeros around an image; those of `same` by TensorFlow's formula. */
+export function paddingRef(
+  spec: Pick<Conv2dSpec, 'kernel' | 'stride' | 'dilation' | 'padding'>,
+  image: Shape,
+): Required<Pick<ConvRefOptions, 'padding' | 'paddingAfter'>> {
+  const { padding, kernel, stride, dilation } = spec;
+  if (padding === 'same') {
+    const zeros = ([0, 1] as const).map((i) => {
+      const rest = image[i]! % stride[i];
+      return Math.max(dilation[i] * (kernel[i] - 1) + 1 - (rest === 0 ? stride[i] : rest), 0);
+    }) as [number, number];
+    const before = zeros.map((n) => Math.floor(n / 2)) as [number, number];
+    return { padding: before, paddingAfter: [zeros[0] - before[0], zeros[1] - before[1]] };
+  }
+  if (!('top' in padding)) return { padding, paddingAfter: padding };
+  const { top, bottom, left, right } = padding;
+  return { padding: [top, left], paddingAfter: [bottom, right] };
 }
 
 /** The weight that a layer multiplies by, and the way of its gradient back to the parameter. */
