@@ -7,7 +7,9 @@ import { residual, sequential } from './nn/models/compose.ts';
 import { namedModel } from './nn/models/models.ts';
 import { parseModel } from './nn/models/parse.ts';
 import { activations } from './nn/specs/activations.ts';
+import { adaptiveAvgPool, adaptiveMaxPool } from './nn/specs/adaptivePools.ts';
 import { batchRenorm } from './nn/specs/batchRenorm.ts';
+import { conv1d } from './nn/specs/conv1d.ts';
 import { conv2d } from './nn/specs/conv2d.ts';
 import { convTranspose2d } from './nn/specs/convTranspose2d.ts';
 import { custom } from './nn/specs/custom.ts';
@@ -25,7 +27,8 @@ import {
 } from './nn/specs/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from './nn/specs/norms.ts';
 import { pad } from './nn/specs/pad.ts';
-import { avgPool, globalAvgPool, maxPool } from './nn/specs/pools.ts';
+import { avgPool, globalAvgPool, globalMaxPool, maxPool } from './nn/specs/pools.ts';
+import { avgPool1d, maxPool1d } from './nn/specs/pools1d.ts';
 import { gru, lstm, rnn } from './nn/specs/recurrent.ts';
 import { reshape } from './nn/specs/reshape.ts';
 import { rmsNorm } from './nn/specs/rmsNorm.ts';
@@ -110,7 +113,9 @@ export type {
   SiluSpec,
   TanhSpec,
 } from './nn/specs/activations.ts';
+export type { AdaptiveAvgPoolSpec, AdaptiveMaxPoolSpec } from './nn/specs/adaptivePools.ts';
 export type { BatchRenormOptions, BatchRenormSpec } from './nn/specs/batchRenorm.ts';
+export type { Conv1dOptions, Conv1dSpec } from './nn/specs/conv1d.ts';
 export type { Conv2dOptions, Conv2dSpec, ConvAlgorithm } from './nn/specs/conv2d.ts';
 export type { ConvTranspose2dOptions, ConvTranspose2dSpec } from './nn/specs/convTranspose2d.ts';
 export type {
@@ -153,6 +158,8 @@ export type {
 } from './nn/specs/norms.ts';
 export type {
   Padding,
+  Padding1d,
+  Padding1dOption,
   PaddingOption,
   Pair,
   PairOption,
@@ -165,10 +172,18 @@ export type {
   AvgPoolOptions,
   AvgPoolSpec,
   GlobalAvgPoolSpec,
+  GlobalMaxPoolSpec,
   MaxPoolOptions,
   MaxPoolSpec,
   PoolWindow,
 } from './nn/specs/pools.ts';
+export type {
+  AvgPool1dOptions,
+  AvgPool1dSpec,
+  MaxPool1dOptions,
+  MaxPool1dSpec,
+  PoolWindow1d,
+} from './nn/specs/pools1d.ts';
 export type {
   GruSpec,
   LstmOptions,
@@ -265,10 +280,14 @@ export type { SplitName } from './train/context.ts';
 /** Layers, losses and models: plain data made by small functions. */
 export const nn = {
   ...activations,
+  adaptiveAvgPool,
+  adaptiveMaxPool,
   avgPool,
+  avgPool1d,
   batchNorm,
   batchRenorm,
   binaryCrossEntropy,
+  conv1d,
   conv2d,
   convertNorm,
   convTranspose2d,
@@ -280,6 +299,7 @@ export const nn = {
   filterResponseNorm,
   flatten,
   globalAvgPool,
+  globalMaxPool,
   groupNorm,
   gru,
   huber,
@@ -289,6 +309,7 @@ export const nn = {
   linear,
   lstm,
   maxPool,
+  maxPool1d,
   meanSquaredError,
   namedModel,
   pad,

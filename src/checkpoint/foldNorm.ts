@@ -19,6 +19,7 @@ import {
 import { WEIGHT_STANDARDIZATION_EPS } from '../nn/layers/weightStandardization.ts';
 import { sequential } from '../nn/models/compose.ts';
 import { parseModel } from '../nn/models/parse.ts';
+import type { Conv1dSpec } from '../nn/specs/conv1d.ts';
 import type { Conv2dSpec } from '../nn/specs/conv2d.ts';
 import type { ConvTranspose2dSpec } from '../nn/specs/convTranspose2d.ts';
 import type { LinearSpec } from '../nn/specs/linear.ts';
@@ -54,7 +55,7 @@ export interface FoldedModel {
   readonly left: readonly { readonly layer: string; readonly why: string }[];
 }
 
-type TargetSpec = Conv2dSpec | ConvTranspose2dSpec | LinearSpec;
+type TargetSpec = Conv1dSpec | Conv2dSpec | ConvTranspose2dSpec | LinearSpec;
 
 /** A layer that others are folded into. */
 interface Target {

@@ -35,7 +35,8 @@ export function randomModel(dice: Dice, room: ModelRoom): LayerSpec {
   };
   if (shape.length === 3) {
     for (let n = dice.between(1, 5); n > 0; n--) add(dice.pick(IMAGE_LAYERS)(dice, shape, room));
-    if (dice.chance(0.5)) add({ layer: nn.globalAvgPool(), shape: [shape[2]!] });
+    const pool = dice.pick([nn.globalAvgPool(), nn.globalMaxPool()]);
+    if (dice.chance(0.5)) add({ layer: pool, shape: [shape[2]!] });
     else add({ layer: nn.flatten(), shape: [sizeOf(shape)] });
   }
   for (let n = dice.between(0, 3); n > 0; n--) add(dice.pick(VECTOR_LAYERS)(dice, shape, room));
@@ -132,7 +133,12 @@ const pool: Grow = (dice, shape) => {
   const outOf = (size: number): number => Math.floor((size - 2) / stride) + 1;
   const options = { kernel: 2, stride };
   const layer = dice.chance(0.5) ? nn.maxPool(options) : nn.avgPool(options);
-  return { layer, shape: [outOf(height), outOf(width), channels] };
+  const size: [number, number] = [dice.between(1, 4), dice.between(1, 4)];
+  return dice.pick<Grown>([
+    { layer, shape: [outOf(height), outOf(width), channels] },
+    { layer: nn.adaptiveAvgPool(size), shape: [...size, channels] },
+    { layer: nn.adaptiveMaxPool(size), shape: [...size, channels] },
+  ]);
 };
 
 const linear: Grow = (dice, shape) => {

@@ -7,6 +7,7 @@ import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
+import { conv1d } from '../../src/nn/specs/conv1d.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
 import { convTranspose2d } from '../../src/nn/specs/convTranspose2d.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
@@ -65,6 +66,7 @@ describe('folding batch normalization', () => {
       image,
       1,
     ],
+    ['into one of sequences', sequential([conv1d(3, 4, { kernel: 3 }), batchNorm(4)]), [6, 3], 1],
     [
       'into a transposed one with groups',
       sequential([convTranspose2d(4, 6, { kernel: 3, stride: 2, groups: 2 }), batchNorm(6)]),

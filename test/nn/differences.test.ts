@@ -1,18 +1,22 @@
 import { describe } from 'vitest';
 import type { Shape } from '../../src/base/shape.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
 import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
+import { adaptiveAvgPool, adaptiveMaxPool } from '../../src/nn/specs/adaptivePools.ts';
 import { dropout } from '../../src/nn/specs/dropout.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { pad } from '../../src/nn/specs/pad.ts';
-import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
+import { avgPool, globalAvgPool, globalMaxPool, maxPool } from '../../src/nn/specs/pools.ts';
+import { avgPool1d, maxPool1d } from '../../src/nn/specs/pools1d.ts';
+import { reshape } from '../../src/nn/specs/reshape.ts';
 import { slice } from '../../src/nn/specs/slice.ts';
-import type { LeafSpec } from '../../src/nn/specs/spec.ts';
+import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { upsample } from '../../src/nn/specs/upsample.ts';
 import { describeDifferences, type ProofCase } from '../support/layers/proofs.ts';
 
 const IMAGE: Shape = [5, 6, 3];
 
-const specs: readonly LeafSpec[] = [
+const specs: readonly LayerSpec[] = [
   relu(),
   leakyRelu(0.2),
   gelu(),
@@ -27,6 +31,11 @@ const specs: readonly LeafSpec[] = [
   avgPool({ kernel: 4, padding: { bottom: 3, left: 2 }, countIncludePad: false }),
   avgPool({ kernel: [3, 2], stride: [1, 2], padding: [1, 0], countIncludePad: false }),
   globalAvgPool(),
+  globalMaxPool(),
+  adaptiveAvgPool([2, 4]),
+  adaptiveMaxPool([2, 4]),
+  sequential([reshape([30, 3]), maxPool1d({ kernel: 3, padding: 1 })]),
+  sequential([reshape([30, 3]), avgPool1d({ kernel: 3, padding: { left: 2 } })]),
   flatten(),
   pad({ top: 1, right: 2 }),
   slice({ rows: [1, 4], channels: [0, 2] }),

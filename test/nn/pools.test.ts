@@ -1,12 +1,22 @@
 // Pool layers: specs, shapes, PyTorch's numbers, and what they touch. Maths: test/kernels.
 
 import { describe, expect, it } from 'vitest';
-import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from '../../src/nn/conv/poolKinds.ts';
-import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
+import { adaptiveAvgPoolKind, adaptiveMaxPoolKind } from '../../src/nn/conv/adaptivePoolKinds.ts';
+import {
+  avgPoolKind,
+  globalAvgPoolKind,
+  globalMaxPoolKind,
+  maxPoolKind,
+} from '../../src/nn/conv/poolKinds.ts';
+import { adaptiveAvgPool, adaptiveMaxPool } from '../../src/nn/specs/adaptivePools.ts';
+import { avgPool, globalAvgPool, globalMaxPool, maxPool } from '../../src/nn/specs/pools.ts';
 import { describeGolden } from '../support/layers/golden.ts';
 import { bindAlone } from '../support/layers/parameterless.ts';
 
-describeGolden([maxPoolKind, avgPoolKind, globalAvgPoolKind]);
+describeGolden([
+  ...[maxPoolKind, avgPoolKind, globalAvgPoolKind, globalMaxPoolKind],
+  ...[adaptiveAvgPoolKind, adaptiveMaxPoolKind],
+]);
 
 describe('pool specs', () => {
   it('have all their fields filled in; the stride is the kernel by default', () => {
@@ -37,6 +47,15 @@ describe('pool specs', () => {
     );
     const same = avgPool({ kernel: 3, stride: 2, padding: 'same' });
     expect(avgPoolKind.outputShape(same, [5, 8, 2], '')).toEqual([3, 4, 2]);
+  });
+
+  it('to a given size take a number for both axes, and images only', () => {
+    expect(adaptiveAvgPool(7)).toEqual({ kind: 'adaptiveAvgPool', size: [7, 7] });
+    expect(() => adaptiveMaxPool([7, 0])).toThrow('adaptiveMaxPool size');
+    const unknown = [Number.NaN, Number.NaN, 8];
+    const { outputShape } = adaptiveMaxPoolKind;
+    expect(outputShape(adaptiveMaxPool([2, 3]), unknown, '')).toEqual([2, 3, 8]);
+    expect(() => outputShape(adaptiveMaxPool(2), [9, 4], '1.x')).toThrow('input of 1.x: got "9x4"');
   });
 
   it('refuse kernels below 1, strides below 1 and padding above half the kernel', () => {
@@ -80,6 +99,9 @@ describe('pool layers', () => {
       [maxPoolKind, maxPool({ kernel: 2 })],
       [avgPoolKind, avgPool({ kernel: 2 })],
       [globalAvgPoolKind, globalAvgPool()],
+      [globalMaxPoolKind, globalMaxPool()],
+      [adaptiveAvgPoolKind, adaptiveAvgPool([3, 1])],
+      [adaptiveMaxPoolKind, adaptiveMaxPool([3, 1])],
     ] as const) {
       const run = bindAlone(kind as typeof maxPoolKind, spec as ReturnType<typeof maxPool>, {
         inputShape: [4, 4, 3],

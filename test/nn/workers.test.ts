@@ -3,7 +3,9 @@ import type { Dataset } from '../../src/data/dataset.ts';
 import type { NumericMode } from '../../src/kernels/builds.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { gelu, leakyRelu, relu, sigmoid, silu, tanh } from '../../src/nn/specs/activations.ts';
+import { adaptiveAvgPool, adaptiveMaxPool } from '../../src/nn/specs/adaptivePools.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
+import { conv1d } from '../../src/nn/specs/conv1d.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
 import { convTranspose2d } from '../../src/nn/specs/convTranspose2d.ts';
 import { custom } from '../../src/nn/specs/custom.ts';
@@ -14,7 +16,8 @@ import { linear } from '../../src/nn/specs/linear.ts';
 import { crossEntropy } from '../../src/nn/specs/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
 import { pad } from '../../src/nn/specs/pad.ts';
-import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
+import { avgPool, globalAvgPool, globalMaxPool, maxPool } from '../../src/nn/specs/pools.ts';
+import { avgPool1d, maxPool1d } from '../../src/nn/specs/pools1d.ts';
 import { gru, lstm, rnn } from '../../src/nn/specs/recurrent.ts';
 import { reshape } from '../../src/nn/specs/reshape.ts';
 import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
@@ -144,6 +147,19 @@ const models: Readonly<Record<string, LayerSpec>> = {
     maxPool({ kernel: 2 }),
     avgPool({ kernel: 3, stride: 2, padding: 1 }),
     globalAvgPool(),
+  ),
+  'pools to a size': shrinking(
+    4,
+    residual(sequential([adaptiveAvgPool([7, 3]), adaptiveMaxPool([6, 5])])),
+    globalMaxPool(),
+  ),
+  'layers of sequences': shrinking(
+    4 * 6,
+    reshape([30, 4]),
+    conv1d(4, 6, { kernel: 3, padding: { left: 2 } }),
+    maxPool1d({ kernel: 2 }),
+    conv1d(6, 6, { kernel: 3, padding: 'same', groups: 6 }),
+    avgPool1d({ kernel: 4, padding: 1 }),
   ),
   'moved pixels': shrinking(
     9 * 12 * 2,

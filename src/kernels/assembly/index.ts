@@ -1,6 +1,7 @@
 // Everything that the kernels export. The interfaces are in ../abi, the plain twins in
 // ../reference.
 
+export * from './adaptivePool';
 export * from './batchRenorm';
 export * from './conv';
 export * from './convWeightGrad';

@@ -4,18 +4,7 @@
 // order. Formulas: abi/upsample.ts.
 
 import { high, low, narrow, storeLanes } from './lanes';
-
-/** floor(at * size / outSize). */
-@inline
-function scaledDown(at: i32, size: i32, outSize: i32): i32 {
-  return <i32>((<i64>at * <i64>size) / <i64>outSize);
-}
-
-/** ceil(at * size / outSize). */
-@inline
-function scaledUp(at: i32, size: i32, outSize: i32): i32 {
-  return <i32>((<i64>at * <i64>size + <i64>outSize - 1) / <i64>outSize);
-}
+import { scaledDown, scaledUp } from './scaled';
 
 export function upsampleNearestF32(
   xPtr: usize,

@@ -6,7 +6,13 @@ import { channelsOf, type Shape, showShape } from '../../base/shape.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
 import { checkImage } from '../layers/checkImage.ts';
 import type { Binding, BoundLayer, LayerKind } from '../layers/layer.ts';
-import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec, PoolWindow } from '../specs/pools.ts';
+import type {
+  AvgPoolSpec,
+  GlobalAvgPoolSpec,
+  GlobalMaxPoolSpec,
+  MaxPoolSpec,
+  PoolWindow,
+} from '../specs/pools.ts';
 import { axisOf } from './convGeometry.ts';
 
 /** The output shape, or a {@link UsageError} that names the layer, its input and its window. */
@@ -130,13 +136,33 @@ function bindAvgPool(spec: AvgPoolSpec, binding: Binding): BoundLayer {
   };
 }
 
+/** A window as large as the image. */
+function wholeWindow([height, width]: Shape): MaxPoolSpec {
+  const kernel = [height!, width!] as const;
+  return { kind: 'maxPool', kernel, stride: kernel, padding: [0, 0] };
+}
+
+export const globalMaxPoolKind: LayerKind<GlobalMaxPoolSpec> = {
+  kind: 'globalMaxPool',
+  keeps: maxPoolKind.keeps,
+  outputShape: channelShape,
+  workspace: (_spec, input, size) => maxPoolKind.workspace!(wholeWindow(input), input, size),
+  bind(_spec, binding): BoundLayer {
+    const { input, output } = binding;
+    const pixel = { ...output, shape: [1, 1, ...output.shape] };
+    return maxPoolKind.bind(wholeWindow(input.shape), { ...binding, output: pixel });
+  },
+};
+
+function channelShape(_spec: unknown, input: Shape, path: string): Shape {
+  checkImage(input, path);
+  return [channelsOf(input)];
+}
+
 export const globalAvgPoolKind: LayerKind<GlobalAvgPoolSpec> = {
   kind: 'globalAvgPool',
   keeps: { input: false, output: false },
-  outputShape(_spec, input, path): Shape {
-    checkImage(input, path);
-    return [channelsOf(input)];
-  },
+  outputShape: channelShape,
   bind(_spec, { kernels, step, input, output }): BoundLayer {
     const channels = channelsOf(input.shape);
     const pixels = input.shape[0]! * input.shape[1]!;

@@ -50,7 +50,8 @@ export interface Conv2dOptions {
   readonly padding?: PaddingOption;
   /** Distance of kernel taps; default 1. */
   readonly dilation?: PairOption;
-  /** Groups of channels that are convolved apart; default 1; `inChannels` gives depthwise. */
+  /** Groups of channels that are convolved apart; default 1; `inChannels` gives depthwise, with a
+   * channel multiplier where there are several outputs for each input channel. */
   readonly groups?: number;
   /** Default true. */
   readonly bias?: boolean;

@@ -1,7 +1,9 @@
 // The forms of all layers that compute, for whoever reads models from plain data.
 
 import { activationForms } from './activations.ts';
+import { adaptivePoolForms } from './adaptivePools.ts';
 import { batchRenormForm } from './batchRenorm.ts';
+import { conv1dForm } from './conv1d.ts';
 import { conv2dForm } from './conv2d.ts';
 import { convTranspose2dForm } from './convTranspose2d.ts';
 import { customForm } from './custom.ts';
@@ -13,6 +15,7 @@ import { linearForm } from './linear.ts';
 import { normForms } from './norms.ts';
 import { padForm } from './pad.ts';
 import { poolForms } from './pools.ts';
+import { pool1dForms } from './pools1d.ts';
 import { recurrentForms } from './recurrent.ts';
 import { reshapeForm } from './reshape.ts';
 import { rmsNormForm } from './rmsNorm.ts';
@@ -22,7 +25,9 @@ import { upsampleForm } from './upsample.ts';
 
 export const layerForms: readonly LayerForm<LeafSpec>[] = [
   ...activationForms,
+  ...adaptivePoolForms,
   batchRenormForm,
+  conv1dForm,
   conv2dForm,
   convTranspose2dForm,
   customForm,
@@ -32,6 +37,7 @@ export const layerForms: readonly LayerForm<LeafSpec>[] = [
   linearForm,
   ...normForms,
   padForm,
+  ...pool1dForms,
   ...poolForms,
   ...recurrentForms,
   reshapeForm,

@@ -76,6 +76,27 @@ export function isPair<T extends object>(padding: T | Pair): padding is Pair {
   return Array.isArray(padding);
 }
 
+/** {@link Padding} along the only axis of a sequence. */
+export type Padding1d = number | { readonly left: number; readonly right: number } | 'same';
+export type Padding1dOption = number | { readonly left?: number; readonly right?: number } | 'same';
+
+const sides1dSchema = sidesSchema.omit({ top: true, bottom: true });
+export const padding1dOption = accept<Padding1dOption>(
+  `a whole number from 0 to ${MAX_SIZE}, { left, right } or 'same'`,
+  (value) => {
+    if (value === 'same') return true;
+    if (!isObject(value)) return wholeNumber(0, MAX_SIZE).safeParse(value).success;
+    return Object.keys(value).length > 0 && sides1dSchema.safeParse(value).success;
+  },
+);
+
+/** A checked padding in its long form; equal sides are a number. */
+export function toPadding1d(padding: Padding1dOption): Padding1d {
+  if (typeof padding !== 'object') return padding;
+  const { left = 0, right = 0 } = padding;
+  return left === right ? left : { left, right };
+}
+
 /** Checked sides in their long form. */
 export function toSides(sides: number | SidesOption): Sides {
   if (typeof sides === 'number') return { top: sides, bottom: sides, left: sides, right: sides };

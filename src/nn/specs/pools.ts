@@ -43,6 +43,11 @@ export interface GlobalAvgPoolSpec {
   readonly kind: 'globalAvgPool';
 }
 
+/** [H, W, C] to [C]. */
+export interface GlobalMaxPoolSpec {
+  readonly kind: 'globalMaxPool';
+}
+
 export interface MaxPoolOptions {
   /** Window size; a number stands for both axes. */
   readonly kernel: PairOption;
@@ -91,6 +96,11 @@ export function globalAvgPool(): GlobalAvgPoolSpec {
   return { kind: 'globalAvgPool' };
 }
 
+/** The maximum over all pixels of each channel: [H, W, C] to [C]. */
+export function globalMaxPool(): GlobalMaxPoolSpec {
+  return { kind: 'globalMaxPool' };
+}
+
 function checkWindow(name: string, options: MaxPoolOptions): PoolWindow {
   const kernel = toPair(options.kernel);
   const stride = toPair(options.stride ?? kernel);
@@ -115,8 +125,11 @@ function checkWindow(name: string, options: MaxPoolOptions): PoolWindow {
 }
 
 /** How JSON becomes a pool. */
-export const poolForms: readonly LayerForm<MaxPoolSpec | AvgPoolSpec | GlobalAvgPoolSpec>[] = [
+export const poolForms: readonly LayerForm<
+  MaxPoolSpec | AvgPoolSpec | GlobalAvgPoolSpec | GlobalMaxPoolSpec
+>[] = [
   layerForm('avgPool', avgPoolSchema.shape, (options) => avgPool(options)),
   layerForm('globalAvgPool', {}, () => globalAvgPool()),
+  layerForm('globalMaxPool', {}, () => globalMaxPool()),
   layerForm('maxPool', maxPoolSchema.shape, (options) => maxPool(options)),
 ];

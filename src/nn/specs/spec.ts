@@ -2,7 +2,9 @@
 // layers by `kind`. Composite specs (sequential, residual) only arrange others.
 
 import type { ActivationSpec } from './activations.ts';
+import type { AdaptiveAvgPoolSpec, AdaptiveMaxPoolSpec } from './adaptivePools.ts';
 import type { BatchRenormSpec } from './batchRenorm.ts';
+import type { Conv1dSpec } from './conv1d.ts';
 import type { Conv2dSpec } from './conv2d.ts';
 import type { ConvTranspose2dSpec } from './convTranspose2d.ts';
 import type { CustomSpec } from './custom.ts';
@@ -13,7 +15,8 @@ import type { FlattenSpec } from './flatten.ts';
 import type { LinearSpec } from './linear.ts';
 import type { BatchNormSpec, GroupNormSpec, InstanceNormSpec, LayerNormSpec } from './norms.ts';
 import type { PadSpec } from './pad.ts';
-import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec } from './pools.ts';
+import type { AvgPoolSpec, GlobalAvgPoolSpec, GlobalMaxPoolSpec, MaxPoolSpec } from './pools.ts';
+import type { AvgPool1dSpec, MaxPool1dSpec } from './pools1d.ts';
 import type { GruSpec, LstmSpec, RnnSpec } from './recurrent.ts';
 import type { ReshapeSpec } from './reshape.ts';
 import type { RmsNormSpec } from './rmsNorm.ts';
@@ -23,9 +26,13 @@ import type { UpsampleSpec } from './upsample.ts';
 /** A layer that computes. */
 export type LeafSpec =
   | ActivationSpec
+  | AdaptiveAvgPoolSpec
+  | AdaptiveMaxPoolSpec
+  | AvgPool1dSpec
   | AvgPoolSpec
   | BatchNormSpec
   | BatchRenormSpec
+  | Conv1dSpec
   | Conv2dSpec
   | ConvTranspose2dSpec
   | CustomSpec
@@ -33,12 +40,14 @@ export type LeafSpec =
   | FilterResponseNormSpec
   | FlattenSpec
   | GlobalAvgPoolSpec
+  | GlobalMaxPoolSpec
   | GroupNormSpec
   | GruSpec
   | InstanceNormSpec
   | LayerNormSpec
   | LinearSpec
   | LstmSpec
+  | MaxPool1dSpec
   | MaxPoolSpec
   | PadSpec
   | ReshapeSpec

@@ -58,7 +58,44 @@ def slice_of(spec, x, _parameters):
     return x[(slice(None), *ranges)]
 
 
+def of_row(function):
+    """A layer of sequences as one of images of one row."""
+
+    def run(spec, x):
+        padding = spec["padding"]
+        if isinstance(padding, dict):
+            padding = {"top": 0, "bottom": 0} | padding
+        elif padding != "same":
+            padding = [0, padding]
+        row = {"kernel": [1, spec["kernel"]], "stride": [1, spec["stride"]], "padding": padding}
+        return function(spec | row, x.unsqueeze(2)).squeeze(2)
+
+    return run
+
+
+def max_pool1d(spec, x):
+    if isinstance(spec["padding"], int):
+        return F.max_pool1d(x, spec["kernel"], spec["stride"], spec["padding"])
+    return of_row(max_pool)(spec, x)
+
+
+def avg_pool1d(spec, x):
+    window = (spec["kernel"], spec["stride"], spec["padding"])
+    if isinstance(spec["padding"], int):
+        return F.avg_pool1d(x, *window, count_include_pad=spec["countIncludePad"])
+    return of_row(avg_pool)(spec, x)
+
+
+def global_max(x):
+    return F.adaptive_max_pool2d(x.movedim(-1, 1), 1).flatten(1)
+
+
 IMAGE_LAYERS = {
+    "maxPool1d": channels_first(max_pool1d),
+    "avgPool1d": channels_first(avg_pool1d),
+    "adaptiveAvgPool": channels_first(lambda spec, x: F.adaptive_avg_pool2d(x, spec["size"])),
+    "adaptiveMaxPool": channels_first(lambda spec, x: F.adaptive_max_pool2d(x, spec["size"])),
+    "globalMaxPool": lambda _spec, x, _parameters: global_max(x),
     "maxPool": channels_first(max_pool),
     "avgPool": channels_first(avg_pool),
     "upsample": channels_first(upsample),
@@ -71,7 +108,21 @@ def upsampled(mode, align_corners=False, **size):
     return {"kind": "upsample", "mode": mode, "alignCorners": align_corners} | size
 
 
+def pool1d(kind, kernel, stride, padding, **options):
+    return {"kind": kind, "kernel": kernel, "stride": stride, "padding": padding} | options
+
+
 def image_layer_cases():
+    for kind in ("adaptiveAvgPool", "adaptiveMaxPool"):
+        yield "7x5 to 3x4", {"kind": kind, "size": [3, 4]}, [2, 7, 5, 3], {}
+        yield "6x4 to 3x2", {"kind": kind, "size": [3, 2]}, [2, 6, 4, 5], {}
+        yield "2x3 to 4x5", {"kind": kind, "size": [4, 5]}, [2, 2, 3, 4], {}
+    yield "images", {"kind": "globalMaxPool"}, [3, 4, 5, 6], {}
+    yield "3, stride 2, padding 1", pool1d("maxPool1d", 3, 2, 1), [2, 8, 5], {}
+    yield "same", pool1d("maxPool1d", 3, 2, "same"), [2, 8, 3], {}
+    included, excluded = ({"countIncludePad": flag} for flag in (True, False))
+    yield "padding counted", pool1d("avgPool1d", 3, 2, 1, **included), [2, 8, 5], {}
+    yield "left", pool1d("avgPool1d", 3, 1, {"left": 2, "right": 0}, **excluded), [2, 6, 4], {}
     twice = {"scale": [2, 2]}
     yield "nearest, twice", upsampled("nearest", **twice), [2, 3, 4, 5], {}
     yield "nearest, 3x1", upsampled("nearest", scale=[3, 1]), [2, 2, 3, 4], {}

@@ -14,6 +14,7 @@ from reference import (
     all_to_json,
     batch_norm,
     batch_renorm,
+    conv1d,
     conv2d,
     conv_transpose2d,
     filter_response_norm,
@@ -200,6 +201,15 @@ def conv_cases():
         conv2d(7, 7, three, padding=[1, 1], groups=7, **standardized),
         [2, 5, 4, 7],
     )
+
+
+def conv1d_cases():
+    yield "3, padding 1, bias", conv1d(4, 5, 3, padding=1, bias=True), [2, 7, 4]
+    yield "4, stride 2, dilation 2", conv1d(3, 4, 4, stride=2, dilation=2, padding=2), [2, 9, 3]
+    left = {"left": 2, "right": 0}
+    yield "causal, groups 2", conv1d(4, 6, 3, padding=left, groups=2, bias=True), [2, 6, 4]
+    standardized = {"weightStandardization": True}
+    yield "weight standardization, depthwise", conv1d(5, 5, 3, groups=5, **standardized), [2, 6, 5]
 
 
 def conv_transpose_cases():
@@ -389,7 +399,7 @@ def activation_cases():
 
 
 def make_cases():
-    for cases in (conv_cases(), conv_transpose_cases(), dense_cases()):
+    for cases in (conv_cases(), conv1d_cases(), conv_transpose_cases(), dense_cases()):
         for name, spec, shape in cases:
             yield layer_case(f"{spec['kind']}: {name}", spec, shape)
     plain = (pool_cases(), image_layer_cases(), activation_cases(), recurrent_cases())

@@ -82,6 +82,20 @@ def run_conv2d(spec, x, parameters):
     return to_channels_last(y)
 
 
+def run_conv1d(spec, x, parameters):
+    zeros = spec["padding"]
+    zeros = [zeros["left"], zeros["right"]] if isinstance(zeros, dict) else [zeros, zeros]
+    y = F.conv1d(
+        F.pad(to_channels_first(x), zeros),
+        weight_of(spec, parameters["weight"]).movedim(2, 1).contiguous(),
+        parameters.get("bias"),
+        stride=spec["stride"],
+        dilation=spec["dilation"],
+        groups=spec["groups"],
+    )
+    return to_channels_last(y)
+
+
 def run_conv_transpose2d(spec, x, parameters):
     y = F.conv_transpose2d(
         to_channels_first(x),
@@ -132,6 +146,7 @@ def run_filter_response_norm(spec, x, parameters):
 
 
 RUN = {
+    "conv1d": run_conv1d,
     "conv2d": run_conv2d,
     "convTranspose2d": run_conv_transpose2d,
     "linear": run_linear,
@@ -260,6 +275,9 @@ def parameter_shapes(spec):
     if kind == "conv2d":
         shape = [*spec["kernel"], spec["inChannels"] // spec["groups"], spec["outChannels"]]
         return {"weight": shape} | ({"bias": [spec["outChannels"]]} if spec["bias"] else {})
+    if kind == "conv1d":
+        shape = [spec["kernel"], spec["inChannels"] // spec["groups"], spec["outChannels"]]
+        return {"weight": shape} | ({"bias": [spec["outChannels"]]} if spec["bias"] else {})
     if kind == "convTranspose2d":
         shape = [*spec["kernel"], spec["outChannels"] // spec["groups"], spec["inChannels"]]
         return {"weight": shape} | ({"bias": [spec["outChannels"]]} if spec["bias"] else {})
@@ -316,6 +334,12 @@ def conv2d(in_channels, out_channels, kernel, **options):
         "algorithm": "auto",
     }
     return spec | options
+
+
+def conv1d(in_channels, out_channels, kernel, **options):
+    spec = conv2d(in_channels, out_channels, kernel, stride=1, padding=0, dilation=1)
+    del spec["algorithm"]
+    return spec | {"kind": "conv1d"} | options
 
 
 def conv_transpose2d(in_channels, out_channels, kernel, **options):

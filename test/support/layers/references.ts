@@ -21,6 +21,7 @@ import {
 } from '../../../src/kernels/reference/convTranspose.ts';
 import { columnSumsRef } from '../../../src/kernels/reference/fold.ts';
 import { WEIGHT_STANDARDIZATION_EPS } from '../../../src/nn/layers/weightStandardization.ts';
+import type { Conv1dSpec } from '../../../src/nn/specs/conv1d.ts';
 import type { Conv2dSpec } from '../../../src/nn/specs/conv2d.ts';
 import type { LayerSpec, LeafSpec } from '../../../src/nn/specs/spec.ts';
 import {
@@ -97,6 +98,10 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
         },
       };
     }
+    case 'conv1d': {
+      const row = runConv1d(spec, input);
+      return { ...row, shape: row.shape.slice(1) };
+    }
     case 'convTranspose2d': {
       const options: ConvTransposeRefOptions = {
         ...spec,
@@ -155,6 +160,27 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
     default:
       throw new Error(`No reference for ${spec.kind} here: its tests are with its kernels.`);
   }
+}
+
+/** A sequence is an image of one row. */
+function runConv1d(spec: Conv1dSpec, input: RefInput): RefOutput {
+  const { padding, kernel, stride, dilation } = spec;
+  const sides = { top: 0, bottom: 0, left: 0, right: 0 };
+  const image: Conv2dSpec = {
+    ...spec,
+    kind: 'conv2d',
+    kernel: [1, kernel],
+    stride: [1, stride],
+    dilation: [1, dilation],
+    padding:
+      typeof padding === 'number'
+        ? [0, padding]
+        : padding === 'same'
+          ? padding
+          : { ...sides, ...padding },
+    algorithm: 'direct',
+  };
+  return runLeaf(image, { ...input, shape: [1, ...input.shape] }, spec.kind);
 }
 
 /** The zeros around an image; those of `same` by TensorFlow's formula. */
