@@ -92,7 +92,8 @@ function problemOf(images: SquareImages): Problem {
 function exactPasses({ images, x, weight, dy }: Problem): Passes {
   const { samples, size, channels } = images;
   const spec = conv2d(channels, channels, KERNEL);
-  const options = { ...spec, countSamples: samples, height: size, width: size };
+  const padding = [KERNEL.padding, KERNEL.padding] as const;
+  const options = { ...spec, padding, countSamples: samples, height: size, width: size };
   return {
     forward: conv2dRef(x, weight, undefined, options),
     inputGradient: conv2dInputGradRef(dy, weight, options),

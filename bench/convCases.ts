@@ -7,7 +7,7 @@ import {
   conv2dRef,
   conv2dWeightGradRef,
 } from '../src/kernels/reference/conv.ts';
-import { conv2dKind } from '../src/nn/conv/conv2dKind.ts';
+import { conv2dKind, convAxes } from '../src/nn/conv/conv2dKind.ts';
 import { isDepthwise } from '../src/nn/conv/convSteps.ts';
 import type { Binding, BoundLayer, StepState } from '../src/nn/layers/layer.ts';
 import type { Conv2dSpec } from '../src/nn/specs/conv2d.ts';
@@ -69,11 +69,11 @@ export function convCases(
     isSnapshot: false,
     globalCount: samples,
   };
+  const { y, x: across } = convAxes(spec, input);
   const ref = {
-    countSamples: CHECKED_SAMPLES,
-    height: input[0]!,
-    width: input[1]!,
     ...spec,
+    ...{ countSamples: CHECKED_SAMPLES, height: y.input, width: across.input },
+    padding: [y.before, across.before] as const,
   };
   const { kernel } = spec;
   const products = sizeOf(output) * (kernel[0] * kernel[1] * spec.inChannels);

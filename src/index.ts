@@ -8,8 +8,11 @@ import { add, concat, graph, multiply } from './nn/models/graphBuilder.ts';
 import { namedModel } from './nn/models/models.ts';
 import { parseModel } from './nn/models/parse.ts';
 import { activations } from './nn/specs/activations.ts';
+import { adaptiveAvgPool, adaptiveMaxPool } from './nn/specs/adaptivePools.ts';
 import { batchRenorm } from './nn/specs/batchRenorm.ts';
+import { conv1d } from './nn/specs/conv1d.ts';
 import { conv2d } from './nn/specs/conv2d.ts';
+import { convTranspose2d } from './nn/specs/convTranspose2d.ts';
 import { custom } from './nn/specs/custom.ts';
 import { customLoss } from './nn/specs/customLoss.ts';
 import { dropout, dropout2d, dropPath } from './nn/specs/dropout.ts';
@@ -24,10 +27,14 @@ import {
   meanSquaredError,
 } from './nn/specs/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from './nn/specs/norms.ts';
-import { avgPool, globalAvgPool, maxPool } from './nn/specs/pools.ts';
+import { pad } from './nn/specs/pad.ts';
+import { avgPool, globalAvgPool, globalMaxPool, maxPool } from './nn/specs/pools.ts';
+import { avgPool1d, maxPool1d } from './nn/specs/pools1d.ts';
 import { gru, lstm, rnn } from './nn/specs/recurrent.ts';
 import { reshape } from './nn/specs/reshape.ts';
 import { rmsNorm } from './nn/specs/rmsNorm.ts';
+import { slice } from './nn/specs/slice.ts';
+import { upsample } from './nn/specs/upsample.ts';
 import { ema, swa } from './optim/averaging.ts';
 import { optimizers } from './optim/optimizer.ts';
 import { schedules } from './optim/schedule.ts';
@@ -115,8 +122,11 @@ export type {
   SoftmaxSpec,
   TanhSpec,
 } from './nn/specs/activations.ts';
+export type { AdaptiveAvgPoolSpec, AdaptiveMaxPoolSpec } from './nn/specs/adaptivePools.ts';
 export type { BatchRenormOptions, BatchRenormSpec } from './nn/specs/batchRenorm.ts';
+export type { Conv1dOptions, Conv1dSpec } from './nn/specs/conv1d.ts';
 export type { Conv2dOptions, Conv2dSpec, ConvAlgorithm } from './nn/specs/conv2d.ts';
+export type { ConvTranspose2dOptions, ConvTranspose2dSpec } from './nn/specs/convTranspose2d.ts';
 export type {
   CustomBackward,
   CustomForward,
@@ -156,16 +166,34 @@ export type {
   LayerNormSpec,
   SampleNormOptions,
 } from './nn/specs/norms.ts';
-export type { Pair, PairOption } from './nn/specs/options.ts';
+export type {
+  Padding,
+  Padding1d,
+  Padding1dOption,
+  PaddingOption,
+  Pair,
+  PairOption,
+  Sides,
+  SidesOption,
+} from './nn/specs/options.ts';
+export type { PadSpec } from './nn/specs/pad.ts';
 export type { ParameterRole } from './nn/specs/parameter.ts';
 export type {
   AvgPoolOptions,
   AvgPoolSpec,
   GlobalAvgPoolSpec,
+  GlobalMaxPoolSpec,
   MaxPoolOptions,
   MaxPoolSpec,
   PoolWindow,
 } from './nn/specs/pools.ts';
+export type {
+  AvgPool1dOptions,
+  AvgPool1dSpec,
+  MaxPool1dOptions,
+  MaxPool1dSpec,
+  PoolWindow1d,
+} from './nn/specs/pools1d.ts';
 export type {
   GruSpec,
   LstmOptions,
@@ -178,6 +206,7 @@ export type {
 } from './nn/specs/recurrent.ts';
 export type { ReshapeSpec } from './nn/specs/reshape.ts';
 export type { RmsNormOptions, RmsNormSpec } from './nn/specs/rmsNorm.ts';
+export type { SliceOptions, SliceRange, SliceSpec } from './nn/specs/slice.ts';
 export type {
   GraphNode,
   GraphSpec,
@@ -187,6 +216,7 @@ export type {
   SequentialSpec,
 } from './nn/specs/spec.ts';
 export type { StatisticsSource } from './nn/specs/statistics.ts';
+export type { UpsampleMode, UpsampleOptions, UpsampleSpec } from './nn/specs/upsample.ts';
 export type {
   Diagnostics,
   DiagnosticsSummary,
@@ -267,14 +297,19 @@ export type { SplitName } from './train/context.ts';
 /** Layers, losses and models: plain data made by small functions. */
 export const nn = {
   ...activations,
+  adaptiveAvgPool,
+  adaptiveMaxPool,
   add,
   avgPool,
+  avgPool1d,
   batchNorm,
   batchRenorm,
   binaryCrossEntropy,
   concat,
+  conv1d,
   conv2d,
   convertNorm,
+  convTranspose2d,
   crossEntropy,
   custom,
   customLoss,
@@ -285,6 +320,7 @@ export const nn = {
   filterResponseNorm,
   flatten,
   globalAvgPool,
+  globalMaxPool,
   graph,
   groupNorm,
   gru,
@@ -295,15 +331,19 @@ export const nn = {
   linear,
   lstm,
   maxPool,
+  maxPool1d,
   meanSquaredError,
   multiply,
   namedModel,
+  pad,
   parseModel,
   reshape,
   residual,
   rmsNorm,
   rnn,
   sequential,
+  slice,
+  upsample,
 };
 
 /** Optimizers and schedules of the learning rate. */

@@ -1,4 +1,4 @@
-// Folds batch normalization into the conv2d or linear before it, for inference, where it is an
+// Folds batch normalization into the convolution or linear before it, for inference, where it is an
 // affine map of each channel. With s = weight / sqrt(runningVar + eps) the layer gets W' = W s and
 // b' = (b - runningMean) s + bias, in float64 over all that is folded into it, rounded once.
 // Whether that is good enough for a model is not known here: runtime/exportInference.ts compares.
@@ -19,7 +19,9 @@ import {
 import { WEIGHT_STANDARDIZATION_EPS } from '../nn/layers/weightStandardization.ts';
 import { sequential } from '../nn/models/compose.ts';
 import { parseModel } from '../nn/models/parse.ts';
+import type { Conv1dSpec } from '../nn/specs/conv1d.ts';
 import type { Conv2dSpec } from '../nn/specs/conv2d.ts';
+import type { ConvTranspose2dSpec } from '../nn/specs/convTranspose2d.ts';
 import type { LinearSpec } from '../nn/specs/linear.ts';
 import { shapeOption } from '../nn/specs/options.ts';
 import { type LayerSpec, type LeafSpec, mapLeaves } from '../nn/specs/spec.ts';
@@ -53,17 +55,20 @@ export interface FoldedModel {
   readonly left: readonly { readonly layer: string; readonly why: string }[];
 }
 
+type TargetSpec = Conv1dSpec | Conv2dSpec | ConvTranspose2dSpec | LinearSpec;
+
 /** A layer that others are folded into. */
 interface Target {
   readonly operation: LayerOperation;
-  readonly spec: Conv2dSpec | LinearSpec;
+  readonly spec: TargetSpec;
   readonly weight: Float64Array;
   readonly bias: Float64Array;
 }
 
 /** The model as evaluation computes it, without the normalizations that can be folded: those that
  * normalize by running statistics (batchNorm, also frozen; batchRenorm; instanceNorm that tracks
- * them) and whose input is the output of a conv2d or linear that nobody else reads. Standardized
+ * them) and whose input is the output of a convolution, transposed or not, or of a linear that no
+ * other layer reads. Standardized
  * weights that are folded into become plain ones. The rest stays and is named in `left`. Throws a
  * {@link UsageError} where a tensor is missing. */
 export function foldBatchNorm(
@@ -109,7 +114,7 @@ function obstacleOf(
       ? 'it has no running statistics and evaluates by those of the batch'
       : `${kind} evaluates by the statistics of each sample`;
   }
-  if (maker === undefined) return 'its input is not the output of a conv2d or linear alone';
+  if (maker === undefined) return 'its input is not the output of a convolution or linear alone';
   return undefined;
 }
 
@@ -126,14 +131,18 @@ function tensorOf(weights: NamedValues, name: string, length: number): Float32Ar
 
 function targetOf(operation: LayerOperation, weights: NamedValues): Target {
   const { path } = operation;
-  const spec = operation.spec as Conv2dSpec | LinearSpec;
+  const spec = operation.spec as TargetSpec;
   const { fanIn, outputs } = operation.kind.weightMatrix!(spec);
   const weight = Float64Array.from(tensorOf(weights, `${path}.weight`, fanIn * outputs));
-  if (spec.weightStandardization) standardize(weight, outputs);
+  if (isStandardized(spec)) standardize(weight, outputs);
   const bias = spec.bias
     ? Float64Array.from(tensorOf(weights, `${path}.bias`, outputs))
     : new Float64Array(outputs);
   return { operation, spec, weight, bias };
+}
+
+function isStandardized(spec: TargetSpec): boolean {
+  return 'weightStandardization' in spec && spec.weightStandardization;
 }
 
 /** As nn/layers/weightStandardization.ts, in float64. */
@@ -164,7 +173,10 @@ function applyNorm(target: Target, operation: LayerOperation, weights: NamedValu
     variance,
     (value, c) => (gain?.[c] ?? 1) / Math.sqrt(value + spec.eps),
   );
-  for (let i = 0; i < weight.length; i++) weight[i] = weight[i]! * scale[i % channels]!;
+  const { outputOf = (i: number) => i % channels } = target.operation.kind.weightMatrix!(
+    target.spec,
+  );
+  for (let i = 0; i < weight.length; i++) weight[i] = weight[i]! * scale[outputOf(i)]!;
   for (let c = 0; c < channels; c++) {
     bias[c] = (bias[c]! - mean[c]!) * scale[c]! + (shift?.[c] ?? 0);
   }
@@ -187,7 +199,8 @@ function rebuild(
     const { path } = layers[index++]!;
     if (gone.has(path)) return sequential([]);
     if (!targets.has(path)) return leaf;
-    return { ...(leaf as Conv2dSpec | LinearSpec), bias: true, weightStandardization: false };
+    const biased = { ...(leaf as TargetSpec), bias: true };
+    return 'weightStandardization' in biased ? { ...biased, weightStandardization: false } : biased;
   });
   const kept = layers.filter(({ path }) => !gone.has(path));
   const result = new Map<string, { shape: Shape; values: Float32Array | Float64Array }>();

@@ -1,6 +1,7 @@
 // The binary interface of the kernels: one interface for each file of `assembly`, described in
 // `abi`. All arguments are numbers; names that end in `Ptr` are byte addresses in the arena.
 
+import type { AdaptivePoolKernels } from './abi/adaptivePool.ts';
 import type { BatchRenormKernels } from './abi/batchRenorm.ts';
 import type { ConvKernels } from './abi/conv.ts';
 import type { DepthwiseKernels } from './abi/depthwise.ts';
@@ -25,10 +26,12 @@ import type { RampKernels } from './abi/ramp.ts';
 import type { RmsNormKernels } from './abi/rmsNorm.ts';
 import type { SampleNormKernels } from './abi/sampleNorm.ts';
 import type { SoftmaxKernels } from './abi/softmax.ts';
+import type { UpsampleKernels } from './abi/upsample.ts';
 import type { WinogradKernels } from './abi/winograd.ts';
 
 export interface KernelExports
-  extends BatchRenormKernels,
+  extends AdaptivePoolKernels,
+    BatchRenormKernels,
     ConvKernels,
     DepthwiseKernels,
     DropKernels,
@@ -52,4 +55,5 @@ export interface KernelExports
     RmsNormKernels,
     SampleNormKernels,
     SoftmaxKernels,
+    UpsampleKernels,
     WinogradKernels {}

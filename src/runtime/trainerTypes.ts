@@ -80,7 +80,7 @@ export interface RunningTrainer {
   /** Replaces running statistics by those of the population over training batches, with the weights
    * as they are (PreciseBN, Wu and Johnson 2021): the same bits for any number of workers. */
   preciseBatchNorm(options: PreciseOptions): Promise<PreciseResult>;
-  /** The model for inference, with batch normalization folded into the conv2d or linear before it
+  /** The model for inference, with batch normalization folded into the layer of weights before it
    * where there is one; the outputs of both are compared. */
   exportInference(options?: ExportOptions): Promise<InferenceExport>;
   /** All parameters and running statistics by name, as copies. */

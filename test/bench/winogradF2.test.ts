@@ -15,7 +15,8 @@ it('F(2x2, 3x3) convolves, in float32', () => {
   const dy = testValues(2 * 36 * 5, 1, 2);
   const weight = testValues(9 * 25, 0.7, 3);
   const spec = conv2d(5, 5, { kernel: 3, padding: 1 });
-  const options = { ...spec, countSamples: 2, height: 6, width: 6 };
+  const padding = [1, 1] as const;
+  const options = { ...spec, padding, countSamples: 2, height: 6, width: 6 };
   for (const [found, exact] of [
     [convolveF2(x, weight, images), conv2dRef(x, weight, undefined, options)],
     [inputGradF2(dy, weight, images), conv2dInputGradRef(dy, weight, options)],

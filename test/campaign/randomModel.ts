@@ -35,7 +35,8 @@ export function randomModel(dice: Dice, room: ModelRoom): LayerSpec {
   };
   if (shape.length === 3) {
     for (let n = dice.between(1, 5); n > 0; n--) add(dice.pick(IMAGE_LAYERS)(dice, shape, room));
-    if (dice.chance(0.5)) add({ layer: nn.globalAvgPool(), shape: [shape[2]!] });
+    const pool = dice.pick([nn.globalAvgPool(), nn.globalMaxPool()]);
+    if (dice.chance(0.5)) add({ layer: pool, shape: [shape[2]!] });
     else add({ layer: nn.flatten(), shape: [sizeOf(shape)] });
   }
   for (let n = dice.between(0, 3); n > 0; n--) add(dice.pick(VECTOR_LAYERS)(dice, shape, room));
@@ -100,6 +101,40 @@ const conv: Grow = (dice, shape) => {
   return { layer, shape: [outOf(height), outOf(width), outChannels] };
 };
 
+const transposed: Grow = (dice, shape) => {
+  const [height, width, channels] = shape as [number, number, number];
+  // Twice the size and no more, so that models stay small.
+  if (height * width > 64) return conv(dice, shape, NO_ROOM);
+  const outChannels = dice.pick([1, 2, 3, 4]);
+  const layer = nn.convTranspose2d(channels, outChannels, {
+    ...dice.pick([
+      { kernel: 2, stride: 2 },
+      { kernel: 4, stride: 2, padding: 1 },
+      { kernel: 3, stride: 2, padding: 1, outputPadding: 1 },
+    ]),
+    bias: dice.chance(0.7),
+    init: dice.pick(WEIGHT_INITS),
+  });
+  return { layer, shape: [2 * height, 2 * width, outChannels] };
+};
+
+/** Layers that move pixels; the outcome stays small. */
+const moved: Grow = (dice, shape) => {
+  const [height, width, channels] = shape as [number, number, number];
+  const size: [number, number] = [dice.between(1, 8), dice.between(1, 8)];
+  const first = dice.between(0, height - 1);
+  const bottom = dice.between(0, 2);
+  return dice.pick<() => Grown>([
+    () => ({ layer: nn.upsample({ size }), shape: [...size, channels] }),
+    () => ({ layer: nn.upsample({ size, mode: 'bilinear' }), shape: [...size, channels] }),
+    () => ({ layer: nn.pad({ bottom }), shape: [height + bottom, width, channels] }),
+    () => ({
+      layer: nn.slice({ rows: [first, height] }),
+      shape: [height - first, width, channels],
+    }),
+  ])();
+};
+
 const NO_ROOM: ModelRoom = { inputShape: [], outputs: 0, replicas: 1, leastShard: 0 };
 
 const pool: Grow = (dice, shape) => {
@@ -109,7 +144,12 @@ const pool: Grow = (dice, shape) => {
   const outOf = (size: number): number => Math.floor((size - 2) / stride) + 1;
   const options = { kernel: 2, stride };
   const layer = dice.chance(0.5) ? nn.maxPool(options) : nn.avgPool(options);
-  return { layer, shape: [outOf(height), outOf(width), channels] };
+  const size: [number, number] = [dice.between(1, 4), dice.between(1, 4)];
+  return dice.pick<Grown>([
+    { layer, shape: [outOf(height), outOf(width), channels] },
+    { layer: nn.adaptiveAvgPool(size), shape: [...size, channels] },
+    { layer: nn.adaptiveMaxPool(size), shape: [...size, channels] },
+  ]);
 };
 
 const linear: Grow = (dice, shape) => {
@@ -205,7 +245,7 @@ function sequence(dice: Dice, features: number, room: ModelRoom): Grown[] {
 
 const IMAGE_LAYERS: readonly Grow[] = [
   ...[conv, conv, conv, randomNorm, randomNorm, randomNorm, activation, activation],
-  ...[pool, residual, residual, dropout, custom],
+  ...[pool, residual, residual, dropout, custom, transposed, moved],
 ];
 const VECTOR_LAYERS: readonly Grow[] = [
   linear,

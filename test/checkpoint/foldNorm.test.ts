@@ -7,7 +7,9 @@ import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
+import { conv1d } from '../../src/nn/specs/conv1d.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { convTranspose2d } from '../../src/nn/specs/convTranspose2d.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { batchNorm, groupNorm, instanceNorm } from '../../src/nn/specs/norms.ts';
 import { type LayerSpec, leavesOf } from '../../src/nn/specs/spec.ts';
@@ -62,6 +64,13 @@ describe('folding batch normalization', () => {
       'into one with a bias and groups',
       sequential([conv2d(3, 9, { kernel: 2, stride: 2, groups: 3 }), batchNorm(9)]),
       image,
+      1,
+    ],
+    ['into one of sequences', sequential([conv1d(3, 4, { kernel: 3 }), batchNorm(4)]), [6, 3], 1],
+    [
+      'into a transposed one with groups',
+      sequential([convTranspose2d(4, 6, { kernel: 3, stride: 2, groups: 2 }), batchNorm(6)]),
+      [4, 3, 4],
       1,
     ],
     [
@@ -140,8 +149,11 @@ describe('folding batch normalization', () => {
     const { folded, left, model: after } = foldBatchNorm(model, weights, image);
     expect(folded).toEqual([]);
     expect(left).toEqual([
-      { layer: '1.residual.body', why: 'its input is not the output of a conv2d or linear alone' },
-      { layer: '3.batchNorm', why: 'its input is not the output of a conv2d or linear alone' },
+      {
+        layer: '1.residual.body',
+        why: 'its input is not the output of a convolution or linear alone',
+      },
+      { layer: '3.batchNorm', why: 'its input is not the output of a convolution or linear alone' },
       { layer: '5.groupNorm', why: 'groupNorm evaluates by the statistics of each sample' },
       {
         layer: '7.batchNorm',

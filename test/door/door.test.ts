@@ -67,14 +67,19 @@ function graphValue(): GraphValue {
 }
 
 const layers: Readonly<Record<keyof typeof nn, Args>> = {
+  adaptiveAvgPool: () => [[2, 2]],
+  adaptiveMaxPool: () => [2],
   add: () => [graphValue(), graphValue()],
+  avgPool1d: () => [{ kernel: 2, stride: 1, padding: 0 }],
   avgPool: () => [{ kernel: 2, stride: [2, 2], padding: 0 }],
   batchNorm: () => [2, { eps: 1e-5, momentum: 0.1, affine: true, sync: 2 }],
   batchRenorm: () => [2, { rMax: 3, dMax: 5 }],
   binaryCrossEntropy: () => [{ posWeight: [1, 2] }],
   concat: () => [[graphValue(), graphValue()]],
+  conv1d: () => [1, 2, { kernel: 3, stride: 1, padding: 1, groups: 1, bias: true }],
   conv2d: () => [1, 2, { kernel: [3, 3], stride: 1, padding: 1, groups: 1, bias: true }],
   convertNorm: () => [model, { to: 'auto', kinds: ['batchNorm'], ...run }],
+  convTranspose2d: () => [1, 2, { kernel: 2, stride: [2, 2], outputPadding: 1, bias: true }],
   crossEntropy: () => [{ labelSmoothing: 0.1, classWeights: [1, 2], ignoreIndex: -100 }],
   custom: () => ['some-package', { gain: 2 }],
   customLoss: () => ['some-package', { gain: 2 }],
@@ -87,6 +92,7 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   flatten: () => [],
   gelu: () => [{ approximate: 'tanh' }],
   globalAvgPool: () => [],
+  globalMaxPool: () => [],
   graph: () => [(x: GraphValue) => x],
   groupNorm: () => [1, 2, { eps: 1e-5, affine: true }],
   gru: () => [2, 3, { norm: 'layer' }],
@@ -99,10 +105,12 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   leakyRelu: () => [0.01],
   linear: () => [4, 2, { bias: true, init: 'kaimingNormal' }],
   lstm: () => [2, 3, { norm: 'layer', forgetBias: true }],
+  maxPool1d: () => [{ kernel: 2, stride: 2 }],
   maxPool: () => [{ kernel: 2, stride: 2 }],
   meanSquaredError: () => [],
   multiply: () => [graphValue(), graphValue()],
   namedModel: () => ['mnist-cnn', { inputShape: [28, 28, 1], classes: 10 }],
+  pad: () => [{ top: 1, left: 2 }],
   parseModel: () => [model, 'model'],
   prelu: () => [{ numParameters: 2, init: 0.25 }],
   relu: () => [],
@@ -114,8 +122,10 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   sequential: () => [[nn.linear(2, 2), nn.relu()]],
   sigmoid: () => [],
   silu: () => [],
+  slice: () => [{ rows: [0, 2], channels: [0, 1] }],
   softmax: () => [],
   tanh: () => [],
+  upsample: () => [{ scale: 2, mode: 'bilinear', alignCorners: false }],
 };
 
 const optimizers: Readonly<Record<Exclude<keyof typeof optim, 'averaging' | 'schedules'>, Args>> = {

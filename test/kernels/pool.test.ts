@@ -15,6 +15,8 @@ const WINDOWS: readonly (readonly [number, number, Pair, Pair, Pair])[] = [
   [4, 9, [1, 4], [1, 3], [0, 2]],
   [3, 3, [3, 3], [3, 3], [0, 0]],
   [5, 5, [2, 2], [3, 3], [0, 0]],
+  // More before the input than half a window.
+  [4, 5, [3, 4], [2, 1], [2, 3]],
 ];
 type Pair = readonly [number, number];
 

@@ -48,6 +48,13 @@ const CASES: readonly ProofCase[] = [
   item([5, 5], { kernel: [2, 3], padding: 4, stride: 2, groups: 5 }, [6, 7]),
   item([5, 5], { kernel: [2, 3], padding: [1, 2], dilation: [2, 2], groups: 5, bias: false }),
   item([2, 3], { kernel: [5, 6] }),
+  item([3, 5], { kernel: 3, padding: { top: 2, left: 1, right: 3 } }),
+  item([3, 5], { kernel: 3, stride: 2, padding: 'same' }, [5, 6]),
+  item([3, 4], { kernel: [4, 3], stride: [3, 1], padding: 'same', dilation: [1, 2] }, [7, 6]),
+  item([4, 6], { kernel: 2, stride: 3, padding: 'same', groups: 2 }, [8, 7]),
+  item([5, 5], { kernel: 4, padding: 'same', groups: 5 }),
+  item([5, 5], { kernel: 3, padding: { bottom: 4, right: 1 }, groups: 5 }),
+  item([5, 5], { kernel: 3, stride: 2, padding: 'same', groups: 5 }, [6, 5]),
   item([2, 4], { kernel: 3, padding: 4 }, [3, 4]),
   item([4, 4], { kernel: 3, padding: 1 }, [1, 1]),
 ];
@@ -60,6 +67,8 @@ const WINOGRAD_CASES: readonly ProofCase[] = [
   item([24, 32], { kernel: 3, padding: 2 }, [5, 4]),
   item([16, 16], { kernel: 3, padding: [0, 2] }, [6, 3]),
   item([16, 16], { kernel: 3, padding: [2, 1] }, [3, 8]),
+  item([16, 16], { kernel: 3, padding: 'same' }, [5, 4]),
+  item([16, 24], { kernel: 3, padding: { top: 2, bottom: 0, left: 0, right: 1 } }, [6, 7]),
   // Bands of two samples, the last one smaller.
   item([16, 16], { kernel: 3, padding: 1 }, [13, 64]),
 ];
@@ -173,6 +182,36 @@ describe('conv2d', () => {
     expect(() => conv2d(8, 6, { kernel: 3, groups: 4 })).toThrow('with outChannels 6');
     expect(() => conv2d(8, 8, { kernel: 0 })).toThrow(UsageError);
     expect(() => conv2d(8, 8, { kernel: [3, 3, 3] as never })).toThrow('[height, width]');
+  });
+
+  it('takes a padding of all sides, and keeps what is the same on opposite ones as a pair', () => {
+    const paddingOf = (padding: Conv2dOptions['padding']) =>
+      conv2d(2, 2, { kernel: 3, ...(padding !== undefined && { padding }) }).padding;
+    expect(paddingOf(undefined)).toEqual([0, 0]);
+    expect(paddingOf({ top: 1, bottom: 1 })).toEqual([1, 0]);
+    expect(paddingOf({ top: 1 })).toEqual({ top: 1, bottom: 0, left: 0, right: 0 });
+    expect(paddingOf('same')).toBe('same');
+    for (const wrong of ['valid', {}, { top: -1 }, { up: 1 }, [1, 2, 3], { top: 1.5 }]) {
+      expect(() => paddingOf(wrong as never)).toThrow(
+        "[height, width], { top, bottom, left, right } or 'same'",
+      );
+    }
+  });
+
+  it("gives ceil(size / stride) outputs with 'same', whatever the kernel", () => {
+    for (const [size, kernel, stride, dilation] of [
+      [7, 3, 2, 1],
+      [8, 3, 2, 1],
+      [5, 1, 3, 1],
+      [5, 4, 1, 2],
+      [2, 7, 5, 3],
+    ] as const) {
+      const spec = conv2d(1, 1, { kernel, stride, dilation, padding: 'same' });
+      const out = Math.ceil(size / stride);
+      expect(conv2dKind.outputShape(spec, [size, Number.NaN, 1], '')).toEqual([out, Number.NaN, 1]);
+      const { before, after } = convAxes(spec, [size, size, 1]).y;
+      expect([0, 1]).toContain(after - before);
+    }
   });
 
   it('refuses other algorithms', () => {

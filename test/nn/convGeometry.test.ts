@@ -6,14 +6,23 @@ import {
   gradientBorder,
 } from '../../src/nn/conv/convGeometry.ts';
 
+/** Zeros before and after. */
+const PADDINGS = [
+  [0, 0],
+  [1, 1],
+  [4, 4],
+  [0, 1],
+  [3, 0],
+] as const;
+
 function axes(): ConvAxis[] {
   const found: ConvAxis[] = [];
   for (const input of [1, 2, 5, 8]) {
     for (const kernel of [1, 2, 3, 5]) {
       for (const stride of [1, 2, 3]) {
-        for (const padding of [0, 1, 4]) {
+        for (const [before, after] of PADDINGS) {
           for (const dilation of [1, 2, 3]) {
-            const size = { input, kernel, stride, padding, dilation };
+            const size = { input, kernel, stride, before, after, dilation };
             const output = convOutputSize(size);
             if (output > 0) found.push({ ...size, output });
           }
@@ -31,7 +40,8 @@ describe('the geometry of a convolution', () => {
     for (const axis of AXES) {
       let windows = 0;
       const reach = axis.dilation * (axis.kernel - 1) + 1;
-      for (let at = 0; at + reach <= axis.input + 2 * axis.padding; at += axis.stride) windows++;
+      for (let at = 0; at + reach <= axis.before + axis.input + axis.after; at += axis.stride)
+        windows++;
       expect(axis.output).toBe(windows);
     }
     expect(AXES.length).toBeGreaterThan(200);
@@ -64,7 +74,7 @@ describe('the geometry of a convolution', () => {
       const all: string[] = [];
       for (let output = 0; output < axis.output; output++) {
         for (let tap = 0; tap < axis.kernel; tap++) {
-          const input = output * axis.stride - axis.padding + tap * axis.dilation;
+          const input = output * axis.stride - axis.before + tap * axis.dilation;
           if (input >= 0 && input < axis.input) all.push(`${input} ${tap} ${output}`);
         }
       }

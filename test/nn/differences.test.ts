@@ -1,10 +1,17 @@
 import { describe } from 'vitest';
 import type { Shape } from '../../src/base/shape.ts';
+import { sequential } from '../../src/nn/models/compose.ts';
 import { activations } from '../../src/nn/specs/activations.ts';
+import { adaptiveAvgPool, adaptiveMaxPool } from '../../src/nn/specs/adaptivePools.ts';
 import { dropout, dropout2d, dropPath } from '../../src/nn/specs/dropout.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
-import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
-import type { LeafSpec } from '../../src/nn/specs/spec.ts';
+import { pad } from '../../src/nn/specs/pad.ts';
+import { avgPool, globalAvgPool, globalMaxPool, maxPool } from '../../src/nn/specs/pools.ts';
+import { avgPool1d, maxPool1d } from '../../src/nn/specs/pools1d.ts';
+import { reshape } from '../../src/nn/specs/reshape.ts';
+import { slice } from '../../src/nn/specs/slice.ts';
+import type { LayerSpec } from '../../src/nn/specs/spec.ts';
+import { upsample } from '../../src/nn/specs/upsample.ts';
 import { describeDifferences, type ProofCase } from '../support/layers/proofs.ts';
 
 const { elu, gelu, hardSigmoid, hardSwish, leakyRelu } = activations;
@@ -12,7 +19,7 @@ const { relu, relu6, sigmoid, silu, softmax, tanh } = activations;
 
 const IMAGE: Shape = [5, 6, 3];
 
-const specs: readonly LeafSpec[] = [
+const specs: readonly LayerSpec[] = [
   relu(),
   relu6(),
   leakyRelu(0.2),
@@ -27,10 +34,22 @@ const specs: readonly LeafSpec[] = [
   softmax(),
   maxPool({ kernel: 2 }),
   maxPool({ kernel: 3, stride: 2, padding: 1 }),
+  maxPool({ kernel: [2, 3], stride: 2, padding: 'same' }),
   avgPool({ kernel: 2 }),
+  avgPool({ kernel: 4, padding: { bottom: 3, left: 2 }, countIncludePad: false }),
   avgPool({ kernel: [3, 2], stride: [1, 2], padding: [1, 0], countIncludePad: false }),
   globalAvgPool(),
+  globalMaxPool(),
+  adaptiveAvgPool([2, 4]),
+  adaptiveMaxPool([2, 4]),
+  sequential([reshape([30, 3]), maxPool1d({ kernel: 3, padding: 1 })]),
+  sequential([reshape([30, 3]), avgPool1d({ kernel: 3, padding: { left: 2 } })]),
   flatten(),
+  pad({ top: 1, right: 2 }),
+  slice({ rows: [1, 4], channels: [0, 2] }),
+  upsample({ scale: [2, 3] }),
+  upsample({ scale: 2, mode: 'bilinear' }),
+  upsample({ size: [9, 4], mode: 'bilinear', alignCorners: true }),
   dropout(0.3),
   dropout2d(0.3),
   dropPath(0.4),

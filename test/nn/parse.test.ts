@@ -4,8 +4,11 @@ import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { MODEL_NAMES, namedModel } from '../../src/nn/models/models.ts';
 import { parseModel } from '../../src/nn/models/parse.ts';
 import { activations } from '../../src/nn/specs/activations.ts';
+import { adaptiveAvgPool, adaptiveMaxPool } from '../../src/nn/specs/adaptivePools.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
+import { conv1d } from '../../src/nn/specs/conv1d.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { convTranspose2d } from '../../src/nn/specs/convTranspose2d.ts';
 import { custom } from '../../src/nn/specs/custom.ts';
 import { dropout, dropout2d, dropPath } from '../../src/nn/specs/dropout.ts';
 import { filterResponseNorm } from '../../src/nn/specs/filterResponseNorm.ts';
@@ -13,24 +16,34 @@ import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { crossEntropy, meanSquaredError, parseLoss } from '../../src/nn/specs/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
-import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
+import { pad } from '../../src/nn/specs/pad.ts';
+import { avgPool, globalAvgPool, globalMaxPool, maxPool } from '../../src/nn/specs/pools.ts';
+import { avgPool1d, maxPool1d } from '../../src/nn/specs/pools1d.ts';
 import { gru, lstm, rnn } from '../../src/nn/specs/recurrent.ts';
 import { reshape } from '../../src/nn/specs/reshape.ts';
 import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
+import { slice } from '../../src/nn/specs/slice.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
+import { upsample } from '../../src/nn/specs/upsample.ts';
 
 const { elu, gelu, hardSigmoid, hardSwish, leakyRelu, prelu } = activations;
 const { relu, relu6, sigmoid, silu, softmax, tanh } = activations;
 
 const specs: readonly LayerSpec[] = [
   avgPool({ kernel: [3, 2], stride: 1, padding: [1, 0], countIncludePad: false }),
+  adaptiveAvgPool([2, 3]),
+  adaptiveMaxPool(1),
+  avgPool1d({ kernel: 3, padding: 1, countIncludePad: false }),
   batchNorm(7, { momentum: null, sync: 4, affine: false, trackRunningStats: false }),
   batchNorm(4, { virtualBatch: 8 }),
   batchNorm(4, { frozen: true, sync: 'all' }),
   batchRenorm(5, { rMax: 2, dMax: 1, warmupSteps: 10, momentum: 0.2, sync: 2 }),
+  conv1d(4, 6, { kernel: 3, padding: { right: 1 }, weightStandardization: true }),
   conv2d(4, 6, { kernel: [1, 2], stride: 2, padding: 1, dilation: [2, 1], groups: 2, bias: false }),
   conv2d(4, 6, { kernel: 3, weightStandardization: true }),
-  conv2d(16, 16, { kernel: 3, algorithm: 'direct' }),
+  conv2d(16, 16, { kernel: 3, algorithm: 'direct', padding: 'same' }),
+  conv2d(2, 3, { kernel: 3, padding: { top: 1, right: 2 } }),
+  convTranspose2d(4, 6, { kernel: 3, stride: 2, padding: 1, outputPadding: [1, 0], groups: 2 }),
   custom('file:///layers/swish.mjs', { beta: 2 }),
   dropout(0.2),
   dropout2d(0.3),
@@ -43,6 +56,7 @@ const specs: readonly LayerSpec[] = [
   hardSwish(),
   silu(),
   globalAvgPool(),
+  globalMaxPool(),
   gru(4, 3, { norm: 'batch', sync: 2, momentum: null, returnSequence: true }),
   groupNorm(2, 8, { eps: 1e-3 }),
   instanceNorm(5, { affine: true }),
@@ -51,8 +65,10 @@ const specs: readonly LayerSpec[] = [
   leakyRelu(0.3),
   linear(4, 2, { init: 'kaimingNormal' }),
   linear(4, 2, { weightStandardization: true }),
+  maxPool1d({ kernel: 3, stride: 2, padding: 'same' }),
   maxPool({ kernel: 3, stride: 2, padding: 1 }),
   prelu({ numParameters: 3, init: 0.1 }),
+  pad({ top: 1, bottom: 2 }),
   relu(),
   relu6(),
   reshape([28, 28]),
@@ -61,7 +77,10 @@ const specs: readonly LayerSpec[] = [
   rnn(4, 3, { nonlinearity: 'relu', bias: false, norm: 'layer', eps: 1e-3 }),
   sigmoid(),
   softmax(),
+  slice({ rows: [0, 3], channels: [1, 2] }),
   tanh(),
+  upsample({ scale: [2, 1] }),
+  upsample({ size: 7, mode: 'bilinear', alignCorners: true }),
   residual(relu()),
   residual(relu(), sequential([tanh(), tanh()])),
 ];
@@ -111,7 +130,10 @@ describe('parseModel', () => {
   });
 
   it.each([
-    [{ kind: 'conv3d' }, 'kind of model: got "conv3d", allowed is avgPool, batchNorm'],
+    [
+      { kind: 'conv3d' },
+      'kind of model: got "conv3d", allowed is adaptiveAvgPool, adaptiveMaxPool',
+    ],
     [{ kind: 'relu', slope: 1 }, 'slope'],
     [{ kind: 'linear', inFeatures: 3 }, 'outFeatures'],
     [{ kind: 'batchNorm', channels: 3, sync: 'every' }, 'sync'],

@@ -1,12 +1,22 @@
 // Pool layers: specs, shapes, PyTorch's numbers, and what they touch. Maths: test/kernels.
 
 import { describe, expect, it } from 'vitest';
-import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from '../../src/nn/conv/poolKinds.ts';
-import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
+import { adaptiveAvgPoolKind, adaptiveMaxPoolKind } from '../../src/nn/conv/adaptivePoolKinds.ts';
+import {
+  avgPoolKind,
+  globalAvgPoolKind,
+  globalMaxPoolKind,
+  maxPoolKind,
+} from '../../src/nn/conv/poolKinds.ts';
+import { adaptiveAvgPool, adaptiveMaxPool } from '../../src/nn/specs/adaptivePools.ts';
+import { avgPool, globalAvgPool, globalMaxPool, maxPool } from '../../src/nn/specs/pools.ts';
 import { describeGolden } from '../support/layers/golden.ts';
 import { bindAlone } from '../support/layers/parameterless.ts';
 
-describeGolden([maxPoolKind, avgPoolKind, globalAvgPoolKind]);
+describeGolden([
+  ...[maxPoolKind, avgPoolKind, globalAvgPoolKind, globalMaxPoolKind],
+  ...[adaptiveAvgPoolKind, adaptiveMaxPoolKind],
+]);
 
 describe('pool specs', () => {
   it('have all their fields filled in; the stride is the kernel by default', () => {
@@ -27,6 +37,25 @@ describe('pool specs', () => {
       },
       { kind: 'globalAvgPool' },
     ]);
+  });
+
+  it('take paddings of all sides below the kernel', () => {
+    const sides = { top: 2, bottom: 0, left: 0, right: 1 };
+    expect(maxPool({ kernel: 3, padding: { top: 2, right: 1 } }).padding).toEqual(sides);
+    expect(() => maxPool({ kernel: 3, padding: { top: 3 } })).toThrow(
+      'got {"top":3,"bottom":0,"left":0,"right":0}, allowed is less than the kernel 3x3',
+    );
+    const same = avgPool({ kernel: 3, stride: 2, padding: 'same' });
+    expect(avgPoolKind.outputShape(same, [5, 8, 2], '')).toEqual([3, 4, 2]);
+  });
+
+  it('to a given size take a number for both axes, and images only', () => {
+    expect(adaptiveAvgPool(7)).toEqual({ kind: 'adaptiveAvgPool', size: [7, 7] });
+    expect(() => adaptiveMaxPool([7, 0])).toThrow('adaptiveMaxPool size');
+    const unknown = [Number.NaN, Number.NaN, 8];
+    const { outputShape } = adaptiveMaxPoolKind;
+    expect(outputShape(adaptiveMaxPool([2, 3]), unknown, '')).toEqual([2, 3, 8]);
+    expect(() => outputShape(adaptiveMaxPool(2), [9, 4], '1.x')).toThrow('input of 1.x: got "9x4"');
   });
 
   it('refuse kernels below 1, strides below 1 and padding above half the kernel', () => {
@@ -58,7 +87,7 @@ describe('pool layers', () => {
   it('name the layer, the input and the window when it does not fit', () => {
     const spec = maxPool({ kernel: 5 });
     expect(() => maxPoolKind.outputShape(spec, [4, 9, 3], '3.maxPool')).toThrow(
-      'input of 3.maxPool: got "4x9x3", allowed is at least its kernel 5x5, padding 0x0 counted',
+      'input of 3.maxPool: got "4x9x3", allowed is at least 5x5, its kernel less the padding',
     );
     expect(() => globalAvgPoolKind.outputShape(globalAvgPool(), [10], '7.globalAvgPool')).toThrow(
       /7\.globalAvgPool: got "10", allowed is an image/,
@@ -70,6 +99,9 @@ describe('pool layers', () => {
       [maxPoolKind, maxPool({ kernel: 2 })],
       [avgPoolKind, avgPool({ kernel: 2 })],
       [globalAvgPoolKind, globalAvgPool()],
+      [globalMaxPoolKind, globalMaxPool()],
+      [adaptiveAvgPoolKind, adaptiveAvgPool([3, 1])],
+      [adaptiveMaxPoolKind, adaptiveMaxPool([3, 1])],
     ] as const) {
       const run = bindAlone(kind as typeof maxPoolKind, spec as ReturnType<typeof maxPool>, {
         inputShape: [4, 4, 3],

@@ -4,8 +4,11 @@ import type { NumericMode } from '../../src/kernels/builds.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { add, concat, type GraphValue, graph, multiply } from '../../src/nn/models/graphBuilder.ts';
 import { activations } from '../../src/nn/specs/activations.ts';
+import { adaptiveAvgPool, adaptiveMaxPool } from '../../src/nn/specs/adaptivePools.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
+import { conv1d } from '../../src/nn/specs/conv1d.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { convTranspose2d } from '../../src/nn/specs/convTranspose2d.ts';
 import { custom } from '../../src/nn/specs/custom.ts';
 import { dropout, dropout2d, dropPath } from '../../src/nn/specs/dropout.ts';
 import { filterResponseNorm } from '../../src/nn/specs/filterResponseNorm.ts';
@@ -13,11 +16,15 @@ import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { crossEntropy } from '../../src/nn/specs/losses.ts';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../src/nn/specs/norms.ts';
-import { avgPool, globalAvgPool, maxPool } from '../../src/nn/specs/pools.ts';
+import { pad } from '../../src/nn/specs/pad.ts';
+import { avgPool, globalAvgPool, globalMaxPool, maxPool } from '../../src/nn/specs/pools.ts';
+import { avgPool1d, maxPool1d } from '../../src/nn/specs/pools1d.ts';
 import { gru, lstm, rnn } from '../../src/nn/specs/recurrent.ts';
 import { reshape } from '../../src/nn/specs/reshape.ts';
 import { rmsNorm } from '../../src/nn/specs/rmsNorm.ts';
+import { slice } from '../../src/nn/specs/slice.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
+import { upsample } from '../../src/nn/specs/upsample.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
@@ -90,7 +97,14 @@ const models: Readonly<Record<string, LayerSpec>> = {
     conv2d(4, 4, { kernel: 3, padding: 1, weightStandardization: true }),
     conv2d(4, 4, { kernel: 3, padding: 1, groups: 4, weightStandardization: true }),
     conv2d(4, 5, { kernel: 3, stride: 2, padding: 3, dilation: 2 }),
-    conv2d(5, 6, { kernel: [2, 3], stride: [1, 2], padding: [0, 1] }),
+    conv2d(5, 6, { kernel: [2, 3], stride: [1, 2], padding: { top: 0, left: 0, right: 1 } }),
+  ),
+  'transposed convolutions': shrinking(
+    7 * 10 * 2,
+    convTranspose2d(4, 4, { kernel: 3, stride: 2, padding: 1 }),
+    conv2d(4, 4, { kernel: 2, stride: 2 }),
+    convTranspose2d(4, 4, { kernel: 3, groups: 4 }),
+    convTranspose2d(4, 2, { kernel: [1, 5], padding: 0, groups: 2 }),
   ),
   'batch norms, local, of all and of groups': withEnds(
     batchNorm(4),
@@ -148,6 +162,28 @@ const models: Readonly<Record<string, LayerSpec>> = {
     maxPool({ kernel: 2 }),
     avgPool({ kernel: 3, stride: 2, padding: 1 }),
     globalAvgPool(),
+  ),
+  'pools to a size': shrinking(
+    4,
+    residual(sequential([adaptiveAvgPool([7, 3]), adaptiveMaxPool([6, 5])])),
+    globalMaxPool(),
+  ),
+  'layers of sequences': shrinking(
+    4 * 6,
+    reshape([30, 4]),
+    conv1d(4, 6, { kernel: 3, padding: { left: 2 } }),
+    maxPool1d({ kernel: 2 }),
+    conv1d(6, 6, { kernel: 3, padding: 'same', groups: 6 }),
+    avgPool1d({ kernel: 4, padding: 1 }),
+  ),
+  'moved pixels': shrinking(
+    9 * 12 * 2,
+    pad({ top: 2, right: 1 }),
+    conv(1),
+    slice({ rows: [1, 4], columns: [0, 3] }),
+    upsample({ scale: [1, 2] }),
+    upsample({ size: [9, 12], mode: 'bilinear' }),
+    slice({ channels: [1, 3] }),
   ),
   residuals: withEnds(
     residual(sequential([conv(1), batchNorm(4, { sync: 'all' }), relu()])),

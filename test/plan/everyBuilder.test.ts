@@ -19,6 +19,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** What each builder makes, with its options at and off their defaults. */
 const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
+  adaptiveAvgPool: [nn.adaptiveAvgPool(7)],
+  adaptiveMaxPool: [nn.adaptiveMaxPool([2, 3])],
+  avgPool1d: [nn.avgPool1d({ kernel: 2 }), nn.avgPool1d({ kernel: 3, padding: { left: 1 } })],
   avgPool: [nn.avgPool({ kernel: 2 }), nn.avgPool({ kernel: [3, 2], countIncludePad: false })],
   batchNorm: [
     nn.batchNorm(4),
@@ -28,11 +31,19 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
     nn.batchNorm(4, { statistics: 'running', updateStatistics: false, weightInit: 0 }),
   ],
   batchRenorm: [nn.batchRenorm(5), nn.batchRenorm(5, { rMax: 2, dMax: 1, momentum: null })],
+  conv1d: [
+    nn.conv1d(4, 6, { kernel: 3 }),
+    nn.conv1d(4, 6, { kernel: 3, padding: { left: 2 }, dilation: 2, groups: 2 }),
+  ],
   conv2d: [
     nn.conv2d(4, 6, { kernel: 3 }),
     nn.conv2d(4, 6, { kernel: [1, 2], stride: 2, dilation: [2, 1], groups: 2, bias: false }),
     nn.conv2d(4, 6, { kernel: 3, weightStandardization: true, init: 'xavierNormal' }),
-    nn.conv2d(16, 16, { kernel: 3, algorithm: 'direct' }),
+    nn.conv2d(16, 16, { kernel: 3, algorithm: 'direct', padding: 'same' }),
+  ],
+  convTranspose2d: [
+    nn.convTranspose2d(4, 6, { kernel: 2, stride: 2 }),
+    nn.convTranspose2d(4, 6, { kernel: [3, 2], stride: 2, outputPadding: 1, groups: 2 }),
   ],
   custom: [
     nn.custom('file:///layers/a.mjs'),
@@ -46,6 +57,7 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
   flatten: [nn.flatten()],
   gelu: [nn.gelu(), nn.gelu({ approximate: 'tanh' })],
   globalAvgPool: [nn.globalAvgPool()],
+  globalMaxPool: [nn.globalMaxPool()],
   groupNorm: [nn.groupNorm(2, 8), nn.groupNorm(2, 8, { eps: 1e-3, affine: false })],
   gru: [nn.gru(4, 3), nn.gru(4, 3, { norm: 'batch', sync: 2, momentum: null })],
   hardSigmoid: [nn.hardSigmoid()],
@@ -54,10 +66,16 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
   layerNorm: [nn.layerNorm([3, 4]), nn.layerNorm([3, 4], { affine: false })],
   leakyRelu: [nn.leakyRelu(), nn.leakyRelu(0.3)],
   linear: [nn.linear(4, 2), nn.linear(4, 2, { weightStandardization: true, bias: false })],
-  maxPool: [nn.maxPool({ kernel: 2 }), nn.maxPool({ kernel: 3, stride: 2, padding: 1 })],
+  maxPool1d: [nn.maxPool1d({ kernel: 2 }), nn.maxPool1d({ kernel: 3, padding: 'same' })],
+  maxPool: [
+    nn.maxPool({ kernel: 2, padding: 'same' }),
+    nn.maxPool({ kernel: 3, padding: { top: 1 } }),
+    nn.maxPool({ kernel: 3, stride: 2, padding: 1 }),
+  ],
   namedModel: ['mnist-cnn', 'refnet', 'resnet20'].map((name) =>
     nn.namedModel(name, { inputShape: [32, 32, 3], classes: 10 }),
   ),
+  pad: [nn.pad(1), nn.pad({ top: 2 })],
   prelu: [nn.prelu(), nn.prelu({ numParameters: 4, init: -0.1 })],
   relu: [nn.relu()],
   relu6: [nn.relu6()],
@@ -73,8 +91,10 @@ const layers: Readonly<Record<string, readonly LayerSpec[]>> = {
   sequential: [nn.sequential([nn.relu(), nn.sequential([nn.tanh()])])],
   sigmoid: [nn.sigmoid()],
   silu: [nn.silu()],
+  slice: [nn.slice({ rows: [0, 2] }), nn.slice({ columns: [1, 2], channels: [0, 1] })],
   softmax: [nn.softmax()],
   tanh: [nn.tanh()],
+  upsample: [nn.upsample({ scale: 2 }), nn.upsample({ size: [3, 4], mode: 'bilinear' })],
 };
 const losses = {
   binaryCrossEntropy: [nn.binaryCrossEntropy(), nn.binaryCrossEntropy({ posWeight: [1, 0.3] })],

@@ -40,7 +40,7 @@ const ORDER: readonly { readonly folder: string; readonly apart: readonly string
 
 /** Rooms of large folders, in the order in which they may import each other. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
-  nn: ['specs', 'layers', 'conv', 'norms', 'recurrent', 'graph', 'models', 'convert'],
+  nn: ['specs', 'layers', 'conv', 'images', 'norms', 'recurrent', 'graph', 'models', 'convert'],
   experiments: ['engine', 'peers', 'runs'],
   cli: ['output', 'process', 'settings', 'commands', 'entry'],
 };

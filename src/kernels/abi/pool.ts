@@ -1,7 +1,8 @@
 // Pooling over [N, H, W, C] float32, channels last; output [N, OH, OW, C]. Window (oy, ox) begins
 // at input row oy * strideHeight - paddingHeight and column ox * strideWidth - paddingWidth; its
-// positions outside the input do not exist for the maximum and are 0 for the average. Padding is at
-// most half the kernel. The strict and the fast build give the same bits.
+// positions outside the input do not exist for the maximum and are 0 for the average. Padding is
+// less than the kernel, so that each window meets the input; that after the input follows from the
+// output's size. The strict and the fast build give the same bits.
 
 export interface PoolKernels {
   /** The maximum of each window, and where it was: row * W + column, int32 [N, OH, OW, C]. Of equal

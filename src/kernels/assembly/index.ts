@@ -1,6 +1,7 @@
 // Everything that the kernels export. The interfaces are in ../abi, the plain twins in
 // ../reference.
 
+export * from './adaptivePool';
 export * from './batchRenorm';
 export * from './conv';
 export * from './convWeightGrad';
@@ -28,6 +29,7 @@ export * from './ramp';
 export * from './rmsNorm';
 export * from './sampleNorm';
 export * from './softmax';
+export * from './upsample';
 export * from './winogradGradProducts';
 export * from './winogradProducts';
 export * from './winogradTiles';

@@ -16,15 +16,18 @@ export interface ConvRefOptions {
   readonly kernel: readonly [number, number];
   readonly stride: readonly [number, number];
   readonly padding: readonly [number, number];
+  /** Zeros at the bottom and on the right; those of `padding` unless told. */
+  readonly paddingAfter?: readonly [number, number];
   readonly dilation: readonly [number, number];
   readonly groups: number;
 }
 
-/** [OH, OW] = floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1. */
+/** [OH, OW] = floor((size + padding + paddingAfter - dilation (kernel - 1) - 1) / stride) + 1. */
 export function convOutputSizeRef(options: ConvRefOptions): readonly [number, number] {
   const along = (size: number, i: 0 | 1): number => {
     const reach = options.dilation[i] * (options.kernel[i] - 1) + 1;
-    return Math.floor((size + 2 * options.padding[i] - reach) / options.stride[i]) + 1;
+    const zeros = options.padding[i] + (options.paddingAfter ?? options.padding)[i];
+    return Math.floor((size + zeros - reach) / options.stride[i]) + 1;
   };
   return [along(options.height, 0), along(options.width, 1)];
 }

@@ -29,14 +29,15 @@ interface PlaneAxis {
 }
 
 function forwardAxis(axis: ConvAxis): PlaneAxis {
-  const { input, kernel, stride, padding, dilation } = axis;
-  const place = { first: 0, count: input, inside: padding, spread: 1, size: paddedSize(axis) };
+  const { input, kernel, stride, before, dilation } = axis;
+  const place = { first: 0, count: input, inside: before, spread: 1, size: paddedSize(axis) };
   return { ...place, stride, taps: kernel, dilation };
 }
 
-function inputGradAxis({ input, output, kernel, stride, padding, dilation }: ConvAxis): PlaneAxis {
+function inputGradAxis(axis: ConvAxis): PlaneAxis {
+  const { input, output, kernel, stride, dilation } = axis;
   const size = input + dilation * (kernel - 1);
-  const before = dilation * (kernel - 1) - padding;
+  const before = dilation * (kernel - 1) - axis.before;
   // With more padding than taps reach, the first and last of dy depend on no input.
   const first = Math.ceil(Math.max(0, -before) / stride);
   const end = Math.min(output, Math.ceil((size - before) / stride));
@@ -83,10 +84,12 @@ export function depthwiseWorkspace(
   ];
 }
 
+/** Binds the passes of one sample; `dxBiasPtr`: what is added to each pixel of dx, 0 for nothing. */
 export function bindDepthwise(
   spec: Conv2dSpec,
   { y, x }: ConvAxes,
   binding: Binding,
+  dxBiasPtr: number,
 ): SamplePasses {
   const { kernels } = binding;
   const channels = spec.inChannels;
@@ -126,7 +129,7 @@ export function bindDepthwise(
     },
     inputGrad(dyPtr, dxPtr) {
       const fromPtr = dyPtr + gradOffsetBytes;
-      kernels.depthwiseF32(fromPtr, ...ofGrad, blocksPtr, 0, dxPtr, y.input, x.input);
+      kernels.depthwiseF32(fromPtr, ...ofGrad, blocksPtr, dxBiasPtr, dxPtr, y.input, x.input);
     },
   };
 }

@@ -18,22 +18,12 @@ import {
 } from '../layers/weightStandardization.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { bindConv2d, convWorkspace } from './conv2dPasses.ts';
-import { type ConvAxis, convOutputSize } from './convGeometry.ts';
+import { axisOf } from './convGeometry.ts';
 import type { ConvAxes } from './convSteps.ts';
 
 /** Both axes of a convolution over an input of the given shape. */
 export function convAxes(spec: Conv2dSpec, input: Shape): ConvAxes {
-  const axis = (i: 0 | 1): ConvAxis => {
-    const size = {
-      input: input[i]!,
-      kernel: spec.kernel[i],
-      stride: spec.stride[i],
-      padding: spec.padding[i],
-      dilation: spec.dilation[i],
-    };
-    return { ...size, output: convOutputSize(size) };
-  };
-  return { y: axis(0), x: axis(1) };
+  return { y: axisOf(spec, input, 0), x: axisOf(spec, input, 1) };
 }
 
 export const conv2dKind: LayerKind<Conv2dSpec> = {
@@ -57,8 +47,8 @@ export const conv2dKind: LayerKind<Conv2dSpec> = {
         what: `input of ${path}`,
         given: showShape(input),
         allowed: `at least the reach of its kernel, ${showShape([
-          spec.dilation[0] * (spec.kernel[0] - 1) + 1 - 2 * spec.padding[0],
-          spec.dilation[1] * (spec.kernel[1] - 1) + 1 - 2 * spec.padding[1],
+          y.dilation * (y.kernel - 1) + 1 - y.before - y.after,
+          x.dilation * (x.kernel - 1) + 1 - x.before - x.after,
         ])}`,
         hint: 'a smaller kernel or more padding',
       });

@@ -1,4 +1,5 @@
-// The passes of a convolution, bound to addresses: forward, weight gradient, input gradient.
+// The passes of a convolution, bound to addresses: forward, weight gradient, input gradient; those
+// of a transposed one are the same with input and output exchanged.
 // Everything that depends on shapes alone is worked out before; the passes only call kernels.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
@@ -34,7 +35,7 @@ export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Worksp
 /** Binds the passes of a convolution over all samples of a worker. */
 export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): BoundLayer {
   const { step, input } = binding;
-  const passes = bindPasses(spec, axes, binding);
+  const passes = bindPasses(spec, axes, binding, 0);
   const foldWeight = bindWeightGradient(spec, binding, passes);
   const pixels = axes.y.output * axes.x.output;
   const foldBias = spec.bias ? bindBiasGradient(binding, pixels) : undefined;
@@ -51,7 +52,7 @@ export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): 
 }
 
 /** Returns what folds the weight's gradient, grain by grain; undefined where it is frozen. */
-function bindWeightGradient(
+export function bindWeightGradient(
   spec: Conv2dSpec,
   binding: Binding,
   passes: ConvPasses,
@@ -73,12 +74,18 @@ function bindWeightGradient(
   };
 }
 
-/** The way to convolve that the spec asks for, or else the shapes. */
-function bindPasses(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): ConvPasses {
-  if (isWinograd(spec, axes)) return bindWinograd(spec, axes, binding);
+/** The way to convolve that the spec asks for, or else the shapes. `dxBiasPtr`: what each pixel of
+ * the input gradient starts from, which is the bias where that is a layer's output; 0 for none. */
+export function bindPasses(
+  spec: Conv2dSpec,
+  axes: ConvAxes,
+  binding: Binding,
+  dxBiasPtr: number,
+): ConvPasses {
+  if (isWinograd(spec, axes)) return bindWinograd(spec, axes, binding, dxBiasPtr);
   const passes = isDepthwise(spec)
-    ? bindDepthwise(spec, axes, binding)
-    : bindTiles(spec, axes, binding);
+    ? bindDepthwise(spec, axes, binding, dxBiasPtr)
+    : bindTiles(spec, axes, binding, dxBiasPtr);
   return sampleBySample(passes, bindPadding(spec, axes, binding), binding);
 }
 
@@ -113,7 +120,7 @@ function sampleBySample(
 }
 
 function needsBorder(axes: ConvAxes): boolean {
-  return axes.y.padding > 0 || axes.x.padding > 0;
+  return [axes.y, axes.x].some(({ before, after }) => before > 0 || after > 0);
 }
 
 /** Returns where a sample lies with its zero border; without one that is the input itself. */
@@ -129,7 +136,7 @@ function bindPadding(
   const paddedPtr = binding.workspacePtr('padded');
   const pixelBytes = spec.inChannels * FLOAT_BYTES;
   const paddedRowBytes = paddedSize(axes.x) * pixelBytes;
-  const insidePtr = paddedPtr + axes.y.padding * paddedRowBytes + axes.x.padding * pixelBytes;
+  const insidePtr = paddedPtr + axes.y.before * paddedRowBytes + axes.x.before * pixelBytes;
   const rows = axes.y.input;
   const length = axes.x.input * spec.inChannels;
   const rowBytes = length * FLOAT_BYTES;

@@ -40,12 +40,17 @@ export function tilesWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Works
 }
 
 /** Binds the passes of one sample. */
-export function bindTiles(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): SamplePasses {
+export function bindTiles(
+  spec: Conv2dSpec,
+  axes: ConvAxes,
+  binding: Binding,
+  dxBiasPtr: number,
+): SamplePasses {
   const plan = planTiles(spec, axes);
   return {
     ...bindForward(spec, plan, binding),
     weightGrad: bindWeightGrad(spec, axes, plan, binding),
-    ...bindInputGrad(spec, axes, plan, binding),
+    ...bindInputGrad({ spec, axes, dxBiasPtr }, plan, binding),
   };
 }
 
@@ -171,8 +176,11 @@ function bindWeightGrad(
 
 /** The input gradient: a convolution of the bordered dy for each phase of the stride. */
 function bindInputGrad(
-  spec: Conv2dSpec,
-  axes: ConvAxes,
+  {
+    spec,
+    axes,
+    dxBiasPtr,
+  }: { readonly spec: Conv2dSpec; readonly axes: ConvAxes; readonly dxBiasPtr: number },
   plan: TilePlan,
   binding: Binding,
 ): Pick<SamplePasses, 'prepareInputGrad' | 'inputGrad'> {
@@ -183,8 +191,10 @@ function bindInputGrad(
   const loadGradient = bindBorder(plan, gradient, binding);
   const dxPixelBytes = spec.stride[1] * spec.inChannels * FLOAT_BYTES;
   const dxRowBytes = spec.stride[0] * axes.x.input * spec.inChannels * FLOAT_BYTES;
-  // Positions that no tap reaches are zero; one fill is faster than a phase of empty sums.
-  const phases = gradient.phases.filter((phase) => phase.steps.tapsY > 0);
+  // Positions that no tap reaches are zero without a bias; one fill is faster than a phase of empty
+  // sums.
+  const hasBias = dxBiasPtr !== 0;
+  const phases = gradient.phases.filter((phase) => hasBias || phase.steps.tapsY > 0);
   const dxBytes = axes.y.input * axes.x.input * spec.inChannels * FLOAT_BYTES;
   const clearedBytes = phases.length < gradient.phases.length ? dxBytes : 0;
   return {
@@ -205,7 +215,7 @@ function bindInputGrad(
             steps.tapStepXBytes,
             steps.segmentLength,
             panelsPtr + g * gradient.groupPanelsBytes + phase.panelsOffsetBytes,
-            0,
+            hasBias ? dxBiasPtr + g * inBytes : 0,
             dxPtr + phase.dxOffsetBytes + g * inBytes,
             dxRowBytes,
             dxPixelBytes,

@@ -81,7 +81,12 @@ function sideOf(height: number, width: number, channels: number): Side {
 }
 
 /** Binds the passes of a convolution for which `isWinograd` holds. */
-export function bindWinograd(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): ConvPasses {
+export function bindWinograd(
+  spec: Conv2dSpec,
+  axes: ConvAxes,
+  binding: Binding,
+  dxBiasPtr: number,
+): ConvPasses {
   const { kernels } = binding;
   const { inChannels, outChannels } = spec;
   const plan = planOf(spec, axes);
@@ -97,13 +102,13 @@ export function bindWinograd(spec: Conv2dSpec, axes: ConvAxes, binding: Binding)
   const weightPtr = binding.parameterPtr('weight');
   const x = sideOf(axes.y.input, axes.x.input, inChannels);
   const y = sideOf(axes.y.output, axes.x.output, outChannels);
-  const padding = { y: axes.y.padding, x: axes.x.padding };
+  const padding = { y: axes.y.before, x: axes.x.before };
   const turned = { y: KERNEL - 1 - padding.y, x: KERNEL - 1 - padding.x };
   const { input, output } = binding;
   const panels = { weightPlaneBytes, biasPtr: spec.bias ? binding.parameterPtr('bias') : 0 };
   const forward = bindConvolution(places, plan.outputs, x, y, padding, { ...panels, panelsPtr });
   const inputGrad = bindConvolution(places, plan.inputs, y, x, turned, {
-    ...{ weightPlaneBytes, panelsPtr: gradPanelsPtr, biasPtr: 0 },
+    ...{ weightPlaneBytes, panelsPtr: gradPanelsPtr, biasPtr: dxBiasPtr },
   });
   const transformWeights = (): void => {
     kernels.winogradWeightsF32(weightPtr, inChannels, outChannels, panelsPtr, weightPlaneBytes);

@@ -3,13 +3,18 @@
 // convolutions of stride 1 over dy, one for each phase (iy mod s, ix mod s): each uses the kernel
 // taps that reach that phase.
 
+import type { Shape } from '../../base/shape.ts';
+import type { Padding, Pair } from '../specs/options.ts';
+
 /** One axis of a convolution, sizes in elements. */
 export interface ConvAxis {
   readonly input: number;
   readonly output: number;
   readonly kernel: number;
   readonly stride: number;
-  readonly padding: number;
+  /** Zeros before and after the input. */
+  readonly before: number;
+  readonly after: number;
   readonly dilation: number;
 }
 
@@ -26,11 +31,52 @@ export interface AxisPhase {
   readonly step: number;
 }
 
-/** The output size of an axis: floor((input + 2 padding - dilation (kernel - 1) - 1) / stride)
+/** Windows over an image; pairs are [height, width]. */
+export interface Windows {
+  readonly kernel: Pair;
+  readonly stride: Pair;
+  readonly padding: Padding;
+  /** Default 1. */
+  readonly dilation?: Pair;
+}
+
+/** The axis that windows have along an axis of an image. */
+export function axisOf(windows: Windows, image: Shape, i: 0 | 1): ConvAxis {
+  const size = {
+    input: image[i]!,
+    kernel: windows.kernel[i],
+    stride: windows.stride[i],
+    dilation: windows.dilation?.[i] ?? 1,
+  };
+  const axis = { ...size, ...zerosAlong(windows.padding, size, i) };
+  return { ...axis, output: convOutputSize(axis) };
+}
+
+/** The zeros before and after an axis. Those of `same` are what the last of ceil(input / stride)
+ * windows reaches beyond the input. */
+function zerosAlong(
+  padding: Padding,
+  { input, kernel, stride, dilation }: Omit<ConvAxis, 'output' | 'before' | 'after'>,
+  i: 0 | 1,
+): Pick<ConvAxis, 'before' | 'after'> {
+  if (padding === 'same') {
+    const last = (Math.ceil(input / stride) - 1) * stride;
+    const zeros = Math.max(0, last + dilation * (kernel - 1) + 1 - input);
+    const before = Math.floor(zeros / 2);
+    return { before, after: zeros - before };
+  }
+  if ('top' in padding) {
+    const { top, bottom, left, right } = padding;
+    return i === 0 ? { before: top, after: bottom } : { before: left, after: right };
+  }
+  return { before: padding[i], after: padding[i] };
+}
+
+/** The output size of an axis: floor((input + before + after - dilation (kernel - 1) - 1) / stride)
  * + 1. */
 export function convOutputSize(axis: Omit<ConvAxis, 'output'>): number {
   const reach = axis.dilation * (axis.kernel - 1) + 1;
-  return Math.floor((axis.input + 2 * axis.padding - reach) / axis.stride) + 1;
+  return Math.floor((axis.input + axis.before + axis.after - reach) / axis.stride) + 1;
 }
 
 /** The phases of one axis; together they hold every input position once. */
@@ -39,7 +85,7 @@ export function axisPhases(axis: ConvAxis): readonly AxisPhase[] {
   for (let start = 0; start < Math.min(axis.stride, axis.input); start++) {
     const reached: { tap: number; position: number }[] = [];
     for (let tap = axis.kernel - 1; tap >= 0; tap--) {
-      const numerator = start + axis.padding - tap * axis.dilation;
+      const numerator = start + axis.before - tap * axis.dilation;
       if (modulo(numerator, axis.stride) === 0) {
         reached.push({ tap, position: numerator / axis.stride });
       }

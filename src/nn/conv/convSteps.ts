@@ -62,7 +62,7 @@ export function isDepthwise(spec: Conv2dSpec): boolean {
 
 /** The size of an axis with its zeros. */
 export function paddedSize(axis: ConvAxis): number {
-  return axis.input + 2 * axis.padding;
+  return axis.before + axis.input + axis.after;
 }
 
 /** Steps of the forward pass and of the weight gradient through the padded input. */

@@ -4,42 +4,32 @@
 import { UsageError } from '../../base/errors.ts';
 import { channelsOf, type Shape, showShape } from '../../base/shape.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
+import { checkImage } from '../layers/checkImage.ts';
 import type { Binding, BoundLayer, LayerKind } from '../layers/layer.ts';
-import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec, PoolWindow } from '../specs/pools.ts';
-import { convOutputSize } from './convGeometry.ts';
+import type {
+  AvgPoolSpec,
+  GlobalAvgPoolSpec,
+  GlobalMaxPoolSpec,
+  MaxPoolSpec,
+  PoolWindow,
+} from '../specs/pools.ts';
+import { axisOf } from './convGeometry.ts';
 
 /** The output shape, or a {@link UsageError} that names the layer, its input and its window. */
 function windowOutput(window: PoolWindow, input: Shape, path: string): Shape {
   checkImage(input, path);
-  const { kernel, stride, padding } = window;
-  const outputOf = (i: 0 | 1): number =>
-    convOutputSize({
-      input: input[i]!,
-      kernel: kernel[i],
-      stride: stride[i],
-      padding: padding[i],
-      dilation: 1,
-    });
-  const [height, width] = [outputOf(0), outputOf(1)];
+  const [y, x] = [axisOf(window, input, 0), axisOf(window, input, 1)];
+  const [height, width] = [y.output, x.output];
   if (height < 1 || width < 1) {
+    const least = [y, x].map((axis) => axis.kernel - axis.before - axis.after);
     throw new UsageError({
       what: `input of ${path}`,
       given: showShape(input),
-      allowed: `at least its kernel ${showShape(kernel)}, padding ${showShape(padding)} counted`,
+      allowed: `at least ${showShape(least)}, its kernel less the padding`,
       hint: 'a smaller kernel, or fewer layers that shrink the image',
     });
   }
   return [height, width, channelsOf(input)];
-}
-
-function checkImage(input: Shape, path: string): void {
-  if (input.length === 3) return;
-  throw new UsageError({
-    what: `input of ${path}`,
-    given: showShape(input),
-    allowed: 'an image, height x width x channels',
-    hint: 'this layer before flatten, linear or globalAvgPool',
-  });
 }
 
 /** The sizes that the pool kernels take, by name. */
@@ -48,7 +38,9 @@ function poolSizes(window: PoolWindow, input: Shape, output: Shape) {
   const [outHeight, outWidth] = output as readonly [number, number, number];
   const [kernelHeight, kernelWidth] = window.kernel;
   const [strideHeight, strideWidth] = window.stride;
-  const [padHeight, padWidth] = window.padding;
+  // The output's size says where windows end.
+  const padHeight = axisOf(window, input, 0).before;
+  const padWidth = axisOf(window, input, 1).before;
   return {
     ...{ height, width, channels, outHeight, outWidth },
     ...{ kernelHeight, kernelWidth, strideHeight, strideWidth, padHeight, padWidth },
@@ -144,13 +136,33 @@ function bindAvgPool(spec: AvgPoolSpec, binding: Binding): BoundLayer {
   };
 }
 
+/** A window as large as the image. */
+function wholeWindow([height, width]: Shape): MaxPoolSpec {
+  const kernel = [height!, width!] as const;
+  return { kind: 'maxPool', kernel, stride: kernel, padding: [0, 0] };
+}
+
+export const globalMaxPoolKind: LayerKind<GlobalMaxPoolSpec> = {
+  kind: 'globalMaxPool',
+  keeps: maxPoolKind.keeps,
+  outputShape: channelShape,
+  workspace: (_spec, input, size) => maxPoolKind.workspace!(wholeWindow(input), input, size),
+  bind(_spec, binding): BoundLayer {
+    const { input, output } = binding;
+    const pixel = { ...output, shape: [1, 1, ...output.shape] };
+    return maxPoolKind.bind(wholeWindow(input.shape), { ...binding, output: pixel });
+  },
+};
+
+function channelShape(_spec: unknown, input: Shape, path: string): Shape {
+  checkImage(input, path);
+  return [channelsOf(input)];
+}
+
 export const globalAvgPoolKind: LayerKind<GlobalAvgPoolSpec> = {
   kind: 'globalAvgPool',
   keeps: { input: false, output: false },
-  outputShape(_spec, input, path): Shape {
-    checkImage(input, path);
-    return [channelsOf(input)];
-  },
+  outputShape: channelShape,
   bind(_spec, { kernels, step, input, output }): BoundLayer {
     const channels = channelsOf(input.shape);
     const pixels = input.shape[0]! * input.shape[1]!;

@@ -74,7 +74,7 @@ export function isWinograd(spec: Conv2dSpec, axes: ConvAxes): boolean {
     axis.kernel === KERNEL &&
     axis.stride === 1 &&
     axis.dilation === 1 &&
-    axis.padding < KERNEL &&
+    Math.max(axis.before, axis.after) < KERNEL &&
     Math.min(axis.input, axis.output) >= MIN_PIXELS;
   return (
     algorithm === 'auto' &&

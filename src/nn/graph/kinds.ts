@@ -1,9 +1,19 @@
 // From a spec to the layer kind that runs it. The table of all kinds.
 
 import { UsageError } from '../../base/errors.ts';
+import { adaptiveAvgPoolKind, adaptiveMaxPoolKind } from '../conv/adaptivePoolKinds.ts';
 import { conv2dKind } from '../conv/conv2dKind.ts';
+import { convTranspose2dKind } from '../conv/convTranspose2dKind.ts';
 import { linearKind } from '../conv/linearKind.ts';
-import { avgPoolKind, globalAvgPoolKind, maxPoolKind } from '../conv/poolKinds.ts';
+import {
+  avgPoolKind,
+  globalAvgPoolKind,
+  globalMaxPoolKind,
+  maxPoolKind,
+} from '../conv/poolKinds.ts';
+import { avgPool1dKind, conv1dKind, maxPool1dKind } from '../conv/sequenceKinds.ts';
+import { padKind, sliceKind } from '../images/borderKinds.ts';
+import { upsampleKind } from '../images/upsampleKind.ts';
 import { activationKinds } from '../layers/activationKinds.ts';
 import { flattenKind, reshapeKind } from '../layers/aliasKinds.ts';
 import { customKindOf } from '../layers/customKind.ts';
@@ -26,28 +36,38 @@ import type { LeafSpec } from '../specs/spec.ts';
 
 const kinds = [
   ...activationKinds,
+  adaptiveAvgPoolKind,
+  adaptiveMaxPoolKind,
+  avgPool1dKind,
   avgPoolKind,
   batchNormKind,
   batchRenormKind,
+  conv1dKind,
   conv2dKind,
+  convTranspose2dKind,
   dropout2dKind,
   dropoutKind,
   dropPathKind,
   filterResponseNormKind,
   flattenKind,
   globalAvgPoolKind,
+  globalMaxPoolKind,
   groupNormKind,
   gruKind,
   instanceNormKind,
   layerNormKind,
   linearKind,
   lstmKind,
+  maxPool1dKind,
   maxPoolKind,
+  padKind,
   preluKind,
   reshapeKind,
   rmsNormKind,
   rnnKind,
+  sliceKind,
   softmaxKind,
+  upsampleKind,
 ];
 
 // A kind only ever receives specs of its own name, which the table cannot express in types.

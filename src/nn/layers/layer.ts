@@ -113,6 +113,8 @@ export interface BoundLayer {
 export interface WeightMatrix {
   readonly fanIn: number;
   readonly outputs: number;
+  /** Which output an element belongs to, by its index; absent where outputs are the last axis. */
+  outputOf?(element: number): number;
 }
 
 /** A mean or variance that a layer takes, which needs two values to say anything. */

@@ -9,10 +9,14 @@ import { WEIGHT_INITS, type WeightInit } from './init.ts';
 import {
   checkCount,
   optionalFlag,
+  type Padding,
+  type PaddingOption,
   type Pair,
   type PairOption,
+  paddingOption,
   pairOf,
   size,
+  toPadding,
   toPair,
 } from './options.ts';
 
@@ -23,10 +27,10 @@ export interface Conv2dSpec {
   readonly kind: 'conv2d';
   readonly inChannels: number;
   readonly outChannels: number;
-  /** [height, width], as are the three below. */
+  /** [height, width], as are stride and dilation. */
   readonly kernel: Pair;
   readonly stride: Pair;
-  readonly padding: Pair;
+  readonly padding: Padding;
   readonly dilation: Pair;
   readonly groups: number;
   readonly bias: boolean;
@@ -40,11 +44,14 @@ export interface Conv2dOptions {
   readonly kernel: PairOption;
   /** Default 1. */
   readonly stride?: PairOption;
-  /** Zeros on each side; default 0. */
-  readonly padding?: PairOption;
+  /** Zeros on each side: a number or [height, width], or so many on each of four, or `same`, as
+   * many as ceil(size / stride) outputs take, an odd one more at the bottom and on the right.
+   * Default 0. */
+  readonly padding?: PaddingOption;
   /** Distance of kernel taps; default 1. */
   readonly dilation?: PairOption;
-  /** Groups of channels that are convolved apart; default 1; `inChannels` gives depthwise. */
+  /** Groups of channels that are convolved apart; default 1; `inChannels` gives depthwise, with a
+   * channel multiplier where there are several outputs for each input channel. */
   readonly groups?: number;
   /** Default true. */
   readonly bias?: boolean;
@@ -64,7 +71,7 @@ export interface Conv2dOptions {
 export const conv2dSchema = optionsSchema<Conv2dOptions>()({
   kernel: pairOf(1),
   stride: pairOf(1).exactOptional(),
-  padding: pairOf(0).exactOptional(),
+  padding: paddingOption.exactOptional(),
   dilation: pairOf(1).exactOptional(),
   groups: size.exactOptional(),
   bias: optionalFlag,
@@ -85,25 +92,14 @@ export function conv2d(
   });
   const { groups = 1, bias = true, init = 'torch' } = given;
   const { weightStandardization = false, algorithm = 'auto' } = given;
-  for (const [what, channels] of [
-    ['inChannels', checkCount('conv2d inChannels', inChannels)],
-    ['outChannels', checkCount('conv2d outChannels', outChannels)],
-  ] as const) {
-    if (channels % groups !== 0) {
-      throw new UsageError({
-        what: `conv2d groups with ${what} ${channels}`,
-        given: groups,
-        allowed: `a divisor of ${channels}`,
-      });
-    }
-  }
+  checkGroups('conv2d', { inChannels, outChannels, groups });
   return {
     kind: 'conv2d',
     inChannels,
     outChannels,
     kernel: toPair(given.kernel),
     stride: toPair(given.stride ?? 1),
-    padding: toPair(given.padding ?? 0),
+    padding: toPadding(given.padding ?? 0),
     dilation: toPair(given.dilation ?? 1),
     groups,
     bias,
@@ -111,6 +107,27 @@ export function conv2d(
     weightStandardization,
     algorithm,
   };
+}
+
+/** Refuses numbers of channels that are none, or that the groups do not divide. */
+export function checkGroups(
+  name: string,
+  counts: {
+    readonly inChannels: number;
+    readonly outChannels: number;
+    readonly groups: number;
+  },
+): void {
+  const { groups } = counts;
+  for (const what of ['inChannels', 'outChannels'] as const) {
+    const channels = checkCount(`${name} ${what}`, counts[what]);
+    if (channels % groups === 0) continue;
+    throw new UsageError({
+      what: `${name} groups with ${what} ${channels}`,
+      given: groups,
+      allowed: `a divisor of ${channels}`,
+    });
+  }
 }
 
 export const conv2dForm = layerForm(

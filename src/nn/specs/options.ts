@@ -2,6 +2,7 @@
 
 import type * as z from 'zod';
 import { checkInteger } from '../../base/errors.ts';
+import { isObject, optionsSchema } from '../../base/parse.ts';
 import { accept, flag, listOf, wholeNumber } from '../../base/values.ts';
 
 /** [height, width]. */
@@ -28,9 +29,88 @@ export function pairOf(min: number): z.ZodCustom<PairOption, PairOption> {
   });
 }
 
+/** Rows and columns at each side of an image. */
+export interface Sides {
+  readonly top: number;
+  readonly bottom: number;
+  readonly left: number;
+  readonly right: number;
+}
+/** A side that is not named has none. */
+export type SidesOption = Partial<Sides>;
+
+const oneSide = wholeNumber(0, MAX_SIZE).exactOptional();
+export const sidesSchema = optionsSchema<SidesOption>()({
+  top: oneSide,
+  bottom: oneSide,
+  left: oneSide,
+  right: oneSide,
+});
+
+/** What is added around an image for windows to reach over: [height, width] on both sides, or so
+ * much on each side, or `same`, as much as it takes for ceil(size / stride) outputs along an axis,
+ * an odd one more at the bottom and on the right (TensorFlow's and Keras's `same`). */
+export type Padding = Pair | Sides | 'same';
+export type PaddingOption = PairOption | SidesOption | 'same';
+
+const pairFromZero = pairOf(0);
+export const paddingOption = accept<PaddingOption>(
+  `a whole number from 0 to ${MAX_SIZE}, [height, width], { top, bottom, left, right } or 'same'`,
+  (value) => {
+    if (value === 'same') return true;
+    if (!isObject(value)) return pairFromZero.safeParse(value).success;
+    return Object.keys(value).length > 0 && sidesSchema.safeParse(value).success;
+  },
+);
+
+/** A checked padding in its long form; equal sides are a pair. */
+export function toPadding(padding: PaddingOption): Padding {
+  if (padding === 'same') return padding;
+  if (typeof padding === 'number' || isPair(padding)) return toPair(padding);
+  const { top, bottom, left, right } = toSides(padding);
+  return top === bottom && left === right ? [top, left] : { top, bottom, left, right };
+}
+
+/** Whether it is the same on opposite sides. */
+export function isPair<T extends object>(padding: T | Pair): padding is Pair {
+  return Array.isArray(padding);
+}
+
+/** {@link Padding} along the only axis of a sequence. */
+export type Padding1d = number | { readonly left: number; readonly right: number } | 'same';
+export type Padding1dOption = number | { readonly left?: number; readonly right?: number } | 'same';
+
+const sides1dSchema = sidesSchema.omit({ top: true, bottom: true });
+export const padding1dOption = accept<Padding1dOption>(
+  `a whole number from 0 to ${MAX_SIZE}, { left, right } or 'same'`,
+  (value) => {
+    if (value === 'same') return true;
+    if (!isObject(value)) return wholeNumber(0, MAX_SIZE).safeParse(value).success;
+    return Object.keys(value).length > 0 && sides1dSchema.safeParse(value).success;
+  },
+);
+
+/** A checked padding in its long form; equal sides are a number. */
+export function toPadding1d(padding: Padding1dOption): Padding1d {
+  if (typeof padding !== 'object') return padding;
+  const { left = 0, right = 0 } = padding;
+  return left === right ? left : { left, right };
+}
+
+/** Checked sides in their long form. */
+export function toSides(sides: number | SidesOption): Sides {
+  if (typeof sides === 'number') return { top: sides, bottom: sides, left: sides, right: sides };
+  return { top: 0, bottom: 0, left: 0, right: 0, ...sides };
+}
+
 /** A checked pair in its long form. */
 export function toPair(pair: PairOption): Pair {
   return typeof pair === 'number' ? [pair, pair] : [pair[0], pair[1]];
+}
+
+/** A number of rows or columns, 0 included. */
+export function checkSize(what: string, value: number): number {
+  return checkInteger(what, value, 0, MAX_SIZE);
 }
 
 /** A number of channels, features or groups. */

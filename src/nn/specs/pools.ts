@@ -6,15 +6,26 @@ import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { showShape } from '../../base/shape.ts';
 import { type LayerForm, layerForm } from './form.ts';
-import { optionalFlag, type Pair, type PairOption, pairOf, toPair } from './options.ts';
+import {
+  isPair,
+  optionalFlag,
+  type Padding,
+  type PaddingOption,
+  type Pair,
+  type PairOption,
+  paddingOption,
+  pairOf,
+  toPadding,
+  toPair,
+} from './options.ts';
 
 /** Where a pool looks. */
 export interface PoolWindow {
-  /** [height, width], as are the two below. */
+  /** [height, width], as is the stride. */
   readonly kernel: Pair;
   readonly stride: Pair;
   /** Positions outside the image on each side. */
-  readonly padding: Pair;
+  readonly padding: Padding;
 }
 
 export interface MaxPoolSpec extends PoolWindow {
@@ -32,24 +43,32 @@ export interface GlobalAvgPoolSpec {
   readonly kind: 'globalAvgPool';
 }
 
+/** [H, W, C] to [C]. */
+export interface GlobalMaxPoolSpec {
+  readonly kind: 'globalMaxPool';
+}
+
 export interface MaxPoolOptions {
   /** Window size; a number stands for both axes. */
   readonly kernel: PairOption;
   /** Distance of windows; default: the kernel size. */
   readonly stride?: PairOption;
-  /** Positions outside the image on each side, at most half the kernel; default 0. */
-  readonly padding?: PairOption;
+  /** Positions outside the image on each side: a number or [height, width], at most half the
+   * kernel, or so many on each of four, less than the kernel, or `same`, as many as
+   * ceil(size / stride) outputs take, an odd one more at the bottom and on the right. Default 0. */
+  readonly padding?: PaddingOption;
 }
 
 export interface AvgPoolOptions extends MaxPoolOptions {
-  /** Whether the padding's zeros count in the divisor; default true, as in PyTorch. */
+  /** Whether the padding's zeros count in the divisor; default true, as in PyTorch. TensorFlow and
+   * Keras never count them. */
   readonly countIncludePad?: boolean;
 }
 
 const windowOptions = {
   kernel: pairOf(1),
   stride: pairOf(1).exactOptional(),
-  padding: pairOf(0).exactOptional(),
+  padding: paddingOption.exactOptional(),
 };
 export const maxPoolSchema = optionsSchema<MaxPoolOptions>()(windowOptions);
 export const avgPoolSchema = optionsSchema<AvgPoolOptions>()({
@@ -77,24 +96,40 @@ export function globalAvgPool(): GlobalAvgPoolSpec {
   return { kind: 'globalAvgPool' };
 }
 
+/** The maximum over all pixels of each channel: [H, W, C] to [C]. */
+export function globalMaxPool(): GlobalMaxPoolSpec {
+  return { kind: 'globalMaxPool' };
+}
+
 function checkWindow(name: string, options: MaxPoolOptions): PoolWindow {
   const kernel = toPair(options.kernel);
   const stride = toPair(options.stride ?? kernel);
-  const padding = toPair(options.padding ?? 0);
-  if (2 * padding[0] > kernel[0] || 2 * padding[1] > kernel[1]) {
+  const padding = toPadding(options.padding ?? 0);
+  const hint = 'a larger kernel, so that every window meets the image';
+  const [what, size] = [`${name} padding`, showShape(kernel)];
+  if (padding === 'same') return { kernel, stride, padding };
+  if (isPair(padding)) {
+    if (padding.every((zeros, i) => 2 * zeros <= kernel[i]!)) return { kernel, stride, padding };
     throw new UsageError({
-      what: `${name} padding`,
+      what,
       given: padding,
-      allowed: `at most half the kernel ${showShape(kernel)}`,
-      hint: 'a larger kernel, so that every window meets the image',
+      allowed: `at most half the kernel ${size}`,
+      hint,
     });
   }
-  return { kernel, stride, padding };
+  const { top, bottom, left, right } = padding;
+  if (Math.max(top, bottom) < kernel[0] && Math.max(left, right) < kernel[1]) {
+    return { kernel, stride, padding };
+  }
+  throw new UsageError({ what, given: padding, allowed: `less than the kernel ${size}`, hint });
 }
 
 /** How JSON becomes a pool. */
-export const poolForms: readonly LayerForm<MaxPoolSpec | AvgPoolSpec | GlobalAvgPoolSpec>[] = [
+export const poolForms: readonly LayerForm<
+  MaxPoolSpec | AvgPoolSpec | GlobalAvgPoolSpec | GlobalMaxPoolSpec
+>[] = [
   layerForm('avgPool', avgPoolSchema.shape, (options) => avgPool(options)),
   layerForm('globalAvgPool', {}, () => globalAvgPool()),
+  layerForm('globalMaxPool', {}, () => globalMaxPool()),
   layerForm('maxPool', maxPoolSchema.shape, (options) => maxPool(options)),
 ];

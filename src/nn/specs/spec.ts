@@ -2,8 +2,11 @@
 // layers by `kind`. Composite specs (sequential, residual, graph) only arrange others.
 
 import type { ActivationSpec } from './activations.ts';
+import type { AdaptiveAvgPoolSpec, AdaptiveMaxPoolSpec } from './adaptivePools.ts';
 import type { BatchRenormSpec } from './batchRenorm.ts';
+import type { Conv1dSpec } from './conv1d.ts';
 import type { Conv2dSpec } from './conv2d.ts';
+import type { ConvTranspose2dSpec } from './convTranspose2d.ts';
 import type { CustomSpec } from './custom.ts';
 import { checkDepth } from './depth.ts';
 import type { Dropout2dSpec, DropoutSpec, DropPathSpec } from './dropout.ts';
@@ -12,18 +15,27 @@ import type { FlattenSpec } from './flatten.ts';
 import { isJoin, type JoinSpec } from './joins.ts';
 import type { LinearSpec } from './linear.ts';
 import type { BatchNormSpec, GroupNormSpec, InstanceNormSpec, LayerNormSpec } from './norms.ts';
-import type { AvgPoolSpec, GlobalAvgPoolSpec, MaxPoolSpec } from './pools.ts';
+import type { PadSpec } from './pad.ts';
+import type { AvgPoolSpec, GlobalAvgPoolSpec, GlobalMaxPoolSpec, MaxPoolSpec } from './pools.ts';
+import type { AvgPool1dSpec, MaxPool1dSpec } from './pools1d.ts';
 import type { GruSpec, LstmSpec, RnnSpec } from './recurrent.ts';
 import type { ReshapeSpec } from './reshape.ts';
 import type { RmsNormSpec } from './rmsNorm.ts';
+import type { SliceSpec } from './slice.ts';
+import type { UpsampleSpec } from './upsample.ts';
 
 /** A layer that computes. */
 export type LeafSpec =
   | ActivationSpec
+  | AdaptiveAvgPoolSpec
+  | AdaptiveMaxPoolSpec
+  | AvgPool1dSpec
   | AvgPoolSpec
   | BatchNormSpec
   | BatchRenormSpec
+  | Conv1dSpec
   | Conv2dSpec
+  | ConvTranspose2dSpec
   | CustomSpec
   | Dropout2dSpec
   | DropoutSpec
@@ -31,16 +43,21 @@ export type LeafSpec =
   | FilterResponseNormSpec
   | FlattenSpec
   | GlobalAvgPoolSpec
+  | GlobalMaxPoolSpec
   | GroupNormSpec
   | GruSpec
   | InstanceNormSpec
   | LayerNormSpec
   | LinearSpec
   | LstmSpec
+  | MaxPool1dSpec
   | MaxPoolSpec
+  | PadSpec
   | ReshapeSpec
   | RmsNormSpec
-  | RnnSpec;
+  | RnnSpec
+  | SliceSpec
+  | UpsampleSpec;
 
 /** Layers one behind the other. */
 export interface SequentialSpec {

@@ -1,6 +1,7 @@
 """The cases of layers.json: each kind of layer and loss, forward and backward."""
 
 import torch
+from image_layers import image_layer_cases
 from recurrent import (
     make_recurrent_buffers,
     make_recurrent_parameters,
@@ -13,7 +14,9 @@ from reference import (
     all_to_json,
     batch_norm,
     batch_renorm,
+    conv1d,
     conv2d,
+    conv_transpose2d,
     filter_response_norm,
     generator_of,
     group_norm,
@@ -171,6 +174,16 @@ def conv_cases():
         [1, 3, 4, 2],
     )
     yield "1x1, padding 1, bias", conv2d(3, 4, [1, 1], padding=[1, 1], bias=True), [2, 3, 3, 3]
+    sides = {"top": 2, "bottom": 0, "left": 0, "right": 1}
+    yield "padding on two sides, bias", conv2d(3, 4, three, padding=sides, bias=True), [2, 4, 5, 3]
+    yield "same, stride 2", conv2d(3, 4, three, padding="same", stride=[2, 2]), [2, 6, 5, 3]
+    yield "same, even kernel, 16 channels", conv2d(16, 16, [2, 4], padding="same"), [2, 4, 5, 16]
+    yield "same, 3x3, 16 channels", conv2d(16, 16, three, padding="same"), [2, 4, 5, 16]
+    yield (
+        "same, depthwise, stride 2, dilation 2",
+        conv2d(5, 5, three, padding="same", stride=[2, 2], dilation=[2, 2], groups=5),
+        [2, 6, 7, 5],
+    )
     yield "1 sample, 1 pixel", conv2d(3, 4, three, padding=[1, 1]), [1, 1, 1, 3]
     standardized = {"weightStandardization": True}
     yield (
@@ -187,6 +200,54 @@ def conv_cases():
         "weight standardization, depthwise 3x3",
         conv2d(7, 7, three, padding=[1, 1], groups=7, **standardized),
         [2, 5, 4, 7],
+    )
+
+
+def conv1d_cases():
+    yield "3, padding 1, bias", conv1d(4, 5, 3, padding=1, bias=True), [2, 7, 4]
+    yield "4, stride 2, dilation 2", conv1d(3, 4, 4, stride=2, dilation=2, padding=2), [2, 9, 3]
+    left = {"left": 2, "right": 0}
+    yield "causal, groups 2", conv1d(4, 6, 3, padding=left, groups=2, bias=True), [2, 6, 4]
+    standardized = {"weightStandardization": True}
+    yield "weight standardization, depthwise", conv1d(5, 5, 3, groups=5, **standardized), [2, 6, 5]
+
+
+def conv_transpose_cases():
+    transposed = conv_transpose2d
+    twice = {"stride": [2, 2]}
+    yield "2x2, stride 2, bias", transposed(5, 3, [2, 2], bias=True, **twice), [2, 4, 3, 5]
+    yield "4x4, stride 2, padding 1", transposed(3, 6, [4, 4], padding=[1, 1], **twice), [2, 3, 4, 3]
+    yield (
+        "3x3, stride 2, padding 1, output padding 1, bias",
+        transposed(4, 5, [3, 3], padding=[1, 1], outputPadding=[1, 1], bias=True, **twice),
+        [2, 3, 4, 4],
+    )
+    yield "3x3, padding 1", transposed(3, 4, [3, 3], padding=[1, 1]), [2, 4, 5, 3]
+    yield "3x3, 16 channels, bias", transposed(16, 16, [3, 3], bias=True), [2, 4, 3, 16]
+    yield (
+        "kernel 2x3, stride 3x1, padding 0x1, dilation 1x2, output padding 2x1, bias",
+        transposed(
+            2,
+            3,
+            [2, 3],
+            stride=[3, 1],
+            padding=[0, 1],
+            dilation=[1, 2],
+            outputPadding=[2, 1],
+            bias=True,
+        ),
+        [2, 3, 4, 2],
+    )
+    yield (
+        "3x3, groups 2, stride 2, bias",
+        transposed(4, 6, [3, 3], groups=2, bias=True, **twice),
+        [2, 3, 3, 4],
+    )
+    yield "depthwise 3x3, bias", transposed(5, 5, [3, 3], groups=5, bias=True), [2, 3, 4, 5]
+    yield (
+        "depthwise 4x4, stride 2, padding 1, bias",
+        transposed(5, 5, [4, 4], padding=[1, 1], groups=5, bias=True, **twice),
+        [2, 3, 4, 5],
     )
 
 
@@ -315,6 +376,12 @@ def pool_cases():
     yield "padding not counted", pool("avgPool", *padded, **excluded), [2, 5, 6, 3], {}
     asymmetric = ([3, 2], [1, 2], [1, 0])
     yield "overlapping, asymmetric", pool("avgPool", *asymmetric, **excluded), [2, 5, 5, 4], {}
+    same = ([3, 2], [2, 2], "same")
+    yield "same", pool("maxPool", *same), [2, 5, 6, 3], {}
+    yield "same, padding counted", pool("avgPool", *same, **included), [2, 6, 5, 3], {}
+    yield "same, padding not counted", pool("avgPool", *same, **excluded), [2, 6, 5, 3], {}
+    bottom = {"top": 0, "bottom": 2, "left": 1, "right": 0}
+    yield "three sides", pool("avgPool", [3, 3], [1, 1], bottom, **excluded), [2, 3, 4, 5], {}
     yield "images", {"kind": "globalAvgPool"}, [3, 4, 5, 6], {}
     yield "1x1 images", {"kind": "globalAvgPool"}, [3, 1, 1, 7], {}
 
@@ -349,10 +416,10 @@ def activation_cases():
 
 
 def make_cases():
-    for cases in (conv_cases(), dense_cases()):
+    for cases in (conv_cases(), conv1d_cases(), conv_transpose_cases(), dense_cases()):
         for name, spec, shape in cases:
             yield layer_case(f"{spec['kind']}: {name}", spec, shape)
-    plain = (pool_cases(), activation_cases(), recurrent_cases())
+    plain = (pool_cases(), image_layer_cases(), activation_cases(), recurrent_cases())
     for cases in (batch_norm_cases(), other_norm_cases(), added_norm_cases(), *plain):
         for name, spec, shape, options in cases:
             yield layer_case(f"{spec['kind']}: {name}", spec, shape, **options)

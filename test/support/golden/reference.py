@@ -10,6 +10,8 @@ import zlib
 import torch
 from torch.nn import functional as F
 
+from image_layers import IMAGE_LAYERS, zeros_of
+
 SEED = 20261
 # Of inputs and parameters.
 INPUT_DECIMALS = 4
@@ -68,14 +70,42 @@ def weight_of(spec, weight):
 
 
 def run_conv2d(spec, x, parameters):
+    x = to_channels_first(x)
     y = F.conv2d(
-        to_channels_first(x),
+        F.pad(x, zeros_of(spec, x)),
         weight_of(spec, parameters["weight"]).permute(0, 3, 1, 2).contiguous(),
         parameters.get("bias"),
         stride=spec["stride"],
-        padding=spec["padding"],
         dilation=spec["dilation"],
         groups=spec["groups"],
+    )
+    return to_channels_last(y)
+
+
+def run_conv1d(spec, x, parameters):
+    zeros = spec["padding"]
+    zeros = [zeros["left"], zeros["right"]] if isinstance(zeros, dict) else [zeros, zeros]
+    y = F.conv1d(
+        F.pad(to_channels_first(x), zeros),
+        weight_of(spec, parameters["weight"]).movedim(2, 1).contiguous(),
+        parameters.get("bias"),
+        stride=spec["stride"],
+        dilation=spec["dilation"],
+        groups=spec["groups"],
+    )
+    return to_channels_last(y)
+
+
+def run_conv_transpose2d(spec, x, parameters):
+    y = F.conv_transpose2d(
+        to_channels_first(x),
+        parameters["weight"].permute(3, 2, 0, 1).contiguous(),
+        parameters.get("bias"),
+        stride=spec["stride"],
+        padding=spec["padding"],
+        output_padding=spec["outputPadding"],
+        groups=spec["groups"],
+        dilation=spec["dilation"],
     )
     return to_channels_last(y)
 
@@ -115,18 +145,6 @@ def run_filter_response_norm(spec, x, parameters):
     return torch.maximum(y, parameters["threshold"]) if spec["tlu"] else y
 
 
-def run_max_pool(spec, x, _parameters):
-    window = (spec["kernel"], spec["stride"], spec["padding"])
-    return to_channels_last(F.max_pool2d(to_channels_first(x), *window))
-
-
-def run_avg_pool(spec, x, _parameters):
-    window = (spec["kernel"], spec["stride"], spec["padding"])
-    return to_channels_last(
-        F.avg_pool2d(to_channels_first(x), *window, count_include_pad=spec["countIncludePad"])
-    )
-
-
 def run_dropout2d(spec, x, _parameters):
     """PyTorch's random numbers: a test can only read from the output what was dropped."""
     torch.manual_seed(SEED)
@@ -142,7 +160,9 @@ def run_drop_path(spec, x, _parameters):
 
 
 RUN = {
+    "conv1d": run_conv1d,
     "conv2d": run_conv2d,
+    "convTranspose2d": run_conv_transpose2d,
     "linear": run_linear,
     "groupNorm": run_group_norm,
     "layerNorm": run_layer_norm,
@@ -162,9 +182,8 @@ RUN = {
     "softmax": lambda _spec, x, _p: F.softmax(x, -1),
     "dropout2d": run_dropout2d,
     "dropPath": run_drop_path,
-    "maxPool": run_max_pool,
-    "avgPool": run_avg_pool,
     "globalAvgPool": lambda _spec, x, _p: x.mean((1, 2)),
+    **IMAGE_LAYERS,
 }
 
 
@@ -278,6 +297,12 @@ def parameter_shapes(spec):
     if kind == "conv2d":
         shape = [*spec["kernel"], spec["inChannels"] // spec["groups"], spec["outChannels"]]
         return {"weight": shape} | ({"bias": [spec["outChannels"]]} if spec["bias"] else {})
+    if kind == "conv1d":
+        shape = [spec["kernel"], spec["inChannels"] // spec["groups"], spec["outChannels"]]
+        return {"weight": shape} | ({"bias": [spec["outChannels"]]} if spec["bias"] else {})
+    if kind == "convTranspose2d":
+        shape = [*spec["kernel"], spec["outChannels"] // spec["groups"], spec["inChannels"]]
+        return {"weight": shape} | ({"bias": [spec["outChannels"]]} if spec["bias"] else {})
     if kind == "linear":
         shape = [spec["inFeatures"], spec["outFeatures"]]
         return {"weight": shape} | ({"bias": [spec["outFeatures"]]} if spec["bias"] else {})
@@ -333,6 +358,18 @@ def conv2d(in_channels, out_channels, kernel, **options):
         "algorithm": "auto",
     }
     return spec | options
+
+
+def conv1d(in_channels, out_channels, kernel, **options):
+    spec = conv2d(in_channels, out_channels, kernel, stride=1, padding=0, dilation=1)
+    del spec["algorithm"]
+    return spec | {"kind": "conv1d"} | options
+
+
+def conv_transpose2d(in_channels, out_channels, kernel, **options):
+    spec = conv2d(in_channels, out_channels, kernel, outputPadding=[0, 0])
+    del spec["weightStandardization"]
+    return spec | {"kind": "convTranspose2d"} | options
 
 
 def linear(in_features, out_features, bias=True, **options):

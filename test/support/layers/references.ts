@@ -1,7 +1,7 @@
 // What a layer ought to compute, by the plain-loop twins in float64: forward, input gradient and
 // parameter gradients of any spec that the tests use, residuals and sequences included.
 
-import { channelsOf, sizeOf } from '../../../src/base/shape.ts';
+import { channelsOf, type Shape, sizeOf } from '../../../src/base/shape.ts';
 import {
   type ConvRefOptions,
   conv2dInputGradRef,
@@ -12,10 +12,19 @@ import {
   linearRef,
   linearWeightGradRef,
 } from '../../../src/kernels/reference/conv.ts';
+import {
+  type ConvTransposeRefOptions,
+  convTranspose2dInputGradRef,
+  convTranspose2dRef,
+  convTranspose2dWeightGradRef,
+  convTransposeOutputSizeRef,
+} from '../../../src/kernels/reference/convTranspose.ts';
 import { columnSumsRef } from '../../../src/kernels/reference/fold.ts';
 import { preluGradRef, preluRef } from '../../../src/kernels/reference/prelu.ts';
 import { softmaxGradRef, softmaxRef } from '../../../src/kernels/reference/softmax.ts';
 import { WEIGHT_STANDARDIZATION_EPS } from '../../../src/nn/layers/weightStandardization.ts';
+import type { Conv1dSpec } from '../../../src/nn/specs/conv1d.ts';
+import type { Conv2dSpec } from '../../../src/nn/specs/conv2d.ts';
 import type { LayerSpec, LeafSpec } from '../../../src/nn/specs/spec.ts';
 import { runGraph } from './graphReferences.ts';
 import {
@@ -74,6 +83,7 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
     case 'conv2d': {
       const options: ConvRefOptions = {
         ...spec,
+        ...paddingRef(spec, input.shape),
         countSamples: countOf(input),
         height: input.shape[0]!,
         width: input.shape[1]!,
@@ -89,6 +99,28 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
           );
           if (spec.bias) gradients[`${path}.bias`] = columns(dy, spec.outChannels);
           return conv2dInputGradRef(dy, weight, options);
+        },
+      };
+    }
+    case 'conv1d': {
+      const row = runConv1d(spec, input);
+      return { ...row, shape: row.shape.slice(1) };
+    }
+    case 'convTranspose2d': {
+      const options: ConvTransposeRefOptions = {
+        ...spec,
+        countSamples: countOf(input),
+        height: input.shape[0]!,
+        width: input.shape[1]!,
+      };
+      const weight = Float64Array.from(input.parameters[`${path}.weight`]!);
+      return {
+        y: convTranspose2dRef(input.x, weight, input.parameters[`${path}.bias`], options),
+        shape: [...convTransposeOutputSizeRef(options), spec.outChannels],
+        backward(dy, gradients) {
+          gradients[`${path}.weight`] = convTranspose2dWeightGradRef(input.x, dy, options);
+          if (spec.bias) gradients[`${path}.bias`] = columns(dy, spec.outChannels);
+          return convTranspose2dInputGradRef(dy, weight, options);
         },
       };
     }
@@ -149,6 +181,46 @@ function runLeaf(spec: LeafSpec, input: RefInput, path: string): RefOutput {
     default:
       throw new Error(`No reference for ${spec.kind} here: its tests are with its kernels.`);
   }
+}
+
+/** A sequence is an image of one row. */
+function runConv1d(spec: Conv1dSpec, input: RefInput): RefOutput {
+  const { padding, kernel, stride, dilation } = spec;
+  const sides = { top: 0, bottom: 0, left: 0, right: 0 };
+  const image: Conv2dSpec = {
+    ...spec,
+    kind: 'conv2d',
+    kernel: [1, kernel],
+    stride: [1, stride],
+    dilation: [1, dilation],
+    padding:
+      typeof padding === 'number'
+        ? [0, padding]
+        : padding === 'same'
+          ? padding
+          : { ...sides, ...padding },
+    algorithm: 'direct',
+  };
+  return runLeaf(image, { ...input, shape: [1, ...input.shape] }, spec.kind);
+}
+
+/** The zeros around an image; those of `same` by TensorFlow's formula. */
+export function paddingRef(
+  spec: Pick<Conv2dSpec, 'kernel' | 'stride' | 'dilation' | 'padding'>,
+  image: Shape,
+): Required<Pick<ConvRefOptions, 'padding' | 'paddingAfter'>> {
+  const { padding, kernel, stride, dilation } = spec;
+  if (padding === 'same') {
+    const zeros = ([0, 1] as const).map((i) => {
+      const rest = image[i]! % stride[i];
+      return Math.max(dilation[i] * (kernel[i] - 1) + 1 - (rest === 0 ? stride[i] : rest), 0);
+    }) as [number, number];
+    const before = zeros.map((n) => Math.floor(n / 2)) as [number, number];
+    return { padding: before, paddingAfter: [zeros[0] - before[0], zeros[1] - before[1]] };
+  }
+  if (!('top' in padding)) return { padding, paddingAfter: padding };
+  const { top, bottom, left, right } = padding;
+  return { padding: [top, left], paddingAfter: [bottom, right] };
 }
 
 /** The weight that a layer multiplies by, and the way of its gradient back to the parameter. */

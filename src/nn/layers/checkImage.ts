@@ -1,0 +1,15 @@
+// What layers of images ask of their input.
+
+import { UsageError } from '../../base/errors.ts';
+import { type Shape, showShape } from '../../base/shape.ts';
+
+/** Refuses inputs that are not images, naming the layer. */
+export function checkImage(input: Shape, path: string): void {
+  if (input.length === 3) return;
+  throw new UsageError({
+    what: `input of ${path}`,
+    given: showShape(input),
+    allowed: 'an image, height x width x channels',
+    hint: 'this layer before flatten, linear or globalAvgPool',
+  });
+}

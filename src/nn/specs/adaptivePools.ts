@@ -1,0 +1,41 @@
+// Pooling of images [H, W, C] to a given size, PyTorch's AdaptiveAvgPool2d and AdaptiveMaxPool2d:
+// specs and builders, checked. What the layers do is in adaptivePoolKinds.ts.
+
+import { parseData } from '../../base/parse.ts';
+import { type LayerForm, layerForm } from './form.ts';
+import { type Pair, type PairOption, pairOf, toPair } from './options.ts';
+
+export interface AdaptiveAvgPoolSpec {
+  readonly kind: 'adaptiveAvgPool';
+  /** Of the output, [height, width]. */
+  readonly size: Pair;
+}
+
+export interface AdaptiveMaxPoolSpec {
+  readonly kind: 'adaptiveMaxPool';
+  /** Of the output, [height, width]. */
+  readonly size: Pair;
+}
+
+const sizePair = pairOf(1);
+
+/** The means of as many bins as the output has pixels, whatever the size of the image; a number
+ * stands for both axes. Output o of an axis has the inputs from floor(o inputs / outputs) to before
+ * ceil((o + 1) inputs / outputs). Throws a {@link UsageError} for sizes below 1. */
+export function adaptiveAvgPool(size: PairOption): AdaptiveAvgPoolSpec {
+  return { kind: 'adaptiveAvgPool', size: checked('adaptiveAvgPool size', size) };
+}
+
+/** The maxima of the bins of {@link adaptiveAvgPool}. Throws likewise. */
+export function adaptiveMaxPool(size: PairOption): AdaptiveMaxPoolSpec {
+  return { kind: 'adaptiveMaxPool', size: checked('adaptiveMaxPool size', size) };
+}
+
+function checked(what: string, size: PairOption): Pair {
+  return toPair(parseData(sizePair, size, what));
+}
+
+export const adaptivePoolForms: readonly LayerForm<AdaptiveAvgPoolSpec | AdaptiveMaxPoolSpec>[] = [
+  layerForm('adaptiveAvgPool', { size: sizePair }, ({ size }) => adaptiveAvgPool(size)),
+  layerForm('adaptiveMaxPool', { size: sizePair }, ({ size }) => adaptiveMaxPool(size)),
+];

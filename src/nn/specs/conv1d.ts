@@ -1,0 +1,96 @@
+// 1-d convolution over sequences [L, C]: spec and builder, checked. What the layer does is in
+// sequenceKinds.ts.
+
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { oneOf } from '../../base/values.ts';
+import { checkGroups } from './conv2d.ts';
+import { layerForm } from './form.ts';
+import { WEIGHT_INITS, type WeightInit } from './init.ts';
+import {
+  optionalFlag,
+  type Padding1d,
+  type Padding1dOption,
+  padding1dOption,
+  size,
+  toPadding1d,
+} from './options.ts';
+
+export interface Conv1dSpec {
+  readonly kind: 'conv1d';
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: Padding1d;
+  readonly dilation: number;
+  readonly groups: number;
+  readonly bias: boolean;
+  readonly init: WeightInit;
+  readonly weightStandardization: boolean;
+}
+
+export interface Conv1dOptions {
+  /** Kernel size. */
+  readonly kernel: number;
+  /** Default 1. */
+  readonly stride?: number;
+  /** Zeros on each side, or `{ left, right }`, or `same`, as many as ceil(length / stride) outputs
+   * take, an odd one more on the right. A causal convolution has dilation (kernel - 1) on the left.
+   * Default 0. */
+  readonly padding?: Padding1dOption;
+  /** Distance of kernel taps; default 1. */
+  readonly dilation?: number;
+  /** Groups of channels that are convolved apart; default 1; `inChannels` gives depthwise. */
+  readonly groups?: number;
+  /** Default true. */
+  readonly bias?: boolean;
+  /** Default `torch`. */
+  readonly init?: WeightInit;
+  /** As that of conv2d. Default false. */
+  readonly weightStandardization?: boolean;
+}
+
+export const conv1dSchema = optionsSchema<Conv1dOptions>()({
+  kernel: size,
+  stride: size.exactOptional(),
+  padding: padding1dOption.exactOptional(),
+  dilation: size.exactOptional(),
+  groups: size.exactOptional(),
+  bias: optionalFlag,
+  init: oneOf(WEIGHT_INITS).exactOptional(),
+  weightStandardization: optionalFlag,
+});
+
+/** A 1-d convolution over sequences [L, inChannels], PyTorch's Conv1d. Throws a {@link UsageError}
+ * for sizes and options out of range or unknown, and where groups do not divide the channels. */
+export function conv1d(
+  inChannels: number,
+  outChannels: number,
+  options: Conv1dOptions,
+): Conv1dSpec {
+  const given = parseOptions('conv1d', conv1dSchema, options, {
+    example: 'conv1d(8, 16, { kernel: 3, padding: 1 })',
+  });
+  const { stride = 1, dilation = 1, groups = 1 } = given;
+  const { bias = true, init = 'torch', weightStandardization = false } = given;
+  checkGroups('conv1d', { inChannels, outChannels, groups });
+  return {
+    kind: 'conv1d',
+    inChannels,
+    outChannels,
+    kernel: given.kernel,
+    stride,
+    padding: toPadding1d(given.padding ?? 0),
+    dilation,
+    groups,
+    bias,
+    init,
+    weightStandardization,
+  };
+}
+
+export const conv1dForm = layerForm(
+  'conv1d',
+  { inChannels: size, outChannels: size, ...conv1dSchema.shape },
+  ({ inChannels, outChannels, ...options }) => conv1d(inChannels, outChannels, options),
+);

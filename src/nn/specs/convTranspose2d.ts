@@ -1,0 +1,109 @@
+// 2-d transposed convolution over [H, W, C]: spec and builder, checked. What the layer does is in
+// convTranspose2dKind.ts.
+
+import { UsageError } from '../../base/errors.ts';
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { oneOf } from '../../base/values.ts';
+import { CONV_ALGORITHMS, type ConvAlgorithm, checkGroups } from './conv2d.ts';
+import { layerForm } from './form.ts';
+import { WEIGHT_INITS, type WeightInit } from './init.ts';
+import { optionalFlag, type Pair, type PairOption, pairOf, size, toPair } from './options.ts';
+
+export interface ConvTranspose2dSpec {
+  readonly kind: 'convTranspose2d';
+  readonly inChannels: number;
+  readonly outChannels: number;
+  /** [height, width], as are the four below. */
+  readonly kernel: Pair;
+  readonly stride: Pair;
+  readonly padding: Pair;
+  readonly outputPadding: Pair;
+  readonly dilation: Pair;
+  readonly groups: number;
+  readonly bias: boolean;
+  readonly init: WeightInit;
+  readonly algorithm: ConvAlgorithm;
+}
+
+export interface ConvTranspose2dOptions {
+  /** Kernel size; a number stands for both axes. */
+  readonly kernel: PairOption;
+  /** Distance of the outputs that neighboring inputs start from; default 1. */
+  readonly stride?: PairOption;
+  /** Rows and columns of the whole output that are cut off on each side: the padding of the
+   * convolution whose transpose this is. Default 0. */
+  readonly padding?: PairOption;
+  /** Rows and columns that are added at the bottom and on the right, less than the stride or the
+   * dilation; default 0. */
+  readonly outputPadding?: PairOption;
+  /** Distance of kernel taps; default 1. */
+  readonly dilation?: PairOption;
+  /** Groups of channels that are convolved apart; default 1. */
+  readonly groups?: number;
+  /** Default true. */
+  readonly bias?: boolean;
+  /** Default `torch`. Inputs and outputs of a neuron are counted as PyTorch counts them. */
+  readonly init?: WeightInit;
+  /** As that of conv2d. Default `auto`. */
+  readonly algorithm?: ConvAlgorithm;
+}
+
+export const convTranspose2dSchema = optionsSchema<ConvTranspose2dOptions>()({
+  kernel: pairOf(1),
+  stride: pairOf(1).exactOptional(),
+  padding: pairOf(0).exactOptional(),
+  outputPadding: pairOf(0).exactOptional(),
+  dilation: pairOf(1).exactOptional(),
+  groups: size.exactOptional(),
+  bias: optionalFlag,
+  init: oneOf(WEIGHT_INITS).exactOptional(),
+  algorithm: oneOf(CONV_ALGORITHMS).exactOptional(),
+});
+
+/** A 2-d transposed convolution over images [H, W, inChannels], PyTorch's ConvTranspose2d: the
+ * outputs along an axis are (inputs - 1) stride - 2 padding + dilation (kernel - 1) + 1 +
+ * outputPadding. Throws a {@link UsageError} for sizes and options out of range or unknown, and
+ * where groups do not divide the channels. */
+export function convTranspose2d(
+  inChannels: number,
+  outChannels: number,
+  options: ConvTranspose2dOptions,
+): ConvTranspose2dSpec {
+  const name = 'convTranspose2d';
+  const given = parseOptions(name, convTranspose2dSchema, options, {
+    example: 'convTranspose2d(16, 8, { kernel: 2, stride: 2 })',
+  });
+  const { groups = 1, bias = true, init = 'torch', algorithm = 'auto' } = given;
+  checkGroups(name, { inChannels, outChannels, groups });
+  const [stride, dilation] = [toPair(given.stride ?? 1), toPair(given.dilation ?? 1)];
+  const outputPadding = toPair(given.outputPadding ?? 0);
+  for (const i of [0, 1] as const) {
+    const most = Math.max(stride[i], dilation[i]) - 1;
+    if (outputPadding[i] <= most) continue;
+    throw new UsageError({
+      what: `${name} outputPadding`,
+      given: outputPadding,
+      allowed: `less than the stride or the dilation, at most ${most} here`,
+    });
+  }
+  return {
+    kind: name,
+    inChannels,
+    outChannels,
+    kernel: toPair(given.kernel),
+    stride,
+    padding: toPair(given.padding ?? 0),
+    outputPadding,
+    dilation,
+    groups,
+    bias,
+    init,
+    algorithm,
+  };
+}
+
+export const convTranspose2dForm = layerForm(
+  'convTranspose2d',
+  { inChannels: size, outChannels: size, ...convTranspose2dSchema.shape },
+  ({ inChannels, outChannels, ...options }) => convTranspose2d(inChannels, outChannels, options),
+);

@@ -1,0 +1,20 @@
+// A border of zeros around images [H, W, C], PyTorch's ZeroPad2d: spec and builder, checked. What
+// the layer does is in borderKinds.ts.
+
+import { parseOptions } from '../../base/parse.ts';
+import { layerForm } from './form.ts';
+import { checkSize, type Sides, type SidesOption, sidesSchema, toSides } from './options.ts';
+
+export interface PadSpec extends Sides {
+  readonly kind: 'pad';
+}
+
+/** Zeros around an image: so many on each side, and none on sides that are not named; a number
+ * stands for all four. Throws a {@link UsageError} for anything but whole numbers from 0. */
+export function pad(sides: number | SidesOption): PadSpec {
+  if (typeof sides === 'number') return { kind: 'pad', ...toSides(checkSize('pad', sides)) };
+  const given = parseOptions('pad', sidesSchema, sides, { example: 'pad({ top: 1, left: 2 })' });
+  return { kind: 'pad', ...toSides(given) };
+}
+
+export const padForm = layerForm('pad', sidesSchema.shape, (sides) => pad(sides));

@@ -1,0 +1,61 @@
+// A part of each sample: spec and builder, checked. What the layer does is in borderKinds.ts.
+
+import { UsageError } from '../../base/errors.ts';
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { accept, wholeNumber } from '../../base/values.ts';
+import { layerForm } from './form.ts';
+
+/** From the first to before the second, counted from 0. */
+export type SliceRange = readonly [number, number];
+
+/** An axis that is absent is taken whole. */
+export interface SliceSpec {
+  readonly kind: 'slice';
+  readonly rows?: SliceRange;
+  readonly columns?: SliceRange;
+  readonly channels?: SliceRange;
+}
+
+export interface SliceOptions {
+  /** Of images [H, W, C], or the times of a sequence [T, C]: [first, end), counted from 0. */
+  readonly rows?: SliceRange;
+  /** Of images. */
+  readonly columns?: SliceRange;
+  /** Of images and sequences; of a vector [F], its only axis. */
+  readonly channels?: SliceRange;
+}
+
+const index = wholeNumber(0);
+const range = accept<SliceRange>(
+  '[first, end], whole numbers from 0 with first below end',
+  (value) => {
+    if (!Array.isArray(value) || value.length !== 2) return false;
+    const [first, end] = value as unknown[];
+    return [first, end].every((one) => index.safeParse(one).success) && Number(first) < Number(end);
+  },
+).exactOptional();
+
+export const sliceSchema = optionsSchema<SliceOptions>()({
+  rows: range,
+  columns: range,
+  channels: range,
+});
+
+/** The rows, columns and channels of these ranges of each sample; an axis that is not named is
+ * taken whole. Throws a {@link UsageError} for ranges that are none, and where no axis is named. */
+export function slice(ranges: SliceOptions): SliceSpec {
+  const example = 'slice({ rows: [0, 14], channels: [0, 8] })';
+  const given = parseOptions('slice', sliceSchema, ranges, { example });
+  const spec = { kind: 'slice' } as const;
+  if (Object.keys(given).length === 0) {
+    throw new UsageError({
+      what: 'slice',
+      problem: 'takes all of a sample without rows, columns or channels',
+      hint: example,
+    });
+  }
+  const entries = Object.entries(given).map(([axis, [first, end]]) => [axis, [first, end]]);
+  return { ...spec, ...Object.fromEntries(entries) };
+}
+
+export const sliceForm = layerForm('slice', sliceSchema.shape, (ranges) => slice(ranges));

@@ -1,0 +1,76 @@
+// Upsampling of images [H, W, C], PyTorch's Upsample: spec and builder, checked. What the layer
+// does is in upsampleKind.ts.
+
+import { UsageError } from '../../base/errors.ts';
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { oneOf } from '../../base/values.ts';
+import { layerForm } from './form.ts';
+import { optionalFlag, type Pair, type PairOption, pairOf, toPair } from './options.ts';
+
+export const UPSAMPLE_MODES = ['nearest', 'bilinear'] as const;
+export type UpsampleMode = (typeof UPSAMPLE_MODES)[number];
+
+export interface UpsampleSpec {
+  readonly kind: 'upsample';
+  readonly mode: UpsampleMode;
+  /** How many times as large, [height, width]; absent where `size` is given. */
+  readonly scale?: Pair;
+  /** The size of the output, [height, width]; absent where `scale` is given. */
+  readonly size?: Pair;
+  readonly alignCorners: boolean;
+}
+
+export interface UpsampleOptions {
+  /** How many times as large the output is; a number stands for both axes. */
+  readonly scale?: PairOption;
+  /** The size of the output, instead of `scale`. */
+  readonly size?: PairOption;
+  /** `nearest` copies the pixel at floor(position / scale), `bilinear` takes the weighted mean of
+   * the four around the position. Default `nearest`. */
+  readonly mode?: UpsampleMode;
+  /** Of `bilinear`: whether the centers of the outermost pixels stay where they are, so that a
+   * pixel's weights depend on the size of the image; default false, as in PyTorch. */
+  readonly alignCorners?: boolean;
+}
+
+export const upsampleSchema = optionsSchema<UpsampleOptions>()({
+  scale: pairOf(1).exactOptional(),
+  size: pairOf(1).exactOptional(),
+  mode: oneOf(UPSAMPLE_MODES).exactOptional(),
+  alignCorners: optionalFlag,
+});
+
+/** Images at `scale` times their size, or at `size`. Throws a {@link UsageError} unless one of them
+ * is given, and for options out of range or unknown. */
+export function upsample(options: UpsampleOptions): UpsampleSpec {
+  const given = parseOptions('upsample', upsampleSchema, options, {
+    example: "upsample({ scale: 2, mode: 'bilinear' })",
+  });
+  const { scale, size, mode = 'nearest', alignCorners = false } = given;
+  if ((scale === undefined) === (size === undefined)) {
+    throw new UsageError({
+      what: 'upsample',
+      problem: `needs scale or size${scale === undefined ? '' : ', and not both'}`,
+      hint: 'upsample({ scale: 2 })',
+    });
+  }
+  if (alignCorners && mode !== 'bilinear') {
+    throw new UsageError({
+      what: `upsample alignCorners with mode '${mode}'`,
+      given: alignCorners,
+      allowed: 'false',
+      hint: "mode 'bilinear'",
+    });
+  }
+  return {
+    kind: 'upsample',
+    mode,
+    ...(scale !== undefined && { scale: toPair(scale) }),
+    ...(size !== undefined && { size: toPair(size) }),
+    alignCorners,
+  };
+}
+
+export const upsampleForm = layerForm('upsample', upsampleSchema.shape, (options) =>
+  upsample(options),
+);
