@@ -3,6 +3,7 @@
 // needed: in the published node, or on a stack of partial sums as deep as the tree, whose memory
 // the layers use one after the other.
 
+import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { type Fold, foldsInOrder } from './folds.ts';
 import type { Span } from './tree.ts';
@@ -15,6 +16,10 @@ export interface GradientSink {
   /** Takes the leaf in. To be called once for each local grain, in order, also for empty ones
    * (whose leaf is zeros). */
   fold(grain: number): void;
+  /** Takes a range of elements alone. Parts are to be taken one after the other, each with all
+   * grains; their partial sums lie in one place, so that those of a small part stay in the cache.
+   * Absent where a gradient can only be taken whole. */
+  part?(offset: number, length: number): GradientSink;
 }
 
 export interface SinkSetup {
@@ -30,15 +35,23 @@ export interface SinkSetup {
 
 /** Binds the sink of one parameter. */
 export function bindGradientSink(setup: SinkSetup): GradientSink {
-  const { kernels, length, isWide, stackPtr, levelBytes } = setup;
-  const leaves = setup.nodes.flatMap((node) =>
-    foldsInOrder(node, (level) => (level === 0 ? node.ptr : stackPtr + (level - 1) * levelBytes)),
-  );
-  const run = bindAdditions(kernels, isWide);
-  return {
-    leafPtr: (grain) => leaves[grain]!.leafPtr,
-    fold: (grain) => run(leaves[grain]!.folds, length),
+  const { isWide } = setup;
+  const run = bindAdditions(setup.kernels, isWide);
+  const partOf = (offset: number, length: number): GradientSink => {
+    const offsetBytes = offset * (isWide ? DOUBLE_BYTES : FLOAT_BYTES);
+    const { stackPtr, levelBytes } = setup;
+    const leaves = setup.nodes.flatMap(({ ptr, ...span }) =>
+      foldsInOrder(span, (level) =>
+        level === 0 ? ptr + offsetBytes : stackPtr + (level - 1) * levelBytes,
+      ),
+    );
+    return {
+      leafPtr: (grain) => leaves[grain]!.leafPtr,
+      fold: (grain) => run(leaves[grain]!.folds, length),
+      part: (at, count) => partOf(offset + at, count),
+    };
   };
+  return partOf(0, setup.length);
 }
 
 /** Binds what folds gradients: float32, or float64 where they are wide. */

@@ -84,7 +84,7 @@ export function depthwiseWorkspace(
   ];
 }
 
-/** Binds the passes of one sample; `dxBiasPtr`: what is added to each pixel of dx, 0 for nothing. */
+/** Binds the passes of one sample; `dxBiasPtr`: what pixels of dx start from, 0 for nothing. */
 export function bindDepthwise(
   spec: Conv2dSpec,
   { y, x }: ConvAxes,
@@ -120,10 +120,15 @@ export function bindDepthwise(
     forward(xPtr, yPtr) {
       kernels.depthwiseF32(xPtr, ...ofInput, blocksPtr, biasPtr, yPtr, y.output, x.output);
     },
-    weightGrad(xPtr, dyPtr, toPtr, accumulate) {
-      const out = [y.output, x.output] as const;
-      kernels.depthwiseWeightGradF32(xPtr, ...ofInput, sumsPtr, dyPtr, ...out, toPtr, accumulate);
-    },
+    weightGrads: [
+      {
+        length: (lastTap + 1) * channels,
+        run(xPtr, dyPtr, toPtr, accumulate) {
+          const sums = [sumsPtr, dyPtr, y.output, x.output, toPtr, accumulate] as const;
+          kernels.depthwiseWeightGradF32(xPtr, ...ofInput, ...sums);
+        },
+      },
+    ],
     prepareInputGrad() {
       blockWeights(weightPtr + lastTap * pixelBytes, -pixelBytes);
     },

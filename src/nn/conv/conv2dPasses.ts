@@ -4,6 +4,7 @@
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
+import type { GradientSink } from '../../reduce/gradientSink.ts';
 import { bindBiasGradient } from '../layers/biasGradient.ts';
 import type { Binding, BoundLayer, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
@@ -36,7 +37,7 @@ export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Worksp
 export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): BoundLayer {
   const { step, input } = binding;
   const passes = bindPasses(spec, axes, binding, 0);
-  const foldWeight = bindWeightGradient(spec, binding, passes);
+  const foldWeight = bindWeightGradient(binding, passes);
   const pixels = axes.y.output * axes.x.output;
   const foldBias = spec.bias ? bindBiasGradient(binding, pixels) : undefined;
   return {
@@ -51,26 +52,43 @@ export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): 
   };
 }
 
-/** Returns what folds the weight's gradient, grain by grain; undefined where it is frozen. */
-export function bindWeightGradient(
-  spec: Conv2dSpec,
-  binding: Binding,
-  passes: ConvPasses,
-): (() => void) | undefined {
+/** Returns what folds the weight's gradient, part by part and grain by grain; undefined where it is
+ * frozen. */
+export function bindWeightGradient(binding: Binding, passes: ConvPasses): (() => void) | undefined {
   const { kernels, step } = binding;
-  const weightGrad = binding.gradient('weight');
-  if (weightGrad === undefined) return undefined;
-  const area = spec.kernel[0] * spec.kernel[1];
-  const weightBytes = (area * spec.inChannels * spec.outChannels * FLOAT_BYTES) / spec.groups;
-  return () => {
+  const sink = binding.gradient('weight');
+  if (sink === undefined) return undefined;
+  let offset = 0;
+  const parts = passes.weightGrads.map(({ length, run }) => {
+    const part = { offset, length, run };
+    offset += length;
+    return part;
+  });
+  const fold = (own: GradientSink, compute: (start: number, end: number, ptr: number) => void) => {
     for (let grain = 0; grain < binding.countGrains; grain++) {
       const start = step.grainStart[grain]!;
       const end = step.grainStart[grain + 1]!;
-      const leafPtr = weightGrad.leafPtr(grain);
-      if (start === end) kernels.zeroBytes(leafPtr, weightBytes);
-      else passes.weightGrad(start, end, leafPtr);
-      weightGrad.fold(grain);
+      compute(start, end, own.leafPtr(grain));
+      own.fold(grain);
     }
+  };
+  const computeInto = ({ length, run }: (typeof parts)[number]) => {
+    return (start: number, end: number, ptr: number): void => {
+      if (start === end) kernels.zeroBytes(ptr, length * FLOAT_BYTES);
+      else run(start, end, ptr);
+    };
+  };
+  const computed = parts.map((part) => ({ ...part, compute: computeInto(part) }));
+  if (sink.part === undefined) {
+    return () => {
+      fold(sink, (start, end, ptr) => {
+        for (const part of computed) part.compute(start, end, ptr + part.offset * FLOAT_BYTES);
+      });
+    };
+  }
+  const sinks = computed.map((part) => sink.part!(part.offset, part.length));
+  return () => {
+    for (const [i, { compute }] of computed.entries()) fold(sinks[i]!, compute);
   };
 }
 
@@ -104,12 +122,15 @@ function sampleBySample(
         passes.forward(loadSample(sample), output.ptr + sample * yBytes);
       }
     },
-    weightGrad(start, end, gradPtr) {
-      for (let sample = start; sample < end; sample++) {
-        const dyPtr = output.gradPtr + sample * yBytes;
-        passes.weightGrad(loadSample(sample), dyPtr, gradPtr, sample > start ? 1 : 0);
-      }
-    },
+    weightGrads: passes.weightGrads.map(({ length, run }) => ({
+      length,
+      run(start, end, gradPtr) {
+        for (let sample = start; sample < end; sample++) {
+          const dyPtr = output.gradPtr + sample * yBytes;
+          run(loadSample(sample), dyPtr, gradPtr, sample > start ? 1 : 0);
+        }
+      },
+    })),
     inputGrad(countSamples) {
       passes.prepareInputGrad();
       for (let sample = 0; sample < countSamples; sample++) {

@@ -12,10 +12,19 @@ import {
   PANEL_CHANNELS,
   PANEL_ROW_BYTES,
   panelCount,
+  type SampleGradPart,
   type SamplePasses,
   type TapSteps,
 } from './convSteps.ts';
 import { gradStripFloats } from './gradStrips.ts';
+
+/** A weight with more elements has its gradient computed in parts of about so many, 256 KB, that
+ * are folded over the grains while they are in the second cache. */
+const PART_FLOATS = 64 * 1024;
+/** With more output pixels, sums take longer than what they are written to. */
+const FEW_PIXELS = 128;
+/** Parts begin at whole strips and tiles. */
+const ROW_MULTIPLE = 16;
 
 /** The memory that the passes need besides the bordered input: packed weights, strips of the weight
  * gradient's inputs, and a bordered gradient where taps reach over its edge. */
@@ -49,7 +58,7 @@ export function bindTiles(
   const plan = planTiles(spec, axes);
   return {
     ...bindForward(spec, plan, binding),
-    weightGrad: bindWeightGrad(spec, axes, plan, binding),
+    weightGrads: bindWeightGrads(spec, axes, plan, binding),
     ...bindInputGrad({ spec, axes, dxBiasPtr }, plan, binding),
   };
 }
@@ -137,41 +146,74 @@ function bindForward(
   };
 }
 
-function bindWeightGrad(
+function bindWeightGrads(
   spec: Conv2dSpec,
   axes: ConvAxes,
   plan: TilePlan,
   binding: Binding,
-): SamplePasses['weightGrad'] {
+): SamplePasses['weightGrads'] {
   const { kernels } = binding;
   const stripsPtr = gradStripFloats(spec, axes) > 0 ? binding.workspacePtr('gradStrips') : 0;
-  const { groups, groupOut, inBytes, outBytes, rowBytes, pixelBytes } = plan;
-  const { rowStepBytes, pixelStepBytes, tapsY, tapStepYBytes, tapsX, tapStepXBytes } = plan;
-  const { segmentLength, height, width } = plan;
-  return (xPtr, dyPtr, gradPtr, accumulate) => {
-    for (let g = 0; g < groups; g++) {
-      kernels.convWeightGradTilesF32(
-        xPtr + g * inBytes,
-        rowStepBytes,
-        pixelStepBytes,
-        tapsY,
-        tapStepYBytes,
-        tapsX,
-        tapStepXBytes,
-        segmentLength,
-        dyPtr + g * outBytes,
-        rowBytes,
-        pixelBytes,
-        height,
-        width,
-        groupOut,
-        gradPtr + g * outBytes,
-        pixelBytes,
-        accumulate,
-        stripsPtr,
-      );
-    }
+  const { groups, groupIn, groupOut, inBytes, outBytes, rowBytes, pixelBytes } = plan;
+  const { rowStepBytes, pixelStepBytes, tapStepYBytes, tapStepXBytes, height, width } = plan;
+  const gradient = (taps: TapRange): SampleGradPart['run'] => {
+    const { offsetBytes, tapsY, tapsX, segmentLength } = taps;
+    return (xPtr, dyPtr, gradPtr, accumulate) => {
+      for (let g = 0; g < groups; g++) {
+        kernels.convWeightGradTilesF32(
+          xPtr + offsetBytes + g * inBytes,
+          rowStepBytes,
+          pixelStepBytes,
+          tapsY,
+          tapStepYBytes,
+          tapsX,
+          tapStepXBytes,
+          segmentLength,
+          dyPtr + g * outBytes,
+          rowBytes,
+          pixelBytes,
+          height,
+          width,
+          groupOut,
+          gradPtr + g * outBytes,
+          pixelBytes,
+          accumulate,
+          stripsPtr,
+        );
+      }
+    };
   };
+  const length = spec.kernel[0] * spec.kernel[1] * groupIn * spec.outChannels;
+  if (groups > 1 || length <= PART_FLOATS || height * width > FEW_PIXELS) {
+    return [{ length, run: gradient({ ...plan, offsetBytes: 0 }) }];
+  }
+  return tapRanges(plan, Math.ceil(PART_FLOATS / groupOut)).map((taps) => ({
+    length: taps.segmentLength * groupOut,
+    run: gradient(taps),
+  }));
+}
+
+/** Taps of a weight's gradient, and channels of each, from a place of the input on. */
+interface TapRange extends Pick<TapSteps, 'tapsY' | 'tapsX' | 'segmentLength'> {
+  readonly offsetBytes: number;
+}
+
+/** The segments of all taps, cut into about so many rows of the weight. */
+function tapRanges(plan: TilePlan, rows: number): readonly TapRange[] {
+  const { tapsY, tapsX, tapStepYBytes, tapStepXBytes, segmentLength } = plan;
+  const pieces = Math.max(1, Math.round(segmentLength / rows));
+  const step = Math.ceil(segmentLength / pieces / ROW_MULTIPLE) * ROW_MULTIPLE;
+  const ranges: TapRange[] = [];
+  for (let y = 0; y < tapsY; y++) {
+    for (let x = 0; x < tapsX; x++) {
+      for (let from = 0; from < segmentLength; from += step) {
+        const offsetBytes = y * tapStepYBytes + x * tapStepXBytes + from * FLOAT_BYTES;
+        const own = Math.min(step, segmentLength - from);
+        ranges.push({ offsetBytes, tapsY: 1, tapsX: 1, segmentLength: own });
+      }
+    }
+  }
+  return ranges;
 }
 
 /** The input gradient: a convolution of the bordered dy for each phase of the stride. */

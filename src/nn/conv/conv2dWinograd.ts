@@ -6,7 +6,7 @@ import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
 import type { Binding, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
-import type { ConvAxes, ConvPasses } from './convSteps.ts';
+import type { ConvAxes, ConvPasses, WeightGradPart } from './convSteps.ts';
 import {
   type Cut,
   GRADIENT_TILES,
@@ -118,7 +118,7 @@ export function bindWinograd(
       transformWeights();
       forward(input.ptr, output.ptr, countSamples);
     },
-    weightGrad: bindWeightGrad(places, plan, { x, y, padding }, binding),
+    weightGrads: [bindWeightGrad(places, plan, { x, y, padding }, binding)],
     inputGrad(countSamples) {
       transformWeights();
       kernels.winogradTurnPanelsF32(
@@ -248,7 +248,7 @@ function bindWeightGrad(
     readonly padding: { readonly y: number; readonly x: number };
   },
   binding: Binding,
-): ConvPasses['weightGrad'] {
+): WeightGradPart {
   const { kernels, tilesPtr, productsPtr, linesPtr } = places;
   const { x, y, padding } = sides;
   const { cuts, samplesOfBand, tiles } = plan.gradients;
@@ -261,7 +261,8 @@ function bindWeightGrad(
   const dyPlanes = { ptr: productsPtr, bytes: dyPlane, linesPtr };
   const transform = bindTransform(kernels.winogradInputF32, xPlanes, x, padding);
   const transformGrad = bindTransform(kernels.winogradOutputGradF32, dyPlanes, y, { y: 0, x: 0 });
-  return (start, end, gradPtr) => {
+  const length = x.channels * y.channels;
+  const run: WeightGradPart['run'] = (start, end, gradPtr) => {
     let accumulate = 0;
     for (let first = start; first < end; first += samplesOfBand) {
       const samples = Math.min(samplesOfBand, end - first);
@@ -286,7 +287,7 @@ function bindWeightGrad(
         accumulate = 1;
       }
     }
-    const length = x.channels * y.channels;
     kernels.winogradWeightGradF32(sumsPtr, weightPlaneBytes, length, linesPtr, gradPtr);
   };
+  return { length: KERNEL ** 2 * length, run };
 }

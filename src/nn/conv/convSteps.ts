@@ -159,9 +159,17 @@ function gradientPhase(
 /** What a way to convolve consists of, bound to the layer's input and output. */
 export interface ConvPasses {
   forward(countSamples: number): void;
-  /** The gradient of a range of at least one sample. */
-  weightGrad(start: number, end: number, gradPtr: number): void;
+  /** The gradient of the weight, one after the other. */
+  readonly weightGrads: readonly WeightGradPart[];
   inputGrad(countSamples: number): void;
+}
+
+/** A range of the elements of a weight, whose gradient is computed on its own. */
+export interface WeightGradPart {
+  /** Its elements; the range begins where the one before it ends. */
+  readonly length: number;
+  /** The gradient of a range of at least one sample. */
+  run(start: number, end: number, gradPtr: number): void;
 }
 
 /** A way to convolve one sample at a time, whose input has its zero border unless the way is
@@ -169,8 +177,14 @@ export interface ConvPasses {
 export interface SamplePasses {
   prepare(): void;
   forward(xPtr: number, yPtr: number): void;
-  /** Adds a sample to the gradient; without `accumulate` it is the first one. */
-  weightGrad(xPtr: number, dyPtr: number, gradPtr: number, accumulate: number): void;
+  /** As in {@link ConvPasses}. */
+  readonly weightGrads: readonly SampleGradPart[];
   prepareInputGrad(): void;
   inputGrad(dyPtr: number, dxPtr: number): void;
+}
+
+export interface SampleGradPart {
+  readonly length: number;
+  /** Adds a sample to the gradient; without `accumulate` it is the first one. */
+  run(xPtr: number, dyPtr: number, gradPtr: number, accumulate: number): void;
 }

@@ -127,7 +127,7 @@ function bindConvTranspose2d(spec: ConvTranspose2dSpec, binding: Binding): Bound
   const turned = { ...binding, input: exchanged(output), output: exchanged(input) };
   const biasPtr = spec.bias ? binding.parameterPtr('bias') : 0;
   const passes = bindPasses(convolution, axes, turned, biasPtr);
-  const foldWeight = bindWeightGradient(convolution, turned, passes);
+  const foldWeight = bindWeightGradient(turned, passes);
   const foldBias = spec.bias ? bindBiasGradient(binding, axes.y.input * axes.x.input) : undefined;
   return {
     forward() {
