@@ -12,6 +12,9 @@ const PUBLISHED: Partial<Record<ModelName, readonly [parameters: number, million
   resnet34: [21_797_672, 3664],
   resnet50: [25_557_032, 4089],
   densenet121: [7_978_856, 2834],
+  'mobilenet-v2': [3_504_872, 301],
+  'mobilenet-v3-small': [2_542_856, 56.5],
+  'efficientnet-b0': [5_288_548, 386],
 };
 
 function namesOf(name: ModelName): readonly string[] {
@@ -52,6 +55,9 @@ describe('models by name', () => {
       'layer1.0.bn1.bias',
     ]);
     expect(namesOf('resnet50')).toContain('layer2.0.downsample.1.bias');
+    expect(namesOf('mobilenet-v2')).toContain('features.2.conv.1.0.weight');
+    expect(namesOf('mobilenet-v3-small')).toContain('features.1.block.1.fc2.bias');
+    expect(namesOf('efficientnet-b0')).toContain('features.4.2.block.3.1.bias');
     expect(namesOf('densenet121')).toContain('features.denseblock3.denselayer24.conv2.weight');
     expect(namesOf('densenet121').slice(-2)).toEqual(['classifier.weight', 'classifier.bias']);
   });
@@ -76,6 +82,9 @@ describe('models by name', () => {
     expect(() => namedModel('resnet20', { ...purpose, stem: 'cifar' })).toThrow(/stem of resnet20/);
     expect(() => namedModel('resnet18', { ...purpose, width: 0 })).toThrow(/above 0, at most 16/);
     expect(() => namedModel('resnet18', { ...purpose, stem: 'big' as never })).toThrow(/imagenet/);
+    expect(() => namedModel('unet', { ...purpose, inputShape: [30, 32, 3] })).toThrow(
+      /input of unet: got "30x32x3", allowed is images with sides that are multiples of 16/,
+    );
     expect(() => namedModel('resnet19', purpose)).toThrow(/resnet18, resnet34/);
     expect(() => namedModel('resnet18', { ...purpose, inputShape: [9] })).toThrow(/images, HxWxC/);
   });

@@ -17,7 +17,9 @@ import type { GraphSpec, LayerSpec, SequentialSpec } from '../specs/spec.ts';
 import { STEMS, type Stem, stemFor } from './blocks.ts';
 import { residual, sequential } from './compose.ts';
 import { densenet121 } from './densenet.ts';
+import { efficientnetB0, type MobileOptions, mobilenetV2, mobilenetV3Small } from './mobile.ts';
 import { RESNETS, resnet } from './resnet.ts';
+import { unet } from './unet.ts';
 
 /** What a model is made for. */
 export interface ModelPurpose {
@@ -78,6 +80,18 @@ const MODELS = {
     takes: SCALED,
     build: ({ inputShape, ...purpose }) => densenet121({ ...purpose, inChannels: inputShape[2]! }),
   },
+  'mobilenet-v2': mobileModel('inverted residuals (Sandler et al. 2018)', mobilenetV2),
+  'mobilenet-v3-small': mobileModel(
+    'inverted residuals with excitation (Howard et al. 2019)',
+    mobilenetV3Small,
+  ),
+  'efficientnet-b0': mobileModel('scaled inverted residuals (Tan and Le 2019)', efficientnetB0),
+  unet: {
+    description: 'classes of pixels, at full resolution (Ronneberger et al. 2015)',
+    purpose: { inputShape: [64, 64, 3], classes: 11 },
+    takes: ['width'],
+    build: unet,
+  },
 } as const satisfies Readonly<Record<string, NamedModel>>;
 
 function resnetModel(name: keyof typeof RESNETS, description: string): NamedModel {
@@ -87,6 +101,18 @@ function resnetModel(name: keyof typeof RESNETS, description: string): NamedMode
     takes: [...SCALED, 'zeroInitResidual'],
     build: ({ inputShape, ...purpose }) =>
       resnet(RESNETS[name], { ...purpose, inChannels: inputShape[2]! }),
+  };
+}
+
+function mobileModel(
+  description: string,
+  build: (options: MobileOptions) => GraphSpec,
+): NamedModel {
+  return {
+    description,
+    purpose: IMAGENET,
+    takes: SCALED,
+    build: ({ inputShape, ...purpose }) => build({ ...purpose, inChannels: inputShape[2]! }),
   };
 }
 
