@@ -56,7 +56,7 @@ export type { WeightsSource } from './checkpoint/startWeights.ts';
 export type { StateTensor } from './checkpoint/state.ts';
 export * from './collectives.ts';
 export type { Augmentation, AugmentationPlan } from './data/augment.ts';
-export type { Dataset, InputType, Split, Task } from './data/dataset.ts';
+export type { Dataset, InputType, Split } from './data/dataset.ts';
 export {
   type ArraysOptions,
   fromArrays,
@@ -71,6 +71,7 @@ export type { Shards } from './data/shards.ts';
 export { firstTrain, limitTrain } from './data/subset.ts';
 export { type SyntheticOptions, synthetic } from './data/synthetic.ts';
 export { standardizeTargets } from './data/targets.ts';
+export type { Task } from './data/task.ts';
 export {
   type DirectBatchNormOptions,
   type DirectGroupNormOptions,

@@ -70,6 +70,7 @@ describe('the curves of a run', () => {
       const validation = {
         loss: epoch / 2,
         accuracy: 1 / epoch,
+        meanIou: Number.NaN,
         count: 9,
         seconds: 1,
         metrics: {},
