@@ -67,6 +67,7 @@ export type { DatasetDescription } from './data/identity.ts';
 export type { DataLayout } from './data/layout.ts';
 export { type MnistOptions, mnist } from './data/mnist.ts';
 export { type OpenOptions, openDataset } from './data/open.ts';
+export { type ScenesOptions, scenes } from './data/scenes.ts';
 export type { Shards } from './data/shards.ts';
 export { firstTrain, limitTrain } from './data/subset.ts';
 export { type SyntheticOptions, synthetic } from './data/synthetic.ts';

@@ -11,7 +11,7 @@ export type FlagText = readonly [name: string, text: string];
 export const dataFlags: readonly FlagText[] = [
   [
     '--data <name|dir>',
-    'mnist, synthetic, or a folder of IDX, CIFAR-10 or npy files (default mnist)',
+    'mnist, synthetic, scenes, or a folder of IDX, CIFAR-10 or npy files (default mnist)',
   ],
   ['--limit <n>', 'Only n training samples, drawn from all'],
 ];
