@@ -186,6 +186,7 @@ export type {
   MetricName,
   Metrics,
   MetricValues,
+  Overlaps,
   PrecisionRecall,
 } from './observe/metric.ts';
 export type {
