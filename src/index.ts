@@ -64,7 +64,7 @@ export type { WeightsSource } from './checkpoint/startWeights.ts';
 export type { StateTensor } from './checkpoint/state.ts';
 export * from './collectives.ts';
 export type { Augmentation, AugmentationPlan } from './data/augment.ts';
-export type { Dataset, InputType, Split, Task } from './data/dataset.ts';
+export type { Dataset, InputType, Split } from './data/dataset.ts';
 export {
   type ArraysOptions,
   fromArrays,
@@ -75,10 +75,12 @@ export type { DatasetDescription } from './data/identity.ts';
 export type { DataLayout } from './data/layout.ts';
 export { type MnistOptions, mnist } from './data/mnist.ts';
 export { type OpenOptions, openDataset } from './data/open.ts';
+export { type ScenesOptions, scenes } from './data/scenes.ts';
 export type { Shards } from './data/shards.ts';
 export { firstTrain, limitTrain } from './data/subset.ts';
 export { type SyntheticOptions, synthetic } from './data/synthetic.ts';
 export { standardizeTargets } from './data/targets.ts';
+export type { Task } from './data/task.ts';
 export {
   type DirectBatchNormOptions,
   type DirectGroupNormOptions,
@@ -231,6 +233,7 @@ export type {
   MetricName,
   Metrics,
   MetricValues,
+  Overlaps,
   PrecisionRecall,
 } from './observe/metric.ts';
 export type {

@@ -13,6 +13,7 @@ export const Purpose = {
   heldOut: 12,
   mix: 7,
   shards: 13,
+  scenes: 14,
 } as const;
 
 const MULTIPLIER_0 = 0xd2511f53;

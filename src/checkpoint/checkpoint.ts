@@ -111,6 +111,7 @@ const shape = z.array(counts);
 const anyNumber = z.custom<number>((value) => typeof value === 'number', 'expected a number');
 const task = z.union([
   z.strictObject({ kind: z.literal('classification'), classes: counts }),
+  z.strictObject({ kind: z.literal('segmentation'), classes: counts, targetShape: shape }),
   z.strictObject({
     kind: z.literal('regression'),
     targetShape: shape,

@@ -6,7 +6,8 @@ import { type Shape, showShape } from '../base/shape.ts';
 import { flag, positive, wholeNumber } from '../base/values.ts';
 
 /** What may happen to a training image. Pixels that come from outside are the dataset's mean, that
- * is, 0 after normalisation. Default of each: not done. */
+ * is, 0 after normalisation. A mask moves with its image; outside it has the label that the loss
+ * ignores, or class 0, the background, where it ignores none. Default of each: not done. */
 export interface Augmentation {
   /** Most pixels by which an image is moved, each way, in each direction. */
   readonly shift?: number;
@@ -18,8 +19,8 @@ export interface Augmentation {
   /** Mix each sample, inputs and target, with another one of its global batch: lambda of it and 1 -
    * lambda of the other, with lambda from Beta(mixup, mixup) for each sample (Zhang et al. 2018,
    * "mixup: beyond empirical risk minimization"). Seed, step and position in the global batch
-   * choose the other one and lambda. Classes become shares of classes, of which the training
-   * accuracy counts the largest one, and weights of samples mix likewise. Above 0. */
+   * choose the other one and lambda. Not with masks. Classes become shares of classes, of which the
+   * training accuracy counts the largest one, and weights of samples mix likewise. Above 0. */
   readonly mixup?: number;
   /** Replace a box of each image by that of another one of its global batch, and the target
    * according to the area: 1 - lambda of the image with lambda from Beta(cutmix, cutmix), around a

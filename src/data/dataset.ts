@@ -5,6 +5,7 @@ import { checkInteger, UsageError } from '../base/errors.ts';
 import { NO_CLASS } from '../base/noClass.ts';
 import { channelsOf, type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { checkDatasetFields } from './datasetFields.ts';
+import { showLabelAt, type Task, targetSize } from './task.ts';
 
 /** How inputs are stored: bytes (value / 255 is what the statistics speak of) or float32. */
 export type InputType = 'u8' | 'f32';
@@ -14,9 +15,10 @@ export interface Split {
   readonly count: number;
   /** count * sizeOf(inputShape) values, channels last. */
   readonly inputs: Uint8Array | Float32Array;
-  /** Classification: one class index per sample. Regression: count * sizeOf(targetShape) floats, in
+  /** Classification: one class index per sample. Segmentation: count * sizeOf(targetShape) of
+   * them. Regression: count * sizeOf(targetShape) floats, in
    * standardized units where the task has a mean and std. A class of -100 stands for none; a loss
-   * that leaves such samples out says so (`ignoreIndex` of cross-entropy). */
+   * that leaves such samples or pixels out says so (`ignoreIndex` of cross-entropy). */
   readonly targets: Int32Array | Float32Array;
   /** How much each sample counts in the loss, at least 0; default all alike. The loss of a step is
    * the weighted mean over its global batch, that of an evaluation over the split, and samples of
@@ -26,18 +28,6 @@ export interface Split {
    * Only shards `by-domain` of training samples look at it. */
   readonly domains?: Int32Array;
 }
-
-/** What is to be learned. */
-export type Task =
-  | { readonly kind: 'classification'; readonly classes: number }
-  | {
-      readonly kind: 'regression';
-      readonly targetShape: Shape;
-      /** With `std`: a target in the data's own units is stored value * std + mean, for each of its
-       * values. Absent where targets are stored as they are. */
-      readonly mean?: readonly number[];
-      readonly std?: readonly number[];
-    };
 
 export interface Dataset {
   readonly name: string;
@@ -64,11 +54,6 @@ export interface Dataset {
 const MAX_CLASSES = 65536;
 const MAX_DOMAINS = 65536;
 
-/** How many target values a sample has: 1 class index, or sizeOf(targetShape) floats. */
-export function targetSize(task: Task): number {
-  return task.kind === 'classification' ? 1 : sizeOf(task.targetShape);
-}
-
 /** Gives the dataset back when it is whole: lengths agree, labels lie within the classes, every
  * float is finite, the statistics fit the channels. Throws a UsageError that names what does
  * not. */
@@ -76,12 +61,11 @@ export function checkDataset(dataset: Dataset): Dataset {
   checkDatasetFields(dataset);
   const { name, inputShape, task, mean, std } = dataset;
   checkShape(`input shape of ${name}`, inputShape);
-  if (task.kind === 'classification') {
+  if (task.kind !== 'regression') {
     checkInteger(`classes of ${name}`, task.classes, 1, MAX_CLASSES);
-  } else {
-    checkShape(`target shape of ${name}`, task.targetShape);
-    checkTargetUnits(name, task);
   }
+  if (task.kind !== 'classification') checkShape(`target shape of ${name}`, task.targetShape);
+  if (task.kind === 'regression') checkTargetUnits(name, task);
   checkInteger(`training samples of ${name}`, dataset.train.count, 1);
   checkInteger(`test samples of ${name}`, dataset.test.count, 0);
   checkSplit(`train of ${name}`, dataset, dataset.train);
@@ -101,7 +85,10 @@ function checkShape(what: string, shape: Shape): void {
   throw new UsageError({ what, given: showShape(shape), allowed: 'whole numbers above 0' });
 }
 
-function checkTargetUnits(name: string, task: Task & { readonly kind: 'regression' }): void {
+function checkTargetUnits(
+  name: string,
+  task: Extract<Task, { readonly kind: 'regression' }>,
+): void {
   const { mean, std } = task;
   if (mean === undefined && std === undefined) return;
   const size = sizeOf(task.targetShape);
@@ -127,7 +114,7 @@ function checkSplit(what: string, dataset: Dataset, split: Split): void {
     bytes: inputType === 'u8',
     length: split.count * sizeOf(inputShape),
   });
-  const isClass = task.kind === 'classification';
+  const isClass = task.kind !== 'regression';
   const Wanted = isClass ? Int32Array : Float32Array;
   checkLength(`targets of ${what}`, split.targets.length, split.count * targetSize(task));
   if (!(split.targets instanceof Wanted)) {
@@ -135,7 +122,7 @@ function checkSplit(what: string, dataset: Dataset, split: Split): void {
     throw new UsageError({ what: `targets of ${what}`, given, allowed: Wanted.name });
   }
   if (split.domains !== undefined) checkDomains(what, split.domains, split.count);
-  if (isClass) checkLabels(what, split.targets, task.classes);
+  if (isClass) checkLabels(what, split.targets, task);
   else checkFinite(`targets of ${what}`, split.targets);
   if (split.weights !== undefined) checkWeights(`weights of ${what}`, split.weights, split.count);
 }
@@ -177,12 +164,17 @@ function checkFinite(what: string, values: Uint8Array | Int32Array | Float32Arra
   }
 }
 
-function checkLabels(what: string, labels: Int32Array | Float32Array, classes: number): void {
+function checkLabels(
+  what: string,
+  labels: Int32Array | Float32Array,
+  task: Exclude<Task, { readonly kind: 'regression' }>,
+): void {
+  const { classes } = task;
   for (let i = 0; i < labels.length; i++) {
     const label = labels[i]!;
     if ((label >= 0 && label < classes) || label === NO_CLASS) continue;
     throw new UsageError({
-      what: `label of sample ${i} in ${what}`,
+      what: `${showLabelAt(task, i)} in ${what}`,
       given: label,
       allowed: `a class from 0 to ${classes - 1}, or ${NO_CLASS} where there is none`,
     });

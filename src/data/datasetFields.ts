@@ -26,15 +26,17 @@ const split = z.looseObject(
   },
   { error: 'an object with count, inputs, targets and, if there are any, weights' },
 );
-const taskKind = oneOf(['classification', 'regression']);
-const TASKS = "{ kind: 'classification', classes } or { kind: 'regression', targetShape }";
+const taskKind = oneOf(['classification', 'segmentation', 'regression']);
+const TASKS =
+  "{ kind: 'classification', classes }, { kind: 'segmentation', classes, targetShape } or " +
+  "{ kind: 'regression', targetShape }";
 const isUnits = (given: unknown): boolean =>
   given === undefined || numbers.safeParse(given).success;
 const task = accept<object>(TASKS, (given) => {
   if (!isObject(given) || !taskKind.safeParse(given.kind).success) return false;
-  return given.kind === 'classification'
-    ? isNumber(given.classes)
-    : shape.safeParse(given.targetShape).success && isUnits(given.mean) && isUnits(given.std);
+  if (given.kind !== 'regression' && !isNumber(given.classes)) return false;
+  if (given.kind === 'classification') return true;
+  return shape.safeParse(given.targetShape).success && isUnits(given.mean) && isUnits(given.std);
 });
 
 const fields = z.looseObject(

@@ -2,6 +2,7 @@
 // off the nesting; what numbers mean, and how they are kept, is as in npy files (npy.ts).
 
 import { UsageError } from '../base/errors.ts';
+import { NO_CLASS } from '../base/noClass.ts';
 import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { showValue } from '../base/show.ts';
@@ -32,7 +33,8 @@ export interface ArraysOptions {
    * byte / 255; everything else becomes float32. */
   readonly inputs: NestedNumbers;
   /** One for each sample. Classes: whole numbers from 0 in plain arrays or arrays of integers, or
-   * one-hot rows. Regression: all others, and all of a Float32Array or Float64Array; [N] or
+   * one-hot rows; with `classes` also masks [N, H, W], a class for each pixel, -100 where there is
+   * none. Regression: all others, and all of a Float32Array or Float64Array; [N] or
    * [N, D], standardized. */
   readonly targets: NestedNumbers;
   /** Of one sample, for flat inputs; default: what the nesting says, of flat inputs
@@ -110,7 +112,7 @@ export function fromArrays(options: ArraysOptions): Dataset {
   const dataset = datasetOf(name, parts.train, parts.test, given.standardizeTargets ?? true);
   const { task } = dataset;
   if (classes === undefined) return dataset;
-  const isKnown = task.kind === 'classification';
+  const isKnown = task.kind !== 'regression';
   if (isKnown && task.classes <= classes) return { ...dataset, task: { ...task, classes } };
   throw new UsageError({
     what: 'targets of fromArrays',
@@ -164,9 +166,12 @@ function partOf(
       hint: 'inputShape, where inputs are flat',
     });
   }
-  const isClass = options.isClass ?? (width === 1 && (targets.areWhole || classes !== undefined));
-  const kept = isClass ? classesOf(targetsName!, targets.values) : floatsOf(targets.values);
-  return { count, inputShape: shape, targetShape: [width], inputs: inputs.values, targets: kept };
+  const isMask = classes !== undefined && targets.shape.length === 3;
+  const isClass =
+    options.isClass ?? (isMask || (width === 1 && (targets.areWhole || classes !== undefined)));
+  const kept = isClass ? classesOf(targetsName!, targets.values, isMask) : floatsOf(targets.values);
+  const targetShape = isMask ? targets.shape.slice(1) : [width];
+  return { count, inputShape: shape, targetShape, inputs: inputs.values, targets: kept };
 }
 
 /** All numbers of a nesting. Throws a {@link UsageError} where it is ragged or has other values. */
@@ -245,8 +250,9 @@ function isWhole(value: number): boolean {
   return Number.isInteger(value) && value >= 0;
 }
 
-function classesOf(what: string, values: Flat['values']): Int32Array {
-  const wrong = values.findIndex((value) => !isWhole(value));
+/** Masks may have pixels of no class. */
+function classesOf(what: string, values: Flat['values'], isMask: boolean): Int32Array {
+  const wrong = values.findIndex((value) => !isWhole(value) && !(isMask && value === NO_CLASS));
   if (wrong < 0) return Int32Array.from(values);
   throw new UsageError({ what: `${what}[${wrong}]`, given: values[wrong], allowed: 'a class' });
 }
@@ -261,11 +267,11 @@ function splitPart(
   count: number,
   { seed = 1, classes }: Pick<ArraysOptions, 'seed' | 'classes'>,
 ): { readonly train: Part; readonly test: Part } {
-  const { targets } = whole;
+  const { targets, targetShape } = whole;
   const task =
-    targets instanceof Int32Array
+    targets instanceof Int32Array && targetShape.length === 1
       ? ({ kind: 'classification', classes: classes ?? 1 + largest(targets) } as const)
-      : ({ kind: 'regression', targetShape: whole.targetShape } as const);
+      : ({ kind: 'regression', targetShape } as const);
   const marks = drawHeldOut({ task, train: { count: whole.count, targets } }, count, seed);
   const indicesOf = (mark: number): Int32Array => {
     const all = Int32Array.from(marks, (_, sample) => sample);

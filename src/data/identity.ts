@@ -3,7 +3,8 @@
 
 import { fnv1a } from '../base/fnv.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
-import { type Dataset, type InputType, type Split, type Task, targetSize } from './dataset.ts';
+import type { Dataset, InputType, Split } from './dataset.ts';
+import { type Task, targetSize } from './task.ts';
 import { weightedSplits } from './weighted.ts';
 
 /** Plain data that tells datasets apart; stored in checkpoints. */
@@ -82,6 +83,9 @@ export function dataDifference(
 
 function copyTask(task: Task): Task {
   if (task.kind === 'classification') return { kind: task.kind, classes: task.classes };
+  if (task.kind === 'segmentation') {
+    return { kind: task.kind, classes: task.classes, targetShape: [...task.targetShape] };
+  }
   const { kind, targetShape, mean, std } = task;
   const isStandard = mean !== undefined && std !== undefined;
   return {
@@ -109,9 +113,11 @@ function showSample({ inputShape, inputType }: DatasetDescription): string {
 }
 
 function showTask({ task }: DatasetDescription): string {
-  return task.kind === 'classification'
-    ? `classification into ${task.classes} classes`
-    : `regression of ${showShape(task.targetShape)}, ${showUnits(task.mean, task.std)}`;
+  if (task.kind === 'classification') return `classification into ${task.classes} classes`;
+  const shape = showShape(task.targetShape);
+  return task.kind === 'segmentation'
+    ? `masks ${shape} of ${task.classes} classes`
+    : `regression of ${shape}, ${showUnits(task.mean, task.std)}`;
 }
 
 function showUnits(mean: readonly number[] | undefined, std: readonly number[] = []): string {

@@ -25,19 +25,20 @@ const FINDERS = [
 /** Classes that no training sample has, and those of them that are tested. */
 function missingClasses(data: Dataset): string | undefined {
   const { task, train, test, name } = data;
-  if (task.kind !== 'classification') return undefined;
+  if (task.kind === 'regression') return undefined;
   const trained = classesIn(train, task.classes);
   const tested = classesIn(test, task.classes);
   const missing = [...trained.keys()].filter((label) => !trained[label]);
   if (missing.length === 0) return undefined;
   const wrong = missing.filter((label) => tested[label]);
+  const what = task.kind === 'segmentation' ? 'pixel' : 'sample';
   const inTest =
     wrong.length === 0
-      ? 'Nor is any test sample.'
-      : `Test samples have ${listed(wrong.map(String))} of them, which a model cannot learn.`;
+      ? `Nor is any test ${what}.`
+      : `Test ${what}s have ${listed(wrong.map(String))} of them, which a model cannot learn.`;
   const isFromOne = missing.length === 1 && missing[0] === 0;
   return (
-    `No training sample of ${name} is of class ${listed(missing.map(String))} (of ` +
+    `No training ${what} of ${name} is of class ${listed(missing.map(String))} (of ` +
     `${task.classes}). ${inTest}${isFromOne ? ' Labels that begin at 1 may be reduced by 1.' : ''}`
   );
 }
@@ -61,7 +62,7 @@ function oneHotTargets(data: Dataset): string | undefined {
 /** Targets in units in which training easily diverges. */
 function largeTargets(data: Dataset): string | undefined {
   const { task, train, name } = data;
-  if (task.kind === 'classification' || task.mean !== undefined) return undefined;
+  if (task.kind !== 'regression' || task.mean !== undefined) return undefined;
   const size = sizeOf(task.targetShape);
   const { mean, std } = floatStatistics(train.targets as Float32Array, size);
   const at = mean.findIndex((m, i) => Math.max(Math.abs(m), std[i]!) > LARGE_TARGETS);
@@ -75,7 +76,7 @@ function largeTargets(data: Dataset): string | undefined {
 
 /** Targets whose units a prediction cannot hold. */
 function roundedPredictions({ task, train, name }: Dataset): string | undefined {
-  if (task.kind === 'classification' || task.mean === undefined) return undefined;
+  if (task.kind !== 'regression' || task.mean === undefined) return undefined;
   const size = task.mean.length;
   const at = task.mean.findIndex((mean, i) => {
     const isOut = outgrowsFloat32(mean, task.std![i]!);

@@ -3,15 +3,17 @@
 
 import { basename, join, resolve } from 'node:path';
 import { UsageError } from '../base/errors.ts';
+import { NO_CLASS } from '../base/noClass.ts';
 import { showShape } from '../base/shape.ts';
 import { listed } from '../base/show.ts';
-import { checkDataset, type Dataset, type Split, type Task } from './dataset.ts';
+import { checkDataset, type Dataset, type Split } from './dataset.ts';
 import { listFolder, readDataFile, showNames, trailing, truncated } from './files.ts';
 import { checkLayout, type DataLayout, toChannelsLast } from './layout.ts';
 import { parseNpyHeader } from './npy-header.ts';
 import { shiftFor, subtractShift } from './shift.ts';
 import { byteStatistics, floatStatistics } from './statistics.ts';
 import { oneHotClasses, standardTargets } from './targets.ts';
+import type { Task } from './task.ts';
 
 /** The contents of a .npy file; `values` in C order. int64 was checked to fit int32. */
 export interface NpyArray {
@@ -20,6 +22,8 @@ export interface NpyArray {
 }
 
 const ITEM_BYTES = { u1: 1, i4: 4, i8: 8, f4: 4, f8: 8 } as const;
+/** What stands for no class in masks of bytes, as in those of PASCAL VOC and Cityscapes. */
+const BYTE_NO_CLASS = 255;
 const MIN_INT32 = -(2n ** 31n);
 const MAX_INT32 = 2n ** 31n - 1n;
 const X_TRAIN = 'x_train.npy';
@@ -58,10 +62,11 @@ function npyWantedBytes(head: Uint8Array, file: string): number {
  * three axes are sequences, and channels first are turned over while loading. y: whole numbers [N],
  * or one-hot floats [N, K], are classes (as many as the largest label + 1, or K), other floats [N]
  * or [N, D] are regression targets of shape [1] or [D], standardized unless that is turned off.
- * domains_train.npy, whole numbers [N], may say where each training sample is from.
- * Whole numbers [N, D] are classes where rows are one-hot, else targets of shape [D] as they are,
- * such as 0 and 1 for labels. weights_train.npy and weights_test.npy, [N], may be there: how much
- * each sample counts. Statistics are those of x_train, per channel. Throws UsageErrors. */
+ * domains_train.npy, whole numbers [N], may say where each training sample is from. Whole numbers
+ * [N, D] are classes where rows are one-hot, else targets of shape [D] as they are, such as 0 and 1
+ * for labels. Whole numbers [N, H, W] are masks, a class for each pixel; in bytes 255 stands for no
+ * class there, and becomes -100. weights_train.npy and weights_test.npy, [N], may be there: how
+ * much each sample counts. Statistics are those of x_train, per channel. Throws UsageErrors. */
 export async function readNpyDataset(
   dir: string,
   options: { readonly layout?: DataLayout; readonly standardizeTargets?: boolean } = {},
@@ -122,7 +127,7 @@ export function looksLikeNpy(names: readonly string[]): boolean {
 export interface Part {
   readonly count: number;
   readonly inputShape: readonly number[];
-  /** Of one sample; [1] for class indices, too. */
+  /** Of one sample; [1] for class indices, too, and [H, W] for masks. */
   readonly targetShape: readonly number[];
   readonly inputs: Uint8Array | Float32Array | Float64Array;
   readonly targets: Int32Array | Float32Array | Float64Array;
@@ -189,6 +194,11 @@ function targetsOf(
     const both = { train: targets as Int32Array, test: tested as Int32Array };
     const classes = 1 + Math.max(largest(both.train), largest(both.test));
     return { ...both, task: { kind: 'classification', classes }, notices: [] };
+  }
+  if (targets instanceof Int32Array && tested instanceof Int32Array && targetShape.length > 1) {
+    const classes = 1 + Math.max(largest(targets), largest(tested));
+    const masks = { kind: 'segmentation', classes, targetShape } as const;
+    return { train: targets, test: tested, task: masks, notices: [] };
   }
   const task = { kind: 'regression', targetShape } as const;
   const asTheyAre = () => {
@@ -264,12 +274,16 @@ async function readPart(
   }
   const { values: inputs, inputShape } = samplesOf(x.values, x.shape, layout, xFile);
   const count = x.shape[0]!;
-  const targets = y.values instanceof Uint8Array ? Int32Array.from(y.values) : y.values;
+  const isMask = y.shape.length === 3;
+  const isBytes = y.values instanceof Uint8Array;
+  const whole = isBytes ? Int32Array.from(y.values) : y.values;
+  const targets = isMask && isBytes ? maskOf(whole as Int32Array, yFile) : whole;
   const isWhole = targets instanceof Int32Array;
   const [, columns] = y.shape;
-  if (y.shape.length < 1 || y.shape.length > 2 || (isWhole && columns === 1)) {
+  const mostAxes = isWhole ? 3 : 2;
+  if (y.shape.length < 1 || y.shape.length > mostAxes || (isWhole && !isMask && columns === 1)) {
     const allowed = isWhole
-      ? '[N] for class indices, [N, D] for D > 1 numbers'
+      ? '[N] for class indices, [N, D] for D > 1 numbers, [N, H, W] for masks'
       : '[N] or [N, D] for floats';
     throw new UsageError({ what: `shape of ${yFile}`, given: y.shape, allowed });
   }
@@ -277,7 +291,27 @@ async function readPart(
     const allowed = `${count}, as in ${xFile}`;
     throw new UsageError({ what: `samples in ${yFile}`, given: y.shape[0], allowed });
   }
-  return { count, inputShape, targetShape: [y.shape[1] ?? 1], inputs, targets };
+  return {
+    count,
+    inputShape,
+    targetShape: y.shape.length < 2 ? [1] : y.shape.slice(1),
+    inputs,
+    targets,
+  };
+}
+
+/** Labels of bytes, among which none is {@link NO_CLASS}. */
+function maskOf(labels: Int32Array, file: string): Int32Array {
+  if (labels.some((label) => label !== 0 && label !== BYTE_NO_CLASS)) {
+    return labels.map((label) => (label === BYTE_NO_CLASS ? NO_CLASS : label));
+  }
+  if (!labels.includes(BYTE_NO_CLASS)) return labels;
+  throw new UsageError({
+    what: `masks in ${file}`,
+    given: `only 0 and ${BYTE_NO_CLASS}`,
+    allowed: `classes from 0, and ${BYTE_NO_CLASS} where there is none`,
+    hint: 'masks // 255 before np.save, for two classes',
+  });
 }
 
 /** The inputs, channels last, and the shape of one of them. */

@@ -11,6 +11,7 @@ import { looksLikeIdx, readIdxDataset } from './idx.ts';
 import { DATA_LAYOUTS, type DataLayout } from './layout.ts';
 import { mnist } from './mnist.ts';
 import { looksLikeNpy, readNpyDataset } from './npy.ts';
+import { scenes } from './scenes.ts';
 import { synthetic } from './synthetic.ts';
 
 interface Format {
@@ -57,15 +58,16 @@ const openSchema = optionsSchema<OpenOptions>()({
   standardizeTargets: flag.exactOptional(),
 });
 
-/** Opens `mnist`, `synthetic` (with its defaults) or a folder, whose files decide the format. A
- * folder that is called `mnist` is meant by `./mnist`. Throws a UsageError that lists what was
- * found and what is understood. */
+/** Opens `mnist`, `synthetic` or `scenes` (with their defaults) or a folder, whose files decide the
+ * format. A folder that is called `mnist` is meant by `./mnist`. Throws a UsageError that lists
+ * what was found and what is understood. */
 export async function openDataset(nameOrDir: string, options: OpenOptions = {}): Promise<Dataset> {
   parseData(text, nameOrDir, 'name or folder of openDataset');
   const example = "openDataset('./data', { layout: 'channelsFirst' })";
   const given = parseOptions('openDataset', openSchema, options, { example });
   if (nameOrDir === 'mnist') return mnist();
   if (nameOrDir === 'synthetic') return synthetic();
+  if (nameOrDir === 'scenes') return scenes();
   const names = await listDataFolder(nameOrDir);
   const matching = FORMATS.filter((format) => format.matches(names));
   if (matching.length === 1) return matching[0]!.read(nameOrDir, given);
@@ -90,7 +92,7 @@ async function listDataFolder(dir: string): Promise<string[]> {
     throw new UsageError({
       what: `the dataset ${dir}`,
       given: error.details.given,
-      allowed: "'mnist', 'synthetic' or a folder of IDX, CIFAR-10 binary or npy files",
+      allowed: "'mnist', 'synthetic', 'scenes' or a folder of IDX, CIFAR-10 binary or npy files",
     });
   }
 }

@@ -3,8 +3,9 @@
 import { checkInteger } from '../base/errors.ts';
 import { Purpose, RandomStream } from '../base/random.ts';
 import { sizeOf } from '../base/shape.ts';
-import { checkDataset, type Dataset, type Split, targetSize } from './dataset.ts';
+import { checkDataset, type Dataset, type Split } from './dataset.ts';
 import { drawHeldOut } from './heldOut.ts';
+import { targetSize } from './task.ts';
 
 /** The draw is the same for everyone who limits the same data to the same count. */
 const DRAW_SEED = 1;

@@ -4,8 +4,9 @@
 
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
-import { checkDataset, type Dataset, type Split, type Task } from './dataset.ts';
+import { checkDataset, type Dataset, type Split } from './dataset.ts';
 import { floatStatistics } from './statistics.ts';
+import type { Task } from './task.ts';
 
 type Floats = Float32Array | Float64Array;
 
@@ -33,7 +34,7 @@ export function standardizeTargets(dataset: Dataset): Dataset {
   checkDataset(dataset);
   const { task, train, test, name } = dataset;
   const what = `standardizeTargets of ${name}`;
-  if (task.kind === 'classification') {
+  if (task.kind !== 'regression') {
     throw new UsageError({ what, given: 'classes', allowed: 'a dataset for regression' });
   }
   if (task.mean !== undefined) {
@@ -51,7 +52,7 @@ export function standardizeTargets(dataset: Dataset): Dataset {
 
 /** Turns outputs, [n, outputs], from standardized units to those of the data, in place. */
 export function toDataUnits(task: Task, outputs: Float32Array): Float32Array {
-  if (task.kind === 'classification' || task.mean === undefined || task.std === undefined) {
+  if (task.kind !== 'regression' || task.mean === undefined || task.std === undefined) {
     return outputs;
   }
   const { mean, std } = task;
@@ -86,6 +87,6 @@ export function oneHotClasses(
 
 /** Whether all targets of a regression are one-hot rows. */
 export function isOneHot(task: Task, { targets }: Split): boolean {
-  if (task.kind === 'classification' || !(targets instanceof Float32Array)) return false;
+  if (task.kind !== 'regression' || !(targets instanceof Float32Array)) return false;
   return oneHotClasses(targets, sizeOf(task.targetShape)) !== undefined;
 }

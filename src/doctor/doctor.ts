@@ -7,6 +7,7 @@ import { checkInteger, UsageError } from '../base/errors.ts';
 import { medianOf } from '../base/median.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { Dataset } from '../data/dataset.ts';
+import { targetSize } from '../data/task.ts';
 import { convertNorm } from '../nn/convert/convertNorm.ts';
 import { explainNorms, type NormExplanation } from '../nn/convert/explainNorms.ts';
 import { isNorm, normKindOf, normsOf, usesRunningStatistics } from '../nn/convert/normLeaf.ts';
@@ -291,11 +292,10 @@ function mean(values: readonly number[]): number {
 function withFewTests(data: Dataset): Dataset {
   const count = Math.min(data.test.count, MAX_TEST_SAMPLES);
   const { inputs, targets, weights } = data.test;
-  const targetLength = data.task.kind === 'regression' ? sizeOf(data.task.targetShape) : 1;
   const test = {
     count,
     inputs: inputs.subarray(0, count * sizeOf(data.inputShape)),
-    targets: targets.subarray(0, count * targetLength),
+    targets: targets.subarray(0, count * targetSize(data.task)),
     ...(weights !== undefined && { weights: weights.subarray(0, count) }),
   };
   return { ...data, test };

@@ -5,64 +5,103 @@ import {
   type ConfusionMatrix,
   type Metric,
   type MetricCounter,
+  type Overlaps,
   ofClasses,
 } from './metric.ts';
 
 /** The share of samples whose class is among the k with the largest outputs. */
 export function topMetric(k: number): Metric {
   return ofClasses((classes) =>
-    k <= classes ? { count: () => countTop(k) } : `${classes} classes`,
+    k <= classes
+      ? { count: (_labels, ignored) => countTop(k, classes, ignored) }
+      : `${classes} classes`,
   );
 }
 
-function countTop(k: number): MetricCounter {
-  let samples = 0;
+function countTop(k: number, classes: number, ignored: number | undefined): MetricCounter {
+  let labels = 0;
   let hits = 0;
   return {
     add(outputs, target) {
-      samples++;
-      if (rankOf(outputs, target[0]!) < k) hits++;
+      for (let i = 0; i < target.length; i++) {
+        if (target[i] === ignored) continue;
+        labels++;
+        if (rankOf(outputs, i * classes, classes, target[i]!) < k) hits++;
+      }
     },
-    value: () => hits / samples,
+    value: () => hits / labels,
   };
 }
 
-/** How many classes come before one: those with a larger output, and earlier ones with the same. */
-function rankOf(outputs: Float32Array, label: number): number {
-  const own = outputs[label]!;
+/** How many classes come before one among the outputs from `from` on: those with a larger output,
+ * and earlier ones with the same. */
+function rankOf(outputs: Float32Array, from: number, classes: number, label: number): number {
+  const own = outputs[from + label]!;
   let before = 0;
-  for (const [c, other] of outputs.entries()) {
+  for (let c = 0; c < classes; c++) {
+    const other = outputs[from + c]!;
     if (other > own || (other === own && c < label)) before++;
   }
   return before;
 }
 
 export const confusion = ofClasses((classes) => ({
-  count: () => countConfusion(classes, (matrix) => matrix),
+  count: (_labels, ignored) => countConfusion(classes, ignored, (matrix) => matrix),
 }));
 
-export const f1 = ofClasses((classes) => ({ count: () => countConfusion(classes, scoresOf) }));
+export const f1 = ofClasses((classes) => ({
+  count: (_labels, ignored) => countConfusion(classes, ignored, scoresOf),
+}));
+
+export const iou = ofClasses((classes) => ({
+  count: (_labels, ignored) => countConfusion(classes, ignored, overlapsOf),
+}));
 
 function countConfusion(
   classes: number,
-  resultOf: (matrix: ConfusionMatrix) => ConfusionMatrix | ClassScores,
+  ignored: number | undefined,
+  resultOf: (matrix: ConfusionMatrix) => ConfusionMatrix | ClassScores | Overlaps,
 ): MetricCounter {
-  const matrix = Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0));
+  const counts = new Float64Array(classes * classes);
   return {
     add(outputs, target) {
-      const row = matrix[target[0]!]!;
-      const predicted = largestOf(outputs);
-      row[predicted] = row[predicted]! + 1;
+      for (let i = 0; i < target.length; i++) {
+        if (target[i] === ignored) continue;
+        const at = target[i]! * classes + largestOf(outputs, i * classes, classes);
+        counts[at] = counts[at]! + 1;
+      }
     },
-    value: () => resultOf(matrix),
+    value: () =>
+      resultOf(
+        Array.from({ length: classes }, (_, row) => [
+          ...counts.subarray(row * classes, (row + 1) * classes),
+        ]),
+      ),
   };
 }
 
-/** The first class with the largest output. */
-function largestOf(outputs: Float32Array): number {
+/** The first class with the largest of the outputs from `from` on. */
+export function largestOf(outputs: Float32Array, from: number, classes: number): number {
   let largest = 0;
-  for (const [c, output] of outputs.entries()) if (output > outputs[largest]!) largest = c;
+  for (let c = 1; c < classes; c++) {
+    if (outputs[from + c]! > outputs[from + largest]!) largest = c;
+  }
   return largest;
+}
+
+/** The share of a matrix's samples that are predicted right. */
+export function accuracyOf(matrix: ConfusionMatrix): number {
+  return sum(matrix.map((row, c) => row[c]!)) / sum(matrix.map(sum));
+}
+
+/** Intersection over union of each class. */
+export function overlapsOf(matrix: ConfusionMatrix): Overlaps {
+  const byClass = matrix.map((row, c) => {
+    const either = sum(row) + sum(matrix.map((other) => other[c]!)) - row[c]!;
+    return row[c]! / either;
+  });
+  const occurring = byClass.filter((share) => !Number.isNaN(share));
+  return { byClass, mean: sum(occurring) / occurring.length };
 }
 
 /** Precision, recall and F1 of each class. */
@@ -103,15 +142,18 @@ export const auc = ofClasses((classes) => {
   };
 });
 
-function countArea(samples: number): MetricCounter {
-  const scores = new Float64Array(samples);
-  const labels = new Uint8Array(samples);
+function countArea(count: number, ignored: number | undefined): MetricCounter {
+  const scores = new Float64Array(count);
+  const labels = new Uint8Array(count);
   let taken = 0;
   return {
     add(outputs, target) {
-      scores[taken] = outputs[1]! - outputs[0]!;
-      labels[taken] = target[0]!;
-      taken++;
+      for (let i = 0; i < target.length; i++) {
+        if (target[i] === ignored) continue;
+        scores[taken] = outputs[2 * i + 1]! - outputs[2 * i]!;
+        labels[taken] = target[i]!;
+        taken++;
+      }
     },
     value: () => areaOf(scores.subarray(0, taken), labels),
   };

@@ -2,8 +2,8 @@
 
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
-import { type Task, targetSize } from '../data/dataset.ts';
-import { auc, confusion, f1, topMetric } from './classMetrics.ts';
+import { labelsOf, type Task, targetSize } from '../data/task.ts';
+import { auc, confusion, f1, iou, topMetric } from './classMetrics.ts';
 import type {
   FittedMetric,
   Metric,
@@ -14,7 +14,7 @@ import type {
 } from './metric.ts';
 import { mae, r2 } from './regressionMetrics.ts';
 
-const METRICS: Readonly<Record<string, Metric>> = { confusion, f1, auc, r2, mae };
+const METRICS: Readonly<Record<string, Metric>> = { confusion, f1, iou, auc, r2, mae };
 const TOP = /^top([1-9]\d{0,4})$/;
 
 /** Throws a {@link UsageError} for a name that no metric has, and for a metric that does not fit
@@ -31,22 +31,25 @@ export interface MetricsCounter {
   values(): Metrics;
 }
 
-/** Counters for a split with these targets. Throws what {@link checkMetrics} throws, and a
- * {@link UsageError} for targets for which a metric is not defined. */
+/** Counters for a split with these targets, without the labels that are `ignored`. Throws what
+ * {@link checkMetrics} throws, and a {@link UsageError} for targets for which a metric is not
+ * defined. */
 export function countMetrics(
   what: string,
   names: readonly MetricName[],
   task: Task,
   targets: Targets,
+  ignored?: number,
 ): MetricsCounter {
   const counters = [...new Set(names)].map((name): readonly [string, MetricCounter] => {
     const metric = fittedMetric(what, name, task);
     const whyNot = metric.refuses?.(targets);
     if (whyNot !== undefined) throw misfit(what, name, whyNot, task);
-    return [name, metric.count(targets.length / targetSize(task))];
+    const labels = (targets.length / targetSize(task)) * labelsOf(task);
+    return [name, metric.count(labels, ignored)];
   });
   const size = targetSize(task);
-  const width = task.kind === 'classification' ? task.classes : size;
+  const width = task.kind === 'regression' ? size : task.classes * size;
   let taken = 0;
   return {
     add(outputs, count, isCounted) {
@@ -84,7 +87,7 @@ function metricOf(what: string, name: string): Metric {
 
 function misfit(what: string, name: string, whyNot: string, task: Task): UsageError {
   const fitting = Object.keys(METRICS).filter((one) => typeof METRICS[one]!(task) !== 'string');
-  const tops = task.kind === 'classification' ? [`top1 to top${task.classes}`] : [];
+  const tops = task.kind === 'regression' ? [] : [`top1 to top${task.classes}`];
   return new UsageError({
     what: `metric '${name}' of ${what}`,
     given: whyNot,

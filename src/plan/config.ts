@@ -2,11 +2,12 @@
 // the trainer starts; everything behind this file takes it as right.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
-import { showShape, sizeOf } from '../base/shape.ts';
+import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import type { AugmentationPlan } from '../data/augment.ts';
-import type { Dataset, Task } from '../data/dataset.ts';
+import type { Dataset } from '../data/dataset.ts';
 import { countHeldOut } from '../data/heldOut.ts';
 import type { Shards } from '../data/shards.ts';
+import { type Task, targetSize } from '../data/task.ts';
 import { weightedSplits } from '../data/weighted.ts';
 import type { NumericMode } from '../kernels/builds.ts';
 import { cutOf } from '../nn/graph/cut.ts';
@@ -126,7 +127,8 @@ export function trainCounts(
 
 /** How many numbers the model has to put out for one sample of this task. */
 export function outputSizeOf(task: Task): number {
-  return task.kind === 'classification' ? task.classes : sizeOf(task.targetShape);
+  const classes = task.kind === 'regression' ? 1 : task.classes;
+  return classes * targetSize(task);
 }
 
 /** More replicas would cost memory before it is known whether the run fits. */
@@ -166,23 +168,32 @@ export function checkRunConfig(config: RunConfig): void {
   updateRules(config.parameterGroups ?? [], parameterNames(graph));
   checkWorkers(config, graph);
   const output = graph.shapes[graph.output]!;
-  if (sizeOf(output) !== outputSizeOf(task)) {
-    throw new UsageError({
-      what: 'output of the model',
-      given: `${showShape(output)} for inputs of ${showShape(inputShape)}`,
-      allowed:
-        task.kind === 'classification'
-          ? `${task.classes}, one for each class`
-          : showShape(task.targetShape),
-      hint: 'another number of outFeatures in its last layer',
-    });
-  }
-  checkLoss(config.loss, task, config.augmentation);
+  checkOutput(output, config.data);
+  checkLoss(config.loss, config.data, config.augmentation);
+}
+
+/** Throws a {@link UsageError} unless a model's output is what the task takes. */
+function checkOutput(output: Shape, { task, inputShape }: DataPlan): void {
+  const isMask = task.kind === 'segmentation';
+  const wanted = isMask ? showShape([...task.targetShape, task.classes]) : undefined;
+  const fits = isMask ? showShape(output) === wanted : sizeOf(output) === outputSizeOf(task);
+  if (fits) return;
+  throw new UsageError({
+    what: 'output of the model',
+    given: `${showShape(output)} for inputs of ${showShape(inputShape)}`,
+    allowed:
+      task.kind === 'classification'
+        ? `${task.classes}, one for each class`
+        : (wanted ?? showShape(task.targetShape)),
+    hint: isMask
+      ? `convolutions that keep the size of images, the last one with ${task.classes} outChannels`
+      : 'another number of outFeatures in its last layer',
+  });
 }
 
 /** Throws a {@link UsageError} where the task has no such measure. */
 export function checkMonitor(monitor: MonitorName, task: Task): void {
-  if (monitor !== 'accuracy' || task.kind === 'classification') return;
+  if (monitor !== 'accuracy' || task.kind !== 'regression') return;
   throw new UsageError({
     what: 'monitor',
     given: "'accuracy' for a regression, which has none",

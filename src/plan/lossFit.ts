@@ -3,10 +3,11 @@
 
 import { UsageError } from '../base/errors.ts';
 import { NO_CLASS } from '../base/noClass.ts';
-import { sizeOf } from '../base/shape.ts';
+import { showShape, sizeOf } from '../base/shape.ts';
 import type { AugmentationPlan } from '../data/augment.ts';
-import type { Dataset, Split, Task } from '../data/dataset.ts';
+import type { Dataset, Split } from '../data/dataset.ts';
 import { isMixing } from '../data/drawMix.ts';
+import { showLabelAt, type Task } from '../data/task.ts';
 import type { TargetForm } from '../nn/layers/loss.ts';
 import { lossesTaking, lossKindOf } from '../nn/layers/lossKinds.ts';
 import type { LossSpec } from '../nn/specs/losses.ts';
@@ -15,11 +16,18 @@ import type { LossSpec } from '../nn/specs/losses.ts';
 const SHARES_TOLERANCE = 1e-4;
 
 function formOf(task: Task): TargetForm {
-  return task.kind === 'classification' ? 'classes' : 'numbers';
+  return ({ classification: 'classes', segmentation: 'masks', regression: 'numbers' } as const)[
+    task.kind
+  ];
 }
 
 /** Throws a {@link UsageError} where a loss cannot be one for such a task and augmentation. */
-export function checkLoss(loss: LossSpec, task: Task, augmentation: AugmentationPlan | null): void {
+export function checkLoss(
+  loss: LossSpec,
+  data: Pick<Dataset, 'task' | 'inputShape'>,
+  augmentation: AugmentationPlan | null,
+): void {
+  const { task } = data;
   const kind = lossKindOf(loss);
   const form = formOf(task);
   if (!kind.takes.includes(form)) {
@@ -29,17 +37,18 @@ export function checkLoss(loss: LossSpec, task: Task, augmentation: Augmentation
       allowed: lossesTaking(form).join(', '),
     });
   }
-  const outputs = task.kind === 'classification' ? task.classes : sizeOf(task.targetShape);
+  const outputs = task.kind === 'regression' ? sizeOf(task.targetShape) : task.classes;
   kind.check?.(loss);
   const weights = kind.outputWeights?.(loss);
   if (weights !== undefined && weights.length !== outputs) {
     throw new UsageError({
       what: `weights of the loss ${loss.kind}`,
       given: `${weights.length} weights`,
-      allowed: `${outputs}, one for each ${form === 'classes' ? 'class' : 'output'}`,
+      allowed: `${outputs}, one for each ${form === 'numbers' ? 'output' : 'class'}`,
     });
   }
   if (kind.range !== undefined && task.kind === 'regression') checkUnits(loss, task);
+  checkMoves(data, augmentation);
   checkIgnored(loss, task, isMixing(augmentation));
   if (loss.kind === 'customLoss' && form === 'classes' && isMixing(augmentation)) {
     throw new UsageError({
@@ -51,7 +60,7 @@ export function checkLoss(loss: LossSpec, task: Task, augmentation: Augmentation
 }
 
 /** Shares and yes or no lose their meaning when they are standardized. */
-function checkUnits(loss: LossSpec, task: Task & { readonly kind: 'regression' }): void {
+function checkUnits(loss: LossSpec, task: Extract<Task, { kind: 'regression' }>): void {
   if (task.mean !== undefined) {
     throw new UsageError({
       what: `targets of the loss ${loss.kind}`,
@@ -69,10 +78,35 @@ function checkUnits(loss: LossSpec, task: Task & { readonly kind: 'regression' }
   });
 }
 
+/** Throws a {@link UsageError} for an augmentation that masks cannot follow. */
+function checkMoves(
+  { task, inputShape }: Pick<Dataset, 'task' | 'inputShape'>,
+  augmentation: AugmentationPlan | null,
+): void {
+  if (task.kind !== 'segmentation' || augmentation === null) return;
+  if (isMixing(augmentation)) {
+    throw new UsageError({
+      what: 'mixup and cutmix',
+      given: 'targets that are masks',
+      allowed: 'a class for each image, or numbers',
+      hint: 'shift (crop) and flip, which move image and mask alike',
+    });
+  }
+  const { targetShape } = task;
+  const isAlike =
+    targetShape.length === 2 && targetShape.every((size, axis) => size === inputShape[axis]);
+  if (isAlike) return;
+  throw new UsageError({
+    what: 'augmentation of images with masks',
+    given: `images ${showShape(inputShape)}, masks ${showShape(targetShape)}`,
+    allowed: 'masks of the size of their images',
+  });
+}
+
 function checkIgnored(loss: LossSpec, task: Task, mixes: boolean): void {
   if (loss.kind !== 'crossEntropy' || loss.ignoreIndex === undefined) return;
   const { ignoreIndex } = loss;
-  if (task.kind !== 'classification' || mixes) {
+  if (task.kind === 'regression' || mixes) {
     throw new UsageError({
       what: 'ignoreIndex of crossEntropy',
       problem: mixes
@@ -96,19 +130,19 @@ export function checkTargets(loss: LossSpec, { name, task, train, test }: Datase
     ['test', test],
   ] as const) {
     const what = `of ${split} of ${name}`;
-    if (task.kind === 'classification') checkLabels(loss, what, samples);
-    else checkNumbers(loss, what, samples, sizeOf(task.targetShape));
+    if (task.kind === 'regression') checkNumbers(loss, what, samples, sizeOf(task.targetShape));
+    else checkLabels(loss, what, samples, task);
   }
 }
 
-function checkLabels(loss: LossSpec, what: string, { targets }: Split): void {
+function checkLabels(loss: LossSpec, what: string, { targets }: Split, task: Task): void {
   if (loss.kind === 'crossEntropy' && loss.ignoreIndex === NO_CLASS) return;
   const at = targets.indexOf(NO_CLASS);
   if (at < 0) return;
   throw new UsageError({
-    what: `label of sample ${at} ${what}`,
+    what: `${showLabelAt(task, at)} ${what}`,
     given: `${NO_CLASS}, no class`,
-    allowed: `a class, or a loss that leaves such samples out`,
+    allowed: `a class, or a loss that leaves such labels out`,
     hint: `crossEntropy({ ignoreIndex: ${NO_CLASS} }) (--ignore-index)`,
   });
 }

@@ -22,19 +22,19 @@ export interface LossRegions {
 /** The weights of classes that count in the sum of weights; not where targets are shares. */
 export function sampleClassWeights(config: RunConfig): readonly number[] | undefined {
   const { loss, data } = config;
-  return loss.kind === 'crossEntropy' && data.task.kind === 'classification'
+  return loss.kind === 'crossEntropy' && data.task.kind !== 'regression'
     ? loss.classWeights
     : undefined;
 }
 
-/** The label whose samples are left out. */
+/** The label whose samples or pixels are left out. */
 export function ignoredLabel({ loss }: RunConfig): number | undefined {
   return loss.kind === 'crossEntropy' ? loss.ignoreIndex : undefined;
 }
 
 /** Whether a sample is right or wrong: classes always are, numbers where the loss says so. */
 export function knowsRight({ loss, data }: RunConfig): boolean {
-  return data.task.kind === 'classification' || lossKindOf(loss).knowsRight;
+  return data.task.kind !== 'regression' || lossKindOf(loss).knowsRight;
 }
 
 /** Whether samples of any split may count differently. */
@@ -54,7 +54,7 @@ export function placeLoss(
   name: string,
 ): LossRegions {
   const { task, inputShape } = config.data;
-  const outputs = outputSizeOf(task);
+  const outputs = task.kind === 'regression' ? outputSizeOf(task) : task.classes;
   const hasOutputWeights = lossKindOf(config.loss).outputWeights?.(config.loss) !== undefined;
   const place = <Type extends 'f32' | 'f64'>(
     isNeeded: boolean,

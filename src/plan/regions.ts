@@ -3,6 +3,7 @@
 // the profile is placed by the files of those.
 
 import type { InputType } from '../data/dataset.ts';
+import { targetSize } from '../data/task.ts';
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import { countRates, hasTrust, keptOf } from '../optim/bindOptimizer.ts';
 import { EPOCH_LENGTH, GRAIN_SUMS, PUBLISHED_LENGTH } from '../reduce/epochSums.ts';
@@ -134,9 +135,8 @@ export function placeControl(
 export function placeData(builder: LayoutBuilder, { data, shards }: RunConfig): DataRegions {
   const { inputShape, inputType, task, countTrain, countTest, mean } = data;
   const { countValidation = 0, weighted = [] } = data;
-  const isClass = task.kind === 'classification';
-  const targetShape = isClass ? [] : task.targetShape;
-  const targetType = isClass ? 'i32' : 'f32';
+  const targetShape = task.kind === 'classification' ? [] : task.targetShape;
+  const targetType = task.kind === 'regression' ? 'f32' : 'i32';
   const writer = 'main';
   const placeSplit = (split: 'train' | 'test' | 'validation', count: number): SplitRegions => ({
     inputs: builder.add({
@@ -276,7 +276,6 @@ export function placeWorker(
   const depth = Math.max(...nodes.map(({ lo, hi }) => treeDepth(hi - lo))) - 1;
   const { narrow, wide } = leafLengths;
   const { task } = config.data;
-  const isClass = task.kind === 'classification';
   return {
     activations: builder.add({
       name: `${name}.activations`,
@@ -313,8 +312,8 @@ export function placeWorker(
     }),
     targets: builder.add({
       name: `${name}.targets`,
-      type: isClass ? 'i32' : 'f32',
-      shape: [capacity, isClass ? 1 : outputSizeOf(task)],
+      type: task.kind === 'regression' ? 'f32' : 'i32',
+      shape: [capacity, targetSize(task)],
       writer,
     }),
     loss: placeLoss(builder, config, capacity, name),

@@ -28,11 +28,11 @@ export interface EpochState {
   readonly correct: number;
   /** Samples that the sums are of. */
   readonly count: number;
-  /** Those of them whose weight is 0. */
+  /** Their labels that do not count: of samples of weight 0, and ignored pixels of masks. */
   readonly leftOut: number;
 }
 
-/** Numbers of a grain: the sum of its losses, its hits, and its samples of weight 0. */
+/** Numbers of a grain: the sum of its losses, its hits, and its labels that do not count. */
 export const GRAIN_SUMS = 3;
 
 /** Binds the fold of the grains' sums, [grain][loss, correct, left out], in place: those of the

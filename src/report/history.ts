@@ -6,6 +6,7 @@ import type { GradientNorms } from '../observe/gradientNorms.ts';
 import type { ConfusionMatrix } from '../observe/metric.ts';
 import type { Progress } from '../runtime/progress.ts';
 import { Curve } from './curve.ts';
+import type { MaskPictures } from './maskPictures.ts';
 
 /** What is known when a run begins. */
 export interface RunFacts {
@@ -29,8 +30,12 @@ export type RunState =
       readonly kind: 'done';
       readonly testLoss: number | null;
       readonly testAccuracy: number | null;
-      /** Of the test samples; absent where there are no classes, or too many to draw. */
+      /** Where targets are masks. */
+      readonly testMeanIou?: number;
+      /** Of the test samples or pixels; absent where there are no classes, or too many to draw. */
       readonly confusion?: ConfusionMatrix;
+      /** Some of the test samples, where targets are masks. */
+      readonly masks?: MaskPictures;
     };
 
 /** A float64 has 16 digits. */
@@ -51,6 +56,7 @@ export class RunHistory {
   readonly accuracy = new Curve();
   readonly validationLoss = new Curve();
   readonly validationAccuracy = new Curve();
+  readonly validationMeanIou = new Curve();
   readonly imagesPerSecond = new Curve();
   readonly learningRate = new Curve();
   readonly layers = new Map<string, LayerCurves>();
@@ -84,7 +90,9 @@ export class RunHistory {
     this.validation = validation;
     this.best = progress.best;
     this.validationLoss.add(step, validation.loss);
-    if (!Number.isNaN(validation.accuracy)) this.validationAccuracy.add(step, validation.accuracy);
+    const { accuracy, meanIou } = validation;
+    if (!Number.isNaN(accuracy)) this.validationAccuracy.add(step, accuracy);
+    if (!Number.isNaN(meanIou)) this.validationMeanIou.add(step, meanIou);
   }
 
   /** Takes the last snapshot step; one that is known already is passed over. */

@@ -52,7 +52,7 @@ export function matrixPlot(title: string, matrix: ConfusionMatrix): string {
       Plot.cell(squares, { ...at, fill: COLOR, fillOpacity: 'share' }),
       Plot.text(counted, {
         ...at,
-        text: ({ count }) => `${count}`,
+        text: ({ count }) => showCount(count),
         fill: ({ share }) => (share > DARK ? '#fff' : 'currentColor'),
       }),
       Plot.frame({ strokeOpacity: 0.3 }),
@@ -60,7 +60,13 @@ export function matrixPlot(title: string, matrix: ConfusionMatrix): string {
     opacity: { type: 'identity' },
   });
   return framed(
-    { title, description: 'Samples by true and predicted class', yLabel: 'true class' },
+    { title, description: 'Counts by true and predicted class', yLabel: 'true class' },
     svg,
   );
+}
+
+/** Counts of pixels have more digits than a square has room for. */
+function showCount(count: number): string {
+  if (count < 10_000) return `${count}`;
+  return count < 1e7 ? `${Math.round(count / 1000)}k` : `${Math.round(count / 1e6)}M`;
 }

@@ -17,6 +17,12 @@ export type Block =
       readonly caption?: string;
     }
   | {
+      readonly kind: 'pictures';
+      readonly rows: readonly (readonly Picture[])[];
+      readonly legend: readonly { readonly color: string; readonly name: string }[];
+      readonly caption: string;
+    }
+  | {
       readonly kind: 'verdict';
       readonly verdict: Verdict;
       readonly claim: string;
@@ -24,6 +30,15 @@ export type Block =
     }
   | { readonly kind: 'figures'; readonly figures: readonly Figure[] }
   | { readonly kind: 'command'; readonly text: string };
+
+/** A picture of few pixels, which are shown as squares. */
+export interface Picture {
+  /** A `data:` address. */
+  readonly address: string;
+  readonly name: string;
+  /** For readers who do not see it. */
+  readonly alt: string;
+}
 
 /** A number that is seen first. */
 export interface Figure {
@@ -81,6 +96,8 @@ function renderBlock(block: Block): string {
       return `<figure>${block.svg}<figcaption>${escapeText(block.caption)}</figcaption></figure>`;
     case 'table':
       return renderTable(block);
+    case 'pictures':
+      return renderPictures(block);
     case 'verdict':
       return renderVerdict(block);
     case 'figures':
@@ -92,6 +109,21 @@ function renderBlock(block: Block): string {
 
 function renderFigure({ name, value }: Figure): string {
   return `<div><dt>${escapeText(name)}</dt><dd>${escapeText(value)}</dd></div>`;
+}
+
+function renderPictures(block: Extract<Block, { readonly kind: 'pictures' }>): string {
+  const { rows, legend, caption } = block;
+  const pictureOf = ({ address, name, alt }: Picture): string =>
+    `<div><img src="${address}" alt="${escapeText(alt)}">${escapeText(name)}</div>`;
+  const shown = rows.map((row) => `<div class="row">${row.map(pictureOf).join('')}</div>`);
+  const colors = legend.map(
+    ({ color, name }) => `<li><span style="background: ${color}"></span>${escapeText(name)}</li>`,
+  );
+  return (
+    `<figure class="pictures"><div>${shown.join('\n')}</div>` +
+    `<ul class="legend">${colors.join('')}</ul>` +
+    `<figcaption>${escapeText(caption)}</figcaption></figure>`
+  );
 }
 
 function renderVerdict(block: Extract<Block, { readonly kind: 'verdict' }>): string {

@@ -5,6 +5,7 @@
 import type { LayerDiagnostics } from '../observe/diagnostics.ts';
 import type { Curve } from './curve.ts';
 import type { RunHistory } from './history.ts';
+import { picturesBlock } from './maskPictures.ts';
 import { matrixPlot } from './matrixPlot.ts';
 import { type Block, type Figure, type Page, renderSections, type Section } from './page.ts';
 import { type LinePlot, linePlot } from './plot.ts';
@@ -38,6 +39,7 @@ function sectionsOf(history: RunHistory): readonly Section[] {
   return [
     nowSection(history),
     trainingSection(history),
+    masksSection(history),
     confusionSection(history),
     normsSection(history),
     gradientsSection(history),
@@ -68,6 +70,9 @@ function nowSection(history: RunHistory): Section {
     if (state.testAccuracy !== null) {
       figures.push({ name: 'test accuracy', value: showShare(state.testAccuracy) });
     }
+    if (state.testMeanIou !== undefined) {
+      figures.push({ name: 'test mIoU', value: showShare(state.testMeanIou) });
+    }
   }
   if (state.kind === 'failed') blocks.push({ kind: 'text', text: `It failed: ${state.message}` });
   if (state.kind === 'stopped') {
@@ -79,12 +84,13 @@ function nowSection(history: RunHistory): Section {
 /** The last validation, and the best epoch so far. */
 function validationFigures({ validation, best }: RunHistory): readonly Figure[] {
   if (validation === undefined) return [];
-  const { loss, accuracy } = validation;
+  const { loss, accuracy, meanIou } = validation;
   return [
     { name: 'validation loss', value: showNumber(loss) },
     ...(Number.isNaN(accuracy)
       ? []
       : [{ name: 'validation accuracy', value: showShare(accuracy) }]),
+    ...(Number.isNaN(meanIou) ? [] : [{ name: 'validation mIoU', value: showShare(meanIou) }]),
     ...(best === undefined || best.epoch === 0
       ? []
       : [{ name: `best epoch by ${best.monitor}`, value: `${best.epoch}` }]),
@@ -92,9 +98,10 @@ function validationFigures({ validation, best }: RunHistory): readonly Figure[] 
 }
 
 function trainingSection(history: RunHistory): Section {
-  const { loss, accuracy, validationLoss, validationAccuracy } = history;
+  const { loss, accuracy, validationLoss, validationAccuracy, validationMeanIou } = history;
   const { imagesPerSecond, learningRate } = history;
   const validated = validationLoss.length > 0;
+  const hasIou = validationMeanIou.length > 0;
   const how = validated
     ? ' Of the validation: over all its samples, at the end of each epoch.'
     : '';
@@ -117,9 +124,10 @@ function trainingSection(history: RunHistory): Section {
         series: [
           { name: 'accuracy', curve: accuracy },
           ...(validated ? [{ name: 'validation', curve: validationAccuracy }] : []),
+          ...(hasIou ? [{ name: 'validation mIoU', curve: validationMeanIou }] : []),
         ],
       },
-      `Share of the samples since the point before that were right.${how}`,
+      `Share of the ${hasIou ? 'pixels' : 'samples'} since the point before that were right.${how}`,
     ),
     plotBlock(
       {
@@ -141,9 +149,16 @@ function trainingSection(history: RunHistory): Section {
   return { heading: 'Training', blocks: blocks.filter((block) => block !== undefined) };
 }
 
+function masksSection({ state }: RunHistory): Section {
+  const masks = state.kind === 'done' ? state.masks : undefined;
+  return { heading: 'Predicted masks', blocks: masks === undefined ? [] : [picturesBlock(masks)] };
+}
+
 function confusionSection({ state }: RunHistory): Section {
-  const heading = 'Test samples by class';
-  if (state.kind !== 'done' || state.confusion === undefined) return { heading, blocks: [] };
+  const isDone = state.kind === 'done';
+  const what = isDone && state.testMeanIou !== undefined ? 'pixels' : 'samples';
+  const heading = `Test ${what} by class`;
+  if (!isDone || state.confusion === undefined) return { heading, blocks: [] };
   const svg = matrixPlot('Confusion matrix', state.confusion);
   const caption = 'Shades are shares of the true class, the sum of a row.';
   return { heading, blocks: [{ kind: 'plot', svg, caption }] };

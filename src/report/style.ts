@@ -31,6 +31,18 @@ figure svg { display: block; width: 100%; max-width: 44rem; height: auto }
 }
 figcaption, caption { color: var(--soft); font-size: .875rem; text-align: left }
 caption { padding-bottom: .4rem }
+.pictures > div {
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 1rem;
+}
+.row { display: grid; grid-template-columns: repeat(3, 1fr); gap: .3rem }
+.row div { color: var(--soft); font-size: .8rem }
+.row img { display: block; width: 100%; height: auto; image-rendering: pixelated }
+.legend { display: flex; flex-wrap: wrap; gap: .3rem 1rem; margin: .8rem 0; padding: 0 }
+.legend { list-style: none; font-size: .875rem }
+.legend span {
+  display: inline-block; width: 1em; height: 1em; margin-right: .4em;
+  border: 1px solid var(--soft); vertical-align: -.15em;
+}
 .scroll { overflow-x: auto; margin: 1rem 0 }
 table { border-collapse: collapse; font-size: .9rem }
 th, td { padding: .3rem .9rem .3rem 0; text-align: left; border-bottom: 1px solid var(--line) }

@@ -4,6 +4,7 @@
 import type { NamedValues } from '../checkpoint/foldNorm.ts';
 import { fillArena, restoreTensors, type StateTensor, stateTensors } from '../checkpoint/state.ts';
 import type { Dataset } from '../data/dataset.ts';
+import { targetSize } from '../data/task.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, viewOf } from '../memory/arena.ts';
 import { outputSizeOf, type RunConfig } from '../plan/config.ts';
@@ -61,9 +62,9 @@ function emptyDataset({ data }: RunConfig): Dataset {
   const inputsOf = (length: number) =>
     inputType === 'u8' ? new Uint8Array(length) : new Float32Array(length);
   const targetsOf = (count: number) =>
-    task.kind === 'classification'
-      ? new Int32Array(count)
-      : new Float32Array(count * outputSizeOf(task));
+    task.kind === 'regression'
+      ? new Float32Array(count * targetSize(task))
+      : new Int32Array(count * targetSize(task));
   return {
     name: 'nothing',
     ...{ inputShape, inputType, task, mean, std },

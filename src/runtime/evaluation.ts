@@ -4,10 +4,11 @@
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
 import { viewOf } from '../memory/arena.ts';
-import type { MetricName, Metrics } from '../observe/metric.ts';
+import { accuracyOf, overlapsOf } from '../observe/classMetrics.ts';
+import type { ConfusionMatrix, MetricName, Metrics } from '../observe/metric.ts';
 import { countMetrics, type MetricsCounter } from '../observe/metrics.ts';
 import type { DataPlan } from '../plan/config.ts';
-import { knowsRight } from '../plan/lossPlan.ts';
+import { ignoredLabel, knowsRight } from '../plan/lossPlan.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import type { SplitName } from '../train/context.ts';
 import type { Network } from './network.ts';
@@ -18,9 +19,14 @@ import type { Team } from './team.ts';
 export interface Evaluation<Name extends MetricName = never> {
   /** Mean over the samples, by their weights. */
   readonly loss: number;
-  /** Share of samples that were right, of those whose weight is not 0; NaN for losses that know no
-   * right and wrong. A sample with several labels is right where all outputs are. */
+  /** Share of samples that were right, of those whose weight is not 0; of masks the share of
+   * pixels, without those that are ignored. NaN for losses that know no right and wrong. A sample
+   * with several labels is right where all outputs are. */
   readonly accuracy: number;
+  /** Of masks the mean over the classes of the intersection of labels and predictions over their
+   * union, both counted in pixels over all samples; without ignored pixels, and without classes
+   * that never occur, neither as a label nor as a prediction. NaN where targets are not masks. */
+  readonly meanIou: number;
   readonly count: number;
   readonly metrics: Metrics<Name>;
   readonly seconds: number;
@@ -55,7 +61,7 @@ export async function evaluateOn<Name extends MetricName>(
   run: EvaluatedRun,
   split: SplitName,
   count: number,
-  counter: MetricsCounter | undefined,
+  { counter, names }: SplitMetrics<Name>,
 ): Promise<Evaluation<Name>> {
   const { plan, memory, team } = run;
   const startMs = performance.now();
@@ -66,10 +72,22 @@ export async function evaluateOn<Name extends MetricName>(
   }
   const samples = viewOf(memory, plan.regions.inference.evaluated);
   const { loss, accuracy } = sumSamples(samples, count);
-  const known = knowsRight(plan.config) ? accuracy : Number.NaN;
-  const metrics = (counter?.values() ?? {}) as Metrics<Name>;
+  const values = (counter?.values() ?? {}) as Metrics;
+  const scores = isOfMasks(plan)
+    ? maskScores(values.confusion)
+    : { accuracy: knowsRight(plan.config) ? accuracy : Number.NaN, meanIou: Number.NaN };
+  const metrics = Object.fromEntries(names.map((name) => [name, values[name]])) as Metrics<Name>;
   const seconds = (performance.now() - startMs) / 1000;
-  return { loss, accuracy: known, count, metrics, seconds };
+  return { loss, ...scores, count, metrics, seconds };
+}
+
+function isOfMasks({ config }: RunPlan): boolean {
+  return config.data.task.kind === 'segmentation';
+}
+
+/** From the pixels by class. */
+function maskScores(matrix: ConfusionMatrix): Pick<Evaluation, 'accuracy' | 'meanIou'> {
+  return { accuracy: accuracyOf(matrix), meanIou: overlapsOf(matrix).mean };
 }
 
 /** Evaluates batch by batch, and counts the outputs of each, for which there is room for one. */
@@ -93,14 +111,23 @@ async function countBatches(
   }
 }
 
-/** Counters of the asked metrics over a split; undefined where there are none. Throws a
- * {@link UsageError} where a metric does not exist or fit. */
-export function counterFor(
+/** What is counted over a split. */
+export interface SplitMetrics<Name extends MetricName> {
+  /** Those that were asked for. */
+  readonly names: readonly Name[];
+  /** Of these and, where targets are masks, `confusion`; undefined where there are none. */
+  readonly counter: MetricsCounter | undefined;
+}
+
+/** Counters of the asked metrics over a split. Throws a {@link UsageError} where a metric does not
+ * exist or fit. */
+export function metricsFor<Name extends MetricName>(
   { plan, memory }: Pick<EvaluatedRun, 'plan' | 'memory'>,
   split: SplitName,
-  names: readonly MetricName[],
-): MetricsCounter | undefined {
-  if (names.length === 0) return undefined;
+  names: readonly Name[],
+): SplitMetrics<Name> {
+  const counted: readonly MetricName[] = isOfMasks(plan) ? [...names, 'confusion'] : names;
+  if (counted.length === 0) return { names, counter: undefined };
   const { data, loss } = plan.config;
   const isOfLabels = data.task.kind === 'regression' && knowsRight(plan.config);
   if (isOfLabels) {
@@ -111,7 +138,9 @@ export function counterFor(
     });
   }
   const targets = viewOf(memory, plan.regions.data[split]!.targets);
-  return countMetrics(`evaluate('${split}')`, names, data.task, targets);
+  const what = `evaluate('${split}')`;
+  const counter = countMetrics(what, counted, data.task, targets, ignoredLabel(plan.config));
+  return { names, counter };
 }
 
 /** Means over the first `count` rows of [loss, correct]; correct is NaN for samples left out. */

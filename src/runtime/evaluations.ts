@@ -2,17 +2,17 @@
 // average.
 
 import type { MetricName } from '../observe/metric.ts';
-import type { MetricsCounter } from '../observe/metrics.ts';
 import { checkInference } from '../plan/feasible.ts';
 import type { SplitName } from '../train/context.ts';
 import { batchesFor, checkAverage, takeAverage, withAverage } from './averaged.ts';
 import { parseEvaluateOptions, parseUseAverageOptions } from './door.ts';
 import {
-  counterFor,
   countSamples,
   type EvaluateOptions,
   type Evaluation,
   evaluateOn,
+  metricsFor,
+  type SplitMetrics,
   type UseAverageOptions,
 } from './evaluation.ts';
 import type { Occupation } from './occupation.ts';
@@ -42,8 +42,8 @@ export class Evaluations {
   ): Promise<Evaluation<Name>> {
     const { weights, batches, metrics = [] } = parseEvaluateOptions(given);
     this.check(split, 'evaluate');
-    const counter = counterFor(this.run.parts(), split, metrics);
-    const evaluated = () => this.now<Name>(split, counter);
+    const counted = metricsFor(this.run.parts(), split, metrics);
+    const evaluated = () => this.now(split, counted);
     const { occupation } = this.run;
     if (weights === 'raw') return occupation.exclusively('evaluate', evaluated);
     const { plan } = this.run.parts();
@@ -73,9 +73,9 @@ export class Evaluations {
   /** Evaluates a split by the weights as they are. The run must be occupied. */
   now<Name extends MetricName = never>(
     split: SplitName,
-    counter?: MetricsCounter,
+    counted: SplitMetrics<Name> = metricsFor(this.run.parts(), split, []),
   ): Promise<Evaluation<Name>> {
-    return evaluateOn(this.run.parts(), split, this.count(split, 'evaluate'), counter);
+    return evaluateOn(this.run.parts(), split, this.count(split, 'evaluate'), counted);
   }
 
   private count(split: SplitName, what: string): number {

@@ -1,6 +1,7 @@
 // What a fit is asked for, and what it reports: worked out by main from the words and sums that the
 // workers share.
 
+import { labelsOf } from '../data/task.ts';
 import type { DiagnosticsSummary } from '../observe/diagnostics.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
 import type { BestEpoch, MonitorName, ValidationSplit } from '../optim/monitor.ts';
@@ -61,8 +62,9 @@ export interface Progress {
   /** Mean over the epoch's samples so far; NaN before the first step. Where samples have weights,
    * the loss of a step is their weighted mean, and this is the mean over steps by their samples. */
   readonly loss: number;
-  /** Share of the epoch's samples so far that were right, of those whose weight is not 0; NaN for
-   * losses that know no right and wrong. A sample with several labels is right where all outputs
+  /** Share of the epoch's samples so far that were right, of those whose weight is not 0; of masks
+   * the share of pixels, without those that are ignored. NaN for losses that know no right and
+   * wrong. A sample with several labels is right where all outputs
    * are; of one that mixup or cutmix has mixed the class with the largest share counts. */
   readonly accuracy: number;
   /** Of the last step; NaN before the first step. */
@@ -106,7 +108,8 @@ export function progressOf(kind: Progress['kind'], plan: RunPlan, at: FitPositio
   const { first, epochs, scheduleSteps, baseLr } = at;
   const { steps: step, loss, correct, count, leftOut } = at.state;
   const totalSteps = epochs * plan.stepsPerEpoch;
-  const { schedule } = plan.config;
+  const { schedule, data } = plan.config;
+  const labels = labelsOf(data.task);
   const run = { totalSteps: scheduleSteps, stepsPerEpoch: plan.stepsPerEpoch };
   const seconds = at.trainedMs / 1000;
   return {
@@ -118,7 +121,7 @@ export function progressOf(kind: Progress['kind'], plan: RunPlan, at: FitPositio
     totalSteps,
     samples: count,
     loss: loss / count,
-    accuracy: knowsRight(plan.config) ? correct / (count - leftOut) : Number.NaN,
+    accuracy: knowsRight(plan.config) ? correct / (count * labels - leftOut) : Number.NaN,
     learningRate: step === 0 ? Number.NaN : learningRateAt(schedule, baseLr, step - 1, run),
     imagesPerSecond: (samplesUntil(plan, step) - samplesUntil(plan, first)) / seconds,
     seconds,

@@ -161,7 +161,7 @@ export function resolveOptions(
   const data = checkDataset(options.data);
   const shards = checkShards(options.shards ?? 'iid', data);
   const replicas = checkInteger('replicas', options.replicas ?? DEFAULT_REPLICAS, 1);
-  const isClass = data.task.kind === 'classification';
+  const isClass = data.task.kind !== 'regression';
   const globalBatch = globalBatchOf(options, replicas);
   const dropLast = options.dropLast ?? false;
   const grains = checkInteger(

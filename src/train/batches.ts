@@ -5,8 +5,9 @@ import { sizeOf } from '../base/shape.ts';
 import { viewOf } from '../memory/arena.ts';
 import { fillGrains } from '../reduce/grains.ts';
 import { prepareCall } from '../sync/call.ts';
-import { inputLoaderOf, targetCopierOf, type WorkerContext } from './context.ts';
+import { inputLoaderOf, type WorkerContext } from './context.ts';
 import { bindEpochOrder } from './epochOrder.ts';
+import { trainTargetCopierOf } from './masks.ts';
 import { bindMixing } from './mixing.ts';
 import { bindStepWeights } from './weighting.ts';
 
@@ -24,7 +25,7 @@ export function bindBatches(context: WorkerContext): Batches {
   const { plan, worker, memory, member, step, program } = context;
   const { config } = plan;
   const loader = inputLoaderOf(context, plan.regions.data.train.inputs);
-  const copyTarget = targetCopierOf(context, plan.regions.data.train);
+  const copyTarget = trainTargetCopierOf(context);
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
   const order = viewOf(memory, plan.regions.data.order);
   const orderCall = prepareCall({ kind: 'order', length: order.length });

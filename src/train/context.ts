@@ -3,6 +3,7 @@
 
 import { sizeOf } from '../base/shape.ts';
 import { createInputLoader, type InputLoader } from '../data/inputs.ts';
+import { labelsOf, targetSize } from '../data/task.ts';
 import { instantiateKernels } from '../kernels/binaries.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { viewOf } from '../memory/arena.ts';
@@ -11,6 +12,8 @@ import type { StepState } from '../nn/layers/layer.ts';
 import type { BoundLoss } from '../nn/layers/loss.ts';
 import { bindLoss, lossKindOf } from '../nn/layers/lossKinds.ts';
 import { bindProfiler, type Profiler } from '../observe/profile.ts';
+import type { RunConfig } from '../plan/config.ts';
+import { ignoredLabel } from '../plan/lossPlan.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { layerNames } from '../plan/plan.ts';
 import type { SplitRegions } from '../plan/regions.ts';
@@ -50,6 +53,8 @@ export interface WorkerContext {
   readonly correct: Int32Array;
   /** Whether the sample in a slot counts: not where its weight is 0. */
   countsIn(slot: number): boolean;
+  /** How many labels of the sample in a slot are left out of the accuracy. */
+  leftOutOf(slot: number): number;
   /** Runs the model forward over the samples that are loaded. */
   forward(): void;
   /** Runs it backward; `watch` sees how far it is. */
@@ -87,6 +92,7 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
   const { operations } = program;
   const { regions } = worker;
   const weights = regions.loss.weights && viewOf(memory, regions.loss.weights);
+  const countsIn = (slot: number): boolean => weights === undefined || weights[slot] !== 0;
   const loss = bindWorkerLoss({ plan, worker, kernels, memory, step, program });
   return {
     plan,
@@ -102,7 +108,8 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
     profiler,
     losses: viewOf(memory, regions.losses),
     correct: viewOf(memory, regions.correct),
-    countsIn: (slot) => weights === undefined || weights[slot] !== 0,
+    countsIn,
+    leftOutOf: bindLeftOut(plan.config, viewOf(memory, regions.targets), countsIn),
     forward() {
       for (let i = 0; i < operations.length; i++) {
         const operation = operations[i]!;
@@ -122,6 +129,24 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
   };
 }
 
+/** Returns what counts the labels of a slot that are left out: all of a sample without weight, and
+ * the ignored pixels of a mask. */
+function bindLeftOut(
+  config: RunConfig,
+  targets: Int32Array | Float32Array,
+  countsIn: (slot: number) => boolean,
+): (slot: number) => number {
+  const labels = labelsOf(config.data.task);
+  const ignored = labels > 1 ? ignoredLabel(config) : undefined;
+  return (slot) => {
+    if (!countsIn(slot)) return labels;
+    if (ignored === undefined) return 0;
+    let count = 0;
+    for (let i = slot * labels; i < (slot + 1) * labels; i++) if (targets[i] === ignored) count++;
+    return count;
+  };
+}
+
 /** Binds the loss to where a worker has outputs, targets and weights. */
 function bindWorkerLoss({
   plan,
@@ -137,7 +162,7 @@ function bindWorkerLoss({
   if (outputWeights !== undefined) {
     viewOf(memory, outputWeights).set(lossKindOf(spec).outputWeights!(spec)!);
   }
-  const hasClasses = data.task.kind === 'classification';
+  const hasClasses = data.task.kind !== 'regression';
   const numbers = hasClasses ? loss.shares : targets;
   return bindLoss(spec, {
     kernels,
@@ -145,6 +170,7 @@ function bindWorkerLoss({
     step,
     capacity: worker.size.capacity,
     outputLength: sizeOf(output.shape),
+    positions: labelsOf(data.task),
     outputPtr: output.ptr,
     outputGradPtr: output.gradPtr,
     labelsPtr: hasClasses ? targets.offsetBytes : 0,
@@ -179,7 +205,7 @@ export function targetCopierOf(
 ): (sample: number, slot: number) => void {
   const { plan, memory, worker } = context;
   const { task } = plan.config.data;
-  const length = task.kind === 'classification' ? 1 : sizeOf(task.targetShape);
+  const length = targetSize(task);
   const from = viewOf(memory, split.targets);
   const to = viewOf(memory, worker.regions.targets);
   return (sample, slot) => {

@@ -139,7 +139,7 @@ interface StepSums {
 }
 
 function bindStepSums(context: WorkerContext): StepSums {
-  const { plan, worker, memory, step, losses, correct, countsIn } = context;
+  const { plan, worker, memory, step, losses, correct, leftOutOf } = context;
   const { control } = plan.regions;
   const { grains } = worker;
   const countGrains = grains.hi - grains.lo;
@@ -158,7 +158,7 @@ function bindStepSums(context: WorkerContext): StepSums {
         for (let sample = step.grainStart[grain]!; sample < end; sample++) {
           lossSum += losses[sample]!;
           correctCount += correct[sample]!;
-          if (!countsIn(sample)) leftOut++;
+          leftOut += leftOutOf(sample);
         }
         const at = (grains.lo + grain) * GRAIN_SUMS;
         grainSums[at] = lossSum;

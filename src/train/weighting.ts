@@ -1,12 +1,15 @@
-// How much each sample counts in the loss: its weight from the data, 0 where its label is ignored.
+// How much each sample counts in the loss: its weight from the data, 0 where its label is ignored;
+// of a mask the loss leaves out the ignored pixels.
 // The sum that a mean is divided by has the weight of each sample times that of its class, by which
 // the loss itself multiplies. It is of the GLOBAL batch and needed before backward: each worker
 // adds up all samples in their order, so that all have the same bits without a synchronization.
 
+import { labelsOf } from '../data/task.ts';
 import { viewOf } from '../memory/arena.ts';
 import { ignoredLabel, sampleClassWeights } from '../plan/lossPlan.ts';
 import type { SplitRegions } from '../plan/regions.ts';
 import type { WorkerContext } from './context.ts';
+import { type LabelCounter, labelCounterOf, trainLabelCounterOf } from './masks.ts';
 import type { Mixing } from './mixing.ts';
 
 /** Places of the numbers that are handed on in an array: those that a function returns may be
@@ -30,13 +33,13 @@ export function bindStepWeights(
   const { train } = plan.regions.data;
   const numbers = new Float64Array(COUNT_NUMBERS);
   const readWeight = bindSampleWeight(context, train, numbers);
-  const addToTotal = bindTotal(context, train, numbers);
+  const addToTotal = bindTotal(context, train, numbers, trainLabelCounterOf(context));
   return () => {
     numbers[TOTAL] = 0;
     for (let position = 0; position < step.globalCount; position++) {
       const sample = sampleAt(position);
       readWeight(sample, OWN);
-      if (mixing === undefined) addToTotal(sample);
+      if (mixing === undefined) addToTotal(sample, position);
       else {
         const mix = mixing.mixAt(position);
         readWeight(sampleAt(mix.partner), OTHER);
@@ -72,13 +75,13 @@ export function bindSplitWeights(
   const weights = viewOf(memory, region);
   const numbers = new Float64Array(COUNT_NUMBERS);
   const readWeight = bindSampleWeight(context, split, numbers);
-  const addToTotal = bindTotal(context, split, numbers);
+  const addToTotal = bindTotal(context, split, numbers, labelCounterOf(context, split));
   // Once for all evaluations: a split stays as it is.
   let isSummed = false;
   const sum = (): void => {
     for (let sample = 0; sample < count; sample++) {
       readWeight(sample, OWN);
-      addToTotal(sample);
+      addToTotal(sample, 0);
     }
     isSummed = true;
   };
@@ -114,7 +117,9 @@ function bindSampleWeight(
   numbers: Float64Array,
 ): (sample: number, into: number) => void {
   const own = split.weights && viewOf(memory, split.weights);
-  const ignored = ignoredLabel(plan.config);
+  const isMask = plan.config.data.task.kind === 'segmentation';
+  // Of masks pixels are ignored, not samples.
+  const ignored = isMask ? undefined : ignoredLabel(plan.config);
   const targets = viewOf(memory, split.targets);
   return (sample, into) => {
     if (ignored !== undefined && targets[sample] === ignored) numbers[into] = 0;
@@ -122,16 +127,32 @@ function bindSampleWeight(
   };
 }
 
-/** Returns what adds the weight of a sample, which is read, times that of its class to the
- * total. */
+/** Returns what adds the weight of a sample, which is read, times that of its class to the total;
+ * of a mask, whose labels `counter` counts as they are at a position, the mean over its pixels, 0
+ * for ignored ones. */
 function bindTotal(
   { plan, memory }: WorkerContext,
   split: SplitRegions,
   numbers: Float64Array,
-): (sample: number) => void {
+  counter: LabelCounter | undefined,
+): (sample: number, position: number) => void {
   const weights = sampleClassWeights(plan.config);
   const classWeights = weights && Float64Array.from(weights);
   const targets = viewOf(memory, split.targets);
+  if (counter !== undefined) {
+    const labels = labelsOf(plan.config.data.task);
+    const ignored = ignoredLabel(plan.config);
+    return (sample, position) => {
+      if (numbers[OWN] === 0) return;
+      const counts = counter(sample, position);
+      // Whole numbers first: no bit depends on where in the mask a label is.
+      let mass = 0;
+      for (let c = 0; c < counts.length; c++) {
+        if (c !== ignored) mass += counts[c]! * (classWeights === undefined ? 1 : classWeights[c]!);
+      }
+      numbers[TOTAL] = numbers[TOTAL]! + numbers[OWN]! * (mass / labels);
+    };
+  }
   return (sample) => {
     const weight = numbers[OWN]!;
     if (weight === 0) return;

@@ -4,7 +4,12 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sequential } from '../../src/nn/models/compose.ts';
+import { relu } from '../../src/nn/specs/activations.ts';
+import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { syncbn } from '../support/cli.ts';
+import { folderOf, npyBytes } from '../support/dataFiles.ts';
 
 const tiny = ['train', '--data', 'synthetic', '--limit', '256', '--model', 'refnet'];
 
@@ -35,6 +40,54 @@ describe('syncbn train --report', () => {
     for (const text of [...parts, 'Confusion matrix']) expect(html).toContain(text);
     expect(html).toContain('refnet on synthetic');
     expect(/undefined|>NaN</.test(html)).toBe(false);
+  });
+
+  it('shows predicted masks and tells their mean IoU, which eval finds again', async () => {
+    const pixelsOf = (count: number) =>
+      Uint8Array.from({ length: count * 48 }, (_, i) => ((i * i * 7) % 11) * 23);
+    const masksOf = (count: number) =>
+      pixelsOf(count).map((value, i) => (i % 13 === 5 ? 255 : Number(value > 110)));
+    const image = (count: number) => npyBytes('|u1', [count, 6, 8], pixelsOf(count));
+    const mask = (count: number) => npyBytes('|u1', [count, 6, 8], masksOf(count));
+    const data = await folderOf({
+      ...{ 'x_train.npy': image(24), 'y_train.npy': mask(24) },
+      ...{ 'x_test.npy': image(5), 'y_test.npy': mask(5) },
+    });
+    const model = join(folder, 'masks.json');
+    const layers = [conv2d(1, 8, { kernel: 3, padding: 1 }), batchNorm(8), relu()];
+    await writeFile(model, JSON.stringify(sequential([...layers, conv2d(8, 2, { kernel: 1 })])));
+    const [path, checkpoint] = [join(folder, 'masks.html'), join(folder, 'masks.ckpt')];
+    const files = ['--report', path, '--checkpoint', checkpoint];
+    const run = ['--batch', '8', '--epochs', '6', '--lr', '0.3', '--ignore-index', '-100'];
+    const moves = ['--flip', '--shift', '1', '--validate', 'test', '--json'];
+    const trained = await syncbn([
+      ...['train', '--data', data, '--model', model, '--replicas', '2'],
+      ...[...run, ...moves, ...files],
+    ]);
+    expect([trained.code, trained.stderr]).toEqual([0, '']);
+    const epochs = trained.events.filter(({ event }) => event === 'epoch');
+    const ious = epochs.map(({ validation }) => (validation as { meanIou: number }).meanIou);
+    const done = trained.events.find(({ event }) => event === 'done')!;
+    expect(ious.at(-1)).toBeGreaterThan(ious[0]!);
+    expect(done.testMeanIou).toBe(ious.at(-1));
+    const html = readFileSync(path, 'utf8');
+    for (const text of [
+      'Predicted masks',
+      'test mIoU',
+      'validation mIoU',
+      'Test pixels by class',
+    ]) {
+      expect(html).toContain(text);
+    }
+    expect(html.match(/<img src="data:image\/png;base64,/g)).toHaveLength(15);
+    expect(html).toContain('not counted');
+    const args = ['eval', '--checkpoint', checkpoint, '--data', data, '--metrics', 'iou', '--json'];
+    const [evaluated] = (await syncbn(args)).events;
+    const { testMeanIou, testAccuracy, weightsHash } = done;
+    expect(evaluated).toMatchObject({
+      ...{ testMeanIou, testAccuracy, weightsHash },
+      metrics: { iou: { mean: testMeanIou } },
+    });
   });
 
   it('writes the page of a run that was stopped', async () => {

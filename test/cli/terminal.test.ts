@@ -157,6 +157,19 @@ describe('on a terminal', () => {
     expect(texts.err).toBe('syncbn: a disk is full\n');
   });
 
+  it('the mean IoU of masks is told of each validation and at the end', () => {
+    const { screen, texts } = screenOf(false);
+    const sink = terminalSink(screen);
+    const validation = { loss: 0.25, accuracy: 0.875, meanIou: 0.4321, count: 9, seconds: 1 };
+    sink.take({ ...progress, event: 'epoch', validation });
+    sink.take({ ...done, averageLoss: 1, averageAccuracy: 1, averageMeanIou: 0.1234 });
+    sink.take({ ...done, testMeanIou: 0.3456 });
+    sink.close();
+    expect(texts.out).toContain('validation loss 0.2500, acc 87.50 %, mIoU 43.21 %');
+    expect(texts.out).toMatch(/mIoU of the average +\W +12.34 %/);
+    expect(texts.out).toMatch(/test mIoU +\W +34.56 %/);
+  });
+
   it('colors are shown unless NO_COLOR says otherwise', () => {
     const colored = screenOf(true);
     colored.screen.say(paint('green', 'ok'));

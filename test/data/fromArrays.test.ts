@@ -14,6 +14,24 @@ const image = [
 ];
 
 describe('a dataset from arrays', () => {
+  it('has masks where there are classes for each pixel', () => {
+    const inputs = [image, image, image];
+    const targets = [
+      [
+        [0, 1],
+        [-100, 0],
+      ],
+      [Uint8Array.of(1, 1), Uint8Array.of(0, 0)],
+      image.map((row) => row.map(() => 1)),
+    ];
+    const data = fromArrays({ inputs, targets, classes: 3, testSplit: 1 });
+    expect(data.task).toEqual({ kind: 'segmentation', classes: 3, targetShape: [2, 2] });
+    expect([data.train.targets.length, data.test.targets.length]).toEqual([8, 4]);
+    const all = fromArrays({ inputs, targets, classes: 3 });
+    expect([...all.train.targets]).toEqual([0, 1, -100, 0, 1, 1, 0, 0, 1, 1, 1, 1]);
+    expect(() => fromArrays({ inputs, targets, classes: 1 })).toThrow(/got "class 1"/);
+  });
+
   it.each<[string, ArraysOptions, object]>([
     ['rows', { inputs: rows, targets: [0, 1, 2, 0] }, { inputShape: [3] }],
     [

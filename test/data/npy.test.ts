@@ -187,6 +187,24 @@ describe('readNpyDataset', () => {
     expect(data.test.targets).toEqual(Int32Array.of(2));
   });
 
+  it('reads whole numbers [N, H, W] as masks, in bytes 255 as no class', async () => {
+    const masks = (dtype: string, values: ArrayBufferView) => npyBytes(dtype, [2, 2, 1], values);
+    const given = { ...images, 'y_test.npy': npyBytes('|u1', [1, 2, 1], Uint8Array.of(0, 3)) };
+    for (const [train, first] of [
+      [masks('|u1', Uint8Array.of(255, 1, 2, 0)), -100],
+      [masks('<i8', BigInt64Array.of(-100n, 1n, 2n, 0n)), -100],
+    ] as const) {
+      const data = await readNpyDataset(await folderOf({ ...given, 'y_train.npy': train }));
+      expect(data.task).toEqual({ kind: 'segmentation', classes: 4, targetShape: [2, 1] });
+      expect([...data.train.targets]).toEqual([first, 1, 2, 0]);
+      expect([...data.test.targets]).toEqual([0, 3]);
+    }
+    const black = { ...given, 'y_train.npy': masks('|u1', Uint8Array.of(255, 0, 0, 255)) };
+    await expect(readNpyDataset(await folderOf(black))).rejects.toThrow(
+      /^masks in .*: got "only 0 and 255".*masks \/\/ 255/,
+    );
+  });
+
   it('reads the domains of training samples where there are some', async () => {
     const name = 'domains_train.npy';
     const domains = npyBytes('<i8', [2], BigInt64Array.of(4n, 0n));

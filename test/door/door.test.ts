@@ -35,6 +35,13 @@ const isRefusal = (error: unknown) => error instanceof UsageError;
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-door-'));
 const data = synthetic({ train: 8, test: 4, shape: [2, 2, 1], classes: 2 });
 const inputs = () => new Float32Array(4);
+/** Images of bytes. */
+const bytes = () => ({
+  ...data,
+  inputType: 'u8',
+  train: { ...data.train, inputs: new Uint8Array(32) },
+  test: { ...data.test, inputs: new Uint8Array(16) },
+});
 const dataset = () => ({ ...data, train: { ...data.train }, test: { ...data.test } });
 const model = nn.sequential([
   nn.flatten(),
@@ -235,6 +242,7 @@ const exported: Readonly<Record<string, Args>> = {
   mnist: () => [{ dir: join(folder, 'no-such-folder') }],
   normsFor: () => [{}],
   openDataset: () => [join(folder, 'no-such-folder'), { layout: 'channelsFirst' }],
+  scenes: () => [{ train: 2, test: 1, size: 4, objects: 1, scraps: 1, noise: 2, from: bytes() }],
   standardizeTargets: () => [regression()],
   synthetic: () => [{ train: 4, shape: [2, 2, 1], mean: 0, std: [1], separation: 0.5, seed: 1 }],
 };

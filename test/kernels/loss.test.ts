@@ -33,6 +33,8 @@ describe.each(BUILDS)('loss kernels, %s build', (build) => {
     readonly wantGradient?: boolean;
     readonly weights?: Float64Array;
     readonly classWeights?: Float64Array;
+    readonly positions?: number;
+    readonly ignoredLabel?: number;
   }
 
   const placed = (values?: Float64Array): number =>
@@ -45,9 +47,10 @@ describe.each(BUILDS)('loss kernels, %s build', (build) => {
     options: CrossEntropyOptions,
   ) {
     const { classes, labelSmoothing = 0, globalCount = 1, wantGradient = true } = options;
-    const n = logits.length / classes;
+    const { positions = 1, ignoredLabel = -100 } = options;
+    const n = logits.length / classes / positions;
     const hasLabels = targets instanceof Int32Array;
-    const dlogitsPtr = fixture.reserve(n * classes);
+    const dlogitsPtr = fixture.reserve(logits.length);
     const lossPtr = fixture.reserve(n, 8);
     const correctPtr = fixture.reserve(n);
     kernels.softmaxCrossEntropyF32(
@@ -60,14 +63,16 @@ describe.each(BUILDS)('loss kernels, %s build', (build) => {
       placed(options.weights),
       placed(options.classWeights),
       n,
+      positions,
       classes,
+      ignoredLabel,
       labelSmoothing,
       globalCount,
     );
     return {
       loss: fixture.f64(lossPtr, n),
       correct: fixture.i32(correctPtr, n),
-      dlogits: fixture.f32(dlogitsPtr, n * classes),
+      dlogits: fixture.f32(dlogitsPtr, logits.length),
     };
   }
 
@@ -122,10 +127,10 @@ describe.each(BUILDS)('loss kernels, %s build', (build) => {
   });
 
   it.each(SMOOTHINGS)('dlogits equal finite differences, smoothing %d', (labelSmoothing) => {
-    const classes = 5;
-    const labels = Int32Array.of(2);
-    const logits = testValues(classes).map((v) => Math.round(v * 64) / 64);
-    const options = { classes, labelSmoothing };
+    const [classes, positions] = [5, 3];
+    const labels = Int32Array.of(2, 0, 4);
+    const logits = testValues(classes * positions).map((v) => Math.round(v * 64) / 64);
+    const options = { classes, positions, labelSmoothing, ignoredLabel: 0 };
     const { dlogits } = crossEntropy(logits, labels, options);
     const h = 1 / 512;
     logits.forEach((value, c) => {
@@ -172,6 +177,35 @@ describe.each(BUILDS)('loss kernels, %s build', (build) => {
       }
     },
   );
+
+  it.each(SMOOTHINGS)('softmaxCrossEntropy of positions equals its twin, smoothing %d', (share) => {
+    const [n, positions, classes] = [3, 7, 4];
+    const logits = testValues(n * positions * classes, 8);
+    const labels = Int32Array.from({ length: n * positions }, (_, i) => (i * 3) % classes);
+    labels.fill(-100, 2 * positions);
+    const shares = Float32Array.from(logits, (_, i) => ((i * 7) % 5) / 10);
+    const weights = Float64Array.of(0.5, 3, 1);
+    const classWeights = Float64Array.of(1, 0, 2.5, 0.1);
+    for (const [targets, ignoredLabel] of [
+      [labels, -100],
+      [labels.map((label) => Math.abs(label) % 4), 2],
+      [shares, -100],
+    ] as const) {
+      for (const more of [{}, { weights, classWeights }]) {
+        const common = { positions, labelSmoothing: share, ignoredLabel, globalCount: 6, ...more };
+        const found = crossEntropy(logits, targets, { classes, ...common });
+        const expected = room(n, positions * classes);
+        softmaxCrossEntropyRef(expected, logits, targets, { size: classes, ...common });
+        expect(found.correct).toEqual(expected.correct);
+        found.loss.forEach((loss, i) => {
+          expect(loss).toBeCloseTo(expected.loss[i]!, 13);
+        });
+        found.dlogits.forEach((d, i) => {
+          expect(ulps32(d, expected.gradient[i]!, 1 / 6)).toBeLessThanOrEqual(1);
+        });
+      }
+    }
+  });
 
   it('softmaxCrossEntropy of one-hot shares has the bits of labels', () => {
     const logits = testValues(15, 8);

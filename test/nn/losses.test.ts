@@ -20,10 +20,11 @@ function runLoss(
     readonly count: number;
     readonly training?: boolean;
     readonly globalCount?: number;
+    readonly positions?: number;
     readonly mode?: (typeof MODES)[number];
   },
 ) {
-  const { count, training = true, globalCount = count, mode = 'strict' } = options;
+  const { count, training = true, globalCount = count, mode = 'strict', positions = 1 } = options;
   const fixture = fixtures.get(mode)!;
   fixture.reset();
   const step: StepState = {
@@ -44,6 +45,7 @@ function runLoss(
     step,
     capacity: count,
     outputLength: output.length / count,
+    positions,
     outputPtr: fixture.place(output),
     outputGradPtr,
     labelsPtr: targets instanceof Int32Array ? fixture.place(targets) : 0,

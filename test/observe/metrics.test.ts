@@ -1,7 +1,7 @@
 // Metrics against closed forms and against plain loops over all pairs.
 
 import { describe, expect, it } from 'vitest';
-import type { Task } from '../../src/data/dataset.ts';
+import type { Task } from '../../src/data/task.ts';
 import type { MetricName, Targets } from '../../src/observe/metric.ts';
 import { checkMetrics, countMetrics } from '../../src/observe/metrics.ts';
 import { testValues } from '../support/kernelFixture.ts';
@@ -133,7 +133,11 @@ describe('a metric', () => {
   it.each<[MetricName | string, Task, RegExp]>([
     ['confuson', classes(3), /^metric of evaluate: got "confuson", .* f1,.*Try: 'confusion'/],
     ['top0', classes(3), /^metric of evaluate: got "top0"/],
-    ['top4', classes(3), /'top4' of evaluate: got "3 classes", .* top1 to top3, confusion, f1\.?$/],
+    [
+      'top4',
+      classes(3),
+      /'top4' of evaluate: got "3 classes", .* top1 to top3, confusion, f1, iou\.?$/,
+    ],
     ['auc', classes(3), /'auc' of evaluate: got "3 classes, not two"/],
     ['mae', classes(3), /'mae' of evaluate: got "classes, which have no distance"/],
     [

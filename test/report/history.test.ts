@@ -70,6 +70,7 @@ describe('the curves of a run', () => {
       const validation = {
         loss: epoch / 2,
         accuracy: 1 / epoch,
+        meanIou: epoch / 8,
         count: 9,
         seconds: 1,
         metrics: {},
@@ -83,6 +84,7 @@ describe('the curves of a run', () => {
       { x: 8, y: 1 },
     ]);
     expect(history.validationAccuracy.points()[1]).toEqual({ x: 8, y: 0.5 });
+    expect(history.validationMeanIou.points()[1]).toEqual({ x: 8, y: 0.25 });
     const page = renderPage(runPage(history));
     expect(page).toContain('Training and validation loss');
     expect(page).toContain('best epoch by loss');
@@ -170,6 +172,16 @@ describe('the page of a run', () => {
 
   it.each([
     [{ kind: 'done', testLoss: 0.25, testAccuracy: 0.9123 }, ['done', '91.23 %', '0.25']],
+    [
+      {
+        kind: 'done',
+        testLoss: 0.25,
+        testAccuracy: 0.9,
+        testMeanIou: 0.4567,
+        confusion: [[12345]],
+      },
+      ['test mIoU', '45.67 %', 'Test pixels by class', '12k'],
+    ],
     [{ kind: 'failed', message: 'rank 1 <died>' }, ['failed', 'rank 1 &lt;died&gt;']],
     [{ kind: 'stopped' }, ['stopped', 'checkpoint']],
   ] as const)('says how the run ended: $0.kind', (state, texts) => {

@@ -21,7 +21,7 @@ export async function resultOf(options: TrainerOptions): Promise<Result> {
   try {
     let trainLoss = Number.NaN;
     for await (const { loss } of trainer.fit({ epochs: 1 })) trainLoss = loss;
-    const hasClasses = options.data.task.kind === 'classification';
+    const hasClasses = options.data.task.kind !== 'regression';
     const asked = hasClasses ? { metrics: METRICS } : {};
     const { loss: testLoss, metrics } = await trainer.evaluate('test', asked);
     return { hash: trainer.weightsHash(), trainLoss, testLoss, metrics };

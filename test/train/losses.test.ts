@@ -12,6 +12,7 @@ import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { tanh } from '../../src/nn/specs/activations.ts';
+import { conv2d } from '../../src/nn/specs/conv2d.ts';
 import { customLoss } from '../../src/nn/specs/customLoss.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
@@ -33,19 +34,23 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function dataOf({ targets, hasWeights }: GoldenLossRun): Dataset {
   const given = golden[targets];
   const isClass = !('data' in given);
+  const isMask = targets === 'masks' || targets === 'ignoredMasks';
+  const [, height, width] = golden.pixels.shape as [number, number, number];
   const none = isClass ? new Int32Array(0) : new Float32Array(0);
   return {
     name: 'golden',
-    inputShape: [FEATURES],
+    inputShape: isMask ? [height, width, FEATURES] : [FEATURES],
     inputType: 'f32',
-    task: isClass
-      ? { kind: 'classification', classes: OUTPUTS }
-      : { kind: 'regression', targetShape: [OUTPUTS] },
+    task: isMask
+      ? { kind: 'segmentation', classes: OUTPUTS, targetShape: [height, width] }
+      : isClass
+        ? { kind: 'classification', classes: OUTPUTS }
+        : { kind: 'regression', targetShape: [OUTPUTS] },
     mean: new Array<number>(FEATURES).fill(0),
     std: new Array<number>(FEATURES).fill(1),
     train: {
       count: SAMPLES,
-      inputs: golden.inputs.data,
+      inputs: (isMask ? golden.pixels : golden.inputs).data,
       targets: isClass ? Int32Array.from(given) : given.data,
       ...(hasWeights && { weights: golden.sampleWeights.data }),
     },
@@ -63,13 +68,15 @@ function expectNear(found: ArrayLike<number>, exact: Float32Array, what: string)
 
 describe("PyTorch's twenty steps", () => {
   it.each(golden.runs.map((run) => [run.name, run] as const))('%s', async (_name, run) => {
+    const data = dataOf(run);
+    // By pixel, a 1x1 convolution is the linear layer.
+    const layer = (inputs: number, outputs: number) =>
+      data.task.kind === 'segmentation'
+        ? conv2d(inputs, outputs, { kernel: 1, bias: false })
+        : linear(inputs, outputs, { bias: false });
     const options: TrainerOptions = {
-      model: sequential([
-        linear(FEATURES, HIDDEN, { bias: false }),
-        tanh(),
-        linear(HIDDEN, OUTPUTS, { bias: false }),
-      ]),
-      data: dataOf(run),
+      model: sequential([layer(FEATURES, HIDDEN), tanh(), layer(HIDDEN, OUTPUTS)]),
+      data,
       loss: parseLoss(run.spec),
       optimizer: sgd({ lr: golden.lr, momentum: golden.momentum }),
       globalBatch: golden.batch,
@@ -80,9 +87,9 @@ describe("PyTorch's twenty steps", () => {
     const { steps, batch } = golden;
     const perEpoch = Math.ceil(SAMPLES / batch);
     await withOpenRun(options, async ({ trainer, tensors }) => {
-      const values = (name: string) => tensors.find((tensor) => tensor.name === name)!.values;
-      const hidden = values('parameter 0.linear.weight');
-      const output = values('parameter 2.linear.weight');
+      const [hidden, output] = tensors
+        .filter(({ name }) => name.endsWith('.weight') && name.startsWith('parameter'))
+        .map(({ values }) => values) as [Float32Array, Float32Array];
       hidden.set(golden.hidden.data);
       output.set(golden.output.data);
       const epochs = Math.ceil(steps / perEpoch);

@@ -7,8 +7,8 @@ import type { MetricName } from '../../observe/metric.ts';
 import { checkMetrics } from '../../observe/metrics.ts';
 import type { EvalCorrection } from '../../plan/evalCorrection.ts';
 import { Trainer } from '../../runtime/trainer.ts';
-import { known } from '../output/events.ts';
-import { metricRows, metricTables } from '../output/metricTables.ts';
+import { known, meanIouAs } from '../output/events.ts';
+import { metricRows, metricTables, showPercent } from '../output/metricTables.ts';
 import { screen, warn } from '../output/screen.ts';
 import { printRows, printTable } from '../output/tables.ts';
 import { paint } from '../output/text.ts';
@@ -48,15 +48,23 @@ export async function runEval(flags: Flags): Promise<number> {
     if (flags.isSet('average')) await trainer.useAverage(measured);
     else if (batches !== undefined) await trainer.preciseBatchNorm({ batches });
     const evaluation = await trainer.evaluate('test', { metrics });
-    const { loss, accuracy, count, seconds } = evaluation;
+    const { loss, accuracy, meanIou, count, seconds } = evaluation;
     const hash = trainer.weightsHash();
     if (flags.isSet('json')) {
-      const result = { testAccuracy: known(accuracy), testLoss: known(loss), count, seconds };
+      const iou = meanIouAs('testMeanIou', evaluation);
+      const result = {
+        testAccuracy: known(accuracy),
+        testLoss: known(loss),
+        ...iou,
+        count,
+        seconds,
+      };
       const more = metrics.length === 0 ? {} : { metrics: evaluation.metrics };
       screen.sayJson({ event: 'evaluated', ...result, ...more, weightsHash: hash });
     } else {
       printTable([
-        { result: 'test accuracy', value: paint('green', `${(accuracy * 100).toFixed(2)} %`) },
+        { result: 'test accuracy', value: paint('green', showPercent(accuracy)) },
+        ...(Number.isNaN(meanIou) ? [] : [{ result: 'test mIoU', value: showPercent(meanIou) }]),
         { result: 'test loss', value: loss.toFixed(4) },
         { result: 'samples', value: `${count}` },
         ...metricRows(evaluation.metrics),

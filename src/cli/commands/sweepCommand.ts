@@ -103,7 +103,7 @@ async function checkAll(
     // The seed decides nothing of what can be trained.
     const run = flagsOf(flags, { ...settings, seed: seeds[0]! });
     const data = await dataFor(run);
-    if (data.task.kind !== 'classification') metric = 'loss';
+    if (data.task.kind === 'regression') metric = 'loss';
     const plan = await naming(settings, async () => {
       checkTested(data);
       const options = await optionsOf(run, data);
@@ -229,7 +229,7 @@ async function trainOne(flags: Flags, context: RunContext): Promise<RunValues> {
     signal.throwIfAborted();
     const trainMs = performance.now() - startMs;
     const { accuracy, loss } = await trainer.evaluate('test');
-    const isClass = dataset.task.kind === 'classification';
+    const isClass = dataset.task.kind !== 'regression';
     return {
       values: {
         ...(isClass && { testError: 1 - accuracy }),

@@ -7,7 +7,6 @@ import { UsageError } from '../../base/errors.ts';
 import { checkWritable } from '../../base/wholeFile.ts';
 import { chooseBuild } from '../../kernels/builds.ts';
 import { normsOf } from '../../nn/convert/normLeaf.ts';
-import type { ConfusionMatrix } from '../../observe/metric.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
 import { MAX_REPLICAS } from '../../plan/config.ts';
 import { ON_NON_FINITE } from '../../plan/onNonFinite.ts';
@@ -50,6 +49,7 @@ import {
   type ValidationAsked,
   validationFrom,
 } from '../settings/validationFlags.ts';
+import { type MaskSamples, maskSamplesOf, predictMasks } from './maskSamples.ts';
 import type { RunReport } from './runReport.ts';
 import { newestSnapshot } from './snapshots.ts';
 import { fit } from './trainLoop.ts';
@@ -80,6 +80,8 @@ interface Asked {
 interface DataFacts {
   readonly name: string;
   readonly countTest: number;
+  /** Those that a report shows. */
+  readonly shown: MaskSamples | undefined;
 }
 
 interface Plan extends Asked {
@@ -192,7 +194,8 @@ async function startTrainer(
   onNotice: (notice: string) => void,
 ): Promise<{ readonly trainer: Trainer; readonly data: DataFacts }> {
   const [data] = await Promise.all([dataFrom(flags, resumed?.saved.data), loadTrainer()]);
-  const facts = { name: data.name, countTest: data.test.count };
+  const shown = asksForReport(flags) ? maskSamplesOf(data) : undefined;
+  const facts = { name: data.name, countTest: data.test.count, shown };
   if (resumed === undefined) {
     const options = trainerOptionsFrom(flags, data, await modelFrom(flags, data));
     const norm = flags.has('norm') && { norm: normFrom(flags) };
@@ -279,10 +282,9 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
       warn(`syncbn: ${stoppedBy(caught)} after step ${trainer.step}.${where}`);
       return SIGNAL_CODES[caught];
     }
-    const { done, confusion } = await finish(trainer, training, setup);
+    const { done, state } = await finish(trainer, training, setup);
     tell(done);
-    const { testLoss, testAccuracy } = done;
-    end = { kind: 'done', testLoss, testAccuracy, ...(confusion !== undefined && { confusion }) };
+    end = state;
     return signals.caught === undefined ? 0 : SIGNAL_CODES[signals.caught];
   };
   const failing = async (): Promise<number> => {
@@ -369,10 +371,9 @@ async function finish(
   trainer: Trainer,
   training: { readonly imagesPerSecond: number; readonly seconds: number },
   { data, isReported }: RunSetup,
-): Promise<{ readonly done: DoneEvent; readonly confusion: ConfusionMatrix | undefined }> {
+): Promise<{ readonly done: DoneEvent; readonly state: RunState }> {
   const { task } = trainer.config.data;
-  const isDrawn =
-    isReported && task.kind === 'classification' && task.classes <= MOST_DRAWN_CLASSES;
+  const isDrawn = isReported && task.kind !== 'regression' && task.classes <= MOST_DRAWN_CLASSES;
   const metrics = isDrawn ? (['confusion'] as const) : [];
   const hasTest = data.countTest > 0;
   const raw = hasTest ? await trainer.evaluate('test', { metrics }) : undefined;
@@ -381,5 +382,14 @@ async function finish(
       ? await trainer.evaluate('test', { weights: 'average' })
       : undefined;
   const done = doneEvent(training, { raw, average }, trainer.weightsHash());
-  return { done, confusion: isDrawn ? raw?.metrics.confusion : undefined };
+  const confusion = isDrawn ? raw?.metrics.confusion : undefined;
+  const masks = data.shown && (await predictMasks(trainer, data.shown));
+  const { testLoss, testAccuracy, testMeanIou } = done;
+  const state: RunState = {
+    ...{ kind: 'done', testLoss, testAccuracy },
+    ...(testMeanIou !== undefined && { testMeanIou }),
+    ...(confusion !== undefined && { confusion }),
+    ...(masks !== undefined && { masks }),
+  };
+  return { done, state };
 }

@@ -7,6 +7,7 @@ import type { Progress } from '../../runtime/progress.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import {
   known,
+  meanIouAs,
   type ProgressEvent,
   type RunEvent,
   type ValidationScores,
@@ -191,6 +192,8 @@ function eventOf(progress: Progress, end: number): ProgressEvent {
   };
 }
 
-function scoresOf({ loss, accuracy, count, seconds }: Evaluation): ValidationScores {
-  return { loss: known(loss), accuracy: known(accuracy), count, seconds };
+function scoresOf(evaluation: Evaluation): ValidationScores {
+  const { loss, accuracy, count, seconds } = evaluation;
+  const iou = meanIouAs('meanIou', evaluation);
+  return { loss: known(loss), accuracy: known(accuracy), ...iou, count, seconds };
 }

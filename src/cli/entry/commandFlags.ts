@@ -11,7 +11,7 @@ export type FlagText = readonly [name: string, text: string];
 export const dataFlags: readonly FlagText[] = [
   [
     '--data <name|dir>',
-    'mnist, synthetic, or a folder of IDX, CIFAR-10 or npy files (default mnist)',
+    'mnist, synthetic, scenes, or a folder of IDX, CIFAR-10 or npy files (default mnist)',
   ],
   ['--limit <n>', 'Only n training samples, drawn from all'],
 ];
@@ -83,7 +83,7 @@ export const stepFlags: readonly FlagText[] = [
   ],
   ['--label-smoothing <s>', 'Of the cross-entropy (default 0)'],
   ['--class-weights <list>', 'Of the cross-entropy: a weight for each class, such as 1,1,5'],
-  ['--ignore-index <label>', 'Of the cross-entropy: leave out samples with this label'],
+  ['--ignore-index <label>', 'Of the cross-entropy: leave out samples or pixels with this label'],
   ['--mixup <alpha>', 'Augmentation: mix each sample with another one, shares from Beta(alpha)'],
   ['--cutmix <alpha>', 'Augmentation: replace a box of each image by that of another one'],
   ['--shift <n>', 'Augmentation: move images by up to n pixels'],

@@ -62,7 +62,7 @@ const commands: readonly CommandText[] = [
       ['--checkpoint <file>', 'The checkpoint'],
       ['--average', 'The average of the weights that the run keeps, with exact statistics'],
       ['--precise-norm <n>', 'First measure running statistics anew over n training batches'],
-      ['--metrics <list>', 'Also top<k>, confusion, f1, auc; of a regression r2, mae'],
+      ['--metrics <list>', 'Also top<k>, confusion, f1, iou, auc; of a regression r2, mae'],
       ['--eval-correction <a>', 'Weight of a sample in its own statistics, 0 to 1, or auto'],
       ...dataFlags,
       ...moduleFlags,

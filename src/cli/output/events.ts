@@ -66,6 +66,8 @@ export interface ProgressEvent {
 export interface ValidationScores {
   readonly loss: number | null;
   readonly accuracy: number | null;
+  /** Where targets are masks. */
+  readonly meanIou?: number;
   readonly count: number;
   readonly seconds: number;
 }
@@ -91,8 +93,11 @@ export interface DoneEvent {
   readonly event: 'done';
   readonly testAccuracy: number | null;
   readonly testLoss: number | null;
+  /** Where targets are masks. */
+  readonly testMeanIou?: number;
   /** Of the average of the weights, where the run has kept one. */
   readonly averageAccuracy?: number | null;
+  readonly averageMeanIou?: number;
   readonly averageLoss?: number | null;
   readonly imagesPerSecond: number;
   readonly seconds: number;
@@ -167,6 +172,15 @@ export function known(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
+/** The field with the mean IoU of an evaluation; none where it has none. */
+export function meanIouAs<Field extends string>(
+  field: Field,
+  evaluation: Pick<Evaluation, 'meanIou'> | undefined,
+): { readonly [Key in Field]?: number } {
+  const { meanIou = Number.NaN } = evaluation ?? {};
+  return (Number.isNaN(meanIou) ? {} : { [field]: meanIou }) as { [Key in Field]?: number };
+}
+
 /** One JSON object a line on stdout. */
 export function jsonSink(): Sink {
   return {
@@ -212,9 +226,11 @@ export function doneEvent(
     event: 'done',
     testAccuracy: raw === undefined ? null : known(raw.accuracy),
     testLoss: raw === undefined ? null : known(raw.loss),
+    ...meanIouAs('testMeanIou', raw),
     ...(average !== undefined && {
       averageAccuracy: known(average.accuracy),
       averageLoss: known(average.loss),
+      ...meanIouAs('averageMeanIou', average),
     }),
     imagesPerSecond: training.imagesPerSecond,
     seconds: training.seconds,

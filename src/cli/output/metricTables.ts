@@ -1,7 +1,7 @@
 // The metrics of an evaluation as tables: numbers as rows beside loss and accuracy, scores by class
 // and the confusion matrix as tables of their own.
 
-import type { ClassScores, ConfusionMatrix, Metrics } from '../../observe/metric.ts';
+import type { ClassScores, ConfusionMatrix, Metrics, Overlaps } from '../../observe/metric.ts';
 
 /** A matrix of more classes is told by the pairs that are confused most. */
 const MOST_COLUMNS = 20;
@@ -19,14 +19,15 @@ export function metricRows(metrics: Partial<Metrics>): { result: string; value: 
     if (typeof value !== 'number') return [];
     const isShare = name.startsWith('top');
     return [
-      { result: name, value: isShare ? showShare(value) : `${Number(value.toPrecision(6))}` },
+      { result: name, value: isShare ? showPercent(value) : `${Number(value.toPrecision(6))}` },
     ];
   });
 }
 
 /** The metrics that are more than one number. */
-export function metricTables({ f1, confusion }: Partial<Metrics>): readonly MetricTable[] {
+export function metricTables({ f1, iou, confusion }: Partial<Metrics>): readonly MetricTable[] {
   return [
+    ...(iou === undefined ? [] : [overlapsTable(iou)]),
     ...(f1 === undefined ? [] : [scoresTable(f1)]),
     ...(confusion === undefined ? [] : [confusionTable(confusion)]),
   ];
@@ -39,11 +40,20 @@ function scoresTable({ precision, recall, f1, support, macro }: ClassScores): Me
     rows: [
       ...support.map((count, c) => [
         c,
-        ...[precision, recall, f1].map((of) => showShare(of[c]!)),
+        ...[precision, recall, f1].map((of) => showPercent(of[c]!)),
         count,
       ]),
-      ['mean', ...[macro.precision, macro.recall, macro.f1].map(showShare), ''],
+      ['mean', ...[macro.precision, macro.recall, macro.f1].map(showPercent), ''],
     ],
+  };
+}
+
+function overlapsTable({ byClass, mean }: Overlaps): MetricTable {
+  const show = (share: number): string => (Number.isNaN(share) ? 'none' : showPercent(share));
+  return {
+    title: 'Intersection over union by class',
+    head: ['class', 'IoU'],
+    rows: [...byClass.map((share, c) => [c, show(share)]), ['mean', show(mean)]],
   };
 }
 
@@ -70,6 +80,7 @@ function confusedPairs(matrix: ConfusionMatrix): MetricTable {
   };
 }
 
-function showShare(share: number): string {
+/** A share in percent. */
+export function showPercent(share: number): string {
   return `${(share * 100).toFixed(2)} %`;
 }

@@ -13,6 +13,7 @@ import type {
   RunEvent,
   Sink,
   StartEvent,
+  ValidationScores,
 } from './events.ts';
 import { profileTables } from './profileTable.ts';
 import { type Screen, screen } from './screen.ts';
@@ -169,8 +170,14 @@ function epochLine(event: ProgressEvent): string {
   return `epoch ${epoch}/${epochs} (${where}): ${scores}${mark}, ${speed}${end}`;
 }
 
-function showScores({ loss, accuracy }: Pick<ProgressEvent, 'loss' | 'accuracy'>): string {
-  return `loss ${loss === null ? '-' : loss.toFixed(4)}, acc ${showShare(accuracy)}`;
+/** Of training, or a validation. */
+interface Scores extends Pick<ValidationScores, 'loss' | 'accuracy'> {
+  readonly meanIou?: number;
+}
+
+function showScores({ loss, accuracy, meanIou }: Scores): string {
+  const iou = meanIou === undefined ? '' : `, mIoU ${showShare(meanIou)}`;
+  return `loss ${showLoss(loss)}, acc ${showShare(accuracy)}${iou}`;
 }
 
 /** The layer whose shards lie furthest from their sync groups. */
@@ -201,17 +208,24 @@ function showLoss(loss: number | null): string {
   return loss === null ? '-' : loss.toFixed(4);
 }
 
-function averageRows({ averageAccuracy, averageLoss }: DoneEvent): [string, string][] {
+function averageRows(done: DoneEvent): [string, string][] {
+  const { averageAccuracy, averageLoss, averageMeanIou } = done;
   if (averageLoss === undefined || averageAccuracy === undefined) return [];
   return [
     ['accuracy of the average', paint('green', showShare(averageAccuracy))],
+    ...iouRow('mIoU of the average', averageMeanIou),
     ['loss of the average', showLoss(averageLoss)],
   ];
+}
+
+function iouRow(name: string, share: number | undefined): [string, string][] {
+  return share === undefined ? [] : [[name, paint('green', showShare(share))]];
 }
 
 function resultRows(done: DoneEvent, start: StartEvent | undefined): Record<string, string>[] {
   const rows: [string, string][] = [
     ['test accuracy', paint('green', showShare(done.testAccuracy))],
+    ...iouRow('test mIoU', done.testMeanIou),
     ['test loss', showLoss(done.testLoss)],
     ...averageRows(done),
     ['images/s', done.seconds === 0 ? '-' : `${Math.round(done.imagesPerSecond)}`],

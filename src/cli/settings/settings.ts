@@ -13,7 +13,7 @@ import { directConvolutions } from '../../nn/convert/directConvolutions.ts';
 import { NORM_TARGETS, type NormRequest } from '../../nn/convert/normRequest.ts';
 import { NORM_KINDS } from '../../nn/layers/normTraits.ts';
 import type { Stem } from '../../nn/models/blocks.ts';
-import { namedModel } from '../../nn/models/models.ts';
+import { isModelName, modelCard, namedModel } from '../../nn/models/models.ts';
 import { parseModel } from '../../nn/models/parse.ts';
 import { type AllowModules, loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
@@ -163,12 +163,13 @@ function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
     return parseModel(readJson('model', name), `the model in ${name}`);
   }
   const { task, inputShape } = data;
-  if (task.kind !== 'classification') {
+  const ofPixels = isModelName(name) && modelCard(name).of === 'pixel';
+  if (task.kind !== (ofPixels ? 'segmentation' : 'classification')) {
     throw new UsageError({
       what: `--model ${name} on ${data.name}`,
       given: task.kind,
-      allowed: 'data with classes',
-      hint: '--model FILE.json',
+      allowed: ofPixels ? 'data with masks' : 'data with classes',
+      hint: task.kind === 'segmentation' ? '--model unet' : '--model FILE.json',
     });
   }
   const width = flags.number('width', 0);

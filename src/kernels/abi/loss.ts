@@ -5,14 +5,17 @@
 // gradients are rounded once. The strict and the fast build give the same bits.
 
 export interface LossKernels {
-  /** Cross entropy of softmax(logits), logits float32 [N, classes]. The target distribution is t =
-   * (1 - labelSmoothing) p + labelSmoothing / classes (as in PyTorch), with p from targets float32
-   * [N, classes], or, when their pointer is 0, onehot(label) of labels int32 [N] in [0, classes).
-   * With class weights a, float64 [classes] (all 1 when their pointer is 0), loss[n] = -weight[n]
-   * sum t a log softmax, float64 [N], and dlogits = weight[n] (softmax sum(t a) - t a) /
-   * globalCount, float32; not computed when dlogitsPtr is 0. It may be the array of the logits.
-   * correct[n] = 1 iff the first of the largest logits is at the label, or at the first of the
-   * largest targets, int32 [N]. */
+  /** Cross entropy of softmax(logits), logits float32 [N, positions, classes]: the mean over a
+   * sample's positions, such as the pixels of an image, of which a single label has one. The target
+   * distribution of a position is t = (1 - labelSmoothing) p + labelSmoothing / classes (as in
+   * PyTorch), with p from targets float32 [N, positions, classes], or, when their pointer is 0,
+   * onehot(label) of labels int32 [N, positions] in [0, classes). Positions with the label
+   * `ignoredLabel` add 0 and have no gradient; the mean is divided by all positions all the same,
+   * which weights make up for. With class weights a, float64 [classes] (all 1 when their pointer is
+   * 0), loss[n] = -weight[n] sum t a log softmax / positions, float64 [N], and dlogits = weight[n]
+   * (softmax sum(t a) - t a) / positions / globalCount, float32; not computed when dlogitsPtr is 0.
+   * It may be the array of the logits. correct[n] = at how many positions that count the first of
+   * the largest logits is at the label, or at the first of the largest targets, int32 [N]. */
   softmaxCrossEntropyF32(
     logitsPtr: number,
     labelsPtr: number,
@@ -23,7 +26,9 @@ export interface LossKernels {
     weightsPtr: number,
     classWeightsPtr: number,
     countSamples: number,
+    positions: number,
     classes: number,
+    ignoredLabel: number,
     labelSmoothing: number,
     globalCount: number,
   ): void;

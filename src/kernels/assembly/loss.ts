@@ -40,6 +40,58 @@ function weighedTarget(
   return classWeightsPtr ? share * f64.load(classWeightsPtr + (at << 3)) : share;
 }
 
+/** The loss of one row of logits, whose gradient is scaled by `scale`; adds to the flag at
+ * `correctPtr` whether the row is right. */
+function rowCrossEntropy(
+  logitsPtr: usize,
+  targetPtr: usize,
+  label: i32,
+  dlogitsPtr: usize,
+  correctPtr: usize,
+  classWeightsPtr: usize,
+  classes: i32,
+  labelSmoothing: f64,
+  scale: f64,
+): f64 {
+  const spread = labelSmoothing / <f64>classes;
+  const kept = 1 - labelSmoothing;
+  const best = firstHighest(logitsPtr, classes);
+  const top = <f64>f32.load(logitsPtr + ((<usize>best) << 2));
+  let total: f64 = 0;
+  let sum: f64 = 0;
+  for (let c = 0; c < classes; c++) {
+    const value = <f64>f32.load(logitsPtr + ((<usize>c) << 2)) - top;
+    total += expF64(value);
+    sum += value;
+  }
+  const logTotal = logF64(total);
+  let loss: f64 = 0;
+  let mass: f64 = 1;
+  if (!targetPtr && !classWeightsPtr) {
+    loss = logTotal - kept * (<f64>f32.load(logitsPtr + ((<usize>label) << 2)) - top);
+    // Without smoothing a logit of -infinity is allowed, and 0 * infinity must not enter.
+    if (labelSmoothing != 0) loss -= spread * sum;
+  } else {
+    mass = 0;
+    for (let c = 0; c < classes; c++) {
+      const target = weighedTarget(targetPtr, classWeightsPtr, c, label, kept, spread);
+      if (target == 0) continue;
+      mass += target;
+      loss += target * (logTotal - (<f64>f32.load(logitsPtr + ((<usize>c) << 2)) - top));
+    }
+  }
+  i32.store(correctPtr, i32.load(correctPtr) + i32(best == label));
+  if (dlogitsPtr) {
+    for (let c = 0; c < classes; c++) {
+      const value = <f64>f32.load(logitsPtr + ((<usize>c) << 2)) - top;
+      const target = weighedTarget(targetPtr, classWeightsPtr, c, label, kept, spread);
+      const gradient = ((expF64(value) / total) * mass - target) * scale;
+      f32.store(dlogitsPtr + ((<usize>c) << 2), <f32>gradient);
+    }
+  }
+  return loss;
+}
+
 export function softmaxCrossEntropyF32(
   logitsPtr: usize,
   labelsPtr: usize,
@@ -50,64 +102,41 @@ export function softmaxCrossEntropyF32(
   weightsPtr: usize,
   classWeightsPtr: usize,
   countSamples: i32,
+  positions: i32,
   classes: i32,
+  ignoredLabel: i32,
   labelSmoothing: f64,
   globalCount: i32,
 ): void {
   const rowBytes = (<usize>classes) << 2;
-  const gradScale = 1 / <f64>globalCount;
-  const spread = labelSmoothing / <f64>classes;
-  const kept = 1 - labelSmoothing;
-  const isPlain = !targetsPtr && !classWeightsPtr;
+  const gradScale = 1 / <f64>globalCount / <f64>positions;
   for (let n = 0; n < countSamples; n++) {
     const weight = weightOf(weightsPtr, n);
-    if (weight == 0) {
-      f64.store(lossPtr, 0);
-      i32.store(correctPtr, 0);
-      if (dlogitsPtr) memory.fill(dlogitsPtr, 0, rowBytes);
-    } else {
+    let sum: f64 = 0;
+    i32.store(correctPtr, 0);
+    for (let p = 0; p < positions; p++) {
       const label = targetsPtr ? firstHighest(targetsPtr, classes) : i32.load(labelsPtr);
-      const best = firstHighest(logitsPtr, classes);
-      const top = <f64>f32.load(logitsPtr + ((<usize>best) << 2));
-      let total: f64 = 0;
-      let sum: f64 = 0;
-      for (let c = 0; c < classes; c++) {
-        const value = <f64>f32.load(logitsPtr + ((<usize>c) << 2)) - top;
-        total += expF64(value);
-        sum += value;
-      }
-      const logTotal = logF64(total);
-      let loss: f64 = 0;
-      let mass: f64 = 1;
-      if (isPlain) {
-        loss = logTotal - kept * (<f64>f32.load(logitsPtr + ((<usize>label) << 2)) - top);
-        // Without smoothing a logit of -infinity is allowed, and 0 * infinity must not enter.
-        if (labelSmoothing != 0) loss -= spread * sum;
+      if (weight == 0 || (!targetsPtr && label == ignoredLabel)) {
+        if (dlogitsPtr) memory.fill(dlogitsPtr, 0, rowBytes);
       } else {
-        mass = 0;
-        for (let c = 0; c < classes; c++) {
-          const target = weighedTarget(targetsPtr, classWeightsPtr, c, label, kept, spread);
-          if (target == 0) continue;
-          mass += target;
-          loss += target * (logTotal - (<f64>f32.load(logitsPtr + ((<usize>c) << 2)) - top));
-        }
+        sum += rowCrossEntropy(
+          logitsPtr,
+          targetsPtr,
+          label,
+          dlogitsPtr,
+          correctPtr,
+          classWeightsPtr,
+          classes,
+          labelSmoothing,
+          gradScale * weight,
+        );
       }
-      f64.store(lossPtr, loss * weight);
-      i32.store(correctPtr, i32(best == label));
-      if (dlogitsPtr) {
-        const scale = gradScale * weight;
-        for (let c = 0; c < classes; c++) {
-          const value = <f64>f32.load(logitsPtr + ((<usize>c) << 2)) - top;
-          const target = weighedTarget(targetsPtr, classWeightsPtr, c, label, kept, spread);
-          const gradient = ((expF64(value) / total) * mass - target) * scale;
-          f32.store(dlogitsPtr + ((<usize>c) << 2), <f32>gradient);
-        }
-      }
+      if (dlogitsPtr) dlogitsPtr += rowBytes;
+      logitsPtr += rowBytes;
+      if (targetsPtr) targetsPtr += rowBytes;
+      labelsPtr += 4;
     }
-    if (dlogitsPtr) dlogitsPtr += rowBytes;
-    logitsPtr += rowBytes;
-    if (targetsPtr) targetsPtr += rowBytes;
-    labelsPtr += 4;
+    f64.store(lossPtr, (sum / <f64>positions) * weight);
     lossPtr += 8;
     correctPtr += 4;
   }

@@ -42,7 +42,8 @@ function meanOverElements(
   }
 }
 
-/** logits [N, classes]; targets are labels [N] or distributions [N, classes]. */
+/** logits [N, positions, classes]; targets are labels [N, positions], of which `ignoredLabel` is
+ * left out, or distributions [N, positions, classes]. */
 export function softmaxCrossEntropyRef(
   out: LossRefOutput,
   logits: Float32Array,
@@ -50,16 +51,23 @@ export function softmaxCrossEntropyRef(
   options: LossRefOptions & {
     readonly labelSmoothing: number;
     readonly classWeights?: Float64Array;
+    /** Default 1. */
+    readonly positions?: number;
+    readonly ignoredLabel?: number;
   },
 ): void {
-  const { size: classes, labelSmoothing, globalCount, weights, classWeights } = options;
-  for (let n = 0; n < out.loss.length; n++) {
-    const from = n * classes;
-    const weight = weights?.[n] ?? 1;
+  const { size: classes, labelSmoothing, globalCount, classWeights, positions = 1 } = options;
+  out.loss.fill(0);
+  out.correct.fill(0);
+  for (let at = 0; at < out.loss.length * positions; at++) {
+    const n = Math.floor(at / positions);
+    const from = at * classes;
+    const isLeftOut = targets instanceof Int32Array && targets[at] === options.ignoredLabel;
+    const weight = isLeftOut ? 0 : (options.weights?.[n] ?? 1);
     const row = logits.subarray(from, from + classes);
     const given =
       targets instanceof Int32Array
-        ? Float32Array.from(row, (_, c) => (c === targets[n] ? 1 : 0))
+        ? Float32Array.from(row, (_, c) => (c === targets[at] ? 1 : 0))
         : targets.subarray(from, from + classes);
     const top = row.reduce((a, b) => Math.max(a, b));
     const logSum = Math.log(row.reduce((sum, value) => sum + Math.exp(value - top), 0));
@@ -69,13 +77,14 @@ export function softmaxCrossEntropyRef(
     });
     const mass = shares.reduce((sum, share) => sum + share, 0);
     const isRight = row.indexOf(top) === given.indexOf(Math.max(...given));
-    out.correct[n] = weight !== 0 && isRight ? 1 : 0;
-    out.loss[n] = 0;
+    if (weight !== 0 && isRight) out.correct[n]!++;
     for (const [c, share] of shares.entries()) {
       const logSoftmax = row[c]! - top - logSum;
-      if (share !== 0 && weight !== 0) out.loss[n]! -= weight * share * logSoftmax;
+      if (share !== 0 && weight !== 0) {
+        out.loss[n]! -= (weight * share * logSoftmax) / positions;
+      }
       const slope = weight === 0 ? 0 : weight * (mass * Math.exp(logSoftmax) - share);
-      out.gradient[from + c] = slope / globalCount;
+      out.gradient[from + c] = slope / positions / globalCount;
     }
   }
 }

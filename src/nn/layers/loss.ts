@@ -14,13 +14,15 @@ export interface LossBinding {
   readonly step: StepState;
   /** The most samples in any step. */
   readonly capacity: number;
-  /** Outputs of the model for one sample: classes, or predicted numbers. */
+  /** Outputs of the model for one sample: classes of each position, or predicted numbers. */
   readonly outputLength: number;
+  /** Labels of one sample: the pixels of a mask, else 1. */
+  readonly positions: number;
   /** float32 [N, outputLength]. */
   readonly outputPtr: number;
   /** float32 [N, outputLength]; 0 when the gradient is not needed. */
   readonly outputGradPtr: number;
-  /** int32 [N], each in [0, outputLength) or the loss's `ignoreIndex`; 0 where data has numbers. */
+  /** int32 [N, positions], each a class or the loss's `ignoreIndex`; 0 where data has numbers. */
   readonly labelsPtr: number;
   /** float32 [N, outputLength]: targets that are numbers, or, in training, the shares of classes
    * that are mixed; 0 where there are only labels. */
@@ -28,12 +30,13 @@ export interface LossBinding {
   /** float64 [N], scaled so that the mean over the global batch, or the split in evaluation, is the
    * weighted one; 0 where all are 1. */
   readonly weightsPtr: number;
-  /** float64 [outputLength]: what the loss declares as `outputWeights`; 0 where it does not. */
+  /** float64, one for each class or number: what the loss declares as `outputWeights`; 0 where it
+   * does not. */
   readonly outputWeightsPtr: number;
   /** float64 [N]. */
   readonly lossesPtr: number;
-  /** int32 [N]: whether the largest output is the label's, or all outputs are on the right side.
-   * Written by losses that know it. */
+  /** int32 [N]: at how many positions the largest output is the label's, or 1 where all outputs are
+   * on the right side. Written by losses that know it. */
   readonly correctPtr: number;
 }
 
@@ -43,8 +46,8 @@ export interface BoundLoss {
   run(): void;
 }
 
-/** What targets are: one class index a sample, or numbers. */
-export type TargetForm = 'classes' | 'numbers';
+/** What targets are: one class index a sample, or one for each of its positions, or numbers. */
+export type TargetForm = 'classes' | 'masks' | 'numbers';
 
 /** All that is known of a loss. */
 export interface LossKind<Spec extends LossSpec> {

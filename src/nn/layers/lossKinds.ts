@@ -1,5 +1,6 @@
 // What each loss does: one object for each, with all that is known of it.
 
+import { NO_CLASS } from '../../base/noClass.ts';
 import type {
   BinaryCrossEntropySpec,
   CrossEntropySpec,
@@ -12,12 +13,13 @@ import { customLossKind } from './customLoss.ts';
 import type { BoundLoss, LossBinding, LossKind, TargetForm } from './loss.ts';
 
 const crossEntropyKind: LossKind<CrossEntropySpec> = {
-  takes: ['classes', 'numbers'],
+  takes: ['classes', 'masks', 'numbers'],
   knowsRight: true,
   range: 'shares',
   outputWeights: ({ classWeights }) => classWeights,
-  bind({ labelSmoothing }, binding) {
-    const { kernels, step, outputLength, outputPtr, labelsPtr, numbersPtr } = binding;
+  bind({ labelSmoothing, ignoreIndex = NO_CLASS }, binding) {
+    const { kernels, step, positions, outputPtr, labelsPtr, numbersPtr } = binding;
+    const classes = binding.outputLength / positions;
     const { lossesPtr, correctPtr, weightsPtr, outputWeightsPtr } = binding;
     return {
       run() {
@@ -32,7 +34,9 @@ const crossEntropyKind: LossKind<CrossEntropySpec> = {
           weightsPtr,
           outputWeightsPtr,
           step.countSamples,
-          outputLength,
+          positions,
+          classes,
+          ignoreIndex,
           labelSmoothing,
           step.globalCount,
         );

@@ -1,6 +1,6 @@
 // Networks of inverted residuals, as torchvision has them: MobileNetV2 (Sandler et al. 2018),
-// MobileNetV3 small (Howard et al. 2019) and EfficientNet-B0 (Tan and Le 2019). Blocks widen by 1x1,
-// convolve channel by channel, and narrow again; the later two weigh channels by squeeze and
+// MobileNetV3 small (Howard et al. 2019) and EfficientNet-B0 (Tan and Le 2019). Blocks widen by
+// 1x1, convolve channel by channel, and narrow again; the later two weigh channels by squeeze and
 // excitation.
 
 import { hardSigmoid, hardSwish, relu, relu6, sigmoid, silu } from '../specs/activations.ts';

@@ -43,6 +43,8 @@ interface NamedModel {
   readonly description: string;
   /** What it is published for. */
   readonly purpose: ModelPurpose;
+  /** What its outputs are classes of. */
+  readonly of: 'image' | 'pixel';
   readonly takes: readonly ModelOption[];
   build(purpose: Required<ModelPurpose>): SequentialSpec | GraphSpec;
 }
@@ -56,18 +58,21 @@ const MODELS = {
   'mnist-cnn': {
     description: 'two convolutions and two linear layers, the default of the command',
     purpose: MNIST,
+    of: 'image',
     takes: [],
     build: mnistCnn,
   },
   refnet: {
     description: 'three convolutions, the net of the benchmarks',
     purpose: MNIST,
+    of: 'image',
     takes: [],
     build: refnet,
   },
   resnet20: {
     description: 'residual network for CIFAR (He et al. 2016)',
     purpose: CIFAR,
+    of: 'image',
     takes: ['zeroInitResidual'],
     build: resnet20,
   },
@@ -77,6 +82,7 @@ const MODELS = {
   densenet121: {
     description: 'densely connected network of 121 layers (Huang et al. 2017)',
     purpose: IMAGENET,
+    of: 'image',
     takes: SCALED,
     build: ({ inputShape, ...purpose }) => densenet121({ ...purpose, inChannels: inputShape[2]! }),
   },
@@ -89,6 +95,7 @@ const MODELS = {
   unet: {
     description: 'classes of pixels, at full resolution (Ronneberger et al. 2015)',
     purpose: { inputShape: [64, 64, 3], classes: 11 },
+    of: 'pixel',
     takes: ['width'],
     build: unet,
   },
@@ -98,6 +105,7 @@ function resnetModel(name: keyof typeof RESNETS, description: string): NamedMode
   return {
     description,
     purpose: IMAGENET,
+    of: 'image',
     takes: [...SCALED, 'zeroInitResidual'],
     build: ({ inputShape, ...purpose }) =>
       resnet(RESNETS[name], { ...purpose, inChannels: inputShape[2]! }),
@@ -111,6 +119,7 @@ function mobileModel(
   return {
     description,
     purpose: IMAGENET,
+    of: 'image',
     takes: SCALED,
     build: ({ inputShape, ...purpose }) => build({ ...purpose, inChannels: inputShape[2]! }),
   };
@@ -119,10 +128,15 @@ function mobileModel(
 export type ModelName = keyof typeof MODELS;
 export const MODEL_NAMES = Object.keys(MODELS) as readonly ModelName[];
 
+/** Whether a model has this name. */
+export function isModelName(name: string): name is ModelName {
+  return Object.hasOwn(MODELS, name);
+}
+
 /** What a model is, in a few words, and what it is published for. */
-export function modelCard(name: ModelName): Pick<NamedModel, 'description' | 'purpose'> {
-  const { description, purpose } = MODELS[name];
-  return { description, purpose };
+export function modelCard(name: ModelName): Pick<NamedModel, 'description' | 'purpose' | 'of'> {
+  const { description, purpose, of } = MODELS[name];
+  return { description, purpose, of };
 }
 
 const MAX_WIDTH = 16;
@@ -143,7 +157,7 @@ type SequenceName = 'mnist-cnn' | 'refnet' | 'resnet20';
 export function namedModel(name: SequenceName, purpose: ModelPurpose): SequentialSpec;
 export function namedModel(name: string, purpose: ModelPurpose): SequentialSpec | GraphSpec;
 export function namedModel(name: string, purpose: ModelPurpose): SequentialSpec | GraphSpec {
-  if (!MODEL_NAMES.includes(name as ModelName)) {
+  if (!isModelName(name)) {
     throw new UsageError({
       what: 'name of a model',
       given: name,
@@ -162,7 +176,7 @@ export function namedModel(name: string, purpose: ModelPurpose): SequentialSpec 
       hint: 'a model of your own for this data',
     });
   }
-  const model: NamedModel = MODELS[name as ModelName];
+  const model: NamedModel = MODELS[name];
   const changed = { zeroInitResidual, width: width !== 1, stem: checked.stem !== undefined };
   for (const [option, isChanged] of Object.entries(changed)) {
     if (!isChanged || model.takes.includes(option as ModelOption)) continue;

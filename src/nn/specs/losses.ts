@@ -7,8 +7,8 @@ import { optionsSchema, parseKind, parseOptions } from '../../base/parse.ts';
 import { anything, listOf, positive, share, text, wholeNumber } from '../../base/values.ts';
 import { type CustomLossSpec, customLossSpec } from './customLoss.ts';
 
-/** Softmax and cross entropy, PyTorch's CrossEntropyLoss. Targets are classes, or the shares of all
- * classes. */
+/** Softmax and cross entropy, PyTorch's CrossEntropyLoss. Targets are classes, one for each sample
+ * or each pixel, or the shares of all classes. */
 export interface CrossEntropySpec {
   readonly kind: 'crossEntropy';
   /** This share of the target distribution is spread evenly over all classes. */
@@ -55,13 +55,14 @@ export interface CrossEntropyOptions {
   /** This share of the target distribution is spread evenly over all classes, from 0 to 1; default
    * 0. */
   readonly labelSmoothing?: number;
-  /** A weight for each class, at least 0: the loss of a sample counts as much as its class, and the
-   * mean is divided by the sum of these weights over the global batch. Where targets are shares of
-   * classes, also by mixup and cutmix, the weights scale the terms of the sum over the classes and
-   * the mean is over samples. Default all 1. */
+  /** A weight for each class, at least 0: the loss of a sample, or of a pixel of a mask, counts as
+   * much as its class, and the mean is divided by the sum of these weights over the global batch.
+   * Where targets are shares of classes, also by mixup and cutmix, the weights scale the terms of
+   * the sum over the classes and the mean is over samples. Default all 1. */
   readonly classWeights?: readonly number[];
-  /** Samples with this label are left out of loss and accuracy: -100, which stands for no class, or
-   * one of the classes. Not with mixup or cutmix. Default none. */
+  /** Samples, or pixels of masks, with this label are left out of loss and accuracy: -100, which
+   * stands for no class, or one of the classes. The mean is over those that are left, as many as
+   * the global batch has. Not with mixup or cutmix. Default none. */
   readonly ignoreIndex?: number;
 }
 
@@ -91,8 +92,10 @@ const crossEntropySchema = optionsSchema<CrossEntropyOptions>()({
 });
 
 /** Cross entropy of softmax(output), -sum t log softmax(output), with t the target distribution:
- * PyTorch's CrossEntropyLoss, whose mean is over the weights of the global batch. A batch without
- * any weight has loss 0 and no gradient, where PyTorch has NaN. Throws a {@link UsageError}. */
+ * PyTorch's CrossEntropyLoss, whose mean is over the weights of the global batch. Where targets are
+ * masks, [H, W], it is that of each pixel, outputs are [H, W, classes], and the mean is over
+ * pixels. A batch without any weight has loss 0 and no gradient, where PyTorch has NaN. Throws a
+ * {@link UsageError}. */
 export function crossEntropy(options: CrossEntropyOptions = {}): CrossEntropySpec {
   const example = 'crossEntropy({ labelSmoothing: 0.1 })';
   const given = parseOptions('crossEntropy', crossEntropySchema, options, { example });

@@ -183,7 +183,14 @@ export interface GoldenLossRun {
   readonly name: string;
   readonly spec: GoldenSpec;
   /** Which of the shared targets it has. */
-  readonly targets: 'labels' | 'ignoredLabels' | 'numbers' | 'shares' | 'binary';
+  readonly targets:
+    | 'labels'
+    | 'ignoredLabels'
+    | 'masks'
+    | 'ignoredMasks'
+    | 'numbers'
+    | 'shares'
+    | 'binary';
   readonly hasWeights: boolean;
   /** One for each step, before its update. */
   readonly losses: readonly number[];
@@ -203,6 +210,11 @@ export interface GoldenLossRuns {
   readonly labels: readonly number[];
   /** -100 where there is no class. */
   readonly ignoredLabels: readonly number[];
+  /** [N, H, W, features]: the inputs where targets are masks, of each pixel. */
+  readonly pixels: GoldenTensor;
+  /** [N, H, W]. */
+  readonly masks: readonly number[];
+  readonly ignoredMasks: readonly number[];
   readonly numbers: GoldenTensor;
   readonly shares: GoldenTensor;
   readonly binary: GoldenTensor;

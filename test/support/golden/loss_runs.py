@@ -1,4 +1,5 @@
-"""The runs of losses.json: a small net with each loss, twenty steps over uneven batches."""
+"""The runs of losses.json: a small net with each loss, twenty steps over uneven batches. Of masks it
+takes the values of each pixel: linear layers are 1x1 convolutions."""
 
 import torch
 from torch.nn import functional as F
@@ -9,6 +10,7 @@ STEPS = 20
 SAMPLES = 14
 BATCH = 6
 FEATURES, HIDDEN, OUTPUTS = 5, 6, 4
+MASK = [2, 3]
 LR, MOMENTUM = 0.05, 0.9
 
 
@@ -22,6 +24,11 @@ def make_data():
     # Shares in 64ths, so that float32 holds them and their sum.
     counts = torch.floor(16 * torch.sigmoid(raw))
     counts[:, 0] = 64 - counts[:, 1:].sum(1)
+    masks = torch.arange(SAMPLES * 6).reshape([SAMPLES, *MASK]) * 5 % 7 % OUTPUTS
+    ignored_masks = masks.clone()
+    ignored_masks[torch.arange(SAMPLES * 6).reshape(masks.shape) % 11 % 4 == 1] = -100
+    # A whole one.
+    ignored_masks[2] = -100
     return {
         "inputs": inputs,
         "labels": labels,
@@ -32,6 +39,9 @@ def make_data():
         "sampleWeights": (torch.arange(SAMPLES) % 5 / 4).to(torch.float32),
         "hidden": 0.5 * normal(generator, [FEATURES, HIDDEN]),
         "output": 0.5 * normal(generator, [HIDDEN, OUTPUTS]),
+        "pixels": normal(generator, [SAMPLES, *MASK, FEATURES]),
+        "masks": masks,
+        "ignoredMasks": ignored_masks,
     }
 
 
@@ -46,7 +56,7 @@ def cross_entropy(**options):
         "ignore_index": options.get("ignoreIndex", -100),
     }
     spec = {"kind": "crossEntropy", "labelSmoothing": 0.0} | options
-    return spec, lambda x, t: F.cross_entropy(x, t, **kept)
+    return spec, lambda x, t: F.cross_entropy(x.movedim(-1, 1), t, **kept)
 
 
 def binary(**options):
@@ -92,6 +102,18 @@ def make_cases(data):
         ),
         ("binary", binary(), "binary"),
         ("binary, weighted positives", binary(posWeight=CLASS_WEIGHTS), "shares"),
+        ("masks", cross_entropy(), "masks"),
+        (
+            "masks, class weights, smoothed",
+            cross_entropy(classWeights=CLASS_WEIGHTS, labelSmoothing=0.1),
+            "masks",
+        ),
+        ("masks, labels to ignore", cross_entropy(ignoreIndex=-100), "ignoredMasks"),
+        (
+            "masks, a class to ignore, class weights, smoothed",
+            cross_entropy(ignoreIndex=2, classWeights=CLASS_WEIGHTS, labelSmoothing=0.2),
+            "masks",
+        ),
         ("squared", ({"kind": "meanSquaredError"}, F.mse_loss), "numbers"),
         ("l1", ({"kind": "l1"}, F.l1_loss), "numbers"),
         ("huber", (huber, lambda x, t: F.huber_loss(x, t, delta=0.5)), "numbers"),
@@ -112,12 +134,13 @@ def train(data, targets, loss_of):
     optimizer = torch.optim.SGD([hidden, output], lr=LR, momentum=MOMENTUM)
     given = data[targets]
     given = given if given.dtype == torch.int64 else given.double()
+    inputs = data["pixels" if given.ndim == 3 else "inputs"].double()
     losses, first = [], 0
     for _ in range(STEPS):
         indices = torch.arange(first, min(first + BATCH, SAMPLES))
         first = 0 if first + BATCH >= SAMPLES else first + BATCH
         optimizer.zero_grad()
-        x = torch.tanh(data["inputs"][indices].double() @ hidden) @ output
+        x = torch.tanh(inputs[indices] @ hidden) @ output
         loss = loss_of(x, given[indices], indices)
         loss.backward()
         optimizer.step()
@@ -134,7 +157,7 @@ def make_loss_runs():
         "steps": STEPS,
         "batch": BATCH,
         **{
-            name: value.tolist() if value.dtype == torch.int64 else to_json(value)
+            name: value.flatten().tolist() if value.dtype == torch.int64 else to_json(value)
             for name, value in data.items()
         },
     }

@@ -1,0 +1,29 @@
+// Colors of classes in masks, for all readers: class 0, by convention the background, is nearly
+// black; then the ten of Petroff, "Accessible Color Sequences for Data Visualization" (2021), which
+// stay apart for readers with any color blindness. More classes use them again.
+
+export type Color = readonly [red: number, green: number, blue: number];
+
+const BACKGROUND: Color = [0x1a, 0x1a, 0x1a];
+const SEQUENCE: readonly Color[] = [
+  [0x3f, 0x90, 0xda],
+  [0xff, 0xa9, 0x0e],
+  [0xbd, 0x1f, 0x01],
+  [0x94, 0xa4, 0xa2],
+  [0x83, 0x2d, 0xb6],
+  [0xa9, 0x6b, 0x59],
+  [0xe7, 0x63, 0x00],
+  [0xb9, 0xac, 0x70],
+  [0x71, 0x75, 0x81],
+  [0x92, 0xda, 0xdd],
+];
+
+/** Of pixels that do not count. */
+export const NO_CLASS_COLOR: Color = [0xff, 0xff, 0xff];
+/** How many classes have a color of their own. */
+export const COUNT_COLORS = 1 + SEQUENCE.length;
+
+export function classColor(label: number): Color {
+  if (label < 0) return NO_CLASS_COLOR;
+  return label === 0 ? BACKGROUND : SEQUENCE[(label - 1) % SEQUENCE.length]!;
+}
