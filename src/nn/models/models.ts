@@ -130,7 +130,7 @@ export const MODEL_NAMES = Object.keys(MODELS) as readonly ModelName[];
 
 /** Whether a model has this name. */
 export function isModelName(name: string): name is ModelName {
-  return Object.hasOwn(MODELS, name);
+  return (MODEL_NAMES as readonly string[]).includes(name);
 }
 
 /** What a model is, in a few words, and what it is published for. */
