@@ -7,6 +7,7 @@ import copy
 
 import torch
 import torchvision
+from torch import nn
 from torch.nn import functional as F
 
 SIDE = 64
@@ -16,6 +17,7 @@ STEPS = 6
 LEARNING_RATE = 0.0003
 MOMENTUM = 0.9
 IMAGE_TENSOR = 1_000_003
+UNET_CHANNELS = 8
 
 
 def formula(tensor, count):
@@ -52,7 +54,7 @@ def steps_of(model, dtype):
     model = copy.deepcopy(model).to(dtype).train()
     images = formula(IMAGE_TENSOR, SAMPLES * 3 * SIDE * SIDE).reshape(SAMPLES, 3, SIDE, SIDE)
     images = images.to(torch.float32).to(dtype)
-    labels = torch.arange(SAMPLES) * 3 % CLASSES
+    labels = labels_of(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
     losses = []
     for step in range(STEPS):
@@ -62,7 +64,9 @@ def steps_of(model, dtype):
         loss.backward()
         losses.append(float(loss))
         if step == 0:
-            outputs = logits.detach().to(torch.float64).reshape(-1).tolist()
+            # As channels last; of pixels every so many.
+            last = logits.movedim(1, -1).detach().to(torch.float64)
+            outputs = last.reshape(-1).tolist()
             gradients = {
                 key: summary(p.grad.to(torch.float64)) for key, p in model.named_parameters()
             }
@@ -71,11 +75,19 @@ def steps_of(model, dtype):
         key: summary(p.detach().to(torch.float64)) for key, p in model.named_parameters()
     }
     return {
-        "outputs": outputs,
+        "outputs": outputs[:: len(outputs) // (SAMPLES * CLASSES)],
         "losses": losses,
         "gradients": gradients,
         "parameters": parameters,
     }
+
+
+def labels_of(model):
+    """Of samples, or of all their pixels."""
+    if not isinstance(model, Unet):
+        return torch.arange(SAMPLES) * 3 % CLASSES
+    pixels = torch.arange(SAMPLES * SIDE * SIDE).reshape(SAMPLES, SIDE, SIDE)
+    return (pixels // 37 + pixels // SIDE) % CLASSES
 
 
 def off_by(found, exact):
@@ -102,12 +114,61 @@ def run(name, model):
     return {"name": name} | exact | {"float32Differences": differences}
 
 
+class Unet(nn.Module):
+    """As src/nn/models/unet.ts has it."""
+
+    def __init__(self, first):
+        super().__init__()
+        channels = [first * 2**level for level in range(5)]
+        self.down0 = convolutions(3, first)
+        for level in range(1, 5):
+            setattr(self, f"down{level}", convolutions(channels[level - 1], channels[level]))
+        for level in reversed(range(4)):
+            up = nn.ConvTranspose2d(channels[level + 1], channels[level], 2, stride=2)
+            setattr(self, f"up{level}", up)
+            setattr(self, f"merge{level}", convolutions(2 * channels[level], channels[level]))
+        self.classifier = nn.Conv2d(first, CLASSES, 1)
+
+    def forward(self, x):
+        skipped = []
+        x = self.down0(x)
+        for level in range(1, 5):
+            skipped.append(x)
+            x = getattr(self, f"down{level}")(F.max_pool2d(x, 2))
+        for level in reversed(range(4)):
+            up = getattr(self, f"up{level}")(x)
+            x = getattr(self, f"merge{level}")(torch.cat([skipped[level], up], 1))
+        return self.classifier(x)
+
+
+def convolutions(before, after):
+    layers = []
+    for channels in (before, after):
+        layers += [nn.Conv2d(channels, after, 3, padding=1, bias=False)]
+        layers += [nn.BatchNorm2d(after), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+def without_dropout(model):
+    """What is dropped is drawn otherwise here."""
+    for part in model.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = 0.0
+    return model
+
+
 def make_models():
     models = torchvision.models
     nets = {
         "resnet18": models.resnet18(num_classes=CLASSES),
         "resnet50": models.resnet50(num_classes=CLASSES),
         "densenet121": models.densenet121(num_classes=CLASSES),
+        "mobilenet-v2": models.mobilenet_v2(num_classes=CLASSES),
+        "mobilenet-v3-small": models.mobilenet_v3_small(num_classes=CLASSES),
+        "efficientnet-b0": models.efficientnet_b0(
+            num_classes=CLASSES, stochastic_depth_prob=0.0
+        ),
+        "unet": Unet(UNET_CHANNELS),
     }
     shared = {
         "torchvision": torchvision.__version__,
@@ -118,4 +179,4 @@ def make_models():
         "momentum": MOMENTUM,
         "imageTensor": IMAGE_TENSOR,
     }
-    return shared, [run(name, net) for name, net in nets.items()]
+    return shared, [run(name, without_dropout(net)) for name, net in nets.items()]

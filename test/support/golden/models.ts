@@ -6,7 +6,9 @@ import { expect } from 'vitest';
 import { type Shape, sizeOf } from '../../../src/base/shape.ts';
 import type { Dataset } from '../../../src/data/dataset.ts';
 import { convertNorm } from '../../../src/nn/convert/convertNorm.ts';
+import { sequential } from '../../../src/nn/models/compose.ts';
 import { namedModel } from '../../../src/nn/models/models.ts';
+import { type LayerSpec, mapLeaves } from '../../../src/nn/specs/spec.ts';
 import { sgd } from '../../../src/optim/optimizer.ts';
 import { Trainer } from '../../../src/runtime/trainer.ts';
 import { runLayer, type Tensors } from '../layers/harness.ts';
@@ -18,7 +20,7 @@ type Part = 'outputs' | 'losses' | 'gradients' | 'parameters';
 
 interface ModelRun {
   readonly name: string;
-  /** Logits of the first step, [N, classes]. */
+  /** Logits of the first step, [N, classes], or of pixels as many, evenly spread. */
   readonly outputs: readonly number[];
   /** Of each step, before its update. */
   readonly losses: readonly number[];
@@ -44,6 +46,8 @@ const golden: GoldenModels = JSON.parse(
   readFileSync(new URL('./models.json', import.meta.url), 'utf8'),
 );
 const { side, samples, classes } = golden;
+/** Of 32 channels at the top 8 are left. */
+const UNET_WIDTH = 0.25;
 const INPUT: Shape = [side, side, 3];
 
 /** Networks with a golden run. */
@@ -66,8 +70,8 @@ function formula(tensor: number, count: number): Float64Array {
   });
 }
 
-/** Where the elements of one of our tensors are in PyTorch's: convolutions [O, I, H, W], linear
- * weights [out, in]. */
+/** Where the elements of one of our tensors are in PyTorch's: convolutions [O, I, H, W], transposed
+ * ones [I, O, H, W], whose last axis here is the input's, linear weights [out, in]. */
 function torchPlaces(shape: Shape): Int32Array {
   const outputs = shape[shape.length - 1]!;
   const inputs = shape.length === 4 ? shape[2]! : sizeOf(shape) / outputs;
@@ -125,27 +129,45 @@ function expectSummary(
   expect(Math.abs(dot - product), name).toBeLessThan(tolerance * scale);
 }
 
-const labelOf = (sample: number): number => (sample * 3) % classes;
+/** The label of each row of the logits: of the samples, or of all their pixels. */
+function labelsOf(model: string): Int32Array {
+  if (model !== 'unet') {
+    return Int32Array.from({ length: samples }, (_, sample) => (sample * 3) % classes);
+  }
+  return Int32Array.from({ length: samples * side * side }, (_, pixel) => {
+    return (Math.floor(pixel / 37) + Math.floor(pixel / side)) % classes;
+  });
+}
+
+/** What is dropped is drawn otherwise in PyTorch. */
+function withoutDropout(model: LayerSpec): LayerSpec {
+  return mapLeaves(model, (leaf) =>
+    leaf.kind === 'dropout' || leaf.kind === 'dropPath' ? sequential([]) : leaf,
+  );
+}
 
 /** One pass forward and backward, and the steps of the run on two replicas. */
 export async function expectTorchvision(model: string): Promise<void> {
   const run = golden.runs.find(({ name }) => name === model)!;
-  const spec = convertNorm(namedModel(model, { inputShape: INPUT, classes }), { to: 'sync' });
+  const labels = labelsOf(model);
+  const width = model === 'unet' ? UNET_WIDTH : 1;
+  const named = namedModel(model, { inputShape: INPUT, classes, width });
+  const spec = withoutDropout(convertNorm(named, { to: 'sync' }));
   const shapes = new Map<string, Shape>();
   const x = images();
   const parameters: Record<string, Float32Array> = {};
-  const bare = await trainerOf(spec, x);
+  const bare = await trainerOf(spec, x, labels);
   for (const [parameter, { shape }] of bare.weights()) shapes.set(parameter, shape);
   await bare.close();
   for (const [tensor, parameter] of Object.keys(run.gradients).entries()) {
     parameters[parameter] = startValues(parameter, shapes.get(parameter)!, tensor);
   }
-  expectPass(run, spec, x, { parameters, shapes });
+  expectPass(run, spec, { x, labels }, { parameters, shapes });
 
   const weights = Object.entries(parameters).map(
     ([parameter, values]) => [parameter, { shape: shapes.get(parameter)!, values }] as const,
   );
-  const trainer = await trainerOf(spec, x, new Map(weights));
+  const trainer = await trainerOf(spec, x, labels, new Map(weights));
   const losses: number[] = [];
   for await (const progress of trainer.fit({ epochs: run.losses.length })) {
     losses.push(progress.loss);
@@ -166,8 +188,8 @@ export async function expectTorchvision(model: string): Promise<void> {
 
 function expectPass(
   run: ModelRun,
-  spec: ReturnType<typeof convertNorm>,
-  x: Float32Array,
+  spec: LayerSpec,
+  { x, labels }: { readonly x: Float32Array; readonly labels: Int32Array },
   { parameters, shapes }: { parameters: Tensors; shapes: ReadonlyMap<string, Shape> },
 ): void {
   const own = Object.fromEntries(
@@ -184,38 +206,42 @@ function expectPass(
   const { y } = runLayer(pass);
   const largest = Math.max(...run.outputs.map(Math.abs));
   for (const [i, output] of run.outputs.entries()) {
-    expect(Math.abs(y[i]! - output), `output ${i}`).toBeLessThan(
+    const at = i * (y.length / run.outputs.length);
+    expect(Math.abs(y[at]! - output), `output ${i}`).toBeLessThan(
       toleranceOf(run, 'outputs') * largest,
     );
   }
-  const { gradients } = runLayer({ ...pass, dy: crossEntropyGradient(y) });
+  const { gradients } = runLayer({ ...pass, dy: crossEntropyGradient(y, labels) });
   for (const [name, summary] of Object.entries(run.gradients)) {
     const values = gradients[`graph.${name}`]!;
     expectSummary({ name, values }, shapes.get(name)!, summary, toleranceOf(run, 'gradients'));
   }
 }
 
-/** Of the mean over the samples. */
-function crossEntropyGradient(logits: Float32Array): Float32Array {
+/** Of the mean over the rows. */
+function crossEntropyGradient(logits: Float32Array, labels: Int32Array): Float32Array {
   return logits.map((logit, i) => {
-    const sample = Math.floor(i / classes);
-    const own = logits.subarray(sample * classes, (sample + 1) * classes);
+    const row = Math.floor(i / classes);
+    const own = logits.subarray(row * classes, (row + 1) * classes);
     const share = Math.exp(logit) / own.reduce((sum, other) => sum + Math.exp(other), 0);
-    return (share - (i % classes === labelOf(sample) ? 1 : 0)) / samples;
+    return (share - (i % classes === labels[row] ? 1 : 0)) / labels.length;
   });
 }
 
 function trainerOf(
-  model: ReturnType<typeof convertNorm>,
+  model: LayerSpec,
   x: Float32Array,
+  targets: Int32Array,
   weights?: ReadonlyMap<string, { readonly shape: Shape; readonly values: Float32Array }>,
 ): Promise<Trainer> {
-  const targets = Int32Array.from({ length: samples }, (_, sample) => labelOf(sample));
   const data: Dataset = {
     name: 'golden',
     inputShape: INPUT,
     inputType: 'f32',
-    task: { kind: 'classification', classes },
+    task:
+      targets.length === samples
+        ? { kind: 'classification', classes }
+        : { kind: 'segmentation', classes, targetShape: [side, side] },
     mean: [0, 0, 0],
     std: [1, 1, 1],
     train: { count: samples, inputs: x, targets },
