@@ -5,6 +5,7 @@
 import { UsageError } from '../base/errors.ts';
 import { type Shape, showShape } from '../base/shape.ts';
 import { residual, sequential } from '../nn/models/compose.ts';
+import { MODEL_PURPOSES } from '../nn/models/descriptions.ts';
 import { MODEL_NAMES, type ModelPurpose, namedModel } from '../nn/models/models.ts';
 import { relu } from '../nn/specs/activations.ts';
 import { conv2d } from '../nn/specs/conv2d.ts';
@@ -18,10 +19,8 @@ export type NetName = (typeof NET_NAMES)[number];
 
 /** What each network is published for. */
 export const NET_PURPOSES: Readonly<Record<NetName, ModelPurpose>> = {
+  ...MODEL_PURPOSES,
   resnet50: { inputShape: [224, 224, 3], classes: 1000 },
-  resnet20: { inputShape: [32, 32, 3], classes: 10 },
-  refnet: { inputShape: [28, 28, 1], classes: 10 },
-  'mnist-cnn': { inputShape: [28, 28, 1], classes: 10 },
 };
 
 /** Bottleneck blocks of each stage and the channels inside them (He et al. 2016, table 1). */

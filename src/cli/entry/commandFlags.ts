@@ -36,6 +36,12 @@ export const commonFlags: readonly FlagText[] = [
   ['--debug', 'Show where an error came from'],
 ];
 
+/** Of commands that say what they know and end. */
+export const jsonFlags: readonly FlagText[] = [
+  ['--json', 'One JSON object'],
+  ['--debug', 'Show where an error came from'],
+];
+
 /** What decides the network and its batches. */
 export const networkFlags: readonly FlagText[] = [
   ...dataFlags,

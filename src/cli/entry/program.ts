@@ -23,6 +23,7 @@ import {
   doctorFlags,
   experimentFlags,
   type FlagText,
+  jsonFlags,
   moduleFlags,
   networkFlags,
   stepFlags,
@@ -74,11 +75,14 @@ const commands: readonly CommandText[] = [
     name: 'inspect',
     argument: 'checkpoint',
     text: 'Show what a checkpoint holds',
-    flags: [
-      ['--json', 'One JSON object'],
-      ['--debug', 'Show where an error came from'],
-    ],
+    flags: jsonFlags,
     run: endsAtSignals(async () => (await import('../commands/inspectCommand.ts')).runInspect),
+  },
+  {
+    name: 'models',
+    text: 'List the models by name',
+    flags: jsonFlags,
+    run: endsAtSignals(async () => (await import('../commands/modelsCommand.ts')).runModels),
   },
   {
     name: 'fold',
