@@ -42,6 +42,11 @@ export const jsonFlags: readonly FlagText[] = [
   ['--debug', 'Show where an error came from'],
 ];
 
+/** The flags with these names. */
+function picked(of: readonly FlagText[], names: readonly string[]): readonly FlagText[] {
+  return names.map((name) => of.find(([flag]) => flag.split(' ')[0] === name)!);
+}
+
 /** What decides the network and its batches. */
 export const networkFlags: readonly FlagText[] = [
   ...dataFlags,
@@ -72,6 +77,27 @@ export const networkFlags: readonly FlagText[] = [
     "No convolution by Winograd's algorithm: smaller rounding errors, slower steps",
   ],
 ];
+
+const modelFlags: readonly FlagText[] = [
+  [
+    '--input-shape <shape>',
+    'A sample, channels last, as 224x224x3 (default: as syncbn models says)',
+  ],
+  ['--classes <n>', 'Of a model by name: how many (default: as syncbn models says)'],
+  [
+    '--norm <kind>',
+    'sync, local, group, layer, instance, none, auto; of a checkpoint also frozen ' +
+      '(default: sync; of files: as it is written)',
+  ],
+  ...picked(networkFlags, ['--norm-kinds', '--group-size', '--num-groups']),
+  ['--replicas <n>', 'Simulated devices (default 8, or those of the checkpoint)'],
+  ['--batch <n>', 'Samples of a step over all replicas (default 16 for each)'],
+  ...picked(networkFlags, ['--zero-init-residual']),
+  ...moduleFlags,
+];
+
+/** Of `syncbn summary`. */
+export const summaryFlags: readonly FlagText[] = [...modelFlags, ...jsonFlags];
 
 /** What else decides the numbers of a step. */
 export const stepFlags: readonly FlagText[] = [

@@ -27,6 +27,7 @@ import {
   moduleFlags,
   networkFlags,
   stepFlags,
+  summaryFlags,
   sweepFlags,
   trainFlags,
 } from './commandFlags.ts';
@@ -83,6 +84,13 @@ const commands: readonly CommandText[] = [
     text: 'List the models by name',
     flags: jsonFlags,
     run: endsAtSignals(async () => (await import('../commands/modelsCommand.ts')).runModels),
+  },
+  {
+    name: 'summary',
+    argument: 'model',
+    text: 'Show the layers of a model by name, .json file or checkpoint, and what a step takes',
+    flags: summaryFlags,
+    run: endsAtSignals(async () => (await import('../commands/summaryCommand.ts')).runSummary),
   },
   {
     name: 'fold',
