@@ -1,11 +1,12 @@
 // What the command says about models: by name, layer by layer, and as JSON.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type ModelSummary, summarize } from '../../src/cli/commands/modelSummary.ts';
+import { prettyJson } from '../../src/cli/output/prettyJson.ts';
 import { askedModel } from '../../src/cli/settings/askedModel.ts';
 import { Flags } from '../../src/cli/settings/flags.ts';
 import { nn } from '../../src/index.ts';
@@ -123,5 +124,52 @@ describe('syncbn summary', () => {
     const file = model?.endsWith('.json') ? join(folder, model) : model;
     if (file !== model) writeFileSync(file!, JSON.stringify(nn.conv2d(3, 4, { kernel: 1 })));
     await expect(summaryOf(file, flags)).rejects.toThrow(message);
+  });
+});
+
+describe('syncbn init', () => {
+  it('prints the model that train would take, with the place of its schema first', async () => {
+    const { code, stdout } = await syncbn(['init', 'refnet', '--classes', '7']);
+    expect(code).toBe(0);
+    const [first, second] = Object.entries(JSON.parse(stdout));
+    expect(first).toEqual(['$schema', './node_modules/syncbn/schema/model.schema.json']);
+    expect(second).toEqual(['kind', 'sequential']);
+    const model = nn.namedModel('refnet', { inputShape: [28, 28, 1], classes: 7 });
+    expect(nn.parseModel(JSON.parse(stdout))).toEqual(nn.convertNorm(model, { to: 'sync' }));
+    expect(stdout).toContain('\n    { "kind": "batchNorm", "channels": 16, "sync": "all" },\n');
+    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
+  it('writes a file that summary takes, and replaces none unasked', async () => {
+    const out = join(folder, 'net.json');
+    const args = ['init', 'resnet20', '--norm', 'group', '--out', out];
+    expect(await syncbn(args)).toMatchObject({ code: 0, stdout: `Written to ${out}.\n` });
+    const { $schema } = JSON.parse(readFileSync(out, 'utf8')) as { $schema: string };
+    expect(join(dirname(out), $schema)).toBe(
+      join(process.cwd(), 'node_modules/syncbn/schema/model.schema.json'),
+    );
+    expect(await summaryOf(out, { 'input-shape': '32x32x3' })).toMatchObject({
+      ...{ parameters: { trained: 272_474 }, exchanges: { statistics: 0 } },
+    });
+    const { code, stderr } = await syncbn(args);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/would replace a file that is there\. Try: --overwrite/);
+  });
+
+  it('prints lists of numbers, and what fits, on one line', () => {
+    const list = Array.from({ length: 20 }, (_, i) => 1000 + i);
+    expect(prettyJson([])).toBe('[]');
+    expect(prettyJson({ a: {}, b: [1, 'x', null] })).toBe('{ "a": {}, "b": [1, "x", null] }');
+    const line = `[${list.join(', ')}]`;
+    expect(prettyJson({ list, deep: { list: [list, {}], last: 'x' } })).toBe(`{
+  "list": ${line},
+  "deep": {
+    "list": [
+      ${line},
+      {}
+    ],
+    "last": "x"
+  }
+}`);
   });
 });

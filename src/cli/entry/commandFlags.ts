@@ -99,6 +99,14 @@ const modelFlags: readonly FlagText[] = [
 /** Of `syncbn summary`. */
 export const summaryFlags: readonly FlagText[] = [...modelFlags, ...jsonFlags];
 
+/** Of `syncbn init`. */
+export const initFlags: readonly FlagText[] = [
+  ['--out <file>', 'Write a file instead of printing'],
+  ['--overwrite', 'Let --out replace a file that is there'],
+  ...modelFlags,
+  ...picked(jsonFlags, ['--debug']),
+];
+
 /** What else decides the numbers of a step. */
 export const stepFlags: readonly FlagText[] = [
   [

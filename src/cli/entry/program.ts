@@ -23,6 +23,7 @@ import {
   doctorFlags,
   experimentFlags,
   type FlagText,
+  initFlags,
   jsonFlags,
   moduleFlags,
   networkFlags,
@@ -91,6 +92,13 @@ const commands: readonly CommandText[] = [
     text: 'Show the layers of a model by name, .json file or checkpoint, and what a step takes',
     flags: summaryFlags,
     run: endsAtSignals(async () => (await import('../commands/summaryCommand.ts')).runSummary),
+  },
+  {
+    name: 'init',
+    argument: 'model',
+    text: 'Print a model as JSON, to change it and train it with --model',
+    flags: initFlags,
+    run: endsAtSignals(async () => (await import('../commands/initCommand.ts')).runInit),
   },
   {
     name: 'fold',

@@ -22,15 +22,22 @@ const parsers: ReadonlyMap<string, Parse> = new Map<string, Parse>([
   ['sequential', parseSequential],
 ]);
 
-/** A model from plain data, such as JSON; `what` names it in errors. Throws a {@link UsageError}
- * that names the layer, or the layer and both shapes where they do not fit. */
+/** A model from plain data, such as JSON; `what` names it in errors. The field `$schema` of the
+ * whole, by which editors know the others, is ignored. Throws a {@link UsageError} that names the
+ * layer, or the layer and both shapes where they do not fit. */
 export function parseModel(json: unknown, what = 'model'): LayerSpec {
   if (typeof what !== 'string') {
     throw new UsageError({ what: 'parseModel what', given: what, allowed: 'a name for errors' });
   }
   checkDepth(what, json);
-  const model = parseLayer(json, what);
+  const model = parseLayer(withoutSchema(json), what);
   checkModelShapes(model);
+  return model;
+}
+
+function withoutSchema(json: unknown): unknown {
+  if (!isObject(json)) return json;
+  const { $schema: _schema, ...model } = json;
   return model;
 }
 
