@@ -14,6 +14,7 @@ import { parseAveraging } from '../../src/optim/averaging.ts';
 import { parseOptimizer } from '../../src/optim/optimizer.ts';
 import { parseSchedule } from '../../src/optim/schedule.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
+import { schemaErrors } from '../support/schemaErrors.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-builders-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -213,9 +214,13 @@ describe('what a builder makes', () => {
     }
   });
 
-  it('is the same model without what is at its default', () => {
+  it('is a model by its JSON schema, and the same without what is at its default', () => {
     for (const [name, specs] of Object.entries(layers)) {
-      for (const spec of specs) expect(parseModel(shortSpec(spec)), name).toEqual(spec);
+      for (const spec of specs) {
+        expect(schemaErrors(spec), name).toEqual([]);
+        expect(schemaErrors(shortSpec(spec)), name).toEqual([]);
+        expect(parseModel(shortSpec(spec)), name).toEqual(spec);
+      }
     }
     const block = nn.residual(nn.conv2d(4, 4, { kernel: [1, 3], padding: [0, 1] }));
     expect(shortSpec(nn.graph((x) => x.apply('a', block)))).toEqual({

@@ -13,6 +13,7 @@ export interface ReluSpec {
 /** x where x > 0, else negativeSlope * x. */
 export interface LeakyReluSpec {
   readonly kind: 'leakyRelu';
+  /** Not negative. */
   readonly negativeSlope: number;
 }
 

@@ -3,12 +3,14 @@
 
 import * as z from 'zod';
 import { parseData } from '../../base/parse.ts';
-import { listOf } from '../../base/values.ts';
+import { jsonOf, listOf } from '../../base/values.ts';
 import { size } from './options.ts';
 
 /** How JSON becomes a layer of one kind. */
 export interface LayerForm<Spec extends { readonly kind: string }> {
   readonly kind: Spec['kind'];
+  /** Of the fields besides `kind`. */
+  readonly schema: z.ZodObject;
   /** Throws a UsageError that names the layer by its path. */
   parse(json: Readonly<Record<string, unknown>>, path: string): Spec;
 }
@@ -22,6 +24,7 @@ export function layerForm<Fields extends z.ZodRawShape, Spec extends { readonly 
   const schema = z.strictObject(fields);
   return {
     kind,
+    schema,
     parse({ kind: _kind, ...given }, path) {
       const present = Object.entries(given).filter(([, value]) => value !== undefined);
       return build(parseData(schema, Object.fromEntries(present), path));
@@ -30,4 +33,8 @@ export function layerForm<Fields extends z.ZodRawShape, Spec extends { readonly 
 }
 
 /** Shapes in JSON. */
-export const sizes = listOf<number>('a list of sizes', (value) => size.safeParse(value).success);
+export const sizes = listOf<number>(
+  'a list of sizes',
+  (value) => size.safeParse(value).success,
+  jsonOf(size),
+);

@@ -2,7 +2,7 @@
 
 import type * as z from 'zod';
 import { checkInteger } from '../../base/errors.ts';
-import { accept, flag, listOf, wholeNumber } from '../../base/values.ts';
+import { accept, flag, jsonOf, listOf, wholeNumber } from '../../base/values.ts';
 
 /** [height, width]. */
 export type Pair = readonly [number, number];
@@ -23,9 +23,13 @@ export const optionalFlag = flag.exactOptional();
 export function pairOf(min: number): z.ZodCustom<PairOption, PairOption> {
   const one = wholeNumber(min, MAX_SIZE);
   const fits = (value: unknown): boolean => one.safeParse(value).success;
-  return accept(`a whole number from ${min} to ${MAX_SIZE}, or [height, width]`, (value) => {
-    return Array.isArray(value) ? value.length === 2 && Array.from(value).every(fits) : fits(value);
-  });
+  const json = jsonOf(one);
+  return accept(
+    `a whole number from ${min} to ${MAX_SIZE}, or [height, width]`,
+    (value) =>
+      Array.isArray(value) ? value.length === 2 && Array.from(value).every(fits) : fits(value),
+    { anyOf: [json, { type: 'array', items: json, minItems: 2, maxItems: 2 }] },
+  );
 }
 
 /** A checked pair in its long form. */
