@@ -1,4 +1,4 @@
-// The layers of docs/models.md: a table of its fields for each, from the JSON schema of models.
+// The layers of docs/models.md, each with its fields, from the JSON schema of models.
 
 const BEGIN = '<!-- layers: npm run schema -->';
 const END = '<!-- end of the layers -->';
@@ -25,14 +25,12 @@ export function layersPage(page, defs) {
 function layerText(kind, { description, properties, required }) {
   const { $schema: _schema, kind: _kind, ...fields } = properties;
   const rows = Object.entries(fields).map(([name, { description: meaning = '', ...field }]) => {
-    const isNeeded = required.includes(name);
-    const fallback = 'default' in field ? `\`${JSON.stringify(field.default)}\`` : '-';
-    const cells = [`\`${name}\``, valuesOf(field), isNeeded ? 'required' : fallback, meaning];
-    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+    const fallback = 'default' in field ? `, default \`${JSON.stringify(field.default)}\`` : '';
+    const need = required.includes(name) ? ', required' : fallback;
+    return `- \`${name}\`: ${valuesOf(field)}${need}. ${meaning}`.trimEnd();
   });
-  const head = ['| field | value | default | |', '| --- | --- | --- | --- |'];
-  const table = rows.length === 0 ? '' : `\n${[...head, ...rows].join('\n')}\n`;
-  return `#### \`${kind}\`\n\n${description ?? ''}\n${table}`;
+  const list = rows.length === 0 ? '' : `\n${rows.join('\n')}\n`;
+  return `#### \`${kind}\`\n\n${description ?? ''}\n${list}`;
 }
 
 /** @type {(field: any) => string} */

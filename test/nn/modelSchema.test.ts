@@ -46,7 +46,7 @@ describe('the JSON schema of models', () => {
       const section = page.split(`#### \`${kind}\`\n`)[1]!.split('####')[0]!;
       for (const [name, field] of Object.entries(fields)) {
         expect(field, `${kind} ${name}`).toHaveProperty('description');
-        expect(section, `${kind} ${name}`).toContain(`\n| \`${name}\` `);
+        expect(section, `${kind} ${name}`).toContain(`\n- \`${name}\`: `);
         // Options of a custom layer may be anything.
         const {
           description: _text,

@@ -50,7 +50,7 @@ function picked(of: readonly FlagText[], names: readonly string[]): readonly Fla
 /** What decides the network and its batches. */
 export const networkFlags: readonly FlagText[] = [
   ...dataFlags,
-  ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
+  ['--model <name|file>', 'One of syncbn models, or a .json file (default mnist-cnn)'],
   [
     '--norm <kind>',
     'sync, local, group, layer, instance, none, auto; with --resume also frozen ' +
@@ -173,7 +173,7 @@ export const trainFlags: readonly FlagText[] = [
 /** Those of `train` that a short run has a use for. */
 export const doctorFlags: readonly FlagText[] = [
   ...dataFlags,
-  ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
+  ['--model <name|file>', 'One of syncbn models, or a .json file (default mnist-cnn)'],
   ['--replicas <n>', 'Simulated devices, at least 2 (default 8)'],
   ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
   ['--steps <n>', 'Steps with each norm: local, sync and group (default 120)'],
@@ -194,7 +194,7 @@ export const experimentFlags: readonly FlagText[] = [
   ['--quick', 'Fewer and shorter runs: minutes, with wider intervals'],
   ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],
   ['--data <name|dir>', 'fashion-mnist (fetched once), mnist, synthetic or a folder'],
-  ['--model <name|file>', "Instead of the experiment's net: mnist-cnn, refnet, resnet20, .json"],
+  ['--model <name|file>', "Instead of the experiment's net: one of syncbn models, or a .json file"],
   ['--lr <rate>', 'Learning rate; where batches differ, that of the largest'],
   ['--replica-batches <list>', 'Samples of each replica in a step, such as 8,4,2'],
   ['--norms <list>', 'Of local, sync, group, layer, instance, none'],
