@@ -116,6 +116,7 @@ describe('syncbn summary', () => {
     ['an unknown name', 'resnet2', {}, /^model: got "resnet2".*refnet.*Try: resnet20\.$/],
     ['a shape that is none', 'refnet', { 'input-shape': '8by8' }, /^--input-shape: got "8by8"/],
     ['a small batch', 'refnet', { batch: '4' }, /^--batch: got 4, allowed is at least 8/],
+    ['too many replicas', 'refnet', { replicas: '1025' }, /^--replicas: got 1025.*to 1024/],
     ['frozen norms without statistics', 'refnet', { norm: 'frozen' }, /^--norm frozen: .*checkp/],
     ['groups without a norm', 'own.json', { 'num-groups': '2' }, /^--num-groups: got "without --/],
     ['classes of a file', 'own.json', { classes: '3' }, /^--classes: got "without a model by name/],

@@ -90,7 +90,7 @@ const modelFlags: readonly FlagText[] = [
       '(default: sync; of files: as it is written)',
   ],
   ...picked(networkFlags, ['--norm-kinds', '--group-size', '--num-groups']),
-  ['--replicas <n>', 'Simulated devices (default 8, or those of the checkpoint)'],
+  ['--replicas <n>', 'Simulated devices, at most 1024 (default 8, or those of the checkpoint)'],
   ['--batch <n>', 'Samples of a step over all replicas (default 16 for each)'],
   ...picked(networkFlags, ['--zero-init-residual']),
   ...moduleFlags,

@@ -16,13 +16,15 @@ import { parseLoss } from '../../nn/specs/losses.ts';
 import { lossModulesOf } from '../../nn/specs/lossModules.ts';
 import { loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
-import { MAX_REPLICAS } from '../../plan/config.ts';
 import { DEFAULT_REPLICA_BATCH, DEFAULT_REPLICAS } from '../../runtime/trainerOptions.ts';
 import type { Flags } from './flags.ts';
 import { refuseWithout } from './kindFlags.ts';
 import { readJsonFile } from './readJson.ts';
 import { allowModulesFrom, normFrom } from './settings.ts';
 import { shapeFrom } from './shapeFlag.ts';
+
+/** Each is planned as a process, whose exchanges with all others take seconds to plan for more. */
+const MAX_REPLICAS = 1024;
 
 /** A model, and the run that it is looked at for. */
 export interface AskedModel {
