@@ -4,32 +4,55 @@
 import * as z from 'zod';
 import { MAX_WHOLE } from './errors.ts';
 
-/** A value that passes a test; `allowed` says in an error what would have. */
-export function accept<T>(allowed: string, test: (value: unknown) => boolean): z.ZodCustom<T, T> {
-  return z.custom<T>(test, allowed);
+/** What a JSON schema says of a value, as far as it can. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** A value that passes a test; `allowed` says in an error what would have, `json` in a JSON
+ * schema. */
+export function accept<T>(
+  allowed: string,
+  test: (value: unknown) => boolean,
+  json: JsonSchema = {},
+): z.ZodCustom<T, T> {
+  return z.custom<T>(test, allowed).register(z.globalRegistry, json);
+}
+
+/** What a JSON schema says of one of these values. */
+export function jsonOf(value: z.ZodType): JsonSchema {
+  return z.globalRegistry.get(value) ?? {};
 }
 
 /** A number that passes a test; NaN and the infinities never do. */
 export function realNumber(
   allowed: string,
   test: (value: number) => boolean,
+  json: JsonSchema = {},
 ): z.ZodCustom<number, number> {
-  return accept(allowed, (value) => isFiniteNumber(value) && test(value));
+  return accept(allowed, (value) => isFiniteNumber(value) && test(value), {
+    type: 'number',
+    ...json,
+  });
 }
 
 /** A number that passes a test, or null. */
 export function realOrNull(
   allowed: string,
   test: (value: number) => boolean,
+  json: JsonSchema = {},
 ): z.ZodCustom<number | null, number | null> {
-  return accept(allowed, (value) => value === null || (isFiniteNumber(value) && test(value)));
+  return accept(allowed, (value) => value === null || (isFiniteNumber(value) && test(value)), {
+    type: ['number', 'null'],
+    ...json,
+  });
 }
 
 /** A whole number within [min, max]. */
 export function wholeNumber(min: number, max = MAX_WHOLE): z.ZodCustom<number, number> {
-  return accept(`a whole number from ${min} to ${max}`, (value) => {
-    return Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
-  });
+  return accept(
+    `a whole number from ${min} to ${max}`,
+    (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+    { type: 'integer', minimum: min, maximum: max },
+  );
 }
 
 /** One of a few words or other constants. */
@@ -37,30 +60,47 @@ export function oneOf<const T extends string>(values: readonly T[]): z.ZodCustom
   const shown = values.map((value) => `'${value}'`);
   const last = shown.pop()!;
   const allowed = shown.length === 0 ? last : `${shown.join(', ')} or ${last}`;
-  return accept(allowed, (value) => values.includes(value as T));
+  return accept(allowed, (value) => values.includes(value as T), { enum: values });
 }
 
 /** A list whose items pass a test. Holes do not. */
 export function listOf<T>(
   allowed: string,
   test: (item: unknown) => boolean,
+  items: JsonSchema = {},
 ): z.ZodCustom<readonly T[], readonly T[]> {
-  return accept(allowed, (value) => Array.isArray(value) && Array.from(value).every(test));
+  return accept(allowed, (value) => Array.isArray(value) && Array.from(value).every(test), {
+    type: 'array',
+    items,
+  });
 }
 
-export const flag = accept<boolean>('true or false', (value) => typeof value === 'boolean');
-export const text = accept<string>('a string of at least one character', (value) => {
-  return typeof value === 'string' && value !== '';
+export const flag = accept<boolean>('true or false', (value) => typeof value === 'boolean', {
+  type: 'boolean',
 });
-export const positive = realNumber('a finite number above 0', (value) => value > 0);
-export const atLeastZero = realNumber('a finite number, at least 0', (value) => value >= 0);
+export const text = accept<string>(
+  'a string of at least one character',
+  (value) => typeof value === 'string' && value !== '',
+  { type: 'string', minLength: 1 },
+);
+export const positive = realNumber('a finite number above 0', (value) => value > 0, {
+  exclusiveMinimum: 0,
+});
+export const atLeastZero = realNumber('a finite number, at least 0', (value) => value >= 0, {
+  minimum: 0,
+});
 
 /** From 0 to 1. */
-export const share = realNumber('a number from 0 to 1', (value) => value >= 0 && value <= 1);
-/** From 0 to below 1. */
-export const shareBelowOne = realNumber('a number from 0 to below 1', (value) => {
-  return value >= 0 && value < 1;
+export const share = realNumber('a number from 0 to 1', (value) => value >= 0 && value <= 1, {
+  minimum: 0,
+  maximum: 1,
 });
+/** From 0 to below 1. */
+export const shareBelowOne = realNumber(
+  'a number from 0 to below 1',
+  (value) => value >= 0 && value < 1,
+  { minimum: 0, exclusiveMaximum: 1 },
+);
 
 /** The two averages of an optimizer such as Adam. */
 export const betas = accept<readonly [number, number]>('two numbers from 0 to below 1', (value) => {
@@ -69,8 +109,8 @@ export const betas = accept<readonly [number, number]>('two numbers from 0 to be
 });
 
 /** Something that another function checks, such as a model or a dataset. */
-export function anything<T>(): z.ZodCustom<T, T> {
-  return accept<T>('a value', (value) => value !== undefined);
+export function anything<T>(json: JsonSchema = {}): z.ZodCustom<T, T> {
+  return accept<T>('a value', (value) => value !== undefined, json);
 }
 
 /** A function, whose arguments cannot be checked. */

@@ -59,11 +59,11 @@ export class LayoutBuilder {
   }
 
   /** Ends the planning. Throws a {@link UsageError} that names the largest regions when the arena
-   * would not fit into the addresses that WASM has. */
-  freeze(): Layout {
+   * would not fit into the addresses that WASM has, unless `mustFit` is false. */
+  freeze(mustFit = true): Layout {
     this.frozen = true;
     const layout = new Layout(this.regions, this.endBytes);
-    if (this.endBytes > MAX_ARENA_BYTES) {
+    if (mustFit && this.endBytes > MAX_ARENA_BYTES) {
       const largest = layout
         .largest(LARGEST_SHOWN)
         .map(

@@ -57,8 +57,9 @@ export interface RunPlan {
   readonly layout: Layout;
 }
 
-/** Makes the plan. Throws a UsageError where the memory of the run would not fit. */
-export function planRun(config: RunConfig): RunPlan {
+/** Makes the plan. Throws a UsageError where the memory of the run would not fit, unless `mustFit`
+ * is false: for a plan to look at. */
+export function planRun(config: RunConfig, { mustFit = true } = {}): RunPlan {
   const built = buildGraph(config.model, config.data.inputShape);
   const fused = config.fuse === false ? built : fuseGraph(built);
   const graph = freezeGraph(fused, config.freeze ?? []);
@@ -123,7 +124,7 @@ export function planRun(config: RunConfig): RunPlan {
     undo,
     stepsPerEpoch,
     lastBatch,
-    layout: builder.freeze(),
+    layout: builder.freeze(mustFit),
   };
 }
 

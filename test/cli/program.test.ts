@@ -28,6 +28,7 @@ describe('help', () => {
     [['train', '--help'], /--replicas <n>.*default 8/],
     [['eval', '-h'], /--checkpoint <file>/],
     [['inspect', '--help'], /inspect \[checkpoint\]/],
+    [['summary', '--help'], /summary \[model\][\s\S]*--input-shape <shape>/],
   ])('of %j goes to stdout with exit code 0', async (args, text) => {
     const { code, stdout, stderr } = await syncbn(args);
     expect(stdout).toMatch(text);

@@ -88,6 +88,13 @@ const specs: readonly LayerSpec[] = [
 const throughJson = (spec: unknown): unknown => JSON.parse(JSON.stringify(spec));
 
 describe('parseModel', () => {
+  it('ignores $schema at the top, and there alone', () => {
+    const $schema = './model.schema.json';
+    expect(parseModel({ $schema, kind: 'relu' })).toEqual(relu());
+    const inner = { kind: 'sequential', layers: [{ $schema, kind: 'relu' }] };
+    expect(() => parseModel(inner)).toThrow(/model, layers\[0\]: unknown field \$schema/);
+  });
+
   it.each(specs.map((spec) => [spec.kind, spec] as const))('reads what it wrote, %s', (_, spec) => {
     expect(parseModel(throughJson(spec), 'model')).toEqual(spec);
   });

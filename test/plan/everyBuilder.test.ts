@@ -7,12 +7,14 @@ import { readCheckpoint, writeCheckpoint } from '../../src/checkpoint/checkpoint
 import { synthetic } from '../../src/data/synthetic.ts';
 import { nn, optim } from '../../src/index.ts';
 import { parseModel } from '../../src/nn/models/parse.ts';
+import { shortSpec } from '../../src/nn/models/shortSpec.ts';
 import { parseLoss } from '../../src/nn/specs/losses.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { parseAveraging } from '../../src/optim/averaging.ts';
 import { parseOptimizer } from '../../src/optim/optimizer.ts';
 import { parseSchedule } from '../../src/optim/schedule.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
+import { schemaErrors } from '../support/schemaErrors.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-builders-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -238,6 +240,34 @@ describe('what a builder makes', () => {
         expect(parse(found), name).toEqual(spec);
       }
     }
+  });
+
+  it('is a model by its JSON schema, and the same without what is at its default', () => {
+    for (const [name, specs] of Object.entries(layers)) {
+      for (const spec of specs) {
+        expect(schemaErrors(spec), name).toEqual([]);
+        expect(schemaErrors(shortSpec(spec)), name).toEqual([]);
+        expect(parseModel(shortSpec(spec)), name).toEqual(spec);
+      }
+    }
+    const block = nn.residual(nn.conv2d(4, 4, { kernel: [1, 3], padding: [0, 1] }));
+    expect(shortSpec(nn.graph((x) => x.apply('a', block)))).toEqual({
+      kind: 'graph',
+      nodes: [
+        {
+          name: 'a',
+          layer: {
+            kind: 'residual',
+            body: {
+              ...{ kind: 'conv2d', inChannels: 4, outChannels: 4 },
+              ...{ kernel: [1, 3], padding: [0, 1] },
+            },
+          },
+          from: ['input'],
+        },
+      ],
+      output: 'a',
+    });
   });
 
   it.each([

@@ -62,5 +62,5 @@ export function run(
 /** What lies behind the last end of a line is left out: a launcher that was ended cuts lines. */
 function eventsIn(stdout: string): Outcome['events'] {
   const lines = stdout.slice(0, stdout.lastIndexOf('\n') + 1).split('\n');
-  return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+  return lines.filter((line) => line.startsWith('{"')).map((line) => JSON.parse(line));
 }

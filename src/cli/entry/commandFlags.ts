@@ -36,13 +36,21 @@ export const commonFlags: readonly FlagText[] = [
   ['--debug', 'Show where an error came from'],
 ];
 
+/** Of commands that say what they know and end. */
+export const jsonFlags: readonly FlagText[] = [
+  ['--json', 'One JSON object'],
+  ['--debug', 'Show where an error came from'],
+];
+
+/** The flags with these names. */
+function picked(of: readonly FlagText[], names: readonly string[]): readonly FlagText[] {
+  return names.map((name) => of.find(([flag]) => flag.split(' ')[0] === name)!);
+}
+
 /** What decides the network and its batches. */
 export const networkFlags: readonly FlagText[] = [
   ...dataFlags,
-  [
-    '--model <name|file>',
-    'mnist-cnn, resnet18, mobilenet-v2, ... or a .json file (default mnist-cnn)',
-  ],
+  ['--model <name|file>', 'One of syncbn models, or a .json file (default mnist-cnn)'],
   ['--width <x>', 'What the channels of a resnet or the like are multiplied by (default 1)'],
   [
     '--stem <how>',
@@ -73,6 +81,35 @@ export const networkFlags: readonly FlagText[] = [
     '--direct-convolutions',
     "No convolution by Winograd's algorithm: smaller rounding errors, slower steps",
   ],
+];
+
+const modelFlags: readonly FlagText[] = [
+  [
+    '--input-shape <shape>',
+    'A sample, channels last, as 224x224x3 (default: as syncbn models says)',
+  ],
+  ['--classes <n>', 'Of a model by name: how many (default: as syncbn models says)'],
+  [
+    '--norm <kind>',
+    'sync, local, group, layer, instance, none, auto; of a checkpoint also frozen ' +
+      '(default: sync; of files: as it is written)',
+  ],
+  ...picked(networkFlags, ['--norm-kinds', '--group-size', '--num-groups']),
+  ['--replicas <n>', 'Simulated devices, at most 1024 (default 8, or those of the checkpoint)'],
+  ['--batch <n>', 'Samples of a step over all replicas (default 16 for each)'],
+  ...picked(networkFlags, ['--width', '--stem', '--zero-init-residual']),
+  ...moduleFlags,
+];
+
+/** Of `syncbn summary`. */
+export const summaryFlags: readonly FlagText[] = [...modelFlags, ...jsonFlags];
+
+/** Of `syncbn init`. */
+export const initFlags: readonly FlagText[] = [
+  ['--out <file>', 'Write a file instead of printing'],
+  ['--overwrite', 'Let --out replace a file that is there'],
+  ...modelFlags,
+  ...picked(jsonFlags, ['--debug']),
 ];
 
 /** What else decides the numbers of a step. */
@@ -141,7 +178,7 @@ export const trainFlags: readonly FlagText[] = [
 /** Those of `train` that a short run has a use for. */
 export const doctorFlags: readonly FlagText[] = [
   ...dataFlags,
-  ['--model <name|file>', 'mnist-cnn, refnet, resnet20 or a .json file (default mnist-cnn)'],
+  ['--model <name|file>', 'One of syncbn models, or a .json file (default mnist-cnn)'],
   ['--replicas <n>', 'Simulated devices, at least 2 (default 8)'],
   ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
   ['--steps <n>', 'Steps with each norm: local, sync and group (default 120)'],
@@ -162,7 +199,7 @@ export const experimentFlags: readonly FlagText[] = [
   ['--quick', 'Fewer and shorter runs: minutes, with wider intervals'],
   ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],
   ['--data <name|dir>', 'fashion-mnist (fetched once), mnist, synthetic or a folder'],
-  ['--model <name|file>', "Instead of the experiment's net: mnist-cnn, refnet, resnet20, .json"],
+  ['--model <name|file>', "Instead of the experiment's net: one of syncbn models, or a .json file"],
   ['--lr <rate>', 'Learning rate; where batches differ, that of the largest'],
   ['--replica-batches <list>', 'Samples of each replica in a step, such as 8,4,2'],
   ['--norms <list>', 'Of local, sync, group, layer, instance, none'],

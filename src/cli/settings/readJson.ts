@@ -1,4 +1,4 @@
-// A file of JSON that a flag names.
+// A file of JSON that a flag or an argument names.
 
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../../base/errors.ts';
@@ -6,11 +6,16 @@ import { messageOf } from '../../base/showError.ts';
 
 /** What the file holds. Throws a {@link UsageError} that names the flag. */
 export function readJson(flag: string, path: string): unknown {
+  return readJsonFile(`--${flag} ${path}`, path);
+}
+
+/** What a file holds that no flag names; `what` is for errors. */
+export function readJsonFile(what: string, path: string): unknown {
   try {
     return JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
     throw new UsageError({
-      what: `--${flag} ${path}`,
+      what,
       given: messageOf(error),
       allowed: 'a readable file with JSON',
     });

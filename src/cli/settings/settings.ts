@@ -13,7 +13,7 @@ import { directConvolutions } from '../../nn/convert/directConvolutions.ts';
 import { NORM_TARGETS, type NormRequest } from '../../nn/convert/normRequest.ts';
 import { NORM_KINDS } from '../../nn/layers/normTraits.ts';
 import type { Stem } from '../../nn/models/blocks.ts';
-import { isModelName, modelCard, namedModel } from '../../nn/models/models.ts';
+import { isModelName, type ModelPurpose, modelCard, namedModel } from '../../nn/models/models.ts';
 import { parseModel } from '../../nn/models/parse.ts';
 import { type AllowModules, loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
@@ -156,7 +156,6 @@ export const SIZE_FLAGS = ['width', 'stem'] as const;
 
 function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
   const name = flags.text('model') ?? DEFAULTS.model;
-  const zeroInitResidual = flags.isSet('zero-init-residual');
   if (name.endsWith('.json')) {
     refuseWithout(flags, 'zero-init-residual', '--model resnet20', false);
     for (const flag of SIZE_FLAGS) refuseWithout(flags, flag, '--model resnet18', false);
@@ -172,13 +171,20 @@ function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
       hint: task.kind === 'segmentation' ? '--model unet' : '--model FILE.json',
     });
   }
+  return namedModel(name, { inputShape, classes: task.classes, ...modelOptionsFrom(flags) });
+}
+
+/** What the flags say of a model by name. */
+export function modelOptionsFrom(
+  flags: Flags,
+): Pick<ModelPurpose, 'zeroInitResidual' | 'width' | 'stem'> {
   const width = flags.number('width', 0);
   const stem = flags.text('stem') as Stem | undefined;
-  return namedModel(name, {
-    ...{ inputShape, classes: task.classes, zeroInitResidual },
+  return {
+    zeroInitResidual: flags.isSet('zero-init-residual'),
     ...(width !== undefined && { width }),
     ...(stem !== undefined && { stem }),
-  });
+  };
 }
 
 function averagingFrom(flags: Flags): AveragingSpec | undefined {

@@ -3,7 +3,7 @@
 
 import { checkInteger, UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
-import { type Shape, sizeOf } from '../../base/shape.ts';
+import { sizeOf } from '../../base/shape.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { synthetic } from '../../data/synthetic.ts';
 import { buildGraph } from '../../nn/graph/graph.ts';
@@ -23,6 +23,7 @@ import { type Job, predictStep } from '../../simulate/step.ts';
 import type { Flags } from './flags.ts';
 import { readJson } from './readJson.ts';
 import { allowModulesFrom } from './settings.ts';
+import { shapeFrom } from './shapeFlag.ts';
 
 /** A network, and the model that it was worked out from, for real training. */
 export interface SimulatedNet {
@@ -73,7 +74,7 @@ export function deviceFrom(flags: Flags): DeviceName {
 /** The network that is asked for. */
 export async function netFrom(flags: Flags, device: DeviceName): Promise<SimulatedNet> {
   const name = flags.text('net') ?? (device === 'measured' ? 'refnet' : 'resnet50');
-  const input = inputFrom(flags);
+  const input = shapeFrom(flags, 'input');
   if (!name.endsWith('.json')) {
     const net: ModelName = nameFrom(flags, 'net', MODEL_NAMES) ?? (name as ModelName);
     const model = netModel(net, input);
@@ -93,18 +94,6 @@ export async function netFrom(flags: Flags, device: DeviceName): Promise<Simulat
   const model = parseModel(readJson('net', name), `the model in ${name}`);
   await loadModules(customModulesOf(model), allowModulesFrom(flags));
   return { model, network: describeNetwork(name, model, input) };
-}
-
-function inputFrom(flags: Flags): Shape | undefined {
-  const text = flags.text('input');
-  if (text === undefined) return undefined;
-  if (/^[1-9]\d{0,5}(x[1-9]\d{0,5}){0,3}$/.test(text)) return text.split('x').map(Number);
-  throw new UsageError({
-    what: '--input',
-    given: text,
-    allowed: 'sizes of a sample, channels last',
-    hint: '--input 224x224x3',
-  });
 }
 
 /** Samples of a device in a step. */

@@ -158,7 +158,13 @@ function checkBranches(path: string, [body, shortcut]: readonly [Shape, Shape]):
 
 /** Checks the shapes of a model whose input is not known yet, as far as its first layer tells. */
 export function checkModelShapes(model: LayerSpec): void {
-  const first = leavesOf(model)[0];
-  const input = first && kindOf(first).expectedInput?.(first);
+  const input = expectedInputOf(model);
   if (input !== undefined) buildGraph(model, input);
+}
+
+/** The input that the first layer of a model asks for, unknown sizes as NaN; undefined where it
+ * takes any. */
+export function expectedInputOf(model: LayerSpec): Shape | undefined {
+  const first = leavesOf(model)[0];
+  return first && kindOf(first).expectedInput?.(first);
 }

@@ -13,6 +13,41 @@ import { GRAPH_INPUT, type GraphNode, type GraphSpec, type LayerSpec } from '../
 
 const LAYER = 'a layer, such as nn.relu()';
 
+const NODE_NAME = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
+const isText = (value: unknown): boolean => typeof value === 'string';
+const layerJson = { $ref: '#/$defs/layer' };
+
+/** The specs that arrange others. What is in them is parsed on its own; the JSON schema of models
+ * (modelSchema.ts) says what that is. */
+export const compositeSchemas = {
+  graph: z.strictObject({
+    kind: z.literal('graph'),
+    nodes: listOf<unknown>('a list of nodes', () => true, { $ref: '#/$defs/graphNode' }),
+    output: accept<string>('the name of a node', isText, { type: 'string' }),
+  }),
+  residual: z.strictObject({
+    kind: z.literal('residual'),
+    body: anything<unknown>(layerJson),
+    shortcut: accept<unknown>('a layer, or null', () => true, {
+      anyOf: [layerJson, { type: 'null' }],
+    }).optional(),
+  }),
+  sequential: z.strictObject({
+    kind: z.literal('sequential'),
+    layers: listOf<unknown>('a list of layers', () => true, layerJson),
+  }),
+};
+
+export const nodeSchema = z.strictObject({
+  name: accept<string>(
+    'a name of letters, digits, _, - and dots',
+    (name) => typeof name === 'string' && NODE_NAME.test(name),
+    { type: 'string', pattern: NODE_NAME.source },
+  ),
+  layer: accept<unknown>(LAYER, (layer) => layer !== undefined, { $ref: '#/$defs/nodeLayer' }),
+  from: listOf<string>('a list of names', isText, { type: 'string' }),
+});
+
 type Parse = (json: Readonly<Record<string, unknown>>, path: string) => LayerSpec;
 
 const parsers: ReadonlyMap<string, Parse> = new Map<string, Parse>([
@@ -22,15 +57,22 @@ const parsers: ReadonlyMap<string, Parse> = new Map<string, Parse>([
   ['sequential', parseSequential],
 ]);
 
-/** A model from plain data, such as JSON; `what` names it in errors. Throws a {@link UsageError}
- * that names the layer, or the layer and both shapes where they do not fit. */
+/** A model from plain data, such as JSON; `what` names it in errors. The field `$schema` of the
+ * whole, by which editors know the others, is ignored. Throws a {@link UsageError} that names the
+ * layer, or the layer and both shapes where they do not fit. */
 export function parseModel(json: unknown, what = 'model'): LayerSpec {
   if (typeof what !== 'string') {
     throw new UsageError({ what: 'parseModel what', given: what, allowed: 'a name for errors' });
   }
   checkDepth(what, json);
-  const model = parseLayer(json, what);
+  const model = parseLayer(withoutSchema(json), what);
   checkModelShapes(model);
+  return model;
+}
+
+function withoutSchema(json: unknown): unknown {
+  if (!isObject(json)) return json;
+  const { $schema: _schema, ...model } = json;
   return model;
 }
 
@@ -47,22 +89,13 @@ function parseLayer(json: unknown, path: string): LayerSpec {
 }
 
 function parseSequential(json: unknown, path: string): LayerSpec {
-  const schema = z.strictObject({
-    kind: z.literal('sequential'),
-    layers: listOf<unknown>('a list of layers', () => true),
-  });
-  const { layers } = parseData(schema, json, path);
+  const { layers } = parseData(compositeSchemas.sequential, json, path);
   const parsed = Array.from(layers, (layer, i) => parseLayer(layer, `${path}, layers[${i}]`));
   return { kind: 'sequential', layers: parsed };
 }
 
 function parseResidual(json: unknown, path: string): LayerSpec {
-  const schema = z.strictObject({
-    kind: z.literal('residual'),
-    body: anything(),
-    shortcut: accept<unknown>('a layer, or null', () => true).optional(),
-  });
-  const { body, shortcut } = parseData(schema, json, path);
+  const { body, shortcut } = parseData(compositeSchemas.residual, json, path);
   const isIdentity = shortcut === undefined || shortcut === null;
   return {
     kind: 'residual',
@@ -71,23 +104,8 @@ function parseResidual(json: unknown, path: string): LayerSpec {
   };
 }
 
-const nodeSchema = z.strictObject({
-  name: accept<string>('a name of letters, digits, _, - and dots', isNodeName),
-  layer: accept<unknown>(LAYER, (layer) => layer !== undefined),
-  from: listOf<string>('a list of names', (name) => typeof name === 'string'),
-});
-
-function isNodeName(name: unknown): boolean {
-  return typeof name === 'string' && /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/.test(name);
-}
-
 function parseGraph(json: unknown, path: string): GraphSpec {
-  const schema = z.strictObject({
-    kind: z.literal('graph'),
-    nodes: listOf<unknown>('a list of nodes', () => true),
-    output: accept<string>('the name of a node', (name) => typeof name === 'string'),
-  });
-  const { nodes, output } = parseData(schema, json, path);
+  const { nodes, output } = parseData(compositeSchemas.graph, json, path);
   const known = new Set([GRAPH_INPUT]);
   const unread = new Set(known);
   const read = (name: string, what: string): void => {

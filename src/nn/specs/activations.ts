@@ -19,6 +19,7 @@ export interface Relu6Spec {
 /** x where x > 0, else negativeSlope * x. */
 export interface LeakyReluSpec {
   readonly kind: 'leakyRelu';
+  /** Not negative. */
   readonly negativeSlope: number;
 }
 
@@ -34,6 +35,7 @@ export interface PreluSpec {
 /** x where x > 0, else alpha (exp(x) - 1). */
 export interface EluSpec {
   readonly kind: 'elu';
+  /** What outputs below 0 go to, negated; default 1. */
   readonly alpha: number;
 }
 

@@ -18,6 +18,7 @@ import { checkCount, optionalFlag, size } from './options.ts';
 
 export interface BatchRenormSpec {
   readonly kind: 'batchRenorm';
+  /** The size of the last axis. */
   readonly channels: number;
   readonly eps: number;
   readonly momentum: number | null;
@@ -67,7 +68,7 @@ export const batchRenormSchema = optionsSchema<BatchRenormOptions>()({
   momentum: momentumOption,
   affine: optionalFlag,
   sync: syncOption,
-  rMax: realNumber('a finite number from 1', (rMax) => rMax >= 1).exactOptional(),
+  rMax: realNumber('a finite number from 1', (rMax) => rMax >= 1, { minimum: 1 }).exactOptional(),
   dMax: atLeastZero.exactOptional(),
   warmupSteps: wholeNumber(0).exactOptional(),
   weightInit: weightInitOption,

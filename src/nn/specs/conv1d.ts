@@ -17,7 +17,9 @@ import {
 
 export interface Conv1dSpec {
   readonly kind: 'conv1d';
+  /** Channels of the input. */
   readonly inChannels: number;
+  /** Channels of the output. */
   readonly outChannels: number;
   readonly kernel: number;
   readonly stride: number;

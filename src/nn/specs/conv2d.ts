@@ -25,7 +25,9 @@ export type ConvAlgorithm = (typeof CONV_ALGORITHMS)[number];
 
 export interface Conv2dSpec {
   readonly kind: 'conv2d';
+  /** Channels of the input. */
   readonly inChannels: number;
+  /** Channels of the output. */
   readonly outChannels: number;
   /** [height, width], as are stride and dilation. */
   readonly kernel: Pair;

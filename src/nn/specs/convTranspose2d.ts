@@ -11,7 +11,9 @@ import { optionalFlag, type Pair, type PairOption, pairOf, size, toPair } from '
 
 export interface ConvTranspose2dSpec {
   readonly kind: 'convTranspose2d';
+  /** Channels of the input. */
   readonly inChannels: number;
+  /** Channels of the output. */
   readonly outChannels: number;
   /** [height, width], as are the four below. */
   readonly kernel: Pair;

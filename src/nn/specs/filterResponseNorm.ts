@@ -8,6 +8,7 @@ import { checkCount, optionalFlag, size } from './options.ts';
 
 export interface FilterResponseNormSpec {
   readonly kind: 'filterResponseNorm';
+  /** The size of the last axis. */
   readonly channels: number;
   readonly eps: number;
   readonly affine: boolean;

@@ -3,12 +3,16 @@
 
 import * as z from 'zod';
 import { parseData } from '../../base/parse.ts';
-import { listOf } from '../../base/values.ts';
+import { jsonOf, listOf } from '../../base/values.ts';
 import { size } from './options.ts';
 
 /** How JSON becomes a layer of one kind. */
 export interface LayerForm<Spec extends { readonly kind: string }> {
   readonly kind: Spec['kind'];
+  /** Of the fields besides `kind`. */
+  readonly schema: z.ZodObject;
+  /** Fields with which it works, where it needs one of several and none is required. */
+  readonly example: Readonly<Record<string, unknown>>;
   /** Throws a UsageError that names the layer by its path. */
   parse(json: Readonly<Record<string, unknown>>, path: string): Spec;
 }
@@ -18,10 +22,13 @@ export function layerForm<Fields extends z.ZodRawShape, Spec extends { readonly 
   kind: Spec['kind'],
   fields: Fields,
   build: (options: z.infer<z.ZodObject<Fields, z.core.$strict>>) => Spec,
+  example: LayerForm<Spec>['example'] = {},
 ): LayerForm<Spec> {
   const schema = z.strictObject(fields);
   return {
     kind,
+    schema,
+    example,
     parse({ kind: _kind, ...given }, path) {
       const present = Object.entries(given).filter(([, value]) => value !== undefined);
       return build(parseData(schema, Object.fromEntries(present), path));
@@ -30,4 +37,8 @@ export function layerForm<Fields extends z.ZodRawShape, Spec extends { readonly 
 }
 
 /** Shapes in JSON. */
-export const sizes = listOf<number>('a list of sizes', (value) => size.safeParse(value).success);
+export const sizes = listOf<number>(
+  'a list of sizes',
+  (value) => size.safeParse(value).success,
+  jsonOf(size),
+);

@@ -9,7 +9,9 @@ import { checkCount, optionalFlag, size } from './options.ts';
 
 export interface LinearSpec {
   readonly kind: 'linear';
+  /** Elements of the input's last axis. */
   readonly inFeatures: number;
+  /** Elements of the output's last axis. */
   readonly outFeatures: number;
   readonly bias: boolean;
   readonly init: WeightInit;

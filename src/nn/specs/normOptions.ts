@@ -2,7 +2,7 @@
 
 import { UsageError } from '../../base/errors.ts';
 import type { Shape } from '../../base/shape.ts';
-import { accept, positive, realNumber, realOrNull } from '../../base/values.ts';
+import { accept, jsonOf, positive, realNumber, realOrNull } from '../../base/values.ts';
 import { checkCount, size } from './options.ts';
 
 /** Which replicas share batch statistics: all of them, each alone, or groups of k neighbors. */
@@ -23,12 +23,15 @@ export const epsOption = positive.exactOptional();
 export const momentumOption = realOrNull(
   'a number from 0 to 1, or null for a cumulative average',
   (momentum) => momentum >= 0 && momentum <= 1,
+  { minimum: 0, maximum: 1 },
 ).exactOptional();
 export const weightInitOption = realNumber('a finite number', () => true).exactOptional();
 /** Builders and models from data pass through here, so specs never hold the alias. */
-export const syncOption = accept<SyncOption>("'all', 'local' or a number of replicas", (sync) => {
-  return sync === 'all' || sync === 'sync' || sync === 'local' || size.safeParse(sync).success;
-})
+export const syncOption = accept<SyncOption>(
+  "'all', 'local' or a number of replicas",
+  (sync) => sync === 'all' || sync === 'sync' || sync === 'local' || size.safeParse(sync).success,
+  { anyOf: [{ enum: ['all', 'local', 'sync'] }, jsonOf(size)] },
+)
   .transform((sync): SyncScope => (sync === 'sync' ? 'all' : sync))
   .exactOptional();
 

@@ -4,7 +4,7 @@
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import type { Shape } from '../../base/shape.ts';
-import { accept, oneOf } from '../../base/values.ts';
+import { accept, jsonOf, oneOf } from '../../base/values.ts';
 import { type LayerForm, layerForm, sizes } from './form.ts';
 import {
   checkNormalizedShape,
@@ -23,6 +23,7 @@ import { STATISTICS_SOURCES, type StatisticsSource } from './statistics.ts';
 
 export interface BatchNormSpec {
   readonly kind: 'batchNorm';
+  /** The size of the last axis. */
   readonly channels: number;
   readonly eps: number;
   readonly momentum: number | null;
@@ -80,9 +81,11 @@ export const batchNormSchema = optionsSchema<BatchNormOptions>()({
   affine: optionalFlag,
   trackRunningStats: optionalFlag,
   sync: syncOption,
-  virtualBatch: accept<number | null>('a whole number from 1, or null', (samples) => {
-    return samples === null || size.safeParse(samples).success;
-  }).exactOptional(),
+  virtualBatch: accept<number | null>(
+    'a whole number from 1, or null',
+    (samples) => samples === null || size.safeParse(samples).success,
+    { ...jsonOf(size), type: ['integer', 'null'] },
+  ).exactOptional(),
   frozen: optionalFlag,
   statistics: oneOf(STATISTICS_SOURCES).exactOptional(),
   updateStatistics: optionalFlag,
@@ -163,7 +166,9 @@ function checkVirtualBatch(spec: BatchNormSpec, virtualBatch: number): void {
 
 export interface GroupNormSpec {
   readonly kind: 'groupNorm';
+  /** A divisor of the channels. */
   readonly numGroups: number;
+  /** The size of the last axis. */
   readonly channels: number;
   readonly eps: number;
   readonly affine: boolean;
@@ -221,6 +226,7 @@ function divisorBelow(channels: number, wanted: number): number {
 
 export interface InstanceNormSpec {
   readonly kind: 'instanceNorm';
+  /** The size of the last axis. */
   readonly channels: number;
   readonly eps: number;
   readonly affine: boolean;

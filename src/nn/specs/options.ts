@@ -3,7 +3,7 @@
 import type * as z from 'zod';
 import { checkInteger } from '../../base/errors.ts';
 import { isObject, optionsSchema } from '../../base/parse.ts';
-import { accept, flag, listOf, wholeNumber } from '../../base/values.ts';
+import { accept, flag, type JsonSchema, jsonOf, listOf, wholeNumber } from '../../base/values.ts';
 
 /** [height, width]. */
 export type Pair = readonly [number, number];
@@ -24,28 +24,46 @@ export const optionalFlag = flag.exactOptional();
 export function pairOf(min: number): z.ZodCustom<PairOption, PairOption> {
   const one = wholeNumber(min, MAX_SIZE);
   const fits = (value: unknown): boolean => one.safeParse(value).success;
-  return accept(`a whole number from ${min} to ${MAX_SIZE}, or [height, width]`, (value) => {
-    return Array.isArray(value) ? value.length === 2 && Array.from(value).every(fits) : fits(value);
-  });
+  const json = jsonOf(one);
+  return accept(
+    `a whole number from ${min} to ${MAX_SIZE}, or [height, width]`,
+    (value) =>
+      Array.isArray(value) ? value.length === 2 && Array.from(value).every(fits) : fits(value),
+    { anyOf: [json, { type: 'array', items: json, minItems: 2, maxItems: 2 }] },
+  );
 }
 
 /** Rows and columns at each side of an image. */
 export interface Sides {
+  /** Rows above the image; default 0. */
   readonly top: number;
+  /** Rows below it; default 0. */
   readonly bottom: number;
+  /** Columns on its left; default 0. */
   readonly left: number;
+  /** Columns on its right; default 0. */
   readonly right: number;
 }
 /** A side that is not named has none. */
 export type SidesOption = Partial<Sides>;
 
-const oneSide = wholeNumber(0, MAX_SIZE).exactOptional();
+const oneSide = wholeNumber(0, MAX_SIZE);
+const maybeSide = oneSide.exactOptional();
 export const sidesSchema = optionsSchema<SidesOption>()({
-  top: oneSide,
-  bottom: oneSide,
-  left: oneSide,
-  right: oneSide,
+  top: maybeSide,
+  bottom: maybeSide,
+  left: maybeSide,
+  right: maybeSide,
 });
+
+function sidesJson(...names: readonly (keyof Sides)[]): JsonSchema {
+  return {
+    type: 'object',
+    properties: Object.fromEntries(names.map((name) => [name, jsonOf(oneSide)])),
+    additionalProperties: false,
+    minProperties: 1,
+  };
+}
 
 /** What is added around an image for windows to reach over: [height, width] on both sides, or so
  * much on each side, or `same`, as much as it takes for ceil(size / stride) outputs along an axis,
@@ -61,6 +79,7 @@ export const paddingOption = accept<PaddingOption>(
     if (!isObject(value)) return pairFromZero.safeParse(value).success;
     return Object.keys(value).length > 0 && sidesSchema.safeParse(value).success;
   },
+  { anyOf: [{ const: 'same' }, jsonOf(pairFromZero), sidesJson('top', 'bottom', 'left', 'right')] },
 );
 
 /** A checked padding in its long form; equal sides are a pair. */
@@ -88,6 +107,7 @@ export const padding1dOption = accept<Padding1dOption>(
     if (!isObject(value)) return wholeNumber(0, MAX_SIZE).safeParse(value).success;
     return Object.keys(value).length > 0 && sides1dSchema.safeParse(value).success;
   },
+  { anyOf: [{ const: 'same' }, jsonOf(oneSide), sidesJson('left', 'right')] },
 );
 
 /** A checked padding in its long form; equal sides are a number. */

@@ -23,7 +23,9 @@ export type RecurrentNorm = (typeof RECURRENT_NORMS)[number];
 
 /** What all recurrent layers have. */
 export interface RecurrentFields {
+  /** Features of a time step. */
   readonly inputSize: number;
+  /** Features of the hidden state. */
   readonly hiddenSize: number;
   readonly bias: boolean;
   /** Whether all hidden states come out, or the last alone. */

@@ -8,6 +8,7 @@ import { checkCount } from './options.ts';
 
 export interface ReshapeSpec {
   readonly kind: 'reshape';
+  /** Sizes of a sample, outermost first. */
   readonly shape: Shape;
 }
 

@@ -2,7 +2,7 @@
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
-import { accept, wholeNumber } from '../../base/values.ts';
+import { accept, jsonOf, wholeNumber } from '../../base/values.ts';
 import { layerForm } from './form.ts';
 
 /** From the first to before the second, counted from 0. */
@@ -33,6 +33,7 @@ const range = accept<SliceRange>(
     const [first, end] = value as unknown[];
     return [first, end].every((one) => index.safeParse(one).success) && Number(first) < Number(end);
   },
+  { type: 'array', items: jsonOf(index), minItems: 2, maxItems: 2 },
 ).exactOptional();
 
 export const sliceSchema = optionsSchema<SliceOptions>()({
@@ -43,9 +44,9 @@ export const sliceSchema = optionsSchema<SliceOptions>()({
 
 /** The rows, columns and channels of these ranges of each sample; an axis that is not named is
  * taken whole. Throws a {@link UsageError} for ranges that are none, and where no axis is named. */
-export function slice(ranges: SliceOptions): SliceSpec {
+export function slice(options: SliceOptions): SliceSpec {
   const example = 'slice({ rows: [0, 14], channels: [0, 8] })';
-  const given = parseOptions('slice', sliceSchema, ranges, { example });
+  const given = parseOptions('slice', sliceSchema, options, { example });
   const spec = { kind: 'slice' } as const;
   if (Object.keys(given).length === 0) {
     throw new UsageError({
@@ -58,4 +59,6 @@ export function slice(ranges: SliceOptions): SliceSpec {
   return { ...spec, ...Object.fromEntries(entries) };
 }
 
-export const sliceForm = layerForm('slice', sliceSchema.shape, (ranges) => slice(ranges));
+export const sliceForm = layerForm('slice', sliceSchema.shape, (options) => slice(options), {
+  rows: [0, 1],
+});

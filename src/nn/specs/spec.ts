@@ -62,13 +62,16 @@ export type LeafSpec =
 /** Layers one behind the other. */
 export interface SequentialSpec {
   readonly kind: 'sequential';
+  /** In the order in which they run. */
   readonly layers: readonly LayerSpec[];
 }
 
 /** body(x) + shortcut(x); without a shortcut body(x) + x. */
 export interface ResidualSpec {
   readonly kind: 'residual';
+  /** What is added to the shortcut. */
   readonly body: LayerSpec;
+  /** A projection where the body changes the shape; null for the input as it is. */
   readonly shortcut: LayerSpec | null;
 }
 
@@ -78,13 +81,14 @@ export interface GraphNode {
   readonly name: string;
   /** A layer of one value, or a join of several. */
   readonly layer: LayerSpec | JoinSpec;
-  /** What it reads: {@link GRAPH_INPUT} or the names of earlier nodes. */
+  /** What it reads: `input`, which is the graph's, or the names of earlier nodes. */
   readonly from: readonly string[];
 }
 
 /** Layers and joins in an order in which they can run; each value may have several readers. */
 export interface GraphSpec {
   readonly kind: 'graph';
+  /** Its values besides the input, each read by a later one or the output. */
   readonly nodes: readonly GraphNode[];
   /** The name of the value that comes out. */
   readonly output: string;

@@ -71,6 +71,9 @@ export function upsample(options: UpsampleOptions): UpsampleSpec {
   };
 }
 
-export const upsampleForm = layerForm('upsample', upsampleSchema.shape, (options) =>
-  upsample(options),
+export const upsampleForm = layerForm(
+  'upsample',
+  upsampleSchema.shape,
+  (options) => upsample(options),
+  { scale: 2 },
 );
