@@ -12,7 +12,7 @@ import { medianOf } from '../src/base/median.ts';
 import type { HostsPrediction } from '../src/simulate/hosts.ts';
 import { type Hosts, printedBy, whyNoHosts, withHosts } from './hostNetwork.ts';
 import { describeMachine } from './machine.ts';
-import { NETS, type NetName } from './nets.ts';
+import { NETS, type UsualNetName } from './nets.ts';
 import { count, countList, seconds, wordList } from './options.ts';
 import { finish, type OutputFlags, type Row } from './output.ts';
 import { processCommand } from './peers.ts';
@@ -30,7 +30,7 @@ interface HostsFlags extends OutputFlags {
 /** One setting, in milliseconds a step. */
 interface HostsResult {
   readonly bench: 'hosts';
-  readonly net: NetName;
+  readonly net: UsualNetName;
   readonly hosts: number;
   readonly batch: number;
   readonly rate: string;

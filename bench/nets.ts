@@ -1,11 +1,17 @@
-// What the benchmarks compute: the two nets that are trained, and for kernels alone the layer whose
-// speed is published most often, 64 to 64 channels on 32x32, the layers of mobile nets, and first
-// layers with large kernels.
+// What the benchmarks compute: the two nets that are trained by default, larger ones to train, and
+// for kernels alone the layer whose speed is published most often, 64 to 64 channels on 32x32, the
+// layers of mobile nets, and first layers with large kernels.
 
+import type { Shape } from '../src/base/shape.ts';
 import { type Dataset, nn } from '../src/index.ts';
 
+/** What is measured without flags. */
 export const NETS = ['refnet', 'resnet20'] as const;
-export type NetName = (typeof NETS)[number];
+export type UsualNetName = (typeof NETS)[number];
+
+/** What training can be measured with. */
+export const TRAIN_NETS = [...NETS, 'resnet18', 'mobilenet-v2', 'unet'] as const;
+export type NetName = (typeof TRAIN_NETS)[number];
 
 export const KERNEL_NETS = [...NETS, 'wide', 'depthwise', 'pointwise', 'stem7', 'stem5'] as const;
 export type KernelNetName = (typeof KERNEL_NETS)[number];
@@ -13,15 +19,26 @@ export type KernelNetName = (typeof KERNEL_NETS)[number];
 export const CLASSES = 10;
 
 /** One sample, [H, W, C]. */
-export const INPUT_SHAPES: Readonly<Record<KernelNetName, Dataset['inputShape']>> = {
+export const INPUT_SHAPES: Readonly<Record<KernelNetName | NetName, Dataset['inputShape']>> = {
   refnet: [28, 28, 1],
   resnet20: [32, 32, 3],
+  resnet18: [64, 64, 3],
+  'mobilenet-v2': [96, 96, 3],
+  unet: [64, 64, 3],
   wide: [32, 32, 64],
   depthwise: [56, 56, 64],
   pointwise: [14, 14, 256],
   stem7: [112, 112, 3],
   stem5: [64, 64, 3],
 };
+
+/** Nets with an answer for each pixel. */
+const DENSE_NETS: readonly NetName[] = ['unet'];
+
+/** What a net gives for a sample, [H, W, classes]; undefined where it gives one answer. */
+export function denseShapeOf(net: NetName): Shape | undefined {
+  return DENSE_NETS.includes(net) ? [...INPUT_SHAPES[net].slice(0, -1), CLASSES] : undefined;
+}
 
 /** The model of a net, with local batch normalization. */
 export function modelOf(net: KernelNetName) {

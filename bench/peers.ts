@@ -8,12 +8,15 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { findMpirun } from '../src/mpi/findMpirun.ts';
 import { mpirunLine } from '../src/mpi/mpirun.ts';
+import { NETS, type NetName, type UsualNetName } from './nets.ts';
 import { peerProgram, type ServedPeer, servePeer } from './served.ts';
 import type { Torch } from './torch.ts';
 import type { PeerName, TrainPeer, TrainSetting } from './train.ts';
 
 /** A process of PyTorch takes 200 MB and a core; beyond so many there is nothing to compare. */
 const MAX_PROCESSES = 8;
+/** The nets that PyTorch has from torchvision. */
+const TORCHVISION_NETS: readonly NetName[] = ['resnet18', 'mobilenet-v2'];
 /** Where JavaScript libraries are measured: one net, one global batch, one thread. */
 const JS_NET = 'refnet';
 const JS_BATCH = 32;
@@ -45,6 +48,29 @@ export function torchProcesses(setting: TrainSetting): number | undefined {
   return replicas <= MAX_PROCESSES ? replicas : undefined;
 }
 
+/** Whether a PyTorch has a net. */
+function hasNet({ build }: Torch, net: NetName): boolean {
+  return build.torchvision !== undefined || !TORCHVISION_NETS.includes(net);
+}
+
+/** Which PyTorch is left out with which nets, and why; empty where all have all. */
+export function whyTorchLacks(
+  settings: readonly TrainSetting[],
+  torches: readonly Torch[],
+): readonly string[] {
+  const nets = [...new Set(settings.map(({ net }) => net))];
+  return torches.flatMap((torch) => {
+    const lacking = nets.filter((net) => !hasNet(torch, net));
+    if (lacking.length === 0) return [];
+    const why = 'it has no torchvision (Debian: python3-torchvision)';
+    return [`Without ${labelOf(torch)} for ${lacking.join(', ')}: ${why}`];
+  });
+}
+
+function labelOf({ python, build }: Torch): string {
+  return `PyTorch ${build.version} of ${python}`;
+}
+
 /** Each PyTorch for a setting, if it can be. */
 export function torchPeers(
   setting: TrainSetting,
@@ -63,10 +89,18 @@ export function torchPeers(
   };
   const program = [peerProgram('torch_ddp.py'), '--serve'];
   const args = [...program, ...Object.entries(flags).flatMap(([f, v]) => [f, `${v}`])];
-  return torches.map(({ python, build }) => {
-    const label = `PyTorch ${build.version} of ${python}`;
-    const start = (): ServedPeer => servePeer(label, python, args);
-    return { name: 'torch-ddp', label, torch: build, workers: processes, rounds: Infinity, start };
+  const able = torches.filter((torch) => hasNet(torch, setting.net));
+  return able.map((torch) => {
+    const label = labelOf(torch);
+    const start = (): ServedPeer => servePeer(label, torch.python, args);
+    return {
+      name: 'torch-ddp',
+      label,
+      torch: torch.build,
+      workers: processes,
+      rounds: Infinity,
+      start,
+    };
   });
 }
 
@@ -78,7 +112,9 @@ export function findLauncher(): { readonly mpirun: string } | { readonly missing
 
 /** What each of several processes runs, one worker each. */
 export function processCommand(
-  setting: Pick<TrainSetting, 'net' | 'norm' | 'replicas' | 'replicaBatch'>,
+  setting: Pick<TrainSetting, 'norm' | 'replicas' | 'replicaBatch'> & {
+    readonly net: UsualNetName;
+  },
 ): readonly string[] {
   const { net, norm, replicas, replicaBatch } = setting;
   const orders = join(mkdtempSync(join(tmpdir(), 'syncbn-bench-')), 'orders');
@@ -86,16 +122,21 @@ export function processCommand(
   return [process.execPath, program, net, norm, `${replicas}`, `${replicaBatch}`, orders];
 }
 
-/** This library in as many processes as the setting has workers, over shared memory. */
+function isUsual(net: NetName): net is UsualNetName {
+  return (NETS as readonly NetName[]).includes(net);
+}
+
+/** This library in as many processes as the setting has workers, over shared memory; its program
+ * trains the usual nets alone. */
 export function processPeers(setting: TrainSetting, mpirun: string): readonly TrainPeer[] {
-  const { workers } = setting;
-  if (workers < 2) return [];
+  const { net, workers } = setting;
+  if (workers < 2 || !isUsual(net)) return [];
   const label = 'syncbn in several processes';
   const start = (): ServedPeer => {
     const [file, ...args] = mpirunLine({
       ...{ family: 'Open MPI', mpirun, hosts: undefined, processes: workers, environment: {} },
       isRoot: process.getuid?.() === 0,
-      command: processCommand(setting),
+      command: processCommand({ ...setting, net }),
     });
     return servePeer(label, file!, args);
   };

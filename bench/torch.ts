@@ -26,6 +26,8 @@ export interface TorchBuild {
   readonly oneDnn: string;
   /** The vector instructions that it uses. */
   readonly capability: string;
+  /** Of torchvision, where it is installed. */
+  readonly torchvision?: string;
 }
 
 /** PyTorch of one interpreter. */

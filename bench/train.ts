@@ -2,9 +2,10 @@
 // drifts drifts for all. What the figures mean and what they leave out: bench/NOTES.md.
 
 import { InvariantError, RunError } from '../src/base/errors.ts';
+import { type Shape, sizeOf } from '../src/base/shape.ts';
 import type { Dataset, Progress, Trainer } from '../src/index.ts';
 import * as ours from '../src/index.ts';
-import { CLASSES, INPUT_SHAPES, type NetName } from './nets.ts';
+import { CLASSES, denseShapeOf, INPUT_SHAPES, type NetName } from './nets.ts';
 import type { PeerFigures, ServedPeer } from './served.ts';
 import { type Summary, summarize } from './stats.ts';
 import type { TorchBuild } from './torch.ts';
@@ -70,6 +71,8 @@ export interface TrainResult extends TrainSetting {
 
 /** Enough that the input does not stay in the caches. */
 const TRAIN_SAMPLES = 2048;
+/** Fewer samples where they are large; 32 MB. */
+const TRAIN_VALUES = 2 ** 23;
 const SEPARATION = 0.9;
 const LEARNING_RATE = 0.1;
 const MOMENTUM = 0.9;
@@ -182,21 +185,45 @@ export function startTrainer(
 }
 
 /** Data for a setting, in which every step is a whole one. */
-export function datasetOf(
-  library: Library,
-  { net, replicas, replicaBatch }: TrainSetting,
-): Dataset {
-  return sampleData(library, net, Math.max(TRAIN_SAMPLES, replicas * replicaBatch));
+export function datasetOf(library: Library, setting: TrainSetting): Dataset {
+  return sampleData(library, setting.net, sampleCountOf(setting));
+}
+
+/** How many samples a setting trains with. */
+export function sampleCountOf({ net, replicas, replicaBatch }: TrainSetting): number {
+  const valuesEach = sizeOf(INPUT_SHAPES[net]) + sizeOf(denseShapeOf(net) ?? []);
+  const enough = Math.min(TRAIN_SAMPLES, Math.floor(TRAIN_VALUES / valuesEach));
+  return Math.max(enough, replicas * replicaBatch);
 }
 
 function sampleData({ synthetic }: Library, net: NetName, train: number): Dataset {
-  return synthetic({
+  const data = synthetic({
     train,
     test: 0,
     shape: INPUT_SHAPES[net],
     classes: CLASSES,
     separation: SEPARATION,
   });
+  const targetShape = denseShapeOf(net);
+  return targetShape === undefined ? data : withDenseTargets(data, targetShape);
+}
+
+/** The same inputs with values to learn for each pixel and class: 1 in the channel of the sample's
+ * class, 0 in the others. */
+function withDenseTargets(data: Dataset, targetShape: Shape): Dataset {
+  const { train } = data;
+  const size = sizeOf(targetShape);
+  const targets = new Float32Array(train.count * size);
+  for (let i = 0; i < targets.length; i++) {
+    if (i % CLASSES === train.targets[Math.floor(i / size)]) targets[i] = 1;
+  }
+  const task = { kind: 'regression', targetShape } as const;
+  return {
+    ...data,
+    task,
+    train: { ...train, targets },
+    test: { ...data.test, targets: new Float32Array(0) },
+  };
 }
 
 /** A step that computes nonsense is not worth timing: the loss on one batch has to fall. */

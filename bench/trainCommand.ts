@@ -3,7 +3,7 @@
 
 import type { CAC, Command } from 'cac';
 import { describeMachine } from './machine.ts';
-import { NETS } from './nets.ts';
+import { NETS, TRAIN_NETS } from './nets.ts';
 import { count, countList, seconds, wordList } from './options.ts';
 import { finish, type OutputFlags, type Row } from './output.ts';
 import {
@@ -14,6 +14,7 @@ import {
   processPeers,
   TORCH_FORMATS,
   torchPeers,
+  whyTorchLacks,
 } from './peers.ts';
 import { findTorches, pythonsOf, showTorch, TORCH_OPTION } from './torch.ts';
 import {
@@ -91,7 +92,7 @@ export function addTrain(cli: CAC): void {
 /** The flags that say which settings are measured, for {@link trainSettings}. */
 export function addSettingOptions(command: Command): Command {
   return command
-    .option('--net <names>', `Nets; default ${NETS.join(',')}`)
+    .option('--net <names>', `Of ${TRAIN_NETS.join(', ')}; default ${NETS.join(',')}`)
     .option('--norm <names>', `Norms; default ${NORMS.join(',')}`)
     .option('--replica-batch <sizes>', `Images of a replica in a step; default ${DEFAULT_SIZES}`)
     .option('--replicas <count>', `Simulated devices; default ${DEFAULT_REPLICAS}`)
@@ -102,7 +103,7 @@ async function train(flags: TrainFlags): Promise<void> {
   const isSmoke = flags.smoke === true;
   const settings = trainSettings(flags);
   const times = isSmoke ? SMOKE : timesOf(seconds('--seconds', flags.seconds ?? DEFAULT_SECONDS));
-  const { peersOf, torch } = await findPeers(flags);
+  const { peersOf, torch } = await findPeers(flags, settings);
   const machine = describeMachine({ torch });
   const rows: Row[] = [];
   const results: TrainResult[] = [];
@@ -133,7 +134,10 @@ function timesOf(secondsEach: number): TrainTimes {
 }
 
 /** The peers that are there; says once which are not. */
-async function findPeers(flags: TrainFlags): Promise<{
+async function findPeers(
+  flags: TrainFlags,
+  settings: readonly TrainSetting[],
+): Promise<{
   readonly torch: string | null;
   readonly peersOf: (setting: TrainSetting) => readonly TrainPeer[];
 }> {
@@ -141,6 +145,7 @@ async function findPeers(flags: TrainFlags): Promise<{
   const [format] = wordList('--format', flags.format ?? 'fastest', TORCH_FORMATS);
   if (!flags.peers || flags.smoke === true) return { torch: null, peersOf: () => [] };
   const torches = await findTorches(pythons);
+  for (const why of whyTorchLacks(settings, torches)) console.error(`${why}.`);
   const folder = flags.jsPeers === undefined ? undefined : String(flags.jsPeers);
   const { found, missing } = findJsPeers(folder);
   if (missing.length > 0) console.error(`Without ${missing.join(' and ')}: ${hintFor(missing)}.`);
@@ -167,7 +172,7 @@ export function trainSettings(flags: TrainFlags): readonly TrainSetting[] {
   const isSmoke = flags.smoke === true;
   const replicas = count('--replicas', flags.replicas ?? DEFAULT_REPLICAS);
   const workers = count('--workers', flags.workers ?? DEFAULT_WORKERS);
-  const nets = wordList('--net', flags.net ?? (isSmoke ? SMOKE_SETTING.net : NETS), NETS);
+  const nets = wordList('--net', flags.net ?? (isSmoke ? SMOKE_SETTING.net : NETS), TRAIN_NETS);
   const norms = wordList('--norm', flags.norm ?? (isSmoke ? SMOKE_SETTING.norm : NORMS), NORMS);
   const sizes = countList(
     '--replica-batch',

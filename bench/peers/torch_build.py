@@ -1,5 +1,6 @@
-"""Which PyTorch an interpreter has, as one line of JSON: its version, BLAS, oneDNN, and the vector
-instructions it uses. Fails where there is none, or none with gloo.
+"""Which PyTorch an interpreter has, as one line of JSON: its version, BLAS, oneDNN, the vector
+instructions it uses, and the version of torchvision where that works. Fails where there is no
+PyTorch, or none with gloo.
 
 Run: /usr/bin/python3 bench/peers/torch_build.py
 """
@@ -31,6 +32,15 @@ def capability(config):
     return cpu.get_cpu_capability() if cpu else found(r"CPU capability usage: (\w+)", config)
 
 
+def torchvision_version():
+    """One that was built for another PyTorch fails in more ways than by an ImportError."""
+    try:
+        import torchvision
+    except Exception:
+        return None
+    return str(torchvision.__version__)
+
+
 def main():
     if not (dist.is_available() and dist.is_gloo_available()):
         raise SystemExit("this PyTorch has no gloo")
@@ -42,7 +52,8 @@ def main():
         "oneDnn": found(r"(?:MKL-DNN|oneDNN) v([\d.]+)", config),
         "capability": capability(config),
     }
-    print(json.dumps(build))
+    torchvision = torchvision_version()
+    print(json.dumps({**build, **({"torchvision": torchvision} if torchvision else {})}))
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
+from torch_nets import NETS
 
 SEED = 1
-CLASSES = 10
 LEARNING_RATE = 0.1
 MOMENTUM = 0.9
 GROUPS = 8
@@ -107,60 +107,6 @@ class SyncBatchNorm(nn.Module):
         self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
 
 
-def conv(in_channels, out_channels, kernel, stride=1):
-    return nn.Conv2d(
-        in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False
-    )
-
-
-def head(channels):
-    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES)]
-
-
-def make_refnet(norm):
-    widths, strides = (1, 16, 32, 32), (1, 2, 1)
-    layers = []
-    for in_channels, out_channels, stride in zip(widths, widths[1:], strides):
-        layers += [conv(in_channels, out_channels, 3, stride), norm(out_channels), nn.ReLU(True)]
-    return nn.Sequential(*layers, *head(widths[-1]))
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside the identity, or a 1x1 projection where the shape changes."""
-
-    def __init__(self, in_channels, out_channels, stride, norm):
-        super().__init__()
-        self.body = nn.Sequential(
-            conv(in_channels, out_channels, 3, stride),
-            norm(out_channels),
-            nn.ReLU(True),
-            conv(out_channels, out_channels, 3),
-            norm(out_channels),
-        )
-        is_same = stride == 1 and in_channels == out_channels
-        projection = (conv(in_channels, out_channels, 1, stride), norm(out_channels))
-        self.shortcut = nn.Identity() if is_same else nn.Sequential(*projection)
-
-    def forward(self, x):
-        return F.relu(self.body(x) + self.shortcut(x), inplace=True)
-
-
-def make_resnet20(norm):
-    """The CIFAR form of He et al. 2015: three stages of three blocks."""
-    layers = [conv(3, 16, 3), norm(16), nn.ReLU(True)]
-    in_channels = 16
-    for width in (16, 32, 64):
-        for block in range(3):
-            stride = 2 if block == 0 and width > 16 else 1
-            layers.append(ResidualBlock(in_channels, width, stride, norm))
-            in_channels = width
-    return nn.Sequential(*layers, *head(in_channels))
-
-
-# Builder and the shape of one image.
-NETS = {"refnet": (make_refnet, (1, 28, 28)), "resnet20": (make_resnet20, (3, 32, 32))}
-
-
 def norm_of(args):
     if args.norm == "group":
         return lambda channels: nn.GroupNorm(GROUPS, channels)
@@ -196,22 +142,22 @@ def check_sync_batch_norm(rank, world_size):
 
 def make_step(args, rank, memory_format):
     """A function that trains one step on this process's fixed random batch."""
-    build, image_shape = NETS[args.net]
+    net = NETS[args.net]
     torch.manual_seed(SEED)
-    model = build(norm_of(args)).to(memory_format=memory_format)
+    model = net.build(norm_of(args)).to(memory_format=memory_format)
     if args.processes > 1:
         model = DistributedDataParallel(model, broadcast_buffers=False)
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
 
     batch = args.replica_batch * args.replicas // args.processes
     generator = torch.Generator().manual_seed(SEED + rank)
-    images = torch.randn(batch, *image_shape, generator=generator)
+    images = torch.randn(batch, *net.image_shape, generator=generator)
     images = images.contiguous(memory_format=memory_format)
-    labels = torch.randint(0, CLASSES, (batch,), generator=generator)
+    targets = net.targets(images, memory_format, generator)
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(model(images), labels).backward()
+        net.loss(model(images), targets).backward()
         optimizer.step()
 
     return step

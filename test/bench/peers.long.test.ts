@@ -6,14 +6,19 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { NETS, TRAIN_NETS } from '../../bench/nets.ts';
 import { findOpenMpi } from '../../bench/openmpi.ts';
 import { findJsPeers, JS_PEERS, jsPeers } from '../../bench/peers.ts';
 import { findTorches, pythonsOf, type Torch } from '../../bench/torch.ts';
 import { startTorchLayers } from '../../bench/torchLayers.ts';
+import { MODEL_NAMES } from '../../src/nn/models/models.ts';
 import { bench, linesOf, type Output } from '../support/benchCommand.ts';
 
 const pythons = pythonsOf(process.env.SYNCBN_TORCH);
 const torches = await findTorches(pythons);
+const LARGE_NETS = TRAIN_NETS.slice(NETS.length).filter((net) =>
+  (MODEL_NAMES as readonly string[]).includes(net),
+);
 const hasMpi = 'version' in (await findOpenMpi());
 const jsFolder = process.env.SYNCBN_JS_PEERS;
 const jsFound = jsFolder === undefined ? [] : findJsPeers(jsFolder).found;
@@ -37,6 +42,16 @@ describe.skipIf(torches.length === 0)('PyTorch', () => {
       for (const { format } of peers) expect(['default', 'channels_last']).toContain(format);
     }
   });
+
+  it.skipIf(!torches.some(({ build }) => build.torchvision !== undefined)).each(LARGE_NETS)(
+    'trains %s beside ours',
+    async (net) => {
+      const setting = ['--net', net, '--norm', 'sync', '--replica-batch', '2', '--seconds', '0.1'];
+      const flags = ['--format', 'default', '--json', '--torch', pythons.join()];
+      const lines = linesOf(await bench('train', ...setting, ...flags));
+      expect(lines.map(({ peer }) => peer).slice(0, 2)).toEqual([null, 'torch-ddp']);
+    },
+  );
 
   it.each(torches)(
     'of $python normalizes, says variances and convolves',

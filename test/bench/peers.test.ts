@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { NETS, TRAIN_NETS } from '../../bench/nets.ts';
+import { torchPeers, whyTorchLacks } from '../../bench/peers.ts';
 import { peerProgram } from '../../bench/served.ts';
 import { findTorch, pythonOf } from '../../bench/torch.ts';
 
@@ -29,5 +31,30 @@ describe('the programs of the peers', () => {
       const { stderr } = spawnSync(process.execPath, ['--check', file], { cwd, encoding: 'utf8' });
       expect(stderr).toBe('');
     }
+  });
+});
+
+describe('a PyTorch without torchvision', () => {
+  const build = { version: '1', blas: 'a', oneDnn: '1', capability: 'AVX2' };
+  const bare = { python: 'bare', build };
+  const full = { python: 'full', build: { ...build, torchvision: '2' } };
+  const settingOf = (net: (typeof TRAIN_NETS)[number]) =>
+    ({ net, norm: 'sync', replicas: 2, workers: 2, replicaBatch: 4 }) as const;
+
+  it.each([
+    { net: 'resnet20', labels: ['PyTorch 1 of bare', 'PyTorch 1 of full'] },
+    { net: 'resnet18', labels: ['PyTorch 1 of full'] },
+    { net: 'mobilenet-v2', labels: ['PyTorch 1 of full'] },
+    { net: 'unet', labels: ['PyTorch 1 of bare', 'PyTorch 1 of full'] },
+  ] as const)('and one with it are peers for $net: $labels', ({ net, labels }) => {
+    const peers = torchPeers(settingOf(net), [bare, full], 'fastest');
+    expect(peers.map(({ label }) => label)).toEqual(labels);
+  });
+
+  it('is named with the nets that it lacks, if any are to be trained', () => {
+    expect(whyTorchLacks(TRAIN_NETS.map(settingOf), [bare, full])).toEqual([
+      expect.stringMatching(/^Without PyTorch 1 of bare for resnet18, mobilenet-v2: .*python3-/),
+    ]);
+    expect(whyTorchLacks(NETS.map(settingOf), [bare, full])).toEqual([]);
   });
 });

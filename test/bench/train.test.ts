@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { servePeer } from '../../bench/served.ts';
-import { measureTraining, type TrainPeer } from '../../bench/train.ts';
+import { datasetOf, measureTraining, sampleCountOf, type TrainPeer } from '../../bench/train.ts';
+import * as library from '../../src/index.ts';
 
 const times = { seconds: 0.1, rounds: 2, windowSeconds: 0.02, warmUpSeconds: 0.02 };
 const setting = { net: 'refnet', norm: 'sync', replicas: 2, workers: 1, replicaBatch: 2 } as const;
@@ -41,5 +42,26 @@ describe('training beside peers', () => {
     ]);
     expect(results[1]).toMatchObject({ peer: 'torch-ddp', format: 'channels_last', workers: 2 });
     expect(results[0]!.imagesPerSecond).toBeGreaterThan(0);
+  });
+});
+
+describe('data to train with', () => {
+  it('has 2048 samples, fewer of large ones, and never less than a step takes', () => {
+    const countOf = (net: 'resnet20' | 'resnet18', replicaBatch: number) =>
+      sampleCountOf({ ...setting, net, replicaBatch });
+    expect(countOf('resnet20', 2)).toBe(2048);
+    expect(countOf('resnet18', 2)).toBe(682);
+    expect(countOf('resnet18', 400)).toBe(800);
+  });
+
+  it('has a value for each pixel and class where the net answers for each pixel', () => {
+    const { task, train } = datasetOf(library, { ...setting, net: 'unet' });
+    expect(task).toEqual({ kind: 'regression', targetShape: [64, 64, 10] });
+    const size = 64 * 64 * 10;
+    expect(train.targets).toHaveLength(train.count * size);
+    // The second sample is of class 1.
+    const row = [0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    expect([...train.targets.subarray(size, size + 10)]).toEqual(row);
+    expect([...train.targets.subarray(2 * size - 10, 2 * size)]).toEqual(row);
   });
 });
