@@ -9,28 +9,28 @@ import { bindBiasGradient } from '../layers/biasGradient.ts';
 import type { Binding, BoundLayer, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { bindDepthwise, depthwiseWorkspace } from './conv2dDepthwise.ts';
-import { bindTiles, tilesWorkspace } from './conv2dTiles.ts';
-import { bindWinograd, winogradWorkspace } from './conv2dWinograd.ts';
+import { bindTileGrads, bindTiles, tilesWorkspace } from './conv2dTiles.ts';
+import { bindWinograd, bindWinogradGrad, winogradWorkspace } from './conv2dWinograd.ts';
 import {
   type ConvAxes,
   type ConvPasses,
   isDepthwise,
   paddedSize,
+  type SampleGradPart,
   type SamplePasses,
+  type WeightGradPart,
 } from './convSteps.ts';
-import { isWinograd } from './winogradPlan.ts';
+import { isWinograd, sumsTiles } from './winogradPlan.ts';
 
 /** The memory that the passes need: bordered samples and packed weights. */
 export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly WorkspaceDeclaration[] {
-  if (isWinograd(spec, axes)) return winogradWorkspace(spec, axes);
   if (isDepthwise(spec)) return depthwiseWorkspace(spec, axes);
-  const workspace: WorkspaceDeclaration[] = [];
-  const add = (name: string, shape: readonly number[]): void => {
-    workspace.push({ name, type: 'f32', shape, isScratch: false });
-  };
   const padded = [paddedSize(axes.y), paddedSize(axes.x), spec.inChannels];
-  if (needsBorder(axes)) add('padded', padded);
-  return [...workspace, ...tilesWorkspace(spec, axes)];
+  const bordered: readonly WorkspaceDeclaration[] = needsBorder(axes)
+    ? [{ name: 'padded', type: 'f32', shape: padded, isScratch: false }]
+    : [];
+  if (!isWinograd(spec, axes)) return [...bordered, ...tilesWorkspace(spec, axes)];
+  return [...winogradWorkspace(spec, axes), ...(sumsTiles(axes) ? [] : bordered)];
 }
 
 /** Binds the passes of a convolution over all samples of a worker. */
@@ -100,7 +100,12 @@ export function bindPasses(
   binding: Binding,
   dxBiasPtr: number,
 ): ConvPasses {
-  if (isWinograd(spec, axes)) return bindWinograd(spec, axes, binding, dxBiasPtr);
+  if (isWinograd(spec, axes)) {
+    const weightGrads = sumsTiles(axes)
+      ? [bindWinogradGrad(spec, axes, binding)]
+      : overSamples(bindTileGrads(spec, axes, binding), bindPadding(spec, axes, binding), binding);
+    return { ...bindWinograd(spec, axes, binding, dxBiasPtr), weightGrads };
+  }
   const passes = isDepthwise(spec)
     ? bindDepthwise(spec, axes, binding, dxBiasPtr)
     : bindTiles(spec, axes, binding, dxBiasPtr);
@@ -111,8 +116,9 @@ export function bindPasses(
 function sampleBySample(
   passes: SamplePasses,
   loadSample: (sample: number) => number,
-  { input, output }: Binding,
+  binding: Binding,
 ): ConvPasses {
+  const { input, output } = binding;
   const xBytes = sizeOf(input.shape) * FLOAT_BYTES;
   const yBytes = sizeOf(output.shape) * FLOAT_BYTES;
   return {
@@ -122,15 +128,7 @@ function sampleBySample(
         passes.forward(loadSample(sample), output.ptr + sample * yBytes);
       }
     },
-    weightGrads: passes.weightGrads.map(({ length, run }) => ({
-      length,
-      run(start, end, gradPtr) {
-        for (let sample = start; sample < end; sample++) {
-          const dyPtr = output.gradPtr + sample * yBytes;
-          run(loadSample(sample), dyPtr, gradPtr, sample > start ? 1 : 0);
-        }
-      },
-    })),
+    weightGrads: overSamples(passes.weightGrads, loadSample, binding),
     inputGrad(countSamples) {
       passes.prepareInputGrad();
       for (let sample = 0; sample < countSamples; sample++) {
@@ -138,6 +136,24 @@ function sampleBySample(
       }
     },
   };
+}
+
+/** Gradients over many samples, from those of one. */
+function overSamples(
+  parts: readonly SampleGradPart[],
+  loadSample: (sample: number) => number,
+  { output }: Binding,
+): readonly WeightGradPart[] {
+  const yBytes = sizeOf(output.shape) * FLOAT_BYTES;
+  return parts.map(({ length, run }) => ({
+    length,
+    run(start, end, gradPtr) {
+      for (let sample = start; sample < end; sample++) {
+        const dyPtr = output.gradPtr + sample * yBytes;
+        run(loadSample(sample), dyPtr, gradPtr, sample > start ? 1 : 0);
+      }
+    },
+  }));
 }
 
 function needsBorder(axes: ConvAxes): boolean {

@@ -58,7 +58,7 @@ export function bindTiles(
   const plan = planTiles(spec, axes);
   return {
     ...bindForward(spec, plan, binding),
-    weightGrads: bindWeightGrads(spec, axes, plan, binding),
+    weightGrads: bindTileGrads(spec, axes, binding),
     ...bindInputGrad({ spec, axes, dxBiasPtr }, plan, binding),
   };
 }
@@ -146,13 +146,14 @@ function bindForward(
   };
 }
 
-function bindWeightGrads(
+/** Binds the weight's gradient of one sample. */
+export function bindTileGrads(
   spec: Conv2dSpec,
   axes: ConvAxes,
-  plan: TilePlan,
   binding: Binding,
 ): SamplePasses['weightGrads'] {
   const { kernels } = binding;
+  const plan = planTiles(spec, axes);
   const stripsPtr = gradStripFloats(spec, axes) > 0 ? binding.workspacePtr('gradStrips') : 0;
   const { groups, groupIn, groupOut, inBytes, outBytes, rowBytes, pixelBytes } = plan;
   const { rowStepBytes, pixelStepBytes, tapStepYBytes, tapStepXBytes, height, width } = plan;

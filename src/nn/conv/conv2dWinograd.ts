@@ -14,6 +14,7 @@ import {
   PLACES,
   planeBytes,
   scratchFloats,
+  sumsTiles,
   type Tiling,
   tilingOf,
 } from './winogradPlan.ts';
@@ -53,7 +54,9 @@ export function winogradWorkspace(
   return [
     { name: 'panels', type: 'f32', shape: weights, isScratch: true },
     { name: 'gradPanels', type: 'f32', shape: weights, isScratch: true },
-    { name: 'weightGrad', type: 'f32', shape: weights, isScratch: true },
+    ...(sumsTiles(axes)
+      ? [{ name: 'weightGrad', type: 'f32', shape: weights, isScratch: true } as const]
+      : []),
     { name: 'tiles', type: 'f32', shape: band, isScratch: true },
     { name: 'products', type: 'f32', shape: band, isScratch: true },
     { name: 'lines', type: 'f32', shape: [lines], isScratch: true },
@@ -80,23 +83,28 @@ function sideOf(height: number, width: number, channels: number): Side {
   return { height, width, channels, sampleBytes: height * width * channels * FLOAT_BYTES };
 }
 
-/** Binds the passes of a convolution for which `isWinograd` holds. */
+function placesOf(binding: Binding): Places {
+  return {
+    kernels: binding.kernels,
+    tilesPtr: binding.workspacePtr('tiles'),
+    productsPtr: binding.workspacePtr('products'),
+    linesPtr: binding.workspacePtr('lines'),
+  };
+}
+
+/** Binds the passes, but for the weight's gradient, of a convolution for which `isWinograd`
+ * holds. */
 export function bindWinograd(
   spec: Conv2dSpec,
   axes: ConvAxes,
   binding: Binding,
   dxBiasPtr: number,
-): ConvPasses {
+): Omit<ConvPasses, 'weightGrads'> {
   const { kernels } = binding;
   const { inChannels, outChannels } = spec;
   const plan = planOf(spec, axes);
   const { weightPlaneBytes } = plan;
-  const places: Places = {
-    kernels,
-    tilesPtr: binding.workspacePtr('tiles'),
-    productsPtr: binding.workspacePtr('products'),
-    linesPtr: binding.workspacePtr('lines'),
-  };
+  const places = placesOf(binding);
   const panelsPtr = binding.workspacePtr('panels');
   const gradPanelsPtr = binding.workspacePtr('gradPanels');
   const weightPtr = binding.parameterPtr('weight');
@@ -118,7 +126,6 @@ export function bindWinograd(
       transformWeights();
       forward(input.ptr, output.ptr, countSamples);
     },
-    weightGrads: [bindWeightGrad(places, plan, { x, y, padding }, binding)],
     inputGrad(countSamples) {
       transformWeights();
       kernels.winogradTurnPanelsF32(
@@ -237,20 +244,19 @@ function bindConvolution(
   };
 }
 
-/** Binds the weight gradient of a range of samples: summed in the transformed places, and
+/** Binds the weight's gradient where `sumsTiles` holds: summed in the transformed places, and
  * transformed back at the end. */
-function bindWeightGrad(
-  places: Places,
-  plan: Plan,
-  sides: {
-    readonly x: Side;
-    readonly y: Side;
-    readonly padding: { readonly y: number; readonly x: number };
-  },
+export function bindWinogradGrad(
+  spec: Conv2dSpec,
+  axes: ConvAxes,
   binding: Binding,
 ): WeightGradPart {
+  const plan = planOf(spec, axes);
+  const places = placesOf(binding);
+  const x = sideOf(axes.y.input, axes.x.input, spec.inChannels);
+  const y = sideOf(axes.y.output, axes.x.output, spec.outChannels);
+  const padding = { y: axes.y.before, x: axes.x.before };
   const { kernels, tilesPtr, productsPtr, linesPtr } = places;
-  const { x, y, padding } = sides;
   const { cuts, samplesOfBand, tiles } = plan.gradients;
   const { weightPlaneBytes } = plan;
   const sumsPtr = binding.workspacePtr('weightGrad');

@@ -85,6 +85,12 @@ export function isWinograd(spec: Conv2dSpec, axes: ConvAxes): boolean {
   );
 }
 
+/** Whether the weight's gradient is summed over tiles, too. With one to a sample, transforming the
+ * sums back takes longer than the direct way. */
+export function sumsTiles({ y, x }: ConvAxes): boolean {
+  return Math.max(y.output, x.output) > FULL_OUTPUTS;
+}
+
 function axisTiles(size: number): AxisTiles {
   const rest = size % FULL_OUTPUTS;
   const hasTail = rest > 0 && rest <= TAIL_OUTPUTS;
