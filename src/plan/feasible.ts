@@ -4,7 +4,7 @@
 
 import { UsageError } from '../base/errors.ts';
 import { planEpoch } from '../data/sampler.ts';
-import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
+import type { Graph, LayerOperation, Operation } from '../nn/graph/graph.ts';
 import type { StatisticsDeclaration } from '../nn/layers/layer.ts';
 import { partStart } from '../reduce/grains.ts';
 import { type EvalCorrection, evalWeightOf } from './evalCorrection.ts';
@@ -78,13 +78,20 @@ export function checkInference(what: string, { graph, config }: FeasibleRun, cou
   }
 }
 
+/** Whether a layer takes a statistic of each batch in evaluation, too. */
+export function takesInEvaluation(operation: Operation, graph: Graph): boolean {
+  return statisticsOf(operation, graph).some(({ inEvaluation }) => inEvaluation === true);
+}
+
 function takenBy(graph: Graph): readonly Taken[] {
-  return graph.operations.flatMap((operation) => {
-    if (operation.op !== 'layer') return [];
-    const { kind, spec, input } = operation;
-    const declared = kind.statistics?.(spec, graph.shapes[input]!) ?? [];
-    return declared.map((statistic) => ({ ...statistic, operation }));
-  });
+  return graph.operations.flatMap((operation) => statisticsOf(operation, graph));
+}
+
+function statisticsOf(operation: Operation, { shapes }: Graph): readonly Taken[] {
+  if (operation.op !== 'layer') return [];
+  const { kind, spec, input } = operation;
+  const declared = kind.statistics?.(spec, shapes[input]!) ?? [];
+  return declared.map((statistic) => ({ ...statistic, operation }));
 }
 
 /** The sizes of an epoch's steps. */

@@ -21,7 +21,8 @@ export interface ReductionDeclaration {
 export interface BoundReduction {
   /** Where the vector of a local grain is to be written. */
   leafPtr(grain: number): number;
-  /** Folds this worker's vectors as far as they go without the others. */
+  /** Folds this worker's vectors as far as they go without the others, who read them in `finish`:
+   * before they are written anew, in the next step or batch, all have to synchronize once more. */
   publish(): void;
   /** At most one synchronization: from then on all that was published may be read. */
   exchange(): void;

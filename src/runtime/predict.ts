@@ -8,6 +8,7 @@ import { showValue } from '../base/show.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { Operation } from '../nn/graph/graph.ts';
 import { outputSizeOf, type RunConfig } from '../plan/config.ts';
+import { takesInEvaluation } from '../plan/feasible.ts';
 import type { RunPlan } from '../plan/plan.ts';
 
 /** Inputs in the data's own units: bytes, floats, or where the data has a shift, doubles. */
@@ -138,8 +139,5 @@ export class Predictions {
  * evaluation, too, or does what only its author knows. */
 function dependsOnBatch(operation: Operation, { graph }: RunPlan): boolean {
   if (operation.op !== 'layer') return false;
-  const { kind, spec, input } = operation;
-  if (kind.dependsOnBatch === true) return true;
-  const taken = kind.statistics?.(spec, graph.shapes[input]!) ?? [];
-  return taken.some(({ inEvaluation }) => inEvaluation === true);
+  return operation.kind.dependsOnBatch === true || takesInEvaluation(operation, graph);
 }

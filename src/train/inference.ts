@@ -4,9 +4,12 @@
 import { sizeOf } from '../base/shape.ts';
 import type { InputLoader } from '../data/inputs.ts';
 import { viewOf } from '../memory/arena.ts';
+import { takesInEvaluation } from '../plan/feasible.ts';
+import { type RunPlan, reductionName, reductionsOf } from '../plan/plan.ts';
 import type { SplitRegions } from '../plan/regions.ts';
 import { fillGrains } from '../reduce/grains.ts';
 import type { Span } from '../reduce/tree.ts';
+import { prepareCall } from '../sync/call.ts';
 import { inputLoaderOf, type SplitName, targetCopierOf, type WorkerContext } from './context.ts';
 import { bindSplitWeights } from './weighting.ts';
 
@@ -21,7 +24,7 @@ export interface Inference {
 
 /** Binds evaluation and prediction. */
 export function bindInference(context: WorkerContext): Inference {
-  const { plan, worker, memory, step, program, loss, losses, correct, countsIn } = context;
+  const { plan, worker, memory, member, step, program, loss, losses, correct, countsIn } = context;
   const { config, regions } = plan;
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
   const outputLength = sizeOf(program.output.shape);
@@ -42,6 +45,7 @@ export function bindInference(context: WorkerContext): Inference {
     validation: validation && bindSplit(countValidation, validation),
   };
   const predictLoader = inputLoaderOf(context, regions.inference.inputs);
+  const betweenBatches = exchangesMoments(plan) ? prepareCall({ kind: 'evaluation' }) : undefined;
 
   /** Runs samples [lo, hi) of a source in batches; `afterBatch` is told where its own begin. */
   const inferBatches = (
@@ -53,6 +57,11 @@ export function bindInference(context: WorkerContext): Inference {
     step.isSnapshot = false;
     for (let from = lo; from < hi; from += config.globalBatch) {
       const size = Math.min(config.globalBatch, hi - from);
+      if (betweenBatches !== undefined && from > lo) {
+        // Nobody overwrites the moments of a batch while others still read them.
+        member.setPosition(step.step, -1);
+        member.sync(betweenBatches);
+      }
       fillGrains(step, plan.grains.cut, size, worker.grains);
       const first = from + step.firstSample;
       for (let slot = 0; slot < step.countSamples; slot++) {
@@ -90,4 +99,14 @@ export function bindInference(context: WorkerContext): Inference {
       inferBatches({ lo: 0, hi: count }, predictLoader, keepOutputs);
     },
   };
+}
+
+/** Whether workers read each other's moments in evaluation: where layers normalize by the batch and
+ * their sync groups span workers. */
+function exchangesMoments({ graph, reductions }: RunPlan): boolean {
+  return [...reductionsOf(graph)].some(
+    ({ operation, declared }) =>
+      takesInEvaluation(operation, graph) &&
+      reductions.get(reductionName(operation.path, declared.name))!.needsExchange,
+  );
 }

@@ -4,9 +4,9 @@
 import { join } from 'node:path';
 import { type Dataset, Trainer } from '../../src/index.ts';
 import { type Campaign, fail } from './campaign.ts';
-import { randomRun } from './randomRun.ts';
+import { MOST_WORKERS, randomRun } from './randomRun.ts';
 
-const WORKERS = [1, 2, 3, 5] as const;
+const WORKERS = [1, 2, 3, MOST_WORKERS] as const;
 
 /** What a run ends with. */
 interface End {

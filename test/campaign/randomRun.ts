@@ -18,6 +18,9 @@ export interface RandomRun {
   readonly stepsPerEpoch: number;
 }
 
+/** The most workers that a campaign asks for: a batch has a grain for each. */
+export const MOST_WORKERS = 5;
+
 /** A run of few steps whose statistics all exist: no shard of a local norm is too small. */
 export function randomRun(dice: Dice): RandomRun {
   const isImage = dice.chance(0.75);
@@ -26,7 +29,7 @@ export function randomRun(dice: Dice): RandomRun {
     : [dice.between(2, 24)];
   const classes = dice.between(2, 6);
   const replicas = dice.between(5, 9);
-  const batch = dice.between(replicas - 2, 4 * replicas);
+  const batch = dice.between(Math.max(MOST_WORKERS, replicas - 2), 4 * replicas);
   const steps = dice.between(1, 3);
   const dropLast = dice.chance(0.3);
   const rest = dice.chance(dropLast ? 0.8 : 0.4) ? dice.between(2, batch - 1) : 0;
