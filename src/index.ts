@@ -105,6 +105,7 @@ export { explainNorms, type NormExplanation, type NormRun } from './nn/convert/e
 export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/convert/normRequest.ts';
 export type { BatchNormSwitches } from './nn/convert/switchBatchNorm.ts';
 export type { NormKind } from './nn/layers/normTraits.ts';
+export type { Stem } from './nn/models/blocks.ts';
 export type { GraphValue } from './nn/models/graphBuilder.ts';
 export type { ModelName, ModelPurpose } from './nn/models/models.ts';
 export type {

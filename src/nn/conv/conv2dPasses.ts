@@ -80,15 +80,16 @@ export function bindWeightGradient(binding: Binding, passes: ConvPasses): (() =>
   };
   const computed = parts.map((part) => ({ ...part, compute: computeInto(part) }));
   if (sink.part === undefined) {
-    return () => {
-      fold(sink, (start, end, ptr) => {
-        for (const part of computed) part.compute(start, end, ptr + part.offset * FLOAT_BYTES);
-      });
+    const computeWhole = (start: number, end: number, ptr: number): void => {
+      for (const part of computed) part.compute(start, end, ptr + part.offset * FLOAT_BYTES);
     };
+    return () => fold(sink, computeWhole);
   }
-  const sinks = computed.map((part) => sink.part!(part.offset, part.length));
+  const bound = computed.map(({ offset, length, compute }) => {
+    return { compute, own: sink.part!(offset, length) };
+  });
   return () => {
-    for (const [i, { compute }] of computed.entries()) fold(sinks[i]!, compute);
+    for (const { own, compute } of bound) fold(own, compute);
   };
 }
 

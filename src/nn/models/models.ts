@@ -54,7 +54,22 @@ const IMAGENET: ModelPurpose = { inputShape: [224, 224, 3], classes: 1000 };
 const MNIST: ModelPurpose = { inputShape: [28, 28, 1], classes: 10 };
 const SCALED: readonly ModelOption[] = ['width', 'stem'];
 
-const MODELS = {
+export const MODEL_NAMES = [
+  'mnist-cnn',
+  'refnet',
+  'resnet20',
+  'resnet18',
+  'resnet34',
+  'resnet50',
+  'densenet121',
+  'mobilenet-v2',
+  'mobilenet-v3-small',
+  'efficientnet-b0',
+  'unet',
+] as const;
+export type ModelName = (typeof MODEL_NAMES)[number];
+
+const MODELS: Readonly<Record<ModelName, NamedModel>> = {
   'mnist-cnn': {
     description: 'small, for digits; the default',
     purpose: MNIST,
@@ -96,7 +111,7 @@ const MODELS = {
     takes: ['width'],
     build: unet,
   },
-} as const satisfies Readonly<Record<string, NamedModel>>;
+};
 
 function resnetModel(name: keyof typeof RESNETS, description: string): NamedModel {
   return {
@@ -122,9 +137,6 @@ function mobileModel(
   };
 }
 
-export type ModelName = keyof typeof MODELS;
-export const MODEL_NAMES = Object.keys(MODELS) as readonly ModelName[];
-
 /** Whether a model has this name. */
 export function isModelName(name: string): name is ModelName {
   return (MODEL_NAMES as readonly string[]).includes(name);
@@ -146,14 +158,12 @@ const purposeSchema = optionsSchema<ModelPurpose>()({
   stem: oneOf(STEMS).exactOptional(),
 });
 
-/** The models that are sequences. */
-type SequenceName = 'mnist-cnn' | 'refnet' | 'resnet20';
-
 /** A model by its name, with local batch normalization. Throws a {@link UsageError} for other
  * names, for inputs that are no images, and for options that the model does not have. */
-export function namedModel(name: SequenceName, purpose: ModelPurpose): SequentialSpec;
-export function namedModel(name: string, purpose: ModelPurpose): SequentialSpec | GraphSpec;
-export function namedModel(name: string, purpose: ModelPurpose): SequentialSpec | GraphSpec {
+export function namedModel<Name extends string>(
+  name: Name,
+  purpose: ModelPurpose,
+): Name extends 'mnist-cnn' | 'refnet' | 'resnet20' ? SequentialSpec : SequentialSpec | GraphSpec {
   if (!isModelName(name)) {
     throw new UsageError({
       what: 'name of a model',
@@ -185,7 +195,7 @@ export function namedModel(name: string, purpose: ModelPurpose): SequentialSpec 
     });
   }
   const { stem = stemFor(inputShape) } = checked;
-  return model.build({ inputShape, classes, zeroInitResidual, width, stem });
+  return model.build({ inputShape, classes, zeroInitResidual, width, stem }) as SequentialSpec;
 }
 
 function takes(name: ModelName): readonly ModelOption[] {
