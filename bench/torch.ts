@@ -61,7 +61,8 @@ export async function findTorch(python: string): Promise<Torch | { readonly miss
   const options = { timeout: PROBE_TIMEOUT_MS, cwd: PEER_FOLDER };
   try {
     const { stdout } = await promisify(execFile)(python, ask, options);
-    return { python, build: JSON.parse(stdout) as TorchBuild };
+    // What its libraries have to say of the machine comes first.
+    return { python, build: JSON.parse(lastLines(stdout, 1)) as TorchBuild };
   } catch (error) {
     const { stderr } = error as { stderr?: string };
     const why = lastLines(stderr || String(error), 1);

@@ -9,6 +9,7 @@ import { aboutSubject, subjectOf } from '../../src/experiments/engine/subject.ts
 import { EXPERIMENTS } from '../../src/experiments/runs/catalog.ts';
 import { convergence } from '../../src/experiments/runs/convergence.ts';
 import { gradientFlow } from '../../src/experiments/runs/gradientFlow.ts';
+import { segmentation } from '../../src/experiments/runs/segmentation.ts';
 import { smallBatch } from '../../src/experiments/runs/smallBatch.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
@@ -17,7 +18,7 @@ import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { batchNorm, groupNorm } from '../../src/nn/specs/norms.ts';
 import { type LayerSpec, leavesOf } from '../../src/nn/specs/spec.ts';
-import { TINY_DATA } from '../support/madeUp.ts';
+import { TINY_DATA, TINY_MASKS } from '../support/madeUp.ts';
 
 /** No net of an experiment has 5 channels. */
 const CHANNELS = 5;
@@ -32,6 +33,16 @@ function netOf(norms: readonly LayerSpec[], classes = 4): LayerSpec {
   ]);
 }
 
+/** Classes of pixels. */
+const PIXEL_NET = {
+  name: 'own.json',
+  model: sequential([
+    conv2d(1, CHANNELS, { kernel: 3, padding: 1 }),
+    batchNorm(CHANNELS),
+    conv2d(CHANNELS, 3, { kernel: 1 }),
+  ]),
+};
+
 function optionsOf(more: Partial<ExperimentOptions> = {}): ExperimentOptions {
   const net = { name: 'own.json', model: netOf([batchNorm(CHANNELS)]) };
   const { inputShape, train } = TINY_DATA;
@@ -45,10 +56,12 @@ describe('an experiment on a net of the caller', () => {
   it.each(takers.map((experiment) => [experiment.name, experiment] as const))(
     '%s trains that net alone, can do all its runs, and says what it is about',
     (_name, experiment) => {
-      const options = optionsOf();
+      const ofPixels = experiment === segmentation;
+      const dataset = ofPixels ? TINY_MASKS : TINY_DATA;
+      const options = optionsOf(ofPixels ? { net: PIXEL_NET } : {});
       const planned = experiment.plan(options);
-      checkPlan(experiment, planned, options, TINY_DATA);
-      const context = { dataset: TINY_DATA, net: options.net!.model };
+      checkPlan(experiment, planned, options, dataset);
+      const context = { dataset, net: options.net!.model };
       for (const { settings } of planned) {
         expect(settings).toMatchObject({ model: 'own.json', data: 'own/' });
         for (const net of experiment.nets!(settings, context)) {

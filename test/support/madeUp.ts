@@ -12,6 +12,7 @@ import type {
   RunResult,
 } from '../../src/experiments/engine/experiment.ts';
 import type { RunValues } from '../../src/experiments/engine/resultSchema.ts';
+import { testValues } from './kernelFixture.ts';
 
 export const OPTIONS: ExperimentOptions = { quick: true, seeds: 3, data: 'made up' };
 
@@ -54,19 +55,37 @@ export const TINY_DATA: Dataset = synthetic({
   separation: 0.9,
 });
 
+/** Images of 16x16 pixels with masks of three classes. */
+export const TINY_MASKS: Dataset = {
+  name: 'masks',
+  inputShape: [16, 16, 1],
+  inputType: 'f32',
+  task: { kind: 'segmentation', classes: 3, targetShape: [16, 16] },
+  mean: [0],
+  std: [1],
+  train: masks(32),
+  test: masks(4),
+};
+
+function masks(count: number): Dataset['train'] {
+  const targets = Int32Array.from({ length: count * 256 }, (_, i) => (i >> 3) % 3);
+  return { count, inputs: testValues(count * 256, 1, 5), targets };
+}
+
 /** The first planned run whose settings agree with `where`, with some settings made smaller. */
 export async function tinyRun(
   experiment: Experiment,
   where: PlainRecord,
   smaller: PlainRecord,
   workers = 2,
+  dataset: Dataset = TINY_DATA,
 ): Promise<RunValues> {
   const spec = experiment
     .plan(OPTIONS)
     .find(({ settings }) => Object.entries(where).every(([name, v]) => settings[name] === v));
   if (spec === undefined) throw new Error(`no run with ${JSON.stringify(where)}`);
   const context: RunContext = {
-    dataset: TINY_DATA,
+    dataset,
     workers,
     signal: new AbortController().signal,
     progress() {},

@@ -10,6 +10,7 @@ import { overhead } from './overhead.ts';
 import { peers } from './peers.ts';
 import { precise } from './precise.ts';
 import { regularisation } from './regularisation.ts';
+import { segmentation } from './segmentation.ts';
 import { sequence } from './sequence.ts';
 import { smallBatch } from './smallBatch.ts';
 import { style } from './style.ts';
@@ -27,6 +28,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   regularisation,
   overhead,
   sequence,
+  segmentation,
   style,
   peers,
 ];

@@ -5,6 +5,7 @@
 import { cleaningUp } from '../../base/cleanup.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import type { Shards } from '../../data/shards.ts';
+import type { LossSpec } from '../../nn/specs/losses.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import type { OptimizerSpec } from '../../optim/optimizers.ts';
 import type { ScheduleSpec } from '../../optim/schedule.ts';
@@ -23,6 +24,8 @@ export const LOSS_LIMIT = 1000;
 export interface CurveRun {
   readonly model: LayerSpec;
   readonly optimizer: OptimizerSpec;
+  /** Default: by the targets. */
+  readonly loss?: LossSpec;
   /** Over all epochs that the steps begin; default constant. */
   readonly schedule?: ScheduleSpec;
   readonly replicas: number;
@@ -131,6 +134,7 @@ function startTrainer(run: CurveRun, context: RunContext): Promise<Trainer> {
     model,
     data: someTrain(dataset, count),
     optimizer,
+    ...(run.loss !== undefined && { loss: run.loss }),
     ...(run.schedule !== undefined && { schedule: run.schedule }),
     replicas,
     replicaBatch,
