@@ -49,7 +49,7 @@ import { resultWith } from '../engine/resultSchema.ts';
 import { trainCurve } from './lossCurve.ts';
 import { capitalized, NORM_TITLES } from './plainNets.ts';
 
-const STEPS = { full: 1000, quick: 250 };
+const STEPS = { full: 2000, quick: 500 };
 /** Windows of the loss's curve. */
 const WINDOWS = 10;
 const REPLICAS = 8;
@@ -215,7 +215,7 @@ export const segmentation: Experiment = {
   hypothesis:
     'A U-Net that sees one or two images a replica finds fewer pixels with batch norm by replica ' +
     'than with synchronized batch norm; group norm does as well as the latter.',
-  defaults: { data: 'scenes', quickData: 'scenes', seeds: 3, quickSeeds: 1 },
+  defaults: { data: 'scenes', quickData: 'scenes', seeds: 3, quickSeeds: 2 },
   choices: {
     model: true,
     lr: true,
