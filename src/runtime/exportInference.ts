@@ -73,7 +73,9 @@ export async function exportInference(
     options.inputs === undefined ? someInputs(run) : storedInputs(config.data, options.inputs);
   const expected = await run.outputs(inputs);
   const folded = foldBatchNorm(config.model, weights, config.data.inputShape);
-  const foldedConfig = { ...config, model: folded.model };
+  // Patterns name layers by places that they no longer have.
+  const { freeze: _freeze, parameterGroups: _groups, ...kept } = config;
+  const foldedConfig = { ...kept, model: folded.model };
   const lone = runAlone(foldedConfig, folded.weights);
   const parity = compare(expected, lone.predict(inputs));
   if (!(parity.maxDifference <= tolerance * parity.maxOutput)) {

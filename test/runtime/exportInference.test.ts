@@ -69,6 +69,21 @@ describe('exportInference', () => {
     });
   });
 
+  it('folds what is frozen by its place, or has a rate of its own by it', async () => {
+    const path = join(folder, 'frozen.ckpt');
+    const named = {
+      freeze: ['9.linear.*'],
+      parameterGroups: [{ match: '12.linear.*', lrScale: 0.5 }],
+    };
+    await withTrainer(named, async (trainer) => {
+      const { accuracy } = await trainer.evaluate();
+      await trainer.exportInference({ path });
+      const folded = await Trainer.resume(path, { data, workers: 1 });
+      expect((await folded.evaluate()).accuracy).toBe(accuracy);
+      await folded.close();
+    });
+  });
+
   it('leaves a model without batch normalization as it is, to the bit', async () => {
     const model = convertNorm(base.model, { to: 'group' });
     await withTrainer({ model }, async (trainer) => {
