@@ -6,8 +6,9 @@ import { type Shape, showShape } from '../base/shape.ts';
 import { flag, positive, wholeNumber } from '../base/values.ts';
 
 /** What may happen to a training image. Pixels that come from outside are the dataset's mean, that
- * is, 0 after normalisation. A mask moves with its image; outside it has the label that the loss
- * ignores, or class 0, the background, where it ignores none. Default of each: not done. */
+ * is, 0 after normalization. A mask moves with its image; pixels beyond it get the label that
+ * the loss ignores, or class 0, the background, where it ignores none. Default of each: not
+ * done. */
 export interface Augmentation {
   /** Most pixels by which an image is moved, each way, in each direction. */
   readonly shift?: number;

@@ -58,11 +58,15 @@ export function bindWeightGradient(binding: Binding, passes: ConvPasses): (() =>
   const { kernels, step } = binding;
   const sink = binding.gradient('weight');
   if (sink === undefined) return undefined;
-  let offset = 0;
+  let taken = 0;
   const parts = passes.weightGrads.map(({ length, run }) => {
-    const part = { offset, length, run };
-    offset += length;
-    return part;
+    const offset = taken;
+    taken += length;
+    const compute = (from: number, to: number, ptr: number): void => {
+      if (from === to) kernels.zeroBytes(ptr, length * FLOAT_BYTES);
+      else run(from, to, ptr);
+    };
+    return { offset, length, compute };
   });
   const fold = (own: GradientSink, compute: (start: number, end: number, ptr: number) => void) => {
     for (let grain = 0; grain < binding.countGrains; grain++) {
@@ -72,20 +76,13 @@ export function bindWeightGradient(binding: Binding, passes: ConvPasses): (() =>
       own.fold(grain);
     }
   };
-  const computeInto = ({ length, run }: (typeof parts)[number]) => {
-    return (start: number, end: number, ptr: number): void => {
-      if (start === end) kernels.zeroBytes(ptr, length * FLOAT_BYTES);
-      else run(start, end, ptr);
-    };
-  };
-  const computed = parts.map((part) => ({ ...part, compute: computeInto(part) }));
   if (sink.part === undefined) {
     const computeWhole = (start: number, end: number, ptr: number): void => {
-      for (const part of computed) part.compute(start, end, ptr + part.offset * FLOAT_BYTES);
+      for (const part of parts) part.compute(start, end, ptr + part.offset * FLOAT_BYTES);
     };
     return () => fold(sink, computeWhole);
   }
-  const bound = computed.map(({ offset, length, compute }) => {
+  const bound = parts.map(({ offset, length, compute }) => {
     return { compute, own: sink.part!(offset, length) };
   });
   return () => {

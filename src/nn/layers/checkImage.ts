@@ -3,13 +3,17 @@
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape } from '../../base/shape.ts';
 
-/** Refuses inputs that are not images, naming the layer. */
-export function checkImage(input: Shape, path: string): void {
+/** Refuses inputs that are not images, naming the layer; `hint` says what to try instead. */
+export function checkImage(
+  input: Shape,
+  path: string,
+  hint = 'this layer before flatten, linear or globalAvgPool',
+): void {
   if (input.length === 3) return;
   throw new UsageError({
     what: `input of ${path}`,
     given: showShape(input),
     allowed: 'an image, height x width x channels',
-    hint: 'this layer before flatten, linear or globalAvgPool',
+    hint,
   });
 }

@@ -3,16 +3,19 @@
 // for each sample, are the scales of all the others; so bits depend on the same as dropout's.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
-import { UsageError } from '../../base/errors.ts';
-import { channelsOf, type Shape, showShape, sizeOf } from '../../base/shape.ts';
+import { channelsOf, sizeOf } from '../../base/shape.ts';
 import type { Dropout2dSpec, DropPathSpec } from '../specs/dropout.ts';
+import { checkImage } from './checkImage.ts';
 import { bindDrops } from './dropoutKind.ts';
 import type { Binding, BoundLayer, LayerKind, WorkspaceDeclaration } from './layer.ts';
 
 export const dropout2dKind: LayerKind<Dropout2dSpec> = {
   kind: 'dropout2d',
   keeps: { input: false, output: false },
-  outputShape: (_spec, input, path) => checkImage(input, path),
+  outputShape(_spec, input, path) {
+    checkImage(input, path, 'dropout, which drops elements of any shape');
+    return input;
+  },
   workspace: (_spec, input, { capacity }) => [scales(capacity, channelsOf(input))],
   bind({ p }, binding) {
     const { kernels, step, input } = binding;
@@ -43,16 +46,6 @@ export const dropPathKind: LayerKind<DropPathSpec> = {
     );
   },
 };
-
-function checkImage(input: Shape, path: string): Shape {
-  if (input.length === 3) return input;
-  throw new UsageError({
-    what: `input of ${path}`,
-    given: showShape(input),
-    allowed: 'an image, height x width x channels',
-    hint: 'dropout, which drops elements of any shape',
-  });
-}
 
 /** What each part of a sample is multiplied by: drawn in forward, read again in backward. */
 function scales(capacity: number, parts: number): WorkspaceDeclaration {

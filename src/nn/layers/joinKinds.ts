@@ -2,8 +2,16 @@
 // pixels of all samples; multiply takes a second value of the same shape, or of one element for
 // each channel of a sample.
 
+import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { UsageError } from '../../base/errors.ts';
-import { type Shape, shapesDiffer, showShape, sizeOf, sizesDiffer } from '../../base/shape.ts';
+import {
+  channelsOf,
+  type Shape,
+  shapesDiffer,
+  showShape,
+  sizeOf,
+  sizesDiffer,
+} from '../../base/shape.ts';
 import type { JoinKind } from './join.ts';
 
 const concatKind: JoinKind = {
@@ -20,15 +28,16 @@ const concatKind: JoinKind = {
         hint: 'pad, slice or upsample in front of it',
       });
     }
-    return [...leading, inputs.reduce((sum, shape) => sum + shape[shape.length - 1]!, 0)];
+    return [...leading, inputs.reduce((sum, shape) => sum + channelsOf(shape), 0)];
   },
   bind({ kernels, step, inputs, output }) {
-    const width = output.shape[output.shape.length - 1]!;
+    const width = channelsOf(output.shape);
+    const rowBytes = width * FLOAT_BYTES;
     const countRows = sizeOf(output.shape) / width;
     let column = 0;
     const columns = inputs.map(({ shape, ptr, gradPtr }) => {
-      const length = shape[shape.length - 1]!;
-      const own = { ptr, gradPtr, length, offsetBytes: column * 4 };
+      const length = channelsOf(shape);
+      const own = { ptr, gradPtr, length, offsetBytes: column * FLOAT_BYTES };
       column += length;
       return own;
     });
@@ -37,7 +46,7 @@ const concatKind: JoinKind = {
         const rows = step.countSamples * countRows;
         for (const { ptr, length, offsetBytes } of columns) {
           const yPtr = output.ptr + offsetBytes;
-          kernels.copyRowsF32(ptr, length * 4, yPtr, width * 4, rows, length);
+          kernels.copyRowsF32(ptr, length * FLOAT_BYTES, yPtr, rowBytes, rows, length);
         }
       },
       backward() {
@@ -45,7 +54,7 @@ const concatKind: JoinKind = {
         for (const { gradPtr, length, offsetBytes } of columns) {
           if (gradPtr === 0) continue;
           const dyPtr = output.gradPtr + offsetBytes;
-          kernels.copyRowsF32(dyPtr, width * 4, gradPtr, length * 4, rows, length);
+          kernels.copyRowsF32(dyPtr, rowBytes, gradPtr, length * FLOAT_BYTES, rows, length);
         }
       },
     };
@@ -67,7 +76,7 @@ const multiplyKind: JoinKind = {
   },
   bind({ kernels, step, inputs, output }) {
     const [x, factor] = inputs as [typeof output, typeof output];
-    const channels = x.shape[x.shape.length - 1]!;
+    const channels = channelsOf(x.shape);
     const countPixels = sizeOf(x.shape) / sizeOf(factor.shape);
     const countPer = sizeOf(factor.shape);
     if (countPixels === 1) {
@@ -101,10 +110,8 @@ const multiplyKind: JoinKind = {
 
 /** Whether a factor has one element for each channel. */
 function isGate(x: Shape, factor: Shape): boolean {
-  const channels = x[x.length - 1]!;
-  return (
-    !sizesDiffer(sizeOf(factor), channels) && !sizesDiffer(factor[factor.length - 1]!, channels)
-  );
+  const channels = channelsOf(x);
+  return !sizesDiffer(sizeOf(factor), channels) && !sizesDiffer(channelsOf(factor), channels);
 }
 
 /** The joins that are not sums. */

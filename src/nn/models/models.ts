@@ -159,7 +159,7 @@ const purposeSchema = optionsSchema<ModelPurpose>()({
 });
 
 /** A model by its name, with local batch normalization. Throws a {@link UsageError} for other
- * names, for inputs that are no images, and for options that the model does not have. */
+ * names, for inputs that are not images, and for options that the model does not take. */
 export function namedModel<Name extends string>(
   name: Name,
   purpose: ModelPurpose,
