@@ -44,6 +44,8 @@ const RUNS: readonly (readonly [keyof KernelExports, Run])[] = [
   ['convTilesF32', (kernels, values) => runConv(kernels, values, 30)],
   ['convWeightGradTilesF32', runWeightGrad],
   ['convWeightGradTilesF32', runStripGrad],
+  ['convSomeTapsF32', runSomeTaps],
+  ['foldedWeightGradF32', runFoldedGrad],
   ['winogradInputF32', (kernels, values) => runTransform(kernels.winogradInputF32, values, -1)],
   [
     'winogradOutputGradF32',
@@ -217,6 +219,30 @@ function runStripGrad(kernels: KernelExports, values: Values): void {
   );
 }
 
+/** 2 x 2 of 3 x 3 taps of 16 channels. */
+function runSomeTaps(kernels: KernelExports, values: Values): void {
+  const tapBytes = 16 * 8 * FLOAT_BYTES;
+  kernels.convSomeTapsF32(
+    values(8 * 4 * 16),
+    ...([4 * 16 * FLOAT_BYTES, 0, 2, 2 * 16 * FLOAT_BYTES, 2, 16 * FLOAT_BYTES, 16] as const),
+    values(3 * 9 * 16 * 8) + tapBytes,
+    ...([9 * tapBytes, 3 * tapBytes, tapBytes, values(24), OUT_PTR] as const),
+    ...([24 * FLOAT_BYTES, 24 * FLOAT_BYTES, 8, 1, 24] as const),
+  );
+}
+
+/** Four grains of two samples of 2 x 2 pixels. */
+function runFoldedGrad(kernels: KernelExports, values: Values): void {
+  const [xPixel, dyPixel] = [IN * FLOAT_BYTES, OUT * FLOAT_BYTES];
+  kernels.foldedWeightGradF32(
+    values(8 * 4 * IN),
+    ...([4 * xPixel, 2 * xPixel, xPixel] as const),
+    values(8 * 4 * OUT),
+    ...([4 * dyPixel, 2 * dyPixel, dyPixel, 2, 2, 2, 4, IN, OUT, OUT_PTR, dyPixel] as const),
+    values(64 * 4),
+  );
+}
+
 function runProducts(kernels: KernelExports, values: Values): void {
   const [srcPlane, panelsPlane] = [TILES * IN * FLOAT_BYTES, IN * OUT * FLOAT_BYTES];
   kernels.winogradProductsF32(
@@ -228,6 +254,7 @@ function runProducts(kernels: KernelExports, values: Values): void {
     panelsPlane,
     OUT_PTR,
     TILES * OUT * FLOAT_BYTES,
+    OUT * FLOAT_BYTES,
     OUT,
   );
 }
@@ -237,6 +264,7 @@ function runGradProducts(kernels: KernelExports, values: Values): void {
     values(PLANES * TILES * IN),
     TILES * IN * FLOAT_BYTES,
     ...COUNTS,
+    IN * FLOAT_BYTES,
     IN,
     values(PLANES * TILES * OUT),
     TILES * OUT * FLOAT_BYTES,
@@ -288,7 +316,8 @@ function runWeights(kernels: KernelExports, values: Values): void {
   const length = IN * OUT;
   const planeBytes = length * FLOAT_BYTES;
   const [panels, turned] = [values(PLANES * length), values(PLANES * length)];
-  kernels.winogradWeightsF32(values(9 * length), IN, OUT, panels, planeBytes);
+  const [tapBytes, rowBytes] = [planeBytes, OUT * FLOAT_BYTES];
+  kernels.winogradWeightsF32(values(9 * length), tapBytes, rowBytes, IN, OUT, panels, planeBytes);
   kernels.winogradTurnPanelsF32(panels, IN, OUT, planeBytes, turned);
-  kernels.winogradWeightGradF32(turned, planeBytes, length, values(LINES), OUT_PTR);
+  kernels.winogradWeightGradF32(turned, planeBytes, length, values(LINES), OUT_PTR, tapBytes);
 }

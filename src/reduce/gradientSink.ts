@@ -20,6 +20,10 @@ export interface GradientSink {
    * grains; their partial sums lie in one place, so that those of a small part stay in the cache.
    * Absent where a gradient can only be taken whole. */
   part?(offset: number, length: number): GradientSink;
+  /** The subtrees that this worker covers, in order, and where the gradient of each is to lie in
+   * the end. What writes it there, with the bits of folded leaves, calls neither of the above.
+   * Absent where a gradient can only be taken leaf by leaf. */
+  readonly nodes?: SinkSetup['nodes'];
 }
 
 export interface SinkSetup {
@@ -49,6 +53,7 @@ export function bindGradientSink(setup: SinkSetup): GradientSink {
       leafPtr: (grain) => leaves[grain]!.leafPtr,
       fold: (grain) => run(leaves[grain]!.folds, length),
       part: (at, count) => partOf(offset + at, count),
+      nodes: setup.nodes.map((node) => ({ ...node, ptr: node.ptr + offsetBytes })),
     };
   };
   return partOf(0, setup.length);

@@ -231,13 +231,26 @@ describe.each(BUILDS)('Winograd kernels, %s build', (build) => {
     const weight = valuesOf(9 * length, 4);
     const stride = strideOf(length) * 4;
     const found = planes(length);
-    kernels.winogradWeightsF32(fixture.place(weight), inChannels, outChannels, found.ptr, stride);
+    const [weightPtr, tapBytes, rowBytes] = [fixture.place(weight), length * 4, outChannels * 4];
+    // In two blocks of output channels.
+    for (const [from, count] of [
+      [0, 8],
+      [8, 16],
+    ] as const) {
+      const to = found.ptr + from * inChannels * 4;
+      const steps = [tapBytes, rowBytes, inChannels, count, to, stride] as const;
+      kernels.winogradWeightsF32(weightPtr + from * 4, ...steps);
+    }
     const turned = planes(length);
     kernels.winogradTurnPanelsF32(found.ptr, inChannels, outChannels, stride, turned.ptr);
     const sums = placePlanes(length, 5);
     const gradPtr = fixture.reserve(9 * length + 1);
     const scratch = fixture.reserve(SCRATCH_FLOATS);
-    kernels.winogradWeightGradF32(sums.ptr, stride, length, scratch, gradPtr);
+    // In two blocks of input channels.
+    for (const from of [0, length / 2]) {
+      const [sumsPtr, toPtr] = [sums.ptr + from * 4, gradPtr + from * 4];
+      kernels.winogradWeightGradF32(sumsPtr, stride, length / 2, scratch, toPtr, tapBytes);
+    }
     const grad = fixture.f32(gradPtr, 9 * length + 1);
     expect(grad[9 * length]).toBeNaN();
     const [panels, turnedPanels] = [found.read(), turned.read()];
@@ -290,17 +303,24 @@ describe.each(BUILDS)('Winograd kernels, %s build', (build) => {
     const src = placePlanes(tiles * inChannels, 6);
     const panels = placePlanes(inChannels * outChannels, 7);
     const found = planes(tiles * outChannels);
-    kernels.winogradProductsF32(
-      src.ptr,
-      strideOf(tiles * inChannels) * 4,
-      ...counts,
-      inChannels,
-      panels.ptr,
-      strideOf(inChannels * outChannels) * 4,
-      found.ptr,
-      strideOf(tiles * outChannels) * 4,
-      outChannels,
-    );
+    // In two blocks of output channels.
+    for (const [from, count] of [
+      [0, 8],
+      [8, 16],
+    ] as const) {
+      kernels.winogradProductsF32(
+        src.ptr,
+        strideOf(tiles * inChannels) * 4,
+        ...counts,
+        inChannels,
+        panels.ptr + from * inChannels * 4,
+        strideOf(inChannels * outChannels) * 4,
+        found.ptr + from * 4,
+        strideOf(tiles * outChannels) * 4,
+        outChannels * 4,
+        count,
+      );
+    }
     const worst = worstError();
     for (const [place, plane] of found.read().entries()) {
       const [from, to] = tilesOf(place, counts);
@@ -335,6 +355,7 @@ describe.each(BUILDS)('Winograd kernels, %s build', (build) => {
         src.ptr,
         strideOf(tiles * inChannels) * 4,
         ...counts,
+        inChannels * 4,
         inChannels,
         dy.ptr,
         strideOf(tiles * outChannels) * 4,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { conv2dKind, convAxes } from '../../src/nn/conv/conv2dKind.ts';
+import { isPlanes } from '../../src/nn/conv/conv2dPlanes.ts';
 import { gradStripFloats } from '../../src/nn/conv/gradStrips.ts';
 import { isWinograd } from '../../src/nn/conv/winogradPlan.ts';
 import { directConvolutions } from '../../src/nn/convert/directConvolutions.ts';
@@ -71,6 +72,8 @@ const WINOGRAD_CASES: readonly ProofCase[] = [
   item([16, 24], { kernel: 3, padding: { top: 2, bottom: 0, left: 0, right: 1 } }, [6, 7]),
   // Bands of two samples, the last one smaller.
   item([16, 16], { kernel: 3, padding: 1 }, [13, 64]),
+  // A weight that is transformed in blocks.
+  item([80, 96], { kernel: 3, padding: 1 }, [5, 3]),
 ];
 /** Small ones of these shapes, asked not to. */
 const DIRECT_CASES = WINOGRAD_CASES.slice(0, 4).map(({ name, spec, inputShape }) => ({
@@ -83,6 +86,17 @@ const STRIP_CASES: readonly ProofCase[] = [
   item([160, 32], { kernel: 1 }, [6, 6]),
   item([160, 64], { kernel: 2, groups: 2 }, [7, 7]),
 ];
+/** Planes of a few pixels, for all samples at once: with taps outside, strides, dilation, a single
+ * pixel, a weight in blocks; the last ones with gradients folded in registers. */
+const PLANE_CASES: readonly ProofCase[] = [
+  item([5, 6], { kernel: 3, padding: 1 }, [2, 2]),
+  item([6, 5], { kernel: 3, padding: 1, stride: 2, bias: false }, [4, 3]),
+  item([3, 9], { kernel: [3, 2], padding: 2, dilation: 2, stride: 3 }, [5, 4]),
+  item([3, 7], { kernel: 5, padding: 2, stride: 3 }, [5, 1]),
+  item([12, 16], { kernel: 1 }, [1, 1]),
+  item([4, 8], { kernel: 2, padding: 'same', stride: 2 }, [3, 3]),
+  item([176, 184], { kernel: 3, padding: 1 }, [1, 2]),
+];
 /** Of F(4x4, 3x3), whose error is 2.5 times that of a plain sum. */
 const WINOGRAD_SUMS = { ...FLOAT32_SUMS, activations: 5e-6, weights: 5e-6 };
 
@@ -91,11 +105,12 @@ describe('conv2d', () => {
   describeReference(WINOGRAD_CASES, WINOGRAD_SUMS);
   describeReference(DIRECT_CASES, FLOAT32_SUMS);
   describeReference(STRIP_CASES, FLOAT32_SUMS);
+  describeReference(PLANE_CASES, FLOAT32_SUMS);
   describeGoldenLayer('conv2d', FLOAT32_SUMS);
   describe('asked to be direct', () => {
     describeGoldenLayer('conv2d', FLOAT32_SUMS, { algorithm: 'direct' });
   });
-  describeDifferences([...CASES, ...WINOGRAD_CASES.slice(0, 2)]);
+  describeDifferences([...CASES, ...WINOGRAD_CASES.slice(0, 2), ...PLANE_CASES.slice(0, 4)]);
 
   it('goes the way that its spec and its shape ask for', () => {
     for (const [cases, expected] of [
@@ -110,6 +125,17 @@ describe('conv2d', () => {
     }
     const few = conv2d(16, 16, { kernel: 3, padding: 1 });
     expect(isWinograd(few, convAxes(few, [4, 1, 16]))).toBe(false);
+  });
+
+  it('convolves planes of up to 4 pixels at once, unless they have groups', () => {
+    const isPlane = ({ spec, inputShape }: ProofCase): boolean =>
+      isPlanes(spec as Conv2dSpec, convAxes(spec as Conv2dSpec, inputShape));
+    expect(PLANE_CASES.filter((one) => !isPlane(one))).toEqual([]);
+    const others = [
+      item([4, 4], { kernel: 1 }, [1, 5]),
+      item([4, 4], { kernel: 1, groups: 2 }, [2, 2]),
+    ];
+    expect(others.filter(isPlane)).toEqual([]);
   });
 
   it('packs strips for its weight gradient where pixels are far apart', () => {
@@ -157,7 +183,7 @@ describe('conv2d', () => {
   });
 
   it('gives a sample the same bits alone and in any batch', () => {
-    for (const one of [...CASES, ...WINOGRAD_CASES]) {
+    for (const one of [...CASES, ...WINOGRAD_CASES, ...PLANE_CASES]) {
       const run = sampleRun(one, [5]);
       const all = runLayer(run);
       const size = run.x.length / 5;

@@ -4,6 +4,10 @@ import {
   type ConvAxis,
   convOutputSize,
   gradientBorder,
+  outputsOfTap,
+  type Reach,
+  reachOfInputs,
+  reachOfOutputs,
 } from '../../src/nn/conv/convGeometry.ts';
 
 /** Zeros before and after. */
@@ -35,6 +39,32 @@ function axes(): ConvAxis[] {
 
 const AXES = axes();
 
+/** All triples of an input, a tap and an output that meet. */
+function meetings({ input, output, kernel, stride, before, dilation }: ConvAxis): string[] {
+  const all: string[] = [];
+  for (let to = 0; to < output; to++) {
+    for (let tap = 0; tap < kernel; tap++) {
+      const from = to * stride - before + tap * dilation;
+      if (from >= 0 && from < input) all.push(`${from} ${tap} ${to}`);
+    }
+  }
+  return all.sort();
+}
+
+/** What reaches say: to, tap, from. */
+function namedBy(reaches: readonly Reach[]): (readonly [number, number, number])[] {
+  return reaches.flatMap((reach) =>
+    Array.from({ length: reach.count * reach.taps }, (_, i) => {
+      const [position, tap] = [Math.floor(i / reach.taps), i % reach.taps];
+      return [
+        reach.to + position,
+        reach.tap + tap * reach.tapStep,
+        reach.from + position * reach.fromStep + tap * reach.inputStep,
+      ] as const;
+    }),
+  );
+}
+
 describe('the geometry of a convolution', () => {
   it('has as many outputs as windows fit into the padded input', () => {
     for (const axis of AXES) {
@@ -45,6 +75,35 @@ describe('the geometry of a convolution', () => {
       expect(axis.output).toBe(windows);
     }
     expect(AXES.length).toBeGreaterThan(200);
+  });
+
+  it('has reaches that name every position once and what it meets, from both sides', () => {
+    for (const axis of AXES) {
+      const [outputs, inputs] = [reachOfOutputs(axis), reachOfInputs(axis)];
+      const positions = (reaches: readonly Reach[]) =>
+        reaches.flatMap(({ to, count }) => Array.from({ length: count }, (_, i) => to + i));
+      expect(positions(outputs)).toEqual(Array.from({ length: axis.output }, (_, i) => i));
+      expect(positions(inputs)).toEqual(Array.from({ length: axis.input }, (_, i) => i));
+      const expected = meetings(axis);
+      expect(
+        namedBy(outputs)
+          .map(([to, tap, from]) => `${from} ${tap} ${to}`)
+          .sort(),
+      ).toEqual(expected);
+      expect(
+        namedBy(inputs)
+          .map(([to, tap, from]) => `${to} ${tap} ${from}`)
+          .sort(),
+      ).toEqual(expected);
+      const byTap = Array.from({ length: axis.kernel }, (_, tap) => {
+        const { first, count } = outputsOfTap(axis, tap);
+        return Array.from({ length: count }, (_, i) => {
+          const from = (first + i) * axis.stride - axis.before + tap * axis.dilation;
+          return `${from} ${tap} ${first + i}`;
+        });
+      });
+      expect(byTap.flat().sort()).toEqual(expected);
+    }
   });
 
   it('has phases that hold every input position once', () => {
@@ -71,14 +130,7 @@ describe('the geometry of a convolution', () => {
           }
         }
       }
-      const all: string[] = [];
-      for (let output = 0; output < axis.output; output++) {
-        for (let tap = 0; tap < axis.kernel; tap++) {
-          const input = output * axis.stride - axis.before + tap * axis.dilation;
-          if (input >= 0 && input < axis.input) all.push(`${input} ${tap} ${output}`);
-        }
-      }
-      expect(named.toSorted()).toEqual(all.toSorted());
+      expect(named.toSorted()).toEqual(meetings(axis));
     }
   });
 

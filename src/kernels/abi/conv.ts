@@ -26,6 +26,30 @@ export interface ConvKernels {
     outWidth: number,
     outChannels: number,
   ): void;
+  /** The same where only some of a kernel's taps lie inside: from one tap to the next, what is read
+   * of a panel moves by panelStepXBytes, from one row of taps to the next by panelStepYBytes.
+   * `panelBytes`: from one panel to the next. */
+  convSomeTapsF32(
+    xPtr: number,
+    rowStepBytes: number,
+    pixelStepBytes: number,
+    tapsY: number,
+    tapStepYBytes: number,
+    tapsX: number,
+    tapStepXBytes: number,
+    segmentLength: number,
+    panelsPtr: number,
+    panelBytes: number,
+    panelStepYBytes: number,
+    panelStepXBytes: number,
+    biasPtr: number,
+    outPtr: number,
+    outRowBytes: number,
+    outPixelBytes: number,
+    outHeight: number,
+    outWidth: number,
+    outChannels: number,
+  ): void;
   /** grad[k][c] = sum over pixels of x[pixel + tap k] * dy[pixel][c], k running over (tapY, tapX,
    * segment); with `accumulate` added to what is there. The sum is made band by band of pixels, and
    * the bands are added in order; bands depend on the output's size and dyPixelBytes alone.
@@ -50,6 +74,30 @@ export interface ConvKernels {
     gradPtr: number,
     gradRowBytes: number,
     accumulate: number,
+    scratchPtr: number,
+  ): void;
+  /** grad[k][c], for 0 <= k < inChannels: the gradients of `leaves` grains of `samples` samples
+   * each, which lie one behind the other, folded as a perfect tree. A sample adds the sum over a
+   * rectangle of its pixels of x[pixel][k] * dy[pixel][c], as convWeightGradTilesF32 does where
+   * the pixels are one band. `leaves`: a power of two; inChannels: a multiple of 4; outChannels: of
+   * 8. `scratchPtr`: 64 * (2 + log2(leaves)) floats. */
+  foldedWeightGradF32(
+    xPtr: number,
+    xSampleBytes: number,
+    xRowBytes: number,
+    xPixelBytes: number,
+    dyPtr: number,
+    dySampleBytes: number,
+    dyRowBytes: number,
+    dyPixelBytes: number,
+    rows: number,
+    columns: number,
+    samples: number,
+    leaves: number,
+    inChannels: number,
+    outChannels: number,
+    gradPtr: number,
+    gradRowBytes: number,
     scratchPtr: number,
   ): void;
   /** Packs a [rows, columns] matrix into panels of 8 columns: dst[panel][row][8], zero-filled. */

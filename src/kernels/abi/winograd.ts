@@ -80,10 +80,13 @@ export interface WinogradKernels {
     biasPtr: number,
     outPtr: number,
   ): void;
-  /** dst = G g G' of a weight [3, 3, inChannels, outChannels], each plane packed into panels of 8
-   * output channels: [outChannels / 8, inChannels, 8]. */
+  /** dst = G g G' of a weight [3, 3, inChannels, outChannels], or of some of its channels, each
+   * plane packed into panels of 8 output channels: [outChannels / 8, inChannels, 8]. `tapBytes` and
+   * `rowBytes`: from one of the 9 taps, and from one input channel, to the next. */
   winogradWeightsF32(
     weightPtr: number,
+    tapBytes: number,
+    rowBytes: number,
     inChannels: number,
     outChannels: number,
     dstPtr: number,
@@ -99,16 +102,18 @@ export interface WinogradKernels {
     planeBytes: number,
     dstPtr: number,
   ): void;
-  /** grad = G' u G for planes of `length` elements; grad is [3, 3, length]. */
+  /** grad = G' u G for planes of `length` elements; the 9 taps of grad are `tapBytes` apart. */
   winogradWeightGradF32(
     srcPtr: number,
     planeBytes: number,
     length: number,
     scratchPtr: number,
     gradPtr: number,
+    tapBytes: number,
   ): void;
   /** In each plane the matrix product [tiles, inChannels] x [inChannels, outChannels] by packed
-   * panels, for the tiles that have its place. */
+   * panels, for the tiles that have its place; `dstBytes`: from one tile of dst to the next, more
+   * than outChannels where these are some of many. */
   winogradProductsF32(
     srcPtr: number,
     srcPlaneBytes: number,
@@ -121,10 +126,11 @@ export interface WinogradKernels {
     panelsPlaneBytes: number,
     dstPtr: number,
     dstPlaneBytes: number,
+    dstBytes: number,
     outChannels: number,
   ): void;
   /** In each plane the sum over tiles of src[tile][in] * dy[tile][out], [inChannels, outChannels];
-   * with `accumulate` added to what is there. */
+   * with `accumulate` added to what is there. `srcBytes`: from one tile of src to the next. */
   winogradGradProductsF32(
     srcPtr: number,
     srcPlaneBytes: number,
@@ -132,6 +138,7 @@ export interface WinogradKernels {
     fullTiles: number,
     tailRowTiles: number,
     cornerTiles: number,
+    srcBytes: number,
     inChannels: number,
     dyPtr: number,
     dyPlaneBytes: number,

@@ -165,7 +165,7 @@ function inRows(
             c30 = mulAdd(v3, b0, c30);
             c31 = mulAdd(v3, b1, c31);
             if (byThree) {
-              // See SCHEDULING in conv.ts.
+              // See SCHEDULING in convPanel.ts.
               if (a0 == 0) break;
               b0 = v128.load(b, 32);
               b1 = v128.load(b, 48);

@@ -10,7 +10,7 @@ export const WIDE_CHANNELS: i32 = 16;
 export const WIDE_TAPS: i32 = 16;
 
 /** One tile: pixels from a0 to a3, to o0 to o3. Pixels that a tile has too much repeat another.
- * For the tests between terms see SCHEDULING in conv.ts. */
+ * For the tests between terms see SCHEDULING in convPanel.ts. */
 export function wideTile(
   a0: usize,
   a1: usize,
@@ -23,6 +23,8 @@ export function wideTile(
   segmentLength: i32,
   panel: usize,
   panelBytes: usize,
+  panelNextY: usize,
+  panelNextX: usize,
   bias: usize,
   o0: usize,
   o1: usize,
@@ -196,11 +198,15 @@ export function wideTile(
       a1 += nextX;
       a2 += nextX;
       a3 += nextX;
+      b += panelNextX;
+      d += panelNextX;
     }
     a0 += nextY;
     a1 += nextY;
     a2 += nextY;
     a3 += nextY;
+    b += panelNextY;
+    d += panelNextY;
   }
   if (bias) {
     const s0 = v128.load(bias);
@@ -224,20 +230,17 @@ export function wideTile(
     c32 = f32x4.add(c32, s2);
     c33 = f32x4.add(c33, s3);
   }
-  v128.store(o0, c01, 16);
-  v128.store(o0, c00);
-  v128.store(o0, c03, 48);
-  v128.store(o0, c02, 32);
-  v128.store(o1, c11, 16);
-  v128.store(o1, c10);
-  v128.store(o1, c13, 48);
-  v128.store(o1, c12, 32);
-  v128.store(o2, c21, 16);
-  v128.store(o2, c20);
-  v128.store(o2, c23, 48);
-  v128.store(o2, c22, 32);
-  v128.store(o3, c31, 16);
-  v128.store(o3, c30);
-  v128.store(o3, c33, 48);
-  v128.store(o3, c32, 32);
+  storeSixteen(o0, c00, c01, c02, c03);
+  storeSixteen(o1, c10, c11, c12, c13);
+  storeSixteen(o2, c20, c21, c22, c23);
+  storeSixteen(o3, c30, c31, c32, c33);
+}
+
+/** 16 channels, in the order in which V8 packs stores. */
+@inline
+export function storeSixteen(ptr: usize, c0: v128, c1: v128, c2: v128, c3: v128): void {
+  v128.store(ptr, c1, 16);
+  v128.store(ptr, c0);
+  v128.store(ptr, c3, 48);
+  v128.store(ptr, c2, 32);
 }

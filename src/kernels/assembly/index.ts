@@ -4,6 +4,7 @@
 export * from './adaptivePool';
 export * from './batchRenorm';
 export * from './conv';
+export * from './convPack';
 export * from './convWeightGrad';
 export * from './depthwise';
 export * from './depthwiseWeightGrad';
@@ -11,6 +12,7 @@ export * from './drop';
 export * from './filterResponseNorm';
 export * from './finite';
 export * from './fold';
+export * from './foldedGrad';
 export * from './frozenNorm';
 export * from './gru';
 export * from './images';

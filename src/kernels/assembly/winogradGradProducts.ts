@@ -14,6 +14,7 @@ export function winogradGradProductsF32(
   fullTiles: i32,
   tailRowTiles: i32,
   cornerTiles: i32,
+  srcBytes: usize,
   inChannels: i32,
   dyPtr: usize,
   dyPlaneBytes: usize,
@@ -22,7 +23,7 @@ export function winogradGradProductsF32(
   gradPlaneBytes: usize,
   accumulate: i32,
 ): void {
-  const srcBytes = (<usize>inChannels) << 2;
+  const rowsBytes = (<usize>inChannels) << 2;
   const dyBytes = (<usize>outChannels) << 2;
   for (let i = 0; i < POINTS; i++) {
     for (let j = 0; j < POINTS; j++) {
@@ -30,7 +31,7 @@ export function winogradGradProductsF32(
       const tiles = countTiles(i, j, tailColumnTiles, fullTiles, tailRowTiles, cornerTiles);
       const src = srcPtr + first * srcBytes;
       const dy = dyPtr + first * dyBytes;
-      for (let k: usize = 0; k < srcBytes; k += 16) {
+      for (let k: usize = 0; k < rowsBytes; k += 16) {
         const grad = gradPtr + (k >> 2) * dyBytes;
         let channel: usize = 0;
         if (IS_WIDE) {

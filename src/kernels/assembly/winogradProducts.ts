@@ -21,10 +21,10 @@ export function winogradProductsF32(
   panelsPlaneBytes: usize,
   dstPtr: usize,
   dstPlaneBytes: usize,
+  dstBytes: usize,
   outChannels: i32,
 ): void {
   const srcBytes = (<usize>inChannels) << 2;
-  const dstBytes = (<usize>outChannels) << 2;
   const panelBytes = <usize>inChannels * PANEL_ROW_BYTES;
   for (let i = 0; i < POINTS; i++) {
     for (let j = 0; j < POINTS; j++) {
@@ -89,7 +89,7 @@ function panelProducts(
     let c30 = f32x4.splat(0),
       c31 = f32x4.splat(0);
     do {
-      // See SCHEDULING in conv.ts.
+      // See SCHEDULING in convPanel.ts.
       let b0 = v128.load(b);
       let b1 = v128.load(b, 16);
       let v0 = splat(a0);
@@ -236,7 +236,7 @@ function pairProducts(
       c31 = mulAdd(v3, b1, c31);
       c32 = mulAdd(v3, b2, c32);
       c33 = mulAdd(v3, b3, c33);
-      // See SCHEDULING in conv.ts.
+      // See SCHEDULING in convPanel.ts.
       if (a0 == 0) break;
       b0 = v128.load(b, 32);
       b1 = v128.load(b, 48);

@@ -1,6 +1,6 @@
 // Winograd's transforms of weights and of their gradients, F(4x4, 3x3); see ../abi/winograd.ts.
 
-import { PANEL_ROW_BYTES } from './convTile';
+import { PANEL_ROW_BYTES, storeTransposed } from './convTile';
 import { mulAdd, negMulAdd } from './math';
 import { constant, loadSecond, storeTurn, TURN_BYTES } from './turn';
 import { POINTS } from './winogradPlaces';
@@ -59,13 +59,14 @@ function storeWeightRow(
 
 export function winogradWeightsF32(
   weightPtr: usize,
+  tapBytes: usize,
+  rowBytes: usize,
   inChannels: i32,
   outChannels: i32,
   dstPtr: usize,
   planeBytes: usize,
 ): void {
-  const tapBytes = (<usize>(inChannels * outChannels)) << 2;
-  const rowBytes = (<usize>outChannels) << 2;
+  const channelBytes = (<usize>outChannels) << 2;
   const rowPlanes = <usize>POINTS * planeBytes;
   const third = constant(THIRD, dstPtr);
   const minusThird = constant(-THIRD, dstPtr);
@@ -73,7 +74,7 @@ export function winogradWeightsF32(
   const sixth = constant(SIXTH, dstPtr);
   const rootA = constant(ROOT_THIRD, dstPtr);
   const rootB = constant(ROOT_SIXTH, dstPtr);
-  for (let channel: usize = 0; channel < rowBytes; channel += PANEL_ROW_BYTES) {
+  for (let channel: usize = 0; channel < channelBytes; channel += PANEL_ROW_BYTES) {
     let w = weightPtr + channel;
     for (let input = inChannels; input > 0; input--) {
       for (let part: usize = 0; part < PANEL_ROW_BYTES; part += TURN_BYTES) {
@@ -272,14 +273,7 @@ function turnBlock(src: usize, dst: usize, scale: v128): void {
   const r1 = f32x4.mul(v128.load(src, 32), scale);
   const r2 = f32x4.mul(v128.load(src, 64), scale);
   const r3 = f32x4.mul(v128.load(src, 96), scale);
-  const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
-  const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
-  const high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
-  const high23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
-  v128.store(dst, v128.shuffle<f32>(low01, low23, 0, 1, 4, 5));
-  v128.store(dst, v128.shuffle<f32>(low01, low23, 2, 3, 6, 7), 32);
-  v128.store(dst, v128.shuffle<f32>(high01, high23, 0, 1, 4, 5), 64);
-  v128.store(dst, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7), 96);
+  storeTransposed(r0, r1, r2, r3, dst);
 }
 
 /** The first of the 3 values of G' u. */
@@ -362,12 +356,13 @@ export function winogradWeightGradF32(
   length: i32,
   scratchPtr: usize,
   gradPtr: usize,
+  tapBytes: usize,
 ): void {
-  const tapBytes = (<usize>length) << 2;
+  const lengthBytes = (<usize>length) << 2;
   const rowPlanes = <usize>POINTS * planeBytes;
   // Parts whose lines stay in the first cache between the two directions.
-  for (let at: usize = 0; at < tapBytes; at += PART_BYTES) {
-    const bytes = min(PART_BYTES, tapBytes - at);
+  for (let at: usize = 0; at < lengthBytes; at += PART_BYTES) {
+    const bytes = min(PART_BYTES, lengthBytes - at);
     const rowBytes = <usize>POINTS * PART_BYTES;
     for (let j: usize = 0; j < <usize>POINTS; j++) {
       const src = srcPtr + j * planeBytes + at;

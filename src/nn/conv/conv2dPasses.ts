@@ -9,6 +9,7 @@ import { bindBiasGradient } from '../layers/biasGradient.ts';
 import type { Binding, BoundLayer, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { bindDepthwise, depthwiseWorkspace } from './conv2dDepthwise.ts';
+import { bindPlanes, isPlanes, planesWorkspace } from './conv2dPlanes.ts';
 import { bindTileGrads, bindTiles, tilesWorkspace } from './conv2dTiles.ts';
 import { bindWinograd, bindWinogradGrad, winogradWorkspace } from './conv2dWinograd.ts';
 import {
@@ -20,17 +21,22 @@ import {
   type SamplePasses,
   type WeightGradPart,
 } from './convSteps.ts';
+import { bindFolds, bindTapFolds, FOLD_SCRATCH, foldsTaps } from './foldedGradient.ts';
 import { isWinograd, sumsTiles } from './winogradPlan.ts';
 
 /** The memory that the passes need: bordered samples and packed weights. */
 export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly WorkspaceDeclaration[] {
   if (isDepthwise(spec)) return depthwiseWorkspace(spec, axes);
+  const folds = foldsTaps(spec, axes) ? [FOLD_SCRATCH] : [];
   const padded = [paddedSize(axes.y), paddedSize(axes.x), spec.inChannels];
   const bordered: readonly WorkspaceDeclaration[] = needsBorder(axes)
     ? [{ name: 'padded', type: 'f32', shape: padded, isScratch: false }]
     : [];
-  if (!isWinograd(spec, axes)) return [...bordered, ...tilesWorkspace(spec, axes)];
-  return [...winogradWorkspace(spec, axes), ...(sumsTiles(axes) ? [] : bordered)];
+  if (isWinograd(spec, axes)) {
+    return [...winogradWorkspace(spec, axes), ...(sumsTiles(axes) ? [] : bordered), ...folds];
+  }
+  const own = isPlanes(spec, axes) ? planesWorkspace(spec) : tilesWorkspace(spec, axes);
+  return [...bordered, ...own, ...folds];
 }
 
 /** Binds the passes of a convolution over all samples of a worker. */
@@ -55,9 +61,21 @@ export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): 
 /** Returns what folds the weight's gradient, part by part and grain by grain; undefined where it is
  * frozen. */
 export function bindWeightGradient(binding: Binding, passes: ConvPasses): (() => void) | undefined {
-  const { kernels, step } = binding;
   const sink = binding.gradient('weight');
   if (sink === undefined) return undefined;
+  const foldLeaves = bindLeaves(binding, passes, sink);
+  const foldTrees = passes.foldGrads && bindFolds(binding, sink, passes.foldGrads);
+  if (foldTrees === undefined) return foldLeaves;
+  return () => {
+    if (!foldTrees()) foldLeaves();
+  };
+}
+
+function bindLeaves(
+  { kernels, step, countGrains }: Binding,
+  passes: ConvPasses,
+  sink: GradientSink,
+): () => void {
   let taken = 0;
   const parts = passes.weightGrads.map(({ length, run }) => {
     const offset = taken;
@@ -69,7 +87,7 @@ export function bindWeightGradient(binding: Binding, passes: ConvPasses): (() =>
     return { offset, length, compute };
   });
   const fold = (own: GradientSink, compute: (start: number, end: number, ptr: number) => void) => {
-    for (let grain = 0; grain < binding.countGrains; grain++) {
+    for (let grain = 0; grain < countGrains; grain++) {
       const start = step.grainStart[grain]!;
       const end = step.grainStart[grain + 1]!;
       compute(start, end, own.leafPtr(grain));
@@ -98,16 +116,20 @@ export function bindPasses(
   binding: Binding,
   dxBiasPtr: number,
 ): ConvPasses {
+  const bySample = () =>
+    overSamples(bindTileGrads(spec, axes, binding), bindPadding(spec, axes, binding), binding);
+  const foldGrads = foldsTaps(spec, axes) ? bindTapFolds(spec, axes, binding) : undefined;
   if (isWinograd(spec, axes)) {
-    const weightGrads = sumsTiles(axes)
-      ? [bindWinogradGrad(spec, axes, binding)]
-      : overSamples(bindTileGrads(spec, axes, binding), bindPadding(spec, axes, binding), binding);
-    return { ...bindWinograd(spec, axes, binding, dxBiasPtr), weightGrads };
+    const weightGrads = sumsTiles(axes) ? [bindWinogradGrad(spec, axes, binding)] : bySample();
+    return { ...bindWinograd(spec, axes, binding, dxBiasPtr), weightGrads, foldGrads };
+  }
+  if (isPlanes(spec, axes)) {
+    return { ...bindPlanes(spec, axes, binding, dxBiasPtr), weightGrads: bySample(), foldGrads };
   }
   const passes = isDepthwise(spec)
     ? bindDepthwise(spec, axes, binding, dxBiasPtr)
     : bindTiles(spec, axes, binding, dxBiasPtr);
-  return sampleBySample(passes, bindPadding(spec, axes, binding), binding);
+  return { ...sampleBySample(passes, bindPadding(spec, axes, binding), binding), foldGrads };
 }
 
 /** Passes over many samples, one after the other. */

@@ -101,6 +101,91 @@ export function axisPhases(axis: ConvAxis): readonly AxisPhase[] {
   return phases;
 }
 
+/** The outputs that a tap serves with an input that lies inside. */
+export function outputsOfTap(
+  { input, output, stride, dilation, before }: ConvAxis,
+  tap: number,
+): { readonly first: number; readonly count: number } {
+  const offset = tap * dilation - before;
+  const first = Math.max(0, Math.ceil(-offset / stride));
+  const last = Math.min(output - 1, Math.floor((input - 1 - offset) / stride));
+  return { first, count: Math.max(0, last - first + 1) };
+}
+
+/** Positions of one side of a convolution, to, and the taps by which they meet positions of the
+ * other side, from; those outside are left out. */
+export interface Reach {
+  /** The first position, and how many there are side by side. */
+  readonly to: number;
+  readonly count: number;
+  /** What the first position meets by its first tap, and the distance from there to what the next
+   * position meets by it. */
+  readonly from: number;
+  readonly fromStep: number;
+  /** The first tap, how many there are, and the distance of each to the next. */
+  readonly tap: number;
+  readonly taps: number;
+  readonly tapStep: number;
+  /** The distance from what a tap meets to what the next one meets. */
+  readonly inputStep: number;
+}
+
+/** What the outputs meet of the inputs: o meets o stride + tap dilation - before. */
+export function reachOfOutputs(axis: ConvAxis): readonly Reach[] {
+  const { input, output, kernel, stride, dilation, before } = axis;
+  return reaches(output, kernel, stride, (position, tap) => {
+    const met = position * stride + tap * dilation - before;
+    return met >= 0 && met < input ? met : undefined;
+  });
+}
+
+/** What the inputs meet of the outputs. */
+export function reachOfInputs(axis: ConvAxis): readonly Reach[] {
+  const { input, output, kernel, stride, dilation, before } = axis;
+  return reaches(input, kernel, 1, (position, tap) => {
+    const met = (position + before - tap * dilation) / stride;
+    return Number.isInteger(met) && met >= 0 && met < output ? met : undefined;
+  });
+}
+
+/** Joins positions side by side that meet the same taps, one `fromStep` further each. */
+function reaches(
+  positions: number,
+  kernel: number,
+  fromStep: number,
+  meet: (position: number, tap: number) => number | undefined,
+): readonly Reach[] {
+  const found: Reach[] = [];
+  for (let position = 0; position < positions; position++) {
+    const met = Array.from({ length: kernel }, (_, tap) => ({ tap, at: meet(position, tap) }));
+    const inside = met.filter(
+      (entry): entry is { tap: number; at: number } => entry.at !== undefined,
+    );
+    const [first, second] = inside;
+    const reach: Reach = {
+      ...{ to: position, count: 1, from: first?.at ?? 0, fromStep },
+      ...{ tap: first?.tap ?? 0, taps: inside.length },
+      tapStep: second === undefined ? 1 : second.tap - first!.tap,
+      inputStep: second === undefined ? 1 : second.at - first!.at,
+    };
+    const last = found.at(-1);
+    if (last !== undefined && continues(last, reach)) {
+      found[found.length - 1] = { ...last, count: last.count + 1 };
+    } else found.push(reach);
+  }
+  return found;
+}
+
+function continues(last: Reach, { from, tap, taps, tapStep, inputStep }: Reach): boolean {
+  return (
+    last.tap === tap &&
+    last.taps === taps &&
+    last.tapStep === tapStep &&
+    last.inputStep === inputStep &&
+    last.from + last.count * last.fromStep === from
+  );
+}
+
 /** How many zeros dy needs before and behind it, so that all taps of all phases lie inside. */
 export function gradientBorder(
   axis: ConvAxis,

@@ -161,7 +161,19 @@ export interface ConvPasses {
   forward(countSamples: number): void;
   /** The gradient of the weight, one after the other. */
   readonly weightGrads: readonly WeightGradPart[];
+  /** The same, of grains that are folded together; undefined where that is not faster. */
+  readonly foldGrads?: ((leaves: Leaves) => void) | undefined;
   inputGrad(countSamples: number): void;
+}
+
+/** Grains of one size that are folded together. */
+export interface Leaves {
+  /** The first sample, and how many each grain has. */
+  readonly start: number;
+  readonly samples: number;
+  /** A power of two. */
+  readonly leaves: number;
+  readonly gradPtr: number;
 }
 
 /** A range of the elements of a weight, whose gradient is computed on its own. */

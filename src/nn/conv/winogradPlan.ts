@@ -21,6 +21,8 @@ const MIN_PIXELS = 3;
 const BAND_BYTES = 576 * 1024;
 /** Tiles of a band of the weight gradient: its sums are read and written once for each band. */
 export const GRADIENT_TILES = 128;
+/** Tiles of a band for which blocks are transformed. */
+const BLOCK_TILES = 32;
 const LINE_BYTES = 64;
 
 /** How an axis is cut: tiles of F(4, 3), and at the end one of F(2, 3) where that suffices. */
@@ -95,6 +97,11 @@ function axisTiles(size: number): AxisTiles {
   const rest = size % FULL_OUTPUTS;
   const hasTail = rest > 0 && rest <= TAIL_OUTPUTS;
   return { full: hasTail ? (size - rest) / FULL_OUTPUTS : Math.ceil(size / FULL_OUTPUTS), hasTail };
+}
+
+/** The tiles that a band has in any case. */
+export function leastTiles(hasBlocks: boolean): number {
+  return hasBlocks ? BLOCK_TILES : 1;
 }
 
 /** Cuts an image that a convolution writes, into bands that may have so many tiles in any case. */

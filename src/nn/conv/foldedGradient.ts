@@ -1,0 +1,134 @@
+// Gradients of weights whose sums are short, over a few pixels of each sample: leaves are folded in
+// registers (kernels/assembly/foldedGrad.ts) instead of written to memory grain by grain.
+
+import { FLOAT_BYTES } from '../../base/bytes.ts';
+import type { GradientSink } from '../../reduce/gradientSink.ts';
+import type { Binding, WorkspaceDeclaration } from '../layers/layer.ts';
+import type { Conv2dSpec } from '../specs/conv2d.ts';
+import { outputsOfTap } from './convGeometry.ts';
+import type { ConvAxes, Leaves } from './convSteps.ts';
+
+/** With more outputs, sums take longer than leaves; and the other way has them in one band. */
+const MOST_PIXELS = 32;
+const ROW_MULTIPLE = 4;
+const CHANNEL_MULTIPLE = 8;
+/** What the kernel needs for each level of the tree, and how many levels there are at most. */
+const LEVEL_FLOATS = 64;
+const LEVELS = 10;
+
+/** The scratch of a layer that binds a fold. */
+export const FOLD_SCRATCH: WorkspaceDeclaration = {
+  name: 'folds',
+  type: 'f32',
+  shape: [LEVELS * LEVEL_FLOATS],
+  isScratch: true,
+};
+
+/** Whether the gradient of a matrix of so many rows and columns can be folded this way. */
+export function foldsInRegisters(rows: number, columns: number): boolean {
+  return rows % ROW_MULTIPLE === 0 && columns % CHANNEL_MULTIPLE === 0;
+}
+
+/** Whether the weight gradient of a convolution is folded this way, by its shapes. */
+export function foldsTaps(
+  { groups, inChannels, outChannels }: Conv2dSpec,
+  { y, x }: ConvAxes,
+): boolean {
+  const isShort = y.output * x.output <= MOST_PIXELS;
+  return groups === 1 && isShort && foldsInRegisters(inChannels, outChannels);
+}
+
+/** Returns what has a gradient computed subtree by subtree; it returns false, having done nothing,
+ * where the grains of this step are no perfect trees of equal grains. Undefined where the sink
+ * takes leaves alone. */
+export function bindFolds(
+  { step, firstGrain }: Binding,
+  { nodes }: GradientSink,
+  compute: (leaves: Leaves) => void,
+): (() => boolean) | undefined {
+  if (nodes === undefined) return undefined;
+  if (nodes.some(({ lo, hi }) => !isPowerOfTwo(hi - lo) || hi - lo > 2 ** (LEVELS - 2))) {
+    return undefined;
+  }
+  const { grainStart } = step;
+  return () => {
+    for (const { lo, hi } of nodes) {
+      if (!areEqual(grainStart, lo - firstGrain, hi - firstGrain)) return false;
+    }
+    for (const { lo, hi, ptr } of nodes) {
+      const start = grainStart[lo - firstGrain]!;
+      const samples = grainStart[lo - firstGrain + 1]! - start;
+      compute({ start, samples, leaves: hi - lo, gradPtr: ptr });
+    }
+    return true;
+  };
+}
+
+function isPowerOfTwo(count: number): boolean {
+  return (count & (count - 1)) === 0;
+}
+
+/** Whether grains have as many samples each, and some. */
+function areEqual(grainStart: ArrayLike<number>, lo: number, hi: number): boolean {
+  const samples = grainStart[lo + 1]! - grainStart[lo]!;
+  for (let grain = lo; grain < hi; grain++) {
+    if (grainStart[grain + 1]! - grainStart[grain]! !== samples) return false;
+  }
+  return samples > 0;
+}
+
+/** Binds the gradient of a convolution's weight, tap by tap, where {@link foldsTaps} holds. */
+export function bindTapFolds(
+  { kernel, stride, dilation, inChannels, outChannels }: Conv2dSpec,
+  { y, x }: ConvAxes,
+  binding: Binding,
+): (leaves: Leaves) => void {
+  const { kernels, input, output } = binding;
+  const scratchPtr = binding.workspacePtr(FOLD_SCRATCH.name);
+  const [xPixel, dyPixel] = [inChannels * FLOAT_BYTES, outChannels * FLOAT_BYTES];
+  const [xRow, dyRow] = [x.input * xPixel, x.output * dyPixel];
+  const [xSample, dySample] = [y.input * xRow, y.output * dyRow];
+  const tapBytes = inChannels * dyPixel;
+  const rowsOf = Array.from({ length: kernel[0] }, (_, tap) => outputsOfTap(y, tap));
+  const columnsOf = Array.from({ length: kernel[1] }, (_, tap) => outputsOfTap(x, tap));
+  const taps = rowsOf.flatMap((rows, tapY) =>
+    columnsOf.map((columns, tapX) => ({
+      rows: rows.count,
+      columns: columns.count,
+      xBytes:
+        (rows.first * stride[0] + tapY * dilation[0] - y.before) * xRow +
+        (columns.first * stride[1] + tapX * dilation[1] - x.before) * xPixel,
+      dyBytes: rows.first * dyRow + columns.first * dyPixel,
+    })),
+  );
+  return ({ start, samples, leaves, gradPtr }) => {
+    const xPtr = input.ptr + start * xSample;
+    const dyPtr = output.gradPtr + start * dySample;
+    let toPtr = gradPtr;
+    for (const { rows, columns, xBytes, dyBytes } of taps) {
+      if (rows === 0 || columns === 0) kernels.zeroBytes(toPtr, tapBytes);
+      else {
+        kernels.foldedWeightGradF32(
+          xPtr + xBytes,
+          xSample,
+          stride[0] * xRow,
+          stride[1] * xPixel,
+          dyPtr + dyBytes,
+          dySample,
+          dyRow,
+          dyPixel,
+          rows,
+          columns,
+          samples,
+          leaves,
+          inChannels,
+          outChannels,
+          toPtr,
+          dyPixel,
+          scratchPtr,
+        );
+      }
+      toPtr += tapBytes;
+    }
+  };
+}
