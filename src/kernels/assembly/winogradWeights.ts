@@ -1,5 +1,6 @@
 // Winograd's transforms of weights and of their gradients, F(4x4, 3x3); see ../abi/winograd.ts.
 
+import { IS_WIDE } from './build';
 import { PANEL_ROW_BYTES, storeTransposed } from './convTile';
 import { mulAdd, negMulAdd } from './math';
 import { constant, loadSecond, storeTurn, TURN_BYTES } from './turn';
@@ -8,6 +9,8 @@ import { POINTS } from './winogradPlaces';
 /** What of a gradient's line is transformed at once; 18 such lines take scratch. */
 const PART_BYTES: usize = 512;
 const PANEL_CHANNELS: i32 = 8;
+/** What is read of an input channel at a time: in the wide build a line of the cache, two panels. */
+const READ_BYTES: usize = IS_WIDE ? 64 : PANEL_ROW_BYTES;
 
 const THIRD: f32 = 0.3333333333333333;
 const TWO_THIRDS: f32 = 0.6666666666666666;
@@ -74,10 +77,14 @@ export function winogradWeightsF32(
   const sixth = constant(SIXTH, dstPtr);
   const rootA = constant(ROOT_THIRD, dstPtr);
   const rootB = constant(ROOT_SIXTH, dstPtr);
-  for (let channel: usize = 0; channel < channelBytes; channel += PANEL_ROW_BYTES) {
+  const panelBytes = <usize>inChannels * PANEL_ROW_BYTES;
+  for (let channel: usize = 0; channel < channelBytes; channel += READ_BYTES) {
+    const bytes = min(channelBytes - channel, READ_BYTES);
     let w = weightPtr + channel;
     for (let input = inChannels; input > 0; input--) {
-      for (let part: usize = 0; part < PANEL_ROW_BYTES; part += TURN_BYTES) {
+      let to = dstPtr;
+      for (let part: usize = 0; part < bytes; part += TURN_BYTES) {
+        if (part == PANEL_ROW_BYTES) to = dstPtr + panelBytes;
         const g0 = w + part;
         const g1 = g0 + 3 * tapBytes;
         const g2 = g1 + 3 * tapBytes;
@@ -99,7 +106,7 @@ export function winogradWeightsF32(
         const z1w = loadSecond(g2 + tapBytes, z1);
         const z2 = v128.load(g2 + 2 * tapBytes);
         const z2w = loadSecond(g2 + 2 * tapBytes, z2);
-        let dst = dstPtr + part;
+        let dst = to;
         storeWeightRow(
           dst,
           planeBytes,
@@ -213,10 +220,12 @@ export function winogradWeightsF32(
           negMulAdd(rootB, y1w, b1w),
           negMulAdd(rootB, y2w, b2w),
         );
+        to += TURN_BYTES;
       }
       dstPtr += PANEL_ROW_BYTES;
       w += rowBytes;
     }
+    if (IS_WIDE) dstPtr += panelBytes;
   }
 }
 
