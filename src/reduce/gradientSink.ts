@@ -16,14 +16,28 @@ export interface GradientSink {
   /** Takes the leaf in. To be called once for each local grain, in order, also for empty ones
    * (whose leaf is zeros). */
   fold(grain: number): void;
-  /** Takes a range of elements alone. Parts are to be taken one after the other, each with all
+  /** Takes some of the elements alone. Parts are to be taken one after the other, each with all
    * grains; their partial sums lie in one place, so that those of a small part stay in the cache.
    * Absent where a gradient can only be taken whole. */
-  part?(offset: number, length: number): GradientSink;
+  part?(ranges: readonly Range[]): PartSink;
   /** The subtrees that this worker covers, in order, and where the gradient of each is to lie in
    * the end. What writes it there, with the bits of folded leaves, calls neither of the above.
    * Absent where a gradient can only be taken leaf by leaf. */
   readonly nodes?: SinkSetup['nodes'];
+}
+
+/** Elements of a gradient. */
+export interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Takes a part of a gradient. */
+export interface PartSink {
+  /** Where each range of a local grain is to be written. */
+  leafPtrs(grain: number): readonly number[];
+  /** As in {@link GradientSink}. */
+  fold(grain: number): void;
 }
 
 export interface SinkSetup {
@@ -39,24 +53,41 @@ export interface SinkSetup {
 
 /** Binds the sink of one parameter. */
 export function bindGradientSink(setup: SinkSetup): GradientSink {
-  const { isWide } = setup;
-  const run = bindAdditions(setup.kernels, isWide);
-  const partOf = (offset: number, length: number): GradientSink => {
-    const offsetBytes = offset * (isWide ? DOUBLE_BYTES : FLOAT_BYTES);
-    const { stackPtr, levelBytes } = setup;
-    const leaves = setup.nodes.flatMap(({ ptr, ...span }) =>
+  const { nodes, length } = setup;
+  const whole = bindPart(setup, [{ offset: 0, length }]);
+  return {
+    leafPtr: (grain) => whole.leafPtrs(grain)[0]!,
+    fold: whole.fold,
+    part: (ranges) => bindPart(setup, ranges),
+    nodes,
+  };
+}
+
+/** Binds the sink of some ranges, which lie side by side on the stack. */
+function bindPart(setup: SinkSetup, ranges: readonly Range[]): PartSink {
+  const { kernels, isWide, nodes, stackPtr, levelBytes } = setup;
+  const bytes = isWide ? DOUBLE_BYTES : FLOAT_BYTES;
+  const run = bindAdditions(kernels, isWide);
+  let taken = 0;
+  const leavesOf = ranges.map(({ offset, length }) => {
+    const at = taken;
+    taken += length * bytes;
+    return nodes.flatMap(({ ptr, ...span }) =>
       foldsInOrder(span, (level) =>
-        level === 0 ? ptr + offsetBytes : stackPtr + (level - 1) * levelBytes,
+        level === 0 ? ptr + offset * bytes : stackPtr + (level - 1) * levelBytes + at,
       ),
     );
-    return {
-      leafPtr: (grain) => leaves[grain]!.leafPtr,
-      fold: (grain) => run(leaves[grain]!.folds, length),
-      part: (at, count) => partOf(offset + at, count),
-      nodes: setup.nodes.map((node) => ({ ...node, ptr: node.ptr + offsetBytes })),
-    };
+  });
+  const countGrains = leavesOf[0]?.length ?? 0;
+  const leafPtrs = Array.from({ length: countGrains }, (_, grain) =>
+    leavesOf.map((leaves) => leaves[grain]!.leafPtr),
+  );
+  return {
+    leafPtrs: (grain) => leafPtrs[grain]!,
+    fold(grain) {
+      for (let i = 0; i < ranges.length; i++) run(leavesOf[i]![grain]!.folds, ranges[i]!.length);
+    },
   };
-  return partOf(0, setup.length);
 }
 
 /** Binds what folds gradients: float32, or float64 where they are wide. */

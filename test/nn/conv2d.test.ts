@@ -72,8 +72,9 @@ const WINOGRAD_CASES: readonly ProofCase[] = [
   item([16, 24], { kernel: 3, padding: { top: 2, bottom: 0, left: 0, right: 1 } }, [6, 7]),
   // Bands of two samples, the last one smaller.
   item([16, 16], { kernel: 3, padding: 1 }, [13, 64]),
-  // A weight that is transformed in blocks.
+  // A weight that is transformed in blocks, without and with parts of its gradient.
   item([80, 96], { kernel: 3, padding: 1 }, [5, 3]),
+  item([80, 96], { kernel: 3, padding: 1 }, [8, 4]),
 ];
 /** Small ones of these shapes, asked not to. */
 const DIRECT_CASES = WINOGRAD_CASES.slice(0, 4).map(({ name, spec, inputShape }) => ({

@@ -84,6 +84,39 @@ describe.each([
     expect(view(rootPtr)).toEqual(foldTreeRef(leaves, add));
   };
 
+  it.each(GRAINS)('of %d grains fold to the same bits in parts of several ranges', (grains) => {
+    const third = Math.floor(LENGTH / 3);
+    // The first and the last third, and what lies between.
+    const parts = [
+      [
+        { offset: 0, length: third },
+        { offset: LENGTH - third, length: third },
+      ],
+      [{ offset: third, length: LENGTH - 2 * third }],
+    ];
+    for (const workers of new Set([1, Math.ceil(grains / 2)])) {
+      const leaves = leavesOf(grains, isWide, 0);
+      for (const { sink, range, nodes, endPtr } of bindSinks(grains, workers, isWide)) {
+        for (const ranges of parts) {
+          const part = sink.part!(ranges);
+          for (let grain = range.lo; grain < range.hi; grain++) {
+            for (const [i, ptr] of part.leafPtrs(grain - range.lo).entries()) {
+              const { offset, length } = ranges[i]!;
+              view(ptr)
+                .subarray(0, length)
+                .set(leaves[grain]!.slice(offset, offset + length));
+            }
+            part.fold(grain - range.lo);
+          }
+        }
+        expect(fixture.f32(endPtr, 1)[0]).toBeNaN();
+        for (const { lo, hi, ptr } of nodes) {
+          expect(view(ptr)).toEqual(foldTreeRef(leaves, add, lo, hi));
+        }
+      }
+    }
+  });
+
   it.each(GRAINS)('of %d grains fold to the same bits for any number of workers', (grains) => {
     for (let workers = 1; workers <= grains; workers++) {
       const sinks = bindSinks(grains, workers, isWide);

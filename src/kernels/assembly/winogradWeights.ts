@@ -9,7 +9,7 @@ import { POINTS } from './winogradPlaces';
 /** What of a gradient's line is transformed at once; 18 such lines take scratch. */
 const PART_BYTES: usize = 512;
 const PANEL_CHANNELS: i32 = 8;
-/** What is read of an input channel at a time: in the wide build a line of the cache, two panels. */
+/** What is read of an input channel at once: in the wide build a line of the cache, two panels. */
 const READ_BYTES: usize = IS_WIDE ? 64 : PANEL_ROW_BYTES;
 
 const THIRD: f32 = 0.3333333333333333;

@@ -122,7 +122,7 @@ export function bindDepthwise(
     },
     weightGrads: [
       {
-        length: (lastTap + 1) * channels,
+        range: { offset: 0, length: (lastTap + 1) * channels },
         run(xPtr, dyPtr, toPtr, accumulate) {
           const sums = [sumsPtr, dyPtr, y.output, x.output, toPtr, accumulate] as const;
           kernels.depthwiseWeightGradF32(xPtr, ...ofInput, ...sums);

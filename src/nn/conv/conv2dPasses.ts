@@ -11,7 +11,8 @@ import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { bindDepthwise, depthwiseWorkspace } from './conv2dDepthwise.ts';
 import { bindPlanes, isPlanes, planesWorkspace } from './conv2dPlanes.ts';
 import { bindTileGrads, bindTiles, tilesWorkspace } from './conv2dTiles.ts';
-import { bindWinograd, bindWinogradGrad, winogradWorkspace } from './conv2dWinograd.ts';
+import { bindWinograd } from './conv2dWinograd.ts';
+import { bindWinogradGrads } from './conv2dWinogradGrad.ts';
 import {
   type ConvAxes,
   type ConvPasses,
@@ -22,6 +23,7 @@ import {
   type WeightGradPart,
 } from './convSteps.ts';
 import { bindFolds, bindTapFolds, FOLD_SCRATCH, foldsTaps } from './foldedGradient.ts';
+import { winogradWorkspace } from './winogradLayout.ts';
 import { isWinograd, sumsTiles } from './winogradPlan.ts';
 
 /** The memory that the passes need: bordered samples and packed weights. */
@@ -71,40 +73,42 @@ export function bindWeightGradient(binding: Binding, passes: ConvPasses): (() =>
   };
 }
 
+/** Takes the gradient part by part where the sink can, and else whole, grain by grain. */
 function bindLeaves(
   { kernels, step, countGrains }: Binding,
-  passes: ConvPasses,
+  { weightGrads }: ConvPasses,
   sink: GradientSink,
 ): () => void {
-  let taken = 0;
-  const parts = passes.weightGrads.map(({ length, run }) => {
-    const offset = taken;
-    taken += length;
-    const compute = (from: number, to: number, ptr: number): void => {
-      if (from === to) kernels.zeroBytes(ptr, length * FLOAT_BYTES);
-      else run(from, to, ptr);
-    };
-    return { offset, length, compute };
-  });
-  const fold = (own: GradientSink, compute: (start: number, end: number, ptr: number) => void) => {
-    for (let grain = 0; grain < countGrains; grain++) {
-      const start = step.grainStart[grain]!;
-      const end = step.grainStart[grain + 1]!;
-      compute(start, end, own.leafPtr(grain));
-      own.fold(grain);
+  const compute = ({ ranges, run }: WeightGradPart, grain: number, ptrs: readonly number[]) => {
+    const start = step.grainStart[grain]!;
+    const end = step.grainStart[grain + 1]!;
+    if (end > start) run(start, end, ptrs);
+    else {
+      for (const [i, { length }] of ranges.entries()) {
+        kernels.zeroBytes(ptrs[i]!, length * FLOAT_BYTES);
+      }
     }
   };
   if (sink.part === undefined) {
-    const computeWhole = (start: number, end: number, ptr: number): void => {
-      for (const part of parts) part.compute(start, end, ptr + part.offset * FLOAT_BYTES);
+    return () => {
+      for (let grain = 0; grain < countGrains; grain++) {
+        const ptr = sink.leafPtr(grain);
+        for (const part of weightGrads) {
+          const ptrs = part.ranges.map(({ offset }) => ptr + offset * FLOAT_BYTES);
+          compute(part, grain, ptrs);
+        }
+        sink.fold(grain);
+      }
     };
-    return () => fold(sink, computeWhole);
   }
-  const bound = parts.map(({ offset, length, compute }) => {
-    return { compute, own: sink.part!(offset, length) };
-  });
+  const parts = weightGrads.map((part) => ({ part, own: sink.part!(part.ranges) }));
   return () => {
-    for (const { own, compute } of bound) fold(own, compute);
+    for (const { part, own } of parts) {
+      for (let grain = 0; grain < countGrains; grain++) {
+        compute(part, grain, own.leafPtrs(grain));
+        own.fold(grain);
+      }
+    }
   };
 }
 
@@ -120,7 +124,7 @@ export function bindPasses(
     overSamples(bindTileGrads(spec, axes, binding), bindPadding(spec, axes, binding), binding);
   const foldGrads = foldsTaps(spec, axes) ? bindTapFolds(spec, axes, binding) : undefined;
   if (isWinograd(spec, axes)) {
-    const weightGrads = sumsTiles(axes) ? [bindWinogradGrad(spec, axes, binding)] : bySample();
+    const weightGrads = sumsTiles(axes) ? bindWinogradGrads(spec, axes, binding) : bySample();
     return { ...bindWinograd(spec, axes, binding, dxBiasPtr), weightGrads, foldGrads };
   }
   if (isPlanes(spec, axes)) {
@@ -165,12 +169,12 @@ function overSamples(
   { output }: Binding,
 ): readonly WeightGradPart[] {
   const yBytes = sizeOf(output.shape) * FLOAT_BYTES;
-  return parts.map(({ length, run }) => ({
-    length,
-    run(start, end, gradPtr) {
+  return parts.map(({ range, run }) => ({
+    ranges: [range],
+    run(start, end, ptrs) {
       for (let sample = start; sample < end; sample++) {
         const dyPtr = output.gradPtr + sample * yBytes;
-        run(loadSample(sample), dyPtr, gradPtr, sample > start ? 1 : 0);
+        run(loadSample(sample), dyPtr, ptrs[0]!, sample > start ? 1 : 0);
       }
     },
   }));

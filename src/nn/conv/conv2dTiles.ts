@@ -186,12 +186,14 @@ export function bindTileGrads(
   };
   const length = spec.kernel[0] * spec.kernel[1] * groupIn * spec.outChannels;
   if (groups > 1 || length <= PART_FLOATS || height * width > FEW_PIXELS) {
-    return [{ length, run: gradient({ ...plan, offsetBytes: 0 }) }];
+    return [{ range: { offset: 0, length }, run: gradient({ ...plan, offsetBytes: 0 }) }];
   }
-  return tapRanges(plan, Math.ceil(PART_FLOATS / groupOut)).map((taps) => ({
-    length: taps.segmentLength * groupOut,
-    run: gradient(taps),
-  }));
+  let offset = 0;
+  return tapRanges(plan, Math.ceil(PART_FLOATS / groupOut)).map((taps) => {
+    const range = { offset, length: taps.segmentLength * groupOut };
+    offset += range.length;
+    return { range, run: gradient(taps) };
+  });
 }
 
 /** Taps of a weight's gradient, and channels of each, from a place of the input on. */

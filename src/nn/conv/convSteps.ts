@@ -3,6 +3,7 @@
 // once.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
+import type { Range } from '../../reduce/gradientSink.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { type AxisPhase, axisPhases, type ConvAxis, gradientBorder } from './convGeometry.ts';
 
@@ -176,12 +177,11 @@ export interface Leaves {
   readonly gradPtr: number;
 }
 
-/** A range of the elements of a weight, whose gradient is computed on its own. */
+/** A part of a weight, whose gradient is computed on its own. */
 export interface WeightGradPart {
-  /** Its elements; the range begins where the one before it ends. */
-  readonly length: number;
-  /** The gradient of a range of at least one sample. */
-  run(start: number, end: number, gradPtr: number): void;
+  readonly ranges: readonly Range[];
+  /** The gradient of a range of at least one sample; `ptrs`: where each of the ranges goes. */
+  run(start: number, end: number, ptrs: readonly number[]): void;
 }
 
 /** A way to convolve one sample at a time, whose input has its zero border unless the way is
@@ -196,7 +196,7 @@ export interface SamplePasses {
 }
 
 export interface SampleGradPart {
-  readonly length: number;
+  readonly range: Range;
   /** Adds a sample to the gradient; without `accumulate` it is the first one. */
   run(xPtr: number, dyPtr: number, gradPtr: number, accumulate: number): void;
 }
