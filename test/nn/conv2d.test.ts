@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
+import { foldTreeRef } from '../../src/kernels/reference/fold.ts';
 import { conv2dKind, convAxes } from '../../src/nn/conv/conv2dKind.ts';
 import { isPlanes } from '../../src/nn/conv/conv2dPlanes.ts';
+import { foldsTaps } from '../../src/nn/conv/foldedGradient.ts';
 import { gradStripFloats } from '../../src/nn/conv/gradStrips.ts';
 import { isWinograd } from '../../src/nn/conv/winogradPlan.ts';
 import { directConvolutions } from '../../src/nn/convert/directConvolutions.ts';
@@ -181,6 +183,34 @@ describe('conv2d', () => {
     expect(found.dx).toEqual(product.dx);
     const weightGrad = product.gradients['conv2d.weight']!;
     expect(found.gradients['conv2d.weight']).toEqual(narrow(weightGrad));
+  });
+
+  it('folds leaves, in registers or not, to the bits of its samples along the tree', () => {
+    const cases = [
+      ...[...PLANE_CASES, ...WINOGRAD_CASES],
+      item([8, 16], { kernel: 2, stride: 2 }),
+      item([16, 16], { kernel: 3, padding: 1, dilation: 2 }),
+    ];
+    const folded = cases.filter(({ spec, inputShape }) =>
+      foldsTaps(spec as Conv2dSpec, convAxes(spec as Conv2dSpec, inputShape)),
+    );
+    expect(folded.length).toBe(6);
+    for (const one of cases) {
+      const gradients = (from: number, count: number): Float32Array => {
+        const run = sampleRun(one, new Array<number>(4).fill(1));
+        const [xs, dys] = [run.x.length / 4, run.dy!.length / 4];
+        const x = run.x.slice(from * xs, (from + count) * xs);
+        const dy = run.dy!.slice(from * dys, (from + count) * dys);
+        const shards = new Array<number>(count).fill(1);
+        return runLayer({ ...run, shards, x, dy }).gradients['conv2d.weight'] as Float32Array;
+      };
+      const leaves = [0, 1, 2, 3].map((sample) => gradients(sample, 1));
+      // Three grains are no perfect tree, so that their leaves go through memory.
+      for (const count of [2, 3, 4]) {
+        const expected = foldTreeRef(leaves.slice(0, count), (a, b) => a.map((v, i) => v + b[i]!));
+        expect(gradients(0, count)).toEqual(expected);
+      }
+    }
   });
 
   it('gives a sample the same bits alone and in any batch', () => {

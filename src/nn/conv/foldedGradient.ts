@@ -7,6 +7,7 @@ import type { Binding, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { outputsOfTap } from './convGeometry.ts';
 import type { ConvAxes, Leaves } from './convSteps.ts';
+import { isWinograd, sumsTiles } from './winogradPlan.ts';
 
 /** With more outputs, sums take longer than leaves; and the other way has them in one band. */
 const MOST_PIXELS = 32;
@@ -24,18 +25,19 @@ export const FOLD_SCRATCH: WorkspaceDeclaration = {
   isScratch: true,
 };
 
-/** Whether the gradient of a matrix of so many rows and columns can be folded this way. */
-export function foldsInRegisters(rows: number, columns: number): boolean {
-  return rows % ROW_MULTIPLE === 0 && columns % CHANNEL_MULTIPLE === 0;
-}
-
-/** Whether the weight gradient of a convolution is folded this way, by its shapes. */
-export function foldsTaps(
-  { groups, inChannels, outChannels }: Conv2dSpec,
-  { y, x }: ConvAxes,
-): boolean {
-  const isShort = y.output * x.output <= MOST_PIXELS;
-  return groups === 1 && isShort && foldsInRegisters(inChannels, outChannels);
+/** Whether the weight gradient of a convolution is folded this way, by its shapes: only where its
+ * leaves are sums over pixels, too. */
+export function foldsTaps(spec: Conv2dSpec, axes: ConvAxes): boolean {
+  const { groups, inChannels, outChannels } = spec;
+  const isShort = axes.y.output * axes.x.output <= MOST_PIXELS;
+  const isSumOfPixels = !(isWinograd(spec, axes) && sumsTiles(axes));
+  return (
+    groups === 1 &&
+    isShort &&
+    isSumOfPixels &&
+    inChannels % ROW_MULTIPLE === 0 &&
+    outChannels % CHANNEL_MULTIPLE === 0
+  );
 }
 
 /** Returns what has a gradient computed subtree by subtree; it returns false, having done nothing,
