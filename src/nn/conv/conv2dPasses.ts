@@ -90,11 +90,12 @@ function bindLeaves(
     }
   };
   if (sink.part === undefined) {
+    const parts = weightGrads.map((part) => ({ part, ptrs: part.ranges.map(() => 0) }));
     return () => {
       for (let grain = 0; grain < countGrains; grain++) {
         const ptr = sink.leafPtr(grain);
-        for (const part of weightGrads) {
-          const ptrs = part.ranges.map(({ offset }) => ptr + offset * FLOAT_BYTES);
+        for (const { part, ptrs } of parts) {
+          for (const [i, { offset }] of part.ranges.entries()) ptrs[i] = ptr + offset * FLOAT_BYTES;
           compute(part, grain, ptrs);
         }
         sink.fold(grain);
