@@ -32,12 +32,12 @@ export const INPUT_SHAPES: Readonly<Record<KernelNetName | NetName, Dataset['inp
   stem5: [64, 64, 3],
 };
 
-/** Nets with an answer for each pixel. */
+/** Nets with a class for each pixel. */
 const DENSE_NETS: readonly NetName[] = ['unet'];
 
-/** What a net gives for a sample, [H, W, classes]; undefined where it gives one answer. */
-export function denseShapeOf(net: NetName): Shape | undefined {
-  return DENSE_NETS.includes(net) ? [...INPUT_SHAPES[net].slice(0, -1), CLASSES] : undefined;
+/** The mask of a sample, [H, W]; undefined where a net gives one answer. */
+export function maskShapeOf(net: NetName): Shape | undefined {
+  return DENSE_NETS.includes(net) ? INPUT_SHAPES[net].slice(0, -1) : undefined;
 }
 
 /** The model of a net, with local batch normalization. */

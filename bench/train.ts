@@ -5,7 +5,7 @@ import { InvariantError, RunError } from '../src/base/errors.ts';
 import { type Shape, sizeOf } from '../src/base/shape.ts';
 import type { Dataset, Progress, Trainer } from '../src/index.ts';
 import * as ours from '../src/index.ts';
-import { CLASSES, denseShapeOf, INPUT_SHAPES, type NetName } from './nets.ts';
+import { CLASSES, INPUT_SHAPES, maskShapeOf, type NetName } from './nets.ts';
 import type { PeerFigures, ServedPeer } from './served.ts';
 import { type Summary, summarize } from './stats.ts';
 import type { TorchBuild } from './torch.ts';
@@ -191,7 +191,7 @@ export function datasetOf(library: Library, setting: TrainSetting): Dataset {
 
 /** How many samples a setting trains with. */
 export function sampleCountOf({ net, replicas, replicaBatch }: TrainSetting): number {
-  const valuesEach = sizeOf(INPUT_SHAPES[net]) + sizeOf(denseShapeOf(net) ?? []);
+  const valuesEach = sizeOf(INPUT_SHAPES[net]) + sizeOf(maskShapeOf(net) ?? []);
   const enough = Math.min(TRAIN_SAMPLES, Math.floor(TRAIN_VALUES / valuesEach));
   return Math.max(enough, replicas * replicaBatch);
 }
@@ -204,25 +204,23 @@ function sampleData({ synthetic }: Library, net: NetName, train: number): Datase
     classes: CLASSES,
     separation: SEPARATION,
   });
-  const targetShape = denseShapeOf(net);
-  return targetShape === undefined ? data : withDenseTargets(data, targetShape);
+  const maskShape = maskShapeOf(net);
+  return maskShape === undefined ? data : withMasks(data, maskShape);
 }
 
-/** The same inputs with values to learn for each pixel and class: 1 in the channel of the sample's
- * class, 0 in the others. */
-function withDenseTargets(data: Dataset, targetShape: Shape): Dataset {
+/** The same inputs with masks, in which all pixels have the class of the sample. */
+function withMasks(data: Dataset, targetShape: Shape): Dataset {
   const { train } = data;
   const size = sizeOf(targetShape);
-  const targets = new Float32Array(train.count * size);
-  for (let i = 0; i < targets.length; i++) {
-    if (i % CLASSES === train.targets[Math.floor(i / size)]) targets[i] = 1;
+  const targets = new Int32Array(train.count * size);
+  for (let i = 0; i < train.count; i++) {
+    targets.fill(train.targets[i]!, i * size, (i + 1) * size);
   }
-  const task = { kind: 'regression', targetShape } as const;
   return {
     ...data,
-    task,
+    task: { kind: 'segmentation', classes: CLASSES, targetShape },
     train: { ...train, targets },
-    test: { ...data.test, targets: new Float32Array(0) },
+    test: { ...data.test, targets: new Int32Array(0) },
   };
 }
 

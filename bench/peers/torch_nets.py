@@ -106,14 +106,13 @@ class UNet(nn.Module):
         return self.last(y)
 
 
-def class_targets(images, _memory_format, generator):
+def class_targets(images, generator):
     return torch.randint(0, CLASSES, (len(images),), generator=generator)
 
 
-def pixel_targets(images, memory_format, generator):
-    """Values for each pixel and class."""
-    targets = torch.randn(len(images), CLASSES, *images.shape[2:], generator=generator)
-    return targets.contiguous(memory_format=memory_format)
+def mask_targets(images, generator):
+    """A class for each pixel."""
+    return torch.randint(0, CLASSES, (len(images), *images.shape[2:]), generator=generator)
 
 
 class Net(typing.NamedTuple):
@@ -121,7 +120,6 @@ class Net(typing.NamedTuple):
     # Of one image.
     image_shape: tuple
     targets: typing.Callable = class_targets
-    loss: typing.Callable = F.cross_entropy
 
 
 NETS = {
@@ -129,5 +127,5 @@ NETS = {
     "resnet20": Net(make_resnet20, (3, 32, 32)),
     "resnet18": Net(torchvision_net("resnet18"), (3, 64, 64)),
     "mobilenet-v2": Net(torchvision_net("mobilenet_v2"), (3, 96, 96)),
-    "unet": Net(UNet, (3, 64, 64), pixel_targets, F.mse_loss),
+    "unet": Net(UNet, (3, 64, 64), mask_targets),
 }
