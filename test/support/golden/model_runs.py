@@ -161,6 +161,7 @@ def make_models():
     models = torchvision.models
     nets = {
         "resnet18": models.resnet18(num_classes=CLASSES),
+        "resnet34": models.resnet34(num_classes=CLASSES),
         "resnet50": models.resnet50(num_classes=CLASSES),
         "densenet121": models.densenet121(num_classes=CLASSES),
         "mobilenet-v2": models.mobilenet_v2(num_classes=CLASSES),
