@@ -1,7 +1,7 @@
 // Reads the files of a dataset folder. Everything that can be wrong with a file or a folder on disk
 // becomes a UsageError that names it; sizes are bounded before anything is read or unpacked.
 
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { constants, gunzipSync } from 'node:zlib';
 import { UsageError } from '../base/errors.ts';
 import { showBytes } from '../memory/layout.ts';
@@ -28,6 +28,22 @@ export async function readDataFile(path: string, wanted: WantedBytes): Promise<U
     }
     if (found.size > MAX_FILE_BYTES) throw tooLarge(path, showBytes(found.size));
     return unpack(plainView(await readFile(path)), path, wanted);
+  } catch (error) {
+    throw asUsageError(error, path, 'a file that can be read');
+  }
+}
+
+/** The first bytes of a file, as many as there are up to `count`. Throws a UsageError when it is
+ * missing or not readable. */
+export async function readHead(path: string, count: number): Promise<Uint8Array> {
+  try {
+    const file = await open(path);
+    try {
+      const { buffer, bytesRead } = await file.read(new Uint8Array(count), 0, count, 0);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
   } catch (error) {
     throw asUsageError(error, path, 'a file that can be read');
   }
@@ -100,7 +116,8 @@ function plainView(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
-function codeOf(error: unknown): string | undefined {
+/** What the system or zlib calls an error; undefined for all others. */
+export function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }

@@ -3,9 +3,9 @@
 
 import { basename, join, resolve } from 'node:path';
 import { UsageError } from '../base/errors.ts';
-import { NO_CLASS } from '../base/noClass.ts';
 import { showShape } from '../base/shape.ts';
 import { listed } from '../base/show.ts';
+import { byteMasks, checkByteMasks } from './byteMasks.ts';
 import { checkDataset, type Dataset, type Split } from './dataset.ts';
 import { listFolder, readDataFile, showNames, trailing, truncated } from './files.ts';
 import { checkLayout, type DataLayout, toChannelsLast } from './layout.ts';
@@ -22,8 +22,6 @@ export interface NpyArray {
 }
 
 const ITEM_BYTES = { u1: 1, i4: 4, i8: 8, f4: 4, f8: 8 } as const;
-/** What stands for no class in masks of bytes, as in those of PASCAL VOC and Cityscapes. */
-const BYTE_NO_CLASS = 255;
 const MIN_INT32 = -(2n ** 31n);
 const MAX_INT32 = 2n ** 31n - 1n;
 const X_TRAIN = 'x_train.npy';
@@ -275,9 +273,8 @@ async function readPart(
   const { values: inputs, inputShape } = samplesOf(x.values, x.shape, layout, xFile);
   const count = x.shape[0]!;
   const isMask = y.shape.length === 3;
-  const isBytes = y.values instanceof Uint8Array;
-  const whole = isBytes ? Int32Array.from(y.values) : y.values;
-  const targets = isMask && isBytes ? maskOf(whole as Int32Array, yFile) : whole;
+  const targets =
+    y.values instanceof Uint8Array ? labelsOfBytes(y.values, isMask, yFile) : y.values;
   const isWhole = targets instanceof Int32Array;
   const [, columns] = y.shape;
   const mostAxes = isWhole ? 3 : 2;
@@ -300,18 +297,11 @@ async function readPart(
   };
 }
 
-/** Labels of bytes, among which none is {@link NO_CLASS}. */
-function maskOf(labels: Int32Array, file: string): Int32Array {
-  if (labels.some((label) => label !== 0 && label !== BYTE_NO_CLASS)) {
-    return labels.map((label) => (label === BYTE_NO_CLASS ? NO_CLASS : label));
-  }
-  if (!labels.includes(BYTE_NO_CLASS)) return labels;
-  throw new UsageError({
-    what: `masks in ${file}`,
-    given: `only 0 and ${BYTE_NO_CLASS}`,
-    allowed: `classes from 0, and ${BYTE_NO_CLASS} where there is none`,
-    hint: 'masks // 255 before np.save, for two classes',
-  });
+function labelsOfBytes(values: Uint8Array, isMask: boolean, file: string): Int32Array {
+  if (!isMask) return Int32Array.from(values);
+  const hint = 'masks // 255 before np.save, for two classes';
+  checkByteMasks(values, { what: `masks in ${file}`, hint });
+  return byteMasks(values);
 }
 
 /** The inputs, channels last, and the shape of one of them. */

@@ -3,7 +3,7 @@
 
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseData, parseOptions } from '../base/parse.ts';
-import { flag, oneOf, text } from '../base/values.ts';
+import { flag, oneOf, positive, text, wholeNumber } from '../base/values.ts';
 import { looksLikeCifar, readCifarDataset } from './cifar.ts';
 import type { Dataset } from './dataset.ts';
 import { listFolder, showNames } from './files.ts';
@@ -20,6 +20,8 @@ interface Format {
   readonly files: string;
   readonly matches: (names: readonly string[]) => boolean;
   readonly read: (dir: string, options: OpenOptions) => Promise<Dataset>;
+  /** Whether it takes `classes` and `testSplit`, since its files say neither. */
+  readonly takesSplit?: boolean;
 }
 
 export interface OpenOptions {
@@ -30,6 +32,11 @@ export interface OpenOptions {
    * standardized units, and predictions are in those of the files. False keeps all float targets as
    * they are, also one-hot ones, which are taken as classes otherwise. Default true. */
   readonly standardizeTargets?: boolean;
+  /** How many classes the masks of PNG files have; default: the largest in any of them + 1. */
+  readonly classes?: number;
+  /** A share (below 1) or a count of the images with masks in PNG files to test with, the same ones
+   * each time. Default: those of its folder `test`, or none. */
+  readonly testSplit?: number;
 }
 
 const FORMATS: readonly Format[] = [
@@ -51,11 +58,30 @@ const FORMATS: readonly Format[] = [
     matches: looksLikeNpy,
     read: readNpyDataset,
   },
+  {
+    name: 'masks in PNG',
+    files: 'folders images and masks with files of the same names, maybe in train and test',
+    matches: (names) => {
+      return names.includes('train') || (names.includes('images') && names.includes('masks'));
+    },
+    // Few programs have a use for it.
+    read: async (...asked) => (await import('./maskFolder.ts')).readMaskFolder(...asked),
+    takesSplit: true,
+  },
 ];
+
+/** With their defaults. */
+const NAMED: ReadonlyMap<string, () => Promise<Dataset>> = new Map([
+  ['mnist', () => mnist()],
+  ['synthetic', async () => synthetic()],
+  ['scenes', () => scenes()],
+]);
 
 const openSchema = optionsSchema<OpenOptions>()({
   layout: oneOf(DATA_LAYOUTS).exactOptional(),
   standardizeTargets: flag.exactOptional(),
+  classes: wholeNumber(1).exactOptional(),
+  testSplit: positive.exactOptional(),
 });
 
 /** Opens `mnist`, `synthetic` or `scenes` (with their defaults) or a folder, whose files decide the
@@ -65,12 +91,18 @@ export async function openDataset(nameOrDir: string, options: OpenOptions = {}):
   parseData(text, nameOrDir, 'name or folder of openDataset');
   const example = "openDataset('./data', { layout: 'channelsFirst' })";
   const given = parseOptions('openDataset', openSchema, options, { example });
-  if (nameOrDir === 'mnist') return mnist();
-  if (nameOrDir === 'synthetic') return synthetic();
-  if (nameOrDir === 'scenes') return scenes();
+  const named = NAMED.get(nameOrDir);
+  if (named !== undefined) {
+    refuseMaskOptions(given, nameOrDir);
+    return named();
+  }
   const names = await listDataFolder(nameOrDir);
   const matching = FORMATS.filter((format) => format.matches(names));
-  if (matching.length === 1) return matching[0]!.read(nameOrDir, given);
+  if (matching.length === 1) {
+    const { name, read, takesSplit } = matching[0]!;
+    if (takesSplit !== true) refuseMaskOptions(given, `${nameOrDir}, a folder of ${name}`);
+    return read(nameOrDir, given);
+  }
   const formats = FORMATS.map((format) => `${format.name} (${format.files})`).join('; ');
   if (matching.length === 0) {
     const what = `the data folder ${nameOrDir}`;
@@ -84,15 +116,24 @@ export async function openDataset(nameOrDir: string, options: OpenOptions = {}):
   });
 }
 
+/** Data of other kinds says both itself. */
+function refuseMaskOptions({ classes, testSplit }: OpenOptions, data: string): void {
+  if (classes === undefined && testSplit === undefined) return;
+  throw new UsageError({
+    what: classes === undefined ? 'testSplit of data' : 'classes of data',
+    given: data,
+    allowed: 'a folder of images with masks in PNG files',
+  });
+}
+
 async function listDataFolder(dir: string): Promise<string[]> {
   try {
     return await listFolder(dir);
   } catch (error) {
     if (!(error instanceof UsageError && 'given' in error.details)) throw error;
-    throw new UsageError({
-      what: `the dataset ${dir}`,
-      given: error.details.given,
-      allowed: "'mnist', 'synthetic', 'scenes' or a folder of IDX, CIFAR-10 binary or npy files",
-    });
+    const named = [...NAMED.keys()].map((name) => `'${name}'`).join(', ');
+    const folders = 'a folder of IDX, CIFAR-10 binary, npy or PNG files';
+    const { given } = error.details;
+    throw new UsageError({ what: `the dataset ${dir}`, given, allowed: `${named} or ${folders}` });
   }
 }

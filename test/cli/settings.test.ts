@@ -8,7 +8,7 @@ import { type DatasetDescription, describeDataset } from '../../src/data/identit
 import { firstTrain } from '../../src/data/subset.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
 import { normsOf } from '../../src/nn/convert/normLeaf.ts';
-import { folderOf, npyBytes } from '../support/dataFiles.ts';
+import { folderOf, maskFiles, npyBytes } from '../support/dataFiles.ts';
 import { type ResolvedConfig, resolve } from '../support/resolve.ts';
 
 const data = synthetic({ train: 256, test: 4, shape: [8, 8, 1] });
@@ -33,6 +33,13 @@ describe('without flags', () => {
 });
 
 describe('flags', () => {
+  it('say how many classes masks in PNG files have, and how many are for tests', async () => {
+    const dir = await folderOf(maskFiles(8));
+    const flags = new Flags({ data: dir, classes: '9', testSplit: '0.25', limit: '5' });
+    const { task, train, test } = await dataFrom(flags);
+    expect([task, train.count, test.count]).toMatchObject([{ classes: 9 }, 5, 2]);
+  });
+
   it.each<[RawFlags, object]>([
     [
       { replicas: '6', replicaBatch: '5' },

@@ -10,7 +10,8 @@ import { parseCifar } from '../../src/data/cifar.ts';
 import { parseIdx } from '../../src/data/idx.ts';
 import { parseNpy } from '../../src/data/npy.ts';
 import { openDataset } from '../../src/data/open.ts';
-import { folderOf, idxFolder, npyBytes } from '../support/dataFiles.ts';
+import { parsePng } from '../../src/data/png.ts';
+import { folderOf, idxFolder, maskFiles, npyBytes } from '../support/dataFiles.ts';
 
 const RECORD_BYTES = 3073;
 
@@ -47,6 +48,7 @@ const FORMATS: readonly (readonly [
     },
     parseCifar,
   ],
+  ['png', maskFiles(3), parsePng],
 ];
 
 /** Where headers are; a file may be longer. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { openDataset } from '../../src/data/open.ts';
-import { folderOf, idxFolder, npyBytes } from '../support/dataFiles.ts';
+import { folderOf, idxFolder, maskFiles, npyBytes } from '../support/dataFiles.ts';
 
 const npy = {
   'x_train.npy': npyBytes('|u1', [1, 2], Uint8Array.of(1, 2)),
@@ -26,6 +26,9 @@ describe('openDataset', () => {
     const names = ['data_batch_1.bin', 'data_batch_2.bin', 'data_batch_3.bin', 'data_batch_4.bin'];
     const files = [...names, 'data_batch_5.bin', 'test_batch.bin'].map((name) => [name, record]);
     expect((await openDataset(await folderOf(Object.fromEntries(files)))).name).toBe('cifar10');
+    const masks = await openDataset(await folderOf(maskFiles(4)), { classes: 5, testSplit: 1 });
+    expect(masks.task).toEqual({ kind: 'segmentation', classes: 5, targetShape: [3, 2] });
+    expect(masks.test.count).toBe(1);
   });
 
   it('lists what it found and what it understands when it knows no file', async () => {
@@ -34,6 +37,15 @@ describe('openDataset', () => {
     expect(error).toBeInstanceOf(UsageError);
     for (const part of ['a.txt, b.csv', 'IDX', 'CIFAR-10 binary', 'npy', 'data_batch_1.bin']) {
       expect(error.message).toContain(part);
+    }
+  });
+
+  it('refuses a count of classes and a test split for data that says both', async () => {
+    for (const data of ['synthetic', await folderOf(npy)]) {
+      await expect(openDataset(data, { classes: 3 })).rejects.toThrow(
+        /^classes of data: got .*PNG/,
+      );
+      await expect(openDataset(data, { testSplit: 1 })).rejects.toThrow(/^testSplit of data: got/);
     }
   });
 

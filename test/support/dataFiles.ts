@@ -1,16 +1,20 @@
 // Files of the dataset formats, made by hand in memory, and folders to put them into.
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
+import { pngBytes } from './pngBytes.ts';
 
-/** A folder with these files, removed when the test has finished. */
+/** A folder with these files, also in folders, removed when the test has finished. */
 export async function folderOf(files: Readonly<Record<string, Uint8Array>>): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'syncbn-data-'));
   onTestFinished(() => rm(dir, { recursive: true }));
-  for (const [name, bytes] of Object.entries(files)) await writeFile(join(dir, name), bytes);
+  for (const [name, bytes] of Object.entries(files)) {
+    await mkdir(dirname(join(dir, name)), { recursive: true });
+    await writeFile(join(dir, name), bytes);
+  }
   return dir;
 }
 
@@ -44,6 +48,20 @@ export function idxFolder(train: number, test: number): Record<string, Uint8Arra
     't10k-images-idx3-ubyte': images(test),
     't10k-labels-idx1-ubyte': labels(test),
   };
+}
+
+/** `count` images of 3 x 2 pixels with masks of their names: image i all i, with i in the first
+ * pixel of its mask, 255 in the last one, else 1. */
+export function maskFiles(
+  count: number,
+  places: readonly [images: string, masks: string] = ['images', 'masks'],
+): Record<string, Uint8Array> {
+  const files = Array.from({ length: count }, (_, i) => {
+    const image = pngBytes({ width: 2, height: 3, values: new Array(6).fill(i) });
+    const mask = pngBytes({ width: 2, height: 3, values: [i, 1, 1, 1, 1, 255] });
+    return places.map((place, at) => [`${place}/${i}.png`, at === 0 ? image : mask] as const);
+  });
+  return Object.fromEntries(files.flat());
 }
 
 /** A .npy file as NumPy writes it: the header padded so that the values start at a multiple of

@@ -11,8 +11,10 @@ export type FlagText = readonly [name: string, text: string];
 export const dataFlags: readonly FlagText[] = [
   [
     '--data <name|dir>',
-    'mnist, synthetic, scenes, or a folder of IDX, CIFAR-10 or npy files (default mnist)',
+    'mnist, synthetic, scenes, or a folder of IDX, CIFAR-10, npy or PNG files (default mnist)',
   ],
+  ['--classes <n>', 'Of masks in PNG files: how many (default: as the masks have)'],
+  ['--test-split <x>', 'Of masks in PNG files: a share (below 1) or count of images to test with'],
   ['--limit <n>', 'Only n training samples, drawn from all'],
 ];
 

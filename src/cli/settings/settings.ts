@@ -51,8 +51,14 @@ export async function dataFrom(flags: Flags, saved?: DatasetDescription): Promis
 
 /** Targets that are shares of classes, or yes and no, stay as they are. */
 async function wholeDataFrom(flags: Flags, saved?: DatasetDescription): Promise<Dataset> {
+  const classes = flags.integer('classes', 1);
+  const testSplit = flags.number('test-split', 0);
   const open = (standardizeTargets: boolean): Promise<Dataset> =>
-    openDataset(flags.text('data') ?? DEFAULTS.data, { standardizeTargets });
+    openDataset(flags.text('data') ?? DEFAULTS.data, {
+      standardizeTargets,
+      ...(classes !== undefined && { classes }),
+      ...(testSplit !== undefined && { testSplit }),
+    });
   if (saved !== undefined) return open(saved.task.kind !== 'regression' || isStandard(saved));
   const loss = lossFrom(flags);
   if (loss?.kind === 'binaryCrossEntropy') return open(false);

@@ -51,6 +51,8 @@ export const CROSSED_FLAGS: readonly string[] = [
 
 /** Those that are the same in all runs: lists, and flags without a value. */
 export const FIXED_TEXTS: readonly string[] = [
+  'classes',
+  'test-split',
   'norm-kinds',
   'milestones',
   'points',
