@@ -1,8 +1,9 @@
 // The quantity of a validation by which a run decides at the ends of epochs: which epoch is best,
 // whether to stop early, whether a plateau is reached. Pure.
 
-export const MONITORS = ['loss', 'accuracy'] as const;
-/** `loss`: lower is better; `accuracy`: higher is, for classes alone. */
+export const MONITORS = ['loss', 'accuracy', 'meanIou'] as const;
+/** `loss`: lower is better; `accuracy`: higher is, for classes alone; `meanIou`: higher is, for
+ * masks alone. */
 export type MonitorName = (typeof MONITORS)[number];
 
 /** Whether a value is better than the best so far by more than `minDelta`. A first finite value is

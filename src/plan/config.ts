@@ -193,11 +193,13 @@ function checkOutput(output: Shape, { task, inputShape }: DataPlan): void {
 
 /** Throws a {@link UsageError} where the task has no such measure. */
 export function checkMonitor(monitor: MonitorName, task: Task): void {
-  if (monitor !== 'accuracy' || task.kind !== 'regression') return;
+  const { kind } = task;
+  if (monitor === 'loss' || kind === 'segmentation') return;
+  if (monitor === 'accuracy' && kind === 'classification') return;
   throw new UsageError({
     what: 'monitor',
-    given: "'accuracy' for a regression, which has none",
-    allowed: "'loss'",
+    given: `'${monitor}' for a ${kind}, which has none`,
+    allowed: kind === 'regression' ? "'loss'" : "'loss' or 'accuracy'",
   });
 }
 

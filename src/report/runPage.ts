@@ -81,6 +81,8 @@ function nowSection(history: RunHistory): Section {
   return { heading: 'State', blocks };
 }
 
+const MONITOR_NAMES = { loss: 'loss', accuracy: 'accuracy', meanIou: 'mIoU' } as const;
+
 /** The last validation, and the best epoch so far. */
 function validationFigures({ validation, best }: RunHistory): readonly Figure[] {
   if (validation === undefined) return [];
@@ -93,7 +95,7 @@ function validationFigures({ validation, best }: RunHistory): readonly Figure[] 
     ...(Number.isNaN(meanIou) ? [] : [{ name: 'validation mIoU', value: showShare(meanIou) }]),
     ...(best === undefined || best.epoch === 0
       ? []
-      : [{ name: `best epoch by ${best.monitor}`, value: `${best.epoch}` }]),
+      : [{ name: `best epoch by ${MONITOR_NAMES[best.monitor]}`, value: `${best.epoch}` }]),
   ];
 }
 

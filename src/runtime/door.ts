@@ -188,7 +188,7 @@ const fitSchema = optionsSchema<FitOptions>()({
   maxSteps: wholeNumber(0, Number.MAX_SAFE_INTEGER).exactOptional(),
   validate: oneOf(VALIDATION_SPLITS).exactOptional(),
   earlyStopping: anything<EarlyStopping>().exactOptional(),
-  keepBest: accept<boolean | MonitorName>("true, false, 'loss' or 'accuracy'", (given) => {
+  keepBest: accept<boolean | MonitorName>(`true, false, '${MONITORS.join("', '")}'`, (given) => {
     return typeof given === 'boolean' || MONITORS.includes(given as MonitorName);
   }).exactOptional(),
   restoreBest: flag.exactOptional(),

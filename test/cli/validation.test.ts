@@ -72,9 +72,11 @@ describe('flags of a validation', () => {
   it('go with a split', () => {
     expect(read({})).toEqual({});
     expect(read({}, true)).toEqual({ validate: 'validation' });
-    expect(read({ validate: 'test', best: 'b.ckpt', monitor: 'accuracy' }, true)).toEqual({
-      ...{ validate: 'test', keepBest: 'accuracy' },
-    });
+    for (const monitor of ['accuracy', 'meanIou']) {
+      expect(read({ validate: 'test', best: 'b.ckpt', monitor }, true)).toEqual({
+        ...{ validate: 'test', keepBest: monitor },
+      });
+    }
   });
 
   it.each<[Readonly<Record<string, unknown>>, RegExp]>([

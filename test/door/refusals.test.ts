@@ -95,7 +95,7 @@ describe('refused, with what to type instead', () => {
     [
       'an unknown monitor',
       () => untyped.fit({ epochs: 1, earlyStopping: { patience: 1, monitor: 'los' } }),
-      /monitor.*'loss' or 'accuracy'/,
+      /monitor.*'loss', 'accuracy' or 'meanIou'/,
     ],
     [
       'two monitors',

@@ -78,7 +78,12 @@ describe('checkRunConfig refuses', () => {
     [
       'an accuracy for regression',
       { data: regression, model: modelOf(4), schedule: plateau({ monitor: 'accuracy' }) },
-      /^monitor: got "'accuracy' for a regression/,
+      /^monitor: got "'accuracy' for a regression.*allowed is 'loss'\./,
+    ],
+    [
+      'a mean IoU for classes',
+      { schedule: plateau({ monitor: 'meanIou' }) },
+      /^monitor: got "'meanIou' for a classification.*allowed is 'loss' or 'accuracy'\./,
     ],
     [
       'a loss of numbers for classes',

@@ -2,6 +2,7 @@
 // evaluation, against plain loops; the bits of both for any split. PyTorch's numbers are in
 // losses.test.ts.
 
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { planAugmentation } from '../../src/data/augment.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
@@ -15,6 +16,7 @@ import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import type { TrainerOptions } from '../../src/runtime/trainerOptions.ts';
+import { folderOf } from '../support/dataFiles.ts';
 import { resultsOf } from '../support/splits.ts';
 
 const [HEIGHT, WIDTH, CLASSES, TRAIN, TEST] = [6, 5, 4, 19, 7];
@@ -184,6 +186,28 @@ describe('a class for each pixel', () => {
       found.push(scores);
     }
     expect(found[0]!.accuracy).not.toBe(found[1]!.accuracy);
+  });
+
+  it('may have the best epoch by meanIou, and a resumed run goes on by it', async () => {
+    const options = { ...base, optimizer: sgd({ lr: 0.3 }), replicas: 2, workers: 1 };
+    const fit = { validate: 'test', keepBest: 'meanIou' } as const;
+    const ious: number[] = [];
+    const bests = [];
+    const path = join(await folderOf({}), 'masks.ckpt');
+    let trainer = await Trainer.start({ ...options, epochs: 6 });
+    for (const epochs of [3, 6]) {
+      for await (const { best, validation } of trainer.fit({ ...fit, epochs })) {
+        ious.push(validation!.meanIou);
+        bests.push(best);
+      }
+      await trainer.save(path);
+      await trainer.close();
+      if (epochs === 3) trainer = await Trainer.resume(path, { data, onNotice() {} });
+    }
+    const before = ious.map((_, i) => ious.slice(0, i + 1));
+    expect(bests.map((best) => best?.value)).toEqual(before.map((all) => Math.max(...all)));
+    expect(bests.at(-1)).toMatchObject({ monitor: 'meanIou', split: 'test' });
+    expect(new Set(ious).size).toBeGreaterThan(1);
   });
 
   it.each<[string, Partial<TrainerOptions>, RegExp]>([

@@ -144,7 +144,7 @@ export const trainFlags: readonly FlagText[] = [
     'Hold out a share (below 1) or count of the training samples for that',
   ],
   ['--early-stopping <n>', 'Stop after n epochs in a row without an improvement'],
-  ['--monitor <what>', 'What has to get better: loss or accuracy (default loss)'],
+  ['--monitor <what>', 'What has to get better: loss, accuracy or meanIou (default loss)'],
   ['--min-delta <d>', 'With --early-stopping: better is by more than this (default 0)'],
   ['--best <file>', 'Write a checkpoint of the best epoch so far'],
   ['--ema <decay>', 'Keep an exponential moving average of the weights, such as 0.999'],
