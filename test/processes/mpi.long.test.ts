@@ -1,7 +1,7 @@
 // Every network and norm on real processes under real MPI, over shared memory and TCP.
 
 import { describe, expect, it } from 'vitest';
-import { syncbn } from '../support/cli.ts';
+import { type Outcome, syncbn } from '../support/cli.ts';
 import { LIBRARIES, mpirun } from '../support/processes/mpirun.ts';
 
 const DATA = ['--data', 'synthetic', '--limit', '150', '--batch', '40', '--replicas', '4'];
@@ -41,6 +41,44 @@ describe.each(LIBRARIES)('under $title', ({ library, isHere }) => {
         isTcp: true,
       });
       expect(hashOf(overTcp)).toBe(alone);
+    },
+  );
+
+  it.skipIf(!isHere)(
+    'two processes train masks as one does, and stop at the same epoch',
+    async () => {
+      const data = ['--data', 'scenes', '--limit', '24', '--batch', '8', '--replicas', '4'];
+      const run = [
+        ...data,
+        '--model',
+        'unet',
+        '--width',
+        '0.125',
+        '--epochs',
+        '20',
+        '--lr',
+        '0.02',
+      ];
+      const stop = [
+        '--validate',
+        'test',
+        '--early-stopping',
+        '1',
+        '--monitor',
+        'meanIou',
+        '--json',
+      ];
+      const args = ['train', ...run, ...stop, '--workers', '1'];
+      const epochsOf = ({ events }: Outcome) =>
+        events
+          .filter(({ event }) => event === 'epoch')
+          .map(({ step, validation }) => ({ step, ...(validation as object), seconds: 0 }));
+      const alone = await syncbn(args);
+      const apart = await mpirun(library, 2, args);
+      expect(hashOf(alone)).toBeDefined();
+      expect(hashOf(apart)).toBe(hashOf(alone));
+      expect(epochsOf(apart).length).toBeLessThan(20);
+      expect(epochsOf(apart)).toEqual(epochsOf(alone));
     },
   );
 

@@ -5,14 +5,17 @@ import { convertNorm } from '../../../src/nn/convert/convertNorm.ts';
 import { sequential } from '../../../src/nn/models/compose.ts';
 import { namedModel } from '../../../src/nn/models/models.ts';
 import { prelu, relu } from '../../../src/nn/specs/activations.ts';
+import { conv2d } from '../../../src/nn/specs/conv2d.ts';
 import { dropout, dropPath } from '../../../src/nn/specs/dropout.ts';
 import { flatten } from '../../../src/nn/specs/flatten.ts';
 import { linear } from '../../../src/nn/specs/linear.ts';
 import { crossEntropy } from '../../../src/nn/specs/losses.ts';
 import { batchNorm } from '../../../src/nn/specs/norms.ts';
+import { maxPool } from '../../../src/nn/specs/pools.ts';
 import { gru } from '../../../src/nn/specs/recurrent.ts';
 import { reshape } from '../../../src/nn/specs/reshape.ts';
 import type { LayerSpec } from '../../../src/nn/specs/spec.ts';
+import { upsample } from '../../../src/nn/specs/upsample.ts';
 import { ema } from '../../../src/optim/averaging.ts';
 import { adam, optimizers, sgd } from '../../../src/optim/optimizer.ts';
 import type { TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
@@ -33,6 +36,18 @@ export const BASE = {
   diagnosticsEvery: 2,
   seed: 5,
 } as const satisfies TrainerOptions;
+
+/** Some pixels have no class; the last training sample has none at all. */
+const masksOf = (count: number, last: number): Int32Array =>
+  Int32Array.from({ length: count * 64 }, (_, i) => {
+    return i % 11 === 3 || i >= last * 64 ? -100 : (i * i + (i >> 6)) % 5;
+  });
+const MASKS: TrainerOptions['data'] = {
+  ...data,
+  task: { kind: 'segmentation', classes: 5, targetShape: [8, 8] },
+  train: { ...data.train, targets: masksOf(45, 44), weights: WEIGHTS },
+  test: { ...data.test, targets: masksOf(23, 23) },
+};
 
 const toSync = (layers: readonly LayerSpec[]): LayerSpec =>
   convertNorm(sequential(layers), { to: 'sync' });
@@ -60,6 +75,19 @@ export const CASES: readonly (readonly [name: string, options: Partial<TrainerOp
       data: { ...data, train: { ...data.train, weights: WEIGHTS } },
       loss: crossEntropy({ classWeights: [1, 2, 0.5, 1, 0] }),
       augmentation: { shift: 1, mixup: 0.4, cutmix: 1 },
+    },
+  ],
+  [
+    'of masks',
+    {
+      data: MASKS,
+      model: toSync([
+        ...[conv2d(3, 8, { kernel: 3, padding: 1 }), batchNorm(8), relu(), maxPool({ kernel: 2 })],
+        ...[conv2d(8, 8, { kernel: 3, padding: 1 }), batchNorm(8), relu()],
+        ...[upsample({ scale: 2 }), conv2d(8, 5, { kernel: 1 })],
+      ]),
+      loss: crossEntropy({ ignoreIndex: -100, classWeights: [1, 2, 0.5, 1, 0] }),
+      augmentation: { shift: 1, flip: true },
     },
   ],
   ['augmented', { augmentation: { shift: 1, flip: true } }],

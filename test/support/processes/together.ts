@@ -12,6 +12,8 @@ export interface Outcome {
   readonly hash: string;
   readonly losses: readonly number[];
   readonly testLoss: number;
+  /** NaN but for masks. */
+  readonly meanIou: number;
   readonly counted: Metrics<'confusion' | 'top2'>;
   readonly outputs: Float32Array;
   readonly diagnostics: ReturnType<RunningTrainer['diagnostics']>;
@@ -77,11 +79,12 @@ async function outcomeOf(network: Network | undefined, options: TrainerOptions):
     const hash = trainer.weightsHash();
     const seen = { diagnostics: trainer.diagnostics(), gradientNorms: trainer.gradientNorms() };
     await trainer.preciseBatchNorm({ batches: 2 });
-    const { loss: testLoss, metrics: counted } = evaluated;
+    const { loss: testLoss, meanIou, metrics: counted } = evaluated;
     return {
       hash,
       losses,
       testLoss,
+      meanIou,
       counted,
       outputs,
       ...seen,
