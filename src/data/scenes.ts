@@ -26,7 +26,8 @@ export interface ScenesOptions {
   readonly noise?: number;
   /** Default: 1. */
   readonly seed?: number;
-  /** The objects: bytes [H, W, 1] in classes, such as Fashion-MNIST's. Default: `await mnist()`. */
+  /** The objects: bytes [H, W, 1] in classes, such as `await openDataset('fashion-mnist')`.
+   * Default: `await mnist()`. */
   readonly from?: Dataset;
 }
 

@@ -58,7 +58,9 @@ describe('openDataset', () => {
     const dir = await folderOf({ file: new Uint8Array(1) });
     for (const name of ['minst', join(dir, 'file')]) {
       await expect(openDataset(name)).rejects.toThrow(UsageError);
-      await expect(openDataset(name)).rejects.toThrow("'mnist', 'synthetic', 'scenes' or a folder");
+      await expect(openDataset(name)).rejects.toThrow(
+        /'mnist', 'fashion-mnist', .*'scenes', 'fashion-scenes' or a folder/,
+      );
     }
   });
 });

@@ -15,7 +15,6 @@ import {
 } from '../../experiments/engine/experiment.ts';
 import { subjectOf } from '../../experiments/engine/subject.ts';
 import { EXPERIMENTS } from '../../experiments/runs/catalog.ts';
-import { fashionMnist } from '../../experiments/runs/fashionMnist.ts';
 import { say, screen } from '../output/screen.ts';
 import { type Flags, integersIn, wordsIn } from '../settings/flags.ts';
 import { bareModelFrom } from '../settings/settings.ts';
@@ -33,7 +32,7 @@ export async function runExperimentCommand(flags: Flags, name?: string): Promise
   const asked = optionsFrom(flags, experiment);
   let opened: Promise<Dataset> | undefined;
   const openData = (notice: (text: string) => void): Promise<Dataset> => {
-    opened ??= openNamed(asked.data, notice);
+    opened ??= openDataset(asked.data, { onNotice: notice });
     return opened;
   };
   // Checked against the data before anything is made. Without choices the plan is the experiment's
@@ -103,8 +102,4 @@ async function withData(
   const name = flags.text('model');
   if (name === undefined) return { ...options, facts };
   return { ...options, facts, net: { name, model: await bareModelFrom(flags, dataset) } };
-}
-
-function openNamed(name: string, notice: (text: string) => void): Promise<Dataset> {
-  return name === 'fashion-mnist' ? fashionMnist(notice) : openDataset(name);
 }

