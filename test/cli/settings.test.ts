@@ -209,6 +209,11 @@ describe('flags', () => {
     [{ norm: 'frozen' }, /^--norm frozen: got "without --resume or --weights"/],
     [{ norm: 'group', numGroups: '5' }, /^numGroups of 1\.batchNorm with 16 channels: got 5/],
     [{ model: 'vgg' }, /^name of a model: got "vgg"/],
+    [
+      { model: 'net.json', zeroInitResidual: true },
+      /^--zero-init-residual: got "without --model resnet20 or resnet18 or resnet34 or resnet50"/,
+    ],
+    [{ model: 'net.json', stem: 'cifar' }, /^--stem: got "without --model .* or densenet121 or/],
     [{ model: '/nowhere/net.json' }, /^--model \/nowhere\/net\.json: got "ENOENT/],
   ])('%j are refused with a message that says what is allowed', async (raw, message) => {
     const refusal = await resolve(raw, data).catch((error: unknown) => error);

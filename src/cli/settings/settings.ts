@@ -13,7 +13,13 @@ import { directConvolutions } from '../../nn/convert/directConvolutions.ts';
 import { NORM_TARGETS, type NormRequest } from '../../nn/convert/normRequest.ts';
 import { NORM_KINDS } from '../../nn/layers/normTraits.ts';
 import type { Stem } from '../../nn/models/blocks.ts';
-import { isModelName, type ModelPurpose, modelCard, namedModel } from '../../nn/models/models.ts';
+import {
+  isModelName,
+  type ModelPurpose,
+  modelCard,
+  modelsThatTake,
+  namedModel,
+} from '../../nn/models/models.ts';
 import { parseModel } from '../../nn/models/parse.ts';
 import { type AllowModules, loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
@@ -161,12 +167,18 @@ export function allowModulesFrom(flags: Flags): AllowModules | undefined {
 
 /** Flags of models by name alone. */
 export const SIZE_FLAGS = ['width', 'stem'] as const;
+/** These and another one, with their options. */
+const NAMED_FLAGS = [
+  ...SIZE_FLAGS.map((flag) => [flag, flag] as const),
+  ['zero-init-residual', 'zeroInitResidual'],
+] as const;
 
 function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
   const name = flags.text('model') ?? DEFAULTS.model;
   if (name.endsWith('.json')) {
-    refuseWithout(flags, 'zero-init-residual', '--model resnet20', false);
-    for (const flag of SIZE_FLAGS) refuseWithout(flags, flag, '--model resnet18', false);
+    for (const [flag, option] of NAMED_FLAGS) {
+      refuseWithout(flags, flag, `--model ${modelsThatTake(option).join(' or ')}`, false);
+    }
     return parseModel(readJson('model', name), `the model in ${name}`);
   }
   const { task, inputShape } = data;

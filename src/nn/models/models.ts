@@ -187,7 +187,7 @@ export function namedModel<Name extends string>(
   const changed = { zeroInitResidual, width: width !== 1, stem: checked.stem !== undefined };
   for (const [option, isChanged] of Object.entries(changed)) {
     if (!isChanged || model.takes.includes(option as ModelOption)) continue;
-    const takers = MODEL_NAMES.filter((other) => takes(other).includes(option as ModelOption));
+    const takers = modelsThatTake(option as ModelOption);
     throw new UsageError({
       what: `${option} of ${name}`,
       problem: 'is not an option of this model',
@@ -198,8 +198,10 @@ export function namedModel<Name extends string>(
   return model.build({ inputShape, classes, zeroInitResidual, width, stem }) as SequentialSpec;
 }
 
-function takes(name: ModelName): readonly ModelOption[] {
-  return MODELS[name].takes;
+/** The models that have an option. */
+export function modelsThatTake(option: ModelOption): readonly ModelName[] {
+  const takes = (name: ModelName): readonly ModelOption[] => MODELS[name].takes;
+  return MODEL_NAMES.filter((name) => takes(name).includes(option));
 }
 
 function refnet({ inputShape, classes }: ModelPurpose): SequentialSpec {
