@@ -24,6 +24,9 @@ export interface ScenesOptions {
   readonly scraps?: number;
   /** The largest noise that a pixel may have, 0 to 255. Default: 64. */
   readonly noise?: number;
+  /** From this byte on, 1 to 255, a pixel of an object has its class; the rest is its glow.
+   * Default: 96. */
+  readonly ink?: number;
   /** Default: 1. */
   readonly seed?: number;
   /** The objects: bytes [H, W, 1] in classes, such as `await openDataset('fashion-mnist')`.
@@ -34,8 +37,6 @@ export interface ScenesOptions {
 /** Splits have random numbers of their own, and so has each scene: counts change no scene. */
 const TRAIN_STREAM = 0;
 const TEST_STREAM = 1;
-/** From this byte on a pixel of an object is ink, which has its class; the rest is its glow. */
-const INK = 96;
 /** Height and width of a scrap. */
 const SCRAP = 7;
 /** Up to this part of an object may lie beyond an edge: one over it. */
@@ -50,6 +51,7 @@ const scenesSchema = optionsSchema<ScenesOptions>()({
   objects: wholeNumber(1, 1000).exactOptional(),
   scraps: wholeNumber(0, 1000).exactOptional(),
   noise: wholeNumber(0, 255).exactOptional(),
+  ink: wholeNumber(1, 255).exactOptional(),
   seed: wholeNumber(0, Number.MAX_SAFE_INTEGER).exactOptional(),
   from: anything<Dataset>().exactOptional(),
 });
@@ -62,7 +64,7 @@ export async function scenes(options: ScenesOptions = {}): Promise<Dataset> {
     example: 'scenes({ train: 1000, size: 64 })',
   });
   const { train = 1000, test = 200, size = 64 } = given;
-  const { objects = 5, scraps = 8, noise = 64, seed = 1 } = given;
+  const { objects = 5, scraps = 8, noise = 64, ink = 96, seed = 1 } = given;
   const countPixels = (train + test) * size * size;
   if (countPixels > MAX_PIXELS) {
     const allowed = `at most ${MAX_PIXELS}`;
@@ -78,7 +80,7 @@ export async function scenes(options: ScenesOptions = {}): Promise<Dataset> {
     const allowed = `at least ${Math.max(height, width)}, the size of an object of ${from.name}`;
     throw new UsageError({ what: 'size of scenes', given: size, allowed });
   }
-  const recipe = { size, objects, scraps, noise, seed, height, width };
+  const recipe = { size, objects, scraps, noise, ink, seed, height, width };
   const drawn = {
     train: drawScenes(recipe, from.train, { count: train, stream: TRAIN_STREAM }),
     test: drawScenes(recipe, from.test, { count: test, stream: TEST_STREAM }),
@@ -102,7 +104,7 @@ function noObjects({ name }: Dataset, given: string): UsageError {
 }
 
 interface Recipe
-  extends Readonly<Record<'size' | 'objects' | 'scraps' | 'noise' | 'seed', number>> {
+  extends Readonly<Record<'size' | 'objects' | 'scraps' | 'noise' | 'ink' | 'seed', number>> {
   /** Of an object. */
   readonly height: number;
   readonly width: number;
@@ -175,7 +177,7 @@ function drawScraps(
 
 /** Objects of classes in random order, each anywhere on the canvas, or partly beyond its edge. */
 function drawObjects(
-  { objects: countObjects, size, height, width }: Recipe,
+  { objects: countObjects, size, ink, height, width }: Recipe,
   { pixels, mask }: Canvas,
   { objects, byClass }: { objects: Split; byClass: readonly (readonly number[])[] },
   random: RandomStream,
@@ -195,7 +197,7 @@ function drawObjects(
       for (let x = Math.max(0, -left); x < Math.min(width, size - left); x++) {
         const value = objects.inputs[(sample * height + y) * width + x]!;
         const at = (top + y) * size + left + x;
-        const isInk = value >= INK;
+        const isInk = value >= ink;
         if (isInk) mask[at] = objects.targets[sample]! + 1;
         pixels[at] = isInk ? value : Math.max(pixels[at]!, value);
       }

@@ -68,11 +68,16 @@ export function renderPage({ title, lead, sections, script }: Page): string {
     // An icon of its own keeps browsers from asking a server for one.
     '<link rel="icon" href="data:,">',
     `<title>${escapeText(title)}</title><style>${PAGE_STYLE}</style></head><body>`,
-    `<header><h1>${escapeText(title)}</h1><p>${escapeText(lead)}</p></header>`,
+    `<header><h1>${escapeText(title)}</h1><p>${withFlags(lead)}</p></header>`,
     `<main>${renderSections(sections)}</main>`,
     ...(script === undefined ? [] : [`<script>${script}</script>`]),
     '</body></html>\n',
   ].join('\n');
+}
+
+/** A text whose flags, such as `--epochs`, are not broken at their hyphens. */
+function withFlags(text: string): string {
+  return escapeText(text).replace(/(?<=^|\s)--[\w-]+/g, '<span class="flag">$&</span>');
 }
 
 /** What stands in the page's `<main>`. */

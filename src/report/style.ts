@@ -24,10 +24,12 @@ h2 {
 }
 header p { color: var(--soft); margin: 0 }
 p { max-width: 46rem; overflow-wrap: anywhere }
+.flag { white-space: nowrap }
 figure { margin: 1rem 0 }
-figure svg { display: block; width: 100%; max-width: 44rem; height: auto }
+figure svg { display: block; max-width: min(100%, 44rem); height: auto }
 @media (min-width: 56rem) {
   .plots figure { display: inline-block; width: calc(50% - .4rem); vertical-align: top }
+  .plots figcaption { padding-right: 1.5rem }
 }
 figcaption, caption { color: var(--soft); font-size: .875rem; text-align: left }
 caption { padding-bottom: .4rem }

@@ -227,10 +227,13 @@ describe('a line of an epoch', () => {
     const sink = terminalSink(screen);
     sink.take({ ...epoch, best: { ...best, epoch: 1 } });
     sink.take({ ...epoch, epoch: 2, best: { ...best, epoch: 1 }, stopsEarly: true });
-    const scores = 'loss 2.3457, acc 98.77 %, validation loss 0.5000, acc 75.00 %';
+    const line = '(step 100): loss 2.3457, acc 98.77 %, lr 0.05, 98765 img/s, 2 min 0 s';
+    const validated = 'validation loss 0.5000, acc 75.00 %';
     expect(texts.out).toBe(`\
-epoch 1/12 (step 100): ${scores}, best so far, lr 0.05, 98765 img/s, 2 min 0 s
-epoch 2/12 (step 100): ${scores}, lr 0.05, 98765 img/s, 2 min 0 s
+epoch 1/12 ${line}
+  ${validated}, best so far
+epoch 2/12 ${line}
+  ${validated}
 stopped early: no epoch was better than epoch 1
 `);
   });

@@ -57,6 +57,13 @@ describe('scenes', () => {
     }
   });
 
+  it('have the class of all pixels from the given ink on', async () => {
+    const { train } = await scenes({ ...common, scraps: 0, noise: 0, ink: 20 });
+    for (const [at, label] of train.targets.entries()) {
+      expect(label > 0).toBe(train.inputs[at]! >= 20);
+    }
+  });
+
   it('have scraps and noise that are background', async () => {
     const plain = await scenes({ ...common, scraps: 0, noise: 0 });
     const full = await scenes({ ...common, objects: 1, scraps: 6, noise: 9 });

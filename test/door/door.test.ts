@@ -242,7 +242,9 @@ const exported: Readonly<Record<string, Args>> = {
   mnist: () => [{ dir: join(folder, 'no-such-folder') }],
   normsFor: () => [{}],
   openDataset: () => [join(folder, 'no-such-folder'), { layout: 'channelsFirst' }],
-  scenes: () => [{ train: 2, test: 1, size: 4, objects: 1, scraps: 1, noise: 2, from: bytes() }],
+  scenes: () => [
+    { train: 2, test: 1, size: 4, objects: 1, scraps: 1, noise: 2, ink: 9, from: bytes() },
+  ],
   standardizeTargets: () => [regression()],
   synthetic: () => [{ train: 4, shape: [2, 2, 1], mean: 0, std: [1], separation: 0.5, seed: 1 }],
 };

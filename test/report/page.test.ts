@@ -31,6 +31,14 @@ describe('renderPage', () => {
     expect(html.match(/&lt;script&gt;/g)).toHaveLength(14);
   });
 
+  it('breaks no flag of a command at its hyphens', () => {
+    const lead = 'syncbn train --lr-scaling linear --report a--b.html has trained.';
+    const html = renderPage({ title: 't', lead, sections: [] });
+    const flags = [...html.matchAll(/<span class="flag">(.*?)<\/span>/g)].map(([, flag]) => flag);
+    expect(flags).toEqual(['--lr-scaling', '--report']);
+    expect(parseHTML(html).document.querySelector('header p')!.textContent).toBe(lead);
+  });
+
   it('refers to nothing outside itself', () => {
     const html = renderPage({ title: 't', lead: 'l', sections: [] });
     expect(html).not.toMatch(/https?:|\bsrc=|@import|url\(/);

@@ -161,13 +161,11 @@ function epochLine(event: ProgressEvent): string {
   const { learningRate, validation, best, stopsEarly } = event;
   const rate = learningRate === null ? '-' : `${Number(learningRate.toPrecision(3))}`;
   const speed = `lr ${rate}, ${Math.round(imagesPerSecond)} img/s, ${showSeconds(seconds)}`;
-  const scores = [
-    showScores(event),
-    ...(validation === null ? [] : [`validation ${showScores(validation)}`]),
-  ].join(', ');
-  const mark = validation !== null && best?.epoch === epoch ? ', best so far' : '';
+  const line = `epoch ${epoch}/${epochs} (${where}): ${showScores(event)}, ${speed}`;
+  if (validation === null) return line;
+  const mark = best?.epoch === epoch ? ', best so far' : '';
   const end = stopsEarly ? `\nstopped early: no epoch was better than epoch ${best!.epoch}` : '';
-  return `epoch ${epoch}/${epochs} (${where}): ${scores}${mark}, ${speed}${end}`;
+  return `${line}\n  validation ${showScores(validation)}${mark}${end}`;
 }
 
 /** Of training, or a validation. */
