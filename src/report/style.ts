@@ -38,7 +38,10 @@ caption { padding-bottom: .4rem }
 }
 .row { display: grid; grid-template-columns: repeat(3, 1fr); gap: .3rem }
 .row div { color: var(--soft); font-size: .8rem }
-.row img { display: block; width: 100%; height: auto; image-rendering: pixelated }
+.row img {
+  display: block; width: 100%; height: auto; outline: 1px solid var(--line);
+  image-rendering: pixelated;
+}
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1rem; margin: .8rem 0; padding: 0 }
 .legend { list-style: none; font-size: .875rem }
 .legend span {
