@@ -88,7 +88,7 @@ export async function resumeConfig(
       what: `data to resume ${what} with`,
       given: difference.given,
       allowed: `the data of the checkpoint, ${difference.saved}`,
-      hint: 'the same --data and --limit as before',
+      hint: 'the same --data, --limit and --test-split as before',
     });
   }
   const kept = configOf(saved, model, 1);

@@ -224,9 +224,10 @@ function rebuild(spec: LayerSpec, leaves: Iterator<LayerSpec>): LayerSpec {
     return { ...spec, layers: layers.filter((layer) => !isEmpty(layer)) };
   }
   if (isGraph(spec)) {
-    const nodes = spec.nodes.map(({ layer, ...node }) => ({
+    // Fields keep their order, since models are compared as JSON.
+    const nodes = spec.nodes.map((node) => ({
       ...node,
-      layer: isJoin(layer) ? layer : rebuild(layer, leaves),
+      layer: isJoin(node.layer) ? node.layer : rebuild(node.layer, leaves),
     }));
     return { ...spec, nodes };
   }
