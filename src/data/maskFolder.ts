@@ -202,7 +202,7 @@ function checkMaskKind(file: string, header: PngHeader): void {
     what: `the mask ${file}`,
     given: `${kind === 'rgba' ? 'RGBA' : names[kind]} of ${bits} bits`,
     allowed: 'gray or a palette of at most 8 bits, whose values are the classes',
-    hint: 'a number for each color, in an image of mode L or P',
+    hint: "a number for each color, in Pillow's mode L or P",
   });
 }
 

@@ -20,8 +20,9 @@ interface Format {
   readonly files: string;
   readonly matches: (names: readonly string[]) => boolean;
   readonly read: (dir: string, options: OpenOptions) => Promise<Dataset>;
-  /** Whether it takes `classes` and `testSplit`, since its files say neither. */
-  readonly takesSplit?: boolean;
+  /** Whether it is known by folders, which may lie beside files of another format. It takes
+   * `classes` and `testSplit`, since its files say neither. */
+  readonly isOfFolders?: boolean;
 }
 
 export interface OpenOptions {
@@ -67,7 +68,7 @@ const FORMATS: readonly Format[] = [
       return names.includes('train') || (names.includes('images') && names.includes('masks'));
     },
     read: async (...asked) => (await import('./maskFolder.ts')).readMaskFolder(...asked),
-    takesSplit: true,
+    isOfFolders: true,
   },
 ];
 
@@ -104,10 +105,11 @@ export async function openDataset(nameOrDir: string, options: OpenOptions = {}):
     return named(given.onNotice ?? (() => {}));
   }
   const names = await listDataFolder(nameOrDir);
-  const matching = FORMATS.filter((format) => format.matches(names));
+  const found = FORMATS.filter((format) => format.matches(names));
+  const matching = found.length < 2 ? found : found.filter((format) => !format.isOfFolders);
   if (matching.length === 1) {
-    const { name, read, takesSplit } = matching[0]!;
-    if (takesSplit !== true) refuseMaskOptions(given, `${nameOrDir}, a folder of ${name}`);
+    const { name, read, isOfFolders } = matching[0]!;
+    if (isOfFolders !== true) refuseMaskOptions(given, `${nameOrDir}, a folder of ${name}`);
     return read(nameOrDir, given);
   }
   const formats = FORMATS.map((format) => `${format.name} (${format.files})`).join('; ');

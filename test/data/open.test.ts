@@ -22,6 +22,8 @@ describe('openDataset', () => {
   it('lets the files of a folder decide the format', async () => {
     expect((await openDataset(await folderOf(idxFolder(3, 2)))).inputShape).toEqual([2, 3, 1]);
     expect((await openDataset(await folderOf(npy))).inputShape).toEqual([2]);
+    const beside = { ...npy, 'train/notes.txt': new Uint8Array() };
+    expect((await openDataset(await folderOf(beside))).inputShape).toEqual([2]);
     const record = new Uint8Array(3073);
     const names = ['data_batch_1.bin', 'data_batch_2.bin', 'data_batch_3.bin', 'data_batch_4.bin'];
     const files = [...names, 'data_batch_5.bin', 'test_batch.bin'].map((name) => [name, record]);
