@@ -54,14 +54,12 @@ describe('data to train with', () => {
     expect(countOf('resnet18', 400)).toBe(800);
   });
 
-  it('has a value for each pixel and class where the net answers for each pixel', () => {
+  it('has a class for each pixel where the net answers for each pixel', () => {
     const { task, train } = datasetOf(library, { ...setting, net: 'unet' });
-    expect(task).toEqual({ kind: 'regression', targetShape: [64, 64, 10] });
-    const size = 64 * 64 * 10;
+    expect(task).toEqual({ kind: 'segmentation', classes: 10, targetShape: [64, 64] });
+    const size = 64 * 64;
     expect(train.targets).toHaveLength(train.count * size);
     // The second sample is of class 1.
-    const row = [0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
-    expect([...train.targets.subarray(size, size + 10)]).toEqual(row);
-    expect([...train.targets.subarray(2 * size - 10, 2 * size)]).toEqual(row);
+    expect([...new Set(train.targets.subarray(size, 2 * size))]).toEqual([1]);
   });
 });
