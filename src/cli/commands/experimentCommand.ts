@@ -16,6 +16,7 @@ import {
 import { subjectOf } from '../../experiments/engine/subject.ts';
 import { EXPERIMENTS } from '../../experiments/runs/catalog.ts';
 import { fashionMnist } from '../../experiments/runs/fashionMnist.ts';
+import { SMALL_SCENES, smallScenes } from '../../experiments/runs/smallScenes.ts';
 import { say, screen } from '../output/screen.ts';
 import { type Flags, integersIn, wordsIn } from '../settings/flags.ts';
 import { bareModelFrom } from '../settings/settings.ts';
@@ -106,5 +107,6 @@ async function withData(
 }
 
 function openNamed(name: string, notice: (text: string) => void): Promise<Dataset> {
-  return name === 'fashion-mnist' ? fashionMnist(notice) : openDataset(name);
+  if (name === 'fashion-mnist') return fashionMnist(notice);
+  return name === SMALL_SCENES ? smallScenes() : openDataset(name);
 }

@@ -198,7 +198,10 @@ export const doctorFlags: readonly FlagText[] = [
 export const experimentFlags: readonly FlagText[] = [
   ['--quick', 'Fewer and shorter runs: minutes, with wider intervals'],
   ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],
-  ['--data <name|dir>', 'fashion-mnist (fetched once), mnist, synthetic or a folder'],
+  [
+    '--data <name|dir>',
+    'fashion-mnist (fetched once), mnist, scenes, small-scenes, synthetic or a folder',
+  ],
   ['--model <name|file>', "Instead of the experiment's net: one of syncbn models, or a .json file"],
   ['--lr <rate>', 'Learning rate; where batches differ, that of the largest'],
   ['--replica-batches <list>', 'Samples of each replica in a step, such as 8,4,2'],
