@@ -293,7 +293,7 @@ export const segmentation: Experiment = {
   hypothesis:
     'A U-Net that sees one or two images a replica finds fewer pixels with batch norm by replica ' +
     'than with synchronized batch norm; group norm does as well as the latter.',
-  defaults: { data: SMALL_SCENES, quickData: SMALL_SCENES, seeds: 3, quickSeeds: 3 },
+  defaults: { data: SMALL_SCENES, quickData: SMALL_SCENES, seeds: 6, quickSeeds: 3 },
   choices: {
     model: true,
     lr: true,
