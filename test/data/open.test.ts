@@ -61,7 +61,7 @@ describe('openDataset', () => {
     for (const name of ['minst', join(dir, 'file')]) {
       await expect(openDataset(name)).rejects.toThrow(UsageError);
       await expect(openDataset(name)).rejects.toThrow(
-        /'mnist', 'fashion-mnist', .*'scenes', 'fashion-scenes' or a folder/,
+        /'mnist', 'fashion-mnist', .*'small-scenes', 'fashion-scenes' or a folder/,
       );
     }
   });

@@ -1,11 +1,13 @@
-// The experiment `segmentation`: its plan, its verdicts on made-up scores, a short run.
+// The experiment `segmentation`: its plan, its verdicts on made-up scores, a short run, its data.
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
+import { smallScenes } from '../../src/data/scenes.ts';
 import { segmentation } from '../../src/experiments/runs/segmentation.ts';
 import {
   madeUp,
   numbersOf,
+  OPTIONS,
   settingsOf,
   TINY_MASKS,
   tinyRun,
@@ -15,8 +17,10 @@ import {
 
 const withScores = (scores: Readonly<Record<string, number>>) =>
   madeUp(segmentation, (s) => {
-    const meanIou = scores[`${s.norm} ${s.replicaBatch}`]! * (1 + wiggle(s));
-    return { values: { meanIou, error: 0.1, losses: new Array(10).fill(1) } };
+    const scoreOf = (name: string): number =>
+      scores[`${name} ${s.replicaBatch}`]! * (1 + wiggle(s));
+    const values = { meanIou: scoreOf(s.norm as string), error: 0.1, losses: Array(10).fill(1) };
+    return { values: s.norm === 'local' ? { ...values, countedIn: scoreOf('counted') } : values };
   });
 
 describe('segmentation', () => {
@@ -26,16 +30,42 @@ describe('segmentation', () => {
     expect(new Set(settings).size).toBe(settings.length);
   });
 
+  it('has every run train on as many images, and on as many epochs as are asked for', () => {
+    const imagesOf = (options = OPTIONS) =>
+      segmentation
+        .plan(options)
+        .map(({ settings: s }) => Number(s.steps) * Number(s.replicas) * Number(s.replicaBatch));
+    expect(new Set(imagesOf()).size).toBe(1);
+    const facts = { inputShape: TINY_MASKS.inputShape, countTrain: TINY_MASKS.train.count };
+    expect(new Set(imagesOf({ ...OPTIONS, epochs: 3, facts }))).toEqual(new Set([96]));
+  });
+
   it('judges each batch by the scores', () => {
     const results = withScores({
-      ...{ 'sync 2': 0.6, 'local 2': 0.4, 'group 2': 0.605 },
-      ...{ 'sync 1': 0.6, 'local 1': 0.7, 'group 1': 0.3 },
+      ...{ 'sync 2': 0.6, 'local 2': 0.4, 'counted 2': 0.5, 'group 2': 0.605 },
+      ...{ 'sync 1': 0.6, 'local 1': 0.7, 'counted 1': 0.6, 'group 1': 0.3 },
     });
     const on = (words: string) => verdictOn(segmentation, results, words).verdict;
-    expect(on('2 images a replica synchronized batch norm finds more')).toBe('confirmed');
-    expect(on('2 images a replica synchronized batch norm and group')).toBe('confirmed');
-    expect(on('1 image a replica synchronized batch norm finds more')).toBe('refuted');
-    expect(on('1 image a replica synchronized batch norm and group')).toBe('refuted');
+    const claims = [
+      'SyncBN finds more than BN of each replica',
+      'SyncBN and GroupNorm find as much',
+      'GroupNorm finds more than BN of each replica',
+      'image counted in finds more than BN of each replica',
+    ];
+    for (const claim of claims) {
+      const words = claim.startsWith('image') ? 'BN of each replica, ' : '';
+      expect(on(`2 images a replica ${words}${claim}`)).toBe('confirmed');
+      expect(on(`1 image a replica ${words}${claim}`)).toBe('refuted');
+    }
+  });
+
+  it('makes no claim about norms that are left out', () => {
+    const { verdicts, tables } = segmentation.analyse([], { ...OPTIONS, norms: ['sync', 'layer'] });
+    expect(verdicts.map(({ claim }) => claim)).toEqual([
+      'With 2 images a replica SyncBN finds more than LayerNorm',
+      'With 1 image a replica SyncBN finds more than LayerNorm',
+    ]);
+    expect(tables[0]!.rows).toHaveLength(2);
   });
 
   it('trains a U-Net and measures what it finds', async () => {
@@ -45,7 +75,25 @@ describe('segmentation', () => {
     expect(found.values.meanIou).toBeGreaterThan(0);
   });
 
+  it('evaluates BN of each replica also with the image counted in', async () => {
+    const smaller = { steps: 8, replicas: 2 };
+    const local = { norm: 'local', replicaBatch: 2 };
+    const { values } = await tinyRun(segmentation, local, smaller, 2, TINY_MASKS);
+    expect(values.countedIn).toBeGreaterThan(0);
+    expect(values.countedIn).not.toBe(values.meanIou);
+  });
+
   it('refuses data without masks', async () => {
     await expect(tinyRun(segmentation, {}, { steps: 2 })).rejects.toThrow(UsageError);
+  });
+});
+
+describe('small scenes', () => {
+  it('hold one object on mostly background', async () => {
+    const { inputShape, train, test } = await smallScenes();
+    expect([inputShape, train.count, test.count]).toEqual([[32, 32, 1], 8000, 400]);
+    const first = train.targets.subarray(0, 32 * 32);
+    expect(new Set(first).size).toBe(2);
+    expect(first.filter((target) => target !== 0).length).toBeLessThan(0.25 * first.length);
   });
 });

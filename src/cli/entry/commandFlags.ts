@@ -11,8 +11,8 @@ export type FlagText = readonly [name: string, text: string];
 export const dataFlags: readonly FlagText[] = [
   [
     '--data <name|dir>',
-    'mnist, fashion-mnist, synthetic, scenes, fashion-scenes, or a folder of IDX, CIFAR-10, npy ' +
-      'or PNG files (default mnist)',
+    'mnist, fashion-mnist, synthetic, scenes, small-scenes, fashion-scenes, or a folder of IDX, ' +
+      'CIFAR-10, npy or PNG files (default mnist)',
   ],
   ['--classes <n>', 'Of masks in PNG files: how many (default: as the masks have)'],
   ['--test-split <x>', 'Of masks in PNG files: a share (below 1) or count of images to test with'],

@@ -3,6 +3,7 @@
 import type { Experiment } from '../engine/experiment.ts';
 import { convergence } from './convergence.ts';
 import { covariateShift } from './covariateShift.ts';
+import { fineTuning } from './fineTuning.ts';
 import { gradientFlow } from './gradientFlow.ts';
 import { learningRate } from './learningRate.ts';
 import { nonIid } from './nonIid.ts';
@@ -29,6 +30,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   overhead,
   sequence,
   segmentation,
+  fineTuning,
   style,
   peers,
 ];

@@ -11,6 +11,7 @@ import type { OptimizerSpec } from '../../optim/optimizers.ts';
 import type { ScheduleSpec } from '../../optim/schedule.ts';
 import type { Progress } from '../../runtime/progress.ts';
 import { Trainer } from '../../runtime/trainer.ts';
+import type { TrainerOptions } from '../../runtime/trainerOptions.ts';
 import type { RunContext } from '../engine/experiment.ts';
 import { someTrain } from '../engine/samples.ts';
 
@@ -21,7 +22,7 @@ const LARGEST_MEAN = 1e10;
 /** The largest loss that is written down; ten classes give 2.3 for guessing. */
 export const LOSS_LIMIT = 1000;
 
-export interface CurveRun {
+export interface CurveRun extends Pick<TrainerOptions, 'weights' | 'strictWeights' | 'batchNorm'> {
   readonly model: LayerSpec;
   readonly optimizer: OptimizerSpec;
   /** Default: by the targets. */
@@ -136,6 +137,9 @@ function startTrainer(run: CurveRun, context: RunContext): Promise<Trainer> {
     optimizer,
     ...(run.loss !== undefined && { loss: run.loss }),
     ...(run.schedule !== undefined && { schedule: run.schedule }),
+    ...(run.weights !== undefined && { weights: run.weights }),
+    ...(run.strictWeights !== undefined && { strictWeights: run.strictWeights }),
+    ...(run.batchNorm !== undefined && { batchNorm: run.batchNorm }),
     replicas,
     replicaBatch,
     ...(run.shards !== undefined && { shards: run.shards }),

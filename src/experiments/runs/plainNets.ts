@@ -91,6 +91,20 @@ export const DEEP_STAGES: readonly ConvStage[] = [
   { channels: 16, stride: 1 },
 ];
 
+/** Eight convolutions down to 2x2 with 28x28 inputs: a replica of 2 samples has 8 values per
+ * channel in the last two norms, few enough to be noisy, and more than the two that are always +1
+ * and -1. */
+export const LONG_STAGES: readonly ConvStage[] = [
+  { channels: 16, stride: 2 },
+  { channels: 16, stride: 1 },
+  { channels: 32, stride: 2 },
+  { channels: 32, stride: 1 },
+  { channels: 64, stride: 2 },
+  { channels: 64, stride: 1 },
+  { channels: 64, stride: 2 },
+  { channels: 64, stride: 1 },
+];
+
 export interface ConvNetOptions extends NetPurpose {
   readonly norm: ComparedNorm;
   readonly stages: readonly ConvStage[];

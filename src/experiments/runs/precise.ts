@@ -3,13 +3,9 @@
 // (after EvalNorm, Singh and Shrivastava 2019). One training each; only how it is evaluated
 // differs.
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { cleaningUp } from '../../base/cleanup.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
-import { Trainer } from '../../runtime/trainer.ts';
+import type { Trainer } from '../../runtime/trainer.ts';
 import { batchesFrom, netSettings, netWith } from '../engine/choices.ts';
 import {
   bySeed,
@@ -35,8 +31,9 @@ import type {
 import type { RunValues } from '../engine/resultSchema.ts';
 import { resultWith } from '../engine/resultSchema.ts';
 import { someTrain } from '../engine/samples.ts';
+import { evaluateCountedIn } from './countedIn.ts';
 import { trainCurve } from './lossCurve.ts';
-import { type ConvStage, plainConvNet, purposeOf } from './plainNets.ts';
+import { LONG_STAGES, plainConvNet, purposeOf } from './plainNets.ts';
 
 const WAYS = ['running', 'precise', 'corrected'] as const;
 type Way = (typeof WAYS)[number];
@@ -46,19 +43,6 @@ const TITLES: Readonly<Record<Way, string>> = {
   corrected: 'sample counted in',
 };
 
-/** Eight convolutions down to 2x2 with 28x28 inputs: a replica of 2 samples has 8 values per
- * channel in the last two norms, few enough to be noisy, and more than the two that are always +1
- * and -1. */
-const STAGES: readonly ConvStage[] = [
-  { channels: 16, stride: 2 },
-  { channels: 16, stride: 1 },
-  { channels: 32, stride: 2 },
-  { channels: 32, stride: 1 },
-  { channels: 64, stride: 2 },
-  { channels: 64, stride: 1 },
-  { channels: 64, stride: 2 },
-  { channels: 64, stride: 1 },
-];
 const REPLICAS = 8;
 const FULL = { batches: [2, 4, 8, 16], samples: 12_000, epochs: 5 };
 const QUICK = { batches: [2, 8], samples: 3200, epochs: 4 };
@@ -99,24 +83,12 @@ function nets(_settings: PlainRecord, context: NetContext): readonly LayerSpec[]
   const { dataset } = context;
   return [
     netWith(context, 'local', () =>
-      plainConvNet({ ...purposeOf(dataset), norm: 'local', stages: STAGES }),
+      plainConvNet({ ...purposeOf(dataset), norm: 'local', stages: LONG_STAGES }),
     ),
   ];
 }
 
 async function run({ settings }: RunSpec, context: RunContext): Promise<RunValues> {
-  const folder = await mkdtemp(join(tmpdir(), 'syncbn-precise-'));
-  return cleaningUp(
-    () => trainAndCompare(settings, context, join(folder, 'run.ckpt')),
-    () => rm(folder, { recursive: true, force: true }),
-  );
-}
-
-async function trainAndCompare(
-  settings: PlainRecord,
-  context: RunContext,
-  checkpoint: string,
-): Promise<RunValues> {
   const replicas = numberIn(settings, 'replicas');
   const replicaBatch = numberIn(settings, 'replicaBatch');
   const samples = Math.min(numberIn(settings, 'samples'), context.dataset.train.count);
@@ -134,11 +106,11 @@ async function trainAndCompare(
       windowSteps: WINDOW_STEPS,
       seed: numberIn(settings, 'seed'),
       async atEnd(trainer) {
-        await trainer.save(checkpoint);
         errors.running = await errorOf(trainer);
+        const { accuracy } = await evaluateCountedIn(trainer, dataset);
+        errors.corrected = 100 * (1 - accuracy);
         await trainer.preciseBatchNorm({ batches: numberIn(settings, 'measuredBatches') });
         errors.precise = await errorOf(trainer);
-        errors.corrected = await correctedError(checkpoint, dataset, trainer.workers);
       },
     },
     context,
@@ -152,19 +124,6 @@ async function trainAndCompare(
 async function errorOf(trainer: Trainer): Promise<number> {
   const { accuracy } = await trainer.evaluate('test');
   return 100 * (1 - accuracy);
-}
-
-/** The error with the running averages, each sample with the weight that it had in training. */
-async function correctedError(
-  checkpoint: string,
-  data: RunContext['dataset'],
-  workers: number,
-): Promise<number> {
-  const trainer = await Trainer.resume(checkpoint, { data, workers, evalCorrection: 'auto' });
-  return cleaningUp(
-    () => errorOf(trainer),
-    () => trainer.close(),
-  );
 }
 
 function analyse(results: readonly RunResult[], options: ExperimentOptions): Analysis {
