@@ -55,7 +55,7 @@ describe('before it runs', () => {
     { what: 'any other command', entry: 'main-', files: 7, kilobytes: 30, packages: [] },
     { what: 'syncbn --help', entry: 'program-', files: 16, kilobytes: 130, packages: [] },
     { what: 'syncbn train', entry: 'trainCommand-', files: 25, kilobytes: 1160, packages: COMLINK },
-    { what: "import 'syncbn'", entry: 'index.js', files: 17, kilobytes: 710, packages: [] },
+    { what: "import 'syncbn'", entry: 'index.js', files: 17, kilobytes: 750, packages: [] },
     { what: 'collectives', entry: 'collectives.js', files: 6, kilobytes: 260, packages: [] },
     {
       what: 'a training thread',

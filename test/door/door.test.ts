@@ -273,6 +273,7 @@ const methods: Readonly<Record<Methods<Trainer>, Row | Args>> = {
   evaluate: () => ['test', { weights: 'average', batches: 1 }],
   useAverage: () => [{ batches: 1 }],
   predict: () => [inputs()],
+  predictAll: () => [inputs()],
   preciseBatchNorm: () => [{ batches: 1, definition: 'pooled' }],
   exportInference: () => [{ inputs: inputs(), tolerance: 1 }],
   restoreBest: () => [],

@@ -30,7 +30,7 @@ import {
 import { fineTuningFrom } from './fineTuneFlags.ts';
 import type { Flags } from './flags.ts';
 import { refuseWithout } from './kindFlags.ts';
-import { lossFrom, mixturesFrom } from './lossSettings.ts';
+import { headsFrom, lossFrom, mixturesFrom } from './lossSettings.ts';
 import { lrScalingFrom, optimizerFrom } from './optimizerFlags.ts';
 import { readJson } from './readJson.ts';
 import { scheduleFrom } from './scheduleFlags.ts';
@@ -212,6 +212,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
   const lrScaling = lrScalingFrom(flags);
   const timeoutMs = flags.integer('timeout-ms', 1);
   const loss = lossFrom(flags);
+  const heads = headsFrom(flags);
   const allowModules = allowModulesFrom(flags);
   const shift = flags.integer('shift', 0);
   const diagnosticsEvery = flags.integer('diagnostics', 0);
@@ -248,6 +249,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
     ...(onNonFinite !== undefined && { onNonFinite }),
     ...(loss !== undefined && { loss }),
+    ...(heads !== undefined && { heads }),
     ...(allowModules !== undefined && { allowModules }),
     ...(validationSplit !== undefined && { validationSplit }),
   };
