@@ -4,7 +4,7 @@
 import { convertNorm } from './nn/convert/convertNorm.ts';
 import { directConvolutions } from './nn/convert/directConvolutions.ts';
 import { residual, sequential } from './nn/models/compose.ts';
-import { add, concat, graph, multiply } from './nn/models/graphBuilder.ts';
+import { add, concat, graph, multiply, split } from './nn/models/graphBuilder.ts';
 import { namedModel } from './nn/models/models.ts';
 import { parseModel } from './nn/models/parse.ts';
 import { activations } from './nn/specs/activations.ts';
@@ -349,6 +349,7 @@ export const nn = {
   rnn,
   sequential,
   slice,
+  split,
   upsample,
 };
 

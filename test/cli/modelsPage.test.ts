@@ -8,13 +8,14 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ProgressEvent } from '../../src/cli/output/events.ts';
 import { prettyJson } from '../../src/cli/output/prettyJson.ts';
-import { nn, optim, synthetic, Trainer } from '../../src/index.ts';
+import { fromArrays, nn, optim, synthetic, Trainer } from '../../src/index.ts';
 import { shortSpec } from '../../src/nn/models/shortSpec.ts';
 import { syncbn } from '../support/cli.ts';
 import { schemaErrors } from '../support/schemaErrors.ts';
 
 const path = fileURLToPath(new URL('../../docs/models.md', import.meta.url));
 const COMMAND = /(```sh\nnpx syncbn ([^\n]*)\n```\n\n```(?:text|json)\n).*?(```\n)/gs;
+const INPUTS = /### Several inputs\n.*?```js\n(.*?)```/s;
 const HEADS = /### Several outputs\n.*?```js\n(.*?)```/s;
 const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
 const GRAPH = /(```js\n(.*?)```\n\nThe same as JSON:\n\n```json\n).*?(```\n)/s;
@@ -43,6 +44,21 @@ describe('docs/models.md', () => {
         return `${before}${prettyJson(shortSpec(graph))}\n${after}`;
       });
     await expect(whole).toMatchFileSnapshot(path);
+  });
+
+  it('has a program of several inputs that trains', async () => {
+    const program = INPUTS.exec(readFileSync(path, 'utf8'))![1]!;
+    const names = ['nn', 'optim', 'Trainer', 'fromArrays', 'images', 'facts', 'targets'];
+    const images = Array.from({ length: 32 }, (_, i) => Array.from({ length: 64 }, () => i % 3));
+    const facts = images.map((_, i) => [i % 2, i % 5, i]);
+    const targets = images.map((_, i) => i % 2);
+    const run = new AsyncFunction(...names, `${program}return trainer;`);
+    const given = [nn, optim, Trainer, fromArrays, images, facts, targets];
+    await using trainer: Trainer = await run(...given);
+    let accuracy = 0;
+    for await (const progress of trainer.fit({ epochs: 40 })) accuracy = progress.accuracy;
+    // The class is among the facts alone.
+    expect(accuracy).toBeGreaterThan(0.9);
   });
 
   it('has a program of several outputs that runs, with a model that train takes', async () => {

@@ -116,6 +116,7 @@ const layers: Readonly<Record<keyof typeof nn, Args>> = {
   maxPool: () => [{ kernel: 2, stride: 2 }],
   meanSquaredError: () => [],
   multiply: () => [graphValue(), graphValue()],
+  split: () => [graphValue(), [[1], [1]]],
   namedModel: () => ['mnist-cnn', { inputShape: [28, 28, 1], classes: 10 }],
   pad: () => [{ top: 1, left: 2 }],
   parseModel: () => [model, 'model'],

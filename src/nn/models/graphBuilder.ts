@@ -3,7 +3,10 @@
 
 import { UsageError } from '../../base/errors.ts';
 import { isObject } from '../../base/parse.ts';
+import { type Shape, sizeOf } from '../../base/shape.ts';
 import type { JoinSpec } from '../specs/joins.ts';
+import { reshape } from '../specs/reshape.ts';
+import { slice } from '../specs/slice.ts';
 import {
   GRAPH_INPUT,
   type GraphNode,
@@ -99,6 +102,45 @@ export function concat(values: readonly GraphValue[]): GraphValue {
     });
   }
   return joined({ kind: 'concat' }, values);
+}
+
+/** The parts of a value whose elements lie one after the other, each in a shape of its own: several
+ * inputs of a model whose samples have them in one vector.
+ *
+ * ```ts
+ * nn.graph((x) => {
+ *   const [image, facts] = nn.split(x, [[28, 28, 1], [5]]);
+ *   const seen = image.apply(nn.conv2d(1, 8, { kernel: 3 }), nn.relu(), nn.globalAvgPool());
+ *   return nn.concat([seen, facts]).apply(nn.linear(13, 10));
+ * });
+ * ```
+ *
+ * The shapes have as many elements as the value: others are refused when the shape of that is
+ * known. Throws a {@link UsageError} for anything but a value and at least 2 shapes. */
+export function split<const Shapes extends readonly Shape[]>(
+  x: GraphValue,
+  shapes: Shapes,
+): { readonly [Key in keyof Shapes]: GraphValue } {
+  if (!(x instanceof RecordedValue)) throw notAValue(x);
+  if (!Array.isArray(shapes) || shapes.length < 2) {
+    throw new UsageError({
+      what: 'split',
+      given: Array.isArray(shapes) ? `${shapes.length} shapes` : shapes,
+      allowed: 'a list of at least 2 shapes',
+      hint: 'split(x, [[28, 28, 1], [5]])',
+    });
+  }
+  const parts = Array.from(shapes, (shape) => reshape(shape));
+  const ends = parts.map((_, i) => sum(parts.slice(0, i + 1).map((part) => sizeOf(part.shape))));
+  const vector = x.apply(reshape([ends.at(-1)!]));
+  const values = parts.map((part, i) => {
+    return vector.apply(slice({ channels: [ends[i - 1] ?? 0, ends[i]!] }), part);
+  });
+  return values as { readonly [Key in keyof Shapes]: GraphValue };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 class RecordedValue implements GraphValue {
