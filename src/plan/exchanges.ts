@@ -6,7 +6,6 @@ import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { LayerOperation } from '../nn/graph/graph.ts';
 import { layersSideBySide } from '../nn/graph/sideBySide.ts';
 import { gradientsNeeded } from '../nn/graph/storage.ts';
-import { GRAIN_SUMS } from '../reduce/epochSums.ts';
 import type { Span } from '../reduce/tree.ts';
 import { type ArenaRange, type ExchangedRanges, joinRanges } from '../sync/call.ts';
 import { HEADER_BYTES } from '../sync/link.ts';
@@ -24,9 +23,10 @@ export function gradientsExchange(plan: RunPlan): ExchangedRanges {
     ({ declared }) => declared.combine === 'moments',
   );
   const last = plan.gradients.parts.at(-1)!;
+  const grainBytes = control.grainSums.shape[1]! * DOUBLE_BYTES;
   return joinRanges([
     last.toFolding,
-    fromEach(plan, (process) => rowsOf(control.grainSums, grains.processes[process]!, GRAIN_BYTES)),
+    fromEach(plan, (process) => rowsOf(control.grainSums, grains.processes[process]!, grainBytes)),
     fromEach(plan, (process) => rowsOf(control.votes, grains.processRanks[process]!, VOTE_BYTES)),
     ...moments.map(({ folded }) => folded),
   ]);
@@ -125,7 +125,6 @@ function bytesOf(ranges: readonly ArenaRange[]): number {
   return ranges.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
-const GRAIN_BYTES = GRAIN_SUMS * DOUBLE_BYTES;
 const VOTE_BYTES = VOTE_STRIDE * WORD_BYTES;
 
 /** Everybody's part of what lies at the same place in each arena. */

@@ -21,18 +21,20 @@ function formOf(task: Task): TargetForm {
   ];
 }
 
-/** Throws a {@link UsageError} where a loss cannot be one for such a task and augmentation. */
+/** Throws a {@link UsageError} where a loss cannot be one for such a task and augmentation; `what`
+ * names it. */
 export function checkLoss(
   loss: LossSpec,
   data: Pick<Dataset, 'task' | 'inputShape'>,
   augmentation: AugmentationPlan | null,
+  what = 'loss',
 ): void {
   const { task } = data;
   const kind = lossKindOf(loss);
   const form = formOf(task);
   if (!kind.takes.includes(form)) {
     throw new UsageError({
-      what: `loss for ${task.kind}`,
+      what: `${what} for ${task.kind}`,
       given: loss.kind,
       allowed: lossesTaking(form).join(', '),
     });
@@ -42,7 +44,7 @@ export function checkLoss(
   const weights = kind.outputWeights?.(loss);
   if (weights !== undefined && weights.length !== outputs) {
     throw new UsageError({
-      what: `weights of the loss ${loss.kind}`,
+      what: `weights of the ${what} ${loss.kind}`,
       given: `${weights.length} weights`,
       allowed: `${outputs}, one for each ${form === 'numbers' ? 'output' : 'class'}`,
     });

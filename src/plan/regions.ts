@@ -6,13 +6,19 @@ import type { InputType } from '../data/dataset.ts';
 import { targetSize } from '../data/task.ts';
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import { countRates, hasTrust, keptOf } from '../optim/bindOptimizer.ts';
-import { EPOCH_LENGTH, GRAIN_SUMS, PUBLISHED_LENGTH } from '../reduce/epochSums.ts';
+import { EPOCH_LENGTH, GRAIN_SUMS, publishedLength } from '../reduce/epochSums.ts';
 import { countTemporaries } from '../reduce/folds.ts';
 import type { GrainCut, GrainPlan } from '../reduce/grains.ts';
 import { type Span, treeDepth } from '../reduce/tree.ts';
 import { controlWordCount } from '../sync/words.ts';
 import { outputSizeOf, type RunConfig } from './config.ts';
-import { type LossRegions, placeLoss } from './lossPlan.ts';
+import { countHeads } from './heads.ts';
+import {
+  type MixRegions,
+  type OutputLossRegions,
+  placeMix,
+  placeOutputLosses,
+} from './lossPlan.ts';
 import { BLOCK_LENGTH, type ParameterPlan } from './parameters.ts';
 
 /** What workers agree by, and what main reads while they run. */
@@ -47,8 +53,12 @@ export interface DataRegions {
 export interface InferenceRegions {
   /** Loss and correctness of each sample that is evaluated. */
   readonly evaluated: Region<'f64'>;
+  /** Losses of each sample that is evaluated, one for each head; undefined without heads. */
+  readonly headLosses: Region<'f64'> | undefined;
   readonly inputs: Region<InputType>;
   readonly outputs: Region<'f32'>;
+  /** Of each head. */
+  readonly headOutputs: readonly Region<'f32'>[];
 }
 
 export interface ParameterRegions {
@@ -78,10 +88,10 @@ export interface WorkerRegions {
   readonly temporaries: Region<'f64'>;
   readonly rates: Region<'f64'>;
   readonly targets: Region<'i32' | 'f32'>;
-  /** What the loss takes beside outputs and targets. */
-  readonly loss: LossRegions;
-  readonly losses: Region<'f64'>;
-  readonly correct: Region<'i32'>;
+  readonly mix: MixRegions;
+  /** What the losses take and write beside outputs and targets: of the main output, then of each
+   * head. */
+  readonly losses: readonly OutputLossRegions[];
 }
 
 /** What all workers share. */
@@ -100,27 +110,28 @@ const BYTE_VALUES = 256;
 
 export function placeControl(
   builder: LayoutBuilder,
-  { workers }: RunConfig,
+  config: RunConfig,
   { cut, ranks }: GrainPlan,
 ): ControlRegions {
+  const heads = countHeads(config);
   const ofRankZero = { type: 'f64', writer: 'rank 0' } as const;
   return {
-    epochSums: builder.add({ name: 'epoch.sums', shape: [EPOCH_LENGTH], ...ofRankZero }),
+    epochSums: builder.add({ name: 'epoch.sums', shape: [EPOCH_LENGTH + heads], ...ofRankZero }),
     epochPublished: builder.add({
       name: 'epoch.published',
-      shape: [PUBLISHED_LENGTH],
+      shape: [publishedLength(EPOCH_LENGTH + heads)],
       ...ofRankZero,
     }),
     grainSums: builder.add({
       name: 'grain.sums',
       type: 'f64',
-      shape: [cut.count, GRAIN_SUMS],
+      shape: [cut.count, GRAIN_SUMS + heads],
       writer: 'the rank of the grain',
     }),
     words: builder.add({
       name: 'control',
       type: 'i32',
-      shape: [controlWordCount(workers)],
+      shape: [controlWordCount(config.workers)],
       writer: 'each rank its own lines',
     }),
     votes: builder.add({
@@ -175,31 +186,37 @@ export function placeData(builder: LayoutBuilder, { data, shards }: RunConfig): 
   };
 }
 
-export function placeInference(
-  builder: LayoutBuilder,
-  { data, globalBatch }: RunConfig,
-): InferenceRegions {
+export function placeInference(builder: LayoutBuilder, config: RunConfig): InferenceRegions {
+  const { data, globalBatch, heads = [] } = config;
   const { inputShape, inputType, task, countTrain, countTest, countValidation = 0 } = data;
   const writer = 'the rank of the sample';
+  const samples = Math.max(countTrain, countTest, countValidation, globalBatch);
+  const placeOutputs = (name: string) =>
+    builder.add({ name, type: 'f32', shape: [globalBatch, outputSizeOf(task)], writer });
   return {
     evaluated: builder.add({
       name: 'evaluation.samples',
       type: 'f64',
-      shape: [Math.max(countTrain, countTest, countValidation, globalBatch), 2],
+      shape: [samples, 2],
       writer,
     }),
+    headLosses:
+      heads.length > 0
+        ? builder.add({
+            name: 'evaluation.heads',
+            type: 'f64',
+            shape: [samples, heads.length],
+            writer,
+          })
+        : undefined,
     inputs: builder.add({
       name: 'predict.inputs',
       type: inputType,
       shape: [globalBatch, ...inputShape],
       writer: 'main',
     }),
-    outputs: builder.add({
-      name: 'predict.outputs',
-      type: 'f32',
-      shape: [globalBatch, outputSizeOf(task)],
-      writer,
-    }),
+    outputs: placeOutputs('predict.outputs'),
+    headOutputs: heads.map(({ name }) => placeOutputs(`predict.outputs ${name}`)),
   };
 }
 
@@ -316,8 +333,7 @@ export function placeWorker(
       shape: [capacity, targetSize(task)],
       writer,
     }),
-    loss: placeLoss(builder, config, capacity, name),
-    losses: builder.add({ name: `${name}.losses`, type: 'f64', shape: [capacity], writer }),
-    correct: builder.add({ name: `${name}.correct`, type: 'i32', shape: [capacity], writer }),
+    mix: placeMix(builder, config, capacity, name),
+    losses: placeOutputLosses(builder, config, capacity, name),
   };
 }

@@ -5,6 +5,7 @@ import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import { keptOf } from '../optim/bindOptimizer.ts';
 import { EPOCH_LENGTH } from '../reduce/epochSums.ts';
 import type { RunConfig } from './config.ts';
+import { countHeads } from './heads.ts';
 import type { ParameterPlan } from './parameters.ts';
 import type { ControlRegions, ParameterRegions } from './regions.ts';
 
@@ -39,7 +40,7 @@ export function placeUndoCopies(
       place(`optimizer.state ${kept}`, 'f32', trainedLength, 'owner of the block'),
     ),
     buffers: place('buffers', 'f64', buffersLength, 'owner of the layer'),
-    epochSums: place('epoch.sums', 'f64', EPOCH_LENGTH, 'rank 0'),
+    epochSums: place('epoch.sums', 'f64', EPOCH_LENGTH + countHeads(config), 'rank 0'),
   };
 }
 

@@ -5,7 +5,7 @@
 import type { ControlWords } from '../sync/words.ts';
 import { foldsInPlace } from './folds.ts';
 
-/** Places in `epoch.sums`. */
+/** Places in `epoch.sums`. Further losses follow. */
 export const EPOCH_LOSS = 0;
 export const EPOCH_CORRECT = 1;
 export const EPOCH_COUNT = 2;
@@ -15,11 +15,11 @@ export const EPOCH_LENGTH = 4;
 /** Word of the progress line: steps that are done. */
 export const PROGRESS_STEPS = 0;
 
-/** Each of the two slots of `epoch.published`, for even and odd numbers of steps, has the epoch's
- * sums and that number. */
-const PUBLISHED_STEPS = EPOCH_LENGTH;
-const PUBLISHED_SLOT = EPOCH_LENGTH + 1;
-export const PUBLISHED_LENGTH = 2 * PUBLISHED_SLOT;
+/** The length of `epoch.published` for sums of an epoch of a length: each of its two slots, for
+ * even and odd numbers of steps, has the epoch's sums and that number. */
+export function publishedLength(epochLength: number): number {
+  return 2 * (epochLength + 1);
+}
 
 /** What is known of an epoch after so many steps of the run. */
 export interface EpochState {
@@ -30,19 +30,22 @@ export interface EpochState {
   readonly count: number;
   /** Their labels that do not count: of samples of weight 0, and ignored pixels of masks. */
   readonly leftOut: number;
+  /** Of other losses, each times its weight. */
+  readonly furtherLosses: readonly number[];
 }
 
-/** Numbers of a grain: the sum of its losses, its hits, and its labels that do not count. */
+/** Numbers of a grain: the sum of its losses, its hits, and its labels that do not count. Sums of
+ * further losses follow. */
 export const GRAIN_SUMS = 3;
 
-/** Binds the fold of the grains' sums, [grain][loss, correct, left out], in place: those of the
- * step are then in the first grain's. */
-export function bindGrainFold(grainSums: Float64Array): () => void {
-  const tree = { lo: 0, hi: grainSums.length / GRAIN_SUMS };
-  const folds = foldsInPlace(tree, (grain) => grain * GRAIN_SUMS);
+/** Binds the fold of the grains' sums, `length` for each grain, in place: those of the step are
+ * then in the first grain's. */
+export function bindGrainFold(grainSums: Float64Array, length: number): () => void {
+  const tree = { lo: 0, hi: grainSums.length / length };
+  const folds = foldsInPlace(tree, (grain) => grain * length);
   return () => {
     for (const { intoPtr, leftPtr, rightPtr } of folds) {
-      for (let i = 0; i < GRAIN_SUMS; i++) {
+      for (let i = 0; i < length; i++) {
         grainSums[intoPtr + i] = grainSums[leftPtr + i]! + grainSums[rightPtr + i]!;
       }
     }
@@ -55,6 +58,9 @@ export function addStep(epochSums: Float64Array, grainSums: Float64Array, count:
   epochSums[EPOCH_CORRECT] = epochSums[EPOCH_CORRECT]! + grainSums[1]!;
   epochSums[EPOCH_COUNT] = epochSums[EPOCH_COUNT]! + count;
   epochSums[EPOCH_LEFT_OUT] = epochSums[EPOCH_LEFT_OUT]! + grainSums[2]!;
+  for (let i = EPOCH_LENGTH; i < epochSums.length; i++) {
+    epochSums[i] = epochSums[i]! + grainSums[GRAIN_SUMS + i - EPOCH_LENGTH]!;
+  }
 }
 
 /** Publishes the sums after `steps` steps. The slot that is written is not the one that readers
@@ -65,24 +71,27 @@ export function publishEpoch(
   epochSums: Float64Array,
   steps: number,
 ): void {
-  const at = (steps & 1) * PUBLISHED_SLOT;
-  for (let i = 0; i < PUBLISHED_STEPS; i++) published[at + i] = epochSums[i]!;
-  published[at + PUBLISHED_STEPS] = steps;
+  const { length } = epochSums;
+  const at = (steps & 1) * (length + 1);
+  for (let i = 0; i < length; i++) published[at + i] = epochSums[i]!;
+  published[at + length] = steps;
   Atomics.store(progress, PROGRESS_STEPS, steps);
 }
 
 /** The sums and the steps that they belong to. A slot is written again two steps later, which
  * begins only when another number of steps is stored: what was read before that is whole. */
 export function readEpoch(published: Float64Array, progress: ControlWords): EpochState {
+  const slot = published.length / 2;
   for (;;) {
     const steps = Atomics.load(progress, PROGRESS_STEPS);
-    const at = (steps & 1) * PUBLISHED_SLOT;
+    const at = (steps & 1) * slot;
     const loss = published[at + EPOCH_LOSS]!;
     const correct = published[at + EPOCH_CORRECT]!;
     const count = published[at + EPOCH_COUNT]!;
     const leftOut = published[at + EPOCH_LEFT_OUT]!;
-    const belongsTo = published[at + PUBLISHED_STEPS]!;
+    const furtherLosses = [...published.subarray(at + EPOCH_LENGTH, at + slot - 1)];
+    const belongsTo = published[at + slot - 1]!;
     const isWhole = belongsTo === steps && Atomics.load(progress, PROGRESS_STEPS) === steps;
-    if (isWhole) return { steps, loss, correct, count, leftOut };
+    if (isWhole) return { steps, loss, correct, count, leftOut, furtherLosses };
   }
 }

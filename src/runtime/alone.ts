@@ -10,12 +10,13 @@ import { createArena, viewOf } from '../memory/arena.ts';
 import { outputSizeOf, type RunConfig } from '../plan/config.ts';
 import { planRun } from '../plan/plan.ts';
 import { bindWorker } from '../train/worker.ts';
+import type { AllOutputs } from './predict.ts';
 
 export interface LoneRun {
   /** Everything that a checkpoint of the run holds; optimizer state is 0. */
   readonly tensors: readonly StateTensor[];
-  /** Outputs for inputs as a run stores them, [n, outputs], in units of the loss. */
-  predict(inputs: Uint8Array | Float32Array): Float32Array;
+  /** Outputs for inputs as a run stores them. */
+  predict(inputs: Uint8Array | Float32Array): AllOutputs;
 }
 
 /** Binds a model with its weights, by their names in it. What comes out does not depend on this
@@ -36,19 +37,22 @@ export function runAlone(config: RunConfig, weights: NamedValues): LoneRun {
   const module = compileKernels(config.mode);
   const worker = bindWorker({ plan, module, memory, rank: 0 });
   const slots = viewOf(memory, plan.regions.inference.inputs);
-  const results = viewOf(memory, plan.regions.inference.outputs);
+  const { inference } = plan.regions;
+  const results = [inference.outputs, ...inference.headOutputs].map((one) => viewOf(memory, one));
   const inputLength = inputShape.reduce((product, size) => product * size, 1);
   const outputLength = outputSizeOf(task);
   return {
     tensors,
     predict(inputs) {
       const count = inputs.length / inputLength;
-      const outputs = new Float32Array(count * outputLength);
+      const outputs = results.map(() => new Float32Array(count * outputLength));
       for (let from = 0; from < count; from += config.globalBatch) {
         const size = Math.min(config.globalBatch, count - from);
         slots.set(inputs.subarray(from * inputLength, (from + size) * inputLength));
         worker.predict(size);
-        outputs.set(results.subarray(0, size * outputLength), from * outputLength);
+        for (const [i, output] of outputs.entries()) {
+          output.set(results[i]!.subarray(0, size * outputLength), from * outputLength);
+        }
       }
       return outputs;
     },

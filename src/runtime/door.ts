@@ -30,6 +30,7 @@ import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
 import { MAX_GRAINS, MAX_REPLICAS } from '../plan/config.ts';
 import type { EvalCorrection } from '../plan/evalCorrection.ts';
+import type { HeadOptions } from '../plan/heads.ts';
 import { ON_NON_FINITE } from '../plan/onNonFinite.ts';
 import type { ParameterGroup } from '../plan/parameterGroups.ts';
 import { DEFINITIONS } from '../plan/populationPlan.ts';
@@ -73,6 +74,7 @@ const trainerSchema = optionsSchema<TrainerOptions>()({
   averaging: anything<NonNullable<TrainerOptions['averaging']>>().exactOptional(),
   lrScaling: anything<NonNullable<TrainerOptions['lrScaling']>>().exactOptional(),
   loss: anything<NonNullable<TrainerOptions['loss']>>().exactOptional(),
+  heads: anything<NonNullable<TrainerOptions['heads']>>().exactOptional(),
   weights: anything<NonNullable<TrainerOptions['weights']>>().exactOptional(),
   strictWeights: flag.exactOptional(),
   batchNorm: anything<NonNullable<TrainerOptions['batchNorm']>>().exactOptional(),
@@ -110,7 +112,7 @@ export function parseTrainerOptions(given: unknown): TrainerOptions {
   const options = parseOptions('Trainer.start', trainerSchema, withGlobalBatch(given), {
     example: 'Trainer.start({ model, data, optimizer: optim.sgd({ lr: 0.1 }) })',
   });
-  const { schedule, averaging, lrScaling, loss, norm, parameterGroups, batchNorm } = options;
+  const { schedule, averaging, lrScaling, loss, heads, norm, parameterGroups, batchNorm } = options;
   if (options.strictWeights !== undefined && options.weights === undefined) {
     throw new UsageError({ what: 'strictWeights of Trainer.start', problem: 'requires weights' });
   }
@@ -122,12 +124,32 @@ export function parseTrainerOptions(given: unknown): TrainerOptions {
     ...(averaging !== undefined && { averaging: parseAveraging(averaging) }),
     ...(lrScaling !== undefined && { lrScaling: parseLrScaling(lrScaling) }),
     ...(loss !== undefined && { loss: parseLoss(loss) }),
+    ...(heads !== undefined && { heads: parseHeads(heads) }),
     ...(norm !== undefined && { norm: parseNormRequest(norm) }),
     ...(batchNorm !== undefined && { batchNorm: parseBatchNormSwitches(batchNorm) }),
     ...(parameterGroups !== undefined && {
       parameterGroups: parseParameterGroups(parameterGroups),
     }),
   };
+}
+
+const headSchema = optionsSchema<HeadOptions>()({
+  loss: anything<NonNullable<HeadOptions['loss']>>().exactOptional(),
+  weight: positive.exactOptional(),
+});
+
+/** How heads are trained, from outside. Throws a {@link UsageError}. */
+function parseHeads(given: unknown): Readonly<Record<string, HeadOptions>> {
+  const example = 'heads: { aux: { weight: 0.4 } }';
+  if (!isObject(given)) {
+    throw new UsageError({ what: 'heads', given, allowed: 'an object', hint: example });
+  }
+  const parsed = Object.entries(given).map(([name, head]) => {
+    const options = parseOptions(`heads.${name}`, headSchema, head, { example });
+    const { loss } = options;
+    return [name, { ...options, ...(loss !== undefined && { loss: parseLoss(loss) }) }];
+  });
+  return Object.fromEntries(parsed);
 }
 
 const groupSchema = optionsSchema<ParameterGroup>()({

@@ -8,6 +8,7 @@ import { accuracyOf, overlapsOf } from '../observe/classMetrics.ts';
 import type { ConfusionMatrix, MetricName, Metrics } from '../observe/metric.ts';
 import { countMetrics, type MetricsCounter } from '../observe/metrics.ts';
 import type { DataPlan } from '../plan/config.ts';
+import { headLossesOf } from '../plan/heads.ts';
 import { ignoredLabel, knowsRight } from '../plan/lossPlan.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import type { SplitName } from '../train/context.ts';
@@ -19,6 +20,10 @@ import type { Team } from './team.ts';
 export interface Evaluation<Name extends MetricName = never> {
   /** Mean over the samples, by their weights. */
   readonly loss: number;
+  /** Of each head of the model, by its name, likewise. */
+  readonly headLosses: Readonly<Record<string, number>>;
+  /** What training minimizes: the loss, and that of each head times its weight. */
+  readonly totalLoss: number;
   /** Share of samples that were right, of those whose weight is not 0; of masks the share of
    * pixels, without those that are ignored. NaN for losses that know no right and wrong. A sample
    * with several labels is right where all outputs are. */
@@ -77,8 +82,20 @@ export async function evaluateOn<Name extends MetricName>(
     ? maskScores(values.confusion)
     : { accuracy: knowsRight(plan.config) ? accuracy : Number.NaN, meanIou: Number.NaN };
   const metrics = Object.fromEntries(names.map((name) => [name, values[name]])) as Metrics<Name>;
+  const heads = headLossesOf(plan.config, sumHeads(run, count), { loss, count });
   const seconds = (performance.now() - startMs) / 1000;
-  return { loss, ...scores, count, metrics, seconds };
+  return { loss, ...heads, ...scores, count, metrics, seconds };
+}
+
+/** The sums over `count` samples of each head's losses times its weight. */
+function sumHeads({ plan, memory }: EvaluatedRun, count: number): readonly number[] {
+  const region = plan.regions.inference.headLosses;
+  if (region === undefined) return [];
+  const losses = viewOf(memory, region);
+  const heads = region.shape[1]!;
+  const sums = new Array<number>(heads).fill(0);
+  for (let i = 0; i < count * heads; i++) sums[i % heads] = sums[i % heads]! + losses[i]!;
+  return sums;
 }
 
 function isOfMasks({ config }: RunPlan): boolean {

@@ -10,9 +10,11 @@ import type { DatasetDescription } from '../data/identity.ts';
 import { storedInputs } from '../data/shift.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { RunConfig } from '../plan/config.ts';
+import { countHeads } from '../plan/heads.ts';
 import type { RunPlan } from '../plan/plan.ts';
+import { EPOCH_LENGTH } from '../reduce/epochSums.ts';
 import { type LoneRun, runAlone } from './alone.ts';
-import { countInputs, type Inputs } from './predict.ts';
+import { type AllOutputs, countInputs, type Inputs } from './predict.ts';
 import { checkpointOf } from './resume.ts';
 import { checkReplaceable } from './saving.ts';
 
@@ -38,6 +40,8 @@ export interface InferenceExport extends FoldedModel {
   readonly countInputs: number;
 }
 
+type Parity = Pick<InferenceExport, 'maxDifference' | 'maxOutput'>;
+
 const DEFAULT_TOLERANCE = 1e-4;
 
 interface TrainedRun {
@@ -49,8 +53,8 @@ interface TrainedRun {
   readonly weights: NamedValues;
   readonly step: number;
   readonly epochs: number;
-  /** Outputs for inputs as the arena holds them, in units of the loss. */
-  outputs(inputs: Uint8Array | Float32Array): Promise<Float32Array>;
+  /** Outputs for inputs as the arena holds them. */
+  outputs(inputs: Uint8Array | Float32Array): Promise<AllOutputs>;
 }
 
 /** Folds, compares, and writes. Throws a {@link UsageError} where the outputs differ by more than
@@ -100,11 +104,17 @@ function someInputs({ config, plan, memory }: TrainedRun): Uint8Array | Float32A
   return inputs.slice(0, Math.min(config.globalBatch, count) * sizeOf(inputShape));
 }
 
+/** The largest difference, as a share of it, of any output; of the outputs the first where they are
+ * equal. */
+function compare(expected: AllOutputs, found: AllOutputs): Parity {
+  const all = expected.map((outputs, i) => compareOutput(outputs, found[i]!));
+  const shareOf = ({ maxDifference, maxOutput }: Parity): number =>
+    maxDifference === 0 ? 0 : maxDifference / maxOutput;
+  return all.reduce((worst, one) => (shareOf(one) > shareOf(worst) ? one : worst));
+}
+
 /** The largest difference and the largest magnitude; infinite where only one is NaN. */
-function compare(
-  expected: Float32Array,
-  found: Float32Array,
-): { readonly maxDifference: number; readonly maxOutput: number } {
+function compareOutput(expected: Float32Array, found: Float32Array): Parity {
   let maxDifference = 0;
   let maxOutput = 0;
   for (let i = 0; i < expected.length; i++) {
@@ -126,7 +136,7 @@ async function write(
   const { data, step, epochs } = run;
   // It is not the run's own state, so it must not take the place of that.
   const runId = `${run.runId}, folded`;
-  const epochSums = new Float64Array(4);
+  const epochSums = new Float64Array(EPOCH_LENGTH + countHeads(config));
   await checkReplaceable(path, runId, overwrite);
   const counters = { step, epochs };
   await writeCheckpoint(

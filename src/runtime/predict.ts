@@ -5,10 +5,12 @@
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import { showValue } from '../base/show.ts';
+import { toDataUnits } from '../data/targets.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { Operation } from '../nn/graph/graph.ts';
 import { outputSizeOf, type RunConfig } from '../plan/config.ts';
 import { takesInEvaluation } from '../plan/feasible.ts';
+import { outputLosses } from '../plan/heads.ts';
 import type { RunPlan } from '../plan/plan.ts';
 
 /** Inputs in the data's own units: bytes, floats, or where the data has a shift, doubles. */
@@ -31,6 +33,17 @@ export function countInputs(what: string, config: RunConfig, inputs: Inputs): nu
   });
 }
 
+/** Outputs by their names: `main`, and the heads of the model. */
+export type NamedOutputs = Readonly<Record<string, Float32Array>>;
+
+/** Outputs in the units of the data. */
+export function namedOutputs(config: RunConfig, outputs: AllOutputs): NamedOutputs {
+  const named = outputLosses(config).map(({ name }, i) => {
+    return [name, toDataUnits(config.data.task, outputs[i]!)] as const;
+  });
+  return Object.fromEntries(named);
+}
+
 export interface PredictionSetup {
   readonly plan: RunPlan;
   readonly memory: WebAssembly.Memory;
@@ -43,10 +56,13 @@ export interface PredictionSetup {
 
 type StoredInputs = Uint8Array | Float32Array;
 
+/** Of the main output and of each head, [n, outputs] each, in units of the loss. */
+export type AllOutputs = readonly Float32Array[];
+
 interface Request {
   readonly inputs: StoredInputs;
   readonly count: number;
-  resolve(outputs: Float32Array): void;
+  resolve(outputs: AllOutputs): void;
   reject(error: unknown): void;
 }
 
@@ -63,9 +79,8 @@ export class Predictions {
     );
   }
 
-  /** Outputs for `count` inputs as the arena holds them, [n, outputs], in units of the loss, once
-   * it is their turn. */
-  add(inputs: StoredInputs, count: number): Promise<Float32Array> {
+  /** Outputs for `count` inputs as the arena holds them, once it is their turn. */
+  add(inputs: StoredInputs, count: number): Promise<AllOutputs> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ inputs, count, resolve, reject });
       this.goOn();
@@ -104,15 +119,18 @@ export class Predictions {
   }
 
   /** The outputs of each request. More than one request fit in one global batch. */
-  private async predict(requests: readonly Request[]): Promise<readonly Float32Array[]> {
+  private async predict(requests: readonly Request[]): Promise<readonly AllOutputs[]> {
     const { plan, memory, run } = this.setup;
     const { config, regions } = plan;
     const { inputShape, task } = config.data;
     const inputLength = sizeOf(inputShape);
     const outputLength = outputSizeOf(task);
     const slots = viewOf(memory, regions.inference.inputs);
-    const results = viewOf(memory, regions.inference.outputs);
-    const outputs = requests.map(({ count }) => new Float32Array(count * outputLength));
+    const { inference } = regions;
+    const results = [inference.outputs, ...inference.headOutputs].map((one) => viewOf(memory, one));
+    const outputs = requests.map(({ count }) =>
+      results.map(() => new Float32Array(count * outputLength)),
+    );
     const { globalBatch } = config;
     const longest = Math.max(...requests.map(({ count }) => count));
     for (let from = 0; from < longest; from += globalBatch) {
@@ -128,7 +146,9 @@ export class Predictions {
       for (const [i, { count }] of requests.entries()) {
         const rows = Math.min(globalBatch, count - from);
         const at = places[i]! * outputLength;
-        outputs[i]!.set(results.subarray(at, at + rows * outputLength), from * outputLength);
+        for (const [j, output] of outputs[i]!.entries()) {
+          output.set(results[j]!.subarray(at, at + rows * outputLength), from * outputLength);
+        }
       }
     }
     return outputs;

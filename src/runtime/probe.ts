@@ -35,14 +35,15 @@ export interface Probe {
   readonly gradients: Float32Array;
   /** Takes the parameters of a trainer of the same model: `trainer.weights()`. */
   load(weights: ReadonlyMap<string, { readonly values: ArrayLike<number> }>): void;
-  /** Forward and backward at the parameters as they are; gives the mean loss of the batch. */
+  /** Forward and backward at the parameters as they are; gives the mean loss of the batch,
+   * with those of heads times their weights. */
   run(watch?: InputsWatch): number;
 }
 
 /** Binds a model to the whole of its training data, which is to be one batch. Throws a
  * {@link UsageError} for options that a trainer would refuse. */
 export function bindProbe(
-  options: Pick<TrainerOptions, 'model' | 'data' | 'optimizer' | 'replicas' | 'seed'>,
+  options: Pick<TrainerOptions, 'model' | 'data' | 'optimizer' | 'heads' | 'replicas' | 'seed'>,
 ): Probe {
   const fixed = { shuffle: false, diagnosticsEvery: 0, workers: 1 } as const;
   const plan = planStart({ ...options, ...fixed, globalBatch: options.data.train.count });
@@ -52,7 +53,7 @@ export function bindProbe(
   const context = bindContext({ plan, module, memory, rank: 0 });
   const batches = bindBatches(context);
   const update = bindUpdate(context);
-  const { step, program, member, losses } = context;
+  const { step, program, member, loss } = context;
   const { entries } = plan.parameters;
   const parameters = viewOf(memory, plan.regions.parameters.values);
   const layers: (ProbedLayer & { readonly layerId: number })[] = [];
@@ -86,11 +87,13 @@ export function bindProbe(
         if (layer !== undefined) watch?.(layer, inputs[layer]!);
         forward();
       }
-      context.loss.run();
+      loss.run();
       context.backward(update.watch);
       update.publish();
       update.measure();
-      return losses.subarray(0, step.countSamples).reduce((a, b) => a + b, 0) / step.countSamples;
+      const all = [loss.losses, ...loss.headLosses];
+      const sums = all.map((one) => one.subarray(0, step.countSamples).reduce((a, b) => a + b, 0));
+      return sums.reduce((a, b) => a + b) / step.countSamples;
     },
   };
 }

@@ -5,6 +5,7 @@ import { labelsOf } from '../data/task.ts';
 import type { DiagnosticsSummary } from '../observe/diagnostics.ts';
 import { learningRateAt } from '../optim/learningRate.ts';
 import type { BestEpoch, MonitorName, ValidationSplit } from '../optim/monitor.ts';
+import { headLossesOf } from '../plan/heads.ts';
 import { knowsRight } from '../plan/lossPlan.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import type { EpochState } from '../reduce/epochSums.ts';
@@ -62,6 +63,10 @@ export interface Progress {
   /** Mean over the epoch's samples so far; NaN before the first step. Where samples have weights,
    * the loss of a step is their weighted mean, and this is the mean over steps by their samples. */
   readonly loss: number;
+  /** Of each head of the model, by its name, likewise. */
+  readonly headLosses: Readonly<Record<string, number>>;
+  /** What is minimized: the loss, and that of each head times its weight. */
+  readonly totalLoss: number;
   /** Share of the epoch's samples so far that were right, of those whose weight is not 0; of masks
    * the share of pixels, without those that are ignored. NaN for losses that know no right and
    * wrong. A sample with several labels is right where all outputs
@@ -106,7 +111,7 @@ export interface FitPosition {
 /** The progress at a position. */
 export function progressOf(kind: Progress['kind'], plan: RunPlan, at: FitPosition): Progress {
   const { first, epochs, scheduleSteps, baseLr } = at;
-  const { steps: step, loss, correct, count, leftOut } = at.state;
+  const { steps: step, loss, correct, count, leftOut, furtherLosses } = at.state;
   const totalSteps = epochs * plan.stepsPerEpoch;
   const { schedule, data } = plan.config;
   const labels = labelsOf(data.task);
@@ -121,6 +126,7 @@ export function progressOf(kind: Progress['kind'], plan: RunPlan, at: FitPositio
     totalSteps,
     samples: count,
     loss: loss / count,
+    ...headLossesOf(plan.config, furtherLosses, { loss: loss / count, count }),
     accuracy: knowsRight(plan.config) ? correct / (count * labels - leftOut) : Number.NaN,
     learningRate: step === 0 ? Number.NaN : learningRateAt(schedule, baseLr, step - 1, run),
     imagesPerSecond: (samplesUntil(plan, step) - samplesUntil(plan, first)) / seconds,

@@ -7,6 +7,7 @@ import { packageVersion } from '../base/version.ts';
 import {
   type Checkpoint,
   type CheckpointHead,
+  savedLosses,
   typeOf,
   type WrittenBy,
 } from '../checkpoint/checkpoint.ts';
@@ -21,7 +22,6 @@ import type { NormRequest } from '../nn/convert/normRequest.ts';
 import { isLocal } from '../nn/graph/cut.ts';
 import { buildGraph } from '../nn/graph/graph.ts';
 import { parseModel } from '../nn/models/parse.ts';
-import { parseLoss } from '../nn/specs/losses.ts';
 import { lossModulesOf } from '../nn/specs/lossModules.ts';
 import { type AllowModules, loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../nn/specs/spec.ts';
@@ -31,6 +31,7 @@ import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
 import { checkRunConfig, dataPlanOf, type RunConfig, trainCounts } from '../plan/config.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../plan/evalCorrection.ts';
+import { outputLosses } from '../plan/heads.ts';
 import { checkTargets } from '../plan/lossFit.ts';
 import { checkOnNonFinite, type OnNonFinite } from '../plan/onNonFinite.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
@@ -78,7 +79,7 @@ export async function resumeConfig(
   share?: CoreShare,
 ): Promise<{ readonly config: RunConfig; readonly data: DatasetDescription }> {
   const model = parseModel(saved.model, `the model of ${what}`);
-  const modules = [...customModulesOf(model), ...lossModulesOf(parseLoss(saved.run.loss))];
+  const modules = [...customModulesOf(model), ...lossModulesOf(savedLosses(saved.run))];
   await loadModules(modules, options.allowModules);
   const dataset = checkDataset(options.data);
   const data = describeDataset(dataset);
@@ -109,7 +110,7 @@ export async function resumeConfig(
     onNonFinite: checkOnNonFinite(options.onNonFinite),
   };
   checkRunConfig(config);
-  checkTargets(config.loss, dataset);
+  for (const { loss } of outputLosses(config)) checkTargets(loss, dataset);
   return { config, data };
 }
 
@@ -140,14 +141,14 @@ export function configOf(
   workers: number,
 ): RunConfig {
   const { name: _name, checksum: _checksum, contentHash: _hash, ...data } = saved.data;
-  const { averaging, ...run } = saved.run;
+  const { averaging, loss: _loss, heads: _heads, ...run } = saved.run;
   return {
     ...run,
+    ...savedLosses(saved.run),
     // Files from before there were grains have one for each replica.
     grains: run.grains ?? run.replicas,
     model,
     data: { ...data, ...trainCounts(data.countTrain, run.validationSplit) },
-    loss: parseLoss(run.loss),
     optimizer: parseOptimizer(run.optimizer),
     schedule: parseSchedule(run.schedule),
     ...(averaging !== undefined && { averaging: parseAveraging(averaging) }),
@@ -174,7 +175,7 @@ export function checkpointOf(run: {
   const { workers: _workers, timeoutMs: _timeoutMs, diagnosticsEvery: _every, ...config } = whole;
   const { model, data: _data, evalCorrection: _evalCorrection, profile: _on, ...kept } = config;
   const { onNonFinite: _onNonFinite, place: _place, elastic: _elastic, ...bits } = kept;
-  const { averaging, ...rest } = bits;
+  const { averaging, heads, ...rest } = bits;
   return {
     runId: run.runId,
     writtenBy: writerOf(config.mode),
@@ -183,6 +184,7 @@ export function checkpointOf(run: {
     run: {
       ...rest,
       loss: { ...rest.loss },
+      ...(heads && { heads: heads.map((head) => ({ ...head, loss: { ...head.loss } })) }),
       optimizer: { ...rest.optimizer },
       schedule: { ...rest.schedule },
       ...(averaging !== undefined && { averaging: { ...averaging } }),
@@ -233,5 +235,19 @@ export function checkTensors(
     given: `${saved.tensors.length} tensors`,
     allowed: `${tensors.length}, as the model says`,
     hint: 'a checkpoint of this model',
+  });
+}
+
+/** Throws a {@link UsageError} unless the checkpoint has as many sums of the epoch as the run. */
+export function checkSums(
+  what: string,
+  { length }: Float64Array,
+  { counters: { epochSums } }: Pick<CheckpointHead, 'counters'>,
+): void {
+  if (epochSums.length === length) return;
+  throw new UsageError({
+    what: `${what}, epochSums`,
+    given: `${epochSums.length} numbers`,
+    allowed: `${length}, as its heads say`,
   });
 }

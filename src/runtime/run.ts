@@ -7,8 +7,8 @@ import { sizeOf } from '../base/shape.ts';
 import type { CarriedTensor } from '../checkpoint/convertState.ts';
 import { hashWeights, namedWeights, type StateTensor } from '../checkpoint/state.ts';
 import { storedInputs } from '../data/shift.ts';
-import { toDataUnits } from '../data/targets.ts';
 import type { Layout } from '../memory/layout.ts';
+import { MAIN_OUTPUT } from '../nn/specs/spec.ts';
 import { type Diagnostics, summarizeDiagnostics } from '../observe/diagnostics.ts';
 import type { GradientNorms } from '../observe/gradientNorms.ts';
 import type { MetricName } from '../observe/metric.ts';
@@ -45,7 +45,7 @@ import { Monitoring } from './monitoring.ts';
 import { isOfPeer } from './network.ts';
 import { Occupation } from './occupation.ts';
 import { type PreciseOptions, type PreciseResult, preciseResult } from './preciseNorm.ts';
-import { countInputs, type Inputs, Predictions } from './predict.ts';
+import { countInputs, type Inputs, namedOutputs, Predictions } from './predict.ts';
 import type { FitOptions, Progress } from './progress.ts';
 import { checkpointOf } from './resume.ts';
 import { lengthNotices, runLength } from './runLength.ts';
@@ -305,13 +305,15 @@ export class Run implements RunningTrainer {
   }
 
   async predict(inputs: Inputs): Promise<Float32Array> {
-    const { data } = this.config;
-    countInputs('predict', this.config, inputs);
-    return toDataUnits(data.task, await this.outputs(storedInputs(data, inputs)));
+    return (await this.predictAll(inputs))[MAIN_OUTPUT]!;
   }
 
-  /** Outputs for inputs as the arena holds them, in units of the loss. */
-  private async outputs(inputs: Uint8Array | Float32Array): Promise<Float32Array> {
+  async predictAll(inputs: Inputs) {
+    countInputs('predict', this.config, inputs);
+    return namedOutputs(this.config, await this.outputs(storedInputs(this.config.data, inputs)));
+  }
+
+  private async outputs(inputs: Uint8Array | Float32Array) {
     const { plan } = this;
     const count = inputs.length / sizeOf(plan.config.data.inputShape);
     checkInference('predict', plan, count);

@@ -4,6 +4,7 @@
 import { InvariantError } from '../base/errors.ts';
 import { hashState, type StateTensor } from '../checkpoint/state.ts';
 import { viewOf } from '../memory/arena.ts';
+import type { Region } from '../memory/layout.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { grainStart } from '../reduce/grains.ts';
 import type { Trained } from '../train/step.ts';
@@ -16,15 +17,28 @@ interface Shared {
   readonly network: Network | undefined;
 }
 
-/** Shares the rows of `count` samples of a region from row `first`, which ran in global batches. */
+/** Shares the rows of `count` samples from row `first`, which ran in global batches: their losses
+ * and hits, or their outputs, those of heads, too. */
 export async function shareSamples(
-  { plan, memory, network }: Shared,
+  shared: Shared,
   name: 'evaluated' | 'outputs',
   count: number,
   first = 0,
 ): Promise<void> {
+  const { evaluated, headLosses, outputs, headOutputs } = shared.plan.regions.inference;
+  const regions = name === 'outputs' ? [outputs, ...headOutputs] : [evaluated, headLosses];
+  for (const region of regions) {
+    if (region !== undefined) await shareRows(shared, region, count, first);
+  }
+}
+
+async function shareRows(
+  { plan, memory, network }: Shared,
+  region: Region<'f64'> | Region<'f32'>,
+  count: number,
+  first: number,
+): Promise<void> {
   if (network === undefined) return;
-  const region = plan.regions.inference[name];
   const rowLength = region.shape[1]!;
   const values = viewOf(memory, region).subarray(first * rowLength);
   const own = rowsOf(plan, network.process, count).map(({ lo, hi }) =>

@@ -26,7 +26,7 @@ import { bestTensorsOf } from './monitoring.ts';
 import { failingForAll, failingTogether, type Network, processNames } from './network.ts';
 import { giveNotice, type NoticeSubject, noticesOf } from './notices.ts';
 import { checkStart } from './planStart.ts';
-import { checkTensors, type ResumeOptions, resumeConfig } from './resume.ts';
+import { checkSums, checkTensors, type ResumeOptions, resumeConfig } from './resume.ts';
 import { Run } from './run.ts';
 import { fixedTeam, openWorkers, startWorkers, type Team, type TeamSetup } from './team.ts';
 import { resolveOptions, type TrainerOptions } from './trainerOptions.ts';
@@ -46,7 +46,9 @@ async function startHere(
   given: TrainerOptions,
 ): Promise<RunningTrainer> {
   const options = parseTrainerOptions(given);
-  const modules = [...customModulesOf(options.model), ...lossModulesOf(options.loss)];
+  const { loss, heads = {} } = options;
+  const losses = { ...(loss && { loss }), heads: Object.values(heads) };
+  const modules = [...customModulesOf(options.model), ...lossModulesOf(losses)];
   await loadModules(modules, options.allowModules);
   const config = resolveOptions(options, network);
   const { weights: source, strictWeights = true } = options;
@@ -195,6 +197,7 @@ async function startPlanned(
     const { what, saved } = resumed;
     const all = [...tensors, ...(bestWeights ?? [])];
     checkTensors(what, all, saved.head);
+    checkSums(what, epochSums, saved.head);
     await saved.readInto(all.map(({ values }) => values));
     epochSums.set(saved.head.counters.epochSums);
   }

@@ -32,7 +32,7 @@ export type TrainApi = TrainWorker;
 export function serveTraining(task: GangTask<TrainData>): Promise<number> {
   return serveControl<TrainData, TrainApi>(task, async ({ data, rank }) => {
     const { config, memory, module, network } = data;
-    await loadModules([...customModulesOf(config.model), ...lossModulesOf(config.loss)], true);
+    await loadModules([...customModulesOf(config.model), ...lossModulesOf(config)], true);
     const transports = network === undefined || rank !== 0 ? [] : openTransports(network.transport);
     const links = transports.map((transport) => {
       const timeoutMs = LINK_PATIENCE * config.timeoutMs;

@@ -25,6 +25,7 @@ import { constant, type ScheduleSpec } from '../optim/schedule.ts';
 import { checkRunConfig, dataPlanOf, MAX_GRAINS, type RunConfig } from '../plan/config.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../plan/evalCorrection.ts';
 import { smallestBatch } from '../plan/feasible.ts';
+import { type HeadOptions, headLosses, outputLosses } from '../plan/heads.ts';
 import { checkTargets } from '../plan/lossFit.ts';
 import { checkOnNonFinite, type OnNonFinite } from '../plan/onNonFinite.ts';
 import type { ParameterGroup } from '../plan/parameterGroups.ts';
@@ -47,6 +48,11 @@ export interface TrainerOptions {
   /** Default: cross-entropy for classes, mean squared error for numbers. The loss of a step is the
    * mean over its global batch, with weights sum(w l) / sum(w). */
   readonly loss?: LossSpec;
+  /** How the heads of the model are trained, by their names: each needs an entry. They have the
+   * targets of the sample, as the main output has. What is minimized is the main loss plus that of
+   * each head times its weight; `loss`, accuracy, metrics and what is monitored are of the main
+   * output. */
+  readonly heads?: Readonly<Record<string, HeadOptions>>;
   /** Simulated devices. They decide what is computed where something is local to them: the
    * statistics of a local batch norm, or of one that k replicas share; with all others the weights
    * are the same, bit for bit, for any number. Default 8. */
@@ -179,11 +185,14 @@ export function resolveOptions(
   const converted =
     norm === undefined ? options.model : convertNorm(options.model, { ...run, ...norm });
   const { model, freeze } = frozenParts(converted, options);
+  const loss = options.loss ?? (isClass ? crossEntropy() : meanSquaredError());
+  const heads = headLosses({ model, loss }, options.heads ?? {});
   const cut = { model, inputShape: data.inputShape, globalBatch, replicas, grains };
   const config: RunConfig = {
     model,
     data: plan,
-    loss: options.loss ?? (isClass ? crossEntropy() : meanSquaredError()),
+    loss,
+    ...(heads.length > 0 && { heads }),
     optimizer: scaled(options, globalBatch),
     schedule: options.schedule ?? constant(),
     ...(options.averaging !== undefined && { averaging: options.averaging }),
@@ -213,7 +222,7 @@ export function resolveOptions(
     onNonFinite: checkOnNonFinite(options.onNonFinite),
   };
   checkRunConfig(config);
-  checkTargets(config.loss, data);
+  for (const output of outputLosses(config)) checkTargets(output.loss, data);
   return config;
 }
 

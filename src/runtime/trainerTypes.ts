@@ -13,7 +13,7 @@ import type { SplitName } from '../train/context.ts';
 import type { EvaluateOptions, Evaluation, UseAverageOptions } from './evaluation.ts';
 import type { ExportOptions, InferenceExport } from './exportInference.ts';
 import type { PreciseOptions, PreciseResult } from './preciseNorm.ts';
-import type { Inputs } from './predict.ts';
+import type { Inputs, NamedOutputs } from './predict.ts';
 import type { FitOptions, Progress } from './progress.ts';
 import type { SaveOptions } from './saving.ts';
 
@@ -77,6 +77,8 @@ export interface RunningTrainer {
    * queue, after a running evaluate or save, too, and go through together where they fit in one
    * global batch; while a fit runs they are refused. Leave the inputs as they are until then. */
   predict(inputs: Inputs): Promise<Float32Array>;
+  /** As {@link predict}, of all outputs of the model by their names: `main`, and its heads. */
+  predictAll(inputs: Inputs): Promise<NamedOutputs>;
   /** Replaces running statistics by those of the population over training batches, with the weights
    * as they are (PreciseBN, Wu and Johnson 2021): the same bits for any number of workers. */
   preciseBatchNorm(options: PreciseOptions): Promise<PreciseResult>;

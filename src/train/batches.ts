@@ -33,7 +33,7 @@ export function bindBatches(context: WorkerContext): Batches {
   let batchFrom = 0;
   const sampleAt = (position: number): number => order[batchFrom + position]!;
   const mixing = bindMixing(context, loader, sampleAt);
-  const weigh = bindStepWeights(context, sampleAt, mixing);
+  const weighs = bindStepWeights(context, sampleAt, mixing);
 
   const loadSlot = (slot: number): void => {
     const position = step.firstSample + slot;
@@ -61,7 +61,7 @@ export function bindBatches(context: WorkerContext): Batches {
       fillGrains(step, plan.grains.cut, size, worker.grains);
       batchFrom = inEpoch * config.globalBatch;
       for (let slot = 0; slot < step.countSamples; slot++) loadSlot(slot);
-      weigh?.();
+      for (let i = 0; i < weighs.length; i++) weighs[i]!();
     },
     sampleIn: (slot) => sampleAt(step.firstSample + slot),
   };

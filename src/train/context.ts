@@ -1,7 +1,6 @@
 // What one worker's passes share: its plan, its place in the group, the model bound to its
 // addresses, views of the regions that it reads and writes, and the two passes over the model.
 
-import { sizeOf } from '../base/shape.ts';
 import { createInputLoader, type InputLoader } from '../data/inputs.ts';
 import { labelsOf, targetSize } from '../data/task.ts';
 import { instantiateKernels } from '../kernels/binaries.ts';
@@ -9,8 +8,6 @@ import type { KernelExports } from '../kernels/exports.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { Region } from '../memory/layout.ts';
 import type { StepState } from '../nn/layers/layer.ts';
-import type { BoundLoss } from '../nn/layers/loss.ts';
-import { bindLoss, lossKindOf } from '../nn/layers/lossKinds.ts';
 import { bindProfiler, type Profiler } from '../observe/profile.ts';
 import type { RunConfig } from '../plan/config.ts';
 import { ignoredLabel } from '../plan/lossPlan.ts';
@@ -21,6 +18,7 @@ import type { WorkerPlan } from '../plan/workerPlan.ts';
 import { attachMember, type Member } from '../sync/group.ts';
 import type { Link } from '../sync/link.ts';
 import { type ControlWords, progressWords } from '../sync/words.ts';
+import { bindLosses, type WorkerLosses } from './losses.ts';
 import { bindProgram, type Program } from './program.ts';
 
 /** Which samples of the dataset; `validation` are those of `validationSplit`. */
@@ -45,12 +43,9 @@ export interface WorkerContext {
   readonly member: Member;
   readonly step: StepState;
   readonly program: Program;
-  readonly loss: BoundLoss;
+  readonly loss: WorkerLosses;
   /** Undefined where the run has no profile. */
   readonly profiler: Profiler | undefined;
-  /** Losses and hits of this worker's samples, which the loss writes. */
-  readonly losses: Float64Array;
-  readonly correct: Int32Array;
   /** Whether the sample in a slot counts: not where its weight is 0. */
   countsIn(slot: number): boolean;
   /** How many labels of the sample in a slot are left out of the accuracy. */
@@ -91,9 +86,9 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
   const program = profiler?.watchProgram(bound) ?? bound;
   const { operations } = program;
   const { regions } = worker;
-  const weights = regions.loss.weights && viewOf(memory, regions.loss.weights);
+  const [main] = regions.losses;
+  const weights = main!.weights && viewOf(memory, main!.weights);
   const countsIn = (slot: number): boolean => weights === undefined || weights[slot] !== 0;
-  const loss = bindWorkerLoss({ plan, worker, kernels, memory, step, program });
   return {
     plan,
     worker,
@@ -104,10 +99,8 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
     member,
     step,
     program,
-    loss,
+    loss: bindLosses({ plan, worker, kernels, memory, step, program }),
     profiler,
-    losses: viewOf(memory, regions.losses),
-    correct: viewOf(memory, regions.correct),
     countsIn,
     leftOutOf: bindLeftOut(plan.config, viewOf(memory, regions.targets), countsIn),
     forward() {
@@ -145,41 +138,6 @@ function bindLeftOut(
     for (let i = slot * labels; i < (slot + 1) * labels; i++) if (targets[i] === ignored) count++;
     return count;
   };
-}
-
-/** Binds the loss to where a worker has outputs, targets and weights. */
-function bindWorkerLoss({
-  plan,
-  worker,
-  kernels,
-  memory,
-  step,
-  program: { output },
-}: Pick<WorkerContext, 'plan' | 'worker' | 'kernels' | 'memory' | 'step' | 'program'>): BoundLoss {
-  const { loss: spec, data } = plan.config;
-  const { targets, loss, losses, correct } = worker.regions;
-  const { outputWeights } = loss;
-  if (outputWeights !== undefined) {
-    viewOf(memory, outputWeights).set(lossKindOf(spec).outputWeights!(spec)!);
-  }
-  const hasClasses = data.task.kind !== 'regression';
-  const numbers = hasClasses ? loss.shares : targets;
-  return bindLoss(spec, {
-    kernels,
-    memory,
-    step,
-    capacity: worker.size.capacity,
-    outputLength: sizeOf(output.shape),
-    positions: labelsOf(data.task),
-    outputPtr: output.ptr,
-    outputGradPtr: output.gradPtr,
-    labelsPtr: hasClasses ? targets.offsetBytes : 0,
-    numbersPtr: numbers?.offsetBytes ?? 0,
-    weightsPtr: loss.weights?.offsetBytes ?? 0,
-    outputWeightsPtr: outputWeights?.offsetBytes ?? 0,
-    lossesPtr: losses.offsetBytes,
-    correctPtr: correct.offsetBytes,
-  });
 }
 
 /** A loader of the inputs in this region. */

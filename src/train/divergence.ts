@@ -97,7 +97,7 @@ interface PassSearch {
 }
 
 function bindPassSearch(context: WorkerContext, looks: Looks): PassSearch {
-  const { plan, step, program, member, losses } = context;
+  const { plan, step, program, member, loss } = context;
   const { operations } = program;
   const count = operations.length;
   const pathOf = (layerId: number): string => plan.graph.operations[layerId]!.path;
@@ -115,10 +115,10 @@ function bindPassSearch(context: WorkerContext, looks: Looks): PassSearch {
       return found;
     },
     loss() {
-      context.loss.run();
-      const areFinite = losses
-        .subarray(0, step.countSamples)
-        .every((value) => Number.isFinite(value));
+      loss.run();
+      const areFinite = [loss.losses, ...loss.headLosses].every((losses) =>
+        losses.subarray(0, step.countSamples).every((value) => Number.isFinite(value)),
+      );
       return areFinite ? undefined : { order: 1 + count, what: 'loss' };
     },
     backward() {

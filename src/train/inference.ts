@@ -4,6 +4,7 @@
 import { sizeOf } from '../base/shape.ts';
 import type { InputLoader } from '../data/inputs.ts';
 import { viewOf } from '../memory/arena.ts';
+import { endsOf } from '../nn/graph/graph.ts';
 import { takesInEvaluation } from '../plan/feasible.ts';
 import { type RunPlan, reductionName, reductionsOf } from '../plan/plan.ts';
 import type { SplitRegions } from '../plan/regions.ts';
@@ -24,13 +25,14 @@ export interface Inference {
 
 /** Binds evaluation and prediction. */
 export function bindInference(context: WorkerContext): Inference {
-  const { plan, worker, memory, member, step, program, loss, losses, correct, countsIn } = context;
+  const { plan, worker, memory, member, step, program, loss, countsIn } = context;
+  const { losses, correct, headLosses } = loss;
   const { config, regions } = plan;
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
-  const outputLength = sizeOf(program.output.shape);
-  const outputs = new Float32Array(memory.buffer);
-  const evaluated = viewOf(memory, regions.inference.evaluated);
-  const predicted = viewOf(memory, regions.inference.outputs);
+  const { inference } = regions;
+  const evaluated = viewOf(memory, inference.evaluated);
+  const evaluatedHeads = inference.headLosses && viewOf(memory, inference.headLosses);
+  const keepOutputs = bindOutputs(context);
   const { countTrain, countTest, countValidation = 0 } = config.data;
   const bindSplit = (count: number, split: SplitRegions) => ({
     count,
@@ -73,13 +75,6 @@ export function bindInference(context: WorkerContext): Inference {
     step.training = true;
   };
 
-  /** Writes the outputs of a batch, row `first` of `predict.outputs` being the first one's. */
-  const keepOutputs = (first: number): void => {
-    const from = program.output.ptr / 4;
-    const values = outputs.subarray(from, from + step.countSamples * outputLength);
-    predicted.set(values, first * outputLength);
-  };
-
   return {
     evaluate(split, batch) {
       const { count, loader, copyTarget, weights } = splits[split]!;
@@ -87,17 +82,37 @@ export function bindInference(context: WorkerContext): Inference {
         // The loss may take the place of the outputs.
         if (batch !== undefined) keepOutputs(first - batch.lo);
         for (let slot = 0; slot < step.countSamples; slot++) copyTarget(first + slot, slot);
-        weights?.weigh(first);
+        for (const one of weights) one.weigh(first);
         loss.run();
         for (let slot = 0; slot < step.countSamples; slot++) {
           evaluated[(first + slot) * 2] = losses[slot]!;
           evaluated[(first + slot) * 2 + 1] = countsIn(slot) ? correct[slot]! : Number.NaN;
+          for (const [head, ofHead] of headLosses.entries()) {
+            evaluatedHeads![(first + slot) * headLosses.length + head] = ofHead[slot]!;
+          }
         }
       });
     },
     predict(count) {
       inferBatches({ lo: 0, hi: count }, predictLoader, keepOutputs);
     },
+  };
+}
+
+/** Returns what writes all outputs of a batch, row `first` of `predict.outputs` being the first
+ * one's. */
+function bindOutputs({ plan, memory, step, program }: WorkerContext): (first: number) => void {
+  const { outputs, headOutputs } = plan.regions.inference;
+  const floats = new Float32Array(memory.buffer);
+  const ends = endsOf(plan.graph).map((value) => program.tensors[value]!);
+  const kept = [outputs, ...headOutputs].map((region, i) => {
+    const { shape, ptr } = ends[i]!;
+    return { from: ptr / 4, length: sizeOf(shape), to: viewOf(memory, region) };
+  });
+  return (first) => {
+    for (const { from, length, to } of kept) {
+      to.set(floats.subarray(from, from + step.countSamples * length), first * length);
+    }
   };
 }
 

@@ -35,14 +35,14 @@ export function bindMixing(
     left: 0,
     right: 0,
   };
-  const partnerPtr = worker.regions.loss.partner!.offsetBytes;
+  const partnerPtr = worker.regions.mix.partner!.offsetBytes;
   const inputLength = sizeOf(data.inputShape);
   const inputs = new Float32Array(
     memory.buffer,
     program.input.ptr,
     worker.size.capacity * inputLength,
   );
-  const partner = viewOf(memory, worker.regions.loss.partner!);
+  const partner = viewOf(memory, worker.regions.mix.partner!);
   const mixTarget = bindTargetMixing(context);
   const [, width = 1, channels = 1] = data.inputShape;
 
@@ -90,7 +90,7 @@ function bindTargetMixing({
   const { task } = plan.config.data;
   if (task.kind === 'classification') {
     const { classes } = task;
-    const to = viewOf(memory, worker.regions.loss.shares!);
+    const to = viewOf(memory, worker.regions.mix.shares!);
     return (slot, own, other, shares) => {
       const share = shares[0]!;
       const at = slot * classes;

@@ -139,12 +139,14 @@ interface StepSums {
 }
 
 function bindStepSums(context: WorkerContext): StepSums {
-  const { plan, worker, memory, step, losses, correct, leftOutOf } = context;
+  const { plan, worker, memory, step, leftOutOf } = context;
+  const { losses, correct, headLosses } = context.loss;
   const { control } = plan.regions;
   const { grains } = worker;
   const countGrains = grains.hi - grains.lo;
   const grainSums = viewOf(memory, control.grainSums);
-  const foldGrains = bindGrainFold(grainSums);
+  const length = GRAIN_SUMS + headLosses.length;
+  const foldGrains = bindGrainFold(grainSums, length);
   const epochSums = viewOf(memory, control.epochSums);
   const published = viewOf(memory, control.epochPublished);
   return {
@@ -160,11 +162,16 @@ function bindStepSums(context: WorkerContext): StepSums {
           correctCount += correct[sample]!;
           leftOut += leftOutOf(sample);
         }
-        const at = (grains.lo + grain) * GRAIN_SUMS;
+        const at = (grains.lo + grain) * length;
         grainSums[at] = lossSum;
         grainSums[at + 1] = correctCount;
         grainSums[at + 2] = leftOut;
         areFinite = areFinite && Number.isFinite(lossSum);
+        for (let head = 0; head < headLosses.length; head++) {
+          const headSum = sumBetween(headLosses[head]!, step.grainStart[grain]!, end);
+          grainSums[at + GRAIN_SUMS + head] = headSum;
+          areFinite = areFinite && Number.isFinite(headSum);
+        }
       }
       return areFinite;
     },
@@ -177,4 +184,10 @@ function bindStepSums(context: WorkerContext): StepSums {
       publishEpoch(published, context.progress, epochSums, steps);
     },
   };
+}
+
+function sumBetween(values: Float64Array, from: number, to: number): number {
+  let sum = 0;
+  for (let i = from; i < to; i++) sum += values[i]!;
+  return sum;
 }

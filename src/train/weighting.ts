@@ -6,7 +6,8 @@
 
 import { labelsOf } from '../data/task.ts';
 import { viewOf } from '../memory/arena.ts';
-import { ignoredLabel, sampleClassWeights } from '../plan/lossPlan.ts';
+import { type HeadLoss, outputLosses } from '../plan/heads.ts';
+import { ignoredLabel, isWeighted, sampleClassWeights } from '../plan/lossPlan.ts';
 import type { SplitRegions } from '../plan/regions.ts';
 import type { WorkerContext } from './context.ts';
 import { type LabelCounter, labelCounterOf, trainLabelCounterOf } from './masks.ts';
@@ -19,21 +20,44 @@ const OTHER = 1;
 const TOTAL = 2;
 const COUNT_NUMBERS = 3;
 
-/** Returns what writes the weights of this worker's samples of the running step, of which
- * `sampleAt` gives that at a position. Undefined where no sample of the run has a weight. */
+/** A loss by which samples have weights, and the array for these. */
+interface Weighted {
+  readonly output: HeadLoss;
+  readonly weights: Float64Array;
+}
+
+/** The losses by which samples have weights: of the main output and the heads. */
+function weightedLosses({ plan, worker, memory }: WorkerContext): readonly Weighted[] {
+  const { data } = plan.config;
+  return outputLosses(plan.config).flatMap((output, i) => {
+    if (!isWeighted({ ...output, data })) return [];
+    return [{ output, weights: viewOf(memory, worker.regions.losses[i]!.weights!) }];
+  });
+}
+
+/** Returns what write the weights of this worker's samples of the running step, of which `sampleAt`
+ * gives that at a position: one for each loss by which samples have weights. */
 export function bindStepWeights(
   context: WorkerContext,
   sampleAt: (position: number) => number,
   mixing: Mixing | undefined,
-): (() => void) | undefined {
-  const { plan, worker, memory, step } = context;
-  const region = worker.regions.loss.weights;
-  if (region === undefined) return undefined;
-  const weights = viewOf(memory, region);
+): readonly (() => void)[] {
+  return weightedLosses(context).map((of) => bindStepWeightsOf(context, of, sampleAt, mixing));
+}
+
+function bindStepWeightsOf(
+  context: WorkerContext,
+  of: Weighted,
+  sampleAt: (position: number) => number,
+  mixing: Mixing | undefined,
+): () => void {
+  const { plan, step } = context;
+  const { output, weights } = of;
   const { train } = plan.regions.data;
   const numbers = new Float64Array(COUNT_NUMBERS);
-  const readWeight = bindSampleWeight(context, train, numbers);
-  const addToTotal = bindTotal(context, train, numbers, trainLabelCounterOf(context));
+  const readWeight = bindSampleWeight(context, output, train, numbers);
+  const counter = trainLabelCounterOf(context);
+  const addToTotal = bindTotal(context, output, train, { numbers, counter });
   return () => {
     numbers[TOTAL] = 0;
     for (let position = 0; position < step.globalCount; position++) {
@@ -51,7 +75,7 @@ export function bindStepWeights(
       const slot = position - step.firstSample;
       if (slot >= 0 && slot < step.countSamples) weights[slot] = numbers[OWN]!;
     }
-    scale(weights, step.countSamples, numbers, step.globalCount);
+    scale(of, step.countSamples, numbers, step.globalCount);
   };
 }
 
@@ -62,20 +86,27 @@ export interface SplitWeights {
   weigh(first: number): void;
 }
 
-/** Binds the weights of a split of `count` samples. Undefined where no sample of the run has a
- * weight. */
+/** Binds the weights of a split of `count` samples, for each loss by which samples have weights. */
 export function bindSplitWeights(
   context: WorkerContext,
   split: SplitRegions,
   count: number,
-): SplitWeights | undefined {
-  const { worker, memory, step } = context;
-  const region = worker.regions.loss.weights;
-  if (region === undefined) return undefined;
-  const weights = viewOf(memory, region);
+): readonly SplitWeights[] {
+  return weightedLosses(context).map((of) => bindSplitWeightsOf(context, of, split, count));
+}
+
+function bindSplitWeightsOf(
+  context: WorkerContext,
+  of: Weighted,
+  split: SplitRegions,
+  count: number,
+): SplitWeights {
+  const { step } = context;
+  const { output, weights } = of;
   const numbers = new Float64Array(COUNT_NUMBERS);
-  const readWeight = bindSampleWeight(context, split, numbers);
-  const addToTotal = bindTotal(context, split, numbers, labelCounterOf(context, split));
+  const readWeight = bindSampleWeight(context, output, split, numbers);
+  const counter = labelCounterOf(context, split);
+  const addToTotal = bindTotal(context, output, split, { numbers, counter });
   // Once for all evaluations: a split stays as it is.
   let isSummed = false;
   const sum = (): void => {
@@ -92,34 +123,35 @@ export function bindSplitWeights(
         readWeight(first + slot, OWN);
         weights[slot] = numbers[OWN]!;
       }
-      scale(weights, step.countSamples, numbers, count);
+      scale(of, step.countSamples, numbers, count);
     },
   };
 }
 
 /** Scales the first `countLocal` weights of `count` samples by count / total, so that the mean over
- * all samples is the weighted one. */
+ * all samples is the weighted one, times the weight of the output. */
 function scale(
-  weights: Float64Array,
+  { weights, output }: Weighted,
   countLocal: number,
   numbers: Float64Array,
   count: number,
 ): void {
   const total = numbers[TOTAL]!;
-  const factor = total > 0 ? count / total : 0;
+  const factor = (total > 0 ? count / total : 0) * output.weight;
   for (let slot = 0; slot < countLocal; slot++) weights[slot] = weights[slot]! * factor;
 }
 
 /** Returns what reads the weight of a sample before it is scaled into a place of `numbers`. */
 function bindSampleWeight(
   { plan, memory }: WorkerContext,
+  output: HeadLoss,
   split: SplitRegions,
   numbers: Float64Array,
 ): (sample: number, into: number) => void {
   const own = split.weights && viewOf(memory, split.weights);
   const isMask = plan.config.data.task.kind === 'segmentation';
   // Of masks pixels are ignored, not samples.
-  const ignored = isMask ? undefined : ignoredLabel(plan.config);
+  const ignored = isMask ? undefined : ignoredLabel(output);
   const targets = viewOf(memory, split.targets);
   return (sample, into) => {
     if (ignored !== undefined && targets[sample] === ignored) numbers[into] = 0;
@@ -132,16 +164,20 @@ function bindSampleWeight(
  * for ignored ones. */
 function bindTotal(
   { plan, memory }: WorkerContext,
+  { loss }: HeadLoss,
   split: SplitRegions,
-  numbers: Float64Array,
-  counter: LabelCounter | undefined,
+  {
+    numbers,
+    counter,
+  }: { readonly numbers: Float64Array; readonly counter: LabelCounter | undefined },
 ): (sample: number, position: number) => void {
-  const weights = sampleClassWeights(plan.config);
+  const { data } = plan.config;
+  const weights = sampleClassWeights({ loss, data });
   const classWeights = weights && Float64Array.from(weights);
   const targets = viewOf(memory, split.targets);
   if (counter !== undefined) {
-    const labels = labelsOf(plan.config.data.task);
-    const ignored = ignoredLabel(plan.config);
+    const labels = labelsOf(data.task);
+    const ignored = ignoredLabel({ loss });
     return (sample, position) => {
       if (numbers[OWN] === 0) return;
       const counts = counter(sample, position);

@@ -3,7 +3,9 @@ import { Flags, type RawFlags } from '../../src/cli/settings/flags.ts';
 import { checkAgreement } from '../../src/cli/settings/resumeSettings.ts';
 import { describeDataset } from '../../src/data/identity.ts';
 import { synthetic } from '../../src/data/synthetic.ts';
+import { graph } from '../../src/nn/models/graphBuilder.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
+import { crossEntropy } from '../../src/nn/specs/losses.ts';
 import { checkpointOf } from '../../src/runtime/resume.ts';
 import { resolve } from '../support/resolve.ts';
 
@@ -134,6 +136,27 @@ describe('a flag that says something else is refused with both values:', () => {
     [{ zeroInitResidual: true }, /^--zero-init-residual with .*got true, .*has, false\./],
   ])('%j', async (raw, message) => {
     await expect(resume(begun, raw)).rejects.toThrow(message);
+  });
+});
+
+describe('a checkpoint of a model with heads', () => {
+  it('can be gone on from with the same weights of heads, or without a word of them', async () => {
+    const vectors = synthetic({ train: 8, test: 4, shape: [6] });
+    const model = graph((x) => ({ main: x.apply(linear(6, 10)), aux: x.apply(linear(6, 10)) }));
+    const config = {
+      ...(await resolve({ lr: '0.05' }, data)),
+      model,
+      heads: [{ name: 'aux', loss: crossEntropy(), weight: 0.4 }],
+    };
+    const counters = { runId: 'a run', epochSums: new Float64Array(5), step: 0, epochs: 1 };
+    const description = describeDataset(vectors);
+    const saved = checkpointOf({ config, data: description, tensors: [], ...counters });
+    const agreement = (raw: RawFlags) =>
+      checkAgreement(new Flags(raw), { path: 'run.ckpt', saved, isRestart: false }, vectors);
+    await expect(agreement({ lr: '0.05' })).resolves.toBeUndefined();
+    await expect(agreement({ heads: 'aux=0.4' })).resolves.toBeUndefined();
+    await expect(agreement({ heads: 'aux=0.5' })).rejects.toThrow(/^--heads with .*"weight":0\.5/);
+    await expect(agreement({ heads: 'aux=0' })).rejects.toThrow(/^--heads: got "aux=0"/);
   });
 });
 

@@ -1,11 +1,19 @@
 import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
 import { foldBatchNorm } from '../../src/checkpoint/foldNorm.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { fuseGraph } from '../../src/nn/graph/fuse.ts';
 import { buildGraph } from '../../src/nn/graph/graph.ts';
 import { layersSideBySide } from '../../src/nn/graph/sideBySide.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
-import { add, concat, type GraphValue, graph, multiply } from '../../src/nn/models/graphBuilder.ts';
+import {
+  add,
+  concat,
+  type GraphValue,
+  graph,
+  multiply,
+  split,
+} from '../../src/nn/models/graphBuilder.ts';
 import { parseModel } from '../../src/nn/models/parse.ts';
 import { relu, tanh } from '../../src/nn/specs/activations.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
@@ -70,6 +78,12 @@ const specs: Readonly<Record<string, LayerSpec>> = {
     return x.apply('a', inner).apply(inner);
   }),
 };
+/** Without a plain loop: those of its layers are with their kernels. */
+const divided = graph((x) => {
+  const [image, facts] = split(x, [[4, 4, 2], [28]]);
+  const seen = image.apply(conv(2, 3), tanh(), flatten(), linear(48, 5));
+  return concat([seen, facts]).apply(linear(33, 4));
+});
 const CASES: readonly ProofCase[] = Object.entries(specs).map(([name, spec]) => ({
   name,
   spec,
@@ -79,10 +93,23 @@ const CASES: readonly ProofCase[] = Object.entries(specs).map(([name, spec]) => 
 describe('a graph', () => {
   const tolerance = { activations: 8e-6, weights: 8e-6, wide: 8e-6 };
   describeReference(CASES, tolerance);
-  describeDifferences(CASES);
+  describeDifferences([
+    ...CASES,
+    { name: 'two parts of the input', spec: divided, inputShape: INPUT },
+  ]);
 
   it.each(CASES.map(({ name, spec }) => [name, spec] as const))('of %s is data', (_name, spec) => {
     expect(parseModel(JSON.parse(JSON.stringify(spec)))).toEqual(spec);
+  });
+
+  it('splits a value in parts that make up all of it', () => {
+    const spec = graph((x) => concat(split(x, [[2], [3, 1], [4]]).map((y) => y.apply(flatten()))));
+    expect(buildGraph(spec, [3, 3, 1]).shapes.at(-1)).toEqual([9]);
+    expect(() => buildGraph(spec, [10])).toThrow('0.reshape');
+    const parts = (shapes: unknown) => () => graph((x) => split(x, shapes as [number[]])[0]);
+    for (const shapes of [[[2]], [[2], []], [[2], [0]], 4]) {
+      expect(parts(shapes)).toThrow(UsageError);
+    }
   });
 
   it('names its layers by their nodes', () => {

@@ -19,6 +19,7 @@ const read = (path: string): string => readFileSync(`${root}${path}`, 'utf8');
 
 const node = (layer: unknown, from: readonly string[], name = 'a') => ({ name, layer, from });
 const graphOf = (...nodes: readonly object[]) => ({ kind: 'graph', nodes, output: 'a' });
+const withHeads = (heads: object) => ({ ...graphOf(node(relu(), ['input'])), heads });
 const inSequence = (layer: unknown) => ({ kind: 'sequential', layers: [{ kind: 'relu' }, layer] });
 
 describe('the JSON schema of models', () => {
@@ -81,6 +82,13 @@ describe('the JSON schema of models', () => {
     expect(schemaErrors(graph((x) => x.apply(inner)))).toEqual([]);
   });
 
+  it('takes heads', () => {
+    const model = graph((x) => ({ main: x, aux: x.apply('a', relu()), deep_2: x }));
+    expect(model).toMatchObject({ output: 'input', heads: { aux: 'a', deep_2: 'input' } });
+    expect(schemaErrors(model)).toEqual([]);
+    expect(parseModel(shortSpec(model))).toEqual(model);
+  });
+
   it.each<[string, unknown, string]>([
     ['no object', 'relu', ' must be object'],
     ['no kind', { layers: [] }, " must have required property 'kind'"],
@@ -123,6 +131,10 @@ describe('the JSON schema of models', () => {
       '/nodes/0/layer must NOT have additional properties',
     ],
     ['a node that is a list', graphOf([]), '/nodes/0 must be object'],
+    ['a head called main', withHeads({ main: 'a' }), '/heads property name must be valid'],
+    ['a head called by a number', withHeads({ 1: 'a' }), '/heads property name must be valid'],
+    ['no heads', withHeads({}), '/heads must NOT have fewer than 1 properties'],
+    ['a head that is a layer', withHeads({ aux: relu() }), '/heads/aux must be string'],
   ])('refuses %s, as the parser does', (_, model, error) => {
     expect(schemaErrors(model).join('\n')).toContain(error);
     expect(() => parseModel(model)).toThrow();

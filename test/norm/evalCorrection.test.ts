@@ -43,7 +43,7 @@ function outputsWith(evalCorrection: EvalCorrection | undefined): Float32Array {
     ['0.batchNorm.runningMean', { shape, values: Float64Array.from(mean) }],
     ['0.batchNorm.runningVar', { shape, values: Float64Array.from(variance) }],
   ] as readonly [string, { shape: number[]; values: Values }][]);
-  return runAlone(config, weights).predict(Float32Array.from(x));
+  return runAlone(config, weights).predict(Float32Array.from(x))[0]!;
 }
 
 function asFloats({ train }: ReturnType<typeof synthetic>) {

@@ -173,6 +173,7 @@ const NOT_BUILDERS = [
   'convertNorm',
   'directConvolutions',
   'multiply',
+  'split',
   'parseModel',
 ];
 

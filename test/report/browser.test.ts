@@ -52,8 +52,12 @@ function longRun(points: number): RunHistory {
     };
     const loss = 2 + Math.sin(step) / step;
     const rate = { learningRate: 0.1, seconds: step, diagnostics: undefined };
+    const losses = { loss, headLosses: {}, totalLoss: loss };
     const none = { validation: undefined, best: undefined, stopsEarly: false };
-    history.addProgress({ kind: 'progress', ...at, ...rate, ...none, loss, accuracy: 0.5 }, step);
+    history.addProgress(
+      { kind: 'progress', ...at, ...rate, ...none, ...losses, accuracy: 0.5 },
+      step,
+    );
     if (step % 50 !== 0) continue;
     const worst = { replica: 0, meanShift: 1 / step, varianceFactor: 1 + 1 / step };
     const rest = { conditioning: 1, deadShare: 0, nonFinite: 0 };

@@ -22,6 +22,8 @@ function progress(step: number, loss: number, more: Partial<Progress> = {}): Pro
     // Epochs of 100 samples in four steps.
     samples: Math.min(100, (((step - 1) % 4) + 1) * 30),
     loss,
+    headLosses: {},
+    totalLoss: loss,
     accuracy: loss / 10,
     learningRate: 0.1 / (step + 1),
     imagesPerSecond: 100,
@@ -69,6 +71,8 @@ describe('the curves of a run', () => {
     for (const epoch of [1, 2]) {
       const validation = {
         loss: epoch / 2,
+        headLosses: {},
+        totalLoss: epoch / 2,
         accuracy: 1 / epoch,
         meanIou: epoch / 8,
         count: 9,

@@ -63,7 +63,7 @@ describe('exportInference', () => {
       expect(after.accuracy).toBe(before.accuracy);
       expect(after.loss).toBeCloseTo(before.loss, 5);
       const inputs = data.test.inputs.slice(0, 5 * 64);
-      const alone = runAlone(folded.config, found.weights).predict(inputs);
+      const [alone] = runAlone(folded.config, found.weights).predict(inputs);
       expect(alone).toEqual(await folded.predict(inputs));
       await folded.close();
     });

@@ -115,7 +115,7 @@ describe('the queue', () => {
     const outputs = await Promise.all(counts.map((count) => queue.add(rows(0, count), count)));
     for (const [i, count] of counts.entries()) {
       const firsts = Array.from({ length: count }, (_, row) => inputs[row * VALUES]!);
-      expect([...outputs[i]!]).toEqual(firsts.flatMap((value) => Array(OUTPUTS).fill(value)));
+      expect([...outputs[i]![0]!]).toEqual(firsts.flatMap((value) => Array(OUTPUTS).fill(value)));
     }
     expect(ran).toEqual(sizes);
     expect(isBusy).toBe(false);

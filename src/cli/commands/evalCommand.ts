@@ -7,7 +7,7 @@ import type { MetricName } from '../../observe/metric.ts';
 import { checkMetrics } from '../../observe/metrics.ts';
 import type { EvalCorrection } from '../../plan/evalCorrection.ts';
 import { Trainer } from '../../runtime/trainer.ts';
-import { known, meanIouAs } from '../output/events.ts';
+import { headsAs, known, meanIouAs } from '../output/events.ts';
 import { metricRows, metricTables, showPercent } from '../output/metricTables.ts';
 import { screen, warn } from '../output/screen.ts';
 import { printRows, printTable } from '../output/tables.ts';
@@ -55,6 +55,7 @@ export async function runEval(flags: Flags): Promise<number> {
       const result = {
         testAccuracy: known(accuracy),
         testLoss: known(loss),
+        ...headsAs(evaluation),
         ...iou,
         count,
         seconds,
@@ -66,6 +67,10 @@ export async function runEval(flags: Flags): Promise<number> {
         { result: 'test accuracy', value: paint('green', showPercent(accuracy)) },
         ...(Number.isNaN(meanIou) ? [] : [{ result: 'test mIoU', value: showPercent(meanIou) }]),
         { result: 'test loss', value: loss.toFixed(4) },
+        ...Object.entries(evaluation.headLosses).map(([name, value]) => ({
+          result: `test loss of ${name}`,
+          value: value.toFixed(4),
+        })),
         { result: 'samples', value: `${count}` },
         ...metricRows(evaluation.metrics),
         { result: 'weights', value: hash.slice(0, 16) },

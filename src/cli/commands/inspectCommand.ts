@@ -3,7 +3,7 @@
 
 import { UsageError } from '../../base/errors.ts';
 import { showShape, sizeOf } from '../../base/shape.ts';
-import type { Checkpoint, WrittenBy } from '../../checkpoint/checkpoint.ts';
+import { type Checkpoint, savedLosses, type WrittenBy } from '../../checkpoint/checkpoint.ts';
 import { readCheckpoint } from '../../checkpoint/checkpointFile.ts';
 import { hashWeights } from '../../checkpoint/state.ts';
 import { planEpoch } from '../../data/sampler.ts';
@@ -14,7 +14,6 @@ import { GROUP_RULE } from '../../nn/convert/groupRule.ts';
 import { normsOf } from '../../nn/convert/normLeaf.ts';
 import { buildGraph, type Graph } from '../../nn/graph/graph.ts';
 import { parseModel } from '../../nn/models/parse.ts';
-import { parseLoss } from '../../nn/specs/losses.ts';
 import { lossModulesOf } from '../../nn/specs/lossModules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
@@ -51,7 +50,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
   const model = parseModel(saved.model, `the model of ${path}`);
   const graph = buildGraph(model, saved.data.inputShape);
   // Nothing is imported here: what custom layers and those after them need stays unknown.
-  const modules = [...customModulesOf(model), ...lossModulesOf(parseLoss(saved.run.loss))];
+  const modules = [...customModulesOf(model), ...lossModulesOf(savedLosses(saved.run))];
   const plan = modules.length === 0 ? planOf(saved, model) : undefined;
   const { countTrain } = countsOf(saved);
   const { stepsPerEpoch } = planEpoch({ ...saved.run, countSamples: countTrain });

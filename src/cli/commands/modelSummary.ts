@@ -6,6 +6,7 @@ import { MAX_ARENA_BYTES, type Region } from '../../memory/layout.ts';
 import { isNorm, normChannels } from '../../nn/convert/normLeaf.ts';
 import { buffersOf, buildGraph, type Graph, parametersOf } from '../../nn/graph/graph.ts';
 import { crossEntropy, meanSquaredError } from '../../nn/specs/losses.ts';
+import { headNames } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import { constant } from '../../optim/schedule.ts';
 import { checkRunConfig, type RunConfig } from '../../plan/config.ts';
@@ -152,6 +153,7 @@ function configFor(
   }
   const classes = outputShape.length === 1 && outputShape[0]! > 1 ? outputShape[0]! : undefined;
   const channels = inputShape.at(-1)!;
+  const loss = classes === undefined ? meanSquaredError() : crossEntropy();
   return {
     ...run,
     model,
@@ -166,7 +168,8 @@ function configFor(
       std: new Array<number>(channels).fill(1),
       ...counts,
     },
-    loss: classes === undefined ? meanSquaredError() : crossEntropy(),
+    loss,
+    heads: headNames(model).map((name) => ({ name, loss, weight: 1 })),
     optimizer: sgd({ lr: 0.1, momentum: 0.9 }),
     schedule: constant(),
     clipNorm: null,

@@ -6,6 +6,7 @@ import { isOfPeer, type Network } from '../../runtime/network.ts';
 import type { Progress } from '../../runtime/progress.ts';
 import type { Trainer } from '../../runtime/trainer.ts';
 import {
+  headsAs,
   known,
   meanIouAs,
   type ProgressEvent,
@@ -181,6 +182,7 @@ function eventOf(progress: Progress, end: number): ProgressEvent {
     step,
     totalSteps: end,
     loss: known(progress.loss),
+    ...headsAs(progress),
     accuracy: known(progress.accuracy),
     imagesPerSecond,
     seconds,
@@ -195,5 +197,6 @@ function eventOf(progress: Progress, end: number): ProgressEvent {
 function scoresOf(evaluation: Evaluation): ValidationScores {
   const { loss, accuracy, count, seconds } = evaluation;
   const iou = meanIouAs('meanIou', evaluation);
-  return { loss: known(loss), accuracy: known(accuracy), ...iou, count, seconds };
+  const scores = { loss: known(loss), accuracy: known(accuracy), ...headsAs(evaluation) };
+  return { ...scores, ...iou, count, seconds };
 }

@@ -124,6 +124,10 @@ export const stepFlags: readonly FlagText[] = [
   ['--label-smoothing <s>', 'Of the cross-entropy (default 0)'],
   ['--class-weights <list>', 'Of the cross-entropy: a weight for each class, such as 1,1,5'],
   ['--ignore-index <label>', 'Of the cross-entropy: leave out samples or pixels with this label'],
+  [
+    '--heads <list>',
+    "Weights of the losses of the model's heads, 'aux=0.4': the loss is that of --loss",
+  ],
   ['--mixup <alpha>', 'Augmentation: mix each sample with another one, shares from Beta(alpha)'],
   ['--cutmix <alpha>', 'Augmentation: replace a box of each image by that of another one'],
   ['--shift <n>', 'Augmentation: move images by up to n pixels'],

@@ -41,7 +41,15 @@ export interface StartEvent {
   readonly memoryBytes: number;
 }
 
-export interface ProgressEvent {
+/** Of a model with heads, without NaN; absent for others. */
+export interface HeadScores {
+  /** Of each head, by its name. */
+  readonly headLosses?: Readonly<Record<string, number | null>>;
+  /** The loss, and that of each head times its weight. */
+  readonly totalLoss?: number | null;
+}
+
+export interface ProgressEvent extends HeadScores {
   readonly event: 'progress' | 'epoch' | 'stopped';
   readonly epoch: number;
   readonly epochs: number;
@@ -63,7 +71,7 @@ export interface ProgressEvent {
 }
 
 /** An evaluation without NaN. */
-export interface ValidationScores {
+export interface ValidationScores extends HeadScores {
   readonly loss: number | null;
   readonly accuracy: number | null;
   /** Where targets are masks. */
@@ -179,6 +187,16 @@ export function meanIouAs<Field extends string>(
 ): { readonly [Key in Field]?: number } {
   const { meanIou = Number.NaN } = evaluation ?? {};
   return (Number.isNaN(meanIou) ? {} : { [field]: meanIou }) as { [Key in Field]?: number };
+}
+
+/** The fields of the heads; none where the model has none. */
+export function headsAs({
+  headLosses,
+  totalLoss,
+}: Pick<Evaluation, 'headLosses' | 'totalLoss'>): HeadScores {
+  const losses = Object.entries(headLosses).map(([name, loss]) => [name, known(loss)] as const);
+  if (losses.length === 0) return {};
+  return { headLosses: Object.fromEntries(losses), totalLoss: known(totalLoss) };
 }
 
 /** One JSON object a line on stdout. */

@@ -5,13 +5,12 @@ import { existsSync } from 'node:fs';
 import { UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
 import { type Shape, showShape } from '../../base/shape.ts';
-import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import { type Checkpoint, savedLosses } from '../../checkpoint/checkpoint.ts';
 import { readCheckpoint } from '../../checkpoint/checkpointFile.ts';
 import { convertNorm } from '../../nn/convert/convertNorm.ts';
 import { expectedInputOf } from '../../nn/graph/graph.ts';
 import { MODEL_NAMES, modelCard, namedModel } from '../../nn/models/models.ts';
 import { parseModel } from '../../nn/models/parse.ts';
-import { parseLoss } from '../../nn/specs/losses.ts';
 import { lossModulesOf } from '../../nn/specs/lossModules.ts';
 import { loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
@@ -94,7 +93,7 @@ async function bareModel(flags: Flags, argument: string): Promise<BareModel> {
     saved === undefined ? readJsonFile(argument, argument) : saved.model,
     `the model ${saved === undefined ? 'in' : 'of'} ${argument}`,
   );
-  const modules = saved === undefined ? [] : lossModulesOf(parseLoss(saved.run.loss));
+  const modules = saved === undefined ? [] : lossModulesOf(savedLosses(saved.run));
   await loadModules([...customModulesOf(model), ...modules], allowModulesFrom(flags));
   const inputShape = asked ?? saved?.data.inputShape ?? knownInput(model);
   return { model, inputShape, saved, isNamed: false };

@@ -3,6 +3,7 @@
 import { UsageError } from '../../base/errors.ts';
 import type { Augmentation } from '../../data/augment.ts';
 import { type LossSpec, parseLoss } from '../../nn/specs/losses.ts';
+import type { HeadOptions } from '../../plan/heads.ts';
 import type { Flags } from './flags.ts';
 import { readJson } from './readJson.ts';
 
@@ -44,6 +45,25 @@ export function lossFrom(flags: Flags): LossSpec | undefined {
     classWeights,
     ignoreIndex: flags.integer('ignore-index', -100),
   });
+}
+
+/** How the heads of the model are trained: by the loss of the main output, with weights. */
+export function headsFrom(flags: Flags): Readonly<Record<string, HeadOptions>> | undefined {
+  const items = flags.text('heads')?.split(',');
+  const heads = items?.map((item): [string, HeadOptions] => {
+    const [name, value, ...rest] = item.split('=').map((part) => part.trim());
+    const weight = Number(value);
+    if (name && value && rest.length === 0 && weight > 0 && weight < Infinity) {
+      return [name, { weight }];
+    }
+    throw new UsageError({
+      what: '--heads',
+      given: item,
+      allowed: 'name=weight, or several of them with commas between; weights above 0',
+      hint: '--heads aux=0.4',
+    });
+  });
+  return heads && Object.fromEntries(heads);
 }
 
 /** How samples are mixed. */

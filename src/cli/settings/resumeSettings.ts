@@ -3,7 +3,7 @@
 // where they decide nothing, which Trainer.resume knows.
 
 import { UsageError } from '../../base/errors.ts';
-import type { CheckpointHead } from '../../checkpoint/checkpoint.ts';
+import { type CheckpointHead, savedLosses } from '../../checkpoint/checkpoint.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { convertNorm } from '../../nn/convert/convertNorm.ts';
 import { directConvolutions } from '../../nn/convert/directConvolutions.ts';
@@ -53,6 +53,7 @@ const DECIDING: readonly (readonly [flag: string, part: (config: Decided) => unk
   ...['loss', 'label-smoothing', 'class-weights', 'ignore-index'].map(
     (flag) => [flag, (config: Decided) => parseLoss(config.loss)] as const,
   ),
+  ['heads', ({ heads = [] }) => heads.map(({ name, weight }) => ({ name, weight }))],
   ['mixup', (config) => config.augmentation?.mixup ?? 0],
   ['cutmix', (config) => config.augmentation?.cutmix ?? 0],
   ['shift', (config) => config.augmentation?.maxShift ?? 0],
@@ -89,13 +90,16 @@ export async function checkAgreement(
   data: Dataset,
 ): Promise<void> {
   const model = parseModel(saved.model, `the model of ${path}`);
-  const modules = [...customModulesOf(model), ...lossModulesOf(parseLoss(saved.run.loss))];
+  const losses = savedLosses(saved.run);
+  const modules = [...customModulesOf(model), ...lossModulesOf(losses)];
   await loadModules(modules, allowModulesFrom(flags));
   await checkModel(flags, { path, isRestart, kept: model }, data);
   if (!DECIDING.some(([flag]) => flags.has(flag))) return;
   const { workers: _workers, ...options } = trainerOptionsFrom(flags, data, model);
   const replicas = flags.has('replicas') ? options.replicas! : saved.run.replicas;
-  const asked = resolveOptions({ ...options, replicas, workers: 1 });
+  const savedHeads = losses.heads?.map((head) => [head.name, head] as const) ?? [];
+  const heads = options.heads ?? Object.fromEntries(savedHeads);
+  const asked = resolveOptions({ ...options, heads, replicas, workers: 1 });
   const kept = { ...saved.run, replicas } as unknown as Decided;
   for (const [flag, part] of DECIDING) {
     if (!flags.has(flag) || isSame(part(asked), part(kept))) continue;

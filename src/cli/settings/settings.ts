@@ -37,7 +37,7 @@ import { warn } from '../output/screen.ts';
 import { fineTuningFrom } from './fineTuneFlags.ts';
 import type { Flags } from './flags.ts';
 import { refuseWithout } from './kindFlags.ts';
-import { lossFrom, mixturesFrom } from './lossSettings.ts';
+import { headsFrom, lossFrom, mixturesFrom } from './lossSettings.ts';
 import { lrScalingFrom, optimizerFrom } from './optimizerFlags.ts';
 import { readJson } from './readJson.ts';
 import { scheduleFrom } from './scheduleFlags.ts';
@@ -232,6 +232,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
   const lrScaling = lrScalingFrom(flags);
   const timeoutMs = flags.integer('timeout-ms', 1);
   const loss = lossFrom(flags);
+  const heads = headsFrom(flags);
   const allowModules = allowModulesFrom(flags);
   const shift = flags.integer('shift', 0);
   const diagnosticsEvery = flags.integer('diagnostics', 0);
@@ -268,6 +269,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     ...(diagnosticsEvery !== undefined && { diagnosticsEvery }),
     ...(onNonFinite !== undefined && { onNonFinite }),
     ...(loss !== undefined && { loss }),
+    ...(heads !== undefined && { heads }),
     ...(allowModules !== undefined && { allowModules }),
     ...(validationSplit !== undefined && { validationSplit }),
   };

@@ -57,6 +57,7 @@ export const FIXED_TEXTS: readonly string[] = [
   'milestones',
   'points',
   'class-weights',
+  'heads',
   'on-non-finite',
 ];
 export const FIXED_SWITCHES: readonly string[] = [

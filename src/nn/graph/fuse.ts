@@ -7,6 +7,7 @@
 
 import {
   type AddOperation,
+  endsOf,
   type Graph,
   inputsOf,
   type LayerOperation,
@@ -67,8 +68,8 @@ function canTakeAdd({ kind, spec, isRelu }: LayerOperation): boolean {
 }
 
 /** Without the values that no operation has any more. */
-function renumbered({ operations, shapes, output }: Graph): Graph {
-  const used = new Set<ValueId>([0, output]);
+function renumbered({ operations, shapes, ...ends }: Graph): Graph {
+  const used = new Set<ValueId>([0, ...endsOf(ends)]);
   for (const operation of operations) {
     for (const value of [...inputsOf(operation), ...outputsOf(operation)]) used.add(value);
   }
@@ -78,7 +79,8 @@ function renumbered({ operations, shapes, output }: Graph): Graph {
   return {
     operations: operations.map((operation) => withValues(operation, to)),
     shapes: old.map((value) => shapes[value]!),
-    output: to(output),
+    output: to(ends.output),
+    heads: ends.heads.map(({ name, value }) => ({ name, value: to(value) })),
   };
 }
 

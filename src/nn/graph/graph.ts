@@ -69,6 +69,13 @@ export interface Graph {
   /** Shape of each value. */
   readonly shapes: readonly Shape[];
   readonly output: ValueId;
+  /** What comes out beside the output. */
+  readonly heads: readonly { readonly name: string; readonly value: ValueId }[];
+}
+
+/** All values that come out: the output, and those of the heads. */
+export function endsOf({ output, heads }: Pick<Graph, 'output' | 'heads'>): readonly ValueId[] {
+  return [output, ...heads.map(({ value }) => value)];
 }
 
 /** The values that an operation reads. */
@@ -113,6 +120,7 @@ export function buildGraph(model: LayerSpec, inputShape: Shape): Graph {
   const operations: Operation[] = [];
   const shapes: Shape[] = [inputShape];
   let countLayers = 0;
+  const heads: { name: string; value: ValueId }[] = [];
   const newValue = (shape: Shape): ValueId => shapes.push(shape) - 1;
 
   const output = visitModel<ValueId>(model, 0, {
@@ -142,8 +150,11 @@ export function buildGraph(model: LayerSpec, inputShape: Shape): Graph {
       operations.push({ op: 'join', path, kind: joinKind, inputs, output });
       return output;
     },
+    head(name, value) {
+      heads.push({ name, value });
+    },
   });
-  return { operations, shapes, output };
+  return { operations, shapes, output, heads };
 }
 
 function checkBranches(path: string, [body, shortcut]: readonly [Shape, Shape]): void {

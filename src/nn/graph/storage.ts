@@ -7,6 +7,7 @@ import { sizeOf } from '../../base/shape.ts';
 import type { LayerKind } from '../layers/layer.ts';
 import type { LeafSpec } from '../specs/spec.ts';
 import {
+  endsOf,
   type Graph,
   inputsOf,
   type Operation,
@@ -35,7 +36,7 @@ interface Block {
 /** Plans the memory of a worker with up to `capacity` samples. Operation i of n runs forward at
  * time i and backward at time 2n - i; the loss runs at time n. */
 export function planStorage(graph: Graph, capacity: number): StoragePlan {
-  const { operations, shapes, output } = graph;
+  const { operations, shapes } = graph;
   const count = operations.length;
   const blockOf = (value: ValueId, from: number): Block => ({
     sizeBytes: alignUp(sizeOf(shapes[value]!) * capacity * 4 + ALIGN_BYTES, ALIGN_BYTES),
@@ -67,14 +68,16 @@ export function planStorage(graph: Graph, capacity: number): StoragePlan {
       if (keeps.output) use(activations[value], 2 * count - i);
     }
   }
-  use(activations[output], count);
+  for (const value of endsOf(graph)) use(activations[value], count);
   // The first of two layers side by side may end with the second (sharedExchange.ts).
   for (const [first, second] of layersSideBySide(graph)) {
     use(activations[first.input], operations.indexOf(second));
   }
 
   const gradients: (Block | undefined)[] = [];
-  if (isNeeded[output]) gradients[output] = blockOf(output, count);
+  for (const value of endsOf(graph)) {
+    if (isNeeded[value]) gradients[value] = blockOf(value, count);
+  }
   for (let i = count - 1; i >= 0; i--) {
     const operation = operations[i]!;
     const time = 2 * count - i;

@@ -2,8 +2,18 @@
 // out is plain data, checked as JSON is.
 
 import { UsageError } from '../../base/errors.ts';
+import { isObject } from '../../base/parse.ts';
+import { type Shape, sizeOf } from '../../base/shape.ts';
 import type { JoinSpec } from '../specs/joins.ts';
-import { GRAPH_INPUT, type GraphNode, type GraphSpec, type LayerSpec } from '../specs/spec.ts';
+import { reshape } from '../specs/reshape.ts';
+import { slice } from '../specs/slice.ts';
+import {
+  GRAPH_INPUT,
+  type GraphNode,
+  type GraphSpec,
+  type LayerSpec,
+  MAIN_OUTPUT,
+} from '../specs/spec.ts';
 import { parseModel } from './parse.ts';
 
 /** A value of a graph under construction. */
@@ -15,6 +25,12 @@ export interface GraphValue {
   apply(name: string, layer: LayerSpec): GraphValue;
 }
 
+/** What comes out of a graph: a value, or the output, `main`, and further values by name, the heads
+ * of the model. */
+export type GraphOutputs =
+  | GraphValue
+  | { readonly [MAIN_OUTPUT]: GraphValue; readonly [head: string]: GraphValue };
+
 /** A graph of layers: `build` gets the input and returns the output.
  *
  * ```ts
@@ -24,9 +40,13 @@ export interface GraphValue {
  * });
  * ```
  *
+ * It may return `{ main, aux }` in place of `main`, with any names but `main` for further outputs:
+ * each is a head with a loss of its own, which `heads` of the trainer says; `main` is what is
+ * predicted and measured. Such a graph is a whole model, and cannot stand within another layer.
+ *
  * Throws a {@link UsageError} that names the place of anything but a layer, shapes that do not fit
  * as far as they are known, values that nothing reads, and values of another graph. */
-export function graph(build: (input: GraphValue) => GraphValue): GraphSpec {
+export function graph(build: (input: GraphValue) => GraphOutputs): GraphSpec {
   if (typeof build !== 'function' || isClass(build)) {
     throw new UsageError({
       what: 'graph',
@@ -36,8 +56,21 @@ export function graph(build: (input: GraphValue) => GraphValue): GraphSpec {
     });
   }
   const nodes: GraphNode[] = [];
-  const output = build(new RecordedValue(nodes, GRAPH_INPUT));
-  return parseModel({ kind: 'graph', nodes, output: nameIn(nodes, output) }, 'graph') as GraphSpec;
+  const outputs = build(new RecordedValue(nodes, GRAPH_INPUT));
+  return parseModel({ kind: 'graph', nodes, ...outputsIn(nodes, outputs) }, 'graph') as GraphSpec;
+}
+
+function outputsIn(
+  nodes: readonly GraphNode[],
+  outputs: GraphOutputs,
+): Pick<GraphSpec, 'output' | 'heads'> {
+  if (outputs instanceof RecordedValue || !isObject(outputs) || !(MAIN_OUTPUT in outputs)) {
+    return { output: nameIn(nodes, outputs) };
+  }
+  const { [MAIN_OUTPUT]: main, ...others } = outputs;
+  const heads = Object.entries(others).map(([name, value]) => [name, nameIn(nodes, value)]);
+  const output = nameIn(nodes, main);
+  return heads.length === 0 ? { output } : { output, heads: Object.fromEntries(heads) };
 }
 
 /** Classes are functions, too, but cannot be called. */
@@ -69,6 +102,45 @@ export function concat(values: readonly GraphValue[]): GraphValue {
     });
   }
   return joined({ kind: 'concat' }, values);
+}
+
+/** The parts of a value whose elements lie one after the other, each in a shape of its own: several
+ * inputs of a model whose samples have them in one vector.
+ *
+ * ```ts
+ * nn.graph((x) => {
+ *   const [image, facts] = nn.split(x, [[28, 28, 1], [5]]);
+ *   const seen = image.apply(nn.conv2d(1, 8, { kernel: 3 }), nn.relu(), nn.globalAvgPool());
+ *   return nn.concat([seen, facts]).apply(nn.linear(13, 10));
+ * });
+ * ```
+ *
+ * The shapes have as many elements as the value: others are refused when the shape of that is
+ * known. Throws a {@link UsageError} for anything but a value and at least 2 shapes. */
+export function split<const Shapes extends readonly Shape[]>(
+  x: GraphValue,
+  shapes: Shapes,
+): { readonly [Key in keyof Shapes]: GraphValue } {
+  if (!(x instanceof RecordedValue)) throw notAValue(x);
+  if (!Array.isArray(shapes) || shapes.length < 2) {
+    throw new UsageError({
+      what: 'split',
+      given: Array.isArray(shapes) ? `${shapes.length} shapes` : shapes,
+      allowed: 'a list of at least 2 shapes',
+      hint: 'split(x, [[28, 28, 1], [5]])',
+    });
+  }
+  const parts = Array.from(shapes, (shape) => reshape(shape));
+  const ends = parts.map((_, i) => sum(parts.slice(0, i + 1).map((part) => sizeOf(part.shape))));
+  const vector = x.apply(reshape([ends.at(-1)!]));
+  const values = parts.map((part, i) => {
+    return vector.apply(slice({ channels: [ends[i - 1] ?? 0, ends[i]!] }), part);
+  });
+  return values as { readonly [Key in keyof Shapes]: GraphValue };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 class RecordedValue implements GraphValue {

@@ -9,13 +9,28 @@ import { checkModelShapes } from '../graph/graph.ts';
 import { checkDepth } from '../specs/depth.ts';
 import { layerForms } from '../specs/forms.ts';
 import { isJoin, JOIN_INPUTS, type JoinSpec } from '../specs/joins.ts';
-import { GRAPH_INPUT, type GraphNode, type GraphSpec, type LayerSpec } from '../specs/spec.ts';
+import {
+  GRAPH_INPUT,
+  type GraphNode,
+  type GraphSpec,
+  headNames,
+  type LayerSpec,
+  MAIN_OUTPUT,
+} from '../specs/spec.ts';
 
 const LAYER = 'a layer, such as nn.relu()';
 
 const NODE_NAME = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
+/** Not a number, whose place in an object is not its own, and not the output's. */
+const HEAD_NAME = new RegExp(`^(?!${MAIN_OUTPUT}$)[A-Za-z][A-Za-z0-9_-]*$`);
 const isText = (value: unknown): boolean => typeof value === 'string';
 const layerJson = { $ref: '#/$defs/layer' };
+
+function areHeads(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const heads = Object.entries(value);
+  return heads.length > 0 && heads.every(([name, node]) => HEAD_NAME.test(name) && isText(node));
+}
 
 /** The specs that arrange others. What is in them is parsed on its own; the JSON schema of models
  * (modelSchema.ts) says what that is. */
@@ -24,6 +39,16 @@ export const compositeSchemas = {
     kind: z.literal('graph'),
     nodes: listOf<unknown>('a list of nodes', () => true, { $ref: '#/$defs/graphNode' }),
     output: accept<string>('the name of a node', isText, { type: 'string' }),
+    heads: accept<Readonly<Record<string, string>>>(
+      `names of nodes by those of heads: letters, digits, _ and -, not '${MAIN_OUTPUT}'`,
+      areHeads,
+      {
+        type: 'object',
+        propertyNames: { pattern: HEAD_NAME.source },
+        additionalProperties: { type: 'string' },
+        minProperties: 1,
+      },
+    ).exactOptional(),
   }),
   residual: z.strictObject({
     kind: z.literal('residual'),
@@ -88,9 +113,22 @@ function parseLayer(json: unknown, path: string): LayerSpec {
   });
 }
 
+/** A layer within another one. */
+function parseInner(json: unknown, path: string): LayerSpec {
+  const layer = parseLayer(json, path);
+  const heads = headNames(layer);
+  if (heads.length === 0) return layer;
+  throw new UsageError({
+    what: `heads of ${path}`,
+    given: heads.join(', '),
+    allowed: 'heads of the graph that is the whole model',
+    hint: 'the layers around it as nodes of one graph',
+  });
+}
+
 function parseSequential(json: unknown, path: string): LayerSpec {
   const { layers } = parseData(compositeSchemas.sequential, json, path);
-  const parsed = Array.from(layers, (layer, i) => parseLayer(layer, `${path}, layers[${i}]`));
+  const parsed = Array.from(layers, (layer, i) => parseInner(layer, `${path}, layers[${i}]`));
   return { kind: 'sequential', layers: parsed };
 }
 
@@ -99,13 +137,13 @@ function parseResidual(json: unknown, path: string): LayerSpec {
   const isIdentity = shortcut === undefined || shortcut === null;
   return {
     kind: 'residual',
-    body: parseLayer(body, `${path}, body`),
-    shortcut: isIdentity ? null : parseLayer(shortcut, `${path}, shortcut`),
+    body: parseInner(body, `${path}, body`),
+    shortcut: isIdentity ? null : parseInner(shortcut, `${path}, shortcut`),
   };
 }
 
 function parseGraph(json: unknown, path: string): GraphSpec {
-  const { nodes, output } = parseData(compositeSchemas.graph, json, path);
+  const { nodes, output, heads } = parseData(compositeSchemas.graph, json, path);
   const known = new Set([GRAPH_INPUT]);
   const unread = new Set(known);
   const read = (name: string, what: string): void => {
@@ -127,7 +165,10 @@ function parseGraph(json: unknown, path: string): GraphSpec {
     return { name, layer: parseNodeLayer(layer, from.length, `${what} (${name})`), from };
   });
   read(output, `output of ${path}`);
-  if (unread.size === 0) return { kind: 'graph', nodes: parsed, output };
+  for (const [name, node] of Object.entries(heads ?? {})) read(node, `head ${name} of ${path}`);
+  if (unread.size === 0) {
+    return { kind: 'graph', nodes: parsed, output, ...(heads !== undefined && { heads }) };
+  }
   throw new UsageError({
     what: path,
     problem: `never reads ${[...unread].join(', ')}`,
@@ -147,7 +188,7 @@ function parseNodeLayer(json: unknown, count: number, path: string): LayerSpec |
       hint: 'add, multiply or concat to make one value of several',
     });
   }
-  return join ?? parseLayer(json, path);
+  return join ?? parseInner(json, path);
 }
 
 function parseJoin(json: unknown, path: string): JoinSpec {

@@ -92,10 +92,16 @@ export interface GraphSpec {
   readonly nodes: readonly GraphNode[];
   /** The name of the value that comes out. */
   readonly output: string;
+  /** Further values that come out of a model, such as those of auxiliary classifiers: the names of
+   * their nodes by the names of these heads. Each has a loss of its own; only of the graph that is
+   * the whole model. Absent where there are none. */
+  readonly heads?: Readonly<Record<string, string>>;
 }
 
 /** What a graph calls the value that goes in. */
 export const GRAPH_INPUT = 'input';
+/** What the output of a model is called where it has heads, too. */
+export const MAIN_OUTPUT = 'main';
 
 export type LayerSpec = LeafSpec | SequentialSpec | ResidualSpec | GraphSpec;
 
@@ -110,6 +116,8 @@ export interface ModelVisitor<Value> {
   join(spec: JoinSpec, path: string, inputs: readonly Value[]): Value;
   /** Where a branch of a residual or a node of a graph begins, and what it reads. */
   begin?(name: string, from: readonly string[]): void;
+  /** A value that comes out beside the output, in the order of the heads. */
+  head?(name: string, value: Value): void;
 }
 
 /** Goes through a model with a value. Throws a UsageError where it is nested too deeply. */
@@ -149,12 +157,13 @@ function visit<Value>(
 }
 
 function visitGraph<Value>(
-  { nodes, output }: GraphSpec,
+  { nodes, output, heads = {} }: GraphSpec,
   path: string,
   input: Value,
   visitor: ModelVisitor<Value>,
 ): Value {
-  const reads = [...nodes.flatMap(({ from }) => from), output];
+  const ends = [output, ...Object.values(heads)];
+  const reads = [...nodes.flatMap(({ from }) => from), ...ends];
   /** What is left of each value, one for each reader. */
   const left = new Map<string, Value[]>();
   const give = (name: string, value: Value): void => {
@@ -175,8 +184,15 @@ function visitGraph<Value>(
         : visit(layer, ownPath, inputs[0]!, visitor),
     );
   }
-  visitor.begin?.('', [output]);
-  return take(output);
+  visitor.begin?.('', ends);
+  const main = take(output);
+  for (const [name, node] of Object.entries(heads)) visitor.head?.(name, take(node));
+  return main;
+}
+
+/** The names of a model's heads, in their order. */
+export function headNames(model: LayerSpec): readonly string[] {
+  return isGraph(model) ? Object.keys(model.heads ?? {}) : [];
 }
 
 function within(path: string, name: string): string {
@@ -224,11 +240,10 @@ function rebuild(spec: LayerSpec, leaves: Iterator<LayerSpec>): LayerSpec {
     return { ...spec, layers: layers.filter((layer) => !isEmpty(layer)) };
   }
   if (isGraph(spec)) {
-    // Fields keep their order, since models are compared as JSON.
-    const nodes = spec.nodes.map((node) => ({
-      ...node,
-      layer: isJoin(node.layer) ? node.layer : rebuild(node.layer, leaves),
-    }));
+    // Fields keep their order: models are compared as JSON.
+    const nodes = spec.nodes.map((node) => {
+      return isJoin(node.layer) ? node : { ...node, layer: rebuild(node.layer, leaves) };
+    });
     return { ...spec, nodes };
   }
   if (!isResidual(spec)) return leaves.next().value;

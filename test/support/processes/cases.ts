@@ -3,6 +3,7 @@
 import { synthetic } from '../../../src/data/synthetic.ts';
 import { convertNorm } from '../../../src/nn/convert/convertNorm.ts';
 import { sequential } from '../../../src/nn/models/compose.ts';
+import { graph } from '../../../src/nn/models/graphBuilder.ts';
 import { namedModel } from '../../../src/nn/models/models.ts';
 import { prelu, relu } from '../../../src/nn/specs/activations.ts';
 import { conv2d } from '../../../src/nn/specs/conv2d.ts';
@@ -11,7 +12,7 @@ import { flatten } from '../../../src/nn/specs/flatten.ts';
 import { linear } from '../../../src/nn/specs/linear.ts';
 import { crossEntropy } from '../../../src/nn/specs/losses.ts';
 import { batchNorm } from '../../../src/nn/specs/norms.ts';
-import { maxPool } from '../../../src/nn/specs/pools.ts';
+import { globalAvgPool, globalMaxPool, maxPool } from '../../../src/nn/specs/pools.ts';
 import { gru } from '../../../src/nn/specs/recurrent.ts';
 import { reshape } from '../../../src/nn/specs/reshape.ts';
 import type { LayerSpec } from '../../../src/nn/specs/spec.ts';
@@ -88,6 +89,18 @@ export const CASES: readonly (readonly [name: string, options: Partial<TrainerOp
       ]),
       loss: crossEntropy({ ignoreIndex: -100, classWeights: [1, 2, 0.5, 1, 0] }),
       augmentation: { shift: 1, flip: true },
+    },
+  ],
+  [
+    'with an auxiliary head',
+    {
+      model: graph((x) => {
+        const y = x.apply(conv2d(3, 6, { kernel: 3 }), batchNorm(6, { sync: 'all' }), relu());
+        const aux = y.apply(globalAvgPool(), linear(6, 5));
+        return { main: y.apply(conv2d(6, 8, { kernel: 3 }), globalMaxPool(), linear(8, 5)), aux };
+      }),
+      data: { ...data, train: { ...data.train, weights: WEIGHTS } },
+      heads: { aux: { weight: 0.4 } },
     },
   ],
   ['augmented', { augmentation: { shift: 1, flip: true } }],

@@ -14,6 +14,7 @@ export interface Outcome {
   readonly testLoss: number;
   /** NaN but for masks. */
   readonly meanIou: number;
+  readonly headLosses: Readonly<Record<string, number>>;
   readonly counted: Metrics<'confusion' | 'top2'>;
   readonly outputs: Float32Array;
   readonly diagnostics: ReturnType<RunningTrainer['diagnostics']>;
@@ -71,20 +72,22 @@ async function outcomeOf(network: Network | undefined, options: TrainerOptions):
   const trainer = await startOn(network, { onNotice() {}, ...options });
   try {
     const losses: number[] = [];
-    for await (const { loss } of trainer.fit({ epochs: 2 })) losses.push(loss);
+    for await (const { totalLoss } of trainer.fit({ epochs: 2 })) losses.push(totalLoss);
     const metrics = ['confusion', 'top2'] as const;
     const evaluated = await trainer.evaluate('test', { metrics });
     const inputs = options.data.test.inputs.slice() as Float32Array;
-    const outputs = await trainer.predict(inputs);
+    const all = Object.values(await trainer.predictAll(inputs));
+    const outputs = Float32Array.from(all.flatMap((values) => [...values]));
     const hash = trainer.weightsHash();
     const seen = { diagnostics: trainer.diagnostics(), gradientNorms: trainer.gradientNorms() };
     await trainer.preciseBatchNorm({ batches: 2 });
-    const { loss: testLoss, meanIou, metrics: counted } = evaluated;
+    const { loss: testLoss, meanIou, headLosses, metrics: counted } = evaluated;
     return {
       hash,
       losses,
       testLoss,
       meanIou,
+      headLosses,
       counted,
       outputs,
       ...seen,
