@@ -29,7 +29,7 @@ const tuned = {
 };
 const begun = { replicas: '4', batch: '20', model: 'refnet', lr: '0.05', seed: '7' };
 
-const graph = { replicas: '4', batch: '20', model: 'resnet18', width: '0.125' };
+const ofGraph = { replicas: '4', batch: '20', model: 'resnet18', width: '0.125' };
 
 const direct = { ...begun, directConvolutions: true };
 
@@ -73,9 +73,9 @@ describe('a flag that says what the checkpoint has', () => {
       { model: 'resnet20', zeroInitResidual: true },
       { model: 'resnet20', zeroInitResidual: true },
     ],
-    [graph, {}],
-    [graph, graph],
-    [{ ...graph, bnStatistics: 'running' }, { bnStatistics: 'running' }],
+    [ofGraph, {}],
+    [ofGraph, ofGraph],
+    [{ ...ofGraph, bnStatistics: 'running' }, { bnStatistics: 'running' }],
     [begun, { ...begun, directConvolutions: false }],
     [direct, direct],
     [direct, { directConvolutions: true }],
