@@ -10,22 +10,36 @@ export function packPanelsF32(
   columns: i32,
   dstPtr: usize,
 ): void {
-  for (let column = 0; column < columns; column += TILE_CHANNELS) {
-    const valid = min(columns - column, TILE_CHANNELS);
-    let src = srcPtr + ((<usize>column) << 2);
+  const panelBytes = <usize>rows * PANEL_ROW_BYTES;
+  // Two panels at a time: their columns share a line of the cache.
+  for (; columns >= 2 * TILE_CHANNELS; columns -= 2 * TILE_CHANNELS) {
+    let src = srcPtr;
+    for (const end = dstPtr + panelBytes; dstPtr != end; dstPtr += PANEL_ROW_BYTES) {
+      v128.store(dstPtr, v128.load(src));
+      v128.store(dstPtr, v128.load(src, 16), 16);
+      v128.store(dstPtr + panelBytes, v128.load(src, 32));
+      v128.store(dstPtr + panelBytes, v128.load(src, 48), 16);
+      src += srcRowBytes;
+    }
+    dstPtr += panelBytes;
+    srcPtr += 2 * PANEL_ROW_BYTES;
+  }
+  for (; columns > 0; columns -= TILE_CHANNELS) {
+    let src = srcPtr;
     for (let row = 0; row < rows; row++) {
-      if (valid == TILE_CHANNELS) {
+      if (columns >= TILE_CHANNELS) {
         v128.store(dstPtr, v128.load(src));
         v128.store(dstPtr, v128.load(src, 16), 16);
       } else {
         for (let i = 0; i < TILE_CHANNELS; i++) {
           const at = (<usize>i) << 2;
-          f32.store(dstPtr + at, i < valid ? f32.load(src + at) : 0);
+          f32.store(dstPtr + at, i < columns ? f32.load(src + at) : 0);
         }
       }
       src += srcRowBytes;
       dstPtr += PANEL_ROW_BYTES;
     }
+    srcPtr += PANEL_ROW_BYTES;
   }
 }
 

@@ -12,6 +12,8 @@ import { blockOfRows } from './weightBlocks.ts';
 
 /** With more pixels, those of one sample fill the register tiles, and few taps lie outside. */
 const MOST_PIXELS = 4;
+/** Packed weights, beside which little else is read. */
+const BLOCK_BYTES = 640 * 1024;
 
 /** Whether a convolution is done this way: without groups, its outputs at most 4 pixels. */
 export function isPlanes({ groups }: Conv2dSpec, { y, x }: ConvAxes): boolean {
@@ -86,7 +88,7 @@ function blocksOf(spec: Conv2dSpec): { readonly forward: Block; readonly inputGr
   const { inChannels, outChannels } = spec;
   const block = (from: number, to: number): Block => {
     const rows = sizeOf(spec.kernel) * from;
-    const channels = blockOfRows(rows, to);
+    const channels = blockOfRows(rows, to, BLOCK_BYTES);
     return { channels, panels: panelCount(channels), panelBytes: rows * PANEL_ROW_BYTES };
   };
   return { forward: block(inChannels, outChannels), inputGrad: block(outChannels, inChannels) };

@@ -5,14 +5,13 @@
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 
 const WHOLE_BYTES = 1024 * 1024;
-const BLOCK_BYTES = 384 * 1024;
 /** Channels of a register tile in the wide build. */
 const BLOCK_MULTIPLE = 16;
 
-/** Of `channels` channels, with so many floats each. */
-export function blockOfRows(rows: number, channels: number): number {
+/** Of `channels` channels, with so many floats each; a block has about `blockBytes`. */
+export function blockOfRows(rows: number, channels: number, blockBytes: number): number {
   const channelBytes = rows * FLOAT_BYTES;
   if (channels * channelBytes <= WHOLE_BYTES) return channels;
-  const fitting = Math.floor(BLOCK_BYTES / channelBytes / BLOCK_MULTIPLE);
+  const fitting = Math.floor(blockBytes / channelBytes / BLOCK_MULTIPLE);
   return Math.min(channels, Math.max(1, fitting) * BLOCK_MULTIPLE);
 }

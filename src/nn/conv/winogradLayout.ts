@@ -19,6 +19,9 @@ import {
   tilingOf,
 } from './winogradPlan.ts';
 
+/** Transformed weights beside the tiles that they are multiplied with. */
+const BLOCK_BYTES = 384 * 1024;
+
 export interface Plan {
   /** Of the outputs, for the forward pass. */
   readonly outputs: Tiling;
@@ -37,8 +40,8 @@ export interface Plan {
 export function planOf(spec: Conv2dSpec, axes: ConvAxes): Plan {
   const { inChannels, outChannels } = spec;
   const outputSize = [axes.y.output, axes.x.output] as const;
-  const outputBlock = blockOfRows(PLACES * inChannels, outChannels);
-  const inputBlock = blockOfRows(PLACES * outChannels, inChannels);
+  const outputBlock = blockOfRows(PLACES * inChannels, outChannels, BLOCK_BYTES);
+  const inputBlock = blockOfRows(PLACES * outChannels, inChannels, BLOCK_BYTES);
   return {
     outputs: tilingOf(outputSize, spec, leastTiles(outputBlock < outChannels)),
     gradients: tilingOf(outputSize, spec, GRADIENT_TILES),
