@@ -9,7 +9,7 @@ import { storeSixteen } from './convWide';
 import { mulAdd } from './math';
 
 const TILE_ROWS: i32 = 4;
-/** Partial sums that wait, from the end of the tree's levels on: 4 rows of 16. */
+/** 4 rows of 16 channels: a partial sum that waits. */
 const LEVEL_BYTES: usize = 256;
 
 export function foldedWeightGradF32(
@@ -111,7 +111,7 @@ function foldPanel(
       c21 = f32x4.splat(0);
     let c30 = f32x4.splat(0),
       c31 = f32x4.splat(0);
-    // What the first sample leaves waits in the first level, and so on, up to the last one.
+    // The sum of the samples before waits in scratch, before the levels of the tree.
     for (let sample = samples; ; ) {
       for (let row = rows; row > 0; row--) {
         for (let column = columns; column > 0; column--) {
