@@ -12,6 +12,8 @@ type Call = (...args: number[]) => number;
 const MAX_TEXT_BYTES = 8192;
 /** POSIX's, so that a process that waits gives its core to one that works. */
 const YIELD = 'sched_yield';
+/** POSIX's, which asks no library, so that one that holds on cannot keep the process. */
+const EXIT = '_exit';
 
 export interface MpiCalls {
   readonly abi: Abi;
@@ -21,6 +23,8 @@ export interface MpiCalls {
   finalize(): void;
   /** Ends all processes at once with an exit code. Does not return. */
   abort(code: number): void;
+  /** Ends this process alone, whatever its threads are in. Does not return. */
+  exit(code: number): void;
   rank(): number;
   size(): number;
   processorName(): string;
@@ -94,11 +98,14 @@ interface Bound {
 /** Binds the functions. */
 export function bindMpi(library: MpiLibrary): MpiCalls {
   const bound = bindFunctions(library);
-  const yieldCore = library.koffi.load(null).func(YIELD, 'int', []) as () => number;
+  const system = library.koffi.load(null);
+  const yieldCore = system.func(YIELD, 'int', []) as () => number;
+  const exit = system.func(EXIT, 'void', ['int']) as (code: number) => void;
   return {
     abi: library.abi,
     ...bindLife(bound),
     ...bindMessages(bound),
+    exit,
     yield: () => void yieldCore(),
   };
 }

@@ -192,7 +192,9 @@ function startThread(library: MpiLibrary, lock: MpiLock): MpiThread {
       Atomics.wait(left, 0, Leaving.all, FINALIZE_TIMEOUT_MS);
     }
     if (left[0] === Leaving.done) return;
-    const isAtEnd = left[0] === Leaving.all;
-    calls.abort(code === 0 && !isAtEnd ? 1 : code);
+    // Where MPI does not let go at the end, all others have come there, too, and there may be
+    // nothing left to abort.
+    if (left[0] === Leaving.all) calls.exit(code);
+    calls.abort(code === 0 ? 1 : code);
   }
 }
