@@ -49,7 +49,13 @@ export function bindWinograd(
     transform(from, count) {
       const ptr = weightPtr + from * FLOAT_BYTES;
       kernels.winogradWeightsF32(
-        ...([ptr, tapBytes, rowBytes, inChannels, count, panelsPtr, outputPlaneBytes] as const),
+        ptr,
+        tapBytes,
+        rowBytes,
+        inChannels,
+        count,
+        panelsPtr,
+        outputPlaneBytes,
       );
     },
   });
@@ -61,7 +67,13 @@ export function bindWinograd(
     transform(from, count) {
       const ptr = weightPtr + from * rowBytes;
       kernels.winogradWeightsF32(
-        ...([ptr, tapBytes, rowBytes, count, outChannels, panelsPtr, inputPlaneBytes] as const),
+        ptr,
+        tapBytes,
+        rowBytes,
+        count,
+        outChannels,
+        panelsPtr,
+        inputPlaneBytes,
       );
       kernels.winogradTurnPanelsF32(panelsPtr, count, outChannels, inputPlaneBytes, gradPanelsPtr);
     },
