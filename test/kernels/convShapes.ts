@@ -20,6 +20,10 @@ export const GEOMETRIES: readonly Geometry[] = [
   { size: [7, 8], kernel: [2, 3], stride: [1, 2], dilation: [2, 2] },
   { size: [4, 5], kernel: [1, 1], stride: [1, 1], dilation: [1, 1] },
   { size: [3, 3], kernel: [3, 3], stride: [1, 1], dilation: [1, 1] },
+  // 56, 35 and 13 pixels: more than a band, and every rest behind tiles of six.
+  { size: [8, 7], kernel: [1, 1], stride: [1, 1], dilation: [1, 1] },
+  { size: [9, 7], kernel: [3, 3], stride: [1, 1], dilation: [1, 1] },
+  { size: [15, 3], kernel: [3, 3], stride: [1, 1], dilation: [1, 1] },
 ];
 
 export const PAIRS = CHANNELS.flatMap((inChannels) =>

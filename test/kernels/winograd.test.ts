@@ -286,6 +286,8 @@ describe.each(BUILDS)('Winograd kernels, %s build', (build) => {
     [2, 3, 0, 0],
     [0, 6, 2, 0],
     [3, 9, 3, 1],
+    [0, 11, 0, 0],
+    [0, 13, 0, 0],
   ] as const;
 
   /** Which tiles have a place: from and to. */

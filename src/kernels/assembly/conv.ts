@@ -7,11 +7,11 @@ import { IS_WIDE } from './build';
 import { panelTile } from './convPanel';
 import { convRows, fitsRows } from './convRows';
 import { PANEL_ROW_BYTES, TILE_CHANNELS, TILE_PIXELS } from './convTile';
-import { WIDE_CHANNELS, WIDE_TAPS, wideTile } from './convWide';
+import { WIDE_CHANNELS, WIDE_TAPS, wideBand } from './convWide';
 
 /** Pixels that are done for all panels before the next ones: what they read stays in the second
  * cache while the panels pass by. */
-const BAND_PIXELS: i32 = 32;
+const BAND_PIXELS: i32 = IS_WIDE ? 36 : 32;
 
 export function convTilesF32(
   xPtr: usize,
@@ -157,6 +157,31 @@ function convolve(
       const isWide = IS_WIDE && outChannels - channel >= WIDE_CHANNELS;
       if (isWide) channels = WIDE_CHANNELS;
       const bias = biasPtr ? biasPtr + ((<usize>channel) << 2) : 0;
+      if (isWide) {
+        wideBand(
+          xPtr,
+          rowStepBytes,
+          pixelStepBytes,
+          tapsY,
+          nextY,
+          tapsX,
+          nextX,
+          segmentLength,
+          panel,
+          panelBytes,
+          panelNextY,
+          panelNextX,
+          bias,
+          outPtr + ((<usize>channel) << 2),
+          outRowBytes,
+          outPixelBytes,
+          outWidth,
+          first,
+          last,
+        );
+        panel += panelBytes << 1;
+        continue;
+      }
       let column = firstColumn;
       let xRow = xPtr + <usize>firstRow * rowStepBytes;
       let outRow = outPtr + <usize>firstRow * outRowBytes + ((<usize>channel) << 2);
@@ -215,29 +240,6 @@ function convolve(
             }
           }
         }
-        if (isWide) {
-          wideTile(
-            a0,
-            a1,
-            a2,
-            a3,
-            tapsY,
-            nextY,
-            tapsX,
-            nextX,
-            segmentLength,
-            panel,
-            panelBytes,
-            panelNextY,
-            panelNextX,
-            bias,
-            o0,
-            o1,
-            o2,
-            o3,
-          );
-          continue;
-        }
         panelTile(
           a0,
           a1,
@@ -260,7 +262,7 @@ function convolve(
           o3,
         );
       }
-      panel += isWide ? panelBytes << 1 : panelBytes;
+      panel += panelBytes;
     }
   }
 }

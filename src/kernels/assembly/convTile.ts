@@ -22,6 +22,15 @@ export function storeChannels(ptr: usize, low: v128, high: v128, count: i32): vo
   } else storePart(ptr, low, count);
 }
 
+/** 16 channels, in the order in which V8 packs stores. */
+@inline
+export function storeSixteen(ptr: usize, c0: v128, c1: v128, c2: v128, c3: v128): void {
+  v128.store(ptr, c1, 16);
+  v128.store(ptr, c0);
+  v128.store(ptr, c3, 48);
+  v128.store(ptr, c2, 32);
+}
+
 /** Transposes 4 rows of 4 values into rows of a panel. */
 @inline
 export function transposeFour(src: usize, srcRowBytes: usize, dst: usize): void {

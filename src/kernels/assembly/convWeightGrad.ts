@@ -6,8 +6,8 @@
 import { IS_WIDE } from './build';
 import { gradFromStrips } from './convGradStrips';
 import { splat, storeChannels, TILE_CHANNELS } from './convTile';
-import { wideGradTile } from './convWeightGradWide';
-import { WIDE_CHANNELS } from './convWide';
+import { gradBandInSixes, wideGradTile } from './convWeightGradWide';
+import { WIDE_CHANNELS, WIDE_ROWS } from './convWide';
 import { mulAdd } from './math';
 
 const TILE_ROWS: i32 = 4;
@@ -129,6 +129,28 @@ function weightGradBand(
   gradRowBytes: usize,
   accumulate: i32,
 ): void {
+  if (IS_WIDE && segmentLength % WIDE_ROWS == 0 && outChannels % WIDE_CHANNELS == 0) {
+    gradBandInSixes(
+      xPtr,
+      rowStepBytes,
+      pixelStepBytes,
+      tapsY,
+      tapStepYBytes,
+      tapsX,
+      tapStepXBytes,
+      segmentLength,
+      dyPtr,
+      dyRowBytes,
+      dyPixelBytes,
+      outHeight,
+      outWidth,
+      outChannels,
+      gradPtr,
+      gradRowBytes,
+      accumulate,
+    );
+    return;
+  }
   const length = tapsY * tapsX * segmentLength;
   const stepX = tapStepXBytes;
   const stepY = tapStepYBytes;

@@ -4,8 +4,7 @@
 // chain over each sample's pixels, as convWeightGradTilesF32 leaves it sample by sample.
 
 import { IS_WIDE } from './build';
-import { PANEL_ROW_BYTES, splat } from './convTile';
-import { storeSixteen } from './convWide';
+import { PANEL_ROW_BYTES, splat, storeSixteen } from './convTile';
 import { mulAdd } from './math';
 
 const TILE_ROWS: i32 = 4;

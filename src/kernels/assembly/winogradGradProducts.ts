@@ -3,7 +3,8 @@
 
 import { IS_WIDE } from './build';
 import { PANEL_ROW_BYTES, splat } from './convTile';
-import { wideGradTile } from './convWeightGradWide';
+import { sixGradTile, wideGradTile } from './convWeightGradWide';
+import { rowsInSixes, WIDE_ROWS } from './convWide';
 import { mulAdd } from './math';
 import { countTiles, firstTile, POINTS } from './winogradPlaces';
 
@@ -31,16 +32,26 @@ export function winogradGradProductsF32(
       const tiles = countTiles(i, j, tailColumnTiles, fullTiles, tailRowTiles, cornerTiles);
       const src = srcPtr + first * srcBytes;
       const dy = dyPtr + first * dyBytes;
-      for (let k: usize = 0; k < rowsBytes; k += 16) {
-        const grad = gradPtr + (k >> 2) * dyBytes;
-        let channel: usize = 0;
-        if (IS_WIDE) {
-          for (; channel + 64 <= dyBytes; channel += 64) {
-            pairSums(src + k, srcBytes, dy + channel, dyBytes, tiles, grad + channel, accumulate);
-          }
+      let channel: usize = 0;
+      if (IS_WIDE) {
+        for (; channel + 64 <= dyBytes; channel += 64) {
+          pairSums(
+            src,
+            srcBytes,
+            inChannels,
+            dy + channel,
+            dyBytes,
+            tiles,
+            gradPtr + channel,
+            accumulate,
+          );
         }
-        for (; channel < dyBytes; channel += PANEL_ROW_BYTES) {
-          panelSums(src + k, srcBytes, dy + channel, dyBytes, tiles, grad + channel, accumulate);
+      }
+      for (; channel < dyBytes; channel += PANEL_ROW_BYTES) {
+        let grad = gradPtr + channel;
+        for (let k: usize = 0; k < rowsBytes; k += 16) {
+          panelSums(src + k, srcBytes, dy + channel, dyBytes, tiles, grad, accumulate);
+          grad += dyBytes << 2;
         }
       }
       srcPtr += srcPlaneBytes;
@@ -145,18 +156,48 @@ function panelSums(
   v128.store(g3, c30);
 }
 
-/** 4 input channels by 16 output channels. */
+/** All input channels by 16 output channels, six or four at a time. */
 function pairSums(
-  a: usize,
+  src: usize,
   srcBytes: usize,
+  inChannels: i32,
   b: usize,
   dyBytes: usize,
   tiles: i32,
-  g0: usize,
+  grad: usize,
   accumulate: i32,
 ): void {
-  const g1 = g0 + dyBytes;
-  const g2 = g1 + dyBytes;
-  const g3 = g2 + dyBytes;
-  wideGradTile(a, a, a, a, true, srcBytes, 0, b, dyBytes, 0, 1, tiles, g0, g1, g2, g3, accumulate);
+  const sixes = rowsInSixes(inChannels);
+  let k = 0;
+  for (; k < sixes; k += WIDE_ROWS) {
+    const a = src + ((<usize>k) << 2);
+    const g = grad + <usize>k * dyBytes;
+    sixGradTile(a, srcBytes, 0, b, dyBytes, 0, 1, tiles, g, dyBytes, accumulate);
+  }
+  for (; k < inChannels; k += 4) {
+    const a = src + ((<usize>k) << 2);
+    const g0 = grad + <usize>k * dyBytes;
+    const g1 = g0 + dyBytes;
+    const g2 = g1 + dyBytes;
+    const g3 = g2 + dyBytes;
+    wideGradTile(
+      a,
+      a,
+      a,
+      a,
+      true,
+      srcBytes,
+      0,
+      b,
+      dyBytes,
+      0,
+      1,
+      tiles,
+      g0,
+      g1,
+      g2,
+      g3,
+      accumulate,
+    );
+  }
 }
