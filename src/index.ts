@@ -104,7 +104,7 @@ export {
   type WeightsModel,
   type WriteWeightsOptions,
   writeWeights,
-} from './interop/weightsFile.ts';
+} from './interop/weights.ts';
 export type { WeightsSource } from './interop/weightsSource.ts';
 export type { NumericMode } from './kernels/builds.ts';
 export type { ElementType, Layout, Region } from './memory/layout.ts';

@@ -28,12 +28,13 @@ export async function withRegularFile<T>(
   }
 }
 
-/** Up to `length` bytes from a position on: fewer where the file ends before. */
+/** Up to `length` bytes from a position on, in memory of their own: fewer where the file ends
+ * before. */
 export async function readSome(
   file: FileHandle,
   position: number,
   length: number,
-): Promise<Buffer> {
+): Promise<Buffer<ArrayBuffer>> {
   const buffer = Buffer.alloc(length);
   let done = 0;
   while (done < length) {

@@ -40,9 +40,8 @@ export async function readSafetensors(path: string, what: string): Promise<reado
     for (const { name, type, shape, begin, end } of places) {
       const bytes = await readSome(file, start + begin, end - begin);
       if (bytes.length < end - begin) throw truncated(what, size);
-      // Buffers are often views: this one begins with the values.
-      const own = new Uint8Array(bytes).buffer;
-      const values = ELEMENT_TYPES[type].decode(own, `${what}, ${name}`);
+      // Of a Buffer that shares its memory with nothing else.
+      const values = ELEMENT_TYPES[type].decode(bytes.buffer, `${what}, ${name}`);
       tensors.push({ name, type, shape, values });
     }
     return tensors;

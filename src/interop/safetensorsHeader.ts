@@ -97,7 +97,12 @@ function checkStructure(what: string, text: string): void {
     while (SPACE.includes(text[next] ?? ':')) next++;
     if (names === undefined || text[next] !== ':') continue;
     const name = nameIn(what, text.slice(start, i + 1));
-    if (names.has(name)) throw notAHeader(what, `${JSON.stringify(name)} twice`);
+    if (names.has(name))
+      throw new UsageError({
+        what: `header of ${what}`,
+        problem: `has ${JSON.stringify(name)} twice`,
+        hint: 'a file that safetensors wrote',
+      });
     names.add(name);
     if (names.size > MAX_TENSORS + 1) {
       throw notAHeader(what, `more than ${MAX_TENSORS} tensors`);

@@ -6,7 +6,7 @@ import { isObject } from '../base/parse.ts';
 import type { NamedValue, NamedValues } from '../checkpoint/foldNorm.ts';
 import { isTensor } from '../checkpoint/namedTensor.ts';
 import type { StartWeights } from '../checkpoint/startWeights.ts';
-import { type WeightsModel, weightsIn } from './weightsFile.ts';
+import type { WeightsModel } from './weights.ts';
 
 /** The path of a checkpoint, or of a file whose name ends in `.safetensors`, with PyTorch's names
  * and layouts; or tensors by their names in the model, `0.conv2d.weight`. */
@@ -19,6 +19,7 @@ export async function startWeightsFrom(
   model: WeightsModel,
 ): Promise<StartWeights> {
   if (typeof source === 'string') {
+    const { weightsIn } = await import('./weightsFile.ts');
     return { what: `weights of ${source}`, tensors: await weightsIn(source, model), isStrict };
   }
   const what = 'weights';
