@@ -22,6 +22,10 @@ export interface TensorPlace {
 export const MAX_HEADER_BYTES = 16 << 20;
 const MAX_TENSORS = 65_536;
 const MAX_AXES = 16;
+/** Errors show names. */
+const MAX_NAME_LENGTH = 1000;
+/** Objects and lists of each. */
+const PARTS_OF_TENSOR = 3;
 /** The header, a tensor in it, and a list in that. */
 const MAX_DEPTH = 3;
 /** What JSON allows between its parts. */
@@ -81,11 +85,15 @@ function notAHeader(what: string, given: unknown): UsageError {
 function checkStructure(what: string, text: string): void {
   /** The names so far of each open object; undefined for a list. */
   const open: (Set<string> | undefined)[] = [];
+  let countOpened = 0;
   for (let i = 0; i < text.length; i++) {
     const char = text[i]!;
     if (char === '{' || char === '[') {
       if (open.length === MAX_DEPTH) {
         throw notAHeader(what, `more than ${MAX_DEPTH} levels`);
+      }
+      if (countOpened++ > PARTS_OF_TENSOR * MAX_TENSORS) {
+        throw notAHeader(what, `more than ${MAX_TENSORS} tensors`);
       }
       open.push(char === '{' ? new Set() : undefined);
     } else if (char === '}' || char === ']') open.pop();
@@ -97,16 +105,17 @@ function checkStructure(what: string, text: string): void {
     while (SPACE.includes(text[next] ?? ':')) next++;
     if (names === undefined || text[next] !== ':') continue;
     const name = nameIn(what, text.slice(start, i + 1));
-    if (names.has(name))
+    if (name.length > MAX_NAME_LENGTH) {
+      throw notAHeader(what, `a name of ${name.length} characters`);
+    }
+    if (names.has(name)) {
       throw new UsageError({
         what: `header of ${what}`,
         problem: `has ${JSON.stringify(name)} twice`,
         hint: 'a file that safetensors wrote',
       });
-    names.add(name);
-    if (names.size > MAX_TENSORS + 1) {
-      throw notAHeader(what, `more than ${MAX_TENSORS} tensors`);
     }
+    names.add(name);
   }
 }
 

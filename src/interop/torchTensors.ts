@@ -83,11 +83,9 @@ function throughLayer(
   const shape = graph.shapes[input]!;
   const to = graph.shapes[output]!;
   const flat = flattened(shape, order);
-  let isUsed = false;
   const declared = [...parametersOf(operation, graph), ...buffersOf(operation, graph)];
   for (const { name, shape: own, torch = {} } of declared) {
     const isFlat = torch.features !== undefined && own[torch.features] === flat?.length;
-    isUsed ||= isFlat;
     const { isCount = false, axes = own.map((_, axis) => axis) } = torch;
     const along = isFlat ? { axis: torch.features!, places: flat! } : undefined;
     tensors.push({
@@ -101,8 +99,10 @@ function throughLayer(
     });
   }
   if (kind.torchOrder?.flattens === true) return { ...SAME, places: flat };
-  if (!shapesDiffer(shape, to)) return order;
-  if (order.places !== undefined && !isUsed) throw lostOrder(path, shape);
+  const isProduct = kind.weightMatrix !== undefined;
+  const keepsOrder = !shapesDiffer(shape, to) && kind.torchOrder?.dependsOnOrder !== true;
+  if (order.places !== undefined && !isProduct && !keepsOrder) throw lostOrder(path, shape);
+  if (keepsOrder && !isProduct) return order;
   const first = kind.torchOrder?.isSequenceChannelsFirst ?? order.isChannelsFirst;
   return { ...SAME, isChannelsFirst: to.length === 3 || (to.length === 2 && first) };
 }

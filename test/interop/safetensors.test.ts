@@ -80,6 +80,8 @@ describe('a safetensors file', () => {
     ['has a field twice', fileOf(`{"a":{"dtype":"F32",${f32.slice(1)}}`, four), /"dtype" twice/],
     ['nests deeply', fileOf('[{"a":'.repeat(5), []), /header of weights/],
     ['nests within a tensor', fileOf('{"a":{"shape":[[1]]}}', four), /more than 3 levels/],
+    ['has parts without end', fileOf(`{"a":[${'[],'.repeat(200_000)}[]]}`, []), /65536 tensors/],
+    ['has a long name', fileOf(`{"${'a'.repeat(2000)}":${f32}}`, four), /2000 characters/],
     ['has an open string', fileOf(`{"${'\\"'.repeat(50_000)}`, []), /header of weights/],
     ['has another field', fileOf(`{"a":{"x":1,${f32.slice(1)}}`, four), /a: .*an object of dtype/],
     ['has no tensor but a number', fileOf('{"a":1}', []), /a: got 1/],

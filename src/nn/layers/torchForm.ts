@@ -20,6 +20,8 @@ export interface TorchOrder {
   readonly isSequenceChannelsFirst?: boolean;
   /** Whether an input of several axes becomes a vector in PyTorch's order; default false. */
   readonly flattens?: boolean;
+  /** Whether it is not the same with the features of a vector in another order; default false. */
+  readonly dependsOnOrder?: boolean;
 }
 
 /** Weights of products: ours end in inputs and outputs, PyTorch's begin with outputs and inputs. */

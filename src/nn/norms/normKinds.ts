@@ -240,6 +240,7 @@ const groupedWorkspace: LayerKind<GroupNormSpec | InstanceNormSpec>['workspace']
 
 export const groupNormKind: LayerKind<GroupNormSpec> = {
   kind: 'groupNorm',
+  torchOrder: { dependsOnOrder: true },
   keeps: { input: true, output: false },
   fusesRelu: () => 'again',
   fusesAdd: () => true,
