@@ -61,7 +61,6 @@ export {
   type NamedValues,
 } from './checkpoint/foldNorm.ts';
 export type { MonitorState } from './checkpoint/monitored.ts';
-export type { WeightsSource } from './checkpoint/startWeights.ts';
 export type { StateTensor } from './checkpoint/state.ts';
 export * from './collectives.ts';
 export type { Augmentation, AugmentationPlan } from './data/augment.ts';
@@ -99,6 +98,14 @@ export type {
   RunningStatistics,
   SavedNorm,
 } from './direct/types.ts';
+export {
+  type ReadWeightsOptions,
+  readWeights,
+  type WeightsModel,
+  type WriteWeightsOptions,
+  writeWeights,
+} from './interop/weights.ts';
+export type { WeightsSource } from './interop/weightsSource.ts';
 export type { NumericMode } from './kernels/builds.ts';
 export type { ElementType, Layout, Region } from './memory/layout.ts';
 export { AUTO_MIN_VALUES } from './nn/convert/autoNorm.ts';

@@ -7,11 +7,10 @@
 // Values are streamed both ways: neither side holds them a second time.
 
 import { createHash, type Hash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { encode } from '@msgpack/msgpack';
 import { InvariantError, UsageError } from '../base/errors.ts';
-import { fileError } from '../base/fileError.ts';
+import { readSome, withRegularFile, writeAll } from '../base/regularFile.ts';
 import { sizeOf } from '../base/shape.ts';
 import { writeWhole } from '../base/wholeFile.ts';
 import {
@@ -79,7 +78,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
  * {@link UsageError}. */
 export async function openCheckpoint(path: string): Promise<CheckpointFile> {
   const what = `checkpoint ${path}`;
-  return withFile(path, what, async (file, size) => {
+  return withRegularFile(path, what, async (file, size) => {
     const prefix = await readSome(file, 0, Math.min(size, PREFIX_BYTES));
     if (isVersion1(prefix)) return loaded(await readVersion1(what, file));
     if (!prefix.subarray(0, MAGIC.length).equals(MAGIC)) throw notOne(what, prefix);
@@ -90,7 +89,7 @@ export async function openCheckpoint(path: string): Promise<CheckpointFile> {
 /** A file of version 2 is read on demand. */
 function streamed(path: string, what: string, head: CheckpointHead): CheckpointFile {
   const readInto = (arrays: readonly Values[]): Promise<void> =>
-    withFile(path, what, (file, size) => readValues(what, file, { head, size, arrays }));
+    withRegularFile(path, what, (file, size) => readValues(what, file, { head, size, arrays }));
   return {
     head,
     async load() {
@@ -115,28 +114,6 @@ export function loaded(checkpoint: Checkpoint): CheckpointFile {
       for (const [i, { values }] of checkpoint.tensors.entries()) arrays[i]!.set(values);
     },
   };
-}
-
-/** Opens a regular file; a pipe or a device would block, or never end. */
-async function withFile<T>(
-  path: string,
-  what: string,
-  use: (file: FileHandle, size: number) => Promise<T>,
-): Promise<T> {
-  let file: FileHandle | undefined;
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const stat = await file.stat();
-    if (!stat.isFile()) {
-      const given = stat.isDirectory() ? 'a folder' : 'a pipe, a socket or a device';
-      throw new UsageError({ what, given, allowed: 'a regular file' });
-    }
-    return await use(file, stat.size);
-  } catch (error) {
-    throw fileError(what, error, 'a readable file');
-  } finally {
-    await file?.close();
-  }
 }
 
 async function readHead(
@@ -227,17 +204,6 @@ function paddedEnd(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
-async function readSome(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(length);
-  let done = 0;
-  while (done < length) {
-    const { bytesRead } = await file.read(buffer, done, length - done, position + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
-  }
-  return buffer.subarray(0, done);
-}
-
 /** The values as bytes; all supported machines are little-endian. */
 function bytesOf(values: Values): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
@@ -282,13 +248,6 @@ class HashedSink {
     await writeAll(this.file, bytes);
     this.written += this.used;
     this.used = 0;
-  }
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  let done = 0;
-  while (done < bytes.length) {
-    done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
   }
 }
 

@@ -37,7 +37,8 @@ export interface NamedValue {
   readonly values: Float32Array | Float64Array;
 }
 
-const namedValues = accept<NamedValues>('a Map, such as trainer.weights()', (given) => {
+/** Tensors by name as a caller gives them. */
+export const namedValues = accept<NamedValues>('a Map, such as trainer.weights()', (given) => {
   return given instanceof Map && [...given].every(isNamedTensor);
 });
 

@@ -1,17 +1,11 @@
-// A run that starts from given weights: those of a checkpoint, or named tensors as
-// `trainer.weights()` gives them. All of them, or those that fit; a report says which is which.
+// A run that starts from given weights, by the names of the model's tensors: all of them, or those
+// that fit; a report says which is which. Where they come from is in interop/weightsSource.ts.
 
 import { UsageError } from '../base/errors.ts';
-import { isObject } from '../base/parse.ts';
 import { type Shape, showShape } from '../base/shape.ts';
-import { openCheckpoint } from './checkpointFile.ts';
 import type { CarriedTensor } from './convertState.ts';
-import type { NamedValue, NamedValues } from './foldNorm.ts';
-import { isTensor } from './namedTensor.ts';
-import { namedWeights, type StateTensor, weightName } from './state.ts';
-
-/** The path of a checkpoint, or tensors by their names in the model, `0.conv2d.weight`. */
-export type WeightsSource = string | NamedValues | Readonly<Record<string, NamedValue>>;
+import type { NamedValues } from './foldNorm.ts';
+import { type StateTensor, weightName } from './state.ts';
 
 /** Weights to start from. */
 export interface StartWeights {
@@ -20,32 +14,6 @@ export interface StartWeights {
   readonly tensors: NamedValues;
   /** Whether all have to fit. */
   readonly isStrict: boolean;
-}
-
-/** Reads weights from where the option says. Throws a {@link UsageError} for anything else. */
-export async function readWeights(source: WeightsSource, isStrict: boolean): Promise<StartWeights> {
-  if (typeof source === 'string') {
-    const { tensors } = await (await openCheckpoint(source)).load();
-    return { what: `weights of ${source}`, tensors: namedWeights(tensors), isStrict };
-  }
-  const what = 'weights';
-  if (!(source instanceof Map) && !isObject(source)) throw notWeights(what, source);
-  const tensors = new Map<string, NamedValue>(
-    source instanceof Map ? source : Object.entries(source),
-  );
-  for (const [name, tensor] of tensors) {
-    if (!isTensor(tensor)) throw notWeights(`${what}, ${name}`, tensor);
-  }
-  return { what, tensors, isStrict };
-}
-
-function notWeights(what: string, given: unknown): UsageError {
-  return new UsageError({
-    what,
-    given,
-    allowed: 'the path of a checkpoint, or tensors by name, { shape, values }',
-    hint: "'pretrained.ckpt', or what trainer.weights() gives",
-  });
 }
 
 /** Copies weights over the parameters and buffers of a state, and says what became of each tensor.

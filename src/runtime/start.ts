@@ -5,10 +5,11 @@ import { randomUUID } from 'node:crypto';
 import { type Checkpoint, checkCheckpoint, runIdOf } from '../checkpoint/checkpoint.ts';
 import { type CheckpointFile, loaded, openCheckpoint } from '../checkpoint/checkpointFile.ts';
 import { type CarriedTensor, convertCheckpoint } from '../checkpoint/convertState.ts';
-import { readWeights, type StartWeights, takeWeights } from '../checkpoint/startWeights.ts';
+import { type StartWeights, takeWeights } from '../checkpoint/startWeights.ts';
 import { beginFilling, stateTensors } from '../checkpoint/state.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { type DatasetDescription, describeDataset } from '../data/identity.ts';
+import { startWeightsFrom } from '../interop/weightsSource.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, viewOf } from '../memory/arena.ts';
 import { lossModulesOf } from '../nn/specs/lossModules.ts';
@@ -52,7 +53,13 @@ async function startHere(
   await loadModules(modules, options.allowModules);
   const config = resolveOptions(options, network);
   const { weights: source, strictWeights = true } = options;
-  const weights = source === undefined ? undefined : await readWeights(source, strictWeights);
+  const weights =
+    source === undefined
+      ? undefined
+      : await startWeightsFrom(source, strictWeights, {
+          model: config.model,
+          inputShape: config.data.inputShape,
+        });
   const notify = noticesTo(network, options.onNotice);
   giveNotices({ config, data: options.data, norm: options.norm, resumed: undefined }, notify);
   const { data: dataset, epochs = 0, startTimeoutMs } = options;

@@ -4,10 +4,10 @@
 import { availableParallelism } from 'node:os';
 import { checkInteger, UsageError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
-import type { WeightsSource } from '../checkpoint/startWeights.ts';
 import { type Augmentation, planAugmentation } from '../data/augment.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
 import { checkShards, type Shards } from '../data/shards.ts';
+import type { WeightsSource } from '../interop/weightsSource.ts';
 import type { NumericMode } from '../kernels/builds.ts';
 import { convertNorm } from '../nn/convert/convertNorm.ts';
 import type { NormRequest } from '../nn/convert/normRequest.ts';
@@ -84,8 +84,9 @@ export interface TrainerOptions {
   readonly shards?: Shards;
   /** Default none. */
   readonly augmentation?: Augmentation;
-  /** Weights and running statistics to start from: the path of a checkpoint, or tensors by name, as
-   * `trainer.weights()` gives them. `conversion` of the trainer says what became of each. Default:
+  /** Weights and running statistics to start from: the path of a checkpoint, or of a
+   * `.safetensors` file with PyTorch's names and layouts; or tensors by name, as
+   * `trainer.weights()` has them. `conversion` of the trainer says what became of each. Default:
    * fresh ones, by the seed. */
   readonly weights?: WeightsSource;
   /** Whether all of `weights` have to be in the model, in the same shapes, and all of the model in

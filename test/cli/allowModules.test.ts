@@ -70,6 +70,7 @@ const USES: readonly (readonly [string, readonly string[]])[] = [
     'fold',
     ['fold', '--checkpoint', run, '--out', join(folder, 'folded.ckpt'), ...data.slice(0, 6)],
   ],
+  ['export', ['export', run, '--to', join(folder, 'net.safetensors')]],
   ['train --model', ['train', '--model', json, ...data, ...size]],
 ];
 

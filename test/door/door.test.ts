@@ -33,6 +33,7 @@ type Methods<T> = { [K in keyof T]: T[K] extends AnyFunction ? K : never }[keyof
 
 const isRefusal = (error: unknown) => error instanceof UsageError;
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-door-'));
+const path = join(folder, 'run.ckpt');
 const data = synthetic({ train: 8, test: 4, shape: [2, 2, 1], classes: 2 });
 const inputs = () => new Float32Array(4);
 /** Images of bytes. */
@@ -207,7 +208,6 @@ beforeAll(async () => {
   const options = { model, data, optimizer: optim.sgd({ lr: 0.1 }), globalBatch: 4, replicas: 2 };
   const onNotice = () => undefined;
   trainer = await Trainer.start({ ...options, workers: 1, onNotice });
-  const path = join(folder, 'run.ckpt');
   await trainer.save(path);
   saved = await readCheckpoint(path);
 });
@@ -243,6 +243,12 @@ const exported: Readonly<Record<string, Args>> = {
   mnist: () => [{ dir: join(folder, 'no-such-folder') }],
   normsFor: () => [{}],
   openDataset: () => [join(folder, 'no-such-folder'), { layout: 'channelsFirst' }],
+  readWeights: () => [path, { model, inputShape: image, rename: (name: string) => name }],
+  writeWeights: () => [
+    join(folder, 'net.safetensors'),
+    trainer.weights(),
+    { model, inputShape: image, metadata: { format: 'pt' }, overwrite: true },
+  ],
   scenes: () => [
     { train: 2, test: 1, size: 4, objects: 1, scraps: 1, noise: 2, ink: 9, from: bytes() },
   ],

@@ -23,9 +23,10 @@ const ORDER: readonly { readonly folder: string; readonly apart: readonly string
   { folder: 'observe', apart: [] },
   { folder: 'train', apart: [] },
   { folder: 'checkpoint', apart: ['kernels', 'observe', 'train'] },
+  { folder: 'interop', apart: ['kernels', 'sync', 'mpi', 'observe', 'train'] },
   {
     folder: 'direct',
-    apart: ['memory', 'optim', 'data', 'plan', 'observe', 'train', 'checkpoint'],
+    apart: ['memory', 'optim', 'data', 'plan', 'observe', 'train', 'checkpoint', 'interop'],
   },
   { folder: 'runtime', apart: [] },
   {

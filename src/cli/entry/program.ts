@@ -115,6 +115,18 @@ const commands: readonly CommandText[] = [
     run: endsAtSignals(async () => (await import('../commands/foldCommand.ts')).runFold),
   },
   {
+    name: 'export',
+    argument: 'checkpoint',
+    text: 'Write the model of a checkpoint for others to read: weights for PyTorch',
+    flags: [
+      ['--to <file>', 'The file to write: .safetensors, with names and layouts of PyTorch'],
+      ['--overwrite', 'Let --to replace a file that is there'],
+      ...moduleFlags,
+      ...jsonFlags,
+    ],
+    run: endsAtSignals(async () => (await import('../commands/exportCommand.ts')).runExport),
+  },
+  {
     name: 'verify',
     argument: 'checkpoint',
     text: 'Repeat steps of a run on other splits and compare all bits',

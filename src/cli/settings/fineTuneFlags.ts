@@ -12,7 +12,8 @@ import type { Flags } from './flags.ts';
 export const fineTuneFlags: readonly (readonly [name: string, text: string])[] = [
   [
     '--weights <file>',
-    'Start from the weights of a checkpoint; its steps and settings are not used',
+    'Start from the weights of a checkpoint, without its steps and settings, or of a ' +
+      '.safetensors file with names of PyTorch',
   ],
   ['--weights-partial', 'With --weights: take what fits the model, and leave out the rest'],
   ['--freeze <list>', "Parameters that do not train: '0.*,*.bias'; '!9.*' lets them train again"],

@@ -2,9 +2,10 @@
 // --overwrite. A file that holds another run is replaced on request only, and a run that was there
 // is never started over in silence.
 
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
+import { refuseExistingFile } from '../../base/regularFile.ts';
 import type { CheckpointHead } from '../../checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
 import { keptBeside } from '../../runtime/saving.ts';
@@ -135,15 +136,9 @@ function besides(path: string): {
 
 /** Throws where a file is there that is not asked to be replaced. */
 export function refuseExisting(path: string, flag = '--checkpoint'): void {
-  if (!existsSync(path)) return;
-  const found = statSync(path);
-  if (!found.isFile() || found.size === 0) return;
-  throw new UsageError({
-    what: `${flag} ${path}`,
-    problem: 'would replace a file that is there',
-    hint:
-      flag === '--checkpoint'
-        ? `--resume ${path} to go on from it, --overwrite to replace it`
-        : '--overwrite to replace it',
-  });
+  const hint =
+    flag === '--checkpoint'
+      ? `--resume ${path} to go on from it, --overwrite to replace it`
+      : '--overwrite to replace it';
+  refuseExistingFile(path, `${flag} ${path}`, hint);
 }

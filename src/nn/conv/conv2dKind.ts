@@ -11,6 +11,7 @@ import type {
   WeightMatrix,
   WorkspaceDeclaration,
 } from '../layers/layer.ts';
+import { TORCH_CONV2D } from '../layers/torchForm.ts';
 import {
   bindStandardized,
   standardizedStatistics,
@@ -66,6 +67,7 @@ export const conv2dKind: LayerKind<Conv2dSpec> = {
       shape: [kernel[0], kernel[1], inChannels / groups, outChannels],
       role: 'weight',
       init: { kind: init, fanIn, fanOut },
+      torch: TORCH_CONV2D,
     };
     if (!spec.bias) return [weight];
     return [

@@ -14,6 +14,7 @@ import type {
   ParameterDeclaration,
   WeightMatrix,
 } from '../layers/layer.ts';
+import { TORCH_CONV2D } from '../layers/torchForm.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import type { ConvTranspose2dSpec } from '../specs/convTranspose2d.ts';
 import { bindPasses, bindWeightGradient, convWorkspace } from './conv2dPasses.ts';
@@ -85,6 +86,7 @@ export const convTranspose2dKind: LayerKind<ConvTranspose2dSpec> = {
       shape: [kernel[0], kernel[1], outChannels / groups, inChannels],
       role: 'weight',
       init: { kind: init, fanIn, fanOut },
+      torch: TORCH_CONV2D,
     };
     if (!spec.bias) return [weight];
     return [

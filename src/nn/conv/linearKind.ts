@@ -12,6 +12,7 @@ import type {
   ParameterDeclaration,
   WeightMatrix,
 } from '../layers/layer.ts';
+import { TORCH_LINEAR } from '../layers/torchForm.ts';
 import {
   bindStandardized,
   standardizedStatistics,
@@ -47,6 +48,7 @@ export const linearKind: LayerKind<LinearSpec> = {
       shape,
       role: 'weight',
       init: { kind: spec.init, ...fans },
+      torch: TORCH_LINEAR,
     };
     if (!spec.bias) return [weight];
     const bias = { name: 'bias', shape: [spec.outFeatures], role: 'bias' } as const;

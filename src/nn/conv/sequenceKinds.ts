@@ -4,6 +4,7 @@
 import { UsageError } from '../../base/errors.ts';
 import { channelsOf, type Shape, showShape, sizesDiffer } from '../../base/shape.ts';
 import type { BoundTensor, LayerKind } from '../layers/layer.ts';
+import { TORCH_CONV1D } from '../layers/torchForm.ts';
 import type { Conv1dSpec } from '../specs/conv1d.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import type { Padding, Padding1d, Pair } from '../specs/options.ts';
@@ -64,6 +65,7 @@ function overSequences<Spec extends SequenceSpec, Image extends Windows>(
         hint: isFitting ? 'a smaller kernel or more padding' : 'reshape([length, channels])',
       });
     },
+    torchOrder: { isSequenceChannelsFirst: true },
     workspace: (spec, input, size) => images.workspace?.(imageOf(spec), asImage(input), size) ?? [],
     bind: (spec, binding) =>
       images.bind(imageOf(spec), {
@@ -84,7 +86,9 @@ export const conv1dKind: LayerKind<Conv1dSpec> = {
   expectedInput: ({ inChannels }) => [Number.NaN, inChannels],
   parameters: (spec, input) =>
     conv2dKind.parameters!(convolutionOf(spec), asImage(input)).map((parameter) =>
-      parameter.name === 'weight' ? { ...parameter, shape: parameter.shape.slice(1) } : parameter,
+      parameter.name === 'weight'
+        ? { ...parameter, shape: parameter.shape.slice(1), torch: TORCH_CONV1D }
+        : parameter,
     ),
   statistics: (spec, input) => conv2dKind.statistics!(convolutionOf(spec), asImage(input)),
   weightMatrix: (spec) => conv2dKind.weightMatrix!(convolutionOf(spec)),

@@ -12,6 +12,7 @@ const nothing: BoundLayer = { forward() {}, backward() {} };
 export const flattenKind: LayerKind<FlattenSpec> = {
   kind: 'flatten',
   isAlias: true,
+  torchOrder: { flattens: true },
   keeps: { input: false, output: false },
   outputShape: (_spec, input): Shape => [sizeOf(input)],
   bind: () => nothing,

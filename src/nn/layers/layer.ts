@@ -16,6 +16,7 @@ import type {
 import type { Initializer } from '../specs/init.ts';
 import type { ParameterRole } from '../specs/parameter.ts';
 import type { NormTraits, PureNormTraits } from './normTraits.ts';
+import type { TorchForm, TorchOrder } from './torchForm.ts';
 
 /** What the current step works on. One per worker, filled anew each step, never reallocated. */
 export interface StepState extends GrainState {
@@ -32,6 +33,8 @@ export interface ParameterDeclaration {
   readonly shape: Shape;
   readonly role: ParameterRole;
   readonly init: Initializer;
+  /** What PyTorch calls it and how it lays it out; absent where that is the same. */
+  readonly torch?: TorchForm;
 }
 
 /** A float64 tensor that training writes and evaluation reads: running statistics. */
@@ -39,6 +42,8 @@ export interface BufferDeclaration {
   readonly name: string;
   readonly shape: Shape;
   readonly initial: number;
+  /** What PyTorch calls it and how it lays it out; absent where that is the same. */
+  readonly torch?: TorchForm;
 }
 
 /** Memory of one worker for one layer. What forward leaves there is there in backward. */
@@ -170,6 +175,9 @@ export interface LayerKind<Spec> {
   /** Whether the output is the input under another shape, so that both share their memory; default
    * false. */
   readonly isAlias?: boolean;
+  /** In which order PyTorch has what comes out; absent where that is as what came in, or follows
+   * from the number of axes. */
+  readonly torchOrder?: TorchOrder;
   /** Which of its activations the backward pass reads; the others' memory is used again. */
   readonly keeps: { readonly input: boolean; readonly output: boolean };
   /** How the layer does a relu that directly follows it, too: `again` computes the output anew in

@@ -6,6 +6,7 @@ import { UsageError } from '../../base/errors.ts';
 import { channelsOf, type Shape, showShape, sizeOf, sizesDiffer } from '../../base/shape.ts';
 import type { PreluSpec } from '../specs/activations.ts';
 import type { Binding, BoundLayer, LayerKind } from './layer.ts';
+import { TORCH_VECTOR } from './torchForm.ts';
 
 export const preluKind: LayerKind<PreluSpec> = {
   kind: 'prelu',
@@ -17,6 +18,7 @@ export const preluKind: LayerKind<PreluSpec> = {
       name: 'weight',
       shape: [numParameters],
       role: 'bias',
+      torch: TORCH_VECTOR,
       init: { kind: 'constant', value: init },
     },
   ],

@@ -11,6 +11,7 @@ import { bindRunningNorm, runningNormLength } from '../../norm/runningNorm.ts';
 import { bindGroupNorm, bindLayerNorm, groupNormScratchLength } from '../../norm/sampleNorm.ts';
 import type { ReductionDeclaration } from '../../reduce/reduction.ts';
 import type { Binding, BoundLayer, LayerKind } from '../layers/layer.ts';
+import { TORCH_VECTOR } from '../layers/torchForm.ts';
 import type {
   BatchNormSpec,
   GroupNormSpec,
@@ -58,8 +59,8 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
     const running = spec.trackRunningStats ? runningBuffers(channels) : [];
     if (!(spec.frozen && spec.affine)) return running;
     return [
-      { name: 'weight', shape: [channels], initial: spec.weightInit },
-      { name: 'bias', shape: [channels], initial: 0 },
+      { name: 'weight', shape: [channels], initial: spec.weightInit, torch: TORCH_VECTOR },
+      { name: 'bias', shape: [channels], initial: 0, torch: TORCH_VECTOR },
       ...running,
     ];
   },
@@ -239,6 +240,7 @@ const groupedWorkspace: LayerKind<GroupNormSpec | InstanceNormSpec>['workspace']
 
 export const groupNormKind: LayerKind<GroupNormSpec> = {
   kind: 'groupNorm',
+  torchOrder: { dependsOnOrder: true },
   keeps: { input: true, output: false },
   fusesRelu: () => 'again',
   fusesAdd: () => true,

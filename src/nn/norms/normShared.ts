@@ -18,6 +18,7 @@ import type {
   StatisticsDeclaration,
 } from '../layers/layer.ts';
 import type { PureNormTraits, StatisticsPlace } from '../layers/normTraits.ts';
+import { torchLastAxes } from '../layers/torchForm.ts';
 import type { SyncScope } from '../specs/normOptions.ts';
 
 /** How many replicas share statistics; Infinity is all of them. */
@@ -81,12 +82,14 @@ export function checkLastAxes(path: string, input: Shape, normalizedShape: Shape
 
 /** A weight that starts at one value. */
 export function normWeight(shape: Shape, value: number): ParameterDeclaration {
-  return { name: 'weight', shape, role: 'norm', init: { kind: 'constant', value } };
+  const init = { kind: 'constant', value } as const;
+  return { name: 'weight', shape, role: 'norm', init, torch: torchLastAxes(shape.length) };
 }
 
 /** A parameter of zeros. */
 export function normZeros(name: string, shape: Shape): ParameterDeclaration {
-  return { name, shape, role: 'norm', init: { kind: 'constant', value: 0 } };
+  const init = { kind: 'constant', value: 0 } as const;
+  return { name, shape, role: 'norm', init, torch: torchLastAxes(shape.length) };
 }
 
 /** A weight that starts at one value, and a bias of zeros. */
@@ -94,12 +97,15 @@ export function affineParameters(shape: Shape, weight: number): readonly Paramet
   return [normWeight(shape, weight), normZeros('bias', shape)];
 }
 
+const TORCH_BATCHES = { name: 'num_batches_tracked', isCount: true } as const;
+
 /** Running statistics, as PyTorch names them. */
 export function runningBuffers(channels: number): readonly BufferDeclaration[] {
+  const shape = [channels];
   return [
-    { name: 'runningMean', shape: [channels], initial: 0 },
-    { name: 'runningVar', shape: [channels], initial: 1 },
-    { name: 'numBatchesTracked', shape: [1], initial: 0 },
+    { name: 'runningMean', shape, initial: 0, torch: { name: 'running_mean', features: 0 } },
+    { name: 'runningVar', shape, initial: 1, torch: { name: 'running_var', features: 0 } },
+    { name: 'numBatchesTracked', shape: [1], initial: 0, torch: TORCH_BATCHES },
   ];
 }
 

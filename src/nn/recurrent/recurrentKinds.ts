@@ -45,6 +45,7 @@ function recurrentKind<Spec extends RecurrentSpec>(kind: Spec['kind']): LayerKin
   return {
     kind,
     keeps: { input: true, output: false },
+    torchOrder: { isSequenceChannelsFirst: false },
     expectedInput: ({ inputSize }) => [Number.NaN, inputSize],
     outputShape,
     parameters,
@@ -81,10 +82,21 @@ function parameters(spec: RecurrentSpec): readonly ParameterDeclaration[] {
     shape: [columns],
     role: 'bias',
     init: { ...init, ...forgetGate(spec, part) },
+    torch: { name: part === 'Ih' ? 'bias_ih_l0' : 'bias_hh_l0' },
   });
   return [
-    { name: 'weightIh', shape: [spec.inputSize, columns], ...weight },
-    { name: 'weightHh', shape: [spec.hiddenSize, columns], ...weight },
+    {
+      name: 'weightIh',
+      shape: [spec.inputSize, columns],
+      ...weight,
+      torch: { name: 'weight_ih_l0', axes: [1, 0] },
+    },
+    {
+      name: 'weightHh',
+      shape: [spec.hiddenSize, columns],
+      ...weight,
+      torch: { name: 'weight_hh_l0', axes: [1, 0] },
+    },
     ...(spec.bias ? PARTS.map(bias) : []),
     ...normParameters(spec),
   ];

@@ -224,6 +224,24 @@ export interface GoldenLossRuns {
   readonly runs: readonly GoldenLossRun[];
 }
 
+/** What `interop.json` holds: nets as PyTorch has them. */
+export interface GoldenInterop {
+  readonly runs: readonly {
+    readonly name: string;
+    /** Channels last, as are the inputs. */
+    readonly inputShape: readonly number[];
+    /** PyTorch's names and layouts; counts as floats. */
+    readonly tensors: readonly (GoldenTensor & { readonly name: string })[];
+    readonly input: readonly number[];
+    readonly output: readonly number[];
+  }[];
+}
+
+/** Nets in PyTorch's names and layouts. */
+export function loadGoldenInterop(): GoldenInterop {
+  return read('interop.json') as GoldenInterop;
+}
+
 /** The cases of each layer and loss. */
 export function loadGoldenLayers(): GoldenLayers {
   return read('layers.json') as GoldenLayers;

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { type Shape, sizeOf } from '../../../src/base/shape.ts';
 import type { Dataset } from '../../../src/data/dataset.ts';
+import { fromTorch, type TorchTensor, torchTensors } from '../../../src/interop/torchTensors.ts';
 import { convertNorm } from '../../../src/nn/convert/convertNorm.ts';
 import { sequential } from '../../../src/nn/models/compose.ts';
 import { namedModel } from '../../../src/nn/models/models.ts';
@@ -15,6 +16,9 @@ import { runLayer, type Tensors } from '../layers/harness.ts';
 
 /** The length of a tensor, and its product with the formula. */
 type Summary = readonly [length: number, product: number];
+
+/** Parameters by our names. */
+type Weights = ReadonlyMap<string, { readonly shape: Shape; readonly values: Float32Array }>;
 
 type Part = 'outputs' | 'losses' | 'gradients' | 'parameters';
 
@@ -70,29 +74,14 @@ function formula(tensor: number, count: number): Float64Array {
   });
 }
 
-/** Where the elements of one of our tensors are in PyTorch's: convolutions [O, I, H, W], transposed
- * ones [I, O, H, W], whose last axis here is the input's, linear weights [out, in]. */
-function torchPlaces(shape: Shape): Int32Array {
-  const outputs = shape[shape.length - 1]!;
-  const inputs = shape.length === 4 ? shape[2]! : sizeOf(shape) / outputs;
-  const taps = sizeOf(shape) / outputs / inputs;
-  return Int32Array.from({ length: sizeOf(shape) }, (_, i) => {
-    if (shape.length === 1) return i;
-    const [output, rest] = [i % outputs, Math.floor(i / outputs)];
-    const [input, tap] = [rest % inputs, Math.floor(rest / inputs)];
-    return (output * inputs + input) * taps + tap;
-  });
-}
-
-function startValues(name: string, shape: Shape, tensor: number): Float32Array {
-  const places = torchPlaces(shape);
-  const values = formula(tensor, places.length);
-  if (shape.length === 1) {
-    const start = name.endsWith('.weight') ? 0.3 : 0;
-    return Float32Array.from(places, (place) => start + 0.1 * values[place]!);
+function startValues({ torchName, shape, places }: TorchTensor, tensor: number): Float32Array {
+  const values = formula(tensor, sizeOf(shape));
+  if (shape.length > 1) {
+    const scale = Math.sqrt(6 / (sizeOf(shape) / shape[shape.length - 1]!));
+    return Float32Array.from(fromTorch(values, places), (value) => value * scale);
   }
-  const fanIn = sizeOf(shape) / shape[shape.length - 1]!;
-  return Float32Array.from(places, (place) => values[place]! * Math.sqrt(6 / fanIn));
+  const start = torchName.endsWith('.weight') ? 0.3 : 0;
+  return Float32Array.from(values, (value) => start + 0.1 * value);
 }
 
 /** The pixels, channels last. */
@@ -110,23 +99,21 @@ function toleranceOf({ float32Differences }: ModelRun, part: Part): number {
 }
 
 function expectSummary(
-  found: { readonly name: string; readonly values: Float32Array | Float64Array },
-  shape: Shape,
+  { torchName, places }: TorchTensor,
+  values: Float32Array | Float64Array,
   [length, product]: Summary,
   tolerance: number,
 ): void {
-  const { name, values } = found;
-  const places = torchPlaces(shape);
-  const pattern = formula(SUMMARY_TENSOR, places.length);
+  const pattern = fromTorch(formula(SUMMARY_TENSOR, values.length), places);
   let [squares, dot] = [0, 0];
   for (const [i, value] of values.entries()) {
     squares += value * value;
-    dot += value * pattern[places[i]!]!;
+    dot += value * pattern[i]!;
   }
   // Gradients of biases in front of a normalization are 0 but for rounding.
   const scale = Math.max(length, 1e-3);
-  expect(Math.abs(Math.sqrt(squares) - length), name).toBeLessThan(tolerance * scale);
-  expect(Math.abs(dot - product), name).toBeLessThan(tolerance * scale);
+  expect(Math.abs(Math.sqrt(squares) - length), torchName).toBeLessThan(tolerance * scale);
+  expect(Math.abs(dot - product), torchName).toBeLessThan(tolerance * scale);
 }
 
 /** The label of each row of the logits: of the samples, or of all their pixels. */
@@ -153,21 +140,17 @@ export async function expectTorchvision(model: string): Promise<void> {
   const width = model === 'unet' ? UNET_WIDTH : 1;
   const named = namedModel(model, { inputShape: INPUT, classes, width });
   const spec = withoutDropout(convertNorm(named, { to: 'sync' }));
-  const shapes = new Map<string, Shape>();
+  const tensors = new Map(torchTensors(spec, INPUT).map((tensor) => [tensor.torchName, tensor]));
   const x = images();
-  const parameters: Record<string, Float32Array> = {};
-  const bare = await trainerOf(spec, x, labels);
-  for (const [parameter, { shape }] of bare.weights()) shapes.set(parameter, shape);
-  await bare.close();
-  for (const [tensor, parameter] of Object.keys(run.gradients).entries()) {
-    parameters[parameter] = startValues(parameter, shapes.get(parameter)!, tensor);
-  }
-  expectPass(run, spec, { x, labels }, { parameters, shapes });
-
-  const weights = Object.entries(parameters).map(
-    ([parameter, values]) => [parameter, { shape: shapes.get(parameter)!, values }] as const,
+  const weights = new Map(
+    Object.keys(run.gradients).map((torchName, place) => {
+      const tensor = tensors.get(torchName)!;
+      const values = startValues(tensor, place);
+      return [tensor.name, { shape: tensor.shape, values }] as const;
+    }),
   );
-  const trainer = await trainerOf(spec, x, labels, new Map(weights));
+  expectPass(run, spec, { x, labels }, { weights, tensors });
+  const trainer = await trainerOf(spec, x, labels, weights);
   const losses: number[] = [];
   for await (const progress of trainer.fit({ epochs: run.losses.length })) {
     losses.push(progress.loss);
@@ -180,9 +163,9 @@ export async function expectTorchvision(model: string): Promise<void> {
   const after = trainer.weights();
   await trainer.close();
   const tolerance = toleranceOf(run, 'parameters');
-  for (const [name, summary] of Object.entries(run.parameters)) {
-    const { values } = after.get(name)!;
-    expectSummary({ name, values }, shapes.get(name)!, summary, tolerance);
+  for (const [torchName, summary] of Object.entries(run.parameters)) {
+    const tensor = tensors.get(torchName)!;
+    expectSummary(tensor, after.get(tensor.name)!.values, summary, tolerance);
   }
 }
 
@@ -190,10 +173,10 @@ function expectPass(
   run: ModelRun,
   spec: LayerSpec,
   { x, labels }: { readonly x: Float32Array; readonly labels: Int32Array },
-  { parameters, shapes }: { parameters: Tensors; shapes: ReadonlyMap<string, Shape> },
+  { weights, tensors }: { weights: Weights; tensors: ReadonlyMap<string, TorchTensor> },
 ): void {
-  const own = Object.fromEntries(
-    Object.entries(parameters).map(([name, values]) => [`graph.${name}`, values]),
+  const own: Tensors = Object.fromEntries(
+    [...weights].map(([name, { values }]) => [`graph.${name}`, values]),
   );
   const pass = {
     spec,
@@ -212,9 +195,10 @@ function expectPass(
     );
   }
   const { gradients } = runLayer({ ...pass, dy: crossEntropyGradient(y, labels) });
-  for (const [name, summary] of Object.entries(run.gradients)) {
-    const values = gradients[`graph.${name}`]!;
-    expectSummary({ name, values }, shapes.get(name)!, summary, toleranceOf(run, 'gradients'));
+  for (const [torchName, summary] of Object.entries(run.gradients)) {
+    const tensor = tensors.get(torchName)!;
+    const values = gradients[`graph.${tensor.name}`]!;
+    expectSummary(tensor, values, summary, toleranceOf(run, 'gradients'));
   }
 }
 
@@ -232,7 +216,7 @@ function trainerOf(
   model: LayerSpec,
   x: Float32Array,
   targets: Int32Array,
-  weights?: ReadonlyMap<string, { readonly shape: Shape; readonly values: Float32Array }>,
+  weights: Weights,
 ): Promise<Trainer> {
   const data: Dataset = {
     name: 'golden',
@@ -255,6 +239,7 @@ function trainerOf(
     replicas: 2,
     workers: 2,
     shuffle: false,
-    ...(weights !== undefined && { weights, strictWeights: false }),
+    weights,
+    strictWeights: false,
   });
 }

@@ -1,0 +1,62 @@
+// Files that are read in parts: opened only where they are regular, read and written whole.
+
+import { constants, existsSync, statSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { UsageError } from './errors.ts';
+import { fileError } from './fileError.ts';
+
+/** Opens a regular file; a pipe or a device would block, or never end. `what` names it in errors.
+ * Throws a {@link UsageError} for anything else, or where the system refuses. */
+export async function withRegularFile<T>(
+  path: string,
+  what: string,
+  use: (file: FileHandle, size: number) => Promise<T>,
+): Promise<T> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stat = await file.stat();
+    if (!stat.isFile()) {
+      const given = stat.isDirectory() ? 'a folder' : 'a pipe, a socket or a device';
+      throw new UsageError({ what, given, allowed: 'a regular file' });
+    }
+    return await use(file, stat.size);
+  } catch (error) {
+    throw fileError(what, error, 'a readable file');
+  } finally {
+    await file?.close();
+  }
+}
+
+/** Up to `length` bytes from a position on, in memory of their own: fewer where the file ends
+ * before. */
+export async function readSome(
+  file: FileHandle,
+  position: number,
+  length: number,
+): Promise<Buffer<ArrayBuffer>> {
+  const buffer = Buffer.alloc(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await file.read(buffer, done, length - done, position + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return buffer.subarray(0, done);
+}
+
+/** Writes all of the bytes where the file stands. */
+export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) {
+    done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
+  }
+}
+
+/** Throws a {@link UsageError} where a file is there that is not empty; devices are written to. */
+export function refuseExistingFile(path: string, what: string, hint: string): void {
+  if (!existsSync(path)) return;
+  const found = statSync(path);
+  if (!found.isFile() || found.size === 0) return;
+  throw new UsageError({ what, problem: 'would replace a file that is there', hint });
+}

@@ -1,0 +1,87 @@
+// `syncbn export`: the trained model of a checkpoint in a format of others. What each format writes
+// is in src/interop.
+
+import { UsageError } from '../../base/errors.ts';
+import { checkWritable } from '../../base/wholeFile.ts';
+import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
+import type { NamedValues } from '../../checkpoint/foldNorm.ts';
+import { namedWeights } from '../../checkpoint/state.ts';
+import { isSafetensorsPath } from '../../interop/weights.ts';
+import { exportWeights } from '../../interop/weightsFile.ts';
+import { parseModel } from '../../nn/models/parse.ts';
+import { loadModules } from '../../nn/specs/modules.ts';
+import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
+import { say, screen } from '../output/screen.ts';
+import type { Flags } from '../settings/flags.ts';
+import { isSameFile } from '../settings/separateFiles.ts';
+import { allowModulesFrom } from '../settings/settings.ts';
+import { refuseExisting } from '../settings/startingPoint.ts';
+
+/** What is exported, and where to. */
+interface Exported {
+  readonly file: string;
+  readonly checkpoint: Checkpoint;
+  readonly model: LayerSpec;
+  /** Parameters and buffers by name. */
+  readonly weights: NamedValues;
+}
+
+/** A format that a checkpoint can be written in. */
+interface ExportFormat {
+  readonly name: string;
+  /** How the names of its files end. */
+  readonly ending: string;
+  takes(file: string): boolean;
+  /** Writes the file, and returns what there is to say of it: a count by what is counted. */
+  write(exported: Exported): Promise<Readonly<Record<string, number>>>;
+}
+
+const FORMATS: readonly ExportFormat[] = [
+  {
+    name: 'safetensors',
+    ending: '.safetensors',
+    takes: isSafetensorsPath,
+    async write({ file, checkpoint, model, weights }) {
+      const { inputShape } = checkpoint.data;
+      const written = await exportWeights(file, weights, { model, inputShape });
+      return { tensors: written.length };
+    },
+  },
+];
+
+export async function runExport(flags: Flags, argument: string | undefined): Promise<number> {
+  const example = `syncbn export run.ckpt --to model${FORMATS[0]!.ending}`;
+  const endings = FORMATS.map(({ ending }) => ending).join(', ');
+  const file = flags.text('to');
+  if (argument === undefined || file === undefined) {
+    throw new UsageError({
+      what: 'syncbn export',
+      given: argument === undefined ? 'no checkpoint' : 'no --to',
+      allowed: argument === undefined ? 'a checkpoint to export' : `a file that ends in ${endings}`,
+      hint: example,
+    });
+  }
+  const format = FORMATS.find(({ takes }) => takes(file));
+  if (format === undefined) {
+    const allowed = `a file that ends in ${endings}`;
+    throw new UsageError({ what: '--to', given: file, allowed, hint: example });
+  }
+  if (isSameFile(argument, file)) {
+    throw new UsageError({ what: `--to ${file}`, problem: 'is the checkpoint itself' });
+  }
+  if (!flags.isSet('overwrite')) refuseExisting(file, '--to');
+  await checkWritable(file, `file to write, ${file}`);
+  const checkpoint = await (await openCheckpoint(argument)).load();
+  const model = parseModel(checkpoint.model, `the model of ${argument}`);
+  await loadModules(customModulesOf(model), allowModulesFrom(flags));
+  const weights = namedWeights(checkpoint.tensors);
+  const counts = await format.write({ file, checkpoint, model, weights });
+  if (flags.isSet('json')) {
+    screen.sayJson({ event: 'exported', path: file, format: format.name, ...counts });
+    return 0;
+  }
+  const counted = Object.entries(counts).map(([what, count]) => `${count} ${what}`);
+  say(`Written to ${file}: ${counted.join(', ')}.`);
+  return 0;
+}

@@ -1,0 +1,89 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nn, optim, synthetic, Trainer } from '../../src/index.ts';
+import { syncbn } from '../support/cli.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'syncbn-export-'));
+const run = join(folder, 'run.ckpt');
+const file = join(folder, 'net.safetensors');
+const options = {
+  model: nn.sequential([
+    nn.conv2d(1, 3, { kernel: 2 }),
+    nn.batchNorm(3),
+    nn.flatten(),
+    nn.linear(27, 2),
+  ]),
+  data: synthetic({ train: 8, test: 4, shape: [4, 4, 1], classes: 2 }),
+  optimizer: optim.sgd({ lr: 0.1 }),
+  globalBatch: 8,
+  norm: { to: 'sync' } as const,
+  workers: 1,
+};
+let trained: ReturnType<Trainer['weights']>;
+
+beforeAll(async () => {
+  const trainer = await Trainer.start(options);
+  for await (const _ of trainer.fit({ epochs: 1 }));
+  await trainer.save(run);
+  trained = trainer.weights();
+  await trainer.close();
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('syncbn export', () => {
+  it('writes weights that another run starts from', async () => {
+    const { code, events } = await syncbn(['export', run, '--to', file, '--json']);
+    expect(code).toBe(0);
+    const format = 'safetensors';
+    expect(events).toEqual([{ event: 'exported', path: file, format, tensors: 9 }]);
+    const trainer = await Trainer.start({ ...options, seed: 5, weights: file });
+    const weights = trainer.weights();
+    await trainer.close();
+    for (const [name, { values }] of trained) {
+      const rounded = Float32Array.from(values);
+      expect(Float32Array.from(weights.get(name)!.values), name).toEqual(rounded);
+    }
+    const again = await syncbn(['export', run, '--to', file]);
+    expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('--overwrite')]);
+  });
+
+  it.each<[string, readonly string[], RegExp]>([
+    ['no checkpoint', ['--to', file], /no checkpoint/],
+    ['no file', [run], /no --to.*\.safetensors/],
+    ['an unknown ending', [run, '--to', 'net.bin'], /--to: got "net\.bin".*\.safetensors/],
+  ])('refuses %s', async (_name, args, message) => {
+    const { code, stderr } = await syncbn(['export', ...args]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(message);
+  });
+});
+
+describe('a run from safetensors', () => {
+  it('takes what fits of a wrapped model with another head', async () => {
+    const partial = join(folder, 'wrapped.safetensors');
+    const header = {
+      'module.0.bias': { dtype: 'F32', shape: [3], data_offsets: [0, 12] },
+      'module.3.bias': { dtype: 'F32', shape: [1], data_offsets: [12, 16] },
+      'module.4.bias': { dtype: 'I8', shape: [2], data_offsets: [16, 18] },
+    };
+    const json = Buffer.from(JSON.stringify(header));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(json.length));
+    const data = [...new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer), 1, 2];
+    writeFileSync(partial, Buffer.concat([length, json, Buffer.from(data)]));
+    const given = { ...options, weights: partial };
+    const trainer = await Trainer.start({ ...given, strictWeights: false });
+    const { conversion } = trainer;
+    expect([...trainer.weights().get('0.conv2d.bias')!.values]).toEqual([1, 2, 3]);
+    await trainer.close();
+    const told = conversion.filter(({ why }) => !/^new: the weights have none/.test(why));
+    expect(told.map(({ layer, tensor, why }) => `${layer} ${tensor}: ${why}`)).toEqual([
+      '0.conv2d bias: the same values',
+      '3.linear bias: new: the weights have 1, the model 2',
+      '4 bias: left out: the model has none',
+    ]);
+    await expect(Trainer.start(given)).rejects.toThrow(/weights of .*wrapped.*strictWeights/);
+  });
+});
