@@ -90,7 +90,9 @@ export {
   normsFor,
 } from './direct/normsFor.ts';
 export type {
+  BackwardCotangents,
   BatchNorm,
+  DoubleGradients,
   Norm,
   NormGradients,
   NormInputs,
