@@ -89,7 +89,9 @@ export {
   normsFor,
 } from './direct/normsFor.ts';
 export type {
+  BackwardCotangents,
   BatchNorm,
+  DoubleGradients,
   Norm,
   NormGradients,
   NormInputs,
@@ -296,6 +298,12 @@ export type { ParameterGroup } from './plan/parameterGroups.ts';
 export type { PopulationDefinition } from './plan/populationPlan.ts';
 export type { ProfilePhase } from './plan/profilePlan.ts';
 export type { ProcessPlace } from './reduce/grains.ts';
+export type { SnapshotSource } from './report/board/runScalars.ts';
+export {
+  openTensorBoard,
+  type TensorBoard,
+  type TensorBoardOptions,
+} from './report/board/tensorBoard.ts';
 export type { EvaluateOptions, Evaluation, UseAverageOptions } from './runtime/evaluation.ts';
 export type { ExportOptions, InferenceExport } from './runtime/exportInference.ts';
 export type { PreciseOptions, PreciseResult } from './runtime/preciseNorm.ts';

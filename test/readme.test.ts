@@ -64,9 +64,9 @@ describe('the programs of the README', () => {
   });
 });
 
-describe('the job of docs/direct-use.md', () => {
+describe('the jobs of docs/direct-use.md', () => {
   it('normalizes by statistics of all ranks', async () => {
-    const [job, ...others] = programsOf('docs/direct-use.md');
+    const [job, , ...others] = programsOf('docs/direct-use.md');
     expect(others).toEqual([]);
     const path = join(folder, 'direct.mjs');
     writeFileSync(path, job!);
@@ -77,6 +77,20 @@ describe('the job of docs/direct-use.md', () => {
     for (const [rank, y] of [zero!, one!].entries()) {
       for (const i of [0, 1, 2]) expect(y[2 * i]).toBeCloseTo(evaluated(rank + i), 5);
     }
+  });
+
+  it('differentiates a gradient penalty', async () => {
+    const path = join(folder, 'penalty.mjs');
+    writeFileSync(path, programsOf('docs/direct-use.md')[1]!);
+    const found = await launch<Record<string, Float32Array>>(pathToFileURL(path), { workers: 2 });
+    const all = (name: string) => found.flatMap((rank) => [...rank[name]!]);
+    const dot = (a: number[], b: number[]) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+    const penalty = dot(all('dx'), all('dx'));
+    // The penalty is quadratic in dy and in the weight of 1, so dy times its gradient is twice it.
+    expect(dot(all('dyGrad'), all('dy'))).toBeCloseTo(2 * penalty, 5);
+    expect(all('weightGrad').reduce((a, b) => a + b)).toBeCloseTo(2 * penalty, 5);
+    // It does not change when all inputs move alike.
+    expect(all('xGrad').reduce((a, b) => a + b)).toBeCloseTo(0, 5);
   });
 });
 

@@ -8,7 +8,8 @@ import { writeCoefficients } from '../norm/coefficients.ts';
 import type { NormSetup } from '../norm/setup.ts';
 import type { BoundReduction } from '../reduce/reduction.ts';
 import type { Group } from '../sync/group.ts';
-import type { TensorRules } from './checks.ts';
+import { checkCotangents, type TensorRules } from './checks.ts';
+import { bindDoubleBackward } from './doubleBackward.ts';
 import { bindExchange, withoutExchange } from './exchange.ts';
 import { type BoundPasses, makeNorm } from './norm.ts';
 import type { BatchNorm, RunningStatistics, SavedNorm } from './types.ts';
@@ -80,7 +81,19 @@ export function makeBatchNorm(
       },
     };
   };
-  return { ...makeNorm(work, { ...rules, eps: spec.eps, bind }), state };
+  const { norm, checkBackward } = makeNorm(work, { ...rules, eps: spec.eps, bind });
+  // Takes memory of the group with the first call, since few layers need it.
+  let twice: ReturnType<typeof bindDoubleBackward> | undefined;
+  return {
+    ...norm,
+    state,
+    doubleBackward(dy, saved, gradients) {
+      checkBackward(dy, saved);
+      const given = checkCotangents(name, gradients, { length: dy.length, channels });
+      twice ??= bindDoubleBackward(work, { group, channels, label: `${name} double backward` });
+      return twice({ dy, saved, given });
+    },
+  };
 }
 
 /** From the group's moments rather than the coefficients, which a rank without rows has not made.

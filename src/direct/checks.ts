@@ -1,7 +1,9 @@
 // What the norms refuse before any other rank is touched.
 
 import { UsageError } from '../base/errors.ts';
-import type { NormInputs } from './types.ts';
+import { optionsSchema, parseOptions } from '../base/parse.ts';
+import { accept } from '../base/values.ts';
+import type { BackwardCotangents, NormInputs } from './types.ts';
 
 /** Which tensors a norm takes. */
 export interface TensorRules {
@@ -40,9 +42,40 @@ export function checkParameters(rules: TensorRules, inputs: NormInputs): void {
   }
 }
 
+const doubles = accept<Float64Array>('a Float64Array', (array) => array instanceof Float64Array);
+const cotangentsSchema = optionsSchema<BackwardCotangents>()({
+  dx: accept<Float32Array>(
+    'a Float32Array',
+    (array) => array instanceof Float32Array,
+  ).exactOptional(),
+  weightGrad: doubles.exactOptional(),
+  biasGrad: doubles.exactOptional(),
+});
+
+/** The gradients that doubleBackward is given. */
+export function checkCotangents(
+  name: string,
+  gradients: BackwardCotangents,
+  { length, channels }: { readonly length: number; readonly channels: number },
+): BackwardCotangents {
+  const call = `doubleBackward of ${name}`;
+  const example = 'bn.doubleBackward(dy, saved, { dx })';
+  const given = parseOptions(call, cotangentsSchema, gradients, { example });
+  const lengths = { dx: length, weightGrad: channels, biasGrad: channels };
+  for (const key of ['dx', 'weightGrad', 'biasGrad'] as const) {
+    const array = given[key];
+    if (array !== undefined) checkCount(`${key} in ${call}`, array, lengths[key]);
+  }
+  return given;
+}
+
 /** A Float32Array of this length. */
 export function checkLength(what: string, array: Float32Array, length: number): void {
   checkFloats(what, array);
+  checkCount(what, array, length);
+}
+
+function checkCount(what: string, array: Float32Array | Float64Array, length: number): void {
   if (array.length === length) return;
   throw new UsageError({
     what: `the length of ${what}`,

@@ -53,8 +53,14 @@ const outputsSchema = optionsSchema<{ readonly dx?: Float32Array }>()({
   dx: floats.exactOptional(),
 });
 
+/** A norm, and what checks the arguments of whatever else is called with something saved. */
+export interface CheckedNorm {
+  readonly norm: Norm;
+  checkBackward(dy: Float32Array, saved: SavedNorm): void;
+}
+
 /** A norm of a kind, on the memory of a workspace. */
-export function makeNorm(work: Workspace, kind: NormKind): Norm {
+export function makeNorm(work: Workspace, kind: NormKind): CheckedNorm {
   const own = new WeakSet<SavedNorm>();
   const { name } = kind;
   const run = bindForward(work, kind);
@@ -71,7 +77,7 @@ export function makeNorm(work: Workspace, kind: NormKind): Norm {
     checkLength(`the output's gradient of ${name}`, dy, saved.x.length);
   };
 
-  return {
+  const norm: Norm = {
     forward(x, given = {}) {
       const units = checkInput(kind, x);
       const inputs = parseOptions(`forward of ${name}`, inputsSchema, given);
@@ -102,6 +108,7 @@ export function makeNorm(work: Workspace, kind: NormKind): Norm {
       return differentiate(dy, saved, undefined);
     },
   };
+  return { norm, checkBackward };
 }
 
 function bindPasses(

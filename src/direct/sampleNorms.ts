@@ -23,7 +23,7 @@ export function makeGroupNorm(work: Workspace, rules: TensorRules, groups: Group
   const { channels, numGroups, rowsPerSample, eps } = groups;
   const width = channels / numGroups;
   const count = rowsPerSample * width;
-  return makeNorm(work, {
+  const { norm } = makeNorm(work, {
     ...rules,
     eps,
     bind(setup, samples) {
@@ -70,11 +70,12 @@ export function makeGroupNorm(work: Workspace, rules: TensorRules, groups: Group
       };
     },
   });
+  return norm;
 }
 
 export function makeLayerNorm(work: Workspace, rules: TensorRules, spec: LayerNormSpec): Norm {
   const length = sizeOf(spec.normalizedShape);
-  return makeNorm(work, {
+  const { norm } = makeNorm(work, {
     ...rules,
     eps: spec.eps,
     bind(setup, rows) {
@@ -109,4 +110,5 @@ export function makeLayerNorm(work: Workspace, rules: TensorRules, spec: LayerNo
       };
     },
   });
+  return norm;
 }

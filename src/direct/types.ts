@@ -73,10 +73,40 @@ export interface RunningStatistics {
   readonly numBatchesTracked: Float64Array;
 }
 
+/** The gradients of a loss with respect to what backward has returned; those that are absent are
+ * zero. */
+export interface BackwardCotangents {
+  /** Of x's length. */
+  readonly dx?: Float32Array;
+  /** [channels]: with respect to this rank's own sums. */
+  readonly weightGrad?: Float64Array;
+  /** [channels]: likewise. */
+  readonly biasGrad?: Float64Array;
+}
+
+/** The gradients of that loss with respect to what backward was given. */
+export interface DoubleGradients {
+  /** Of dy's length. */
+  readonly dyGrad: Float32Array;
+  /** With respect to the input of forward, of its length. */
+  readonly xGrad: Float32Array;
+  /** [channels]; this rank's own sums, to be reduced over the ranks like all gradients. */
+  readonly weightGrad: Float64Array;
+}
+
 /** Batch normalization over the rows of all ranks of a group. All of them make the same calls in
- * the same order, also with no rows: forward and backward exchange once each, evaluate and
- * parameterGradients never. Forward updates the running statistics. */
+ * the same order, also with no rows: forward, backward and doubleBackward exchange once each,
+ * evaluate and parameterGradients never. Forward updates the running statistics. */
 export interface BatchNorm extends Norm {
+  /** Backward of `backward(dy, saved)`, in training, exact over the rows of all ranks: for losses
+   * that contain gradients, such as gradient penalties. `dy` is what backward was given. The loss
+   * is the sum of those of all ranks. Formulas: backward of Ioffe and Szegedy 2015 differentiated
+   * once more, as PyTorch's batchnorm_double_backward has them. */
+  doubleBackward(
+    dy: Float32Array,
+    saved: SavedNorm,
+    gradients: BackwardCotangents,
+  ): DoubleGradients;
   /** Undefined without `trackRunningStats`; evaluate then takes this rank's rows alone. */
   readonly state: RunningStatistics | undefined;
 }

@@ -7,6 +7,7 @@ import type { ConfusionMatrix } from '../observe/metric.ts';
 import type { Progress } from '../runtime/progress.ts';
 import { Curve } from './curve.ts';
 import type { MaskPictures } from './maskPictures.ts';
+import { RecentMeans } from './recentMeans.ts';
 
 /** What is known when a run begins. */
 export interface RunFacts {
@@ -38,8 +39,6 @@ export type RunState =
       readonly masks?: MaskPictures;
     };
 
-/** A float64 has 16 digits. */
-const LARGEST_MEAN = 1e10;
 /** Shorter stretches hold so few steps that their number decides the speed. */
 const SPEED_SECONDS = 1;
 /** Curves that come in numbers of layers are shorter. */
@@ -68,11 +67,7 @@ export class RunHistory {
   best: Progress['best'];
   diagnostics: Diagnostics | undefined;
   gradientNorms: GradientNorms | undefined;
-  /** Where the last point of loss and accuracy ended: in which epoch, and what had summed up. */
-  private epoch = 0;
-  private samples = 0;
-  private lossSum = 0;
-  private correctSum = 0;
+  private readonly recent = new RecentMeans();
   private speedAt: { readonly step: number; readonly seconds: number } | undefined;
 
   constructor(facts: RunFacts) {
@@ -124,25 +119,11 @@ export class RunHistory {
     return curves;
   }
 
-  /** A progress has means over its epoch so far; a point is the mean since the last one. */
-  private addMeans({ epoch, step, samples, loss, accuracy }: Progress): void {
-    if (epoch !== this.epoch) {
-      this.epoch = epoch;
-      this.samples = 0;
-      this.lossSum = 0;
-      this.correctSum = 0;
-    }
-    const fresh = samples - this.samples;
-    if (fresh <= 0) return;
-    // After a mean as large as this, what later steps add to its sum is lost in rounding.
-    const isLost = this.lossSum > LARGEST_MEAN * samples;
-    this.loss.add(step, isLost ? Number.NaN : (loss * samples - this.lossSum) / fresh);
-    if (!Number.isNaN(accuracy)) {
-      this.accuracy.add(step, (accuracy * samples - this.correctSum) / fresh);
-    }
-    this.samples = samples;
-    this.lossSum = loss * samples;
-    this.correctSum = accuracy * samples;
+  private addMeans(progress: Progress): void {
+    const means = this.recent.take(progress);
+    if (means === undefined) return;
+    this.loss.add(progress.step, means.loss);
+    if (!Number.isNaN(means.accuracy)) this.accuracy.add(progress.step, means.accuracy);
   }
 
   private addSpeed(step: number, seconds: number): void {

@@ -1,12 +1,13 @@
 // Data folders to damage: a small one of each format, of which one file is damaged at a time.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { sizeOf } from '../../src/base/shape.ts';
-import { nn, openDataset, optim } from '../../src/index.ts';
+import { type Dataset, nn, openDataset, optim } from '../../src/index.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
 import type { Dice } from './dice.ts';
+import { maskFolder, pngInside } from './fuzzPng.ts';
 import type { Target } from './fuzzTarget.ts';
 import { mutateBytes } from './mutations.ts';
 
@@ -20,6 +21,7 @@ export function dataTargets(folder: string): readonly Target[] {
     folderTarget(folder, 'idx.gz', idxFolder(gzipSync, '.gz'), gzipInside),
     folderTarget(folder, 'npy', npyFolder()),
     folderTarget(folder, 'cifar', cifarFolder()),
+    folderTarget(folder, 'png', maskFolder(), pngInside),
   ];
 }
 
@@ -31,8 +33,11 @@ function folderTarget(
   damage: (dice: Dice, bytes: Uint8Array) => Uint8Array = mutateBytes,
 ): Target {
   const dir = join(folder, format);
-  mkdirSync(dir);
-  for (const [name, bytes] of Object.entries(files)) writeFileSync(join(dir, name), bytes);
+  for (const [name, bytes] of Object.entries(files)) {
+    const path = join(dir, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, bytes);
+  }
   const names = Object.keys(files);
   return {
     format,
@@ -47,13 +52,7 @@ function folderTarget(
             const data = await openDataset(dir);
             resolveOptions({
               ...{ data, replicas: 1, workers: 1, globalBatch: 2, optimizer: optim.adam() },
-              model: nn.sequential([
-                nn.flatten(),
-                nn.linear(
-                  sizeOf(data.inputShape),
-                  data.task.kind === 'classification' ? data.task.classes : 1,
-                ),
-              ]),
+              model: modelFor(data),
             });
           } finally {
             writeFileSync(join(dir, name), files[name]!);
@@ -62,6 +61,15 @@ function folderTarget(
       };
     },
   };
+}
+
+/** A layer that fits the data. */
+function modelFor({ inputShape, task }: Dataset) {
+  if (task.kind === 'segmentation') {
+    return nn.sequential([nn.conv2d(inputShape[2]!, task.classes, { kernel: 1 })]);
+  }
+  const outputs = task.kind === 'classification' ? task.classes : 1;
+  return nn.sequential([nn.flatten(), nn.linear(sizeOf(inputShape), outputs)]);
 }
 
 function idxFolder(

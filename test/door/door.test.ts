@@ -15,9 +15,11 @@ import {
   nn,
   optim,
   synthetic,
+  type TensorBoard,
   Trainer,
   UsageError,
 } from '../../src/index.ts';
+import { progress } from '../support/progress.ts';
 import { JUNK, misbehaved, OWN_ERROR } from './junk.mjs';
 
 /** Arguments with which a function works. */
@@ -242,6 +244,7 @@ const exported: Readonly<Record<string, Args>> = {
   limitTrain: () => [dataset(), 4],
   mnist: () => [{ dir: join(folder, 'no-such-folder') }],
   normsFor: () => [{}],
+  openTensorBoard: () => ['board', { step: 2, onTrouble: () => {} }],
   openDataset: () => [join(folder, 'no-such-folder'), { layout: 'channelsFirst' }],
   readWeights: () => [path, { model, inputShape: image, rename: (name: string) => name }],
   writeWeights: () => [
@@ -297,6 +300,14 @@ const methods: Readonly<Record<Methods<Trainer>, Row | Args>> = {
   close: { args: () => [], call: () => undefined },
 };
 
+const ofBoard: Readonly<Record<Methods<TensorBoard>, Args>> = {
+  progress: () => [progress(1, 2)],
+  snapshot: () => [trainer],
+  scalars: () => [3, { 'test/loss': 1 }],
+  text: () => ['settings', 'none'],
+  close: () => [],
+};
+
 /** The functions of an object, with their rows. */
 function rowsOf(object: object, rows: Readonly<Record<string, Args>>): [string, Row][] {
   return Object.entries(object).flatMap(([name, value]): [string, Row][] => {
@@ -328,6 +339,12 @@ describe('junk in any place', () => {
     const call = trainer[name as 'evaluate'].bind(trainer) as Row['call'];
     const row = typeof method === 'function' ? { args: method, call } : method;
     expect(await misbehaved(name, row, isRefusal)).toEqual([]);
+  });
+
+  it.each(Object.entries(ofBoard))('is refused by %s of a board', async (name, args) => {
+    const board = await library.openTensorBoard('board');
+    const call = board[name as 'text'] as Row['call'];
+    expect(await misbehaved(name, { args, call }, isRefusal)).toEqual([]);
   });
 
   it('is refused by groups and norms, on a worker', async () => {

@@ -41,6 +41,11 @@ const normRows = (norm) => {
     evaluate: () => [floats(8), parameters()],
     backward: () => [floats(8), saved, { dx: floats(8) }],
     parameterGradients: () => [floats(8), saved],
+    doubleBackward: () => [
+      floats(8),
+      saved,
+      { dx: floats(8), weightGrad: new Float64Array(2), biasGrad: new Float64Array(2) },
+    ],
   };
 };
 

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Diagnostics } from '../../src/observe/diagnostics.ts';
 import { RunHistory } from '../../src/report/history.ts';
 import { renderPage } from '../../src/report/page.ts';
 import { runPage } from '../../src/report/runPage.ts';
-import type { Progress } from '../../src/runtime/progress.ts';
+import { progress, snapshot } from '../support/progress.ts';
 
 const FACTS = {
   title: 'refnet on mnist',
@@ -11,43 +10,6 @@ const FACTS = {
   settings: [['replicas', '8']] as const,
   globalBatch: 30,
 };
-
-function progress(step: number, loss: number, more: Partial<Progress> = {}): Progress {
-  return {
-    kind: 'progress',
-    epoch: Math.floor(step / 4) + 1,
-    epochs: 2,
-    step,
-    totalSteps: 8,
-    // Epochs of 100 samples in four steps.
-    samples: Math.min(100, (((step - 1) % 4) + 1) * 30),
-    loss,
-    headLosses: {},
-    totalLoss: loss,
-    accuracy: loss / 10,
-    learningRate: 0.1 / (step + 1),
-    imagesPerSecond: 100,
-    seconds: step,
-    secondsLeft: 8 - step,
-    diagnostics: undefined,
-    validation: undefined,
-    best: undefined,
-    stopsEarly: false,
-    ...more,
-  };
-}
-
-function snapshot(step: number, meanShift: number): Diagnostics {
-  const worst = {
-    replica: 1,
-    meanShift,
-    varianceFactor: 1 + meanShift,
-    conditioning: 2,
-    deadShare: 0,
-    nonFinite: 0,
-  };
-  return { step, layers: [{ path: '1.batchNorm', worst, replicas: [] }] };
-}
 
 describe('the curves of a run', () => {
   it("are the means since the look before, worked out from the epoch's means", () => {

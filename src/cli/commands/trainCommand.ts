@@ -17,11 +17,11 @@ import {
   type DoneEvent,
   doneEvent,
   jsonSink,
-  logSink,
   type RunEvent,
   type Sink,
   type StartEvent,
 } from '../output/events.ts';
+import { logSink } from '../output/logFile.ts';
 import { screen, warn } from '../output/screen.ts';
 import { terminalSink } from '../output/terminal.ts';
 import { checkTraceWritable, writeTrace } from '../output/traceFile.ts';
@@ -30,7 +30,7 @@ import { errorEvent } from '../process/failure.ts';
 import { hasLauncher, isSpeaker, joinPeers, stopAmongPeers } from '../process/peers.ts';
 import { catchSignals, SIGNAL_CODES, stoppedBy } from '../process/signals.ts';
 import type { Flags } from '../settings/flags.ts';
-import { asksForReport, type ReportAsked, reportAsked } from '../settings/reportFlags.ts';
+import { asksForReport, type ObserversAsked, observersAsked } from '../settings/reportFlags.ts';
 import { checkAgreement } from '../settings/resumeSettings.ts';
 import { checkSeparateFiles } from '../settings/separateFiles.ts';
 import {
@@ -50,7 +50,8 @@ import {
   validationFrom,
 } from '../settings/validationFlags.ts';
 import { type MaskSamples, maskSamplesOf, predictMasks } from './maskSamples.ts';
-import type { RunReport } from './runReport.ts';
+import type { Observer } from './observed.ts';
+import { startObservers } from './observers.ts';
 import { newestSnapshot } from './snapshots.ts';
 import { fit } from './trainLoop.ts';
 
@@ -109,7 +110,7 @@ export async function runTrain(flags: Flags): Promise<number> {
     await checkWritable(asked.checkpoint, `checkpoint to write, ${asked.checkpoint}`);
   }
   if (asked.trace !== undefined && isFirst) await checkTraceWritable(asked.trace);
-  const report = isFirst ? await reportAsked(flags) : undefined;
+  const observers = isFirst ? await observersAsked(flags) : undefined;
   const log = isFirst ? flags.text('log') : undefined;
   const logs = log === undefined ? [] : [logSink(log, (message) => warn(`syncbn: ${message}`))];
   const sinks = isFirst ? [isJson ? jsonSink() : terminalSink(), ...logs] : [];
@@ -136,7 +137,7 @@ export async function runTrain(flags: Flags): Promise<number> {
         const { notices } = point;
         const weights = point.resumed === undefined ? (flags.text('weights') ?? null) : null;
         const isReported = asksForReport(flags);
-        const told = { sinks, report, isReported, notices };
+        const told = { sinks, observers, isReported, notices };
         const setup = { plan, data, model, weights, network, ...told };
         const code = await runPlan(trainer, setup);
         // Whoever is done waits for those who still write.
@@ -240,7 +241,7 @@ interface RunSetup {
   readonly model: string;
   /** The file with the weights that a new run starts from. */
   readonly weights: string | null;
-  readonly report: ReportAsked | undefined;
+  readonly observers: ObserversAsked | undefined;
   /** Whether the speaking process has a report: all evaluate alike. */
   readonly isReported: boolean;
   readonly notices: readonly string[];
@@ -256,16 +257,14 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
     for (const sink of sinks) sink.close();
   };
   const signals = catchSignals(() => stopAmongPeers(trainer), quit);
-  let report: RunReport | undefined;
+  let observer: Observer | undefined;
   let end: RunState = { kind: 'stopped' };
   const run = async (): Promise<number> => {
     const start = startEvent(trainer, setup);
     tell(start);
-    if (setup.report !== undefined) {
-      const { startReport } = await import('./runReport.ts');
-      report = await startReport(setup.report, trainer, start);
+    if (setup.observers !== undefined) {
+      observer = await startObservers(setup.observers, { trainer, start }, tell);
     }
-    if (report?.url !== undefined) tell({ event: 'watch', url: report.url });
     const { conversion } = trainer;
     if (conversion.length > 0) {
       const carried = conversion.filter((tensor) => tensor.carried);
@@ -274,7 +273,7 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
     }
     const nothing = nothingLeft(plan, trainer);
     for (const message of [...setup.notices, ...nothing]) tell({ event: 'notice', message });
-    const training = await fit(trainer, { plan, tell, report, network: setup.network }, signals);
+    const training = await fit(trainer, { plan, tell, observer, network: setup.network }, signals);
     tellProfile(trainer, plan, tell);
     const { caught } = training;
     if (caught !== undefined) {
@@ -295,19 +294,14 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
       throw error;
     }
   };
-  // The trace and the report are no part of the run: where they fail it has ended well before.
+  // The trace and what observers write are no part of the run: where they fail it has ended well
+  // before.
   return cleaningUp(
     failing,
     async () => {
       if (end.kind !== 'failed' && isSpeaker(setup.network)) await tellTrace(trainer, plan, tell);
     },
-    async () => {
-      await report?.end(end);
-      const { report: asked } = setup;
-      if (report !== undefined && asked?.file !== undefined) {
-        tell({ event: 'report', path: asked.file });
-      }
-    },
+    () => observer?.end(end),
     () => signals.release(),
   );
 }

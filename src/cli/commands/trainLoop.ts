@@ -21,7 +21,7 @@ import {
   type CheckpointWriter,
   checkpointWriter,
 } from './checkpointWriter.ts';
-import type { RunReport } from './runReport.ts';
+import type { Observer } from './observed.ts';
 import { snapshotWriter } from './snapshots.ts';
 
 const STAYS_STOPPED =
@@ -42,7 +42,7 @@ interface LoopPlan extends Omit<CheckpointPlan, 'path'> {
 interface FitSetup {
   readonly plan: LoopPlan;
   readonly tell: (event: RunEvent) => void;
-  readonly report: RunReport | undefined;
+  readonly observer: Observer | undefined;
   readonly network: Network | undefined;
 }
 
@@ -110,7 +110,7 @@ export async function fit(
 /** Returns what trains up to a step, tells what is reached, and gives the time of a step. */
 function bindPart(
   trainer: Trainer,
-  { plan, tell, report }: FitSetup,
+  { plan, tell, observer }: FitSetup,
   of: {
     readonly end: number;
     readonly totals: Totals;
@@ -146,7 +146,7 @@ function bindPart(
         imagesPerSecond: images / seconds,
       };
       tell(totals.told);
-      report?.look({ ...progress, totalSteps: end }, seconds);
+      observer?.look({ ...progress, totalSteps: end }, seconds);
       if (event !== 'progress') tellDiagnostics();
       if (isBest(progress)) await best.write();
     }

@@ -177,7 +177,8 @@ export const trainFlags: readonly FlagText[] = [
   ['--hostfile <file>', 'The same from a file with a host a line'],
   ['--max-restarts <n>', 'With several processes: go on after a death, up to n times'],
   ['--dry-run', 'With several processes: show the command line of MPI'],
-  ['--log <file>', 'Append the events to a file, one JSON object a line'],
+  ['--tensorboard <folder>', 'Write an event file for TensorBoard into a folder'],
+  ['--log <file>', 'Append the events to a file: a JSON object a line, or rows of a .csv file'],
   ...moduleFlags,
   ...commonFlags,
 ];

@@ -6,7 +6,6 @@ import type { Diagnostics } from '../../observe/diagnostics.ts';
 import type { Profile } from '../../observe/profileReport.ts';
 import type { BestEpoch } from '../../optim/monitor.ts';
 import type { Evaluation } from '../../runtime/evaluation.ts';
-import { IncompleteOutput, LineFile, openLines } from './lineFile.ts';
 import { screen } from './screen.ts';
 
 export interface StartEvent {
@@ -154,6 +153,12 @@ export interface ReportEvent {
   readonly path: string;
 }
 
+/** The file for TensorBoard is closed. */
+export interface TensorBoardEvent {
+  readonly event: 'tensorboard';
+  readonly path: string;
+}
+
 export type RunEvent =
   | StartEvent
   | ConvertedEvent
@@ -165,13 +170,14 @@ export type RunEvent =
   | NoticeEvent
   | WatchEvent
   | ReportEvent
+  | TensorBoardEvent
   | DoneEvent
   | ErrorEvent;
 
 /** Where events go. A sink that cannot be written never ends the run. */
 export interface Sink {
   take(event: RunEvent): void;
-  /** Throws an {@link IncompleteOutput} where events are missing. */
+  /** Throws an IncompleteOutput where events are missing. */
   close(): void;
 }
 
@@ -204,28 +210,6 @@ export function jsonSink(): Sink {
   return {
     take: (event) => screen.sayJson(event),
     close: () => {},
-  };
-}
-
-/** Appends JSON lines, each with its time, to a file. While a disk is full they wait;
- * `onTrouble` is told. Throws a UsageError when the file cannot be opened. */
-export function logSink(path: string, onTrouble: (message: string) => void): Sink {
-  const { fd, close } = openLines(path, `--log ${path}`);
-  const lineOf = (event: object): string =>
-    JSON.stringify({ time: new Date().toISOString(), ...event });
-  const file = new LineFile({
-    fd,
-    onTrouble: (reason) =>
-      onTrouble(`--log ${path} cannot be written (${reason}); the run goes on, its lines wait.`),
-    gapLine: (lines) => lineOf({ event: 'gap', lines }),
-  });
-  return {
-    take: (event) => file.write(lineOf(event)),
-    close() {
-      const missing = file.end();
-      close();
-      if (missing > 0) throw new IncompleteOutput(`--log ${path} misses ${missing} lines.`);
-    },
   };
 }
 

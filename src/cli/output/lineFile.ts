@@ -1,14 +1,13 @@
-// Lines that go into a file while a run trains: a log, or stdout that is a file. A full disk does
-// not end the run: lines that cannot be written wait, and are written as soon as that works again.
-// What waits is bounded; where lines had to be given up, a line in their place says how many.
+// Lines that go into a file while a run trains: a log, or stdout that is a file. While a disk is
+// full they wait (base/patientFile.ts).
 
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { fileError } from '../../base/fileError.ts';
-import { messageOf } from '../../base/showError.ts';
+import { PatientFile } from '../../base/patientFile.ts';
 
-/** What waits for a full disk: an hour of progress, and little memory. */
-const MAX_WAITING_BYTES = 2 ** 20;
 const NEWLINE = 10;
+/** Enough for any header of ours. */
+const MAX_FIRST_LINE_BYTES = 4096;
 
 /** The run did what it was to do, but a file that was asked for is not whole. */
 export class IncompleteOutput extends Error {
@@ -24,90 +23,54 @@ export interface LineFileOptions {
 }
 
 export class LineFile {
-  private readonly options: LineFileOptions;
-  private waiting: Buffer[] = [];
-  private waitingBytes = 0;
-  /** Lines that were given up since the last one that was written. */
-  private missing = 0;
-  private missingInAll = 0;
-  /** Whether the first of what waits is the rest of a line that is in the file in part. */
-  private isTorn = false;
-  private isInTrouble = false;
+  private readonly file: PatientFile;
 
-  constructor(options: LineFileOptions) {
-    this.options = options;
+  constructor({ fd, onTrouble, gapLine }: LineFileOptions) {
+    const gap = (lines: number): Uint8Array => bytesOf(gapLine(lines));
+    this.file = new PatientFile({ fd, onTrouble, gap });
   }
 
   /** Takes a line, without its end. */
   write(line: string): void {
-    this.push(line);
-    this.flush();
+    this.file.write(bytesOf(line));
   }
 
   /** Tries what waits for the last time. Returns how many lines the file does not have. */
   end(): number {
-    this.flush();
-    return this.missingInAll + this.waiting.length;
+    return this.file.end();
   }
+}
 
-  private push(line: string): void {
-    const bytes = Buffer.from(`${line}\n`);
-    this.waiting.push(bytes);
-    this.waitingBytes += bytes.length;
-    const first = this.isTorn ? 1 : 0;
-    while (this.waitingBytes > MAX_WAITING_BYTES && this.waiting.length > first + 1) {
-      const [given] = this.waiting.splice(first, 1);
-      this.waitingBytes -= given!.length;
-      this.missing++;
-      this.missingInAll++;
-    }
-  }
+function bytesOf(line: string): Uint8Array {
+  return Buffer.from(`${line}\n`);
+}
 
-  private flush(): void {
-    try {
-      while (this.waiting.length > 0) {
-        if (this.missing > 0 && !this.isTorn) this.tellGap();
-        const bytes = this.waiting[0]!;
-        const written = writeSync(this.options.fd, bytes);
-        this.waitingBytes -= written;
-        this.isTorn = written < bytes.length;
-        if (this.isTorn) this.waiting[0] = bytes.subarray(written);
-        else this.waiting.shift();
-      }
-      this.isInTrouble = false;
-    } catch (error) {
-      if (!this.isInTrouble) this.options.onTrouble(messageOf(error));
-      this.isInTrouble = true;
-    }
-  }
-
-  private tellGap(): void {
-    const line = Buffer.from(`${this.options.gapLine(this.missing)}\n`);
-    this.waiting.unshift(line);
-    this.waitingBytes += line.length;
-    this.missing = 0;
-  }
+/** A file that lines are appended to. */
+export interface OpenLines {
+  readonly fd: number;
+  /** The start of what it held before; undefined where it was empty, or is no regular file. */
+  readonly firstLine: string | undefined;
+  readonly close: () => void;
 }
 
 /** Opens a file to append lines to; a last line without its end, of a run that was killed, gets
  * one. Throws a UsageError when the system refuses. */
-export function openLines(
-  path: string,
-  what: string,
-): { readonly fd: number; readonly close: () => void } {
+export function openLines(path: string, what: string): OpenLines {
   try {
     const fd = openSync(path, 'a+');
-    endLastLine(fd);
-    return { fd, close: () => closeSync(fd) };
+    return { fd, firstLine: firstLineOf(fd), close: () => closeSync(fd) };
   } catch (error) {
     throw fileError(what, error, 'a file in a folder that can be written');
   }
 }
 
-function endLastLine(fd: number): void {
+function firstLineOf(fd: number): string | undefined {
   const found = fstatSync(fd);
-  if (!found.isFile() || found.size === 0) return;
+  if (!found.isFile() || found.size === 0) return undefined;
   const last = Buffer.alloc(1);
   readSync(fd, last, 0, 1, found.size - 1);
   if (last[0] !== NEWLINE) writeSync(fd, '\n');
+  const start = Buffer.alloc(Math.min(found.size, MAX_FIRST_LINE_BYTES));
+  const length = readSync(fd, start, 0, start.length, 0);
+  return start.toString('utf8', 0, length).split(/\r?\n/, 1)[0]!;
 }

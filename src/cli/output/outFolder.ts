@@ -1,8 +1,9 @@
-// The folder that `--out` names: made and tried before anything takes time, filled at the end.
+// A folder that `--out` or another flag names: made and tried before anything takes time.
 
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
+import { makeFolder } from '../../base/folders.ts';
 import { writeOutput } from './outFile.ts';
 
 /** A text and the name of its file. */
@@ -13,24 +14,15 @@ export interface OutFile {
 
 /** Makes the folder and tries whether it can be written. Throws a {@link UsageError} that names
  * it. */
-export async function prepareFolder(folder: string): Promise<void> {
+export async function prepareFolder(folder: string, flag = '--out'): Promise<void> {
   const trial = join(folder, `.syncbn-${process.pid}`);
   try {
-    await makeFolder(resolve(folder));
+    await makeFolder(folder);
     await writeFile(trial, '');
   } catch (error) {
-    throw asUsageError(folder, error);
+    throw asUsageError(folder, flag, error);
   }
   await rm(trial);
-}
-
-/** Makes a folder and those above it. Not by mkdir's own recursion, which never ends where a system
- * folder says that it is not there. */
-async function makeFolder(folder: string): Promise<void> {
-  const found = await stat(folder).catch(() => undefined);
-  if (found?.isDirectory() === true) return;
-  if (dirname(folder) !== folder) await makeFolder(dirname(folder));
-  await mkdir(folder);
 }
 
 /** Writes the files into the folder, after the work is done, whatever becomes of them. */
@@ -47,12 +39,12 @@ export function typedCommand(): string {
 }
 
 /** What the system says about a folder is the caller's to fix; anything else stays as it is. */
-function asUsageError(folder: string, error: unknown): unknown {
+function asUsageError(folder: string, flag: string, error: unknown): unknown {
   if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return error;
   return new UsageError({
-    what: `--out ${folder}`,
+    what: `${flag} ${folder}`,
     given: error.code,
     allowed: 'a folder that can be written',
-    hint: '--out results',
+    hint: `${flag} results`,
   });
 }

@@ -75,6 +75,9 @@ export function terminalSink(to: Screen = screen): Sink {
         case 'report':
           to.say(`Report written to ${oneLine(event.path)}.`);
           break;
+        case 'tensorboard':
+          to.say(`Events for TensorBoard written to ${oneLine(event.path)}.`);
+          break;
         case 'done':
           bar?.end();
           printTable(resultRows(event, start), to);

@@ -1,7 +1,8 @@
-// What the flags of `train` say of a report.
+// What the flags of `train` say of a report, and of event files for TensorBoard.
 
 import { UsageError } from '../../base/errors.ts';
 import { checkWritable } from '../../base/wholeFile.ts';
+import { prepareFolder } from '../output/outFolder.ts';
 import type { Flags } from './flags.ts';
 
 const DEFAULT_PORT = 8710;
@@ -15,13 +16,27 @@ export interface ReportAsked {
   readonly host: string;
 }
 
+/** What is to look at the run. */
+export interface ObserversAsked {
+  readonly report: ReportAsked | undefined;
+  /** The folder of TensorBoard's event files. */
+  readonly tensorboard: string | undefined;
+}
+
 /** Whether there is to be a file or a page. */
 export function asksForReport(flags: Flags): boolean {
   return flags.text('report') !== undefined || portFrom(flags) !== undefined;
 }
 
-/** Reads `--report`, `--watch` and `--watch-host`, and tries the file. */
-export async function reportAsked(flags: Flags): Promise<ReportAsked | undefined> {
+/** Reads the flags, and tries the file and the folder. */
+export async function observersAsked(flags: Flags): Promise<ObserversAsked> {
+  const report = await reportAsked(flags);
+  const tensorboard = flags.text('tensorboard');
+  if (tensorboard !== undefined) await prepareFolder(tensorboard, '--tensorboard');
+  return { report, tensorboard };
+}
+
+async function reportAsked(flags: Flags): Promise<ReportAsked | undefined> {
   const file = flags.text('report');
   const port = portFrom(flags);
   const host = flags.text('watch-host');

@@ -2,7 +2,14 @@
 // other, and returns what each gave.
 
 import { normsFor } from '../../../src/direct/normsFor.ts';
-import type { Group, JobContext, Norm, Norms, ParameterGradients } from '../../../src/index.ts';
+import type {
+  DoubleGradients,
+  Group,
+  JobContext,
+  Norm,
+  Norms,
+  ParameterGradients,
+} from '../../../src/index.ts';
 
 /** One batch of the whole group, of which every rank takes its rows. */
 export interface BatchCase {
@@ -31,6 +38,17 @@ export interface BatchFinding extends ParameterGradients {
   /** The group's calls after forward, evaluate, parameterGradients and backward. */
   readonly calls: readonly number[];
 }
+
+/** A batch, and gradients of what backward gives. */
+export interface DoubleCase extends BatchCase {
+  /** Of the whole batch. */
+  readonly ddx?: Float32Array;
+  readonly biasGrad?: Float64Array;
+  /** Of each rank's sums. */
+  readonly weightGrads?: readonly Float64Array[];
+}
+
+export type DoubleFinding = DoubleGradients & { readonly calls: number };
 
 export interface SampleCase {
   readonly norm: 'groupNorm' | 'instanceNorm' | 'layerNorm';
@@ -100,6 +118,23 @@ function runBatch(norms: Norms, group: Group, given: BatchCase): BatchFinding {
   };
 }
 
+function runDouble(norms: Norms, group: Group, given: DoubleCase): DoubleFinding {
+  const { rank } = group;
+  const { ddx, weightGrads, biasGrad } = given;
+  const bn = norms.batchNorm(given.channels);
+  const { saved } = bn.forward(own(given.x, given, rank), {
+    weight: given.weight,
+    bias: given.bias,
+  });
+  const before = group.stats().calls;
+  const found = bn.doubleBackward(own(given.dy, given, rank), saved, {
+    ...(ddx && { dx: own(ddx, given, rank) }),
+    ...(weightGrads && { weightGrad: weightGrads[rank]! }),
+    ...(biasGrad && { biasGrad }),
+  });
+  return { ...found, calls: group.stats().calls - before };
+}
+
 function sampleNorm(norms: Norms, given: SampleCase): Norm {
   const { channels, rowsPerSample, numGroups } = given;
   if (given.norm === 'layerNorm') return norms.layerNorm(channels);
@@ -128,6 +163,11 @@ const deeds = {
   batches: ({ group, args }: Context) => {
     const norms = normsFor(group);
     return (args as { cases: BatchCase[] }).cases.map((given) => runBatch(norms, group, given));
+  },
+
+  doubles: ({ group, args }: Context) => {
+    const norms = normsFor(group);
+    return (args as { cases: DoubleCase[] }).cases.map((given) => runDouble(norms, group, given));
   },
 
   samples: ({ group, args }: Context) => {
@@ -214,6 +254,10 @@ const deeds = {
       () => bn.backward(x, { ...kept }),
       () => bn.backward(new Float32Array(9), kept),
       () => bn.backward(x.slice(), kept, { dx: x }),
+      () => bn.doubleBackward(x, saved, {}),
+      () => bn.doubleBackward(x, kept, { dx: new Float32Array(3) }),
+      () => bn.doubleBackward(x, kept, { weightGrad: new Float32Array(3) as never }),
+      () => bn.doubleBackward(x, kept, { biasGrad: new Float64Array(6) }),
       () => norms.batchNorm(0),
       () => norms.batchNorm(3, { momentum: 2 }),
       () => norms.batchNorm(3, { maxRows: -1 }),

@@ -242,6 +242,18 @@ export function loadGoldenInterop(): GoldenInterop {
   return read('interop.json') as GoldenInterop;
 }
 
+/** What `doubleBackward.json` holds: batch normalization of rows of channels. */
+export interface GoldenDoubleBackwards {
+  readonly eps: number;
+  readonly runs: readonly {
+    readonly name: string;
+    readonly inputs: GoldenTensors;
+    /** Gradients of the loss by what backward returns, as doubleBackward is given them. */
+    readonly given: GoldenTensors;
+    readonly expected: GoldenTensors;
+  }[];
+}
+
 /** The cases of each layer and loss. */
 export function loadGoldenLayers(): GoldenLayers {
   return read('layers.json') as GoldenLayers;
@@ -270,6 +282,11 @@ export function loadGoldenSchedules(): GoldenSchedules {
 /** The runs with each loss. */
 export function loadGoldenLossRuns(): GoldenLossRuns {
   return read('losses.json') as GoldenLossRuns;
+}
+
+/** The gradients of gradients. */
+export function loadGoldenDoubleBackwards(): GoldenDoubleBackwards {
+  return read('doubleBackward.json') as GoldenDoubleBackwards;
 }
 
 function read(fileName: string): unknown {

@@ -1,5 +1,5 @@
 """Writes layers.json, losses.json, sequences.json, training.json, fineTuning.json, schedules.json,
-models.json and interop.json: what PyTorch computes, as numbers for the tests.
+models.json, interop.json and doubleBackward.json: what PyTorch computes, as numbers for the tests.
 
 Inputs and parameters are float32 numbers; everything is then computed in float64 on one thread,
 rounded to float32 and written with as many digits (at most 9) as give that float32 back exactly.
@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 import torch
+from double_backward import make_double_backward
 from fine_tuning_runs import make_fine_tuning
 from interop_runs import make_interop
 from layer_cases import make_cases, make_losses
@@ -57,6 +58,8 @@ def main():
     write_json("models.json", head | shared, {"runs": runs})
     shared, runs = make_interop()
     write_json("interop.json", head | shared, {"runs": runs})
+    shared, runs = make_double_backward()
+    write_json("doubleBackward.json", head | shared, {"runs": runs})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,105 @@
+// The file of `--log`: one JSON object for each event, or, where its name ends in .csv, one row for
+// each event that has numbers. Both are appended to, and while a disk is full what is new waits.
+
+import { extname } from 'node:path';
+import { UsageError } from '../../base/errors.ts';
+import type { RunEvent, Sink } from './events.ts';
+import { IncompleteOutput, LineFile, openLines } from './lineFile.ts';
+
+/** How events become lines. */
+interface LogFormat {
+  /** The first line of the file; undefined for none. */
+  readonly header: string | undefined;
+  /** Undefined for an event that has no line. */
+  lineOf(event: RunEvent): string | undefined;
+  /** The line that stands where lines are missing. */
+  gapLine(lines: number): string;
+}
+
+const jsonLines: LogFormat = {
+  header: undefined,
+  lineOf: timed,
+  gapLine: (lines) => timed({ event: 'gap', lines }),
+};
+
+function timed(event: object): string {
+  return JSON.stringify({ time: now(), ...event });
+}
+
+function now(): string {
+  return new Date().toISOString();
+}
+
+/** The columns of a .csv file, the same for every run. */
+const COLUMNS = [
+  ...['time', 'event', 'epoch', 'step', 'loss', 'totalLoss', 'accuracy', 'learningRate'],
+  ...['imagesPerSecond', 'seconds', 'validationLoss', 'validationTotalLoss'],
+  ...['validationAccuracy', 'validationMeanIou', 'testLoss', 'testAccuracy', 'testMeanIou'],
+  ...['averageLoss', 'averageAccuracy', 'averageMeanIou'],
+] as const;
+type Row = { readonly [Column in (typeof COLUMNS)[number]]?: number | string | null | undefined };
+
+const csv: LogFormat = {
+  header: COLUMNS.join(','),
+  lineOf(event) {
+    switch (event.event) {
+      case 'progress':
+      case 'epoch':
+      case 'stopped': {
+        const { validation } = event;
+        return rowLine({
+          ...event,
+          validationLoss: validation?.loss,
+          validationTotalLoss: validation?.totalLoss,
+          validationAccuracy: validation?.accuracy,
+          validationMeanIou: validation?.meanIou,
+        });
+      }
+      case 'done':
+        return rowLine(event);
+      default:
+        return undefined;
+    }
+  },
+  gapLine: (lines) => rowLine({ event: `gap of ${lines}` }),
+};
+
+/** What is not known is an empty cell. No cell has anything to quote. */
+function rowLine(row: Row): string {
+  const timedRow: Row = { time: now(), ...row };
+  return COLUMNS.map((column) => timedRow[column] ?? '').join(',');
+}
+
+/** Appends events to a file. While a disk is full they wait; `onTrouble` is told. Throws a
+ * UsageError when the file cannot be opened, or is a .csv file of other columns. */
+export function logSink(path: string, onTrouble: (message: string) => void): Sink {
+  const format = extname(path).toLowerCase() === '.csv' ? csv : jsonLines;
+  const { fd, firstLine, close } = openLines(path, `--log ${path}`);
+  const { header } = format;
+  if (header !== undefined && firstLine !== undefined && firstLine !== header) {
+    close();
+    throw new UsageError({
+      what: `--log ${path}`,
+      problem: 'has other columns',
+      hint: 'a new file, or one that --log has written',
+    });
+  }
+  const file = new LineFile({
+    fd,
+    onTrouble: (reason) =>
+      onTrouble(`--log ${path} cannot be written (${reason}); the run goes on, its lines wait.`),
+    gapLine: format.gapLine,
+  });
+  if (header !== undefined && firstLine === undefined) file.write(header);
+  return {
+    take(event) {
+      const line = format.lineOf(event);
+      if (line !== undefined) file.write(line);
+    },
+    close() {
+      const missing = file.end();
+      close();
+      if (missing > 0) throw new IncompleteOutput(`--log ${path} misses ${missing} lines.`);
+    },
+  };
+}
