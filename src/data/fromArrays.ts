@@ -8,8 +8,8 @@ import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { showValue } from '../base/show.ts';
 import { anything, flag, listOf, positive, text, wholeNumber } from '../base/values.ts';
 import type { Dataset } from './dataset.ts';
+import { checkAlike, datasetOf, largest, type Part } from './formats/npy.ts';
 import { countHeldOut, drawHeldOut } from './heldOut.ts';
-import { checkAlike, datasetOf, largest, type Part } from './npy.ts';
 import { rows } from './subset.ts';
 
 /** A typed array of numbers. */

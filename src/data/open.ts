@@ -4,15 +4,15 @@
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseData, parseOptions } from '../base/parse.ts';
 import { callback, flag, oneOf, positive, text, wholeNumber } from '../base/values.ts';
-import { looksLikeCifar, readCifarDataset } from './cifar.ts';
 import type { Dataset } from './dataset.ts';
-import { listFolder, showNames } from './files.ts';
-import { looksLikeIdx, readIdxDataset } from './idx.ts';
-import { DATA_LAYOUTS, type DataLayout } from './layout.ts';
-import { mnist } from './mnist.ts';
-import { looksLikeNpy, readNpyDataset } from './npy.ts';
-import { scenes, smallScenes } from './scenes.ts';
-import { synthetic } from './synthetic.ts';
+import { looksLikeCifar, readCifarDataset } from './formats/cifar.ts';
+import { listFolder, showNames } from './formats/files.ts';
+import { looksLikeIdx, readIdxDataset } from './formats/idx.ts';
+import { DATA_LAYOUTS, type DataLayout } from './formats/layout.ts';
+import { looksLikeNpy, readNpyDataset } from './formats/npy.ts';
+import { mnist } from './named/mnist.ts';
+import { scenes, smallScenes } from './named/scenes.ts';
+import { synthetic } from './named/synthetic.ts';
 
 interface Format {
   readonly name: string;
@@ -67,7 +67,7 @@ const FORMATS: readonly Format[] = [
     matches: (names) => {
       return names.includes('train') || (names.includes('images') && names.includes('masks'));
     },
-    read: async (...asked) => (await import('./maskFolder.ts')).readMaskFolder(...asked),
+    read: async (...asked) => (await import('./images/maskFolder.ts')).readMaskFolder(...asked),
     isOfFolders: true,
   },
 ];
@@ -77,11 +77,11 @@ type NamedReader = (onNotice: (notice: string) => void) => Promise<Dataset>;
 /** With their defaults. What few programs have a use for is loaded when they ask. */
 const NAMED: ReadonlyMap<string, NamedReader> = new Map<string, NamedReader>([
   ['mnist', () => mnist()],
-  ['fashion-mnist', async (tell) => (await import('./fashionMnist.ts')).fashionMnist(tell)],
+  ['fashion-mnist', async (tell) => (await import('./named/fashionMnist.ts')).fashionMnist(tell)],
   ['synthetic', async () => synthetic()],
   ['scenes', () => scenes()],
   ['small-scenes', smallScenes],
-  ['fashion-scenes', async (tell) => (await import('./fashionMnist.ts')).fashionScenes(tell)],
+  ['fashion-scenes', async (tell) => (await import('./named/fashionMnist.ts')).fashionScenes(tell)],
 ]);
 
 const openSchema = optionsSchema<OpenOptions>()({

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { parseCifar, readCifarDataset } from '../../src/data/cifar.ts';
+import { parseCifar, readCifarDataset } from '../../src/data/formats/cifar.ts';
 import { folderOf } from '../support/dataFiles.ts';
 
 /** Pixel (y, x) of plane c is y + 40 c + x mod 3 plus the label. */

@@ -6,11 +6,11 @@ import { basename, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { parseCifar } from '../../src/data/cifar.ts';
-import { parseIdx } from '../../src/data/idx.ts';
-import { parseNpy } from '../../src/data/npy.ts';
+import { parseCifar } from '../../src/data/formats/cifar.ts';
+import { parseIdx } from '../../src/data/formats/idx.ts';
+import { parseNpy } from '../../src/data/formats/npy.ts';
+import { parsePng } from '../../src/data/images/png.ts';
 import { openDataset } from '../../src/data/open.ts';
-import { parsePng } from '../../src/data/png.ts';
 import { folderOf, idxFolder, maskFiles, npyBytes } from '../support/dataFiles.ts';
 
 const RECORD_BYTES = 3073;

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { parseIdx, readIdxDataset } from '../../src/data/idx.ts';
+import { parseIdx, readIdxDataset } from '../../src/data/formats/idx.ts';
 import { folderOf, idxBytes, idxFolder } from '../support/dataFiles.ts';
 
 describe('parseIdx', () => {

@@ -1,7 +1,7 @@
 // Masks of bytes, from npy or PNG files, as labels.
 
-import { UsageError } from '../base/errors.ts';
-import { NO_CLASS } from '../base/noClass.ts';
+import { UsageError } from '../../base/errors.ts';
+import { NO_CLASS } from '../../base/noClass.ts';
 
 /** What stands for no class in masks of bytes, as in those of PASCAL VOC and Cityscapes. */
 export const BYTE_NO_CLASS = 255;

@@ -1,9 +1,9 @@
 // Random shifts and flips of training images, and mixtures of samples: the options and their check.
 
-import { checkInteger, UsageError } from '../base/errors.ts';
-import { optionsSchema, parseOptions } from '../base/parse.ts';
-import { type Shape, showShape } from '../base/shape.ts';
-import { flag, positive, wholeNumber } from '../base/values.ts';
+import { checkInteger, UsageError } from '../../base/errors.ts';
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { type Shape, showShape } from '../../base/shape.ts';
+import { flag, positive, wholeNumber } from '../../base/values.ts';
 
 /** What may happen to a training image. Pixels that come from outside are the dataset's mean, that
  * is, 0 after normalization. A mask moves with its image; pixels beyond it get the label that

@@ -3,8 +3,8 @@
 // Node unpacks and checks them; sizes are bounded by the header before anything is unpacked.
 
 import { crc32, inflateSync } from 'node:zlib';
-import { UsageError } from '../base/errors.ts';
-import { codeOf, MAX_FILE_BYTES, truncated } from './files.ts';
+import { UsageError } from '../../base/errors.ts';
+import { codeOf, MAX_FILE_BYTES, truncated } from '../formats/files.ts';
 
 /** What the values of a pixel are. */
 export type PngKind = 'gray' | 'rgb' | 'palette' | 'grayAlpha' | 'rgba';

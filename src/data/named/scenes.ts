@@ -2,14 +2,14 @@
 // with scraps of other objects and noise. Training scenes have training objects, test scenes test
 // objects. All draws are whole numbers, so the bits are the same everywhere.
 
-import { UsageError } from '../base/errors.ts';
-import { optionsSchema, parseOptions } from '../base/parse.ts';
-import { Purpose, RandomStream } from '../base/random.ts';
-import { showShape } from '../base/shape.ts';
-import { anything, wholeNumber } from '../base/values.ts';
-import { checkDataset, type Dataset, type Split } from './dataset.ts';
+import { UsageError } from '../../base/errors.ts';
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { Purpose, RandomStream } from '../../base/random.ts';
+import { showShape } from '../../base/shape.ts';
+import { anything, wholeNumber } from '../../base/values.ts';
+import { checkDataset, type Dataset, type Split } from '../dataset.ts';
+import { byteStatistics } from '../statistics.ts';
 import { mnist } from './mnist.ts';
-import { byteStatistics } from './statistics.ts';
 
 export interface ScenesOptions {
   /** Training scenes. Default: 1000. */

@@ -1,8 +1,8 @@
 // Masks beside the images that the loader moves: the same draw moves both, so that each pixel keeps
 // its label. Runs inside the workers and allocates nothing per sample.
 
-import { Purpose, RandomStream } from '../base/random.ts';
-import type { Shape } from '../base/shape.ts';
+import { Purpose, RandomStream } from '../../base/random.ts';
+import type { Shape } from '../../base/shape.ts';
 import type { AugmentationPlan } from './augment.ts';
 import {
   DRAWN_DX,

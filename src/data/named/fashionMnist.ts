@@ -8,9 +8,9 @@ import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { UsageError } from '../base/errors.ts';
-import type { Dataset } from './dataset.ts';
-import { readIdxDataset } from './idx.ts';
+import { UsageError } from '../../base/errors.ts';
+import type { Dataset } from '../dataset.ts';
+import { readIdxDataset } from '../formats/idx.ts';
 import { scenes } from './scenes.ts';
 
 const NAME = 'fashion-mnist';

@@ -3,8 +3,8 @@
 
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { constants, gunzipSync } from 'node:zlib';
-import { UsageError } from '../base/errors.ts';
-import { showBytes } from '../memory/layout.ts';
+import { UsageError } from '../../base/errors.ts';
+import { showBytes } from '../../memory/layout.ts';
 
 /** What Node reads in one piece; also far above what fits beside a model into one arena. */
 export const MAX_FILE_BYTES = 2 ** 31 - 1;

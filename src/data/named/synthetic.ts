@@ -3,12 +3,12 @@
 // vectors, and images under any pooling, can be told apart. Layers that remove each sample's own
 // mean remove the shift, too: a model that begins with instance norm learns nothing here.
 
-import { UsageError } from '../base/errors.ts';
-import { optionsSchema, parseOptions } from '../base/parse.ts';
-import { Purpose, RandomStream } from '../base/random.ts';
-import { channelsOf, type Shape, sizeOf } from '../base/shape.ts';
-import { accept, listOf, share, wholeNumber } from '../base/values.ts';
-import { checkDataset, type Dataset, type Split } from './dataset.ts';
+import { UsageError } from '../../base/errors.ts';
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { Purpose, RandomStream } from '../../base/random.ts';
+import { channelsOf, type Shape, sizeOf } from '../../base/shape.ts';
+import { accept, listOf, share, wholeNumber } from '../../base/values.ts';
+import { checkDataset, type Dataset, type Split } from '../dataset.ts';
 
 export interface SyntheticOptions {
   /** Training samples. Default: 2000. */

@@ -4,9 +4,9 @@
 // decentralized data"), sorted by label and cut. Dirichlet: Hsu, Qi and Brown 2019 ("Measuring the
 // effects of non-identical data distribution"), each replica draws a mixture of the classes.
 
-import { UsageError } from '../base/errors.ts';
-import { Purpose, portableExp, portableLog, RandomStream } from '../base/random.ts';
-import type { Dataset } from './dataset.ts';
+import { UsageError } from '../../base/errors.ts';
+import { Purpose, portableExp, portableLog, RandomStream } from '../../base/random.ts';
+import type { Dataset } from '../dataset.ts';
 import { identityOrder, shufflePart } from './sampler.ts';
 
 /** Which samples of an epoch each replica sees. `iid`: any, in the order of the epoch. `by-class`:

@@ -3,16 +3,16 @@
 // files are looked at before the first one is unpacked.
 
 import { basename, join, resolve } from 'node:path';
-import { UsageError } from '../base/errors.ts';
-import { type Shape, showShape, sizeOf } from '../base/shape.ts';
-import { showBytes } from '../memory/layout.ts';
+import { UsageError } from '../../base/errors.ts';
+import { type Shape, showShape, sizeOf } from '../../base/shape.ts';
+import { showBytes } from '../../memory/layout.ts';
+import { checkDataset, type Dataset } from '../dataset.ts';
+import { listFolder, readDataFile, readHead, showNames } from '../formats/files.ts';
+import { largest } from '../formats/npy.ts';
+import { countHeldOut, drawHeldOut } from '../heldOut.ts';
+import { byteStatistics } from '../statistics.ts';
 import { BYTE_NO_CLASS, byteMasks, checkByteMasks } from './byteMasks.ts';
-import { checkDataset, type Dataset } from './dataset.ts';
-import { listFolder, readDataFile, readHead, showNames } from './files.ts';
-import { countHeldOut, drawHeldOut } from './heldOut.ts';
-import { largest } from './npy.ts';
 import { PNG_HEAD_BYTES, type PngHeader, type PngImage, parsePng, parsePngHeader } from './png.ts';
-import { byteStatistics } from './statistics.ts';
 
 export interface MaskFolderOptions {
   /** How many classes there are; default: the largest in any mask + 1. */

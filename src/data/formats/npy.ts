@@ -2,18 +2,18 @@
 // a pair of them for training and one for testing. Little-endian numbers in C order; no pickles.
 
 import { basename, join, resolve } from 'node:path';
-import { UsageError } from '../base/errors.ts';
-import { showShape } from '../base/shape.ts';
-import { listed } from '../base/show.ts';
-import { byteMasks, checkByteMasks } from './byteMasks.ts';
-import { checkDataset, type Dataset, type Split } from './dataset.ts';
+import { UsageError } from '../../base/errors.ts';
+import { showShape } from '../../base/shape.ts';
+import { listed } from '../../base/show.ts';
+import { checkDataset, type Dataset, type Split } from '../dataset.ts';
+import { byteMasks, checkByteMasks } from '../images/byteMasks.ts';
+import { shiftFor, subtractShift } from '../shift.ts';
+import { byteStatistics, floatStatistics } from '../statistics.ts';
+import { oneHotClasses, standardTargets } from '../targets.ts';
+import type { Task } from '../task.ts';
 import { listFolder, readDataFile, showNames, trailing, truncated } from './files.ts';
 import { checkLayout, type DataLayout, toChannelsLast } from './layout.ts';
 import { parseNpyHeader } from './npy-header.ts';
-import { shiftFor, subtractShift } from './shift.ts';
-import { byteStatistics, floatStatistics } from './statistics.ts';
-import { oneHotClasses, standardTargets } from './targets.ts';
-import type { Task } from './task.ts';
 
 /** The contents of a .npy file; `values` in C order. int64 was checked to fit int32. */
 export interface NpyArray {

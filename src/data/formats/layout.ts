@@ -1,7 +1,7 @@
 // Where the channels of samples lie. Inside they are always last; data with channels first, as
 // PyTorch keeps it, is turned over once, where it is loaded.
 
-import { UsageError } from '../base/errors.ts';
+import { UsageError } from '../../base/errors.ts';
 
 export const DATA_LAYOUTS = ['channelsLast', 'channelsFirst'] as const;
 /** `channelsLast`: [N, L, C], [N, H, W, C] or [N, D, H, W, C]; `channelsFirst`: [N, C, L],

@@ -1,8 +1,8 @@
 // Which samples a step works on: the steps of an epoch, and its order. Who gets them is in
 // reduce/grains.ts. Pure index maths.
 
-import { checkInteger, UsageError } from '../base/errors.ts';
-import { Purpose, RandomStream } from '../base/random.ts';
+import { checkInteger, UsageError } from '../../base/errors.ts';
+import { Purpose, RandomStream } from '../../base/random.ts';
 
 export interface EpochRequest {
   readonly countSamples: number;

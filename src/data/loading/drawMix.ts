@@ -1,8 +1,8 @@
 // Mixup and cutmix: which other sample of the global batch a sample is mixed with, and how. Drawn
 // from (seed, step, position in the global batch) alone. The mixing is in train/mixing.ts.
 
-import { expInPlace, logInPlace, Purpose, RandomStream } from '../base/random.ts';
-import type { Shape } from '../base/shape.ts';
+import { expInPlace, logInPlace, Purpose, RandomStream } from '../../base/random.ts';
+import type { Shape } from '../../base/shape.ts';
 import type { AugmentationPlan } from './augment.ts';
 
 /** Whether samples are mixed in training. */

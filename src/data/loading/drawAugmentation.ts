@@ -1,7 +1,7 @@
 // Random shifts and flips of training images: the draw for one sample. The pixels are moved by the
 // image kernels while a sample is loaded.
 
-import type { RandomStream } from '../base/random.ts';
+import type { RandomStream } from '../../base/random.ts';
 import type { AugmentationPlan } from './augment.ts';
 
 /** Places of the numbers that {@link drawAugmentation} writes. */

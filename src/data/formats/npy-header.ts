@@ -2,7 +2,7 @@
 // fortran_order and shape. Reads that dictionary and nothing more of Python; what comes after the
 // header is parsed elsewhere.
 
-import { UsageError } from '../base/errors.ts';
+import { UsageError } from '../../base/errors.ts';
 import { truncated } from './files.ts';
 
 export type NpyDtype = 'u1' | 'i4' | 'i8' | 'f4' | 'f8';

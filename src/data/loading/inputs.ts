@@ -2,13 +2,13 @@
 // training, augmented on the way by the image kernels. Runs inside the workers and allocates
 // nothing per sample; the dataset itself is never changed.
 
-import { FLOAT_BYTES } from '../base/bytes.ts';
-import { assertSame } from '../base/errors.ts';
-import { Purpose, RandomStream } from '../base/random.ts';
-import { channelsOf, type Shape, sizeOf } from '../base/shape.ts';
-import type { ImageKernels } from '../kernels/abi/images.ts';
+import { FLOAT_BYTES } from '../../base/bytes.ts';
+import { assertSame } from '../../base/errors.ts';
+import { Purpose, RandomStream } from '../../base/random.ts';
+import { channelsOf, type Shape, sizeOf } from '../../base/shape.ts';
+import type { ImageKernels } from '../../kernels/abi/images.ts';
+import type { Dataset, InputType } from '../dataset.ts';
 import type { AugmentationPlan } from './augment.ts';
-import type { Dataset, InputType } from './dataset.ts';
 import {
   DRAWN_DX,
   DRAWN_DY,
