@@ -9,7 +9,7 @@ import { looksLikeCifar, readCifarDataset } from './formats/cifar.ts';
 import { listFolder, showNames } from './formats/files.ts';
 import { looksLikeIdx, readIdxDataset } from './formats/idx.ts';
 import { DATA_LAYOUTS, type DataLayout } from './formats/layout.ts';
-import { looksLikeNpy, readNpyDataset } from './formats/npy.ts';
+import { looksLikeNpy, readNpyDataset } from './formats/npyFolder.ts';
 import { mnist } from './named/mnist.ts';
 import { scenes, smallScenes } from './named/scenes.ts';
 import { synthetic } from './named/synthetic.ts';

@@ -4,11 +4,13 @@
 
 import { UsageError } from '../../base/errors.ts';
 import { truncated } from './files.ts';
-
-export type NpyDtype = 'u1' | 'i4' | 'i8' | 'f4' | 'f8';
+import type { NumberType } from './numbers.ts';
 
 export interface NpyHeader {
-  readonly dtype: NpyDtype;
+  readonly dtype: NumberType;
+  readonly isBigEndian: boolean;
+  /** Whether the first axis changes fastest, not the last one. */
+  readonly isFortran: boolean;
   /** Empty for a scalar. */
   readonly shape: readonly number[];
   /** Where the values begin. */
@@ -23,19 +25,13 @@ const MAX_HEADER_BYTES = 65536;
 const MAX_SIZE = 2 ** 31 - 1;
 const MAX_AXES = 32;
 const TEXT_SHOWN = 80;
-const DTYPES: ReadonlyMap<string, NpyDtype> = new Map([
-  ['|u1', 'u1'],
-  ['<u1', 'u1'],
-  ['<i4', 'i4'],
-  ['<i8', 'i8'],
-  ['<f4', 'f4'],
-  ['<f8', 'f8'],
-]);
+const DTYPE = /^([<>=|]?)(b1|[uif][1248])$/;
+const DTYPES = 'bool, uint8 to uint64, int8 to int64, float16, float32, float64';
 /** One `'key': value` with the comma behind it: a string, a truth value, a tuple or a list. */
 const ENTRY = /\s*'(\w+)'\s*:\s*('[^']*'|True|False|\([^()]*\)|\[[^\]]*\])\s*(?:,\s*|(?=\}))/y;
 
-/** Reads the header of a .npy file; `file` is for messages. Throws a UsageError for anything but a
- * C-ordered array of a known dtype. */
+/** Reads the header of a .npy file; `file` is for messages. Throws a UsageError for anything but an
+ * array of numbers or bools. */
 export function parseNpyHeader(bytes: Uint8Array, file: string): NpyHeader {
   const { start, length } = locate(bytes, file);
   const text = new TextDecoder('latin1').decode(bytes.subarray(start, start + length));
@@ -46,23 +42,24 @@ export function parseNpyHeader(bytes: Uint8Array, file: string): NpyHeader {
   if (descr === undefined || order === undefined || shapeText === undefined) {
     throw badHeader(file, text);
   }
-  const dtype = DTYPES.get(descr.slice(1, -1));
-  if (dtype === undefined) {
-    const allowed = [...DTYPES.keys()].join(', ');
-    const hint = descr.includes('O')
-      ? 'an array of numbers; object arrays are pickles, which are never read'
-      : 'astype(np.float32) or np.uint8 for inputs, np.int64 for classes, before np.save';
-    throw new UsageError({ what: `dtype of ${file}`, given: clip(descr), allowed, hint });
+  if (order !== 'True' && order !== 'False') throw badHeader(file, text);
+  return {
+    ...readDtype(descr, file),
+    isFortran: order === 'True',
+    shape: readShape(shapeText, file),
+    dataOffset: start + length,
+  };
+}
+
+function readDtype(descr: string, file: string): Pick<NpyHeader, 'dtype' | 'isBigEndian'> {
+  const [, order, dtype] = DTYPE.exec(descr.slice(1, -1)) ?? [];
+  if (dtype !== undefined && dtype !== 'f1') {
+    return { dtype: dtype as NumberType, isBigEndian: order === '>' };
   }
-  if (order !== 'False') {
-    throw new UsageError({
-      what: `order of ${file}`,
-      given: order === 'True' ? 'Fortran order' : clip(order),
-      allowed: 'C order',
-      hint: 'np.ascontiguousarray before np.save',
-    });
-  }
-  return { dtype, shape: readShape(shapeText, file), dataOffset: start + length };
+  const hint = descr.includes('O')
+    ? 'an array of numbers; object arrays are pickles, which are never read'
+    : 'astype(np.float32) or np.uint8 for inputs, np.int64 for classes, before np.save';
+  throw new UsageError({ what: `dtype of ${file}`, given: clip(descr), allowed: DTYPES, hint });
 }
 
 function locate(bytes: Uint8Array, file: string): { start: number; length: number } {

@@ -7,11 +7,11 @@ import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../../base/shape.ts';
 import { showBytes } from '../../memory/layout.ts';
 import { checkDataset, type Dataset } from '../dataset.ts';
+import { BYTE_NO_CLASS, byteMasks, checkByteMasks } from '../formats/byteMasks.ts';
 import { listFolder, readDataFile, readHead, showNames } from '../formats/files.ts';
-import { largest } from '../formats/npy.ts';
 import { countHeldOut, drawHeldOut } from '../heldOut.ts';
+import { largest } from '../parts.ts';
 import { byteStatistics } from '../statistics.ts';
-import { BYTE_NO_CLASS, byteMasks, checkByteMasks } from './byteMasks.ts';
 import { PNG_HEAD_BYTES, type PngHeader, type PngImage, parsePng, parsePngHeader } from './png.ts';
 
 export interface MaskFolderOptions {
