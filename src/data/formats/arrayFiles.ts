@@ -1,5 +1,5 @@
 // Datasets of named arrays: x_train, y_train and perhaps x_test, y_test, domains and weights,
-// wherever they are (npyFolder.ts). What a shape and a type of numbers mean is the same.
+// wherever they are (npyFolder.ts, npz.ts). What a shape and a type of numbers mean is the same.
 
 import { UsageError } from '../../base/errors.ts';
 import { showShape } from '../../base/shape.ts';
