@@ -7,9 +7,9 @@ import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseData, parseOptions } from '../base/parse.ts';
 import { callback, flag, oneOf, positive, text, wholeNumber } from '../base/values.ts';
 import { checkDataset, type Dataset } from './dataset.ts';
-import { looksLikeCifar, readCifarDataset } from './formats/cifar.ts';
+import { CIFAR10, CIFAR100, looksLikeCifar, readCifarDataset } from './formats/cifar.ts';
 import { listFolder, showNames } from './formats/files.ts';
-import { looksLikeIdx, readIdxDataset } from './formats/idx.ts';
+import { isIdxPrefix, looksLikeIdx, readIdxDataset } from './formats/idxFolder.ts';
 import { DATA_LAYOUTS, type DataLayout } from './formats/layout.ts';
 import { looksLikeNpy, readNpyDataset } from './formats/npyFolder.ts';
 import { mnist } from './named/mnist.ts';
@@ -45,7 +45,7 @@ export interface OpenOptions {
    * standardized units, and predictions are in those of the files. False keeps all float targets as
    * they are, also one-hot ones, which are taken as classes otherwise. Default true. */
   readonly standardizeTargets?: boolean;
-  /** Whether whole numbers in npy and npz files are numbers to predict; default: they are classes. */
+  /** Whether whole numbers in npy and npz files are numbers to predict; default: classes. */
   readonly regression?: boolean;
   /** How many classes there are; default: the largest one in any target + 1. */
   readonly classes?: number;
@@ -56,19 +56,28 @@ export interface OpenOptions {
   readonly onNotice?: (notice: string) => void;
 }
 
+const IDX: Format = {
+  name: 'IDX',
+  files: 'train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-..., t10k-labels-...',
+  matches: looksLikeIdx,
+  read: (path) => readIdxDataset(path),
+  takes: ['classes'],
+};
+
 const FORMATS: readonly Format[] = [
-  {
-    name: 'IDX',
-    files: 'train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-..., t10k-labels-...',
-    matches: looksLikeIdx,
-    read: (dir) => readIdxDataset(dir),
-    takes: ['classes'],
-  },
+  IDX,
   {
     name: 'CIFAR-10 binary',
     files: 'data_batch_1.bin to data_batch_5.bin, test_batch.bin',
-    matches: looksLikeCifar,
-    read: (dir) => readCifarDataset(dir),
+    matches: (names) => looksLikeCifar(names, CIFAR10),
+    read: (dir) => readCifarDataset(dir, CIFAR10),
+    takes: [],
+  },
+  {
+    name: 'CIFAR-100 binary',
+    files: 'train.bin, test.bin',
+    matches: (names) => looksLikeCifar(names, CIFAR100),
+    read: (dir) => readCifarDataset(dir, CIFAR100),
     takes: [],
   },
   {
@@ -98,6 +107,9 @@ const FILE_FORMATS: readonly FileFormat[] = [
     takes: ['layout', 'regression', 'classes', 'testSplit'],
   },
 ];
+
+/** How many folders may be around the one that has the files. */
+const MOST_FOLDERS = 3;
 
 type NamedReader = (onNotice: (notice: string) => void) => Promise<Dataset>;
 
@@ -139,18 +151,23 @@ export async function openDataset(nameOrPath: string, options: OpenOptions = {})
   return withClasses(await format.read(path, given), given.classes);
 }
 
-/** The format of a file or folder, and the file or folder to read. */
+/** The format of a file or folder, and the file or folder to read: archives are often unpacked to
+ * a folder in a folder. */
 async function formatOf(
   path: string,
+  depth = MOST_FOLDERS,
 ): Promise<{ readonly format: Pick<Format, 'name' | 'read' | 'takes'>; readonly path: string }> {
   const file = FILE_FORMATS.find(({ extension }) => extension.test(path));
   if (file !== undefined && !(await isFolder(path))) return { format: file, path };
+  if (await isIdxPrefix(path)) return { format: IDX, path };
   const names = await listDataFolder(path);
   const found = FORMATS.filter((format) => format.matches(names));
   const strict = found.filter(({ isLoose }) => isLoose !== true);
   const matching = strict.length > 0 ? strict : found;
   const [format] = matching;
-  if (format === undefined) return { ...fileIn(path, names) };
+  const inner = format === undefined && depth > 0 ? await onlyFolderIn(path, names) : undefined;
+  if (inner !== undefined) return formatOf(inner, depth - 1);
+  if (format === undefined) return fileIn(path, names);
   if (matching.length === 1) return { format, path };
   throw new UsageError({
     what: `the data folder ${path}`,
@@ -158,6 +175,13 @@ async function formatOf(
     allowed: `one format: ${understood()}`,
     hint: 'a folder for each dataset',
   });
+}
+
+/** The folder in a folder that has nothing else. */
+async function onlyFolderIn(dir: string, names: readonly string[]): Promise<string | undefined> {
+  const seen = names.filter((name) => !name.startsWith('.'));
+  const inner = join(dir, seen[0] ?? '');
+  return seen.length === 1 && (await isFolder(inner)) ? inner : undefined;
 }
 
 /** The only file of a folder that is a dataset. */

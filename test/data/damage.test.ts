@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { parseCifar } from '../../src/data/formats/cifar.ts';
+import { CIFAR10, parseCifar } from '../../src/data/formats/cifar.ts';
 import { parseIdx } from '../../src/data/formats/idx.ts';
 import { parseNpy } from '../../src/data/formats/npy.ts';
 import { parsePng } from '../../src/data/images/png.ts';
@@ -46,7 +46,7 @@ const FORMATS: readonly (readonly [
       ...Object.fromEntries([1, 2, 3, 4, 5].map((i) => [`data_batch_${i}.bin`, record(i)])),
       'test_batch.bin': record(7),
     },
-    parseCifar,
+    (bytes, file) => parseCifar(bytes, file, CIFAR10),
   ],
   ['png', maskFiles(3), parsePng],
 ];

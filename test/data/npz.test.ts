@@ -7,8 +7,8 @@ import { parseNpz, readNpzDataset } from '../../src/data/formats/npz.ts';
 import { folderOf, npyBytes, npzBytes } from '../support/dataFiles.ts';
 
 /** By NumPy 1.24: np.savez_compressed(file, train_images=np.arange(12, dtype='u1').reshape(3, 2,
- * 2), train_labels=[[0], [2], [1]] of u1, val_images, test_images in Fortran order, test_labels=[[1]]
- * of i8), the names of MedMNIST. */
+ * 2), train_labels=[[0], [2], [1]] of u1, val_images, test_images in Fortran order,
+ * test_labels=[[1]] of i8), the names of MedMNIST. */
 const BY_NUMPY = [
   'UEsDBBQAAAAIAAAAIQCaCbEcVAAAAIwAAAAQABQAdHJhaW5faW1hZ2VzLm5weQEAEACMAAAAAAAAAFQAAAAAAAAAm+',
   'wX6hsQychQxlCtnpJanFykbqWgXlNqqK6joJ6WX1RSlJgXn1+UkgoSd0vMKU4FihdnJBakAvkaxjoKRkCkqaNQq0Ae',
@@ -31,7 +31,7 @@ const BY_NUMPY = [
 const array = npyBytes('<f4', [2, 2], Float32Array.of(1, 2, 3, 4));
 
 describe('readNpzDataset', () => {
-  it('reads what NumPy writes, by the names of MedMNIST, and says what it does not read', async () => {
+  it('reads what NumPy writes, by the names of MedMNIST, and says what it leaves', async () => {
     const dir = await folderOf({ 'medmnist.npz': Buffer.from(BY_NUMPY, 'base64') });
     const data = await readNpzDataset(join(dir, 'medmnist.npz'));
     expect(data).toMatchObject({ name: 'medmnist', inputShape: [2, 2, 1], inputType: 'u8' });

