@@ -5,9 +5,10 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseData, parseOptions } from '../base/parse.ts';
-import { callback, flag, oneOf, positive, text, wholeNumber } from '../base/values.ts';
+import { callback, flag, listOf, oneOf, positive, text, wholeNumber } from '../base/values.ts';
 import { checkDataset, type Dataset } from './dataset.ts';
 import { CIFAR10, CIFAR100, looksLikeCifar, readCifarDataset } from './formats/cifar.ts';
+import { looksLikeCsv, readCsvDataset } from './formats/csvFiles.ts';
 import { listFolder, showNames } from './formats/files.ts';
 import { isIdxPrefix, looksLikeIdx, readIdxDataset } from './formats/idxFolder.ts';
 import { DATA_LAYOUTS, type DataLayout } from './formats/layout.ts';
@@ -17,7 +18,14 @@ import { scenes, smallScenes } from './named/scenes.ts';
 import { synthetic } from './named/synthetic.ts';
 
 /** The options that only some data takes, since the rest says it itself. */
-const SAYABLE = ['layout', 'regression', 'classes', 'testSplit'] as const;
+const SAYABLE = [
+  'layout',
+  'target',
+  'ignoreColumns',
+  'regression',
+  'classes',
+  'testSplit',
+] as const;
 type Sayable = (typeof SAYABLE)[number];
 
 interface Format {
@@ -45,7 +53,12 @@ export interface OpenOptions {
    * standardized units, and predictions are in those of the files. False keeps all float targets as
    * they are, also one-hot ones, which are taken as classes otherwise. Default true. */
   readonly standardizeTargets?: boolean;
-  /** Whether whole numbers in npy and npz files are numbers to predict; default: classes. */
+  /** In CSV files, the column to predict. Default: the one called label, target or class. */
+  readonly target?: string;
+  /** In CSV files, columns that are not read. Default: none. */
+  readonly ignoreColumns?: readonly string[];
+  /** Whether targets of whole numbers in npy, npz and CSV files are numbers to predict. Default:
+   * they are classes. */
   readonly regression?: boolean;
   /** How many classes there are; default: the largest one in any target + 1. */
   readonly classes?: number;
@@ -97,6 +110,14 @@ const FORMATS: readonly Format[] = [
     takes: ['classes', 'testSplit'],
     isLoose: true,
   },
+  {
+    name: 'CSV',
+    files: 'train.csv and maybe test.csv',
+    matches: looksLikeCsv,
+    read: readCsvDataset,
+    takes: ['target', 'ignoreColumns', 'regression', 'classes', 'testSplit'],
+    isLoose: true,
+  },
 ];
 
 const FILE_FORMATS: readonly FileFormat[] = [
@@ -105,6 +126,12 @@ const FILE_FORMATS: readonly FileFormat[] = [
     extension: /\.npz$/i,
     read: async (...asked) => (await import('./formats/npz.ts')).readNpzDataset(...asked),
     takes: ['layout', 'regression', 'classes', 'testSplit'],
+  },
+  {
+    name: 'CSV',
+    extension: /\.[ct]sv$/i,
+    read: readCsvDataset,
+    takes: ['target', 'ignoreColumns', 'regression', 'classes', 'testSplit'],
   },
 ];
 
@@ -123,9 +150,12 @@ const NAMED: ReadonlyMap<string, NamedReader> = new Map<string, NamedReader>([
   ['fashion-scenes', async (tell) => (await import('./named/fashionMnist.ts')).fashionScenes(tell)],
 ]);
 
+const names = listOf<string>('a list of names', (name) => typeof name === 'string');
 const openSchema = optionsSchema<OpenOptions>()({
   layout: oneOf(DATA_LAYOUTS).exactOptional(),
   standardizeTargets: flag.exactOptional(),
+  target: text.exactOptional(),
+  ignoreColumns: names.exactOptional(),
   regression: flag.exactOptional(),
   classes: wholeNumber(1).exactOptional(),
   testSplit: positive.exactOptional(),
@@ -214,7 +244,7 @@ function refuseOthers(given: OpenOptions, data: string, takes: readonly Sayable[
   throw new UsageError({
     what: `${wrong} of data`,
     given: data,
-    allowed: `data of other formats: ${formats.map(({ name }) => name).join(', ')}`,
+    allowed: `data of other formats: ${[...new Set(formats.map(({ name }) => name))].join(', ')}`,
   });
 }
 

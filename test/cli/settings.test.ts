@@ -40,6 +40,18 @@ describe('flags', () => {
     expect([task, train.count, test.count]).toMatchObject([{ classes: 9 }, 5, 2]);
   });
 
+  it('say which column of a table is the target, what it is, and which are not read', async () => {
+    const dir = await folderOf({ 'a.csv': Buffer.from('id,x,age\nu1,3,40\nu2,5,60\n') });
+    const flags = { data: dir, target: 'age', ignoreColumns: 'id', regression: true };
+    expect(await dataFrom(new Flags(flags))).toMatchObject({
+      inputShape: [1],
+      task: { kind: 'regression', mean: [50] },
+    });
+    await expect(dataFrom(new Flags({ data: 'synthetic', target: 'age' }))).rejects.toThrow(
+      /^target of data: got "synthetic", allowed is data of other formats: CSV/,
+    );
+  });
+
   it.each<[RawFlags, object]>([
     [
       { replicas: '6', replicaBatch: '5' },

@@ -34,10 +34,10 @@ describe('openDataset', () => {
   });
 
   it('lists what it found and what it understands when it knows no file', async () => {
-    const dir = await folderOf({ 'a.txt': new Uint8Array(1), 'b.csv': new Uint8Array(1) });
+    const dir = await folderOf({ 'a.txt': new Uint8Array(1), 'b.dat': new Uint8Array(1) });
     const error = (await openDataset(dir).catch((e: unknown) => e)) as Error;
     expect(error).toBeInstanceOf(UsageError);
-    for (const part of ['a.txt, b.csv', 'IDX', 'CIFAR-10 binary', 'npy', 'data_batch_1.bin']) {
+    for (const part of ['a.txt, b.dat', 'IDX', 'CIFAR-10 binary', 'npy', 'data_batch_1.bin']) {
       expect(error.message).toContain(part);
     }
   });

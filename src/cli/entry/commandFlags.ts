@@ -10,12 +10,18 @@ export type FlagText = readonly [name: string, text: string];
 
 export const dataFlags: readonly FlagText[] = [
   [
-    '--data <name|dir>',
-    'mnist, fashion-mnist, synthetic, scenes, small-scenes, fashion-scenes, or a folder of IDX, ' +
-      'CIFAR-10, npy or PNG files (default mnist)',
+    '--data <name|path>',
+    'mnist, fashion-mnist, synthetic, scenes, small-scenes, fashion-scenes, an npz or CSV file, ' +
+      'or a folder of IDX, CIFAR, npy, npz, CSV or PNG files (default mnist)',
   ],
-  ['--classes <n>', 'Of masks in PNG files: how many (default: as the masks have)'],
-  ['--test-split <x>', 'Of masks in PNG files: a share (below 1) or count of images to test with'],
+  ['--target <column>', 'Of CSV files: what to predict (default: label, target or class)'],
+  ['--ignore-columns <list>', 'Of CSV files: columns that are not read'],
+  ['--regression', 'Of npy, npz and CSV files: whole numbers as targets are not classes'],
+  ['--classes <n>', 'Of data in files: how many (default: as the targets have)'],
+  [
+    '--test-split <x>',
+    'Of data without test samples: a share (below 1) or count of the samples to test with',
+  ],
   ['--limit <n>', 'Only n training samples, drawn from all'],
 ];
 
