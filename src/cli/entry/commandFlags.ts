@@ -56,6 +56,12 @@ function picked(of: readonly FlagText[], names: readonly string[]): readonly Fla
   return names.map((name) => of.find(([flag]) => flag.split(' ')[0] === name)!);
 }
 
+/** Of `syncbn data`, whose argument is the data. */
+export const surveyFlags: readonly FlagText[] = [
+  ...dataFlags.filter(([name]) => !/^--(data|limit) /.test(name)),
+  ...jsonFlags,
+];
+
 /** What decides the network and its batches. */
 export const networkFlags: readonly FlagText[] = [
   ...dataFlags,

@@ -29,6 +29,7 @@ import {
   networkFlags,
   stepFlags,
   summaryFlags,
+  surveyFlags,
   sweepFlags,
   trainFlags,
 } from './commandFlags.ts';
@@ -79,6 +80,13 @@ const commands: readonly CommandText[] = [
     text: 'Show what a checkpoint holds',
     flags: jsonFlags,
     run: endsAtSignals(async () => (await import('../commands/inspectCommand.ts')).runInspect),
+  },
+  {
+    name: 'data',
+    argument: 'path',
+    text: 'Show what there is in data: counts, classes, statistics, and what looks wrong',
+    flags: surveyFlags,
+    run: endsAtSignals(async () => (await import('../commands/dataCommand.ts')).runData),
   },
   {
     name: 'models',
