@@ -12,7 +12,7 @@ import { looksLikeCsv, readCsvDataset } from './formats/csvFiles.ts';
 import { listFolder, showNames } from './formats/files.ts';
 import { isIdxPrefix, looksLikeIdx, readIdxDataset } from './formats/idxFolder.ts';
 import { DATA_LAYOUTS, type DataLayout } from './formats/layout.ts';
-import { looksLikeNpy, readNpyDataset } from './formats/npyFolder.ts';
+import { looksLikeNpy, looksPacked, readNpyDataset } from './formats/npyFolder.ts';
 import { mnist } from './named/mnist.ts';
 import { scenes, smallScenes } from './named/scenes.ts';
 import { synthetic } from './named/synthetic.ts';
@@ -92,6 +92,13 @@ const FORMATS: readonly Format[] = [
     matches: (names) => looksLikeCifar(names, CIFAR100),
     read: (dir) => readCifarDataset(dir, CIFAR100),
     takes: [],
+  },
+  {
+    name: 'a packed set',
+    files: 'set.json and npy files, as syncbn pack makes them',
+    matches: looksPacked,
+    read: async (...asked) => (await import('./formats/packedSet.ts')).readPackedSet(...asked),
+    takes: ['testSplit'],
   },
   {
     name: 'npy',
@@ -197,7 +204,7 @@ async function formatOf(
   const [format] = matching;
   const inner = format === undefined && depth > 0 ? await onlyFolderIn(path, names) : undefined;
   if (inner !== undefined) return formatOf(inner, depth - 1);
-  if (format === undefined) return fileIn(path, names);
+  if (format === undefined) return await fileIn(path, names);
   if (matching.length === 1) return { format, path };
   throw new UsageError({
     what: `the data folder ${path}`,
@@ -215,17 +222,21 @@ async function onlyFolderIn(dir: string, names: readonly string[]): Promise<stri
 }
 
 /** The only file of a folder that is a dataset. */
-function fileIn(
+async function fileIn(
   dir: string,
   names: readonly string[],
-): { readonly format: FileFormat; readonly path: string } {
+): Promise<{ readonly format: FileFormat; readonly path: string }> {
   const found = FILE_FORMATS.flatMap((format) =>
     names.filter((name) => format.extension.test(name)).map((name) => ({ format, name })),
   );
   if (found.length === 1) return { format: found[0]!.format, path: join(dir, found[0]!.name) };
   const what = `the data folder ${dir}`;
   if (found.length === 0) {
-    throw new UsageError({ what, given: showNames(names), allowed: understood() });
+    const { looksLikeClasses } = await import('./images/imageFolders.ts');
+    const isOfImages = await looksLikeClasses(dir, names);
+    const hint = `syncbn pack ${dir} OUT, for folders of images by class`;
+    const given = showNames(names);
+    throw new UsageError({ what, given, allowed: understood(), ...(isOfImages && { hint }) });
   }
   const given = showNames(found.map(({ name }) => name));
   throw new UsageError({ what, given, allowed: 'one of them', hint: join(dir, found[0]!.name) });

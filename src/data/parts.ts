@@ -101,7 +101,8 @@ function targetsOf(
   const { targets, targetShape } = train;
   const tested = test.targets;
   const size = targetShape[0]!;
-  if ((targets instanceof Int32Array || tested instanceof Int32Array) && size === 1) {
+  const isLabel = targetShape.length === 1 && size === 1;
+  if ((targets instanceof Int32Array || tested instanceof Int32Array) && isLabel) {
     const both = { train: targets as Int32Array, test: tested as Int32Array };
     const classes = 1 + Math.max(largest(both.train), largest(both.test));
     return { ...both, task: { kind: 'classification', classes }, notices: [] };

@@ -62,6 +62,16 @@ export const surveyFlags: readonly FlagText[] = [
   ...jsonFlags,
 ];
 
+/** Of `syncbn pack`. */
+export const packFlags: readonly FlagText[] = [
+  ['--size <size>', 'Height and width, as 64x64 (default: that of all images)'],
+  ['--fit <how>', 'How images get it: cover (cut), fill (stretch), contain (bars; default cover)'],
+  ['--gray', 'One channel (default: where all images are gray)'],
+  ['--binary-masks', 'What is bright in a mask is class 1 (default: grays or indexes are classes)'],
+  ['--test-split <x>', 'A share (below 1) or count of the images to test with'],
+  ...jsonFlags,
+];
+
 /** What decides the network and its batches. */
 export const networkFlags: readonly FlagText[] = [
   ...dataFlags,

@@ -1,7 +1,7 @@
 // NumPy's .npy files (format versions 1 to 3, numpy/lib/format.py documents them): numbers and
 // bools of any size and order, no pickles.
 
-import { trailing, truncated } from './files.ts';
+import { readDataFile, trailing, truncated } from './files.ts';
 import { type NpyHeader, parseNpyHeader } from './npy-header.ts';
 import { fromFortranOrder, itemBytes, type Numbers, numbersFrom } from './numbers.ts';
 
@@ -24,8 +24,13 @@ export function parseNpy(bytes: Uint8Array, file: string): NpyArray {
   return { shape, values: isFortran ? fromFortranOrder(values, shape) : values };
 }
 
+/** Reads a .npy file. Throws a UsageError. */
+export async function readNpy(file: string): Promise<NpyArray> {
+  return parseNpy(await readDataFile(file, (head) => npyWantedBytes(head, file)), file);
+}
+
 /** What the header says of the file's length. */
-export function npyWantedBytes(head: Uint8Array, file: string): number {
+function npyWantedBytes(head: Uint8Array, file: string): number {
   return fileBytes(parseNpyHeader(head, file));
 }
 

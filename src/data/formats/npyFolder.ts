@@ -3,10 +3,12 @@
 import { basename, join, resolve } from 'node:path';
 import type { Dataset } from '../dataset.ts';
 import { type ArrayOptions, looksLikeArrays, readArrays } from './arrayFiles.ts';
-import { listFolder, readDataFile } from './files.ts';
-import { npyWantedBytes, parseNpy } from './npy.ts';
+import { listFolder } from './files.ts';
+import { readNpy } from './npy.ts';
 
 const EXTENSION = '.npy';
+/** Says that the arrays beside it are a packed set (packedSet.ts). */
+export const SET_FILE = 'set.json';
 
 /** Reads the arrays of a folder. Throws UsageErrors. */
 export async function readNpyDataset(dir: string, options: ArrayOptions = {}): Promise<Dataset> {
@@ -17,17 +19,19 @@ export async function readNpyDataset(dir: string, options: ArrayOptions = {}): P
     names: arraysIn(await listFolder(dir)),
     label: (name: string) => `${name}${EXTENSION}`,
     path,
-    read: async (name: string) => {
-      const file = path(name);
-      return parseNpy(await readDataFile(file, (head) => npyWantedBytes(head, file)), file);
-    },
+    read: (name: string) => readNpy(path(name)),
   };
   return readArrays(source, options);
 }
 
 /** Whether a folder with these names is meant to be read by {@link readNpyDataset}. */
 export function looksLikeNpy(names: readonly string[]): boolean {
-  return looksLikeArrays(arraysIn(names));
+  return looksLikeArrays(arraysIn(names)) && !looksPacked(names);
+}
+
+/** Whether a folder with these names is a packed set. */
+export function looksPacked(names: readonly string[]): boolean {
+  return names.includes(SET_FILE);
 }
 
 function arraysIn(names: readonly string[]): readonly string[] {

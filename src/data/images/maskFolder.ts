@@ -33,8 +33,8 @@ interface Pair {
   readonly mask: string;
 }
 
-const IMAGES = 'images';
-const MASKS = 'masks';
+export const IMAGES = 'images';
+export const MASKS = 'masks';
 const EXTENSION = /\.png$/i;
 const ALLOWED =
   'images and masks with PNG files of the same names; or train and test with such folders, or ' +
@@ -97,7 +97,8 @@ async function pairsOf(
   };
 }
 
-async function placesOf(
+/** Where the images and masks of a folder are. Throws a {@link UsageError}. */
+export async function placesOf(
   dir: string,
 ): Promise<{ readonly train: Places; readonly test: Places | undefined }> {
   const names = await listFolder(dir);
@@ -109,7 +110,9 @@ async function placesOf(
     const found = await listFolder(join(dir, 'train'));
     if (!found.includes(IMAGES) || !found.includes(MASKS)) {
       const what = `the data folder ${join(dir, 'train')}`;
-      throw new UsageError({ what, given: showNames(found), allowed: `${IMAGES} and ${MASKS}` });
+      const hint = `syncbn pack ${dir} OUT, for folders of images by class`;
+      const allowed = `${IMAGES} and ${MASKS}`;
+      throw new UsageError({ what, given: showNames(found), allowed, hint });
     }
     return { train: inSplit('train'), test: names.includes('test') ? inSplit('test') : undefined };
   }
@@ -140,7 +143,7 @@ async function listPngs(dir: string): Promise<readonly string[]> {
     what: `the data folder ${dir}`,
     given: showNames(others),
     allowed: `PNG files alone; of the whole folder: ${ALLOWED}`,
-    ...(others.length > 0 && { hint: 'convert other images to PNG, without losing any detail' }),
+    ...(others.length > 0 && { hint: 'syncbn pack, which takes JPEG, PNG and WebP' }),
   });
 }
 
