@@ -65,7 +65,6 @@ export type { WeightsSource } from './checkpoint/startWeights.ts';
 export type { StateTensor } from './checkpoint/state.ts';
 export * from './collectives.ts';
 export type { Dataset, InputType, Split } from './data/dataset.ts';
-export type { DataLayout } from './data/formats/layout.ts';
 export {
   type ArraysOptions,
   fromArrays,
@@ -78,6 +77,7 @@ export type { Shards } from './data/loading/shards.ts';
 export { type MnistOptions, mnist } from './data/named/mnist.ts';
 export { type ScenesOptions, scenes } from './data/named/scenes.ts';
 export { type SyntheticOptions, synthetic } from './data/named/synthetic.ts';
+export type { DataLayout } from './data/npy/layout.ts';
 export { type OpenOptions, openDataset } from './data/open.ts';
 export { firstTrain, limitTrain } from './data/subset.ts';
 export { standardizeTargets } from './data/targets.ts';

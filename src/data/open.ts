@@ -11,11 +11,11 @@ import { CIFAR10, CIFAR100, looksLikeCifar, readCifarDataset } from './formats/c
 import { looksLikeCsv, readCsvDataset } from './formats/csvFiles.ts';
 import { listFolder, showNames } from './formats/files.ts';
 import { isIdxPrefix, looksLikeIdx, readIdxDataset } from './formats/idxFolder.ts';
-import { DATA_LAYOUTS, type DataLayout } from './formats/layout.ts';
-import { looksLikeNpy, looksPacked, readNpyDataset } from './formats/npyFolder.ts';
 import { mnist } from './named/mnist.ts';
 import { scenes, smallScenes } from './named/scenes.ts';
 import { synthetic } from './named/synthetic.ts';
+import { DATA_LAYOUTS, type DataLayout } from './npy/layout.ts';
+import { looksLikeNpy, looksPacked, readNpyDataset } from './npy/npyFolder.ts';
 
 /** The options that only some data takes, since the rest says it itself. */
 const SAYABLE = [
@@ -97,7 +97,7 @@ const FORMATS: readonly Format[] = [
     name: 'a packed set',
     files: 'set.json and npy files, as syncbn pack makes them',
     matches: looksPacked,
-    read: async (...asked) => (await import('./formats/packedSet.ts')).readPackedSet(...asked),
+    read: async (...asked) => (await import('./images/packedSet.ts')).readPackedSet(...asked),
     takes: ['testSplit'],
   },
   {
@@ -131,7 +131,7 @@ const FILE_FORMATS: readonly FileFormat[] = [
   {
     name: 'npz',
     extension: /\.npz$/i,
-    read: async (...asked) => (await import('./formats/npz.ts')).readNpzDataset(...asked),
+    read: async (...asked) => (await import('./npy/npz.ts')).readNpzDataset(...asked),
     takes: ['layout', 'regression', 'classes', 'testSplit'],
   },
   {

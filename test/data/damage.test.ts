@@ -8,8 +8,8 @@ import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { CIFAR10, parseCifar } from '../../src/data/formats/cifar.ts';
 import { parseIdx } from '../../src/data/formats/idx.ts';
-import { parseNpy } from '../../src/data/formats/npy.ts';
 import { parsePng } from '../../src/data/images/png.ts';
+import { parseNpy } from '../../src/data/npy/npy.ts';
 import { openDataset } from '../../src/data/open.ts';
 import { folderOf, idxFolder, maskFiles, npyBytes } from '../support/dataFiles.ts';
 

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { parseNpy } from '../../src/data/formats/npy.ts';
+import { parseNpy } from '../../src/data/npy/npy.ts';
 import { npyBytes, npyFile } from '../support/dataFiles.ts';
 
 describe('parseNpy', () => {

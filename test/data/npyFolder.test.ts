@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { readNpyDataset } from '../../src/data/formats/npyFolder.ts';
+import { readNpyDataset } from '../../src/data/npy/npyFolder.ts';
 import { folderOf, npyBytes } from '../support/dataFiles.ts';
 
 describe('readNpyDataset', () => {

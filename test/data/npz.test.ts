@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { parseNpz, readNpzDataset } from '../../src/data/formats/npz.ts';
+import { parseNpz, readNpzDataset } from '../../src/data/npy/npz.ts';
 import { folderOf, npyBytes, npzBytes } from '../support/dataFiles.ts';
 
 /** By NumPy 1.24: np.savez_compressed(file, train_images=np.arange(12, dtype='u1').reshape(3, 2,

@@ -5,12 +5,12 @@ import { basename, resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../../base/shape.ts';
 import { showBytes } from '../../memory/layout.ts';
-import { BYTE_NO_CLASS } from '../formats/byteMasks.ts';
 import { MAX_FILE_BYTES, showNames } from '../formats/files.ts';
-import { checkNewSet, type PackedArray, writePackedSet } from '../formats/packedSet.ts';
 import { countHeldOut, drawHeldOut } from '../heldOut.ts';
+import { BYTE_NO_CLASS } from '../npy/byteMasks.ts';
 import { type Decoder, type Fit, type ImageHead, openDecoder } from './decode.ts';
 import { type ImageFile, type ImageFiles, listImages } from './imageFolders.ts';
+import { checkNewSet, type PackedArray, writePackedSet } from './packedSet.ts';
 import { packMask } from './packMask.ts';
 
 export interface PackOptions {

@@ -2,8 +2,8 @@
 
 import { basename, join, resolve } from 'node:path';
 import type { Dataset } from '../dataset.ts';
+import { listFolder } from '../formats/files.ts';
 import { type ArrayOptions, looksLikeArrays, readArrays } from './arrayFiles.ts';
-import { listFolder } from './files.ts';
 import { readNpy } from './npy.ts';
 
 const EXTENSION = '.npy';

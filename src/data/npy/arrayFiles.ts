@@ -4,10 +4,10 @@
 import { UsageError } from '../../base/errors.ts';
 import { showShape } from '../../base/shape.ts';
 import { checkDataset, type Dataset, type Split } from '../dataset.ts';
+import { showNames } from '../formats/files.ts';
 import { countHeldOut } from '../heldOut.ts';
 import { checkAlike, datasetOf, type Part, splitPart, takeRows } from '../parts.ts';
 import { byteMasks, checkByteMasks } from './byteMasks.ts';
-import { showNames } from './files.ts';
 import { checkLayout, type DataLayout, toChannelsLast } from './layout.ts';
 import type { NpyArray } from './npy.ts';
 

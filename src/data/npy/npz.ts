@@ -3,8 +3,8 @@
 import { basename } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
 import type { Dataset } from '../dataset.ts';
+import { readDataFile } from '../formats/files.ts';
 import { type ArrayOptions, readArrays } from './arrayFiles.ts';
-import { readDataFile } from './files.ts';
 import { type NpyArray, parseNpy } from './npy.ts';
 import { unzip, type ZipEntry, zipEntries } from './zip.ts';
 

@@ -1,9 +1,9 @@
 // NumPy's .npy files (format versions 1 to 3, numpy/lib/format.py documents them): numbers and
 // bools of any size and order, no pickles.
 
-import { readDataFile, trailing, truncated } from './files.ts';
+import { readDataFile, trailing, truncated } from '../formats/files.ts';
+import { fromFortranOrder, itemBytes, type Numbers, numbersFrom } from '../formats/numbers.ts';
 import { type NpyHeader, parseNpyHeader } from './npy-header.ts';
-import { fromFortranOrder, itemBytes, type Numbers, numbersFrom } from './numbers.ts';
 
 /** The contents of a .npy file; `values` in C order. Wider integers were checked to fit int32. */
 export interface NpyArray {

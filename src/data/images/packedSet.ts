@@ -10,11 +10,11 @@ import { fileError } from '../../base/fileError.ts';
 import { parseData } from '../../base/parse.ts';
 import { packageVersion } from '../../base/version.ts';
 import { checkDataset, type Dataset } from '../dataset.ts';
-import { type ArrayOptions, readArrays } from './arrayFiles.ts';
-import { readDataFile } from './files.ts';
-import { parseNpy } from './npy.ts';
-import { SET_FILE } from './npyFolder.ts';
-import { npyBytes } from './npyWriter.ts';
+import { readDataFile } from '../formats/files.ts';
+import { type ArrayOptions, readArrays } from '../npy/arrayFiles.ts';
+import { parseNpy } from '../npy/npy.ts';
+import { SET_FILE } from '../npy/npyFolder.ts';
+import { npyBytes } from '../npy/npyWriter.ts';
 
 /** What is packed. */
 export interface PackedSet {

@@ -4,7 +4,7 @@
 
 import { crc32, inflateRawSync } from 'node:zlib';
 import { UsageError } from '../../base/errors.ts';
-import { codeOf, MAX_FILE_BYTES } from './files.ts';
+import { codeOf, MAX_FILE_BYTES } from '../formats/files.ts';
 
 /** A file in an archive. */
 export interface ZipEntry {

@@ -3,8 +3,8 @@
 // header is parsed elsewhere.
 
 import { UsageError } from '../../base/errors.ts';
-import { truncated } from './files.ts';
-import type { NumberType } from './numbers.ts';
+import { truncated } from '../formats/files.ts';
+import type { NumberType } from '../formats/numbers.ts';
 
 export interface NpyHeader {
   readonly dtype: NumberType;
