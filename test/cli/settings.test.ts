@@ -40,6 +40,14 @@ describe('flags', () => {
     expect([task, train.count, test.count]).toMatchObject([{ classes: 9 }, 5, 2]);
   });
 
+  it('say where the channels of arrays are', async () => {
+    const x = npyBytes('|u1', [1, 3, 4, 5], new Uint8Array(60));
+    const y = npyBytes('|u1', [1], Uint8Array.of(1));
+    const dir = await folderOf({ 'x_train.npy': x, 'y_train.npy': y });
+    const flags = new Flags({ data: dir, layout: 'channelsFirst' });
+    expect((await dataFrom(flags)).inputShape).toEqual([4, 5, 3]);
+  });
+
   it('say which column of a table is the target, what it is, and which are not read', async () => {
     const dir = await folderOf({ 'a.csv': Buffer.from('id,x,age\nu1,3,40\nu2,5,60\n') });
     const flags = { data: dir, target: 'age', ignoreColumns: 'id', regression: true };

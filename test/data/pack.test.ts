@@ -1,6 +1,6 @@
 // Folders of photos packed into sets: which files, which bytes, and that a set stays as it is.
 
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
@@ -59,6 +59,15 @@ describe('folders of images by class', () => {
     expect([...data.train.targets]).toEqual([0, 0, 1]);
     expect([...data.train.inputs]).toEqual([1, 2, 3].flatMap((v) => new Array(6).fill(v)));
     expect(surveyDataset(data).classes[1]).toEqual({ label: 1, name: 'dog', train: 1, test: 0 });
+  });
+
+  it('may be links to folders', async () => {
+    const elsewhere = await folderOf(animals);
+    const dir = await folderOf({ 'ant/x.png': gray(4) });
+    await symlink(join(elsewhere, 'cat'), join(dir, 'cat'));
+    const out = join(await folderOf({}), 'set');
+    const { classNames, train } = await packImages(dir, out);
+    expect([classNames, train]).toEqual([['ant', 'cat'], 3]);
   });
 
   it('are tested with test or val, else with a share by class', async () => {

@@ -14,6 +14,7 @@ export const dataFlags: readonly FlagText[] = [
     'mnist, fashion-mnist, synthetic, scenes, small-scenes, fashion-scenes, an npz or CSV file, ' +
       'or a folder of IDX, CIFAR, npy, npz, CSV or PNG files (default mnist)',
   ],
+  ['--layout <how>', 'Of npy and npz files: channelsLast or channelsFirst (see docs/data.md)'],
   ['--target <column>', 'Of CSV files: what to predict (default: label, target or class)'],
   ['--ignore-columns <list>', 'Of CSV files: columns that are not read'],
   ['--regression', 'Of npy, npz and CSV files: whole numbers as targets are not classes'],

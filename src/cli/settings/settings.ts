@@ -6,6 +6,7 @@ import { nearestWord } from '../../base/nearest.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { type DatasetDescription, dataDifference, describeDataset } from '../../data/identity.ts';
 import { isShards, SHARDS_ALLOWED } from '../../data/loading/shards.ts';
+import { DATA_LAYOUTS } from '../../data/npy/layout.ts';
 import { type OpenOptions, openDataset } from '../../data/open.ts';
 import { firstTrain, limitTrain } from '../../data/subset.ts';
 import { convertNorm } from '../../nn/convert/convertNorm.ts';
@@ -72,11 +73,13 @@ async function wholeDataFrom(flags: Flags, saved?: DatasetDescription): Promise<
 export function openOptionsFrom(flags: Flags): OpenOptions {
   const classes = flags.integer('classes', 1);
   const testSplit = flags.number('test-split', 0);
+  const layout = flags.choice('layout', DATA_LAYOUTS);
   const target = flags.text('target');
   const ignored = flags.text('ignore-columns');
   return {
     ...(classes !== undefined && { classes }),
     ...(testSplit !== undefined && { testSplit }),
+    ...(layout !== undefined && { layout }),
     ...(target !== undefined && { target }),
     ...(ignored !== undefined && { ignoreColumns: ignored.split(',').map((name) => name.trim()) }),
     ...(flags.isSet('regression') && { regression: true }),

@@ -53,6 +53,7 @@ export const CROSSED_FLAGS: readonly string[] = [
 export const FIXED_TEXTS: readonly string[] = [
   'classes',
   'test-split',
+  'layout',
   'target',
   'ignore-columns',
   'norm-kinds',

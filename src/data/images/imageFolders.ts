@@ -1,7 +1,7 @@
 // Which files of a folder are images, and of what: of the class that their folder is called, or
 // with the masks that have their names.
 
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
 import { fileError } from '../../base/fileError.ts';
@@ -110,11 +110,9 @@ async function filesByClass(dir: string): Promise<ByClass> {
 async function foldersIn(
   dir: string,
 ): Promise<readonly { readonly name: string; readonly isFolder: boolean }[]> {
-  const entries = await readdir(dir, { withFileTypes: true });
-  return entries
-    .filter(({ name }) => isSeen(name))
-    .map((entry) => ({ name: entry.name, isFolder: entry.isDirectory() }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const names = (await readdir(dir)).filter(isSeen).sort();
+  const found = await Promise.all(names.map((name) => stat(join(dir, name))));
+  return names.map((name, i) => ({ name, isFolder: found[i]!.isDirectory() }));
 }
 
 async function filesBelow(dir: string): Promise<readonly string[]> {
