@@ -63,7 +63,6 @@ export {
 export type { MonitorState } from './checkpoint/monitored.ts';
 export type { StateTensor } from './checkpoint/state.ts';
 export * from './collectives.ts';
-export type { Augmentation, AugmentationPlan } from './data/augment.ts';
 export type { Dataset, InputType, Split } from './data/dataset.ts';
 export {
   type ArraysOptions,
@@ -72,13 +71,14 @@ export {
   type NumberArray,
 } from './data/fromArrays.ts';
 export type { DatasetDescription } from './data/identity.ts';
-export type { DataLayout } from './data/layout.ts';
-export { type MnistOptions, mnist } from './data/mnist.ts';
+export type { Augmentation, AugmentationPlan } from './data/loading/augment.ts';
+export type { Shards } from './data/loading/shards.ts';
+export { type MnistOptions, mnist } from './data/named/mnist.ts';
+export { type ScenesOptions, scenes } from './data/named/scenes.ts';
+export { type SyntheticOptions, synthetic } from './data/named/synthetic.ts';
+export type { DataLayout } from './data/npy/layout.ts';
 export { type OpenOptions, openDataset } from './data/open.ts';
-export { type ScenesOptions, scenes } from './data/scenes.ts';
-export type { Shards } from './data/shards.ts';
 export { firstTrain, limitTrain } from './data/subset.ts';
-export { type SyntheticOptions, synthetic } from './data/synthetic.ts';
 export { standardizeTargets } from './data/targets.ts';
 export type { Task } from './data/task.ts';
 export {

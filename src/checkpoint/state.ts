@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { InvariantError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
 import type { Dataset, Split } from '../data/dataset.ts';
-import { normalizationOf } from '../data/inputs.ts';
+import { normalizationOf } from '../data/loading/inputs.ts';
 import { holdOut } from '../data/subset.ts';
 import { viewOf } from '../memory/arena.ts';
 import { initialize } from '../nn/specs/init.ts';

@@ -35,6 +35,8 @@ export interface Dataset {
   readonly inputShape: Shape;
   readonly inputType: InputType;
   readonly task: Task;
+  /** Of the classes, in their order, where the data says them. */
+  readonly classNames?: readonly string[];
   /** What was subtracted from each channel before its values were rounded to float32: an input in
    * the data's own units is stored value + shift. Absent where inputs are stored as they are. */
   readonly shift?: readonly number[];
@@ -64,6 +66,7 @@ export function checkDataset(dataset: Dataset): Dataset {
   if (task.kind !== 'regression') {
     checkInteger(`classes of ${name}`, task.classes, 1, MAX_CLASSES);
   }
+  checkClassNames(dataset);
   if (task.kind !== 'classification') checkShape(`target shape of ${name}`, task.targetShape);
   if (task.kind === 'regression') checkTargetUnits(name, task);
   checkInteger(`training samples of ${name}`, dataset.train.count, 1);
@@ -83,6 +86,14 @@ export function checkDataset(dataset: Dataset): Dataset {
 function checkShape(what: string, shape: Shape): void {
   if (shape.length > 0 && shape.every((size) => Number.isInteger(size) && size > 0)) return;
   throw new UsageError({ what, given: showShape(shape), allowed: 'whole numbers above 0' });
+}
+
+function checkClassNames({ name, task, classNames }: Dataset): void {
+  if (classNames === undefined) return;
+  const count = task.kind === 'regression' ? 0 : task.classes;
+  if (classNames.length <= count) return;
+  const given = `${classNames.length} names`;
+  throw new UsageError({ what: `class names of ${name}`, given, allowed: `at most ${count}` });
 }
 
 function checkTargetUnits(

@@ -45,6 +45,7 @@ const fields = z.looseObject(
     inputShape: shape,
     inputType: oneOf(['u8', 'f32']),
     task,
+    classNames: z.array(z.string()).exactOptional(),
     shift: numbers.exactOptional(),
     notices: z.array(z.string()).exactOptional(),
     mean: numbers,

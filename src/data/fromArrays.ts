@@ -1,5 +1,5 @@
 // A dataset from arrays of the program: typed arrays, or plain ones in any nesting. Shapes are read
-// off the nesting; what numbers mean, and how they are kept, is as in npy files (npy.ts).
+// off the nesting; what numbers mean, and how they are kept, is as in npy files (parts.ts).
 
 import { UsageError } from '../base/errors.ts';
 import { NO_CLASS } from '../base/noClass.ts';
@@ -8,9 +8,8 @@ import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 import { showValue } from '../base/show.ts';
 import { anything, flag, listOf, positive, text, wholeNumber } from '../base/values.ts';
 import type { Dataset } from './dataset.ts';
-import { countHeldOut, drawHeldOut } from './heldOut.ts';
-import { checkAlike, datasetOf, largest, type Part } from './npy.ts';
-import { rows } from './subset.ts';
+import { countHeldOut } from './heldOut.ts';
+import { checkAlike, datasetOf, type Part, splitPart, takeRows } from './parts.ts';
 
 /** A typed array of numbers. */
 export type NumberArray =
@@ -259,33 +258,4 @@ function classesOf(what: string, values: Flat['values'], isMask: boolean): Int32
 
 function floatsOf(values: Flat['values']): Float32Array | Float64Array {
   return values instanceof Uint8Array ? Float32Array.from(values) : values;
-}
-
-/** Both parts of samples, of which `count` are drawn for the second. */
-function splitPart(
-  whole: Part,
-  count: number,
-  { seed = 1, classes }: Pick<ArraysOptions, 'seed' | 'classes'>,
-): { readonly train: Part; readonly test: Part } {
-  const { targets, targetShape } = whole;
-  const task =
-    targets instanceof Int32Array && targetShape.length === 1
-      ? ({ kind: 'classification', classes: classes ?? 1 + largest(targets) } as const)
-      : ({ kind: 'regression', targetShape } as const);
-  const marks = drawHeldOut({ task, train: { count: whole.count, targets } }, count, seed);
-  const indicesOf = (mark: number): Int32Array => {
-    const all = Int32Array.from(marks, (_, sample) => sample);
-    return all.filter((sample) => marks[sample] === mark);
-  };
-  return { train: takeRows(whole, indicesOf(0)), test: takeRows(whole, indicesOf(1)) };
-}
-
-function takeRows(part: Part, indices: Int32Array): Part {
-  const { inputs, targets, inputShape, targetShape } = part;
-  return {
-    ...part,
-    count: indices.length,
-    inputs: rows(inputs, sizeOf(inputShape), indices),
-    targets: rows(targets, sizeOf(targetShape), indices),
-  };
 }

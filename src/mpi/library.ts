@@ -1,9 +1,8 @@
 // The MPI library of this machine, found and loaded at run time through koffi, which is installed
 // by those who use it. Nothing of this is touched by a run of one process.
 
-import { createRequire } from 'node:module';
 import { UsageError } from '../base/errors.ts';
-import { ownRequire } from '../base/ownFile.ts';
+import { loadOptional } from '../base/optionalPackage.ts';
 import { showError } from '../base/showError.ts';
 import { type Abi, abiOf } from './abi.ts';
 import type { Launcher } from './launcher.ts';
@@ -30,23 +29,7 @@ const UCX_DEFAULTS = { UCX_ERROR_SIGNALS: '', UCX_MEM_EVENTS: 'n' } as const;
 
 /** Loads koffi, or says how to get it. */
 export function loadKoffi(): Koffi {
-  const require = createRequire(`${process.cwd()}/`);
-  const failures: unknown[] = [];
-  for (const load of [ownRequire(), require]) {
-    try {
-      return load('koffi') as Koffi;
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  const isMissing = (failures[0] as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
-  throw new UsageError({
-    what: 'MPI',
-    problem: isMissing
-      ? 'needs the package koffi, which is not installed'
-      : `needs the package koffi, which cannot be loaded (${showError(failures[0])})`,
-    hint: 'npm install koffi',
-  });
+  return loadOptional('koffi', 'MPI') as Koffi;
 }
 
 /** Loads the library that belongs to the launcher, or the one that `SYNCBN_MPI` names. To be called

@@ -3,10 +3,10 @@
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
-import type { AugmentationPlan } from '../data/augment.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { countHeldOut } from '../data/heldOut.ts';
-import type { Shards } from '../data/shards.ts';
+import type { AugmentationPlan } from '../data/loading/augment.ts';
+import type { Shards } from '../data/loading/shards.ts';
 import { type Task, targetSize } from '../data/task.ts';
 import { weightedSplits } from '../data/weighted.ts';
 import type { NumericMode } from '../kernels/builds.ts';

@@ -3,7 +3,7 @@
 // (LayerKind.statistics); which batches occur, and how they are shared out, is worked out here.
 
 import { UsageError } from '../base/errors.ts';
-import { planEpoch } from '../data/sampler.ts';
+import { planEpoch } from '../data/loading/sampler.ts';
 import type { Graph, LayerOperation, Operation } from '../nn/graph/graph.ts';
 import type { StatisticsDeclaration } from '../nn/layers/layer.ts';
 import { partStart } from '../reduce/grains.ts';

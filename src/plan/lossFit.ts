@@ -4,9 +4,9 @@
 import { UsageError } from '../base/errors.ts';
 import { NO_CLASS } from '../base/noClass.ts';
 import { showShape, sizeOf } from '../base/shape.ts';
-import type { AugmentationPlan } from '../data/augment.ts';
 import type { Dataset, Split } from '../data/dataset.ts';
-import { isMixing } from '../data/drawMix.ts';
+import type { AugmentationPlan } from '../data/loading/augment.ts';
+import { isMixing } from '../data/loading/drawMix.ts';
 import { showLabelAt, type Task } from '../data/task.ts';
 import type { TargetForm } from '../nn/layers/loss.ts';
 import { lossesTaking, lossKindOf } from '../nn/layers/lossKinds.ts';

@@ -2,7 +2,7 @@
 // outputs, and room for what mixes samples. Nothing where a run has none of it.
 
 import { sizeOf } from '../base/shape.ts';
-import { isMixing } from '../data/drawMix.ts';
+import { isMixing } from '../data/loading/drawMix.ts';
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import { lossKindOf } from '../nn/layers/lossKinds.ts';
 import { outputSizeOf, type RunConfig } from './config.ts';

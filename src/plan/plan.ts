@@ -1,7 +1,7 @@
 // The plan of a run: from the config to every region of the arena, before anything runs. Main and
 // workers make it alike, each for itself, so that only the config and the memory have to be sent.
 
-import { planEpoch } from '../data/sampler.ts';
+import { planEpoch } from '../data/loading/sampler.ts';
 import { type Layout, LayoutBuilder } from '../memory/layout.ts';
 import { cutOf } from '../nn/graph/cut.ts';
 import { freezeGraph } from '../nn/graph/freeze.ts';

@@ -16,7 +16,7 @@ import {
   text,
   wholeNumber,
 } from '../base/values.ts';
-import { isShards, SHARDS_ALLOWED, type Shards } from '../data/shards.ts';
+import { isShards, SHARDS_ALLOWED, type Shards } from '../data/loading/shards.ts';
 import { parseNormRequest } from '../nn/convert/convertNorm.ts';
 import { parseBatchNormSwitches } from '../nn/convert/switchBatchNorm.ts';
 import { parseModel } from '../nn/models/parse.ts';

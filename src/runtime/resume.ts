@@ -15,7 +15,7 @@ import type { MonitorState } from '../checkpoint/monitored.ts';
 import type { StateTensor } from '../checkpoint/state.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
 import { type DatasetDescription, dataDifference, describeDataset } from '../data/identity.ts';
-import { checkShards } from '../data/shards.ts';
+import { checkShards } from '../data/loading/shards.ts';
 import { buildOf, type NumericMode } from '../kernels/builds.ts';
 import { engineName, kernelsOf } from '../kernels/identity.ts';
 import type { NormRequest } from '../nn/convert/normRequest.ts';

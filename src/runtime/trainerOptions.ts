@@ -4,9 +4,9 @@
 import { availableParallelism } from 'node:os';
 import { checkInteger, UsageError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
-import { type Augmentation, planAugmentation } from '../data/augment.ts';
 import { checkDataset, type Dataset } from '../data/dataset.ts';
-import { checkShards, type Shards } from '../data/shards.ts';
+import { type Augmentation, planAugmentation } from '../data/loading/augment.ts';
+import { checkShards, type Shards } from '../data/loading/shards.ts';
 import type { WeightsSource } from '../interop/weightsSource.ts';
 import type { NumericMode } from '../kernels/builds.ts';
 import { convertNorm } from '../nn/convert/convertNorm.ts';

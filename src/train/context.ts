@@ -1,7 +1,7 @@
 // What one worker's passes share: its plan, its place in the group, the model bound to its
 // addresses, views of the regions that it reads and writes, and the two passes over the model.
 
-import { createInputLoader, type InputLoader } from '../data/inputs.ts';
+import { createInputLoader, type InputLoader } from '../data/loading/inputs.ts';
 import { labelsOf, targetSize } from '../data/task.ts';
 import { instantiateKernels } from '../kernels/binaries.ts';
 import type { KernelExports } from '../kernels/exports.ts';

@@ -3,8 +3,8 @@
 // it depends on nothing before it.
 
 import { Purpose, RandomStream } from '../base/random.ts';
-import { identityOrder, shuffleOrder, shufflePart } from '../data/sampler.ts';
-import { assignShards, type KeptShards } from '../data/shards.ts';
+import { identityOrder, shuffleOrder, shufflePart } from '../data/loading/sampler.ts';
+import { assignShards, type KeptShards } from '../data/loading/shards.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { partStart } from '../reduce/grains.ts';

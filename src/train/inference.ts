@@ -2,7 +2,7 @@
 // over the grains as in training, so what comes out does not depend on the number of workers.
 
 import { sizeOf } from '../base/shape.ts';
-import type { InputLoader } from '../data/inputs.ts';
+import type { InputLoader } from '../data/loading/inputs.ts';
 import { viewOf } from '../memory/arena.ts';
 import { endsOf } from '../nn/graph/graph.ts';
 import { takesInEvaluation } from '../plan/feasible.ts';

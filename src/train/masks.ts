@@ -1,7 +1,7 @@
 // Masks on one worker: how targets get to where the loss reads them, moved with their images in
 // training, and how many pixels of a mask have each label, by which a mean is divided.
 
-import { addCounts, createMaskMover, type MaskMover } from '../data/masks.ts';
+import { addCounts, createMaskMover, type MaskMover } from '../data/loading/masks.ts';
 import { targetSize } from '../data/task.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { Region } from '../memory/layout.ts';

@@ -3,8 +3,8 @@
 // same whoever loads it.
 
 import { sizeOf } from '../base/shape.ts';
-import { bindMixDraw, isMixing, type Mix } from '../data/drawMix.ts';
-import type { InputLoader } from '../data/inputs.ts';
+import { bindMixDraw, isMixing, type Mix } from '../data/loading/drawMix.ts';
+import type { InputLoader } from '../data/loading/inputs.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { WorkerContext } from './context.ts';
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Flags, type RawFlags } from '../../src/cli/settings/flags.ts';
 import { checkAgreement } from '../../src/cli/settings/resumeSettings.ts';
 import { describeDataset } from '../../src/data/identity.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { graph } from '../../src/nn/models/graphBuilder.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { crossEntropy } from '../../src/nn/specs/losses.ts';

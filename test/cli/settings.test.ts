@@ -5,8 +5,8 @@ import { openCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
 import { Flags, type RawFlags } from '../../src/cli/settings/flags.ts';
 import { dataFrom, modelFrom, trainerOptionsFrom } from '../../src/cli/settings/settings.ts';
 import { type DatasetDescription, describeDataset } from '../../src/data/identity.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { firstTrain } from '../../src/data/subset.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
 import { normsOf } from '../../src/nn/convert/normLeaf.ts';
 import { folderOf, maskFiles, npyBytes } from '../support/dataFiles.ts';
 import { type ResolvedConfig, resolve } from '../support/resolve.ts';
@@ -38,6 +38,26 @@ describe('flags', () => {
     const flags = new Flags({ data: dir, classes: '9', testSplit: '0.25', limit: '5' });
     const { task, train, test } = await dataFrom(flags);
     expect([task, train.count, test.count]).toMatchObject([{ classes: 9 }, 5, 2]);
+  });
+
+  it('say where the channels of arrays are', async () => {
+    const x = npyBytes('|u1', [1, 3, 4, 5], new Uint8Array(60));
+    const y = npyBytes('|u1', [1], Uint8Array.of(1));
+    const dir = await folderOf({ 'x_train.npy': x, 'y_train.npy': y });
+    const flags = new Flags({ data: dir, layout: 'channelsFirst' });
+    expect((await dataFrom(flags)).inputShape).toEqual([4, 5, 3]);
+  });
+
+  it('say which column of a table is the target, what it is, and which are not read', async () => {
+    const dir = await folderOf({ 'a.csv': Buffer.from('id,x,age\nu1,3,40\nu2,5,60\n') });
+    const flags = { data: dir, target: 'age', ignoreColumns: 'id', regression: true };
+    expect(await dataFrom(new Flags(flags))).toMatchObject({
+      inputShape: [1],
+      task: { kind: 'regression', mean: [50] },
+    });
+    await expect(dataFrom(new Flags({ data: 'synthetic', target: 'age' }))).rejects.toThrow(
+      /^target of data: got "synthetic", allowed is data of other formats: CSV/,
+    );
   });
 
   it.each<[RawFlags, object]>([

@@ -7,8 +7,8 @@ import {
   type Augmentation,
   type AugmentationPlan,
   planAugmentation,
-} from '../../src/data/augment.ts';
-import { DRAWN_LENGTH, drawAugmentation } from '../../src/data/drawAugmentation.ts';
+} from '../../src/data/loading/augment.ts';
+import { DRAWN_LENGTH, drawAugmentation } from '../../src/data/loading/drawAugmentation.ts';
 
 const IMAGE = [28, 20, 1];
 

@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { parseCifar, readCifarDataset } from '../../src/data/cifar.ts';
+import { CIFAR10, CIFAR100, parseCifar, readCifarDataset } from '../../src/data/formats/cifar.ts';
+import { openDataset } from '../../src/data/open.ts';
 import { folderOf } from '../support/dataFiles.ts';
 
 /** Pixel (y, x) of plane c is y + 40 c + x mod 3 plus the label. */
@@ -30,7 +31,7 @@ function folder(): Record<string, Uint8Array> {
 
 describe('parseCifar', () => {
   it('turns planes into channels last', () => {
-    const { count, inputs, targets } = parseCifar(join(record(3), record(7)), 'file');
+    const { count, inputs, targets } = parseCifar(join(record(3), record(7)), 'file', CIFAR10);
     expect(count).toBe(2);
     expect([...targets]).toEqual([3, 7]);
     const expected: number[] = [];
@@ -41,15 +42,15 @@ describe('parseCifar', () => {
   });
 
   it.each([0, 1, 3072, 3074, 6145])('refuses %d bytes', (length) => {
-    expect(() => parseCifar(new Uint8Array(length), 'file')).toThrow(UsageError);
-    expect(() => parseCifar(new Uint8Array(length), 'file')).toThrow(
+    expect(() => parseCifar(new Uint8Array(length), 'file', CIFAR10)).toThrow(UsageError);
+    expect(() => parseCifar(new Uint8Array(length), 'file', CIFAR10)).toThrow(
       `file is truncated: got "${length} bytes"`,
     );
   });
 
   it('refuses a label above 9 and names the record', () => {
     const bytes = join(record(0), record(10));
-    expect(() => parseCifar(bytes, 'file')).toThrow(
+    expect(() => parseCifar(bytes, 'file', CIFAR10)).toThrow(
       'label of record 1 in file: got 10, allowed is a class from 0 to 9',
     );
   });
@@ -57,7 +58,7 @@ describe('parseCifar', () => {
 
 describe('readCifarDataset', () => {
   it('joins the five training files in order', async () => {
-    const data = await readCifarDataset(await folderOf(folder()));
+    const data = await readCifarDataset(await folderOf(folder()), CIFAR10);
     expect(data).toMatchObject({
       name: 'cifar10',
       inputShape: [32, 32, 3],
@@ -68,13 +69,31 @@ describe('readCifarDataset', () => {
     expect([...data.train.targets]).toEqual([1, 2, 3, 4, 5]);
     expect([...data.test.targets]).toEqual([9, 0]);
     expect(data.train.inputs).toEqual(
-      parseCifar(join(...[1, 2, 3, 4, 5].map(record)), 'all').inputs,
+      parseCifar(join(...[1, 2, 3, 4, 5].map(record)), 'all', CIFAR10).inputs,
     );
   });
 
   it('names the files that are missing', async () => {
     const { 'data_batch_3.bin': _, ...rest } = folder();
-    const reading = readCifarDataset(await folderOf(rest));
+    const reading = readCifarDataset(await folderOf(rest), CIFAR10);
     await expect(reading).rejects.toThrow(/^data_batch_3.bin missing in/);
+  });
+
+  it('reads CIFAR-100, where the second byte is the class, with its names', async () => {
+    const two = (coarse: number, fine: number): Uint8Array =>
+      join(Uint8Array.of(coarse), record(fine));
+    const names = Array.from({ length: 100 }, (_, i) => `class ${i}`);
+    const dir = await folderOf({
+      'train.bin': join(two(19, 99), two(0, 7)),
+      'test.bin': two(3, 12),
+      'fine_label_names.txt': Buffer.from(`${names.join('\n')}\n`),
+    });
+    const data = await openDataset(dir);
+    expect(data.task).toEqual({ kind: 'classification', classes: 100 });
+    expect(data).toMatchObject({ name: 'cifar100', classNames: names });
+    expect([...data.train.targets, ...data.test.targets]).toEqual([99, 7, 12]);
+    expect(data.test.inputs).toEqual(parseCifar(two(3, 12), 'file', CIFAR100).inputs);
+    expect(data.test.inputs[0]).toBe(pixel(12, 0, 0));
+    expect(() => parseCifar(two(0, 100), 'file', CIFAR100)).toThrow(/label of record 0.*got 100/);
   });
 });

@@ -6,12 +6,14 @@ import { basename, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { parseCifar } from '../../src/data/cifar.ts';
-import { parseIdx } from '../../src/data/idx.ts';
-import { parseNpy } from '../../src/data/npy.ts';
+import { CIFAR10, parseCifar } from '../../src/data/formats/cifar.ts';
+import { parseCsv } from '../../src/data/formats/csv.ts';
+import { parseIdx } from '../../src/data/formats/idx.ts';
+import { parsePng } from '../../src/data/images/png.ts';
+import { parseNpy } from '../../src/data/npy/npy.ts';
+import { parseNpz } from '../../src/data/npy/npz.ts';
 import { openDataset } from '../../src/data/open.ts';
-import { parsePng } from '../../src/data/png.ts';
-import { folderOf, idxFolder, maskFiles, npyBytes } from '../support/dataFiles.ts';
+import { folderOf, idxFolder, maskFiles, npyBytes, npzBytes } from '../support/dataFiles.ts';
 
 const RECORD_BYTES = 3073;
 
@@ -24,31 +26,38 @@ const labels = (count: number): BigInt64Array =>
 const inputs = (count: number): Float32Array =>
   Float32Array.from({ length: 3 * count }, (_, i) => i / 7);
 
+const ARRAYS = {
+  'x_train.npy': npyBytes('<f4', [4, 3], inputs(4)),
+  'y_train.npy': npyBytes('<i8', [4], labels(4)),
+  'x_test.npy': npyBytes('<f4', [2, 3], inputs(2)),
+  'y_test.npy': npyBytes('<i8', [2], labels(2)),
+};
+const TABLE = Uint8Array.from(Buffer.from('x,"y z",label\n1,-2.5e3,cat\n"0",.25,"a ""dog"""\n'));
+
+function readAllOf(bytes: Uint8Array, file: string): void {
+  const { names, read } = parseNpz(bytes, file);
+  for (const name of names) read(name);
+}
+
 const FORMATS: readonly (readonly [
   name: string,
   files: Readonly<Record<string, Uint8Array>>,
   parse: (bytes: Uint8Array, file: string) => unknown,
 ])[] = [
   ['idx', idxFolder(4, 2), parseIdx],
-  [
-    'npy',
-    {
-      'x_train.npy': npyBytes('<f4', [4, 3], inputs(4)),
-      'y_train.npy': npyBytes('<i8', [4], labels(4)),
-      'x_test.npy': npyBytes('<f4', [2, 3], inputs(2)),
-      'y_test.npy': npyBytes('<i8', [2], labels(2)),
-    },
-    parseNpy,
-  ],
+  ['npy', ARRAYS, parseNpy],
   [
     'cifar',
     {
       ...Object.fromEntries([1, 2, 3, 4, 5].map((i) => [`data_batch_${i}.bin`, record(i)])),
       'test_batch.bin': record(7),
     },
-    parseCifar,
+    (bytes, file) => parseCifar(bytes, file, CIFAR10),
   ],
   ['png', maskFiles(3), parsePng],
+  ['npz', { 'a.npz': npzBytes(ARRAYS) }, readAllOf],
+  ['deflated npz', { 'a.npz': npzBytes(ARRAYS, { isDeflated: true }) }, readAllOf],
+  ['csv', { 'train.csv': TABLE, 'test.csv': TABLE }, parseCsv],
 ];
 
 /** Where headers are; a file may be longer. */

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { expInPlace } from '../../src/base/random.ts';
-import { bindMixDraw, type Mix } from '../../src/data/drawMix.ts';
+import { bindMixDraw, type Mix } from '../../src/data/loading/drawMix.ts';
 
 const SHAPE = [8, 6, 3];
 const plain = { maxShift: 0, flip: false };

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { fashionMnist } from '../../src/data/fashionMnist.ts';
+import { fashionMnist } from '../../src/data/named/fashionMnist.ts';
 import { openDataset } from '../../src/data/open.ts';
 
 let cache: string;

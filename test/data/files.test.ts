@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { listFolder, readDataFile, showNames } from '../../src/data/files.ts';
+import { listFolder, readDataFile, showNames } from '../../src/data/formats/files.ts';
 import { folderOf } from '../support/dataFiles.ts';
 
 describe('readDataFile', () => {

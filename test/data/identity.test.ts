@@ -7,8 +7,8 @@ import {
   dataDifference,
   describeDataset,
 } from '../../src/data/identity.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { openDataset } from '../../src/data/open.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
 import { folderOf, idxFolder, smallDataset } from '../support/dataFiles.ts';
 
 /** As a checkpoint without a hash of the content has it. */

@@ -1,11 +1,13 @@
 // IDX files and folders: what is read, what is refused, and that nothing else is ever thrown.
 
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { parseIdx, readIdxDataset } from '../../src/data/idx.ts';
+import { parseIdx } from '../../src/data/formats/idx.ts';
+import { readIdxDataset } from '../../src/data/formats/idxFolder.ts';
+import { openDataset } from '../../src/data/open.ts';
 import { folderOf, idxBytes, idxFolder } from '../support/dataFiles.ts';
 
 describe('parseIdx', () => {
@@ -19,6 +21,18 @@ describe('parseIdx', () => {
       expect(parseIdx(gzipSync(bytes), 'file')).toEqual({ shape, values });
     },
   );
+
+  it.each([
+    [0x09, [0xff, 2], Int32Array.of(-1, 2)],
+    [0x0b, [0xff, 0xfe, 1, 0], Int32Array.of(-2, 256)],
+    [0x0c, [0, 0, 1, 0, 0xff, 0xff, 0xff, 0xff], Int32Array.of(256, -1)],
+    [0x0d, [0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0], Float32Array.of(1, -2)],
+    [0x0e, [0x3f, 0xf0, ...new Array(14).fill(0)], Float64Array.of(1, 0)],
+  ])('reads numbers of type %d', (type, data, values) => {
+    const bytes = Uint8Array.from([0, 0, type, 1, 0, 0, 0, 2, ...data]);
+    expect(parseIdx(bytes, 'file')).toEqual({ shape: [2], values });
+    expect(parseIdx(gzipSync(bytes), 'file').values).toEqual(values);
+  });
 
   it('reads a view that starts inside its buffer', () => {
     const bytes = idxBytes([2], [4, 5]);
@@ -37,7 +51,7 @@ describe('parseIdx', () => {
     ['trailing bytes', Uint8Array.from([...good, 0]), /trailing bytes: got "29 bytes".*exactly 28/],
     ['sizes beyond any memory', huge, /^file is truncated: got "20 bytes"/],
     ['a wrong magic number', magic(1, 2, 3, 4), /magic number of file: got "01 02 03 04"/],
-    ['floats', magic(0, 0, 0x0d, 1), /got "00 00 0d 01 \(IDX of float32\)"/],
+    ['another type', magic(0, 0, 0x0a, 1), /got "00 00 0a 01".*one of 08 09 0b 0c 0d 0e/],
     ['no axes', magic(0, 0, 8, 0), /magic number of file/],
     ['five axes', magic(0, 0, 8, 5), /magic number of file/],
     ['a cut gzip stream', gzipSync(good).subarray(0, 15), /whole gzip stream/],
@@ -51,7 +65,7 @@ describe('parseIdx', () => {
     const header = fc
       .tuple(
         fc.constantFrom(0, 0, 0, 1),
-        fc.constantFrom(8, 8, 8, 9, 13),
+        fc.constantFrom(8, 8, 8, 9, 13, 14),
         fc.nat(6),
         fc.uint8Array({ maxLength: 40 }),
       )
@@ -109,6 +123,53 @@ describe('readIdxDataset', () => {
     expect([data.train.count, data.test.count]).toEqual([3, 2]);
   });
 
+  /** The files of a set, with names that begin so. */
+  const named = (prefix: string, train = 3): Record<string, Uint8Array> =>
+    Object.fromEntries(
+      Object.entries(idxFolder(train, 2)).map(([name, bytes]) => {
+        return [`${prefix}${name.replace('t10k', 'test')}`, bytes];
+      }),
+    );
+
+  it('reads names with a beginning, and one of several sets by it', async () => {
+    const qmnist = await readIdxDataset(await folderOf(named('qmnist-')));
+    expect(qmnist).toMatchObject({ name: 'qmnist', train: { count: 3 }, test: { count: 2 } });
+    const dir = await folderOf({ ...named('emnist-letters-', 4), ...named('emnist-digits-') });
+    await expect(readIdxDataset(dir)).rejects.toThrow(
+      /got "files of emnist-digits-, emnist-letters-".*Try: .*emnist-digits\./,
+    );
+    const letters = await openDataset(join(dir, 'emnist-letters'));
+    expect(letters).toMatchObject({ name: 'emnist-letters', train: { count: 4 } });
+    await expect(openDataset(join(dir, 'emnist'))).rejects.toThrow(/^the dataset .*nothing there/);
+  });
+
+  it('takes the first column of labels, as QMNIST has them', async () => {
+    const rows = [0, 0, 0, 5, 9, 9, 9, 9, 0, 0, 0, 1, 8, 8, 8, 8, 0, 0, 0, 3, 7, 7, 7, 7];
+    const labels = Uint8Array.from([0, 0, 12, 2, 0, 0, 0, 3, 0, 0, 0, 2, ...rows]);
+    const { 'train-labels-idx1-ubyte': _, ...rest } = idxFolder(3, 2);
+    const data = await readIdxDataset(await folderOf({ ...rest, 'train-labels-idx2-int': labels }));
+    expect([...data.train.targets]).toEqual([5, 1, 3]);
+  });
+
+  it('reads images of floats', async () => {
+    const floats = (count: number): Uint8Array => {
+      const bytes = new DataView(new ArrayBuffer(16 + 4 * count));
+      bytes.setUint32(0, 0x0d03);
+      for (const [i, size] of [count, 1, 1].entries()) bytes.setUint32(4 + 4 * i, size);
+      for (let i = 0; i < count; i++) bytes.setFloat32(16 + 4 * i, i - 0.5);
+      return new Uint8Array(bytes.buffer);
+    };
+    const data = await readIdxDataset(
+      await folderOf({
+        ...idxFolder(3, 2),
+        'train-images-idx3-ubyte': floats(3),
+        't10k-images-idx3-ubyte': floats(2),
+      }),
+    );
+    expect(data).toMatchObject({ inputType: 'f32', mean: [0.5], inputShape: [1, 1, 1] });
+    expect([...data.test.inputs]).toEqual([-0.5, 0.5]);
+  });
+
   it('reads images with channels', async () => {
     const dir = await folderOf({
       ...idxFolder(1, 1),
@@ -142,9 +203,9 @@ describe('readIdxDataset', () => {
       /differ in number: got "2 labels", allowed is one for each of 3 images/,
     ],
     [
-      'labels with two axes',
-      { 'train-labels-idx1-ubyte': idxBytes([3, 1], [0, 1, 2]) },
-      /axes of .*train-labels-idx1-ubyte: got "2 \(3x1\)"/,
+      'labels with three axes',
+      { 'train-labels-idx1-ubyte': idxBytes([3, 1, 1], [0, 1, 2]) },
+      /axes of .*train-labels-idx1-ubyte: got "3 \(3x1x1\)"/,
     ],
     [
       'flat images',

@@ -3,17 +3,17 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Purpose, RandomStream } from '../../src/base/random.ts';
 import { sizeOf } from '../../src/base/shape.ts';
-import { planAugmentation } from '../../src/data/augment.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
-import { DRAWN_LENGTH, drawAugmentation } from '../../src/data/drawAugmentation.ts';
+import { planAugmentation } from '../../src/data/loading/augment.ts';
+import { DRAWN_LENGTH, drawAugmentation } from '../../src/data/loading/drawAugmentation.ts';
 import {
   createInputLoader,
   type InputLoader,
   normalizationOf,
   normalizationTable,
   normalizationVectors,
-} from '../../src/data/inputs.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+} from '../../src/data/loading/inputs.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { loadImageF32Ref, loadImageU8Ref } from '../../src/kernels/reference/images.ts';
 import { smallDataset } from '../support/dataFiles.ts';
 import { createFixture, type KernelFixture } from '../support/kernelFixture.ts';

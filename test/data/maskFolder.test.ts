@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { readMaskFolder } from '../../src/data/maskFolder.ts';
+import { readMaskFolder } from '../../src/data/images/maskFolder.ts';
 import { folderOf, maskFiles } from '../support/dataFiles.ts';
 import { pngBytes } from '../support/pngBytes.ts';
 

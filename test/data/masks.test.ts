@@ -1,9 +1,9 @@
 // Masks that move with their images: a mask whose labels are its image's values stays so.
 
 import { describe, expect, it } from 'vitest';
-import { planAugmentation } from '../../src/data/augment.ts';
-import { createInputLoader } from '../../src/data/inputs.ts';
-import { createMaskMover } from '../../src/data/masks.ts';
+import { planAugmentation } from '../../src/data/loading/augment.ts';
+import { createInputLoader } from '../../src/data/loading/inputs.ts';
+import { createMaskMover } from '../../src/data/loading/masks.ts';
 import { createFixture } from '../support/kernelFixture.ts';
 
 const [HEIGHT, WIDTH, COUNT] = [5, 4, 3];

@@ -2,7 +2,7 @@
 
 import { describe, expect, it, vi } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { mnist } from '../../src/data/mnist.ts';
+import { mnist } from '../../src/data/named/mnist.ts';
 import { byteStatistics } from '../../src/data/statistics.ts';
 import { folderOf, idxFolder } from '../support/dataFiles.ts';
 
@@ -45,7 +45,7 @@ describe('mnist', () => {
         require.resolve('syncbn-no-such-package/package.json', options);
       return { ...real, createRequire: () => ({ resolve }) };
     });
-    const fresh = await import('../../src/data/mnist.ts');
+    const fresh = await import('../../src/data/named/mnist.ts');
     vi.doUnmock('node:module');
     // Nobody else gets the modules that were loaded with it.
     vi.resetModules();

@@ -3,9 +3,9 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { dataNotices } from '../../src/data/notices.ts';
 import { openDataset } from '../../src/data/open.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
 import { folderOf, idxBytes, idxFolder, smallDataset } from '../support/dataFiles.ts';
 
 const labeled = (trained: number[], tested: number, classes: number): Dataset => {

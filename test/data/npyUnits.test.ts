@@ -2,7 +2,7 @@
 // rows, and columns that float32 cannot hold.
 
 import { describe, expect, it } from 'vitest';
-import { readNpyDataset } from '../../src/data/npy.ts';
+import { readNpyDataset } from '../../src/data/npy/npyFolder.ts';
 import { folderOf, npyBytes } from '../support/dataFiles.ts';
 
 describe('readNpyDataset', () => {

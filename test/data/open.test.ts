@@ -1,10 +1,10 @@
 // From a name or a folder to the right reader.
 
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { openDataset } from '../../src/data/open.ts';
-import { folderOf, idxFolder, maskFiles, npyBytes } from '../support/dataFiles.ts';
+import { folderOf, idxFolder, maskFiles, npyBytes, npzBytes } from '../support/dataFiles.ts';
 
 const npy = {
   'x_train.npy': npyBytes('|u1', [1, 2], Uint8Array.of(1, 2)),
@@ -34,21 +34,53 @@ describe('openDataset', () => {
   });
 
   it('lists what it found and what it understands when it knows no file', async () => {
-    const dir = await folderOf({ 'a.txt': new Uint8Array(1), 'b.csv': new Uint8Array(1) });
+    const dir = await folderOf({ 'a.txt': new Uint8Array(1), 'b.dat': new Uint8Array(1) });
     const error = (await openDataset(dir).catch((e: unknown) => e)) as Error;
     expect(error).toBeInstanceOf(UsageError);
-    for (const part of ['a.txt, b.csv', 'IDX', 'CIFAR-10 binary', 'npy', 'data_batch_1.bin']) {
+    for (const part of ['a.txt, b.dat', 'IDX', 'CIFAR-10 binary', 'npy', 'data_batch_1.bin']) {
       expect(error.message).toContain(part);
     }
   });
 
   it('refuses a count of classes and a test split for data that says both', async () => {
-    for (const data of ['synthetic', await folderOf(npy)]) {
+    const record = new Uint8Array(3073);
+    const parts = [1, 2, 3, 4, 5].map((i) => [`data_batch_${i}.bin`, record]);
+    const files = Object.fromEntries([...parts, ['test_batch.bin', record]]);
+    for (const data of ['synthetic', await folderOf(files)]) {
       await expect(openDataset(data, { classes: 3 })).rejects.toThrow(
         /^classes of data: got .*PNG/,
       );
       await expect(openDataset(data, { testSplit: 1 })).rejects.toThrow(/^testSplit of data: got/);
     }
+  });
+
+  it('takes a count of classes, which no target may be beyond', async () => {
+    const dir = await folderOf(npy);
+    const { task } = await openDataset(dir, { classes: 7 });
+    expect(task).toEqual({ kind: 'classification', classes: 7 });
+    await expect(openDataset(dir, { classes: 1 })).rejects.toThrow(
+      /^targets of .*: got "class 1", allowed is 0 to 0, for 1 classes/,
+    );
+    await expect(openDataset(dir, { classes: 7, regression: true })).rejects.toThrow('"numbers"');
+  });
+
+  it('opens an npz file by its name, or by its folder where it is the only one', async () => {
+    const file = npzBytes(npy);
+    const dir = await folderOf({ 'few.npz': file, 'readme.txt': new Uint8Array() });
+    for (const data of [dir, join(dir, 'few.npz')]) {
+      expect(await openDataset(data)).toMatchObject({ name: 'few', train: { count: 1 } });
+    }
+    const two = await folderOf({ 'a.npz': file, 'b.npz': file });
+    await expect(openDataset(two)).rejects.toThrow(/got "a.npz, b.npz", allowed is one of them/);
+    const beside = await folderOf({ ...npy, 'a.npz': file });
+    expect((await openDataset(beside)).name).toBe(basename(beside));
+  });
+
+  it('looks into a folder that has nothing but another one', async () => {
+    const within = (place: string) =>
+      folderOf(Object.fromEntries(Object.entries(npy).map(([name, b]) => [place + name, b])));
+    expect((await openDataset(await within('a/b/raw/'))).name).toBe('raw');
+    await expect(openDataset(await within('a/b/c/raw/'))).rejects.toThrow(/b[/\\]c: got "raw"/);
   });
 
   it('refuses a folder of two formats', async () => {
@@ -61,7 +93,7 @@ describe('openDataset', () => {
     for (const name of ['minst', join(dir, 'file')]) {
       await expect(openDataset(name)).rejects.toThrow(UsageError);
       await expect(openDataset(name)).rejects.toThrow(
-        /'mnist', 'fashion-mnist', .*'small-scenes', 'fashion-scenes' or a folder/,
+        /'mnist', 'fashion-mnist', .*'small-scenes', 'fashion-scenes', a folder/,
       );
     }
   });

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { decode, encode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { parsePng, parsePngHeader } from '../../src/data/png.ts';
+import { parsePng, parsePngHeader } from '../../src/data/images/png.ts';
 import { pngBytes } from '../support/pngBytes.ts';
 
 const CHANNELS = { gray: 1, rgb: 3, palette: 1, grayAlpha: 2, rgba: 4 } as const;

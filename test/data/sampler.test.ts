@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { identityOrder, planEpoch, shuffleOrder } from '../../src/data/sampler.ts';
+import { identityOrder, planEpoch, shuffleOrder } from '../../src/data/loading/sampler.ts';
 
 const COUNTS = [1, 2, 3, 5, 7, 16, 63, 64, 65, 100];
 

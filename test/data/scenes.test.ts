@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
 import { describeDataset } from '../../src/data/identity.ts';
-import { scenes } from '../../src/data/scenes.ts';
+import { scenes } from '../../src/data/named/scenes.ts';
 
 const SIDE = 8;
 const AREA = SIDE * SIDE;

@@ -9,9 +9,9 @@ import {
   isShards,
   type KeptShards,
   type ShardAssignment,
-} from '../../src/data/shards.ts';
+} from '../../src/data/loading/shards.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { firstTrain, limitTrain } from '../../src/data/subset.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
 
 const CLASSES = 5;
 const labels = Int32Array.from({ length: 400 }, (_, i) => (i * 7) % CLASSES);

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { type SyntheticOptions, synthetic } from '../../src/data/synthetic.ts';
+import { type SyntheticOptions, synthetic } from '../../src/data/named/synthetic.ts';
 
 /** Mean and biased standard deviation of the values that `keep` lets through. */
 function measure(

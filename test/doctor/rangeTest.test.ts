@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { adviseRate, type RangePoint } from '../../src/doctor/rangeAdvice.ts';
 import { rangeTest } from '../../src/doctor/rangeTest.ts';
 import { sequential } from '../../src/nn/models/compose.ts';

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { smallScenes } from '../../src/data/scenes.ts';
+import { smallScenes } from '../../src/data/named/scenes.ts';
 import { segmentation } from '../../src/experiments/runs/segmentation.ts';
 import {
   madeUp,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { directConvolutions } from '../../src/nn/convert/directConvolutions.ts';
 import { buildGraph } from '../../src/nn/graph/graph.ts';

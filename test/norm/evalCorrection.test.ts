@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { NamedValues } from '../../src/checkpoint/foldNorm.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';

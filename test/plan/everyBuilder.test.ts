@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { readCheckpoint, writeCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { nn, optim } from '../../src/index.ts';
 import { parseModel } from '../../src/nn/models/parse.ts';
 import { shortSpec } from '../../src/nn/models/shortSpec.ts';

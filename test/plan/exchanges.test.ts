@@ -2,7 +2,7 @@
 // process that has received everything has all that its workers read.
 
 import { describe, expect, it } from 'vitest';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import type { NormRequest } from '../../src/nn/convert/normRequest.ts';
 import { namedModel } from '../../src/nn/models/models.ts';

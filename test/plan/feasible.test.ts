@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { fillArena } from '../../src/checkpoint/state.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
 import { createArena } from '../../src/memory/arena.ts';
 import { normsOf } from '../../src/nn/convert/normLeaf.ts';

@@ -1,7 +1,7 @@
 // What frozen parameters cost: nothing below the lowest layer that trains, and no gradients.
 
 import { describe, expect, it } from 'vitest';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { adam } from '../../src/optim/optimizer.ts';
 import { stepExchanges, trafficOf } from '../../src/plan/exchanges.ts';

@@ -1,7 +1,7 @@
 // Gradients that go early: what is in a part is done with once backward is past its operation.
 
 import { describe, expect, it } from 'vitest';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { planRun, type RunPlan } from '../../src/plan/plan.ts';

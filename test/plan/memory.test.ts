@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import type { Region } from '../../src/memory/layout.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { namedModel } from '../../src/nn/models/models.ts';

@@ -2,7 +2,7 @@
 // has, and which reductions there are. Nothing is allocated and no thread starts.
 
 import { describe, expect, it } from 'vitest';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import type { Region } from '../../src/memory/layout.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import type { NormRequest } from '../../src/nn/convert/normRequest.ts';

@@ -2,7 +2,7 @@
 // one of them keeps them apart: the same computation, each with an exchange of its own.
 
 import { describe, expect, it } from 'vitest';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';

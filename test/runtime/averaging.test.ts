@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { fillArena, hashWeights, stateTensors } from '../../src/checkpoint/state.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
 import { createArena, viewOf } from '../../src/memory/arena.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { describeDataset } from '../../src/data/identity.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { normsOf } from '../../src/nn/convert/normLeaf.ts';
 import { sequential } from '../../src/nn/models/compose.ts';

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import type { NormRequest } from '../../src/nn/convert/normRequest.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { batchRenorm } from '../../src/nn/specs/batchRenorm.ts';

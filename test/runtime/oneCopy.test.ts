@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, expect, it } from 'vitest';
 import { collectGarbage } from '../../src/cli/process/collect.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';

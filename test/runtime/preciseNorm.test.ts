@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';

@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest';
 
-import { mnist } from '../../src/data/mnist.ts';
+import { mnist } from '../../src/data/named/mnist.ts';
 import { limitTrain } from '../../src/data/subset.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { namedModel } from '../../src/nn/models/models.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { normsOf } from '../../src/nn/convert/normLeaf.ts';
 import type { NormRequest } from '../../src/nn/convert/normRequest.ts';
 import { namedModel } from '../../src/nn/models/models.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { readCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';

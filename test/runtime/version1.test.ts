@@ -4,8 +4,8 @@
 
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { firstTrain } from '../../src/data/subset.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 
 const UNINTERRUPTED = 'ea258b3d9ddc1df86b53ef631d99807711c1d4b7df002826a0a1a19657485da8';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';

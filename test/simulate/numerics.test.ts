@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import { netModel } from '../../src/simulate/nets.ts';
 import { describeNetwork } from '../../src/simulate/network.ts';

@@ -3,6 +3,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { crc32, deflateRawSync } from 'node:zlib';
 import { onTestFinished } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
 import { pngBytes } from './pngBytes.ts';
@@ -100,6 +101,41 @@ export function npyFile(
     bytes.length - values.byteLength,
   );
   return bytes;
+}
+
+/** A zip archive with these files, deflated where `isDeflated`. */
+export function npzBytes(
+  files: Readonly<Record<string, Uint8Array>>,
+  { isDeflated = false }: { readonly isDeflated?: boolean } = {},
+): Uint8Array {
+  const locals: Uint8Array[] = [];
+  const list: Uint8Array[] = [];
+  let at = 0;
+  for (const [name, bytes] of Object.entries(files)) {
+    const packed = isDeflated ? deflateRawSync(bytes) : bytes;
+    const head = new DataView(new ArrayBuffer(26));
+    head.setUint16(0, 20, true);
+    head.setUint16(4, isDeflated ? 8 : 0, true);
+    head.setUint32(10, crc32(bytes), true);
+    head.setUint32(14, packed.length, true);
+    head.setUint32(18, bytes.length, true);
+    head.setUint16(22, name.length, true);
+    const fields = Buffer.from(head.buffer);
+    const local = Buffer.concat([Buffer.from('PK\x03\x04'), fields, Buffer.from(name), packed]);
+    const place = Buffer.alloc(14);
+    place.writeUInt32LE(at, 10);
+    const start = Buffer.from('PK\x01\x02\x14\x00', 'latin1');
+    list.push(Buffer.concat([start, fields, place, Buffer.from(name)]));
+    locals.push(local);
+    at += local.length;
+  }
+  const end = Buffer.alloc(22);
+  end.write('PK\x05\x06', 'latin1');
+  end.writeUInt16LE(list.length, 8);
+  end.writeUInt16LE(list.length, 10);
+  end.writeUInt32LE(Buffer.concat(list).length, 12);
+  end.writeUInt32LE(at, 16);
+  return new Uint8Array(Buffer.concat([...locals, ...list, end]));
 }
 
 /** Three training samples and one test sample of two channels, two classes. */

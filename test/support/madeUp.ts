@@ -2,7 +2,7 @@
 // experiments have in common.
 
 import type { Dataset } from '../../src/data/dataset.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import type {
   ClaimVerdict,
   Experiment,

@@ -51,6 +51,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   piscina: ['runtime'],
   comlink: ['runtime'],
   koffi: ['mpi'],
+  sharp: ['data'],
   cac: ['cli'],
   'cli-progress': ['cli'],
   'console-table-printer': ['cli'],

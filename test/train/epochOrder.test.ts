@@ -1,7 +1,7 @@
 // The order of an epoch with shards: batches of the replicas' samples, in replica order.
 
 import { describe, expect, it } from 'vitest';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { createArena, viewOf } from '../../src/memory/arena.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';

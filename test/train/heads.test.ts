@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { type GraphValue, graph } from '../../src/nn/models/graphBuilder.ts';
 import { parseModel } from '../../src/nn/models/parse.ts';

@@ -4,10 +4,10 @@
 
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { planAugmentation } from '../../src/data/augment.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
-import { createMaskMover } from '../../src/data/masks.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { planAugmentation } from '../../src/data/loading/augment.ts';
+import { createMaskMover } from '../../src/data/loading/masks.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';

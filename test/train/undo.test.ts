@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { stateTensors } from '../../src/checkpoint/state.ts';
-import { synthetic } from '../../src/data/synthetic.ts';
+import { synthetic } from '../../src/data/named/synthetic.ts';
 import { createArena, viewOf } from '../../src/memory/arena.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';

@@ -6,7 +6,7 @@ import { showShape, sizeOf } from '../../base/shape.ts';
 import { type Checkpoint, savedLosses, type WrittenBy } from '../../checkpoint/checkpoint.ts';
 import { readCheckpoint } from '../../checkpoint/checkpointFile.ts';
 import { hashWeights } from '../../checkpoint/state.ts';
-import { planEpoch } from '../../data/sampler.ts';
+import { planEpoch } from '../../data/loading/sampler.ts';
 import { showBytes } from '../../memory/layout.ts';
 import { convAlgorithmsOf } from '../../nn/convert/directConvolutions.ts';
 import { explainNorms, type NormExplanation } from '../../nn/convert/explainNorms.ts';

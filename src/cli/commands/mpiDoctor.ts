@@ -1,7 +1,7 @@
 // `syncbn doctor --mpi`: what a run of several processes would find: the library, its launcher, the
 // cores of each process, how long exchanges take, and whether processes compute the bits of one.
 
-import { synthetic } from '../../data/synthetic.ts';
+import { synthetic } from '../../data/named/synthetic.ts';
 import { namedModel } from '../../nn/models/models.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import type { MpiNetwork } from '../../runtime/mpiNetwork.ts';

@@ -10,12 +10,19 @@ export type FlagText = readonly [name: string, text: string];
 
 export const dataFlags: readonly FlagText[] = [
   [
-    '--data <name|dir>',
-    'mnist, fashion-mnist, synthetic, scenes, small-scenes, fashion-scenes, or a folder of IDX, ' +
-      'CIFAR-10, npy or PNG files (default mnist)',
+    '--data <name|path>',
+    'mnist, fashion-mnist, synthetic, scenes, small-scenes, fashion-scenes, an npz or CSV file, ' +
+      'or a folder of IDX, CIFAR, npy, npz, CSV or PNG files (default mnist)',
   ],
-  ['--classes <n>', 'Of masks in PNG files: how many (default: as the masks have)'],
-  ['--test-split <x>', 'Of masks in PNG files: a share (below 1) or count of images to test with'],
+  ['--layout <how>', 'Of npy and npz files: channelsLast or channelsFirst (see docs/data.md)'],
+  ['--target <column>', 'Of CSV files: what to predict (default: label, target or class)'],
+  ['--ignore-columns <list>', 'Of CSV files: columns that are not read'],
+  ['--regression', 'Of npy, npz and CSV files: whole numbers as targets are not classes'],
+  ['--classes <n>', 'Of data in files: how many (default: as the targets have)'],
+  [
+    '--test-split <x>',
+    'Of data without test samples: a share (below 1) or count of the samples to test with',
+  ],
   ['--limit <n>', 'Only n training samples, drawn from all'],
 ];
 
@@ -49,6 +56,22 @@ export const jsonFlags: readonly FlagText[] = [
 function picked(of: readonly FlagText[], names: readonly string[]): readonly FlagText[] {
   return names.map((name) => of.find(([flag]) => flag.split(' ')[0] === name)!);
 }
+
+/** Of `syncbn data`, whose argument is the data. */
+export const surveyFlags: readonly FlagText[] = [
+  ...dataFlags.filter(([name]) => !/^--(data|limit) /.test(name)),
+  ...jsonFlags,
+];
+
+/** Of `syncbn pack`. */
+export const packFlags: readonly FlagText[] = [
+  ['--size <size>', 'Height and width, as 64x64 (default: that of all images)'],
+  ['--fit <how>', 'How images get it: cover (cut), fill (stretch), contain (bars; default cover)'],
+  ['--gray', 'One channel (default: where all images are gray)'],
+  ['--binary-masks', 'What is bright in a mask is class 1 (default: grays or indexes are classes)'],
+  ['--test-split <x>', 'A share (below 1) or count of the images to test with'],
+  ...jsonFlags,
+];
 
 /** What decides the network and its batches. */
 export const networkFlags: readonly FlagText[] = [

@@ -27,8 +27,10 @@ import {
   jsonFlags,
   moduleFlags,
   networkFlags,
+  packFlags,
   stepFlags,
   summaryFlags,
+  surveyFlags,
   sweepFlags,
   trainFlags,
 } from './commandFlags.ts';
@@ -41,12 +43,14 @@ interface HelpSection {
 interface CommandText {
   readonly name: string;
   readonly argument?: string;
+  /** Of a command with two. */
+  readonly secondArgument?: string;
   readonly text: string;
   readonly flags: readonly FlagText[];
   /** Whether the processes of an MPI launcher can share its work; default false. */
   readonly isShared?: boolean;
   /** Loads only what this command needs. */
-  run(flags: Flags, argument: string | undefined): Promise<number>;
+  run(flags: Flags, argument: string | undefined, second: string | undefined): Promise<number>;
 }
 
 const commands: readonly CommandText[] = [
@@ -79,6 +83,21 @@ const commands: readonly CommandText[] = [
     text: 'Show what a checkpoint holds',
     flags: jsonFlags,
     run: endsAtSignals(async () => (await import('../commands/inspectCommand.ts')).runInspect),
+  },
+  {
+    name: 'data',
+    argument: 'path',
+    text: 'Show what there is in data: counts, classes, statistics, and what looks wrong',
+    flags: surveyFlags,
+    run: endsAtSignals(async () => (await import('../commands/dataCommand.ts')).runData),
+  },
+  {
+    name: 'pack',
+    argument: 'folder',
+    secondArgument: 'out',
+    text: 'Decode photos, in folders by class or with masks, into a set to train on',
+    flags: packFlags,
+    run: endsAtSignals(async () => (await import('../commands/packCommand.ts')).runPack),
   },
   {
     name: 'models',
@@ -165,8 +184,8 @@ const commands: readonly CommandText[] = [
     argument: 'name',
     text: 'Train for an answer: small-batch, sync-group, precise, convergence and more',
     flags: experimentFlags,
-    run: async (...asked) =>
-      (await import('../commands/experimentCommand.ts')).runExperimentCommand(...asked),
+    run: async (flags, argument) =>
+      (await import('../commands/experimentCommand.ts')).runExperimentCommand(flags, argument),
   },
   {
     name: 'sweep',
@@ -184,7 +203,7 @@ const commands: readonly CommandText[] = [
 
 /** A command that keeps nothing until its end. */
 function endsAtSignals(load: () => Promise<CommandText['run']>): CommandText['run'] {
-  return (flags, argument) => endingAtSignals(async () => (await load())(flags, argument));
+  return (...asked) => endingAtSignals(async () => (await load())(...asked));
 }
 
 /** The flags of all commands that take a value. */
@@ -196,8 +215,8 @@ const valueFlags = commands.flatMap(({ flags }) =>
 export async function runCommand(argv: readonly string[]): Promise<number> {
   try {
     const cli = cac('syncbn');
-    for (const { name, argument, text, flags: texts } of commands) {
-      const command = cli.command(argument === undefined ? name : `${name} [${argument}]`, text);
+    for (const { text, flags: texts, ...known } of commands) {
+      const command = cli.command(usageOf(known), text);
       for (const [flag, meaning] of texts) command.option(flag, meaning);
       command.action(() => {});
     }
@@ -213,12 +232,25 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     const flags = new Flags(unmarkValues(withoutNegation(options)));
     // Of the whole process, because nothing that a run is or saves depends on it.
     if (flags.isSet('no-wide')) process.env[WIDE_VARIABLE] = '0';
-    return await command.run(flags, args[0]);
+    return await command.run(flags, args[0], args[1]);
   } catch (error) {
     await tellPeers(error);
     report(error, argv);
     return exitCodeOf(error);
   }
+}
+
+/** The name of a command and what follows it. */
+function usageOf(command: Pick<CommandText, 'name' | 'argument' | 'secondArgument'>): string {
+  const names = argumentsOf(command).map((argument) => `[${argument}]`);
+  return [command.name, ...names].join(' ');
+}
+
+function argumentsOf({
+  argument,
+  secondArgument,
+}: Pick<CommandText, 'argument' | 'secondArgument'>): readonly string[] {
+  return [argument, secondArgument].filter((name) => name !== undefined);
 }
 
 /** As wide as the terminal, and without what the parser says of the default of a flag `--no-x`:
@@ -264,12 +296,12 @@ function checkKnown(command: CommandText, words: readonly string[]): void {
 }
 
 function checkArguments(command: CommandText, args: readonly string[]): void {
-  const most = command.argument === undefined ? 0 : 1;
-  if (args.length <= most) return;
+  const names = argumentsOf(command);
+  if (args.length <= names.length) return;
   throw new UsageError({
     what: `arguments of syncbn ${command.name}`,
     given: args,
-    allowed: most === 0 ? 'flags only' : `one ${command.argument}`,
+    allowed: names.length === 0 ? 'flags only' : `one ${names.join(' and one ')}`,
   });
 }
 

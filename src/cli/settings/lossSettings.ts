@@ -1,7 +1,7 @@
 // From flags to the loss of a run, and to mixtures of samples.
 
 import { UsageError } from '../../base/errors.ts';
-import type { Augmentation } from '../../data/augment.ts';
+import type { Augmentation } from '../../data/loading/augment.ts';
 import { type LossSpec, parseLoss } from '../../nn/specs/losses.ts';
 import type { HeadOptions } from '../../plan/heads.ts';
 import type { Flags } from './flags.ts';

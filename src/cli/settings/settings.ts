@@ -5,8 +5,9 @@ import { UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { type DatasetDescription, dataDifference, describeDataset } from '../../data/identity.ts';
-import { openDataset } from '../../data/open.ts';
-import { isShards, SHARDS_ALLOWED } from '../../data/shards.ts';
+import { isShards, SHARDS_ALLOWED } from '../../data/loading/shards.ts';
+import { DATA_LAYOUTS } from '../../data/npy/layout.ts';
+import { type OpenOptions, openDataset } from '../../data/open.ts';
 import { firstTrain, limitTrain } from '../../data/subset.ts';
 import { convertNorm } from '../../nn/convert/convertNorm.ts';
 import { directConvolutions } from '../../nn/convert/directConvolutions.ts';
@@ -58,20 +59,32 @@ export async function dataFrom(flags: Flags, saved?: DatasetDescription): Promis
 
 /** Targets that are shares of classes, or yes and no, stay as they are. */
 async function wholeDataFrom(flags: Flags, saved?: DatasetDescription): Promise<Dataset> {
-  const classes = flags.integer('classes', 1);
-  const testSplit = flags.number('test-split', 0);
+  const asked = openOptionsFrom(flags);
   const open = (standardizeTargets: boolean): Promise<Dataset> =>
-    openDataset(flags.text('data') ?? DEFAULTS.data, {
-      standardizeTargets,
-      ...(classes !== undefined && { classes }),
-      ...(testSplit !== undefined && { testSplit }),
-      onNotice: (notice) => warn(`syncbn: ${notice}`),
-    });
+    openDataset(flags.text('data') ?? DEFAULTS.data, { ...asked, standardizeTargets });
   if (saved !== undefined) return open(saved.task.kind !== 'regression' || isStandard(saved));
   const loss = lossFrom(flags);
   if (loss?.kind === 'binaryCrossEntropy') return open(false);
   const data = await open(true);
   return loss?.kind === 'crossEntropy' && isStandard(data) ? open(false) : data;
+}
+
+/** How the flags say that data is to be read. */
+export function openOptionsFrom(flags: Flags): OpenOptions {
+  const classes = flags.integer('classes', 1);
+  const testSplit = flags.number('test-split', 0);
+  const layout = flags.choice('layout', DATA_LAYOUTS);
+  const target = flags.text('target');
+  const ignored = flags.text('ignore-columns');
+  return {
+    ...(classes !== undefined && { classes }),
+    ...(testSplit !== undefined && { testSplit }),
+    ...(layout !== undefined && { layout }),
+    ...(target !== undefined && { target }),
+    ...(ignored !== undefined && { ignoreColumns: ignored.split(',').map((name) => name.trim()) }),
+    ...(flags.isSet('regression') && { regression: true }),
+    onNotice: (notice) => warn(`syncbn: ${notice}`),
+  };
 }
 
 function isStandard({ task }: Pick<Dataset, 'task'>): boolean {

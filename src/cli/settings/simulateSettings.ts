@@ -5,7 +5,7 @@ import { checkInteger, UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
 import { sizeOf } from '../../base/shape.ts';
 import type { Dataset } from '../../data/dataset.ts';
-import { synthetic } from '../../data/synthetic.ts';
+import { synthetic } from '../../data/named/synthetic.ts';
 import { buildGraph } from '../../nn/graph/graph.ts';
 import { MODEL_NAMES, type ModelName, modelCard } from '../../nn/models/models.ts';
 import { parseModel } from '../../nn/models/parse.ts';

@@ -53,6 +53,9 @@ export const CROSSED_FLAGS: readonly string[] = [
 export const FIXED_TEXTS: readonly string[] = [
   'classes',
   'test-split',
+  'layout',
+  'target',
+  'ignore-columns',
   'norm-kinds',
   'milestones',
   'points',
@@ -67,6 +70,7 @@ export const FIXED_SWITCHES: readonly string[] = [
   'nesterov',
   'no-norm-decay',
   'flip',
+  'regression',
   'strict',
 ];
 

@@ -4,7 +4,7 @@
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import type { Dataset } from '../../data/dataset.ts';
-import type { Shards } from '../../data/shards.ts';
+import type { Shards } from '../../data/loading/shards.ts';
 import type { LossSpec } from '../../nn/specs/losses.ts';
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import type { OptimizerSpec } from '../../optim/optimizers.ts';

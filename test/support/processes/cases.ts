@@ -1,6 +1,6 @@
 // Trainings whose bits several processes must not change.
 
-import { synthetic } from '../../../src/data/synthetic.ts';
+import { synthetic } from '../../../src/data/named/synthetic.ts';
 import { convertNorm } from '../../../src/nn/convert/convertNorm.ts';
 import { sequential } from '../../../src/nn/models/compose.ts';
 import { graph } from '../../../src/nn/models/graphBuilder.ts';

@@ -1,7 +1,7 @@
 // Runs with a fault, and what has to become of them.
 
 import { expect } from 'vitest';
-import { synthetic } from '../../../src/data/synthetic.ts';
+import { synthetic } from '../../../src/data/named/synthetic.ts';
 import { sequential } from '../../../src/nn/models/compose.ts';
 import { relu } from '../../../src/nn/specs/activations.ts';
 import { flatten } from '../../../src/nn/specs/flatten.ts';

@@ -3,7 +3,7 @@
 
 import { readdirSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
-import { synthetic } from '../../../src/data/synthetic.ts';
+import { synthetic } from '../../../src/data/named/synthetic.ts';
 import { sequential } from '../../../src/nn/models/compose.ts';
 import { custom } from '../../../src/nn/specs/custom.ts';
 import { flatten } from '../../../src/nn/specs/flatten.ts';

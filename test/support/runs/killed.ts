@@ -2,7 +2,7 @@
 
 import type { Worker } from 'node:worker_threads';
 import { RandomStream } from '../../../src/base/random.ts';
-import { synthetic } from '../../../src/data/synthetic.ts';
+import { synthetic } from '../../../src/data/named/synthetic.ts';
 import { namedModel } from '../../../src/nn/models/models.ts';
 import { adam } from '../../../src/optim/optimizer.ts';
 import { Trainer } from '../../../src/runtime/trainer.ts';

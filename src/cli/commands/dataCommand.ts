@@ -1,0 +1,113 @@
+// `syncbn data`: what there is in data that one would train on, and what looks wrong with it.
+
+import { UsageError } from '../../base/errors.ts';
+import { showShape } from '../../base/shape.ts';
+import { listed } from '../../base/show.ts';
+import { openDataset } from '../../data/open.ts';
+import { type DataSurvey, surveyDataset, type ValueSurvey } from '../../data/survey.ts';
+import { say, screen } from '../output/screen.ts';
+import { printTable } from '../output/tables.ts';
+import type { Flags } from '../settings/flags.ts';
+import { openOptionsFrom } from '../settings/settings.ts';
+
+/** Of classes, channels or values of a target. */
+const MOST_ROWS = 16;
+const ORDERS = {
+  sorted: 'sorted by label (each epoch of training has an order of its own)',
+  grouped: 'one class after another (each epoch of training has an order of its own)',
+  mixed: 'mixed',
+} as const;
+
+export async function runData(flags: Flags, path: string | undefined): Promise<number> {
+  if (path === undefined) {
+    throw new UsageError({
+      what: 'syncbn data',
+      given: 'no data',
+      allowed: 'a name, a file or a folder',
+      hint: 'syncbn data mnist',
+    });
+  }
+  const data = await openDataset(path, openOptionsFrom(flags));
+  const survey = surveyDataset(data);
+  if (flags.isSet('json')) {
+    screen.sayJson({ event: 'data', ...survey });
+    return 0;
+  }
+  printTable(totalRows(survey).map(([data, value]) => ({ data, value })));
+  showClasses(survey);
+  const isImage = survey.inputShape.length > 1;
+  showValues(isImage ? 'channel' : 'column', survey.channels);
+  showValues('target', survey.targets);
+  for (const notice of survey.notices) say(notice);
+  return 0;
+}
+
+function totalRows(survey: DataSurvey): readonly (readonly [string, string])[] {
+  const { name, inputShape, inputType, task, train, test, channels, noClass } = survey;
+  const constant = channels.flatMap(({ isConstant }, c) => (isConstant ? [`${c}`] : []));
+  const kind = inputType === 'u8' ? 'bytes; mean and the like are of byte / 255' : 'float32';
+  const unit = task.kind === 'segmentation' ? 'pixels' : 'samples';
+  const without = `${noClass.train} training, ${noClass.test} test ${unit}`;
+  return [
+    ['name', name],
+    ['samples', `${train} training, ${test} test`],
+    ['input', `${showShape(inputShape)}, ${kind}`],
+    ['task', showTask(survey)],
+    ...(survey.labelOrder === undefined
+      ? []
+      : ([['order of training samples', ORDERS[survey.labelOrder]]] as const)),
+    ...(survey.missingClasses.length === 0
+      ? []
+      : ([['classes without training samples', namesOf(survey)]] as const)),
+    ...(noClass.train + noClass.test === 0 ? [] : ([['without a class', without]] as const)),
+    ...(constant.length === 0
+      ? []
+      : ([['constant inputs', `${constant.length}: ${listed(constant)}`]] as const)),
+  ];
+}
+
+function showTask({ task }: DataSurvey): string {
+  if (task.kind === 'classification') return `classification, ${task.classes} classes`;
+  const shape = showShape(task.targetShape);
+  if (task.kind === 'segmentation') return `masks ${shape}, ${task.classes} classes`;
+  return `regression of ${shape}${task.mean === undefined ? '' : ', standardized'}`;
+}
+
+function namesOf({ missingClasses }: DataSurvey): string {
+  return `${missingClasses.length}: ${listed(missingClasses.map(String))}`;
+}
+
+function showClasses({ classes, task }: DataSurvey): void {
+  if (classes.length === 0) return;
+  const isNamed = classes.some(({ name }) => name !== undefined);
+  const unit = task.kind === 'segmentation' ? ' pixels' : '';
+  const rows = classes.map(({ label, name, train, test }) => ({
+    class: `${label}`,
+    ...(isNamed && { name: name ?? '' }),
+    [`training${unit}`]: `${train}`,
+    [`test${unit}`]: `${test}`,
+  }));
+  printTable(rows.slice(0, MOST_ROWS));
+  if (rows.length <= MOST_ROWS) return;
+  const counts = classes.map(({ train }) => train);
+  const range = `${Math.min(...counts)} to ${Math.max(...counts)}`;
+  say(`And ${rows.length - MOST_ROWS} more classes; all have ${range} training samples.`);
+}
+
+function showValues(of: string, values: readonly ValueSurvey[]): void {
+  if (values.length === 0) return;
+  const rows = values.map(({ mean, std, min, max }, i) => ({
+    [of]: `${i}`,
+    mean: short(mean),
+    std: short(std),
+    min: short(min),
+    max: short(max),
+  }));
+  printTable(rows.slice(0, MOST_ROWS));
+  if (rows.length > MOST_ROWS) say(`And ${rows.length - MOST_ROWS} more ${of}s.`);
+}
+
+/** A number for people: at most 6 digits. */
+function short(value: number): string {
+  return `${Number(value.toPrecision(6))}`;
+}

@@ -1,0 +1,222 @@
+// Folders of photos as a set of bytes: decoded once, so that all who train on the set have the same
+// bits, whatever their decoder is.
+
+import { basename, resolve } from 'node:path';
+import { UsageError } from '../../base/errors.ts';
+import { type Shape, showShape, sizeOf } from '../../base/shape.ts';
+import { showBytes } from '../../memory/layout.ts';
+import { MAX_FILE_BYTES, showNames } from '../formats/files.ts';
+import { countHeldOut, drawHeldOut } from '../heldOut.ts';
+import { BYTE_NO_CLASS } from '../npy/byteMasks.ts';
+import { type Decoder, type Fit, type ImageHead, openDecoder } from './decode.ts';
+import { type ImageFile, type ImageFiles, listImages } from './imageFolders.ts';
+import { checkNewSet, type PackedArray, writePackedSet } from './packedSet.ts';
+import { packMask } from './packMask.ts';
+
+export interface PackOptions {
+  /** Height and width of all images. Default: those that all have. */
+  readonly size?: readonly [height: number, width: number];
+  /** How images get that size; default `cover`, of images with masks `fill`, the only one there. */
+  readonly fit?: Fit;
+  /** One channel. Default: where all images are gray. */
+  readonly isGray?: boolean;
+  /** A share (below 1) or count of the images to test with, where the folder has no others. */
+  readonly testSplit?: number;
+  /** Of masks: what is bright is class 1, all else class 0. Default: gray or palette index are the
+   * class. */
+  readonly hasBinaryMasks?: boolean;
+}
+
+export interface PackReport {
+  readonly kind: ImageFiles['kind'];
+  readonly inputShape: Shape;
+  readonly train: number;
+  readonly test: number;
+  readonly classes: number;
+  readonly classNames: readonly string[];
+  readonly decoder: string;
+  readonly notices: readonly string[];
+}
+
+/** How many images are decoded at a time. */
+const AT_ONCE = 4;
+const SPLIT_SEED = 1;
+
+/** Packs the images of a folder into another one, which `openDataset` reads. Throws a
+ * {@link UsageError}, of sizes and kinds of files before the first one is unpacked. */
+export async function packImages(
+  dir: string,
+  out: string,
+  options: PackOptions = {},
+): Promise<PackReport> {
+  await checkNewSet(out);
+  const decoder = openDecoder();
+  const found = await listImages(dir);
+  const { train, test } = splitFiles(dir, found, options.testSplit);
+  const heads = await readAll([...train, ...test], ({ file }) => decoder.head(file));
+  const fit = fitOf(found, options);
+  const shape = shapeOf([...train, ...test], heads, options);
+  if (found.kind === 'masks') refuseTurned([...train, ...test], heads);
+  const arrays: Record<string, PackedArray> = {};
+  for (const [split, files] of Object.entries({ train, test })) {
+    if (files.length === 0) continue;
+    arrays[`x_${split}`] = await packInputs(files, shape, fit, decoder);
+    arrays[`y_${split}`] = await packTargets(files, shape, decoder, options);
+  }
+  const classes = found.kind === 'classes' ? found.classNames.length : countClasses(arrays);
+  const { classNames } = found;
+  const made = { decoder: decoder.name, fit, size: showShape(shape) };
+  const name = basename(resolve(out));
+  await writePackedSet(out, { name, classes, classNames, made, arrays });
+  return {
+    kind: found.kind,
+    inputShape: shape,
+    train: train.length,
+    test: test.length,
+    classes,
+    classNames,
+    decoder: decoder.name,
+    notices: noticesOf(found, heads),
+  };
+}
+
+interface SplitFiles {
+  readonly train: readonly ImageFile[];
+  readonly test: readonly ImageFile[];
+}
+
+function splitFiles(dir: string, files: ImageFiles, testSplit: number | undefined): SplitFiles {
+  const { train, test, classNames } = files;
+  if (test !== undefined && testSplit !== undefined) {
+    const problem = `does not go with the test images in ${dir}`;
+    throw new UsageError({ what: 'testSplit', problem, hint: 'leaving out one of them' });
+  }
+  if (testSplit === undefined) return { train, test: test ?? [] };
+  const count = countHeldOut('testSplit', train.length, testSplit);
+  const isClass = files.kind === 'classes';
+  const task = isClass
+    ? ({ kind: 'classification', classes: classNames.length } as const)
+    : ({ kind: 'segmentation', classes: 1, targetShape: [1, 1] } as const);
+  const targets = isClass ? train.map(({ label }) => label as number) : [];
+  const marks = drawHeldOut({ task, train: { count: train.length, targets } }, count, SPLIT_SEED);
+  return {
+    train: train.filter((_, i) => marks[i] === 0),
+    test: train.filter((_, i) => marks[i] === 1),
+  };
+}
+
+function fitOf({ kind }: ImageFiles, { fit }: PackOptions): Fit {
+  if (kind === 'classes') return fit ?? 'cover';
+  if (fit === undefined || fit === 'fill') return 'fill';
+  const allowed = "'fill' for images with masks, which are resized alike";
+  throw new UsageError({ what: 'fit', given: fit, allowed });
+}
+
+/** The shape of all images. */
+function shapeOf(
+  files: readonly ImageFile[],
+  heads: readonly ImageHead[],
+  { size, isGray }: PackOptions,
+): Shape {
+  const [first] = heads;
+  const other = heads.findIndex((head) => {
+    return head.height !== first!.height || head.width !== first!.width;
+  });
+  if (size === undefined && other > 0) {
+    const shown = ({ height, width }: ImageHead): string => `${height}x${width}`;
+    throw new UsageError({
+      what: `the size of ${files[other]!.file}`,
+      given: shown(heads[other]!),
+      allowed: `${shown(first!)}, as ${files[0]!.file} has`,
+      hint: '--size 64x64, which all images get',
+    });
+  }
+  const [height, width] = size ?? [first!.height, first!.width];
+  const channels = (isGray ?? heads.every((head) => head.isGray)) ? 1 : 3;
+  const shape = [height, width, channels];
+  const bytes = files.length * sizeOf(shape);
+  if (bytes <= MAX_FILE_BYTES) return shape;
+  throw new UsageError({
+    what: `${files.length} images of ${showShape(shape)}`,
+    given: showBytes(bytes),
+    allowed: `at most ${showBytes(MAX_FILE_BYTES)}`,
+    hint: 'a smaller --size',
+  });
+}
+
+/** A mask says nothing of how its image is to be turned. */
+function refuseTurned(files: readonly ImageFile[], heads: readonly ImageHead[]): void {
+  const turned = heads.findIndex((head) => head.isTurned);
+  if (turned < 0) return;
+  throw new UsageError({
+    what: files[turned]!.file,
+    problem: 'is to be turned when it is shown (EXIF), which its mask does not say',
+    hint: 'saving images as they are shown',
+  });
+}
+
+async function packInputs(
+  files: readonly ImageFile[],
+  shape: Shape,
+  fit: Fit,
+  decoder: Decoder,
+): Promise<PackedArray> {
+  const [height = 1, width = 1, channels] = shape;
+  const size = sizeOf(shape);
+  const values = new Uint8Array(files.length * size);
+  const wanted = { height, width, channels: channels === 1 ? 1 : 3, fit } as const;
+  await readAll(files, async ({ file }, i) => {
+    values.set(await decoder.pixels(file, wanted), i * size);
+  });
+  return { shape: [files.length, ...shape], values };
+}
+
+async function packTargets(
+  files: readonly ImageFile[],
+  shape: Shape,
+  decoder: Decoder,
+  { hasBinaryMasks = false }: PackOptions,
+): Promise<PackedArray> {
+  if (typeof files[0]!.label === 'number') {
+    const values = Int32Array.from(files, ({ label }) => label as number);
+    return { shape: [files.length], values };
+  }
+  const [height = 1, width = 1] = shape;
+  const values = new Uint8Array(files.length * height * width);
+  await readAll(files, async ({ file, label }, i) => {
+    const image = await decoder.head(file);
+    const mask = await packMask(label as string, { image, height, width, decoder, hasBinaryMasks });
+    values.set(mask, i * height * width);
+  });
+  return { shape: [files.length, height, width], values };
+}
+
+/** The largest class in any mask + 1. */
+function countClasses({ y_train, y_test }: Readonly<Record<string, PackedArray>>): number {
+  let most = 0;
+  for (const values of [y_train?.values ?? [], y_test?.values ?? []]) {
+    for (const label of values) if (label !== BYTE_NO_CLASS && label > most) most = label;
+  }
+  return most + 1;
+}
+
+/** Results in the order of the items, a few at a time. */
+async function readAll<Item, Result>(
+  items: readonly Item[],
+  read: (item: Item, index: number) => Promise<Result>,
+): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  for (let i = 0; i < items.length; i += AT_ONCE) {
+    const some = items.slice(i, i + AT_ONCE);
+    results.push(...(await Promise.all(some.map((item, at) => read(item, i + at)))));
+  }
+  return results;
+}
+
+function noticesOf({ others }: ImageFiles, heads: readonly ImageHead[]): readonly string[] {
+  const countAlpha = heads.filter(({ hasAlpha }) => hasAlpha).length;
+  return [
+    ...(others.length > 0 ? [`Not read: ${showNames(others)}.`] : []),
+    ...(countAlpha > 0 ? [`The transparency of ${countAlpha} images is dropped.`] : []),
+  ];
+}

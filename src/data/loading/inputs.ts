@@ -1,0 +1,120 @@
+// From the dataset in the arena to the first activation: one sample at a time, normalised and, in
+// training, augmented on the way by the image kernels. Runs inside the workers and allocates
+// nothing per sample; the dataset itself is never changed.
+
+import { FLOAT_BYTES } from '../../base/bytes.ts';
+import { assertSame } from '../../base/errors.ts';
+import { Purpose, RandomStream } from '../../base/random.ts';
+import { channelsOf, type Shape, sizeOf } from '../../base/shape.ts';
+import type { ImageKernels } from '../../kernels/abi/images.ts';
+import type { Dataset, InputType } from '../dataset.ts';
+import type { AugmentationPlan } from './augment.ts';
+import {
+  DRAWN_DX,
+  DRAWN_DY,
+  DRAWN_FLIP,
+  DRAWN_LENGTH,
+  drawAugmentation,
+} from './drawAugmentation.ts';
+
+const BYTE_VALUES = 256;
+const BYTE_RANGE = 255;
+
+/** Every normalised byte: [value * C + c] = (value / 255 - mean_c) / std_c, computed in float64 and
+ * rounded once to float32. Length 256 * C. */
+export function normalizationTable(mean: readonly number[], std: readonly number[]): Float32Array {
+  const channels = mean.length;
+  assertSame('channels of std', std.length, channels);
+  const table = new Float32Array(BYTE_VALUES * channels);
+  for (let value = 0; value < BYTE_VALUES; value++) {
+    for (let c = 0; c < channels; c++) {
+      table[value * channels + c] = (value / BYTE_RANGE - mean[c]!) / std[c]!;
+    }
+  }
+  return table;
+}
+
+/** What normalises floats: C means, then C times 1 / std, each rounded to float32. The kernel
+ * subtracts first, so a large mean costs no more than its own rounding, the same for all
+ * samples. */
+export function normalizationVectors(
+  mean: readonly number[],
+  std: readonly number[],
+): Float32Array {
+  assertSame('channels of std', std.length, mean.length);
+  return Float32Array.from([...mean, ...std.map((s) => 1 / s)]);
+}
+
+/** What the loader of this dataset wants at `normalizationPtr`, whatever its input type. */
+export function normalizationOf(dataset: Dataset): Float32Array {
+  const { inputType, mean, std } = dataset;
+  return inputType === 'u8' ? normalizationTable(mean, std) : normalizationVectors(mean, std);
+}
+
+export interface InputLoaderOptions {
+  readonly kernels: ImageKernels;
+  /** Shape of one sample. Axes before the last two count as height: [F] is 1 x 1 x F. */
+  readonly inputShape: Shape;
+  readonly inputType: InputType;
+  /** Where the samples of the split begin in the arena. */
+  readonly inputsPtr: number;
+  /** Where the numbers of {@link normalizationOf} lie in the arena. */
+  readonly normalizationPtr: number;
+  /** For `loadAugmented`; null when there is nothing to do. */
+  readonly augmentation: AugmentationPlan | null;
+  readonly seed: number;
+}
+
+/** Writes single samples as float32 activations. */
+export interface InputLoader {
+  /** Writes sample `sample` of the split, normalised, to `dstPtr`: sizeOf(inputShape) floats. */
+  load(sample: number, dstPtr: number): void;
+  /** The same, augmented as (seed, `step`, `position`) say. `position` is the sample's place in the
+   * global batch, so the result does not depend on who loads it. */
+  loadAugmented(sample: number, dstPtr: number, step: number, position: number): void;
+}
+
+/** Binds a loader to the arena once; its two functions then allocate nothing. */
+export function createInputLoader(options: InputLoaderOptions): InputLoader {
+  const { kernels, inputShape, inputType, inputsPtr, normalizationPtr, augmentation, seed } =
+    options;
+  const channels = channelsOf(inputShape);
+  const width = inputShape.length >= 2 ? inputShape[inputShape.length - 2]! : 1;
+  const height = sizeOf(inputShape) / (channels * width);
+  const sampleBytes = sizeOf(inputShape) * (inputType === 'u8' ? 1 : FLOAT_BYTES);
+  const invStdPtr = normalizationPtr + channels * FLOAT_BYTES;
+  const random = new RandomStream();
+  const drawn = new Int32Array(DRAWN_LENGTH);
+
+  const move = (sample: number, dstPtr: number, dy: number, dx: number, flip: number): void => {
+    const srcPtr = inputsPtr + sample * sampleBytes;
+    if (inputType === 'u8') {
+      kernels.loadImageU8(srcPtr, dstPtr, height, width, channels, normalizationPtr, dy, dx, flip);
+    } else {
+      const meanPtr = normalizationPtr;
+      kernels.loadImageF32(
+        srcPtr,
+        dstPtr,
+        height,
+        width,
+        channels,
+        meanPtr,
+        invStdPtr,
+        dy,
+        dx,
+        flip,
+      );
+    }
+  };
+  const load = (sample: number, dstPtr: number): void => move(sample, dstPtr, 0, 0, 0);
+  const loadAugmented = (sample: number, dstPtr: number, step: number, position: number): void => {
+    if (augmentation === null) {
+      load(sample, dstPtr);
+      return;
+    }
+    random.reset(seed, Purpose.augment, step, position);
+    drawAugmentation(random, augmentation, drawn);
+    move(sample, dstPtr, drawn[DRAWN_DY]!, drawn[DRAWN_DX]!, drawn[DRAWN_FLIP]!);
+  };
+  return { load, loadAugmented };
+}

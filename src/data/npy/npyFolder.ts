@@ -1,0 +1,41 @@
+// Folders of .npy files: x_train.npy, y_train.npy and what arrayFiles.ts says.
+
+import { basename, join, resolve } from 'node:path';
+import type { Dataset } from '../dataset.ts';
+import { listFolder } from '../formats/files.ts';
+import { type ArrayOptions, looksLikeArrays, readArrays } from './arrayFiles.ts';
+import { readNpy } from './npy.ts';
+
+const EXTENSION = '.npy';
+/** Says that the arrays beside it are a packed set (packedSet.ts). */
+export const SET_FILE = 'set.json';
+
+/** Reads the arrays of a folder. Throws UsageErrors. */
+export async function readNpyDataset(dir: string, options: ArrayOptions = {}): Promise<Dataset> {
+  const path = (name: string): string => join(dir, `${name}${EXTENSION}`);
+  const source = {
+    where: dir,
+    name: basename(resolve(dir)),
+    names: arraysIn(await listFolder(dir)),
+    label: (name: string) => `${name}${EXTENSION}`,
+    path,
+    read: (name: string) => readNpy(path(name)),
+  };
+  return readArrays(source, options);
+}
+
+/** Whether a folder with these names is meant to be read by {@link readNpyDataset}. */
+export function looksLikeNpy(names: readonly string[]): boolean {
+  return looksLikeArrays(arraysIn(names)) && !looksPacked(names);
+}
+
+/** Whether a folder with these names is a packed set. */
+export function looksPacked(names: readonly string[]): boolean {
+  return names.includes(SET_FILE);
+}
+
+function arraysIn(names: readonly string[]): readonly string[] {
+  return names
+    .filter((name) => name.endsWith(EXTENSION))
+    .map((name) => name.slice(0, -EXTENSION.length));
+}
