@@ -7,7 +7,7 @@ import { sizeOf } from '../base/shape.ts';
 import { showValue } from '../base/show.ts';
 import { toDataUnits } from '../data/targets.ts';
 import { viewOf } from '../memory/arena.ts';
-import type { Operation } from '../nn/graph/graph.ts';
+import type { Graph } from '../nn/graph/graph.ts';
 import { outputSizeOf, type RunConfig } from '../plan/config.ts';
 import { takesInEvaluation } from '../plan/feasible.ts';
 import { outputLosses } from '../plan/heads.ts';
@@ -52,6 +52,9 @@ export interface PredictionSetup {
   /** Takes the gang, if it is free. */
   readonly tryEnter: () => boolean;
   readonly leave: () => void;
+  /** Awaited before a round of requests is taken, for those that are about to come; default not at
+   * all. */
+  readonly gather?: () => Promise<void>;
 }
 
 type StoredInputs = Uint8Array | Float32Array;
@@ -74,9 +77,7 @@ export class Predictions {
 
   constructor(setup: PredictionSetup) {
     this.setup = setup;
-    this.canShare = !setup.plan.graph.operations.some((operation) =>
-      dependsOnBatch(operation, setup.plan),
-    );
+    this.canShare = !dependsOnBatch(setup.plan.graph);
   }
 
   /** Outputs for `count` inputs as the arena holds them, once it is their turn. */
@@ -93,7 +94,9 @@ export class Predictions {
   }
 
   private async serve(): Promise<void> {
+    const { gather } = this.setup;
     while (this.waiting.length > 0) {
+      if (gather !== undefined) await gather();
       const requests = this.take();
       try {
         const outputs = await this.predict(requests);
@@ -157,7 +160,10 @@ export class Predictions {
 
 /** Whether a sample's output may depend on the others of its batch: a layer takes statistics in
  * evaluation, too, or does what only its author knows. */
-function dependsOnBatch(operation: Operation, { graph }: RunPlan): boolean {
-  if (operation.op !== 'layer') return false;
-  return operation.kind.dependsOnBatch === true || takesInEvaluation(operation, graph);
+export function dependsOnBatch(graph: Graph): boolean {
+  return graph.operations.some(
+    (operation) =>
+      operation.op === 'layer' &&
+      (operation.kind.dependsOnBatch === true || takesInEvaluation(operation, graph)),
+  );
 }

@@ -12,6 +12,7 @@ import * as library from '../../src/index.ts';
 import {
   type Checkpoint,
   type GraphValue,
+  type LoadedModel,
   nn,
   optim,
   synthetic,
@@ -200,6 +201,7 @@ const resumeOptions = () => ({ data: dataset(), norm: { to: 'group' }, ...tooMan
 const home = process.cwd();
 let trainer: Trainer;
 let saved: Checkpoint;
+let loaded: LoadedModel;
 
 beforeAll(async () => {
   // Junk may be a name of a file.
@@ -210,6 +212,7 @@ beforeAll(async () => {
   const path = join(folder, 'run.ckpt');
   await trainer.save(path);
   saved = await readCheckpoint(path);
+  loaded = await library.loadModel(path);
 });
 afterAll(async () => {
   process.chdir(home);
@@ -240,6 +243,7 @@ const exported: Readonly<Record<string, Args>> = {
   ],
   launch: () => ['./no-such-job.mjs', { workers: 1, resourceLimits: { stackSizeMb: 4 } }],
   limitTrain: () => [dataset(), 4],
+  loadModel: () => [join(folder, 'no-such.ckpt'), { threads: 1, fold: true }],
   mnist: () => [{ dir: join(folder, 'no-such-folder') }],
   normsFor: () => [{}],
   openDataset: () => [join(folder, 'no-such-folder'), { layout: 'channelsFirst' }],
@@ -291,6 +295,15 @@ const methods: Readonly<Record<Methods<Trainer>, Row | Args>> = {
   close: { args: () => [], call: () => undefined },
 };
 
+const loadedMethods: Readonly<Record<Methods<LoadedModel>, Row | Args>> = {
+  predict: () => [inputs()],
+  predictAll: () => [inputs()],
+  evaluate: () => [dataset(), { split: 'test', metrics: ['f1'] }],
+  weightsHash: () => [],
+  [Symbol.asyncDispose]: { args: () => [], call: () => undefined },
+  close: { args: () => [], call: () => undefined },
+};
+
 /** The functions of an object, with their rows. */
 function rowsOf(object: object, rows: Readonly<Record<string, Args>>): [string, Row][] {
   return Object.entries(object).flatMap(([name, value]): [string, Row][] => {
@@ -320,6 +333,18 @@ describe('junk in any place', () => {
 
   it.each(Object.entries(methods))('is refused by %s of a trainer', async (name, method) => {
     const call = trainer[name as 'evaluate'].bind(trainer) as Row['call'];
+    const row = typeof method === 'function' ? { args: method, call } : method;
+    expect(await misbehaved(name, row, isRefusal)).toEqual([]);
+  });
+
+  it('is refused by loadModel', async () => {
+    const call = (...args: readonly unknown[]) => library.loadModel(...(args as [never, never]));
+    const row = { args: () => [saved, { fold: true }], depth: 2, call };
+    expect(await misbehaved('loadModel', row, isRefusal)).toEqual([]);
+  });
+
+  it.each(Object.entries(loadedMethods))('is refused by %s of a model', async (name, method) => {
+    const call = loaded[name as 'evaluate'].bind(loaded) as Row['call'];
     const row = typeof method === 'function' ? { args: method, call } : method;
     expect(await misbehaved(name, row, isRefusal)).toEqual([]);
   });
