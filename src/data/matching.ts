@@ -2,7 +2,7 @@
 // are normalized as those that the model learned from, whatever their own statistics are.
 
 import { UsageError } from '../base/errors.ts';
-import { shapesDiffer, showShape } from '../base/shape.ts';
+import { showShape } from '../base/shape.ts';
 import { checkDataset, type Dataset, type Split } from './dataset.ts';
 import type { DataForm } from './placeholder.ts';
 import { toDataUnits } from './targets.ts';
@@ -11,29 +11,41 @@ import type { Task } from './task.ts';
 /** One split of a dataset as a model takes it. Throws a {@link UsageError} where inputs or targets
  * are of another shape or type, and for more classes than the model has. */
 export function matchingSplit(model: DataForm, given: Dataset, splitName: 'train' | 'test'): Split {
-  const dataset = checkDataset(given);
-  const refuse = (part: string, found: string, wanted: string): never => {
-    throw new UsageError({
-      what: `${part} of ${dataset.name}`,
-      given: found,
-      allowed: `${wanted}, as the model takes them`,
-    });
-  };
-  const [found, wanted] = [dataset, model].map(({ inputShape, inputType }) => {
-    return `${showShape(inputShape)} of type ${inputType}`;
-  });
-  const isAlike =
-    !shapesDiffer(dataset.inputShape, model.inputShape) && dataset.inputType === model.inputType;
-  if (!isAlike) refuse('inputs', found!, wanted!);
-  if (!isTaskOf(model.task, dataset.task)) {
-    refuse('targets', showTask(dataset.task), showTask(model.task));
+  const inputs = matchingInputs(model, given, splitName);
+  if (!isTaskOf(model.task, given.task)) {
+    throw mismatch('targets', given, showTask(given.task), showTask(model.task));
   }
-  const split = dataset[splitName];
-  return {
-    ...split,
-    inputs: matchingInputs(model, dataset, split.inputs),
-    targets: matchingTargets(model.task, dataset.task, split.targets),
-  };
+  const split = given[splitName];
+  return { ...split, inputs, targets: matchingTargets(model.task, given.task, split.targets) };
+}
+
+/** The inputs of one split, likewise. */
+export function matchingInputs(
+  model: DataForm,
+  given: Dataset,
+  splitName: 'train' | 'test',
+): Split['inputs'] {
+  const dataset = checkDataset(given);
+  const show = ({ inputShape, inputType }: DataForm): string =>
+    `${showShape(inputShape)} of type ${inputType}`;
+  const { inputs } = dataset[splitName];
+  if (show(dataset) !== show(model)) throw mismatch('inputs', given, show(dataset), show(model));
+  const { shift } = dataset;
+  if (inputs instanceof Uint8Array || (shift ?? []).join() === (model.shift ?? []).join()) {
+    return inputs;
+  }
+  // Differences from a shift become differences from that of the model.
+  const channels = model.mean.length;
+  const by = Float64Array.from(model.mean, (_, c) => (shift?.[c] ?? 0) - (model.shift?.[c] ?? 0));
+  return inputs.map((value, i) => value + by[i % channels]!);
+}
+
+function mismatch(part: string, { name }: Dataset, given: string, wanted: string): UsageError {
+  return new UsageError({
+    what: `${part} of ${name}`,
+    given,
+    allowed: `${wanted}, as the model takes them`,
+  });
 }
 
 /** Whether a model of one task can be measured by targets of another: they may have fewer
@@ -50,20 +62,6 @@ function showTask(task: Task): string {
   if (task.kind === 'regression') return `numbers ${showShape(task.targetShape)}`;
   const masks = task.kind === 'segmentation' ? `masks ${showShape(task.targetShape)} of ` : '';
   return `${masks}${task.classes} classes`;
-}
-
-/** Inputs that are stored as differences from a shift, as differences from that of the model. */
-function matchingInputs(
-  model: DataForm,
-  { shift }: Dataset,
-  inputs: Split['inputs'],
-): Split['inputs'] {
-  if (inputs instanceof Uint8Array || (shift ?? []).join() === (model.shift ?? []).join()) {
-    return inputs;
-  }
-  const channels = model.mean.length;
-  const by = Float64Array.from(model.mean, (_, c) => (shift?.[c] ?? 0) - (model.shift?.[c] ?? 0));
-  return inputs.map((value, i) => value + by[i % channels]!);
 }
 
 /** Targets of a regression in the units in which the model learned them. */

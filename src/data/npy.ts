@@ -218,7 +218,8 @@ function targetsOf(
   return { ...standard, task: { ...task, mean, std }, notices: [] };
 }
 
-async function readNpy(file: string): Promise<NpyArray> {
+/** Reads a .npy file. Throws a {@link UsageError}. */
+export async function readNpy(file: string): Promise<NpyArray> {
   return parseNpy(await readDataFile(file, (head) => npyWantedBytes(head, file)), file);
 }
 

@@ -282,6 +282,7 @@ export function parseUseAverageOptions(given: unknown): UseAverageOptions {
 const loadSchema = optionsSchema<LoadOptions>()({
   threads: wholeNumber(1).exactOptional(),
   fold: flag.exactOptional(),
+  timeoutMs,
   allowModules: allowModulesOption,
 });
 

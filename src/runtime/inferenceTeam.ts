@@ -14,6 +14,7 @@ import { planRun } from '../plan/plan.ts';
 import { bindWorker } from '../train/worker.ts';
 import { dependsOnBatch } from './predict.ts';
 import { fixedTeam, startWorkers, type Team } from './team.ts';
+import { resolveWorkers } from './trainerOptions.ts';
 import type { TrainApi } from './trainWorker.ts';
 
 export interface InferenceTeam {
@@ -28,9 +29,22 @@ export interface InferenceTeam {
 const MOST_SAMPLES = 64;
 const ACTIVATION_BYTES = 4 * 2 ** 20;
 
-/** The config of a run, as one that does not train, on so many threads. Batches and replicas stay
+/** What decides no bits. */
+interface Speed {
+  readonly workers: number;
+  readonly timeoutMs?: number | undefined;
+}
+
+/** As many workers as are asked for, or as the machine has cores and the batches parts. */
+export function threadsFor(run: RunConfig, asked: Partial<Speed>): Speed {
+  const { inputShape } = run.data;
+  const { timeoutMs } = asked;
+  return { workers: resolveWorkers(asked.workers, { ...run, inputShape }), timeoutMs };
+}
+
+/** The config of a run, as one that does not train, on so many workers. Batches and replicas stay
  * what they were only where samples are normalized by their batch. */
-export function inferenceConfig(run: RunConfig, threads: number): RunConfig {
+export function inferenceConfig(run: RunConfig, { workers, timeoutMs }: Speed): RunConfig {
   const { freeze: _freeze, parameterGroups: _groups, averaging: _averaging, ...kept } = run;
   const { shards: _shards, validationSplit: _split, lrScaling: _scaling, ...rest } = kept;
   const { weighted: _weighted, ...data } = rest.data;
@@ -40,7 +54,7 @@ export function inferenceConfig(run: RunConfig, threads: number): RunConfig {
   const own = Math.max(1, Math.min(MOST_SAMPLES, Math.floor(ACTIVATION_BYTES / largest)));
   const batches = dependsOnBatch(graph)
     ? {}
-    : { replicas: 1, grains: threads, globalBatch: threads * own };
+    : { replicas: 1, grains: workers, globalBatch: workers * own };
   const config: RunConfig = {
     ...rest,
     ...batches,
@@ -49,7 +63,8 @@ export function inferenceConfig(run: RunConfig, threads: number): RunConfig {
     clipNorm: null,
     augmentation: null,
     dropLast: false,
-    workers: threads,
+    workers,
+    ...(timeoutMs !== undefined && { timeoutMs }),
     diagnosticsEvery: 0,
     trains: false,
   };

@@ -18,6 +18,8 @@ export interface LoadOptions {
    * by about 1e-6 of the largest. Default false, with the bits of `trainer.predict`. `syncbn fold`
    * checks on data how much they differ. */
   readonly fold?: boolean;
+  /** As `timeoutMs` of Trainer.resume, for the worker threads. */
+  readonly timeoutMs?: number;
   /** As `allowModules` of Trainer.resume. */
   readonly allowModules?: AllowModules;
 }

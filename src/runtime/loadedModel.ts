@@ -1,33 +1,21 @@
-// What loadModel gives: the queue of predictions, and evaluations beside it, each in an arena of
-// its own with the samples.
+// What loadModel gives: the queue of predictions, and evaluations beside it.
 
 import { setImmediate } from 'node:timers/promises';
-import { cleaningUp } from '../base/cleanup.ts';
 import { UsageError } from '../base/errors.ts';
-import { type Checkpoint, checkCheckpoint, headOf } from '../checkpoint/checkpoint.ts';
-import { readCheckpoint } from '../checkpoint/checkpointFile.ts';
-import { foldBatchNorm } from '../checkpoint/foldNorm.ts';
-import { hashWeights, namedWeights, weightName, weightsOf } from '../checkpoint/state.ts';
-import { checkDataset, type Dataset } from '../data/dataset.ts';
+import { sizeOf } from '../base/shape.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import { hashWeights, type StateTensor } from '../checkpoint/state.ts';
+import type { Dataset } from '../data/dataset.ts';
 import type { DatasetDescription } from '../data/identity.ts';
-import { matchingSplit } from '../data/matching.ts';
-import { placeholderData } from '../data/placeholder.ts';
 import { storedInputs } from '../data/shift.ts';
-import { parseModel } from '../nn/models/parse.ts';
-import { lossModulesOf } from '../nn/specs/lossModules.ts';
-import { loadModules } from '../nn/specs/modules.ts';
-import { customModulesOf, type LayerSpec, MAIN_OUTPUT } from '../nn/specs/spec.ts';
+import { type LayerSpec, MAIN_OUTPUT } from '../nn/specs/spec.ts';
 import type { MetricName } from '../observe/metric.ts';
 import type { RunConfig } from '../plan/config.ts';
 import { checkInference } from '../plan/feasible.ts';
-import { parseEvaluateDataOptions, parseLoadOptions } from './door.ts';
-import { type Evaluation, evaluateOn, metricsFor } from './evaluation.ts';
-import {
-  type InferenceSetup,
-  type InferenceTeam,
-  inferenceConfig,
-  startInference,
-} from './inferenceTeam.ts';
+import { parseLoadOptions } from './door.ts';
+import { evaluateSamples } from './evaluateSamples.ts';
+import type { Evaluation } from './evaluation.ts';
+import { type InferenceTeam, inferenceConfig, startInference } from './inferenceTeam.ts';
 import type { EvaluateDataOptions, LoadedModel, LoadOptions } from './loadModel.ts';
 import {
   countInputs,
@@ -36,55 +24,26 @@ import {
   namedOutputs,
   Predictions,
 } from './predict.ts';
-import { checkTensors, configOf } from './resume.ts';
+import { readModel, type SavedModel } from './readModel.ts';
 
 /** Loads what a checkpoint holds of a model. */
 export async function loadFrom(
   source: string | Checkpoint,
   given: LoadOptions,
 ): Promise<LoadedModel> {
-  const { threads = 0, fold = false, allowModules } = parseLoadOptions(given);
-  const isPath = typeof source === 'string';
-  const what = isPath ? `checkpoint ${source}` : 'checkpoint';
-  const saved = isPath ? await readCheckpoint(source) : checkCheckpoint(source);
-  const trained = configOf(saved, parseModel(saved.model, `the model of ${what}`), 1);
-  checkDataset(placeholderData(what, trained.data));
-  await loadModules([...customModulesOf(trained.model), ...lossModulesOf(trained)], allowModules);
-  const place = { threads, isOwnThread: threads === 0 };
-  const weights = fold ? foldedWeights(trained, saved) : savedWeights(what, trained, saved);
-  const config = inferenceConfig(weights.config, Math.max(1, threads));
-  const inference = await startInference({ config, fill: weights.fill, ...place });
-  return new Loaded(inference, { ...place, data: saved.data, step: saved.counters.step });
+  const { threads = 0, ...options } = parseLoadOptions(given);
+  return openModel(await readModel(source, options), { ...options, threads });
 }
 
-/** What a model is made of, and what writes its weights. */
-interface Weights extends Pick<InferenceSetup, 'fill'> {
-  readonly config: RunConfig;
-}
-
-/** All as it was saved. Writing throws a {@link UsageError} where the model has other tensors. */
-function savedWeights(what: string, config: RunConfig, saved: Checkpoint): Weights {
-  const found = { ...saved, tensors: weightsOf(saved.tensors) };
-  return {
-    config,
-    fill(tensors) {
-      checkTensors(what, tensors, headOf(found));
-      for (const [i, { values }] of tensors.entries()) values.set(found.tensors[i]!.values);
-    },
-  };
-}
-
-/** With normalizations folded. Throws a {@link UsageError} where the model has other tensors. */
-function foldedWeights(config: RunConfig, saved: Checkpoint): Weights {
-  const folded = foldBatchNorm(config.model, namedWeights(saved.tensors), config.data.inputShape);
-  return {
-    config: { ...config, model: folded.model },
-    fill(tensors) {
-      for (const tensor of tensors) {
-        tensor.values.set(folded.weights.get(weightName(tensor))!.values);
-      }
-    },
-  };
+/** Starts a model; 0 threads are the calling one. */
+export async function openModel(
+  { config: trained, fill, data, step }: SavedModel,
+  { threads, timeoutMs }: { readonly threads: number; readonly timeoutMs?: number | undefined },
+): Promise<Loaded> {
+  const config = inferenceConfig(trained, { workers: Math.max(1, threads), timeoutMs });
+  const place = { isOwnThread: threads === 0 };
+  const inference = await startInference({ config, fill, ...place });
+  return new Loaded(inference, { data, step, threads, ...place });
 }
 
 interface LoadedFrom {
@@ -94,7 +53,8 @@ interface LoadedFrom {
   readonly isOwnThread: boolean;
 }
 
-class Loaded implements LoadedModel {
+/** A model that is loaded. */
+export class Loaded implements LoadedModel {
   readonly data: DatasetDescription;
   readonly step: number;
   readonly threads: number;
@@ -144,46 +104,31 @@ class Loaded implements LoadedModel {
 
   predictAll(inputs: Inputs): Promise<NamedOutputs> {
     return this.whileOpen('predict', async () => {
-      const { config, inference } = this;
-      const count = countInputs('predict', config, inputs);
-      checkInference('predict', inference.team.plan, count);
-      const outputs = await this.predictions.add(storedInputs(config.data, inputs), count);
-      return namedOutputs(config, outputs);
+      countInputs('predict', this.config, inputs);
+      return this.outputs(storedInputs(this.config.data, inputs));
     });
+  }
+
+  /** Outputs for inputs as an arena holds them. */
+  async outputs(inputs: Uint8Array | Float32Array): Promise<NamedOutputs> {
+    const { config, inference } = this;
+    const count = inputs.length / sizeOf(config.data.inputShape);
+    checkInference('predict', inference.team.plan, count);
+    return namedOutputs(config, await this.predictions.add(inputs, count));
   }
 
   evaluate<Name extends MetricName = never>(
     data: Dataset,
-    given: EvaluateDataOptions<Name> = {},
+    options: EvaluateDataOptions<Name> = {},
   ): Promise<Evaluation<Name>> {
-    return this.whileOpen('evaluate', async () => {
-      const { split = 'test', metrics = [] } = parseEvaluateDataOptions(given);
-      const samples = matchingSplit(this.data, data, split);
-      const { config, isOwnThread, inference } = this;
-      if (samples.count === 0) {
-        throw new UsageError({
-          what: `evaluate of '${split}' on ${data.name}`,
-          given: 'no samples',
-          allowed: 'a split with samples',
-        });
-      }
-      checkInference(`evaluate of '${split}'`, inference.team.plan, samples.count);
-      const own = await startInference({
-        ...{ config, isOwnThread, samples },
-        fill(tensors) {
-          for (const [i, { values }] of tensors.entries()) values.set(inference.tensors[i]!.values);
-        },
-      });
-      const { team, memory } = own;
-      const run = { plan: team.plan, memory, team, network: undefined };
-      return cleaningUp(
-        async () => {
-          const counted = metricsFor(run, 'test', metrics as readonly Name[]);
-          return evaluateOn(run, 'test', samples.count, counted);
-        },
-        () => team.close(),
-      );
-    });
+    const { config, isOwnThread } = this;
+    const { tensors } = this.inference;
+    const fill = (copies: readonly StateTensor[]): void => {
+      for (const [i, { values }] of copies.entries()) values.set(tensors[i]!.values);
+    };
+    return this.whileOpen('evaluate', () =>
+      evaluateSamples({ config, fill, isOwnThread }, data, options),
+    );
   }
 
   weightsHash(): string {

@@ -243,7 +243,7 @@ const exported: Readonly<Record<string, Args>> = {
   ],
   launch: () => ['./no-such-job.mjs', { workers: 1, resourceLimits: { stackSizeMb: 4 } }],
   limitTrain: () => [dataset(), 4],
-  loadModel: () => [join(folder, 'no-such.ckpt'), { threads: 1, fold: true }],
+  loadModel: () => [join(folder, 'no-such.ckpt'), { threads: 1, fold: true, timeoutMs: 60_000 }],
   mnist: () => [{ dir: join(folder, 'no-such-folder') }],
   normsFor: () => [{}],
   openDataset: () => [join(folder, 'no-such-folder'), { layout: 'channelsFirst' }],

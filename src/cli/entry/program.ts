@@ -27,6 +27,7 @@ import {
   jsonFlags,
   moduleFlags,
   networkFlags,
+  predictFlags,
   stepFlags,
   summaryFlags,
   sweepFlags,
@@ -59,7 +60,7 @@ const commands: readonly CommandText[] = [
   },
   {
     name: 'eval',
-    text: 'Evaluate a checkpoint on its test data',
+    text: 'Evaluate a checkpoint on its test data, or on other data (--data)',
     isShared: true,
     flags: [
       ['--checkpoint <file>', 'The checkpoint'],
@@ -72,6 +73,12 @@ const commands: readonly CommandText[] = [
       ...commonFlags,
     ],
     run: endsAtSignals(async () => (await import('../commands/evalCommand.ts')).runEval),
+  },
+  {
+    name: 'predict',
+    text: 'Write the outputs of a checkpoint for samples to a file',
+    flags: predictFlags,
+    run: endsAtSignals(async () => (await import('../commands/predictCommand.ts')).runPredict),
   },
   {
     name: 'inspect',
