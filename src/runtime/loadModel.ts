@@ -12,7 +12,7 @@ import type { Inputs, NamedOutputs } from './predict.ts';
 
 export interface LoadOptions {
   /** Worker threads that share the samples of a batch, at least 1; default none: the calling thread
-   * computes, and does nothing else meanwhile. */
+   * computes, and does other things only between batches. */
   readonly threads?: number;
   /** Folds batch normalizations into the layers before them, which is faster; outputs then differ
    * by about 1e-6 of the largest. Default false, with the bits of `trainer.predict`. `syncbn fold`

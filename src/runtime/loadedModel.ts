@@ -85,8 +85,7 @@ export class Loaded implements LoadedModel {
       leave: () => {
         this.isBusy = false;
       },
-      // What other messages of this turn of the loop ask for goes with it.
-      gather: () => setImmediate(),
+      pause: () => setImmediate(),
     });
   }
 

@@ -52,9 +52,9 @@ export interface PredictionSetup {
   /** Takes the gang, if it is free. */
   readonly tryEnter: () => boolean;
   readonly leave: () => void;
-  /** Awaited before a round of requests is taken, for those that are about to come; default not at
-   * all. */
-  readonly gather?: () => Promise<void>;
+  /** Awaited before each batch: what else this turn of the event loop has to do is done, and the
+   * requests that come of it join; default not at all. */
+  readonly pause?: () => Promise<void>;
 }
 
 type StoredInputs = Uint8Array | Float32Array;
@@ -94,9 +94,8 @@ export class Predictions {
   }
 
   private async serve(): Promise<void> {
-    const { gather } = this.setup;
     while (this.waiting.length > 0) {
-      if (gather !== undefined) await gather();
+      await this.setup.pause?.();
       const requests = this.take();
       try {
         const outputs = await this.predict(requests);
@@ -137,6 +136,7 @@ export class Predictions {
     const { globalBatch } = config;
     const longest = Math.max(...requests.map(({ count }) => count));
     for (let from = 0; from < longest; from += globalBatch) {
+      if (from > 0) await this.setup.pause?.();
       let size = 0;
       const places = requests.map(({ inputs, count }) => {
         const to = Math.min(from + globalBatch, count);

@@ -169,6 +169,21 @@ describe('a loaded model', () => {
     });
   });
 
+  it('lets the event loop turn between the batches of a large call', async () => {
+    await compared({ ...base, model: cnn }, {}, async ({ model }) => {
+      let turns = 0;
+      let isDone = false;
+      const turn = (): void => {
+        turns++;
+        if (!isDone) setImmediate(turn);
+      };
+      setImmediate(turn);
+      await model.predict(new Float32Array(640 * 64));
+      isDone = true;
+      expect(turns).toBeGreaterThanOrEqual(5);
+    });
+  });
+
   it('computes with its normalizations folded', async () => {
     await compared({ ...base, model: cnn }, { fold: true }, async ({ trainer, model }) => {
       expect(normsOf(model.model)).toEqual([]);
