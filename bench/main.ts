@@ -15,6 +15,7 @@ import { KERNEL_NETS } from './nets.ts';
 import { norm } from './normCommand.ts';
 import { seconds, wordList } from './options.ts';
 import { finish, type OutputFlags } from './output.ts';
+import { addPredict } from './predictCommand.ts';
 import { writeSpeedTable } from './speedTable.ts';
 import { addStart } from './startCommand.ts';
 import { TORCH_OPTION } from './torch.ts';
@@ -72,6 +73,7 @@ cli
   .action(kernels);
 addCollectives(cli);
 addHosts(cli);
+addPredict(cli);
 addStart(cli);
 cli
   .command(

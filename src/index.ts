@@ -306,6 +306,12 @@ export {
 } from './report/board/tensorBoard.ts';
 export type { EvaluateOptions, Evaluation, UseAverageOptions } from './runtime/evaluation.ts';
 export type { ExportOptions, InferenceExport } from './runtime/exportInference.ts';
+export {
+  type EvaluateDataOptions,
+  type LoadedModel,
+  type LoadOptions,
+  loadModel,
+} from './runtime/loadModel.ts';
 export type { PreciseOptions, PreciseResult } from './runtime/preciseNorm.ts';
 export type { Inputs, NamedOutputs } from './runtime/predict.ts';
 export type { EarlyStopping, FitOptions, Progress } from './runtime/progress.ts';

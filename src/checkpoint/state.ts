@@ -72,10 +72,7 @@ export function beginFilling(
   dataset: Dataset,
 ): () => void {
   const { regions, parameters, config } = plan;
-  prepareWords(plan, memory);
-  const fillInputs = fillTargets(plan, memory, dataset);
-  const normalization = viewOf(memory, regions.data.normalization);
-  normalization.set(normalizationOf(dataset));
+  const fillInputs = fillAllButState(plan, memory, dataset);
   const values = viewOf(memory, regions.parameters.values);
   for (const [i, { offset, length, init }] of parameters.entries.entries()) {
     initialize(values.subarray(offset, offset + length), init, config.seed, i);
@@ -84,6 +81,18 @@ export function beginFilling(
   for (const { offset, length, initial } of parameters.buffers) {
     buffers.fill(initial, offset, offset + length);
   }
+  return fillInputs;
+}
+
+/** Fills control words, data but for the inputs, and normalization; returns what writes inputs. */
+export function fillAllButState(
+  plan: RunPlan,
+  memory: WebAssembly.Memory,
+  dataset: Dataset,
+): () => void {
+  prepareWords(plan, memory);
+  const fillInputs = fillTargets(plan, memory, dataset);
+  viewOf(memory, plan.regions.data.normalization).set(normalizationOf(dataset));
   return fillInputs;
 }
 

@@ -98,6 +98,10 @@ export interface RunConfig {
   readonly onNonFinite?: OnNonFinite;
   /** Whether the run goes on with the others when a worker dies; default false. Decides no bits. */
   readonly elastic?: boolean;
+  /** False for a model that only predicts and evaluates: there is no memory for gradients, and
+   * activations take each other's place; default true. The bits of outputs are the same either
+   * way. */
+  readonly trains?: boolean;
   /** Null or absent evaluates by running statistics alone. */
   readonly evalCorrection?: EvalCorrection | null;
 }

@@ -4,7 +4,7 @@
 import { planEpoch } from '../data/loading/sampler.ts';
 import { type Layout, LayoutBuilder } from '../memory/layout.ts';
 import { cutOf } from '../nn/graph/cut.ts';
-import { freezeGraph } from '../nn/graph/freeze.ts';
+import { freezeGraph, freezeWhole } from '../nn/graph/freeze.ts';
 import { fuseGraph } from '../nn/graph/fuse.ts';
 import { buildGraph, type Graph, type LayerOperation } from '../nn/graph/graph.ts';
 import { gradientsNeeded, planStorage } from '../nn/graph/storage.ts';
@@ -62,7 +62,8 @@ export interface RunPlan {
 export function planRun(config: RunConfig, { mustFit = true } = {}): RunPlan {
   const built = buildGraph(config.model, config.data.inputShape);
   const fused = config.fuse === false ? built : fuseGraph(built);
-  const graph = freezeGraph(fused, config.freeze ?? []);
+  const graph =
+    config.trains === false ? freezeWhole(fused) : freezeGraph(fused, config.freeze ?? []);
   const parameters = planParameters(graph, config.parameterGroups);
   const cut = cutOf(graph, config);
   const grains = planGrains(cut, config.place ?? { process: 0, workers: [config.workers] });

@@ -3,8 +3,7 @@
 
 import type { NamedValues } from '../checkpoint/foldNorm.ts';
 import { fillArena, restoreTensors, type StateTensor, stateTensors } from '../checkpoint/state.ts';
-import type { Dataset } from '../data/dataset.ts';
-import { targetSize } from '../data/task.ts';
+import { placeholderData } from '../data/placeholder.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, viewOf } from '../memory/arena.ts';
 import { outputSizeOf, type RunConfig } from '../plan/config.ts';
@@ -27,7 +26,7 @@ export function runAlone(config: RunConfig, weights: NamedValues): LoneRun {
   const data = { ...unweighted, countTrain: 1, countTest: 0, countValidation: 0 };
   const plan = planRun({ ...config, data, workers: 1, shards: 'iid' });
   const memory = createArena(plan.layout);
-  fillArena(plan, memory, emptyDataset(config));
+  fillArena(plan, memory, placeholderData('nothing', config.data));
   const tensors = stateTensors(plan, memory);
   const saved = tensors.map(({ name, group, values }) => {
     const given = weights.get(name.replace(/^\S+ /, ''))?.values;
@@ -56,23 +55,5 @@ export function runAlone(config: RunConfig, weights: NamedValues): LoneRun {
       }
       return outputs;
     },
-  };
-}
-
-/** One sample of zeros: a plan has to have one. */
-function emptyDataset({ data }: RunConfig): Dataset {
-  const { inputShape, inputType, task, mean, std } = data;
-  const sample = inputShape.reduce((product, size) => product * size, 1);
-  const inputsOf = (length: number) =>
-    inputType === 'u8' ? new Uint8Array(length) : new Float32Array(length);
-  const targetsOf = (count: number) =>
-    task.kind === 'regression'
-      ? new Float32Array(count * targetSize(task))
-      : new Int32Array(count * targetSize(task));
-  return {
-    name: 'nothing',
-    ...{ inputShape, inputType, task, mean, std },
-    train: { count: 1, inputs: inputsOf(sample), targets: targetsOf(1) },
-    test: { count: 0, inputs: inputsOf(0), targets: targetsOf(0) },
   };
 }

@@ -36,6 +36,7 @@ import type { ParameterGroup } from '../plan/parameterGroups.ts';
 import { DEFINITIONS } from '../plan/populationPlan.ts';
 import type { EvaluateOptions, UseAverageOptions } from './evaluation.ts';
 import type { ExportOptions } from './exportInference.ts';
+import type { EvaluateDataOptions, LoadOptions } from './loadModel.ts';
 import type { PreciseOptions } from './preciseNorm.ts';
 import type { Inputs } from './predict.ts';
 import type { EarlyStopping, FitOptions } from './progress.ts';
@@ -276,6 +277,30 @@ export function parseEvaluateOptions(
 export function parseUseAverageOptions(given: unknown): UseAverageOptions {
   const example = 'useAverage({ batches: 100 })';
   return parseOptions('useAverage', useAverageSchema, given, { example });
+}
+
+const loadSchema = optionsSchema<LoadOptions>()({
+  threads: wholeNumber(1).exactOptional(),
+  fold: flag.exactOptional(),
+  timeoutMs,
+  allowModules: allowModulesOption,
+});
+
+/** The options of loadModel. */
+export function parseLoadOptions(given: unknown): LoadOptions {
+  const example = "loadModel('run.ckpt', { threads: 2 })";
+  return parseOptions('loadModel', loadSchema, given, { example });
+}
+
+const evaluateDataSchema = optionsSchema<EvaluateDataOptions>()({
+  split: oneOf(['train', 'test']).exactOptional(),
+  metrics: evaluateSchema.shape.metrics,
+});
+
+/** The options of a loaded model's evaluate. */
+export function parseEvaluateDataOptions(given: unknown): EvaluateDataOptions {
+  const example = "evaluate(data, { split: 'train' })";
+  return parseOptions('evaluate', evaluateDataSchema, given, { example });
 }
 
 const exportSchema = optionsSchema<ExportOptions>()({

@@ -7,7 +7,7 @@ import { sizeOf } from '../base/shape.ts';
 import { showValue } from '../base/show.ts';
 import { toDataUnits } from '../data/targets.ts';
 import { viewOf } from '../memory/arena.ts';
-import type { Operation } from '../nn/graph/graph.ts';
+import type { Graph } from '../nn/graph/graph.ts';
 import { outputSizeOf, type RunConfig } from '../plan/config.ts';
 import { takesInEvaluation } from '../plan/feasible.ts';
 import { outputLosses } from '../plan/heads.ts';
@@ -52,6 +52,9 @@ export interface PredictionSetup {
   /** Takes the gang, if it is free. */
   readonly tryEnter: () => boolean;
   readonly leave: () => void;
+  /** Awaited before each batch: what else this turn of the event loop has to do is done, and the
+   * requests that come of it join; default not at all. */
+  readonly pause?: () => Promise<void>;
 }
 
 type StoredInputs = Uint8Array | Float32Array;
@@ -74,9 +77,7 @@ export class Predictions {
 
   constructor(setup: PredictionSetup) {
     this.setup = setup;
-    this.canShare = !setup.plan.graph.operations.some((operation) =>
-      dependsOnBatch(operation, setup.plan),
-    );
+    this.canShare = !dependsOnBatch(setup.plan.graph);
   }
 
   /** Outputs for `count` inputs as the arena holds them, once it is their turn. */
@@ -94,6 +95,7 @@ export class Predictions {
 
   private async serve(): Promise<void> {
     while (this.waiting.length > 0) {
+      await this.setup.pause?.();
       const requests = this.take();
       try {
         const outputs = await this.predict(requests);
@@ -134,6 +136,7 @@ export class Predictions {
     const { globalBatch } = config;
     const longest = Math.max(...requests.map(({ count }) => count));
     for (let from = 0; from < longest; from += globalBatch) {
+      if (from > 0) await this.setup.pause?.();
       let size = 0;
       const places = requests.map(({ inputs, count }) => {
         const to = Math.min(from + globalBatch, count);
@@ -157,7 +160,10 @@ export class Predictions {
 
 /** Whether a sample's output may depend on the others of its batch: a layer takes statistics in
  * evaluation, too, or does what only its author knows. */
-function dependsOnBatch(operation: Operation, { graph }: RunPlan): boolean {
-  if (operation.op !== 'layer') return false;
-  return operation.kind.dependsOnBatch === true || takesInEvaluation(operation, graph);
+export function dependsOnBatch(graph: Graph): boolean {
+  return graph.operations.some(
+    (operation) =>
+      operation.op === 'layer' &&
+      (operation.kind.dependsOnBatch === true || takesInEvaluation(operation, graph)),
+  );
 }

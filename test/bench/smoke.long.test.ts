@@ -240,3 +240,13 @@ describe('the command of the benchmarks', () => {
     expect(output.stdout).toBe('');
   });
 });
+
+describe('the benchmark of predictions', () => {
+  it('measures all sides, and refuses a folder without the peer', async () => {
+    const lines = linesOf(await bench('predict', '--smoke', '--json'));
+    expect(lines.map(({ side }) => side)).toEqual(['trainer', 'loaded', 'folded']);
+    for (const { msMin } of lines) expect(msMin).toBeGreaterThan(0);
+    const { code, stderr } = await bench('predict', '--smoke', '--onnx', 'bench');
+    expect([code, stderr]).toEqual([1, expect.stringContaining('has no refnet.onnx')]);
+  });
+});

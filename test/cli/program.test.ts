@@ -24,7 +24,7 @@ async function expectJsonRefusal(args: readonly string[], message: RegExp): Prom
 
 describe('help', () => {
   it.each([
-    [['--help'], /train .*\n +eval .*\n +inspect/],
+    [['--help'], /train .*\n +eval .*\n +predict .*\n +inspect/],
     [['train', '--help'], /--replicas <n>.*default 8/],
     [['eval', '-h'], /--checkpoint <file>/],
     [['inspect', '--help'], /inspect \[checkpoint\]/],

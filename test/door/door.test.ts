@@ -12,6 +12,7 @@ import * as library from '../../src/index.ts';
 import {
   type Checkpoint,
   type GraphValue,
+  type LoadedModel,
   nn,
   optim,
   synthetic,
@@ -203,6 +204,7 @@ const resumeOptions = () => ({ data: dataset(), norm: { to: 'group' }, ...tooMan
 const home = process.cwd();
 let trainer: Trainer;
 let saved: Checkpoint;
+let loaded: LoadedModel;
 
 beforeAll(async () => {
   // Junk may be a name of a file.
@@ -212,6 +214,7 @@ beforeAll(async () => {
   trainer = await Trainer.start({ ...options, workers: 1, onNotice });
   await trainer.save(path);
   saved = await readCheckpoint(path);
+  loaded = await library.loadModel(path);
 });
 afterAll(async () => {
   process.chdir(home);
@@ -242,6 +245,7 @@ const exported: Readonly<Record<string, Args>> = {
   ],
   launch: () => ['./no-such-job.mjs', { workers: 1, resourceLimits: { stackSizeMb: 4 } }],
   limitTrain: () => [dataset(), 4],
+  loadModel: () => [join(folder, 'no-such.ckpt'), { threads: 1, fold: true, timeoutMs: 60_000 }],
   mnist: () => [{ dir: join(folder, 'no-such-folder') }],
   normsFor: () => [{}],
   openTensorBoard: () => ['board', { step: 2, onTrouble: () => {} }],
@@ -308,6 +312,15 @@ const ofBoard: Readonly<Record<Methods<TensorBoard>, Args>> = {
   close: () => [],
 };
 
+const loadedMethods: Readonly<Record<Methods<LoadedModel>, Row | Args>> = {
+  predict: () => [inputs()],
+  predictAll: () => [inputs()],
+  evaluate: () => [dataset(), { split: 'test', metrics: ['f1'] }],
+  weightsHash: () => [],
+  [Symbol.asyncDispose]: { args: () => [], call: () => undefined },
+  close: { args: () => [], call: () => undefined },
+};
+
 /** The functions of an object, with their rows. */
 function rowsOf(object: object, rows: Readonly<Record<string, Args>>): [string, Row][] {
   return Object.entries(object).flatMap(([name, value]): [string, Row][] => {
@@ -345,6 +358,18 @@ describe('junk in any place', () => {
     const board = await library.openTensorBoard('board');
     const call = board[name as 'text'] as Row['call'];
     expect(await misbehaved(name, { args, call }, isRefusal)).toEqual([]);
+  });
+
+  it('is refused by loadModel', async () => {
+    const call = (...args: readonly unknown[]) => library.loadModel(...(args as [never, never]));
+    const row = { args: () => [saved, { fold: true }], depth: 2, call };
+    expect(await misbehaved('loadModel', row, isRefusal)).toEqual([]);
+  });
+
+  it.each(Object.entries(loadedMethods))('is refused by %s of a model', async (name, method) => {
+    const call = loaded[name as 'evaluate'].bind(loaded) as Row['call'];
+    const row = typeof method === 'function' ? { args: method, call } : method;
+    expect(await misbehaved(name, row, isRefusal)).toEqual([]);
   });
 
   it('is refused by groups and norms, on a worker', async () => {

@@ -1,11 +1,19 @@
-// `syncbn eval`: loss and accuracy of a checkpoint on the test samples of its data.
+// `syncbn eval`: loss and accuracy of a checkpoint on the test samples of its data, or of
+// other data with the same shapes.
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import { UsageError } from '../../base/errors.ts';
 import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
+import { hashWeights } from '../../checkpoint/state.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { dataDifference, describeDataset } from '../../data/identity.ts';
 import type { MetricName } from '../../observe/metric.ts';
 import { checkMetrics } from '../../observe/metrics.ts';
 import type { EvalCorrection } from '../../plan/evalCorrection.ts';
+import { evaluateSamples } from '../../runtime/evaluateSamples.ts';
+import type { Evaluation } from '../../runtime/evaluation.ts';
+import { inferenceConfig, threadsFor } from '../../runtime/inferenceTeam.ts';
+import { readModel } from '../../runtime/readModel.ts';
 import { Trainer } from '../../runtime/trainer.ts';
 import { headsAs, known, meanIouAs } from '../output/events.ts';
 import { metricRows, metricTables, showPercent } from '../output/metricTables.ts';
@@ -26,63 +34,113 @@ export async function runEval(flags: Flags): Promise<number> {
       hint: 'syncbn eval --checkpoint run.ckpt',
     });
   }
-  const workers = flags.integer('workers', 1);
-  const timeoutMs = flags.integer('timeout-ms', 1);
-  const allowModules = allowModulesFrom(flags);
-  const batches = flags.integer('precise-norm', 1);
   const evalCorrection = correctionFrom(flags);
   const metrics = (flags.text('metrics')?.split(',') ?? []) as MetricName[];
-  await joinPeers(flags.integer('timeout-ms', 1));
+  const network = await joinPeers(flags.integer('timeout-ms', 1));
   const { head } = await openCheckpoint(path);
   checkMetrics('--metrics', metrics, head.data.task);
+  const data = await dataFrom(flags, head.data);
+  const isOther = dataDifference(describeDataset(data), head.data) !== undefined;
+  const isOfRun =
+    network !== undefined ||
+    evalCorrection !== undefined ||
+    ['average', 'precise-norm'].some((flag) => flags.has(flag)) ||
+    // Only what is asked for can be meant instead of the data of the run.
+    (isOther && !flags.has('data'));
+  if (isOther && !isOfRun) {
+    warn(`syncbn: ${data.name} is not the data that the checkpoint is of (${head.data.name}).`);
+  }
+  const asked = { path, data, metrics, evalCorrection };
+  show(flags, metrics, await (isOfRun ? evaluateRun : evaluateModel)(flags, asked));
+  return 0;
+}
+
+interface Asked {
+  readonly path: string;
+  readonly data: Dataset;
+  readonly metrics: readonly MetricName[];
+  readonly evalCorrection: EvalCorrection | undefined;
+}
+
+interface Evaluated {
+  readonly evaluation: Evaluation<MetricName>;
+  readonly hash: string;
+}
+
+/** Evaluates the run that the checkpoint is of, on its data. */
+async function evaluateRun(flags: Flags, asked: Asked): Promise<Evaluated> {
+  const { path, data, metrics, evalCorrection } = asked;
+  const batches = flags.integer('precise-norm', 1);
   const trainer = await Trainer.resume(path, {
-    data: await dataFrom(flags, head.data),
+    data,
     onNotice: (notice) => warn(`syncbn: ${notice}`),
-    ...(allowModules !== undefined && { allowModules }),
-    ...(workers !== undefined && { workers }),
-    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...placeFrom(flags),
     ...(evalCorrection !== undefined && { evalCorrection }),
   });
-  const run = async (): Promise<number> => {
+  const run = async (): Promise<Evaluated> => {
     const measured = batches === undefined ? {} : { batches };
     if (flags.isSet('average')) await trainer.useAverage(measured);
     else if (batches !== undefined) await trainer.preciseBatchNorm({ batches });
     const evaluation = await trainer.evaluate('test', { metrics });
-    const { loss, accuracy, meanIou, count, seconds } = evaluation;
-    const hash = trainer.weightsHash();
-    if (flags.isSet('json')) {
-      const iou = meanIouAs('testMeanIou', evaluation);
-      const result = {
-        testAccuracy: known(accuracy),
-        testLoss: known(loss),
-        ...headsAs(evaluation),
-        ...iou,
-        count,
-        seconds,
-      };
-      const more = metrics.length === 0 ? {} : { metrics: evaluation.metrics };
-      screen.sayJson({ event: 'evaluated', ...result, ...more, weightsHash: hash });
-    } else {
-      printTable([
-        { result: 'test accuracy', value: paint('green', showPercent(accuracy)) },
-        ...(Number.isNaN(meanIou) ? [] : [{ result: 'test mIoU', value: showPercent(meanIou) }]),
-        { result: 'test loss', value: loss.toFixed(4) },
-        ...Object.entries(evaluation.headLosses).map(([name, value]) => ({
-          result: `test loss of ${name}`,
-          value: value.toFixed(4),
-        })),
-        { result: 'samples', value: `${count}` },
-        ...metricRows(evaluation.metrics),
-        { result: 'weights', value: hash.slice(0, 16) },
-      ]);
-      for (const { title, head, rows } of metricTables(evaluation.metrics)) {
-        screen.say(title);
-        printRows(head, rows);
-      }
-    }
-    return 0;
+    return { evaluation, hash: trainer.weightsHash() };
   };
   return cleaningUp(run, () => trainer.close());
+}
+
+/** Evaluates the model alone. */
+async function evaluateModel(flags: Flags, { path, data, metrics }: Asked): Promise<Evaluated> {
+  const { allowModules, ...place } = placeFrom(flags);
+  const model = await readModel(path, { allowModules });
+  const config = inferenceConfig(model.config, threadsFor(model.config, place));
+  const { fill, saved } = model;
+  const evaluation = await evaluateSamples({ config, fill, isOwnThread: false }, data, { metrics });
+  return { evaluation, hash: hashWeights(saved) };
+}
+
+/** What says where it is computed, and whose code may run. */
+function placeFrom(flags: Flags) {
+  const workers = flags.integer('workers', 1);
+  const timeoutMs = flags.integer('timeout-ms', 1);
+  const allowModules = allowModulesFrom(flags);
+  return {
+    ...(allowModules !== undefined && { allowModules }),
+    ...(workers !== undefined && { workers }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  };
+}
+
+function show(flags: Flags, metrics: readonly MetricName[], { evaluation, hash }: Evaluated): void {
+  const { loss, accuracy, meanIou, count, seconds } = evaluation;
+  if (flags.isSet('json')) {
+    const iou = meanIouAs('testMeanIou', evaluation);
+    const result = {
+      testAccuracy: known(accuracy),
+      testLoss: known(loss),
+      ...headsAs(evaluation),
+      ...iou,
+      count,
+      seconds,
+    };
+    const more = metrics.length === 0 ? {} : { metrics: evaluation.metrics };
+    screen.sayJson({ event: 'evaluated', ...result, ...more, weightsHash: hash });
+    return;
+  }
+  printTable([
+    { result: 'test accuracy', value: paint('green', showPercent(accuracy)) },
+    ...(Number.isNaN(meanIou) ? [] : [{ result: 'test mIoU', value: showPercent(meanIou) }]),
+    { result: 'test loss', value: loss.toFixed(4) },
+    ...Object.entries(evaluation.headLosses).map(([name, value]) => ({
+      result: `test loss of ${name}`,
+      value: value.toFixed(4),
+    })),
+    { result: 'samples', value: `${count}` },
+    ...metricRows(evaluation.metrics),
+    { result: 'weights', value: hash.slice(0, 16) },
+  ]);
+  for (const { title, head, rows } of metricTables(evaluation.metrics)) {
+    screen.say(title);
+    printRows(head, rows);
+  }
 }
 
 function correctionFrom(flags: Flags): EvalCorrection | undefined {

@@ -226,6 +226,19 @@ export const doctorFlags: readonly FlagText[] = [
   ...commonFlags,
 ];
 
+/** Data as elsewhere, or inputs alone. */
+export const predictFlags: readonly FlagText[] = [
+  ['--checkpoint <file>', 'The checkpoint'],
+  ['--out <file>', 'What to write: scores.csv, or scores.npy with an array [n, outputs]'],
+  ['--overwrite', 'Let --out replace a file that is there'],
+  ['--split <name>', 'test or train (default test); of inputs in a .npy file all'],
+  ...dataFlags.map(([flag, text]) => {
+    return [flag, flag.startsWith('--data') ? `A .npy file of inputs, or ${text}` : text] as const;
+  }),
+  ...moduleFlags,
+  ...commonFlags,
+];
+
 export const experimentFlags: readonly FlagText[] = [
   ['--quick', 'Fewer and shorter runs: minutes, with wider intervals'],
   ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],

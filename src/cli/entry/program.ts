@@ -28,6 +28,7 @@ import {
   moduleFlags,
   networkFlags,
   packFlags,
+  predictFlags,
   stepFlags,
   summaryFlags,
   surveyFlags,
@@ -63,7 +64,7 @@ const commands: readonly CommandText[] = [
   },
   {
     name: 'eval',
-    text: 'Evaluate a checkpoint on its test data',
+    text: 'Evaluate a checkpoint on its test data, or on other data (--data)',
     isShared: true,
     flags: [
       ['--checkpoint <file>', 'The checkpoint'],
@@ -76,6 +77,12 @@ const commands: readonly CommandText[] = [
       ...commonFlags,
     ],
     run: endsAtSignals(async () => (await import('../commands/evalCommand.ts')).runEval),
+  },
+  {
+    name: 'predict',
+    text: 'Write the outputs of a checkpoint for samples to a file',
+    flags: predictFlags,
+    run: endsAtSignals(async () => (await import('../commands/predictCommand.ts')).runPredict),
   },
   {
     name: 'inspect',

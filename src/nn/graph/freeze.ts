@@ -30,6 +30,15 @@ export function freezeGraph(graph: Graph, patterns: readonly string[]): Graph {
       hint: `'${EXCEPT}${names.at(-1)}' as the last pattern`,
     });
   }
+  return withFrozen(graph, isFrozen);
+}
+
+/** The graph of a model that does not train: all parameters are frozen. */
+export function freezeWhole(graph: Graph): Graph {
+  return withFrozen(graph, () => true);
+}
+
+function withFrozen(graph: Graph, isFrozen: (name: string) => boolean): Graph {
   const operations = graph.operations.map((operation) => {
     if (operation.op !== 'layer') return operation;
     const own = parametersOf(operation, graph).map(({ name }) => name);
