@@ -8,17 +8,21 @@ import { UsageError } from '../../src/base/errors.ts';
 import { readCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
 import { synthetic } from '../../src/data/named/synthetic.ts';
+import type { Layout } from '../../src/memory/layout.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
 import { normsOf } from '../../src/nn/convert/normLeaf.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { graph } from '../../src/nn/models/graphBuilder.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { conv2d } from '../../src/nn/specs/conv2d.ts';
+import { dropout } from '../../src/nn/specs/dropout.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
 import { crossEntropy } from '../../src/nn/specs/losses.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { globalAvgPool } from '../../src/nn/specs/pools.ts';
+import { gru } from '../../src/nn/specs/recurrent.ts';
+import { reshape } from '../../src/nn/specs/reshape.ts';
 import { ema } from '../../src/optim/averaging.ts';
 import { adam, sgd } from '../../src/optim/optimizer.ts';
 import { type LoadedModel, type LoadOptions, loadModel } from '../../src/runtime/loadModel.ts';
@@ -102,6 +106,14 @@ const twoHeads = graph((x) => {
   return { main: body.apply(linear(4, 4)), aux: body.apply(linear(4, 4)) };
 });
 
+const recurrent = sequential([
+  reshape([8, 8]),
+  gru(8, 5, { norm: 'batch' }),
+  dropout(),
+  flatten(),
+  linear(5, 4),
+]);
+
 describe('a loaded model', () => {
   it.each<readonly [string, TrainerOptions, LoadOptions]>([
     ['of one thread', { ...base, model: cnn }, {}],
@@ -127,6 +139,7 @@ describe('a loaded model', () => {
       {},
     ],
     ['with heads', { ...base, model: twoHeads, heads: { aux: { weight: 0.5 } } }, {}],
+    ['of a recurrence', { ...base, model: recurrent, augmentation: { shift: 1 } }, {}],
     [
       'of a regression',
       { ...base, model: sequential([flatten(), linear(64, 1)]), data: regression(3) },
@@ -192,6 +205,18 @@ describe('a loaded model', () => {
       const difference = Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
       expect(difference).toBeGreaterThan(0);
       expect(difference).toBeLessThan(1e-5 * largest);
+    });
+  });
+
+  it('has no memory for what training needs', async () => {
+    await compared({ ...base, model: cnn, optimizer: adam() }, {}, async ({ model }) => {
+      const { layout }: { readonly layout: Layout } = Reflect.get(model, 'inference').team.plan;
+      const bytesOf = (part: string): number =>
+        layout.regions
+          .filter(({ name }) => name.includes(part))
+          .reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      expect(['gradients', 'partials', 'optimizer'].map(bytesOf)).toEqual([0, 0, 0]);
+      expect(bytesOf('data.train.inputs')).toBe(64 * 4);
     });
   });
 
