@@ -120,7 +120,7 @@ describe('exit code 2 and a clear error meet', () => {
     ],
     [
       'with a wrong magic',
-      { 'train-labels-idx1-ubyte': idx([4], 4, 0x0900) },
+      { 'train-labels-idx1-ubyte': idx([4], 4, 0x0a00) },
       /magic.*train-labels/,
     ],
     ['of another number', { 'train-labels-idx1-ubyte': idx([5], 5) }, /labels.*5|5.*labels/],
