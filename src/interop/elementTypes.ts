@@ -2,6 +2,7 @@
 // become numbers. Halves are widened to float32, whole numbers to float64.
 
 import { UsageError } from '../base/errors.ts';
+import { widenHalf } from '../base/half.ts';
 
 /** A type as safetensors names it. */
 export type ElementName = keyof typeof ELEMENT_TYPES;
@@ -31,8 +32,8 @@ const long = (view: (bytes: ArrayBuffer) => BigInt64Array | BigUint64Array): Ele
 export const ELEMENT_TYPES = {
   F64: { bytes: 8, isFloat: true, decode: (bytes) => new Float64Array(bytes) },
   F32: { bytes: 4, isFloat: true, decode: (bytes) => new Float32Array(bytes) },
-  F16: { bytes: 2, isFloat: true, decode: (bytes) => widened(bytes, halfBits) },
-  BF16: { bytes: 2, isFloat: true, decode: (bytes) => widened(bytes, (bits) => bits << 16) },
+  F16: { bytes: 2, isFloat: true, decode: (bytes) => widenHalf(new Uint16Array(bytes)) },
+  BF16: { bytes: 2, isFloat: true, decode: (bytes) => widenBrain(new Uint16Array(bytes)) },
   I64: long((bytes) => new BigInt64Array(bytes)),
   U64: long((bytes) => new BigUint64Array(bytes)),
   I32: whole(4, (bytes) => new Int32Array(bytes)),
@@ -49,32 +50,9 @@ export function isElementName(name: unknown): name is ElementName {
   return typeof name === 'string' && Object.hasOwn(ELEMENT_TYPES, name);
 }
 
-/** Float32 numbers by the bits that each 16 bits stand for. */
-function widened(bytes: ArrayBuffer, bitsOf: (half: number) => number): Float32Array {
-  const halves = new Uint16Array(bytes);
-  const bits = new Uint32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) bits[i] = bitsOf(halves[i]!);
-  return new Float32Array(bits.buffer);
-}
-
-const HALF_FRACTION_BITS = 10;
-const HALF_INFINITE = 31;
-/** Between the exponents of both types, 127 - 15. */
-const EXPONENT_SHIFT = 112;
-
-/** The float32 bits of an IEEE half, which has 1 bit for the sign, 5 for the exponent and 10 for
- * the fraction. */
-function halfBits(half: number): number {
-  const sign = (half & 0x8000) << 16;
-  const exponent = (half >> HALF_FRACTION_BITS) & HALF_INFINITE;
-  const fraction = half & 0x3ff;
-  if (exponent === HALF_INFINITE) return sign | 0x7f800000 | (fraction << 13);
-  if (exponent > 0) return sign | ((exponent + EXPONENT_SHIFT) << 23) | (fraction << 13);
-  if (fraction === 0) return sign;
-  // Subnormal: fraction times 2^-24, which float32 has as a normal number.
-  const shift = Math.clz32(fraction) - (31 - HALF_FRACTION_BITS);
-  const normal = (fraction << shift) & 0x3ff;
-  return sign | ((EXPONENT_SHIFT + 1 - shift) << 23) | (normal << 13);
+/** Floats of 16 bits that are the upper half of float32. */
+function widenBrain(halves: Uint16Array): Float32Array {
+  return new Float32Array(Uint32Array.from(halves, (bits) => bits << 16).buffer);
 }
 
 function toNumber(value: bigint, what: string): number {
