@@ -7,6 +7,14 @@ import { sizeOf } from '../../src/base/shape.ts';
 import { type Dataset, nn, openDataset, optim } from '../../src/index.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
 import type { Dice } from './dice.ts';
+import {
+  cifar100Folder,
+  csvFolder,
+  csvInside,
+  npzFolder,
+  npzInside,
+  oddNpyFolder,
+} from './fuzzFormats.ts';
 import { maskFolder, pngInside } from './fuzzPng.ts';
 import type { Target } from './fuzzTarget.ts';
 import { mutateBytes } from './mutations.ts';
@@ -22,6 +30,10 @@ export function dataTargets(folder: string): readonly Target[] {
     folderTarget(folder, 'npy', npyFolder()),
     folderTarget(folder, 'cifar', cifarFolder()),
     folderTarget(folder, 'png', maskFolder(), pngInside),
+    folderTarget(folder, 'odd npy', oddNpyFolder()),
+    folderTarget(folder, 'cifar-100', cifar100Folder()),
+    folderTarget(folder, 'npz', npzFolder(), npzInside),
+    folderTarget(folder, 'csv', csvFolder(), csvInside),
   ];
 }
 

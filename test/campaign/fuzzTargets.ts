@@ -18,6 +18,7 @@ import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
 import { oldCheckpointFile } from '../support/oldCheckpoint.ts';
 import type { Dice } from './dice.ts';
 import { dataTargets } from './fuzzData.ts';
+import { packedTarget } from './fuzzFormats.ts';
 import type { Target } from './fuzzTarget.ts';
 import { mutateBytes, mutateData } from './mutations.ts';
 
@@ -40,6 +41,7 @@ export async function openTargets(folder: string): Promise<readonly Target[]> {
   return [
     ...(await checkpointTargets(folder, data)),
     ...dataTargets(folder),
+    await packedTarget(folder),
     modelTarget(folder, data),
     resultsTarget(folder),
     flagsTarget(data),
