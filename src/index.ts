@@ -255,6 +255,8 @@ export type {
   ProfileTimes,
   ProfileWorker,
 } from './observe/profileReport.ts';
+export { exportOnnx, type OnnxExportOptions } from './onnx/export/exportOnnx.ts';
+export type { TrainedNet } from './onnx/export/writeNet.ts';
 export type {
   AveragingSpec,
   EmaOptions,

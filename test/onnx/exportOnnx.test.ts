@@ -1,10 +1,15 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.ts';
 import type { Shape } from '../../src/base/shape.ts';
-import { nn } from '../../src/index.ts';
+import { type Dataset, nn, optim, standardizeTargets, Trainer } from '../../src/index.ts';
 import { layerForms } from '../../src/nn/specs/forms.ts';
 import type { LayerSpec } from '../../src/nn/specs/spec.ts';
 import { eachLeaf } from '../../src/nn/specs/spec.ts';
 import { exportOnnx } from '../../src/onnx/export/exportOnnx.ts';
+import { syncbn } from '../support/cli.ts';
 import { worstRelative } from '../support/layers/harness.ts';
 import {
   channelsFirstShape,
@@ -17,6 +22,9 @@ import {
 
 const PARITY = 1e-5;
 const SAMPLES = 3;
+
+const folder = mkdtempSync(join(tmpdir(), 'syncbn-onnx-'));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const image: Shape = [7, 6, 4];
 const sequence: Shape = [6, 4];
@@ -116,6 +124,34 @@ async function bothOutputs(model: LayerSpec, inputShape: Shape, fold = false) {
   return { ours, main: main! };
 }
 
+/** A trainer of two numbers for images of bytes, after some steps, and inputs for it. */
+async function bytesToNumbers() {
+  const inputs = Uint8Array.from({ length: 8 * 24 }, (_, i) => (i * i * 37) % 256);
+  const targets = Float32Array.from({ length: 16 }, (_, i) => 100 + ((i * 7) % 5));
+  const split = { count: 8, inputs, targets };
+  const data: Dataset = {
+    name: 'bytes',
+    inputShape: [4, 3, 2],
+    inputType: 'u8',
+    task: { kind: 'regression', targetShape: [2] },
+    mean: [0.4, 0.6],
+    std: [0.3, 0.2],
+    train: split,
+    test: split,
+  };
+  const model = nn.sequential([
+    nn.conv2d(2, 4, { kernel: 3, padding: 1, bias: false }),
+    nn.batchNorm(4),
+    nn.flatten(),
+    nn.linear(48, 2),
+  ]);
+  const optimizer = optim.sgd({ lr: 0.01 });
+  const run = { model, data: standardizeTargets(data), optimizer, globalBatch: 4 };
+  const trainer = await Trainer.start({ ...run, replicas: 1, workers: 1 });
+  for await (const _ of trainer.fit({ epochs: 2 }));
+  return { trainer, inputs: inputs.slice(0, 5 * 24) };
+}
+
 describe('a net as ONNX', () => {
   it.each(cases)('computes %s as it does here', async (_, model, inputShape) => {
     const { ours, main } = await bothOutputs(model, inputShape);
@@ -129,5 +165,39 @@ describe('a net as ONNX', () => {
     for (const [, model] of cases) eachLeaf(model, ({ kind }) => tried.add(kind));
     const all = layerForms.map(({ kind }) => kind).filter((kind) => kind !== 'custom');
     expect(all.filter((kind) => !tried.has(kind))).toEqual([]);
+  });
+
+  it('is refused, before any work, with the layers that ONNX has no words for', async () => {
+    const model = nn.sequential([nn.batchNorm(4, { trackRunningStats: false }), nn.relu()]);
+    const weights = someWeights(model, image);
+    const refused = exportOnnx({ model, weights, inputShape: image });
+    await expect(refused).rejects.toThrow(UsageError);
+    await expect(refused).rejects.toThrow(/0\.batchNorm \(it has no running statistics/);
+    const missing = exportOnnx({ model: nn.linear(5, 2), weights, inputShape: [5] });
+    await expect(missing).rejects.toThrow(/linear.weight: got "missing"/);
+  });
+});
+
+describe('a checkpoint as ONNX', () => {
+  it('takes and gives what predict does, for any number of samples', async () => {
+    const path = join(folder, 'run.ckpt');
+    const { trainer, inputs } = await bytesToNumbers();
+    await trainer.save(path);
+    const expected = await trainer.predict(inputs);
+    await trainer.close();
+    const x = toChannelsFirst(Float32Array.from(inputs), [4, 3, 2]);
+    for (const fold of [false, true]) {
+      const { main } = await runOnnx(await exportOnnx(path, { fold }), x, [5, 2, 4, 3]);
+      expect(worstRelative(main!.values, expected)).toBeLessThan(PARITY);
+      const some = await runOnnx(await exportOnnx(path, { fold }), x.slice(0, 24), [1, 2, 4, 3]);
+      expect(worstRelative(some.main!.values, expected.slice(0, 2))).toBeLessThan(PARITY);
+    }
+    const out = join(folder, 'net.onnx');
+    expect(await syncbn(['export', path, '--to', out, '--fold'])).toMatchObject({ code: 0 });
+    expect(new Uint8Array(readFileSync(out))).toEqual(await exportOnnx(path, { fold: true }));
+    const again = await syncbn(['export', path, '--to', out]);
+    expect(again.stderr).toMatch(/would replace a file that is there/);
+    const other = ['export', path, '--to', join(folder, 'net.safetensors'), '--fold'];
+    expect((await syncbn(other)).stderr).toMatch(/--fold: got "without --to model.onnx"/);
   });
 });

@@ -42,7 +42,7 @@ function writeGelu({ approximate }: GeluSpec, x: string, place: LayerPlace): str
   const number = (name: string, value: number): string => scalar(place, name, value);
   const node = (op: string, ...inputs: string[]): string => layerNode(place, op, inputs);
   let inner: string;
-  if (approximate === 'tanh') {
+  if (approximate !== 'none') {
     const cube = node('Mul', node('Mul', x, x), x);
     const bent = node('Add', x, node('Mul', cube, number('cube', GELU_CUBE)));
     inner = node('Tanh', node('Mul', bent, number('scale', Math.sqrt(2 / Math.PI))));

@@ -1,25 +1,24 @@
-// The door to ONNX files that are written: a net with its weights, or a checkpoint. What writes them
-// is loaded when it is called.
+// The door to ONNX files that are written, of a net with its weights or of a checkpoint. What
+// writes them is loaded when it is called.
 
 import * as z from 'zod';
 import { optionsSchema, parseData, parseOptions } from '../../base/parse.ts';
 import { accept, oneOf } from '../../base/values.ts';
-import { readCheckpoint } from '../../checkpoint/checkpointFile.ts';
-import { foldBatchNorm, type NamedValues } from '../../checkpoint/foldNorm.ts';
-import { namedWeights } from '../../checkpoint/state.ts';
+import { namedValues } from '../../checkpoint/foldNorm.ts';
 import { parseModel } from '../../nn/models/parse.ts';
 import { optionalFlag, shapeOption } from '../../nn/specs/options.ts';
-import type { TrainedNet, Units } from './writeNet.ts';
+import type { TrainedNet } from './writeNet.ts';
 
 const ONNX_UNITS = ['data', 'net'] as const;
 
 export interface OnnxExportOptions {
-  /** Folds batch normalization into the layers before it, as `foldBatchNorm` does; default false. */
+  /** Folds batch normalization into the layers before it as `foldBatchNorm` does; default
+   * false. */
   readonly fold?: boolean;
-  /** Of a checkpoint: `data` lets the file take inputs as the data has them, bytes as numbers from 0
-   * to 255, and give predictions in the units of the data, as `predict` does; `net` leaves inputs
-   * and targets standardized, as the net has them. A net of its own is always `net`. Default
-   * `data`. */
+  /** Of a checkpoint: `data` lets the file take inputs as the data has them, bytes as numbers from
+   * 0 to 255, and give predictions in the units of the data, as `predict` does; `net` leaves inputs
+   * and targets standardized, as the net has them. Of a net with its weights it is always `net`.
+   * Default `data`. */
   readonly units?: (typeof ONNX_UNITS)[number];
 }
 
@@ -31,9 +30,7 @@ const exportSchema = optionsSchema<OnnxExportOptions>()({
 const isAny = (): boolean => true;
 const netSchema = z.looseObject({
   model: accept<unknown>('a model', isAny),
-  weights: accept<NamedValues>('a Map of tensors by name, such as trainer.weights()', (given) => {
-    return given instanceof Map;
-  }),
+  weights: namedValues,
   inputShape: shapeOption,
 });
 
@@ -48,26 +45,14 @@ export async function exportOnnx(
   options: OnnxExportOptions = {},
 ): Promise<Uint8Array> {
   const { fold = false, units = 'data' } = parseOptions('exportOnnx', exportSchema, options);
-  const found = typeof source === 'string' ? await netOf(source) : { net: checkedNet(source) };
-  const { model, weights, inputShape } = found.net;
-  const net = fold ? { inputShape, ...foldBatchNorm(model, weights, inputShape) } : found.net;
-  const { writeNet } = await import('./writeNet.ts');
-  const written = writeNet(net, units === 'data' ? found.units : undefined);
-  const { encodeModel } = await import('../format/encode.ts');
-  return encodeModel(written);
+  const net = typeof source === 'string' ? undefined : checkedNet(source);
+  const { netOfCheckpoint, onnxFile } = await import('./onnxFile.ts');
+  if (net !== undefined) return onnxFile(net, { fold, units: undefined }).bytes;
+  const saved = await netOfCheckpoint(source as string);
+  return onnxFile(saved.net, { fold, units: units === 'data' ? saved.units : undefined }).bytes;
 }
 
 function checkedNet(source: TrainedNet): TrainedNet {
   const { model, weights, inputShape } = parseData(netSchema, source, 'net of exportOnnx');
   return { model: parseModel(model, 'model of exportOnnx'), weights, inputShape };
-}
-
-async function netOf(path: string): Promise<{ readonly net: TrainedNet; readonly units?: Units }> {
-  const { model, data, tensors } = await readCheckpoint(path);
-  const net = {
-    model: parseModel(model, `the model of ${path}`),
-    weights: namedWeights(tensors),
-    inputShape: data.inputShape,
-  };
-  return { net, units: data };
 }

@@ -42,14 +42,16 @@ interface StepPlace {
   normCell(cell: string): string;
 }
 
+const NONLINEARITIES = { relu: 'Relu', tanh: 'Tanh' } as const;
+
 const rnnForm: CellForm<RnnSpec> = {
   op: 'RNN',
   gates: [0],
   attributesOf: ({ nonlinearity }) => ({
-    activations: { type: 'strings', value: [nonlinearity === 'relu' ? 'Relu' : 'Tanh'] },
+    activations: { type: 'strings', value: [NONLINEARITIES[nonlinearity]] },
   }),
   step: ({ nonlinearity }, { input, state, node }) => ({
-    hidden: node(nonlinearity === 'relu' ? 'Relu' : 'Tanh', node('Add', input, state)),
+    hidden: node(NONLINEARITIES[nonlinearity], node('Add', input, state)),
   }),
 };
 

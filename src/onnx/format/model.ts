@@ -1,5 +1,5 @@
-// An ONNX model as plain data, between its bytes (protobuf.ts) and the nets that are written to it
-// (../export) and read from it (../import).
+// An ONNX model as plain data, between the bytes of a file and the nets that are written to it
+// and read from it.
 
 import type { Shape } from '../../base/shape.ts';
 

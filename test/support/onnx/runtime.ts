@@ -50,9 +50,8 @@ export function channelsFirstShape(sample: Shape): Shape {
   return [sample.at(-1)!, ...sample.slice(0, -1)];
 }
 
-/** Weights for a model, the same in each call: its initial ones, and norms that change the scale of
- * what passes by less than a half around `variance` to the power of -1/2, so that it still depends
- * on the input after many layers. */
+/** Weights for a model, the same in each call: its initial ones, and norms near to theirs, with
+ * running variances around the given one. */
 export function someWeights(model: LayerSpec, inputShape: Shape, variance = 1): NamedValues {
   const { entries, buffers } = planParameters(buildGraph(model, inputShape));
   const weights = new Map<string, { shape: Shape; values: Float32Array | Float64Array }>();
@@ -77,28 +76,30 @@ export function someSamples(count: number, inputShape: Shape): Float32Array {
   return testValues(count * size, 1, 2).map((value, i) => (value + 0.5) * Math.floor(i / size + 1));
 }
 
-/** What this library computes in evaluation. */
-export function ourOutputs(
-  model: LayerSpec,
-  weights: NamedValues,
-  { inputShape, x }: { readonly inputShape: Shape; readonly x: Float32Array },
-): { readonly y: Float32Array; readonly outputShape: Shape } {
-  // In the harness the model stands within another one.
-  const prefix = model.kind === 'graph' ? 'graph.' : '';
+/** In the harness the model stands within another one. */
+function prefixOf({ kind }: LayerSpec): string {
+  return kind === 'graph' ? 'graph.' : '';
+}
+
+/** Parameters are float32, buffers float64. */
+function tensorsOf(model: LayerSpec, weights: NamedValues) {
+  const prefix = prefixOf(model);
   const tensors = (wide: boolean): Tensors =>
     Object.fromEntries(
       [...weights]
         .filter(([, { values }]) => values instanceof Float64Array === wide)
         .map(([name, { values }]) => [`${prefix}${name}`, values]),
     );
-  const count = x.length / sizeOf(inputShape);
-  return runLayer({
-    spec: model,
-    inputShape,
-    shards: [count],
-    x,
-    parameters: tensors(false),
-    buffers: tensors(true),
-    training: false,
-  });
+  return { parameters: tensors(false), buffers: tensors(true) };
+}
+
+/** What this library computes in evaluation. */
+export function ourOutputs(
+  model: LayerSpec,
+  weights: NamedValues,
+  { inputShape, x }: { readonly inputShape: Shape; readonly x: Float32Array },
+): { readonly y: Float32Array; readonly outputShape: Shape } {
+  const shards = [x.length / sizeOf(inputShape)];
+  const run = { spec: model, inputShape, shards, x, training: false };
+  return runLayer({ ...run, ...tensorsOf(model, weights) });
 }
