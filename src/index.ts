@@ -257,6 +257,7 @@ export type {
 } from './observe/profileReport.ts';
 export { exportOnnx, type OnnxExportOptions } from './onnx/export/exportOnnx.ts';
 export type { TrainedNet } from './onnx/export/writeNet.ts';
+export { importOnnx, type OnnxImportOptions } from './onnx/import/importOnnx.ts';
 export type {
   AveragingSpec,
   EmaOptions,

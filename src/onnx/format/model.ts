@@ -31,8 +31,10 @@ export interface OnnxTensor {
 
 /** The setting of a node. */
 export type OnnxAttribute =
-  | { readonly type: 'int' | 'float'; readonly value: number }
-  | { readonly type: 'ints' | 'floats'; readonly value: readonly number[] }
+  | { readonly type: 'int'; readonly value: number }
+  | { readonly type: 'float'; readonly value: number }
+  | { readonly type: 'ints'; readonly value: readonly number[] }
+  | { readonly type: 'floats'; readonly value: readonly number[] }
   | { readonly type: 'string'; readonly value: string }
   | { readonly type: 'strings'; readonly value: readonly string[] }
   | { readonly type: 'tensor'; readonly value: OnnxTensor };
