@@ -1,8 +1,15 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import type { Shape } from '../../src/base/shape.ts';
-import { exportOnnx, importOnnx, nn } from '../../src/index.ts';
+import type { NamedValues } from '../../src/checkpoint/foldNorm.ts';
+import { Flags } from '../../src/cli/settings/flags.ts';
+import { onnxWeights } from '../../src/cli/settings/onnxModel.ts';
+import { modelFrom } from '../../src/cli/settings/settings.ts';
+import { exportOnnx, importOnnx, nn, synthetic } from '../../src/index.ts';
 import { type LayerSpec, leavesOf } from '../../src/nn/specs/spec.ts';
 import { encodeModel } from '../../src/onnx/format/encode.ts';
 import {
@@ -66,7 +73,8 @@ const nets: readonly (readonly [string, LayerSpec, Shape])[] = [
     nn.graph((x) => {
       const y = x.apply(nn.conv2d(4, 4, { kernel: 1 }));
       const gate = y.apply(nn.globalAvgPool(), nn.linear(4, 4), nn.hardSigmoid());
-      return nn.concat([nn.multiply(y, gate), nn.add(x, y)]);
+      const both = nn.concat([nn.multiply(y, gate), nn.add(x, y)]);
+      return both.apply(nn.batchNorm(8), nn.conv2d(8, 3, { kernel: 2 }));
     }),
     image,
   ],
@@ -236,6 +244,8 @@ describe('a file from elsewhere', () => {
       /node0 \(Add\) of .* \[7,6\]/,
     );
     await refused([['Conv', ['.', 'y']]], {}).toThrow(/node0 \(Conv\).* reads y, which nothing/);
+    const wide = { kernel_shape: ints([2, 2]), pads: ints([3, 3, 3, 3]) };
+    await refused([['MaxPool', ['.'], wide]], {}).toThrow(/node0 \(MaxPool\) .* fits no layer/);
     const training = { training_mode: int(1) };
     const constants = { g: floats(4), m: floats(4), v: positive(4) };
     const norm: Step = ['BatchNormalization', ['.', 'g', 'g', 'm', 'v'], training];
@@ -259,5 +269,29 @@ describe('a file from elsewhere', () => {
       },
     );
     await fc.assert(property, { numRuns: 300 });
+  });
+});
+
+describe('--model net.onnx', () => {
+  it('is the net with its weights, without a softmax at its end, whose norms stay', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'syncbn-onnx-in-'));
+    try {
+      const file = join(folder, 'net.onnx');
+      const inputShape = [4, 4, 1];
+      const layers = [nn.batchNorm(1), nn.flatten(), nn.linear(16, 3)];
+      const model = nn.sequential([...layers, nn.softmax()]);
+      const weights = someWeights(model, inputShape);
+      writeFileSync(file, await exportOnnx({ model, weights, inputShape }));
+      const data = synthetic({ train: 8, test: 4, shape: inputShape, classes: 3 });
+      const flags = new Flags({ model: file });
+      const asked = await modelFrom(flags, data);
+      expect(leavesOf(asked)).toEqual(layers);
+      const start = (await onnxWeights(flags, data)).weights as NamedValues;
+      expect([...start.keys()].sort()).toEqual([...weights.keys()].sort());
+      expect(await onnxWeights(flags.with({ weights: 'other.ckpt' }), data)).toEqual({});
+      await expect(modelFrom(flags.with({ width: '2' }), data)).rejects.toThrow(/--width/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

@@ -1,6 +1,6 @@
-// Activations and arithmetic of ONNX files. A number times a value, or plus one, makes no layer yet:
-// most such go into the product before, or are a part of an activation that ONNX has no word for,
-// as x * clip(x + 3, 0, 6) / 6 is of hardSwish.
+// Activations and arithmetic of ONNX files. A number times a value, or plus one, makes no layer
+// yet: most such go into the product before, or are a part of an activation that ONNX has no word
+// for, as x * clip(x + 3, 0, 6) / 6 is of hardSwish.
 
 import { shapesDiffer, sizeOf } from '../../base/shape.ts';
 import {

@@ -1,5 +1,5 @@
-// The door to ONNX files that are read: convolutional nets made elsewhere, as models of this library
-// with their weights. What reads them is loaded when it is called.
+// The door to ONNX files that are read: convolutional nets made elsewhere, as models of this
+// library with their weights. What reads them is loaded when it is called.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';

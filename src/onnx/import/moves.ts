@@ -1,5 +1,6 @@
-// Operators of ONNX files that only move values: shapes, borders, parts, joins of channels. Those of
-// constants and of sizes are worked out here, as flattening by Shape, Slice, Concat and Reshape is.
+// Operators of ONNX files that only move values: shapes, borders, parts, joins of channels. Those
+// of constants and of sizes are worked out here, as flattening by Shape, Slice, Concat and Reshape
+// is.
 
 import { sizeOf } from '../../base/shape.ts';
 import { flatten } from '../../nn/specs/flatten.ts';
@@ -184,7 +185,9 @@ const concat: Importer = (node) => {
   const wanted = first.channels === 'first' ? 1 : first.shape.length;
   if (axis !== wanted || !isAlike || isFlat) return node.fail(`joins along axis ${given}`);
   if (values.length === 1) return first;
-  return node.builder.join(node.name, 'concat', values);
+  const made = node.builder.join(node.name, 'concat', values);
+  const channels = values.reduce((sum, { shape }) => sum + shape.at(-1)!, 0);
+  return { ...made, shape: [...first.shape.slice(0, -1), channels] };
 };
 
 /** Lists of starts, ends, axes and steps: inputs, or attributes before opset 10. */
@@ -219,9 +222,10 @@ const sliceImporter: Importer = (node) => {
 const gather: Importer = (node) => {
   const sizes = sizesIn(node, node.input(0));
   const { values, shape } = node.constant(1);
-  const found = [...values].map((i) => sizes[i < 0 ? i + sizes.length : i]);
-  if (found.includes(undefined)) return node.fail('takes a size that is not there');
-  return { is: 'sizes', sizes: found as Size[], isScalar: shape.length === 0 };
+  const taken = [...values].map((i) => {
+    return sizes[i < 0 ? i + sizes.length : i] ?? node.fail('takes a size that is not there');
+  });
+  return { is: 'sizes', sizes: taken, isScalar: shape.length === 0 };
 };
 
 const padImporter: Importer = (node) => {

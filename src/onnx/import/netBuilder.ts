@@ -1,5 +1,5 @@
-// The net that is made of an ONNX graph: its nodes with their weights, under the names that the file
-// has for them.
+// The net that is made of an ONNX graph: its nodes with their weights, under the names that the
+// file has for them.
 
 import { type Shape, sizeOf } from '../../base/shape.ts';
 import type { NamedValue } from '../../checkpoint/foldNorm.ts';

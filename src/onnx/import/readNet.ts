@@ -1,9 +1,10 @@
 // From an ONNX model to a net of this library with its weights: node by node, each by the importer
-// of its operator. What has none, or is used in a way that layers here do not have, is an error that
-// names the node.
+// of its operator. What has none, or is used in a way that layers here do not have, is an error
+// that names the node.
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape } from '../../base/shape.ts';
+import { buildGraph } from '../../nn/graph/graph.ts';
 import { parseModel } from '../../nn/models/parse.ts';
 import type { TrainedNet } from '../export/writeNet.ts';
 import type { OnnxModel, OnnxNode } from '../format/model.ts';
@@ -57,8 +58,9 @@ export function readNet(model: OnnxModel, options: ReadOptions): TrainedNet {
     const place = { opset: model.opset, builder, what, name: nameOf(node, model), value };
     const output = node.outputs[0];
     if (output === undefined) continue;
-    values.set(output, importers.get(node.op)!(readNode(node, place)));
+    values.set(output, imported(node, place));
   }
+  if (model.outputs.length === 0) throw new UsageError({ what, problem: 'has no outputs' });
   const outputs = model.outputs.map(({ name }) => {
     const found = value(name);
     if (found?.is !== 'activation') {
@@ -70,7 +72,20 @@ export function readNet(model: OnnxModel, options: ReadOptions): TrainedNet {
     return { name, node: endOf(builder, found, options) };
   });
   const made = builder.finish(outputs);
-  return { model: parseModel(made.model, `the net of ${what}`), weights: made.weights, inputShape };
+  const net = parseModel(made.model, `the net of ${what}`);
+  buildGraph(net, inputShape);
+  return { model: net, weights: made.weights, inputShape };
+}
+
+/** What a node stands for. Errors of layers name the node that they were made for. */
+function imported(node: OnnxNode, place: Parameters<typeof readNode>[1]): Value {
+  try {
+    return importers.get(node.op)!(readNode(node, place));
+  } catch (error) {
+    if (!(error instanceof UsageError) || error.message.startsWith('node ')) throw error;
+    const what = `node ${node.name} (${node.op}) of ${place.what}`;
+    throw new UsageError({ what, problem: `fits no layer: ${error.message.replace(/\.$/, '')}` });
+  }
 }
 
 function checkOperators({ nodes }: OnnxModel, what: string): void {

@@ -1,6 +1,6 @@
-// What stands for the values of an ONNX graph while it is read: constants, sizes that are worked out
-// of shapes, and activations, which are values of the net that is made, maybe times a number and
-// plus another one that no layer has been made of yet.
+// What stands for the values of an ONNX graph while it is read: constants, sizes that are worked
+// out of shapes, and activations, which are values of the net that is made, maybe times a number
+// and plus another one that no layer has been made of yet.
 
 import type { Shape } from '../../base/shape.ts';
 import type { OnnxTensor } from '../format/model.ts';
