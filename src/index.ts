@@ -255,6 +255,9 @@ export type {
   ProfileTimes,
   ProfileWorker,
 } from './observe/profileReport.ts';
+export { exportOnnx, type OnnxExportOptions } from './onnx/export/exportOnnx.ts';
+export type { TrainedNet } from './onnx/export/writeNet.ts';
+export { importOnnx, type OnnxImportOptions } from './onnx/import/importOnnx.ts';
 export type {
   AveragingSpec,
   EmaOptions,

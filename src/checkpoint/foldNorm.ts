@@ -147,7 +147,7 @@ function isStandardized(spec: TargetSpec): boolean {
 }
 
 /** As nn/layers/weightStandardization.ts, in float64. */
-function standardize(weight: Float64Array, outputs: number): void {
+export function standardize(weight: Float64Array, outputs: number): void {
   const fanIn = weight.length / outputs;
   for (let o = 0; o < outputs; o++) {
     let mean = 0;

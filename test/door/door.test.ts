@@ -203,6 +203,8 @@ const exported: Readonly<Record<string, Args>> = {
   ],
   explainNorms: () => [model, run],
   firstTrain: () => [dataset(), 4],
+  exportOnnx: () => [{ model, weights: trainer.weights(), inputShape: image }, { fold: true }],
+  importOnnx: () => [path, { inputShape: image, dropSoftmax: true }],
   foldBatchNorm: () => [model, trainer.weights(), image],
   fromArrays: () => [
     {

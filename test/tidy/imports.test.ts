@@ -28,6 +28,10 @@ const ORDER: readonly { readonly folder: string; readonly apart: readonly string
     folder: 'direct',
     apart: ['memory', 'optim', 'data', 'plan', 'observe', 'train', 'checkpoint', 'interop'],
   },
+  {
+    folder: 'onnx',
+    apart: ['memory', 'kernels', 'reduce', 'norm', 'optim', 'plan', 'observe', 'train', 'direct'],
+  },
   { folder: 'runtime', apart: [] },
   {
     folder: 'report',
@@ -42,6 +46,7 @@ const ORDER: readonly { readonly folder: string; readonly apart: readonly string
 /** Rooms of large folders, in the order in which they may import each other. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   nn: ['specs', 'layers', 'conv', 'images', 'norms', 'recurrent', 'graph', 'models', 'convert'],
+  onnx: ['format', 'export', 'import'],
   experiments: ['engine', 'peers', 'runs'],
   cli: ['output', 'process', 'settings', 'commands', 'entry'],
 };
@@ -57,6 +62,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'console-table-printer': ['cli'],
   '@observablehq/plot': ['report'],
   linkedom: ['report'],
+  '@bufbuild/protobuf': ['onnx'],
+  'onnx-buf': ['onnx'],
 };
 
 /** Packages that the modules of threads may load; the more they are, the longer each thread of

@@ -2,7 +2,7 @@
 // is in src/interop.
 
 import { UsageError } from '../../base/errors.ts';
-import { checkWritable } from '../../base/wholeFile.ts';
+import { checkWritable, writeWhole } from '../../base/wholeFile.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
 import type { NamedValues } from '../../checkpoint/foldNorm.ts';
@@ -14,6 +14,7 @@ import { loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { say, screen } from '../output/screen.ts';
 import type { Flags } from '../settings/flags.ts';
+import { refuseWithout } from '../settings/kindFlags.ts';
 import { isSameFile } from '../settings/separateFiles.ts';
 import { allowModulesFrom } from '../settings/settings.ts';
 import { refuseExisting } from '../settings/startingPoint.ts';
@@ -25,6 +26,7 @@ interface Exported {
   readonly model: LayerSpec;
   /** Parameters and buffers by name. */
   readonly weights: NamedValues;
+  readonly flags: Flags;
 }
 
 /** A format that a checkpoint can be written in. */
@@ -33,6 +35,8 @@ interface ExportFormat {
   /** How the names of its files end. */
   readonly ending: string;
   takes(file: string): boolean;
+  /** The flags that it has beside those of all formats. */
+  readonly flags: readonly string[];
   /** Writes the file, and returns what there is to say of it: a count by what is counted. */
   write(exported: Exported): Promise<Readonly<Record<string, number>>>;
 }
@@ -42,10 +46,26 @@ const FORMATS: readonly ExportFormat[] = [
     name: 'safetensors',
     ending: '.safetensors',
     takes: isSafetensorsPath,
+    flags: [],
     async write({ file, checkpoint, model, weights }) {
       const { inputShape } = checkpoint.data;
       const written = await exportWeights(file, weights, { model, inputShape });
       return { tensors: written.length };
+    },
+  },
+  {
+    name: 'onnx',
+    ending: '.onnx',
+    takes: (file) => file.toLowerCase().endsWith('.onnx'),
+    flags: ['fold', 'standardized'],
+    async write({ file, checkpoint, model, weights, flags }) {
+      const { data } = checkpoint;
+      const units = flags.isSet('standardized') ? undefined : data;
+      const net = { model, weights, inputShape: data.inputShape };
+      const { onnxFile } = await import('../../onnx/export/onnxFile.ts');
+      const { bytes, countNodes } = onnxFile(net, { units, fold: flags.isSet('fold') });
+      await writeWhole(file, `file to write, ${file}`, bytes);
+      return { nodes: countNodes };
     },
   },
 ];
@@ -67,6 +87,11 @@ export async function runExport(flags: Flags, argument: string | undefined): Pro
     const allowed = `a file that ends in ${endings}`;
     throw new UsageError({ what: '--to', given: file, allowed, hint: example });
   }
+  for (const { ending, flags: own } of FORMATS) {
+    for (const flag of own) {
+      refuseWithout(flags, flag, `--to model${ending}`, format.flags.includes(flag));
+    }
+  }
   if (isSameFile(argument, file)) {
     throw new UsageError({ what: `--to ${file}`, problem: 'is the checkpoint itself' });
   }
@@ -76,7 +101,7 @@ export async function runExport(flags: Flags, argument: string | undefined): Pro
   const model = parseModel(checkpoint.model, `the model of ${argument}`);
   await loadModules(customModulesOf(model), allowModulesFrom(flags));
   const weights = namedWeights(checkpoint.tensors);
-  const counts = await format.write({ file, checkpoint, model, weights });
+  const counts = await format.write({ file, checkpoint, model, weights, flags });
   if (flags.isSet('json')) {
     screen.sayJson({ event: 'exported', path: file, format: format.name, ...counts });
     return 0;

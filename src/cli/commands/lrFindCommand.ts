@@ -11,6 +11,7 @@ import { prepareFolder, typedCommand, writeFiles } from '../output/outFolder.ts'
 import { say, screen } from '../output/screen.ts';
 import { paint } from '../output/text.ts';
 import type { Flags } from '../settings/flags.ts';
+import { onnxWeights } from '../settings/onnxModel.ts';
 import {
   DEFAULTS,
   dataFrom,
@@ -33,6 +34,7 @@ export async function runLrFind(flags: Flags): Promise<number> {
   const model = await modelFrom(flags, data);
   const trainer = {
     ...trainerOptionsFrom(flags.with({ lr: `${from}` }), data, model),
+    ...(await onnxWeights(flags, data)),
     ...(flags.has('norm') && { norm: normFrom(flags) }),
   };
   await prepareFolder(folder);

@@ -76,7 +76,7 @@ export const packFlags: readonly FlagText[] = [
 /** What decides the network and its batches. */
 export const networkFlags: readonly FlagText[] = [
   ...dataFlags,
-  ['--model <name|file>', 'One of syncbn models, or a .json file (default mnist-cnn)'],
+  ['--model <name|file>', 'One of syncbn models, a .json or .onnx file (default mnist-cnn)'],
   ['--width <x>', 'What the channels of a resnet or the like are multiplied by (default 1)'],
   [
     '--stem <how>',

@@ -143,9 +143,14 @@ const commands: readonly CommandText[] = [
   {
     name: 'export',
     argument: 'checkpoint',
-    text: 'Write the model of a checkpoint for others to read: weights for PyTorch',
+    text: 'Write the model of a checkpoint for others to read: weights for PyTorch, or ONNX',
     flags: [
-      ['--to <file>', 'The file to write: .safetensors, with names and layouts of PyTorch'],
+      [
+        '--to <file>',
+        'The file to write: .safetensors, with names and layouts of PyTorch, or .onnx',
+      ],
+      ['--fold', 'ONNX: fold batch normalization into the layers before it'],
+      ['--standardized', "ONNX: take inputs as the net does, not in the data's units"],
       ['--overwrite', 'Let --to replace a file that is there'],
       ...moduleFlags,
       ...jsonFlags,

@@ -39,6 +39,7 @@ import { fineTuningFrom } from './fineTuneFlags.ts';
 import type { Flags } from './flags.ts';
 import { refuseWithout } from './kindFlags.ts';
 import { headsFrom, lossFrom, mixturesFrom } from './lossSettings.ts';
+import { onnxNet } from './onnxModel.ts';
 import { lrScalingFrom, optimizerFrom } from './optimizerFlags.ts';
 import { readJson } from './readJson.ts';
 import { scheduleFrom } from './scheduleFlags.ts';
@@ -112,7 +113,7 @@ export async function modelFrom(flags: Flags, data: Dataset): Promise<LayerSpec>
 /** A model with the normalizations that the flags ask for. A file says how its model normalizes,
  * which changes only on request; models by name are synchronized. */
 export function normalizedAs(flags: Flags, model: LayerSpec, data: Dataset): LayerSpec {
-  if (flags.text('model')?.endsWith('.json') === true && !flags.has('norm')) {
+  if (/\.(json|onnx)$/i.test(flags.text('model') ?? '') && !flags.has('norm')) {
     refuseWithout(flags, 'group-size', '--norm sync or auto for a model from a file', false);
     refuseWithout(flags, 'num-groups', '--norm group or auto for a model from a file', false);
     return model;
@@ -168,7 +169,9 @@ function replicasFrom(flags: Flags): number {
 /** The model that the flags name, with the normalizations that it comes with and its own layers
  * loaded: norms that depend on shapes need those behind them. */
 export async function bareModelFrom(flags: Flags, data: Dataset): Promise<LayerSpec> {
-  const model = namedModelFrom(flags, data);
+  const net = await onnxNet(flags, data);
+  if (net !== undefined) refuseNamedFlags(flags);
+  const model = net?.model ?? namedModelFrom(flags, data);
   await loadModules(customModulesOf(model), allowModulesFrom(flags));
   return flags.isSet('direct-convolutions') ? directConvolutions(model) : model;
 }
@@ -186,12 +189,16 @@ const NAMED_FLAGS = [
   ['zero-init-residual', 'zeroInitResidual'],
 ] as const;
 
+function refuseNamedFlags(flags: Flags): void {
+  for (const [flag, option] of NAMED_FLAGS) {
+    refuseWithout(flags, flag, `--model ${modelsThatTake(option).join(' or ')}`, false);
+  }
+}
+
 function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
   const name = flags.text('model') ?? DEFAULTS.model;
   if (name.endsWith('.json')) {
-    for (const [flag, option] of NAMED_FLAGS) {
-      refuseWithout(flags, flag, `--model ${modelsThatTake(option).join(' or ')}`, false);
-    }
+    refuseNamedFlags(flags);
     return parseModel(readJson('model', name), `the model in ${name}`);
   }
   const { task, inputShape } = data;

@@ -17,7 +17,7 @@ import { avgPoolKind, maxPoolKind } from './poolKinds.ts';
 type SequenceSpec = Conv1dSpec | MaxPool1dSpec | AvgPool1dSpec;
 
 /** The sequence as an image of one row. */
-function asImage(sequence: Shape): Shape {
+export function asImage(sequence: Shape): Shape {
   return [1, ...sequence];
 }
 
@@ -26,7 +26,7 @@ function rowOf(tensor: BoundTensor): BoundTensor {
 }
 
 /** Windows of one row. */
-function windowOf({ kernel, stride, padding }: PoolWindow1d): {
+export function windowOf({ kernel, stride, padding }: PoolWindow1d): {
   readonly kernel: Pair;
   readonly stride: Pair;
   readonly padding: Padding;

@@ -1,0 +1,191 @@
+// The net that is made of an ONNX graph: its nodes with their weights, under the names that the
+// file has for them.
+
+import { type Shape, sizeOf } from '../../base/shape.ts';
+import type { NamedValue } from '../../checkpoint/foldNorm.ts';
+import { kindOf } from '../../nn/graph/kinds.ts';
+import { conv2d } from '../../nn/specs/conv2d.ts';
+import type { JoinSpec } from '../../nn/specs/joins.ts';
+import { reshape } from '../../nn/specs/reshape.ts';
+import {
+  GRAPH_INPUT,
+  type GraphNode,
+  type GraphSpec,
+  type LeafSpec,
+  MAIN_OUTPUT,
+} from '../../nn/specs/spec.ts';
+import { type Activation, type Factor, isPlain } from './values.ts';
+
+export type Tensors = Readonly<Record<string, Float32Array | Float64Array>>;
+
+interface MadeNode {
+  readonly name: string;
+  layer: LeafSpec | JoinSpec;
+  readonly from: readonly string[];
+  readonly input: Shape;
+  tensors: Tensors;
+}
+
+export interface NetBuilder {
+  readonly input: Activation;
+  /** Adds a layer after a value, which is brought to what it stands for first. */
+  layer(name: string, layer: LeafSpec, from: Activation, tensors?: Tensors): Activation;
+  join(name: string, kind: JoinSpec['kind'], from: readonly Activation[]): Activation;
+  /** The layer or join that makes a value, and the nodes that it reads. */
+  maker(value: Activation): Pick<MadeNode, 'layer' | 'from'> | undefined;
+  /** The value with nothing left to do: multiplied into the product that makes it where nothing
+   * else reads that, else by a layer of its own. */
+  plain(value: Activation): Activation;
+  /** The net without what no output needs. */
+  finish(outputs: readonly { readonly name: string; readonly node: string }[]): {
+    readonly model: GraphSpec;
+    readonly weights: ReadonlyMap<string, NamedValue>;
+  };
+}
+
+const UNNAMED = 'node';
+const MAX_NAME = 200;
+
+/** A name that nodes may have, near to that of the file. */
+function nodeName(wanted: string): string {
+  const name = wanted
+    .slice(0, MAX_NAME)
+    .replace(/[^A-Za-z0-9_.-]+/g, '_')
+    .replace(/\.{2,}/g, '.')
+    .replace(/^\.+|\.+$/g, '');
+  return name === '' ? UNNAMED : name;
+}
+
+export function createBuilder(inputShape: Shape): NetBuilder {
+  const nodes = new Map<string, MadeNode>();
+  const unique = (wanted: string): string => {
+    const name = nodeName(wanted);
+    let free = name;
+    for (let i = 2; nodes.has(free) || free === GRAPH_INPUT; i++) free = `${name}_${i}`;
+    return free;
+  };
+  const add = (
+    wanted: string,
+    layer: LeafSpec | JoinSpec,
+    from: readonly Activation[],
+    tensors: Tensors = {},
+  ): Activation => {
+    const name = unique(wanted);
+    const first = from[0]!;
+    nodes.set(name, {
+      name,
+      layer,
+      from: from.map(({ node }) => node),
+      input: first.shape,
+      tensors,
+    });
+    return { ...first, node: name, scale: 1, shift: 0, isShared: false };
+  };
+  const builder: NetBuilder = {
+    input: {
+      is: 'activation',
+      node: GRAPH_INPUT,
+      shape: inputShape,
+      channels: 'first',
+      scale: 1,
+      shift: 0,
+      isShared: false,
+    },
+    layer(wanted, layer, given, tensors) {
+      const from = builder.plain(given);
+      const shape = kindOf(layer).outputShape(layer, from.shape, nodeName(wanted));
+      return { ...add(wanted, layer, [from], tensors), shape };
+    },
+    join(wanted, kind, given) {
+      return add(wanted, { kind }, given.map(builder.plain));
+    },
+    maker: ({ node }) => nodes.get(node),
+    plain(value) {
+      if (isPlain(value)) return value;
+      const made = nodes.get(value.node);
+      const product = made !== undefined && !value.isShared ? scaled(made, value) : undefined;
+      if (product === undefined) return scaleLayer(builder, value);
+      made!.layer = product.layer;
+      made!.tensors = product.tensors;
+      return { ...value, scale: 1, shift: 0 };
+    },
+    finish(outputs) {
+      const needed = new Set<string>();
+      const visit = (name: string): void => {
+        if (needed.has(name)) return;
+        needed.add(name);
+        for (const from of nodes.get(name)?.from ?? []) visit(from);
+      };
+      for (const { node } of outputs) visit(node);
+      const kept = [...nodes.values()].filter(({ name }) => needed.has(name));
+      return { model: graphOf(kept, outputs), weights: weightsOf(kept) };
+    },
+  };
+  return builder;
+}
+
+function graphOf(
+  kept: readonly MadeNode[],
+  outputs: readonly { readonly name: string; readonly node: string }[],
+): GraphSpec {
+  const nodes = kept.map(({ name, layer, from }): GraphNode => ({ name, layer, from }));
+  const [main, ...heads] = outputs;
+  const named = heads.map(({ name, node }, i) => {
+    const isFit = /^[A-Za-z][A-Za-z0-9_-]*$/.test(name) && name !== MAIN_OUTPUT;
+    return [isFit ? name : `output${i + 2}`, node] as const;
+  });
+  const graph = { kind: 'graph', nodes, output: main!.node } as const;
+  return named.length === 0 ? graph : { ...graph, heads: Object.fromEntries(named) };
+}
+
+/** Those that the file has, and what it does not have at its start: counts of batches. */
+function weightsOf(kept: readonly MadeNode[]): ReadonlyMap<string, NamedValue> {
+  const weights = new Map<string, NamedValue>();
+  for (const { name, layer, input, tensors } of kept) {
+    if (Object.keys(tensors).length === 0) continue;
+    const kind = kindOf(layer as LeafSpec);
+    const parameters = kind.parameters?.(layer as LeafSpec, input) ?? [];
+    for (const { name: own, shape } of parameters) {
+      weights.set(`${name}.${own}`, { shape, values: Float32Array.from(tensors[own]!) });
+    }
+    for (const { name: own, shape, initial } of kind.buffers?.(layer as LeafSpec, input) ?? []) {
+      const values = tensors[own] ?? new Float64Array(sizeOf(shape)).fill(initial);
+      weights.set(`${name}.${own}`, { shape, values: Float64Array.from(values) });
+    }
+  }
+  return weights;
+}
+
+function at(factor: Factor, i: number): number {
+  return typeof factor === 'number' ? factor : factor[i]!;
+}
+
+/** A product with a scale and a shift of its outputs; undefined for other layers. */
+function scaled(
+  { layer, tensors }: MadeNode,
+  { scale, shift }: Activation,
+): Pick<MadeNode, 'layer' | 'tensors'> | undefined {
+  if (!('weightStandardization' in layer) || layer.weightStandardization) return undefined;
+  const outputs = 'outChannels' in layer ? layer.outChannels : layer.outFeatures;
+  const { bias = new Float32Array(outputs) } = tensors;
+  const weight = tensors.weight!.map((value, i) => value * at(scale, i % outputs));
+  const shifted = bias.map((value, o) => value * at(scale, o) + at(shift, o));
+  return { layer: { ...layer, bias: true }, tensors: { weight, bias: shifted } };
+}
+
+/** A scale and a shift of each channel, as a depthwise convolution of single pixels. */
+function scaleLayer(builder: NetBuilder, value: Activation): Activation {
+  const { node, shape, scale, shift } = value;
+  const channels = shape.at(-1)!;
+  const plain = { ...value, scale: 1, shift: 0 };
+  const pixels = [sizeOf(shape) / channels, 1, channels];
+  const isImage = shape.length === 3;
+  const image = isImage ? plain : builder.layer(`${node}.pixels`, reshape(pixels), plain);
+  const layer = conv2d(channels, channels, { kernel: 1, groups: channels });
+  const tensors = {
+    weight: Float32Array.from({ length: channels }, (_, i) => at(scale, i)),
+    bias: Float32Array.from({ length: channels }, (_, i) => at(shift, i)),
+  };
+  const made = builder.layer(`${node}.scale`, layer, image, tensors);
+  return isImage ? made : builder.layer(`${node}.scaled`, reshape(shape), made);
+}

@@ -1,0 +1,119 @@
+// Pools and upsampling of ONNX files.
+
+import { avgPool, globalAvgPool, globalMaxPool, maxPool } from '../../nn/specs/pools.ts';
+import { reshape } from '../../nn/specs/reshape.ts';
+import { upsample } from '../../nn/specs/upsample.ts';
+import type { Importer, NodeReader } from './nodeReader.ts';
+import { ceilPadding, type Windows, windowsOf } from './products.ts';
+import { type Activation, BATCH } from './values.ts';
+
+function windowsFor(node: NodeReader, image: Activation): Windows {
+  const kernel = node.ints('kernel_shape');
+  if (kernel?.length !== 2) return node.fail(`has kernel_shape [${kernel ?? ''}]`);
+  const windows = windowsOf(node, image, kernel as unknown as readonly [number, number]);
+  if (windows.dilation.some((step) => step !== 1)) return node.fail('has dilations');
+  if (node.int('ceil_mode', 0) === 0) return windows;
+  const { padding } = windows;
+  const bottom = padding.bottom + ceilPadding(windows, image, 0);
+  const right = padding.right + ceilPadding(windows, image, 1);
+  return { ...windows, padding: { ...padding, bottom, right } };
+}
+
+const maximum: Importer = (node) => {
+  const image = node.image(0);
+  const { kernel, stride, padding } = windowsFor(node, image);
+  return node.builder.layer(node.name, maxPool({ kernel, stride, padding }), image);
+};
+
+const average: Importer = (node) => {
+  const image = node.image(0);
+  const { kernel, stride, padding } = windowsFor(node, image);
+  const countIncludePad = node.int('count_include_pad', 0) !== 0;
+  if (countIncludePad && node.int('ceil_mode', 0) !== 0) {
+    return node.fail('counts padding in windows that reach beyond it (ceil_mode)');
+  }
+  const layer = avgPool({ kernel, stride, padding, countIncludePad });
+  return node.builder.layer(node.name, layer, image);
+};
+
+/** Over all pixels, which ONNX keeps as one: [N, C, 1, 1]. */
+function overPixels(layer: typeof globalAvgPool | typeof globalMaxPool): Importer {
+  return (node) => {
+    const image = node.image(0);
+    const vector = node.builder.layer(node.name, layer(), image);
+    return asPixel(node, vector);
+  };
+}
+
+function asPixel(node: NodeReader, vector: Activation): Activation {
+  return node.builder.layer(`${node.name}.pixel`, reshape([1, 1, vector.shape[0]!]), vector);
+}
+
+const reduceMean: Importer = (node) => {
+  const image = node.image(0);
+  const axes = (node.list('axes', 1) ?? []).map((axis) => (axis < 0 ? axis + 4 : axis)).sort();
+  if (`${axes}` !== '2,3') return node.fail(`takes the mean over axes [${axes}], not of pixels`);
+  const vector = node.builder.layer(node.name, globalAvgPool(), image);
+  return node.int('keepdims', 1) === 0 ? vector : asPixel(node, vector);
+};
+
+/** How positions are counted where nearest ones are floor(position / scale), for whole scales. */
+const NEAREST: readonly string[] = [
+  'asymmetric floor',
+  'half_pixel round_prefer_floor',
+  'half_pixel round_prefer_ceil',
+  'pytorch_half_pixel round_prefer_floor',
+  'pytorch_half_pixel round_prefer_ceil',
+];
+
+const resize: Importer = (node) => {
+  const image = node.image(0);
+  const size = resizedTo(node, image);
+  const mode = node.text('mode', 'nearest');
+  // Before opset 11 there were no such settings, and positions were counted this way.
+  const isOld = node.opset < 11;
+  const free = isOld ? 'asymmetric' : 'half_pixel';
+  const positions = node.text('coordinate_transformation_mode', free);
+  const rounding = node.text('nearest_mode', isOld ? 'floor' : 'round_prefer_floor');
+  const scale = size.map((to, i) => to / image.shape[i]!);
+  if (mode === 'nearest') {
+    const known = NEAREST.includes(`${positions} ${rounding}`) && scale.every(Number.isInteger);
+    if (!known) return node.fail(`takes nearest pixels by ${positions} and ${rounding}`);
+    return node.builder.layer(node.name, upsample({ size }), image);
+  }
+  const alignCorners = positions === 'align_corners';
+  const isHalf = /^(pytorch_)?half_pixel$/.test(positions) && scale.every((one) => one >= 1);
+  if (mode !== 'linear' || !(alignCorners || isHalf)) {
+    return node.fail(`interpolates by ${mode} and ${positions}`);
+  }
+  return node.builder.layer(node.name, upsample({ size, mode: 'bilinear', alignCorners }), image);
+};
+
+/** Height and width of the output, by scales or sizes. */
+function resizedTo(node: NodeReader, image: Activation): readonly [number, number] {
+  const isOld = node.opset < 11 || node.op === 'Upsample';
+  const scales = node.list('scales', isOld ? 1 : 2);
+  if (scales?.length === 4) {
+    if (scales[0] !== 1 || scales[1] !== 1) return node.fail('scales more than height and width');
+    const [height, width] = [0, 1].map((i) => Math.floor(image.shape[i]! * scales[i + 2]!));
+    return [height!, width!];
+  }
+  const sizes = node.input(3);
+  const list =
+    sizes?.is === 'sizes' ? sizes.sizes : sizes?.is === 'constant' ? [...sizes.tensor.values] : [];
+  const [height, width] = list.slice(2);
+  if (list.length !== 4 || height === BATCH || width === BATCH) {
+    return node.fail('does not say to which size');
+  }
+  return [height!, width!];
+}
+
+export const poolImporters: Readonly<Record<string, Importer>> = {
+  AveragePool: average,
+  GlobalAveragePool: overPixels(globalAvgPool),
+  GlobalMaxPool: overPixels(globalMaxPool),
+  MaxPool: maximum,
+  ReduceMean: reduceMean,
+  Resize: resize,
+  Upsample: resize,
+};
