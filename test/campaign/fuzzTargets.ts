@@ -19,6 +19,7 @@ import { oldCheckpointFile } from '../support/oldCheckpoint.ts';
 import type { Dice } from './dice.ts';
 import { dataTargets } from './fuzzData.ts';
 import { packedTarget } from './fuzzFormats.ts';
+import { onnxTarget } from './fuzzOnnx.ts';
 import { safetensorsTarget } from './fuzzSafetensors.ts';
 import type { Target } from './fuzzTarget.ts';
 import { mutateBytes, mutateData } from './mutations.ts';
@@ -44,6 +45,7 @@ export async function openTargets(folder: string): Promise<readonly Target[]> {
     ...dataTargets(folder),
     await packedTarget(folder),
     safetensorsTarget(folder),
+    await onnxTarget(),
     modelTarget(folder, data),
     resultsTarget(folder),
     flagsTarget(data),

@@ -252,6 +252,19 @@ describe('a file from elsewhere', () => {
     await refused([norm], constants).toThrow(/training_mode 1.* Try: exporting the model/);
   });
 
+  it('is refused without outputs, and in few words whatever its names', async () => {
+    const file = foreign([['Relu', ['.']]], {});
+    const read = (changes: Partial<OnnxModel>) => importOnnx(encodeModel({ ...file, ...changes }));
+    await expect(read({ outputs: [] })).rejects.toThrow(/has no outputs/);
+    const [node] = file.nodes;
+    const long = { ...node!, name: 'n'.repeat(5000) };
+    await expect(read({ nodes: [long] })).rejects.toThrow(/characters of a name.*5000.*1000/);
+    const many = Array.from({ length: 5 }, () => ({ ...node!, name: 'n'.repeat(900), op: 'No' }));
+    const told = await read({ nodes: many }).catch((error: Error) => error.message);
+    expect(String(told).length).toBeLessThan(2000);
+    expect(told).toMatch(/not read: n{100}\.\.\. \(No\)/);
+  });
+
   it('is a model or a refusal, whatever its bytes', async () => {
     const whole = encodeModel(files[2]![1]);
     await expect(importOnnx(whole)).resolves.toBeDefined();

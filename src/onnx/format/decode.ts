@@ -14,6 +14,9 @@ const OPSETS = { least: 9, most: 17 } as const;
 const MAX_NODES = 100_000;
 const OWN_DOMAINS: readonly string[] = ['', 'ai.onnx'];
 
+/** Characters; scopes of PyTorch take some hundreds. */
+const MAX_NAME = 1000;
+
 const Kind = onnx.AttributeProto_AttributeType;
 
 /** Throws a {@link UsageError} for bytes that are not an ONNX model, and for what is not read:
@@ -24,10 +27,12 @@ export function decodeModel(bytes: Uint8Array, what: string): OnnxModel {
   if (graph === undefined || graph.node.length === 0) {
     throw new UsageError({ what, problem: 'is not an ONNX model with a graph' });
   }
+  if (graph.output.length === 0) throw new UsageError({ what, problem: 'has no outputs' });
   if (graph.node.length > MAX_NODES) {
     const allowed = `at most ${MAX_NODES}`;
     throw new UsageError({ what: `nodes of ${what}`, given: graph.node.length, allowed });
   }
+  checkNames(graph, what);
   const constants = new Map(
     graph.initializer.map((tensor) => {
       return [tensor.name, decodeTensor(tensor, `${tensor.name} of ${what}`)] as const;
@@ -41,6 +46,18 @@ export function decodeModel(bytes: Uint8Array, what: string): OnnxModel {
     inputs: graph.input.filter(({ name }) => !constants.has(name)).map(valueInfoOf),
     outputs: graph.output.map(valueInfoOf),
   };
+}
+
+/** Errors name nodes and tensors, whose names in a damaged file may be most of it. */
+function checkNames({ node, initializer, input, output }: onnx.GraphProto, what: string): void {
+  const names = node.flatMap(({ name, opType, attribute, input, output }) => {
+    return [name, opType, ...attribute.map((one) => one.name), ...input, ...output];
+  });
+  const tensors = [...initializer, ...input, ...output].map(({ name }) => name);
+  const long = [...names, ...tensors].find(({ length }) => length > MAX_NAME);
+  if (long === undefined) return;
+  const allowed = `at most ${MAX_NAME}`;
+  throw new UsageError({ what: `characters of a name in ${what}`, given: long.length, allowed });
 }
 
 function parse(bytes: Uint8Array, what: string): onnx.ModelProto {

@@ -25,6 +25,9 @@ const importers = new Map<string, Importer>(
 /** Layers that a loss of scores has within itself. */
 const END_LAYERS: ReadonlySet<string> = new Set(['softmax']);
 
+/** Characters of a name in a list of names. */
+const MAX_SHOWN = 100;
+
 export interface ReadOptions {
   /** Names the file in errors. */
   readonly what: string;
@@ -88,10 +91,14 @@ function imported(node: OnnxNode, place: Parameters<typeof readNode>[1]): Value 
   }
 }
 
+function shortened(name: string): string {
+  return name.length > MAX_SHOWN ? `${name.slice(0, MAX_SHOWN)}...` : name;
+}
+
 function checkOperators({ nodes }: OnnxModel, what: string): void {
   const unknown = nodes.filter(({ op }) => !importers.has(op));
   if (unknown.length === 0) return;
-  const shown = unknown.slice(0, 5).map(({ name, op }) => `${name} (${op})`);
+  const shown = unknown.slice(0, 5).map(({ name, op }) => `${shortened(name)} (${shortened(op)})`);
   const more = unknown.length > shown.length ? ` and ${unknown.length - shown.length} more` : '';
   throw new UsageError({
     what,
