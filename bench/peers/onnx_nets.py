@@ -27,4 +27,5 @@ def main():
         )
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -86,7 +86,7 @@ describe('predictions at once', () => {
 
 describe('the queue', () => {
   it.each([
-    ['shares a global batch', true, [1, 7, 16, 3]],
+    ['shares a global batch', true, [8, 16, 3]],
     ['keeps samples apart whose batch counts', false, [1, 2, 3, 2, 16, 3]],
   ] as const)('%s', async (_, trackRunningStats, sizes) => {
     const plan = planRun(resolveOptions(optionsOf(modelOf(trackRunningStats))));
