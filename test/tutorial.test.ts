@@ -1,4 +1,4 @@
-// docs/tutorial.md, step by step: its programs and commands as they stand there, and what they print.
+// docs/tutorial.md, step by step: its programs and commands as they stand there, and their output.
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
