@@ -2,7 +2,15 @@
 // the README's first program, the command, and the examples. Skipped where no registry answers.
 
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -54,6 +62,25 @@ describe.skipIf(!answersRegistry())('the tarball, installed in a new folder', ()
       execFileSync('npm', install, { cwd: project, stdio: 'pipe' });
     }
   }, 120_000);
+
+  it('is less than 30 MB with all that it needs, and runs no scripts', () => {
+    const modules = join(bare, 'node_modules');
+    const files = readdirSync(modules, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
+    const megabytes = files.reduce((sum, file) => sum + statSync(file).size, 0) / 1e6;
+    expect(megabytes).toBeLessThan(30);
+    const isInstalled = /node_modules\/(?:@[^/]+\/)?[^/@]+\/package\.json$/;
+    const manifests = files.filter((file) => isInstalled.test(file));
+    expect(manifests.length).toBeGreaterThan(30);
+    const withScripts = manifests.filter((file) => {
+      const { scripts = {} } = JSON.parse(readFileSync(file, 'utf8')) as {
+        readonly scripts?: Readonly<Record<string, string>>;
+      };
+      return ['preinstall', 'install', 'postinstall'].some((name) => name in scripts);
+    });
+    expect(withScripts).toEqual([]);
+  });
 
   it("runs the README's first program, with the accuracy that the page promises", async () => {
     const page = readFileSync(join(full, 'node_modules/syncbn/README.md'), 'utf8');

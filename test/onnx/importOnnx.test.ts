@@ -250,6 +250,11 @@ describe('a file from elsewhere', () => {
     const constants = { g: floats(4), m: floats(4), v: positive(4) };
     const norm: Step = ['BatchNormalization', ['.', 'g', 'g', 'm', 'v'], training];
     await refused([norm], constants).toThrow(/training_mode 1.* Try: exporting the model/);
+    const scales = { type: 'float', shape: [4], values: Float32Array.of(1, 1, 0.5, 0.5) } as const;
+    const corners = { mode: text('linear'), coordinate_transformation_mode: text('align_corners') };
+    await refused([['Resize', ['.', '', 'scales'], corners]], { scales }).toThrow(
+      /node0 \(Resize\) .* scales 7x6 pixels to 3.5x3/,
+    );
   });
 
   it('is refused without outputs, and in few words whatever its names', async () => {

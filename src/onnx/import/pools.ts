@@ -95,8 +95,10 @@ function resizedTo(node: NodeReader, image: Activation): readonly [number, numbe
   const scales = node.list('scales', isOld ? 1 : 2);
   if (scales?.length === 4) {
     if (scales[0] !== 1 || scales[1] !== 1) return node.fail('scales more than height and width');
-    const [height, width] = [0, 1].map((i) => Math.floor(image.shape[i]! * scales[i + 2]!));
-    return [height!, width!];
+    const [height, width] = [0, 1].map((i) => image.shape[i]! * scales[i + 2]!);
+    // Where they are not whole, engines differ in where pixels of the output lie.
+    if (Number.isInteger(height) && Number.isInteger(width)) return [height!, width!];
+    return node.fail(`scales ${image.shape[0]}x${image.shape[1]} pixels to ${height}x${width}`);
   }
   const sizes = node.input(3);
   const list =
