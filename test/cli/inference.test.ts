@@ -43,15 +43,9 @@ function otherData(count: number): string {
   for (const part of ['train', 'test']) {
     const values = inputs.subarray(0, count * 432);
     writeFileSync(join(dir, `x_${part}.npy`), npyBytes([count, 12, 12, 3], values));
-    writeFileSync(join(dir, `y_${part}.npy`), labels(count));
+    writeFileSync(join(dir, `y_${part}.npy`), npyBytes([count], new Int32Array(count)));
   }
   return dir;
-}
-
-/** Whole numbers, which the writer has no need of. */
-function labels(count: number): Uint8Array {
-  const bytes = npyBytes([count], new Float32Array(Int32Array.from({ length: count }).buffer));
-  return Buffer.from(Buffer.from(bytes).toString('latin1').replace('<f4', '<i4'), 'latin1');
 }
 
 describe('syncbn eval', () => {
@@ -67,6 +61,25 @@ describe('syncbn eval', () => {
       2,
       expect.stringContaining('allowed is the data of the checkpoint'),
     ]);
+  });
+});
+
+describe('syncbn eval of an ONNX file', () => {
+  const onnx = file('net.onnx');
+
+  it('finds what the checkpoint has that it was exported from', async () => {
+    await syncbn(['export', run, '--to', onnx, '--standardized']);
+    const found = await syncbn(['eval', '--json', '--model', onnx, '--data', 'synthetic']);
+    expect([found.code, found.stderr, found.events[0]!.count]).toEqual([0, '', 500]);
+    expect(found.events[0]!.testLoss).toBeCloseTo(loss, 5);
+  });
+
+  it.each([
+    [['--model', onnx, '--checkpoint', run], /got "--model and --checkpoint"/],
+    [['--model', 'refnet'], /got "refnet", allowed is an .onnx file/],
+  ])('is refused with %s', async (args, message) => {
+    const { code, stderr } = await syncbn(['eval', '--data', 'synthetic', ...args]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
   });
 });
 

@@ -1,5 +1,5 @@
 // `syncbn eval`: loss and accuracy of a checkpoint on the test samples of its data, or of
-// other data with the same shapes.
+// other data with the same shapes; or of a net from an ONNX file on any data.
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import { UsageError } from '../../base/errors.ts';
@@ -9,6 +9,7 @@ import type { Dataset } from '../../data/dataset.ts';
 import { dataDifference, describeDataset } from '../../data/identity.ts';
 import type { MetricName } from '../../observe/metric.ts';
 import { checkMetrics } from '../../observe/metrics.ts';
+import { sgd } from '../../optim/optimizer.ts';
 import type { EvalCorrection } from '../../plan/evalCorrection.ts';
 import { evaluateSamples } from '../../runtime/evaluateSamples.ts';
 import type { Evaluation } from '../../runtime/evaluation.ts';
@@ -22,20 +23,28 @@ import { printRows, printTable } from '../output/tables.ts';
 import { paint } from '../output/text.ts';
 import { joinPeers } from '../process/peers.ts';
 import type { Flags } from '../settings/flags.ts';
+import { onnxNet } from '../settings/onnxModel.ts';
 import { allowModulesFrom, dataFrom } from '../settings/settings.ts';
 
+/** What only a run has. */
+const OF_RUNS = ['checkpoint', 'average', 'precise-norm', 'eval-correction'] as const;
+
 export async function runEval(flags: Flags): Promise<number> {
+  const metrics = (flags.text('metrics')?.split(',') ?? []) as MetricName[];
+  if (flags.has('model')) {
+    show(flags, metrics, await evaluateFile(flags, metrics));
+    return 0;
+  }
   const path = flags.text('checkpoint');
   if (path === undefined) {
     throw new UsageError({
       what: 'syncbn eval',
       given: 'no --checkpoint',
-      allowed: 'a checkpoint to evaluate',
+      allowed: 'a checkpoint to evaluate, or an ONNX file (--model)',
       hint: 'syncbn eval --checkpoint run.ckpt',
     });
   }
   const evalCorrection = correctionFrom(flags);
-  const metrics = (flags.text('metrics')?.split(',') ?? []) as MetricName[];
   const network = await joinPeers(flags.integer('timeout-ms', 1));
   const { head } = await openCheckpoint(path);
   checkMetrics('--metrics', metrics, head.data.task);
@@ -95,6 +104,37 @@ async function evaluateModel(flags: Flags, { path, data, metrics }: Asked): Prom
   const { fill, saved } = model;
   const evaluation = await evaluateSamples({ config, fill, isOwnThread: false }, data, { metrics });
   return { evaluation, hash: hashWeights(saved) };
+}
+
+/** Evaluates the net of an ONNX file. Such files do not say how their inputs are standardized: they
+ * get those of the data as they are in training. */
+async function evaluateFile(flags: Flags, metrics: readonly MetricName[]): Promise<Evaluated> {
+  for (const flag of OF_RUNS) {
+    if (!flags.has(flag)) continue;
+    const allowed = 'either an ONNX file or a checkpoint';
+    throw new UsageError({ what: 'syncbn eval', given: `--model and --${flag}`, allowed });
+  }
+  const data = await dataFrom(flags);
+  checkMetrics('--metrics', metrics, data.task);
+  const net = await onnxNet(flags, data);
+  if (net === undefined) {
+    const given = flags.text('model');
+    const hint = 'syncbn train for models by name and .json models, which have no weights';
+    throw new UsageError({ what: '--model of syncbn eval', given, allowed: 'an .onnx file', hint });
+  }
+  const trainer = await Trainer.start({
+    model: net.model,
+    weights: net.weights,
+    data,
+    optimizer: sgd({ lr: 1 }),
+    replicas: 1,
+    ...placeFrom(flags),
+  });
+  const run = async (): Promise<Evaluated> => {
+    const evaluation = await trainer.evaluate('test', { metrics });
+    return { evaluation, hash: trainer.weightsHash() };
+  };
+  return cleaningUp(run, () => trainer.close());
 }
 
 /** What says where it is computed, and whose code may run. */

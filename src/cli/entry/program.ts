@@ -68,6 +68,7 @@ const commands: readonly CommandText[] = [
     isShared: true,
     flags: [
       ['--checkpoint <file>', 'The checkpoint'],
+      ['--model <file>', 'Instead of a checkpoint: a net in an .onnx file, on --data'],
       ['--average', 'The average of the weights that the run keeps, with exact statistics'],
       ['--precise-norm <n>', 'First measure running statistics anew over n training batches'],
       ['--metrics <list>', 'Also top<k>, confusion, f1, iou, auc; of a regression r2, mae'],
