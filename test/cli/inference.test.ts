@@ -74,6 +74,26 @@ describe('syncbn eval of an ONNX file', () => {
     expect(found.events[0]!.testLoss).toBeCloseTo(loss, 5);
   });
 
+  it('trains further with another norm, from the weights that fit', async () => {
+    const train = [
+      'train',
+      '--data',
+      'synthetic',
+      '--model',
+      onnx,
+      '--norm',
+      'none',
+      '--workers',
+      '1',
+    ];
+    const short = ['--replicas', '1', '--limit', '32', '--epochs', '1'];
+    const strict = await syncbn([...train, ...short]);
+    expect(strict.code).toBe(2);
+    expect(strict.stderr).toMatch(/weights do not fit the model: .*\(--weights-partial\)/);
+    const { code, stdout } = await syncbn([...train, ...short, '--weights-partial']);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/test accuracy/)]);
+  });
+
   it.each([
     [['--model', onnx, '--checkpoint', run], /got "--model and --checkpoint"/],
     [['--model', 'refnet'], /got "refnet", allowed is an .onnx file/],

@@ -15,7 +15,10 @@ export const fineTuneFlags: readonly (readonly [name: string, text: string])[] =
     'Start from the weights of a checkpoint, without its steps and settings, or of a ' +
       '.safetensors file with names of PyTorch',
   ],
-  ['--weights-partial', 'With --weights: take what fits the model, and leave out the rest'],
+  [
+    '--weights-partial',
+    'Of --weights, or a --model in .onnx, take what fits and leave out the rest',
+  ],
   ['--freeze <list>', "Parameters that do not train: '0.*,*.bias'; '!9.*' lets them train again"],
   ['--lr-scale <list>', "Factors of the learning rate: '0.*=0.1,*.bias=2'"],
   ['--weight-decay-of <list>', "Weight decay of their own: '*.bias=0'"],
@@ -28,11 +31,16 @@ export const fineTuneFlags: readonly (readonly [name: string, text: string])[] =
 /** Flags that switch batch norms. */
 const SWITCHES = ['bn-statistics', 'bn-keep-running', 'bn-freeze-affine'] as const;
 
+/** Whether --model names an ONNX file, which has weights, too. */
+export function namesOnnx(flags: Flags): boolean {
+  return flags.text('model')?.toLowerCase().endsWith('.onnx') === true;
+}
+
 /** The options of fine-tuning that the flags ask for. */
 export function fineTuningFrom(flags: Flags): Partial<TrainerOptions> {
   const weights = flags.text('weights');
   const isPartial = flags.isSet('weights-partial');
-  if (isPartial && weights === undefined) {
+  if (isPartial && weights === undefined && !namesOnnx(flags)) {
     throw new UsageError({ what: '--weights-partial', problem: 'requires --weights' });
   }
   const freeze = listFrom(flags, 'freeze');
