@@ -84,7 +84,7 @@ export default async function job({ rank, worldSize, group, args }) {
     const [from, to] = [rank, rank + 1].map((i) => start + Math.floor((i * batch) / worldSize));
     tf.tidy(() => {
       const { value, grads } = tf.variableGrads(() => lossOf(take(data.train, from, to)));
-      // This worker's loss and gradients, then everybody's, in one exchange.
+      // The loss and gradients of this worker, then of all workers, in one exchange.
       const own = [...net.variables.map(({ name }) => grads[name]), value].map(floats);
       const sums = group.allReduce(Float32Array.from(own.flatMap((part) => [...part])), 'sum');
       let at = 0;

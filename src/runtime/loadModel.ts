@@ -65,7 +65,7 @@ export interface LoadedModel {
 
 /** Loads a model from a checkpoint to predict and evaluate with: `const model = await
  * loadModel('run.ckpt')`. Needs no data. Reading runs no code; throws a {@link UsageError} for a
- * file that is no checkpoint, and for custom layers that are not allowed. */
+ * file that is not a checkpoint, and for custom layers that are not allowed. */
 export async function loadModel(
   checkpoint: string | Checkpoint,
   options: LoadOptions = {},

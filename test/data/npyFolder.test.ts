@@ -187,7 +187,7 @@ describe('readNpyDataset', () => {
     await expect(readNpyDataset(await folderOf(rest))).rejects.toThrow(/^y_test.npy missing in/);
   });
 
-  it('refuses an input that is no number before its statistics', async () => {
+  it('refuses NaN among inputs before it computes their statistics', async () => {
     const x = npyBytes('<f4', [2, 1], Float32Array.of(1, Number.NaN));
     const dir = await folderOf({
       ...images,

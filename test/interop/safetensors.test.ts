@@ -75,7 +75,7 @@ describe('a safetensors file', () => {
     ['says that its header is huge', fileOf('{}', [], 2n ** 63n), /length of the header.*at most/],
     ['has no JSON', fileOf('{"a":', []), /header of weights/],
     ['begins with a space', fileOf(' {}', []), /header of weights/],
-    ['has bytes that are no text', fileOf('{}', []).fill(0xff, 9), /UTF-8/],
+    ['has bytes that are not text', fileOf('{}', []).fill(0xff, 9), /UTF-8/],
     ['has a name twice', fileOf(`{"a":${f32},"\\u0061"  :${f32}}`, four), /"a" twice/],
     ['has a field twice', fileOf(`{"a":{"dtype":"F32",${f32.slice(1)}}`, four), /"dtype" twice/],
     ['nests deeply', fileOf('[{"a":'.repeat(5), []), /header of weights/],

@@ -1,4 +1,4 @@
-// A file that nobody here wrote: PP-OCR's classifier of upside-down text, with 35 batch norms,
+// A file made by others: PP-OCR's classifier of upside-down text, with 35 batch norms,
 // hard-swish in parts, squeeze and excitation, and a flatten by Shape, Slice, Concat and Reshape.
 
 import { existsSync, readFileSync } from 'node:fs';

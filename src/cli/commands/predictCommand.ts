@@ -13,6 +13,7 @@ import { npyBytes } from '../../data/npy/npyWriter.ts';
 import { storedInputs } from '../../data/shift.ts';
 import type { Task } from '../../data/task.ts';
 import { MAIN_OUTPUT } from '../../nn/specs/spec.ts';
+import { largestOf } from '../../observe/classMetrics.ts';
 import { outputSizeOf } from '../../plan/config.ts';
 import { threadsFor } from '../../runtime/inferenceTeam.ts';
 import { openModel } from '../../runtime/loadedModel.ts';
@@ -136,17 +137,10 @@ function csvOf(task: Task, outputs: Float32Array): string {
   for (let from = 0; from < outputs.length; from += size) {
     const row = outputs.subarray(from, from + size);
     const shown = Array.from(row, (value) => `${Number(value.toPrecision(DIGITS))}`);
-    if (hasClass) shown.unshift(`${largestOf(row)}`);
+    if (hasClass) shown.unshift(`${largestOf(outputs, from, size)}`);
     lines.push(shown.join(','));
   }
   return `${lines.join('\n')}\n`;
-}
-
-/** The first place of the largest value. */
-function largestOf(row: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < row.length; i++) if (row[i]! > row[best]!) best = i;
-  return best;
 }
 
 function needed(flags: Flags, name: string): string {

@@ -64,7 +64,7 @@ const csv: LogFormat = {
   gapLine: (lines) => rowLine({ event: `gap of ${lines}` }),
 };
 
-/** What is not known is an empty cell. No cell has anything to quote. */
+/** Unknown values are empty cells. All cells are numbers or plain words, so none is quoted. */
 function rowLine(row: Row): string {
   const timedRow: Row = { time: now(), ...row };
   return COLUMNS.map((column) => timedRow[column] ?? '').join(',');

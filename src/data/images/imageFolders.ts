@@ -22,7 +22,7 @@ export interface ImageFiles {
   readonly test: readonly ImageFile[] | undefined;
   /** None of masks. */
   readonly classNames: readonly string[];
-  /** Files that are no images, and folders that are not read. */
+  /** Files that are not images, and folders that are not read. */
   readonly others: readonly string[];
 }
 
