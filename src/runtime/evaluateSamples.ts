@@ -24,8 +24,7 @@ export async function evaluateSamples<Name extends MetricName = never>(
   if (samples.count === 0) {
     throw new UsageError({
       what: `evaluate of '${split}' on ${data.name}`,
-      given: 'no samples',
-      allowed: 'a split with samples',
+      problem: 'has no samples',
     });
   }
   const { team, memory } = await startInference({ ...model, samples });

@@ -196,8 +196,7 @@ export function countSamples(
   if (count > 0) return count;
   throw new UsageError({
     what: `${what} of '${split}' on ${name}`,
-    given: 'no samples',
-    allowed: 'a split with samples',
+    problem: 'has no samples',
     ...(split === 'validation' && {
       hint: 'validationSplit: 0.1 (--validation-split 0.1), which holds out training samples',
     }),

@@ -74,6 +74,6 @@ describe('a run', () => {
     const env = { ...process.env, SYNCBN_WIDE: 'no' };
     const { code, stderr } = await run(process.execPath, [CLI, 'doctor', '--env'], { env });
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^syncbn: SYNCBN_WIDE: got "no", allowed is 0 .* or 1 /);
+    expect(stderr).toMatch(/^syncbn: SYNCBN_WIDE: expected 0 .* or 1 .*, got "no"/);
   });
 });

@@ -50,9 +50,13 @@ describe('syncbn export', () => {
   });
 
   it.each<[string, readonly string[], RegExp]>([
-    ['no checkpoint', ['--to', file], /no checkpoint/],
-    ['no file', [run], /no --to.*\.safetensors/],
-    ['an unknown ending', [run, '--to', 'net.bin'], /--to: got "net\.bin".*\.safetensors/],
+    ['no checkpoint', ['--to', file], /requires a checkpoint/],
+    ['no file', [run], /requires --to.*\.safetensors/],
+    [
+      'an unknown ending',
+      [run, '--to', 'net.bin'],
+      /--to: expected .*\.safetensors.*, got "net\.bin"/,
+    ],
   ])('refuses %s', async (_name, args, message) => {
     const { code, stderr } = await syncbn(['export', ...args]);
     expect(code).toBe(2);

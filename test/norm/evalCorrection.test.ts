@@ -88,6 +88,8 @@ describe('evaluation with a correction', () => {
   });
 
   it.each([-0.1, 1.1, Number.NaN, 'always'])('of %s is refused', (weight) => {
-    expect(() => outputsWith(weight as number)).toThrow(/^evalCorrection: got .*from 0 to 1/);
+    expect(() => outputsWith(weight as number)).toThrow(
+      /^evalCorrection: expected .*from 0 to 1.*, got /,
+    );
   });
 });

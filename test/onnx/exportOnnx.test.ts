@@ -174,7 +174,7 @@ describe('a net as ONNX', () => {
     await expect(refused).rejects.toThrow(UsageError);
     await expect(refused).rejects.toThrow(/0\.batchNorm \(it has no running statistics/);
     const missing = exportOnnx({ model: nn.linear(5, 2), weights, inputShape: [5] });
-    await expect(missing).rejects.toThrow(/linear.weight: got "missing"/);
+    await expect(missing).rejects.toThrow(/linear.weight: expected .*, got "missing"/);
   });
 });
 
@@ -198,6 +198,6 @@ describe('a checkpoint as ONNX', () => {
     const again = await syncbn(['export', path, '--to', out]);
     expect(again.stderr).toMatch(/would replace a file that is there/);
     const other = ['export', path, '--to', join(folder, 'net.safetensors'), '--fold'];
-    expect((await syncbn(other)).stderr).toMatch(/--fold: got "without --to model.onnx"/);
+    expect((await syncbn(other)).stderr).toMatch(/--fold requires --to model.onnx/);
   });
 });

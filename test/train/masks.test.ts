@@ -214,26 +214,30 @@ describe('a class for each pixel', () => {
     [
       'another shape of outputs',
       { model: sequential([conv2d(2, 3, { kernel: 1 })]) },
-      /^output of the model: got "6x5x3 .* 6x5x4\..*4 outChannels/,
+      /^output of the model: expected 6x5x4.*, got "6x5x3.*4 outChannels/,
     ],
     ['a loss of numbers', { loss: meanSquaredError() }, /^loss for segmentation.* crossEntropy/],
     [
       'weights of other classes',
       { loss: crossEntropy({ classWeights: [1, 2], ignoreIndex: -100 }) },
-      /^weights of the loss crossEntropy: got "2 weights".*4, one for each class/,
+      /^weights of the loss crossEntropy: expected .*4, one for each class.*, got "2 weights"/,
     ],
     [
       'pixels of no class without a loss that ignores them',
       { loss: crossEntropy() },
-      /^label of pixel 0 of sample 0 of train of synthetic: got "-100/,
+      /^label of pixel 0 of sample 0 of train of synthetic: expected .*, got "-100/,
     ],
-    ['mixup', { augmentation: { mixup: 1 } }, /^mixup and cutmix: got "targets that are masks"/],
+    [
+      'mixup',
+      { augmentation: { mixup: 1 } },
+      /^mixup and cutmix: expected .*, got "targets that are masks"/,
+    ],
     [
       'a label beyond the classes',
       {
         data: { ...data, test: { ...data.test, targets: data.test.targets.with(37, 4) } },
       } as Partial<TrainerOptions>,
-      /^label of pixel 7 of sample 1 in test of synthetic: got 4/,
+      /^label of pixel 7 of sample 1 in test of synthetic: expected .*, got 4/,
     ],
     [
       'masks of another size that are to move',
@@ -247,7 +251,7 @@ describe('a class for each pixel', () => {
         model: sequential([conv2d(2, CLASSES, { kernel: 1, stride: 2 })]),
         augmentation: moves,
       },
-      /^augmentation of images with masks: got "images 6x5x2, masks 3x3"/,
+      /^augmentation of images with masks: expected .*, got "images 6x5x2, masks 3x3"/,
     ],
   ])('refuses %s before anything runs', async (_name, change, message) => {
     await expect(Trainer.start({ ...still, ...change })).rejects.toThrow(message);

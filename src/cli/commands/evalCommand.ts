@@ -39,8 +39,7 @@ export async function runEval(flags: Flags): Promise<number> {
   if (path === undefined) {
     throw new UsageError({
       what: 'syncbn eval',
-      given: 'no --checkpoint',
-      allowed: 'a checkpoint to evaluate, or an ONNX file (--model)',
+      problem: 'requires a checkpoint to evaluate, or an ONNX file (--model)',
       hint: 'syncbn eval --checkpoint run.ckpt',
     });
   }
@@ -111,8 +110,8 @@ async function evaluateModel(flags: Flags, { path, data, metrics }: Asked): Prom
 async function evaluateFile(flags: Flags, metrics: readonly MetricName[]): Promise<Evaluated> {
   for (const flag of OF_RUNS) {
     if (!flags.has(flag)) continue;
-    const allowed = 'either an ONNX file or a checkpoint';
-    throw new UsageError({ what: 'syncbn eval', given: `--model and --${flag}`, allowed });
+    const problem = `does not go with --${flag}: eval takes an ONNX file or a checkpoint`;
+    throw new UsageError({ what: '--model', problem });
   }
   const data = await dataFrom(flags);
   checkMetrics('--metrics', metrics, data.task);

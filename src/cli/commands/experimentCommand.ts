@@ -59,12 +59,16 @@ function experimentNamed(name: string | undefined): Experiment {
   const found = EXPERIMENTS.find((experiment) => experiment.name === name);
   if (found !== undefined) return found;
   const names = EXPERIMENTS.map((experiment) => experiment.name);
-  const nearest = name === undefined ? undefined : nearestWord(name, names);
+  const hint = (of: string): string => `syncbn experiment ${of} --quick`;
+  if (name === undefined) {
+    const problem = `requires the name of an experiment: ${names.join(', ')}`;
+    throw new UsageError({ what: 'syncbn experiment', problem, hint: hint(names[0]!) });
+  }
   throw new UsageError({
     what: 'experiment',
-    given: name ?? 'no name',
+    given: name,
     allowed: names.join(', '),
-    hint: `syncbn experiment ${nearest ?? names[0]!} --quick`,
+    hint: hint(nearestWord(name, names) ?? names[0]!),
   });
 }
 

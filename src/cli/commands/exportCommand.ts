@@ -77,8 +77,7 @@ export async function runExport(flags: Flags, argument: string | undefined): Pro
   if (argument === undefined || file === undefined) {
     throw new UsageError({
       what: 'syncbn export',
-      given: argument === undefined ? 'no checkpoint' : 'no --to',
-      allowed: argument === undefined ? 'a checkpoint to export' : `a file that ends in ${endings}`,
+      problem: `requires ${argument === undefined ? 'a checkpoint' : '--to, the file to write'}`,
       hint: example,
     });
   }

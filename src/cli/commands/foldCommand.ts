@@ -64,8 +64,7 @@ function needed(flags: Flags, name: string): string {
   if (value !== undefined) return value;
   throw new UsageError({
     what: 'syncbn fold',
-    given: `no --${name}`,
-    allowed: name === 'out' ? 'a file to write to' : 'a checkpoint to fold',
+    problem: `requires --${name}, ${name === 'out' ? 'a file to write' : 'a checkpoint'}`,
     hint: 'syncbn fold --checkpoint run.ckpt --out inference.ckpt',
   });
 }

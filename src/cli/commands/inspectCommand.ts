@@ -41,8 +41,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
   if (path === undefined) {
     throw new UsageError({
       what: 'syncbn inspect',
-      given: 'no checkpoint',
-      allowed: 'a checkpoint',
+      problem: 'requires a checkpoint',
       hint: 'syncbn inspect run.ckpt',
     });
   }

@@ -283,10 +283,9 @@ function withoutCommand(typed: string | undefined, showHelp: () => void): number
   const names = commands.map(({ name }) => name);
   const nearest = nearestWord(typed, names);
   throw new UsageError({
-    what: 'command',
-    given: typed,
-    allowed: names.join(', '),
-    ...(nearest !== undefined && { hint: `syncbn ${nearest}` }),
+    what: 'syncbn',
+    problem: `has no command ${typed}`,
+    hint: nearest === undefined ? 'syncbn --help, which lists the commands' : `syncbn ${nearest}`,
   });
 }
 
@@ -300,10 +299,9 @@ function checkKnown(command: CommandText, words: readonly string[]): void {
     if (known.includes(name)) continue;
     const nearest = nearestWord(name, known);
     throw new UsageError({
-      what: `flag of syncbn ${command.name}`,
-      given: word.split('=')[0]!,
-      allowed: `what syncbn ${command.name} --help lists`,
-      ...(nearest !== undefined && { hint: `--${nearest}` }),
+      what: `syncbn ${command.name}`,
+      problem: `has no flag ${word.split('=')[0]!}`,
+      hint: nearest === undefined ? `syncbn ${command.name} --help` : `--${nearest}`,
     });
   }
 }

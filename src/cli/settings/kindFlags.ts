@@ -51,9 +51,5 @@ export function flagWord(kind: string): string {
 /** Throws a {@link UsageError} for a flag that needs something else. */
 export function refuseWithout(flags: Flags, name: string, needed: string, isThere: boolean): void {
   if (isThere || !flags.has(name)) return;
-  throw new UsageError({
-    what: `--${name}`,
-    given: `without ${needed}`,
-    allowed: `with ${needed}`,
-  });
+  throw new UsageError({ what: `--${name}`, problem: `requires ${needed}` });
 }

@@ -40,8 +40,7 @@ export function optimizerFrom(flags: Flags): OptimizerSpec {
   if (flags.isSet('no-norm-decay') && flags.isSet('decay-all')) {
     throw new UsageError({
       what: '--decay-all',
-      given: 'with --no-norm-decay',
-      allowed: 'one of the two',
+      problem: 'does not go with --no-norm-decay',
     });
   }
   const given = optionsOfKind(flags, OPTIMIZER_FLAGS, {
@@ -52,8 +51,7 @@ export function optimizerFrom(flags: Flags): OptimizerSpec {
   if (kind === 'lars' && given.lr === undefined) {
     throw new UsageError({
       what: '--optimizer lars',
-      given: 'no --lr',
-      allowed: 'with a learning rate, which goes with the batch',
+      problem: 'requires --lr: the right rate depends on the batch',
       hint: '--lr 2 --lr-scaling linear',
     });
   }

@@ -102,8 +102,7 @@ export async function modelFrom(flags: Flags, data: Dataset): Promise<LayerSpec>
   if (flags.text('norm') === 'frozen' && !flags.has('weights')) {
     throw new UsageError({
       what: '--norm frozen',
-      given: 'without --resume or --weights',
-      allowed: 'with a checkpoint, whose running statistics it is frozen to',
+      problem: 'requires --resume or --weights: it freezes the running statistics of a checkpoint',
       hint: '--resume run.ckpt',
     });
   }
@@ -233,8 +232,7 @@ function averagingFrom(flags: Flags): AveragingSpec | undefined {
   if (decay !== undefined && fromEpoch !== undefined) {
     throw new UsageError({
       what: '--ema and --swa-from',
-      given: 'both',
-      allowed: 'one of the two: a run keeps one average',
+      problem: 'do not go together: a run keeps one average',
     });
   }
   if (decay !== undefined) return ema({ decay });
