@@ -28,8 +28,8 @@ export async function evaluateSamples<Name extends MetricName = never>(
       allowed: 'a split with samples',
     });
   }
-  const { team, memory } = await startInference({ ...model, samples });
-  const run = { plan: team.plan, memory, team, network: undefined };
+  const { team, memory, ...inference } = await startInference({ ...model, samples });
+  const run = { plan: team.plan, memory, samples: inference.samples, team, network: undefined };
   return cleaningUp(
     async () => {
       checkInference(`evaluate of '${split}'`, team.plan, samples.count);
