@@ -4,6 +4,7 @@
 import type { NamedValues } from '../checkpoint/foldNorm.ts';
 import { fillArena, restoreTensors, type StateTensor, stateTensors } from '../checkpoint/state.ts';
 import { placeholderData } from '../data/placeholder.ts';
+import { storeSamples } from '../data/stored/storeSamples.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, viewOf } from '../memory/arena.ts';
 import { outputSizeOf, type RunConfig } from '../plan/config.ts';
@@ -26,7 +27,8 @@ export function runAlone(config: RunConfig, weights: NamedValues): LoneRun {
   const data = { ...unweighted, countTrain: 1, countTest: 0, countValidation: 0 };
   const plan = planRun({ ...config, data, workers: 1, shards: 'iid' });
   const memory = createArena(plan.layout);
-  fillArena(plan, memory, placeholderData('nothing', config.data));
+  fillArena(plan, memory);
+  const samples = storeSamples(placeholderData('nothing', config.data), config);
   const tensors = stateTensors(plan, memory);
   const saved = tensors.map(({ name, group, values }) => {
     const given = weights.get(name.replace(/^\S+ /, ''))?.values;
@@ -34,7 +36,7 @@ export function runAlone(config: RunConfig, weights: NamedValues): LoneRun {
   });
   restoreTensors(tensors, new Map(saved));
   const module = compileKernels(config.mode);
-  const worker = bindWorker({ plan, module, memory, rank: 0 });
+  const worker = bindWorker({ plan, module, memory, samples, rank: 0 });
   const slots = viewOf(memory, plan.regions.inference.inputs);
   const { inference } = plan.regions;
   const results = [inference.outputs, ...inference.headOutputs].map((one) => viewOf(memory, one));

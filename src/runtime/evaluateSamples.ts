@@ -27,8 +27,8 @@ export async function evaluateSamples<Name extends MetricName = never>(
       problem: 'has no samples',
     });
   }
-  const { team, memory } = await startInference({ ...model, samples });
-  const run = { plan: team.plan, memory, team, network: undefined };
+  const { team, memory, ...inference } = await startInference({ ...model, samples });
+  const run = { plan: team.plan, memory, samples: inference.samples, team, network: undefined };
   return cleaningUp(
     async () => {
       checkInference(`evaluate of '${split}'`, team.plan, samples.count);

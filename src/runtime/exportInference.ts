@@ -8,7 +8,7 @@ import { writeCheckpoint } from '../checkpoint/checkpointFile.ts';
 import { type FoldedModel, foldBatchNorm, type NamedValues } from '../checkpoint/foldNorm.ts';
 import type { DatasetDescription } from '../data/identity.ts';
 import { storedInputs } from '../data/shift.ts';
-import { viewOf } from '../memory/arena.ts';
+import type { StoredSamples } from '../data/stored/storedSamples.ts';
 import type { RunConfig } from '../plan/config.ts';
 import { countHeads } from '../plan/heads.ts';
 import type { RunPlan } from '../plan/plan.ts';
@@ -50,6 +50,7 @@ interface TrainedRun {
   readonly data: DatasetDescription;
   readonly plan: RunPlan;
   readonly memory: WebAssembly.Memory;
+  readonly samples: StoredSamples;
   readonly weights: NamedValues;
   readonly step: number;
   readonly epochs: number;
@@ -95,12 +96,12 @@ export async function exportInference(
   return { ...folded, ...parity, countInputs: count };
 }
 
-/** Copies of the first samples in the arena. */
-function someInputs({ config, plan, memory }: TrainedRun): Uint8Array | Float32Array {
+/** Copies of the first samples. */
+function someInputs({ config, samples }: TrainedRun): Uint8Array | Float32Array {
   const { countTrain, countTest, inputShape } = config.data;
   const [split, count] =
     countTest > 0 ? (['test', countTest] as const) : (['train', countTrain] as const);
-  const inputs = viewOf(memory, plan.regions.data[split].inputs);
+  const { inputs } = samples[split].slots[0]!;
   return inputs.slice(0, Math.min(config.globalBatch, count) * sizeOf(inputShape));
 }
 

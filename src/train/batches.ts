@@ -2,10 +2,11 @@
 // them loaded, augmented and mixed, into the model's input, with their targets and weights.
 
 import { sizeOf } from '../base/shape.ts';
+import { viewSplit } from '../data/stored/storedSamples.ts';
 import { viewOf } from '../memory/arena.ts';
 import { fillGrains } from '../reduce/grains.ts';
 import { prepareCall } from '../sync/call.ts';
-import { inputLoaderOf, type WorkerContext } from './context.ts';
+import { splitLoaderOf, type WorkerContext } from './context.ts';
 import { bindEpochOrder } from './epochOrder.ts';
 import { trainTargetCopierOf } from './masks.ts';
 import { bindMixing } from './mixing.ts';
@@ -22,18 +23,19 @@ export interface Batches {
 
 /** Binds the training samples to a worker. */
 export function bindBatches(context: WorkerContext): Batches {
-  const { plan, worker, memory, member, step, program } = context;
+  const { plan, worker, memory, samples, member, step, program } = context;
   const { config } = plan;
-  const loader = inputLoaderOf(context, plan.regions.data.train.inputs);
-  const copyTarget = trainTargetCopierOf(context);
+  const train = viewSplit(samples.train);
+  const loader = splitLoaderOf(context, train);
+  const copyTarget = trainTargetCopierOf(context, train);
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
   const order = viewOf(memory, plan.regions.data.order);
   const orderCall = prepareCall({ kind: 'order', length: order.length });
 
   let batchFrom = 0;
   const sampleAt = (position: number): number => order[batchFrom + position]!;
-  const mixing = bindMixing(context, loader, sampleAt);
-  const weighs = bindStepWeights(context, sampleAt, mixing);
+  const mixing = bindMixing(context, { train, loader, sampleAt });
+  const weighs = bindStepWeights(context, { train, sampleAt, mixing });
 
   const loadSlot = (slot: number): void => {
     const position = step.firstSample + slot;
@@ -48,7 +50,7 @@ export function bindBatches(context: WorkerContext): Batches {
   return {
     prepareOrder(index) {
       if (worker.rank === 0) {
-        writeOrder ??= bindEpochOrder(plan, memory);
+        writeOrder ??= bindEpochOrder(plan, memory, samples);
         writeOrder(Math.floor(index / plan.stepsPerEpoch));
       }
       member.sync(orderCall);

@@ -3,15 +3,21 @@
 
 import { sizeOf } from '../base/shape.ts';
 import type { InputLoader } from '../data/loading/inputs.ts';
+import { type StoredSplit, viewSplit } from '../data/stored/storedSamples.ts';
 import { viewOf } from '../memory/arena.ts';
 import { endsOf } from '../nn/graph/graph.ts';
 import { takesInEvaluation } from '../plan/feasible.ts';
 import { type RunPlan, reductionName, reductionsOf } from '../plan/plan.ts';
-import type { SplitRegions } from '../plan/regions.ts';
 import { fillGrains } from '../reduce/grains.ts';
 import type { Span } from '../reduce/tree.ts';
 import { prepareCall } from '../sync/call.ts';
-import { inputLoaderOf, type SplitName, targetCopierOf, type WorkerContext } from './context.ts';
+import {
+  regionLoaderOf,
+  type SplitName,
+  splitLoaderOf,
+  targetCopierOf,
+  type WorkerContext,
+} from './context.ts';
 import { bindSplitWeights } from './weighting.ts';
 
 export interface Inference {
@@ -33,20 +39,22 @@ export function bindInference(context: WorkerContext): Inference {
   const evaluated = viewOf(memory, inference.evaluated);
   const evaluatedHeads = inference.headLosses && viewOf(memory, inference.headLosses);
   const keepOutputs = bindOutputs(context);
-  const { countTrain, countTest, countValidation = 0 } = config.data;
-  const bindSplit = (count: number, split: SplitRegions) => ({
-    count,
-    loader: inputLoaderOf(context, split.inputs),
-    copyTarget: targetCopierOf(context, split),
-    weights: bindSplitWeights(context, split, count),
-  });
-  const { train, test, validation } = regions.data;
-  const splits = {
-    train: bindSplit(countTrain, train),
-    test: bindSplit(countTest, test),
-    validation: validation && bindSplit(countValidation, validation),
+  const bindSplit = (split: StoredSplit) => {
+    const view = viewSplit(split);
+    return {
+      count: split.count,
+      loader: splitLoaderOf(context, view),
+      copyTarget: targetCopierOf(context, view),
+      weights: bindSplitWeights(context, view),
+    };
   };
-  const predictLoader = inputLoaderOf(context, regions.inference.inputs);
+  const { train, test, validation } = context.samples;
+  const splits = {
+    train: bindSplit(train),
+    test: bindSplit(test),
+    validation: validation && bindSplit(validation),
+  };
+  const predictLoader = regionLoaderOf(context, regions.inference.inputs);
   const betweenBatches = exchangesMoments(plan) ? prepareCall({ kind: 'evaluation' }) : undefined;
 
   /** Runs samples [lo, hi) of a source in batches; `afterBatch` is told where its own begin. */

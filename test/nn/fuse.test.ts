@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { fillArena, stateTensors } from '../../src/checkpoint/state.ts';
 import { synthetic } from '../../src/data/named/synthetic.ts';
+import { storeSamples } from '../../src/data/stored/storeSamples.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
 import { createArena, viewOf } from '../../src/memory/arena.ts';
 import { fuseGraph } from '../../src/nn/graph/fuse.ts';
@@ -70,9 +71,10 @@ function trained(model: LayerSpec, mode: 'strict' | 'fast', fuse: boolean) {
   });
   const plan = planRun({ ...config, fuse });
   const memory = createArena(plan.layout);
-  fillArena(plan, memory, data);
+  fillArena(plan, memory);
+  const samples = storeSamples(data, plan.config);
   createFixture(mode, 1);
-  const worker = bindWorker({ plan, module: compileKernels(mode), memory, rank: 0 });
+  const worker = bindWorker({ plan, module: compileKernels(mode), memory, samples, rank: 0 });
   worker.train(0, 10, 10);
   const tensors = stateTensors(plan, memory);
   const state = Object.fromEntries(tensors.map(({ name, values }) => [name, values.slice()]));

@@ -107,18 +107,18 @@ describe('a class for each pixel', () => {
     });
     const augmentation = planAugmentation(moves, data.inputShape)!;
     const mask = { maskShape: [HEIGHT, WIDTH], augmentation, seed: 5 } as const;
-    const mover = createMaskMover({ ...mask, masks: targets, outside: ignoreIndex ?? 0 });
+    const mover = createMaskMover({ ...mask, outside: ignoreIndex ?? 0 });
     const places = Int32Array.from({ length: TRAIN * PIXELS }, (_, i) => i);
-    const finder = createMaskMover({ ...mask, masks: places, outside: -1 });
+    const finder = createMaskMover({ ...mask, outside: -1 });
     const batches = [0, 8, 16].map((first) => ({ first, size: Math.min(8, TRAIN - first) }));
     const moved = new Float32Array(train.inputs.length);
     const labels = new Int32Array(targets.length);
     for (const [step, { first, size }] of batches.entries()) {
       for (let position = 0; position < size; position++) {
         const sample = first + position;
-        mover.move(sample, labels, sample * PIXELS, step, position);
+        mover.move(targets, sample, labels, sample * PIXELS, step, position);
         const from = new Int32Array(PIXELS);
-        finder.move(sample, from, 0, step, position);
+        finder.move(places, sample, from, 0, step, position);
         for (const [pixel, at] of from.entries()) {
           if (at < 0) continue;
           moved.set(train.inputs.subarray(at * 2, at * 2 + 2), (sample * PIXELS + pixel) * 2);

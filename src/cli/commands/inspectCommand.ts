@@ -18,6 +18,7 @@ import { lossModulesOf } from '../../nn/specs/lossModules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
 import { checkRunConfig, trainCounts } from '../../plan/config.ts';
+import { dataBytesOf } from '../../plan/dataBytes.ts';
 import { smallestBatch } from '../../plan/feasible.ts';
 import { planRun, type RunPlan } from '../../plan/plan.ts';
 import { grainStart } from '../../reduce/grains.ts';
@@ -67,6 +68,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
     stepsPerEpoch,
     grains: plan === undefined ? null : plan.grains.cut.count,
     memoryBytes: plan?.layout.sizeBytes ?? null,
+    dataBytes: plan === undefined ? null : dataBytesOf(plan.config.data),
     weightsHash: hashWeights(saved.tensors),
   };
   if (flags.isSet('json')) screen.sayJson({ event: 'inspected', ...summary });
@@ -140,7 +142,8 @@ function show(
     for (const module of summary.modules) say(`  ${module}`);
     return;
   }
-  say(`Memory of a run on 1 worker: ${showBytes(plan.layout.sizeBytes)}; largest regions:`);
+  const [arena, samples] = [plan.layout.sizeBytes, dataBytesOf(plan.config.data)].map(showBytes);
+  say(`Memory of a run on 1 worker: ${arena}, and ${samples} of data beside it; largest regions:`);
   printTable(
     plan.layout.largest(REGIONS_SHOWN).map(({ name, type, shape, sizeBytes, writer }) => ({
       region: name,

@@ -9,6 +9,7 @@ import { chooseBuild } from '../../kernels/builds.ts';
 import { normsOf } from '../../nn/convert/normLeaf.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
 import { MAX_REPLICAS } from '../../plan/config.ts';
+import { dataBytesOf } from '../../plan/dataBytes.ts';
 import { ON_NON_FINITE } from '../../plan/onNonFinite.ts';
 import { MOST_DRAWN_CLASSES, type RunState } from '../../report/history.ts';
 import type { Network } from '../../runtime/network.ts';
@@ -335,6 +336,7 @@ function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup):
     whyNotWide: whyNotWide ?? null,
     parameters: trainer.countParameters,
     memoryBytes: trainer.layout.sizeBytes,
+    dataBytes: dataBytesOf(trainer.config.data),
   };
 }
 

@@ -37,7 +37,10 @@ export interface StartEvent {
   /** Null where it is `wide`. */
   readonly whyNotWide: string | null;
   readonly parameters: number;
+  /** Of the arena of each process. */
   readonly memoryBytes: number;
+  /** Of the samples, beside it. */
+  readonly dataBytes: number;
 }
 
 /** Of a model with heads, without NaN; absent for others. */

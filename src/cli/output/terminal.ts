@@ -109,10 +109,10 @@ function barFields(event: ProgressEvent): BarFields {
 }
 
 function startLines(event: StartEvent): string {
-  const { norm, replicas, workers, globalBatch, parameters, memoryBytes } = event;
+  const { norm, replicas, workers, globalBatch, parameters, memoryBytes, dataBytes } = event;
   const [model, data] = [event.model, event.data].map((name) => paint('bold', oneLine(name)));
   const what = `${model} on ${data}, ${paint('bold', norm)}`;
-  const memory = `${showBytes(memoryBytes)} of shared memory`;
+  const memory = `${showBytes(memoryBytes)} of shared memory, ${showBytes(dataBytes)} of data`;
   const threads = `${workers} workers${showProcesses(event)}`;
   const { optimizer, learningRate, lrScaling, schedule } = event;
   const scaling = lrScaling === null ? '' : `, scaled ${lrScaling}`;
