@@ -17,7 +17,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const TYPED = `
 import { launch } from 'syncbn/collectives';
-import { type Dataset, nn, optim, synthetic, Trainer, type TrainerOptions, UsageError } from 'syncbn';
+import { nn, optim, synthetic, Trainer, UsageError } from 'syncbn';
+import type { Dataset, TrainerOptions } from 'syncbn';
 
 export async function trained(): Promise<number> {
   const data: Dataset = synthetic({ train: 32, test: 16, shape: [8, 8, 1] });
@@ -55,7 +56,7 @@ Trainer.start({
 
 const TESTED = `
 import { expect, it } from 'vitest';
-import { trained } from './typed.ts';
+const { trained } = await import('./typed.ts');
 it('trains', async () => {
   expect(await trained()).toBeGreaterThan(0);
 });

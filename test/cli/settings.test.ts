@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { openCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
 import { Flags, type RawFlags } from '../../src/cli/settings/flags.ts';
-import { dataFrom, modelFrom, trainerOptionsFrom } from '../../src/cli/settings/settings.ts';
+import { dataFrom, netFrom, trainerOptionsFrom } from '../../src/cli/settings/settings.ts';
 import { type DatasetDescription, describeDataset } from '../../src/data/identity.ts';
 import { synthetic } from '../../src/data/named/synthetic.ts';
 import { firstTrain } from '../../src/data/subset.ts';
@@ -169,7 +169,7 @@ describe('flags', () => {
       ],
     ],
   ])('%j make the norms %j', async (raw, expected) => {
-    expect(normsOf(await modelFrom(new Flags(raw), data))).toEqual(expected);
+    expect(normsOf((await netFrom(new Flags(raw), data)).model)).toEqual(expected);
   });
 
   it.each<[RawFlags, RegExp]>([
@@ -287,12 +287,12 @@ describe('a model by name', () => {
   it('is refused for data without classes, with the way out', async () => {
     const { task: _task, ...rest } = data;
     const regression = { ...rest, task: { kind: 'regression', targetShape: [1] } } as typeof data;
-    const model = modelFrom(new Flags({ model: 'refnet' }), regression);
+    const model = netFrom(new Flags({ model: 'refnet' }), regression);
     await expect(model).rejects.toThrow(/refnet.*got "regression".*--model FILE\.json/);
   });
 
   it('is as wide at its end as the data has classes', async () => {
-    const model = await modelFrom(new Flags({ model: 'refnet' }), data);
+    const { model } = await netFrom(new Flags({ model: 'refnet' }), data);
     expect(() => trainerOptionsFrom(new Flags({}), data, model)).not.toThrow();
     expect(model).toMatchObject({ kind: 'sequential' });
     expect((model as { layers: readonly object[] }).layers.at(-1)).toMatchObject({

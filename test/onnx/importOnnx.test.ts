@@ -7,8 +7,7 @@ import { UsageError } from '../../src/base/errors.ts';
 import type { Shape } from '../../src/base/shape.ts';
 import type { NamedValues } from '../../src/checkpoint/foldNorm.ts';
 import { Flags } from '../../src/cli/settings/flags.ts';
-import { onnxWeights } from '../../src/cli/settings/onnxModel.ts';
-import { modelFrom } from '../../src/cli/settings/settings.ts';
+import { netFrom } from '../../src/cli/settings/settings.ts';
 import { exportOnnx, importOnnx, nn, synthetic } from '../../src/index.ts';
 import { type LayerSpec, leavesOf } from '../../src/nn/specs/spec.ts';
 import { encodeModel } from '../../src/onnx/format/encode.ts';
@@ -302,12 +301,13 @@ describe('--model net.onnx', () => {
       writeFileSync(file, await exportOnnx({ model, weights, inputShape }));
       const data = synthetic({ train: 8, test: 4, shape: inputShape, classes: 3 });
       const flags = new Flags({ model: file });
-      const asked = await modelFrom(flags, data);
-      expect(leavesOf(asked)).toEqual(layers);
-      const start = (await onnxWeights(flags, data)).weights as NamedValues;
+      const asked = await netFrom(flags, data);
+      expect(leavesOf(asked.model)).toEqual(layers);
+      const start = asked.weights as NamedValues;
       expect([...start.keys()].sort()).toEqual([...weights.keys()].sort());
-      expect(await onnxWeights(flags.with({ weights: 'other.ckpt' }), data)).toEqual({});
-      await expect(modelFrom(flags.with({ width: '2' }), data)).rejects.toThrow(/--width/);
+      const other = await netFrom(flags.with({ weights: 'other.ckpt' }), data);
+      expect(other).toEqual({ model: asked.model });
+      await expect(netFrom(flags.with({ width: '2' }), data)).rejects.toThrow(/--width/);
     } finally {
       rmSync(folder, { recursive: true });
     }

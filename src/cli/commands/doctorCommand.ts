@@ -9,7 +9,7 @@ import { say, screen } from '../output/screen.ts';
 import { printTable } from '../output/tables.ts';
 import { paint } from '../output/text.ts';
 import type { Flags } from '../settings/flags.ts';
-import { bareModelFrom, dataFrom, trainerOptionsFrom } from '../settings/settings.ts';
+import { bareNetFrom, dataFrom, trainerOptionsFrom } from '../settings/settings.ts';
 
 const LEGEND = `shift: measured, root mean square over channels, replicas and steps
 expected: of independent values, up to independent samples of equal positions;
@@ -27,7 +27,7 @@ export async function runDoctor(flags: Flags): Promise<number> {
     return runMpiDoctor(flags);
   }
   const data = await dataFrom(flags);
-  const model = await bareModelFrom(flags, data);
+  const { model } = await bareNetFrom(flags, data);
   const steps = flags.integer('steps', 1);
   const budgetSeconds = flags.number('budget', 0);
   const isJson = flags.isSet('json');

@@ -17,7 +17,7 @@ import { subjectOf } from '../../experiments/engine/subject.ts';
 import { EXPERIMENTS } from '../../experiments/runs/catalog.ts';
 import { say, screen } from '../output/screen.ts';
 import { type Flags, integersIn, wordsIn } from '../settings/flags.ts';
-import { bareModelFrom } from '../settings/settings.ts';
+import { bareNetFrom } from '../settings/settings.ts';
 import { runStudy } from './study.ts';
 
 const DEFAULT_FOLDER = 'experiments';
@@ -105,5 +105,6 @@ async function withData(
   const facts = { inputShape: dataset.inputShape, countTrain: dataset.train.count };
   const name = flags.text('model');
   if (name === undefined) return { ...options, facts };
-  return { ...options, facts, net: { name, model: await bareModelFrom(flags, dataset) } };
+  const { model } = await bareNetFrom(flags, dataset);
+  return { ...options, facts, net: { name, model } };
 }

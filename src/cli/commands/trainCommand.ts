@@ -31,18 +31,10 @@ import { errorEvent } from '../process/failure.ts';
 import { hasLauncher, isSpeaker, joinPeers, stopAmongPeers } from '../process/peers.ts';
 import { catchSignals, SIGNAL_CODES, stoppedBy } from '../process/signals.ts';
 import type { Flags } from '../settings/flags.ts';
-import { onnxWeights } from '../settings/onnxModel.ts';
 import { asksForReport, type ObserversAsked, observersAsked } from '../settings/reportFlags.ts';
 import { checkAgreement } from '../settings/resumeSettings.ts';
 import { checkSeparateFiles } from '../settings/separateFiles.ts';
-import {
-  DEFAULTS,
-  dataFrom,
-  isProfiled,
-  modelFrom,
-  normFrom,
-  trainerOptionsFrom,
-} from '../settings/settings.ts';
+import { DEFAULTS, dataFrom, isProfiled, normFrom, runOptionsFrom } from '../settings/settings.ts';
 import { sharedPoint } from '../settings/sharedPoint.ts';
 import { spreadFrom } from '../settings/spreadFlags.ts';
 import type { StartingPoint } from '../settings/startingPoint.ts';
@@ -200,8 +192,7 @@ async function startTrainer(
   const shown = asksForReport(flags) ? maskSamplesOf(data) : undefined;
   const facts = { name: data.name, countTest: data.test.count, shown };
   if (resumed === undefined) {
-    const asked = trainerOptionsFrom(flags, data, await modelFrom(flags, data));
-    const options = { ...asked, ...(await onnxWeights(flags, data)) };
+    const options = await runOptionsFrom(flags, data);
     const norm = flags.has('norm') && { norm: normFrom(flags) };
     return { trainer: await Trainer.start({ ...options, onNotice, ...norm }), data: facts };
   }

@@ -239,6 +239,18 @@ export const predictFlags: readonly FlagText[] = [
   ...commonFlags,
 ];
 
+/** Data where statistics of an average are measured. */
+export const exportFlags: readonly FlagText[] = [
+  ['--to <file>', 'The file to write: .safetensors, with names and layouts of PyTorch, or .onnx'],
+  ['--fold', 'ONNX: fold batch normalization into the layers before it'],
+  ['--standardized', "ONNX: take inputs as the net does, not in the data's units"],
+  ['--average', 'The average of the weights that the run keeps, with exact statistics on its data'],
+  ['--overwrite', 'Let --to replace a file that is there'],
+  ...dataFlags,
+  ...moduleFlags,
+  ...commonFlags,
+];
+
 export const experimentFlags: readonly FlagText[] = [
   ['--quick', 'Fewer and shorter runs: minutes, with wider intervals'],
   ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],

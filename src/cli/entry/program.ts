@@ -22,6 +22,7 @@ import {
   dataFlags,
   doctorFlags,
   experimentFlags,
+  exportFlags,
   type FlagText,
   initFlags,
   jsonFlags,
@@ -145,17 +146,7 @@ const commands: readonly CommandText[] = [
     name: 'export',
     argument: 'checkpoint',
     text: 'Write the model of a checkpoint for others to read: weights for PyTorch, or ONNX',
-    flags: [
-      [
-        '--to <file>',
-        'The file to write: .safetensors, with names and layouts of PyTorch, or .onnx',
-      ],
-      ['--fold', 'ONNX: fold batch normalization into the layers before it'],
-      ['--standardized', "ONNX: take inputs as the net does, not in the data's units"],
-      ['--overwrite', 'Let --to replace a file that is there'],
-      ...moduleFlags,
-      ...jsonFlags,
-    ],
+    flags: exportFlags,
     run: endsAtSignals(async () => (await import('../commands/exportCommand.ts')).runExport),
   },
   {
