@@ -15,14 +15,13 @@ import {
   float,
   int,
   ints,
-  type OnnxAttributes,
   type OnnxModel,
-  type OnnxNode,
   type OnnxTensor,
   text,
 } from '../../src/onnx/format/model.ts';
-import { testValues } from '../support/kernelFixture.ts';
 import { worstRelative } from '../support/layers/harness.ts';
+import { floats, foreign, list, positive, type Step, scalar } from '../support/onnx/foreign.ts';
+import { image } from '../support/onnx/layerCases.ts';
 import {
   channelsFirstShape,
   ourOutputs,
@@ -31,8 +30,6 @@ import {
   someWeights,
   toChannelsFirst,
 } from '../support/onnx/runtime.ts';
-
-const image: Shape = [7, 6, 4];
 
 /** Nets that go out and come back. */
 const nets: readonly (readonly [string, LayerSpec, Shape])[] = [
@@ -94,47 +91,6 @@ describe('a net from ONNX', () => {
     expect(leavesOf(net.model).filter(({ kind }) => kind.startsWith('hard'))).toEqual(kinds);
   });
 });
-
-type Step = readonly [string, readonly string[], OnnxAttributes?];
-
-/** A file as others write them: each step reads `x`, the one before it (`.`), constants, or what an
- * earlier step made, by its place. */
-function foreign(
-  steps: readonly Step[],
-  constants: Readonly<Record<string, OnnxTensor>>,
-  { opset = 13, sample = image }: { readonly opset?: number; readonly sample?: Shape } = {},
-): OnnxModel {
-  const nodes = steps.map(([op, inputs, attributes = {}], i): OnnxNode => {
-    const before = i === 0 ? 'x' : `v${i - 1}`;
-    const names = inputs.map((name) => (name === '.' ? before : name));
-    return { name: `node${i}`, op, inputs: names, outputs: [`v${i}`], attributes };
-  });
-  const outputs = [{ name: `v${steps.length - 1}`, type: 'float', shape: undefined } as const];
-  const shape = ['n', ...channelsFirstShape(sample)];
-  const inputs = [{ name: 'x', type: 'float', shape } as const];
-  const producer = { name: 'test', version: '' };
-  return { opset, producer, nodes, constants: new Map(Object.entries(constants)), inputs, outputs };
-}
-
-let seed = 1;
-const floats = (...shape: number[]): OnnxTensor => {
-  const values = testValues(
-    shape.reduce((a, b) => a * b, 1),
-    0.5,
-    seed++,
-  );
-  return { type: 'float', shape, values };
-};
-const scalar = (value: number): OnnxTensor => {
-  return { type: 'float', shape: [], values: Float32Array.of(value) };
-};
-const list = (...values: number[]): OnnxTensor => {
-  return { type: 'int64', shape: [values.length], values: Float64Array.from(values) };
-};
-const positive = (length: number): OnnxTensor => {
-  const values = testValues(length, 0.3, seed++).map((value) => value + 1);
-  return { type: 'float', shape: [length], values };
-};
 
 const files: readonly (readonly [string, OnnxModel])[] = [
   [
