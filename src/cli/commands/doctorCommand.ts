@@ -31,7 +31,7 @@ export async function runDoctor(flags: Flags): Promise<number> {
   const steps = flags.integer('steps', 1);
   const budgetSeconds = flags.number('budget', 0);
   const isJson = flags.isSet('json');
-  const isShown = !isJson && process.stderr.isTTY === true;
+  const isShown = !isJson && screen.canRewrite;
   const diagnosis = await diagnose({
     trainer: trainerOptionsFrom(flags, data, model),
     ...(steps !== undefined && { steps }),

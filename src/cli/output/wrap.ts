@@ -16,6 +16,11 @@ export function wrapped(text: string, columns: number): string {
     .join('\n');
 }
 
+/** Paragraphs as one line each: lines that are not indented follow each other until a blank one. */
+export function joinParagraphs(text: string): string {
+  return text.replace(/(?<=^\S.*)\n(?=\S)/gm, ' ');
+}
+
 function widthOf(text: string): number {
   return text.replace(MARKS, '').length;
 }
