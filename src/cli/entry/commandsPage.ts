@@ -15,8 +15,8 @@ export function commandsPage(): string {
   const lines = [
     '# Commands',
     '',
-    'All commands of `syncbn` with their flags and examples, as `syncbn COMMAND --help` shows them.',
-    'This page is generated from the table of flags; `npm run docs:commands` writes it.',
+    'All commands of `syncbn` with their flags and examples, as `syncbn COMMAND --help` shows',
+    'them. This page is generated from the table of flags; `npm run docs:commands` writes it.',
     '',
     ...lists,
     `\`syncbn help TOPIC\` has a short page on each of ${topics.join(', ')}.`,
