@@ -1,4 +1,4 @@
-// `syncbn doctor`: trains a model shortly with local, synchronized and group normalization, and
+// `syncbn doctor`: trains a model briefly with local, synchronized and group normalization, and
 // says where shards differ, which layers gain from synchronization, and what to take.
 
 import { type Diagnosis, diagnose } from '../../doctor/doctor.ts';

@@ -22,7 +22,6 @@ import {
   normFlags,
   noWideFlag,
   observerFlags,
-  picked,
   processFlags,
   seedFlags,
   settingsFlags,

@@ -63,7 +63,7 @@ export const settingsFlags: readonly FlagText[] = [
 ];
 
 /** The flags with these names. */
-export function picked(of: readonly FlagText[], names: readonly string[]): readonly FlagText[] {
+function picked(of: readonly FlagText[], names: readonly string[]): readonly FlagText[] {
   return names.map((name) => of.find((text) => flagOf(text).name === name)!);
 }
 

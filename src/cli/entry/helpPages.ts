@@ -11,7 +11,7 @@ const WIDEST_NAME = 29;
 const ABOUT =
   'Trains neural networks on all cores, with batch norm that is exact over the whole batch.';
 
-/** What is said to somebody who typed the name of the command alone. */
+/** What is said where the command is typed without anything else. */
 export function welcome(columns: number): string {
   const starts: readonly Example[] = [
     ['train --data synthetic', 'train a small network, in seconds'],

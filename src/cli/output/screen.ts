@@ -184,7 +184,7 @@ class Channel {
   private readonly onTrouble: (message: string) => void;
   /** Whether its lines are of any width although it looks like a terminal. */
   isPlain = false;
-  /** Nobody is at the other end any more. */
+  /** The reader at the other end is gone. */
   private isGone = false;
 
   constructor(name: string, stream: ScreenStream, onTrouble: (message: string) => void) {
