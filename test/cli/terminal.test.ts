@@ -8,8 +8,10 @@ import type {
   StartEvent,
 } from '../../src/cli/output/events.ts';
 import { Screen, type ScreenStream } from '../../src/cli/output/screen.ts';
+import { printRows } from '../../src/cli/output/tables.ts';
 import { terminalSink } from '../../src/cli/output/terminal.ts';
 import { paint } from '../../src/cli/output/text.ts';
+import { CLI, run } from '../support/cli.ts';
 
 const COLUMNS = 80;
 const SHOW_CURSOR = '\u001b[?25h';
@@ -304,5 +306,46 @@ describe('the table at the end', () => {
       ['workers', '2'],
       ['weights', '0123456789abcdef'],
     ]);
+  });
+});
+
+describe('in plain mode', () => {
+  it('a run is lines of text: no bar, no drawn table, no color, nothing written over', () => {
+    const { screen, texts } = screenOf(true);
+    screen.goLinear();
+    const sink = terminalSink(screen);
+    for (const event of [start, progress, { ...progress, event: 'epoch' } as const, done]) {
+      sink.take(event);
+    }
+    sink.close();
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+    expect(texts.out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u2500-\u259f]/);
+    expect(texts.out).toMatch(/^test accuracy: 98\.\d+ %\n/m);
+    expect(screen.canRewrite).toBe(false);
+  });
+
+  it('a table of several columns says each title before its value', () => {
+    const { screen, texts } = screenOf(true);
+    screen.goLinear();
+    printRows(
+      ['layer', 'output', 'note'],
+      [
+        ['conv', '28x28x8', ''],
+        ['relu', 4, 'in place'],
+      ],
+      screen,
+    );
+    expect(texts.out).toBe('layer conv; output 28x28x8\nlayer relu; output 4; note in place\n');
+  });
+
+  it.each([
+    [['models', '--plain'], {}],
+    [['models'], { SYNCBN_PLAIN: '1' }],
+  ])('%j with %j draws nothing', async (args, env) => {
+    const { stdout } = await run(process.execPath, [CLI, ...args], {
+      env: { ...process.env, ...env },
+    });
+    expect(stdout).toMatch(/^model mnist-cnn; /m);
+    expect(stdout).not.toMatch(/[\u2500-\u259f]/);
   });
 });

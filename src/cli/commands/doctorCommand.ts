@@ -1,4 +1,4 @@
-// `syncbn doctor`: trains a model shortly with local, synchronized and group normalization, and
+// `syncbn doctor`: trains a model briefly with local, synchronized and group normalization, and
 // says where shards differ, which layers gain from synchronization, and what to take.
 
 import { type Diagnosis, diagnose } from '../../doctor/doctor.ts';
@@ -31,7 +31,7 @@ export async function runDoctor(flags: Flags): Promise<number> {
   const steps = flags.integer('steps', 1);
   const budgetSeconds = flags.number('budget', 0);
   const isJson = flags.isSet('json');
-  const isShown = !isJson && process.stderr.isTTY === true;
+  const isShown = !isJson && screen.canRewrite;
   const diagnosis = await diagnose({
     trainer: trainerOptionsFrom(flags, data, model),
     ...(steps !== undefined && { steps }),

@@ -134,7 +134,7 @@ export async function runTrain(flags: Flags): Promise<number> {
         const told = { sinks, observers, isReported, notices };
         const setup = { plan, data, model, weights, network, ...told };
         const code = await runPlan(trainer, setup);
-        // Whoever is done waits for those who still write.
+        // A process that is done waits for those that still write.
         if (network !== undefined) await network.allGather(new Uint8Array());
         return code;
       },

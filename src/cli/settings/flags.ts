@@ -63,6 +63,12 @@ export class Flags {
     return new Flags({ ...this.raw, ...Object.fromEntries(given) });
   }
 
+  /** The same flags, and these where they were not given; `--no-x` takes x back. */
+  withDefaults(defaults: Readonly<Record<string, string | true>>): Flags {
+    const all = Object.entries({ ...new Flags({}).with(defaults).raw, ...this.raw });
+    return new Flags(Object.fromEntries(all.filter(([, value]) => value !== false)));
+  }
+
   /** A flag without a value. */
   isSet(name: string): boolean {
     const value = this.one(name);

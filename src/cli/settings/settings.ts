@@ -175,7 +175,7 @@ function replicasFrom(flags: Flags): number {
 }
 
 /** The net that the flags name, with the normalizations that it comes with and its own layers
- * loaded: norms that depend on shapes need those behind them. */
+ * loaded: norms that depend on shapes need those that follow. */
 export async function bareNetFrom(flags: Flags, data: Dataset): Promise<AskedNet> {
   const net = await onnxNet(flags, data);
   if (net !== undefined) refuseNamedFlags(flags);
