@@ -28,7 +28,7 @@ import { readSnapshot, slotOf } from './snapshots.ts';
 export const DEFAULT_DIAGNOSTICS_EVERY = 50;
 
 /** How far one shard's statistics are from those of its sync group. NaN where there is nothing to
- * say: for an empty shard, without a live channel, or in `variance...` for one value per channel. */
+ * say: for an empty shard, without a live channel, or in `variance...` for one value a channel. */
 export interface ShardDiagnostics {
   /** Values per channel. */
   readonly count: number;
