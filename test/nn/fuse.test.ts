@@ -241,11 +241,12 @@ describe('in a model that does not train', () => {
       const config = resolveOptions({ model, data: own, ...options, mode });
       const plan = planRun({ ...config, fuse, trains: false });
       const memory = createArena(plan.layout);
-      fillArena(plan, memory, own);
+      fillArena(plan, memory);
+      const samples = storeSamples(own, plan.config);
       const inputs = viewOf(memory, plan.regions.inference.inputs);
       inputs.set(inputs.map((_, i) => Math.sin(i)));
       createFixture(mode, 1);
-      bindWorker({ plan, module: compileKernels(mode), memory, rank: 0 }).predict(3);
+      bindWorker({ plan, module: compileKernels(mode), memory, samples, rank: 0 }).predict(3);
       return viewOf(memory, plan.regions.inference.outputs).slice();
     };
     const apart = outputsOf(false);
