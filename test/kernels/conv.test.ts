@@ -337,7 +337,7 @@ describe.each(BUILDS)('convolution kernels, %s build', (build) => {
     }
   });
 
-  it.each([1, 3, 4, 7, 32])('copyRowsF32 copies rows of %d floats and no more', (length) => {
+  it.each([1, 3, 4, 7, 32, 39])('copyRowsF32 copies rows of %d floats and no more', (length) => {
     const source = testValues(3 * (length + 2));
     const dstPtr = fixture.reserve(3 * (length + 1));
     const srcBytes = (length + 2) * 4;
