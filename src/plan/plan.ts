@@ -61,7 +61,7 @@ export interface RunPlan {
  * is false: for a plan to look at. */
 export function planRun(config: RunConfig, { mustFit = true } = {}): RunPlan {
   const built = buildGraph(config.model, config.data.inputShape);
-  const fused = config.fuse === false ? built : fuseGraph(built);
+  const fused = config.fuse === false ? built : fuseGraph(built, { trains: config.trains });
   const graph =
     config.trains === false ? freezeWhole(fused) : freezeGraph(fused, config.freeze ?? []);
   const parameters = planParameters(graph, config.parameterGroups);

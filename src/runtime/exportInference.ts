@@ -6,6 +6,7 @@ import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import { writeCheckpoint } from '../checkpoint/checkpointFile.ts';
 import { type FoldedModel, foldBatchNorm, type NamedValues } from '../checkpoint/foldNorm.ts';
+import type { StateTensor } from '../checkpoint/state.ts';
 import type { DatasetDescription } from '../data/identity.ts';
 import { storedInputs } from '../data/shift.ts';
 import type { StoredSamples } from '../data/stored/storedSamples.ts';
@@ -13,7 +14,7 @@ import type { RunConfig } from '../plan/config.ts';
 import { countHeads } from '../plan/heads.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { EPOCH_LENGTH } from '../reduce/epochSums.ts';
-import { type LoneRun, runAlone } from './alone.ts';
+import { outputsAlone, stateAlone } from './alone.ts';
 import { type AllOutputs, countInputs, type Inputs } from './predict.ts';
 import { checkpointOf } from './resume.ts';
 import { checkReplaceable } from './saving.ts';
@@ -81,8 +82,9 @@ export async function exportInference(
   // Patterns name layers by places that they no longer have.
   const { freeze: _freeze, parameterGroups: _groups, ...kept } = config;
   const foldedConfig = { ...kept, model: folded.model };
-  const lone = runAlone(foldedConfig, folded.weights);
-  const parity = compare(expected, lone.predict(inputs));
+  const count = inputs.length / sizeOf(config.data.inputShape);
+  const found = await outputsAlone(foldedConfig, folded.weights, inputs, count);
+  const parity = compare(expected, found);
   if (!(parity.maxDifference <= tolerance * parity.maxOutput)) {
     throw new UsageError({
       what: 'outputs of the folded model',
@@ -91,8 +93,10 @@ export async function exportInference(
       hint: 'the model as it is, or a larger tolerance',
     });
   }
-  if (path !== undefined) await write(run, foldedConfig, lone, { path, overwrite });
-  const count = inputs.length / config.data.inputShape.reduce((a, b) => a * b, 1);
+  if (path !== undefined) {
+    const tensors = stateAlone(foldedConfig, folded.weights);
+    await write(run, foldedConfig, tensors, { path, overwrite });
+  }
   return { ...folded, ...parity, countInputs: count };
 }
 
@@ -131,7 +135,7 @@ function compareOutput(expected: Float32Array, found: Float32Array): Parity {
 async function write(
   run: TrainedRun,
   config: RunConfig,
-  { tensors }: LoneRun,
+  tensors: readonly StateTensor[],
   { path, overwrite }: { readonly path: string; readonly overwrite: boolean },
 ): Promise<void> {
   const { data, step, epochs } = run;

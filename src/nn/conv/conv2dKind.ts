@@ -18,7 +18,7 @@ import {
   standardizedWorkspace,
 } from '../layers/weightStandardization.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
-import { bindConv2d, convWorkspace } from './conv2dPasses.ts';
+import { bindConv2d, convWorkspace, takesEnding } from './conv2dPasses.ts';
 import { axisOf } from './convGeometry.ts';
 import type { ConvAxes } from './convSteps.ts';
 
@@ -75,6 +75,8 @@ export const conv2dKind: LayerKind<Conv2dSpec> = {
       { name: 'bias', shape: [outChannels], role: 'bias', init: { kind: 'torch', fanIn, fanOut } },
     ];
   },
+
+  fusesUntrained: (spec, input) => takesEnding(spec, convAxes(spec, input)),
 
   workspace: (spec, input): readonly WorkspaceDeclaration[] => [
     ...convWorkspace(spec, convAxes(spec, input)),

@@ -137,6 +137,13 @@ export function bindPasses(
   return { ...sampleBySample(passes, bindPadding(spec, axes, binding), binding), foldGrads };
 }
 
+/** Whether the forward pass can add another tensor and cut at 0 as it writes: in register tiles and
+ * by Winograd, with a bias. */
+export function takesEnding(spec: Conv2dSpec, axes: ConvAxes): boolean {
+  if (!spec.bias) return false;
+  return isWinograd(spec, axes) || !(isPlanes(spec, axes) || isDepthwise(spec));
+}
+
 /** Passes over many samples, one after the other. */
 function sampleBySample(
   passes: SamplePasses,

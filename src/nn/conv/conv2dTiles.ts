@@ -6,6 +6,7 @@ import type { Binding, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import {
   type ConvAxes,
+  endingOf,
   forwardSteps,
   type GradientPlan,
   gradientPlan,
@@ -109,6 +110,7 @@ function bindForward(
   const weightPtr = binding.parameterPtr('weight');
   const biasPtr = spec.bias ? binding.parameterPtr('bias') : 0;
   const biasStep = spec.bias ? outBytes : 0;
+  const { addendBytes, isRelu } = endingOf(binding);
   return {
     prepare() {
       for (let g = 0; g < groups; g++) {
@@ -140,6 +142,8 @@ function bindForward(
           height,
           width,
           groupOut,
+          addendBytes,
+          isRelu,
         );
       }
     },
@@ -267,6 +271,8 @@ function bindInputGrad(
             phase.height,
             phase.width,
             groupIn,
+            0,
+            0,
           );
         }
       }

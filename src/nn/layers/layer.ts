@@ -89,9 +89,11 @@ export interface Binding extends WorkspaceSize {
   readonly evalWeight?: number;
   readonly input: BoundTensor;
   readonly output: BoundTensor;
-  /** Whether a relu is to be part of the layer, as its kind's `fusesRelu` allows; default false. */
+  /** Whether a relu is to be part of the layer, as its kind's `fusesRelu` or `fusesUntrained`
+   * allows; default false. */
   readonly isRelu?: boolean;
-  /** What is to be added to the output, as its kind's `fusesAdd` allows; default nothing. */
+  /** What is to be added to the output, as its kind's `fusesAdd` or `fusesUntrained` allows;
+   * default nothing. */
   readonly addend?: NormAddend | undefined;
   parameterPtr(name: string): number;
   /** Takes the gradients of a parameter; undefined where it is frozen, so that none is computed. */
@@ -186,5 +188,8 @@ export interface LayerKind<Spec> {
   /** Whether the layer can add another tensor, and do the relu after that, as it writes its output;
    * default false. Its backward pass must not read the output. */
   fusesAdd?(spec: Spec): boolean;
+  /** Whether the layer can do both in a model that does not train, whatever the two above say;
+   * default false. */
+  fusesUntrained?(spec: Spec, input: Shape): boolean;
   bind(spec: Spec, binding: Binding): BoundLayer;
 }
