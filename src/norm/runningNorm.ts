@@ -7,7 +7,7 @@ import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import type { GradientSink } from '../reduce/gradientSink.ts';
 import { type BoundReduction, reduce } from '../reduce/reduction.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
-import { bindPasses, type NormPasses } from './passes.ts';
+import { bindDerive, bindPasses, type NormPasses } from './passes.ts';
 import { bindRunningUpdate } from './runningStatistics.ts';
 import type { NormSetup, RunningPtrs } from './setup.ts';
 
@@ -40,6 +40,8 @@ const CONSTANT_COUNT = 64;
 export function bindRunningNorm(setup: RunningNormSetup): {
   forward(): void;
   backward(): void;
+  /** Writes the output of a sample anew, elsewhere, as the last pass forward did. */
+  derive(sample: number, toPtr: number): void;
   updateRunningStatistics(): void;
 } {
   const { kernels, step, channels, countGrains, running, moments, xPtr } = setup;
@@ -47,6 +49,7 @@ export function bindRunningNorm(setup: RunningNormSetup): {
   const { passes, numbers, coefficientsPtr, gradCoefficientsPtr, zerosPtr, countPtr } = frame;
   kernels.zeroBytes(zerosPtr, 2 * channels * DOUBLE_BYTES);
   numbers[countPtr / DOUBLE_BYTES] = CONSTANT_COUNT;
+  const derive = bindDerive(setup, setup.rowsPerSample, channels);
   const observe = moments && bindObservation(setup, frame, moments);
   const foldSums = bindSums(setup, frame);
   const { momentum } = setup;
@@ -91,6 +94,8 @@ export function bindRunningNorm(setup: RunningNormSetup): {
         gradCoefficientsPtr,
       );
     },
+
+    derive: (sample, toPtr) => derive(sample, toPtr, coefficientsPtr),
 
     updateRunningStatistics() {
       updateRunning?.();

@@ -4,6 +4,7 @@
 import { planEpoch } from '../data/loading/sampler.ts';
 import { type Layout, LayoutBuilder } from '../memory/layout.ts';
 import { cutOf } from '../nn/graph/cut.ts';
+import { derivedValues } from '../nn/graph/derive.ts';
 import { freezeGraph, freezeWhole } from '../nn/graph/freeze.ts';
 import { fuseGraph } from '../nn/graph/fuse.ts';
 import { buildGraph, type Graph, type LayerOperation } from '../nn/graph/graph.ts';
@@ -162,7 +163,7 @@ function planWorker(
     countGrains: grains.hi - grains.lo,
     countGroups: (groupReplicas: number) => countGroups(cut, grains, groupReplicas),
   };
-  const storage = planStorage(graph, size.capacity);
+  const storage = planStorage(graph, size.capacity, derivedValues(graph));
   const nodes = coverNodes({ lo: 0, hi: cut.count }, grains);
   const sizes = { rank, capacity: size.capacity, activationBytes: storage.sizeBytes, nodes };
   return {
@@ -172,7 +173,7 @@ function planWorker(
     storage,
     nodes: nodes.map((node) => placeNode(builder, parameters, node)),
     regions: placeWorker(builder, config, parameters, cut, sizes),
-    workspace: placeWorkspace(builder, graph, size, rank),
+    workspace: placeWorkspace(builder, { graph, size, rank, derived: storage.derived }),
   };
 }
 

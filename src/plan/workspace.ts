@@ -3,23 +3,33 @@
 // cache.
 
 import { ALIGN_BYTES, alignUp } from '../base/bytes.ts';
+import type { Shape } from '../base/shape.ts';
 import { elementsBytes, type LayoutBuilder } from '../memory/layout.ts';
+import { readBySample } from '../nn/graph/derive.ts';
 import type { Graph } from '../nn/graph/graph.ts';
+import type { StoragePlan } from '../nn/graph/storage.ts';
 import type { WorkspaceDeclaration, WorkspaceSize } from '../nn/layers/layer.ts';
 import type { WorkspacePlan } from './workerPlan.ts';
 
+/** A sample of what an operation reads in backward, where that is derived (nn/graph/derive.ts). */
+export const DERIVED = 'derived';
+
+/** What decides the workspace of a worker. */
+interface Asked {
+  readonly graph: Graph;
+  readonly size: WorkspaceSize;
+  readonly rank: number;
+  readonly derived: StoragePlan['derived'];
+}
+
 /** Places what the layers of a graph ask for. */
-export function placeWorkspace(
-  builder: LayoutBuilder,
-  graph: Graph,
-  size: WorkspaceSize,
-  rank: number,
-): WorkspacePlan {
+export function placeWorkspace(builder: LayoutBuilder, of: Asked): WorkspacePlan {
+  const { rank } = of;
   const writer = `rank ${rank}`;
   const offsetsBytes = new Map<string, number>();
   const scratch = new Map<string, number>();
   let scratchBytes = 0;
-  for (const { path, declared } of workspacesOf(graph, size)) {
+  for (const { path, declared } of workspacesOf(of)) {
     let offset = 0;
     for (const one of declared) {
       const name = `${path}.${one.name}`;
@@ -43,13 +53,26 @@ export function placeWorkspace(
   return offsetsBytes;
 }
 
-function* workspacesOf(
-  graph: Graph,
-  size: WorkspaceSize,
-): Generator<{ path: string; declared: readonly WorkspaceDeclaration[] }> {
+function* workspacesOf({
+  graph,
+  size,
+  derived,
+}: Asked): Generator<{ path: string; declared: readonly WorkspaceDeclaration[] }> {
   for (const operation of graph.operations) {
-    if (operation.op !== 'layer') continue;
-    const { kind, spec, path, input } = operation;
-    yield { path, declared: kind.workspace?.(spec, graph.shapes[input]!, size) ?? [] };
+    const { op, path } = operation;
+    const declared =
+      op === 'layer'
+        ? (operation.kind.workspace?.(operation.spec, graph.shapes[operation.input]!, size) ?? [])
+        : [];
+    const value = readBySample(operation);
+    if (value === undefined || !derived.has(value)) yield { path, declared };
+    else yield { path, declared: [...declared, sampleOf(graph.shapes[value]!)] };
   }
 }
+
+const sampleOf = (shape: Shape): WorkspaceDeclaration => ({
+  name: DERIVED,
+  type: 'f32',
+  shape,
+  isScratch: true,
+});

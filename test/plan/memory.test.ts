@@ -15,10 +15,15 @@ const WORKERS = [1, 2, 4];
 const GLOBAL_BATCH = 128;
 const doc = readFileSync(new URL('../../docs/memory.md', import.meta.url), 'utf8');
 
+/** Both lie in one region for each worker. */
+const KEPT = 'activations that wait for backward';
+const PASSING = 'gradients, other activations';
+
 /** What regions are for, by their names; the first that fits. */
 const PARTS: readonly (readonly [part: string, pattern: RegExp])[] = [
   ['order of the samples, loading', /^data\.|^rank \d+\.sample$/],
-  ['activations and their gradients', /^rank \d+\.activations$/],
+  [KEPT, /^$/],
+  [PASSING, /^rank \d+\.activations$/],
   ["layers' workspace", /^rank \d+\.(.*\.)?(padded|paddedGrad|coefficients|scratch)$/],
   ['weights, gradients, optimizer state', /^(parameters|gradients|optimizer\.state \d+)$/],
   ['gradients of subtrees', /^gradients\.node /],
@@ -54,6 +59,9 @@ function sizesOf(plan: RunPlan): ReadonlyMap<string, number> {
   for (const region of plan.layout.regions) {
     sizes.set(partOf(region), sizes.get(partOf(region))! + region.sizeBytes);
   }
+  const keptBytes = plan.workers.reduce((sum, { storage }) => sum + storage.keptBytes, 0);
+  sizes.set(KEPT, keptBytes);
+  sizes.set(PASSING, sizes.get(PASSING)! - keptBytes);
   return sizes;
 }
 
@@ -74,16 +82,18 @@ describe('the memory of resnet20 at a global batch of 128', () => {
     rows.push(`| **whole arena** | ${cells(whole)} |`);
     // The formatter pads the cells.
     expect(doc.replaceAll(/ +/g, ' ')).toContain(rows.join('\n'));
+    const { sparedBytes } = plans[0]!.workers[0]!.storage;
+    expect(doc).toContain(`backward derives ${cells([sparedBytes])} MB`);
   });
 
-  it('grows by less than 10 % from 1 to 4 workers', () => {
+  it('grows by less than 15 % from 1 to 4 workers', () => {
     const [one, , four] = whole;
-    expect(four! / one!).toBeLessThan(1.1);
+    expect(four! / one!).toBeLessThan(1.15);
     expect(four! / one!).toBeGreaterThan(1);
   });
 
   it('has as many activations on any number of workers, up to alignment', () => {
-    const [one, ...others] = sizes.map((table) => table.get('activations and their gradients')!);
+    const [one, ...others] = sizes.map((table) => table.get(KEPT)!);
     for (const bytes of others) expect(bytes / one!).toBeCloseTo(1, 3);
   });
 

@@ -143,7 +143,11 @@ function show(
     return;
   }
   const [arena, samples] = [plan.layout.sizeBytes, dataBytesOf(plan.config.data)].map(showBytes);
-  say(`Memory of a run on 1 worker: ${arena}, and ${samples} of data beside it; largest regions:`);
+  const { keptBytes, sparedBytes } = plan.workers[0]!.storage;
+  say(`Memory of a run on 1 worker: ${arena}, and ${samples} of data beside it.`);
+  say(`Activations that wait for backward take ${showBytes(keptBytes)} of the arena.`);
+  say(`Backward derives ${showBytes(sparedBytes)} of others, which are not stored.`);
+  say('Largest regions:');
   printTable(
     plan.layout.largest(REGIONS_SHOWN).map(({ name, type, shape, sizeBytes, writer }) => ({
       region: name,

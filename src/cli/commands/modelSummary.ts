@@ -5,6 +5,7 @@ import { type Shape, sizeOf } from '../../base/shape.ts';
 import { MAX_ARENA_BYTES, type Region } from '../../memory/layout.ts';
 import { isNorm, normChannels } from '../../nn/convert/normLeaf.ts';
 import { buffersOf, buildGraph, type Graph, parametersOf } from '../../nn/graph/graph.ts';
+import type { StoragePlan } from '../../nn/graph/storage.ts';
 import { crossEntropy, meanSquaredError } from '../../nn/specs/losses.ts';
 import { headNames } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
@@ -37,6 +38,10 @@ export interface MemorySummary {
   readonly total: number;
   /** Outputs of layers and their gradients. */
   readonly activations: number;
+  /** Of the activations, what waits for backward when the loss runs. */
+  readonly keptForBackward: number;
+  /** What would wait besides if backward did not derive it from what does. */
+  readonly derivedInBackward: number;
   readonly parametersAndBuffers: number;
   /** With the partial sums that they are folded from. */
   readonly gradients: number;
@@ -201,7 +206,16 @@ function memoryOf({ layout, regions, workers }: RunPlan): MemorySummary {
     optimizerState: bytes(parameters.optimizerState),
   };
   const known = Object.values(parts).reduce((sum, size) => sum + size, 0);
-  return { total, ...parts, rest: total - known, fits: total <= MAX_ARENA_BYTES };
+  const sum = (of: (storage: StoragePlan) => number): number =>
+    workers.reduce((bytes, { storage }) => bytes + of(storage), 0);
+  return {
+    total,
+    ...parts,
+    keptForBackward: sum(({ keptBytes }) => keptBytes),
+    derivedInBackward: sum(({ sparedBytes }) => sparedBytes),
+    rest: total - known,
+    fits: total <= MAX_ARENA_BYTES,
+  };
 }
 
 /** As the first of them sees it. With more replicas than grains, there is a grain for each. */

@@ -75,6 +75,8 @@ function totalRows(summary: ModelSummary): readonly (readonly [string, string])[
     ['FLOP', `${showCount(summary.flopsForward)} forward, ${backwardText(summary)}`],
     [`memory, batch ${batch}`, `${showBytes(memory.total)} on 1 worker${tooLarge}`],
     ['  activations', part(memory.activations)],
+    ['    kept for backward', part(memory.keptForBackward)],
+    ['    derived instead', `${showBytes(memory.derivedInBackward)}, not stored`],
     ['  parameters, buffers', part(memory.parametersAndBuffers)],
     ['  gradients', part(memory.gradients)],
     ['  optimizer state', part(memory.optimizerState)],

@@ -188,8 +188,8 @@ export function bindTileGrads(
       }
     };
   };
-  const length = spec.kernel[0] * spec.kernel[1] * groupIn * spec.outChannels;
-  if (groups > 1 || length <= PART_FLOATS || height * width > FEW_PIXELS) {
+  if (isOnePart(spec, axes)) {
+    const length = spec.kernel[0] * spec.kernel[1] * groupIn * spec.outChannels;
     return [{ range: { offset: 0, length }, run: gradient({ ...plan, offsetBytes: 0 }) }];
   }
   let offset = 0;
@@ -198,6 +198,15 @@ export function bindTileGrads(
     offset += range.length;
     return { range, run: gradient(taps) };
   });
+}
+
+/** Whether the gradient is computed whole. */
+export function isOnePart(
+  { kernel, inChannels, outChannels, groups }: Conv2dSpec,
+  { y, x }: ConvAxes,
+) {
+  const length = kernel[0] * kernel[1] * inChannels * outChannels;
+  return groups > 1 || length <= PART_FLOATS || y.output * x.output > FEW_PIXELS;
 }
 
 /** Taps of a weight's gradient, and channels of each, from a place of the input on. */

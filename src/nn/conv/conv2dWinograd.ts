@@ -171,7 +171,9 @@ function bindConvolution(
     for (let first = 0; first < countSamples; first += samplesOfBand) {
       const samples = Math.min(samplesOfBand, countSamples - first);
       for (const cut of cuts) {
-        transform(cut, fromPtr + first * from.sampleBytes, samples, 0);
+        for (let sample = 0; sample < samples; sample++) {
+          transform(cut, fromPtr + (first + sample) * from.sampleBytes, sample, samples, 0);
+        }
         multiply(cut, samples);
         transformBack(cut, toPtr + first * to.sampleBytes, samples);
       }

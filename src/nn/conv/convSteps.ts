@@ -3,8 +3,9 @@
 // once.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
+import { sizeOf } from '../../base/shape.ts';
 import type { Range } from '../../reduce/gradientSink.ts';
-import type { Binding } from '../layers/layer.ts';
+import type { Binding, BoundTensor } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { type AxisPhase, axisPhases, type ConvAxis, gradientBorder } from './convGeometry.ts';
 
@@ -165,6 +166,12 @@ function gradientPhase(
     panelBytes: weightOffsetsBytes.length * groupOut * PANEL_ROW_BYTES,
     weightOffsetsBytes,
   };
+}
+
+/** Returns where backward finds a sample of an input, until it asks for the next. */
+export function bindSamples({ ptr, shape, sampleAt }: BoundTensor): (sample: number) => number {
+  const sampleBytes = sizeOf(shape) * FLOAT_BYTES;
+  return sampleAt ?? ((sample) => ptr + sample * sampleBytes);
 }
 
 /** What a way to convolve consists of, bound to the layer's input and output. */

@@ -37,6 +37,8 @@ import {
 export const batchNormKind: LayerKind<BatchNormSpec> = {
   kind: 'batchNorm',
   keeps: { input: true, output: false },
+  derivesOutput: ({ frozen }) => !frozen,
+  gradientInPlace: true,
   fusesRelu: ({ frozen }) => (frozen ? 'no' : 'again'),
   fusesAdd: ({ frozen }) => !frozen,
   outputShape(spec, input, path) {
@@ -169,6 +171,7 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
     return {
       forward: bound.forward,
       backward: bound.backward,
+      derive: bound.derive,
       ...(spec.updateStatistics && { updateBuffers: bound.updateRunningStatistics }),
       exchanging: bound.exchanging,
     };
@@ -194,6 +197,7 @@ function bindRunning(spec: BatchNormSpec, binding: Binding): BoundLayer {
   return {
     forward: bound.forward,
     backward: bound.backward,
+    derive: bound.derive,
     ...(spec.updateStatistics && { updateBuffers: bound.updateRunningStatistics }),
   };
 }
@@ -242,6 +246,8 @@ export const groupNormKind: LayerKind<GroupNormSpec> = {
   kind: 'groupNorm',
   torchOrder: { dependsOnOrder: true },
   keeps: { input: true, output: false },
+  derivesOutput: () => true,
+  gradientInPlace: true,
   fusesRelu: () => 'again',
   fusesAdd: () => true,
   outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
@@ -268,6 +274,8 @@ export const groupNormKind: LayerKind<GroupNormSpec> = {
 export const instanceNormKind: LayerKind<InstanceNormSpec> = {
   kind: 'instanceNorm',
   keeps: { input: true, output: false },
+  derivesOutput: () => true,
+  gradientInPlace: true,
   fusesRelu: () => 'again',
   fusesAdd: () => true,
   outputShape(spec, input, path) {
@@ -316,6 +324,7 @@ export const instanceNormKind: LayerKind<InstanceNormSpec> = {
     return {
       forward: bound.forward,
       backward: bound.backward,
+      derive: bound.derive,
       updateBuffers: bound.updateRunningStatistics,
     };
   },
