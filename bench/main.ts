@@ -18,6 +18,7 @@ import { finish, type OutputFlags } from './output.ts';
 import { addPredict } from './predictCommand.ts';
 import { writeSpeed } from './speedTable.ts';
 import { addStart } from './startCommand.ts';
+import { addStream } from './streamCommand.ts';
 import { TORCH_OPTION } from './torch.ts';
 import { addTrain } from './trainCommand.ts';
 
@@ -75,6 +76,7 @@ addCollectives(cli);
 addHosts(cli);
 addPredict(cli);
 addStart(cli);
+addStream(cli);
 cli
   .command(
     'norm',

@@ -63,6 +63,13 @@ export {
 export type { MonitorState } from './checkpoint/monitored.ts';
 export type { StateTensor } from './checkpoint/state.ts';
 export * from './collectives.ts';
+export type {
+  ChunkedDataset,
+  ChunkedSplit,
+  SampleChunk,
+  TrainingData,
+} from './data/chunked/chunkedDataset.ts';
+export type { ShuffleWindow } from './data/chunked/windows.ts';
 export type { Dataset, InputType, Split } from './data/dataset.ts';
 export {
   type ArraysOptions,
@@ -78,6 +85,7 @@ export { type ScenesOptions, scenes } from './data/named/scenes.ts';
 export { type SyntheticOptions, synthetic } from './data/named/synthetic.ts';
 export type { DataLayout } from './data/npy/layout.ts';
 export { type OpenOptions, openDataset } from './data/open.ts';
+export { type ChunkedOptions, openChunked } from './data/openChunked.ts';
 export { firstTrain, limitTrain } from './data/subset.ts';
 export { standardizeTargets } from './data/targets.ts';
 export type { Task } from './data/task.ts';

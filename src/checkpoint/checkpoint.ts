@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
+import type { ShuffleWindow } from '../data/chunked/windows.ts';
 import type { DatasetDescription } from '../data/identity.ts';
 import type { AugmentationPlan } from '../data/loading/augment.ts';
 import { isShards, SHARDS_ALLOWED, type Shards } from '../data/loading/shards.ts';
@@ -81,6 +82,8 @@ export interface CheckpointContent {
     readonly globalBatch: number;
     readonly dropLast: boolean;
     readonly shuffle: boolean;
+    /** The samples that are shuffled among each other; absent for all. */
+    readonly window?: ShuffleWindow;
     /** Which samples each replica sees; absent for any. */
     readonly shards?: Shards;
     readonly augmentation: AugmentationPlan | null;
@@ -187,6 +190,12 @@ const contentFields = {
     globalBatch: counts,
     dropLast: z.boolean(),
     shuffle: z.boolean(),
+    window: z
+      .strictObject({
+        chunkSamples: z.number().int().positive(),
+        chunks: z.number().int().positive(),
+      })
+      .exactOptional(),
     shards: z.custom<Shards>(isShards, `expected ${SHARDS_ALLOWED}`).exactOptional(),
     augmentation: z
       .strictObject({

@@ -3,6 +3,8 @@
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
+import type { TrainingData } from '../data/chunked/chunkedDataset.ts';
+import type { ShuffleWindow } from '../data/chunked/windows.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { countHeldOut } from '../data/heldOut.ts';
 import type { AugmentationPlan } from '../data/loading/augment.ts';
@@ -75,6 +77,9 @@ export interface RunConfig {
   readonly globalBatch: number;
   readonly dropLast: boolean;
   readonly shuffle: boolean;
+  /** The training samples that are shuffled among each other, of data that is read in chunks;
+   * absent for all. Part of what decides the bits. */
+  readonly window?: ShuffleWindow;
   /** Which samples each replica sees; default `iid`. */
   readonly shards?: Shards;
   readonly augmentation: AugmentationPlan | null;
@@ -107,7 +112,7 @@ export interface RunConfig {
 }
 
 /** The part of a dataset that goes into the plan, with so much of it held out for validation. */
-export function dataPlanOf(dataset: Dataset, validationSplit?: number): DataPlan {
+export function dataPlanOf(dataset: TrainingData, validationSplit?: number): DataPlan {
   const { inputShape, inputType, task, shift, mean, std, train, test } = dataset;
   return {
     inputShape,

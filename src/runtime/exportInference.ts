@@ -15,6 +15,7 @@ import { countHeads } from '../plan/heads.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { EPOCH_LENGTH } from '../reduce/epochSums.ts';
 import { outputsAlone, stateAlone } from './alone.ts';
+import type { Feeds } from './feeds.ts';
 import { type AllOutputs, countInputs, type Inputs } from './predict.ts';
 import { checkpointOf } from './resume.ts';
 import { checkReplaceable } from './saving.ts';
@@ -52,6 +53,7 @@ interface TrainedRun {
   readonly plan: RunPlan;
   readonly memory: WebAssembly.Memory;
   readonly samples: StoredSamples;
+  readonly feeds: Feeds;
   readonly weights: NamedValues;
   readonly step: number;
   readonly epochs: number;
@@ -76,7 +78,9 @@ export async function exportInference(
     });
   }
   const inputs =
-    options.inputs === undefined ? someInputs(run) : storedInputs(config.data, options.inputs);
+    options.inputs === undefined
+      ? await someInputs(run)
+      : storedInputs(config.data, options.inputs);
   const expected = await run.outputs(inputs);
   const folded = foldBatchNorm(config.model, weights, config.data.inputShape);
   // Patterns name layers by places that they no longer have.
@@ -101,11 +105,15 @@ export async function exportInference(
 }
 
 /** Copies of the first samples. */
-function someInputs({ config, samples }: TrainedRun): Uint8Array | Float32Array {
+async function someInputs({
+  config,
+  samples,
+  feeds,
+}: TrainedRun): Promise<Uint8Array | Float32Array> {
   const { countTrain, countTest, inputShape } = config.data;
   const [split, count] =
     countTest > 0 ? (['test', countTest] as const) : (['train', countTrain] as const);
-  const { inputs } = samples[split].slots[0]!;
+  const { inputs } = (await feeds.firstChunk(split)) ?? samples.evaluated[split].slots[0]!;
   return inputs.slice(0, Math.min(config.globalBatch, count) * sizeOf(inputShape));
 }
 

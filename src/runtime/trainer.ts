@@ -2,6 +2,7 @@
 // loaded when the first one starts: a program that only makes models and data does not wait for it.
 
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import type { TrainingData } from '../data/chunked/chunkedDataset.ts';
 import { findLauncher } from '../mpi/launcher.ts';
 import type { ResumeOptions } from './resume.ts';
 import type { TrainerOptions } from './trainerOptions.ts';
@@ -14,7 +15,7 @@ export type Trainer = RunningTrainer;
 export const Trainer = {
   /** Plans a run, fills its memory and starts its threads. Throws a {@link UsageError} for options
    * that do not fit together, before any thread is started. */
-  async start(options: TrainerOptions): Promise<Trainer> {
+  async start(options: TrainerOptions<TrainingData>): Promise<Trainer> {
     const { startOn } = await import('./start.ts');
     return startOn(await join(options), options);
   },

@@ -4,7 +4,15 @@
 import { availableParallelism } from 'node:os';
 import { checkInteger, UsageError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
-import { checkDataset, type Dataset } from '../data/dataset.ts';
+import { checkTrainingData } from '../data/chunked/checkChunked.ts';
+import {
+  type ChunkedDataset,
+  isChunked,
+  shuffleWindowOf,
+  type TrainingData,
+} from '../data/chunked/chunkedDataset.ts';
+import type { ShuffleWindow } from '../data/chunked/windows.ts';
+import type { Dataset } from '../data/dataset.ts';
 import { type Augmentation, planAugmentation } from '../data/loading/augment.ts';
 import { checkShards, type Shards } from '../data/loading/shards.ts';
 import type { WeightsSource } from '../interop/weightsSource.ts';
@@ -32,9 +40,10 @@ import type { ParameterGroup } from '../plan/parameterGroups.ts';
 import { defaultGrains } from '../reduce/grains.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 
-export interface TrainerOptions {
+export interface TrainerOptions<Data extends TrainingData = Dataset> {
   readonly model: LayerSpec;
-  readonly data: Dataset;
+  /** In memory, or read in chunks: see {@link ChunkedDataset}. */
+  readonly data: Data;
   readonly optimizer: OptimizerSpec;
   /** How the learning rate changes; default constant. */
   readonly schedule?: ScheduleSpec;
@@ -162,11 +171,11 @@ export const DEFAULT_SEED = 1;
 
 /** Fills in the defaults and checks it all. Throws a {@link UsageError}. */
 export function resolveOptions(
-  options: TrainerOptions,
+  options: TrainerOptions<TrainingData>,
   share: CoreShare = WHOLE_MACHINE,
 ): RunConfig {
-  const data = checkDataset(options.data);
-  const shards = checkShards(options.shards ?? 'iid', data);
+  const data = checkTrainingData(options.data);
+  const shards = isChunked(data) ? 'iid' : checkShards(options.shards ?? 'iid', data);
   const replicas = checkInteger('replicas', options.replicas ?? DEFAULT_REPLICAS, 1);
   const isClass = data.task.kind !== 'regression';
   const globalBatch = globalBatchOf(options, replicas);
@@ -187,6 +196,7 @@ export function resolveOptions(
     norm === undefined ? options.model : convertNorm(options.model, { ...run, ...norm });
   const { model, freeze } = frozenParts(converted, options);
   const loss = options.loss ?? (isClass ? crossEntropy() : meanSquaredError());
+  const window = isChunked(data) ? windowFor(data, options, globalBatch) : undefined;
   const heads = headLosses({ model, loss }, options.heads ?? {});
   const cut = { model, inputShape: data.inputShape, globalBatch, replicas, grains };
   const config: RunConfig = {
@@ -209,6 +219,7 @@ export function resolveOptions(
     globalBatch,
     dropLast,
     shuffle: options.shuffle ?? true,
+    ...(window !== undefined && { window }),
     // Checkpoints without shards are of runs without.
     ...(shards !== 'iid' && { shards }),
     augmentation: planAugmentation(options.augmentation ?? {}, data.inputShape),
@@ -227,10 +238,25 @@ export function resolveOptions(
   return config;
 }
 
+/** The window of data in chunks. Throws a {@link UsageError} for what needs all samples at once. */
+function windowFor(
+  data: ChunkedDataset,
+  { shards = 'iid', validationSplit }: Pick<TrainerOptions, 'shards' | 'validationSplit'>,
+  globalBatch: number,
+): ShuffleWindow | undefined {
+  const wrong = shards !== 'iid' ? 'shards' : validationSplit !== undefined && 'validationSplit';
+  if (wrong === false) return shuffleWindowOf(data, globalBatch);
+  throw new UsageError({
+    what: wrong,
+    problem: `needs the class of each sample, which data that is read in chunks does not tell`,
+    hint: wrong === 'shards' ? "'iid'" : 'a test split of its own',
+  });
+}
+
 /** The model with its batch norms switched, and all patterns of what is frozen. */
 function frozenParts(
   model: LayerSpec,
-  { freeze = [], batchNorm = [] }: TrainerOptions,
+  { freeze = [], batchNorm = [] }: TrainerOptions<TrainingData>,
 ): { readonly model: LayerSpec; readonly freeze: readonly string[] } {
   if (batchNorm.length === 0) return { model, freeze };
   const switched = switchBatchNorms(model, batchNorm);
@@ -256,12 +282,15 @@ export function resolveWorkers(
   return Math.max(1, Math.min(cores, Math.floor(count / processes)));
 }
 
-function scaled({ optimizer, lrScaling }: TrainerOptions, globalBatch: number): OptimizerSpec {
+function scaled(
+  { optimizer, lrScaling }: TrainerOptions<TrainingData>,
+  globalBatch: number,
+): OptimizerSpec {
   if (lrScaling === undefined) return optimizer;
   return { ...optimizer, lr: scaledLr(optimizer.lr, lrScaling, globalBatch) };
 }
 
-function globalBatchOf(options: TrainerOptions, replicas: number): number {
+function globalBatchOf(options: TrainerOptions<TrainingData>, replicas: number): number {
   const { globalBatch, replicaBatch } = options;
   if (globalBatch !== undefined && replicaBatch !== undefined) {
     throw new UsageError({

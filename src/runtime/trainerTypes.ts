@@ -38,6 +38,8 @@ export interface RunningTrainer {
   readonly hasAverage: boolean;
   /** The table of the arena. */
   readonly layout: Layout;
+  /** Bytes of the samples in memory, beside the arena. */
+  readonly dataBytes: number;
   /** Trains, and yields what is reached at the end of each epoch. Until the loop asks for the next
    * one, the run is free for all other calls: evaluate, predict, save, weights. Leaving the loop
    * early stops the run after the current step. A run that has stopped early stays so under the

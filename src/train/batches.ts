@@ -8,6 +8,7 @@ import { fillGrains } from '../reduce/grains.ts';
 import { prepareCall } from '../sync/call.ts';
 import { splitLoaderOf, type WorkerContext } from './context.ts';
 import { bindEpochOrder } from './epochOrder.ts';
+import { bindNeed } from './feeding.ts';
 import { trainTargetCopierOf } from './masks.ts';
 import { bindMixing } from './mixing.ts';
 import { bindStepWeights } from './weighting.ts';
@@ -45,6 +46,8 @@ export function bindBatches(context: WorkerContext): Batches {
     else mixing.apply(slot);
   };
 
+  const need = train.feed && bindNeed(context, train.feed);
+
   // Bound where an order is made: other workers have no use for what it keeps.
   let writeOrder: ((epoch: number) => void) | undefined;
   return {
@@ -62,6 +65,9 @@ export function bindBatches(context: WorkerContext): Batches {
       step.step = index;
       fillGrains(step, plan.grains.cut, size, worker.grains);
       batchFrom = inEpoch * config.globalBatch;
+      if (need !== undefined) {
+        need(Math.floor(index / plan.stepsPerEpoch), batchFrom, batchFrom + size);
+      }
       for (let slot = 0; slot < step.countSamples; slot++) loadSlot(slot);
       for (let i = 0; i < weighs.length; i++) weighs[i]!();
     },

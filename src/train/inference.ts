@@ -18,6 +18,7 @@ import {
   targetCopierOf,
   type WorkerContext,
 } from './context.ts';
+import { bindNeed, type Need } from './feeding.ts';
 import { bindSplitWeights } from './weighting.ts';
 
 export interface Inference {
@@ -25,6 +26,8 @@ export interface Inference {
    * correctness of those that have no weight. With a `batch`, of its samples alone, which are those
    * of one global batch, and their outputs into `predict.outputs`. */
   evaluate(split: SplitName, batch?: Span): void;
+  /** Adds up the weights of a split that is read in chunks, before it is evaluated. */
+  weigh(split: SplitName): void;
   /** Runs the first `count` samples of `predict.inputs` and writes `predict.outputs`. */
   predict(count: number): void;
 }
@@ -39,28 +42,14 @@ export function bindInference(context: WorkerContext): Inference {
   const evaluated = viewOf(memory, inference.evaluated);
   const evaluatedHeads = inference.headLosses && viewOf(memory, inference.headLosses);
   const keepOutputs = bindOutputs(context);
-  const bindSplit = (split: StoredSplit) => {
-    const view = viewSplit(split);
-    return {
-      count: split.count,
-      loader: splitLoaderOf(context, view),
-      copyTarget: targetCopierOf(context, view),
-      weights: bindSplitWeights(context, view),
-    };
-  };
-  const { train, test, validation } = context.samples;
-  const splits = {
-    train: bindSplit(train),
-    test: bindSplit(test),
-    validation: validation && bindSplit(validation),
-  };
+  const splits = bindSplits(context);
   const predictLoader = regionLoaderOf(context, regions.inference.inputs);
   const betweenBatches = exchangesMoments(plan) ? prepareCall({ kind: 'evaluation' }) : undefined;
 
   /** Runs samples [lo, hi) of a source in batches; `afterBatch` is told where its own begin. */
   const inferBatches = (
     { lo, hi }: Span,
-    loader: InputLoader,
+    { loader, need }: { readonly loader: InputLoader; readonly need?: Need | undefined },
     afterBatch: (first: number) => void,
   ): void => {
     step.training = false;
@@ -73,6 +62,7 @@ export function bindInference(context: WorkerContext): Inference {
         member.sync(betweenBatches);
       }
       fillGrains(step, plan.grains.cut, size, worker.grains);
+      if (need !== undefined) need(0, from, from + size);
       const first = from + step.firstSample;
       for (let slot = 0; slot < step.countSamples; slot++) {
         loader.load(first + slot, program.input.ptr + slot * sampleBytes);
@@ -85,8 +75,8 @@ export function bindInference(context: WorkerContext): Inference {
 
   return {
     evaluate(split, batch) {
-      const { count, loader, copyTarget, weights } = splits[split]!;
-      inferBatches(batch ?? { lo: 0, hi: count }, loader, (first) => {
+      const { count, copyTarget, weights, ...source } = splits[split]!;
+      inferBatches(batch ?? { lo: 0, hi: count }, source, (first) => {
         // The loss may take the place of the outputs.
         if (batch !== undefined) keepOutputs(first - batch.lo);
         for (let slot = 0; slot < step.countSamples; slot++) copyTarget(first + slot, slot);
@@ -101,9 +91,38 @@ export function bindInference(context: WorkerContext): Inference {
         }
       });
     },
-    predict(count) {
-      inferBatches({ lo: 0, hi: count }, predictLoader, keepOutputs);
+    weigh(split) {
+      const { count, weights, need } = splits[split]!;
+      for (const one of weights) one.begin();
+      for (let from = 0; from < count; from += config.globalBatch) {
+        const end = Math.min(from + config.globalBatch, count);
+        need?.(0, from, end);
+        for (const one of weights) one.add(from, end);
+      }
     },
+    predict(count) {
+      inferBatches({ lo: 0, hi: count }, { loader: predictLoader }, keepOutputs);
+    },
+  };
+}
+
+/** What is read of each split. */
+function bindSplits(context: WorkerContext) {
+  const bindSplit = (split: StoredSplit) => {
+    const view = viewSplit(split);
+    return {
+      count: split.count,
+      need: view.feed && bindNeed(context, view.feed),
+      loader: splitLoaderOf(context, view),
+      copyTarget: targetCopierOf(context, view),
+      weights: bindSplitWeights(context, view),
+    };
+  };
+  const { train, test, validation } = context.samples.evaluated;
+  return {
+    train: bindSplit(train),
+    test: bindSplit(test),
+    validation: validation && bindSplit(validation),
   };
 }
 

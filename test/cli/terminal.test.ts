@@ -58,6 +58,7 @@ const start: StartEvent = {
   parameters: 1234,
   memoryBytes: 5_000_000,
   dataBytes: 55_000_000,
+  stream: null,
 };
 const progress: ProgressEvent = {
   event: 'progress',

@@ -68,7 +68,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
     stepsPerEpoch,
     grains: plan === undefined ? null : plan.grains.cut.count,
     memoryBytes: plan?.layout.sizeBytes ?? null,
-    dataBytes: plan === undefined ? null : dataBytesOf(plan.config.data),
+    dataBytes: plan === undefined ? null : dataBytesOf(plan.config),
     weightsHash: hashWeights(saved.tensors),
   };
   if (flags.isSet('json')) screen.sayJson({ event: 'inspected', ...summary });
@@ -127,6 +127,7 @@ function show(
       ['done', `${counters.step} steps, ${epochs} of ${counters.epochs} epochs`],
       ['global batch', batch],
       ...(run.shards === undefined ? [] : [['shards', run.shards]]),
+      ...windowRows(run),
       ...(plan === undefined ? [] : [['grains', showGrains(plan)]]),
       ...specRows('optimizer', run.optimizer),
       ...(run.lrScaling === undefined ? [] : [['  lr scaled', showLrScaling(run.lrScaling)]]),
@@ -142,7 +143,7 @@ function show(
     for (const module of summary.modules) say(`  ${module}`);
     return;
   }
-  const [arena, samples] = [plan.layout.sizeBytes, dataBytesOf(plan.config.data)].map(showBytes);
+  const [arena, samples] = [plan.layout.sizeBytes, dataBytesOf(plan.config)].map(showBytes);
   const { keptBytes, sparedBytes } = plan.workers[0]!.storage;
   say(`Memory of a run on 1 worker: ${arena}, and ${samples} of data beside it.`);
   say(`Activations that wait for backward take ${showBytes(keptBytes)} of the arena.`);
@@ -156,6 +157,13 @@ function show(
       writer,
     })),
   );
+}
+
+/** The samples that are shuffled among each other, where those are not all. */
+function windowRows({ window }: Checkpoint['run']): string[][] {
+  if (window === undefined) return [];
+  const { chunks, chunkSamples } = window;
+  return [['window', `${chunks * chunkSamples} samples in ${chunks} chunks`]];
 }
 
 /** What wrote the checkpoint, and on which kernels its run computed. */

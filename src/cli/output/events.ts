@@ -39,8 +39,10 @@ export interface StartEvent {
   readonly parameters: number;
   /** Of the arena of each process. */
   readonly memoryBytes: number;
-  /** Of the samples, beside it. */
+  /** Of the samples in memory, beside it. */
   readonly dataBytes: number;
+  /** How samples are read while the run needs them; null where all are in memory. */
+  readonly stream: string | null;
 }
 
 /** Of a model with heads, without NaN; absent for others. */

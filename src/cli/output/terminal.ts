@@ -120,7 +120,7 @@ function startLines(event: StartEvent): string {
   return `${what}, ${parameters} parameters
 ${replicas} replicas on ${threads}, global batch ${globalBatch}, ${memory}
 ${optimizer}, ${rate}, ${schedule} schedule
-${showKernels(event)}`;
+${showKernels(event)}${event.stream === null ? '' : `\n${data}: ${event.stream}`}`;
 }
 
 /** Which kernels run; of `fast` numbers also why not the fastest ones. */
