@@ -4,6 +4,7 @@ import { isNorm } from '../nn/convert/normLeaf.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { hasPopulation, type PopulationDefinition } from '../plan/populationPlan.ts';
 
+/** The options of {@link RunningTrainer.preciseBatchNorm}. */
 export interface PreciseOptions {
   /** Training batches to measure over: those of the steps that would come next, in their order,
    * augmented as in training. */
@@ -15,8 +16,11 @@ export interface PreciseOptions {
   readonly definition?: PopulationDefinition;
 }
 
+/** What {@link RunningTrainer.preciseBatchNorm} measured over. */
 export interface PreciseResult {
+  /** Training batches. */
   readonly batches: number;
+  /** Samples in them. */
   readonly samples: number;
   /** The layers whose running statistics were replaced. */
   readonly replaced: readonly string[];

@@ -41,7 +41,7 @@ export interface Member {
 /** Options of one call; the same on all members. */
 export interface CallOptions {
   /** What the call is about: for errors and {@link Group.stats}. Members with different labels get
-   * an error. */
+   * an error. Default: none. */
   readonly label?: string;
   /** How long this member waits for the others before the run is aborted. Default: that of the
    * group. */
@@ -54,9 +54,20 @@ export interface CallOptions {
  * {@link allocate} are used in place; others are copied through shared memory. Reductions go in
  * rank order and give the same bits on every member and in every run. Each call throws a
  * UsageError before any other member is touched when it is wrong in itself, and a RunError that
- * names the ranks when members differ, are late, or when one of them dies. */
+ * names the ranks when members differ, are late, or when one of them dies.
+ *
+ * @example
+ * // job.mjs, for launch
+ * export default function job({ rank, group }) {
+ *   const sums = group.allocate('float64', 3);
+ *   sums.fill(rank);
+ *   return [...group.allReduce(sums, 'sum')];
+ * }
+ */
 export interface Group {
+  /** This member's number, from 0. */
   readonly rank: number;
+  /** How many members there are. */
   readonly worldSize: number;
   /** An array of zeros in the shared memory of this process, for arrays that go through collectives
    * often. It lives as long as the world. */

@@ -4,6 +4,7 @@
 // says]. With g = gradScale * gradient. Formulas: PyTorch's documentation of each optimizer. An
 // element has the same bits wherever it stands, in strict and in fast.
 
+/** The kernels that optimizers call. */
 export interface OptimizerKernels {
   /** d = g + weightDecay * p; with momentum b = momentum * b + d, and d = b, or with nesterov
    * d + momentum * b; p -= lr * d. momentumPtr is 0 when there is no momentum; a buffer of zeros
