@@ -15,6 +15,7 @@ export function load(app) {
     let named = checker.getShorthandAssignmentValueSymbol(declaration);
     if (named && named.flags & ts.SymbolFlags.Alias) named = checker.getAliasedSymbol(named);
     const made = named?.declarations?.find(ts.isFunctionDeclaration);
-    if (made) reflection.comment = context.getSignatureComment(made);
+    const comment = made && context.getSignatureComment(made);
+    if (comment !== undefined) reflection.comment = comment;
   });
 }
