@@ -40,7 +40,7 @@ export interface NamedTensor {
 
 /** What became of one tensor of a normalization. */
 export interface CarriedTensor {
-  /** `1.batchNorm` in the new model; in the old one for a tensor that is left behind. */
+  /** `1.batchNorm` in the new model; in the old one for a tensor that is left out. */
   readonly layer: string;
   /** `weight`, `runningMean`, `optimizer.0 weight`. */
   readonly tensor: string;

@@ -1,4 +1,4 @@
-// What a dataset is: two splits of samples, channels last, with the statistics that normalise them.
+// What a dataset is: two splits of samples, channels last, with the statistics that normalize them.
 // Checks one as a whole. Reading files is elsewhere: each format has a file of its own.
 
 import { checkInteger, UsageError } from '../base/errors.ts';

@@ -57,7 +57,7 @@ export interface ProfileWorker {
   readonly waitMs: number;
 }
 
-/** A part of one worker's step. Those that are no waits follow each other without gaps; a wait lies
+/** A part of one worker's step. Spans of work follow each other without gaps; a wait lies
  * within one of them. */
 export interface ProfileSpan {
   /** The worker. */

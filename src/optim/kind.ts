@@ -8,7 +8,7 @@ import type { FieldsFor } from '../base/parse.ts';
 import type * as values from '../base/values.ts';
 import type { OptimizerKernels } from '../kernels/abi/optimizer.ts';
 
-/** Places of the numbers of a step behind the learning rate: the factor that gradients are
+/** Places of the numbers of a step after the learning rate: the factor that gradients are
  * multiplied with, and the trust ratio of the tensor, where an optimizer has one. */
 export const RATE_GRAD_SCALE = 1;
 export const RATE_TRUST = 2;

@@ -84,7 +84,7 @@ export interface Group {
   /** Writes into `output` the reduction over block `rank` of all inputs, and returns it. `input`
    * has worldSize blocks of output's length. */
   reduceScatter<T extends NumberArray>(input: T, output: T, op: ReduceOp, options?: CallOptions): T;
-  /** Writes the members' inputs into `output`, one behind the other in rank order, and returns it.
+  /** Writes the members' inputs into `output`, one after the other in rank order, and returns it.
    * `output` has worldSize times the length of `input`. */
   allGather<T extends NumberArray>(input: T, output: T, options?: CallOptions): T;
   /** allGather of inputs that differ in length: `counts[r]` is that of rank r, the same list on all
@@ -103,7 +103,7 @@ export interface Group {
     root: number,
     options?: CallOptions,
   ): T;
-  /** Writes the members' inputs into the root's output, one behind the other in rank order, and
+  /** Writes the members' inputs into the root's output, one after the other in rank order, and
    * returns it. `output` may be null where it is not written. */
   gather<T extends NumberArray, Output extends T | null>(
     input: T,

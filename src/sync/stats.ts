@@ -32,7 +32,7 @@ export interface GroupStats {
   /** How long the other members of this process have waited for each rank, all of them together.
    * The first rank of another process stands for all of its ranks. */
   readonly waitedForMs: readonly number[];
-  /** The rank that was waited for longest; undefined when nobody has waited. */
+  /** The rank that was waited for longest; undefined when this member never waited. */
   readonly slowestRank: number | undefined;
   /** Most time waited first. */
   readonly sites: readonly CallSiteStats[];

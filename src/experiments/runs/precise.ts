@@ -193,7 +193,7 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
     ],
     notes: [
       'The weights are the same in a row, so are the test samples. The learning rate does not ' +
-        'fall: running averages lag behind most while weights still move.',
+        'fall: running averages lag most while weights still move.',
       `PreciseBN measures mean and variance of ${MEASURED_BATCHES} training batches with the ` +
         'final weights. In training a sample has the weight 1 / batch in the statistics that ' +
         'normalize it; running averages leave it out. The correction counts it in with that ' +

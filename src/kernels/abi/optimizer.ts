@@ -22,7 +22,7 @@ export interface OptimizerKernels {
   /** Adam: g += weightDecay * p, or, when decoupled is 1 (AdamW), p *= 1 - lr * weightDecay. Then
    * m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
    * p -= lr / biasCorrection1 * m / (sqrt(v) / sqrt(biasCorrection2) + eps),
-   * biasCorrection_i = 1 - beta_i^t, t = 1 in the first step; both stand behind gradScale. */
+   * biasCorrection_i = 1 - beta_i^t, t = 1 in the first step; both follow gradScale. */
   adamStepF32(
     paramPtr: number,
     gradPtr: number,

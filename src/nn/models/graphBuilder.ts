@@ -102,7 +102,7 @@ export function multiply(x: GraphValue, factor: GraphValue): GraphValue {
   return joined({ kind: 'multiply' }, [x, factor]);
 }
 
-/** Values one behind the other in their last axis, the channels of images. Their other axes have
+/** Values one after the other in their last axis, the channels of images. Their other axes have
  * equal sizes.
  *
  * @example

@@ -1,4 +1,4 @@
-// What makes one value of several, in graphs: sum, product, and one behind the other in the last
+// What makes one value of several, in graphs: sum, product, and one after the other in the last
 // axis. Specs; graphs are put together in models/graphBuilder.ts.
 
 /** The sum of two values of the same shape. */
@@ -14,7 +14,7 @@ export interface MultiplySpec {
   readonly kind: 'multiply';
 }
 
-/** Values one behind the other in their last axis, the channels of images. */
+/** Values one after the other in their last axis, the channels of images. */
 export interface ConcatSpec {
   /** The kind of layer. */
   readonly kind: 'concat';

@@ -59,7 +59,7 @@ export type LeafSpec =
   | SliceSpec
   | UpsampleSpec;
 
-/** Layers one behind the other. */
+/** Layers one after the other. */
 export interface SequentialSpec {
   /** The kind of layer. */
   readonly kind: 'sequential';
