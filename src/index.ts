@@ -330,9 +330,11 @@ export type { ResumeOptions } from './runtime/resume.ts';
 export type { SaveOptions } from './runtime/saving.ts';
 export { Trainer } from './runtime/trainer.ts';
 export type { TrainerOptions } from './runtime/trainerOptions.ts';
+export type { RunningTrainer } from './runtime/trainerTypes.ts';
 export type { SplitName } from './train/context.ts';
 
-/** Layers, losses and models: plain data made by small functions. */
+/** Layers, losses and models: plain data made by small functions.
+ * @namespace */
 export const nn = {
   ...activations,
   adaptiveAvgPool,
@@ -385,5 +387,12 @@ export const nn = {
   upsample,
 };
 
-/** Optimizers and schedules of the learning rate. */
-export const optim = { ...optimizers, schedules, averaging: { ema, swa } };
+/** Optimizers, schedules of the learning rate, and averages of the weights.
+ * @namespace */
+export const optim = {
+  ...optimizers,
+  schedules,
+  /** Averages of the weights.
+   * @namespace */
+  averaging: { ema, swa },
+};

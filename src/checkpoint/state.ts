@@ -17,8 +17,11 @@ export interface StateTensor {
   /** `parameter 0.conv2d.weight`, `buffer 1.batchNorm.runningMean`, `optimizer.0
    * 0.conv2d.weight`, and of the best epoch `best parameter 0.conv2d.weight`. */
   readonly name: string;
+  /** What it is: a parameter, a buffer, optimizer state, or a tensor of the best epoch. */
   readonly group: 'parameter' | 'buffer' | 'optimizer' | 'best';
+  /** Channels last. */
   readonly shape: Shape;
+  /** In row-major order. */
   readonly values: Float32Array | Float64Array;
 }
 

@@ -1,4 +1,4 @@
-// What a dataset is: two splits of samples, channels last, with the statistics that normalise them.
+// What a dataset is: two splits of samples, channels last, with the statistics that normalize them.
 // Checks one as a whole. Reading files is elsewhere: each format has a file of its own.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
@@ -12,6 +12,7 @@ export type InputType = 'u8' | 'f32';
 
 /** The samples of one split. */
 export interface Split {
+  /** How many samples there are. */
   readonly count: number;
   /** count * sizeOf(inputShape) values, channels last. */
   readonly inputs: Uint8Array | Float32Array;
@@ -29,11 +30,16 @@ export interface Split {
   readonly domains?: Int32Array;
 }
 
+/** Samples to train and test with, as plain data. `fromArrays` and `openDataset` make them; one
+ * that is made by hand is checked where it is used. */
 export interface Dataset {
+  /** For people. */
   readonly name: string;
   /** One sample: `[H, W, C]` for images, `[F]` for vectors. */
   readonly inputShape: Shape;
+  /** `uint8` for bytes, `float32` for everything else. */
   readonly inputType: InputType;
+  /** What is to be learned. */
   readonly task: Task;
   /** Of the classes, in their order, where the data says them. */
   readonly classNames?: readonly string[];
@@ -47,6 +53,7 @@ export interface Dataset {
   readonly mean: readonly number[];
   /** Standard deviation of each channel, in the units of `mean`. */
   readonly std: readonly number[];
+  /** The training samples. */
   readonly train: Split;
   /** May be empty (count 0). */
   readonly test: Split;

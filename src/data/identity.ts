@@ -13,13 +13,21 @@ import { weightedSplits } from './weighted.ts';
 export interface DatasetDescription {
   /** A name or the last part of a folder, never a path. Not compared. */
   readonly name: string;
+  /** Of a sample, channels last. */
   readonly inputShape: readonly number[];
+  /** The type of the inputs. */
   readonly inputType: InputType;
+  /** What is learned. */
   readonly task: Task;
+  /** What is subtracted from each channel in float64; absent where nothing is. */
   readonly shift?: readonly number[];
+  /** Of each channel, over the training samples, after the shift. */
   readonly mean: readonly number[];
+  /** The standard deviation of each channel. */
   readonly std: readonly number[];
+  /** Training samples. */
   readonly countTrain: number;
+  /** Test samples. */
   readonly countTest: number;
   /** The splits whose samples have weights; absent where none has. */
   readonly weighted?: readonly ('train' | 'test')[];

@@ -11,7 +11,7 @@ const BYTE_RANGE = 255;
 
 /** Statistics of bytes (as byte / 255), channels last. Sums of 2^37 bytes (137 GB) and of their
  * squares stay below 2^53, where float64 holds whole numbers exactly; n sum(x^2) - sum(x)^2 is made
- * of big integers. A channel that never changes gets std 1, so that it normalises to 0. */
+ * of big integers. A channel that never changes gets std 1, so that it normalizes to 0. */
 export function byteStatistics(values: Uint8Array, channels: number): ChannelStatistics {
   const sums = new ByteSums(channels);
   sums.add(values);

@@ -35,11 +35,15 @@ export interface Evaluation<Name extends MetricName = never> {
    * union, both counted in pixels over all samples; without ignored pixels, and without classes
    * that never occur, neither as a label nor as a prediction. NaN where targets are not masks. */
   readonly meanIou: number;
+  /** Samples that were evaluated. */
   readonly count: number;
+  /** Those that were asked for. */
   readonly metrics: Metrics<Name>;
+  /** How long it took. */
   readonly seconds: number;
 }
 
+/** The options of {@link RunningTrainer.evaluate}. */
 export interface EvaluateOptions<Name extends MetricName = MetricName> {
   /** Which weights: those that are trained (default), or their `average`, whose running statistics
    * are then measured first, exactly: see {@link UseAverageOptions}. */
@@ -51,6 +55,7 @@ export interface EvaluateOptions<Name extends MetricName = MetricName> {
   readonly metrics?: readonly Name[];
 }
 
+/** The options of {@link RunningTrainer.useAverage}. */
 export interface UseAverageOptions {
   /** Training batches over which the running statistics of the average are measured (PreciseBN),
    * those of the steps that would come next. Default: those of an epoch, at most 100. */

@@ -20,6 +20,7 @@ import { type AllOutputs, countInputs, type Inputs } from './predict.ts';
 import { checkpointOf } from './resume.ts';
 import { checkReplaceable } from './saving.ts';
 
+/** The options of {@link RunningTrainer.exportInference}. */
 export interface ExportOptions {
   /** What both models are run on, in the data's own units; default: the first test samples (without
    * any: training samples), as many as a global batch. */
@@ -28,17 +29,20 @@ export interface ExportOptions {
    * 1e-4. Folding rounds each weight once, which is about 1e-6; more shows where a channel's mean
    * is thousands of times its deviation. */
   readonly tolerance?: number;
-  /** Writes a checkpoint of the folded model there, with no optimizer state. */
+  /** Writes a checkpoint of the folded model there, with no optimizer state. Default: no file is
+   * written. */
   readonly path?: string;
   /** Lets `path` replace whatever file is there; default false. */
   readonly overwrite?: boolean;
 }
 
+/** A folded model, and how far its outputs are from those before. */
 export interface InferenceExport extends FoldedModel {
   /** Of any output between the model as it was and as it is. */
   readonly maxDifference: number;
   /** The largest output of the model as it was. */
   readonly maxOutput: number;
+  /** Samples whose outputs were compared. */
   readonly countInputs: number;
 }
 

@@ -5,6 +5,7 @@ import type { RunPlan } from '../plan/plan.ts';
 import { hasPopulation, type PopulationDefinition } from '../plan/populationPlan.ts';
 import type { RunSetup } from './runSetup.ts';
 
+/** The options of {@link RunningTrainer.preciseBatchNorm}. */
 export interface PreciseOptions {
   /** Training batches to measure over: those of the steps that would come next, in their order,
    * augmented as in training. */
@@ -19,8 +20,11 @@ export interface PreciseOptions {
 /** A run, and the step from which on it is measured. */
 type MeasuredRun = Pick<RunSetup, 'team' | 'feeds' | 'step'>;
 
+/** What {@link RunningTrainer.preciseBatchNorm} measured over. */
 export interface PreciseResult {
+  /** Training batches. */
   readonly batches: number;
+  /** Samples in them. */
   readonly samples: number;
   /** The layers whose running statistics were replaced. */
   readonly replaced: readonly string[];

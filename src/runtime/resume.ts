@@ -42,6 +42,7 @@ import { checkOnNonFinite, type OnNonFinite } from '../plan/onNonFinite.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 import { type CoreShare, checkFlag, resolveWorkers } from './trainerOptions.ts';
 
+/** The options of {@link Trainer.resume}. */
 export interface ResumeOptions {
   /** The checkpoint's data. */
   readonly data: TrainingData;

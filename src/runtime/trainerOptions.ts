@@ -40,10 +40,14 @@ import type { ParameterGroup } from '../plan/parameterGroups.ts';
 import { defaultGrains } from '../reduce/grains.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 
+/** The options of {@link Trainer.start}. */
 export interface TrainerOptions<Data extends TrainingData = Dataset> {
+  /** What is trained, from the builders of {@link nn}. */
   readonly model: LayerSpec;
-  /** In memory, or read in chunks: see {@link ChunkedDataset}. */
+  /** What it is trained on, from {@link fromArrays}, {@link openDataset} or by hand; or read in
+   * chunks: see {@link ChunkedDataset}. */
   readonly data: Data;
+  /** From {@link optim}. */
   readonly optimizer: OptimizerSpec;
   /** How the learning rate changes; default constant. */
   readonly schedule?: ScheduleSpec;
@@ -60,7 +64,7 @@ export interface TrainerOptions<Data extends TrainingData = Dataset> {
   /** How the heads of the model are trained, by their names: each needs an entry. They have the
    * targets of the sample, as the main output has. What is minimized is the main loss plus that of
    * each head times its weight; `loss`, accuracy, metrics and what is monitored are of the main
-   * output. */
+   * output. There is no default for a model with heads. */
   readonly heads?: Readonly<Record<string, HeadOptions>>;
   /** Simulated devices. They decide what is computed where something is local to them: the
    * statistics of a local batch norm, or of one that k replicas share; with all others the weights
@@ -76,7 +80,8 @@ export interface TrainerOptions<Data extends TrainingData = Dataset> {
   readonly workers?: number;
   /** Samples of a replica in a full step; default 16. Give this or `globalBatch`. */
   readonly replicaBatch?: number;
-  /** Samples of a full step over all replicas, split as evenly as possible. */
+  /** Samples of a full step over all replicas, split as evenly as possible. Default: `replicas`
+   * times `replicaBatch`. */
   readonly globalBatch?: number;
   /** Leave out a last batch that is not full; default false. */
   readonly dropLast?: boolean;
@@ -136,7 +141,7 @@ export interface TrainerOptions<Data extends TrainingData = Dataset> {
   /** Record where the time of each step goes; see `Trainer.profile`. Changes no result and costs
    * two looks at the clock for each layer and step. Default false. */
   readonly profile?: boolean;
-  /** Replaces the model's normalizations as {@link convertNorm} does, which is told the input's
+  /** Replaces the model's normalizations as `nn.convertNorm` does, which is told the input's
    * shape, the replicas and their batch; default: those of the model. */
   readonly norm?: NormRequest;
   /** How batch normalization evaluates: by running statistics (default), or by what a training
