@@ -9,7 +9,9 @@ import { countChunks, type ShuffleWindow } from './windows.ts';
 
 /** The samples of a chunk, one after the other, as a {@link Split} has them. */
 export interface SampleChunk {
+  /** Samples one after the other, channels last: bytes or float32, as `inputType` says. */
   readonly inputs: Uint8Array | Float32Array;
+  /** Classes (int32) or numbers (float32), as `task` says. */
   readonly targets: Int32Array | Float32Array;
   /** Where samples have weights. */
   readonly weights?: Float32Array;
@@ -17,6 +19,7 @@ export interface SampleChunk {
 
 /** A split in chunks. */
 export interface ChunkedSplit {
+  /** Samples in all chunks. */
   readonly count: number;
   /** Samples of each chunk; the last one has those that are left. */
   readonly chunkSamples: number;
@@ -33,6 +36,7 @@ export interface ChunkedSplit {
 
 /** A dataset whose training samples, and maybe test samples, are read while a run needs them. */
 export interface ChunkedDataset extends Omit<Dataset, 'train' | 'test'> {
+  /** The training samples. */
   readonly train: ChunkedSplit;
   /** May be empty (count 0). */
   readonly test: Split | ChunkedSplit;

@@ -9,6 +9,7 @@ import { identityOrder, shufflePart } from '../loading/sampler.ts';
 export interface ShuffleWindow {
   /** Samples of each chunk but the last one of the data, which may have fewer. */
   readonly chunkSamples: number;
+  /** Chunks whose samples are shuffled among each other. */
   readonly chunks: number;
 }
 
