@@ -118,7 +118,8 @@ function startLines(event: StartEvent): string {
   const scaling = lrScaling === null ? '' : `, scaled ${lrScaling}`;
   const rate = `learning rate ${Number(learningRate.toPrecision(6))}${scaling}`;
   return `${what}, ${parameters} parameters
-${replicas} replicas on ${threads}, global batch ${globalBatch}, ${memory}
+${replicas} replicas on ${threads}, global batch ${globalBatch}
+${memory}
 ${optimizer}, ${rate}, ${schedule} schedule
 ${showKernels(event)}${event.stream === null ? '' : `\n${data}: ${event.stream}`}`;
 }
