@@ -1,6 +1,6 @@
 // The order of an epoch of samples that are read in chunks. Chunks are shuffled, then the samples
 // within each window of them, so that only the chunks of a window have to be in memory. A function
-// of seed and epoch alone, whoever reads the chunks, and where.
+// of seed and epoch alone, not of which worker reads the chunks.
 
 import { Purpose, RandomStream } from '../../base/random.ts';
 import { identityOrder, shufflePart } from '../loading/sampler.ts';

