@@ -46,7 +46,6 @@ const HABITS: readonly Habit[] = [
 const LEFT: Readonly<Record<string, number>> = {
   examples: 2,
   'src/checkpoint': 1,
-  'src/cli': 1,
   'src/data': 1,
   'src/direct': 3,
   'src/doctor': 4,
