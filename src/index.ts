@@ -293,7 +293,7 @@ export type {
   Warmup,
   WarmupOptions,
 } from './optim/schedule.ts';
-export type { DataPlan, RunConfig } from './plan/config.ts';
+export type { DataPlan, MicroBatches, RunConfig } from './plan/config.ts';
 export type { EvalCorrection } from './plan/evalCorrection.ts';
 export type { HeadLoss, HeadOptions } from './plan/heads.ts';
 export type { OnNonFinite } from './plan/onNonFinite.ts';

@@ -5,7 +5,12 @@
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import type { GradientSink } from '../reduce/gradientSink.ts';
-import { type BoundReduction, reduce } from '../reduce/reduction.ts';
+import {
+  type BoundReduction,
+  type ExchangingPasses,
+  runSplits,
+  type SplitPass,
+} from '../reduce/reduction.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
 import { bindPasses, type NormPasses } from './passes.ts';
 import { bindRunningUpdate } from './runningStatistics.ts';
@@ -41,34 +46,43 @@ export function bindRunningNorm(setup: RunningNormSetup): {
   forward(): void;
   backward(): void;
   updateRunningStatistics(): void;
+  /** Undefined where the running statistics stay as they are. */
+  readonly exchanging: ExchangingPasses | undefined;
 } {
   const { kernels, step, channels, countGrains, running, moments, xPtr } = setup;
   const frame = frameOf(setup);
   const { passes, numbers, coefficientsPtr, gradCoefficientsPtr, zerosPtr, countPtr } = frame;
   kernels.zeroBytes(zerosPtr, 2 * channels * DOUBLE_BYTES);
   numbers[countPtr / DOUBLE_BYTES] = CONSTANT_COUNT;
-  const observe = moments && bindObservation(setup, frame, moments);
   const foldSums = bindSums(setup, frame);
   const { momentum } = setup;
   const updateRunning =
     moments &&
     bindRunningUpdate({ numbers, channels, momentum, running, groupPtrs: moments.groupPtrs });
 
+  const normalize = (): void => {
+    kernels.batchNormCoefficients(
+      running.meanPtr,
+      running.varPtr,
+      0,
+      channels,
+      setup.eps,
+      setup.weightPtr,
+      setup.biasPtr,
+      coefficientsPtr,
+    );
+    const rows = frame.rowsIn(0, countGrains);
+    passes.normalize(xPtr, setup.yPtr, rows, channels, coefficientsPtr);
+  };
+  const observing: readonly SplitPass[] =
+    moments === undefined
+      ? []
+      : [{ before: bindMoments(setup, frame, moments), reduction: moments, after: normalize }];
+
   return {
     forward() {
-      if (step.training) observe?.();
-      kernels.batchNormCoefficients(
-        running.meanPtr,
-        running.varPtr,
-        0,
-        channels,
-        setup.eps,
-        setup.weightPtr,
-        setup.biasPtr,
-        coefficientsPtr,
-      );
-      const rows = frame.rowsIn(0, countGrains);
-      passes.normalize(xPtr, setup.yPtr, rows, channels, coefficientsPtr);
+      if (step.training && observing.length > 0) runSplits(observing);
+      else normalize();
     },
 
     backward() {
@@ -95,6 +109,9 @@ export function bindRunningNorm(setup: RunningNormSetup): {
     updateRunningStatistics() {
       updateRunning?.();
     },
+
+    exchanging:
+      observing.length > 0 ? { forward: observing, backward: [], inEvaluation: false } : undefined,
   };
 }
 
@@ -134,8 +151,8 @@ function frameOf(setup: RunningNormSetup): Frame {
   };
 }
 
-/** Returns what takes the statistics of the batch. */
-function bindObservation(
+/** Returns what takes the moments of each grain. */
+function bindMoments(
   { kernels, channels, countGrains, xPtr }: RunningNormSetup,
   { coefficientsPtr, rowsIn, offsetOf }: Frame,
   moments: BoundReduction,
@@ -147,7 +164,6 @@ function bindObservation(
       const leafPtr = moments.leafPtr(grain);
       kernels.momentsF32(xPtr + offsetOf(grain), rows, channels, coefficientsPtr, leafPtr);
     }
-    reduce(moments);
   };
 }
 

@@ -8,6 +8,7 @@ import type { Region } from '../memory/layout.ts';
 import { ignoredLabel } from '../plan/lossPlan.ts';
 import type { SplitRegions } from '../plan/regions.ts';
 import { targetCopierOf, type WorkerContext } from './context.ts';
+import type { MicroBatch } from './microBatch.ts';
 
 /** Label of pixels from outside an image where no label is ignored: by convention the background.
  */
@@ -17,14 +18,17 @@ const BACKGROUND = 0;
  * each time. */
 export type LabelCounter = (sample: number, position: number) => Int32Array;
 
-/** Returns what writes the target of a training sample into a slot of the running step. */
+/** Returns what writes the target of a training sample into a slot of a micro-batch of the running
+ * step. */
 export function trainTargetCopierOf(
   context: WorkerContext,
+  microBatch: MicroBatch,
 ): (sample: number, slot: number) => void {
   const mover = bindMover(context);
-  if (mover === undefined) return targetCopierOf(context, context.plan.regions.data.train);
-  const { plan, worker, memory, step } = context;
-  const to = labelsIn(memory, worker.regions.targets);
+  const { plan, memory } = context;
+  if (mover === undefined) return targetCopierOf(context, microBatch, plan.regions.data.train);
+  const { step } = microBatch;
+  const to = labelsIn(memory, microBatch.plan.regions.targets);
   const size = targetSize(plan.config.data.task);
   return (sample, slot) => {
     mover.move(sample, to, slot * size, step.step, step.firstSample + slot);
@@ -34,7 +38,7 @@ export function trainTargetCopierOf(
 /** Counts the labels of training samples as they are moved; undefined where targets are not
  * masks. */
 export function trainLabelCounterOf(context: WorkerContext): LabelCounter | undefined {
-  const { plan, step } = context;
+  const { plan, now } = context;
   const { task } = plan.config.data;
   const mover = bindMover(context);
   if (task.kind !== 'segmentation' || mover === undefined) {
@@ -43,7 +47,7 @@ export function trainLabelCounterOf(context: WorkerContext): LabelCounter | unde
   const counts = new Int32Array(task.classes);
   return (sample, position) => {
     counts.fill(0);
-    mover.count(sample, counts, step.step, position);
+    mover.count(sample, counts, now.step, position);
     return counts;
   };
 }

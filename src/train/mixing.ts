@@ -1,12 +1,14 @@
-// Mixup and cutmix on one worker: mixes what is loaded into a slot, inputs and target, with another
-// sample of the global batch, as that one is augmented at its own position. What comes out is the
-// same whoever loads it.
+// Mixup and cutmix on one micro-batch: mixes what is loaded into a slot, inputs and target, with
+// another sample of the global batch, as that one is augmented at its own position. What comes out
+// is the same whoever loads it.
 
 import { sizeOf } from '../base/shape.ts';
 import { bindMixDraw, isMixing, type Mix } from '../data/loading/drawMix.ts';
 import type { InputLoader } from '../data/loading/inputs.ts';
 import { viewOf } from '../memory/arena.ts';
+import type { MicroBatchRegions } from '../plan/regions.ts';
 import type { WorkerContext } from './context.ts';
+import type { MicroBatch } from './microBatch.ts';
 
 export interface Mixing {
   /** How the sample at this position in the running step is mixed; the same object each time. */
@@ -15,14 +17,16 @@ export interface Mixing {
   apply(slot: number): void;
 }
 
-/** Binds mixing to a worker; `sampleAt` gives the training sample at a position of the running
+/** Binds mixing to a micro-batch; `sampleAt` gives the training sample at a position of the running
  * step. Undefined where nothing is mixed. */
 export function bindMixing(
   context: WorkerContext,
+  microBatch: MicroBatch,
   loader: InputLoader,
   sampleAt: (position: number) => number,
 ): Mixing | undefined {
-  const { plan, worker, memory, step, program } = context;
+  const { plan, memory } = context;
+  const { step, program, plan: own } = microBatch;
   const { augmentation, data, seed } = plan.config;
   if (augmentation === null || !isMixing(augmentation)) return undefined;
   const draw = bindMixDraw(augmentation, seed, data.inputShape);
@@ -35,15 +39,15 @@ export function bindMixing(
     left: 0,
     right: 0,
   };
-  const partnerPtr = worker.regions.mix.partner!.offsetBytes;
+  const partnerPtr = own.regions.mix.partner!.offsetBytes;
   const inputLength = sizeOf(data.inputShape);
   const inputs = new Float32Array(
     memory.buffer,
     program.input.ptr,
-    worker.size.capacity * inputLength,
+    own.size.capacity * inputLength,
   );
-  const partner = viewOf(memory, worker.regions.mix.partner!);
-  const mixTarget = bindTargetMixing(context);
+  const partner = viewOf(memory, own.regions.mix.partner!);
+  const mixTarget = bindTargetMixing(context, own.regions);
   const [, width = 1, channels = 1] = data.inputShape;
 
   const cut = (from: number): void => {
@@ -81,16 +85,15 @@ export function bindMixing(
 
 /** Returns what writes the mixed target of two samples into a slot: shares of classes, or
  * numbers. */
-function bindTargetMixing({
-  plan,
-  worker,
-  memory,
-}: WorkerContext): (slot: number, own: number, other: number, shares: Float64Array) => void {
+function bindTargetMixing(
+  { plan, memory }: WorkerContext,
+  regions: MicroBatchRegions,
+): (slot: number, own: number, other: number, shares: Float64Array) => void {
   const from = viewOf(memory, plan.regions.data.train.targets);
   const { task } = plan.config.data;
   if (task.kind === 'classification') {
     const { classes } = task;
-    const to = viewOf(memory, worker.regions.mix.shares!);
+    const to = viewOf(memory, regions.mix.shares!);
     return (slot, own, other, shares) => {
       const share = shares[0]!;
       const at = slot * classes;
@@ -100,7 +103,7 @@ function bindTargetMixing({
     };
   }
   const length = sizeOf(task.targetShape);
-  const to = viewOf(memory, worker.regions.targets);
+  const to = viewOf(memory, regions.targets);
   return (slot, own, other, shares) => {
     const share = shares[0]!;
     for (let i = 0; i < length; i++) {

@@ -83,10 +83,11 @@ const cases = Object.entries(models).flatMap(([name, [model, inputShape]]) => {
 cases.push(['a model of which the last layer trains', fuseGraph(tail)]);
 
 describe.each(cases)('the storage of %s', (_name, graph) => {
-  const plan = planStorage(graph, CAPACITY);
+  const { places, sizeBytes } = planStorage(graph, CAPACITY);
+  const plan = places[0]!;
   const needed = gradientsNeeded(graph);
   const { operations, shapes, output } = graph;
-  const marks: string[] = new Array(plan.sizeBytes / 4).fill('');
+  const marks: string[] = new Array(sizeBytes / 4).fill('');
 
   const offsetOf = (type: 'value' | 'gradient', value: number): number =>
     (type === 'value' ? plan.activationOffsetsBytes : plan.gradientOffsetsBytes)[value]! / 4;

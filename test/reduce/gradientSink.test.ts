@@ -47,7 +47,9 @@ function bindSinks(grains: number, workers: number, isWide: boolean) {
     const stackPtr = fixture.reserve(levels * LENGTH, bytes);
     const endPtr = stackPtr + levels * LENGTH * bytes;
     const levelBytes = LENGTH * bytes;
-    const setup = { kernels, length: LENGTH, isWide, nodes, stackPtr, levelBytes };
+    const stack = { ptr: stackPtr, levelBytes };
+    const waiting = { ...stack, count: 0 };
+    const setup = { kernels, length: LENGTH, isWide, nodes, grains: range, waiting, stack };
     return { range, nodes, endPtr, sink: bindGradientSink(setup) };
   });
 }

@@ -66,14 +66,14 @@ export function winogradWorkspace(
   const band = [PLACES, planeBytes(tiles * channels) / FLOAT_BYTES];
   const lines = scratchFloats(Math.max(outputs.width, inputs.width), channels);
   return [
-    { name: 'panels', type: 'f32', shape: panels, isScratch: true },
-    { name: 'gradPanels', type: 'f32', shape: inputPlanes, isScratch: true },
+    { name: 'panels', type: 'f32', shape: panels, lifetime: 'pass' },
+    { name: 'gradPanels', type: 'f32', shape: inputPlanes, lifetime: 'pass' },
     ...(sumsTiles(axes)
-      ? [{ name: 'weightGrad', type: 'f32', shape: inputPlanes, isScratch: true } as const]
+      ? [{ name: 'weightGrad', type: 'f32', shape: inputPlanes, lifetime: 'pass' } as const]
       : []),
-    { name: 'tiles', type: 'f32', shape: band, isScratch: true },
-    { name: 'products', type: 'f32', shape: band, isScratch: true },
-    { name: 'lines', type: 'f32', shape: [lines], isScratch: true },
+    { name: 'tiles', type: 'f32', shape: band, lifetime: 'pass' },
+    { name: 'products', type: 'f32', shape: band, lifetime: 'pass' },
+    { name: 'lines', type: 'f32', shape: [lines], lifetime: 'pass' },
   ];
 }
 

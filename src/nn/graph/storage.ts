@@ -2,7 +2,7 @@
 // step, and those that are never alive together share memory. Pure planning, in bytes for one
 // worker's samples.
 
-import { ALIGN_BYTES, alignUp } from '../../base/bytes.ts';
+import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
 import type { LayerKind } from '../layers/layer.ts';
 import type { LeafSpec } from '../specs/spec.ts';
@@ -15,89 +15,200 @@ import {
   trainedParametersOf,
   type ValueId,
 } from './graph.ts';
+import { type ParkingPlan, planParking } from './parking.ts';
+import { type Schedule, scheduleOf } from './schedule.ts';
 import { layersSideBySide } from './sideBySide.ts';
 
-export interface StoragePlan {
-  /** Where each value lies, in bytes from the start of the worker's activations. */
+/** Where one micro-batch has everything, in bytes from the start of its worker's activations. */
+export interface StoragePlaces {
   readonly activationOffsetsBytes: readonly number[];
-  /** Where its gradient lies; -1 where nobody needs it. */
+  /** Where the gradient of each value lies; -1 where nobody needs it. */
   readonly gradientOffsetsBytes: readonly number[];
+  /** Of the workspaces that lie among the activations, by the names in the request. */
+  readonly workspaceOffsetsBytes: ReadonlyMap<string, number>;
+}
+
+export interface StoragePlan extends Pick<ParkingPlan, 'sizeBytes' | 'moves' | 'homesBytes'> {
+  /** Of each micro-batch. */
+  readonly places: readonly StoragePlaces[];
+}
+
+/** A workspace that is kept from forward to backward of the same samples. */
+export interface KeptWorkspace {
+  readonly name: string;
+  /** Place of its operation. */
+  readonly place: number;
   readonly sizeBytes: number;
 }
 
-/** A range of bytes and the time, in operations, during which it is taken. */
-interface Block {
-  sizeBytes: number;
-  from: number;
-  to: number;
-  offsetBytes: number;
+/** How a worker's samples are cut; by default they are not. */
+export interface StorageRequest {
+  readonly schedule: Schedule;
+  readonly microBatches: number;
+  readonly workspaces: readonly KeptWorkspace[];
+  readonly budgetBytes: number;
 }
 
-/** Plans the memory of a worker with up to `capacity` samples. Operation i of n runs forward at
- * time i and backward at time 2n - i; the loss runs at time n. */
-export function planStorage(graph: Graph, capacity: number): StoragePlan {
-  const { operations, shapes } = graph;
-  const count = operations.length;
-  const blockOf = (value: ValueId, from: number): Block => ({
-    sizeBytes: alignUp(sizeOf(shapes[value]!) * capacity * 4 + ALIGN_BYTES, ALIGN_BYTES),
-    from,
-    to: from,
-    offsetBytes: 0,
-  });
-  const use = (block: Block | undefined, time: number): void => {
-    if (block === undefined) return;
-    block.from = Math.min(block.from, time);
-    block.to = Math.max(block.to, time);
-  };
+/** What is used at which stages. */
+interface Block {
+  readonly sizeBytes: number;
+  readonly uses: number[];
+  readonly isRewritten?: boolean;
+}
 
+/** Plans the memory of a worker whose micro-batches have up to `capacity` samples. */
+export function planStorage(graph: Graph, capacity: number, request?: StorageRequest): StoragePlan {
+  const { schedule, microBatches, workspaces, budgetBytes } = request ?? {
+    schedule: scheduleOf(graph),
+    microBatches: 1,
+    workspaces: [],
+    budgetBytes: Number.POSITIVE_INFINITY,
+  };
+  const stages = stagesOf(graph, schedule);
+  const activations = activationBlocks(graph, stages, capacity);
+  const gradients = gradientBlocks(graph, stages, capacity);
+  const kept = workspaces.map(({ place, sizeBytes }) => ({
+    ...{ sizeBytes, isRewritten: true },
+    uses: [...stages.all('forward', place), ...stages.all('backward', place)],
+  }));
+  for (const [first, second] of placesSideBySide(graph)) {
+    for (const [i, { place }] of workspaces.entries()) {
+      if (place !== first) continue;
+      kept[i]!.uses.push(...stages.all('forward', second), ...stages.all('backward', second));
+    }
+  }
+  const blocks = [
+    ...new Set<Block>([
+      ...activations,
+      ...gradients.filter((block) => block !== undefined),
+      ...kept,
+    ]),
+  ];
+  const { offsetsBytes, ...rest } = planParking({ blocks, schedule, microBatches, budgetBytes });
+  const places = offsetsBytes.map((offsets): StoragePlaces => {
+    const offsetOf = new Map(blocks.map((block, i) => [block, offsets[i]!]));
+    return {
+      activationOffsetsBytes: activations.map((block) => offsetOf.get(block)!),
+      gradientOffsetsBytes: graph.shapes.map((_, value) => {
+        const block = gradients[value];
+        return block === undefined ? -1 : offsetOf.get(block)!;
+      }),
+      workspaceOffsetsBytes: new Map(
+        workspaces.map(({ name }, i) => [name, offsetOf.get(kept[i]!)!]),
+      ),
+    };
+  });
+  return { ...rest, places };
+}
+
+/** The numbers of the stages of each pass. */
+interface Stages {
+  readonly loss: number;
+  all(pass: 'forward' | 'backward', place: number): readonly number[];
+  /** The stage with which a pass of an operation ends. */
+  last(pass: 'forward' | 'backward', place: number): number;
+}
+
+function stagesOf({ operations }: Graph, schedule: Schedule): Stages {
+  const passes = { forward: operations.map((): number[] => []), loss: [[] as number[]] };
+  const numbers = { ...passes, backward: operations.map((): number[] => []) };
+  for (const [number, { pass, place }] of schedule.flat().entries()) {
+    numbers[pass][pass === 'loss' ? 0 : place]!.push(number);
+  }
+  return {
+    loss: numbers.loss[0]![0]!,
+    all: (pass, place) => numbers[pass][place]!,
+    last: (pass, place) => numbers[pass][place]!.at(-1)!,
+  };
+}
+
+function blockOf({ shapes }: Graph, value: ValueId, capacity: number): Block {
+  return { sizeBytes: sizeOf(shapes[value]!) * capacity * FLOAT_BYTES, uses: [] };
+}
+
+/** Of each value the block of its activation. A pass reads in all of its parts and writes in the
+ * last one. */
+function activationBlocks(graph: Graph, stages: Stages, capacity: number): readonly Block[] {
+  const { operations } = graph;
   const isNeeded = gradientsNeeded(graph);
-  const activations: Block[] = [];
-  activations[0] = blockOf(0, 0);
+  const blocks: Block[] = [blockOf(graph, 0, capacity)];
+  // The samples are loaded before the first operation.
+  blocks[0]!.uses.push(0);
+  const use = (value: ValueId, at: readonly number[]): void => {
+    blocks[value]!.uses.push(...at);
+  };
   for (const [i, operation] of operations.entries()) {
-    for (const value of inputsOf(operation)) use(activations[value], i);
+    for (const value of inputsOf(operation)) use(value, stages.all('forward', i));
+    const added = operation.op === 'layer' ? operation.addend?.value : undefined;
+    if (added !== undefined) use(added, [stages.last('forward', i)]);
     const alias = aliased(operation);
     for (const value of outputsOf(operation)) {
-      activations[value] = alias === undefined ? blockOf(value, i) : activations[alias]!;
+      blocks[value] = alias === undefined ? blockOf(graph, value, capacity) : blocks[alias]!;
+      use(value, [stages.last('forward', i)]);
     }
     if (!runsBackward(operation, isNeeded)) continue;
     const keeps = keptBy(operation);
+    const backward = stages.all('backward', i);
+    if (keeps.input) for (const value of inputsOf(operation)) use(value, backward);
+    if (keeps.output) for (const value of outputsOf(operation)) use(value, backward);
+  }
+  for (const value of endsOf(graph)) use(value, [stages.loss]);
+  // The first of two layers side by side may end with the second, and take its sums with it
+  // (cutPasses.ts).
+  for (const [first, second] of placesSideBySide(graph)) {
+    const operation = operations[first]!;
     for (const value of inputsOf(operation)) {
-      if (keeps.input) use(activations[value], 2 * count - i);
+      use(value, stages.all('forward', second));
+      if (runsBackward(operation, isNeeded) && keptBy(operation).input) {
+        use(value, stages.all('backward', second));
+      }
     }
-    for (const value of outputsOf(operation)) {
-      if (keeps.output) use(activations[value], 2 * count - i);
-    }
+    for (const value of outputsOf(operation)) use(value, [stages.last('forward', second)]);
   }
-  for (const value of endsOf(graph)) use(activations[value], count);
-  // The first of two layers side by side may end with the second (sharedExchange.ts).
-  for (const [first, second] of layersSideBySide(graph)) {
-    use(activations[first.input], operations.indexOf(second));
-  }
+  return blocks;
+}
 
-  const gradients: (Block | undefined)[] = [];
+/** Of each value the block of its gradient, where that is needed. */
+function gradientBlocks(
+  graph: Graph,
+  stages: Stages,
+  capacity: number,
+): readonly (Block | undefined)[] {
+  const { operations } = graph;
+  const isNeeded = gradientsNeeded(graph);
+  const blocks: (Block | undefined)[] = graph.shapes.map(() => undefined);
   for (const value of endsOf(graph)) {
-    if (isNeeded[value]) gradients[value] = blockOf(value, count);
+    if (!isNeeded[value]) continue;
+    blocks[value] = blockOf(graph, value, capacity);
+    blocks[value].uses.push(stages.loss);
   }
-  for (let i = count - 1; i >= 0; i--) {
+  for (let i = operations.length - 1; i >= 0; i--) {
     const operation = operations[i]!;
-    const time = 2 * count - i;
-    for (const value of outputsOf(operation)) use(gradients[value], time);
+    for (const value of outputsOf(operation)) {
+      blocks[value]?.uses.push(...stages.all('backward', i));
+    }
     let own: Block | undefined;
     for (const value of inputsOf(operation)) {
       if (!isNeeded[value]) continue;
-      if (sharesGradient(operation)) gradients[value] = gradients[outputsOf(operation)[0]!]!;
-      else if (operation.op === 'join') gradients[value] = blockOf(value, time);
-      else gradients[value] = own ??= blockOf(value, time);
+      if (sharesGradient(operation)) blocks[value] = blocks[outputsOf(operation)[0]!]!;
+      else if (operation.op === 'join') blocks[value] = blockOf(graph, value, capacity);
+      else blocks[value] = own ??= blockOf(graph, value, capacity);
+      blocks[value]!.uses.push(stages.last('backward', i));
     }
   }
+  for (const [first, second] of placesSideBySide(graph)) {
+    for (const value of outputsOf(operations[first]!)) {
+      blocks[value]?.uses.push(...stages.all('backward', second));
+    }
+  }
+  return blocks;
+}
 
-  const blocks = new Set([...activations, ...gradients.filter((block) => block !== undefined)]);
-  const sizeBytes = place([...blocks]);
-  return {
-    activationOffsetsBytes: activations.map((block) => block.offsetBytes),
-    gradientOffsetsBytes: shapes.map((_, value) => gradients[value]?.offsetBytes ?? -1),
-    sizeBytes,
-  };
+function placesSideBySide(graph: Graph): readonly (readonly [number, number])[] {
+  return layersSideBySide(graph).map(([first, second]) => [
+    graph.operations.indexOf(first),
+    graph.operations.indexOf(second),
+  ]);
 }
 
 /** Whether the gradient of a value reaches any parameter before it that trains. */
@@ -138,25 +249,4 @@ function aliased(operation: Operation): ValueId | undefined {
   if (operation.op === 'add') return operation.sum;
   if (operation.op === 'join') return undefined;
   return operation.op === 'fork' || operation.kind.isAlias === true ? operation.input : undefined;
-}
-
-/** Gives each block the lowest place that is free all the time it is alive, the largest first.
- * Returns the size of it all. */
-function place(blocks: readonly Block[]): number {
-  const placed: Block[] = [];
-  let sizeBytes = 0;
-  for (const block of [...blocks].sort((a, b) => b.sizeBytes - a.sizeBytes)) {
-    const neighbours = placed
-      .filter((other) => other.from <= block.to && block.from <= other.to)
-      .sort((a, b) => a.offsetBytes - b.offsetBytes);
-    let offsetBytes = 0;
-    for (const other of neighbours) {
-      if (offsetBytes + block.sizeBytes <= other.offsetBytes) break;
-      offsetBytes = Math.max(offsetBytes, other.offsetBytes + other.sizeBytes);
-    }
-    block.offsetBytes = offsetBytes;
-    placed.push(block);
-    sizeBytes = Math.max(sizeBytes, offsetBytes + block.sizeBytes);
-  }
-  return sizeBytes;
 }
