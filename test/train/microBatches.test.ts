@@ -116,3 +116,39 @@ describe.each(cases)('micro-batches of a model with %s', (_name, change) => {
     expect(result).toEqual(whole);
   });
 });
+
+describe('micro-batches', () => {
+  it('leave the same statistics of a population', () => {
+    const hashes = ([{}, { microBatches: 3 }] as const).map((change) => {
+      const { plan, memory, worker } = trained(change, 0);
+      worker.measure(STEPS, 3, 'pooled');
+      return hashState(stateTensors(plan, memory));
+    });
+    expect(hashes[1]).toEqual(hashes[0]);
+  });
+
+  it('leave the same diagnostics', () => {
+    const model = small((channels) => batchNorm(channels, { sync: 2 }));
+    const found = [1, 3, 8].map((microBatches) => {
+      const { plan, memory } = trained({ model, microBatches, diagnosticsEvery: 1 }, 0);
+      return [
+        [...viewOf(memory, plan.diagnostics!.results)],
+        [...viewOf(memory, plan.gradientNorms!.squares)],
+      ];
+    });
+    expect(found[0]![0]!.some((value) => value > 0)).toBe(true);
+    expect(found[1]).toEqual(found[0]);
+    expect(found[2]).toEqual(found[0]);
+  });
+
+  it('diverge at the same place', () => {
+    const found = [1, 2, 8].map((microBatches) => {
+      const optimizer = sgd({ lr: 1e30 });
+      const { worker } = trained({ optimizer, microBatches }, 0);
+      return worker.train(0, STEPS, 10);
+    });
+    expect(found[0]!.divergence?.found).toBeDefined();
+    expect(found[1]).toEqual(found[0]);
+    expect(found[2]).toEqual(found[0]);
+  });
+});
