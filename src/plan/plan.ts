@@ -88,16 +88,17 @@ function fits({ layout, config }: RunPlan): boolean {
 
 /** The plan with the fewest micro-batches that fits, where that of `tooLittle` does not. */
 function smallestFit(config: RunConfig, tooLittle: RunPlan): RunPlan | undefined {
-  const grains = tooLittle.workers.map(({ grains: { lo, hi } }) => hi - lo);
-  let [too, enough] = [tooLittle.workers[0]!.microBatches.length, Math.max(...grains)];
-  if (config.trains === false || enough <= too) return undefined;
-  let found = planParts(config, enough);
-  if (!fits(found)) return undefined;
-  while (enough - too > 1) {
-    const tried = Math.floor((too + enough) / 2);
+  if (config.trains === false) return undefined;
+  const most = Math.max(...tooLittle.workers.map(({ grains: { lo, hi } }) => hi - lo));
+  let found: RunPlan | undefined;
+  let [tooFew, enough] = [tooLittle.workers[0]!.microBatches.length, most + 1];
+  // Planning many takes longer, so that few are tried first.
+  while (enough - tooFew > 1) {
+    const between = Math.floor((tooFew + enough) / 2);
+    const tried = found === undefined ? Math.min(2 * tooFew, most) : between;
     const plan = planParts(config, tried);
     if (fits(plan)) [found, enough] = [plan, tried];
-    else too = tried;
+    else tooFew = tried;
   }
   return found;
 }
@@ -151,7 +152,7 @@ function planParts(asked: RunConfig, microBatches: number): RunPlan {
   const populations = planPopulations(builder, graph, grains);
   const profile =
     config.profile === true
-      ? planProfile(builder, graph.operations.length, config.workers)
+      ? planProfile(builder, graph.operations.length, config.workers, microBatches)
       : undefined;
   const workers = placeAllActivations(builder, graph, unfinished, config.arenaBytes);
   return {
@@ -172,7 +173,7 @@ function planParts(asked: RunConfig, microBatches: number): RunPlan {
     lastBatch,
     layout: builder.freeze(false),
     parkedBytes: workers
-      .flatMap(({ storage }) => storage.homesBytes.flat())
+      .flatMap(({ storage }) => storage.parkedBytes)
       .reduce((sum, bytes) => sum + bytes, 0),
   };
 }

@@ -151,6 +151,14 @@ export class Run implements RunningTrainer {
     return hasAverage(this.plan, this.done);
   }
 
+  get microBatches(): number {
+    return Math.max(...this.plan.workers.map(({ microBatches }) => microBatches.length));
+  }
+
+  get parkedBytes(): number {
+    return this.plan.parkedBytes;
+  }
+
   get layout(): Layout {
     return this.plan.layout;
   }

@@ -38,6 +38,11 @@ export interface RunningTrainer {
   readonly hasAverage: boolean;
   /** The table of the arena. */
   readonly layout: Layout;
+  /** In how many micro-batches workers take their samples: the most of any worker of this
+   * process. */
+  readonly microBatches: number;
+  /** Bytes that the workers of this process park beside the arena; 0 where all fits. */
+  readonly parkedBytes: number;
   /** Trains, and yields what is reached at the end of each epoch. Until the loop asks for the next
    * one, the run is free for all other calls: evaluate, predict, save, weights. Leaving the loop
    * early stops the run after the current step. A run that has stopped early stays so under the

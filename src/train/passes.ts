@@ -170,10 +170,11 @@ function bindSegments({ worker, memory, microBatches }: PassesSetup): readonly S
   const { schedule, storage, regions } = worker;
   const countForward = countForwardSegments(schedule);
   const windowPtr = regions.activations.offsetBytes;
-  const homes = storage.homesBytes.map((sizes) => sizes.map((size) => new Uint8Array(size)));
-  const bindMove = (m: number, { offsetBytes, sizeBytes, home }: Move, isIn: boolean) => {
+  const homes = storage.parkedBytes.map((sizeBytes) => new ArrayBuffer(sizeBytes));
+  const bindMove = (m: number, move: Move, isIn: boolean): BoundMove => {
+    const { offsetBytes, sizeBytes, homeBytes } = move;
     const place = new Uint8Array(memory.buffer, windowPtr + offsetBytes, sizeBytes);
-    const outside = homes[m]![home]!;
+    const outside = new Uint8Array(homes[m]!, homeBytes, sizeBytes);
     return isIn ? { from: outside, to: place } : { from: place, to: outside };
   };
   return schedule.map((stages, s): Segment => {

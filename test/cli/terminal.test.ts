@@ -55,6 +55,8 @@ const start: StartEvent = {
   whyNotWide: 'this is a test',
   parameters: 1234,
   memoryBytes: 5_000_000,
+  microBatches: 1,
+  parkedBytes: 0,
 };
 const progress: ProgressEvent = {
   event: 'progress',

@@ -17,7 +17,7 @@ import { parseModel } from '../../nn/models/parse.ts';
 import { lossModulesOf } from '../../nn/specs/lossModules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
-import { checkRunConfig, trainCounts } from '../../plan/config.ts';
+import { checkRunConfig, type RunConfig, trainCounts } from '../../plan/config.ts';
 import { smallestBatch } from '../../plan/feasible.ts';
 import { planRun, type RunPlan } from '../../plan/plan.ts';
 import { grainStart } from '../../reduce/grains.ts';
@@ -68,6 +68,8 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
     stepsPerEpoch,
     grains: plan === undefined ? null : plan.grains.cut.count,
     memoryBytes: plan?.layout.sizeBytes ?? null,
+    microBatches: plan === undefined ? null : plan.workers[0]!.microBatches.length,
+    parkedBytes: plan?.parkedBytes ?? null,
     weightsHash: hashWeights(saved.tensors),
   };
   if (flags.isSet('json')) screen.sayJson({ event: 'inspected', ...summary });
@@ -76,7 +78,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
 }
 
 function planOf(saved: Checkpoint, model: LayerSpec): RunPlan {
-  const config = configOf(saved, model, 1);
+  const config: RunConfig = { ...configOf(saved, model, 1), microBatches: 'auto' };
   checkRunConfig(config);
   return planRun(config);
 }
@@ -141,7 +143,11 @@ function show(
     for (const module of summary.modules) say(`  ${module}`);
     return;
   }
-  say(`Memory of a run on 1 worker: ${showBytes(plan.layout.sizeBytes)}; largest regions:`);
+  const { length: parts } = plan.workers[0]!.microBatches;
+  const how = parts === 1 ? '' : ` in ${parts} micro-batches`;
+  const beside = plan.parkedBytes === 0 ? '' : `, ${showBytes(plan.parkedBytes)} beside it`;
+  const size = showBytes(plan.layout.sizeBytes);
+  say(`Memory of a run on 1 worker${how}: ${size}${beside}; largest regions:`);
   printTable(
     plan.layout.largest(REGIONS_SHOWN).map(({ name, type, shape, sizeBytes, writer }) => ({
       region: name,

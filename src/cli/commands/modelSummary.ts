@@ -45,6 +45,13 @@ export interface MemorySummary {
   readonly rest: number;
   /** Whether an arena can be so large. */
   readonly fits: boolean;
+  /** The fewest micro-batches with which it fits where it does not, and what these take; null where
+   * none do. */
+  readonly fitting: {
+    readonly microBatches: number;
+    readonly arenaBytes: number;
+    readonly parkedBytes: number;
+  } | null;
 }
 
 /** What a worker exchanges in a step where each replica is one, in a process of its own. */
@@ -184,7 +191,15 @@ function configFor(
   };
 }
 
-function memoryOf({ layout, regions, workers }: RunPlan): MemorySummary {
+function fittingOf(config: RunConfig): MemorySummary['fitting'] {
+  const plan = planRun({ ...config, microBatches: 'auto' }, { mustFit: false });
+  const { layout, parkedBytes, workers } = plan;
+  if (layout.sizeBytes > MAX_ARENA_BYTES) return null;
+  const { length } = workers[0]!.microBatches;
+  return { microBatches: length, arenaBytes: layout.sizeBytes, parkedBytes };
+}
+
+function memoryOf({ config, layout, regions, workers }: RunPlan): MemorySummary {
   const { parameters } = regions;
   const bytes = (of: readonly (Region | undefined)[]): number =>
     of.reduce((sum, region) => sum + (region?.sizeBytes ?? 0), 0);
@@ -201,7 +216,8 @@ function memoryOf({ layout, regions, workers }: RunPlan): MemorySummary {
     optimizerState: bytes(parameters.optimizerState),
   };
   const known = Object.values(parts).reduce((sum, size) => sum + size, 0);
-  return { total, ...parts, rest: total - known, fits: total <= MAX_ARENA_BYTES };
+  const fits = total <= MAX_ARENA_BYTES;
+  return { total, ...parts, rest: total - known, fits, fitting: fits ? null : fittingOf(config) };
 }
 
 /** As the first of them sees it. With more replicas than grains, there is a grain for each. */

@@ -38,6 +38,7 @@ import {
   DEFAULTS,
   dataFrom,
   isProfiled,
+  microBatchesFrom,
   modelFrom,
   normFrom,
   trainerOptionsFrom,
@@ -215,6 +216,7 @@ async function startTrainer(
     onNotice,
     profile: isProfiled(flags),
     elastic: flags.isSet('elastic'),
+    ...microBatchesFrom(flags),
     ...(workers !== undefined && { workers }),
     ...(replicas !== undefined && { replicas }),
     ...(timeoutMs !== undefined && { timeoutMs }),
@@ -335,6 +337,8 @@ function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup):
     whyNotWide: whyNotWide ?? null,
     parameters: trainer.countParameters,
     memoryBytes: trainer.layout.sizeBytes,
+    microBatches: trainer.microBatches,
+    parkedBytes: trainer.parkedBytes,
   };
 }
 

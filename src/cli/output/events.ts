@@ -38,6 +38,10 @@ export interface StartEvent {
   readonly whyNotWide: string | null;
   readonly parameters: number;
   readonly memoryBytes: number;
+  /** In how many parts workers compute their samples. */
+  readonly microBatches: number;
+  /** Memory beside the shared one, of all workers of this process. */
+  readonly parkedBytes: number;
 }
 
 /** Of a model with heads, without NaN; absent for others. */

@@ -112,13 +112,16 @@ function startLines(event: StartEvent): string {
   const { norm, replicas, workers, globalBatch, parameters, memoryBytes } = event;
   const [model, data] = [event.model, event.data].map((name) => paint('bold', oneLine(name)));
   const what = `${model} on ${data}, ${paint('bold', norm)}`;
-  const memory = `${showBytes(memoryBytes)} of shared memory`;
+  const { microBatches, parkedBytes } = event;
+  const parts = microBatches === 1 ? '' : ` in ${microBatches} micro-batches`;
+  const beside = parkedBytes === 0 ? '' : ` and ${showBytes(parkedBytes)} beside it`;
+  const memory = `${showBytes(memoryBytes)} of shared memory${beside}`;
   const threads = `${workers} workers${showProcesses(event)}`;
   const { optimizer, learningRate, lrScaling, schedule } = event;
   const scaling = lrScaling === null ? '' : `, scaled ${lrScaling}`;
   const rate = `learning rate ${Number(learningRate.toPrecision(6))}${scaling}`;
   return `${what}, ${parameters} parameters
-${replicas} replicas on ${threads}, global batch ${globalBatch}, ${memory}
+${replicas} replicas on ${threads}, global batch ${globalBatch}${parts}, ${memory}
 ${optimizer}, ${rate}, ${schedule} schedule
 ${showKernels(event)}`;
 }

@@ -241,6 +241,13 @@ function averagingFrom(flags: Flags): AveragingSpec | undefined {
   return fromEpoch === undefined ? undefined : swa({ fromEpoch });
 }
 
+/** In how many parts batches are computed. */
+export function microBatchesFrom(flags: Flags): Pick<TrainerOptions, 'microBatches'> {
+  if (!flags.has('micro-batches')) return {};
+  if (flags.text('micro-batches') === 'auto') return { microBatches: 'auto' };
+  return { microBatches: flags.integer('micro-batches', 1)! };
+}
+
 /** The options of a run of this model. */
 export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec): TrainerOptions {
   const workers = flags.integer('workers', 1);
@@ -278,6 +285,7 @@ export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec
     },
     ...fineTuningFrom(flags),
     ...(workers !== undefined && { workers }),
+    ...microBatchesFrom(flags),
     ...(globalBatch !== undefined && { globalBatch }),
     ...(replicaBatch !== undefined && { replicaBatch }),
     ...(grains !== undefined && { grains }),

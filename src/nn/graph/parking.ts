@@ -21,8 +21,8 @@ export interface BlockRequest {
 export interface Move {
   readonly offsetBytes: number;
   readonly sizeBytes: number;
-  /** Number of the home, of those of its micro-batch. */
-  readonly home: number;
+  /** Where its home begins, in the memory that its micro-batch parks in. */
+  readonly homeBytes: number;
   /** The segment that needs it next; of a move in that is its own. */
   readonly neededIn: number;
 }
@@ -39,8 +39,8 @@ export interface ParkingPlan {
   readonly sizeBytes: number;
   /** Of each segment and micro-batch. */
   readonly moves: readonly (readonly Moves[])[];
-  /** Sizes of the homes of each micro-batch. */
-  readonly homesBytes: readonly (readonly number[])[];
+  /** How much memory each micro-batch parks in. */
+  readonly parkedBytes: readonly number[];
 }
 
 export interface ParkingRequest {
@@ -112,7 +112,8 @@ function placeAll(
     blocks.map(({ sizeBytes, uses }, block): Alive => {
       const sorted = [...uses].sort((a, b) => a - b);
       const gaps = gapsOfBlock.get(`${m} ${block}`) ?? [];
-      return { sizeBytes, stretches: stretchesOf(clock, m, sorted, gaps), offsetBytes: 0 };
+      const roomBytes = alignUp(sizeBytes + ALIGN_BYTES, ALIGN_BYTES);
+      return { roomBytes, stretches: stretchesOf(clock, m, sorted, gaps), offsetBytes: 0 };
     }),
   );
   const sizeBytes = place(alive.flat());
@@ -169,7 +170,8 @@ function stretchesOf(
 }
 
 interface Alive {
-  readonly sizeBytes: number;
+  /** With what lies between it and the next one. */
+  readonly roomBytes: number;
   readonly stretches: readonly Stretch[];
   offsetBytes: number;
 }
@@ -177,52 +179,84 @@ interface Alive {
 /** Gives each block the lowest place that is free all the time it is alive, the largest first.
  * Returns the size of it all. */
 function place(blocks: readonly Alive[]): number {
+  // In the order of their places.
   const placed: Alive[] = [];
   let sizeBytes = 0;
-  for (const block of [...blocks].sort((a, b) => b.sizeBytes - a.sizeBytes)) {
-    const neighbours = placed
-      .filter((other) => areTogether(block.stretches, other.stretches))
-      .sort((a, b) => a.offsetBytes - b.offsetBytes);
-    const roomBytes = alignUp(block.sizeBytes + ALIGN_BYTES, ALIGN_BYTES);
+  for (const block of [...blocks].sort((a, b) => b.roomBytes - a.roomBytes)) {
+    const { roomBytes } = block;
     let offsetBytes = 0;
-    for (const other of neighbours) {
+    for (const other of placed) {
+      // Below what is found to be taken, or not alive at the same time.
+      if (other.offsetBytes + other.roomBytes <= offsetBytes) continue;
+      if (!areTogether(block.stretches, other.stretches)) continue;
       if (offsetBytes + roomBytes <= other.offsetBytes) break;
-      const otherBytes = alignUp(other.sizeBytes + ALIGN_BYTES, ALIGN_BYTES);
-      offsetBytes = Math.max(offsetBytes, other.offsetBytes + otherBytes);
+      offsetBytes = other.offsetBytes + other.roomBytes;
     }
     block.offsetBytes = offsetBytes;
-    placed.push(block);
+    const behind = placed.findIndex((other) => other.offsetBytes > offsetBytes);
+    placed.splice(behind < 0 ? placed.length : behind, 0, block);
     sizeBytes = Math.max(sizeBytes, offsetBytes + roomBytes);
   }
   return sizeBytes;
 }
 
+/** Called for each pair of blocks, of which there may be millions. */
 function areTogether(a: readonly Stretch[], b: readonly Stretch[]): boolean {
-  return a.some(([from, to]) => b.some((other) => other[0] <= to && from <= other[1]));
+  for (let i = 0; i < a.length; i++) {
+    const [from, to] = a[i]!;
+    for (let j = 0; j < b.length; j++) {
+      const other = b[j]!;
+      if (other[0] <= to && from <= other[1]) return true;
+    }
+  }
+  return false;
 }
 
-/** What is copied, and where to. A block that is parked a second time has its home's content
- * still. */
+/** What is copied, and where to. A block that is parked a second time has its home's content still,
+ * and homes that are never needed together share memory as places do. */
 function movesOf(
-  { blocks, schedule, microBatches }: ParkingRequest,
+  request: ParkingRequest,
   parked: readonly Gap[],
   offsetsBytes: ParkingPlan['offsetsBytes'],
-): Pick<ParkingPlan, 'moves' | 'homesBytes'> {
+): Pick<ParkingPlan, 'moves' | 'parkedBytes'> {
+  const { blocks, schedule, microBatches } = request;
   const moves = schedule.map(() =>
     Array.from({ length: microBatches }, () => ({ ins: [] as Move[], outs: [] as Move[] })),
   );
-  const homesBytes = Array.from({ length: microBatches }, () => [] as number[]);
-  const homes = new Map<string, number>();
-  for (const { microBatch, block, from, to } of [...parked].sort((a, b) => a.from - b.from)) {
-    const { sizeBytes, isRewritten = false } = blocks[block]!;
-    const key = `${microBatch} ${block}`;
-    const known = homes.get(key);
-    const home = known ?? homesBytes[microBatch]!.push(sizeBytes) - 1;
-    homes.set(key, home);
-    const offsetBytes = offsetsBytes[microBatch]![block]!;
-    const move = { offsetBytes, sizeBytes, home, neededIn: to };
-    if (known === undefined || isRewritten) moves[from]![microBatch]!.outs.push(move);
-    moves[to]![microBatch]!.ins.push(move);
+  const inOrder = [...parked].sort((a, b) => a.from - b.from);
+  const parkedBytes = Array.from({ length: microBatches }, (_, m) => {
+    const gaps = inOrder.filter(({ microBatch }) => microBatch === m);
+    const homes = homesOf(request, gaps);
+    const sizeBytes = place([...homes.values()]);
+    const known = new Set<number>();
+    for (const { block, from, to } of gaps) {
+      const { isRewritten = false, ...rest } = blocks[block]!;
+      const move = {
+        offsetBytes: offsetsBytes[m]![block]!,
+        sizeBytes: rest.sizeBytes,
+        homeBytes: homes.get(block)!.offsetBytes,
+        neededIn: to,
+      };
+      if (!known.has(block) || isRewritten) moves[from]![m]!.outs.push(move);
+      known.add(block);
+      moves[to]![m]!.ins.push(move);
+    }
+    return sizeBytes;
+  });
+  return { moves, parkedBytes };
+}
+
+/** The homes of a micro-batch's blocks, from the first copy out to the last one in. */
+function homesOf({ blocks }: ParkingRequest, gaps: readonly Gap[]): ReadonlyMap<number, Alive> {
+  const stretches = new Map<number, Stretch>();
+  for (const { block, from, to } of gaps) {
+    const [first, last] = stretches.get(block) ?? [from, to];
+    stretches.set(block, [Math.min(first, from), Math.max(last, to)]);
   }
-  return { moves, homesBytes };
+  return new Map(
+    [...stretches].map(([block, stretch]) => {
+      const roomBytes = alignUp(blocks[block]!.sizeBytes, ALIGN_BYTES);
+      return [block, { roomBytes, stretches: [stretch], offsetBytes: 0 }];
+    }),
+  );
 }

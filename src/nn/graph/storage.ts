@@ -28,7 +28,7 @@ export interface StoragePlaces {
   readonly workspaceOffsetsBytes: ReadonlyMap<string, number>;
 }
 
-export interface StoragePlan extends Pick<ParkingPlan, 'sizeBytes' | 'moves' | 'homesBytes'> {
+export interface StoragePlan extends Pick<ParkingPlan, 'sizeBytes' | 'moves' | 'parkedBytes'> {
   /** Of each micro-batch. */
   readonly places: readonly StoragePlaces[];
 }
