@@ -44,7 +44,12 @@ describe('syncbn models', () => {
 });
 
 /** What a run on one worker takes without the data is in the table; no more, no less. */
-function addUp({ total, fits: _fits, fitting: _fitting, ...parts }: ModelSummary['memoryBytes']): void {
+function addUp({
+  total,
+  fits: _fits,
+  fitting: _fitting,
+  ...parts
+}: ModelSummary['memoryBytes']): void {
   expect(Object.values(parts).reduce((sum, bytes) => sum + bytes, 0)).toBe(total);
   for (const bytes of Object.values(parts)) expect(bytes).toBeGreaterThan(0);
 }
