@@ -298,6 +298,7 @@ export type { EvalCorrection } from './plan/evalCorrection.ts';
 export type { HeadLoss, HeadOptions } from './plan/heads.ts';
 export type { OnNonFinite } from './plan/onNonFinite.ts';
 export type { ParameterGroup } from './plan/parameterGroups.ts';
+export type { RunMemory } from './plan/plan.ts';
 export type { PopulationDefinition } from './plan/populationPlan.ts';
 export type { ProfilePhase } from './plan/profilePlan.ts';
 export type { ProcessPlace } from './reduce/grains.ts';

@@ -61,7 +61,7 @@ describe('before it runs', () => {
       what: 'a training thread',
       entry: 'workers/train.js',
       files: 15,
-      kilobytes: 490,
+      kilobytes: 525,
       packages: COMLINK,
     },
   ])('$what loads no more than it needs', ({ entry, files, kilobytes, packages }) => {

@@ -62,6 +62,20 @@ export interface RunPlan {
   readonly parkedBytes: number;
 }
 
+/** The memory of one process. */
+export interface RunMemory {
+  readonly arenaBytes: number;
+  /** What its workers park beside the arena; 0 where all fits. */
+  readonly parkedBytes: number;
+  /** In how many parts its workers compute their samples: the most of any of them. */
+  readonly microBatches: number;
+}
+
+export function memoryOf({ layout, parkedBytes, workers }: RunPlan): RunMemory {
+  const microBatches = Math.max(...workers.map((worker) => worker.microBatches.length));
+  return { arenaBytes: layout.sizeBytes, parkedBytes, microBatches };
+}
+
 /** Makes the plan, whose config has a number of micro-batches. Throws a UsageError where the memory
  * of the run would not fit, unless `mustFit` is false: for a plan to look at. */
 export function planRun(config: RunConfig, { mustFit = true } = {}): RunPlan {

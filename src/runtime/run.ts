@@ -16,15 +16,9 @@ import { type Profile, profileOf } from '../observe/profileReport.ts';
 import type { BestEpoch } from '../optim/monitor.ts';
 import type { RunConfig } from '../plan/config.ts';
 import { checkInference, checkTraining } from '../plan/feasible.ts';
-import type { RunPlan } from '../plan/plan.ts';
+import { memoryOf, type RunMemory, type RunPlan } from '../plan/plan.ts';
 import { type EpochState, readEpoch } from '../reduce/epochSums.ts';
-import {
-  type ControlWords,
-  clearStop,
-  progressWords,
-  requestEnd,
-  requestStop,
-} from '../sync/words.ts';
+import { clearStop, progressWords, requestEnd, requestStop } from '../sync/words.ts';
 import type { SplitName } from '../train/context.ts';
 import type { Trained } from '../train/step.ts';
 import { hasAverage } from './averaged.ts';
@@ -102,13 +96,9 @@ export class Run implements RunningTrainer {
     return this.setup.team.plan;
   }
 
-  private get words(): ControlWords {
-    return this.setup.team.words;
-  }
-
   /** All of it, with the workers as they are now. */
   private get parts(): RunSetup & Pick<Team, 'plan' | 'words'> {
-    return { ...this.setup, plan: this.plan, words: this.words };
+    return { ...this.setup, plan: this.plan, words: this.setup.team.words };
   }
 
   get config(): RunConfig {
@@ -151,12 +141,8 @@ export class Run implements RunningTrainer {
     return hasAverage(this.plan, this.done);
   }
 
-  get microBatches(): number {
-    return Math.max(...this.plan.workers.map(({ microBatches }) => microBatches.length));
-  }
-
-  get parkedBytes(): number {
-    return this.plan.parkedBytes;
+  get memory(): RunMemory {
+    return memoryOf(this.plan);
   }
 
   get layout(): Layout {
@@ -177,7 +163,7 @@ export class Run implements RunningTrainer {
     this.length = length;
     this.sayLength(length, epochs);
     try {
-      clearStop(this.words);
+      clearStop(this.setup.team.words);
       this.isStopping = false;
       yield* fitting(this.asFitting(scheduleSteps), options, scheduleSteps);
     } finally {
@@ -237,7 +223,7 @@ export class Run implements RunningTrainer {
       }
     } finally {
       // Still running without a reader: the loop over the progress was left.
-      if (isRunning && everyMs !== undefined) requestStop(this.words);
+      if (isRunning && everyMs !== undefined) requestStop(this.setup.team.words);
       const own = await running;
       this.done = own[0]!.done;
       const all = await shareTrained(this.setup, own, this.isStopping);
@@ -273,13 +259,13 @@ export class Run implements RunningTrainer {
 
   /** What the workers have published of the running epoch. */
   private epochState(): EpochState {
-    return readEpoch(this.setup.published, progressWords(this.words));
+    return readEpoch(this.setup.published, progressWords(this.setup.team.words));
   }
 
   stop({ withoutPeers = false }: { readonly withoutPeers?: boolean } = {}): void {
     this.isStopping = true;
-    if (withoutPeers) requestEnd(this.words);
-    else requestStop(this.words);
+    if (withoutPeers) requestEnd(this.setup.team.words);
+    else requestStop(this.setup.team.words);
   }
 
   diagnostics(): Diagnostics | undefined {

@@ -19,7 +19,7 @@ import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
 import { checkRunConfig, type RunConfig, trainCounts } from '../../plan/config.ts';
 import { smallestBatch } from '../../plan/feasible.ts';
-import { planRun, type RunPlan } from '../../plan/plan.ts';
+import { memoryOf, planRun, type RunPlan } from '../../plan/plan.ts';
 import { grainStart } from '../../reduce/grains.ts';
 import { configOf } from '../../runtime/resume.ts';
 import { say, screen } from '../output/screen.ts';
@@ -68,8 +68,8 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
     stepsPerEpoch,
     grains: plan === undefined ? null : plan.grains.cut.count,
     memoryBytes: plan?.layout.sizeBytes ?? null,
-    microBatches: plan === undefined ? null : plan.workers[0]!.microBatches.length,
     parkedBytes: plan?.parkedBytes ?? null,
+    microBatches: plan === undefined ? null : memoryOf(plan).microBatches,
     weightsHash: hashWeights(saved.tensors),
   };
   if (flags.isSet('json')) screen.sayJson({ event: 'inspected', ...summary });
@@ -143,10 +143,10 @@ function show(
     for (const module of summary.modules) say(`  ${module}`);
     return;
   }
-  const { length: parts } = plan.workers[0]!.microBatches;
-  const how = parts === 1 ? '' : ` in ${parts} micro-batches`;
-  const beside = plan.parkedBytes === 0 ? '' : `, ${showBytes(plan.parkedBytes)} beside it`;
-  const size = showBytes(plan.layout.sizeBytes);
+  const { microBatches, parkedBytes, arenaBytes } = memoryOf(plan);
+  const how = microBatches === 1 ? '' : ` in ${microBatches} micro-batches`;
+  const beside = parkedBytes === 0 ? '' : `, ${showBytes(parkedBytes)} beside it`;
+  const size = showBytes(arenaBytes);
   say(`Memory of a run on 1 worker${how}: ${size}${beside}; largest regions:`);
   printTable(
     plan.layout.largest(REGIONS_SHOWN).map(({ name, type, shape, sizeBytes, writer }) => ({

@@ -11,7 +11,7 @@ import { sgd } from '../../optim/optimizer.ts';
 import { constant } from '../../optim/schedule.ts';
 import { checkRunConfig, type RunConfig } from '../../plan/config.ts';
 import { stepExchanges, trafficOf } from '../../plan/exchanges.ts';
-import { planRun, type RunPlan } from '../../plan/plan.ts';
+import { memoryOf, planRun, type RunMemory, type RunPlan } from '../../plan/plan.ts';
 import { defaultGrains } from '../../reduce/grains.ts';
 import { configOf } from '../../runtime/resume.ts';
 import { DEFAULT_SEED } from '../../runtime/trainerOptions.ts';
@@ -47,11 +47,7 @@ export interface MemorySummary {
   readonly fits: boolean;
   /** The fewest micro-batches with which it fits where it does not, and what these take; null where
    * none do. */
-  readonly fitting: {
-    readonly microBatches: number;
-    readonly arenaBytes: number;
-    readonly parkedBytes: number;
-  } | null;
+  readonly fitting: RunMemory | null;
 }
 
 /** What a worker exchanges in a step where each replica is one, in a process of its own. */
@@ -109,7 +105,7 @@ export function summarize(asked: AskedModel): ModelSummary {
     flopsForwardBackward: sum((one) => one.flopsForward + one.flopsBackward),
     batch,
     replicas,
-    memoryBytes: memoryOf(plan),
+    memoryBytes: memoryParts(plan),
     exchanges: exchangesOf(config),
   };
 }
@@ -193,13 +189,11 @@ function configFor(
 
 function fittingOf(config: RunConfig): MemorySummary['fitting'] {
   const plan = planRun({ ...config, microBatches: 'auto' }, { mustFit: false });
-  const { layout, parkedBytes, workers } = plan;
-  if (layout.sizeBytes > MAX_ARENA_BYTES) return null;
-  const { length } = workers[0]!.microBatches;
-  return { microBatches: length, arenaBytes: layout.sizeBytes, parkedBytes };
+  const memory = memoryOf(plan);
+  return memory.arenaBytes > MAX_ARENA_BYTES ? null : memory;
 }
 
-function memoryOf({ config, layout, regions, workers }: RunPlan): MemorySummary {
+function memoryParts({ config, layout, regions, workers }: RunPlan): MemorySummary {
   const { parameters } = regions;
   const bytes = (of: readonly (Region | undefined)[]): number =>
     of.reduce((sum, region) => sum + (region?.sizeBytes ?? 0), 0);

@@ -312,6 +312,7 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
 
 function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup): StartEvent {
   const { place, optimizer, schedule, lrScaling } = trainer.config;
+  const { arenaBytes, ...memory } = trainer.memory;
   const workers = place?.workers ?? [trainer.workers];
   const { build, whyNotWide } = chooseBuild(trainer.config.mode);
   return {
@@ -336,9 +337,8 @@ function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup):
     kernels: build,
     whyNotWide: whyNotWide ?? null,
     parameters: trainer.countParameters,
-    memoryBytes: trainer.layout.sizeBytes,
-    microBatches: trainer.microBatches,
-    parkedBytes: trainer.parkedBytes,
+    memoryBytes: arenaBytes,
+    ...memory,
   };
 }
 
