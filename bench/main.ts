@@ -17,7 +17,7 @@ import { norm } from './normCommand.ts';
 import { seconds, wordList } from './options.ts';
 import { finish, type OutputFlags } from './output.ts';
 import { addPredict } from './predictCommand.ts';
-import { writeSpeedTable } from './speedTable.ts';
+import { writeSpeed } from './speedTable.ts';
 import { addStart } from './startCommand.ts';
 import { TORCH_OPTION } from './torch.ts';
 import { addTrain } from './trainCommand.ts';
@@ -101,8 +101,8 @@ cli
   .option('--smoke', 'As short as it can be, for tests')
   .action(accuracy);
 cli
-  .command('readme', "README's table of training speed, from the newest run that was saved")
-  .action(() => console.error(`Written to ${writeSpeedTable()}.`));
+  .command('readme', 'Tables and picture of training speed, from the newest run that was saved')
+  .action(() => console.error(`Written to ${writeSpeed().join(', ')}.`));
 cli.option('--node <binary>', 'Run with this Node; scripts/bench.mjs starts it');
 cli.help();
 

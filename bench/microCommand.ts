@@ -5,6 +5,7 @@
 
 import type { CAC } from 'cac';
 import { fillArena, hashState, stateTensors } from '../src/checkpoint/state.ts';
+import { storeSamples } from '../src/data/stored/storeSamples.ts';
 import { synthetic } from '../src/index.ts';
 import { compileKernels } from '../src/kernels/load.ts';
 import { createArena } from '../src/memory/arena.ts';
@@ -48,8 +49,15 @@ const ARENA_SHARE = 1 / 3;
 function bindSide(name: string, config: RunConfig, data: ReturnType<typeof synthetic>) {
   const plan = planRun(config);
   const memory = createArena(plan.layout);
-  fillArena(plan, memory, data);
-  const worker = bindWorker({ plan, module: compileKernels(config.mode), memory, rank: 0 });
+  fillArena(plan, memory);
+  const samples = storeSamples(data, plan.config);
+  const worker = bindWorker({
+    plan,
+    module: compileKernels(config.mode),
+    memory,
+    samples,
+    rank: 0,
+  });
   let steps = 0;
   return {
     name,

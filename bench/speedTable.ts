@@ -1,9 +1,11 @@
-// README's table of training speed: made from the newest run in bench/results/train.jsonl, so that
-// no figure is typed by hand. A test compares the two.
+// The tables of training speed in docs/speed.md and README.md, and the picture beside the latter:
+// made from the newest run in bench/results/train.jsonl, so that no figure is typed by hand. A test
+// compares them.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { InvariantError } from '../src/base/errors.ts';
+import { linePlot } from '../src/report/plot.ts';
 import type { Machine } from './machine.ts';
 import type { TrainResult } from './train.ts';
 
@@ -14,6 +16,8 @@ export interface SavedTrainResult extends TrainResult {
 }
 
 const README = new URL('../README.md', import.meta.url);
+const PAGE = new URL('../docs/speed.md', import.meta.url);
+const PICTURE = new URL('../docs/images/speed.svg', import.meta.url);
 const RESULTS = new URL('./results/train.jsonl', import.meta.url);
 const BEGIN = '<!-- speed table: npm run bench -- readme -->\n';
 const END = '<!-- end of the speed table -->';
@@ -27,24 +31,34 @@ const PEER_NAMES = {
 const GRID = { replicas: 2, workers: 2 } as const;
 /** Of the grid's replica batches; a larger one is an extra setting. */
 const MAX_GRID_SIZE = 32;
+/** Of the short table and the picture. */
+const SHORT_NORMS = ['sync', 'local'] as const;
+const SHORT_SIZES = [2, 8, 32];
+const NORM_NAMES = { sync: 'SyncBN', local: 'local BN' } as const;
 const DIGITS = 2;
 const TORCH_CHOICE = ' Ratios are to the fastest PyTorch of each setting.';
 
-/** Writes the table into README and returns its path. */
-export function writeSpeedTable(): string {
-  const readme = readFileSync(README, 'utf8');
-  writeFileSync(README, withTable(readme, speedTable(newestRun(readFileSync(RESULTS, 'utf8')))));
-  return fileURLToPath(README);
+/** Writes the tables and the picture, and returns their paths. */
+export function writeSpeed(): readonly string[] {
+  const run = newestRun(readFileSync(RESULTS, 'utf8'));
+  for (const [page, table] of [
+    [README, shortTable(run)],
+    [PAGE, speedTable(run)],
+  ] as const) {
+    writeFileSync(page, withTable(readFileSync(page, 'utf8'), table));
+  }
+  writeFileSync(PICTURE, speedPicture(run));
+  return [README, PAGE, PICTURE].map((file) => fileURLToPath(file));
 }
 
-/** The README with another table between its markers. */
-export function withTable(readme: string, table: string): string {
-  const begin = readme.indexOf(BEGIN);
-  const end = readme.indexOf(END);
+/** A page with another table between its markers. */
+export function withTable(page: string, table: string): string {
+  const begin = page.indexOf(BEGIN);
+  const end = page.indexOf(END);
   if (begin < 0 || end < begin) {
     throw new InvariantError('markers of the speed table', [begin, end], 'both, in this order');
   }
-  return `${readme.slice(0, begin + BEGIN.length)}\n${table}\n${readme.slice(end)}`;
+  return `${page.slice(0, begin + BEGIN.length)}\n${table}\n${page.slice(end)}`;
 }
 
 /** The lines of the run that was saved last. */
@@ -71,6 +85,65 @@ export function speedTable(run: readonly SavedTrainResult[]): string {
   return tables.map((part) => `${part}\n`).join('\n');
 }
 
+/** How many times as fast as PyTorch DDP, of a few batch sizes, and what was compared. */
+export function shortTable(run: readonly SavedTrainResult[]): string {
+  const rows = SHORT_NORMS.flatMap((norm) =>
+    netsOf(run).map((net) => {
+      const cells = SHORT_SIZES.map((size) => {
+        const ratio = gridRatio(run, { net, norm, size });
+        return ratio === undefined ? '-' : `${showRatio(ratio)}x`;
+      });
+      return [`${net}, ${NORM_NAMES[norm]}`, ...cells];
+    }),
+  );
+  const table = markdown([['per-replica batch size', ...SHORT_SIZES.map(String)], ...rows]);
+  return `${table}\n\n${whereLine(run)}\n`;
+}
+
+/** The same for all batch sizes, as an SVG. */
+export function speedPicture(run: readonly SavedTrainResult[]): string {
+  const sizes = [...new Set(run.filter(isInGrid).map((line) => line.replicaBatch))];
+  const series = SHORT_NORMS.flatMap((norm) =>
+    netsOf(run).map((net) => ({
+      name: `${net}, ${NORM_NAMES[norm]}`,
+      points: sizes.flatMap((size) => {
+        const ratio = gridRatio(run, { net, norm, size });
+        return ratio === undefined ? [] : [{ x: size, y: ratio }];
+      }),
+      ...(norm === 'local' && { style: 'dashed' as const }),
+    })),
+  );
+  const svg = linePlot({
+    title: 'Training speed against PyTorch DDP on the same 2 cores',
+    xLabel: 'per-replica batch size',
+    yLabel: 'times as fast (1 is equal)',
+    xScale: 'log',
+    yScale: 'log',
+    series,
+  });
+  return `${svg}\n`;
+}
+
+function netsOf(run: readonly SavedTrainResult[]): readonly string[] {
+  return [...new Set(run.filter(isInGrid).map(({ net }) => net))];
+}
+
+/** How many times as fast as the fastest PyTorch a setting of the grid is. */
+function gridRatio(
+  run: readonly SavedTrainResult[],
+  { net, norm, size }: { net: string; norm: string; size: number },
+): number | undefined {
+  const line = run.find(
+    (one) =>
+      one.peer === null &&
+      isInGrid(one) &&
+      one.net === net &&
+      one.norm === norm &&
+      one.replicaBatch === size,
+  );
+  return line && ratiosOf(line, run).get('torch-ddp');
+}
+
 function isInGrid({ replicas, workers, replicaBatch }: TrainResult): boolean {
   const isSplit = replicas === GRID.replicas && workers === GRID.workers;
   return isSplit && replicaBatch <= MAX_GRID_SIZE;
@@ -87,7 +160,7 @@ function gridTable(grid: readonly SavedTrainResult[], run: readonly SavedTrainRe
     const speeds = lines.map((line) => (line === undefined ? '-' : whole(line.imagesPerSecond)));
     const ratios = lines.map((line) => {
       const ratio = line && ratiosOf(line, run).get('torch-ddp');
-      return ratio === undefined ? '-' : `**${ratio}**`;
+      return ratio === undefined ? '-' : `**${showRatio(ratio)}**`;
     });
     return [
       [`${kind}: images/s`, ...speeds],
@@ -96,14 +169,14 @@ function gridTable(grid: readonly SavedTrainResult[], run: readonly SavedTrainRe
         : [['times as fast as PyTorch DDP', ...ratios]]),
     ];
   });
-  return markdown([['images of each replica', ...sizes.map(String)], ...rows]);
+  return markdown([['per-replica batch size', ...sizes.map(String)], ...rows]);
 }
 
 /** One row for each other setting. */
 function extraTable(extra: readonly SavedTrainResult[], run: readonly SavedTrainResult[]): string {
   const rows = extra.map((line) => {
     const ratios = [...ratiosOf(line, run)].map(
-      ([peer, ratio]) => `${PEER_NAMES[peer]} **${ratio}**`,
+      ([peer, ratio]) => `${PEER_NAMES[peer]} **${showRatio(ratio)}**`,
     );
     const threads = line.workers === 1 ? '1 worker' : `${line.workers} workers`;
     return [
@@ -121,15 +194,15 @@ function extraTable(extra: readonly SavedTrainResult[], run: readonly SavedTrain
 function ratiosOf(
   ours: SavedTrainResult,
   run: readonly SavedTrainResult[],
-): ReadonlyMap<keyof typeof PEER_NAMES, string> {
-  const ratios = new Map<keyof typeof PEER_NAMES, string>();
+): ReadonlyMap<keyof typeof PEER_NAMES, number> {
+  const ratios = new Map<keyof typeof PEER_NAMES, number>();
   const at = run.indexOf(ours);
   // The lines of a setting's peers are those up to the next of ours.
   for (const line of run.slice(at + 1)) {
     if (line.peer === null) break;
     if (ratios.has(line.peer) && line.isFastest !== true) continue;
     const ratio = line.ratio?.p50 ?? ours.imagesPerSecond / line.imagesPerSecond;
-    ratios.set(line.peer, showRatio(ratio));
+    ratios.set(line.peer, ratio);
   }
   return ratios;
 }

@@ -1,4 +1,4 @@
-// The layers of docs/models.md, each with its fields, from the JSON schema of models.
+// The layers of docs/layer-reference.md, each with its fields, from the JSON schema of models.
 
 const BEGIN = '<!-- layers: npm run schema -->';
 const END = '<!-- end of the layers -->';
@@ -13,7 +13,7 @@ const LARGE = 2 ** 20;
 export function layersPage(page, defs) {
   const [before, rest] = page.split(BEGIN);
   const after = rest?.split(END)[1];
-  if (after === undefined) throw new Error(`docs/models.md has no ${BEGIN} or no ${END}.`);
+  if (after === undefined) throw new Error(`docs/layer-reference.md has no ${BEGIN} or no ${END}.`);
   const layers = Object.entries(defs).filter(
     ([, def]) => def.properties?.kind?.const !== undefined,
   );
@@ -30,7 +30,7 @@ function layerText(kind, { description, properties, required }) {
     return `- \`${name}\`: ${valuesOf(field)}${need}. ${meaning}`.trimEnd();
   });
   const list = rows.length === 0 ? '' : `\n${rows.join('\n')}\n`;
-  return `#### \`${kind}\`\n\n${description ?? ''}\n${list}`;
+  return `## \`${kind}\`\n\n${description ?? ''}\n${list}`;
 }
 
 /** @type {(field: any) => string} */

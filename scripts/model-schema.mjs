@@ -1,5 +1,5 @@
 // Writes the JSON schema of models, schema/model.schema.json, and the list of layers in
-// docs/models.md, from the forms and doc comments of the layers. With --check says whether both are
+// docs/layer-reference.md, from the forms and doc comments of the layers. With --check says whether both are
 // up to date.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { specComments } from './spec-comments.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const schemaFile = join(root, 'schema/model.schema.json');
-const pageFile = join(root, 'docs/models.md');
+const pageFile = join(root, 'docs/layer-reference.md');
 
 const outfile = join(root, 'node_modules/.cache/syncbn-schema/modelSchema.mjs');
 await bundle(join(root, 'src/nn/models/modelSchema.ts'), outfile);

@@ -2,14 +2,16 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { shownAfter } from './support/pages.ts';
+import { textOf } from './support/sources.ts';
 
 const run = promisify(execFile);
-const page = readFileSync(new URL('../docs/tutorial.md', import.meta.url), 'utf8');
+const page = textOf('docs/tutorial.md');
 // Inside the package, where `syncbn` is its own name.
 const folder = fileURLToPath(new URL('../dist/tutorial-test', import.meta.url));
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -17,11 +19,7 @@ const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const programs = new Map(
   [...page.matchAll(/```js\n(\/\/ (\S+\.mjs).*?)```/gs)].map((match) => [match[2]!, match[1]!]),
 );
-/** What the page shows behind a command. */
-function shown(command: string): string {
-  const [, output] = page.split(`$ ${command}\n`);
-  return /^(.*?)^(?:\$|```)/ms.exec(output!)![1]!;
-}
+const shown = (command: string): string => shownAfter('docs/tutorial.md', command);
 
 beforeAll(() => {
   mkdirSync(folder, { recursive: true });

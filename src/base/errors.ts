@@ -42,7 +42,7 @@ export class UsageError extends Error {
 
 function sentenceOf(details: UsageDetails): string {
   if ('problem' in details) return `${details.what} ${details.problem}`;
-  return `${details.what}: got ${showValue(details.given)}, allowed is ${details.allowed}`;
+  return `${details.what}: expected ${details.allowed}, got ${showValue(details.given)}`;
 }
 
 /** A promise of the library does not hold: a bug in it, never the caller's fault. */

@@ -1,4 +1,4 @@
-// What the system says about a file, for whoever gave its path.
+// What the system says about a file, for the caller that gave its path.
 
 import { UsageError } from './errors.ts';
 

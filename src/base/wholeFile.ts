@@ -73,7 +73,7 @@ export async function writeWhole(
   }
 }
 
-/** Fails early when a file could not be written there. Leaves nothing behind. */
+/** Fails early when a file could not be written there. Leaves no file. */
 export async function checkWritable(
   given: string,
   what: string,

@@ -4,14 +4,11 @@
 import { createHash } from 'node:crypto';
 import { InvariantError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
-import type { Dataset, Split } from '../data/dataset.ts';
 import { normalizationOf } from '../data/loading/inputs.ts';
-import { holdOut } from '../data/subset.ts';
 import { viewOf } from '../memory/arena.ts';
 import { initialize } from '../nn/specs/init.ts';
 import { keptOf } from '../optim/bindOptimizer.ts';
 import type { RunPlan } from '../plan/plan.ts';
-import type { SplitRegions } from '../plan/regions.ts';
 import { spinTurnsFor } from '../sync/memory.ts';
 import { initControlWords } from '../sync/words.ts';
 
@@ -59,20 +56,10 @@ export function prepareWords({ regions, config }: RunPlan, memory: WebAssembly.M
   });
 }
 
-/** Fills a fresh arena: control words, data, normalization, initial parameters and buffers. */
-export function fillArena(plan: RunPlan, memory: WebAssembly.Memory, dataset: Dataset): void {
-  beginFilling(plan, memory, dataset)();
-}
-
-/** Fills all of a fresh arena but the inputs of samples, which are most of it and which nothing
- * reads before the first step, and returns what writes these. */
-export function beginFilling(
-  plan: RunPlan,
-  memory: WebAssembly.Memory,
-  dataset: Dataset,
-): () => void {
+/** Fills a fresh arena: control words, normalization, initial parameters and buffers. */
+export function fillArena(plan: RunPlan, memory: WebAssembly.Memory): void {
   const { regions, parameters, config } = plan;
-  const fillInputs = fillAllButState(plan, memory, dataset);
+  fillAllButState(plan, memory);
   const values = viewOf(memory, regions.parameters.values);
   for (const [i, { offset, length, init }] of parameters.entries.entries()) {
     initialize(values.subarray(offset, offset + length), init, config.seed, i);
@@ -81,48 +68,13 @@ export function beginFilling(
   for (const { offset, length, initial } of parameters.buffers) {
     buffers.fill(initial, offset, offset + length);
   }
-  return fillInputs;
 }
 
-/** Fills control words, data but for the inputs, and normalization; returns what writes inputs. */
-export function fillAllButState(
-  plan: RunPlan,
-  memory: WebAssembly.Memory,
-  dataset: Dataset,
-): () => void {
+/** Fills control words and normalization. */
+export function fillAllButState(plan: RunPlan, memory: WebAssembly.Memory): void {
   prepareWords(plan, memory);
-  const fillInputs = fillTargets(plan, memory, dataset);
-  viewOf(memory, plan.regions.data.normalization).set(normalizationOf(dataset));
-  return fillInputs;
-}
-
-/** Writes what each split has besides inputs, once the samples for validation are held out, and
- * returns what writes the inputs. */
-function fillTargets(
-  { regions, config }: RunPlan,
-  memory: WebAssembly.Memory,
-  data: Dataset,
-): () => void {
-  const { countValidation = 0 } = config.data;
-  const { domains, validation } = regions.data;
-  const { train, heldOut } =
-    validation === undefined
-      ? { train: data.train, heldOut: undefined }
-      : holdOut(data, countValidation, config.seed);
-  const parts: (readonly [SplitRegions, Split])[] = [
-    [regions.data.test, data.test],
-    [regions.data.train, train],
-  ];
-  if (validation !== undefined) parts.push([validation, heldOut!]);
-  for (const [region, { targets, weights }] of parts) {
-    viewOf(memory, region.targets).set(targets);
-    if (region.weights !== undefined) viewOf(memory, region.weights).set(weights!);
-  }
-  // Options without them are refused.
-  if (domains !== undefined) viewOf(memory, domains).set(train.domains!);
-  return () => {
-    for (const [region, { inputs }] of parts) viewOf(memory, region.inputs).set(inputs);
-  };
+  const { data } = plan.config;
+  viewOf(memory, plan.regions.data.normalization).set(normalizationOf(data));
 }
 
 /** Copies of all parameters and buffers by their names in the model, `0.conv2d.weight`. */

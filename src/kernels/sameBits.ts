@@ -147,6 +147,9 @@ export function differingKernel(
   return outputs.find(({ bytes }, i) => Buffer.compare(bytes, others[i]!.bytes) !== 0)?.kernel;
 }
 
+/** From what is written to what is added to it. */
+const OTHER_BYTES = FIRST_PTR - OUT_PTR;
+
 /** 3 x 3 taps with stride 2, 7 x 5 pixels out. */
 const SHAPE = { outHeight: 7, outWidth: 5, inColumns: 11, inRows: 15, outChannels: 27 };
 
@@ -175,6 +178,8 @@ function runConv(kernels: KernelExports, values: Values, channels: number): void
     outHeight,
     outWidth,
     outChannels,
+    OTHER_BYTES,
+    1,
   );
 }
 
@@ -308,7 +313,17 @@ function runOutput(kernels: KernelExports, values: Values): void {
   for (const { top, left, rowPoints, columnPoints } of REGIONS) {
     const image = [height, width, channels, top, left] as const;
     const tiles = [1, 1, rowPoints, columnPoints] as const;
-    kernels.winogradOutputF32(planes, REGION_PLANE, ...image, ...tiles, lines, bias, OUT_PTR);
+    kernels.winogradOutputF32(
+      planes,
+      REGION_PLANE,
+      ...image,
+      ...tiles,
+      lines,
+      bias,
+      OUT_PTR,
+      OTHER_BYTES,
+      1,
+    );
   }
 }
 

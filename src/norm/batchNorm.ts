@@ -12,7 +12,7 @@ import {
 } from '../reduce/reduction.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
 import { forEachMixture } from './evalCorrection.ts';
-import { bindPasses, type NormPasses } from './passes.ts';
+import { bindDerive, bindPasses, type NormPasses } from './passes.ts';
 import { bindRunningUpdate } from './runningStatistics.ts';
 import type { NormSetup, RunningPtrs } from './setup.ts';
 
@@ -48,6 +48,9 @@ export function coefficientsLength(channels: number, countGroups: number): numbe
 export interface BoundBatchNorm {
   forward(): void;
   backward(): void;
+  /** Writes the output of a sample anew, elsewhere, by the coefficients of the last pass in
+   * training. */
+  derive(sample: number, toPtr: number): void;
   updateRunningStatistics(): void;
   /** The passes of training, cut where they exchange; undefined where they exchange nothing. */
   readonly exchanging: ExchangingPasses | undefined;
@@ -76,6 +79,8 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
       if (backwardPass.length > 0) runSplits(backwardPass);
       else ofBackward.before();
     },
+
+    derive: bindDerived(frame),
 
     exchanging: {
       forward: forwardPass,
@@ -208,6 +213,17 @@ function bindEvaluation(frame: Frame, running: RunningPtrs): () => void {
     if (mixture.weight === 0)
       normalize(running.meanPtr, running.varPtr, 0, samples * rowsPerSample);
     else forEachMixture(mixture, running, samples, normalizeSample);
+  };
+}
+
+function bindDerived({ setup, coefficientsOf }: Frame): BoundBatchNorm['derive'] {
+  const { step, moments } = setup;
+  const { groups } = moments;
+  const derive = bindDerive(setup, setup.rowsPerSample, setup.channels);
+  return (sample, toPtr) => {
+    let group = 0;
+    while (sample >= step.grainStart[groups[group]!.hi]!) group++;
+    derive(sample, toPtr, coefficientsOf(group));
   };
 }
 

@@ -1,5 +1,5 @@
-// The coefficients of a normalization as plain numbers, for who keeps statistics and hands them to
-// the backward passes later. The kernels write the same; abi/norm.ts draws the layout.
+// The coefficients of a normalization as plain numbers, for callers that keep statistics and hand
+// them to the backward passes later. The kernels write the same; abi/norm.ts draws the layout.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 

@@ -6,7 +6,7 @@
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { BoundReduction } from '../reduce/reduction.ts';
 import { bindPasses } from './passes.ts';
-import { type BoundSampleNorm, bindGroupNorm, type GroupNormSetup } from './sampleNorm.ts';
+import { type BoundGroupNorm, bindGroupNorm, type GroupNormSetup } from './sampleNorm.ts';
 import type { RunningPtrs } from './setup.ts';
 
 export interface TrackedInstanceNormSetup extends Omit<GroupNormSetup, 'numGroups' | 'observe'> {
@@ -18,7 +18,7 @@ export interface TrackedInstanceNormSetup extends Omit<GroupNormSetup, 'numGroup
   readonly observed: BoundReduction;
 }
 
-export interface BoundTrackedNorm extends BoundSampleNorm {
+export interface BoundTrackedNorm extends BoundGroupNorm {
   updateRunningStatistics(): void;
 }
 
@@ -78,6 +78,7 @@ export function bindTrackedInstanceNorm(setup: TrackedInstanceNormSetup): BoundT
       bound.forward();
     },
     backward: bound.backward,
+    derive: bound.derive,
     updateRunningStatistics() {
       const samples = sumOver(0);
       if (samples === 0) return;

@@ -1,6 +1,7 @@
 // The passes of a normalization over the elements, with or without the relu that follows it, or the
 // add of another tensor and the relu after that.
 
+import { FLOAT_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import type { NormAddend, NormSetup } from './setup.ts';
 
@@ -41,4 +42,26 @@ function bindAdd(
   const at = addend.ptr - firstPtr;
   return (xPtr, yPtr, rows, channels, coefficientsPtr) =>
     normalize(xPtr, yPtr + at, yPtr, rows, channels, coefficientsPtr);
+}
+
+/** Returns what writes a sample of the output anew, elsewhere, by the coefficients it was written
+ * with. */
+export function bindDerive(
+  { kernels, xPtr, isRelu, addend }: NormSetup,
+  rows: number,
+  channels: number,
+): (sample: number, toPtr: number, coefficientsPtr: number) => void {
+  const sampleBytes = rows * channels * FLOAT_BYTES;
+  if (addend === undefined) {
+    const normalize = isRelu === true ? kernels.normalizeReluF32 : kernels.normalizeF32;
+    return (sample, toPtr, coefficientsPtr) =>
+      normalize(xPtr + sample * sampleBytes, toPtr, rows, channels, coefficientsPtr);
+  }
+  const normalize = addend.isRelu ? kernels.normalizeAddReluF32 : kernels.normalizeAddF32;
+  return (sample, toPtr, coefficientsPtr) => {
+    const at = sample * sampleBytes;
+    addend.derive?.(sample, toPtr);
+    const otherPtr = addend.derive === undefined ? addend.ptr + at : toPtr;
+    normalize(xPtr + at, otherPtr, toPtr, rows, channels, coefficientsPtr);
+  };
 }

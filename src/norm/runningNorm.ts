@@ -12,7 +12,7 @@ import {
   type SplitPass,
 } from '../reduce/reduction.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
-import { bindPasses, type NormPasses } from './passes.ts';
+import { bindDerive, bindPasses, type NormPasses } from './passes.ts';
 import { bindRunningUpdate } from './runningStatistics.ts';
 import type { NormSetup, RunningPtrs } from './setup.ts';
 
@@ -45,6 +45,8 @@ const CONSTANT_COUNT = 64;
 export function bindRunningNorm(setup: RunningNormSetup): {
   forward(): void;
   backward(): void;
+  /** Writes the output of a sample anew, elsewhere, as the last pass forward did. */
+  derive(sample: number, toPtr: number): void;
   updateRunningStatistics(): void;
   /** Undefined where the running statistics stay as they are. */
   readonly exchanging: ExchangingPasses | undefined;
@@ -54,6 +56,7 @@ export function bindRunningNorm(setup: RunningNormSetup): {
   const { passes, numbers, coefficientsPtr, gradCoefficientsPtr, zerosPtr, countPtr } = frame;
   kernels.zeroBytes(zerosPtr, 2 * channels * DOUBLE_BYTES);
   numbers[countPtr / DOUBLE_BYTES] = CONSTANT_COUNT;
+  const derive = bindDerive(setup, setup.rowsPerSample, channels);
   const foldSums = bindSums(setup, frame);
   const { momentum } = setup;
   const updateRunning =
@@ -105,6 +108,8 @@ export function bindRunningNorm(setup: RunningNormSetup): {
         gradCoefficientsPtr,
       );
     },
+
+    derive: (sample, toPtr) => derive(sample, toPtr, coefficientsPtr),
 
     updateRunningStatistics() {
       updateRunning?.();

@@ -4,7 +4,7 @@
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
-import { bindPasses } from './passes.ts';
+import { bindDerive, bindPasses } from './passes.ts';
 import { leafGradients, sumGrains } from './sampleGradients.ts';
 import type { NormSetup } from './setup.ts';
 
@@ -36,6 +36,11 @@ export interface BoundSampleNorm {
   backward(): void;
 }
 
+export interface BoundGroupNorm extends BoundSampleNorm {
+  /** Writes the output of a sample anew, elsewhere, as the last pass forward did. */
+  derive(sample: number, toPtr: number): void;
+}
+
 /** Moments or sums of one sample, then the gradient coefficients of each. */
 export function groupNormScratchLength(channels: number, samples: number): number {
   return vectorLength(channels) + samples * gradCoefficientsLength(channels);
@@ -49,8 +54,15 @@ function vectorLength(channels: number): number {
 /** Binds a group normalization; with numGroups = channels it is an instance normalization. All
  * samples are read before any is written: read and written alternately they take up to a fifth
  * longer, although the second reading is then from the nearest caches. */
-export function bindGroupNorm(setup: GroupNormSetup): BoundSampleNorm {
-  return { forward: bindGroupForward(setup), backward: bindGroupBackward(setup) };
+export function bindGroupNorm(setup: GroupNormSetup): BoundGroupNorm {
+  const { coefficientsPtr } = setup;
+  const { setBytes } = groupStrides(setup);
+  const derive = bindDerive(setup, setup.rowsPerSample, setup.channels);
+  return {
+    forward: bindGroupForward(setup),
+    backward: bindGroupBackward(setup),
+    derive: (sample, toPtr) => derive(sample, toPtr, coefficientsPtr + sample * setBytes),
+  };
 }
 
 /** The distances in memory from one sample to the next. */

@@ -37,6 +37,8 @@ export interface NormSetup {
 export interface NormAddend {
   readonly ptr: number;
   readonly isRelu: boolean;
+  /** Where it is not stored until backward: writes a sample of it anew. */
+  readonly derive?: ((sample: number, toPtr: number) => void) | undefined;
 }
 
 /** Running statistics: mean[C], var[C] and the number of updates, float64. */

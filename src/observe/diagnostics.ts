@@ -28,8 +28,8 @@ import { readSnapshot, slotOf } from './snapshots.ts';
 /** Often enough to see a trend within an epoch; a snapshot costs a loop over channels. */
 export const DEFAULT_DIAGNOSTICS_EVERY = 50;
 
-/** How one shard's statistics lie to those of its sync group. NaN where there is nothing to say:
- * for an empty shard, without a live channel, or in `variance...` for one value per channel. */
+/** How far one shard's statistics are from those of its sync group. NaN where there is nothing to
+ * say: for an empty shard, without a live channel, or in `variance...` for one value a channel. */
 export interface ShardDiagnostics {
   /** Values per channel. */
   readonly count: number;

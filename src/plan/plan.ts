@@ -120,7 +120,7 @@ function smallestFit(config: RunConfig, tooLittle: RunPlan): RunPlan | undefined
 function planParts(asked: RunConfig, microBatches: number): RunPlan {
   const config = { ...asked, microBatches };
   const built = buildGraph(config.model, config.data.inputShape);
-  const fused = config.fuse === false ? built : fuseGraph(built);
+  const fused = config.fuse === false ? built : fuseGraph(built, { trains: config.trains });
   const graph =
     config.trains === false ? freezeWhole(fused) : freezeGraph(fused, config.freeze ?? []);
   const parameters = planParameters(graph, config.parameterGroups);

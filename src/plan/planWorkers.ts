@@ -2,6 +2,7 @@
 // Activations come last: what does not fit beside all else is parked outside of the arena.
 
 import { type LayoutBuilder, MAX_ARENA_BYTES } from '../memory/layout.ts';
+import { derivedValues } from '../nn/graph/derive.ts';
 import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
 import { type Schedule, scheduleOf } from '../nn/graph/schedule.ts';
 import { planStorage } from '../nn/graph/storage.ts';
@@ -79,6 +80,7 @@ function planWorker(
   const reductionOf = ({ path }: LayerOperation, name: string): ReductionPlan =>
     reductions.get(reductionName(path, name))!;
   const cuts = cutsOf(graph, reductionOf, rank, parts);
+  const derived = derivedValues(graph);
   const covered = coverNodes({ lo: 0, hi: cut.count }, grains);
   const nodes = covered.map((node) => placeNode(builder, parameters, node));
   const sized = { rank, nodes: covered, microBatches: parts };
@@ -95,7 +97,7 @@ function planWorker(
       }),
     })),
     schedule: scheduleOf(graph, cuts),
-    workspaces: placeWorkspaces(builder, graph, { sizes, cuts, rank }),
+    workspaces: placeWorkspaces(builder, { graph, sizes, cuts, rank, derived }),
   };
 }
 
@@ -110,7 +112,7 @@ export function placeAllActivations(
   const budgetBytes = (arenaBytes - builder.sizeBytes) / workers.length - REGION_ROOM_BYTES;
   return workers.map(({ workspaces, microBatches, ...worker }): WorkerPlan => {
     const capacity = Math.max(...microBatches.map(({ size }) => size.capacity));
-    const { places, ...storage } = planStorage(graph, capacity, {
+    const { places, ...storage } = planStorage(graph, capacity, derivedValues(graph), {
       schedule: worker.schedule,
       microBatches: microBatches.length,
       workspaces: workspaces.kept,

@@ -32,20 +32,8 @@ export interface ControlRegions {
   readonly votes: Region<'i32'>;
 }
 
-export interface SplitRegions {
-  readonly inputs: Region<InputType>;
-  readonly targets: Region<'i32' | 'f32'>;
-  /** Undefined where all samples count alike. */
-  readonly weights: Region<'f32'> | undefined;
-}
-
+/** Of the data; samples lie outside the arena. */
 export interface DataRegions {
-  readonly train: SplitRegions;
-  readonly test: SplitRegions;
-  /** Where training samples are held out. */
-  readonly validation?: SplitRegions;
-  /** Of training samples, where shards go by them. */
-  readonly domains: Region<'i32'> | undefined;
   readonly normalization: Region<'f32'>;
   /** The order of the epoch. */
   readonly order: Region<'i32'>;
@@ -82,6 +70,8 @@ export interface GradientNode extends Span {
 }
 
 export interface WorkerRegions {
+  /** The sample that is being loaded. */
+  readonly staging: Region<InputType>;
   readonly activations: Region<'f32'>;
   /** Levels of the stack of partial gradients. */
   readonly partials: PartialRegions;
@@ -157,44 +147,16 @@ export function placeControl(
   };
 }
 
-export function placeData(builder: LayoutBuilder, { data, shards }: RunConfig): DataRegions {
-  const { inputShape, inputType, task, countTrain, countTest, mean } = data;
-  const { countValidation = 0, weighted = [] } = data;
-  const targetShape = task.kind === 'classification' ? [] : task.targetShape;
-  const targetType = task.kind === 'regression' ? 'f32' : 'i32';
-  const writer = 'main';
-  const placeSplit = (split: 'train' | 'test' | 'validation', count: number): SplitRegions => ({
-    inputs: builder.add({
-      name: `data.${split}.inputs`,
-      type: inputType,
-      shape: [count, ...inputShape],
-      writer,
-    }),
-    targets: builder.add({
-      name: `data.${split}.targets`,
-      type: targetType,
-      shape: [count, ...targetShape],
-      writer,
-    }),
-    weights: weighted.includes(split === 'validation' ? 'train' : split)
-      ? builder.add({ name: `data.${split}.weights`, type: 'f32', shape: [count], writer })
-      : undefined,
-  });
+export function placeData(builder: LayoutBuilder, { data }: RunConfig): DataRegions {
+  const { inputType, countTrain, mean } = data;
   const channels = mean.length;
   const length = inputType === 'u8' ? BYTE_VALUES * channels : 2 * channels;
   return {
-    train: placeSplit('train', countTrain),
-    test: placeSplit('test', countTest),
-    ...(countValidation > 0 && { validation: placeSplit('validation', countValidation) }),
-    domains:
-      shards === 'by-domain'
-        ? builder.add({ name: 'data.train.domains', type: 'i32', shape: [countTrain], writer })
-        : undefined,
     normalization: builder.add({
       name: 'data.normalization',
       type: 'f32',
       shape: [length],
-      writer,
+      writer: 'main',
     }),
     order: builder.add({ name: 'data.order', type: 'i32', shape: [countTrain], writer: 'rank 0' }),
   };
@@ -335,7 +297,9 @@ export function placeWorker(
       writer,
     }),
   });
+  const { inputShape, inputType } = config.data;
   return {
+    staging: builder.add({ name: `${name}.sample`, type: inputType, shape: inputShape, writer }),
     partials: placePartials('partials', depth - waiting, leafLengths),
     waiting: waiting > 0 ? placePartials('partials that wait', waiting, nodeLengths) : undefined,
     temporaries: builder.add({

@@ -4,12 +4,17 @@
 // each has its own, the larger ones among its activations.
 
 import { ALIGN_BYTES, alignUp } from '../base/bytes.ts';
+import type { Shape } from '../base/shape.ts';
 import { elementsBytes, type LayoutBuilder } from '../memory/layout.ts';
-import type { Graph } from '../nn/graph/graph.ts';
+import { readBySample } from '../nn/graph/derive.ts';
+import type { Graph, Operation } from '../nn/graph/graph.ts';
 import type { Cuts } from '../nn/graph/schedule.ts';
-import type { KeptWorkspace } from '../nn/graph/storage.ts';
+import type { KeptWorkspace, StoragePlan } from '../nn/graph/storage.ts';
 import type { WorkspaceDeclaration, WorkspaceSize } from '../nn/layers/layer.ts';
 import type { WorkspacePlan } from './workerPlan.ts';
+
+/** A sample of what an operation reads in backward, where that is derived (nn/graph/derive.ts). */
+export const DERIVED = 'derived';
 
 /** Up to so many bytes a workspace is in a region of its own for each micro-batch: that takes
  * little memory, and saves a copy wherever micro-batches take turns. */
@@ -25,13 +30,19 @@ export interface PlacedWorkspaces {
   readonly kept: readonly KeptWorkspace[];
 }
 
-/** Places what the layers of a graph ask for, on a worker whose micro-batches have these sizes. */
-export function placeWorkspaces(
-  builder: LayoutBuilder,
-  graph: Graph,
-  of: { readonly sizes: readonly WorkspaceSize[]; readonly cuts: Cuts; readonly rank: number },
-): PlacedWorkspaces {
-  const { sizes, cuts, rank } = of;
+/** What decides the workspaces of a worker. */
+interface Asked {
+  readonly graph: Graph;
+  /** Of each micro-batch. */
+  readonly sizes: readonly WorkspaceSize[];
+  readonly cuts: Cuts;
+  readonly rank: number;
+  readonly derived: StoragePlan['derived'];
+}
+
+/** Places what the layers of a graph ask for. */
+export function placeWorkspaces(builder: LayoutBuilder, of: Asked): PlacedWorkspaces {
+  const { graph, sizes, cuts, rank } = of;
   const writer = `rank ${rank}`;
   const shared = new Map<string, number>();
   const own = sizes.map(() => new Map<string, number>());
@@ -40,11 +51,10 @@ export function placeWorkspaces(
   let scratchBytes = 0;
   const largest = largestOf(sizes);
   for (const [place, operation] of graph.operations.entries()) {
-    if (operation.op !== 'layer') continue;
-    const { kind, spec, path, input } = operation;
+    const { path } = operation;
     const declare = (size: WorkspaceSize): readonly WorkspaceDeclaration[] =>
-      kind.workspace?.(spec, graph.shapes[input]!, size) ?? [];
-    const declaredBy = sizes.map(declare);
+      declaredBy(operation, of, size);
+    const ofEach = sizes.map(declare);
     let offset = 0;
     for (const [i, one] of declare(largest).entries()) {
       const name = `${path}.${one.name}`;
@@ -59,7 +69,7 @@ export function placeWorkspaces(
       } else if (elementsBytes(one) > SMALL_BYTES && meetsOnce(cuts, place)) {
         kept.push({ name, place, sizeBytes: elementsBytes(one) });
       } else {
-        for (const [m, declared] of declaredBy.entries()) {
+        for (const [m, declared] of ofEach.entries()) {
           const region = builder.add({
             name: `rank ${rank}.micro-batch ${m}.${name}`,
             ...{ type, shape: declared[i]!.shape, writer },
@@ -78,6 +88,21 @@ export function placeWorkspaces(
   return { shared, own, kept };
 }
 
+/** What an operation declares, and a sample of what it reads by sample and is derived. */
+function declaredBy(
+  operation: Operation,
+  { graph, derived }: Asked,
+  size: WorkspaceSize,
+): readonly WorkspaceDeclaration[] {
+  const declared =
+    operation.op === 'layer'
+      ? (operation.kind.workspace?.(operation.spec, graph.shapes[operation.input]!, size) ?? [])
+      : [];
+  const value = readBySample(operation);
+  if (value === undefined || !derived.has(value)) return declared;
+  return [...declared, sampleOf(graph.shapes[value]!)];
+}
+
 /** Otherwise it would be copied at every meeting. */
 function meetsOnce(cuts: Cuts, place: number): boolean {
   return cuts.forward[place]! <= 1 && cuts.backward[place]! <= 1;
@@ -92,3 +117,10 @@ function largestOf(sizes: readonly WorkspaceSize[]): WorkspaceSize {
     countGroups: (groupReplicas) => most((size) => size.countGroups(groupReplicas)),
   };
 }
+
+const sampleOf = (shape: Shape): WorkspaceDeclaration => ({
+  name: DERIVED,
+  type: 'f32',
+  shape,
+  lifetime: 'pass',
+});

@@ -54,12 +54,12 @@ class ElasticTeam implements Team {
   }
 
   async start(crew?: Crew): Promise<void> {
-    const { memory, module, startTimeoutMs } = this.setup;
+    const { memory, module, samples, startTimeoutMs } = this.setup;
     this.hasDied = false;
     this.gang = await startWorkers(
       this.plan,
       this.words,
-      { memory, module, startTimeoutMs, crew },
+      { memory, module, samples, startTimeoutMs, crew },
       () => {
         this.hasDied = true;
       },

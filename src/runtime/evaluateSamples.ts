@@ -24,12 +24,11 @@ export async function evaluateSamples<Name extends MetricName = never>(
   if (samples.count === 0) {
     throw new UsageError({
       what: `evaluate of '${split}' on ${data.name}`,
-      given: 'no samples',
-      allowed: 'a split with samples',
+      problem: 'has no samples',
     });
   }
-  const { team, memory } = await startInference({ ...model, samples });
-  const run = { plan: team.plan, memory, team, network: undefined };
+  const { team, memory, ...inference } = await startInference({ ...model, samples });
+  const run = { plan: team.plan, memory, samples: inference.samples, team, network: undefined };
   return cleaningUp(
     async () => {
       checkInference(`evaluate of '${split}'`, team.plan, samples.count);

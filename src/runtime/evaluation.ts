@@ -3,6 +3,7 @@
 
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
+import type { StoredSamples } from '../data/stored/storedSamples.ts';
 import { viewOf } from '../memory/arena.ts';
 import { accuracyOf, overlapsOf } from '../observe/classMetrics.ts';
 import type { ConfusionMatrix, MetricName, Metrics } from '../observe/metric.ts';
@@ -57,6 +58,7 @@ export interface UseAverageOptions {
 interface EvaluatedRun {
   readonly plan: RunPlan;
   readonly memory: WebAssembly.Memory;
+  readonly samples: StoredSamples;
   readonly team: Team;
   readonly network: Network | undefined;
 }
@@ -139,7 +141,7 @@ export interface SplitMetrics<Name extends MetricName> {
 /** Counters of the asked metrics over a split. Throws a {@link UsageError} where a metric does not
  * exist or fit. */
 export function metricsFor<Name extends MetricName>(
-  { plan, memory }: Pick<EvaluatedRun, 'plan' | 'memory'>,
+  { plan, samples }: Pick<EvaluatedRun, 'plan' | 'samples'>,
   split: SplitName,
   names: readonly Name[],
 ): SplitMetrics<Name> {
@@ -154,7 +156,7 @@ export function metricsFor<Name extends MetricName>(
       allowed: 'no metrics for these: accuracy is of each sample',
     });
   }
-  const targets = viewOf(memory, plan.regions.data[split]!.targets);
+  const { targets } = samples[split]!.slots[0]!;
   const what = `evaluate('${split}')`;
   const counter = countMetrics(what, counted, data.task, targets, ignoredLabel(plan.config));
   return { names, counter };
@@ -196,8 +198,7 @@ export function countSamples(
   if (count > 0) return count;
   throw new UsageError({
     what: `${what} of '${split}' on ${name}`,
-    given: 'no samples',
-    allowed: 'a split with samples',
+    problem: 'has no samples',
     ...(split === 'validation' && {
       hint: 'validationSplit: 0.1 (--validation-split 0.1), which holds out training samples',
     }),

@@ -6,14 +6,15 @@ import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import { writeCheckpoint } from '../checkpoint/checkpointFile.ts';
 import { type FoldedModel, foldBatchNorm, type NamedValues } from '../checkpoint/foldNorm.ts';
+import type { StateTensor } from '../checkpoint/state.ts';
 import type { DatasetDescription } from '../data/identity.ts';
 import { storedInputs } from '../data/shift.ts';
-import { viewOf } from '../memory/arena.ts';
+import type { StoredSamples } from '../data/stored/storedSamples.ts';
 import type { RunConfig } from '../plan/config.ts';
 import { countHeads } from '../plan/heads.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { EPOCH_LENGTH } from '../reduce/epochSums.ts';
-import { type LoneRun, runAlone } from './alone.ts';
+import { outputsAlone, stateAlone } from './alone.ts';
 import { type AllOutputs, countInputs, type Inputs } from './predict.ts';
 import { checkpointOf } from './resume.ts';
 import { checkReplaceable } from './saving.ts';
@@ -50,6 +51,7 @@ interface TrainedRun {
   readonly data: DatasetDescription;
   readonly plan: RunPlan;
   readonly memory: WebAssembly.Memory;
+  readonly samples: StoredSamples;
   readonly weights: NamedValues;
   readonly step: number;
   readonly epochs: number;
@@ -80,8 +82,9 @@ export async function exportInference(
   // Patterns name layers by places that they no longer have.
   const { freeze: _freeze, parameterGroups: _groups, ...kept } = config;
   const foldedConfig = { ...kept, model: folded.model };
-  const lone = runAlone(foldedConfig, folded.weights);
-  const parity = compare(expected, lone.predict(inputs));
+  const count = inputs.length / sizeOf(config.data.inputShape);
+  const found = await outputsAlone(foldedConfig, folded.weights, inputs, count);
+  const parity = compare(expected, found);
   if (!(parity.maxDifference <= tolerance * parity.maxOutput)) {
     throw new UsageError({
       what: 'outputs of the folded model',
@@ -90,17 +93,19 @@ export async function exportInference(
       hint: 'the model as it is, or a larger tolerance',
     });
   }
-  if (path !== undefined) await write(run, foldedConfig, lone, { path, overwrite });
-  const count = inputs.length / config.data.inputShape.reduce((a, b) => a * b, 1);
+  if (path !== undefined) {
+    const tensors = stateAlone(foldedConfig, folded.weights);
+    await write(run, foldedConfig, tensors, { path, overwrite });
+  }
   return { ...folded, ...parity, countInputs: count };
 }
 
-/** Copies of the first samples in the arena. */
-function someInputs({ config, plan, memory }: TrainedRun): Uint8Array | Float32Array {
+/** Copies of the first samples. */
+function someInputs({ config, samples }: TrainedRun): Uint8Array | Float32Array {
   const { countTrain, countTest, inputShape } = config.data;
   const [split, count] =
     countTest > 0 ? (['test', countTest] as const) : (['train', countTrain] as const);
-  const inputs = viewOf(memory, plan.regions.data[split].inputs);
+  const { inputs } = samples[split].slots[0]!;
   return inputs.slice(0, Math.min(config.globalBatch, count) * sizeOf(inputShape));
 }
 
@@ -130,7 +135,7 @@ function compareOutput(expected: Float32Array, found: Float32Array): Parity {
 async function write(
   run: TrainedRun,
   config: RunConfig,
-  { tensors }: LoneRun,
+  tensors: readonly StateTensor[],
   { path, overwrite }: { readonly path: string; readonly overwrite: boolean },
 ): Promise<void> {
   const { data, step, epochs } = run;

@@ -6,6 +6,8 @@ import { sizeOf } from '../base/shape.ts';
 import { fillAllButState, type StateTensor, stateTensors } from '../checkpoint/state.ts';
 import type { Split } from '../data/dataset.ts';
 import { placeholderData } from '../data/placeholder.ts';
+import type { StoredSamples } from '../data/stored/storedSamples.ts';
+import { storeSamples } from '../data/stored/storeSamples.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, viewOf } from '../memory/arena.ts';
 import { buildGraph } from '../nn/graph/graph.ts';
@@ -20,6 +22,7 @@ import type { TrainApi } from './trainWorker.ts';
 export interface InferenceTeam {
   readonly team: Team;
   readonly memory: WebAssembly.Memory;
+  readonly samples: StoredSamples;
   /** Parameters and buffers. */
   readonly tensors: readonly StateTensor[];
 }
@@ -94,22 +97,24 @@ export async function startInference(setup: InferenceSetup): Promise<InferenceTe
   const plan = planRun({ ...config, data });
   const module = compileKernels(config.mode);
   const memory = createArena(plan.layout);
-  fillAllButState(plan, memory, dataset)();
+  fillAllButState(plan, memory);
+  const stored = storeSamples(dataset, config);
   const tensors = stateTensors(plan, memory);
   fill(tensors);
   const words = viewOf(memory, plan.regions.control.words);
   if (!isOwnThread) {
-    const shared = { memory, module, startTimeoutMs: undefined };
+    const shared = { memory, module, samples: stored, startTimeoutMs: undefined };
     const gang = await startWorkers(plan, words, shared);
-    return { team: fixedTeam(plan, words, gang), memory, tensors };
+    return { team: fixedTeam(plan, words, gang), memory, samples: stored, tensors };
   }
   // What answers at once can be asked as what answers later.
-  const api = bindWorker({ plan, module, memory, rank: 0 }) as unknown as Remote<TrainApi>;
+  const worker = bindWorker({ plan, module, memory, samples: stored, rank: 0 });
+  const api = worker as unknown as Remote<TrainApi>;
   const team: Team = {
     plan,
     words,
     callAll: async (use) => [await use(api, 0)],
     close: async () => {},
   };
-  return { team, memory, tensors };
+  return { team, memory, samples: stored, tensors };
 }

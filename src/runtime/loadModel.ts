@@ -41,10 +41,10 @@ export interface LoadedModel {
   readonly step: number;
   /** 0 for the calling thread. */
   readonly threads: number;
-  /** Outputs [n, outputs] of the model for n inputs, one behind the other, [n, ...inputShape], in
+  /** Outputs [n, outputs] of the model for n inputs, one after the other, [n, ...inputShape], in
    * units of the data, as `trainer.predict`: of a classification one number a class (logits). Calls
    * may overlap: they wait for each other, and those that come together go through as one batch.
-   * Throws a {@link UsageError} for inputs of another type, or of a length that is none. */
+   * Throws a {@link UsageError} for inputs of another type, or of a length that does not fit. */
   predict(inputs: Inputs): Promise<Float32Array>;
   /** The same, and the outputs of each head by its name. */
   predictAll(inputs: Inputs): Promise<NamedOutputs>;

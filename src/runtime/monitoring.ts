@@ -11,7 +11,7 @@ import { checkMonitor, type RunConfig } from '../plan/config.ts';
 import type { Evaluation } from './evaluation.ts';
 import type { FitOptions } from './progress.ts';
 
-/** Names of the tensors of the best epoch: those of the run behind this. */
+/** Names of the tensors of the best epoch: those of the run after this prefix. */
 const BEST = 'best ';
 
 /** What is to be monitored. */

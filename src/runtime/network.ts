@@ -50,7 +50,7 @@ export function processNames({ hosts }: Pick<Network, 'hosts'>): readonly string
   return hosts.map((host, process) => `process ${process} on ${host}`);
 }
 
-/** Everybody's value, as JSON. */
+/** The value of every process, as JSON. */
 export async function gatherJson<T>(network: Network, value: T): Promise<readonly T[]> {
   const all = await network.allGather(new TextEncoder().encode(JSON.stringify(value)));
   return all.map((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as T);

@@ -4,6 +4,7 @@
 
 import { sizeOf } from '../base/shape.ts';
 import { fillArena } from '../checkpoint/state.ts';
+import { storeSamples } from '../data/stored/storeSamples.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, viewOf } from '../memory/arena.ts';
 import { bindBatches } from '../train/batches.ts';
@@ -48,9 +49,10 @@ export function bindProbe(
   const fixed = { shuffle: false, diagnosticsEvery: 0, workers: 1 } as const;
   const plan = planStart({ ...options, ...fixed, globalBatch: options.data.train.count });
   const memory = createArena(plan.layout);
-  fillArena(plan, memory, options.data);
+  fillArena(plan, memory);
+  const samples = storeSamples(options.data, plan.config);
   const module = compileKernels(plan.config.mode);
-  const context = bindContext({ plan, module, memory, rank: 0 });
+  const context = bindContext({ plan, module, memory, samples, rank: 0 });
   const batches = bindBatches(context);
   const update = bindUpdate(context);
   const { step, program, loss } = context.microBatches[0]!;

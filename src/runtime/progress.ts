@@ -22,7 +22,7 @@ export interface FitOptions {
   /** Evaluate these samples at the end of each epoch: the test samples, or those that
    * `validationSplit` holds out. Default: none. */
   readonly validate?: ValidationSplit;
-  /** Stop at the end of an epoch when the validation has got no better for a while. */
+  /** Stop at the end of an epoch when the validation has not improved for a while. */
   readonly earlyStopping?: EarlyStopping;
   /** Keep weights and running statistics of the best epoch: in memory for `restoreBest()`, and in
    * all checkpoints. `true` goes by the monitor of `earlyStopping`, else by the loss. Default
@@ -33,7 +33,7 @@ export interface FitOptions {
   readonly restoreBest?: boolean;
   /** Stops after the current step when it is aborted. */
   readonly signal?: AbortSignal;
-  /** Stop when this many steps are done in all; default: at the end of the last epoch. */
+  /** Stop after this many total steps; default: at the end of the last epoch. */
   readonly maxSteps?: number;
 }
 
@@ -55,7 +55,7 @@ export interface Progress {
   /** The epoch that is running or has ended, from 1. */
   readonly epoch: number;
   readonly epochs: number;
-  /** Steps done in all. */
+  /** Total steps. */
   readonly step: number;
   readonly totalSteps: number;
   /** Samples of the epoch that loss and accuracy are of; 0 before the first step. */

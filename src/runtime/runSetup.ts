@@ -4,6 +4,7 @@ import type { CarriedTensor } from '../checkpoint/convertState.ts';
 import type { MonitorState } from '../checkpoint/monitored.ts';
 import type { StateTensor } from '../checkpoint/state.ts';
 import type { DatasetDescription } from '../data/identity.ts';
+import type { StoredSamples } from '../data/stored/storedSamples.ts';
 import type { Network } from './network.ts';
 import type { Team } from './team.ts';
 
@@ -11,8 +12,9 @@ export interface RunSetup {
   /** The same in all checkpoints of a run. */
   readonly runId: string;
   readonly team: Team;
-  /** The samples are in the arena alone. */
   readonly data: DatasetDescription;
+  /** The samples, which are in this memory alone. */
+  readonly samples: StoredSamples;
   readonly memory: WebAssembly.Memory;
   /** Undefined where there is no other process. */
   readonly network: Network | undefined;

@@ -1,4 +1,4 @@
-// The start of a run: checks what is asked for, plans it, fills the arena and starts the gang.
+// The start of a run: checks what is asked for, plans it, fills the memory and starts the gang.
 // Whatever a step computes stays in shared memory from then on; the gang is controlled by messages.
 
 import { randomUUID } from 'node:crypto';
@@ -7,9 +7,10 @@ import { type Checkpoint, checkCheckpoint, runIdOf } from '../checkpoint/checkpo
 import { type CheckpointFile, loaded, openCheckpoint } from '../checkpoint/checkpointFile.ts';
 import { type CarriedTensor, convertCheckpoint } from '../checkpoint/convertState.ts';
 import { type StartWeights, takeWeights } from '../checkpoint/startWeights.ts';
-import { beginFilling, stateTensors } from '../checkpoint/state.ts';
+import { fillArena, stateTensors } from '../checkpoint/state.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { type DatasetDescription, describeDataset } from '../data/identity.ts';
+import { beginStoring } from '../data/stored/storeSamples.ts';
 import { startWeightsFrom } from '../interop/weightsSource.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, viewOf } from '../memory/arena.ts';
@@ -210,7 +211,8 @@ async function startPlanned(
   const counters = resumed?.saved.head.counters;
   const { step, epochs } = counters ?? { step: 0, epochs: started.epochs ?? 0 };
   const { control } = plan.regions;
-  const fillInputs = beginFilling(plan, memory, dataset);
+  fillArena(plan, memory);
+  const { samples, fillInputs } = beginStoring(dataset, plan.config);
   const tensors = stateTensors(plan, memory);
   const head = resumed?.saved.head;
   const keepsBest = head?.tensors.some(({ group }) => group === 'best') === true;
@@ -234,7 +236,8 @@ async function startPlanned(
     transport: await network.openTransports([largestExchange(plan), ...earlyExchanges(plan)]),
     names: processNames(network),
   };
-  const setup = { memory, module, crew, startTimeoutMs, ...(shared && { network: shared }) };
+  const shares = { memory, module, samples, ...(shared && { network: shared }) };
+  const setup = { ...shares, crew, startTimeoutMs };
   const starting =
     network === undefined
       ? startTeam(plan, words, setup, notify)
@@ -253,7 +256,7 @@ async function startPlanned(
   const kept = { monitored, bestWeights, conversion };
   const state = { tensors, ...sums, step, ...length, ...kept };
   const runId = resumed === undefined ? randomUUID() : runIdOf(resumed.saved.head);
-  return new Run({ runId, team, data, memory, notify, network, ...state });
+  return new Run({ runId, team, data, memory, samples, notify, network, ...state });
 }
 
 /** The team of a run that is not shared with other processes. */

@@ -1,6 +1,7 @@
 // The worker's side of a Trainer: makes the same plan as main, binds to the arena, and answers
 // calls.
 
+import type { StoredSamples } from '../data/stored/storedSamples.ts';
 import { loadMpiAgain } from '../mpi/library.ts';
 import { FIRST_LINK_TAG, MpiTransport } from '../mpi/mpiTransport.ts';
 import { lossModulesOf } from '../nn/specs/lossModules.ts';
@@ -20,6 +21,7 @@ import type { TransportSetup } from './network.ts';
 export interface TrainData {
   readonly config: RunConfig;
   readonly memory: WebAssembly.Memory;
+  readonly samples: StoredSamples;
   readonly module: WebAssembly.Module;
   /** Where there are other processes; for the first worker. */
   readonly network?: { readonly transport: TransportSetup; readonly names: readonly string[] };
@@ -31,14 +33,14 @@ export type TrainApi = TrainWorker;
 /** The whole life of a training thread. */
 export function serveTraining(task: GangTask<TrainData>): Promise<number> {
   return serveControl<TrainData, TrainApi>(task, async ({ data, rank }) => {
-    const { config, memory, module, network } = data;
+    const { config, memory, samples, module, network } = data;
     await loadModules([...customModulesOf(config.model), ...lossModulesOf(config)], true);
     const transports = network === undefined || rank !== 0 ? [] : openTransports(network.transport);
     const links = transports.map((transport) => {
       const timeoutMs = LINK_PATIENCE * config.timeoutMs;
       return new Link({ transport, memory, names: network!.names, timeoutMs });
     });
-    return bindWorker({ plan: planRun(config), module, memory, rank, links });
+    return bindWorker({ plan: planRun(config), module, memory, samples, rank, links });
   });
 }
 

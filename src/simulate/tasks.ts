@@ -106,7 +106,7 @@ function backwardTasks(operation: OperationCost, device: Device, options: TaskOp
   if (operation.normChannels > 0) {
     const passUs = passesUs(operation, device, replicaBatch);
     const { sums, inputGradient } = BACKWARD_PASSES;
-    // Gradients of weight and bias are sums over the own samples alone.
+    // Gradients of weight and bias are sums over this device's samples alone.
     if (!needsInputGradient) return [{ ...task(passUs(sums)), gradientBytes }];
     if (norm !== 'SyncBN') {
       const passes = sums + inputGradient + copies(device, norm);

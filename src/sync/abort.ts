@@ -1,6 +1,6 @@
 // Breaking a run off: the first abort wins, writes who, where and why into the control words, and
 // wakes everybody. Waiting members look at the abort word in every turn of their loops. All words
-// here are the world's: a group that was split off breaks off with it.
+// here are the world's: a group that was split off aborts with it.
 
 import {
   ABORT_BYTES_WORD,
@@ -72,7 +72,7 @@ export function abortFromMain(words: ControlWords, rank: number, reason: string)
   return first;
 }
 
-/** Whether the run is broken off. */
+/** Whether the run was aborted. */
 export function isAborted(words: ControlWords): boolean {
   return Atomics.load(words, ABORT_WORD) !== NOT_ABORTED;
 }

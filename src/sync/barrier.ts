@@ -69,12 +69,12 @@ export class Barrier {
   private readonly worldRanks: readonly number[];
   private readonly locals: readonly number[];
   private readonly failing: Failing;
-  /** Where the own arrival lies, and that of rank 0; those of the others follow evenly. */
+  /** Where this member's arrival lies, and that of rank 0; those of the others follow evenly. */
   private readonly arrivalWord: number;
   private readonly firstArrival: number;
   private readonly arrivalStride: number;
-  /** The own line in this group and in the world; the group's wake word and own line, as indices
-   * into the world's words. */
+  /** This member's line in this group and in the world; the group's wake word and this line, as
+   * indices into the world's words. */
   private readonly ownWord: number;
   private readonly ownWorldWord: number;
   private readonly wakeWord: number;
@@ -82,7 +82,7 @@ export class Barrier {
   /** Whether members that wait spin before they sleep. */
   readonly spins: boolean;
   private readonly spin: Spin;
-  /** Whose text lies in the even and in the odd half of the own lines. */
+  /** Whose text lies in the even and in the odd half of this member's lines. */
   private readonly written: [Call | undefined, Call | undefined] = [undefined, undefined];
   private readonly groupTimeoutMs: number;
   /** By which the timeouts of calls are multiplied. */
@@ -141,8 +141,8 @@ export class Barrier {
   }
 
   /** Waits until every member has come to the same synchronization of the same call. The values
-   * are for {@link valueOf}. Throws a {@link RunError} when the run is broken off, and breaks it
-   * off when the members differ in their calls or are late. */
+   * are for {@link valueOf}. Throws a {@link RunError} when the run is aborted, and aborts it
+   * when the members differ in their calls or are late. */
   pass(value = 0, value2 = 0): void {
     const call = this.come();
     this.arrive(value, value2);
@@ -378,7 +378,7 @@ export class Barrier {
     return this.fail(`members called different collectives: ${first}; ${second}.`);
   }
 
-  /** The error of a member that finds the run broken off by another one. */
+  /** The error of a member that finds the run aborted by another one. */
   aborted(): RunError {
     return this.failing.aborted({ collective: this.showOwnCall(), late: this.late() });
   }

@@ -27,7 +27,7 @@ export interface ArenaRange {
   readonly sizeBytes: number;
 }
 
-/** What goes from arena to arena: for each process in order, and nothing for the own one. */
+/** What goes from arena to arena: for each process in order, and nothing for this one. */
 export interface ExchangedRanges {
   /** What of this arena goes there. */
   readonly sends: readonly (readonly ArenaRange[])[];

@@ -142,7 +142,7 @@ export class Channel {
     return this.places.find(what, array);
   }
 
-  /** The own slot. */
+  /** This member's slot. */
   get ownSlotPtr(): number {
     return this.slotPtr(this.barrier.rank);
   }

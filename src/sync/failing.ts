@@ -45,11 +45,11 @@ export class Failing {
     return new RunError(failure);
   }
 
-  /** The error of a member that finds the run broken off by another one. */
+  /** The error of a member that finds the run aborted by another one. */
   aborted(where: Where): RunError {
     const abort = readAbort(this.world);
     if (abort === undefined) {
-      return new RunError(this.failure('the run was broken off.', { ...where, late: [] }));
+      return new RunError(this.failure('the run was aborted.', { ...where, late: [] }));
     }
     const who = abort.rank === MAIN_RANK ? 'the main thread' : `rank ${abort.rank}`;
     const at = [

@@ -21,7 +21,7 @@ import {
 } from './words.ts';
 
 /** One thread's place in a group: it can wait for the others. Every call throws a RunError when the
- * run is broken off, when the members' calls differ, or when the others do not come in time. */
+ * run is aborted, when the members' calls differ, or when the others do not come in time. */
 export interface Member {
   readonly rank: number;
   readonly worldSize: number;
@@ -43,7 +43,7 @@ export interface CallOptions {
   /** What the call is about: for errors and {@link Group.stats}. Members with different labels get
    * an error. */
   readonly label?: string;
-  /** How long this member waits for the others before the run is broken off. Default: that of the
+  /** How long this member waits for the others before the run is aborted. Default: that of the
    * group. */
   readonly timeoutMs?: number;
 }

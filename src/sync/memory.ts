@@ -43,7 +43,7 @@ const DEFAULT_SHARED_BYTES = 256 * 2 ** 20;
 const SPIN_TURNS = 4000;
 
 export interface GroupOptions {
-  /** How long a member waits for the others before the run is broken off. Default 60_000. */
+  /** How long a member waits for the others before the run is aborted. Default 60_000. */
   readonly timeoutMs?: number;
   /** Room for {@link Group.allocate} and {@link Group.split}. Default 268_435_456 (256 MiB), of
    * which the system hands out only what is used. */

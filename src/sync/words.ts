@@ -34,7 +34,7 @@ export type ControlWords = Int32Array<SharedArrayBuffer>;
 // The whole world has one such block, and so has each group split off it. State, abort, stop and
 // "sleeps at" (the wake word that the thread waits on, 0 while it does not) and "last line" (the
 // line of its last call, in whichever group) are used in the world's block alone, because a thread
-// is in one place at a time and the run breaks off as a whole.
+// is in one place at a time and the run aborts as a whole.
 
 export const LINE_WORDS = 32;
 export const LINE_BYTES = LINE_WORDS * 4;
@@ -114,7 +114,7 @@ export const DEFAULT_TIMEOUT_MS = 60_000;
 export const EXCHANGE_PATIENCE = 3;
 
 export interface ControlOptions {
-  /** How long a member waits for the others before the run is broken off. Default 60_000. */
+  /** How long a member waits for the others before the run is aborted. Default 60_000. */
   readonly timeoutMs?: number;
   /** How often a waiting member looks before it sleeps. Right only when each has a core of its
    * own; {@link spinTurnsFor} knows. Default 0. */

@@ -2,9 +2,10 @@
 // them loaded, augmented and mixed, into the model's input, with their targets and weights.
 
 import { sizeOf } from '../base/shape.ts';
+import { viewSplit } from '../data/stored/storedSamples.ts';
 import { viewOf } from '../memory/arena.ts';
 import { prepareCall } from '../sync/call.ts';
-import { inputLoaderOf, type WorkerContext } from './context.ts';
+import { splitLoaderOf, type WorkerContext } from './context.ts';
 import { bindEpochOrder } from './epochOrder.ts';
 import { trainTargetCopierOf } from './masks.ts';
 import { bindMixing } from './mixing.ts';
@@ -23,9 +24,10 @@ export interface Batches {
 
 /** Binds the training samples to a worker. */
 export function bindBatches(context: WorkerContext): Batches {
-  const { plan, worker, memory, member, microBatches } = context;
+  const { plan, worker, memory, samples, member, microBatches } = context;
   const { config } = plan;
-  const loader = inputLoaderOf(context, plan.regions.data.train.inputs);
+  const train = viewSplit(samples.train);
+  const loader = splitLoaderOf(context, train);
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
   const order = viewOf(memory, plan.regions.data.order);
   const orderCall = prepareCall({ kind: 'order', length: order.length });
@@ -33,10 +35,10 @@ export function bindBatches(context: WorkerContext): Batches {
   let batchFrom = 0;
   const sampleAt = (position: number): number => order[batchFrom + position]!;
   const bound = microBatches.map((microBatch) => ({
-    copyTarget: trainTargetCopierOf(context, microBatch),
-    mixing: bindMixing(context, microBatch, loader, sampleAt),
+    copyTarget: trainTargetCopierOf(context, microBatch, train),
+    mixing: bindMixing(context, microBatch, { train, loader, sampleAt }),
   }));
-  const weighs = bindStepWeights(context, sampleAt, bound[0]!.mixing);
+  const weighs = bindStepWeights(context, { train, sampleAt, mixing: bound[0]!.mixing });
 
   const loadSlot = (m: number, slot: number): void => {
     const { step, program } = microBatches[m]!;
@@ -53,7 +55,7 @@ export function bindBatches(context: WorkerContext): Batches {
   return {
     prepareOrder(index) {
       if (worker.rank === 0) {
-        writeOrder ??= bindEpochOrder(plan, memory);
+        writeOrder ??= bindEpochOrder(plan, memory, samples);
         writeOrder(Math.floor(index / plan.stepsPerEpoch));
       }
       member.sync(orderCall);

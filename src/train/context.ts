@@ -1,7 +1,15 @@
 // What one worker's passes share: its plan, its place in the group, the model bound to the
 // addresses of each micro-batch, and the passes over it.
 
-import { createInputLoader, type InputLoader } from '../data/loading/inputs.ts';
+import {
+  createInputLoader,
+  type InputLoader,
+  type InputLocator,
+  locateInArena,
+  locateStaged,
+  sampleBytesOf,
+} from '../data/loading/inputs.ts';
+import type { SplitView, StoredSamples } from '../data/stored/storedSamples.ts';
 import { targetSize } from '../data/task.ts';
 import { instantiateKernels } from '../kernels/binaries.ts';
 import type { KernelExports } from '../kernels/exports.ts';
@@ -11,7 +19,6 @@ import type { StepState } from '../nn/layers/layer.ts';
 import { bindProfiler, type Profiler } from '../observe/profile.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { layerNames } from '../plan/plan.ts';
-import type { SplitRegions } from '../plan/regions.ts';
 import type { WorkerPlan } from '../plan/workerPlan.ts';
 import { fillGrains } from '../reduce/grains.ts';
 import { attachMember, type Member } from '../sync/group.ts';
@@ -28,6 +35,7 @@ export interface WorkerSetup {
   readonly plan: RunPlan;
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
+  readonly samples: StoredSamples;
   readonly rank: number;
   /** Of the first worker, where there are other processes. */
   readonly links?: readonly Link[];
@@ -37,6 +45,7 @@ export interface WorkerContext extends Passes {
   readonly plan: RunPlan;
   readonly worker: WorkerPlan;
   readonly memory: WebAssembly.Memory;
+  readonly samples: StoredSamples;
   readonly kernels: KernelExports;
   readonly words: ControlWords;
   readonly progress: ControlWords;
@@ -58,7 +67,7 @@ export type StepNow = Pick<StepState, 'training' | 'step' | 'isSnapshot' | 'glob
 
 /** Attaches a worker to the arena and binds the model. */
 export function bindContext(setup: WorkerSetup): WorkerContext {
-  const { plan, memory, rank } = setup;
+  const { plan, memory, samples, rank } = setup;
   const worker = plan.workers[rank]!;
   const kernels = instantiateKernels(setup.module, memory);
   const words = viewOf(memory, plan.regions.control.words);
@@ -76,6 +85,7 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
     plan,
     worker,
     memory,
+    samples,
     kernels,
     words,
     progress: progressWords(words),
@@ -101,14 +111,27 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
 }
 
 /** A loader of the inputs in this region. */
-export function inputLoaderOf(context: WorkerContext, inputs: Region): InputLoader {
+export function regionLoaderOf(context: WorkerContext, inputs: Region): InputLoader {
+  const { data } = context.plan.config;
+  return loaderOf(context, locateInArena(inputs.offsetBytes, sampleBytesOf(data)));
+}
+
+/** A loader of the inputs of a split. */
+export function splitLoaderOf(context: WorkerContext, view: SplitView): InputLoader {
+  const { plan, memory, worker } = context;
+  const ptr = worker.regions.staging.offsetBytes;
+  const sampleBytes = sampleBytesOf(plan.config.data);
+  return loaderOf(context, locateStaged(view, { memory, ptr, sampleBytes }));
+}
+
+function loaderOf(context: WorkerContext, locate: InputLocator): InputLoader {
   const { config, regions } = context.plan;
   const { inputShape, inputType } = config.data;
   return createInputLoader({
     kernels: context.kernels,
     inputShape,
     inputType,
-    inputsPtr: inputs.offsetBytes,
+    locate,
     normalizationPtr: regions.data.normalization.offsetBytes,
     augmentation: config.augmentation,
     seed: config.seed,
@@ -120,13 +143,14 @@ export function inputLoaderOf(context: WorkerContext, inputs: Region): InputLoad
 export function targetCopierOf(
   { plan, memory }: WorkerContext,
   { plan: { regions } }: MicroBatch,
-  split: SplitRegions,
+  split: SplitView,
 ): (sample: number, slot: number) => void {
   const { task } = plan.config.data;
   const length = targetSize(task);
-  const from = viewOf(memory, split.targets);
   const to = viewOf(memory, regions.targets);
   return (sample, slot) => {
-    for (let i = 0; i < length; i++) to[slot * length + i] = from[sample * length + i]!;
+    const { targets } = split.slots[split.slotOf(sample)]!;
+    const from = split.rowOf(sample) * length;
+    for (let i = 0; i < length; i++) to[slot * length + i] = targets[from + i]!;
   };
 }

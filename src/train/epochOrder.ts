@@ -5,16 +5,21 @@
 import { Purpose, RandomStream } from '../base/random.ts';
 import { identityOrder, shuffleOrder, shufflePart } from '../data/loading/sampler.ts';
 import { assignShards, type KeptShards } from '../data/loading/shards.ts';
+import type { StoredSamples } from '../data/stored/storedSamples.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { partStart } from '../reduce/grains.ts';
 
 /** A function that writes the order of an epoch. */
-export function bindEpochOrder(plan: RunPlan, memory: WebAssembly.Memory): (epoch: number) => void {
+export function bindEpochOrder(
+  plan: RunPlan,
+  memory: WebAssembly.Memory,
+  samples: StoredSamples,
+): (epoch: number) => void {
   const { config, regions } = plan;
   const { shards = 'iid', shuffle, seed } = config;
   const order = viewOf(memory, regions.data.order);
-  if (shards !== 'iid') return bindShardedOrder(plan, memory, shards);
+  if (shards !== 'iid') return bindShardedOrder(plan, memory, samples, shards);
   return (epoch) => {
     if (shuffle) shuffleOrder(order, seed, epoch);
     else identityOrder(order);
@@ -26,6 +31,7 @@ export function bindEpochOrder(plan: RunPlan, memory: WebAssembly.Memory): (epoc
 function bindShardedOrder(
   plan: RunPlan,
   memory: WebAssembly.Memory,
+  { train, domains }: StoredSamples,
   shards: KeptShards,
 ): (epoch: number) => void {
   const { config, regions, stepsPerEpoch, lastBatch } = plan;
@@ -33,7 +39,7 @@ function bindShardedOrder(
   const order = viewOf(memory, regions.data.order);
   const { samples, starts } = assignShards({
     shards,
-    labels: viewOf(memory, regions.data.domains ?? regions.data.train.targets) as Int32Array,
+    labels: shards === 'by-domain' ? domains! : (train.slots[0]!.targets as Int32Array),
     quotas: quotasOf(order.length, globalBatch, replicas),
     seed,
   });

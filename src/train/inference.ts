@@ -3,15 +3,21 @@
 
 import { sizeOf } from '../base/shape.ts';
 import type { InputLoader } from '../data/loading/inputs.ts';
+import { type StoredSplit, viewSplit } from '../data/stored/storedSamples.ts';
 import { viewOf } from '../memory/arena.ts';
 import { endsOf } from '../nn/graph/graph.ts';
 import { reductionName, reductionsOf } from '../plan/declaredReductions.ts';
 import { takesInEvaluation } from '../plan/feasible.ts';
 import type { RunPlan } from '../plan/plan.ts';
-import type { SplitRegions } from '../plan/regions.ts';
 import type { Span } from '../reduce/tree.ts';
 import { prepareCall } from '../sync/call.ts';
-import { inputLoaderOf, type SplitName, targetCopierOf, type WorkerContext } from './context.ts';
+import {
+  regionLoaderOf,
+  type SplitName,
+  splitLoaderOf,
+  targetCopierOf,
+  type WorkerContext,
+} from './context.ts';
 import { bindSplitWeights } from './weighting.ts';
 
 export interface Inference {
@@ -30,20 +36,22 @@ export function bindInference(context: WorkerContext): Inference {
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
   const keepOutputs = bindOutputs(context);
   const keepLosses = bindKeptLosses(context);
-  const { countTrain, countTest, countValidation = 0 } = config.data;
-  const bindSplit = (count: number, split: SplitRegions) => ({
-    count,
-    loader: inputLoaderOf(context, split.inputs),
-    copyTargets: microBatches.map((microBatch) => targetCopierOf(context, microBatch, split)),
-    weights: bindSplitWeights(context, split, count),
-  });
-  const { train, test, validation } = regions.data;
-  const splits = {
-    train: bindSplit(countTrain, train),
-    test: bindSplit(countTest, test),
-    validation: validation && bindSplit(countValidation, validation),
+  const bindSplit = (split: StoredSplit) => {
+    const view = viewSplit(split);
+    return {
+      count: split.count,
+      loader: splitLoaderOf(context, view),
+      copyTargets: microBatches.map((microBatch) => targetCopierOf(context, microBatch, view)),
+      weights: bindSplitWeights(context, view),
+    };
   };
-  const predictLoader = inputLoaderOf(context, regions.inference.inputs);
+  const { train, test, validation } = context.samples;
+  const splits = {
+    train: bindSplit(train),
+    test: bindSplit(test),
+    validation: validation && bindSplit(validation),
+  };
+  const predictLoader = regionLoaderOf(context, regions.inference.inputs);
   const betweenBatches = exchangesMoments(plan) ? prepareCall({ kind: 'evaluation' }) : undefined;
 
   /** Runs samples [lo, hi) of a source in batches; `done` is told of each micro-batch where its
@@ -56,7 +64,7 @@ export function bindInference(context: WorkerContext): Inference {
     context.setNow({ training: false, isSnapshot: false });
     for (let from = lo; from < hi; from += config.globalBatch) {
       if (betweenBatches !== undefined && from > lo) {
-        // Nobody overwrites the moments of a batch while others still read them.
+        // No worker overwrites the moments of a batch while others still read them.
         member.setPosition(context.now.step, -1);
         member.sync(betweenBatches);
       }

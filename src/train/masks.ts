@@ -2,11 +2,10 @@
 // training, and how many pixels of a mask have each label, by which a mean is divided.
 
 import { addCounts, createMaskMover, type MaskMover } from '../data/loading/masks.ts';
+import type { SplitView } from '../data/stored/storedSamples.ts';
 import { targetSize } from '../data/task.ts';
 import { viewOf } from '../memory/arena.ts';
-import type { Region } from '../memory/layout.ts';
 import { ignoredLabel } from '../plan/lossPlan.ts';
-import type { SplitRegions } from '../plan/regions.ts';
 import { targetCopierOf, type WorkerContext } from './context.ts';
 import type { MicroBatch } from './microBatch.ts';
 
@@ -23,58 +22,64 @@ export type LabelCounter = (sample: number, position: number) => Int32Array;
 export function trainTargetCopierOf(
   context: WorkerContext,
   microBatch: MicroBatch,
+  train: SplitView,
 ): (sample: number, slot: number) => void {
   const mover = bindMover(context);
+  if (mover === undefined) return targetCopierOf(context, microBatch, train);
   const { plan, memory } = context;
-  if (mover === undefined) return targetCopierOf(context, microBatch, plan.regions.data.train);
   const { step } = microBatch;
-  const to = labelsIn(memory, microBatch.plan.regions.targets);
+  const to = viewOf(memory, microBatch.plan.regions.targets) as Int32Array;
   const size = targetSize(plan.config.data.task);
   return (sample, slot) => {
-    mover.move(sample, to, slot * size, step.step, step.firstSample + slot);
+    const masks = labelsOfSlot(train, sample);
+    const position = step.firstSample + slot;
+    mover.move(masks, train.rowOf(sample), to, slot * size, step.step, position);
   };
 }
 
 /** Counts the labels of training samples as they are moved; undefined where targets are not
  * masks. */
-export function trainLabelCounterOf(context: WorkerContext): LabelCounter | undefined {
+export function trainLabelCounterOf(
+  context: WorkerContext,
+  train: SplitView,
+): LabelCounter | undefined {
   const { plan, now } = context;
   const { task } = plan.config.data;
   const mover = bindMover(context);
   if (task.kind !== 'segmentation' || mover === undefined) {
-    return labelCounterOf(context, plan.regions.data.train);
+    return labelCounterOf(context, train);
   }
   const counts = new Int32Array(task.classes);
   return (sample, position) => {
     counts.fill(0);
-    mover.count(sample, counts, now.step, position);
+    const masks = labelsOfSlot(train, sample);
+    mover.count(masks, train.rowOf(sample), counts, now.step, position);
     return counts;
   };
 }
 
 /** Counts the labels of a split's samples as they are; undefined where targets are not masks. */
 export function labelCounterOf(
-  { plan, memory }: WorkerContext,
-  split: SplitRegions,
+  { plan }: WorkerContext,
+  split: SplitView,
 ): LabelCounter | undefined {
   const { task } = plan.config.data;
   if (task.kind !== 'segmentation') return undefined;
-  const masks = labelsIn(memory, split.targets);
   const size = targetSize(task);
   const counts = new Int32Array(task.classes);
   return (sample) => {
     counts.fill(0);
-    addCounts(masks, sample * size, (sample + 1) * size, counts);
+    const row = split.rowOf(sample);
+    addCounts(labelsOfSlot(split, sample), row * size, (row + 1) * size, counts);
     return counts;
   };
 }
 
 /** Undefined where nothing moves masks. */
-function bindMover({ plan, memory }: WorkerContext): MaskMover | undefined {
+function bindMover({ plan }: WorkerContext): MaskMover | undefined {
   const { augmentation, data, seed } = plan.config;
   if (data.task.kind !== 'segmentation' || augmentation === null) return undefined;
   return createMaskMover({
-    masks: labelsIn(memory, plan.regions.data.train.targets),
     maskShape: data.task.targetShape,
     augmentation,
     seed,
@@ -82,7 +87,7 @@ function bindMover({ plan, memory }: WorkerContext): MaskMover | undefined {
   });
 }
 
-/** A region of labels. */
-function labelsIn(memory: WebAssembly.Memory, region: Region<'i32' | 'f32'>): Int32Array {
-  return viewOf(memory, region as Region<'i32'>);
+/** The labels of all samples in the slot of one. */
+function labelsOfSlot(split: SplitView, sample: number): Int32Array {
+  return split.slots[split.slotOf(sample)]!.targets as Int32Array;
 }

@@ -5,6 +5,7 @@
 import { sizeOf } from '../base/shape.ts';
 import { bindMixDraw, isMixing, type Mix } from '../data/loading/drawMix.ts';
 import type { InputLoader } from '../data/loading/inputs.ts';
+import type { SplitView } from '../data/stored/storedSamples.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { MicroBatchRegions } from '../plan/regions.ts';
 import type { WorkerContext } from './context.ts';
@@ -17,13 +18,19 @@ export interface Mixing {
   apply(slot: number): void;
 }
 
-/** Binds mixing to a micro-batch; `sampleAt` gives the training sample at a position of the running
- * step. Undefined where nothing is mixed. */
+/** The training samples. */
+interface MixedSamples {
+  readonly train: SplitView;
+  readonly loader: InputLoader;
+  /** Which one is at a position of the running step. */
+  readonly sampleAt: (position: number) => number;
+}
+
+/** Binds mixing to a micro-batch. Undefined where nothing is mixed. */
 export function bindMixing(
   context: WorkerContext,
   microBatch: MicroBatch,
-  loader: InputLoader,
-  sampleAt: (position: number) => number,
+  { train, loader, sampleAt }: MixedSamples,
 ): Mixing | undefined {
   const { plan, memory } = context;
   const { step, program, plan: own } = microBatch;
@@ -47,7 +54,7 @@ export function bindMixing(
     own.size.capacity * inputLength,
   );
   const partner = viewOf(memory, own.regions.mix.partner!);
-  const mixTarget = bindTargetMixing(context, own.regions);
+  const mixTarget = bindTargetMixing(context, own.regions, train);
   const [, width = 1, channels = 1] = data.inputShape;
 
   const cut = (from: number): void => {
@@ -88,26 +95,32 @@ export function bindMixing(
 function bindTargetMixing(
   { plan, memory }: WorkerContext,
   regions: MicroBatchRegions,
+  train: SplitView,
 ): (slot: number, own: number, other: number, shares: Float64Array) => void {
-  const from = viewOf(memory, plan.regions.data.train.targets);
   const { task } = plan.config.data;
   if (task.kind === 'classification') {
     const { classes } = task;
+    const classOf = (sample: number): number =>
+      train.slots[train.slotOf(sample)]!.targets[train.rowOf(sample)]!;
     const to = viewOf(memory, regions.mix.shares!);
     return (slot, own, other, shares) => {
       const share = shares[0]!;
       const at = slot * classes;
       for (let c = 0; c < classes; c++) to[at + c] = 0;
-      to[at + from[own]!] = share;
-      to[at + from[other]!] = to[at + from[other]!]! + (1 - share);
+      to[at + classOf(own)] = share;
+      const second = at + classOf(other);
+      to[second] = to[second]! + (1 - share);
     };
   }
   const length = sizeOf(task.targetShape);
   const to = viewOf(memory, regions.targets);
   return (slot, own, other, shares) => {
     const share = shares[0]!;
+    const first = train.slots[train.slotOf(own)]!.targets;
+    const second = train.slots[train.slotOf(other)]!.targets;
+    const [a, b] = [train.rowOf(own) * length, train.rowOf(other) * length];
     for (let i = 0; i < length; i++) {
-      const mixed = share * from[own * length + i]! + (1 - share) * from[other * length + i]!;
+      const mixed = share * first[a + i]! + (1 - share) * second[b + i]!;
       to[slot * length + i] = mixed;
     }
   };

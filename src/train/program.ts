@@ -1,9 +1,11 @@
 // The model bound to the addresses of one micro-batch: a straight list of operations that runs
 // forward, and from its end backward. Everything is resolved here, once; the passes only call.
 
+import { FLOAT_BYTES } from '../base/bytes.ts';
 import { InvariantError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { KernelExports } from '../kernels/exports.ts';
+import { readBySample } from '../nn/graph/derive.ts';
 import type { AddOperation, LayerOperation, Operation, ValueId } from '../nn/graph/graph.ts';
 import { gradientsNeeded, runsBackward } from '../nn/graph/storage.ts';
 import type { Binding, BoundLayer, BoundTensor, StepState } from '../nn/layers/layer.ts';
@@ -14,6 +16,7 @@ import { evalWeightOf } from '../plan/evalCorrection.ts';
 import type { ParameterEntry } from '../plan/parameters.ts';
 import { buffersOwner, type RunPlan } from '../plan/plan.ts';
 import type { MicroBatchPlan, WorkerPlan } from '../plan/workerPlan.ts';
+import { DERIVED } from '../plan/workspace.ts';
 import {
   type CutPasses,
   cutPair,
@@ -91,12 +94,11 @@ export function bindProgram(setup: ProgramSetup): Program {
   });
   const diagnoses: (() => void)[] = [];
   const layers = new Map<LayerOperation, BoundLayer>();
+  const derivers = bindDerivers(setup, layers);
   for (const operation of graph.operations) {
     if (operation.op !== 'layer') continue;
-    layers.set(
-      operation,
-      operation.kind.bind(operation.spec, bindingOf(setup, operation, tensors, diagnoses)),
-    );
+    const binding = bindingOf(setup, operation, tensors, diagnoses, derivers);
+    layers.set(operation, operation.kind.bind(operation.spec, binding));
   }
   const passes = passesOf(setup, layers);
   const isNeeded = gradientsNeeded(graph);
@@ -106,7 +108,7 @@ export function bindProgram(setup: ProgramSetup): Program {
     const own =
       operation.op === 'layer'
         ? passes.get(operation)!
-        : cutPasses(bindJunction(setup, operation, tensors), () => setup.step.training);
+        : cutPasses(bindJunction(setup, operation, tensors, derivers), () => setup.step.training);
     const backward = runsBackward(operation, isNeeded) ? own.backward : wholePass(() => {});
     operations.push({ layerId, forward: own.forward, backward });
     if (operation.op !== 'layer') continue;
@@ -117,6 +119,39 @@ export function bindProgram(setup: ProgramSetup): Program {
   }
   const ends = { input: tensors[0]!, output: tensors[graph.output]! };
   return { operations, tensors, ...ends, bufferUpdates, diagnoses };
+}
+
+/** What derives values that are not stored until backward. */
+interface Derivers {
+  /** What writes a sample of a value anew; undefined where it is stored. */
+  of(value: ValueId): ((sample: number, toPtr: number) => void) | undefined;
+  /** The tensor that an operation reads in backward. */
+  readBy(operation: Operation, tensor: BoundTensor): BoundTensor;
+}
+
+function bindDerivers(
+  { worker, microBatch }: ProgramSetup,
+  layers: ReadonlyMap<LayerOperation, BoundLayer>,
+): Derivers {
+  const { derived } = worker.storage;
+  const deriverOf: Derivers['of'] = (value) => {
+    const maker = derived.get(value);
+    return maker && layers.get(maker)!.derive;
+  };
+  return {
+    of: deriverOf,
+    readBy(operation, tensor) {
+      const value = readBySample(operation);
+      const derive = value === undefined ? undefined : deriverOf(value);
+      if (derive === undefined) return tensor;
+      const ptr = microBatch.workspace.get(`${operation.path}.${DERIVED}`)!;
+      const sampleAt = (sample: number): number => {
+        derive(sample, ptr);
+        return ptr;
+      };
+      return { ...tensor, sampleAt };
+    },
+  };
 }
 
 /** The passes of each layer, with one exchange for two layers side by side. */
@@ -146,6 +181,7 @@ function bindJunction(
   setup: ProgramSetup,
   operation: Exclude<Operation, LayerOperation>,
   tensors: readonly BoundTensor[],
+  derivers: Derivers,
 ): ExchangingLayer {
   const { kernels, step } = setup;
   const lengthOf = (value: ValueId): number => sizeOf(tensors[value]!.shape);
@@ -158,7 +194,10 @@ function bindJunction(
     const [a, b] = operation.inputs.map((value) => tensors[value]!.ptr) as [number, number];
     const { ptr } = tensors[operation.output]!;
     const length = lengthOf(operation.output);
-    if (operation.isRelu) return bindAddRelu(setup, operation, tensors);
+    if (operation.isRelu) {
+      const output = derivers.readBy(operation, tensors[operation.output]!);
+      return bindAddRelu(setup, operation, tensors, output);
+    }
     return {
       forward: () => {
         if (operation.sum === undefined) kernels.addF32(ptr, a, b, step.countSamples * length);
@@ -186,10 +225,10 @@ function bindAddRelu(
   setup: ProgramSetup,
   operation: AddOperation,
   tensors: readonly BoundTensor[],
+  { ptr, gradPtr, shape, sampleAt }: BoundTensor,
 ): ExchangingLayer {
   const { kernels, step } = setup;
   const [a, b] = operation.inputs.map((value) => tensors[value]!) as [BoundTensor, BoundTensor];
-  const { ptr, gradPtr, shape } = tensors[operation.output]!;
   const inputGradPtr = Math.max(a.gradPtr, b.gradPtr);
   const length = sizeOf(shape);
   return {
@@ -199,7 +238,14 @@ function bindAddRelu(
     },
     backward: () => {
       if (inputGradPtr === 0) return;
-      kernels.reluGradF32(gradPtr, ptr, inputGradPtr, step.countSamples * length);
+      if (sampleAt === undefined) {
+        kernels.reluGradF32(gradPtr, ptr, inputGradPtr, step.countSamples * length);
+        return;
+      }
+      for (let sample = 0; sample < step.countSamples; sample++) {
+        const at = sample * length * FLOAT_BYTES;
+        kernels.reluGradF32(gradPtr + at, sampleAt(sample), inputGradPtr + at, length);
+      }
     },
   };
 }
@@ -209,6 +255,7 @@ function bindingOf(
   operation: LayerOperation,
   tensors: readonly BoundTensor[],
   diagnoses: (() => void)[],
+  derivers: Derivers,
 ): Binding {
   const { plan, microBatch, kernels, memory, step } = setup;
   const { path, addend } = operation;
@@ -234,10 +281,14 @@ function bindingOf(
     firstGrain: microBatch.grains.lo,
     seed: config.seed,
     evalWeight: evalWeightOf(operation.spec, config),
-    input,
+    input: derivers.readBy(operation, input),
     output: tensors[operation.output]!,
     isRelu: operation.isRelu,
-    addend: addend && { ptr: tensors[addend.value]!.ptr, isRelu: addend.isRelu },
+    addend: addend && {
+      ptr: tensors[addend.value]!.ptr,
+      isRelu: addend.isRelu,
+      derive: derivers.of(addend.value),
+    },
     parameterPtr: (name) =>
       regions.parameters.values.offsetBytes + find(parameters.entries, name).offset * 4,
     gradient: (name) => sinks.get(find(parameters.entries, name).name),

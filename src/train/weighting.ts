@@ -4,11 +4,11 @@
 // the loss itself multiplies. It is of the GLOBAL batch and needed before backward: each worker
 // adds up all samples in their order, so that all have the same bits without a synchronization.
 
+import type { SplitView } from '../data/stored/storedSamples.ts';
 import { labelsOf } from '../data/task.ts';
 import { viewOf } from '../memory/arena.ts';
 import { type HeadLoss, outputLosses } from '../plan/heads.ts';
 import { ignoredLabel, isWeighted, sampleClassWeights } from '../plan/lossPlan.ts';
-import type { SplitRegions } from '../plan/regions.ts';
 import type { WorkerContext } from './context.ts';
 import { type LabelCounter, labelCounterOf, trainLabelCounterOf } from './masks.ts';
 import type { MicroBatch } from './microBatch.ts';
@@ -39,28 +39,33 @@ function weightedLosses({ plan, microBatches, memory }: WorkerContext): readonly
   });
 }
 
-/** Returns what write the weights of this worker's samples of the running step, of which `sampleAt`
- * gives that at a position: one for each loss by which samples have weights. */
+/** The training samples of steps. */
+interface StepSamples {
+  readonly train: SplitView;
+  /** Which one is at a position of the running step. */
+  readonly sampleAt: (position: number) => number;
+  readonly mixing: Mixing | undefined;
+}
+
+/** Returns what write the weights of this worker's samples of the running step: one for each loss
+ * by which samples have weights. */
 export function bindStepWeights(
   context: WorkerContext,
-  sampleAt: (position: number) => number,
-  mixing: Mixing | undefined,
+  samples: StepSamples,
 ): readonly (() => void)[] {
-  return weightedLosses(context).map((of) => bindStepWeightsOf(context, of, sampleAt, mixing));
+  return weightedLosses(context).map((of) => bindStepWeightsOf(context, of, samples));
 }
 
 function bindStepWeightsOf(
   context: WorkerContext,
   of: Weighted,
-  sampleAt: (position: number) => number,
-  mixing: Mixing | undefined,
+  { train, sampleAt, mixing }: StepSamples,
 ): () => void {
-  const { plan, microBatches, now } = context;
+  const { microBatches, now } = context;
   const { output, weights } = of;
-  const { train } = plan.regions.data;
   const numbers = new Float64Array(COUNT_NUMBERS);
   const readWeight = bindSampleWeight(context, output, train, numbers);
-  const counter = trainLabelCounterOf(context);
+  const counter = trainLabelCounterOf(context, train);
   const addToTotal = bindTotal(context, output, train, { numbers, counter });
   const last = microBatches.length - 1;
   return () => {
@@ -91,7 +96,7 @@ function bindStepWeightsOf(
   };
 }
 
-/** The position behind the last sample of a micro-batch. */
+/** The position after the last sample of a micro-batch. */
 function endOf({ step }: MicroBatch): number {
   return step.firstSample + step.countSamples;
 }
@@ -103,22 +108,17 @@ export interface SplitWeights {
   weigh(first: number, m: number): void;
 }
 
-/** Binds the weights of a split of `count` samples, for each loss by which samples have weights. */
+/** Binds the weights of a split, for each loss by which samples have weights. */
 export function bindSplitWeights(
   context: WorkerContext,
-  split: SplitRegions,
-  count: number,
+  split: SplitView,
 ): readonly SplitWeights[] {
-  return weightedLosses(context).map((of) => bindSplitWeightsOf(context, of, split, count));
+  return weightedLosses(context).map((of) => bindSplitWeightsOf(context, of, split));
 }
 
-function bindSplitWeightsOf(
-  context: WorkerContext,
-  of: Weighted,
-  split: SplitRegions,
-  count: number,
-): SplitWeights {
+function bindSplitWeightsOf(context: WorkerContext, of: Weighted, split: SplitView): SplitWeights {
   const { microBatches } = context;
+  const { count } = split;
   const { output, weights } = of;
   const numbers = new Float64Array(COUNT_NUMBERS);
   const readWeight = bindSampleWeight(context, output, split, numbers);
@@ -161,19 +161,19 @@ function scale(
 
 /** Returns what reads the weight of a sample before it is scaled into a place of `numbers`. */
 function bindSampleWeight(
-  { plan, memory }: WorkerContext,
+  { plan }: WorkerContext,
   output: HeadLoss,
-  split: SplitRegions,
+  split: SplitView,
   numbers: Float64Array,
 ): (sample: number, into: number) => void {
-  const own = split.weights && viewOf(memory, split.weights);
   const isMask = plan.config.data.task.kind === 'segmentation';
   // Of masks pixels are ignored, not samples.
   const ignored = isMask ? undefined : ignoredLabel(output);
-  const targets = viewOf(memory, split.targets);
   return (sample, into) => {
-    if (ignored !== undefined && targets[sample] === ignored) numbers[into] = 0;
-    else numbers[into] = own === undefined ? 1 : own[sample]!;
+    const { targets, weights } = split.slots[split.slotOf(sample)]!;
+    const row = split.rowOf(sample);
+    if (ignored !== undefined && targets[row] === ignored) numbers[into] = 0;
+    else numbers[into] = weights === undefined ? 1 : weights[row]!;
   };
 }
 
@@ -181,9 +181,9 @@ function bindSampleWeight(
  * of a mask, whose labels `counter` counts as they are at a position, the mean over its pixels, 0
  * for ignored ones. */
 function bindTotal(
-  { plan, memory }: WorkerContext,
+  { plan }: WorkerContext,
   { loss }: HeadLoss,
-  split: SplitRegions,
+  split: SplitView,
   {
     numbers,
     counter,
@@ -192,7 +192,6 @@ function bindTotal(
   const { data } = plan.config;
   const weights = sampleClassWeights({ loss, data });
   const classWeights = weights && Float64Array.from(weights);
-  const targets = viewOf(memory, split.targets);
   if (counter !== undefined) {
     const labels = labelsOf(data.task);
     const ignored = ignoredLabel({ loss });
@@ -207,10 +206,12 @@ function bindTotal(
       numbers[TOTAL] = numbers[TOTAL]! + numbers[OWN]! * (mass / labels);
     };
   }
+  const classOf = (sample: number): number =>
+    split.slots[split.slotOf(sample)]!.targets[split.rowOf(sample)]!;
   return (sample) => {
     const weight = numbers[OWN]!;
     if (weight === 0) return;
-    const ofClass = classWeights === undefined ? 1 : classWeights[targets[sample]!]!;
+    const ofClass = classWeights === undefined ? 1 : classWeights[classOf(sample)]!;
     numbers[TOTAL] = numbers[TOTAL]! + weight * ofClass;
   };
 }

@@ -27,22 +27,22 @@ describe('parseOptions', () => {
     expect(cook(given)).toStrictEqual({ minutes: 5, method: 'fry' });
   });
 
-  it.each<[unknown, string]>([
-    [undefined, 'options of cook: got undefined, allowed is an object. Try: cook({ minutes: 5 }).'],
-    [[], 'options of cook: got [], allowed is an object. Try: cook({ minutes: 5 }).'],
-    [new Map(), 'options of cook: got a Map, allowed is an object. Try: cook({ minutes: 5 }).'],
-    [Promise.resolve({}), 'options of cook: got a Promise, allowed is an object.'],
+  it.each<[unknown, string | RegExp]>([
+    [undefined, 'options of cook: expected an object, got undefined. Try: cook({ minutes: 5 }).'],
+    [[], 'options of cook: expected an object, got []. Try: cook({ minutes: 5 }).'],
+    [new Map(), 'options of cook: expected an object, got a Map. Try: cook({ minutes: 5 }).'],
+    [Promise.resolve({}), 'options of cook: expected an object, got a Promise.'],
     [{ minutes: 5, heat_level: 1 }, 'cook: unknown option heat_level. Try: heatLevel.'],
     [{ minutes: 5, heatlevel: 1 }, 'cook: unknown option heatlevel. Try: heatLevel.'],
     [{ minutes: 5, salted: true }, 'cook: unknown option salted. Try: isSalted.'],
     [{ minutes: 5, zzz: 1 }, 'Try: one of minutes, heatLevel, isSalted, method.'],
     [{ minutes: 5, price: 1 }, 'cook: price is decided by the cook.'],
-    [{}, 'cook minutes: got undefined, allowed is a whole number from 1 to 90.'],
-    [{ minutes: '5' }, 'cook minutes: got "5", allowed is a whole number from 1 to 90.'],
-    [{ minutes: 91 }, 'cook minutes: got 91'],
-    [{ minutes: 5, heatLevel: Number.NaN }, 'cook heatLevel: got NaN, allowed is a number from 0'],
-    [{ minutes: 5, isSalted: 1 }, 'cook isSalted: got 1, allowed is true or false.'],
-    [{ minutes: 5, method: 'bake' }, `cook method: got "bake", allowed is 'boil' or 'fry'.`],
+    [{}, 'cook minutes: expected a whole number from 1 to 90, got undefined.'],
+    [{ minutes: '5' }, 'cook minutes: expected a whole number from 1 to 90, got "5".'],
+    [{ minutes: 91 }, /cook minutes: expected .*, got 91/],
+    [{ minutes: 5, heatLevel: Number.NaN }, /cook heatLevel: expected a number from 0.*, got NaN/],
+    [{ minutes: 5, isSalted: 1 }, 'cook isSalted: expected true or false, got 1.'],
+    [{ minutes: 5, method: 'bake' }, `cook method: expected 'boil' or 'fry', got "bake".`],
   ])('refuses %o', (given, message) => {
     expect(() => cook(given)).toThrow(UsageError);
     expect(() => cook(given)).toThrow(message);
@@ -70,13 +70,13 @@ describe('parseKind', () => {
     expect(parse({ kind: 'fry', oil: true })).toEqual({ kind: 'fry', rest: { oil: true } });
   });
 
-  it.each<[unknown, string]>([
-    ['fry', 'method: got "fry", allowed is an object. Try: fry().'],
-    [function boil() {}, 'method: got the function boil, allowed is an object. Try: boil('],
+  it.each<[unknown, string | RegExp]>([
+    ['fry', 'method: expected an object, got "fry". Try: fry().'],
+    [function boil() {}, 'method: expected an object, got the function boil. Try: boil('],
     [undefined, 'Try: boil({ minutes: 5 }) or fry().'],
-    [{}, 'method, kind: got undefined, allowed is boil, fry.'],
-    [{ kind: 'fri' }, 'method, kind: got "fri", allowed is boil, fry. Try: fry().'],
-    [{ kind: 'toString' }, 'method, kind: got "toString"'],
+    [{}, 'method, kind: expected boil, fry, got undefined.'],
+    [{ kind: 'fri' }, 'method, kind: expected boil, fry, got "fri". Try: fry().'],
+    [{ kind: 'toString' }, /method, kind: expected .*, got "toString"/],
   ])('refuses %o', (given, message) => {
     expect(() => parse(given)).toThrow(UsageError);
     expect(() => parse(given)).toThrow(message);
@@ -84,7 +84,7 @@ describe('parseKind', () => {
 });
 
 describe('showValue', () => {
-  it.each<[unknown, string]>([
+  it.each<[unknown, string | RegExp]>([
     [10n, '10n'],
     [-0, '-0'],
     [() => 0, 'a function'],

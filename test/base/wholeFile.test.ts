@@ -39,7 +39,7 @@ describe('writeWhole', () => {
   it('keeps what was there when it fails, and names the file', async () => {
     mkdirSync(join(folder, 'b'));
     const written = writeWhole(join(folder, 'b'), 'report to write, b', 'text');
-    await expect(written).rejects.toThrow(/^report to write, b: got "EISDIR/);
+    await expect(written).rejects.toThrow(/^report to write, b: expected .*, got "EISDIR/);
     expect(readdirSync(folder)).toEqual(['b']);
     writeFileSync(join(folder, 'file'), '');
     await expect(writeWhole(join(folder, 'file', 'c'), 'c', '')).rejects.toThrow(/ENOTDIR/);
@@ -77,7 +77,7 @@ describe('writeWhole', () => {
     await writeWhole('/dev/null', 'x', 'text');
     expect(lstatSync('/dev/null').isCharacterDevice()).toBe(true);
     const refused = writeWhole('/dev/null', 'x', 'text', { isRegular: true });
-    await expect(refused).rejects.toThrow(/^x: .*device.*regular file/);
+    await expect(refused).rejects.toThrow(/^x: .*regular file.*device/);
     await expect(checkWritable('/dev/null', 'x', { isRegular: true })).rejects.toThrow(UsageError);
   });
 
@@ -135,7 +135,7 @@ await writeWhole('/dev/stdout', 'x', 'second');`,
 describe('checkWritable', () => {
   it('refuses missing folders and folders in the place of the file', async () => {
     await expect(checkWritable(join(folder, 'no', 'a'), 'a')).rejects.toThrow(UsageError);
-    await expect(checkWritable(folder, 'a')).rejects.toThrow(/^a: got "EISDIR/);
+    await expect(checkWritable(folder, 'a')).rejects.toThrow(/^a: expected .*, got "EISDIR/);
   });
 
   it('changes and leaves nothing', async () => {

@@ -38,7 +38,7 @@ describe('the commit to compare with', () => {
     expect(chooseBase(repository, 'main')).toEqual({ commit: first, why: 'main' });
     expect(chooseBase(repository, first.slice(0, 8)).commit).toBe(first);
     expect(() => chooseBase(repository, '--all')).toThrow(
-      /guard: got "--all", .* a commit of this/,
+      /guard: expected a commit of this.*, got "--all"/,
     );
   });
 

@@ -1,10 +1,16 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { newestRun, type SavedTrainResult, speedTable, withTable } from '../../bench/speedTable.ts';
+import {
+  newestRun,
+  type SavedTrainResult,
+  shortTable,
+  speedPicture,
+  speedTable,
+  withTable,
+} from '../../bench/speedTable.ts';
 import { trainSettings } from '../../bench/trainCommand.ts';
+import { textOf } from '../support/sources.ts';
 
-const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-const results = readFileSync(new URL('../../bench/results/train.jsonl', import.meta.url), 'utf8');
+const results = textOf('bench/results/train.jsonl');
 
 const machine = { cores: 2, cpu: 'Some CPU', node: '20.20.0', load: 0, torch: '2.0' };
 const common = { bench: 'train', net: 'refnet', norm: 'sync', workers: 2, machine } as const;
@@ -16,11 +22,32 @@ function line(more: Partial<SavedTrainResult>): SavedTrainResult {
   return { date, ...common, ...times, ...split, ...more };
 }
 
-describe("README's table of training speed", () => {
-  it('is what the newest saved run says', () => {
-    const table = speedTable(newestRun(results));
-    expect(table).toMatch(/\| images of each replica/);
-    expect(withTable(readme, table)).toBe(readme);
+describe('the published speed', () => {
+  const run = newestRun(results);
+
+  it.each([
+    ['README.md', shortTable(run)],
+    ['docs/speed.md', speedTable(run)],
+  ])('in %s is what the newest saved run says', (page, table) => {
+    expect(table).toMatch(/^\| per-replica batch size/m);
+    expect(withTable(textOf(page), table)).toBe(textOf(page));
+  });
+
+  it('in the picture is, too', () => {
+    expect(speedPicture(run)).toBe(textOf('docs/images/speed.svg'));
+  });
+});
+
+describe('the short table of a run', () => {
+  it('has the ratios of three batch sizes', () => {
+    const torch = (p50: number) => line({ peer: 'torch-ddp', ratio: { p50, min: 1, max: 9 } });
+    const run = [line({}), torch(36.4), line({ norm: 'local', replicaBatch: 8 }), torch(4.25)];
+    expect(shortTable(run).split('\n').slice(0, 4)).toEqual([
+      '| per-replica batch size | 2   | 8    | 32  |',
+      '| ---------------------- | --- | ---- | --- |',
+      '| refnet, SyncBN         | 36x | -    | -   |',
+      '| refnet, local BN       | -   | 4.3x | -   |',
+    ]);
   });
 });
 
@@ -40,7 +67,7 @@ describe('the table of a run', () => {
     expect(table.split('\n')).toEqual([
       '2026-11-24, 2 cores of Some CPU, Node 20.20.0, PyTorch 2.0.',
       '',
-      '| images of each replica       | 2       | 8       |',
+      '| per-replica batch size       | 2       | 8       |',
       '| ---------------------------- | ------- | ------- |',
       '| refnet, sync: images/s       | 1000    | 2000    |',
       '| times as fast as PyTorch DDP | **4.3** | **1.3** |',

@@ -8,7 +8,7 @@ import { encode } from '@msgpack/msgpack';
 import { headOf } from '../../src/checkpoint/checkpoint.ts';
 import { readCheckpoint } from '../../src/checkpoint/checkpointFile.ts';
 import { Flags } from '../../src/cli/settings/flags.ts';
-import { modelFrom, trainerOptionsFrom } from '../../src/cli/settings/settings.ts';
+import { runOptionsFrom } from '../../src/cli/settings/settings.ts';
 import { resultWith } from '../../src/experiments/engine/resultSchema.ts';
 import { openResults } from '../../src/experiments/engine/resultsFile.ts';
 import { type Dataset, nn, optim, synthetic, Trainer, UsageError } from '../../src/index.ts';
@@ -168,7 +168,7 @@ function modelTarget(folder: string, data: Dataset): Target {
         async read() {
           writeFileSync(path, bytes);
           const flags = new Flags({ model: path, norm: 'none' });
-          const options = trainerOptionsFrom(flags, data, await modelFrom(flags, data));
+          const options = await runOptionsFrom(flags, data);
           planRun(resolveOptions({ ...options, workers: 1 }));
         },
       };
@@ -207,7 +207,7 @@ function flagsTarget(data: Dataset): Target {
         input: show(changed),
         async read() {
           const flags = new Flags(changed);
-          const options = trainerOptionsFrom(flags, data, await modelFrom(flags, data));
+          const options = await runOptionsFrom(flags, data);
           planRun(resolveOptions(options));
         },
       };

@@ -28,7 +28,7 @@ function numberOf(name: 'minutes' | 'cases' | 'seed' | 'only'): number | undefin
   const value = Number(text);
   const isGood = name === 'minutes' ? value > 0 && Number.isFinite(value) : /^\d+$/.test(text);
   if (isGood) return value;
-  console.error(`--${name}: got ${text}, expected a number`);
+  console.error(`--${name}: expected a number, got ${text}`);
   process.exit(2);
 }
 

@@ -147,7 +147,7 @@ describe('a module that is neither a file: URL nor a package', () => {
     const checkpoint = { ...saved, model };
     writeFileSync(forged, oldCheckpointFile(checkpoint));
     const options = { data: set, workers: 1, allowModules: true as const };
-    const refused = /module of a custom layer: got .* allowed is a file: URL, or the name of a/;
+    const refused = /module of a custom layer: expected a file: URL, or the name of a.*, got /;
     await expect(Trainer.resume(forged, options)).rejects.toThrow(refused);
     await expect(Trainer.resume(checkpoint, options)).rejects.toThrow(refused);
     expect(existsSync(mark)).toBe(false);
@@ -166,7 +166,7 @@ describe('a module that is neither a file: URL nor a package', () => {
     for (const command of commands) {
       const { code, stderr } = await syncbn(command);
       expect(code).toBe(2);
-      expect(stderr).toContain('allowed is a file: URL, or the name of a package');
+      expect(stderr).toContain('expected a file: URL, or the name of a package');
     }
     expect(existsSync(mark)).toBe(false);
   });

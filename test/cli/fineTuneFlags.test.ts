@@ -38,8 +38,8 @@ describe('flags of fine-tuning', () => {
   it.each<[RawFlags, RegExp]>([
     [{ weightsPartial: true }, /--weights-partial requires --weights/],
     [{ bnLayers: '1.*' }, /--bn-layers requires one of --bn-statistics/],
-    [{ lrScale: '0.*' }, /--lr-scale: got "0\.\*".*pattern=number/],
-    [{ lrScale: '0.*=x' }, /--lr-scale: got "0\.\*=x"/],
+    [{ lrScale: '0.*' }, /--lr-scale: expected .*pattern=number.*, got "0\.\*"/],
+    [{ lrScale: '0.*=x' }, /--lr-scale: expected .*, got "0\.\*=x"/],
   ])('%j is refused', (raw, message) => {
     expect(() => fineTuningFrom(new Flags(raw))).toThrow(message);
   });

@@ -14,11 +14,17 @@ describe('flags of hosts', () => {
   });
 
   it.each<[RawFlags, RegExp]>([
-    [{ hosts: '2' }, /--hosts: got "without --measure", allowed is with --measure, which times/],
-    [{ hosts: '2', measure: true, inter: 'ib-ndr' }, /--inter: got "with --hosts"/],
-    [{ hosts: '2', measure: true, reports: true }, /--reports: got "with --hosts"/],
-    [{ link: 'ib-ndr' }, /--link: got "without --hosts", allowed is with --hosts 2,4/],
-    [{ measure: true, batch: '32' }, /--batch: got "without --hosts"/],
+    [{ hosts: '2' }, /--hosts requires --measure/],
+    [
+      { hosts: '2', measure: true, inter: 'ib-ndr' },
+      /--inter describes devices and does not go with --hosts/,
+    ],
+    [
+      { hosts: '2', measure: true, reports: true },
+      /--reports describes devices and does not go with --hosts/,
+    ],
+    [{ link: 'ib-ndr' }, /--link requires --hosts/],
+    [{ measure: true, batch: '32' }, /--batch requires --hosts/],
   ])('%j do not', (flags, message) => {
     expect(() => checkHostFlags(new Flags(flags))).toThrow(UsageError);
     expect(() => checkHostFlags(new Flags(flags))).toThrow(message);
@@ -30,8 +36,11 @@ describe('flags of hosts', () => {
   });
 
   it.each([
-    ['ethernet-1', /--link ethernet-1: got "ENOENT.* a file that syncbn doctor.*Try: --link eth/s],
-    ['package.json', /^package\.json: got "no line with the event mpi"/],
+    [
+      'ethernet-1',
+      /--link ethernet-1: expected a file that syncbn doctor.*, got "ENOENT.*Try: --link eth/s,
+    ],
+    ['package.json', /^package\.json: expected .*, got "no line with the event mpi"/],
   ])('or a file of the doctor, which %s is not', (link, message) => {
     expect(() => linkFrom(new Flags({ link }))).toThrow(UsageError);
     expect(() => linkFrom(new Flags({ link }))).toThrow(message);

@@ -59,7 +59,7 @@ describe('syncbn eval', () => {
     const refused = await syncbn(['eval', ...checkpoint, ...precise]);
     expect([refused.code, refused.stderr]).toEqual([
       2,
-      expect.stringContaining('allowed is the data of the checkpoint'),
+      expect.stringContaining('expected the data of the checkpoint'),
     ]);
   });
 });
@@ -95,8 +95,8 @@ describe('syncbn eval of an ONNX file', () => {
   });
 
   it.each([
-    [['--model', onnx, '--checkpoint', run], /got "--model and --checkpoint"/],
-    [['--model', 'refnet'], /got "refnet", allowed is an .onnx file/],
+    [['--model', onnx, '--checkpoint', run], /--model does not go with --checkpoint/],
+    [['--model', 'refnet'], /expected an .onnx file.*, got "refnet"/],
   ])('is refused with %s', async (args, message) => {
     const { code, stderr } = await syncbn(['eval', '--data', 'synthetic', ...args]);
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
@@ -140,7 +140,7 @@ describe('syncbn predict', () => {
       predict('--data', 'synthetic', '--out', run),
     ]);
     expect([a, b, c, d].map(({ code }) => code)).toEqual([2, 2, 2, 2]);
-    expect(a!.stderr).toContain('"numbers 3x12x3", allowed is numbers [n, 12, 12, 3]');
+    expect(a!.stderr).toContain('expected numbers [n, 12, 12, 3], got "numbers 3x12x3"');
     expect(b!.stderr).toContain('a file .csv or .npy');
     expect(c!.stderr).toContain('would write over the data');
     expect(d!.stderr).toContain('a file .csv or .npy');

@@ -44,12 +44,12 @@ describe('syncbn models', () => {
 });
 
 /** What a run on one worker takes without the data is in the table; no more, no less. */
-function addUp({
-  total,
-  fits: _fits,
-  fitting: _fitting,
-  ...parts
-}: ModelSummary['memoryBytes']): void {
+function addUp(memory: ModelSummary['memoryBytes']): void {
+  const { total, fits: _fits, fitting: _fitting, ...all } = memory;
+  const { keptForBackward, derivedInBackward, ...parts } = all;
+  expect(keptForBackward).toBeGreaterThan(0);
+  expect(keptForBackward).toBeLessThan(parts.activations);
+  expect(derivedInBackward).toBeGreaterThanOrEqual(0);
   expect(Object.values(parts).reduce((sum, bytes) => sum + bytes, 0)).toBe(total);
   for (const bytes of Object.values(parts)) expect(bytes).toBeGreaterThan(0);
 }
@@ -116,15 +116,25 @@ describe('syncbn summary', () => {
   });
 
   it.each<[string, string | undefined, Record<string, string>, RegExp]>([
-    ['no model', undefined, {}, /^syncbn summary: got "no model".*syncbn summary resnet20\.$/],
-    ['an unknown name', 'resnet2', {}, /^model: got "resnet2".*refnet.*Try: resnet20\.$/],
-    ['a shape that is none', 'refnet', { 'input-shape': '8by8' }, /^--input-shape: got "8by8"/],
-    ['a small batch', 'refnet', { batch: '4' }, /^--batch: got 4, allowed is at least 8/],
-    ['too many replicas', 'refnet', { replicas: '1025' }, /^--replicas: got 1025.*to 1024/],
-    ['frozen norms without statistics', 'refnet', { norm: 'frozen' }, /^--norm frozen: .*checkp/],
-    ['groups without a norm', 'own.json', { 'num-groups': '2' }, /^--num-groups: got "without --/],
-    ['classes of a file', 'own.json', { classes: '3' }, /^--classes: got "without a model by name/],
-    ['a file without a shape', 'own.json', {}, /the first layer takes \?x\?x3.*Try: --input-shape/],
+    ['no model', undefined, {}, /^syncbn summary requires a model.*syncbn summary resnet20/],
+    ['an unknown name', 'resnet2', {}, /^model: expected .*refnet.*, got "resnet2".*Try: resnet20/],
+    [
+      'a shape that is none',
+      'refnet',
+      { 'input-shape': '8by8' },
+      /^--input-shape: expected .*, got "8by8"/,
+    ],
+    ['a small batch', 'refnet', { batch: '4' }, /^--batch: expected at least 8.*, got 4/],
+    [
+      'too many replicas',
+      'refnet',
+      { replicas: '1025' },
+      /^--replicas: expected .*to 1024.*, got 1025/,
+    ],
+    ['frozen norms without statistics', 'refnet', { norm: 'frozen' }, /^--norm frozen .*checkp/],
+    ['groups without a norm', 'own.json', { 'num-groups': '2' }, /^--num-groups requires --/],
+    ['classes of a file', 'own.json', { classes: '3' }, /^--classes requires a model by name/],
+    ['a file without a shape', 'own.json', {}, /first layer takes \?x\?x3.*Try: --input-shape/],
   ])('refuses %s', async (_, model, flags, message) => {
     const file = model?.endsWith('.json') ? join(folder, model) : model;
     if (file !== model) writeFileSync(file!, JSON.stringify(nn.conv2d(3, 4, { kernel: 1 })));

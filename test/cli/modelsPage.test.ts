@@ -1,5 +1,6 @@
-// docs/models.md: what its commands print is what stands below them, and its graph in JSON is what
-// its code makes. `npx vitest run test/cli/modelsPage.test.ts -u` writes what has changed.
+// docs/models.md and docs/model-json.md: the output under their commands is what these print, and
+// the graph in JSON is what its code makes. `npx vitest run test/cli/modelsPage.test.ts -u` writes
+// what has changed.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +14,8 @@ import { shortSpec } from '../../src/nn/models/shortSpec.ts';
 import { syncbn } from '../support/cli.ts';
 import { schemaErrors } from '../support/schemaErrors.ts';
 
-const path = fileURLToPath(new URL('../../docs/models.md', import.meta.url));
+const pathOf = (page: string) => fileURLToPath(new URL(`../../docs/${page}`, import.meta.url));
+const path = pathOf('model-json.md');
 const COMMAND = /(```sh\nnpx syncbn ([^\n]*)\n```\n\n```(?:text|json)\n).*?(```\n)/gs;
 const INPUTS = /### Several inputs\n.*?```js\n(.*?)```/s;
 const HEADS = /### Several outputs\n.*?```js\n(.*?)```/s;
@@ -28,21 +30,32 @@ function graphOf(program: string): ReturnType<typeof nn.graph> {
   return new Function('nn', body)(nn);
 }
 
+/** The page with what its commands print now. */
+async function printedPage(page: string, names: readonly string[]): Promise<string> {
+  const text = readFileSync(pathOf(page), 'utf8');
+  const commands = [...text.matchAll(COMMAND)].map(([, , args]) => args!);
+  expect(commands.map((args) => args.split(' ')[0])).toEqual(names);
+  const printed = await Promise.all(commands.map((args) => syncbn(args.split(' '))));
+  for (const { code, stderr } of printed) expect([code, stderr]).toEqual([0, '']);
+  const outputs = printed.map(({ stdout }) => stdout).values();
+  return text.replace(COMMAND, (_, before, _args, after) => before + outputs.next().value + after);
+}
+
 describe('docs/models.md', () => {
-  it('shows what its commands print, and its graph as JSON', async () => {
-    const page = readFileSync(path, 'utf8');
-    const commands = [...page.matchAll(COMMAND)].map(([, , args]) => args!);
-    expect(commands.map((args) => args.split(' ')[0])).toEqual(['models', 'summary', 'init']);
-    const printed = await Promise.all(commands.map((args) => syncbn(args.split(' '))));
-    for (const { code, stderr } of printed) expect([code, stderr]).toEqual([0, '']);
-    const outputs = printed.map(({ stdout }) => stdout).values();
+  it('shows what its commands print', async () => {
+    const page = await printedPage('models.md', ['models', 'summary']);
+    await expect(page).toMatchFileSnapshot(pathOf('models.md'));
+  });
+});
+
+describe('docs/model-json.md', () => {
+  it('shows what its command prints, and its graph as JSON', async () => {
+    const page = await printedPage('model-json.md', ['init']);
     const graph = graphOf(GRAPH.exec(page)![2]!);
     expect(schemaErrors(graph)).toEqual([]);
-    const whole = page
-      .replace(COMMAND, (_, before, _args, after) => before + outputs.next().value + after)
-      .replace(GRAPH, (_, before, _program, after) => {
-        return `${before}${prettyJson(shortSpec(graph))}\n${after}`;
-      });
+    const whole = page.replace(GRAPH, (_, before, _program, after) => {
+      return `${before}${prettyJson(shortSpec(graph))}\n${after}`;
+    });
     await expect(whole).toMatchFileSnapshot(path);
   });
 

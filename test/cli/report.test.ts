@@ -148,7 +148,7 @@ describe('syncbn train --report', () => {
     const path = join(folder, 'missing', 'run.html');
     const { code, stdout, stderr } = await syncbn([...tiny, '--report', path]);
     expect([code, stdout]).toEqual([2, '']);
-    expect(stderr).toMatch(/^syncbn: --report .*run\.html: got "ENOENT/);
+    expect(stderr).toMatch(/^syncbn: --report .*run\.html: expected .*, got "ENOENT/);
   });
 });
 
@@ -185,7 +185,9 @@ describe('syncbn train --watch', () => {
       const { port } = other.address() as { port: number };
       const { code, stderr } = await syncbn([...tiny, '--watch', `${port}`]);
       expect(code).toBe(2);
-      expect(stderr).toMatch(new RegExp(`--watch ${port}: got "a port that is in use"`));
+      expect(stderr).toMatch(
+        new RegExp(`--watch ${port}: expected .*, got "a port that is in use"`),
+      );
     } finally {
       other.close();
     }
@@ -193,9 +195,9 @@ describe('syncbn train --watch', () => {
 
   it.each([
     [['--watch-host', '::1'], /--watch-host requires --watch/],
-    [['--watch', '70000'], /--watch: got 70000, allowed is .*65535/],
-    [['--watch', 'x'], /--watch: got "x"/],
-    [['--report'], /--report: got "nothing"/],
+    [['--watch', '70000'], /--watch: expected .*65535.*, got 70000/],
+    [['--watch', 'x'], /--watch: expected .*, got "x"/],
+    [['--report'], /--report requires a value/],
   ])('refuses %j', async (flags, message) => {
     const { code, stderr } = await syncbn([...tiny, ...flags]);
     expect(code).toBe(2);

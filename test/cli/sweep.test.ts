@@ -86,7 +86,7 @@ describe('syncbn sweep', () => {
     const out = join(folder, 'refused');
     const given = ['--norm', 'sync,batch', '--data', 'synthetic', '--out', out];
     const { code, stderr } = await syncbn(['sweep', ...given]);
-    expect(stderr).toMatch(/--norm batch is a run that cannot be done.*allowed is sync/);
+    expect(stderr).toMatch(/--norm batch is a run that cannot be done.*expected sync/);
     expect(code).toBe(2);
     expect(existsSync(out)).toBe(false);
   });
@@ -115,10 +115,10 @@ describe('sweepFrom', () => {
   it.each<[RawFlags, RegExp]>([
     [{}, /has nothing to cross.*--norm sync,local,group/],
     [{ lr: '0.1' }, /has nothing to cross/],
-    [{ lr: '0.1,' }, /--lr: got "0.1,"/],
-    [{ seed: '1..1000001' }, /--seed: got "1\.\.1000001"/],
-    [{ seed: '1,two' }, /--seed: got "two"/],
-    [{ seed: '1..1000', replicas: '1..20' }, /runs of the sweep: got 20000/],
+    [{ lr: '0.1,' }, /--lr: expected .*, got "0.1,"/],
+    [{ seed: '1..1000001' }, /--seed: expected .*, got "1\.\.1000001"/],
+    [{ seed: '1,two' }, /--seed: expected .*, got "two"/],
+    [{ seed: '1..1000', replicas: '1..20' }, /runs of the sweep: expected .*, got 20000/],
   ])('refuses %j', (raw, message) => {
     expect(() => sweepFrom(new Flags(raw))).toThrow(message);
   });

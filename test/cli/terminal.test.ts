@@ -8,8 +8,10 @@ import type {
   StartEvent,
 } from '../../src/cli/output/events.ts';
 import { Screen, type ScreenStream } from '../../src/cli/output/screen.ts';
+import { printRows } from '../../src/cli/output/tables.ts';
 import { terminalSink } from '../../src/cli/output/terminal.ts';
 import { paint } from '../../src/cli/output/text.ts';
+import { CLI, run } from '../support/cli.ts';
 
 const COLUMNS = 80;
 const SHOW_CURSOR = '\u001b[?25h';
@@ -57,6 +59,7 @@ const start: StartEvent = {
   memoryBytes: 5_000_000,
   microBatches: 1,
   parkedBytes: 0,
+  dataBytes: 55_000_000,
 };
 const progress: ProgressEvent = {
   event: 'progress',
@@ -210,7 +213,7 @@ describe('elsewhere', () => {
     sink.close();
     expect(texts.out).toBe(
       `refnet on mnist, batchNorm (sync), 1234 parameters
-8 replicas on 2 workers, global batch 128, 5.0 MB of shared memory
+8 replicas on 2 workers, global batch 128, 5.0 MB of shared memory, 55.0 MB of data
 sgd, learning rate 0.05, scaled linear from a global batch of 256, cosine schedule
 fast kernels (not wide: this is a test)
 epoch 12/12 (step 1200): loss 2.3457, acc 98.77 %, lr 0.05, 98765 img/s, 2 min 0 s
@@ -305,5 +308,46 @@ describe('the table at the end', () => {
       ['workers', '2'],
       ['weights', '0123456789abcdef'],
     ]);
+  });
+});
+
+describe('in plain mode', () => {
+  it('a run is lines of text: no bar, no drawn table, no color, nothing written over', () => {
+    const { screen, texts } = screenOf(true);
+    screen.goLinear();
+    const sink = terminalSink(screen);
+    for (const event of [start, progress, { ...progress, event: 'epoch' } as const, done]) {
+      sink.take(event);
+    }
+    sink.close();
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+    expect(texts.out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u2500-\u259f]/);
+    expect(texts.out).toMatch(/^test accuracy: 98\.\d+ %\n/m);
+    expect(screen.canRewrite).toBe(false);
+  });
+
+  it('a table of several columns says each title before its value', () => {
+    const { screen, texts } = screenOf(true);
+    screen.goLinear();
+    printRows(
+      ['layer', 'output', 'note'],
+      [
+        ['conv', '28x28x8', ''],
+        ['relu', 4, 'in place'],
+      ],
+      screen,
+    );
+    expect(texts.out).toBe('layer conv; output 28x28x8\nlayer relu; output 4; note in place\n');
+  });
+
+  it.each([
+    [['models', '--plain'], {}],
+    [['models'], { SYNCBN_PLAIN: '1' }],
+  ])('%j with %j draws nothing', async (args, env) => {
+    const { stdout } = await run(process.execPath, [CLI, ...args], {
+      env: { ...process.env, ...env },
+    });
+    expect(stdout).toMatch(/^model mnist-cnn; /m);
+    expect(stdout).not.toMatch(/[\u2500-\u259f]/);
   });
 });

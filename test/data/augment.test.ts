@@ -39,7 +39,7 @@ describe('planAugmentation', () => {
 
   it('refuses samples that are no images', () => {
     expect(() => planAugmentation({ shift: 1 }, [784])).toThrow(
-      'got "784", allowed is images [H, W, C]',
+      /expected images \[H, W, C\].*, got "784"/,
     );
     expect(() => planAugmentation({ flip: true }, [28, 28])).toThrow(UsageError);
   });

@@ -1,4 +1,4 @@
-// From the dataset in the arena to the first activation.
+// From a sample to the first activation.
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Purpose, RandomStream } from '../../src/base/random.ts';
@@ -9,9 +9,11 @@ import { DRAWN_LENGTH, drawAugmentation } from '../../src/data/loading/drawAugme
 import {
   createInputLoader,
   type InputLoader,
+  locateInArena,
   normalizationOf,
   normalizationTable,
   normalizationVectors,
+  sampleBytesOf,
 } from '../../src/data/loading/inputs.ts';
 import { synthetic } from '../../src/data/named/synthetic.ts';
 import { loadImageF32Ref, loadImageU8Ref } from '../../src/kernels/reference/images.ts';
@@ -76,7 +78,7 @@ describe('createInputLoader', () => {
       kernels,
       inputShape: data.inputShape,
       inputType: data.inputType,
-      inputsPtr: INPUTS_PTR,
+      locate: locateInArena(INPUTS_PTR, sampleBytesOf(data)),
       normalizationPtr: NORMALIZATION_PTR,
       augmentation: planAugmentation(options, data.inputShape),
       seed: SEED,

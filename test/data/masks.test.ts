@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { planAugmentation } from '../../src/data/loading/augment.ts';
-import { createInputLoader } from '../../src/data/loading/inputs.ts';
+import { createInputLoader, locateInArena } from '../../src/data/loading/inputs.ts';
 import { createMaskMover } from '../../src/data/loading/masks.ts';
 import { createFixture } from '../support/kernelFixture.ts';
 
@@ -20,14 +20,13 @@ describe.each([{ shift: 2, flip: true }, { crop: 3 }, { flip: true }])('a mask, 
     kernels: fixture.kernels,
     inputShape: [HEIGHT, WIDTH, 1],
     inputType: 'f32',
-    inputsPtr: fixture.place(Float32Array.from(masks)),
+    locate: locateInArena(fixture.place(Float32Array.from(masks)), SIZE * 4),
     normalizationPtr: fixture.place(Float32Array.of(0, 1)),
     augmentation,
     seed,
   });
   const dstPtr = fixture.reserve(SIZE);
   const mover = createMaskMover({
-    masks,
     maskShape: [HEIGHT, WIDTH],
     augmentation,
     seed,
@@ -41,7 +40,7 @@ describe.each([{ shift: 2, flip: true }, { crop: 3 }, { flip: true }])('a mask, 
       loader.loadAugmented(sample, dstPtr, step, position);
       const image = Int32Array.from(fixture.f32(dstPtr, SIZE), (value) => value || OUTSIDE);
       const moved = new Int32Array(SIZE + 1).fill(99);
-      mover.move(sample, moved, 1, step, position);
+      mover.move(masks, sample, moved, 1, step, position);
       expect(moved.subarray(1)).toEqual(image);
       expect(moved[0]).toBe(99);
       found.add(`${sample}: ${moved}`);
@@ -52,9 +51,9 @@ describe.each([{ shift: 2, flip: true }, { crop: 3 }, { flip: true }])('a mask, 
   it('is counted as it is moved', () => {
     for (const [sample, step, position] of places) {
       const moved = new Int32Array(SIZE);
-      mover.move(sample, moved, 0, step, position);
+      mover.move(masks, sample, moved, 0, step, position);
       const counts = new Int32Array(OUTSIDE + 1);
-      mover.count(sample, counts, step, position);
+      mover.count(masks, sample, counts, step, position);
       expect(Array.from(counts)).toEqual(
         Array.from(counts, (_, label) => moved.filter((one) => one === label).length),
       );

@@ -41,7 +41,7 @@ describe('readNpyDataset', () => {
     }
     const black = { ...given, 'y_train.npy': masks('|u1', Uint8Array.of(255, 0, 0, 255)) };
     await expect(readNpyDataset(await folderOf(black))).rejects.toThrow(
-      /^masks in .*: got "only 0 and 255".*masks \/\/ 255/,
+      /^masks in .*: expected .*, got "only 0 and 255".*masks \/\/ 255/,
     );
   });
 
@@ -97,7 +97,7 @@ describe('readNpyDataset', () => {
     const fewer = npyBytes('|u1', [1], Uint8Array.of(4));
     for (const wrong of [floats, fewer]) {
       const dir = await folderOf({ ...images, [name]: wrong });
-      await expect(readNpyDataset(dir)).rejects.toThrow(/allowed is whole numbers \[2\], one/);
+      await expect(readNpyDataset(dir)).rejects.toThrow(/expected whole numbers \[2\], one/);
     }
   });
 
@@ -136,7 +136,7 @@ describe('readNpyDataset', () => {
     [
       'inputs without axes',
       { 'x_train.npy': npyBytes('|u1', [2], bytes(2)) },
-      /shape of .*x_train.npy: got \[2\]/,
+      /shape of .*x_train.npy: expected .*, got \[2\]/,
     ],
     [
       'inputs with five axes',
@@ -146,12 +146,12 @@ describe('readNpyDataset', () => {
     [
       'another number of targets',
       { 'y_train.npy': npyBytes('<i4', [3], new Int32Array(3)) },
-      /samples in .*y_train.npy: got 3, allowed is 2/,
+      /samples in .*y_train.npy: expected 2.*, got 3/,
     ],
     [
       'test samples of another shape',
       { 'x_test.npy': npyBytes('|u1', [1, 1, 2, 2], bytes(4)) },
-      /sample shape of x_test.npy .*got "1x2x2", allowed is 2x1x2/,
+      /sample shape of x_test.npy .*expected 2x1x2.*, got "1x2x2"/,
     ],
     [
       'float test inputs for byte training',
@@ -249,7 +249,7 @@ describe('readNpyDataset', () => {
     it('refuses layouts that there are not', async () => {
       const dir = await folderOf(images);
       await expect(readNpyDataset(dir, { layout: 'NCHW' as never })).rejects.toThrow(
-        "layout of the data: got \"NCHW\", allowed is 'channelsLast', 'channelsFirst'.",
+        `layout of the data: expected 'channelsLast', 'channelsFirst', got "NCHW".`,
       );
     });
   });

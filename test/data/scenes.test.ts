@@ -92,13 +92,16 @@ describe('scenes', () => {
   });
 
   it.each([
-    [{ from: { ...from, inputShape: [AREA, 1, 1] } }, /size of scenes: got 20, .*at least 64/],
+    [
+      { from: { ...from, inputShape: [AREA, 1, 1] } },
+      /size of scenes: expected .*at least 64.*, got 20/,
+    ],
     [
       { from: { ...from, inputShape: [4, 8, 2] } },
       /^objects of frames for scenes.*"u8 4x8x2"|mean/,
     ],
-    [{ size: 7 }, /^size of scenes: got 7.*at least 8/],
-    [{ train: 1e6 }, /^pixels of scenes: got 400001600/],
+    [{ size: 7 }, /^size of scenes: expected .*at least 8.*, got 7/],
+    [{ train: 1e6 }, /^pixels of scenes: expected .*, got 400001600/],
     [{ noise: 256 }, /noise/],
     [{ form: from }, /form/],
   ])('refuse %o', async (change, message) => {

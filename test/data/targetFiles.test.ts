@@ -69,7 +69,10 @@ describe('weights_train.npy', () => {
   });
 
   it.each([
-    [npyBytes('<f4', [3], new Float32Array(3)), /shape of .*weights_train\.npy: got \[3\].*\[4\]/],
+    [
+      npyBytes('<f4', [3], new Float32Array(3)),
+      /shape of .*weights_train\.npy: expected .*\[4\].*, got \[3\]/,
+    ],
     [npyBytes('<f4', [4], Float32Array.of(1, -1, 1, 1)), /weights of train of .*-1 at sample 1/],
     [npyBytes('<f4', [4], Float32Array.of(1, Number.NaN, 1, 1)), /NaN at sample 1/],
   ])('is refused where it does not fit', async (bytes, message) => {

@@ -55,7 +55,7 @@ describe('refused, with what to type instead', () => {
       () => untyped.start({ ...options, optimizer: { kind: 'adan', lr: 0.1 } }),
       /adan.*adam/,
     ],
-    ['a rate as text', () => untyped.sgd({ lr: '0.1' }), /lr: got "0\.1".*number/],
+    ['a rate as text', () => untyped.sgd({ lr: '0.1' }), /lr: expected .*number.*, got "0\.1"/],
     [
       "schedule: 'cosine'",
       () => untyped.start({ ...options, schedule: 'cosine' }),
@@ -112,7 +112,7 @@ describe('refused, with what to type instead', () => {
       /validationSplit.*1 to \d+ of \d+ samples/,
     ],
     ['restoreBest() of nothing', async () => trainer.restoreBest(), /none were kept/],
-    ["evaluate('valid')", () => trainer.evaluate('valid' as never), /"valid".*'train'.*'test'/],
+    ["evaluate('valid')", () => trainer.evaluate('valid' as never), /'train'.*'test'.*"valid"/],
     ['launch(function)', () => untyped.launch(() => 1, { workers: 1 }), /launch.*URL/],
     ['launch(…, { worker })', () => untyped.launch('job.mjs', { worker: 2 }), /worker.*workers/],
   ])('%s', async (_, call, message) => {

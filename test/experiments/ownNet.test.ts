@@ -133,7 +133,11 @@ describe('before anything runs', () => {
     optionsOf({ net: { name: 'own.json', model } });
 
   it.each<[string, ExperimentOptions, RegExp]>([
-    ['a net without batch norms', withNet(netOf([])), /own\.json: got "a net without norm/],
+    [
+      'a net without batch norms',
+      withNet(netOf([])),
+      /own\.json: expected .*, got "a net without norm/,
+    ],
     ['other norms', withNet(netOf([groupNorm(1, CHANNELS)])), /a net with groupNorm.*batchNorm/],
     ['other classes', withNet(netOf([batchNorm(CHANNELS)], 7)), /got "7 for inputs of 8x8x1"/],
     ['inputs of another size', withNet(sequential([flatten(), linear(9, 4), batchNorm(4)])), /9/],

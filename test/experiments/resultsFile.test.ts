@@ -136,7 +136,9 @@ describe('the file of results', () => {
   it('says which file cannot be read, and does not keep it locked', async () => {
     await mkdir(path);
     for (let i = 0; i < 2; i++) {
-      await expect(openResults(folder, OWNER)).rejects.toThrow(/results\.jsonl: got "EISDIR/);
+      await expect(openResults(folder, OWNER)).rejects.toThrow(
+        /results\.jsonl: expected .*, got "EISDIR/,
+      );
     }
     expect(readdirSync(folder)).toEqual(['results.jsonl']);
   });

@@ -70,7 +70,7 @@ describe('a safetensors file', () => {
   const f32 = tensor('F32', [1], [0, 4]);
   const four = [0, 0, 0, 0];
   it.each<[string, Uint8Array, RegExp]>([
-    ['is empty', Buffer.alloc(0), /0 bytes.*whole/],
+    ['is empty', Buffer.alloc(0), /whole.*0 bytes/],
     ['is shorter than its header', fileOf('{}', [], 99n), /whole safetensors/],
     ['says that its header is huge', fileOf('{}', [], 2n ** 63n), /length of the header.*at most/],
     ['has no JSON', fileOf('{"a":', []), /header of weights/],
@@ -84,7 +84,7 @@ describe('a safetensors file', () => {
     ['has a long name', fileOf(`{"${'a'.repeat(2000)}":${f32}}`, four), /2000 characters/],
     ['has an open string', fileOf(`{"${'\\"'.repeat(50_000)}`, []), /header of weights/],
     ['has another field', fileOf(`{"a":{"x":1,${f32.slice(1)}}`, four), /a: .*an object of dtype/],
-    ['has no tensor but a number', fileOf('{"a":1}', []), /a: got 1/],
+    ['has no tensor but a number', fileOf('{"a":1}', []), /a: expected .*, got 1/],
     ['has an unknown type', fileOf(`{"a":${tensor('F8_E4M3', [1], [0, 1])}}`, [0]), /dtype.*BF16/],
     ['has a negative size', fileOf(`{"a":${tensor('F32', [-1], [0, 4])}}`, four), /shape of/],
     [
@@ -100,10 +100,10 @@ describe('a safetensors file', () => {
     [
       'has more values than bytes',
       fileOf(`{"a":${tensor('F32', [2], [0, 4])}}`, four),
-      /4 bytes.*8/,
+      /8.*4 bytes/,
     ],
-    ['goes past its end', fileOf(`{"a":${f32}}`, [0, 0]), /2 bytes.*4, as its header.*truncated/],
-    ['goes on after its values', fileOf(`{"a":${f32}}`, [...four, 1]), /5 bytes.*4/],
+    ['goes past its end', fileOf(`{"a":${f32}}`, [0, 0]), /4, as its header.*2 bytes.*truncated/],
+    ['goes on after its values', fileOf(`{"a":${f32}}`, [...four, 1]), /4.*5 bytes/],
     [
       'has overlaps',
       fileOf(`{"a":${f32},"b":${tensor('F32', [1], [2, 6])}}`, [...four, 0, 0]),

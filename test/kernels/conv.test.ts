@@ -54,6 +54,8 @@ describe.each(BUILDS)('convolution kernels, %s build', (build) => {
       outHeight,
       outWidth,
       o.outChannels,
+      0,
+      0,
     );
     expect(fixture.f32(outPtr, length + 1)[length]).toBeNaN();
     return fixture.f32(outPtr, length).slice();
@@ -124,6 +126,8 @@ describe.each(BUILDS)('convolution kernels, %s build', (build) => {
           1,
           1,
           channels,
+          0,
+          0,
         );
         const expected = whole.subarray(pixel * 13 + from, pixel * 13 + to);
         expect(fixture.f32(outPtr, channels)).toEqual(expected);
@@ -148,6 +152,8 @@ describe.each(BUILDS)('convolution kernels, %s build', (build) => {
       outHeight,
       outWidth,
       9,
+      0,
+      0,
     );
     expect(fixture.f32(outPtr, apart.length)).toEqual(apart);
   });
@@ -179,7 +185,7 @@ describe.each(BUILDS)('convolution kernels, %s build', (build) => {
       ...([rowStep, pixelStep, tapsY, tapStepY, 1, length * 4, length, panelsPtr] as const),
       at.biasPtr,
       outPtr,
-      ...([outWidth * outBytes, outBytes, outHeight, outWidth, o.outChannels] as const),
+      ...([outWidth * outBytes, outBytes, outHeight, outWidth, o.outChannels, 0, 0] as const),
     );
     expect(fixture.f32(outPtr, apart.length)).toEqual(apart);
     expect(fixture.f32(outPtr, apart.length + 1)[apart.length]).toBeNaN();
@@ -203,7 +209,26 @@ describe.each(BUILDS)('convolution kernels, %s build', (build) => {
     const xPtr = fixture.place(testValues(8));
     const panelsPtr = fixture.reserve(8);
     const biasPtr = fixture.place(bias);
-    kernels.convTilesF32(xPtr, 0, 4, 0, 4, 0, 4, 1, panelsPtr, biasPtr, outPtr, 40, 20, 1, 2, 5);
+    kernels.convTilesF32(
+      xPtr,
+      0,
+      4,
+      0,
+      4,
+      0,
+      4,
+      1,
+      panelsPtr,
+      biasPtr,
+      outPtr,
+      40,
+      20,
+      1,
+      2,
+      5,
+      0,
+      0,
+    );
     expect(fixture.f32(outPtr, 10)).toEqual(Float32Array.of(...bias, ...bias));
   });
 
@@ -312,7 +337,7 @@ describe.each(BUILDS)('convolution kernels, %s build', (build) => {
     }
   });
 
-  it.each([1, 3, 4, 7, 32])('copyRowsF32 copies rows of %d floats and no more', (length) => {
+  it.each([1, 3, 4, 7, 32, 39])('copyRowsF32 copies rows of %d floats and no more', (length) => {
     const source = testValues(3 * (length + 2));
     const dstPtr = fixture.reserve(3 * (length + 1));
     const srcBytes = (length + 2) * 4;
@@ -342,7 +367,25 @@ describe('the strict build', () => {
     const bytes = length * 4;
     fixture.kernels.convTilesF32(
       fixture.place(x),
-      ...([bytes, bytes, 1, bytes, 1, bytes, length, panelsPtr, 0, outPtr, 4, 4, 1, 1, 1] as const),
+      ...([
+        bytes,
+        bytes,
+        1,
+        bytes,
+        1,
+        bytes,
+        length,
+        panelsPtr,
+        0,
+        outPtr,
+        4,
+        4,
+        1,
+        1,
+        1,
+        0,
+        0,
+      ] as const),
     );
     expect(fixture.f32(outPtr, 1)[0]).toBe(expected);
   });

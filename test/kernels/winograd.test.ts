@@ -197,6 +197,8 @@ describe.each(BUILDS)('Winograd kernels, %s build', (build) => {
       fixture.reserve(SCRATCH_FLOATS),
       biasPtr,
       outPtr,
+      0,
+      0,
     );
     const out = fixture.f32(outPtr, countOut + 1);
     const [down, along] = [WINOGRAD_AXES[rowPoints].output, WINOGRAD_AXES[columnPoints].output];

@@ -63,10 +63,10 @@ describe('convTranspose2d', () => {
 
   it('refuses output padding beyond the stride, and groups that do not divide', () => {
     expect(() => convTranspose2d(4, 4, { kernel: 3, stride: 2, outputPadding: [0, 2] })).toThrow(
-      'convTranspose2d outputPadding: got [0, 2], allowed is less than the stride or the dilation',
+      /convTranspose2d outputPadding: expected less than the stride or the dil.*, got \[0, 2\]/,
     );
     expect(() => convTranspose2d(4, 6, { kernel: 3, groups: 4 })).toThrow(
-      'convTranspose2d groups with outChannels 6: got 4, allowed is a divisor of 6',
+      /convTranspose2d groups with outChannels 6: expected a divisor of 6.*, got 4/,
     );
   });
 
@@ -74,10 +74,10 @@ describe('convTranspose2d', () => {
     const { outputShape } = convTranspose2dKind;
     const spec = convTranspose2d(3, 8, { kernel: 2, padding: 2 });
     expect(() => outputShape(spec, [28, 28, 1], '0.convTranspose2d')).toThrow(
-      'input of 0.convTranspose2d: got "28x28x1", allowed is HxWx3',
+      /input of 0\.convTranspose2d: expected HxWx3.*, got "28x28x1"/,
     );
     expect(() => outputShape(spec, [3, 9, 3], '2.convTranspose2d')).toThrow(
-      'input of 2.convTranspose2d: got "3x9x3", allowed is one of which padding 2x2 leaves',
+      /input of 2\.convTranspose2d: expected one of which padding 2x2 leaves.*, got "3x9x3"/,
     );
     expect(outputShape(spec, [Number.NaN, 5, 3], '')).toEqual([Number.NaN, 2, 8]);
   });

@@ -130,7 +130,7 @@ describe('a conversion without kinds', () => {
     const grouped = convertNorm(layers[0]!, { to: 'group' });
     expect(keptNorms(grouped, { to: 'group' })).toEqual([]);
     const two = { to: 'group', numGroups: 2 } as const;
-    expect(() => convertNorm(layers[0]!, two)).toThrow(/^numGroups of gru: got 2, allowed is 1/);
+    expect(() => convertNorm(layers[0]!, two)).toThrow(/^numGroups of gru: expected 1.*, got 2/);
   });
 
   it('is the same when it is asked for twice', () => {

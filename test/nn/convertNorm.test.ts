@@ -185,54 +185,74 @@ describe('convertNorm refuses, and names layer, value and choice:', () => {
   const empty = { ...batchNorm(3), channels: 0 };
   const wide = conv2d(3, 8, { kernel: 3 });
   it.each<[string, LayerSpec, ConvertNormOptions, RegExp]>([
-    ['other targets', model, { to: 'batch' as never }, /^convertNorm to: got "batch", .*auto/],
+    [
+      'other targets',
+      model,
+      { to: 'batch' as never },
+      /^convertNorm to: expected .*auto.*, got "batch"/,
+    ],
     [
       'groups that do not divide',
       model,
       { to: 'group', numGroups: 5 },
-      /^numGroups of 1\.batchNorm with 12 channels: got 5, .*divisor of 12.*numGroups 4/,
+      /^numGroups of 1\.batchNorm with 12 channels: expected .*divisor of 12.*, got 5.*numGroups 4/,
     ],
-    ['no groups', model, { to: 'group', numGroups: 0 }, /^convertNorm numGroups: got 0/],
+    [
+      'no groups',
+      model,
+      { to: 'group', numGroups: 0 },
+      /^convertNorm numGroups: expected .*, got 0/,
+    ],
     [
       'groups of one value',
       batchNorm(8),
       { to: 'group', numGroups: 8, inputShape: [8] },
-      /^numGroups of batchNorm with 8 channels: got 8, .*at least 2 values/,
+      /^numGroups of batchNorm with 8 channels: expected .*at least 2 values.*, got 8/,
     ],
-    ['no channels', empty, { to: 'sync' }, /^model of convertNorm, channels: got 0/],
+    ['no channels', empty, { to: 'sync' }, /^model of convertNorm, channels: expected .*, got 0/],
     [
       'an input of another rank',
       sequential([wide, batchNorm(8)]),
       { to: 'layer', inputShape: [28, 3] },
-      /^input of 0\.conv2d: got "28x3", allowed is HxWx3/,
+      /^input of 0\.conv2d: expected HxWx3.*, got "28x3"/,
     ],
     [
       'an empty input',
       model,
       { to: 'group', inputShape: [0] },
-      /^convertNorm inputShape: got \[0\]/,
+      /^convertNorm inputShape: expected .*, got \[0\]/,
     ],
     [
       'freezing what has no running statistics',
       model,
       { to: 'frozen' },
-      /^convertNorm of 1\.batchNorm to 'frozen': got "batchNorm without running statistics"/,
+      /^convertNorm of 1\.batchNorm to 'frozen': expected .*, got "batchNorm without/,
     ],
     [
       'an option of another target',
       model,
       { to: 'group', groupSize: 2 },
-      /^convertNorm groupSize: got "2 with to 'group'", .*'sync' or 'auto'/,
+      /^convertNorm groupSize: expected .*'sync' or 'auto'.*, got "2 with to 'group'"/,
     ],
     [
       'other kinds',
       model,
       { to: 'sync', kinds: ['groupnorm' as never] },
-      /^convertNorm kinds: got "groupnorm", .*'all' or a list of .* Try: groupNorm/,
+      /^convertNorm kinds: expected 'all' or a list of .*, got "groupnorm".*Try: groupNorm/,
     ],
-    ['no kinds', model, { to: 'sync', kinds: [] }, /^convertNorm kinds: got \[\]/],
-    ['no replicas', model, { ...run, to: 'auto', replicas: 0 }, /^convertNorm replicas: got 0/],
-    ['no batch', model, { ...run, to: 'auto', replicaBatch: 0 }, /replicaBatch: got 0/],
+    ['no kinds', model, { to: 'sync', kinds: [] }, /^convertNorm kinds: expected .*, got \[\]/],
+    [
+      'no replicas',
+      model,
+      { ...run, to: 'auto', replicas: 0 },
+      /^convertNorm replicas: expected .*, got 0/,
+    ],
+    [
+      'no batch',
+      model,
+      { ...run, to: 'auto', replicaBatch: 0 },
+      /replicaBatch: expected .*, got 0/,
+    ],
   ])('%s', (_, spec, options, message) => {
     expect(() => convertNorm(spec, options)).toThrow(UsageError);
     expect(() => convertNorm(spec, options)).toThrow(message);

@@ -45,26 +45,30 @@ describe('a custom layer', () => {
   const ring: { self?: unknown } = {};
   ring.self = ring;
   const hidden = Object.defineProperty({}, 'a', { value: 1, enumerable: false });
-  it.each<[string, unknown, string]>([
-    ['a Map', { a: new Map([[1, 2]]) }, '.a: got a Map'],
-    ['a Set', new Set([1]), ': got a Set'],
-    ['a Date', [new Date(0)], '[0]: got a Date'],
-    ['a typed array', { a: [new Uint8Array(2)] }, '.a[0]: got Uint8Array of 2 bytes'],
-    ['an instance', { a: new (class Net {})() }, '.a: got a Net'],
-    ['a function', { a: { b: () => 1 } }, '.a.b: got the function b'],
-    ['undefined', { a: undefined }, '.a: got undefined'],
-    ['NaN', { a: [1, Number.NaN] }, '.a[1]: got NaN'],
-    ['Infinity', { a: Number.POSITIVE_INFINITY }, '.a: got Infinity'],
-    ['-0', { a: -0 }, '.a: got -0'],
-    ['a bigint', 1n, ': got 1n'],
-    ['a symbol', [Symbol('s')], '[0]: got Symbol(s)'],
+  it.each<[string, unknown, string | RegExp]>([
+    ['a Map', { a: new Map([[1, 2]]) }, /\.a: expected .*, got a Map/],
+    ['a Set', new Set([1]), /: expected .*, got a Set/],
+    ['a Date', [new Date(0)], /\[0\]: expected .*, got a Date/],
+    [
+      'a typed array',
+      { a: [new Uint8Array(2)] },
+      /\.a\[0\]: expected .*, got Uint8Array of 2 bytes/,
+    ],
+    ['an instance', { a: new (class Net {})() }, /\.a: expected .*, got a Net/],
+    ['a function', { a: { b: () => 1 } }, /\.a\.b: expected .*, got the function b/],
+    ['undefined', { a: undefined }, /\.a: expected .*, got undefined/],
+    ['NaN', { a: [1, Number.NaN] }, /\.a\[1\]: expected .*, got NaN/],
+    ['Infinity', { a: Number.POSITIVE_INFINITY }, /\.a: expected .*, got Infinity/],
+    ['-0', { a: -0 }, /\.a: expected .*, got -0/],
+    ['a bigint', 1n, /: expected .*, got 1n/],
+    ['a symbol', [Symbol('s')], /\[0\]: expected .*, got Symbol\(s\)/],
     // biome-ignore lint/suspicious/noSparseArray: holes are what this refuses
-    ['a hole', { a: [1, , 3] }, '.a: got ['],
-    ['a list with a field', { a: Object.assign([1], { b: 1 }) }, '.a: got [1]'],
-    ['a field named by a symbol', { [Symbol('s')]: 1 }, '.Symbol(s): got {'],
-    ['a field that is not listed', hidden, '.a: got {'],
-    ['__proto__', JSON.parse('{"__proto__": 1}'), '.__proto__: got {'],
-    ['a broken surrogate', { a: '\ud800' }, '.a: got "'],
+    ['a hole', { a: [1, , 3] }, /\.a: expected .*, got \[/],
+    ['a list with a field', { a: Object.assign([1], { b: 1 }) }, /\.a: expected .*, got \[1\]/],
+    ['a field named by a symbol', { [Symbol('s')]: 1 }, /\.Symbol\(s\): expected .*, got \{/],
+    ['a field that is not listed', hidden, /\.a: expected .*, got \{/],
+    ['__proto__', JSON.parse('{"__proto__": 1}'), /\.__proto__: expected .*, got \{/],
+    ['a broken surrogate', { a: '\ud800' }, /\.a: expected .*, got "/],
     ['what contains itself', ring, 'is nested too deeply'],
     [
       'an accessor',
@@ -73,12 +77,12 @@ describe('a custom layer', () => {
           throw new Error('no');
         },
       },
-      '.a: got a value that cannot',
+      /\.a: expected .*, got a value that cannot/,
     ],
   ])('refuses options with %s and says where', (_name, options, message) => {
     const make = () => custom('a-package', options);
     expect(make).toThrow(UsageError);
-    expect(make).toThrow(`options of a custom layer${message.startsWith('is') ? '' : message}`);
+    expect(make).toThrow('options of a custom layer');
     expect(make).toThrow(message);
   });
 

@@ -3,10 +3,11 @@
 import { describe, expect, it } from 'vitest';
 import { fillArena, stateTensors } from '../../src/checkpoint/state.ts';
 import { synthetic } from '../../src/data/named/synthetic.ts';
+import { storeSamples } from '../../src/data/stored/storeSamples.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
 import { createArena, viewOf } from '../../src/memory/arena.ts';
 import { fuseGraph } from '../../src/nn/graph/fuse.ts';
-import { buildGraph } from '../../src/nn/graph/graph.ts';
+import { buildGraph, type LayerOperation } from '../../src/nn/graph/graph.ts';
 import { residual, sequential } from '../../src/nn/models/compose.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { relu } from '../../src/nn/specs/activations.ts';
@@ -70,9 +71,10 @@ function trained(model: LayerSpec, mode: 'strict' | 'fast', fuse: boolean) {
   });
   const plan = planRun({ ...config, fuse });
   const memory = createArena(plan.layout);
-  fillArena(plan, memory, data);
+  fillArena(plan, memory);
+  const samples = storeSamples(data, plan.config);
   createFixture(mode, 1);
-  const worker = bindWorker({ plan, module: compileKernels(mode), memory, rank: 0 });
+  const worker = bindWorker({ plan, module: compileKernels(mode), memory, samples, rank: 0 });
   worker.train(0, 10, 10);
   const tensors = stateTensors(plan, memory);
   const state = Object.fromEntries(tensors.map(({ name, values }) => [name, values.slice()]));
@@ -187,5 +189,68 @@ describe('an add', () => {
     const { operations } = fuseGraph(buildGraph(model, [32, 32, 3]));
     const taken = operations.filter((o) => o.op === 'layer' && o.addend?.isRelu === true);
     expect(taken).toHaveLength(9);
+  });
+});
+
+describe('in a model that does not train', () => {
+  const conv = (from: number, to: number, kernel = 3) =>
+    conv2d(from, to, { kernel, padding: kernel === 3 ? 1 : 0 });
+  const depthwise = conv2d(16, 16, { kernel: 3, padding: 1, groups: 16 });
+  const model = sequential([
+    conv(1, 16),
+    relu(),
+    // By Winograd, and the sum is cut.
+    residual(sequential([conv(16, 16), relu(), conv(16, 16)])),
+    relu(),
+    // In register tiles; the sum is not cut.
+    residual(sequential([conv(16, 13), relu(), conv(13, 16, 1)])),
+    residual(sequential([depthwise, relu(), conv(16, 16, 1)]), conv(16, 16, 1)),
+    relu(),
+    conv2d(16, 8, { kernel: 3, bias: false }),
+    relu(),
+    globalAvgPool(),
+    linear(8, 4),
+  ]);
+  const inputShape = [10, 9, 1] as const;
+  const fused = fuseGraph(buildGraph(model, inputShape), { trains: false });
+
+  it('convolutions take relus and adds in, with a bias, and not depthwise', () => {
+    const named = (isTaken: (o: LayerOperation) => boolean) =>
+      fused.operations.flatMap((o) => (o.op === 'layer' && isTaken(o) ? [o.path] : []));
+    expect(named((o) => o.spec.kind === 'conv2d' && o.isRelu)).toEqual([
+      '0.conv2d',
+      '2.residual.body.0.conv2d',
+      '4.residual.body.0.conv2d',
+    ]);
+    expect(named((o) => o.addend?.isRelu === true)).toEqual([
+      '2.residual.body.2.conv2d',
+      '5.residual.shortcut',
+    ]);
+    expect(named((o) => o.addend?.isRelu === false)).toEqual(['4.residual.body.2.conv2d']);
+    expect(named((o) => o.spec.kind === 'relu')).toEqual(['5.residual.body.1.relu', '8.relu']);
+    const trained = fuseGraph(buildGraph(model, inputShape));
+    expect(
+      trained.operations.filter((o) => o.op === 'layer' && o.spec.kind === 'relu'),
+    ).toHaveLength(5);
+  });
+
+  it.each(MODES)('outputs have the bits of operations apart, %s', (mode) => {
+    const own = synthetic({ train: 16, test: 0, shape: [10, 9, 1], classes: 4 });
+    const outputsOf = (fuse: boolean): Float32Array => {
+      const options = { optimizer: adam({ lr: 0.01 }), replicas: 1, workers: 1, globalBatch: 3 };
+      const config = resolveOptions({ model, data: own, ...options, mode });
+      const plan = planRun({ ...config, fuse, trains: false });
+      const memory = createArena(plan.layout);
+      fillArena(plan, memory);
+      const samples = storeSamples(own, plan.config);
+      const inputs = viewOf(memory, plan.regions.inference.inputs);
+      inputs.set(inputs.map((_, i) => Math.sin(i)));
+      createFixture(mode, 1);
+      bindWorker({ plan, module: compileKernels(mode), memory, samples, rank: 0 }).predict(3);
+      return viewOf(memory, plan.regions.inference.outputs).slice();
+    };
+    const apart = outputsOf(false);
+    expect(new Set(apart).size).toBeGreaterThan(8);
+    expect(outputsOf(true)).toEqual(apart);
   });
 });

@@ -36,7 +36,7 @@ describe('upsample', () => {
     expect(() => upsample({ scale: 1.5 })).toThrow('upsample scale');
     expect(() => upsample({ scale: 2, alignCorners: true })).toThrow("with mode 'nearest'");
     expect(() => upsampleKind.outputShape(upsample({ scale: 2 }), [10], '1.upsample')).toThrow(
-      'input of 1.upsample: got "10", allowed is an image',
+      /input of 1\.upsample: expected an image.*, got "10"/,
     );
   });
 });
@@ -76,23 +76,25 @@ describe('pad and slice', () => {
   });
 
   it('refuse sides and ranges that are none', () => {
-    expect(() => pad(-1)).toThrow('pad: got -1');
-    expect(() => pad({ top: 0.5 })).toThrow('pad top: got 0.5');
+    expect(() => pad(-1)).toThrow(/pad: expected .*, got -1/);
+    expect(() => pad({ top: 0.5 })).toThrow(/pad top: expected .*, got 0\.5/);
     expect(() => pad({ upper: 1 } as never)).toThrow('unknown option upper');
     expect(() => slice({})).toThrow('takes all of a sample');
     expect(() => slice({ rows: [3, 3] })).toThrow(
-      'slice rows: got [3, 3], allowed is [first, end]',
+      /slice rows: expected \[first, end\].*, got \[3, 3\]/,
     );
   });
 
   it('name the layer and the axis that is missing or too short', () => {
     const rows = slice({ rows: [0, 4] });
     expect(() => sliceKind.outputShape(rows, [3, 9, 2], '2.slice')).toThrow(
-      'input of 2.slice: got "3x9x2", allowed is at least 4 rows',
+      /input of 2\.slice: expected at least 4 rows.*, got "3x9x2"/,
     );
     expect(() => sliceKind.outputShape(rows, [12], '2.slice')).toThrow('a sample with rows');
     expect(() => sliceKind.outputShape(slice({ columns: [0, 1] }), [4, 3], '')).toThrow('columns');
-    expect(() => padKind.outputShape(pad(1), [12], '0.pad')).toThrow('0.pad: got "12"');
+    expect(() => padKind.outputShape(pad(1), [12], '0.pad')).toThrow(
+      /0\.pad: expected .*, got "12"/,
+    );
   });
 
   it('leave what is beyond the samples of a step alone', () => {

@@ -23,7 +23,7 @@ const withHeads = (heads: object) => ({ ...graphOf(node(relu(), ['input'])), hea
 const inSequence = (layer: unknown) => ({ kind: 'sequential', layers: [{ kind: 'relu' }, layer] });
 
 describe('the JSON schema of models', () => {
-  it('is up to date in schema/ and docs/models.md', async () => {
+  it('is up to date in schema/ and docs/layer-reference.md', async () => {
     await promisify(execFile)(process.execPath, ['scripts/model-schema.mjs', '--check'], {
       cwd: root,
     });
@@ -39,11 +39,11 @@ describe('the JSON schema of models', () => {
       const names = ['$schema', 'kind', ...Object.keys(schema.shape)];
       expect(Object.keys($defs[kind]!.properties), kind).toEqual(names);
     }
-    const page = read('docs/models.md');
+    const page = read('docs/layer-reference.md');
     for (const kind of kinds) {
       const { $schema: _schema, kind: _kind, ...fields } = $defs[kind]!.properties;
       expect($defs[kind]!.description, kind).toMatch(/\w/);
-      const section = page.split(`#### \`${kind}\`\n`)[1]!.split('####')[0]!;
+      const section = page.split(`## \`${kind}\`\n`)[1]!.split('## ')[0]!;
       for (const [name, field] of Object.entries(fields)) {
         expect(field, `${kind} ${name}`).toHaveProperty('description');
         expect(section, `${kind} ${name}`).toContain(`\n- \`${name}\`: `);

@@ -43,7 +43,7 @@ describe('pool specs', () => {
     const sides = { top: 2, bottom: 0, left: 0, right: 1 };
     expect(maxPool({ kernel: 3, padding: { top: 2, right: 1 } }).padding).toEqual(sides);
     expect(() => maxPool({ kernel: 3, padding: { top: 3 } })).toThrow(
-      'got {"top":3,"bottom":0,"left":0,"right":0}, allowed is less than the kernel 3x3',
+      /expected less than the kernel 3x3.*, got \{"top":3,"bottom":0,"left":0,"right":0\}/,
     );
     const same = avgPool({ kernel: 3, stride: 2, padding: 'same' });
     expect(avgPoolKind.outputShape(same, [5, 8, 2], '')).toEqual([3, 4, 2]);
@@ -55,7 +55,9 @@ describe('pool specs', () => {
     const unknown = [Number.NaN, Number.NaN, 8];
     const { outputShape } = adaptiveMaxPoolKind;
     expect(outputShape(adaptiveMaxPool([2, 3]), unknown, '')).toEqual([2, 3, 8]);
-    expect(() => outputShape(adaptiveMaxPool(2), [9, 4], '1.x')).toThrow('input of 1.x: got "9x4"');
+    expect(() => outputShape(adaptiveMaxPool(2), [9, 4], '1.x')).toThrow(
+      /input of 1\.x: expected .*, got "9x4"/,
+    );
   });
 
   it('refuse kernels below 1, strides below 1 and padding above half the kernel', () => {
@@ -87,10 +89,10 @@ describe('pool layers', () => {
   it('name the layer, the input and the window when it does not fit', () => {
     const spec = maxPool({ kernel: 5 });
     expect(() => maxPoolKind.outputShape(spec, [4, 9, 3], '3.maxPool')).toThrow(
-      'input of 3.maxPool: got "4x9x3", allowed is at least 5x5, its kernel less the padding',
+      /input of 3\.maxPool: expected at least 5x5, its kernel less the padding.*, got "4x9x3"/,
     );
     expect(() => globalAvgPoolKind.outputShape(globalAvgPool(), [10], '7.globalAvgPool')).toThrow(
-      /7\.globalAvgPool: got "10", allowed is an image/,
+      /7\.globalAvgPool: expected an image.*, got "10"/,
     );
   });
 

@@ -36,10 +36,10 @@ describe('reshape', () => {
 
   it('names the layer and both numbers of elements where they differ', () => {
     expect(() => reshapeKind.outputShape(reshape([28, 27]), [28, 28, 1], '0.reshape')).toThrow(
-      'input of 0.reshape: got "28x28x1 (784 elements)", allowed is 756 elements, as 28x27 has',
+      /input of 0\.reshape: expected 756 elements, as 28x27 has.*, got "28x28x1 \(784 elements\)"/,
     );
     expect(() => reshape([])).toThrow(UsageError);
-    expect(() => reshape([4, 0])).toThrow('reshape shape: got 0');
+    expect(() => reshape([4, 0])).toThrow(/reshape shape: expected .*, got 0/);
     expect(reshapeKind.outputShape(reshape([4]), [Number.NaN, 2], '')).toEqual([4]);
   });
 });

@@ -51,12 +51,12 @@ describe('rmsNorm', () => {
 
   it('names the layer, value and choice of what does not fit', () => {
     expect(() => rmsNormKind.outputShape(rmsNorm([4, 6]), [3, 3, 6], '2.rmsNorm')).toThrow(
-      'input of 2.rmsNorm: got "3x3x6", allowed is a shape that ends in 4x6',
+      /input of 2\.rmsNorm: expected a shape that ends in 4x6.*, got "3x3x6"/,
     );
-    expect(() => rmsNorm(0)).toThrow('rmsNorm normalizedShape: got 0');
-    expect(() => rmsNorm([])).toThrow('rmsNorm normalizedShape: got []');
+    expect(() => rmsNorm(0)).toThrow(/rmsNorm normalizedShape: expected .*, got 0/);
+    expect(() => rmsNorm([])).toThrow(/rmsNorm normalizedShape: expected .*, got \[\]/);
     expect(() => rmsNorm(4, { eps: -1 })).toThrow(
-      'rmsNorm eps: got -1, allowed is a finite number above',
+      /rmsNorm eps: expected a finite number above.*, got -1/,
     );
   });
 });

@@ -2,14 +2,19 @@
 
 import { describe, expect, it } from 'vitest';
 import type { NamedValues } from '../../src/checkpoint/foldNorm.ts';
+import { fillArena, stateTensors, weightName, weightsOf } from '../../src/checkpoint/state.ts';
 import { synthetic } from '../../src/data/named/synthetic.ts';
+import { storeSamples } from '../../src/data/stored/storeSamples.ts';
+import { compileKernels } from '../../src/kernels/load.ts';
+import { createArena, viewOf } from '../../src/memory/arena.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { sgd } from '../../src/optim/optimizer.ts';
 import type { EvalCorrection } from '../../src/plan/evalCorrection.ts';
-import { runAlone } from '../../src/runtime/alone.ts';
+import { planRun } from '../../src/plan/plan.ts';
 import { resolveOptions } from '../../src/runtime/trainerOptions.ts';
+import { bindWorker } from '../../src/train/worker.ts';
 
 const POSITIONS = 2;
 const CHANNELS = 3;
@@ -26,9 +31,11 @@ type Values = Float32Array | Float64Array;
 function outputsWith(evalCorrection: EvalCorrection | undefined): Float32Array {
   const classes = POSITIONS * CHANNELS;
   const data = synthetic({ train: 6, test: 0, shape: inputShape, classes });
+  const plain = { mean: [0, 0, 0], std: [1, 1, 1], inputType: 'f32' } as const;
+  const dataset = { ...data, ...plain, train: asFloats(data) };
   const config = resolveOptions({
     model: sequential([batchNorm(CHANNELS, { eps: EPS }), flatten()]),
-    data: { ...data, mean: [0, 0, 0], std: [1, 1, 1], inputType: 'f32', train: asFloats(data) },
+    data: dataset,
     optimizer: sgd({ lr: 0.1 }),
     replicas: 2,
     workers: 1,
@@ -43,7 +50,18 @@ function outputsWith(evalCorrection: EvalCorrection | undefined): Float32Array {
     ['0.batchNorm.runningMean', { shape, values: Float64Array.from(mean) }],
     ['0.batchNorm.runningVar', { shape, values: Float64Array.from(variance) }],
   ] as readonly [string, { shape: number[]; values: Values }][]);
-  return runAlone(config, weights).predict(Float32Array.from(x))[0]!;
+  const plan = planRun(config);
+  const memory = createArena(plan.layout);
+  fillArena(plan, memory);
+  for (const tensor of weightsOf(stateTensors(plan, memory))) {
+    tensor.values.set(weights.get(weightName(tensor))?.values ?? []);
+  }
+  const samples = storeSamples(dataset, config);
+  const module = compileKernels(config.mode);
+  const { inputs, outputs } = plan.regions.inference;
+  viewOf(memory, inputs).set(x);
+  bindWorker({ plan, module, memory, samples, rank: 0 }).predict(2);
+  return viewOf(memory, outputs).slice(0, x.length) as Float32Array;
 }
 
 function asFloats({ train }: ReturnType<typeof synthetic>) {
@@ -88,6 +106,8 @@ describe('evaluation with a correction', () => {
   });
 
   it.each([-0.1, 1.1, Number.NaN, 'always'])('of %s is refused', (weight) => {
-    expect(() => outputsWith(weight as number)).toThrow(/^evalCorrection: got .*from 0 to 1/);
+    expect(() => outputsWith(weight as number)).toThrow(
+      /^evalCorrection: expected .*from 0 to 1.*, got /,
+    );
   });
 });

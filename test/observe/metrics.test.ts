@@ -131,19 +131,23 @@ describe('a metric', () => {
   });
 
   it.each<[MetricName | string, Task, RegExp]>([
-    ['confuson', classes(3), /^metric of evaluate: got "confuson", .* f1,.*Try: 'confusion'/],
-    ['top0', classes(3), /^metric of evaluate: got "top0"/],
+    [
+      'confuson',
+      classes(3),
+      /^metric of evaluate: expected .* f1,.*, got "confuson".*Try: 'confusion'/,
+    ],
+    ['top0', classes(3), /^metric of evaluate: expected .*, got "top0"/],
     [
       'top4',
       classes(3),
-      /'top4' of evaluate: got "3 classes", .* top1 to top3, confusion, f1, iou\.?$/,
+      /'top4' of evaluate: expected .* top1 to top3, confusion, f1, iou.*, got "3 classes"/,
     ],
-    ['auc', classes(3), /'auc' of evaluate: got "3 classes, not two"/],
-    ['mae', classes(3), /'mae' of evaluate: got "classes, which have no distance"/],
+    ['auc', classes(3), /'auc' of evaluate: expected .*, got "3 classes, not two"/],
+    ['mae', classes(3), /'mae' of evaluate: expected .*, got "classes, which have no distance"/],
     [
       'top1',
       regression(),
-      /'top1' of evaluate: got "a regression.*allowed is for this data r2, mae/,
+      /'top1' of evaluate: expected for this data r2, mae.*, got "a regression/,
     ],
   ])('that does not exist or fit is refused: %s', (name, task, message) => {
     expect(() => checkMetrics('evaluate', [name], task)).toThrow(message);

@@ -1,8 +1,9 @@
-// Every model by name as ONNX, with its batch normalization and with that folded.
+// Every model by name as ONNX, with its batch normalization and with that folded, and in again.
 
 import { expect, it } from 'vitest';
 import { MODEL_NAMES, modelCard, namedModel } from '../../src/nn/models/models.ts';
 import { exportOnnx } from '../../src/onnx/export/exportOnnx.ts';
+import { importOnnx } from '../../src/onnx/import/importOnnx.ts';
 import { worstRelative } from '../support/layers/harness.ts';
 import {
   channelsFirstShape,
@@ -19,7 +20,7 @@ const VARIANCE: Readonly<Record<string, number>> = {
   'efficientnet-b0': 0.3,
 };
 
-it.each(MODEL_NAMES)('%s computes the same, folded or not', async (name) => {
+it.each(MODEL_NAMES)('%s computes the same, folded or not, and comes in again', async (name) => {
   const { purpose } = modelCard(name);
   const inputShape = [...purpose.inputShape.slice(0, 2).map((side) => Math.min(side, 64)), 3];
   const model = namedModel(name, { inputShape, classes: purpose.classes });
@@ -36,4 +37,7 @@ it.each(MODEL_NAMES)('%s computes the same, folded or not', async (name) => {
     const { main } = await runOnnx(bytes, toChannelsFirst(x, inputShape), dims);
     expect(worstRelative(main!.values, expected)).toBeLessThan(1e-5);
   }
+  const net = await importOnnx(await exportOnnx({ model, weights, inputShape }));
+  const again = ourOutputs(net.model, net.weights, { inputShape, x });
+  expect(worstRelative(again.y, y)).toBeLessThan(1e-6);
 });

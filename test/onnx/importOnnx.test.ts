@@ -7,8 +7,7 @@ import { UsageError } from '../../src/base/errors.ts';
 import type { Shape } from '../../src/base/shape.ts';
 import type { NamedValues } from '../../src/checkpoint/foldNorm.ts';
 import { Flags } from '../../src/cli/settings/flags.ts';
-import { onnxWeights } from '../../src/cli/settings/onnxModel.ts';
-import { modelFrom } from '../../src/cli/settings/settings.ts';
+import { netFrom } from '../../src/cli/settings/settings.ts';
 import { exportOnnx, importOnnx, nn, synthetic } from '../../src/index.ts';
 import { type LayerSpec, leavesOf } from '../../src/nn/specs/spec.ts';
 import { encodeModel } from '../../src/onnx/format/encode.ts';
@@ -16,14 +15,13 @@ import {
   float,
   int,
   ints,
-  type OnnxAttributes,
   type OnnxModel,
-  type OnnxNode,
   type OnnxTensor,
   text,
 } from '../../src/onnx/format/model.ts';
-import { testValues } from '../support/kernelFixture.ts';
 import { worstRelative } from '../support/layers/harness.ts';
+import { floats, foreign, list, positive, type Step, scalar } from '../support/onnx/foreign.ts';
+import { image } from '../support/onnx/layerCases.ts';
 import {
   channelsFirstShape,
   ourOutputs,
@@ -32,8 +30,6 @@ import {
   someWeights,
   toChannelsFirst,
 } from '../support/onnx/runtime.ts';
-
-const image: Shape = [7, 6, 4];
 
 /** Nets that go out and come back. */
 const nets: readonly (readonly [string, LayerSpec, Shape])[] = [
@@ -95,47 +91,6 @@ describe('a net from ONNX', () => {
     expect(leavesOf(net.model).filter(({ kind }) => kind.startsWith('hard'))).toEqual(kinds);
   });
 });
-
-type Step = readonly [string, readonly string[], OnnxAttributes?];
-
-/** A file as others write them: each step reads `x`, the one before it (`.`), constants, or what an
- * earlier step made, by its place. */
-function foreign(
-  steps: readonly Step[],
-  constants: Readonly<Record<string, OnnxTensor>>,
-  { opset = 13, sample = image }: { readonly opset?: number; readonly sample?: Shape } = {},
-): OnnxModel {
-  const nodes = steps.map(([op, inputs, attributes = {}], i): OnnxNode => {
-    const before = i === 0 ? 'x' : `v${i - 1}`;
-    const names = inputs.map((name) => (name === '.' ? before : name));
-    return { name: `node${i}`, op, inputs: names, outputs: [`v${i}`], attributes };
-  });
-  const outputs = [{ name: `v${steps.length - 1}`, type: 'float', shape: undefined } as const];
-  const shape = ['n', ...channelsFirstShape(sample)];
-  const inputs = [{ name: 'x', type: 'float', shape } as const];
-  const producer = { name: 'test', version: '' };
-  return { opset, producer, nodes, constants: new Map(Object.entries(constants)), inputs, outputs };
-}
-
-let seed = 1;
-const floats = (...shape: number[]): OnnxTensor => {
-  const values = testValues(
-    shape.reduce((a, b) => a * b, 1),
-    0.5,
-    seed++,
-  );
-  return { type: 'float', shape, values };
-};
-const scalar = (value: number): OnnxTensor => {
-  return { type: 'float', shape: [], values: Float32Array.of(value) };
-};
-const list = (...values: number[]): OnnxTensor => {
-  return { type: 'int64', shape: [values.length], values: Float64Array.from(values) };
-};
-const positive = (length: number): OnnxTensor => {
-  const values = testValues(length, 0.3, seed++).map((value) => value + 1);
-  return { type: 'float', shape: [length], values };
-};
 
 const files: readonly (readonly [string, OnnxModel])[] = [
   [
@@ -263,7 +218,7 @@ describe('a file from elsewhere', () => {
     await expect(read({ outputs: [] })).rejects.toThrow(/has no outputs/);
     const [node] = file.nodes;
     const long = { ...node!, name: 'n'.repeat(5000) };
-    await expect(read({ nodes: [long] })).rejects.toThrow(/characters of a name.*5000.*1000/);
+    await expect(read({ nodes: [long] })).rejects.toThrow(/characters of a name.*1000.*5000/);
     const many = Array.from({ length: 5 }, () => ({ ...node!, name: 'n'.repeat(900), op: 'No' }));
     const told = await read({ nodes: many }).catch((error: Error) => error.message);
     expect(String(told).length).toBeLessThan(2000);
@@ -302,12 +257,13 @@ describe('--model net.onnx', () => {
       writeFileSync(file, await exportOnnx({ model, weights, inputShape }));
       const data = synthetic({ train: 8, test: 4, shape: inputShape, classes: 3 });
       const flags = new Flags({ model: file });
-      const asked = await modelFrom(flags, data);
-      expect(leavesOf(asked)).toEqual(layers);
-      const start = (await onnxWeights(flags, data)).weights as NamedValues;
+      const asked = await netFrom(flags, data);
+      expect(leavesOf(asked.model)).toEqual(layers);
+      const start = asked.weights as NamedValues;
       expect([...start.keys()].sort()).toEqual([...weights.keys()].sort());
-      expect(await onnxWeights(flags.with({ weights: 'other.ckpt' }), data)).toEqual({});
-      await expect(modelFrom(flags.with({ width: '2' }), data)).rejects.toThrow(/--width/);
+      const other = await netFrom(flags.with({ weights: 'other.ckpt' }), data);
+      expect(other).toEqual({ model: asked.model });
+      await expect(netFrom(flags.with({ width: '2' }), data)).rejects.toThrow(/--width/);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';
 import { fillArena } from '../../src/checkpoint/state.ts';
 import { synthetic } from '../../src/data/named/synthetic.ts';
+import { storeSamples } from '../../src/data/stored/storeSamples.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
 import { createArena } from '../../src/memory/arena.ts';
 import { normsOf } from '../../src/nn/convert/normLeaf.ts';
@@ -42,8 +43,9 @@ function refusalOf(check: () => void): string | undefined {
 function bindAlone(options: TrainerOptions) {
   const plan = planRun(resolveOptions({ ...options, workers: 1 }));
   const memory = createArena(plan.layout);
-  fillArena(plan, memory, options.data);
-  const worker = bindWorker({ plan, memory, module: compileKernels('strict'), rank: 0 });
+  fillArena(plan, memory);
+  const samples = storeSamples(options.data, plan.config);
+  const worker = bindWorker({ plan, memory, samples, module: compileKernels('strict'), rank: 0 });
   return { plan, worker };
 }
 

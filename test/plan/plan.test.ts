@@ -64,25 +64,32 @@ describe('the regions of a plan', () => {
     expect(again.layout.regions).toEqual(planWith({ to: 'sync' }, { workers: 3 }).layout.regions);
   });
 
-  it.each(WORKERS)('hold one copy of parameters, state and data on %d workers', (workers) => {
-    const plan = planOf({ workers });
-    const { length, buffersLength } = plan.parameters;
-    const shapes = named(plan, /^(parameters|gradients|optimizer\.state \d|buffers|data\..*)$/).map(
-      ({ name, shape }) => [name, shape] as const,
-    );
-    expect(shapes.filter(([name]) => !name.startsWith('data.'))).toEqual([
-      ['parameters', [length]],
-      ['gradients', [length]],
-      ['optimizer.state 0', [length]],
-      ['optimizer.state 1', [length]],
-      ['buffers', [buffersLength]],
-    ]);
-    expect(shapes).toContainEqual(['data.train.inputs', [50, 8, 8, 2]]);
-    expect(shapes).toContainEqual(['data.test.inputs', [9, 8, 8, 2]]);
-    const elements = plan.parameters.entries.reduce((sum, entry) => sum + entry.length, 0);
-    expect(length).toBeGreaterThanOrEqual(elements);
-    expect(length).toBeLessThan(elements + 32 * plan.parameters.entries.length);
-  });
+  it.each(WORKERS)(
+    'hold one copy of parameters and state, and no data, on %d workers',
+    (workers) => {
+      const plan = planOf({ workers });
+      const { length, buffersLength } = plan.parameters;
+      const shapes = named(
+        plan,
+        /^(parameters|gradients|optimizer\.state \d|buffers|data\..*)$/,
+      ).map(({ name, shape }) => [name, shape] as const);
+      expect(shapes.filter(([name]) => !name.startsWith('data.'))).toEqual([
+        ['parameters', [length]],
+        ['gradients', [length]],
+        ['optimizer.state 0', [length]],
+        ['optimizer.state 1', [length]],
+        ['buffers', [buffersLength]],
+      ]);
+      // Samples lie outside the arena.
+      expect(shapes.filter(([name]) => name.startsWith('data.'))).toEqual([
+        ['data.normalization', [4]],
+        ['data.order', [50]],
+      ]);
+      const elements = plan.parameters.entries.reduce((sum, entry) => sum + entry.length, 0);
+      expect(length).toBeGreaterThanOrEqual(elements);
+      expect(length).toBeLessThan(elements + 32 * plan.parameters.entries.length);
+    },
+  );
 
   it.each(NORMS)('of %s do not depend on replicas unless statistics do', (_, norm) => {
     const isLocal = norm.to === 'local' || 'groupSize' in norm;

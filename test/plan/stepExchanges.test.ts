@@ -2,6 +2,7 @@
 
 import { expect, it } from 'vitest';
 import { fillArena } from '../../src/checkpoint/state.ts';
+import { storeSamples } from '../../src/data/stored/storeSamples.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
 import { createArena } from '../../src/memory/arena.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
@@ -25,7 +26,8 @@ function optionsOf(change: Partial<TrainerOptions>): TrainerOptions {
 /** What one process of three exchanges in its first step, while the others send nothing. */
 function exchangedBy(plan: RunPlan, { data }: TrainerOptions): readonly ExchangedRanges[] {
   const memory = createArena(plan.layout);
-  fillArena(plan, memory, data);
+  fillArena(plan, memory);
+  const samples = storeSamples(data, plan.config);
   const made: ExchangedRanges[] = [];
   const link: Pick<Link, 'isStopping' | 'start' | 'finish'> = {
     isStopping: false,
@@ -34,7 +36,7 @@ function exchangedBy(plan: RunPlan, { data }: TrainerOptions): readonly Exchange
   };
   const links = plan.gradients.parts.map(() => link as Link);
   const module = compileKernels('fast');
-  const worker = bindWorker({ plan, module, memory, rank: 0, links });
+  const worker = bindWorker({ plan, module, memory, samples, rank: 0, links });
   worker.train(0, 1, 1);
   return made;
 }

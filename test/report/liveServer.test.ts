@@ -161,7 +161,7 @@ describe('serveLive', () => {
     try {
       const started = serving(async () => {}, { port });
       await expect(started).rejects.toThrow(UsageError);
-      const text = `--watch ${port}: got "a port that is in use".*--watch ${port + 1}`;
+      const text = `--watch ${port}: expected .*, got "a port that is in use".*--watch ${port + 1}`;
       await expect(serving(async () => {}, { port })).rejects.toThrow(new RegExp(text));
     } finally {
       other.close();
@@ -170,7 +170,7 @@ describe('serveLive', () => {
 
   it('says which address is none of this machine', async () => {
     await expect(serving(async () => {}, { host: '192.0.2.1' })).rejects.toThrow(
-      /^--watch-host 192\.0\.2\.1: got "listen EADDRNOTAVAIL/,
+      /^--watch-host 192\.0\.2\.1: expected .*, got "listen EADDRNOTAVAIL/,
     );
   });
 });

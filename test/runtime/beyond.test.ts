@@ -4,6 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { fillArena, hashWeights, stateTensors } from '../../src/checkpoint/state.ts';
 import { synthetic } from '../../src/data/named/synthetic.ts';
+import { storeSamples } from '../../src/data/stored/storeSamples.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
 import { createArena, viewOf } from '../../src/memory/arena.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
@@ -15,6 +16,8 @@ import { bindWorker } from '../../src/train/worker.ts';
 import { launchBuilt } from '../support/runs/launchBuilt.ts';
 
 const BEYOND_BYTES = 2 ** 31 + 2 ** 20;
+/** What an evaluation keeps of each sample. */
+const EVALUATED_BYTES = 16;
 const JOB = new URL('../support/jobs/beyond.mjs', import.meta.url);
 
 describe('collectives of a group', () => {
@@ -50,23 +53,23 @@ describe('training', () => {
       workers: 1,
       replicaBatch: 8,
     });
-    const sampleBytes = data.inputShape.reduce((a, b) => a * b, 4);
     const train = (countTest: number) => {
       // Test samples that nobody looks at push what lies behind them far up.
       const plan = planRun({ ...config, data: { ...config.data, countTest } });
       const memory = createArena(plan.layout);
-      fillArena(plan, memory, data);
-      const worker = bindWorker({ plan, module: compileKernels('fast'), memory, rank: 0 });
+      fillArena(plan, memory);
+      const samples = storeSamples(data, plan.config);
+      const worker = bindWorker({ plan, module: compileKernels('fast'), memory, samples, rank: 0 });
       worker.train(0, 3, 3);
       worker.evaluate('train');
       worker.measure(3, 2, 'pooled');
       const { evaluated } = plan.regions.inference;
       const losses = viewOf(memory, evaluated).slice(0, 2 * data.train.count);
-      const isBeyond = evaluated.offsetBytes > 2 ** 31;
+      const isBeyond = plan.regions.parameters.values.offsetBytes > 2 ** 31;
       return { isBeyond, hash: hashWeights(stateTensors(plan, memory)), losses };
     };
     const below = train(data.test.count);
-    const beyond = train(Math.ceil(BEYOND_BYTES / sampleBytes));
+    const beyond = train(Math.ceil(BEYOND_BYTES / EVALUATED_BYTES));
     expect([below.isBeyond, beyond.isBeyond]).toEqual([false, true]);
     expect({ ...beyond, isBeyond: false }).toEqual(below);
   });

@@ -216,7 +216,6 @@ describe('a loaded model', () => {
           .filter(({ name }) => name.includes(part))
           .reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
       expect(['gradients', 'partials', 'optimizer'].map(bytesOf)).toEqual([0, 0, 0]);
-      expect(bytesOf('data.train.inputs')).toBe(64 * 4);
     });
   });
 
@@ -285,10 +284,10 @@ describe('evaluation on other data', () => {
       expect((await model.evaluate(two)).count).toBe(9);
       const wrong: readonly (readonly [Dataset, RegExp])[] = [
         [synthetic({ train: 4, test: 0, shape: [8, 8, 1], classes: 2 }), /no samples/],
-        [synthetic({ train: 4, test: 4, shape: [8, 8, 1], classes: 5 }), /"5 classes".*4 classes/],
-        [synthetic({ train: 4, test: 4, shape: [8, 4, 1], classes: 4 }), /8x4x1 of type.*8x8x1/],
-        [masks(), /16x16x1 of type u8.*as the model takes them/],
-        [regression(2), /"numbers 1".*4 classes/],
+        [synthetic({ train: 4, test: 4, shape: [8, 8, 1], classes: 5 }), /4 classes.*"5 classes"/],
+        [synthetic({ train: 4, test: 4, shape: [8, 4, 1], classes: 4 }), /8x8x1.*8x4x1 of type/],
+        [masks(), /as the model takes them.*16x16x1 of type u8/],
+        [regression(2), /4 classes.*"numbers 1"/],
       ];
       for (const [other, message] of wrong) {
         await expect(model.evaluate(other)).rejects.toThrow(message);
@@ -300,7 +299,7 @@ describe('evaluation on other data', () => {
 describe('a checkpoint that is none of a model', () => {
   it('is refused', async () => {
     await expect(loadModel(join(folder, 'missing.ckpt'))).rejects.toThrow(/checkpoint .*missing/);
-    await expect(loadModel('x', { threads: 0 })).rejects.toThrow(/threads: got 0/);
+    await expect(loadModel('x', { threads: 0 })).rejects.toThrow(/threads: expected .*, got 0/);
     const trainer = await Trainer.start({ ...base, model: cnn, workers: 1 });
     const path = join(folder, 'whole.ckpt');
     await trainer.save(path);
@@ -309,7 +308,9 @@ describe('a checkpoint that is none of a model', () => {
     const [first, ...rest] = checkpoint.tensors;
     const without = { ...checkpoint, tensors: rest };
     await expect(loadModel(without)).rejects.toThrow(/tensor 0.*as the model says/);
-    await expect(loadModel(without, { fold: true })).rejects.toThrow(/weight: got "missing"/);
+    await expect(loadModel(without, { fold: true })).rejects.toThrow(
+      /weight: expected .*, got "missing"/,
+    );
     expect(first!.name).toBe('parameter 0.conv2d.weight');
     const other = { ...checkpoint, model: { ...sequential([flatten(), linear(64, 3)]) } };
     await expect(loadModel(other)).rejects.toThrow(/output of the model/);

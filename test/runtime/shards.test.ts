@@ -58,7 +58,7 @@ it('two workers that resume within an epoch have the bits of one worker', async 
 it('a checkpoint keeps the shards, and refuses other replicas and other domains', async () => {
   await hashOf({ shards: 'by-domain' }, 1);
   const resume = (options: object): Promise<Trainer> => Trainer.resume(path, { data, ...options });
-  await expect(resume({ replicas: 2 })).rejects.toThrow(/allowed is the 4 of .*\(by-domain\)/);
+  await expect(resume({ replicas: 2 })).rejects.toThrow(/expected the 4 of .*\(by-domain\)/);
   await expect(resume({ data: plain })).rejects.toThrow(/the content of/);
   expect((await readCheckpoint(path)).run.shards).toBe('by-domain');
   const start = Trainer.start({

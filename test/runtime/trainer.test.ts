@@ -264,13 +264,17 @@ describe('options', () => {
 
 describe('options that do not fit together', () => {
   it.each<[string, Partial<TrainerOptions>, RegExp]>([
-    ['fewer grains than workers', { globalBatch: 2, workers: 3 }, /^workers: got 3.*2 grains/],
+    [
+      'fewer grains than workers',
+      { globalBatch: 2, workers: 3 },
+      /^workers: expected .*2 grains.*, got 3/,
+    ],
     [
       'fewer replicas than workers where each has to be whole',
       { model: ghostNet, replicas: 2, workers: 3 },
-      /^workers: got 3.*2 replicas/,
+      /^workers: expected .*2 replicas.*, got 3/,
     ],
-    ['a batch of 0', { globalBatch: 0 }, /globalBatch: got 0/],
+    ['a batch of 0', { globalBatch: 0 }, /globalBatch: expected .*, got 0/],
     ['globalBatch and replicaBatch', { replicaBatch: 4 }, /not both/],
     [
       'a model with too few outputs',
@@ -283,8 +287,8 @@ describe('options that do not fit together', () => {
       /0\.conv2d/,
     ],
     ['a loss for other data', { loss: { kind: 'meanSquaredError' } }, /loss for classification/],
-    ['a seed below 0', { seed: -1 }, /seed: got -1/],
-    ['a bound of 0', { clipNorm: 0 }, /clipNorm: got 0/],
+    ['a seed below 0', { seed: -1 }, /seed: expected .*, got -1/],
+    ['a bound of 0', { clipNorm: 0 }, /clipNorm: expected .*, got 0/],
   ])('%s is refused before any thread is started', async (_, change, message) => {
     const started = Trainer.start({ ...base, ...change });
     await expect(started).rejects.toThrow(UsageError);

@@ -57,7 +57,7 @@ describe('data in large units', () => {
       const outputs = await trainer.predict(x);
       for (const [i, output] of outputs.entries()) expect(output).toBeCloseTo(y[i]!, 0);
       await expect(trainer.predict(Float32Array.from(x))).rejects.toThrow(
-        /got "Float32Array of length 64", allowed is Float64Array of n times 1/,
+        /expected Float64Array of n times 1.*, got "Float32Array of length 64"/,
       );
       const { maxOutput } = await trainer.exportInference({ inputs: x });
       expect(maxOutput).toBeLessThan(2);

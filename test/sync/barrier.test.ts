@@ -186,7 +186,7 @@ describe('members that call different things', () => {
         for (const [rank, outcome] of outcomes.entries()) {
           const failure = failureOf(outcome);
           expect(failure.rank).toBe(rank);
-          // A slow rank may find the run broken off before it makes the call in question.
+          // A slow rank may find the run aborted before it makes the call in question.
           const isFirst = failure.reason.startsWith('members');
           if (isFirst) expect(failure.collective).toBe(rank === 1 ? other : usual);
           expect(failure.reason).toContain('members called different collectives');

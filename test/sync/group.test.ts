@@ -102,7 +102,7 @@ describe('broadcast, allGather, allGatherV, gather and scatter', () => {
     const group = lonelyGroup(2);
     const three = new Float32Array(3);
     expect(() => group.broadcast(three, 2)).toThrow(UsageError);
-    expect(() => group.allGather(three, new Float32Array(5))).toThrow('allowed is 6');
+    expect(() => group.allGather(three, new Float32Array(5))).toThrow('expected 6');
     expect(() => group.allGather(three, new Float64Array(6) as never)).toThrow(
       'the type of the input, float32',
     );
@@ -110,7 +110,7 @@ describe('broadcast, allGather, allGatherV, gather and scatter', () => {
     expect(() => group.scatter(null, three, 0)).toThrow('the input of scatter on rank 0, its root');
     expect(() => group.allGatherV(three, three, [3])).toThrow('number of counts');
     expect(() => group.allGatherV(three, three, [2, 1])).toThrow('the count of rank 0, 2');
-    expect(() => group.allGatherV(three, three, [3, 4])).toThrow('allowed is 7');
+    expect(() => group.allGatherV(three, three, [3, 4])).toThrow('expected 7');
   });
 
   it('end with an error that names both when members differ about counts', async () => {

@@ -3,11 +3,9 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { PAGES } from '../support/pages.ts';
 import { filesBelow, ROOT, textOf, written } from '../support/sources.ts';
 
-const PAGES = ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'examples/README.md']
-  .concat(filesBelow('docs'), filesBelow('bench'))
-  .filter((file) => file.endsWith('.md'));
 /** A changelog names what was there. */
 const CURRENT_PAGES = PAGES.filter((page) => page !== 'CHANGELOG.md');
 
@@ -23,7 +21,7 @@ const ELSEWHERE = [
 
 const known = ['src', 'test', 'bench', 'workers', 'scripts', 'examples', 'docs', '.ci']
   .flatMap(filesBelow)
-  .concat('README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'package.json')
+  .concat(PAGES, 'LICENSE', 'package.json')
   .concat('vitest.config.ts', 'vitest.long.config.ts', 'tsup.config.ts');
 const names = new Set(known.map((file) => basename(file)));
 

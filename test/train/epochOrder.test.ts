@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { synthetic } from '../../src/data/named/synthetic.ts';
+import { storeSamples } from '../../src/data/stored/storeSamples.ts';
 import { createArena, viewOf } from '../../src/memory/arena.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
@@ -28,9 +29,8 @@ function ordersOf(options: Partial<TrainerOptions>): readonly number[][] {
   });
   const plan = planRun(config);
   const memory = createArena(plan.layout);
-  viewOf(memory, plan.regions.data.train.targets).set(data.train.targets);
   const order = viewOf(memory, plan.regions.data.order);
-  const write = bindEpochOrder(plan, memory);
+  const write = bindEpochOrder(plan, memory, storeSamples(data, config));
   const taken = (plan.stepsPerEpoch - 1) * config.globalBatch + plan.lastBatch;
   return [0, 1].map((epoch) => {
     write(epoch);

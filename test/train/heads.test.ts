@@ -211,7 +211,7 @@ describe('a run of a model with heads', () => {
     const saved = await readCheckpoint(path);
     const counters = { ...saved.counters, epochSums: saved.counters.epochSums.slice(0, 4) };
     await expect(Trainer.resume({ ...saved, counters }, { data: images })).rejects.toThrow(
-      'checkpoint, epochSums: got "4 numbers", allowed is 5, as its heads say.',
+      'checkpoint, epochSums: expected 5, as its heads say, got "4 numbers".',
     );
   });
 
@@ -302,25 +302,21 @@ describe('heads', () => {
       { heads: {} },
       "the model's head aux has no loss. Try: heads: { 'aux': { weight: 0.4 } }",
     ],
-    [
-      'a loss of another one',
-      { heads: { aux: {}, side: {} } },
-      'heads: got "side", allowed is aux.',
-    ],
+    ['a loss of another one', { heads: { aux: {}, side: {} } }, 'heads: expected aux, got "side".'],
     [
       'a weight of 0',
       { heads: { aux: { weight: 0 } } },
-      'heads.aux weight: got 0, allowed is a finite number above 0.',
+      'heads.aux weight: expected a finite number above 0, got 0.',
     ],
     [
       'a loss that does not fit',
       { heads: { aux: { loss: huber() } } },
-      'loss of head aux for classification: got "huber", allowed is crossEntropy, customLoss.',
+      'loss of head aux for classification: expected crossEntropy, customLoss, got "huber".',
     ],
     [
       'a model without any',
       { model: net(['main']) },
-      'heads: got "aux", allowed is none: the model has one output.',
+      'heads: expected none: the model has one output, got "aux".',
     ],
     [
       'an output of another size',
@@ -330,7 +326,7 @@ describe('heads', () => {
           return { main: y.apply(linear(2, CLASSES)), aux: y };
         }),
       },
-      'head aux of the model: got "2 for inputs of 5x4x2", allowed is 4, one for each class.',
+      'head aux of the model: expected 4, one for each class, got "2 for inputs of 5x4x2".',
     ],
   ])('of %s are refused', async (_name, options, message) => {
     await expect(start(options)).rejects.toThrow(message);

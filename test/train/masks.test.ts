@@ -107,18 +107,18 @@ describe('a class for each pixel', () => {
     });
     const augmentation = planAugmentation(moves, data.inputShape)!;
     const mask = { maskShape: [HEIGHT, WIDTH], augmentation, seed: 5 } as const;
-    const mover = createMaskMover({ ...mask, masks: targets, outside: ignoreIndex ?? 0 });
+    const mover = createMaskMover({ ...mask, outside: ignoreIndex ?? 0 });
     const places = Int32Array.from({ length: TRAIN * PIXELS }, (_, i) => i);
-    const finder = createMaskMover({ ...mask, masks: places, outside: -1 });
+    const finder = createMaskMover({ ...mask, outside: -1 });
     const batches = [0, 8, 16].map((first) => ({ first, size: Math.min(8, TRAIN - first) }));
     const moved = new Float32Array(train.inputs.length);
     const labels = new Int32Array(targets.length);
     for (const [step, { first, size }] of batches.entries()) {
       for (let position = 0; position < size; position++) {
         const sample = first + position;
-        mover.move(sample, labels, sample * PIXELS, step, position);
+        mover.move(targets, sample, labels, sample * PIXELS, step, position);
         const from = new Int32Array(PIXELS);
-        finder.move(sample, from, 0, step, position);
+        finder.move(places, sample, from, 0, step, position);
         for (const [pixel, at] of from.entries()) {
           if (at < 0) continue;
           moved.set(train.inputs.subarray(at * 2, at * 2 + 2), (sample * PIXELS + pixel) * 2);
@@ -214,26 +214,30 @@ describe('a class for each pixel', () => {
     [
       'another shape of outputs',
       { model: sequential([conv2d(2, 3, { kernel: 1 })]) },
-      /^output of the model: got "6x5x3 .* 6x5x4\..*4 outChannels/,
+      /^output of the model: expected 6x5x4.*, got "6x5x3.*4 outChannels/,
     ],
     ['a loss of numbers', { loss: meanSquaredError() }, /^loss for segmentation.* crossEntropy/],
     [
       'weights of other classes',
       { loss: crossEntropy({ classWeights: [1, 2], ignoreIndex: -100 }) },
-      /^weights of the loss crossEntropy: got "2 weights".*4, one for each class/,
+      /^weights of the loss crossEntropy: expected .*4, one for each class.*, got "2 weights"/,
     ],
     [
       'pixels of no class without a loss that ignores them',
       { loss: crossEntropy() },
-      /^label of pixel 0 of sample 0 of train of synthetic: got "-100/,
+      /^label of pixel 0 of sample 0 of train of synthetic: expected .*, got "-100/,
     ],
-    ['mixup', { augmentation: { mixup: 1 } }, /^mixup and cutmix: got "targets that are masks"/],
+    [
+      'mixup',
+      { augmentation: { mixup: 1 } },
+      /^mixup and cutmix: expected .*, got "targets that are masks"/,
+    ],
     [
       'a label beyond the classes',
       {
         data: { ...data, test: { ...data.test, targets: data.test.targets.with(37, 4) } },
       } as Partial<TrainerOptions>,
-      /^label of pixel 7 of sample 1 in test of synthetic: got 4/,
+      /^label of pixel 7 of sample 1 in test of synthetic: expected .*, got 4/,
     ],
     [
       'masks of another size that are to move',
@@ -247,7 +251,7 @@ describe('a class for each pixel', () => {
         model: sequential([conv2d(2, CLASSES, { kernel: 1, stride: 2 })]),
         augmentation: moves,
       },
-      /^augmentation of images with masks: got "images 6x5x2, masks 3x3"/,
+      /^augmentation of images with masks: expected .*, got "images 6x5x2, masks 3x3"/,
     ],
   ])('refuses %s before anything runs', async (_name, change, message) => {
     await expect(Trainer.start({ ...still, ...change })).rejects.toThrow(message);

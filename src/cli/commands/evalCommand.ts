@@ -4,7 +4,7 @@
 import { cleaningUp } from '../../base/cleanup.ts';
 import { UsageError } from '../../base/errors.ts';
 import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
-import { hashWeights } from '../../checkpoint/state.ts';
+import { hashWeights, type StateTensor, weightName } from '../../checkpoint/state.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { dataDifference, describeDataset } from '../../data/identity.ts';
 import type { MetricName } from '../../observe/metric.ts';
@@ -14,8 +14,9 @@ import type { EvalCorrection } from '../../plan/evalCorrection.ts';
 import { evaluateSamples } from '../../runtime/evaluateSamples.ts';
 import type { Evaluation } from '../../runtime/evaluation.ts';
 import { inferenceConfig, threadsFor } from '../../runtime/inferenceTeam.ts';
-import { readModel } from '../../runtime/readModel.ts';
+import { type ModelWeights, readModel } from '../../runtime/readModel.ts';
 import { Trainer } from '../../runtime/trainer.ts';
+import { resolveOptions } from '../../runtime/trainerOptions.ts';
 import { headsAs, known, meanIouAs } from '../output/events.ts';
 import { metricRows, metricTables, showPercent } from '../output/metricTables.ts';
 import { screen, warn } from '../output/screen.ts';
@@ -24,7 +25,7 @@ import { paint } from '../output/text.ts';
 import { joinPeers } from '../process/peers.ts';
 import type { Flags } from '../settings/flags.ts';
 import { onnxNet } from '../settings/onnxModel.ts';
-import { allowModulesFrom, dataFrom } from '../settings/settings.ts';
+import { dataFrom, placeFrom } from '../settings/settings.ts';
 
 /** What only a run has. */
 const OF_RUNS = ['checkpoint', 'average', 'precise-norm', 'eval-correction'] as const;
@@ -39,8 +40,7 @@ export async function runEval(flags: Flags): Promise<number> {
   if (path === undefined) {
     throw new UsageError({
       what: 'syncbn eval',
-      given: 'no --checkpoint',
-      allowed: 'a checkpoint to evaluate, or an ONNX file (--model)',
+      problem: 'requires a checkpoint to evaluate, or an ONNX file (--model)',
       hint: 'syncbn eval --checkpoint run.ckpt',
     });
   }
@@ -96,14 +96,26 @@ async function evaluateRun(flags: Flags, asked: Asked): Promise<Evaluated> {
   return cleaningUp(run, () => trainer.close());
 }
 
-/** Evaluates the model alone. */
+/** Evaluates the model of the checkpoint alone. */
 async function evaluateModel(flags: Flags, { path, data, metrics }: Asked): Promise<Evaluated> {
   const { allowModules, ...place } = placeFrom(flags);
   const model = await readModel(path, { allowModules });
+  return evaluateAlone(model, place, { data, metrics });
+}
+
+async function evaluateAlone(
+  model: ModelWeights,
+  place: Parameters<typeof threadsFor>[1],
+  { data, metrics }: Pick<Asked, 'data' | 'metrics'>,
+): Promise<Evaluated> {
   const config = inferenceConfig(model.config, threadsFor(model.config, place));
-  const { fill, saved } = model;
+  let hash = '';
+  const fill = (tensors: readonly StateTensor[]): void => {
+    model.fill(tensors);
+    hash = hashWeights(tensors);
+  };
   const evaluation = await evaluateSamples({ config, fill, isOwnThread: false }, data, { metrics });
-  return { evaluation, hash: hashWeights(saved) };
+  return { evaluation, hash };
 }
 
 /** Evaluates the net of an ONNX file. Such files do not say how their inputs are standardized: they
@@ -111,8 +123,8 @@ async function evaluateModel(flags: Flags, { path, data, metrics }: Asked): Prom
 async function evaluateFile(flags: Flags, metrics: readonly MetricName[]): Promise<Evaluated> {
   for (const flag of OF_RUNS) {
     if (!flags.has(flag)) continue;
-    const allowed = 'either an ONNX file or a checkpoint';
-    throw new UsageError({ what: 'syncbn eval', given: `--model and --${flag}`, allowed });
+    const problem = `does not go with --${flag}: eval takes an ONNX file or a checkpoint`;
+    throw new UsageError({ what: '--model', problem });
   }
   const data = await dataFrom(flags);
   checkMetrics('--metrics', metrics, data.task);
@@ -122,31 +134,13 @@ async function evaluateFile(flags: Flags, metrics: readonly MetricName[]): Promi
     const hint = 'syncbn train for models by name and .json models, which have no weights';
     throw new UsageError({ what: '--model of syncbn eval', given, allowed: 'an .onnx file', hint });
   }
-  const trainer = await Trainer.start({
-    model: net.model,
-    weights: net.weights,
-    data,
-    optimizer: sgd({ lr: 1 }),
-    replicas: 1,
-    ...placeFrom(flags),
-  });
-  const run = async (): Promise<Evaluated> => {
-    const evaluation = await trainer.evaluate('test', { metrics });
-    return { evaluation, hash: trainer.weightsHash() };
+  const { model, weights } = net;
+  const config = resolveOptions({ model, data, optimizer: sgd({ lr: 1 }), replicas: 1 });
+  const fill = (tensors: readonly StateTensor[]): void => {
+    for (const tensor of tensors) tensor.values.set(weights.get(weightName(tensor))!.values);
   };
-  return cleaningUp(run, () => trainer.close());
-}
-
-/** What says where it is computed, and whose code may run. */
-function placeFrom(flags: Flags) {
-  const workers = flags.integer('workers', 1);
-  const timeoutMs = flags.integer('timeout-ms', 1);
-  const allowModules = allowModulesFrom(flags);
-  return {
-    ...(allowModules !== undefined && { allowModules }),
-    ...(workers !== undefined && { workers }),
-    ...(timeoutMs !== undefined && { timeoutMs }),
-  };
+  const { allowModules: _modules, ...place } = placeFrom(flags);
+  return evaluateAlone({ config, fill }, place, { data, metrics });
 }
 
 function show(flags: Flags, metrics: readonly MetricName[], { evaluation, hash }: Evaluated): void {

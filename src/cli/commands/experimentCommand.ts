@@ -17,7 +17,7 @@ import { subjectOf } from '../../experiments/engine/subject.ts';
 import { EXPERIMENTS } from '../../experiments/runs/catalog.ts';
 import { say, screen } from '../output/screen.ts';
 import { type Flags, integersIn, wordsIn } from '../settings/flags.ts';
-import { bareModelFrom } from '../settings/settings.ts';
+import { bareNetFrom } from '../settings/settings.ts';
 import { runStudy } from './study.ts';
 
 const DEFAULT_FOLDER = 'experiments';
@@ -59,12 +59,16 @@ function experimentNamed(name: string | undefined): Experiment {
   const found = EXPERIMENTS.find((experiment) => experiment.name === name);
   if (found !== undefined) return found;
   const names = EXPERIMENTS.map((experiment) => experiment.name);
-  const nearest = name === undefined ? undefined : nearestWord(name, names);
+  const hint = (of: string): string => `syncbn experiment ${of} --quick`;
+  if (name === undefined) {
+    const problem = `requires the name of an experiment: ${names.join(', ')}`;
+    throw new UsageError({ what: 'syncbn experiment', problem, hint: hint(names[0]!) });
+  }
   throw new UsageError({
     what: 'experiment',
-    given: name ?? 'no name',
+    given: name,
     allowed: names.join(', '),
-    hint: `syncbn experiment ${nearest ?? names[0]!} --quick`,
+    hint: hint(nearestWord(name, names) ?? names[0]!),
   });
 }
 
@@ -101,5 +105,6 @@ async function withData(
   const facts = { inputShape: dataset.inputShape, countTrain: dataset.train.count };
   const name = flags.text('model');
   if (name === undefined) return { ...options, facts };
-  return { ...options, facts, net: { name, model: await bareModelFrom(flags, dataset) } };
+  const { model } = await bareNetFrom(flags, dataset);
+  return { ...options, facts, net: { name, model } };
 }

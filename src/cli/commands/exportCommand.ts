@@ -1,22 +1,25 @@
 // `syncbn export`: the trained model of a checkpoint in a format of others. What each format writes
 // is in src/interop.
 
+import { cleaningUp } from '../../base/cleanup.ts';
 import { UsageError } from '../../base/errors.ts';
 import { checkWritable, writeWhole } from '../../base/wholeFile.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
 import type { NamedValues } from '../../checkpoint/foldNorm.ts';
 import { namedWeights } from '../../checkpoint/state.ts';
+import type { DatasetDescription } from '../../data/identity.ts';
 import { isSafetensorsPath } from '../../interop/weights.ts';
 import { exportWeights } from '../../interop/weightsFile.ts';
 import { parseModel } from '../../nn/models/parse.ts';
 import { loadModules } from '../../nn/specs/modules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
-import { say, screen } from '../output/screen.ts';
+import { Trainer } from '../../runtime/trainer.ts';
+import { say, screen, warn } from '../output/screen.ts';
 import type { Flags } from '../settings/flags.ts';
 import { refuseWithout } from '../settings/kindFlags.ts';
 import { isSameFile } from '../settings/separateFiles.ts';
-import { allowModulesFrom } from '../settings/settings.ts';
+import { allowModulesFrom, dataFrom, placeFrom } from '../settings/settings.ts';
 import { refuseExisting } from '../settings/startingPoint.ts';
 
 /** What is exported, and where to. */
@@ -70,6 +73,12 @@ const FORMATS: readonly ExportFormat[] = [
   },
 ];
 
+/** What says which data statistics of an average are measured on, and where. */
+const OF_AVERAGES = [
+  ...['data', 'layout', 'target', 'ignore-columns', 'regression', 'classes', 'test-split'],
+  ...['limit', 'workers', 'timeout-ms'],
+] as const;
+
 export async function runExport(flags: Flags, argument: string | undefined): Promise<number> {
   const example = `syncbn export run.ckpt --to model${FORMATS[0]!.ending}`;
   const endings = FORMATS.map(({ ending }) => ending).join(', ');
@@ -77,8 +86,7 @@ export async function runExport(flags: Flags, argument: string | undefined): Pro
   if (argument === undefined || file === undefined) {
     throw new UsageError({
       what: 'syncbn export',
-      given: argument === undefined ? 'no checkpoint' : 'no --to',
-      allowed: argument === undefined ? 'a checkpoint to export' : `a file that ends in ${endings}`,
+      problem: `requires ${argument === undefined ? 'a checkpoint' : '--to, the file to write'}`,
       hint: example,
     });
   }
@@ -92,6 +100,7 @@ export async function runExport(flags: Flags, argument: string | undefined): Pro
       refuseWithout(flags, flag, `--to model${ending}`, format.flags.includes(flag));
     }
   }
+  for (const flag of OF_AVERAGES) refuseWithout(flags, flag, '--average', flags.isSet('average'));
   if (isSameFile(argument, file)) {
     throw new UsageError({ what: `--to ${file}`, problem: 'is the checkpoint itself' });
   }
@@ -100,7 +109,9 @@ export async function runExport(flags: Flags, argument: string | undefined): Pro
   const checkpoint = await (await openCheckpoint(argument)).load();
   const model = parseModel(checkpoint.model, `the model of ${argument}`);
   await loadModules(customModulesOf(model), allowModulesFrom(flags));
-  const weights = namedWeights(checkpoint.tensors);
+  const weights = flags.isSet('average')
+    ? await averagedWeights(flags, argument, checkpoint.data)
+    : namedWeights(checkpoint.tensors);
   const counts = await format.write({ file, checkpoint, model, weights, flags });
   if (flags.isSet('json')) {
     screen.sayJson({ event: 'exported', path: file, format: format.name, ...counts });
@@ -109,4 +120,22 @@ export async function runExport(flags: Flags, argument: string | undefined): Pro
   const counted = Object.entries(counts).map(([what, count]) => `${count} ${what}`);
   say(`Written to ${file}: ${counted.join(', ')}.`);
   return 0;
+}
+
+/** The average that the run keeps, with running statistics that are measured on its data. */
+async function averagedWeights(
+  flags: Flags,
+  path: string,
+  saved: DatasetDescription,
+): Promise<NamedValues> {
+  const trainer = await Trainer.resume(path, {
+    data: await dataFrom(flags, saved),
+    onNotice: (notice) => warn(`syncbn: ${notice}`),
+    ...placeFrom(flags),
+  });
+  const run = async (): Promise<NamedValues> => {
+    await trainer.useAverage();
+    return trainer.weights();
+  };
+  return cleaningUp(run, () => trainer.close());
 }

@@ -10,15 +10,13 @@ import { say, screen, warn } from '../output/screen.ts';
 import { printTable } from '../output/tables.ts';
 import type { Flags } from '../settings/flags.ts';
 import { isSameFile } from '../settings/separateFiles.ts';
-import { allowModulesFrom, dataFrom } from '../settings/settings.ts';
+import { dataFrom, placeFrom } from '../settings/settings.ts';
 import { refuseExisting } from '../settings/startingPoint.ts';
 
 export async function runFold(flags: Flags): Promise<number> {
   const [checkpoint, path] = ['checkpoint', 'out'].map((name) => needed(flags, name));
   const tolerance = flags.number('tolerance', 0);
-  const workers = flags.integer('workers', 1);
-  const timeoutMs = flags.integer('timeout-ms', 1);
-  const allowModules = allowModulesFrom(flags);
+  const place = placeFrom(flags);
   if (isSameFile(checkpoint!, path!)) {
     throw new UsageError({
       what: `--out ${path}`,
@@ -32,9 +30,7 @@ export async function runFold(flags: Flags): Promise<number> {
   const trainer = await Trainer.resume(checkpoint!, {
     data: await dataFrom(flags, head.data),
     onNotice: (notice) => warn(`syncbn: ${notice}`),
-    ...(allowModules !== undefined && { allowModules }),
-    ...(workers !== undefined && { workers }),
-    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...place,
   });
   const run = async (): Promise<number> => {
     const overwrite = flags.isSet('overwrite');
@@ -64,8 +60,7 @@ function needed(flags: Flags, name: string): string {
   if (value !== undefined) return value;
   throw new UsageError({
     what: 'syncbn fold',
-    given: `no --${name}`,
-    allowed: name === 'out' ? 'a file to write to' : 'a checkpoint to fold',
+    problem: `requires --${name}, ${name === 'out' ? 'a file to write' : 'a checkpoint'}`,
     hint: 'syncbn fold --checkpoint run.ckpt --out inference.ckpt',
   });
 }

@@ -18,6 +18,7 @@ import { lossModulesOf } from '../../nn/specs/lossModules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
 import { checkRunConfig, type RunConfig, trainCounts } from '../../plan/config.ts';
+import { dataBytesOf } from '../../plan/dataBytes.ts';
 import { smallestBatch } from '../../plan/feasible.ts';
 import { memoryOf, planRun, type RunPlan } from '../../plan/plan.ts';
 import { grainStart } from '../../reduce/grains.ts';
@@ -41,8 +42,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
   if (path === undefined) {
     throw new UsageError({
       what: 'syncbn inspect',
-      given: 'no checkpoint',
-      allowed: 'a checkpoint',
+      problem: 'requires a checkpoint',
       hint: 'syncbn inspect run.ckpt',
     });
   }
@@ -70,6 +70,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
     memoryBytes: plan?.layout.sizeBytes ?? null,
     parkedBytes: plan?.parkedBytes ?? null,
     microBatches: plan === undefined ? null : memoryOf(plan).microBatches,
+    dataBytes: plan === undefined ? null : dataBytesOf(plan.config.data),
     weightsHash: hashWeights(saved.tensors),
   };
   if (flags.isSet('json')) screen.sayJson({ event: 'inspected', ...summary });
@@ -145,9 +146,14 @@ function show(
   }
   const { microBatches, parkedBytes, arenaBytes } = memoryOf(plan);
   const how = microBatches === 1 ? '' : ` in ${microBatches} micro-batches`;
-  const beside = parkedBytes === 0 ? '' : `, ${showBytes(parkedBytes)} beside it`;
-  const size = showBytes(arenaBytes);
-  say(`Memory of a run on 1 worker${how}: ${size}${beside}; largest regions:`);
+  const parked = parkedBytes === 0 ? '' : `, ${showBytes(parkedBytes)} parked`;
+  const samples = showBytes(dataBytesOf(plan.config.data));
+  const { keptBytes, sparedBytes } = plan.workers[0]!.storage;
+  say(`Memory of a run on 1 worker${how}: ${showBytes(arenaBytes)}${parked}, and`);
+  say(`${samples} of data beside it.`);
+  say(`Activations that wait for backward take ${showBytes(keptBytes)} of the arena.`);
+  say(`Backward derives ${showBytes(sparedBytes)} of others, which are not stored.`);
+  say('Largest regions:');
   printTable(
     plan.layout.largest(REGIONS_SHOWN).map(({ name, type, shape, sizeBytes, writer }) => ({
       region: name,

@@ -11,14 +11,7 @@ import { prepareFolder, typedCommand, writeFiles } from '../output/outFolder.ts'
 import { say, screen } from '../output/screen.ts';
 import { paint } from '../output/text.ts';
 import type { Flags } from '../settings/flags.ts';
-import { onnxWeights } from '../settings/onnxModel.ts';
-import {
-  DEFAULTS,
-  dataFrom,
-  modelFrom,
-  normFrom,
-  trainerOptionsFrom,
-} from '../settings/settings.ts';
+import { DEFAULTS, dataFrom, normFrom, runOptionsFrom } from '../settings/settings.ts';
 
 const DEFAULT_FOLDER = 'lr-find';
 const PAGE = 'report.html';
@@ -31,10 +24,8 @@ export async function runLrFind(flags: Flags): Promise<number> {
   const to = flags.number('to', 0);
   const smoothing = flags.number('smoothing', 0);
   const data = await dataFrom(flags);
-  const model = await modelFrom(flags, data);
   const trainer = {
-    ...trainerOptionsFrom(flags.with({ lr: `${from}` }), data, model),
-    ...(await onnxWeights(flags, data)),
+    ...(await runOptionsFrom(flags.with({ lr: `${from}` }), data)),
     ...(flags.has('norm') && { norm: normFrom(flags) }),
   };
   await prepareFolder(folder);

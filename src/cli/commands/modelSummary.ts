@@ -12,6 +12,7 @@ import { constant } from '../../optim/schedule.ts';
 import { checkRunConfig, type RunConfig } from '../../plan/config.ts';
 import { stepExchanges, trafficOf } from '../../plan/exchanges.ts';
 import { memoryOf, planRun, type RunMemory, type RunPlan } from '../../plan/plan.ts';
+import type { WorkerPlan } from '../../plan/workerPlan.ts';
 import { defaultGrains } from '../../reduce/grains.ts';
 import { configOf } from '../../runtime/resume.ts';
 import { DEFAULT_SEED } from '../../runtime/trainerOptions.ts';
@@ -37,6 +38,10 @@ export interface MemorySummary {
   readonly total: number;
   /** Outputs of layers and their gradients. */
   readonly activations: number;
+  /** Of the activations, what waits for backward when the loss runs. */
+  readonly keptForBackward: number;
+  /** What would wait besides if backward did not derive it from what does. */
+  readonly derivedInBackward: number;
   readonly parametersAndBuffers: number;
   /** With the partial sums that they are folded from. */
   readonly gradients: number;
@@ -210,8 +215,18 @@ function memoryParts({ config, layout, regions, workers }: RunPlan): MemorySumma
     optimizerState: bytes(parameters.optimizerState),
   };
   const known = Object.values(parts).reduce((sum, size) => sum + size, 0);
+  const sum = (of: (storage: WorkerPlan['storage']) => number): number =>
+    workers.reduce((bytes, { storage }) => bytes + of(storage), 0);
   const fits = total <= MAX_ARENA_BYTES;
-  return { total, ...parts, rest: total - known, fits, fitting: fits ? null : fittingOf(config) };
+  return {
+    total,
+    ...parts,
+    keptForBackward: sum(({ keptBytes }) => keptBytes),
+    derivedInBackward: sum(({ sparedBytes }) => sparedBytes),
+    rest: total - known,
+    fits,
+    fitting: fits ? null : fittingOf(config),
+  };
 }
 
 /** As the first of them sees it. With more replicas than grains, there is a grain for each. */

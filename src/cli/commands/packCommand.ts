@@ -16,8 +16,7 @@ export async function runPack(
   if (dir === undefined || out === undefined) {
     throw new UsageError({
       what: 'syncbn pack',
-      given: dir === undefined ? 'no folder' : 'one folder',
-      allowed: 'a folder of images, and one to make',
+      problem: 'requires a folder of images and a folder to write',
       hint: 'syncbn pack photos photos-64 --size 64x64',
     });
   }

@@ -148,8 +148,7 @@ function needed(flags: Flags, name: string): string {
   if (value !== undefined) return value;
   throw new UsageError({
     what: 'syncbn predict',
-    given: `no --${name}`,
-    allowed: name === 'out' ? 'a file to write to' : 'a checkpoint to predict with',
+    problem: `requires --${name}, ${name === 'out' ? 'a file to write' : 'a checkpoint'}`,
     hint: 'syncbn predict --checkpoint run.ckpt --out scores.csv',
   });
 }

@@ -15,6 +15,7 @@ import { eventsOf, type MeasuredMachine, type Simulation } from '../../simulate/
 import { prepareFolder, typedCommand } from '../output/outFolder.ts';
 import type { Flags } from '../settings/flags.ts';
 import { checkHostFlags } from '../settings/hostsSettings.ts';
+import { refuseWithout } from '../settings/kindFlags.ts';
 import {
   adjustJob,
   deviceFrom,
@@ -88,12 +89,7 @@ function checkTogether(flags: Flags, isMeasured: boolean): void {
     ['replicas', '--train-steps', flags.has('train-steps')],
   ];
   for (const [flag, needed, isThere] of pairs) {
-    if (isThere || !flags.has(flag)) continue;
-    throw new UsageError({
-      what: `--${flag}`,
-      given: `without ${needed}`,
-      allowed: `with ${needed}`,
-    });
+    refuseWithout(flags, flag, needed, isThere);
   }
 }
 
@@ -114,8 +110,7 @@ async function measure(
   if (availableParallelism() < 2) {
     throw new UsageError({
       what: '--measure',
-      given: 'one core',
-      allowed: 'two cores, for runs on two workers',
+      problem: 'requires two cores, for runs on two workers; this machine has one',
     });
   }
   checkNumerics(network, { replicas: 2, replicaBatch, steps: rounds + WARM_UP_STEPS });

@@ -84,6 +84,8 @@ function totalRows(summary: ModelSummary): readonly (readonly [string, string])[
           ],
         ] as const)),
     ['  activations', part(memory.activations)],
+    ['    kept for backward', part(memory.keptForBackward)],
+    ['    derived instead', `${showBytes(memory.derivedInBackward)}, not stored`],
     ['  parameters, buffers', part(memory.parametersAndBuffers)],
     ['  gradients', part(memory.gradients)],
     ['  optimizer state', part(memory.optimizerState)],

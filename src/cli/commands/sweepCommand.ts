@@ -26,8 +26,7 @@ import type { TrainerOptions } from '../../runtime/trainerOptions.ts';
 import { say, screen } from '../output/screen.ts';
 import { printRows } from '../output/tables.ts';
 import type { Flags } from '../settings/flags.ts';
-import { onnxWeights } from '../settings/onnxModel.ts';
-import { DEFAULTS, dataFrom, modelFrom, trainerOptionsFrom } from '../settings/settings.ts';
+import { DEFAULTS, dataFrom, runOptionsFrom } from '../settings/settings.ts';
 import { flagsOf, type Sweep, sweepFrom } from '../settings/sweepFlags.ts';
 import { runStudy } from './study.ts';
 
@@ -161,8 +160,7 @@ async function naming<T>(settings: PlainRecord, make: () => Promise<T>): Promise
 
 /** The options of a run, as those of `train`; but a run that diverges is a result here. */
 async function optionsOf(flags: Flags, data: Dataset): Promise<TrainerOptions> {
-  const asked = trainerOptionsFrom(flags, data, await modelFrom(flags, data));
-  const options = { ...asked, ...(await onnxWeights(flags, data)) };
+  const options = await runOptionsFrom(flags, data);
   return { onNonFinite: 'continue', ...options, diagnosticsEvery: 0, onNotice: () => {} };
 }
 

@@ -9,6 +9,7 @@ import { chooseBuild } from '../../kernels/builds.ts';
 import { normsOf } from '../../nn/convert/normLeaf.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
 import { MAX_REPLICAS } from '../../plan/config.ts';
+import { dataBytesOf } from '../../plan/dataBytes.ts';
 import { ON_NON_FINITE } from '../../plan/onNonFinite.ts';
 import { MOST_DRAWN_CLASSES, type RunState } from '../../report/history.ts';
 import type { Network } from '../../runtime/network.ts';
@@ -30,7 +31,6 @@ import { errorEvent } from '../process/failure.ts';
 import { hasLauncher, isSpeaker, joinPeers, stopAmongPeers } from '../process/peers.ts';
 import { catchSignals, SIGNAL_CODES, stoppedBy } from '../process/signals.ts';
 import type { Flags } from '../settings/flags.ts';
-import { onnxWeights } from '../settings/onnxModel.ts';
 import { asksForReport, type ObserversAsked, observersAsked } from '../settings/reportFlags.ts';
 import { checkAgreement } from '../settings/resumeSettings.ts';
 import { checkSeparateFiles } from '../settings/separateFiles.ts';
@@ -39,9 +39,8 @@ import {
   dataFrom,
   isProfiled,
   microBatchesFrom,
-  modelFrom,
   normFrom,
-  trainerOptionsFrom,
+  runOptionsFrom,
 } from '../settings/settings.ts';
 import { sharedPoint } from '../settings/sharedPoint.ts';
 import { spreadFrom } from '../settings/spreadFlags.ts';
@@ -142,7 +141,7 @@ export async function runTrain(flags: Flags): Promise<number> {
         const told = { sinks, observers, isReported, notices };
         const setup = { plan, data, model, weights, network, ...told };
         const code = await runPlan(trainer, setup);
-        // Whoever is done waits for those who still write.
+        // A process that is done waits for those that still write.
         if (network !== undefined) await network.allGather(new Uint8Array());
         return code;
       },
@@ -200,8 +199,7 @@ async function startTrainer(
   const shown = asksForReport(flags) ? maskSamplesOf(data) : undefined;
   const facts = { name: data.name, countTest: data.test.count, shown };
   if (resumed === undefined) {
-    const asked = trainerOptionsFrom(flags, data, await modelFrom(flags, data));
-    const options = { ...asked, ...(await onnxWeights(flags, data)) };
+    const options = await runOptionsFrom(flags, data);
     const norm = flags.has('norm') && { norm: normFrom(flags) };
     return { trainer: await Trainer.start({ ...options, onNotice, ...norm }), data: facts };
   }
@@ -339,6 +337,7 @@ function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup):
     parameters: trainer.countParameters,
     memoryBytes: arenaBytes,
     ...memory,
+    dataBytes: dataBytesOf(trainer.config.data),
   };
 }
 

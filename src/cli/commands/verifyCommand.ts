@@ -44,8 +44,7 @@ export async function runVerify(flags: Flags, path: string | undefined): Promise
   if (path === undefined) {
     throw new UsageError({
       what: 'syncbn verify',
-      given: 'no checkpoint',
-      allowed: 'the checkpoint of a run that is not over',
+      problem: 'requires the checkpoint of a run that is not over',
       hint: 'syncbn verify run.ckpt',
     });
   }

@@ -1,272 +1,360 @@
-// The flags of the commands, as they stand in the help.
+// The flags of the commands, under the headings of the help. Help, docs/commands.md, completion and
+// settings files are all made of these lists.
 
 import { OPTIMIZER_NAMES } from '../../optim/bindOptimizer.ts';
 import { fineTuneFlags } from '../settings/fineTuneFlags.ts';
+import { type FlagGroup, type FlagText, filterGroups, flagOf } from '../settings/flagText.ts';
+import { DATA_WORDS, MODEL_WORDS } from '../settings/flagWords.ts';
+import { lrFindFlags } from '../settings/lrFindFlags.ts';
 import { optimizerFlags, scheduleFlags } from '../settings/rateFlags.ts';
-import { SWEPT_FLAGS } from '../settings/sweptFlags.ts';
-
-/** A flag as it stands in the help. */
-export type FlagText = readonly [name: string, text: string];
-
-export const dataFlags: readonly FlagText[] = [
-  [
-    '--data <name|path>',
-    'mnist, fashion-mnist, synthetic, scenes, small-scenes, fashion-scenes, an npz or CSV file, ' +
-      'or a folder of IDX, CIFAR, npy, npz, CSV or PNG files (default mnist)',
-  ],
-  ['--layout <how>', 'Of npy and npz files: channelsLast or channelsFirst (see docs/data.md)'],
-  ['--target <column>', 'Of CSV files: what to predict (default: label, target or class)'],
-  ['--ignore-columns <list>', 'Of CSV files: columns that are not read'],
-  ['--regression', 'Of npy, npz and CSV files: whole numbers as targets are not classes'],
-  ['--classes <n>', 'Of data in files: how many (default: as the targets have)'],
-  [
-    '--test-split <x>',
-    'Of data without test samples: a share (below 1) or count of the samples to test with',
-  ],
-  ['--limit <n>', 'Only n training samples, drawn from all'],
-];
-
-export const moduleFlags: readonly FlagText[] = [
-  [
-    '--allow-modules [list]',
-    'Run the code of custom layers that a checkpoint or .json model names: all, or a list',
-  ],
-];
-
-const noWideFlag: FlagText = [
-  '--no-wide',
-  'Do not use kernels for vectors that V8 packs in pairs; they give the same bits faster',
-];
-
-export const commonFlags: readonly FlagText[] = [
-  ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
-  ['--timeout-ms <ms>', 'How long workers wait for each other (default 60000)'],
+import { simulationGroups } from '../settings/simulateFlags.ts';
+import { CROSSED_FLAGS, SWEPT_FLAGS } from '../settings/sweptFlags.ts';
+import {
+  augmentationFlags,
+  batchFlags,
+  checkpointFlags,
+  dataFlags,
+  eventFlag,
+  lengthFlags,
+  lossFlags,
+  modelFlags,
+  moduleFlags,
+  normFlags,
   noWideFlag,
-  ['--json', 'Events on stdout, one JSON object a line'],
-  ['--debug', 'Show where an error came from'],
+  observerFlags,
+  processFlags,
+  seedFlags,
+  settingsFlags,
+  shownFlags,
+  validationFlags,
+  viewedGroups,
+  workerFlags,
+  workersFlag,
+} from './flagLists.ts';
+
+const workers: FlagGroup = { heading: 'Workers and processes', flags: workerFlags };
+const output: FlagGroup = { heading: 'Output', flags: [eventFlag, ...shownFlags] };
+const settings: FlagGroup = { heading: 'Settings', flags: settingsFlags };
+const modules: FlagGroup = { heading: 'Custom layers', flags: moduleFlags };
+const answer: FlagGroup = {
+  heading: 'Output',
+  flags: [['--json', 'Print one JSON object'], ...shownFlags],
+};
+
+/** What decides the network and its batches. */
+const network: readonly FlagGroup[] = [
+  { heading: 'Data', flags: dataFlags },
+  { heading: 'Model', flags: [...modelFlags, ...moduleFlags] },
+  { heading: 'Normalization', flags: normFlags },
+  { heading: 'Replicas and batches', flags: batchFlags },
+];
+
+/** Of `syncbn data`, whose argument is the data. */
+export const surveyGroups: readonly FlagGroup[] = [
+  { heading: 'Data', flags: dataFlags.filter(([name]) => !/^--(data|limit) /.test(name)) },
+  answer,
 ];
 
 /** Of commands that say what they know and end. */
-export const jsonFlags: readonly FlagText[] = [
-  ['--json', 'One JSON object'],
-  ['--debug', 'Show where an error came from'],
-];
+export const answerGroups: readonly FlagGroup[] = [answer];
 
-/** The flags with these names. */
-function picked(of: readonly FlagText[], names: readonly string[]): readonly FlagText[] {
-  return names.map((name) => of.find(([flag]) => flag.split(' ')[0] === name)!);
-}
-
-/** Of `syncbn data`, whose argument is the data. */
-export const surveyFlags: readonly FlagText[] = [
-  ...dataFlags.filter(([name]) => !/^--(data|limit) /.test(name)),
-  ...jsonFlags,
+export const inspectGroups: readonly FlagGroup[] = [
+  {
+    heading: 'Settings',
+    flags: [['--print-config', 'Print the settings of the run as --config takes them']],
+  },
+  answer,
 ];
 
 /** Of `syncbn pack`. */
-export const packFlags: readonly FlagText[] = [
-  ['--size <size>', 'Height and width, as 64x64 (default: that of all images)'],
-  ['--fit <how>', 'How images get it: cover (cut), fill (stretch), contain (bars; default cover)'],
-  ['--gray', 'One channel (default: where all images are gray)'],
-  ['--binary-masks', 'What is bright in a mask is class 1 (default: grays or indexes are classes)'],
-  ['--test-split <x>', 'A share (below 1) or count of the images to test with'],
-  ...jsonFlags,
-];
-
-/** What decides the network and its batches. */
-export const networkFlags: readonly FlagText[] = [
-  ...dataFlags,
-  ['--model <name|file>', 'One of syncbn models, a .json or .onnx file (default mnist-cnn)'],
-  ['--width <x>', 'What the channels of a resnet or the like are multiplied by (default 1)'],
-  [
-    '--stem <how>',
-    'imagenet makes the image small at once, cifar does not (default: imagenet from 64 pixels on)',
-  ],
-  [
-    '--norm <kind>',
-    'sync, local, group, layer, instance, none, auto; with --resume also frozen ' +
-      '(default: sync; of a .json model: as it is written)',
-  ],
-  ['--norm-kinds <list>', 'Kinds of norms that --norm replaces, or all (default: batch norms)'],
-  ['--group-size <k>', 'With --norm sync or auto: replicas that share statistics (default all)'],
-  ['--num-groups <g>', 'With --norm group or auto: groups (default: by channels, see inspect)'],
-  [
-    '--replicas <n>',
-    'Simulated devices; with --norm local they decide what is computed (default 8)',
-  ],
-  ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
-  ['--batch <n>', 'Global batch: samples of a step over all replicas, instead of --replica-batch'],
-  ['--grains <n>', 'Pieces of a batch in which sums are formed (default 32, 64 from 512 samples)'],
-  ['--micro-batches <k>', 'Compute a batch in k parts, with the same bits; auto: as few as fit'],
-  ['--drop-last', 'Leave out a last batch that is not full'],
-  [
-    '--shards <how>',
-    'Samples of each replica: iid, by-class, dirichlet:0.3, by-domain (default iid)',
-  ],
-  ['--zero-init-residual', 'Of resnets: each block starts as its shortcut'],
-  [
-    '--direct-convolutions',
-    "No convolution by Winograd's algorithm: smaller rounding errors, slower steps",
-  ],
-];
-
-const modelFlags: readonly FlagText[] = [
-  [
-    '--input-shape <shape>',
-    'A sample, channels last, as 224x224x3 (default: as syncbn models says)',
-  ],
-  ['--classes <n>', 'Of a model by name: how many (default: as syncbn models says)'],
-  [
-    '--norm <kind>',
-    'sync, local, group, layer, instance, none, auto; of a checkpoint also frozen ' +
-      '(default: sync; of files: as it is written)',
-  ],
-  ...picked(networkFlags, ['--norm-kinds', '--group-size', '--num-groups']),
-  ['--replicas <n>', 'Simulated devices, at most 1024 (default 8, or those of the checkpoint)'],
-  ['--batch <n>', 'Samples of a step over all replicas (default 16 for each)'],
-  ...picked(networkFlags, ['--width', '--stem', '--zero-init-residual']),
-  ...moduleFlags,
+export const packGroups: readonly FlagGroup[] = [
+  {
+    heading: 'Images',
+    flags: [
+      ['--size <size>', 'Height and width, as 64x64 (default: that of all images)'],
+      [
+        '--fit <how>',
+        'How images get it: cover (cut), fill (stretch), contain (bars; default cover)',
+        ['cover', 'fill', 'contain'],
+      ],
+      ['--gray', 'One channel (default: where all images are gray)'],
+      [
+        '--binary-masks',
+        'What is bright in a mask is class 1 (default: grays or indexes are classes)',
+      ],
+      ['--test-split <x>', 'A share (below 1) or count of the images to test with'],
+    ],
+  },
+  answer,
 ];
 
 /** Of `syncbn summary`. */
-export const summaryFlags: readonly FlagText[] = [...modelFlags, ...jsonFlags];
+export const summaryGroups: readonly FlagGroup[] = [...viewedGroups, answer];
 
 /** Of `syncbn init`. */
-export const initFlags: readonly FlagText[] = [
-  ['--out <file>', 'Write a file instead of printing'],
-  ['--overwrite', 'Let --out replace a file that is there'],
-  ...modelFlags,
-  ...picked(jsonFlags, ['--debug']),
+export const initGroups: readonly FlagGroup[] = [
+  ...viewedGroups,
+  {
+    heading: 'Output',
+    flags: [
+      ['--out <file>', 'Write a file instead of printing'],
+      ['--overwrite', 'Let --out replace an existing file'],
+      ...shownFlags,
+    ],
+  },
 ];
 
 /** What else decides the numbers of a step. */
-export const stepFlags: readonly FlagText[] = [
-  [
-    '--loss <name|file>',
-    'cross-entropy, binary-cross-entropy, mse, l1, huber or a .json file (default by the targets)',
-  ],
-  ['--label-smoothing <s>', 'Of the cross-entropy (default 0)'],
-  ['--class-weights <list>', 'Of the cross-entropy: a weight for each class, such as 1,1,5'],
-  ['--ignore-index <label>', 'Of the cross-entropy: leave out samples or pixels with this label'],
-  [
-    '--heads <list>',
-    "Weights of the losses of the model's heads, 'aux=0.4': the loss is that of --loss",
-  ],
-  ['--mixup <alpha>', 'Augmentation: mix each sample with another one, shares from Beta(alpha)'],
-  ['--cutmix <alpha>', 'Augmentation: replace a box of each image by that of another one'],
-  ['--shift <n>', 'Augmentation: move images by up to n pixels'],
-  ['--flip', 'Augmentation: mirror half of the images'],
-  ['--seed <n>', 'Decides all random numbers (default 1)'],
-  ['--strict', 'The same bits on every machine'],
+const step: readonly FlagGroup[] = [
+  { heading: 'Loss', flags: lossFlags },
+  { heading: 'Augmentation', flags: augmentationFlags },
+  { heading: 'Reproducibility', flags: seedFlags },
 ];
 
-export const trainFlags: readonly FlagText[] = [
-  ...networkFlags,
-  ...fineTuneFlags,
-  ['--epochs <n>', 'Epochs to have done in all (default 1)'],
-  ['--max-steps <n>', 'Stop when n steps are done in all'],
-  ...optimizerFlags,
-  ...scheduleFlags,
-  ['--validate <split>', 'Evaluate test or validation samples at the end of each epoch'],
-  [
-    '--validation-split <x>',
-    'Hold out a share (below 1) or count of the training samples for that',
-  ],
-  ['--early-stopping <n>', 'Stop after n epochs in a row without an improvement'],
-  ['--monitor <what>', 'What has to get better: loss, accuracy or meanIou (default loss)'],
-  ['--min-delta <d>', 'With --early-stopping: better is by more than this (default 0)'],
-  ['--best <file>', 'Write a checkpoint of the best epoch so far'],
-  ['--ema <decay>', 'Keep an exponential moving average of the weights, such as 0.999'],
-  ['--swa-from <epoch>', 'Keep the mean of the weights at the ends of epochs from this one on'],
-  [
-    '--on-non-finite <what>',
-    'stop (exit code 1) or continue where numbers are not finite (default stop)',
-  ],
-  ...stepFlags,
-  ['--checkpoint <file>', 'Write a checkpoint at the end of each epoch, at the end and at Ctrl-C'],
-  ['--checkpoint-every <n>', 'And after every n steps'],
-  ['--keep <n>', 'Keep the last n checkpoints, older ones named by their steps (default 1)'],
-  ['--resume <file>', 'Go on from a checkpoint, with its settings; --norm replaces its norms'],
-  ['--resume-or-start <file>', 'The same where the file exists, else a new run that writes it'],
-  ['--elastic', 'Go on with the others when a worker dies, with the same bits'],
-  ['--overwrite', 'Let --checkpoint and --best replace files of other runs'],
-  ['--diagnostics <n>', 'Compare the batch statistics of replicas every n steps (default 50)'],
-  ['--profile', "Show where a step's time goes: by phase and layer, waiting apart"],
-  ['--trace <file>', 'Write the last 20 steps for chrome://tracing and ui.perfetto.dev'],
-  ['--report <file>', 'Write a page with curves, norms and gradients at the end'],
-  ['--watch [port]', 'Serve that page while it trains, on this machine (default port 8710)'],
-  ['--watch-host <host>', 'With --watch: listen there; the URL then has a token'],
-  ['--processes <n>', 'Run in n processes of this machine, through MPI; --workers is of each'],
-  ['--nodes <list>', 'Run on these hosts, a,b:2 (two processes on b), through MPI'],
-  ['--hostfile <file>', 'The same from a file with a host a line'],
-  ['--max-restarts <n>', 'With several processes: go on after a death, up to n times'],
-  ['--dry-run', 'With several processes: show the command line of MPI'],
-  ['--tensorboard <folder>', 'Write an event file for TensorBoard into a folder'],
-  ['--log <file>', 'Append the events to a file: a JSON object a line, or rows of a .csv file'],
-  ...moduleFlags,
-  ...commonFlags,
+export const trainGroups: readonly FlagGroup[] = [
+  ...network,
+  { heading: 'Fine-tuning', flags: fineTuneFlags },
+  { heading: 'Length of the run', flags: lengthFlags },
+  { heading: 'Optimization', flags: optimizerFlags },
+  { heading: 'Learning rate schedule', flags: scheduleFlags },
+  ...step,
+  { heading: 'Validation', flags: validationFlags },
+  { heading: 'Checkpoints', flags: checkpointFlags },
+  {
+    heading: 'Workers and processes',
+    flags: [
+      ...workerFlags,
+      ['--elastic', 'Continue with the other workers when one dies, with the same bits'],
+      ...processFlags,
+      ['--hostfile <file>', 'Run on the hosts of a file with one host per line, through MPI'],
+      ['--max-restarts <n>', 'With several processes: continue after a death, up to n times'],
+      ['--dry-run', 'With several processes: show the command line of MPI'],
+    ],
+  },
+  { heading: 'Output', flags: [...observerFlags, eventFlag, ...shownFlags] },
+  settings,
+];
+
+export const evalGroups: readonly FlagGroup[] = [
+  {
+    heading: 'What to evaluate',
+    flags: [
+      ['--checkpoint <file>', 'The checkpoint'],
+      ['--model <file>', 'Instead of a checkpoint: a net in an .onnx file, on --data'],
+      ['--average', 'The average of the weights that the run keeps, with exact statistics'],
+      ['--precise-norm <n>', 'First measure running statistics anew over n training batches'],
+      ['--eval-correction <weight>', 'Weight of a sample in its own statistics, 0 to 1, or auto'],
+      ['--metrics <list>', 'Also top<k>, confusion, f1, iou, auc; for a regression r2, mae'],
+    ],
+  },
+  { heading: 'Data', flags: dataFlags },
+  modules,
+  workers,
+  output,
+  settings,
+];
+
+export const foldGroups: readonly FlagGroup[] = [
+  {
+    heading: 'Files',
+    flags: [
+      ['--checkpoint <file>', 'The checkpoint'],
+      ['--out <file>', 'The checkpoint to write'],
+      ['--overwrite', 'Let --out replace an existing file'],
+      ['--tolerance <x>', 'Largest difference of an output, as a share (default 1e-4)'],
+    ],
+  },
+  { heading: 'Data', flags: dataFlags },
+  modules,
+  workers,
+  output,
+  settings,
+];
+
+/** Data where statistics of an average are measured. */
+export const exportGroups: readonly FlagGroup[] = [
+  {
+    heading: 'Files',
+    flags: [
+      ['--to <file>', 'What to write: .safetensors, with names and layouts of PyTorch, or .onnx'],
+      [
+        '--average',
+        'Export the average of the weights, with exact statistics on the data of the run',
+      ],
+      ['--overwrite', 'Let --to replace an existing file'],
+    ],
+  },
+  {
+    heading: 'ONNX',
+    flags: [
+      ['--fold', 'Fold batch normalization into the layers before it'],
+      ['--standardized', "Take inputs as the net does, not in the data's units"],
+    ],
+  },
+  { heading: 'Data', flags: dataFlags },
+  modules,
+  workers,
+  output,
+  settings,
+];
+
+export const verifyGroups: readonly FlagGroup[] = [
+  {
+    heading: 'What to repeat',
+    flags: [
+      ['--steps <n>', 'Steps from the checkpoint on (default 5)'],
+      ['--node <file>', 'Also under this Node; for runs with --strict'],
+      ['--hashes', 'Only say the hashes of the steps, as JSON'],
+    ],
+  },
+  { heading: 'Data', flags: dataFlags },
+  modules,
+  workers,
+  output,
+  settings,
 ];
 
 /** Those of `train` that a short run has a use for. */
-export const doctorFlags: readonly FlagText[] = [
-  ...dataFlags,
-  ['--model <name|file>', 'One of syncbn models, or a .json file (default mnist-cnn)'],
-  ['--replicas <n>', 'Simulated devices, at least 2 (default 8)'],
-  ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
-  ['--steps <n>', 'Steps with each norm: local, sync and group (default 120)'],
-  ['--budget <seconds>', 'Time for all training; cuts the steps (default 60)'],
-  ['--env', 'Instead look at this machine: Node, cores, which kernels run and why'],
-  ['--mpi', 'Instead look at MPI: the library, how fast it is, whether bits agree'],
-  ['--processes <n>', 'With --mpi: in so many processes of this machine (default 2)'],
-  ['--nodes <list>', 'With --mpi: on these hosts, a,b:2'],
-  ['--optimizer <name>', `${OPTIMIZER_NAMES.join(', ')} (default sgd)`],
-  ['--lr <rate>', "Learning rate (default 0.1 for sgd, else the optimizer's own)"],
-  ['--seed <n>', 'Decides all random numbers (default 1)'],
-  ['--strict', 'The same bits on every machine'],
-  ...moduleFlags,
-  ...commonFlags,
+export const doctorGroups: readonly FlagGroup[] = [
+  {
+    heading: 'What to look at instead of a model',
+    flags: [
+      ['--env', 'This machine: Node, cores, memory, kernels, packages, temporary files'],
+      ['--mpi', 'MPI: the library, how fast it is, whether bits agree'],
+      ['--processes <n>', 'With --mpi: in this many processes on this machine (default 2)'],
+      ['--nodes <list>', 'With --mpi: on these hosts, a,b:2'],
+    ],
+  },
+  { heading: 'Data', flags: dataFlags },
+  {
+    heading: 'Model and batches',
+    flags: [
+      ['--model <name|file>', 'One of syncbn models, or a .json file', MODEL_WORDS],
+      ['--replicas <n>', 'Simulated devices, at least 2 (default 8)'],
+      ['--replica-batch <n>', 'Samples of each replica in a step (default 16)'],
+      ...moduleFlags,
+    ],
+  },
+  {
+    heading: 'Training',
+    flags: [
+      ['--steps <n>', 'Steps with each norm: local, sync and group (default 120)'],
+      ['--budget <seconds>', 'Time for all training; cuts the steps (default 60)'],
+      ['--optimizer <name>', `${OPTIMIZER_NAMES.join(', ')} (default sgd)`, OPTIMIZER_NAMES],
+      ['--lr <rate>', "Learning rate (default 0.1 for sgd, else the optimizer's own)"],
+      ...seedFlags,
+    ],
+  },
+  workers,
+  output,
+  settings,
 ];
 
 /** Data as elsewhere, or inputs alone. */
-export const predictFlags: readonly FlagText[] = [
-  ['--checkpoint <file>', 'The checkpoint'],
-  ['--out <file>', 'What to write: scores.csv, or scores.npy with an array [n, outputs]'],
-  ['--overwrite', 'Let --out replace a file that is there'],
-  ['--split <name>', 'test or train (default test); of inputs in a .npy file all'],
-  ...dataFlags.map(([flag, text]) => {
-    return [flag, flag.startsWith('--data') ? `A .npy file of inputs, or ${text}` : text] as const;
-  }),
-  ...moduleFlags,
-  ...commonFlags,
+export const predictGroups: readonly FlagGroup[] = [
+  {
+    heading: 'Files',
+    flags: [
+      ['--checkpoint <file>', 'The checkpoint'],
+      ['--out <file>', 'What to write: scores.csv, or scores.npy with an array [n, outputs]'],
+      ['--overwrite', 'Let --out replace an existing file'],
+    ],
+  },
+  {
+    heading: 'Data',
+    flags: [
+      [
+        '--split <name>',
+        'test or train (default test); all inputs of a .npy file',
+        ['test', 'train'],
+      ],
+      ...dataFlags.map(([usage, text, words]): FlagText => {
+        return usage.startsWith('--data ')
+          ? [usage, `A .npy file of inputs, or ${text}`, words ?? []]
+          : [usage, text, words ?? []];
+      }),
+    ],
+  },
+  modules,
+  workers,
+  output,
+  settings,
 ];
 
-export const experimentFlags: readonly FlagText[] = [
-  ['--quick', 'Fewer and shorter runs: minutes, with wider intervals'],
-  ['--seeds <k>', 'Repetitions with seeds 1 to k (default 5, with --quick 2 or 3)'],
-  ['--data <name|dir>', 'As train takes it; fashion-mnist is fetched once'],
-  ['--model <name|file>', "Instead of the experiment's net: one of syncbn models, or a .json file"],
-  ['--lr <rate>', 'Learning rate; where batches differ, that of the largest'],
-  ['--replica-batches <list>', 'Samples of each replica in a step, such as 8,4,2'],
-  ['--norms <list>', 'Of local, sync, group, layer, instance, none'],
-  ['--epochs <n>', 'Epochs of each run'],
-  [
-    '--conventions <list>',
-    'peers: pytorch-ddp, keras, flax, detectron2, detectron2-n, mxnet, apex',
-  ],
-  ...moduleFlags,
-  ['--out <folder>', 'Where results and report go (default experiments/<name>)'],
-  ['--workers <n>', 'Threads; they decide how fast (default: one for each core)'],
-  noWideFlag,
-  ['--json', 'Events on stdout, one JSON object a line'],
-  ['--debug', 'Show where an error came from'],
+export const lrFindGroups: readonly FlagGroup[] = [
+  { heading: 'The test', flags: lrFindFlags },
+  ...network,
+  {
+    heading: 'Optimization',
+    flags: optimizerFlags.filter(([usage]) => !usage.startsWith('--lr')),
+  },
+  ...step,
+  workers,
+  output,
+  settings,
+];
+
+export const experimentGroups: readonly FlagGroup[] = [
+  {
+    heading: 'The experiment',
+    flags: [
+      ['--quick', 'Fewer and shorter runs: minutes, with wider intervals'],
+      ['--seeds <n>', 'Repetitions with seeds 1 to n (default 5, with --quick 2 or 3)'],
+      ['--out <folder>', 'Where results and report go (default experiments/<name>)'],
+    ],
+  },
+  {
+    heading: 'What it trains',
+    flags: [
+      ['--data <name|dir>', 'As train takes it; fashion-mnist is fetched once', DATA_WORDS],
+      [
+        '--model <name|file>',
+        "Instead of the experiment's net: one of syncbn models, or a .json file",
+        MODEL_WORDS,
+      ],
+      ['--lr <rate>', 'Learning rate; where batches differ, that of the largest'],
+      ['--replica-batches <list>', 'Samples of each replica in a step, such as 8,4,2'],
+      ['--norms <list>', 'From local, sync, group, layer, instance, none'],
+      ['--epochs <n>', 'Epochs of each run'],
+      [
+        '--conventions <list>',
+        'For peers: pytorch-ddp, keras, flax, detectron2, detectron2-n, mxnet, apex',
+      ],
+      ...moduleFlags,
+    ],
+  },
+  { heading: 'Workers', flags: [workersFlag, noWideFlag] },
+  output,
+  settings,
 ];
 
 /** What `sweep` crosses, and what is its own. */
-export const sweepFlags: readonly FlagText[] = [
-  ...trainFlags.filter(([flag]) => SWEPT_FLAGS.includes(flag.split(' ')[0]!.slice(2))),
-  ['--out <folder>', 'Where results and report go (default experiments/sweep)'],
-  ['--jobs <n>', 'Runs at a time (default 1)'],
-  ['--dry-run', 'List the runs and do none'],
-  ...moduleFlags,
-  ...commonFlags,
+export const sweepGroups: readonly FlagGroup[] = [
+  {
+    heading: 'The sweep',
+    flags: [
+      ['--out <folder>', 'Where results and report go (default experiments/sweep)'],
+      ['--jobs <n>', 'Runs at a time (default 1)'],
+      ['--dry-run', 'List the runs and do none'],
+    ],
+  },
+  ...filterGroups(trainGroups, ({ name }) => SWEPT_FLAGS.includes(name)).map(
+    ({ heading, flags }) => ({ heading, flags: flags.map(crossed) }),
+  ),
+  modules,
+  workers,
+  output,
+  settings,
 ];
+
+/** A flag that may have several values. */
+function crossed(text: FlagText): FlagText {
+  const { name } = flagOf(text);
+  const [, meaning, words = []] = text;
+  return CROSSED_FLAGS.includes(name) ? [`--${name} <list>`, meaning, words] : text;
+}
+
+export const simulateGroups: readonly FlagGroup[] = [...simulationGroups, output, settings];
+
+/** Of commands that print text alone. */
+export const textGroups: readonly FlagGroup[] = [{ heading: 'Output', flags: shownFlags }];

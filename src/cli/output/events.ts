@@ -37,11 +37,14 @@ export interface StartEvent {
   /** Null where it is `wide`. */
   readonly whyNotWide: string | null;
   readonly parameters: number;
+  /** Of the arena of each process. */
   readonly memoryBytes: number;
   /** In how many parts workers compute their samples. */
   readonly microBatches: number;
   /** Memory beside the shared one, of all workers of this process. */
   readonly parkedBytes: number;
+  /** Of the samples, beside it. */
+  readonly dataBytes: number;
 }
 
 /** Of a model with heads, without NaN; absent for others. */

@@ -25,6 +25,8 @@ export interface ScreenOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+/** Not empty where output is to be lines of text alone. */
+export const PLAIN_VARIABLE = 'SYNCBN_PLAIN';
 /** Columns of what is not a terminal. */
 const DEFAULT_COLUMNS = 80;
 /** Below this nothing can be shown well. */
@@ -35,13 +37,16 @@ export class Screen {
   private readonly err: Channel;
   private readonly env: ScreenOptions['env'];
   private readonly stdout: ScreenStream;
+  private readonly stderr: ScreenStream;
   private status: StatusLine | undefined;
   private isPlain = false;
+  private isLinear = false;
   private isSilent = false;
   private troubleListener: ((message: string) => void) | undefined;
 
   constructor({ stdout, stderr, env }: ScreenOptions) {
     this.stdout = stdout;
+    this.stderr = stderr;
     this.env = env;
     this.out = new Channel('stdout', stdout, (message) => this.tellTrouble(message));
     this.err = new Channel('stderr', stderr, (message) => this.tellTrouble(message));
@@ -56,6 +61,23 @@ export class Screen {
     this.isPlain = true;
     this.out.isPlain = true;
     this.err.isPlain = true;
+  }
+
+  /** From now on output is lines of text that a screen reader takes as they come: no bars, no drawn
+   * tables, no colors, nothing that is written over. */
+  goLinear(): void {
+    this.isLinear = true;
+    this.goPlain();
+  }
+
+  /** Whether tables are drawn. */
+  get drawsTables(): boolean {
+    return !this.isLinear;
+  }
+
+  /** Whether a line of progress on stderr can be written over. */
+  get canRewrite(): boolean {
+    return this.stderr.isTTY === true && !this.isPlain;
   }
 
   /** From now on nothing is said. */
@@ -162,7 +184,7 @@ class Channel {
   private readonly onTrouble: (message: string) => void;
   /** Whether its lines are of any width although it looks like a terminal. */
   isPlain = false;
-  /** Nobody is at the other end any more. */
+  /** The reader at the other end is gone. */
   private isGone = false;
 
   constructor(name: string, stream: ScreenStream, onTrouble: (message: string) => void) {

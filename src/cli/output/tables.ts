@@ -41,6 +41,10 @@ export function printRows(
   const safe = (cell: string | number): string => shown(oneLine(`${cell}`), to.isColored);
   const heads = titles.map(safe);
   const cells = rows.map((row) => row.map(safe));
+  if (!to.drawsTables) {
+    to.sayShown(plainRows(heads, cells));
+    return;
+  }
   const widths = fitWidths(
     heads.map((head, i) => Math.max(...[head, ...cells.map((row) => row[i] ?? '')].map(widthOf))),
     to.columns,
@@ -60,6 +64,17 @@ export function printRows(
     table.addRow(Object.fromEntries(entries));
   }
   to.sayShown(table.render());
+}
+
+/** A line for each row: of two columns `label: value`, of more each value after its title. */
+function plainRows(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  return rows
+    .map((cells) => {
+      if (heads.length === 2) return `${cells[0]}: ${cells[1]}`;
+      const named = cells.map((cell, i) => (cell === '' ? '' : `${heads[i]} ${cell}`.trim()));
+      return named.filter((text) => text !== '').join('; ');
+    })
+    .join('\n');
 }
 
 /** The widths of columns that fit into a line: the widest gives way first. */

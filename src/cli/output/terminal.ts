@@ -109,13 +109,14 @@ function barFields(event: ProgressEvent): BarFields {
 }
 
 function startLines(event: StartEvent): string {
-  const { norm, replicas, workers, globalBatch, parameters, memoryBytes } = event;
+  const { norm, replicas, workers, globalBatch, parameters, memoryBytes, dataBytes } = event;
   const [model, data] = [event.model, event.data].map((name) => paint('bold', oneLine(name)));
   const what = `${model} on ${data}, ${paint('bold', norm)}`;
   const { microBatches, parkedBytes } = event;
   const parts = microBatches === 1 ? '' : ` in ${microBatches} micro-batches`;
-  const beside = parkedBytes === 0 ? '' : ` and ${showBytes(parkedBytes)} beside it`;
-  const memory = `${showBytes(memoryBytes)} of shared memory${beside}`;
+  const parked = parkedBytes === 0 ? '' : `, ${showBytes(parkedBytes)} parked`;
+  const samples = showBytes(dataBytes);
+  const memory = `${showBytes(memoryBytes)} of shared memory${parked}, ${samples} of data`;
   const threads = `${workers} workers${showProcesses(event)}`;
   const { optimizer, learningRate, lrScaling, schedule } = event;
   const scaling = lrScaling === null ? '' : `, scaled ${lrScaling}`;

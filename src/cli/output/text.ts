@@ -50,7 +50,7 @@ export function cut(text: string): string {
 
 function cutLine(line: string): string {
   if (line.length <= MAX_LINE) return line;
-  return `${line.slice(0, MAX_LINE)}... (${line.length} characters in all)`;
+  return `${line.slice(0, MAX_LINE)}... (${line.length} characters)`;
 }
 
 /** Tabs stay readable; all else that is unsafe becomes its code, as JSON writes it. */

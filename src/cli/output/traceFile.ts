@@ -34,7 +34,7 @@ export async function writeTrace(path: string, spans: readonly ProfileSpan[]): P
   await writeOutput(path, `--trace ${path}`, `${JSON.stringify(trace)}\n`);
 }
 
-/** The events of a profile's spans, each behind the one that it lies in. */
+/** The events of a profile's spans, each after the one that contains it. */
 export function traceEvents(spans: readonly ProfileSpan[]): readonly TraceEvent[] {
   const ranks = [...new Set(spans.map(({ rank }) => rank))];
   const names: readonly TraceEvent[] = [
@@ -62,7 +62,7 @@ function trackEvents(spans: readonly ProfileSpan[]): readonly TraceEvent[] {
   ]);
 }
 
-/** Cuts spans into runs of neighbours that belong together. */
+/** Cuts spans into runs of neighbors that belong together. */
 function runsOf(
   spans: readonly ProfileSpan[],
   belong: (a: ProfileSpan, b: ProfileSpan) => boolean,
@@ -83,7 +83,7 @@ function coverEvent(name: string, cat: string, spans: readonly ProfileSpan[]): T
   return { ...eventOf(name, cat, { rank, fromMs, toMs }), args: { step } };
 }
 
-/** A layer's pass or a wait; what is no layer's is its phase's event. */
+/** A layer's pass or a wait; work outside of layers is its phase's event. */
 function spanEvents(span: ProfileSpan): readonly TraceEvent[] {
   const { step, phase, path, isWait } = span;
   if (!isWait && path === undefined) return [];
@@ -96,7 +96,7 @@ type Range = Pick<ProfileSpan, 'rank' | 'fromMs' | 'toMs'>;
 
 function eventOf(name: string, cat: string, { rank, fromMs, toMs }: Range): TraceEvent {
   const ts = toUs(fromMs);
-  // Both ends are rounded, so that neighbours meet and nothing leaves what it lies in.
+  // Both ends are rounded, so that neighbors meet and nothing leaves what it lies in.
   const dur = Number((toUs(toMs) - ts).toFixed(DIGITS));
   return { name, cat, ph: 'X', pid: PROCESS, tid: rank, ts, dur };
 }

@@ -2,7 +2,7 @@
 
 /** Marks of colors take no room; see text.ts. */
 const MARKS = /[\ufdd0-\ufddf]/g;
-/** Indentation, the dash of a list, or a flag of a help text with the room behind it. */
+/** Indentation, the dash of a list, or a flag of a help text with the room after it. */
 const HEAD = /^\s*(?:- |\S.*?\s{2,})?/;
 /** Text beside a head that is wider than this share of the line would be a thin column. */
 const MOST_HEAD = 0.5;
@@ -14,6 +14,11 @@ export function wrapped(text: string, columns: number): string {
     .split('\n')
     .map((line) => (widthOf(line) <= columns ? line : wrapLine(line, columns)))
     .join('\n');
+}
+
+/** Paragraphs as one line each: lines that are not indented follow each other until a blank one. */
+export function joinParagraphs(text: string): string {
+  return text.replace(/(?<=^\S.*)\n(?=\S)/gm, ' ');
 }
 
 function widthOf(text: string): number {

@@ -27,8 +27,7 @@ export function beginAmongPeers(command: string, canShare: boolean): void {
   if (canShare) return;
   throw new UsageError({
     what: `syncbn ${command}`,
-    given: `${launcher.size} processes, started by ${launcher.name}`,
-    allowed: 'one process',
+    problem: `runs in one process; ${launcher.name} started ${launcher.size}`,
     hint: 'the command without mpirun or srun',
   });
 }

@@ -69,7 +69,7 @@ export function missingProcesses(size: number): readonly string[] {
   ];
 }
 
-/** Linux's letter for a process that a signal has stopped, behind its name in parentheses. */
+/** Linux's letter for a process that a signal has stopped, after its name in parentheses. */
 const STOPPED = /\) T /;
 
 function isStopped(pid: number): boolean {

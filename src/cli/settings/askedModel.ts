@@ -49,8 +49,7 @@ export async function askedModel(
   if (argument === undefined) {
     throw new UsageError({
       what: `syncbn ${command}`,
-      given: 'no model',
-      allowed: 'a model by name, a .json file with one, or a checkpoint',
+      problem: 'requires a model: its name, a .json file or a checkpoint',
       hint: `syncbn ${command} resnet20`,
     });
   }
@@ -131,8 +130,7 @@ function withNorms(
   if (request.to === 'frozen' && saved === undefined) {
     throw new UsageError({
       what: '--norm frozen',
-      given: 'for a model without running statistics',
-      allowed: 'for a checkpoint',
+      problem: 'requires a checkpoint: other models have no running statistics',
     });
   }
   return convertNorm(model, { ...request, ...(inputShape && { inputShape }), ...run });
@@ -144,9 +142,8 @@ export function neededInput({ name, model, inputShape }: AskedModel): Shape {
   const expected = expectedInputOf(model);
   const asks = expected === undefined ? 'any' : showShape(expected);
   throw new UsageError({
-    what: `the input of ${name}`,
-    given: `no --input-shape; the first layer takes ${asks}`,
-    allowed: 'the shape of a sample, channels last',
+    what: name,
+    problem: `requires --input-shape, the shape of a sample; its first layer takes ${asks}`,
     hint: '--input-shape 32x32x3',
   });
 }

@@ -7,9 +7,10 @@ import { STATISTICS_SOURCES } from '../../nn/specs/statistics.ts';
 import type { ParameterGroup } from '../../plan/parameterGroups.ts';
 import type { TrainerOptions } from '../../runtime/trainerOptions.ts';
 import type { Flags } from './flags.ts';
+import type { FlagText } from './flagText.ts';
 
 /** As they stand in the help. */
-export const fineTuneFlags: readonly (readonly [name: string, text: string])[] = [
+export const fineTuneFlags: readonly FlagText[] = [
   [
     '--weights <file>',
     'Start from the weights of a checkpoint, without its steps and settings, or of a ' +
@@ -17,12 +18,16 @@ export const fineTuneFlags: readonly (readonly [name: string, text: string])[] =
   ],
   [
     '--weights-partial',
-    'Of --weights, or a --model in .onnx, take what fits and leave out the rest',
+    'From --weights, or a --model in .onnx, take what fits and leave out the rest',
   ],
   ['--freeze <list>', "Parameters that do not train: '0.*,*.bias'; '!9.*' lets them train again"],
   ['--lr-scale <list>', "Factors of the learning rate: '0.*=0.1,*.bias=2'"],
   ['--weight-decay-of <list>', "Weight decay of their own: '*.bias=0'"],
-  ['--bn-statistics <whose>', 'Batch norms train by the statistics of the batch, or running ones'],
+  [
+    '--bn-statistics <whose>',
+    'batch or running: the statistics that batch norms train with (default batch)',
+    ['batch', 'running'],
+  ],
   ['--bn-keep-running', 'Running statistics of batch norms stay as they are'],
   ['--bn-freeze-affine', 'Weights and biases of batch norms do not train'],
   ['--bn-layers <list>', "With --bn-...: only batch norms of these layers, '1.*,4.*'"],

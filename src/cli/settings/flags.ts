@@ -63,18 +63,27 @@ export class Flags {
     return new Flags({ ...this.raw, ...Object.fromEntries(given) });
   }
 
+  /** The same flags, and these where they were not given; `--no-x` takes x back. */
+  withDefaults(defaults: Readonly<Record<string, string | true>>): Flags {
+    const all = Object.entries({ ...new Flags({}).with(defaults).raw, ...this.raw });
+    return new Flags(Object.fromEntries(all.filter(([, value]) => value !== false)));
+  }
+
   /** A flag without a value. */
   isSet(name: string): boolean {
     const value = this.one(name);
     if (value === undefined || typeof value === 'boolean') return value === true;
-    throw new UsageError({ what: `--${name}`, given: value, allowed: 'no value' });
+    throw new UsageError({
+      what: `--${name}`,
+      problem: `takes no value, but got ${String(value)}`,
+    });
   }
 
   text(name: string): string | undefined {
     const value = this.one(name);
     if (value === undefined) return undefined;
     if (typeof value === 'boolean' || value === '') {
-      throw new UsageError({ what: `--${name}`, given: 'nothing', allowed: 'a value' });
+      throw new UsageError({ what: `--${name}`, problem: 'requires a value' });
     }
     return String(value);
   }
@@ -135,8 +144,8 @@ export class Flags {
     if (!Array.isArray(value)) return value;
     throw new UsageError({
       what: `--${name}`,
-      given: `${value.length} times: ${value.join(', ')}`,
-      allowed: 'once',
+      problem: `was given ${value.length} times: ${value.join(', ')}`,
+      hint: `--${name} once`,
     });
   }
 }

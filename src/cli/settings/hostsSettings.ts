@@ -22,22 +22,22 @@ const DEFAULT_LINK = 'ethernet-10g';
 /** Refuses flags that mean nothing for hosts, or nothing without them. */
 export function checkHostFlags(flags: Flags): void {
   if (!flags.has('hosts')) {
-    for (const flag of HOST_FLAGS) refuse(flags, flag, 'without --hosts', 'with --hosts 2,4');
+    for (const flag of HOST_FLAGS) refuse(flags, flag, 'requires --hosts', '--hosts 2,4');
     return;
   }
   for (const flag of DEVICE_FLAGS) {
-    refuse(flags, flag, 'with --hosts', 'for devices, without --hosts');
+    refuse(flags, flag, 'describes devices and does not go with --hosts');
   }
   if (flags.isSet('measure')) return;
   throw new UsageError({
     what: '--hosts',
-    given: 'without --measure',
-    allowed: "with --measure, which times a host's share of a step on this machine",
+    problem: "requires --measure, which times a host's share of a step on this machine",
   });
 }
 
-function refuse(flags: Flags, flag: string, given: string, allowed: string): void {
-  if (flags.has(flag)) throw new UsageError({ what: `--${flag}`, given, allowed });
+function refuse(flags: Flags, flag: string, problem: string, hint?: string): void {
+  if (!flags.has(flag)) return;
+  throw new UsageError({ what: `--${flag}`, problem, ...(hint !== undefined && { hint }) });
 }
 
 /** Samples of a step over all hosts. */

@@ -10,6 +10,13 @@ export interface KindFlag {
   readonly option: string;
   /** The flag's value; undefined where it is not given. */
   read(flags: Flags, flag: string): unknown;
+  /** What a switch sets the option to; undefined for a flag with a value. */
+  readonly sets?: boolean;
+}
+
+/** A flag without a value that sets its option. */
+export function switchTo(sets: boolean): Pick<KindFlag, 'read' | 'sets'> {
+  return { sets, read: (flags, flag) => (flags.isSet(flag) ? sets : undefined) };
 }
 
 /** The options that the flags give to the chosen kind. Throws a {@link UsageError} for a flag that
@@ -51,9 +58,5 @@ export function flagWord(kind: string): string {
 /** Throws a {@link UsageError} for a flag that needs something else. */
 export function refuseWithout(flags: Flags, name: string, needed: string, isThere: boolean): void {
   if (isThere || !flags.has(name)) return;
-  throw new UsageError({
-    what: `--${name}`,
-    given: `without ${needed}`,
-    allowed: `with ${needed}`,
-  });
+  throw new UsageError({ what: `--${name}`, problem: `requires ${needed}` });
 }

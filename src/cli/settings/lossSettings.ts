@@ -33,8 +33,7 @@ export function lossFrom(flags: Flags): LossSpec | undefined {
   if (option !== undefined && name !== undefined && name !== 'cross-entropy') {
     throw new UsageError({
       what: `--${option}`,
-      given: `--loss ${name}`,
-      allowed: '--loss cross-entropy',
+      problem: `requires --loss cross-entropy, not ${name}`,
     });
   }
   if (option === undefined) return name && parseLoss({ kind: NAMES[name] });

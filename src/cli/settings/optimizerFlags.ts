@@ -6,32 +6,28 @@ import { LR_SCALING_RULES, type LrScaling } from '../../optim/lrScaling.ts';
 import { optionNamesOf, parseOptimizer } from '../../optim/optimizer.ts';
 import type { OptimizerSpec } from '../../optim/optimizers.ts';
 import type { Flags } from './flags.ts';
-import { type KindFlag, optionsOfKind, refuseWithout } from './kindFlags.ts';
+import { type KindFlag, optionsOfKind, refuseWithout, switchTo } from './kindFlags.ts';
 
 const DEFAULT_SGD_LR = 0.1;
 const DEFAULT_MOMENTUM = 0.9;
 const DEFAULT_BASE_BATCH = 256;
 
 const number = (flags: Flags, flag: string): unknown => flags.number(flag, 0);
-const setTo =
-  (value: boolean) =>
-  (flags: Flags, flag: string): unknown =>
-    flags.isSet(flag) ? value : undefined;
 
 /** The flags that are options of optimizers. */
 export const OPTIMIZER_FLAGS: readonly KindFlag[] = [
   { flag: 'lr', option: 'lr', read: number },
   { flag: 'weight-decay', option: 'weightDecay', read: number },
-  { flag: 'no-norm-decay', option: 'decayNormAndBias', read: setTo(false) },
-  { flag: 'decay-all', option: 'decayNormAndBias', read: setTo(true) },
+  { flag: 'no-norm-decay', option: 'decayNormAndBias', ...switchTo(false) },
+  { flag: 'decay-all', option: 'decayNormAndBias', ...switchTo(true) },
   { flag: 'momentum', option: 'momentum', read: number },
-  { flag: 'nesterov', option: 'nesterov', read: setTo(true) },
+  { flag: 'nesterov', option: 'nesterov', ...switchTo(true) },
   { flag: 'betas', option: 'betas', read: (flags, flag) => flags.numbers(flag) },
   { flag: 'eps', option: 'eps', read: number },
   { flag: 'alpha', option: 'alpha', read: number },
-  { flag: 'centered', option: 'centered', read: setTo(true) },
+  { flag: 'centered', option: 'centered', ...switchTo(true) },
   { flag: 'trust-coefficient', option: 'trustCoefficient', read: number },
-  { flag: 'adapt-all', option: 'adaptNormAndBias', read: setTo(true) },
+  { flag: 'adapt-all', option: 'adaptNormAndBias', ...switchTo(true) },
 ];
 
 /** The optimizer, with the command's defaults. */
@@ -40,8 +36,7 @@ export function optimizerFrom(flags: Flags): OptimizerSpec {
   if (flags.isSet('no-norm-decay') && flags.isSet('decay-all')) {
     throw new UsageError({
       what: '--decay-all',
-      given: 'with --no-norm-decay',
-      allowed: 'one of the two',
+      problem: 'does not go with --no-norm-decay',
     });
   }
   const given = optionsOfKind(flags, OPTIMIZER_FLAGS, {
@@ -52,8 +47,7 @@ export function optimizerFrom(flags: Flags): OptimizerSpec {
   if (kind === 'lars' && given.lr === undefined) {
     throw new UsageError({
       what: '--optimizer lars',
-      given: 'no --lr',
-      allowed: 'with a learning rate, which goes with the batch',
+      problem: 'requires --lr: the right rate depends on the batch',
       hint: '--lr 2 --lr-scaling linear',
     });
   }

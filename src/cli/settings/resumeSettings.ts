@@ -23,7 +23,7 @@ import { OPTIMIZER_FLAGS } from './optimizerFlags.ts';
 import { SCHEDULE_FLAGS } from './scheduleFlags.ts';
 import {
   allowModulesFrom,
-  bareModelFrom,
+  bareNetFrom,
   normalizedAs,
   SIZE_FLAGS,
   trainerOptionsFrom,
@@ -117,7 +117,7 @@ async function checkModel(
   const asked = NORM_FLAGS.filter((name) => flags.has(name));
   // A model alone says nothing of its norm, nor whether all convolutions are direct.
   const bare = (spec: LayerSpec): LayerSpec => convertNorm(spec, { to: 'none', kinds: 'all' });
-  const named = flags.has('model') ? await bareModelFrom(flags, data) : kept;
+  const named = flags.has('model') ? (await bareNetFrom(flags, data)).model : kept;
   const model = [named, directConvolutions(named)].find((one) => isSame(bare(one), bare(kept)));
   if (model === undefined) {
     throw contradiction('--model', flags.text('model'), path, 'another model');

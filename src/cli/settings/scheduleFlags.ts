@@ -68,16 +68,14 @@ export function scheduleFrom(flags: Flags): ScheduleSpec {
   if (kind === 'step' && given.stepSize === undefined && given.milestones === undefined) {
     throw new UsageError({
       what: '--schedule step',
-      given: 'no --step-size',
-      allowed: 'the steps between two cuts, or a list of --milestones',
+      problem: 'requires --step-size or --milestones',
       hint: '--step-size 500',
     });
   }
   const needed = NEEDED[kind];
   if (needed !== undefined && !flags.has(needed.flag)) {
     const { flag, hint } = needed;
-    const [given, allowed] = [`no --${flag}`, `with --${flag}`];
-    throw new UsageError({ what: `--schedule ${word}`, given, allowed, hint });
+    throw new UsageError({ what: `--schedule ${word}`, problem: `requires --${flag}`, hint });
   }
   return parseSchedule({ kind, ...given });
 }

@@ -96,18 +96,26 @@ function isDataOf(saved: DatasetDescription, data: Dataset): boolean {
   return dataDifference(describeDataset(data), saved) === undefined;
 }
 
-/** The model that the flags ask for, with its normalizations replaced. */
-export async function modelFrom(flags: Flags, data: Dataset): Promise<LayerSpec> {
-  const model = await bareModelFrom(flags, data);
+/** A model, and the weights that a run of it starts from where its file has them. */
+export type AskedNet = Pick<TrainerOptions, 'model' | 'weights' | 'strictWeights'>;
+
+/** The options of a run that the flags ask for: of their model, from the weights of its file. */
+export async function runOptionsFrom(flags: Flags, data: Dataset): Promise<TrainerOptions> {
+  const { model, ...start } = await netFrom(flags, data);
+  return { ...trainerOptionsFrom(flags, data, model), ...start };
+}
+
+/** The net that the flags ask for, with its normalizations replaced. */
+export async function netFrom(flags: Flags, data: Dataset): Promise<AskedNet> {
+  const { model, ...start } = await bareNetFrom(flags, data);
   if (flags.text('norm') === 'frozen' && !flags.has('weights')) {
     throw new UsageError({
       what: '--norm frozen',
-      given: 'without --resume or --weights',
-      allowed: 'with a checkpoint, whose running statistics it is frozen to',
+      problem: 'requires --resume or --weights: it freezes the running statistics of a checkpoint',
       hint: '--resume run.ckpt',
     });
   }
-  return normalizedAs(flags, model, data);
+  return { ...start, model: normalizedAs(flags, model, data) };
 }
 
 /** A model with the normalizations that the flags ask for. A file says how its model normalizes,
@@ -166,19 +174,35 @@ function replicasFrom(flags: Flags): number {
   return flags.integer('replicas', 1, MAX_REPLICAS) ?? DEFAULT_REPLICAS;
 }
 
-/** The model that the flags name, with the normalizations that it comes with and its own layers
- * loaded: norms that depend on shapes need those behind them. */
-export async function bareModelFrom(flags: Flags, data: Dataset): Promise<LayerSpec> {
+/** The net that the flags name, with the normalizations that it comes with and its own layers
+ * loaded: norms that depend on shapes need those that follow. */
+export async function bareNetFrom(flags: Flags, data: Dataset): Promise<AskedNet> {
   const net = await onnxNet(flags, data);
   if (net !== undefined) refuseNamedFlags(flags);
-  const model = net?.model ?? namedModelFrom(flags, data);
-  await loadModules(customModulesOf(model), allowModulesFrom(flags));
-  return flags.isSet('direct-convolutions') ? directConvolutions(model) : model;
+  const named = net?.model ?? namedModelFrom(flags, data);
+  await loadModules(customModulesOf(named), allowModulesFrom(flags));
+  const model = flags.isSet('direct-convolutions') ? directConvolutions(named) : named;
+  if (net === undefined || flags.has('weights')) return { model };
+  return { model, weights: net.weights, strictWeights: !flags.isSet('weights-partial') };
 }
 
 /** The modules of custom layers whose code may run. */
 export function allowModulesFrom(flags: Flags): AllowModules | undefined {
   return flags.listOrAll('allow-modules');
+}
+
+/** Where a run that is gone on with is computed, and whose code may run. */
+export function placeFrom(
+  flags: Flags,
+): Pick<TrainerOptions, 'workers' | 'timeoutMs' | 'allowModules'> {
+  const workers = flags.integer('workers', 1);
+  const timeoutMs = flags.integer('timeout-ms', 1);
+  const allowModules = allowModulesFrom(flags);
+  return {
+    ...(allowModules !== undefined && { allowModules }),
+    ...(workers !== undefined && { workers }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  };
 }
 
 /** Flags of models by name alone. */
@@ -233,8 +257,7 @@ function averagingFrom(flags: Flags): AveragingSpec | undefined {
   if (decay !== undefined && fromEpoch !== undefined) {
     throw new UsageError({
       what: '--ema and --swa-from',
-      given: 'both',
-      allowed: 'one of the two: a run keeps one average',
+      problem: 'do not go together: a run keeps one average',
     });
   }
   if (decay !== undefined) return ema({ decay });

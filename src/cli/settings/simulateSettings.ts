@@ -86,8 +86,7 @@ export async function netFrom(flags: Flags, device: DeviceName): Promise<Simulat
   if (input === undefined) {
     throw new UsageError({
       what: `--net ${name}`,
-      given: 'no --input',
-      allowed: 'with the shape of a sample',
+      problem: 'requires --input, the shape of a sample',
       hint: '--input 32x32x3',
     });
   }

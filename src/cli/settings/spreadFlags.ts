@@ -63,7 +63,11 @@ function hostsFrom(flags: Flags): readonly HostSlots[] | undefined {
 export function hostsIn(path: string): readonly HostSlots[] {
   const hosts = linesOf(path).map((line) => parseHost(`--hostfile ${path}`, line));
   if (hosts.length > 0) return hosts;
-  throw new UsageError({ what: `--hostfile ${path}`, given: 'no host', allowed: 'a host a line' });
+  throw new UsageError({
+    what: `--hostfile ${path}`,
+    problem: 'names no host',
+    hint: 'one host per line',
+  });
 }
 
 function linesOf(path: string): readonly string[] {

@@ -1,6 +1,7 @@
-// From the dataset in the arena to the first activation: one sample at a time, normalised and, in
-// training, augmented on the way by the image kernels. Runs inside the workers and allocates
-// nothing per sample; the dataset itself is never changed.
+// From a sample to the first activation: normalised and, in training, augmented on the way by the
+// image kernels. They read the arena alone, so a sample that lies outside is first copied to a
+// place in it. Runs inside the workers and allocates nothing per sample; the dataset itself is
+// never changed.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { assertSame } from '../../base/errors.ts';
@@ -8,6 +9,7 @@ import { Purpose, RandomStream } from '../../base/random.ts';
 import { channelsOf, type Shape, sizeOf } from '../../base/shape.ts';
 import type { ImageKernels } from '../../kernels/abi/images.ts';
 import type { Dataset, InputType } from '../dataset.ts';
+import type { SplitView } from '../stored/storedSamples.ts';
 import type { AugmentationPlan } from './augment.ts';
 import {
   DRAWN_DX,
@@ -19,6 +21,7 @@ import {
 
 const BYTE_VALUES = 256;
 const BYTE_RANGE = 255;
+const WORD_BYTES = 4;
 
 /** Every normalised byte: [value * C + c] = (value / 255 - mean_c) / std_c, computed in float64 and
  * rounded once to float32. Length 256 * C. */
@@ -46,9 +49,64 @@ export function normalizationVectors(
 }
 
 /** What the loader of this dataset wants at `normalizationPtr`, whatever its input type. */
-export function normalizationOf(dataset: Dataset): Float32Array {
-  const { inputType, mean, std } = dataset;
+export function normalizationOf({
+  inputType,
+  mean,
+  std,
+}: Pick<Dataset, 'inputType' | 'mean' | 'std'>): Float32Array {
   return inputType === 'u8' ? normalizationTable(mean, std) : normalizationVectors(mean, std);
+}
+
+/** Gives the address at which the values of a sample are to be read. */
+export type InputLocator = (sample: number) => number;
+
+/** Bytes of the inputs of a sample. */
+export function sampleBytesOf({
+  inputShape,
+  inputType,
+}: Pick<Dataset, 'inputShape' | 'inputType'>): number {
+  return sizeOf(inputShape) * (inputType === 'u8' ? 1 : FLOAT_BYTES);
+}
+
+/** Locates samples that lie in the arena, one after the other from `ptr` on. */
+export function locateInArena(ptr: number, sampleBytes: number): InputLocator {
+  return (sample) => ptr + sample * sampleBytes;
+}
+
+/** Locates samples that lie outside the arena: copies each to the place of one sample in it. */
+export function locateStaged(
+  view: SplitView,
+  { memory, ptr, sampleBytes }: StagingPlace,
+): InputLocator {
+  const areWords =
+    sampleBytes % WORD_BYTES === 0 &&
+    view.slots.every(({ inputs }) => inputs.byteOffset % WORD_BYTES === 0);
+  // Words are copied four times as fast.
+  const unitsOf = areWords ? wordsOf : bytesOf;
+  const length = areWords ? sampleBytes / WORD_BYTES : sampleBytes;
+  const staged = unitsOf(new Uint8Array(memory.buffer, ptr, sampleBytes));
+  const slots = view.slots.map(({ inputs }) => unitsOf(inputs));
+  return (sample) => {
+    const from = slots[view.slotOf(sample)]!;
+    const first = view.rowOf(sample) * length;
+    for (let i = 0; i < length; i++) staged[i] = from[first + i]!;
+    return ptr;
+  };
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array | Int32Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function wordsOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array | Int32Array {
+  return new Int32Array(buffer, byteOffset, byteLength / WORD_BYTES);
+}
+
+/** Where {@link locateStaged} puts a sample. */
+export interface StagingPlace {
+  readonly memory: WebAssembly.Memory;
+  readonly ptr: number;
+  readonly sampleBytes: number;
 }
 
 export interface InputLoaderOptions {
@@ -56,8 +114,7 @@ export interface InputLoaderOptions {
   /** Shape of one sample. Axes before the last two count as height: [F] is 1 x 1 x F. */
   readonly inputShape: Shape;
   readonly inputType: InputType;
-  /** Where the samples of the split begin in the arena. */
-  readonly inputsPtr: number;
+  readonly locate: InputLocator;
   /** Where the numbers of {@link normalizationOf} lie in the arena. */
   readonly normalizationPtr: number;
   /** For `loadAugmented`; null when there is nothing to do. */
@@ -76,18 +133,16 @@ export interface InputLoader {
 
 /** Binds a loader to the arena once; its two functions then allocate nothing. */
 export function createInputLoader(options: InputLoaderOptions): InputLoader {
-  const { kernels, inputShape, inputType, inputsPtr, normalizationPtr, augmentation, seed } =
-    options;
+  const { kernels, inputShape, inputType, locate, normalizationPtr, augmentation, seed } = options;
   const channels = channelsOf(inputShape);
   const width = inputShape.length >= 2 ? inputShape[inputShape.length - 2]! : 1;
   const height = sizeOf(inputShape) / (channels * width);
-  const sampleBytes = sizeOf(inputShape) * (inputType === 'u8' ? 1 : FLOAT_BYTES);
   const invStdPtr = normalizationPtr + channels * FLOAT_BYTES;
   const random = new RandomStream();
   const drawn = new Int32Array(DRAWN_LENGTH);
 
   const move = (sample: number, dstPtr: number, dy: number, dx: number, flip: number): void => {
-    const srcPtr = inputsPtr + sample * sampleBytes;
+    const srcPtr = locate(sample);
     if (inputType === 'u8') {
       kernels.loadImageU8(srcPtr, dstPtr, height, width, channels, normalizationPtr, dy, dx, flip);
     } else {

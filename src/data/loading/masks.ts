@@ -13,8 +13,6 @@ import {
 } from './drawAugmentation.ts';
 
 export interface MaskMoverOptions {
-  /** The masks of a split, [count, H, W]. */
-  readonly masks: Int32Array;
   /** [H, W]. */
   readonly maskShape: Shape;
   readonly augmentation: AugmentationPlan;
@@ -24,17 +22,24 @@ export interface MaskMoverOptions {
 }
 
 export interface MaskMover {
-  /** Writes the mask of a sample from `to[at]` on, moved as its image is at this position of the
-   * global batch. */
-  move(sample: number, to: Int32Array, at: number, step: number, position: number): void;
+  /** Writes the mask in a row of masks [rows, H, W] from `to[at]` on, moved as its image is at this
+   * position of the global batch. */
+  move(
+    from: Int32Array,
+    row: number,
+    to: Int32Array,
+    at: number,
+    step: number,
+    position: number,
+  ): void;
   /** Adds to `counts` how often the mask that {@link MaskMover.move} writes has each label that is
    * not negative. */
-  count(sample: number, counts: Int32Array, step: number, position: number): void;
+  count(from: Int32Array, row: number, counts: Int32Array, step: number, position: number): void;
 }
 
 /** Binds a mover, whose functions then allocate nothing. */
 export function createMaskMover(options: MaskMoverOptions): MaskMover {
-  const { masks, maskShape, augmentation, seed, outside } = options;
+  const { maskShape, augmentation, seed, outside } = options;
   const [height = 1, width = 1] = maskShape;
   const size = height * width;
   const random = new RandomStream();
@@ -44,12 +49,12 @@ export function createMaskMover(options: MaskMoverOptions): MaskMover {
     drawAugmentation(random, augmentation, drawn);
   };
   return {
-    move(sample, to, at, step, position) {
+    move(masks, row, to, at, step, position) {
       draw(step, position);
       const dy = drawn[DRAWN_DY]!;
       const dx = drawn[DRAWN_DX]!;
       const flips = drawn[DRAWN_FLIP] === 1;
-      const from = sample * size;
+      const from = row * size;
       for (let i = 0; i < size; i++) {
         const x = i % width;
         const sourceY = (i - x) / width + dy;
@@ -58,7 +63,7 @@ export function createMaskMover(options: MaskMoverOptions): MaskMover {
         to[at + i] = isInside ? masks[from + sourceY * width + sourceX]! : outside;
       }
     },
-    count(sample, counts, step, position) {
+    count(masks, row, counts, step, position) {
       draw(step, position);
       const dy = drawn[DRAWN_DY]!;
       const dx = drawn[DRAWN_DX]!;
@@ -68,8 +73,8 @@ export function createMaskMover(options: MaskMoverOptions): MaskMover {
       const left = Math.max(0, dx);
       const right = width + Math.min(0, dx);
       for (let y = top; y < bottom; y++) {
-        const row = sample * size + y * width;
-        addCounts(masks, row + left, row + right, counts);
+        const line = row * size + y * width;
+        addCounts(masks, line + left, line + right, counts);
       }
       const added = size - (bottom - top) * (right - left);
       if (outside >= 0) counts[outside] = counts[outside]! + added;

@@ -7,7 +7,9 @@
 export interface ConvKernels {
   /** out[pixel][c] = bias[c] + sum over taps and segment of x * panel, for outChannels channels.
    * `panelsPtr`: weights from packPanelsF32 or packTransposedPanelsF32; `biasPtr`: 0 for none.
-   * Without taps (tapsY or tapsX 0) the output is the bias. No pointer into the input may be 0. */
+   * Without taps (tapsY or tapsX 0) the output is the bias. No pointer into the input may be 0.
+   * `addendBytes`: from an output to a number that is added to it last, 0 for none; `isRelu`: 1
+   * where max(out, 0) is stored. Addends are read in whole vectors. */
   convTilesF32(
     xPtr: number,
     rowStepBytes: number,
@@ -25,6 +27,8 @@ export interface ConvKernels {
     outHeight: number,
     outWidth: number,
     outChannels: number,
+    addendBytes: number,
+    isRelu: number,
   ): void;
   /** The same where only some of a kernel's taps lie inside: from one tap to the next, what is read
    * of a panel moves by panelStepXBytes, from one row of taps to the next by panelStepYBytes.

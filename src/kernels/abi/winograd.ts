@@ -63,7 +63,8 @@ export interface WinogradKernels {
     planeBytes: number,
   ): void;
   /** out = A' m A + bias for the tiles of a region, without what lies outside of the image;
-   * `biasPtr`: 0 for none. */
+   * `biasPtr`: 0 for none. `addendBytes` and `isRelu`: as of convTilesF32; with either there must
+   * be a bias. */
   winogradOutputF32(
     srcPtr: number,
     planeBytes: number,
@@ -79,6 +80,8 @@ export interface WinogradKernels {
     scratchPtr: number,
     biasPtr: number,
     outPtr: number,
+    addendBytes: number,
+    isRelu: number,
   ): void;
   /** dst = G g G' of a weight [3, 3, inChannels, outChannels], or of some of its channels, each
    * plane packed into panels of 8 output channels: [outChannels / 8, inChannels, 8]. `tapBytes` and

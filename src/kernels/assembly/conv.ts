@@ -30,6 +30,8 @@ export function convTilesF32(
   outHeight: i32,
   outWidth: i32,
   outChannels: i32,
+  addendBytes: usize,
+  isRelu: bool,
 ): void {
   const taps = tapsX * tapsY * segmentLength;
   const isWideTile = IS_WIDE && outChannels >= WIDE_CHANNELS && taps >= WIDE_TAPS;
@@ -49,6 +51,8 @@ export function convTilesF32(
       outHeight,
       outWidth,
       outChannels,
+      addendBytes,
+      isRelu,
     );
     return;
   }
@@ -72,6 +76,8 @@ export function convTilesF32(
     outHeight,
     outWidth,
     outChannels,
+    addendBytes,
+    isRelu,
   );
 }
 
@@ -116,6 +122,8 @@ export function convSomeTapsF32(
     outHeight,
     outWidth,
     outChannels,
+    0,
+    false,
   );
 }
 
@@ -141,6 +149,8 @@ function convolve(
   outHeight: i32,
   outWidth: i32,
   outChannels: i32,
+  addendBytes: usize,
+  isRelu: bool,
 ): void {
   const pixels = outHeight * outWidth;
   const segmentBytes = (<usize>segmentLength) << 2;
@@ -178,6 +188,8 @@ function convolve(
           outWidth,
           first,
           last,
+          addendBytes,
+          isRelu,
         );
         panel += panelBytes << 1;
         continue;
@@ -260,6 +272,8 @@ function convolve(
           o1,
           o2,
           o3,
+          addendBytes,
+          isRelu,
         );
       }
       panel += panelBytes;

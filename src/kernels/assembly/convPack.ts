@@ -1,7 +1,7 @@
 // Packs what the convolution's kernels read: weights into panels of 8 channels, samples into their
 // zero borders.
 
-import { PANEL_ROW_BYTES, TILE_CHANNELS, transposeFour } from './convTile';
+import { PANEL_ROW_BYTES, storeSixteen, TILE_CHANNELS, transposeFour } from './convTile';
 
 export function packPanelsF32(
   srcPtr: usize,
@@ -93,7 +93,15 @@ export function copyRowsF32(
     let src = srcPtr;
     let dst = dstPtr;
     const end = src + ((<usize>length) << 2);
+    const fourEnd = src + ((<usize>(length & ~15)) << 2);
     const vectorEnd = src + ((<usize>(length & ~3)) << 2);
+    for (; src < fourEnd; src += 64, dst += 64) {
+      const v0 = v128.load(src);
+      const v1 = v128.load(src, 16);
+      const v2 = v128.load(src, 32);
+      const v3 = v128.load(src, 48);
+      storeSixteen(dst, v0, v1, v2, v3);
+    }
     for (; src < vectorEnd; src += 16, dst += 16) v128.store(dst, v128.load(src));
     for (; src < end; src += 4, dst += 4) f32.store(dst, f32.load(src));
     srcPtr += srcRowBytes;

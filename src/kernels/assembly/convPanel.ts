@@ -1,5 +1,6 @@
 // A register tile of the convolution (conv.ts): 4 pixels x 8 output channels, a panel of weights.
 
+import { endChannels } from './convEnding';
 import { PANEL_ROW_BYTES, splat, storeChannels } from './convTile';
 import { mulAdd } from './math';
 
@@ -29,6 +30,8 @@ export function panelTile(
   o1: usize,
   o2: usize,
   o3: usize,
+  addendBytes: usize,
+  isRelu: bool,
 ): void {
   const triplesBytes = <usize>(segmentLength / 3) * (3 * PANEL_ROW_BYTES);
   const restBytes = <usize>(segmentLength % 3) * PANEL_ROW_BYTES;
@@ -140,6 +143,13 @@ export function panelTile(
     c21 = f32x4.add(c21, high);
     c30 = f32x4.add(c30, low);
     c31 = f32x4.add(c31, high);
+  }
+  if (addendBytes | usize(isRelu)) {
+    endChannels(o0, addendBytes, isRelu, c00, c01, channels);
+    if (rows > 1) endChannels(o1, addendBytes, isRelu, c10, c11, channels);
+    if (rows > 2) endChannels(o2, addendBytes, isRelu, c20, c21, channels);
+    if (rows > 3) endChannels(o3, addendBytes, isRelu, c30, c31, channels);
+    return;
   }
   storeChannels(o0, c00, c01, channels);
   if (rows > 1) storeChannels(o1, c10, c11, channels);

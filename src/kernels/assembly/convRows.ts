@@ -3,6 +3,9 @@
 // up to 3 pixels once more, with the same bits. Few values live around the inner loop, because
 // first layers have only 9 or 27 products an output: every address that goes to the stack shows.
 
+import { IS_WIDE } from './build';
+import { endChannels } from './convEnding';
+import { SLIDING_PIXELS, slidingRows } from './convSliding';
 import { PANEL_ROW_BYTES, splat, storeChannels, TILE_CHANNELS, TILE_PIXELS } from './convTile';
 import { mulAdd } from './math';
 
@@ -40,8 +43,27 @@ export function convRows(
   outHeight: i32,
   outWidth: i32,
   outChannels: i32,
+  addendBytes: usize,
+  isRelu: bool,
 ): void {
-  if (segmentLength == 3) {
+  if (IS_WIDE && segmentLength == 3 && pixelStepBytes == 4 && outWidth >= SLIDING_PIXELS) {
+    slidingRows(
+      xPtr,
+      rowStepBytes,
+      tapsY,
+      tapStepYBytes,
+      panelsPtr,
+      biasPtr,
+      outPtr,
+      outRowBytes,
+      outPixelBytes,
+      outHeight,
+      outWidth,
+      outChannels,
+      addendBytes,
+      isRelu,
+    );
+  } else if (segmentLength == 3) {
     inRows(
       xPtr,
       rowStepBytes,
@@ -57,6 +79,8 @@ export function convRows(
       outHeight,
       outWidth,
       outChannels,
+      addendBytes,
+      isRelu,
       true,
       true,
     );
@@ -76,6 +100,8 @@ export function convRows(
       outHeight,
       outWidth,
       outChannels,
+      addendBytes,
+      isRelu,
       true,
       false,
     );
@@ -95,6 +121,8 @@ export function convRows(
       outHeight,
       outWidth,
       outChannels,
+      addendBytes,
+      isRelu,
       false,
       false,
     );
@@ -119,6 +147,8 @@ function inRows(
   outHeight: i32,
   outWidth: i32,
   outChannels: i32,
+  addendBytes: usize,
+  isRelu: bool,
   byThree: bool,
   oneTurn: bool,
 ): void {
@@ -224,7 +254,15 @@ function inRows(
           bias += PANEL_ROW_BYTES;
         }
         let o = out;
-        if (left >= TILE_CHANNELS) {
+        if (addendBytes | usize(isRelu)) {
+          endChannels(o, addendBytes, isRelu, c00, c01, left);
+          o += outPixelBytes;
+          endChannels(o, addendBytes, isRelu, c10, c11, left);
+          o += outPixelBytes;
+          endChannels(o, addendBytes, isRelu, c20, c21, left);
+          o += outPixelBytes;
+          endChannels(o, addendBytes, isRelu, c30, c31, left);
+        } else if (left >= TILE_CHANNELS) {
           v128.store(o, c00);
           v128.store(o, c01, 16);
           o += outPixelBytes;

@@ -44,6 +44,8 @@ export function wideBand(
   outWidth: i32,
   first: i32,
   last: i32,
+  addendBytes: usize,
+  isRelu: bool,
 ): void {
   const segmentBytes = <usize>segmentLength * PANEL_ROW_BYTES;
   const lastOfSixes = first + rowsInSixes(last - first);
@@ -136,6 +138,8 @@ export function wideBand(
         o3,
         o4,
         o5,
+        addendBytes,
+        isRelu,
       );
     } else {
       fourPixels(
@@ -157,6 +161,8 @@ export function wideBand(
         o1,
         o2,
         o3,
+        addendBytes,
+        isRelu,
       );
     }
   }

@@ -1,5 +1,6 @@
 // The register tiles of convWide.ts.
 
+import { endSixteen } from './convEnding';
 import { PANEL_ROW_BYTES, storeSixteen } from './convTile';
 import { mulAdd } from './math';
 
@@ -27,6 +28,8 @@ export function sixPixels(
   o3: usize,
   o4: usize,
   o5: usize,
+  addendBytes: usize,
+  isRelu: bool,
 ): void {
   let b = panel;
   let d = panel + panelBytes;
@@ -149,6 +152,15 @@ export function sixPixels(
     c52 = f32x4.add(c52, s2);
     c53 = f32x4.add(c53, s3);
   }
+  if (addendBytes | usize(isRelu)) {
+    endSixteen(o0, addendBytes, isRelu, c00, c01, c02, c03);
+    endSixteen(o1, addendBytes, isRelu, c10, c11, c12, c13);
+    endSixteen(o2, addendBytes, isRelu, c20, c21, c22, c23);
+    endSixteen(o3, addendBytes, isRelu, c30, c31, c32, c33);
+    endSixteen(o4, addendBytes, isRelu, c40, c41, c42, c43);
+    endSixteen(o5, addendBytes, isRelu, c50, c51, c52, c53);
+    return;
+  }
   storeSixteen(o0, c00, c01, c02, c03);
   storeSixteen(o1, c10, c11, c12, c13);
   storeSixteen(o2, c20, c21, c22, c23);
@@ -177,6 +189,8 @@ export function fourPixels(
   o1: usize,
   o2: usize,
   o3: usize,
+  addendBytes: usize,
+  isRelu: bool,
 ): void {
   let b = panel;
   let d = panel + panelBytes;
@@ -266,6 +280,13 @@ export function fourPixels(
     c31 = f32x4.add(c31, s1);
     c32 = f32x4.add(c32, s2);
     c33 = f32x4.add(c33, s3);
+  }
+  if (addendBytes | usize(isRelu)) {
+    endSixteen(o0, addendBytes, isRelu, c00, c01, c02, c03);
+    endSixteen(o1, addendBytes, isRelu, c10, c11, c12, c13);
+    endSixteen(o2, addendBytes, isRelu, c20, c21, c22, c23);
+    endSixteen(o3, addendBytes, isRelu, c30, c31, c32, c33);
+    return;
   }
   storeSixteen(o0, c00, c01, c02, c03);
   storeSixteen(o1, c10, c11, c12, c13);

@@ -2,15 +2,25 @@
 // many values at once; see ../abi/winograd.ts for the matrices. `spare` is a pixel of scratch,
 // where constants go, and outputs that a last tile has too many.
 
+import { positive } from './coefficients';
 import { mulAdd } from './math';
 import { constant, loadSecond, storeTurn, TURN_BYTES } from './turn';
 
 const A: f32 = <f32>Math.SQRT1_2;
 
-/** value + shift, where there is a shift. */
+/** How outputs end, known at compile time: `isShifted` by a bias, another tensor added, a relu. */
 @inline
-function shifted(value: v128, isShifted: bool, shift: v128): v128 {
-  return isShifted ? f32x4.add(value, shift) : value;
+function ended(
+  value: v128,
+  isShifted: bool,
+  shift: v128,
+  isAdded: bool,
+  addend: v128,
+  isRelu: bool,
+): v128 {
+  if (isShifted) value = f32x4.add(value, shift);
+  if (isAdded) value = f32x4.add(value, addend);
+  return isRelu ? positive(value) : value;
 }
 
 /** The first of 4 outputs: the sum of what all points but infinity give. */
@@ -54,7 +64,7 @@ function output3(
   return mulAdd(a, mulAdd(four, f32x4.sub(plusB, minusB), halved), infinity);
 }
 
-/** A' of F(4, 3): from 6 lines, `step` apart, to 4. `isShifted` is known at compile time. */
+/** A' of F(4, 3): from 6 lines, `step` apart, to 4. `e0` to `e3`: from an output to its addend. */
 @inline
 function outputTurn6(
   s0: usize,
@@ -62,6 +72,12 @@ function outputTurn6(
   step3: usize,
   isShifted: bool,
   bias: usize,
+  isAdded: bool,
+  e0: usize,
+  e1: usize,
+  e2: usize,
+  e3: usize,
+  isRelu: bool,
   d0: usize,
   d1: usize,
   d2: usize,
@@ -86,25 +102,41 @@ function outputTurn6(
   const w5 = loadSecond(s3 + (step << 1), x5);
   const xShift = isShifted ? v128.load(bias) : x0;
   const wShift = isShifted ? loadSecond(bias, xShift) : w0;
+  const xAdd0 = isAdded ? v128.load(d0 + e0) : x0;
+  const wAdd0 = isAdded ? loadSecond(d0 + e0, xAdd0) : w0;
+  const xAdd1 = isAdded ? v128.load(d1 + e1) : x0;
+  const wAdd1 = isAdded ? loadSecond(d1 + e1, xAdd1) : w0;
+  const xAdd2 = isAdded ? v128.load(d2 + e2) : x0;
+  const wAdd2 = isAdded ? loadSecond(d2 + e2, xAdd2) : w0;
+  const xAdd3 = isAdded ? v128.load(d3 + e3) : x0;
+  const wAdd3 = isAdded ? loadSecond(d3 + e3, xAdd3) : w0;
+  const x0Out = output0(x0, x1, x2, x4, x5);
+  const w0Out = output0(w0, w1, w2, w4, w5);
+  const x1Out = output1(a, two, x1, x2, x4, x5);
+  const w1Out = output1(a, two, w1, w2, w4, w5);
+  const x2Out = output2(half, four, x1, x2, x4, x5);
+  const w2Out = output2(half, four, w1, w2, w4, w5);
+  const x3Out = output3(a, half, four, x1, x2, x3, x4, x5);
+  const w3Out = output3(a, half, four, w1, w2, w3, w4, w5);
   storeTurn(
     d0,
-    shifted(output0(x0, x1, x2, x4, x5), isShifted, xShift),
-    shifted(output0(w0, w1, w2, w4, w5), isShifted, wShift),
+    ended(x0Out, isShifted, xShift, isAdded, xAdd0, isRelu),
+    ended(w0Out, isShifted, wShift, isAdded, wAdd0, isRelu),
   );
   storeTurn(
     d1,
-    shifted(output1(a, two, x1, x2, x4, x5), isShifted, xShift),
-    shifted(output1(a, two, w1, w2, w4, w5), isShifted, wShift),
+    ended(x1Out, isShifted, xShift, isAdded, xAdd1, isRelu),
+    ended(w1Out, isShifted, wShift, isAdded, wAdd1, isRelu),
   );
   storeTurn(
     d2,
-    shifted(output2(half, four, x1, x2, x4, x5), isShifted, xShift),
-    shifted(output2(half, four, w1, w2, w4, w5), isShifted, wShift),
+    ended(x2Out, isShifted, xShift, isAdded, xAdd2, isRelu),
+    ended(w2Out, isShifted, wShift, isAdded, wAdd2, isRelu),
   );
   storeTurn(
     d3,
-    shifted(output3(a, half, four, x1, x2, x3, x4, x5), isShifted, xShift),
-    shifted(output3(a, half, four, w1, w2, w3, w4, w5), isShifted, wShift),
+    ended(x3Out, isShifted, xShift, isAdded, xAdd3, isRelu),
+    ended(w3Out, isShifted, wShift, isAdded, wAdd3, isRelu),
   );
 }
 
@@ -127,7 +159,27 @@ export function outputColumns6(
     const d1 = d0 + dstStep;
     const d2 = d0 + (dstStep << 1);
     const d3 = d1 + (dstStep << 1);
-    outputTurn6(s0, step, step3, false, 0, d0, d1, d2, d3, a, half, two, four);
+    outputTurn6(
+      s0,
+      step,
+      step3,
+      false,
+      0,
+      false,
+      0,
+      0,
+      0,
+      0,
+      false,
+      d0,
+      d1,
+      d2,
+      d3,
+      a,
+      half,
+      two,
+      four,
+    );
     s0 += TURN_BYTES;
     d0 += TURN_BYTES;
   }
@@ -143,6 +195,9 @@ export function outputRow6(
   lastColumns: i32,
   isShifted: bool,
   biasPtr: usize,
+  isAdded: bool,
+  addendBytes: usize,
+  isRelu: bool,
   out: usize,
   spare: usize,
 ): void {
@@ -156,9 +211,33 @@ export function outputRow6(
     let d1 = columns > 1 ? out + pixelBytes : spare;
     let d2 = columns > 2 ? out + (pixelBytes << 1) : spare;
     let d3 = columns > 3 ? out + 3 * pixelBytes : spare;
+    // Spare outputs have no addend: they read themselves.
+    const e1 = columns > 1 ? addendBytes : 0;
+    const e2 = columns > 2 ? addendBytes : 0;
+    const e3 = columns > 3 ? addendBytes : 0;
     let bias = biasPtr;
     for (const end = s0 + pixelBytes; s0 != end; ) {
-      outputTurn6(s0, step, step3, isShifted, bias, out, d1, d2, d3, a, half, two, four);
+      outputTurn6(
+        s0,
+        step,
+        step3,
+        isShifted,
+        bias,
+        isAdded,
+        addendBytes,
+        e1,
+        e2,
+        e3,
+        isRelu,
+        out,
+        d1,
+        d2,
+        d3,
+        a,
+        half,
+        two,
+        four,
+      );
       s0 += TURN_BYTES;
       out += TURN_BYTES;
       d1 += TURN_BYTES;
@@ -177,6 +256,10 @@ function outputTurn4(
   step: usize,
   isShifted: bool,
   bias: usize,
+  isAdded: bool,
+  e0: usize,
+  e1: usize,
+  isRelu: bool,
   d0: usize,
   d1: usize,
   a: v128,
@@ -194,15 +277,23 @@ function outputTurn4(
   const w3 = loadSecond(s3, x3);
   const xShift = isShifted ? v128.load(bias) : x0;
   const wShift = isShifted ? loadSecond(bias, xShift) : w0;
+  const xAdd0 = isAdded ? v128.load(d0 + e0) : x0;
+  const wAdd0 = isAdded ? loadSecond(d0 + e0, xAdd0) : w0;
+  const xAdd1 = isAdded ? v128.load(d1 + e1) : x0;
+  const wAdd1 = isAdded ? loadSecond(d1 + e1, xAdd1) : w0;
+  const x0Out = f32x4.add(x0, f32x4.add(x1, x2));
+  const w0Out = f32x4.add(w0, f32x4.add(w1, w2));
+  const x1Out = mulAdd(a, f32x4.sub(x1, x2), x3);
+  const w1Out = mulAdd(a, f32x4.sub(w1, w2), w3);
   storeTurn(
     d0,
-    shifted(f32x4.add(x0, f32x4.add(x1, x2)), isShifted, xShift),
-    shifted(f32x4.add(w0, f32x4.add(w1, w2)), isShifted, wShift),
+    ended(x0Out, isShifted, xShift, isAdded, xAdd0, isRelu),
+    ended(w0Out, isShifted, wShift, isAdded, wAdd0, isRelu),
   );
   storeTurn(
     d1,
-    shifted(mulAdd(a, f32x4.sub(x1, x2), x3), isShifted, xShift),
-    shifted(mulAdd(a, f32x4.sub(w1, w2), w3), isShifted, wShift),
+    ended(x1Out, isShifted, xShift, isAdded, xAdd1, isRelu),
+    ended(w1Out, isShifted, wShift, isAdded, wAdd1, isRelu),
   );
 }
 
@@ -217,7 +308,7 @@ export function outputColumns4(
 ): void {
   const a = constant(A, spare);
   for (const end = s0 + bytes; s0 != end; ) {
-    outputTurn4(s0, step, false, 0, d0, d0 + dstStep, a);
+    outputTurn4(s0, step, false, 0, false, 0, 0, false, d0, d0 + dstStep, a);
     s0 += TURN_BYTES;
     d0 += TURN_BYTES;
   }
@@ -233,15 +324,20 @@ export function outputRow4(
   lastColumns: i32,
   isShifted: bool,
   biasPtr: usize,
+  isAdded: bool,
+  addendBytes: usize,
+  isRelu: bool,
   out: usize,
   spare: usize,
 ): void {
   const a = constant(A, spare);
   for (; tiles > 0; tiles--) {
-    let d1 = tiles > 1 || lastColumns > 1 ? out + pixelBytes : spare;
+    const isWhole = tiles > 1 || lastColumns > 1;
+    let d1 = isWhole ? out + pixelBytes : spare;
+    const e1 = isWhole ? addendBytes : 0;
     let bias = biasPtr;
     for (const end = s0 + pixelBytes; s0 != end; ) {
-      outputTurn4(s0, step, isShifted, bias, out, d1, a);
+      outputTurn4(s0, step, isShifted, bias, isAdded, addendBytes, e1, isRelu, out, d1, a);
       s0 += TURN_BYTES;
       out += TURN_BYTES;
       d1 += TURN_BYTES;

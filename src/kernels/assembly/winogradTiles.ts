@@ -153,6 +153,8 @@ export function winogradOutputF32(
   scratchPtr: usize,
   biasPtr: usize,
   outPtr: usize,
+  addendBytes: usize,
+  isRelu: bool,
 ): void {
   const pixelBytes = (<usize>channels) << 2;
   const rowBytes = <usize>width * pixelBytes;
@@ -184,6 +186,8 @@ export function winogradOutputF32(
         biasPtr,
         out,
         scratchPtr,
+        addendBytes,
+        isRelu,
       );
       line += lineBytes;
       out += rowBytes;
@@ -198,14 +202,65 @@ function outputRow(
   pixelBytes: usize,
   tiles: i32,
   columnPoints: i32,
-  lastColumns: i32,
+  last: i32,
   bias: usize,
   out: usize,
   spare: usize,
+  addend: usize,
+  isRelu: bool,
 ): void {
-  if (columnPoints == 6) {
-    if (bias) outputRow6(line, step, pixelBytes, tiles, lastColumns, true, bias, out, spare);
-    else outputRow6(line, step, pixelBytes, tiles, lastColumns, false, 0, out, spare);
-  } else if (bias) outputRow4(line, step, pixelBytes, tiles, lastColumns, true, bias, out, spare);
-  else outputRow4(line, step, pixelBytes, tiles, lastColumns, false, 0, out, spare);
+  if (addend | usize(isRelu)) {
+    if (columnPoints == 6) {
+      endRow6(line, step, pixelBytes, tiles, last, bias, addend, isRelu, out, spare);
+    } else endRow4(line, step, pixelBytes, tiles, last, bias, addend, isRelu, out, spare);
+  } else if (columnPoints == 6) {
+    if (bias) {
+      outputRow6(line, step, pixelBytes, tiles, last, true, bias, false, 0, false, out, spare);
+    } else outputRow6(line, step, pixelBytes, tiles, last, false, 0, false, 0, false, out, spare);
+  } else if (bias) {
+    outputRow4(line, step, pixelBytes, tiles, last, true, bias, false, 0, false, out, spare);
+  } else outputRow4(line, step, pixelBytes, tiles, last, false, 0, false, 0, false, out, spare);
+}
+
+/** Rows of outputs that end with an addend, a relu, or both. They have a bias. */
+function endRow6(
+  line: usize,
+  step: usize,
+  pixelBytes: usize,
+  tiles: i32,
+  last: i32,
+  bias: usize,
+  addend: usize,
+  isRelu: bool,
+  out: usize,
+  spare: usize,
+): void {
+  if (!addend) {
+    outputRow6(line, step, pixelBytes, tiles, last, true, bias, false, 0, true, out, spare);
+  } else if (isRelu) {
+    outputRow6(line, step, pixelBytes, tiles, last, true, bias, true, addend, true, out, spare);
+  } else {
+    outputRow6(line, step, pixelBytes, tiles, last, true, bias, true, addend, false, out, spare);
+  }
+}
+
+function endRow4(
+  line: usize,
+  step: usize,
+  pixelBytes: usize,
+  tiles: i32,
+  last: i32,
+  bias: usize,
+  addend: usize,
+  isRelu: bool,
+  out: usize,
+  spare: usize,
+): void {
+  if (!addend) {
+    outputRow4(line, step, pixelBytes, tiles, last, true, bias, false, 0, true, out, spare);
+  } else if (isRelu) {
+    outputRow4(line, step, pixelBytes, tiles, last, true, bias, true, addend, true, out, spare);
+  } else {
+    outputRow4(line, step, pixelBytes, tiles, last, true, bias, true, addend, false, out, spare);
+  }
 }

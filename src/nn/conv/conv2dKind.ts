@@ -18,7 +18,7 @@ import {
   standardizedWorkspace,
 } from '../layers/weightStandardization.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
-import { bindConv2d, convWorkspace } from './conv2dPasses.ts';
+import { bindConv2d, convWorkspace, readsBySample, takesEnding } from './conv2dPasses.ts';
 import { axisOf } from './convGeometry.ts';
 import type { ConvAxes } from './convSteps.ts';
 
@@ -30,6 +30,7 @@ export function convAxes(spec: Conv2dSpec, input: Shape): ConvAxes {
 export const conv2dKind: LayerKind<Conv2dSpec> = {
   kind: 'conv2d',
   keeps: { input: true, output: false },
+  readsBySample: (spec, input) => readsBySample(spec, convAxes(spec, input)),
 
   expectedInput: ({ inChannels }) => [Number.NaN, Number.NaN, inChannels],
 
@@ -75,6 +76,8 @@ export const conv2dKind: LayerKind<Conv2dSpec> = {
       { name: 'bias', shape: [outChannels], role: 'bias', init: { kind: 'torch', fanIn, fanOut } },
     ];
   },
+
+  fusesUntrained: (spec, input) => takesEnding(spec, convAxes(spec, input)),
 
   workspace: (spec, input): readonly WorkspaceDeclaration[] => [
     ...convWorkspace(spec, convAxes(spec, input)),

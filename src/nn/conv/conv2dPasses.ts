@@ -6,14 +6,15 @@ import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
 import type { GradientSink } from '../../reduce/gradientSink.ts';
 import { bindBiasGradient } from '../layers/biasGradient.ts';
-import type { Binding, BoundLayer, WorkspaceDeclaration } from '../layers/layer.ts';
+import type { Binding, BoundLayer, BoundTensor, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { bindDepthwise, depthwiseWorkspace } from './conv2dDepthwise.ts';
 import { bindPlanes, isPlanes, planesWorkspace } from './conv2dPlanes.ts';
-import { bindTileGrads, bindTiles, tilesWorkspace } from './conv2dTiles.ts';
+import { bindTileGrads, bindTiles, isOnePart, tilesWorkspace } from './conv2dTiles.ts';
 import { bindWinograd } from './conv2dWinograd.ts';
-import { bindWinogradGrads } from './conv2dWinogradGrad.ts';
+import { bindWinogradGrads, transformsOnce } from './conv2dWinogradGrad.ts';
 import {
+  bindSamples,
   type ConvAxes,
   type ConvPasses,
   isDepthwise,
@@ -39,6 +40,13 @@ export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Worksp
   }
   const own = isPlanes(spec, axes) ? planesWorkspace(spec) : tilesWorkspace(spec, axes);
   return [...bordered, ...own, ...folds];
+}
+
+/** Whether backward reads the input one sample after the other, and each once or twice. */
+export function readsBySample(spec: Conv2dSpec, axes: ConvAxes): boolean {
+  if (foldsTaps(spec, axes)) return false;
+  const sumsInTiles = isWinograd(spec, axes) && sumsTiles(axes);
+  return sumsInTiles ? transformsOnce(spec, axes) : isDepthwise(spec) || isOnePart(spec, axes);
 }
 
 /** Binds the passes of a convolution over all samples of a worker. */
@@ -121,20 +129,33 @@ export function bindPasses(
   binding: Binding,
   dxBiasPtr: number,
 ): ConvPasses {
-  const bySample = () =>
-    overSamples(bindTileGrads(spec, axes, binding), bindPadding(spec, axes, binding), binding);
+  const { input } = binding;
+  const gradsOf = (parts: readonly SampleGradPart[]): readonly WeightGradPart[] =>
+    overSamples(parts, bindPadding(spec, axes, binding, input), binding);
   const foldGrads = foldsTaps(spec, axes) ? bindTapFolds(spec, axes, binding) : undefined;
   if (isWinograd(spec, axes)) {
-    const weightGrads = sumsTiles(axes) ? bindWinogradGrads(spec, axes, binding) : bySample();
+    const weightGrads = sumsTiles(axes)
+      ? bindWinogradGrads(spec, axes, binding)
+      : gradsOf(bindTileGrads(spec, axes, binding));
     return { ...bindWinograd(spec, axes, binding, dxBiasPtr), weightGrads, foldGrads };
   }
   if (isPlanes(spec, axes)) {
-    return { ...bindPlanes(spec, axes, binding, dxBiasPtr), weightGrads: bySample(), foldGrads };
+    const weightGrads = gradsOf(bindTileGrads(spec, axes, binding));
+    return { ...bindPlanes(spec, axes, binding, dxBiasPtr), weightGrads, foldGrads };
   }
   const passes = isDepthwise(spec)
     ? bindDepthwise(spec, axes, binding, dxBiasPtr)
     : bindTiles(spec, axes, binding, dxBiasPtr);
-  return { ...sampleBySample(passes, bindPadding(spec, axes, binding), binding), foldGrads };
+  const stored = bindPadding(spec, axes, binding, { ...input, sampleAt: undefined });
+  const weightGrads = gradsOf(passes.weightGrads);
+  return { ...sampleBySample(passes, stored, binding), weightGrads, foldGrads };
+}
+
+/** Whether the forward pass can add another tensor and cut at 0 as it writes: in register tiles and
+ * by Winograd, with a bias. */
+export function takesEnding(spec: Conv2dSpec, axes: ConvAxes): boolean {
+  if (!spec.bias) return false;
+  return isWinograd(spec, axes) || !(isPlanes(spec, axes) || isDepthwise(spec));
 }
 
 /** Passes over many samples, one after the other. */
@@ -142,7 +163,7 @@ function sampleBySample(
   passes: SamplePasses,
   loadSample: (sample: number) => number,
   binding: Binding,
-): ConvPasses {
+): Omit<ConvPasses, 'weightGrads'> {
   const { input, output } = binding;
   const xBytes = sizeOf(input.shape) * FLOAT_BYTES;
   const yBytes = sizeOf(output.shape) * FLOAT_BYTES;
@@ -153,7 +174,6 @@ function sampleBySample(
         passes.forward(loadSample(sample), output.ptr + sample * yBytes);
       }
     },
-    weightGrads: overSamples(passes.weightGrads, loadSample, binding),
     inputGrad(countSamples) {
       passes.prepareInputGrad();
       for (let sample = 0; sample < countSamples; sample++) {
@@ -190,10 +210,11 @@ function bindPadding(
   spec: Conv2dSpec,
   axes: ConvAxes,
   binding: Binding,
+  input: BoundTensor,
 ): (sample: number) => number {
-  const { kernels, input } = binding;
-  const sampleBytes = sizeOf(input.shape) * FLOAT_BYTES;
-  if (isDepthwise(spec) || !needsBorder(axes)) return (sample) => input.ptr + sample * sampleBytes;
+  const { kernels } = binding;
+  const sampleAt = bindSamples(input);
+  if (isDepthwise(spec) || !needsBorder(axes)) return sampleAt;
   // The border is zero from the start and never written.
   const paddedPtr = binding.workspacePtr('padded');
   const pixelBytes = spec.inChannels * FLOAT_BYTES;
@@ -203,8 +224,7 @@ function bindPadding(
   const length = axes.x.input * spec.inChannels;
   const rowBytes = length * FLOAT_BYTES;
   return (sample) => {
-    const fromPtr = input.ptr + sample * sampleBytes;
-    kernels.copyRowsF32(fromPtr, rowBytes, insidePtr, paddedRowBytes, rows, length);
+    kernels.copyRowsF32(sampleAt(sample), rowBytes, insidePtr, paddedRowBytes, rows, length);
     return paddedPtr;
   };
 }

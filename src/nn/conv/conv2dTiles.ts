@@ -6,6 +6,7 @@ import type { Binding, WorkspaceDeclaration } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import {
   type ConvAxes,
+  endingOf,
   forwardSteps,
   type GradientPlan,
   gradientPlan,
@@ -109,6 +110,7 @@ function bindForward(
   const weightPtr = binding.parameterPtr('weight');
   const biasPtr = spec.bias ? binding.parameterPtr('bias') : 0;
   const biasStep = spec.bias ? outBytes : 0;
+  const { addendBytes, isRelu } = endingOf(binding);
   return {
     prepare() {
       for (let g = 0; g < groups; g++) {
@@ -140,6 +142,8 @@ function bindForward(
           height,
           width,
           groupOut,
+          addendBytes,
+          isRelu,
         );
       }
     },
@@ -184,8 +188,8 @@ export function bindTileGrads(
       }
     };
   };
-  const length = spec.kernel[0] * spec.kernel[1] * groupIn * spec.outChannels;
-  if (groups > 1 || length <= PART_FLOATS || height * width > FEW_PIXELS) {
+  if (isOnePart(spec, axes)) {
+    const length = spec.kernel[0] * spec.kernel[1] * groupIn * spec.outChannels;
     return [{ range: { offset: 0, length }, run: gradient({ ...plan, offsetBytes: 0 }) }];
   }
   let offset = 0;
@@ -194,6 +198,15 @@ export function bindTileGrads(
     offset += range.length;
     return { range, run: gradient(taps) };
   });
+}
+
+/** Whether the gradient is computed whole. */
+export function isOnePart(
+  { kernel, inChannels, outChannels, groups }: Conv2dSpec,
+  { y, x }: ConvAxes,
+) {
+  const length = kernel[0] * kernel[1] * inChannels * outChannels;
+  return groups > 1 || length <= PART_FLOATS || y.output * x.output > FEW_PIXELS;
 }
 
 /** Taps of a weight's gradient, and channels of each, from a place of the input on. */
@@ -267,6 +280,8 @@ function bindInputGrad(
             phase.height,
             phase.width,
             groupIn,
+            0,
+            0,
           );
         }
       }

@@ -5,7 +5,7 @@
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Binding } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
-import type { ConvAxes, ConvPasses } from './convSteps.ts';
+import { type ConvAxes, type ConvPasses, endingOf } from './convSteps.ts';
 import {
   bindTransform,
   type Places,
@@ -46,6 +46,7 @@ export function bindWinograd(
     panelsPtr,
     planeBytes: outputPlaneBytes,
     biasPtr: spec.bias ? binding.parameterPtr('bias') : 0,
+    ...endingOf(binding),
     transform(from, count) {
       const ptr = weightPtr + from * FLOAT_BYTES;
       kernels.winogradWeightsF32(
@@ -64,6 +65,8 @@ export function bindWinograd(
     panelsPtr: gradPanelsPtr,
     planeBytes: inputPlaneBytes,
     biasPtr: dxBiasPtr,
+    addendBytes: 0,
+    isRelu: 0,
     transform(from, count) {
       const ptr = weightPtr + from * rowBytes;
       kernels.winogradWeightsF32(
@@ -92,6 +95,9 @@ interface Weights {
   readonly planeBytes: number;
   /** 0 for none. */
   readonly biasPtr: number;
+  /** See kernels/abi/winograd.ts. */
+  readonly addendBytes: number;
+  readonly isRelu: number;
   /** Leaves the panels of some channels at `panelsPtr`. */
   transform(from: number, count: number): void;
 }
@@ -107,7 +113,7 @@ function bindConvolution(
 ): (fromPtr: number, toPtr: number, countSamples: number) => void {
   const { kernels, tilesPtr, productsPtr, linesPtr } = places;
   const { cuts, samplesOfBand } = tiling;
-  const { block, panelsPtr, biasPtr } = weights;
+  const { block, panelsPtr, biasPtr, addendBytes, isRelu } = weights;
   const fromPlane = planeBytes(tiling.tiles * from.channels);
   const toPlane = planeBytes(tiling.tiles * to.channels);
   const tileBytes = to.channels * FLOAT_BYTES;
@@ -154,6 +160,8 @@ function bindConvolution(
           linesPtr,
           biasPtr,
           toPtr + sample * to.sampleBytes,
+          addendBytes,
+          isRelu,
         );
       }
     }
@@ -163,7 +171,9 @@ function bindConvolution(
     for (let first = 0; first < countSamples; first += samplesOfBand) {
       const samples = Math.min(samplesOfBand, countSamples - first);
       for (const cut of cuts) {
-        transform(cut, fromPtr + first * from.sampleBytes, samples, 0);
+        for (let sample = 0; sample < samples; sample++) {
+          transform(cut, fromPtr + (first + sample) * from.sampleBytes, sample, samples, 0);
+        }
         multiply(cut, samples);
         transformBack(cut, toPtr + first * to.sampleBytes, samples);
       }

@@ -5,11 +5,19 @@
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Binding } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
-import type { ConvAxes, WeightGradPart } from './convSteps.ts';
+import { bindSamples, type ConvAxes, type WeightGradPart } from './convSteps.ts';
 import { bindTransform, placesOf, planOf, sideOf } from './winogradLayout.ts';
 import { type Cut, KERNEL, planeBytes, type Tiling } from './winogradPlan.ts';
 
 const TAPS = KERNEL ** 2;
+/** More samples than these are rarely in a grain. */
+const GRAIN_SAMPLES = 8;
+
+/** Whether the tiles of a sample are made once, not again for each block of channels. */
+export function transformsOnce(spec: Conv2dSpec, axes: ConvAxes): boolean {
+  const { gradients, inputBlock } = planOf(spec, axes);
+  return inputBlock === spec.inChannels || gradients.samplesOfBand >= GRAIN_SAMPLES;
+}
 
 /** Binds the weight's gradient where `sumsTiles` holds. */
 export function bindWinogradGrads(
@@ -37,7 +45,10 @@ export function bindWinogradGrads(
     run(start, end, ptrs) {
       const samples = end - start;
       const before = start * cut.full;
-      if (from === 0) steps.transform(cut, start, samples, before);
+      if (from === 0) {
+        steps.begin();
+        steps.transform(cut, start, samples, before);
+      }
       steps.multiply({ cut, samples, before, from, count, accumulate: 0 });
       steps.transformBack(count * outChannels, ptrs[0]!, ptrs[1]! - ptrs[0]!);
     },
@@ -63,6 +74,8 @@ interface Product {
 }
 
 interface Steps {
+  /** Before the first sample of a range. */
+  begin(): void;
   /** The tiles of some samples, behind `before` others. */
   transform(cut: Cut, first: number, samples: number, before: number): void;
   multiply(product: Product): void;
@@ -75,7 +88,7 @@ function bindSteps(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): Steps {
   const { kernels, tilesPtr, productsPtr, linesPtr } = placesOf(binding);
   const x = sideOf(axes.y.input, axes.x.input, spec.inChannels);
   const y = sideOf(axes.y.output, axes.x.output, spec.outChannels);
-  const sumsPtr = binding.workspacePtr('weightGrad');
+  const sumsPtr = binding.workspacePtr('gradPanels');
   const xPlane = planeBytes(gradients.tiles * x.channels);
   const dyPlane = planeBytes(gradients.tiles * y.channels);
   const { input, output } = binding;
@@ -84,11 +97,25 @@ function bindSteps(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): Steps {
   const dyPlanes = { ptr: productsPtr, bytes: dyPlane, linesPtr };
   const transformInput = bindTransform(kernels.winogradInputF32, xPlanes, x, padding);
   const transformGrad = bindTransform(kernels.winogradOutputGradF32, dyPlanes, y, { y: 0, x: 0 });
+  const inputAt = bindSamples(input);
+  // The parts of a large sample follow each other.
+  let heldSample = -1;
+  let heldPtr = 0;
   const [xTileBytes, dyTileBytes] = [x.channels * FLOAT_BYTES, y.channels * FLOAT_BYTES];
   return {
+    begin() {
+      heldSample = -1;
+    },
     transform(cut, first, samples, before) {
-      transformInput(cut, input.ptr + first * x.sampleBytes, samples, before);
-      transformGrad(cut, output.gradPtr + first * y.sampleBytes, samples, before);
+      for (let sample = 0; sample < samples; sample++) {
+        if (first + sample !== heldSample) heldPtr = inputAt(first + sample);
+        heldSample = first + sample;
+        transformInput(cut, heldPtr, sample, samples, before);
+      }
+      for (let sample = 0; sample < samples; sample++) {
+        const dyPtr = output.gradPtr + (first + sample) * y.sampleBytes;
+        transformGrad(cut, dyPtr, sample, samples, before);
+      }
     },
     multiply({ cut, samples, before, from, count, accumulate }) {
       kernels.winogradGradProductsF32(
@@ -122,6 +149,7 @@ function bandByBand(
   inputBlock: number,
 ): WeightGradPart['run'] {
   return (start, end, ptrs) => {
+    steps.begin();
     const isOneBand = cuts.length === 1 && end - start <= samplesOfBand;
     for (let from = 0; from < inChannels; from += inputBlock) {
       const count = Math.min(inputBlock, inChannels - from);

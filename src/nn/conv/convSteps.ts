@@ -3,7 +3,9 @@
 // once.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
+import { sizeOf } from '../../base/shape.ts';
 import type { Range } from '../../reduce/gradientSink.ts';
+import type { Binding, BoundTensor } from '../layers/layer.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { type AxisPhase, axisPhases, type ConvAxis, gradientBorder } from './convGeometry.ts';
 
@@ -59,6 +61,15 @@ export function panelCount(channels: number): number {
 /** Whether every channel is convolved alone, which has kernels of its own. */
 export function isDepthwise(spec: Conv2dSpec): boolean {
   return spec.groups > 1 && spec.groups === spec.inChannels && spec.groups === spec.outChannels;
+}
+
+/** How outputs end, in the terms of the kernels. */
+export function endingOf({ addend, isRelu, output }: Binding): {
+  readonly addendBytes: number;
+  readonly isRelu: number;
+} {
+  const cuts = isRelu === true || addend?.isRelu === true;
+  return { addendBytes: addend === undefined ? 0 : addend.ptr - output.ptr, isRelu: cuts ? 1 : 0 };
 }
 
 /** The size of an axis with its zeros. */
@@ -155,6 +166,12 @@ function gradientPhase(
     panelBytes: weightOffsetsBytes.length * groupOut * PANEL_ROW_BYTES,
     weightOffsetsBytes,
   };
+}
+
+/** Returns where backward finds a sample of an input, until it asks for the next. */
+export function bindSamples({ ptr, shape, sampleAt }: BoundTensor): (sample: number) => number {
+  const sampleBytes = sizeOf(shape) * FLOAT_BYTES;
+  return sampleAt ?? ((sample) => ptr + sample * sampleBytes);
 }
 
 /** What a way to convolve consists of, bound to the layer's input and output. */

@@ -48,6 +48,7 @@ function overSequences<Spec extends SequenceSpec, Image extends Windows>(
   return {
     kind,
     keeps: images.keeps,
+    readsBySample: (spec, input) => images.readsBySample?.(imageOf(spec), asImage(input)) === true,
     outputShape(spec, input, path): Shape {
       const channels = 'inChannels' in spec ? spec.inChannels : Number.NaN;
       const isFitting = input.length === 2 && !sizesDiffer(channelsOf(input), channels);

@@ -101,6 +101,8 @@ function bindMultiply({ kernels, step }: Binding): Multiply {
       countSteps,
       step.countSamples,
       to.length,
+      0,
+      0,
     );
   };
 }

@@ -14,7 +14,6 @@ import {
   PLACES,
   planeBytes,
   scratchFloats,
-  sumsTiles,
   type Tiling,
   tilingOf,
 } from './winogradPlan.ts';
@@ -67,10 +66,8 @@ export function winogradWorkspace(
   const lines = scratchFloats(Math.max(outputs.width, inputs.width), channels);
   return [
     { name: 'panels', type: 'f32', shape: panels, lifetime: 'pass' },
+    // Of the weight's gradient its sums, of the input's the weights.
     { name: 'gradPanels', type: 'f32', shape: inputPlanes, lifetime: 'pass' },
-    ...(sumsTiles(axes)
-      ? [{ name: 'weightGrad', type: 'f32', shape: inputPlanes, lifetime: 'pass' } as const]
-      : []),
     { name: 'tiles', type: 'f32', shape: band, lifetime: 'pass' },
     { name: 'products', type: 'f32', shape: band, lifetime: 'pass' },
     { name: 'lines', type: 'f32', shape: [lines], lifetime: 'pass' },
@@ -106,36 +103,35 @@ export function placesOf(binding: Binding): Places {
   };
 }
 
-/** Binds what transforms some samples' tiles of a cut into planes, of the image or of its gradient;
- * `border`: zeros around the image; `before`: tiles that lie before these. */
+/** Binds what transforms the tiles that a cut has of one of some samples into planes, of the image
+ * or of its gradient; `border`: zeros around the image; `before`: tiles that lie before those of
+ * all these samples. */
 export function bindTransform(
   transform: KernelExports['winogradInputF32' | 'winogradOutputGradF32'],
   planes: { readonly ptr: number; readonly bytes: number; readonly linesPtr: number },
   side: Side,
   border: { readonly y: number; readonly x: number },
-): (cut: Cut, fromPtr: number, samples: number, before: number) => void {
-  const { height, width, channels, sampleBytes } = side;
+): (cut: Cut, fromPtr: number, sample: number, samples: number, before: number) => void {
+  const { height, width, channels } = side;
   const tileBytes = channels * FLOAT_BYTES;
-  return (cut, fromPtr, samples, before) => {
+  return (cut, fromPtr, sample, samples, before) => {
     for (const region of cut.regions) {
-      for (let sample = 0; sample < samples; sample++) {
-        const tile = before + region.before * samples + sample * region.tiles;
-        transform(
-          fromPtr + sample * sampleBytes,
-          height,
-          width,
-          channels,
-          region.top - border.y,
-          region.left - border.x,
-          region.rows,
-          region.columns,
-          region.rowPoints,
-          region.columnPoints,
-          planes.linesPtr,
-          planes.ptr + tile * tileBytes,
-          planes.bytes,
-        );
-      }
+      const tile = before + region.before * samples + sample * region.tiles;
+      transform(
+        fromPtr,
+        height,
+        width,
+        channels,
+        region.top - border.y,
+        region.left - border.x,
+        region.rows,
+        region.columns,
+        region.rowPoints,
+        region.columnPoints,
+        planes.linesPtr,
+        planes.ptr + tile * tileBytes,
+        planes.bytes,
+      );
     }
   };
 }

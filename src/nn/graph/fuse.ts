@@ -2,8 +2,9 @@
 // write max(y, 0) at once and block the gradient inside their own passes, the end of a residual
 // adds and cuts in one. Where a normalization runs last before the end of a residual, it adds the
 // other branch as it writes, and the end is left with the backward pass. Saves passes over memory,
-// and storing activations that nothing else reads. Bits, paths and names of parameters stay; a relu
-// that is fused is no operation of its own any more.
+// and storing activations that nothing else reads. Where nothing trains, convolutions do both.
+// Bits, paths and names of parameters stay; a relu that is fused is no operation of its own any
+// more.
 
 import {
   type AddOperation,
@@ -17,12 +18,17 @@ import {
 } from './graph.ts';
 
 /** The graph with the relus and adds that can be taken in taken in, and its values numbered
- * anew. */
-export function fuseGraph(graph: Graph): Graph {
-  return renumbered(withAdds(withRelus(graph)));
+ * anew; `trains`: whether any of its parameters may. */
+export function fuseGraph(graph: Graph, { trains = true } = {}): Graph {
+  const isFree = ({ kind, spec, input }: LayerOperation): boolean =>
+    !trains && kind.fusesUntrained?.(spec, graph.shapes[input]!) === true;
+  return renumbered(withAdds(withRelus(graph, isFree), isFree));
 }
 
-function withRelus(graph: Graph): Graph {
+/** Whether a layer takes a relu and an add because nothing trains. */
+type IsFree = (layer: LayerOperation) => boolean;
+
+function withRelus(graph: Graph, isFree: IsFree): Graph {
   const consumers = new Map<ValueId, Operation>();
   for (const operation of graph.operations) {
     for (const value of inputsOf(operation)) consumers.set(value, operation);
@@ -30,7 +36,7 @@ function withRelus(graph: Graph): Graph {
   const taken = new Set<Operation>();
   const fused = graph.operations.map((operation): Operation => {
     if (operation.op === 'fork' || operation.op === 'join') return operation;
-    if (!canTakeRelu(operation)) return operation;
+    if (!canTakeRelu(operation, isFree)) return operation;
     const next = consumers.get(operation.output);
     if (next?.op !== 'layer' || next.spec.kind !== 'relu') return operation;
     taken.add(next);
@@ -40,19 +46,19 @@ function withRelus(graph: Graph): Graph {
   return { ...graph, operations };
 }
 
-function canTakeRelu(operation: LayerOperation | AddOperation): boolean {
-  if (operation.op === 'add') return true;
+function canTakeRelu(operation: LayerOperation | AddOperation, isFree: IsFree): boolean {
+  if (operation.op === 'add' || isFree(operation)) return true;
   const how = operation.kind.fusesRelu?.(operation.spec);
   return how !== undefined && how !== 'no';
 }
 
 /** A layer that runs right before an add and is one of its inputs; the other one is complete by
  * then. */
-function withAdds(graph: Graph): Graph {
+function withAdds(graph: Graph, isFree: IsFree): Graph {
   const operations = [...graph.operations];
   for (const [i, layer] of operations.entries()) {
     const add = operations[i + 1];
-    if (add?.op !== 'add' || layer.op !== 'layer' || !canTakeAdd(layer)) continue;
+    if (add?.op !== 'add' || layer.op !== 'layer' || !canTakeAdd(layer, isFree)) continue;
     if (!add.inputs.includes(layer.output)) continue;
     const [body, shortcut] = add.inputs;
     const value = layer.output === body ? shortcut : body;
@@ -63,8 +69,9 @@ function withAdds(graph: Graph): Graph {
 }
 
 /** Nothing but the add reads what such a layer writes: a value has one consumer. */
-function canTakeAdd({ kind, spec, isRelu }: LayerOperation): boolean {
-  return !isRelu && kind.fusesAdd?.(spec) === true;
+function canTakeAdd(layer: LayerOperation, isFree: IsFree): boolean {
+  const { kind, spec, isRelu } = layer;
+  return !isRelu && (kind.fusesAdd?.(spec) === true || isFree(layer));
 }
 
 /** Without the values that no operation has any more. */

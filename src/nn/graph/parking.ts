@@ -176,13 +176,18 @@ interface Alive {
   offsetBytes: number;
 }
 
-/** Gives each block the lowest place that is free all the time it is alive, the largest first.
- * Returns the size of it all. */
+/** Gives each block the lowest place that is free all the time it is alive. Those that are alive
+ * the longest come first, since most are when the most is taken: for nets with residuals what is
+ * taken then is all there is. Returns the size of it all. */
 function place(blocks: readonly Alive[]): number {
   // In the order of their places.
   const placed: Alive[] = [];
   let sizeBytes = 0;
-  for (const block of [...blocks].sort((a, b) => b.roomBytes - a.roomBytes)) {
+  const lengths = new Map(blocks.map((block) => [block, lengthOf(block)]));
+  const sorted = [...blocks].sort(
+    (a, b) => lengths.get(b)! - lengths.get(a)! || b.roomBytes - a.roomBytes,
+  );
+  for (const block of sorted) {
     const { roomBytes } = block;
     let offsetBytes = 0;
     for (const other of placed) {
@@ -193,11 +198,15 @@ function place(blocks: readonly Alive[]): number {
       offsetBytes = other.offsetBytes + other.roomBytes;
     }
     block.offsetBytes = offsetBytes;
-    const behind = placed.findIndex((other) => other.offsetBytes > offsetBytes);
-    placed.splice(behind < 0 ? placed.length : behind, 0, block);
+    const next = placed.findIndex((other) => other.offsetBytes > offsetBytes);
+    placed.splice(next < 0 ? placed.length : next, 0, block);
     sizeBytes = Math.max(sizeBytes, offsetBytes + roomBytes);
   }
   return sizeBytes;
+}
+
+function lengthOf({ stretches }: Alive): number {
+  return stretches.reduce((sum, [from, to]) => sum + to - from, 0);
 }
 
 /** Called for each pair of blocks, of which there may be millions. */

@@ -2,7 +2,7 @@
 // step, and those that are never alive together share memory. Pure planning, in bytes for one
 // worker's samples.
 
-import { FLOAT_BYTES } from '../../base/bytes.ts';
+import { ALIGN_BYTES, alignUp, FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
 import type { LayerKind } from '../layers/layer.ts';
 import type { LeafSpec } from '../specs/spec.ts';
@@ -10,6 +10,7 @@ import {
   endsOf,
   type Graph,
   inputsOf,
+  type LayerOperation,
   type Operation,
   outputsOf,
   trainedParametersOf,
@@ -31,6 +32,12 @@ export interface StoragePlaces {
 export interface StoragePlan extends Pick<ParkingPlan, 'sizeBytes' | 'moves' | 'parkedBytes'> {
   /** Of each micro-batch. */
   readonly places: readonly StoragePlaces[];
+  /** Of all of it, what values take that wait for backward when the loss runs. */
+  readonly keptBytes: number;
+  /** What the values would take besides that backward derives instead. */
+  readonly sparedBytes: number;
+  /** The values that are not stored for backward, by the layers that derive them (derive.ts). */
+  readonly derived: ReadonlyMap<ValueId, LayerOperation>;
 }
 
 /** A workspace that is kept from forward to backward of the same samples. */
@@ -53,37 +60,31 @@ export interface StorageRequest {
 interface Block {
   readonly sizeBytes: number;
   readonly uses: number[];
-  readonly isRewritten?: boolean;
+  isRewritten?: boolean;
 }
 
-/** Plans the memory of a worker whose micro-batches have up to `capacity` samples. */
-export function planStorage(graph: Graph, capacity: number, request?: StorageRequest): StoragePlan {
+/** Plans the memory of a worker whose micro-batches have up to `capacity` samples. Values that are
+ * `derived` (derive.ts) are not there in backward. */
+export function planStorage(
+  graph: Graph,
+  capacity: number,
+  derived: ReadonlyMap<ValueId, LayerOperation>,
+  request?: StorageRequest,
+): StoragePlan {
   const { schedule, microBatches, workspaces, budgetBytes } = request ?? {
     schedule: scheduleOf(graph),
     microBatches: 1,
     workspaces: [],
     budgetBytes: Number.POSITIVE_INFINITY,
   };
-  const stages = stagesOf(graph, schedule);
-  const activations = activationBlocks(graph, stages, capacity);
-  const gradients = gradientBlocks(graph, stages, capacity);
-  const kept = workspaces.map(({ place, sizeBytes }) => ({
-    ...{ sizeBytes, isRewritten: true },
-    uses: [...stages.all('forward', place), ...stages.all('backward', place)],
-  }));
-  for (const [first, second] of placesSideBySide(graph)) {
-    for (const [i, { place }] of workspaces.entries()) {
-      if (place !== first) continue;
-      kept[i]!.uses.push(...stages.all('forward', second), ...stages.all('backward', second));
-    }
-  }
-  const blocks = [
-    ...new Set<Block>([
-      ...activations,
-      ...gradients.filter((block) => block !== undefined),
-      ...kept,
-    ]),
-  ];
+  const planned = { graph, stages: stagesOf(graph, schedule), capacity };
+  const { activations, spared, derivations } = activationBlocks(planned, derived);
+  const isKept = ({ uses }: Block): boolean => Math.max(...uses) > planned.stages.loss;
+  const waiting = [...new Set(activations)].filter(isKept);
+  const gradients = gradientBlocks(planned, activations);
+  const kept = workspaceBlocks(planned, workspaces, derivations);
+  const needed = gradients.filter((block) => block !== undefined);
+  const blocks = [...new Set<Block>([...activations, ...needed, ...kept])];
   const { offsetsBytes, ...rest } = planParking({ blocks, schedule, microBatches, budgetBytes });
   const places = offsetsBytes.map((offsets): StoragePlaces => {
     const offsetOf = new Map(blocks.map((block, i) => [block, offsets[i]!]));
@@ -98,7 +99,20 @@ export function planStorage(graph: Graph, capacity: number, request?: StorageReq
       ),
     };
   });
-  return { ...rest, places };
+  return {
+    ...rest,
+    places,
+    keptBytes: microBatches * bytesOf(waiting),
+    sparedBytes: microBatches * bytesOf(spared),
+    derived,
+  };
+}
+
+function bytesOf(blocks: Iterable<Block>): number {
+  return [...blocks].reduce(
+    (sum, { sizeBytes }) => sum + alignUp(sizeBytes + ALIGN_BYTES, ALIGN_BYTES),
+    0,
+  );
 }
 
 /** The numbers of the stages of each pass. */
@@ -122,20 +136,54 @@ function stagesOf({ operations }: Graph, schedule: Schedule): Stages {
   };
 }
 
-function blockOf({ shapes }: Graph, value: ValueId, capacity: number): Block {
-  return { sizeBytes: sizeOf(shapes[value]!) * capacity * FLOAT_BYTES, uses: [] };
+/** What is planned for. */
+interface Planned {
+  readonly graph: Graph;
+  readonly stages: Stages;
+  readonly capacity: number;
 }
 
-/** Of each value the block of its activation. A pass reads in all of its parts and writes in the
- * last one. */
-function activationBlocks(graph: Graph, stages: Stages, capacity: number): readonly Block[] {
+function blockOf({ graph, capacity }: Planned, value: ValueId): Block {
+  return { sizeBytes: sizeOf(graph.shapes[value]!) * capacity * FLOAT_BYTES, uses: [] };
+}
+
+/** A layer that derives what it wrote, and when. */
+interface Derivation {
+  readonly maker: LayerOperation;
+  readonly stages: readonly number[];
+}
+
+/** The memory of each value, and when it is used; and of those that are derived instead. A pass
+ * reads in all of its parts and writes in the last one. */
+function activationBlocks(
+  planned: Planned,
+  derived: ReadonlyMap<ValueId, LayerOperation>,
+): {
+  readonly activations: readonly Block[];
+  readonly spared: ReadonlySet<Block>;
+  readonly derivations: readonly Derivation[];
+} {
+  const { graph, stages } = planned;
   const { operations } = graph;
   const isNeeded = gradientsNeeded(graph);
-  const blocks: Block[] = [blockOf(graph, 0, capacity)];
+  const activations: Block[] = [blockOf(planned, 0)];
+  const spared = new Set<Block>();
+  const derivations: Derivation[] = [];
   // The samples are loaded before the first operation.
-  blocks[0]!.uses.push(0);
+  activations[0]!.uses.push(0);
   const use = (value: ValueId, at: readonly number[]): void => {
-    blocks[value]!.uses.push(...at);
+    activations[value]!.uses.push(...at);
+  };
+  /** In backward. */
+  const read = (value: ValueId, at: readonly number[]): void => {
+    const maker = derived.get(value);
+    if (maker === undefined) {
+      use(value, at);
+      return;
+    }
+    derivations.push({ maker, stages: at });
+    use(maker.input, at);
+    if (maker.addend !== undefined) read(maker.addend.value, at);
   };
   for (const [i, operation] of operations.entries()) {
     for (const value of inputsOf(operation)) use(value, stages.all('forward', i));
@@ -143,14 +191,19 @@ function activationBlocks(graph: Graph, stages: Stages, capacity: number): reado
     if (added !== undefined) use(added, [stages.last('forward', i)]);
     const alias = aliased(operation);
     for (const value of outputsOf(operation)) {
-      blocks[value] = alias === undefined ? blockOf(graph, value, capacity) : blocks[alias]!;
+      activations[value] = alias === undefined ? blockOf(planned, value) : activations[alias]!;
       use(value, [stages.last('forward', i)]);
     }
     if (!runsBackward(operation, isNeeded)) continue;
     const keeps = keptBy(operation);
-    const backward = stages.all('backward', i);
-    if (keeps.input) for (const value of inputsOf(operation)) use(value, backward);
-    if (keeps.output) for (const value of outputsOf(operation)) use(value, backward);
+    const values = [
+      ...(keeps.input ? inputsOf(operation) : []),
+      ...(keeps.output ? outputsOf(operation) : []),
+    ];
+    for (const value of values) {
+      read(value, stages.all('backward', i));
+      if (derived.has(value)) spared.add(activations[value]!);
+    }
   }
   for (const value of endsOf(graph)) use(value, [stages.loss]);
   // The first of two layers side by side may end with the second, and take its sums with it
@@ -160,48 +213,78 @@ function activationBlocks(graph: Graph, stages: Stages, capacity: number): reado
     for (const value of inputsOf(operation)) {
       use(value, stages.all('forward', second));
       if (runsBackward(operation, isNeeded) && keptBy(operation).input) {
-        use(value, stages.all('backward', second));
+        read(value, stages.all('backward', second));
       }
     }
     for (const value of outputsOf(operation)) use(value, [stages.last('forward', second)]);
   }
-  return blocks;
+  return { activations, spared, derivations };
 }
 
-/** Of each value the block of its gradient, where that is needed. */
+/** The same of each gradient that is needed. */
 function gradientBlocks(
-  graph: Graph,
-  stages: Stages,
-  capacity: number,
+  planned: Planned,
+  activations: readonly Block[],
 ): readonly (Block | undefined)[] {
+  const { graph, stages } = planned;
   const { operations } = graph;
   const isNeeded = gradientsNeeded(graph);
-  const blocks: (Block | undefined)[] = graph.shapes.map(() => undefined);
+  const pairs = placesSideBySide(graph);
+  const gradients: (Block | undefined)[] = [];
+  /** The gradients of several values, of which one may still be read. */
+  const forSeveral = new Set<Block>();
   for (const value of endsOf(graph)) {
     if (!isNeeded[value]) continue;
-    blocks[value] = blockOf(graph, value, capacity);
-    blocks[value].uses.push(stages.loss);
+    gradients[value] = blockOf(planned, value);
+    gradients[value].uses.push(stages.loss);
   }
   for (let i = operations.length - 1; i >= 0; i--) {
     const operation = operations[i]!;
-    for (const value of outputsOf(operation)) {
-      blocks[value]?.uses.push(...stages.all('backward', i));
+    const outputs = outputsOf(operation);
+    const [first] = pairs.find(([, second]) => second === i) ?? [];
+    const others = first === undefined ? [] : outputsOf(operations[first]!);
+    for (const value of [...outputs, ...others]) {
+      gradients[value]?.uses.push(...stages.all('backward', i));
     }
-    let own: Block | undefined;
-    for (const value of inputsOf(operation)) {
-      if (!isNeeded[value]) continue;
-      if (sharesGradient(operation)) blocks[value] = blocks[outputsOf(operation)[0]!]!;
-      else if (operation.op === 'join') blocks[value] = blockOf(graph, value, capacity);
-      else blocks[value] = own ??= blockOf(graph, value, capacity);
-      blocks[value]!.uses.push(stages.last('backward', i));
+    const wanted = inputsOf(operation).filter((value) => isNeeded[value]);
+    if (wanted.length === 0) continue;
+    const last = stages.last('backward', i);
+    const made = (): Block => ({ ...blockOf(planned, wanted[0]!), uses: [last] });
+    if (operation.op === 'join') {
+      for (const value of wanted) gradients[value] = { ...blockOf(planned, value), uses: [last] };
+      continue;
     }
+    const ending = overwritten(operation)
+      .map(([type, value]) => (type === 'gradient' ? gradients[value] : activations[value]))
+      .find((block) => block && Math.max(...block.uses) === last && !forSeveral.has(block));
+    const own = sharesGradient(operation) ? gradients[outputs[0]!]! : (ending ?? made());
+    if (own === ending) own.isRewritten = true;
+    for (const value of wanted) gradients[value] = own;
+    if (wanted.length > 1) forSeveral.add(own);
   }
-  for (const [first, second] of placesSideBySide(graph)) {
-    for (const value of outputsOf(operations[first]!)) {
-      blocks[value]?.uses.push(...stages.all('backward', second));
-    }
-  }
-  return blocks;
+  return gradients;
+}
+
+/** The workspaces that are kept from forward to backward. */
+function workspaceBlocks(
+  { graph, stages }: Planned,
+  workspaces: readonly KeptWorkspace[],
+  derivations: readonly Derivation[],
+): readonly Block[] {
+  const pairs = placesSideBySide(graph);
+  return workspaces.map(({ place, sizeBytes }) => {
+    const seconds = pairs.flatMap(([first, second]) => (first === place ? [second] : []));
+    const uses = [place, ...seconds].flatMap((at) => [
+      ...stages.all('forward', at),
+      ...stages.all('backward', at),
+    ]);
+    const derives = derivations.filter(({ maker }) => maker === graph.operations[place]);
+    return {
+      sizeBytes,
+      uses: [...uses, ...derives.flatMap((derivation) => derivation.stages)],
+      isRewritten: true,
+    };
+  });
 }
 
 function placesSideBySide(graph: Graph): readonly (readonly [number, number])[] {
@@ -228,7 +311,7 @@ export function runsBackward(operation: Operation, isNeeded: readonly boolean[])
 }
 
 /** Which of its activations the backward pass of an operation reads. */
-function keptBy(operation: Operation): LayerKind<LeafSpec>['keeps'] {
+export function keptBy(operation: Operation): LayerKind<LeafSpec>['keeps'] {
   if (operation.op === 'join') return { input: operation.kind.keepsInputs, output: false };
   if (operation.op !== 'layer') {
     return { input: false, output: operation.op === 'add' && operation.isRelu };
@@ -244,8 +327,25 @@ function sharesGradient(operation: Operation): boolean {
   return operation.op === 'layer' && aliased(operation) !== undefined;
 }
 
+/** What the gradient of the input may be written over, if that is not read any more. */
+function overwritten(
+  operation: Operation,
+): readonly (readonly [type: 'gradient' | 'value', value: ValueId])[] {
+  if (operation.op === 'fork') {
+    return operation.outputs.slice(0, 2).map((value) => ['gradient', value]);
+  }
+  const isInPlace = operation.op === 'layer' ? operation.kind.gradientInPlace === true : true;
+  if (!isInPlace) return [];
+  const keeps = keptBy(operation);
+  return [
+    ['gradient', outputsOf(operation)[0]!],
+    ...(keeps.input ? inputsOf(operation).map((value) => ['value', value] as const) : []),
+    ...(keeps.output ? outputsOf(operation).map((value) => ['value', value] as const) : []),
+  ];
+}
+
 /** The input that the outputs are under other names, where they are one. */
-function aliased(operation: Operation): ValueId | undefined {
+export function aliased(operation: Operation): ValueId | undefined {
   if (operation.op === 'add') return operation.sum;
   if (operation.op === 'join') return undefined;
   return operation.op === 'fork' || operation.kind.isAlias === true ? operation.input : undefined;

@@ -105,6 +105,7 @@ function activationKind<Spec extends ActivationSpec>(
   return {
     kind,
     keeps: { input: keeps === 'input', output: keeps === 'output' },
+    gradientInPlace: true,
     outputShape: (_spec, input) => input,
     bind: (spec, binding) =>
       bindPasses(passesOf(binding.kernels, spec), binding, binding[keeps].ptr),

@@ -76,6 +76,9 @@ export interface BoundTensor {
   readonly ptr: number;
   /** Where its gradient lies; 0 when nobody needs it. */
   readonly gradPtr: number;
+  /** Of an input that is not stored until backward: writes a sample of it anew and returns where,
+   * until the next call. */
+  readonly sampleAt?: ((sample: number) => number) | undefined;
 }
 
 /** The addresses that a layer works with, resolved once. */
@@ -94,9 +97,11 @@ export interface Binding extends WorkspaceSize {
   readonly evalWeight?: number;
   readonly input: BoundTensor;
   readonly output: BoundTensor;
-  /** Whether a relu is to be part of the layer, as its kind's `fusesRelu` allows; default false. */
+  /** Whether a relu is to be part of the layer, as its kind's `fusesRelu` or `fusesUntrained`
+   * allows; default false. */
   readonly isRelu?: boolean;
-  /** What is to be added to the output, as its kind's `fusesAdd` allows; default nothing. */
+  /** What is to be added to the output, as its kind's `fusesAdd` or `fusesUntrained` allows;
+   * default nothing. */
   readonly addend?: NormAddend | undefined;
   parameterPtr(name: string): number;
   /** Takes the gradients of a parameter; undefined where it is frozen, so that none is computed. */
@@ -112,6 +117,9 @@ export interface BoundLayer {
   /** Reads the output's gradient; writes the input's gradient, unless its gradPtr is 0, and those
    * of the parameters that train. Not called where nothing needs either. */
   backward(): void;
+  /** Writes the output of one sample anew, to another place, between forward and its own backward.
+   * Of kinds that have `derivesOutput`. */
+  derive?(sample: number, toPtr: number): void;
   /** Once per step, after the gradients' barrier, on one worker: running statistics. */
   updateBuffers?(): void;
   /** The passes of training, cut where they exchange; undefined for layers that do not. `forward`
@@ -185,11 +193,24 @@ export interface LayerKind<Spec> {
   readonly torchOrder?: TorchOrder;
   /** Which of its activations the backward pass reads; the others' memory is used again. */
   readonly keeps: { readonly input: boolean; readonly output: boolean };
+  /** Whether the layer can write its output anew in backward, from its input and what it keeps
+   * (`BoundLayer.derive`); default false. */
+  derivesOutput?(spec: Spec): boolean;
+  /** Whether backward reads the input one sample after the other, each but once or twice, by
+   * `BoundTensor.sampleAt` where there is one; default false. */
+  readsBySample?(spec: Spec, input: Shape): boolean;
+  /** Whether each element of the input's gradient follows from those in the same place of the
+   * output's gradient and of what is kept, so that it can be written over one of them; default
+   * false. */
+  readonly gradientInPlace?: boolean;
   /** How the layer does a relu that directly follows it, too: `again` computes the output anew in
    * backward, `kept` reads it. Absent, or `no`, leaves the relu a layer of its own. */
   fusesRelu?(spec: Spec): 'no' | 'again' | 'kept';
   /** Whether the layer can add another tensor, and do the relu after that, as it writes its output;
    * default false. Its backward pass must not read the output. */
   fusesAdd?(spec: Spec): boolean;
+  /** Whether the layer can do both in a model that does not train, whatever the two above say;
+   * default false. */
+  fusesUntrained?(spec: Spec, input: Shape): boolean;
   bind(spec: Spec, binding: Binding): BoundLayer;
 }

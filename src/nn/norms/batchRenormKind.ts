@@ -21,6 +21,8 @@ import {
 export const batchRenormKind: LayerKind<BatchRenormSpec> = {
   kind: 'batchRenorm',
   keeps: { input: true, output: false },
+  derivesOutput: () => true,
+  gradientInPlace: true,
   fusesRelu: () => 'again',
   fusesAdd: () => true,
   outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
@@ -73,6 +75,7 @@ export const batchRenormKind: LayerKind<BatchRenormSpec> = {
     return {
       forward: bound.forward,
       backward: bound.backward,
+      derive: bound.derive,
       updateBuffers: bound.updateRunningStatistics,
       exchanging: bound.exchanging,
     };

@@ -37,6 +37,8 @@ import {
 export const batchNormKind: LayerKind<BatchNormSpec> = {
   kind: 'batchNorm',
   keeps: { input: true, output: false },
+  derivesOutput: ({ frozen }) => !frozen,
+  gradientInPlace: true,
   fusesRelu: ({ frozen }) => (frozen ? 'no' : 'again'),
   fusesAdd: ({ frozen }) => !frozen,
   outputShape(spec, input, path) {
@@ -172,6 +174,7 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
     return {
       forward: bound.forward,
       backward: bound.backward,
+      derive: bound.derive,
       ...(spec.updateStatistics && { updateBuffers: bound.updateRunningStatistics }),
       exchanging: bound.exchanging,
     };
@@ -197,6 +200,7 @@ function bindRunning(spec: BatchNormSpec, binding: Binding): BoundLayer {
   return {
     forward: bound.forward,
     backward: bound.backward,
+    derive: bound.derive,
     ...(spec.updateStatistics && { updateBuffers: bound.updateRunningStatistics }),
     exchanging: bound.exchanging,
   };
@@ -251,6 +255,8 @@ export const groupNormKind: LayerKind<GroupNormSpec> = {
   kind: 'groupNorm',
   torchOrder: { dependsOnOrder: true },
   keeps: { input: true, output: false },
+  derivesOutput: () => true,
+  gradientInPlace: true,
   fusesRelu: () => 'again',
   fusesAdd: () => true,
   outputShape: (spec, input, path) => checkChannels(path, input, spec.channels),
@@ -277,6 +283,8 @@ export const groupNormKind: LayerKind<GroupNormSpec> = {
 export const instanceNormKind: LayerKind<InstanceNormSpec> = {
   kind: 'instanceNorm',
   keeps: { input: true, output: false },
+  derivesOutput: () => true,
+  gradientInPlace: true,
   fusesRelu: () => 'again',
   fusesAdd: () => true,
   outputShape(spec, input, path) {
@@ -325,6 +333,7 @@ export const instanceNormKind: LayerKind<InstanceNormSpec> = {
     return {
       forward: bound.forward,
       backward: bound.backward,
+      derive: bound.derive,
       updateBuffers: bound.updateRunningStatistics,
     };
   },

@@ -14,6 +14,8 @@ import type {
 import type { AvgPool1dSpec, MaxPool1dSpec } from '../../nn/specs/pools1d.ts';
 import type { UpsampleSpec } from '../../nn/specs/upsample.ts';
 import { int, ints, text } from '../format/model.ts';
+import { sharesOf } from '../format/shares.ts';
+import { transposed } from '../format/transpose.ts';
 import type { Emitter } from './emitter.ts';
 import { channelsFirst, type LayerPlace, layerNode, made, type OnnxValue } from './graphWriter.ts';
 import { windowAttributes } from './products.ts';
@@ -127,38 +129,14 @@ function upsampleByWeights(spec: UpsampleSpec, input: OnnxValue, place: LayerPla
   const { writer, path, output } = place;
   const [height, width] = input.shape as [number, number];
   const [outHeight, outWidth] = output as [number, number];
-  const rows = writer.floats(
-    `${path}.rows`,
-    [outHeight, height],
-    [...Array.from({ length: outHeight }, (_, i) => sharesOf(spec, i, height, outHeight)).flat()],
-  );
-  const columnShares = Array.from({ length: outWidth }, (_, i) => {
-    return sharesOf(spec, i, width, outWidth);
-  });
-  const columns = writer.floats(
-    `${path}.columns`,
-    [width, outWidth],
-    [...Array.from({ length: width }, (_, i) => columnShares.map((shares) => shares[i]!)).flat()],
-  );
+  const tallShares = sharesOf(spec, height, outHeight).flat();
+  const rows = writer.floats(`${path}.rows`, [outHeight, height], tallShares);
+  const wide = Float64Array.from(sharesOf(spec, width, outWidth).flat());
+  const turned = transposed(wide, [outWidth, width], [1, 0]);
+  const columns = writer.floats(`${path}.columns`, [width, outWidth], turned);
   const x = channelsFirst(writer, input).name;
   const tall = layerNode(place, 'MatMul', [rows, x]);
   return made(layerNode(place, 'MatMul', [tall, columns]), place, 'first');
-}
-
-/** The share of each position of an axis in output `out` of it (kernels/abi/upsample.ts). */
-function sharesOf(spec: UpsampleSpec, out: number, size: number, outSize: number): number[] {
-  const shares = new Array<number>(size).fill(0);
-  if (spec.mode === 'nearest') {
-    shares[Math.floor((out * size) / outSize)] = 1;
-    return shares;
-  }
-  const aligned = outSize > 1 ? out * ((size - 1) / (outSize - 1)) : 0;
-  const free = (out + 0.5) * (size / outSize) - 0.5;
-  const source = Math.min(Math.max(spec.alignCorners ? aligned : free, 0), size - 1);
-  const first = Math.floor(source);
-  shares[first] = 1 - (source - first);
-  if (source > first) shares[first + 1] = source - first;
-  return shares;
 }
 
 export const poolEmitters = [

@@ -3,6 +3,7 @@
 
 import { biasName, type NormedPart, normedColumns } from '../../nn/recurrent/recurrentFrame.ts';
 import type { GruSpec, LstmSpec, RecurrentSpec, RnnSpec } from '../../nn/specs/recurrent.ts';
+import { GATES, type RecurrentOperator } from '../format/gates.ts';
 import { float, int, ints, type OnnxAttributes } from '../format/model.ts';
 import { transposed } from '../format/transpose.ts';
 import type { Emitter } from './emitter.ts';
@@ -15,10 +16,9 @@ import {
   type OnnxValue,
 } from './graphWriter.ts';
 
-/** What ONNX calls a layer, and the places of our gates in its order. */
+/** What ONNX calls a layer. */
 interface CellForm<Spec> {
-  readonly op: string;
-  readonly gates: readonly number[];
+  readonly op: RecurrentOperator;
   attributesOf(spec: Spec): OnnxAttributes;
   /** The next state of an unrolled layer. */
   step(spec: Spec, at: StepPlace): State;
@@ -46,7 +46,6 @@ const NONLINEARITIES = { relu: 'Relu', tanh: 'Tanh' } as const;
 
 const rnnForm: CellForm<RnnSpec> = {
   op: 'RNN',
-  gates: [0],
   attributesOf: ({ nonlinearity }) => ({
     activations: { type: 'strings', value: [NONLINEARITIES[nonlinearity]] },
   }),
@@ -57,7 +56,6 @@ const rnnForm: CellForm<RnnSpec> = {
 
 const gruForm: CellForm<GruSpec> = {
   op: 'GRU',
-  gates: [1, 0, 2],
   attributesOf: () => ({ linear_before_reset: int(1) }),
   step(_spec, { input, state, before, node, split }) {
     const [ri, zi, ni] = split(input);
@@ -72,7 +70,6 @@ const gruForm: CellForm<GruSpec> = {
 
 const lstmForm: CellForm<LstmSpec> = {
   op: 'LSTM',
-  gates: [0, 3, 1, 2],
   attributesOf: () => ({}),
   step(_spec, { input, state, before, node, split, normCell }) {
     const [i, f, g, o] = split(node('Add', input, state));
@@ -95,13 +92,14 @@ function recurrent<Spec extends RecurrentSpec>(
 
 /** One node, on [T, N, C]. */
 function whole<Spec extends RecurrentSpec>(
-  { op, gates, attributesOf }: CellForm<Spec>,
+  { op, attributesOf }: CellForm<Spec>,
   spec: Spec,
   input: OnnxValue,
   place: LayerPlace,
 ): OnnxValue {
   const { writer, path } = place;
   const { inputSize, hiddenSize, bias, returnSequence } = spec;
+  const gates: readonly number[] = GATES[op];
   const rows = gates.length * hiddenSize;
   /** [columns, gates hiddenSize] as [gates hiddenSize, columns], gates in ONNX's order. */
   const gateRows = (values: Float32Array | Float64Array, columns: number): number[] => {
@@ -139,14 +137,14 @@ function unrolled<Spec extends RecurrentSpec>(
 ): OnnxValue {
   const { writer, path } = place;
   const { hiddenSize, returnSequence } = spec;
-  const columns = form.gates.length * hiddenSize;
+  const countGates = GATES[form.op].length;
+  const columns = countGates * hiddenSize;
   const node = (op: string, ...inputs: string[]): string => layerNode(place, op, inputs);
   const weight = (part: 'Ih' | 'Hh', rows: number): string =>
     writer.floats(`${path}.weight${part}`, [rows, columns], place.tensor(`weight${part}`));
   const weights = { Ih: weight('Ih', spec.inputSize), Hh: weight('Hh', hiddenSize) };
   const axis = writer.ints(`${path}.axis`, [1]);
   const sequence = channelsLast(writer, input).name;
-  const countGates = form.gates.length;
   const sizes = new Array<number>(countGates).fill(hiddenSize);
   const gateSizes = countGates > 1 ? writer.ints(`${path}.gates`, sizes) : '';
   const split = (part: string): readonly string[] => {

@@ -20,8 +20,8 @@ import { reshape } from '../../nn/specs/reshape.ts';
 import type { LeafSpec } from '../../nn/specs/spec.ts';
 import type { OnnxTensor } from '../format/model.ts';
 import { factorFor, type Importer, type NodeReader } from './nodeReader.ts';
-import { shortest } from './products.ts';
-import { type Activation, combined, type Factor, isPlain, type Value } from './values.ts';
+import { ofParts, squareOf } from './parts.ts';
+import { type Activation, combined, type Factor, isPlain, shortest, type Value } from './values.ts';
 
 /** The bound of relu6, and what hardSigmoid adds before it. */
 const SIX = 6;
@@ -43,10 +43,12 @@ const GATED: Readonly<Record<string, () => LeafSpec>> = { hardSigmoid: hardSwish
 const unary =
   (layerOf: (node: NodeReader) => LeafSpec): Importer =>
   (node) =>
-    node.builder.layer(node.name, layerOf(node), node.activation(0));
+    node.builder.layer(node.name, layerOf(node), node.elements(0));
 
 const arithmetic: Importer = (node) => {
   const [a, b] = [node.input(0), node.input(1)];
+  const part = ofParts(node, a, b);
+  if (part !== undefined) return part;
   if (a?.is === 'constant' && b?.is === 'constant') return constantOf(node, a.tensor, b.tensor);
   if (a?.is === 'activation' && b?.is === 'constant') return withNumber(node, a, b.tensor, false);
   if (a?.is === 'constant' && b?.is === 'activation') return withNumber(node, b, a.tensor, true);
@@ -73,6 +75,8 @@ function withNumber(
   tensor: OnnxTensor,
   isFirst: boolean,
 ): Activation {
+  const weighted = node.op === 'Mul' ? node.builder.weighted(x, tensor) : undefined;
+  if (weighted !== undefined) return weighted;
   const factor = factorFor(node, tensor, x);
   const operate = OPERATIONS[node.op]!;
   const both = (own: Factor): Factor => combined(own, factor, operate);
@@ -94,9 +98,9 @@ function withNumber(
   }
 }
 
-function ofTwo(node: NodeReader, a: Activation, b: Activation): Activation {
+function ofTwo(node: NodeReader, a: Activation, b: Activation): Value {
   const { builder, name, op } = node;
-  if (op === 'Mul') return multiplied(node, a, b);
+  if (op === 'Mul') return squareOf(node, a, b) ?? multiplied(node, a, b);
   if (op === 'Div') return node.fail('divides by what comes from samples');
   if (isUnlike(a, b)) return node.fail('adds values of different shapes');
   const second = op === 'Add' ? b : negated(b);
@@ -110,7 +114,7 @@ function negated(x: Activation): Activation {
 
 function isUnlike(a: Activation, b: Activation): boolean {
   const isOtherOrder = `${a.flatOf}` !== `${b.flatOf}` || a.channels !== b.channels;
-  return shapesDiffer(a.shape, b.shape) || (isOtherOrder && sizeOf(a.shape) !== a.shape.at(-1));
+  return shapesDiffer(a.shape, b.shape) || isOtherOrder;
 }
 
 /** A product of two values, of which one may have one element for each channel. */
@@ -123,7 +127,8 @@ function multiplied(node: NodeReader, one: Activation, other: Activation): Activ
   if (gated !== undefined) return { ...gated, scale };
   if (!isUnlike(x, gate)) return { ...builder.join(name, 'multiply', [a.value, b.value]), scale };
   const channels = x.shape.at(-1)!;
-  const isGate = sizeOf(gate.shape) === channels && gate.shape.length === x.shape.length;
+  const isAlike = gate.shape.length === x.shape.length && gate.channels === x.channels;
+  const isGate = sizeOf(gate.shape) === channels && isAlike;
   if (!isGate) return node.fail('multiplies values of different shapes');
   const vector = builder.layer(`${name}.gate`, reshape([channels]), b.value);
   return { ...builder.join(name, 'multiply', [a.value, vector]), scale };
@@ -181,7 +186,7 @@ const clip: Importer = (node) => {
     if (node.opset < 11) return finite(node.float(name, otherwise), otherwise);
     return node.has(i) ? finite(node.constant(i).values[0]!, otherwise) : otherwise;
   };
-  return clipped(node, node.activation(0), bound('min', 1, -Infinity), bound('max', 2, Infinity));
+  return clipped(node, node.elements(0), bound('min', 1, -Infinity), bound('max', 2, Infinity));
 };
 
 /** Bounds at the end of float32 are none. */
@@ -191,14 +196,14 @@ function finite(value: number, otherwise: number): number {
 
 const hardSigmoidImporter: Importer = (node) => {
   const by: Operate = (a, b) => a * b;
-  const x = node.activation(0);
+  const x = node.elements(0);
   const [alpha, beta] = [node.float('alpha', 0.2), node.float('beta', 0.5)];
   const shift = combined(combined(x.shift, alpha, by), beta, (a, b) => a + b);
   return clipped(node, { ...x, scale: combined(x.scale, alpha, by), shift }, 0, 1);
 };
 
 const preluImporter: Importer = (node) => {
-  const x = node.activation(0);
+  const x = node.elements(0);
   const slopes = factorFor(node, node.constant(1), x);
   const weight = typeof slopes === 'number' ? Float64Array.of(slopes) : slopes;
   const layer = prelu({ numParameters: weight.length });

@@ -10,12 +10,24 @@ import { slice } from '../../nn/specs/slice.ts';
 import type { OnnxTensor } from '../format/model.ts';
 import { transposed } from '../format/transpose.ts';
 import type { Importer, NodeReader } from './nodeReader.ts';
-import { type Activation, type Size, sizesOf, type Value } from './values.ts';
+import { timeStep } from './recurrent.ts';
+import {
+  type Activation,
+  axesOf,
+  BATCH,
+  type GroupsValue,
+  orderOf,
+  type Size,
+  sizesOf,
+  type Value,
+} from './values.ts';
 
 const isActivation = (value: Value | undefined): value is Activation => value?.is === 'activation';
 
 /** The value itself, in evaluation. */
-const passing: Importer = (node) => node.input(0) ?? node.fail('has no input');
+function passing(node: NodeReader): Value {
+  return node.input(0) ?? node.fail('has no input');
+}
 
 const dropout: Importer = (node) => {
   const training = node.opset >= 12 && node.has(2) ? node.constant(2).values[0] : 0;
@@ -24,6 +36,8 @@ const dropout: Importer = (node) => {
 
 /** ONNX's number of float32. */
 const FLOAT = 1;
+/** More than any net repeats; a file does not hold them. */
+const MAX_FILLED = 2 ** 20;
 
 const cast: Importer = (node) => {
   const found = passing(node);
@@ -53,13 +67,22 @@ function sizesIn(node: NodeReader, value: Value | undefined): readonly Size[] {
   return node.fail('needs a list of sizes that can be worked out');
 }
 
+/** The shape of a value as ONNX has it. */
+function sizesOfValue(node: NodeReader, value: Value): readonly Size[] {
+  switch (value.is) {
+    case 'activation':
+      return sizesOf(value);
+    case 'constant':
+      return value.tensor.shape;
+    case 'sizes':
+      return value.isScalar ? [] : [value.sizes.length];
+    default:
+      return node.fail('needs a shape that can be worked out');
+  }
+}
+
 const shapeOf: Importer = (node) => {
-  const found = passing(node);
-  const all: readonly Size[] = isActivation(found)
-    ? sizesOf(found)
-    : found.is === 'constant'
-      ? found.tensor.shape
-      : [found.sizes.length];
+  const all = sizesOfValue(node, passing(node));
   const [start, end] = [node.int('start', 0), node.int('end', all.length)];
   return { is: 'sizes', sizes: all.slice(start, end), isScalar: false };
 };
@@ -82,10 +105,49 @@ const flattenImporter: Importer = (node) => {
 const reshapeImporter: Importer = (node) => {
   const x = node.input(0);
   const wanted = sizesIn(node, node.input(1));
+  if (x?.is === 'groups') return ungrouped(node, x, wanted);
   if (x?.is === 'constant') return reshapedConstant(node, x.tensor, wanted);
   if (x?.is === 'sizes') return { ...x, isScalar: wanted.length === 0 };
-  return reshaped(node, node.activation(0), wanted);
+  const value = node.activation(0);
+  return groups(node, value, wanted) ?? reshaped(node, value, wanted);
 };
+
+/** Channels in groups, [N, groups, ...], for norms of each; undefined for other shapes. */
+function groups(node: NodeReader, x: Activation, wanted: readonly Size[]): GroupsValue | undefined {
+  const isForNorms =
+    node.readers.length > 0 && node.readers.every((op) => op === 'InstanceNormalization');
+  const [samples, given, ...rest] = named(x, wanted);
+  const count = Number(given);
+  const isCut = isBatch(samples) && rest.length > 0 && x.shape.at(-1)! % count === 0;
+  const size = sizeOf(x.shape) / count;
+  const isWhole = rest.includes(-1) || sizeOf(rest.map(Number)) === size;
+  const isKnown = x.channels === 'first' && x.flatOf === undefined && !isOwn(x, wanted);
+  if (!isForNorms || !isCut || !isWhole || !isKnown) return undefined;
+  return { is: 'groups', of: node.builder.plain(x), count };
+}
+
+/** The value whose channels were in groups. */
+function ungrouped(node: NodeReader, { of, count }: GroupsValue, wanted: readonly Size[]): Value {
+  const [first] = wanted;
+  const isOf = isOwn(of, [first === 0 ? BATCH : first!, ...wanted.slice(1)]);
+  return isOf ? of : node.fail(`reshapes ${count} groups of channels to [${wanted}]`);
+}
+
+/** Sizes with those that stay. */
+function named(x: Activation, wanted: readonly Size[]): readonly Size[] {
+  const own = sizesOf(x);
+  return wanted.map((size, i) => (size === 0 ? own[i]! : size));
+}
+
+const isBatch = (size: Size | undefined): boolean => size === BATCH || size === -1;
+
+/** Whether sizes are those of a value, of which one may be left open. */
+function isOwn(x: Activation, wanted: readonly Size[]): boolean {
+  const own = sizesOf(x);
+  const countOpen = wanted.filter((size) => size === -1).length;
+  if (wanted.length !== own.length || countOpen > 1) return false;
+  return named(x, wanted).every((size, i) => size === -1 || size === own[i]);
+}
 
 function reshapedConstant(node: NodeReader, tensor: OnnxTensor, wanted: readonly Size[]): Value {
   const sizes = wanted.map((size, i) => (size === 0 ? tensor.shape[i]! : Number(size)));
@@ -99,8 +161,7 @@ function reshapedConstant(node: NodeReader, tensor: OnnxTensor, wanted: readonly
 /** Samples in another shape. What is not in memory here as it is in ONNX is refused. */
 function reshaped(node: NodeReader, x: Activation, wanted: readonly Size[]): Activation {
   const own = sizesOf(x);
-  const named = wanted.map((size, i) => (size === 0 ? own[i]! : size));
-  const rest = named.slice(1);
+  const rest = named(x, wanted).slice(1);
   const known = rest.filter((size) => size !== -1).map(Number);
   const sizes = rest.map((size) => (size === -1 ? sizeOf(x.shape) / sizeOf(known) : Number(size)));
   const isWhole = sizeOf(sizes) === sizeOf(x.shape) && sizes.every(Number.isInteger);
@@ -138,15 +199,12 @@ const transpose: Importer = (node) => {
       tensor: { ...tensor, shape, values: transposed(tensor.values, tensor.shape, perm) },
     };
   }
-  const value = node.activation(0);
-  const perm = `${node.ints('perm') ?? ''}`;
-  if (value.shape.length === 1 && perm === '0,1') return value;
-  const isImage = value.shape.length === 3;
-  if (isImage && value.channels === 'first' && perm === '0,2,3,1')
-    return { ...value, channels: 'last' };
-  if (isImage && value.channels === 'last' && perm === '0,3,1,2')
-    return { ...value, channels: 'first' };
-  return node.fail(`transposes by [${perm}]`);
+  const value = node.elements(0);
+  const perm = node.ints('perm') ?? [];
+  const axes = axesOf(value);
+  const turned = axes === undefined ? '' : perm.map((axis) => axes[axis]).join('');
+  const channels = orderOf(value, turned);
+  return channels === undefined ? node.fail(`transposes by [${perm}]`) : { ...value, channels };
 };
 
 /** Axes of size 1 come and go. */
@@ -155,7 +213,7 @@ const squeeze: Importer = (node) => {
   if (x.is === 'sizes') return { ...x, isScalar: node.op === 'Squeeze' };
   const axes = node.list('axes', 1);
   const isAdding = node.op === 'Unsqueeze';
-  const sizes: readonly Size[] = isActivation(x) ? sizesOf(x) : x.tensor.shape;
+  const sizes = sizesOfValue(node, x);
   const rank = sizes.length + (isAdding ? (axes ?? []).length : 0);
   const places = (axes ?? []).map((axis) => (axis < 0 ? axis + rank : axis));
   let to: readonly Size[];
@@ -163,12 +221,26 @@ const squeeze: Importer = (node) => {
     const left = [...sizes];
     to = Array.from({ length: rank }, (_, i) => (places.includes(i) ? 1 : left.shift()!));
   } else {
-    const isGone = (size: Size, i: number) =>
-      size === 1 && (axes === undefined || places.includes(i));
-    to = sizes.filter((size, i) => !isGone(size, i));
+    if (places.some((place) => sizes[place] !== 1)) {
+      return node.fail(`takes away axes [${axes}] of [${sizes}], not all of size 1`);
+    }
+    to = sizes.filter((size, i) => (axes === undefined ? size !== 1 : !places.includes(i)));
   }
-  return isActivation(x) ? reshaped(node, x, to) : reshapedConstant(node, x.tensor, to);
+  if (x.is === 'constant') return reshapedConstant(node, x.tensor, to);
+  const states = isActivation(x) && x.channels === 'states' ? x : undefined;
+  return states === undefined
+    ? reshaped(node, node.activation(0), to)
+    : oneWay(node, states, places);
 };
+
+/** States without the axis of directions, of which there is one. */
+function oneWay(node: NodeReader, x: Activation, places: readonly number[]): Activation {
+  const axes = axesOf(x)!;
+  if (places.length !== 1 || axes[places[0]!] !== 'D') {
+    return node.fail(`takes axes [${places}] of states`);
+  }
+  return { ...x, channels: orderOf(x, axes.replace('D', ''))! };
+}
 
 const concat: Importer = (node) => {
   const inputs = Array.from({ length: node.count }, (_, i) => node.input(i));
@@ -218,14 +290,46 @@ const sliceImporter: Importer = (node) => {
   return node.builder.layer(node.name, slice(Object.fromEntries(ranges)), x);
 };
 
-/** Of sizes alone. */
+/** Of sizes, or one time step or direction of a sequence. */
 const gather: Importer = (node) => {
-  const sizes = sizesIn(node, node.input(0));
+  const x = node.input(0);
+  if (x?.is === 'activation') return gathered(node, x);
+  const sizes = sizesIn(node, x);
   const { values, shape } = node.constant(1);
   const taken = [...values].map((i) => {
     return sizes[i < 0 ? i + sizes.length : i] ?? node.fail('takes a size that is not there');
   });
   return { is: 'sizes', sizes: taken, isScalar: shape.length === 0 };
+};
+
+function gathered(node: NodeReader, x: Activation): Activation {
+  const { values, shape } = node.constant(1);
+  const given = node.int('axis', 0);
+  const axes = axesOf(x) ?? '';
+  const axis = given < 0 ? given + axes.length : given;
+  const i = values[0]!;
+  if (shape.length > 0 || !'DT'.includes(axes[axis] ?? 'N') || x.channels === 'first') {
+    return node.fail(`takes parts of axis ${given}`);
+  }
+  const times = x.shape[0]!;
+  if (axes[axis] === 'D') return oneWay(node, x, [axis]);
+  const t = i < 0 ? i + times : i;
+  if (x.channels === 'states' || !(t >= 0 && t < times)) return node.fail(`takes time step ${i}`);
+  return timeStep(node, x, t);
+}
+
+/** A constant of one number, in a shape that is worked out. */
+const filled: Importer = (node) => {
+  const isNew = node.op === 'ConstantOfShape';
+  const from = isNew ? node.tensor('value')?.values : node.constant(0).values;
+  const [number = 0] = from ?? [];
+  const sizes = sizesIn(node, node.input(isNew ? 0 : 1));
+  if ((from?.length ?? 1) !== 1) return node.fail('repeats more than one number');
+  if (sizes.includes(BATCH)) return { is: 'filled', number };
+  const shape = sizes.map(Number);
+  if (sizeOf(shape) > MAX_FILLED) return node.fail(`makes ${sizeOf(shape)} numbers`);
+  const values = new Float64Array(sizeOf(shape)).fill(number);
+  return { is: 'constant', tensor: { type: 'float', shape, values } };
 };
 
 const padImporter: Importer = (node) => {
@@ -247,7 +351,9 @@ export const moveImporters: Readonly<Record<string, Importer>> = {
   Cast: cast,
   Concat: concat,
   Constant: constant,
+  ConstantOfShape: filled,
   Dropout: dropout,
+  Expand: filled,
   Flatten: flattenImporter,
   Gather: gather,
   Identity: passing,

@@ -1,10 +1,11 @@
 // The net that is made of an ONNX graph: its nodes with their weights, under the names that the
 // file has for them.
 
-import { type Shape, sizeOf } from '../../base/shape.ts';
+import { type Shape, shapesDiffer, sizeOf } from '../../base/shape.ts';
 import type { NamedValue } from '../../checkpoint/foldNorm.ts';
 import { kindOf } from '../../nn/graph/kinds.ts';
 import { conv2d } from '../../nn/specs/conv2d.ts';
+import type { FilterResponseNormSpec } from '../../nn/specs/filterResponseNorm.ts';
 import type { JoinSpec } from '../../nn/specs/joins.ts';
 import { reshape } from '../../nn/specs/reshape.ts';
 import {
@@ -14,7 +15,8 @@ import {
   type LeafSpec,
   MAIN_OUTPUT,
 } from '../../nn/specs/spec.ts';
-import { type Activation, type Factor, isPlain } from './values.ts';
+import type { OnnxTensor } from '../format/model.ts';
+import { type Activation, type Factor, isPlain, type Order } from './values.ts';
 
 export type Tensors = Readonly<Record<string, Float32Array | Float64Array>>;
 
@@ -36,6 +38,11 @@ export interface NetBuilder {
   /** The value with nothing left to do: multiplied into the product that makes it where nothing
    * else reads that, else by a layer of its own. */
   plain(value: Activation): Activation;
+  /** The norm that makes a value and nothing else, with one more of its parts; undefined where
+   * none does or has it: a weight for each of the elements that it normalizes, */
+  weighted(value: Activation, tensor: OnnxTensor): Activation | undefined;
+  /** or the threshold of each channel that its outputs are not below. */
+  thresholded(value: Activation, threshold: Factor): Activation | undefined;
   /** The net without what no output needs. */
   finish(outputs: readonly { readonly name: string; readonly node: string }[]): {
     readonly model: GraphSpec;
@@ -56,7 +63,7 @@ function nodeName(wanted: string): string {
   return name === '' ? UNNAMED : name;
 }
 
-export function createBuilder(inputShape: Shape): NetBuilder {
+export function createBuilder(inputShape: Shape, order: Order): NetBuilder {
   const nodes = new Map<string, MadeNode>();
   const unique = (wanted: string): string => {
     const name = nodeName(wanted);
@@ -86,7 +93,7 @@ export function createBuilder(inputShape: Shape): NetBuilder {
       is: 'activation',
       node: GRAPH_INPUT,
       shape: inputShape,
-      channels: 'first',
+      channels: order,
       scale: 1,
       shift: 0,
       isShared: false,
@@ -109,6 +116,18 @@ export function createBuilder(inputShape: Shape): NetBuilder {
       made!.tensors = product.tensors;
       return { ...value, scale: 1, shift: 0 };
     },
+    weighted: (value, tensor) => {
+      const made = value.isShared || !isPlain(value) ? undefined : nodes.get(value.node);
+      const isMade = made !== undefined && giveWeight(made, value, tensor);
+      return isMade ? value : undefined;
+    },
+    thresholded: (value, threshold) => {
+      const made = value.isShared ? undefined : nodes.get(value.node);
+      if (made === undefined || !('tlu' in made.layer) || made.layer.tlu) return undefined;
+      const found = builder.plain(value);
+      giveThreshold(made, threshold);
+      return found;
+    },
     finish(outputs) {
       const needed = new Set<string>();
       const visit = (name: string): void => {
@@ -122,6 +141,26 @@ export function createBuilder(inputShape: Shape): NetBuilder {
     },
   };
   return builder;
+}
+
+/** Lets a norm without a weight multiply each element that it normalizes; false where that is not
+ * what it can do. */
+function giveWeight(made: MadeNode, { channels }: Activation, tensor: OnnxTensor): boolean {
+  const { layer } = made;
+  const isFit = 'normalizedShape' in layer && !layer.affine && channels !== 'first';
+  if (!isFit || shapesDiffer(layer.normalizedShape, tensor.shape)) return false;
+  const { values: weight } = tensor;
+  made.layer = { ...layer, affine: true };
+  made.tensors = { weight, bias: new Float32Array(weight.length) };
+  return true;
+}
+
+/** Lets a filter response norm end with a threshold of each channel. */
+function giveThreshold(made: MadeNode, threshold: Factor): void {
+  const layer = made.layer as FilterResponseNormSpec;
+  const each = Float32Array.from({ length: layer.channels }, (_, c) => at(threshold, c));
+  made.layer = { ...layer, tlu: true };
+  made.tensors = { ...made.tensors, threshold: each };
 }
 
 function graphOf(
@@ -160,17 +199,47 @@ function at(factor: Factor, i: number): number {
   return typeof factor === 'number' ? factor : factor[i]!;
 }
 
-/** A product with a scale and a shift of its outputs; undefined for other layers. */
-function scaled(
-  { layer, tensors }: MadeNode,
-  { scale, shift }: Activation,
-): Pick<MadeNode, 'layer' | 'tensors'> | undefined {
+/** What a product or a norm becomes with a scale and a shift of its outputs. */
+type Scaled = Pick<MadeNode, 'layer' | 'tensors'>;
+
+/** A product or norm with a scale and a shift of its outputs; undefined for other layers. */
+function scaled(made: MadeNode, by: Activation): Scaled | undefined {
+  const { layer } = made;
+  if ('affine' in layer) return scaledNorm(made, layer, by);
   if (!('weightStandardization' in layer) || layer.weightStandardization) return undefined;
   const outputs = 'outChannels' in layer ? layer.outChannels : layer.outFeatures;
-  const { bias = new Float32Array(outputs) } = tensors;
-  const weight = tensors.weight!.map((value, i) => value * at(scale, i % outputs));
-  const shifted = bias.map((value, o) => value * at(scale, o) + at(shift, o));
-  return { layer: { ...layer, bias: true }, tensors: { weight, bias: shifted } };
+  return { layer: { ...layer, bias: true }, tensors: scaledTensors(made.tensors, outputs, by) };
+}
+
+function scaledNorm(
+  { input, tensors }: MadeNode,
+  layer: Extract<LeafSpec, { readonly affine: boolean }>,
+  by: Activation,
+): Scaled | undefined {
+  if ('tlu' in layer && layer.tlu) return undefined;
+  const affine = { ...layer, affine: true };
+  const kind = kindOf(affine);
+  const shapes = new Map(kind.parameters!(affine, input).map(({ name, shape }) => [name, shape]));
+  if (!shapes.has('bias') && by.shift !== 0) return undefined;
+  const length = sizeOf(shapes.get('weight')!);
+  const { weight = new Float32Array(length).fill(1), bias = new Float32Array(length) } = tensors;
+  const own = scaledTensors({ weight, bias }, by.shape.at(-1)!, by);
+  return { layer: affine, tensors: { ...tensors, ...own } };
+}
+
+/** Weight and bias of layers whose outputs have so many channels, which stand last in both. */
+function scaledTensors(
+  { weight, bias = new Float32Array(1) }: Tensors,
+  channels: number,
+  { scale, shift }: Activation,
+): Tensors {
+  const length = Math.max(bias.length, channels);
+  return {
+    weight: weight!.map((value, i) => value * at(scale, i % channels)),
+    bias: Float32Array.from({ length }, (_, i) => {
+      return bias[i % bias.length]! * at(scale, i % channels) + at(shift, i % channels);
+    }),
+  };
 }
 
 /** A scale and a shift of each channel, as a depthwise convolution of single pixels. */

@@ -14,12 +14,21 @@ export interface NodeReader {
   /** For the layer that the node becomes. */
   readonly name: string;
   readonly count: number;
+  /** The operators that read its first output. */
+  readonly readers: readonly string[];
+  /** Whether anything reads an output. */
+  isRead(output: number): boolean;
   /** What an input stands for; undefined where it is left out. */
   input(i: number): Value | undefined;
   has(i: number): boolean;
+  /** One that begins with the axis of samples. */
   activation(i: number): Activation;
+  /** One whose elements are looked at one by one, so that its axes may have any order. */
+  elements(i: number): Activation;
   /** One that is an image [H, W, C], which ONNX has as [N, C, H, W]. */
   image(i: number): Activation;
+  /** An image, or a sequence [T, C], which ONNX has as [N, C, T]. */
+  grid(i: number): Activation;
   constant(i: number): OnnxTensor;
   /** A list of whole numbers: an input from some opset on, an attribute before. */
   list(attribute: string, input: number): readonly number[] | undefined;
@@ -27,12 +36,13 @@ export interface NodeReader {
   float(name: string, otherwise: number): number;
   text(name: string, otherwise: string): string;
   ints(name: string): readonly number[] | undefined;
+  texts(name: string): readonly string[] | undefined;
   tensor(name: string): OnnxTensor | undefined;
   fail(problem: string, hint?: string): never;
 }
 
-/** Turns a node into what its first output stands for. */
-export type Importer = (node: NodeReader) => Value;
+/** Turns a node into what its first output stands for, or into what each of them does. */
+export type Importer = (node: NodeReader) => Value | readonly (Value | undefined)[];
 
 export function readNode(
   node: OnnxNode,
@@ -42,6 +52,7 @@ export function readNode(
     readonly what: string;
     readonly name: string;
     value(name: string): Value | undefined;
+    readersOf(name: string): readonly string[];
   },
 ): NodeReader {
   const { attributes, op } = node;
@@ -65,9 +76,16 @@ export function readNode(
     builder: place.builder,
     name: place.name,
     count: node.inputs.length,
+    readers: place.readersOf(node.outputs[0] ?? ''),
+    isRead: (output) => place.readersOf(node.outputs[output] ?? '').length > 0,
     input,
     has: (i) => input(i) !== undefined,
     activation(i) {
+      const found = reader.elements(i);
+      if (found.channels === 'first' || found.channels === 'last') return found;
+      return fail('does not begin with the axis of samples');
+    },
+    elements(i) {
       const found = input(i);
       return found?.is === 'activation' ? found : fail(`needs input ${i} to come from samples`);
     },
@@ -75,6 +93,12 @@ export function readNode(
       const found = reader.activation(i);
       const isImage = found.shape.length === 3 && found.channels === 'first';
       return isImage ? found : fail('works on images [N, C, H, W] alone here');
+    },
+    grid(i) {
+      const found = reader.activation(i);
+      const isGrid = found.shape.length > 1 && found.shape.length < 4;
+      if (isGrid && found.channels === 'first') return found;
+      return fail('works on images [N, C, H, W] and sequences [N, C, T] alone here');
     },
     constant(i) {
       const found = input(i);
@@ -91,6 +115,7 @@ export function readNode(
     float: (name, otherwise) => attribute(name, 'float')?.value ?? otherwise,
     text: (name, otherwise) => attribute(name, 'string')?.value ?? otherwise,
     ints: (name) => attribute(name, 'ints')?.value,
+    texts: (name) => attribute(name, 'strings')?.value,
     tensor: (name) => attribute(name, 'tensor')?.value,
     fail,
   };

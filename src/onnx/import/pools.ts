@@ -1,16 +1,19 @@
 // Pools and upsampling of ONNX files.
 
+import { asImage } from '../../nn/conv/sequenceKinds.ts';
 import { avgPool, globalAvgPool, globalMaxPool, maxPool } from '../../nn/specs/pools.ts';
+import { avgPool1d, maxPool1d } from '../../nn/specs/pools1d.ts';
 import { reshape } from '../../nn/specs/reshape.ts';
 import { upsample } from '../../nn/specs/upsample.ts';
 import type { Importer, NodeReader } from './nodeReader.ts';
-import { ceilPadding, type Windows, windowsOf } from './products.ts';
-import { type Activation, BATCH } from './values.ts';
+import { meanSquare } from './parts.ts';
+import { type Activation, axesOf, BATCH } from './values.ts';
+import { alongTime, ceilPadding, kernelOf, type Windows, windowsOf } from './windows.ts';
 
 function windowsFor(node: NodeReader, image: Activation): Windows {
-  const kernel = node.ints('kernel_shape');
-  if (kernel?.length !== 2) return node.fail(`has kernel_shape [${kernel ?? ''}]`);
-  const windows = windowsOf(node, image, kernel as unknown as readonly [number, number]);
+  const kernel = node.ints('kernel_shape') ?? [];
+  if (kernel.length !== image.shape.length - 1) return node.fail(`has kernel_shape [${kernel}]`);
+  const windows = windowsOf(node, image, kernelOf(kernel));
   if (windows.dilation.some((step) => step !== 1)) return node.fail('has dilations');
   if (node.int('ceil_mode', 0) === 0) return windows;
   const { padding } = windows;
@@ -20,41 +23,59 @@ function windowsFor(node: NodeReader, image: Activation): Windows {
 }
 
 const maximum: Importer = (node) => {
-  const image = node.image(0);
-  const { kernel, stride, padding } = windowsFor(node, image);
-  return node.builder.layer(node.name, maxPool({ kernel, stride, padding }), image);
+  const x = node.grid(0);
+  const { dilation: _one, ...windows } = windowsFor(node, x);
+  const layer = x.shape.length === 2 ? maxPool1d(alongTime(windows)) : maxPool(windows);
+  return node.builder.layer(node.name, layer, x);
 };
 
 const average: Importer = (node) => {
-  const image = node.image(0);
-  const { kernel, stride, padding } = windowsFor(node, image);
+  const x = node.grid(0);
+  const { dilation: _one, ...windows } = windowsFor(node, x);
   const countIncludePad = node.int('count_include_pad', 0) !== 0;
   if (countIncludePad && node.int('ceil_mode', 0) !== 0) {
     return node.fail('counts padding in windows that reach beyond it (ceil_mode)');
   }
-  const layer = avgPool({ kernel, stride, padding, countIncludePad });
-  return node.builder.layer(node.name, layer, image);
+  const layer =
+    x.shape.length === 2
+      ? avgPool1d({ ...alongTime(windows), countIncludePad })
+      : avgPool({ ...windows, countIncludePad });
+  return node.builder.layer(node.name, layer, x);
 };
 
 /** Over all pixels, which ONNX keeps as one: [N, C, 1, 1]. */
 function overPixels(layer: typeof globalAvgPool | typeof globalMaxPool): Importer {
   return (node) => {
-    const image = node.image(0);
-    const vector = node.builder.layer(node.name, layer(), image);
-    return asPixel(node, vector);
+    const x = node.grid(0);
+    const vector = node.builder.layer(node.name, layer(), asRow(node, x));
+    return asPixel(node, vector, x.shape.length);
   };
 }
 
-function asPixel(node: NodeReader, vector: Activation): Activation {
-  return node.builder.layer(`${node.name}.pixel`, reshape([1, 1, vector.shape[0]!]), vector);
+/** A sequence as an image of one row. */
+function asRow(node: NodeReader, x: Activation): Activation {
+  if (x.shape.length === 3) return x;
+  return node.builder.layer(`${node.name}.row`, reshape(asImage(x.shape)), x);
+}
+
+/** A vector as an image or a sequence of one place. */
+function asPixel(node: NodeReader, vector: Activation, rank: number): Activation {
+  const shape = [...new Array<number>(rank - 1).fill(1), vector.shape[0]!];
+  return node.builder.layer(`${node.name}.pixel`, reshape(shape), vector);
 }
 
 const reduceMean: Importer = (node) => {
-  const image = node.image(0);
-  const axes = (node.list('axes', 1) ?? []).map((axis) => (axis < 0 ? axis + 4 : axis)).sort();
-  if (`${axes}` !== '2,3') return node.fail(`takes the mean over axes [${axes}], not of pixels`);
-  const vector = node.builder.layer(node.name, globalAvgPool(), image);
-  return node.int('keepdims', 1) === 0 ? vector : asPixel(node, vector);
+  const part = node.input(0);
+  if (part?.is === 'square') return meanSquare(node, part);
+  const x = node.activation(0);
+  const axes = axesOf(x) ?? '';
+  const given = (node.list('axes', 1) ?? []).map((axis) => (axis < 0 ? axis + axes.length : axis));
+  const over = [...axes].filter((_, i) => given.includes(i)).join('');
+  const isWhole = over !== '' && over === axes.replace(/[NC]/g, '');
+  if (!isWhole) return node.fail(`takes the mean over axes [${given}], not of pixels`);
+  const vector = node.builder.layer(node.name, globalAvgPool(), asRow(node, x));
+  if (node.int('keepdims', 1) === 0) return { ...vector, channels: 'first' };
+  return { ...asPixel(node, vector, x.shape.length), channels: x.channels };
 };
 
 /** How positions are counted where nearest ones are floor(position / scale), for whole scales. */

@@ -8,18 +8,29 @@ import { buildGraph } from '../../nn/graph/graph.ts';
 import { parseModel } from '../../nn/models/parse.ts';
 import type { TrainedNet } from '../export/writeNet.ts';
 import type { OnnxModel, OnnxNode } from '../format/model.ts';
+import { convolutionImporters } from './convolutions.ts';
 import { elementwiseImporters } from './elementwise.ts';
 import { moveImporters } from './moves.ts';
 import { createBuilder, type NetBuilder } from './netBuilder.ts';
 import { type Importer, readNode } from './nodeReader.ts';
+import { normImporters } from './norms.ts';
+import { partImporters } from './parts.ts';
 import { poolImporters } from './pools.ts';
 import { productImporters } from './products.ts';
-import type { Activation, Value } from './values.ts';
+import { recurrentImporters } from './recurrent.ts';
+import type { Activation, Order, Value } from './values.ts';
 
 const importers = new Map<string, Importer>(
-  [elementwiseImporters, moveImporters, poolImporters, productImporters].flatMap((one) =>
-    Object.entries(one),
-  ),
+  [
+    convolutionImporters,
+    elementwiseImporters,
+    moveImporters,
+    normImporters,
+    partImporters,
+    poolImporters,
+    productImporters,
+    recurrentImporters,
+  ].flatMap((one) => Object.entries(one)),
 );
 
 /** Layers that a loss of scores has within itself. */
@@ -46,22 +57,32 @@ export function readNet(model: OnnxModel, options: ReadOptions): TrainedNet {
     const given = model.inputs.map(({ name }) => name).join(', ');
     throw new UsageError({ what: `inputs of ${what}`, given, allowed: 'one' });
   }
-  const inputShape = shapeOf(model, options);
-  const builder = createBuilder(inputShape);
+  const readers = readersIn(model);
+  const readersOf = (name: string): readonly string[] => {
+    return (readers.get(name) ?? []).map((node) => node?.op ?? 'output');
+  };
+  const { inputShape, order } = sampleOf(model, readers.get(input.name) ?? [], options);
+  const builder = createBuilder(inputShape, order);
   const values = new Map<string, Value>();
   for (const [name, tensor] of model.constants) values.set(name, { is: 'constant', tensor });
   values.set(input.name, builder.input);
-  const uses = usesIn(model);
   const value = (name: string): Value | undefined => {
     const found = values.get(name);
-    const isShared = found?.is === 'activation' && (uses.get(name) ?? 0) > 1;
+    const isShared = found?.is === 'activation' && readersOf(name).length > 1;
     return isShared ? { ...found, isShared } : found;
   };
   for (const node of model.nodes) {
-    const place = { opset: model.opset, builder, what, name: nameOf(node, model), value };
-    const output = node.outputs[0];
-    if (output === undefined) continue;
-    values.set(output, imported(node, place));
+    const { opset } = model;
+    const place = { opset, builder, what, name: nameOf(node, model), value, readersOf };
+    if (node.outputs.length === 0) continue;
+    const found = imported(node, place);
+    const all = Array.isArray(found) ? found : [found];
+    for (const [i, one] of all.entries()) {
+      const name = node.outputs[i] ?? '';
+      // What is left to do is done once for all readers.
+      const isLeft = one?.is === 'activation' && readersOf(name).length > 1;
+      if (one !== undefined) values.set(name, isLeft ? builder.plain(one) : one);
+    }
   }
   if (model.outputs.length === 0) throw new UsageError({ what, problem: 'has no outputs' });
   const outputs = model.outputs.map(({ name }) => {
@@ -72,7 +93,7 @@ export function readNet(model: OnnxModel, options: ReadOptions): TrainedNet {
         problem: 'is not made of samples',
       });
     }
-    return { name, node: endOf(builder, found, options) };
+    return { name, node: endOf(builder, { name, found }, options) };
   });
   const made = builder.finish(outputs);
   const net = parseModel(made.model, `the net of ${what}`);
@@ -81,7 +102,7 @@ export function readNet(model: OnnxModel, options: ReadOptions): TrainedNet {
 }
 
 /** What a node stands for. Errors of layers name the node that they were made for. */
-function imported(node: OnnxNode, place: Parameters<typeof readNode>[1]): Value {
+function imported(node: OnnxNode, place: Parameters<typeof readNode>[1]): ReturnType<Importer> {
   try {
     return importers.get(node.op)!(readNode(node, place));
   } catch (error) {
@@ -107,34 +128,64 @@ function checkOperators({ nodes }: OnnxModel, what: string): void {
   });
 }
 
-/** How many nodes and outputs read each value. */
-function usesIn({ nodes, outputs }: OnnxModel): ReadonlyMap<string, number> {
-  const uses = new Map<string, number>();
-  const names = [...nodes.flatMap(({ inputs }) => inputs), ...outputs.map(({ name }) => name)];
-  for (const name of names) uses.set(name, (uses.get(name) ?? 0) + 1);
-  return uses;
+/** The nodes that read each value, as often as they do, and undefined for the net's outputs. */
+type Readers = ReadonlyMap<string, readonly (OnnxNode | undefined)[]>;
+
+function readersIn({ nodes, outputs }: OnnxModel): Readers {
+  const readers = new Map<string, (OnnxNode | undefined)[]>();
+  const add = (name: string, node: OnnxNode | undefined): void => {
+    if (name === '') return;
+    const known = readers.get(name);
+    if (known === undefined) readers.set(name, [node]);
+    else known.push(node);
+  };
+  for (const node of nodes) for (const name of node.inputs) add(name, node);
+  for (const { name } of outputs) add(name, undefined);
+  return readers;
+}
+
+/** Operators that take sequences with time first, and those that take features last. */
+const TIME_FIRST: readonly string[] = ['RNN', 'GRU', 'LSTM'];
+const FEATURES_LAST: readonly string[] = ['MatMul', 'LayerNormalization'];
+
+/** Where the input has its channels, by what reads it: of vectors and images first. */
+function orderOf(rank: number, readers: readonly (OnnxNode | undefined)[]): Order {
+  if (rank !== 3) return 'first';
+  const ops = readers.map((node) => node?.op ?? '');
+  if (ops.some((op) => TIME_FIRST.includes(op))) return 'times';
+  const isTurned = readers.some((node) => {
+    const perm = node?.op === 'Transpose' ? node.attributes.perm : undefined;
+    return perm?.type === 'ints' && `${perm.value}` === '1,0,2';
+  });
+  return isTurned || ops.some((op) => FEATURES_LAST.includes(op)) ? 'last' : 'first';
 }
 
 /** The sample as the file has it, or as the caller says. */
-function shapeOf({ inputs }: OnnxModel, { what, inputShape }: ReadOptions): Shape {
+function sampleOf(
+  { inputs }: OnnxModel,
+  readers: readonly (OnnxNode | undefined)[],
+  { what, inputShape }: ReadOptions,
+): { readonly inputShape: Shape; readonly order: Order } {
   const { name, shape, type } = inputs[0]!;
   if (type !== 'float') {
     throw new UsageError({ what: `input ${name} of ${what}`, given: type, allowed: 'float' });
   }
-  const sizes = shape?.slice(1);
-  if (shape !== undefined && shape.length !== 2 && shape.length !== 4) {
-    const allowed = 'images [N, C, H, W] or vectors [N, F]';
+  const order = orderOf(shape?.length ?? (inputShape?.length ?? 0) + 1, readers);
+  if (shape !== undefined && (shape.length < 2 || shape.length > 4)) {
+    const allowed = 'images [N, C, H, W], sequences or vectors [N, F]';
     throw new UsageError({
       what: `input ${name} of ${what}`,
       given: `${shape.length} axes`,
       allowed,
     });
   }
-  const own = sizes && [...sizes.slice(1), sizes[0]];
+  const own = shape && ownAxes(shape, order);
   const given = inputShape ?? own?.map((size) => (typeof size === 'number' ? size : Number.NaN));
   const isOpen = given === undefined || given.some((size) => !(size >= 1));
   const differs = own?.some((size, i) => typeof size === 'number' && size !== given?.[i]);
-  if (!isOpen && !differs && (own === undefined || own.length === given.length)) return given;
+  if (!isOpen && !differs && (own === undefined || own.length === given.length)) {
+    return { inputShape: given, order };
+  }
   throw new UsageError({
     what: `inputShape of ${what}`,
     given: inputShape === undefined ? 'none' : showShape(inputShape),
@@ -143,16 +194,33 @@ function shapeOf({ inputs }: OnnxModel, { what, inputShape }: ReadOptions): Shap
   });
 }
 
+/** The axes of a sample, channels last. */
+function ownAxes<T>(shape: readonly T[], order: Order): readonly T[] {
+  if (order === 'times') return [shape[0]!, ...shape.slice(2)];
+  return order === 'last' ? shape.slice(1) : [...shape.slice(2), shape[1]!];
+}
+
+/** How the names of weights end, in files of PyTorch and of this library. */
+const WEIGHT = /(?<=.)\.(weight|weightIh|scale)$/;
+
 /** By its weight, as PyTorch's files name them, else by its own name. */
 function nameOf({ name, inputs }: OnnxNode, { constants }: OnnxModel): string {
-  const weight = inputs.find((input) => constants.has(input) && /.\.weight$/.test(input));
-  return weight === undefined ? name : weight.replace(/\.weight$/, '');
+  const weight = inputs.find((input) => constants.has(input) && WEIGHT.test(input));
+  return weight === undefined ? name : weight.replace(WEIGHT, '');
 }
 
 /** What the net gives out, with images and vectors in our order. */
-function endOf(builder: NetBuilder, found: Activation, { what, dropSoftmax }: ReadOptions): string {
+function endOf(
+  builder: NetBuilder,
+  { name, found }: { readonly name: string; readonly found: Activation },
+  { what, dropSoftmax }: ReadOptions,
+): string {
   if (found.flatOf !== undefined) {
-    throw new UsageError({ what: `an output of ${what}`, problem: 'is a flattened image' });
+    throw new UsageError({ what: `output ${name} of ${what}`, problem: 'is a flattened image' });
+  }
+  if (found.channels !== 'first' && found.channels !== 'last') {
+    const problem = 'does not begin with the axis of samples';
+    throw new UsageError({ what: `output ${name} of ${what}`, problem });
   }
   const { node } = builder.plain(found);
   const made = builder.maker({ ...found, node });

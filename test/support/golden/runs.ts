@@ -34,7 +34,7 @@ export function startFrom(
 ): Checkpoint {
   const plan = planRun(config);
   const memory = createArena(plan.layout);
-  fillArena(plan, memory, data);
+  fillArena(plan, memory);
   const tensors = stateTensors(plan, memory);
   for (const [path, { data: values }] of Object.entries(parameters)) {
     tensors.find(({ name }) => name === `parameter ${nameOf(path)}`)!.values.set(values);

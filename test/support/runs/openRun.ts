@@ -3,6 +3,7 @@
 
 import { fillArena, type StateTensor, stateTensors } from '../../../src/checkpoint/state.ts';
 import { describeDataset } from '../../../src/data/identity.ts';
+import { storeSamples } from '../../../src/data/stored/storeSamples.ts';
 import { compileKernels } from '../../../src/kernels/load.ts';
 import { createArena, viewOf } from '../../../src/memory/arena.ts';
 import { planRun } from '../../../src/plan/plan.ts';
@@ -50,17 +51,18 @@ async function startOpen(options: TrainerOptions): Promise<OpenRun> {
   const plan = planRun(config);
   const module = compileKernels(config.mode);
   const memory = createArena(plan.layout);
-  fillArena(plan, memory, options.data);
+  fillArena(plan, memory);
+  const samples = storeSamples(options.data, config);
   const { control } = plan.regions;
   const words = viewOf(memory, control.words);
   const epochSums = viewOf(memory, control.epochSums);
   const published = viewOf(memory, control.epochPublished);
   publishEpoch(published, progressWords(words), epochSums, 0);
-  const setup = { memory, module, startTimeoutMs: undefined };
+  const setup = { memory, module, samples, startTimeoutMs: undefined };
   const team = fixedTeam(plan, words, await startWorkers(plan, words, setup));
   const tensors = stateTensors(plan, memory);
   const trainer = new Run({
-    ...{ runId: 'test', team, data: describeDataset(options.data), memory },
+    ...{ runId: 'test', team, data: describeDataset(options.data), memory, samples },
     ...{ tensors, epochSums, published, step: 0, epochs: 0, hasOwnLength: false, conversion: [] },
     ...{ network: undefined, monitored: {}, bestWeights: undefined },
     notify: () => {},

@@ -1,0 +1,89 @@
+// Settings files: flags as a JSON object, by their names without the dashes in front. They are
+// checked against the flags of the command before anything is read from them.
+
+import type * as z from 'zod';
+import { UsageError } from '../../base/errors.ts';
+import { isObject, objectSchema, parseData } from '../../base/parse.ts';
+import { accept, flag as trueOrFalse } from '../../base/values.ts';
+import { type Flag, type FlagGroup, flagsOf, type ValueKind } from './flagText.ts';
+import { readJson } from './readJson.ts';
+
+/** A value of a settings file. */
+export type ConfigValue = string | number | boolean | readonly (string | number)[];
+export type Config = Readonly<Record<string, ConfigValue>>;
+
+/** Flags that a file cannot have: they say what to do with it. */
+export const NOT_IN_FILES: readonly string[] = ['config', 'print-config'];
+
+const isText = (value: unknown): boolean => typeof value === 'string' && value !== '';
+const isNumber = (value: unknown): boolean => typeof value === 'number' && Number.isFinite(value);
+const isList = (value: unknown): boolean =>
+  Array.isArray(value) && value.length > 0 && value.every((item) => isText(item) || isNumber(item));
+
+interface Allowed {
+  readonly allowed: string;
+  readonly test: (value: unknown) => boolean;
+}
+
+/** What is allowed for each kind of flag. */
+const VALUES: Readonly<Record<Exclude<ValueKind, 'switch'>, Allowed>> = {
+  whole: { allowed: 'a whole number', test: Number.isInteger },
+  number: { allowed: 'a number', test: isNumber },
+  list: {
+    allowed: 'a list, a number or text',
+    test: (value) => isText(value) || isNumber(value) || isList(value),
+  },
+  text: { allowed: 'text', test: isText },
+};
+
+/** The flags of a settings file, as if they had been typed. Throws a {@link UsageError} for unknown
+ * names, with the nearest known one, and for values of another type. */
+export function readConfig(
+  path: string,
+  command: { readonly groups: readonly FlagGroup[] },
+): Readonly<Record<string, string | true>> {
+  const flags = flagsOf(command.groups).filter(({ name }) => !NOT_IN_FILES.includes(name));
+  const what = `--config ${path}`;
+  const given = readJson('config', path);
+  if (!isObject(given)) throw new UsageError({ what, given, allowed: 'an object of flags' });
+  const schema = objectSchema(
+    Object.fromEntries(flags.map((flag) => [flag.name, schemaOf(flag).exactOptional()])),
+  );
+  const config = parseData(schema, given, what) as Config;
+  return Object.fromEntries(
+    Object.entries(config).flatMap(([name, value]) =>
+      value === false ? [] : [[name, value === true ? true : textOf(value)] as const],
+    ),
+  );
+}
+
+function schemaOf({ kind, isOptional }: Flag): z.ZodType<ConfigValue> {
+  if (kind === 'switch') return trueOrFalse;
+  const { allowed, test } = VALUES[kind];
+  if (!isOptional) return accept<ConfigValue>(allowed, test);
+  return accept<ConfigValue>(
+    `true, false or ${allowed}`,
+    (value) => typeof value === 'boolean' || test(value),
+  );
+}
+
+function textOf(value: ConfigValue): string {
+  return Array.isArray(value) ? value.join(',') : String(value);
+}
+
+/** A flag's text as a settings file has it. Throws a {@link UsageError} for text that is of another
+ * type. */
+export function configValue({ name, kind }: Flag, text: string | true): ConfigValue {
+  if (text === true) return true;
+  if (kind === 'whole' || kind === 'number') {
+    const value = Number(text);
+    const isFit = kind === 'whole' ? Number.isInteger(value) : Number.isFinite(value);
+    if (isFit && text.trim() !== '') return value;
+    const allowed = kind === 'whole' ? 'a whole number' : 'a number';
+    throw new UsageError({ what: `--${name}`, given: text, allowed });
+  }
+  if (kind !== 'list') return text;
+  const items = text.split(',').map((item) => item.trim());
+  const numbers = items.map(Number);
+  return items.every((item, i) => item !== '' && `${numbers[i]}` === item) ? numbers : items;
+}

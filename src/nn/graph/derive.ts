@@ -1,0 +1,113 @@
+// Which activations are not stored for backward, since the layer that wrote them can write a sample
+// of them anew: its input is stored anyway, and so is what it normalizes by. A reader takes such a
+// value sample by sample, from scratch that stays in the cache. Where the layer also added another
+// value, that is read as well, or derived itself.
+
+import { FLOAT_BYTES } from '../../base/bytes.ts';
+import { sizeOf } from '../../base/shape.ts';
+import {
+  type Graph,
+  inputsOf,
+  type LayerOperation,
+  type Operation,
+  outputsOf,
+  type ValueId,
+} from './graph.ts';
+import { aliased, gradientsNeeded, keptBy, runsBackward } from './storage.ts';
+
+/** The largest sample that stays in the second cache beside what its reader works on. */
+const SAMPLE_BYTES = 512 * 1024;
+/** Of so many values a sample is read at most to derive one. Each reading of a second one costs
+ * what storing the value would, and saves its memory. */
+const MOST_READ = 2;
+
+/** What backward does with a value, whatever it is called. */
+interface Use {
+  isRead: boolean;
+  /** Whether all its readers take it sample by sample. */
+  isBySample: boolean;
+  /** Whether another value is derived from it. */
+  isAdded: boolean;
+}
+
+/** The values that are not stored for backward, each with the layer that derives it. */
+export function derivedValues(graph: Graph): ReadonlyMap<ValueId, LayerOperation> {
+  const roots = rootsOf(graph);
+  const uses = usesOf(graph, roots);
+  const isNeeded = gradientsNeeded(graph);
+  /** By value, of how many others a sample is read. */
+  const costs = new Map<ValueId, number>();
+  const makers = new Map<ValueId, LayerOperation>();
+  for (const operation of graph.operations) {
+    if (!runsBackward(operation, isNeeded) || !canDerive(operation, graph)) continue;
+    const { output, addend } = operation;
+    if (uses[output]!.isRead && !uses[output]!.isBySample) continue;
+    const added = addend && roots[addend.value]!;
+    // One that is not stored until then either must be derived itself.
+    if (added !== undefined && !costs.has(added) && !uses[added]!.isRead) continue;
+    const cost = added === undefined ? 1 : 1 + (costs.get(added) ?? 1);
+    if (cost > MOST_READ) continue;
+    costs.set(output, cost);
+    makers.set(output, operation);
+    if (added !== undefined && uses[output]!.isRead) uses[added]!.isAdded = true;
+  }
+  const derived = new Map<ValueId, LayerOperation>();
+  for (const [value, root] of roots.entries()) {
+    const maker = makers.get(root);
+    const { isRead, isAdded } = uses[root]!;
+    if (maker !== undefined && (isRead || isAdded)) derived.set(value, maker);
+  }
+  return derived;
+}
+
+/** The value of which backward takes one sample after the other, if any is derived. */
+export function readBySample(operation: Operation): ValueId | undefined {
+  if (operation.op === 'layer') return operation.input;
+  return operation.op === 'add' && operation.isRelu ? operation.output : undefined;
+}
+
+/** The first name of each value. */
+function rootsOf({ operations }: Graph): readonly ValueId[] {
+  const roots: ValueId[] = [0];
+  for (const operation of operations) {
+    const alias = aliased(operation);
+    for (const value of outputsOf(operation)) {
+      roots[value] = alias === undefined ? value : roots[alias]!;
+    }
+  }
+  return roots;
+}
+
+/** By first names. */
+function usesOf(graph: Graph, roots: readonly ValueId[]): readonly Use[] {
+  const isNeeded = gradientsNeeded(graph);
+  const uses = roots.map((): Use => ({ isRead: false, isBySample: true, isAdded: false }));
+  const read = (value: ValueId, isBySample: boolean): void => {
+    const use = uses[roots[value]!]!;
+    use.isRead = true;
+    use.isBySample &&= isBySample;
+  };
+  for (const operation of graph.operations) {
+    if (!runsBackward(operation, isNeeded)) continue;
+    const keeps = keptBy(operation);
+    const isBySample = readsBySample(operation, graph);
+    if (keeps.input) for (const value of inputsOf(operation)) read(value, isBySample);
+    // The end of a residual looks at the sign of its output.
+    const isEnd = operation.op === 'add';
+    if (keeps.output) for (const value of outputsOf(operation)) read(value, isEnd);
+  }
+  return uses;
+}
+
+function canDerive(operation: Operation, { shapes }: Graph): operation is LayerOperation {
+  if (operation.op !== 'layer') return false;
+  const { kind, spec, output } = operation;
+  const fits = sizeOf(shapes[output]!) * FLOAT_BYTES <= SAMPLE_BYTES;
+  return fits && kind.keeps.input && kind.derivesOutput?.(spec) === true;
+}
+
+function readsBySample(operation: Operation, { shapes }: Graph): boolean {
+  if (operation.op !== 'layer') return false;
+  const { kind, spec, input } = operation;
+  return kind.readsBySample?.(spec, shapes[input]!) === true;
+}

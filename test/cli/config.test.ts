@@ -1,0 +1,108 @@
+// Settings files: --config and --print-config.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { commands } from '../../src/cli/entry/commands.ts';
+import { readConfig } from '../../src/cli/settings/configFile.ts';
+import { Flags } from '../../src/cli/settings/flags.ts';
+import { type Outcome, syncbn } from '../support/cli.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'syncbn-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function fileWith(text: string): string {
+  const path = join(folder, 'run.json');
+  writeFileSync(path, text);
+  return path;
+}
+
+const commandNamed = (name: string) => commands.find((command) => command.name === name)!;
+const read = (config: unknown, name = 'train') =>
+  readConfig(fileWith(JSON.stringify(config)), commandNamed(name));
+
+describe('a settings file', () => {
+  it('has flags by their names, with values of their types', () => {
+    const config = { data: 'mnist', epochs: 3, lr: 1e-7, flip: true, strict: false };
+    expect(read(config)).toEqual({ data: 'mnist', epochs: '3', lr: '1e-7', flip: true });
+    expect(read({ milestones: [200, 400], freeze: '0.*', watch: true })).toEqual({
+      milestones: '200,400',
+      freeze: '0.*',
+      watch: true,
+    });
+    expect(read({ norm: ['sync', 'local'], seed: '1..3', lr: 0.1 }, 'sweep')).toEqual({
+      norm: 'sync,local',
+      seed: '1..3',
+      lr: '0.1',
+    });
+  });
+
+  it.each<[unknown, RegExp]>([
+    [{ epoch: 3 }, /run\.json: unknown field epoch\. Try: epochs\./],
+    [{ replicaBatch: 3 }, /unknown field replicaBatch\. Try: replica-batch\./],
+    [{ config: 'a.json' }, /unknown field config\./],
+    [{ epochs: '3' }, /run\.json, epochs: expected a whole number, got "3"\./],
+    [{ epochs: 1.5 }, /epochs: expected a whole number, got 1\.5\./],
+    [{ lr: null }, /lr: expected a number, got null\./],
+    [{ data: 7 }, /data: expected text, got 7\./],
+    [{ flip: 1 }, /flip: expected true or false, got 1\./],
+    [{ watch: 'x' }, /watch: expected true, false or a whole number, got "x"\./],
+    [{ milestones: [] }, /milestones: expected a list, a number or text, got \[\]\./],
+    [[1], /run\.json: expected an object of flags, got \[1\]\./],
+  ])('%j is refused', (config, message) => {
+    expect(() => read(config)).toThrow(message);
+  });
+
+  it('gives way to the command line, where --no-x takes x back', () => {
+    const typed = new Flags({ epochs: '5', flip: false });
+    const flags = typed.withDefaults({ epochs: '3', flip: true, 'replica-batch': '4' });
+    expect(flags.integer('epochs', 1)).toBe(5);
+    expect(flags.integer('replica-batch', 1)).toBe(4);
+    expect(flags.has('flip')).toBe(false);
+  });
+});
+
+describe('--print-config', () => {
+  const asked = ['--data', 'synthetic', '--limit', '64', '--model', 'refnet', '--flip'];
+  const print = (args: readonly string[]): Promise<Outcome> => syncbn(['train', ...args]);
+
+  it('prints all settings of train, which --config takes and prints again', async () => {
+    const schedule = ['--schedule', 'points', '--points', '0:1,50:0.1', '--optimizer', 'lars'];
+    const args = [...asked, ...schedule, '--lr', '2', '--lr-scaling', 'linear', '--print-config'];
+    const { code, stdout } = await print(args);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ...{ data: 'synthetic', limit: 64, model: 'refnet', norm: 'sync', replicas: 8, batch: 128 },
+      ...{
+        optimizer: 'lars',
+        lr: 2,
+        momentum: 0.9,
+        points: ['0:1', '50:0.1'],
+        flip: true,
+        seed: 1,
+      },
+    });
+    const again = await print(['--config', fileWith(stdout), '--print-config']);
+    expect(again.stdout).toBe(stdout);
+  });
+
+  it('prints the settings of a checkpoint, which give the same weights again', async () => {
+    const path = join(folder, 'run.ckpt');
+    const args = [...asked, '--schedule', 'one-cycle', '--clip-norm', '1', '--seed', '7'];
+    const first = await print([...args, '--checkpoint', path, '--json']);
+    const { stdout } = await syncbn(['inspect', path, '--print-config']);
+    const same = ['--data', 'synthetic', '--limit', '64', '--model', 'refnet', '--json'];
+    const second = await print(['--config', fileWith(stdout), ...same]);
+    const hashOf = ({ events }: Outcome): unknown => events.at(-1)!.weightsHash;
+    expect(hashOf(first)).toMatch(/^[0-9a-f]{64}$/);
+    expect(hashOf(second)).toBe(hashOf(first));
+  });
+
+  it('reads --json and --plain from the file, too', async () => {
+    const path = fileWith('{"json": true, "epochs": 0}');
+    const { code, events } = await print(['--config', path]);
+    expect(code).toBe(2);
+    expect(events.at(-1)).toMatchObject({ event: 'error', kind: 'usage' });
+  });
+});
