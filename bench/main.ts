@@ -11,6 +11,7 @@ import { addGuard } from './guardCommand.ts';
 import { addHosts } from './hostsCommand.ts';
 import { type KernelResult, measureKernels } from './kernels.ts';
 import { describeMachine } from './machine.ts';
+import { addMicro } from './microCommand.ts';
 import { KERNEL_NETS } from './nets.ts';
 import { norm } from './normCommand.ts';
 import { seconds, wordList } from './options.ts';
@@ -74,6 +75,7 @@ cli
   .action(kernels);
 addCollectives(cli);
 addHosts(cli);
+addMicro(cli);
 addPredict(cli);
 addStart(cli);
 addStream(cli);

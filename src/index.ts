@@ -301,11 +301,12 @@ export type {
   Warmup,
   WarmupOptions,
 } from './optim/schedule.ts';
-export type { DataPlan, RunConfig } from './plan/config.ts';
+export type { DataPlan, MicroBatches, RunConfig } from './plan/config.ts';
 export type { EvalCorrection } from './plan/evalCorrection.ts';
 export type { HeadLoss, HeadOptions } from './plan/heads.ts';
 export type { OnNonFinite } from './plan/onNonFinite.ts';
 export type { ParameterGroup } from './plan/parameterGroups.ts';
+export type { RunMemory } from './plan/plan.ts';
 export type { PopulationDefinition } from './plan/populationPlan.ts';
 export type { ProfilePhase } from './plan/profilePlan.ts';
 export type { ProcessPlace } from './reduce/grains.ts';

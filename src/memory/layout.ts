@@ -64,26 +64,35 @@ export class LayoutBuilder {
     return region;
   }
 
+  /** What the regions so far take. */
+  get sizeBytes(): number {
+    return this.endBytes;
+  }
+
   /** Ends the planning. Throws a {@link UsageError} that names the largest regions when the arena
    * would not fit into the addresses that WASM has, unless `mustFit` is false. */
   freeze(mustFit = true): Layout {
     this.frozen = true;
     const layout = new Layout(this.regions, this.endBytes);
-    if (mustFit && this.endBytes > MAX_ARENA_BYTES) {
-      const largest = layout
-        .largest(LARGEST_SHOWN)
-        .map(
-          (region) => `${region.name} ${showShape(region.shape)} ${showBytes(region.sizeBytes)}`,
-        );
-      throw new UsageError({
-        what: `the memory of this run (largest regions: ${largest.join('; ')})`,
-        given: showBytes(this.endBytes),
-        allowed: `at most ${showBytes(MAX_ARENA_BYTES)}`,
-        hint: 'a smaller batch, fewer training samples or a smaller model',
-      });
-    }
+    if (mustFit && this.endBytes > MAX_ARENA_BYTES) throw tooLarge(layout);
     return layout;
   }
+}
+
+/** The error of a layout that does not fit into the addresses that WASM has. */
+export function tooLarge(
+  layout: Layout,
+  hint = 'a smaller batch, fewer training samples or a smaller model',
+): UsageError {
+  const largest = layout
+    .largest(LARGEST_SHOWN)
+    .map(({ name, shape, sizeBytes }) => `${name} ${showShape(shape)} ${showBytes(sizeBytes)}`);
+  return new UsageError({
+    what: `the memory of this run (largest regions: ${largest.join('; ')})`,
+    given: showBytes(layout.sizeBytes),
+    allowed: `at most ${showBytes(MAX_ARENA_BYTES)}`,
+    hint,
+  });
 }
 
 /** The frozen table of regions. */

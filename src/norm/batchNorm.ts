@@ -7,7 +7,7 @@ import type { GradientSink } from '../reduce/gradientSink.ts';
 import {
   type BoundReduction,
   type ExchangingPasses,
-  runSplit,
+  runSplits,
   type SplitPass,
 } from '../reduce/reduction.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
@@ -61,9 +61,9 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
   const { step, channels, momentum, moments, running } = setup;
   const frame = frameOf(setup);
   const { numbers } = frame;
-  const forwardPass = bindForward(frame);
-  const backwardPass = bindBackward(frame);
-  const isGradNeeded = setup.dxPtr !== 0;
+  const forwardPass = [bindForward(frame)];
+  const ofBackward = bindBackward(frame);
+  const backwardPass = setup.dxPtr === 0 ? [] : [ofBackward];
   const evaluate = running && bindEvaluation(frame, running);
   const { groupPtrs } = moments;
   const updateRunning =
@@ -71,18 +71,22 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
 
   return {
     forward() {
-      if (step.training || evaluate === undefined) runSplit(forwardPass);
+      if (step.training || evaluate === undefined) runSplits(forwardPass);
       else evaluate();
     },
 
     backward() {
-      if (isGradNeeded) runSplit(backwardPass);
-      else backwardPass.before();
+      if (backwardPass.length > 0) runSplits(backwardPass);
+      else ofBackward.before();
     },
 
     derive: bindDerived(frame),
 
-    exchanging: { forward: forwardPass, backward: isGradNeeded ? backwardPass : undefined },
+    exchanging: {
+      forward: forwardPass,
+      backward: backwardPass,
+      inEvaluation: evaluate === undefined,
+    },
 
     updateRunningStatistics() {
       updateRunning?.();

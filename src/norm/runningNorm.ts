@@ -5,7 +5,12 @@
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import type { GradientSink } from '../reduce/gradientSink.ts';
-import { type BoundReduction, reduce } from '../reduce/reduction.ts';
+import {
+  type BoundReduction,
+  type ExchangingPasses,
+  runSplits,
+  type SplitPass,
+} from '../reduce/reduction.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
 import { bindDerive, bindPasses, type NormPasses } from './passes.ts';
 import { bindRunningUpdate } from './runningStatistics.ts';
@@ -43,6 +48,8 @@ export function bindRunningNorm(setup: RunningNormSetup): {
   /** Writes the output of a sample anew, elsewhere, as the last pass forward did. */
   derive(sample: number, toPtr: number): void;
   updateRunningStatistics(): void;
+  /** Undefined where the running statistics stay as they are. */
+  readonly exchanging: ExchangingPasses | undefined;
 } {
   const { kernels, step, channels, countGrains, running, moments, xPtr } = setup;
   const frame = frameOf(setup);
@@ -50,28 +57,35 @@ export function bindRunningNorm(setup: RunningNormSetup): {
   kernels.zeroBytes(zerosPtr, 2 * channels * DOUBLE_BYTES);
   numbers[countPtr / DOUBLE_BYTES] = CONSTANT_COUNT;
   const derive = bindDerive(setup, setup.rowsPerSample, channels);
-  const observe = moments && bindObservation(setup, frame, moments);
   const foldSums = bindSums(setup, frame);
   const { momentum } = setup;
   const updateRunning =
     moments &&
     bindRunningUpdate({ numbers, channels, momentum, running, groupPtrs: moments.groupPtrs });
 
+  const normalize = (): void => {
+    kernels.batchNormCoefficients(
+      running.meanPtr,
+      running.varPtr,
+      0,
+      channels,
+      setup.eps,
+      setup.weightPtr,
+      setup.biasPtr,
+      coefficientsPtr,
+    );
+    const rows = frame.rowsIn(0, countGrains);
+    passes.normalize(xPtr, setup.yPtr, rows, channels, coefficientsPtr);
+  };
+  const observing: readonly SplitPass[] =
+    moments === undefined
+      ? []
+      : [{ before: bindMoments(setup, frame, moments), reduction: moments, after: normalize }];
+
   return {
     forward() {
-      if (step.training) observe?.();
-      kernels.batchNormCoefficients(
-        running.meanPtr,
-        running.varPtr,
-        0,
-        channels,
-        setup.eps,
-        setup.weightPtr,
-        setup.biasPtr,
-        coefficientsPtr,
-      );
-      const rows = frame.rowsIn(0, countGrains);
-      passes.normalize(xPtr, setup.yPtr, rows, channels, coefficientsPtr);
+      if (step.training && observing.length > 0) runSplits(observing);
+      else normalize();
     },
 
     backward() {
@@ -100,6 +114,9 @@ export function bindRunningNorm(setup: RunningNormSetup): {
     updateRunningStatistics() {
       updateRunning?.();
     },
+
+    exchanging:
+      observing.length > 0 ? { forward: observing, backward: [], inEvaluation: false } : undefined,
   };
 }
 
@@ -139,8 +156,8 @@ function frameOf(setup: RunningNormSetup): Frame {
   };
 }
 
-/** Returns what takes the statistics of the batch. */
-function bindObservation(
+/** Returns what takes the moments of each grain. */
+function bindMoments(
   { kernels, channels, countGrains, xPtr }: RunningNormSetup,
   { coefficientsPtr, rowsIn, offsetOf }: Frame,
   moments: BoundReduction,
@@ -152,7 +169,6 @@ function bindObservation(
       const leafPtr = moments.leafPtr(grain);
       kernels.momentsF32(xPtr + offsetOf(grain), rows, channels, coefficientsPtr, leafPtr);
     }
-    reduce(moments);
   };
 }
 

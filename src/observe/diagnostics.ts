@@ -22,6 +22,7 @@ import { type DiagnosedLayer, type DiagnosticsPlan, pieceStride } from '../plan/
 import type { ReductionPlan } from '../reduce/exchange.ts';
 import { type GrainPlan, grainStart, partOf, partStart } from '../reduce/grains.ts';
 import { type BoundReduction, vectorLength } from '../reduce/reduction.ts';
+import type { Span } from '../reduce/tree.ts';
 import { readSnapshot, slotOf } from './snapshots.ts';
 
 /** Often enough to see a trend within an epoch; a snapshot costs a loop over channels. */
@@ -85,6 +86,7 @@ export interface DiagnosticsSetup {
     readonly grains: GrainPlan;
   };
   readonly worker: { readonly rank: number };
+  readonly microBatch: { readonly grains: Span };
   readonly kernels: KernelExports;
   readonly memory: WebAssembly.Memory;
   readonly step: StepState;
@@ -139,20 +141,20 @@ export function bindLayerDiagnosis(
 }
 
 interface Pieces {
-  /** Takes the moments of all pieces in this worker's grains. */
+  /** Takes the moments of all pieces in the grains of this micro-batch. */
   take(): void;
   /** Merges the pieces of a replica in order; returns where its moments are. */
   fold(replica: number): number;
 }
 
 function bindPieces(
-  { plan, worker, kernels, step }: DiagnosticsSetup,
+  { plan, worker, microBatch, kernels, step }: DiagnosticsSetup,
   layer: DiagnosedLayer,
   input: BoundTensor,
   { countReplicas, shard }: { readonly countReplicas: number; readonly shard: Region },
 ): Pieces {
-  const { cut, ranges, ranks, processRanks, process } = plan.grains;
-  const range = ranges[worker.rank]!;
+  const { cut, ranks, processRanks, process } = plan.grains;
+  const range = microBatch.grains;
   const ownRank = processRanks[process]!.lo + worker.rank;
   const { channels } = layer;
   const sampleBytes = sizeOf(input.shape) * FLOAT_BYTES;

@@ -40,7 +40,7 @@ export function bindGradientNorms(
       readonly parameters: ParameterPlan;
     };
     readonly kernels: KernelExports;
-    readonly step: StepState;
+    readonly step: Pick<StepState, 'step' | 'isSnapshot'>;
   },
   blocks: readonly OwnedBlock[],
 ): () => void {

@@ -23,16 +23,13 @@ import {
   UPDATE,
   WAIT_SINCE,
 } from '../plan/profilePlan.ts';
+import type { CutPass, CutPasses } from '../reduce/cutPasses.ts';
 import type { Call } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
 
 /** What of a bound model is recorded. */
 export interface WatchedProgram {
-  readonly operations: readonly {
-    readonly layerId: number;
-    forward(): void;
-    backward(): void;
-  }[];
+  readonly operations: readonly ({ readonly layerId: number } & CutPasses)[];
   readonly bufferUpdates: readonly { readonly layerId: number; update(): void }[];
 }
 
@@ -177,16 +174,17 @@ function watchMember(member: Member, region: Float64Array, { endWait }: Recorder
 }
 
 function watchProgram<P extends WatchedProgram>(program: P, { enterLayer }: Recorder): P {
+  const watch = (pass: CutPass, slotPart: number, layerId: number): CutPass => ({
+    ...pass,
+    parts: pass.parts.map((part) => () => {
+      enterLayer(slotPart, layerId);
+      part();
+    }),
+  });
   const operations = program.operations.map((operation): P['operations'][number] => ({
     ...operation,
-    forward() {
-      enterLayer(FORWARD, operation.layerId);
-      operation.forward();
-    },
-    backward() {
-      enterLayer(BACKWARD, operation.layerId);
-      operation.backward();
-    },
+    forward: watch(operation.forward, FORWARD, operation.layerId),
+    backward: watch(operation.backward, BACKWARD, operation.layerId),
   }));
   const bufferUpdates = program.bufferUpdates.map((buffers) => ({
     ...buffers,

@@ -42,6 +42,9 @@ export interface DataPlan
   readonly weighted?: readonly ('train' | 'test')[];
 }
 
+/** A number of micro-batches, or the smallest that fits. */
+export type MicroBatches = number | 'auto';
+
 /** A run, in plain data. */
 export interface RunConfig {
   /** The model, with its norms converted. */
@@ -80,6 +83,13 @@ export interface RunConfig {
   /** Where several processes share the run: which of them this is. Decides no bits. Default: there
    * is but one. */
   readonly place?: ProcessPlace;
+  /** In how many parts each worker takes its samples through the layers, one after the other, with
+   * the statistics of the whole batch; a worker with fewer grains has fewer. Decides no bits.
+   * Default 1. */
+  readonly microBatches?: MicroBatches;
+  /** What does not fit into an arena of so many bytes is parked outside, where that is possible;
+   * default: as large as one can be. Decides no bits. */
+  readonly arenaBytes?: number;
   /** Samples of a full step, over all replicas. */
   readonly globalBatch: number;
   /** Whether a last batch that is not full is left out. */
@@ -168,6 +178,7 @@ export function checkRunConfig(config: RunConfig): void {
   checkInteger('workers', config.workers, 1);
   checkInteger('global batch', config.globalBatch, 1);
   if (config.grains !== undefined) checkInteger('grains', config.grains, 1, MAX_GRAINS);
+  checkMicroBatches(config);
   checkInteger('seed', config.seed, 0, Number.MAX_SAFE_INTEGER);
   checkInteger('diagnosticsEvery', config.diagnosticsEvery, 0);
   for (const name of ['clipNorm', 'clipValue'] as const) {
@@ -232,6 +243,20 @@ export function checkMonitor(monitor: MonitorName, task: Task): void {
     what: 'monitor',
     given: `'${monitor}' for a ${kind}, which has none`,
     allowed: kind === 'regression' ? "'loss'" : "'loss' or 'accuracy'",
+  });
+}
+
+/** A micro-batch has one grain at least. */
+function checkMicroBatches({ microBatches = 1, globalBatch, ...config }: RunConfig): void {
+  if (microBatches === 'auto') return;
+  checkInteger('microBatches', microBatches, 1);
+  const grains = config.grains ?? defaultGrains(globalBatch);
+  if (microBatches <= grains) return;
+  throw new UsageError({
+    what: 'microBatches',
+    given: microBatches,
+    allowed: `at most the ${grains} grains of a global batch of ${globalBatch} samples`,
+    hint: `microBatches: ${grains}, or more grains, which change the last bits`,
   });
 }
 

@@ -9,7 +9,8 @@ import { gradientsNeeded } from '../nn/graph/storage.ts';
 import type { Span } from '../reduce/tree.ts';
 import { type ArenaRange, type ExchangedRanges, joinRanges } from '../sync/call.ts';
 import { HEADER_BYTES } from '../sync/link.ts';
-import { type RunPlan, reductionName, reductionsOf } from './plan.ts';
+import { reductionName, reductionsOf } from './declaredReductions.ts';
+import type { RunPlan } from './plan.ts';
 import { VOTE_STRIDE } from './regions.ts';
 
 const WORD_BYTES = 4;

@@ -29,6 +29,12 @@ export interface MixRegions {
   readonly partner: Region<'f32'> | undefined;
 }
 
+/** How regions are called, and who writes them. */
+export interface RegionOwner {
+  readonly name: string;
+  readonly writer: string;
+}
+
 /** A loss, and the data that it is of. */
 type OfData = Pick<RunConfig, 'loss' | 'data'>;
 
@@ -58,17 +64,17 @@ export function isWeighted(of: OfData): boolean {
   );
 }
 
-/** Places what the losses of a worker with at most `capacity` samples need: that of the main output
- * first, then those of the heads. */
+/** Places what the losses of at most `capacity` samples need: that of the main output first, then
+ * those of the heads. */
 export function placeOutputLosses(
   builder: LayoutBuilder,
   config: RunConfig,
   capacity: number,
-  worker: string,
+  owner: RegionOwner,
 ): readonly OutputLossRegions[] {
   return outputLosses(config).map((output, i) => {
-    const name = i === 0 ? worker : `${worker}.${output.name}`;
-    return placeOutputLoss(builder, { output, data: config.data }, capacity, { worker, name });
+    const name = i === 0 ? owner.name : `${owner.name}.${output.name}`;
+    return placeOutputLoss(builder, { output, data: config.data }, capacity, { ...owner, name });
   });
 }
 
@@ -76,7 +82,7 @@ function placeOutputLoss(
   builder: LayoutBuilder,
   { output, data }: { readonly output: HeadLoss; readonly data: RunConfig['data'] },
   capacity: number,
-  { worker, name }: { readonly worker: string; readonly name: string },
+  { name, writer }: RegionOwner,
 ): OutputLossRegions {
   const { loss, weight } = output;
   const { task } = data;
@@ -85,8 +91,7 @@ function placeOutputLoss(
     what: string,
     type: Type,
     length: number,
-  ): Region<Type> =>
-    builder.add({ name: `${name}.${what}`, type, shape: [length], writer: worker });
+  ): Region<Type> => builder.add({ name: `${name}.${what}`, type, shape: [length], writer });
   const hasWeights = weight !== 1 || isWeighted({ loss, data });
   const hasOutputWeights = lossKindOf(loss).outputWeights?.(loss) !== undefined;
   return {
@@ -97,18 +102,16 @@ function placeOutputLoss(
   };
 }
 
-/** Places what mixes the samples of a worker. */
+/** Places what mixes samples. */
 export function placeMix(
   builder: LayoutBuilder,
   { data, augmentation }: RunConfig,
   capacity: number,
-  worker: string,
+  { name, writer }: RegionOwner,
 ): MixRegions {
   const { task, inputShape } = data;
   const place = (isNeeded: boolean, what: string, shape: readonly number[]) =>
-    isNeeded
-      ? builder.add({ name: `${worker}.${what}`, type: 'f32', shape, writer: worker })
-      : undefined;
+    isNeeded ? builder.add({ name: `${name}.${what}`, type: 'f32', shape, writer }) : undefined;
   const mixes = isMixing(augmentation);
   const classes = task.kind === 'classification' ? task.classes : 0;
   return {

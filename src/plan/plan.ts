@@ -2,37 +2,39 @@
 // workers make it alike, each for itself, so that only the config and the memory have to be sent.
 
 import { planEpoch } from '../data/loading/sampler.ts';
-import { type Layout, LayoutBuilder } from '../memory/layout.ts';
+import {
+  type Layout,
+  LayoutBuilder,
+  MAX_ARENA_BYTES,
+  showBytes,
+  tooLarge,
+} from '../memory/layout.ts';
 import { cutOf } from '../nn/graph/cut.ts';
-import { derivedValues } from '../nn/graph/derive.ts';
 import { freezeGraph, freezeWhole } from '../nn/graph/freeze.ts';
 import { fuseGraph } from '../nn/graph/fuse.ts';
 import { buildGraph, type Graph, type LayerOperation } from '../nn/graph/graph.ts';
-import { gradientsNeeded, planStorage } from '../nn/graph/storage.ts';
-import { countGroups, planReduction, type ReductionPlan } from '../reduce/exchange.ts';
-import { type GrainPlan, grainCapacity, planGrains } from '../reduce/grains.ts';
-import type { ReductionDeclaration } from '../reduce/reduction.ts';
-import { coverNodes } from '../reduce/tree.ts';
+import { gradientsNeeded } from '../nn/graph/storage.ts';
+import { planReduction, type ReductionPlan } from '../reduce/exchange.ts';
+import { type GrainPlan, planGrains } from '../reduce/grains.ts';
 import type { RunConfig } from './config.ts';
+import { reductionName, reductionsOf } from './declaredReductions.ts';
 import { type DiagnosticsPlan, planDiagnostics } from './diagnosticsPlan.ts';
 import { type GradientNormsPlan, planGradientNorms } from './gradientNormsPlan.ts';
 import { partsOf } from './gradientParts.ts';
 import { type GradientPlan, planGradients } from './gradients.ts';
 import { type ParameterPlan, planParameters } from './parameters.ts';
+import { placeAllActivations, planWorkers } from './planWorkers.ts';
 import { type PopulationPlan, planPopulations } from './populationPlan.ts';
 import { type ProfilePlan, planProfile } from './profilePlan.ts';
 import {
   placeControl,
   placeData,
   placeInference,
-  placeNode,
   placeParameters,
-  placeWorker,
   type RunRegions,
 } from './regions.ts';
 import { placeStamps, placeUndoCopies, type UndoPlan } from './undoPlan.ts';
 import type { WorkerPlan } from './workerPlan.ts';
-import { placeWorkspace } from './workspace.ts';
 
 export interface RunPlan {
   readonly config: RunConfig;
@@ -56,11 +58,67 @@ export interface RunPlan {
   readonly stepsPerEpoch: number;
   readonly lastBatch: number;
   readonly layout: Layout;
+  /** What the workers of this process park beside the arena. */
+  readonly parkedBytes: number;
 }
 
-/** Makes the plan. Throws a UsageError where the memory of the run would not fit, unless `mustFit`
- * is false: for a plan to look at. */
+/** The memory of one process. */
+export interface RunMemory {
+  readonly arenaBytes: number;
+  /** What its workers park beside the arena; 0 where all fits. */
+  readonly parkedBytes: number;
+  /** In how many parts its workers compute their samples: the most of any of them. */
+  readonly microBatches: number;
+}
+
+export function memoryOf({ layout, parkedBytes, workers }: RunPlan): RunMemory {
+  const microBatches = Math.max(...workers.map((worker) => worker.microBatches.length));
+  return { arenaBytes: layout.sizeBytes, parkedBytes, microBatches };
+}
+
+/** Makes the plan, whose config has a number of micro-batches. Throws a UsageError where the memory
+ * of the run would not fit, unless `mustFit` is false: for a plan to look at. */
 export function planRun(config: RunConfig, { mustFit = true } = {}): RunPlan {
+  const { microBatches = 1 } = config;
+  const plan = planParts(config, microBatches === 'auto' ? 1 : microBatches);
+  if (fits(plan)) return plan;
+  if (microBatches !== 'auto' && (!mustFit || plan.layout.sizeBytes <= MAX_ARENA_BYTES))
+    return plan;
+  const more = smallestFit(config, plan);
+  if (more !== undefined && microBatches === 'auto') return more;
+  if (!mustFit) return plan;
+  if (more === undefined) throw tooLarge(plan.layout);
+  const size = showBytes(more.layout.sizeBytes);
+  const parked = more.parkedBytes > 0 ? ` and ${showBytes(more.parkedBytes)} beside it` : '';
+  throw tooLarge(
+    plan.layout,
+    `microBatches: ${more.config.microBatches}, with which the arena has ${size}${parked}`,
+  );
+}
+
+function fits({ layout, config }: RunPlan): boolean {
+  return layout.sizeBytes <= Math.min(config.arenaBytes ?? MAX_ARENA_BYTES, MAX_ARENA_BYTES);
+}
+
+/** The plan with the fewest micro-batches that fits, where that of `tooLittle` does not. */
+function smallestFit(config: RunConfig, tooLittle: RunPlan): RunPlan | undefined {
+  if (config.trains === false) return undefined;
+  const most = Math.max(...tooLittle.workers.map(({ grains: { lo, hi } }) => hi - lo));
+  let found: RunPlan | undefined;
+  let [tooFew, enough] = [tooLittle.workers[0]!.microBatches.length, most + 1];
+  // Planning many takes longer, so that few are tried first.
+  while (enough - tooFew > 1) {
+    const between = Math.floor((tooFew + enough) / 2);
+    const tried = found === undefined ? Math.min(2 * tooFew, most) : between;
+    const plan = planParts(config, tried);
+    if (fits(plan)) [found, enough] = [plan, tried];
+    else tooFew = tried;
+  }
+  return found;
+}
+
+function planParts(asked: RunConfig, microBatches: number): RunPlan {
+  const config = { ...asked, microBatches };
   const built = buildGraph(config.model, config.data.inputShape);
   const fused = config.fuse === false ? built : fuseGraph(built, { trains: config.trains });
   const graph =
@@ -83,9 +141,6 @@ export function planRun(config: RunConfig, { mustFit = true } = {}): RunPlan {
   const copies = placeUndoCopies(builder, config, parameters);
   const regions = { ...kept, control: placeControl(builder, config, grains) };
   const undo = copies && { ...copies, stamps: placeStamps(builder, config.workers) };
-  const workers = grains.ranges.map((_, rank) =>
-    planWorker(builder, { config, graph, parameters, grains }, rank),
-  );
   const reductions = new Map<string, ReductionPlan>();
   const exchanging = new Set<LayerOperation>();
   const isNeeded = gradientsNeeded(graph);
@@ -97,8 +152,11 @@ export function planRun(config: RunConfig, { mustFit = true } = {}): RunPlan {
     const exchanges = planned.between !== undefined && isNeeded[operation.input];
     if (declared.combine === 'sums' && exchanges) exchanging.add(operation);
   }
+  const unfinished = planWorkers(builder, {
+    ...{ config, microBatches, graph, parameters, grains, reductions },
+  });
   const gradients = planGradients(builder, {
-    ...{ parameters, grains, workers },
+    ...{ parameters, grains, workers: unfinished },
     gradients: regions.parameters.gradients,
     parts: partsOf(graph, parameters.blocks, (operation) => exchanging.has(operation)),
   });
@@ -108,8 +166,9 @@ export function planRun(config: RunConfig, { mustFit = true } = {}): RunPlan {
   const populations = planPopulations(builder, graph, grains);
   const profile =
     config.profile === true
-      ? planProfile(builder, graph.operations.length, config.workers)
+      ? planProfile(builder, graph.operations.length, config.workers, microBatches)
       : undefined;
+  const workers = placeAllActivations(builder, graph, unfinished, config.arenaBytes);
   return {
     config,
     graph,
@@ -126,7 +185,10 @@ export function planRun(config: RunConfig, { mustFit = true } = {}): RunPlan {
     undo,
     stepsPerEpoch,
     lastBatch,
-    layout: builder.freeze(mustFit),
+    layout: builder.freeze(false),
+    parkedBytes: workers
+      .flatMap(({ storage }) => storage.parkedBytes)
+      .reduce((sum, bytes) => sum + bytes, 0),
   };
 }
 
@@ -138,54 +200,4 @@ export function layerNames(plan: RunPlan): readonly string[] {
 /** The worker that updates the buffers of a layer. */
 export function buffersOwner({ config }: RunPlan, { index }: LayerOperation): number {
   return index % config.workers;
-}
-
-/** The name of a layer's reduction in the plan. */
-export function reductionName(path: string, name: string): string {
-  return `${path}.${name}`;
-}
-
-function planWorker(
-  builder: LayoutBuilder,
-  of: {
-    readonly config: RunConfig;
-    readonly graph: Graph;
-    readonly parameters: ParameterPlan;
-    readonly grains: GrainPlan;
-  },
-  rank: number,
-): WorkerPlan {
-  const { config, graph, parameters } = of;
-  const { cut, ranges } = of.grains;
-  const grains = ranges[rank]!;
-  const size = {
-    capacity: grainCapacity(cut, config.globalBatch, grains),
-    countGrains: grains.hi - grains.lo,
-    countGroups: (groupReplicas: number) => countGroups(cut, grains, groupReplicas),
-  };
-  const storage = planStorage(graph, size.capacity, derivedValues(graph));
-  const nodes = coverNodes({ lo: 0, hi: cut.count }, grains);
-  const sizes = { rank, capacity: size.capacity, activationBytes: storage.sizeBytes, nodes };
-  return {
-    rank,
-    grains,
-    size,
-    storage,
-    nodes: nodes.map((node) => placeNode(builder, parameters, node)),
-    regions: placeWorker(builder, config, parameters, cut, sizes),
-    workspace: placeWorkspace(builder, { graph, size, rank, derived: storage.derived }),
-  };
-}
-
-/** The reductions of all layers, in the order in which they run forward. */
-export function* reductionsOf(
-  graph: Graph,
-): Generator<{ operation: LayerOperation; declared: ReductionDeclaration }> {
-  for (const operation of graph.operations) {
-    if (operation.op !== 'layer') continue;
-    const { kind, spec, input } = operation;
-    for (const declared of kind.reductions?.(spec, graph.shapes[input]!) ?? []) {
-      yield { operation, declared };
-    }
-  }
 }

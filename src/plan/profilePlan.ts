@@ -78,10 +78,13 @@ export function planProfile(
   builder: LayoutBuilder,
   countLayers: number,
   workers: number,
+  microBatches = 1,
 ): ProfilePlan {
   const countSlots = LAYER_PHASES.length * countLayers + PHASES.length;
-  // The last phases may come up twice, and each span is followed by its waits.
-  const spansPerStep = (countSlots + PHASES.length) * (1 + WAITS_PER_SLOT);
+  // The last phases may come up twice, and each span is followed by its waits. A layer that
+  // micro-batches meet in has two spans of each.
+  const perMicroBatch = microBatches === 1 ? 1 : 2 * microBatches;
+  const spansPerStep = (countSlots + PHASES.length) * (1 + WAITS_PER_SLOT) * perMicroBatch;
   const keptLength = KEPT_HEADER_LENGTH + spansPerStep * SPAN_LENGTH;
   const shape = [HEADER_LENGTH + 2 * countSlots + KEPT_STEPS * keptLength];
   const regions = Array.from({ length: workers }, (_, rank) =>

@@ -7,7 +7,7 @@ import { targetSize } from '../data/task.ts';
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import { countRates, hasTrust, keptOf } from '../optim/bindOptimizer.ts';
 import { EPOCH_LENGTH, GRAIN_SUMS, publishedLength } from '../reduce/epochSums.ts';
-import { countTemporaries } from '../reduce/folds.ts';
+import { countTemporaries, levelsAcross } from '../reduce/folds.ts';
 import type { GrainCut, GrainPlan } from '../reduce/grains.ts';
 import { type Span, treeDepth } from '../reduce/tree.ts';
 import { controlWordCount } from '../sync/words.ts';
@@ -18,6 +18,7 @@ import {
   type OutputLossRegions,
   placeMix,
   placeOutputLosses,
+  type RegionOwner,
 } from './lossPlan.ts';
 import { BLOCK_LENGTH, type ParameterPlan } from './parameters.ts';
 
@@ -73,10 +74,23 @@ export interface WorkerRegions {
   readonly staging: Region<InputType>;
   readonly activations: Region<'f32'>;
   /** Levels of the stack of partial gradients. */
-  readonly partials: { readonly narrow: Region<'f32'>; readonly wide: Region<'f64'> };
+  readonly partials: PartialRegions;
+  /** Those that wait from one micro-batch for the next, of all parameters; undefined where none
+   * does. */
+  readonly waiting: PartialRegions | undefined;
   /** For blocks of gradients on the way to the root. */
   readonly temporaries: Region<'f64'>;
   readonly rates: Region<'f64'>;
+}
+
+/** Partial gradients of both types, by level. */
+export interface PartialRegions {
+  readonly narrow: Region<'f32'>;
+  readonly wide: Region<'f64'>;
+}
+
+/** What a micro-batch has of its own beside activations. */
+export interface MicroBatchRegions {
   readonly targets: Region<'i32' | 'f32'>;
   readonly mix: MixRegions;
   /** What the losses take and write beside outputs and targets: of the main output, then of each
@@ -236,47 +250,58 @@ export function placeNode(
 /** What decides the sizes of a worker's regions. */
 export interface WorkerSizes {
   readonly rank: number;
-  /** The most samples in any step. */
-  readonly capacity: number;
-  readonly activationBytes: number;
   readonly nodes: readonly Span[];
+  /** Of each micro-batch. */
+  readonly microBatches: readonly Span[];
+}
+
+export function placeActivations(
+  builder: LayoutBuilder,
+  rank: number,
+  sizeBytes: number,
+): Region<'f32'> {
+  const writer = `rank ${rank}`;
+  const shape = [sizeBytes / 4];
+  return builder.add({ name: `rank ${rank}.activations`, type: 'f32', shape, writer });
 }
 
 export function placeWorker(
   builder: LayoutBuilder,
   config: RunConfig,
-  { leafLengths, rules }: ParameterPlan,
+  { leafLengths, nodeLengths, rules }: ParameterPlan,
   { count }: GrainCut,
-  { rank, capacity, activationBytes, nodes }: WorkerSizes,
-): WorkerRegions {
+  { rank, nodes, microBatches }: WorkerSizes,
+): Omit<WorkerRegions, 'activations'> {
   const writer = `rank ${rank}`;
   const name = `rank ${rank}`;
   // The first level of a stack is a node.
   const depth = Math.max(...nodes.map(({ lo, hi }) => treeDepth(hi - lo))) - 1;
-  const { narrow, wide } = leafLengths;
-  const { task, inputShape, inputType } = config.data;
-  return {
-    staging: builder.add({ name: `${name}.sample`, type: inputType, shape: inputShape, writer }),
-    activations: builder.add({
-      name: `${name}.activations`,
+  const borders = microBatches.map(({ lo }) => lo);
+  const waiting =
+    Math.max(...nodes.flatMap((node) => borders.map((border) => levelsAcross(node, border)))) - 1;
+  const placePartials = (
+    what: string,
+    levels: number,
+    { narrow, wide }: ParameterPlan['nodeLengths'],
+  ): PartialRegions => ({
+    narrow: builder.add({
+      name: `${name}.${what}.f32`,
       type: 'f32',
-      shape: [activationBytes / 4],
+      shape: [levels, narrow],
       writer,
     }),
-    partials: {
-      narrow: builder.add({
-        name: `${name}.partials.f32`,
-        type: 'f32',
-        shape: [depth, narrow],
-        writer,
-      }),
-      wide: builder.add({
-        name: `${name}.partials.f64`,
-        type: 'f64',
-        shape: [depth, wide],
-        writer,
-      }),
-    },
+    wide: builder.add({
+      name: `${name}.${what}.f64`,
+      type: 'f64',
+      shape: [levels, wide],
+      writer,
+    }),
+  });
+  const { inputShape, inputType } = config.data;
+  return {
+    staging: builder.add({ name: `${name}.sample`, type: inputType, shape: inputShape, writer }),
+    partials: placePartials('partials', depth - waiting, leafLengths),
+    waiting: waiting > 0 ? placePartials('partials that wait', waiting, nodeLengths) : undefined,
     temporaries: builder.add({
       name: `${name}.fold`,
       type: 'f64',
@@ -290,13 +315,27 @@ export function placeWorker(
       shape: [rules.length * countRates(config.optimizer) + 1],
       writer,
     }),
+  };
+}
+
+/** Places what a micro-batch of at most `capacity` samples needs; `name` is the worker's where it
+ * has only one. */
+export function placeMicroBatch(
+  builder: LayoutBuilder,
+  config: RunConfig,
+  capacity: number,
+  owner: RegionOwner,
+): MicroBatchRegions {
+  const { name, writer } = owner;
+  const { task } = config.data;
+  return {
     targets: builder.add({
       name: `${name}.targets`,
       type: task.kind === 'regression' ? 'f32' : 'i32',
       shape: [capacity, targetSize(task)],
       writer,
     }),
-    mix: placeMix(builder, config, capacity, name),
-    losses: placeOutputLosses(builder, config, capacity, name),
+    mix: placeMix(builder, config, capacity, owner),
+    losses: placeOutputLosses(builder, config, capacity, owner),
   };
 }

@@ -1,21 +1,34 @@
 // What the plan of a run gives to one worker.
 
-import type { StoragePlan } from '../nn/graph/storage.ts';
+import type { Schedule } from '../nn/graph/schedule.ts';
+import type { StoragePlaces, StoragePlan } from '../nn/graph/storage.ts';
 import type { WorkspaceSize } from '../nn/layers/layer.ts';
 import type { Span } from '../reduce/tree.ts';
-import type { GradientNode, WorkerRegions } from './regions.ts';
+import type { GradientNode, MicroBatchRegions, WorkerRegions } from './regions.ts';
 
 /** Where each workspace lies, by `path.name`: bytes from the start of the arena. */
 export type WorkspacePlan = ReadonlyMap<string, number>;
+
+/** A part of a worker's samples, which goes through the layers on its own: all of them where the
+ * run has no micro-batches. */
+export interface MicroBatchPlan {
+  readonly grains: Span;
+  readonly size: WorkspaceSize;
+  readonly storage: StoragePlaces;
+  readonly regions: MicroBatchRegions;
+  readonly workspace: WorkspacePlan;
+}
 
 /** What one worker holds. */
 export interface WorkerPlan {
   readonly rank: number;
   readonly grains: Span;
-  readonly size: WorkspaceSize;
-  readonly storage: StoragePlan;
   /** The subtrees of the tree over all grains that it folds and publishes. */
   readonly nodes: readonly GradientNode[];
   readonly regions: WorkerRegions;
-  readonly workspace: WorkspacePlan;
+  /** At least one. */
+  readonly microBatches: readonly MicroBatchPlan[];
+  readonly schedule: Schedule;
+  /** Of its activations. */
+  readonly storage: Omit<StoragePlan, 'places'>;
 }

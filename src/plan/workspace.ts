@@ -1,78 +1,126 @@
-// The workspace of each layer on a worker, placed: most of it in regions of its own; what a layer
-// needs within a pass only in one region that all layers use in turn, which also keeps it in the
-// cache.
+// The workspace of each layer on a worker, placed: what a layer needs within a pass only in one
+// region that all layers use in turn, which also keeps it in the cache; the rest in regions of its
+// own. Several micro-batches share what is the same for all samples; of what belongs to samples
+// each has its own, the larger ones among its activations.
 
 import { ALIGN_BYTES, alignUp } from '../base/bytes.ts';
 import type { Shape } from '../base/shape.ts';
 import { elementsBytes, type LayoutBuilder } from '../memory/layout.ts';
 import { readBySample } from '../nn/graph/derive.ts';
-import type { Graph } from '../nn/graph/graph.ts';
-import type { StoragePlan } from '../nn/graph/storage.ts';
+import type { Graph, Operation } from '../nn/graph/graph.ts';
+import type { Cuts } from '../nn/graph/schedule.ts';
+import type { KeptWorkspace, StoragePlan } from '../nn/graph/storage.ts';
 import type { WorkspaceDeclaration, WorkspaceSize } from '../nn/layers/layer.ts';
 import type { WorkspacePlan } from './workerPlan.ts';
 
 /** A sample of what an operation reads in backward, where that is derived (nn/graph/derive.ts). */
 export const DERIVED = 'derived';
 
-/** What decides the workspace of a worker. */
+/** Up to so many bytes a workspace is in a region of its own for each micro-batch: that takes
+ * little memory, and saves a copy wherever micro-batches take turns. */
+const SMALL_BYTES = 65_536;
+
+/** Where the workspaces of a worker lie. */
+export interface PlacedWorkspaces {
+  /** Of all micro-batches. */
+  readonly shared: WorkspacePlan;
+  /** Of each micro-batch. */
+  readonly own: readonly WorkspacePlan[];
+  /** Still to be placed, among the activations. */
+  readonly kept: readonly KeptWorkspace[];
+}
+
+/** What decides the workspaces of a worker. */
 interface Asked {
   readonly graph: Graph;
-  readonly size: WorkspaceSize;
+  /** Of each micro-batch. */
+  readonly sizes: readonly WorkspaceSize[];
+  readonly cuts: Cuts;
   readonly rank: number;
   readonly derived: StoragePlan['derived'];
 }
 
 /** Places what the layers of a graph ask for. */
-export function placeWorkspace(builder: LayoutBuilder, of: Asked): WorkspacePlan {
-  const { rank } = of;
+export function placeWorkspaces(builder: LayoutBuilder, of: Asked): PlacedWorkspaces {
+  const { graph, sizes, cuts, rank } = of;
   const writer = `rank ${rank}`;
-  const offsetsBytes = new Map<string, number>();
+  const shared = new Map<string, number>();
+  const own = sizes.map(() => new Map<string, number>());
+  const kept: KeptWorkspace[] = [];
   const scratch = new Map<string, number>();
   let scratchBytes = 0;
-  for (const { path, declared } of workspacesOf(of)) {
+  const largest = largestOf(sizes);
+  for (const [place, operation] of graph.operations.entries()) {
+    const { path } = operation;
+    const declare = (size: WorkspaceSize): readonly WorkspaceDeclaration[] =>
+      declaredBy(operation, of, size);
+    const ofEach = sizes.map(declare);
     let offset = 0;
-    for (const one of declared) {
+    for (const [i, one] of declare(largest).entries()) {
       const name = `${path}.${one.name}`;
-      const { type, shape } = one;
-      if (one.isScratch !== true) {
+      const { type, shape, lifetime = 'samples' } = one;
+      if (lifetime === 'pass') {
+        scratch.set(name, offset);
+        // Vector loads may run over an end.
+        offset += alignUp(elementsBytes(one) + ALIGN_BYTES, ALIGN_BYTES);
+      } else if (lifetime === 'run' || sizes.length === 1) {
         const region = builder.add({ name: `rank ${rank}.${name}`, type, shape, writer });
-        offsetsBytes.set(name, region.offsetBytes);
-        continue;
+        shared.set(name, region.offsetBytes);
+      } else if (elementsBytes(one) > SMALL_BYTES && meetsOnce(cuts, place)) {
+        kept.push({ name, place, sizeBytes: elementsBytes(one) });
+      } else {
+        for (const [m, declared] of ofEach.entries()) {
+          const region = builder.add({
+            name: `rank ${rank}.micro-batch ${m}.${name}`,
+            ...{ type, shape: declared[i]!.shape, writer },
+          });
+          own[m]!.set(name, region.offsetBytes);
+        }
       }
-      scratch.set(name, offset);
-      // Vector loads may run over an end.
-      offset += alignUp(elementsBytes(one) + ALIGN_BYTES, ALIGN_BYTES);
     }
     scratchBytes = Math.max(scratchBytes, offset);
   }
   if (scratchBytes > 0) {
     const shape = [scratchBytes / 4];
     const region = builder.add({ name: `rank ${rank}.scratch`, type: 'f32', shape, writer });
-    for (const [name, offset] of scratch) offsetsBytes.set(name, region.offsetBytes + offset);
+    for (const [name, offset] of scratch) shared.set(name, region.offsetBytes + offset);
   }
-  return offsetsBytes;
+  return { shared, own, kept };
 }
 
-function* workspacesOf({
-  graph,
-  size,
-  derived,
-}: Asked): Generator<{ path: string; declared: readonly WorkspaceDeclaration[] }> {
-  for (const operation of graph.operations) {
-    const { op, path } = operation;
-    const declared =
-      op === 'layer'
-        ? (operation.kind.workspace?.(operation.spec, graph.shapes[operation.input]!, size) ?? [])
-        : [];
-    const value = readBySample(operation);
-    if (value === undefined || !derived.has(value)) yield { path, declared };
-    else yield { path, declared: [...declared, sampleOf(graph.shapes[value]!)] };
-  }
+/** What an operation declares, and a sample of what it reads by sample and is derived. */
+function declaredBy(
+  operation: Operation,
+  { graph, derived }: Asked,
+  size: WorkspaceSize,
+): readonly WorkspaceDeclaration[] {
+  const declared =
+    operation.op === 'layer'
+      ? (operation.kind.workspace?.(operation.spec, graph.shapes[operation.input]!, size) ?? [])
+      : [];
+  const value = readBySample(operation);
+  if (value === undefined || !derived.has(value)) return declared;
+  return [...declared, sampleOf(graph.shapes[value]!)];
+}
+
+/** Otherwise it would be copied at every meeting. */
+function meetsOnce(cuts: Cuts, place: number): boolean {
+  return cuts.forward[place]! <= 1 && cuts.backward[place]! <= 1;
+}
+
+/** What is enough for each of them. */
+function largestOf(sizes: readonly WorkspaceSize[]): WorkspaceSize {
+  const most = (of: (size: WorkspaceSize) => number): number => Math.max(...sizes.map(of));
+  return {
+    capacity: most(({ capacity }) => capacity),
+    countGrains: most(({ countGrains }) => countGrains),
+    countGroups: (groupReplicas) => most((size) => size.countGroups(groupReplicas)),
+  };
 }
 
 const sampleOf = (shape: Shape): WorkspaceDeclaration => ({
   name: DERIVED,
   type: 'f32',
   shape,
-  isScratch: true,
+  lifetime: 'pass',
 });

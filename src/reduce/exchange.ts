@@ -40,13 +40,8 @@ export interface ReductionPlan {
   readonly leafPtrs: readonly number[];
   /** Whether any group spans workers. Alike on all of a process. */
   readonly needsExchange: boolean;
-  readonly workers: readonly {
-    /** Before the synchronization: up to the published subtrees. */
-    readonly own: readonly Fold[];
-    /** After it: up to the root of every group that this worker is in. */
-    readonly finish: readonly Fold[];
-    readonly groups: readonly BoundGroup[];
-  }[];
+  /** Of each worker the groups that it is in. */
+  readonly workers: readonly (readonly PlannedGroup[])[];
   /** Where the folded vector of each group lies: on the first worker here that has grains of it,
    * or where another process sends it. */
   readonly groupPtrs: readonly number[];
@@ -55,6 +50,14 @@ export interface ReductionPlan {
   /** The folded vectors of groups that lie in other processes, which whoever updates running
    * statistics reads; they go with the gradients. */
   readonly folded: ExchangedRanges;
+}
+
+/** A group's part on one worker. */
+export interface PlannedGroup extends BoundGroup {
+  /** Before the synchronization: up to the published subtrees. */
+  readonly own: readonly Fold[];
+  /** After it: up to the root. */
+  readonly finish: readonly Fold[];
 }
 
 /** What processes do about a reduction. */
@@ -92,31 +95,33 @@ export function planReduction(
   const groupPtrs = groups.map(({ lo }) => leafPtrs[lo]!);
   const isGroupHere = groups.map(() => false);
   let needsExchange = between !== undefined;
-  const workers = ranges.map((range, rank) => {
-    const own: Fold[] = [];
-    const finish: Fold[] = [];
-    const local: BoundGroup[] = [];
-    for (const [g, group] of groups.entries()) {
+  const workers = ranges.map((range, rank) =>
+    groups.flatMap((group, g): PlannedGroup[] => {
       const covered = coverNodes(group, range);
-      if (covered.length === 0) continue;
-      for (const node of covered) own.push(...foldsInPlace(node, (leaf) => leafPtrs[leaf]!));
+      if (covered.length === 0) return [];
       const nodes = nodesOf(group, parts, leafPtrs);
       needsExchange ||= nodes.length > 1;
       const place = `${name}.rank ${rank} group ${g}`;
       const { folds, rootPtr } = planFinish(builder, place, { group, nodes, length, rank });
-      finish.push(...folds);
       if (!isGroupHere[g]) groupPtrs[g] = rootPtr;
       isGroupHere[g] = true;
-      local.push({
-        lo: Math.max(group.lo, range.lo) - range.lo,
-        hi: Math.min(group.hi, range.hi) - range.lo,
-        resultPtr: rootPtr,
-      });
-    }
-    return { own, finish, groups: local };
-  });
+      return [
+        {
+          ...clippedTo(range, group),
+          resultPtr: rootPtr,
+          own: covered.flatMap((node) => foldsInPlace(node, (leaf) => leafPtrs[leaf]!)),
+          finish: folds,
+        },
+      ];
+    }),
+  );
   const folded = planFolded(groups, grains, groupPtrs, length);
   return { name, declared, leafPtrs, needsExchange, workers, groupPtrs, between, folded };
+}
+
+/** The part of a span in a range, counted from its begin. */
+function clippedTo(range: Span, { lo, hi }: Span): Span {
+  return { lo: Math.max(lo, range.lo) - range.lo, hi: Math.min(hi, range.hi) - range.lo };
 }
 
 /** A worker's folds from published subtrees to the root of a group, with room for them. */
@@ -250,7 +255,8 @@ export function bindReduction(
   member: Member,
   grains: Span,
 ): BoundReduction {
-  const { own, finish, groups } = plan.workers[member.rank]!;
+  const groups = plan.workers[member.rank]!;
+  const { own, finish } = foldsOf(groups);
   const { combine, channels } = plan.declared;
   const length = vectorLength(combine, channels);
   const what = { kind: combine, label: plan.name, type: 'float64', length };
@@ -266,6 +272,62 @@ export function bindReduction(
     groups,
     groupPtrs: plan.groupPtrs,
   };
+}
+
+/** All folds of some groups. */
+function foldsOf(groups: readonly PlannedGroup[]): Pick<PlannedGroup, 'own' | 'finish'> {
+  return {
+    own: groups.flatMap((group) => group.own),
+    finish: groups.flatMap((group) => group.finish),
+  };
+}
+
+/** Whether the micro-batches of a worker, with these grains, have to meet for a reduction: a group
+ * reaches beyond one of them. */
+export function isOfSeveral(
+  { needsExchange, workers }: ReductionPlan,
+  rank: number,
+  parts: readonly Span[],
+): boolean {
+  if (parts.length === 1) return false;
+  const first = parts[0]!.lo;
+  const borders = parts.slice(1).map(({ lo }) => lo - first);
+  return (
+    needsExchange ||
+    workers[rank]!.some(({ lo, hi }) => borders.some((border) => lo < border && border < hi))
+  );
+}
+
+/** What one of several micro-batches of a worker, that with the grains `part`, sees of the worker's
+ * reduction. */
+export function bindPartOfReduction(
+  plan: ReductionPlan,
+  kernels: KernelExports,
+  ofWorker: BoundReduction,
+  of: {
+    readonly rank: number;
+    readonly grains: Span;
+    readonly part: Span;
+    readonly meets: boolean;
+  },
+): BoundReduction {
+  const { rank, grains, part, meets } = of;
+  const within = { lo: part.lo - grains.lo, hi: part.hi - grains.lo };
+  const groups = plan.workers[rank]!.filter(({ lo, hi }) => lo < within.hi && hi > within.lo);
+  const shared = {
+    leafPtr: (grain: number) => ofWorker.leafPtr(within.lo + grain),
+    groups: groups.map((group) => ({
+      ...clippedTo(within, group),
+      resultPtr: group.resultPtr,
+    })),
+    groupPtrs: ofWorker.groupPtrs,
+    exchange() {},
+  };
+  if (meets) return { ...shared, ofWorker, publish() {}, finish() {} };
+  const { combine, channels } = plan.declared;
+  const run = bindCombine(kernels, combine, channels);
+  const { own, finish } = foldsOf(groups);
+  return { ...shared, publish: () => run(own), finish: () => run(finish) };
 }
 
 /** Binds one exchange for the vectors of two reductions. */

@@ -43,31 +43,45 @@ function ptrOf({ lo, hi }: Span, nodes: readonly PublishedNode[]): number | unde
   return nodes.find((node) => node.lo === lo && node.hi === hi)?.ptr;
 }
 
-/** What to do with one of the leaves that come in order. */
-export interface OrderedLeaf {
+/** What to do with one of the parts of a subtree that come in order: a leaf, or a subtree of it
+ * that is folded elsewhere. */
+export interface OrderedPart extends Span {
   /** Where it is to be written. */
-  readonly leafPtr: number;
+  readonly ptr: number;
   /** What can be folded once it is there. */
   readonly folds: readonly Fold[];
 }
 
-/** The folds of a subtree whose leaves come in order. Level 0 of the stack holds the result; there
- * are `treeDepth` levels. */
-export function foldsInOrder(node: Span, levelPtr: (level: number) => number): OrderedLeaf[] {
-  const leaves: { leafPtr: number; folds: Fold[] }[] = [];
+/** The folds of a subtree whose parts come in order, which are its leaves and the subtrees that are
+ * `folded`. Level 0 of the stack holds the result; there are `treeDepth` levels. */
+export function foldsInOrder(
+  node: Span,
+  levelPtr: (level: number) => number,
+  folded: readonly Span[] = [],
+): readonly OrderedPart[] {
+  const parts: (Span & { ptr: number; folds: Fold[] })[] = [];
   foldTree<number>(node, {
     end({ lo, hi }, level) {
-      if (hi - lo > 1) return undefined;
-      const leafPtr = levelPtr(level);
-      leaves.push({ leafPtr, folds: [] });
-      return leafPtr;
+      const isFolded = folded.some((part) => part.lo === lo && part.hi === hi);
+      if (hi - lo > 1 && !isFolded) return undefined;
+      const ptr = levelPtr(level);
+      parts.push({ lo, hi, ptr, folds: [] });
+      return ptr;
     },
     fold(leftPtr, rightPtr) {
-      leaves[leaves.length - 1]!.folds.push({ intoPtr: leftPtr, leftPtr, rightPtr });
+      parts[parts.length - 1]!.folds.push({ intoPtr: leftPtr, leftPtr, rightPtr });
       return leftPtr;
     },
   });
-  return leaves;
+  return parts;
+}
+
+/** How many levels of the stack hold sums, the result's included, between the leaf before `border`
+ * and that after it; 1 where the border is the node's own. */
+export function levelsAcross(node: Span, border: number): number {
+  if (border <= node.lo || border >= node.hi) return 1;
+  const { ptr: level, folds } = foldsInOrder(node, (at) => at)[border - 1 - node.lo]!;
+  return level + 1 - folds.length;
 }
 
 /** A subtree that a worker or a process has folded and published. */

@@ -1,12 +1,13 @@
 // Takes the gradients of one parameter in, grain by grain, and folds them along the tree up to the
 // subtrees that this worker covers, where all workers can read them. A leaf is written where it is
 // needed: in the published node, or on a stack of partial sums as deep as the tree, whose memory
-// the layers use one after the other.
+// the layers use one after the other. Sums that wait from one micro-batch for the next are the
+// lowest levels of the stack; these lie apart, for each parameter of its own.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { type Fold, foldsInOrder } from './folds.ts';
-import type { Span } from './tree.ts';
+import { coverNodes, type Span } from './tree.ts';
 
 /** Takes the gradients of one parameter, grain by grain. */
 export interface GradientSink {
@@ -20,10 +21,13 @@ export interface GradientSink {
    * grains; their partial sums lie in one place, so that those of a small part stay in the cache.
    * Absent where a gradient can only be taken whole. */
   part?(ranges: readonly Range[]): PartSink;
-  /** The subtrees that this worker covers, in order, and where the gradient of each is to lie in
-   * the end. What writes it there, with the bits of folded leaves, calls neither of the above.
-   * Absent where a gradient can only be taken leaf by leaf. */
-  readonly nodes?: SinkSetup['nodes'];
+  /** The largest subtrees of the local grains, in order, and where the gradient of each is to be
+   * written once those before it are taken in. What writes it there, with the bits of folded
+   * leaves, calls none of the above but {@link foldNode}. Absent where a gradient can only be taken
+   * leaf by leaf. */
+  readonly nodes?: readonly (Span & { readonly ptr: number })[];
+  /** Takes one of {@link nodes} in. */
+  foldNode?(index: number): void;
 }
 
 /** Elements of a gradient. */
@@ -46,41 +50,75 @@ export interface SinkSetup {
   readonly isWide: boolean;
   /** The subtrees that this worker covers, and where the parameter's gradient lies in each. */
   readonly nodes: readonly (Span & { readonly ptr: number })[];
-  /** Where the levels of the stack lie, from the second one on: the first is the node. */
-  readonly stackPtr: number;
+  /** The grains whose gradients come: all of the nodes, or those of a micro-batch. */
+  readonly grains: Span;
+  /** The levels of the stack after the first one, which is the node: first those that wait. */
+  readonly waiting: StackLevels & { readonly count: number };
+  readonly stack: StackLevels;
+}
+
+/** Levels of a stack of partial sums. */
+export interface StackLevels {
+  /** Where this parameter has the first of them. */
+  readonly ptr: number;
   readonly levelBytes: number;
 }
 
 /** Binds the sink of one parameter. */
 export function bindGradientSink(setup: SinkSetup): GradientSink {
-  const { nodes, length } = setup;
+  const { kernels, isWide, nodes, grains, length } = setup;
   const whole = bindPart(setup, [{ offset: 0, length }]);
+  const run = bindAdditions(kernels, isWide);
+  const covered = nodes.flatMap((node) => {
+    const subtrees = coverNodes(node, grains);
+    const levelPtr = (level: number): number => levelOf(setup, node.ptr, level, 0, 0);
+    return foldsInOrder(node, levelPtr, subtrees).filter((part) =>
+      subtrees.some(({ lo, hi }) => lo === part.lo && hi === part.hi),
+    );
+  });
   return {
     leafPtr: (grain) => whole.leafPtrs(grain)[0]!,
     fold: whole.fold,
     part: (ranges) => bindPart(setup, ranges),
-    nodes,
+    nodes: covered,
+    foldNode: (index) => run(covered[index]!.folds, length),
   };
+}
+
+/** Where a level lies, of elements from `offsetBytes` on that are `atBytes` from the begin of the
+ * parameter's stack. */
+function levelOf(
+  { waiting, stack }: SinkSetup,
+  nodePtr: number,
+  level: number,
+  offsetBytes: number,
+  atBytes: number,
+): number {
+  if (level === 0) return nodePtr + offsetBytes;
+  if (level <= waiting.count) {
+    return waiting.ptr + (level - 1) * waiting.levelBytes + offsetBytes;
+  }
+  return stack.ptr + (level - 1 - waiting.count) * stack.levelBytes + atBytes;
 }
 
 /** Binds the sink of some ranges, which lie side by side on the stack. */
 function bindPart(setup: SinkSetup, ranges: readonly Range[]): PartSink {
-  const { kernels, isWide, nodes, stackPtr, levelBytes } = setup;
+  const { kernels, isWide, nodes, grains } = setup;
   const bytes = isWide ? DOUBLE_BYTES : FLOAT_BYTES;
   const run = bindAdditions(kernels, isWide);
   let taken = 0;
   const leavesOf = ranges.map(({ offset, length }) => {
     const at = taken;
     taken += length * bytes;
-    return nodes.flatMap(({ ptr, ...span }) =>
-      foldsInOrder(span, (level) =>
-        level === 0 ? ptr + offset * bytes : stackPtr + (level - 1) * levelBytes + at,
-      ),
-    );
+    return nodes
+      .flatMap((node) =>
+        foldsInOrder(node, (level) => levelOf(setup, node.ptr, level, offset * bytes, at)),
+      )
+      .filter(({ lo }) => lo >= grains.lo && lo < grains.hi);
   });
   const countGrains = leavesOf[0]?.length ?? 0;
   const leafPtrs = Array.from({ length: countGrains }, (_, grain) =>
-    leavesOf.map((leaves) => leaves[grain]!.leafPtr),
+    leavesOf.map((leaves) => leaves[grain]!.ptr),
   );
   return {
     leafPtrs: (grain) => leafPtrs[grain]!,

@@ -87,6 +87,20 @@ export function grainRanges({ count, shards }: GrainCut, workers: number): reado
   }));
 }
 
+/** The grains of a worker's micro-batches, `count` where it has as many grains, else fewer:
+ * contiguous, and as even as can be. Where there is a shard for each they have whole ones. */
+export function microBatchRanges(cut: GrainCut, { lo, hi }: Span, count: number): readonly Span[] {
+  const perShard = cut.count / cut.shards;
+  const areWhole = lo % perShard === 0 && hi % perShard === 0 && (hi - lo) / perShard >= count;
+  const perUnit = areWhole ? perShard : 1;
+  const units = (hi - lo) / perUnit;
+  const parts = Math.min(units, count);
+  return Array.from({ length: parts }, (_, part) => ({
+    lo: lo + partStart(units, parts, part) * perUnit,
+    hi: lo + partStart(units, parts, part + 1) * perUnit,
+  }));
+}
+
 /** Where a process stands among those that share a run. */
 export interface ProcessPlace {
   /** Which process this is, from 0. */

@@ -14,6 +14,9 @@ export interface ReductionDeclaration {
   /** Size of a sync group in replicas; 1 leaves each replica alone, Infinity takes all. `none`
    * folds nothing: the vectors of all grains stay as they are. */
   readonly groupReplicas: number | 'none';
+  /** Of sums: whether they are of values within the layer, so that they are taken whenever it runs
+   * backward, and not only for the gradient of its input. Default false. */
+  readonly isInner?: boolean;
 }
 
 /** Folds vectors of float64, one for each local grain, over the sync groups: in three parts, which
@@ -30,6 +33,9 @@ export interface BoundReduction {
   finish(): void;
   /** The sync groups that have grains here, in order. */
   readonly groups: readonly BoundGroup[];
+  /** Of a micro-batch whose groups reach beyond it: what all micro-batches of the worker do
+   * together once each has published, in place of `exchange` and `finish`. */
+  readonly ofWorker?: BoundReduction | undefined;
   /** Where the folded vectors of all sync groups lie, in group order. Complete on every worker
    * after the step's gradient barrier, until the next `publish`. */
   readonly groupPtrs: readonly number[];
@@ -60,18 +66,23 @@ export interface SplitPass {
   after(): void;
 }
 
-/** The passes of a layer that exchanges once in each. */
+/** The passes of training of a layer that exchanges, each as what it consists of, in order. */
 export interface ExchangingPasses {
-  readonly forward: SplitPass;
-  /** Undefined when the input's gradient is not needed. */
-  readonly backward: SplitPass | undefined;
+  readonly forward: readonly SplitPass[];
+  /** Empty when it exchanges nothing. */
+  readonly backward: readonly SplitPass[];
+  /** Whether forward in evaluation is that of training. */
+  readonly inEvaluation: boolean;
 }
 
-/** The whole pass. */
-export function runSplit(pass: SplitPass): void {
-  pass.before();
-  reduce(pass.reduction);
-  pass.after();
+/** A whole pass. */
+export function runSplits(passes: readonly SplitPass[]): void {
+  for (let i = 0; i < passes.length; i++) {
+    const pass = passes[i]!;
+    pass.before();
+    reduce(pass.reduction);
+    pass.after();
+  }
 }
 
 /** How many float64 numbers a vector takes. */

@@ -73,7 +73,8 @@ export function checkHashes(network: Network, hashes: readonly string[], what: s
 
 function factsOf({ config, data, step }: Parameters<typeof agree>[1]): Facts {
   const { model, workers: _workers, place: _place, mode, ...settings } = config;
-  const { timeoutMs: _timeoutMs, profile: _profile, data: _data, ...deciding } = settings;
+  const { timeoutMs: _timeoutMs, profile: _profile, data: _data, ...mostly } = settings;
+  const { microBatches: _parts, arenaBytes: _arenaBytes, ...deciding } = mostly;
   return {
     'version of syncbn': packageVersion(),
     mode,

@@ -29,7 +29,7 @@ import { parseLrScaling } from '../optim/lrScaling.ts';
 import { MONITORS, type MonitorName, VALIDATION_SPLITS } from '../optim/monitor.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
-import { MAX_GRAINS, MAX_REPLICAS } from '../plan/config.ts';
+import { MAX_GRAINS, MAX_REPLICAS, type MicroBatches } from '../plan/config.ts';
 import type { EvalCorrection } from '../plan/evalCorrection.ts';
 import type { HeadOptions } from '../plan/heads.ts';
 import { ON_NON_FINITE } from '../plan/onNonFinite.ts';
@@ -58,6 +58,10 @@ const common = {
   diagnosticsEvery: wholeNumber(0).exactOptional(),
   profile: flag.exactOptional(),
   elastic: flag.exactOptional(),
+  microBatches: accept<MicroBatches>(
+    "a whole number from 1, or 'auto'",
+    (value) => value === 'auto' || wholeNumber(1).safeParse(value).success,
+  ).exactOptional(),
   norm: anything<NonNullable<TrainerOptions['norm']>>().exactOptional(),
   evalCorrection: accept<EvalCorrection>(
     "'auto', or the weight of a sample from 0 to 1",

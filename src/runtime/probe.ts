@@ -55,7 +55,7 @@ export function bindProbe(
   const context = bindContext({ plan, module, memory, samples, rank: 0 });
   const batches = bindBatches(context);
   const update = bindUpdate(context);
-  const { step, program, member, loss } = context;
+  const { step, program, loss } = context.microBatches[0]!;
   const { entries } = plan.parameters;
   const parameters = viewOf(memory, plan.regions.parameters.values);
   const layers: (ProbedLayer & { readonly layerId: number })[] = [];
@@ -80,17 +80,17 @@ export function bindProbe(
       for (const { name, offset } of entries) parameters.set(weights.get(name)!.values, offset);
     },
     run(watch) {
-      step.training = true;
-      step.isSnapshot = false;
-      batches.load(0);
-      for (const { layerId, forward } of program.operations) {
-        member.setPosition(0, layerId);
-        const layer = indexOf.get(layerId);
-        if (layer !== undefined) watch?.(layer, inputs[layer]!);
-        forward();
-      }
-      loss.run();
-      context.backward(update.watch);
+      context.setNow({ training: true, isSnapshot: false });
+      batches.begin(0);
+      context.runStep({
+        load: batches.load,
+        beforeForward(place) {
+          const layer = indexOf.get(place);
+          if (layer !== undefined) watch?.(layer, inputs[layer]!);
+        },
+        loss: () => loss.run(),
+        watch: update.watch,
+      });
       update.publish();
       update.measure();
       const all = [loss.losses, ...loss.headLosses];

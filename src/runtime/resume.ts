@@ -34,7 +34,13 @@ import { DEFAULT_DIAGNOSTICS_EVERY } from '../observe/diagnostics.ts';
 import { parseAveraging } from '../optim/averaging.ts';
 import { parseOptimizer } from '../optim/optimizer.ts';
 import { parseSchedule } from '../optim/schedule.ts';
-import { checkRunConfig, dataPlanOf, type RunConfig, trainCounts } from '../plan/config.ts';
+import {
+  checkRunConfig,
+  dataPlanOf,
+  type MicroBatches,
+  type RunConfig,
+  trainCounts,
+} from '../plan/config.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../plan/evalCorrection.ts';
 import { outputLosses } from '../plan/heads.ts';
 import { checkTargets } from '../plan/lossFit.ts';
@@ -48,6 +54,8 @@ export interface ResumeOptions {
   readonly data: TrainingData;
   /** Default: the number of cores, at most one per grain. */
   readonly workers?: number;
+  /** As {@link TrainerOptions.microBatches}. */
+  readonly microBatches?: MicroBatches;
   /** Another number of simulated devices, where nothing in the model is local to them, so that the
    * weights stay the same; default: the checkpoint's. */
   readonly replicas?: number;
@@ -108,6 +116,7 @@ export async function resumeConfig(
     ...kept,
     replicas,
     workers: resolveWorkers(options.workers, { ...kept, inputShape, replicas }, share),
+    ...(options.microBatches !== undefined && { microBatches: options.microBatches }),
     data: dataPlanOf(dataset, kept.validationSplit),
     timeoutMs: checkInteger('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1),
     diagnosticsEvery: options.diagnosticsEvery ?? DEFAULT_DIAGNOSTICS_EVERY,
@@ -197,7 +206,8 @@ export function checkpointOf(run: {
   // What decides no bits is not part of it.
   const { workers: _workers, timeoutMs: _timeoutMs, diagnosticsEvery: _every, ...config } = whole;
   const { model, data: _data, evalCorrection: _evalCorrection, profile: _on, ...kept } = config;
-  const { onNonFinite: _onNonFinite, place: _place, elastic: _elastic, ...bits } = kept;
+  const { onNonFinite: _onNonFinite, place: _place, elastic: _elastic, ...mostly } = kept;
+  const { microBatches: _parts, arenaBytes: _arenaBytes, ...bits } = mostly;
   const { averaging, heads, ...rest } = bits;
   return {
     runId: run.runId,

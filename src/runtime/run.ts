@@ -17,7 +17,7 @@ import { type Profile, profileOf } from '../observe/profileReport.ts';
 import type { BestEpoch } from '../optim/monitor.ts';
 import type { RunConfig } from '../plan/config.ts';
 import { checkInference, checkTraining } from '../plan/feasible.ts';
-import type { RunPlan } from '../plan/plan.ts';
+import { memoryOf, type RunMemory, type RunPlan } from '../plan/plan.ts';
 import { type EpochState, readEpoch } from '../reduce/epochSums.ts';
 import { clearStop, progressWords, requestEnd, requestStop } from '../sync/words.ts';
 import type { SplitName } from '../train/context.ts';
@@ -144,6 +144,10 @@ export class Run implements RunningTrainer {
 
   get dataBytes(): number {
     return storedBytes(this.setup.samples);
+  }
+
+  get memory(): RunMemory {
+    return memoryOf(this.plan);
   }
 
   get layout(): Layout {

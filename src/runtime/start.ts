@@ -2,6 +2,7 @@
 // Whatever a step computes stays in shared memory from then on; the gang is controlled by messages.
 
 import { randomUUID } from 'node:crypto';
+import { UsageError } from '../base/errors.ts';
 import { type Checkpoint, checkCheckpoint, runIdOf } from '../checkpoint/checkpoint.ts';
 import { type CheckpointFile, loaded, openCheckpoint } from '../checkpoint/checkpointFile.ts';
 import { type CarriedTensor, convertCheckpoint } from '../checkpoint/convertState.ts';
@@ -13,6 +14,7 @@ import { beginStoring } from '../data/stored/storeSamples.ts';
 import { startWeightsFrom } from '../interop/weightsSource.ts';
 import { compileKernels } from '../kernels/load.ts';
 import { createArena, viewOf } from '../memory/arena.ts';
+import { showBytes } from '../memory/layout.ts';
 import { lossModulesOf } from '../nn/specs/lossModules.ts';
 import { loadModules } from '../nn/specs/modules.ts';
 import { customModulesOf } from '../nn/specs/spec.ts';
@@ -166,8 +168,9 @@ async function startRun(
   const plan = planRun(config);
   // A resumed run may also be evaluated alone: its fit checks the steps.
   if (resumed === undefined) checkStart(plan);
+  checkMemory(plan);
   const module = compileKernels(config.mode);
-  const memory = createArena(config.elastic === true ? elasticSize(config) : plan.layout);
+  const memory = createArena(config.elastic === true ? elasticSize(plan.config) : plan.layout);
   // Threads take as long to start as data to be copied. What else is written to the arena may not
   // fit, which is found out before any thread is started.
   const isFresh = resumed === undefined && weights === undefined;
@@ -176,6 +179,21 @@ async function startRun(
   return startPlanned(network, setup, started).catch(async (error: unknown) => {
     await crew?.dismiss();
     throw error;
+  });
+}
+
+/** Throws a {@link UsageError} where more would be parked than there is memory. Arenas have their
+ * own errors, and their pages are taken as they are written. */
+function checkMemory({ layout, parkedBytes, config }: RunPlan): void {
+  if (parkedBytes === 0) return;
+  const neededBytes = layout.sizeBytes + parkedBytes;
+  const freeBytes = process.availableMemory();
+  if (neededBytes <= freeBytes) return;
+  throw new UsageError({
+    what: `the memory of this run in ${config.microBatches} micro-batches`,
+    given: `${showBytes(layout.sizeBytes)} and ${showBytes(parkedBytes)} beside the arena`,
+    allowed: `at most the ${showBytes(freeBytes)} that are free`,
+    hint: 'a smaller batch, or more hosts (--nodes)',
   });
 }
 

@@ -30,7 +30,13 @@ import type { AveragingSpec } from '../optim/averaging.ts';
 import { type LrScaling, scaledLr } from '../optim/lrScaling.ts';
 import type { OptimizerSpec } from '../optim/optimizers.ts';
 import { constant, type ScheduleSpec } from '../optim/schedule.ts';
-import { checkRunConfig, dataPlanOf, MAX_GRAINS, type RunConfig } from '../plan/config.ts';
+import {
+  checkRunConfig,
+  dataPlanOf,
+  MAX_GRAINS,
+  type MicroBatches,
+  type RunConfig,
+} from '../plan/config.ts';
 import { checkEvalCorrection, type EvalCorrection } from '../plan/evalCorrection.ts';
 import { smallestBatch } from '../plan/feasible.ts';
 import { type HeadOptions, headLosses, outputLosses } from '../plan/heads.ts';
@@ -78,6 +84,12 @@ export interface TrainerOptions<Data extends TrainingData = Dataset> {
   /** Threads, at most one per grain; they only decide how fast. Default: the number of cores, or of
    * grains where that is smaller. */
   readonly workers?: number;
+  /** In how many parts each worker takes its samples through the layers, one after the other, so
+   * that more of them fit: exact gradient accumulation, with the statistics of the whole batch in
+   * every synchronized norm and the same bits for any number. What does not fit into the arena
+   * meanwhile is parked beside it. At most the grains of the batch. `auto` takes the smallest
+   * number that fits. Default 1. */
+  readonly microBatches?: MicroBatches;
   /** Samples of a replica in a full step; default 16. Give this or `globalBatch`. */
   readonly replicaBatch?: number;
   /** Samples of a full step over all replicas, split as evenly as possible. Default: `replicas`
@@ -221,6 +233,7 @@ export function resolveOptions(
     replicas,
     grains,
     workers: resolveWorkers(options.workers, cut, share),
+    ...(options.microBatches !== undefined && { microBatches: options.microBatches }),
     globalBatch,
     dropLast,
     shuffle: options.shuffle ?? true,

@@ -9,6 +9,7 @@ import type { MetricName } from '../observe/metric.ts';
 import type { Profile } from '../observe/profileReport.ts';
 import type { BestEpoch } from '../optim/monitor.ts';
 import type { RunConfig } from '../plan/config.ts';
+import type { RunMemory } from '../plan/plan.ts';
 import type { SplitName } from '../train/context.ts';
 import type { EvaluateOptions, Evaluation, UseAverageOptions } from './evaluation.ts';
 import type { ExportOptions, InferenceExport } from './exportInference.ts';
@@ -53,6 +54,8 @@ export interface RunningTrainer {
   readonly layout: Layout;
   /** Bytes of the samples in memory, beside the arena. */
   readonly dataBytes: number;
+  /** What this process takes. */
+  readonly memory: RunMemory;
   /** Trains, and yields what is reached at the end of each epoch. Until the loop asks for the next
    * one, the run is free for all other calls: evaluate, predict, save, weights. Leaving the loop
    * early stops the run after the current step. A run that has stopped early stays so under the

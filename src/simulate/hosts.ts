@@ -78,8 +78,10 @@ function shareOf({ workers }: RunPlan): HostShare {
   const sum = (of: (worker: RunPlan['workers'][number]) => number): number =>
     workers.reduce((total, worker) => total + of(worker), 0);
   return {
-    samples: sum(({ size }) => size.capacity),
-    grains: sum(({ size }) => size.countGrains),
+    samples: sum((worker) =>
+      worker.microBatches.reduce((samples, { size }) => samples + size.capacity, 0),
+    ),
+    grains: sum(({ grains }) => grains.hi - grains.lo),
     workers: workers.length,
   };
 }

@@ -4,7 +4,6 @@
 import { sizeOf } from '../base/shape.ts';
 import { viewSplit } from '../data/stored/storedSamples.ts';
 import { viewOf } from '../memory/arena.ts';
-import { fillGrains } from '../reduce/grains.ts';
 import { prepareCall } from '../sync/call.ts';
 import { splitLoaderOf, type WorkerContext } from './context.ts';
 import { bindEpochOrder } from './epochOrder.ts';
@@ -16,29 +15,35 @@ import { bindStepWeights } from './weighting.ts';
 export interface Batches {
   /** Makes the order of the epoch of this step. All workers have to call it together. */
   prepareOrder(step: number): void;
-  /** Loads the samples and targets of a step whose order is prepared, and says whose they are. */
-  load(step: number): void;
-  /** The training sample in a slot of the step that is loaded. */
-  sampleIn(slot: number): number;
+  /** Begins a step whose order is prepared: says whose its samples are, and how much they count. */
+  begin(step: number): void;
+  /** Loads the samples and targets of a micro-batch of the step. */
+  load(m: number): void;
+  /** The training sample in a slot of a micro-batch. */
+  sampleIn(m: number, slot: number): number;
 }
 
 /** Binds the training samples to a worker. */
 export function bindBatches(context: WorkerContext): Batches {
-  const { plan, worker, memory, samples, member, step, program } = context;
+  const { plan, worker, memory, samples, member, microBatches } = context;
   const { config } = plan;
   const train = viewSplit(samples.train);
   const loader = splitLoaderOf(context, train);
-  const copyTarget = trainTargetCopierOf(context, train);
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
   const order = viewOf(memory, plan.regions.data.order);
   const orderCall = prepareCall({ kind: 'order', length: order.length });
 
   let batchFrom = 0;
   const sampleAt = (position: number): number => order[batchFrom + position]!;
-  const mixing = bindMixing(context, { train, loader, sampleAt });
-  const weighs = bindStepWeights(context, { train, sampleAt, mixing });
+  const bound = microBatches.map((microBatch) => ({
+    copyTarget: trainTargetCopierOf(context, microBatch, train),
+    mixing: bindMixing(context, microBatch, { train, loader, sampleAt }),
+  }));
+  const weighs = bindStepWeights(context, { train, sampleAt, mixing: bound[0]!.mixing });
 
-  const loadSlot = (slot: number): void => {
+  const loadSlot = (m: number, slot: number): void => {
+    const { step, program } = microBatches[m]!;
+    const { copyTarget, mixing } = bound[m]!;
     const position = step.firstSample + slot;
     const sample = sampleAt(position);
     loader.loadAugmented(sample, program.input.ptr + slot * sampleBytes, step.step, position);
@@ -58,19 +63,22 @@ export function bindBatches(context: WorkerContext): Batches {
       }
       member.sync(orderCall);
     },
-    load(index) {
+    begin(index) {
       const inEpoch = index % plan.stepsPerEpoch;
       const isLast = inEpoch === plan.stepsPerEpoch - 1;
+      for (let m = 0; m < microBatches.length; m++) microBatches[m]!.step.step = index;
       const size = isLast ? plan.lastBatch : config.globalBatch;
-      step.step = index;
-      fillGrains(step, plan.grains.cut, size, worker.grains);
+      context.shareOut(size);
       batchFrom = inEpoch * config.globalBatch;
       if (need !== undefined) {
         need(Math.floor(index / plan.stepsPerEpoch), batchFrom, batchFrom + size);
       }
-      for (let slot = 0; slot < step.countSamples; slot++) loadSlot(slot);
       for (let i = 0; i < weighs.length; i++) weighs[i]!();
     },
-    sampleIn: (slot) => sampleAt(step.firstSample + slot),
+    load(m) {
+      const { countSamples } = microBatches[m]!.step;
+      for (let slot = 0; slot < countSamples; slot++) loadSlot(m, slot);
+    },
+    sampleIn: (m, slot) => sampleAt(microBatches[m]!.step.firstSample + slot),
   };
 }

@@ -1,5 +1,5 @@
-// What one worker's passes share: its plan, its place in the group, the model bound to its
-// addresses, views of the regions that it reads and writes, and the two passes over the model.
+// What one worker's passes share: its plan, its place in the group, the model bound to the
+// addresses of each micro-batch, and the passes over it.
 
 import {
   createInputLoader,
@@ -10,23 +10,23 @@ import {
   sampleBytesOf,
 } from '../data/loading/inputs.ts';
 import type { SplitView, StoredSamples } from '../data/stored/storedSamples.ts';
-import { labelsOf, targetSize } from '../data/task.ts';
+import { targetSize } from '../data/task.ts';
 import { instantiateKernels } from '../kernels/binaries.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { Region } from '../memory/layout.ts';
 import type { StepState } from '../nn/layers/layer.ts';
 import { bindProfiler, type Profiler } from '../observe/profile.ts';
-import type { RunConfig } from '../plan/config.ts';
-import { ignoredLabel } from '../plan/lossPlan.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { layerNames } from '../plan/plan.ts';
 import type { WorkerPlan } from '../plan/workerPlan.ts';
+import { fillGrains } from '../reduce/grains.ts';
 import { attachMember, type Member } from '../sync/group.ts';
 import type { Link } from '../sync/link.ts';
 import { type ControlWords, progressWords } from '../sync/words.ts';
-import { bindLosses, type WorkerLosses } from './losses.ts';
-import { bindProgram, type Program } from './program.ts';
+import { bindMicroBatch, type MicroBatch } from './microBatch.ts';
+import { bindPasses, type Passes } from './passes.ts';
+import { bindReductions } from './program.ts';
 
 /** Which samples of the dataset; `validation` are those of `validationSplit`. */
 export type SplitName = 'train' | 'test' | 'validation';
@@ -41,7 +41,7 @@ export interface WorkerSetup {
   readonly links?: readonly Link[];
 }
 
-export interface WorkerContext {
+export interface WorkerContext extends Passes {
   readonly plan: RunPlan;
   readonly worker: WorkerPlan;
   readonly memory: WebAssembly.Memory;
@@ -50,27 +50,20 @@ export interface WorkerContext {
   readonly words: ControlWords;
   readonly progress: ControlWords;
   readonly member: Member;
-  readonly step: StepState;
-  readonly program: Program;
-  readonly loss: WorkerLosses;
+  /** At least one. */
+  readonly microBatches: readonly MicroBatch[];
+  /** What the steps of all micro-batches have in common. */
+  readonly now: Readonly<StepNow>;
+  /** Says what runs next; what is left out stays as it is. */
+  setNow(now: Partial<StepNow>): void;
+  /** Says which samples of a step of `samples` each micro-batch has. */
+  shareOut(samples: number): void;
   /** Undefined where the run has no profile. */
   readonly profiler: Profiler | undefined;
-  /** Whether the sample in a slot counts: not where its weight is 0. */
-  countsIn(slot: number): boolean;
-  /** How many labels of the sample in a slot are left out of the accuracy. */
-  leftOutOf(slot: number): number;
-  /** Runs the model forward over the samples that are loaded. */
-  forward(): void;
-  /** Runs it backward; `watch` sees how far it is. */
-  backward(watch?: BackwardWatch): void;
 }
 
-/** What is to be done on the way back. */
-export interface BackwardWatch {
-  /** Before the backward of the operation with this place in the program. */
-  before(place: number): void;
-  after(place: number): void;
-}
+/** The part of a step's state that is alike for all samples. */
+export type StepNow = Pick<StepState, 'training' | 'step' | 'isSnapshot' | 'globalCount'>;
 
 /** Attaches a worker to the arena and binds the model. */
 export function bindContext(setup: WorkerSetup): WorkerContext {
@@ -82,23 +75,13 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
     plan.profile && bindProfiler(plan.profile, viewOf(memory, plan.profile.regions[rank]!));
   const attached = attachMember(words, rank, layerNames(plan), setup.links);
   const member = profiler?.watchMember(attached) ?? attached;
-  const step: StepState = {
-    training: true,
-    step: 0,
-    countSamples: 0,
-    grainStart: new Int32Array(worker.size.countGrains + 1),
-    firstSample: 0,
-    isSnapshot: false,
-    globalCount: 0,
-  };
-  const bound = bindProgram({ plan, worker, kernels, memory, member, step });
-  const program = profiler?.watchProgram(bound) ?? bound;
-  const { operations } = program;
-  const { regions } = worker;
-  const [main] = regions.losses;
-  const weights = main!.weights && viewOf(memory, main!.weights);
-  const countsIn = (slot: number): boolean => weights === undefined || weights[slot] !== 0;
+  const reductions = bindReductions(plan, worker, kernels, member);
+  const shared = { plan, worker, reductions, kernels, memory, member };
+  const microBatches = worker.microBatches.map((microBatch) =>
+    bindMicroBatch({ ...shared, microBatch }, profiler),
+  );
   return {
+    ...bindPasses({ ...shared, microBatches }),
     plan,
     worker,
     memory,
@@ -107,46 +90,23 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
     words,
     progress: progressWords(words),
     member,
-    step,
-    program,
-    loss: bindLosses({ plan, worker, kernels, memory, step, program }),
+    microBatches,
+    now: microBatches[0]!.step,
+    setNow(now) {
+      for (let m = 0; m < microBatches.length; m++) {
+        const { step } = microBatches[m]!;
+        if (now.training !== undefined) step.training = now.training;
+        if (now.step !== undefined) step.step = now.step;
+        if (now.isSnapshot !== undefined) step.isSnapshot = now.isSnapshot;
+      }
+    },
+    shareOut(samples) {
+      for (let m = 0; m < microBatches.length; m++) {
+        const { step, plan: own } = microBatches[m]!;
+        fillGrains(step, plan.grains.cut, samples, own.grains);
+      }
+    },
     profiler,
-    countsIn,
-    leftOutOf: bindLeftOut(plan.config, viewOf(memory, regions.targets), countsIn),
-    forward() {
-      for (let i = 0; i < operations.length; i++) {
-        const operation = operations[i]!;
-        member.setPosition(step.step, operation.layerId);
-        operation.forward();
-      }
-    },
-    backward(watch) {
-      for (let i = operations.length - 1; i >= 0; i--) {
-        const operation = operations[i]!;
-        member.setPosition(step.step, operation.layerId);
-        if (watch !== undefined) watch.before(i);
-        operation.backward();
-        if (watch !== undefined) watch.after(i);
-      }
-    },
-  };
-}
-
-/** Returns what counts the labels of a slot that are left out: all of a sample without weight, and
- * the ignored pixels of a mask. */
-function bindLeftOut(
-  config: RunConfig,
-  targets: Int32Array | Float32Array,
-  countsIn: (slot: number) => boolean,
-): (slot: number) => number {
-  const labels = labelsOf(config.data.task);
-  const ignored = labels > 1 ? ignoredLabel(config) : undefined;
-  return (slot) => {
-    if (!countsIn(slot)) return labels;
-    if (ignored === undefined) return 0;
-    let count = 0;
-    for (let i = slot * labels; i < (slot + 1) * labels; i++) if (targets[i] === ignored) count++;
-    return count;
   };
 }
 
@@ -178,16 +138,16 @@ function loaderOf(context: WorkerContext, locate: InputLocator): InputLoader {
   });
 }
 
-/** Returns what copies the target of one sample of a split to where the loss expects that of a
- * slot. */
+/** Returns what copies the target of one sample of a split to where the loss of a micro-batch
+ * expects that of a slot. */
 export function targetCopierOf(
-  context: WorkerContext,
+  { plan, memory }: WorkerContext,
+  { plan: { regions } }: MicroBatch,
   split: SplitView,
 ): (sample: number, slot: number) => void {
-  const { plan, memory, worker } = context;
   const { task } = plan.config.data;
   const length = targetSize(task);
-  const to = viewOf(memory, worker.regions.targets);
+  const to = viewOf(memory, regions.targets);
   return (sample, slot) => {
     const { targets } = split.slots[split.slotOf(sample)]!;
     const from = split.rowOf(sample) * length;

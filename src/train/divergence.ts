@@ -6,11 +6,13 @@ import { sizeOf } from '../base/shape.ts';
 import { viewOf } from '../memory/arena.ts';
 import type { ValueId } from '../nn/graph/graph.ts';
 import { inputsOf, outputsOf } from '../nn/graph/graph.ts';
-import { layersSideBySide } from '../nn/graph/sideBySide.ts';
+import { exchangingPairs } from '../plan/cuts.ts';
 import type { ParameterEntry } from '../plan/parameters.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { Batches } from './batches.ts';
 import type { WorkerContext } from './context.ts';
+import type { MicroBatch } from './microBatch.ts';
+import type { StepHooks } from './passes.ts';
 import type { Update } from './update.ts';
 
 /** What was the first not to be finite. */
@@ -54,9 +56,9 @@ export function bindDivergenceSearch(
   batches: Batches,
   update: Update,
 ): DivergenceSearch {
-  const { step, member } = context;
-  const looks = bindLooks(context);
-  const passes = bindPassSearch(context, looks);
+  const { member, microBatches } = context;
+  const looks = microBatches.map((microBatch) => bindLooks(context, microBatch));
+  const findInPasses = bindPassSearch(context, looks, batches);
   const findInTotal = bindTotalSearch(context, update);
   const statistics = bindStatisticsSearch(context);
   const foldedCall = prepareCall({ kind: 'folded' });
@@ -64,21 +66,13 @@ export function bindDivergenceSearch(
   return {
     inStep(index) {
       // No snapshot again: the last one is of the step itself.
-      step.isSnapshot = false;
+      context.setNow({ isSnapshot: false });
       update.measure();
       const inTotal = findInTotal();
       // All have folded before any worker writes its part anew.
       member.sync(foldedCall);
-      batches.load(index);
-      const slot = looks.firstNonFiniteInput();
-      const input =
-        slot === undefined
-          ? undefined
-          : ({ order: 0, what: 'input', sample: batches.sampleIn(slot) } as const);
-      const inForward = passes.forward();
-      const inLoss = passes.loss();
-      const inBackward = passes.backward();
-      return { step: index, found: input ?? inForward ?? inLoss ?? inBackward ?? inTotal };
+      batches.begin(index);
+      return { step: index, found: findInPasses() ?? inTotal };
     },
     inState(index) {
       update.measure();
@@ -88,59 +82,61 @@ export function bindDivergenceSearch(
   };
 }
 
-/** The passes of a step, run again. A pass goes on after a finding, since the other workers take
- * part in it. */
-interface PassSearch {
-  forward(): NonFinite | undefined;
-  loss(): NonFinite | undefined;
-  backward(): NonFinite | undefined;
-}
-
-function bindPassSearch(context: WorkerContext, looks: Looks): PassSearch {
-  const { plan, step, program, member, loss } = context;
-  const { operations } = program;
+/** Returns what runs the passes of the step again, and tells the first finding. They go on after
+ * one, since the other workers take part in them. */
+function bindPassSearch(
+  context: WorkerContext,
+  looks: readonly Looks[],
+  batches: Batches,
+): () => NonFinite | undefined {
+  const { plan, microBatches } = context;
+  const { operations } = plan.graph;
   const count = operations.length;
-  const pathOf = (layerId: number): string => plan.graph.operations[layerId]!.path;
-  return {
-    forward() {
-      let found: NonFinite | undefined;
-      for (const { layerId, forward: run } of operations) {
-        member.setPosition(step.step, layerId);
-        run();
-        for (const written of looks.writtenBy(layerId)) {
-          if (found !== undefined || looks.isOutputFinite(written)) continue;
-          found = { order: 1 + written, what: 'output', layer: pathOf(written) };
-        }
-      }
-      return found;
+  const pathOf = (place: number): string => operations[place]!.path;
+  let found: NonFinite | undefined;
+  const note = (candidate: NonFinite): void => {
+    if (found === undefined || candidate.order < found.order) found = candidate;
+  };
+  const hooks: StepHooks = {
+    load(m) {
+      batches.load(m);
+      const slot = looks[m]!.firstNonFiniteInput();
+      if (slot !== undefined) note({ order: 0, what: 'input', sample: batches.sampleIn(m, slot) });
     },
-    loss() {
+    afterForward(place, m) {
+      const { writtenBy, isOutputFinite } = looks[m]!;
+      for (const written of writtenBy(place)) {
+        if (isOutputFinite(written)) continue;
+        note({ order: 1 + written, what: 'output', layer: pathOf(written) });
+      }
+    },
+    loss(m) {
+      const { loss, step } = microBatches[m]!;
       loss.run();
       const areFinite = [loss.losses, ...loss.headLosses].every((losses) =>
         losses.subarray(0, step.countSamples).every((value) => Number.isFinite(value)),
       );
-      return areFinite ? undefined : { order: 1 + count, what: 'loss' };
+      if (!areFinite) note({ order: 1 + count, what: 'loss' });
     },
-    backward() {
-      let found: NonFinite | undefined;
-      for (const { layerId, backward: run } of operations.toReversed()) {
-        member.setPosition(step.step, layerId);
-        run();
-        if (found !== undefined || looks.isGradientFinite(layerId)) continue;
-        found = { order: 1 + 2 * count - layerId, what: 'gradient', layer: pathOf(layerId) };
-      }
-      return found;
+    afterBackward(place, m) {
+      // Before the last micro-batch the sums of gradients are not whole.
+      const { isGradientFinite, areParametersFinite } = looks[m]!;
+      const isWhole = m === microBatches.length - 1;
+      if (isGradientFinite(place) && (!isWhole || areParametersFinite(place))) return;
+      note({ order: 1 + 2 * count - place, what: 'gradient', layer: pathOf(place) });
     },
+  };
+  return () => {
+    found = undefined;
+    context.runStep(hooks);
+    return found;
   };
 }
 
 /** Binds the look at the gradients that this worker has folded: what is finite in every worker's
  * part may overflow together. */
-function bindTotalSearch(
-  { plan, program }: WorkerContext,
-  update: Update,
-): () => NonFinite | undefined {
-  const count = program.operations.length;
+function bindTotalSearch({ plan }: WorkerContext, update: Update): () => NonFinite | undefined {
+  const count = plan.graph.operations.length;
   return () => {
     const layer = update.firstNonFinite();
     if (layer === undefined) return undefined;
@@ -157,8 +153,8 @@ interface StatisticsSearch {
 
 /** Binds the look at the running statistics that this worker updates. */
 function bindStatisticsSearch(context: WorkerContext): StatisticsSearch {
-  const { plan, memory, program } = context;
-  const count = program.operations.length;
+  const { plan, memory } = context;
+  const count = plan.graph.operations.length;
   const buffers = viewOf(memory, plan.regions.parameters.buffers);
   const statistics = statisticsOf(context);
   const isWhole = ({ from, to }: Statistics): boolean => {
@@ -180,8 +176,8 @@ function bindStatisticsSearch(context: WorkerContext): StatisticsSearch {
 }
 
 /** The running statistics that this worker updates. */
-function statisticsOf({ plan, program }: WorkerContext): readonly Statistics[] {
-  return program.bufferUpdates.flatMap(({ layerId }) => {
+function statisticsOf({ plan, microBatches }: WorkerContext): readonly Statistics[] {
+  return microBatches[0]!.program.bufferUpdates.flatMap(({ layerId }) => {
     const { path } = plan.graph.operations[layerId]!;
     return plan.parameters.buffers
       .filter(({ layerPath }) => layerPath === path)
@@ -193,13 +189,18 @@ interface Looks {
   /** The operations whose outputs are whole after the forward pass of this one. */
   writtenBy(layerId: number): readonly number[];
   isOutputFinite(layerId: number): boolean;
-  /** After its backward pass: the gradients of its inputs, and of its parameters. */
+  /** After its backward pass: the gradients of its inputs. */
   isGradientFinite(layerId: number): boolean;
+  /** After that of the last micro-batch: the gradients of its parameters. */
+  areParametersFinite(layerId: number): boolean;
   firstNonFiniteInput(): number | undefined;
 }
 
-/** Binds the looks at what an operation has written, of this worker's samples. */
-function bindLooks({ plan, worker, memory, kernels, step, program }: WorkerContext): Looks {
+/** Binds the looks at what an operation has written, of a micro-batch's samples. */
+function bindLooks(
+  { plan, worker, memory, kernels }: WorkerContext,
+  { step, program }: MicroBatch,
+): Looks {
   const { operations } = plan.graph;
   const { parameters } = plan;
   const isValueFinite = (value: ValueId, ptr: number): boolean => {
@@ -216,9 +217,9 @@ function bindLooks({ plan, worker, memory, kernels, step, program }: WorkerConte
       const values = viewOf(memory, wide);
       return values.subarray(nodeOffset, nodeOffset + length).every(Number.isFinite);
     });
-  // Of two layers side by side the first one ends together with the second (sharedExchange.ts).
+  // Of two layers side by side the first one ends together with the second (cutPasses.ts).
   const waits = new Map(
-    layersSideBySide(plan.graph).map(([first, second]) => [first, second] as const),
+    exchangingPairs(plan.graph).map(([first, second]) => [first, second] as const),
   );
   const endsWith = operations.map((operation) => {
     const second = operation.op === 'layer' ? waits.get(operation) : undefined;
@@ -231,17 +232,16 @@ function bindLooks({ plan, worker, memory, kernels, step, program }: WorkerConte
       outputsOf(operations[layerId]!).every((value) =>
         isValueFinite(value, program.tensors[value]!.ptr),
       ),
-    isGradientFinite(layerId) {
+    isGradientFinite: (layerId) =>
+      inputsOf(operations[layerId]!).every((value) =>
+        isValueFinite(value, program.tensors[value]!.gradPtr),
+      ),
+    areParametersFinite(layerId) {
       const operation = operations[layerId]!;
-      return (
-        inputsOf(operation).every((value) =>
-          isValueFinite(value, program.tensors[value]!.gradPtr),
-        ) &&
-        parameters.entries
-          .filter(({ isTrained }) => isTrained)
-          .filter(({ layerPath }) => operation.op === 'layer' && layerPath === operation.path)
-          .every(isPublishedFinite)
-      );
+      return parameters.entries
+        .filter(({ isTrained }) => isTrained)
+        .filter(({ layerPath }) => operation.op === 'layer' && layerPath === operation.path)
+        .every(isPublishedFinite);
     },
     firstNonFiniteInput() {
       for (let slot = 0; slot < step.countSamples; slot++) {

@@ -6,9 +6,9 @@ import type { InputLoader } from '../data/loading/inputs.ts';
 import { type StoredSplit, viewSplit } from '../data/stored/storedSamples.ts';
 import { viewOf } from '../memory/arena.ts';
 import { endsOf } from '../nn/graph/graph.ts';
+import { reductionName, reductionsOf } from '../plan/declaredReductions.ts';
 import { takesInEvaluation } from '../plan/feasible.ts';
-import { type RunPlan, reductionName, reductionsOf } from '../plan/plan.ts';
-import { fillGrains } from '../reduce/grains.ts';
+import type { RunPlan } from '../plan/plan.ts';
 import type { Span } from '../reduce/tree.ts';
 import { prepareCall } from '../sync/call.ts';
 import {
@@ -34,61 +34,57 @@ export interface Inference {
 
 /** Binds evaluation and prediction. */
 export function bindInference(context: WorkerContext): Inference {
-  const { plan, worker, memory, member, step, program, loss, countsIn } = context;
-  const { losses, correct, headLosses } = loss;
+  const { plan, member, microBatches } = context;
   const { config, regions } = plan;
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
-  const { inference } = regions;
-  const evaluated = viewOf(memory, inference.evaluated);
-  const evaluatedHeads = inference.headLosses && viewOf(memory, inference.headLosses);
   const keepOutputs = bindOutputs(context);
   const splits = bindSplits(context);
+  const keepLosses = bindKeptLosses(context);
   const predictLoader = regionLoaderOf(context, regions.inference.inputs);
   const betweenBatches = exchangesMoments(plan) ? prepareCall({ kind: 'evaluation' }) : undefined;
 
-  /** Runs samples [lo, hi) of a source in batches; `afterBatch` is told where its own begin. */
+  /** Runs samples [lo, hi) of a source in batches; `done` is told of each micro-batch where its
+   * samples begin. */
   const inferBatches = (
     { lo, hi }: Span,
     { loader, need }: { readonly loader: InputLoader; readonly need?: Need | undefined },
-    afterBatch: (first: number) => void,
+    done: (first: number, m: number) => void,
   ): void => {
-    step.training = false;
-    step.isSnapshot = false;
+    context.setNow({ training: false, isSnapshot: false });
     for (let from = lo; from < hi; from += config.globalBatch) {
-      const size = Math.min(config.globalBatch, hi - from);
       if (betweenBatches !== undefined && from > lo) {
-        // Nobody overwrites the moments of a batch while others still read them.
-        member.setPosition(step.step, -1);
+        // No worker overwrites the moments of a batch while others still read them.
+        member.setPosition(context.now.step, -1);
         member.sync(betweenBatches);
       }
-      fillGrains(step, plan.grains.cut, size, worker.grains);
+      const size = Math.min(config.globalBatch, hi - from);
+      context.shareOut(size);
       if (need !== undefined) need(0, from, from + size);
-      const first = from + step.firstSample;
-      for (let slot = 0; slot < step.countSamples; slot++) {
-        loader.load(first + slot, program.input.ptr + slot * sampleBytes);
-      }
-      context.forward();
-      afterBatch(first);
+      context.runForward({
+        load(m) {
+          const { step, program } = microBatches[m]!;
+          const first = from + step.firstSample;
+          for (let slot = 0; slot < step.countSamples; slot++) {
+            loader.load(first + slot, program.input.ptr + slot * sampleBytes);
+          }
+        },
+        done: (m) => done(from + microBatches[m]!.step.firstSample, m),
+      });
     }
-    step.training = true;
+    context.setNow({ training: true });
   };
 
   return {
     evaluate(split, batch) {
-      const { count, copyTarget, weights, ...source } = splits[split]!;
-      inferBatches(batch ?? { lo: 0, hi: count }, source, (first) => {
+      const { count, copyTargets, weights, ...source } = splits[split]!;
+      inferBatches(batch ?? { lo: 0, hi: count }, source, (first, m) => {
+        const { step, loss } = microBatches[m]!;
         // The loss may take the place of the outputs.
-        if (batch !== undefined) keepOutputs(first - batch.lo);
-        for (let slot = 0; slot < step.countSamples; slot++) copyTarget(first + slot, slot);
-        for (const one of weights) one.weigh(first);
+        if (batch !== undefined) keepOutputs(first - batch.lo, m);
+        for (let slot = 0; slot < step.countSamples; slot++) copyTargets[m]!(first + slot, slot);
+        for (const one of weights) one.weigh(first, m);
         loss.run();
-        for (let slot = 0; slot < step.countSamples; slot++) {
-          evaluated[(first + slot) * 2] = losses[slot]!;
-          evaluated[(first + slot) * 2 + 1] = countsIn(slot) ? correct[slot]! : Number.NaN;
-          for (const [head, ofHead] of headLosses.entries()) {
-            evaluatedHeads![(first + slot) * headLosses.length + head] = ofHead[slot]!;
-          }
-        }
+        keepLosses(first, m);
       });
     },
     weigh(split) {
@@ -114,7 +110,7 @@ function bindSplits(context: WorkerContext) {
       count: split.count,
       need: view.feed && bindNeed(context, view.feed),
       loader: splitLoaderOf(context, view),
-      copyTarget: targetCopierOf(context, view),
+      copyTargets: context.microBatches.map((own) => targetCopierOf(context, own, view)),
       weights: bindSplitWeights(context, view),
     };
   };
@@ -126,19 +122,48 @@ function bindSplits(context: WorkerContext) {
   };
 }
 
-/** Returns what writes all outputs of a batch, row `first` of `predict.outputs` being the first
- * one's. */
-function bindOutputs({ plan, memory, step, program }: WorkerContext): (first: number) => void {
+/** Returns what writes the losses and hits of a micro-batch, whose first sample is `first`. */
+function bindKeptLosses({
+  plan,
+  memory,
+  microBatches,
+}: WorkerContext): (first: number, m: number) => void {
+  const { inference } = plan.regions;
+  const evaluated = viewOf(memory, inference.evaluated);
+  const evaluatedHeads = inference.headLosses && viewOf(memory, inference.headLosses);
+  return (first, m) => {
+    const { step, loss, countsIn } = microBatches[m]!;
+    const { losses, correct, headLosses } = loss;
+    for (let slot = 0; slot < step.countSamples; slot++) {
+      evaluated[(first + slot) * 2] = losses[slot]!;
+      evaluated[(first + slot) * 2 + 1] = countsIn(slot) ? correct[slot]! : Number.NaN;
+      for (const [head, ofHead] of headLosses.entries()) {
+        evaluatedHeads![(first + slot) * headLosses.length + head] = ofHead[slot]!;
+      }
+    }
+  };
+}
+
+/** Returns what writes all outputs of a micro-batch, row `first` of `predict.outputs` being the
+ * first one's. */
+function bindOutputs({
+  plan,
+  memory,
+  microBatches,
+}: WorkerContext): (first: number, m: number) => void {
   const { outputs, headOutputs } = plan.regions.inference;
   const floats = new Float32Array(memory.buffer);
-  const ends = endsOf(plan.graph).map((value) => program.tensors[value]!);
-  const kept = [outputs, ...headOutputs].map((region, i) => {
-    const { shape, ptr } = ends[i]!;
-    return { from: ptr / 4, length: sizeOf(shape), to: viewOf(memory, region) };
+  const kept = microBatches.map(({ program }) => {
+    const ends = endsOf(plan.graph).map((value) => program.tensors[value]!);
+    return [outputs, ...headOutputs].map((region, i) => {
+      const { shape, ptr } = ends[i]!;
+      return { from: ptr / 4, length: sizeOf(shape), to: viewOf(memory, region) };
+    });
   });
-  return (first) => {
-    for (const { from, length, to } of kept) {
-      to.set(floats.subarray(from, from + step.countSamples * length), first * length);
+  return (first, m) => {
+    const { countSamples } = microBatches[m]!.step;
+    for (const { from, length, to } of kept[m]!) {
+      to.set(floats.subarray(from, from + countSamples * length), first * length);
     }
   };
 }

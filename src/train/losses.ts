@@ -1,4 +1,4 @@
-// The losses of a worker's samples: that of the main output, and those of the heads, bound to where
+// The losses of a micro-batch: that of the main output, and those of the heads, bound to where
 // outputs, targets and weights are. All outputs have the same targets.
 
 import { sizeOf } from '../base/shape.ts';
@@ -12,11 +12,11 @@ import { bindLoss, lossKindOf } from '../nn/layers/lossKinds.ts';
 import { type HeadLoss, outputLosses } from '../plan/heads.ts';
 import { isWeighted, type OutputLossRegions } from '../plan/lossPlan.ts';
 import type { RunPlan } from '../plan/plan.ts';
-import type { WorkerPlan } from '../plan/workerPlan.ts';
+import type { MicroBatchPlan } from '../plan/workerPlan.ts';
 import type { Program } from './program.ts';
 
 export interface WorkerLosses extends BoundLoss {
-  /** Losses and hits of this worker's samples by the main output. */
+  /** Losses and hits of the samples by the main output. */
   readonly losses: Float64Array;
   readonly correct: Int32Array;
   /** Of each head its losses times its weight. */
@@ -25,7 +25,7 @@ export interface WorkerLosses extends BoundLoss {
 
 interface LossesSetup {
   readonly plan: RunPlan;
-  readonly worker: WorkerPlan;
+  readonly microBatch: MicroBatchPlan;
   readonly kernels: KernelExports;
   readonly memory: WebAssembly.Memory;
   readonly step: StepState;
@@ -34,8 +34,8 @@ interface LossesSetup {
 
 /** Binds the losses of all outputs. */
 export function bindLosses(setup: LossesSetup): WorkerLosses {
-  const { plan, worker, memory } = setup;
-  const regions = worker.regions.losses;
+  const { plan, microBatch, memory } = setup;
+  const regions = microBatch.regions.losses;
   const losses = regions.map((region) => viewOf(memory, region.losses));
   const bound = outputLosses(plan.config).map((output, i) => bindOutput(setup, output, i));
   return {
@@ -49,19 +49,19 @@ export function bindLosses(setup: LossesSetup): WorkerLosses {
 }
 
 function bindOutput(setup: LossesSetup, output: HeadLoss, index: number): BoundLoss {
-  const { plan, worker, kernels, memory, step, program } = setup;
+  const { plan, microBatch, kernels, memory, step, program } = setup;
   const { data } = plan.config;
-  const regions = worker.regions.losses[index]!;
+  const regions = microBatch.regions.losses[index]!;
   fillConstants(memory, { output, regions, isWeighted: isWeighted({ ...output, data }) });
   const { shape, ptr, gradPtr } = program.tensors[endsOf(plan.graph)[index]!]!;
-  const { targets, mix } = worker.regions;
+  const { targets, mix } = microBatch.regions;
   const hasClasses = data.task.kind !== 'regression';
   const numbers = hasClasses ? mix.shares : targets;
   const binding: LossBinding = {
     kernels,
     memory,
     step,
-    capacity: worker.size.capacity,
+    capacity: microBatch.size.capacity,
     outputLength: sizeOf(shape),
     positions: labelsOf(data.task),
     outputPtr: ptr,

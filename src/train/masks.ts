@@ -7,6 +7,7 @@ import { targetSize } from '../data/task.ts';
 import { viewOf } from '../memory/arena.ts';
 import { ignoredLabel } from '../plan/lossPlan.ts';
 import { targetCopierOf, type WorkerContext } from './context.ts';
+import type { MicroBatch } from './microBatch.ts';
 
 /** Label of pixels from outside an image where no label is ignored: by convention the background.
  */
@@ -16,15 +17,18 @@ const BACKGROUND = 0;
  * each time. */
 export type LabelCounter = (sample: number, position: number) => Int32Array;
 
-/** Returns what writes the target of a training sample into a slot of the running step. */
+/** Returns what writes the target of a training sample into a slot of a micro-batch of the running
+ * step. */
 export function trainTargetCopierOf(
   context: WorkerContext,
+  microBatch: MicroBatch,
   train: SplitView,
 ): (sample: number, slot: number) => void {
   const mover = bindMover(context);
-  if (mover === undefined) return targetCopierOf(context, train);
-  const { plan, worker, memory, step } = context;
-  const to = viewOf(memory, worker.regions.targets) as Int32Array;
+  if (mover === undefined) return targetCopierOf(context, microBatch, train);
+  const { plan, memory } = context;
+  const { step } = microBatch;
+  const to = viewOf(memory, microBatch.plan.regions.targets) as Int32Array;
   const size = targetSize(plan.config.data.task);
   return (sample, slot) => {
     const masks = labelsOfSlot(train, sample);
@@ -39,7 +43,7 @@ export function trainLabelCounterOf(
   context: WorkerContext,
   train: SplitView,
 ): LabelCounter | undefined {
-  const { plan, step } = context;
+  const { plan, now } = context;
   const { task } = plan.config.data;
   const mover = bindMover(context);
   if (task.kind !== 'segmentation' || mover === undefined) {
@@ -49,7 +53,7 @@ export function trainLabelCounterOf(
   return (sample, position) => {
     counts.fill(0);
     const masks = labelsOfSlot(train, sample);
-    mover.count(masks, train.rowOf(sample), counts, step.step, position);
+    mover.count(masks, train.rowOf(sample), counts, now.step, position);
     return counts;
   };
 }

@@ -1,13 +1,15 @@
-// Mixup and cutmix on one worker: mixes what is loaded into a slot, inputs and target, with another
-// sample of the global batch, as that one is augmented at its own position. What comes out is the
-// same whoever loads it.
+// Mixup and cutmix on one micro-batch: mixes what is loaded into a slot, inputs and target, with
+// another sample of the global batch, as that one is augmented at its own position. What comes out
+// is the same whoever loads it.
 
 import { sizeOf } from '../base/shape.ts';
 import { bindMixDraw, isMixing, type Mix } from '../data/loading/drawMix.ts';
 import type { InputLoader } from '../data/loading/inputs.ts';
 import type { SplitView } from '../data/stored/storedSamples.ts';
 import { viewOf } from '../memory/arena.ts';
+import type { MicroBatchRegions } from '../plan/regions.ts';
 import type { WorkerContext } from './context.ts';
+import type { MicroBatch } from './microBatch.ts';
 
 export interface Mixing {
   /** How the sample at this position in the running step is mixed; the same object each time. */
@@ -24,12 +26,14 @@ interface MixedSamples {
   readonly sampleAt: (position: number) => number;
 }
 
-/** Binds mixing to a worker. Undefined where nothing is mixed. */
+/** Binds mixing to a micro-batch. Undefined where nothing is mixed. */
 export function bindMixing(
   context: WorkerContext,
+  microBatch: MicroBatch,
   { train, loader, sampleAt }: MixedSamples,
 ): Mixing | undefined {
-  const { plan, worker, memory, step, program } = context;
+  const { plan, memory } = context;
+  const { step, program, plan: own } = microBatch;
   const { augmentation, data, seed } = plan.config;
   if (augmentation === null || !isMixing(augmentation)) return undefined;
   const draw = bindMixDraw(augmentation, seed, data.inputShape);
@@ -42,15 +46,15 @@ export function bindMixing(
     left: 0,
     right: 0,
   };
-  const partnerPtr = worker.regions.mix.partner!.offsetBytes;
+  const partnerPtr = own.regions.mix.partner!.offsetBytes;
   const inputLength = sizeOf(data.inputShape);
   const inputs = new Float32Array(
     memory.buffer,
     program.input.ptr,
-    worker.size.capacity * inputLength,
+    own.size.capacity * inputLength,
   );
-  const partner = viewOf(memory, worker.regions.mix.partner!);
-  const mixTarget = bindTargetMixing(context, train);
+  const partner = viewOf(memory, own.regions.mix.partner!);
+  const mixTarget = bindTargetMixing(context, own.regions, train);
   const [, width = 1, channels = 1] = data.inputShape;
 
   const cut = (from: number): void => {
@@ -89,7 +93,8 @@ export function bindMixing(
 /** Returns what writes the mixed target of two samples into a slot: shares of classes, or
  * numbers. */
 function bindTargetMixing(
-  { plan, worker, memory }: WorkerContext,
+  { plan, memory }: WorkerContext,
+  regions: MicroBatchRegions,
   train: SplitView,
 ): (slot: number, own: number, other: number, shares: Float64Array) => void {
   const { task } = plan.config.data;
@@ -97,7 +102,7 @@ function bindTargetMixing(
     const { classes } = task;
     const classOf = (sample: number): number =>
       train.slots[train.slotOf(sample)]!.targets[train.rowOf(sample)]!;
-    const to = viewOf(memory, worker.regions.mix.shares!);
+    const to = viewOf(memory, regions.mix.shares!);
     return (slot, own, other, shares) => {
       const share = shares[0]!;
       const at = slot * classes;
@@ -108,7 +113,7 @@ function bindTargetMixing(
     };
   }
   const length = sizeOf(task.targetShape);
-  const to = viewOf(memory, worker.regions.targets);
+  const to = viewOf(memory, regions.targets);
   return (slot, own, other, shares) => {
     const share = shares[0]!;
     const first = train.slots[train.slotOf(own)]!.targets;

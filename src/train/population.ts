@@ -13,14 +13,17 @@ import { bindReduction } from '../reduce/exchange.ts';
 import { type BoundReduction, reduce } from '../reduce/reduction.ts';
 import { prepareCall } from '../sync/call.ts';
 import type { WorkerContext } from './context.ts';
+import type { MicroBatch } from './microBatch.ts';
 
 /** A layer that is measured, bound to a worker. */
 interface BoundPopulation {
   readonly layerId: number;
   readonly isOwner: boolean;
   readonly channels: number;
-  /** Sums up the batch whose forward pass has just left this layer. */
-  observe(definition: PopulationDefinition): void;
+  /** Takes the moments of a micro-batch whose forward pass has just left this layer. */
+  measure(m: number): void;
+  /** Sums up the batch, once all its micro-batches are measured. */
+  add(definition: PopulationDefinition): void;
   reset(): void;
   /** Replaces the running statistics. To be called by the owner, behind the last batch. */
   finish(definition: PopulationDefinition, batches: number): void;
@@ -29,15 +32,15 @@ interface BoundPopulation {
 export interface Populations {
   /** Starts a measurement. */
   begin(): void;
-  /** Runs forward over the batch that is loaded, and takes its moments. */
-  addBatch(definition: PopulationDefinition): void;
+  /** Runs forward over a batch, whose micro-batches `load` loads, and takes its moments. */
+  addBatch(definition: PopulationDefinition, load: (m: number) => void): void;
   /** Replaces the running statistics by those of `batches` batches. */
   finish(definition: PopulationDefinition, batches: number): void;
 }
 
 /** Binds the measurement to a worker. All workers have to make the same calls. */
 export function bindPopulations(context: WorkerContext): Populations {
-  const { plan, member, program, step } = context;
+  const { plan, member, now } = context;
   const bound = new Map(
     plan.populations.map((planned) => {
       const population = bindPopulation(context, planned);
@@ -50,14 +53,15 @@ export function bindPopulations(context: WorkerContext): Populations {
     begin() {
       for (const population of bound.values()) if (population.isOwner) population.reset();
     },
-    addBatch(definition) {
-      for (const operation of program.operations) {
-        member.setPosition(step.step, operation.layerId);
-        operation.forward();
-        bound.get(operation.layerId)?.observe(definition);
+    addBatch(definition, load) {
+      const afterForward = (place: number, m: number): void => bound.get(place)?.measure(m);
+      context.runForward({ load, afterForward, done() {} });
+      for (const population of bound.values()) {
+        member.setPosition(now.step, population.layerId);
+        population.add(definition);
       }
       // Nobody overwrites the moments of this batch while others still read them.
-      member.setPosition(step.step, -1);
+      member.setPosition(now.step, -1);
       member.sync(call);
     },
     finish(definition, batches) {
@@ -78,7 +82,9 @@ function bindPopulation(context: WorkerContext, planned: PopulationPlan): BoundP
   const pivotsPtr = planned.pivots[worker.rank]!.offsetBytes;
   const reduction = bindReduction(reductionPlan, kernels, member, worker.grains);
   const resultPtr = reduction.groups[0]!.resultPtr;
-  const measure = bindMoments(context, operation, reduction);
+  const measures = context.microBatches.map((microBatch) =>
+    bindMoments(context, microBatch, operation, reduction),
+  );
   const isOwner = operation.index % config.workers === worker.rank;
   const batch = new Float64Array(memory.buffer, resultPtr, totals.length);
   return {
@@ -86,8 +92,8 @@ function bindPopulation(context: WorkerContext, planned: PopulationPlan): BoundP
     isOwner,
     channels,
     reset: () => totals.fill(0),
-    observe(definition) {
-      measure(pivotsPtr);
+    measure: (m) => measures[m]!(pivotsPtr),
+    add(definition) {
       reduce(reduction);
       if (!isOwner) return;
       if (definition === 'pooled') {
@@ -100,9 +106,11 @@ function bindPopulation(context: WorkerContext, planned: PopulationPlan): BoundP
   };
 }
 
-/** Returns what writes the moments of each local grain's input; it is given room for pivots. */
+/** Returns what writes the moments of the input of each grain of a micro-batch; it is given room
+ * for pivots. */
 function bindMoments(
-  { plan, worker, kernels, step }: WorkerContext,
+  { plan, worker, kernels }: WorkerContext,
+  { plan: own, step, program }: MicroBatch,
   operation: LayerOperation,
   reduction: BoundReduction,
 ): (pivotsPtr: number) => void {
@@ -110,14 +118,14 @@ function bindMoments(
   const channels = shape[shape.length - 1]!;
   const rowsPerSample = sizeOf(shape) / channels;
   const sampleBytes = sizeOf(shape) * FLOAT_BYTES;
-  const basePtr = worker.regions.activations.offsetBytes;
-  const xPtr = basePtr + worker.storage.activationOffsetsBytes[operation.input]!;
-  const { countGrains } = worker.size;
+  const xPtr = program.tensors[operation.input]!.ptr;
+  const { countGrains } = own.size;
+  const firstGrain = own.grains.lo - worker.grains.lo;
   return (pivotsPtr) => {
     for (let grain = 0; grain < countGrains; grain++) {
       const start = step.grainStart[grain]!;
       const rows = (step.grainStart[grain + 1]! - start) * rowsPerSample;
-      const leafPtr = reduction.leafPtr(grain);
+      const leafPtr = reduction.leafPtr(firstGrain + grain);
       kernels.momentsF32(xPtr + start * sampleBytes, rows, channels, pivotsPtr, leafPtr);
     }
   };

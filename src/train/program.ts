@@ -1,5 +1,5 @@
-// The model bound to one worker's addresses: a straight list of operations that runs forward, and
-// from its end backward. Everything is resolved here, once; the passes only call.
+// The model bound to the addresses of one micro-batch: a straight list of operations that runs
+// forward, and from its end backward. Everything is resolved here, once; the passes only call.
 
 import { FLOAT_BYTES } from '../base/bytes.ts';
 import { InvariantError } from '../base/errors.ts';
@@ -7,26 +7,37 @@ import { sizeOf } from '../base/shape.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { readBySample } from '../nn/graph/derive.ts';
 import type { AddOperation, LayerOperation, Operation, ValueId } from '../nn/graph/graph.ts';
-import { layersSideBySide } from '../nn/graph/sideBySide.ts';
 import { gradientsNeeded, runsBackward } from '../nn/graph/storage.ts';
 import type { Binding, BoundLayer, BoundTensor, StepState } from '../nn/layers/layer.ts';
 import { bindLayerDiagnosis } from '../observe/diagnostics.ts';
+import { exchangingPairs } from '../plan/cuts.ts';
+import { reductionName } from '../plan/declaredReductions.ts';
 import { evalWeightOf } from '../plan/evalCorrection.ts';
 import type { ParameterEntry } from '../plan/parameters.ts';
-import { buffersOwner, type RunPlan, reductionName } from '../plan/plan.ts';
-import type { WorkerPlan } from '../plan/workerPlan.ts';
+import { buffersOwner, type RunPlan } from '../plan/plan.ts';
+import type { MicroBatchPlan, WorkerPlan } from '../plan/workerPlan.ts';
 import { DERIVED } from '../plan/workspace.ts';
-import { bindReduction, bindSharedExchange } from '../reduce/exchange.ts';
+import {
+  type CutPasses,
+  cutPair,
+  cutPasses,
+  type ExchangingLayer,
+  wholePass,
+} from '../reduce/cutPasses.ts';
+import {
+  bindPartOfReduction,
+  bindReduction,
+  bindSharedExchange,
+  isOfSeveral,
+  type ReductionPlan,
+} from '../reduce/exchange.ts';
 import { bindGradientSink, type GradientSink } from '../reduce/gradientSink.ts';
 import type { BoundReduction, Combine } from '../reduce/reduction.ts';
-import { type ExchangingLayer, type Passes, shareExchanges } from '../reduce/sharedExchange.ts';
 import type { Member } from '../sync/group.ts';
 
-export interface BoundOperation {
+export interface BoundOperation extends CutPasses {
   /** Index of the layer's path among the plan's layer names. */
   readonly layerId: number;
-  forward(): void;
-  backward(): void;
 }
 
 export interface Program {
@@ -44,22 +55,40 @@ export interface Program {
 export interface ProgramSetup {
   readonly plan: RunPlan;
   readonly worker: WorkerPlan;
+  readonly microBatch: MicroBatchPlan;
+  /** The reductions of the worker, by their names in the plan. */
+  readonly reductions: ReadonlyMap<string, BoundReduction>;
   readonly kernels: KernelExports;
   readonly memory: WebAssembly.Memory;
   readonly member: Member;
   readonly step: StepState;
 }
 
-/** Binds the model to a worker. */
+/** Binds the reductions of a worker, which its micro-batches share. */
+export function bindReductions(
+  plan: RunPlan,
+  worker: WorkerPlan,
+  kernels: KernelExports,
+  member: Member,
+): ProgramSetup['reductions'] {
+  return new Map(
+    [...plan.reductions].map(([name, planned]) => [
+      name,
+      bindReduction(planned, kernels, member, worker.grains),
+    ]),
+  );
+}
+
+/** Binds the model to a micro-batch. */
 export function bindProgram(setup: ProgramSetup): Program {
-  const { plan, worker } = setup;
+  const { plan, worker, microBatch } = setup;
   const { graph } = plan;
   const basePtr = worker.regions.activations.offsetBytes;
   const tensors = graph.shapes.map((shape, value): BoundTensor => {
-    const gradient = worker.storage.gradientOffsetsBytes[value]!;
+    const gradient = microBatch.storage.gradientOffsetsBytes[value]!;
     return {
       shape,
-      ptr: basePtr + worker.storage.activationOffsetsBytes[value]!,
+      ptr: basePtr + microBatch.storage.activationOffsetsBytes[value]!,
       gradPtr: gradient < 0 ? 0 : basePtr + gradient,
     };
   });
@@ -79,8 +108,8 @@ export function bindProgram(setup: ProgramSetup): Program {
     const own =
       operation.op === 'layer'
         ? passes.get(operation)!
-        : bindJunction(setup, operation, tensors, derivers);
-    const backward = runsBackward(operation, isNeeded) ? own.backward : () => {};
+        : cutPasses(bindJunction(setup, operation, tensors, derivers), () => setup.step.training);
+    const backward = runsBackward(operation, isNeeded) ? own.backward : wholePass(() => {});
     operations.push({ layerId, forward: own.forward, backward });
     if (operation.op !== 'layer') continue;
     const bound = layers.get(operation)!;
@@ -101,7 +130,7 @@ interface Derivers {
 }
 
 function bindDerivers(
-  { worker }: ProgramSetup,
+  { worker, microBatch }: ProgramSetup,
   layers: ReadonlyMap<LayerOperation, BoundLayer>,
 ): Derivers {
   const { derived } = worker.storage;
@@ -115,7 +144,7 @@ function bindDerivers(
       const value = readBySample(operation);
       const derive = value === undefined ? undefined : deriverOf(value);
       if (derive === undefined) return tensor;
-      const ptr = worker.workspace.get(`${operation.path}.${DERIVED}`)!;
+      const ptr = microBatch.workspace.get(`${operation.path}.${DERIVED}`)!;
       const sampleAt = (sample: number): number => {
         derive(sample, ptr);
         return ptr;
@@ -129,31 +158,21 @@ function bindDerivers(
 function passesOf(
   { plan, kernels, member, step }: ProgramSetup,
   layers: ReadonlyMap<LayerOperation, BoundLayer>,
-): ReadonlyMap<LayerOperation, Passes> {
-  const passes = new Map<LayerOperation, Passes>();
-  for (const [operation, bound] of layers) {
-    passes.set(operation, {
-      forward: () => bound.forward(),
-      backward: () => bound.backward(),
-    });
-  }
-  for (const pair of layersSideBySide(plan.graph)) {
-    const [first, second] = pair.map((operation) => exchangingLayer(layers.get(operation)!));
-    if (first === undefined || second === undefined) continue;
+): ReadonlyMap<LayerOperation, CutPasses> {
+  const isTraining = (): boolean => step.training;
+  const passes = new Map<LayerOperation, CutPasses>();
+  for (const [operation, bound] of layers) passes.set(operation, cutPasses(bound, isTraining));
+  for (const pair of exchangingPairs(plan.graph)) {
+    const bound = pair.map((operation) => layers.get(operation)!) as [BoundLayer, BoundLayer];
     const exchangeOf = (combine: Combine): (() => void) => {
       const [a, b] = pair.map(({ path }) => plan.reductions.get(reductionName(path, combine))!);
       return bindSharedExchange([a!, b!], kernels, member);
     };
     const exchanges = { forward: exchangeOf('moments'), backward: exchangeOf('sums') };
-    const shared = shareExchanges([first, second], exchanges, () => step.training);
+    const shared = cutPair(bound, exchanges, isTraining);
     for (const [i, operation] of pair.entries()) passes.set(operation, shared[i]!);
   }
   return passes;
-}
-
-function exchangingLayer(bound: BoundLayer): ExchangingLayer | undefined {
-  const { exchanging } = bound;
-  return exchanging && { ...bound, exchanging };
 }
 
 /** What is not a layer: fork shares its input forward and adds gradients backward, add adds forward
@@ -163,7 +182,7 @@ function bindJunction(
   operation: Exclude<Operation, LayerOperation>,
   tensors: readonly BoundTensor[],
   derivers: Derivers,
-): { forward(): void; backward(): void } {
+): ExchangingLayer {
   const { kernels, step } = setup;
   const lengthOf = (value: ValueId): number => sizeOf(tensors[value]!.shape);
   const nothing = (): void => {};
@@ -207,7 +226,7 @@ function bindAddRelu(
   operation: AddOperation,
   tensors: readonly BoundTensor[],
   { ptr, gradPtr, shape, sampleAt }: BoundTensor,
-): { forward(): void; backward(): void } {
+): ExchangingLayer {
   const { kernels, step } = setup;
   const [a, b] = operation.inputs.map((value) => tensors[value]!) as [BoundTensor, BoundTensor];
   const inputGradPtr = Math.max(a.gradPtr, b.gradPtr);
@@ -238,7 +257,7 @@ function bindingOf(
   diagnoses: (() => void)[],
   derivers: Derivers,
 ): Binding {
-  const { plan, worker, kernels, memory, member, step } = setup;
+  const { plan, microBatch, kernels, memory, step } = setup;
   const { path, addend } = operation;
   const { regions, parameters, config } = plan;
   const input = tensors[operation.input]!;
@@ -258,8 +277,8 @@ function bindingOf(
     kernels,
     memory,
     step,
-    ...worker.size,
-    firstGrain: worker.grains.lo,
+    ...microBatch.size,
+    firstGrain: microBatch.grains.lo,
     seed: config.seed,
     evalWeight: evalWeightOf(operation.spec, config),
     input: derivers.readBy(operation, input),
@@ -276,7 +295,7 @@ function bindingOf(
     bufferPtr: (name) =>
       regions.parameters.buffers.offsetBytes + find(parameters.buffers, name).offset * 8,
     workspacePtr: (name) => {
-      const ptr = worker.workspace.get(`${path}.${name}`);
+      const ptr = microBatch.workspace.get(`${path}.${name}`);
       if (ptr !== undefined) return ptr;
       throw new InvariantError('workspace', `${path}.${name}`, 'a planned one');
     },
@@ -285,7 +304,7 @@ function bindingOf(
       if (planned === undefined) throw new InvariantError('reduction', name, 'a planned one');
       const known = reductions.get(name);
       if (known !== undefined) return known;
-      const bound = bindReduction(planned, kernels, member, worker.grains);
+      const bound = reductionOf(setup, planned);
       const diagnosed = bindLayerDiagnosis(bound, planned, input, setup);
       if (diagnosed !== undefined) diagnoses.push(diagnosed.diagnose);
       reductions.set(name, diagnosed?.reduction ?? bound);
@@ -294,12 +313,27 @@ function bindingOf(
   };
 }
 
+/** The worker's own, where that has one micro-batch. */
+function reductionOf(
+  { worker, microBatch, reductions, kernels }: ProgramSetup,
+  planned: ReductionPlan,
+): BoundReduction {
+  const ofWorker = reductions.get(planned.name)!;
+  const { rank, grains } = worker;
+  const parts = worker.microBatches.map((part) => part.grains);
+  if (parts.length === 1) return ofWorker;
+  const meets = isOfSeveral(planned, rank, parts);
+  const of = { rank, grains, part: microBatch.grains, meets };
+  return bindPartOfReduction(planned, kernels, ofWorker, of);
+}
+
 function sinkOf(setup: ProgramSetup, entry: ParameterEntry): GradientSink {
-  const { plan, worker, kernels } = setup;
-  const { parameters } = plan;
+  const { plan, worker, microBatch, kernels } = setup;
+  const { nodeLengths, leafLengths } = plan.parameters;
   const type = entry.isWide ? 'wide' : 'narrow';
   const bytes = entry.isWide ? 8 : 4;
   const partials = worker.regions.partials[type];
+  const waiting = worker.regions.waiting?.[type];
   return bindGradientSink({
     kernels,
     length: entry.length,
@@ -308,7 +342,15 @@ function sinkOf(setup: ProgramSetup, entry: ParameterEntry): GradientSink {
       ...node,
       ptr: node[type].offsetBytes + entry.nodeOffset * bytes,
     })),
-    stackPtr: partials.offsetBytes + entry.leafOffset * bytes,
-    levelBytes: parameters.leafLengths[type] * bytes,
+    grains: microBatch.grains,
+    waiting: {
+      ptr: (waiting?.offsetBytes ?? 0) + entry.nodeOffset * bytes,
+      levelBytes: nodeLengths[type] * bytes,
+      count: waiting?.shape[0] ?? 0,
+    },
+    stack: {
+      ptr: partials.offsetBytes + entry.leafOffset * bytes,
+      levelBytes: leafLengths[type] * bytes,
+    },
   });
 }

@@ -4,12 +4,14 @@
 import { viewOf } from '../memory/arena.ts';
 import { ENTER_LOSS, ENTER_OTHER, ENTER_UPDATE } from '../observe/profile.ts';
 import { snapshotExchange } from '../plan/exchanges.ts';
+import { countHeads } from '../plan/heads.ts';
 import { addStep, bindGrainFold, GRAIN_SUMS, publishEpoch } from '../reduce/epochSums.ts';
 import { prepareCall } from '../sync/call.ts';
 import { type Batches, bindBatches } from './batches.ts';
 import type { WorkerContext } from './context.ts';
 import { bindDivergenceSearch, type Divergence, type DivergenceSearch } from './divergence.ts';
 import { bindGuard, VOTE_PARTS, VOTE_STATE } from './guard.ts';
+import type { StepHooks } from './passes.ts';
 import { bindUndo } from './undo.ts';
 import { bindUpdate, type Update } from './update.ts';
 
@@ -36,14 +38,14 @@ export type TrainSteps = (from: number, to: number, totalSteps: number, baseLr?:
 
 /** Binds the training of one worker. */
 export function bindTraining(context: WorkerContext): TrainSteps {
-  const { plan, step, profiler } = context;
+  const { plan, profiler } = context;
   const update = bindUpdate(context);
   const batches = bindBatches(context);
   const search = bindDivergenceSearch(context, batches, update);
   const trainStep = bindStep(context, { update, batches, search });
 
   return (from, to, totalSteps, baseLr = plan.config.optimizer.lr) => {
-    step.training = true;
+    context.setNow({ training: true });
     update.prepare(from, to, totalSteps, baseLr);
     let done = from;
     while (done < to) {
@@ -71,7 +73,7 @@ function bindStep(
     readonly search: DivergenceSearch;
   },
 ): (index: number) => number {
-  const { plan, memory, member, step, program, loss, profiler } = context;
+  const { plan, memory, member, microBatches, now, profiler } = context;
   const { update, batches, search } = parts;
   const { diagnosticsEvery } = plan.config;
   const { rank } = context.worker;
@@ -80,26 +82,35 @@ function bindStep(
   const weightsCall = prepareCall({ kind: 'weights', length: plan.parameters.length });
   const diagnose = bindDiagnoses(context);
   const undo = bindUndo(plan, memory, rank);
+  const { bufferUpdates } = microBatches[0]!.program;
+  let isLossFinite = true;
+  const hooks: StepHooks = {
+    load: batches.load,
+    loss(m) {
+      profiler?.enter(ENTER_LOSS);
+      microBatches[m]!.loss.run();
+      profiler?.enter(ENTER_OTHER);
+      isLossFinite = sums.sumGrains(m) && isLossFinite;
+    },
+    watch: update.watch,
+  };
 
   return (index) => {
-    step.isSnapshot = diagnosticsEvery > 0 && index % diagnosticsEvery === 0;
-    batches.load(index);
-    context.forward();
-    profiler?.enter(ENTER_LOSS);
-    loss.run();
-    profiler?.enter(ENTER_OTHER);
-    const isLossFinite = sums.sumGrains();
-    context.backward(update.watch);
+    const isSnapshot = diagnosticsEvery > 0 && index % diagnosticsEvery === 0;
+    for (let m = 0; m < microBatches.length; m++) microBatches[m]!.step.isSnapshot = isSnapshot;
+    isLossFinite = true;
+    batches.begin(index);
+    context.runStep(hooks);
     profiler?.enter(ENTER_UPDATE);
     member.setPosition(index, -1);
     guard?.vote(VOTE_PARTS, isLossFinite && update.arePartsFinite());
     update.publish();
     if (guard?.areAllFinite(VOTE_PARTS) === false) return BAD_GRADIENTS;
-    if (step.isSnapshot) diagnose();
+    if (now.isSnapshot) diagnose();
     undo?.keep(index);
     if (!update.run(index)) return BAD_GRADIENTS;
-    for (let i = 0; i < program.bufferUpdates.length; i++) {
-      const buffers = program.bufferUpdates[i]!;
+    for (let i = 0; i < bufferUpdates.length; i++) {
+      const buffers = bufferUpdates[i]!;
       member.setPosition(index, buffers.layerId);
       buffers.update();
     }
@@ -117,8 +128,8 @@ function bindStep(
 }
 
 /** Returns what writes the diagnostics of a snapshot step, once its gradients are published. */
-function bindDiagnoses({ plan, member, program }: WorkerContext): () => void {
-  const { diagnoses } = program;
+function bindDiagnoses({ plan, member, microBatches }: WorkerContext): () => void {
+  const { diagnoses } = microBatches[0]!.program;
   const call = prepareCall({ kind: 'snapshot', exchange: snapshotExchange(plan) });
   const needsExchange = plan.grains.processes.length > 1 && diagnoses.length > 0;
   return () => {
@@ -129,9 +140,9 @@ function bindDiagnoses({ plan, member, program }: WorkerContext): () => void {
 
 /** The sums of a step's losses and hits. */
 interface StepSums {
-  /** Sums up those of this worker's samples, grain by grain, and says whether all losses are
+  /** Sums up those of a micro-batch's samples, grain by grain, and says whether all losses are
    * finite. */
-  sumGrains(): boolean;
+  sumGrains(m: number): boolean;
   /** Rank 0, once all grains are summed: folds them and adds them to the epoch's. */
   addToEpoch(index: number): void;
   /** Rank 0: publishes the epoch's sums after `steps` steps of the run. */
@@ -139,20 +150,20 @@ interface StepSums {
 }
 
 function bindStepSums(context: WorkerContext): StepSums {
-  const { plan, worker, memory, step, leftOutOf } = context;
-  const { losses, correct, headLosses } = context.loss;
+  const { plan, memory, microBatches, now } = context;
   const { control } = plan.regions;
-  const { grains } = worker;
-  const countGrains = grains.hi - grains.lo;
   const grainSums = viewOf(memory, control.grainSums);
-  const length = GRAIN_SUMS + headLosses.length;
+  const length = GRAIN_SUMS + countHeads(plan.config);
   const foldGrains = bindGrainFold(grainSums, length);
   const epochSums = viewOf(memory, control.epochSums);
   const published = viewOf(memory, control.epochPublished);
   return {
-    sumGrains() {
+    sumGrains(m) {
+      const { step, loss, leftOutOf, plan: own } = microBatches[m]!;
+      const { losses, correct, headLosses } = loss;
+      const { lo, hi } = own.grains;
       let areFinite = true;
-      for (let grain = 0; grain < countGrains; grain++) {
+      for (let grain = 0; grain < hi - lo; grain++) {
         let lossSum = 0;
         let correctCount = 0;
         let leftOut = 0;
@@ -162,7 +173,7 @@ function bindStepSums(context: WorkerContext): StepSums {
           correctCount += correct[sample]!;
           leftOut += leftOutOf(sample);
         }
-        const at = (grains.lo + grain) * length;
+        const at = (lo + grain) * length;
         grainSums[at] = lossSum;
         grainSums[at + 1] = correctCount;
         grainSums[at + 2] = leftOut;
@@ -178,7 +189,7 @@ function bindStepSums(context: WorkerContext): StepSums {
     addToEpoch(index) {
       if (index % plan.stepsPerEpoch === 0) epochSums.fill(0);
       foldGrains();
-      addStep(epochSums, grainSums, step.globalCount);
+      addStep(epochSums, grainSums, now.globalCount);
     },
     publish(steps) {
       publishEpoch(published, context.progress, epochSums, steps);

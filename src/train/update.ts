@@ -18,7 +18,7 @@ import { prepareCall } from '../sync/call.ts';
 import type { Member } from '../sync/group.ts';
 import { bindAverage } from './average.ts';
 import { bindBlockUpdates } from './blockUpdates.ts';
-import type { BackwardWatch } from './context.ts';
+import type { BackwardWatch } from './passes.ts';
 import { bindRules } from './rules.ts';
 
 export interface UpdateSetup {
@@ -26,7 +26,7 @@ export interface UpdateSetup {
   readonly kernels: KernelExports;
   readonly memory: WebAssembly.Memory;
   readonly member: Member;
-  readonly step: StepState;
+  readonly now: Readonly<Pick<StepState, 'step' | 'isSnapshot'>>;
 }
 
 /** A block whose gradients are folded. */
@@ -91,7 +91,7 @@ export function bindUpdate(setup: UpdateSetup): Update {
   const average = bindAverage(setup, blocks, rules.rates);
   const updateBlocks = bindBlockUpdates({ plan, memory, member, rules: rules.bound }, blocks);
   const folding = bindFolding(setup);
-  const sampleNorms = bindGradientNorms(setup, blocks);
+  const sampleNorms = bindGradientNorms({ ...setup, step: setup.now }, blocks);
   const areTotalsFinite = (): boolean => {
     for (const { gradPtr, length, isSum } of blocks) {
       if (isSum && kernels.allFiniteF32(gradPtr, length) === 0) return false;

@@ -11,6 +11,7 @@ import { type HeadLoss, outputLosses } from '../plan/heads.ts';
 import { ignoredLabel, isWeighted, sampleClassWeights } from '../plan/lossPlan.ts';
 import type { WorkerContext } from './context.ts';
 import { type LabelCounter, labelCounterOf, trainLabelCounterOf } from './masks.ts';
+import type { MicroBatch } from './microBatch.ts';
 import type { Mixing } from './mixing.ts';
 
 /** Places of the numbers that are handed on in an array: those that a function returns may be
@@ -20,18 +21,21 @@ const OTHER = 1;
 const TOTAL = 2;
 const COUNT_NUMBERS = 3;
 
-/** A loss by which samples have weights, and the array for these. */
+/** A loss by which samples have weights, and the array for these of each micro-batch. */
 interface Weighted {
   readonly output: HeadLoss;
-  readonly weights: Float64Array;
+  readonly weights: readonly Float64Array[];
 }
 
 /** The losses by which samples have weights: of the main output and the heads. */
-function weightedLosses({ plan, worker, memory }: WorkerContext): readonly Weighted[] {
+function weightedLosses({ plan, microBatches, memory }: WorkerContext): readonly Weighted[] {
   const { data } = plan.config;
   return outputLosses(plan.config).flatMap((output, i) => {
     if (!isWeighted({ ...output, data })) return [];
-    return [{ output, weights: viewOf(memory, worker.regions.losses[i]!.weights!) }];
+    const weights = microBatches.map(({ plan: { regions } }) =>
+      viewOf(memory, regions.losses[i]!.weights!),
+    );
+    return [{ output, weights }];
   });
 }
 
@@ -57,15 +61,17 @@ function bindStepWeightsOf(
   of: Weighted,
   { train, sampleAt, mixing }: StepSamples,
 ): () => void {
-  const { step } = context;
+  const { microBatches, now } = context;
   const { output, weights } = of;
   const numbers = new Float64Array(COUNT_NUMBERS);
   const readWeight = bindSampleWeight(context, output, train, numbers);
   const counter = trainLabelCounterOf(context, train);
   const addToTotal = bindTotal(context, output, train, { numbers, counter });
+  const last = microBatches.length - 1;
   return () => {
     numbers[TOTAL] = 0;
-    for (let position = 0; position < step.globalCount; position++) {
+    let m = 0;
+    for (let position = 0; position < now.globalCount; position++) {
       const sample = sampleAt(position);
       readWeight(sample, OWN);
       if (mixing === undefined) addToTotal(sample, position);
@@ -77,11 +83,22 @@ function bindStepWeightsOf(
         // Mixed classes are shares: PyTorch's mean is over samples then.
         numbers[TOTAL] = numbers[TOTAL]! + numbers[OWN];
       }
+      // The samples of micro-batches follow each other.
+      while (m < last && position >= endOf(microBatches[m]!)) m++;
+      const { step } = microBatches[m]!;
       const slot = position - step.firstSample;
-      if (slot >= 0 && slot < step.countSamples) weights[slot] = numbers[OWN]!;
+      if (slot >= 0 && slot < step.countSamples) weights[m]![slot] = numbers[OWN]!;
     }
-    scale(of, step.countSamples, numbers, step.globalCount);
+    for (m = 0; m <= last; m++) {
+      const { countSamples } = microBatches[m]!.step;
+      scale(weights[m]!, output, countSamples, { numbers, count: now.globalCount });
+    }
   };
+}
+
+/** The position after the last sample of a micro-batch. */
+function endOf({ step }: MicroBatch): number {
+  return step.firstSample + step.countSamples;
 }
 
 /** Weights of an evaluation. */
@@ -91,9 +108,9 @@ export interface SplitWeights {
   begin(): void;
   /** Adds the weights of samples [from, end) to the sum. */
   add(from: number, end: number): void;
-  /** Writes those of this worker's samples of a batch, the first of which is `first`, scaled for a
-   * mean over the split. */
-  weigh(first: number): void;
+  /** Writes those of a micro-batch's samples, the first of which is `first`, scaled for a mean over
+   * the split. */
+  weigh(first: number, m: number): void;
 }
 
 /** Binds the weights of a split, for each loss by which samples have weights. */
@@ -105,7 +122,7 @@ export function bindSplitWeights(
 }
 
 function bindSplitWeightsOf(context: WorkerContext, of: Weighted, split: SplitView): SplitWeights {
-  const { step } = context;
+  const { microBatches } = context;
   const { count } = split;
   const { output, weights } = of;
   const numbers = new Float64Array(COUNT_NUMBERS);
@@ -127,16 +144,17 @@ function bindSplitWeightsOf(context: WorkerContext, of: Weighted, split: SplitVi
   return {
     begin,
     add,
-    weigh(first) {
+    weigh(first, m) {
       if (!isSummed) {
         begin();
         add(0, count);
       }
-      for (let slot = 0; slot < step.countSamples; slot++) {
+      const { countSamples } = microBatches[m]!.step;
+      for (let slot = 0; slot < countSamples; slot++) {
         readWeight(first + slot, OWN);
-        weights[slot] = numbers[OWN]!;
+        weights[m]![slot] = numbers[OWN]!;
       }
-      scale(of, step.countSamples, numbers, count);
+      scale(weights[m]!, output, countSamples, { numbers, count });
     },
   };
 }
@@ -144,10 +162,10 @@ function bindSplitWeightsOf(context: WorkerContext, of: Weighted, split: SplitVi
 /** Scales the first `countLocal` weights of `count` samples by count / total, so that the mean over
  * all samples is the weighted one, times the weight of the output. */
 function scale(
-  { weights, output }: Weighted,
+  weights: Float64Array,
+  output: HeadLoss,
   countLocal: number,
-  numbers: Float64Array,
-  count: number,
+  { numbers, count }: { readonly numbers: Float64Array; readonly count: number },
 ): void {
   const total = numbers[TOTAL]!;
   const factor = (total > 0 ? count / total : 0) * output.weight;

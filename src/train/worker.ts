@@ -38,18 +38,17 @@ export function bindWorker(setup: WorkerSetup): TrainWorker {
 }
 
 function bindMeasure(context: WorkerContext): TrainWorker['measure'] {
-  const { plan, step } = context;
+  const { plan } = context;
   const batches = bindBatches(context);
   const populations = bindPopulations(context);
   return (from, count, definition) => {
-    step.training = true;
     // It has the numbers of steps to come: what it would keep is not theirs.
-    step.isSnapshot = false;
+    context.setNow({ training: true, isSnapshot: false });
     populations.begin();
     for (let index = from; index < from + count; index++) {
       if (index === from || index % plan.stepsPerEpoch === 0) batches.prepareOrder(index);
-      batches.load(index);
-      populations.addBatch(definition);
+      batches.begin(index);
+      populations.addBatch(definition, batches.load);
     }
     populations.finish(definition, count);
   };
@@ -61,9 +60,9 @@ function locating<T>(context: WorkerContext, run: () => T): T {
     return run();
   } catch (error) {
     if (error instanceof RunError || error instanceof UsageError) throw error;
-    const { words, worker, step, plan } = context;
+    const { words, worker, now, plan } = context;
     const layer = layerNames(plan)[readPosition(words, worker.rank).layerId ?? -1];
-    const where = { rank: worker.rank, step: step.step, ...(layer !== undefined && { layer }) };
+    const where = { rank: worker.rank, step: now.step, ...(layer !== undefined && { layer }) };
     const reason = showError(error);
     throw new RunError({ reason, ...where }, { cause: error });
   }

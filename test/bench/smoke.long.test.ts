@@ -263,6 +263,18 @@ describe('the benchmark of data in chunks', () => {
   });
 });
 
+describe('the benchmark of micro-batches', () => {
+  it('measures all sides, which come to the same bits', async () => {
+    const lines = linesOf(await bench('micro', '--smoke', '--json'));
+    expect(lines).toHaveLength(5);
+    expect(new Set(lines.map(({ hash }) => hash)).size).toBe(1);
+    expect(lines.map(({ parkedBytes }) => Number(parkedBytes) > 0)).toEqual([
+      ...[false, false, false, false],
+      true,
+    ]);
+  });
+});
+
 describe('the benchmark of predictions', () => {
   it('measures all sides, and refuses a folder without the peer', async () => {
     const lines = linesOf(await bench('predict', '--smoke', '--json'));

@@ -57,6 +57,8 @@ const start: StartEvent = {
   whyNotWide: 'this is a test',
   parameters: 1234,
   memoryBytes: 5_000_000,
+  microBatches: 1,
+  parkedBytes: 0,
   dataBytes: 55_000_000,
   stream: null,
 };

@@ -97,10 +97,11 @@ cases.push(['a model of which the last layer trains', fuseGraph(tail)]);
 
 describe.each(cases)('the storage of %s', (_name, graph) => {
   const derived = derivedValues(graph);
-  const plan = planStorage(graph, CAPACITY, derived);
+  const { places, sizeBytes } = planStorage(graph, CAPACITY, derived);
+  const plan = places[0]!;
   const needed = gradientsNeeded(graph);
   const { operations, shapes, output } = graph;
-  const marks: string[] = new Array(plan.sizeBytes / 4).fill('');
+  const marks: string[] = new Array(sizeBytes / 4).fill('');
 
   const offsetOf = (type: 'value' | 'gradient', value: number): number =>
     (type === 'value' ? plan.activationOffsetsBytes : plan.gradientOffsetsBytes)[value]! / 4;

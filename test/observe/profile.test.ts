@@ -12,6 +12,7 @@ import { type Profile, type ProfileSpan, reportOf } from '../../src/observe/prof
 import { sgd } from '../../src/optim/optimizer.ts';
 import { planRun } from '../../src/plan/plan.ts';
 import { KEPT_STEPS, planProfile, readProfile } from '../../src/plan/profilePlan.ts';
+import { wholePass } from '../../src/reduce/cutPasses.ts';
 import { Trainer } from '../../src/runtime/trainer.ts';
 import { resolveOptions, type TrainerOptions } from '../../src/runtime/trainerOptions.ts';
 import { prepareCall } from '../../src/sync/call.ts';
@@ -218,16 +219,20 @@ describe('a profiler', () => {
     const nothing = (): void => {};
     const program = profiler.watchProgram({
       operations: [
-        { layerId: 0, forward: () => spend(SPENT_MS), backward: nothing },
-        { layerId: 1, forward: () => member.sync(call), backward: () => spend(SPENT_MS) },
+        { layerId: 0, forward: wholePass(() => spend(SPENT_MS)), backward: wholePass(nothing) },
+        {
+          layerId: 1,
+          forward: wholePass(() => member.sync(call)),
+          backward: wholePass(() => spend(SPENT_MS)),
+        },
       ],
       bufferUpdates: [{ layerId: 1, update: nothing }],
     } as unknown as Program);
     const step = (index: number): boolean => {
       profiler.beginStep(index);
-      for (const operation of program.operations) operation.forward();
+      for (const { forward } of program.operations) forward.parts[0]!();
       profiler.enter(ENTER_LOSS);
-      for (const operation of [...program.operations].reverse()) operation.backward();
+      for (const { backward } of [...program.operations].reverse()) backward.parts[0]!();
       profiler.enter(ENTER_UPDATE);
       for (const buffers of program.bufferUpdates) buffers.update();
       profiler.enter(ENTER_OTHER);
@@ -259,7 +264,7 @@ describe('a profiler', () => {
     const before = report();
     member.sync(call);
     member.syncStop(call);
-    for (const operation of program.operations) operation.forward();
+    for (const { forward } of program.operations) forward.parts[0]!();
     expect(report()).toEqual(before);
   });
 

@@ -115,9 +115,7 @@ describe.each(WORKERS.map((workers) => ({ workers })))(
         );
         expect(moments.length).toBeGreaterThan(0);
         for (const { folded, groupPtrs, workers: bound, leafPtrs } of moments) {
-          const own = new Set(
-            bound.flatMap(({ groups }) => groups.map(({ resultPtr }) => resultPtr)),
-          );
+          const own = new Set(bound.flatMap((groups) => groups.map(({ resultPtr }) => resultPtr)));
           const received = new Set(folded.receives.flat().map(({ offsetBytes }) => offsetBytes));
           for (const ptr of groupPtrs) expect(own.has(ptr) !== received.has(ptr)).toBe(true);
           expect(new Set(groupPtrs).size).toBe(groupPtrs.length);

@@ -46,7 +46,7 @@ describe('frozen parameters', () => {
 
   it('leave no gradients of activations below the lowest layer that trains', () => {
     const { workers, graph } = planOf({ freeze: HEAD });
-    const { gradientOffsetsBytes } = workers[0]!.storage;
+    const { gradientOffsetsBytes } = workers[0]!.microBatches[0]!.storage;
     const needed = gradientOffsetsBytes.filter((offset) => offset >= 0);
     expect(needed).toHaveLength(1);
     expect(gradientOffsetsBytes[graph.output]).toBeGreaterThanOrEqual(0);

@@ -10,8 +10,9 @@ import { sequential } from '../../src/nn/models/compose.ts';
 import { namedModel } from '../../src/nn/models/models.ts';
 import { batchNorm } from '../../src/nn/specs/norms.ts';
 import { adam } from '../../src/optim/optimizer.ts';
+import { reductionName } from '../../src/plan/declaredReductions.ts';
 import type { GradientPart } from '../../src/plan/gradients.ts';
-import { planRun, type RunPlan, reductionName } from '../../src/plan/plan.ts';
+import { planRun, type RunPlan } from '../../src/plan/plan.ts';
 import { resolveOptions, type TrainerOptions } from '../../src/runtime/trainerOptions.ts';
 
 const ALIGN_BYTES = 128;
@@ -112,10 +113,10 @@ describe('the workers of a plan', () => {
         expect(worker.grains.lo).toBe(grain);
         expect(worker.grains.hi).toBeGreaterThan(grain);
         grain = worker.grains.hi;
-        expect(worker.size.countGrains).toBe(worker.grains.hi - worker.grains.lo);
+        expect(worker.microBatches[0]!.size.countGrains).toBe(worker.grains.hi - worker.grains.lo);
       }
       expect(grain).toBe(plan.grains.cut.count);
-      const capacities = plan.workers.map(({ size }) => size.capacity);
+      const capacities = plan.workers.map(({ microBatches }) => microBatches[0]!.size.capacity);
       expect(capacities.reduce((sum, capacity) => sum + capacity, 0)).toBe(batch);
     }
   });

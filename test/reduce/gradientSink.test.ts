@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { foldTreeRef } from '../../src/kernels/reference/fold.ts';
-import { foldsToRoot } from '../../src/reduce/folds.ts';
+import { foldsToRoot, levelsAcross } from '../../src/reduce/folds.ts';
 import { bindAdditions, bindGradientSink } from '../../src/reduce/gradientSink.ts';
-import { grainRanges } from '../../src/reduce/grains.ts';
-import { coverNodes, treeDepth } from '../../src/reduce/tree.ts';
+import { grainRanges, microBatchRanges } from '../../src/reduce/grains.ts';
+import { coverNodes, type Span, treeDepth } from '../../src/reduce/tree.ts';
 import { createFixture, testValues } from '../support/kernelFixture.ts';
 
 const GRAINS = Array.from({ length: 20 }, (_, i) => i + 1);
@@ -47,9 +47,33 @@ function bindSinks(grains: number, workers: number, isWide: boolean) {
     const stackPtr = fixture.reserve(levels * LENGTH, bytes);
     const endPtr = stackPtr + levels * LENGTH * bytes;
     const levelBytes = LENGTH * bytes;
-    const setup = { kernels, length: LENGTH, isWide, nodes, stackPtr, levelBytes };
+    const stack = { ptr: stackPtr, levelBytes };
+    const waiting = { ...stack, count: 0 };
+    const setup = { kernels, length: LENGTH, isWide, nodes, grains: range, waiting, stack };
     return { range, nodes, endPtr, sink: bindGradientSink(setup) };
   });
+}
+
+/** Binds the sinks of the micro-batches of a worker. */
+function bindParts(grains: number, range: Span, parts: readonly Span[], isWide: boolean) {
+  fixture.reset();
+  const bytes = isWide ? 8 : 4;
+  const levelBytes = LENGTH * bytes;
+  const covered = coverNodes({ lo: 0, hi: grains }, range);
+  const nodes = covered.map((node) => ({ ...node, ptr: fixture.reserve(LENGTH, bytes) }));
+  const across = covered.flatMap((node) => parts.map(({ lo }) => levelsAcross(node, lo)));
+  const count = Math.max(...across) - 1;
+  const waiting = { ptr: fixture.reserve(count * LENGTH, bytes), levelBytes, count };
+  const levels = treeDepth(grains);
+  const stack = { ptr: fixture.reserve(levels * LENGTH, bytes), levelBytes };
+  const sinks = parts.map((part) =>
+    bindGradientSink({ kernels, length: LENGTH, isWide, nodes, grains: part, waiting, stack }),
+  );
+  const spoilStack = (): void => {
+    const floats = (levels * levelBytes) / 4;
+    fixture.f32(stack.ptr, floats).fill(Number.NaN);
+  };
+  return { nodes, sinks, spoilStack };
 }
 
 describe.each([
@@ -112,6 +136,40 @@ describe.each([
         expect(fixture.f32(endPtr, 1)[0]).toBeNaN();
         for (const { lo, hi, ptr } of nodes) {
           expect(view(ptr)).toEqual(foldTreeRef(leaves, add, lo, hi));
+        }
+      }
+    }
+  });
+
+  it.each(GRAINS)('of %d grains fold to the same bits in micro-batches', (grains) => {
+    const leaves = leavesOf(grains, isWide, 0);
+    for (const workers of new Set([1, Math.ceil(grains / 3)])) {
+      for (const range of grainRanges({ count: grains, shards: 1 }, workers)) {
+        for (const count of [2, 3, 8]) {
+          const parts = microBatchRanges({ count: grains, shards: 1 }, range, count);
+          const { nodes, sinks, spoilStack } = bindParts(grains, range, parts, isWide);
+          for (const inNodes of [false, true]) {
+            for (const [m, part] of parts.entries()) {
+              // Meanwhile other layers use the stack.
+              spoilStack();
+              const sink = sinks[m]!;
+              if (inNodes) {
+                for (const [n, { lo, hi, ptr }] of sink.nodes!.entries()) {
+                  view(ptr).set(foldTreeRef(leaves, add, lo, hi));
+                  sink.foldNode!(n);
+                }
+                continue;
+              }
+              for (let grain = part.lo; grain < part.hi; grain++) {
+                view(sink.leafPtr(grain - part.lo)).set(leaves[grain]!);
+                sink.fold(grain - part.lo);
+              }
+            }
+            for (const { lo, hi, ptr } of nodes) {
+              expect(view(ptr)).toEqual(foldTreeRef(leaves, add, lo, hi));
+              view(ptr).fill(Number.NaN);
+            }
+          }
         }
       }
     }

@@ -77,8 +77,8 @@ describe('the tree over grains', () => {
       return level;
     });
     expect(leaves).toHaveLength(size);
-    for (const [i, { leafPtr, folds }] of leaves.entries()) {
-      stack[leafPtr] = letters(i, i + 1)[0]!;
+    for (const [i, { ptr, folds }] of leaves.entries()) {
+      stack[ptr] = letters(i, i + 1)[0]!;
       run(stack, folds);
     }
     expect(stack[0]).toBe(spell({ lo: 0, hi: size }));

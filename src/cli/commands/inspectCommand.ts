@@ -17,10 +17,10 @@ import { parseModel } from '../../nn/models/parse.ts';
 import { lossModulesOf } from '../../nn/specs/lossModules.ts';
 import { customModulesOf, type LayerSpec } from '../../nn/specs/spec.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
-import { checkRunConfig, trainCounts } from '../../plan/config.ts';
+import { checkRunConfig, type RunConfig, trainCounts } from '../../plan/config.ts';
 import { dataBytesOf } from '../../plan/dataBytes.ts';
 import { smallestBatch } from '../../plan/feasible.ts';
-import { planRun, type RunPlan } from '../../plan/plan.ts';
+import { memoryOf, planRun, type RunPlan } from '../../plan/plan.ts';
 import { grainStart } from '../../reduce/grains.ts';
 import { configOf } from '../../runtime/resume.ts';
 import { say, screen } from '../output/screen.ts';
@@ -68,6 +68,8 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
     stepsPerEpoch,
     grains: plan === undefined ? null : plan.grains.cut.count,
     memoryBytes: plan?.layout.sizeBytes ?? null,
+    parkedBytes: plan?.parkedBytes ?? null,
+    microBatches: plan === undefined ? null : memoryOf(plan).microBatches,
     dataBytes: plan === undefined ? null : dataBytesOf(plan.config),
     weightsHash: hashWeights(saved.tensors),
   };
@@ -77,7 +79,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
 }
 
 function planOf(saved: Checkpoint, model: LayerSpec): RunPlan {
-  const config = configOf(saved, model, 1);
+  const config: RunConfig = { ...configOf(saved, model, 1), microBatches: 'auto' };
   checkRunConfig(config);
   return planRun(config);
 }
@@ -143,9 +145,13 @@ function show(
     for (const module of summary.modules) say(`  ${module}`);
     return;
   }
-  const [arena, samples] = [plan.layout.sizeBytes, dataBytesOf(plan.config)].map(showBytes);
+  const { microBatches, parkedBytes, arenaBytes } = memoryOf(plan);
+  const how = microBatches === 1 ? '' : ` in ${microBatches} micro-batches`;
+  const parked = parkedBytes === 0 ? '' : `, ${showBytes(parkedBytes)} parked`;
+  const samples = showBytes(dataBytesOf(plan.config));
   const { keptBytes, sparedBytes } = plan.workers[0]!.storage;
-  say(`Memory of a run on 1 worker: ${arena}, and ${samples} of data beside it.`);
+  say(`Memory of a run on 1 worker${how}: ${showBytes(arenaBytes)}${parked}, and`);
+  say(`${samples} of data beside it.`);
   say(`Activations that wait for backward take ${showBytes(keptBytes)} of the arena.`);
   say(`Backward derives ${showBytes(sparedBytes)} of others, which are not stored.`);
   say('Largest regions:');

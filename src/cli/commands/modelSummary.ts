@@ -5,14 +5,14 @@ import { type Shape, sizeOf } from '../../base/shape.ts';
 import { MAX_ARENA_BYTES, type Region } from '../../memory/layout.ts';
 import { isNorm, normChannels } from '../../nn/convert/normLeaf.ts';
 import { buffersOf, buildGraph, type Graph, parametersOf } from '../../nn/graph/graph.ts';
-import type { StoragePlan } from '../../nn/graph/storage.ts';
 import { crossEntropy, meanSquaredError } from '../../nn/specs/losses.ts';
 import { headNames } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
 import { constant } from '../../optim/schedule.ts';
 import { checkRunConfig, type RunConfig } from '../../plan/config.ts';
 import { stepExchanges, trafficOf } from '../../plan/exchanges.ts';
-import { planRun, type RunPlan } from '../../plan/plan.ts';
+import { memoryOf, planRun, type RunMemory, type RunPlan } from '../../plan/plan.ts';
+import type { WorkerPlan } from '../../plan/workerPlan.ts';
 import { defaultGrains } from '../../reduce/grains.ts';
 import { configOf } from '../../runtime/resume.ts';
 import { DEFAULT_SEED } from '../../runtime/trainerOptions.ts';
@@ -50,6 +50,9 @@ export interface MemorySummary {
   readonly rest: number;
   /** Whether an arena can be so large. */
   readonly fits: boolean;
+  /** The fewest micro-batches with which it fits where it does not, and what these take; null where
+   * none do. */
+  readonly fitting: RunMemory | null;
 }
 
 /** What a worker exchanges in a step where each replica is one, in a process of its own. */
@@ -107,7 +110,7 @@ export function summarize(asked: AskedModel): ModelSummary {
     flopsForwardBackward: sum((one) => one.flopsForward + one.flopsBackward),
     batch,
     replicas,
-    memoryBytes: memoryOf(plan),
+    memoryBytes: memoryParts(plan),
     exchanges: exchangesOf(config),
   };
 }
@@ -189,7 +192,13 @@ function configFor(
   };
 }
 
-function memoryOf({ layout, regions, workers }: RunPlan): MemorySummary {
+function fittingOf(config: RunConfig): MemorySummary['fitting'] {
+  const plan = planRun({ ...config, microBatches: 'auto' }, { mustFit: false });
+  const memory = memoryOf(plan);
+  return memory.arenaBytes > MAX_ARENA_BYTES ? null : memory;
+}
+
+function memoryParts({ config, layout, regions, workers }: RunPlan): MemorySummary {
   const { parameters } = regions;
   const bytes = (of: readonly (Region | undefined)[]): number =>
     of.reduce((sum, region) => sum + (region?.sizeBytes ?? 0), 0);
@@ -206,15 +215,17 @@ function memoryOf({ layout, regions, workers }: RunPlan): MemorySummary {
     optimizerState: bytes(parameters.optimizerState),
   };
   const known = Object.values(parts).reduce((sum, size) => sum + size, 0);
-  const sum = (of: (storage: StoragePlan) => number): number =>
+  const sum = (of: (storage: WorkerPlan['storage']) => number): number =>
     workers.reduce((bytes, { storage }) => bytes + of(storage), 0);
+  const fits = total <= MAX_ARENA_BYTES;
   return {
     total,
     ...parts,
     keptForBackward: sum(({ keptBytes }) => keptBytes),
     derivedInBackward: sum(({ sparedBytes }) => sparedBytes),
     rest: total - known,
-    fits: total <= MAX_ARENA_BYTES,
+    fits,
+    fitting: fits ? null : fittingOf(config),
   };
 }
 

@@ -31,6 +31,7 @@ export function factsOf({ trainer, start }: ObservedRun): RunFacts {
     ['replicas', `${start.replicas}`],
     ['workers', `${start.workers}`],
     ['samples of a full step', `${start.globalBatch}`],
+    ...(start.microBatches === 1 ? [] : [['micro-batches', `${start.microBatches}`] as const]),
     ['steps of an epoch', `${start.stepsPerEpoch}`],
     ['epochs', `${start.epochs}`],
     ['optimizer', `${optimizer.kind}, learning rate ${optimizer.lr}${scaling}, ${schedule.kind}`],

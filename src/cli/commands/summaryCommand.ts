@@ -65,6 +65,7 @@ function totalRows(summary: ModelSummary): readonly (readonly [string, string])[
   const part = (bytes: number): string =>
     `${showBytes(bytes)}, ${Math.round((100 * bytes) / memory.total)} %`;
   const tooLarge = memory.fits ? '' : `; a run has at most ${showBytes(MAX_ARENA_BYTES)}`;
+  const { fitting } = memory;
   return [
     ['input, output', `${showShape(summary.inputShape)}, ${showShape(summary.outputShape)}`],
     ['parameters trained', `${parameters.trained}`],
@@ -74,6 +75,14 @@ function totalRows(summary: ModelSummary): readonly (readonly [string, string])[
     ['multiply-adds', `${showCount(summary.multiplyAdds)} a sample, forward`],
     ['FLOP', `${showCount(summary.flopsForward)} forward, ${backwardText(summary)}`],
     [`memory, batch ${batch}`, `${showBytes(memory.total)} on 1 worker${tooLarge}`],
+    ...(fitting === null
+      ? []
+      : ([
+          [
+            `  --micro-batches ${fitting.microBatches}`,
+            `${showBytes(fitting.arenaBytes)}, ${showBytes(fitting.parkedBytes)} beside it`,
+          ],
+        ] as const)),
     ['  activations', part(memory.activations)],
     ['    kept for backward', part(memory.keptForBackward)],
     ['    derived instead', `${showBytes(memory.derivedInBackward)}, not stored`],

@@ -33,7 +33,13 @@ import type { Flags } from '../settings/flags.ts';
 import { asksForReport, type ObserversAsked, observersAsked } from '../settings/reportFlags.ts';
 import { checkAgreement } from '../settings/resumeSettings.ts';
 import { checkSeparateFiles } from '../settings/separateFiles.ts';
-import { DEFAULTS, isProfiled, normFrom, runOptionsFrom } from '../settings/settings.ts';
+import {
+  DEFAULTS,
+  isProfiled,
+  microBatchesFrom,
+  normFrom,
+  runOptionsFrom,
+} from '../settings/settings.ts';
 import { sharedPoint } from '../settings/sharedPoint.ts';
 import { spreadFrom } from '../settings/spreadFlags.ts';
 import type { StartingPoint } from '../settings/startingPoint.ts';
@@ -211,6 +217,7 @@ async function startTrainer(
     onNotice,
     profile: isProfiled(flags),
     elastic: flags.isSet('elastic'),
+    ...microBatchesFrom(flags),
     ...(workers !== undefined && { workers }),
     ...(replicas !== undefined && { replicas }),
     ...(timeoutMs !== undefined && { timeoutMs }),
@@ -306,6 +313,7 @@ async function runPlan(trainer: Trainer, setup: RunSetup): Promise<number> {
 
 function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup): StartEvent {
   const { place, optimizer, schedule, lrScaling } = trainer.config;
+  const { arenaBytes, ...memory } = trainer.memory;
   const workers = place?.workers ?? [trainer.workers];
   const { build, whyNotWide } = chooseBuild(trainer.config.mode);
   return {
@@ -330,7 +338,8 @@ function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup):
     kernels: build,
     whyNotWide: whyNotWide ?? null,
     parameters: trainer.countParameters,
-    memoryBytes: trainer.layout.sizeBytes,
+    memoryBytes: arenaBytes,
+    ...memory,
     dataBytes: trainer.dataBytes,
     stream: data.stream,
   };

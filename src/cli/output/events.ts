@@ -39,6 +39,10 @@ export interface StartEvent {
   readonly parameters: number;
   /** Of the arena of each process. */
   readonly memoryBytes: number;
+  /** In how many parts workers compute their samples. */
+  readonly microBatches: number;
+  /** Memory beside the shared one, of all workers of this process. */
+  readonly parkedBytes: number;
   /** Of the samples in memory, beside it. */
   readonly dataBytes: number;
   /** How samples are read while the run needs them; null where all are in memory. */

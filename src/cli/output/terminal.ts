@@ -112,13 +112,17 @@ function startLines(event: StartEvent): string {
   const { norm, replicas, workers, globalBatch, parameters, memoryBytes, dataBytes } = event;
   const [model, data] = [event.model, event.data].map((name) => paint('bold', oneLine(name)));
   const what = `${model} on ${data}, ${paint('bold', norm)}`;
-  const memory = `${showBytes(memoryBytes)} of shared memory, ${showBytes(dataBytes)} of data`;
+  const { microBatches, parkedBytes } = event;
+  const parts = microBatches === 1 ? '' : ` in ${microBatches} micro-batches`;
+  const parked = parkedBytes === 0 ? '' : `, ${showBytes(parkedBytes)} parked`;
+  const samples = showBytes(dataBytes);
+  const memory = `${showBytes(memoryBytes)} of shared memory${parked}, ${samples} of data`;
   const threads = `${workers} workers${showProcesses(event)}`;
   const { optimizer, learningRate, lrScaling, schedule } = event;
   const scaling = lrScaling === null ? '' : `, scaled ${lrScaling}`;
   const rate = `learning rate ${Number(learningRate.toPrecision(6))}${scaling}`;
   return `${what}, ${parameters} parameters
-${replicas} replicas on ${threads}, global batch ${globalBatch}
+${replicas} replicas on ${threads}, global batch ${globalBatch}${parts}
 ${memory}
 ${optimizer}, ${rate}, ${schedule} schedule
 ${showKernels(event)}${event.stream === null ? '' : `\n${data}: ${event.stream}`}`;

@@ -268,6 +268,13 @@ function averagingFrom(flags: Flags): AveragingSpec | undefined {
   return fromEpoch === undefined ? undefined : swa({ fromEpoch });
 }
 
+/** In how many parts batches are computed. */
+export function microBatchesFrom(flags: Flags): Pick<TrainerOptions, 'microBatches'> {
+  if (!flags.has('micro-batches')) return {};
+  if (flags.text('micro-batches') === 'auto') return { microBatches: 'auto' };
+  return { microBatches: flags.integer('micro-batches', 1)! };
+}
+
 /** The options of a run of this model. */
 export function trainerOptionsFrom<Data extends TrainingData>(
   flags: Flags,
@@ -309,6 +316,7 @@ export function trainerOptionsFrom<Data extends TrainingData>(
     },
     ...fineTuningFrom(flags),
     ...(workers !== undefined && { workers }),
+    ...microBatchesFrom(flags),
     ...(globalBatch !== undefined && { globalBatch }),
     ...(replicaBatch !== undefined && { replicaBatch }),
     ...(grains !== undefined && { grains }),

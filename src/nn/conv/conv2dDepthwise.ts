@@ -77,10 +77,10 @@ export function depthwiseWorkspace(
   const weight = [blocks, spec.kernel[0] * spec.kernel[1], PLANE_CHANNELS];
   const sums = [SUMMED_TAPS, PLANE_CHANNELS];
   return [
-    { name: 'padded', type: 'f32', shape: padded, isScratch: false },
-    { name: 'paddedGrad', type: 'f32', shape: paddedGrad, isScratch: false },
-    { name: 'weightBlocks', type: 'f32', shape: weight, isScratch: true },
-    { name: 'tapSums', type: 'f32', shape: sums, isScratch: true },
+    { name: 'padded', type: 'f32', shape: padded, lifetime: 'run' },
+    { name: 'paddedGrad', type: 'f32', shape: paddedGrad, lifetime: 'run' },
+    { name: 'weightBlocks', type: 'f32', shape: weight, lifetime: 'pass' },
+    { name: 'tapSums', type: 'f32', shape: sums, lifetime: 'pass' },
   ];
 }
 

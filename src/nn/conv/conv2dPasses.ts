@@ -33,7 +33,7 @@ export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Worksp
   const folds = foldsTaps(spec, axes) ? [FOLD_SCRATCH] : [];
   const padded = [paddedSize(axes.y), paddedSize(axes.x), spec.inChannels];
   const bordered: readonly WorkspaceDeclaration[] = needsBorder(axes)
-    ? [{ name: 'padded', type: 'f32', shape: padded, isScratch: false }]
+    ? [{ name: 'padded', type: 'f32', shape: padded, lifetime: 'run' }]
     : [];
   if (isWinograd(spec, axes)) {
     return [...winogradWorkspace(spec, axes), ...(sumsTiles(axes) ? [] : bordered), ...folds];

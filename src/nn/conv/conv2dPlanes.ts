@@ -27,7 +27,7 @@ export function planesWorkspace(spec: Conv2dSpec): readonly WorkspaceDeclaration
     forward.panelBytes * forward.panels,
     inputGrad.panelBytes * inputGrad.panels,
   );
-  return [{ name: 'panels', type: 'f32', shape: [bytes / FLOAT_BYTES], isScratch: true }];
+  return [{ name: 'panels', type: 'f32', shape: [bytes / FLOAT_BYTES], lifetime: 'pass' }];
 }
 
 /** Binds the passes, but for the weight's gradient, where {@link isPlanes} holds. */

@@ -38,13 +38,13 @@ export function tilesWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Works
   const paddedGrad = [plan.paddedHeight, plan.paddedWidth, outChannels];
   const stripFloats = gradStripFloats(spec, axes);
   return [
-    { name: 'panels', type: 'f32', shape: panels, isScratch: true },
-    { name: 'gradPanels', type: 'f32', shape: gradPanels, isScratch: true },
+    { name: 'panels', type: 'f32', shape: panels, lifetime: 'pass' },
+    { name: 'gradPanels', type: 'f32', shape: gradPanels, lifetime: 'pass' },
     ...(stripFloats > 0
-      ? [{ name: 'gradStrips', type: 'f32', shape: [stripFloats], isScratch: true } as const]
+      ? [{ name: 'gradStrips', type: 'f32', shape: [stripFloats], lifetime: 'pass' } as const]
       : []),
     ...(plan.isBordered
-      ? [{ name: 'paddedGrad', type: 'f32', shape: paddedGrad, isScratch: false } as const]
+      ? [{ name: 'paddedGrad', type: 'f32', shape: paddedGrad, lifetime: 'run' } as const]
       : []),
   ];
 }

@@ -22,7 +22,7 @@ export const FOLD_SCRATCH: WorkspaceDeclaration = {
   name: 'folds',
   type: 'f32',
   shape: [LEVELS * LEVEL_FLOATS],
-  isScratch: true,
+  lifetime: 'pass',
 };
 
 /** Whether the weight gradient of a convolution is folded this way, by its shapes: only where its
@@ -45,10 +45,10 @@ export function foldsTaps(spec: Conv2dSpec, axes: ConvAxes): boolean {
  * takes leaves alone. */
 export function bindFolds(
   { step, firstGrain }: Binding,
-  { nodes }: GradientSink,
+  { nodes, foldNode }: GradientSink,
   compute: (leaves: Leaves) => void,
 ): (() => boolean) | undefined {
-  if (nodes === undefined) return undefined;
+  if (nodes === undefined || foldNode === undefined) return undefined;
   if (nodes.some(({ lo, hi }) => !isPowerOfTwo(hi - lo) || hi - lo > 2 ** (LEVELS - 2))) {
     return undefined;
   }
@@ -57,10 +57,12 @@ export function bindFolds(
     for (const { lo, hi } of nodes) {
       if (!areEqual(grainStart, lo - firstGrain, hi - firstGrain)) return false;
     }
-    for (const { lo, hi, ptr } of nodes) {
+    for (let i = 0; i < nodes.length; i++) {
+      const { lo, hi, ptr } = nodes[i]!;
       const start = grainStart[lo - firstGrain]!;
       const samples = grainStart[lo - firstGrain + 1]! - start;
       compute({ start, samples, leaves: hi - lo, gradPtr: ptr });
+      foldNode(i);
     }
     return true;
   };

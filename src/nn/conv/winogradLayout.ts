@@ -65,12 +65,12 @@ export function winogradWorkspace(
   const band = [PLACES, planeBytes(tiles * channels) / FLOAT_BYTES];
   const lines = scratchFloats(Math.max(outputs.width, inputs.width), channels);
   return [
-    { name: 'panels', type: 'f32', shape: panels, isScratch: true },
+    { name: 'panels', type: 'f32', shape: panels, lifetime: 'pass' },
     // Of the weight's gradient its sums, of the input's the weights.
-    { name: 'gradPanels', type: 'f32', shape: inputPlanes, isScratch: true },
-    { name: 'tiles', type: 'f32', shape: band, isScratch: true },
-    { name: 'products', type: 'f32', shape: band, isScratch: true },
-    { name: 'lines', type: 'f32', shape: [lines], isScratch: true },
+    { name: 'gradPanels', type: 'f32', shape: inputPlanes, lifetime: 'pass' },
+    { name: 'tiles', type: 'f32', shape: band, lifetime: 'pass' },
+    { name: 'products', type: 'f32', shape: band, lifetime: 'pass' },
+    { name: 'lines', type: 'f32', shape: [lines], lifetime: 'pass' },
   ];
 }
 

@@ -2,7 +2,7 @@
 // step, and those that are never alive together share memory. Pure planning, in bytes for one
 // worker's samples.
 
-import { ALIGN_BYTES, alignUp } from '../../base/bytes.ts';
+import { ALIGN_BYTES, alignUp, FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
 import type { LayerKind } from '../layers/layer.ts';
 import type { LeafSpec } from '../specs/spec.ts';
@@ -16,15 +16,23 @@ import {
   trainedParametersOf,
   type ValueId,
 } from './graph.ts';
+import { type ParkingPlan, planParking } from './parking.ts';
+import { type Schedule, scheduleOf } from './schedule.ts';
 import { layersSideBySide } from './sideBySide.ts';
 
-export interface StoragePlan {
-  /** Where each value lies, in bytes from the start of the worker's activations. */
+/** Where one micro-batch has everything, in bytes from the start of its worker's activations. */
+export interface StoragePlaces {
   readonly activationOffsetsBytes: readonly number[];
-  /** Where its gradient lies; -1 where nobody needs it. */
+  /** Where the gradient of each value lies; -1 where nobody needs it. */
   readonly gradientOffsetsBytes: readonly number[];
-  readonly sizeBytes: number;
-  /** Of it, what values take that wait for backward when the loss runs. */
+  /** Of the workspaces that lie among the activations, by the names in the request. */
+  readonly workspaceOffsetsBytes: ReadonlyMap<string, number>;
+}
+
+export interface StoragePlan extends Pick<ParkingPlan, 'sizeBytes' | 'moves' | 'parkedBytes'> {
+  /** Of each micro-batch. */
+  readonly places: readonly StoragePlaces[];
+  /** Of all of it, what values take that wait for backward when the loss runs. */
   readonly keptBytes: number;
   /** What the values would take besides that backward derives instead. */
   readonly sparedBytes: number;
@@ -32,82 +40,159 @@ export interface StoragePlan {
   readonly derived: ReadonlyMap<ValueId, LayerOperation>;
 }
 
-/** A range of bytes and the time, in operations, during which it is taken. */
-interface Block {
-  sizeBytes: number;
-  from: number;
-  to: number;
-  offsetBytes: number;
+/** A workspace that is kept from forward to backward of the same samples. */
+export interface KeptWorkspace {
+  readonly name: string;
+  /** Place of its operation. */
+  readonly place: number;
+  readonly sizeBytes: number;
 }
 
-/** Plans the memory of a worker with up to `capacity` samples. Operation i of n runs forward at
- * time i and backward at time 2n - i; the loss runs at time n. Values that are `derived`
- * (derive.ts) are not there in backward. */
+/** How a worker's samples are cut; by default they are not. */
+export interface StorageRequest {
+  readonly schedule: Schedule;
+  readonly microBatches: number;
+  readonly workspaces: readonly KeptWorkspace[];
+  readonly budgetBytes: number;
+}
+
+/** What is used at which stages. */
+interface Block {
+  readonly sizeBytes: number;
+  readonly uses: number[];
+  isRewritten?: boolean;
+}
+
+/** Plans the memory of a worker whose micro-batches have up to `capacity` samples. Values that are
+ * `derived` (derive.ts) are not there in backward. */
 export function planStorage(
   graph: Graph,
   capacity: number,
   derived: ReadonlyMap<ValueId, LayerOperation>,
+  request?: StorageRequest,
 ): StoragePlan {
-  const { shapes } = graph;
-  const blockOf: BlockMaker = (value, from) => ({
-    sizeBytes: alignUp(sizeOf(shapes[value]!) * capacity * 4 + ALIGN_BYTES, ALIGN_BYTES),
-    from,
-    to: from,
-    offsetBytes: 0,
+  const { schedule, microBatches, workspaces, budgetBytes } = request ?? {
+    schedule: scheduleOf(graph),
+    microBatches: 1,
+    workspaces: [],
+    budgetBytes: Number.POSITIVE_INFINITY,
+  };
+  const planned = { graph, stages: stagesOf(graph, schedule), capacity };
+  const { activations, spared, derivations } = activationBlocks(planned, derived);
+  const isKept = ({ uses }: Block): boolean => Math.max(...uses) > planned.stages.loss;
+  const waiting = [...new Set(activations)].filter(isKept);
+  const gradients = gradientBlocks(planned, activations);
+  const kept = workspaceBlocks(planned, workspaces, derivations);
+  const needed = gradients.filter((block) => block !== undefined);
+  const blocks = [...new Set<Block>([...activations, ...needed, ...kept])];
+  const { offsetsBytes, ...rest } = planParking({ blocks, schedule, microBatches, budgetBytes });
+  const places = offsetsBytes.map((offsets): StoragePlaces => {
+    const offsetOf = new Map(blocks.map((block, i) => [block, offsets[i]!]));
+    return {
+      activationOffsetsBytes: activations.map((block) => offsetOf.get(block)!),
+      gradientOffsetsBytes: graph.shapes.map((_, value) => {
+        const block = gradients[value];
+        return block === undefined ? -1 : offsetOf.get(block)!;
+      }),
+      workspaceOffsetsBytes: new Map(
+        workspaces.map(({ name }, i) => [name, offsetOf.get(kept[i]!)!]),
+      ),
+    };
   });
-  const isNeeded = gradientsNeeded(graph);
-  const { activations, spared } = activationBlocks(graph, isNeeded, derived, blockOf);
-  const kept = [...new Set(activations)].filter(({ to }) => to > graph.operations.length);
-  const gradients = gradientBlocks(graph, isNeeded, activations, blockOf);
-  const blocks = new Set([...activations, ...gradients.filter((block) => block !== undefined)]);
-  const sizeBytes = place([...blocks]);
   return {
-    activationOffsetsBytes: activations.map((block) => block.offsetBytes),
-    gradientOffsetsBytes: shapes.map((_, value) => gradients[value]?.offsetBytes ?? -1),
-    sizeBytes,
-    keptBytes: bytesOf(kept),
-    sparedBytes: bytesOf(spared),
+    ...rest,
+    places,
+    keptBytes: microBatches * bytesOf(waiting),
+    sparedBytes: microBatches * bytesOf(spared),
     derived,
   };
 }
 
 function bytesOf(blocks: Iterable<Block>): number {
-  return [...blocks].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return [...blocks].reduce(
+    (sum, { sizeBytes }) => sum + alignUp(sizeBytes + ALIGN_BYTES, ALIGN_BYTES),
+    0,
+  );
 }
 
-type BlockMaker = (value: ValueId, from: number) => Block;
-
-function use(block: Block | undefined, time: number): void {
-  if (block === undefined) return;
-  block.from = Math.min(block.from, time);
-  block.to = Math.max(block.to, time);
+/** The numbers of the stages of each pass. */
+interface Stages {
+  readonly loss: number;
+  all(pass: 'forward' | 'backward', place: number): readonly number[];
+  /** The stage with which a pass of an operation ends. */
+  last(pass: 'forward' | 'backward', place: number): number;
 }
 
-/** The memory of each value, and when it is taken; and of those that are derived instead. */
+function stagesOf({ operations }: Graph, schedule: Schedule): Stages {
+  const passes = { forward: operations.map((): number[] => []), loss: [[] as number[]] };
+  const numbers = { ...passes, backward: operations.map((): number[] => []) };
+  for (const [number, { pass, place }] of schedule.flat().entries()) {
+    numbers[pass][pass === 'loss' ? 0 : place]!.push(number);
+  }
+  return {
+    loss: numbers.loss[0]![0]!,
+    all: (pass, place) => numbers[pass][place]!,
+    last: (pass, place) => numbers[pass][place]!.at(-1)!,
+  };
+}
+
+/** What is planned for. */
+interface Planned {
+  readonly graph: Graph;
+  readonly stages: Stages;
+  readonly capacity: number;
+}
+
+function blockOf({ graph, capacity }: Planned, value: ValueId): Block {
+  return { sizeBytes: sizeOf(graph.shapes[value]!) * capacity * FLOAT_BYTES, uses: [] };
+}
+
+/** A layer that derives what it wrote, and when. */
+interface Derivation {
+  readonly maker: LayerOperation;
+  readonly stages: readonly number[];
+}
+
+/** The memory of each value, and when it is used; and of those that are derived instead. A pass
+ * reads in all of its parts and writes in the last one. */
 function activationBlocks(
-  graph: Graph,
-  isNeeded: readonly boolean[],
+  planned: Planned,
   derived: ReadonlyMap<ValueId, LayerOperation>,
-  blockOf: BlockMaker,
-): { readonly activations: readonly Block[]; readonly spared: ReadonlySet<Block> } {
+): {
+  readonly activations: readonly Block[];
+  readonly spared: ReadonlySet<Block>;
+  readonly derivations: readonly Derivation[];
+} {
+  const { graph, stages } = planned;
   const { operations } = graph;
-  const count = operations.length;
-  const activations: Block[] = [blockOf(0, 0)];
+  const isNeeded = gradientsNeeded(graph);
+  const activations: Block[] = [blockOf(planned, 0)];
   const spared = new Set<Block>();
+  const derivations: Derivation[] = [];
+  // The samples are loaded before the first operation.
+  activations[0]!.uses.push(0);
+  const use = (value: ValueId, at: readonly number[]): void => {
+    activations[value]!.uses.push(...at);
+  };
   /** In backward. */
-  const read = (value: ValueId, time: number): void => {
+  const read = (value: ValueId, at: readonly number[]): void => {
     const maker = derived.get(value);
-    if (maker === undefined) use(activations[value], time);
-    else {
-      use(activations[maker.input], time);
-      if (maker.addend !== undefined) read(maker.addend.value, time);
+    if (maker === undefined) {
+      use(value, at);
+      return;
     }
+    derivations.push({ maker, stages: at });
+    use(maker.input, at);
+    if (maker.addend !== undefined) read(maker.addend.value, at);
   };
   for (const [i, operation] of operations.entries()) {
-    for (const value of inputsOf(operation)) use(activations[value], i);
+    for (const value of inputsOf(operation)) use(value, stages.all('forward', i));
+    const added = operation.op === 'layer' ? operation.addend?.value : undefined;
+    if (added !== undefined) use(added, [stages.last('forward', i)]);
     const alias = aliased(operation);
     for (const value of outputsOf(operation)) {
-      activations[value] = alias === undefined ? blockOf(value, i) : activations[alias]!;
+      activations[value] = alias === undefined ? blockOf(planned, value) : activations[alias]!;
+      use(value, [stages.last('forward', i)]);
     }
     if (!runsBackward(operation, isNeeded)) continue;
     const keeps = keptBy(operation);
@@ -116,55 +201,97 @@ function activationBlocks(
       ...(keeps.output ? outputsOf(operation) : []),
     ];
     for (const value of values) {
-      read(value, 2 * count - i);
+      read(value, stages.all('backward', i));
       if (derived.has(value)) spared.add(activations[value]!);
     }
   }
-  for (const value of endsOf(graph)) use(activations[value], count);
-  // The first of two layers side by side may end with the second (sharedExchange.ts).
-  for (const [first, second] of layersSideBySide(graph)) {
-    use(activations[first.input], operations.indexOf(second));
+  for (const value of endsOf(graph)) use(value, [stages.loss]);
+  // The first of two layers side by side may end with the second, and take its sums with it
+  // (cutPasses.ts).
+  for (const [first, second] of placesSideBySide(graph)) {
+    const operation = operations[first]!;
+    for (const value of inputsOf(operation)) {
+      use(value, stages.all('forward', second));
+      if (runsBackward(operation, isNeeded) && keptBy(operation).input) {
+        read(value, stages.all('backward', second));
+      }
+    }
+    for (const value of outputsOf(operation)) use(value, [stages.last('forward', second)]);
   }
-  return { activations, spared };
+  return { activations, spared, derivations };
 }
 
 /** The same of each gradient that is needed. */
 function gradientBlocks(
-  graph: Graph,
-  isNeeded: readonly boolean[],
+  planned: Planned,
   activations: readonly Block[],
-  blockOf: BlockMaker,
 ): readonly (Block | undefined)[] {
+  const { graph, stages } = planned;
   const { operations } = graph;
-  const count = operations.length;
+  const isNeeded = gradientsNeeded(graph);
+  const pairs = placesSideBySide(graph);
   const gradients: (Block | undefined)[] = [];
   /** The gradients of several values, of which one may still be read. */
   const forSeveral = new Set<Block>();
   for (const value of endsOf(graph)) {
-    if (isNeeded[value]) gradients[value] = blockOf(value, count);
+    if (!isNeeded[value]) continue;
+    gradients[value] = blockOf(planned, value);
+    gradients[value].uses.push(stages.loss);
   }
-  for (let i = count - 1; i >= 0; i--) {
+  for (let i = operations.length - 1; i >= 0; i--) {
     const operation = operations[i]!;
-    const time = 2 * count - i;
     const outputs = outputsOf(operation);
-    for (const value of outputs) use(gradients[value], time);
+    const [first] = pairs.find(([, second]) => second === i) ?? [];
+    const others = first === undefined ? [] : outputsOf(operations[first]!);
+    for (const value of [...outputs, ...others]) {
+      gradients[value]?.uses.push(...stages.all('backward', i));
+    }
     const wanted = inputsOf(operation).filter((value) => isNeeded[value]);
     if (wanted.length === 0) continue;
+    const last = stages.last('backward', i);
+    const made = (): Block => ({ ...blockOf(planned, wanted[0]!), uses: [last] });
     if (operation.op === 'join') {
-      for (const value of wanted) gradients[value] = blockOf(value, time);
+      for (const value of wanted) gradients[value] = { ...blockOf(planned, value), uses: [last] };
       continue;
     }
-    const ending = overwritten(operation).map(([type, value]) =>
-      type === 'gradient' ? gradients[value] : activations[value],
-    );
-    const own = sharesGradient(operation)
-      ? gradients[outputs[0]!]!
-      : (ending.find((block) => block?.to === time && !forSeveral.has(block)) ??
-        blockOf(wanted[0]!, time));
+    const ending = overwritten(operation)
+      .map(([type, value]) => (type === 'gradient' ? gradients[value] : activations[value]))
+      .find((block) => block && Math.max(...block.uses) === last && !forSeveral.has(block));
+    const own = sharesGradient(operation) ? gradients[outputs[0]!]! : (ending ?? made());
+    if (own === ending) own.isRewritten = true;
     for (const value of wanted) gradients[value] = own;
     if (wanted.length > 1) forSeveral.add(own);
   }
   return gradients;
+}
+
+/** The workspaces that are kept from forward to backward. */
+function workspaceBlocks(
+  { graph, stages }: Planned,
+  workspaces: readonly KeptWorkspace[],
+  derivations: readonly Derivation[],
+): readonly Block[] {
+  const pairs = placesSideBySide(graph);
+  return workspaces.map(({ place, sizeBytes }) => {
+    const seconds = pairs.flatMap(([first, second]) => (first === place ? [second] : []));
+    const uses = [place, ...seconds].flatMap((at) => [
+      ...stages.all('forward', at),
+      ...stages.all('backward', at),
+    ]);
+    const derives = derivations.filter(({ maker }) => maker === graph.operations[place]);
+    return {
+      sizeBytes,
+      uses: [...uses, ...derives.flatMap((derivation) => derivation.stages)],
+      isRewritten: true,
+    };
+  });
+}
+
+function placesSideBySide(graph: Graph): readonly (readonly [number, number])[] {
+  return layersSideBySide(graph).map(([first, second]) => [
+    graph.operations.indexOf(first),
+    graph.operations.indexOf(second),
+  ]);
 }
 
 /** Whether the gradient of a value reaches any parameter before it that trains. */
@@ -222,28 +349,4 @@ export function aliased(operation: Operation): ValueId | undefined {
   if (operation.op === 'add') return operation.sum;
   if (operation.op === 'join') return undefined;
   return operation.op === 'fork' || operation.kind.isAlias === true ? operation.input : undefined;
-}
-
-/** Gives each block the lowest place that is free all the time it is alive. Those that are alive
- * the longest come first, since most are when the most is taken: for nets with residuals what is
- * taken then is all there is. Returns the size of it all. */
-function place(blocks: readonly Block[]): number {
-  const placed: Block[] = [];
-  let sizeBytes = 0;
-  const lengthOf = ({ from, to }: Block): number => to - from;
-  const sorted = [...blocks].sort((a, b) => lengthOf(b) - lengthOf(a) || b.sizeBytes - a.sizeBytes);
-  for (const block of sorted) {
-    const neighbours = placed
-      .filter((other) => other.from <= block.to && block.from <= other.to)
-      .sort((a, b) => a.offsetBytes - b.offsetBytes);
-    let offsetBytes = 0;
-    for (const other of neighbours) {
-      if (offsetBytes + block.sizeBytes <= other.offsetBytes) break;
-      offsetBytes = Math.max(offsetBytes, other.offsetBytes + other.sizeBytes);
-    }
-    block.offsetBytes = offsetBytes;
-    placed.push(block);
-    sizeBytes = Math.max(sizeBytes, offsetBytes + block.sizeBytes);
-  }
-  return sizeBytes;
 }

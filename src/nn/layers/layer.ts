@@ -46,14 +46,19 @@ export interface BufferDeclaration {
   readonly torch?: TorchForm;
 }
 
-/** Memory of one worker for one layer. What forward leaves there is there in backward. */
+/** How long a layer needs what it leaves in its workspace. `pass`: no longer than a pass, or than
+ * a part of one that exchanges, so that all layers share this memory. `run`: it is the same for all
+ * samples, such as zero borders or what is made of weights alone. `samples`: from forward to
+ * backward of the same samples. */
+export type WorkspaceLifetime = 'pass' | 'run' | 'samples';
+
+/** Memory of one worker for one layer. */
 export interface WorkspaceDeclaration {
   readonly name: string;
   readonly type: ElementType;
   readonly shape: Shape;
-  /** Needed within a pass alone: all layers share this memory, and what they leave there is
-   * overwritten. Default false. */
-  readonly isScratch?: boolean;
+  /** Default `samples`. */
+  readonly lifetime?: WorkspaceLifetime;
 }
 
 /** What of a worker decides how much memory a layer needs. */
@@ -117,8 +122,8 @@ export interface BoundLayer {
   derive?(sample: number, toPtr: number): void;
   /** Once per step, after the gradients' barrier, on one worker: running statistics. */
   updateBuffers?(): void;
-  /** The passes of training, cut where they exchange, for layers that do so once in each: layers
-   * side by side then share one exchange. To be undefined for the others. */
+  /** The passes of training, cut where they exchange; undefined for layers that do not. `forward`
+   * and `backward` are called where they are empty, and in evaluation. */
   readonly exchanging?: ExchangingPasses | undefined;
 }
 

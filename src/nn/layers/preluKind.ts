@@ -24,7 +24,7 @@ export const preluKind: LayerKind<PreluSpec> = {
   ],
   workspace: ({ numParameters }, input) =>
     isShared(numParameters, input)
-      ? [{ name: 'sums', type: 'f64', shape: [channelsOf(input)], isScratch: true }]
+      ? [{ name: 'sums', type: 'f64', shape: [channelsOf(input)], lifetime: 'pass' }]
       : [],
   bind(spec, binding): BoundLayer {
     const { step, input, output } = binding;

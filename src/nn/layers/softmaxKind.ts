@@ -17,7 +17,7 @@ export const softmaxKind: LayerKind<SoftmaxSpec> = {
       name: 'exponentials',
       type: 'f64',
       shape: [alignUp(channelsOf(input), LANES)],
-      isScratch: true,
+      lifetime: 'pass',
     },
   ],
   bind(_spec, binding): BoundLayer {

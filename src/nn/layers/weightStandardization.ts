@@ -30,13 +30,14 @@ export function standardizedWorkspace({
   outputs,
 }: WeightMatrix): readonly WorkspaceDeclaration[] {
   return [
-    { name: 'standardized', type: 'f32', shape: [fanIn, outputs] },
-    { name: 'standardizedGrad', type: 'f32', shape: [fanIn, outputs] },
+    { name: 'standardized', type: 'f32', shape: [fanIn, outputs], lifetime: 'run' },
+    { name: 'standardizedGrad', type: 'f32', shape: [fanIn, outputs], lifetime: 'run' },
     // Coefficients and gradient coefficients, sums, moments.
     {
       name: 'statistics',
       type: 'f64',
       shape: [coefficientsLength(outputs, 1) + 2 * outputs + 1 + 2 * outputs],
+      lifetime: 'run',
     },
   ];
 }

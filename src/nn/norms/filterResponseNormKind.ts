@@ -22,7 +22,7 @@ export const filterResponseNormKind: LayerKind<FilterResponseNormSpec> = {
   ],
   workspace: ({ channels }, _input, { capacity }) => [
     { name: 'coefficients', type: 'f64', shape: [capacity, 4 * channels] },
-    { name: 'sums', type: 'f64', shape: [3, channels] },
+    { name: 'sums', type: 'f64', shape: [3, channels], lifetime: 'run' },
   ],
   statistics: ({ channels, eps }, input) =>
     meanSquareStatistics('channel', sizeOf(input) / channels, eps),

@@ -67,9 +67,12 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
     ];
   },
   workspace({ channels, virtualBatch, frozen, statistics, sync }, _input, size) {
-    if (frozen) return [{ name: 'coefficients', type: 'f64', shape: [5, channels] }];
+    if (frozen) {
+      return [{ name: 'coefficients', type: 'f64', shape: [5, channels], lifetime: 'run' }];
+    }
     if (statistics === 'running') {
-      return [{ name: 'coefficients', type: 'f64', shape: [runningNormLength(channels)] }];
+      const shape = [runningNormLength(channels)];
+      return [{ name: 'coefficients', type: 'f64', shape, lifetime: 'run' }];
     }
     const length =
       virtualBatch === null
@@ -199,6 +202,7 @@ function bindRunning(spec: BatchNormSpec, binding: Binding): BoundLayer {
     backward: bound.backward,
     derive: bound.derive,
     ...(spec.updateStatistics && { updateBuffers: bound.updateRunningStatistics }),
+    exchanging: bound.exchanging,
   };
 }
 
@@ -239,7 +243,12 @@ const groupedWorkspace: LayerKind<GroupNormSpec | InstanceNormSpec>['workspace']
   { capacity },
 ) => [
   { name: 'coefficients', type: 'f64', shape: [capacity, 4 * channels] },
-  { name: 'scratch', type: 'f64', shape: [groupNormScratchLength(channels, capacity)] },
+  {
+    name: 'scratch',
+    type: 'f64',
+    shape: [groupNormScratchLength(channels, capacity)],
+    lifetime: 'run',
+  },
 ];
 
 export const groupNormKind: LayerKind<GroupNormSpec> = {
@@ -339,7 +348,7 @@ export const layerNormKind: LayerKind<LayerNormSpec> = {
     spec.affine ? affineParameters(spec.normalizedShape, spec.weightInit) : [],
   workspace: (spec, input, { capacity }) => [
     { name: 'statistics', type: 'f64', shape: [capacity, layerNormRows(spec, input), 2] },
-    { name: 'openGrad', type: 'f32', shape: [sizeOf(spec.normalizedShape)] },
+    { name: 'openGrad', type: 'f32', shape: [sizeOf(spec.normalizedShape)], lifetime: 'run' },
   ],
   statistics: ({ normalizedShape }) => [
     {

@@ -2,6 +2,7 @@
 // two parts of the pre-activations and the state before to the next state, and back.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
+import type { PassPiece } from '../../reduce/passPieces.ts';
 import { cellFrameOf, type RecurrentFrame } from './recurrentFrame.ts';
 import type { BoundStepNorm } from './recurrentNorm.ts';
 
@@ -9,11 +10,11 @@ export interface BoundCell {
   /** Whether the state before also gets a gradient directly, past the pre-activations. The cell of
    * an lstm is no such state: it has a gradient of its own. */
   readonly isCarrying: boolean;
-  /** Writes h(t + 1); called from the first time step to the last, `backward` the other way. */
-  forward(t: number): void;
-  /** From the gradient of h(t + 1) at `stateGradPtr` to those of the pre-activations; a carrying
-   * cell puts what h(t) gets directly in its place. */
-  backward(t: number, stateGradPtr: number): void;
+  /** What writes h(t + 1); runs from the first time step to the last, `backward` the other way. */
+  forward(t: number): readonly PassPiece[];
+  /** What goes from the gradient of h(t + 1) at `stateGradPtr` to those of the pre-activations; a
+   * carrying cell puts what h(t) gets directly in its place. */
+  backward(t: number, stateGradPtr: number): readonly PassPiece[];
 }
 
 /** Binds the cell of a layer. `cellNorms` normalize the cell of an lstm at each time step. */
@@ -41,18 +42,22 @@ function bindElman(frame: RecurrentFrame, nonlinearity: 'tanh' | 'relu'): BoundC
       const nextPtr = statesPtr + (t + 1) * stateStepBytes;
       const inputPtr = normed.Ih + t * gateStepBytes;
       const hiddenPtr = normed.Hh + t * gateStepBytes;
-      const elements = step.countSamples * spec.hiddenSize;
-      if (isTanh) {
-        kernels.addF32(nextPtr, inputPtr, hiddenPtr, elements);
-        kernels.tanhF32(nextPtr, nextPtr, elements);
-      } else kernels.addReluF32(nextPtr, inputPtr, hiddenPtr, elements);
+      const run = (): void => {
+        const elements = step.countSamples * spec.hiddenSize;
+        if (isTanh) {
+          kernels.addF32(nextPtr, inputPtr, hiddenPtr, elements);
+          kernels.tanhF32(nextPtr, nextPtr, elements);
+        } else kernels.addReluF32(nextPtr, inputPtr, hiddenPtr, elements);
+      };
+      return [{ run }];
     },
     backward(t, stateGradPtr) {
       const nextPtr = statesPtr + (t + 1) * stateStepBytes;
       const toPtr = gateGrads.Ih + t * gateStepBytes;
-      const elements = step.countSamples * spec.hiddenSize;
-      if (isTanh) kernels.tanhGradF32(stateGradPtr, nextPtr, toPtr, elements);
-      else kernels.reluGradF32(stateGradPtr, nextPtr, toPtr, elements);
+      const grad = isTanh ? kernels.tanhGradF32 : kernels.reluGradF32;
+      return [
+        { run: () => grad(stateGradPtr, nextPtr, toPtr, step.countSamples * spec.hiddenSize) },
+      ];
     },
   };
 }
@@ -67,28 +72,31 @@ function bindGru(frame: RecurrentFrame): BoundCell {
       const at = t * gateStepBytes;
       const statePtr = statesPtr + t * stateStepBytes;
       const nextPtr = statePtr + stateStepBytes;
-      const { countSamples } = step;
-      kernels.gruCellF32(
-        normed.Ih + at,
-        normed.Hh + at,
-        statePtr,
-        nextPtr,
-        countSamples,
-        spec.hiddenSize,
-      );
+      const run = (): void =>
+        kernels.gruCellF32(
+          normed.Ih + at,
+          normed.Hh + at,
+          statePtr,
+          nextPtr,
+          step.countSamples,
+          spec.hiddenSize,
+        );
+      return [{ run }];
     },
     backward(t, stateGradPtr) {
       const at = t * gateStepBytes;
-      kernels.gruCellGradF32(
-        stateGradPtr,
-        normed.Ih + at,
-        normed.Hh + at,
-        statesPtr + t * stateStepBytes,
-        gateGrads.Ih + at,
-        gateGrads.Hh + at,
-        step.countSamples,
-        spec.hiddenSize,
-      );
+      const run = (): void =>
+        kernels.gruCellGradF32(
+          stateGradPtr,
+          normed.Ih + at,
+          normed.Hh + at,
+          statesPtr + t * stateStepBytes,
+          gateGrads.Ih + at,
+          gateGrads.Hh + at,
+          step.countSamples,
+          spec.hiddenSize,
+        );
+      return [{ run }];
     },
   };
 }
@@ -107,43 +115,51 @@ function bindLstm(
     isCarrying: false,
     // The gates take the place of the input's part, tanh that of the normalized cell.
     forward(t) {
-      const { countSamples } = step;
-      if (t === 0) kernels.zeroBytes(cellsPtr, countSamples * stateBytes);
       const gatesPtr = normed.Ih + t * gateStepBytes;
       const hiddenPtr = normed.Hh + t * gateStepBytes;
       const cellPtr = cellsPtr + t * stateStepBytes;
       const nextPtr = cellPtr + stateStepBytes;
-      kernels.lstmCellF32(gatesPtr, hiddenPtr, cellPtr, nextPtr, countSamples, hiddenSize);
-      for (const norm of cellNorms[t]!) norm.forward();
       const toPtr = squashedPtr + t * stateStepBytes;
       const fromPtr = hasNorm ? toPtr : nextPtr;
       const statePtr = statesPtr + (t + 1) * stateStepBytes;
-      kernels.lstmOutputF32(fromPtr, gatesPtr, toPtr, statePtr, countSamples, hiddenSize);
+      const writeCell = (): void => {
+        const { countSamples } = step;
+        if (t === 0) kernels.zeroBytes(cellsPtr, countSamples * stateBytes);
+        kernels.lstmCellF32(gatesPtr, hiddenPtr, cellPtr, nextPtr, countSamples, hiddenSize);
+      };
+      const writeOutput = (): void =>
+        kernels.lstmOutputF32(fromPtr, gatesPtr, toPtr, statePtr, step.countSamples, hiddenSize);
+      const norms = cellNorms[t]!.map((norm) => norm.forward);
+      return [{ run: writeCell }, ...norms, { run: writeOutput }];
     },
     backward(t, stateGradPtr) {
-      const { countSamples } = step;
-      if (t === steps - 1) kernels.zeroBytes(cellGradPtr, countSamples * stateBytes);
       const gatesPtr = normed.Ih + t * gateStepBytes;
       const gateGradsPtr = gateGrads.Ih + t * gateStepBytes;
-      kernels.lstmOutputGradF32(
-        stateGradPtr,
-        gatesPtr,
-        squashedPtr + t * stateStepBytes,
-        gateGradsPtr,
-        squashGradPtr,
-        countSamples,
-        hiddenSize,
-      );
-      for (const norm of cellNorms[t]!) norm.backward();
-      kernels.lstmCellGradF32(
-        cellGradPtr,
-        cellTermPtr,
-        gatesPtr,
-        cellsPtr + t * stateStepBytes,
-        gateGradsPtr,
-        countSamples,
-        hiddenSize,
-      );
+      const outputGrad = (): void => {
+        const { countSamples } = step;
+        if (t === steps - 1) kernels.zeroBytes(cellGradPtr, countSamples * stateBytes);
+        kernels.lstmOutputGradF32(
+          stateGradPtr,
+          gatesPtr,
+          squashedPtr + t * stateStepBytes,
+          gateGradsPtr,
+          squashGradPtr,
+          countSamples,
+          hiddenSize,
+        );
+      };
+      const cellGrad = (): void =>
+        kernels.lstmCellGradF32(
+          cellGradPtr,
+          cellTermPtr,
+          gatesPtr,
+          cellsPtr + t * stateStepBytes,
+          gateGradsPtr,
+          step.countSamples,
+          hiddenSize,
+        );
+      const norms = cellNorms[t]!.map((norm) => norm.backward);
+      return [{ run: outputGrad }, ...norms, { run: cellGrad }];
     },
   };
 }

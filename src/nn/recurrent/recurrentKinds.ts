@@ -123,6 +123,7 @@ function workspace(
     name,
     type: 'f32',
     shape: [panelCount(columnsOut), rows, PANEL_CHANNELS],
+    lifetime: 'run',
   });
   const perStep = (name: string): WorkspaceDeclaration => ({
     name,

@@ -8,6 +8,7 @@ import { DOUBLE_BYTES } from '../../base/bytes.ts';
 import { bindBatchNorm, coefficientsLength } from '../../norm/batchNorm.ts';
 import { bindLayerNorm } from '../../norm/sampleNorm.ts';
 import type { GradientSink } from '../../reduce/gradientSink.ts';
+import type { PassPiece } from '../../reduce/passPieces.ts';
 import type { ReductionDeclaration } from '../../reduce/reduction.ts';
 import type {
   Binding,
@@ -62,7 +63,7 @@ export function normReductions(
     const shared = { channels: normedColumns(spec, part), groupReplicas };
     return Array.from({ length: steps }, (_, t) => [
       { name: `moments${part}.${t}`, combine: 'moments' as const, ...shared },
-      { name: `sums${part}.${t}`, combine: 'sums' as const, ...shared },
+      { name: `sums${part}.${t}`, combine: 'sums' as const, isInner: true, ...shared },
     ]).flat();
   });
 }
@@ -109,8 +110,8 @@ export interface StepTensors {
 }
 
 export interface BoundStepNorm {
-  forward(): void;
-  backward(): void;
+  readonly forward: PassPiece;
+  readonly backward: PassPiece;
   updateRunningStatistics?(): void;
 }
 
@@ -140,9 +141,10 @@ export function bindStepNorm(
     rowsPerSample: 1,
   };
   if (spec.norm === 'layer') {
-    return bindLayerNorm({ ...setup, length: columns, statisticsPtr, openGradPtr: 0 });
+    const bound = bindLayerNorm({ ...setup, length: columns, statisticsPtr, openGradPtr: 0 });
+    return { forward: { run: bound.forward }, backward: { run: bound.backward } };
   }
-  return bindBatchNorm({
+  const bound = bindBatchNorm({
     ...setup,
     ...{ path: `${path}, time step ${t}`, memory, channels: columns, momentum: spec.momentum },
     running: {
@@ -154,4 +156,9 @@ export function bindStepNorm(
     moments: binding.reduction(`moments${part}.${t}`),
     sums: binding.reduction(`sums${part}.${t}`),
   });
+  return {
+    forward: { run: bound.forward, splits: bound.exchanging?.forward },
+    backward: { run: bound.backward, splits: bound.exchanging?.backward },
+    updateRunningStatistics: bound.updateRunningStatistics,
+  };
 }

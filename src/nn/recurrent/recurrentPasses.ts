@@ -3,6 +3,7 @@
 // backpropagation through time over all steps (Werbos 1990).
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
+import { exchangingPieces, type PassPiece, runPieces } from '../../reduce/passPieces.ts';
 import type { Binding, BoundLayer } from '../layers/layer.ts';
 import { bindGrainSums, type GrainSums } from '../norms/grainSums.ts';
 import type { RecurrentSpec } from '../specs/recurrent.ts';
@@ -41,41 +42,57 @@ export function bindRecurrent(spec: RecurrentSpec, binding: Binding): BoundLayer
   const addTerm = (): void =>
     kernels.addF32(gradPtr, gradPtr, termPtr, step.countSamples * hiddenSize);
 
-  const backwardStep = (t: number): void => {
+  const begin = (): void => {
+    kernels.zeroBytes(statesPtr, step.countSamples * hiddenSize * FLOAT_BYTES);
+    products.packForward();
+    products.input();
+  };
+  const stepForward = (t: number): readonly PassPiece[] => [
+    { run: () => products.hidden(t) },
+    ...norms[t]!.map((norm) => norm.forward),
+    ...cell.forward(t),
+  ];
+  const beginBackward = (): void => {
+    for (const sum of allSums) sum.clear();
+    products.packBackward();
+  };
+  const readGradient = (t: number): void => {
     if (t === steps - 1) output.readGradient(t, gradPtr);
     else if (returnSequence) {
       output.readGradient(t, termPtr);
       addTerm();
     }
-    cell.backward(t, gradPtr);
-    for (const norm of norms[t]!) norm.backward();
+  };
+  const stateGradient = (t: number): void => {
     // Nothing trains h(0).
     if (t === 0) return;
     products.stateGradient(t, cell.isCarrying ? termPtr : gradPtr);
     if (cell.isCarrying) addTerm();
   };
+  const stepBackward = (t: number): readonly PassPiece[] => [
+    { run: () => readGradient(t) },
+    ...cell.backward(t, gradPtr),
+    ...norms[t]!.map((norm) => norm.backward),
+    { run: () => stateGradient(t) },
+  ];
+  const endBackward = (): void => {
+    addBiases();
+    products.foldWeights();
+    for (const sum of allSums) sum.finish();
+    products.inputGradient();
+  };
 
+  const times = Array.from({ length: steps }, (_, t) => t);
+  const forward = [{ run: begin }, ...times.flatMap(stepForward), { run: output.write }];
+  const backward = [
+    { run: beginBackward },
+    ...times.toReversed().flatMap(stepBackward),
+    { run: endBackward },
+  ];
   return {
-    forward() {
-      kernels.zeroBytes(statesPtr, step.countSamples * hiddenSize * FLOAT_BYTES);
-      products.packForward();
-      products.input();
-      for (let t = 0; t < steps; t++) {
-        products.hidden(t);
-        for (const norm of norms[t]!) norm.forward();
-        cell.forward(t);
-      }
-      output.write();
-    },
-    backward() {
-      for (const sum of allSums) sum.clear();
-      products.packBackward();
-      for (let t = steps - 1; t >= 0; t--) backwardStep(t);
-      addBiases();
-      products.foldWeights();
-      for (const sum of allSums) sum.finish();
-      products.inputGradient();
-    },
+    forward: () => runPieces(forward),
+    backward: () => runPieces(backward),
+    exchanging: exchangingPieces(forward, backward),
     updateBuffers() {
       for (const norm of allNorms) norm.updateRunningStatistics?.();
     },

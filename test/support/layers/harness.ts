@@ -21,7 +21,7 @@ import type { RunConfig } from '../../../src/plan/config.ts';
 import { layerNames, planRun, type RunPlan } from '../../../src/plan/plan.ts';
 import { attachMember } from '../../../src/sync/group.ts';
 import { initControlWords } from '../../../src/sync/words.ts';
-import { bindProgram } from '../../../src/train/program.ts';
+import { bindProgram, bindReductions } from '../../../src/train/program.ts';
 import { createFixture } from '../kernelFixture.ts';
 
 const PROBE = new URL('./probe.mjs', import.meta.url).href;
@@ -155,28 +155,27 @@ export function runLayer(run: LayerRun): LayerResult {
     if (given === undefined) buffers.fill(initial, offset, offset + length);
     else buffers.set(given, offset);
   }
-  const program = bindProgram({
-    plan,
-    worker: plan.workers[0]!,
-    kernels: instantiateKernels(moduleOf(run.mode ?? 'strict'), memory),
-    memory,
-    member: attachMember(words, 0, layerNames(plan)),
-    step,
-  });
+  const worker = plan.workers[0]!;
+  const microBatch = worker.microBatches[0]!;
+  const kernels = instantiateKernels(moduleOf(run.mode ?? 'strict'), memory);
+  const member = attachMember(words, 0, layerNames(plan));
+  const reductions = bindReductions(plan, worker, kernels, member);
+  const setup = { plan, worker, microBatch, reductions, kernels, memory, member };
+  const program = bindProgram({ ...setup, step });
   const floats = (ptr: number, shape: Shape): Float32Array =>
     new Float32Array(memory.buffer, ptr, samples * sizeOf(shape));
   floats(program.input.ptr, run.inputShape).set(run.x);
-  for (const operation of program.operations) operation.forward();
+  for (const { forward } of program.operations) forward.parts[0]!();
   const y = floats(program.output.ptr, program.output.shape).slice();
   if (run.dy !== undefined) {
     floats(program.output.gradPtr, program.output.shape).set(run.dy);
-    for (const operation of program.operations.toReversed()) operation.backward();
+    for (const { backward } of program.operations.toReversed()) backward.parts[0]!();
     for (const { update } of program.bufferUpdates) update();
   }
   const probed = plan.graph.operations[0]!;
   const probedValue = probed.op === 'layer' ? probed.output : 0;
   const basePtr = plan.workers[0]!.regions.activations.offsetBytes;
-  const dxPtr = basePtr + plan.workers[0]!.storage.gradientOffsetsBytes[probedValue]!;
+  const dxPtr = basePtr + microBatch.storage.gradientOffsetsBytes[probedValue]!;
   const node = plan.workers[0]!.nodes[0]!;
   const narrow = viewOf(memory, node.narrow);
   const wide = viewOf(memory, node.wide);
