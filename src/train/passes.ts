@@ -1,6 +1,6 @@
 // The passes of a worker's micro-batches over the model, segment by segment (nn/graph/schedule.ts):
-// one micro-batch after the other copies in what it has parked outside of the arena, runs its stages
-// and copies out what later segments need; then all meet. Nothing is allocated here in a step.
+// one micro-batch after the other copies in what it has parked outside of the arena, runs its
+// stages and copies out what later segments need; then all meet. Nothing is allocated in a step.
 
 import { InvariantError } from '../base/errors.ts';
 import type { Move } from '../nn/graph/parking.ts';
