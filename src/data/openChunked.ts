@@ -18,7 +18,7 @@ const schema = optionsSchema<ChunkedOptions>()({ window: wholeNumber(1).exactOpt
  *
  * @example
  * const data = await openChunked('./photos-64', { window: 50_000 });
- * const trainer = await Trainer.start({ model, data, optimizer });
+ * await using run = await Trainer.start({ model, data, optimizer: optim.sgd({ lr: 0.1 }) });
  */
 export async function openChunked(
   dir: string,

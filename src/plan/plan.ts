@@ -64,6 +64,7 @@ export interface RunPlan {
 
 /** The memory of one process. */
 export interface RunMemory {
+  /** The arena. */
   readonly arenaBytes: number;
   /** What its workers park beside the arena; 0 where all fits. */
   readonly parkedBytes: number;

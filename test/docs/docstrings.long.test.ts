@@ -5,6 +5,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { writePackedSet } from '../../src/data/images/writeSet.ts';
 import * as syncbn from '../../src/index.ts';
 import { publicNames } from '../support/publicNames.ts';
 
@@ -12,7 +13,7 @@ const { exportOnnx, nn, optim, synthetic, Trainer, writeWeights } = syncbn;
 // Inside the package, where `syncbn` is its own name.
 const folder = fileURLToPath(new URL('../../dist/docstrings-test', import.meta.url));
 const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
-const FILES = /'(run\.ckpt|net\.onnx|(?:net|copy)\.safetensors|sales\.csv|runs\/a)'/g;
+const FILES = /'(\.\/photos-64|run\.ckpt|net\.onnx|(?:net|copy)\.safetensors|sales\.csv|runs\/a)'/g;
 
 const examples = publicNames().flatMap(({ name, example }) =>
   example === undefined || /^(nn|optim|OptimizerBuilders)\./.test(name) ? [] : [[name, example]],
@@ -33,6 +34,16 @@ beforeAll(async () => {
   await writeWeights(path('net.safetensors'), trainer.weights(), net);
   writeFileSync(path('net.onnx'), await exportOnnx(path('run.ckpt')));
   const rows = Array.from({ length: 20 }, (_, i) => `${i},${i * i},${3 * i + 0.5}`);
+  const count = data.train.count;
+  await writePackedSet(path('photos-64'), {
+    ...{ name: 'photos-64', inputShape: [8, 8, 1], targetShape: [], chunkSamples: 64, made: {} },
+    ...{ classNames: [], countClasses: () => 10 },
+    train: {
+      count,
+      inputs: Array.from({ length: count / 64 }, () => new Uint8Array(64 * 64).map((_, i) => i)),
+      targets: Array.from({ length: count / 64 }, () => new Int32Array(64).map((_, i) => i % 10)),
+    },
+  });
   writeFileSync(path('sales.csv'), ['area,age,price', ...rows, ''].join('\n'));
 });
 afterAll(async () => {

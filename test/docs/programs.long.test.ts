@@ -54,8 +54,10 @@ const query = async (from, count) => ({
 const test = { count: 0, inputs: new Uint8Array(0), targets: new Int32Array(0) };\n`,
     after: `${FITTED}${CLOSED}`,
     with: [
+      ['const data =', 'const rows ='],
+      ['model, data,', 'model, data: rows,'],
       ['[64, 64, 3]', '[8, 8, 3]'],
-      ['5_000_000', '2500'],
+      ['5_000_000', '3000'],
       ['100_000', '1000'],
     ],
   },
@@ -69,6 +71,13 @@ await other.close();
 const { Trainer, optim } = syncbn;\n`,
     after: CLOSED,
     with: [["'6.*'", "'7.*'"]],
+  },
+  {
+    page: 'gradient-accumulation',
+    index: 0,
+    before: `${MODEL}const { Trainer } = syncbn;\n`,
+    after: `if (trainer.memory.microBatches !== 8) throw new Error('not in 8 parts');\n${CLOSED}`,
+    with: [['globalBatch: 256', 'globalBatch: 64']],
   },
   {
     page: 'inference',

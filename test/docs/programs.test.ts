@@ -27,6 +27,7 @@ const RUN: Readonly<Record<string, number>> = {
   'docs/direct-use.md': 2,
   'docs/evaluation-gap.md': 1,
   'docs/fine-tuning.md': 1,
+  'docs/gradient-accumulation.md': 1,
   'docs/inference.md': 2,
   'docs/model-json.md': 3,
   'docs/non-iid.md': 1,
