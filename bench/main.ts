@@ -19,6 +19,7 @@ import { finish, type OutputFlags } from './output.ts';
 import { addPredict } from './predictCommand.ts';
 import { writeSpeed } from './speedTable.ts';
 import { addStart } from './startCommand.ts';
+import { addStream } from './streamCommand.ts';
 import { TORCH_OPTION } from './torch.ts';
 import { addTrain } from './trainCommand.ts';
 
@@ -77,6 +78,7 @@ addHosts(cli);
 addMicro(cli);
 addPredict(cli);
 addStart(cli);
+addStream(cli);
 cli
   .command(
     'norm',

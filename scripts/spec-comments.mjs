@@ -56,7 +56,10 @@ function describe(node) {
   const members = node.members.filter(ts.isPropertySignature);
   const kind = members.find((member) => member.name.getText() === 'kind')?.type;
   const isNamed = kind && ts.isLiteralTypeNode(kind) && ts.isStringLiteral(kind.literal);
-  const documented = members.filter((member) => commentOf(member) !== '');
+  // Of `kind` the schema says all.
+  const documented = members.filter(
+    (member) => member.name.getText() !== 'kind' && commentOf(member) !== '',
+  );
   return {
     text: commentOf(node),
     bases: (node.heritageClauses ?? []).flatMap(({ types }) => types.map((one) => one.getText())),
@@ -79,6 +82,7 @@ function commentOf(node) {
       .replace(/\s+/g, ' ')
       // Of the function alone, and always last.
       .replace(/ ?Throws a `UsageError`.*/, '')
+      .replace(/ @example .*/, '')
       .trim()
   );
 }

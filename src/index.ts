@@ -63,6 +63,13 @@ export {
 export type { MonitorState } from './checkpoint/monitored.ts';
 export type { StateTensor } from './checkpoint/state.ts';
 export * from './collectives.ts';
+export type {
+  ChunkedDataset,
+  ChunkedSplit,
+  SampleChunk,
+  TrainingData,
+} from './data/chunked/chunkedDataset.ts';
+export type { ShuffleWindow } from './data/chunked/windows.ts';
 export type { Dataset, InputType, Split } from './data/dataset.ts';
 export {
   type ArraysOptions,
@@ -78,6 +85,7 @@ export { type ScenesOptions, scenes } from './data/named/scenes.ts';
 export { type SyntheticOptions, synthetic } from './data/named/synthetic.ts';
 export type { DataLayout } from './data/npy/layout.ts';
 export { type OpenOptions, openDataset } from './data/open.ts';
+export { type ChunkedOptions, openChunked } from './data/openChunked.ts';
 export { firstTrain, limitTrain } from './data/subset.ts';
 export { standardizeTargets } from './data/targets.ts';
 export type { Task } from './data/task.ts';
@@ -323,9 +331,11 @@ export type { ResumeOptions } from './runtime/resume.ts';
 export type { SaveOptions } from './runtime/saving.ts';
 export { Trainer } from './runtime/trainer.ts';
 export type { TrainerOptions } from './runtime/trainerOptions.ts';
+export type { RunningTrainer } from './runtime/trainerTypes.ts';
 export type { SplitName } from './train/context.ts';
 
-/** Layers, losses and models: plain data made by small functions. */
+/** Layers, losses and models: plain data made by small functions.
+ * @namespace */
 export const nn = {
   ...activations,
   adaptiveAvgPool,
@@ -378,5 +388,12 @@ export const nn = {
   upsample,
 };
 
-/** Optimizers and schedules of the learning rate. */
-export const optim = { ...optimizers, schedules, averaging: { ema, swa } };
+/** Optimizers, schedules of the learning rate, and averages of the weights.
+ * @namespace */
+export const optim = {
+  ...optimizers,
+  schedules,
+  /** Averages of the weights.
+   * @namespace */
+  averaging: { ema, swa },
+};

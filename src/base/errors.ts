@@ -30,7 +30,9 @@ export interface RefusedCall {
 
 /** The caller asked for something that cannot be done, and can ask for something else. */
 export class UsageError extends Error {
+  /** The name of the class. */
   override readonly name = 'UsageError';
+  /** What the message is made of. */
   readonly details: UsageDetails;
 
   constructor(details: UsageDetails) {
@@ -47,6 +49,7 @@ function sentenceOf(details: UsageDetails): string {
 
 /** A promise of the library does not hold: a bug in it, never the caller's fault. */
 export class InvariantError extends Error {
+  /** The name of the class. */
   override readonly name = 'InvariantError';
 
   constructor(what: string, found: unknown, expected: unknown) {
@@ -57,12 +60,17 @@ export class InvariantError extends Error {
 
 /** Where a run broke; unknown fields are absent. */
 export interface RunFailure {
+  /** What happened, as a sentence. */
   readonly reason: string;
+  /** The rank of the worker that failed or was waiting. */
   readonly rank?: number;
   /** The other process that caused the failure, if one did. */
   readonly process?: number;
+  /** The optimizer step, from 0. */
   readonly step?: number;
+  /** The layer's path, such as `3.conv2d`. */
   readonly layer?: string;
+  /** The call in which it failed, of jobs and collectives. */
   readonly collective?: string;
   /** Ranks that had not arrived. */
   readonly missing?: readonly number[];
@@ -79,7 +87,9 @@ export interface RunFailure {
 /** A run was aborted: a worker threw, died or was late, or its numbers were not finite any more.
  * The message names where. */
 export class RunError extends Error {
+  /** The name of the class. */
   override readonly name = 'RunError';
+  /** Where the run broke, as data. */
   readonly failure: RunFailure;
 
   constructor(failure: RunFailure, options?: ErrorOptions) {

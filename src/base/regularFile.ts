@@ -5,6 +5,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { UsageError } from './errors.ts';
 import { fileError } from './fileError.ts';
 
+/** What is read, written or hashed in one piece at most: Node takes less than 2 GiB in a call. */
+export const PIECE_BYTES = 2 ** 30;
+
 /** Opens a regular file; a pipe or a device would block, or never end. `what` names it in errors.
  * Throws a {@link UsageError} for anything else, or where the system refuses. */
 export async function withRegularFile<T>(
@@ -34,11 +37,13 @@ export async function readSome(
   file: FileHandle,
   position: number,
   length: number,
+  pieceBytes = PIECE_BYTES,
 ): Promise<Buffer<ArrayBuffer>> {
   const buffer = Buffer.alloc(length);
   let done = 0;
   while (done < length) {
-    const { bytesRead } = await file.read(buffer, done, length - done, position + done);
+    const most = Math.min(length - done, pieceBytes);
+    const { bytesRead } = await file.read(buffer, done, most, position + done);
     if (bytesRead === 0) break;
     done += bytesRead;
   }
@@ -46,10 +51,15 @@ export async function readSome(
 }
 
 /** Writes all of the bytes where the file stands. */
-export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+export async function writeAll(
+  file: FileHandle,
+  bytes: Uint8Array,
+  pieceBytes = PIECE_BYTES,
+): Promise<void> {
   let done = 0;
   while (done < bytes.length) {
-    done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
+    const most = Math.min(bytes.length - done, pieceBytes);
+    done += (await file.write(bytes, done, most)).bytesWritten;
   }
 }
 

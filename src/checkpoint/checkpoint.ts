@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { UsageError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
+import type { ShuffleWindow } from '../data/chunked/windows.ts';
 import type { DatasetDescription } from '../data/identity.ts';
 import type { AugmentationPlan } from '../data/loading/augment.ts';
 import { isShards, SHARDS_ALLOWED, type Shards } from '../data/loading/shards.ts';
@@ -24,7 +25,9 @@ import type { StateTensor } from './state.ts';
 /** The settings of a part of a run, such as its model or its optimizer, as plain data. They are
  * checked where they are used. */
 export interface SpecRecord {
+  /** Which spec this is. */
   readonly kind: string;
+  /** All other fields, not checked yet. */
   readonly [option: string]: unknown;
 }
 
@@ -36,6 +39,7 @@ export interface WrittenBy {
   readonly kernels: string;
   /** The build that ran: `wide` has the bits of `fast`. Absent in files of earlier versions. */
   readonly build?: 'fast' | 'strict' | 'wide';
+  /** The version of Node, such as `v20.19.0`. */
   readonly node: string;
   /** The engine and the processor: `v8 11.3.244.8-node.30, x64`. */
   readonly engine: string;
@@ -43,8 +47,11 @@ export interface WrittenBy {
 
 /** The loss of a head of the model, and its weight. */
 export interface SavedHead {
+  /** The head's name. */
   readonly name: string;
+  /** Its loss, as plain data that is not checked yet. */
   readonly loss: SpecRecord;
+  /** What its loss is multiplied by. */
   readonly weight: number;
 }
 
@@ -54,6 +61,7 @@ export interface CheckpointContent {
   readonly runId?: string;
   /** Absent in files of version 1. */
   readonly writtenBy?: WrittenBy;
+  /** The model, as plain data that is not checked yet. */
   readonly model: SpecRecord;
   /** Tells the run's data from other data. */
   readonly data: DatasetDescription;
@@ -81,6 +89,8 @@ export interface CheckpointContent {
     readonly globalBatch: number;
     readonly dropLast: boolean;
     readonly shuffle: boolean;
+    /** The samples that are shuffled among each other; absent for all. */
+    readonly window?: ShuffleWindow;
     /** Which samples each replica sees; absent for any. */
     readonly shards?: Shards;
     readonly augmentation: AugmentationPlan | null;
@@ -89,6 +99,7 @@ export interface CheckpointContent {
     readonly seed: number;
     readonly mode: 'fast' | 'strict';
   };
+  /** How far the run was. */
   readonly counters: {
     /** Total optimizer steps. */
     readonly step: number;
@@ -114,6 +125,8 @@ export interface CheckpointHead extends CheckpointContent {
 
 /** What a checkpoint holds. */
 export interface Checkpoint extends CheckpointContent {
+  /** The state: parameters, running statistics, optimizer state, and the best epoch where it is
+   * kept. */
   readonly tensors: readonly StateTensor[];
 }
 
@@ -187,6 +200,12 @@ const contentFields = {
     globalBatch: counts,
     dropLast: z.boolean(),
     shuffle: z.boolean(),
+    window: z
+      .strictObject({
+        chunkSamples: z.number().int().positive(),
+        chunks: z.number().int().positive(),
+      })
+      .exactOptional(),
     shards: z.custom<Shards>(isShards, `expected ${SHARDS_ALLOWED}`).exactOptional(),
     augmentation: z
       .strictObject({

@@ -30,23 +30,31 @@ export interface NamedTensor {
   /** `parameter 1.batchNorm.weight`, `buffer 1.batchNorm.runningMean`, `optimizer.0
    * 1.batchNorm.weight`. */
   readonly name: string;
+  /** What it is: a parameter, a buffer such as running statistics, or optimizer state. */
   readonly group: StateTensor['group'];
+  /** Channels last. */
   readonly shape: Shape;
+  /** In row-major order: float32 for parameters, float64 for running statistics. */
   readonly values: Float32Array | Float64Array;
 }
 
 /** What became of one tensor of a normalization. */
 export interface CarriedTensor {
-  /** `1.batchNorm` in the new model; in the old one for a tensor that is left behind. */
+  /** `1.batchNorm` in the new model; in the old one for a tensor that is left out. */
   readonly layer: string;
   /** `weight`, `runningMean`, `optimizer.0 weight`. */
   readonly tensor: string;
+  /** Whether it was taken over. */
   readonly carried: boolean;
+  /** The reason, for people. */
   readonly why: string;
 }
 
+/** The models that {@link convertState} converts between. */
 export interface StateModels {
+  /** The model that the state is of. */
   readonly from: LayerSpec;
+  /** The model that it is wanted for. */
   readonly to: LayerSpec;
   /** Of both models' input. */
   readonly inputShape: Shape;
@@ -67,6 +75,7 @@ const modelsSchema = optionsSchema<StateModels>()({
   freeze: listOf<string>('a list of patterns', (item) => typeof item === 'string').exactOptional(),
 });
 
+/** A state for another model, and what became of each tensor. */
 export interface ConvertedState {
   /** Everything that the new model needs, in the order of a checkpoint. */
   readonly tensors: readonly NamedTensor[];
@@ -79,7 +88,15 @@ export interface ConvertedState {
  * where all positions are alike. Running statistics carry over between batchNorm, also frozen, and
  * batchRenorm, and from instanceNorm to frozen. Optimizer state goes with its parameter where the
  * shape stays. What has no source has the values of a fresh model. Throws a {@link UsageError}
- * where the models differ in more than their normalizations, or tensors are missing. */
+ * where the models differ in more than their normalizations, or tensors are missing.
+ *
+ * @example
+ * convertState([...trainer.weights().values()], {
+ *   from: model,
+ *   to: nn.convertNorm(model, { to: 'group', inputShape: [8, 8, 1] }),
+ *   inputShape: [8, 8, 1],
+ * })
+ */
 export function convertState(state: readonly NamedTensor[], models: StateModels): ConvertedState {
   parseData(namedTensors, state, 'state of convertState');
   const {

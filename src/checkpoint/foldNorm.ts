@@ -32,6 +32,7 @@ export type NamedValues = ReadonlyMap<string, NamedValue>;
 
 /** A tensor without its name. */
 export interface NamedValue {
+  /** Channels last, without the sample axis. */
   readonly shape: Shape;
   /** Row-major, as many as the shape says. */
   readonly values: Float32Array | Float64Array;
@@ -46,7 +47,9 @@ function isNamedTensor([name, tensor]: [unknown, unknown]): boolean {
   return typeof name === 'string' && isTensor(tensor);
 }
 
+/** A model whose batch norms are folded into the layers before them. */
 export interface FoldedModel {
+  /** The folded model. */
   readonly model: LayerSpec;
   /** All tensors of the new model, by their names there. */
   readonly weights: NamedValues;
@@ -71,7 +74,11 @@ interface Target {
  * them) and whose input is the output of a convolution, transposed or not, or of a linear that no
  * other layer reads. Standardized
  * weights that are folded into become plain ones. The rest stays and is named in `left`. Throws a
- * {@link UsageError} where a tensor is missing. */
+ * {@link UsageError} where a tensor is missing.
+ *
+ * @example
+ * foldBatchNorm(model, trainer.weights(), [8, 8, 1])
+ */
 export function foldBatchNorm(
   given: LayerSpec,
   weights: NamedValues,

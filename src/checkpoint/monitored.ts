@@ -7,7 +7,9 @@ import type { PlateauState } from '../optim/plateau.ts';
 
 /** Absent parts were not asked for yet. */
 export interface MonitorState {
+  /** The best epoch so far; absent before the first validation. */
   readonly best?: BestEpoch;
+  /** Where a plateau schedule is; absent for other schedules. */
   readonly plateau?: PlateauState;
 }
 

@@ -1,7 +1,7 @@
 // The state of a run as main sees it: named tensors in the arena that start, are saved, restored
 // and hashed in one fixed order. Padding between tensors is not part of it.
 
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { InvariantError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
 import { normalizationOf } from '../data/loading/inputs.ts';
@@ -17,8 +17,11 @@ export interface StateTensor {
   /** `parameter 0.conv2d.weight`, `buffer 1.batchNorm.runningMean`, `optimizer.0
    * 0.conv2d.weight`, and of the best epoch `best parameter 0.conv2d.weight`. */
   readonly name: string;
+  /** What it is: a parameter, a buffer, optimizer state, or a tensor of the best epoch. */
   readonly group: 'parameter' | 'buffer' | 'optimizer' | 'best';
+  /** Channels last. */
   readonly shape: Shape;
+  /** In row-major order. */
   readonly values: Float32Array | Float64Array;
 }
 
@@ -108,10 +111,18 @@ export function hashState(tensors: readonly StateTensor[]): string {
   const hash = createHash('sha256');
   for (const { name, values } of tensors) {
     hash.update(name);
-    // The hash refuses shared memory, so it gets a copy.
-    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength).slice());
+    hashValues(hash, values);
   }
   return hash.digest('hex');
+}
+
+/** Adds values to a hash, which refuses shared memory and 2 GiB at a time: so it gets copies of
+ * pieces. */
+export function hashValues(hash: Hash, values: StateTensor['values'], pieceBytes = 2 ** 24): void {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  for (let from = 0; from < bytes.length; from += pieceBytes) {
+    hash.update(bytes.slice(from, from + pieceBytes));
+  }
 }
 
 /** Copies saved values over the state's. Both must have the same tensors. */

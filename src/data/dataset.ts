@@ -1,4 +1,4 @@
-// What a dataset is: two splits of samples, channels last, with the statistics that normalise them.
+// What a dataset is: two splits of samples, channels last, with the statistics that normalize them.
 // Checks one as a whole. Reading files is elsewhere: each format has a file of its own.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
@@ -12,6 +12,7 @@ export type InputType = 'u8' | 'f32';
 
 /** The samples of one split. */
 export interface Split {
+  /** How many samples there are. */
   readonly count: number;
   /** count * sizeOf(inputShape) values, channels last. */
   readonly inputs: Uint8Array | Float32Array;
@@ -29,11 +30,16 @@ export interface Split {
   readonly domains?: Int32Array;
 }
 
+/** Samples to train and test with, as plain data. `fromArrays` and `openDataset` make them; one
+ * that is made by hand is checked where it is used. */
 export interface Dataset {
+  /** For people. */
   readonly name: string;
   /** One sample: `[H, W, C]` for images, `[F]` for vectors. */
   readonly inputShape: Shape;
+  /** `uint8` for bytes, `float32` for everything else. */
   readonly inputType: InputType;
+  /** What is to be learned. */
   readonly task: Task;
   /** Of the classes, in their order, where the data says them. */
   readonly classNames?: readonly string[];
@@ -47,6 +53,7 @@ export interface Dataset {
   readonly mean: readonly number[];
   /** Standard deviation of each channel, in the units of `mean`. */
   readonly std: readonly number[];
+  /** The training samples. */
   readonly train: Split;
   /** May be empty (count 0). */
   readonly test: Split;
@@ -61,26 +68,44 @@ const MAX_DOMAINS = 65536;
  * not. */
 export function checkDataset(dataset: Dataset): Dataset {
   checkDatasetFields(dataset);
-  const { name, inputShape, task, mean, std } = dataset;
-  checkShape(`input shape of ${name}`, inputShape);
-  if (task.kind !== 'regression') {
-    checkInteger(`classes of ${name}`, task.classes, 1, MAX_CLASSES);
-  }
-  checkClassNames(dataset);
-  if (task.kind !== 'classification') checkShape(`target shape of ${name}`, task.targetShape);
-  if (task.kind === 'regression') checkTargetUnits(name, task);
+  const { name } = dataset;
+  checkForm(dataset);
   checkInteger(`training samples of ${name}`, dataset.train.count, 1);
   checkInteger(`test samples of ${name}`, dataset.test.count, 0);
   checkSplit(`train of ${name}`, dataset, dataset.train);
   checkSplit(`test of ${name}`, dataset, dataset.test);
   // Last, because a NaN among the inputs is the better message than a mean of NaN.
+  checkStatistics(dataset);
+  return dataset;
+}
+
+/** What is known of data without its samples. */
+export type DataFields = Omit<Dataset, 'train' | 'test'>;
+
+/** Throws a UsageError unless what is said of the data fits together. */
+export function checkData(data: DataFields): void {
+  checkForm(data);
+  checkStatistics(data);
+}
+
+function checkForm(data: DataFields): void {
+  const { name, inputShape, task } = data;
+  checkShape(`input shape of ${name}`, inputShape);
+  if (task.kind !== 'regression') {
+    checkInteger(`classes of ${name}`, task.classes, 1, MAX_CLASSES);
+  }
+  checkClassNames(data);
+  if (task.kind !== 'classification') checkShape(`target shape of ${name}`, task.targetShape);
+  if (task.kind === 'regression') checkTargetUnits(name, task);
+}
+
+function checkStatistics({ name, inputShape, mean, std, shift }: DataFields): void {
   const channels = channelsOf(inputShape);
   checkStatistic(`mean of ${name}`, mean, channels, Number.NEGATIVE_INFINITY);
   checkStatistic(`std of ${name}`, std, channels, 0);
-  if (dataset.shift !== undefined) {
-    checkStatistic(`shift of ${name}`, dataset.shift, channels, Number.NEGATIVE_INFINITY);
+  if (shift !== undefined) {
+    checkStatistic(`shift of ${name}`, shift, channels, Number.NEGATIVE_INFINITY);
   }
-  return dataset;
 }
 
 function checkShape(what: string, shape: Shape): void {
@@ -88,7 +113,7 @@ function checkShape(what: string, shape: Shape): void {
   throw new UsageError({ what, given: showShape(shape), allowed: 'whole numbers above 0' });
 }
 
-function checkClassNames({ name, task, classNames }: Dataset): void {
+function checkClassNames({ name, task, classNames }: DataFields): void {
   if (classNames === undefined) return;
   const count = task.kind === 'regression' ? 0 : task.classes;
   if (classNames.length <= count) return;
@@ -119,8 +144,9 @@ function checkStatistic(
   throw new UsageError({ what, given: values, allowed: `${channels} ${kind}, one per ${each}` });
 }
 
-function checkSplit(what: string, dataset: Dataset, split: Split): void {
-  const { inputShape, inputType, task } = dataset;
+/** Throws a UsageError that says what is wrong with the samples of a split. */
+export function checkSplit(what: string, data: DataFields, split: Split): void {
+  const { inputShape, inputType, task } = data;
   checkStorage(`inputs of ${what}`, split.inputs, {
     bytes: inputType === 'u8',
     length: split.count * sizeOf(inputShape),

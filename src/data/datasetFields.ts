@@ -39,20 +39,21 @@ const task = accept<object>(TASKS, (given) => {
   return shape.safeParse(given.targetShape).success && isUnits(given.mean) && isUnits(given.std);
 });
 
+/** Those that say what a dataset is of. */
+export const datasetFields = {
+  name: text,
+  inputShape: shape,
+  inputType: oneOf(['u8', 'f32']),
+  task,
+  classNames: z.array(z.string()).exactOptional(),
+  shift: numbers.exactOptional(),
+  notices: z.array(z.string()).exactOptional(),
+  mean: numbers,
+  std: numbers,
+};
+
 const fields = z.looseObject(
-  {
-    name: text,
-    inputShape: shape,
-    inputType: oneOf(['u8', 'f32']),
-    task,
-    classNames: z.array(z.string()).exactOptional(),
-    shift: numbers.exactOptional(),
-    notices: z.array(z.string()).exactOptional(),
-    mean: numbers,
-    std: numbers,
-    train: split,
-    test: split,
-  },
+  { ...datasetFields, train: split, test: split },
   { error: "a dataset, such as await openDataset('mnist')" },
 );
 

@@ -26,6 +26,7 @@ export type NumberArray =
 /** Numbers: a typed array, or plain arrays of numbers, of typed arrays, or of such arrays. */
 export type NestedNumbers = NumberArray | readonly number[] | readonly NestedNumbers[];
 
+/** The options of {@link fromArrays}. */
 export interface ArraysOptions {
   /** A row for each sample, [N, F], [N, H, W] (one channel) or [N, H, W, C], channels last; or
    * flat, sample after sample. Bytes (Uint8Array) are kept as bytes, which normalization takes as
@@ -44,6 +45,7 @@ export interface ArraysOptions {
   readonly classes?: number;
   /** Test samples, as `inputs` and `targets`. */
   readonly testInputs?: NestedNumbers;
+  /** The targets of `testInputs`. Needed with these; default none. */
   readonly testTargets?: NestedNumbers;
   /** In place of these: a share (below 1) or a count of the samples, drawn by `seed`, each class by
    * its share. Default: no test samples. */
@@ -76,7 +78,11 @@ const schema = optionsSchema<ArraysOptions>()({
 });
 
 /** A dataset from arrays; its statistics are those of the training samples, by channel. Throws a
- * {@link UsageError} that names what does not fit. */
+ * {@link UsageError} that names what does not fit.
+ *
+ * @example
+ * fromArrays({ inputs: [[0, 1], [1, 0], [1, 1], [0, 0]], targets: [1, 1, 0, 0] })
+ */
 export function fromArrays(options: ArraysOptions): Dataset {
   const example = 'fromArrays({ inputs: [[0, 1], [1, 0]], targets: [1, 0] })';
   const given = parseOptions('fromArrays', schema, options, { example });

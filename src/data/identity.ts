@@ -1,9 +1,11 @@
 // Which data a run is of, in plain data for checkpoints. Data is the same when its content is: all
 // values of both splits, their shapes, the task and the statistics. Names are for people.
 
+import { assertSame } from '../base/errors.ts';
 import { fnv1a } from '../base/fnv.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
-import type { Dataset, InputType, Split } from './dataset.ts';
+import { isChunked, type TrainingData } from './chunked/chunkedDataset.ts';
+import type { InputType, Split } from './dataset.ts';
 import { type Task, targetSize } from './task.ts';
 import { weightedSplits } from './weighted.ts';
 
@@ -11,13 +13,21 @@ import { weightedSplits } from './weighted.ts';
 export interface DatasetDescription {
   /** A name or the last part of a folder, never a path. Not compared. */
   readonly name: string;
+  /** Of a sample, channels last. */
   readonly inputShape: readonly number[];
+  /** The type of the inputs. */
   readonly inputType: InputType;
+  /** What is learned. */
   readonly task: Task;
+  /** What is subtracted from each channel in float64; absent where nothing is. */
   readonly shift?: readonly number[];
+  /** Of each channel, over the training samples, after the shift. */
   readonly mean: readonly number[];
+  /** The standard deviation of each channel. */
   readonly std: readonly number[];
+  /** Training samples. */
   readonly countTrain: number;
+  /** Test samples. */
   readonly countTest: number;
   /** The splits whose samples have weights; absent where none has. */
   readonly weighted?: readonly ('train' | 'test')[];
@@ -29,14 +39,34 @@ export interface DatasetDescription {
 }
 
 const WORD_BYTES = 4;
+/** Of the words that are hashed side by side. */
+export const PART_BYTES = 16;
 
 /** What a checkpoint keeps of its data, so that it can be compared with the data of a later run.
  * Reads every value: about 30 ms for the 55 MB of MNIST. */
-export function describeDataset(dataset: Dataset): DatasetDescription & {
+export function describeDataset(dataset: TrainingData): DatasetDescription & {
   readonly contentHash: string;
 } {
-  const { name, inputShape, inputType, task, shift, mean, std, train, test } = dataset;
-  const fields = {
+  const { name, inputShape, task } = dataset;
+  const fields = fieldsOf(dataset);
+  const hash = new ContentHash(dataset);
+  // Samples in chunks are not read for it, and have no first one that could be compared.
+  if (isChunked(dataset)) {
+    return { name, ...fields, checksum: 0, contentHash: dataset.contentHash ?? hash.hex() };
+  }
+  for (const { inputs, targets, weights, domains } of [dataset.train, dataset.test]) {
+    hash.add(inputs);
+    hash.add(targets);
+    if (weights !== undefined) hash.add(weights);
+    if (domains !== undefined) hash.add(domains);
+  }
+  const checksum = checksumOf(dataset.train, sizeOf(inputShape), targetSize(task));
+  return { name, ...fields, checksum, contentHash: hash.hex() };
+}
+
+function fieldsOf(data: TrainingData): Omit<DatasetDescription, 'name' | 'checksum'> {
+  const { inputShape, inputType, task, shift, mean, std, train, test } = data;
+  return {
     inputShape: [...inputShape],
     inputType,
     task: copyTask(task),
@@ -45,18 +75,8 @@ export function describeDataset(dataset: Dataset): DatasetDescription & {
     std: [...std],
     countTrain: train.count,
     countTest: test.count,
-    ...weightedSplits(dataset),
+    ...weightedSplits(data),
   };
-  const hash = new ContentHash();
-  hash.add(Buffer.from(JSON.stringify(fields)));
-  for (const { inputs, targets, weights, domains } of [train, test]) {
-    hash.add(inputs);
-    hash.add(targets);
-    if (weights !== undefined) hash.add(weights);
-    if (domains !== undefined) hash.add(domains);
-  }
-  const checksum = checksumOf(train, sizeOf(inputShape), targetSize(task));
-  return { name, ...fields, checksum, contentHash: hash.hex() };
 }
 
 /** What distinguishes data from that of a checkpoint, for a message; undefined when it is the
@@ -141,20 +161,42 @@ function checksumOf({ inputs, targets }: Split, inputLength: number, targetLengt
 /** Four lanes of multiply, xor and shift over the words of the content, three times as fast as
  * SHA-1: it finds changes, and is no protection against forgery. Multipliers and final mix are
  * those of MurmurHash3 and xxHash32. */
-class ContentHash {
+export class ContentHash {
   private readonly lanes = new Int32Array([1, 2, 3, 4]);
+  /** Of the array that is being added: its bytes so far, and those that make no word. */
+  private bytes = 0;
+  private rest = new Uint8Array(WORD_BYTES);
+
+  /** Begins with all that is said of data but its name and samples. */
+  constructor(data: TrainingData) {
+    this.add(Buffer.from(JSON.stringify(fieldsOf(data))));
+  }
 
   /** Adds values, and how many bytes they have. */
   add(values: Uint8Array | Int32Array | Float32Array): void {
+    this.addPart(values);
+    this.endParts();
+  }
+
+  /** Adds a part of an array: all but the last have a multiple of {@link PART_BYTES}. */
+  addPart(values: Uint8Array | Int32Array | Float32Array): void {
     const { buffer, byteOffset, byteLength } = values;
+    assertSame('bytes of the parts before', this.bytes % PART_BYTES, 0);
     const isAligned = byteOffset % WORD_BYTES === 0;
     const whole = isAligned ? new Uint8Array(buffer, byteOffset, byteLength) : bytesOf(values);
     const countWords = Math.floor(byteLength / WORD_BYTES);
     const words = new Int32Array(whole.buffer, whole.byteOffset, countWords);
     this.addWords(words);
-    const rest = new Uint8Array(WORD_BYTES);
-    rest.set(whole.subarray(countWords * WORD_BYTES));
-    this.addWords(new Int32Array([new Int32Array(rest.buffer)[0]!, byteLength | 0]));
+    this.rest.set(whole.subarray(countWords * WORD_BYTES));
+    this.bytes += byteLength;
+  }
+
+  /** Ends an array. */
+  endParts(): void {
+    const [word = 0] = new Int32Array(this.rest.buffer);
+    this.addWords(new Int32Array([word, this.bytes | 0]));
+    this.rest.fill(0);
+    this.bytes = 0;
   }
 
   hex(): string {

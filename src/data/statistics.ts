@@ -9,26 +9,48 @@ export interface ChannelStatistics {
 
 const BYTE_RANGE = 255;
 
-/** Statistics of bytes (as byte / 255), channels last. Sums of fewer than 2^31 bytes and of their
- * squares stay below 2^47, where float64 holds whole numbers exactly; n sum(x^2) - sum(x)^2 is made
- * of big integers. A channel that never changes gets std 1, so that it normalises to 0. */
+/** Statistics of bytes (as byte / 255), channels last. Sums of 2^37 bytes (137 GB) and of their
+ * squares stay below 2^53, where float64 holds whole numbers exactly; n sum(x^2) - sum(x)^2 is made
+ * of big integers. A channel that never changes gets std 1, so that it normalizes to 0. */
 export function byteStatistics(values: Uint8Array, channels: number): ChannelStatistics {
-  const sums = new Float64Array(channels);
-  const squares = new Float64Array(channels);
-  for (let i = 0; i < values.length; i += channels) {
-    for (let c = 0; c < channels; c++) {
-      const value = values[i + c]!;
-      sums[c]! += value;
-      squares[c]! += value * value;
-    }
+  const sums = new ByteSums(channels);
+  sums.add(values);
+  return sums.statistics();
+}
+
+/** The same of values that come part by part, each a number of pixels. */
+export class ByteSums {
+  private readonly sums: Float64Array;
+  private readonly squares: Float64Array;
+  private count = 0;
+
+  constructor(channels: number) {
+    this.sums = new Float64Array(channels);
+    this.squares = new Float64Array(channels);
   }
-  const n = values.length / channels;
-  const mean = Array.from(sums, (sum) => (n === 0 ? 0 : sum / (n * BYTE_RANGE)));
-  const std = Array.from(sums, (sum, c) => {
-    const spread = BigInt(n) * BigInt(squares[c]!) - BigInt(sum) * BigInt(sum);
-    return spread === 0n ? 1 : Math.sqrt(Number(spread)) / (n * BYTE_RANGE);
-  });
-  return { mean, std };
+
+  add(values: Uint8Array): void {
+    const { sums, squares } = this;
+    const channels = sums.length;
+    for (let i = 0; i < values.length; i += channels) {
+      for (let c = 0; c < channels; c++) {
+        const value = values[i + c]!;
+        sums[c]! += value;
+        squares[c]! += value * value;
+      }
+    }
+    this.count += values.length / channels;
+  }
+
+  statistics(): ChannelStatistics {
+    const { sums, squares, count: n } = this;
+    const mean = Array.from(sums, (sum) => (n === 0 ? 0 : sum / (n * BYTE_RANGE)));
+    const std = Array.from(sums, (sum, c) => {
+      const spread = BigInt(n) * BigInt(squares[c]!) - BigInt(sum) * BigInt(sum);
+      return spread === 0n ? 1 : Math.sqrt(Number(spread)) / (n * BYTE_RANGE);
+    });
+    return { mean, std };
+  }
 }
 
 /** Statistics of floats, channels last, in float64 and two passes: the mean first, then the

@@ -12,7 +12,11 @@ const DRAW_SEED = 1;
 
 /** The same dataset with `count` training samples, drawn from all of them with equal chances and
  * kept in their order: the same ones every time. Throws a UsageError when count is below 1 or above
- * what there is. */
+ * what there is.
+ *
+ * @example
+ * limitTrain(synthetic(), 100)
+ */
 export function limitTrain(dataset: Dataset, count: number): Dataset {
   checkCount(dataset, count);
   const { train } = dataset;
@@ -22,7 +26,11 @@ export function limitTrain(dataset: Dataset, count: number): Dataset {
 
 /** The same dataset with its first `count` training samples only; nothing is copied. For data in
  * random order: of data that is sorted by class, they are of one class. Throws a UsageError as
- * {@link limitTrain} does. */
+ * {@link limitTrain} does.
+ *
+ * @example
+ * firstTrain(synthetic(), 100)
+ */
 export function firstTrain(dataset: Dataset, count: number): Dataset {
   checkCount(dataset, count);
   const { inputs, targets, weights, domains } = dataset.train;

@@ -29,7 +29,13 @@ export function standardTargets(train: Floats, test: Floats, size: number): Stan
 
 /** The dataset with its targets standardized by their mean and standard deviation over the training
  * split, which its task keeps: the loss is then in standardized units, predictions are in those of
- * the data. Throws a {@link UsageError} for classes, and for targets that are standardized. */
+ * the data. Throws a {@link UsageError} for classes, and for targets that are standardized.
+ *
+ * @example
+ * standardizeTargets(
+ *   fromArrays({ inputs: [[0], [1]], targets: [0.5, 1000], standardizeTargets: false }),
+ * )
+ */
 export function standardizeTargets(dataset: Dataset): Dataset {
   checkDataset(dataset);
   const { task, train, test, name } = dataset;

@@ -1,12 +1,15 @@
 // Which samples of a dataset have weights, as descriptions of it say.
 
-import type { Dataset } from './dataset.ts';
+import { isChunkedSplit, type TrainingData } from './chunked/chunkedDataset.ts';
 
 /** The splits that have weights; no field where none has. */
-export function weightedSplits({ train, test }: Pick<Dataset, 'train' | 'test'>): {
+export function weightedSplits({ train, test }: Pick<TrainingData, 'train' | 'test'>): {
   readonly weighted?: readonly ('train' | 'test')[];
 } {
   const splits = { train, test };
-  const weighted = (['train', 'test'] as const).filter((name) => splits[name].weights);
+  const weighted = (['train', 'test'] as const).filter((name) => {
+    const split = splits[name];
+    return isChunkedSplit(split) ? split.isWeighted === true : split.weights !== undefined;
+  });
   return weighted.length === 0 ? {} : { weighted };
 }

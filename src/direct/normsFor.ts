@@ -22,11 +22,13 @@ import { type GroupsOfChannels, makeGroupNorm, makeLayerNorm } from './sampleNor
 import type { BatchNorm, Norm } from './types.ts';
 import { Workspace } from './workspace.ts';
 
+/** The options of all norms of {@link normsFor}. */
 export interface DirectNormOptions extends Pick<SampleNormOptions, 'eps'> {
   /** For errors, and for batchNorm's calls in `group.stats()`. Default: the kind. */
   readonly name?: string;
 }
 
+/** The options of `batchNorm` of {@link normsFor}. */
 export interface DirectBatchNormOptions
   extends DirectNormOptions,
     Pick<BatchNormOptions, 'momentum' | 'trackRunningStats'> {
@@ -38,18 +40,29 @@ export interface DirectBatchNormOptions
   readonly maxRows?: number;
 }
 
+/** The options of `groupNorm` and `instanceNorm` of {@link normsFor}. */
 export interface DirectGroupNormOptions extends DirectNormOptions {
   /** Positions of a sample, H * W: tensors are [samples, rowsPerSample, channels]. */
   readonly rowsPerSample: number;
 }
 
 /** Makes norms; their arguments are those of `nn`, without `affine`: a call has weight and bias or
- * has not. */
+ * has not.
+ *
+ * @example
+ * // job.mjs, for launch
+ * export default function job({ rank, group }) {
+ *   const norm = normsFor(group).layerNorm([2]);
+ *   return norm.evaluate(Float32Array.of(rank, 1, rank + 1, 2));
+ * }
+ */
 export interface Norms {
   /** Tensors are [rows, channels], with any number of rows on each rank. Throws a UsageError on all
    * ranks when the whole group has one row. */
   batchNorm(channels: number, options?: DirectBatchNormOptions): BatchNorm;
+  /** Group normalization of [samples, rowsPerSample, channels]; exchanges nothing. */
   groupNorm(numGroups: number, channels: number, options: DirectGroupNormOptions): Norm;
+  /** Instance normalization of [samples, rowsPerSample, channels]; exchanges nothing. */
   instanceNorm(channels: number, options: DirectGroupNormOptions): Norm;
   /** Tensors are [rows, ...normalizedShape]. */
   layerNorm(normalizedShape: number | Shape, options?: DirectNormOptions): Norm;
@@ -58,7 +71,15 @@ export interface Norms {
 /** A thread's workspace in a world's memory. */
 const workspaces = new WeakMap<WebAssembly.Memory, Workspace>();
 
-/** Norms for one rank of a group of `launch`, or of one split from it. */
+/** Norms for one rank of a group of `launch`, or of one split from it.
+ *
+ * @example
+ * // job.mjs, for launch
+ * export default function job({ rank, group }) {
+ *   const norm = normsFor(group).batchNorm(2);
+ *   return norm.forward(Float32Array.of(rank, 1, rank + 1, 2)).y;
+ * }
+ */
 export function normsFor(group: Group): Norms {
   const work = workspaceOf('the group of normsFor', group);
   return {

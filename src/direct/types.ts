@@ -27,8 +27,11 @@ export interface SavedNorm {
   readonly count: number;
 }
 
+/** What forward returns. */
 export interface NormOutput {
+  /** The output, of x's length. */
   readonly y: Float32Array;
+  /** What backward needs. */
   readonly saved: SavedNorm;
 }
 
@@ -41,7 +44,9 @@ export interface ParameterGradients {
   readonly biasGrad: Float64Array;
 }
 
+/** What backward returns. */
 export interface NormGradients extends ParameterGradients {
+  /** The gradient of the input, of x's length. */
   readonly dx: Float32Array;
 }
 
@@ -78,9 +83,9 @@ export interface RunningStatistics {
 export interface BackwardCotangents {
   /** Of x's length. */
   readonly dx?: Float32Array;
-  /** [channels]: with respect to this rank's own sums. */
+  /** `[channels]`: with respect to this rank's own sums. */
   readonly weightGrad?: Float64Array;
-  /** [channels]: likewise. */
+  /** `[channels]`: likewise. */
   readonly biasGrad?: Float64Array;
 }
 

@@ -19,12 +19,14 @@ export interface WeightsModel {
   readonly inputShape: Shape;
 }
 
+/** The options of {@link readWeights}. */
 export interface ReadWeightsOptions extends WeightsModel {
   /** Turns each name of a safetensors file into PyTorch's name in this model. Default: as it is,
    * without `module.`, `_orig_mod.` or `model.` where wrappers put these before all names. */
   readonly rename?: (name: string) => string;
 }
 
+/** The options of {@link writeWeights}. */
 export interface WriteWeightsOptions extends WeightsModel {
   /** What the file says of itself; default `{ format: 'pt' }`, without which Transformers reads no
    * file. */
@@ -66,7 +68,11 @@ export function isSafetensorsPath(file: string): boolean {
  * gives them and `Trainer.start({ weights })` takes them; float16 and bfloat16 are widened. What
  * the model does not have keeps its name, and what has another shape keeps that, so that the run
  * which starts from them can say so. A `num_batches_tracked` that is missing beside running
- * statistics is 0. Throws a {@link UsageError} for anything but a whole file of these kinds. */
+ * statistics is 0. Throws a {@link UsageError} for anything but a whole file of these kinds.
+ *
+ * @example
+ * await readWeights('net.safetensors', { model, inputShape: [8, 8, 1] })
+ */
 export async function readWeights(file: string, options: ReadWeightsOptions): Promise<NamedValues> {
   const {
     model: given,
@@ -84,7 +90,11 @@ export async function readWeights(file: string, options: ReadWeightsOptions): Pr
 /** Writes the weights and running statistics of a model to a safetensors file, with PyTorch's names
  * and layouts, all as float32 and counts as int64: `trainer.weights()`, or those that
  * {@link readWeights} gave. Throws a {@link UsageError} where tensors are missing, left over or of
- * other shapes, and where the file is there or cannot be written. */
+ * other shapes, and where the file is there or cannot be written.
+ *
+ * @example
+ * await writeWeights('copy.safetensors', trainer.weights(), { model, inputShape: [8, 8, 1] })
+ */
 export async function writeWeights(
   file: string,
   weights: NamedValues,

@@ -13,6 +13,8 @@ import {
 } from './engine.ts';
 import { CHECK_PAGES, differingKernel, type KernelOutput, outputsOf } from './sameBits.ts';
 
+/** `fast` uses fused multiply-adds where the engine has them; `strict` gives the same bits on every
+ * CPU and version of Node. */
 export type NumericMode = 'fast' | 'strict';
 export type KernelBuild = NumericMode | 'wide';
 

@@ -6,6 +6,7 @@ import { ALIGN_BYTES, alignUp } from '../base/bytes.ts';
 import { InvariantError, UsageError } from '../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
 
+/** Types of elements in the arena: bytes, 32-bit whole numbers, 32-bit and 64-bit floats. */
 export type ElementType = 'u8' | 'i32' | 'f32' | 'f64';
 
 export const BYTES_PER_ELEMENT: Readonly<Record<ElementType, number>> = {
@@ -17,12 +18,17 @@ export const BYTES_PER_ELEMENT: Readonly<Record<ElementType, number>> = {
 
 /** A named, fixed range of the shared memory with exactly one writer at a time. */
 export interface Region<Type extends ElementType = ElementType> {
+  /** Unique in the layout, such as `parameters`. */
   readonly name: string;
+  /** Of its elements. */
   readonly type: Type;
+  /** In elements, the last axis fastest. */
   readonly shape: Shape;
   /** Who writes it: `main`, `rank 3`, or a rule such as `owner of the block`. */
   readonly writer: string;
+  /** Where it begins, from the start of the arena. */
   readonly offsetBytes: number;
+  /** Without what is left free after it. */
   readonly sizeBytes: number;
 }
 
@@ -91,6 +97,7 @@ export function tooLarge(
 
 /** The frozen table of regions. */
 export class Layout {
+  /** Of the whole arena. */
   readonly sizeBytes: number;
   private readonly byName: ReadonlyMap<string, Region>;
 

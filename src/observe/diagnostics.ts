@@ -53,10 +53,13 @@ export interface WorstDiagnostics extends Omit<ShardDiagnostics, 'count' | 'vari
   readonly replica: number;
 }
 
+/** The statistics of one batch norm, by replica. */
 export interface LayerDiagnostics {
   /** The layer's place in the model: `1.batchNorm`. */
   readonly path: string;
+  /** The largest of each measure. */
   readonly worst: WorstDiagnostics;
+  /** In their order; empty shards are left out. */
   readonly replicas: readonly ShardDiagnostics[];
 }
 
@@ -64,12 +67,15 @@ export interface LayerDiagnostics {
 export interface Diagnostics {
   /** How many optimizer steps were done before it. */
   readonly step: number;
+  /** Of the batch norms, in the order of the model. */
   readonly layers: readonly LayerDiagnostics[];
 }
 
 /** One snapshot step in short: of each layer the worst over its replicas. */
 export interface DiagnosticsSummary {
+  /** The step that was looked at. */
   readonly step: number;
+  /** The worst of each layer, and its path. */
   readonly layers: readonly (WorstDiagnostics & { readonly path: string })[];
 }
 

@@ -9,6 +9,7 @@ import type { GradientNormsPlan } from '../plan/gradientNormsPlan.ts';
 import type { ParameterPlan } from '../plan/parameters.ts';
 import { readSnapshot, slotOf } from './snapshots.ts';
 
+/** The gradient of one parameter. */
 export interface TensorGradient {
   /** The parameter: `3.conv2d.weight`. */
   readonly name: string;

@@ -21,6 +21,7 @@ export interface PrecisionRecall<Values> {
 export interface ClassScores extends PrecisionRecall<readonly number[]> {
   /** Samples of each class. */
   readonly support: readonly number[];
+  /** The mean over the classes. */
   readonly macro: PrecisionRecall<number>;
 }
 
@@ -35,8 +36,11 @@ export interface Overlaps {
 
 /** What each metric measures. */
 export interface MetricValues {
+  /** How often each class was taken for each other. */
   readonly confusion: ConfusionMatrix;
+  /** Precision, recall and F1. */
   readonly f1: ClassScores;
+  /** Intersection over union, by class. */
   readonly iou: Overlaps;
   /** Area under the ROC curve. */
   readonly auc: number;

@@ -2,16 +2,10 @@
 
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
+import type { SplitView } from '../data/stored/storedSamples.ts';
 import { labelsOf, type Task, targetSize } from '../data/task.ts';
 import { auc, confusion, f1, iou, topMetric } from './classMetrics.ts';
-import type {
-  FittedMetric,
-  Metric,
-  MetricCounter,
-  MetricName,
-  Metrics,
-  Targets,
-} from './metric.ts';
+import type { FittedMetric, Metric, MetricCounter, MetricName, Metrics } from './metric.ts';
 import { mae, r2 } from './regressionMetrics.ts';
 
 const METRICS: Readonly<Record<string, Metric>> = { confusion, f1, iou, auc, r2, mae };
@@ -31,22 +25,21 @@ export interface MetricsCounter {
   values(): Metrics;
 }
 
-/** Counters for a split with these targets, without the labels that are `ignored`. Throws what
- * {@link checkMetrics} throws, and a {@link UsageError} for targets for which a metric is not
- * defined. */
+/** Counters for the samples of a split in their order, without the labels that are `ignored`.
+ * Throws what {@link checkMetrics} throws, and a {@link UsageError} for targets for which a metric
+ * is not defined. */
 export function countMetrics(
   what: string,
   names: readonly MetricName[],
   task: Task,
-  targets: Targets,
+  split: SplitView,
   ignored?: number,
 ): MetricsCounter {
   const counters = [...new Set(names)].map((name): readonly [string, MetricCounter] => {
     const metric = fittedMetric(what, name, task);
-    const whyNot = metric.refuses?.(targets);
+    const whyNot = metric.refuses && whyRefused(metric.refuses, split);
     if (whyNot !== undefined) throw misfit(what, name, whyNot, task);
-    const labels = (targets.length / targetSize(task)) * labelsOf(task);
-    return [name, metric.count(labels, ignored)];
+    return [name, metric.count(split.count * labelsOf(task), ignored)];
   });
   const size = targetSize(task);
   const width = task.kind === 'regression' ? size : task.classes * size;
@@ -56,13 +49,23 @@ export function countMetrics(
       for (let n = 0; n < count; n++, taken++) {
         if (!isCounted(n)) continue;
         const output = outputs.subarray(n * width, (n + 1) * width);
-        const target = targets.subarray(taken * size, (taken + 1) * size);
+        const row = split.rowOf(taken) * size;
+        const target = split.slots[split.slotOf(taken)]!.targets.subarray(row, row + size);
         for (const [, counter] of counters) counter.add(output, target);
       }
     },
     values: () =>
       Object.fromEntries(counters.map(([name, counter]) => [name, counter.value()])) as Metrics,
   };
+}
+
+/** Why a metric does not take targets, all of which it has to see beforehand. */
+function whyRefused(
+  refuses: NonNullable<FittedMetric['refuses']>,
+  { slots, feed }: SplitView,
+): string | undefined {
+  if (feed !== undefined) return 'targets that are read in chunks';
+  return refuses(slots[0]!.targets);
 }
 
 function fittedMetric(what: string, name: string, task: Task): FittedMetric {

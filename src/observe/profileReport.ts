@@ -19,7 +19,9 @@ const PROCESS_START_MS = Number(process.hrtime.bigint()) / 1e6 - 1000 * process.
 
 /** Milliseconds a step, as means over the workers. */
 export interface ProfileTimes {
+  /** Milliseconds of work. */
   readonly workMs: number;
+  /** Milliseconds of waiting for others. */
   readonly waitMs: number;
   /** Of the step: work and waiting together, 0 to 1. */
   readonly share: number;
@@ -27,36 +29,50 @@ export interface ProfileTimes {
   readonly busiest: { readonly rank: number; readonly workMs: number };
 }
 
+/** The time of one phase of the step. */
 export interface ProfilePhaseTimes extends ProfileTimes {
+  /** Which phase. */
   readonly phase: ProfilePhase;
 }
 
+/** The time of one layer. */
 export interface ProfileLayer extends ProfileTimes {
   /** The layer's place in the model: `1.batchNorm`. */
   readonly path: string;
   /** What `workMs` is made of; the update of a layer is that of its running statistics. */
   readonly forwardMs: number;
+  /** Milliseconds of backward passes, waiting included. */
   readonly backwardMs: number;
+  /** Milliseconds of updates of its parameters. */
   readonly updateMs: number;
 }
 
+/** The time of one worker. */
 export interface ProfileWorker {
+  /** Its rank. */
   readonly rank: number;
+  /** Milliseconds of work. */
   readonly workMs: number;
+  /** Milliseconds of waiting for others. */
   readonly waitMs: number;
 }
 
-/** A part of one worker's step. Those that are no waits follow each other without gaps; a wait lies
+/** A part of one worker's step. Spans of work follow each other without gaps; a wait lies
  * within one of them. */
 export interface ProfileSpan {
+  /** The worker. */
   readonly rank: number;
+  /** The step, from 0. */
   readonly step: number;
+  /** The phase. */
   readonly phase: ProfilePhase;
   /** Undefined where no layer is run. */
   readonly path?: string;
+  /** Whether the worker waited for others. */
   readonly isWait: boolean;
   /** Milliseconds since the first span. */
   readonly fromMs: number;
+  /** Its end, in milliseconds. */
   readonly toMs: number;
 }
 
@@ -73,6 +89,7 @@ export interface Profile {
   readonly phases: readonly ProfilePhaseTimes[];
   /** In the order of the model. */
   readonly layers: readonly ProfileLayer[];
+  /** In the order of their ranks. */
   readonly workers: readonly ProfileWorker[];
   /** Every span of the last steps, at most 20: by worker, then by time. */
   readonly spans: readonly ProfileSpan[];

@@ -11,10 +11,13 @@ import {
 } from './kind.ts';
 import { integerPower } from './portable.ts';
 
+/** The optimizers `optim.adam` and `optim.adamw` as plain data. */
 export interface AdamSpec extends OptimizerBase {
   /** `adam` adds the decay to the gradient, `adamw` shrinks the weights themselves. */
   readonly kind: 'adam' | 'adamw';
+  /** As {@link AdamOptions.betas}. */
   readonly betas: readonly [number, number];
+  /** As {@link AdamOptions.eps}. */
   readonly eps: number;
 }
 

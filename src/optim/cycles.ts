@@ -15,19 +15,28 @@ import {
 
 /** Up to the base rate, then down to almost nothing at the end of training. */
 export interface OneCycleSchedule {
+  /** The kind of schedule. */
   readonly kind: 'oneCycle';
+  /** As {@link OneCycleOptions.pctStart}. */
   readonly pctStart: number;
+  /** As {@link OneCycleOptions.divFactor}. */
   readonly divFactor: number;
+  /** As {@link OneCycleOptions.finalDivFactor}. */
   readonly finalDivFactor: number;
+  /** As {@link OneCycleOptions.annealStrategy}. */
   readonly annealStrategy: 'cos' | 'linear';
 }
 
 /** Half a cosine from the base rate to minLr, again and again, each `multiplier` times as long as
  * the one before. */
 export interface WarmRestartsSchedule extends Warmup, Counted {
+  /** The kind of schedule. */
   readonly kind: 'warmRestarts';
+  /** As {@link WarmRestartsOptions.period}. */
   readonly period: number;
+  /** As {@link WarmRestartsOptions.multiplier}. */
   readonly multiplier: number;
+  /** As {@link WarmRestartsOptions.minLr}. */
   readonly minLr: number;
 }
 
@@ -70,14 +79,22 @@ export const warmRestartsSchema = optionsSchema<WarmRestartsOptions>()({
 });
 
 /** From a fraction of the base rate to the whole, and down to almost nothing at the end of the run.
- * Throws a {@link UsageError}. */
+ * Throws a {@link UsageError}.
+ *
+ * @example
+ * optim.schedules.oneCycle({ pctStart: 0.3 })
+ */
 export function oneCycle(options: OneCycleOptions = {}): OneCycleSchedule {
   const given = parseOptions('oneCycle', oneCycleSchema, options);
   const { pctStart = 0.3, divFactor = 25, finalDivFactor = 1e4, annealStrategy = 'cos' } = given;
   return { kind: 'oneCycle', pctStart, divFactor, finalDivFactor, annealStrategy };
 }
 
-/** Half cosines from the base rate to minLr, one after the other. Throws a {@link UsageError}. */
+/** Half cosines from the base rate to minLr, one after the other. Throws a {@link UsageError}.
+ *
+ * @example
+ * optim.schedules.warmRestarts({ period: 10, unit: 'epochs' })
+ */
 export function warmRestarts(options: WarmRestartsOptions): WarmRestartsSchedule {
   const example = "warmRestarts({ period: 10, unit: 'epochs' })";
   const given = parseOptions('warmRestarts', warmRestartsSchema, options, { example });

@@ -16,20 +16,26 @@ import {
 
 /** The rate is multiplied by gamma after each step, or each epoch. */
 export interface ExponentialSchedule extends Warmup, Counted {
+  /** The kind of schedule. */
   readonly kind: 'exponential';
+  /** As {@link ExponentialOptions.gamma}. */
   readonly gamma: number;
 }
 
 /** From the base rate, at the end of the warmup, to minLr at the end of training, along
  * (1 - progress)^power. */
 export interface PolynomialSchedule extends Warmup {
+  /** The kind of schedule. */
   readonly kind: 'polynomial';
+  /** As {@link PolynomialOptions.power}. */
   readonly power: number;
+  /** As {@link PolynomialOptions.minLr}. */
   readonly minLr: number;
 }
 
 /** The base rate times a factor that is linear between points. */
 export interface PointsSchedule extends Counted {
+  /** The kind of schedule. */
   readonly kind: 'points';
   /** Pairs of place and factor, by ascending places. */
   readonly points: readonly SchedulePoint[];
@@ -38,11 +44,13 @@ export interface PointsSchedule extends Counted {
 /** Where in the run, in the schedule's unit, and the factor of the base rate there. */
 export type SchedulePoint = readonly [at: number, factor: number];
 
+/** The options of `optim.schedules.exponential`. */
 export interface ExponentialOptions extends WarmupOptions, UnitOptions {
   /** Factor after each step, or each epoch: above 0; PyTorch's `ExponentialLR`, by `unit`. */
   readonly gamma: number;
 }
 
+/** The options of `optim.schedules.polynomial`. */
 export interface PolynomialOptions extends WarmupOptions {
   /** Exponent, above 0; default 1: a straight line. */
   readonly power?: number;
@@ -50,6 +58,7 @@ export interface PolynomialOptions extends WarmupOptions {
   readonly minLr?: number;
 }
 
+/** The options of `optim.schedules.points`. */
 export interface PointsOptions extends UnitOptions {
   /** Pairs of a place, in the schedule's unit, and the factor of the base rate there, by ascending
    * places: `[[0, 0.1], [5, 1], [30, 0]]`. Before the first and after the last the factor stays as
@@ -76,7 +85,11 @@ export const pointsSchema = optionsSchema<PointsOptions>()({
 });
 
 /** The base rate times gamma^(steps or epochs done), after the warmup times its share. Throws a
- * {@link UsageError}. */
+ * {@link UsageError}.
+ *
+ * @example
+ * optim.schedules.exponential({ gamma: 0.95, unit: 'epochs' })
+ */
 export function exponential(options: ExponentialOptions): ExponentialSchedule {
   const example = "exponential({ gamma: 0.95, unit: 'epochs' })";
   const given = parseOptions('exponential', exponentialSchema, options, { example });
@@ -85,14 +98,22 @@ export function exponential(options: ExponentialOptions): ExponentialSchedule {
 }
 
 /** From the base rate to minLr along a power of what is left of the run. Throws a
- * {@link UsageError}. */
+ * {@link UsageError}.
+ *
+ * @example
+ * optim.schedules.polynomial({ power: 2 })
+ */
 export function polynomial(options: PolynomialOptions = {}): PolynomialSchedule {
   const given = parseOptions('polynomial', polynomialSchema, options);
   const { power = 1, minLr = 0 } = given;
   return { kind: 'polynomial', power, minLr, ...warmupOf('polynomial', given) };
 }
 
-/** The base rate times what lies on straight lines between points. Throws a {@link UsageError}. */
+/** The base rate times what lies on straight lines between points. Throws a {@link UsageError}.
+ *
+ * @example
+ * optim.schedules.points({ points: [[0, 0.1], [5, 1], [30, 0]], unit: 'epochs' })
+ */
 export function points(options: PointsOptions): PointsSchedule {
   const example = "points({ points: [[0, 0.1], [5, 1], [30, 0]], unit: 'epochs' })";
   const given = parseOptions('points', pointsSchema, options, { example });

@@ -8,14 +8,16 @@ import type { FieldsFor } from '../base/parse.ts';
 import type * as values from '../base/values.ts';
 import type { OptimizerKernels } from '../kernels/abi/optimizer.ts';
 
-/** Places of the numbers of a step behind the learning rate: the factor that gradients are
+/** Places of the numbers of a step after the learning rate: the factor that gradients are
  * multiplied with, and the trust ratio of the tensor, where an optimizer has one. */
 export const RATE_GRAD_SCALE = 1;
 export const RATE_TRUST = 2;
 
 /** What every optimizer's spec has. */
 export interface OptimizerBase {
+  /** The learning rate before the schedule. */
   readonly lr: number;
+  /** The share of a weight that each step takes away, at learning rate 1. */
   readonly weightDecay: number;
   /** Whether norm parameters and biases decay too. */
   readonly decayNormAndBias: boolean;
@@ -40,10 +42,11 @@ export function optionChecks<Options extends object>(
   return describe;
 }
 
+/** All that is known about one optimizer. */
 export interface OptimizerKind<Options extends object, Spec extends OptimizerBase> {
   /** A right call, for errors. */
   readonly example: string;
-  /** The checks of its options: see {@link optionChecks}. */
+  /** The checks of its options: see `optionChecks`. */
   readonly checks: OptionChecks;
   /** Fills in the defaults. Throws a UsageError for options that do not fit together. */
   specOf(options: Options): Spec;
@@ -64,9 +67,11 @@ export interface OptimizerKind<Options extends object, Spec extends OptimizerBas
 export interface OptimizerBlock {
   /** float32 [length], as are the two below. */
   readonly paramPtr: number;
+  /** Where the gradient is. */
   readonly gradPtr: number;
   /** In the order of the state tensors. */
   readonly statePtrs: readonly number[];
+  /** Elements of the block. */
   readonly length: number;
   /** Whether weight decay applies to it. */
   readonly decays: boolean;
@@ -79,11 +84,12 @@ export interface TensorTrust {
   /** For each block before any is updated: writes two float64 sums, which are added up over the
    * blocks of a tensor. */
   prepare(block: OptimizerBlock, sumsPtr: number): void;
-  /** Writes the ratio that follows from the sums over a whole tensor to {@link RATE_TRUST} of the
+  /** Writes the ratio that follows from the sums over a whole tensor to `RATE_TRUST` of the
    * step's rates. A number that it returned might be allocated, in every step. */
   writeRatio(sums: Float64Array, decays: boolean, rates: Float64Array): void;
 }
 
+/** An optimizer that is bound to the memory of a run. */
 export interface BoundOptimizer {
   /** Absent where the optimizer treats all elements alike. */
   readonly trust?: TensorTrust;

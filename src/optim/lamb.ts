@@ -11,10 +11,15 @@ import {
 } from './kind.ts';
 import { integerPower } from './portable.ts';
 
+/** The optimizer `optim.lamb` as plain data. */
 export interface LambSpec extends OptimizerBase {
+  /** The kind of optimizer. */
   readonly kind: 'lamb';
+  /** As {@link LambOptions.betas}. */
   readonly betas: readonly [number, number];
+  /** As {@link LambOptions.eps}. */
   readonly eps: number;
+  /** As {@link LambOptions.adaptNormAndBias}. */
   readonly adaptNormAndBias: boolean;
 }
 

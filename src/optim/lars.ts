@@ -11,11 +11,17 @@ import {
   statePtr,
 } from './kind.ts';
 
+/** The optimizer `optim.lars` as plain data. */
 export interface LarsSpec extends OptimizerBase {
+  /** The kind of optimizer. */
   readonly kind: 'lars';
+  /** As {@link LarsOptions.momentum}. */
   readonly momentum: number;
+  /** As {@link LarsOptions.trustCoefficient}. */
   readonly trustCoefficient: number;
+  /** As {@link LarsOptions.eps}. */
   readonly eps: number;
+  /** As {@link LarsOptions.adaptNormAndBias}. */
   readonly adaptNormAndBias: boolean;
 }
 

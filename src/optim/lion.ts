@@ -9,11 +9,15 @@ import {
   statePtr,
 } from './kind.ts';
 
+/** The optimizer `optim.lion` as plain data. */
 export interface LionSpec extends OptimizerBase {
+  /** The kind of optimizer. */
   readonly kind: 'lion';
+  /** As {@link LionOptions.betas}. */
   readonly betas: readonly [number, number];
 }
 
+/** The options of `optim.lion`. */
 export interface LionOptions extends DecayOptions {
   /** Learning rate, above 0: the size of each change. Default 1e-4. */
   readonly lr?: number;

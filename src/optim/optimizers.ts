@@ -35,15 +35,23 @@ export type {
 
 /** Options and plain data of each optimizer. */
 export interface OptimizerTypes {
+  /** `optim.adam`. */
   readonly adam: { readonly options: AdamOptions; readonly spec: AdamSpec };
+  /** `optim.adamw`. */
   readonly adamw: { readonly options: AdamOptions; readonly spec: AdamSpec };
+  /** `optim.lamb`. */
   readonly lamb: { readonly options: LambOptions; readonly spec: LambSpec };
+  /** `optim.lars`. */
   readonly lars: { readonly options: LarsOptions; readonly spec: LarsSpec };
+  /** `optim.lion`. */
   readonly lion: { readonly options: LionOptions; readonly spec: LionSpec };
+  /** `optim.rmsprop`. */
   readonly rmsprop: { readonly options: RmspropOptions; readonly spec: RmspropSpec };
+  /** `optim.sgd`. */
   readonly sgd: { readonly options: SgdOptions; readonly spec: SgdSpec };
 }
 
+/** The names of the optimizers. */
 export type OptimizerName = keyof OptimizerTypes;
 
 /** An optimizer as plain data. */
@@ -56,7 +64,45 @@ export type OptimizerBuilder<Name extends OptimizerName> =
     ? (options?: OptimizerTypes[Name]['options']) => OptimizerTypes[Name]['spec']
     : (options: OptimizerTypes[Name]['options']) => OptimizerTypes[Name]['spec'];
 
-export type OptimizerBuilders = { readonly [Name in OptimizerName]: OptimizerBuilder<Name> };
+/** The builders of all optimizers, by name. Each throws a `UsageError` for options that are
+ * unknown, out of range, or do not fit together. */
+export interface OptimizerBuilders {
+  /** Adam (Kingma and Ba 2015), PyTorch's, with weight decay as a part of the gradient.
+   *
+   * @example
+   * optim.adam({ lr: 0.001 }) */
+  readonly adam: OptimizerBuilder<'adam'>;
+  /** AdamW (Loshchilov and Hutter 2019), PyTorch's: Adam with weight decay of its own.
+   *
+   * @example
+   * optim.adamw({ lr: 0.001, weightDecay: 0.05 }) */
+  readonly adamw: OptimizerBuilder<'adamw'>;
+  /** LAMB (You et al. 2020): Adam whose rate is adapted to each tensor, for large batches.
+   *
+   * @example
+   * optim.lamb({ lr: 0.01 }) */
+  readonly lamb: OptimizerBuilder<'lamb'>;
+  /** LARS (You et al. 2017): momentum whose rate is adapted to each tensor, for large batches.
+   *
+   * @example
+   * optim.lars({ lr: 2, weightDecay: 1e-4 }) */
+  readonly lars: OptimizerBuilder<'lars'>;
+  /** Lion (Chen et al. 2023): steps by the sign of a momentum.
+   *
+   * @example
+   * optim.lion({ lr: 1e-4 }) */
+  readonly lion: OptimizerBuilder<'lion'>;
+  /** RMSprop, PyTorch's, also centered and with momentum.
+   *
+   * @example
+   * optim.rmsprop({ lr: 0.01, momentum: 0.9 }) */
+  readonly rmsprop: OptimizerBuilder<'rmsprop'>;
+  /** Stochastic gradient descent, PyTorch's, with momentum and Nesterov's.
+   *
+   * @example
+   * optim.sgd({ lr: 0.1, momentum: 0.9 }) */
+  readonly sgd: OptimizerBuilder<'sgd'>;
+}
 
 /** The optimizers, by name. */
 export type OptimizerKinds = {
@@ -66,6 +112,7 @@ export type OptimizerKinds = {
   >;
 };
 
+/** The optimizers by name. */
 export const optimizerKinds: OptimizerKinds = {
   adam: adamKind,
   adamw: adamwKind,

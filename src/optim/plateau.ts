@@ -9,11 +9,17 @@ import { type Warmup, type WarmupOptions, warmupFields, warmupOf } from './warmu
 /** The rate is multiplied by `factor` once the monitored value has been no better for more than
  * `patience` epochs. */
 export interface PlateauSchedule extends Warmup {
+  /** The kind of schedule. */
   readonly kind: 'plateau';
+  /** As {@link PlateauOptions.monitor}. */
   readonly monitor: MonitorName;
+  /** As {@link PlateauOptions.factor}. */
   readonly factor: number;
+  /** As {@link PlateauOptions.patience}. */
   readonly patience: number;
+  /** As {@link PlateauOptions.threshold}. */
   readonly threshold: number;
+  /** As {@link PlateauOptions.minLr}. */
   readonly minLr: number;
 }
 
@@ -55,7 +61,11 @@ export const plateauSchema = optionsSchema<PlateauOptions>()({
 });
 
 /** Lowers the rate by `factor` where validation gets no better; `fit` has to `validate`. Throws a
- * {@link UsageError}. */
+ * {@link UsageError}.
+ *
+ * @example
+ * optim.schedules.plateau({ patience: 3, factor: 0.5 })
+ */
 export function plateau(options: PlateauOptions = {}): PlateauSchedule {
   const defaults = { monitor: 'loss', factor: 0.1, patience: 10, threshold: 1e-4 } as const;
   const given = parseOptions('plateau', plateauSchema, options);

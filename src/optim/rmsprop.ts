@@ -8,14 +8,21 @@ import {
   statePtr,
 } from './kind.ts';
 
+/** The optimizer `optim.rmsprop` as plain data. */
 export interface RmspropSpec extends OptimizerBase {
+  /** The kind of optimizer. */
   readonly kind: 'rmsprop';
+  /** As {@link RmspropOptions.alpha}. */
   readonly alpha: number;
+  /** As {@link RmspropOptions.eps}. */
   readonly eps: number;
+  /** As {@link RmspropOptions.momentum}. */
   readonly momentum: number;
+  /** As {@link RmspropOptions.centered}. */
   readonly centered: boolean;
 }
 
+/** The options of `optim.rmsprop`. */
 export interface RmspropOptions extends DecayOptions {
   /** Learning rate, above 0; default 1e-2. */
   readonly lr?: number;

@@ -39,13 +39,17 @@ export type * from './cycles.ts';
 export type * from './decays.ts';
 export type { Counted, ScheduleUnit, UnitOptions, Warmup, WarmupOptions } from './warmup.ts';
 
+/** The rate stays, after a warmup if there is one. */
 export interface ConstantSchedule extends Warmup {
+  /** The kind of schedule. */
   readonly kind: 'constant';
 }
 
 /** The rate is multiplied by gamma at each milestone, or after every stepSize steps. */
 export interface StepSchedule extends Warmup, Counted {
+  /** The kind of schedule. */
   readonly kind: 'step';
+  /** As {@link StepOptions.gamma}. */
   readonly gamma: number;
   /** Ascending, in the schedule's unit; null when `stepSize` is meant. */
   readonly milestones: readonly number[] | null;
@@ -55,10 +59,13 @@ export interface StepSchedule extends Warmup, Counted {
 
 /** Half a cosine from the base rate, at the end of the warmup, to minLr at the end of training. */
 export interface CosineSchedule extends Warmup {
+  /** The kind of schedule. */
   readonly kind: 'cosine';
+  /** As {@link CosineOptions.minLr}. */
   readonly minLr: number;
 }
 
+/** A schedule as plain data. */
 export type ScheduleSpec =
   | ConstantSchedule
   | CosineSchedule
@@ -70,15 +77,17 @@ export type ScheduleSpec =
   | StepSchedule
   | WarmRestartsSchedule;
 
+/** The options of `optim.schedules.step`. */
 export interface StepOptions extends WarmupOptions, UnitOptions {
   /** Factor at each milestone; default 0.1, as in PyTorch. */
   readonly gamma?: number;
-  /** Steps, or epochs, after which the rate falls. Give this or `stepSize`. */
+  /** Steps, or epochs, after which the rate falls. Give this or `stepSize`. There is no default. */
   readonly milestones?: readonly number[] | null;
-  /** The rate falls after every so many steps, or epochs. */
+  /** The rate falls after every so many steps, or epochs. There is no default. */
   readonly stepSize?: number | null;
 }
 
+/** The options of `optim.schedules.cosine`. */
 export interface CosineOptions extends WarmupOptions {
   /** The rate at the end; default 0. */
   readonly minLr?: number;
@@ -107,14 +116,22 @@ const stepSchema = optionsSchema<StepOptions>()({
   }).exactOptional(),
 });
 
-/** The base rate in every step, after the warmup. Throws a {@link UsageError}. */
+/** The base rate in every step, after the warmup. Throws a {@link UsageError}.
+ *
+ * @example
+ * optim.schedules.constant({ warmupSteps: 100 })
+ */
 export function constant(options: WarmupOptions = {}): ConstantSchedule {
   const given = parseOptions('constant', warmupSchema, options);
   return { kind: 'constant', ...warmupOf('constant', given) };
 }
 
 /** The base rate times gamma^(milestones passed). Throws a {@link UsageError}, also for both of
- * `milestones` and `stepSize`, or neither. */
+ * `milestones` and `stepSize`, or neither.
+ *
+ * @example
+ * optim.schedules.step({ milestones: [30, 60], unit: 'epochs' })
+ */
 export function step(options: StepOptions): StepSchedule {
   const example = 'step({ stepSize: 1000 })';
   const given = parseOptions('step', stepSchema, options, { example });
@@ -131,14 +148,19 @@ export function step(options: StepOptions): StepSchedule {
   return { kind: 'step', ...falls, ...warmupOf('step', given), ...unitOf(given) };
 }
 
-/** Half a cosine from the base rate to minLr. Throws a {@link UsageError}. */
+/** Half a cosine from the base rate to minLr. Throws a {@link UsageError}.
+ *
+ * @example
+ * optim.schedules.cosine({ warmupEpochs: 1 })
+ */
 export function cosine(options: CosineOptions = {}): CosineSchedule {
   const given = parseOptions('cosine', cosineSchema, options);
   const { minLr = 0 } = given;
   return { kind: 'cosine', minLr, ...warmupOf('cosine', given) };
 }
 
-/** The builders of all schedules, by name. */
+/** The builders of all schedules, by name.
+ * @namespace */
 export const schedules = {
   constant,
   cosine,

@@ -9,12 +9,17 @@ import {
   statePtr,
 } from './kind.ts';
 
+/** The optimizer `optim.sgd` as plain data. */
 export interface SgdSpec extends OptimizerBase {
+  /** The kind of optimizer. */
   readonly kind: 'sgd';
+  /** As {@link SgdOptions.momentum}. */
   readonly momentum: number;
+  /** As {@link SgdOptions.nesterov}. */
   readonly nesterov: boolean;
 }
 
+/** The options of `optim.sgd`. */
 export interface SgdOptions extends DecayOptions {
   /** Learning rate, above 0. Without one there is nothing to do, so that it has no default. */
   readonly lr: number;

@@ -11,10 +11,11 @@ export interface Warmup {
   readonly warmupEpochs?: number;
 }
 
+/** How a schedule begins. */
 export interface WarmupOptions {
   /** Steps over which the rate rises linearly; default 0. */
   readonly warmupSteps?: number;
-  /** The same in epochs, which may be parts of one. Give this or `warmupSteps`. */
+  /** The same in epochs, which may be parts of one. Give this or `warmupSteps`. Default 0. */
   readonly warmupEpochs?: number;
 }
 
@@ -27,6 +28,7 @@ export interface Counted {
   readonly unit?: 'epochs';
 }
 
+/** In what lengths of a schedule are counted. */
 export interface UnitOptions {
   /** What the lengths of the schedule are counted in; the warmup has a unit of its own. Default
    * `steps`. */

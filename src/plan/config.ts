@@ -3,6 +3,8 @@
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
+import type { TrainingData } from '../data/chunked/chunkedDataset.ts';
+import type { ShuffleWindow } from '../data/chunked/windows.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { countHeldOut } from '../data/heldOut.ts';
 import type { AugmentationPlan } from '../data/loading/augment.ts';
@@ -32,6 +34,7 @@ export interface DataPlan
   extends Pick<Dataset, 'inputShape' | 'inputType' | 'task' | 'shift' | 'mean' | 'std'> {
   /** Without those that are held out for validation. */
   readonly countTrain: number;
+  /** Test samples. */
   readonly countTest: number;
   /** Training samples that are held out; absent where none are. */
   readonly countValidation?: number;
@@ -44,13 +47,17 @@ export type MicroBatches = number | 'auto';
 
 /** A run, in plain data. */
 export interface RunConfig {
+  /** The model, with its norms converted. */
   readonly model: LayerSpec;
+  /** What is known about the data. */
   readonly data: DataPlan;
   /** Of the main output. */
   readonly loss: LossSpec;
   /** Of the model's heads, in their order; absent where it has none. */
   readonly heads?: readonly HeadLoss[];
+  /** With the scaled learning rate. */
   readonly optimizer: OptimizerSpec;
+  /** How the rate changes. */
   readonly schedule: ScheduleSpec;
   /** Which average of the weights is kept; absent for none. */
   readonly averaging?: AveragingSpec;
@@ -65,11 +72,13 @@ export interface RunConfig {
   /** Upper bound of the absolute value of each element of the gradient, before its norm is taken;
    * null or absent for none. */
   readonly clipValue?: number | null;
+  /** Simulated devices. */
   readonly replicas: number;
   /** Pieces of the global batch in which sums are formed, at most one for each sample; where
    * statistics are local, as many more as make each replica a number of them. Default:
-   * {@link defaultGrains}. Part of what decides the bits. */
+   * `defaultGrains`. Part of what decides the bits. */
   readonly grains?: number;
+  /** Threads, over all processes. */
   readonly workers: number;
   /** Where several processes share the run: which of them this is. Decides no bits. Default: there
    * is but one. */
@@ -83,16 +92,25 @@ export interface RunConfig {
   readonly arenaBytes?: number;
   /** Samples of a full step, over all replicas. */
   readonly globalBatch: number;
+  /** Whether a last batch that is not full is left out. */
   readonly dropLast: boolean;
+  /** Whether each epoch has an order of its own. */
   readonly shuffle: boolean;
+  /** The training samples that are shuffled among each other, of data that is read in chunks;
+   * absent for all. Part of what decides the bits. */
+  readonly window?: ShuffleWindow;
   /** Which samples each replica sees; default `iid`. */
   readonly shards?: Shards;
+  /** Null for none. */
   readonly augmentation: AugmentationPlan | null;
   /** Share (below 1) or count of the training samples that are held out for validation; absent for
    * none. */
   readonly validationSplit?: number;
+  /** Decides all random numbers. */
   readonly seed: number;
+  /** Which kernels compute. */
   readonly mode: NumericMode;
+  /** How long a worker may make no progress, in milliseconds. */
   readonly timeoutMs: number;
   /** Steps 0, n, 2n, ... leave a snapshot: diagnostics of the norms and norms of the gradients; 0
    * for none. */
@@ -117,7 +135,7 @@ export interface RunConfig {
 }
 
 /** The part of a dataset that goes into the plan, with so much of it held out for validation. */
-export function dataPlanOf(dataset: Dataset, validationSplit?: number): DataPlan {
+export function dataPlanOf(dataset: TrainingData, validationSplit?: number): DataPlan {
   const { inputShape, inputType, task, shift, mean, std, train, test } = dataset;
   return {
     inputShape,

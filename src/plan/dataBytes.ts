@@ -2,14 +2,18 @@
 
 import { FLOAT_BYTES } from '../base/bytes.ts';
 import { sampleBytesOf } from '../data/loading/inputs.ts';
+import { WINDOWS_HELD } from '../data/stored/feed.ts';
 import { targetSize } from '../data/task.ts';
-import type { DataPlan } from './config.ts';
+import type { RunConfig } from './config.ts';
 
-/** Bytes of all samples with their targets and weights. */
-export function dataBytesOf(data: DataPlan): number {
+/** Bytes of all samples with their targets and weights; of training samples that are read in chunks
+ * those of the windows that are held. */
+export function dataBytesOf({ data, window }: Pick<RunConfig, 'data' | 'window'>): number {
   const { countTrain, countTest, countValidation = 0, weighted = [], task } = data;
   const bytes = sampleBytesOf(data) + targetSize(task) * FLOAT_BYTES;
   const bytesIn = (split: 'train' | 'test'): number =>
     weighted.includes(split) ? bytes + FLOAT_BYTES : bytes;
-  return (countTrain + countValidation) * bytesIn('train') + countTest * bytesIn('test');
+  const held = window && WINDOWS_HELD * window.chunks * window.chunkSamples;
+  const train = held ?? countTrain + countValidation;
+  return train * bytesIn('train') + countTest * bytesIn('test');
 }

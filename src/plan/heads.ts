@@ -16,8 +16,11 @@ export interface HeadOptions {
 
 /** A head of the model, with its loss. */
 export interface HeadLoss {
+  /** The head's name. */
   readonly name: string;
+  /** Its loss. */
   readonly loss: LossSpec;
+  /** What the loss is multiplied by. */
   readonly weight: number;
 }
 

@@ -4,6 +4,7 @@
 import { UsageError } from '../base/errors.ts';
 import { NO_CLASS } from '../base/noClass.ts';
 import { showShape, sizeOf } from '../base/shape.ts';
+import { isChunkedSplit, type TrainingData } from '../data/chunked/chunkedDataset.ts';
 import type { Dataset, Split } from '../data/dataset.ts';
 import type { AugmentationPlan } from '../data/loading/augment.ts';
 import { isMixing } from '../data/loading/drawMix.ts';
@@ -125,16 +126,22 @@ function checkIgnored(loss: LossSpec, task: Task, mixes: boolean): void {
   });
 }
 
-/** Throws a {@link UsageError} that names the first target which the loss cannot take. */
-export function checkTargets(loss: LossSpec, { name, task, train, test }: Dataset): void {
+/** Throws a {@link UsageError} that names the first target which the loss cannot take; those of
+ * chunks are checked when they are read. */
+export function checkTargets(loss: LossSpec, { name, task, train, test }: TrainingData): void {
   for (const [split, samples] of [
     ['train', train],
     ['test', test],
   ] as const) {
-    const what = `of ${split} of ${name}`;
-    if (task.kind === 'regression') checkNumbers(loss, what, samples, sizeOf(task.targetShape));
-    else checkLabels(loss, what, samples, task);
+    if (isChunkedSplit(samples)) continue;
+    checkSplitTargets(loss, `of ${split} of ${name}`, task, samples);
   }
+}
+
+/** The same for samples that errors call `what`. */
+export function checkSplitTargets(loss: LossSpec, what: string, task: Task, samples: Split): void {
+  if (task.kind === 'regression') checkNumbers(loss, what, samples, sizeOf(task.targetShape));
+  else checkLabels(loss, what, samples, task);
 }
 
 function checkLabels(loss: LossSpec, what: string, { targets }: Split, task: Task): void {

@@ -5,6 +5,7 @@ import type { LayoutBuilder, Region } from '../memory/layout.ts';
 
 /** What a worker is at. `other` is the sums of losses and hits. */
 export const PHASES = ['load', 'forward', 'loss', 'backward', 'update', 'other'] as const;
+/** The phases of a step. */
 export type ProfilePhase = (typeof PHASES)[number];
 
 /** Of so many steps, the last ones, every span is kept. */

@@ -103,6 +103,7 @@ export function microBatchRanges(cut: GrainCut, { lo, hi }: Span, count: number)
 
 /** Where a process stands among those that share a run. */
 export interface ProcessPlace {
+  /** Which process this is, from 0. */
   readonly process: number;
   /** How many workers each process has; this one has `workers[process]`. */
   readonly workers: readonly number[];

@@ -1,4 +1,4 @@
-// A curve of bounded size however long a run is: when it is full, neighbours are averaged and each
+// A curve of bounded size however long a run is: when it is full, neighbors are averaged and each
 // point stands for twice as many values from then on. For drawing it is thinned further, so that
 // peaks stay.
 
@@ -24,7 +24,7 @@ export class Curve {
     this.capacity = capacity;
   }
 
-  /** Adds a value; x has to rise. A value that is no number, or infinite, is only counted. */
+  /** Adds a value; x has to rise. A value that is not finite is only counted. */
   add(x: number, y: number): void {
     if (!Number.isFinite(y)) {
       this.notFinite++;
@@ -40,7 +40,7 @@ export class Curve {
     if (this.xs.length === this.capacity) this.halve();
   }
 
-  /** Values that were no numbers. */
+  /** Values that were not finite. */
   get countNotFinite(): number {
     return this.notFinite;
   }

@@ -1,6 +1,6 @@
 // A line plot as one SVG text, drawn by Observable Plot into a document that linkedom provides.
-// Readable on white and on black: lines differ by colour, symbol and, if asked, dashes; axes take
-// the colour of the text around them.
+// Readable on white and on black: lines differ by color, symbol and, if asked, dashes; axes take
+// the color of the text around them.
 
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
@@ -44,8 +44,8 @@ const LABEL_HEIGHT = 32;
 /** Of a letter of the legend, in pixels: an estimate, since nothing is laid out here. */
 const LETTER_WIDTH = 6.6;
 const SAMPLE_WIDTH = 34;
-/** Okabe and Ito (2008), told apart by everybody; darkened or lightened where white or black would
- * swallow them. */
+/** Okabe and Ito (2008), told apart with any color vision; darkened or lightened where white or
+ * black would swallow them. */
 const COLORS = [
   '#1f83c4',
   '#d9691a',

@@ -6,6 +6,8 @@ import { UsageError } from '../base/errors.ts';
 import { viewOf } from '../memory/arena.ts';
 import { firstAverage } from '../optim/averageRate.ts';
 import type { RunPlan } from '../plan/plan.ts';
+import type { Feeds } from './feeds.ts';
+import { measure } from './preciseNorm.ts';
 import type { Team } from './team.ts';
 
 /** Training batches over which the statistics of an average are measured, at most. */
@@ -15,6 +17,7 @@ export interface AveragedRun {
   readonly plan: RunPlan;
   readonly memory: WebAssembly.Memory;
   readonly team: Team;
+  readonly feeds: Feeds;
   /** Steps done. */
   readonly step: number;
 }
@@ -55,7 +58,7 @@ export async function takeAverage(run: AveragedRun, batches: number): Promise<vo
   for (const { isTrained, offset, trainedOffset, length } of run.plan.parameters.entries) {
     if (isTrained) values.set(average.subarray(trainedOffset, trainedOffset + length), offset);
   }
-  await measure(run, batches);
+  if (run.plan.populations.length > 0) await measure(run, batches, 'pooled');
 }
 
 /** Runs `use` with the average in the place of the weights; then all is as before. */
@@ -73,11 +76,6 @@ export async function withAverage<T>(
     values.set(before.values);
     buffers.set(before.buffers);
   }
-}
-
-async function measure({ plan, team, step }: AveragedRun, batches: number): Promise<void> {
-  if (plan.populations.length === 0) return;
-  await team.callAll((api) => api.measure(step, batches, 'pooled'));
 }
 
 function viewsOf({ plan, memory }: AveragedRun) {

@@ -16,6 +16,7 @@ import {
   text,
   wholeNumber,
 } from '../base/values.ts';
+import type { TrainingData } from '../data/chunked/chunkedDataset.ts';
 import { isShards, SHARDS_ALLOWED, type Shards } from '../data/loading/shards.ts';
 import { parseNormRequest } from '../nn/convert/convertNorm.ts';
 import { parseBatchNormSwitches } from '../nn/convert/switchBatchNorm.ts';
@@ -49,7 +50,7 @@ const timeoutMs = wholeNumber(1).exactOptional();
 
 /** What Trainer.start and Trainer.resume both take. */
 const common = {
-  data: anything<TrainerOptions['data']>(),
+  data: anything<TrainingData>(),
   workers,
   replicas: wholeNumber(1, MAX_REPLICAS).exactOptional(),
   timeoutMs,
@@ -71,7 +72,7 @@ const common = {
   allowModules: allowModulesOption,
 };
 
-const trainerSchema = optionsSchema<TrainerOptions>()({
+const trainerSchema = optionsSchema<TrainerOptions<TrainingData>>()({
   ...common,
   model: anything<TrainerOptions['model']>(),
   optimizer: anything<TrainerOptions['optimizer']>(),
@@ -113,7 +114,7 @@ const decidedByCheckpoint = Object.fromEntries(
 );
 
 /** The options of Trainer.start, with its model, optimizer, schedule and loss parsed. */
-export function parseTrainerOptions(given: unknown): TrainerOptions {
+export function parseTrainerOptions(given: unknown): TrainerOptions<TrainingData> {
   const options = parseOptions('Trainer.start', trainerSchema, withGlobalBatch(given), {
     example: 'Trainer.start({ model, data, optimizer: optim.sgd({ lr: 0.1 }) })',
   });

@@ -10,6 +10,7 @@ import type { RunConfig } from '../plan/config.ts';
 import { planRun, type RunPlan } from '../plan/plan.ts';
 import { PROGRESS_STEPS, publishEpoch } from '../reduce/epochSums.ts';
 import { type ControlWords, progressWords, STOP_WORD } from '../sync/words.ts';
+import { isUnreadable } from '../train/feeding.ts';
 import { clearStamps, restoreStep } from '../train/undo.ts';
 import type { Crew } from './crew.ts';
 import type { Gang, Use } from './gang.ts';
@@ -92,9 +93,9 @@ class ElasticTeam implements Team {
   ): Promise<void> {
     await this.gang?.close();
     this.gang = undefined;
-    if (this.isClosed || !(error instanceof RunError) || error.failure.rank === undefined) {
-      throw error;
-    }
+    const isOfWorker = error instanceof RunError && error.failure.rank !== undefined;
+    // Others would not read what cannot be read.
+    if (this.isClosed || !isOfWorker || isUnreadable(error)) throw error;
     const { memory, notify } = this.setup;
     const steps = restoreStep(this.plan, memory) ?? countSteps(this.words);
     regained?.(steps);

@@ -9,6 +9,7 @@ import type { MetricName } from '../observe/metric.ts';
 import { checkInference } from '../plan/feasible.ts';
 import { parseEvaluateDataOptions } from './door.ts';
 import { type Evaluation, evaluateOn, metricsFor } from './evaluation.ts';
+import { bindFeeds } from './feeds.ts';
 import { type InferenceSetup, startInference } from './inferenceTeam.ts';
 import type { EvaluateDataOptions } from './loadModel.ts';
 
@@ -28,7 +29,15 @@ export async function evaluateSamples<Name extends MetricName = never>(
     });
   }
   const { team, memory, ...inference } = await startInference({ ...model, samples });
-  const run = { plan: team.plan, memory, samples: inference.samples, team, network: undefined };
+  const feeds = bindFeeds(data, inference.samples, team.plan.config);
+  const run = {
+    plan: team.plan,
+    memory,
+    samples: inference.samples,
+    team,
+    feeds,
+    network: undefined,
+  };
   return cleaningUp(
     async () => {
       checkInference(`evaluate of '${split}'`, team.plan, samples.count);

@@ -3,7 +3,7 @@
 
 import { UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
-import type { StoredSamples } from '../data/stored/storedSamples.ts';
+import { type StoredSamples, viewSplit } from '../data/stored/storedSamples.ts';
 import { viewOf } from '../memory/arena.ts';
 import { accuracyOf, overlapsOf } from '../observe/classMetrics.ts';
 import type { ConfusionMatrix, MetricName, Metrics } from '../observe/metric.ts';
@@ -12,7 +12,9 @@ import type { DataPlan } from '../plan/config.ts';
 import { headLossesOf } from '../plan/heads.ts';
 import { ignoredLabel, knowsRight } from '../plan/lossPlan.ts';
 import type { RunPlan } from '../plan/plan.ts';
+import type { Span } from '../reduce/tree.ts';
 import type { SplitName } from '../train/context.ts';
+import type { Feeds } from './feeds.ts';
 import type { Network } from './network.ts';
 import { shareSamples } from './sharing.ts';
 import type { Team } from './team.ts';
@@ -33,11 +35,15 @@ export interface Evaluation<Name extends MetricName = never> {
    * union, both counted in pixels over all samples; without ignored pixels, and without classes
    * that never occur, neither as a label nor as a prediction. NaN where targets are not masks. */
   readonly meanIou: number;
+  /** Samples that were evaluated. */
   readonly count: number;
+  /** Those that were asked for. */
   readonly metrics: Metrics<Name>;
+  /** How long it took. */
   readonly seconds: number;
 }
 
+/** The options of {@link RunningTrainer.evaluate}. */
 export interface EvaluateOptions<Name extends MetricName = MetricName> {
   /** Which weights: those that are trained (default), or their `average`, whose running statistics
    * are then measured first, exactly: see {@link UseAverageOptions}. */
@@ -49,6 +55,7 @@ export interface EvaluateOptions<Name extends MetricName = MetricName> {
   readonly metrics?: readonly Name[];
 }
 
+/** The options of {@link RunningTrainer.useAverage}. */
 export interface UseAverageOptions {
   /** Training batches over which the running statistics of the average are measured (PreciseBN),
    * those of the steps that would come next. Default: those of an epoch, at most 100. */
@@ -59,6 +66,7 @@ interface EvaluatedRun {
   readonly plan: RunPlan;
   readonly memory: WebAssembly.Memory;
   readonly samples: StoredSamples;
+  readonly feeds: Feeds;
   readonly team: Team;
   readonly network: Network | undefined;
 }
@@ -70,11 +78,17 @@ export async function evaluateOn<Name extends MetricName>(
   count: number,
   { counter, names }: SplitMetrics<Name>,
 ): Promise<Evaluation<Name>> {
-  const { plan, memory, team } = run;
+  const { plan, memory, team, feeds } = run;
   const startMs = performance.now();
+  if (feeds.isRead(split)) {
+    await team.callAll((api, rank) => {
+      if (rank === 0) feeds.evaluate(team.plan, split, 0);
+      return api.weigh(split);
+    });
+  }
   if (counter !== undefined) await countBatches(run, split, count, counter);
   else {
-    await team.callAll((api) => api.evaluate(split));
+    await evaluateSpan(run, split);
     await shareSamples(run, 'evaluated', count);
   }
   const samples = viewOf(memory, plan.regions.inference.evaluated);
@@ -87,6 +101,18 @@ export async function evaluateOn<Name extends MetricName>(
   const heads = headLossesOf(plan.config, sumHeads(run, count), { loss, count });
   const seconds = (performance.now() - startMs) / 1000;
   return { loss, ...heads, ...scores, count, metrics, seconds };
+}
+
+/** Has the workers evaluate some samples of a split, or all. */
+async function evaluateSpan(
+  { team, feeds }: EvaluatedRun,
+  split: SplitName,
+  span?: Span,
+): Promise<void> {
+  await team.callAll((api, rank) => {
+    if (rank === 0) feeds.evaluate(team.plan, split, span?.lo ?? 0);
+    return api.evaluate(split, span);
+  });
 }
 
 /** The sums over `count` samples of each head's losses times its weight. */
@@ -116,13 +142,13 @@ async function countBatches(
   count: number,
   counter: MetricsCounter,
 ): Promise<void> {
-  const { plan, memory, team } = run;
+  const { plan, memory } = run;
   const { globalBatch } = plan.config;
   const outputs = viewOf(memory, plan.regions.inference.outputs);
   const samples = viewOf(memory, plan.regions.inference.evaluated);
   for (let lo = 0; lo < count; lo += globalBatch) {
     const hi = Math.min(lo + globalBatch, count);
-    await team.callAll((api) => api.evaluate(split, { lo, hi }));
+    await evaluateSpan(run, split, { lo, hi });
     await shareSamples(run, 'evaluated', hi - lo, lo);
     await shareSamples(run, 'outputs', hi - lo);
     const isCounted = (n: number): boolean => !Number.isNaN(samples[2 * (lo + n) + 1]);
@@ -156,9 +182,9 @@ export function metricsFor<Name extends MetricName>(
       allowed: 'no metrics for these: accuracy is of each sample',
     });
   }
-  const { targets } = samples[split]!.slots[0]!;
   const what = `evaluate('${split}')`;
-  const counter = countMetrics(what, counted, data.task, targets, ignoredLabel(plan.config));
+  const view = viewSplit(samples.evaluated[split]!);
+  const counter = countMetrics(what, counted, data.task, view, ignoredLabel(plan.config));
   return { names, counter };
 }
 

@@ -15,10 +15,12 @@ import { countHeads } from '../plan/heads.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { EPOCH_LENGTH } from '../reduce/epochSums.ts';
 import { outputsAlone, stateAlone } from './alone.ts';
+import type { Feeds } from './feeds.ts';
 import { type AllOutputs, countInputs, type Inputs } from './predict.ts';
 import { checkpointOf } from './resume.ts';
 import { checkReplaceable } from './saving.ts';
 
+/** The options of {@link RunningTrainer.exportInference}. */
 export interface ExportOptions {
   /** What both models are run on, in the data's own units; default: the first test samples (without
    * any: training samples), as many as a global batch. */
@@ -27,17 +29,20 @@ export interface ExportOptions {
    * 1e-4. Folding rounds each weight once, which is about 1e-6; more shows where a channel's mean
    * is thousands of times its deviation. */
   readonly tolerance?: number;
-  /** Writes a checkpoint of the folded model there, with no optimizer state. */
+  /** Writes a checkpoint of the folded model there, with no optimizer state. Default: no file is
+   * written. */
   readonly path?: string;
   /** Lets `path` replace whatever file is there; default false. */
   readonly overwrite?: boolean;
 }
 
+/** A folded model, and how far its outputs are from those before. */
 export interface InferenceExport extends FoldedModel {
   /** Of any output between the model as it was and as it is. */
   readonly maxDifference: number;
   /** The largest output of the model as it was. */
   readonly maxOutput: number;
+  /** Samples whose outputs were compared. */
   readonly countInputs: number;
 }
 
@@ -52,6 +57,7 @@ interface TrainedRun {
   readonly plan: RunPlan;
   readonly memory: WebAssembly.Memory;
   readonly samples: StoredSamples;
+  readonly feeds: Feeds;
   readonly weights: NamedValues;
   readonly step: number;
   readonly epochs: number;
@@ -76,7 +82,9 @@ export async function exportInference(
     });
   }
   const inputs =
-    options.inputs === undefined ? someInputs(run) : storedInputs(config.data, options.inputs);
+    options.inputs === undefined
+      ? await someInputs(run)
+      : storedInputs(config.data, options.inputs);
   const expected = await run.outputs(inputs);
   const folded = foldBatchNorm(config.model, weights, config.data.inputShape);
   // Patterns name layers by places that they no longer have.
@@ -101,11 +109,15 @@ export async function exportInference(
 }
 
 /** Copies of the first samples. */
-function someInputs({ config, samples }: TrainedRun): Uint8Array | Float32Array {
+async function someInputs({
+  config,
+  samples,
+  feeds,
+}: TrainedRun): Promise<Uint8Array | Float32Array> {
   const { countTrain, countTest, inputShape } = config.data;
   const [split, count] =
     countTest > 0 ? (['test', countTest] as const) : (['train', countTrain] as const);
-  const { inputs } = samples[split].slots[0]!;
+  const { inputs } = (await feeds.firstChunk(split)) ?? samples.evaluated[split].slots[0]!;
   return inputs.slice(0, Math.min(config.globalBatch, count) * sizeOf(inputShape));
 }
 

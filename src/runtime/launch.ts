@@ -11,6 +11,7 @@ import { isObject, optionsSchema, parseOptions } from '../base/parse.ts';
 import { accept, wholeNumber } from '../base/values.ts';
 import { findLauncher } from '../mpi/launcher.ts';
 
+/** The options of {@link launch}. */
 export interface LaunchOptions {
   /** How many threads in this process. Default: as many as there are cores; where several
    * processes share a host, this one's share of them. */
@@ -31,7 +32,7 @@ export interface LaunchOptions {
    * (256 MiB), of which the system hands out only what is used. */
   readonly sharedBytes?: number;
   /** Limits of each thread's own memory, as for `Worker`. A thread that exceeds them ends, and the
-   * run with it. */
+   * run with it. Default: those of Node. */
   readonly resourceLimits?: ResourceLimits;
 }
 
@@ -74,7 +75,11 @@ const launchSchema = optionsSchema<LaunchOptions>()({
  * Under `mpirun` or `srun` all processes call it alike, and their workers are one group, those of
  * process 0 first. In each of them it gives copies of all ranks' results, or throws when anything
  * fails in any of them, naming process and host. It is then called in main threads, one call at a
- * time, and not again after it has thrown. */
+ * time, and not again after it has thrown.
+ *
+ * @example
+ * await launch(new URL('./job.mjs', import.meta.url), { workers: 2 })
+ */
 export async function launch<T = unknown>(
   module: URL | string,
   options: LaunchOptions = {},

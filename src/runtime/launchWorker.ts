@@ -26,9 +26,13 @@ export interface LaunchData {
 
 /** What a job gets. */
 export interface JobContext<Args = unknown> {
+  /** From 0, over all processes. */
   readonly rank: number;
+  /** How many ranks there are, over all processes. */
   readonly worldSize: number;
+  /** The group of all ranks. */
   readonly group: Group;
+  /** A copy of what `launch` was given. */
   readonly args: Args;
 }
 

@@ -10,6 +10,7 @@ import type { MetricName } from '../observe/metric.ts';
 import type { Evaluation } from './evaluation.ts';
 import type { Inputs, NamedOutputs } from './predict.ts';
 
+/** The options of {@link loadModel}. */
 export interface LoadOptions {
   /** Worker threads that share the samples of a batch, at least 1; default none: the calling thread
    * computes, and does other things only between batches. */
@@ -24,6 +25,7 @@ export interface LoadOptions {
   readonly allowModules?: AllowModules;
 }
 
+/** The options of {@link LoadedModel.evaluate}. */
 export interface EvaluateDataOptions<Name extends MetricName = MetricName> {
   /** Default `test`. */
   readonly split?: 'train' | 'test';
@@ -31,7 +33,12 @@ export interface EvaluateDataOptions<Name extends MetricName = MetricName> {
   readonly metrics?: readonly Name[];
 }
 
-/** A trained model that predicts and evaluates. */
+/** A trained model that predicts and evaluates.
+ *
+ * @example
+ * await using net = await loadModel('run.ckpt');
+ * const { accuracy } = await net.evaluate(data);
+ */
 export interface LoadedModel {
   /** As it computes: without the normalizations that are folded. */
   readonly model: LayerSpec;
@@ -60,12 +67,18 @@ export interface LoadedModel {
   weightsHash(): string;
   /** Waits for open calls and ends all threads. May be called again. */
   close(): Promise<void>;
+  /** As {@link LoadedModel.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Loads a model from a checkpoint to predict and evaluate with: `const model = await
  * loadModel('run.ckpt')`. Needs no data. Reading runs no code; throws a {@link UsageError} for a
- * file that is not a checkpoint, and for custom layers that are not allowed. */
+ * file that is not a checkpoint, and for custom layers that are not allowed.
+ *
+ * @example
+ * await using net = await loadModel('run.ckpt', { fold: true });
+ * const outputs = await net.predict(data.test.inputs.slice(0, 64));
+ */
 export async function loadModel(
   checkpoint: string | Checkpoint,
   options: LoadOptions = {},

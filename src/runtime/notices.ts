@@ -3,7 +3,7 @@
 
 import { listed } from '../base/show.ts';
 import type { CheckpointHead } from '../checkpoint/checkpoint.ts';
-import type { Dataset } from '../data/dataset.ts';
+import { isChunked, type TrainingData } from '../data/chunked/chunkedDataset.ts';
 import { dataNotices } from '../data/notices.ts';
 import { chooseBuild } from '../kernels/builds.ts';
 import { WIDE_VARIABLE } from '../kernels/engine.ts';
@@ -16,7 +16,7 @@ import type { RunConfig } from '../plan/config.ts';
 /** What notices are about. */
 export interface NoticeSubject {
   readonly config: RunConfig;
-  readonly data: Dataset;
+  readonly data: TrainingData;
   /** What the caller asked for; `config.model` has been converted. */
   readonly norm: NormRequest | undefined;
   /** What a resumed run comes from; its settings are known. */
@@ -84,7 +84,8 @@ const FINDERS: readonly NoticeFinder[] = [otherBits, otherEngine, localNorms, ke
 /** All that is worth saying about a run, as sentences. */
 export function noticesOf(subject: NoticeSubject): readonly string[] {
   const found = FINDERS.map((find) => find(subject)).filter((notice) => notice !== undefined);
-  return [...dataNotices(subject.data), ...found];
+  const { data } = subject;
+  return [...(isChunked(data) ? (data.notices ?? []) : dataNotices(data)), ...found];
 }
 
 /** Where notices go unless the caller takes them: Node's warnings, on stderr. */

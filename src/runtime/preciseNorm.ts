@@ -3,7 +3,9 @@
 import { isNorm } from '../nn/convert/normLeaf.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { hasPopulation, type PopulationDefinition } from '../plan/populationPlan.ts';
+import type { RunSetup } from './runSetup.ts';
 
+/** The options of {@link RunningTrainer.preciseBatchNorm}. */
 export interface PreciseOptions {
   /** Training batches to measure over: those of the steps that would come next, in their order,
    * augmented as in training. */
@@ -15,13 +17,32 @@ export interface PreciseOptions {
   readonly definition?: PopulationDefinition;
 }
 
+/** A run, and the step from which on it is measured. */
+type MeasuredRun = Pick<RunSetup, 'team' | 'feeds' | 'step'>;
+
+/** What {@link RunningTrainer.preciseBatchNorm} measured over. */
 export interface PreciseResult {
+  /** Training batches. */
   readonly batches: number;
+  /** Samples in them. */
   readonly samples: number;
   /** The layers whose running statistics were replaced. */
   readonly replaced: readonly string[];
   /** The other normalizations, and why they stay as they are. */
   readonly left: readonly { readonly layer: string; readonly why: string }[];
+}
+
+/** Has the workers measure the population over the batches of so many steps. */
+export async function measure(
+  { team, feeds, step }: MeasuredRun,
+  batches: number,
+  definition: PopulationDefinition,
+): Promise<void> {
+  await team.callAll((api, rank) => {
+    // The plan of the workers that there are: an elastic run may have lost some.
+    if (rank === 0) feeds.train(team.plan, step);
+    return api.measure(step, batches, definition);
+  });
 }
 
 /** What a measurement from step `from` on did. */

@@ -22,7 +22,8 @@ export interface FitOptions {
   /** Evaluate these samples at the end of each epoch: the test samples, or those that
    * `validationSplit` holds out. Default: none. */
   readonly validate?: ValidationSplit;
-  /** Stop at the end of an epoch when the validation has not improved for a while. */
+  /** Stop at the end of an epoch when the validation has not improved for a while. Default: all
+   * epochs are trained. */
   readonly earlyStopping?: EarlyStopping;
   /** Keep weights and running statistics of the best epoch: in memory for `restoreBest()`, and in
    * all checkpoints. `true` goes by the monitor of `earlyStopping`, else by the loss. Default
@@ -31,7 +32,7 @@ export interface FitOptions {
   /** {@link keepBest}, and give the run those weights when the fit has come to its end, or stops
    * early. Default false. */
   readonly restoreBest?: boolean;
-  /** Stops after the current step when it is aborted. */
+  /** Stops after the current step when it is aborted. Default none. */
   readonly signal?: AbortSignal;
   /** Stop after this many total steps; default: at the end of the last epoch. */
   readonly maxSteps?: number;
@@ -54,9 +55,11 @@ export interface Progress {
   readonly kind: 'progress' | 'epoch' | 'stopped';
   /** The epoch that is running or has ended, from 1. */
   readonly epoch: number;
+  /** Epochs that this fit ends with. */
   readonly epochs: number;
   /** Total steps. */
   readonly step: number;
+  /** Steps that this fit ends with. */
   readonly totalSteps: number;
   /** Samples of the epoch that loss and accuracy are of; 0 before the first step. */
   readonly samples: number;
@@ -78,6 +81,7 @@ export interface Progress {
   readonly imagesPerSecond: number;
   /** Time that this call of `fit` has trained. */
   readonly seconds: number;
+  /** An estimate, from the speed so far. */
   readonly secondsLeft: number;
   /** Of the last snapshot step, for each batch norm the worst over its replicas; undefined before
    * the first one, without batch norms, or with diagnosticsEvery 0. */

@@ -13,7 +13,12 @@ import {
 } from '../checkpoint/checkpoint.ts';
 import type { MonitorState } from '../checkpoint/monitored.ts';
 import type { StateTensor } from '../checkpoint/state.ts';
-import { checkDataset, type Dataset } from '../data/dataset.ts';
+import { checkTrainingData } from '../data/chunked/checkChunked.ts';
+import {
+  type ChunkedDataset,
+  isChunked,
+  type TrainingData,
+} from '../data/chunked/chunkedDataset.ts';
 import { type DatasetDescription, dataDifference, describeDataset } from '../data/identity.ts';
 import { checkShards } from '../data/loading/shards.ts';
 import { buildOf, type NumericMode } from '../kernels/builds.ts';
@@ -43,9 +48,10 @@ import { checkOnNonFinite, type OnNonFinite } from '../plan/onNonFinite.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 import { type CoreShare, checkFlag, resolveWorkers } from './trainerOptions.ts';
 
+/** The options of {@link Trainer.resume}. */
 export interface ResumeOptions {
   /** The checkpoint's data. */
-  readonly data: Dataset;
+  readonly data: TrainingData;
   /** Default: the number of cores, at most one per grain. */
   readonly workers?: number;
   /** As {@link TrainerOptions.microBatches}. */
@@ -89,7 +95,7 @@ export async function resumeConfig(
   const model = parseModel(saved.model, `the model of ${what}`);
   const modules = [...customModulesOf(model), ...lossModulesOf(savedLosses(saved.run))];
   await loadModules(modules, options.allowModules);
-  const dataset = checkDataset(options.data);
+  const dataset = checkTrainingData(options.data);
   const data = describeDataset(dataset);
   const difference = dataDifference(data, saved.data);
   if (difference !== undefined) {
@@ -101,7 +107,8 @@ export async function resumeConfig(
     });
   }
   const kept = configOf(saved, model, 1);
-  checkShards(kept.shards ?? 'iid', dataset);
+  if (isChunked(dataset)) checkChunks(what, kept, dataset);
+  else checkShards(kept.shards ?? 'iid', dataset);
   const { inputShape } = kept.data;
   const replicas = options.replicas ?? kept.replicas;
   if (replicas !== kept.replicas) checkReplicas(what, replicas, kept);
@@ -121,6 +128,22 @@ export async function resumeConfig(
   checkRunConfig(config);
   for (const { loss } of outputLosses(config)) checkTargets(loss, dataset);
   return { config, data };
+}
+
+/** Throws a {@link UsageError} where a run needs samples that data in chunks does not have, or is
+ * shuffled by other chunks. */
+function checkChunks(
+  what: string,
+  { shards, validationSplit, window }: RunConfig,
+  { train }: ChunkedDataset,
+): void {
+  const isWhole = shards !== undefined || validationSplit !== undefined;
+  if (!isWhole && (window?.chunkSamples ?? train.chunkSamples) === train.chunkSamples) return;
+  throw new UsageError({
+    what: `data to resume ${what} with`,
+    given: `chunks of ${train.chunkSamples} samples`,
+    allowed: isWhole ? 'a dataset in memory' : `chunks of ${window!.chunkSamples}`,
+  });
 }
 
 /** Throws a {@link UsageError} where another number of replicas would compute something else. */

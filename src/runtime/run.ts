@@ -7,6 +7,7 @@ import { sizeOf } from '../base/shape.ts';
 import type { CarriedTensor } from '../checkpoint/convertState.ts';
 import { hashWeights, namedWeights, type StateTensor } from '../checkpoint/state.ts';
 import { storedInputs } from '../data/shift.ts';
+import { storedBytes } from '../data/stored/storeSamples.ts';
 import type { Layout } from '../memory/layout.ts';
 import { MAIN_OUTPUT } from '../nn/specs/spec.ts';
 import { type Diagnostics, summarizeDiagnostics } from '../observe/diagnostics.ts';
@@ -38,7 +39,7 @@ import { lastDiagnostics, lastGradientNorms } from './lastSnapshot.ts';
 import { Monitoring } from './monitoring.ts';
 import { isOfPeer } from './network.ts';
 import { Occupation } from './occupation.ts';
-import { type PreciseOptions, type PreciseResult, preciseResult } from './preciseNorm.ts';
+import { measure, type PreciseOptions, type PreciseResult, preciseResult } from './preciseNorm.ts';
 import { countInputs, type Inputs, namedOutputs, Predictions } from './predict.ts';
 import type { FitOptions, Progress } from './progress.ts';
 import { checkpointOf } from './resume.ts';
@@ -145,6 +146,10 @@ export class Run implements RunningTrainer {
     return memoryOf(this.plan);
   }
 
+  get dataBytes(): number {
+    return storedBytes(this.setup.samples);
+  }
+
   get layout(): Layout {
     return this.plan.layout;
   }
@@ -163,7 +168,7 @@ export class Run implements RunningTrainer {
     this.length = length;
     this.sayLength(length, epochs);
     try {
-      clearStop(this.setup.team.words);
+      clearStop(this.parts.words);
       this.isStopping = false;
       yield* fitting(this.asFitting(scheduleSteps), options, scheduleSteps);
     } finally {
@@ -203,13 +208,16 @@ export class Run implements RunningTrainer {
     scheduleSteps: number,
     everyMs: number | undefined,
   ): AsyncGenerator<EpochState, void, void> {
-    const { team } = this.setup;
+    const { team, feeds } = this.setup;
     const { baseLr } = this.monitoring;
     const regained = (steps: number): void => {
       this.done = steps;
     };
     const running = this.inSteps(
-      team.callAll((api) => api.train(this.done, to, scheduleSteps, baseLr), regained),
+      team.callAll((api, rank) => {
+        if (rank === 0) feeds.train(this.plan, this.done);
+        return api.train(this.done, to, scheduleSteps, baseLr);
+      }, regained),
     );
     let isRunning = true;
     const settle = (): void => {
@@ -223,7 +231,7 @@ export class Run implements RunningTrainer {
       }
     } finally {
       // Still running without a reader: the loop over the progress was left.
-      if (isRunning && everyMs !== undefined) requestStop(this.setup.team.words);
+      if (isRunning && everyMs !== undefined) requestStop(this.parts.words);
       const own = await running;
       this.done = own[0]!.done;
       const all = await shareTrained(this.setup, own, this.isStopping);
@@ -259,13 +267,13 @@ export class Run implements RunningTrainer {
 
   /** What the workers have published of the running epoch. */
   private epochState(): EpochState {
-    return readEpoch(this.setup.published, progressWords(this.setup.team.words));
+    return readEpoch(this.setup.published, progressWords(this.parts.words));
   }
 
   stop({ withoutPeers = false }: { readonly withoutPeers?: boolean } = {}): void {
     this.isStopping = true;
-    if (withoutPeers) requestEnd(this.setup.team.words);
-    else requestStop(this.setup.team.words);
+    if (withoutPeers) requestEnd(this.parts.words);
+    else requestStop(this.parts.words);
   }
 
   diagnostics(): Diagnostics | undefined {
@@ -321,9 +329,8 @@ export class Run implements RunningTrainer {
     const { batches, definition } = parsePreciseOptions(options);
     checkTraining(plan);
     const from = this.done;
-    await this.occupation.exclusively('preciseBatchNorm', () =>
-      this.inSteps(this.setup.team.callAll((api) => api.measure(from, batches, definition))),
-    );
+    const measured = () => measure({ ...this.parts, step: from }, batches, definition);
+    await this.occupation.exclusively('preciseBatchNorm', () => this.inSteps(measured()));
     return preciseResult(plan, from, batches);
   }
 
@@ -361,10 +368,7 @@ export class Run implements RunningTrainer {
     const state = checkpointOf({ ...run, ...counters });
     await this.saver.save(path, state, options, (use) => {
       const taken = this.occupation.exclusively('save', use);
-      this.taken = taken.then(
-        () => {},
-        () => {},
-      );
+      this.taken = Promise.allSettled([taken]).then(() => {});
       return taken;
     });
   }

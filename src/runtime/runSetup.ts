@@ -5,6 +5,7 @@ import type { MonitorState } from '../checkpoint/monitored.ts';
 import type { StateTensor } from '../checkpoint/state.ts';
 import type { DatasetDescription } from '../data/identity.ts';
 import type { StoredSamples } from '../data/stored/storedSamples.ts';
+import type { Feeds } from './feeds.ts';
 import type { Network } from './network.ts';
 import type { Team } from './team.ts';
 
@@ -15,6 +16,7 @@ export interface RunSetup {
   readonly data: DatasetDescription;
   /** The samples, which are in this memory alone. */
   readonly samples: StoredSamples;
+  readonly feeds: Feeds;
   readonly memory: WebAssembly.Memory;
   /** Undefined where there is no other process. */
   readonly network: Network | undefined;

@@ -10,6 +10,7 @@ import type { Checkpoint, CheckpointHead } from '../checkpoint/checkpoint.ts';
 import { runIdOf } from '../checkpoint/checkpoint.ts';
 import { openCheckpoint, writeCheckpoint } from '../checkpoint/checkpointFile.ts';
 
+/** The options of {@link RunningTrainer.save}. */
 export interface SaveOptions {
   /** Replaces a file of another run, or one that is not a checkpoint; default false. */
   readonly overwrite?: boolean;

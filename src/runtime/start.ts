@@ -8,7 +8,7 @@ import { type CheckpointFile, loaded, openCheckpoint } from '../checkpoint/check
 import { type CarriedTensor, convertCheckpoint } from '../checkpoint/convertState.ts';
 import { type StartWeights, takeWeights } from '../checkpoint/startWeights.ts';
 import { fillArena, stateTensors } from '../checkpoint/state.ts';
-import type { Dataset } from '../data/dataset.ts';
+import type { TrainingData } from '../data/chunked/chunkedDataset.ts';
 import { type DatasetDescription, describeDataset } from '../data/identity.ts';
 import { beginStoring } from '../data/stored/storeSamples.ts';
 import { startWeightsFrom } from '../interop/weightsSource.ts';
@@ -26,6 +26,7 @@ import { type ControlWords, progressWords } from '../sync/words.ts';
 import { agree, compareStates } from './agreement.ts';
 import { parseResumeOptions, parseTrainerOptions } from './door.ts';
 import { elasticSize, startElasticTeam } from './elasticTeam.ts';
+import { bindFeeds } from './feeds.ts';
 import { bestTensorsOf } from './monitoring.ts';
 import { failingForAll, failingTogether, type Network, processNames } from './network.ts';
 import { giveNotice, type NoticeSubject, noticesOf } from './notices.ts';
@@ -39,7 +40,7 @@ import type { RunningTrainer } from './trainerTypes.ts';
 /** Starts a run, alone or as one of the processes of a network. */
 export async function startOn(
   network: Network | undefined,
-  given: TrainerOptions,
+  given: TrainerOptions<TrainingData>,
 ): Promise<RunningTrainer> {
   if (network === undefined) return startHere(network, given);
   return failingForAll(network, () => startHere(network, given));
@@ -47,7 +48,7 @@ export async function startOn(
 
 async function startHere(
   network: Network | undefined,
-  given: TrainerOptions,
+  given: TrainerOptions<TrainingData>,
 ): Promise<RunningTrainer> {
   const options = parseTrainerOptions(given);
   const { loss, heads = {} } = options;
@@ -139,7 +140,7 @@ interface Resumed {
 }
 
 interface Started {
-  readonly dataset: Dataset;
+  readonly dataset: TrainingData;
   /** Reads all of it, which takes a while. */
   readonly describe: () => DatasetDescription;
   readonly notify: (notice: string) => void;
@@ -249,14 +250,15 @@ async function startPlanned(
     fillInputs();
     return started.describe();
   };
-  const [team, data] = await Promise.all([starting, fill()]);
+  const feeds = bindFeeds(dataset, samples, plan.config);
+  const [team, data] = await Promise.all([starting.then(feeds.feeding), fill()]);
   const sums = { epochSums, published };
   const length = { epochs, hasOwnLength: (started.epochs ?? 0) > 0 };
   const monitored = head?.monitored ?? {};
   const kept = { monitored, bestWeights, conversion };
   const state = { tensors, ...sums, step, ...length, ...kept };
   const runId = resumed === undefined ? randomUUID() : runIdOf(resumed.saved.head);
-  return new Run({ runId, team, data, memory, samples, notify, network, ...state });
+  return new Run({ runId, team, data, memory, samples, feeds, notify, network, ...state });
 }
 
 /** The team of a run that is not shared with other processes. */

@@ -2,25 +2,39 @@
 // loaded when the first one starts: a program that only makes models and data does not wait for it.
 
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import type { TrainingData } from '../data/chunked/chunkedDataset.ts';
 import { findLauncher } from '../mpi/launcher.ts';
 import type { ResumeOptions } from './resume.ts';
 import type { TrainerOptions } from './trainerOptions.ts';
 import type { RunningTrainer } from './trainerTypes.ts';
 
-/** A run: a model, its data, and the threads that train it. */
+/** A run, as {@link RunningTrainer} describes it. */
 export type Trainer = RunningTrainer;
 
 /** Starts runs. */
 export const Trainer = {
   /** Plans a run, fills its memory and starts its threads. Throws a {@link UsageError} for options
-   * that do not fit together, before any thread is started. */
-  async start(options: TrainerOptions): Promise<Trainer> {
+   * that do not fit together, before any thread is started.
+   *
+   * @example
+   * await using run = await Trainer.start({
+   *   model: nn.sequential([nn.flatten(), nn.linear(64, 10)]),
+   *   data: synthetic({ train: 256, test: 64, shape: [8, 8, 1] }),
+   *   optimizer: optim.sgd({ lr: 0.1 }),
+   * });
+   */
+  async start(options: TrainerOptions<TrainingData>): Promise<Trainer> {
     const { startOn } = await import('./start.ts');
     return startOn(await join(options), options);
   },
 
   /** Goes on from a checkpoint, on any number of workers, with the same bits as an uninterrupted
-   * run. The data must be the checkpoint's. */
+   * run. The data must be the checkpoint's. Throws a {@link UsageError} for a file that is not a
+   * checkpoint, is damaged, or does not fit the data.
+   *
+   * @example
+   * await using resumed = await Trainer.resume('run.ckpt', { data });
+   */
   async resume(checkpoint: string | Checkpoint, options: ResumeOptions): Promise<Trainer> {
     const { resumeOn } = await import('./start.ts');
     return resumeOn(await join(options), checkpoint, options);

@@ -4,7 +4,15 @@
 import { availableParallelism } from 'node:os';
 import { checkInteger, UsageError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
-import { checkDataset, type Dataset } from '../data/dataset.ts';
+import { checkTrainingData } from '../data/chunked/checkChunked.ts';
+import {
+  type ChunkedDataset,
+  isChunked,
+  shuffleWindowOf,
+  type TrainingData,
+} from '../data/chunked/chunkedDataset.ts';
+import type { ShuffleWindow } from '../data/chunked/windows.ts';
+import type { Dataset } from '../data/dataset.ts';
 import { type Augmentation, planAugmentation } from '../data/loading/augment.ts';
 import { checkShards, type Shards } from '../data/loading/shards.ts';
 import type { WeightsSource } from '../interop/weightsSource.ts';
@@ -38,9 +46,14 @@ import type { ParameterGroup } from '../plan/parameterGroups.ts';
 import { defaultGrains } from '../reduce/grains.ts';
 import { DEFAULT_TIMEOUT_MS } from '../sync/words.ts';
 
-export interface TrainerOptions {
+/** The options of {@link Trainer.start}. */
+export interface TrainerOptions<Data extends TrainingData = Dataset> {
+  /** What is trained, from the builders of {@link nn}. */
   readonly model: LayerSpec;
-  readonly data: Dataset;
+  /** What it is trained on, from {@link fromArrays}, {@link openDataset} or by hand; or read in
+   * chunks: see {@link ChunkedDataset}. */
+  readonly data: Data;
+  /** From {@link optim}. */
   readonly optimizer: OptimizerSpec;
   /** How the learning rate changes; default constant. */
   readonly schedule?: ScheduleSpec;
@@ -57,7 +70,7 @@ export interface TrainerOptions {
   /** How the heads of the model are trained, by their names: each needs an entry. They have the
    * targets of the sample, as the main output has. What is minimized is the main loss plus that of
    * each head times its weight; `loss`, accuracy, metrics and what is monitored are of the main
-   * output. */
+   * output. There is no default for a model with heads. */
   readonly heads?: Readonly<Record<string, HeadOptions>>;
   /** Simulated devices. They decide what is computed where something is local to them: the
    * statistics of a local batch norm, or of one that k replicas share; with all others the weights
@@ -79,7 +92,8 @@ export interface TrainerOptions {
   readonly microBatches?: MicroBatches;
   /** Samples of a replica in a full step; default 16. Give this or `globalBatch`. */
   readonly replicaBatch?: number;
-  /** Samples of a full step over all replicas, split as evenly as possible. */
+  /** Samples of a full step over all replicas, split as evenly as possible. Default: `replicas`
+   * times `replicaBatch`. */
   readonly globalBatch?: number;
   /** Leave out a last batch that is not full; default false. */
   readonly dropLast?: boolean;
@@ -139,7 +153,7 @@ export interface TrainerOptions {
   /** Record where the time of each step goes; see `Trainer.profile`. Changes no result and costs
    * two looks at the clock for each layer and step. Default false. */
   readonly profile?: boolean;
-  /** Replaces the model's normalizations as {@link convertNorm} does, which is told the input's
+  /** Replaces the model's normalizations as `nn.convertNorm` does, which is told the input's
    * shape, the replicas and their batch; default: those of the model. */
   readonly norm?: NormRequest;
   /** How batch normalization evaluates: by running statistics (default), or by what a training
@@ -174,11 +188,11 @@ export const DEFAULT_SEED = 1;
 
 /** Fills in the defaults and checks it all. Throws a {@link UsageError}. */
 export function resolveOptions(
-  options: TrainerOptions,
+  options: TrainerOptions<TrainingData>,
   share: CoreShare = WHOLE_MACHINE,
 ): RunConfig {
-  const data = checkDataset(options.data);
-  const shards = checkShards(options.shards ?? 'iid', data);
+  const data = checkTrainingData(options.data);
+  const shards = isChunked(data) ? 'iid' : checkShards(options.shards ?? 'iid', data);
   const replicas = checkInteger('replicas', options.replicas ?? DEFAULT_REPLICAS, 1);
   const isClass = data.task.kind !== 'regression';
   const globalBatch = globalBatchOf(options, replicas);
@@ -199,6 +213,7 @@ export function resolveOptions(
     norm === undefined ? options.model : convertNorm(options.model, { ...run, ...norm });
   const { model, freeze } = frozenParts(converted, options);
   const loss = options.loss ?? (isClass ? crossEntropy() : meanSquaredError());
+  const window = isChunked(data) ? windowFor(data, options, globalBatch) : undefined;
   const heads = headLosses({ model, loss }, options.heads ?? {});
   const cut = { model, inputShape: data.inputShape, globalBatch, replicas, grains };
   const config: RunConfig = {
@@ -222,6 +237,7 @@ export function resolveOptions(
     globalBatch,
     dropLast,
     shuffle: options.shuffle ?? true,
+    ...(window !== undefined && { window }),
     // Checkpoints without shards are of runs without.
     ...(shards !== 'iid' && { shards }),
     augmentation: planAugmentation(options.augmentation ?? {}, data.inputShape),
@@ -240,10 +256,25 @@ export function resolveOptions(
   return config;
 }
 
+/** The window of data in chunks. Throws a {@link UsageError} for what needs all samples at once. */
+function windowFor(
+  data: ChunkedDataset,
+  { shards = 'iid', validationSplit }: Pick<TrainerOptions, 'shards' | 'validationSplit'>,
+  globalBatch: number,
+): ShuffleWindow | undefined {
+  const wrong = shards !== 'iid' ? 'shards' : validationSplit !== undefined && 'validationSplit';
+  if (wrong === false) return shuffleWindowOf(data, globalBatch);
+  throw new UsageError({
+    what: wrong,
+    problem: `needs the class of each sample, which data that is read in chunks does not tell`,
+    hint: wrong === 'shards' ? "'iid'" : 'a test split of its own',
+  });
+}
+
 /** The model with its batch norms switched, and all patterns of what is frozen. */
 function frozenParts(
   model: LayerSpec,
-  { freeze = [], batchNorm = [] }: TrainerOptions,
+  { freeze = [], batchNorm = [] }: TrainerOptions<TrainingData>,
 ): { readonly model: LayerSpec; readonly freeze: readonly string[] } {
   if (batchNorm.length === 0) return { model, freeze };
   const switched = switchBatchNorms(model, batchNorm);
@@ -269,12 +300,15 @@ export function resolveWorkers(
   return Math.max(1, Math.min(cores, Math.floor(count / processes)));
 }
 
-function scaled({ optimizer, lrScaling }: TrainerOptions, globalBatch: number): OptimizerSpec {
+function scaled(
+  { optimizer, lrScaling }: TrainerOptions<TrainingData>,
+  globalBatch: number,
+): OptimizerSpec {
   if (lrScaling === undefined) return optimizer;
   return { ...optimizer, lr: scaledLr(optimizer.lr, lrScaling, globalBatch) };
 }
 
-function globalBatchOf(options: TrainerOptions, replicas: number): number {
+function globalBatchOf(options: TrainerOptions<TrainingData>, replicas: number): number {
   const { globalBatch, replicaBatch } = options;
   if (globalBatch !== undefined && replicaBatch !== undefined) {
     throw new UsageError({

@@ -18,17 +18,30 @@ import type { Inputs, NamedOutputs } from './predict.ts';
 import type { FitOptions, Progress } from './progress.ts';
 import type { SaveOptions } from './saving.ts';
 
-/** A run: a model, its data, and the threads that train it. */
+/** A run: a model, its data, and the threads that train it.
+ *
+ * @example
+ * for await (const { loss, validation } of trainer.fit({ epochs: 2, validate: 'test' })) {
+ *   console.log(loss, validation?.accuracy);
+ * }
+ * const { accuracy } = await trainer.evaluate();
+ * const outputs = await trainer.predict(data.test.inputs.slice(0, 64));
+ * await trainer.save('run.ckpt', { overwrite: true });
+ */
 export interface RunningTrainer {
   /** All settings, in plain data. */
   readonly config: RunConfig;
+  /** Simulated devices. */
   readonly replicas: number;
+  /** Threads, over all processes. */
   readonly workers: number;
+  /** Samples of a full step, over all replicas. */
   readonly globalBatch: number;
   /** How many numbers are trained, without frozen ones. */
   readonly countParameters: number;
   /** Total epochs of the run, including those before a resume; 0 while that is open. */
   readonly epochs: number;
+  /** Steps of an epoch. */
   readonly stepsPerEpoch: number;
   /** What carried over of the normalizations that a resume replaced, or of the weights that a start
    * was given. */
@@ -41,6 +54,8 @@ export interface RunningTrainer {
   readonly layout: Layout;
   /** What this process takes. */
   readonly memory: RunMemory;
+  /** Bytes of the samples in memory, beside the arena. */
+  readonly dataBytes: number;
   /** Trains, and yields what is reached at the end of each epoch. Until the loop asks for the next
    * one, the run is free for all other calls: evaluate, predict, save, weights. Leaving the loop
    * early stops the run after the current step. A run that has stopped early stays so under the

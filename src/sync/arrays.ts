@@ -11,13 +11,18 @@ export type ReduceOp = 'sum' | 'min' | 'max' | 'prod' | 'mean';
 /** What can be reduced, sent and gathered. */
 export type NumberArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
+/** The types of numbers in arrays that groups allocate. */
 export type NumberType = 'float32' | 'float64' | 'int32' | 'uint8';
 
 /** The array of an element type, in shared memory. */
 export interface SharedArrayOf {
+  /** 32-bit floats. */
   float32: Float32Array<SharedArrayBuffer>;
+  /** 64-bit floats. */
   float64: Float64Array<SharedArrayBuffer>;
+  /** Signed 32-bit whole numbers, which wrap around. */
   int32: Int32Array<SharedArrayBuffer>;
+  /** Bytes, which wrap around. */
   uint8: Uint8Array<SharedArrayBuffer>;
 }
 

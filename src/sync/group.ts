@@ -41,7 +41,7 @@ export interface Member {
 /** Options of one call; the same on all members. */
 export interface CallOptions {
   /** What the call is about: for errors and {@link Group.stats}. Members with different labels get
-   * an error. */
+   * an error. Default: none. */
   readonly label?: string;
   /** How long this member waits for the others before the run is aborted. Default: that of the
    * group. */
@@ -54,9 +54,20 @@ export interface CallOptions {
  * {@link allocate} are used in place; others are copied through shared memory. Reductions go in
  * rank order and give the same bits on every member and in every run. Each call throws a
  * UsageError before any other member is touched when it is wrong in itself, and a RunError that
- * names the ranks when members differ, are late, or when one of them dies. */
+ * names the ranks when members differ, are late, or when one of them dies.
+ *
+ * @example
+ * // job.mjs, for launch
+ * export default function job({ rank, group }) {
+ *   const sums = group.allocate('float64', 3);
+ *   sums.fill(rank);
+ *   return [...group.allReduce(sums, 'sum')];
+ * }
+ */
 export interface Group {
+  /** This member's number, from 0. */
   readonly rank: number;
+  /** How many members there are. */
   readonly worldSize: number;
   /** An array of zeros in the shared memory of this process, for arrays that go through collectives
    * often. It lives as long as the world. */
@@ -73,7 +84,7 @@ export interface Group {
   /** Writes into `output` the reduction over block `rank` of all inputs, and returns it. `input`
    * has worldSize blocks of output's length. */
   reduceScatter<T extends NumberArray>(input: T, output: T, op: ReduceOp, options?: CallOptions): T;
-  /** Writes the members' inputs into `output`, one behind the other in rank order, and returns it.
+  /** Writes the members' inputs into `output`, one after the other in rank order, and returns it.
    * `output` has worldSize times the length of `input`. */
   allGather<T extends NumberArray>(input: T, output: T, options?: CallOptions): T;
   /** allGather of inputs that differ in length: `counts[r]` is that of rank r, the same list on all
@@ -92,7 +103,7 @@ export interface Group {
     root: number,
     options?: CallOptions,
   ): T;
-  /** Writes the members' inputs into the root's output, one behind the other in rank order, and
+  /** Writes the members' inputs into the root's output, one after the other in rank order, and
    * returns it. `output` may be null where it is not written. */
   gather<T extends NumberArray, Output extends T | null>(
     input: T,

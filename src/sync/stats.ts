@@ -7,6 +7,7 @@ import type { Call } from './call.ts';
 export interface CallSiteStats {
   /** Such as `allReduce(sum, float32) "loss"`. */
   readonly call: string;
+  /** How many times it was called. */
   readonly calls: number;
   /** Of this member's own arrays. */
   readonly bytes: number;
@@ -18,15 +19,20 @@ export interface CallSiteStats {
 
 /** What a member knows about the calls of its group so far. */
 export interface GroupStats {
+  /** The member's number. */
   readonly rank: number;
+  /** How many members there are. */
   readonly worldSize: number;
+  /** Calls so far, of all kinds. */
   readonly calls: number;
+  /** Bytes of the arrays that this member gave. */
   readonly bytes: number;
+  /** Milliseconds in which this member waited for others. */
   readonly waitedMs: number;
   /** How long the other members of this process have waited for each rank, all of them together.
    * The first rank of another process stands for all of its ranks. */
   readonly waitedForMs: readonly number[];
-  /** The rank that was waited for longest; undefined when nobody has waited. */
+  /** The rank that was waited for longest; undefined when this member never waited. */
   readonly slowestRank: number | undefined;
   /** Most time waited first. */
   readonly sites: readonly CallSiteStats[];

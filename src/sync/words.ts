@@ -1,5 +1,5 @@
 // The control words: a block of Int32 in shared memory through which the members of a group see who
-// has arrived where. Main initialises it once, every member attaches to it, only Atomics change
+// has arrived where. Main initializes it once, every member attaches to it, only Atomics change
 // what another thread waits for. Data never passes through it.
 
 import { assertSame, InvariantError } from '../base/errors.ts';
@@ -160,7 +160,7 @@ export function initControlWords(
   Atomics.store(words, MAGIC_WORD, MAGIC);
 }
 
-/** The size of the group whose words these are; it is a bug when main has not initialised them. */
+/** The size of the group whose words these are; it is a bug when main has not initialized them. */
 export function readWorldSize(words: ControlWords): number {
   assertSame('mark of the control words', Atomics.load(words, MAGIC_WORD), MAGIC);
   return words[WORLD_SIZE_WORD]!;

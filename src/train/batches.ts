@@ -7,6 +7,7 @@ import { viewOf } from '../memory/arena.ts';
 import { prepareCall } from '../sync/call.ts';
 import { splitLoaderOf, type WorkerContext } from './context.ts';
 import { bindEpochOrder } from './epochOrder.ts';
+import { bindNeed } from './feeding.ts';
 import { trainTargetCopierOf } from './masks.ts';
 import { bindMixing } from './mixing.ts';
 import { bindStepWeights } from './weighting.ts';
@@ -50,6 +51,8 @@ export function bindBatches(context: WorkerContext): Batches {
     else mixing.apply(slot);
   };
 
+  const need = train.feed && bindNeed(context, train.feed);
+
   // Bound where an order is made: other workers have no use for what it keeps.
   let writeOrder: ((epoch: number) => void) | undefined;
   return {
@@ -64,8 +67,12 @@ export function bindBatches(context: WorkerContext): Batches {
       const inEpoch = index % plan.stepsPerEpoch;
       const isLast = inEpoch === plan.stepsPerEpoch - 1;
       for (let m = 0; m < microBatches.length; m++) microBatches[m]!.step.step = index;
-      context.shareOut(isLast ? plan.lastBatch : config.globalBatch);
+      const size = isLast ? plan.lastBatch : config.globalBatch;
+      context.shareOut(size);
       batchFrom = inEpoch * config.globalBatch;
+      if (need !== undefined) {
+        need(Math.floor(index / plan.stepsPerEpoch), batchFrom, batchFrom + size);
+      }
       for (let i = 0; i < weighs.length; i++) weighs[i]!();
     },
     load(m) {

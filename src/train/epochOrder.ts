@@ -1,8 +1,9 @@
-// The order of an epoch as its global batches take it: of all samples, or of each replica's own,
-// laid so that every batch consists of the replicas' shards. Made anew from (seed, epoch), so that
-// it depends on nothing before it.
+// The order of an epoch as its global batches take it: of all samples, of windows of them, or of
+// each replica's own, laid so that every batch consists of the replicas' shards. Made anew from
+// (seed, epoch), so that it depends on nothing before it.
 
 import { Purpose, RandomStream } from '../base/random.ts';
+import { windowedOrder } from '../data/chunked/windows.ts';
 import { identityOrder, shuffleOrder, shufflePart } from '../data/loading/sampler.ts';
 import { assignShards, type KeptShards } from '../data/loading/shards.ts';
 import type { StoredSamples } from '../data/stored/storedSamples.ts';
@@ -19,6 +20,10 @@ export function bindEpochOrder(
   const { config, regions } = plan;
   const { shards = 'iid', shuffle, seed } = config;
   const order = viewOf(memory, regions.data.order);
+  const { window } = config;
+  if (window !== undefined) {
+    return (epoch) => windowedOrder(order, { seed, epoch, shuffle }, window);
+  }
   if (shards !== 'iid') return bindShardedOrder(plan, memory, samples, shards);
   return (epoch) => {
     if (shuffle) shuffleOrder(order, seed, epoch);

@@ -18,6 +18,7 @@ import {
   targetCopierOf,
   type WorkerContext,
 } from './context.ts';
+import { bindNeed, type Need } from './feeding.ts';
 import { bindSplitWeights } from './weighting.ts';
 
 export interface Inference {
@@ -25,6 +26,8 @@ export interface Inference {
    * correctness of those that have no weight. With a `batch`, of its samples alone, which are those
    * of one global batch, and their outputs into `predict.outputs`. */
   evaluate(split: SplitName, batch?: Span): void;
+  /** Adds up the weights of a split that is read in chunks, before it is evaluated. */
+  weigh(split: SplitName): void;
   /** Runs the first `count` samples of `predict.inputs` and writes `predict.outputs`. */
   predict(count: number): void;
 }
@@ -36,21 +39,7 @@ export function bindInference(context: WorkerContext): Inference {
   const sampleBytes = sizeOf(config.data.inputShape) * 4;
   const keepOutputs = bindOutputs(context);
   const keepLosses = bindKeptLosses(context);
-  const bindSplit = (split: StoredSplit) => {
-    const view = viewSplit(split);
-    return {
-      count: split.count,
-      loader: splitLoaderOf(context, view),
-      copyTargets: microBatches.map((microBatch) => targetCopierOf(context, microBatch, view)),
-      weights: bindSplitWeights(context, view),
-    };
-  };
-  const { train, test, validation } = context.samples;
-  const splits = {
-    train: bindSplit(train),
-    test: bindSplit(test),
-    validation: validation && bindSplit(validation),
-  };
+  const splits = bindSplits(context);
   const predictLoader = regionLoaderOf(context, regions.inference.inputs);
   const betweenBatches = exchangesMoments(plan) ? prepareCall({ kind: 'evaluation' }) : undefined;
 
@@ -58,17 +47,19 @@ export function bindInference(context: WorkerContext): Inference {
    * samples begin. */
   const inferBatches = (
     { lo, hi }: Span,
-    loader: InputLoader,
+    { loader, need }: { readonly loader: InputLoader; readonly need?: Need | undefined },
     done: (first: number, m: number) => void,
   ): void => {
     context.setNow({ training: false, isSnapshot: false });
     for (let from = lo; from < hi; from += config.globalBatch) {
+      const size = Math.min(config.globalBatch, hi - from);
       if (betweenBatches !== undefined && from > lo) {
         // No worker overwrites the moments of a batch while others still read them.
         member.setPosition(context.now.step, -1);
         member.sync(betweenBatches);
       }
-      context.shareOut(Math.min(config.globalBatch, hi - from));
+      context.shareOut(size);
+      if (need !== undefined) need(0, from, from + size);
       context.runForward({
         load(m) {
           const { step, program } = microBatches[m]!;
@@ -85,8 +76,8 @@ export function bindInference(context: WorkerContext): Inference {
 
   return {
     evaluate(split, batch) {
-      const { count, loader, copyTargets, weights } = splits[split]!;
-      inferBatches(batch ?? { lo: 0, hi: count }, loader, (first, m) => {
+      const { count, copyTargets, weights, ...source } = splits[split]!;
+      inferBatches(batch ?? { lo: 0, hi: count }, source, (first, m) => {
         const { step, loss } = microBatches[m]!;
         // The loss may take the place of the outputs.
         if (batch !== undefined) keepOutputs(first - batch.lo, m);
@@ -96,9 +87,38 @@ export function bindInference(context: WorkerContext): Inference {
         keepLosses(first, m);
       });
     },
-    predict(count) {
-      inferBatches({ lo: 0, hi: count }, predictLoader, keepOutputs);
+    weigh(split) {
+      const { count, weights, need } = splits[split]!;
+      for (const one of weights) one.begin();
+      for (let from = 0; from < count; from += config.globalBatch) {
+        const end = Math.min(from + config.globalBatch, count);
+        need?.(0, from, end);
+        for (const one of weights) one.add(from, end);
+      }
     },
+    predict(count) {
+      inferBatches({ lo: 0, hi: count }, { loader: predictLoader }, keepOutputs);
+    },
+  };
+}
+
+/** What is read of each split. */
+function bindSplits(context: WorkerContext) {
+  const bindSplit = (split: StoredSplit) => {
+    const view = viewSplit(split);
+    return {
+      count: split.count,
+      need: view.feed && bindNeed(context, view.feed),
+      loader: splitLoaderOf(context, view),
+      copyTargets: context.microBatches.map((own) => targetCopierOf(context, own, view)),
+      weights: bindSplitWeights(context, view),
+    };
+  };
+  const { train, test, validation } = context.samples.evaluated;
+  return {
+    train: bindSplit(train),
+    test: bindSplit(test),
+    validation: validation && bindSplit(validation),
   };
 }
 

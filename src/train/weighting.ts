@@ -103,6 +103,11 @@ function endOf({ step }: MicroBatch): number {
 
 /** Weights of an evaluation. */
 export interface SplitWeights {
+  /** Begins the sum of all weights anew; {@link SplitWeights.add} is then given all samples. Not
+   * needed where all are in memory, which are added up at the first evaluation. */
+  begin(): void;
+  /** Adds the weights of samples [from, end) to the sum. */
+  add(from: number, end: number): void;
   /** Writes those of a micro-batch's samples, the first of which is `first`, scaled for a mean over
    * the split. */
   weigh(first: number, m: number): void;
@@ -126,16 +131,24 @@ function bindSplitWeightsOf(context: WorkerContext, of: Weighted, split: SplitVi
   const addToTotal = bindTotal(context, output, split, { numbers, counter });
   // Once for all evaluations: a split stays as it is.
   let isSummed = false;
-  const sum = (): void => {
-    for (let sample = 0; sample < count; sample++) {
+  const add = (from: number, end: number): void => {
+    for (let sample = from; sample < end; sample++) {
       readWeight(sample, OWN);
       addToTotal(sample, 0);
     }
+  };
+  const begin = (): void => {
+    numbers[TOTAL] = 0;
     isSummed = true;
   };
   return {
+    begin,
+    add,
     weigh(first, m) {
-      if (!isSummed) sum();
+      if (!isSummed) {
+        begin();
+        add(0, count);
+      }
       const { countSamples } = microBatches[m]!.step;
       for (let slot = 0; slot < countSamples; slot++) {
         readWeight(first + slot, OWN);

@@ -31,6 +31,7 @@ export function bindWorker(setup: WorkerSetup): TrainWorker {
     train: (...steps) => locating(context, () => train(...steps)),
     measure: (from, count, definition) => locating(context, () => measure(from, count, definition)),
     evaluate: (split, batch) => locating(context, () => inference.evaluate(split, batch)),
+    weigh: (split) => locating(context, () => inference.weigh(split)),
     predict: (count) => locating(context, () => inference.predict(count)),
     finish: () => context.member.finish(),
   };

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { bench, linesOf } from '../support/benchCommand.ts';
 
@@ -256,6 +259,19 @@ describe('the benchmark of micro-batches', () => {
       ...[false, false, false, false],
       true,
     ]);
+  });
+});
+
+describe('the benchmark of data in chunks', () => {
+  it('makes a set, trains on it, and measures steps beside those in memory', async () => {
+    const dir = join(await mkdtemp(join(tmpdir(), 'syncbn-stream-')), 'set');
+    const args = ['--gigabytes', '0.02', '--dir', dir, '--smoke', '--json'];
+    const [line] = linesOf(await bench('stream', ...args));
+    await rm(dirname(dir), { recursive: true });
+    expect(line).toMatchObject({ bench: 'stream', gigabytes: 0.02 });
+    for (const name of ['firstStepMs', 'epochSeconds', 'megabytesPeak', 'ratio']) {
+      expect(line![name]).toBeGreaterThan(0);
+    }
   });
 });
 

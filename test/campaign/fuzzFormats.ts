@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writePackedSet } from '../../src/data/images/packedSet.ts';
+import { writePackedSet } from '../../src/data/images/writeSet.ts';
 import { SET_FILE } from '../../src/data/npy/npyFolder.ts';
 import { openDataset } from '../../src/index.ts';
 import { npyBytes, npzBytes } from '../support/dataFiles.ts';
@@ -107,20 +107,15 @@ export function csvInside(dice: Dice, csv: Uint8Array): Uint8Array {
  * again. */
 export async function packedTarget(folder: string): Promise<Target> {
   const dir = join(folder, 'packed');
-  const images = (count: number) => ({
-    shape: [count, 4, 5, 1],
-    values: Uint8Array.from({ length: count * 20 }, (_, i) => i),
-  });
-  const classes = (count: number) => ({
-    shape: [count],
-    values: Int32Array.from({ length: count }, (_, i) => i % 3),
+  const samples = (count: number) => ({
+    count,
+    inputs: [Uint8Array.from({ length: count * 20 }, (_, i) => i)],
+    targets: [Int32Array.from({ length: count }, (_, i) => i % 3)],
   });
   await writePackedSet(dir, {
-    ...{ name: 'shapes', classes: 3, classNames: ['a', 'b', 'c'], made: { decoder: 'none' } },
-    arrays: {
-      ...{ x_train: images(12), y_train: classes(12) },
-      ...{ x_test: images(5), y_test: classes(5) },
-    },
+    ...{ name: 'shapes', classNames: ['a', 'b', 'c'], made: { decoder: 'none' } },
+    ...{ inputShape: [4, 5, 1], targetShape: [], countClasses: () => 3, chunkSamples: 16 },
+    ...{ train: samples(12), test: samples(5) },
   });
   const names = readdirSync(dir);
   const files = new Map(names.map((name) => [name, new Uint8Array(readFileSync(join(dir, name)))]));

@@ -60,6 +60,7 @@ const start: StartEvent = {
   microBatches: 1,
   parkedBytes: 0,
   dataBytes: 55_000_000,
+  stream: null,
 };
 const progress: ProgressEvent = {
   event: 'progress',
@@ -213,7 +214,8 @@ describe('elsewhere', () => {
     sink.close();
     expect(texts.out).toBe(
       `refnet on mnist, batchNorm (sync), 1234 parameters
-8 replicas on 2 workers, global batch 128, 5.0 MB of shared memory, 55.0 MB of data
+8 replicas on 2 workers, global batch 128
+5.0 MB of shared memory, 55.0 MB of data
 sgd, learning rate 0.05, scaled linear from a global batch of 256, cosine schedule
 fast kernels (not wide: this is a test)
 epoch 12/12 (step 1200): loss 2.3457, acc 98.77 %, lr 0.05, 98765 img/s, 2 min 0 s

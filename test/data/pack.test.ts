@@ -234,6 +234,8 @@ describe('a packed set', () => {
     expect(code).toBe(0);
     expect(events[0]).toMatchObject({ event: 'packed', inputShape: [4, 4, 1], train: 2, test: 2 });
     expect((await syncbn(['pack', dir, out])).stderr).toContain('is there already');
-    expect((await syncbn(['pack', dir])).stderr).toContain('got "one folder"');
+    expect((await syncbn(['pack', dir])).stderr).toContain(
+      'requires a folder of images and a folder to write',
+    );
   });
 });

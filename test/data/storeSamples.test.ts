@@ -10,11 +10,11 @@ import { dataPlanOf } from '../../src/plan/config.ts';
 import { dataBytesOf } from '../../src/plan/dataBytes.ts';
 
 const data = synthetic({ train: 24, test: 6, shape: [3, 3, 1], classes: 4, seed: 2 });
-const run = { data: {}, seed: 1 };
+const run = { data: {}, seed: 1, globalBatch: 4, workers: 1 };
 
 describe('stored samples', () => {
   it('are one copy in shared memory', () => {
-    const { train, test, validation } = storeSamples(data, run);
+    const { train, test, validation } = storeSamples(data, run).evaluated;
     for (const [split, given] of [
       [train, data.train],
       [test, data.test],
@@ -35,18 +35,18 @@ describe('stored samples', () => {
     const { samples, fillInputs } = beginStoring(given, run);
     fillInputs();
     expect(samples.train.slots[0]!.inputs).toBe(place);
-    const { inputs: copied } = samples.test.slots[0]!;
+    const { inputs: copied } = samples.evaluated.test.slots[0]!;
     expect(copied.buffer.byteLength).toBe(data.test.inputs.byteLength);
-    // A slot index for each split.
-    const bytes = storedBytes(samples) - 8;
+    const bytes = storedBytes(samples);
     const { train, test } = data;
     const values = [train.inputs, train.targets, test.inputs, test.targets];
     expect(bytes).toBe(values.reduce((sum, { byteLength }) => sum + byteLength, 0));
-    expect(dataBytesOf(dataPlanOf(data))).toBe(bytes);
+    expect(dataBytesOf({ data: dataPlanOf(data) })).toBe(bytes);
   });
 
   it('are split where some are held out', () => {
-    const { train, validation } = storeSamples(data, { ...run, data: { countValidation: 5 } });
+    const { evaluated } = storeSamples(data, { ...run, data: { countValidation: 5 } });
+    const { train, validation } = evaluated;
     const expected = holdOut(data, 5, 1);
     expect(train.slots[0]!.targets).toEqual(expected.train.targets);
     expect(validation!.slots[0]!.inputs).toEqual(expected.heldOut.inputs);

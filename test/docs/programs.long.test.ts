@@ -42,6 +42,23 @@ interface Part {
 }
 
 const PARTS: readonly Part[] = [
+  {
+    page: 'data',
+    index: 0,
+    before: `const { nn, Trainer } = syncbn;
+const model = nn.sequential([nn.flatten(), nn.linear(192, 10)]);
+const query = async (from, count) => ({
+  pixels: new Uint8Array(192 * count).map((_, i) => from + i),
+  labels: new Int32Array(count).map((_, i) => (from + i) % 10),
+});
+const test = { count: 0, inputs: new Uint8Array(0), targets: new Int32Array(0) };\n`,
+    after: `${FITTED}${CLOSED}`,
+    with: [
+      ['[64, 64, 3]', '[8, 8, 3]'],
+      ['5_000_000', '2500'],
+      ['100_000', '1000'],
+    ],
+  },
   { page: 'evaluation-gap', index: 0, before: STARTED + FITTED, after: CLOSED },
   {
     page: 'fine-tuning',

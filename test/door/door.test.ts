@@ -224,6 +224,7 @@ const exported: Readonly<Record<string, Args>> = {
   normsFor: () => [{}],
   openTensorBoard: () => ['board', { step: 2, onTrouble: () => {} }],
   openDataset: () => [join(folder, 'no-such-folder'), { layout: 'channelsFirst' }],
+  openChunked: () => [join(folder, 'no-such-folder'), { window: 8 }],
   readWeights: () => [path, { model, inputShape: image, rename: (name: string) => name }],
   writeWeights: () => [
     join(folder, 'net.safetensors'),

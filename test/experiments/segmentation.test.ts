@@ -47,13 +47,13 @@ describe('segmentation', () => {
     });
     const on = (words: string) => verdictOn(segmentation, results, words).verdict;
     const claims = [
-      'SyncBN finds more than BN of each replica',
+      'SyncBN finds more than local BN',
       'SyncBN and GroupNorm find as much',
-      'GroupNorm finds more than BN of each replica',
-      'image counted in finds more than BN of each replica',
+      'GroupNorm finds more than local BN',
+      'image counted in finds more than local BN',
     ];
     for (const claim of claims) {
-      const words = claim.startsWith('image') ? 'BN of each replica, ' : '';
+      const words = claim.startsWith('image') ? 'local BN, ' : '';
       expect(on(`2 images a replica ${words}${claim}`)).toBe('confirmed');
       expect(on(`1 image a replica ${words}${claim}`)).toBe('refuted');
     }
@@ -75,7 +75,7 @@ describe('segmentation', () => {
     expect(found.values.meanIou).toBeGreaterThan(0);
   });
 
-  it('evaluates BN of each replica also with the image counted in', async () => {
+  it('evaluates local BN also with the image counted in', async () => {
     const smaller = { steps: 8, replicas: 2 };
     const local = { norm: 'local', replicaBatch: 2 };
     const { values } = await tinyRun(segmentation, local, smaller, 2, TINY_MASKS);

@@ -1,7 +1,8 @@
 // Metrics against closed forms and against plain loops over all pairs.
 
 import { describe, expect, it } from 'vitest';
-import type { Task } from '../../src/data/task.ts';
+import { viewSplit } from '../../src/data/stored/storedSamples.ts';
+import { type Task, targetSize } from '../../src/data/task.ts';
 import type { MetricName, Targets } from '../../src/observe/metric.ts';
 import { checkMetrics, countMetrics } from '../../src/observe/metrics.ts';
 import { testValues } from '../support/kernelFixture.ts';
@@ -13,6 +14,13 @@ const regression = (std?: readonly number[]): Task => ({
   ...(std !== undefined && { mean: [0, 0], std }),
 });
 
+/** The samples with these targets. */
+function splitOf(task: Task, targets: Targets) {
+  const count = targets.length / targetSize(task);
+  const slots = [{ inputs: new Uint8Array(), targets, weights: undefined }];
+  return viewSplit({ count, chunkSamples: count, slots, slotOf: Int32Array.of(0) });
+}
+
 /** All at once, or in parts of so many samples. */
 function measured<Name extends MetricName>(
   name: Name,
@@ -21,7 +29,7 @@ function measured<Name extends MetricName>(
   targets: Targets,
   part?: number,
 ) {
-  const counter = countMetrics('evaluate', [name], task, targets);
+  const counter = countMetrics('evaluate', [name], task, splitOf(task, targets));
   const width = task.kind === 'classification' ? task.classes : 2;
   const count = outputs.length / width;
   const size = part ?? count;
@@ -118,7 +126,12 @@ describe('metrics of regression', () => {
 
 describe('a metric', () => {
   it('leaves samples out that do not count', () => {
-    const counter = countMetrics('evaluate', ['confusion', 'top1'], classes(3), LABELS);
+    const counter = countMetrics(
+      'evaluate',
+      ['confusion', 'top1'],
+      classes(3),
+      splitOf(classes(3), LABELS),
+    );
     counter.add(OUTPUTS, LABELS.length, (n) => n === 0 || n === 4);
     expect(counter.values()).toEqual({
       confusion: [
@@ -155,7 +168,7 @@ describe('a metric', () => {
 
   it('that targets do not define is refused', () => {
     const count = (name: MetricName, task: Task, targets: Targets) => () =>
-      countMetrics('evaluate', [name], task, targets);
+      countMetrics('evaluate', [name], task, splitOf(task, targets));
     expect(count('auc', classes(2), Int32Array.of(1, 1))).toThrow('no sample of class 0');
     expect(count('r2', regression(), Float32Array.of(1, 2, 3, 2))).toThrow(
       'value 1 of the targets is the same in all samples',

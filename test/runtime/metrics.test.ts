@@ -4,6 +4,8 @@
 import { expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';
 import { synthetic } from '../../src/data/named/synthetic.ts';
+import { viewSplit } from '../../src/data/stored/storedSamples.ts';
+import { storeSamples } from '../../src/data/stored/storeSamples.ts';
 import { sequential } from '../../src/nn/models/compose.ts';
 import { flatten } from '../../src/nn/specs/flatten.ts';
 import { linear } from '../../src/nn/specs/linear.ts';
@@ -43,7 +45,8 @@ it.each([1, 3])('classes are counted as they are predicted, %d workers', async (
     const names = ['confusion', 'f1', 'auc', 'top1'] as const;
     const { metrics, ...found } = await trainer.evaluate('test', { metrics: names });
     const outputs = await trainer.predict(images.test.inputs as Uint8Array);
-    const counter = countMetrics('this test', names, images.task, images.test.targets);
+    const { test } = storeSamples(images, trainer.config).evaluated;
+    const counter = countMetrics('this test', names, images.task, viewSplit(test));
     counter.add(outputs, images.test.count, (n) => weights[n] !== 0);
     expect(metrics).toEqual(counter.values());
     expect(metrics.f1.support[0]! + metrics.f1.support[1]!).toBe(17);

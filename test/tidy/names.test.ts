@@ -12,6 +12,8 @@ const CURRENT_PAGES = PAGES.filter((page) => page !== 'CHANGELOG.md');
 /** Names of files of other projects, and of readers' own in examples. */
 const ELSEWHERE = [
   './a.mjs',
+  './job.mjs',
+  './logCosh.mjs',
   './swish.mjs',
   'PyTorch/Classification/ConvNets/resnet50v1.5/README.md',
   'first.mjs',

@@ -72,6 +72,26 @@ describe('pictures', () => {
   );
 });
 
+describe('the pages of experiments', () => {
+  const pages = PAGES.filter((page) => /^docs\/experiments\/(?!README)/.test(page));
+
+  it.each(pages)(
+    '%s says its verdict first, then shows a picture, and goes on as all do',
+    (page) => {
+      const [, verdict, picture, command] = textOf(page).split('\n\n');
+      expect(verdict).toMatch(/^\*\*Verdict\.\*\* /);
+      expect(picture).toMatch(/^!\[[^\]]+\]\(\.\.\/images\/[\w-]+\.svg\)$/);
+      expect(command).toMatch(/^```sh\nnpx syncbn experiment /);
+      const headings = [...textOf(page).matchAll(/^## (.*)$/gm)].map(([, heading]) => heading!);
+      const order = ['Results', 'What that says', 'Claims', 'Method', 'How to read it'];
+      expect(headings.filter((heading) => order.includes(heading))).toEqual(
+        order.filter((heading) => headings.includes(heading)),
+      );
+      expect(headings).toEqual(expect.arrayContaining(['Results', 'Claims', 'Method']));
+    },
+  );
+});
+
 describe('the index', () => {
   it('lists every page of docs', () => {
     const linked = ['docs', 'docs/experiments'].flatMap((folder) =>

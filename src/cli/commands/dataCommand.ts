@@ -3,12 +3,15 @@
 import { UsageError } from '../../base/errors.ts';
 import { showShape } from '../../base/shape.ts';
 import { listed } from '../../base/show.ts';
+import type { ChunkedDataset } from '../../data/chunked/chunkedDataset.ts';
 import { openDataset } from '../../data/open.ts';
+import { openChunked } from '../../data/openChunked.ts';
 import { type DataSurvey, surveyDataset, type ValueSurvey } from '../../data/survey.ts';
 import { say, screen } from '../output/screen.ts';
 import { printTable } from '../output/tables.ts';
 import type { Flags } from '../settings/flags.ts';
 import { openOptionsFrom } from '../settings/settings.ts';
+import { isStreamed } from '../settings/streamFlags.ts';
 
 /** Of classes, channels or values of a target. */
 const MOST_ROWS = 16;
@@ -26,6 +29,7 @@ export async function runData(flags: Flags, path: string | undefined): Promise<n
       hint: 'syncbn data mnist',
     });
   }
+  if (await isStreamed(flags, path)) return showChunked(flags, await openChunked(path));
   const data = await openDataset(path, openOptionsFrom(flags));
   const survey = surveyDataset(data);
   if (flags.isSet('json')) {
@@ -38,6 +42,33 @@ export async function runData(flags: Flags, path: string | undefined): Promise<n
   showValues(isImage ? 'channel' : 'column', survey.channels);
   showValues('target', survey.targets);
   for (const notice of survey.notices) say(notice);
+  return 0;
+}
+
+/** What is known of a set without reading it. */
+function showChunked(flags: Flags, data: ChunkedDataset): number {
+  const { name, inputShape, inputType, task, train, test, mean, std } = data;
+  const { chunkSamples } = train;
+  const channels = mean.map((value, c) => ({ mean: value, std: std[c]! }));
+  const facts = { name, inputShape, inputType, task, train: train.count, test: test.count };
+  if (flags.isSet('json')) {
+    screen.sayJson({ event: 'data', ...facts, chunkSamples, channels });
+    return 0;
+  }
+  const rows = [
+    ['name', name],
+    ['samples', `${train.count} training, ${test.count} test, in chunks of ${chunkSamples}`],
+    ['input', `${showShape(inputShape)}, bytes; mean and the like are of byte / 255`],
+    ['task', showTask({ task })],
+  ] as const;
+  printTable(rows.map(([data, value]) => ({ data, value })));
+  const shown = channels.map((one, channel) => ({
+    channel: `${channel}`,
+    mean: short(one.mean),
+    std: short(one.std),
+  }));
+  printTable(shown);
+  say('Its samples are not read here; each chunk has a checksum, which training compares.');
   return 0;
 }
 
@@ -65,7 +96,7 @@ function totalRows(survey: DataSurvey): readonly (readonly [string, string])[] {
   ];
 }
 
-function showTask({ task }: DataSurvey): string {
+function showTask({ task }: Pick<DataSurvey, 'task'>): string {
   if (task.kind === 'classification') return `classification, ${task.classes} classes`;
   const shape = showShape(task.targetShape);
   if (task.kind === 'segmentation') return `masks ${shape}, ${task.classes} classes`;

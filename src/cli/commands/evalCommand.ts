@@ -5,6 +5,7 @@ import { cleaningUp } from '../../base/cleanup.ts';
 import { UsageError } from '../../base/errors.ts';
 import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
 import { hashWeights, type StateTensor, weightName } from '../../checkpoint/state.ts';
+import { isChunked, type TrainingData } from '../../data/chunked/chunkedDataset.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { dataDifference, describeDataset } from '../../data/identity.ts';
 import type { MetricName } from '../../observe/metric.ts';
@@ -26,6 +27,7 @@ import { joinPeers } from '../process/peers.ts';
 import type { Flags } from '../settings/flags.ts';
 import { onnxNet } from '../settings/onnxModel.ts';
 import { dataFrom, placeFrom } from '../settings/settings.ts';
+import { trainingDataFrom } from '../settings/streamFlags.ts';
 
 /** What only a run has. */
 const OF_RUNS = ['checkpoint', 'average', 'precise-norm', 'eval-correction'] as const;
@@ -48,9 +50,10 @@ export async function runEval(flags: Flags): Promise<number> {
   const network = await joinPeers(flags.integer('timeout-ms', 1));
   const { head } = await openCheckpoint(path);
   checkMetrics('--metrics', metrics, head.data.task);
-  const data = await dataFrom(flags, head.data);
+  const data = await trainingDataFrom(flags, head);
   const isOther = dataDifference(describeDataset(data), head.data) !== undefined;
   const isOfRun =
+    isChunked(data) ||
     network !== undefined ||
     evalCorrection !== undefined ||
     ['average', 'precise-norm'].some((flag) => flags.has(flag)) ||
@@ -59,14 +62,17 @@ export async function runEval(flags: Flags): Promise<number> {
   if (isOther && !isOfRun) {
     warn(`syncbn: ${data.name} is not the data that the checkpoint is of (${head.data.name}).`);
   }
-  const asked = { path, data, metrics, evalCorrection };
-  show(flags, metrics, await (isOfRun ? evaluateRun : evaluateModel)(flags, asked));
+  const asked = { path, metrics, evalCorrection };
+  const evaluated = isChunked(data)
+    ? evaluateRun(flags, { ...asked, data })
+    : (isOfRun ? evaluateRun : evaluateModel)(flags, { ...asked, data });
+  show(flags, metrics, await evaluated);
   return 0;
 }
 
-interface Asked {
+interface Asked<Data extends TrainingData = Dataset> {
   readonly path: string;
-  readonly data: Dataset;
+  readonly data: Data;
   readonly metrics: readonly MetricName[];
   readonly evalCorrection: EvalCorrection | undefined;
 }
@@ -77,7 +83,7 @@ interface Evaluated {
 }
 
 /** Evaluates the run that the checkpoint is of, on its data. */
-async function evaluateRun(flags: Flags, asked: Asked): Promise<Evaluated> {
+async function evaluateRun(flags: Flags, asked: Asked<TrainingData>): Promise<Evaluated> {
   const { path, data, metrics, evalCorrection } = asked;
   const batches = flags.integer('precise-norm', 1);
   const trainer = await Trainer.resume(path, {

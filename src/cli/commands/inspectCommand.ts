@@ -70,7 +70,7 @@ export async function runInspect(flags: Flags, path: string | undefined): Promis
     memoryBytes: plan?.layout.sizeBytes ?? null,
     parkedBytes: plan?.parkedBytes ?? null,
     microBatches: plan === undefined ? null : memoryOf(plan).microBatches,
-    dataBytes: plan === undefined ? null : dataBytesOf(plan.config.data),
+    dataBytes: plan === undefined ? null : dataBytesOf(plan.config),
     weightsHash: hashWeights(saved.tensors),
   };
   if (flags.isSet('json')) screen.sayJson({ event: 'inspected', ...summary });
@@ -129,6 +129,7 @@ function show(
       ['done', `${counters.step} steps, ${epochs} of ${counters.epochs} epochs`],
       ['global batch', batch],
       ...(run.shards === undefined ? [] : [['shards', run.shards]]),
+      ...windowRows(run),
       ...(plan === undefined ? [] : [['grains', showGrains(plan)]]),
       ...specRows('optimizer', run.optimizer),
       ...(run.lrScaling === undefined ? [] : [['  lr scaled', showLrScaling(run.lrScaling)]]),
@@ -147,7 +148,7 @@ function show(
   const { microBatches, parkedBytes, arenaBytes } = memoryOf(plan);
   const how = microBatches === 1 ? '' : ` in ${microBatches} micro-batches`;
   const parked = parkedBytes === 0 ? '' : `, ${showBytes(parkedBytes)} parked`;
-  const samples = showBytes(dataBytesOf(plan.config.data));
+  const samples = showBytes(dataBytesOf(plan.config));
   const { keptBytes, sparedBytes } = plan.workers[0]!.storage;
   say(`Memory of a run on 1 worker${how}: ${showBytes(arenaBytes)}${parked}, and`);
   say(`${samples} of data beside it.`);
@@ -162,6 +163,13 @@ function show(
       writer,
     })),
   );
+}
+
+/** The samples that are shuffled among each other, where those are not all. */
+function windowRows({ window }: Checkpoint['run']): string[][] {
+  if (window === undefined) return [];
+  const { chunks, chunkSamples } = window;
+  return [['window', `${chunks * chunkSamples} samples in ${chunks} chunks`]];
 }
 
 /** What wrote the checkpoint, and on which kernels its run computed. */

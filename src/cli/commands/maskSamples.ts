@@ -2,7 +2,7 @@
 // predicted at the end of the run.
 
 import { NO_CLASS } from '../../base/noClass.ts';
-import type { Dataset } from '../../data/dataset.ts';
+import { isChunked, type TrainingData } from '../../data/chunked/chunkedDataset.ts';
 import { rows } from '../../data/subset.ts';
 import { largestOf } from '../../observe/classMetrics.ts';
 import type { MaskPicture, MaskPictures } from '../../report/maskPictures.ts';
@@ -21,8 +21,10 @@ export interface MaskSamples {
   readonly masks: Int32Array;
 }
 
-/** Some test samples, evenly spread; undefined where masks do not lie over images. */
-export function maskSamplesOf(data: Dataset): MaskSamples | undefined {
+/** Some test samples, evenly spread; undefined where masks do not lie over images, and of data that
+ * is read in chunks. */
+export function maskSamplesOf(data: TrainingData): MaskSamples | undefined {
+  if (isChunked(data)) return undefined;
   const { task, inputShape, test, shift } = data;
   if (task.kind !== 'segmentation' || test.count === 0 || shift !== undefined) return undefined;
   const [height = 0, width = 0, channels = 0] = inputShape;

@@ -9,7 +9,6 @@ import { chooseBuild } from '../../kernels/builds.ts';
 import { normsOf } from '../../nn/convert/normLeaf.ts';
 import { showLrScaling } from '../../optim/lrScaling.ts';
 import { MAX_REPLICAS } from '../../plan/config.ts';
-import { dataBytesOf } from '../../plan/dataBytes.ts';
 import { ON_NON_FINITE } from '../../plan/onNonFinite.ts';
 import { MOST_DRAWN_CLASSES, type RunState } from '../../report/history.ts';
 import type { Network } from '../../runtime/network.ts';
@@ -36,7 +35,6 @@ import { checkAgreement } from '../settings/resumeSettings.ts';
 import { checkSeparateFiles } from '../settings/separateFiles.ts';
 import {
   DEFAULTS,
-  dataFrom,
   isProfiled,
   microBatchesFrom,
   normFrom,
@@ -45,6 +43,7 @@ import {
 import { sharedPoint } from '../settings/sharedPoint.ts';
 import { spreadFrom } from '../settings/spreadFlags.ts';
 import type { StartingPoint } from '../settings/startingPoint.ts';
+import { showStream, trainingDataFrom } from '../settings/streamFlags.ts';
 import {
   checkBestFile,
   type ValidationAsked,
@@ -84,6 +83,8 @@ interface DataFacts {
   readonly countTest: number;
   /** Those that a report shows. */
   readonly shown: MaskSamples | undefined;
+  /** How it is read; null for data in memory. */
+  readonly stream: string | null;
 }
 
 interface Plan extends Asked {
@@ -195,13 +196,15 @@ async function startTrainer(
   { resumed, isRestart }: StartingPoint,
   onNotice: (notice: string) => void,
 ): Promise<{ readonly trainer: Trainer; readonly data: DataFacts }> {
-  const [data] = await Promise.all([dataFrom(flags, resumed?.saved.data), loadTrainer()]);
+  const [data] = await Promise.all([trainingDataFrom(flags, resumed?.saved), loadTrainer()]);
   const shown = asksForReport(flags) ? maskSamplesOf(data) : undefined;
   const facts = { name: data.name, countTest: data.test.count, shown };
+  const told = (trainer: Trainer) => ({ ...facts, stream: showStream(data, trainer.config) });
   if (resumed === undefined) {
     const options = await runOptionsFrom(flags, data);
     const norm = flags.has('norm') && { norm: normFrom(flags) };
-    return { trainer: await Trainer.start({ ...options, onNotice, ...norm }), data: facts };
+    const trainer = await Trainer.start({ ...options, onNotice, ...norm });
+    return { trainer, data: told(trainer) };
   }
   await checkAgreement(flags, { ...resumed, isRestart }, data);
   const workers = flags.integer('workers', 1);
@@ -222,7 +225,7 @@ async function startTrainer(
     ...(onNonFinite !== undefined && { onNonFinite }),
     ...(flags.has('norm') && !isRestart && { norm: normFrom(flags) }),
   });
-  return { trainer, data: facts };
+  return { trainer, data: told(trainer) };
 }
 
 /** What to say where nothing is left to train. */
@@ -337,7 +340,8 @@ function startEvent(trainer: Trainer, { plan, data, model, network }: RunSetup):
     parameters: trainer.countParameters,
     memoryBytes: arenaBytes,
     ...memory,
-    dataBytes: dataBytesOf(trainer.config.data),
+    dataBytes: trainer.dataBytes,
+    stream: data.stream,
   };
 }
 

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { RunError, UsageError } from '../../base/errors.ts';
 import { openCheckpoint } from '../../checkpoint/checkpointFile.ts';
-import type { StateTensor } from '../../checkpoint/state.ts';
+import { hashValues, type StateTensor } from '../../checkpoint/state.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { cutOf } from '../../nn/graph/cut.ts';
 import { buildGraph } from '../../nn/graph/graph.ts';
@@ -146,8 +146,9 @@ async function hashSteps(trainer: RunningTrainer, steps: number, path: string): 
 }
 
 function hashTensor({ values }: StateTensor): string {
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return createHash('sha256').update(bytes).digest('hex');
+  const hash = createHash('sha256');
+  hashValues(hash, values);
+  return hash.digest('hex');
 }
 
 function hashOf(texts: readonly string[]): string {

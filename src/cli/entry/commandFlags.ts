@@ -26,6 +26,7 @@ import {
   seedFlags,
   settingsFlags,
   shownFlags,
+  streamFlags,
   validationFlags,
   viewedGroups,
   workerFlags,
@@ -51,7 +52,13 @@ const network: readonly FlagGroup[] = [
 
 /** Of `syncbn data`, whose argument is the data. */
 export const surveyGroups: readonly FlagGroup[] = [
-  { heading: 'Data', flags: dataFlags.filter(([name]) => !/^--(data|limit) /.test(name)) },
+  {
+    heading: 'Data',
+    flags: [
+      ...dataFlags.filter(([name]) => !/^--(data|limit) /.test(name)),
+      ['--stream', 'For a packed set: what is known without reading it (default if it is large)'],
+    ],
+  },
   answer,
 ];
 
@@ -113,6 +120,7 @@ const step: readonly FlagGroup[] = [
 
 export const trainGroups: readonly FlagGroup[] = [
   ...network,
+  { heading: 'Data larger than memory', flags: streamFlags },
   { heading: 'Fine-tuning', flags: fineTuneFlags },
   { heading: 'Length of the run', flags: lengthFlags },
   { heading: 'Optimization', flags: optimizerFlags },
@@ -147,7 +155,7 @@ export const evalGroups: readonly FlagGroup[] = [
       ['--metrics <list>', 'Also top<k>, confusion, f1, iou, auc; for a regression r2, mae'],
     ],
   },
-  { heading: 'Data', flags: dataFlags },
+  { heading: 'Data', flags: [...dataFlags, ...streamFlags] },
   modules,
   workers,
   output,

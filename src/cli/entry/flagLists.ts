@@ -26,6 +26,19 @@ export const dataFlags: readonly FlagText[] = [
   ['--limit <n>', 'Train on n samples only, drawn from all of them'],
 ];
 
+/** For commands whose data may be larger than memory. */
+export const streamFlags: readonly FlagText[] = [
+  [
+    '--stream',
+    'Read a packed set in chunks while it is needed (default: if it takes more than a quarter of ' +
+      'the free memory)',
+  ],
+  [
+    '--window <n>',
+    'Shuffle a set that is read in chunks within windows of n samples (default: 128 MB of them)',
+  ],
+];
+
 export const moduleFlags: readonly FlagText[] = [
   [
     '--allow-modules [list]',

@@ -43,8 +43,10 @@ export interface StartEvent {
   readonly microBatches: number;
   /** Memory beside the shared one, of all workers of this process. */
   readonly parkedBytes: number;
-  /** Of the samples, beside it. */
+  /** Of the samples in memory, beside it. */
   readonly dataBytes: number;
+  /** How samples are read while the run needs them; null where all are in memory. */
+  readonly stream: string | null;
 }
 
 /** Of a model with heads, without NaN; absent for others. */

@@ -122,9 +122,10 @@ function startLines(event: StartEvent): string {
   const scaling = lrScaling === null ? '' : `, scaled ${lrScaling}`;
   const rate = `learning rate ${Number(learningRate.toPrecision(6))}${scaling}`;
   return `${what}, ${parameters} parameters
-${replicas} replicas on ${threads}, global batch ${globalBatch}${parts}, ${memory}
+${replicas} replicas on ${threads}, global batch ${globalBatch}${parts}
+${memory}
 ${optimizer}, ${rate}, ${schedule} schedule
-${showKernels(event)}`;
+${showKernels(event)}${event.stream === null ? '' : `\n${data}: ${event.stream}`}`;
 }
 
 /** Which kernels run; of `fast` numbers also why not the fastest ones. */

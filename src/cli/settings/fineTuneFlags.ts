@@ -42,7 +42,7 @@ export function namesOnnx(flags: Flags): boolean {
 }
 
 /** The options of fine-tuning that the flags ask for. */
-export function fineTuningFrom(flags: Flags): Partial<TrainerOptions> {
+export function fineTuningFrom(flags: Flags): Omit<Partial<TrainerOptions>, 'data'> {
   const weights = flags.text('weights');
   const isPartial = flags.isSet('weights-partial');
   if (isPartial && weights === undefined && !namesOnnx(flags)) {

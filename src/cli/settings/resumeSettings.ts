@@ -4,7 +4,7 @@
 
 import { UsageError } from '../../base/errors.ts';
 import { type CheckpointHead, savedLosses } from '../../checkpoint/checkpoint.ts';
-import type { Dataset } from '../../data/dataset.ts';
+import type { TrainingData } from '../../data/chunked/chunkedDataset.ts';
 import { convertNorm } from '../../nn/convert/convertNorm.ts';
 import { directConvolutions } from '../../nn/convert/directConvolutions.ts';
 import { isNorm, normsOf } from '../../nn/convert/normLeaf.ts';
@@ -87,7 +87,7 @@ interface Resumed {
 export async function checkAgreement(
   flags: Flags,
   { path, saved, isRestart }: Resumed,
-  data: Dataset,
+  data: TrainingData,
 ): Promise<void> {
   const model = parseModel(saved.model, `the model of ${path}`);
   const losses = savedLosses(saved.run);
@@ -110,7 +110,7 @@ export async function checkAgreement(
 async function checkModel(
   flags: Flags,
   { path, isRestart, kept }: Omit<Resumed, 'saved'> & { readonly kept: LayerSpec },
-  data: Dataset,
+  data: TrainingData,
 ): Promise<void> {
   checkStart(flags, { path, isRestart, kept });
   for (const flag of SIZE_FLAGS) refuseWithout(flags, flag, '--model', flags.has('model'));

@@ -3,6 +3,7 @@
 
 import { UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
+import type { TrainingData } from '../../data/chunked/chunkedDataset.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { type DatasetDescription, dataDifference, describeDataset } from '../../data/identity.ts';
 import { isShards, SHARDS_ALLOWED } from '../../data/loading/shards.ts';
@@ -100,13 +101,16 @@ function isDataOf(saved: DatasetDescription, data: Dataset): boolean {
 export type AskedNet = Pick<TrainerOptions, 'model' | 'weights' | 'strictWeights'>;
 
 /** The options of a run that the flags ask for: of their model, from the weights of its file. */
-export async function runOptionsFrom(flags: Flags, data: Dataset): Promise<TrainerOptions> {
+export async function runOptionsFrom<Data extends TrainingData>(
+  flags: Flags,
+  data: Data,
+): Promise<TrainerOptions<Data>> {
   const { model, ...start } = await netFrom(flags, data);
   return { ...trainerOptionsFrom(flags, data, model), ...start };
 }
 
 /** The net that the flags ask for, with its normalizations replaced. */
-export async function netFrom(flags: Flags, data: Dataset): Promise<AskedNet> {
+export async function netFrom(flags: Flags, data: TrainingData): Promise<AskedNet> {
   const { model, ...start } = await bareNetFrom(flags, data);
   if (flags.text('norm') === 'frozen' && !flags.has('weights')) {
     throw new UsageError({
@@ -120,7 +124,7 @@ export async function netFrom(flags: Flags, data: Dataset): Promise<AskedNet> {
 
 /** A model with the normalizations that the flags ask for. A file says how its model normalizes,
  * which changes only on request; models by name are synchronized. */
-export function normalizedAs(flags: Flags, model: LayerSpec, data: Dataset): LayerSpec {
+export function normalizedAs(flags: Flags, model: LayerSpec, data: TrainingData): LayerSpec {
   if (/\.(json|onnx)$/i.test(flags.text('model') ?? '') && !flags.has('norm')) {
     refuseWithout(flags, 'group-size', '--norm sync or auto for a model from a file', false);
     refuseWithout(flags, 'num-groups', '--norm group or auto for a model from a file', false);
@@ -176,7 +180,7 @@ function replicasFrom(flags: Flags): number {
 
 /** The net that the flags name, with the normalizations that it comes with and its own layers
  * loaded: norms that depend on shapes need those that follow. */
-export async function bareNetFrom(flags: Flags, data: Dataset): Promise<AskedNet> {
+export async function bareNetFrom(flags: Flags, data: TrainingData): Promise<AskedNet> {
   const net = await onnxNet(flags, data);
   if (net !== undefined) refuseNamedFlags(flags);
   const named = net?.model ?? namedModelFrom(flags, data);
@@ -219,7 +223,7 @@ function refuseNamedFlags(flags: Flags): void {
   }
 }
 
-function namedModelFrom(flags: Flags, data: Dataset): LayerSpec {
+function namedModelFrom(flags: Flags, data: TrainingData): LayerSpec {
   const name = flags.text('model') ?? DEFAULTS.model;
   if (name.endsWith('.json')) {
     refuseNamedFlags(flags);
@@ -272,7 +276,11 @@ export function microBatchesFrom(flags: Flags): Pick<TrainerOptions, 'microBatch
 }
 
 /** The options of a run of this model. */
-export function trainerOptionsFrom(flags: Flags, data: Dataset, model: LayerSpec): TrainerOptions {
+export function trainerOptionsFrom<Data extends TrainingData>(
+  flags: Flags,
+  data: Data,
+  model: LayerSpec,
+): TrainerOptions<Data> {
   const workers = flags.integer('workers', 1);
   const globalBatch = flags.integer('batch', 1);
   const replicaBatch = flags.integer('replica-batch', 1);

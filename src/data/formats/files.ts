@@ -17,7 +17,7 @@ const NAMES_SHOWN = 12;
 /** How many bytes a file has in all, by its first ones; undefined where they say nothing. */
 export type WantedBytes = (head: Uint8Array) => number | undefined;
 
-/** The bytes of a file; gzip is recognised by its first two bytes and unpacked as far as `wanted`
+/** The bytes of a file; gzip is recognized by its first two bytes and unpacked as far as `wanted`
  * allows. Throws a UsageError when the file is missing, not a file, not readable, too large or not
  * a whole gzip stream. */
 export async function readDataFile(path: string, wanted: WantedBytes): Promise<Uint8Array> {

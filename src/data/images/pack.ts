@@ -4,14 +4,13 @@
 import { basename, resolve } from 'node:path';
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../../base/shape.ts';
-import { showBytes } from '../../memory/layout.ts';
-import { MAX_FILE_BYTES, showNames } from '../formats/files.ts';
+import { showNames } from '../formats/files.ts';
 import { countHeldOut, drawHeldOut } from '../heldOut.ts';
 import { BYTE_NO_CLASS } from '../npy/byteMasks.ts';
 import { type Decoder, type Fit, type ImageHead, openDecoder } from './decode.ts';
 import { type ImageFile, type ImageFiles, listImages } from './imageFolders.ts';
-import { checkNewSet, type PackedArray, writePackedSet } from './packedSet.ts';
 import { packMask } from './packMask.ts';
+import { checkNewSet, chunkSamplesFor, type PackedSplit, writePackedSet } from './writeSet.ts';
 
 export interface PackOptions {
   /** Height and width of all images. Default: those that all have. */
@@ -57,23 +56,32 @@ export async function packImages(
   const fit = fitOf(found, options);
   const shape = shapeOf([...train, ...test], heads, options);
   if (found.kind === 'masks') refuseTurned([...train, ...test], heads);
-  const arrays: Record<string, PackedArray> = {};
-  for (const [split, files] of Object.entries({ train, test })) {
-    if (files.length === 0) continue;
-    arrays[`x_${split}`] = await packInputs(files, shape, fit, decoder);
-    arrays[`y_${split}`] = await packTargets(files, shape, decoder, options);
-  }
-  const classes = found.kind === 'classes' ? found.classNames.length : countClasses(arrays);
+  const isMasks = found.kind === 'masks';
+  const [height = 1, width = 1] = shape;
+  const classesSeen = { most: 0 };
+  const splitOf = (files: readonly ImageFile[]): PackedSplit => ({
+    count: files.length,
+    inputs: packInputs(files, shape, fit, decoder),
+    targets: isMasks
+      ? packMasks(files, shape, { decoder, options, classesSeen })
+      : packLabels(files, chunkSamplesFor(shape)),
+  });
   const { classNames } = found;
-  const made = { decoder: decoder.name, fit, size: showShape(shape) };
-  const name = basename(resolve(out));
-  await writePackedSet(out, { name, classes, classNames, made, arrays });
+  const chunkSamples = chunkSamplesFor(shape);
+  const countClasses = () => (isMasks ? classesSeen.most + 1 : classNames.length);
+  await writePackedSet(out, {
+    ...{ name: basename(resolve(out)), inputShape: shape, classNames, countClasses },
+    made: { decoder: decoder.name, fit, size: showShape(shape) },
+    ...{ targetShape: isMasks ? [height, width] : [], chunkSamples },
+    train: splitOf(train),
+    ...(test.length > 0 && { test: splitOf(test) }),
+  });
   return {
     kind: found.kind,
     inputShape: shape,
     train: train.length,
     test: test.length,
-    classes,
+    classes: countClasses(),
     classNames,
     decoder: decoder.name,
     notices: noticesOf(found, heads),
@@ -133,15 +141,7 @@ function shapeOf(
   }
   const [height, width] = size ?? [first!.height, first!.width];
   const channels = (isGray ?? heads.every((head) => head.isGray)) ? 1 : 3;
-  const shape = [height, width, channels];
-  const bytes = files.length * sizeOf(shape);
-  if (bytes <= MAX_FILE_BYTES) return shape;
-  throw new UsageError({
-    what: `${files.length} images of ${showShape(shape)}`,
-    given: showBytes(bytes),
-    allowed: `at most ${showBytes(MAX_FILE_BYTES)}`,
-    hint: 'a smaller --size',
-  });
+  return [height, width, channels];
 }
 
 /** A mask says nothing of how its image is to be turned. */
@@ -155,49 +155,63 @@ function refuseTurned(files: readonly ImageFile[], heads: readonly ImageHead[]):
   });
 }
 
-async function packInputs(
+async function* packInputs(
   files: readonly ImageFile[],
   shape: Shape,
   fit: Fit,
   decoder: Decoder,
-): Promise<PackedArray> {
+): AsyncGenerator<Uint8Array> {
   const [height = 1, width = 1, channels] = shape;
   const size = sizeOf(shape);
-  const values = new Uint8Array(files.length * size);
   const wanted = { height, width, channels: channels === 1 ? 1 : 3, fit } as const;
-  await readAll(files, async ({ file }, i) => {
-    values.set(await decoder.pixels(file, wanted), i * size);
-  });
-  return { shape: [files.length, ...shape], values };
+  for (const part of partsOf(files, chunkSamplesFor(shape))) {
+    const values = new Uint8Array(part.length * size);
+    await readAll(part, async ({ file }, i) => {
+      values.set(await decoder.pixels(file, wanted), i * size);
+    });
+    yield values;
+  }
 }
 
-async function packTargets(
+function* packLabels(files: readonly ImageFile[], chunkSamples: number): Generator<Int32Array> {
+  for (const part of partsOf(files, chunkSamples)) {
+    yield Int32Array.from(part, ({ label }) => label as number);
+  }
+}
+
+interface MaskPacking {
+  readonly decoder: Decoder;
+  readonly options: PackOptions;
+  /** Is told of the largest class in any mask. */
+  readonly classesSeen: { most: number };
+}
+
+async function* packMasks(
   files: readonly ImageFile[],
   shape: Shape,
-  decoder: Decoder,
-  { hasBinaryMasks = false }: PackOptions,
-): Promise<PackedArray> {
-  if (typeof files[0]!.label === 'number') {
-    const values = Int32Array.from(files, ({ label }) => label as number);
-    return { shape: [files.length], values };
-  }
+  { decoder, options, classesSeen }: MaskPacking,
+): AsyncGenerator<Uint8Array> {
+  const { hasBinaryMasks = false } = options;
   const [height = 1, width = 1] = shape;
-  const values = new Uint8Array(files.length * height * width);
-  await readAll(files, async ({ file, label }, i) => {
-    const image = await decoder.head(file);
-    const mask = await packMask(label as string, { image, height, width, decoder, hasBinaryMasks });
-    values.set(mask, i * height * width);
-  });
-  return { shape: [files.length, height, width], values };
+  for (const part of partsOf(files, chunkSamplesFor(shape))) {
+    const values = new Uint8Array(part.length * height * width);
+    await readAll(part, async ({ file, label }, i) => {
+      const image = await decoder.head(file);
+      const to = { image, height, width, decoder, hasBinaryMasks };
+      values.set(await packMask(label as string, to), i * height * width);
+    });
+    for (const label of values) {
+      if (label !== BYTE_NO_CLASS && label > classesSeen.most) classesSeen.most = label;
+    }
+    yield values;
+  }
 }
 
-/** The largest class in any mask + 1. */
-function countClasses({ y_train, y_test }: Readonly<Record<string, PackedArray>>): number {
-  let most = 0;
-  for (const values of [y_train?.values ?? [], y_test?.values ?? []]) {
-    for (const label of values) if (label !== BYTE_NO_CLASS && label > most) most = label;
-  }
-  return most + 1;
+function* partsOf(
+  files: readonly ImageFile[],
+  chunkSamples: number,
+): Generator<readonly ImageFile[]> {
+  for (let i = 0; i < files.length; i += chunkSamples) yield files.slice(i, i + chunkSamples);
 }
 
 /** Results in the order of the items, a few at a time. */

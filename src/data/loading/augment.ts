@@ -32,10 +32,13 @@ export interface Augmentation {
 
 /** Checked options, one name for each thing. */
 export interface AugmentationPlan {
+  /** Pixels that an image is moved by at most. */
   readonly maxShift: number;
+  /** Whether images are mirrored. */
   readonly flip: boolean;
   /** Absent where samples are not mixed so. */
   readonly mixup?: number;
+  /** Absent where no boxes are replaced. */
   readonly cutmix?: number;
 }
 

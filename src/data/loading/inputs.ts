@@ -1,4 +1,4 @@
-// From a sample to the first activation: normalised and, in training, augmented on the way by the
+// From a sample to the first activation: normalized and, in training, augmented on the way by the
 // image kernels. They read the arena alone, so a sample that lies outside is first copied to a
 // place in it. Runs inside the workers and allocates nothing per sample; the dataset itself is
 // never changed.
@@ -23,7 +23,7 @@ const BYTE_VALUES = 256;
 const BYTE_RANGE = 255;
 const WORD_BYTES = 4;
 
-/** Every normalised byte: [value * C + c] = (value / 255 - mean_c) / std_c, computed in float64 and
+/** Every normalized byte: [value * C + c] = (value / 255 - mean_c) / std_c, computed in float64 and
  * rounded once to float32. Length 256 * C. */
 export function normalizationTable(mean: readonly number[], std: readonly number[]): Float32Array {
   const channels = mean.length;
@@ -37,7 +37,7 @@ export function normalizationTable(mean: readonly number[], std: readonly number
   return table;
 }
 
-/** What normalises floats: C means, then C times 1 / std, each rounded to float32. The kernel
+/** What normalizes floats: C means, then C times 1 / std, each rounded to float32. The kernel
  * subtracts first, so a large mean costs no more than its own rounding, the same for all
  * samples. */
 export function normalizationVectors(
@@ -124,7 +124,7 @@ export interface InputLoaderOptions {
 
 /** Writes single samples as float32 activations. */
 export interface InputLoader {
-  /** Writes sample `sample` of the split, normalised, to `dstPtr`: sizeOf(inputShape) floats. */
+  /** Writes sample `sample` of the split, normalized, to `dstPtr`: sizeOf(inputShape) floats. */
   load(sample: number, dstPtr: number): void;
   /** The same, augmented as (seed, `step`, `position`) say. `position` is the sample's place in the
    * global batch, so the result does not depend on who loads it. */

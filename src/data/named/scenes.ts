@@ -11,6 +11,7 @@ import { checkDataset, type Dataset, type Split } from '../dataset.ts';
 import { byteStatistics } from '../statistics.ts';
 import { mnist } from './mnist.ts';
 
+/** The options of {@link scenes}. */
 export interface ScenesOptions {
   /** Training scenes. Default: 1000. */
   readonly train?: number;
@@ -58,7 +59,11 @@ const scenesSchema = optionsSchema<ScenesOptions>()({
 
 /** Makes scenes, bytes [size, size, 1], with masks: the class of an object + 1 where its ink is, 0
  * for the background. Where objects overlap, the later one covers the earlier. Throws a
- * {@link UsageError}. */
+ * {@link UsageError}.
+ *
+ * @example
+ * await scenes({ train: 8, test: 4, size: 32, objects: 1 })
+ */
 export async function scenes(options: ScenesOptions = {}): Promise<Dataset> {
   const given = parseOptions('scenes', scenesSchema, options, {
     example: 'scenes({ train: 1000, size: 64 })',

@@ -10,6 +10,7 @@ import { channelsOf, type Shape, sizeOf } from '../../base/shape.ts';
 import { accept, listOf, share, wholeNumber } from '../../base/values.ts';
 import { checkDataset, type Dataset, type Split } from '../dataset.ts';
 
+/** The options of {@link synthetic}. */
 export interface SyntheticOptions {
   /** Training samples. Default: 2000. */
   readonly train?: number;
@@ -63,7 +64,11 @@ const syntheticSchema = optionsSchema<SyntheticOptions>()({
  * Over K equally frequent classes t has mean 0 and mean square 1, so every value of channel c has
  * population mean `mean_c` and population standard deviation `std_c` exactly; within one class they
  * are mean_c + std_c s t_k and std_c sqrt(1 - s^2). Only rounding to float32 comes on top. The
- * dataset's `mean` and `std` are these, not estimates. Throws a UsageError. */
+ * dataset's `mean` and `std` are these, not estimates. Throws a UsageError.
+ *
+ * @example
+ * synthetic({ train: 256, test: 64, shape: [8, 8, 1] })
+ */
 export function synthetic(options: SyntheticOptions = {}): Dataset {
   const given = parseOptions('synthetic', syntheticSchema, options, {
     example: 'synthetic({ train: 2000, classes: 10 })',

@@ -27,7 +27,7 @@ const MAX_AXES = 32;
 const TEXT_SHOWN = 80;
 const DTYPE = /^([<>=|]?)(b1|[uif][1248])$/;
 const DTYPES = 'bool, uint8 to uint64, int8 to int64, float16, float32, float64';
-/** One `'key': value` with the comma behind it: a string, a truth value, a tuple or a list. */
+/** One `'key': value` with its comma: a string, a truth value, a tuple or a list. */
 const ENTRY = /\s*'(\w+)'\s*:\s*('[^']*'|True|False|\([^()]*\)|\[[^\]]*\])\s*(?:,\s*|(?=\}))/y;
 
 /** Reads the header of a .npy file; `file` is for messages. Throws a UsageError for anything but an

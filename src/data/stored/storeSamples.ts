@@ -1,14 +1,30 @@
 // From a dataset to the memory that all threads share. Arrays that lie in shared memory already are
-// taken as they are; of all others there is one copy.
+// taken as they are; of all others there is one copy. Of data that is read in chunks there is room
+// for the chunks of two windows.
 
-import type { Dataset, Split } from '../dataset.ts';
+import { sizeOf } from '../../base/shape.ts';
+import {
+  type ChunkedDataset,
+  type ChunkedSplit,
+  isChunked,
+  isChunkedSplit,
+  type TrainingData,
+} from '../chunked/chunkedDataset.ts';
+import { countChunks, type ShuffleWindow } from '../chunked/windows.ts';
+import type { Split } from '../dataset.ts';
 import { holdOut } from '../subset.ts';
-import type { StoredSamples, StoredSplit } from './storedSamples.ts';
+import { targetSize } from '../task.ts';
+import { createFeedWords, WINDOWS_HELD } from './feed.ts';
+import type { StoredChunk, StoredSamples, StoredSplit } from './storedSamples.ts';
 
 /** What of a run says which training samples are held out for validation. */
 export interface StoringRun {
   readonly data: { readonly countValidation?: number };
   readonly seed: number;
+  readonly globalBatch: number;
+  readonly workers: number;
+  /** Of data in chunks; absent where all training samples are shuffled among each other. */
+  readonly window?: ShuffleWindow;
 }
 
 /** Samples in shared memory, of which the inputs, most of them, are still to be copied: nothing
@@ -22,40 +38,102 @@ export interface BegunStore {
 type Values = Uint8Array | Int32Array | Float32Array;
 
 /** Puts a dataset into shared memory. */
-export function storeSamples(dataset: Dataset, run: StoringRun): StoredSamples {
+export function storeSamples(dataset: TrainingData, run: StoringRun): StoredSamples {
   const { samples, fillInputs } = beginStoring(dataset, run);
   fillInputs();
   return samples;
 }
 
-/** Reserves memory for a dataset and copies all but the inputs. */
-export function beginStoring(data: Dataset, run: StoringRun): BegunStore {
+/** Reserves memory for a dataset and copies all but the inputs. Chunks are read later. */
+export function beginStoring(data: TrainingData, run: StoringRun): BegunStore {
+  if (isChunked(data)) return beginChunked(data, run);
   const { countValidation = 0 } = run.data;
   const held = countValidation === 0 ? undefined : holdOut(data, countValidation, run.seed);
-  const fills: (() => void)[] = [];
-  const store = (split: Split): StoredSplit => {
-    const inputs = place(split.inputs);
-    fills.push(inputs.fill);
-    const weights = split.weights && shared(split.weights);
-    return {
-      count: split.count,
-      chunkSamples: Math.max(1, split.count),
-      slots: [{ inputs: inputs.values, targets: shared(split.targets), weights }],
-      slotOf: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)),
-    };
-  };
-  const train = held?.train ?? data.train;
+  const train = beginSplit(held?.train ?? data.train);
+  const test = beginSplit(data.test);
+  const validation = held && beginSplit(held.heldOut);
+  const { domains } = held?.train ?? data.train;
+  const begun = [train, test, ...(validation === undefined ? [] : [validation])];
   return {
     samples: {
-      train: store(train),
-      test: store(data.test),
-      validation: held && store(held.heldOut),
-      domains: train.domains && shared(train.domains),
+      train: train.stored,
+      evaluated: { train: train.stored, test: test.stored, validation: validation?.stored },
+      domains: domains && shared(domains),
     },
     fillInputs: () => {
-      for (const fill of fills) fill();
+      for (const { fill } of begun) fill();
     },
   };
+}
+
+function beginChunked(data: ChunkedDataset, run: StoringRun): BegunStore {
+  const inOrder = (split: ChunkedSplit): StoredSplit => {
+    const chunks = Math.ceil(run.globalBatch / split.chunkSamples);
+    return reserve(data, split, chunks, run.workers);
+  };
+  const { train, test } = data;
+  const begun = isChunkedSplit(test) ? { stored: inOrder(test), fill: () => {} } : beginSplit(test);
+  const samples = {
+    train: reserve(data, train, run.window?.chunks, run.workers),
+    evaluated: { train: inOrder(train), test: begun.stored, validation: undefined },
+    domains: undefined,
+  };
+  return { samples, fillInputs: begun.fill };
+}
+
+interface BegunSplit {
+  readonly stored: StoredSplit;
+  readonly fill: () => void;
+}
+
+function beginSplit(split: Split): BegunSplit {
+  const inputs = place(split.inputs);
+  const weights = split.weights && shared(split.weights);
+  const slot = { inputs: inputs.values, targets: shared(split.targets), weights };
+  const slotOf = new Int32Array(sharedBytes(Int32Array.BYTES_PER_ELEMENT));
+  const chunkSamples = Math.max(1, split.count);
+  return { stored: { count: split.count, chunkSamples, slots: [slot], slotOf }, fill: inputs.fill };
+}
+
+/** Room for the windows that are held of a split, each of so many chunks; for all of it by default
+ * and where it has no more. The system gives pages only when they are written. */
+function reserve(
+  { inputShape, inputType, task }: ChunkedDataset,
+  { count, chunkSamples, isWeighted = false }: ChunkedSplit,
+  chunks: number | undefined,
+  workers: number,
+): StoredSplit {
+  const total = countChunks(count, chunkSamples);
+  const isWhole = chunks === undefined || chunks >= total;
+  const windowChunks = isWhole ? total : chunks;
+  const inputs = chunkSamples * sizeOf(inputShape);
+  const targets = chunkSamples * targetSize(task);
+  const slot = (): StoredChunk => ({
+    inputs: inputType === 'u8' ? new Uint8Array(sharedBytes(inputs)) : sharedFloats(inputs),
+    targets:
+      task.kind === 'regression' ? sharedFloats(targets) : new Int32Array(sharedBytes(4 * targets)),
+    weights: isWeighted ? sharedFloats(chunkSamples) : undefined,
+  });
+  const slots = Array.from({ length: isWhole ? total : WINDOWS_HELD * windowChunks }, slot);
+  return {
+    count,
+    chunkSamples,
+    slots,
+    slotOf: new Int32Array(sharedBytes(4 * total)),
+    feed: {
+      words: createFeedWords(workers),
+      windowSamples: windowChunks * chunkSamples,
+      countWindows: Math.ceil(total / windowChunks),
+    },
+  };
+}
+
+function sharedBytes(length: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(length);
+}
+
+function sharedFloats(length: number): Float32Array {
+  return new Float32Array(sharedBytes(length * Float32Array.BYTES_PER_ELEMENT));
 }
 
 /** The values themselves where they are shared, else room for them. */
@@ -72,14 +150,14 @@ function shared<T extends Values>(values: T): T {
   return placed.values;
 }
 
-/** Bytes of all samples. */
-export function storedBytes({ train, test, validation, domains }: StoredSamples): number {
-  const splits = [train, test, ...(validation === undefined ? [] : [validation])];
-  const sizes = splits.flatMap(({ slots, slotOf }) => [
-    slotOf.byteLength,
-    ...slots.map(({ inputs, targets, weights }) => {
-      return inputs.byteLength + targets.byteLength + (weights?.byteLength ?? 0);
-    }),
-  ]);
-  return sizes.reduce((sum, size) => sum + size, domains?.byteLength ?? 0);
+/** Bytes of all memory that samples lie in. */
+export function storedBytes({ train, evaluated, domains }: StoredSamples): number {
+  const splits = new Set([train, ...Object.values(evaluated)]);
+  let sum = domains?.byteLength ?? 0;
+  for (const split of splits) {
+    for (const { inputs, targets, weights } of split?.slots ?? []) {
+      sum += inputs.byteLength + targets.byteLength + (weights?.byteLength ?? 0);
+    }
+  }
+  return sum;
 }

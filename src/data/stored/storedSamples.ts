@@ -2,6 +2,8 @@
 // arena, whose addresses are few. Each split lies in slots of equal size, one for each chunk in
 // memory; a set that is in memory as a whole is one chunk in one slot.
 
+import type { Feed } from './feed.ts';
+
 /** What a slot holds, one sample after the other: views of shared memory. */
 export interface StoredChunk {
   readonly inputs: Uint8Array | Float32Array;
@@ -18,19 +20,26 @@ export interface StoredSplit {
   readonly slots: readonly StoredChunk[];
   /** The slot of each chunk. */
   readonly slotOf: Int32Array;
+  /** Where chunks are read while they are needed; undefined where all are in memory. */
+  readonly feed?: Feed;
 }
 
 export interface StoredSamples {
+  /** For training steps. */
   readonly train: StoredSplit;
-  readonly test: StoredSplit;
-  /** Where training samples are held out. */
-  readonly validation: StoredSplit | undefined;
+  /** For evaluations, which take samples in their order. Of validation where training samples are
+   * held out. */
+  readonly evaluated: {
+    readonly train: StoredSplit;
+    readonly test: StoredSplit;
+    readonly validation: StoredSplit | undefined;
+  };
   /** Of the training samples, where the data has them. */
   readonly domains: Int32Array | undefined;
 }
 
 /** One thread's view of a split, whose functions allocate nothing. */
-export interface SplitView extends Pick<StoredSplit, 'count' | 'slots'> {
+export interface SplitView extends Pick<StoredSplit, 'count' | 'slots' | 'feed'> {
   /** Which slot a sample lies in. */
   slotOf(sample: number): number;
   /** Which of the samples in its slot it is. */
@@ -38,10 +47,9 @@ export interface SplitView extends Pick<StoredSplit, 'count' | 'slots'> {
 }
 
 /** Binds a view of a split. */
-export function viewSplit({ count, chunkSamples, slots, slotOf }: StoredSplit): SplitView {
+export function viewSplit({ slotOf, chunkSamples, ...split }: StoredSplit): SplitView {
   return {
-    count,
-    slots,
+    ...split,
     slotOf: (sample) => slotOf[Math.floor(sample / chunkSamples)]!,
     rowOf: (sample) => sample % chunkSamples,
   };

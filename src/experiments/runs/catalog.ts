@@ -10,7 +10,7 @@ import { nonIid } from './nonIid.ts';
 import { overhead } from './overhead.ts';
 import { peers } from './peers.ts';
 import { precise } from './precise.ts';
-import { regularisation } from './regularisation.ts';
+import { regularization } from './regularization.ts';
 import { segmentation } from './segmentation.ts';
 import { sequence } from './sequence.ts';
 import { smallBatch } from './smallBatch.ts';
@@ -26,7 +26,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   learningRate,
   gradientFlow,
   covariateShift,
-  regularisation,
+  regularization,
   overhead,
   sequence,
   segmentation,

@@ -32,7 +32,7 @@ export const WAYS = ['sync', 'local', 'statistics', 'frozen'] as const;
 export type Way = (typeof WAYS)[number];
 const TITLES: Readonly<Record<Way, string>> = {
   sync: 'SyncBN',
-  local: 'BN of each replica',
+  local: 'local BN',
   statistics: 'frozen statistics',
   frozen: 'frozen BN',
 };
@@ -107,7 +107,7 @@ function errorPlot(
     caption: `Test error on ${ON[target]}; bars are 95 % intervals over the seeds.`,
     plot: {
       title: `Fine-tuning on ${ON[target]}`,
-      xLabel: 'images of each replica',
+      xLabel: 'per-replica batch size',
       xScale: 'category',
       yLabel: 'test error, %',
       series: WAYS.map((way) =>

@@ -195,7 +195,7 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
       ),
     notes: [
       `A rate trains when the mean loss of the last steps is below ${TRAINED_SHARE} ln(classes), ` +
-        'half that of guessing. A loss that is no number counts as one that is very large.',
+        'half that of guessing. A loss that is not a number counts as one that is very large.',
       'The largest rate that trains is the last one before the first that does not.',
       ...atTop.map(
         (norm) =>

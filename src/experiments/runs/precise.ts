@@ -150,17 +150,17 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
     tables: [
       {
         caption: 'Test error in % by what is evaluated with, 95 % intervals over the seeds',
-        columns: ['samples of each replica', ...WAYS.map((way) => TITLES[way])],
+        columns: ['per-replica batch size', ...WAYS.map((way) => TITLES[way])],
         rows: batches.map((batch) => [batch, ...WAYS.map((way) => cell(errors(way, batch), 2))]),
       },
     ],
     plots: [
       {
         file: 'error',
-        caption: 'Test error by the samples of each replica, batch norm of each replica.',
+        caption: 'Test error of local batch norm by per-replica batch size.',
         plot: {
           title: 'What batch norm is evaluated with',
-          xLabel: 'samples of each replica',
+          xLabel: 'per-replica batch size',
           yLabel: 'test error, %',
           xScale: 'category',
           series: WAYS.map((way) =>
@@ -193,7 +193,7 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
     ],
     notes: [
       'The weights are the same in a row, so are the test samples. The learning rate does not ' +
-        'fall: running averages lag behind most while weights still move.',
+        'fall: running averages lag most while weights still move.',
       `PreciseBN measures mean and variance of ${MEASURED_BATCHES} training batches with the ` +
         'final weights. In training a sample has the weight 1 / batch in the statistics that ' +
         'normalize it; running averages leave it out. The correction counts it in with that ' +

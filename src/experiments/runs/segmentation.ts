@@ -224,7 +224,7 @@ function scorePlot(
     caption: 'Mean IoU by the images of a replica; bars are 95 % intervals over the seeds.',
     plot: {
       title: 'What nets find with few images on each device',
-      xLabel: 'images of each replica',
+      xLabel: 'per-replica batch size',
       xScale: 'category',
       yLabel: 'mean IoU, %',
       series: norms.flatMap((norm) => [

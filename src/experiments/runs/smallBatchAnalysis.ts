@@ -122,7 +122,7 @@ function errorTable(errors: Errors, { norms, batches, smallest }: SmallBatchSize
   const singleRow = [SINGLE_TITLE, ...batches.map((b) => (b === smallest ? cell(single, 2) : '-'))];
   return {
     caption: 'Test error in %, means over the seeds with 95 % intervals',
-    columns: ['samples of each replica', ...batches.map(String)],
+    columns: ['per-replica batch size', ...batches.map(String)],
     rows: [...norms.map(rowOf), ...(single.size > 0 ? [singleRow] : [])],
   };
 }
@@ -132,7 +132,7 @@ function publishedTable({ batches }: SmallBatchSize): AnalysisTable {
     batches.map((batch) => values[PUBLISHED.batches.indexOf(batch)]!.toFixed(1));
   return {
     caption: 'Published: error in % of ResNet-50 on ImageNet, 8 GPUs (Wu and He 2018)',
-    columns: ['samples of each replica', ...batches.map(String)],
+    columns: ['per-replica batch size', ...batches.map(String)],
     rows: [
       ['BN of each GPU', ...published(PUBLISHED.BN)],
       ['GroupNorm', ...published(PUBLISHED.GN)],
@@ -140,7 +140,7 @@ function publishedTable({ batches }: SmallBatchSize): AnalysisTable {
   };
 }
 
-const AXES = { xLabel: 'samples of each replica', xScale: 'category' as const };
+const AXES = { xLabel: 'per-replica batch size', xScale: 'category' as const };
 
 function seriesOf(
   norm: ComparedNorm,
@@ -156,7 +156,7 @@ function seriesOf(
 function errorPlot(errors: Errors, size: SmallBatchSize): AnalysisPlot {
   return {
     file: 'small-batch',
-    caption: 'Test error by the samples of each replica; bars are 95 % intervals over the seeds.',
+    caption: 'Test error by per-replica batch size; bars are 95 % intervals over the seeds.',
     plot: {
       ...AXES,
       title: 'What a small batch on each device costs',

@@ -19,7 +19,7 @@ import { type ConvStage, type NetPurpose, plainConvNet, purposeOf } from './plai
 const OWN_NORMS: readonly ComparedNorm[] = ['local', 'sync', 'group', 'layer', 'none'];
 const DEFAULT_NORMS: readonly ComparedNorm[] = ['local', 'sync', 'group'];
 export const TITLES: Readonly<Record<ComparedNorm, string>> = {
-  local: 'BN of each replica',
+  local: 'local BN',
   sync: 'SyncBN',
   group: 'GroupNorm',
   layer: 'LayerNorm',

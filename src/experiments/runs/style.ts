@@ -127,7 +127,7 @@ async function errorOn(trainer: Trainer, dataset: Dataset, shift: Shift): Promis
 
 /** Test images x with contrast c and brightness b of each image's own, the same in every run: x' =
  * c x + b (1 - c) for bytes, which stays within their range, with c uniform in [1 - strength, 1 -
- * strength / 2] and b uniform in [0, 255]: a dim image, veiled by some grey. For floats the range
+ * strength / 2] and b uniform in [0, 255]: a dim image, veiled by some gray. For floats the range
  * is the dataset's mean -+ 2 std of each channel. Strength 0 changes nothing. */
 export function shiftImages(dataset: Dataset, shift: Shift): Uint8Array | Float32Array {
   const { inputs } = dataset.test;
@@ -139,11 +139,11 @@ export function shiftImages(dataset: Dataset, shift: Shift): Uint8Array | Float3
   for (let i = 0; i < shift.tested; i++) {
     random.reset(0, Purpose.synthetic, i, 0);
     const contrast = 1 - shift.strength * (0.5 + 0.5 * random.nextUniform());
-    const grey = random.nextUniform();
+    const gray = random.nextUniform();
     for (let j = i * size; j < (i + 1) * size; j++) {
       const c = j % channels;
       const [mean, std] = [dataset.mean[c]!, dataset.std[c]!];
-      const veil = isBytes ? grey * BYTE_RANGE : mean + (4 * grey - 2) * std;
+      const veil = isBytes ? gray * BYTE_RANGE : mean + (4 * gray - 2) * std;
       const value = contrast * shifted[j]! + (1 - contrast) * veil;
       shifted[j] = isBytes ? Math.round(value) : value;
     }
@@ -219,7 +219,7 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
         : []),
     ],
     notes: [
-      'Each test image x becomes c x + (1 - c) g, with a contrast c and a grey g of its own; ' +
+      'Each test image x becomes c x + (1 - c) g, with a contrast c and a gray g of its own; ' +
         'the same images for all nets. Nothing is clipped; bytes are rounded.',
       'Convolutions pad with what the mean of the training images is, so even instance norm ' +
         'sees the brightness along the border.',

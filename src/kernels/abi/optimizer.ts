@@ -4,6 +4,7 @@
 // says]. With g = gradScale * gradient. Formulas: PyTorch's documentation of each optimizer. An
 // element has the same bits wherever it stands, in strict and in fast.
 
+/** The kernels that optimizers call. */
 export interface OptimizerKernels {
   /** d = g + weightDecay * p; with momentum b = momentum * b + d, and d = b, or with nesterov
    * d + momentum * b; p -= lr * d. momentumPtr is 0 when there is no momentum; a buffer of zeros
@@ -21,7 +22,7 @@ export interface OptimizerKernels {
   /** Adam: g += weightDecay * p, or, when decoupled is 1 (AdamW), p *= 1 - lr * weightDecay. Then
    * m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
    * p -= lr / biasCorrection1 * m / (sqrt(v) / sqrt(biasCorrection2) + eps),
-   * biasCorrection_i = 1 - beta_i^t, t = 1 in the first step; both stand behind gradScale. */
+   * biasCorrection_i = 1 - beta_i^t, t = 1 in the first step; both follow gradScale. */
   adamStepF32(
     paramPtr: number,
     gradPtr: number,

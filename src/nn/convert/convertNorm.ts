@@ -53,7 +53,11 @@ const KINDS_OF_TARGETS: Readonly<Record<NormTarget, readonly NormKind[]>> = {
  * is carried over; conversions lose what it does not have: back from `group`, momentum is 0.1
  * again. The trained threshold of a filterResponseNorm becomes a ReLU. Recurrent layers that
  * normalize change their option `norm`. Throws a {@link UsageError} that names layer, value and
- * choice where an option does not fit. */
+ * choice where an option does not fit.
+ *
+ * @example
+ * nn.convertNorm(nn.batchNorm(8), { to: 'sync' }) // [7, 7, 8] -> [7, 7, 8]
+ */
 export function convertNorm(given: LayerSpec, request: ConvertNormOptions): LayerSpec {
   const options = parseConvertOptions(request);
   const model = parseModel(given, 'model of convertNorm');

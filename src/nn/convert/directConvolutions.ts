@@ -6,7 +6,11 @@ import type { ConvAlgorithm } from '../specs/conv2d.ts';
 import { type LayerSpec, leavesOf, mapLeaves } from '../specs/spec.ts';
 
 /** The same model with `algorithm: 'direct'` in each convolution: none uses Winograd's, so that all
- * have the rounding errors of plain sums. A step takes longer, that of `resnet20` twice as long. */
+ * have the rounding errors of plain sums. A step takes longer, that of `resnet20` twice as long.
+ *
+ * @example
+ * nn.directConvolutions(nn.conv2d(16, 16, { kernel: 3 })) // [32, 32, 16] -> [30, 30, 16]
+ */
 export function directConvolutions(given: LayerSpec): LayerSpec {
   const model = parseModel(given, 'model of directConvolutions');
   return mapLeaves(model, (leaf) =>

@@ -15,11 +15,13 @@ import { isNorm, normName, traitsOf } from './normLeaf.ts';
 export interface NormRun {
   /** Of the model's input, without the sample axis. */
   readonly inputShape: Shape;
+  /** The replicas of the run. */
   readonly replicas: number;
   /** Samples of a replica in a full step; a mean where they differ. */
   readonly replicaBatch: number;
 }
 
+/** What `auto` takes for a normalization, and why. */
 export interface NormExplanation {
   /** `1.batchNorm`. */
   readonly layer: string;
@@ -40,7 +42,11 @@ const runSchema = optionsSchema<NormRun>()({
   replicaBatch: positive,
 });
 
-/** One explanation for each normalization, in the order in which they run. */
+/** One explanation for each normalization, in the order in which they run.
+ *
+ * @example
+ * explainNorms(model, { inputShape: [8, 8, 1], replicas: 8, replicaBatch: 2 })
+ */
 export function explainNorms(model: LayerSpec, run: NormRun): readonly NormExplanation[] {
   const { inputShape, replicas, replicaBatch } = parseOptions('explainNorms', runSchema, run, {
     example: 'explainNorms(model, { inputShape: [28, 28, 1], replicas: 8, replicaBatch: 4 })',

@@ -20,9 +20,10 @@ export type NormTarget = (typeof NORM_TARGETS)[number];
 
 /** What is asked for, without what a run knows by itself. */
 export interface NormRequest {
+  /** What to convert to. */
   readonly to: NormTarget;
   /** Which normalizations change; all others stay exactly as they are. Default: batch
-   * normalizations that train ({@link CONVERTED_KINDS}; not frozen ones, nor those over virtual
+   * normalizations that train (`CONVERTED_KINDS`; not frozen ones, nor those over virtual
    * batches), and what is of the kind asked for, which changes in the options asked for. `all`:
    * every one. */
   readonly kinds?: 'all' | readonly NormKind[];
@@ -37,12 +38,13 @@ export interface NormRequest {
 /** The kinds that change unless others are asked for. */
 export const CONVERTED_KINDS = ['batchNorm', 'batchRenorm'] as const;
 
+/** The options of `nn.convertNorm`. */
 export interface ConvertNormOptions extends NormRequest {
   /** The shape of the model's input, without the sample axis. Needed for `layer`, which has weights
    * for every element, and for `auto`. */
   readonly inputShape?: Shape;
-  /** For `auto`: the replicas of the run. */
+  /** For `auto`: the replicas of the run. Needed there. */
   readonly replicas?: number;
-  /** For `auto`: samples of a replica in a full step. */
+  /** For `auto`: samples of a replica in a full step. Needed there. */
   readonly replicaBatch?: number;
 }

@@ -8,7 +8,7 @@ import type { Graph } from './graph.ts';
 export interface CutRequest {
   readonly globalBatch: number;
   readonly replicas: number;
-  /** Default: {@link defaultGrains}. */
+  /** Default: `defaultGrains`. */
   readonly grains?: number;
 }
 

@@ -16,6 +16,7 @@ export const NORM_KINDS = [
   'rmsNorm',
   'virtualBatchNorm',
 ] as const;
+/** The kinds of normalization that a conversion can be limited to. */
 export type NormKind = (typeof NORM_KINDS)[number];
 
 /** What a layer tells that normalizes, be it all that it does or a part of it. */

@@ -9,6 +9,7 @@ import { graph } from './graphBuilder.ts';
 /** How a model begins: `imagenet` quarters or halves the image at once, as for images of 224
  * pixels; `cifar` keeps its size, as for images of 32 (He et al. 2016, section 4.2). */
 export const STEMS = ['imagenet', 'cifar'] as const;
+/** How a named model begins: `imagenet` makes the image small at once, `cifar` does not. */
 export type Stem = (typeof STEMS)[number];
 
 /** Images with sides from here on begin as ImageNet's. */

@@ -45,7 +45,11 @@ export type GraphOutputs =
  * predicted and measured. Such a graph is a whole model, and cannot stand within another layer.
  *
  * Throws a {@link UsageError} that names the place of anything but a layer, shapes that do not fit
- * as far as they are known, values that nothing reads, and values of another graph. */
+ * as far as they are known, values that nothing reads, and values of another graph.
+ *
+ * @example
+ * nn.graph((x) => nn.add(x.apply('body', nn.linear(8, 8)), x)) // [8] -> [8]
+ */
 export function graph(build: (input: GraphValue) => GraphOutputs): GraphSpec {
   if (typeof build !== 'function' || isClass(build)) {
     throw new UsageError({
@@ -79,19 +83,31 @@ function isClass(build: object): boolean {
 }
 
 /** a + b, of the same shape. Throws a {@link UsageError} for anything but values of one graph, as
- * do the functions below. */
+ * do the functions below.
+ *
+ * @example
+ * nn.graph((x) => nn.add(x, x.apply(nn.relu()))) // [64] -> [64]
+ */
 export function add(a: GraphValue, b: GraphValue): GraphValue {
   return joined({ kind: 'add' }, [a, b]);
 }
 
 /** x times factor, element by element; the factor has the shape of x, or one element for each
- * channel of x [H, W, C]: squeeze and excitation (Hu et al. 2018). */
+ * channel of x [H, W, C]: squeeze and excitation (Hu et al. 2018).
+ *
+ * @example
+ * nn.graph((x) => nn.multiply(x, x.apply(nn.globalAvgPool()))) // [7, 7, 8] -> [7, 7, 8]
+ */
 export function multiply(x: GraphValue, factor: GraphValue): GraphValue {
   return joined({ kind: 'multiply' }, [x, factor]);
 }
 
-/** Values one behind the other in their last axis, the channels of images. Their other axes have
- * equal sizes. */
+/** Values one after the other in their last axis, the channels of images. Their other axes have
+ * equal sizes.
+ *
+ * @example
+ * nn.graph((x) => nn.concat([x, x.apply(nn.relu())])) // [64] -> [128]
+ */
 export function concat(values: readonly GraphValue[]): GraphValue {
   if (!Array.isArray(values) || values.length < 2) {
     throw new UsageError({
@@ -116,7 +132,14 @@ export function concat(values: readonly GraphValue[]): GraphValue {
  * ```
  *
  * The shapes have as many elements as the value: others are refused when the shape of that is
- * known. Throws a {@link UsageError} for anything but a value and at least 2 shapes. */
+ * known. Throws a {@link UsageError} for anything but a value and at least 2 shapes.
+ *
+ * @example
+ * nn.graph((x) => {
+ *   const [image, about] = nn.split(x, [[4, 4, 1], [3]]);
+ *   return nn.concat([image.apply(nn.flatten()), about]);
+ * }) // [19] -> [19]
+ */
 export function split<const Shapes extends readonly Shape[]>(
   x: GraphValue,
   shapes: Shapes,

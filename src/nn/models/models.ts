@@ -25,6 +25,7 @@ import { unet } from './unet.ts';
 export interface ModelPurpose {
   /** [H, W, C]. */
   readonly inputShape: Shape;
+  /** How many classes it tells apart. */
   readonly classes: number;
   /** Of resnets: whether the last norm of each residual's body starts with weight 0, so that each
    * block starts as its shortcut (Goyal et al. 2017); default false. */
@@ -67,6 +68,7 @@ export const MODEL_NAMES = [
   'efficientnet-b0',
   'unet',
 ] as const;
+/** The models that {@link nn} makes by name. */
 export type ModelName = (typeof MODEL_NAMES)[number];
 
 const MODELS: Readonly<Record<ModelName, NamedModel>> = {
@@ -159,7 +161,11 @@ const purposeSchema = optionsSchema<ModelPurpose>()({
 });
 
 /** A model by its name, with local batch normalization. Throws a {@link UsageError} for other
- * names, for inputs that are not images, and for options that the model does not take. */
+ * names, for inputs that are not images, and for options that the model does not take.
+ *
+ * @example
+ * nn.namedModel('resnet20', { inputShape: [32, 32, 3], classes: 10 }) // [32, 32, 3] -> [10]
+ */
 export function namedModel<Name extends string>(
   name: Name,
   purpose: ModelPurpose,

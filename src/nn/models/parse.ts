@@ -84,7 +84,11 @@ const parsers: ReadonlyMap<string, Parse> = new Map<string, Parse>([
 
 /** A model from plain data, such as JSON; `what` names it in errors. The field `$schema` of the
  * whole, by which editors know the others, is ignored. Throws a {@link UsageError} that names the
- * layer, or the layer and both shapes where they do not fit. */
+ * layer, or the layer and both shapes where they do not fit.
+ *
+ * @example
+ * nn.parseModel({ kind: 'linear', inFeatures: 8, outFeatures: 2 }) // [8] -> [2]
+ */
 export function parseModel(json: unknown, what = 'model'): LayerSpec {
   if (typeof what !== 'string') {
     throw new UsageError({ what: 'parseModel what', given: what, allowed: 'a name for errors' });

@@ -8,16 +8,19 @@ import { size } from './options.ts';
 
 /** max(x, 0). */
 export interface ReluSpec {
+  /** The kind of layer. */
   readonly kind: 'relu';
 }
 
 /** min(max(x, 0), 6). */
 export interface Relu6Spec {
+  /** The kind of layer. */
   readonly kind: 'relu6';
 }
 
 /** x where x > 0, else negativeSlope * x. */
 export interface LeakyReluSpec {
+  /** The kind of layer. */
   readonly kind: 'leakyRelu';
   /** Not negative. */
   readonly negativeSlope: number;
@@ -25,6 +28,7 @@ export interface LeakyReluSpec {
 
 /** x where x > 0, else weight * x, with trained weights. */
 export interface PreluSpec {
+  /** The kind of layer. */
   readonly kind: 'prelu';
   /** 1, or the channels. */
   readonly numParameters: number;
@@ -34,6 +38,7 @@ export interface PreluSpec {
 
 /** x where x > 0, else alpha (exp(x) - 1). */
 export interface EluSpec {
+  /** The kind of layer. */
   readonly kind: 'elu';
   /** What outputs below 0 go to, negated; default 1. */
   readonly alpha: number;
@@ -42,39 +47,49 @@ export interface EluSpec {
 /** x Phi(x), Phi the standard normal distribution: by erf (`none`), or its approximation by
  * `tanh`. */
 export interface GeluSpec {
+  /** The kind of layer. */
   readonly kind: 'gelu';
+  /** As {@link GeluOptions.approximate}. */
   readonly approximate: 'none' | 'tanh';
 }
 
 /** x / (1 + exp(-x)) (Elfwing, Uchibe, Doya 2017), also called swish. */
 export interface SiluSpec {
+  /** The kind of layer. */
   readonly kind: 'silu';
 }
 
 /** 1 / (1 + exp(-x)). */
 export interface SigmoidSpec {
+  /** The kind of layer. */
   readonly kind: 'sigmoid';
 }
 
+/** The hyperbolic tangent. */
 export interface TanhSpec {
+  /** The kind of layer. */
   readonly kind: 'tanh';
 }
 
 /** relu6(x + 3) / 6. */
 export interface HardSigmoidSpec {
+  /** The kind of layer. */
   readonly kind: 'hardSigmoid';
 }
 
 /** x relu6(x + 3) / 6. */
 export interface HardSwishSpec {
+  /** The kind of layer. */
   readonly kind: 'hardSwish';
 }
 
 /** exp(x) over its sum along the last axis. */
 export interface SoftmaxSpec {
+  /** The kind of layer. */
   readonly kind: 'softmax';
 }
 
+/** An activation as plain data. */
 export type ActivationSpec =
   | ReluSpec
   | Relu6Spec
@@ -93,23 +108,36 @@ const DEFAULT_NEGATIVE_SLOPE = 0.01;
 const DEFAULT_ALPHA = 1;
 const DEFAULT_PRELU_INIT = 0.25;
 
-/** max(x, 0). */
+/** max(x, 0).
+ *
+ * @example
+ * nn.relu() // [64] -> [64]
+ */
 export function relu(): ReluSpec {
   return { kind: 'relu' };
 }
 
-/** min(max(x, 0), 6), as in MobileNets. */
+/** min(max(x, 0), 6), as in MobileNets.
+ *
+ * @example
+ * nn.relu6() // [64] -> [64]
+ */
 export function relu6(): Relu6Spec {
   return { kind: 'relu6' };
 }
 
 /** x where x > 0, else negativeSlope * x; default 0.01, as in PyTorch. The slope may not be
- * negative, because the backward pass takes the sign of x from the output. */
+ * negative, because the backward pass takes the sign of x from the output.
+ *
+ * @example
+ * nn.leakyRelu(0.1) // [64] -> [64]
+ */
 export function leakyRelu(negativeSlope = DEFAULT_NEGATIVE_SLOPE): LeakyReluSpec {
   parseData(atLeastZero, negativeSlope, 'leakyRelu negativeSlope');
   return { kind: 'leakyRelu', negativeSlope };
 }
 
+/** The options of `nn.prelu`. */
 export interface PreluOptions {
   /** 1 weight for all channels, or one for each: their number. Default 1. */
   readonly numParameters?: number;
@@ -123,7 +151,11 @@ export const preluSchema = optionsSchema<PreluOptions>()({
 });
 
 /** x where x > 0, else weight * x, with one trained weight, or one for each channel (He et al.
- * 2015). Weight decay, which would pull it to a relu, spares it with `decayNormAndBias: false`. */
+ * 2015). Weight decay, which would pull it to a relu, spares it with `decayNormAndBias: false`.
+ *
+ * @example
+ * nn.prelu({ numParameters: 8 }) // [7, 7, 8] -> [7, 7, 8]
+ */
 export function prelu(options: PreluOptions = {}): PreluSpec {
   const example = 'prelu({ numParameters: 64 })';
   const given = parseOptions('prelu', preluSchema, options, { example });
@@ -132,12 +164,17 @@ export function prelu(options: PreluOptions = {}): PreluSpec {
 }
 
 /** x where x > 0, else alpha (exp(x) - 1); default alpha 1. As in leakyRelu, alpha may not be
- * negative. */
+ * negative.
+ *
+ * @example
+ * nn.elu(1) // [64] -> [64]
+ */
 export function elu(alpha = DEFAULT_ALPHA): EluSpec {
   parseData(atLeastZero, alpha, 'elu alpha');
   return { kind: 'elu', alpha };
 }
 
+/** The options of `nn.gelu`. */
 export interface GeluOptions {
   /** By erf (`none`, the default), or by GPT-2's form with `tanh`. */
   readonly approximate?: 'none' | 'tanh';
@@ -147,40 +184,68 @@ export const geluSchema = optionsSchema<GeluOptions>()({
   approximate: oneOf(['none', 'tanh']).exactOptional(),
 });
 
-/** x Phi(x); exact by default, as in PyTorch. `approximate: 'tanh'` gives the form of GPT-2. */
+/** x Phi(x); exact by default, as in PyTorch. `approximate: 'tanh'` gives the form of GPT-2.
+ *
+ * @example
+ * nn.gelu() // [64] -> [64]
+ */
 export function gelu(options: GeluOptions = {}): GeluSpec {
   const example = "gelu({ approximate: 'tanh' })";
   const { approximate = 'none' } = parseOptions('gelu', geluSchema, options, { example });
   return { kind: 'gelu', approximate };
 }
 
-/** x / (1 + exp(-x)): x times its sigmoid. */
+/** x / (1 + exp(-x)): x times its sigmoid.
+ *
+ * @example
+ * nn.silu() // [64] -> [64]
+ */
 export function silu(): SiluSpec {
   return { kind: 'silu' };
 }
 
-/** 1 / (1 + exp(-x)). */
+/** 1 / (1 + exp(-x)).
+ *
+ * @example
+ * nn.sigmoid() // [64] -> [64]
+ */
 export function sigmoid(): SigmoidSpec {
   return { kind: 'sigmoid' };
 }
 
-/** The hyperbolic tangent. */
+/** The hyperbolic tangent.
+ *
+ * @example
+ * nn.tanh() // [64] -> [64]
+ */
 export function tanh(): TanhSpec {
   return { kind: 'tanh' };
 }
 
-/** relu6(x + 3) / 6: a sigmoid of three straight lines. */
+/** relu6(x + 3) / 6: a sigmoid of three straight lines.
+ *
+ * @example
+ * nn.hardSigmoid() // [64] -> [64]
+ */
 export function hardSigmoid(): HardSigmoidSpec {
   return { kind: 'hardSigmoid' };
 }
 
-/** x relu6(x + 3) / 6: x times its hardSigmoid, as in MobileNetV3. */
+/** x relu6(x + 3) / 6: x times its hardSigmoid, as in MobileNetV3.
+ *
+ * @example
+ * nn.hardSwish() // [64] -> [64]
+ */
 export function hardSwish(): HardSwishSpec {
   return { kind: 'hardSwish' };
 }
 
 /** exp(x) over its sum along the last axis: channels, or features. Not for the end of a classifier:
- * `crossEntropy` takes what goes into a softmax. */
+ * `crossEntropy` takes what goes into a softmax.
+ *
+ * @example
+ * nn.softmax() // [64] -> [64]
+ */
 export function softmax(): SoftmaxSpec {
   return { kind: 'softmax' };
 }

@@ -5,13 +5,17 @@ import { parseData } from '../../base/parse.ts';
 import { type LayerForm, layerForm } from './form.ts';
 import { type Pair, type PairOption, pairOf, toPair } from './options.ts';
 
+/** An adaptive average pool as plain data. */
 export interface AdaptiveAvgPoolSpec {
+  /** The kind of layer. */
   readonly kind: 'adaptiveAvgPool';
   /** Of the output, [height, width]. */
   readonly size: Pair;
 }
 
+/** An adaptive maximum pool as plain data. */
 export interface AdaptiveMaxPoolSpec {
+  /** The kind of layer. */
   readonly kind: 'adaptiveMaxPool';
   /** Of the output, [height, width]. */
   readonly size: Pair;
@@ -21,12 +25,20 @@ const sizePair = pairOf(1);
 
 /** The means of as many bins as the output has pixels, whatever the size of the image; a number
  * stands for both axes. Output o of an axis has the inputs from floor(o inputs / outputs) to before
- * ceil((o + 1) inputs / outputs). Throws a {@link UsageError} for sizes below 1. */
+ * ceil((o + 1) inputs / outputs). Throws a {@link UsageError} for sizes below 1.
+ *
+ * @example
+ * nn.adaptiveAvgPool(4) // [9, 7, 8] -> [4, 4, 8]
+ */
 export function adaptiveAvgPool(size: PairOption): AdaptiveAvgPoolSpec {
   return { kind: 'adaptiveAvgPool', size: checked('adaptiveAvgPool size', size) };
 }
 
-/** The maxima of the bins of {@link adaptiveAvgPool}. Throws likewise. */
+/** The maxima of the bins of `adaptiveAvgPool`. Throws likewise.
+ *
+ * @example
+ * nn.adaptiveMaxPool([2, 3]) // [9, 7, 8] -> [2, 3, 8]
+ */
 export function adaptiveMaxPool(size: PairOption): AdaptiveMaxPoolSpec {
   return { kind: 'adaptiveMaxPool', size: checked('adaptiveMaxPool size', size) };
 }

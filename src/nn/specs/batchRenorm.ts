@@ -16,20 +16,31 @@ import {
 } from './normOptions.ts';
 import { checkCount, optionalFlag, size } from './options.ts';
 
+/** A batch renormalization as plain data. */
 export interface BatchRenormSpec {
+  /** The kind of layer. */
   readonly kind: 'batchRenorm';
   /** The size of the last axis. */
   readonly channels: number;
+  /** As {@link BatchRenormOptions.eps}. */
   readonly eps: number;
+  /** As {@link BatchRenormOptions.momentum}. */
   readonly momentum: number | null;
+  /** As {@link BatchRenormOptions.affine}. */
   readonly affine: boolean;
+  /** As {@link BatchRenormOptions.sync}. */
   readonly sync: SyncScope;
+  /** As {@link BatchRenormOptions.rMax}. */
   readonly rMax: number;
+  /** As {@link BatchRenormOptions.dMax}. */
   readonly dMax: number;
+  /** As {@link BatchRenormOptions.warmupSteps}. */
   readonly warmupSteps: number;
+  /** As {@link BatchRenormOptions.weightInit}. */
   readonly weightInit: number;
 }
 
+/** The options of `nn.batchRenorm`. */
 export interface BatchRenormOptions {
   /** Added to the variances; default 1e-5. */
   readonly eps?: number;
@@ -80,7 +91,11 @@ export const batchRenormSchema = optionsSchema<BatchRenormOptions>()({
  * evaluation uses; they count as constants in backward. Any shape with the channels last. Running
  * statistics are batchNorm's: an unbiased variance, where the paper averages standard deviations.
  * Throws a {@link UsageError} for options out of range, and in training where a sync group has one
- * value per channel. */
+ * value per channel.
+ *
+ * @example
+ * nn.batchRenorm(16, { warmupSteps: 1000 }) // [28, 28, 16] -> [28, 28, 16]
+ */
 export function batchRenorm(channels: number, options: BatchRenormOptions = {}): BatchRenormSpec {
   checkCount('batchRenorm channels', channels);
   const given = parseOptions('batchRenorm', batchRenormSchema, options, {

@@ -15,22 +15,33 @@ import {
   toPadding1d,
 } from './options.ts';
 
+/** A 1-d convolution as plain data. */
 export interface Conv1dSpec {
+  /** The kind of layer. */
   readonly kind: 'conv1d';
   /** Channels of the input. */
   readonly inChannels: number;
   /** Channels of the output. */
   readonly outChannels: number;
+  /** As {@link Conv1dOptions.kernel}. */
   readonly kernel: number;
+  /** As {@link Conv1dOptions.stride}. */
   readonly stride: number;
+  /** As {@link Conv1dOptions.padding}. */
   readonly padding: Padding1d;
+  /** As {@link Conv1dOptions.dilation}. */
   readonly dilation: number;
+  /** As {@link Conv1dOptions.groups}. */
   readonly groups: number;
+  /** As {@link Conv1dOptions.bias}. */
   readonly bias: boolean;
+  /** As {@link Conv1dOptions.init}. */
   readonly init: WeightInit;
+  /** As {@link Conv1dOptions.weightStandardization}. */
   readonly weightStandardization: boolean;
 }
 
+/** The options of `nn.conv1d`. */
 export interface Conv1dOptions {
   /** Kernel size. */
   readonly kernel: number;
@@ -64,7 +75,11 @@ export const conv1dSchema = optionsSchema<Conv1dOptions>()({
 });
 
 /** A 1-d convolution over sequences [L, inChannels], PyTorch's Conv1d. Throws a {@link UsageError}
- * for sizes and options out of range or unknown, and where groups do not divide the channels. */
+ * for sizes and options out of range or unknown, and where groups do not divide the channels.
+ *
+ * @example
+ * nn.conv1d(8, 16, { kernel: 3, padding: { left: 2 } }) // [100, 8] -> [100, 16]
+ */
 export function conv1d(
   inChannels: number,
   outChannels: number,

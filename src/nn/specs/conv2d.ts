@@ -21,9 +21,12 @@ import {
 } from './options.ts';
 
 export const CONV_ALGORITHMS = ['auto', 'direct'] as const;
+/** How a convolution is computed: `auto` goes by the shape, `direct` never uses Winograd. */
 export type ConvAlgorithm = (typeof CONV_ALGORITHMS)[number];
 
+/** A 2-d convolution as plain data. */
 export interface Conv2dSpec {
+  /** The kind of layer. */
   readonly kind: 'conv2d';
   /** Channels of the input. */
   readonly inChannels: number;
@@ -31,16 +34,25 @@ export interface Conv2dSpec {
   readonly outChannels: number;
   /** [height, width], as are stride and dilation. */
   readonly kernel: Pair;
+  /** As {@link Conv2dOptions.stride}. */
   readonly stride: Pair;
+  /** As {@link Conv2dOptions.padding}. */
   readonly padding: Padding;
+  /** As {@link Conv2dOptions.dilation}. */
   readonly dilation: Pair;
+  /** As {@link Conv2dOptions.groups}. */
   readonly groups: number;
+  /** As {@link Conv2dOptions.bias}. */
   readonly bias: boolean;
+  /** As {@link Conv2dOptions.init}. */
   readonly init: WeightInit;
+  /** As {@link Conv2dOptions.weightStandardization}. */
   readonly weightStandardization: boolean;
+  /** As {@link Conv2dOptions.algorithm}. */
   readonly algorithm: ConvAlgorithm;
 }
 
+/** The options of `nn.conv2d`. */
 export interface Conv2dOptions {
   /** Kernel size; a number stands for both axes. */
   readonly kernel: PairOption;
@@ -83,7 +95,11 @@ export const conv2dSchema = optionsSchema<Conv2dOptions>()({
 });
 
 /** A 2-d convolution over images [H, W, inChannels]. Throws a {@link UsageError} for sizes and
- * options out of range or unknown, and where groups do not divide the channels. */
+ * options out of range or unknown, and where groups do not divide the channels.
+ *
+ * @example
+ * nn.conv2d(3, 16, { kernel: 3, padding: 1, bias: false }) // [32, 32, 3] -> [32, 32, 16]
+ */
 export function conv2d(
   inChannels: number,
   outChannels: number,

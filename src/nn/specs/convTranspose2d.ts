@@ -9,7 +9,9 @@ import { layerForm } from './form.ts';
 import { WEIGHT_INITS, type WeightInit } from './init.ts';
 import { optionalFlag, type Pair, type PairOption, pairOf, size, toPair } from './options.ts';
 
+/** A transposed convolution as plain data. */
 export interface ConvTranspose2dSpec {
+  /** The kind of layer. */
   readonly kind: 'convTranspose2d';
   /** Channels of the input. */
   readonly inChannels: number;
@@ -17,16 +19,25 @@ export interface ConvTranspose2dSpec {
   readonly outChannels: number;
   /** [height, width], as are the four below. */
   readonly kernel: Pair;
+  /** As {@link ConvTranspose2dOptions.stride}. */
   readonly stride: Pair;
+  /** As {@link ConvTranspose2dOptions.padding}. */
   readonly padding: Pair;
+  /** As {@link ConvTranspose2dOptions.outputPadding}. */
   readonly outputPadding: Pair;
+  /** As {@link ConvTranspose2dOptions.dilation}. */
   readonly dilation: Pair;
+  /** As {@link ConvTranspose2dOptions.groups}. */
   readonly groups: number;
+  /** As {@link ConvTranspose2dOptions.bias}. */
   readonly bias: boolean;
+  /** As {@link ConvTranspose2dOptions.init}. */
   readonly init: WeightInit;
+  /** As {@link ConvTranspose2dOptions.algorithm}. */
   readonly algorithm: ConvAlgorithm;
 }
 
+/** The options of `nn.convTranspose2d`. */
 export interface ConvTranspose2dOptions {
   /** Kernel size; a number stands for both axes. */
   readonly kernel: PairOption;
@@ -65,7 +76,11 @@ export const convTranspose2dSchema = optionsSchema<ConvTranspose2dOptions>()({
 /** A 2-d transposed convolution over images [H, W, inChannels], PyTorch's ConvTranspose2d: the
  * outputs along an axis are (inputs - 1) stride - 2 padding + dilation (kernel - 1) + 1 +
  * outputPadding. Throws a {@link UsageError} for sizes and options out of range or unknown, and
- * where groups do not divide the channels. */
+ * where groups do not divide the channels.
+ *
+ * @example
+ * nn.convTranspose2d(16, 8, { kernel: 2, stride: 2 }) // [7, 7, 16] -> [14, 14, 8]
+ */
 export function convTranspose2d(
   inChannels: number,
   outChannels: number,

@@ -12,19 +12,25 @@ import type { ParameterRole } from './parameter.ts';
 /** What a layer of the user's works on: `count` samples of one replica, or any samples where the
  * layer is `perSample`; channels last, flat. */
 export interface CustomForward {
+  /** Samples in this call. */
   readonly count: number;
+  /** Whether this is a training step, not an evaluation. */
   readonly training: boolean;
   /** Optimizer steps done before this one. */
   readonly step: number;
   /** Index of the replica; -1 where the layer is `perSample`. */
   readonly replica: number;
+  /** The input, [count, ...input shape], channels last. Not to be changed. */
   readonly x: Float32Array;
   /** To be written. */
   readonly y: Float32Array;
+  /** By name, as `parameters` declared them. Not to be changed. */
   readonly parameters: Readonly<Record<string, Float32Array>>;
 }
 
+/** What `backward` of a custom layer is given: all of forward, and gradients. */
 export interface CustomBackward extends CustomForward {
+  /** The gradient of the output, [count, ...output shape]. */
   readonly dy: Float32Array;
   /** To be written; undefined when nothing before this layer is trained. */
   readonly dx: Float32Array | undefined;
@@ -33,8 +39,11 @@ export interface CustomBackward extends CustomForward {
   readonly gradients: Readonly<Record<string, Float32Array | Float64Array>>;
 }
 
+/** A trained parameter of a custom layer. */
 export interface CustomParameter {
+  /** Unique in the layer. */
   readonly name: string;
+  /** At least one axis. */
   readonly shape: Shape;
   /** Default `weight`. */
   readonly role?: ParameterRole;
@@ -50,12 +59,17 @@ export interface CustomLayer {
   readonly perSample?: boolean;
   /** Throws where the input does not fit. */
   outputShape(input: Shape): Shape;
+  /** The parameters for inputs of this shape; default none. */
   parameters?(input: Shape): readonly CustomParameter[];
+  /** Writes `y`. Called for the samples of a worker, or of a replica unless `perSample`. */
   forward(io: CustomForward): void;
+  /** Writes `dx`, if it is there, and adds to the gradients of the parameters. */
   backward(io: CustomBackward): void;
 }
 
+/** A layer of the user's as plain data. */
 export interface CustomSpec {
+  /** The kind of layer. */
   readonly kind: 'custom';
   /** `file:` URL or package name of the module. */
   readonly module: string;
@@ -67,7 +81,11 @@ export interface CustomSpec {
  * or from a package, by its name. The module's default export takes the options and returns a
  * {@link CustomLayer}; the module runs in the main thread and in every worker. Options are copied.
  * Throws a {@link UsageError} for other URLs than `file:`, and for options that JSON would not give
- * back as they were, since checkpoints keep them. */
+ * back as they were, since checkpoints keep them.
+ *
+ * @example
+ * nn.custom(new URL('./swish.mjs', import.meta.url), { beta: 1 })
+ */
 export function custom(module: URL | string, options: unknown = null): CustomSpec {
   const spec = customSpec(module, options);
   trustModule(spec.module);

@@ -6,9 +6,11 @@ import { checkModule, trustModule } from './modules.ts';
 
 /** What a loss of the user's works on: any `count` samples of a step, flat. */
 export interface CustomLossInputs {
+  /** Samples in this call. */
   readonly count: number;
   /** Outputs of the model for one sample. */
   readonly outputLength: number;
+  /** Whether this is a training step, not an evaluation. */
   readonly training: boolean;
   /** [count, outputLength]. */
   readonly outputs: Float32Array;
@@ -29,7 +31,9 @@ export interface CustomLoss {
   run(io: CustomLossInputs): void;
 }
 
+/** A loss of the user's as plain data. */
 export interface CustomLossSpec {
+  /** The kind of loss. */
   readonly kind: 'customLoss';
   /** `file:` URL or package name of the module. */
   readonly module: string;
@@ -40,7 +44,11 @@ export interface CustomLossSpec {
 /** A loss from a module of the user's, named by a `file:` URL or as a package. The module's default
  * export takes the options and returns a {@link CustomLoss}. As for custom layers, the module runs
  * in the main thread and in every worker, options are copied and must be plain data, and modules
- * that only data names need a permission. Throws a {@link UsageError}. */
+ * that only data names need a permission. Throws a {@link UsageError}.
+ *
+ * @example
+ * nn.customLoss(new URL('./logCosh.mjs', import.meta.url))
+ */
 export function customLoss(module: URL | string, options: unknown = null): CustomLossSpec {
   const spec = customLossSpec(module, options);
   trustModule(spec.module);

@@ -5,19 +5,25 @@ import { parseData } from '../../base/parse.ts';
 import { shareBelowOne } from '../../base/values.ts';
 import { type LayerForm, layerForm } from './form.ts';
 
+/** A dropout of elements as plain data. */
 export interface DropoutSpec {
+  /** The kind of layer. */
   readonly kind: 'dropout';
   /** Probability that an element is dropped. */
   readonly p: number;
 }
 
+/** A dropout of channels as plain data. */
 export interface Dropout2dSpec {
+  /** The kind of layer. */
   readonly kind: 'dropout2d';
   /** Probability that a channel of a sample is dropped. */
   readonly p: number;
 }
 
+/** A dropout of samples as plain data. */
 export interface DropPathSpec {
+  /** The kind of layer. */
   readonly kind: 'dropPath';
   /** Probability that a sample is dropped. */
   readonly p: number;
@@ -25,14 +31,22 @@ export interface DropPathSpec {
 
 const DEFAULT_P = 0.5;
 
-/** Dropout with probability p in [0, 1); default 0.5. */
+/** Dropout with probability p in [0, 1); default 0.5.
+ *
+ * @example
+ * nn.dropout(0.2) // [64] -> [64]
+ */
 export function dropout(p = DEFAULT_P): DropoutSpec {
   parseData(shareBelowOne, p, 'dropout p');
   return { kind: 'dropout', p };
 }
 
 /** Drops whole channels of an image with probability p in [0, 1), for each sample anew, and scales
- * the others by 1 / (1 - p) (Tompson et al. 2015); default 0.5. */
+ * the others by 1 / (1 - p) (Tompson et al. 2015); default 0.5.
+ *
+ * @example
+ * nn.dropout2d(0.1) // [14, 14, 8] -> [14, 14, 8]
+ */
 export function dropout2d(p = DEFAULT_P): Dropout2dSpec {
   parseData(shareBelowOne, p, 'dropout2d p');
   return { kind: 'dropout2d', p };
@@ -40,7 +54,11 @@ export function dropout2d(p = DEFAULT_P): Dropout2dSpec {
 
 /** Stochastic depth (Huang et al. 2016), the `row` mode of torchvision: drops whole samples with
  * probability p in [0, 1) and scales the others by 1 / (1 - p). At the end of a residual's body it
- * leaves a dropped sample its shortcut. */
+ * leaves a dropped sample its shortcut.
+ *
+ * @example
+ * nn.residual(nn.sequential([nn.linear(8, 8), nn.dropPath(0.1)])) // [8] -> [8]
+ */
 export function dropPath(p: number): DropPathSpec {
   parseData(shareBelowOne, p, 'dropPath p');
   return { kind: 'dropPath', p };

@@ -6,16 +6,23 @@ import { layerForm } from './form.ts';
 import { DEFAULT_WEIGHT, epsOption, weightInitOption } from './normOptions.ts';
 import { checkCount, optionalFlag, size } from './options.ts';
 
+/** A filter response normalization as plain data. */
 export interface FilterResponseNormSpec {
+  /** The kind of layer. */
   readonly kind: 'filterResponseNorm';
   /** The size of the last axis. */
   readonly channels: number;
+  /** As {@link FilterResponseNormOptions.eps}. */
   readonly eps: number;
+  /** As {@link FilterResponseNormOptions.affine}. */
   readonly affine: boolean;
+  /** As {@link FilterResponseNormOptions.tlu}. */
   readonly tlu: boolean;
+  /** As {@link FilterResponseNormOptions.weightInit}. */
   readonly weightInit: number;
 }
 
+/** The options of `nn.filterResponseNorm`. */
 export interface FilterResponseNormOptions {
   /** Added to the mean square; default 1e-6, as in the paper. A constant: where a sample has one
    * value per channel, the paper trains it, because the output is then little more than a sign;
@@ -43,7 +50,11 @@ export const filterResponseNormSchema = optionsSchema<FilterResponseNormOptions>
  * + bias, the mean over the positions of one sample and channel; then max(y, threshold). Any shape
  * with the channels last, which stays; needs no batch and no synchronization. Where y equals the
  * threshold its gradient goes to the threshold. Throws a {@link UsageError} for options out of
- * range. */
+ * range.
+ *
+ * @example
+ * nn.filterResponseNorm(16) // [28, 28, 16] -> [28, 28, 16]
+ */
 export function filterResponseNorm(
   channels: number,
   options: FilterResponseNormOptions = {},

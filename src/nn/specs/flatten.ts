@@ -3,11 +3,17 @@
 
 import { layerForm } from './form.ts';
 
+/** A flatten as plain data. */
 export interface FlattenSpec {
+  /** The kind of layer. */
   readonly kind: 'flatten';
 }
 
-/** All axes of a sample as one. */
+/** All axes of a sample as one.
+ *
+ * @example
+ * nn.flatten() // [7, 7, 16] -> [784]
+ */
 export function flatten(): FlattenSpec {
   return { kind: 'flatten' };
 }

@@ -11,6 +11,8 @@ export const WEIGHT_INITS = [
   'xavierUniform',
   'xavierNormal',
 ] as const;
+/** How weights start: `torch` is the default of PyTorch, uniform within 1/sqrt(fanIn); He et al.
+ * 2015 (`kaiming...`), Glorot and Bengio 2010 (`xavier...`). */
 export type WeightInit = (typeof WEIGHT_INITS)[number];
 
 /** How a parameter is filled. `fanIn` and `fanOut` count the inputs and outputs that one element's

@@ -1,22 +1,26 @@
-// What makes one value of several, in graphs: sum, product, and one behind the other in the last
+// What makes one value of several, in graphs: sum, product, and one after the other in the last
 // axis. Specs; graphs are put together in models/graphBuilder.ts.
 
 /** The sum of two values of the same shape. */
 export interface AddSpec {
+  /** The kind of layer. */
   readonly kind: 'add';
 }
 
 /** The product of two values, element by element; the second one may have one element for each
  * channel of the first, as in squeeze and excitation (Hu et al. 2018). */
 export interface MultiplySpec {
+  /** The kind of layer. */
   readonly kind: 'multiply';
 }
 
-/** Values one behind the other in their last axis, the channels of images. */
+/** Values one after the other in their last axis, the channels of images. */
 export interface ConcatSpec {
+  /** The kind of layer. */
   readonly kind: 'concat';
 }
 
+/** A join of several values of a graph. */
 export type JoinSpec = AddSpec | MultiplySpec | ConcatSpec;
 
 /** How many values a join takes. */

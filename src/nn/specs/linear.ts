@@ -7,17 +7,23 @@ import { layerForm } from './form.ts';
 import { WEIGHT_INITS, type WeightInit } from './init.ts';
 import { checkCount, optionalFlag, size } from './options.ts';
 
+/** A fully connected layer as plain data. */
 export interface LinearSpec {
+  /** The kind of layer. */
   readonly kind: 'linear';
   /** Elements of the input's last axis. */
   readonly inFeatures: number;
   /** Elements of the output's last axis. */
   readonly outFeatures: number;
+  /** As {@link LinearOptions.bias}. */
   readonly bias: boolean;
+  /** As {@link LinearOptions.init}. */
   readonly init: WeightInit;
+  /** As {@link LinearOptions.weightStandardization}. */
   readonly weightStandardization: boolean;
 }
 
+/** The options of `nn.linear`. */
 export interface LinearOptions {
   /** Default true. */
   readonly bias?: boolean;
@@ -35,7 +41,11 @@ export const linearSchema = optionsSchema<LinearOptions>()({
 });
 
 /** A fully connected layer. Throws a {@link UsageError} for sizes below 1 and options that are
- * unknown or of another type. */
+ * unknown or of another type.
+ *
+ * @example
+ * nn.linear(64, 10) // [64] -> [10]
+ */
 export function linear(
   inFeatures: number,
   outFeatures: number,

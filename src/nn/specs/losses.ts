@@ -10,6 +10,7 @@ import { type CustomLossSpec, customLossSpec } from './customLoss.ts';
 /** Softmax and cross entropy, PyTorch's CrossEntropyLoss. Targets are classes, one for each sample
  * or each pixel, or the shares of all classes. */
 export interface CrossEntropySpec {
+  /** The kind of loss. */
   readonly kind: 'crossEntropy';
   /** This share of the target distribution is spread evenly over all classes. */
   readonly labelSmoothing: number;
@@ -22,6 +23,7 @@ export interface CrossEntropySpec {
 /** Sigmoid and binary cross entropy of each output, PyTorch's BCEWithLogitsLoss. Targets are
  * numbers from 0 to 1. */
 export interface BinaryCrossEntropySpec {
+  /** The kind of loss. */
   readonly kind: 'binaryCrossEntropy';
   /** Absent where all have weight 1. */
   readonly posWeight?: readonly number[];
@@ -29,20 +31,25 @@ export interface BinaryCrossEntropySpec {
 
 /** The mean over a sample's outputs of the squared difference from its targets. */
 export interface MeanSquaredErrorSpec {
+  /** The kind of loss. */
   readonly kind: 'meanSquaredError';
 }
 
 /** The mean over a sample's outputs of the distance from its targets, PyTorch's L1Loss. */
 export interface L1Spec {
+  /** The kind of loss. */
   readonly kind: 'l1';
 }
 
 /** The mean over a sample's outputs of Huber's loss, PyTorch's HuberLoss. */
 export interface HuberSpec {
+  /** The kind of loss. */
   readonly kind: 'huber';
+  /** As {@link HuberOptions.delta}. */
   readonly delta: number;
 }
 
+/** A loss as plain data. */
 export type LossSpec =
   | BinaryCrossEntropySpec
   | CrossEntropySpec
@@ -51,6 +58,7 @@ export type LossSpec =
   | L1Spec
   | MeanSquaredErrorSpec;
 
+/** The options of `nn.crossEntropy`. */
 export interface CrossEntropyOptions {
   /** This share of the target distribution is spread evenly over all classes, from 0 to 1; default
    * 0. */
@@ -66,12 +74,14 @@ export interface CrossEntropyOptions {
   readonly ignoreIndex?: number;
 }
 
+/** The options of `nn.binaryCrossEntropy`. */
 export interface BinaryCrossEntropyOptions {
   /** A factor for the term of each output whose target is 1, at least 0; values above 1 favor
    * recall over precision. Default all 1. */
   readonly posWeight?: readonly number[];
 }
 
+/** The options of `nn.huber`. */
 export interface HuberOptions {
   /** Up to this distance the loss is half the square, beyond it grows by `delta` for each unit;
    * above 0, default 1. */
@@ -95,7 +105,11 @@ const crossEntropySchema = optionsSchema<CrossEntropyOptions>()({
  * PyTorch's CrossEntropyLoss, whose mean is over the weights of the global batch. Where targets are
  * masks, [H, W], it is that of each pixel, outputs are [H, W, classes], and the mean is over
  * pixels. A batch without any weight has loss 0 and no gradient, where PyTorch has NaN. Throws a
- * {@link UsageError}. */
+ * {@link UsageError}.
+ *
+ * @example
+ * nn.crossEntropy({ labelSmoothing: 0.1 })
+ */
 export function crossEntropy(options: CrossEntropyOptions = {}): CrossEntropySpec {
   const example = 'crossEntropy({ labelSmoothing: 0.1 })';
   const given = parseOptions('crossEntropy', crossEntropySchema, options, { example });
@@ -109,7 +123,11 @@ const binaryCrossEntropySchema = optionsSchema<BinaryCrossEntropyOptions>()({
 /** Binary cross entropy of sigmoid(output), for samples with any number of labels: the mean over
  * outputs and samples of -(posWeight t log sigmoid(x) + (1 - t) log sigmoid(-x)), PyTorch's
  * BCEWithLogitsLoss. A sample counts as right when x > 0 exactly where t > 1/2. Throws a
- * {@link UsageError}. */
+ * {@link UsageError}.
+ *
+ * @example
+ * nn.binaryCrossEntropy({ posWeight: [1, 5] })
+ */
 export function binaryCrossEntropy(
   options: BinaryCrossEntropyOptions = {},
 ): BinaryCrossEntropySpec {
@@ -118,12 +136,20 @@ export function binaryCrossEntropy(
   return { kind: 'binaryCrossEntropy', ...given };
 }
 
-/** The mean over outputs and samples of the squared difference. */
+/** The mean over outputs and samples of the squared difference.
+ *
+ * @example
+ * nn.meanSquaredError()
+ */
 export function meanSquaredError(): MeanSquaredErrorSpec {
   return { kind: 'meanSquaredError' };
 }
 
-/** The mean over outputs and samples of |output - target|, with slope 0 at 0: PyTorch's L1Loss. */
+/** The mean over outputs and samples of |output - target|, with slope 0 at 0: PyTorch's L1Loss.
+ *
+ * @example
+ * nn.l1()
+ */
 export function l1(): L1Spec {
   return { kind: 'l1' };
 }
@@ -131,7 +157,11 @@ export function l1(): L1Spec {
 const huberSchema = optionsSchema<HuberOptions>()({ delta: positive.exactOptional() });
 
 /** Huber's loss, the mean over outputs and samples of e^2 / 2 where |e| <= delta, and delta (|e| -
- * delta / 2) beyond, with e = output - target: PyTorch's HuberLoss. Throws a {@link UsageError}. */
+ * delta / 2) beyond, with e = output - target: PyTorch's HuberLoss. Throws a {@link UsageError}.
+ *
+ * @example
+ * nn.huber({ delta: 0.5 })
+ */
 export function huber(options: HuberOptions = {}): HuberSpec {
   const { delta = 1 } = parseOptions('huber', huberSchema, options, {
     example: 'huber({ delta: 0.5 })',

@@ -21,25 +21,35 @@ import {
 import { checkCount, optionalFlag, size } from './options.ts';
 import { STATISTICS_SOURCES, type StatisticsSource } from './statistics.ts';
 
+/** A batch normalization as plain data. */
 export interface BatchNormSpec {
+  /** The kind of layer. */
   readonly kind: 'batchNorm';
   /** The size of the last axis. */
   readonly channels: number;
+  /** As {@link BatchNormOptions.eps}. */
   readonly eps: number;
+  /** As {@link BatchNormOptions.momentum}. */
   readonly momentum: number | null;
+  /** As {@link BatchNormOptions.affine}. */
   readonly affine: boolean;
+  /** As {@link BatchNormOptions.trackRunningStats}. */
   readonly trackRunningStats: boolean;
+  /** As {@link BatchNormOptions.sync}. */
   readonly sync: SyncScope;
   /** Samples that are normalized together within a replica; null takes all. */
   readonly virtualBatch: number | null;
+  /** As {@link BatchNormOptions.frozen}. */
   readonly frozen: boolean;
   /** Which statistics training normalizes by. */
   readonly statistics: StatisticsSource;
   /** Whether training moves the running statistics. */
   readonly updateStatistics: boolean;
+  /** As {@link BatchNormOptions.weightInit}. */
   readonly weightInit: number;
 }
 
+/** The options of `nn.batchNorm`. */
 export interface BatchNormOptions {
   /** Added to the variance; default 1e-5. */
   readonly eps?: number;
@@ -96,7 +106,11 @@ export const batchNormSchema = optionsSchema<BatchNormOptions>()({
  * with `sync`): [C], [L, C], [H, W, C] or [D, H, W, C] in, the same out. y = (x - mean) / sqrt(var
  * + eps) * weight + bias with the biased variance of the sync group (Ioffe and Szegedy 2015); the
  * running variance is unbiased. Throws a {@link UsageError} for options out of range, and in
- * training where a sync group has one value per channel, which has no variance. */
+ * training where a sync group has one value per channel, which has no variance.
+ *
+ * @example
+ * nn.batchNorm(16, { sync: 'all' }) // [28, 28, 16] -> [28, 28, 16]
+ */
 export function batchNorm(channels: number, options: BatchNormOptions = {}): BatchNormSpec {
   checkCount('batchNorm channels', channels);
   const given = parseOptions('batchNorm', batchNormSchema, options, {
@@ -164,17 +178,23 @@ function checkVirtualBatch(spec: BatchNormSpec, virtualBatch: number): void {
   });
 }
 
+/** A group normalization as plain data. */
 export interface GroupNormSpec {
+  /** The kind of layer. */
   readonly kind: 'groupNorm';
   /** A divisor of the channels. */
   readonly numGroups: number;
   /** The size of the last axis. */
   readonly channels: number;
+  /** As {@link SampleNormOptions.eps}. */
   readonly eps: number;
+  /** As {@link SampleNormOptions.affine}. */
   readonly affine: boolean;
+  /** As {@link SampleNormOptions.weightInit}. */
   readonly weightInit: number;
 }
 
+/** The options of norms whose statistics are of one sample. */
 export interface SampleNormOptions {
   /** Added to the variance; default 1e-5. */
   readonly eps?: number;
@@ -192,7 +212,11 @@ export const sampleNormSchema = optionsSchema<SampleNormOptions>()({
 
 /** Group normalization (Wu and He 2018; PyTorch's GroupNorm): each sample and group of adjacent
  * channels by its own mean and biased variance. Any shape with the channels last; weight and bias
- * by channel. Throws a {@link UsageError} where numGroups does not divide the channels. */
+ * by channel. Throws a {@link UsageError} where numGroups does not divide the channels.
+ *
+ * @example
+ * nn.groupNorm(4, 16) // [28, 28, 16] -> [28, 28, 16]
+ */
 export function groupNorm(
   numGroups: number,
   channels: number,
@@ -224,17 +248,25 @@ function divisorBelow(channels: number, wanted: number): number {
   return divisor;
 }
 
+/** An instance normalization as plain data. */
 export interface InstanceNormSpec {
+  /** The kind of layer. */
   readonly kind: 'instanceNorm';
   /** The size of the last axis. */
   readonly channels: number;
+  /** As {@link SampleNormOptions.eps}. */
   readonly eps: number;
+  /** As {@link SampleNormOptions.affine}. */
   readonly affine: boolean;
+  /** As {@link InstanceNormOptions.momentum}. */
   readonly momentum: number | null;
+  /** As {@link InstanceNormOptions.trackRunningStats}. */
   readonly trackRunningStats: boolean;
+  /** As {@link SampleNormOptions.weightInit}. */
   readonly weightInit: number;
 }
 
+/** The options of `nn.instanceNorm`. */
 export interface InstanceNormOptions extends SampleNormOptions {
   /** Weight of the newest batch in the running statistics, `null` for a plain average over all
    * batches; default 0.1. Without effect unless they are tracked. */
@@ -254,7 +286,11 @@ export const instanceNormSchema = optionsSchema<InstanceNormOptions>()({
 
 /** Instance normalization (Ulyanov, Vedaldi, Lempitsky 2016; PyTorch's InstanceNorm1d, 2d and 3d):
  * each sample and channel by its own mean and biased variance. Any shape with the channels last.
- * With running statistics a sample needs 2 values per channel, else a {@link UsageError}. */
+ * With running statistics a sample needs 2 values per channel, else a {@link UsageError}.
+ *
+ * @example
+ * nn.instanceNorm(16) // [28, 28, 16] -> [28, 28, 16]
+ */
 export function instanceNorm(
   channels: number,
   options: InstanceNormOptions = {},
@@ -268,17 +304,26 @@ export function instanceNorm(
   return { kind: 'instanceNorm', channels, eps, affine, momentum, trackRunningStats, weightInit };
 }
 
+/** A layer normalization as plain data. */
 export interface LayerNormSpec {
+  /** The kind of layer. */
   readonly kind: 'layerNorm';
   /** The last axes of a sample, or all. */
   readonly normalizedShape: Shape;
+  /** As {@link SampleNormOptions.eps}. */
   readonly eps: number;
+  /** As {@link SampleNormOptions.affine}. */
   readonly affine: boolean;
+  /** As {@link SampleNormOptions.weightInit}. */
   readonly weightInit: number;
 }
 
 /** Layer normalization (Ba, Kiros, Hinton 2016) over the last axes of a sample (PyTorch's
- * LayerNorm; here the channels are the last axis), weight and bias by element. */
+ * LayerNorm; here the channels are the last axis), weight and bias by element.
+ *
+ * @example
+ * nn.layerNorm([64]) // [10, 64] -> [10, 64]
+ */
 export function layerNorm(
   normalizedShape: number | Shape,
   options: SampleNormOptions = {},

@@ -69,6 +69,7 @@ function sidesJson(...names: readonly (keyof Sides)[]): JsonSchema {
  * much on each side, or `same`, as much as it takes for ceil(size / stride) outputs along an axis,
  * an odd one more at the bottom and on the right (TensorFlow's and Keras's `same`). */
 export type Padding = Pair | Sides | 'same';
+/** The padding of an image: a number, [height, width], one for each side, or `'same'`. */
 export type PaddingOption = PairOption | SidesOption | 'same';
 
 const pairFromZero = pairOf(0);
@@ -97,6 +98,7 @@ export function isPair<T extends object>(padding: T | Pair): padding is Pair {
 
 /** {@link Padding} along the only axis of a sequence. */
 export type Padding1d = number | { readonly left: number; readonly right: number } | 'same';
+/** The padding of a sequence: a number for both sides, one for each, or `'same'`. */
 export type Padding1dOption = number | { readonly left?: number; readonly right?: number } | 'same';
 
 const sides1dSchema = sidesSchema.omit({ top: true, bottom: true });

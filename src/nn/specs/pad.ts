@@ -5,12 +5,18 @@ import { parseOptions } from '../../base/parse.ts';
 import { layerForm } from './form.ts';
 import { checkSize, type Sides, type SidesOption, sidesSchema, toSides } from './options.ts';
 
+/** A border of zeros as plain data. */
 export interface PadSpec extends Sides {
+  /** The kind of layer. */
   readonly kind: 'pad';
 }
 
 /** Zeros around an image: so many on each side, and none on sides that are not named; a number
- * stands for all four. Throws a {@link UsageError} for anything but whole numbers from 0. */
+ * stands for all four. Throws a {@link UsageError} for anything but whole numbers from 0.
+ *
+ * @example
+ * nn.pad({ top: 1, left: 1 }) // [7, 7, 8] -> [8, 8, 8]
+ */
 export function pad(sides: number | SidesOption): PadSpec {
   if (typeof sides === 'number') return { kind: 'pad', ...toSides(checkSize('pad', sides)) };
   const given = parseOptions('pad', sidesSchema, sides, { example: 'pad({ top: 1, left: 2 })' });

@@ -23,16 +23,21 @@ import {
 export interface PoolWindow {
   /** [height, width], as is the stride. */
   readonly kernel: Pair;
+  /** Distance of windows, [height, width]. */
   readonly stride: Pair;
   /** Positions outside the image on each side. */
   readonly padding: Padding;
 }
 
+/** A maximum pool as plain data. */
 export interface MaxPoolSpec extends PoolWindow {
+  /** The kind of layer. */
   readonly kind: 'maxPool';
 }
 
+/** An average pool as plain data. */
 export interface AvgPoolSpec extends PoolWindow {
+  /** The kind of layer. */
   readonly kind: 'avgPool';
   /** Whether the padding's zeros count in the divisor. */
   readonly countIncludePad: boolean;
@@ -40,14 +45,17 @@ export interface AvgPoolSpec extends PoolWindow {
 
 /** [H, W, C] to [C]. */
 export interface GlobalAvgPoolSpec {
+  /** The kind of layer. */
   readonly kind: 'globalAvgPool';
 }
 
 /** [H, W, C] to [C]. */
 export interface GlobalMaxPoolSpec {
+  /** The kind of layer. */
   readonly kind: 'globalMaxPool';
 }
 
+/** The options of `nn.maxPool`. */
 export interface MaxPoolOptions {
   /** Window size; a number stands for both axes. */
   readonly kernel: PairOption;
@@ -59,6 +67,7 @@ export interface MaxPoolOptions {
   readonly padding?: PaddingOption;
 }
 
+/** The options of `nn.avgPool`. */
 export interface AvgPoolOptions extends MaxPoolOptions {
   /** Whether the padding's zeros count in the divisor; default true, as in PyTorch. TensorFlow and
    * Keras never count them. */
@@ -76,14 +85,22 @@ export const avgPoolSchema = optionsSchema<AvgPoolOptions>()({
   countIncludePad: optionalFlag,
 });
 
-/** The maximum of each window. Throws a {@link UsageError} for sizes that make no window. */
+/** The maximum of each window. Throws a {@link UsageError} for sizes that make no window.
+ *
+ * @example
+ * nn.maxPool({ kernel: 3, stride: 2, padding: 1 }) // [28, 28, 8] -> [14, 14, 8]
+ */
 export function maxPool(options: MaxPoolOptions): MaxPoolSpec {
   const example = 'maxPool({ kernel: 2 })';
   const given = parseOptions('maxPool', maxPoolSchema, options, { example });
   return { kind: 'maxPool', ...checkWindow('maxPool', given) };
 }
 
-/** The mean of each window. Throws a {@link UsageError} for sizes that make no window. */
+/** The mean of each window. Throws a {@link UsageError} for sizes that make no window.
+ *
+ * @example
+ * nn.avgPool({ kernel: 2 }) // [28, 28, 8] -> [14, 14, 8]
+ */
 export function avgPool(options: AvgPoolOptions): AvgPoolSpec {
   const example = 'avgPool({ kernel: 2 })';
   const given = parseOptions('avgPool', avgPoolSchema, options, { example });
@@ -91,12 +108,20 @@ export function avgPool(options: AvgPoolOptions): AvgPoolSpec {
   return { kind: 'avgPool', ...checkWindow('avgPool', given), countIncludePad };
 }
 
-/** The mean over all pixels of each channel: [H, W, C] to [C]. */
+/** The mean over all pixels of each channel: [H, W, C] to [C].
+ *
+ * @example
+ * nn.globalAvgPool() // [7, 7, 16] -> [16]
+ */
 export function globalAvgPool(): GlobalAvgPoolSpec {
   return { kind: 'globalAvgPool' };
 }
 
-/** The maximum over all pixels of each channel: [H, W, C] to [C]. */
+/** The maximum over all pixels of each channel: [H, W, C] to [C].
+ *
+ * @example
+ * nn.globalMaxPool() // [7, 7, 16] -> [16]
+ */
 export function globalMaxPool(): GlobalMaxPoolSpec {
   return { kind: 'globalMaxPool' };
 }

@@ -15,22 +15,29 @@ import {
 
 /** Where a pool of sequences looks. */
 export interface PoolWindow1d {
+  /** The size of a window. */
   readonly kernel: number;
+  /** Distance of windows. */
   readonly stride: number;
   /** Positions outside the sequence on each side. */
   readonly padding: Padding1d;
 }
 
+/** A maximum pool of sequences as plain data. */
 export interface MaxPool1dSpec extends PoolWindow1d {
+  /** The kind of layer. */
   readonly kind: 'maxPool1d';
 }
 
+/** An average pool of sequences as plain data. */
 export interface AvgPool1dSpec extends PoolWindow1d {
+  /** The kind of layer. */
   readonly kind: 'avgPool1d';
   /** Whether the padding's zeros count in the divisor. */
   readonly countIncludePad: boolean;
 }
 
+/** The options of `nn.maxPool1d`. */
 export interface MaxPool1dOptions {
   /** Window size. */
   readonly kernel: number;
@@ -42,6 +49,7 @@ export interface MaxPool1dOptions {
   readonly padding?: Padding1dOption;
 }
 
+/** The options of `nn.avgPool1d`. */
 export interface AvgPool1dOptions extends MaxPool1dOptions {
   /** Whether the padding's zeros count in the divisor; default true, as in PyTorch. */
   readonly countIncludePad?: boolean;
@@ -59,7 +67,11 @@ export const avgPool1dSchema = optionsSchema<AvgPool1dOptions>()({
 });
 
 /** The maximum of each window of a sequence. Throws a {@link UsageError} for sizes that make no
- * window. */
+ * window.
+ *
+ * @example
+ * nn.maxPool1d({ kernel: 2 }) // [100, 8] -> [50, 8]
+ */
 export function maxPool1d(options: MaxPool1dOptions): MaxPool1dSpec {
   const example = 'maxPool1d({ kernel: 2 })';
   const given = parseOptions('maxPool1d', maxPool1dSchema, options, { example });
@@ -67,7 +79,11 @@ export function maxPool1d(options: MaxPool1dOptions): MaxPool1dSpec {
 }
 
 /** The mean of each window of a sequence. Throws a {@link UsageError} for sizes that make no
- * window. */
+ * window.
+ *
+ * @example
+ * nn.avgPool1d({ kernel: 2 }) // [100, 8] -> [50, 8]
+ */
 export function avgPool1d(options: AvgPool1dOptions): AvgPool1dSpec {
   const example = 'avgPool1d({ kernel: 2 })';
   const given = parseOptions('avgPool1d', avgPool1dSchema, options, { example });

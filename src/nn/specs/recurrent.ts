@@ -27,25 +27,37 @@ export interface RecurrentFields {
   readonly inputSize: number;
   /** Features of the hidden state. */
   readonly hiddenSize: number;
+  /** As {@link RecurrentOptions.bias}. */
   readonly bias: boolean;
   /** Whether all hidden states come out, or the last alone. */
   readonly returnSequence: boolean;
+  /** As {@link RecurrentOptions.norm}. */
   readonly norm: RecurrentNorm;
+  /** As {@link RecurrentOptions.eps}. */
   readonly eps: number;
+  /** As {@link RecurrentOptions.momentum}. */
   readonly momentum: number | null;
+  /** As {@link RecurrentOptions.sync}. */
   readonly sync: SyncScope;
 }
 
+/** An Elman network as plain data. */
 export interface RnnSpec extends RecurrentFields {
+  /** The kind of layer. */
   readonly kind: 'rnn';
+  /** As {@link RnnOptions.nonlinearity}. */
   readonly nonlinearity: 'tanh' | 'relu';
 }
 
+/** A gated recurrent unit as plain data. */
 export interface GruSpec extends RecurrentFields {
+  /** The kind of layer. */
   readonly kind: 'gru';
 }
 
+/** A long short-term memory as plain data. */
 export interface LstmSpec extends RecurrentFields {
+  /** The kind of layer. */
   readonly kind: 'lstm';
   /** What the forget gate's two biases start with in sum; null: random, as the other gates'. */
   readonly forgetBias: number | null;
@@ -53,6 +65,7 @@ export interface LstmSpec extends RecurrentFields {
 
 export type RecurrentSpec = RnnSpec | GruSpec | LstmSpec;
 
+/** The options of all recurrent layers. */
 export interface RecurrentOptions {
   /** Whether there are biasIh and biasHh; default true. */
   readonly bias?: boolean;
@@ -77,11 +90,13 @@ export interface RecurrentOptions {
   readonly sync?: SyncOption;
 }
 
+/** The options of `nn.rnn`. */
 export interface RnnOptions extends RecurrentOptions {
   /** Default `tanh`. */
   readonly nonlinearity?: 'tanh' | 'relu';
 }
 
+/** The options of `nn.lstm`. */
 export interface LstmOptions extends RecurrentOptions {
   /** What the biases of the forget gate start with: this in biasIh, 0 in biasHh. 1 lets the cell
    * remember from the first step on (Gers et al. 2000; Jozefowicz et al. 2015). Default null: both
@@ -110,7 +125,11 @@ export const lstmSchema = optionsSchema<LstmOptions>()({
 /** An Elman network (1990; PyTorch's RNN): h(t) = tanh(x(t) weightIh + biasIh + h(t - 1) weightHh +
  * biasHh) from h(0) = 0, for inputs [T, inputSize]. weightIh is [inputSize, hiddenSize], weightHh
  * [hiddenSize, hiddenSize], PyTorch's transposed; all start uniform within 1 / sqrt(hiddenSize).
- * Throws a {@link UsageError} for options out of range. */
+ * Throws a {@link UsageError} for options out of range.
+ *
+ * @example
+ * nn.rnn(28, 64) // [28, 28] -> [64]
+ */
 export function rnn(inputSize: number, hiddenSize: number, options: RnnOptions = {}): RnnSpec {
   const example = 'rnn(28, 64, { returnSequence: true })';
   const given = parseOptions('rnn', rnnSchema, options, { example });
@@ -121,7 +140,11 @@ export function rnn(inputSize: number, hiddenSize: number, options: RnnOptions =
 /** A gated recurrent unit (Cho et al. 2014; PyTorch's GRU): r, z = sigmoid(i + h), n = tanh(in + r
  * hn), h(t) = (1 - z) n + z h(t - 1), where i = x(t) weightIh + biasIh and h = h(t - 1) weightHh +
  * biasHh. Gates stand side by side as r, z, n: weightIh is [inputSize, 3 hiddenSize], weightHh
- * [hiddenSize, 3 hiddenSize], PyTorch's transposed. Otherwise as {@link rnn}. */
+ * [hiddenSize, 3 hiddenSize], PyTorch's transposed. Otherwise as `rnn`.
+ *
+ * @example
+ * nn.gru(28, 64, { norm: 'layer' }) // [28, 28] -> [64]
+ */
 export function gru(
   inputSize: number,
   hiddenSize: number,
@@ -138,7 +161,11 @@ export function gru(
  * weightIh is [inputSize, 4 hiddenSize], weightHh [hiddenSize, 4 hiddenSize], PyTorch's transposed.
  * A `norm` also normalizes c(t) where it enters tanh, with the gain normWeightCell and the bias
  * normBiasCell, [hiddenSize] each; c(t) itself is carried on as it is (Cooijmans et al. 2017,
- * equations 6 to 8; Ba, Kiros, Hinton 2016). Otherwise as {@link rnn}. */
+ * equations 6 to 8; Ba, Kiros, Hinton 2016). Otherwise as `rnn`.
+ *
+ * @example
+ * nn.lstm(28, 64, { returnSequence: true, forgetBias: 1 }) // [28, 28] -> [28, 64]
+ */
 export function lstm(inputSize: number, hiddenSize: number, options: LstmOptions = {}): LstmSpec {
   const example = 'lstm(28, 64, { returnSequence: true })';
   const given = parseOptions('lstm', lstmSchema, options, { example });

@@ -6,14 +6,20 @@ import type { Shape } from '../../base/shape.ts';
 import { layerForm, sizes } from './form.ts';
 import { checkCount } from './options.ts';
 
+/** A reshape as plain data. */
 export interface ReshapeSpec {
+  /** The kind of layer. */
   readonly kind: 'reshape';
   /** Sizes of a sample, outermost first. */
   readonly shape: Shape;
 }
 
 /** A sample's elements, in memory order (channels last), as a tensor of this shape; the sample axis
- * is not part of it. Throws a {@link UsageError} where the input has another number of elements. */
+ * is not part of it. Throws a {@link UsageError} where the input has another number of elements.
+ *
+ * @example
+ * nn.reshape([28, 28]) // [784] -> [28, 28]
+ */
 export function reshape(shape: Shape): ReshapeSpec {
   if (!Array.isArray(shape) || shape.length === 0) {
     throw new UsageError({

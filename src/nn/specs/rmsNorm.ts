@@ -13,15 +13,21 @@ import {
 } from './normOptions.ts';
 import { optionalFlag } from './options.ts';
 
+/** A root mean square normalization as plain data. */
 export interface RmsNormSpec {
+  /** The kind of layer. */
   readonly kind: 'rmsNorm';
   /** The last axes of a sample, or all. */
   readonly normalizedShape: Shape;
+  /** As {@link RmsNormOptions.eps}. */
   readonly eps: number;
+  /** As {@link RmsNormOptions.affine}. */
   readonly affine: boolean;
+  /** As {@link RmsNormOptions.weightInit}. */
   readonly weightInit: number;
 }
 
+/** The options of `nn.rmsNorm`. */
 export interface RmsNormOptions {
   /** Added to the mean square; default 1e-5. (PyTorch's RMSNorm takes 1.19e-7 unless told.) */
   readonly eps?: number;
@@ -40,7 +46,11 @@ export const rmsNormSchema = optionsSchema<RmsNormOptions>()({
 /** Root mean square normalization (Zhang and Sennrich 2019; PyTorch's RMSNorm) over the last axes
  * of a sample: y = x / sqrt(mean(x^2) + eps) * weight, without a mean and without a bias. Takes any
  * shape that ends in `normalizedShape` and gives the same one back. Throws a {@link UsageError} for
- * sizes below 1 and an eps of 0 or less. */
+ * sizes below 1 and an eps of 0 or less.
+ *
+ * @example
+ * nn.rmsNorm([64]) // [10, 64] -> [10, 64]
+ */
 export function rmsNorm(
   normalizedShape: number | Shape,
   options: RmsNormOptions = {},

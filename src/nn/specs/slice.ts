@@ -10,18 +10,24 @@ export type SliceRange = readonly [number, number];
 
 /** An axis that is absent is taken whole. */
 export interface SliceSpec {
+  /** The kind of layer. */
   readonly kind: 'slice';
+  /** As {@link SliceOptions.rows}. */
   readonly rows?: SliceRange;
+  /** As {@link SliceOptions.columns}. */
   readonly columns?: SliceRange;
+  /** As {@link SliceOptions.channels}. */
   readonly channels?: SliceRange;
 }
 
+/** The options of `nn.slice`. */
 export interface SliceOptions {
-  /** Of images [H, W, C], or the times of a sequence [T, C]: [first, end), counted from 0. */
+  /** Of images [H, W, C], or the times of a sequence [T, C]: [first, end), counted from 0. Default:
+   * all. */
   readonly rows?: SliceRange;
-  /** Of images. */
+  /** Of images. Default: all. */
   readonly columns?: SliceRange;
-  /** Of images and sequences; of a vector [F], its only axis. */
+  /** Of images and sequences; of a vector [F], its only axis. Default: all. */
   readonly channels?: SliceRange;
 }
 
@@ -43,7 +49,11 @@ export const sliceSchema = optionsSchema<SliceOptions>()({
 });
 
 /** The rows, columns and channels of these ranges of each sample; an axis that is not named is
- * taken whole. Throws a {@link UsageError} for ranges that are none, and where no axis is named. */
+ * taken whole. Throws a {@link UsageError} for ranges that are none, and where no axis is named.
+ *
+ * @example
+ * nn.slice({ rows: [0, 14], channels: [0, 4] }) // [28, 28, 8] -> [14, 28, 4]
+ */
 export function slice(options: SliceOptions): SliceSpec {
   const example = 'slice({ rows: [0, 14], channels: [0, 8] })';
   const given = parseOptions('slice', sliceSchema, options, { example });

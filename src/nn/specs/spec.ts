@@ -59,8 +59,9 @@ export type LeafSpec =
   | SliceSpec
   | UpsampleSpec;
 
-/** Layers one behind the other. */
+/** Layers one after the other. */
 export interface SequentialSpec {
+  /** The kind of layer. */
   readonly kind: 'sequential';
   /** In the order in which they run. */
   readonly layers: readonly LayerSpec[];
@@ -68,6 +69,7 @@ export interface SequentialSpec {
 
 /** body(x) + shortcut(x); without a shortcut body(x) + x. */
 export interface ResidualSpec {
+  /** The kind of layer. */
   readonly kind: 'residual';
   /** What is added to the shortcut. */
   readonly body: LayerSpec;
@@ -87,6 +89,7 @@ export interface GraphNode {
 
 /** Layers and joins in an order in which they can run; each value may have several readers. */
 export interface GraphSpec {
+  /** The kind of layer. */
   readonly kind: 'graph';
   /** Its values besides the input, each read by a later one or the output. */
   readonly nodes: readonly GraphNode[];
@@ -103,6 +106,7 @@ export const GRAPH_INPUT = 'input';
 /** What the output of a model is called where it has heads, too. */
 export const MAIN_OUTPUT = 'main';
 
+/** A layer or a whole model as plain data. */
 export type LayerSpec = LeafSpec | SequentialSpec | ResidualSpec | GraphSpec;
 
 /** What is done at each place of a model, with values of any type; in the order in which layers

@@ -8,22 +8,29 @@ import { layerForm } from './form.ts';
 import { optionalFlag, type Pair, type PairOption, pairOf, toPair } from './options.ts';
 
 export const UPSAMPLE_MODES = ['nearest', 'bilinear'] as const;
+/** How pixels between pixels come about. */
 export type UpsampleMode = (typeof UPSAMPLE_MODES)[number];
 
+/** An upsampling as plain data. */
 export interface UpsampleSpec {
+  /** The kind of layer. */
   readonly kind: 'upsample';
+  /** As {@link UpsampleOptions.mode}. */
   readonly mode: UpsampleMode;
   /** How many times as large, [height, width]; absent where `size` is given. */
   readonly scale?: Pair;
   /** The size of the output, [height, width]; absent where `scale` is given. */
   readonly size?: Pair;
+  /** As {@link UpsampleOptions.alignCorners}. */
   readonly alignCorners: boolean;
 }
 
+/** The options of `nn.upsample`. */
 export interface UpsampleOptions {
-  /** How many times as large the output is; a number stands for both axes. */
+  /** How many times as large the output is; a number stands for both axes. Give this or `size`;
+   * there is no default. */
   readonly scale?: PairOption;
-  /** The size of the output, instead of `scale`. */
+  /** The size of the output, instead of `scale`. There is no default. */
   readonly size?: PairOption;
   /** `nearest` copies the pixel at floor(position / scale), `bilinear` takes the weighted mean of
    * the four around the position. Default `nearest`. */
@@ -41,7 +48,11 @@ export const upsampleSchema = optionsSchema<UpsampleOptions>()({
 });
 
 /** Images at `scale` times their size, or at `size`. Throws a {@link UsageError} unless one of them
- * is given, and for options out of range or unknown. */
+ * is given, and for options out of range or unknown.
+ *
+ * @example
+ * nn.upsample({ scale: 2, mode: 'bilinear' }) // [7, 7, 8] -> [14, 14, 8]
+ */
 export function upsample(options: UpsampleOptions): UpsampleSpec {
   const given = parseOptions('upsample', upsampleSchema, options, {
     example: "upsample({ scale: 2, mode: 'bilinear' })",

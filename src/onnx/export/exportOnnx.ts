@@ -11,6 +11,7 @@ import type { TrainedNet } from './writeNet.ts';
 
 const ONNX_UNITS = ['data', 'net'] as const;
 
+/** The options of {@link exportOnnx}. */
 export interface OnnxExportOptions {
   /** Folds batch normalization into the layers before it as `foldBatchNorm` does; default
    * false. */
@@ -39,7 +40,11 @@ const netSchema = z.looseObject({
  * sequences [batch, C, T]; vectors are [batch, F]. The output `main`, and those of the net's heads
  * by their names, have their channels first, too; of a classifier they are scores, before any
  * softmax. Throws a {@link UsageError} that names the layers that ONNX has no operators for, before
- * anything is written. */
+ * anything is written.
+ *
+ * @example
+ * await exportOnnx('run.ckpt', { fold: true })
+ */
 export async function exportOnnx(
   source: string | TrainedNet,
   options: OnnxExportOptions = {},

@@ -36,6 +36,7 @@ const BYTE_RANGE = 255;
 
 /** A net with its weights. */
 export interface TrainedNet {
+  /** The model. */
   readonly model: LayerSpec;
   /** By the names of `trainer.weights()`. */
   readonly weights: NamedValues;

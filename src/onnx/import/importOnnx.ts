@@ -8,6 +8,7 @@ import type { Shape } from '../../base/shape.ts';
 import { optionalFlag, shapeOption } from '../../nn/specs/options.ts';
 import type { TrainedNet } from '../export/writeNet.ts';
 
+/** The options of {@link importOnnx}. */
 export interface OnnxImportOptions {
   /** Of a sample, channels last; needed where the file leaves the size of its images open. */
   readonly inputShape?: Shape;
@@ -28,7 +29,11 @@ const MAX_BYTES = 2 ** 31 - 1;
  * `Trainer.start({ model, weights, data })` trains it further, `nn.convertNorm` gives it other
  * norms, `exportOnnx` writes it again. Samples and outputs are channels last here, so that images
  * [N, C, H, W] of the file are [N, H, W, C]. Throws a {@link UsageError} that names the node for
- * what layers here cannot do, and for files that are damaged. */
+ * what layers here cannot do, and for files that are damaged.
+ *
+ * @example
+ * const { model, weights, inputShape } = await importOnnx('net.onnx')
+ */
 export async function importOnnx(
   source: string | Uint8Array,
   options: OnnxImportOptions = {},

@@ -9,7 +9,9 @@ export type Values = readonly (readonly [tag: string, value: number])[];
 
 /** What a trainer knows of its last snapshot step. */
 export interface SnapshotSource {
+  /** As {@link RunningTrainer.diagnostics}. */
   diagnostics(): Diagnostics | undefined;
+  /** As {@link RunningTrainer.gradientNorms}. */
   gradientNorms(): GradientNorms | undefined;
 }
 

@@ -22,6 +22,7 @@ import {
   type Values,
 } from './runScalars.ts';
 
+/** The options of {@link openTensorBoard}. */
 export interface TensorBoardOptions {
   /** Steps that were done before, of a run that goes on: what earlier files of the folder have of
    * later steps is not shown any more. Default 0. */
@@ -65,7 +66,13 @@ const optionsOfBoard = optionsSchema<TensorBoardOptions>()({
 let opened = 0;
 
 /** Opens a new event file in a folder, which is made if need be. Throws a UsageError when the
- * system refuses. */
+ * system refuses.
+ *
+ * @example
+ * const board = await openTensorBoard('runs/a');
+ * for await (const progress of trainer.fit({ epochs: 1 })) board.progress(progress);
+ * board.close();
+ */
 export async function openTensorBoard(
   folder: string,
   options: TensorBoardOptions = {},

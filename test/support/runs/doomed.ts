@@ -3,6 +3,7 @@
 
 import { readdirSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
+import type { TrainingData } from '../../../src/data/chunked/chunkedDataset.ts';
 import { synthetic } from '../../../src/data/named/synthetic.ts';
 import { sequential } from '../../../src/nn/models/compose.ts';
 import { custom } from '../../../src/nn/specs/custom.ts';
@@ -31,6 +32,8 @@ export interface Doom {
   readonly once?: string;
   readonly elastic?: boolean;
   readonly onNotice?: (notice: string) => void;
+  /** Default {@link doomedData}. */
+  readonly data?: TrainingData;
 }
 
 const LAYER = new URL('../jobs/fatalLayer.mjs', import.meta.url);
@@ -39,7 +42,7 @@ export const doomedData = synthetic({ train: 32, test: 16, shape: [3, 3, 1], cla
 /** Starts a trainer with a worker that will die or hang. Each worker has two replicas. */
 export function startDoomed(doom: Doom): Promise<Trainer> {
   const { way, moment, workers, victim, timeoutMs, startTimeoutMs, once } = doom;
-  const { elastic, onNotice } = doom;
+  const { elastic, onNotice, data = doomedData } = doom;
   const trains = moment === 'fit' || moment === 'preciseBatchNorm';
   const when = moment === 'start' ? 'start' : trains ? 'train' : 'eval';
   const fate = {
@@ -51,7 +54,7 @@ export function startDoomed(doom: Doom): Promise<Trainer> {
   const model = sequential([flatten(), linear(9, 4), batchNorm(4, { sync: 'all' }), linear(4, 3)]);
   return Trainer.start({
     model: way === 'none' ? model : sequential([custom(LAYER, fate), model]),
-    data: doomedData,
+    data,
     optimizer: sgd({ lr: 0.1 }),
     replicas: 2 * workers,
     replicaBatch: 4,
@@ -60,7 +63,7 @@ export function startDoomed(doom: Doom): Promise<Trainer> {
     ...(startTimeoutMs !== undefined && { startTimeoutMs }),
     ...(elastic !== undefined && { elastic }),
     ...(onNotice !== undefined && { onNotice }),
-  } satisfies TrainerOptions);
+  } satisfies TrainerOptions<TrainingData>);
 }
 
 /** Has the trainer do what the victim dies of. */

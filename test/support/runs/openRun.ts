@@ -8,6 +8,7 @@ import { compileKernels } from '../../../src/kernels/load.ts';
 import { createArena, viewOf } from '../../../src/memory/arena.ts';
 import { planRun } from '../../../src/plan/plan.ts';
 import { publishEpoch } from '../../../src/reduce/epochSums.ts';
+import { bindFeeds } from '../../../src/runtime/feeds.ts';
 import { Run } from '../../../src/runtime/run.ts';
 import { fixedTeam, startWorkers } from '../../../src/runtime/team.ts';
 import { resolveOptions, type TrainerOptions } from '../../../src/runtime/trainerOptions.ts';
@@ -61,8 +62,9 @@ async function startOpen(options: TrainerOptions): Promise<OpenRun> {
   const setup = { memory, module, samples, startTimeoutMs: undefined };
   const team = fixedTeam(plan, words, await startWorkers(plan, words, setup));
   const tensors = stateTensors(plan, memory);
+  const feeds = bindFeeds(options.data, samples, config);
   const trainer = new Run({
-    ...{ runId: 'test', team, data: describeDataset(options.data), memory, samples },
+    ...{ runId: 'test', team, data: describeDataset(options.data), memory, samples, feeds },
     ...{ tensors, epochSums, published, step: 0, epochs: 0, hasOwnLength: false, conversion: [] },
     ...{ network: undefined, monitored: {}, bestWeights: undefined },
     notify: () => {},

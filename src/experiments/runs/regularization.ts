@@ -1,6 +1,6 @@
-// Regularisation: the gap between training and test error of nets that learn a small training set
+// Regularization: the gap between training and test error of nets that learn a small training set
 // by heart, with batch normalization, with group normalization, which has no noise of the batch,
-// and without. No weight decay and no augmentation, so that nothing else regularises.
+// and without. No weight decay and no augmentation, so that nothing else regularizes.
 
 import type { LayerSpec } from '../../nn/specs/spec.ts';
 import { sgd } from '../../optim/optimizer.ts';
@@ -45,7 +45,7 @@ const REPLICAS = 4;
 const REPLICA_BATCH = 8;
 const RATE = 0.02;
 const NOISE_CLAIM =
-  'The noise of the batch regularises: the gap of batch norm is below that of group norm';
+  'The noise of the batch regularizes: the gap of batch norm is below that of group norm';
 
 /** `none` and those that are compared with it. */
 function normsOf(options: ExperimentOptions): readonly ComparedNorm[] {
@@ -189,9 +189,9 @@ function analyse(results: readonly RunResult[], options: ExperimentOptions): Ana
   };
 }
 
-/** See docs/experiments/regularisation.md. */
-export const regularisation: Experiment = {
-  name: 'regularisation',
+/** See docs/experiments/regularization.md. */
+export const regularization: Experiment = {
+  name: 'regularization',
   title: 'The gap between training and test',
   hypothesis:
     'On a small training set batch norm narrows the gap between training and test error, more ' +

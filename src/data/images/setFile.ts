@@ -1,0 +1,86 @@
+// set.json of a packed set: what it is, and the checksums of its files. Version 2 has a checksum
+// for each chunk of samples and says what training needs to know, so that a set can be trained on
+// without being read before. Version 1 has one for each file.
+
+import { createHash } from 'node:crypto';
+import * as z from 'zod';
+import { UsageError } from '../../base/errors.ts';
+import { parseData } from '../../base/parse.ts';
+import { readDataFile } from '../formats/files.ts';
+
+const FORMAT = 'syncbn set';
+export const SET_VERSION = 2;
+export const NPY = '.npy';
+
+const fileName = z.string().regex(/^[xy]_(train|test)\.npy$/);
+const count = z.number().int().nonnegative();
+const common = {
+  format: z.literal(FORMAT),
+  name: z.string(),
+  classes: count,
+  classNames: z.array(z.string()),
+};
+const version1 = z.looseObject({
+  ...common,
+  version: z.literal(1),
+  files: z.record(fileName, z.string()),
+});
+const version2 = z.looseObject({
+  ...common,
+  version: z.literal(SET_VERSION),
+  chunkSamples: z.number().int().positive(),
+  inputShape: z.array(z.number().int().positive()),
+  targetShape: z.array(z.number().int().positive()),
+  counts: z.strictObject({ train: z.number().int().positive(), test: count }),
+  mean: z.array(z.number()),
+  std: z.array(z.number()),
+  contentHash: z.string(),
+  files: z.record(fileName, z.array(z.string())),
+});
+const either = z.discriminatedUnion('version', [version1, version2]);
+
+/** What set.json says. */
+export type SetFile = z.infer<typeof either>;
+
+/** What set.json says of a set whose chunks can be read. */
+export interface SetContent {
+  readonly name: string;
+  readonly classes: number;
+  /** None of masks. */
+  readonly classNames: readonly string[];
+  /** Samples of a chunk. */
+  readonly chunkSamples: number;
+  readonly inputShape: readonly number[];
+  /** Of masks; of classes empty. */
+  readonly targetShape: readonly number[];
+  readonly counts: { readonly train: number; readonly test: number };
+  /** Statistics of training, as those of a dataset. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  /** That of the same data in memory. */
+  readonly contentHash: string;
+  /** The checksum of each chunk, by the file. */
+  readonly files: Readonly<Record<string, readonly string[]>>;
+}
+
+/** The text of set.json; `made` says what made the set. */
+export function setText(content: SetContent & { readonly [made: string]: unknown }): string {
+  const head = { format: FORMAT, version: SET_VERSION };
+  return `${JSON.stringify({ ...head, ...content }, null, 1)}\n`;
+}
+
+/** Reads set.json. Throws a {@link UsageError}. */
+export async function readSetFile(file: string): Promise<SetFile> {
+  const text = new TextDecoder().decode(await readDataFile(file, () => undefined));
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    throw new UsageError({ what: file, given: text.slice(0, 40), allowed: 'JSON' });
+  }
+  return parseData(either, data, file);
+}
+
+export function checksumOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
