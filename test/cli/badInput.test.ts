@@ -56,6 +56,12 @@ describe('exit code 2 and a clear error meet', () => {
       ['--workers', '9', '--batch', '8'],
       /workers: expected .*8 grains.*, got 9/,
     ],
+    [
+      'more parts than grains',
+      ['--micro-batches', '9', '--batch', '8'],
+      /microBatches: .*8 grains/,
+    ],
+    ['parts that are none', ['--micro-batches', 'few'], /--micro-batches: expected a whole/],
     ['grains that are none', ['--grains', '0'], /--grains: expected .*from 1.*, got 0/],
     ['a batch of 0', ['--batch', '0'], /--batch: expected .*from 1.*, got 0/],
     ['a number that is none', ['--lr', 'high'], /--lr: expected .*, got "high"/],
