@@ -59,7 +59,7 @@ export const EXPERIMENT_WORDS: readonly string[] = [
   'learning-rate',
   'gradient-flow',
   'covariate-shift',
-  'regularisation',
+  'regularization',
   'overhead',
   'sequence',
   'segmentation',
