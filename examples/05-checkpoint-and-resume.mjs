@@ -45,7 +45,7 @@ await second.close();
 await rm(folder, { recursive: true });
 console.log(`equal, bit for bit: ${isEqual}`);
 
-/** Trains until two epochs, or `maxSteps`, are done in all. */
+/** Trains up to a total of two epochs, or of `maxSteps`. */
 async function fit(trainer, maxSteps = Number.MAX_SAFE_INTEGER) {
   for await (const { kind, epoch, step, loss } of trainer.fit({ epochs: 2, maxSteps })) {
     console.log(`  ${kind} ${epoch}, step ${step}: loss ${loss.toFixed(4)}`);

@@ -26,7 +26,7 @@ export default function job({ rank, worldSize, group, args: { batch, steps, lear
       dy.fill((probability - label) / batch, row, row + FEATURES);
       loss -= Math.log(label === 1 ? probability : 1 - probability) / batch;
     }
-    // This worker's own sums, then everybody's. A layer below would need `bn.backward` for dx.
+    // This worker's sums, then those of all workers. A layer below would need dx: `bn.backward`.
     const { weightGrad } = bn.parameterGradients(dy, saved);
     const sums = group.allReduce(Float64Array.of(...weightGrad, loss), 'sum');
     for (let j = 0; j < FEATURES; j++) weight[j] -= learningRate * sums[j];

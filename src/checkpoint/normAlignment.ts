@@ -74,7 +74,7 @@ function normAt(tokens: readonly Token[], at: number): LayerOperation | undefine
   return typeof token === 'object' && isNorm(token.spec) ? token : undefined;
 }
 
-/** Whether a ReLU took the place of a trained threshold behind `from`. */
+/** Whether a ReLU replaced the trained threshold of `from`. */
 function becameRelu(from: LayerOperation, to: LayerOperation | undefined): boolean {
   if (from.kind.norm?.hasActivation?.(from.spec) !== true) return false;
   return to === undefined || to.kind.norm?.hasActivation === undefined;

@@ -1,6 +1,6 @@
-// A reduction over the ranks of a group, through its public calls alone: one allGather, then the
-// tree over the ranks, folded by everybody alike. It is the tree of a trainer with one grain on
-// each rank, so the bits are the same.
+// A reduction over the ranks of a group that uses only its public calls: one allGather, then each
+// rank folds the same tree over the ranks. It is the tree of a trainer with one grain on each rank,
+// so the bits are the same.
 
 import { bindCombine } from '../reduce/exchange.ts';
 import { foldsInPlace } from '../reduce/folds.ts';

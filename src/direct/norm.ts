@@ -1,5 +1,5 @@
-// The course of every norm's calls: check, find addresses, bind the passes of `norm`, run them, and
-// say what is saved. Binding costs a few microseconds, and so nothing is left behind in a layer.
+// The steps of every norm's calls: check, find addresses, bind the passes of `norm`, run them and
+// return what is saved. Binding takes only a few microseconds, so a layer keeps no state.
 
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseOptions } from '../base/parse.ts';

@@ -21,7 +21,7 @@ const VECTOR_BYTES = 64;
 /** Where the vectors of a group's ranks meet. */
 export interface ExchangeBuffers {
   readonly own: Float64Array;
-  /** One vector behind the other, by rank. */
+  /** The vectors back to back, by rank. */
   readonly gathered: Float64Array;
 }
 

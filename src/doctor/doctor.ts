@@ -188,7 +188,7 @@ function checkSamples(facts: readonly NormFacts[], replicas: number): void {
   });
 }
 
-/** Trains all in turns to the same step, as far as the budget lasts. */
+/** Trains all of them alternately to the same step, as far as the budget lasts. */
 async function train(
   patients: readonly Patient[],
   asked: {
@@ -248,7 +248,7 @@ async function variantOf(patient: Patient, data: Dataset): Promise<MeasuredVaria
     const [testLoss, testAccuracy] = [Number.NaN, Number.NaN];
     return { norm, ...time, trainLoss, testLoss, testAccuracy, testCount: 0 };
   }
-  // Running averages lag behind weights that change fast, which would not be the norm's fault.
+  // Running averages trail weights that change fast, which is not the norm's fault.
   if (leavesOf(trainer.config.model).some(measurable)) {
     await trainer.preciseBatchNorm({ batches: POPULATION_BATCHES });
   }

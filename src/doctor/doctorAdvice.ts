@@ -184,8 +184,8 @@ function adviseByTraining(
   }
   const best = others.toSorted((a, b) => b.testAccuracy - a.testAccuracy)[0];
   if (best === undefined || !isClearlyBetter(best, own)) return undefined;
-  const [ahead, behind] = [best, own].map(({ testAccuracy }) => percent(testAccuracy));
-  const lead = `test accuracy ${ahead} with norm ${best.norm} against ${behind} with ${norm}`;
+  const [ahead, after] = [best, own].map(({ testAccuracy }) => percent(testAccuracy));
+  const lead = `test accuracy ${ahead} with norm ${best.norm} against ${after} with ${norm}`;
   const errors = `more than ${CLEAR_ERRORS} standard errors of ${best.testCount} samples`;
   return { norm: best.norm, reason: `${lead} after the same steps, ${errors}` };
 }

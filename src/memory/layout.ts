@@ -50,7 +50,7 @@ export class LayoutBuilder {
   private endBytes = FIRST_OFFSET_BYTES;
   private frozen = false;
 
-  /** Places a region behind the others and returns it. */
+  /** Places a region after the others and returns it. */
   add<const Type extends ElementType>(request: RegionRequest<Type>): Region<Type> {
     if (this.frozen)
       throw new InvariantError(`region ${request.name} after the freeze`, 'add', 'none');

@@ -1,5 +1,5 @@
 // Batch normalization that is frozen: by its running statistics in training, too, with weight and
-// bias that nobody trains (torchvision's FrozenBatchNorm2d). An affine map with constants:
+// bias that do not train (torchvision's FrozenBatchNorm2d). An affine map with constants:
 // y = (x - mean) / sqrt(var + eps) * weight + bias, dx = dy * weight / sqrt(var + eps).
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';

@@ -27,7 +27,7 @@ export interface LayerNormSetup extends NormSetup {
   readonly rowsPerSample: number;
   /** 2 float64 for each row of each sample, kept from forward to backward. */
   readonly statisticsPtr: number;
-  /** `length` float32 for one row's gradient behind a relu. */
+  /** `length` float32 for one row's gradient after a relu. */
   readonly openGradPtr: number;
 }
 

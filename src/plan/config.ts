@@ -1,5 +1,5 @@
 // What a run is, in plain data: enough for every worker to make the same plan. Checked once, when
-// the trainer starts; everything behind this file takes it as right.
+// the trainer starts; everything after this file takes it as right.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';

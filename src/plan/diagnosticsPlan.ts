@@ -26,7 +26,7 @@ export interface DiagnosticsPlan {
   readonly countReplicas: number;
   /** Of each slot, layer and replica. */
   readonly results: Region<'f64'>;
-  /** Of each worker: room for a shard's moments, and for the pivots of a piece behind them. */
+  /** Of each worker: room for a shard's moments, and for the pivots of a piece after them. */
   readonly shards: readonly Region<'f64'>[];
 }
 
@@ -62,7 +62,7 @@ export function planDiagnostics(
     name: 'diagnostics',
     type: 'f64',
     shape: [SNAPSHOT_SLOTS, diagnosed.length, replicas, DIAGNOSTICS_LENGTH],
-    writer: 'ranks in turn',
+    writer: 'one rank after another',
   });
   const layers = diagnosed.map((layer) => {
     const pieces = grains.ranks.map(({ lo, hi }, rank) =>

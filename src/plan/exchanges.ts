@@ -1,6 +1,6 @@
 // What processes exchange in a step beside the reductions' vectors: with the gradients, with what
 // is folded of them, and in snapshot steps. Nothing where there is but one process. And the list of
-// all exchanges of a step, for whoever wants to know what it sends.
+// all exchanges of a step, for callers that want to know what it sends.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { LayerOperation } from '../nn/graph/graph.ts';
@@ -128,7 +128,7 @@ function bytesOf(ranges: readonly ArenaRange[]): number {
 
 const VOTE_BYTES = VOTE_STRIDE * WORD_BYTES;
 
-/** Everybody's part of what lies at the same place in each arena. */
+/** Every process's part of what lies at the same place in each arena. */
 function fromEach(
   { grains }: RunPlan,
   rangesOf: (process: number) => readonly ArenaRange[],

@@ -1,5 +1,5 @@
 // Which gradients go to other processes while backward still runs. At a synchronization of backward
-// all workers are done with the layers behind it: the gradients of those are as they will be.
+// all workers are done with the layers after it: the gradients of those are as they will be.
 
 import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
 import { layersSideBySide } from '../nn/graph/sideBySide.ts';

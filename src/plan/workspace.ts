@@ -1,5 +1,5 @@
 // The workspace of each layer on a worker, placed: what a layer needs within a pass only in one
-// region that all layers use in turn, which also keeps it in the cache; the rest in regions of its
+// region that all layers share, which also keeps it in the cache; the rest in regions of its
 // own. Several micro-batches share what is the same for all samples; of what belongs to samples
 // each has its own, the larger ones among its activations.
 

@@ -1,5 +1,5 @@
-// Reductions over sync groups, planned and bound: each worker folds its grains' vectors in place up
-// to the largest subtrees that it covers, one synchronization publishes them, and everybody
+// Reductions over sync groups, planned and bound: each worker folds its grains' vectors in place
+// up to the largest subtrees that it covers, one synchronization publishes them, and every worker
 // finishes the same tree. A group that lies within one worker needs no synchronization, nor does
 // any when all groups do. Between processes go the largest subtrees that each of them covers.
 
@@ -47,8 +47,8 @@ export interface ReductionPlan {
   readonly groupPtrs: readonly number[];
   /** Undefined where no group spans processes. Alike on all of them. */
   readonly between: ReductionBetween | undefined;
-  /** The folded vectors of groups that lie in other processes, which whoever updates running
-   * statistics reads; they go with the gradients. */
+  /** The folded vectors of groups that lie in other processes, which the worker that updates
+   * running statistics reads; they go with the gradients. */
   readonly folded: ExchangedRanges;
 }
 

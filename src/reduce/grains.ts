@@ -28,7 +28,7 @@ const MOST_GRAINS = 32;
 /** From so many samples on twice as many grains cost nothing that could be measured. */
 const MANY_SAMPLES = 512;
 
-/** How many grains a global batch has where nobody says: one for each sample up to 8 samples, one
+/** How many grains a global batch has by default: one for each sample up to 8 samples, one
  * for every 4 from 32 to 128 samples, 32 beyond, and 64 from 512 samples on. */
 export function defaultGrains(globalBatch: number): number {
   if (globalBatch >= MANY_SAMPLES) return 2 * MOST_GRAINS;
@@ -57,7 +57,7 @@ export function partStart(count: number, parts: number, part: number): number {
   return part * Math.floor(count / parts) + Math.min(part, count % parts);
 }
 
-/** The part that holds a thing; `parts` for those behind the last one. */
+/** The part that holds a thing; `parts` for those after the last one. */
 export function partOf(count: number, parts: number, thing: number): number {
   const size = Math.floor(count / parts);
   const larger = count % parts;

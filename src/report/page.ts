@@ -159,7 +159,7 @@ function renderTable(table: Extract<Block, { readonly kind: 'table' }>): string 
 /** `2.5`, `-1e-5 ms`, `x 3`, `1 +- 2`, or a dash where there is nothing; not `0.conv2d`. */
 const NUMERIC = /^([-+x>]? ?\d[\d.]*(e[-+]?\d+)?( .*)?|-)$/;
 
-/** Whether a cell reads as a number, be it with a unit behind it. */
+/** Whether a cell is a number, with or without a unit. */
 function isNumeric(cell: string | number | undefined): boolean {
   return typeof cell === 'number' || (typeof cell === 'string' && NUMERIC.test(cell));
 }

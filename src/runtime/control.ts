@@ -32,7 +32,7 @@ interface StopMessage {
 
 /** Makes a worker's api, which then answers calls until the worker is told to stop, and gives the
  * id of its thread. The promise rejects, with packed errors, when the api cannot be made. An api
- * function that throws breaks the run off before it answers, so that the others leave their waits
+ * function that throws aborts the run before it answers, so that the others leave their waits
  * at once. */
 export async function serveControl<Data, Api extends RemoteApi<Api>>(
   task: GangTask<Data>,

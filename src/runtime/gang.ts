@@ -76,7 +76,7 @@ export interface Gang<Api> {
 /** How long one thread may take to get ready on a core of its own: a hundred times what it takes on
  * a quiet machine. */
 const START_TIMEOUT_MS = 30_000;
-/** How long the rank that broke the run off may take to give its own, fuller error. */
+/** How long the rank that aborted the run may take to give its own, fuller error. */
 const CAUSE_GRACE_MS = 100;
 /** How long threads may take to end by themselves before they are terminated. */
 const CLOSE_GRACE_MS = 500;

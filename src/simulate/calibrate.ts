@@ -184,7 +184,7 @@ export function checkCalibration(
   measured: StepTimes,
 ): readonly Check[] {
   const job = calibratedJob(network, replicaBatch, calibration);
-  // One worker has the samples of both replicas and nobody to wait for.
+  // One worker has the samples of both replicas and no other worker to wait for.
   const one = (norm: NormName): number =>
     predictStep({ ...job, replicaBatch: WORKERS * replicaBatch }, norm, 1).ms;
   const two = (norm: NormName): number => predictStep(job, norm, WORKERS).ms;

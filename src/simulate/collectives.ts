@@ -2,12 +2,12 @@
 // (Thakur, Rabenseifner and Gropp 2005, section 3). Rings cost p - 1 hops a phase, trees log2 p;
 // the double binary tree moves each byte twice (Sanders, Speck and Traeff 2009; NCCL since 2.4). A
 // hierarchical collective runs a phase within nodes, one between them and one within. The cost of
-// adding numbers up is left out: it hides behind the bytes that bring them.
+// adding numbers up is left out: the transfer of their bytes hides it.
 
 import { InvariantError } from '../base/errors.ts';
 import { type Link, RING_BASE_US, TREE_BASE_US, usPerByte } from './links.ts';
 
-/** How devices hang together. */
+/** How devices are connected. */
 export interface Cluster {
   readonly devicesPerNode: number;
   readonly intra: Link;
@@ -74,8 +74,8 @@ function placesOf(devices: number, cluster: Cluster): Places {
   return { devices, perNode, nodes, intraUs: usPerByte(intra), interUs: usPerByte(inter) / cards };
 }
 
-/** Behind a barrier every device reads the others' numbers. An all-reduce of large arrays folds a
- * slice each and passes a second barrier before anybody reads the slices. */
+/** After a barrier, every device reads the others' numbers. In an all-reduce of large arrays, each
+ * folds a slice and passes a second barrier before any device reads the slices. */
 function memoryUs(kind: CollectiveKind, places: Places, bytes: number, link: Link): number {
   const { devices: p, intraUs } = places;
   if (kind === 'all-gather') return link.latencyUs + (p - 1) * bytes * intraUs;

@@ -50,7 +50,7 @@ export function parseDoctor(lines: string, what: string): DoctorReport {
       const event: unknown = JSON.parse(line);
       return isObject(event) && event.event === 'mpi' ? [event] : [];
     } catch {
-      // Whoever redirects a launcher's output has its own lines in the file, too.
+      // A file of a launcher's redirected output has the launcher's lines, too.
       return [];
     }
   });

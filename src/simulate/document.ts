@@ -220,7 +220,7 @@ function numericsSection(numerics: Numerics): Section {
       {
         kind: 'text',
         text: `${steps} steps of ${replicas} replicas of ${replicaBatch} samples, with exactly \
-the statistics of as many devices. Behind them the weights of both runs differ by ${weights} %.`,
+the statistics of as many devices. After them the weights of both runs differ by ${weights} %.`,
       },
       {
         kind: 'table',
@@ -262,7 +262,7 @@ function reportsSection(reports: readonly ReportCheck[]): Section {
   };
 }
 
-/** Four digits, without zeros behind them. */
+/** Four digits, without trailing zeros. */
 function fixed(value: number): string {
   return `${Number(value.toPrecision(4))}`;
 }

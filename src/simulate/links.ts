@@ -1,17 +1,17 @@
 // What joins devices: latency and bandwidth of a link, and the presets with their sources. Spec
-// sheets give peaks; of these a link attains a share.
+// sheets give peaks; a link attains only a share of its peak.
 
 /** The latency of a message and what it carries. */
 export interface Link {
   readonly name: string;
-  /** `messages`: devices send to each other. `memory`: devices read each other's memory behind a
+  /** `messages`: devices send to each other. `memory`: devices read each other's memory after a
    * barrier, as the workers of this library do. */
   readonly kind: 'messages' | 'memory';
   /** Of one hop; for `memory` of one barrier. */
   readonly latencyUs: number;
   /** Peak in one direction for one device (within a node) or one network card (between nodes). */
   readonly gigabytesPerSecond: number;
-  /** Of that, what is attained. */
+  /** The share of the peak that is attained. */
   readonly share: number;
   /** Where the two figures are from. */
   readonly source: string;

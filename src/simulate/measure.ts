@@ -1,5 +1,5 @@
-// Measures this machine with real training in turns (turns.ts), and with a probe of what threads
-// wait for and copy.
+// Measures this machine: runs of real training alternately (turns.ts), and a probe of how long
+// threads wait and copy.
 
 import { medianOf } from '../base/median.ts';
 import { ownFile } from '../base/ownFile.ts';

@@ -1,6 +1,6 @@
-// How long a host's share of a step takes: real training in one process with a host's workers, on
-// as many samples in as many grains, of all shares in turns. Nothing is exchanged in it; all else
-// that a host does is: its grains, its tree, the whole optimizer.
+// How long a host's share of a step takes: real training in one process, with as many workers,
+// samples and grains as the host has; the shares are timed alternately. Nothing is exchanged, but
+// all other work of a host is included: its grains, its tree, the whole optimizer.
 
 import { Trainer } from '../runtime/trainer.ts';
 import type { TrainerOptions } from '../runtime/trainerOptions.ts';

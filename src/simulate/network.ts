@@ -79,8 +79,8 @@ export function totalsOf(network: Network): NetworkTotals {
   };
 }
 
-/** The cost of one operation; undefined where there is none. `hasGradient` collects the values
- * whose gradient somebody needs: those behind the first parameters. */
+/** The cost of one operation; undefined where there is none. `hasGradient` collects the values that
+ * need a gradient: those after the first parameters. */
 function costOf(
   operation: Operation,
   shapes: readonly Shape[],

@@ -53,7 +53,7 @@ const STEPS = 3;
 /** Predicts a step of one device of so many. */
 export function predictStep(job: Job, norm: NormName, devices: number): StepPrediction {
   const group = Math.min(job.groupSize ?? devices, devices);
-  // One device has nobody to synchronize with: PyTorch and this library then run the local norm.
+  // PyTorch and this library run the local norm where there is no other device to synchronize with.
   const isSync = norm === 'SyncBN' && group > 1;
   const local = norm === 'SyncBN' ? 'BN' : norm;
   const run = (ran: NormName, sendsGradients: boolean): Times => {
@@ -76,7 +76,7 @@ export function predictStep(job: Job, norm: NormName, devices: number): StepPred
   };
 }
 
-/** Milliseconds of a forward pass where nothing but forward passes runs, one behind the other. */
+/** Milliseconds of a forward pass where only forward passes run, back to back. */
 export function predictForwardMs(job: Job, norm: NormName, devices: number): number {
   const group = Math.min(job.groupSize ?? devices, devices);
   const ran = norm === 'SyncBN' && group === 1 ? 'BN' : norm;
@@ -159,7 +159,7 @@ function runTask(
   if (device.blocksHost && pass === 'forward') clocks.host = clocks.device;
 }
 
-/** Behind a barrier in shared memory everybody reads everybody's statistics, in both passes. */
+/** In shared memory every device reads all statistics after a barrier, in both passes. */
 function exchangeKind(job: Job, pass: 'forward' | 'backward'): CollectiveKind {
   if (job.cluster.intra.kind === 'memory') return 'all-gather';
   return pass === 'forward' ? job.statistics : 'all-reduce';

@@ -1,6 +1,6 @@
-// One training step of one device as a list of tasks in the order in which they are issued: what
-// each costs its host and its device, and where statistics have to be exchanged. How many passes
-// over the activations each normalization takes stands here.
+// One training step of one device as a list of tasks in the order of issue: what each costs its
+// host and its device, and where statistics are exchanged. This file also sets how many passes over
+// the activations each normalization takes.
 
 import type { CollectiveKind } from './collectives.ts';
 import { computeUs, type Device } from './devices.ts';
@@ -13,11 +13,11 @@ export type NormName = (typeof NORMS)[number];
 export interface Task {
   /** Calls that the host issues. */
   readonly calls: number;
-  /** Of computing. */
+  /** Time that the device computes. */
   readonly deviceUs: number;
   /** Numbers that this device brings to an exchange of statistics; 0 for none. */
   readonly statistics: number;
-  /** Of parameters whose gradient is there behind it. */
+  /** Of parameters whose gradient is complete after this task. */
   readonly gradientBytes: number;
 }
 

@@ -1,7 +1,7 @@
-// Times runs of this machine in turns: short rounds in which every run has its turn, in another
-// order each time. What counts is a run's time over that of the first one in the same round, so
-// that a machine that is busy for a while is so for both; of these the median. All runs are started
-// before; whoever does not have its turn sleeps.
+// Times runs of this machine alternately: short rounds that give every run a turn, in a different
+// order each time. A run is rated by its time over that of the first run in the same round, so that
+// a machine that is busy for a while is busy for both; the result is the median of these ratios.
+// All runs are started beforehand and sleep between their turns.
 
 import { InvariantError } from '../base/errors.ts';
 import { medianOf } from '../base/median.ts';
@@ -11,7 +11,7 @@ import type { Trainer } from '../runtime/trainer.ts';
 const EPOCHS = 1_000_000;
 const WARM_UP_STEPS = 5;
 
-/** Warms a run up; gives how many of its steps take so many milliseconds, about. */
+/** Warms a run up; returns about how many of its steps take `turnMs` milliseconds. */
 export async function stepsOfTurn(trainer: Trainer, turnMs: number): Promise<number> {
   await stepMs(trainer, WARM_UP_STEPS);
   return Math.max(1, Math.round(turnMs / (await stepMs(trainer, WARM_UP_STEPS))));
@@ -26,7 +26,7 @@ export async function stepMs(trainer: Trainer, steps: number): Promise<number> {
   const ms = (performance.now() - startMs) / steps;
   // A run that computes nonsense is not worth timing.
   if (Number.isFinite(loss) && trainer.step === maxSteps) return ms;
-  throw new InvariantError('loss of a timed run', loss, `a number behind step ${maxSteps}`);
+  throw new InvariantError('loss of a timed run', loss, `a number after step ${maxSteps}`);
 }
 
 /** Milliseconds a step of each, one figure a round. */

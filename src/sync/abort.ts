@@ -1,6 +1,6 @@
-// Breaking a run off: the first abort wins, writes who, where and why into the control words, and
-// wakes everybody. Waiting members look at the abort word in every turn of their loops. All words
-// here are the world's: a group that was split off aborts with it.
+// Aborting a run: the first abort wins, writes its rank, place and reason into the control words,
+// and wakes every member. Waiting members check the abort word in every turn of their loops. All
+// words here are the world's: a group that was split off aborts with it.
 
 import {
   ABORT_BYTES_WORD,
@@ -25,26 +25,26 @@ import {
 export const MAIN_RANK = -1;
 
 const NOT_ABORTED = 0;
-/** Somebody writes the record. */
+/** The record is being written. */
 const CLAIMED = 1;
 /** The record is complete. */
 const PUBLISHED = 2;
 /** How long a reader waits for a record that is being written: far longer than writing 1 KB takes,
  * unless the writer died in the middle of it. */
 const PUBLISH_TIMEOUT_MS = 100;
-/** What lies between two looks counts for no longer: the process may have stood still. */
+/** The most that the time between two looks counts: the process may have been suspended. */
 const LOOK_MS = 1;
 
 /** The record of an abort. */
 export interface Abort {
-  /** Who broke the run off; {@link MAIN_RANK} when it was no member. */
+  /** The rank that aborted the run; {@link MAIN_RANK} when it was not a member. */
   readonly rank: number;
   readonly reason: string;
   readonly step?: number;
   readonly layerId?: number;
 }
 
-/** Breaks the run off. Says whether this was the first abort; the later ones leave no trace. */
+/** Aborts the run. Returns whether this was the first abort; later ones leave no trace. */
 export function abortRun(words: ControlWords, rank: number, reason: string): boolean {
   if (Atomics.compareExchange(words, ABORT_WORD, NOT_ABORTED, CLAIMED) !== NOT_ABORTED)
     return false;
@@ -62,12 +62,12 @@ export function abortRun(words: ControlWords, rank: number, reason: string): boo
   return true;
 }
 
-/** Breaks the run off from the main thread, because the thread of `rank` has died, or, with
- * {@link MAIN_RANK}, for a reason of its own. */
+/** Aborts the run from the main thread, because the thread of `rank` has died, or, with
+ * {@link MAIN_RANK}, for the main thread's own reason. */
 export function abortFromMain(words: ControlWords, rank: number, reason: string): boolean {
   if (rank !== MAIN_RANK) Atomics.store(words, rankWord(rank) + STATE, State.dead);
   const first = abortRun(words, rank, reason);
-  // A member that died between claiming and publishing has woken nobody.
+  // A member that died between claiming and publishing has not woken any other.
   wakeAll(words);
   return first;
 }

@@ -276,14 +276,14 @@ export class Barrier {
     this.counters.begin(call, this.bytes);
   }
 
-  /** Counts this member, where members do not spin. Where they do, anybody may sleep for anybody,
-   * so each arrival wakes who sleeps; otherwise all sleep, and only the last arrival is news: the
-   * one that makes the count a multiple of their number. A quick member may count its next arrival
-   * before a slow one has counted this one, and whoever completes a multiple may be late in taking
-   * it off again, so the count is not always that of this synchronization; but a member counts
-   * again only when all have stored this number, so whoever completes a multiple has all of those
-   * stores behind it. One that arrives last counts itself before it waits, as if it had arrived:
-   * so the last of the others wakes it, whatever they call. */
+  /** Counts this member, where members do not spin. Where they do, any member may sleep until any
+   * other comes, so each arrival wakes the sleepers. Otherwise all sleep, and only the last arrival
+   * matters: the one that makes the count a multiple of their number. A quick member may count its
+   * next arrival before a slow one has counted this one, and the member that completes a multiple
+   * may be late in subtracting it, so the count is not always that of this synchronization. But a
+   * member counts again only when all have stored this number, so all of those stores come before
+   * the arrival that completes a multiple. One that arrives last counts itself before it waits, as
+   * if it had arrived: so the last of the others wakes it, whatever they call. */
   private countIn(): void {
     const { words, locals } = this;
     if ((Atomics.add(words, ARRIVED_WORD, 1) + 1) % locals.length !== 0) return;
@@ -333,7 +333,7 @@ export class Barrier {
       this.sleep(other);
     }
     this.counters.spun(other, turns);
-    // Where only the last arrival wakes, a sleeper has waited for that one, whoever it looked at.
+    // Where only the last arrival wakes, a sleeper has waited for that one, not for `other`.
     const late = this.spins ? other : this.words[LAST_RANK_WORD]!;
     this.counters.slept(late, this.waitedMs - beforeMs);
   }

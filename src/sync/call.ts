@@ -1,4 +1,4 @@
-// What a member says about a synchronization, so that members who call different things find out.
+// What a member says about a synchronization, so that members that call different things find out.
 // Calls are prepared once, at plan time; nothing is allocated when they are made.
 
 import { fnv1a } from '../base/fnv.ts';
@@ -37,16 +37,16 @@ export interface ExchangedRanges {
 
 /** What processes exchange during a call, or between {@link Member.start} and a later call. */
 export interface ProcessExchange extends ExchangedRanges {
-  /** Which of the links it goes over. Default: the first, of what is exchanged in turns. */
+  /** Which of the links it uses. Default: the first, for exchanges that never overlap. */
   readonly link?: number;
-  /** Calls that were started before, whose exchanges have to end with this one. */
+  /** Calls started earlier; their exchanges must end with this one. */
   readonly ends?: readonly Call[];
-  /** What the first worker of a process does before, once all others have come: it folds what they
+  /** Runs first, on the first worker of a process once all others have come: it folds what they
    * have published. */
   before?(): void;
 }
 
-/** One behind the other. */
+/** The ranges of all parts, in sequence. */
 export function joinRanges(parts: readonly ExchangedRanges[]): ExchangedRanges {
   const joined = (of: 'sends' | 'receives'): readonly (readonly ArenaRange[])[] =>
     (parts[0]?.[of] ?? []).map((_, process) => parts.flatMap((part) => part[of][process]!));

@@ -49,10 +49,10 @@ export interface CollectiveKernels {
 
 /** Arrays of up to so many elements are copied by a loop, since a call of `set` costs more. */
 const LOOP_LENGTH = 48;
-/** Slices begin at cache lines of the array, so that two ranks write into no line both. */
+/** Slices begin at cache lines of the array, so that no two ranks write into one line. */
 const SLICE_BYTES = 64;
 
-/** Up to so many bytes of an array, reading all of it from everybody costs less than a second
+/** Up to so many bytes of an array, reading all of it from every rank costs less than a second
  * synchronization; where members sleep instead of spinning, that costs a hundred times more.
  * Measured in bench/NOTES.md. */
 const SMALL_BYTES_SPINNING = 1024;
@@ -244,8 +244,8 @@ export class Channel {
     return this.valueTablesPtr + barrier.parity * barrier.worldSize * 4;
   }
 
-  /** Tells everybody where the array lies, and a mark. When all are in shared memory, the source
-   * table then has their addresses. Between processes there is nothing to tell but the mark. */
+  /** Publishes the array's address, and a mark. When all arrays are in shared memory, the source
+   * table then has their addresses. Between processes only the mark is published. */
   shareAddress(place: Place, mark = 0): boolean {
     const { barrier } = this;
     if (this.isCrossing) {

@@ -123,7 +123,7 @@ export function scatter<T extends NumberArray>(
   channel.calls.begin(callKey(Kind.scatter, copyCode(target), root), target, options);
   const size = target.elementBytes;
   if (worldSize * byteLength > channel.smallBytes) {
-    // Who reads no input tells its output's address, which nobody uses.
+    // A rank without an input publishes its output's address, which is not used.
     channel.shareAddress(source ?? target);
     const ptr = channel.sharedPtr(root);
     if (ptr !== 0) {
@@ -157,7 +157,7 @@ function evenly(length: number, ends: Ends): Counts {
   return { countOf: () => length, mark: 0, ends };
 }
 
-/** Copies everybody's input into the output, one behind the other; into none where it is null. */
+/** Copies the inputs of all ranks back to back into the output; copies none where it is null. */
 function gatherBlocks(channel: Channel, input: Place, output: Place | null, counts: Counts): void {
   const { barrier, slotBytes } = channel;
   const { worldSize } = barrier;

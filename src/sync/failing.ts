@@ -1,4 +1,4 @@
-// The errors of one member: what it was at, who has not come, what the others were doing.
+// The errors of one member: its call, the ranks that have not come, what the others were doing.
 
 import { RunError, type RunFailure } from '../base/errors.ts';
 import { abortRun, MAIN_RANK, readAbort } from './abort.ts';
@@ -32,8 +32,8 @@ export class Failing {
     this.layerNames = layerNames;
   }
 
-  /** Breaks the run off for everybody and gives the error to throw; `process` is another one that
-   * is the cause. */
+  /** Aborts the run for every member and returns the error to throw; `process` is another process
+   * that is the cause. */
   fail(reason: string, where: Where, process?: number): RunError {
     const failure = {
       ...this.failure(reason, where),
@@ -56,7 +56,7 @@ export class Failing {
       abort.step === undefined ? '' : ` in step ${abort.step}`,
       abort.layerId === undefined ? '' : `, layer ${this.layerName(abort.layerId)}`,
     ].join('');
-    return new RunError(this.failure(`${who} broke the run off${at}: ${abort.reason}`, where));
+    return new RunError(this.failure(`${who} aborted the run${at}: ${abort.reason}`, where));
   }
 
   private failure(reason: string, { collective, late }: Where): RunFailure {

@@ -50,11 +50,11 @@ const SIGNATURE_WORD = 2;
 const LENGTH_WORD = 3;
 const VOTE_WORD = 4;
 
-/** Ranges from so many bytes on travel from where they lie; smaller ones together, behind the
- * header. */
+/** Ranges of at least so many bytes are sent from where they are; smaller ones travel together,
+ * after the header. */
 export const BULK_BYTES = 32_768;
-/** The clock is read, and the news are, once in so many looks; later on, when looks are further
- * apart, with each. */
+/** The clock and the news are read once in so many looks; later, when looks are further apart, at
+ * every look. */
 const LOOKS_PER_TIME = 64;
 const QUICK_LOOKS = 10_000;
 /** So much later than the end of a process its last message has come. */

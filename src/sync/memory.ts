@@ -1,5 +1,5 @@
 // The shared memory of a world: one WebAssembly.Memory that holds the control words, tables and
-// slots of the world's group, and behind them a heap for arrays and for the groups split off it.
+// slots of the world's group, then a heap for arrays and for the groups split off it.
 
 import { availableParallelism } from 'node:os';
 import { alignUp, PAGE_BYTES } from '../base/bytes.ts';
@@ -60,7 +60,7 @@ export interface GroupOptions {
 /** The shared memory of a group, to be posted to its members. */
 export interface GroupMemory {
   readonly memory: WebAssembly.Memory;
-  /** The control words of the world, and behind them all the rest. */
+  /** The control words of the world; all the rest follows them. */
   readonly words: ControlWords;
   readonly slotBytes: number;
 }
@@ -68,9 +68,9 @@ export interface GroupMemory {
 /** Where the parts of a group's block lie, in bytes from address 0. */
 export interface Block {
   readonly waitsPtr: number;
-  /** The table of the slots 0 of all ranks; that of the slots 1 is worldSize words behind it. */
+  /** The table of the slots 0 of all ranks; that of the slots 1 follows worldSize words later. */
   readonly slotTablesPtr: number;
-  /** Likewise of the values that ranks give with even and odd synchronizations. */
+  /** The same for the values that ranks give with even and odd synchronizations. */
   readonly valueTablesPtr: number;
   readonly rankPtr: number;
   readonly rankBytes: number;

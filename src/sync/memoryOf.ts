@@ -1,5 +1,5 @@
-// The memory behind a group, for those of this library who run kernels on arrays from `allocate`.
-// It is no part of the public Group: a group over another transport may have none.
+// The memory of a group, for code of this library that runs kernels on arrays from `allocate`. It
+// is not part of the public Group: a group over another transport may have none.
 
 import type { Group } from './group.ts';
 

@@ -1,5 +1,5 @@
 // Processes that are threads of one: messages go through mailboxes in shared memory. For tests, and
-// for whoever wants to see several processes' protocol without MPI.
+// for callers that want to see the protocol of several processes without MPI.
 
 import { alignUp } from '../base/bytes.ts';
 import { InvariantError } from '../base/errors.ts';

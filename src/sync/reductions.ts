@@ -1,9 +1,9 @@
 // The collectives that compute. Short arrays are published in slots, ONE synchronization, and each
-// member folds what it needs. Long ones are used where they lie if all are in shared memory: their
+// member folds what it needs. Long ones are used in place if all are in shared memory: their
 // addresses are published, each member folds its slice of all of them, and a second synchronization
-// keeps everybody from changing what others still read. Otherwise they go through the slots, piece
-// by piece. Which way is a rule on sizes and places alone, so all members go the same, and the bits
-// are the same on all ways.
+// keeps every member from changing what others still read. Otherwise they go through the slots,
+// piece by piece. The path depends on sizes and places alone, so all members take the same one, and
+// all paths give the same bits.
 
 import { type NumberArray, type ReduceOp, reductionCode } from './arrays.ts';
 import { callKey, Kind, NO_ROOT } from './calls.ts';

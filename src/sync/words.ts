@@ -28,8 +28,8 @@ export type ControlWords = Int32Array<SharedArrayBuffer>;
 // (a barrier of two took 0.15 us instead of 0.24; 2-core x86 machine, Node 20, November 2026).
 // Those of more ranks have a line each, since many would fight for one.
 //
-// What a member says about a call lies in the half of its sequence number's parity: it cannot come
-// to write that half again before everybody has passed the next call, and thus read this one.
+// What a member says about a call is in the half of its sequence number's parity: it cannot write
+// that half again before every member has passed the next call, and thus read this one.
 //
 // The whole world has one such block, and so has each group split off it. State, abort, stop and
 // "sleeps at" (the wake word that the thread waits on, 0 while it does not) and "last line" (the

@@ -1,6 +1,6 @@
 // Mixup and cutmix on one micro-batch: mixes what is loaded into a slot, inputs and target, with
 // another sample of the global batch, as that one is augmented at its own position. What comes out
-// is the same whoever loads it.
+// does not depend on which worker loads it.
 
 import { sizeOf } from '../base/shape.ts';
 import { bindMixDraw, isMixing, type Mix } from '../data/loading/drawMix.ts';

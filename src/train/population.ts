@@ -25,7 +25,7 @@ interface BoundPopulation {
   /** Sums up the batch, once all its micro-batches are measured. */
   add(definition: PopulationDefinition): void;
   reset(): void;
-  /** Replaces the running statistics. To be called by the owner, behind the last batch. */
+  /** Replaces the running statistics. To be called by the owner, after the last batch. */
   finish(definition: PopulationDefinition, batches: number): void;
 }
 
@@ -60,7 +60,7 @@ export function bindPopulations(context: WorkerContext): Populations {
         member.setPosition(now.step, population.layerId);
         population.add(definition);
       }
-      // Nobody overwrites the moments of this batch while others still read them.
+      // No worker overwrites the moments of this batch while others still read them.
       member.setPosition(now.step, -1);
       member.sync(call);
     },

@@ -219,7 +219,7 @@ function bindJunction(
   };
 }
 
-/** The end of a residual with the relu behind it: its inputs share one gradient, which is that of
+/** The end of a residual with the relu after it: its inputs share one gradient, which is that of
  * the output where the relu is open. */
 function bindAddRelu(
   setup: ProgramSetup,

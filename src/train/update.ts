@@ -64,7 +64,7 @@ export interface Update {
   /** Makes all gradients known, with the votes and sums of the step. At least one
    * synchronization. */
   publish(): void;
-  /** Folds and updates this worker's blocks, behind {@link publish}. False
+  /** Folds and updates this worker's blocks, after {@link publish}. False
    * where the norm for clipping is not finite and the run is to stop: then nothing is updated, on
    * any worker. */
   run(step: number): boolean;
@@ -172,7 +172,7 @@ function bindSquares(
 interface Folding {
   readonly watch: BackwardWatch | undefined;
   arePartsFinite(): boolean;
-  /** Makes the subtrees known to whoever folds them. */
+  /** Makes the subtrees known to the workers that fold them. */
   publish(): void;
   /** Folds this worker's share; then this process has the gradients of all blocks that it
    * updates. */

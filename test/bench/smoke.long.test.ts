@@ -45,7 +45,7 @@ describe('the benchmark of training', () => {
 });
 
 describe('the benchmark against another build', () => {
-  it('measures both in turns, here one build beside itself', async () => {
+  it('measures both alternately, here a build against itself', async () => {
     const [line, ...others] = linesOf(await bench('against', '.', '--smoke', '--json'));
     expect(others).toEqual([]);
     expect(line).toMatchObject({ bench: 'against', net: 'refnet', norm: 'sync', replicaBatch: 2 });

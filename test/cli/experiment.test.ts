@@ -162,7 +162,7 @@ describe('syncbn experiment', () => {
     expect(existsSync(join(whole, 'results.lock'))).toBe(false);
   });
 
-  it('shows tables and verdicts on a terminal without colours where it has none', async () => {
+  it('shows tables and verdicts without colors on a terminal that has none', async () => {
     const args = short.filter((flag) => flag !== '--json');
     const { stdout } = await syncbn([...args, '--out', whole]);
     expect(stdout).toContain('Small batches');

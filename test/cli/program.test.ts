@@ -175,7 +175,7 @@ describe('a model with layers of its own', () => {
 });
 
 describe('a run that is interrupted', () => {
-  it('says once that it stopped, behind the step, and does not evaluate', async () => {
+  it('says once that it stopped, after the step, and does not evaluate', async () => {
     const path = join(folder, 'stopped.ckpt');
     const args = [...tiny, '--json', '--epochs', '1000', '--checkpoint', path];
     const { code, events } = await syncbn(args, (line, child) => {

@@ -59,7 +59,7 @@ describe('syncbn train --json', () => {
     expect(resumed.weightsHash).toBe(whole.weightsHash);
   });
 
-  it('tells all diagnostics of the last snapshot step behind each epoch', async () => {
+  it('reports all diagnostics of the last snapshot step after each epoch', async () => {
     const { events } = await syncbn([...tiny, '--epochs', '2', '--diagnostics', '1']);
     const kinds = events.map(({ event }) => event).filter((event) => event !== 'progress');
     const perEpoch = ['epoch', 'diagnostics'];

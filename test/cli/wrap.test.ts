@@ -13,7 +13,7 @@ describe('prose for a terminal', () => {
     expect(wrapped('one two three four', 13)).toBe('one two three\nfour');
   });
 
-  it('goes on where a list, an indentation or the text behind a flag began', () => {
+  it('continues where a list, an indentation or the text after a flag began', () => {
     expect(wrapped('  - one two three', 11)).toBe('  - one two\n    three');
     expect(wrapped('  one two three', 10)).toBe('  one two\n  three');
     expect(wrapped('  --flag <n>  one two three four', 28)).toBe(

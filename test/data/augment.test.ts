@@ -37,7 +37,7 @@ describe('planAugmentation', () => {
     expect(() => planAugmentation(options, IMAGE)).toThrow(UsageError);
   });
 
-  it('refuses samples that are no images', () => {
+  it('refuses samples that are not images', () => {
     expect(() => planAugmentation({ shift: 1 }, [784])).toThrow(
       /expected images \[H, W, C\].*, got "784"/,
     );

@@ -42,7 +42,7 @@ describe('readDataFile', () => {
 });
 
 describe('listFolder', () => {
-  it('sorts the names and refuses what is no folder', async () => {
+  it('sorts the names and refuses anything but a folder', async () => {
     const dir = await folderOf({ b: new Uint8Array(1), a: new Uint8Array(1) });
     expect(await listFolder(dir)).toEqual(['a', 'b']);
     await expect(listFolder(join(dir, 'a'))).rejects.toThrow(UsageError);

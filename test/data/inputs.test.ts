@@ -27,7 +27,7 @@ const SEED = 11;
 const PAGES = 16;
 
 describe('normalizationTable', () => {
-  it('holds each byte normalised in float64 and rounded once', () => {
+  it('holds each byte normalized in float64 and rounded once', () => {
     const mean = [0.4914, 0.1307];
     const std = [0.247, 0.3081];
     const table = normalizationTable(mean, std);
@@ -125,7 +125,7 @@ describe('createInputLoader', () => {
     },
   );
 
-  it('normalises floats to mean 0 and std 1', () => {
+  it('normalizes floats to mean 0 and std 1', () => {
     const data = synthetic({
       train: 40,
       test: 0,

@@ -47,7 +47,7 @@ describe('mnist', () => {
     });
     const fresh = await import('../../src/data/named/mnist.ts');
     vi.doUnmock('node:module');
-    // Nobody else gets the modules that were loaded with it.
+    // No other test gets the modules that were loaded with it.
     vi.resetModules();
     const error = await fresh.mnist().catch((e: unknown) => e);
     expect((error as Error).name).toBe('UsageError');

@@ -95,7 +95,7 @@ describe('synthetic', () => {
     expect(one.test.inputs).not.toEqual(one.train.inputs);
   });
 
-  it('is 2000 + 500 standardised samples of 12 x 12 x 3 in 10 classes by default', () => {
+  it('is 2000 + 500 standardized samples of 12 x 12 x 3 in 10 classes by default', () => {
     const data = synthetic();
     expect(data).toMatchObject({
       inputShape: [12, 12, 3],

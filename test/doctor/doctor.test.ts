@@ -50,7 +50,7 @@ describe('diagnose', () => {
     expect(found.seconds).toBeLessThan(10);
   });
 
-  it('leaves norms alone that are no batchNorms that train', async () => {
+  it('leaves norms alone unless they are batchNorms that train', async () => {
     const kept = [groupNorm(8, 64), batchNorm(64, { frozen: true }), batchRenorm(64)];
     const mixed = sequential([linear(24, 64), ...kept, batchNorm(64), relu(), linear(64, 10)]);
     const found = await diagnose({ trainer: { ...trainer, model: mixed }, steps: 10 });

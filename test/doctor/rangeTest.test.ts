@@ -78,7 +78,7 @@ describe('a range test', () => {
     expect(advice.blowUp).toBe(points.at(-1)!.learningRate);
   });
 
-  it('refuses what is no test', async () => {
+  it('refuses options that make no test', async () => {
     for (const wrong of [{ steps: 9 }, { from: 1, to: 1 }, { from: 0 }, { smoothing: 1 }]) {
       await expect(rangeTest({ trainer, ...wrong })).rejects.toThrow(UsageError);
     }

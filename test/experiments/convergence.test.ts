@@ -86,7 +86,7 @@ describe('a run of convergence', () => {
     expect(numbersOf(one).every(Number.isFinite)).toBe(true);
   });
 
-  it('writes a loss that is no number down as the limit', async () => {
+  it('records a loss that is not a number as the limit', async () => {
     const diverged = await tinyRun(convergence, { norm: 'none' }, { ...smaller, rate: 1e30 });
     expect((diverged.values.losses as number[]).at(-1)).toBe(LOSS_LIMIT);
   });

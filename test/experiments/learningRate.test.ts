@@ -55,7 +55,7 @@ describe('the verdict of learning-rate', () => {
     expect(found.verdict).toBe('inconclusive');
   });
 
-  it('does not count a rate that trains behind one that fails', () => {
+  it('does not count a rate that trains above one that fails', () => {
     const results = trainedUpTo(({ norm }) => (norm === 'sync' ? -2 : 0)).map((result) =>
       result.settings.exponent === 4 ? { ...result, values: { loss: 0, guessing: 1 } } : result,
     );

@@ -52,7 +52,7 @@ describe('trainCurve', () => {
       ...purposeOf(TINY_DATA),
       ...{ norm: 'none', depth: 2, width: 8, activation: 'relu', init: 'kaimingNormal' },
     });
-    // One epoch, so that a huge loss at its beginning is part of all sums behind it.
+    // One epoch, so that a huge loss at its beginning is part of all later sums.
     const run = { ...RUN, model, replicaBatch: 2, windowSteps: 4, steps: 32 };
     for (const lr of [1e2, 1e4, 1e8]) {
       const { losses } = await trainCurve({ ...run, optimizer: sgd({ lr }) }, contextOf());

@@ -32,7 +32,7 @@ describe('the plan of overhead', () => {
 });
 
 describe('the verdicts of overhead', () => {
-  it('confirm a dear norm and a dear synchronization that large batches pay for', () => {
+  it('confirm an expensive norm, and a synchronization whose cost large batches amortize', () => {
     const results = withTimes(({ replicaBatch }) => ({
       local: 1.5,
       sync: replicaBatch === 2 ? 3 : 1.6,
@@ -43,7 +43,7 @@ describe('the verdicts of overhead', () => {
     }
   });
 
-  it('refute a norm that is cheap, a synchronization that is free, and a dear group norm', () => {
+  it('refute a cheap norm, a free synchronization, and an expensive group norm', () => {
     const results = withTimes(() => ({ local: 1.05, sync: 1.02, group: 1.3 }));
     for (const words of ['a tenth', 'time on top', 'is cheaper']) {
       expect(verdictOn(overhead, results, words).verdict).toBe('refuted');

@@ -30,7 +30,7 @@ describe('plainConvNet', () => {
     }
   });
 
-  it('refuses inputs that are no images, and regression', () => {
+  it('refuses inputs that are not images, and regression', () => {
     const options = { inputShape: [9], classes: 5, norm: 'none' as const, stages: DEEP_STAGES };
     expect(() => plainConvNet(options)).toThrow(/images/);
     const task = { kind: 'regression' as const, targetShape: [1] };

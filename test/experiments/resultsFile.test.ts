@@ -35,7 +35,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Opens the file after whoever had it before has let it go. */
+/** Closes all open files, then opens the file again. */
 async function reopen(owner = OWNER): Promise<ResultsFile> {
   for (const file of files.splice(0)) file.close();
   files.push(await openResults(folder, owner));

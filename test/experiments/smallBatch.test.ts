@@ -131,7 +131,7 @@ describe('sync-group', () => {
     }
   });
 
-  it('runs with any size, and times all sizes in turns', async () => {
+  it('runs with any size, and times all sizes alternately', async () => {
     const smaller = { samples: 128, epochs: 1, replicas: 4 };
     for (const groupSize of [1, 4]) {
       const run = await tinyRun(syncGroup, { groupSize: 4 }, { ...smaller, groupSize });

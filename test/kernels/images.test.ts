@@ -28,7 +28,7 @@ describe.each(BUILDS)('image kernels, %s', (build) => {
     module = createFixture(build, PAGES);
   });
 
-  /** Runs a kernel on a destination of guards, and checks the guard behind it. */
+  /** Runs a kernel on a destination of guards, and checks the guard after it. */
   function runInto(size: number, run: () => void): Float32Array {
     const dst = new Float32Array(module.memory.buffer, DST_PTR, size + 1);
     dst.fill(GUARD);

@@ -161,7 +161,7 @@ describe.each(BUILDS)('optimizer kernels, %s build', (build) => {
     expect(sumSquares(fixture.place(x), n)).toBe(ref.sumSquaresRef(x));
   });
 
-  it('sumSquaresF32 of 1, 2, ..., n is n (n + 1) (2n + 1) / 6, whatever stands behind', () => {
+  it('sumSquaresF32 of 1, 2, ..., n is n (n + 1) (2n + 1) / 6, whatever follows', () => {
     for (let n = 0; n <= 50; n++) {
       const ptr = fixture.place(Float32Array.from({ length: n }, (_, i) => i + 1));
       expect(sumSquares(ptr, n)).toBe((n * (n + 1) * (2 * n + 1)) / 6);

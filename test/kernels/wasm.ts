@@ -144,7 +144,7 @@ class Reader {
     return value;
   }
 
-  /** LEB128; for signed numbers, whose value nobody asks for here, it only finds their end. */
+  /** LEB128; of signed numbers it only finds the end, since no test needs their values. */
   unsigned(): number {
     let value = 0;
     for (let scale = 1; ; scale *= 128) {

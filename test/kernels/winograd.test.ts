@@ -59,7 +59,7 @@ describe.each(BUILDS)('Winograd kernels, %s build', (build) => {
   const { kernels } = fixture;
   beforeEach(() => fixture.reset());
 
-  /** A plane with a gap behind it that must stay as it is. */
+  /** A plane followed by a gap that must stay as it is. */
   const strideOf = (length: number): number => length + 16;
 
   function planes(length: number): { ptr: number; read(): Float32Array[] } {

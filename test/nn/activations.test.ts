@@ -80,7 +80,7 @@ describe('activation layers', () => {
     expect(run.y).toEqual(new Float32Array(36).fill(7));
   });
 
-  it('write no input gradient that nobody asks for', () => {
+  it('write no input gradient unless it is wanted', () => {
     const options = { inputShape: [5], capacity: 1, wantsInputGradient: false };
     const run = bindAlone(tanhKind, tanh(), options);
     run.layer.backward();

@@ -142,7 +142,7 @@ describe('the geometry of a convolution', () => {
           Array.from({ length: phase.count }, (_, i) => phase.first + t * phase.step + i),
         ),
       );
-      const { before, behind } = gradientBorder(axis, phases);
+      const { before, after } = gradientBorder(axis, phases);
       expect(before).toBe(Math.max(0, -Math.min(...positions)));
       expect(behind).toBe(Math.max(0, Math.max(...positions) - (axis.output - 1)));
     }

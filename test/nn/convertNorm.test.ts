@@ -111,7 +111,7 @@ describe('convertNorm', () => {
     expect(leavesOf(bare)).toEqual([conv, conv, relu()]);
   });
 
-  it('makes a ReLU of the trained threshold behind a filterResponseNorm', () => {
+  it('turns the trained threshold of a filterResponseNorm into a ReLU', () => {
     const thresholded = sequential([conv, filterResponseNorm(12)]);
     const plain = sequential([conv, filterResponseNorm(12, { tlu: false })]);
     const norm = batchNorm(12, { eps: 1e-6, sync: 'all' });

@@ -92,7 +92,7 @@ describe('a relu or an add after a normalization', () => {
     }
   });
 
-  it('leaves the list of operations; a relu behind something else stays', () => {
+  it('leaves the list of operations; a relu that follows another layer stays', () => {
     const model = sequential([
       linear(6, 6),
       relu(),

@@ -71,7 +71,7 @@ describe.each(CASES)('$value in one element, $mode build', ({ mode, value }) => 
     expectNaNs(found.dx, clean.dx, isHit);
   });
 
-  it('is not hidden by a relu behind the norm', () => {
+  it('is not hidden by a relu that follows the norm', () => {
     const spec = sequential([batchNorm(CHANNELS, { sync: 'all' }), relu()]);
     const found = runLayer(runOf(spec, value, mode));
     const clean = runLayer(runOf(spec, undefined, mode));

@@ -31,7 +31,7 @@ describe('schedule specs', () => {
     expect([sized, listed, curve].map(parseSchedule)).toEqual([sized, listed, curve]);
   });
 
-  it('refuse what is no schedule', () => {
+  it('refuse options that make no schedule', () => {
     for (const wrong of [
       () => constant({ warmupSteps: -1 }),
       () => constant({ warmupSteps: 1.5 }),

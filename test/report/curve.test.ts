@@ -16,7 +16,7 @@ describe('Curve', () => {
     ]);
   });
 
-  it('averages neighbours when it is full, again and again', () => {
+  it('averages neighbors each time it is full', () => {
     expect(filled(8, (x) => x, 8).points()).toEqual([
       { x: 2, y: 1.5 },
       { x: 4, y: 3.5 },
@@ -29,7 +29,7 @@ describe('Curve', () => {
     for (const { x, y } of long.points()) expect(Math.abs(x - y)).toBeLessThan(1_000_000 / 50);
   });
 
-  it('counts what is no number and leaves it out', () => {
+  it('counts values that are not finite and leaves them out', () => {
     const curve = filled(4, (x) => [1, Number.NaN, Number.POSITIVE_INFINITY, 2][x - 1]!);
     expect(curve.countNotFinite).toBe(2);
     expect(curve.points().map(({ x }) => x)).toEqual([1, 4]);

@@ -92,7 +92,7 @@ describe('the curves of a run', () => {
     ).toEqual([0, 50]);
   });
 
-  it('go on without accuracy, and count losses that are no numbers', () => {
+  it('continue without accuracy, and count losses that are not numbers', () => {
     const history = new RunHistory(FACTS);
     history.addProgress(progress(1, Number.NaN, { accuracy: Number.NaN }), 1);
     history.addProgress(progress(2, Number.NaN, { accuracy: Number.NaN }), 2);

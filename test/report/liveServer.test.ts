@@ -101,7 +101,7 @@ describe('serveLive', () => {
     }),
   );
 
-  it('ends although somebody holds a connection and asks nothing', async () => {
+  it('ends although a client holds an idle connection', async () => {
     let silent: Socket | undefined;
     await serving(async ({ url }) => {
       const { port } = new URL(url);
@@ -146,7 +146,7 @@ describe('serveLive', () => {
       await closed;
     }));
 
-  it('renders nothing while nobody looks', () =>
+  it('renders nothing while no page is open', () =>
     serving(async (server, rendered) => {
       vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
       for (let i = 0; i < 100; i++) server.changed();

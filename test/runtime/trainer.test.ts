@@ -138,7 +138,7 @@ describe('a checkpoint', () => {
     await renamed.close();
   });
 
-  it('is not written where it cannot be, and leaves nothing behind', async () => {
+  it('is not written where it cannot be, and leaves no files', async () => {
     await withTrainer({ ...base, workers: 1 }, async (trainer) => {
       const path = join(folder, 'missing', 'x.ckpt');
       await expect(trainer.save(path)).rejects.toThrow(UsageError);
@@ -201,7 +201,7 @@ describe('a trainer', () => {
     });
   });
 
-  it('stops behind a step when asked to, and goes on from there', async () => {
+  it('stops after a step when asked to, and continues from there', async () => {
     await withTrainer({ ...base, workers: 2, globalBatch: 8 }, async (trainer) => {
       const kinds = [];
       for await (const { kind } of trainer.fit({ epochs: 50, progressEveryMs: 5 })) {

@@ -60,7 +60,7 @@ describe('predictStep', () => {
     expect(ofGroups[0]).toBeLessThan(ofGroups[3]!);
   });
 
-  it('hides gradients behind the backward pass of the layers before', () => {
+  it('overlaps gradients with the backward pass of earlier layers', () => {
     const parameters = (25 * MIB) / 4;
     // The last layer's bucket is sent while the first layer's backward runs.
     const long = { flopsBackward: 1e12, elementsBackward: 1 };
@@ -76,7 +76,7 @@ describe('predictStep', () => {
   it('lets statistics wait for a bucket that is under way', () => {
     const bucket = { parameters: (25 * MIB) / 4, elementsBackward: 1 };
     const norm = { normChannels: 4, elementsForward: 1 };
-    // Backward comes to the bucket first, and to the norm at once behind it.
+    // Backward reaches the bucket first, and the norm immediately after it.
     const job = plainJob(networkOf({ flopsForward: 1, elementsForward: 1 }, norm, bucket));
     const { gradientsMs } = predictStep(job, 'SyncBN', 8);
     const send = collectiveUs({ kind: 'all-reduce', bytes: 25 * MIB }, 8, job.cluster) / 1000;

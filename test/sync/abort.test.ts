@@ -1,4 +1,4 @@
-// Breaking a run off: who wins, what is recorded, what a dying writer leaves behind.
+// Aborting a run: which abort wins, what is recorded, what a dying writer leaves.
 
 import { describe, expect, it } from 'vitest';
 import { abortFromMain, abortRun, isAborted, MAIN_RANK, readAbort } from '../../src/sync/abort.ts';
@@ -47,7 +47,7 @@ describe('an abort', () => {
     expect(readAbort(words)).toEqual({ rank: 2, reason: 'gone' });
   });
 
-  it('cuts a long reason between two characters and spoils nothing behind it', () => {
+  it('cuts a long reason between two characters and overwrites nothing after it', () => {
     const words = makeWords(1);
     const before = words.slice(10 * 32);
     abortRun(words, 0, `x${'ä'.repeat(ABORT_TEXT_BYTES)}`);
@@ -62,6 +62,6 @@ describe('an abort', () => {
     Atomics.store(words, ABORT_WORD, 1);
     expect(readAbort(words)).toEqual({ rank: MAIN_RANK, reason: 'a dying thread' });
     const barrier = prepareCall({ kind: 'barrier' });
-    expect(() => attachMember(words, 0).sync(barrier)).toThrow('broke the run off: a dying thread');
+    expect(() => attachMember(words, 0).sync(barrier)).toThrow('aborted the run: a dying thread');
   });
 });

@@ -140,7 +140,7 @@ describe('a barrier that cannot be passed', () => {
     for (const rank of [0, 1]) {
       const { reason } = failureOf(outcomes[rank]);
       expect(reason).toBe(
-        'rank 2 broke the run off in step 3, layer 1.batchNorm: its thread is gone',
+        'rank 2 aborted the run in step 3, layer 1.batchNorm: its thread is gone',
       );
       expect(outcomes[rank]!.atMs - abortedMs).toBeLessThan(AT_ONCE_MS);
     }
@@ -154,12 +154,12 @@ describe('a barrier that cannot be passed', () => {
     }
   });
 
-  it('is not entered after an abort, and says that nobody else is to blame', () => {
+  it('is not entered after an abort, and blames no other member', () => {
     const words = makeWords(2);
     const member = attachMember(words, 0);
     abortFromMain(words, MAIN_RANK, 'enough');
     expect(() => member.sync(prepareCall({ kind: 'barrier' }))).toThrow(
-      'rank 0, in barrier, call 1: the main thread broke the run off: enough',
+      'rank 0, in barrier, call 1: the main thread aborted the run: enough',
     );
   });
 });

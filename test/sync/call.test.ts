@@ -30,7 +30,7 @@ describe('a prepared call', () => {
     );
   });
 
-  it('fits its line however long the label is, and differs behind the cut too', () => {
+  it('fits its line however long the label is, and differs after the cut too', () => {
     const label = 'ä'.repeat(500);
     const call = prepareCall({ kind: 'barrier', label });
     expect(call.textWords.length).toBeLessThanOrEqual(LINE_WORDS);

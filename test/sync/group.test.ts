@@ -146,7 +146,7 @@ describe('split', () => {
     expect(message).toMatch(/allReduce of color 1\(sum, float64\) of length 1, call 1: .* 200 ms/);
     expect(message).toContain('Not arrived: rank 3. Meanwhile rank 3 runs');
     for (const rank of [0, 2]) {
-      expect(outcomes[rank]!.error!.message).toContain('rank 1 broke the run off');
+      expect(outcomes[rank]!.error!.message).toContain('rank 1 aborted the run');
     }
   });
 

@@ -67,7 +67,7 @@ describe('the control words', () => {
     );
   });
 
-  it('must be initialised, and large enough, before members attach', () => {
+  it('must be initialized, and large enough, before members attach', () => {
     expect(() => attachMember(makeWords(2), 0)).toThrow(InvariantError);
     expect(() => initControlWords(makeWords(2), 3)).toThrow(InvariantError);
   });

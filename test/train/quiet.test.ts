@@ -82,8 +82,8 @@ async function allocatedInSteps(
   const calls: number[] = [];
   const windows: number[] = [];
   for (let from = first; from < first + countWindows * STEPS; from += STEPS) {
-    // A call works out the rates of all its steps before the first, so one that stops behind it
-    // shows what the call takes and not the steps.
+    // A call computes the rates of all its steps before the first, so one that stops after that
+    // first step measures the call and not the steps.
     requestStop(words);
     calls.push(await allocatedBytes(() => worker.train(from, from + STEPS, 10_000)));
     clearStop(words);

@@ -114,7 +114,7 @@ function isOf({ experiment, version }: ResultsOwner, line: ResultLine): boolean 
   return line.experiment === experiment && line.version === version;
 }
 
-/** Undefined for what is no result, or none of its experiment. */
+/** Undefined unless the row is a result of the owner's experiment. */
 function parseLine(row: string, owner: ResultsOwner): ResultLine | undefined {
   let plain: unknown;
   try {

@@ -115,8 +115,8 @@ async function run(spec: RunSpec, context: RunContext): Promise<RunValues> {
 /** The loss at the end as a share of that of guessing. */
 const lossShare: Measure = (result) => numberOf(result, 'loss') / numberOf(result, 'guessing');
 
-/** For each seed the exponent of the largest rate that trained together with all smaller ones of
- * the grid; seeds without one are left out. What trains behind one that does not counts as luck. */
+/** For each seed, the exponent of the largest rate that trained along with all smaller ones of the
+ * grid; seeds without one are left out. A rate that trains above one that fails counts as luck. */
 function largestExponents(results: readonly RunResult[], norm: ComparedNorm): SeedValues {
   const runs = results
     .filter(({ settings }) => settings.norm === norm)

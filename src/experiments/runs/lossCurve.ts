@@ -1,6 +1,6 @@
-// Trains for a number of steps and takes down the mean training loss of each window of steps: the
-// loop of the experiments that look at curves, not at epochs. A loss that is no number, or beyond
-// all use, is written down as LOSS_LIMIT, so that results stay numbers that files can hold.
+// Trains for a number of steps and records the mean training loss of each window of steps: the loop
+// of the experiments that look at curves, not at epochs. A loss that is not finite, or too large to
+// be useful, is recorded as LOSS_LIMIT, so that files can hold all results as numbers.
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import type { Dataset } from '../../data/dataset.ts';
@@ -43,9 +43,9 @@ export interface CurveRun extends Pick<TrainerOptions, 'weights' | 'strictWeight
   readonly diagnosticsEvery?: number;
   /** Which samples each replica sees; default `iid`. */
   readonly shards?: Shards;
-  /** Called with all that the trainer tells. */
+  /** Called with each progress report of the trainer. */
   readonly onProgress?: (progress: Progress) => void;
-  /** Called behind each window, while nothing is trained. */
+  /** Called after each window, while nothing is trained. */
   readonly onWindow?: (trainer: Trainer) => void;
   /** Called at the end, before the evaluations and before the trainer is closed. */
   readonly atEnd?: (trainer: Trainer) => Promise<void>;

@@ -112,9 +112,9 @@ export interface ConvNetOptions extends NetPurpose {
   readonly hidden?: number;
 }
 
-/** conv, norm, ReLU for each stage, then linear on all that is left. Hidden layers start as
- * He et al. 2015 have them for ReLU, so that the net without a norm has a good start, too. Throws
- * a {@link UsageError} for inputs that are no images. */
+/** conv, norm, ReLU for each stage, then linear on the flattened output. Hidden layers are
+ * initialized for ReLU (He et al. 2015), so that the net without a norm has a good start, too.
+ * Throws a {@link UsageError} for inputs that are not images. */
 export function plainConvNet(options: ConvNetOptions): LayerSpec {
   const { inputShape, classes, norm, stages, hidden } = options;
   if (inputShape.length !== 3) {

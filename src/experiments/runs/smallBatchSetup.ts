@@ -51,7 +51,7 @@ const STAGES: readonly ConvStage[] = [
   { channels: 64, stride: 2 },
   { channels: 64, stride: 1 },
 ];
-/** Hidden units behind them, where a replica has one value per channel of each sample. */
+/** Hidden units after the stages, where a replica has one value per channel of each sample. */
 const HIDDEN = 64;
 
 /** How large the runs are. */

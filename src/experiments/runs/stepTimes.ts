@@ -1,6 +1,6 @@
-// How long the steps of several nets take, measured in one process in turns: short windows of
-// steps, one net after another, so that a machine that slows down for a while slows all of them.
-// The median of the windows counts.
+// Step times of several nets, measured alternately in one process: short windows of steps, one net
+// after another, so that a machine that slows down for a while slows all of them. The result is the
+// median of the windows.
 
 import { cleaningUp } from '../../base/cleanup.ts';
 import { medianOf } from '../../base/median.ts';
@@ -10,7 +10,7 @@ import { Trainer } from '../../runtime/trainer.ts';
 import type { RunContext } from '../engine/experiment.ts';
 import { someTrain } from '../engine/samples.ts';
 
-/** So small that no net, whatever its norm, leaves ordinary numbers, which are the fast ones. */
+/** So small that with any norm all numbers stay normal floats, which are the fast ones. */
 const TIMED_RATE = 1e-4;
 
 export interface StepTimesRun {

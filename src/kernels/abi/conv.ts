@@ -81,7 +81,7 @@ export interface ConvKernels {
     scratchPtr: number,
   ): void;
   /** grad[k][c], for 0 <= k < inChannels: the gradients of `leaves` grains of `samples` samples
-   * each, which lie one behind the other, folded as a perfect tree. A sample adds the sum over a
+   * each, which are stored back to back, folded as a perfect tree. A sample adds the sum over a
    * rectangle of its pixels of x[pixel][k] * dy[pixel][c], as convWeightGradTilesF32 does where
    * the pixels are one band. `leaves`: a power of two; inChannels: a multiple of 4; outChannels: of
    * 8. `scratchPtr`: 64 * (2 + log2(leaves)) floats. */

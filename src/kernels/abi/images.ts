@@ -1,6 +1,6 @@
 // The binary interface of assembly/images.ts: one sample from the dataset to an activation.
 
-/** Kernels that load one image [height, width, channels], normalise and move it. Output pixel (y,
+/** Kernels that load one image [height, width, channels], normalize and move it. Output pixel (y,
  * x) is input pixel (y + dy, (flip ? width - 1 - x : x) + dx); where that lies outside, all
  * channels become 0. Source and destination must not overlap. */
 export interface ImageKernels {

@@ -46,7 +46,7 @@ export interface NormalizeKernels {
     channels: number,
     gradCoefficientsPtr: number,
   ): void;
-  /** The same behind a relu's gradient: dy counts as 0 where y, computed from x again, is not above
+  /** The same after a relu's gradient: dy counts as 0 where y, recomputed from x, is not above
    * 0. */
   normReluInputGradF32(
     xPtr: number,

@@ -8,7 +8,7 @@ export interface PointwiseKernels {
   reluF32(xPtr: number, yPtr: number, n: number): void;
   /** dx = 0 where y <= 0, else dy. */
   reluGradF32(dyPtr: number, yPtr: number, dxPtr: number, n: number): void;
-  /** dst = max(a + b, 0): the end of a residual and the relu behind it. */
+  /** dst = max(a + b, 0): the end of a residual and the relu that follows. */
   addReluF32(dstPtr: number, aPtr: number, bPtr: number, n: number): void;
   /** y = x where x > 0, else slope * x, in float32. */
   leakyReluF32(xPtr: number, yPtr: number, n: number, slope: number): void;

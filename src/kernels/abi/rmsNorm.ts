@@ -12,8 +12,8 @@ export interface RmsNormKernels {
     weightPtr: number,
     invRmsPtr: number,
   ): void;
-  /** Its gradient; dxPtr is 0 when nobody needs it. Adds to the float64 gradient of the weight
-   * unless its pointer is 0. */
+  /** Its gradient; dxPtr is 0 when no input gradient is needed. Adds to the float64 gradient of the
+   * weight unless that pointer is 0. */
   rmsNormGradF32(
     xPtr: number,
     dyPtr: number,

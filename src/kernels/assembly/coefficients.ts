@@ -52,8 +52,8 @@ export function storeGradCoefficients(
 ): void {
   const isWide = count < MIN_COUNT;
   i32.store(outPtr, isWide);
-  const centre: f32 = isWide || a == 0 ? 0 : <f32>(b / a);
-  const constant = a * <f64>centre - b + k * restOf(mean);
+  const center: f32 = isWide || a == 0 ? 0 : <f32>(b / a);
+  const constant = a * <f64>center - b + k * restOf(mean);
   if (isWide) {
     const arrayBytes = (<usize>channels) << 2;
     f32.store(outPtr + arrayBytes + ((<usize>channel) << 2), <f32>mean);
@@ -65,7 +65,7 @@ export function storeGradCoefficients(
     const ptr = gradPanels(outPtr) + <usize>(channel >> 3) * GRAD_PANEL_BYTES;
     const lanePtr = ptr + ((<usize>(channel & 7)) << 2);
     f32.store(lanePtr, <f32>mean);
-    f32.store(lanePtr, centre, 32);
+    f32.store(lanePtr, center, 32);
     f32.store(lanePtr, <f32>a, 64);
     f32.store(lanePtr, <f32>constant, 96);
     f32.store(lanePtr, <f32>-k, 128);

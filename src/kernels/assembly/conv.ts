@@ -127,8 +127,8 @@ export function convSomeTapsF32(
   );
 }
 
-/** `panelNextY`, `panelNextX`: what of a panel is passed over behind the taps of a row, and behind
- * a tap. */
+/** `panelNextY`, `panelNextX`: bytes of a panel to skip after the taps of a row, and after a
+ * tap. */
 function convolve(
   xPtr: usize,
   rowStepBytes: usize,

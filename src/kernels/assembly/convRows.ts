@@ -129,8 +129,8 @@ export function convRows(
   }
 }
 
-/** `byThree`: segments in turns of three terms; `oneTurn`: a segment is one turn. Both are known
- * where this is inlined. */
+/** `byThree`: each turn adds three terms of a segment; `oneTurn`: a segment is one turn. Both are
+ * constants where this is inlined. */
 @inline
 function inRows(
   xPtr: usize,

@@ -99,7 +99,7 @@ export function wideBand(
           a5 = xPixel;
           o5 = outPixel;
         }
-        // Behind the last pixel the pointers stay.
+        // Past the last pixel the pointers stay.
         if (row + 1 < rows || (row + 1 == rows && pixel + rows < last)) {
           column++;
           xPixel += pixelStepBytes;

@@ -89,7 +89,7 @@ export function depthwiseWeightGradF32(
       }
     }
   }
-  // All builds leave the same behind, whichever vectors they sum there.
+  // All builds leave the same scratch memory, whichever vectors they sum there.
   if (isThree) memory.fill(sumsPtr, 0, TAPS * PLANE_PIXEL_BYTES);
 }
 

@@ -1,4 +1,4 @@
-// Loads one image from the dataset into an activation: normalised, shifted, flipped. Output pixel
+// Loads one image from the dataset into an activation: normalized, shifted, flipped. Output pixel
 // (y, x) is input pixel (y + dy, (flip ? width - 1 - x : x) + dx), or 0 where that lies outside.
 // Plain loads and stores in a fixed order; the plain twin is reference/images.ts.
 

@@ -152,15 +152,15 @@ export function tanhF64(x: f64): f64 {
   return f64x2.extract_lane(tanhPair(pair(x)), 0);
 }
 
-/** The centre of the map from [0, infinity) to (0, 1], t = c / (c + x), of {@link erfcScaledPair};
+/** The center of the map from [0, infinity) to (0, 1], t = c / (c + x), of {@link erfcScaledPair};
  * 3.5 gave the smallest error among 1.5, 2, ... 5. */
-const ERFC_CENTRE: f64 = 3.5;
+const ERFC_CENTER: f64 = 3.5;
 
 /** erfc(x) exp(x^2) for x >= 0, as t Q(2t - 1) with t = c / (c + x). Q interpolates in 23 Chebyshev
  * nodes, computed with 40 digits; within 4e-16. */
 @inline
 export function erfcScaledPair(x: v128): v128 {
-  const t = f64x2.div(pair(ERFC_CENTRE), f64x2.add(x, pair(ERFC_CENTRE)));
+  const t = f64x2.div(pair(ERFC_CENTER), f64x2.add(x, pair(ERFC_CENTER)));
   const u = f64x2.sub(f64x2.add(t, t), pair(1));
   let sum = pair(-2.894674679950799e-10);
   sum = horner(sum, u, -4.1361616461000656e-10);

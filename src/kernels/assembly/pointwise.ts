@@ -1,6 +1,6 @@
 // Kernels that treat each element on its own: activations, sums of tensors, dropout. Vectors of
-// four run over the end of an array by at most three elements (regions have slack behind them), and
-// only what belongs to the array is stored, so an element has the same bits wherever it stands.
+// four run past the end of an array by at most three elements (regions have slack after them), and
+// only what belongs to the array is stored, so an element has the same bits at any position.
 // Functions such as tanh are computed in float64 and rounded once. Formulas: abi/pointwise.ts.
 
 import { leaky, positive, unblocked } from './coefficients';

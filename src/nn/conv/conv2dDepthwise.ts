@@ -45,7 +45,7 @@ function inputGradAxis(axis: ConvAxis): PlaneAxis {
   return { ...place, size, stride: 1, taps: kernel, dilation };
 }
 
-/** What the kernels take first, behind the source: it and its plane. */
+/** What the kernels take right after the source: `ptr` and its plane. */
 function planeArguments(y: PlaneAxis, x: PlaneAxis, width: number, channels: number, ptr: number) {
   const rowBytes = x.size * PLANE_PIXEL_BYTES;
   return [

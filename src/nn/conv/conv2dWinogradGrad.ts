@@ -63,7 +63,7 @@ function tapRanges(from: number, count: number, { inChannels, outChannels }: Con
   }));
 }
 
-/** What is multiplied: tiles of a cut, behind `before` others, and some input channels. */
+/** What is multiplied: tiles of a cut, after `before` others, and some input channels. */
 interface Product {
   readonly cut: Cut;
   readonly samples: number;
@@ -76,7 +76,7 @@ interface Product {
 interface Steps {
   /** Before the first sample of a range. */
   begin(): void;
-  /** The tiles of some samples, behind `before` others. */
+  /** The tiles of some samples, after `before` others. */
   transform(cut: Cut, first: number, samples: number, before: number): void;
   multiply(product: Product): void;
   /** The sums of so many elements of each tap. */

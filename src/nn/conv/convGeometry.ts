@@ -186,20 +186,20 @@ function continues(last: Reach, { from, tap, taps, tapStep, inputStep }: Reach):
   );
 }
 
-/** How many zeros dy needs before and behind it, so that all taps of all phases lie inside. */
+/** How many zeros dy needs before and after it, so that all taps of all phases lie inside. */
 export function gradientBorder(
   axis: ConvAxis,
   phases: readonly AxisPhase[],
-): { readonly before: number; readonly behind: number } {
+): { readonly before: number; readonly after: number } {
   let before = 0;
-  let behind = 0;
+  let after = 0;
   for (const phase of phases) {
     if (phase.taps.length === 0) continue;
     const last = phase.first + (phase.taps.length - 1) * phase.step + phase.count - 1;
     before = Math.max(before, -phase.first);
-    behind = Math.max(behind, last - (axis.output - 1));
+    after = Math.max(after, last - (axis.output - 1));
   }
-  return { before, behind };
+  return { before, after };
 }
 
 function modulo(value: number, divisor: number): number {

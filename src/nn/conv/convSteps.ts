@@ -103,7 +103,7 @@ export function gradientPlan(spec: Conv2dSpec, axes: ConvAxes): GradientPlan {
   const phasesX = axisPhases(axes.x);
   const borderY = gradientBorder(axes.y, phasesY);
   const borderX = gradientBorder(axes.x, phasesX);
-  const paddedWidth = axes.x.output + borderX.before + borderX.behind;
+  const paddedWidth = axes.x.output + borderX.before + borderX.after;
   const phases: GradientPhase[] = [];
   let groupPanelsBytes = 0;
   for (const y of phasesY) {
@@ -123,8 +123,8 @@ export function gradientPlan(spec: Conv2dSpec, axes: ConvAxes): GradientPlan {
   return {
     phases,
     groupPanelsBytes,
-    isBordered: borderY.before + borderY.behind + borderX.before + borderX.behind > 0,
-    paddedHeight: axes.y.output + borderY.before + borderY.behind,
+    isBordered: borderY.before + borderY.after + borderX.before + borderX.after > 0,
+    paddedHeight: axes.y.output + borderY.before + borderY.after,
     paddedWidth,
     topRows: borderY.before,
     leftColumns: borderX.before,

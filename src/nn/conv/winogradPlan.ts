@@ -1,4 +1,4 @@
-// Which convolutions go Winograd's way, and how their outputs are cut into tiles and bands. All of
+// Which convolutions use Winograd, and how their outputs are cut into tiles and bands. All of
 // it follows from the spec and shapes alone, so that bits depend on nothing else.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
@@ -130,7 +130,7 @@ function countTiles({ tailColumns, full, tailRows, corners }: Cut): number {
   return tailColumns + full + tailRows + corners;
 }
 
-/** Rows of full tiles from `first` on, and behind them perhaps the row of tails. */
+/** Rows of full tiles from `first` on, and after them the row of tails, if there is one. */
 function cutRows(
   y: { readonly first: number; readonly rows: number; readonly hasTail: boolean },
   x: AxisTiles,

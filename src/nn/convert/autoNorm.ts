@@ -10,7 +10,7 @@ import { defaultNumGroups } from './groupRule.ts';
 /** Fewer values per channel than this, over the whole sync group, and `auto` takes group
  * normalization. A variance of n independent values is off by sqrt(2 / (n - 1)), a mean by 1 /
  * sqrt(n) standard deviations: 25 % and 0.18 at 32. Wu and He 2018 (table 2, ImageNet) find batch
- * normalization level with group normalization down to 16 images and behind it from 8 on; in
+ * normalization level with group normalization down to 16 images and worse from 8 on; in
  * layers of one position a value is an image, and 32 keeps a factor of two from that edge.
  * Positions of one image are alike, so where there are many this is the least to ask for. */
 export const AUTO_MIN_VALUES = 32;

@@ -1,5 +1,5 @@
 // Replaces the normalizations of a model, as PyTorch's convert_sync_batchnorm does and more: the
-// way to compare batch normalization, synchronized or not, with its neighbours on one model. Makes
+// way to compare batch normalization, synchronized or not, with its neighbors on one model. Makes
 // specs only; what becomes of weights and running statistics is in checkpoint/convertState.ts.
 
 import { checkInteger, UsageError } from '../../base/errors.ts';

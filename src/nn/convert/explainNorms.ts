@@ -1,5 +1,5 @@
 // What each normalization of a model takes its statistics over in a run, and what `auto` makes of
-// it there and why: for `syncbn inspect`, and for whoever asks why a layer was not synchronized.
+// it there and why: for `syncbn inspect`, and for users who ask why a layer was not synchronized.
 
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { type Shape, sizeOf } from '../../base/shape.ts';

@@ -23,7 +23,7 @@ import { layersSideBySide } from './sideBySide.ts';
 /** Where one micro-batch has everything, in bytes from the start of its worker's activations. */
 export interface StoragePlaces {
   readonly activationOffsetsBytes: readonly number[];
-  /** Where the gradient of each value lies; -1 where nobody needs it. */
+  /** Where the gradient of each value lies; -1 where it is not needed. */
   readonly gradientOffsetsBytes: readonly number[];
   /** Of the workspaces that lie among the activations, by the names in the request. */
   readonly workspaceOffsetsBytes: ReadonlyMap<string, number>;

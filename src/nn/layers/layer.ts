@@ -74,7 +74,7 @@ export interface WorkspaceSize {
 export interface BoundTensor {
   readonly shape: Shape;
   readonly ptr: number;
-  /** Where its gradient lies; 0 when nobody needs it. */
+  /** Where its gradient lies; 0 when it is not needed. */
   readonly gradPtr: number;
   /** Of an input that is not stored until backward: writes a sample of it anew and returns where,
    * until the next call. */

@@ -8,7 +8,7 @@ export interface TorchForm {
   /** Our axes in the order that PyTorch has them in; default the same. */
   readonly axes?: readonly number[];
   /** Which of our axes, if any, runs over the values of a flattened input, which PyTorch has in
-   * another order behind images. */
+   * another order after images. */
   readonly features?: number;
   /** Whether it is a whole number: an int64 without axes there. Default false. */
   readonly isCount?: boolean;

@@ -1,5 +1,5 @@
 // U-Net (Ronneberger et al. 2015) with zeros around its images, so that the classes come out pixel
-// by pixel, and batch normalization behind each convolution.
+// by pixel, and batch normalization after each convolution.
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape } from '../../base/shape.ts';

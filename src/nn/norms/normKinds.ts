@@ -88,7 +88,7 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
     const groupReplicas = groupReplicasOf(spec.sync);
     const moments = { name: 'moments', combine: 'moments', channels, groupReplicas } as const;
     if (spec.statistics === 'running') return [moments];
-    // Virtual batches lie within a replica, so that their sums concern nobody else.
+    // Virtual batches lie within a replica, so that no other worker needs their sums.
     if (spec.virtualBatch !== null) return [moments];
     return [moments, { name: 'sums', combine: 'sums', channels, groupReplicas }];
   },

@@ -1,5 +1,5 @@
 // Where the tensors of a bound recurrent layer lie. Tensors of one time step are [samples,
-// columns], and those of all steps stand one behind the other, [T, capacity, columns].
+// columns], and those of all steps lie back to back, [T, capacity, columns].
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Binding } from '../layers/layer.ts';

@@ -1,6 +1,6 @@
 // The kinds of the recurrent layers in recurrent.ts: which shapes they take, which parameters,
 // buffers, memory and exchanges they need. Tensors of one time step are [samples, columns], and
-// those of all steps stand one behind the other, [T, capacity, columns].
+// those of all steps lie back to back, [T, capacity, columns].
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape, sizesDiffer } from '../../base/shape.ts';

@@ -18,7 +18,7 @@ export interface BoundProducts {
   input(): void;
   /** Of the state before time step t. */
   hidden(t: number): void;
-  /** Gradients of the input, unless nobody needs them. */
+  /** Gradients of the input, unless they are not needed. */
   inputGradient(): void;
   /** Writes what the products of time step t give to the gradient of the state before. */
   stateGradient(t: number, toPtr: number): void;

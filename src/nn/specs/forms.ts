@@ -1,4 +1,4 @@
-// The forms of all layers that compute, for whoever reads models from plain data.
+// The forms of all layers that compute, for code that reads models from plain data.
 
 import { activationForms } from './activations.ts';
 import { adaptivePoolForms } from './adaptivePools.ts';

@@ -87,7 +87,7 @@ const instanceNormEmitter: Emitter<InstanceNormSpec> = {
   },
 };
 
-/** As torch.onnx writes it below opset 18: the groups as channels, and weight and bias behind. */
+/** As torch.onnx writes it below opset 18: the groups as channels, then weight and bias. */
 const groupNormEmitter: Emitter<GroupNormSpec> = {
   kind: 'groupNorm',
   emit({ numGroups, channels, eps, affine }, input, place) {

@@ -1,4 +1,4 @@
-// A layer that passes everything on and has a parameter, so that the layer behind it has an input
+// A layer that passes everything on and has a parameter, so that the layer after it has an input
 // gradient.
 
 export default function probe() {

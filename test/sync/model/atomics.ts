@@ -24,8 +24,8 @@ export const OPERATIONS = [
   'copy',
 ] as const;
 
-/** How far a look at the clock moves it on. A reader gives an abort record that nobody completes
- * 100 ms, which are a thousand looks. */
+/** How far each look at the clock advances it. A reader waits 100 ms for an abort record that is
+ * never completed, which takes a thousand looks. */
 const TICK_MS = 0.1;
 
 type Words = Int32Array<SharedArrayBuffer>;

@@ -149,8 +149,8 @@ export const dataScenarios = {
     reduceIn(half, rank, members);
   },
 
-  /** The odd ranks wait for one of them in their own group, the even ones in theirs. It breaks the
-   * run off, finishes, or calls something else: everybody is released. */
+  /** The odd ranks wait for one of them in their own group, the even ones in theirs. It aborts
+   * the run, finishes, or calls something else: every member is released. */
   splitsEnd: ({ shared, rank, worldSize, kernels, draw }: ModelContext) => {
     const { group: world, finish } = attachGroup(shared, rank, kernels);
     const victim = draw(2);
@@ -164,7 +164,7 @@ export const dataScenarios = {
     };
     if (rank !== victim) {
       const pattern = [
-        `rank ${victim} broke the run off: it must`,
+        `rank ${victim} aborted the run: it must`,
         `rank ${victim} has finished`,
         'members called different collectives',
       ][way]!;

@@ -100,7 +100,7 @@ function withPoints(kernels: CollectiveKernels): CollectiveKernels {
   };
 }
 
-/** Runs the own part of a schedule. Gives what is wrong, for the thread that has found it: what
+/** Runs this thread's part of a schedule. Returns what is wrong to the thread that found it: what
  * others do after that says nothing. */
 function runPart(scenario: ScenarioName): string | undefined {
   if (scheduler.verdict !== Verdict.right) return undefined;
@@ -142,7 +142,7 @@ function run(): void {
     const { verdict } = scheduler;
     if (verdict === Verdict.right) continue;
     if (verdict !== Verdict.wrong) {
-      const what = verdict === Verdict.stuck ? 'nobody can go on' : 'it does not end';
+      const what = verdict === Verdict.stuck ? 'no thread can continue' : 'it does not end';
       fail(`${what}\n${showSchedule()}`);
     }
     scheduler.dismiss();

@@ -99,7 +99,7 @@ function workerDies(context: ModelContext): void {
   }
   if (isOfProcess) tell(shared.words, ENDED_FROM_END, 1);
   const pattern = isOfProcess
-    ? `rank ${victim.rank} (has died|broke the run off: its thread ended)`
+    ? `rank ${victim.rank} (has died|aborted the run: its thread ended)`
     : `process ${victim.process} failed: it is told so`;
   checkOutcome(context, message, new RegExp(pattern));
 }
@@ -174,8 +174,8 @@ function passAnd(context: ModelContext, rounds: number, last: (own: Participant)
 }
 
 export const processScenarios = {
-  /** Nobody comes out of an exchange before all are in, no message is overwritten before it is
-   * read, no wake-up is lost. */
+  /** No worker leaves an exchange before all have entered it, no message is overwritten before it
+   * is read, no wake-up is lost. */
   exchanges: (context: ModelContext) => {
     if (isMain(context)) return;
     const message = outcomeOf(context);
@@ -234,8 +234,8 @@ export const processScenarios = {
     assertThrows(new RegExp(pattern), () => passAnd(context, rounds, last));
   },
 
-  /** A worker of one process breaks it off while the others come to an exchange, and main tells
-   * them: all end. */
+  /** A worker of one process aborts it while the others come to an exchange, and main tells them:
+   * all end. */
   workerAborts: (context: ModelContext) => {
     const { draw, rank, shared, scheduler } = context;
     const { victim, isOfProcess, isVictim } = victimOf(context);
@@ -249,7 +249,7 @@ export const processScenarios = {
       passAnd(context, rounds, () => abortRun(shared.words, rank, 'it must'));
     } else {
       const pattern = isOfProcess
-        ? `rank ${victim.rank} broke the run off: it must`
+        ? `rank ${victim.rank} aborted the run: it must`
         : `process ${victim.process} failed: it is told so`;
       assertThrows(new RegExp(pattern), () =>
         passAnd(context, rounds, ({ member, exchanges }) => member.sync(exchanges[0]!)),
@@ -290,7 +290,7 @@ export const processScenarios = {
       abortFromMain(memories[victim.process]!.words, MAIN_RANK, 'stop it');
       failFromMain(context, victim.process);
     } else if (isOfProcess) {
-      assertThrows(/the main thread broke the run off: stop it/, () =>
+      assertThrows(/the main thread aborted the run: stop it/, () =>
         passAnd(context, rounds, ({ member, exchanges }) => member.sync(exchanges[0]!)),
       );
       tell(shared.words, ENDED_FROM_END, 1);

@@ -26,7 +26,7 @@ const CASES = {
   processesDiffer: 'let nobody through when a process calls something else, and name both',
   workerAborts: 'release all when a worker breaks its process off',
   workersDiffer: 'release all when workers of a process differ',
-  mainAborts: 'release a process that main breaks off while it waits for others',
+  mainAborts: 'release a process that main aborts while it waits for others',
   failuresTold: 'tell with a failure why',
 } satisfies Partial<Record<ScenarioName, string>>;
 

@@ -1,5 +1,5 @@
 // The workers of several processes under the scheduler: what they exchange in their calls, and what
-// must hold behind each of these.
+// must hold after each call.
 
 import { type ArenaRange, type Call, prepareCall } from '../../../src/sync/call.ts';
 import { attachMember, type Member } from '../../../src/sync/group.ts';
@@ -9,9 +9,9 @@ import { MemoryTransport } from '../../../src/sync/memoryTransport.ts';
 import type { Transport } from '../../../src/sync/transport.ts';
 import { assert, type ModelContext } from './scenarios.ts';
 
-// Words of a process behind its control words: | what its workers publish | what it sends to each
-// other process alone | what it got so | what each process sends to all, in two parts with a gap
-// between |, then, much further on, what process 0 sends to all in bulk.
+// Words of a process after its control words: | what its workers publish | what it sends to each
+// other process alone | what it received that way | what each process sends to all, in two parts
+// with a gap between |, then, much further on, what process 0 sends to all in bulk.
 const OUTBOX = 4;
 const INBOX = 8;
 const SUMS = 12;

@@ -11,7 +11,7 @@ import { requestStop } from '../../../src/sync/words.ts';
 import { Death, ScheduleOver, type Scheduler } from './scheduler.ts';
 
 export interface ModelContext {
-  /** In its process. The main thread, where a scenario has one, is the rank behind the last; it
+  /** In its process. The main thread, where a scenario has one, is the rank after the last; it
    * acts for all processes. */
   readonly rank: number;
   /** Of each process. */
@@ -99,14 +99,14 @@ function passUntil(
 /** Where a thread that died tells the main thread so, as the end of a thread does. */
 const DEATH_FROM_END = 32;
 
-/** One rank dies at any of its operations, also in the middle of breaking the run off. */
+/** One rank dies at any of its operations, also in the middle of aborting the run. */
 function die(context: ModelContext): void {
   const { rank, worldSize, draw, scheduler, shared } = context;
   const { words } = shared;
   const victim = draw(worldSize);
   const point = 1 + draw(2 ** (2 + draw(6)));
-  const breaksOff = draw(4) === 0;
-  const lastRound = breaksOff ? draw(ROUNDS) : ROUNDS;
+  const aborts = draw(4) === 0;
+  const lastRound = aborts ? draw(ROUNDS) : ROUNDS;
   const deathWord = words.length - DEATH_FROM_END;
   const tell = (value: number) => {
     scheduler.survive();
@@ -120,7 +120,7 @@ function die(context: ModelContext): void {
     scheduler.dieAt(point);
     try {
       const member = pass(context, lastRound);
-      if (breaksOff) abortRun(words, victim, 'it breaks off');
+      if (aborts) abortRun(words, victim, 'it aborts');
       else member.finish();
       tell(2);
     } catch (error) {
@@ -129,11 +129,11 @@ function die(context: ModelContext): void {
     }
   } else {
     const message = messageOf(() => pass(context, ROUNDS).finish());
-    const names = new RegExp(`rank ${victim} (has died|broke the run off)`);
+    const names = new RegExp(`rank ${victim} (has died|aborted the run)`);
     const isRight =
       names.test(message) ||
-      (message === 'no error' && !breaksOff) ||
-      (message.includes('a dying thread') && breaksOff);
+      (message === 'no error' && !aborts) ||
+      (message.includes('a dying thread') && aborts);
     assert(isRight, `rank ${victim} died, rank ${rank} ends with ${message}`);
   }
 }
@@ -162,7 +162,7 @@ export const barrierScenarios = {
     passUntil(
       context,
       () => assert(abortRun(shared.words, rank, 'it must'), 'the only abort is the first'),
-      (victim) => new RegExp(`rank ${victim} broke the run off: it must`),
+      (victim) => new RegExp(`rank ${victim} aborted the run: it must`),
     );
   },
 
@@ -176,7 +176,7 @@ export const barrierScenarios = {
       assert(one === 0 || other === 0 || one !== other, 'both were first, or nobody');
     } else {
       const message = messageOf(() => pass(context, ROUNDS));
-      const [, first] = /rank ([01]) broke the run off: reason \1/.exec(message) ?? [];
+      const [, first] = /rank ([01]) aborted the run: reason \1/.exec(message) ?? [];
       assert(first !== undefined, message);
       assert(cells[worldSize + Number(first)] !== 2, `${message}, which was not the first`);
     }
@@ -190,7 +190,7 @@ export const barrierScenarios = {
       return;
     }
     const message = messageOf(() => pass(context, ROUNDS).finish());
-    const isRight = /^no error$|the main thread broke the run off: stop it/.test(message);
+    const isRight = /^no error$|the main thread aborted the run: stop it/.test(message);
     assert(isRight, message);
   },
 

@@ -156,9 +156,9 @@ export class Scheduler {
     this.words[this.own + DOOMED] = 0;
   }
 
-  /** Lets waits that have a timeout end by it from now on in this schedule: now and then, and when
-   * nobody can go on otherwise. Until then they last until they are woken, so that no timeout hides
-   * a lost wake-up. */
+  /** From now on in this schedule, lets waits end by their timeout: now and then, and when no
+   * thread can continue otherwise. Until then they last until they are woken, so that no timeout
+   * hides a lost wake-up. */
   letTimePass(): void {
     this.words[TIME_PASSES] = 1;
   }
