@@ -144,7 +144,7 @@ describe('the geometry of a convolution', () => {
       );
       const { before, after } = gradientBorder(axis, phases);
       expect(before).toBe(Math.max(0, -Math.min(...positions)));
-      expect(behind).toBe(Math.max(0, Math.max(...positions) - (axis.output - 1)));
+      expect(after).toBe(Math.max(0, Math.max(...positions) - (axis.output - 1)));
     }
   });
 });
