@@ -39,17 +39,30 @@ export interface Feeds {
 /** A chunk may take this share of what workers wait for: the error that names it comes first. */
 const PATIENCE_SHARE = 0.5;
 
+/** Data in memory: nothing is read, and the data that was given is not kept. */
+const NO_FEEDS: Feeds = {
+  train: () => {},
+  evaluate: () => {},
+  isRead: () => false,
+  firstChunk: () => undefined,
+  feeding: (team) => team,
+};
+
 /** Binds the feeders of data. */
 export function bindFeeds(data: TrainingData, samples: StoredSamples, config: RunConfig): Feeds {
-  const test = isChunked(data) && isChunkedSplit(data.test) ? data.test : undefined;
-  const splits = { train: isChunked(data) ? data.train : undefined, test, validation: undefined };
+  return isChunked(data) ? bindChunkFeeds(data, samples, config) : NO_FEEDS;
+}
+
+function bindChunkFeeds(data: ChunkedDataset, samples: StoredSamples, config: RunConfig): Feeds {
+  const test = isChunkedSplit(data.test) ? data.test : undefined;
+  const splits = { train: data.train, test, validation: undefined };
   const bind = (
     name: 'train' | 'test',
     stored: StoredSplit,
     order: 'shuffled' | 'inOrder',
   ): Feeder | undefined => {
     const split = splits[name];
-    if (!isChunked(data) || split === undefined) return undefined;
+    if (split === undefined) return undefined;
     const source = { data, name: `${name} of ${data.name}`, split, stored, config };
     return new Feeder(order === 'shuffled' ? shuffledSource(source) : orderedSource(source));
   };
@@ -62,13 +75,12 @@ export function bindFeeds(data: TrainingData, samples: StoredSamples, config: Ru
   const feeders = [training, ...Object.values(evaluating)].filter((one) => one !== undefined);
   return {
     train(plan, step) {
-      if (training === undefined) return;
       const { windowSamples, countWindows } = samples.train.feed!;
       const { stepsPerEpoch } = plan;
       const position = (step % stepsPerEpoch) * config.globalBatch;
       const epoch = Math.floor(step / stepsPerEpoch);
       const window = epoch * countWindows + Math.floor(position / windowSamples);
-      training.begin(window, plan.config.workers);
+      training?.begin(window, plan.config.workers);
     },
     evaluate(plan, split, sample) {
       const { windowSamples = 1 } = samples.evaluated[split]?.feed ?? {};
@@ -76,7 +88,7 @@ export function bindFeeds(data: TrainingData, samples: StoredSamples, config: Ru
     },
     isRead: (split) => splits[split] !== undefined,
     firstChunk: (split) => splits[split]?.read(0, new AbortController().signal),
-    feeding: (team) => (feeders.length === 0 ? team : fedTeam(team, feeders)),
+    feeding: (team) => fedTeam(team, feeders),
   };
 }
 

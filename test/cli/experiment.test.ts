@@ -156,7 +156,7 @@ describe('syncbn experiment', () => {
     const args = short.filter((flag) => flag !== '--json');
     const { code, stdout, stderr } = await syncbn([...args, '--out', whole]);
     expect(code).toBe(1);
-    expect(stdout).toMatch(/│ samples of each replica/);
+    expect(stdout).toMatch(/│ per-replica batch size/);
     expect(stderr).toMatch(/report\.html: expected .*, got "EISDIR/);
     rmSync(report, { recursive: true });
     expect(existsSync(join(whole, 'results.lock'))).toBe(false);
@@ -166,7 +166,7 @@ describe('syncbn experiment', () => {
     const args = short.filter((flag) => flag !== '--json');
     const { stdout } = await syncbn([...args, '--out', whole]);
     expect(stdout).toContain('Small batches');
-    expect(stdout).toMatch(/│ samples of each replica +│ 32 +│ 8 +│ 2 +│/);
+    expect(stdout).toMatch(/│ per-replica batch size +│ 32 +│ 8 +│ 2 +│/);
     expect(stdout).toMatch(/3 of 3 runs, 3 found done/);
     expect(stdout).not.toContain('\u001b');
   });

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { compileFile } from '../../src/kernels/binaries.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-load-'));
@@ -22,10 +22,13 @@ vi.mock('node:fs', async (importOriginal) => {
 });
 
 describe('kernels that cannot be loaded', () => {
+  afterEach(() => {
+    readFile.fails = undefined;
+  });
+
   it('say that too many files are open', () => {
     readFile.fails = Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
-    expect(() => compileFile('strict.wasm')).toThrow(/EMFILE.*strict\.wasm.*ulimit -n/);
-    readFile.fails = undefined;
+    expect(() => compileFile('strict.wasm')).toThrow(/strict\.wasm.*EMFILE.*ulimit -n/);
   });
 
   it('say that the file is missing, or broken', () => {
