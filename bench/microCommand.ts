@@ -115,6 +115,7 @@ function micro(flags: MicroFlags): void {
       toWhole: summarize(ratios).p50,
     };
   });
+  if (flags.json) for (const result of results) console.log(JSON.stringify(result));
   const rows = results.map(({ side, cpuMsP50, toWhole, hash, ...bytes }) => ({
     side,
     'arena MB': (bytes.arenaBytes / 1e6).toFixed(0),
