@@ -55,11 +55,15 @@ export function bindBatches(context: WorkerContext): Batches {
 
   // Bound where an order is made: other workers have no use for what it keeps.
   let writeOrder: ((epoch: number) => void) | undefined;
+  // The order stays until that of another epoch is written.
+  let written = -1;
   return {
     prepareOrder(index) {
       if (worker.rank === 0) {
+        const epoch = Math.floor(index / plan.stepsPerEpoch);
         writeOrder ??= bindEpochOrder(plan, memory, samples);
-        writeOrder(Math.floor(index / plan.stepsPerEpoch));
+        if (epoch !== written) writeOrder(epoch);
+        written = epoch;
       }
       member.sync(orderCall);
     },

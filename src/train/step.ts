@@ -7,7 +7,7 @@ import { snapshotExchange } from '../plan/exchanges.ts';
 import { countHeads } from '../plan/heads.ts';
 import { addStep, bindGrainFold, GRAIN_SUMS, publishEpoch } from '../reduce/epochSums.ts';
 import { prepareCall } from '../sync/call.ts';
-import { type Batches, bindBatches } from './batches.ts';
+import type { Batches } from './batches.ts';
 import type { WorkerContext } from './context.ts';
 import { bindDivergenceSearch, type Divergence, type DivergenceSearch } from './divergence.ts';
 import { bindGuard, VOTE_PARTS, VOTE_STATE } from './guard.ts';
@@ -37,10 +37,9 @@ const BAD_STATE = 3;
 export type TrainSteps = (from: number, to: number, totalSteps: number, baseLr?: number) => Trained;
 
 /** Binds the training of one worker. */
-export function bindTraining(context: WorkerContext): TrainSteps {
+export function bindTraining(context: WorkerContext, batches: Batches): TrainSteps {
   const { plan, profiler } = context;
   const update = bindUpdate(context);
-  const batches = bindBatches(context);
   const search = bindDivergenceSearch(context, batches, update);
   const trainStep = bindStep(context, { update, batches, search });
 

@@ -6,7 +6,7 @@ import { showError } from '../base/showError.ts';
 import { layerNames } from '../plan/plan.ts';
 import type { PopulationDefinition } from '../plan/populationPlan.ts';
 import { readPosition } from '../sync/words.ts';
-import { bindBatches } from './batches.ts';
+import { type Batches, bindBatches } from './batches.ts';
 import { bindContext, type WorkerContext, type WorkerSetup } from './context.ts';
 import { bindInference, type Inference } from './inference.ts';
 import { bindPopulations } from './population.ts';
@@ -24,9 +24,10 @@ export interface TrainWorker extends Inference {
 /** Binds a worker to the arena. */
 export function bindWorker(setup: WorkerSetup): TrainWorker {
   const context = bindContext(setup);
-  const train = bindTraining(context);
+  const batches = bindBatches(context);
+  const train = bindTraining(context, batches);
   const inference = bindInference(context);
-  const measure = bindMeasure(context);
+  const measure = bindMeasure(context, batches);
   return {
     train: (...steps) => locating(context, () => train(...steps)),
     measure: (from, count, definition) => locating(context, () => measure(from, count, definition)),
@@ -37,9 +38,8 @@ export function bindWorker(setup: WorkerSetup): TrainWorker {
   };
 }
 
-function bindMeasure(context: WorkerContext): TrainWorker['measure'] {
+function bindMeasure(context: WorkerContext, batches: Batches): TrainWorker['measure'] {
   const { plan } = context;
-  const batches = bindBatches(context);
   const populations = bindPopulations(context);
   return (from, count, definition) => {
     // It has the numbers of steps to come: what it would keep is not theirs.
