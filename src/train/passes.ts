@@ -97,19 +97,25 @@ export function bindPasses(setup: PassesSetup): Passes {
   const now = microBatches[0]!.step;
   const { operations } = plan.graph;
 
+  const runForwardStage = (stage: BoundStage, m: number, hooks: ForwardHooks): void => {
+    const { place } = stage;
+    member.setPosition(now.step, place);
+    if (stage.isFirst) hooks.beforeForward?.(place, m);
+    stage.run();
+    if (stage.isLast) hooks.afterForward?.(place, m);
+  };
+
   const runStage = (stage: BoundStage, m: number, hooks: StepHooks): void => {
     const { pass, place } = stage;
     if (pass === 'loss') {
       hooks.loss(m);
       return;
     }
-    member.setPosition(now.step, place);
     if (pass === 'forward') {
-      if (stage.isFirst) hooks.beforeForward?.(place, m);
-      stage.run();
-      if (stage.isLast) hooks.afterForward?.(place, m);
+      runForwardStage(stage, m, hooks);
       return;
     }
+    member.setPosition(now.step, place);
     if (stage.isFirst && m === last) hooks.watch?.before(place);
     stage.run();
     if (!stage.isLast) return;
@@ -123,12 +129,9 @@ export function bindPasses(setup: PassesSetup): Passes {
     if (segment === 0) hooks.load(m);
     copyAll(inferIns);
     for (let i = 0; i < stages.length; i++) {
-      const { pass, place, isFirst, isLast, run } = stages[i]!;
-      if (pass !== 'forward') break;
-      member.setPosition(now.step, place);
-      if (isFirst) hooks.beforeForward?.(place, m);
-      run();
-      if (isLast) hooks.afterForward?.(place, m);
+      const stage = stages[i]!;
+      if (stage.pass !== 'forward') break;
+      runForwardStage(stage, m, hooks);
     }
     copyAll(inferOuts);
     if (segment === countForward - 1) hooks.done(m);

@@ -119,7 +119,7 @@ describe('parseNpy', () => {
       head("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }"),
       /dtype of file: expected .*, got "\[\('a', '<f4'\)\]"/,
     ],
-    ['a header that is no dictionary', head('hello'), /header of file: expected .*, got "hello/],
+    ['a header that is not a dictionary', head('hello'), /header of file: expected .*, got "hello/],
     ['a missing key', head("{'descr': '|u1', 'shape': (4,), }"), /header of file/],
     [
       'code in the header',
