@@ -77,7 +77,7 @@ describe('convTranspose2d', () => {
       /input of 0\.convTranspose2d: expected HxWx3.*, got "28x28x1"/,
     );
     expect(() => outputShape(spec, [3, 9, 3], '2.convTranspose2d')).toThrow(
-      /input of 2\.convTranspose2d: expected one of which padding 2x2 leaves.*, got "3x9x3"/,
+      /input of 2\.convTranspose2d: expected one large enough for padding 2x2.*, got "3x9x3"/,
     );
     expect(outputShape(spec, [Number.NaN, 5, 3], '')).toEqual([Number.NaN, 2, 8]);
   });

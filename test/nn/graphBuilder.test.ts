@@ -194,9 +194,9 @@ describe('a graph that cannot be', () => {
     [
       'has a name twice',
       graphOf(node('y', relu(), 'input'), node('y', relu(), 'y')),
-      /name of model, nodes\[1\]: expected a name of its own.*, got "y"/,
+      /name of model, nodes\[1\]: expected a unique name.*, got "y"/,
     ],
-    ['calls a node input', graphOf(node('input', relu(), 'input')), /a name of its own/],
+    ['calls a node input', graphOf(node('input', relu(), 'input')), /a unique name/],
     [
       'leaves a value unread',
       graphOf(node('z', relu(), 'input'), node('y', relu(), 'input')),
@@ -234,11 +234,11 @@ describe('a graph that cannot be', () => {
     expect(() => graph(() => undefined as never)).toThrow(/expected a value of this graph/);
     expect(() =>
       graph((x) => x.apply(...(['two', relu(), relu()] as never as [LayerSpec]))),
-    ).toThrow(/one layer to a name/);
+    ).toThrow(/one layer per name/);
     expect(() => graph((x) => concat([x]))).toThrow(/at least 2 values/);
     expect(() => graph(relu() as never)).toThrow(/a function from the input to the output/);
     expect(() => graph((x) => x.apply(...(['relu'] as never as [LayerSpec])))).toThrow(
-      /one layer to a name/,
+      /one layer per name/,
     );
     expect(() => graph((x) => x.apply(undefined as never))).toThrow(
       /kind of graph, nodes|a layer, such as/,
@@ -248,7 +248,7 @@ describe('a graph that cannot be', () => {
   it('has shapes that do not fit', () => {
     const build = (model: LayerSpec) => () => buildGraph(model, INPUT);
     expect(build(graph((x) => concat([x, x.apply(maxPool({ kernel: 2 }))])))).toThrow(
-      /the inputs of 1.concat: expected shapes that differ in their last.*, got "4x5x3, 2x2x3"/,
+      /the inputs of 1.concat: expected shapes that differ only in their last.*, got "4x5x3, 2x2x3"/,
     );
     expect(() => graph((x) => multiply(x, x.apply(conv(3, 4))))).toThrow(
       /the inputs of 1.multiply: expected equal shapes, or one factor.*, got "\?x\?x3, \?x\?x4"/,

@@ -79,7 +79,7 @@ describe('pad and slice', () => {
     expect(() => pad(-1)).toThrow(/pad: expected .*, got -1/);
     expect(() => pad({ top: 0.5 })).toThrow(/pad top: expected .*, got 0\.5/);
     expect(() => pad({ upper: 1 } as never)).toThrow('unknown option upper');
-    expect(() => slice({})).toThrow('takes all of a sample');
+    expect(() => slice({})).toThrow('would take the whole sample');
     expect(() => slice({ rows: [3, 3] })).toThrow(
       /slice rows: expected \[first, end\].*, got \[3, 3\]/,
     );

@@ -1,4 +1,4 @@
-// What the pools to a given size do: images by bins. See kernels/abi/adaptivePool.ts for the bins.
+// Implements the adaptive pools. See kernels/abi/adaptivePool.ts for the bins.
 
 import { channelsOf, type Shape } from '../../base/shape.ts';
 import { checkImage } from '../layers/checkImage.ts';
@@ -34,7 +34,7 @@ export const adaptiveAvgPoolKind: LayerKind<AdaptiveAvgPoolSpec> = {
 
 export const adaptiveMaxPoolKind: LayerKind<AdaptiveMaxPoolSpec> = {
   kind: 'adaptiveMaxPool',
-  // The backward pass needs only where the maxima were.
+  // The backward pass only needs the positions of the maxima.
   keeps: { input: false, output: false },
   outputShape,
   workspace: (spec, input, { capacity }) => [

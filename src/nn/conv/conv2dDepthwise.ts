@@ -1,7 +1,7 @@
-// Depthwise convolution: every channel has a kernel of its own, so vectors run over channels.
-// Weight [KH, KW, 1, C], which is [tap][channel] in memory; kernels take it sixteen channels at a
-// time. The input gradient is a convolution, too: of dy, with zeros around and between its pixels,
-// by the taps in reverse, so that each sum takes them in the order of dy.
+// Depthwise convolution: each channel has its own kernel, so vectors run over channels. Weight
+// [KH, KW, 1, C], which is [tap][channel] in memory; kernels take it sixteen channels at a time.
+// The input gradient is also a convolution: dy, with zeros around and between its pixels, is
+// convolved with the taps in reverse, so that each sum follows the order of dy.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Binding, WorkspaceDeclaration } from '../layers/layer.ts';
@@ -11,15 +11,16 @@ import { type ConvAxes, paddedSize, type SamplePasses } from './convSteps.ts';
 
 const PLANE_CHANNELS = 16;
 const PLANE_PIXEL_BYTES = PLANE_CHANNELS * FLOAT_BYTES;
-/** The taps whose sums the weight gradient keeps beside a plane (kernels/abi/depthwise.ts). */
+/** The number of taps for which the weight gradient keeps sums beside a plane
+ * (kernels/abi/depthwise.ts). */
 const SUMMED_TAPS = 9;
 
 /** One axis of a convolution through a plane. */
 interface PlaneAxis {
-  /** Pixels of the source that are copied, from `first` on. */
+  /** The source pixels that are copied start at `first`. */
   readonly first: number;
   readonly count: number;
-  /** Where the first one goes, and the step to the next. */
+  /** Where the first pixel is copied to, and the step to the next one. */
   readonly inside: number;
   readonly spread: number;
   readonly size: number;
@@ -38,14 +39,15 @@ function inputGradAxis(axis: ConvAxis): PlaneAxis {
   const { input, output, kernel, stride, dilation } = axis;
   const size = input + dilation * (kernel - 1);
   const before = dilation * (kernel - 1) - axis.before;
-  // With more padding than taps reach, the first and last of dy depend on no input.
+  // If the padding exceeds the reach of the taps, the first and last elements of dy depend on no
+  // input.
   const first = Math.ceil(Math.max(0, -before) / stride);
   const end = Math.min(output, Math.ceil((size - before) / stride));
   const place = { first, count: end - first, inside: before + first * stride, spread: stride };
   return { ...place, size, stride: 1, taps: kernel, dilation };
 }
 
-/** What the kernels take right after the source: `ptr` and its plane. */
+/** The arguments that follow the source in the kernels: `ptr` and its plane. */
 function planeArguments(y: PlaneAxis, x: PlaneAxis, width: number, channels: number, ptr: number) {
   const rowBytes = x.size * PLANE_PIXEL_BYTES;
   return [
@@ -84,7 +86,8 @@ export function depthwiseWorkspace(
   ];
 }
 
-/** Binds the passes of one sample; `dxBiasPtr`: what pixels of dx start from, 0 for nothing. */
+/** Binds the passes of one sample; pixels of dx start from the values at `dxBiasPtr`, or from 0 if
+ * it is 0. */
 export function bindDepthwise(
   spec: Conv2dSpec,
   { y, x }: ConvAxes,

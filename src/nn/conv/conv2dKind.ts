@@ -1,7 +1,7 @@
-// 2-d convolution over [H, W, C] (cross-correlation, as PyTorch's Conv2d). Weight [KH, KW,
-// IC/groups, OC]. Implicit matrix products on one padded sample at a time (kernels/abi/conv.ts);
-// weights are packed into panels once a step. The weight gradient is summed by sample within a
-// grain, then over grains.
+// 2-d convolution over [H, W, C] (cross-correlation, as PyTorch's Conv2d). Weight
+// [KH, KW, IC/groups, OC]. Implicit matrix products on one padded sample at a time
+// (kernels/abi/conv.ts); weights are packed into panels once per step. The weight gradient is
+// summed sample by sample within a grain, then over grains.
 
 import { UsageError } from '../../base/errors.ts';
 import { channelsOf, type Shape, showShape, sizeOf, sizesDiffer } from '../../base/shape.ts';

@@ -1,6 +1,6 @@
-// The passes of a convolution, bound to addresses: forward, weight gradient, input gradient; those
-// of a transposed one are the same with input and output exchanged.
-// Everything that depends on shapes alone is worked out before; the passes only call kernels.
+// The passes of a convolution, bound to addresses: forward, weight gradient, input gradient. A
+// transposed convolution uses the same passes with input and output exchanged. Everything that
+// depends only on shapes is computed in advance, so the passes only call kernels.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
@@ -42,7 +42,7 @@ export function convWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly Worksp
   return [...bordered, ...own, ...folds];
 }
 
-/** Whether backward reads the input one sample after the other, and each once or twice. */
+/** Whether backward reads the input sample by sample, each sample once or twice. */
 export function readsBySample(spec: Conv2dSpec, axes: ConvAxes): boolean {
   if (foldsTaps(spec, axes)) return false;
   const sumsInTiles = isWinograd(spec, axes) && sumsTiles(axes);
@@ -68,8 +68,8 @@ export function bindConv2d(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): 
   };
 }
 
-/** Returns what folds the weight's gradient, part by part and grain by grain; undefined where it is
- * frozen. */
+/** Returns a function that folds the weight gradient, part by part and grain by grain, or undefined
+ * if the weight is frozen. */
 export function bindWeightGradient(binding: Binding, passes: ConvPasses): (() => void) | undefined {
   const sink = binding.gradient('weight');
   if (sink === undefined) return undefined;
@@ -81,7 +81,7 @@ export function bindWeightGradient(binding: Binding, passes: ConvPasses): (() =>
   };
 }
 
-/** Takes the gradient part by part where the sink can, and else whole, grain by grain. */
+/** Computes the gradient grain by grain, in parts if the sink supports them, otherwise whole. */
 function bindLeaves(
   { kernels, step, countGrains }: Binding,
   { weightGrads }: ConvPasses,
@@ -121,8 +121,9 @@ function bindLeaves(
   };
 }
 
-/** The way to convolve that the spec asks for, or else the shapes. `dxBiasPtr`: what each pixel of
- * the input gradient starts from, which is the bias where that is a layer's output; 0 for none. */
+/** Binds the algorithm that the spec requests or, failing that, the one that suits the shapes. Each
+ * pixel of the input gradient starts from the values at `dxBiasPtr`, which is the bias if that
+ * gradient is a layer's output; 0 for none. */
 export function bindPasses(
   spec: Conv2dSpec,
   axes: ConvAxes,
@@ -151,14 +152,14 @@ export function bindPasses(
   return { ...sampleBySample(passes, stored, binding), weightGrads, foldGrads };
 }
 
-/** Whether the forward pass can add another tensor and cut at 0 as it writes: in register tiles and
- * by Winograd, with a bias. */
+/** Whether the forward pass can add another tensor and apply a relu as it writes. Register tiles
+ * and Winograd can, with a bias. */
 export function takesEnding(spec: Conv2dSpec, axes: ConvAxes): boolean {
   if (!spec.bias) return false;
   return isWinograd(spec, axes) || !(isPlanes(spec, axes) || isDepthwise(spec));
 }
 
-/** Passes over many samples, one after the other. */
+/** Runs passes over many samples, one at a time. */
 function sampleBySample(
   passes: SamplePasses,
   loadSample: (sample: number) => number,
@@ -205,7 +206,8 @@ function needsBorder(axes: ConvAxes): boolean {
   return [axes.y, axes.x].some(({ before, after }) => before > 0 || after > 0);
 }
 
-/** Returns where a sample lies with its zero border; without one that is the input itself. */
+/** Returns the address of a sample with its zero border, or of the input itself if there is no
+ * border. */
 function bindPadding(
   spec: Conv2dSpec,
   axes: ConvAxes,

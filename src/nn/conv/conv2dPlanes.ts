@@ -1,6 +1,6 @@
-// Convolution of planes of a few pixels, of all samples of a worker at once: each block of weights
-// is packed, used for all of them while it is in the cache, and then forgotten. A position of the
-// plane only takes the taps that lie inside, so that no zeros are multiplied.
+// Convolution of planes of a few pixels, for all of a worker's samples at once: each block of
+// weights is packed, used for every sample while it is in the cache, and then discarded. Each
+// position only uses the taps inside the plane, so no zeros are multiplied.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
@@ -10,12 +10,12 @@ import { type ConvAxis, type Reach, reachOfInputs, reachOfOutputs } from './conv
 import { type ConvAxes, type ConvPasses, PANEL_ROW_BYTES, panelCount } from './convSteps.ts';
 import { blockOfRows } from './weightBlocks.ts';
 
-/** With more pixels, those of one sample fill the register tiles, and few taps lie outside. */
+/** With more pixels, one sample fills the register tiles, and few taps are outside the plane. */
 const MOST_PIXELS = 4;
-/** Packed weights, beside which little else is read. */
+/** The size of the packed weights; little else is read beside them. */
 const BLOCK_BYTES = 640 * 1024;
 
-/** Whether a convolution is done this way: without groups, its outputs at most 4 pixels. */
+/** Whether a convolution uses this algorithm: it has no groups and at most 4 output pixels. */
 export function isPlanes({ groups }: Conv2dSpec, { y, x }: ConvAxes): boolean {
   return groups === 1 && y.output * x.output <= MOST_PIXELS;
 }
@@ -30,7 +30,7 @@ export function planesWorkspace(spec: Conv2dSpec): readonly WorkspaceDeclaration
   return [{ name: 'panels', type: 'f32', shape: [bytes / FLOAT_BYTES], lifetime: 'pass' }];
 }
 
-/** Binds the passes, but for the weight's gradient, where {@link isPlanes} holds. */
+/** Binds the passes except the weight gradient. Requires {@link isPlanes}. */
 export function bindPlanes(
   spec: Conv2dSpec,
   axes: ConvAxes,
@@ -134,11 +134,12 @@ interface Passes {
   readonly kernelWidth: number;
   /** 0 for none. */
   readonly biasPtr: number;
-  /** Leaves the panels of some channels at `panelsPtr`. */
+  /** Writes the panels of `count` channels to `panelsPtr`. */
   pack(from: number, count: number): void;
 }
 
-/** Binds a convolution from one side to another: block by block, and in a block piece by piece. */
+/** Binds a convolution from one side to the other, which works block by block and, within a block,
+ * piece by piece. */
 function bindPieces(
   { kernels }: Binding,
   from: Side,
@@ -147,7 +148,7 @@ function bindPieces(
 ): (fromPtr: number, toPtr: number, countSamples: number) => void {
   const tapBytes = from.channels * PANEL_ROW_BYTES;
   const calls = pieces.map(({ y, x }) => {
-    // Taps side by side in both are one segment.
+    // Taps that are adjacent in both form one segment.
     const isOne = x.tapStep === 1 && x.inputStep === 1;
     return {
       fromBytes: y.from * from.rowBytes + x.from * from.pixelBytes,

@@ -1,5 +1,5 @@
-// Convolution the general way: register tiles over packed weights, group by group. Suits all
-// shapes; its passes only call kernels, for one sample at a time.
+// The general convolution: register tiles over packed weights, group by group. It handles all
+// shapes, and its passes only call kernels, one sample at a time.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Binding, WorkspaceDeclaration } from '../layers/layer.ts';
@@ -19,16 +19,16 @@ import {
 } from './convSteps.ts';
 import { gradStripFloats } from './gradStrips.ts';
 
-/** A weight with more elements has its gradient computed in parts of about so many, 256 KB, that
- * are folded over the grains while they are in the second cache. */
+/** The gradient of a weight with more elements is computed in parts of about this size (256 KB),
+ * which are folded over the grains while they are in the L2 cache. */
 const PART_FLOATS = 64 * 1024;
-/** With more output pixels, sums take longer than what they are written to. */
+/** With more output pixels, computing the sums takes longer than writing them. */
 const FEW_PIXELS = 128;
 /** Parts begin at whole strips and tiles. */
 const ROW_MULTIPLE = 16;
 
 /** The memory that the passes need besides the bordered input: packed weights, strips of the weight
- * gradient's inputs, and a bordered gradient where taps reach over its edge. */
+ * gradient's inputs, and a bordered gradient if taps reach beyond its edge. */
 export function tilesWorkspace(spec: Conv2dSpec, axes: ConvAxes): readonly WorkspaceDeclaration[] {
   const { groups, kernel, inChannels, outChannels } = spec;
   const rows = (kernel[0] * kernel[1] * inChannels) / groups;
@@ -150,7 +150,7 @@ function bindForward(
   };
 }
 
-/** Binds the weight's gradient of one sample. */
+/** Binds the weight gradient of one sample. */
 export function bindTileGrads(
   spec: Conv2dSpec,
   axes: ConvAxes,
@@ -209,12 +209,12 @@ export function isOnePart(
   return groups > 1 || length <= PART_FLOATS || y.output * x.output > FEW_PIXELS;
 }
 
-/** Taps of a weight's gradient, and channels of each, from a place of the input on. */
+/** Taps of a weight gradient, the channels of each, and the place in the input where they start. */
 interface TapRange extends Pick<TapSteps, 'tapsY' | 'tapsX' | 'segmentLength'> {
   readonly offsetBytes: number;
 }
 
-/** The segments of all taps, cut into about so many rows of the weight. */
+/** The segments of all taps, cut into ranges of about `rows` weight rows. */
 function tapRanges(plan: TilePlan, rows: number): readonly TapRange[] {
   const { tapsY, tapsX, tapStepYBytes, tapStepXBytes, segmentLength } = plan;
   const pieces = Math.max(1, Math.round(segmentLength / rows));
@@ -232,7 +232,7 @@ function tapRanges(plan: TilePlan, rows: number): readonly TapRange[] {
   return ranges;
 }
 
-/** The input gradient: a convolution of the bordered dy for each phase of the stride. */
+/** Binds the input gradient: a convolution of the bordered dy for each phase of the stride. */
 function bindInputGrad(
   {
     spec,
@@ -249,8 +249,8 @@ function bindInputGrad(
   const loadGradient = bindBorder(plan, gradient, binding);
   const dxPixelBytes = spec.stride[1] * spec.inChannels * FLOAT_BYTES;
   const dxRowBytes = spec.stride[0] * axes.x.input * spec.inChannels * FLOAT_BYTES;
-  // Positions that no tap reaches are zero without a bias; one fill is faster than a phase of empty
-  // sums.
+  // Without a bias, positions that no tap reaches are zero. One fill is faster than a phase of
+  // empty sums.
   const hasBias = dxBiasPtr !== 0;
   const phases = gradient.phases.filter((phase) => hasBias || phase.steps.tapsY > 0);
   const dxBytes = axes.y.input * axes.x.input * spec.inChannels * FLOAT_BYTES;
@@ -289,7 +289,7 @@ function bindInputGrad(
   };
 }
 
-/** Returns what packs the weights for the input gradient, phase by phase. */
+/** Returns a function that packs the weights for the input gradient, phase by phase. */
 function bindGradPanels(plan: TilePlan, gradient: GradientPlan, binding: Binding): () => void {
   const { kernels } = binding;
   const { groups, groupIn, groupOut, outBytes, pixelBytes } = plan;
@@ -316,7 +316,8 @@ function bindGradPanels(plan: TilePlan, gradient: GradientPlan, binding: Binding
   };
 }
 
-/** Returns where a sample of dy is with its zero border; without one that is dy itself. */
+/** Returns the address of a sample of dy with its zero border, or of dy itself if there is no
+ * border. */
 function bindBorder(
   { height, rowBytes, pixelBytes }: TilePlan,
   gradient: GradientPlan,

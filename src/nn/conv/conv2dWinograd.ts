@@ -1,6 +1,6 @@
-// Convolution by Winograd's minimal filtering, F(4x4, 3x3) (kernels/abi/winograd.ts): 36 products a
-// channel and tile of 4x4 outputs where the direct way has 144. Works in bands, so that the
-// transformed tiles stay in the second cache: several samples, or part of a large one.
+// Convolution by Winograd's minimal filtering, F(4x4, 3x3) (kernels/abi/winograd.ts): 36 products
+// per channel and tile of 4x4 outputs instead of 144. It works in bands (several samples, or part
+// of a large one) so that the transformed tiles stay in the L2 cache.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Binding } from '../layers/layer.ts';
@@ -16,8 +16,7 @@ import {
 } from './winogradLayout.ts';
 import { type Cut, KERNEL, planeBytes, type Tiling } from './winogradPlan.ts';
 
-/** Binds the passes, but for the weight's gradient, of a convolution for which `isWinograd`
- * holds. */
+/** Binds the passes, except the weight gradient, of a convolution for which `isWinograd` holds. */
 export function bindWinograd(
   spec: Conv2dSpec,
   axes: ConvAxes,
@@ -91,18 +90,18 @@ export function bindWinograd(
 interface Weights {
   readonly block: number;
   readonly panelsPtr: number;
-  /** Of a block. */
+  /** The bytes of one plane of a block. */
   readonly planeBytes: number;
   /** 0 for none. */
   readonly biasPtr: number;
   /** See kernels/abi/winograd.ts. */
   readonly addendBytes: number;
   readonly isRelu: number;
-  /** Leaves the panels of some channels at `panelsPtr`. */
+  /** Writes the panels of `count` channels to `panelsPtr`. */
   transform(from: number, count: number): void;
 }
 
-/** Binds a convolution: transformed, multiplied, transformed back, band by band. */
+/** Binds a convolution: tiles are transformed, multiplied and transformed back, band by band. */
 function bindConvolution(
   places: Places,
   tiling: Tiling,

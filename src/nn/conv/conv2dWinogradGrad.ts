@@ -1,6 +1,6 @@
-// The weight gradient of Winograd's convolution: summed in the transformed places, and transformed
-// back for each grain. A large weight goes in blocks of input channels, whose sums and leaves then
-// stay in the second cache until all grains are folded.
+// The weight gradient of Winograd convolution, summed in the transformed domain and transformed
+// back for each grain. A large weight is split into blocks of input channels, so that the sums and
+// leaves of a block stay in the L2 cache until all grains are folded.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Binding } from '../layers/layer.ts';
@@ -10,16 +10,16 @@ import { bindTransform, placesOf, planOf, sideOf } from './winogradLayout.ts';
 import { type Cut, KERNEL, planeBytes, type Tiling } from './winogradPlan.ts';
 
 const TAPS = KERNEL ** 2;
-/** More samples than these are rarely in a grain. */
+/** A grain rarely has more samples. */
 const GRAIN_SAMPLES = 8;
 
-/** Whether the tiles of a sample are made once, not again for each block of channels. */
+/** Whether the tiles of a sample are computed once instead of once for each block of channels. */
 export function transformsOnce(spec: Conv2dSpec, axes: ConvAxes): boolean {
   const { gradients, inputBlock } = planOf(spec, axes);
   return inputBlock === spec.inChannels || gradients.samplesOfBand >= GRAIN_SAMPLES;
 }
 
-/** Binds the weight's gradient where `sumsTiles` holds. */
+/** Binds the weight gradient. Requires `sumsTiles`. */
 export function bindWinogradGrads(
   spec: Conv2dSpec,
   axes: ConvAxes,
@@ -74,12 +74,12 @@ interface Product {
 }
 
 interface Steps {
-  /** Before the first sample of a range. */
+  /** Called before the first sample of a range. */
   begin(): void;
-  /** The tiles of some samples, after `before` others. */
+  /** Transforms the tiles of some samples, which follow `before` other tiles. */
   transform(cut: Cut, first: number, samples: number, before: number): void;
   multiply(product: Product): void;
-  /** The sums of so many elements of each tap. */
+  /** Transforms back the sums of `length` elements of each tap. */
   transformBack(length: number, gradPtr: number, tapBytes: number): void;
 }
 
@@ -141,7 +141,7 @@ function bindSteps(spec: Conv2dSpec, axes: ConvAxes, binding: Binding): Steps {
   };
 }
 
-/** Sums over bands of samples, or of parts of one. */
+/** Sums over bands of samples, or over parts of one sample. */
 function bandByBand(
   steps: Steps,
   { cuts, samplesOfBand }: Tiling,
@@ -157,7 +157,7 @@ function bandByBand(
       for (let first = start; first < end; first += samplesOfBand) {
         const samples = Math.min(samplesOfBand, end - first);
         for (const cut of cuts) {
-          // The tiles of the block before are still there.
+          // The tiles of the previous block are still in memory.
           if (from === 0 || !isOneBand) steps.transform(cut, first, samples, 0);
           steps.multiply({ cut, samples, before: 0, from, count, accumulate });
           accumulate = 1;

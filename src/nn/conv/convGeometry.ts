@@ -1,4 +1,4 @@
-// Where the taps of a convolution lie: pure index maths, shared by the forward pass, the weight
+// Where the taps of a convolution are: pure index math, shared by the forward pass, the weight
 // gradient and the input gradient. The input gradient of a convolution with stride s is s*s
 // convolutions of stride 1 over dy, one for each phase (iy mod s, ix mod s): each uses the kernel
 // taps that reach that phase.
@@ -25,9 +25,9 @@ export interface AxisPhase {
   readonly count: number;
   /** Kernel indices, in the order in which their dy positions ascend. */
   readonly taps: readonly number[];
-  /** dy position of the first tap for the first input position; may be negative. */
+  /** The dy position of the first tap for the first input position. It may be negative. */
   readonly first: number;
-  /** Distance of neighbouring taps in dy. */
+  /** Distance between neighboring taps in dy. */
   readonly step: number;
 }
 
@@ -40,7 +40,7 @@ export interface Windows {
   readonly dilation?: Pair;
 }
 
-/** The axis that windows have along an axis of an image. */
+/** The geometry of windows along one axis of an image. */
 export function axisOf(windows: Windows, image: Shape, i: 0 | 1): ConvAxis {
   const size = {
     input: image[i]!,
@@ -52,8 +52,8 @@ export function axisOf(windows: Windows, image: Shape, i: 0 | 1): ConvAxis {
   return { ...axis, output: convOutputSize(axis) };
 }
 
-/** The zeros before and after an axis. Those of `same` are what the last of ceil(input / stride)
- * windows reaches beyond the input. */
+/** The zeros before and after an axis. With `same` there are as many as the last of ceil(input /
+ * stride) windows reaches beyond the input. */
 function zerosAlong(
   padding: Padding,
   { input, kernel, stride, dilation }: Omit<ConvAxis, 'output' | 'before' | 'after'>,
@@ -101,7 +101,7 @@ export function axisPhases(axis: ConvAxis): readonly AxisPhase[] {
   return phases;
 }
 
-/** The outputs that a tap serves with an input that lies inside. */
+/** The outputs for which a tap meets an input inside the image. */
 export function outputsOfTap(
   { input, output, stride, dilation, before }: ConvAxis,
   tap: number,
@@ -112,25 +112,25 @@ export function outputsOfTap(
   return { first, count: Math.max(0, last - first + 1) };
 }
 
-/** Positions of one side of a convolution, to, and the taps by which they meet positions of the
- * other side, from; those outside are left out. */
+/** Positions on one side of a convolution (`to`) and the taps that connect them to positions on the
+ * other side (`from`). Positions outside are omitted. */
 export interface Reach {
-  /** The first position, and how many there are side by side. */
+  /** The first position, and the number of adjacent positions. */
   readonly to: number;
   readonly count: number;
-  /** What the first position meets by its first tap, and the distance from there to what the next
-   * position meets by it. */
+  /** The position that the first tap of the first position meets, and the distance to the one that
+   * the next position meets. */
   readonly from: number;
   readonly fromStep: number;
-  /** The first tap, how many there are, and the distance of each to the next. */
+  /** The first tap, the number of taps, and the distance between them. */
   readonly tap: number;
   readonly taps: number;
   readonly tapStep: number;
-  /** The distance from what a tap meets to what the next one meets. */
+  /** The distance between the positions that adjacent taps meet. */
   readonly inputStep: number;
 }
 
-/** What the outputs meet of the inputs: o meets o stride + tap dilation - before. */
+/** The inputs that the outputs meet: output o meets input o stride + tap dilation - before. */
 export function reachOfOutputs(axis: ConvAxis): readonly Reach[] {
   const { input, output, kernel, stride, dilation, before } = axis;
   return reaches(output, kernel, stride, (position, tap) => {
@@ -139,7 +139,7 @@ export function reachOfOutputs(axis: ConvAxis): readonly Reach[] {
   });
 }
 
-/** What the inputs meet of the outputs. */
+/** The outputs that the inputs meet. */
 export function reachOfInputs(axis: ConvAxis): readonly Reach[] {
   const { input, output, kernel, stride, dilation, before } = axis;
   return reaches(input, kernel, 1, (position, tap) => {
@@ -148,7 +148,7 @@ export function reachOfInputs(axis: ConvAxis): readonly Reach[] {
   });
 }
 
-/** Joins positions side by side that meet the same taps, one `fromStep` further each. */
+/** Joins adjacent positions that use the same taps, each one `fromStep` further. */
 function reaches(
   positions: number,
   kernel: number,
@@ -186,7 +186,7 @@ function continues(last: Reach, { from, tap, taps, tapStep, inputStep }: Reach):
   );
 }
 
-/** How many zeros dy needs before and after it, so that all taps of all phases lie inside. */
+/** The number of zeros needed before and after dy so that all taps of all phases are inside. */
 export function gradientBorder(
   axis: ConvAxis,
   phases: readonly AxisPhase[],

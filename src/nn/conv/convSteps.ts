@@ -1,6 +1,5 @@
-// From the geometry of a convolution to byte steps, the terms of the kernels (kernels/abi/conv.ts),
-// and to the workspace that its passes need. All of it depends on shapes alone and is worked out
-// once.
+// Converts the geometry of a convolution to the byte steps that kernels take (kernels/abi/conv.ts)
+// and to the workspace of its passes. All of it depends only on shapes and is computed once.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
@@ -53,17 +52,17 @@ export interface GradientPlan {
 export const PANEL_CHANNELS = 8;
 export const PANEL_ROW_BYTES = PANEL_CHANNELS * FLOAT_BYTES;
 
-/** How many panels of 8 channels hold so many channels. */
+/** The number of panels of 8 channels that hold `channels` channels. */
 export function panelCount(channels: number): number {
   return Math.ceil(channels / PANEL_CHANNELS);
 }
 
-/** Whether every channel is convolved alone, which has kernels of its own. */
+/** Whether each channel is convolved on its own, which has dedicated kernels. */
 export function isDepthwise(spec: Conv2dSpec): boolean {
   return spec.groups > 1 && spec.groups === spec.inChannels && spec.groups === spec.outChannels;
 }
 
-/** How outputs end, in the terms of the kernels. */
+/** The kernel arguments for what is done to outputs last. */
 export function endingOf({ addend, isRelu, output }: Binding): {
   readonly addendBytes: number;
   readonly isRelu: number;
@@ -81,7 +80,7 @@ export function paddedSize(axis: ConvAxis): number {
 export function forwardSteps(spec: Conv2dSpec, axes: ConvAxes): TapSteps {
   const pixelBytes = spec.inChannels * FLOAT_BYTES;
   const rowBytes = paddedSize(axes.x) * pixelBytes;
-  // The taps of a kernel row lie side by side unless something lies between them.
+  // The taps of a kernel row are adjacent unless other channels or a dilation separate them.
   const isAdjacent = spec.groups === 1 && spec.dilation[1] === 1;
   const segmentLength = isAdjacent
     ? spec.kernel[1] * spec.inChannels
@@ -168,25 +167,26 @@ function gradientPhase(
   };
 }
 
-/** Returns where backward finds a sample of an input, until it asks for the next. */
+/** Returns a function that gives the address of an input sample in backward, valid until the next
+ * call. */
 export function bindSamples({ ptr, shape, sampleAt }: BoundTensor): (sample: number) => number {
   const sampleBytes = sizeOf(shape) * FLOAT_BYTES;
   return sampleAt ?? ((sample) => ptr + sample * sampleBytes);
 }
 
-/** What a way to convolve consists of, bound to the layer's input and output. */
+/** The passes of a convolution algorithm, bound to the layer's input and output. */
 export interface ConvPasses {
   forward(countSamples: number): void;
-  /** The gradient of the weight, one after the other. */
+  /** The parts of the weight gradient, run one after the other. */
   readonly weightGrads: readonly WeightGradPart[];
-  /** The same, of grains that are folded together; undefined where that is not faster. */
+  /** The same for grains that are folded together; undefined if that is not faster. */
   readonly foldGrads?: ((leaves: Leaves) => void) | undefined;
   inputGrad(countSamples: number): void;
 }
 
 /** Grains of one size that are folded together. */
 export interface Leaves {
-  /** The first sample, and how many each grain has. */
+  /** The first sample, and the number of samples in each grain. */
   readonly start: number;
   readonly samples: number;
   /** A power of two. */
@@ -194,15 +194,16 @@ export interface Leaves {
   readonly gradPtr: number;
 }
 
-/** A part of a weight, whose gradient is computed on its own. */
+/** A part of a weight that has its gradient computed separately. */
 export interface WeightGradPart {
   readonly ranges: readonly Range[];
-  /** The gradient of a range of at least one sample; `ptrs`: where each of the ranges goes. */
+  /** Computes the gradient of a range of at least one sample. Each of the part's ranges goes to one
+   * of `ptrs`. */
   run(start: number, end: number, ptrs: readonly number[]): void;
 }
 
-/** A way to convolve one sample at a time, whose input has its zero border unless the way is
- * depthwise. */
+/** An algorithm that convolves one sample at a time. The input has its zero border, except for
+ * depthwise convolution. */
 export interface SamplePasses {
   prepare(): void;
   forward(xPtr: number, yPtr: number): void;
@@ -214,6 +215,6 @@ export interface SamplePasses {
 
 export interface SampleGradPart {
   readonly range: Range;
-  /** Adds a sample to the gradient; without `accumulate` it is the first one. */
+  /** Adds a sample to the gradient; without `accumulate` the sample is the first one. */
   run(xPtr: number, dyPtr: number, gradPtr: number, accumulate: number): void;
 }

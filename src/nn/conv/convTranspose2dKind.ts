@@ -1,7 +1,7 @@
 // 2-d transposed convolution over [H, W, C] (PyTorch's ConvTranspose2d): the transpose of the
-// convolution that makes its input's shape of its output's. The input gradient of that one is the
-// forward pass here, its forward pass the input gradient, and its weight gradient is taken with
-// input and output exchanged; so is the weight, [KH, KW, OC/groups, IC].
+// convolution that maps this layer's output shape to its input shape. The forward pass here is that
+// convolution's input gradient, the input gradient is its forward pass, and the weight gradient has
+// input and output exchanged, as does the weight, [KH, KW, OC/groups, IC].
 
 import { UsageError } from '../../base/errors.ts';
 import { channelsOf, type Shape, showShape, sizeOf, sizesDiffer } from '../../base/shape.ts';
@@ -21,7 +21,7 @@ import { bindPasses, bindWeightGradient, convWorkspace } from './conv2dPasses.ts
 import type { ConvAxis } from './convGeometry.ts';
 import type { ConvAxes } from './convSteps.ts';
 
-/** The convolution whose transpose this is; its bias is none. */
+/** The convolution that this layer transposes, without a bias. */
 export function convolutionOf(spec: ConvTranspose2dSpec): Conv2dSpec {
   const { outputPadding: _outputPadding, ...same } = spec;
   return {
@@ -34,7 +34,7 @@ export function convolutionOf(spec: ConvTranspose2dSpec): Conv2dSpec {
   };
 }
 
-/** Both axes of that convolution, where this layer's input has the given shape. */
+/** Both axes of that convolution for an input of this layer with the given shape. */
 export function transposedAxes(spec: ConvTranspose2dSpec, input: Shape): ConvAxes {
   const axis = (i: 0 | 1): ConvAxis => {
     const [kernel, stride, dilation] = [spec.kernel[i], spec.stride[i], spec.dilation[i]];
@@ -68,7 +68,7 @@ export const convTranspose2dKind: LayerKind<ConvTranspose2dSpec> = {
       throw new UsageError({
         what: `input of ${path}`,
         given: showShape(input),
-        allowed: `one of which padding ${showShape(spec.padding)} leaves something`,
+        allowed: `one large enough for padding ${showShape(spec.padding)} to leave an output`,
         hint: 'less padding',
       });
     }
@@ -78,7 +78,7 @@ export const convTranspose2dKind: LayerKind<ConvTranspose2dSpec> = {
   parameters(spec): readonly ParameterDeclaration[] {
     const { kernel, inChannels, outChannels, groups, init } = spec;
     const area = kernel[0] * kernel[1];
-    // PyTorch counts as inputs of a neuron what it counts for the convolution.
+    // PyTorch counts a neuron's inputs as it does for the convolution.
     const fanIn = (area * outChannels) / groups;
     const fanOut = (area * inChannels) / groups;
     const weight: ParameterDeclaration = {
@@ -117,7 +117,7 @@ function weightMatrix(spec: ConvTranspose2dSpec): WeightMatrix {
   };
 }
 
-/** Values and gradients in each other's place, as the convolution has them. */
+/** Exchanges values and gradients, which is how the convolution sees them. */
 function exchanged({ shape, ptr, gradPtr }: BoundTensor): BoundTensor {
   return { shape, ptr: gradPtr, gradPtr: ptr };
 }

@@ -1,4 +1,4 @@
-// Gradients of weights whose sums are short, over a few pixels of each sample: leaves are folded in
+// Weight gradients with short sums, over a few pixels of each sample: leaves are folded in
 // registers (kernels/assembly/foldedGrad.ts) instead of written to memory grain by grain.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
@@ -9,11 +9,13 @@ import { outputsOfTap } from './convGeometry.ts';
 import type { ConvAxes, Leaves } from './convSteps.ts';
 import { isWinograd, sumsTiles } from './winogradPlan.ts';
 
-/** With more outputs, sums take longer than leaves; and the other way has them in one band. */
+/** With more outputs, sums take longer than leaves, and the other algorithm has them in one
+ * band. */
 const MOST_PIXELS = 32;
 const ROW_MULTIPLE = 4;
 const CHANNEL_MULTIPLE = 8;
-/** What the kernel needs for each level of the tree, and how many levels there are at most. */
+/** The floats that the kernel needs for each level of the tree, and the maximum number of
+ * levels. */
 const LEVEL_FLOATS = 64;
 const LEVELS = 10;
 
@@ -25,8 +27,8 @@ export const FOLD_SCRATCH: WorkspaceDeclaration = {
   lifetime: 'pass',
 };
 
-/** Whether the weight gradient of a convolution is folded this way, by its shapes: only where its
- * leaves are sums over pixels, too. */
+/** Whether the weight gradient of a convolution is folded this way. Its shapes decide; the leaves
+ * must otherwise be sums over pixels, too. */
 export function foldsTaps(spec: Conv2dSpec, axes: ConvAxes): boolean {
   const { groups, inChannels, outChannels } = spec;
   const isShort = axes.y.output * axes.x.output <= MOST_PIXELS;
@@ -40,9 +42,9 @@ export function foldsTaps(spec: Conv2dSpec, axes: ConvAxes): boolean {
   );
 }
 
-/** Returns what has a gradient computed subtree by subtree; it returns false, having done nothing,
- * where the grains of this step are no perfect trees of equal grains. Undefined where the sink
- * takes leaves alone. */
+/** Returns a function that computes a gradient subtree by subtree. It does nothing and returns
+ * false if the grains of the step do not form perfect trees of equal grains. Undefined if the sink
+ * takes only leaves. */
 export function bindFolds(
   { step, firstGrain }: Binding,
   { nodes, foldNode }: GradientSink,
@@ -72,7 +74,7 @@ function isPowerOfTwo(count: number): boolean {
   return (count & (count - 1)) === 0;
 }
 
-/** Whether grains have as many samples each, and some. */
+/** Whether all grains have the same number of samples, at least one. */
 function areEqual(grainStart: ArrayLike<number>, lo: number, hi: number): boolean {
   const samples = grainStart[lo + 1]! - grainStart[lo]!;
   for (let grain = lo; grain < hi; grain++) {
@@ -81,7 +83,7 @@ function areEqual(grainStart: ArrayLike<number>, lo: number, hi: number): boolea
   return samples > 0;
 }
 
-/** Binds the gradient of a convolution's weight, tap by tap, where {@link foldsTaps} holds. */
+/** Binds the weight gradient of a convolution, tap by tap. Requires {@link foldsTaps}. */
 export function bindTapFolds(
   { kernel, stride, dilation, inChannels, outChannels }: Conv2dSpec,
   { y, x }: ConvAxes,

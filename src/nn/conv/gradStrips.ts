@@ -1,22 +1,23 @@
 // Which weight gradients are summed from packed strips (kernels/assembly/convGradStrips.ts), and
-// the scratch that they take. Bits are those of the direct way, so this is a matter of speed.
+// the scratch that they take. The bits are those of the direct sums; only speed differs.
 
 import { sizeOf } from '../../base/shape.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { type ConvAxes, forwardSteps } from './convSteps.ts';
 
-/** The kernel's: channels and pixels of a strip, rows of the gradient that are packed at once. */
+/** The kernel's constants: channels and pixels of a strip, and gradient rows packed at once. */
 const STRIP_CHANNELS = 16;
 const STRIP_PIXELS = 224;
 const STRIP_ROWS = 256;
-/** With fewer on both sides, pixels are near enough for the cache, and packing costs more. */
+/** With fewer channels on both sides, pixels are close enough for the cache, and packing costs
+ * more. */
 const MANY_CHANNELS = 160;
-/** With fewer output channels or pixels there is too little to sum for what is packed; and a band
- * of so many channels has no more pixels than a strip. */
+/** With fewer output channels or pixels, too little is summed for what is packed. A band with this
+ * many channels has no more pixels than a strip. */
 const MIN_OUT_CHANNELS = 32;
 const MIN_PIXELS = 32;
 
-/** The floats of the scratch; 0 where the gradient is summed from where its inputs are. */
+/** The floats of the scratch; 0 if the gradient is summed without packing. */
 export function gradStripFloats(spec: Conv2dSpec, axes: ConvAxes): number {
   const { inChannels, outChannels, groups, kernel } = spec;
   const isSuited =

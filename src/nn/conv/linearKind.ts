@@ -1,5 +1,5 @@
-// Fully connected layer, y = x W + b (PyTorch's Linear, with the weight transposed). Weight [in,
-// out]. An input of several axes is taken as a flat vector.
+// Fully connected layer, y = x W + b (PyTorch's Linear, with the weight transposed). Weight
+// [in, out]. An input with several axes is treated as a flat vector.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { UsageError } from '../../base/errors.ts';

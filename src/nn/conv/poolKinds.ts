@@ -1,5 +1,5 @@
-// What the pools do: images [H, W, C] by windows, or over all pixels. See kernels/abi/pool.ts for
-// ties, NaN and padding.
+// Implements the pools of images [H, W, C], over windows or over all pixels. See
+// kernels/abi/pool.ts for ties, NaN and padding.
 
 import { UsageError } from '../../base/errors.ts';
 import { channelsOf, type Shape, showShape } from '../../base/shape.ts';
@@ -38,7 +38,7 @@ function poolSizes(window: PoolWindow, input: Shape, output: Shape) {
   const [outHeight, outWidth] = output as readonly [number, number, number];
   const [kernelHeight, kernelWidth] = window.kernel;
   const [strideHeight, strideWidth] = window.stride;
-  // The output's size says where windows end.
+  // The size of the output determines where windows end.
   const padHeight = axisOf(window, input, 0).before;
   const padWidth = axisOf(window, input, 1).before;
   return {
@@ -49,7 +49,7 @@ function poolSizes(window: PoolWindow, input: Shape, output: Shape) {
 
 export const maxPoolKind: LayerKind<MaxPoolSpec> = {
   kind: 'maxPool',
-  // The backward pass needs only where the maxima were.
+  // The backward pass only needs the positions of the maxima.
   keeps: { input: false, output: false },
   outputShape: windowOutput,
   workspace: (spec, input, { capacity }) => [
@@ -136,7 +136,7 @@ function bindAvgPool(spec: AvgPoolSpec, binding: Binding): BoundLayer {
   };
 }
 
-/** A window as large as the image. */
+/** A window the size of the image. */
 function wholeWindow([height, width]: Shape): MaxPoolSpec {
   const kernel = [height!, width!] as const;
   return { kind: 'maxPool', kernel, stride: kernel, padding: [0, 0] };

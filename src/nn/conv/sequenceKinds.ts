@@ -1,4 +1,4 @@
-// What convolutions and pools of sequences [L, C] do: those of images, of one row. Weight
+// Implements convolutions and pools of sequences [L, C], as those of images with one row. Weight
 // [K, IC/groups, OC].
 
 import { UsageError } from '../../base/errors.ts';
@@ -39,7 +39,7 @@ function rowPadding(padding: Padding1d): Padding {
   return typeof padding === 'number' ? [0, padding] : { top: 0, bottom: 0, ...padding };
 }
 
-/** A kind for sequences made of that for images. */
+/** Makes a kind for sequences from the one for images. */
 function overSequences<Spec extends SequenceSpec, Image extends Windows>(
   kind: Spec['kind'],
   images: LayerKind<Image>,

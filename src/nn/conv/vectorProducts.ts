@@ -1,13 +1,13 @@
-// Products of vectors with a weight, and the weight's gradient, on the convolution's kernels: a
-// grid of [steps, samples] vectors counts as the pixels of an image, with a single tap that is the
-// whole vector. A linear layer has a grid of one step.
+// Products of vectors with a weight, and the weight gradient, computed by the convolution kernels:
+// a grid of [steps, samples] vectors is treated as the pixels of an image, with a single tap that
+// covers the whole vector. A linear layer has a grid of one step.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { GradientSink } from '../../reduce/gradientSink.ts';
 import type { Binding } from '../layers/layer.ts';
 import { PANEL_ROW_BYTES } from './convSteps.ts';
 
-/** From one vector of a grid to the next, and floats of each. */
+/** The distance from one vector of a grid to the next, and the floats in each. */
 export interface VectorGrid {
   readonly stepBytes: number;
   readonly sampleBytes: number;
@@ -24,7 +24,7 @@ export interface VectorWeight {
   readonly ptr: number;
   readonly rows: number;
   readonly columns: number;
-  /** `columns` floats that are added to each forward product; 0 without a bias. */
+  /** The address of `columns` floats that are added to each forward product; 0 without a bias. */
   readonly biasPtr: number;
   /** The weight as the kernels read it, for products forward and backward. */
   readonly panelsPtr: number;
@@ -34,15 +34,16 @@ export interface VectorWeight {
 }
 
 export interface BoundWeight {
-  /** Before `multiply`, once the weight has changed. */
+  /** Call it before `multiply` if the weight has changed. */
   packForward(): void;
-  /** Before `multiplyBack`, likewise. */
+  /** Call it before `multiplyBack` if the weight has changed. */
   packBackward(): void;
   /** y = x W + bias, for vectors of the first `countSteps` steps. */
   multiply(x: Vectors, y: Vectors, countSteps: number): void;
   /** dx = dy W^T. */
   multiplyBack(dy: Vectors, dx: Vectors, countSteps: number): void;
-  /** The gradient x^T dy of each grain, over `countSteps` steps, unless the weight is frozen. */
+  /** Computes the gradient x^T dy of each grain, over `countSteps` steps, unless the weight is
+   * frozen. */
   foldGradient(x: Vectors, dy: Vectors, countSteps: number): void;
 }
 

@@ -1,6 +1,6 @@
-// How many channels of a weight are transformed or packed at once. All of a small weight; of a
-// large one a block that stays in the second cache until it has been used: as a whole, what was
-// made of it would go to memory and back.
+// How many channels of a weight are transformed or packed at once. A small weight is processed
+// whole. A large one is split into blocks that stay in the L2 cache until they are used; otherwise
+// the result would go to memory and back.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 
@@ -8,7 +8,8 @@ const WHOLE_BYTES = 1024 * 1024;
 /** Channels of a register tile in the wide build. */
 const BLOCK_MULTIPLE = 16;
 
-/** Of `channels` channels, with so many floats each; a block has about `blockBytes`. */
+/** The number of channels in a block of about `blockBytes` bytes, out of `channels` with `rows`
+ * floats each. */
 export function blockOfRows(rows: number, channels: number, blockBytes: number): number {
   const channelBytes = rows * FLOAT_BYTES;
   if (channels * channelBytes <= WHOLE_BYTES) return channels;

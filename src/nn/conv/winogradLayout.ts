@@ -1,5 +1,5 @@
-// What the passes of Winograd's convolution share: how a layer is cut, where they work, and the
-// transform of some samples into planes.
+// What the passes of Winograd convolution share: how a layer is cut, the memory they use, and the
+// transform of samples into planes.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
@@ -18,20 +18,20 @@ import {
   tilingOf,
 } from './winogradPlan.ts';
 
-/** Transformed weights beside the tiles that they are multiplied with. */
+/** The size of the transformed weights beside the tiles that they multiply. */
 const BLOCK_BYTES = 384 * 1024;
 
 export interface Plan {
-  /** Of the outputs, for the forward pass. */
+  /** Tiles of the outputs, for the forward pass. */
   readonly outputs: Tiling;
-  /** Of the outputs, for the weight gradient. */
+  /** Tiles of the outputs, for the weight gradient. */
   readonly gradients: Tiling;
-  /** Of the inputs, for the input gradient. */
+  /** Tiles of the inputs, for the input gradient. */
   readonly inputs: Tiling;
-  /** Output channels whose weights are transformed at once, and the bytes of a plane of them. */
+  /** The number of output channels transformed at once, and the bytes of a plane of them. */
   readonly outputBlock: number;
   readonly outputPlaneBytes: number;
-  /** Likewise input channels, for both gradients. */
+  /** The same for input channels, for both gradients. */
   readonly inputBlock: number;
   readonly inputPlaneBytes: number;
 }
@@ -66,7 +66,7 @@ export function winogradWorkspace(
   const lines = scratchFloats(Math.max(outputs.width, inputs.width), channels);
   return [
     { name: 'panels', type: 'f32', shape: panels, lifetime: 'pass' },
-    // Of the weight's gradient its sums, of the input's the weights.
+    // Holds the sums of the weight gradient, or the weights for the input gradient.
     { name: 'gradPanels', type: 'f32', shape: inputPlanes, lifetime: 'pass' },
     { name: 'tiles', type: 'f32', shape: band, lifetime: 'pass' },
     { name: 'products', type: 'f32', shape: band, lifetime: 'pass' },
@@ -82,7 +82,7 @@ export interface Places {
   readonly linesPtr: number;
 }
 
-/** An image side of a convolution: its size and how it becomes planes. */
+/** One side of a convolution: the size of its image, and how it becomes planes. */
 export interface Side {
   readonly height: number;
   readonly width: number;
@@ -103,9 +103,9 @@ export function placesOf(binding: Binding): Places {
   };
 }
 
-/** Binds what transforms the tiles that a cut has of one of some samples into planes, of the image
- * or of its gradient; `border`: zeros around the image; `before`: tiles that lie before those of
- * all these samples. */
+/** Binds the transform of a cut's tiles of one sample into planes, for the image or its gradient.
+ * `border` is the number of zeros around the image; `before` counts the tiles that precede those
+ * of all the samples. */
 export function bindTransform(
   transform: KernelExports['winogradInputF32' | 'winogradOutputGradF32'],
   planes: { readonly ptr: number; readonly bytes: number; readonly linesPtr: number },

@@ -1,31 +1,31 @@
-// Which convolutions use Winograd, and how their outputs are cut into tiles and bands. All of
-// it follows from the spec and shapes alone, so that bits depend on nothing else.
+// Which convolutions use Winograd, and how their outputs are cut into tiles and bands. All of it
+// follows from the spec and the shapes, so bits depend on nothing else.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Conv2dSpec } from '../specs/conv2d.ts';
 import { type ConvAxes, PANEL_CHANNELS } from './convSteps.ts';
 
-/** Outputs of a tile of F(4, 3) and of F(2, 3) along an axis; a tile has two places more. */
+/** Outputs of a tile of F(4, 3) and of F(2, 3) along an axis; a tile has two more places. */
 const FULL_OUTPUTS = 4;
 const TAIL_OUTPUTS = 2;
 const EXTRA_PLACES = 2;
 export const KERNEL = 3;
-/** Of F(4x4, 3x3). */
+/** The places of a tile of F(4x4, 3x3). */
 export const PLACES = (FULL_OUTPUTS + EXTRA_PLACES) ** 2;
 /** With fewer channels the transforms cost more than the products save. */
 const MIN_CHANNELS = 16;
 /** With fewer pixels along an axis a tile is mostly waste. */
 const MIN_PIXELS = 3;
-/** What the transformed tiles of a band take at most, inputs and outputs together, where a band is
- * more than one row: as much as the second cache has room for beside the weights. */
+/** The most memory for the transformed tiles of a band, inputs and outputs together, if the band
+ * has more than one row: what fits into the L2 cache beside the weights. */
 const BAND_BYTES = 576 * 1024;
-/** Tiles of a band of the weight gradient: its sums are read and written once for each band. */
+/** Tiles of a band of the weight gradient: its sums are read and written once per band. */
 export const GRADIENT_TILES = 128;
-/** Tiles of a band for which blocks are transformed. */
+/** Tiles of a band if weights are transformed in blocks. */
 const BLOCK_TILES = 32;
 const LINE_BYTES = 64;
 
-/** How an axis is cut: tiles of F(4, 3), and at the end one of F(2, 3) where that suffices. */
+/** How an axis is cut: tiles of F(4, 3), and one of F(2, 3) at the end if that suffices. */
 interface AxisTiles {
   readonly full: number;
   readonly hasTail: boolean;
@@ -33,12 +33,12 @@ interface AxisTiles {
 
 /** Tiles of one kind that form a rectangle of an image. */
 export interface Region {
-  /** Of the first output. */
+  /** The position of the first output. */
   readonly top: number;
   readonly left: number;
   readonly rows: number;
   readonly columns: number;
-  /** Places of a tile along each axis, 6 or 4. */
+  /** The places of a tile along each axis, 6 or 4. */
   readonly rowPoints: number;
   readonly columnPoints: number;
   /** Tiles of one sample before these, in the order of {@link Cut.regions}. */
@@ -46,11 +46,11 @@ export interface Region {
   readonly tiles: number;
 }
 
-/** A part of each sample of a band: rows of tiles from one on. */
+/** A part of each sample of a band: consecutive rows of tiles. */
 export interface Cut {
   /** In the order of the kernels: tail columns, full tiles, tail rows, the corner. */
   readonly regions: readonly Region[];
-  /** Tiles of one sample in each of the four; 0 for a region that is not there. */
+  /** Tiles of one sample in each of the four; 0 for an absent region. */
   readonly tailColumns: number;
   readonly full: number;
   readonly tailRows: number;
@@ -63,13 +63,13 @@ export interface Tiling {
   readonly width: number;
   readonly cuts: readonly Cut[];
   readonly samplesOfBand: number;
-  /** Of a band, at most. */
+  /** The most tiles in a band. */
   readonly tiles: number;
 }
 
-/** Whether a convolution is done this way: not asked to be direct, 3x3 with stride 1, no dilation
- * and no groups, its channels multiples of 8, at least 16, and at least 3x3 pixels on both
- * sides. */
+/** Whether a convolution uses Winograd: it is not `direct`, is 3x3 with stride 1, without dilation
+ * or groups, its channels are multiples of 8 and at least 16, and both sides have at least 3x3
+ * pixels. */
 export function isWinograd(spec: Conv2dSpec, axes: ConvAxes): boolean {
   const { inChannels, outChannels, groups, algorithm } = spec;
   const fits = (axis: ConvAxes['x']): boolean =>
@@ -87,8 +87,8 @@ export function isWinograd(spec: Conv2dSpec, axes: ConvAxes): boolean {
   );
 }
 
-/** Whether the weight's gradient is summed over tiles, too. With one to a sample, transforming the
- * sums back takes longer than the direct way. */
+/** Whether the weight gradient is also summed over tiles. With one tile per sample, transforming
+ * the sums back takes longer than summing directly. */
 export function sumsTiles({ y, x }: ConvAxes): boolean {
   return Math.max(y.output, x.output) > FULL_OUTPUTS;
 }
@@ -99,12 +99,13 @@ function axisTiles(size: number): AxisTiles {
   return { full: hasTail ? (size - rest) / FULL_OUTPUTS : Math.ceil(size / FULL_OUTPUTS), hasTail };
 }
 
-/** The tiles that a band has in any case. */
+/** The tiles that a band has regardless of their size. */
 export function leastTiles(hasBlocks: boolean): number {
   return hasBlocks ? BLOCK_TILES : 1;
 }
 
-/** Cuts an image that a convolution writes, into bands that may have so many tiles in any case. */
+/** Cuts an image that a convolution writes into bands, which may have at least `leastTiles` tiles
+ * regardless of their size. */
 export function tilingOf(
   [height, width]: readonly [number, number],
   spec: Conv2dSpec,
@@ -130,7 +131,7 @@ function countTiles({ tailColumns, full, tailRows, corners }: Cut): number {
   return tailColumns + full + tailRows + corners;
 }
 
-/** Rows of full tiles from `first` on, and after them the row of tails, if there is one. */
+/** Cuts rows of full tiles starting at `first`, and then the row of tails, if any. */
 function cutRows(
   y: { readonly first: number; readonly rows: number; readonly hasTail: boolean },
   x: AxisTiles,
@@ -167,19 +168,19 @@ function cutRows(
   };
 }
 
-/** The distance of planes of so many floats: an odd number of cache lines, so that the places of a
- * tile fall into different sets of the cache. */
+/** The distance between planes of `length` floats: an odd number of cache lines, so that the places
+ * of a tile map to different cache sets. */
 export function planeBytes(length: number): number {
   return (Math.ceil((length * FLOAT_BYTES) / LINE_BYTES) | 1) * LINE_BYTES;
 }
 
-/** Lines that the transform of the weight gradient holds, of 512 bytes. */
+/** The floats of the 512-byte lines that the weight gradient's transform holds. */
 const WEIGHT_GRAD_FLOATS = (FULL_OUTPUTS + EXTRA_PLACES) * KERNEL * 128;
 /** Constants at the start of scratch. */
 const SPARE_FLOATS = 16;
 
-/** The scratch of the transforms. They hold a row of tiles: its 6 lines and one of zeros, or on the
- * way back for 4 lines the 6 places of each tile and a spare pixel, which is less. */
+/** The scratch of the transforms. They hold a row of tiles: its 6 lines and one line of zeros. On
+ * the way back they hold the 6 places of each tile and a spare pixel for 4 lines, which is less. */
 export function scratchFloats(width: number, channels: number): number {
   const pixels = Math.ceil(width / FULL_OUTPUTS) * FULL_OUTPUTS + EXTRA_PLACES;
   const lines = FULL_OUTPUTS + EXTRA_PLACES + 1;

@@ -1,5 +1,5 @@
-// Norm `auto`: batch statistics where there are enough values for them, synchronized where the run
-// has more than one replica, else group normalization. Pure index maths: the same model, input and
+// Norm `auto`: batch statistics if there are enough values for them, synchronized if the run has
+// more than one replica, otherwise group normalization. Pure index math: the same model, input and
 // replicas give the same choice.
 
 import { UsageError } from '../../base/errors.ts';
@@ -7,21 +7,21 @@ import { type Shape, sizeOf } from '../../base/shape.ts';
 import { groupsText } from '../norms/normShared.ts';
 import { defaultNumGroups } from './groupRule.ts';
 
-/** Fewer values per channel than this, over the whole sync group, and `auto` takes group
- * normalization. A variance of n independent values is off by sqrt(2 / (n - 1)), a mean by 1 /
- * sqrt(n) standard deviations: 25 % and 0.18 at 32. Wu and He 2018 (table 2, ImageNet) find batch
- * normalization level with group normalization down to 16 images and worse from 8 on; in
- * layers of one position a value is an image, and 32 keeps a factor of two from that edge.
- * Positions of one image are alike, so where there are many this is the least to ask for. */
+/** With fewer values per channel than this, over the whole sync group, `auto` uses group
+ * normalization. The relative error of a variance of n independent values is sqrt(2 / (n - 1)); a
+ * mean is off by 1 / sqrt(n) standard deviations: 25 % and 0.18 at 32. Wu and He 2018 (table 2,
+ * ImageNet) find batch normalization on par with group normalization down to 16 images and worse
+ * from 8 down. In layers with one position a value is an image, and 32 keeps a margin of a factor
+ * of two. Positions of one image are correlated, so with many positions this is a lower bound. */
 export const AUTO_MIN_VALUES = 32;
 
 /** What a choice depends on. */
 export interface NormPlace {
-  /** Of the layer's input, channels last. */
+  /** The shape of the layer's input, channels last. */
   readonly shape: Shape;
   readonly channels: number;
   readonly replicas: number;
-  /** Samples of a replica in a full step; a mean where they differ. */
+  /** Samples of a replica in a full step; the mean if they differ. */
   readonly replicaBatch: number;
   /** Replicas that would share statistics; default all. */
   readonly groupSize?: number;
@@ -31,11 +31,11 @@ export interface NormChoice {
   readonly to: 'sync' | 'local' | 'group';
   /** Values per channel of the smallest sync group in a full step. */
   readonly values: number;
-  /** For people. */
+  /** The reason, in words. */
   readonly why: string;
 }
 
-/** What `auto` makes of a normalization. */
+/** Chooses what `auto` replaces a normalization with. */
 export function chooseNorm(place: NormPlace): NormChoice {
   const { shape, channels, replicas } = place;
   const positions = sizeOf(shape) / channels;
@@ -48,7 +48,7 @@ export function chooseNorm(place: NormPlace): NormChoice {
     return { to, values, why: `${count}, at least ${AUTO_MIN_VALUES}; ${reason}` };
   }
   if (channels * positions < 2) {
-    return { to, values, why: `${count}; a sample has one value, which has no variance` };
+    return { to, values, why: `${count}; a sample has a single value, which has no variance` };
   }
   const groups = groupsText(defaultNumGroups(channels, shape), channels);
   return { to: 'group', values, why: `${count}, fewer than ${AUTO_MIN_VALUES}; ${groups}` };
@@ -58,11 +58,11 @@ export function chooseNorm(place: NormPlace): NormChoice {
 function samplesOfSyncGroup({ replicas, replicaBatch, groupSize }: NormPlace): number {
   const size = Math.min(groupSize ?? replicas, replicas);
   const smallest = replicas % size === 0 ? size : replicas % size;
-  // A quotient times its divisor may come out just below the whole number that it is.
+  // Rounding may leave the product just below a whole number.
   return Math.floor(smallest * replicaBatch * (1 + Number.EPSILON * 4));
 }
 
-/** Refuses to choose where something that decides is not known. */
+/** Throws if something that the choice depends on is unknown. */
 export function checkKnown(known: {
   readonly inputShape: Shape | undefined;
   readonly replicas: number | undefined;

@@ -1,6 +1,6 @@
-// Replaces the normalizations of a model, as PyTorch's convert_sync_batchnorm does and more: the
-// way to compare batch normalization, synchronized or not, with its neighbors on one model. Makes
-// specs only; what becomes of weights and running statistics is in checkpoint/convertState.ts.
+// Replaces the normalizations of a model, as PyTorch's convert_sync_batchnorm does and more: a way
+// to compare batch normalization, synchronized or not, with other normalizations on one model. Only
+// makes specs; checkpoint/convertState.ts converts weights and running statistics.
 
 import { checkInteger, UsageError } from '../../base/errors.ts';
 import { nearestWord } from '../../base/nearest.ts';
@@ -36,7 +36,7 @@ import {
   type NormTarget,
 } from './normRequest.ts';
 
-/** What is of the kind asked for already. */
+/** The kinds that each target already is. */
 const KINDS_OF_TARGETS: Readonly<Record<NormTarget, readonly NormKind[]>> = {
   sync: [],
   local: [],
@@ -48,16 +48,15 @@ const KINDS_OF_TARGETS: Readonly<Record<NormTarget, readonly NormKind[]>> = {
   auto: [],
 };
 
-/** The same model with other normalizations. `sync` and `local` change which replicas share
- * statistics and nothing else of a batch normalization. Every option that the new layer has, too,
- * is carried over; conversions lose what it does not have: back from `group`, momentum is 0.1
- * again. The trained threshold of a filterResponseNorm becomes a ReLU. Recurrent layers that
- * normalize change their option `norm`. Throws a {@link UsageError} that names layer, value and
- * choice where an option does not fit.
+/** Returns the same model with other normalizations. `sync` and `local` only change which replicas
+ * share the statistics of a batch normalization. Options that the new layer also has are carried
+ * over; the others are lost: after a conversion back from `group`, momentum is 0.1 again. The
+ * trained threshold of a filterResponseNorm becomes a ReLU. In recurrent layers that normalize,
+ * the option `norm` changes. Throws a {@link UsageError} that names layer, value and choice if an
+ * option does not fit.
  *
  * @example
- * nn.convertNorm(nn.batchNorm(8), { to: 'sync' }) // [7, 7, 8] -> [7, 7, 8]
- */
+ * nn.convertNorm(nn.batchNorm(8), { to: 'sync' }) // [7, 7, 8] -> [7, 7, 8] */
 export function convertNorm(given: LayerSpec, request: ConvertNormOptions): LayerSpec {
   const options = parseConvertOptions(request);
   const model = parseModel(given, 'model of convertNorm');
@@ -82,13 +81,13 @@ function kindsToConvert({ to, kinds }: NormRequest): ReadonlySet<NormKind> {
 }
 
 export interface KeptNorm {
-  /** `1.groupNorm`. */
+  /** The path of the layer, such as `1.groupNorm`. */
   readonly path: string;
   readonly kind: NormKind;
 }
 
-/** The normalizations of a converted model that are not of the kind asked for because they are
- * not of the kinds that change by default. None where `kinds` said which. */
+/** The normalizations of a converted model that are not of the requested kind because their kinds
+ * do not change by default. Empty if `kinds` was given. */
 export function keptNorms(converted: LayerSpec, request: NormRequest): readonly KeptNorm[] {
   if (request.kinds !== undefined) return [];
   const changing = kindsToConvert(request);
@@ -100,7 +99,7 @@ export function keptNorms(converted: LayerSpec, request: NormRequest): readonly 
   });
 }
 
-/** Whether a layer that does not change may be what a conversion to this target made. */
+/** Whether an unchanged layer may be the result of a conversion to this target. */
 function isMadeBy(to: NormTarget, leaf: LeafSpec): boolean {
   if (to === 'auto' && normKindOf(leaf) === 'groupNorm') return true;
   return (to === 'auto' || to === 'group') && 'norm' in leaf && leaf.norm === 'layer';
@@ -120,7 +119,7 @@ const convertSchema = optionsSchema<ConvertNormOptions>()({
   replicaBatch: positive.exactOptional(),
 });
 
-/** What the option `norm` of a run asks for. Throws a {@link UsageError}. */
+/** Parses the option `norm` of a run. Throws a {@link UsageError}. */
 export function parseNormRequest(given: unknown): NormRequest {
   const request = parseOptions('norm', requestSchema, given, { example: "norm: { to: 'sync' }" });
   checkKinds(request.kinds);
@@ -179,7 +178,7 @@ function convertLeaf(
 ): LayerSpec {
   checkInteger(`channels of ${path}, to '${options.to}'`, normChannels(leaf), 1);
   const norm = normFor(leaf, options, path, shape);
-  // The threshold of a TLU starts as that of a ReLU, and is what made the layer nonlinear.
+  // The threshold of a TLU starts as that of a ReLU, and keeps the layer nonlinear.
   if (traitsOf(leaf).hasActivation?.(leaf) !== true) return norm;
   return options.to === 'none' ? relu() : sequential([norm, relu()]);
 }
@@ -229,7 +228,7 @@ function normFor(
   }
 }
 
-/** A normalization by batch statistics over these replicas, with what the leaf has of options. */
+/** A batch normalization over these replicas, with the options that the leaf has. */
 function batchNormFrom(leaf: NormSpec, sync: SyncScope): LayerSpec {
   const traits = traitsOf(leaf);
   if (traits.withSync !== undefined) return traits.withSync(leaf, sync);
@@ -243,7 +242,7 @@ function frozenFrom(leaf: NormSpec, path: string): LayerSpec {
     throw new UsageError({
       what: `convertNorm of ${path} to 'frozen'`,
       given: `${leaf.kind} without running statistics`,
-      allowed: 'a normalization with running statistics, which it would be frozen to',
+      allowed: 'a normalization with running statistics to freeze',
       hint: "training with to 'sync' first",
     });
   }

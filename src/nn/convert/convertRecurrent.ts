@@ -1,5 +1,5 @@
-// What convertNorm makes of a recurrent layer that normalizes its pre-activations: the norm is an
-// option of the layer there, and the states are vectors, so that only some targets exist.
+// How convertNorm converts a recurrent layer that normalizes its pre-activations. The norm is an
+// option of the layer, and the states are vectors, so only some targets exist.
 
 import { UsageError } from '../../base/errors.ts';
 import { gateColumns } from '../recurrent/recurrentFrame.ts';

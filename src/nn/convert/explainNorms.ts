@@ -1,5 +1,5 @@
-// What each normalization of a model takes its statistics over in a run, and what `auto` makes of
-// it there and why: for `syncbn inspect`, and for users who ask why a layer was not synchronized.
+// What each normalization of a model takes its statistics over in a run, and what `auto` replaces
+// it with and why. For `syncbn inspect`, and for users who ask why a layer was not synchronized.
 
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { type Shape, sizeOf } from '../../base/shape.ts';
@@ -13,26 +13,26 @@ import { isNorm, normName, traitsOf } from './normLeaf.ts';
 
 /** What decides how many values statistics are taken over. */
 export interface NormRun {
-  /** Of the model's input, without the sample axis. */
+  /** The shape of the model's input, without the sample axis. */
   readonly inputShape: Shape;
   /** The replicas of the run. */
   readonly replicas: number;
-  /** Samples of a replica in a full step; a mean where they differ. */
+  /** Samples of a replica in a full step; the mean if they differ. */
   readonly replicaBatch: number;
 }
 
-/** What `auto` takes for a normalization, and why. */
+/** What `auto` chooses for a normalization, and why. */
 export interface NormExplanation {
-  /** `1.batchNorm`. */
+  /** The path of the layer, such as `1.batchNorm`. */
   readonly layer: string;
-  /** `batchNorm (sync)`. */
+  /** A description of the layer, such as `batchNorm (sync)`. */
   readonly norm: string;
   /** Values that each mean of a full training step is over; 0 for frozen layers, which take
    * none. */
   readonly values: number;
-  /** What `auto` takes for this layer: `sync`, `local` or `group`. */
+  /** What `auto` chooses for this layer: `sync`, `local` or `group`. */
   readonly auto: string;
-  /** Why it does. */
+  /** The reason for this choice. */
   readonly why: string;
 }
 

@@ -1,5 +1,5 @@
-// What the tools that look at or change a model's normalizations share: which leaves are
-// normalizations, and what they tell of themselves.
+// Shared by the tools that inspect or change a model's normalizations: which leaves are
+// normalizations, and their traits.
 
 import { kindOf } from '../graph/kinds.ts';
 import type { NormKind, PureNormTraits } from '../layers/normTraits.ts';
@@ -23,8 +23,8 @@ export type NormSpec =
   | LayerNormSpec
   | RmsNormSpec;
 
-/** Which kind a leaf is; undefined where it does not normalize. Recurrent layers are what their
- * option `norm` says. */
+/** The kind of normalization that a leaf is, or undefined if it does not normalize. For recurrent
+ * layers the option `norm` decides. */
 export function normKindOf(leaf: LeafSpec): NormKind | undefined {
   const { norm, innerNorm } = kindOf(leaf);
   return (norm ?? innerNorm)?.normKind(leaf);
@@ -35,7 +35,7 @@ export function isNorm(leaf: LeafSpec): leaf is NormSpec {
   return kindOf(leaf).norm !== undefined;
 }
 
-/** What a normalization tells of itself. */
+/** The traits of a normalization. */
 export function traitsOf(norm: NormSpec): PureNormTraits<NormSpec> {
   return kindOf(norm).norm as unknown as PureNormTraits<NormSpec>;
 }
@@ -45,26 +45,27 @@ export function normChannels(norm: NormSpec): number {
   return traitsOf(norm).channels(norm);
 }
 
-/** Whether evaluation normalizes by running statistics, and is an affine map of each channel. */
+/** Whether evaluation normalizes by running statistics, which makes it an affine map of each
+ * channel. */
 export function usesRunningStatistics(
   leaf: LeafSpec,
 ): leaf is BatchNormSpec | BatchRenormSpec | InstanceNormSpec {
   return isNorm(leaf) && traitsOf(leaf).usesRunningStatistics?.(leaf) === true;
 }
 
-/** The different normalizations of a model, for people: `batchNorm (sync)`, `groupNorm (8 groups of
- * 16 channels)`. */
+/** The distinct normalizations of a model, in words: `batchNorm (sync)`,
+ * `groupNorm (8 groups of 16 channels)`. */
 export function normsOf(model: LayerSpec): readonly string[] {
   return [...new Set(leavesOf(model).filter(isNorm).map(normName))];
 }
 
-/** A normalization, for people. */
+/** Describes a normalization in words. */
 export function normName(norm: NormSpec): string {
   return traitsOf(norm).describe(norm);
 }
 
-/** Where the layers stand that train by the batch statistics of each replica alone, without having
- * asked for virtual batches. */
+/** The paths of the layers that train by the batch statistics of each replica alone without
+ * requesting virtual batches. */
 export function localBatchNorms(model: LayerSpec): readonly string[] {
   const paths: string[] = [];
   eachLeaf(model, (leaf, path) => {

@@ -1,6 +1,6 @@
-// The three switches of batch normalization in fine-tuning, for the layers of a model that patterns
-// name: whose statistics training normalizes by, whether the running ones move, and whether weight
-// and bias train.
+// The three switches of batch normalization in fine-tuning, for the layers that match a pattern:
+// which statistics training normalizes by, whether the running statistics are updated, and whether
+// weight and bias train.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
@@ -10,15 +10,15 @@ import { type BatchNormSpec, batchNorm } from '../specs/norms.ts';
 import { eachLeaf, type LayerSpec, mapLeaves } from '../specs/spec.ts';
 import { STATISTICS_SOURCES, type StatisticsSource } from '../specs/statistics.ts';
 
-/** Batch norms by the paths of their layers, and how they train. */
+/** Selects batch norms by path and says how they train. */
 export interface BatchNormSwitches {
-  /** `1.batchNorm`, `3.residual.*`: `*` stands for any characters. Default all. */
+  /** A path such as `1.batchNorm` or `3.residual.*`; `*` stands for any characters. Default all. */
   readonly match?: string;
-  /** Whose statistics training normalizes by; default that of the model. */
+  /** Which statistics training normalizes by; default as in the model. */
   readonly statistics?: StatisticsSource;
-  /** Whether training moves the running statistics; default that of the model. */
+  /** Whether training updates the running statistics; default as in the model. */
   readonly updateStatistics?: boolean;
-  /** Whether weight and bias train; default what `freeze` says of them. */
+  /** Whether weight and bias train; default as `freeze` says. */
   readonly trainAffine?: boolean;
 }
 
@@ -29,7 +29,7 @@ const switchesSchema = optionsSchema<BatchNormSwitches>()({
   trainAffine: flag.exactOptional(),
 });
 
-/** Switches from outside. Throws a {@link UsageError} for unknown fields and values. */
+/** Parses switches from user input. Throws a {@link UsageError} for unknown fields and values. */
 export function parseBatchNormSwitches(given: unknown): readonly BatchNormSwitches[] {
   const example = "batchNorm: [{ statistics: 'running', updateStatistics: false }]";
   if (!Array.isArray(given)) {
@@ -40,9 +40,9 @@ export function parseBatchNormSwitches(given: unknown): readonly BatchNormSwitch
   );
 }
 
-/** The model with its batch norms switched, later switches over earlier ones, and the patterns of
- * `freeze` that say which weights and biases train. Layers that are `frozen` have no parts to
- * switch. Throws a {@link UsageError} for a pattern that matches no batch norm. */
+/** Returns the model with its batch norms switched, and the patterns for `freeze` that say which
+ * weights and biases train. Later switches override earlier ones. Layers that are `frozen` have no
+ * parts to switch. Throws a {@link UsageError} for a pattern that matches no batch norm. */
 export function switchBatchNorms(
   model: LayerSpec,
   switches: readonly BatchNormSwitches[],
@@ -71,7 +71,7 @@ export function switchBatchNorms(
   return { model: switched, freeze };
 }
 
-/** Where the batch norms stand that are not frozen as a whole, and which of them have weight and
+/** The paths of the batch norms that are not frozen as a whole, and which of them have weight and
  * bias. */
 function switchable(model: LayerSpec): ReadonlyMap<string, boolean> {
   const affine = new Map<string, boolean>();

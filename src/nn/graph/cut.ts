@@ -1,10 +1,10 @@
-// How the global batches of a run are cut in grains: by their size, and where a layer's statistics
-// are local to replicas, at the borders of those.
+// How the global batches of a run are cut into grains: by size and, if a layer's statistics are
+// local to replicas, at the borders of replicas.
 
 import { cutGrains, defaultGrains, type GrainCut, type Locality } from '../../reduce/grains.ts';
 import type { Graph } from './graph.ts';
 
-/** What of a run decides the cut. */
+/** The settings of a run that decide the cut. */
 export interface CutRequest {
   readonly globalBatch: number;
   readonly replicas: number;
@@ -23,7 +23,7 @@ export function isLocal(graph: Graph, replicas: number): boolean {
   return localityOf(graph, replicas) !== 'none';
 }
 
-/** What of the replicas matters to the layers of a model. */
+/** How replicas affect the layers of a model. */
 function localityOf(graph: Graph, replicas: number): Locality {
   let locality: Locality = 'none';
   for (const operation of graph.operations) {

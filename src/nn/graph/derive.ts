@@ -1,7 +1,7 @@
-// Which activations are not stored for backward, since the layer that wrote them can write a sample
-// of them anew: its input is stored anyway, and so is what it normalizes by. A reader takes such a
-// value sample by sample, from scratch that stays in the cache. Where the layer also added another
-// value, that is read as well, or derived itself.
+// Which activations are not stored for backward because the layer that wrote them can recompute a
+// sample: its input and the statistics that it normalizes by are stored anyway. A reader takes such
+// a value sample by sample, from scratch that stays in the cache. If the layer also added another
+// value, that one is read as well, or derived itself.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { sizeOf } from '../../base/shape.ts';
@@ -15,13 +15,13 @@ import {
 } from './graph.ts';
 import { aliased, gradientsNeeded, keptBy, runsBackward } from './storage.ts';
 
-/** The largest sample that stays in the second cache beside what its reader works on. */
+/** The largest sample that stays in the L2 cache beside the data of its reader. */
 const SAMPLE_BYTES = 512 * 1024;
-/** Of so many values a sample is read at most to derive one. Each reading of a second one costs
- * what storing the value would, and saves its memory. */
+/** The most values that are read to derive a sample. Each read of a second value costs as much as
+ * storing the derived value would, but saves its memory. */
 const MOST_READ = 2;
 
-/** What backward does with a value, whatever it is called. */
+/** How backward uses a value under all of its names. */
 interface Use {
   isRead: boolean;
   /** Whether all its readers take it sample by sample. */
@@ -35,7 +35,7 @@ export function derivedValues(graph: Graph): ReadonlyMap<ValueId, LayerOperation
   const roots = rootsOf(graph);
   const uses = usesOf(graph, roots);
   const isNeeded = gradientsNeeded(graph);
-  /** By value, of how many others a sample is read. */
+  /** For each derived value, the number of other values that are read for a sample. */
   const costs = new Map<ValueId, number>();
   const makers = new Map<ValueId, LayerOperation>();
   for (const operation of graph.operations) {
@@ -43,7 +43,7 @@ export function derivedValues(graph: Graph): ReadonlyMap<ValueId, LayerOperation
     const { output, addend } = operation;
     if (uses[output]!.isRead && !uses[output]!.isBySample) continue;
     const added = addend && roots[addend.value]!;
-    // One that is not stored until then either must be derived itself.
+    // An added value that is not stored until then must be derived itself.
     if (added !== undefined && !costs.has(added) && !uses[added]!.isRead) continue;
     const cost = added === undefined ? 1 : 1 + (costs.get(added) ?? 1);
     if (cost > MOST_READ) continue;
@@ -60,7 +60,7 @@ export function derivedValues(graph: Graph): ReadonlyMap<ValueId, LayerOperation
   return derived;
 }
 
-/** The value of which backward takes one sample after the other, if any is derived. */
+/** The derived value that backward reads sample by sample, if any. */
 export function readBySample(operation: Operation): ValueId | undefined {
   if (operation.op === 'layer') return operation.input;
   return operation.op === 'add' && operation.isRelu ? operation.output : undefined;
@@ -78,7 +78,7 @@ function rootsOf({ operations }: Graph): readonly ValueId[] {
   return roots;
 }
 
-/** By first names. */
+/** The uses of values by their first names. */
 function usesOf(graph: Graph, roots: readonly ValueId[]): readonly Use[] {
   const isNeeded = gradientsNeeded(graph);
   const uses = roots.map((): Use => ({ isRead: false, isBySample: true, isAdded: false }));
@@ -92,7 +92,7 @@ function usesOf(graph: Graph, roots: readonly ValueId[]): readonly Use[] {
     const keeps = keptBy(operation);
     const isBySample = readsBySample(operation, graph);
     if (keeps.input) for (const value of inputsOf(operation)) read(value, isBySample);
-    // The end of a residual looks at the sign of its output.
+    // The end of a residual reads the sign of its output.
     const isEnd = operation.op === 'add';
     if (keeps.output) for (const value of outputsOf(operation)) read(value, isEnd);
   }

@@ -6,12 +6,12 @@ import { UsageError } from '../../base/errors.ts';
 import { checkedPattern } from '../../base/patterns.ts';
 import { type Graph, type LayerOperation, parametersOf } from './graph.ts';
 
-/** Stands before a pattern of parameters that train although an earlier pattern freezes them. */
+/** Precedes a pattern of parameters that train even though an earlier pattern freezes them. */
 const EXCEPT = '!';
 
-/** The graph with the parameters frozen that the patterns match: `0.*`, `*.bias`. A pattern that
- * begins with `!` lets parameters train again; the last pattern that matches one decides. Throws a
- * {@link UsageError} for a pattern that matches nothing, and where nothing is left to train. */
+/** Returns the graph with the parameters that match the patterns frozen: `0.*`, `*.bias`. A pattern
+ * that begins with `!` lets parameters train again; the last matching pattern decides. Throws a
+ * {@link UsageError} for a pattern that matches nothing, and if nothing is left to train. */
 export function freezeGraph(graph: Graph, patterns: readonly string[]): Graph {
   if (patterns.length === 0) return graph;
   const names = parameterNames(graph);
@@ -33,7 +33,7 @@ export function freezeGraph(graph: Graph, patterns: readonly string[]): Graph {
   return withFrozen(graph, isFrozen);
 }
 
-/** The graph of a model that does not train: all parameters are frozen. */
+/** Returns the graph with all parameters frozen, for a model that does not train. */
 export function freezeWhole(graph: Graph): Graph {
   return withFrozen(graph, () => true);
 }

@@ -1,10 +1,9 @@
-// Makes a relu part of the operation before it where that can do it at no cost: normalizations
-// write max(y, 0) at once and block the gradient inside their own passes, the end of a residual
-// adds and cuts in one. Where a normalization runs last before the end of a residual, it adds the
-// other branch as it writes, and the end is left with the backward pass. Saves passes over memory,
-// and storing activations that nothing else reads. Where nothing trains, convolutions do both.
-// Bits, paths and names of parameters stay; a relu that is fused is no operation of its own any
-// more.
+// Makes a relu part of the operation before it if that costs nothing: normalizations write max(y,
+// 0) directly and block the gradient in their own passes, and the end of a residual adds and clips
+// in one pass. A normalization that runs right before the end of a residual adds the other branch
+// as it writes, which leaves only the backward pass to the end. This saves passes over memory and
+// activations that nothing else reads. In models that do not train, convolutions do both. Bits,
+// paths and parameter names stay the same; a fused relu is no longer a separate operation.
 
 import {
   type AddOperation,
@@ -17,15 +16,15 @@ import {
   type ValueId,
 } from './graph.ts';
 
-/** The graph with the relus and adds that can be taken in taken in, and its values numbered
- * anew; `trains`: whether any of its parameters may. */
+/** Returns the graph with relus and adds fused where possible, and its values renumbered. `trains`
+ * says whether any of its parameters may train. */
 export function fuseGraph(graph: Graph, { trains = true } = {}): Graph {
   const isFree = ({ kind, spec, input }: LayerOperation): boolean =>
     !trains && kind.fusesUntrained?.(spec, graph.shapes[input]!) === true;
   return renumbered(withAdds(withRelus(graph, isFree), isFree));
 }
 
-/** Whether a layer takes a relu and an add because nothing trains. */
+/** Whether a layer can take a relu and an add because nothing trains. */
 type IsFree = (layer: LayerOperation) => boolean;
 
 function withRelus(graph: Graph, isFree: IsFree): Graph {
@@ -52,8 +51,8 @@ function canTakeRelu(operation: LayerOperation | AddOperation, isFree: IsFree): 
   return how !== undefined && how !== 'no';
 }
 
-/** A layer that runs right before an add and is one of its inputs; the other one is complete by
- * then. */
+/** Fuses an add into the layer that runs right before it and is one of its inputs; the other input
+ * is complete by then. */
 function withAdds(graph: Graph, isFree: IsFree): Graph {
   const operations = [...graph.operations];
   for (const [i, layer] of operations.entries()) {
@@ -68,13 +67,13 @@ function withAdds(graph: Graph, isFree: IsFree): Graph {
   return { ...graph, operations };
 }
 
-/** Nothing but the add reads what such a layer writes: a value has one consumer. */
+/** Only the add reads the output of such a layer, since a value has one consumer. */
 function canTakeAdd(layer: LayerOperation, isFree: IsFree): boolean {
   const { kind, spec, isRelu } = layer;
   return !isRelu && (kind.fusesAdd?.(spec) === true || isFree(layer));
 }
 
-/** Without the values that no operation has any more. */
+/** Renumbers the values, without those that no operation uses anymore. */
 function renumbered({ operations, shapes, ...ends }: Graph): Graph {
   const used = new Set<ValueId>([0, ...endsOf(ends)]);
   for (const operation of operations) {

@@ -1,7 +1,7 @@
-// Resolves a model into a straight list of operations over values, each value with one producer and
-// one consumer, and checks every shape on the way. A residual becomes fork, two branches and add; a
-// value of a graph that several layers read goes through a fork.
-// Backward runs over the same list from its end.
+// Resolves a model into a flat list of operations over values, each with one producer and one
+// consumer, and checks all shapes. A residual becomes fork, two branches and add; a value of a
+// graph that several layers read goes through a fork. Backward runs over the same list from its
+// end.
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, shapesDiffer, showShape } from '../../base/shape.ts';
@@ -16,7 +16,7 @@ export type ValueId = number;
 
 export interface LayerOperation {
   readonly op: 'layer';
-  /** Where the layer stands in the model, for messages and names: `3.batchNorm`. */
+  /** The layer's path in the model, for messages and names: `3.batchNorm`. */
   readonly path: string;
   /** Its place among the layers that compute; keys its random numbers. */
   readonly index: number;
@@ -26,8 +26,8 @@ export interface LayerOperation {
   readonly output: ValueId;
   /** Whether the relu that followed it is part of it (fuse.ts). */
   readonly isRelu: boolean;
-  /** What is added to its output before that is written, and whether the sum goes through a relu
-   * (fuse.ts). The add that follows keeps it among its inputs. */
+  /** The value that is added to its output before it is written, and whether a relu follows the sum
+   * (fuse.ts). The add that follows keeps the value as an input. */
   readonly addend?: { readonly value: ValueId; readonly isRelu: boolean };
   /** The parameters that do not train (freeze.ts). */
   readonly frozen: ReadonlySet<string>;
@@ -48,12 +48,12 @@ export interface AddOperation {
   readonly output: ValueId;
   /** Whether the relu that followed it is part of it (fuse.ts). */
   readonly isRelu: boolean;
-  /** The input that is the output already, since the layer before added the other one to it
+  /** The input that already is the output because the layer before added the other input to it
    * (fuse.ts). */
   readonly sum?: ValueId;
 }
 
-/** Any other way to make one value of several. */
+/** Any other operation that makes one value from several. */
 export interface JoinOperation {
   readonly op: 'join';
   readonly path: string;
@@ -69,11 +69,11 @@ export interface Graph {
   /** Shape of each value. */
   readonly shapes: readonly Shape[];
   readonly output: ValueId;
-  /** What comes out beside the output. */
+  /** The outputs besides the main one. */
   readonly heads: readonly { readonly name: string; readonly value: ValueId }[];
 }
 
-/** All values that come out: the output, and those of the heads. */
+/** All output values: the main one and those of the heads. */
 export function endsOf({ output, heads }: Pick<Graph, 'output' | 'heads'>): readonly ValueId[] {
   return [output, ...heads.map(({ value }) => value)];
 }
@@ -83,7 +83,7 @@ export function inputsOf(operation: Operation): readonly ValueId[] {
   return operation.op === 'add' || operation.op === 'join' ? operation.inputs : [operation.input];
 }
 
-/** The values that it writes, or gives other names. */
+/** The values that an operation writes or renames. */
 export function outputsOf(operation: Operation): readonly ValueId[] {
   return operation.op === 'fork' ? operation.outputs : [operation.output];
 }
@@ -104,7 +104,7 @@ export function trainedParametersOf(
   return parametersOf(operation, graph).filter(({ name }) => !operation.frozen.has(name));
 }
 
-/** What training a layer writes and its evaluation reads. */
+/** The buffers of a layer, which training writes and evaluation reads. */
 export function buffersOf(
   { kind, spec, input }: LayerOperation,
   { shapes }: Pick<Graph, 'shapes'>,
@@ -115,7 +115,7 @@ export function buffersOf(
 const NONE_FROZEN: ReadonlySet<string> = new Set();
 
 /** Resolves a model for inputs of the given shape. Throws a {@link UsageError} that names the layer
- * and both shapes where they do not fit. */
+ * and both shapes if they do not fit. */
 export function buildGraph(model: LayerSpec, inputShape: Shape): Graph {
   const operations: Operation[] = [];
   const shapes: Shape[] = [inputShape];
@@ -163,18 +163,19 @@ function checkBranches(path: string, [body, shortcut]: readonly [Shape, Shape]):
     what: `the branches of ${path}`,
     given: `body ${showShape(body)}, shortcut ${showShape(shortcut)}`,
     allowed: 'equal shapes',
-    hint: 'a projection as shortcut: a 1x1 conv2d with the stride of the body',
+    hint: 'a projection as the shortcut: a 1x1 conv2d with the stride of the body',
   });
 }
 
-/** Checks the shapes of a model whose input is not known yet, as far as its first layer tells. */
+/** Checks the shapes of a model before its input is known, as far as the first layer determines
+ * them. */
 export function checkModelShapes(model: LayerSpec): void {
   const input = expectedInputOf(model);
   if (input !== undefined) buildGraph(model, input);
 }
 
-/** The input that the first layer of a model asks for, unknown sizes as NaN; undefined where it
- * takes any. */
+/** The input shape that the first layer of a model expects, with NaN for unknown sizes, or
+ * undefined if it takes any. */
 export function expectedInputOf(model: LayerSpec): Shape | undefined {
   const first = leavesOf(model)[0];
   return first && kindOf(first).expectedInput?.(first);

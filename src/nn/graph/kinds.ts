@@ -1,4 +1,4 @@
-// From a spec to the layer kind that runs it. The table of all kinds.
+// The table of all layer kinds, and the lookup from a spec to the kind that runs it.
 
 import { UsageError } from '../../base/errors.ts';
 import { adaptiveAvgPoolKind, adaptiveMaxPoolKind } from '../conv/adaptivePoolKinds.ts';

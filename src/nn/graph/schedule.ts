@@ -1,16 +1,16 @@
-// In which order a worker's micro-batches go through a step: forward operation by operation, the
-// loss, and backward the other way. Where the samples of several micro-batches share statistics all
-// of them have to meet within an operation. What lies between two meetings is a segment: each
-// micro-batch goes through it alone. One micro-batch, or none that meets, has one segment.
+// The order in which a worker's micro-batches go through a step: forward operation by operation,
+// the loss, and backward in reverse. If several micro-batches share statistics, all of them have to
+// meet within an operation. The part between two meetings is a segment, which each micro-batch goes
+// through alone. Without meetings, or with one micro-batch, there is one segment.
 
 import type { Graph } from './graph.ts';
 
 export type PassName = 'forward' | 'loss' | 'backward';
 
-/** One part of one pass of an operation; the loss is of none. */
+/** One part of one pass of an operation. The loss belongs to no operation. */
 export interface Stage {
   readonly pass: PassName;
-  /** Place of the operation in the graph. */
+  /** Index of the operation in the graph. */
   readonly place: number;
   readonly part: number;
 }
@@ -41,7 +41,7 @@ export function scheduleOf({ operations }: Pick<Graph, 'operations'>, cuts?: Cut
   return segments;
 }
 
-/** Into how many segments forward and the loss are cut. */
+/** The number of segments of forward and the loss. */
 export function countForwardSegments(schedule: Schedule): number {
   return schedule.findIndex((stages) => stages.some(({ pass }) => pass === 'loss')) + 1;
 }

@@ -1,5 +1,5 @@
-// Which layers lie side by side: both feed the end of a residual, so that neither waits for the
-// other, forward or backward, and what they exchange between replicas can go together.
+// Which layers are side by side: both feed the end of a residual, so neither waits for the other,
+// forward or backward, and they can exchange data between replicas together.
 
 import {
   type Graph,

@@ -1,5 +1,5 @@
-// Where activations and their gradients lie: each is alive from its first to its last use in the
-// step, and those that are never alive together share memory. Pure planning, in bytes for one
+// Plans the memory of activations and their gradients: each is live from its first to its last use
+// in the step, and those that are never live together share memory. Pure planning, in bytes for one
 // worker's samples.
 
 import { ALIGN_BYTES, alignUp, FLOAT_BYTES } from '../../base/bytes.ts';
@@ -20,21 +20,21 @@ import { type ParkingPlan, planParking } from './parking.ts';
 import { type Schedule, scheduleOf } from './schedule.ts';
 import { layersSideBySide } from './sideBySide.ts';
 
-/** Where one micro-batch has everything, in bytes from the start of its worker's activations. */
+/** The offsets of one micro-batch's data, in bytes from the start of its worker's activations. */
 export interface StoragePlaces {
   readonly activationOffsetsBytes: readonly number[];
-  /** Where the gradient of each value lies; -1 where it is not needed. */
+  /** The offset of each value's gradient; -1 if it is not needed. */
   readonly gradientOffsetsBytes: readonly number[];
-  /** Of the workspaces that lie among the activations, by the names in the request. */
+  /** The offsets of the workspaces among the activations, by their names in the request. */
   readonly workspaceOffsetsBytes: ReadonlyMap<string, number>;
 }
 
 export interface StoragePlan extends Pick<ParkingPlan, 'sizeBytes' | 'moves' | 'parkedBytes'> {
-  /** Of each micro-batch. */
+  /** The places of each micro-batch. */
   readonly places: readonly StoragePlaces[];
-  /** Of all of it, what values take that wait for backward when the loss runs. */
+  /** The part of it that values take that are kept for backward when the loss runs. */
   readonly keptBytes: number;
-  /** What the values would take besides that backward derives instead. */
+  /** The additional bytes that values would take if backward did not derive them. */
   readonly sparedBytes: number;
   /** The values that are not stored for backward, by the layers that derive them (derive.ts). */
   readonly derived: ReadonlyMap<ValueId, LayerOperation>;
@@ -43,12 +43,12 @@ export interface StoragePlan extends Pick<ParkingPlan, 'sizeBytes' | 'moves' | '
 /** A workspace that is kept from forward to backward of the same samples. */
 export interface KeptWorkspace {
   readonly name: string;
-  /** Place of its operation. */
+  /** Index of its operation. */
   readonly place: number;
   readonly sizeBytes: number;
 }
 
-/** How a worker's samples are cut; by default they are not. */
+/** How a worker's samples are cut. By default they are not. */
 export interface StorageRequest {
   readonly schedule: Schedule;
   readonly microBatches: number;
@@ -56,15 +56,15 @@ export interface StorageRequest {
   readonly budgetBytes: number;
 }
 
-/** What is used at which stages. */
+/** A block of memory, and the stages that use it. */
 interface Block {
   readonly sizeBytes: number;
   readonly uses: number[];
   isRewritten?: boolean;
 }
 
-/** Plans the memory of a worker whose micro-batches have up to `capacity` samples. Values that are
- * `derived` (derive.ts) are not there in backward. */
+/** Plans the memory of a worker whose micro-batches have up to `capacity` samples. Backward does
+ * not find values that are `derived` (derive.ts). */
 export function planStorage(
   graph: Graph,
   capacity: number,
@@ -119,7 +119,7 @@ function bytesOf(blocks: Iterable<Block>): number {
 interface Stages {
   readonly loss: number;
   all(pass: 'forward' | 'backward', place: number): readonly number[];
-  /** The stage with which a pass of an operation ends. */
+  /** The last stage of a pass of an operation. */
   last(pass: 'forward' | 'backward', place: number): number;
 }
 
@@ -136,7 +136,7 @@ function stagesOf({ operations }: Graph, schedule: Schedule): Stages {
   };
 }
 
-/** What is planned for. */
+/** The model and samples to plan for. */
 interface Planned {
   readonly graph: Graph;
   readonly stages: Stages;
@@ -153,7 +153,7 @@ interface Derivation {
   readonly stages: readonly number[];
 }
 
-/** The memory of each value, and when it is used; and of those that are derived instead. A pass
+/** The memory of each value and when it is used, including values that are derived instead. A pass
  * reads in all of its parts and writes in the last one. */
 function activationBlocks(
   planned: Planned,
@@ -174,7 +174,7 @@ function activationBlocks(
   const use = (value: ValueId, at: readonly number[]): void => {
     activations[value]!.uses.push(...at);
   };
-  /** In backward. */
+  /** Records a read in backward. */
   const read = (value: ValueId, at: readonly number[]): void => {
     const maker = derived.get(value);
     if (maker === undefined) {
@@ -206,8 +206,8 @@ function activationBlocks(
     }
   }
   for (const value of endsOf(graph)) use(value, [stages.loss]);
-  // The first of two layers side by side may end with the second, and take its sums with it
-  // (cutPasses.ts).
+  // The first of two layers side by side may end together with the second, which keeps its sums
+  // until then (cutPasses.ts).
   for (const [first, second] of placesSideBySide(graph)) {
     const operation = operations[first]!;
     for (const value of inputsOf(operation)) {
@@ -221,7 +221,7 @@ function activationBlocks(
   return { activations, spared, derivations };
 }
 
-/** The same of each gradient that is needed. */
+/** The same for each gradient that is needed. */
 function gradientBlocks(
   planned: Planned,
   activations: readonly Block[],
@@ -231,7 +231,7 @@ function gradientBlocks(
   const isNeeded = gradientsNeeded(graph);
   const pairs = placesSideBySide(graph);
   const gradients: (Block | undefined)[] = [];
-  /** The gradients of several values, of which one may still be read. */
+  /** Gradients that several values share, one of which may still be read. */
   const forSeveral = new Set<Block>();
   for (const value of endsOf(graph)) {
     if (!isNeeded[value]) continue;
@@ -294,7 +294,7 @@ function placesSideBySide(graph: Graph): readonly (readonly [number, number])[] 
   ]);
 }
 
-/** Whether the gradient of a value reaches any parameter before it that trains. */
+/** Whether the gradient of a value reaches an earlier parameter that trains. */
 export function gradientsNeeded(graph: Graph): readonly boolean[] {
   const needed: boolean[] = graph.shapes.map(() => false);
   for (const operation of graph.operations) {
@@ -305,7 +305,7 @@ export function gradientsNeeded(graph: Graph): readonly boolean[] {
   return needed;
 }
 
-/** Whether an operation has a backward pass: not below the lowest layer that trains. */
+/** Whether an operation has a backward pass. Those before the first layer that trains have none. */
 export function runsBackward(operation: Operation, isNeeded: readonly boolean[]): boolean {
   return outputsOf(operation).some((value) => isNeeded[value]);
 }
@@ -327,7 +327,7 @@ function sharesGradient(operation: Operation): boolean {
   return operation.op === 'layer' && aliased(operation) !== undefined;
 }
 
-/** What the gradient of the input may be written over, if that is not read any more. */
+/** What the gradient of the input may overwrite, if it is no longer read. */
 function overwritten(
   operation: Operation,
 ): readonly (readonly [type: 'gradient' | 'value', value: ValueId])[] {
@@ -344,7 +344,7 @@ function overwritten(
   ];
 }
 
-/** The input that the outputs are under other names, where they are one. */
+/** The input that the outputs alias, if they do. */
 export function aliased(operation: Operation): ValueId | undefined {
   if (operation.op === 'add') return operation.sum;
   if (operation.op === 'join') return undefined;

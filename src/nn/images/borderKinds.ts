@@ -1,5 +1,5 @@
-// What pad and slice do: a sample is set into a larger one of zeros, or taken out of a larger one.
-// Each is the other's gradient, so both are made of the same two moves.
+// Implements pad and slice: a sample is placed into a larger one of zeros, or taken out of a larger
+// one. Each is the gradient of the other, so both use the same two copies.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { UsageError } from '../../base/errors.ts';
@@ -13,7 +13,7 @@ import type { SliceRange, SliceSpec } from '../specs/slice.ts';
 /** A sample as an image: [times, 1, channels], [1, 1, features]. */
 type Image = readonly [number, number, number];
 
-/** Where the smaller image lies in the larger one. */
+/** The position of the smaller image in the larger one. */
 interface Frame {
   readonly large: Image;
   readonly small: Image;
@@ -28,14 +28,15 @@ interface Runs {
   readonly blocks: number;
 }
 
-/** Blocks of equally spaced runs: whole rows where all channels are taken, else pixels. */
+/** Blocks of equally spaced runs: whole rows if all channels are taken, otherwise pixels. */
 function runsOf({ large, small }: Frame): Runs {
   const [rows, columns, channels] = small;
   if (channels === large[2]) return { length: columns * channels, perBlock: rows, blocks: 1 };
   return { length: channels, perBlock: columns, blocks: rows };
 }
 
-/** Returns what copies the frame's part of each sample: out of the large images, or into them. */
+/** Returns a function that copies the frame's part of each sample out of the large images, or into
+ * them. */
 function bindCopy(
   kernels: KernelExports,
   frame: Frame,
@@ -65,7 +66,7 @@ function bindCopy(
   };
 }
 
-/** Returns what sets the small images into large ones of zeros. */
+/** Returns a function that places the small images into large ones of zeros. */
 function bindEmbed(
   kernels: KernelExports,
   frame: Frame,
@@ -105,7 +106,7 @@ export const padKind: LayerKind<PadSpec> = {
 
 const AXES = ['rows', 'columns', 'channels'] as const;
 
-/** The axes that a sample of so many has. */
+/** The names of a sample's axes. */
 function axesOf(input: Shape): readonly (typeof AXES)[number][] {
   if (input.length === 3) return AXES;
   return input.length === 2 ? ['rows', 'channels'] : ['channels'];

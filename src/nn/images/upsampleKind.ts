@@ -1,4 +1,4 @@
-// What upsampling does. Formulas: kernels/abi/upsample.ts.
+// Implements upsampling. Formulas: kernels/abi/upsample.ts.
 
 import { channelsOf, type Shape } from '../../base/shape.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
@@ -18,7 +18,7 @@ export const upsampleKind: LayerKind<UpsampleSpec> = {
     const [height, width, channels] = input.shape as readonly [number, number, number];
     const [outHeight, outWidth] = output.shape as readonly [number, number, number];
     const aligned = alignCorners ? 1 : 0;
-    // The nearest pixel takes no `alignCorners`, and does not look at it.
+    // `nearest` has no `alignCorners` and ignores it.
     const run = (kernel: KernelExports['upsampleBilinearF32'], from: number, to: number): void =>
       kernel(from, to, step.countSamples, height, width, channels, outHeight, outWidth, aligned);
     const isNearest = mode === 'nearest';

@@ -1,6 +1,6 @@
-// What the activation functions do: layers that change each element on its own and keep the shape.
-// The formulas are in kernels/abi, pointwise.ts and ramp.ts. Where the derivative
-// follows from the output, the input's memory is freed.
+// Implements the activation functions: layers that change each element on its own and keep the
+// shape. The formulas are in kernels/abi/pointwise.ts and ramp.ts. If the derivative follows from
+// the output, the memory of the input is freed.
 
 import { sizeOf } from '../../base/shape.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
@@ -19,7 +19,8 @@ import type {
 } from '../specs/activations.ts';
 import type { Binding, BoundLayer, LayerKind } from './layer.ts';
 
-/** The two passes of an activation over n elements. `savedPtr` is what the backward pass keeps. */
+/** The two passes of an activation over n elements. `savedPtr` is the tensor that is kept for
+ * backward. */
 interface Passes {
   forward(xPtr: number, yPtr: number, n: number): void;
   backward(dyPtr: number, savedPtr: number, dxPtr: number, n: number): void;
@@ -51,7 +52,7 @@ export const eluKind = activationKind<EluSpec>('elu', 'output', (kernels, { alph
   backward: (dyPtr, yPtr, dxPtr, n) => kernels.eluGradF32(dyPtr, yPtr, dxPtr, n, alpha),
 }));
 
-/** Of gelu's tanh form, 2 sqrt(2 / pi) and 0.044715 (Hendrycks and Gimpel 2016). */
+/** The constants of gelu's tanh form, 2 sqrt(2 / pi) and 0.044715 (Hendrycks and Gimpel 2016). */
 const GELU_SLOPE = 2 * 0.7978845608028654;
 const GELU_CUBE = 0.044715;
 
@@ -91,7 +92,7 @@ export const hardSwishKind = activationKind<HardSwishSpec>('hardSwish', 'input',
     kernels.rampGatedGradF32(dyPtr, xPtr, dxPtr, n, 3, 6, 1 / 6, 1),
 }));
 
-/** All activations of single elements without parameters. */
+/** All elementwise activations without parameters. */
 export const activationKinds = [
   ...[eluKind, geluKind, hardSigmoidKind, hardSwishKind, leakyReluKind],
   ...[reluKind, relu6Kind, siluKind, sigmoidKind, tanhKind],

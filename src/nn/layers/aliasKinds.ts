@@ -1,5 +1,5 @@
-// What flatten and reshape do. The output is an alias of the input, values and gradients, which
-// storage planning sees to; there is nothing to compute.
+// Implements flatten and reshape. The output is an alias of the input, values and gradients, which
+// storage planning takes care of; there is nothing to compute.
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape, sizeOf, sizesDiffer } from '../../base/shape.ts';

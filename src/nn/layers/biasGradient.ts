@@ -1,12 +1,12 @@
-// Gradients that several layers share: that of a bias, which is a sum over rows.
+// The gradient of a bias, a sum over rows, for all layers that have one.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { channelsOf, sizeOf } from '../../base/shape.ts';
 import type { Binding } from './layer.ts';
 
-/** Returns what writes the gradient of `bias`, the sum of dy over each grain's rows, and folds it;
- * does nothing where the bias is frozen. A sample of the output has `rowsPerSample` rows of as many
- * channels as the bias has elements. */
+/** Returns a function that writes the gradient of `bias`, the sum of dy over each grain's rows, and
+ * folds it. It does nothing if the bias is frozen. A sample of the output has `rowsPerSample`
+ * rows, with one channel for each element of the bias. */
 export function bindBiasGradient(binding: Binding, rowsPerSample: number): () => void {
   const { kernels, step, output } = binding;
   const sink = binding.gradient('bias');

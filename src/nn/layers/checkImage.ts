@@ -1,9 +1,10 @@
-// What layers of images ask of their input.
+// The input check of image layers.
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape } from '../../base/shape.ts';
 
-/** Refuses inputs that are not images, naming the layer; `hint` says what to try instead. */
+/** Throws a UsageError that names the layer if the input is not an image; `hint` says what to try
+ * instead. */
 export function checkImage(
   input: Shape,
   path: string,

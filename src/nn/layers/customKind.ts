@@ -1,7 +1,7 @@
-// What a user's own layer does: it works on typed arrays of one grain's samples at a time, so that
-// its gradients are folded along the same tree as all others, and gets the same arrays again in
-// later steps. A grain is a whole replica unless the layer says that it treats samples alone. It
-// writes the gradients of frozen parameters, too, into arrays that nothing reads.
+// Runs a user's own layer. It works on typed arrays of one grain's samples at a time, so its
+// gradients are folded along the same tree as all others, and it gets the same arrays again in
+// later steps. A grain is a whole replica unless the layer declares that samples are independent.
+// The layer also writes the gradients of frozen parameters, into arrays that nothing reads.
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, sizeOf } from '../../base/shape.ts';
@@ -13,7 +13,7 @@ import type { Binding, BoundLayer, LayerKind } from './layer.ts';
 const METHODS = ['outputShape', 'forward', 'backward'] as const;
 const EXAMPLE = 'export default (options) => ({ outputShape, forward, backward })';
 
-/** The kind of a custom layer. Before its module is loaded its shapes count as unknown. */
+/** The kind of a custom layer. Its shapes are unknown until its module is loaded. */
 export function customKindOf(spec: CustomSpec): LayerKind<CustomSpec> {
   const layer = layerOf(spec);
   return {
@@ -34,7 +34,7 @@ export function customKindOf(spec: CustomSpec): LayerKind<CustomSpec> {
   };
 }
 
-/** What the module makes of the options; undefined before it is loaded. */
+/** The layer that the module makes from the options, or undefined before the module is loaded. */
 function layerOf({ module, options }: CustomSpec): CustomLayer | undefined {
   const factory = factoryOf(module);
   if (factory === undefined) return undefined;
@@ -74,7 +74,7 @@ function bindCustom(layer: CustomLayer, binding: Binding): BoundLayer {
       }),
     );
 
-  // Grains come in a handful of sizes; their views are made once each and kept.
+  // Grains come in a handful of sizes. The views of each size are made once and kept.
   type Views = CustomBackward & { training: boolean; step: number };
   const known = Array.from({ length: binding.countGrains }, () => new Map<number, Views>());
   const viewsOf = (grain: number): Views => {

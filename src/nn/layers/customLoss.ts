@@ -1,6 +1,6 @@
-// What a user's own loss does: it works on typed arrays of a worker's samples, and gets the same
-// arrays again in later steps. Weights and the mean over the global batch are applied to what it
-// writes, in float64, sample by sample.
+// Runs a user's own loss. It works on typed arrays of a worker's samples and gets the same arrays
+// again in later steps. Weights and the mean over the global batch are applied to its results in
+// float64, sample by sample.
 
 import { UsageError } from '../../base/errors.ts';
 import type { CustomLoss, CustomLossInputs, CustomLossSpec } from '../specs/customLoss.ts';
@@ -16,7 +16,8 @@ export const customLossKind: LossKind<CustomLossSpec> = {
   bind: (spec, binding) => bindCustomLoss(customLossOf(spec), binding),
 };
 
-/** What the module makes of the options; its module is loaded. Throws a {@link UsageError}. */
+/** The loss that the module, which is loaded, makes from the options. Throws a
+ * {@link UsageError}. */
 function customLossOf({ module, options }: CustomLossSpec): CustomLoss {
   const loss = factoryOf(module)!(options) as Partial<CustomLoss> | null | undefined;
   if (typeof loss?.run === 'function') return loss as CustomLoss;
@@ -35,7 +36,8 @@ function bindCustomLoss(loss: CustomLoss, binding: LossBinding): BoundLoss {
   const correct = new Int32Array(memory.buffer, binding.correctPtr, capacity);
   const viewsOf = bindViews(binding);
 
-  /** Multiplies by the weight of each sample, and the gradient by its share of the mean. */
+  /** Multiplies each loss by the weight of its sample, and the gradient by its share of the
+   * mean. */
   const weigh = ({ losses, gradients }: CustomLossInputs): void => {
     const gradScale = 1 / step.globalCount;
     for (let n = 0; n < losses.length; n++) {
@@ -69,8 +71,8 @@ function bindCustomLoss(loss: CustomLoss, binding: LossBinding): BoundLoss {
   };
 }
 
-/** Returns what gives the arrays of a step. Workers have batches of a handful of sizes, for which
- * they are made once each and kept. */
+/** Returns a function that gives the arrays of a step. A worker's batches come in a handful of
+ * sizes. The arrays for each size are made once and kept. */
 function bindViews(binding: LossBinding): () => CustomLossInputs {
   const { memory, step, outputLength, labelsPtr, numbersPtr, outputGradPtr } = binding;
   const floats = (ptr: number, count: number): Float32Array =>

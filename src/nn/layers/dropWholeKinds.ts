@@ -1,6 +1,6 @@
 // Dropout of whole channels (dropout2d) and whole samples (dropPath, the `row` mode of
-// torchvision's stochastic depth). What dropout would do to one element for each channel, or one
-// for each sample, are the scales of all the others; so bits depend on the same as dropout's.
+// torchvision's stochastic depth). The scale of a channel or sample is what dropout would do to a
+// single element in its place, so bits depend on the same things as dropout's.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { channelsOf, sizeOf } from '../../base/shape.ts';
@@ -47,12 +47,12 @@ export const dropPathKind: LayerKind<DropPathSpec> = {
   },
 };
 
-/** What each part of a sample is multiplied by: drawn in forward, read again in backward. */
+/** The scale of each part of a sample, drawn in forward and read again in backward. */
 function scales(capacity: number, parts: number): WorkspaceDeclaration {
   return { name: 'scales', type: 'f32', shape: [capacity, parts] };
 }
 
-/** `apply` multiplies the parts of each sample by their scales. */
+/** Binds dropout of whole parts; `apply` multiplies the parts of each sample by their scales. */
 function bindWhole(
   p: number,
   binding: Binding,

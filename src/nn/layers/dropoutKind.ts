@@ -1,7 +1,7 @@
 // Dropout (Srivastava et al. 2014), inverted as in PyTorch: in training each element is dropped
 // with probability p and the others are scaled by 1 / (1 - p); in evaluation the layer is the
-// identity. The mask is computed again in backward from (seed, layer, step, sample in the global
-// batch, element), so it does not depend on workers or replicas, and nothing is saved.
+// identity. The mask is recomputed in backward from (seed, layer, step, sample in the global batch,
+// element), so it does not depend on workers or replicas, and nothing is saved.
 
 import { Purpose } from '../../base/random.ts';
 import { sizeOf } from '../../base/shape.ts';
@@ -9,12 +9,12 @@ import type { DropoutSpec } from '../specs/dropout.ts';
 import type { Binding, BoundLayer, LayerKind } from './layer.ts';
 
 const TWO_TO_32 = 2 ** 32;
-/** Layers are told apart above the bits that purposes use. */
+/** The layer index is in the bits above those that purposes use. */
 const LAYER_SHIFT = 8;
 
-/** The second key word of a layer's random numbers; the first is the lower half of the seed.
- * With it, `RandomStream.reset(seed, key, step, sample)` gives the words that decide over a
- * sample's elements. */
+/** The second key word of a layer's random numbers; the first is the lower half of the seed. With
+ * it, `RandomStream.reset(seed, key, step, sample)` gives the words that decide which of a
+ * sample's elements are dropped. */
 export function dropoutKey(layerIndex: number): number {
   return Purpose.dropout | (layerIndex << LAYER_SHIFT);
 }
@@ -31,8 +31,8 @@ export const dropoutKind: LayerKind<DropoutSpec> = {
   bind: bindDropout,
 };
 
-/** Binds what drops elements of the step's samples, `size` each, with probability p: the same
- * linear map forward and backward. */
+/** Binds a function that drops elements of the step's samples, `size` each, with probability p. The
+ * linear map is the same forward and backward. */
 export function bindDrops(
   p: number,
   binding: Binding,

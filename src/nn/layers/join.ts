@@ -1,12 +1,12 @@
-// What makes one value of several: an object that satisfies JoinKind. Sums are operations of their
-// own (graph.ts), since normalizations and relus take part in them.
+// The interface of joins, which make one value from several. Sums are separate operations
+// (graph.ts), since normalizations and relus can be fused with them.
 
 import type { Shape } from '../../base/shape.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
 import type { JoinSpec } from '../specs/joins.ts';
 import type { BoundTensor, StepState } from './layer.ts';
 
-/** The addresses that a join works with. */
+/** The addresses that a join uses. */
 export interface JoinBinding {
   readonly kernels: KernelExports;
   readonly step: StepState;
@@ -16,9 +16,9 @@ export interface JoinBinding {
 
 export interface JoinKind {
   readonly kind: Exclude<JoinSpec['kind'], 'add'>;
-  /** The shape that comes out, or a UsageError that names the join and all shapes. */
+  /** Returns the output shape, or throws a UsageError that names the join and all shapes. */
   outputShape(inputs: readonly Shape[], path: string): Shape;
-  /** Whether the backward pass reads the inputs; their memory is used again where it does not. */
+  /** Whether the backward pass reads the inputs. If not, their memory is reused. */
   readonly keepsInputs: boolean;
   /** Backward writes the gradient of each input, unless its gradPtr is 0. */
   bind(binding: JoinBinding): { forward(): void; backward(): void };

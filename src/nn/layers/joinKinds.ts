@@ -1,6 +1,6 @@
-// What multiply and concat do. Concat has the inputs as columns of its output, whose rows are the
-// pixels of all samples; multiply takes a second value of the same shape, or of one element for
-// each channel of a sample.
+// Implements multiply and concat. The inputs of concat become columns of its output; the rows are
+// the pixels of all samples. Multiply takes a second value of the same shape, or with one element
+// for each channel of a sample.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import { UsageError } from '../../base/errors.ts';
@@ -24,7 +24,7 @@ const concatKind: JoinKind = {
       throw new UsageError({
         what: `the inputs of ${path}`,
         given: inputs.map(showShape).join(', '),
-        allowed: 'shapes that differ in their last axis alone',
+        allowed: 'shapes that differ only in their last axis',
         hint: 'pad, slice or upsample in front of it',
       });
     }

@@ -1,4 +1,4 @@
-// What each loss does: one object for each, with all that is known of it.
+// The losses: one object for each, with everything that is known about it.
 
 import { NO_CLASS } from '../../base/noClass.ts';
 import type {
@@ -109,7 +109,7 @@ function differenceKind<Spec extends LossSpec>(
   };
 }
 
-/** Where the gradient goes; 0 where it is not needed. */
+/** The address of the gradient; 0 if it is not needed. */
 function gradPtrOf({ step, outputGradPtr }: LossBinding): number {
   return step.training ? outputGradPtr : 0;
 }
@@ -129,12 +129,12 @@ const kinds: {
   customLoss: customLossKind,
 };
 
-/** All that is known of a loss. */
+/** The object with everything that is known about a loss. */
 export function lossKindOf(spec: LossSpec): LossKind<LossSpec> {
   return kinds[spec.kind] as LossKind<LossSpec>;
 }
 
-/** The losses that take such targets. */
+/** The names of the losses that take targets of this form. */
 export function lossesTaking(form: TargetForm): readonly LossSpec['kind'][] {
   const names = Object.keys(kinds) as LossSpec['kind'][];
   return names.filter((name) => kinds[name].takes.includes(form));

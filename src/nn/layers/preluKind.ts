@@ -10,7 +10,7 @@ import { TORCH_VECTOR } from './torchForm.ts';
 
 export const preluKind: LayerKind<PreluSpec> = {
   kind: 'prelu',
-  // The sign of the input, which the output need not have where a slope is negative.
+  // Backward needs the sign of the input, which the output may lack if a slope is negative.
   keeps: { input: true, output: false },
   outputShape: (spec, input, path) => checkChannels(spec.numParameters, input, path),
   parameters: ({ numParameters, init }) => [
@@ -50,7 +50,7 @@ interface Passes {
   backward(dyPtr: number, dxPtr: number, n: number): void;
 }
 
-/** One slope for several channels. */
+/** Whether several channels share one slope. */
 function isShared(numParameters: number, input: Shape): boolean {
   return numParameters === 1 && channelsOf(input) > 1;
 }
@@ -61,7 +61,7 @@ function checkChannels(numParameters: number, input: Shape, path: string): Shape
     what: `input of ${path}`,
     given: showShape(input),
     allowed: `a shape with ${numParameters} channels last`,
-    hint: `numParameters ${channelsOf(input)}, or 1 for one slope of all channels`,
+    hint: `numParameters ${channelsOf(input)}, or 1 for one slope shared by all channels`,
   });
 }
 
@@ -86,8 +86,8 @@ function bindChannels(binding: Binding): Passes {
   };
 }
 
-/** Returns what sums the slopes' gradient over each grain and folds it; does nothing where they are
- * frozen. */
+/** Returns a function that sums the gradient of the slopes over each grain and folds it. It does
+ * nothing if they are frozen. */
 function bindWeightGradient({ numParameters }: PreluSpec, binding: Binding): () => void {
   const { kernels, memory, step, input, output } = binding;
   const sink = binding.gradient('weight');

@@ -1,11 +1,11 @@
-// The softmax over the last axis: exp(x) over its sum. The maths is in kernels/abi/softmax.ts.
+// The softmax over the last axis: exp(x) over its sum. The math is in kernels/abi/softmax.ts.
 
 import { alignUp } from '../../base/bytes.ts';
 import { channelsOf, sizeOf } from '../../base/shape.ts';
 import type { SoftmaxSpec } from '../specs/activations.ts';
 import type { BoundLayer, LayerKind } from './layer.ts';
 
-/** Elements of a vector; the kernel fills whole ones. */
+/** Elements of a SIMD vector; the kernel writes whole vectors. */
 const LANES = 4;
 
 export const softmaxKind: LayerKind<SoftmaxSpec> = {

@@ -1,8 +1,9 @@
 // Weight standardization (Qiao et al. 2019) of conv2d and linear: each output channel's weights
-// less their mean, over their standard deviation, sqrt(biased var + eps) with the paper's 1e-5
-// (timm's StdConv2d: the same with 1e-6). A weight is [fanIn, outputs], so that this is batch
-// normalization of its columns, by the same kernels; the layer itself runs on a binding whose
-// weight is the standardized one. Every worker computes it whole, so that W decides no bits.
+// minus their mean, divided by their standard deviation, sqrt(biased var + eps) with the paper's
+// 1e-5 (timm's StdConv2d: the same with 1e-6). A weight is [fanIn, outputs], so this is batch
+// normalization of its columns, with the same kernels. The layer itself is bound to the
+// standardized weight. Every worker computes all of it, so bits do not depend on the number of
+// workers.
 
 import { DOUBLE_BYTES } from '../../base/bytes.ts';
 import { coefficientsLength } from '../../norm/batchNorm.ts';
@@ -18,7 +19,7 @@ import type {
 /** Added to the variance of an output channel's weights. */
 export const WEIGHT_STANDARDIZATION_EPS = 1e-5;
 
-/** The statistics that it takes of each output channel's weights. */
+/** The statistics that it computes of each output channel's weights. */
 export function standardizedStatistics({ fanIn }: WeightMatrix): readonly StatisticsDeclaration[] {
   const cure = 'weightStandardization: false for this layer';
   return [{ per: "output channel's weights", values: fanIn, cure }];
@@ -42,8 +43,8 @@ export function standardizedWorkspace({
   ];
 }
 
-/** Binds a layer to standardized weights: they are computed at the start of each forward pass, and
- * the gradient of each grain is carried back through the standardization before it is folded. */
+/** Binds a layer to standardized weights. They are computed at the start of each forward pass, and
+ * the gradient of each grain is propagated back through the standardization before it is folded. */
 export function bindStandardized(
   binding: Binding,
   { fanIn, outputs }: WeightMatrix,

@@ -1,18 +1,18 @@
-// What the models by name are put together from. Layers are named as torchvision names them, so
-// that weights of both have the same names.
+// The building blocks of the named models. Layers have torchvision's names, so weights have the
+// same names in both.
 
 import type { Shape } from '../../base/shape.ts';
 import { conv2d } from '../specs/conv2d.ts';
 import type { GraphSpec, LayerSpec } from '../specs/spec.ts';
 import { graph } from './graphBuilder.ts';
 
-/** How a model begins: `imagenet` quarters or halves the image at once, as for images of 224
- * pixels; `cifar` keeps its size, as for images of 32 (He et al. 2016, section 4.2). */
+/** How a model begins: `imagenet` immediately reduces the image to a half or a quarter, for images
+ * of 224 pixels; `cifar` keeps its size, for images of 32 pixels (He et al. 2016, section 4.2). */
 export const STEMS = ['imagenet', 'cifar'] as const;
-/** How a named model begins: `imagenet` makes the image small at once, `cifar` does not. */
+/** How a named model begins: `imagenet` immediately reduces the image, `cifar` does not. */
 export type Stem = (typeof STEMS)[number];
 
-/** Images with sides from here on begin as ImageNet's. */
+/** Images with sides of at least this size get the stem `imagenet`. */
 const LARGE_SIDE = 64;
 
 /** The stem that fits an image [H, W, C]. */
@@ -20,7 +20,7 @@ export function stemFor(inputShape: Shape): Stem {
   return Math.min(inputShape[0]!, inputShape[1]!) >= LARGE_SIDE ? 'imagenet' : 'cifar';
 }
 
-/** Layers one after the other under names of their own. */
+/** A sequence of named layers. */
 export function chain(layers: Iterable<readonly [name: string, layer: LayerSpec]>): GraphSpec {
   return graph((x) => {
     let value = x;
@@ -29,7 +29,7 @@ export function chain(layers: Iterable<readonly [name: string, layer: LayerSpec]
   });
 }
 
-/** Layers one after the other that are numbered, as in a PyTorch Sequential. */
+/** A sequence of numbered layers, as in a PyTorch Sequential. */
 export function numbered(...layers: readonly LayerSpec[]): GraphSpec {
   return chain(layers.map((layer, i) => [`${i}`, layer] as const));
 }
@@ -40,8 +40,8 @@ export interface ConvolutionOptions {
   readonly groups?: number;
 }
 
-/** A convolution that keeps the size of the image, or halves it with stride 2, in front of a
- * normalization: without bias, with initial weights by what it feeds (He et al. 2015). */
+/** A convolution that keeps the size of the image, or halves it with stride 2, before a
+ * normalization: without bias, with initial weights scaled by its fan-out (He et al. 2015). */
 export function convolution(from: number, to: number, options: ConvolutionOptions): LayerSpec {
   const { kernel, stride = 1, groups = 1 } = options;
   const padding = (kernel - 1) / 2;

@@ -1,5 +1,5 @@
-// DenseNet-121 (Huang et al. 2017) as torchvision has it. Each layer of a block reads what all
-// before it have made, which is kept as one value that grows.
+// DenseNet-121 (Huang et al. 2017) as in torchvision. Each layer of a block reads the outputs of
+// all layers before it, which are kept as one growing value.
 
 import { relu } from '../specs/activations.ts';
 import { linear } from '../specs/linear.ts';
@@ -13,7 +13,7 @@ export interface DensenetOptions {
   readonly inChannels: number;
   readonly classes: number;
   readonly stem: Stem;
-  /** What the growth rate of 32 and the 64 channels of the stem are multiplied by. */
+  /** Multiplies the growth rate of 32 and the 64 channels of the stem. */
   readonly width: number;
 }
 

@@ -1,5 +1,5 @@
-// Graphs put together by code: values that layers are applied to and joins are made of. What comes
-// out is plain data, checked as JSON is.
+// Builds graphs in code: layers and joins are applied to values. The result is plain data, checked
+// as JSON is.
 
 import { UsageError } from '../../base/errors.ts';
 import { isObject } from '../../base/parse.ts';
@@ -18,15 +18,15 @@ import { parseModel } from './parse.ts';
 
 /** A value of a graph under construction. */
 export interface GraphValue {
-  /** What a layer, or several one after the other, make of the value. */
+  /** Applies a layer, or several in sequence, to the value. */
   apply(...layers: readonly LayerSpec[]): GraphValue;
-  /** What a layer makes of the value; the name is the layer's in paths: `conv1` instead of
-   * `0.conv2d`, so that its weight is `conv1.weight`. */
+  /** Applies a layer to the value. The name replaces the layer's default name in paths: `conv1`
+   * instead of `0.conv2d`, so its weight is `conv1.weight`. */
   apply(name: string, layer: LayerSpec): GraphValue;
 }
 
-/** What comes out of a graph: a value, or the output, `main`, and further values by name, the heads
- * of the model. */
+/** The outputs of a graph: a value, or the main output, `main`, and further values by name, the
+ * heads of the model. */
 export type GraphOutputs =
   | GraphValue
   | { readonly [MAIN_OUTPUT]: GraphValue; readonly [head: string]: GraphValue };
@@ -40,16 +40,15 @@ export type GraphOutputs =
  * });
  * ```
  *
- * It may return `{ main, aux }` in place of `main`, with any names but `main` for further outputs:
- * each is a head with a loss of its own, which `heads` of the trainer says; `main` is what is
- * predicted and measured. Such a graph is a whole model, and cannot stand within another layer.
+ * It may return `{ main, aux }` instead of `main`, with any other names for further outputs. Each
+ * of them is a head with its own loss, set by `heads` of the trainer; `main` is what is predicted
+ * and measured. Such a graph is a whole model and cannot be part of another layer.
  *
- * Throws a {@link UsageError} that names the place of anything but a layer, shapes that do not fit
- * as far as they are known, values that nothing reads, and values of another graph.
+ * Throws a {@link UsageError} that names the place of anything that is not a layer, shapes that do
+ * not fit as far as they are known, values that nothing reads, and values of another graph.
  *
  * @example
- * nn.graph((x) => nn.add(x.apply('body', nn.linear(8, 8)), x)) // [8] -> [8]
- */
+ * nn.graph((x) => nn.add(x.apply('body', nn.linear(8, 8)), x)) // [8] -> [8] */
 export function graph(build: (input: GraphValue) => GraphOutputs): GraphSpec {
   if (typeof build !== 'function' || isClass(build)) {
     throw new UsageError({
@@ -77,17 +76,16 @@ function outputsIn(
   return heads.length === 0 ? { output } : { output, heads: Object.fromEntries(heads) };
 }
 
-/** Classes are functions, too, but cannot be called. */
+/** Whether a function is a class, which cannot be called without `new`. */
 function isClass(build: object): boolean {
   return Object.getOwnPropertyDescriptor(build, 'prototype')?.writable === false;
 }
 
-/** a + b, of the same shape. Throws a {@link UsageError} for anything but values of one graph, as
- * do the functions below.
+/** a + b, of the same shape. Throws a {@link UsageError} unless both are values of the same graph,
+ * as the functions below do.
  *
  * @example
- * nn.graph((x) => nn.add(x, x.apply(nn.relu()))) // [64] -> [64]
- */
+ * nn.graph((x) => nn.add(x, x.apply(nn.relu()))) // [64] -> [64] */
 export function add(a: GraphValue, b: GraphValue): GraphValue {
   return joined({ kind: 'add' }, [a, b]);
 }
@@ -102,12 +100,11 @@ export function multiply(x: GraphValue, factor: GraphValue): GraphValue {
   return joined({ kind: 'multiply' }, [x, factor]);
 }
 
-/** Values one after the other in their last axis, the channels of images. Their other axes have
+/** Concatenates values along their last axis, the channels of images. Their other axes must have
  * equal sizes.
  *
  * @example
- * nn.graph((x) => nn.concat([x, x.apply(nn.relu())])) // [64] -> [128]
- */
+ * nn.graph((x) => nn.concat([x, x.apply(nn.relu())])) // [64] -> [128] */
 export function concat(values: readonly GraphValue[]): GraphValue {
   if (!Array.isArray(values) || values.length < 2) {
     throw new UsageError({
@@ -120,8 +117,8 @@ export function concat(values: readonly GraphValue[]): GraphValue {
   return joined({ kind: 'concat' }, values);
 }
 
-/** The parts of a value whose elements lie one after the other, each in a shape of its own: several
- * inputs of a model whose samples have them in one vector.
+/** Splits a value into consecutive parts, each with its own shape, for models with several inputs
+ * that samples hold in one vector.
  *
  * ```ts
  * nn.graph((x) => {
@@ -131,15 +128,14 @@ export function concat(values: readonly GraphValue[]): GraphValue {
  * });
  * ```
  *
- * The shapes have as many elements as the value: others are refused when the shape of that is
- * known. Throws a {@link UsageError} for anything but a value and at least 2 shapes.
+ * The shapes must have as many elements as the value in total; this is checked once the shape of
+ * the value is known. Throws a {@link UsageError} for anything but a value and at least 2 shapes.
  *
  * @example
  * nn.graph((x) => {
  *   const [image, about] = nn.split(x, [[4, 4, 1], [3]]);
  *   return nn.concat([image.apply(nn.flatten()), about]);
- * }) // [19] -> [19]
- */
+ * }) // [19] -> [19] */
 export function split<const Shapes extends readonly Shape[]>(
   x: GraphValue,
   shapes: Shapes,
@@ -181,7 +177,7 @@ class RecordedValue implements GraphValue {
       throw new UsageError({
         what: `apply('${name}', ...)`,
         given: `${layers.length} layers`,
-        allowed: 'one layer to a name',
+        allowed: 'one layer per name',
       });
     }
     let value: RecordedValue = this;
@@ -218,6 +214,6 @@ function notAValue(given: unknown): UsageError {
   return new UsageError({
     what: 'graph',
     given: given instanceof RecordedValue ? 'a value of another graph' : given,
-    allowed: 'a value of this graph: the input, or what layers and joins make of it',
+    allowed: 'a value of this graph: its input, or the result of a layer or join',
   });
 }

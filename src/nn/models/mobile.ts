@@ -1,7 +1,7 @@
-// Networks of inverted residuals, as torchvision has them: MobileNetV2 (Sandler et al. 2018),
-// MobileNetV3 small (Howard et al. 2019) and EfficientNet-B0 (Tan and Le 2019). Blocks widen by
-// 1x1, convolve channel by channel, and narrow again; the later two weigh channels by squeeze and
-// excitation.
+// Networks of inverted residuals, as in torchvision: MobileNetV2 (Sandler et al. 2018), MobileNetV3
+// small (Howard et al. 2019) and EfficientNet-B0 (Tan and Le 2019). Blocks widen by a 1x1
+// convolution, convolve channel by channel, and narrow again. The latter two models weight channels
+// by squeeze and excitation.
 
 import { hardSigmoid, hardSwish, relu, relu6, sigmoid, silu } from '../specs/activations.ts';
 import { adaptiveAvgPool } from '../specs/adaptivePools.ts';
@@ -25,11 +25,11 @@ export interface MobileOptions {
   readonly inChannels: number;
   readonly classes: number;
   readonly stem: Stem;
-  /** What all channels are multiplied by. */
+  /** Multiplies all channels. */
   readonly width: number;
 }
 
-/** What follows each convolution of a network. */
+/** The layers after each convolution of a network. */
 interface Style {
   readonly norm?: BatchNormOptions;
   /** Default none. */
@@ -133,7 +133,7 @@ const B0_STAGES = [
   { expansion: 6, kernel: 5, stride: 2, channels: 192, blocks: 4 },
   { expansion: 6, kernel: 3, stride: 1, channels: 320, blocks: 1 },
 ] as const;
-/** The probability that the last block's branch is dropped; that of the others grows up to it. */
+/** The probability of dropping the last block's branch; that of the others grows toward it. */
 const B0_DROP_PATH = 0.2;
 
 export function efficientnetB0({ inChannels, classes, stem, width }: MobileOptions): GraphSpec {
@@ -186,7 +186,7 @@ function convNorm(
   return numbered(...layers, ...(activation === undefined ? [] : [activation]));
 }
 
-/** The branch under its name, and where it keeps the shape what goes into it, too. */
+/** The branch under its name, plus its input if it keeps the shape. */
 function withShortcut(name: string, branch: LayerSpec, isSameShape: boolean, p = 0): GraphSpec {
   return graph((x) => {
     const y = x.apply(name, branch);
@@ -195,7 +195,7 @@ function withShortcut(name: string, branch: LayerSpec, isSameShape: boolean, p =
   });
 }
 
-/** Channels weighed by what their means say (Hu et al. 2018). */
+/** Weights channels by a function of their means (Hu et al. 2018). */
 function excitation(
   channels: number,
   squeezed: number,

@@ -1,6 +1,6 @@
 // The JSON schema of models, for editors and other programs, from the forms that parseModel uses;
-// defaults are what the builders fill in. It cannot say what the parser finds out by shapes, such
-// as channels that groups do not divide, nor which nodes of a graph are there.
+// defaults are those of the builders. It cannot express what the parser learns from shapes, such as
+// channels that groups do not divide, or which nodes of a graph exist.
 
 import * as z from 'zod';
 import { InvariantError } from '../../base/errors.ts';
@@ -9,7 +9,8 @@ import { layerForms } from '../specs/forms.ts';
 import { JOIN_INPUTS } from '../specs/joins.ts';
 import { compositeSchemas, nodeSchema } from './parse.ts';
 
-/** What VS Code and most validators know; the fields used here mean the same in later drafts. */
+/** The dialect that VS Code and most validators support; the fields used here mean the same in
+ * later drafts. */
 const DIALECT = 'http://json-schema.org/draft-07/schema#';
 
 type Fields = Readonly<Record<string, JsonSchema>>;
@@ -55,7 +56,7 @@ export function modelSchema(): JsonSchema & { readonly $defs: Fields } {
   };
 }
 
-/** What holds where the field `kind` is one of these. */
+/** A condition that applies if the field `kind` is one of these. */
 function ofKinds(kinds: readonly string[], then: JsonSchema): JsonSchema {
   const kind = kinds.length === 1 ? { const: kinds[0] } : { enum: kinds };
   return conditional({ type: 'object', properties: { kind }, required: ['kind'] }, then);
@@ -68,7 +69,7 @@ function conditional(condition: JsonSchema, consequence: JsonSchema): JsonSchema
   ]);
 }
 
-/** Takes a field `$schema`, too, as the model as a whole may have it. */
+/** Also accepts a field `$schema`, which the whole model may have. */
 function objectOf(schema: z.ZodObject, kind?: string): JsonSchema {
   const options = { target: 'draft-7', io: 'input', unrepresentable: 'any' } as const;
   const { properties = {}, required = [] } = z.toJSONSchema(schema, options);
@@ -114,12 +115,12 @@ function exampleOf({ type, minimum, items, anyOf, ...field }: JsonSchema, nth: n
   throw new InvariantError('a required field', type, 'of a type with an example');
 }
 
-/** [height, width] as JSON may have it. */
+/** [height, width] in the form that JSON may have. */
 function shortPair(value: unknown): unknown {
   return Array.isArray(value) && value.length === 2 && value[0] === value[1] ? value[0] : value;
 }
 
-/** Joins read as many values as they take, all other layers one. */
+/** A node of a graph: joins read several values, all other layers one. */
 function nodeJson(): JsonSchema {
   const isOf = (kinds: readonly string[]): JsonSchema => {
     return { type: 'object', properties: { layer: ofKinds(kinds, {}).if } };

@@ -1,6 +1,6 @@
-// Models by name: what they are for, and the small ones, as sequences; resnet20 is the CIFAR form
-// of He et al. 2016 with a projection where the shape changes. The large ones are graphs, in files
-// of their own.
+// The named models and what they are for, with the small ones as sequences. resnet20 is the CIFAR
+// form of He et al. 2016, with a projection wherever the shape changes. The large ones are graphs,
+// in files of their own.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
@@ -25,26 +25,26 @@ import { unet } from './unet.ts';
 export interface ModelPurpose {
   /** [H, W, C]. */
   readonly inputShape: Shape;
-  /** How many classes it tells apart. */
+  /** The number of classes. */
   readonly classes: number;
-  /** Of resnets: whether the last norm of each residual's body starts with weight 0, so that each
-   * block starts as its shortcut (Goyal et al. 2017); default false. */
+  /** For resnets: whether the last norm of each residual's body starts with weight 0, which makes
+   * each block start as its shortcut (Goyal et al. 2017); default false. */
   readonly zeroInitResidual?: boolean;
-  /** What the channels of all layers are multiplied by, rounded to multiples of 8; default 1. */
+  /** Multiplies the channels of all layers, rounded to multiples of 8; default 1. */
   readonly width?: number;
-  /** How the model begins: `imagenet` makes large images small at once, `cifar` keeps the size of
-   * small ones; default by the sides of the image, `imagenet` from 64 pixels on. */
+  /** How the model begins: `imagenet` immediately reduces large images, `cifar` keeps the size of
+   * small ones. Default by the sides of the image: `imagenet` from 64 pixels on. */
   readonly stem?: Stem;
 }
 
 type ModelOption = 'zeroInitResidual' | 'width' | 'stem';
 
-/** A model by name: what it is for and how it is made. */
+/** A named model: what it is for and how it is built. */
 interface NamedModel {
   readonly description: string;
-  /** What it is published for. */
+  /** The data that it was published for. */
   readonly purpose: ModelPurpose;
-  /** What its outputs are classes of. */
+  /** Whether it classifies images or pixels. */
   readonly of: 'image' | 'pixel';
   readonly takes: readonly ModelOption[];
   build(purpose: Required<ModelPurpose>): SequentialSpec | GraphSpec;
@@ -144,7 +144,7 @@ export function isModelName(name: string): name is ModelName {
   return (MODEL_NAMES as readonly string[]).includes(name);
 }
 
-/** What a model is, in a few words, and what it is published for. */
+/** A short description of a model, and the data that it was published for. */
 export function modelCard(name: ModelName): Pick<NamedModel, 'description' | 'purpose' | 'of'> {
   const { description, purpose, of } = MODELS[name];
   return { description, purpose, of };
@@ -160,12 +160,11 @@ const purposeSchema = optionsSchema<ModelPurpose>()({
   stem: oneOf(STEMS).exactOptional(),
 });
 
-/** A model by its name, with local batch normalization. Throws a {@link UsageError} for other
- * names, for inputs that are not images, and for options that the model does not take.
+/** Builds a named model, with local batch normalization. Throws a {@link UsageError} for unknown
+ * names, inputs that are not images, and options that the model does not take.
  *
  * @example
- * nn.namedModel('resnet20', { inputShape: [32, 32, 3], classes: 10 }) // [32, 32, 3] -> [10]
- */
+ * nn.namedModel('resnet20', { inputShape: [32, 32, 3], classes: 10 }) // [32, 32, 3] -> [10] */
 export function namedModel<Name extends string>(
   name: Name,
   purpose: ModelPurpose,
@@ -186,7 +185,7 @@ export function namedModel<Name extends string>(
       what: `input of ${name}`,
       given: showShape(inputShape),
       allowed: 'images, HxWxC',
-      hint: 'a model of your own for this data',
+      hint: 'your own model for this data',
     });
   }
   const model: NamedModel = MODELS[name];
@@ -250,7 +249,7 @@ function resnet20({ inputShape, classes, zeroInitResidual }: Required<ModelPurpo
 
 const BLOCKS_PER_STAGE = 3;
 
-/** `lastWeight` is what the weight of the last norm of each body starts at. */
+/** `lastWeight` is the initial weight of the last norm of each body. */
 function residualStage(
   inChannels: number,
   channels: number,

@@ -1,4 +1,4 @@
-// From JSON to a model: every field checked, unknown ones refused, defaults filled in by the same
+// Parses models from JSON: checks every field, rejects unknown ones, and fills in defaults with the
 // builders that code uses. Errors name the layer by its place in the file.
 
 import * as z from 'zod';
@@ -21,7 +21,7 @@ import {
 const LAYER = 'a layer, such as nn.relu()';
 
 const NODE_NAME = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
-/** Not a number, whose place in an object is not its own, and not the output's. */
+/** Not a number, since objects reorder numeric keys, and not the name of the main output. */
 const HEAD_NAME = new RegExp(`^(?!${MAIN_OUTPUT}$)[A-Za-z][A-Za-z0-9_-]*$`);
 const isText = (value: unknown): boolean => typeof value === 'string';
 const layerJson = { $ref: '#/$defs/layer' };
@@ -32,8 +32,8 @@ function areHeads(value: unknown): boolean {
   return heads.length > 0 && heads.every(([name, node]) => HEAD_NAME.test(name) && isText(node));
 }
 
-/** The specs that arrange others. What is in them is parsed on its own; the JSON schema of models
- * (modelSchema.ts) says what that is. */
+/** The specs that arrange others. Their contents are parsed separately; the JSON schema of models
+ * (modelSchema.ts) describes them. */
 export const compositeSchemas = {
   graph: z.strictObject({
     kind: z.literal('graph'),
@@ -82,13 +82,12 @@ const parsers: ReadonlyMap<string, Parse> = new Map<string, Parse>([
   ['sequential', parseSequential],
 ]);
 
-/** A model from plain data, such as JSON; `what` names it in errors. The field `$schema` of the
- * whole, by which editors know the others, is ignored. Throws a {@link UsageError} that names the
- * layer, or the layer and both shapes where they do not fit.
+/** Parses a model from plain data, such as JSON; `what` names it in errors. The field `$schema` of
+ * the model, which editors use, is ignored. Throws a {@link UsageError} that names the layer, or
+ * the layer and both shapes if they do not fit.
  *
  * @example
- * nn.parseModel({ kind: 'linear', inFeatures: 8, outFeatures: 2 }) // [8] -> [2]
- */
+ * nn.parseModel({ kind: 'linear', inFeatures: 8, outFeatures: 2 }) // [8] -> [2] */
 export function parseModel(json: unknown, what = 'model'): LayerSpec {
   if (typeof what !== 'string') {
     throw new UsageError({ what: 'parseModel what', given: what, allowed: 'a name for errors' });
@@ -117,7 +116,7 @@ function parseLayer(json: unknown, path: string): LayerSpec {
   });
 }
 
-/** A layer within another one. */
+/** Parses a layer within another one. */
 function parseInner(json: unknown, path: string): LayerSpec {
   const layer = parseLayer(json, path);
   const heads = headNames(layer);
@@ -161,7 +160,7 @@ function parseGraph(json: unknown, path: string): GraphSpec {
     const what = `${path}, nodes[${i}]`;
     const { name, layer, from } = parseData(nodeSchema, node, what);
     if (known.has(name)) {
-      throw new UsageError({ what: `name of ${what}`, given: name, allowed: 'a name of its own' });
+      throw new UsageError({ what: `name of ${what}`, given: name, allowed: 'a unique name' });
     }
     for (const value of from) read(value, `${what}, from`);
     known.add(name);
@@ -176,7 +175,7 @@ function parseGraph(json: unknown, path: string): GraphSpec {
   throw new UsageError({
     what: path,
     problem: `never reads ${[...unread].join(', ')}`,
-    hint: 'leave out what leads nowhere',
+    hint: 'remove nodes that nothing reads',
   });
 }
 

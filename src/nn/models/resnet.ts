@@ -1,5 +1,5 @@
-// Residual networks of He et al. 2016 with 18, 34 and 50 layers, as torchvision has them: in
-// bottlenecks the stride is in the 3x3 convolution (v1.5).
+// Residual networks of He et al. 2016 with 18, 34 and 50 layers, as in torchvision: in bottlenecks
+// the stride is in the 3x3 convolution (v1.5).
 
 import { relu } from '../specs/activations.ts';
 import { linear } from '../specs/linear.ts';
@@ -13,13 +13,13 @@ export interface ResnetOptions {
   readonly inChannels: number;
   readonly classes: number;
   readonly stem: Stem;
-  /** What all channels are multiplied by. */
+  /** Multiplies all channels. */
   readonly width: number;
   /** Whether the last norm of each block starts at 0. */
   readonly zeroInitResidual: boolean;
 }
 
-/** Blocks of each stage, and what a block is made of. */
+/** The number of blocks in each stage, and the kind of block. */
 interface Depth {
   readonly blocks: readonly number[];
   readonly isBottleneck: boolean;
@@ -66,11 +66,11 @@ export function resnet(depth: Depth, options: ResnetOptions): GraphSpec {
 
 interface BlockSize {
   readonly from: number;
-  /** Inside the block. */
+  /** The channels inside the block. */
   readonly channels: number;
   readonly to: number;
   readonly stride: number;
-  /** What the weight of the last norm starts at. */
+  /** The initial weight of the last norm. */
   readonly lastWeight: number;
 }
 

@@ -1,5 +1,5 @@
-// A model as a person would write it: without the fields that are at their defaults, and pairs of
-// equal sizes as one number. Parsing gives the model back; what a default is, the forms say.
+// A model as a person would write it: without fields at their defaults, and with pairs of equal
+// sizes as one number. Parsing restores the model; the forms define the defaults.
 
 import { isDeepStrictEqual } from 'node:util';
 import { UsageError } from '../../base/errors.ts';
@@ -15,7 +15,7 @@ export function shortSpec(spec: LayerSpec): Fields {
   return shortened(spec) as Fields;
 }
 
-/** Of specs that arrange others only what is null is left out. */
+/** Specs that arrange others only lose fields that are null. */
 function shortened(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(shortened);
   if (!isObject(value)) return value;

@@ -1,5 +1,5 @@
-// U-Net (Ronneberger et al. 2015) with zeros around its images, so that the classes come out pixel
-// by pixel, and batch normalization after each convolution.
+// U-Net (Ronneberger et al. 2015) with zero padding, so that each pixel gets a class, and batch
+// normalization after each convolution.
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape } from '../../base/shape.ts';
@@ -14,14 +14,14 @@ import { concat, type GraphValue, graph } from './graphBuilder.ts';
 
 export interface UnetOptions {
   readonly inputShape: Shape;
-  /** Of each pixel. */
+  /** The number of classes of each pixel. */
   readonly classes: number;
-  /** What the channels, 32 at the top and 512 at the bottom, are multiplied by. */
+  /** Multiplies the channels, 32 at the top and 512 at the bottom. */
   readonly width: number;
 }
 
 const FIRST_CHANNELS = 32;
-/** How often the image is halved. */
+/** The number of times that the image is halved. */
 const LEVELS = 4;
 
 export function unet({ inputShape, classes, width }: UnetOptions): GraphSpec {

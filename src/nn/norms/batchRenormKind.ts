@@ -1,4 +1,4 @@
-// Batch renormalization as a layer. The maths is in norm/batchRenorm.ts.
+// Batch renormalization as a layer. The math is in norm/batchRenorm.ts.
 
 import { sizeOf } from '../../base/shape.ts';
 import { coefficientsLength } from '../../norm/batchNorm.ts';

@@ -1,4 +1,4 @@
-// Filter response normalization as a layer. The maths is in norm/filterResponseNorm.ts.
+// Filter response normalization as a layer. The math is in norm/filterResponseNorm.ts.
 
 import { sizeOf } from '../../base/shape.ts';
 import { bindFilterResponseNorm } from '../../norm/filterResponseNorm.ts';

@@ -1,21 +1,20 @@
-// Sums of a parameter's gradient over the uses of a parameter within one step, grain by grain: a
-// recurrent layer uses its biases and gains once for each time step, while a GradientSink takes one
-// leaf from each grain. Float64.
+// Sums a parameter's gradient over its uses within one step, grain by grain: a recurrent layer uses
+// its biases and gains once per time step, but a GradientSink takes one leaf from each grain.
+// Float64.
 
 import { DOUBLE_BYTES } from '../../base/bytes.ts';
 import type { KernelExports } from '../../kernels/exports.ts';
 import type { GradientSink } from '../../reduce/gradientSink.ts';
 import type { WorkspaceDeclaration } from '../layers/layer.ts';
 
-/** What the layer adds to as to an ordinary gradient, as often as it likes, between `clear` and
- * `finish`. */
+/** A gradient that the layer can add to any number of times between `clear` and `finish`. */
 export interface GrainSums extends GradientSink {
   clear(): void;
-  /** Hands the sums to the sink, which all other sinks of the layer leave alone meanwhile. */
+  /** Passes the sums to the sink. The layer must not use its other sinks meanwhile. */
   finish(): void;
 }
 
-/** The memory of sums of `length` numbers for each grain, and of the leaf to add. */
+/** The memory for sums of `length` numbers per grain and for the leaf to add. */
 export function grainSumsWorkspace(
   name: string,
   length: number,

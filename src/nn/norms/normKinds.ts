@@ -1,5 +1,5 @@
 // The kinds of the normalization layers in norms.ts: which shapes they take, which parameters,
-// buffers, memory and exchanges they need, and how they are bound. The maths is in `norm`.
+// buffers, memory and exchanges they need, and how they are bound. The math is in `norm`.
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../../base/shape.ts';
@@ -80,7 +80,7 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
         : ghostWorkspaceLength(channels, virtualBatch, size);
     return [{ name: 'coefficients', type: 'f64', shape: [length] }];
   },
-  // Virtual batches lie within a replica.
+  // Virtual batches are within a replica.
   needsWholeReplicas: ({ virtualBatch, frozen }) => virtualBatch !== null && !frozen,
   reductions(spec): readonly ReductionDeclaration[] {
     if (!takesStatistics(spec)) return [];
@@ -88,7 +88,7 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
     const groupReplicas = groupReplicasOf(spec.sync);
     const moments = { name: 'moments', combine: 'moments', channels, groupReplicas } as const;
     if (spec.statistics === 'running') return [moments];
-    // Virtual batches lie within a replica, so that no other worker needs their sums.
+    // Virtual batches are within a replica, so no other worker needs their sums.
     if (spec.virtualBatch !== null) return [moments];
     return [moments, { name: 'sums', combine: 'sums', channels, groupReplicas }];
   },
@@ -181,7 +181,7 @@ export const batchNormKind: LayerKind<BatchNormSpec> = {
   },
 };
 
-/** Whether training takes statistics of the batch, be it to normalize or to move running ones. */
+/** Whether training computes statistics of the batch, to normalize or to update running ones. */
 function takesStatistics({ frozen, statistics, updateStatistics }: BatchNormSpec): boolean {
   return !frozen && (statistics === 'batch' || updateStatistics);
 }

@@ -1,5 +1,4 @@
-// What the normalization layers have in common: checks of their inputs, and what they declare and
-// bind.
+// Shared by the normalization layers: input checks, declarations and binding.
 
 import { UsageError } from '../../base/errors.ts';
 import {
@@ -21,7 +20,7 @@ import type { PureNormTraits, StatisticsPlace } from '../layers/normTraits.ts';
 import { torchLastAxes } from '../layers/torchForm.ts';
 import type { SyncScope } from '../specs/normOptions.ts';
 
-/** How many replicas share statistics; Infinity is all of them. */
+/** The number of replicas that share statistics; Infinity means all. */
 export function groupReplicasOf(sync: SyncScope): number {
   if (sync === 'local') return 1;
   return sync === 'all' ? Number.POSITIVE_INFINITY : sync;
@@ -42,22 +41,22 @@ export function batchStatistics(
   };
 }
 
-/** From this eps on a mean square of one value is more than a sign: x / sqrt(x^2 + eps) follows x
- * where |x| is below sqrt(eps), 0.03. */
+/** With an eps of at least this, a mean square over one value preserves more than the sign: x /
+ * sqrt(x^2 + eps) is close to linear for |x| below sqrt(eps), 0.03. */
 const ONE_VALUE_EPS = 1e-3;
 
-/** The statistics of a normalization by the mean square of each sample's values: none where eps
- * lets one value through. */
+/** The statistics of a normalization by the mean square of each sample's values; none if eps is
+ * large enough for one value. */
 export function meanSquareStatistics(
   per: string,
   values: number,
   eps: number,
 ): readonly StatisticsDeclaration[] {
   if (eps >= ONE_VALUE_EPS) return [];
-  return [{ per, values, cure: `an eps from ${ONE_VALUE_EPS} on, or a norm over more values` }];
+  return [{ per, values, cure: `an eps of at least ${ONE_VALUE_EPS}, or a norm over more values` }];
 }
 
-/** The shape of an input of any rank whose last axis are the channels. */
+/** Checks an input of any rank with the channels as its last axis, and returns its shape. */
 export function checkChannels(path: string, input: Shape, channels: number): Shape {
   if (input.length > 0 && !sizesDiffer(channelsOf(input), channels)) return input;
   throw new UsageError({
@@ -68,7 +67,7 @@ export function checkChannels(path: string, input: Shape, channels: number): Sha
   });
 }
 
-/** The shape of an input that ends in the normalized shape. */
+/** Checks an input that ends in the normalized shape, and returns its shape. */
 export function checkLastAxes(path: string, input: Shape, normalizedShape: Shape): Shape {
   const last = input.slice(Math.max(0, input.length - normalizedShape.length));
   if (!shapesDiffer(last, normalizedShape)) return input;
@@ -80,26 +79,26 @@ export function checkLastAxes(path: string, input: Shape, normalizedShape: Shape
   });
 }
 
-/** A weight that starts at one value. */
+/** Declares a weight that starts at one value. */
 export function normWeight(shape: Shape, value: number): ParameterDeclaration {
   const init = { kind: 'constant', value } as const;
   return { name: 'weight', shape, role: 'norm', init, torch: torchLastAxes(shape.length) };
 }
 
-/** A parameter of zeros. */
+/** Declares a parameter that starts at 0. */
 export function normZeros(name: string, shape: Shape): ParameterDeclaration {
   const init = { kind: 'constant', value: 0 } as const;
   return { name, shape, role: 'norm', init, torch: torchLastAxes(shape.length) };
 }
 
-/** A weight that starts at one value, and a bias of zeros. */
+/** Declares a weight that starts at one value and a bias that starts at 0. */
 export function affineParameters(shape: Shape, weight: number): readonly ParameterDeclaration[] {
   return [normWeight(shape, weight), normZeros('bias', shape)];
 }
 
 const TORCH_BATCHES = { name: 'num_batches_tracked', isCount: true } as const;
 
-/** Running statistics, as PyTorch names them. */
+/** Declares running statistics, with PyTorch's names. */
 export function runningBuffers(channels: number): readonly BufferDeclaration[] {
   const shape = [channels];
   return [
@@ -117,7 +116,7 @@ export function runningPtrs(binding: Binding): RunningPtrs {
   };
 }
 
-/** What all norms are bound to. */
+/** The part of a setup that all norms have. */
 export function normSetup(
   spec: { readonly eps: number },
   binding: Binding,
@@ -149,13 +148,13 @@ export function affineSetup(
   return normSetup(spec, binding, { weight: spec.affine, bias: spec.affine });
 }
 
-/** Which replicas share batch statistics, for people: `each replica`, `all 8 replicas`. */
+/** Which replicas share batch statistics, in words: `each replica`, `all 8 replicas`. */
 export function replicasText(sync: SyncScope, replicas: number): string {
   if (sync === 'local') return 'each replica';
   return sync === 'all' ? `all ${replicas} replicas` : `${sync} replicas`;
 }
 
-/** The scope of a batch normalization, as its name has it. */
+/** The scope of a batch normalization, as in its name. */
 export function syncText(sync: SyncScope): string {
   if (typeof sync !== 'number') return sync === 'all' ? 'sync' : sync;
   return `sync over ${sync} ${sync === 1 ? 'replica' : 'replicas'}`;
@@ -167,7 +166,7 @@ export function batchValues(sync: SyncScope, place: StatisticsPlace): number {
   return Math.floor(place.replicaBatch) * place.positions;
 }
 
-/** The groups of a layer, for people: `4 groups of 16 channels`. */
+/** The groups of a layer, in words: `4 groups of 16 channels`. */
 export function groupsText(numGroups: number, channels: number): string {
   const width = channels / numGroups;
   const counted = (count: number, what: string): string =>
@@ -175,7 +174,7 @@ export function groupsText(numGroups: number, channels: number): string {
   return `${counted(numGroups, 'group')} of ${counted(width, 'channel')}`;
 }
 
-/** What a normalization over the last axes of a sample tells. */
+/** The traits of a normalization over the last axes of a sample. */
 export function lastAxesTraits<Spec extends { readonly normalizedShape: Shape }>(
   kind: 'layerNorm' | 'rmsNorm',
 ): PureNormTraits<Spec> {

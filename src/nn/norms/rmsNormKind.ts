@@ -1,4 +1,4 @@
-// Root mean square normalization as a layer. The maths is in norm/rmsNorm.ts.
+// Root mean square normalization as a layer. The math is in norm/rmsNorm.ts.
 
 import { type Shape, showShape, sizeOf } from '../../base/shape.ts';
 import { bindRmsNorm } from '../../norm/rmsNorm.ts';

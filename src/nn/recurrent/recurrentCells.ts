@@ -1,5 +1,5 @@
-// What a recurrent layer does at one time step, element by element, between its products: from the
-// two parts of the pre-activations and the state before to the next state, and back.
+// The elementwise part of a recurrent layer at one time step, between its products: from the two
+// parts of the pre-activations and the previous state to the next state, and back.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { PassPiece } from '../../reduce/passPieces.ts';
@@ -7,13 +7,14 @@ import { cellFrameOf, type RecurrentFrame } from './recurrentFrame.ts';
 import type { BoundStepNorm } from './recurrentNorm.ts';
 
 export interface BoundCell {
-  /** Whether the state before also gets a gradient directly, past the pre-activations. The cell of
-   * an lstm is no such state: it has a gradient of its own. */
+  /** Whether the previous state also gets a gradient directly, bypassing the pre-activations. The
+   * cell of an lstm is not such a state: it has its own gradient. */
   readonly isCarrying: boolean;
-  /** What writes h(t + 1); runs from the first time step to the last, `backward` the other way. */
+  /** The pieces that write h(t + 1). They run from the first time step to the last, `backward` in
+   * reverse. */
   forward(t: number): readonly PassPiece[];
-  /** What goes from the gradient of h(t + 1) at `stateGradPtr` to those of the pre-activations; a
-   * carrying cell puts what h(t) gets directly in its place. */
+  /** The pieces that go from the gradient of h(t + 1) at `stateGradPtr` to those of the
+   * pre-activations. A carrying cell overwrites it with the direct gradient of h(t). */
   backward(t: number, stateGradPtr: number): readonly PassPiece[];
 }
 
@@ -67,7 +68,7 @@ function bindGru(frame: RecurrentFrame): BoundCell {
   const { kernels, step } = binding;
   return {
     isCarrying: true,
-    // The gates take the place of the input's part.
+    // The gates overwrite the input's part.
     forward(t) {
       const at = t * gateStepBytes;
       const statePtr = statesPtr + t * stateStepBytes;
@@ -113,7 +114,7 @@ function bindLstm(
   const stateBytes = hiddenSize * FLOAT_BYTES;
   return {
     isCarrying: false,
-    // The gates take the place of the input's part, tanh that of the normalized cell.
+    // The gates overwrite the input's part, and tanh the normalized cell.
     forward(t) {
       const gatesPtr = normed.Ih + t * gateStepBytes;
       const hiddenPtr = normed.Hh + t * gateStepBytes;

@@ -1,5 +1,5 @@
-// Where the tensors of a bound recurrent layer lie. Tensors of one time step are [samples,
-// columns], and those of all steps lie back to back, [T, capacity, columns].
+// The addresses of a bound recurrent layer's tensors. Tensors of one time step are
+// [samples, columns]; those of all steps are contiguous, [T, capacity, columns].
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import type { Binding } from '../layers/layer.ts';
@@ -13,7 +13,7 @@ export type Part = (typeof PARTS)[number];
 export type PartPtrs = Readonly<Record<Part, number>>;
 
 /** What a recurrent layer may normalize at each time step: both parts, and the cell of an lstm
- * where it enters tanh. */
+ * before its tanh. */
 export type NormedPart = Part | 'Cell';
 
 export interface RecurrentFrame {
@@ -22,15 +22,15 @@ export interface RecurrentFrame {
   readonly steps: number;
   readonly columns: number;
   readonly hasNorm: boolean;
-  /** From one time step of [capacity, columns], or of [capacity, hiddenSize], to the next. */
+  /** The distance between time steps of [capacity, columns] or [capacity, hiddenSize]. */
   readonly gateStepBytes: number;
   readonly stateStepBytes: number;
   /** h(0) to h(T). */
   readonly statesPtr: number;
   readonly products: PartPtrs;
-  /** What the cell reads: the products, or what the normalizations make of them. */
+  /** The inputs of the cell: the products, normalized if the layer has a norm. */
   readonly normed: PartPtrs;
-  /** Gradients of what the cell read, and of the products. */
+  /** The gradients of the inputs of the cell, and of the products. */
   readonly gateGrads: PartPtrs;
   readonly productGrads: PartPtrs;
 }
@@ -70,35 +70,35 @@ export function hasOneGradient(spec: RecurrentSpec): boolean {
 
 const GATES = { rnn: 1, gru: 3, lstm: 4 } as const;
 
-/** Pre-activations of one sample and time step. */
+/** The number of pre-activations of one sample and time step. */
 export function gateColumns(spec: RecurrentSpec): number {
   return GATES[spec.kind] * spec.hiddenSize;
 }
 
-/** What a layer normalizes at each time step. */
+/** The parts that a layer normalizes at each time step. */
 export function normedParts(spec: RecurrentSpec): readonly NormedPart[] {
   if (spec.norm === 'none') return [];
   return spec.kind === 'lstm' ? [...PARTS, 'Cell'] : PARTS;
 }
 
-/** Values that a normalization takes of each sample. */
+/** The number of values that a normalization takes of each sample. */
 export function normedColumns(spec: RecurrentSpec, part: NormedPart): number {
   return part === 'Cell' ? spec.hiddenSize : gateColumns(spec);
 }
 
-/** The bias that is added after a normalization. */
+/** The name of the bias that is added after a normalization. */
 export function biasName(part: NormedPart): string {
   return part === 'Cell' ? 'normBiasCell' : `bias${part}`;
 }
 
-/** Where an lstm has its cell, beside the states of its frame. */
+/** The addresses of the cell of an lstm, in addition to its frame. */
 export interface CellFrame {
   /** c(0) to c(T). */
   readonly cellsPtr: number;
-  /** Of each time step: what enters tanh where there is a norm, then tanh of it. */
+  /** For each time step: the input of tanh if there is a norm, then its output. */
   readonly squashedPtr: number;
-  /** Of one time step: what later ones give to the gradient of the cell; the gradient of what
-   * entered tanh; what that gives to the gradient of the cell. */
+  /** For one time step: the contribution of later steps to the gradient of the cell; the gradient
+   * of the input of tanh; its contribution to the gradient of the cell. */
   readonly cellGradPtr: number;
   readonly squashGradPtr: number;
   readonly cellTermPtr: number;

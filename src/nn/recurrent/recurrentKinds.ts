@@ -1,6 +1,6 @@
-// The kinds of the recurrent layers in recurrent.ts: which shapes they take, which parameters,
-// buffers, memory and exchanges they need. Tensors of one time step are [samples, columns], and
-// those of all steps lie back to back, [T, capacity, columns].
+// The kinds of the recurrent layers in recurrent.ts: the shapes that they take, and the parameters,
+// buffers, memory and exchanges that they need. Tensors of one time step are [samples, columns];
+// those of all steps are contiguous, [T, capacity, columns].
 
 import { UsageError } from '../../base/errors.ts';
 import { type Shape, showShape, sizesDiffer } from '../../base/shape.ts';
@@ -74,7 +74,7 @@ function outputShape(spec: RecurrentSpec, input: Shape, path: string): Shape {
 
 function parameters(spec: RecurrentSpec): readonly ParameterDeclaration[] {
   const columns = gateColumns(spec);
-  // As PyTorch does: uniform within 1 / sqrt(hiddenSize), weights and biases alike.
+  // As PyTorch does: uniform within 1 / sqrt(hiddenSize), both weights and biases.
   const init = { kind: 'torch', fanIn: spec.hiddenSize, fanOut: spec.hiddenSize } as const;
   const weight = { role: 'weight', init } as const;
   const bias = (part: Part): ParameterDeclaration => ({
@@ -102,7 +102,7 @@ function parameters(spec: RecurrentSpec): readonly ParameterDeclaration[] {
   ];
 }
 
-/** What the biases of the forget gate start with where they are given. */
+/** The initial biases of the forget gate, if they are given. */
 function forgetGate(spec: RecurrentSpec, part: Part): Pick<RandomInitializer, 'except'> {
   if (spec.kind !== 'lstm' || spec.forgetBias === null) return {};
   const { hiddenSize, forgetBias } = spec;

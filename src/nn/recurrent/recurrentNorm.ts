@@ -1,8 +1,7 @@
 // The normalization of a recurrent layer's pre-activations, and of the cell of an lstm: one for
-// each time step and part, where those of a part share their gain and bias. Each is an ordinary
-// layer or batch normalization (`norm`) of [samples, columns] with a reduction of its own, so that
-// no vector is written while another worker still reads it. Ba, Kiros, Hinton 2016; Cooijmans et
-// al. 2017.
+// each time step and part; those of a part share their gain and bias. Each is an ordinary layer or
+// batch normalization (`norm`) of [samples, columns] with its own reduction, so that no vector is
+// written while another worker still reads it. Ba, Kiros, Hinton 2016; Cooijmans et al. 2017.
 
 import { DOUBLE_BYTES } from '../../base/bytes.ts';
 import { bindBatchNorm, coefficientsLength } from '../../norm/batchNorm.ts';
@@ -25,7 +24,7 @@ import { biasName, type NormedPart, normedColumns, normedParts } from './recurre
 /** Cooijmans et al. 2017, section 4: with unit variance tanh saturates and gradients vanish. */
 const BATCH_GAIN = 0.1;
 
-/** The gains of all parts, and the bias of the cell; those of the others are the layer's. */
+/** The gains of all parts, and the bias of the cell; the other biases belong to the layer. */
 export function normParameters(spec: RecurrentSpec): readonly ParameterDeclaration[] {
   const gain = spec.norm === 'batch' ? BATCH_GAIN : 1;
   const declare = (name: string, part: NormedPart, value: number): ParameterDeclaration => ({
@@ -40,7 +39,7 @@ export function normParameters(spec: RecurrentSpec): readonly ParameterDeclarati
   ]);
 }
 
-/** Running statistics of every time step. */
+/** The running statistics of every time step. */
 export function normBuffers(spec: RecurrentSpec, steps: number): readonly BufferDeclaration[] {
   if (spec.norm !== 'batch') return [];
   return normedParts(spec).flatMap((part) => {
@@ -71,7 +70,7 @@ export function normReductions(
 /** The statistics of each time step. */
 export function normStatistics(spec: RecurrentSpec): readonly StatisticsDeclaration[] {
   if (spec.norm === 'none') return [];
-  // The part with the fewest.
+  // The part with the fewest columns decides.
   const columns = Math.min(...normedParts(spec).map((part) => normedColumns(spec, part)));
   const cure = "a larger hiddenSize, or norm: 'none'";
   if (spec.norm === 'layer') return [{ per: 'time step of a sample', values: columns, cure }];
@@ -92,7 +91,7 @@ export function normWorkspace(
   }));
 }
 
-/** Float64 numbers that one time step of one part keeps from forward to backward. */
+/** The number of float64 values that one time step of one part keeps from forward to backward. */
 function statisticsLength(spec: RecurrentSpec, part: NormedPart, size: WorkspaceSize): number {
   if (spec.norm === 'layer') return 2 * size.capacity;
   return coefficientsLength(
@@ -101,7 +100,7 @@ function statisticsLength(spec: RecurrentSpec, part: NormedPart, size: Workspace
   );
 }
 
-/** Addresses of [samples, columns] of one time step. */
+/** The addresses of the [samples, columns] tensors of one time step. */
 export interface StepTensors {
   readonly xPtr: number;
   readonly yPtr: number;

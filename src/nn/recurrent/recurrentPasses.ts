@@ -1,4 +1,4 @@
-// What a bound recurrent layer does: the products with both weights, between them the optional
+// The passes of a bound recurrent layer: the products with both weights, then the optional
 // normalizations and an elementwise cell, one time step after the other. Backward is
 // backpropagation through time over all steps (Werbos 1990).
 
@@ -64,7 +64,7 @@ export function bindRecurrent(spec: RecurrentSpec, binding: Binding): BoundLayer
     }
   };
   const stateGradient = (t: number): void => {
-    // Nothing trains h(0).
+    // h(0) does not train.
     if (t === 0) return;
     products.stateGradient(t, cell.isCarrying ? termPtr : gradPtr);
     if (cell.isCarrying) addTerm();
@@ -113,7 +113,7 @@ function bindSums({ spec, binding }: RecurrentFrame): ReadonlyMap<string, GrainS
   );
 }
 
-/** The parameters that every time step adds to. */
+/** The parameters with gradients that every time step adds to. */
 export function summedParameters(
   spec: RecurrentSpec,
 ): readonly { readonly name: string; readonly columns: number }[] {
@@ -192,7 +192,7 @@ function bindBiasGradients(
   };
 }
 
-/** From the states to the layer's output and back. */
+/** Binds the copies from the states to the layer's output and back. */
 function bindOutput({ spec, binding, steps, statesPtr, stateStepBytes }: RecurrentFrame) {
   const { kernels, step, output } = binding;
   const { hiddenSize, returnSequence } = spec;
@@ -208,7 +208,7 @@ function bindOutput({ spec, binding, steps, statesPtr, stateStepBytes }: Recurre
         kernels.copyRowsF32(fromPtr, stateBytes, toPtr, outputBytes, countSamples, hiddenSize);
       }
     },
-    /** What the output gives to the gradient of h(t + 1). */
+    /** Writes the output's contribution to the gradient of h(t + 1). */
     readGradient(t: number, toPtr: number): void {
       const fromPtr = output.gradPtr + (t - first) * stateBytes;
       const { countSamples } = step;

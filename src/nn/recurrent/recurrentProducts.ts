@@ -1,5 +1,5 @@
-// The products of a recurrent layer with its two weights and their gradients. Those with the input
-// and its gradient run over all time steps at once, those with the state over one.
+// The products of a recurrent layer with its two weights and their gradients. Products with the
+// input and its gradient run over all time steps at once, those with the state over one step.
 
 import { FLOAT_BYTES } from '../../base/bytes.ts';
 import {
@@ -14,13 +14,13 @@ import { PARTS, type Part, type RecurrentFrame } from './recurrentFrame.ts';
 export interface BoundProducts {
   packForward(): void;
   packBackward(): void;
-  /** Of all time steps. */
+  /** Products with the input, for all time steps. */
   input(): void;
-  /** Of the state before time step t. */
+  /** Products with the state before time step t. */
   hidden(t: number): void;
-  /** Gradients of the input, unless they are not needed. */
+  /** Gradients of the input, if they are needed. */
   inputGradient(): void;
-  /** Writes what the products of time step t give to the gradient of the state before. */
+  /** Writes the contribution of time step t's products to the gradient of the previous state. */
   stateGradient(t: number, toPtr: number): void;
   /** Gradients of both weights. */
   foldWeights(): void;
@@ -79,7 +79,7 @@ interface ProductVectors {
   readonly states: readonly Vectors[];
   readonly stateProducts: readonly Vectors[];
   readonly stateProductGrads: readonly Vectors[];
-  /** Wherever {@link BoundProducts.stateGradient} is to write. */
+  /** The destination of {@link BoundProducts.stateGradient}. */
   readonly stateGrad: VectorGrid & { ptr: number };
 }
 

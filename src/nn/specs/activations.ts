@@ -1,4 +1,4 @@
-// Activation functions: their specs and builders, checked. What the layers do is in
+// Activation functions: their specs and builders, checked. The implementation is in
 // activationKinds.ts.
 
 import { optionsSchema, parseData, parseOptions } from '../../base/parse.ts';
@@ -30,9 +30,9 @@ export interface LeakyReluSpec {
 export interface PreluSpec {
   /** The kind of layer. */
   readonly kind: 'prelu';
-  /** 1, or the channels. */
+  /** 1, or the number of channels. */
   readonly numParameters: number;
-  /** What the weights start at. */
+  /** The initial value of the weights. */
   readonly init: number;
 }
 
@@ -40,12 +40,12 @@ export interface PreluSpec {
 export interface EluSpec {
   /** The kind of layer. */
   readonly kind: 'elu';
-  /** What outputs below 0 go to, negated; default 1. */
+  /** Outputs approach -alpha for large negative inputs; default 1. */
   readonly alpha: number;
 }
 
-/** x Phi(x), Phi the standard normal distribution: by erf (`none`), or its approximation by
- * `tanh`. */
+/** x Phi(x), with the standard normal distribution Phi computed with erf (`none`) or approximated
+ * with `tanh`. */
 export interface GeluSpec {
   /** The kind of layer. */
   readonly kind: 'gelu';
@@ -139,9 +139,10 @@ export function leakyRelu(negativeSlope = DEFAULT_NEGATIVE_SLOPE): LeakyReluSpec
 
 /** The options of `nn.prelu`. */
 export interface PreluOptions {
-  /** 1 weight for all channels, or one for each: their number. Default 1. */
+  /** 1 for one weight shared by all channels, or the number of channels for one weight each.
+   * Default 1. */
   readonly numParameters?: number;
-  /** What the weights start at; default 0.25. */
+  /** The initial value of the weights; default 0.25. */
   readonly init?: number;
 }
 
@@ -150,12 +151,11 @@ export const preluSchema = optionsSchema<PreluOptions>()({
   init: realNumber('a finite number', () => true).exactOptional(),
 });
 
-/** x where x > 0, else weight * x, with one trained weight, or one for each channel (He et al.
- * 2015). Weight decay, which would pull it to a relu, spares it with `decayNormAndBias: false`.
+/** x where x > 0, else weight * x, with one trained weight or one per channel (He et al. 2015).
+ * Weight decay would pull it toward a relu; `decayNormAndBias: false` exempts it.
  *
  * @example
- * nn.prelu({ numParameters: 8 }) // [7, 7, 8] -> [7, 7, 8]
- */
+ * nn.prelu({ numParameters: 8 }) // [7, 7, 8] -> [7, 7, 8] */
 export function prelu(options: PreluOptions = {}): PreluSpec {
   const example = 'prelu({ numParameters: 64 })';
   const given = parseOptions('prelu', preluSchema, options, { example });
@@ -176,7 +176,7 @@ export function elu(alpha = DEFAULT_ALPHA): EluSpec {
 
 /** The options of `nn.gelu`. */
 export interface GeluOptions {
-  /** By erf (`none`, the default), or by GPT-2's form with `tanh`. */
+  /** `none` (the default) computes it with erf, `tanh` uses GPT-2's approximation. */
   readonly approximate?: 'none' | 'tanh';
 }
 
@@ -184,11 +184,10 @@ export const geluSchema = optionsSchema<GeluOptions>()({
   approximate: oneOf(['none', 'tanh']).exactOptional(),
 });
 
-/** x Phi(x); exact by default, as in PyTorch. `approximate: 'tanh'` gives the form of GPT-2.
+/** x Phi(x); exact by default, as in PyTorch. `approximate: 'tanh'` gives GPT-2's form.
  *
  * @example
- * nn.gelu() // [64] -> [64]
- */
+ * nn.gelu() // [64] -> [64] */
 export function gelu(options: GeluOptions = {}): GeluSpec {
   const example = "gelu({ approximate: 'tanh' })";
   const { approximate = 'none' } = parseOptions('gelu', geluSchema, options, { example });
@@ -231,26 +230,24 @@ export function hardSigmoid(): HardSigmoidSpec {
   return { kind: 'hardSigmoid' };
 }
 
-/** x relu6(x + 3) / 6: x times its hardSigmoid, as in MobileNetV3.
+/** x relu6(x + 3) / 6: x times its hard sigmoid, as in MobileNetV3.
  *
  * @example
- * nn.hardSwish() // [64] -> [64]
- */
+ * nn.hardSwish() // [64] -> [64] */
 export function hardSwish(): HardSwishSpec {
   return { kind: 'hardSwish' };
 }
 
-/** exp(x) over its sum along the last axis: channels, or features. Not for the end of a classifier:
- * `crossEntropy` takes what goes into a softmax.
+/** exp(x) over its sum along the last axis (channels or features). Do not put it at the end of a
+ * classifier: `crossEntropy` takes the input of a softmax.
  *
  * @example
- * nn.softmax() // [64] -> [64]
- */
+ * nn.softmax() // [64] -> [64] */
 export function softmax(): SoftmaxSpec {
   return { kind: 'softmax' };
 }
 
-/** How JSON becomes an activation. */
+/** The JSON forms of activations. */
 export const activationForms: readonly LayerForm<ActivationSpec>[] = [
   layerForm('relu', {}, () => relu()),
   layerForm('relu6', {}, () => relu6()),

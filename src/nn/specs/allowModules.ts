@@ -1,9 +1,9 @@
-// The option that gives modules of custom layers a permission.
+// The option that permits modules of custom layers and losses.
 
 import { accept } from '../../base/values.ts';
 import type { AllowModules } from './modules.ts';
 
-/** The option that gives permission. */
+/** Permits all modules or those in a list. */
 export const allowModulesOption = accept<AllowModules>(
   'true, or a list of file: URLs, paths and package names',
   (given) => {

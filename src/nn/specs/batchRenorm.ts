@@ -49,17 +49,17 @@ export interface BatchRenormOptions {
   readonly momentum?: number | null;
   /** Whether weight and bias are trained; default true. */
   readonly affine?: boolean;
-  /** Default `local`; as batchNorm's. */
+  /** Which replicas share statistics, as for batchNorm; default `local`. */
   readonly sync?: SyncOption;
-  /** The most that a standard deviation is corrected by, as a factor; default 3. 1 with dMax 0 is
-   * batch normalization. */
+  /** The maximum correction of a standard deviation, as a factor; default 3. A value of 1 with dMax
+   * 0 is batch normalization. */
   readonly rMax?: number;
-  /** The most that a mean is corrected by, in running standard deviations; default 5. */
+  /** The maximum correction of a mean, in running standard deviations; default 5. */
   readonly dMax?: number;
-  /** Over so many optimizer steps the two grow linearly from 1 and 0, where the layer is batch
-   * normalization; default 5000. With 0 they are constants. */
+  /** The number of optimizer steps over which rMax and dMax grow linearly from 1 and 0 (plain batch
+   * normalization); default 5000. With 0 they are constant. */
   readonly warmupSteps?: number;
-  /** What the weight starts at; default 1. As batchNorm's. */
+  /** The initial weight, as for batchNorm; default 1. */
   readonly weightInit?: number;
 }
 
@@ -87,15 +87,14 @@ export const batchRenormSchema = optionsSchema<BatchRenormOptions>()({
 
 /** Batch renormalization (Ioffe 2017) over all axes but the last: y = ((x - mean) / std * r + d) *
  * weight + bias. r = std / runningStd within [1 / rMax, rMax] and d = (mean - runningMean) /
- * runningStd within [-dMax, dMax] correct the batch statistics of the sync group towards what
- * evaluation uses; they count as constants in backward. Any shape with the channels last. Running
- * statistics are batchNorm's: an unbiased variance, where the paper averages standard deviations.
- * Throws a {@link UsageError} for options out of range, and in training where a sync group has one
- * value per channel.
+ * runningStd within [-dMax, dMax] correct the batch statistics of the sync group toward those that
+ * evaluation uses; backward treats them as constants. Takes any shape with the channels last.
+ * Running statistics are those of batchNorm: an unbiased variance, whereas the paper averages
+ * standard deviations. Throws a {@link UsageError} for options out of range, and in training if a
+ * sync group has one value per channel.
  *
  * @example
- * nn.batchRenorm(16, { warmupSteps: 1000 }) // [28, 28, 16] -> [28, 28, 16]
- */
+ * nn.batchRenorm(16, { warmupSteps: 1000 }) // [28, 28, 16] -> [28, 28, 16] */
 export function batchRenorm(channels: number, options: BatchRenormOptions = {}): BatchRenormSpec {
   checkCount('batchRenorm channels', channels);
   const given = parseOptions('batchRenorm', batchRenormSchema, options, {

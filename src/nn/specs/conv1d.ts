@@ -1,4 +1,4 @@
-// 1-d convolution over sequences [L, C]: spec and builder, checked. What the layer does is in
+// 1-d convolution over sequences [L, C]: spec and builder, checked. The implementation is in
 // sequenceKinds.ts.
 
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
@@ -47,19 +47,20 @@ export interface Conv1dOptions {
   readonly kernel: number;
   /** Default 1. */
   readonly stride?: number;
-  /** Zeros on each side, or `{ left, right }`, or `same`, as many as ceil(length / stride) outputs
-   * take, an odd one more on the right. A causal convolution has dilation (kernel - 1) on the left.
-   * Default 0. */
+  /** Zeros on each side, as a number or `{ left, right }`. `same` adds as many as ceil(length /
+   * stride) outputs need, the larger half on the right. A causal convolution has dilation (kernel
+   * - 1) zeros on the left. Default 0. */
   readonly padding?: Padding1dOption;
-  /** Distance of kernel taps; default 1. */
+  /** Distance between kernel taps; default 1. */
   readonly dilation?: number;
-  /** Groups of channels that are convolved apart; default 1; `inChannels` gives depthwise. */
+  /** Number of channel groups that are convolved separately; default 1. `inChannels` makes it
+   * depthwise. */
   readonly groups?: number;
   /** Default true. */
   readonly bias?: boolean;
   /** Default `torch`. */
   readonly init?: WeightInit;
-  /** As that of conv2d. Default false. */
+  /** As for conv2d; default false. */
   readonly weightStandardization?: boolean;
 }
 
@@ -75,11 +76,10 @@ export const conv1dSchema = optionsSchema<Conv1dOptions>()({
 });
 
 /** A 1-d convolution over sequences [L, inChannels], PyTorch's Conv1d. Throws a {@link UsageError}
- * for sizes and options out of range or unknown, and where groups do not divide the channels.
+ * for sizes and options out of range, unknown options, and groups that do not divide the channels.
  *
  * @example
- * nn.conv1d(8, 16, { kernel: 3, padding: { left: 2 } }) // [100, 8] -> [100, 16]
- */
+ * nn.conv1d(8, 16, { kernel: 3, padding: { left: 2 } }) // [100, 8] -> [100, 16] */
 export function conv1d(
   inChannels: number,
   outChannels: number,

@@ -1,4 +1,4 @@
-// 2-d convolution over [H, W, C]: spec and builder, checked. What the layer does is in
+// 2-d convolution over [H, W, C]: spec and builder, checked. The implementation is in
 // conv2dKind.ts.
 
 import { UsageError } from '../../base/errors.ts';
@@ -21,7 +21,7 @@ import {
 } from './options.ts';
 
 export const CONV_ALGORITHMS = ['auto', 'direct'] as const;
-/** How a convolution is computed: `auto` goes by the shape, `direct` never uses Winograd. */
+/** How a convolution is computed: `auto` decides by the shape, `direct` never uses Winograd. */
 export type ConvAlgorithm = (typeof CONV_ALGORITHMS)[number];
 
 /** A 2-d convolution as plain data. */
@@ -32,7 +32,7 @@ export interface Conv2dSpec {
   readonly inChannels: number;
   /** Channels of the output. */
   readonly outChannels: number;
-  /** [height, width], as are stride and dilation. */
+  /** [height, width], like stride and dilation. */
   readonly kernel: Pair;
   /** As {@link Conv2dOptions.stride}. */
   readonly stride: Pair;
@@ -58,27 +58,28 @@ export interface Conv2dOptions {
   readonly kernel: PairOption;
   /** Default 1. */
   readonly stride?: PairOption;
-  /** Zeros on each side: a number or [height, width], or so many on each of four, or `same`, as
-   * many as ceil(size / stride) outputs take, an odd one more at the bottom and on the right.
-   * Default 0. */
+  /** Zeros on each side: a number, [height, width], or one number for each of the four sides.
+   * `same` adds as many as ceil(size / stride) outputs need, the larger half at the bottom and on
+   * the right. Default 0. */
   readonly padding?: PaddingOption;
-  /** Distance of kernel taps; default 1. */
+  /** Distance between kernel taps; default 1. */
   readonly dilation?: PairOption;
-  /** Groups of channels that are convolved apart; default 1; `inChannels` gives depthwise, with a
-   * channel multiplier where there are several outputs for each input channel. */
+  /** Number of channel groups that are convolved separately; default 1. `inChannels` makes it
+   * depthwise, with a channel multiplier if there are several outputs for each input channel. */
   readonly groups?: number;
   /** Default true. */
   readonly bias?: boolean;
   /** Default `torch`. */
   readonly init?: WeightInit;
-  /** Convolves with standardized weights (Qiao et al. 2019): each output channel's less their mean,
-   * over sqrt(biased var + 1e-5). Default false. */
+  /** Convolves with standardized weights (Qiao et al. 2019): those of each output channel minus
+   * their mean, divided by sqrt(biased var + 1e-5). Default false. */
   readonly weightStandardization?: boolean;
-  /** How the products are computed. `auto` decides by the shape: 3x3 with stride 1, no dilation and
-   * no groups, on at least 16 channels in multiples of 8 and 3x3 pixels, uses Winograd's
-   * F(4x4, 3x3). `direct` never does: rms rounding errors there are half as large in outputs
-   * and input gradients, a third in weight gradients, and it takes 2.4 to 3.3 times as long;
-   * everywhere else both are the same. Default `auto`. See docs/kernels.md. */
+  /** How the products are computed. `auto` decides by the shape: a 3x3 kernel with stride 1, no
+   * dilation and no groups, on channels that are multiples of 8 and at least 16, and at least 3x3
+   * pixels, uses Winograd's F(4x4, 3x3). `direct` never does. For these shapes its rms rounding
+   * errors are half as large in outputs and input gradients and a third as large in weight
+   * gradients, and it takes 2.4 to 3.3 times as long. For all other shapes both are the same.
+   * Default `auto`. See docs/kernels.md. */
   readonly algorithm?: ConvAlgorithm;
 }
 
@@ -95,11 +96,10 @@ export const conv2dSchema = optionsSchema<Conv2dOptions>()({
 });
 
 /** A 2-d convolution over images [H, W, inChannels]. Throws a {@link UsageError} for sizes and
- * options out of range or unknown, and where groups do not divide the channels.
+ * options out of range, unknown options, and groups that do not divide the channels.
  *
  * @example
- * nn.conv2d(3, 16, { kernel: 3, padding: 1, bias: false }) // [32, 32, 3] -> [32, 32, 16]
- */
+ * nn.conv2d(3, 16, { kernel: 3, padding: 1, bias: false }) // [32, 32, 3] -> [32, 32, 16] */
 export function conv2d(
   inChannels: number,
   outChannels: number,
@@ -127,7 +127,7 @@ export function conv2d(
   };
 }
 
-/** Refuses numbers of channels that are none, or that the groups do not divide. */
+/** Checks the numbers of channels, which the groups must divide. */
 export function checkGroups(
   name: string,
   counts: {

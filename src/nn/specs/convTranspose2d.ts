@@ -1,4 +1,4 @@
-// 2-d transposed convolution over [H, W, C]: spec and builder, checked. What the layer does is in
+// 2-d transposed convolution over [H, W, C]: spec and builder, checked. The implementation is in
 // convTranspose2dKind.ts.
 
 import { UsageError } from '../../base/errors.ts';
@@ -17,7 +17,7 @@ export interface ConvTranspose2dSpec {
   readonly inChannels: number;
   /** Channels of the output. */
   readonly outChannels: number;
-  /** [height, width], as are the four below. */
+  /** [height, width], like the four below. */
   readonly kernel: Pair;
   /** As {@link ConvTranspose2dOptions.stride}. */
   readonly stride: Pair;
@@ -41,23 +41,23 @@ export interface ConvTranspose2dSpec {
 export interface ConvTranspose2dOptions {
   /** Kernel size; a number stands for both axes. */
   readonly kernel: PairOption;
-  /** Distance of the outputs that neighboring inputs start from; default 1. */
+  /** Distance between the first outputs of neighboring inputs; default 1. */
   readonly stride?: PairOption;
-  /** Rows and columns of the whole output that are cut off on each side: the padding of the
-   * convolution whose transpose this is. Default 0. */
+  /** Rows and columns to cut off each side of the full output, which is the padding of the
+   * convolution that this one transposes. Default 0. */
   readonly padding?: PairOption;
-  /** Rows and columns that are added at the bottom and on the right, less than the stride or the
-   * dilation; default 0. */
+  /** Rows and columns to add at the bottom and on the right, less than the stride or the dilation;
+   * default 0. */
   readonly outputPadding?: PairOption;
-  /** Distance of kernel taps; default 1. */
+  /** Distance between kernel taps; default 1. */
   readonly dilation?: PairOption;
-  /** Groups of channels that are convolved apart; default 1. */
+  /** Number of channel groups that are convolved separately; default 1. */
   readonly groups?: number;
   /** Default true. */
   readonly bias?: boolean;
   /** Default `torch`. Inputs and outputs of a neuron are counted as PyTorch counts them. */
   readonly init?: WeightInit;
-  /** As that of conv2d. Default `auto`. */
+  /** As for conv2d; default `auto`. */
   readonly algorithm?: ConvAlgorithm;
 }
 
@@ -75,12 +75,11 @@ export const convTranspose2dSchema = optionsSchema<ConvTranspose2dOptions>()({
 
 /** A 2-d transposed convolution over images [H, W, inChannels], PyTorch's ConvTranspose2d: the
  * outputs along an axis are (inputs - 1) stride - 2 padding + dilation (kernel - 1) + 1 +
- * outputPadding. Throws a {@link UsageError} for sizes and options out of range or unknown, and
- * where groups do not divide the channels.
+ * outputPadding. Throws a {@link UsageError} for sizes and options out of range, unknown options,
+ * and groups that do not divide the channels.
  *
  * @example
- * nn.convTranspose2d(16, 8, { kernel: 2, stride: 2 }) // [7, 7, 16] -> [14, 14, 8]
- */
+ * nn.convTranspose2d(16, 8, { kernel: 2, stride: 2 }) // [7, 7, 16] -> [14, 14, 8] */
 export function convTranspose2d(
   inChannels: number,
   outChannels: number,

@@ -1,10 +1,10 @@
-// A user's own loss: a module that main and every worker import. What it does is in
-// layers/customLoss.ts.
+// A user's own loss: a module that the main thread and every worker import. The implementation is
+// in layers/customLoss.ts.
 
 import { plainCopy } from '../../base/plain.ts';
 import { checkModule, trustModule } from './modules.ts';
 
-/** What a loss of the user's works on: any `count` samples of a step, flat. */
+/** The data of a custom loss: any `count` samples of a step, flat. */
 export interface CustomLossInputs {
   /** Samples in this call. */
   readonly count: number;
@@ -12,50 +12,49 @@ export interface CustomLossInputs {
   readonly outputLength: number;
   /** Whether this is a training step, not an evaluation. */
   readonly training: boolean;
-  /** [count, outputLength]. */
+  /** The outputs of the model, [count, outputLength]. */
   readonly outputs: Float32Array;
-  /** Classes, [count]; or numbers, [count, outputLength], of data for regression. */
+  /** Classes, [count], or numbers, [count, outputLength], for regression. */
   readonly targets: Int32Array | Float32Array;
-  /** To be written, [count]: the loss of each sample. */
+  /** The loss of each sample, [count]. `run` writes it. */
   readonly losses: Float64Array;
-  /** To be written, [count, outputLength]: of each sample the gradient of its own loss with regard
-   * to its outputs, neither averaged nor weighted; undefined in evaluation. */
+  /** The gradient of each sample's loss with respect to its outputs, [count, outputLength], neither
+   * averaged nor weighted. `run` writes it; undefined in evaluation. */
   readonly gradients: Float32Array | undefined;
 }
 
-/** What the module's default export, a function of the options, returns. */
+/** The loss that the module's default export, a function of the options, returns. */
 export interface CustomLoss {
-  /** Writes the losses and gradients of all samples. What is written for a sample may depend on
-   * that sample alone: which samples are here follows from the workers. The run multiplies by the
-   * samples' weights and takes the mean over the global batch. */
+  /** Writes the losses and gradients of all samples. The results of a sample may only depend on
+   * that sample, since the workers decide which samples are in a call. The run multiplies by the
+   * samples' weights and averages over the global batch. */
   run(io: CustomLossInputs): void;
 }
 
-/** A loss of the user's as plain data. */
+/** A custom loss as plain data. */
 export interface CustomLossSpec {
   /** The kind of loss. */
   readonly kind: 'customLoss';
   /** `file:` URL or package name of the module. */
   readonly module: string;
-  /** Plain data, handed to the module's default export. */
+  /** Plain data that is passed to the module's default export. */
   readonly options: unknown;
 }
 
-/** A loss from a module of the user's, named by a `file:` URL or as a package. The module's default
- * export takes the options and returns a {@link CustomLoss}. As for custom layers, the module runs
- * in the main thread and in every worker, options are copied and must be plain data, and modules
- * that only data names need a permission. Throws a {@link UsageError}.
+/** A loss from your own module, given by a `file:` URL or package name. The module's default export
+ * takes the options and returns a {@link CustomLoss}. As with custom layers, the module runs in
+ * the main thread and in every worker, options are copied and must be plain data, and modules that
+ * are named only in data need permission. Throws a {@link UsageError}.
  *
  * @example
- * nn.customLoss(new URL('./logCosh.mjs', import.meta.url))
- */
+ * nn.customLoss(new URL('./logCosh.mjs', import.meta.url)) */
 export function customLoss(module: URL | string, options: unknown = null): CustomLossSpec {
   const spec = customLossSpec(module, options);
   trustModule(spec.module);
   return spec;
 }
 
-/** {@link customLoss} as data has it: what it names may not be imported without a permission. */
+/** The spec of {@link customLoss} from data: importing its module requires permission. */
 export function customLossSpec(module: unknown, options: unknown): CustomLossSpec {
   const name = checkModule(module, 'loss');
   return {

@@ -1,15 +1,14 @@
-// How deeply a model may be nested. Everything that walks over one recurses, and so do JSON,
-// MessagePack and the clones that threads get: one bound keeps them off the end of the stack.
+// How deeply a model may be nested. Everything that walks over a model recurses, and so do JSON,
+// MessagePack and structured clones; a single bound protects all of them from stack overflows.
 
 import { UsageError } from '../../base/errors.ts';
 
-/** The most `sequential` and `residual` around a layer, where a `graph` counts as two. Networks in
- * use need fewer than ten; twice as many levels, lists included, are well within the 100 that
- * MessagePack takes. */
+/** The maximum nesting of `sequential` and `residual`; a `graph` counts as two. Real networks need
+ * fewer than ten. Lists double the levels, which stays well within MessagePack's limit of 100. */
 export const MAX_DEPTH = 32;
 
-/** Refuses what is nested deeper than {@link MAX_DEPTH}, before anything recurses over it; `what`
- * names it. Takes data that is not checked yet, and does not recurse itself. */
+/** Throws if a model is nested deeper than {@link MAX_DEPTH}, before anything recurses over it;
+ * `what` names it. Takes unchecked data and does not recurse itself. */
 export function checkDepth(what: string, model: unknown): void {
   const open: { readonly spec: unknown; readonly depth: number }[] = [{ spec: model, depth: 0 }];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {

@@ -1,4 +1,4 @@
-// Dropout of elements, channels and whole samples: specs and builders, checked. What the layers do
+// Dropout of elements, channels and whole samples: specs and builders, checked. The implementation
 // is in dropoutKind.ts and dropWholeKinds.ts.
 
 import { parseData } from '../../base/parse.ts';
@@ -41,30 +41,28 @@ export function dropout(p = DEFAULT_P): DropoutSpec {
   return { kind: 'dropout', p };
 }
 
-/** Drops whole channels of an image with probability p in [0, 1), for each sample anew, and scales
- * the others by 1 / (1 - p) (Tompson et al. 2015); default 0.5.
+/** Drops whole channels of an image with probability p in [0, 1), independently for each sample,
+ * and scales the others by 1 / (1 - p) (Tompson et al. 2015); default 0.5.
  *
  * @example
- * nn.dropout2d(0.1) // [14, 14, 8] -> [14, 14, 8]
- */
+ * nn.dropout2d(0.1) // [14, 14, 8] -> [14, 14, 8] */
 export function dropout2d(p = DEFAULT_P): Dropout2dSpec {
   parseData(shareBelowOne, p, 'dropout2d p');
   return { kind: 'dropout2d', p };
 }
 
 /** Stochastic depth (Huang et al. 2016), the `row` mode of torchvision: drops whole samples with
- * probability p in [0, 1) and scales the others by 1 / (1 - p). At the end of a residual's body it
- * leaves a dropped sample its shortcut.
+ * probability p in [0, 1) and scales the others by 1 / (1 - p). At the end of a residual's body, a
+ * dropped sample only keeps its shortcut.
  *
  * @example
- * nn.residual(nn.sequential([nn.linear(8, 8), nn.dropPath(0.1)])) // [8] -> [8]
- */
+ * nn.residual(nn.sequential([nn.linear(8, 8), nn.dropPath(0.1)])) // [8] -> [8] */
 export function dropPath(p: number): DropPathSpec {
   parseData(shareBelowOne, p, 'dropPath p');
   return { kind: 'dropPath', p };
 }
 
-/** How JSON becomes a layer that drops. */
+/** The JSON forms of dropout layers. */
 export const dropoutForms: readonly LayerForm<DropoutSpec | Dropout2dSpec | DropPathSpec>[] = [
   layerForm('dropout', { p: shareBelowOne.exactOptional() }, ({ p }) => dropout(p)),
   layerForm('dropout2d', { p: shareBelowOne.exactOptional() }, ({ p }) => dropout2d(p)),

@@ -24,16 +24,16 @@ export interface FilterResponseNormSpec {
 
 /** The options of `nn.filterResponseNorm`. */
 export interface FilterResponseNormOptions {
-  /** Added to the mean square; default 1e-6, as in the paper. A constant: where a sample has one
-   * value per channel, the paper trains it, because the output is then little more than a sign;
-   * take a larger one there. */
+  /** Added to the mean square; default 1e-6, as in the paper. It is a constant. The paper trains it
+   * if a sample has one value per channel, because the output is then little more than a sign; use
+   * a larger value in that case. */
   readonly eps?: number;
   /** Whether weight and bias are trained; default true. */
   readonly affine?: boolean;
-  /** Whether the thresholded linear unit follows, max(y, threshold) with a trained threshold for
-   * each channel that starts at 0, in place of a ReLU; default true. */
+  /** Whether a thresholded linear unit follows, which replaces a ReLU: max(y, threshold), with a
+   * trained threshold for each channel that starts at 0; default true. */
   readonly tlu?: boolean;
-  /** What the weight starts at; default 1. As batchNorm's. */
+  /** The initial weight, as for batchNorm; default 1. */
   readonly weightInit?: number;
 }
 
@@ -47,14 +47,13 @@ export const filterResponseNormSchema = optionsSchema<FilterResponseNormOptions>
 });
 
 /** Filter response normalization (Singh and Krishnan 2020): y = x / sqrt(mean(x^2) + eps) * weight
- * + bias, the mean over the positions of one sample and channel; then max(y, threshold). Any shape
- * with the channels last, which stays; needs no batch and no synchronization. Where y equals the
- * threshold its gradient goes to the threshold. Throws a {@link UsageError} for options out of
- * range.
+ * + bias, with the mean over the positions of one sample and channel; then max(y, threshold).
+ * Takes any shape with the channels last and keeps it; needs no batch and no synchronization. If y
+ * equals the threshold, its gradient goes to the threshold. Throws a {@link UsageError} for
+ * options out of range.
  *
  * @example
- * nn.filterResponseNorm(16) // [28, 28, 16] -> [28, 28, 16]
- */
+ * nn.filterResponseNorm(16) // [28, 28, 16] -> [28, 28, 16] */
 export function filterResponseNorm(
   channels: number,
   options: FilterResponseNormOptions = {},

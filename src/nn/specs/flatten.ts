@@ -1,5 +1,6 @@
-// Flatten: an image [H, W, C] becomes the vector [H * W * C], in memory order. Channels last is the
-// order, so a linear layer after it has other rows than PyTorch's, where channels come first.
+// Flatten: an image [H, W, C] becomes the vector [H * W * C], in memory order. Channels are last,
+// so the rows of a following linear layer are in another order than in PyTorch, which has channels
+// first.
 
 import { layerForm } from './form.ts';
 
@@ -9,11 +10,10 @@ export interface FlattenSpec {
   readonly kind: 'flatten';
 }
 
-/** All axes of a sample as one.
+/** Merges all axes of a sample into one.
  *
  * @example
- * nn.flatten() // [7, 7, 16] -> [784]
- */
+ * nn.flatten() // [7, 7, 16] -> [784] */
 export function flatten(): FlattenSpec {
   return { kind: 'flatten' };
 }

@@ -1,23 +1,23 @@
-// From plain data to a layer: the fields of a kind, each checked, and the builder that fills in the
-// defaults. Every layer has its form beside its builder; forms.ts lists them.
+// Parses layers from plain data: checks the fields of a kind and calls the builder, which fills in
+// the defaults. Every layer has its form beside its builder; forms.ts lists them.
 
 import * as z from 'zod';
 import { parseData } from '../../base/parse.ts';
 import { jsonOf, listOf } from '../../base/values.ts';
 import { size } from './options.ts';
 
-/** How JSON becomes a layer of one kind. */
+/** The JSON form of one kind of layer. */
 export interface LayerForm<Spec extends { readonly kind: string }> {
   readonly kind: Spec['kind'];
-  /** Of the fields besides `kind`. */
+  /** The schema of the fields other than `kind`. */
   readonly schema: z.ZodObject;
-  /** Fields with which it works, where it needs one of several and none is required. */
+  /** Example fields for a layer that needs one of several fields, none of which is required. */
   readonly example: Readonly<Record<string, unknown>>;
   /** Throws a UsageError that names the layer by its path. */
   parse(json: Readonly<Record<string, unknown>>, path: string): Spec;
 }
 
-/** A form that checks the fields besides `kind`, then calls the builder. */
+/** Makes a form that checks the fields other than `kind`, then calls the builder. */
 export function layerForm<Fields extends z.ZodRawShape, Spec extends { readonly kind: string }>(
   kind: Spec['kind'],
   fields: Fields,

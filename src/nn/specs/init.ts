@@ -11,21 +11,21 @@ export const WEIGHT_INITS = [
   'xavierUniform',
   'xavierNormal',
 ] as const;
-/** How weights start: `torch` is the default of PyTorch, uniform within 1/sqrt(fanIn); He et al.
- * 2015 (`kaiming...`), Glorot and Bengio 2010 (`xavier...`). */
+/** How weights are initialized: `torch` is PyTorch's default, uniform within 1/sqrt(fanIn); He et
+ * al. 2015 (`kaiming...`), Glorot and Bengio 2010 (`xavier...`). */
 export type WeightInit = (typeof WEIGHT_INITS)[number];
 
-/** How a parameter is filled. `fanIn` and `fanOut` count the inputs and outputs that one element's
- * neuron is connected to. `torch` is PyTorch's default of conv and linear: uniform within
- * +-1/sqrt(fanIn). The kaiming ones take the gain sqrt(2) of ReLU, and fanIn
- * unless they say fanOut. */
+/** How a parameter is initialized. `fanIn` and `fanOut` count the inputs and outputs of the neuron
+ * that an element belongs to. `torch` is PyTorch's default for conv and linear: uniform within
+ * +-1/sqrt(fanIn). The kaiming initializers use ReLU's gain of sqrt(2), and fanIn unless their
+ * names say fanOut. */
 export type Initializer = { readonly kind: 'constant'; readonly value: number } | RandomInitializer;
 
 export interface RandomInitializer {
   readonly kind: WeightInit;
   readonly fanIn: number;
   readonly fanOut: number;
-  /** The elements from `lo` to below `hi` that are `value` instead. */
+  /** The elements from `lo` up to but not including `hi` are `value` instead. */
   readonly except?: { readonly lo: number; readonly hi: number; readonly value: number };
 }
 

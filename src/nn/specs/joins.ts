@@ -1,5 +1,5 @@
-// What makes one value of several, in graphs: sum, product, and one after the other in the last
-// axis. Specs; graphs are put together in models/graphBuilder.ts.
+// Specs of the joins, which make one value from several in graphs: sum, product, and concatenation
+// along the last axis. models/graphBuilder.ts builds graphs.
 
 /** The sum of two values of the same shape. */
 export interface AddSpec {
@@ -14,7 +14,7 @@ export interface MultiplySpec {
   readonly kind: 'multiply';
 }
 
-/** Values one after the other in their last axis, the channels of images. */
+/** The concatenation of values along their last axis, the channels of images. */
 export interface ConcatSpec {
   /** The kind of layer. */
   readonly kind: 'concat';
@@ -23,7 +23,7 @@ export interface ConcatSpec {
 /** A join of several values of a graph. */
 export type JoinSpec = AddSpec | MultiplySpec | ConcatSpec;
 
-/** How many values a join takes. */
+/** The number of values that each join takes. */
 export const JOIN_INPUTS: Readonly<
   Record<JoinSpec['kind'], { readonly least: number; readonly most: number }>
 > = {

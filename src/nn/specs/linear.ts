@@ -1,4 +1,4 @@
-// Fully connected layer: spec and builder, checked. What the layer does is in linearKind.ts.
+// Fully connected layer: spec and builder, checked. The implementation is in linearKind.ts.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
@@ -11,9 +11,9 @@ import { checkCount, optionalFlag, size } from './options.ts';
 export interface LinearSpec {
   /** The kind of layer. */
   readonly kind: 'linear';
-  /** Elements of the input's last axis. */
+  /** Size of the input's last axis. */
   readonly inFeatures: number;
-  /** Elements of the output's last axis. */
+  /** Size of the output's last axis. */
   readonly outFeatures: number;
   /** As {@link LinearOptions.bias}. */
   readonly bias: boolean;
@@ -29,8 +29,8 @@ export interface LinearOptions {
   readonly bias?: boolean;
   /** Default `torch`. */
   readonly init?: WeightInit;
-  /** Multiplies by standardized weights (Qiao et al. 2019): each output's less their mean, over
-   * sqrt(biased var + 1e-5). Default false. */
+  /** Multiplies by standardized weights (Qiao et al. 2019): those of each output minus their mean,
+   * divided by sqrt(biased var + 1e-5). Default false. */
   readonly weightStandardization?: boolean;
 }
 
@@ -40,12 +40,11 @@ export const linearSchema = optionsSchema<LinearOptions>()({
   weightStandardization: optionalFlag,
 });
 
-/** A fully connected layer. Throws a {@link UsageError} for sizes below 1 and options that are
- * unknown or of another type.
+/** A fully connected layer. Throws a {@link UsageError} for sizes below 1, and for options that are
+ * unknown or have the wrong type.
  *
  * @example
- * nn.linear(64, 10) // [64] -> [10]
- */
+ * nn.linear(64, 10) // [64] -> [10] */
 export function linear(
   inFeatures: number,
   outFeatures: number,

@@ -1,8 +1,8 @@
-// Which modules the losses of a run need. Apart from the builders, which threads do not load.
+// The modules that the losses of a run need. Separate from the builders, which threads do not load.
 
 import type { LossSpec } from './losses.ts';
 
-/** The modules of the user's losses, of the main output and of heads; none for other losses. */
+/** The modules of the custom losses of the main output and the heads; other losses have none. */
 export function lossModulesOf(run: {
   readonly loss?: LossSpec;
   readonly heads?: readonly { readonly loss?: LossSpec }[];

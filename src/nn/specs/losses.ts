@@ -1,4 +1,4 @@
-// Losses: their specs and builders, checked, and their forms in JSON. What they do is in
+// Losses: their specs and builders, checked, and their forms in JSON. The implementation is in
 // lossKinds.ts.
 
 import * as z from 'zod';
@@ -12,11 +12,11 @@ import { type CustomLossSpec, customLossSpec } from './customLoss.ts';
 export interface CrossEntropySpec {
   /** The kind of loss. */
   readonly kind: 'crossEntropy';
-  /** This share of the target distribution is spread evenly over all classes. */
+  /** The share of the target distribution that is spread evenly over all classes. */
   readonly labelSmoothing: number;
-  /** Absent where all classes have weight 1. */
+  /** Absent if all classes have weight 1. */
   readonly classWeights?: readonly number[];
-  /** Absent where every label counts. */
+  /** Absent if every label counts. */
   readonly ignoreIndex?: number;
 }
 
@@ -25,7 +25,7 @@ export interface CrossEntropySpec {
 export interface BinaryCrossEntropySpec {
   /** The kind of loss. */
   readonly kind: 'binaryCrossEntropy';
-  /** Absent where all have weight 1. */
+  /** Absent if all have weight 1. */
   readonly posWeight?: readonly number[];
 }
 
@@ -60,17 +60,17 @@ export type LossSpec =
 
 /** The options of `nn.crossEntropy`. */
 export interface CrossEntropyOptions {
-  /** This share of the target distribution is spread evenly over all classes, from 0 to 1; default
-   * 0. */
+  /** The share of the target distribution that is spread evenly over all classes, from 0 to 1;
+   * default 0. */
   readonly labelSmoothing?: number;
-  /** A weight for each class, at least 0: the loss of a sample, or of a pixel of a mask, counts as
-   * much as its class, and the mean is divided by the sum of these weights over the global batch.
-   * Where targets are shares of classes, also by mixup and cutmix, the weights scale the terms of
-   * the sum over the classes and the mean is over samples. Default all 1. */
+  /** A weight for each class, at least 0. The loss of a sample, or of a pixel of a mask, is
+   * multiplied by the weight of its class, and the sum is divided by the sum of these weights over
+   * the global batch. If targets are shares of classes, also from mixup and cutmix, the weights
+   * scale the terms of the sum over classes, and the mean is over samples. Default all 1. */
   readonly classWeights?: readonly number[];
   /** Samples, or pixels of masks, with this label are left out of loss and accuracy: -100, which
-   * stands for no class, or one of the classes. The mean is over those that are left, as many as
-   * the global batch has. Not with mixup or cutmix. Default none. */
+   * stands for no class, or one of the classes. The mean is over the remaining ones of the global
+   * batch. Cannot be combined with mixup or cutmix. Default none. */
   readonly ignoreIndex?: number;
 }
 
@@ -83,8 +83,8 @@ export interface BinaryCrossEntropyOptions {
 
 /** The options of `nn.huber`. */
 export interface HuberOptions {
-  /** Up to this distance the loss is half the square, beyond it grows by `delta` for each unit;
-   * above 0, default 1. */
+  /** Up to this distance the loss is half the square; beyond it, it grows by `delta` per unit.
+   * Above 0; default 1. */
   readonly delta?: number;
 }
 
@@ -101,15 +101,13 @@ const crossEntropySchema = optionsSchema<CrossEntropyOptions>()({
   ignoreIndex: wholeNumber(NO_CLASS).exactOptional(),
 });
 
-/** Cross entropy of softmax(output), -sum t log softmax(output), with t the target distribution:
- * PyTorch's CrossEntropyLoss, whose mean is over the weights of the global batch. Where targets are
- * masks, [H, W], it is that of each pixel, outputs are [H, W, classes], and the mean is over
- * pixels. A batch without any weight has loss 0 and no gradient, where PyTorch has NaN. Throws a
- * {@link UsageError}.
+/** Cross entropy of softmax(output), -sum t log softmax(output), with the target distribution t:
+ * PyTorch's CrossEntropyLoss with a weighted mean over the global batch. If targets are masks,
+ * [H, W], outputs are [H, W, classes], and the mean is over pixels. A batch without any weight has
+ * loss 0 and no gradient; PyTorch gives NaN. Throws a {@link UsageError}.
  *
  * @example
- * nn.crossEntropy({ labelSmoothing: 0.1 })
- */
+ * nn.crossEntropy({ labelSmoothing: 0.1 }) */
 export function crossEntropy(options: CrossEntropyOptions = {}): CrossEntropySpec {
   const example = 'crossEntropy({ labelSmoothing: 0.1 })';
   const given = parseOptions('crossEntropy', crossEntropySchema, options, { example });
@@ -122,12 +120,11 @@ const binaryCrossEntropySchema = optionsSchema<BinaryCrossEntropyOptions>()({
 
 /** Binary cross entropy of sigmoid(output), for samples with any number of labels: the mean over
  * outputs and samples of -(posWeight t log sigmoid(x) + (1 - t) log sigmoid(-x)), PyTorch's
- * BCEWithLogitsLoss. A sample counts as right when x > 0 exactly where t > 1/2. Throws a
- * {@link UsageError}.
+ * BCEWithLogitsLoss. A sample counts as correct if x > 0 for exactly the outputs with t > 1/2.
+ * Throws a {@link UsageError}.
  *
  * @example
- * nn.binaryCrossEntropy({ posWeight: [1, 5] })
- */
+ * nn.binaryCrossEntropy({ posWeight: [1, 5] }) */
 export function binaryCrossEntropy(
   options: BinaryCrossEntropyOptions = {},
 ): BinaryCrossEntropySpec {
@@ -156,12 +153,11 @@ export function l1(): L1Spec {
 
 const huberSchema = optionsSchema<HuberOptions>()({ delta: positive.exactOptional() });
 
-/** Huber's loss, the mean over outputs and samples of e^2 / 2 where |e| <= delta, and delta (|e| -
+/** Huber's loss: the mean over outputs and samples of e^2 / 2 for |e| <= delta, and of delta (|e| -
  * delta / 2) beyond, with e = output - target: PyTorch's HuberLoss. Throws a {@link UsageError}.
  *
  * @example
- * nn.huber({ delta: 0.5 })
- */
+ * nn.huber({ delta: 0.5 }) */
 export function huber(options: HuberOptions = {}): HuberSpec {
   const { delta = 1 } = parseOptions('huber', huberSchema, options, {
     example: 'huber({ delta: 0.5 })',
@@ -171,7 +167,7 @@ export function huber(options: HuberOptions = {}): HuberSpec {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** A loss without options. */
+/** The form of a loss without options. */
 function bare<Spec>(name: string, build: () => Spec): (fields: Fields) => Spec {
   return (fields) => {
     parseOptions(name, z.strictObject({}), fields);
@@ -181,7 +177,7 @@ function bare<Spec>(name: string, build: () => Spec): (fields: Fields) => Spec {
 
 const customSchema = z.strictObject({ module: text, options: anything() });
 
-/** How plain data becomes each loss, and the call that makes one. */
+/** The form of each loss, and the call that makes one. */
 const forms: {
   readonly [Kind in LossSpec['kind']]: {
     readonly call: string;
@@ -208,7 +204,7 @@ const forms: {
 /** The kinds of losses. */
 export const LOSS_NAMES = Object.keys(forms) as readonly LossSpec['kind'][];
 
-/** A loss from plain data. Throws a {@link UsageError}. */
+/** Parses a loss from plain data. Throws a {@link UsageError}. */
 export function parseLoss(given: unknown): LossSpec {
   const calls = Object.fromEntries(LOSS_NAMES.map((kind) => [kind, forms[kind].call]));
   const { kind, rest } = parseKind('loss', calls as Record<LossSpec['kind'], string>, given);

@@ -1,6 +1,6 @@
-// Modules of custom layers and losses: which name one, which may be imported, and their import.
-// Importing runs code, so a module that comes from data (a checkpoint, a model in JSON) needs a
-// permission; one that this program named itself, by nn.custom or nn.customLoss, has it.
+// Modules of custom layers and losses: what names one, which may be imported, and the import.
+// Importing runs code, so a module that data names (a checkpoint, a model in JSON) needs
+// permission. A module that the program itself named, with nn.custom or nn.customLoss, has it.
 
 import { createRequire, isBuiltin } from 'node:module';
 import { join, resolve } from 'node:path';
@@ -8,18 +8,18 @@ import { pathToFileURL } from 'node:url';
 import { UsageError } from '../../base/errors.ts';
 import { defaultExportHint, importFailure } from '../../base/importing.ts';
 
-/** Whose code may run: `true` for all modules that models and losses name, or a list of `file:`
- * URLs, paths and package names. */
+/** The modules that may be imported: `true` for all modules that models and losses name, or a list
+ * of `file:` URLs, paths and package names. */
 export type AllowModules = true | readonly string[];
 
 const PACKAGE_NAME = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*(\/[^:?#\\]+)?$/i;
 
-/** Modules that this program named itself. */
+/** Modules that the program itself named. */
 const named = new Set<string>();
 const loaded = new Map<string, (options: unknown) => unknown>();
 
-/** How specs name a module: by a `file:` URL or by the name of a package. Anything else is refused,
- * above all URLs that carry their code with them or fetch it. `part` of a run is what it makes. */
+/** Checks the name of a module in a spec, a `file:` URL or a package name. Everything else is
+ * rejected, above all URLs that contain code or fetch it. `part` is what the module makes. */
 export function checkModule(module: unknown, part: 'layer' | 'loss'): string {
   const name = module instanceof URL ? module.href : module;
   if (typeof name === 'string' && (isFileUrl(name) || isPackage(name))) return name;
@@ -31,19 +31,19 @@ export function checkModule(module: unknown, part: 'layer' | 'loss'): string {
   });
 }
 
-/** Takes a module as one that this program named, not its data. */
+/** Marks a module as named by the program, not by data. */
 export function trustModule(module: string): void {
   named.add(module);
 }
 
-/** What a module's default export is, once it is loaded. */
+/** The default export of a module, once it is loaded. */
 export function factoryOf(module: string): ((options: unknown) => unknown) | undefined {
   return loaded.get(module);
 }
 
-/** Imports the modules of custom layers and losses. To be awaited before the model is resolved.
- * Throws a {@link UsageError} that lists the modules without a permission, before any is imported,
- * and for one that cannot be loaded. */
+/** Imports the modules of custom layers and losses. Await it before resolving the model. Throws a
+ * {@link UsageError} that lists the modules without permission, before any is imported, and for a
+ * module that cannot be loaded. */
 export async function loadModules(
   modules: readonly string[],
   allowed: AllowModules | undefined,
@@ -66,7 +66,7 @@ function checkAllowed(modules: readonly string[], allowed: AllowModules | undefi
   });
 }
 
-/** A name as specs have it: paths become URLs. */
+/** Converts a name to the form that specs use: paths become URLs. */
 function asModule(name: string): string {
   if (isFileUrl(name) || isPackage(name)) return name;
   return pathToFileURL(resolve(name)).href;
@@ -91,7 +91,7 @@ async function importFactory(module: string): Promise<(options: unknown) => unkn
   });
 }
 
-/** A package is looked for beside this library, then where the program was started. */
+/** Imports a module. A package is resolved beside this library, then from the working directory. */
 async function importModule(module: string): Promise<{ default?: unknown }> {
   try {
     return await import(module);

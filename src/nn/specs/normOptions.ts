@@ -12,13 +12,14 @@ export type SyncScope = 'all' | 'local' | number;
 export type SyncOption = SyncScope | 'sync';
 
 export const DEFAULT_EPS = 1e-5;
-/** Weight of the newest batch in running statistics, as PyTorch has it. */
+/** Weight of the newest batch in running statistics, as in PyTorch. */
 export const DEFAULT_MOMENTUM = 0.1;
-/** What the weight of a norm starts at. */
+/** The initial weight of a norm. */
 export const DEFAULT_WEIGHT = 1;
 
-/** Options that several norms have: what is added to a variance or mean square, whether there are
- * trained parameters, the weight of the newest observation, and which replicas share statistics. */
+/** Options that several norms have: the constant added to a variance or mean square, whether there
+ * are trained parameters, the weight of the newest observation, and which replicas share
+ * statistics. */
 export const epsOption = positive.exactOptional();
 export const momentumOption = realOrNull(
   'a number from 0 to 1, or null for a cumulative average',
@@ -26,7 +27,7 @@ export const momentumOption = realOrNull(
   { minimum: 0, maximum: 1 },
 ).exactOptional();
 export const weightInitOption = realNumber('a finite number', () => true).exactOptional();
-/** Builders and models from data pass through here, so specs never hold the alias. */
+/** Both builders and parsed models use this option, so specs never contain the alias. */
 export const syncOption = accept<SyncOption>(
   "'all', 'local' or a number of replicas",
   (sync) => sync === 'all' || sync === 'sync' || sync === 'local' || size.safeParse(sync).success,

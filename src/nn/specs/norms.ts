@@ -1,5 +1,5 @@
 // The normalization layers that PyTorch has: their specs and builders, checked. What the layers
-// declare and bind is in normKinds.ts, the maths in `norm`.
+// declare and bind is in normKinds.ts, the math in `norm`.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
@@ -43,7 +43,7 @@ export interface BatchNormSpec {
   readonly frozen: boolean;
   /** Which statistics training normalizes by. */
   readonly statistics: StatisticsSource;
-  /** Whether training moves the running statistics. */
+  /** Whether training updates the running statistics. */
   readonly updateStatistics: boolean;
   /** As {@link BatchNormOptions.weightInit}. */
   readonly weightInit: number;
@@ -58,30 +58,30 @@ export interface BatchNormOptions {
   readonly momentum?: number | null;
   /** Whether there are weight and bias; default true. */
   readonly affine?: boolean;
-  /** Whether running statistics are kept for evaluation; default true. Without them each shard is
+  /** Whether running statistics are kept for evaluation; default true. Without them, each shard is
    * normalized by its own statistics in evaluation, too. */
   readonly trackRunningStats?: boolean;
   /** Which replicas share statistics: `all`, groups of k, or each alone (`local`, ordinary batch
    * normalization, the default). `sync` is an alias of `all`. See `convertNorm`. */
   readonly sync?: SyncOption;
   /** Ghost batch normalization (Hoffer et al. 2017): the samples of each replica are split, in
-   * order, in virtual batches of so many, each normalized on its own; a rest of fewer than 2 values
-   * per channel joins the batch before it. Running statistics average the virtual batches by their
-   * counts. Only with sync `local`; default null, one batch. */
+   * order, into virtual batches of this size, each normalized separately. A remainder with fewer
+   * than 2 values per channel joins the batch before it. Running statistics average the virtual
+   * batches by their counts. Only with sync `local`; default null, one batch. */
   readonly virtualBatch?: number | null;
-  /** Normalizes by the running statistics in training, too; they, weight and bias stay as they are
-   * (torchvision's FrozenBatchNorm2d), so weight and bias are buffers, not parameters. `sync` and
-   * `momentum` are kept for `convertNorm`, without effect. Default false. */
+  /** Normalizes by the running statistics in training, too. The statistics, weight and bias do not
+   * change (torchvision's FrozenBatchNorm2d), so weight and bias are buffers, not parameters.
+   * `sync` and `momentum` have no effect but are kept for `convertNorm`. Default false. */
   readonly frozen?: boolean;
-  /** Whose statistics training normalizes by: those of the batch, or, as evaluation does, the
-   * `running` ones, which count as constants in backward, while weight and bias train. Default
-   * `batch`; without effect in a frozen layer. */
+  /** Which statistics training normalizes by: those of the batch or, as in evaluation, the
+   * `running` ones. Backward treats running statistics as constants; weight and bias still train.
+   * Default `batch`; no effect in a frozen layer. */
   readonly statistics?: StatisticsSource;
-  /** Whether training moves the running statistics, by what it observes of each batch; default
-   * true. Without effect in a frozen layer. */
+  /** Whether training updates the running statistics from each batch; default true. No effect in a
+   * frozen layer. */
   readonly updateStatistics?: boolean;
-  /** What the weight starts at; default 1. With 0 in the last norm of a residual's body each block
-   * starts as its shortcut (Goyal et al. 2017). */
+  /** The initial weight; default 1. With 0 in the last norm of a residual's body, each block starts
+   * as its shortcut (Goyal et al. 2017). */
   readonly weightInit?: number;
 }
 
@@ -103,14 +103,13 @@ export const batchNormSchema = optionsSchema<BatchNormOptions>()({
 });
 
 /** Batch normalization over all axes but the last (PyTorch's BatchNorm1d, 2d and 3d; SyncBatchNorm
- * with `sync`): [C], [L, C], [H, W, C] or [D, H, W, C] in, the same out. y = (x - mean) / sqrt(var
- * + eps) * weight + bias with the biased variance of the sync group (Ioffe and Szegedy 2015); the
- * running variance is unbiased. Throws a {@link UsageError} for options out of range, and in
- * training where a sync group has one value per channel, which has no variance.
+ * with `sync`): Takes [C], [L, C], [H, W, C] or [D, H, W, C] and keeps the shape. y = (x - mean) /
+ * sqrt(var + eps) * weight + bias with the biased variance of the sync group (Ioffe and Szegedy
+ * 2015); the running variance is unbiased. Throws a {@link UsageError} for options out of range,
+ * and in training if a sync group has one value per channel, which has no variance.
  *
  * @example
- * nn.batchNorm(16, { sync: 'all' }) // [28, 28, 16] -> [28, 28, 16]
- */
+ * nn.batchNorm(16, { sync: 'all' }) // [28, 28, 16] -> [28, 28, 16] */
 export function batchNorm(channels: number, options: BatchNormOptions = {}): BatchNormSpec {
   checkCount('batchNorm channels', channels);
   const given = parseOptions('batchNorm', batchNormSchema, options, {
@@ -143,7 +142,7 @@ export function batchNorm(channels: number, options: BatchNormOptions = {}): Bat
   return spec;
 }
 
-/** Throws where training is to normalize by statistics that are not there. */
+/** Throws if training would normalize by statistics that do not exist. */
 function checkStatistics({ statistics, trackRunningStats, virtualBatch }: BatchNormSpec): void {
   if (statistics !== 'running') return;
   if (!trackRunningStats) {
@@ -157,7 +156,7 @@ function checkStatistics({ statistics, trackRunningStats, virtualBatch }: BatchN
   throw new UsageError({
     what: "batchNorm virtualBatch with statistics 'running'",
     given: virtualBatch,
-    allowed: 'null: the layer normalizes by no batch',
+    allowed: 'null: the layer does not normalize by a batch',
   });
 }
 
@@ -194,13 +193,14 @@ export interface GroupNormSpec {
   readonly weightInit: number;
 }
 
-/** The options of norms whose statistics are of one sample. */
+/** The options of norms with statistics over one sample. */
 export interface SampleNormOptions {
   /** Added to the variance; default 1e-5. */
   readonly eps?: number;
-  /** Whether weight and bias are trained; default true, for instanceNorm false, as in PyTorch. */
+  /** Whether weight and bias are trained; default true, but false for instanceNorm, as in
+   * PyTorch. */
   readonly affine?: boolean;
-  /** What the weight starts at; default 1. As {@link BatchNormOptions.weightInit}. */
+  /** The initial weight, as {@link BatchNormOptions.weightInit}; default 1. */
   readonly weightInit?: number;
 }
 
@@ -210,13 +210,13 @@ export const sampleNormSchema = optionsSchema<SampleNormOptions>()({
   weightInit: weightInitOption,
 });
 
-/** Group normalization (Wu and He 2018; PyTorch's GroupNorm): each sample and group of adjacent
- * channels by its own mean and biased variance. Any shape with the channels last; weight and bias
- * by channel. Throws a {@link UsageError} where numGroups does not divide the channels.
+/** Group normalization (Wu and He 2018; PyTorch's GroupNorm): normalizes each group of adjacent
+ * channels of each sample by its own mean and biased variance. Takes any shape with the channels
+ * last; weight and bias are per channel. Throws a {@link UsageError} if numGroups does not divide
+ * the channels.
  *
  * @example
- * nn.groupNorm(4, 16) // [28, 28, 16] -> [28, 28, 16]
- */
+ * nn.groupNorm(4, 16) // [28, 28, 16] -> [28, 28, 16] */
 export function groupNorm(
   numGroups: number,
   channels: number,
@@ -238,7 +238,7 @@ export function groupNorm(
   return { kind: 'groupNorm', numGroups, channels, eps, affine, weightInit };
 }
 
-/** The largest divisor of `channels` that is not above `wanted`; 1 where that says nothing. */
+/** The largest divisor of `channels` that is at most `wanted`; 1 if `wanted` is not usable. */
 function divisorBelow(channels: number, wanted: number): number {
   let divisor = Math.min(
     channels,
@@ -269,7 +269,7 @@ export interface InstanceNormSpec {
 /** The options of `nn.instanceNorm`. */
 export interface InstanceNormOptions extends SampleNormOptions {
   /** Weight of the newest batch in the running statistics, `null` for a plain average over all
-   * batches; default 0.1. Without effect unless they are tracked. */
+   * batches; default 0.1. No effect unless they are tracked. */
   readonly momentum?: number | null;
   /** Whether evaluation normalizes by running statistics, averages of the samples' means and
    * unbiased variances; default false, as in PyTorch. They need no synchronization. */
@@ -285,12 +285,12 @@ export const instanceNormSchema = optionsSchema<InstanceNormOptions>()({
 });
 
 /** Instance normalization (Ulyanov, Vedaldi, Lempitsky 2016; PyTorch's InstanceNorm1d, 2d and 3d):
- * each sample and channel by its own mean and biased variance. Any shape with the channels last.
- * With running statistics a sample needs 2 values per channel, else a {@link UsageError}.
+ * normalizes each channel of each sample by its own mean and biased variance. Takes any shape with
+ * the channels last. With running statistics a sample needs at least 2 values per channel;
+ * training throws a {@link UsageError} otherwise.
  *
  * @example
- * nn.instanceNorm(16) // [28, 28, 16] -> [28, 28, 16]
- */
+ * nn.instanceNorm(16) // [28, 28, 16] -> [28, 28, 16] */
 export function instanceNorm(
   channels: number,
   options: InstanceNormOptions = {},
@@ -308,7 +308,7 @@ export function instanceNorm(
 export interface LayerNormSpec {
   /** The kind of layer. */
   readonly kind: 'layerNorm';
-  /** The last axes of a sample, or all. */
+  /** The sizes of the last axes of a sample, or of all axes. */
   readonly normalizedShape: Shape;
   /** As {@link SampleNormOptions.eps}. */
   readonly eps: number;
@@ -319,11 +319,10 @@ export interface LayerNormSpec {
 }
 
 /** Layer normalization (Ba, Kiros, Hinton 2016) over the last axes of a sample (PyTorch's
- * LayerNorm; here the channels are the last axis), weight and bias by element.
+ * LayerNorm; here the channels are the last axis), with weight and bias per element.
  *
  * @example
- * nn.layerNorm([64]) // [10, 64] -> [10, 64]
- */
+ * nn.layerNorm([64]) // [10, 64] -> [10, 64] */
 export function layerNorm(
   normalizedShape: number | Shape,
   options: SampleNormOptions = {},
@@ -340,7 +339,7 @@ const normalized = { normalizedShape: sizes };
 
 type FormedSpec = BatchNormSpec | GroupNormSpec | InstanceNormSpec | LayerNormSpec;
 
-/** How JSON becomes one of these. */
+/** The JSON forms of these layers. */
 export const normForms: readonly LayerForm<FormedSpec>[] = [
   layerForm('batchNorm', { channels: size, ...batchNormSchema.shape }, (fields) => {
     const { channels, ...options } = fields;

@@ -1,4 +1,4 @@
-// Values of the options that layer builders take: sizes as a number or a [height, width] pair.
+// Option values that layer builders take: sizes as a number or a [height, width] pair.
 
 import type * as z from 'zod';
 import { checkInteger } from '../../base/errors.ts';
@@ -44,7 +44,7 @@ export interface Sides {
   /** Columns on its right; default 0. */
   readonly right: number;
 }
-/** A side that is not named has none. */
+/** The sides of an image. A side that is not named has 0. */
 export type SidesOption = Partial<Sides>;
 
 const oneSide = wholeNumber(0, MAX_SIZE);
@@ -65,9 +65,9 @@ function sidesJson(...names: readonly (keyof Sides)[]): JsonSchema {
   };
 }
 
-/** What is added around an image for windows to reach over: [height, width] on both sides, or so
- * much on each side, or `same`, as much as it takes for ceil(size / stride) outputs along an axis,
- * an odd one more at the bottom and on the right (TensorFlow's and Keras's `same`). */
+/** The padding around an image: [height, width] on both sides, one number for each side, or `same`,
+ * as many as ceil(size / stride) outputs along an axis need, the larger half at the bottom and on
+ * the right (as in TensorFlow and Keras). */
 export type Padding = Pair | Sides | 'same';
 /** The padding of an image: a number, [height, width], one for each side, or `'same'`. */
 export type PaddingOption = PairOption | SidesOption | 'same';
@@ -83,7 +83,7 @@ export const paddingOption = accept<PaddingOption>(
   { anyOf: [{ const: 'same' }, jsonOf(pairFromZero), sidesJson('top', 'bottom', 'left', 'right')] },
 );
 
-/** A checked padding in its long form; equal sides are a pair. */
+/** Converts a checked padding to its long form; equal sides become a pair. */
 export function toPadding(padding: PaddingOption): Padding {
   if (padding === 'same') return padding;
   if (typeof padding === 'number' || isPair(padding)) return toPair(padding);
@@ -91,7 +91,7 @@ export function toPadding(padding: PaddingOption): Padding {
   return top === bottom && left === right ? [top, left] : { top, bottom, left, right };
 }
 
-/** Whether it is the same on opposite sides. */
+/** Whether a padding is the same on opposite sides. */
 export function isPair<T extends object>(padding: T | Pair): padding is Pair {
   return Array.isArray(padding);
 }
@@ -112,30 +112,30 @@ export const padding1dOption = accept<Padding1dOption>(
   { anyOf: [{ const: 'same' }, jsonOf(oneSide), sidesJson('left', 'right')] },
 );
 
-/** A checked padding in its long form; equal sides are a number. */
+/** Converts a checked padding to its long form; equal sides become a number. */
 export function toPadding1d(padding: Padding1dOption): Padding1d {
   if (typeof padding !== 'object') return padding;
   const { left = 0, right = 0 } = padding;
   return left === right ? left : { left, right };
 }
 
-/** Checked sides in their long form. */
+/** Converts checked sides to their long form. */
 export function toSides(sides: number | SidesOption): Sides {
   if (typeof sides === 'number') return { top: sides, bottom: sides, left: sides, right: sides };
   return { top: 0, bottom: 0, left: 0, right: 0, ...sides };
 }
 
-/** A checked pair in its long form. */
+/** Converts a checked pair to its long form. */
 export function toPair(pair: PairOption): Pair {
   return typeof pair === 'number' ? [pair, pair] : [pair[0], pair[1]];
 }
 
-/** A number of rows or columns, 0 included. */
+/** Checks a number of rows or columns, which may be 0. */
 export function checkSize(what: string, value: number): number {
   return checkInteger(what, value, 0, MAX_SIZE);
 }
 
-/** A number of channels, features or groups. */
+/** Checks a number of channels, features or groups. */
 export function checkCount(what: string, value: number): number {
   return checkInteger(what, value, 1, MAX_SIZE);
 }

@@ -1,5 +1,5 @@
-// A border of zeros around images [H, W, C], PyTorch's ZeroPad2d: spec and builder, checked. What
-// the layer does is in borderKinds.ts.
+// A border of zeros around images [H, W, C], PyTorch's ZeroPad2d: spec and builder, checked. The
+// implementation is in borderKinds.ts.
 
 import { parseOptions } from '../../base/parse.ts';
 import { layerForm } from './form.ts';
@@ -11,12 +11,12 @@ export interface PadSpec extends Sides {
   readonly kind: 'pad';
 }
 
-/** Zeros around an image: so many on each side, and none on sides that are not named; a number
- * stands for all four. Throws a {@link UsageError} for anything but whole numbers from 0.
+/** Adds zeros around an image: the given number on each side, none on sides that are not named. A
+ * single number stands for all four sides. Throws a {@link UsageError} for anything but whole
+ * numbers from 0.
  *
  * @example
- * nn.pad({ top: 1, left: 1 }) // [7, 7, 8] -> [8, 8, 8]
- */
+ * nn.pad({ top: 1, left: 1 }) // [7, 7, 8] -> [8, 8, 8] */
 export function pad(sides: number | SidesOption): PadSpec {
   if (typeof sides === 'number') return { kind: 'pad', ...toSides(checkSize('pad', sides)) };
   const given = parseOptions('pad', sidesSchema, sides, { example: 'pad({ top: 1, left: 2 })' });

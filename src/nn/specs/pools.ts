@@ -1,6 +1,6 @@
 // Pooling over images [H, W, C]: maximum, average, and the average over all pixels: specs and
-// builders, checked. Conventions are PyTorch's (MaxPool2d, AvgPool2d; sizes rounded down). What the
-// layers do is in poolKinds.ts.
+// builders, checked. Conventions are PyTorch's (MaxPool2d, AvgPool2d; sizes rounded down). The
+// implementation is in poolKinds.ts.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
@@ -19,11 +19,11 @@ import {
   toPair,
 } from './options.ts';
 
-/** Where a pool looks. */
+/** The window of a pool. */
 export interface PoolWindow {
-  /** [height, width], as is the stride. */
+  /** Window size, [height, width]. */
   readonly kernel: Pair;
-  /** Distance of windows, [height, width]. */
+  /** Distance between windows, [height, width]. */
   readonly stride: Pair;
   /** Positions outside the image on each side. */
   readonly padding: Padding;
@@ -59,11 +59,11 @@ export interface GlobalMaxPoolSpec {
 export interface MaxPoolOptions {
   /** Window size; a number stands for both axes. */
   readonly kernel: PairOption;
-  /** Distance of windows; default: the kernel size. */
+  /** Distance between windows; default: the kernel size. */
   readonly stride?: PairOption;
   /** Positions outside the image on each side: a number or [height, width], at most half the
-   * kernel, or so many on each of four, less than the kernel, or `same`, as many as
-   * ceil(size / stride) outputs take, an odd one more at the bottom and on the right. Default 0. */
+   * kernel, or one number for each of the four sides, less than the kernel. `same` adds as many as
+   * ceil(size / stride) outputs need, the larger half at the bottom and on the right. Default 0. */
   readonly padding?: PaddingOption;
 }
 
@@ -85,22 +85,20 @@ export const avgPoolSchema = optionsSchema<AvgPoolOptions>()({
   countIncludePad: optionalFlag,
 });
 
-/** The maximum of each window. Throws a {@link UsageError} for sizes that make no window.
+/** The maximum of each window. Throws a {@link UsageError} for sizes that do not make a window.
  *
  * @example
- * nn.maxPool({ kernel: 3, stride: 2, padding: 1 }) // [28, 28, 8] -> [14, 14, 8]
- */
+ * nn.maxPool({ kernel: 3, stride: 2, padding: 1 }) // [28, 28, 8] -> [14, 14, 8] */
 export function maxPool(options: MaxPoolOptions): MaxPoolSpec {
   const example = 'maxPool({ kernel: 2 })';
   const given = parseOptions('maxPool', maxPoolSchema, options, { example });
   return { kind: 'maxPool', ...checkWindow('maxPool', given) };
 }
 
-/** The mean of each window. Throws a {@link UsageError} for sizes that make no window.
+/** The mean of each window. Throws a {@link UsageError} for sizes that do not make a window.
  *
  * @example
- * nn.avgPool({ kernel: 2 }) // [28, 28, 8] -> [14, 14, 8]
- */
+ * nn.avgPool({ kernel: 2 }) // [28, 28, 8] -> [14, 14, 8] */
 export function avgPool(options: AvgPoolOptions): AvgPoolSpec {
   const example = 'avgPool({ kernel: 2 })';
   const given = parseOptions('avgPool', avgPoolSchema, options, { example });
@@ -149,7 +147,7 @@ function checkWindow(name: string, options: MaxPoolOptions): PoolWindow {
   throw new UsageError({ what, given: padding, allowed: `less than the kernel ${size}`, hint });
 }
 
-/** How JSON becomes a pool. */
+/** The JSON forms of pools. */
 export const poolForms: readonly LayerForm<
   MaxPoolSpec | AvgPoolSpec | GlobalAvgPoolSpec | GlobalMaxPoolSpec
 >[] = [

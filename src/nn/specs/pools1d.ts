@@ -1,5 +1,5 @@
 // Pooling over sequences [L, C]: specs and builders, checked. Conventions are PyTorch's (MaxPool1d,
-// AvgPool1d; sizes rounded down). What the layers do is in sequenceKinds.ts.
+// AvgPool1d; sizes rounded down). The implementation is in sequenceKinds.ts.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
@@ -13,11 +13,11 @@ import {
   toPadding1d,
 } from './options.ts';
 
-/** Where a pool of sequences looks. */
+/** The window of a pool of sequences. */
 export interface PoolWindow1d {
   /** The size of a window. */
   readonly kernel: number;
-  /** Distance of windows. */
+  /** Distance between windows. */
   readonly stride: number;
   /** Positions outside the sequence on each side. */
   readonly padding: Padding1d;
@@ -41,11 +41,11 @@ export interface AvgPool1dSpec extends PoolWindow1d {
 export interface MaxPool1dOptions {
   /** Window size. */
   readonly kernel: number;
-  /** Distance of windows; default: the kernel size. */
+  /** Distance between windows; default: the kernel size. */
   readonly stride?: number;
-  /** Positions outside the sequence on each side, at most half the kernel, or `{ left, right }`,
-   * less than the kernel, or `same`, as many as ceil(length / stride) outputs take, an odd one
-   * more on the right. Default 0. */
+  /** Positions outside the sequence on each side, a number, at most half the kernel, or
+   * `{ left, right }`, less than the kernel. `same` adds as many as ceil(length / stride) outputs
+   * need, the larger half on the right. Default 0. */
   readonly padding?: Padding1dOption;
 }
 
@@ -66,24 +66,22 @@ export const avgPool1dSchema = optionsSchema<AvgPool1dOptions>()({
   countIncludePad: optionalFlag,
 });
 
-/** The maximum of each window of a sequence. Throws a {@link UsageError} for sizes that make no
- * window.
+/** The maximum of each window of a sequence. Throws a {@link UsageError} for sizes that do not make
+ * a window.
  *
  * @example
- * nn.maxPool1d({ kernel: 2 }) // [100, 8] -> [50, 8]
- */
+ * nn.maxPool1d({ kernel: 2 }) // [100, 8] -> [50, 8] */
 export function maxPool1d(options: MaxPool1dOptions): MaxPool1dSpec {
   const example = 'maxPool1d({ kernel: 2 })';
   const given = parseOptions('maxPool1d', maxPool1dSchema, options, { example });
   return { kind: 'maxPool1d', ...checkWindow('maxPool1d', given) };
 }
 
-/** The mean of each window of a sequence. Throws a {@link UsageError} for sizes that make no
+/** The mean of each window of a sequence. Throws a {@link UsageError} for sizes that do not make a
  * window.
  *
  * @example
- * nn.avgPool1d({ kernel: 2 }) // [100, 8] -> [50, 8]
- */
+ * nn.avgPool1d({ kernel: 2 }) // [100, 8] -> [50, 8] */
 export function avgPool1d(options: AvgPool1dOptions): AvgPool1dSpec {
   const example = 'avgPool1d({ kernel: 2 })';
   const given = parseOptions('avgPool1d', avgPool1dSchema, options, { example });
@@ -107,7 +105,7 @@ function checkWindow(name: string, options: MaxPool1dOptions): PoolWindow1d {
   });
 }
 
-/** How JSON becomes a pool of sequences. */
+/** The JSON forms of pools of sequences. */
 export const pool1dForms: readonly LayerForm<AvgPool1dSpec | MaxPool1dSpec>[] = [
   layerForm('avgPool1d', avgPool1dSchema.shape, (options) => avgPool1d(options)),
   layerForm('maxPool1d', maxPool1dSchema.shape, (options) => maxPool1d(options)),

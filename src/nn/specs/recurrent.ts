@@ -1,5 +1,5 @@
-// Recurrent layers over a sequence: their specs and builders, checked. What the layers declare is
-// in recurrentKinds.ts, what they do in recurrentPasses.ts.
+// Recurrent layers over a sequence: their specs and builders, checked. Their declarations are in
+// recurrentKinds.ts, their passes in recurrentPasses.ts.
 
 import type * as z from 'zod';
 import { UsageError } from '../../base/errors.ts';
@@ -18,10 +18,10 @@ import {
 import { checkCount, optionalFlag, size } from './options.ts';
 
 export const RECURRENT_NORMS = ['none', 'layer', 'batch'] as const;
-/** What normalizes the pre-activations of each time step. */
+/** How the pre-activations of each time step are normalized. */
 export type RecurrentNorm = (typeof RECURRENT_NORMS)[number];
 
-/** What all recurrent layers have. */
+/** The fields that all recurrent layers have. */
 export interface RecurrentFields {
   /** Features of a time step. */
   readonly inputSize: number;
@@ -29,7 +29,7 @@ export interface RecurrentFields {
   readonly hiddenSize: number;
   /** As {@link RecurrentOptions.bias}. */
   readonly bias: boolean;
-  /** Whether all hidden states come out, or the last alone. */
+  /** Whether the output is all hidden states instead of only the last one. */
   readonly returnSequence: boolean;
   /** As {@link RecurrentOptions.norm}. */
   readonly norm: RecurrentNorm;
@@ -59,7 +59,8 @@ export interface GruSpec extends RecurrentFields {
 export interface LstmSpec extends RecurrentFields {
   /** The kind of layer. */
   readonly kind: 'lstm';
-  /** What the forget gate's two biases start with in sum; null: random, as the other gates'. */
+  /** The initial sum of the forget gate's two biases; null for random values like the other
+   * gates'. */
   readonly forgetBias: number | null;
 }
 
@@ -67,26 +68,26 @@ export type RecurrentSpec = RnnSpec | GruSpec | LstmSpec;
 
 /** The options of all recurrent layers. */
 export interface RecurrentOptions {
-  /** Whether there are biasIh and biasHh; default true. */
+  /** Whether the layer has biasIh and biasHh; default true. */
   readonly bias?: boolean;
-  /** Whether the hidden states of all time steps come out, [T, hiddenSize], instead of the last
-   * one, [hiddenSize]; default false. */
+  /** Whether the output is the hidden states of all time steps, [T, hiddenSize], instead of the
+   * last one, [hiddenSize]; default false. */
   readonly returnSequence?: boolean;
-  /** Normalizes the input's and the hidden state's part of the pre-activations, each on its own, at
-   * every time step; the biases are added after it, and the gains normWeightIh and normWeightHh
-   * are shared by all time steps. `layer`: over the features of one sample (Ba, Kiros, Hinton
-   * 2016). `batch`: over the samples, by statistics of each time step's own; so are the running
-   * ones that evaluation uses (Cooijmans et al. 2017, with their initial gain of 0.1). Default
-   * `none`. */
+  /** Normalizes the input's and the hidden state's parts of the pre-activations separately at every
+   * time step. The biases are added afterward, and all time steps share the gains normWeightIh and
+   * normWeightHh. `layer` normalizes over the features of one sample (Ba, Kiros, Hinton 2016).
+   * `batch` normalizes over the samples, with separate statistics for each time step, also for the
+   * running ones that evaluation uses (Cooijmans et al. 2017, with their initial gain of 0.1).
+   * Default `none`. */
   readonly norm?: RecurrentNorm;
-  /** Added to the variance; default 1e-5. Norm `batch` wants more, say 1e-2, where the first time
-   * steps are nearly constant, as in images with empty borders: their variance is next to nothing,
-   * and evaluation divides rare values by it. */
+  /** Added to the variance; default 1e-5. Use a larger value, say 1e-2, with norm `batch` if the
+   * first time steps are nearly constant, as in images with empty borders: their variance is close
+   * to 0, and evaluation divides rare values by it. */
   readonly eps?: number;
-  /** Of norm `batch`: weight of the newest batch in the running statistics, `null` for a plain
+  /** For norm `batch`: weight of the newest batch in the running statistics, `null` for a plain
    * average over all batches; default 0.1. */
   readonly momentum?: number | null;
-  /** Of norm `batch`: which replicas share statistics, as batchNorm's; default `local`. */
+  /** For norm `batch`: which replicas share statistics, as for batchNorm; default `local`. */
   readonly sync?: SyncOption;
 }
 
@@ -98,9 +99,9 @@ export interface RnnOptions extends RecurrentOptions {
 
 /** The options of `nn.lstm`. */
 export interface LstmOptions extends RecurrentOptions {
-  /** What the biases of the forget gate start with: this in biasIh, 0 in biasHh. 1 lets the cell
-   * remember from the first step on (Gers et al. 2000; Jozefowicz et al. 2015). Default null: both
-   * are random like the other gates', as in PyTorch. */
+  /** The initial bias of the forget gate: this value in biasIh, 0 in biasHh. With 1 the cell
+   * remembers from the first step on (Gers et al. 2000; Jozefowicz et al. 2015). Default null:
+   * both are random like those of the other gates, as in PyTorch. */
   readonly forgetBias?: number | null;
 }
 
@@ -124,12 +125,11 @@ export const lstmSchema = optionsSchema<LstmOptions>()({
 
 /** An Elman network (1990; PyTorch's RNN): h(t) = tanh(x(t) weightIh + biasIh + h(t - 1) weightHh +
  * biasHh) from h(0) = 0, for inputs [T, inputSize]. weightIh is [inputSize, hiddenSize], weightHh
- * [hiddenSize, hiddenSize], PyTorch's transposed; all start uniform within 1 / sqrt(hiddenSize).
- * Throws a {@link UsageError} for options out of range.
+ * [hiddenSize, hiddenSize], the transposes of PyTorch's. All parameters start uniform within +-1 /
+ * sqrt(hiddenSize). Throws a {@link UsageError} for options out of range.
  *
  * @example
- * nn.rnn(28, 64) // [28, 28] -> [64]
- */
+ * nn.rnn(28, 64) // [28, 28] -> [64] */
 export function rnn(inputSize: number, hiddenSize: number, options: RnnOptions = {}): RnnSpec {
   const example = 'rnn(28, 64, { returnSequence: true })';
   const given = parseOptions('rnn', rnnSchema, options, { example });
@@ -139,12 +139,11 @@ export function rnn(inputSize: number, hiddenSize: number, options: RnnOptions =
 
 /** A gated recurrent unit (Cho et al. 2014; PyTorch's GRU): r, z = sigmoid(i + h), n = tanh(in + r
  * hn), h(t) = (1 - z) n + z h(t - 1), where i = x(t) weightIh + biasIh and h = h(t - 1) weightHh +
- * biasHh. Gates stand side by side as r, z, n: weightIh is [inputSize, 3 hiddenSize], weightHh
- * [hiddenSize, 3 hiddenSize], PyTorch's transposed. Otherwise as `rnn`.
+ * biasHh. The gates are concatenated as r, z, n: weightIh is [inputSize, 3 hiddenSize], weightHh
+ * [hiddenSize, 3 hiddenSize], the transposes of PyTorch's. Otherwise like `rnn`.
  *
  * @example
- * nn.gru(28, 64, { norm: 'layer' }) // [28, 28] -> [64]
- */
+ * nn.gru(28, 64, { norm: 'layer' }) // [28, 28] -> [64] */
 export function gru(
   inputSize: number,
   hiddenSize: number,
@@ -156,16 +155,15 @@ export function gru(
 }
 
 /** A long short-term memory (Hochreiter and Schmidhuber 1997; PyTorch's LSTM): i, f, o =
- * sigmoid(a), g = tanh(a), c(t) = f c(t - 1) + i g, h(t) = o tanh(c(t)) from h(0) = c(0) = 0, where
- * a = x(t) weightIh + biasIh + h(t - 1) weightHh + biasHh. Gates stand side by side as i, f, g, o:
- * weightIh is [inputSize, 4 hiddenSize], weightHh [hiddenSize, 4 hiddenSize], PyTorch's transposed.
- * A `norm` also normalizes c(t) where it enters tanh, with the gain normWeightCell and the bias
- * normBiasCell, [hiddenSize] each; c(t) itself is carried on as it is (Cooijmans et al. 2017,
- * equations 6 to 8; Ba, Kiros, Hinton 2016). Otherwise as `rnn`.
+ * sigmoid(a), g = tanh(a), c(t) = f c(t - 1) + i g, h(t) = o tanh(c(t)) from h(0) = c(0) = 0,
+ * where a = x(t) weightIh + biasIh + h(t - 1) weightHh + biasHh. The gates are concatenated as i,
+ * f, g, o: weightIh is [inputSize, 4 hiddenSize], weightHh [hiddenSize, 4 hiddenSize], the
+ * transposes of PyTorch's. A `norm` also normalizes c(t) before its tanh, with the gain
+ * normWeightCell and the bias normBiasCell, [hiddenSize] each; c(t) itself is carried on unchanged
+ * (Cooijmans et al. 2017, equations 6 to 8; Ba, Kiros, Hinton 2016). Otherwise like `rnn`.
  *
  * @example
- * nn.lstm(28, 64, { returnSequence: true, forgetBias: 1 }) // [28, 28] -> [28, 64]
- */
+ * nn.lstm(28, 64, { returnSequence: true, forgetBias: 1 }) // [28, 28] -> [28, 64] */
 export function lstm(inputSize: number, hiddenSize: number, options: LstmOptions = {}): LstmSpec {
   const example = 'lstm(28, 64, { returnSequence: true })';
   const given = parseOptions('lstm', lstmSchema, options, { example });
@@ -210,7 +208,7 @@ function fieldsOf(
 
 const recurrentSizes = { inputSize: size, hiddenSize: size };
 
-/** How JSON becomes one of these. */
+/** The JSON forms of these layers. */
 export const recurrentForms: readonly LayerForm<RecurrentSpec>[] = [
   layerForm('gru', { ...recurrentSizes, ...gruSchema.shape }, (fields) => {
     const { inputSize, hiddenSize, ...options } = fields;

@@ -1,5 +1,5 @@
-// Reshape: the elements of a sample under other axes, in memory order: an image [28, 28, 1] as a
-// sequence [28, 28].
+// Reshape: the elements of a sample with other axes, in memory order, such as an image [28, 28, 1]
+// as a sequence [28, 28].
 
 import { UsageError } from '../../base/errors.ts';
 import type { Shape } from '../../base/shape.ts';
@@ -14,12 +14,11 @@ export interface ReshapeSpec {
   readonly shape: Shape;
 }
 
-/** A sample's elements, in memory order (channels last), as a tensor of this shape; the sample axis
- * is not part of it. Throws a {@link UsageError} where the input has another number of elements.
+/** Gives a sample this shape, without the sample axis, and keeps its elements in memory order
+ * (channels last). Throws a {@link UsageError} if the input has a different number of elements.
  *
  * @example
- * nn.reshape([28, 28]) // [784] -> [28, 28]
- */
+ * nn.reshape([28, 28]) // [784] -> [28, 28] */
 export function reshape(shape: Shape): ReshapeSpec {
   if (!Array.isArray(shape) || shape.length === 0) {
     throw new UsageError({

@@ -17,7 +17,7 @@ import { optionalFlag } from './options.ts';
 export interface RmsNormSpec {
   /** The kind of layer. */
   readonly kind: 'rmsNorm';
-  /** The last axes of a sample, or all. */
+  /** The sizes of the last axes of a sample, or of all axes. */
   readonly normalizedShape: Shape;
   /** As {@link RmsNormOptions.eps}. */
   readonly eps: number;
@@ -29,11 +29,11 @@ export interface RmsNormSpec {
 
 /** The options of `nn.rmsNorm`. */
 export interface RmsNormOptions {
-  /** Added to the mean square; default 1e-5. (PyTorch's RMSNorm takes 1.19e-7 unless told.) */
+  /** Added to the mean square; default 1e-5. (PyTorch's RMSNorm defaults to 1.19e-7.) */
   readonly eps?: number;
-  /** Whether a weight by element is trained; default true. There is no bias. */
+  /** Whether a weight per element is trained; default true. There is no bias. */
   readonly affine?: boolean;
-  /** What the weight starts at; default 1. As batchNorm's. */
+  /** The initial weight, as for batchNorm; default 1. */
   readonly weightInit?: number;
 }
 
@@ -44,13 +44,12 @@ export const rmsNormSchema = optionsSchema<RmsNormOptions>()({
 });
 
 /** Root mean square normalization (Zhang and Sennrich 2019; PyTorch's RMSNorm) over the last axes
- * of a sample: y = x / sqrt(mean(x^2) + eps) * weight, without a mean and without a bias. Takes any
- * shape that ends in `normalizedShape` and gives the same one back. Throws a {@link UsageError} for
- * sizes below 1 and an eps of 0 or less.
+ * of a sample: y = x / sqrt(mean(x^2) + eps) * weight, without a mean and without a bias. Takes
+ * any shape that ends in `normalizedShape` and keeps it. Throws a {@link UsageError} for sizes
+ * below 1 and an eps of 0 or less.
  *
  * @example
- * nn.rmsNorm([64]) // [10, 64] -> [10, 64]
- */
+ * nn.rmsNorm([64]) // [10, 64] -> [10, 64] */
 export function rmsNorm(
   normalizedShape: number | Shape,
   options: RmsNormOptions = {},

@@ -1,14 +1,14 @@
-// A part of each sample: spec and builder, checked. What the layer does is in borderKinds.ts.
+// A part of each sample: spec and builder, checked. The implementation is in borderKinds.ts.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
 import { accept, jsonOf, wholeNumber } from '../../base/values.ts';
 import { layerForm } from './form.ts';
 
-/** From the first to before the second, counted from 0. */
+/** From the first up to but not including the second, counted from 0. */
 export type SliceRange = readonly [number, number];
 
-/** An axis that is absent is taken whole. */
+/** A part of each sample as plain data. An absent axis is taken whole. */
 export interface SliceSpec {
   /** The kind of layer. */
   readonly kind: 'slice';
@@ -22,12 +22,12 @@ export interface SliceSpec {
 
 /** The options of `nn.slice`. */
 export interface SliceOptions {
-  /** Of images [H, W, C], or the times of a sequence [T, C]: [first, end), counted from 0. Default:
-   * all. */
+  /** Rows of images [H, W, C], or times of a sequence [T, C]: [first, end), counted from 0.
+   * Default: all. */
   readonly rows?: SliceRange;
-  /** Of images. Default: all. */
+  /** Columns of images. Default: all. */
   readonly columns?: SliceRange;
-  /** Of images and sequences; of a vector [F], its only axis. Default: all. */
+  /** Channels of images and sequences, or the only axis of a vector [F]. Default: all. */
   readonly channels?: SliceRange;
 }
 
@@ -48,12 +48,11 @@ export const sliceSchema = optionsSchema<SliceOptions>()({
   channels: range,
 });
 
-/** The rows, columns and channels of these ranges of each sample; an axis that is not named is
- * taken whole. Throws a {@link UsageError} for ranges that are none, and where no axis is named.
+/** Takes these ranges of rows, columns and channels from each sample. An axis that is not named is
+ * taken whole. Throws a {@link UsageError} for invalid ranges, and if no axis is named.
  *
  * @example
- * nn.slice({ rows: [0, 14], channels: [0, 4] }) // [28, 28, 8] -> [14, 28, 4]
- */
+ * nn.slice({ rows: [0, 14], channels: [0, 4] }) // [28, 28, 8] -> [14, 28, 4] */
 export function slice(options: SliceOptions): SliceSpec {
   const example = 'slice({ rows: [0, 14], channels: [0, 8] })';
   const given = parseOptions('slice', sliceSchema, options, { example });
@@ -61,7 +60,7 @@ export function slice(options: SliceOptions): SliceSpec {
   if (Object.keys(given).length === 0) {
     throw new UsageError({
       what: 'slice',
-      problem: 'takes all of a sample without rows, columns or channels',
+      problem: 'would take the whole sample without rows, columns or channels',
       hint: example,
     });
   }

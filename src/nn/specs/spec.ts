@@ -1,5 +1,5 @@
-// A model is plain data: specs that builder functions make, that JSON can hold, and that name their
-// layers by `kind`. Composite specs (sequential, residual, graph) only arrange others.
+// A model is plain data: specs that builder functions make, that can be stored as JSON, and that
+// name their layers by `kind`. Composite specs (sequential, residual, graph) only arrange others.
 
 import type { ActivationSpec } from './activations.ts';
 import type { AdaptiveAvgPoolSpec, AdaptiveMaxPoolSpec } from './adaptivePools.ts';
@@ -59,11 +59,11 @@ export type LeafSpec =
   | SliceSpec
   | UpsampleSpec;
 
-/** Layers one after the other. */
+/** Layers that run one after the other. */
 export interface SequentialSpec {
   /** The kind of layer. */
   readonly kind: 'sequential';
-  /** In the order in which they run. */
+  /** The layers, in the order in which they run. */
   readonly layers: readonly LayerSpec[];
 }
 
@@ -73,58 +73,58 @@ export interface ResidualSpec {
   readonly kind: 'residual';
   /** What is added to the shortcut. */
   readonly body: LayerSpec;
-  /** A projection where the body changes the shape; null for the input as it is. */
+  /** A projection if the body changes the shape; null for the unchanged input. */
   readonly shortcut: LayerSpec | null;
 }
 
-/** A value of a graph, and how it comes about. */
+/** A value of a graph, and how it is computed. */
 export interface GraphNode {
-  /** Its name within the graph, and that of the layer in paths: `conv1`. */
+  /** The name of the value within the graph, and of its layer in paths: `conv1`. */
   readonly name: string;
-  /** A layer of one value, or a join of several. */
+  /** A layer that reads one value, or a join that reads several. */
   readonly layer: LayerSpec | JoinSpec;
-  /** What it reads: `input`, which is the graph's, or the names of earlier nodes. */
+  /** The values that it reads: `input`, the input of the graph, or the names of earlier nodes. */
   readonly from: readonly string[];
 }
 
-/** Layers and joins in an order in which they can run; each value may have several readers. */
+/** Layers and joins in a valid order of execution; each value may have several readers. */
 export interface GraphSpec {
   /** The kind of layer. */
   readonly kind: 'graph';
-  /** Its values besides the input, each read by a later one or the output. */
+  /** The values besides the input. Each is the output or read by a later node. */
   readonly nodes: readonly GraphNode[];
-  /** The name of the value that comes out. */
+  /** The name of the value that the graph outputs. */
   readonly output: string;
-  /** Further values that come out of a model, such as those of auxiliary classifiers: the names of
-   * their nodes by the names of these heads. Each has a loss of its own; only of the graph that is
-   * the whole model. Absent where there are none. */
+  /** Further outputs of a model, such as auxiliary classifiers: the names of their nodes by the
+   * names of these heads. Each has its own loss. Only the graph that is the whole model may have
+   * heads. Absent if there are none. */
   readonly heads?: Readonly<Record<string, string>>;
 }
 
-/** What a graph calls the value that goes in. */
+/** The name of a graph's input value. */
 export const GRAPH_INPUT = 'input';
-/** What the output of a model is called where it has heads, too. */
+/** The name of the main output of a model with heads. */
 export const MAIN_OUTPUT = 'main';
 
 /** A layer or a whole model as plain data. */
 export type LayerSpec = LeafSpec | SequentialSpec | ResidualSpec | GraphSpec;
 
-/** What is done at each place of a model, with values of any type; in the order in which layers
- * run, the body of a residual before its shortcut. */
+/** A visitor that is called at each place of a model, with values of any type, in the order in
+ * which layers run. The body of a residual comes before its shortcut. */
 export interface ModelVisitor<Value> {
-  /** A layer that computes, and where it stands: `2.residual.body.0.conv2d`. */
+  /** A layer that computes, and its path: `2.residual.body.0.conv2d`. */
   leaf(spec: LeafSpec, path: string, input: Value): Value;
   /** One value for several readers. */
   fork(path: string, input: Value, count: number): readonly Value[];
   /** Several values become one. */
   join(spec: JoinSpec, path: string, inputs: readonly Value[]): Value;
-  /** Where a branch of a residual or a node of a graph begins, and what it reads. */
+  /** The start of a residual's branch or a graph's node, and what it reads. */
   begin?(name: string, from: readonly string[]): void;
-  /** A value that comes out beside the output, in the order of the heads. */
+  /** The value of a head, in the order of the heads. */
   head?(name: string, value: Value): void;
 }
 
-/** Goes through a model with a value. Throws a UsageError where it is nested too deeply. */
+/** Walks through a model with a value. Throws a UsageError if the model is nested too deeply. */
 export function visitModel<Value>(
   model: LayerSpec,
   input: Value,
@@ -168,7 +168,7 @@ function visitGraph<Value>(
 ): Value {
   const ends = [output, ...Object.values(heads)];
   const reads = [...nodes.flatMap(({ from }) => from), ...ends];
-  /** What is left of each value, one for each reader. */
+  /** The remaining copies of each value, one for each reader. */
   const left = new Map<string, Value[]>();
   const give = (name: string, value: Value): void => {
     const count = reads.filter((read) => read === name).length;
@@ -226,8 +226,8 @@ export function eachLeaf(model: LayerSpec, leaf: (leaf: LeafSpec, path: string) 
   });
 }
 
-/** The same model with every leaf replaced by what `change` makes of it; an empty sequential takes
- * the leaf out. */
+/** Returns the same model with every leaf replaced by the result of `change`. An empty sequential
+ * removes the leaf. */
 export function mapLeaves(
   spec: LayerSpec,
   change: (leaf: LeafSpec, path: string) => LayerSpec,
@@ -237,7 +237,7 @@ export function mapLeaves(
   return rebuild(spec, changed.values());
 }
 
-/** The model with its leaves replaced in order. */
+/** Returns the model with its leaves replaced in order. */
 function rebuild(spec: LayerSpec, leaves: Iterator<LayerSpec>): LayerSpec {
   if (isSequential(spec)) {
     const layers = spec.layers.map((layer) => rebuild(layer, leaves));
@@ -267,7 +267,7 @@ export function leavesOf(spec: LayerSpec): readonly LeafSpec[] {
   return leaves;
 }
 
-/** Where each leaf stands, in the order in which they run: the paths of buildGraph, which needs
+/** The path of each leaf, in the order in which they run, as buildGraph has them, but without
  * shapes. */
 export function leafPaths(model: LayerSpec): readonly string[] {
   const paths: string[] = [];
@@ -275,7 +275,7 @@ export function leafPaths(model: LayerSpec): readonly string[] {
   return paths;
 }
 
-/** The modules of a model's own layers. */
+/** The modules of a model's custom layers. */
 export function customModulesOf(spec: LayerSpec): readonly string[] {
   return leavesOf(spec).flatMap((leaf) => (leaf.kind === 'custom' ? [leaf.module] : []));
 }

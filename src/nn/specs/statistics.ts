@@ -1,5 +1,5 @@
-// With which statistics a batch norm normalizes while it trains. The help of the command names
-// them, so that nothing else is loaded here.
+// The statistics that a batch norm can normalize by in training. The help of the command names
+// them, so this file loads nothing else.
 
 export const STATISTICS_SOURCES = ['batch', 'running'] as const;
 /** Statistics of the sync group's samples, or running ones. */

@@ -1,5 +1,5 @@
-// Upsampling of images [H, W, C], PyTorch's Upsample: spec and builder, checked. What the layer
-// does is in upsampleKind.ts.
+// Upsampling of images [H, W, C], PyTorch's Upsample: spec and builder, checked. The implementation
+// is in upsampleKind.ts.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';
@@ -8,7 +8,7 @@ import { layerForm } from './form.ts';
 import { optionalFlag, type Pair, type PairOption, pairOf, toPair } from './options.ts';
 
 export const UPSAMPLE_MODES = ['nearest', 'bilinear'] as const;
-/** How pixels between pixels come about. */
+/** How pixels are interpolated. */
 export type UpsampleMode = (typeof UPSAMPLE_MODES)[number];
 
 /** An upsampling as plain data. */
@@ -17,9 +17,9 @@ export interface UpsampleSpec {
   readonly kind: 'upsample';
   /** As {@link UpsampleOptions.mode}. */
   readonly mode: UpsampleMode;
-  /** How many times as large, [height, width]; absent where `size` is given. */
+  /** The scale factors, [height, width]; absent if `size` is given. */
   readonly scale?: Pair;
-  /** The size of the output, [height, width]; absent where `scale` is given. */
+  /** The size of the output, [height, width]; absent if `scale` is given. */
   readonly size?: Pair;
   /** As {@link UpsampleOptions.alignCorners}. */
   readonly alignCorners: boolean;
@@ -27,15 +27,15 @@ export interface UpsampleSpec {
 
 /** The options of `nn.upsample`. */
 export interface UpsampleOptions {
-  /** How many times as large the output is; a number stands for both axes. Give this or `size`;
-   * there is no default. */
+  /** How many times larger the output is; a number stands for both axes. Give either this or
+   * `size`; there is no default. */
   readonly scale?: PairOption;
   /** The size of the output, instead of `scale`. There is no default. */
   readonly size?: PairOption;
   /** `nearest` copies the pixel at floor(position / scale), `bilinear` takes the weighted mean of
    * the four around the position. Default `nearest`. */
   readonly mode?: UpsampleMode;
-  /** Of `bilinear`: whether the centers of the outermost pixels stay where they are, so that a
+  /** For `bilinear`: whether the centers of the outermost pixels stay in place, which makes a
    * pixel's weights depend on the size of the image; default false, as in PyTorch. */
   readonly alignCorners?: boolean;
 }
@@ -47,12 +47,11 @@ export const upsampleSchema = optionsSchema<UpsampleOptions>()({
   alignCorners: optionalFlag,
 });
 
-/** Images at `scale` times their size, or at `size`. Throws a {@link UsageError} unless one of them
- * is given, and for options out of range or unknown.
+/** Resizes images to `scale` times their size, or to `size`. Throws a {@link UsageError} unless
+ * exactly one of them is given, and for options that are unknown or out of range.
  *
  * @example
- * nn.upsample({ scale: 2, mode: 'bilinear' }) // [7, 7, 8] -> [14, 14, 8]
- */
+ * nn.upsample({ scale: 2, mode: 'bilinear' }) // [7, 7, 8] -> [14, 14, 8] */
 export function upsample(options: UpsampleOptions): UpsampleSpec {
   const given = parseOptions('upsample', upsampleSchema, options, {
     example: "upsample({ scale: 2, mode: 'bilinear' })",
