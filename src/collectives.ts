@@ -1,4 +1,4 @@
-// The public face of `syncbn/collectives`: collectives between threads, without neural networks.
+// The public API of `syncbn/collectives`: collectives between threads, without neural networks.
 
 export {
   InvariantError,

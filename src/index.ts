@@ -1,5 +1,5 @@
-// The public face of syncbn. Everything that users may rely on is named by hand, here and in
-// collectives.ts, which is an entry of its own too.
+// The public API of syncbn. Everything that users may rely on is exported by name, here and in
+// collectives.ts, which is a separate entry point.
 
 import { convertNorm } from './nn/convert/convertNorm.ts';
 import { directConvolutions } from './nn/convert/directConvolutions.ts';
@@ -334,7 +334,7 @@ export type { TrainerOptions } from './runtime/trainerOptions.ts';
 export type { RunningTrainer } from './runtime/trainerTypes.ts';
 export type { SplitName } from './train/context.ts';
 
-/** Layers, losses and models: plain data made by small functions.
+/** Layers, losses and models: functions that return plain data.
  * @namespace */
 export const nn = {
   ...activations,
@@ -388,7 +388,7 @@ export const nn = {
   upsample,
 };
 
-/** Optimizers, schedules of the learning rate, and averages of the weights.
+/** Optimizers, learning rate schedules, and averages of the weights.
  * @namespace */
 export const optim = {
   ...optimizers,

@@ -1,6 +1,6 @@
 // Adam (Kingma and Ba 2015), which adds the weight decay to the gradient, and AdamW (Loshchilov and
-// Hutter 2019), whose weights shrink by lr * weightDecay in each step, apart from the gradient.
-// PyTorch's formulas.
+// Hutter 2019), which shrinks the weights by lr * weightDecay in each step, independently of the
+// gradient. PyTorch's formulas.
 
 import {
   type DecayOptions,
@@ -25,7 +25,8 @@ export interface AdamSpec extends OptimizerBase {
 export interface AdamOptions extends DecayOptions {
   /** Learning rate, above 0; default 1e-3. */
   readonly lr?: number;
-  /** What the averages of gradient and squared gradient keep, in [0, 1); default [0.9, 0.999]. */
+  /** Decay rates of the averages of gradient and squared gradient, in
+   * [0, 1); default [0.9, 0.999]. */
   readonly betas?: readonly [number, number];
   /** Added to the root of the squares; default 1e-8. */
   readonly eps?: number;
@@ -56,7 +57,7 @@ function kindOf(
       return { kind, lr, betas: [betas[0], betas[1]], eps, weightDecay, decayNormAndBias };
     },
     stateTensors: () => ['mean', 'square'],
-    // Bias corrections.
+    // The bias corrections.
     ownRates: ({ betas }, step) => betas.map((beta) => 1 - integerPower(beta, step + 1)),
     bind(spec, kernels, ratesPtr) {
       const { eps, weightDecay } = spec;

@@ -1,9 +1,9 @@
-// With which rate each step takes part in an average of the weights: average += rate (weights -
-// average), in float64 with one rounding. In a step of rate 1 the average begins.
+// The rate with which each step enters an average of the weights: average += rate (weights -
+// average), in float64 with one rounding. The average begins in a step with rate 1.
 
 import type { AveragingSpec } from './averaging.ts';
 
-/** With which rate the average takes the weights after a step, counted from 0; 0 where it does
+/** The rate with which the weights after a step, counted from 0, enter the average; 0 if they do
  * not. */
 export function averageRateAt(
   averaging: AveragingSpec,
@@ -16,7 +16,7 @@ export function averageRateAt(
   return 1 / (epoch - averaging.fromEpoch + 1);
 }
 
-/** After how many steps of the run there is an average. */
+/** The number of steps after which the average exists. */
 export function firstAverage(averaging: AveragingSpec, stepsPerEpoch: number): number {
   return averaging.kind === 'ema' ? 1 : averaging.fromEpoch * stepsPerEpoch;
 }

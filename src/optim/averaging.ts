@@ -5,7 +5,7 @@ import { optionsSchema, parseKind, parseOptions } from '../base/parse.ts';
 import { shareBelowOne, wholeNumber } from '../base/values.ts';
 
 /** Exponential moving average: after each step average = decay average + (1 - decay) weights,
- * beginning with the weights after the first step (torch.optim.swa_utils, get_ema_avg_fn). */
+ * starting from the weights after the first step (torch.optim.swa_utils, get_ema_avg_fn). */
 export interface EmaSpec {
   /** The kind of average. */
   readonly kind: 'ema';
@@ -27,13 +27,13 @@ export type AveragingSpec = EmaSpec | SwaSpec;
 
 /** The options of `optim.averaging.ema`. */
 export interface EmaOptions {
-  /** The share that the average keeps in a step, in [0, 1); default 0.999. */
+  /** The share of the average that each step keeps, in [0, 1); default 0.999. */
   readonly decay?: number;
 }
 
 /** The options of `optim.averaging.swa`. */
 export interface SwaOptions {
-  /** The first epoch at whose end the weights take part, counted from 1. */
+  /** The first epoch, counted from 1, with weights that enter the average at its end. */
   readonly fromEpoch: number;
 }
 
@@ -62,8 +62,8 @@ export function swa(options: SwaOptions): SwaSpec {
   return { kind: 'swa', ...parseOptions('swa', swaSchema, options, { example }) };
 }
 
-/** An average from plain data: what the builders give, or their options with a `kind`. Throws a
- * {@link UsageError}. */
+/** Parses an average from plain data: the result of a builder, or its options with a `kind`. Throws
+ * a {@link UsageError}. */
 export function parseAveraging(given: unknown): AveragingSpec {
   const { kind, rest } = parseKind(
     'averaging',

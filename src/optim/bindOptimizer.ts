@@ -1,4 +1,4 @@
-// An optimizer at work: its state, the numbers of a step, and its binding to kernels.
+// An optimizer in use: its state, the numbers of a step, and its binding to kernels.
 
 import type { OptimizerKernels } from '../kernels/abi/optimizer.ts';
 import type { AveragingSpec } from './averaging.ts';
@@ -12,13 +12,13 @@ function kindOf(spec: OptimizerSpec): OptimizerKind<object, OptimizerSpec> {
   return optimizerKinds[spec.kind] as unknown as OptimizerKind<object, OptimizerSpec>;
 }
 
-/** The names of the state tensors, each float32 and as large as the parameters, zero at first. */
+/** The names of the state tensors, each float32, as large as the parameters, and initially zero. */
 export function stateTensorsOf(spec: OptimizerSpec): readonly string[] {
   return kindOf(spec).stateTensors(spec);
 }
 
-/** What a run keeps of each parameter besides its value, by the name that the state gives it: the
- * state of the optimizer by number, and the average. */
+/** The names under which a run keeps data of each parameter besides its value: the optimizer's
+ * state, by number, and the average. */
 export function keptOf(run: {
   readonly optimizer: OptimizerSpec;
   readonly averaging?: AveragingSpec;
@@ -27,10 +27,10 @@ export function keptOf(run: {
   return run.averaging === undefined ? own : [...own, AVERAGE];
 }
 
-/** The name of the average among what is kept. It is the last. */
+/** The name of the average, the last of the kept tensors. */
 export const AVERAGE = 'average';
 
-/** Whether it takes norms of whole tensors, for which there has to be memory. */
+/** Whether the optimizer computes norms of whole tensors, which need memory. */
 export function hasTrust(spec: OptimizerSpec): boolean {
   return kindOf(spec).hasTrust === true;
 }
@@ -42,8 +42,8 @@ export function countRates(spec: OptimizerSpec): number {
   return SHARED_RATES + (kindOf(spec).ownRates?.(spec, 0).length ?? 0);
 }
 
-/** Writes the numbers of a step to `rates`; gradScale is 1. `step` counts the optimizer steps done
- * before. */
+/** Writes the numbers of a step to `rates`; gradScale is 1. `step` is the number of previous
+ * optimizer steps. */
 export function writeRates(
   spec: OptimizerSpec,
   step: number,
@@ -55,7 +55,7 @@ export function writeRates(
   rates.set(kindOf(spec).ownRates?.(spec, step) ?? [], SHARED_RATES);
 }
 
-/** Binds an optimizer to kernels and to the address of the step's {@link writeRates}. */
+/** Binds an optimizer to kernels and to the address that {@link writeRates} writes to. */
 export function bindOptimizer(
   spec: OptimizerSpec,
   kernels: OptimizerKernels,

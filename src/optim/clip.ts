@@ -12,8 +12,8 @@ export function gradientNorm(squares: Float64Array): number {
   return Math.sqrt(sum);
 }
 
-/** Writes what the gradient is to be multiplied with, maxNorm / (norm + 1e-6), at most 1. A number
- * that it returned might be allocated, in every step. */
+/** Writes the factor for the gradient, maxNorm / (norm + 1e-6), at most 1. A returned number could
+ * be heap-allocated in every step. */
 export function writeClipScale(
   squares: Float64Array,
   maxNorm: number,

@@ -27,8 +27,8 @@ export interface OneCycleSchedule {
   readonly annealStrategy: 'cos' | 'linear';
 }
 
-/** Half a cosine from the base rate to minLr, again and again, each `multiplier` times as long as
- * the one before. */
+/** Half a cosine from the base rate to minLr, repeatedly, each `multiplier` times as long as the
+ * one before. */
 export interface WarmRestartsSchedule extends Warmup, Counted {
   /** The kind of schedule. */
   readonly kind: 'warmRestarts';
@@ -40,25 +40,26 @@ export interface WarmRestartsSchedule extends Warmup, Counted {
   readonly minLr: number;
 }
 
-/** PyTorch's `OneCycleLR`, whose maximum is the optimizer's rate; the momentum stays. */
+/** PyTorch's `OneCycleLR`. The maximum is the optimizer's rate; momentum does not change. */
 export interface OneCycleOptions {
   /** Share of the run in which the rate rises, in [0, 1); default 0.3. */
   readonly pctStart?: number;
-  /** The first rate is the largest over this, at least 1; default 25. */
+  /** Divides the maximum rate to give the first one; at least 1, default 25. */
   readonly divFactor?: number;
-  /** The last rate is the first over this, at least 1; default 1e4. */
+  /** Divides the first rate to give the last one; at least 1, default 1e4. */
   readonly finalDivFactor?: number;
-  /** How it rises and falls: along half a cosine, or straight; default `cos`. */
+  /** How the rate rises and falls: along half a cosine, or linearly; default `cos`. */
   readonly annealStrategy?: 'cos' | 'linear';
 }
 
-/** PyTorch's `CosineAnnealingWarmRestarts`: period is its `T_0`, multiplier its `T_mult`. */
+/** PyTorch's `CosineAnnealingWarmRestarts`: `period` is its `T_0`, `multiplier` its `T_mult`. */
 export interface WarmRestartsOptions extends WarmupOptions, UnitOptions {
-  /** Length of the first half cosine, whole, at least 1. */
+  /** Length of the first half cosine, a whole number of at least 1. */
   readonly period: number;
-  /** How many times as long each is as the one before, whole, at least 1; default 1. */
+  /** The length of each half cosine relative to the one before, a whole number of at least 1;
+   * default 1. */
   readonly multiplier?: number;
-  /** The rate before each restart, as it is, not as a factor; default 0. */
+  /** The rate before each restart, as an absolute value; default 0. */
   readonly minLr?: number;
 }
 
@@ -78,12 +79,11 @@ export const warmRestartsSchema = optionsSchema<WarmRestartsOptions>()({
   minLr: atLeastZero.exactOptional(),
 });
 
-/** From a fraction of the base rate to the whole, and down to almost nothing at the end of the run.
- * Throws a {@link UsageError}.
+/** Rises from a fraction of the base rate to the full rate, then falls to almost nothing at the end
+ * of the run. Throws a {@link UsageError}.
  *
  * @example
- * optim.schedules.oneCycle({ pctStart: 0.3 })
- */
+ * optim.schedules.oneCycle({ pctStart: 0.3 }) */
 export function oneCycle(options: OneCycleOptions = {}): OneCycleSchedule {
   const given = parseOptions('oneCycle', oneCycleSchema, options);
   const { pctStart = 0.3, divFactor = 25, finalDivFactor = 1e4, annealStrategy = 'cos' } = given;

@@ -1,4 +1,4 @@
-// Schedules that fall, or follow a list of points: specs and builders, checked. The rates are in
+// Schedules that decay, or follow a list of points: specs and builders, checked. The rates are in
 // learningRate.ts.
 
 import { optionsSchema, parseOptions } from '../base/parse.ts';
@@ -37,32 +37,32 @@ export interface PolynomialSchedule extends Warmup {
 export interface PointsSchedule extends Counted {
   /** The kind of schedule. */
   readonly kind: 'points';
-  /** Pairs of place and factor, by ascending places. */
+  /** Pairs of place and factor, in ascending order of places. */
   readonly points: readonly SchedulePoint[];
 }
 
-/** Where in the run, in the schedule's unit, and the factor of the base rate there. */
+/** A place in the run, in the schedule's unit, and the factor of the base rate there. */
 export type SchedulePoint = readonly [at: number, factor: number];
 
 /** The options of `optim.schedules.exponential`. */
 export interface ExponentialOptions extends WarmupOptions, UnitOptions {
-  /** Factor after each step, or each epoch: above 0; PyTorch's `ExponentialLR`, by `unit`. */
+  /** Factor after each step or epoch, depending on `unit`; above 0. PyTorch's `ExponentialLR`. */
   readonly gamma: number;
 }
 
 /** The options of `optim.schedules.polynomial`. */
 export interface PolynomialOptions extends WarmupOptions {
-  /** Exponent, above 0; default 1: a straight line. */
+  /** Exponent, above 0; default 1, a straight line. */
   readonly power?: number;
-  /** The rate at the end, as it is, not as a factor; default 0. */
+  /** The rate at the end, as an absolute value; default 0. */
   readonly minLr?: number;
 }
 
 /** The options of `optim.schedules.points`. */
 export interface PointsOptions extends UnitOptions {
-  /** Pairs of a place, in the schedule's unit, and the factor of the base rate there, by ascending
-   * places: `[[0, 0.1], [5, 1], [30, 0]]`. Before the first and after the last the factor stays as
-   * it is there. */
+  /** Pairs of a place, in the schedule's unit, and the factor of the base rate there, in ascending
+   * order of places: `[[0, 0.1], [5, 1], [30, 0]]`. Before the first and after the last point the
+   * factor is constant. */
   readonly points: readonly SchedulePoint[];
 }
 
@@ -79,17 +79,16 @@ export const polynomialSchema = optionsSchema<PolynomialOptions>()({
 export const pointsSchema = optionsSchema<PointsOptions>()({
   ...unitField,
   points: accept<readonly SchedulePoint[]>(
-    'a list of pairs [place, factor], of at least one, all at least 0, by ascending places',
+    'a list of pairs [place, factor], all at least 0, in ascending order of places, not empty',
     arePoints,
   ),
 });
 
-/** The base rate times gamma^(steps or epochs done), after the warmup times its share. Throws a
+/** The base rate times gamma^(completed steps or epochs), after the warmup. Throws a
  * {@link UsageError}.
  *
  * @example
- * optim.schedules.exponential({ gamma: 0.95, unit: 'epochs' })
- */
+ * optim.schedules.exponential({ gamma: 0.95, unit: 'epochs' }) */
 export function exponential(options: ExponentialOptions): ExponentialSchedule {
   const example = "exponential({ gamma: 0.95, unit: 'epochs' })";
   const given = parseOptions('exponential', exponentialSchema, options, { example });
@@ -97,23 +96,21 @@ export function exponential(options: ExponentialOptions): ExponentialSchedule {
   return { kind: 'exponential', gamma, ...warmupOf('exponential', given), ...unitOf(given) };
 }
 
-/** From the base rate to minLr along a power of what is left of the run. Throws a
+/** Falls from the base rate to minLr along a power of the remaining fraction of the run. Throws a
  * {@link UsageError}.
  *
  * @example
- * optim.schedules.polynomial({ power: 2 })
- */
+ * optim.schedules.polynomial({ power: 2 }) */
 export function polynomial(options: PolynomialOptions = {}): PolynomialSchedule {
   const given = parseOptions('polynomial', polynomialSchema, options);
   const { power = 1, minLr = 0 } = given;
   return { kind: 'polynomial', power, minLr, ...warmupOf('polynomial', given) };
 }
 
-/** The base rate times what lies on straight lines between points. Throws a {@link UsageError}.
+/** The base rate times a factor that is linear between points. Throws a {@link UsageError}.
  *
  * @example
- * optim.schedules.points({ points: [[0, 0.1], [5, 1], [30, 0]], unit: 'epochs' })
- */
+ * optim.schedules.points({ points: [[0, 0.1], [5, 1], [30, 0]], unit: 'epochs' }) */
 export function points(options: PointsOptions): PointsSchedule {
   const example = "points({ points: [[0, 0.1], [5, 1], [30, 0]], unit: 'epochs' })";
   const given = parseOptions('points', pointsSchema, options, { example });

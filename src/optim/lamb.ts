@@ -1,5 +1,5 @@
-// LAMB (You et al. 2020, arXiv:1904.00962, algorithm 2, with phi(z) = z): Adam with decoupled decay
-// whose step is scaled for each tensor to the tensor's norm, for large batches.
+// LAMB (You et al. 2020, arXiv:1904.00962, algorithm 2, with phi(z) = z): Adam with decoupled
+// weight decay and a step that is scaled to the norm of each tensor, for large batches.
 
 import {
   type DecayOptions,
@@ -27,7 +27,8 @@ export interface LambSpec extends OptimizerBase {
 export interface LambOptions extends DecayOptions {
   /** Learning rate, above 0; default 1e-3. */
   readonly lr?: number;
-  /** What the averages of gradient and squared gradient keep, in [0, 1); default [0.9, 0.999]. */
+  /** Decay rates of the averages of gradient and squared gradient, in
+   * [0, 1); default [0.9, 0.999]. */
   readonly betas?: readonly [number, number];
   /** Added to the root of the squares; default 1e-6. */
   readonly eps?: number;
@@ -84,7 +85,7 @@ export const lambKind: OptimizerKind<LambOptions, LambSpec> = {
         writeRatio(sums, _decays, rates) {
           const weight = Math.sqrt(sums[0]!);
           const direction = Math.sqrt(sums[1]!);
-          // A tensor of zeros would never leave them.
+          // Otherwise a tensor of zeros would always stay zero.
           rates[RATE_TRUST] = weight === 0 || direction === 0 ? 1 : weight / direction;
         },
       },

@@ -1,5 +1,5 @@
-// LARS (You, Gitman and Ginsburg 2017, arXiv:1708.03888, algorithm 1): momentum SGD whose rate is
-// adapted to each tensor by the ratio of its norm to that of its gradient, for large batches.
+// LARS (You, Gitman and Ginsburg 2017, arXiv:1708.03888, algorithm 1): momentum SGD with a rate
+// adapted to each tensor by the ratio of its norm to its gradient's norm, for large batches.
 
 import {
   type DecayOptions,
@@ -27,9 +27,9 @@ export interface LarsSpec extends OptimizerBase {
 
 /** `decayNormAndBias` is false by default. */
 export interface LarsOptions extends DecayOptions {
-  /** Global learning rate, above 0; no default, since it goes with the batch. */
+  /** Global learning rate, above 0; no default, since it depends on the batch size. */
   readonly lr: number;
-  /** What the running sum of changes is multiplied with in each step, in [0, 1); default 0.9. */
+  /** Factor of the running sum of updates in each step, in [0, 1); default 0.9. */
   readonly momentum?: number;
   /** Factor of the ratio, above 0; default 0.001. */
   readonly trustCoefficient?: number;
@@ -74,7 +74,7 @@ export const larsKind: OptimizerKind<LarsOptions, LarsSpec> = {
           const weight = Math.sqrt(sums[0]!);
           const gradient = Math.sqrt(sums[1]!) * rates[RATE_GRAD_SCALE]!;
           const denominator = gradient + (decays ? weightDecay : 0) * weight + eps;
-          // A tensor of zeros would never leave them.
+          // Otherwise a tensor of zeros would always stay zero.
           const isEmpty = weight === 0 || gradient === 0;
           rates[RATE_TRUST] = isEmpty ? 1 : (trustCoefficient * weight) / denominator;
         },

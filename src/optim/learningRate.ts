@@ -7,9 +7,9 @@ import type { PointsSchedule } from './decays.ts';
 import { cosPi, integerPower, power } from './portable.ts';
 import type { ScheduleSpec, StepSchedule } from './schedule.ts';
 
-/** What the rate of a step depends on besides the schedule. */
+/** The step counts that a rate depends on besides the schedule. */
 export interface RunSteps {
-  /** Steps of the whole run. */
+  /** Total steps of the run. */
   readonly totalSteps: number;
   readonly stepsPerEpoch: number;
 }
@@ -19,8 +19,8 @@ export function spansRun({ kind }: ScheduleSpec): boolean {
   return kind === 'cosine' || kind === 'polynomial' || kind === 'oneCycle';
 }
 
-/** The learning rate of a step (counted from 0) of a run; `baseLr` is the optimizer's, of a plateau
- * schedule what it has come to. */
+/** The learning rate of a step of a run, counted from 0. `baseLr` is the optimizer's rate or, for a
+ * plateau schedule, the current one. */
 export function learningRateAt(
   schedule: ScheduleSpec,
   baseLr: number,
@@ -30,7 +30,7 @@ export function learningRateAt(
   const warmupSteps = warmupStepsOf(schedule, run);
   const warmup = step < warmupSteps ? (step + 1) / warmupSteps : 1;
   const unit = 'unit' in schedule ? run.stepsPerEpoch : 1;
-  // Of those that begin after the warmup.
+  // The steps of schedules that begin after the warmup.
   const stepsDone = step - warmupSteps;
   const decaySteps = run.totalSteps - warmupSteps;
   const progress = decaySteps > 0 ? Math.min(stepsDone / decaySteps, 1) : 1;
@@ -66,7 +66,7 @@ function warmupStepsOf(schedule: ScheduleSpec, { stepsPerEpoch }: RunSteps): num
   return warmupEpochs === undefined ? warmupSteps : Math.round(warmupEpochs * stepsPerEpoch);
 }
 
-/** From `from` to `to` as the progress goes from 0 to 1. */
+/** Goes from `from` to `to` as the progress goes from 0 to 1. */
 function halfCosine(from: number, to: number, progress: number): number {
   return to + ((from - to) * (1 + cosPi(progress))) / 2;
 }
@@ -78,7 +78,7 @@ function milestonesPassed(schedule: StepSchedule, step: number, unit: number): n
   return passed;
 }
 
-/** How much of the running half cosine is done. */
+/** The completed fraction of the current half cosine. */
 function sinceRestart(
   { period, multiplier }: WarmRestartsSchedule,
   stepsDone: number,
@@ -94,7 +94,7 @@ function sinceRestart(
   return left / length;
 }
 
-/** PyTorch's steps begin at 0 and end at totalSteps - 1, where each half ends, too. */
+/** PyTorch's steps run from 0 to totalSteps - 1, and the second phase ends at the last step. */
 function inCycle(
   { pctStart, divFactor, finalDivFactor, annealStrategy }: OneCycleSchedule,
   maxLr: number,
@@ -112,7 +112,7 @@ function inCycle(
   return from + (to - from) * progress;
 }
 
-/** The factor at a place, straight between the points beside it. */
+/** The factor at a place, interpolated linearly between the adjacent points. */
 function factorAt({ points }: PointsSchedule, place: number): number {
   const next = points.findIndex(([at]) => at > place);
   if (next === -1) return points.at(-1)![1];

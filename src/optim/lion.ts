@@ -1,5 +1,5 @@
-// Lion (Chen et al. 2023, arXiv:2302.06675, program 1): steps of one size along the sign of an
-// average of gradients, with decoupled weight decay.
+// Lion (Chen et al. 2023, arXiv:2302.06675, program 1): steps of constant size along the sign of an
+// averaged gradient, with decoupled weight decay.
 
 import {
   type DecayOptions,
@@ -21,8 +21,8 @@ export interface LionSpec extends OptimizerBase {
 export interface LionOptions extends DecayOptions {
   /** Learning rate, above 0: the size of each change. Default 1e-4. */
   readonly lr?: number;
-  /** What the average keeps in the direction of a step, and from step to step, in [0, 1); default
-   * [0.9, 0.99]. */
+  /** Decay rates of the average in the direction of a step, and from step to step, in
+   * [0, 1); default [0.9, 0.99]. */
   readonly betas?: readonly [number, number];
 }
 

@@ -6,11 +6,11 @@ import { oneOf, wholeNumber } from '../base/values.ts';
 
 export const LR_SCALING_RULES = ['linear', 'sqrt'] as const;
 
-/** By what the learning rate grows with the batch. */
+/** How the learning rate grows with the batch. */
 export interface LrScaling {
   /** `linear`: lr * globalBatch / baseBatch; `sqrt`: lr * sqrt(globalBatch / baseBatch). */
   readonly rule: (typeof LR_SCALING_RULES)[number];
-  /** The global batch for which the optimizer's rate is meant, in samples. */
+  /** The global batch, in samples, that the optimizer's rate is meant for. */
   readonly baseBatch: number;
 }
 
@@ -19,7 +19,7 @@ const lrScalingSchema = optionsSchema<LrScaling>()({
   baseBatch: wholeNumber(1),
 });
 
-/** The scaling, checked. Throws a {@link UsageError}. */
+/** Checks the scaling. Throws a {@link UsageError}. */
 export function parseLrScaling(given: unknown): LrScaling {
   const example = "{ rule: 'linear', baseBatch: 256 }";
   return parseOptions('lrScaling', lrScalingSchema, given, { example });
@@ -31,7 +31,7 @@ export function scaledLr(lr: number, { rule, baseBatch }: LrScaling, globalBatch
   return lr * (rule === 'sqrt' ? Math.sqrt(ratio) : ratio);
 }
 
-/** The scaling in words: `linear from a global batch of 256`. */
+/** Describes the scaling: `linear from a global batch of 256`. */
 export function showLrScaling({ rule, baseBatch }: LrScaling): string {
   return `${rule} from a global batch of ${baseBatch}`;
 }

@@ -1,13 +1,13 @@
-// The quantity of a validation by which a run decides at the ends of epochs: which epoch is best,
-// whether to stop early, whether a plateau is reached. Pure.
+// The validation result that a run's decisions at the end of an epoch depend on: which epoch is
+// best, whether to stop early, whether a plateau is reached. Pure functions.
 
 export const MONITORS = ['loss', 'accuracy', 'meanIou'] as const;
-/** `loss`: lower is better; `accuracy`: higher is, for classes alone; `meanIou`: higher is, for
- * masks alone. */
+/** `loss`: lower is better. `accuracy`: higher is better, for classes only. `meanIou`: higher is
+ * better, for masks only. */
 export type MonitorName = (typeof MONITORS)[number];
 
-/** Whether a value is better than the best so far by more than `minDelta`. A first finite value is
- * better than none (null), one that is not finite never is. */
+/** Whether a value is better than the best so far by more than `minDelta`. The first finite value
+ * is better than none (null). A value that is not finite is never better. */
 export function isBetter(
   monitor: MonitorName,
   value: number,
@@ -21,13 +21,13 @@ export function isBetter(
 
 /** The best epoch of a run so far. */
 export interface BestEpoch {
-  /** What it is the best by. */
+  /** The quantity that it is best by. */
   readonly monitor: MonitorName;
   /** The samples of the validation. */
   readonly split: ValidationSplit;
-  /** Of that epoch; null while no value was finite. */
+  /** The value of that epoch; null if no value was finite. */
   readonly value: number | null;
-  /** From 1; 0 while no value was finite. */
+  /** The number of that epoch, counted from 1; 0 if no value was finite. */
   readonly epoch: number;
   /** Total steps at its end. */
   readonly step: number;
@@ -36,5 +36,6 @@ export interface BestEpoch {
 }
 
 export const VALIDATION_SPLITS = ['test', 'validation'] as const;
-/** What a run can be validated on: the test samples, or those that `validationSplit` holds out. */
+/** The samples that a run can be validated on: the test samples, or those held out by
+ * `validationSplit`. */
 export type ValidationSplit = (typeof VALIDATION_SPLITS)[number];

@@ -1,4 +1,4 @@
-// The builders of optimizers: options are checked, defaults filled in, plain data comes out.
+// The builders of optimizers, which check options, fill in defaults and return plain data.
 
 import type * as z from 'zod';
 import { objectSchema, parseKind, parseOptions } from '../base/parse.ts';
@@ -42,8 +42,8 @@ export function optionNamesOf(name: OptimizerName): readonly string[] {
   return Object.keys(checksOf(name));
 }
 
-/** An optimizer from plain data: what the builders give, or their options with a `kind`. Throws a
- * UsageError. */
+/** Parses an optimizer from plain data: the result of a builder, or its options with a `kind`.
+ * Throws a UsageError. */
 export function parseOptimizer(given: unknown): OptimizerSpec {
   const calls = OPTIMIZER_NAMES.map((name) => [name, `optim.${optimizerKinds[name].example}`]);
   const { kind, rest } = parseKind(

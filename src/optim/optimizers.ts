@@ -1,4 +1,4 @@
-// The optimizers, by name: what each is (a file of its own) and the types of its options and specs.
+// The optimizers by name, each defined in its own file, and the types of their options and specs.
 
 import { type AdamOptions, type AdamSpec, adamKind, adamwKind } from './adam.ts';
 import type { OptimizerKind } from './kind.ts';
@@ -33,7 +33,7 @@ export type {
   SgdSpec,
 };
 
-/** Options and plain data of each optimizer. */
+/** The options and the spec of each optimizer. */
 export interface OptimizerTypes {
   /** `optim.adam`. */
   readonly adam: { readonly options: AdamOptions; readonly spec: AdamSpec };
@@ -57,7 +57,7 @@ export type OptimizerName = keyof OptimizerTypes;
 /** An optimizer as plain data. */
 export type OptimizerSpec = OptimizerTypes[OptimizerName]['spec'];
 
-/** Makes an optimizer of its options, which may be left out where all have defaults. Throws a
+/** Makes an optimizer from its options, which may be omitted if all have defaults. Throws a
  * UsageError for options that are unknown, out of range, or do not fit together. */
 export type OptimizerBuilder<Name extends OptimizerName> =
   Record<never, never> extends OptimizerTypes[Name]['options']
@@ -67,22 +67,22 @@ export type OptimizerBuilder<Name extends OptimizerName> =
 /** The builders of all optimizers, by name. Each throws a `UsageError` for options that are
  * unknown, out of range, or do not fit together. */
 export interface OptimizerBuilders {
-  /** Adam (Kingma and Ba 2015), PyTorch's, with weight decay as a part of the gradient.
+  /** Adam (Kingma and Ba 2015) as in PyTorch, with weight decay as a part of the gradient.
    *
    * @example
    * optim.adam({ lr: 0.001 }) */
   readonly adam: OptimizerBuilder<'adam'>;
-  /** AdamW (Loshchilov and Hutter 2019), PyTorch's: Adam with weight decay of its own.
+  /** AdamW (Loshchilov and Hutter 2019) as in PyTorch: Adam with decoupled weight decay.
    *
    * @example
    * optim.adamw({ lr: 0.001, weightDecay: 0.05 }) */
   readonly adamw: OptimizerBuilder<'adamw'>;
-  /** LAMB (You et al. 2020): Adam whose rate is adapted to each tensor, for large batches.
+  /** LAMB (You et al. 2020): Adam with a rate adapted to each tensor, for large batches.
    *
    * @example
    * optim.lamb({ lr: 0.01 }) */
   readonly lamb: OptimizerBuilder<'lamb'>;
-  /** LARS (You et al. 2017): momentum whose rate is adapted to each tensor, for large batches.
+  /** LARS (You et al. 2017): momentum SGD with a rate adapted to each tensor, for large batches.
    *
    * @example
    * optim.lars({ lr: 2, weightDecay: 1e-4 }) */
@@ -92,12 +92,12 @@ export interface OptimizerBuilders {
    * @example
    * optim.lion({ lr: 1e-4 }) */
   readonly lion: OptimizerBuilder<'lion'>;
-  /** RMSprop, PyTorch's, also centered and with momentum.
+  /** RMSprop as in PyTorch, optionally centered and with momentum.
    *
    * @example
    * optim.rmsprop({ lr: 0.01, momentum: 0.9 }) */
   readonly rmsprop: OptimizerBuilder<'rmsprop'>;
-  /** Stochastic gradient descent, PyTorch's, with momentum and Nesterov's.
+  /** Stochastic gradient descent as in PyTorch, optionally with momentum or Nesterov momentum.
    *
    * @example
    * optim.sgd({ lr: 0.1, momentum: 0.9 }) */

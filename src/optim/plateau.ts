@@ -1,12 +1,12 @@
-// The schedule that lowers the learning rate where validation gets no better, PyTorch's
-// ReduceLROnPlateau: as plain data, and its decision at the end of an epoch. Pure.
+// The schedule that lowers the learning rate when validation stops improving, PyTorch's
+// ReduceLROnPlateau: its plain data, and its decision at the end of an epoch. Pure functions.
 
 import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { atLeastZero, oneOf, realNumber, wholeNumber } from '../base/values.ts';
 import { isBetter, MONITORS, type MonitorName } from './monitor.ts';
 import { type Warmup, type WarmupOptions, warmupFields, warmupOf } from './warmup.ts';
 
-/** The rate is multiplied by `factor` once the monitored value has been no better for more than
+/** The rate is multiplied by `factor` once the monitored value has not improved for more than
  * `patience` epochs. */
 export interface PlateauSchedule extends Warmup {
   /** The kind of schedule. */
@@ -25,26 +25,25 @@ export interface PlateauSchedule extends Warmup {
 
 /** Defaults as in PyTorch. */
 export interface PlateauOptions extends WarmupOptions {
-  /** What is to get better, of the validation that `fit` is asked for; default `loss`. */
+  /** The validation result that should improve; `fit` needs `validate`. Default `loss`. */
   readonly monitor?: MonitorName;
-  /** What the rate is multiplied by, above 0 and below 1; default 0.1. */
+  /** Factor of the rate, above 0 and below 1; default 0.1. */
   readonly factor?: number;
-  /** Epochs without progress that are waited for; the one after them lowers the rate. Default
-   * 10. */
+  /** Epochs without improvement to tolerate; the next one lowers the rate. Default 10. */
   readonly patience?: number;
-  /** The share of the best value by which another has to be better; default 1e-4. */
+  /** The minimum improvement, as a share of the best value; default 1e-4. */
   readonly threshold?: number;
-  /** The rate does not fall below this; default 0. */
+  /** Lower bound of the rate; default 0. */
   readonly minLr?: number;
 }
 
-/** Where a plateau schedule is; part of checkpoints. */
+/** The state of a plateau schedule, which is part of checkpoints. */
 export interface PlateauState {
   /** The best value so far; null before the first finite one. */
   readonly value: number | null;
   /** Epochs since then, or since the rate was lowered. */
   readonly badEpochs: number;
-  /** In force from the next step on, warmup apart. */
+  /** The rate from the next step on, apart from the warmup. */
   readonly learningRate: number;
 }
 
@@ -60,12 +59,11 @@ export const plateauSchema = optionsSchema<PlateauOptions>()({
   ...warmupFields,
 });
 
-/** Lowers the rate by `factor` where validation gets no better; `fit` has to `validate`. Throws a
- * {@link UsageError}.
+/** Multiplies the rate by `factor` when validation stops improving; `fit` needs `validate`. Throws
+ * a {@link UsageError}.
  *
  * @example
- * optim.schedules.plateau({ patience: 3, factor: 0.5 })
- */
+ * optim.schedules.plateau({ patience: 3, factor: 0.5 }) */
 export function plateau(options: PlateauOptions = {}): PlateauSchedule {
   const defaults = { monitor: 'loss', factor: 0.1, patience: 10, threshold: 1e-4 } as const;
   const given = parseOptions('plateau', plateauSchema, options);
@@ -73,7 +71,7 @@ export function plateau(options: PlateauOptions = {}): PlateauSchedule {
   return { kind: 'plateau', ...defaults, minLr: 0, ...rest, ...warmupOf('plateau', given) };
 }
 
-/** Where the schedule is after one more epoch, whose validation came to `value`. */
+/** The state of the schedule after another epoch with validation result `value`. */
 export function afterEpoch(
   schedule: PlateauSchedule,
   { value: best, badEpochs, learningRate }: PlateauState,

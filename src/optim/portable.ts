@@ -1,6 +1,6 @@
-// Powers and cosines from IEEE-exact operations alone, so that learning rates and bias corrections
-// have the same bits on every machine; the engine's own Math.pow and Math.cos promise no more than
-// "close".
+// Powers and cosines from IEEE-exact operations only, so that learning rates and bias corrections
+// have the same bits on every machine. The engine's Math.pow and Math.cos are only approximately
+// specified.
 
 /** x^n for a whole n >= 0, by squaring. */
 export function integerPower(x: number, n: number): number {
@@ -13,7 +13,7 @@ export function integerPower(x: number, n: number): number {
   return result;
 }
 
-/** x^y for x in [0, 1] and y > 0, within 1e-14 of itself: e^(y ln x). */
+/** x^y for x in [0, 1] and y > 0, with a relative error within 1e-14: e^(y ln x). */
 export function power(x: number, y: number): number {
   if (x === 0) return 0;
   if (Number.isInteger(y)) return integerPower(x, y);
@@ -48,7 +48,7 @@ function exponential(z: number): number {
 }
 
 const QUARTER = 0.25;
-/** Enough for |angle| <= pi/4: the first term that is left out is below 2^-56. */
+/** Enough for |angle| <= pi/4: the first omitted term is below 2^-56. */
 const LAST_TERM = 18;
 
 /** cos(pi x) for x in [0, 1], within 4e-16: reflected into [0, 1/4], then Taylor's series. */

@@ -26,14 +26,14 @@ export interface RmspropSpec extends OptimizerBase {
 export interface RmspropOptions extends DecayOptions {
   /** Learning rate, above 0; default 1e-2. */
   readonly lr?: number;
-  /** What the average of the squared gradient keeps, in [0, 1); default 0.99. */
+  /** Decay rate of the average of the squared gradient, in [0, 1); default 0.99. */
   readonly alpha?: number;
   /** Added to the root of the squares; default 1e-8. */
   readonly eps?: number;
-  /** What the running sum of changes is multiplied with in each step, in [0, 1); default 0. */
+  /** Factor of the running sum of updates in each step, in [0, 1); default 0. */
   readonly momentum?: number;
-  /** Divide by the standard deviation of the gradient instead of its root mean square; default
-   * false. */
+  /** Whether to divide by the standard deviation of the gradient instead of its root mean square;
+   * default false. */
   readonly centered?: boolean;
 }
 

@@ -1,5 +1,5 @@
-// Schedules of the learning rate as plain data: constant, in steps, along a cosine; and all of them
-// by name. Specs and builders, checked; the rates are in learningRate.ts.
+// Learning rate schedules as plain data: constant, step and cosine, and the table of all schedules.
+// Specs and builders, checked; the rates are in learningRate.ts.
 
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseKind, parseOptions } from '../base/parse.ts';
@@ -39,7 +39,7 @@ export type * from './cycles.ts';
 export type * from './decays.ts';
 export type { Counted, ScheduleUnit, UnitOptions, Warmup, WarmupOptions } from './warmup.ts';
 
-/** The rate stays, after a warmup if there is one. */
+/** A constant rate, after a warmup if there is one. */
 export interface ConstantSchedule extends Warmup {
   /** The kind of schedule. */
   readonly kind: 'constant';
@@ -51,9 +51,9 @@ export interface StepSchedule extends Warmup, Counted {
   readonly kind: 'step';
   /** As {@link StepOptions.gamma}. */
   readonly gamma: number;
-  /** Ascending, in the schedule's unit; null when `stepSize` is meant. */
+  /** Ascending, in the schedule's unit; null if `stepSize` is set. */
   readonly milestones: readonly number[] | null;
-  /** null when milestones are meant. */
+  /** The interval, in the schedule's unit; null if milestones are set. */
   readonly stepSize: number | null;
 }
 
@@ -81,9 +81,10 @@ export type ScheduleSpec =
 export interface StepOptions extends WarmupOptions, UnitOptions {
   /** Factor at each milestone; default 0.1, as in PyTorch. */
   readonly gamma?: number;
-  /** Steps, or epochs, after which the rate falls. Give this or `stepSize`. There is no default. */
+  /** Steps or epochs after which the rate falls. Give either this or `stepSize`. There is no
+   * default. */
   readonly milestones?: readonly number[] | null;
-  /** The rate falls after every so many steps, or epochs. There is no default. */
+  /** The number of steps or epochs after which the rate falls each time. There is no default. */
   readonly stepSize?: number | null;
 }
 
@@ -126,12 +127,11 @@ export function constant(options: WarmupOptions = {}): ConstantSchedule {
   return { kind: 'constant', ...warmupOf('constant', given) };
 }
 
-/** The base rate times gamma^(milestones passed). Throws a {@link UsageError}, also for both of
- * `milestones` and `stepSize`, or neither.
+/** The base rate times gamma^(milestones passed). Throws a {@link UsageError}, also unless exactly
+ * one of `milestones` and `stepSize` is given.
  *
  * @example
- * optim.schedules.step({ milestones: [30, 60], unit: 'epochs' })
- */
+ * optim.schedules.step({ milestones: [30, 60], unit: 'epochs' }) */
 export function step(options: StepOptions): StepSchedule {
   const example = 'step({ stepSize: 1000 })';
   const given = parseOptions('step', stepSchema, options, { example });
@@ -140,7 +140,7 @@ export function step(options: StepOptions): StepSchedule {
     throw new UsageError({
       what: 'step schedule',
       given: { milestones, stepSize },
-      allowed: 'milestones or stepSize, one of the two',
+      allowed: 'either milestones or stepSize',
     });
   }
   const steps = milestones === null ? null : [...milestones];
@@ -175,7 +175,7 @@ export const schedules = {
 
 export type ScheduleName = keyof typeof schedules;
 
-/** A right call of each, for errors, and its options. */
+/** A correct call of each, for errors, and its options. */
 const FORMS: Readonly<Record<ScheduleName, { readonly call: string; readonly schema: AnySchema }>> =
   {
     constant: { call: 'constant()', schema: warmupSchema },
@@ -200,8 +200,8 @@ export function scheduleOptionsOf(name: ScheduleName): readonly string[] {
   return Object.keys(FORMS[name].schema.shape);
 }
 
-/** A schedule from plain data: what the builders give, or their options with a `kind`. Throws a
- * {@link UsageError}. */
+/** Parses a schedule from plain data: the result of a builder, or its options with a `kind`. Throws
+ * a {@link UsageError}. */
 export function parseSchedule(given: unknown): ScheduleSpec {
   const calls = SCHEDULE_NAMES.map((name) => [name, `optim.schedules.${FORMS[name].call}`]);
   const { kind, rest } = parseKind(

@@ -1,4 +1,4 @@
-// Stochastic gradient descent with momentum and Nesterov's, PyTorch's formulas.
+// Stochastic gradient descent with momentum or Nesterov momentum, PyTorch's formulas.
 
 import { UsageError } from '../base/errors.ts';
 import {
@@ -21,11 +21,11 @@ export interface SgdSpec extends OptimizerBase {
 
 /** The options of `optim.sgd`. */
 export interface SgdOptions extends DecayOptions {
-  /** Learning rate, above 0. Without one there is nothing to do, so that it has no default. */
+  /** Learning rate, above 0. There is no default. */
   readonly lr: number;
-  /** What the running sum of gradients is multiplied with in each step, in [0, 1); default 0. */
+  /** Factor of the running sum of gradients in each step, in [0, 1); default 0. */
   readonly momentum?: number;
-  /** Look ahead along the momentum, which must be above 0; default false. */
+  /** Whether to use Nesterov momentum, which needs a momentum above 0; default false. */
   readonly nesterov?: boolean;
 }
 

@@ -1,13 +1,13 @@
-// What schedules of the learning rate have in common: the warmup, and the unit of their lengths.
+// Shared by learning rate schedules: the warmup, and the unit of their lengths.
 
 import { UsageError } from '../base/errors.ts';
 import { atLeastZero, oneOf, wholeNumber } from '../base/values.ts';
 
-/** What schedules with a warmup have. */
+/** The fields of schedules with a warmup. */
 export interface Warmup {
-  /** In step s below this the rate is multiplied by (s + 1) / warmupSteps. */
+  /** In each step s below this number, the rate is multiplied by (s + 1) / warmupSteps. */
   readonly warmupSteps: number;
-  /** The same in epochs, rounded to whole steps; absent where steps are meant. */
+  /** The same in epochs, rounded to whole steps; absent if it is given in steps. */
   readonly warmupEpochs?: number;
 }
 
@@ -15,23 +15,22 @@ export interface Warmup {
 export interface WarmupOptions {
   /** Steps over which the rate rises linearly; default 0. */
   readonly warmupSteps?: number;
-  /** The same in epochs, which may be parts of one. Give this or `warmupSteps`. Default 0. */
+  /** The same in epochs, which may be fractional. Give either this or `warmupSteps`. Default 0. */
   readonly warmupEpochs?: number;
 }
 
-/** What the lengths of a schedule are counted in. */
+/** The unit of a schedule's lengths. */
 export type ScheduleUnit = 'steps' | 'epochs';
 
-/** What schedules with lengths have. */
+/** The fields of schedules with lengths. */
 export interface Counted {
-  /** Absent for steps. */
+  /** The unit; absent for steps. */
   readonly unit?: 'epochs';
 }
 
-/** In what lengths of a schedule are counted. */
+/** The unit of a schedule's lengths. */
 export interface UnitOptions {
-  /** What the lengths of the schedule are counted in; the warmup has a unit of its own. Default
-   * `steps`. */
+  /** The unit of the schedule's lengths. The warmup has its own unit. Default `steps`. */
   readonly unit?: ScheduleUnit;
 }
 
@@ -42,14 +41,14 @@ export const warmupFields = {
 
 export const unitField = { unit: oneOf(['steps', 'epochs']).exactOptional() };
 
-/** The warmup of a schedule. Throws a {@link UsageError} where both units are given. */
+/** The warmup of a schedule. Throws a {@link UsageError} if both units are given. */
 export function warmupOf(what: string, { warmupSteps = 0, warmupEpochs }: WarmupOptions): Warmup {
   if (warmupEpochs === undefined) return { warmupSteps };
   if (warmupSteps === 0) return { warmupSteps, warmupEpochs };
   throw new UsageError({
     what: `warmup of the ${what} schedule`,
     given: { warmupSteps, warmupEpochs },
-    allowed: 'warmupSteps or warmupEpochs, not both',
+    allowed: 'either warmupSteps or warmupEpochs',
   });
 }
 
