@@ -1,5 +1,5 @@
-// What a run is, in plain data: enough for every worker to make the same plan. Checked once, when
-// the trainer starts; everything after this file takes it as right.
+// The config of a run as plain data, enough for every worker to make the same plan. It is checked
+// once, when the trainer starts; all later code trusts it.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { type Shape, showShape, sizeOf } from '../base/shape.ts';
@@ -29,112 +29,113 @@ import { checkLoss } from './lossFit.ts';
 import type { OnNonFinite } from './onNonFinite.ts';
 import { type ParameterGroup, updateRules } from './parameterGroups.ts';
 
-/** What the plan needs to know of the data. */
+/** What the plan needs to know about the data. */
 export interface DataPlan
   extends Pick<Dataset, 'inputShape' | 'inputType' | 'task' | 'shift' | 'mean' | 'std'> {
-  /** Without those that are held out for validation. */
+  /** Training samples, without those held out for validation. */
   readonly countTrain: number;
   /** Test samples. */
   readonly countTest: number;
-  /** Training samples that are held out; absent where none are. */
+  /** Training samples held out for validation; absent if there are none. */
   readonly countValidation?: number;
-  /** The splits whose samples have weights; absent where none has. */
+  /** The splits with sample weights; absent if there are none. */
   readonly weighted?: readonly ('train' | 'test')[];
 }
 
-/** A number of micro-batches, or the smallest that fits. */
+/** A number of micro-batches, or the smallest number that fits into memory. */
 export type MicroBatches = number | 'auto';
 
-/** A run, in plain data. */
+/** A run as plain data. */
 export interface RunConfig {
   /** The model, with its norms converted. */
   readonly model: LayerSpec;
-  /** What is known about the data. */
+  /** The description of the data. */
   readonly data: DataPlan;
-  /** Of the main output. */
+  /** The loss of the main output. */
   readonly loss: LossSpec;
-  /** Of the model's heads, in their order; absent where it has none. */
+  /** The heads of the model with their losses, in order; absent if it has none. */
   readonly heads?: readonly HeadLoss[];
-  /** With the scaled learning rate. */
+  /** The optimizer, with the scaled learning rate. */
   readonly optimizer: OptimizerSpec;
-  /** How the rate changes. */
+  /** The learning rate schedule. */
   readonly schedule: ScheduleSpec;
-  /** Which average of the weights is kept; absent for none. */
+  /** The average of the weights to keep; absent for none. */
   readonly averaging?: AveragingSpec;
   /** Patterns of the parameters that do not train (nn/graph/freeze.ts); default none. */
   readonly freeze?: readonly string[];
-  /** Parameters with a learning rate or a weight decay of their own; default none. */
+  /** Parameters with their own learning rate or weight decay; default none. */
   readonly parameterGroups?: readonly ParameterGroup[];
-  /** By what the optimizer's rate was scaled, which it is already; absent where it was not. */
+  /** How the optimizer's rate was scaled, which has already been applied; absent if it was not
+   * scaled. */
   readonly lrScaling?: LrScaling;
-  /** Upper bound of the gradient's norm; null for none. */
+  /** Upper bound of the gradient norm; null for none. */
   readonly clipNorm: number | null;
   /** Upper bound of the absolute value of each element of the gradient, before its norm is taken;
    * null or absent for none. */
   readonly clipValue?: number | null;
-  /** Simulated devices. */
+  /** The number of simulated devices. */
   readonly replicas: number;
-  /** Pieces of the global batch in which sums are formed, at most one for each sample; where
-   * statistics are local, as many more as make each replica a number of them. Default:
-   * `defaultGrains`. Part of what decides the bits. */
+  /** The number of pieces of the global batch over which sums are formed, at most one for each
+   * sample. If statistics are local, it is increased until each replica consists of whole pieces.
+   * Default: `defaultGrains`. Affects the bits. */
   readonly grains?: number;
-  /** Threads, over all processes. */
+  /** The number of worker threads in all processes. */
   readonly workers: number;
-  /** Where several processes share the run: which of them this is. Decides no bits. Default: there
-   * is but one. */
+  /** Which process this is, if several share the run. Does not affect the bits. Default: there is
+   * only one. */
   readonly place?: ProcessPlace;
-  /** In how many parts each worker takes its samples through the layers, one after the other, with
-   * the statistics of the whole batch; a worker with fewer grains has fewer. Decides no bits.
-   * Default 1. */
+  /** The number of parts in which each worker takes its samples through the layers, one after the
+   * other, with the statistics of the whole batch. A worker with fewer grains has fewer parts.
+   * Does not affect the bits. Default 1. */
   readonly microBatches?: MicroBatches;
-  /** What does not fit into an arena of so many bytes is parked outside, where that is possible;
-   * default: as large as one can be. Decides no bits. */
+  /** The maximum size of the arena, in bytes. Data that does not fit is parked outside if possible.
+   * Default: the largest size possible. Does not affect the bits. */
   readonly arenaBytes?: number;
   /** Samples of a full step, over all replicas. */
   readonly globalBatch: number;
-  /** Whether a last batch that is not full is left out. */
+  /** Whether the last batch of an epoch is dropped if it is not full. */
   readonly dropLast: boolean;
-  /** Whether each epoch has an order of its own. */
+  /** Whether each epoch has a different order. */
   readonly shuffle: boolean;
-  /** The training samples that are shuffled among each other, of data that is read in chunks;
-   * absent for all. Part of what decides the bits. */
+  /** The window of training samples that are shuffled among each other, for data read in chunks;
+   * absent for all. Affects the bits. */
   readonly window?: ShuffleWindow;
-  /** Which samples each replica sees; default `iid`. */
+  /** How samples are distributed over replicas; default `iid`. */
   readonly shards?: Shards;
-  /** Null for none. */
+  /** The augmentation; null for none. */
   readonly augmentation: AugmentationPlan | null;
-  /** Share (below 1) or count of the training samples that are held out for validation; absent for
-   * none. */
+  /** Share (below 1) or count of the training samples held out for validation; absent for none. */
   readonly validationSplit?: number;
-  /** Decides all random numbers. */
+  /** The seed of all random numbers. */
   readonly seed: number;
-  /** Which kernels compute. */
+  /** The kernels to use. */
   readonly mode: NumericMode;
-  /** How long a worker may make no progress, in milliseconds. */
+  /** The maximum time that a worker may go without progress, in milliseconds. */
   readonly timeoutMs: number;
-  /** Steps 0, n, 2n, ... leave a snapshot: diagnostics of the norms and norms of the gradients; 0
+  /** Steps 0, n, 2n, ... take a snapshot: diagnostics of the norms and norms of the gradients; 0
    * for none. */
   readonly diagnosticsEvery: number;
   /** Whether each worker records where the time of its steps goes; default false. The bits are the
    * same either way. */
   readonly profile?: boolean;
-  /** Whether relus are made part of the layer before them (nn/graph/fuse.ts); default true. The
-   * bits are the same either way. */
+  /** Whether relus are fused into the layer before them (nn/graph/fuse.ts); default true. The bits
+   * are the same either way. */
   readonly fuse?: boolean;
   /** Whether a step whose loss, gradients or running statistics are not finite ends the run;
    * default `stop`. The bits of finite steps are the same either way. */
   readonly onNonFinite?: OnNonFinite;
-  /** Whether the run goes on with the others when a worker dies; default false. Decides no bits. */
+  /** Whether the run continues with the other workers if one dies; default false. Does not affect
+   * the bits. */
   readonly elastic?: boolean;
-  /** False for a model that only predicts and evaluates: there is no memory for gradients, and
-   * activations take each other's place; default true. The bits of outputs are the same either
-   * way. */
+  /** False for a model that only predicts and evaluates, which needs no memory for gradients and
+   * lets activations reuse each other's memory; default true. The bits of outputs are the same
+   * either way. */
   readonly trains?: boolean;
-  /** Null or absent evaluates by running statistics alone. */
+  /** The correction of evaluation; null or absent to use only running statistics. */
   readonly evalCorrection?: EvalCorrection | null;
 }
 
-/** The part of a dataset that goes into the plan, with so much of it held out for validation. */
+/** The part of a dataset that the plan uses, with some samples held out for validation. */
 export function dataPlanOf(dataset: TrainingData, validationSplit?: number): DataPlan {
   const { inputShape, inputType, task, shift, mean, std, train, test } = dataset;
   return {
@@ -150,8 +151,8 @@ export function dataPlanOf(dataset: TrainingData, validationSplit?: number): Dat
   };
 }
 
-/** How many training samples are left to train on, and how many are held out. Throws a
- * {@link UsageError} where none are left of either. */
+/** The number of samples to train on, and the number held out. Throws a {@link UsageError} if
+ * either would be empty. */
 export function trainCounts(
   countTrain: number,
   validationSplit: number | undefined,
@@ -161,18 +162,17 @@ export function trainCounts(
   return { countTrain: countTrain - countValidation, countValidation };
 }
 
-/** How many numbers the model has to put out for one sample of this task. */
+/** The number of outputs that the model must have for one sample of this task. */
 export function outputSizeOf(task: Task): number {
   const classes = task.kind === 'regression' ? 1 : task.classes;
   return classes * targetSize(task);
 }
 
-/** More replicas would cost memory before it is known whether the run fits. */
+/** More replicas would use memory before it is known whether the run fits. */
 export const MAX_REPLICAS = 65_536;
 export const MAX_GRAINS = 65_536;
 
-/** Checks what no smaller part can check alone: that model, data, loss, replicas and processes fit
- * together. */
+/** Checks that model, data, loss, replicas and processes fit together. */
 export function checkRunConfig(config: RunConfig): void {
   checkInteger('replicas', config.replicas, 1, MAX_REPLICAS);
   checkInteger('workers', config.workers, 1);
@@ -194,7 +194,7 @@ export function checkRunConfig(config: RunConfig): void {
     throw new UsageError({
       what: 'an elastic run',
       problem: 'has one process',
-      hint: '--max-restarts in place of --elastic: it survives the death of a worker, too',
+      hint: '--max-restarts instead of --elastic, which also survives the death of a worker',
     });
   }
   const { task, inputShape } = config.data;
@@ -215,7 +215,7 @@ export function checkRunConfig(config: RunConfig): void {
   }
 }
 
-/** Throws a {@link UsageError} unless what comes out of a model is what the task takes. */
+/** Throws a {@link UsageError} unless the output of a model is what the task needs. */
 function checkOutput(what: string, output: Shape, { task, inputShape }: DataPlan): void {
   const isMask = task.kind === 'segmentation';
   const wanted = isMask ? showShape([...task.targetShape, task.classes]) : undefined;
@@ -230,11 +230,11 @@ function checkOutput(what: string, output: Shape, { task, inputShape }: DataPlan
         : (wanted ?? showShape(task.targetShape)),
     hint: isMask
       ? `convolutions that keep the size of images, the last one with ${task.classes} outChannels`
-      : 'another number of outFeatures in its last layer',
+      : 'a different number of outFeatures in its last layer',
   });
 }
 
-/** Throws a {@link UsageError} where the task has no such measure. */
+/** Throws a {@link UsageError} if the task has no such measure. */
 export function checkMonitor(monitor: MonitorName, task: Task): void {
   const { kind } = task;
   if (monitor === 'loss' || kind === 'segmentation') return;
@@ -246,7 +246,7 @@ export function checkMonitor(monitor: MonitorName, task: Task): void {
   });
 }
 
-/** A micro-batch has one grain at least. */
+/** A micro-batch has at least one grain. */
 function checkMicroBatches({ microBatches = 1, globalBatch, ...config }: RunConfig): void {
   if (microBatches === 'auto') return;
   checkInteger('microBatches', microBatches, 1);
@@ -260,7 +260,7 @@ function checkMicroBatches({ microBatches = 1, globalBatch, ...config }: RunConf
   });
 }
 
-/** A worker has one grain at least. */
+/** A worker has at least one grain. */
 function checkWorkers(config: RunConfig, graph: Graph): void {
   const { globalBatch, place } = config;
   const processes = place?.workers ?? [config.workers];
@@ -268,7 +268,7 @@ function checkWorkers(config: RunConfig, graph: Graph): void {
   const { count, shards } = cutOf(graph, config);
   if (workers <= count) return;
   const asked = Math.min(config.grains ?? defaultGrains(globalBatch), globalBatch);
-  // Fewer grains than were asked for are replicas that have to stay whole.
+  // Fewer grains than requested means that replicas have to stay whole.
   const areReplicas = count < asked || (shards > 1 && shards === count);
   const parts = areReplicas ? 'replicas' : `grains of a global batch of ${globalBatch} samples`;
   const more = areReplicas

@@ -1,6 +1,6 @@
-// Where the micro-batches of a worker meet in a step: in layers whose statistics are of several of
-// them. It follows from the reductions that layers declare, before anything is bound; binding comes
-// to the same parts.
+// Where the micro-batches of a worker meet in a step: in layers with statistics over several of
+// them. This follows from the reductions that layers declare, before anything is bound; binding
+// produces the same parts.
 
 import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
 import type { Cuts } from '../nn/graph/schedule.ts';
@@ -10,8 +10,8 @@ import { isOfSeveral, type ReductionPlan } from '../reduce/exchange.ts';
 import type { Span } from '../reduce/tree.ts';
 import { takesInEvaluation } from './feasible.ts';
 
-/** The pairs of layers side by side that share their exchanges: each takes moments once forward,
- * and sums once backward. */
+/** The pairs of layers side by side that share their exchanges: each exchanges moments once in
+ * forward and sums once in backward. */
 export function exchangingPairs(graph: Graph): readonly LayerPair[] {
   return layersSideBySide(graph).filter(([first, second]) => {
     const isEqual = takesInEvaluation(first, graph) === takesInEvaluation(second, graph);

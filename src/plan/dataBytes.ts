@@ -6,8 +6,8 @@ import { WINDOWS_HELD } from '../data/stored/feed.ts';
 import { targetSize } from '../data/task.ts';
 import type { RunConfig } from './config.ts';
 
-/** Bytes of all samples with their targets and weights; of training samples that are read in chunks
- * those of the windows that are held. */
+/** The bytes of all samples with their targets and weights. Training samples read in chunks count
+ * with the windows that are in memory. */
 export function dataBytesOf({ data, window }: Pick<RunConfig, 'data' | 'window'>): number {
   const { countTrain, countTest, countValidation = 0, weighted = [], task } = data;
   const bytes = sampleBytesOf(data) + targetSize(task) * FLOAT_BYTES;

@@ -1,4 +1,4 @@
-// The reductions that the layers of a model ask for, and what they are called in the plan of a run.
+// The reductions that the layers of a model declare, and their names in the plan of a run.
 
 import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
 import type { ReductionDeclaration } from '../reduce/reduction.ts';

@@ -1,4 +1,4 @@
-// Which layers have diagnostics, and what those need in the arena. What snapshot steps do is in
+// The layers that have diagnostics, and the regions that those need. For what snapshot steps do see
 // observe/diagnostics.ts.
 
 import { alignUp } from '../base/bytes.ts';
@@ -14,9 +14,9 @@ export interface DiagnosedLayer {
   readonly reduction: string;
   readonly channels: number;
   readonly eps: number;
-  /** Of each rank of all processes the moments of its pieces: what of a replica's samples lies in
-   * one grain. Counted from the rank's first ones, grain g and replica r have piece g + r, which is
-   * no other's, since both only go up along the batch. */
+  /** For each rank of all processes, the moments of its pieces: the samples of a replica within one
+   * grain. Counted from the rank's first ones, grain g and replica r have piece g + r, which is
+   * unique because both only increase along the batch. */
   readonly pieces: readonly Region<'f64'>[];
 }
 
@@ -24,9 +24,9 @@ export interface DiagnosticsPlan {
   readonly every: number;
   readonly layers: readonly DiagnosedLayer[];
   readonly countReplicas: number;
-  /** Of each slot, layer and replica. */
+  /** The results for each slot, layer and replica. */
   readonly results: Region<'f64'>;
-  /** Of each worker: room for a shard's moments, and for the pivots of a piece after them. */
+  /** For each worker: space for the moments of a shard, followed by the pivots of a piece. */
   readonly shards: readonly Region<'f64'>[];
 }
 
@@ -49,7 +49,7 @@ function diagnosedLayers(graph: Graph): readonly Omit<DiagnosedLayer, 'pieces'>[
   });
 }
 
-/** Places the diagnostics in the arena; undefined where they are off or no layer has any. */
+/** Places the diagnostics in the arena. Returns undefined if they are off or no layer has any. */
 export function planDiagnostics(
   builder: LayoutBuilder,
   graph: Graph,

@@ -1,14 +1,14 @@
-// Which weight an evaluated sample gets in the statistics of each batch normalization: the choice
-// of a run, resolved for a layer. The maths is in norm/evalCorrection.ts.
+// The weight of an evaluated sample in the statistics of each batch normalization: the choice of a
+// run, resolved for a layer. The math is in norm/evalCorrection.ts.
 
 import { UsageError } from '../base/errors.ts';
 import { kindOf } from '../nn/graph/kinds.ts';
 import type { LeafSpec } from '../nn/specs/spec.ts';
 
-/** `auto` gives a sample the weight that it has in training; a number from 0 to 1 is the weight. */
+/** The weight of a sample, from 0 to 1, or `auto` for the weight that it has in training. */
 export type EvalCorrection = 'auto' | number;
 
-/** Checks the option; null where there is none. */
+/** Checks the option. Returns null if there is none. */
 export function checkEvalCorrection(value: EvalCorrection | undefined): EvalCorrection | null {
   if (value === undefined || value === 'auto') return value ?? null;
   if (typeof value === 'number' && value >= 0 && value <= 1) return value;
@@ -20,9 +20,9 @@ export function checkEvalCorrection(value: EvalCorrection | undefined): EvalCorr
 }
 
 /** The weight of a sample in the statistics of one layer, 0 for none: that of a full step, in which
- * its replica or sync group has this many samples. Layers whose training does not depend on the
- * batch (frozen) have none, nor do others than batchNorm: batchRenorm trains towards its running
- * statistics already. */
+ * its replica or sync group has this many samples. Frozen layers, which do not depend on the batch
+ * in training, have none. Neither do layers other than batchNorm: batchRenorm already trains
+ * toward its running statistics. */
 export function evalWeightOf(
   spec: LeafSpec,
   run: {

@@ -1,5 +1,5 @@
-// What processes exchange in a step beside the reductions' vectors: with the gradients, with what
-// is folded of them, and in snapshot steps. Nothing where there is but one process. And the list of
+// What processes exchange in a step besides the vectors of reductions: with the gradients, with the
+// folded gradients, and in snapshot steps. Nothing if there is only one process. Also the list of
 // all exchanges of a step, for callers that want to know what it sends.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
@@ -15,8 +15,8 @@ import { VOTE_STRIDE } from './regions.ts';
 
 const WORD_BYTES = 4;
 
-/** With the gradients: the subtrees of their last part, the sums of losses and hits, the votes, and
- * the folded statistics of groups that lie elsewhere. */
+/** The exchange with the gradients: the subtrees of their last part, the sums of losses and hits,
+ * the votes, and the folded statistics of groups in other processes. */
 export function gradientsExchange(plan: RunPlan): ExchangedRanges {
   const { grains } = plan;
   const { control } = plan.regions;
@@ -33,7 +33,7 @@ export function gradientsExchange(plan: RunPlan): ExchangedRanges {
   ]);
 }
 
-/** In snapshot steps: what each worker leaves for the diagnostics. */
+/** The exchange in snapshot steps: what each worker leaves for the diagnostics. */
 export function snapshotExchange(plan: RunPlan): ExchangedRanges {
   const layers = plan.diagnostics?.layers ?? [];
   return fromEach(plan, (process) => {
@@ -44,13 +44,13 @@ export function snapshotExchange(plan: RunPlan): ExchangedRanges {
 
 /** An exchange of a step. */
 export interface StepExchange extends ExchangedRanges {
-  /** What it is about: statistics of norms; subtrees of gradients, to those that fold them; what is
-   * folded, to all. */
+  /** What it carries: statistics of norms; subtrees of gradients, to the processes that fold them;
+   * folded gradients, to all. */
   readonly part: 'statistics' | 'gradients' | 'foldedGradients';
 }
 
-/** All exchanges of a step that leaves no snapshot. Those of the gradients are the last ones; those
- * before them are in no particular order. */
+/** All exchanges of a step without a snapshot. Those of the gradients come last; the others are in
+ * no particular order. */
 export function stepExchanges(plan: RunPlan): readonly StepExchange[] {
   if (plan.grains.processes.length === 1) return [];
   return [
@@ -63,7 +63,7 @@ export function stepExchanges(plan: RunPlan): readonly StepExchange[] {
   ];
 }
 
-/** Of all reductions that are needed: one exchange for each, or for those of two layers side by
+/** The exchanges of all reductions that are needed: one for each, or one for two layers side by
  * side. */
 function statisticsExchanges({ graph, reductions }: RunPlan): readonly ExchangedRanges[] {
   const isNeeded = gradientsNeeded(graph);
@@ -78,8 +78,8 @@ function statisticsExchanges({ graph, reductions }: RunPlan): readonly Exchanged
   for (const { operation, declared } of reductionsOf(graph)) {
     const { between } = reductions.get(reductionName(operation.path, declared.name))!;
     if (between === undefined) continue;
-    // A layer that is a norm has one reduction in each pass; within others, such as recurrent ones,
-    // norms exchange each for itself.
+    // A norm layer has one reduction in each pass. Norms within other layers, such as recurrent
+    // ones, each exchange separately.
     const isOfPass = declared.name === declared.combine;
     if (isOfPass && declared.combine === 'sums' && !isNeeded[operation.input]) continue;
     const { path } = (isOfPass ? firstOf.get(operation) : undefined) ?? operation;
@@ -89,7 +89,7 @@ function statisticsExchanges({ graph, reductions }: RunPlan): readonly Exchanged
   return [...exchanges.values()].map(joinRanges);
 }
 
-/** Bytes of an exchange that leave this process, and that come to it. */
+/** The bytes that an exchange sends from this process and receives. */
 export function trafficOf({ sends, receives }: ExchangedRanges): {
   readonly sentBytes: number;
   readonly receivedBytes: number;
@@ -101,7 +101,7 @@ export function trafficOf({ sends, receives }: ExchangedRanges): {
   };
 }
 
-/** Of the exchanges that take turns, the most bytes that go from one process to another. */
+/** The most bytes that go from one process to another in any of the exchanges that take turns. */
 export function largestExchange(plan: RunPlan): number {
   const vectors = [
     ...plan.reductions.values(),
@@ -113,7 +113,7 @@ export function largestExchange(plan: RunPlan): number {
   return HEADER_BYTES + Math.max(...together, ...others.map(sizeOf));
 }
 
-/** The same of each part of the gradients that goes while backward runs. */
+/** The same for each part of the gradients that is sent while backward runs. */
 export function earlyExchanges({ gradients }: RunPlan): readonly number[] {
   return gradients.parts.slice(0, -1).map((part) => HEADER_BYTES + sizeOf(part.toFolding));
 }
@@ -128,7 +128,7 @@ function bytesOf(ranges: readonly ArenaRange[]): number {
 
 const VOTE_BYTES = VOTE_STRIDE * WORD_BYTES;
 
-/** Every process's part of what lies at the same place in each arena. */
+/** Each process's part of data that has the same address in every arena. */
 function fromEach(
   { grains }: RunPlan,
   rangesOf: (process: number) => readonly ArenaRange[],

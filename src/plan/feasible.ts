@@ -1,6 +1,6 @@
-// What must hold before the first step, and before an evaluation: every mean and variance that a
-// layer takes has two values at least, in every batch that occurs. Layers say what they take
-// (LayerKind.statistics); which batches occur, and how they are shared out, is worked out here.
+// Checks, before the first step and before an evaluation, that every mean and variance that a layer
+// computes has at least two values in every batch that occurs. Layers declare their statistics
+// (LayerKind.statistics); this file works out which batches occur and how they are split.
 
 import { UsageError } from '../base/errors.ts';
 import { planEpoch } from '../data/loading/sampler.ts';
@@ -9,7 +9,7 @@ import type { StatisticsDeclaration } from '../nn/layers/layer.ts';
 import { partStart } from '../reduce/grains.ts';
 import { type EvalCorrection, evalWeightOf } from './evalCorrection.ts';
 
-/** What decides which batches occur. */
+/** The settings that decide which batches occur. */
 export interface FeasibleRun {
   readonly graph: Graph;
   readonly config: {
@@ -21,15 +21,15 @@ export interface FeasibleRun {
   };
 }
 
-/** A statistic of a layer. */
+/** A statistic that a layer computes. */
 interface Taken extends StatisticsDeclaration {
   readonly operation: LayerOperation;
 }
 
-/** Batches further from the given one than this are not proposed. */
+/** The largest distance from the given batch size that is searched for a proposal. */
 const SEARCHED = 64;
 
-/** Samples of the smallest batch of an epoch, the last one. */
+/** The number of samples in the smallest batch of an epoch, the last one. */
 export function smallestBatch(
   data: { readonly countTrain: number },
   { globalBatch, dropLast }: { readonly globalBatch: number; readonly dropLast: boolean },
@@ -37,8 +37,8 @@ export function smallestBatch(
   return planEpoch({ countSamples: data.countTrain, globalBatch, dropLast }).lastBatch;
 }
 
-/** Throws a {@link UsageError} where a layer takes a statistic of one value in any step, naming the
- * layer and what to change. */
+/** Throws a {@link UsageError} that names the layer and what to change if a layer computes a
+ * statistic of one value in any step. */
 export function checkTraining(run: FeasibleRun): void {
   const taken = takenBy(run.graph);
   for (const statistic of taken) if (statistic.values < 2) checkOwn(statistic);
@@ -60,7 +60,7 @@ export function checkInference(what: string, { graph, config }: FeasibleRun, cou
     if (evalWeightOf(operation.spec, config) === 1 && values < 2) {
       throw new UsageError({
         what: `${what}: ${operation.path}`,
-        problem: `normalizes one value per ${per} by itself, which evalCorrection 1 asks for`,
+        problem: `normalizes one value per ${per} by itself with evalCorrection 1`,
         hint: "evalCorrection 'auto', or none",
       });
     }
@@ -78,7 +78,7 @@ export function checkInference(what: string, { graph, config }: FeasibleRun, cou
   }
 }
 
-/** Whether a layer takes a statistic of each batch in evaluation, too. */
+/** Whether a layer also computes a statistic of each batch in evaluation. */
 export function takesInEvaluation(operation: Operation, graph: Graph): boolean {
   return statisticsOf(operation, graph).some(({ inEvaluation }) => inEvaluation === true);
 }
@@ -104,8 +104,8 @@ function batchesOf(
   return stepsPerEpoch > 1 ? [globalBatch, lastBatch] : [lastBatch];
 }
 
-/** Whether any sync group has one value of a batch of so many samples. Groups without a sample take
- * no statistics. */
+/** Whether any sync group has only one value in a batch of this many samples. Groups without
+ * samples compute no statistics. */
 function hasOneValue({ values, groupReplicas }: Taken, batch: number, replicas: number): boolean {
   if (values > 1 || groupReplicas === undefined) return false;
   for (let lo = 0; lo < replicas; lo += groupReplicas) {
@@ -115,12 +115,12 @@ function hasOneValue({ values, groupReplicas }: Taken, batch: number, replicas: 
   return false;
 }
 
-/** Refuses a statistic of a sample's own, or of weights, that is of one value. */
+/** Throws if a statistic of a single sample, or of weights, has only one value. */
 function checkOwn({ operation, per, groupReplicas, cure }: Taken): void {
   if (groupReplicas !== undefined) return;
   throw new UsageError({
     what: operation.path,
-    problem: `normalizes one value per ${per}, so that nothing of what comes in gets through`,
+    problem: `normalizes one value per ${per}, so none of the input gets through`,
     hint: cure,
   });
 }
@@ -129,7 +129,7 @@ function showSamples(count: number): string {
   return `${count} ${count === 1 ? 'sample' : 'samples'}`;
 }
 
-/** Which part of a batch a statistic is of; nothing where that is all. */
+/** The part of a batch that a statistic covers; empty if it covers all of it. */
 function showShare({ groupReplicas }: Taken, replicas: number): string {
   const size = Math.min(groupReplicas!, replicas);
   if (size === replicas) return '';
@@ -178,7 +178,7 @@ function isFeasible(
   );
 }
 
-/** The nearest batch with which every step has enough values; the larger of two. */
+/** The nearest batch size that gives every step enough values, or the larger one of two. */
 function nearestBatch(config: FeasibleRun['config'], taken: readonly Taken[]): number | undefined {
   for (let distance = 1; distance <= SEARCHED; distance++) {
     for (const batch of [config.globalBatch + distance, config.globalBatch - distance]) {

@@ -1,4 +1,4 @@
-// Where the squares of gradients lie that snapshots leave for main.
+// Places the squared gradient norms that snapshots leave for the main thread.
 
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import { SNAPSHOT_SLOTS } from '../norm/diagnostics.ts';
@@ -6,11 +6,11 @@ import type { ParameterPlan } from './parameters.ts';
 
 export interface GradientNormsPlan {
   readonly every: number;
-  /** Of each block in each slot. */
+  /** The sum of squares of each block, in each slot. */
   readonly squares: Region<'f64'>;
 }
 
-/** Places the snapshots in the arena; undefined where none are taken. */
+/** Places the snapshots in the arena; undefined if none are taken. */
 export function planGradientNorms(
   builder: LayoutBuilder,
   parameters: ParameterPlan,

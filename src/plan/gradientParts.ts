@@ -1,30 +1,31 @@
-// Which gradients go to other processes while backward still runs. At a synchronization of backward
-// all workers are done with the layers after it: the gradients of those are as they will be.
+// Which gradients are sent to other processes while backward still runs. At a synchronization in
+// backward, all workers are done with the layers after it, so the gradients of those layers are
+// final.
 
 import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
 import { layersSideBySide } from '../nn/graph/sideBySide.ts';
 import type { Span } from '../reduce/tree.ts';
 import type { ParameterBlock } from './parameters.ts';
 
-/** Blocks whose gradients are whole in all workers of a process once its backward is past an
- * operation, which has a synchronization; undefined for those that need all of backward. */
+/** Blocks with gradients that are complete in all workers of a process once backward has passed an
+ * operation that synchronizes; undefined for blocks that need all of backward. */
 export interface PartBounds extends Span {
   readonly wholeAfter: number | undefined;
 }
 
-/** Less is not worth messages of its own. */
+/** Fewer elements are not worth separate messages. */
 const PART_ELEMENTS = 16_384;
 
 /** The parts of a model's blocks, in the order in which backward finishes them. */
 export function partsOf(
   graph: Graph,
   blocks: readonly ParameterBlock[],
-  /** Whether processes exchange statistics in the backward of a layer. */
+  /** Whether processes exchange statistics in the backward pass of a layer. */
   exchanges: (operation: LayerOperation) => boolean,
 ): readonly PartBounds[] {
   const { operations } = graph;
   const placeOf = new Map(operations.map((operation, i) => [operation.path, i]));
-  // Layers side by side exchange together: between the two, one of them is not done.
+  // Layers side by side exchange together. Between the two, one of them is not done yet.
   const together = layersSideBySide(graph).map((pair) =>
     pair.map(({ path }) => placeOf.get(path)!),
   );

@@ -1,8 +1,8 @@
-// The way of the gradients from grains to weights: who folds which blocks, from which subtrees, and
-// who updates them. In one process a worker folds the blocks that it updates. Several processes
-// share the folding out: each gets the subtrees of all others for its blocks alone, and sends what
-// it has folded to all, so that every process updates all weights and has the whole state. What
-// backward has finished early goes early, in parts.
+// The path of the gradients from grains to weights: which worker folds which blocks, from which
+// subtrees, and which one updates them. In a single process a worker folds the blocks that it
+// updates. Several processes divide the folding: each gets the subtrees of all others for its own
+// blocks and sends the folded gradients to all, so every process updates all weights and has the
+// whole state. Parts that backward finishes early are sent early.
 
 import { FLOAT_BYTES } from '../base/bytes.ts';
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
@@ -17,35 +17,36 @@ import type { WorkerPlan } from './workerPlan.ts';
 /** Blocks from `lo` up to, not including, `hi`. */
 export type BlockRange = Span;
 
-/** A subtree of the tree over grains with the gradients of some blocks in it. */
+/** A subtree of the tree over grains that holds the gradients of some blocks. */
 export interface PlacedNode extends Span {
-  /** Where element 0 of a node would lie, for float32 and float64; only the elements of those
-   * blocks are there. */
+  /** The address that element 0 of a node would have, for float32 and float64. Only the elements of
+   * those blocks exist. */
   readonly ptrs: Readonly<Record<NodeType, number>>;
 }
 
-/** Blocks that go together, and the way of their gradients. */
+/** Blocks that are sent together, and the path of their gradients. */
 export interface GradientPart extends PartBounds {
-  /** What each worker of this process merges of its workers' subtrees, and what it folds. */
+  /** The blocks for which each worker of this process merges the workers' subtrees, and those that
+   * it folds. */
   readonly merged: readonly BlockRange[];
   readonly folded: readonly BlockRange[];
-  /** From these each folds its blocks up to the root. */
+  /** The nodes from which each worker folds its blocks up to the root. */
   readonly nodes: readonly PlacedNode[];
-  /** What these blocks take of a node. */
+  /** The elements of a node that these blocks occupy. */
   readonly spans: readonly ElementSpan[];
-  /** From all processes to those that fold. */
+  /** The transfer from all processes to those that fold. */
   readonly toFolding: ExchangedRanges;
 }
 
 export interface GradientPlan {
-  /** In the order in which backward finishes them; the last one when all of it is done. */
+  /** In the order in which backward finishes them. The last one needs all of backward. */
   readonly parts: readonly GradientPart[];
-  /** What each worker of this process updates. */
+  /** The blocks that each worker of this process updates. */
   readonly updated: readonly BlockRange[];
   /** The subtrees of this process's workers, and those to which they are merged. */
   readonly workerNodes: readonly PlacedNode[];
   readonly ownNodes: readonly Span[];
-  /** What is folded, to all. */
+  /** The transfer of folded gradients to all processes. */
   readonly toAll: ExchangedRanges;
 }
 
@@ -62,7 +63,7 @@ interface GradientRequest {
   readonly parts: readonly PartBounds[];
 }
 
-/** Shares the blocks out and places what comes from other processes. */
+/** Divides the blocks and places the data that other processes send. */
 export function planGradients(builder: LayoutBuilder, request: GradientRequest): GradientPlan {
   const { parameters, gradients, grains, workers } = request;
   const { blocks } = parameters;
@@ -95,7 +96,8 @@ export function planGradients(builder: LayoutBuilder, request: GradientRequest):
   };
 }
 
-/** What of a part goes from process to process: `share` says who folds what of it. */
+/** Plans the transfers of a part between processes; `share` says which worker folds which
+ * blocks. */
 function planTransfer(
   builder: LayoutBuilder,
   { parameters, grains }: GradientRequest,
@@ -135,7 +137,7 @@ function planTransfer(
   };
 }
 
-/** A range of blocks, shared out evenly. */
+/** Divides a range of blocks evenly. */
 function shareOut(
   blocks: readonly ParameterBlock[],
   { lo, hi }: BlockRange,
@@ -150,7 +152,7 @@ function placedWhole(node: WorkerPlan['nodes'][number]): PlacedNode {
   return { lo, hi, ptrs: { narrow: narrow.offsetBytes, wide: wide.offsetBytes } };
 }
 
-/** Merged in place: a subtree of a process lies where its first worker's begins. */
+/** Subtrees are merged in place: that of a process is where its first worker's begins. */
 function firstOf({ lo, hi }: Span, nodes: readonly PlacedNode[]): PlacedNode {
   return { lo, hi, ptrs: nodes.find((node) => node.lo === lo)!.ptrs };
 }
@@ -160,7 +162,7 @@ export interface ElementSpan extends Span {
   readonly type: NodeType;
 }
 
-/** What blocks take of a node, of each type. */
+/** The elements of a node that blocks occupy, for each type. */
 function spansOf(blocks: readonly ParameterBlock[], range: BlockRange): readonly ElementSpan[] {
   return TYPES.map((type) => spanOf(type, blocks, range));
 }

@@ -1,6 +1,6 @@
-// What trains the outputs of a model: the main one, and its heads, such as auxiliary classifiers.
-// All have the sample's targets; a head's loss counts with a weight in what is minimized. Accuracy,
-// metrics and monitors are of the main output alone.
+// How the outputs of a model are trained: the main one and its heads, such as auxiliary
+// classifiers. All share the sample's targets; the loss of a head enters the minimized sum with a
+// weight. Accuracy, metrics and monitors only use the main output.
 
 import { UsageError } from '../base/errors.ts';
 import type { LossSpec } from '../nn/specs/losses.ts';
@@ -8,9 +8,9 @@ import { headNames, type LayerSpec, MAIN_OUTPUT } from '../nn/specs/spec.ts';
 
 /** How a head of the model is trained. */
 export interface HeadOptions {
-  /** Default: that of the main output. */
+  /** The loss of the head; default that of the main output. */
   readonly loss?: LossSpec;
-  /** A factor of its loss in the sum that is minimized, above 0; default 1. */
+  /** Weight of its loss in the minimized sum, above 0; default 1. */
   readonly weight?: number;
 }
 
@@ -20,19 +20,19 @@ export interface HeadLoss {
   readonly name: string;
   /** Its loss. */
   readonly loss: LossSpec;
-  /** What the loss is multiplied by. */
+  /** The weight of the loss. */
   readonly weight: number;
 }
 
-/** What of a run says how its outputs are trained. */
+/** The settings of a run that say how its outputs are trained. */
 interface Trained {
   readonly model: LayerSpec;
-  /** Of the main output. */
+  /** The loss of the main output. */
   readonly loss: LossSpec;
   readonly heads?: readonly HeadLoss[];
 }
 
-/** The losses that options ask for, in the order of the model's heads. */
+/** The losses that the options request, in the order of the model's heads. */
 export function headLosses(
   { model, loss }: Pick<Trained, 'model' | 'loss'>,
   options: Readonly<Record<string, HeadOptions>>,
@@ -48,13 +48,13 @@ export function outputLosses({ loss, heads = [] }: Omit<Trained, 'model'>): read
   return [{ name: MAIN_OUTPUT, loss, weight: 1 }, ...heads];
 }
 
-/** How many heads a run trains. */
+/** The number of heads that a run trains. */
 export function countHeads({ heads = [] }: Pick<Trained, 'heads'>): number {
   return heads.length;
 }
 
-/** Mean losses of the heads by their names, and the mean of what is minimized: from the mean loss
- * of the main output, and sums over `count` samples of those of the heads times their weights. */
+/** The mean losses of the heads by name, and the mean of the minimized sum. Computed from the mean
+ * loss of the main output and the heads' weighted losses, summed over `count` samples. */
 export function headLossesOf(
   { heads = [] }: Pick<Trained, 'heads'>,
   sums: readonly number[],
@@ -65,7 +65,7 @@ export function headLossesOf(
   return { headLosses: Object.fromEntries(means), totalLoss };
 }
 
-/** Throws a {@link UsageError} where a head of the model has no loss, or a loss no head. */
+/** Throws a {@link UsageError} if a head of the model has no loss, or if a loss has no head. */
 export function checkHeads({ model, heads = [] }: Trained): void {
   const names = headNames(model);
   const extra = heads.find(({ name }) => !names.includes(name));

@@ -1,5 +1,5 @@
-// Whether a loss fits what is to be learned: checked before anything runs, from the settings alone
-// and, where the data is at hand, for every target.
+// Checks whether a loss fits the task before anything runs, from the settings and, if the data is
+// in memory, for every target.
 
 import { UsageError } from '../base/errors.ts';
 import { NO_CLASS } from '../base/noClass.ts';
@@ -13,7 +13,7 @@ import type { TargetForm } from '../nn/layers/loss.ts';
 import { lossesTaking, lossKindOf } from '../nn/layers/lossKinds.ts';
 import type { LossSpec } from '../nn/specs/losses.ts';
 
-/** How far from 1 the shares of a sample may add up: float32 rounds each. */
+/** The tolerance of a sample's sum of shares, since float32 rounds each share. */
 const SHARES_TOLERANCE = 1e-4;
 
 function formOf(task: Task): TargetForm {
@@ -22,8 +22,8 @@ function formOf(task: Task): TargetForm {
   ];
 }
 
-/** Throws a {@link UsageError} where a loss cannot be one for such a task and augmentation; `what`
- * names it. */
+/** Throws a {@link UsageError} if a loss does not suit the task and augmentation; `what` names
+ * it. */
 export function checkLoss(
   loss: LossSpec,
   data: Pick<Dataset, 'task' | 'inputShape'>,
@@ -56,19 +56,19 @@ export function checkLoss(
   if (loss.kind === 'customLoss' && form === 'classes' && isMixing(augmentation)) {
     throw new UsageError({
       what: 'mixup and cutmix with customLoss',
-      problem: 'turn classes into shares of classes, of which a custom loss knows nothing',
-      hint: 'crossEntropy, or targets that are numbers',
+      problem: 'turn classes into shares of classes, which a custom loss does not handle',
+      hint: 'crossEntropy, or numeric targets',
     });
   }
 }
 
-/** Shares and yes or no lose their meaning when they are standardized. */
+/** Shares and binary targets lose their meaning if they are standardized. */
 function checkUnits(loss: LossSpec, task: Extract<Task, { kind: 'regression' }>): void {
   if (task.mean !== undefined) {
     throw new UsageError({
       what: `targets of the loss ${loss.kind}`,
       given: 'standardized ones',
-      allowed: 'targets as they are, from 0 to 1',
+      allowed: 'unscaled targets, from 0 to 1',
       hint: 'openDataset(folder, { standardizeTargets: false }), or --loss on the command line',
     });
   }
@@ -81,7 +81,7 @@ function checkUnits(loss: LossSpec, task: Extract<Task, { kind: 'regression' }>)
   });
 }
 
-/** Throws a {@link UsageError} for an augmentation that masks cannot follow. */
+/** Throws a {@link UsageError} for an augmentation that does not work with masks. */
 function checkMoves(
   { task, inputShape }: Pick<Dataset, 'task' | 'inputShape'>,
   augmentation: AugmentationPlan | null,
@@ -92,7 +92,7 @@ function checkMoves(
       what: 'mixup and cutmix',
       given: 'targets that are masks',
       allowed: 'a class for each image, or numbers',
-      hint: 'shift (crop) and flip, which move image and mask alike',
+      hint: 'shift (crop) and flip, which move the image and its mask together',
     });
   }
   const { targetShape } = task;
@@ -113,7 +113,7 @@ function checkIgnored(loss: LossSpec, task: Task, mixes: boolean): void {
     throw new UsageError({
       what: 'ignoreIndex of crossEntropy',
       problem: mixes
-        ? 'does not go with mixup and cutmix: there is no class to mix'
+        ? 'does not work with mixup and cutmix, since there is no class to mix'
         : 'needs targets that are classes',
       hint: 'sample weights of 0',
     });
@@ -126,7 +126,7 @@ function checkIgnored(loss: LossSpec, task: Task, mixes: boolean): void {
   });
 }
 
-/** Throws a {@link UsageError} that names the first target which the loss cannot take; those of
+/** Throws a {@link UsageError} that names the first target that the loss cannot take. Targets in
  * chunks are checked when they are read. */
 export function checkTargets(loss: LossSpec, { name, task, train, test }: TrainingData): void {
   for (const [split, samples] of [
@@ -138,7 +138,7 @@ export function checkTargets(loss: LossSpec, { name, task, train, test }: Traini
   }
 }
 
-/** The same for samples that errors call `what`. */
+/** The same for samples that errors refer to as `what`. */
 export function checkSplitTargets(loss: LossSpec, what: string, task: Task, samples: Split): void {
   if (task.kind === 'regression') checkNumbers(loss, what, samples, sizeOf(task.targetShape));
   else checkLabels(loss, what, samples, task);
@@ -176,7 +176,7 @@ function checkNumbers(loss: LossSpec, what: string, { targets }: Split, size: nu
       what: `target of sample ${sample} ${what}`,
       given: `shares with a sum of ${sum}`,
       allowed: `shares of ${size} classes with a sum of 1 for the loss ${loss.kind}`,
-      hint: 'binaryCrossEntropy, where a sample may be of several classes',
+      hint: 'binaryCrossEntropy, which allows several classes per sample',
     });
   }
 }

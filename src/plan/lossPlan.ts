@@ -1,5 +1,5 @@
-// What losses need in the arena of each worker beside outputs and targets: weights of samples and
-// outputs, and room for what mixes samples. Nothing where a run has none of it.
+// The regions that losses need for each worker besides outputs and targets: weights of samples and
+// outputs, and space for mixing samples. Nothing if a run uses neither.
 
 import { sizeOf } from '../base/shape.ts';
 import { isMixing } from '../data/loading/drawMix.ts';
@@ -8,54 +8,55 @@ import { lossKindOf } from '../nn/layers/lossKinds.ts';
 import { outputSizeOf, type RunConfig } from './config.ts';
 import { type HeadLoss, outputLosses } from './heads.ts';
 
-/** What the loss of an output has of its own. */
+/** The regions that belong to the loss of one output. */
 export interface OutputLossRegions {
-  /** Of the samples of a step, scaled for a mean over the global batch, times the weight of the
-   * output; undefined where all are 1. */
+  /** The weights of the samples of a step, scaled for a mean over the global batch, times the
+   * weight of the output; undefined if all are 1. */
   readonly weights: Region<'f64'> | undefined;
-  /** What the loss declares as `outputWeights`; undefined where it does not. */
+  /** The `outputWeights` that the loss declares; undefined if it does not. */
   readonly outputWeights: Region<'f64'> | undefined;
-  /** Of each sample. */
+  /** The loss of each sample. */
   readonly losses: Region<'f64'>;
-  /** Of each sample how many of its labels are right. */
+  /** The number of correct labels of each sample. */
   readonly correct: Region<'i32'>;
 }
 
-/** What the losses of all outputs share. Each undefined where the run has no use for it. */
+/** The regions that the losses of all outputs share. Each is undefined if the run does not need
+ * it. */
 export interface MixRegions {
-  /** Shares of classes, where samples with classes are mixed. */
+  /** Shares of classes, if samples with classes are mixed. */
   readonly shares: Region<'f32'> | undefined;
-  /** The inputs of the sample that is mixed into another one. */
+  /** The input of the sample that is mixed into another one. */
   readonly partner: Region<'f32'> | undefined;
 }
 
-/** How regions are called, and who writes them. */
+/** The name of regions, and the writer. */
 export interface RegionOwner {
   readonly name: string;
   readonly writer: string;
 }
 
-/** A loss, and the data that it is of. */
+/** A loss, and its data. */
 type OfData = Pick<RunConfig, 'loss' | 'data'>;
 
-/** The weights of classes that count in the sum of weights; not where targets are shares. */
+/** The class weights that count in the sum of weights; none if targets are shares. */
 export function sampleClassWeights({ loss, data }: OfData): readonly number[] | undefined {
   return loss.kind === 'crossEntropy' && data.task.kind !== 'regression'
     ? loss.classWeights
     : undefined;
 }
 
-/** The label whose samples or pixels are left out. */
+/** The label of the samples or pixels that are left out. */
 export function ignoredLabel({ loss }: Pick<OfData, 'loss'>): number | undefined {
   return loss.kind === 'crossEntropy' ? loss.ignoreIndex : undefined;
 }
 
-/** Whether a sample is right or wrong: classes always are, numbers where the loss says so. */
+/** Whether samples can be correct or wrong: classes always can, numbers if the loss says so. */
 export function knowsRight({ loss, data }: OfData): boolean {
   return data.task.kind !== 'regression' || lossKindOf(loss).knowsRight;
 }
 
-/** Whether samples of any split may count differently in a loss. */
+/** Whether samples of any split may have different weights in a loss. */
 export function isWeighted(of: OfData): boolean {
   return (
     of.data.weighted !== undefined ||
@@ -64,8 +65,8 @@ export function isWeighted(of: OfData): boolean {
   );
 }
 
-/** Places what the losses of at most `capacity` samples need: that of the main output first, then
- * those of the heads. */
+/** Places the regions that the losses of at most `capacity` samples need: first the main output's,
+ * then those of the heads. */
 export function placeOutputLosses(
   builder: LayoutBuilder,
   config: RunConfig,
@@ -102,7 +103,7 @@ function placeOutputLoss(
   };
 }
 
-/** Places what mixes samples. */
+/** Places the regions for mixing samples. */
 export function placeMix(
   builder: LayoutBuilder,
   { data, augmentation }: RunConfig,

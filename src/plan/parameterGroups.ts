@@ -1,32 +1,32 @@
-// How parameters are updated apart from the others: a factor of the learning rate, and a weight
-// decay, by patterns of names (PyTorch's parameter groups, with a factor in place of a rate so that
-// a schedule holds for all).
+// Parameters that are updated differently: a learning rate factor and a weight decay, by name
+// patterns (PyTorch's parameter groups, with a factor instead of a rate so that one schedule
+// applies to all).
 
 import { checkedPattern } from '../base/patterns.ts';
 
 /** Parameters by name, and how they are updated. */
 export interface ParameterGroup {
-  /** `0.*`, `*.bias`: `*` stands for any characters. */
+  /** A pattern such as `0.*` or `*.bias`; `*` stands for any characters. */
   readonly match: string;
-  /** Factor of the learning rate of every step, above 0; default 1. */
+  /** Factor of the learning rate in every step, above 0; default 1. */
   readonly lrScale?: number;
-  /** In place of the optimizer's weight decay, at least 0; also for norm parameters and biases that
-   * `decayNormAndBias: false` leaves out. */
+  /** Weight decay that replaces the optimizer's, at least 0; also for norm parameters and biases
+   * that `decayNormAndBias: false` exempts. */
   readonly weightDecay?: number;
 }
 
 /** How some parameters are updated. */
 export interface UpdateRule {
   readonly lrScale: number;
-  /** Null for the optimizer's own, which may leave out norm parameters and biases. */
+  /** Null for the optimizer's weight decay, which may exempt norm parameters and biases. */
   readonly weightDecay: number | null;
 }
 
 const DEFAULT_RULE: UpdateRule = { lrScale: 1, weightDecay: null };
 
-/** The rules that occur, and which of them each parameter has, in the order of `names`. Where
- * several groups match a parameter, the last one that says something decides it. Throws a
- * {@link UsageError} for a pattern that matches nothing. */
+/** The rules in use, and the rule of each parameter, in the order of `names`. If several groups
+ * match a parameter, the last one that sets a value decides it. Throws a {@link UsageError} for a
+ * pattern that matches nothing. */
 export function updateRules(
   groups: readonly ParameterGroup[],
   names: readonly string[],

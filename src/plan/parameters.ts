@@ -1,5 +1,6 @@
-// The table of parameters and buffers of a model: where each tensor lies in its region, and the
-// blocks in which gradients are folded and updated. A worker owns a contiguous range of blocks.
+// The table of parameters and buffers of a model: the position of each tensor in its region, and
+// the blocks in which gradients are folded and weights updated. A worker owns a contiguous range of
+// blocks.
 
 import { alignUp } from '../base/bytes.ts';
 import { type Shape, sizeOf } from '../base/shape.ts';
@@ -10,7 +11,7 @@ import type { ParameterRole } from '../nn/specs/parameter.ts';
 import { type ParameterGroup, type UpdateRule, updateRules } from './parameterGroups.ts';
 
 export interface ParameterEntry {
-  /** `3.batchNorm.weight`. */
+  /** The name of the parameter, such as `3.batchNorm.weight`. */
   readonly name: string;
   readonly layerPath: string;
   readonly shape: Shape;
@@ -20,17 +21,17 @@ export interface ParameterEntry {
   /** Elements from the start of the region of parameters. */
   readonly offset: number;
   readonly isTrained: boolean;
-  /** Elements from the start of the regions of gradients and optimizer state, which have the
-   * trained parameters alone; -1 where it is frozen. */
+  /** Elements from the start of the regions of gradients and optimizer state, which only contain
+   * trained parameters; -1 if it is frozen. */
   readonly trainedOffset: number;
   /** Whether its gradient is summed in float64. */
   readonly isWide: boolean;
-  /** Elements from the start of a gradient node of its type; -1 where it is frozen. */
+  /** Elements from the start of a gradient node of its type; -1 if it is frozen. */
   readonly nodeOffset: number;
-  /** Elements from the start of a worker's leaf of its type, which layers use one after the
-   * other; -1 where it is frozen. */
+  /** Elements from the start of a worker's leaf of its type, which layers use one after the other;
+   * -1 if it is frozen. */
   readonly leafOffset: number;
-  /** Its place among the rules of the plan. */
+  /** Index of its rule in the plan. */
   readonly rule: number;
 }
 
@@ -55,28 +56,28 @@ export interface ParameterBlock {
 export interface ParameterPlan {
   readonly entries: readonly ParameterEntry[];
   readonly buffers: readonly BufferEntry[];
-  /** Of the parameters that train. */
+  /** The blocks of the parameters that train. */
   readonly blocks: readonly ParameterBlock[];
-  /** Elements of the region of parameters. */
+  /** The number of elements in the region of parameters. */
   readonly length: number;
-  /** Elements of the regions of gradients and optimizer state. */
+  /** The number of elements in the regions of gradients and optimizer state. */
   readonly trainedLength: number;
   readonly buffersLength: number;
-  /** Elements of a gradient node, and of a leaf, float32 and float64. */
+  /** The number of elements in a gradient node and in a leaf, float32 and float64. */
   readonly nodeLengths: { readonly narrow: number; readonly wide: number };
   readonly leafLengths: { readonly narrow: number; readonly wide: number };
   /** How parameters are updated, at least one. */
   readonly rules: readonly UpdateRule[];
 }
 
-/** 16 KB of float32: stays in the first-level cache from fold to update. Part of the result's bits
- * only through the sums of clipping, which are made by block. */
+/** 16 KB of float32, which stays in the L1 cache from fold to update. It only affects bits through
+ * the sums for clipping, which are computed per block. */
 export const BLOCK_LENGTH = 4096;
 /** Tensors begin on cache lines. */
 const ALIGN_ELEMENTS = 32;
 
-/** Lays out the parameters of a model. Depends on the model, what is frozen and the groups alone,
- * never on workers. */
+/** Lays out the parameters of a model. Depends only on the model, the frozen parameters and the
+ * groups, never on workers. */
 export function planParameters(
   graph: Graph,
   groups: readonly ParameterGroup[] = [],
@@ -152,7 +153,7 @@ function blocksOf(entries: readonly ParameterEntry[]): readonly ParameterBlock[]
   return blocks;
 }
 
-/** The blocks [lo, hi) that each of `workers` owns: contiguous, with about equally many
+/** The blocks [lo, hi) that each of `workers` owns: contiguous, with about the same number of
  * elements. */
 export function ownedBlocks(
   blocks: readonly ParameterBlock[],

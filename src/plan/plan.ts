@@ -1,5 +1,6 @@
-// The plan of a run: from the config to every region of the arena, before anything runs. Main and
-// workers make it alike, each for itself, so that only the config and the memory have to be sent.
+// The plan of a run: from the config to every region of the arena, before anything runs. The main
+// thread and each worker compute it independently, so only the config and the memory have to be
+// sent.
 
 import { planEpoch } from '../data/loading/sampler.ts';
 import {
@@ -41,7 +42,7 @@ export interface RunPlan {
   readonly graph: Graph;
   readonly parameters: ParameterPlan;
   readonly grains: GrainPlan;
-  /** Of this process. */
+  /** The workers of this process. */
   readonly workers: readonly WorkerPlan[];
   readonly gradients: GradientPlan;
   readonly regions: RunRegions;
@@ -53,22 +54,22 @@ export interface RunPlan {
   readonly populations: readonly PopulationPlan[];
   /** Undefined without a profile. */
   readonly profile: ProfilePlan | undefined;
-  /** Undefined for runs that a worker's death ends. */
+  /** Undefined for runs that end if a worker dies. */
   readonly undo: UndoPlan | undefined;
   readonly stepsPerEpoch: number;
   readonly lastBatch: number;
   readonly layout: Layout;
-  /** What the workers of this process park beside the arena. */
+  /** The bytes that the workers of this process park beside the arena. */
   readonly parkedBytes: number;
 }
 
 /** The memory of one process. */
 export interface RunMemory {
-  /** The arena. */
+  /** The size of the arena. */
   readonly arenaBytes: number;
-  /** What its workers park beside the arena; 0 where all fits. */
+  /** The bytes that its workers park beside the arena; 0 if everything fits. */
   readonly parkedBytes: number;
-  /** In how many parts its workers compute their samples: the most of any of them. */
+  /** The number of micro-batches, the maximum over its workers. */
   readonly microBatches: number;
 }
 
@@ -77,8 +78,8 @@ export function memoryOf({ layout, parkedBytes, workers }: RunPlan): RunMemory {
   return { arenaBytes: layout.sizeBytes, parkedBytes, microBatches };
 }
 
-/** Makes the plan, whose config has a number of micro-batches. Throws a UsageError where the memory
- * of the run would not fit, unless `mustFit` is false: for a plan to look at. */
+/** Makes the plan of a config with a number of micro-batches. Throws a UsageError if the memory of
+ * the run would not fit, unless `mustFit` is false, for plans that are only inspected. */
 export function planRun(config: RunConfig, { mustFit = true } = {}): RunPlan {
   const { microBatches = 1 } = config;
   const plan = planParts(config, microBatches === 'auto' ? 1 : microBatches);
@@ -101,13 +102,13 @@ function fits({ layout, config }: RunPlan): boolean {
   return layout.sizeBytes <= Math.min(config.arenaBytes ?? MAX_ARENA_BYTES, MAX_ARENA_BYTES);
 }
 
-/** The plan with the fewest micro-batches that fits, where that of `tooLittle` does not. */
+/** The plan with the fewest micro-batches that fits, if that of `tooLittle` does not. */
 function smallestFit(config: RunConfig, tooLittle: RunPlan): RunPlan | undefined {
   if (config.trains === false) return undefined;
   const most = Math.max(...tooLittle.workers.map(({ grains: { lo, hi } }) => hi - lo));
   let found: RunPlan | undefined;
   let [tooFew, enough] = [tooLittle.workers[0]!.microBatches.length, most + 1];
-  // Planning many takes longer, so that few are tried first.
+  // Planning many takes longer, so few are tried first.
   while (enough - tooFew > 1) {
     const between = Math.floor((tooFew + enough) / 2);
     const tried = found === undefined ? Math.min(2 * tooFew, most) : between;
@@ -133,7 +134,8 @@ function planParts(asked: RunConfig, microBatches: number): RunPlan {
     dropLast: config.dropLast,
   });
   const builder = new LayoutBuilder();
-  // What does not depend on the workers comes first: it stays where it is when they change.
+  // Regions that do not depend on the workers come first, so they stay in place when the workers
+  // change.
   const kept = {
     data: placeData(builder, config),
     inference: placeInference(builder, config),
@@ -149,7 +151,7 @@ function planParts(asked: RunConfig, microBatches: number): RunPlan {
     const name = reductionName(operation.path, declared.name);
     const planned = planReduction(builder, name, declared, grains);
     reductions.set(name, planned);
-    // Backward exchanges the sums of the layers alone whose input gradient is needed.
+    // Backward only exchanges the sums of layers with an input gradient that is needed.
     const exchanges = planned.between !== undefined && isNeeded[operation.input];
     if (declared.combine === 'sums' && exchanges) exchanging.add(operation);
   }

@@ -1,5 +1,6 @@
-// What each worker of a run gets: its part of the tree, its micro-batches, and memory for both.
-// Activations come last: what does not fit beside all else is parked outside of the arena.
+// Plans what each worker of a run gets: its part of the tree, its micro-batches, and memory for
+// both. Activations come last: those that do not fit beside everything else are parked outside the
+// arena.
 
 import { type LayoutBuilder, MAX_ARENA_BYTES } from '../memory/layout.ts';
 import { derivedValues } from '../nn/graph/derive.ts';
@@ -26,10 +27,10 @@ import {
 import type { WorkerPlan } from './workerPlan.ts';
 import { type PlacedWorkspaces, placeWorkspaces } from './workspace.ts';
 
-/** More than what a region takes beside its elements. */
+/** An upper bound of what a region takes besides its elements. */
 const REGION_ROOM_BYTES = 512;
 
-/** What a worker has before its activations are placed. */
+/** The plan of a worker before its activations are placed. */
 export interface UnfinishedWorker {
   readonly rank: number;
   readonly grains: Span;
@@ -53,7 +54,7 @@ interface WorkersRequest {
   readonly reductions: ReadonlyMap<string, ReductionPlan>;
 }
 
-/** Plans the workers of this process, but for their activations. */
+/** Plans the workers of this process, except for their activations. */
 export function planWorkers(
   builder: LayoutBuilder,
   request: WorkersRequest,
@@ -101,8 +102,8 @@ function planWorker(
   };
 }
 
-/** Places the activations of all workers in what is left of an arena of `arenaBytes`, as large as
- * one can be by default. */
+/** Places the activations of all workers in the rest of an arena of `arenaBytes`, by default the
+ * largest possible. */
 export function placeAllActivations(
   builder: LayoutBuilder,
   graph: Graph,

@@ -1,4 +1,4 @@
-// Which layers can have population statistics, and what their measurement needs in the arena.
+// The layers that can have population statistics, and the regions that measuring them needs.
 
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import type { Graph, LayerOperation } from '../nn/graph/graph.ts';
@@ -7,18 +7,19 @@ import type { GrainPlan } from '../reduce/grains.ts';
 import { vectorLength } from '../reduce/reduction.ts';
 
 export const DEFINITIONS = ['pooled', 'averaged'] as const;
-/** What the statistics of several batches become: `pooled` are the moments of all values together,
- * mean E[mean_b] and variance E[var_b + mean_b^2] - E[mean_b]^2 (the paper's); `averaged` are the
- * means over batches of each one's mean and unbiased variance, without what the means differ by. */
+/** How the statistics of several batches are combined: `pooled` are the moments of all values
+ * together, mean E[mean_b] and variance E[var_b + mean_b^2] - E[mean_b]^2 (as in the paper);
+ * `averaged` are the averages of the batches' means and unbiased variances, without the variance
+ * between the means. */
 export type PopulationDefinition = (typeof DEFINITIONS)[number];
 
 export interface PopulationPlan {
   readonly operation: LayerOperation;
-  /** Over all replicas, whatever the layer's own sync groups are. */
+  /** A reduction over all replicas, regardless of the layer's sync groups. */
   readonly reduction: ReductionPlan;
-  /** What the batches so far add up to. */
+  /** The sum over the batches so far. */
   readonly total: Region<'f64'>;
-  /** Of each worker. */
+  /** The pivots of each worker. */
   readonly pivots: readonly Region<'f32'>[];
 }
 
@@ -29,7 +30,7 @@ export function hasPopulation({ kind, spec }: LayerOperation): boolean {
   return whyNoPopulation !== undefined && whyNoPopulation(spec) === undefined;
 }
 
-/** Places what the measurement needs in the arena. */
+/** Places the regions that the measurement needs. */
 export function planPopulations(
   builder: LayoutBuilder,
   graph: Graph,

@@ -1,23 +1,23 @@
-// Where the profile of a run lies: each worker has a region of its own, with the sums of its spans
-// and those of the last steps. Here it is placed and read; profile.ts records.
+// Places and reads the profile of a run. Each worker has its own region, with the sums of its spans
+// and the spans of the last steps; profile.ts records them.
 
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
 
-/** What a worker is at. `other` is the sums of losses and hits. */
+/** The phases of a worker. `other` is the sums of losses and hits. */
 export const PHASES = ['load', 'forward', 'loss', 'backward', 'update', 'other'] as const;
 /** The phases of a step. */
 export type ProfilePhase = (typeof PHASES)[number];
 
-/** Of so many steps, the last ones, every span is kept. */
+/** The number of last steps with every span kept. */
 export const KEPT_STEPS = 20;
 
-/** Phases that layers have spans of their own in: running statistics are part of the update. */
+/** Phases with separate spans for each layer; running statistics are part of the update. */
 export const LAYER_PHASES = ['forward', 'backward', 'update'] as const;
 export const FORWARD = 0;
 export const BACKWARD = 1;
 export const UPDATE = 2;
-/** How often a layer may synchronize in one pass before its waits are only summed; the
- * normalizations do it once. */
+/** The number of times that a layer may synchronize in one pass before its waits are only summed.
+ * Normalizations synchronize once. */
 const WAITS_PER_SLOT = 2;
 
 // A worker's region, in float64:
@@ -44,11 +44,11 @@ export interface ProfilePlan {
   readonly countLayers: number;
   readonly countSlots: number;
   readonly spansPerStep: number;
-  /** Of each worker. */
+  /** The region of each worker. */
   readonly regions: readonly Region<'f64'>[];
 }
 
-/** What a slot's time is spent on; `layerId` is undefined where no layer is run. */
+/** What a slot's time is spent on; `layerId` is undefined if no layer runs. */
 export interface ProfileSlot {
   readonly phase: ProfilePhase;
   readonly layerId?: number;
@@ -65,9 +65,9 @@ export interface RecordedSpan extends ProfileSlot {
 /** What a worker has recorded, over all its steps. */
 export interface WorkerRecord {
   readonly steps: number;
-  /** When the first of them ended, by the clock of all threads. */
+  /** The end of the first step, by the clock of all threads. */
   readonly firstEndMs: number;
-  /** Of each slot. */
+  /** The total time of each slot. */
   readonly totalMs: readonly number[];
   readonly waitMs: readonly number[];
   readonly spans: readonly RecordedSpan[];
@@ -81,8 +81,8 @@ export function planProfile(
   microBatches = 1,
 ): ProfilePlan {
   const countSlots = LAYER_PHASES.length * countLayers + PHASES.length;
-  // The last phases may come up twice, and each span is followed by its waits. A layer that
-  // micro-batches meet in has two spans of each.
+  // The last phases may occur twice, and each span is followed by its waits. A layer in which
+  // micro-batches meet has two spans for each of them.
   const perMicroBatch = microBatches === 1 ? 1 : 2 * microBatches;
   const spansPerStep = (countSlots + PHASES.length) * (1 + WAITS_PER_SLOT) * perMicroBatch;
   const keptLength = KEPT_HEADER_LENGTH + spansPerStep * SPAN_LENGTH;
@@ -93,7 +93,7 @@ export function planProfile(
   return { countLayers, countSlots, spansPerStep, regions };
 }
 
-/** What each slot stands for. */
+/** The meaning of each slot. */
 export function slotsOf({ countLayers }: ProfilePlan): readonly ProfileSlot[] {
   const layers = LAYER_PHASES.flatMap((phase) =>
     Array.from({ length: countLayers }, (_, layerId) => ({ phase, layerId })),
@@ -101,8 +101,8 @@ export function slotsOf({ countLayers }: ProfilePlan): readonly ProfileSlot[] {
   return [...layers, ...PHASES.map((phase) => ({ phase }))];
 }
 
-/** Reads what a worker has recorded. Also while it goes on: then the sums may lack a part of the
- * running step, and of the kept steps only those are returned that are whole. */
+/** Reads the record of a worker, which may still be running. If so, the sums may lack a part of the
+ * current step, and only complete kept steps are returned. */
 export function readProfile(plan: ProfilePlan, region: Float64Array): WorkerRecord {
   const { countSlots, spansPerStep } = plan;
   const slots = slotsOf(plan);

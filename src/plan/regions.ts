@@ -1,6 +1,6 @@
-// The regions of a run as objects: what plan and workers hand each other instead of names. Each is
-// placed once, in one of the functions below; what belongs to layers, reductions, diagnostics and
-// the profile is placed by the files of those.
+// The regions of a run as objects, which plan and workers pass to each other instead of names. Each
+// is placed once, in one of the functions below. Layers, reductions, diagnostics and the profile
+// place theirs in their own files.
 
 import type { InputType } from '../data/dataset.ts';
 import { targetSize } from '../data/task.ts';
@@ -22,7 +22,7 @@ import {
 } from './lossPlan.ts';
 import { BLOCK_LENGTH, type ParameterPlan } from './parameters.ts';
 
-/** What workers agree by, and what main reads while they run. */
+/** The regions that workers agree by, and those that the main thread reads while they run. */
 export interface ControlRegions {
   readonly words: Region<'i32'>;
   readonly epochSums: Region<'f64'>;
@@ -32,7 +32,7 @@ export interface ControlRegions {
   readonly votes: Region<'i32'>;
 }
 
-/** Of the data; samples lie outside the arena. */
+/** The regions of the data. Samples are outside the arena. */
 export interface DataRegions {
   readonly normalization: Region<'f32'>;
   /** The order of the epoch. */
@@ -46,19 +46,21 @@ export interface InferenceRegions {
   readonly headLosses: Region<'f64'> | undefined;
   readonly inputs: Region<InputType>;
   readonly outputs: Region<'f32'>;
-  /** Of each head. */
+  /** The outputs of each head. */
   readonly headOutputs: readonly Region<'f32'>[];
 }
 
 export interface ParameterRegions {
   readonly values: Region<'f32'>;
   readonly gradients: Region<'f32'>;
-  /** What is kept of each parameter; where the weights are averaged, the last is the average. */
+  /** The tensors kept for each parameter. If the weights are averaged, the last one is the
+   * average. */
   readonly optimizerState: readonly Region<'f32'>[];
   readonly buffers: Region<'f64'>;
-  /** Of each block the sum of its gradient's squares. */
+  /** The sum of squared gradients of each block. */
   readonly squares: Region<'f64'>;
-  /** Of each block {@link TRUST_SUMS}; undefined where the optimizer takes no norms of tensors. */
+  /** {@link TRUST_SUMS} for each block; undefined if the optimizer does not compute norms of
+   * tensors. */
   readonly trustSums: Region<'f64'> | undefined;
 }
 
@@ -70,15 +72,15 @@ export interface GradientNode extends Span {
 }
 
 export interface WorkerRegions {
-  /** The sample that is being loaded. */
+  /** The sample being loaded. */
   readonly staging: Region<InputType>;
   readonly activations: Region<'f32'>;
   /** Levels of the stack of partial gradients. */
   readonly partials: PartialRegions;
-  /** Those that wait from one micro-batch for the next, of all parameters; undefined where none
-   * does. */
+  /** Partial gradients that wait from one micro-batch for the next, of all parameters; undefined if
+   * none do. */
   readonly waiting: PartialRegions | undefined;
-  /** For blocks of gradients on the way to the root. */
+  /** Temporaries for blocks of gradients on the way to the root. */
   readonly temporaries: Region<'f64'>;
   readonly rates: Region<'f64'>;
 }
@@ -89,16 +91,16 @@ export interface PartialRegions {
   readonly wide: Region<'f64'>;
 }
 
-/** What a micro-batch has of its own beside activations. */
+/** The regions that belong to a micro-batch besides activations. */
 export interface MicroBatchRegions {
   readonly targets: Region<'i32' | 'f32'>;
   readonly mix: MixRegions;
-  /** What the losses take and write beside outputs and targets: of the main output, then of each
-   * head. */
+  /** The inputs and outputs of the losses besides outputs and targets: for the main output, then
+   * for each head. */
   readonly losses: readonly OutputLossRegions[];
 }
 
-/** What all workers share. */
+/** The regions that all workers share. */
 export interface RunRegions {
   readonly control: ControlRegions;
   readonly data: DataRegions;
@@ -108,7 +110,7 @@ export interface RunRegions {
 
 /** The sums of a block from which norms of its tensor are made. */
 export const TRUST_SUMS = 2;
-/** The votes of a worker have a cache line of their own. */
+/** Each worker's votes have their own cache line. */
 export const VOTE_STRIDE = 32;
 const BYTE_VALUES = 256;
 
@@ -247,11 +249,11 @@ export function placeNode(
   };
 }
 
-/** What decides the sizes of a worker's regions. */
+/** The numbers that decide the sizes of a worker's regions. */
 export interface WorkerSizes {
   readonly rank: number;
   readonly nodes: readonly Span[];
-  /** Of each micro-batch. */
+  /** The samples of each micro-batch. */
   readonly microBatches: readonly Span[];
 }
 
@@ -311,15 +313,15 @@ export function placeWorker(
     rates: builder.add({
       name: `${name}.rates`,
       type: 'f64',
-      // Of each rule; the last is that of the average.
+      // The rates of each rule; the last one is that of the average.
       shape: [rules.length * countRates(config.optimizer) + 1],
       writer,
     }),
   };
 }
 
-/** Places what a micro-batch of at most `capacity` samples needs; `name` is the worker's where it
- * has only one. */
+/** Places the regions of a micro-batch of at most `capacity` samples; `name` is the worker's name
+ * if it has only one micro-batch. */
 export function placeMicroBatch(
   builder: LayoutBuilder,
   config: RunConfig,

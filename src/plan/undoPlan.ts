@@ -1,5 +1,5 @@
-// Where the state lies as it was before the running step, for runs that go on when a worker dies,
-// and which worker keeps which pieces of it. What is done with them is train/undo.ts.
+// Places the copy of the state before the current step, for runs that continue when a worker dies,
+// and says which worker keeps which pieces of it. train/undo.ts uses them.
 
 import type { LayoutBuilder, Region } from '../memory/layout.ts';
 import { keptOf } from '../optim/bindOptimizer.ts';
@@ -18,10 +18,10 @@ export interface UndoPlan extends UndoCopies {
   readonly stamps: Region<'i32'>;
 }
 
-/** The stamps of a worker have a cache line of their own. */
+/** Each worker's stamps have their own cache line. */
 export const STAMP_STRIDE = 32;
 
-/** Places the copies; undefined for runs that a worker's death ends. */
+/** Places the copies. Returns undefined for runs that end if a worker dies. */
 export function placeUndoCopies(
   builder: LayoutBuilder,
   config: RunConfig,
@@ -44,7 +44,7 @@ export function placeUndoCopies(
   };
 }
 
-/** Places what says whose copies count. */
+/** Places the stamps, which say which copies are valid. */
 export function placeStamps(builder: LayoutBuilder, workers: number): Region<'i32'> {
   return builder.add({
     name: 'undo.stamps',

@@ -1,4 +1,4 @@
-// What the plan of a run gives to one worker.
+// The part of a run's plan for one worker.
 
 import type { Schedule } from '../nn/graph/schedule.ts';
 import type { StoragePlaces, StoragePlan } from '../nn/graph/storage.ts';
@@ -6,11 +6,11 @@ import type { WorkspaceSize } from '../nn/layers/layer.ts';
 import type { Span } from '../reduce/tree.ts';
 import type { GradientNode, MicroBatchRegions, WorkerRegions } from './regions.ts';
 
-/** Where each workspace lies, by `path.name`: bytes from the start of the arena. */
+/** The address of each workspace, by `path.name`: bytes from the start of the arena. */
 export type WorkspacePlan = ReadonlyMap<string, number>;
 
-/** A part of a worker's samples, which goes through the layers on its own: all of them where the
- * run has no micro-batches. */
+/** A part of a worker's samples that goes through the layers on its own: all of them if the run has
+ * no micro-batches. */
 export interface MicroBatchPlan {
   readonly grains: Span;
   readonly size: WorkspaceSize;
@@ -19,7 +19,7 @@ export interface MicroBatchPlan {
   readonly workspace: WorkspacePlan;
 }
 
-/** What one worker holds. */
+/** The plan of one worker. */
 export interface WorkerPlan {
   readonly rank: number;
   readonly grains: Span;
@@ -29,6 +29,6 @@ export interface WorkerPlan {
   /** At least one. */
   readonly microBatches: readonly MicroBatchPlan[];
   readonly schedule: Schedule;
-  /** Of its activations. */
+  /** The storage of its activations. */
   readonly storage: Omit<StoragePlan, 'places'>;
 }

@@ -1,7 +1,7 @@
-// The workspace of each layer on a worker, placed: what a layer needs within a pass only in one
-// region that all layers share, which also keeps it in the cache; the rest in regions of its
-// own. Several micro-batches share what is the same for all samples; of what belongs to samples
-// each has its own, the larger ones among its activations.
+// Places the workspace of each layer on a worker. Memory that a layer needs only within a pass is
+// in one region that all layers share, which also keeps it in the cache; the rest is in separate
+// regions. Micro-batches share what is the same for all samples. Memory that belongs to samples is
+// separate for each micro-batch, the larger pieces among its activations.
 
 import { ALIGN_BYTES, alignUp } from '../base/bytes.ts';
 import type { Shape } from '../base/shape.ts';
@@ -13,34 +13,35 @@ import type { KeptWorkspace, StoragePlan } from '../nn/graph/storage.ts';
 import type { WorkspaceDeclaration, WorkspaceSize } from '../nn/layers/layer.ts';
 import type { WorkspacePlan } from './workerPlan.ts';
 
-/** A sample of what an operation reads in backward, where that is derived (nn/graph/derive.ts). */
+/** The workspace for a sample of a derived value that an operation reads in backward
+ * (nn/graph/derive.ts). */
 export const DERIVED = 'derived';
 
-/** Up to so many bytes a workspace is in a region of its own for each micro-batch: that takes
- * little memory, and saves a copy wherever micro-batches take turns. */
+/** Workspaces of at most this many bytes have a separate region for each micro-batch. That takes
+ * little memory and saves a copy wherever micro-batches take turns. */
 const SMALL_BYTES = 65_536;
 
-/** Where the workspaces of a worker lie. */
+/** The addresses of a worker's workspaces. */
 export interface PlacedWorkspaces {
-  /** Of all micro-batches. */
+  /** The workspaces that all micro-batches share. */
   readonly shared: WorkspacePlan;
-  /** Of each micro-batch. */
+  /** The workspaces of each micro-batch. */
   readonly own: readonly WorkspacePlan[];
-  /** Still to be placed, among the activations. */
+  /** The workspaces that are still to be placed among the activations. */
   readonly kept: readonly KeptWorkspace[];
 }
 
-/** What decides the workspaces of a worker. */
+/** The inputs that decide the workspaces of a worker. */
 interface Asked {
   readonly graph: Graph;
-  /** Of each micro-batch. */
+  /** The sizes of each micro-batch. */
   readonly sizes: readonly WorkspaceSize[];
   readonly cuts: Cuts;
   readonly rank: number;
   readonly derived: StoragePlan['derived'];
 }
 
-/** Places what the layers of a graph ask for. */
+/** Places the workspaces that the layers of a graph declare. */
 export function placeWorkspaces(builder: LayoutBuilder, of: Asked): PlacedWorkspaces {
   const { graph, sizes, cuts, rank } = of;
   const writer = `rank ${rank}`;
@@ -61,7 +62,7 @@ export function placeWorkspaces(builder: LayoutBuilder, of: Asked): PlacedWorksp
       const { type, shape, lifetime = 'samples' } = one;
       if (lifetime === 'pass') {
         scratch.set(name, offset);
-        // Vector loads may run over an end.
+        // Vector loads may read past the end.
         offset += alignUp(elementsBytes(one) + ALIGN_BYTES, ALIGN_BYTES);
       } else if (lifetime === 'run' || sizes.length === 1) {
         const region = builder.add({ name: `rank ${rank}.${name}`, type, shape, writer });
@@ -88,7 +89,8 @@ export function placeWorkspaces(builder: LayoutBuilder, of: Asked): PlacedWorksp
   return { shared, own, kept };
 }
 
-/** What an operation declares, and a sample of what it reads by sample and is derived. */
+/** The workspaces that an operation declares, and one for a sample of the derived value that it
+ * reads sample by sample. */
 function declaredBy(
   operation: Operation,
   { graph, derived }: Asked,
@@ -103,12 +105,13 @@ function declaredBy(
   return [...declared, sampleOf(graph.shapes[value]!)];
 }
 
-/** Otherwise it would be copied at every meeting. */
+/** Whether micro-batches meet at most once in an operation; otherwise its workspace would be copied
+ * at every meeting. */
 function meetsOnce(cuts: Cuts, place: number): boolean {
   return cuts.forward[place]! <= 1 && cuts.backward[place]! <= 1;
 }
 
-/** What is enough for each of them. */
+/** A size that is large enough for each of them. */
 function largestOf(sizes: readonly WorkspaceSize[]): WorkspaceSize {
   const most = (of: (size: WorkspaceSize) => number): number => Math.max(...sizes.map(of));
   return {

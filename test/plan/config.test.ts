@@ -123,7 +123,7 @@ describe('checkRunConfig refuses', () => {
         loss: crossEntropy({ ignoreIndex: 0 }),
         augmentation: { maxShift: 0, flip: false, mixup: 1 },
       },
-      /^ignoreIndex of crossEntropy does not go with mixup/,
+      /^ignoreIndex of crossEntropy does not work with mixup/,
     ],
     [
       'a custom loss where classes are mixed',

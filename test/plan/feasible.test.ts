@@ -172,7 +172,7 @@ describe('a trainer refuses before the first step, and says what to do:', () => 
     [
       'rms norm of one value',
       { model: sequential([flatten(), linear(16, 1), rmsNorm(1), linear(1, 2)]) },
-      [/2\.rmsNorm normalizes one value/, /eps from 0\.001/],
+      [/2\.rmsNorm normalizes one value/, /eps of at least 0\.001/],
     ],
     [
       'filter response norm of one position',
