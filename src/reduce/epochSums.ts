@@ -1,45 +1,46 @@
-// The sums of an epoch's losses and hits. Rank 0 adds each step's, folded along the tree, so that
-// they come out the same for any number of workers, and publishes them with the number of steps
-// that they belong to: main reads both together, also while steps run.
+// The sums of an epoch's losses and hits. Rank 0 adds those of each step, folded along the tree so
+// that they are the same for any number of workers, and publishes them with the number of steps
+// that they belong to. The main thread reads both together, even while steps run.
 
 import type { ControlWords } from '../sync/words.ts';
 import { foldsInPlace } from './folds.ts';
 
-/** Places in `epoch.sums`. Further losses follow. */
+/** Indices in `epoch.sums`. Further losses follow. */
 export const EPOCH_LOSS = 0;
 export const EPOCH_CORRECT = 1;
 export const EPOCH_COUNT = 2;
 export const EPOCH_LEFT_OUT = 3;
 export const EPOCH_LENGTH = 4;
 
-/** Word of the progress line: steps that are done. */
+/** The word of the progress line that holds the number of completed steps. */
 export const PROGRESS_STEPS = 0;
 
-/** The length of `epoch.published` for sums of an epoch of a length: each of its two slots, for
+/** The length of `epoch.published` for epoch sums of the given length. Each of its two slots, for
  * even and odd numbers of steps, has the epoch's sums and that number. */
 export function publishedLength(epochLength: number): number {
   return 2 * (epochLength + 1);
 }
 
-/** What is known of an epoch after so many steps of the run. */
+/** The sums of an epoch after a number of steps of the run. */
 export interface EpochState {
   readonly steps: number;
   readonly loss: number;
   readonly correct: number;
-  /** Samples that the sums are of. */
+  /** Number of samples in the sums. */
   readonly count: number;
-  /** Their labels that do not count: of samples of weight 0, and ignored pixels of masks. */
+  /** Number of their labels that do not count: those of samples with weight 0, and ignored pixels
+   * of masks. */
   readonly leftOut: number;
-  /** Of other losses, each times its weight. */
+  /** Sums of further losses, each times its weight. */
   readonly furtherLosses: readonly number[];
 }
 
-/** Numbers of a grain: the sum of its losses, its hits, and its labels that do not count. Sums of
+/** The number of sums of a grain: its losses, its hits, and its labels that do not count. Sums of
  * further losses follow. */
 export const GRAIN_SUMS = 3;
 
-/** Binds the fold of the grains' sums, `length` for each grain, in place: those of the step are
- * then in the first grain's. */
+/** Binds the in-place fold of the grains' sums, `length` for each grain. The sums of the step end
+ * up in those of the first grain. */
 export function bindGrainFold(grainSums: Float64Array, length: number): () => void {
   const tree = { lo: 0, hi: grainSums.length / length };
   const folds = foldsInPlace(tree, (grain) => grain * length);
@@ -52,7 +53,7 @@ export function bindGrainFold(grainSums: Float64Array, length: number): () => vo
   };
 }
 
-/** Adds one step of `count` samples, whose sums are folded. */
+/** Adds one step of `count` samples. Its sums must be folded. */
 export function addStep(epochSums: Float64Array, grainSums: Float64Array, count: number): void {
   epochSums[EPOCH_LOSS] = epochSums[EPOCH_LOSS]! + grainSums[0]!;
   epochSums[EPOCH_CORRECT] = epochSums[EPOCH_CORRECT]! + grainSums[1]!;
@@ -63,8 +64,8 @@ export function addStep(epochSums: Float64Array, grainSums: Float64Array, count:
   }
 }
 
-/** Publishes the sums after `steps` steps. The slot that is written is not the one that readers
- * are sent to until the number of steps is stored. */
+/** Publishes the sums after `steps` steps. Readers do not look at the slot that is written until
+ * the number of steps is stored. */
 export function publishEpoch(
   published: Float64Array,
   progress: ControlWords,
@@ -78,8 +79,8 @@ export function publishEpoch(
   Atomics.store(progress, PROGRESS_STEPS, steps);
 }
 
-/** The sums and the steps that they belong to. A slot is written again two steps later, which
- * begins only when another number of steps is stored: what was read before that is whole. */
+/** Reads the sums and the number of steps that they belong to. A slot is only overwritten after
+ * another number of steps has been stored, so anything read before that is consistent. */
 export function readEpoch(published: Float64Array, progress: ControlWords): EpochState {
   const slot = published.length / 2;
   for (;;) {

@@ -1,7 +1,7 @@
-// Reductions over sync groups, planned and bound: each worker folds its grains' vectors in place
-// up to the largest subtrees that it covers, one synchronization publishes them, and every worker
-// finishes the same tree. A group that lies within one worker needs no synchronization, nor does
-// any when all groups do. Between processes go the largest subtrees that each of them covers.
+// Reductions over sync groups, planned and bound: each worker folds its grains' vectors in place up
+// to the largest subtrees that it covers, one synchronization publishes them, and every worker
+// finishes the same tree. There is no synchronization if each group is within one worker. Processes
+// send each other the largest subtrees that they cover.
 
 import { alignUp, DOUBLE_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
@@ -36,33 +36,34 @@ import { coverNodes, type Span } from './tree.ts';
 export interface ReductionPlan {
   readonly name: string;
   readonly declared: ReductionDeclaration;
-  /** Where the vector of each grain lies. */
+  /** The address of each grain's vector. */
   readonly leafPtrs: readonly number[];
-  /** Whether any group spans workers. Alike on all of a process. */
+  /** Whether any group spans workers. The same on all workers of a process. */
   readonly needsExchange: boolean;
-  /** Of each worker the groups that it is in. */
+  /** For each worker, the groups that it is in. */
   readonly workers: readonly (readonly PlannedGroup[])[];
-  /** Where the folded vector of each group lies: on the first worker here that has grains of it,
-   * or where another process sends it. */
+  /** The address of each group's folded vector: on the first worker here that has grains of it, or
+   * where another process sends it. */
   readonly groupPtrs: readonly number[];
-  /** Undefined where no group spans processes. Alike on all of them. */
+  /** Undefined if no group spans processes. The same on all processes. */
   readonly between: ReductionBetween | undefined;
-  /** The folded vectors of groups that lie in other processes, which the worker that updates
-   * running statistics reads; they go with the gradients. */
+  /** The folded vectors of groups in other processes, which the worker that updates running
+   * statistics reads. They are sent with the gradients. */
   readonly folded: ExchangedRanges;
 }
 
 /** A group's part on one worker. */
 export interface PlannedGroup extends BoundGroup {
-  /** Before the synchronization: up to the published subtrees. */
+  /** The folds before the synchronization, up to the published subtrees. */
   readonly own: readonly Fold[];
-  /** After it: up to the root. */
+  /** The folds after it, up to the root. */
   readonly finish: readonly Fold[];
 }
 
-/** What processes do about a reduction. */
+/** What processes do in a reduction. */
 export interface ReductionBetween extends ExchangedRanges {
-  /** From what the workers of this process have published to its own largest subtrees. */
+  /** The folds from the subtrees that the workers of this process publish to the largest subtrees
+   * of the process. */
   readonly merges: readonly Fold[];
 }
 
@@ -119,12 +120,12 @@ export function planReduction(
   return { name, declared, leafPtrs, needsExchange, workers, groupPtrs, between, folded };
 }
 
-/** The part of a span in a range, counted from its begin. */
+/** The part of a span in a range, counted from the start of the range. */
 function clippedTo(range: Span, { lo, hi }: Span): Span {
   return { lo: Math.max(lo, range.lo) - range.lo, hi: Math.min(hi, range.hi) - range.lo };
 }
 
-/** A worker's folds from published subtrees to the root of a group, with room for them. */
+/** A worker's folds from published subtrees to the root of a group, with space for them. */
 function planFinish(
   builder: LayoutBuilder,
   name: string,
@@ -157,8 +158,8 @@ function nodesOf(
     .map((node) => ({ ...node, ptr: leafPtrs[node.lo]! }));
 }
 
-/** What goes between processes: the subtrees that each covers, to all who have grains of their
- * groups, and into the same place there. */
+/** Plans what processes send each other: the subtrees that each covers go to all processes that
+ * have grains of their groups, to the same address. */
 function planBetween(
   groups: readonly Span[],
   { ranges, processes, process }: GrainPlan,
@@ -185,8 +186,8 @@ function planBetween(
   };
 }
 
-/** The vector of a group goes from the process of its first grain to those that have none of it,
- * where the place of its first grain is free. */
+/** Plans the transfer of each group's vector from the process of its first grain to those without
+ * grains of the group, where the place of the first grain is free. */
 function planFolded(
   groups: readonly Span[],
   { processes, process }: GrainPlan,
@@ -207,7 +208,8 @@ function planFolded(
   };
 }
 
-/** How many groups of this size have grains in a range: as many as a bound reduction has. */
+/** The number of groups of this size that have grains in a range, which is the number in a bound
+ * reduction. */
 export function countGroups(
   cut: GrainCut,
   range: Span,
@@ -227,7 +229,7 @@ function groupsOf(
   }));
 }
 
-/** Binds what folds vectors. */
+/** Binds the function that folds vectors. */
 export function bindCombine(
   kernels: KernelExports,
   combine: Combine,
@@ -282,8 +284,8 @@ function foldsOf(groups: readonly PlannedGroup[]): Pick<PlannedGroup, 'own' | 'f
   };
 }
 
-/** Whether the micro-batches of a worker, with these grains, have to meet for a reduction: a group
- * reaches beyond one of them. */
+/** Whether the micro-batches of a worker, with these grains, have to meet for a reduction because a
+ * group extends beyond one of them. */
 export function isOfSeveral(
   { needsExchange, workers }: ReductionPlan,
   rank: number,
@@ -298,8 +300,8 @@ export function isOfSeveral(
   );
 }
 
-/** What one of several micro-batches of a worker, that with the grains `part`, sees of the worker's
- * reduction. */
+/** Binds a worker's reduction for one of its several micro-batches, the one with the grains
+ * `part`. */
 export function bindPartOfReduction(
   plan: ReductionPlan,
   kernels: KernelExports,
@@ -347,7 +349,7 @@ export function bindSharedExchange(
   };
 }
 
-/** What processes exchange in the call of these reductions; undefined for nothing. */
+/** What processes exchange in the call of these reductions, or undefined if nothing. */
 function exchangeOf(
   plans: readonly ReductionPlan[],
   kernels: KernelExports,

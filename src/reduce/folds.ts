@@ -1,18 +1,18 @@
-// From the tree to addresses: three ways to fold, each resolved once to a list of additions. In
-// place, where all leaves lie side by side; in order, where leaves come one after the other and
-// partial sums wait on a stack; and from what all workers have published to the root.
+// Maps the tree to addresses. There are three ways to fold, each resolved once to a list of
+// additions: in place, if all leaves are in memory; in order, if leaves come one after the other
+// and partial sums wait on a stack; and from the subtrees that all workers have published to the
+// root.
 
 import { foldTree, type Span, treeDepth } from './tree.ts';
 
-/** into = left + right, by address, or by whatever else tells places apart. */
+/** into = left + right, by address or by any other identifier of places. */
 export interface Fold {
   readonly intoPtr: number;
   readonly leftPtr: number;
   readonly rightPtr: number;
 }
 
-/** The folds of a subtree whose leaves are all there: each result takes the place of its first
- * leaf. */
+/** The folds of a subtree with all leaves in memory: each result overwrites its first leaf. */
 export function foldsInPlace(node: Span, leafPtr: (leaf: number) => number): readonly Fold[] {
   const folds: Fold[] = [];
   foldTree<number>(node, {
@@ -25,8 +25,7 @@ export function foldsInPlace(node: Span, leafPtr: (leaf: number) => number): rea
   return folds;
 }
 
-/** The folds of a subtree from published nodes, in place: each result takes the place of its first
- * node. */
+/** The in-place folds of a subtree from published nodes: each result overwrites its first node. */
 export function mergesInPlace(node: Span, nodes: readonly PublishedNode[]): readonly Fold[] {
   const folds: Fold[] = [];
   foldTree<number>(node, {
@@ -43,16 +42,16 @@ function ptrOf({ lo, hi }: Span, nodes: readonly PublishedNode[]): number | unde
   return nodes.find((node) => node.lo === lo && node.hi === hi)?.ptr;
 }
 
-/** What to do with one of the parts of a subtree that come in order: a leaf, or a subtree of it
+/** What to do with the next part of a subtree that is folded in order: a leaf, or a smaller subtree
  * that is folded elsewhere. */
 export interface OrderedPart extends Span {
-  /** Where it is to be written. */
+  /** The address to write it to. */
   readonly ptr: number;
-  /** What can be folded once it is there. */
+  /** The folds that become possible once it is written. */
   readonly folds: readonly Fold[];
 }
 
-/** The folds of a subtree whose parts come in order, which are its leaves and the subtrees that are
+/** The folds of a subtree with parts that come in order: its leaves, and the subtrees that are
  * `folded`. Level 0 of the stack holds the result; there are `treeDepth` levels. */
 export function foldsInOrder(
   node: Span,
@@ -76,8 +75,8 @@ export function foldsInOrder(
   return parts;
 }
 
-/** How many levels of the stack hold sums, the result's included, between the leaf before `border`
- * and that after it; 1 where the border is the node's own. */
+/** The number of stack levels that hold sums, including the result's, between the leaf before
+ * `border` and the one after it; 1 if the border is that of the node itself. */
 export function levelsAcross(node: Span, border: number): number {
   if (border <= node.lo || border >= node.hi) return 1;
   const { ptr: level, folds } = foldsInOrder(node, (at) => at)[border - 1 - node.lo]!;
@@ -91,7 +90,8 @@ export interface PublishedNode extends Span {
 
 export interface RootFolds {
   readonly folds: readonly Fold[];
-  /** Where the root lies then: in a published node when there is nothing to fold. */
+  /** The address of the root afterward, which is in a published node if there is nothing to
+   * fold. */
   readonly rootPtr: number;
 }
 
@@ -114,7 +114,7 @@ export function foldsToRoot(
   return { folds, rootPtr };
 }
 
-/** How many temporaries finishing a tree of `leaves` takes at most. */
+/** The maximum number of temporaries needed to finish a tree of `leaves` leaves. */
 export function countTemporaries(leaves: number): number {
   return treeDepth(leaves);
 }

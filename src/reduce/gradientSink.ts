@@ -1,32 +1,32 @@
-// Takes the gradients of one parameter in, grain by grain, and folds them along the tree up to the
-// subtrees that this worker covers, where all workers can read them. A leaf is written where it is
-// needed: in the published node, or on a stack of partial sums as deep as the tree, whose memory
-// the layers use one after the other. Sums that wait from one micro-batch for the next are the
-// lowest levels of the stack; these lie apart, for each parameter of its own.
+// Receives the gradients of one parameter, grain by grain, and folds them along the tree up to the
+// subtrees that this worker covers, where all workers can read them. A leaf is written directly to
+// its place: in the published node, or on a stack of partial sums as deep as the tree. Layers reuse
+// the memory of the stack, except for its lowest levels, with sums that wait from one micro-batch
+// for the next. These are separate for each parameter.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
 import { type Fold, foldsInOrder } from './folds.ts';
 import { coverNodes, type Span } from './tree.ts';
 
-/** Takes the gradients of one parameter, grain by grain. */
+/** Receives the gradients of one parameter, grain by grain. */
 export interface GradientSink {
-  /** Where the gradient of a local grain is to be written, whole, once those before it are taken
-   * in: float32 for weights, else float64. */
+  /** The address to write the whole gradient of a local grain to, once those before it are folded:
+   * float32 for weights, otherwise float64. */
   leafPtr(grain: number): number;
-  /** Takes the leaf in. To be called once for each local grain, in order, also for empty ones
-   * (whose leaf is zeros). */
+  /** Folds the leaf. Call it once for each local grain, in order, also for empty ones, which have a
+   * leaf of zeros. */
   fold(grain: number): void;
-  /** Takes some of the elements alone. Parts are to be taken one after the other, each with all
-   * grains; their partial sums lie in one place, so that those of a small part stay in the cache.
-   * Absent where a gradient can only be taken whole. */
+  /** Receives only some of the elements. Process parts one after the other, each with all grains.
+   * Their partial sums share memory, so those of a small part stay in the cache. Absent if a
+   * gradient can only be received whole. */
   part?(ranges: readonly Range[]): PartSink;
-  /** The largest subtrees of the local grains, in order, and where the gradient of each is to be
-   * written once those before it are taken in. What writes it there, with the bits of folded
-   * leaves, calls none of the above but {@link foldNode}. Absent where a gradient can only be taken
+  /** The largest subtrees of the local grains, in order, and the address to write the gradient of
+   * each to, once those before it are folded. Code that writes it there, with the bits of folded
+   * leaves, calls {@link foldNode} instead of the above. Absent if a gradient can only be received
    * leaf by leaf. */
   readonly nodes?: readonly (Span & { readonly ptr: number })[];
-  /** Takes one of {@link nodes} in. */
+  /** Folds one of {@link nodes}. */
   foldNode?(index: number): void;
 }
 
@@ -36,9 +36,9 @@ export interface Range {
   readonly length: number;
 }
 
-/** Takes a part of a gradient. */
+/** Receives a part of a gradient. */
 export interface PartSink {
-  /** Where each range of a local grain is to be written. */
+  /** The address to write each range of a local grain to. */
   leafPtrs(grain: number): readonly number[];
   /** As in {@link GradientSink}. */
   fold(grain: number): void;
@@ -48,18 +48,18 @@ export interface SinkSetup {
   readonly kernels: KernelExports;
   readonly length: number;
   readonly isWide: boolean;
-  /** The subtrees that this worker covers, and where the parameter's gradient lies in each. */
+  /** The subtrees that this worker covers, and the address of the parameter's gradient in each. */
   readonly nodes: readonly (Span & { readonly ptr: number })[];
-  /** The grains whose gradients come: all of the nodes, or those of a micro-batch. */
+  /** The grains that deliver gradients: all grains of the nodes, or those of a micro-batch. */
   readonly grains: Span;
-  /** The levels of the stack after the first one, which is the node: first those that wait. */
+  /** The levels of the stack after the first one, which is the node. Those that wait come first. */
   readonly waiting: StackLevels & { readonly count: number };
   readonly stack: StackLevels;
 }
 
 /** Levels of a stack of partial sums. */
 export interface StackLevels {
-  /** Where this parameter has the first of them. */
+  /** The address of this parameter's first level. */
   readonly ptr: number;
   readonly levelBytes: number;
 }
@@ -85,8 +85,8 @@ export function bindGradientSink(setup: SinkSetup): GradientSink {
   };
 }
 
-/** Where a level lies, of elements from `offsetBytes` on that are `atBytes` from the begin of the
- * parameter's stack. */
+/** The address of a level, for elements from `offsetBytes` on that are `atBytes` from the start of
+ * the parameter's stack. */
 function levelOf(
   { waiting, stack }: SinkSetup,
   nodePtr: number,
@@ -101,7 +101,7 @@ function levelOf(
   return stack.ptr + (level - 1 - waiting.count) * stack.levelBytes + atBytes;
 }
 
-/** Binds the sink of some ranges, which lie side by side on the stack. */
+/** Binds the sink of some ranges, which are contiguous on the stack. */
 function bindPart(setup: SinkSetup, ranges: readonly Range[]): PartSink {
   const { kernels, isWide, nodes, grains } = setup;
   const bytes = isWide ? DOUBLE_BYTES : FLOAT_BYTES;
@@ -128,7 +128,7 @@ function bindPart(setup: SinkSetup, ranges: readonly Range[]): PartSink {
   };
 }
 
-/** Binds what folds gradients: float32, or float64 where they are wide. */
+/** Binds the function that folds gradients: float32, or float64 if they are wide. */
 export function bindAdditions(
   kernels: KernelExports,
   isWide: boolean,

@@ -1,42 +1,42 @@
-// The grains of a global batch: contiguous pieces, the smallest units in which sums are formed. How
-// it is cut follows from the batch, and from the replicas only where statistics are local to them,
-// so that neither workers nor replicas decide the bits of a sum. Pure index maths; what runs in
-// every step allocates nothing.
+// The grains of a global batch: contiguous pieces, the smallest units in which sums are formed. The
+// cut depends on the batch, and on the replicas only if statistics are local to them, so neither
+// workers nor replicas affect the bits of a sum. Pure index math; functions that run in every step
+// do not allocate.
 
 import { InvariantError } from '../base/errors.ts';
 import type { Span } from './tree.ts';
 
-/** How a global batch is cut: evenly in shards, and each of them evenly in grains. */
+/** How a global batch is cut: evenly into shards, and each of them evenly into grains. */
 export interface GrainCut {
-  /** Grains of all shards together, as many in each. */
+  /** Total number of grains; every shard has the same number. */
   readonly count: number;
-  /** The replicas, where statistics are local to them; otherwise 1. */
+  /** The number of replicas if statistics are local to them; otherwise 1. */
   readonly shards: number;
 }
 
-/** What of the replicas matters to the cut: `none` where all statistics are of the whole batch, or
- * of each sample; `borders` where some are of replicas or groups of them; `whole` where something
- * needs all samples of a replica on one worker. */
+/** How replicas affect the cut: `none` if all statistics are over the whole batch or single
+ * samples; `borders` if some are over replicas or groups of them; `whole` if all samples of a
+ * replica have to be on one worker. */
 export type Locality = 'none' | 'borders' | 'whole';
 
-/** Up to so many samples each is a grain; beyond, a grain has {@link GRAIN_SAMPLES} of them, while
- * that makes neither fewer grains nor more than {@link MOST_GRAINS}: each grain costs a copy of
- * every sum. */
+/** Up to this number of samples, each one is a grain. Beyond it, a grain has {@link GRAIN_SAMPLES}
+ * samples as long as that gives at least this many and at most {@link MOST_GRAINS} grains. Each
+ * grain costs a copy of every sum. */
 const FEW_GRAINS = 8;
 const GRAIN_SAMPLES = 4;
 const MOST_GRAINS = 32;
-/** From so many samples on twice as many grains cost nothing that could be measured. */
+/** From this number of samples on, twice as many grains have no measurable cost. */
 const MANY_SAMPLES = 512;
 
-/** How many grains a global batch has by default: one for each sample up to 8 samples, one
- * for every 4 from 32 to 128 samples, 32 beyond, and 64 from 512 samples on. */
+/** The default number of grains of a global batch: one for each sample up to 8 samples, one for
+ * every 4 from 32 to 128 samples, 32 beyond, and 64 from 512 samples on. */
 export function defaultGrains(globalBatch: number): number {
   if (globalBatch >= MANY_SAMPLES) return 2 * MOST_GRAINS;
   const bySamples = Math.ceil(globalBatch / GRAIN_SAMPLES);
   return Math.min(globalBatch, Math.max(FEW_GRAINS, Math.min(bySamples, MOST_GRAINS)));
 }
 
-/** Cuts a global batch in `grains` pieces, more where all shards have to have as many. */
+/** Cuts a global batch into `grains` pieces, or more if all shards must have the same number. */
 export function cutGrains(request: {
   readonly globalBatch: number;
   readonly grains: number;
@@ -50,14 +50,14 @@ export function cutGrains(request: {
   return { count: perShard * replicas, shards: replicas };
 }
 
-/** Where a part starts when `count` things are split in `parts`; part `parts` gives `count`. Sizes
- * differ by at most one, the larger ones come first, so that the last parts are empty where there
- * are fewer things than parts. */
+/** The start of a part when `count` items are split into `parts`; part `parts` gives `count`. Sizes
+ * differ by at most one, with the larger ones first, so the last parts are empty if there are
+ * fewer items than parts. */
 export function partStart(count: number, parts: number, part: number): number {
   return part * Math.floor(count / parts) + Math.min(part, count % parts);
 }
 
-/** The part that holds a thing; `parts` for those after the last one. */
+/** The part that holds an item; `parts` for items after the last one. */
 export function partOf(count: number, parts: number, thing: number): number {
   const size = Math.floor(count / parts);
   const larger = count % parts;
@@ -66,7 +66,7 @@ export function partOf(count: number, parts: number, thing: number): number {
   return size === 0 ? parts : larger + Math.floor((thing - inLarger) / size);
 }
 
-/** Where a grain starts in a batch of `samples`; grain `count` gives `samples`. */
+/** The start of a grain in a batch of `samples`; grain `count` gives `samples`. */
 export function grainStart({ count, shards }: GrainCut, samples: number, grain: number): number {
   const perShard = count / shards;
   const shard = Math.floor(grain / perShard);
@@ -76,8 +76,8 @@ export function grainStart({ count, shards }: GrainCut, samples: number, grain: 
   return start + partStart(size, perShard, grain - shard * perShard);
 }
 
-/** The grains of each worker: contiguous, and shared out as evenly as can be. Where there is a
- * shard for each worker they have whole ones, so that local statistics need no exchange. */
+/** The grains of each worker: contiguous, and distributed as evenly as possible. If there are
+ * enough shards, workers have whole ones, so local statistics need no exchange. */
 export function grainRanges({ count, shards }: GrainCut, workers: number): readonly Span[] {
   const units = workers <= shards ? shards : count;
   const perUnit = count / units;
@@ -87,8 +87,8 @@ export function grainRanges({ count, shards }: GrainCut, workers: number): reado
   }));
 }
 
-/** The grains of a worker's micro-batches, `count` where it has as many grains, else fewer:
- * contiguous, and as even as can be. Where there is a shard for each they have whole ones. */
+/** The grains of a worker's `count` micro-batches, or fewer if it has fewer grains: contiguous, and
+ * as even as possible. If there are enough shards, micro-batches have whole ones. */
 export function microBatchRanges(cut: GrainCut, { lo, hi }: Span, count: number): readonly Span[] {
   const perShard = cut.count / cut.shards;
   const areWhole = lo % perShard === 0 && hi % perShard === 0 && (hi - lo) / perShard >= count;
@@ -101,31 +101,31 @@ export function microBatchRanges(cut: GrainCut, { lo, hi }: Span, count: number)
   }));
 }
 
-/** Where a process stands among those that share a run. */
+/** The place of a process among those that share a run. */
 export interface ProcessPlace {
-  /** Which process this is, from 0. */
+  /** Index of this process, from 0. */
   readonly process: number;
-  /** How many workers each process has; this one has `workers[process]`. */
+  /** The number of workers of each process; this one has `workers[process]`. */
   readonly workers: readonly number[];
-  /** How many workers of all processes run on this host. */
+  /** The number of workers of all processes on this host. */
   readonly localWorkers?: number;
 }
 
-/** How a batch is cut, and who has which of its grains. */
+/** How a batch is cut, and which worker has which grains. */
 export interface GrainPlan {
   readonly cut: GrainCut;
-  /** Of each worker of this process. */
+  /** The grains of each worker of this process. */
   readonly ranges: readonly Span[];
-  /** Of the workers of all processes, in order. */
+  /** The grains of the workers of all processes, in order. */
   readonly ranks: readonly Span[];
-  /** Which of {@link ranks} each process has. */
+  /** The part of {@link ranks} that each process has. */
   readonly processRanks: readonly Span[];
-  /** Of each process; all grains where there is but one. */
+  /** The grains of each process; all grains if there is only one. */
   readonly processes: readonly Span[];
   readonly process: number;
 }
 
-/** Shares the grains out over all workers of all processes. */
+/** Distributes the grains over all workers of all processes. */
 export function planGrains(cut: GrainCut, { process, workers }: ProcessPlace): GrainPlan {
   let total = 0;
   const processRanks = workers.map((count) => {
@@ -147,24 +147,24 @@ export function grainCapacity(cut: GrainCut, globalBatch: number, { lo, hi }: Sp
   return grainStart(cut, globalBatch, hi) - grainStart(cut, globalBatch, lo);
 }
 
-/** How many grains share statistics that `groupReplicas` replicas share. */
+/** The number of grains that share statistics if `groupReplicas` replicas do. */
 export function groupGrains({ count, shards }: GrainCut, groupReplicas: number): number {
   return Math.min(count, groupReplicas * (count / shards));
 }
 
-/** The part of a step's state that says which samples are whose. */
+/** The part of a step's state that says which samples this worker has. */
 export interface GrainState {
-  /** Samples of this worker. */
+  /** Number of samples of this worker. */
   countSamples: number;
   /** Local grain i holds this worker's samples [grainStart[i], grainStart[i + 1]). */
   readonly grainStart: Int32Array;
-  /** Where this worker's first sample stands in the global batch; keys the random numbers. */
+  /** Position of this worker's first sample in the global batch; keys the random numbers. */
   firstSample: number;
-  /** Samples of the global batch. */
+  /** Number of samples in the global batch. */
   globalCount: number;
 }
 
-/** Fills in which of the `samples` of a step belong to the worker with these grains. */
+/** Sets which of a step's `samples` samples belong to the worker with these grains. */
 export function fillGrains(state: GrainState, cut: GrainCut, samples: number, range: Span): void {
   const countLocal = range.hi - range.lo;
   if (state.grainStart.length !== countLocal + 1) {

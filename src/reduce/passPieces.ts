@@ -1,20 +1,20 @@
-// A pass that exchanges several times, as a list of pieces: what runs as it is, and what exchanges.
-// From the list follow the whole pass, and the pass cut where it exchanges.
+// A pass that exchanges several times, as a list of pieces, some of which exchange. The list gives
+// the whole pass, and the pass cut at its exchanges.
 
 import type { ExchangingPasses, SplitPass } from './reduction.ts';
 
-/** A piece of a pass; with `splits` also cut where it exchanges. */
+/** A piece of a pass; `splits` has it cut at its exchanges. */
 export interface PassPiece {
   run(): void;
   readonly splits?: readonly SplitPass[] | undefined;
 }
 
-/** What runs one after the other. */
+/** Combines pieces into a function that runs them one after the other. */
 export function runPieces(pieces: readonly PassPiece[]): void {
   for (let i = 0; i < pieces.length; i++) pieces[i]!.run();
 }
 
-/** Both passes of a layer, cut where they exchange; undefined where they do not. */
+/** Both passes of a layer, cut at their exchanges, or undefined if they have none. */
 export function exchangingPieces(
   forward: readonly PassPiece[],
   backward: readonly PassPiece[],
@@ -24,7 +24,8 @@ export function exchangingPieces(
   return { ...passes, inEvaluation: false };
 }
 
-/** What lies between two exchanges belongs to the second, what follows the last one to that. */
+/** Code between two exchanges belongs to the second one; code after the last exchange belongs to
+ * that one. */
 function splitsOf(pieces: readonly PassPiece[]): readonly SplitPass[] {
   const splits = pieces.flatMap((piece) => piece.splits ?? []);
   const between: (() => void)[][] = [[]];

@@ -1,52 +1,53 @@
-// What batch normalization needs of the world: something that folds the sums of grains over a sync
-// group. It knows no threads: a reduction that leaves each replica alone and one that exchanges
-// across workers look the same to it. SyncBN is BatchNorm with another reduction, not other maths.
+// The interface that batch normalization depends on: it folds the sums of grains over a sync group.
+// It hides threads: a reduction within each replica and one that exchanges across workers look the
+// same. SyncBN is BatchNorm with a different reduction, not different math.
 
 /** `moments`: (count, mean[C], M2[C]), merged by Chan, Golub and LeVeque 1979. `sums`: 2 C plain
  * sums. */
 export type Combine = 'moments' | 'sums';
 
-/** A reduction that a layer wants to be planned. */
+/** A reduction that a layer declares. */
 export interface ReductionDeclaration {
   readonly name: string;
   readonly combine: Combine;
   readonly channels: number;
   /** Size of a sync group in replicas; 1 leaves each replica alone, Infinity takes all. `none`
-   * folds nothing: the vectors of all grains stay as they are. */
+   * folds nothing: the vectors of all grains stay separate. */
   readonly groupReplicas: number | 'none';
-  /** Of sums: whether they are of values within the layer, so that they are taken whenever it runs
-   * backward, and not only for the gradient of its input. Default false. */
+  /** For sums: whether they are over values within the layer, so they are needed whenever it runs
+   * backward, not only for the gradient of its input. Default false. */
   readonly isInner?: boolean;
 }
 
-/** Folds vectors of float64, one for each local grain, over the sync groups: in three parts, which
- * every worker has to call in this order in every step, also without samples. */
+/** Folds float64 vectors, one for each local grain, over the sync groups. Every worker must call
+ * the three parts in this order in every step, even without samples. */
 export interface BoundReduction {
-  /** Where the vector of a local grain is to be written. */
+  /** The address to write the vector of a local grain to. */
   leafPtr(grain: number): number;
-  /** Folds this worker's vectors as far as they go without the others, who read them in `finish`:
-   * before they are written anew, in the next step or batch, all have to synchronize once more. */
+  /** Folds this worker's vectors as far as possible without other workers, which read them in
+   * `finish`. All workers must synchronize once more before they are overwritten in the next step
+   * or batch. */
   publish(): void;
-  /** At most one synchronization: from then on all that was published may be read. */
+  /** At most one synchronization. Afterward everything that was published may be read. */
   exchange(): void;
-  /** Folds what all have published. */
+  /** Folds the vectors that all workers have published. */
   finish(): void;
   /** The sync groups that have grains here, in order. */
   readonly groups: readonly BoundGroup[];
-  /** Of a micro-batch whose groups reach beyond it: what all micro-batches of the worker do
-   * together once each has published, in place of `exchange` and `finish`. */
+  /** For a micro-batch with groups that extend beyond it: what all micro-batches of the worker do
+   * together once each has published, instead of `exchange` and `finish`. */
   readonly ofWorker?: BoundReduction | undefined;
-  /** Where the folded vectors of all sync groups lie, in group order. Complete on every worker
-   * after the step's gradient barrier, until the next `publish`. */
+  /** The addresses of the folded vectors of all sync groups, in group order. Complete on every
+   * worker after the step's gradient barrier, until the next `publish`. */
   readonly groupPtrs: readonly number[];
 }
 
 /** A sync group's part on one worker. */
 export interface BoundGroup {
-  /** Its local grains: `lo` up to, not including, `hi`. */
+  /** Its local grains: `lo` up to but not including `hi`. */
   readonly lo: number;
   readonly hi: number;
-  /** Where the group's vector lies after {@link BoundReduction.finish}. */
+  /** The address of the group's vector after {@link BoundReduction.finish}. */
   readonly resultPtr: number;
 }
 
@@ -57,21 +58,21 @@ export function reduce(reduction: BoundReduction): void {
   reduction.finish();
 }
 
-/** A pass over a layer that is cut where it exchanges. */
+/** A pass of a layer, cut at an exchange. */
 export interface SplitPass {
-  /** Up to the vectors of the local grains. */
+  /** The part up to the vectors of the local grains. */
   before(): void;
   readonly reduction: BoundReduction;
-  /** From the folded vectors on. */
+  /** The part from the folded vectors on. */
   after(): void;
 }
 
-/** The passes of training of a layer that exchanges, each as what it consists of, in order. */
+/** The training passes of a layer that exchanges, each as a list of parts in order. */
 export interface ExchangingPasses {
   readonly forward: readonly SplitPass[];
-  /** Empty when it exchanges nothing. */
+  /** Empty if it exchanges nothing. */
   readonly backward: readonly SplitPass[];
-  /** Whether forward in evaluation is that of training. */
+  /** Whether forward is the same in evaluation as in training. */
   readonly inEvaluation: boolean;
 }
 
@@ -85,7 +86,7 @@ export function runSplits(passes: readonly SplitPass[]): void {
   }
 }
 
-/** How many float64 numbers a vector takes. */
+/** The number of float64 values in a vector. */
 export function vectorLength(combine: Combine, channels: number): number {
   return combine === 'moments' ? 1 + 2 * channels : 2 * channels;
 }

@@ -1,15 +1,15 @@
 // The one fixed binary tree along which every sum over a global batch is folded. Its leaves are the
-// grains, and a subtree over [lo, hi) splits where its left part is the largest power of two below
-// its size, so that the tree depends on the number of grains alone. Pure index maths; what is
-// folded is in folds.ts.
+// grains, and a subtree over [lo, hi) is split so that the size of its left part is the largest
+// power of two below its size, so the tree depends only on the number of grains. Pure index math;
+// folds.ts decides what is folded.
 
-/** Leaves from `lo` up to, not including, `hi`: a subtree, or what a worker holds. */
+/** Leaves from `lo` up to but not including `hi`: a subtree, or the range of a worker. */
 export interface Span {
   readonly lo: number;
   readonly hi: number;
 }
 
-/** Where the subtree over `size` leaves splits: the size of its left part. */
+/** The size of the left part of a subtree over `size` leaves. */
 export function splitSize(size: number): number {
   let left = 1;
   while (left * 2 < size) left *= 2;
@@ -24,10 +24,10 @@ export function coverNodes(tree: Span, range: Span): readonly Span[] {
   return [...coverNodes(left, range), ...coverNodes(right, range)];
 }
 
-/** What a fold of a tree consists of. */
+/** The operations of a fold along a tree. */
 export interface TreeFold<T> {
-  /** What stands for a subtree; undefined where its halves are to be folded. `depth` counts the
-   * left halves whose result waits meanwhile. A single leaf has to have one. */
+  /** The value of a subtree, or undefined if its halves have to be folded. `depth` counts the
+   * results of left halves that wait meanwhile. A single leaf must have a value. */
   end(node: Span, depth: number): T | undefined;
   /** Folds the halves of a subtree. */
   fold(left: T, right: T, depth: number, node: Span): T;
@@ -42,8 +42,8 @@ export function foldTree<T>(node: Span, by: TreeFold<T>, depth = 0): T {
   return by.fold(folded, foldTree(right, by, depth + 1), depth, node);
 }
 
-/** The most results that wait at once while a tree of `size` leaves is folded, the one at work
- * included. */
+/** The maximum number of results held at once while a tree of `size` leaves is folded, including
+ * the current one. */
 export function treeDepth(size: number): number {
   let depth = 1;
   for (let span = 1; span < size; span *= 2) depth++;

@@ -1,18 +1,18 @@
-// The average of the weights, where a run keeps one: each worker takes the new parameters of its
-// blocks into it.
+// The average of the weights, if a run keeps one: each worker adds the new parameters of its blocks
+// to it.
 
 import type { KernelExports } from '../kernels/exports.ts';
 import type { RunPlan } from '../plan/plan.ts';
 
-/** A block of parameters; the last of its state is the average. */
+/** A block of parameters; the last tensor of its state is the average. */
 interface AveragedBlock {
   readonly paramPtr: number;
   readonly statePtrs: readonly number[];
   readonly length: number;
 }
 
-/** Returns what takes the new parameters of these blocks into the average, in the steps that have
- * a rate for it: the last of `rates`. */
+/** Returns a function that adds the new parameters of these blocks to the average, in the steps
+ * that have a rate for it, which is the last of `rates`. */
 export function bindAverage(
   { plan, kernels }: { readonly plan: RunPlan; readonly kernels: KernelExports },
   blocks: readonly AveragedBlock[],

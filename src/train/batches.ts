@@ -1,5 +1,5 @@
-// The samples of a training step: which they are in the epoch's order, and this worker's share of
-// them loaded, augmented and mixed, into the model's input, with their targets and weights.
+// The samples of a training step: finds them in the order of the epoch, and loads, augments and
+// mixes this worker's share into the input of the model, with targets and weights.
 
 import { sizeOf } from '../base/shape.ts';
 import { viewSplit } from '../data/stored/storedSamples.ts';
@@ -13,9 +13,10 @@ import { bindMixing } from './mixing.ts';
 import { bindStepWeights } from './weighting.ts';
 
 export interface Batches {
-  /** Makes the order of the epoch of this step. All workers have to call it together. */
+  /** Makes the order of the epoch of this step. All workers must call it together. */
   prepareOrder(step: number): void;
-  /** Begins a step whose order is prepared: says whose its samples are, and how much they count. */
+  /** Begins a step with a prepared order: determines which worker has which samples, and their
+   * weights. */
   begin(step: number): void;
   /** Loads the samples and targets of a micro-batch of the step. */
   load(m: number): void;
@@ -53,9 +54,9 @@ export function bindBatches(context: WorkerContext): Batches {
 
   const need = train.feed && bindNeed(context, train.feed);
 
-  // Bound where an order is made: other workers have no use for what it keeps.
+  // Bound only on workers that write an order; others do not need its memory.
   let writeOrder: ((epoch: number) => void) | undefined;
-  // The order stays until that of another epoch is written.
+  // The order is kept until that of another epoch is written.
   let written = -1;
   return {
     prepareOrder(index) {

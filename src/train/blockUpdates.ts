@@ -1,7 +1,7 @@
 // The optimizer over a worker's blocks. Optimizers that adapt their rate to each tensor need norms
-// of whole tensors, whose blocks several workers own: each leaves the sums of its blocks, one
-// synchronization publishes them, and they are added in the order of the blocks, so that the ratio
-// does not depend on the owners.
+// of whole tensors, which may have blocks on several workers. Each worker writes the sums of its
+// blocks, one synchronization publishes them, and they are added in block order, so the ratio does
+// not depend on the owners.
 
 import { viewOf } from '../memory/arena.ts';
 import { RATE_TRUST } from '../optim/kind.ts';
@@ -14,9 +14,9 @@ import type { Member } from '../sync/group.ts';
 import type { BoundRule } from './rules.ts';
 
 interface IndexedBlock extends OptimizerBlock {
-  /** Its place among all blocks. */
+  /** Its index among all blocks. */
   readonly index: number;
-  /** Index of the rule by which it is updated; the same for all blocks of a tensor. */
+  /** Index of its update rule; the same for all blocks of a tensor. */
   readonly rule: number;
 }
 
@@ -27,7 +27,7 @@ interface BlockUpdatesSetup {
   readonly rules: readonly BoundRule[];
 }
 
-/** This worker's blocks of one tensor, and where all of its blocks are. */
+/** This worker's blocks of one tensor, and the indices of all of its blocks. */
 interface OwnedTensor {
   readonly entry: ParameterEntry;
   readonly blocks: IndexedBlock[];
@@ -35,8 +35,8 @@ interface OwnedTensor {
   readonly hi: number;
 }
 
-/** Returns what updates a worker's blocks, with one synchronization where the optimizer takes norms
- * of tensors. */
+/** Returns a function that updates a worker's blocks, with one synchronization if the optimizer
+ * computes norms of tensors. */
 export function bindBlockUpdates(
   setup: BlockUpdatesSetup,
   blocks: readonly IndexedBlock[],
@@ -45,14 +45,14 @@ export function bindBlockUpdates(
   const trusted = rules.flatMap(({ optimizer: { trust, update }, rates }) => {
     return trust === undefined ? [] : [{ trust, update, rates }];
   });
-  // All rules have one kind of optimizer.
+  // All rules have the same kind of optimizer.
   if (trusted.length > 0) return bindTrusted(setup, blocks, trusted);
   return () => {
     for (const block of blocks) rules[block.rule]!.optimizer.update(block);
   };
 }
 
-/** A rule whose optimizer takes norms of tensors. */
+/** A rule with an optimizer that computes norms of tensors. */
 interface TrustedRule {
   readonly trust: TensorTrust;
   readonly update: BoundOptimizer['update'];

@@ -1,4 +1,4 @@
-// What one worker's passes share: its plan, its place in the group, the model bound to the
+// Shared by all passes of a worker: its plan, its place in the group, the model bound to the
 // addresses of each micro-batch, and the passes over it.
 
 import {
@@ -28,7 +28,7 @@ import { bindMicroBatch, type MicroBatch } from './microBatch.ts';
 import { bindPasses, type Passes } from './passes.ts';
 import { bindReductions } from './program.ts';
 
-/** Which samples of the dataset; `validation` are those of `validationSplit`. */
+/** A split of the dataset; `validation` is the samples that `validationSplit` holds out. */
 export type SplitName = 'train' | 'test' | 'validation';
 
 export interface WorkerSetup {
@@ -37,7 +37,7 @@ export interface WorkerSetup {
   readonly memory: WebAssembly.Memory;
   readonly samples: StoredSamples;
   readonly rank: number;
-  /** Of the first worker, where there are other processes. */
+  /** The links of the first worker, if there are other processes. */
   readonly links?: readonly Link[];
 }
 
@@ -52,17 +52,17 @@ export interface WorkerContext extends Passes {
   readonly member: Member;
   /** At least one. */
   readonly microBatches: readonly MicroBatch[];
-  /** What the steps of all micro-batches have in common. */
+  /** The part of the step's state that all micro-batches share. */
   readonly now: Readonly<StepNow>;
-  /** Says what runs next; what is left out stays as it is. */
+  /** Sets what runs next; omitted fields keep their values. */
   setNow(now: Partial<StepNow>): void;
-  /** Says which samples of a step of `samples` each micro-batch has. */
+  /** Distributes the `samples` samples of a step over the micro-batches. */
   shareOut(samples: number): void;
-  /** Undefined where the run has no profile. */
+  /** Undefined if the run has no profile. */
   readonly profiler: Profiler | undefined;
 }
 
-/** The part of a step's state that is alike for all samples. */
+/** The part of a step's state that is the same for all samples. */
 export type StepNow = Pick<StepState, 'training' | 'step' | 'isSnapshot' | 'globalCount'>;
 
 /** Attaches a worker to the arena and binds the model. */
@@ -110,13 +110,13 @@ export function bindContext(setup: WorkerSetup): WorkerContext {
   };
 }
 
-/** A loader of the inputs in this region. */
+/** Returns a loader of the inputs in this region. */
 export function regionLoaderOf(context: WorkerContext, inputs: Region): InputLoader {
   const { data } = context.plan.config;
   return loaderOf(context, locateInArena(inputs.offsetBytes, sampleBytesOf(data)));
 }
 
-/** A loader of the inputs of a split. */
+/** Returns a loader of the inputs of a split. */
 export function splitLoaderOf(context: WorkerContext, view: SplitView): InputLoader {
   const { plan, memory, worker } = context;
   const ptr = worker.regions.staging.offsetBytes;
@@ -138,8 +138,8 @@ function loaderOf(context: WorkerContext, locate: InputLocator): InputLoader {
   });
 }
 
-/** Returns what copies the target of one sample of a split to where the loss of a micro-batch
- * expects that of a slot. */
+/** Returns a function that copies the target of one sample of a split to a slot of a micro-batch,
+ * where the loss reads it. */
 export function targetCopierOf(
   { plan, memory }: WorkerContext,
   { plan: { regions } }: MicroBatch,

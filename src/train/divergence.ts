@@ -1,6 +1,6 @@
-// Where a step stopped being finite: it is run once more, with the weights as they are, and looked
-// at after every layer, forward and then backward. Each worker looks at its own samples; the
-// earliest finding of all workers is the run's, and the same for any number of them.
+// Finds where a step stopped being finite: the step is run again, with unchanged weights, and
+// checked after every layer, forward and then backward. Each worker checks its own samples. The
+// earliest finding of all workers is that of the run, and does not depend on their number.
 
 import { sizeOf } from '../base/shape.ts';
 import { viewOf } from '../memory/arena.ts';
@@ -15,29 +15,28 @@ import type { MicroBatch } from './microBatch.ts';
 import type { StepHooks } from './passes.ts';
 import type { Update } from './update.ts';
 
-/** What was the first not to be finite. */
+/** The first thing that was not finite. */
 export interface NonFinite {
-  /** Its place in the step: the least of all workers is the first. */
+  /** Its position in the step; the smallest one of all workers comes first. */
   readonly order: number;
   readonly what: 'input' | 'output' | 'loss' | 'gradient' | 'total gradient' | 'running statistics';
-  /** The layer's place in the model; absent for `input` and `loss`. */
+  /** The path of the layer; absent for `input` and `loss`. */
   readonly layer?: string;
-  /** For `input`: which training sample. */
+  /** For `input`: the training sample. */
   readonly sample?: number;
 }
 
-/** A step after which a worker did not go on. */
+/** A step after which a worker stopped. */
 export interface Divergence {
   readonly step: number;
-  /** What this worker found; undefined when it was in the part of another one. */
+  /** What this worker found; undefined if another worker found it. */
   readonly found: NonFinite | undefined;
 }
 
 export interface DivergenceSearch {
-  /** Runs a step once more. All workers have to call it together, before anything of the step's
-   * update is done. */
+  /** Runs a step again. All workers must call it together, before any part of the step's update. */
   inStep(index: number): Divergence;
-  /** Looks at this worker's gradients and running statistics, after a step. */
+  /** Checks this worker's gradients and running statistics after a step. */
   inState(index: number): Divergence;
   /** Whether this worker's running statistics are finite. Allocates nothing. */
   areStatisticsFinite(): boolean;
@@ -65,11 +64,11 @@ export function bindDivergenceSearch(
 
   return {
     inStep(index) {
-      // No snapshot again: the last one is of the step itself.
+      // Do not take the snapshot again: the last one is that of the step itself.
       context.setNow({ isSnapshot: false });
       update.measure();
       const inTotal = findInTotal();
-      // All have folded before any worker writes its part anew.
+      // All workers have finished folding before any of them overwrites its part.
       member.sync(foldedCall);
       batches.begin(index);
       return { step: index, found: findInPasses() ?? inTotal };
@@ -82,8 +81,8 @@ export function bindDivergenceSearch(
   };
 }
 
-/** Returns what runs the passes of the step again, and tells the first finding. They go on after
- * one, since the other workers take part in them. */
+/** Returns a function that runs the passes of the step again and returns the first finding. They
+ * continue after a finding, since the other workers take part in them. */
 function bindPassSearch(
   context: WorkerContext,
   looks: readonly Looks[],
@@ -119,7 +118,7 @@ function bindPassSearch(
       if (!areFinite) note({ order: 1 + count, what: 'loss' });
     },
     afterBackward(place, m) {
-      // Before the last micro-batch the sums of gradients are not whole.
+      // The sums of gradients are complete only after the last micro-batch.
       const { isGradientFinite, areParametersFinite } = looks[m]!;
       const isWhole = m === microBatches.length - 1;
       if (isGradientFinite(place) && (!isWhole || areParametersFinite(place))) return;
@@ -133,8 +132,8 @@ function bindPassSearch(
   };
 }
 
-/** Binds the look at the gradients that this worker has folded: what is finite in every worker's
- * part may overflow together. */
+/** Binds the check of the gradients that this worker has folded: parts that are finite may overflow
+ * when added. */
 function bindTotalSearch({ plan }: WorkerContext, update: Update): () => NonFinite | undefined {
   const count = plan.graph.operations.length;
   return () => {
@@ -151,7 +150,7 @@ interface StatisticsSearch {
   areFinite(): boolean;
 }
 
-/** Binds the look at the running statistics that this worker updates. */
+/** Binds the check of the running statistics that this worker updates. */
 function bindStatisticsSearch(context: WorkerContext): StatisticsSearch {
   const { plan, memory } = context;
   const count = plan.graph.operations.length;
@@ -186,17 +185,17 @@ function statisticsOf({ plan, microBatches }: WorkerContext): readonly Statistic
 }
 
 interface Looks {
-  /** The operations whose outputs are whole after the forward pass of this one. */
+  /** The operations with outputs that are complete after the forward pass of this one. */
   writtenBy(layerId: number): readonly number[];
   isOutputFinite(layerId: number): boolean;
-  /** After its backward pass: the gradients of its inputs. */
+  /** Checks the gradients of its inputs, after its backward pass. */
   isGradientFinite(layerId: number): boolean;
-  /** After that of the last micro-batch: the gradients of its parameters. */
+  /** Checks the gradients of its parameters, after the backward pass of the last micro-batch. */
   areParametersFinite(layerId: number): boolean;
   firstNonFiniteInput(): number | undefined;
 }
 
-/** Binds the looks at what an operation has written, of a micro-batch's samples. */
+/** Binds the checks of what an operation has written for a micro-batch's samples. */
 function bindLooks(
   { plan, worker, memory, kernels }: WorkerContext,
   { step, program }: MicroBatch,
@@ -217,7 +216,7 @@ function bindLooks(
       const values = viewOf(memory, wide);
       return values.subarray(nodeOffset, nodeOffset + length).every(Number.isFinite);
     });
-  // Of two layers side by side the first one ends together with the second (cutPasses.ts).
+  // The first of two layers side by side ends together with the second (cutPasses.ts).
   const waits = new Map(
     exchangingPairs(plan.graph).map(([first, second]) => [first, second] as const),
   );

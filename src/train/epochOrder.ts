@@ -1,6 +1,6 @@
-// The order of an epoch as its global batches take it: of all samples, of windows of them, or of
-// each replica's own, laid so that every batch consists of the replicas' shards. Made anew from
-// (seed, epoch), so that it depends on nothing before it.
+// The order in which an epoch's global batches take samples: shuffled over all samples, within
+// windows, or separately for each replica, arranged so that every batch consists of the replicas'
+// shards. It is computed from (seed, epoch) alone, so it does not depend on earlier epochs.
 
 import { Purpose, RandomStream } from '../base/random.ts';
 import { windowedOrder } from '../data/chunked/windows.ts';
@@ -11,7 +11,7 @@ import { viewOf } from '../memory/arena.ts';
 import type { RunPlan } from '../plan/plan.ts';
 import { partStart } from '../reduce/grains.ts';
 
-/** A function that writes the order of an epoch. */
+/** Returns a function that writes the order of an epoch. */
 export function bindEpochOrder(
   plan: RunPlan,
   memory: WebAssembly.Memory,
@@ -31,8 +31,8 @@ export function bindEpochOrder(
   };
 }
 
-/** Each replica's samples, shuffled, in the slots of its shards. Where the last batch is dropped, a
- * replica leaves out as many samples as it would have in it, others in each epoch. */
+/** Writes each replica's shuffled samples to the slots of its shards. If the last batch is dropped,
+ * a replica omits as many samples as it would have in it, different ones in each epoch. */
 function bindShardedOrder(
   plan: RunPlan,
   memory: WebAssembly.Memory,
@@ -54,7 +54,7 @@ function bindShardedOrder(
     own.set(samples);
     for (let replica = 0; replica < replicas; replica++) {
       let next = starts[replica]!;
-      // The first stream of an epoch is that of all samples.
+      // The first stream of an epoch belongs to the order of all samples.
       random.reset(seed, Purpose.shuffle, epoch, 1 + replica);
       if (shuffle) shufflePart(own, next, starts[replica + 1]!, random);
       for (let step = 0; step < stepsPerEpoch; step++) {
@@ -68,8 +68,8 @@ function bindShardedOrder(
   };
 }
 
-/** How many samples each replica has in all batches of an epoch, a last one that is not full
- * included. */
+/** The number of samples of each replica in all batches of an epoch, including a last one that is
+ * not full. */
 export function quotasOf(
   countSamples: number,
   globalBatch: number,

@@ -1,7 +1,7 @@
-// A worker's side of data that is read in chunks: it says which windows of chunks a batch is from,
-// which also says that those before are done with, and waits until they are in memory. Reading
-// ahead makes that wait rare. It ends with the chunk, with an abort, or where nothing has been read
-// for as long as a run waits for anything.
+// A worker's side of data that is read in chunks: it announces which windows of chunks a batch
+// needs, which also releases earlier ones, and waits until they are in memory. Reading ahead makes
+// such waits rare. A wait ends when the chunk arrives, on an abort, or when nothing has been read
+// within the run's timeout.
 
 import { RunError } from '../base/errors.ts';
 import { sliceMsOf } from '../base/patience.ts';
@@ -18,10 +18,10 @@ import { isAborted } from '../sync/abort.ts';
 import { type ControlWords, rankWord, STATE, State } from '../sync/words.ts';
 import type { WorkerContext } from './context.ts';
 
-/** Why a worker stops where a chunk cannot be read. */
+/** The reason that a worker stops if a chunk cannot be read. */
 const UNREADABLE = 'a chunk of the data cannot be read.';
 
-/** Whether a run broke since a chunk cannot be read. */
+/** Whether a run failed because a chunk cannot be read. */
 export function isUnreadable(error: unknown): boolean {
   return error instanceof RunError && error.failure.reason.includes(UNREADABLE);
 }
@@ -44,7 +44,7 @@ export function bindNeed(context: WorkerContext, feed: Feed): Need {
       Atomics.notify(words, NEEDS_WORD);
     }
     if (Atomics.load(words, READ_WORD) > last) return;
-    // Main is not to take it for standing still.
+    // Tells the main thread that the worker is not stalled.
     Atomics.store(control, stateWord, State.waiting);
     awaitWindow(words, last, control, plan.config.timeoutMs);
     Atomics.store(control, stateWord, State.running);

@@ -1,14 +1,15 @@
-// Whether all of a step is finite, known alike to all workers: each leaves a vote about its own
-// part, the next synchronization publishes it, and each reads them all. Nothing is allocated.
+// Decides whether a whole step is finite, with the same result on all workers: each votes on its
+// own part, the next synchronization publishes the votes, and each reads all of them. Nothing is
+// allocated.
 
 import { viewOf } from '../memory/arena.ts';
 import type { OnNonFinite } from '../plan/onNonFinite.ts';
 import { type RunRegions, VOTE_STRIDE } from '../plan/regions.ts';
 import type { GrainPlan } from '../reduce/grains.ts';
 
-/** Before the update, with the gradients: losses and each worker's part of the gradients. After it,
- * with the weights: their totals and running statistics. Each has a place of its own, so that none
- * is written while another worker still reads it. */
+/** Votes before the update, with the gradients, are about losses and each worker's part of the
+ * gradients. Votes after it, with the weights, are about the totals and running statistics. They
+ * have separate places, so none is written while another worker still reads it. */
 export const VOTE_PARTS = 0;
 export const VOTE_STATE = 1;
 
@@ -18,11 +19,12 @@ const NOT_FINITE = 0;
 export interface Guard {
   /** Leaves this worker's vote. */
   vote(place: number, isGood: boolean): void;
-  /** Whether all voted finite; after a synchronization. */
+  /** Whether all voted finite. Call it after a synchronization. */
   areAllFinite(place: number): boolean;
 }
 
-/** Binds the votes to a worker; undefined where a run goes on whatever its numbers are. */
+/** Binds the votes to a worker. Returns undefined if the run continues regardless of its
+ * numbers. */
 export function bindGuard(
   plan: {
     readonly regions: RunRegions;
@@ -42,7 +44,8 @@ export function bindGuard(
       votes[(own.lo + rank) * VOTE_STRIDE + place] = isGood ? FINITE : NOT_FINITE;
     },
     areAllFinite(place) {
-      // What follows the gradients is the same in all processes, so each asks its own workers.
+      // Everything after the gradients is the same in all processes, so each only checks its own
+      // workers.
       const { lo, hi } = place === VOTE_PARTS ? all : own;
       for (let voter = lo; voter < hi; voter++) {
         if (votes[voter * VOTE_STRIDE + place] !== FINITE) return false;

@@ -1,5 +1,6 @@
-// Evaluation and prediction of one worker: the model forward, without training. Batches are split
-// over the grains as in training, so what comes out does not depend on the number of workers.
+// Evaluation and prediction of one worker: the forward passes of the model, without training.
+// Batches are split over the grains as in training, so results do not depend on the number of
+// workers.
 
 import { sizeOf } from '../base/shape.ts';
 import type { InputLoader } from '../data/loading/inputs.ts';
@@ -23,10 +24,10 @@ import { bindSplitWeights } from './weighting.ts';
 
 export interface Inference {
   /** Writes loss and correctness of each sample of a split into `evaluation.samples`; NaN for the
-   * correctness of those that have no weight. With a `batch`, of its samples alone, which are those
-   * of one global batch, and their outputs into `predict.outputs`. */
+   * correctness of samples without weight. With a `batch`, the samples of one global batch, it
+   * only does so for these and also writes their outputs into `predict.outputs`. */
   evaluate(split: SplitName, batch?: Span): void;
-  /** Adds up the weights of a split that is read in chunks, before it is evaluated. */
+  /** Sums the weights of a split that is read in chunks, before it is evaluated. */
   weigh(split: SplitName): void;
   /** Runs the first `count` samples of `predict.inputs` and writes `predict.outputs`. */
   predict(count: number): void;
@@ -43,8 +44,8 @@ export function bindInference(context: WorkerContext): Inference {
   const predictLoader = regionLoaderOf(context, regions.inference.inputs);
   const betweenBatches = exchangesMoments(plan) ? prepareCall({ kind: 'evaluation' }) : undefined;
 
-  /** Runs samples [lo, hi) of a source in batches; `done` is told of each micro-batch where its
-   * samples begin. */
+  /** Runs samples [lo, hi) of a source in batches; `done` is called for each micro-batch with the
+   * index of its first sample. */
   const inferBatches = (
     { lo, hi }: Span,
     { loader, need }: { readonly loader: InputLoader; readonly need?: Need | undefined },
@@ -53,7 +54,7 @@ export function bindInference(context: WorkerContext): Inference {
     context.setNow({ training: false, isSnapshot: false });
     for (let from = lo; from < hi; from += config.globalBatch) {
       if (betweenBatches !== undefined && from > lo) {
-        // No worker overwrites the moments of a batch while others still read them.
+        // Prevents workers from overwriting the moments of a batch while others still read them.
         member.setPosition(context.now.step, -1);
         member.sync(betweenBatches);
       }
@@ -79,7 +80,7 @@ export function bindInference(context: WorkerContext): Inference {
       const { count, copyTargets, weights, ...source } = splits[split]!;
       inferBatches(batch ?? { lo: 0, hi: count }, source, (first, m) => {
         const { step, loss } = microBatches[m]!;
-        // The loss may take the place of the outputs.
+        // The loss may overwrite the outputs.
         if (batch !== undefined) keepOutputs(first - batch.lo, m);
         for (let slot = 0; slot < step.countSamples; slot++) copyTargets[m]!(first + slot, slot);
         for (const one of weights) one.weigh(first, m);
@@ -102,7 +103,7 @@ export function bindInference(context: WorkerContext): Inference {
   };
 }
 
-/** What is read of each split. */
+/** Binds the readers of each split. */
 function bindSplits(context: WorkerContext) {
   const bindSplit = (split: StoredSplit) => {
     const view = viewSplit(split);
@@ -122,7 +123,8 @@ function bindSplits(context: WorkerContext) {
   };
 }
 
-/** Returns what writes the losses and hits of a micro-batch, whose first sample is `first`. */
+/** Returns a function that writes the losses and hits of a micro-batch that starts at sample
+ * `first`. */
 function bindKeptLosses({
   plan,
   memory,
@@ -144,8 +146,8 @@ function bindKeptLosses({
   };
 }
 
-/** Returns what writes all outputs of a micro-batch, row `first` of `predict.outputs` being the
- * first one's. */
+/** Returns a function that writes all outputs of a micro-batch, starting at row `first` of
+ * `predict.outputs`. */
 function bindOutputs({
   plan,
   memory,
@@ -168,8 +170,8 @@ function bindOutputs({
   };
 }
 
-/** Whether workers read each other's moments in evaluation: where layers normalize by the batch and
- * their sync groups span workers. */
+/** Whether workers read each other's moments in evaluation, which they do if layers normalize by
+ * the batch and their sync groups span workers. */
 function exchangesMoments({ graph, reductions }: RunPlan): boolean {
   return [...reductionsOf(graph)].some(
     ({ operation, declared }) =>

@@ -1,5 +1,5 @@
-// The losses of a micro-batch: that of the main output, and those of the heads, bound to where
-// outputs, targets and weights are. All outputs have the same targets.
+// The losses of a micro-batch: that of the main output, and those of the heads, bound to the
+// addresses of outputs, targets and weights. All outputs have the same targets.
 
 import { sizeOf } from '../base/shape.ts';
 import { labelsOf } from '../data/task.ts';
@@ -19,7 +19,7 @@ export interface WorkerLosses extends BoundLoss {
   /** Losses and hits of the samples by the main output. */
   readonly losses: Float64Array;
   readonly correct: Int32Array;
-  /** Of each head its losses times its weight. */
+  /** For each head, its losses times its weight. */
   readonly headLosses: readonly Float64Array[];
 }
 
@@ -76,8 +76,8 @@ function bindOutput(setup: LossesSetup, output: HeadLoss, index: number): BoundL
   return bindLoss(output.loss, binding);
 }
 
-/** Writes what stays: the weights of outputs, and where all samples count alike that of the
- * head. */
+/** Writes the constants: the weights of outputs and, if all samples have the same weight, that of
+ * the head. */
 function fillConstants(
   memory: WebAssembly.Memory,
   {

@@ -1,5 +1,5 @@
-// Masks on one worker: how targets get to where the loss reads them, moved with their images in
-// training, and how many pixels of a mask have each label, by which a mean is divided.
+// Masks on one worker: copies targets to where the loss reads them, moved with their images in
+// training, and counts the labels of a mask's pixels, which the mean is divided by.
 
 import { addCounts, createMaskMover, type MaskMover } from '../data/loading/masks.ts';
 import type { SplitView } from '../data/stored/storedSamples.ts';
@@ -9,16 +9,16 @@ import { ignoredLabel } from '../plan/lossPlan.ts';
 import { targetCopierOf, type WorkerContext } from './context.ts';
 import type { MicroBatch } from './microBatch.ts';
 
-/** Label of pixels from outside an image where no label is ignored: by convention the background.
- */
+/** The label of pixels from outside an image if no label is ignored: by convention the
+ * background. */
 const BACKGROUND = 0;
 
-/** How often a mask, as it is at a position of the running step, has each label; the same array
- * each time. */
+/** Counts how often each label occurs in a mask at a position of the current step. Returns the same
+ * array each time. */
 export type LabelCounter = (sample: number, position: number) => Int32Array;
 
-/** Returns what writes the target of a training sample into a slot of a micro-batch of the running
- * step. */
+/** Returns a function that writes the target of a training sample into a slot of a micro-batch in
+ * the current step. */
 export function trainTargetCopierOf(
   context: WorkerContext,
   microBatch: MicroBatch,
@@ -37,8 +37,8 @@ export function trainTargetCopierOf(
   };
 }
 
-/** Counts the labels of training samples as they are moved; undefined where targets are not
- * masks. */
+/** Returns a counter of the labels of training samples after they are moved, or undefined if
+ * targets are not masks. */
 export function trainLabelCounterOf(
   context: WorkerContext,
   train: SplitView,
@@ -58,7 +58,8 @@ export function trainLabelCounterOf(
   };
 }
 
-/** Counts the labels of a split's samples as they are; undefined where targets are not masks. */
+/** Returns a counter of the labels of a split's unmodified samples, or undefined if targets are not
+ * masks. */
 export function labelCounterOf(
   { plan }: WorkerContext,
   split: SplitView,
@@ -75,7 +76,7 @@ export function labelCounterOf(
   };
 }
 
-/** Undefined where nothing moves masks. */
+/** Returns undefined if nothing moves masks. */
 function bindMover({ plan }: WorkerContext): MaskMover | undefined {
   const { augmentation, data, seed } = plan.config;
   if (data.task.kind !== 'segmentation' || augmentation === null) return undefined;

@@ -1,5 +1,5 @@
-// One micro-batch of a worker, bound to its addresses: the model, the losses, and which of the
-// step's samples are its own.
+// One micro-batch of a worker, bound to its addresses: the model, the losses, and its share of the
+// step's samples.
 
 import { labelsOf } from '../data/task.ts';
 import { viewOf } from '../memory/arena.ts';
@@ -16,9 +16,9 @@ export interface MicroBatch {
   readonly step: StepState;
   readonly program: Program;
   readonly loss: WorkerLosses;
-  /** Whether the sample in a slot counts: not where its weight is 0. */
+  /** Whether the sample in a slot counts. Samples with weight 0 do not. */
   countsIn(slot: number): boolean;
-  /** How many labels of the sample in a slot are left out of the accuracy. */
+  /** The number of labels of the sample in a slot that are left out of the accuracy. */
   leftOutOf(slot: number): number;
 }
 
@@ -53,8 +53,8 @@ export function bindMicroBatch(
   };
 }
 
-/** Returns what counts the labels of a slot that are left out: all of a sample without weight, and
- * the ignored pixels of a mask. */
+/** Returns a function that counts the labels of a slot that are left out: all labels of a sample
+ * without weight, and the ignored pixels of a mask. */
 function bindLeftOut(
   config: RunConfig,
   targets: Int32Array | Float32Array,

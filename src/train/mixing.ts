@@ -1,6 +1,6 @@
-// Mixup and cutmix on one micro-batch: mixes what is loaded into a slot, inputs and target, with
-// another sample of the global batch, as that one is augmented at its own position. What comes out
-// does not depend on which worker loads it.
+// Mixup and cutmix on one micro-batch: mixes the input and target in a slot with another sample of
+// the global batch, augmented as at its own position. The result does not depend on which worker
+// loads it.
 
 import { sizeOf } from '../base/shape.ts';
 import { bindMixDraw, isMixing, type Mix } from '../data/loading/drawMix.ts';
@@ -12,9 +12,10 @@ import type { WorkerContext } from './context.ts';
 import type { MicroBatch } from './microBatch.ts';
 
 export interface Mixing {
-  /** How the sample at this position in the running step is mixed; the same object each time. */
+  /** How the sample at this position in the current step is mixed. Returns the same object each
+   * time. */
   mixAt(position: number): Mix;
-  /** Mixes the sample that is loaded into a slot. */
+  /** Mixes the sample in a slot. */
   apply(slot: number): void;
 }
 
@@ -22,11 +23,11 @@ export interface Mixing {
 interface MixedSamples {
   readonly train: SplitView;
   readonly loader: InputLoader;
-  /** Which one is at a position of the running step. */
+  /** The sample at a position of the current step. */
   readonly sampleAt: (position: number) => number;
 }
 
-/** Binds mixing to a micro-batch. Undefined where nothing is mixed. */
+/** Binds mixing to a micro-batch. Returns undefined if nothing is mixed. */
 export function bindMixing(
   context: WorkerContext,
   microBatch: MicroBatch,
@@ -90,8 +91,8 @@ export function bindMixing(
   };
 }
 
-/** Returns what writes the mixed target of two samples into a slot: shares of classes, or
- * numbers. */
+/** Returns a function that writes the mixed target of two samples into a slot: shares of classes,
+ * or numbers. */
 function bindTargetMixing(
   { plan, memory }: WorkerContext,
   regions: MicroBatchRegions,

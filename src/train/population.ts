@@ -1,7 +1,7 @@
 // PreciseBN (Wu and Johnson 2021, section 3): population statistics of every batch normalization
-// over training batches with fixed weights, in place of the running averages over weights that
-// changed. Each batch runs forward as in training, normalized by its own statistics; the moments of
-// each layer's input are folded over grains along the tree and over batches in order, float64.
+// over training batches with fixed weights, instead of running averages over changing weights. Each
+// batch runs forward as in training, normalized by its own statistics; the moments of each layer's
+// input are folded over grains along the tree and over batches in order, float64.
 
 import { FLOAT_BYTES } from '../base/bytes.ts';
 import { sizeOf } from '../base/shape.ts';
@@ -20,25 +20,25 @@ interface BoundPopulation {
   readonly layerId: number;
   readonly isOwner: boolean;
   readonly channels: number;
-  /** Takes the moments of a micro-batch whose forward pass has just left this layer. */
+  /** Computes the moments of a micro-batch right after the forward pass of this layer. */
   measure(m: number): void;
-  /** Sums up the batch, once all its micro-batches are measured. */
+  /** Adds the batch to the totals, once all its micro-batches are measured. */
   add(definition: PopulationDefinition): void;
   reset(): void;
-  /** Replaces the running statistics. To be called by the owner, after the last batch. */
+  /** Replaces the running statistics. The owner calls it after the last batch. */
   finish(definition: PopulationDefinition, batches: number): void;
 }
 
 export interface Populations {
   /** Starts a measurement. */
   begin(): void;
-  /** Runs forward over a batch, whose micro-batches `load` loads, and takes its moments. */
+  /** Runs forward over a batch and computes its moments; `load` loads its micro-batches. */
   addBatch(definition: PopulationDefinition, load: (m: number) => void): void;
-  /** Replaces the running statistics by those of `batches` batches. */
+  /** Replaces the running statistics with those of `batches` batches. */
   finish(definition: PopulationDefinition, batches: number): void;
 }
 
-/** Binds the measurement to a worker. All workers have to make the same calls. */
+/** Binds the measurement to a worker. All workers must make the same calls. */
 export function bindPopulations(context: WorkerContext): Populations {
   const { plan, member, now } = context;
   const bound = new Map(
@@ -60,7 +60,7 @@ export function bindPopulations(context: WorkerContext): Populations {
         member.setPosition(now.step, population.layerId);
         population.add(definition);
       }
-      // No worker overwrites the moments of this batch while others still read them.
+      // Prevents workers from overwriting the moments of this batch while others still read them.
       member.setPosition(now.step, -1);
       member.sync(call);
     },
@@ -106,8 +106,8 @@ function bindPopulation(context: WorkerContext, planned: PopulationPlan): BoundP
   };
 }
 
-/** Returns what writes the moments of the input of each grain of a micro-batch; it is given room
- * for pivots. */
+/** Returns a function that writes the moments of the input of each grain of a micro-batch. It needs
+ * space for pivots. */
 function bindMoments(
   { plan, worker, kernels }: WorkerContext,
   { plan: own, step, program }: MicroBatch,

@@ -1,5 +1,5 @@
-// The model bound to the addresses of one micro-batch: a straight list of operations that runs
-// forward, and from its end backward. Everything is resolved here, once; the passes only call.
+// The model bound to the addresses of one micro-batch: a flat list of operations that runs forward,
+// and backward from its end. Everything is resolved here, once; the passes only make calls.
 
 import { FLOAT_BYTES } from '../base/bytes.ts';
 import { InvariantError } from '../base/errors.ts';
@@ -42,13 +42,13 @@ export interface BoundOperation extends CutPasses {
 
 export interface Program {
   readonly operations: readonly BoundOperation[];
-  /** The value of each number in the graph. */
+  /** The tensor of each value in the graph. */
   readonly tensors: readonly BoundTensor[];
   readonly input: BoundTensor;
   readonly output: BoundTensor;
   /** Updates of running statistics, for the layers that this worker owns. */
   readonly bufferUpdates: readonly { readonly layerId: number; update(): void }[];
-  /** Each layer's diagnostics, to be called in snapshot steps once all gradients are published. */
+  /** The diagnostics of each layer, called in snapshot steps once all gradients are published. */
   readonly diagnoses: readonly (() => void)[];
 }
 
@@ -121,9 +121,9 @@ export function bindProgram(setup: ProgramSetup): Program {
   return { operations, tensors, ...ends, bufferUpdates, diagnoses };
 }
 
-/** What derives values that are not stored until backward. */
+/** The functions that derive values not stored until backward. */
 interface Derivers {
-  /** What writes a sample of a value anew; undefined where it is stored. */
+  /** The function that recomputes a sample of a value; undefined if the value is stored. */
   of(value: ValueId): ((sample: number, toPtr: number) => void) | undefined;
   /** The tensor that an operation reads in backward. */
   readBy(operation: Operation, tensor: BoundTensor): BoundTensor;
@@ -175,8 +175,9 @@ function passesOf(
   return passes;
 }
 
-/** What is not a layer: fork shares its input forward and adds gradients backward, add adds forward
- * and shares its gradient backward, other joins do what their kinds say. */
+/** Binds an operation that is not a layer: a fork shares its input forward and adds gradients
+ * backward, an add adds forward and shares its gradient backward, other joins do what their kinds
+ * say. */
 function bindJunction(
   setup: ProgramSetup,
   operation: Exclude<Operation, LayerOperation>,
@@ -219,8 +220,8 @@ function bindJunction(
   };
 }
 
-/** The end of a residual with the relu after it: its inputs share one gradient, which is that of
- * the output where the relu is open. */
+/** Binds the end of a residual with the relu after it. Its inputs share one gradient: that of the
+ * output at elements that the relu lets through. */
 function bindAddRelu(
   setup: ProgramSetup,
   operation: AddOperation,
@@ -313,7 +314,7 @@ function bindingOf(
   };
 }
 
-/** The worker's own, where that has one micro-batch. */
+/** The reduction of the worker itself, if it has one micro-batch. */
 function reductionOf(
   { worker, microBatch, reductions, kernels }: ProgramSetup,
   planned: ReductionPlan,

@@ -1,5 +1,5 @@
-// The optimizer of a worker, bound once for each rule by which parameters are updated. Each rule
-// has rates of its own, which follow the schedule.
+// The optimizer of a worker, bound once for each update rule. Each rule has its own rates, which
+// follow the schedule.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
@@ -15,19 +15,19 @@ import type { RunPlan } from '../plan/plan.ts';
 /** How parameters of one rule are updated. */
 export interface BoundRule {
   readonly optimizer: BoundOptimizer;
-  /** Those of the step, in this worker's memory. */
+  /** The rates of the step, in this worker's memory. */
   readonly rates: Float64Array;
 }
 
 export interface BoundRules {
   /** In the order of the plan's rules. */
   readonly bound: readonly BoundRule[];
-  /** Those of all rules; the last is that of the average. */
+  /** The rates of all rules; the last one is that of the average. */
   readonly rates: Float64Array;
-  /** Works out the rates of steps [from, to) of `totalSteps` from the rate `baseLr`, before the
-   * first: numbers that functions return in a step may be allocated. */
+  /** Computes the rates of steps [from, to) of `totalSteps` from the rate `baseLr` in advance,
+   * since numbers that functions return within a step could be heap-allocated. */
   prepare(from: number, to: number, totalSteps: number, baseLr: number): void;
-  /** Writes the rates of a step where the optimizers read them. */
+  /** Writes the rates of a step to where the optimizers read them. */
   take(step: number): void;
   /** After {@link take}: scales the gradients of the step down to a norm of `maxNorm`; `squares`
    * are the sums of squares of all blocks. */

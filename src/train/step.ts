@@ -15,11 +15,11 @@ import type { StepHooks } from './passes.ts';
 import { bindUndo } from './undo.ts';
 import { bindUpdate, type Update } from './update.ts';
 
-/** What a call of training has done. */
+/** The result of a training call. */
 export interface Trained {
   /** Total steps of the run. */
   readonly done: number;
-  /** Where its numbers stopped being finite; on all workers or on none. */
+  /** Where its numbers stopped being finite; present on all workers or on none. */
   readonly divergence?: Divergence;
 }
 
@@ -28,11 +28,11 @@ const GO_ON = 0;
 const STOP = 1;
 /** Losses or gradients are not finite, and nothing was updated. */
 const BAD_GRADIENTS = 2;
-/** Running statistics, or sums of gradients, are not finite, and the step is done. */
+/** Running statistics or sums of gradients are not finite; the step has been completed. */
 const BAD_STATE = 3;
 
-/** Trains steps [from, to), fewer when a stop is asked for or numbers are not finite. Learning
- * rates follow from the rate `baseLr`, by default the optimizer's, by a schedule that ends at
+/** Trains steps [from, to), or fewer if a stop is requested or numbers are not finite. Learning
+ * rates follow a schedule that starts from `baseLr`, by default the optimizer's rate, and ends at
  * `totalSteps`. */
 export type TrainSteps = (from: number, to: number, totalSteps: number, baseLr?: number) => Trained;
 
@@ -63,7 +63,7 @@ export function bindTraining(context: WorkerContext, batches: Batches): TrainSte
   };
 }
 
-/** Binds one optimizer step, which returns how it ended. */
+/** Binds one optimizer step. The step returns how it ended. */
 function bindStep(
   context: WorkerContext,
   parts: {
@@ -126,7 +126,8 @@ function bindStep(
   };
 }
 
-/** Returns what writes the diagnostics of a snapshot step, once its gradients are published. */
+/** Returns a function that writes the diagnostics of a snapshot step, once its gradients are
+ * published. */
 function bindDiagnoses({ plan, member, microBatches }: WorkerContext): () => void {
   const { diagnoses } = microBatches[0]!.program;
   const call = prepareCall({ kind: 'snapshot', exchange: snapshotExchange(plan) });
@@ -139,12 +140,12 @@ function bindDiagnoses({ plan, member, microBatches }: WorkerContext): () => voi
 
 /** The sums of a step's losses and hits. */
 interface StepSums {
-  /** Sums up those of a micro-batch's samples, grain by grain, and says whether all losses are
+  /** Sums those of a micro-batch's samples, grain by grain, and returns whether all losses are
    * finite. */
   sumGrains(m: number): boolean;
-  /** Rank 0, once all grains are summed: folds them and adds them to the epoch's. */
+  /** On rank 0, once all grains are summed: folds the sums and adds them to the epoch's. */
   addToEpoch(index: number): void;
-  /** Rank 0: publishes the epoch's sums after `steps` steps of the run. */
+  /** On rank 0: publishes the epoch's sums after `steps` steps of the run. */
   publish(steps: number): void;
 }
 

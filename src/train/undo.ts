@@ -1,10 +1,10 @@
-// What lets a run go on when a worker dies: before a worker changes its pieces of the state, it
-// copies them. Between two steps the state is whole. Within the update some pieces may be of the
-// old step and some of the new one: then those that were being changed are taken from the copies,
-// and the state is that of the old step.
+// Lets a run continue when a worker dies: each worker copies its pieces of the state before it
+// changes them. Between two steps the state is consistent. During the update some pieces may be of
+// the old step and some of the new one. If so, the changed pieces are restored from the copies,
+// which gives the state of the old step.
 //
-// No worker begins to change its pieces in a step before all have changed theirs in the step
-// before, since the gradients' synchronization lies between. So one step at most is unfinished.
+// No worker begins to change its pieces in a step before all have changed theirs in the previous
+// one, because the gradients are synchronized in between. So at most one step is unfinished.
 
 import { viewOf } from '../memory/arena.ts';
 import type { Region } from '../memory/layout.ts';
@@ -13,26 +13,26 @@ import { buffersOwner, type RunPlan } from '../plan/plan.ts';
 import { STAMP_STRIDE } from '../plan/undoPlan.ts';
 
 // Of the stamps of a worker, each with the number of the step, counted from 1.
-/** Its copies are those of before this step, and it may be changing its pieces. */
+/** The copies are from before this step, and the worker may be changing its pieces. */
 const CHANGING = 0;
-/** It has changed all of them. */
+/** The worker has changed all of its pieces. */
 const CHANGED = 1;
 
-/** What one worker does in each step. */
+/** What a worker does in each step. */
 export interface Undo {
-  /** Copies this worker's pieces, before the first one is changed. */
+  /** Copies this worker's pieces before the first one is changed. */
   keep(step: number): void;
-  /** Says that all are changed. */
+  /** Marks all pieces as changed. */
   changed(step: number): void;
 }
 
-/** A piece of the state, and where its copy lies. */
+/** A piece of the state, and the address of its copy. */
 interface Piece {
   readonly state: Float32Array | Float64Array;
   readonly copy: Float32Array | Float64Array;
 }
 
-/** Binds a worker's copies; undefined for runs that a worker's death ends. */
+/** Binds a worker's copies. Returns undefined for runs that end if a worker dies. */
 export function bindUndo(
   plan: RunPlan,
   memory: WebAssembly.Memory,
@@ -53,13 +53,14 @@ export function bindUndo(
   };
 }
 
-/** Forgets the steps so far: the state as it is now is whole. For main, while no worker trains. */
+/** Forgets the steps so far; the current state is consistent. Called by the main thread while no
+ * worker trains. */
 export function clearStamps({ undo }: RunPlan, memory: WebAssembly.Memory): void {
   if (undo !== undefined) viewOf(memory, undo.stamps).fill(0);
 }
 
-/** Makes the state whole again. For main, once no worker is left. Says how many steps of the run
- * are done; undefined where none was begun to be changed since the stamps were cleared. */
+/** Makes the state consistent again. Called by the main thread once no worker is left. Returns the
+ * number of completed steps, or undefined if no change began since the stamps were cleared. */
 export function restoreStep(plan: RunPlan, memory: WebAssembly.Memory): number | undefined {
   if (plan.undo === undefined) return undefined;
   const stamps = viewOf(memory, plan.undo.stamps);
@@ -75,8 +76,8 @@ export function restoreStep(plan: RunPlan, memory: WebAssembly.Memory): number |
   return last - 1;
 }
 
-/** What a worker changes in a step: its blocks, the buffers of its layers, rank 0 the sums of the
- * epoch. */
+/** The pieces that a worker changes in a step: its blocks, the buffers of its layers and, on rank
+ * 0, the sums of the epoch. */
 function piecesOf(plan: RunPlan, memory: WebAssembly.Memory, rank: number): readonly Piece[] {
   const { undo, parameters, gradients, graph, regions } = plan;
   if (undo === undefined) return [];
@@ -113,7 +114,7 @@ function piecesOf(plan: RunPlan, memory: WebAssembly.Memory, rank: number): read
   return pieces;
 }
 
-/** Where blocks that follow each other begin and end in a region. */
+/** The range that consecutive blocks occupy in a region. */
 function elementsOf(
   blocks: readonly ParameterBlock[],
   offset: 'offset' | 'trainedOffset',

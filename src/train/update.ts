@@ -1,7 +1,7 @@
 // The end of a step: each worker folds its blocks of all gradients along the tree over grains and
-// updates the parameters there, which all workers read. A reduce-scatter fused with the optimizer;
-// between processes, a reduce-scatter and an all-gather of what is folded. What comes out depends
-// on the blocks, never on who owns them.
+// updates their parameters, which all workers read. This is a reduce-scatter fused with the
+// optimizer; between processes, a reduce-scatter and an all-gather of the folded gradients. The
+// result depends on the blocks, never on their owners.
 
 import { FLOAT_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
@@ -29,7 +29,7 @@ export interface UpdateSetup {
   readonly now: Readonly<Pick<StepState, 'step' | 'isSnapshot'>>;
 }
 
-/** A block whose gradients are folded. */
+/** A block with gradients to fold. */
 interface FoldedBlock {
   readonly length: number;
   readonly isWide: boolean;
@@ -44,37 +44,36 @@ interface UpdatedBlock {
   readonly layerPath: string;
   readonly length: number;
   readonly gradPtr: number;
-  /** Whether its gradient is a worker's part, or the sum of several that may overflow together. */
+  /** Whether its gradient is the sum of several parts, which may overflow, instead of one worker's
+   * part. */
   readonly isSum: boolean;
   readonly paramPtr: number;
   readonly statePtrs: readonly number[];
   readonly decays: boolean;
-  /** Index of the rule by which it is updated. */
+  /** Index of its update rule. */
   readonly rule: number;
 }
 
 export interface Update {
-  /** Works out the learning rates of steps [from, to) of `totalSteps` from the rate `baseLr`. To be
-   * called before them. */
+  /** Computes the learning rates of steps [from, to) of `totalSteps` from the rate `baseLr`. Call
+   * it before these steps. */
   prepare(from: number, to: number, totalSteps: number, baseLr: number): void;
-  /** Sends what backward has finished early; undefined where nothing of it goes early. */
+  /** Sends the gradients that backward finishes early; undefined if none are sent early. */
   readonly watch: BackwardWatch | undefined;
-  /** Whether what this worker has made of the gradients is finite. */
+  /** Whether this worker's part of the gradients is finite. */
   arePartsFinite(): boolean;
-  /** Makes all gradients known, with the votes and sums of the step. At least one
-   * synchronization. */
+  /** Publishes all gradients, with the votes and sums of the step. At least one synchronization. */
   publish(): void;
-  /** Folds and updates this worker's blocks, after {@link publish}. False
-   * where the norm for clipping is not finite and the run is to stop: then nothing is updated, on
-   * any worker. */
+  /** Folds and updates this worker's blocks, after {@link publish}. Returns false if the norm for
+   * clipping is not finite and the run has to stop, in which case no worker updates anything. */
   run(step: number): boolean;
-  /** Whether this worker's folded gradients of the step are finite: their parts may be, and
-   * overflow together. */
+  /** Whether this worker's folded gradients of the step are finite. Finite parts may overflow when
+   * added. */
   isTotalFinite(): boolean;
-  /** Folds this worker's gradients and writes the sums of their squares, for main. */
+  /** Folds this worker's gradients and writes the sums of their squares for the main thread. */
   measure(): void;
-  /** The layer of the first of this worker's gradients that is not finite, in the order of
-   * backward; undefined where all are. */
+  /** The layer of this worker's first gradient that is not finite, in the order of backward, or
+   * undefined if all are finite. */
   firstNonFinite(): string | undefined;
 }
 
@@ -98,7 +97,7 @@ export function bindUpdate(setup: UpdateSetup): Update {
     }
     return true;
   };
-  // Clipping by value would hide an infinity, so that it is looked for before.
+  // Clipping by value would hide an infinity, so this check comes first.
   let wereFinite = true;
 
   return {
@@ -138,11 +137,11 @@ export function bindUpdate(setup: UpdateSetup): Update {
   };
 }
 
-/** The sums of squares of all blocks' gradients, of which each worker writes its own blocks'. */
+/** The sums of squares of all blocks' gradients. Each worker writes those of its own blocks. */
 interface Squares {
   readonly all: Float64Array;
   sum(): void;
-  /** After a synchronization. */
+  /** Whether all sums are finite. Call it after a synchronization. */
   areAllFinite(): boolean;
 }
 
@@ -168,13 +167,13 @@ function bindSquares(
   };
 }
 
-/** From the subtrees that workers have summed to whole gradients. */
+/** Folds the subtrees that workers have summed into complete gradients. */
 interface Folding {
   readonly watch: BackwardWatch | undefined;
   arePartsFinite(): boolean;
-  /** Makes the subtrees known to the workers that fold them. */
+  /** Publishes the subtrees to the workers that fold them. */
   publish(): void;
-  /** Folds this worker's share; then this process has the gradients of all blocks that it
+  /** Folds this worker's share. Afterward this process has the gradients of all blocks that it
    * updates. */
   fold(): void;
 }
@@ -223,7 +222,7 @@ function bindParts(setup: UpdateSetup): Omit<Folding, 'fold'> {
   const exchange = { ...gradientsExchange(plan), ends: early };
   const call = prepareCall({ kind: 'gradients', length, exchange });
   const partsCall = prepareCall({ kind: 'gradients of workers', length });
-  // That others have merged a part is known at the next synchronization.
+  // The next synchronization tells that other workers have merged a part.
   const delay = workers.length > 1 ? 1 : 0;
   let merged = 0;
   let started = 0;
@@ -234,7 +233,7 @@ function bindParts(setup: UpdateSetup): Omit<Folding, 'fold'> {
   };
   const watch: BackwardWatch = {
     before(place) {
-      // Others may merge this worker's part as soon as it has come to the synchronization.
+      // Others may merge this worker's part as soon as it reaches the synchronization.
       if (parts[merged]!.wholeAfter === place) areFinite = parts[merged]!.check() && areFinite;
     },
     after(place) {
@@ -262,8 +261,8 @@ function bindParts(setup: UpdateSetup): Omit<Folding, 'fold'> {
   };
 }
 
-/** Returns what merges this worker's share of a part: from the subtrees of all workers of its
- * process to those that go to other processes. */
+/** Returns a function that merges this worker's share of a part, from the subtrees of all workers
+ * of its process to those that are sent to other processes. */
 function bindMerge({ plan, kernels, member }: UpdateSetup, { merged }: GradientPart): () => void {
   const { parameters, gradients, workers } = plan;
   const { lo, hi } = merged[member.rank]!;
@@ -283,7 +282,7 @@ function bindMerge({ plan, kernels, member }: UpdateSetup, { merged }: GradientP
   };
 }
 
-/** Returns what folds a block of all published gradients, into float32. */
+/** Returns a function that folds a block of all published gradients into float32. */
 function bindBlockFold(kernels: KernelExports): (block: FoldedBlock) => void {
   const addWide = bindAdditions(kernels, true);
   const addNarrow = bindAdditions(kernels, false);
@@ -295,7 +294,7 @@ function bindBlockFold(kernels: KernelExports): (block: FoldedBlock) => void {
   };
 }
 
-/** Binds the look at a part of the gradient nodes that a worker makes. */
+/** Binds the check of a part of the gradient nodes that a worker writes. */
 function bindPartCheck(
   { plan, kernels, memory, member }: UpdateSetup,
   { spans }: GradientPart,
@@ -355,7 +354,7 @@ function bindBlock(
     layerPath: entry.layerPath,
     length,
     gradPtr: whole.offsetBytes + at,
-    // A part alone is known to be finite, unless it was narrowed.
+    // A single part is known to be finite, unless it was narrowed.
     isSum: entry.isWide || gradients.parts[0]!.nodes.length > 1,
     paramPtr: values.offsetBytes + (entry.offset + start) * 4,
     statePtrs: optimizerState.map(({ offsetBytes }) => offsetBytes + at),

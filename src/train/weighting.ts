@@ -1,8 +1,8 @@
-// How much each sample counts in the loss: its weight from the data, 0 where its label is ignored;
-// of a mask the loss leaves out the ignored pixels.
-// The sum that a mean is divided by has the weight of each sample times that of its class, by which
-// the loss itself multiplies. It is of the GLOBAL batch and needed before backward: each worker
-// adds up all samples in their order, so that all have the same bits without a synchronization.
+// The weight of each sample in the loss: its weight from the data, or 0 if its label is ignored; in
+// masks the loss leaves out the ignored pixels. The mean is divided by the sum of each sample's
+// weight times that of its class, which the loss itself applies. This sum is over the GLOBAL batch
+// and needed before backward: each worker adds all samples in order, so all have the same bits
+// without a synchronization.
 
 import type { SplitView } from '../data/stored/storedSamples.ts';
 import { labelsOf } from '../data/task.ts';
@@ -14,20 +14,20 @@ import { type LabelCounter, labelCounterOf, trainLabelCounterOf } from './masks.
 import type { MicroBatch } from './microBatch.ts';
 import type { Mixing } from './mixing.ts';
 
-/** Places of the numbers that are handed on in an array: those that a function returns may be
- * allocated. */
+/** Indices of numbers that are passed in an array, since returned numbers could be
+ * heap-allocated. */
 const OWN = 0;
 const OTHER = 1;
 const TOTAL = 2;
 const COUNT_NUMBERS = 3;
 
-/** A loss by which samples have weights, and the array for these of each micro-batch. */
+/** A loss that gives samples weights, and the array for the weights of each micro-batch. */
 interface Weighted {
   readonly output: HeadLoss;
   readonly weights: readonly Float64Array[];
 }
 
-/** The losses by which samples have weights: of the main output and the heads. */
+/** The losses of the main output and the heads that give samples weights. */
 function weightedLosses({ plan, microBatches, memory }: WorkerContext): readonly Weighted[] {
   const { data } = plan.config;
   return outputLosses(plan.config).flatMap((output, i) => {
@@ -42,13 +42,13 @@ function weightedLosses({ plan, microBatches, memory }: WorkerContext): readonly
 /** The training samples of steps. */
 interface StepSamples {
   readonly train: SplitView;
-  /** Which one is at a position of the running step. */
+  /** The sample at a position of the current step. */
   readonly sampleAt: (position: number) => number;
   readonly mixing: Mixing | undefined;
 }
 
-/** Returns what write the weights of this worker's samples of the running step: one for each loss
- * by which samples have weights. */
+/** Returns functions that write the weights of this worker's samples in the current step, one for
+ * each loss that gives samples weights. */
 export function bindStepWeights(
   context: WorkerContext,
   samples: StepSamples,
@@ -80,10 +80,10 @@ function bindStepWeightsOf(
         readWeight(sampleAt(mix.partner), OTHER);
         const share = mix.share[0]!;
         numbers[OWN] = share * numbers[OWN]! + (1 - share) * numbers[OTHER]!;
-        // Mixed classes are shares: PyTorch's mean is over samples then.
+        // Mixed classes are shares, for which PyTorch's mean is over samples.
         numbers[TOTAL] = numbers[TOTAL]! + numbers[OWN];
       }
-      // The samples of micro-batches follow each other.
+      // The samples of micro-batches are consecutive.
       while (m < last && position >= endOf(microBatches[m]!)) m++;
       const { step } = microBatches[m]!;
       const slot = position - step.firstSample;
@@ -103,17 +103,17 @@ function endOf({ step }: MicroBatch): number {
 
 /** Weights of an evaluation. */
 export interface SplitWeights {
-  /** Begins the sum of all weights anew; {@link SplitWeights.add} is then given all samples. Not
-   * needed where all are in memory, which are added up at the first evaluation. */
+  /** Restarts the sum of all weights; pass all samples to {@link SplitWeights.add} afterward. Not
+   * needed if all samples are in memory, since the first evaluation sums those. */
   begin(): void;
   /** Adds the weights of samples [from, end) to the sum. */
   add(from: number, end: number): void;
-  /** Writes those of a micro-batch's samples, the first of which is `first`, scaled for a mean over
-   * the split. */
+  /** Writes the weights of a micro-batch's samples, starting at `first`, scaled for a mean over the
+   * split. */
   weigh(first: number, m: number): void;
 }
 
-/** Binds the weights of a split, for each loss by which samples have weights. */
+/** Binds the weights of a split, for each loss that gives samples weights. */
 export function bindSplitWeights(
   context: WorkerContext,
   split: SplitView,
@@ -129,7 +129,7 @@ function bindSplitWeightsOf(context: WorkerContext, of: Weighted, split: SplitVi
   const readWeight = bindSampleWeight(context, output, split, numbers);
   const counter = labelCounterOf(context, split);
   const addToTotal = bindTotal(context, output, split, { numbers, counter });
-  // Once for all evaluations: a split stays as it is.
+  // Summed once for all evaluations, since a split does not change.
   let isSummed = false;
   const add = (from: number, end: number): void => {
     for (let sample = from; sample < end; sample++) {
@@ -160,7 +160,7 @@ function bindSplitWeightsOf(context: WorkerContext, of: Weighted, split: SplitVi
 }
 
 /** Scales the first `countLocal` weights of `count` samples by count / total, so that the mean over
- * all samples is the weighted one, times the weight of the output. */
+ * all samples becomes the weighted one, times the weight of the output. */
 function scale(
   weights: Float64Array,
   output: HeadLoss,
@@ -172,7 +172,7 @@ function scale(
   for (let slot = 0; slot < countLocal; slot++) weights[slot] = weights[slot]! * factor;
 }
 
-/** Returns what reads the weight of a sample before it is scaled into a place of `numbers`. */
+/** Returns a function that reads the unscaled weight of a sample into `numbers`. */
 function bindSampleWeight(
   { plan }: WorkerContext,
   output: HeadLoss,
@@ -180,7 +180,7 @@ function bindSampleWeight(
   numbers: Float64Array,
 ): (sample: number, into: number) => void {
   const isMask = plan.config.data.task.kind === 'segmentation';
-  // Of masks pixels are ignored, not samples.
+  // In masks, pixels are ignored, not samples.
   const ignored = isMask ? undefined : ignoredLabel(output);
   return (sample, into) => {
     const { targets, weights } = split.slots[split.slotOf(sample)]!;
@@ -190,9 +190,9 @@ function bindSampleWeight(
   };
 }
 
-/** Returns what adds the weight of a sample, which is read, times that of its class to the total;
- * of a mask, whose labels `counter` counts as they are at a position, the mean over its pixels, 0
- * for ignored ones. */
+/** Returns a function that adds the weight of a sample, already read, times that of its class to
+ * the total. For a mask it uses the mean over its pixels, 0 for ignored ones; `counter` counts the
+ * labels at a position. */
 function bindTotal(
   { plan }: WorkerContext,
   { loss }: HeadLoss,
@@ -211,7 +211,7 @@ function bindTotal(
     return (sample, position) => {
       if (numbers[OWN] === 0) return;
       const counts = counter(sample, position);
-      // Whole numbers first: no bit depends on where in the mask a label is.
+      // Adds whole numbers first, so that bits do not depend on where in the mask a label is.
       let mass = 0;
       for (let c = 0; c < counts.length; c++) {
         if (c !== ignored) mass += counts[c]! * (classWeights === undefined ? 1 : classWeights[c]!);

@@ -1,5 +1,5 @@
-// One worker's side of a run, on bound addresses. Everything here is synchronous; what starts it
-// and what listens to it is in `runtime`.
+// One worker's side of a run, on bound addresses. Everything here is synchronous; `runtime` starts
+// workers and listens to them.
 
 import { RunError, UsageError } from '../base/errors.ts';
 import { showError } from '../base/showError.ts';
@@ -14,10 +14,10 @@ import { bindTraining, type TrainSteps } from './step.ts';
 
 export interface TrainWorker extends Inference {
   readonly train: TrainSteps;
-  /** Replaces running statistics by those of the population, over the batches of so many steps
-   * from step `from` on, with the weights as they are. */
+  /** Replaces running statistics with those of the population, over the batches of `count` steps
+   * starting at step `from`, with the current weights. */
   measure(from: number, count: number, definition: PopulationDefinition): void;
-  /** Says that no more calls come. */
+  /** Signals that there are no more calls. */
   finish(): void;
 }
 
@@ -42,7 +42,7 @@ function bindMeasure(context: WorkerContext, batches: Batches): TrainWorker['mea
   const { plan } = context;
   const populations = bindPopulations(context);
   return (from, count, definition) => {
-    // It has the numbers of steps to come: what it would keep is not theirs.
+    // It uses the numbers of future steps, so it must not keep data for them.
     context.setNow({ training: true, isSnapshot: false });
     populations.begin();
     for (let index = from; index < from + count; index++) {
@@ -54,7 +54,7 @@ function bindMeasure(context: WorkerContext, batches: Batches): TrainWorker['mea
   };
 }
 
-/** Adds rank, step and layer to whatever is thrown in a pass. */
+/** Adds rank, step and layer to errors that are thrown in a pass. */
 function locating<T>(context: WorkerContext, run: () => T): T {
   try {
     return run();
