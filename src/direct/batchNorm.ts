@@ -15,7 +15,7 @@ import { type BoundPasses, makeNorm } from './norm.ts';
 import type { BatchNorm, RunningStatistics, SavedNorm } from './types.ts';
 import type { Workspace } from './workspace.ts';
 
-/** A batch normalization of a spec, over the ranks of the group whatever its `sync` says. */
+/** A batch normalization of a spec, over the ranks of the group, regardless of its `sync`. */
 export function makeBatchNorm(
   work: Workspace,
   rules: TensorRules,
@@ -37,7 +37,7 @@ export function makeBatchNorm(
     ...exchanged,
     finish() {
       exchanged.finish();
-      // On all ranks alike, also on those without rows.
+      // Thrown on all ranks, also on those without rows.
       if (work.doubles[countAt] === 1) throw oneValueError(name);
     },
   };
@@ -57,7 +57,8 @@ export function makeBatchNorm(
         countPtr: state.numBatchesTracked.byteOffset,
       },
       coefficientsPtr,
-      // Without running statistics evaluation takes each rank's own, as PyTorch does.
+      // Without running statistics, evaluation uses each rank's own batch statistics, as PyTorch
+      // does.
       moments: setup.step.training ? moments : withoutExchange(exchanged),
       sums,
     });
@@ -82,7 +83,7 @@ export function makeBatchNorm(
     };
   };
   const { norm, checkBackward } = makeNorm(work, { ...rules, eps: spec.eps, bind });
-  // Takes memory of the group with the first call, since few layers need it.
+  // Allocates memory of the group in the first call, since few layers need it.
   let twice: ReturnType<typeof bindDoubleBackward> | undefined;
   return {
     ...norm,
@@ -96,8 +97,8 @@ export function makeBatchNorm(
   };
 }
 
-/** From the group's moments rather than the coefficients, which a rank without rows has not made.
- * The operations are those of the kernel, so the bits are, too. */
+/** Computed from the group's moments instead of the coefficients, which a rank without rows does
+ * not have. The operations are those of the kernel, so the bits are the same. */
 function statisticsOf(work: Workspace, vectorPtr: number, channels: number, eps: number) {
   const count = work.doubles[vectorPtr / DOUBLE_BYTES]!;
   const mean = work.copyDoubles(vectorPtr + DOUBLE_BYTES, channels);

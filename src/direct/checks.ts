@@ -1,23 +1,24 @@
-// What the norms refuse before any other rank is touched.
+// The checks of the norms, made before any other rank is involved.
 
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseOptions } from '../base/parse.ts';
 import { accept } from '../base/values.ts';
 import type { BackwardCotangents, NormInputs } from './types.ts';
 
-/** Which tensors a norm takes. */
+/** The tensors that a norm accepts. */
 export interface TensorRules {
   /** The norm's name in errors. */
   readonly name: string;
-  /** What a tensor is a whole number of, in elements, and what that is called. */
+  /** The length of a tensor must be a multiple of this many elements; `unitName` is the name of the
+   * unit. */
   readonly unit: number;
   readonly unitName: string;
   readonly parameterLength: number;
-  /** The most units of a tensor, where they are rows; undefined for any number. */
+  /** The maximum number of units of a tensor if they are rows; undefined for any number. */
   readonly maxRows?: number | undefined;
 }
 
-/** How many units an input has. */
+/** Checks an input and returns its number of units. */
 export function checkInput(rules: TensorRules, x: Float32Array): number {
   const { name, unit, unitName, maxRows } = rules;
   checkFloats(`the input of ${name}`, x);
@@ -33,7 +34,7 @@ export function checkInput(rules: TensorRules, x: Float32Array): number {
   return units;
 }
 
-/** Weight and bias have one number for each channel or element, or are absent. */
+/** Checks that weight and bias have one number for each channel or element, or are absent. */
 export function checkParameters(rules: TensorRules, inputs: NormInputs): void {
   for (const key of ['weight', 'bias'] as const) {
     const array = inputs[key];
@@ -52,7 +53,7 @@ const cotangentsSchema = optionsSchema<BackwardCotangents>()({
   biasGrad: doubles.exactOptional(),
 });
 
-/** The gradients that doubleBackward is given. */
+/** Checks the gradients that are passed to doubleBackward. */
 export function checkCotangents(
   name: string,
   gradients: BackwardCotangents,
@@ -69,7 +70,7 @@ export function checkCotangents(
   return given;
 }
 
-/** A Float32Array of this length. */
+/** Checks that a value is a Float32Array of this length. */
 export function checkLength(what: string, array: Float32Array, length: number): void {
   checkFloats(what, array);
   checkCount(what, array, length);
@@ -84,8 +85,8 @@ function checkCount(what: string, array: Float32Array | Float64Array, length: nu
   });
 }
 
-/** The array for an output: the given one, which must leave `kept` alone and may replace
- * `replaced` as a whole, or a new one. */
+/** The array for an output: a new one, or the given one, which must not overlap `kept` and may
+ * coincide with `replaced`. */
 export function outputFor(
   what: string,
   given: Float32Array | undefined,

@@ -1,7 +1,7 @@
 // Backward of the backward pass of batch normalization, for losses that contain gradients, such as
 // gradient penalties. Derived by differentiating the backward pass of Ioffe and Szegedy 2015 once
-// more; PyTorch's batchnorm_double_backward computes the same. Plain float64 loops: this runs once
-// a step at most, on a few layers.
+// more; PyTorch's batchnorm_double_backward computes the same. Plain float64 loops, since this runs
+// at most once per step, on a few layers.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import { reduce } from '../reduce/reduction.ts';
@@ -10,14 +10,14 @@ import { bindExchange } from './exchange.ts';
 import type { BackwardCotangents, DoubleGradients, SavedNorm } from './types.ts';
 import type { Workspace } from './workspace.ts';
 
-/** Sums of each channel over the rows of all ranks, in this order. g is dy, u the gradient of dx,
- * q that of this rank's weightGrad. */
+/** Sums of each channel over the rows of all ranks, in this order. Here g is dy, u is the gradient
+ * of dx, and q that of this rank's weightGrad. */
 const SUM_NAMES = ['g', 'gX', 'u', 'uX', 'ug', 'qg', 'qgX'] as const;
 type Sums = { readonly [Name in (typeof SUM_NAMES)[number]]: Float64Array };
-/** Vectors of the channels that are exchanged: an exchange of sums takes pairs. */
+/** The number of vectors that are exchanged; an exchange of sums takes pairs. */
 const VECTORS = SUM_NAMES.length + 1;
 
-/** What a call works on. */
+/** The data of a call. */
 interface DoubleCall {
   readonly dy: Float32Array;
   readonly saved: SavedNorm;
@@ -75,9 +75,9 @@ function addUp({ dy, saved, given }: DoubleCall, own: Sums, channels: number): v
 }
 
 /** With P(v) = v - mean(v) - xhat mean(v xhat), s = invStd and means over all M rows, backward is
- * dx = w s P(g), and L = sum(u dx) + sum(q g xhat) + sum(r g) is what is differentiated: by g it is
- * w s P(u) + q xhat + r; by w sum(u s P(g)); by x it is s P(h) - w s^2 xhat sum(u P(g)) / M, where
- * h = q g - w s (u mean(g xhat) + g mean(u xhat)) is the derivative by xhat. */
+ * dx = w s P(g), and L = sum(u dx) + sum(q g xhat) + sum(r g) is differentiated. Its derivative by
+ * g is w s P(u) + q xhat + r, by w it is sum(u s P(g)), and by x it is s P(h) - w s^2 xhat sum(u
+ * P(g)) / M, where h = q g - w s (u mean(g xhat) + g mean(u xhat)) is the derivative by xhat. */
 function differentiate(call: DoubleCall, sums: Sums, channels: number): DoubleGradients {
   const { dy, given, saved } = call;
   const { x, mean, invStd, count } = saved;

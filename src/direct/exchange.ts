@@ -37,7 +37,7 @@ export function bindExchange(work: Workspace, options: ExchangeOptions): BoundRe
   };
 }
 
-/** The same vectors, with nothing exchanged: each rank has its own. */
+/** The same reduction without exchanges: each rank keeps its own vectors. */
 export function withoutExchange(reduction: BoundReduction): BoundReduction {
   const ownPtr = reduction.leafPtr(0);
   return {

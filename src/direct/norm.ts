@@ -1,5 +1,6 @@
-// The steps of every norm's calls: check, find addresses, bind the passes of `norm`, run them and
-// return what is saved. Binding takes only a few microseconds, so a layer keeps no state.
+// The steps of every norm's calls: check arguments, find addresses, bind the passes of `norm`, run
+// them, and return the saved data. Binding takes only a few microseconds, so a layer keeps no
+// state.
 
 import { UsageError } from '../base/errors.ts';
 import { optionsSchema, parseOptions } from '../base/parse.ts';
@@ -10,26 +11,26 @@ import { checkInput, checkLength, checkParameters, outputFor, type TensorRules }
 import type { Norm, NormGradients, NormInputs, ParameterGradients, SavedNorm } from './types.ts';
 import type { Workspace } from './workspace.ts';
 
-/** Statistics as they are saved. */
+/** The statistics that are saved. */
 export type Statistics = Pick<SavedNorm, 'mean' | 'invStd' | 'count'>;
 
 /** The passes of one call. */
 export interface BoundPasses {
   forward(): void;
   backward(): void;
-  /** After forward in training: what backward will need. */
+  /** Returns what backward needs, after forward in training. */
   save(): Statistics;
-  /** Before backward. */
+  /** Restores saved statistics before backward. */
   restore(saved: SavedNorm): void;
 }
 
-/** What makes a norm. */
+/** The definition of a kind of norm. */
 export interface NormKind extends TensorRules {
   readonly eps: number;
   bind(setup: NormSetup, units: number): BoundPasses;
 }
 
-/** The addresses of one call; 0 where there is nothing. */
+/** The addresses of one call; 0 for absent tensors. */
 type CallPtrs = Omit<NormSetup, 'kernels' | 'step' | 'countGrains' | 'eps'>;
 
 const NO_TENSORS: CallPtrs = {
@@ -53,7 +54,7 @@ const outputsSchema = optionsSchema<{ readonly dx?: Float32Array }>()({
   dx: floats.exactOptional(),
 });
 
-/** A norm, and what checks the arguments of whatever else is called with something saved. */
+/** A norm, and the check of arguments for other calls that take saved data. */
 export interface CheckedNorm {
   readonly norm: Norm;
   checkBackward(dy: Float32Array, saved: SavedNorm): void;
@@ -70,8 +71,8 @@ export function makeNorm(work: Workspace, kind: NormKind): CheckedNorm {
     if (!own.has(saved)) {
       throw new UsageError({
         what: `saved in backward of ${name}`,
-        given: "another norm's, or a copy",
-        allowed: "the saved of this norm's own forward",
+        given: 'one from another norm, or a copy',
+        allowed: 'the `saved` that forward of this norm returned',
       });
     }
     checkLength(`the output's gradient of ${name}`, dy, saved.x.length);
@@ -122,7 +123,7 @@ function bindPasses(
   return kind.bind({ ...ptrs, kernels, step, countGrains: 1, eps: kind.eps }, units);
 }
 
-/** Returns what runs the passes over an input of so many units. */
+/** Returns a function that runs the passes over an input of `units` units. */
 function bindForward(
   work: Workspace,
   kind: NormKind,
@@ -151,7 +152,7 @@ function bindForward(
   };
 }
 
-/** Returns what takes the gradients of the parameters and, where it is given, fills dx. */
+/** Returns a function that computes the gradients of the parameters and writes dx, if given. */
 function bindBackward(
   work: Workspace,
   kind: NormKind,
@@ -183,7 +184,7 @@ function bindBackward(
   };
 }
 
-/** A sink for a single grain, whose sums are all. */
+/** A sink for a single grain, which needs no folding. */
 function sinkTo(leafPtr: number): GradientSink {
   return { leafPtr: () => leafPtr, fold: () => undefined };
 }

@@ -1,5 +1,5 @@
-// normsFor: the norms as functions on tensors, for training code of one's own inside `launch`. What
-// forward saves for backward is handed to the caller, so an autograd can be put around it.
+// normsFor: the norms as functions on tensors, for your own training code inside `launch`. Forward
+// returns the data that backward needs, so an autograd can be built around it.
 
 import { UsageError } from '../base/errors.ts';
 import { isObject, optionsSchema, parseOptions } from '../base/parse.ts';
@@ -24,7 +24,7 @@ import { Workspace } from './workspace.ts';
 
 /** The options of all norms of {@link normsFor}. */
 export interface DirectNormOptions extends Pick<SampleNormOptions, 'eps'> {
-  /** For errors, and for batchNorm's calls in `group.stats()`. Default: the kind. */
+  /** Name in errors, and of batchNorm's calls in `group.stats()`. Default: the kind. */
   readonly name?: string;
 }
 
@@ -32,11 +32,10 @@ export interface DirectNormOptions extends Pick<SampleNormOptions, 'eps'> {
 export interface DirectBatchNormOptions
   extends DirectNormOptions,
     Pick<BatchNormOptions, 'momentum' | 'trackRunningStats'> {
-  /** Whose rows are normalized together, such as a group made by `split`. Default: the group of
-   * normsFor. */
+  /** The group to normalize over, such as one made by `split`. Default: the group of normsFor. */
   readonly group?: Group;
-  /** Takes scratch memory for so many rows at once and refuses more. Default: any number of rows;
-   * scratch memory is taken when it is needed. */
+  /** Allocates scratch memory for this many rows in advance and rejects more. Default: any number
+   * of rows; scratch memory is allocated when needed. */
   readonly maxRows?: number;
 }
 
@@ -46,29 +45,28 @@ export interface DirectGroupNormOptions extends DirectNormOptions {
   readonly rowsPerSample: number;
 }
 
-/** Makes norms; their arguments are those of `nn`, without `affine`: a call has weight and bias or
- * has not.
+/** Makes norms. The arguments are those of `nn`, without `affine`: weight and bias are optional in
+ * each call.
  *
  * @example
  * // job.mjs, for launch
  * export default function job({ rank, group }) {
  *   const norm = normsFor(group).layerNorm([2]);
  *   return norm.evaluate(Float32Array.of(rank, 1, rank + 1, 2));
- * }
- */
+ * } */
 export interface Norms {
-  /** Tensors are [rows, channels], with any number of rows on each rank. Throws a UsageError on all
-   * ranks when the whole group has one row. */
+  /** Batch normalization of [rows, channels], with any number of rows on each rank. Throws a
+   * UsageError on all ranks if the whole group has only one row. */
   batchNorm(channels: number, options?: DirectBatchNormOptions): BatchNorm;
-  /** Group normalization of [samples, rowsPerSample, channels]; exchanges nothing. */
+  /** Group normalization of [samples, rowsPerSample, channels]; no exchanges. */
   groupNorm(numGroups: number, channels: number, options: DirectGroupNormOptions): Norm;
-  /** Instance normalization of [samples, rowsPerSample, channels]; exchanges nothing. */
+  /** Instance normalization of [samples, rowsPerSample, channels]; no exchanges. */
   instanceNorm(channels: number, options: DirectGroupNormOptions): Norm;
-  /** Tensors are [rows, ...normalizedShape]. */
+  /** Layer normalization of [rows, ...normalizedShape]; no exchanges. */
   layerNorm(normalizedShape: number | Shape, options?: DirectNormOptions): Norm;
 }
 
-/** A thread's workspace in a world's memory. */
+/** The workspace of this thread, by the memory of a world. */
 const workspaces = new WeakMap<WebAssembly.Memory, Workspace>();
 
 /** Norms for one rank of a group of `launch`, or of one split from it.
@@ -149,7 +147,7 @@ function makeGrouped(
   return makeGroupNorm(work, rules, spec);
 }
 
-/** The one of this thread and the group's memory. */
+/** Returns the workspace of this thread in the group's memory. */
 function workspaceOf(what: string, group: Group): Workspace {
   const memory = isObject(group) ? memoryOf(group) : undefined;
   if (memory === undefined) {

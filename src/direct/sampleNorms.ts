@@ -1,5 +1,5 @@
-// Normalizations that look at one sample alone, as functions: the passes of norm/sampleNorm.ts,
-// with their statistics saved once for each mean instead of once for each channel.
+// Normalizations over single samples, as functions: the passes of norm/sampleNorm.ts, with their
+// statistics saved once for each mean instead of once for each channel.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import { sizeOf } from '../base/shape.ts';
@@ -13,7 +13,7 @@ import type { Workspace } from './workspace.ts';
 
 export interface GroupsOfChannels {
   readonly channels: number;
-  /** With one group for each channel it is an instance normalization. */
+  /** One group per channel makes it an instance normalization. */
   readonly numGroups: number;
   readonly rowsPerSample: number;
   readonly eps: number;
@@ -87,7 +87,7 @@ export function makeLayerNorm(work: Workspace, rules: TensorRules, spec: LayerNo
         length,
         rowsPerSample: 1,
         statisticsPtr,
-        // Used with a relu alone.
+        // Only used with a relu.
         openGradPtr: 0,
       });
       return {

@@ -1,6 +1,6 @@
-// Memory for kernels that are called on arrays of any kind: those in the group's memory are used
-// where they lie, others are copied into scratch memory, which is taken from the group once and
-// grows by doubling when a call needs more.
+// Memory for kernels that are called on arbitrary arrays. Arrays in the group's memory are used in
+// place. Others are copied into scratch memory, which is allocated from the group once and doubles
+// when a call needs more.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { instantiateKernels } from '../kernels/binaries.ts';
@@ -8,20 +8,20 @@ import type { KernelExports } from '../kernels/exports.ts';
 import { compileKernels } from '../kernels/load.ts';
 import type { Group } from '../sync/group.ts';
 
-/** Vector loads may run over the end of a tensor by less than this. */
+/** Vector loads may read past the end of a tensor by less than this. */
 const SLACK_BYTES = 128;
 const FIRST_BYTES = 65_536;
-/** Backward's x, dy and dx. */
+/** The tensors of backward: x, dy and dx. */
 const TENSORS_OF_A_CALL = 3;
-/** Coefficients, gradients and parameters of a batch normalization: at most 12 float64 for each
+/** Coefficients, gradients and parameters of a batch normalization: at most 12 float64 values per
  * channel and 12 more, in 5 pieces. */
 const VECTORS_OF_A_CALL = 5;
 const VECTOR_BYTES = 64;
 
-/** Where the vectors of a group's ranks meet. */
+/** The buffers in which a group's ranks exchange vectors. */
 export interface ExchangeBuffers {
   readonly own: Float64Array;
-  /** The vectors back to back, by rank. */
+  /** The vectors of all ranks, contiguous. */
   readonly gathered: Float64Array;
 }
 
@@ -39,8 +39,8 @@ export class Workspace {
   private scratchBytes = 0;
   private usedBytes = 0;
 
-  /** The kernels are the strict ones, which give the same bits on every machine: norms wait for
-   * memory, not for multiply-adds. */
+  /** Uses the strict kernels, which give the same bits on every machine. That costs nothing, since
+   * norms are limited by memory, not by multiply-adds. */
   constructor(memory: WebAssembly.Memory, group: Group) {
     this.memory = memory;
     this.group = group;
@@ -50,7 +50,7 @@ export class Workspace {
     this.kernels = instantiateKernels(compileKernels('strict'), memory);
   }
 
-  /** Begins a call on such tensors: what the last one has taken is free. */
+  /** Begins a call on these tensors, and frees the memory of the previous call. */
   begin(...tensors: readonly Float32Array[]): void {
     this.usedBytes = 0;
     let longestBytes = 0;
@@ -58,11 +58,11 @@ export class Workspace {
       if (!this.has(tensor)) longestBytes = Math.max(longestBytes, tensor.byteLength);
     }
     const neededBytes = TENSORS_OF_A_CALL * scratchBytesOf(longestBytes);
-    // With some room, so that batches that grow little by little do not take memory each time.
+    // Grows by more than needed, so that slowly growing batches do not allocate each time.
     if (neededBytes > this.scratchBytes) this.grow(Math.max(neededBytes, 2 * this.scratchBytes));
   }
 
-  /** Takes at once what a batch normalization needs when all its arrays are copied. */
+  /** Allocates what a batch normalization needs if all its arrays are copied. */
   reserve(rows: number, channels: number): void {
     const tensorBytes = scratchBytesOf(rows * channels * FLOAT_BYTES);
     const vectorBytes = scratchBytesOf(channels * VECTOR_BYTES);
@@ -70,12 +70,12 @@ export class Workspace {
     if (sizeBytes > this.scratchBytes) this.grow(sizeBytes);
   }
 
-  /** The address of so many numbers, for this call. */
+  /** The address of `length` numbers, for this call. */
   takeDoubles(length: number): number {
     return this.take(length * DOUBLE_BYTES);
   }
 
-  /** Where kernels find the array's values. */
+  /** The address at which kernels read the array's values. */
   input(array: Float32Array): number {
     if (this.has(array)) return array.byteOffset;
     const ptr = this.take(array.byteLength);
@@ -83,7 +83,8 @@ export class Workspace {
     return ptr;
   }
 
-  /** Where kernels write the array's values; {@link deliver} takes them there. */
+  /** The address at which kernels write the array's values; {@link deliver} copies them to the
+   * array. */
   output(array: Float32Array): number {
     return this.has(array) ? array.byteOffset : this.take(array.byteLength);
   }
@@ -94,19 +95,19 @@ export class Workspace {
     array.set(this.floats.subarray(from, from + array.length));
   }
 
-  /** A copy of numbers of the memory. */
+  /** Copies numbers out of the memory. */
   copyDoubles(ptr: number, length: number): Float64Array {
     const from = ptr / DOUBLE_BYTES;
     return this.doubles.slice(from, from + length);
   }
 
-  /** An array that stays. */
+  /** Allocates an array that is never freed. */
   allocateDoubles(length: number): Float64Array {
     return this.group.allocate('float64', length + SLACK_BYTES / DOUBLE_BYTES).subarray(0, length);
   }
 
-  /** Buffers for an exchange of vectors. All norms share them, since a call has done with them when
-   * it returns. */
+  /** Buffers for an exchange of vectors. All norms share them, since a call no longer needs them
+   * when it returns. */
   exchangeBuffers(worldSize: number, length: number): ExchangeBuffers {
     const key = `${worldSize} of ${length}`;
     const known = this.exchanges.get(key);
@@ -117,7 +118,7 @@ export class Workspace {
     return made;
   }
 
-  /** Whether kernels may use an array where it lies. */
+  /** Whether kernels can use an array in place. */
   private has({ buffer, byteOffset, byteLength }: Float32Array): boolean {
     return (
       buffer === this.buffer && byteOffset + byteLength + SLACK_BYTES <= this.buffer.byteLength
@@ -126,7 +127,7 @@ export class Workspace {
 
   private take(sizeBytes: number): number {
     const neededBytes = scratchBytesOf(sizeBytes);
-    // What this call has taken before stays where it is, as the group takes nothing back.
+    // Memory that this call already uses stays in place, since the group never frees memory.
     if (this.usedBytes + neededBytes > this.scratchBytes) {
       this.grow(Math.max(FIRST_BYTES, 2 * this.scratchBytes, neededBytes));
     }
@@ -143,7 +144,7 @@ export class Workspace {
   }
 }
 
-/** What an array takes of the scratch memory. */
+/** The scratch memory that an array needs. */
 function scratchBytesOf(sizeBytes: number): number {
   return Math.ceil(sizeBytes / SLACK_BYTES) * SLACK_BYTES + SLACK_BYTES;
 }

@@ -1,5 +1,5 @@
-// Batch normalization over [rows, channels] (Ioffe and Szegedy 2015), bound to addresses. Knows no
-// threads: the statistics of a sync group come from the reductions that it is given.
+// Batch normalization over [rows, channels] (Ioffe and Szegedy 2015), bound to addresses. It does
+// not know about threads: the statistics of a sync group come from reductions.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { UsageError } from '../base/errors.ts';
@@ -23,24 +23,25 @@ export interface BatchNormSetup extends NormSetup {
   readonly channels: number;
   /** Positions per sample: H * W. */
   readonly rowsPerSample: number;
-  /** Weight of the newest observation; `null` averages all observations alike. */
+  /** Weight of the newest observation; `null` averages all observations equally. */
   readonly momentum: number | null;
   /** Undefined without running statistics. */
   readonly running: RunningPtrs | undefined;
-  /** {@link coefficientsLength} float64, for the groups of `moments`. */
+  /** The address of {@link coefficientsLength} float64 values, for the groups of `moments`. */
   readonly coefficientsPtr: number;
-  /** Both over the same groups. */
+  /** Both reductions are over the same groups. */
   readonly moments: BoundReduction;
   readonly sums: BoundReduction;
-  /** Changes scale and shift of a local group's coefficients before they are used in training;
-   * what it changes them by counts as constant in backward (batchRenorm.ts). */
+  /** Changes scale and shift of a local group's coefficients before training uses them; backward
+   * treats the change as constant (batchRenorm.ts). */
   readonly adjust?: (group: number, coefficientsPtr: number) => void;
-  /** Weight of a sample in what it is evaluated by (evalCorrection.ts); default 0. */
+  /** Weight of a sample in the statistics that evaluation normalizes it by (evalCorrection.ts);
+   * default 0. */
   readonly evalWeight?: number;
 }
 
-/** How many float64 numbers the coefficients of all local sync groups take, and those of one's
- * gradient. */
+/** The number of float64 values in the coefficients of all local sync groups and the gradient
+ * coefficients of one. */
 export function coefficientsLength(channels: number, countGroups: number): number {
   return 4 * channels * countGroups + gradCoefficientsLength(channels);
 }
@@ -48,11 +49,11 @@ export function coefficientsLength(channels: number, countGroups: number): numbe
 export interface BoundBatchNorm {
   forward(): void;
   backward(): void;
-  /** Writes the output of a sample anew, elsewhere, by the coefficients of the last pass in
-   * training. */
+  /** Recomputes the output of a sample at another address, with the coefficients of the last
+   * training pass. */
   derive(sample: number, toPtr: number): void;
   updateRunningStatistics(): void;
-  /** The passes of training, cut where they exchange; undefined where they exchange nothing. */
+  /** The training passes, cut at their exchanges; undefined if there are none. */
   readonly exchanging: ExchangingPasses | undefined;
 }
 
@@ -94,7 +95,7 @@ export function bindBatchNorm(setup: BatchNormSetup): BoundBatchNorm {
   };
 }
 
-/** What the passes share: their setup, and where rows and coefficients are. */
+/** Shared by the passes: their setup, and the addresses of rows and coefficients. */
 interface Frame {
   readonly setup: BatchNormSetup;
   readonly passes: NormPasses;
@@ -104,9 +105,9 @@ interface Frame {
   /** One mean, variance or sum for each channel. */
   readonly vectorBytes: number;
   readonly gradCoefficientsPtr: number;
-  /** How many rows the grains [lo, hi) have. */
+  /** The number of rows of the grains [lo, hi). */
   rowsIn(lo: number, hi: number): number;
-  /** Where a grain begins in x, y and their gradients. */
+  /** The offset of a grain in x, y and their gradients. */
   offsetOf(grain: number): number;
   coefficientsOf(group: number): number;
 }
@@ -130,7 +131,8 @@ function frameOf(setup: BatchNormSetup): Frame {
   };
 }
 
-/** Forward in training: the moments of each grain, then each group by its own. */
+/** Forward in training: computes the moments of each grain, then normalizes each group by its
+ * moments. */
 function bindForward(frame: Frame): SplitPass {
   const { setup, passes, numbers, vectorBytes, rowsIn, offsetOf, coefficientsOf } = frame;
   const { kernels, channels, moments, xPtr, yPtr, countGrains } = setup;
@@ -139,7 +141,7 @@ function bindForward(frame: Frame): SplitPass {
   const takeMoments = (): void => {
     for (let grain = 0; grain < countGrains; grain++) {
       const at = xPtr + offsetOf(grain);
-      // The coefficients are computed later: until then their place is free for the pivots.
+      // The coefficients are computed later, so their memory holds the pivots until then.
       const pivotsPtr = setup.coefficientsPtr;
       kernels.momentsF32(at, rowsIn(grain, grain + 1), channels, pivotsPtr, moments.leafPtr(grain));
     }
@@ -176,7 +178,8 @@ function bindForward(frame: Frame): SplitPass {
   };
 }
 
-/** Forward in evaluation: by the running statistics, or their mixture with each sample's own. */
+/** Forward in evaluation: normalizes by the running statistics, or by their mixture with each
+ * sample's. */
 function bindEvaluation(frame: Frame, running: RunningPtrs): () => void {
   const { setup, passes, numbers, rowBytes, gradCoefficientsPtr } = frame;
   const { kernels, step, channels, rowsPerSample, xPtr, yPtr, countGrains } = setup;
@@ -197,8 +200,8 @@ function bindEvaluation(frame: Frame, running: RunningPtrs): () => void {
     passes.normalize(xPtr + at, yPtr + at, rows, channels, coefficientsPtr);
   };
 
-  // A sample's coefficients follow its moments, and evaluation has no gradients: their places are
-  // free for pivots and moments.
+  // A sample's coefficients are computed after its moments, and evaluation has no gradients, so
+  // their memory holds pivots and moments.
   const mixture = {
     ...{ kernels, numbers, channels, rowsPerSample, xPtr },
     weight: setup.evalWeight ?? 0,
@@ -227,15 +230,15 @@ function bindDerived({ setup, coefficientsOf }: Frame): BoundBatchNorm['derive']
   };
 }
 
-/** Backward: two sums of each grain, which are the gradients of the affine parameters, then the
- * input gradient of each group by its own. */
+/** Backward: computes two sums of each grain, which are the gradients of the affine parameters,
+ * then the input gradient of each group from its sums. */
 function bindBackward(frame: Frame): SplitPass {
   const { setup, passes, gradCoefficientsPtr, rowsIn, offsetOf, coefficientsOf } = frame;
   const { kernels, channels, moments, sums, xPtr, dyPtr, dxPtr, weightGrad, biasGrad } = setup;
   const { groups } = moments;
 
   const takeIn = (gradient: GradientSink, grain: number, sumsPtr: number): void => {
-    // As pairs of float32.
+    // Copies pairs of float32.
     kernels.copyF32(gradient.leafPtr(grain), sumsPtr, 2 * channels);
     gradient.fold(grain);
   };
@@ -243,7 +246,7 @@ function bindBackward(frame: Frame): SplitPass {
   const takeGrainGradSums = (grain: number, coefficientsPtr: number): void => {
     const at = offsetOf(grain);
     const leafPtr = sums.leafPtr(grain);
-    // The gradient's coefficients are computed later: until then their place is free.
+    // The gradient coefficients are computed later, so their memory is free until then.
     passes.gradSums(
       xPtr + at,
       dyPtr + at,

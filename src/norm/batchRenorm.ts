@@ -1,7 +1,7 @@
-// Batch renormalization (Ioffe 2017): batch normalization whose output is corrected towards what
-// the running statistics would give, xhat = (x - mean) / std * r + d with r = clip(std /
-// runningStd, 1 / rMax, rMax) and d = clip((mean - runningMean) / runningStd, -dMax, dMax). r and d
-// are constants in backward. std = sqrt(biased var + eps), runningStd = sqrt(runningVar + eps).
+// Batch renormalization (Ioffe 2017): batch normalization with its output corrected toward what the
+// running statistics would give, xhat = (x - mean) / std * r + d with r = clip(std / runningStd, 1
+// / rMax, rMax) and d = clip((mean - runningMean) / runningStd, -dMax, dMax). r and d are constants
+// in backward. std = sqrt(biased var + eps), runningStd = sqrt(runningVar + eps).
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { GradientSink } from '../reduce/gradientSink.ts';
@@ -12,10 +12,10 @@ export interface BatchRenormSetup extends Omit<BatchNormSetup, 'adjust'> {
   readonly running: RunningPtrs;
   readonly rMax: number;
   readonly dMax: number;
-  /** How much of the way to rMax and dMax is gone in this step, from 0 (batch normalization)
-   * to 1. */
+  /** The progress toward rMax and dMax in this step, from 0 (batch normalization) to 1. */
   readonly ramp: () => number;
-  /** 2 C float64 for each local sync group, r[C] and d[C], kept from forward to backward. */
+  /** The address of 2 C float64 values for each local sync group, r[C] and d[C], kept from forward
+   * to backward. */
   readonly correctionsPtr: number;
 }
 
@@ -43,12 +43,12 @@ export function bindBatchRenorm(setup: BatchRenormSetup): BoundBatchNorm {
     );
   };
 
-  // The gradient of the weight is the sum of dy (xhat r + d) where that of batch normalization is
-  // the sum of dy xhat; the sum of dy leads the grain's own sums.
+  // The gradient of the weight is the sum of dy (xhat r + d) instead of the sum of dy xhat as in
+  // batch normalization. The sum of dy is the first of the grain's sums.
   const corrected = (gradient: GradientSink): GradientSink => ({
     leafPtr: gradient.leafPtr,
     fold(grain) {
-      // Without samples there are no corrections either.
+      // A grain without samples has no corrections.
       if (step.grainStart[grain] !== step.grainStart[grain + 1]) {
         const sumDyPtr = sums.leafPtr(grain);
         const correctionsPtr = correctionsOf(groupOf[grain]!);

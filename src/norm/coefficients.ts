@@ -1,9 +1,9 @@
-// The coefficients of a normalization as plain numbers, for callers that keep statistics and hand
-// them to the backward passes later. The kernels write the same; abi/norm.ts draws the layout.
+// The coefficients of a normalization as plain numbers, for callers that keep statistics and pass
+// them to backward later. The kernels write the same layout, drawn in abi/norm.ts.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 
-/** How many float64 numbers the gradient coefficients take. */
+/** The number of float64 values in the gradient coefficients. */
 export function gradCoefficientsLength(channels: number): number {
   return Math.max(4 * channels, 2 + 20 * Math.ceil(channels / 8));
 }
@@ -14,7 +14,7 @@ export interface NumberViews {
   readonly floats: Float32Array;
 }
 
-/** What one channel is normalized with. */
+/** The statistics that one channel is normalized with. */
 export interface ChannelStatistics {
   readonly mean: number;
   readonly invStd: number;
@@ -32,7 +32,7 @@ export function readCoefficients(
   return { mean: doubles[at]!, invStd: doubles[at + channels]! };
 }
 
-/** Writes what the backward passes read of a channel: float64 mean and invStd; float32 mean and
+/** Writes what the backward passes read for a channel: float64 mean and invStd; float32 mean and
  * scale. */
 export function writeCoefficients(
   { doubles, floats }: NumberViews,

@@ -1,4 +1,4 @@
-// How far the statistics of each shard lie from those of its sync group, and how healthy the
+// How far the statistics of each shard are from those of its sync group, and how healthy the
 // group's are. Plain loops over channels in float64, in one order, so the numbers do not depend on
 // the number of workers.
 
@@ -11,34 +11,37 @@ export const VARIANCE_FACTOR = 3;
 export const CONDITIONING = 4;
 export const DEAD_SHARE = 5;
 export const NON_FINITE = 6;
-/** A cache line, so that replicas of different workers share none. */
+/** One cache line, so replicas of different workers never share one. */
 export const DIAGNOSTICS_LENGTH = 8;
 
-/** A channel whose variance is at most this share of eps comes out with a standard deviation below
- * sqrt(0.01 / 1.01) = 0.1 instead of 1: it tells next to nothing, and counts as dead. */
+/** A channel with a variance of at most this share of eps has an output with a standard
+ * deviation below sqrt(0.01 / 1.01) = 0.1 instead of 1. It carries almost no information and
+ * counts as dead. */
 export const DEAD_VARIANCE_SHARE = 0.01;
 
-/** Snapshots take this many places in rotation. While snapshot k is read, k + 1 may be written, and
- * workers that do not wait for each other may be one step ahead of the one that counts steps. */
+/** The number of places that snapshots rotate through. While snapshot k is read, k + 1 may be
+ * written, and workers that do not wait for each other may be one step ahead of the one that
+ * counts steps. */
 export const SNAPSHOT_SLOTS = 3;
 
-/** Binds the diagnosis of one shard: the function takes places in `numbers`: of the shard's and the
- * group's moments (count, mean[C], M2[C]), and of the {@link DIAGNOSTICS_LENGTH} results.
+/** Binds the diagnosis of one shard: the function takes places in `numbers`: those of the shard's
+ * and the group's moments (count, mean[C], M2[C]) and of the {@link DIAGNOSTICS_LENGTH} results.
  *
- * With m, v the mean and biased variance of the shard and M, V those of its group, over the live
- * channels, which are those with finite m, v, M, V and V > {@link DEAD_VARIANCE_SHARE} eps:
+ * The mean and biased variance are m, v for the shard and M, V for its group. Live channels are
+ * those with finite m, v, M, V and V > {@link DEAD_VARIANCE_SHARE} eps. Over the live channels:
  *
- * - mean shift: sqrt(mean of (m - M)^2 / (V + eps)): how far the shard's values would come out
- *   moved if it were normalized alone, in standard deviations;
+ * - mean shift: sqrt(mean of (m - M)^2 / (V + eps)): how far the shard's outputs would move if it
+ *   were normalized alone, in standard deviations;
  * - variance ratio: exp(mean of log q), q = (v + eps) / (V + eps), the geometric mean;
  * - variance factor: exp(sqrt(mean of (log q)^2)), at least 1: channels above and below the group
  *   do not cancel. Both are NaN for a shard with one value per channel, which has no variance;
- * - conditioning: max of |M| / sqrt(V): how many digits x - M loses is its logarithm;
+ * - conditioning: max of |M| / sqrt(V): its logarithm is the number of digits that x - M loses;
  * - dead share: channels with V <= {@link DEAD_VARIANCE_SHARE} eps over all channels;
- * - non-finite: how many channels have NaN or infinity in the shard's own m or v, so that it shows
- *   where they came in.
+ * - non-finite: the number of channels with NaN or infinity in the shard's m or v, which shows
+ *   where they originate.
  *
- * Without live channels the averages are NaN; so is all but the counts of an empty shard. */
+ * Without live channels the averages are NaN. For an empty shard, everything except the counts is
+ * NaN. */
 export function bindDiagnosis(
   numbers: Float64Array,
   channels: number,
@@ -60,7 +63,7 @@ export function bindDiagnosis(
       const variance = numbers[shardAt + channels + channel]! / count;
       const groupMean = numbers[groupAt + channel]!;
       const groupVariance = numbers[groupAt + channels + channel]! / groupCount;
-      // What is not finite minus itself is NaN.
+      // A value that is not finite minus itself is NaN.
       if (mean - mean + (variance - variance) !== 0) nonFinite++;
       else if (groupMean - groupMean + (groupVariance - groupVariance) !== 0) continue;
       else if (groupVariance <= deadVariance) dead++;

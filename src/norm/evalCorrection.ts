@@ -1,10 +1,9 @@
-// Evaluation of batch normalization as training saw it (Singh and Shrivastava 2019, EvalNorm;
-// Summers and Dinneen 2020): in training a sample is part of the batch that normalizes it, with
-// weight a = 1 / samples; running statistics leave that out, which shows in small batches. Here
-// each sample is normalized by the mixture of itself, with weight a, and the running statistics:
-// mean = a mean_x + (1 - a) mean_r, var = a var_x + (1 - a) var_r + a (1 - a) (mean_x - mean_r)^2,
-// var_x the sample's biased variance over its positions. Nothing is trained for it; EvalNorm also
-// learns a.
+// Evaluates batch normalization as training saw it (Singh and Shrivastava 2019, EvalNorm; Summers
+// and Dinneen 2020): in training a sample is part of the batch that normalizes it, with weight a =
+// 1 / samples. Running statistics ignore that, which matters for small batches. Here each sample is
+// normalized by a mixture of itself, with weight a, and the running statistics: mean = a mean_x +
+// (1 - a) mean_r, var = a var_x + (1 - a) var_r + a (1 - a) (mean_x - mean_r)^2, where var_x is the
+// sample's biased variance over its positions. Nothing is trained for it; EvalNorm also learns a.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
@@ -17,7 +16,7 @@ export interface EvalMixtureSetup {
   readonly channels: number;
   readonly rowsPerSample: number;
   readonly xPtr: number;
-  /** Weight of the sample, above 0 up to 1. */
+  /** Weight of the sample, above 0 and at most 1. */
   readonly weight: number;
   /** C float32. */
   readonly pivotsPtr: number;
@@ -25,8 +24,8 @@ export interface EvalMixtureSetup {
   readonly vectorPtr: number;
 }
 
-/** Runs over samples [0, count): `normalize` is given each one's row, and where the mean and the
- * variance of its mixture lie. */
+/** Calls `normalize` for samples [0, count), with the row of each and the addresses of the mean and
+ * variance of its mixture. */
 export function forEachMixture(
   setup: EvalMixtureSetup,
   running: RunningPtrs,

@@ -1,5 +1,5 @@
 // Filter response normalization with its thresholded linear unit (Singh and Krishnan 2020), bound
-// to addresses. Looks at one sample and channel alone and subtracts no mean.
+// to addresses. It normalizes each sample and channel alone and subtracts no mean.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import type { GradientSink } from '../reduce/gradientSink.ts';

@@ -1,6 +1,6 @@
-// Batch normalization that is frozen: by its running statistics in training, too, with weight and
-// bias that do not train (torchvision's FrozenBatchNorm2d). An affine map with constants:
-// y = (x - mean) / sqrt(var + eps) * weight + bias, dx = dy * weight / sqrt(var + eps).
+// Frozen batch normalization: normalizes by its running statistics in training, too, with weight
+// and bias that do not train (torchvision's FrozenBatchNorm2d). An affine map with constants: y =
+// (x - mean) / sqrt(var + eps) * weight + bias, dx = dy * weight / sqrt(var + eps).
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from '../kernels/exports.ts';
@@ -17,7 +17,7 @@ export interface FrozenNormSetup {
   readonly xPtr: number;
   readonly yPtr: number;
   readonly dyPtr: number;
-  /** 0 when the input's gradient is not needed. */
+  /** 0 if the input gradient is not needed. */
   readonly dxPtr: number;
   /** Float64, C each. */
   readonly meanPtr: number;
@@ -35,7 +35,8 @@ export function bindFrozenNorm(setup: FrozenNormSetup): { forward(): void; backw
   const countRows = (): number => step.grainStart[setup.countGrains]! * setup.rowsPerSample;
 
   return {
-    // Each time anew, since a checkpoint may have been read in between; it is C numbers.
+    // Recomputed each time, since a checkpoint may have been loaded in between; it is only C
+    // numbers.
     forward() {
       kernels.frozenNormCoefficients(
         setup.meanPtr,

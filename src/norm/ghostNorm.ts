@@ -1,7 +1,7 @@
-// Ghost batch normalization (Hoffer, Hubara, Soudry 2017): the samples of a replica are split in
-// order in virtual batches, each of which is normalized on its own. To batch normalization a
-// virtual batch is a grain that shares nothing; this file says where they begin, adds up their
-// gradients, and gives each replica, which is one grain then, one vector of moments for the running
+// Ghost batch normalization (Hoffer, Hubara, Soudry 2017): the samples of a replica are split, in
+// order, into virtual batches that are normalized separately. Batch normalization treats a virtual
+// batch as a grain that shares nothing. This file decides where they begin, sums their gradients,
+// and gives each replica, which is a single grain here, one vector of moments for the running
 // statistics.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
@@ -18,18 +18,18 @@ export interface GhostNormSetup
   extends Omit<BatchNormSetup, 'adjust' | 'coefficientsPtr' | 'sums'> {
   /** Samples of a virtual batch. */
   readonly virtualBatch: number;
-  /** The most samples that this worker has in any step. */
+  /** The maximum number of samples of this worker in a step. */
   readonly capacity: number;
   /** {@link ghostWorkspaceLength} float64. */
   readonly workspacePtr: number;
 }
 
-/** The most virtual batches that a worker may have; a replica without samples counts as one. */
+/** The maximum number of virtual batches of a worker; a replica without samples counts as one. */
 function countSlots(capacity: number, virtualBatch: number, countReplicas: number): number {
   return Math.floor(capacity / virtualBatch) + countReplicas;
 }
 
-/** How many float64 numbers the workspace takes. */
+/** The number of float64 values in the workspace. */
 export function ghostWorkspaceLength(
   channels: number,
   virtualBatch: number,
@@ -37,12 +37,12 @@ export function ghostWorkspaceLength(
 ): number {
   const slots = countSlots(size.capacity, virtualBatch, size.countGrains);
   const vectors = vectorLength('moments', channels) + vectorLength('sums', channels);
-  // Two leaves of gradients are the rest.
+  // The rest is two leaves of gradients.
   return slots * vectors + coefficientsLength(channels, slots) + 2 * channels;
 }
 
-/** Where the virtual batches of a replica of `samples` begin after the first: at multiples of
- * `virtualBatch`; a rest of fewer than 2 values per channel joins the batch before it. */
+/** The number of virtual batches of a replica with `samples` samples. They begin at multiples of
+ * `virtualBatch`; a remainder with fewer than 2 values per channel joins the batch before it. */
 export function countVirtualBatches(
   samples: number,
   virtualBatch: number,
@@ -88,7 +88,7 @@ export function bindGhostNorm(setup: GhostNormSetup): BoundBatchNorm {
       batches.split();
       bound.forward();
     },
-    // Nothing is exchanged, so that there is nothing to share.
+    // Nothing is exchanged, so there is nothing to share.
     exchanging: undefined,
   };
 }
@@ -99,9 +99,9 @@ interface VirtualBatches {
   readonly starts: Int32Array;
   /** Replica r holds the virtual batches [firstOf[r], firstOf[r + 1]), at least one. */
   readonly firstOf: Int32Array;
-  /** The replica of a virtual batch; -1 where the step has fewer virtual batches. */
+  /** The replica of a virtual batch; -1 if the step has fewer virtual batches. */
   readonly ownerOf: Int32Array;
-  /** Splits the samples of the step that begins. */
+  /** Splits the samples of the new step. */
   split(): void;
 }
 
@@ -133,9 +133,9 @@ function bindVirtualBatches(setup: GhostNormSetup, slots: number): VirtualBatche
   };
 }
 
-/** Returns what writes each replica's moments from those of its virtual batches: mean and unbiased
- * variance, averaged with the counts as weights, as the moments that a replica with these
- * statistics would have. */
+/** Returns a function that writes each replica's moments from those of its virtual batches: mean
+ * and unbiased variance, averaged with the counts as weights, as the moments that a replica with
+ * these statistics would have. */
 function bindAverages(
   setup: GhostNormSetup,
   { firstOf }: VirtualBatches,
@@ -171,7 +171,7 @@ function bindAverages(
   };
 }
 
-/** The parts of a reduction in which each virtual batch keeps the vector that it writes. */
+/** A reduction that leaves each virtual batch its own vector. */
 function slotsAlone(
   ptr: number,
   strideBytes: number,
@@ -186,7 +186,7 @@ function slotsAlone(
   };
 }
 
-/** Takes the gradients of virtual batches in, in order, and hands a replica's sum to its sink. */
+/** Receives the gradients of virtual batches, in order, and passes a replica's sum to its sink. */
 function sinkOfSlots(
   { kernels, channels }: GhostNormSetup,
   { firstOf, ownerOf }: VirtualBatches,

@@ -1,7 +1,8 @@
-// Instance normalization with running statistics, PyTorch's meaning: in training each sample and
-// channel by its own mean and biased variance, in evaluation by the running ones, which average the
-// means and unbiased variances of all samples of a global batch alike. Exchanges nothing: each
-// grain leaves its sums where the worker that updates the running statistics reads them.
+// Instance normalization with running statistics, as in PyTorch. Training normalizes each sample
+// and channel by its own mean and biased variance, evaluation by the running ones, which average
+// the means and unbiased variances of all samples of a global batch equally. There are no
+// exchanges: each grain writes its sums to where the worker that updates the running statistics
+// reads them.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { BoundReduction } from '../reduce/reduction.ts';
@@ -11,10 +12,11 @@ import type { RunningPtrs } from './setup.ts';
 
 export interface TrackedInstanceNormSetup extends Omit<GroupNormSetup, 'numGroups' | 'observe'> {
   readonly memory: WebAssembly.Memory;
-  /** Weight of the newest observation; `null` averages all observations alike. */
+  /** Weight of the newest observation; `null` averages all observations equally. */
   readonly momentum: number | null;
   readonly running: RunningPtrs;
-  /** Never reduced; its vectors hold samples, sum of means [C], sum of M2 [C]. */
+  /** It is never folded. Its vectors hold the number of samples, the sum of means [C] and the sum
+   * of M2 [C]. */
   readonly observed: BoundReduction;
 }
 
@@ -47,7 +49,7 @@ export function bindTrackedInstanceNorm(setup: TrackedInstanceNormSetup): BoundT
 
   const forwardRunning = (): void => {
     const rows = step.grainStart[countGrains]! * rowsPerSample;
-    // A worker that never has samples has no memory for coefficients either.
+    // A worker that never has samples has no memory for coefficients.
     if (rows === 0) return;
     const { eps, weightPtr, biasPtr, coefficientsPtr } = setup;
     kernels.batchNormCoefficients(

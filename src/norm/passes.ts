@@ -44,8 +44,8 @@ function bindAdd(
     normalize(xPtr, yPtr + at, yPtr, rows, channels, coefficientsPtr);
 }
 
-/** Returns what writes a sample of the output anew, elsewhere, by the coefficients it was written
- * with. */
+/** Returns a function that recomputes a sample of the output at another address, with the
+ * coefficients that it was written with. */
 export function bindDerive(
   { kernels, xPtr, isRelu, addend }: NormSetup,
   rows: number,

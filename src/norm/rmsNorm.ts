@@ -1,5 +1,5 @@
 // Root mean square normalization (Zhang and Sennrich 2019) over rows of the last axes, bound to
-// addresses. Looks at one sample alone; has a weight by element and no bias.
+// addresses. It normalizes each sample alone and has a weight per element but no bias.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { leafGradients, sumGrains } from './sampleGradients.ts';
@@ -9,7 +9,7 @@ import type { NormSetup } from './setup.ts';
 export interface RmsNormSetup extends NormSetup {
   /** Elements that are normalized together. */
   readonly length: number;
-  /** How many such rows a sample has. */
+  /** The number of such rows in a sample. */
   readonly rowsPerSample: number;
   /** A float64 for each row of each sample, kept from forward to backward. */
   readonly invRmsPtr: number;

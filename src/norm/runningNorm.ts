@@ -1,7 +1,7 @@
-// Batch normalization that trains by its running statistics, as it evaluates (PyTorch's BatchNorm
-// in eval mode, with weight and bias that train): an affine map whose mean and variance are
-// constants, y = (x - mean) / sqrt(var + eps) * weight + bias, dx = dy * weight / sqrt(var + eps).
-// Batch statistics are taken only where the running ones are to move.
+// Batch normalization that normalizes by its running statistics in training, as in evaluation
+// (PyTorch's BatchNorm in eval mode, with weight and bias that train): an affine map with constant
+// mean and variance, y = (x - mean) / sqrt(var + eps) * weight + bias, dx = dy * weight / sqrt(var
+// + eps). Batch statistics are only computed to update the running ones.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import type { GradientSink } from '../reduce/gradientSink.ts';
@@ -21,34 +21,34 @@ export interface RunningNormSetup extends NormSetup {
   readonly channels: number;
   /** Positions per sample: H * W. */
   readonly rowsPerSample: number;
-  /** Weight of the newest observation; `null` averages all observations alike. */
+  /** Weight of the newest observation; `null` averages all observations equally. */
   readonly momentum: number | null;
   readonly running: RunningPtrs;
   /** {@link runningNormLength} float64. */
   readonly workspacePtr: number;
-  /** Undefined where the running statistics stay as they are. */
+  /** Undefined if the running statistics do not change. */
   readonly moments: BoundReduction | undefined;
 }
 
-/** How many float64 numbers are kept from forward to backward, and for the sums of a grain. */
+/** The number of float64 values kept from forward to backward, and for the sums of a grain. */
 export function runningNormLength(channels: number): number {
-  // Coefficients, those of the gradient, sums; sums of 0 and their count.
+  // Coefficients, gradient coefficients and sums, then sums of 0 and their count.
   return 4 * channels + gradCoefficientsLength(channels) + 2 * channels + (2 * channels + 1);
 }
 
-/** The input gradient is batch normalization's with sums of 0, over any number of values. With
- * fewer than these the kernels would take slower coefficients. */
+/** The input gradient is that of batch normalization with sums of 0, over any number of values.
+ * With fewer values than this the kernels would use slower coefficients. */
 const CONSTANT_COUNT = 64;
 
-/** Binds the passes. What a step observes moves the running statistics after it, so that the step
- * itself is normalized by those before. */
+/** Binds the passes. A step's observations update the running statistics after it, so the step
+ * itself is normalized by the previous ones. */
 export function bindRunningNorm(setup: RunningNormSetup): {
   forward(): void;
   backward(): void;
-  /** Writes the output of a sample anew, elsewhere, as the last pass forward did. */
+  /** Recomputes the output of a sample at another address, as the last forward pass wrote it. */
   derive(sample: number, toPtr: number): void;
   updateRunningStatistics(): void;
-  /** Undefined where the running statistics stay as they are. */
+  /** Undefined if the running statistics do not change. */
   readonly exchanging: ExchangingPasses | undefined;
 } {
   const { kernels, step, channels, countGrains, running, moments, xPtr } = setup;
@@ -120,7 +120,7 @@ export function bindRunningNorm(setup: RunningNormSetup): {
   };
 }
 
-/** What the passes share: where everything lies. */
+/** The addresses that the passes share. */
 interface Frame {
   readonly passes: NormPasses;
   /** The whole memory. */
@@ -130,9 +130,9 @@ interface Frame {
   readonly sumsPtr: number;
   readonly zerosPtr: number;
   readonly countPtr: number;
-  /** How many rows the grains [lo, hi) have. */
+  /** The number of rows of the grains [lo, hi). */
   rowsIn(lo: number, hi: number): number;
-  /** Where a grain begins in x, y and their gradients. */
+  /** The offset of a grain in x, y and their gradients. */
   offsetOf(grain: number): number;
 }
 
@@ -156,7 +156,7 @@ function frameOf(setup: RunningNormSetup): Frame {
   };
 }
 
-/** Returns what takes the moments of each grain. */
+/** Returns a function that computes the moments of each grain. */
 function bindMoments(
   { kernels, channels, countGrains, xPtr }: RunningNormSetup,
   { coefficientsPtr, rowsIn, offsetOf }: Frame,
@@ -165,14 +165,14 @@ function bindMoments(
   return () => {
     for (let grain = 0; grain < countGrains; grain++) {
       const rows = rowsIn(grain, grain + 1);
-      // The coefficients are computed later: until then their place is free for the pivots.
+      // The coefficients are computed later, so their memory holds the pivots until then.
       const leafPtr = moments.leafPtr(grain);
       kernels.momentsF32(xPtr + offsetOf(grain), rows, channels, coefficientsPtr, leafPtr);
     }
   };
 }
 
-/** Returns what folds the gradients of weight and bias, those that train. */
+/** Returns a function that folds the gradients of weight and bias, if they train. */
 function bindSums(
   { channels, countGrains, xPtr, dyPtr, weightGrad, biasGrad, kernels }: RunningNormSetup,
   { passes, coefficientsPtr, gradCoefficientsPtr, sumsPtr, rowsIn, offsetOf }: Frame,
@@ -180,14 +180,14 @@ function bindSums(
   if (weightGrad === undefined && biasGrad === undefined) return () => {};
   const takeIn = (gradient: GradientSink | undefined, grain: number, fromPtr: number): void => {
     if (gradient === undefined) return;
-    // As pairs of float32.
+    // Copies pairs of float32.
     kernels.copyF32(gradient.leafPtr(grain), fromPtr, 2 * channels);
     gradient.fold(grain);
   };
   return () => {
     for (let grain = 0; grain < countGrains; grain++) {
       const at = offsetOf(grain);
-      // The gradient's coefficients are computed later: until then their place is free.
+      // The gradient coefficients are computed later, so their memory is free until then.
       passes.gradSums(
         xPtr + at,
         dyPtr + at,

@@ -1,5 +1,5 @@
-// The update of batch normalization's running statistics, which follow PyTorch: running = (1 -
-// momentum) running + momentum observed, with the unbiased variance.
+// The update of batch normalization's running statistics, as in PyTorch: running = (1 - momentum)
+// running + momentum observed, with the unbiased variance.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { RunningPtrs } from './setup.ts';
@@ -8,15 +8,15 @@ export interface RunningUpdateSetup {
   /** The whole memory. */
   readonly numbers: Float64Array;
   readonly channels: number;
-  /** Weight of the newest observation; `null` averages all observations alike. */
+  /** Weight of the newest observation; `null` averages all observations equally. */
   readonly momentum: number | null;
   /** The moments of all sync groups. */
   readonly groupPtrs: readonly number[];
   readonly running: RunningPtrs;
 }
 
-/** Binds the update. What it takes as observed are the sync groups' means and unbiased variances,
- * averaged with their counts as weights; with one group these are the global batch's own. A step
+/** Binds the update. The observed values are the sync groups' means and unbiased variances,
+ * averaged with their counts as weights; with one group they are those of the global batch. A step
  * without values changes nothing. */
 export function bindRunningUpdate(setup: RunningUpdateSetup): () => void {
   const { numbers, channels, momentum, groupPtrs } = setup;

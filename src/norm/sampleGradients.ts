@@ -1,5 +1,5 @@
-// The backward pass of normalizations that look at one sample alone: the parameters' gradients are
-// summed sample by sample within a grain, then folded over grains.
+// The backward pass of normalizations over single samples: the parameters' gradients are summed
+// sample by sample within a grain, then folded over grains.
 
 import { DOUBLE_BYTES } from '../base/bytes.ts';
 import type { GradientSink } from '../reduce/gradientSink.ts';
@@ -11,7 +11,7 @@ export interface LeafGradient {
   readonly length: number;
 }
 
-/** The gradients that there are. */
+/** The gradients of the parameters that train. */
 export function leafGradients(
   length: number,
   gradients: readonly (GradientSink | undefined)[],
@@ -19,8 +19,8 @@ export function leafGradients(
   return gradients.flatMap((gradient) => (gradient === undefined ? [] : [{ gradient, length }]));
 }
 
-/** Runs over the samples grain by grain: the leaves start at zero, `addSample` adds to those of the
- * grain, and then they are folded, also those of grains without samples. */
+/** Runs over the samples grain by grain: leaves start at zero, `addSample` adds to the grain's
+ * leaves, and then they are folded, even for grains without samples. */
 export function sumGrains(
   setup: Pick<NormSetup, 'kernels' | 'step' | 'countGrains'>,
   leaves: readonly LeafGradient[],

@@ -1,6 +1,6 @@
-// Normalizations that look at one sample alone and so need no synchronization: group normalization
-// (Wu and He 2018), instance normalization, which is one group per channel, and layer normalization
-// (Ba, Kiros, Hinton 2016) over the last axes with weight and bias by element.
+// Normalizations over single samples, which need no synchronization: group normalization (Wu and He
+// 2018), instance normalization, which is one group per channel, and layer normalization (Ba,
+// Kiros, Hinton 2016) over the last axes with weight and bias per element.
 
 import { DOUBLE_BYTES, FLOAT_BYTES } from '../base/bytes.ts';
 import { gradCoefficientsLength } from './coefficients.ts';
@@ -16,14 +16,14 @@ export interface GroupNormSetup extends NormSetup {
   readonly coefficientsPtr: number;
   /** {@link groupNormScratchLength} float64 for all samples. */
   readonly scratchPtr: number;
-  /** Is shown the moments of each sample, in order. */
+  /** Receives the moments of each sample, in order. */
   readonly observe?: (sample: number, momentsPtr: number) => void;
 }
 
 export interface LayerNormSetup extends NormSetup {
   /** Elements that are normalized together. */
   readonly length: number;
-  /** How many such rows a sample has. */
+  /** The number of such rows in a sample. */
   readonly rowsPerSample: number;
   /** 2 float64 for each row of each sample, kept from forward to backward. */
   readonly statisticsPtr: number;
@@ -37,7 +37,7 @@ export interface BoundSampleNorm {
 }
 
 export interface BoundGroupNorm extends BoundSampleNorm {
-  /** Writes the output of a sample anew, elsewhere, as the last pass forward did. */
+  /** Recomputes the output of a sample at another address, as the last forward pass wrote it. */
   derive(sample: number, toPtr: number): void;
 }
 
@@ -46,14 +46,14 @@ export function groupNormScratchLength(channels: number, samples: number): numbe
   return vectorLength(channels) + samples * gradCoefficientsLength(channels);
 }
 
-/** Even, so that what follows lies on 16 bytes. */
+/** Even, so that the next vector is aligned to 16 bytes. */
 function vectorLength(channels: number): number {
   return 2 + 2 * channels;
 }
 
 /** Binds a group normalization; with numGroups = channels it is an instance normalization. All
- * samples are read before any is written: read and written alternately they take up to a fifth
- * longer, although the second reading is then from the nearest caches. */
+ * samples are read before any is written. Alternating between reading and writing takes up to a
+ * fifth longer, although the second read would then hit the nearest caches. */
 export function bindGroupNorm(setup: GroupNormSetup): BoundGroupNorm {
   const { coefficientsPtr } = setup;
   const { setBytes } = groupStrides(setup);
@@ -65,7 +65,7 @@ export function bindGroupNorm(setup: GroupNormSetup): BoundGroupNorm {
   };
 }
 
-/** The distances in memory from one sample to the next. */
+/** The distances in memory between samples. */
 function groupStrides({ channels, rowsPerSample }: GroupNormSetup) {
   return {
     sampleBytes: rowsPerSample * channels * FLOAT_BYTES,
@@ -83,7 +83,7 @@ function bindGroupForward(setup: GroupNormSetup): () => void {
   const takeStatistics = (sample: number): void => {
     const xPtr = setup.xPtr + sample * sampleBytes;
     const coefficientsPtr = setup.coefficientsPtr + sample * setBytes;
-    // The pivots lie where the coefficients will.
+    // The pivots use the memory of the coefficients, which are written later.
     kernels.momentsF32(xPtr, rowsPerSample, channels, coefficientsPtr, vectorPtr);
     setup.observe?.(sample, vectorPtr);
     kernels.groupNormCoefficients(
@@ -197,7 +197,7 @@ export function bindLayerNorm(setup: LayerNormSetup): BoundSampleNorm {
         const keptPtr = statisticsPtr + row * 2 * DOUBLE_BYTES;
         const { xPtr, yPtr, eps } = setup;
         kernels.layerNormF32(xPtr + at, yPtr + at, length, eps, weightPtr, biasPtr, keptPtr);
-        // While the row is in the nearest cache.
+        // Done while the row is in the nearest cache.
         if (setup.isRelu) kernels.reluF32(yPtr + at, yPtr + at, length);
       }
     },

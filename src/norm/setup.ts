@@ -1,4 +1,4 @@
-// What every normalization is bound to: kernels, grains, and the addresses of its tensors.
+// The inputs of every bound normalization: kernels, grains, and the addresses of its tensors.
 
 import type { KernelExports } from '../kernels/exports.ts';
 import type { GradientSink } from '../reduce/gradientSink.ts';
@@ -18,18 +18,18 @@ export interface NormSetup {
   readonly xPtr: number;
   readonly yPtr: number;
   readonly dyPtr: number;
-  /** 0 when the input's gradient is not needed. */
+  /** 0 if the input gradient is not needed. */
   readonly dxPtr: number;
   /** 0 without affine parameters. */
   readonly weightPtr: number;
   readonly biasPtr: number;
-  /** Takes the gradient in grain by grain, float64. */
+  /** Receives the gradient grain by grain, float64. */
   readonly weightGrad: GradientSink | undefined;
   readonly biasGrad: GradientSink | undefined;
-  /** Whether y goes through a relu, and dy through its gradient; default false. */
+  /** Whether a relu is applied to y, and its gradient to dy; default false. */
   readonly isRelu?: boolean;
-  /** What is added to y before that is written; not together with `isRelu`. dy is then the
-   * gradient of both, before the relu. */
+  /** A tensor that is added to y before y is written; cannot be combined with `isRelu`. dy is then
+   * the gradient of both, before the relu. */
   readonly addend?: NormAddend | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface NormSetup {
 export interface NormAddend {
   readonly ptr: number;
   readonly isRelu: boolean;
-  /** Where it is not stored until backward: writes a sample of it anew. */
+  /** Recomputes a sample of it, if it is not stored until backward. */
   readonly derive?: ((sample: number, toPtr: number) => void) | undefined;
 }
 

@@ -261,7 +261,7 @@ describe('batchNorm inside launch refuses', () => {
       /y of bn1: expected an array that does not overlap.*, got "memory of an input"/,
       /the length of y of bn1: expected 6.*, got 3/,
       /y of bn1: expected .*, got "memory of an input"/,
-      /saved in backward of bn1: expected .*, got "another norm's, or a copy"/,
+      /saved in backward of bn1: expected .*, got "one from another norm, or a copy"/,
       /saved in backward of bn1/,
       /the length of the output's gradient of bn1: expected 6.*, got 9/,
       /dx of bn1: expected .*, got "memory of an input"/,
