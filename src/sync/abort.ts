@@ -1,6 +1,6 @@
 // Aborting a run: the first abort wins, writes its rank, place and reason into the control words,
-// and wakes every member. Waiting members check the abort word in every turn of their loops. All
-// words here are the world's: a group that was split off aborts with it.
+// and wakes every member. Waiting members check the abort word in every iteration. All words here
+// belong to the world: groups that were split off abort with it.
 
 import {
   ABORT_BYTES_WORD,
@@ -21,7 +21,7 @@ import {
   WAKE_WORD,
 } from './words.ts';
 
-/** The rank of aborts that come from no member. */
+/** The rank of aborts that do not come from a member. */
 export const MAIN_RANK = -1;
 
 const NOT_ABORTED = 0;
@@ -30,21 +30,21 @@ const CLAIMED = 1;
 /** The record is complete. */
 const PUBLISHED = 2;
 /** How long a reader waits for a record that is being written: far longer than writing 1 KB takes,
- * unless the writer died in the middle of it. */
+ * unless the writer died in the process. */
 const PUBLISH_TIMEOUT_MS = 100;
-/** The most that the time between two looks counts: the process may have been suspended. */
+/** The maximum time that counts between two looks, since the process may have been suspended. */
 const LOOK_MS = 1;
 
 /** The record of an abort. */
 export interface Abort {
-  /** The rank that aborted the run; {@link MAIN_RANK} when it was not a member. */
+  /** The rank that aborted the run; {@link MAIN_RANK} if it was not a member. */
   readonly rank: number;
   readonly reason: string;
   readonly step?: number;
   readonly layerId?: number;
 }
 
-/** Aborts the run. Returns whether this was the first abort; later ones leave no trace. */
+/** Aborts the run. Returns whether this was the first abort; later ones have no effect. */
 export function abortRun(words: ControlWords, rank: number, reason: string): boolean {
   if (Atomics.compareExchange(words, ABORT_WORD, NOT_ABORTED, CLAIMED) !== NOT_ABORTED)
     return false;
@@ -62,12 +62,12 @@ export function abortRun(words: ControlWords, rank: number, reason: string): boo
   return true;
 }
 
-/** Aborts the run from the main thread, because the thread of `rank` has died, or, with
- * {@link MAIN_RANK}, for the main thread's own reason. */
+/** Aborts the run from the main thread, because the thread of `rank` has died or, with
+ * {@link MAIN_RANK}, for a reason of the main thread. */
 export function abortFromMain(words: ControlWords, rank: number, reason: string): boolean {
   if (rank !== MAIN_RANK) Atomics.store(words, rankWord(rank) + STATE, State.dead);
   const first = abortRun(words, rank, reason);
-  // A member that died between claiming and publishing has not woken any other.
+  // A member that died between claiming and publishing has not woken the others.
   wakeAll(words);
   return first;
 }
@@ -77,7 +77,7 @@ export function isAborted(words: ControlWords): boolean {
   return Atomics.load(words, ABORT_WORD) !== NOT_ABORTED;
 }
 
-/** The record of the abort, undefined while there is none. */
+/** The record of the abort, or undefined if there is none. */
 export function readAbort(words: ControlWords): Abort | undefined {
   if (!isAborted(words)) return undefined;
   let waitedMs = 0;
@@ -98,8 +98,8 @@ export function readAbort(words: ControlWords): Abort | undefined {
   };
 }
 
-/** Makes every thread of the world look again, in whichever group it sleeps. A member says where it
- * will sleep before it looks at the abort word for the last time, so none is missed. */
+/** Makes every thread of the world look again, regardless of the group in which it sleeps. A member
+ * announces where it will sleep before its last look at the abort word, so none is missed. */
 export function wakeAll(words: ControlWords): void {
   wakeGroup(words, WAKE_WORD);
   for (let rank = 0; rank < readWorldSize(words); rank++) {
@@ -108,7 +108,7 @@ export function wakeAll(words: ControlWords): void {
   }
 }
 
-/** Makes those who sleep at one wake word look again. */
+/** Makes members that sleep at one wake word look again. */
 export function wakeGroup(words: ControlWords, wakeWord: number): void {
   Atomics.add(words, wakeWord, 1);
   Atomics.notify(words, wakeWord);

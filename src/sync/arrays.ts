@@ -1,14 +1,14 @@
-// What collectives work on: four element types, five reductions. The arithmetic itself is done by
-// kernels that a group is given.
+// The data of collectives: four element types and five reductions. Kernels that are passed to a
+// group do the arithmetic.
 
 import { UsageError } from '../base/errors.ts';
 
-/** How the elements of all members become one, in rank order. Any NaN makes `min` and `max` NaN.
+/** How the elements of all members are combined, in rank order. Any NaN makes `min` and `max` NaN.
  * Sums, means and products of float32 are formed in float64 and rounded once; those of int32 and
  * uint8 wrap around. `mean` is for floats only. */
 export type ReduceOp = 'sum' | 'min' | 'max' | 'prod' | 'mean';
 
-/** What can be reduced, sent and gathered. */
+/** The arrays that can be reduced, sent and gathered. */
 export type NumberArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 /** The types of numbers in arrays that groups allocate. */
@@ -22,7 +22,7 @@ export interface SharedArrayOf {
   float64: Float64Array<SharedArrayBuffer>;
   /** Signed 32-bit whole numbers, which wrap around. */
   int32: Int32Array<SharedArrayBuffer>;
-  /** Bytes, which wrap around. */
+  /** Unsigned bytes, which wrap around. */
   uint8: Uint8Array<SharedArrayBuffer>;
 }
 
@@ -36,7 +36,7 @@ export const ELEMENT_BYTES: Readonly<Record<NumberType, number>> = {
   uint8: 1,
 };
 
-/** A type and an operation make one code, the sum of both; kernels and calls use it. */
+/** The sum of a type's and an operation's code identifies both; kernels and calls use it. */
 export const TYPE_CODES: Readonly<Record<NumberType, number>> = {
   float32: 0,
   float64: 8,
@@ -45,7 +45,7 @@ export const TYPE_CODES: Readonly<Record<NumberType, number>> = {
 };
 const OP_CODES: Readonly<Record<ReduceOp, number>> = { sum: 0, min: 1, max: 2, prod: 3, mean: 4 };
 
-/** The element type of an array, or a {@link UsageError} when it is none of ours. */
+/** The element type of an array. Throws a {@link UsageError} if it is not one of these. */
 export function typeOf(what: string, array: unknown): NumberType {
   if (array instanceof Float32Array) return 'float32';
   if (array instanceof Float64Array) return 'float64';
@@ -58,7 +58,7 @@ export function typeOf(what: string, array: unknown): NumberType {
   });
 }
 
-/** The code of a reduction, or a {@link UsageError} when it is not defined for the type. */
+/** The code of a reduction. Throws a {@link UsageError} if it is not defined for the type. */
 export function reductionCode(kind: string, typeCode: number, op: ReduceOp): number {
   if (!REDUCE_OPS.includes(op)) {
     throw new UsageError({

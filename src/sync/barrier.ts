@@ -1,7 +1,7 @@
-// The one synchronization that everything else is made of. A member stores the number of its
-// synchronization and waits until those of all others have come as far; then it compares what they
-// have called. Waiting ends by arrival, by abort, by timeout, or because the other one has finished
-// or died. It always ends.
+// The synchronization that everything else is built on. A member stores the number of its
+// synchronization and waits until those of all others are as high; then it compares their calls. A
+// wait ends by arrival, abort or timeout, or because the other member has finished or died. It
+// always ends.
 
 import type { RunError } from '../base/errors.ts';
 import { sliceMsOf } from '../base/patience.ts';
@@ -41,14 +41,14 @@ import {
 } from './words.ts';
 
 export interface BarrierOptions {
-  /** The names that errors use for layers, by layer id. */
+  /** The names of layers in errors, by layer id. */
   readonly layerNames?: readonly string[];
-  /** Where this group lies in its world. Default: it is the world. */
+  /** The place of this group in its world. Default: it is the world. */
   readonly split?: Split;
   /** Where waits are counted: see {@link Counters}. */
   readonly waits?: Float64Array;
-  /** The ranks of this process: the first of them comes last where there are others. Default:
-   * all. */
+  /** The ranks of this process: the first of them arrives last if there are other processes.
+   * Default: all. */
   readonly locals?: readonly number[];
 }
 
@@ -69,7 +69,8 @@ export class Barrier {
   private readonly worldRanks: readonly number[];
   private readonly locals: readonly number[];
   private readonly failing: Failing;
-  /** Where this member's arrival lies, and that of rank 0; those of the others follow evenly. */
+  /** The word of this member's arrival, and that of rank 0. The other ranks follow at equal
+   * distances. */
   private readonly arrivalWord: number;
   private readonly firstArrival: number;
   private readonly arrivalStride: number;
@@ -82,21 +83,22 @@ export class Barrier {
   /** Whether members that wait spin before they sleep. */
   readonly spins: boolean;
   private readonly spin: Spin;
-  /** Whose text lies in the even and in the odd half of this member's lines. */
+  /** The calls with their text in the even and odd halves of this member's lines. */
   private readonly written: [Call | undefined, Call | undefined] = [undefined, undefined];
   private readonly groupTimeoutMs: number;
-  /** By which the timeouts of calls are multiplied. */
+  /** Factor of the timeouts of calls. */
   private readonly patience: number;
   private bytes = 0;
   private sequence: number;
   /** The number of the last call in the counters. */
   private counted = 0;
-  /** What this member calls. */
+  /** The current call of this member. */
   call: Call | undefined;
   length = 0;
   number = 0;
   timeoutMs: number;
-  /** Whether this member has come to the synchronization of {@link sequence} and is not past it. */
+  /** Whether this member has arrived at the synchronization of {@link sequence} and not yet passed
+   * it. */
   private isAtCall = false;
   /** How long this member has slept in the current synchronization. */
   private waitedMs = 0;
@@ -140,33 +142,33 @@ export class Barrier {
     this.bytes = bytes;
   }
 
-  /** Waits until every member has come to the same synchronization of the same call. The values
-   * are for {@link valueOf}. Throws a {@link RunError} when the run is aborted, and aborts it
-   * when the members differ in their calls or are late. */
+  /** Waits until every member has arrived at the same synchronization of the same call.
+   * {@link valueOf} returns the values. Throws a {@link RunError} if the run is aborted, and
+   * aborts it if the members differ in their calls or are late. */
   pass(value = 0, value2 = 0): void {
     const call = this.come();
     this.arrive(value, value2);
     if (this.spins) this.wakeSleepers();
     else this.countIn();
-    // Not news for the others, so done while they learn of the arrival.
+    // Other members do not need this, so it is done while they notice the arrival.
     this.count(call);
     this.awaitOthers(call);
     this.leave();
   }
 
-  /** As {@link pass}, but arrives last: `meanwhile` runs when all others have come, and they go on
-   * when it has returned. One member of a group does this in a call that has an exchange. */
+  /** Like {@link pass}, but arrives last: `meanwhile` runs once all others have arrived, and they
+   * continue when it has returned. One member of a group does this in a call with an exchange. */
   passLast(meanwhile: () => void, value = 0, value2 = 0): void {
     const call = this.come();
     if (!this.spins) this.countIn();
     this.count(call);
     this.awaitOthers(call);
     if (isAborted(this.world)) throw this.aborted();
-    // It may wait for other processes, which main is not to take for standing still.
+    // It may wait for other processes, which the main thread must not mistake for a stall.
     Atomics.store(this.world, this.ownWorldWord + STATE, State.waiting);
     meanwhile();
     Atomics.store(this.world, this.ownWorldWord + STATE, State.running);
-    // It was this member that the others have waited for.
+    // The others have waited for this member.
     this.words[LAST_RANK_WORD] = this.rank;
     this.arrive(value, value2);
     this.wakeSleepers();
@@ -182,7 +184,7 @@ export class Barrier {
     return this.parity * CALL_WORDS;
   }
 
-  /** The first value that a rank gave in the last {@link pass}. To be read before the next one. */
+  /** The first value that a rank gave in the last {@link pass}. Read it before the next one. */
   valueOf(rank: number): number {
     return this.words[valueWord(rank, this.worldSize, this.parity)]!;
   }
@@ -202,18 +204,19 @@ export class Barrier {
     return this.worldRanks[rank]!;
   }
 
-  /** Tells the others that this thread makes no more calls: who waits for it gets an error. */
+  /** Tells the others that this thread makes no more calls. Members that wait for it get an
+   * error. */
   finish(): void {
     Atomics.store(this.world, this.ownWorldWord + STATE, State.done);
     wakeAll(this.world);
   }
 
-  /** Aborts the run and gives the error to throw. `late` are ranks in the world. */
+  /** Aborts the run and returns the error to throw. `late` are ranks in the world. */
   fail(reason: string, late: readonly number[] = [], process?: number): RunError {
     return this.failing.fail(reason, { collective: this.showOwnCall(), late }, process);
   }
 
-  /** Says which synchronization this member is at. */
+  /** Announces which synchronization this member is at. */
   private come(): Call {
     const { words } = this;
     const call = this.call!;
@@ -254,8 +257,8 @@ export class Barrier {
     }
   }
 
-  /** Says what is called, where that is news: others look at it in each synchronization, so each
-   * store has to fetch the line back. */
+  /** Announces the call if it has changed. Others read it in each synchronization, so each store
+   * has to fetch the cache line back. */
   private describe(call: Call): void {
     const { words, parity } = this;
     const callWord = this.ownWord + this.half;
@@ -267,7 +270,7 @@ export class Barrier {
     for (let i = 0; i < call.textWords.length; i++) words[word + i] = call.textWords[i]!;
   }
 
-  /** Notes a call with its first synchronization, for errors and statistics. */
+  /** Records a call with its first synchronization, for errors and statistics. */
   private count(call: Call): void {
     this.waitedMs = 0;
     if (this.counted === this.number) return;
@@ -276,14 +279,14 @@ export class Barrier {
     this.counters.begin(call, this.bytes);
   }
 
-  /** Counts this member, where members do not spin. Where they do, any member may sleep until any
-   * other comes, so each arrival wakes the sleepers. Otherwise all sleep, and only the last arrival
-   * matters: the one that makes the count a multiple of their number. A quick member may count its
+  /** Counts this member if members do not spin. If they spin, any member may sleep until any other
+   * arrives, so each arrival wakes the sleepers. Otherwise all sleep, and only the last arrival
+   * matters: the one that makes the count a multiple of their number. A fast member may count its
    * next arrival before a slow one has counted this one, and the member that completes a multiple
-   * may be late in subtracting it, so the count is not always that of this synchronization. But a
-   * member counts again only when all have stored this number, so all of those stores come before
-   * the arrival that completes a multiple. One that arrives last counts itself before it waits, as
-   * if it had arrived: so the last of the others wakes it, whatever they call. */
+   * may subtract it late, so the count is not always that of this synchronization. But a member
+   * only counts again after all have stored this number, so all of those stores precede the
+   * arrival that completes a multiple. The member that arrives last counts itself before it waits,
+   * as if it had arrived, so the last of the others wakes it, regardless of what they call. */
   private countIn(): void {
     const { words, locals } = this;
     if ((Atomics.add(words, ARRIVED_WORD, 1) + 1) % locals.length !== 0) return;
@@ -296,7 +299,7 @@ export class Barrier {
     if (Atomics.load(this.words, SLEEPERS_WORD) > 0) wakeGroup(this.words, WAKE_WORD);
   }
 
-  /** The difference is taken modulo 2^32, so the order survives the wrap of the numbers. */
+  /** The difference is modulo 2^32, so the order survives wraparound. */
   private hasArrived(other: number): boolean {
     return (
       ((Atomics.load(this.words, this.firstArrival + other * this.arrivalStride) - this.sequence) |
@@ -309,10 +312,10 @@ export class Barrier {
     return Atomics.load(this.world, rankWord(this.worldRankOf(other)) + STATE);
   }
 
-  /** Whether a member that has not arrived never will. */
+  /** Whether a member that has not arrived will never arrive. */
   private isGone(other: number): boolean {
     if (this.stateOf(other) < State.done) return false;
-    // It may have arrived after the caller looked, and finished then.
+    // It may have arrived after the caller looked, and then finished.
     return !this.hasArrived(other);
   }
 
@@ -333,12 +336,12 @@ export class Barrier {
       this.sleep(other);
     }
     this.counters.spun(other, turns);
-    // Where only the last arrival wakes, a sleeper has waited for that one, not for `other`.
+    // If only the last arrival wakes sleepers, a sleeper has waited for that one, not for `other`.
     const late = this.spins ? other : this.words[LAST_RANK_WORD]!;
     this.counters.slept(late, this.waitedMs - beforeMs);
   }
 
-  /** Throws when there is no more reason to wait for a member. */
+  /** Throws if waiting for a member is pointless. */
   private checkHope(other: number): void {
     if (isAborted(this.world)) throw this.aborted();
     if (!this.isGone(other)) return;
@@ -346,10 +349,10 @@ export class Barrier {
     throw this.fail(`rank ${this.worldRankOf(other)} has ${what}`, this.late());
   }
 
-  /** Sleeps until another member changes the wake word, for a slice of the timeout at most. No
+  /** Sleeps until another member changes the wake word, at most for a slice of the timeout. No
    * wake-up is lost: this member counts itself and reads the wake word before it looks again, and
-   * others store their news before they look for sleepers; so either it sees the news, or they see
-   * it and change the word, and the wait returns. */
+   * others store their changes before they look for sleepers. Either this member sees the change,
+   * or they see the sleeper and change the word, and the wait returns. */
   private sleep(other: number): void {
     const { words, world, ownWorldWord } = this;
     const leftMs = this.timeoutMs - this.waitedMs;
@@ -378,12 +381,12 @@ export class Barrier {
     return this.fail(`members called different collectives: ${first}; ${second}.`);
   }
 
-  /** The error of a member that finds the run aborted by another one. */
+  /** The error of a member if another one has aborted the run. */
   aborted(): RunError {
     return this.failing.aborted({ collective: this.showOwnCall(), late: this.late() });
   }
 
-  /** The ranks in the world of those that this member waits for. */
+  /** The world ranks of the members that this one waits for. */
   private late(): number[] {
     if (!this.isAtCall) return [];
     return this.locals

@@ -1,9 +1,10 @@
-// What an error says about the members of a group: who has not come, and what each of the others is
-// doing. Read from the world's control words when a run breaks; nothing here is on a fast path.
+// What an error says about the members of a group: which ones have not arrived, and what each of
+// the others is doing. Read from the world's control words when a run fails; nothing here is
+// performance-critical.
 
 import { type ControlWords, LAST_LINE, rankWord, STATE, State, showLastCall } from './words.ts';
 
-/** At most so many members are described; the record of an abort has room for a few lines. */
+/** The maximum number of members to describe; the record of an abort has space for a few lines. */
 const MAX_DESCRIBED = 8;
 
 /** One sentence for each of these ranks of the world, the late ones first. */

@@ -1,9 +1,9 @@
-// What the first member of a process does for a group with members in several: in each
-// synchronization, when the others of its process have come, it sends what they have called and
-// published and puts what comes from the other processes in the same places here. So each process
-// has the lines and slots of all members, and reads nothing else. The first synchronization of a
-// call has a head, of one size whatever is called: the calls, which are compared, and parts that
-// fit. Larger parts, and those of the call's further synchronizations, go in bodies of their own.
+// The first member of a process acts for a group with members in several processes. In each
+// synchronization, once the others of its process have arrived, it sends their calls and published
+// data, and writes data from other processes to the same places here. So each process has the lines
+// and slots of all members and reads nothing else. The first synchronization of a call sends a head
+// of constant size: the calls, which are compared, and parts that fit. Larger parts, and parts of
+// further synchronizations, are sent as separate bodies.
 
 import type { RunError } from '../base/errors.ts';
 import { isAborted } from './abort.ts';
@@ -40,10 +40,10 @@ export interface BridgeOptions extends Span {
   readonly shared: GroupMemory;
   readonly blockPtr: number;
   readonly barrier: Barrier;
-  /** Of the group's memory. */
+  /** Copies bytes within the group's memory. */
   copyBytes(targetPtr: number, sourcePtr: number, sizeBytes: number): void;
   readonly transport: Transport;
-  /** What errors call each process. */
+  /** The name of each process in errors. */
   readonly names: readonly string[];
 }
 
@@ -61,10 +61,10 @@ export class Bridge {
   /** The control words of the group. */
   private readonly control: ControlWords;
   private readonly at: LinkPosition & { timeoutMs: number };
-  /** Prepared exchanges by what is sent. */
+  /** Prepared exchanges, by their contents. */
   private readonly heads = new Map<number, Call>();
   private readonly bodies = new Map<string, Call>();
-  /** The last call that had a head, and whose text is in the heads. */
+  /** The last call with a head; its text is in the heads. */
   private number = 0;
   private described: Call | undefined;
   private parts = NO_PARTS;
@@ -72,7 +72,7 @@ export class Bridge {
   private value2 = 0;
   /** The slots in use: 0 or 1. */
   private half = 0;
-  /** Where the next part goes or comes from. */
+  /** The address that the next part is copied to or from. */
   private cursorPtr = 0;
 
   constructor(options: BridgeOptions) {
@@ -99,8 +99,8 @@ export class Bridge {
     };
   }
 
-  /** Passes the barrier after all others of this process, when their calls and what they publish
-   * have been exchanged. `half` says which slots are in use. */
+  /** Passes the barrier after all others of this process, once their calls and published data have
+   * been exchanged. `half` says which slots are in use. */
   pass(parts: Parts, half: number, value: number, value2: number): void {
     this.parts = parts;
     this.half = half;
@@ -109,7 +109,7 @@ export class Bridge {
     this.barrier.passLast(this.exchange, value, value2);
   }
 
-  /** Gives back what the link holds, after the last exchange. */
+  /** Releases what the link holds, after the last exchange. */
   close(): void {
     this.link.close();
   }
@@ -169,18 +169,18 @@ export class Bridge {
     const { link, barrier } = this;
     link.start(call, false);
     link.finish(call, this.at);
-    // The members of a process are waited for together: statistics name the first of them.
+    // Members of another process are waited for together; statistics name the first of them.
     if (link.waitedMs > 0) {
       barrier.counters.slept(this.options.members[link.latest]![0]!, link.waitedMs);
     }
   }
 
-  /** Where parts begin in a head from a process. */
+  /** The address of the parts in a head from a process. */
   private partsPtr(headPtr: number, process: number): number {
     return headPtr + headBytesOf(this.options, process, 0);
   }
 
-  /** Calls back for what the members of one process have for those of another. */
+  /** Calls back for the data that members of one process have for those of another. */
   private visitParts(parts: Parts, from: number, to: number, visit: VisitPart): void {
     const { members } = this.options;
     if (parts.to !== EACH && !members[to]!.includes(parts.to)) return;
@@ -203,7 +203,7 @@ export class Bridge {
     return slotPtr(this.block, this.options.slotBytes, rank, this.half);
   }
 
-  /** Writes what each member of this process gives with its call. */
+  /** Writes the length and values of each member of this process. */
   private writeLines(word: number): void {
     const { words, control, locals, barrier } = this;
     for (let i = 0; i < locals.length; i++) {
@@ -217,8 +217,8 @@ export class Bridge {
     }
   }
 
-  /** Compares what the members of another process call, and notes what they give. All members of
-   * this process have come, so none of them still looks at what was there. */
+  /** Compares the calls of another process's members, and stores their lengths and values. All
+   * members of this process have arrived, so none of them still reads the old ones. */
   private readLines({ process, headPtr }: Room): void {
     const { words, control, barrier } = this;
     const { call, length } = barrier;
@@ -259,8 +259,8 @@ export class Bridge {
     return barrier.fail(`members called different collectives: ${first}; ${second}.`);
   }
 
-  /** Prepares heads with room for so many bytes of each member. What is received has room for the
-   * most, since the others may call something else. */
+  /** Prepares heads with space for `sizeBytes` bytes of each member. Received heads have the
+   * maximum size, since the others may make a different call. */
   private addHead(sizeBytes: number): Call {
     const { options } = this;
     const call = this.prepare('this call', (room) => ({

@@ -1,15 +1,15 @@
-// What a member says about a synchronization, so that members that call different things find out.
-// Calls are prepared once, at plan time; nothing is allocated when they are made.
+// The description of a synchronization, which lets members detect that they make different calls.
+// Calls are prepared once, at plan time; making them does not allocate.
 
 import { fnv1a } from '../base/fnv.ts';
 import { CALL_TEXT_BYTES, NO_LENGTH } from './words.ts';
 
 export interface CallDetails {
-  /** What is called: `barrier`, `allReduce`, `moments` and so on. */
+  /** The kind of call: `barrier`, `allReduce`, `moments` and so on. */
   readonly kind: string;
-  /** What it is about, such as a layer's path. */
+  /** The subject, such as a layer's path. */
   readonly label?: string;
-  /** How, such as `sum` or `root 2`. */
+  /** The operation, such as `sum` or `root 2`. */
   readonly op?: string;
   /** The element type. */
   readonly type?: string;
@@ -17,7 +17,7 @@ export interface CallDetails {
   readonly length?: number;
   /** Whether members may give different lengths, which the caller then compares. */
   readonly uneven?: boolean;
-  /** What processes exchange meanwhile. Default: nothing, the call is of one process alone. */
+  /** What processes exchange meanwhile. Default: nothing; the call is within one process. */
   readonly exchange?: ProcessExchange | undefined;
 }
 
@@ -27,21 +27,21 @@ export interface ArenaRange {
   readonly sizeBytes: number;
 }
 
-/** What goes from arena to arena: for each process in order, and nothing for this one. */
+/** The ranges to copy between arenas: for each process in order, empty for this one. */
 export interface ExchangedRanges {
-  /** What of this arena goes there. */
+  /** The ranges of this arena to send there. */
   readonly sends: readonly (readonly ArenaRange[])[];
-  /** Where what comes from there goes, in the order in which it is sent. */
+  /** The ranges of this arena for data from there, in the order in which it is sent. */
   readonly receives: readonly (readonly ArenaRange[])[];
 }
 
 /** What processes exchange during a call, or between {@link Member.start} and a later call. */
 export interface ProcessExchange extends ExchangedRanges {
-  /** Which of the links it uses. Default: the first, for exchanges that never overlap. */
+  /** The link to use. Default: the first, for exchanges that never overlap. */
   readonly link?: number;
   /** Calls started earlier; their exchanges must end with this one. */
   readonly ends?: readonly Call[];
-  /** Runs first, on the first worker of a process once all others have come: it folds what they
+  /** Runs first, on the first worker of a process once all others have arrived, and folds what they
    * have published. */
   before?(): void;
 }
@@ -53,16 +53,16 @@ export function joinRanges(parts: readonly ExchangedRanges[]): ExchangedRanges {
   return { sends: joined('sends'), receives: joined('receives') };
 }
 
-/** A prepared call; the same on every member, but for what each process exchanges. */
+/** A prepared call. It is the same on every member, except for what each process exchanges. */
 export interface Call {
-  /** For people: `allReduce(sum, float32) "loss"`. */
+  /** A description: `allReduce(sum, float32) "loss"`. */
   readonly text: string;
   /** A 32-bit hash of the text. */
   readonly signature: number;
   readonly length: number;
   readonly uneven: boolean;
   readonly exchange: ProcessExchange | undefined;
-  /** The text as it goes into the control words: its bytes, then UTF-8. */
+  /** The text in the form of the control words: the number of bytes, then UTF-8. */
   readonly textWords: Int32Array;
 }
 

@@ -1,5 +1,5 @@
-// The calls of one group, prepared when they are first made: a number that packs kind, type,
-// operation and root finds them, so that a call that was made before costs one look-up.
+// The calls of one group, prepared when they are first made: their key is a number that packs kind,
+// type, operation and root, so a repeated call costs one look-up.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { nearestWord } from '../base/nearest.ts';
@@ -34,13 +34,13 @@ export const Kind = Object.fromEntries(KINDS.map((name, kind) => [name, kind])) 
 
 /** The code of calls without a type. */
 export const NO_TYPE = 63;
-/** In a type's code: calls without an operation. */
+/** The part of a code for calls without an operation. */
 const NO_OP = 7;
-/** In place of a root. */
+/** The root of calls without one. */
 export const NO_ROOT = -1;
 const CODES = 64;
 const ROOTS = 1024;
-/** So many members have a root each. */
+/** The maximum number of members, each of which can be a root. */
 export const MOST_MEMBERS = ROOTS - 1;
 
 /** The code of a call that does not reduce. */
@@ -48,8 +48,8 @@ export function copyCode(place: Place): number {
   return place.typeCode + NO_OP;
 }
 
-/** The number of a call. `code` is that of its type and operation, {@link NO_TYPE} without; `root`
- * is {@link NO_ROOT} where there is none. */
+/** The number of a call. `code` is that of its type and operation, or {@link NO_TYPE}; `root` may
+ * be {@link NO_ROOT}. */
 export function callKey(kind: number, code: number, root: number): number {
   return (kind * CODES + code) * ROOTS + root + 1;
 }
@@ -57,7 +57,7 @@ export function callKey(kind: number, code: number, root: number): number {
 /** The calls of one member of one group. */
 export class Calls {
   readonly barrier: Barrier;
-  /** What errors add to the calls of groups that were split off. */
+  /** The suffix that errors add to calls of groups that were split off. */
   private readonly where: string;
   private readonly plain = new Map<number, Call>();
   private readonly labelled = new Map<string, Map<number, Call>>();
@@ -70,7 +70,7 @@ export class Calls {
     this.where = where;
   }
 
-  /** Begins a call on an array, or on none. */
+  /** Begins a call, with or without an array. */
   begin(key: number, place: Place | undefined, options: CallOptions | undefined): void {
     if (this.isClosed) throw new UsageError(FREED_GROUP);
     const length = place === undefined ? NO_LENGTH : place.array.length;
@@ -88,7 +88,7 @@ export class Calls {
     this.barrier.begin(calls.get(key) ?? this.add(calls, key, label), length, bytes, timeoutMs);
   }
 
-  /** Refuses all further calls: the group was freed. */
+  /** Makes all further calls throw: the group was freed. */
   close(): void {
     this.isClosed = true;
   }

@@ -1,6 +1,6 @@
-// How the data of one group's collectives moves: which arrays lie in the shared memory, copies
-// between arrays and slots, slices, and the tables of addresses that kernels work on. What is moved
-// when, and why that is safe, is in copies.ts and reductions.ts.
+// How the data of one group's collectives moves: which arrays are in shared memory, copies between
+// arrays and slots, slices, and the address tables of kernels. See copies.ts and reductions.ts for
+// what is moved when, and why that is safe.
 
 import { ELEMENT_BYTES, NUMBER_TYPES, type NumberArray } from './arrays.ts';
 import type { Barrier } from './barrier.ts';
@@ -21,9 +21,8 @@ import {
 } from './parts.ts';
 import { type Place, Places } from './places.ts';
 
-/** What the arithmetic of collectives needs, bound to the group's memory. A type and an operation
- * make one code, {@link reductionCode}; tables hold one address for each rank, and the offset is
- * added to each. */
+/** The kernels of collectives, bound to the group's memory. {@link reductionCode} combines a type
+ * and an operation. Tables hold one address per rank; the offset is added to each. */
 export interface CollectiveKernels {
   /** Every target[k][i] = source[0][i] op source[1][i] op ..., in this order. */
   foldRanks(
@@ -47,21 +46,22 @@ export interface CollectiveKernels {
   copyBytes(targetPtr: number, sourcePtr: number, sizeBytes: number): void;
 }
 
-/** Arrays of up to so many elements are copied by a loop, since a call of `set` costs more. */
+/** Arrays of up to this many elements are copied by a loop, since a call of `set` costs more. */
 const LOOP_LENGTH = 48;
 /** Slices begin at cache lines of the array, so that no two ranks write into one line. */
 const SLICE_BYTES = 64;
 
-/** Up to so many bytes of an array, reading all of it from every rank costs less than a second
- * synchronization; where members sleep instead of spinning, that costs a hundred times more.
- * Measured in bench/NOTES.md. */
+/** Up to this size in bytes, reading a whole array from every rank costs less than a second
+ * synchronization. If members sleep instead of spinning, a synchronization costs a hundred times
+ * more. Measured in bench/NOTES.md. */
 const SMALL_BYTES_SPINNING = 1024;
 const SMALL_BYTES_SLEEPING = 65_536;
 
-/** What fits the values of a synchronization. */
+/** The bytes that fit the values of a synchronization. */
 export const VALUE_BYTES = 8;
 
-/** What is folded: the elements from `offsetBytes` on of the first `sources` arrays of a table. */
+/** The data to fold: the elements from `offsetBytes` on of the first `sources` arrays of a
+ * table. */
 export interface FoldSource {
   readonly code: number;
   readonly tablePtr: number;
@@ -71,16 +71,16 @@ export interface FoldSource {
 
 export interface ChannelOptions {
   readonly shared: GroupMemory;
-  /** Where the group's block is. */
+  /** The address of the group's block. */
   readonly blockPtr: number;
   readonly calls: Calls;
   readonly kernels: CollectiveKernels;
-  /** Where the group has members in other processes. */
+  /** Present if the group has members in other processes. */
   readonly crossing?:
     | {
-        /** Of an array that takes one synchronization. */
+        /** The maximum size of an array that takes one synchronization. */
         readonly smallBytes: number;
-        /** Of the first member in its process. */
+        /** The bridge, on the first member of its process. */
         readonly bridge: Bridge | undefined;
       }
     | undefined;
@@ -92,22 +92,22 @@ export class Channel {
   readonly calls: Calls;
   readonly kernels: CollectiveKernels;
   readonly slotBytes: number;
-  /** Whether the group has members in other processes, which see no more of each other's memory
-   * than what is published in slots. */
+  /** Whether the group has members in other processes, which only see the part of each other's
+   * memory that is published in slots. */
   readonly isCrossing: boolean;
   private readonly bridge: Bridge | undefined;
-  /** Arrays of up to so many bytes are published in slots. */
+  /** Arrays of up to this many bytes are published in slots. */
   readonly smallBytes: number;
-  /** Own tables: of the arrays that are read, and of those that are written. */
+  /** This member's tables of the arrays that are read and those that are written. */
   readonly sourcesPtr: number;
   readonly targetsPtr: number;
-  /** One slot long, for results on their way to private arrays. */
+  /** Scratch memory of one slot, for results on their way to private arrays. */
   private readonly scratchPtr: number;
   private readonly places: Places;
   private readonly words: Int32Array;
   private readonly slotTablesPtr: number;
   private readonly valueTablesPtr: number;
-  /** By half and rank. */
+  /** The slots by half and rank. */
   private readonly slotPtrs: readonly (readonly number[])[];
   private half = 0;
 
@@ -137,7 +137,7 @@ export class Channel {
     );
   }
 
-  /** Where an array of a call lies. */
+  /** The place of a call's array. */
   place(what: string, array: NumberArray): Place {
     return this.places.find(what, array);
   }
@@ -156,34 +156,35 @@ export class Channel {
     return this.slotTablesPtr + this.half * this.barrier.worldSize * 4;
   }
 
-  /** Goes on to the other slots; memory.ts says why what lies in them may be overwritten. */
+  /** Switches to the other slots. memory.ts explains why their contents may be overwritten. */
   turn(): void {
     this.half = 1 - this.half;
   }
 
-  /** A synchronization. Values are for {@link Barrier.valueOf}. */
+  /** Synchronizes. {@link Barrier.valueOf} returns the values. */
   pass(value = 0, value2 = 0): void {
     const { bridge } = this;
     if (bridge === undefined) this.barrier.pass(value, value2);
     else bridge.pass(NO_PARTS, this.half, value, value2);
   }
 
-  /** Publishes an array of at most a slot, and waits for the others'; `ends` says between whom. */
+  /** Publishes an array of at most one slot and waits for the others'; `ends` says between which
+   * members. */
   publish(place: Place, ends = ALL_ENDS): void {
     const { length } = place.array;
     this.copyIn(place, 0, length, this.ownSlotPtr);
     this.passSlots(ends, length * place.elementBytes);
   }
 
-  /** A synchronization with a mark, after which the ends have so many bytes of the slots; `sizeOf`
-   * is for ranks that publish less. */
+  /** Synchronizes with a mark. Afterward the ends have `sizeBytes` bytes of the slots; `sizeOf` is
+   * for ranks that publish less. */
   passSlots(ends: Ends, sizeBytes: number, mark = 0, sizeOf?: (rank: number) => number): void {
     const { bridge } = this;
     if (bridge === undefined) this.barrier.pass(0, mark);
     else bridge.pass(wholeSlots(ends, sizeBytes, sizeOf), this.half, 0, mark);
   }
 
-  /** A synchronization after which each member has its block of all slots, or of that of rank
+  /** Synchronizes. Afterward each member has its block of all slots, or of the slot of rank
    * `from`. */
   passBlocks(from: number, strideBytes: number, sizeBytes: number): void {
     const { bridge } = this;
@@ -199,9 +200,9 @@ export class Channel {
     else bridge.pass(slicesToOwners(this.slicesOf(place, count)), this.half, 0, 0);
   }
 
-  /** In a group that crosses processes: a synchronization after which all members, or those in the
-   * process of rank `to`, have the slices that each member has folded into its slot, and copy them
-   * into elements of the array. */
+  /** Synchronizes in a group that crosses processes. Afterward all members, or those in the process
+   * of rank `to`, have the slices that each member has folded into its slot, and copy them into
+   * elements of the array. */
   collectSlices(place: Place, from: number, count: number, to = EACH): void {
     const { bridge, barrier } = this;
     const slices = this.slicesOf(place, count);
@@ -216,7 +217,7 @@ export class Channel {
     }
   }
 
-  /** A synchronization after which each member has what the others have scanned in its slot. */
+  /** Synchronizes. Afterward each member has what the others have scanned in its slot. */
   passScanned(place: Place, count: number): void {
     const { bridge } = this;
     if (bridge === undefined) this.barrier.pass();
@@ -228,9 +229,9 @@ export class Channel {
     return { totalBytes: count * elementBytes, sliceBytes };
   }
 
-  /** Publishes an array of at most {@link VALUE_BYTES} in the line that the others look at anyway,
-   * and gives the table of what all ranks have published. It stands until the next but one
-   * synchronization. */
+  /** Publishes an array of at most {@link VALUE_BYTES} in the line that the others read anyway, and
+   * returns the table of what all ranks have published. It is valid until the synchronization
+   * after the next. */
   publishValue(place: Place): number {
     const { array, ptr, elementBytes, view } = place;
     const { words, barrier } = this;
@@ -244,8 +245,8 @@ export class Channel {
     return this.valueTablesPtr + barrier.parity * barrier.worldSize * 4;
   }
 
-  /** Publishes the array's address, and a mark. When all arrays are in shared memory, the source
-   * table then has their addresses. Between processes only the mark is published. */
+  /** Publishes the array's address, and a mark. If all arrays are in shared memory, the source
+   * table has their addresses afterward. Between processes only the mark is published. */
   shareAddress(place: Place, mark = 0): boolean {
     const { barrier } = this;
     if (this.isCrossing) {
@@ -263,7 +264,7 @@ export class Channel {
     return isShared;
   }
 
-  /** The address that a rank has told; 0 where there was nothing to tell. */
+  /** The address that a rank has shared; 0 if it has not shared any. */
   sharedPtr(rank: number): number {
     return this.isCrossing ? 0 : this.words[(this.sourcesPtr >>> 2) + rank]! >>> 0;
   }
@@ -272,7 +273,7 @@ export class Channel {
     this.words[this.targetsPtr >>> 2] = ptr;
   }
 
-  /** Folds the first `sources` arrays of a table into a whole array of at most a slot. */
+  /** Folds the first `sources` arrays of a table into a whole array of at most one slot. */
   foldWhole(code: number, tablePtr: number, sources: number, place: Place): void {
     const { array, ptr } = place;
     this.setTarget(ptr === 0 ? this.scratchPtr : ptr);
@@ -286,7 +287,7 @@ export class Channel {
     this.turn();
   }
 
-  /** Folds into elements of an array, from `from` on. */
+  /** Folds into elements of an array, starting at `from`. */
   foldInto(source: FoldSource, place: Place, from: number, count: number): void {
     const { code, tablePtr, sources, offsetBytes } = source;
     const { ptr, elementBytes: size } = place;
@@ -306,7 +307,7 @@ export class Channel {
     }
   }
 
-  /** Folds this member's slice of `length` elements of all sources into as many targets. */
+  /** Folds this member's slice of `length` elements of all sources into `targets`. */
   foldSlice(code: number, tablePtr: number, targets: FoldTargets, length: number): void {
     const { worldSize, rank } = this.barrier;
     const from = sliceStart(code, length, rank, worldSize);
@@ -350,13 +351,14 @@ export class Channel {
   }
 }
 
-/** Where results go. */
+/** The destinations of results. */
 export interface FoldTargets {
   readonly tablePtr: number;
   readonly count: number;
 }
 
-/** Where the slice of a rank begins in an array of this length; that of worldSize is its end. */
+/** The start of a rank's slice in an array of this length. For worldSize it is the end of the
+ * array. */
 export function sliceStart(code: number, length: number, rank: number, worldSize: number): number {
   const grain = SLICE_BYTES / ELEMENT_BYTES[NUMBER_TYPES[code >> 3]!];
   const share = Math.ceil(length / worldSize / grain) * grain;

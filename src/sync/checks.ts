@@ -1,4 +1,4 @@
-// What a collective refuses before any other member is touched.
+// The checks of collectives, made before any other member is involved.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import type { ReduceOp } from './arrays.ts';
@@ -46,7 +46,7 @@ export function checkPair(
   }
 }
 
-/** Checks the counts of an uneven gathering and gives their sum. */
+/** Checks the counts of an uneven gather and returns their sum. */
 export function checkCounts(
   counts: readonly number[],
   worldSize: number,
@@ -71,7 +71,7 @@ export function checkCounts(
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** The array that the root has to give. */
+/** Checks that the root passes its array. */
 export function needArray<T>(kind: string, name: string, array: T | null, root: number): T {
   if (array !== null) return array;
   throw new UsageError({

@@ -1,7 +1,7 @@
 // The collectives that only move data. Short inputs are published in slots, ONE synchronization,
-// and each member copies what it needs. Long ones are read where they lie if they are in shared
-// memory, and a second synchronization keeps their owners from changing them before that.
-// Otherwise they go through the slots, piece by piece.
+// and each member copies what it needs. Long inputs are read in place if they are in shared memory,
+// and a second synchronization keeps their owners from changing them too early. Otherwise they go
+// through the slots, piece by piece.
 
 import type { NumberArray } from './arrays.ts';
 import { callKey, copyCode, Kind, NO_ROOT } from './calls.ts';
@@ -70,7 +70,7 @@ export function allGatherV<T extends NumberArray>(
   const total = checkCounts(counts, worldSize, rank, length);
   checkPair('allGatherV', ['input', source], ['output', target], total);
   channel.calls.begin(callKey(Kind.allGatherV, copyCode(source), NO_ROOT), source, options);
-  // Odd, since 0 is no mark.
+  // Odd, since 0 means no mark.
   const mark = counts.reduce((hash, count) => (Math.imul(hash, 31) + count) | 0, 1) | 1;
   gatherBlocks(channel, source, target, {
     countOf: (other) => counts[other]!,
@@ -145,10 +145,10 @@ export function scatter<T extends NumberArray>(
   return output;
 }
 
-/** How much each rank gives. */
+/** The number of elements that each rank contributes. */
 interface Counts {
   readonly countOf: (rank: number) => number;
-  /** A number that differs where counts differ; 0 where the lengths of the call say it all. */
+  /** A number that differs if counts differ; 0 if the lengths of the call are sufficient. */
   readonly mark: number;
   readonly ends: Ends;
 }
@@ -157,7 +157,7 @@ function evenly(length: number, ends: Ends): Counts {
   return { countOf: () => length, mark: 0, ends };
 }
 
-/** Copies the inputs of all ranks back to back into the output; copies none where it is null. */
+/** Concatenates the inputs of all ranks in the output, unless it is null. */
 function gatherBlocks(channel: Channel, input: Place, output: Place | null, counts: Counts): void {
   const { barrier, slotBytes } = channel;
   const { worldSize } = barrier;
@@ -195,8 +195,8 @@ function gatherBlocks(channel: Channel, input: Place, output: Place | null, coun
   });
 }
 
-/** The barrier compares no lengths where they may differ, so each member compares them with what
- * it expects, and its counts with those of the others. */
+/** The barrier does not compare lengths that may differ, so each member compares them with what it
+ * expects, and its counts with those of the others. */
 function compareCounts({ barrier }: Channel, { countOf, mark }: Counts): void {
   const own = barrier.worldRankOf(barrier.rank);
   for (let rank = 0; rank < barrier.worldSize; rank++) {
@@ -209,6 +209,8 @@ function compareCounts({ barrier }: Channel, { countOf, mark }: Counts): void {
       );
     }
     if (barrier.value2Of(rank) === mark) continue;
-    throw barrier.fail(`members differ about counts: rank ${other} has others than rank ${own}.`);
+    throw barrier.fail(
+      `members differ about counts: rank ${other} has different ones from rank ${own}.`,
+    );
   }
 }

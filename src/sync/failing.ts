@@ -1,4 +1,5 @@
-// The errors of one member: its call, the ranks that have not come, what the others were doing.
+// The errors of one member: its call, the ranks that have not arrived, and what the others were
+// doing.
 
 import { RunError, type RunFailure } from '../base/errors.ts';
 import { abortRun, MAIN_RANK, readAbort } from './abort.ts';
@@ -8,7 +9,7 @@ import { type ControlWords, readPosition } from './words.ts';
 /** A member at a call. */
 interface Where {
   readonly collective: string;
-  /** Ranks in the world of those that have not come to the call. */
+  /** World ranks of the members that have not arrived at the call. */
   readonly late: readonly number[];
 }
 
@@ -18,8 +19,8 @@ export class Failing {
   private readonly rank: number;
   private readonly layerNames: readonly string[];
 
-  /** `described` are the ranks in the world of the group's members that errors speak of, `rank` is
-   * this member's. */
+  /** `described` are the world ranks of the group's members that errors describe, `rank` is that of
+   * this member. */
   constructor(
     world: ControlWords,
     described: readonly number[],
@@ -32,8 +33,8 @@ export class Failing {
     this.layerNames = layerNames;
   }
 
-  /** Aborts the run for every member and returns the error to throw; `process` is another process
-   * that is the cause. */
+  /** Aborts the run for every member and returns the error to throw; `process` is the other process
+   * that caused it, if any. */
   fail(reason: string, where: Where, process?: number): RunError {
     const failure = {
       ...this.failure(reason, where),
@@ -45,7 +46,7 @@ export class Failing {
     return new RunError(failure);
   }
 
-  /** The error of a member that finds the run aborted by another one. */
+  /** The error of a member if another one has aborted the run. */
   aborted(where: Where): RunError {
     const abort = readAbort(this.world);
     if (abort === undefined) {

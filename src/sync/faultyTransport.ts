@@ -1,18 +1,18 @@
-// A transport with one fault, for tests of what the others make of it: messages that come late or
-// never, or a process that dies before it sends.
+// A transport with one fault, for tests of how the other processes react: messages that arrive late
+// or never, or a process that dies before it sends.
 
 import type { Messages, Transport, TransportFailure } from './transport.ts';
 
 export interface TransportFault {
-  /** `drop` sends nothing from then on; `die` ends the thread. */
+  /** The fault: `delay` sends late, `drop` sends nothing from then on, `die` ends the thread. */
   readonly kind: 'delay' | 'drop' | 'die';
-  /** Before which exchange, counted from 0. */
+  /** The exchange before which it occurs, counted from 0. */
   readonly exchange: number;
-  /** Of a delay. */
+  /** The length of a delay. */
   readonly delayMs?: number;
 }
 
-/** The transports of a process, with a fault. */
+/** Adds a fault to the transports of a process. */
 export function withFault(
   transports: readonly Transport[],
   fault: TransportFault,
@@ -27,7 +27,7 @@ class FaultyTransport implements Transport {
   private readonly inner: Transport;
   private readonly fault: TransportFault;
   private readonly sleepWord = new Int32Array(new SharedArrayBuffer(4));
-  /** Of all transports of the process. */
+  /** The exchanges of all transports of the process. */
   private readonly count: { exchanges: number };
 
   constructor(inner: Transport, fault: TransportFault, count: { exchanges: number }) {

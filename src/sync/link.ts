@@ -1,7 +1,8 @@
-// What the first worker of a process does for all of them while they are in a call: it sends what
-// the others need, with a header that says which call it is, waits for theirs, compares, and puts
-// what has come where it belongs. All processes make the same exchanges in the same order. Waiting
-// ends by arrival, by abort, by another process's failure, or by timeout. It always ends.
+// The first worker of a process exchanges data for all of its workers during a call: it sends what
+// the other processes need, with a header that identifies the call, waits for their messages,
+// compares the headers, and copies the data to its place. All processes make the same exchanges in
+// the same order. A wait ends by arrival, abort, timeout, or another process's failure. It always
+// ends.
 
 import type { RunError } from '../base/errors.ts';
 import { sliceMsOf } from '../base/patience.ts';
@@ -12,36 +13,36 @@ export interface LinkOptions {
   readonly transport: Transport;
   /** The arena. */
   readonly memory: { readonly buffer: ArrayBufferLike };
-  /** What errors call each process: `process 2 on host b`. */
+  /** The name of each process in errors: `process 2 on host b`. */
   readonly names: readonly string[];
   readonly timeoutMs: number;
-  /** The other processes that take part. Default: all. */
+  /** The other participating processes. Default: all. */
   readonly peers?: readonly number[];
-  /** Whether to look for processes all of whose workers have finished. Default false. */
+  /** Whether to look for processes with only finished workers. Default false. */
   readonly seesEnds?: boolean;
 }
 
-/** How many of the timeouts that members wait for each other a process waits for others: longer, so
- * that the one with the cause says it. */
+/** How long a process waits for others, as a multiple of the timeout between members. It is longer
+ * so that the process with the cause reports it. */
 export const LINK_PATIENCE = 1.5;
 
-/** Where a process stands, for the others' errors. */
+/** The position of a process, for errors. */
 export interface LinkPosition {
   readonly isAborted: () => boolean;
-  /** Whether it is not to wait for others any longer. */
+  /** Whether it must stop waiting for others. */
   readonly isEnding: () => boolean;
-  /** The error of this process, when it was aborted meanwhile. */
+  /** The error of this process if it was aborted meanwhile. */
   readonly aborted: () => Error;
-  /** Makes an error of this process, and aborts it; `process` is another one that is the
-   * cause. */
+  /** Makes an error of this process and aborts it; `process` is the other process that caused it,
+   * if any. */
   readonly fail: (reason: string, process?: number) => RunError;
-  /** How long this exchange may take. Default: that of the link. */
+  /** The timeout of this exchange. Default: that of the link. */
   readonly timeoutMs?: number;
 }
 
 // A header, in 32-bit words: | mark | exchange | signature | length of the call | stop vote |
 const HEADER_WORDS = 16;
-/** What goes before the bytes of an exchange, to each other process. */
+/** The size of the header that precedes the bytes of an exchange to each other process. */
 export const HEADER_BYTES = HEADER_WORDS * 4;
 const MARK = 0x53424e4c;
 const MARK_WORD = 0;
@@ -50,14 +51,14 @@ const SIGNATURE_WORD = 2;
 const LENGTH_WORD = 3;
 const VOTE_WORD = 4;
 
-/** Ranges of at least so many bytes are sent from where they are; smaller ones travel together,
- * after the header. */
+/** Ranges of at least this many bytes are sent in place; smaller ones are sent together, after the
+ * header. */
 export const BULK_BYTES = 32_768;
-/** The clock and the news are read once in so many looks; later, when looks are further apart, at
- * every look. */
+/** The clock and the failure words are read once per this many looks. Later, when looks are further
+ * apart, they are read at every look. */
 const LOOKS_PER_TIME = 64;
 const QUICK_LOOKS = 10_000;
-/** So much later than the end of a process its last message has come. */
+/** The time after the end of a process by which its last message has arrived. */
 const FINISHED_MS = 100;
 
 interface Copy {
@@ -65,11 +66,11 @@ interface Copy {
   readonly to: Uint8Array;
 }
 
-/** A call's exchange, prepared. */
+/** The prepared exchange of a call. */
 interface Prepared {
   readonly number: number;
   readonly before: () => void;
-  /** Of each other process. */
+  /** The headers for each other process. */
   readonly sentHeaders: readonly Int32Array[];
   readonly receivedHeaders: readonly { readonly process: number; readonly words: Int32Array }[];
   readonly packs: readonly Copy[];
@@ -78,11 +79,11 @@ interface Prepared {
 
 /** One process's side of all exchanges. */
 export class Link {
-  /** Whether any process had asked to stop when it began the last exchange that is over; alike in
-   * all. */
+  /** Whether any process had been asked to stop when it began the last finished exchange; the same
+   * in all processes. */
   isStopping = false;
-  /** How long the last exchange was waited for, as far as the clock was read, and for which
-   * process at last. */
+  /** How long the last exchange took, as far as the clock was read, and the process that was waited
+   * for last. */
   waitedMs = 0;
   latest = 0;
   private readonly options: LinkOptions;
@@ -90,7 +91,7 @@ export class Link {
   private readonly prepared = new Map<Call, Prepared>();
   private readonly texts = new Map<number, string>();
   private sequence = 0;
-  /** Where in the wait a process was first seen to have finished; -1: none was. */
+  /** The time within the wait at which a process was first seen to have finished; -1 for none. */
   private finishedAtMs = -1;
 
   constructor(options: LinkOptions) {
@@ -98,8 +99,8 @@ export class Link {
     this.transport = options.transport;
   }
 
-  /** Begins to exchange what the call says. `vote` is whether this process was asked to stop.
-   * Allocates nothing from the second time on. */
+  /** Begins the exchange of a call. `vote` is whether this process was asked to stop. Allocates
+   * only the first time. */
   start(call: Call, vote: boolean): void {
     const prepared = this.prepared.get(call) ?? this.prepare(call);
     const sequence = (this.sequence + 1) | 0;
@@ -121,7 +122,7 @@ export class Link {
     this.isStopping = vote;
   }
 
-  /** Waits for what was started, compares, and puts it where it belongs. */
+  /** Waits for the started exchange, compares the headers, and copies the data to its place. */
   finish(call: Call, at: LinkPosition): void {
     const prepared = this.prepared.get(call)!;
     const { sequence } = this;
@@ -146,7 +147,7 @@ export class Link {
     }
   }
 
-  /** Forgets all exchanges, of which none is under way. */
+  /** Releases all exchanges. None may be in progress. */
   close(): void {
     for (const { number } of this.prepared.values()) this.transport.release(number);
     this.prepared.clear();
@@ -177,7 +178,7 @@ export class Link {
     return prepared;
   }
 
-  /** How ranges go to another process, or come from it. */
+  /** The messages for ranges to or from another process. */
   private layOut(other: number, ranges: readonly ArenaRange[]) {
     const arena = this.options.memory.buffer as SharedArrayBuffer;
     const full = ranges.filter(({ sizeBytes }) => sizeBytes > 0);
@@ -216,7 +217,7 @@ export class Link {
           throw at.fail(`${this.options.names[process]} failed: ${reason}`, process);
         }
         const nowMs = performance.now();
-        // What lies between two looks counts for no longer: the process may have stood still.
+        // The time between two looks is capped, since the process may have been suspended.
         if (sinceMs >= 0) waitedMs += Math.min(nowMs - sinceMs, sliceMs);
         sinceMs = nowMs;
         if (waitedMs > timeoutMs) throw this.late(call, prepared, at, `within ${timeoutMs} ms`);
@@ -228,7 +229,7 @@ export class Link {
     }
   }
 
-  /** Fails when a process that has not come has finished for longer than messages take. */
+  /** Fails if a process that has not arrived finished longer ago than messages take. */
   private lookForEnds({ receivedHeaders }: Prepared, at: LinkPosition): void {
     for (let i = 0; i < receivedHeaders.length; i++) {
       const { process, words } = receivedHeaders[i]!;
@@ -238,7 +239,7 @@ export class Link {
       if (this.finishedAtMs < 0) this.finishedAtMs = this.waitedMs;
       if (this.waitedMs - this.finishedAtMs < FINISHED_MS) continue;
       const who = this.options.names[process];
-      // Not by its fault alone: it waits for the others' ends and has to be told.
+      // It may not be at fault; it waits for the others to end and must be told.
       throw at.fail(`${who} has finished and makes no more calls.`);
     }
   }
@@ -251,7 +252,7 @@ export class Link {
   ): RunError {
     const { names } = this.options;
     const late = receivedHeaders.filter(({ words }) => words[SEQUENCE_WORD] !== this.sequence);
-    // All have begun to send, and one of them has not ended.
+    // All have begun to send, and one of them has not finished.
     const missing = late.length > 0 ? late : receivedHeaders;
     const who = missing.map(({ process }) => names[process]!);
     const listed = who.join(late.length > 0 ? ' and ' : ' or ');

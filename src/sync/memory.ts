@@ -32,45 +32,44 @@ import {
 /** WASM32 addresses end here. */
 const MAX_BYTES = 2 ** 32 - PAGE_BYTES;
 
-/** Two slots of each of a handful of ranks fit the second-level cache. */
+/** Two slots for each of a handful of ranks fit into the L2 cache. */
 export const DEFAULT_SLOT_BYTES = 65_536;
-/** Room for arrays. The system gives pages only when they are used. */
+/** Space for arrays. The system only allocates pages when they are used. */
 const DEFAULT_SHARED_BYTES = 256 * 2 ** 20;
 
-/** How often a member with a core of its own looks before it sleeps: 100 to 200 us, a dozen times
- * and more what a futex wake-up costs (measured on a 2-core x86 machine, Node 20, November
- * 2026). */
+/** How often a member with a dedicated core looks before it sleeps: 100 to 200 us, at least a dozen
+ * times the cost of a futex wake-up (measured on a 2-core x86 machine, Node 20, November 2026). */
 const SPIN_TURNS = 4000;
 
 export interface GroupOptions {
   /** How long a member waits for the others before the run is aborted. Default 60_000. */
   readonly timeoutMs?: number;
-  /** Room for {@link Group.allocate} and {@link Group.split}. Default 268_435_456 (256 MiB), of
-   * which the system hands out only what is used. */
+  /** Space for {@link Group.allocate} and {@link Group.split}. Default 268_435_456 (256 MiB), of
+   * which the system only allocates what is used. */
   readonly sharedBytes?: number;
-  /** How many threads share the cores of this host. Default: the members of the group. */
+  /** The number of threads that share the cores of this host. Default: the members of the group. */
   readonly threads?: number;
-  /** Room after the block, for exchanges with other processes. Default 0. */
+  /** Space after the block, for exchanges with other processes. Default 0. */
   readonly bridgeBytes?: number;
-  /** Room for one piece of an array that is not in shared memory, a multiple of 128 bytes.
-   * Default 65_536. */
+  /** Space for one piece of an array that is not in shared memory, a multiple of 128 bytes. Default
+   * 65_536. */
   readonly slotBytes?: number;
 }
 
 /** The shared memory of a group, to be posted to its members. */
 export interface GroupMemory {
   readonly memory: WebAssembly.Memory;
-  /** The control words of the world; all the rest follows them. */
+  /** The control words of the world; everything else follows them. */
   readonly words: ControlWords;
   readonly slotBytes: number;
 }
 
-/** Where the parts of a group's block lie, in bytes from address 0. */
+/** The addresses of the parts of a group's block. */
 export interface Block {
   readonly waitsPtr: number;
-  /** The table of the slots 0 of all ranks; that of the slots 1 follows worldSize words later. */
+  /** The table of all ranks' slots 0. The table of slots 1 follows worldSize words later. */
   readonly slotTablesPtr: number;
-  /** The same for the values that ranks give with even and odd synchronizations. */
+  /** The same for the values of even and odd synchronizations. */
   readonly valueTablesPtr: number;
   readonly rankPtr: number;
   readonly rankBytes: number;
@@ -78,9 +77,9 @@ export interface Block {
   readonly endPtr: number;
 }
 
-/** How often waiting members should look before they sleep: only when each thread of the host has a
- * core of its own. 8 threads on 2 cores took 45 us to 239 us per barrier with spinning, depending
- * on its length. */
+/** How often waiting members should look before they sleep. More than once only if each thread of
+ * the host has its own core. 8 threads on 2 cores took 45 us to 239 us per barrier with spinning,
+ * depending on its length. */
 export function spinTurnsFor(threads: number): number {
   return threads <= availableParallelism() ? SPIN_TURNS : 0;
 }
@@ -106,7 +105,7 @@ export function createGroupMemory(worldSize: number, options: GroupOptions = {})
   return shared;
 }
 
-/** Where the parts of a block lie that begins at an address. */
+/** The addresses of the parts of a block that begins at `ptr`. */
 export function blockAt(ptr: number, worldSize: number, slotBytes: number): Block {
   const waitsPtr = alignUp(ptr + controlWordCount(worldSize) * 4, LINE_BYTES);
   const slotTablesPtr = alignUp(waitsPtr + worldSize * worldSize * 8, LINE_BYTES);
@@ -124,7 +123,7 @@ export function slotPtr(block: Block, slotBytes: number, rank: number, half: num
   return rankPtr + rank * rankBytes + 2 * tableBytes + (1 + half) * slotBytes;
 }
 
-/** Prepares the block of a group that is split off. For one of its members, before the others
+/** Prepares the block of a new split group. Called by one of its members, before the others
  * attach. */
 export function initBlock(shared: GroupMemory, ptr: number, worldSize: number): void {
   const { words, slotBytes } = shared;
@@ -148,7 +147,7 @@ function fillTables({ words, slotBytes }: GroupMemory, ptr: number, worldSize: n
   }
 }
 
-/** Takes a piece of the heap; undefined when there is not enough left. */
+/** Takes a piece of the heap. Returns undefined if there is not enough left. */
 export function takeBytes({ words }: GroupMemory, sizeBytes: number): number | undefined {
   const lines = Math.ceil(sizeBytes / LINE_BYTES);
   const line = Atomics.add(words, HEAP_NEXT_WORD, lines);
@@ -157,7 +156,8 @@ export function takeBytes({ words }: GroupMemory, sizeBytes: number): number | u
   return undefined;
 }
 
-/** An array of zeros in shared memory. Throws a {@link UsageError} when there is no room. */
+/** Allocates an array of zeros in shared memory. Throws a {@link UsageError} if there is no space
+ * left. */
 export function allocateShared<T extends NumberType>(
   shared: GroupMemory,
   type: T,
@@ -182,13 +182,13 @@ export function allocateShared(
   return new Uint8Array(buffer, ptr, length);
 }
 
-/** The error of a request for more than is left. */
+/** The error of a request for more memory than is left. */
 export function noRoom({ words }: GroupMemory, given: string): UsageError {
   const leftLines = words[HEAP_END_WORD]! - Atomics.load(words, HEAP_NEXT_WORD);
   return new UsageError({
     what: 'shared memory of the group',
     given,
-    allowed: `at most ${leftLines * LINE_BYTES} bytes, which is what is left`,
+    allowed: `at most ${leftLines * LINE_BYTES} bytes, the remaining space`,
     hint: 'a larger sharedBytes in the options of launch',
   });
 }

@@ -1,11 +1,11 @@
-// Processes that are threads of one: messages go through mailboxes in shared memory. For tests, and
-// for callers that want to see the protocol of several processes without MPI.
+// A transport between threads that act as processes: messages go through mailboxes in shared
+// memory. For tests, and for trying the protocol of several processes without MPI.
 
 import { alignUp } from '../base/bytes.ts';
 import { InvariantError } from '../base/errors.ts';
 import type { Message, Messages, Transport, TransportFailure } from './transport.ts';
 
-/** Shared by all ends; can be posted to their threads. */
+/** The mailboxes that all ends share. They can be posted to threads. */
 export interface MemoryMailboxes {
   readonly processes: number;
   readonly buffer: SharedArrayBuffer;
@@ -14,8 +14,8 @@ export interface MemoryMailboxes {
 
 // Words of each process: | doorbell | failed | bytes of the reason | finished |, then the reason.
 // Then for each pair of processes two boxes, for even and odd exchanges: | number of exchange |,
-// then bytes. A process can be one exchange ahead of another, no more, since it needs the other's
-// messages; so a box is read before it is written again.
+// then bytes. A process can be at most one exchange ahead of another, since it needs the other's
+// messages, so a box is read before it is written again.
 const DOORBELL = 0;
 const FAILED = 1;
 const REASON_BYTES = 2;
@@ -25,10 +25,11 @@ const REASON_CAPACITY_BYTES = 1024;
 const PROCESS_BYTES = HEAD_BYTES + REASON_CAPACITY_BYTES;
 const PAUSE_MS = 1;
 const LOOKS_BEFORE_PAUSE = 20;
-/** The exchanges of each generation have numbers of their own, up to 2 to the power of this. */
+/** The exchanges of each generation have separate numbers, up to 2 to the power of this. */
 const GENERATION_BITS = 16;
 
-/** Makes mailboxes for so many processes, each for at most so many bytes of one exchange. */
+/** Makes mailboxes for `processes` processes, each with space for one exchange of at most
+ * `capacityBytes` bytes. */
 export function createMailboxes(processes: number, leastBytes: number): MemoryMailboxes {
   const capacityBytes = alignUp(leastBytes, HEAD_BYTES);
   const boxBytes = HEAD_BYTES + capacityBytes;
@@ -41,7 +42,7 @@ interface Copy {
   readonly to: Uint8Array;
 }
 
-/** What goes to or comes from another process in even and in odd exchanges. */
+/** The boxes for messages to or from another process, in even and odd exchanges. */
 interface Route {
   readonly other: number;
   readonly copies: readonly [readonly Copy[], readonly Copy[]];
@@ -62,12 +63,12 @@ export class MemoryTransport implements Transport {
   private readonly prepared: (Prepared | undefined)[] = [];
   /** The numbers of the exchanges in the boxes of each pair, by parity. */
   private readonly numbers: (from: number, to: number, parity: number) => Int32Array;
-  /** Who of the exchange under way has been read. */
+  /** Which processes' messages of the current exchange have been read. */
   private readonly isRead: Uint8Array;
   private sequence: number;
   private doorbell = 0;
 
-  /** Mailboxes may be used again, with another generation. */
+  /** Mailboxes may be reused with another generation. */
   constructor(mailboxes: MemoryMailboxes, process: number, generation = 0) {
     const { processes, buffer } = mailboxes;
     this.sequence = generation << GENERATION_BITS;
@@ -170,14 +171,14 @@ export class MemoryTransport implements Transport {
     return new Uint8Array(this.mailboxes.buffer, atBytes, REASON_CAPACITY_BYTES);
   }
 
-  /** Where a box begins. */
+  /** The address of a box. */
   private boxAt(from: number, to: number, parity: number): number {
     const { processes, capacityBytes } = this.mailboxes;
     const index = (from * processes + to) * 2 + parity;
     return processes * PROCESS_BYTES + index * (HEAD_BYTES + capacityBytes);
   }
 
-  /** How the messages with another process go through the boxes from one to the other. */
+  /** The route of messages between two processes through their boxes. */
   private route(other: number, messages: readonly Message[], from: number, to: number): Route {
     const { buffer, capacityBytes } = this.mailboxes;
     const isSent = from === this.process;

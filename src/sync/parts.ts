@@ -1,34 +1,33 @@
-// What a synchronization of members in several processes moves between these: parts of the slots,
-// the same ones on all members. A part goes from where it lies in one process to the same place in
-// another one.
+// The data that a synchronization moves between processes: parts of the slots, the same ones on all
+// members. A part is copied to the same place in the other process.
 
-/** In place of a rank: each of them. */
+/** Stands for each rank. */
 export const EACH = -1;
 
-/** A part of the slot of a rank, in bytes. */
+/** Receives a part of a rank's slot, in bytes. */
 export type VisitPart = (slot: number, offsetBytes: number, sizeBytes: number) => void;
 
-/** Between whom parts move. */
+/** The members between which parts move. */
 export interface Ends {
   /** The rank that publishes, or {@link EACH}. */
   readonly from: number;
-  /** The rank whose process gets what is published, or {@link EACH}. */
+  /** The rank with the process that receives what is published, or {@link EACH}. */
   readonly to: number;
 }
 
 export const ALL_ENDS: Ends = { from: EACH, to: EACH };
 
 export interface Parts extends Ends {
-  /** The most that a rank publishes for one process, or for one member of it. */
+  /** The maximum bytes that a rank publishes for one process, or for one member of it. */
   readonly sizeBytes: number;
   readonly isPerMember: boolean;
-  /** Calls back for each part that the member `from` has for the members `to` of one process. */
+  /** Calls back for each part from the member `from` to the members `to` of one process. */
   visit(from: number, to: readonly number[], part: VisitPart): void;
 }
 
 export const NO_PARTS: Parts = { ...ALL_ENDS, sizeBytes: 0, isPerMember: false, visit() {} };
 
-/** The beginning of each slot. `sizeOf` gives the size for ranks that publish less. */
+/** The start of each slot. `sizeOf` gives the size for ranks that publish less. */
 export function wholeSlots(
   ends: Ends,
   sizeBytes: number,
@@ -46,8 +45,8 @@ export function blocks(from: number, strideBytes: number, sizeBytes: number): Pa
   return { from, to: EACH, sizeBytes, isPerMember: true, visit };
 }
 
-/** How `totalBytes` of every slot are cut: each rank has the slice of `sliceBytes` that begins at
- * its multiple of it, as far as there is one. */
+/** How `totalBytes` of every slot are cut: the slice of each rank begins at its multiple of
+ * `sliceBytes`. Later slices may be short or empty. */
 export interface Slices {
   readonly totalBytes: number;
   readonly sliceBytes: number;
@@ -63,7 +62,7 @@ function visitSlice(
   visit(slot, fromBytes, Math.min(sliceBytes, totalBytes - fromBytes));
 }
 
-/** To each rank its slice of every slot. */
+/** Sends each rank its slice of every slot. */
 export function slicesToOwners(slices: Slices): Parts {
   const visit: Parts['visit'] = (from, to, part) => {
     for (let i = 0; i < to.length; i++) visitSlice(slices, to[i]!, part, from);
@@ -71,13 +70,13 @@ export function slicesToOwners(slices: Slices): Parts {
   return { ...ALL_ENDS, sizeBytes: slices.sliceBytes, isPerMember: true, visit };
 }
 
-/** From each rank its slice of its own slot. */
+/** Sends each rank's slice of its own slot to the others. */
 export function slicesFromOwners(slices: Slices, to: number): Parts {
   const visit: Parts['visit'] = (from, _, part) => visitSlice(slices, from, part, from);
   return { from: EACH, to, sizeBytes: slices.sliceBytes, isPerMember: false, visit };
 }
 
-/** From each rank its slice of every slot, to the slot's rank. */
+/** Sends each rank's slice of every slot to the rank of that slot. */
 export function slicesBack(slices: Slices): Parts {
   const visit: Parts['visit'] = (from, to, part) => {
     for (let i = 0; i < to.length; i++) visitSlice(slices, from, part, to[i]!);

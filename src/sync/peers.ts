@@ -1,15 +1,15 @@
 // The processes of a world, as one of its threads sees them: how many ranks each has, and how a
-// group whose members are in several of them opens its messages.
+// group across several of them opens its messages.
 
 import { InvariantError } from '../base/errors.ts';
 import type { Transport } from './transport.ts';
 
-/** Which messages are a group's: those of the owner's `index`-th link. The owner is the process of
- * the group's first member. The same numbers are used again when a group was freed, with another
+/** Identifies the messages of a group: those of the owner's `index`-th link. The owner is the
+ * process of the group's first member. When a group is freed, its numbers are reused with another
  * generation. */
 export interface LinkName {
   readonly owner: number;
-  /** From 1; that of the world's group is 0. */
+  /** Counted from 1; 0 is the world's group. */
   readonly index: number;
   readonly generation: number;
 }
@@ -18,11 +18,11 @@ export interface LinkName {
 export interface Peers {
   /** This process. */
   readonly process: number;
-  /** How many ranks each process has; those of process 0 come first. */
+  /** The number of ranks of each process; those of process 0 come first. */
   readonly workers: readonly number[];
-  /** What errors call each process: `process 2 on host b`. */
+  /** The name of each process in errors: `process 2 on host b`. */
   readonly names: readonly string[];
-  /** How many links each process may own besides the world's. */
+  /** The maximum number of links that each process may own besides the world's. */
   readonly mostLinks: number;
   /** Opens the messages of a group. */
   open(link: LinkName): Transport;
@@ -31,11 +31,11 @@ export interface Peers {
 /** The link of the world's group. */
 export const WORLD_LINK: LinkName = { owner: 0, index: 0, generation: 0 };
 
-/** An index has so many bits: every MPI library has as many tags. */
+/** The bits of an index; every MPI library has that many tags. */
 const INDEX_BITS = 15;
 const MAX_INDEX = 2 ** INDEX_BITS - 1;
 
-/** Index and generation as one 32-bit number. */
+/** Packs index and generation into one 32-bit number. */
 export function packLink({ index, generation }: Omit<LinkName, 'owner'>): number {
   return index | (generation << INDEX_BITS) | 0;
 }
@@ -45,7 +45,7 @@ export function unpackLink(owner: number, packed: number): LinkName {
   return { owner, index: packed & MAX_INDEX, generation: packed >>> INDEX_BITS };
 }
 
-/** The one process of a world of so many ranks. */
+/** The only process of a world of `worldSize` ranks. */
 export function aloneWith(worldSize: number): Peers {
   return {
     process: 0,

@@ -1,17 +1,17 @@
-// Where the arrays of a call lie: in the group's shared memory, at an address, or elsewhere.
+// Finds the arrays of a call: in the group's shared memory, at an address, or elsewhere.
 
 import { ELEMENT_BYTES, type NumberArray, type NumberType, TYPE_CODES, typeOf } from './arrays.ts';
 
-/** An array and where it lies. */
+/** An array and its place. */
 export interface Place {
   readonly array: NumberArray;
   readonly type: NumberType;
   /** The type's part of a code; see arrays.ts. */
   readonly typeCode: number;
   readonly elementBytes: number;
-  /** Its address in the group's memory, 0 when it lies elsewhere. */
+  /** Its address in the group's memory, 0 if it is elsewhere. */
   readonly ptr: number;
-  /** The whole of the group's memory, in the same type. */
+  /** The group's whole memory, with the same type. */
   readonly view: NumberArray;
 }
 
@@ -20,8 +20,8 @@ export class Places {
   private readonly buffer: ArrayBufferLike;
   private readonly views: Readonly<Record<NumberType, NumberArray>>;
   private readonly keptBytes: number;
-  /** The last two small arrays: asking an array for its buffer takes 40 ns, a tenth of a whole call
-   * on few elements, and inner loops call with the same arrays again and again. */
+  /** The last two small arrays: getting the buffer of an array takes 40 ns, a tenth of a whole call
+   * on a few elements, and inner loops use the same arrays repeatedly. */
   private recent: Place | undefined;
   private older: Place | undefined;
 
@@ -38,7 +38,7 @@ export class Places {
     };
   }
 
-  /** The place of an array; a UsageError that says `what` when it is no array of ours. */
+  /** The place of an array. Throws a UsageError that names `what` for other values. */
   find(what: string, array: NumberArray): Place {
     const { recent, older } = this;
     if (recent !== undefined && recent.array === array) return recent;

@@ -2,7 +2,7 @@
 // member folds what it needs. Long ones are used in place if all are in shared memory: their
 // addresses are published, each member folds its slice of all of them, and a second synchronization
 // keeps every member from changing what others still read. Otherwise they go through the slots,
-// piece by piece. The path depends on sizes and places alone, so all members take the same one, and
+// piece by piece. The path depends only on sizes and places, so all members take the same one, and
 // all paths give the same bits.
 
 import { type NumberArray, type ReduceOp, reductionCode } from './arrays.ts';
@@ -173,15 +173,16 @@ export function exclusiveScan<T extends NumberArray>(
   return array;
 }
 
-/** How many elements of each of worldSize blocks fit a slot. Each piece begins at a line. */
+/** The number of elements of each of worldSize blocks that fit into a slot. Each piece begins at a
+ * line. */
 export function blockRoom(slotBytes: number, worldSize: number, elementBytes: number): number {
   const lineElements = LINE_BYTES / elementBytes;
   const room = Math.floor(slotBytes / worldSize / elementBytes / lineElements) * lineElements;
   return room > 0 ? room : Math.floor(slotBytes / worldSize / elementBytes);
 }
 
-/** Calls back for each piece of an array, once when it is empty, so that this call is compared
- * with those of the others, too. */
+/** Calls back for each piece of an array, or once if it is empty, so that this call is still
+ * compared with the others'. */
 export function eachPiece(
   length: number,
   room: number,
@@ -195,13 +196,13 @@ export function eachPiece(
   } while (from < length);
 }
 
-/** This member's slot, which no other member reads where this member's slice is. */
+/** This member's slot. No other member reads the part with this member's slice. */
 function ownSlotOf(channel: Channel): FoldTargets {
   channel.setTarget(channel.ownSlotPtr);
   return { tablePtr: channel.targetsPtr, count: 1 };
 }
 
-/** Publishes an array piece by piece, calls back for each, and goes on to the other slots. */
+/** Publishes an array piece by piece, calls back for each, and switches to the other slots. */
 function eachStagedPiece(
   channel: Channel,
   place: Place,

@@ -1,15 +1,15 @@
-// What the first member of a process exchanges for a group: its sizes, and where it lies. After the
+// The sizes and addresses of what the first member of a process exchanges for a group. After the
 // block of the group there are, for each other process, a head and a body in each direction.
 
 import { alignUp } from '../base/bytes.ts';
 import { BULK_BYTES } from './link.ts';
 import { CALL_TEXT_BYTES, LINE_BYTES } from './words.ts';
 
-/** Where the members of a group are. */
+/** The location of a group's members. */
 export interface Span {
   /** This process. */
   readonly process: number;
-  /** The members in each process; none in those that are not in the group. */
+  /** The members in each process; empty for processes outside the group. */
   readonly members: readonly (readonly number[])[];
   readonly slotBytes: number;
 }
@@ -23,30 +23,30 @@ export const LINES_WORD = TEXT_WORD + 1 + CALL_TEXT_BYTES / 4;
 export const MEMBER_WORDS = 3;
 const MEMBER_BYTES = MEMBER_WORDS * 4;
 
-/** The most that goes with a head for each member: over a network that takes hardly longer than an
- * empty message. */
+/** The maximum bytes that a head carries for each member, which takes hardly longer over a network
+ * than an empty message. */
 const INLINE_BYTES = 1024;
-/** Parts are sent in sizes of this and its multiples by powers of two... */
+/** Parts are sent in sizes of this and its multiples by powers of two, */
 const SIZE_BYTES = 64;
-/** ...and so many steps between two of these, so that at most an eighth is sent in vain. */
+/** with this many steps in between, so that at most an eighth is wasted. */
 const STEPS = 8;
 
-/** How many bytes a member may publish in a synchronization that has but one exchange. */
+/** The number of bytes that a member may publish in a synchronization with only one exchange. */
 export function inlineBytesOf({ members }: Pick<Span, 'members'>): number {
   const most = Math.max(...members.map(({ length }) => length));
-  // The link sends what is larger otherwise.
+  // The link sends larger messages differently.
   const room = Math.floor((BULK_BYTES - 1 - LINES_WORD * 4) / most) - MEMBER_BYTES;
   return Math.min(INLINE_BYTES, Math.floor(room / SIZE_BYTES) * SIZE_BYTES);
 }
 
-/** The next size from `bytes` on; 0 for none. */
+/** The next size that is at least `bytes`; 0 for 0. */
 export function sentSizeOf(bytes: number): number {
   if (bytes === 0) return 0;
   const octave = 2 ** Math.max(0, Math.floor(Math.log2((bytes - 1) / SIZE_BYTES)));
   return alignUp(bytes, Math.max(SIZE_BYTES, (octave * SIZE_BYTES) / STEPS));
 }
 
-/** Where what is exchanged with another process lies, by address. */
+/** The addresses of data that is exchanged with another process. */
 export interface Room {
   readonly process: number;
   readonly sentHeadPtr: number;
@@ -55,7 +55,7 @@ export interface Room {
   readonly bodyPtr: number;
 }
 
-/** The rooms from an address on, and where they end. */
+/** Lays out the rooms from an address on, and returns where they end. */
 export function layOut(
   span: Span,
   fromPtr: number,
@@ -87,18 +87,18 @@ export function headBytesOf({ members }: Span, process: number, inlineBytes: num
   return LINES_WORD * 4 + members[process]!.length * (MEMBER_BYTES + inlineBytes);
 }
 
-/** The most that one member publishes for one process: its slot, or slices that are rounded up. */
+/** The maximum bytes that one member publishes for one process: its slot, or slices, rounded up. */
 function mostBodyBytesOf({ members, slotBytes }: Span): number {
   const most = Math.max(...members.map(({ length }) => length));
   return sentSizeOf(slotBytes + most * SIZE_BYTES);
 }
 
-/** What the first member of a process needs after the block of a group. */
+/** The bytes that the first member of a process needs after the block of a group. */
 export function bridgeBytesOf(span: Span): number {
   return layOut(span, 0).endPtr;
 }
 
-/** The most that goes to another process at once. */
+/** The maximum bytes that are sent to another process at once. */
 export function mostBytesOf(span: Span): number {
   return span.members[span.process]!.length * mostBodyBytesOf(span) + BULK_BYTES;
 }

@@ -1,7 +1,7 @@
-// Makes groups: the world's, and those that are split off it. Each group has a block of its own in
-// the shared memory of each process that it has members in; that of a split group is taken from the
-// heap by the first of these members and, once all of them have freed it, used again for the next
-// group of its size.
+// Makes groups: the world's, and those split off it. Each group has its own block in the shared
+// memory of each process with members in it. The first of these members takes the block of a split
+// group from the heap. Once all of them have freed it, it is reused for the next group of the same
+// size.
 
 import { checkInteger, UsageError } from '../base/errors.ts';
 import { isAborted } from './abort.ts';
@@ -34,45 +34,46 @@ import { allReduce, exclusiveScan, reduce, reduceScatter } from './reductions.ts
 import { bridgeBytesOf, inlineBytesOf, type Span } from './span.ts';
 import { FREED_WORD, LINE_BYTES, LINKS_WORD, readWorldSize } from './words.ts';
 
-/** What one thread shares among its groups. */
+/** The data that one thread's groups share. */
 interface World {
   readonly shared: GroupMemory;
   readonly kernels: CollectiveKernels;
   readonly peers: Peers;
   /** Freed blocks, by their size. */
   readonly freed: Map<number, FreedBlock[]>;
-  /** Links of freed groups that this thread was the first member of. */
+  /** Links of freed groups in which this thread was the first member. */
   readonly freedLinks: LinkName[];
-  /** Of all groups in which this thread exchanges with other processes. */
+  /** The bridges of all groups in which this thread exchanges with other processes. */
   readonly bridges: Set<Bridge>;
 }
 
 interface FreedBlock {
   readonly ptr: number;
-  /** How many members of this process have to have left it. */
+  /** The number of members in this process, all of which must have left it. */
   readonly members: number;
 }
 
-/** What a member knows of its group. */
+/** What a member knows about its group. */
 interface Membership {
   readonly blockPtr: number;
   readonly rank: number;
-  /** The members' ranks in the world. */
+  /** The world ranks of the members. */
   readonly worldRanks: readonly number[];
-  /** Such as ` of color 1`, for errors; empty for the world's group. */
+  /** A suffix for errors, such as ` of color 1`; empty for the world's group. */
   readonly where: string;
-  /** Unused where all members are in this process. */
+  /** Unused if all members are in this process. */
   readonly link: LinkName;
 }
 
 /** A thread in the world. */
 export interface WorldMember {
   readonly group: Group;
-  /** Says that this thread makes no more calls. Who waits for it then gets an error at once. */
+  /** Signals that this thread makes no more calls. Members that wait for it get an error
+   * immediately. */
   finish(): void;
 }
 
-/** Joins the world's group. `peers` are its processes; without them there is but this one. */
+/** Joins the world's group. `peers` are its processes; without them there is only this one. */
 export function attachGroup(
   shared: GroupMemory,
   rank: number,
@@ -92,7 +93,7 @@ export function attachGroup(
   return makeGroup(world, { blockPtr: 0, rank, worldRanks, where: '', link: WORLD_LINK });
 }
 
-/** Where the members of a group are. */
+/** The location of a group's members. */
 function spanOf({ shared, peers }: World, worldRanks: readonly number[]): Span {
   const { process, workers } = peers;
   return { process, members: ranksByProcess(workers, worldRanks), slotBytes: shared.slotBytes };
@@ -154,7 +155,7 @@ function makeGroup(world: World, membership: Membership): WorldMember {
   return { group, finish: () => finish(world, barrier) };
 }
 
-/** Opens the way to a group's members in other processes. */
+/** Opens the connection to a group's members in other processes. */
 function openBridge(world: World, membership: Membership, barrier: Barrier): Bridge {
   const { shared, kernels, peers } = world;
   const { blockPtr, worldRanks, link } = membership;
@@ -169,7 +170,7 @@ function openBridge(world: World, membership: Membership, barrier: Barrier): Bri
 
 function finish({ shared, bridges }: World, barrier: Barrier): void {
   barrier.finish();
-  // An aborted exchange may still be under way.
+  // An aborted exchange may still be in progress.
   if (isAborted(shared.words)) return;
   for (const bridge of bridges) bridge.close();
 }
@@ -189,8 +190,8 @@ interface Wish {
   readonly options: CallOptions | undefined;
 }
 
-/** Two synchronizations: each member's color and key, then the addresses of the new blocks, one in
- * each process, and what the link of the group is called. */
+/** Uses two synchronizations: for each member's color and key, then for the addresses of the new
+ * blocks, one in each process, and the name of the group's link. */
 function splitGroup(
   world: World,
   parent: { readonly membership: Membership; readonly channel: Channel },
@@ -235,15 +236,15 @@ function localsOf({ process, members }: Span): readonly number[] {
   return members[process]!;
 }
 
-/** What the block of a group takes in this process. */
+/** The size of a group's block in this process. */
 function blockBytesOf({ shared, peers }: World, span: Span): number {
   const worldSize = span.members.reduce((sum, { length }) => sum + length, 0);
   const { endPtr } = blockAt(0, worldSize, shared.slotBytes);
   return span.members[peers.process]!.length < worldSize ? endPtr + bridgeBytesOf(span) : endPtr;
 }
 
-/** A block that is ready for a group: a freed one that all members have left, or a new one; 0
- * where there is no room. */
+/** Takes a block for a group: a freed one that all members have left, or a new one. Returns 0 if
+ * there is no space. */
 function takeBlock(world: World, span: Span): number {
   const { shared, freed } = world;
   const sizeBytes = blockBytesOf(world, span);
@@ -257,7 +258,7 @@ function takeBlock(world: World, span: Span): number {
   return ptr ?? 0;
 }
 
-/** Keeps a block for the next group that takes as much, once all members of this process have left
+/** Keeps a block for the next group of the same size, once all members of this process have left
  * it. */
 function giveBack(world: World, ptr: number, span: Span): void {
   const sizeBytes = blockBytesOf(world, span);
@@ -266,13 +267,13 @@ function giveBack(world: World, ptr: number, span: Span): void {
   world.freed.set(sizeBytes, [...unused, { ptr, members }]);
 }
 
-/** The same for one that no group was made in. */
+/** The same for a block that was never used. */
 function giveBackUnused(world: World, ptr: number, span: Span): void {
   Atomics.store(world.shared.words, ptr / 4 + FREED_WORD, localsOf(span).length);
   giveBack(world, ptr, span);
 }
 
-/** After this member's last look at the block. */
+/** Frees a block after this member's last use of it. */
 function free(
   world: World,
   { blockPtr, rank, link }: Membership,
@@ -287,7 +288,7 @@ function free(
   if (rank === localsOf(span)[0]) giveBack(world, blockPtr, span);
 }
 
-/** The number of a link for a group of which this thread is the first member. */
+/** Takes a link number for a group in which this thread is the first member. */
 function takeLink({ shared, peers, freedLinks }: World): number {
   const freed = freedLinks.pop();
   if (freed !== undefined) return packLink({ ...freed, generation: freed.generation + 1 });
@@ -296,18 +297,18 @@ function takeLink({ shared, peers, freedLinks }: World): number {
   throw new UsageError({
     what: 'groups that cross processes and are not freed',
     given: index,
-    allowed: `at most ${peers.mostLinks} whose first members are in one process`,
+    allowed: `at most ${peers.mostLinks} with their first members in one process`,
     hint: 'free',
   });
 }
 
-/** The error of all members of a group for which a process has no room. */
+/** The error of all members of a group if a process has no space for it. */
 function noRoomIn({ shared, peers }: World, process: number, members: number): UsageError {
   const given = `a group of ${members} members`;
   if (process === peers.process) return noRoom(shared, given);
   return new UsageError({
     what: `the shared memory of ${peers.names[process]}`,
-    problem: `has no room for ${given}`,
+    problem: `has no space for ${given}`,
     hint: 'a larger sharedBytes in the options of launch',
   });
 }

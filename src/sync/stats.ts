@@ -1,5 +1,5 @@
-// How much a member has called and for whom it has waited, by call site: it is how a user finds the
-// straggler. Counting costs a few additions a call, so it is always on.
+// A member's calls and the ranks that it has waited for, by call site, which helps users to find
+// stragglers. Counting costs a few additions per call, so it is always on.
 
 import type { Call } from './call.ts';
 
@@ -9,39 +9,39 @@ export interface CallSiteStats {
   readonly call: string;
   /** How many times it was called. */
   readonly calls: number;
-  /** Of this member's own arrays. */
+  /** Total bytes of this member's arrays. */
   readonly bytes: number;
-  /** How long this member has waited in these calls. */
+  /** Milliseconds that this member waited in these calls. */
   readonly waitedMs: number;
-  /** For which rank of the group it has waited longest; undefined when it has not waited. */
+  /** The rank of the group that it waited for longest; undefined if it has not waited. */
   readonly slowestRank: number | undefined;
 }
 
-/** What a member knows about the calls of its group so far. */
+/** A member's statistics of its group's calls so far. */
 export interface GroupStats {
   /** The member's number. */
   readonly rank: number;
-  /** How many members there are. */
+  /** The number of members. */
   readonly worldSize: number;
   /** Calls so far, of all kinds. */
   readonly calls: number;
-  /** Bytes of the arrays that this member gave. */
+  /** Total bytes of this member's arrays. */
   readonly bytes: number;
-  /** Milliseconds in which this member waited for others. */
+  /** Milliseconds that this member waited for others. */
   readonly waitedMs: number;
-  /** How long the other members of this process have waited for each rank, all of them together.
-   * The first rank of another process stands for all of its ranks. */
+  /** Milliseconds that the other members of this process waited for each rank, in total. The first
+   * rank of another process stands for all of its ranks. */
   readonly waitedForMs: readonly number[];
-  /** The rank that was waited for longest; undefined when this member never waited. */
+  /** The rank that was waited for longest; undefined if this member never waited. */
   readonly slowestRank: number | undefined;
-  /** Most time waited first. */
+  /** The call sites, with the longest waits first. */
   readonly sites: readonly CallSiteStats[];
 }
 
 interface Site {
   readonly call: Call;
   /** Calls, bytes, then the milliseconds waited for each rank. A typed array, because numbers in
-   * an object's fields would be allocated when they change. */
+   * object fields would be heap-allocated when they change. */
   readonly values: Float64Array;
 }
 
@@ -53,11 +53,11 @@ const WAITS = 2;
 export class Counters {
   private readonly rank: number;
   private readonly worldSize: number;
-  /** [worldSize][worldSize], in shared memory where the group has some: row r, written by rank r,
-   * says how many milliseconds it has waited for each. */
+  /** [worldSize][worldSize], in shared memory if the group has some. Row r, written by rank r,
+   * holds the milliseconds that it has waited for each rank. */
   private readonly waits: Float64Array;
   private readonly sites = new Map<Call, Site>();
-  /** That of the current call. */
+  /** The site of the current call. */
   private site: Site | undefined;
   private readonly turnMs: number;
 
@@ -69,7 +69,7 @@ export class Counters {
     this.rank = rank;
     this.worldSize = worldSize;
     this.waits = waits;
-    // Once in a thread.
+    // Measured once per thread.
     threadTurnMs ??= measureTurnMs();
     this.turnMs = threadTurnMs;
   }
@@ -82,7 +82,7 @@ export class Counters {
     values[BYTES]! += bytes;
   }
 
-  /** Counts a short wait by how often the member has looked. */
+  /** Counts a short wait by the number of looks. */
   spun(other: number, turns: number): void {
     this.add(other, turns * this.turnMs);
   }
@@ -136,7 +136,7 @@ function showSite({ call, values }: Site): CallSiteStats {
   };
 }
 
-/** What one look at another member's line takes; undefined until it is measured. */
+/** The time of one look at another member's line; undefined until it is measured. */
 let threadTurnMs: number | undefined;
 
 function measureTurnMs(): number {

@@ -1,8 +1,8 @@
-// What moves bytes between processes: all that a link (link.ts) needs of MPI, or of whatever takes
-// its place. A transport knows neither calls nor arenas, only messages that are prepared once and
-// started again and again.
+// The interface that moves bytes between processes: everything that a link (link.ts) needs from MPI
+// or a replacement. A transport knows neither calls nor arenas, only messages that are prepared
+// once and started repeatedly.
 
-/** Bytes that are sent, or a place for bytes that come, which may be larger than what comes. */
+/** Bytes to send, or a buffer for received bytes, which may be larger than the message. */
 export interface Message {
   /** The other process. */
   readonly process: number;
@@ -10,32 +10,31 @@ export interface Message {
 }
 
 export interface Messages {
-  /** Messages to one process come in the order in which they are sent. */
+  /** Messages to one process arrive in the order in which they are sent. */
   readonly sends: readonly Message[];
   readonly receives: readonly Message[];
 }
 
-/** One process's end. Of one thread at a time. Nothing here waits. */
+/** One process's end, used by one thread at a time. Nothing here waits. */
 export interface Transport {
   readonly process: number;
   readonly processes: number;
-  /** Prepares messages; gives their number. */
+  /** Prepares messages and returns their number. */
   prepare(messages: Messages): number;
   /** Sends them and begins to receive. Allocates nothing. */
   start(prepared: number): void;
-  /** Whether all that was started has been sent and has come. Allocates nothing. */
+  /** Whether all started messages have been sent and received. Allocates nothing. */
   test(prepared: number): boolean;
-  /** Forgets messages that are not under way. */
+  /** Releases messages that are not in progress. */
   release(prepared: number): void;
-  /** Gives the core away for a moment, since nothing has come in `turn` looks. Allocates
-   * nothing. */
+  /** Yields the core for a moment, since nothing has arrived in `turn` looks. Allocates nothing. */
   pause(turn: number): void;
-  /** Tells all others why this process goes no further, as far as that can be done at once. */
+  /** Tells all others why this process stops, as far as that is possible without waiting. */
   fail(reason: string): void;
-  /** What another process has said with {@link fail}; undefined where none has. */
+  /** The failure that another process has reported with {@link fail}, or undefined. */
   readFailure(): TransportFailure | undefined;
   /** Whether all workers of another process have made their last call; its last messages may still
-   * be under way. */
+   * be in transit. */
   hasFinished(process: number): boolean;
 }
 

@@ -20,7 +20,7 @@ it.each([
   // Either process may fail first: the one that has no room, or the other one.
   [
     1 << 20,
-    /shared memory of (the group: expected|process 0 on this host has no room for) .*2 members/,
+    /shared memory of (the group: expected|process 0 on this host has no space for) .*2 members/,
   ],
 ])('groups that are never freed run out: of %d bytes', async (sharedBytes, message) => {
   const outcomes = await launchApart([1, 1], { args: { what: 'keep' }, sharedBytes });
