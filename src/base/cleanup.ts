@@ -1,10 +1,10 @@
-// Work and what has to be done after it, whatever happens: unlike in `finally`, an error of the
-// cleanup never takes the place of the work's own.
+// Runs work and its cleanup, whatever happens. Unlike with `finally`, an error of the cleanup never
+// replaces that of the work.
 
 import { messageOf } from './showError.ts';
 
-/** Does the work, then every cleanup in order. What the work threw comes first in the
- * AggregateError that holds what else failed; a single error is thrown as it is. */
+/** Does the work, then every cleanup in order. A single error is thrown unchanged. Several are
+ * thrown as an AggregateError, with the error of the work first. */
 export async function cleaningUp<T>(
   work: () => Promise<T>,
   ...cleanups: readonly (() => void | Promise<void>)[]

@@ -1,24 +1,24 @@
-// The errors of the library, each built from data in one place.
-// UsageError: the caller can fix it. InvariantError: our bug. RunError: a run broke while it ran.
+// The errors of the library, each built from data in one place. UsageError: the caller can fix it.
+// InvariantError: our bug. RunError: a run failed while it ran.
 
 import { showValue } from './show.ts';
 
-/** What a {@link UsageError} is made of: a value that is not allowed, or a sentence. */
+/** The details of a {@link UsageError}: a value that is not allowed, or a sentence. */
 export type UsageDetails = RefusedValue | RefusedCall;
 
 /** A value that is not allowed. */
 export interface RefusedValue {
-  /** What was wrong, e.g. `--replicas`. */
+  /** The name of what was wrong, e.g. `--replicas`. */
   readonly what: string;
-  /** What was given. */
+  /** The value that was given. */
   readonly given: unknown;
-  /** What is allowed. */
+  /** A description of the allowed values. */
   readonly allowed: string;
   /** What to try instead. */
   readonly hint?: string;
 }
 
-/** Something that is wrong without a value to show: `--watch-host requires --watch.` */
+/** A problem without a value to show: `--watch-host requires --watch.` */
 export interface RefusedCall {
   /** The subject of the sentence, e.g. `--watch-host`. */
   readonly what: string;
@@ -32,7 +32,7 @@ export interface RefusedCall {
 export class UsageError extends Error {
   /** The name of the class. */
   override readonly name = 'UsageError';
-  /** What the message is made of. */
+  /** The details that the message is made from. */
   readonly details: UsageDetails;
 
   constructor(details: UsageDetails) {
@@ -47,7 +47,7 @@ function sentenceOf(details: UsageDetails): string {
   return `${details.what}: expected ${details.allowed}, got ${showValue(details.given)}`;
 }
 
-/** A promise of the library does not hold: a bug in it, never the caller's fault. */
+/** A broken guarantee of the library: a bug in it, never the caller's fault. */
 export class InvariantError extends Error {
   /** The name of the class. */
   override readonly name = 'InvariantError';
@@ -58,7 +58,7 @@ export class InvariantError extends Error {
   }
 }
 
-/** Where a run broke; unknown fields are absent. */
+/** Where and why a run failed; unknown fields are absent. */
 export interface RunFailure {
   /** What happened, as a sentence. */
   readonly reason: string;
@@ -70,26 +70,26 @@ export interface RunFailure {
   readonly step?: number;
   /** The layer's path, such as `3.conv2d`. */
   readonly layer?: string;
-  /** The call in which it failed, of jobs and collectives. */
+  /** The call in which it failed, for jobs and collectives. */
   readonly collective?: string;
   /** Ranks that had not arrived. */
   readonly missing?: readonly number[];
-  /** What each of the others was doing, the missing ones first. */
+  /** What each of the other ranks was doing, the missing ones first. */
   readonly doing?: readonly string[];
-  /** Of the step, where its numbers were not finite. */
+  /** The learning rate of the step, if its numbers were not finite. */
   readonly learningRate?: number;
-  /** Of the step, over all parameters and before clipping. */
+  /** The gradient norm of the step, over all parameters and before clipping. */
   readonly gradientNorm?: number;
   /** What to try. */
   readonly hint?: string;
 }
 
-/** A run was aborted: a worker threw, died or was late, or its numbers were not finite any more.
- * The message names where. */
+/** A run was aborted: a worker threw, died or was late, or its numbers were no longer finite. The
+ * message says where. */
 export class RunError extends Error {
   /** The name of the class. */
   override readonly name = 'RunError';
-  /** Where the run broke, as data. */
+  /** Where and why the run failed, as data. */
   readonly failure: RunFailure;
 
   constructor(failure: RunFailure, options?: ErrorOptions) {
@@ -119,10 +119,11 @@ export function assertSame(what: string, found: unknown, expected: unknown): voi
   if (!Object.is(found, expected)) throw new InvariantError(what, found, expected);
 }
 
-/** The largest whole number where nothing smaller is said: what fits an int32. */
+/** The default maximum of whole numbers: the largest that fits an int32. */
 export const MAX_WHOLE = 2 ** 31 - 1;
 
-/** A whole number within [min, max], or a {@link UsageError} that says what was given. */
+/** Checks that a value is a whole number within [min, max]. Throws a {@link UsageError} that shows
+ * the value. */
 export function checkInteger(
   what: string,
   value: unknown,

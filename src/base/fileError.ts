@@ -1,8 +1,9 @@
-// What the system says about a file, for the caller that gave its path.
+// Errors of the system about a file, for the caller that gave its path.
 
 import { UsageError } from './errors.ts';
 
-/** What the system says about a file as a UsageError; any other error as it is. */
+/** Turns an error of the system about a file into a UsageError; returns any other error
+ * unchanged. */
 export function fileError(what: string, error: unknown, allowed: string): unknown {
   if (error instanceof UsageError) return error;
   if (!(error instanceof Error && 'code' in error) || error.code === undefined) return error;

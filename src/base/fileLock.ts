@@ -1,6 +1,6 @@
-// A file that says which process has a folder's files to itself. It is removed when the process
-// ends, in whatever way but SIGKILL; the lock of a process that is gone does not count. Processes
-// of other hosts cannot be seen, so their locks always count.
+// A lock file that names the process with exclusive use of a folder's files. It is removed when the
+// process ends in any way except by SIGKILL. The lock of a process that no longer exists does not
+// count. Processes on other hosts cannot be checked, so their locks always count.
 
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -12,23 +12,24 @@ import { isProcess } from './processes.ts';
 const ownerSchema = z.object({
   host: z.string(),
   pid: z.number().int().positive(),
-  /** When the process began, in the system's own ticks; null where it does not tell. */
+  /** When the process began, in ticks of the system; null if the system does not tell. */
   began: z.string().nullable(),
 });
 type Owner = z.infer<typeof ownerSchema>;
 
-/** A lock without content belongs to a process that has just made it, or was killed then. */
+/** A lock without content belongs to a process that has just created it, or was killed while doing
+ * so. */
 const EMPTY_LOCK_MS = 5000;
 /** A stale lock is removed within a millisecond. */
 const GUARD_PAUSE_MS = 5;
 
 export interface FileLock {
-  /** Ends it; may be called again. */
+  /** Releases the lock; may be called more than once. */
   release(): void;
 }
 
-/** Takes the lock. `what` names in errors what it is for: `--out results`. Throws a
- * {@link UsageError} while another process holds it. */
+/** Takes the lock. `what` names its purpose in errors: `--out results`. Throws a {@link UsageError}
+ * while another process holds it. */
 export function lockFile(path: string, what: string): FileLock {
   const mine = JSON.stringify(thisProcess());
   try {
@@ -44,7 +45,7 @@ export function lockFile(path: string, what: string): FileLock {
   return { release };
 }
 
-/** Whether the file was not there. */
+/** Creates the file. Returns false if it already exists. */
 function create(path: string, content: string): boolean {
   try {
     writeFileSync(path, content, { flag: 'wx' });
@@ -55,7 +56,7 @@ function create(path: string, content: string): boolean {
   }
 }
 
-/** Refuses while the holder may still run. */
+/** Removes a stale lock. Throws if its holder may still be running. */
 function removeStale(path: string, what: string): void {
   const content = read(path);
   if (content === undefined) return;
@@ -69,8 +70,8 @@ function removeStale(path: string, what: string): void {
       hint: `another folder, or remove ${path} if that process is over`,
     });
   }
-  // Several processes may have found the same stale lock: one at a time takes away what it has
-  // looked at, so that none removes the lock of another that was faster.
+  // Several processes may have found the same stale lock. Only one at a time removes the lock that
+  // it has checked, so none removes the new lock of a faster process.
   const guard = `${path}.stale`;
   if (!create(guard, '')) {
     if (!isFresh(guard)) rmSync(guard, { force: true });
@@ -92,7 +93,7 @@ function isFresh(path: string): boolean {
 function mayRun({ host, pid, began }: Owner): boolean {
   if (host !== hostname()) return true;
   if (!isProcess(pid)) return false;
-  // The number may belong to a later process by now: in a container it often does.
+  // The process id may have been reused by now, which is common in containers.
   const now = beganOf(pid);
   return now === null || began === null || now === began;
 }
@@ -101,7 +102,7 @@ function thisProcess(): Owner {
   return { host: hostname(), pid: process.pid, began: beganOf(process.pid) };
 }
 
-/** Linux tells it in /proc: the 20th field after the name, which may hold spaces. */
+/** Linux has it in /proc: the 20th field after the name, which may contain spaces. */
 function beganOf(pid: number): string | null {
   const text = read(`/proc/${pid}/stat`);
   return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;

@@ -1,10 +1,10 @@
-// Folders that are to be there.
+// Creates folders.
 
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
-/** Makes a folder and those above it. Not by mkdir's own recursion, which never ends where a system
- * folder says that it is not there. */
+/** Makes a folder and its parents. It does not use mkdir's `recursive`, which never ends if a
+ * system folder reports that it does not exist. */
 export async function makeFolder(given: string): Promise<void> {
   const folder = resolve(given);
   const found = await stat(folder).catch(() => undefined);

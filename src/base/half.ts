@@ -1,14 +1,14 @@
-// Floats of 16 bits (IEEE 754 binary16), which files may have.
+// 16-bit floats (IEEE 754 binary16), which files may contain.
 
 const SIGN = 0x8000;
 const EXPONENT_BITS = 10;
 const EXPONENT = 0x1f;
 const FRACTION = 0x3ff;
 const BIAS = 15;
-/** Of numbers too small for a leading one. */
+/** The unit of subnormal numbers. */
 const SMALLEST = 2 ** (1 - BIAS - EXPONENT_BITS);
 
-/** The numbers that these bits stand for, all of which float32 has. */
+/** The numbers that these bits represent, which are all exact in float32. */
 export function widenHalf(bits: Uint16Array): Float32Array {
   return Float32Array.from(bits, (word) => {
     const exponent = (word >> EXPONENT_BITS) & EXPONENT;

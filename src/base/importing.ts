@@ -1,11 +1,11 @@
-// What is to be done about modules of the user's that cannot be imported. Node's messages say
-// neither which file is meant nor what would help, and loaders like tsx do not reach threads.
+// Hints for user modules that cannot be imported. Node's messages say neither which file is meant
+// nor what would help, and loaders like tsx do not reach threads.
 
 import { fieldOf, isError, showError } from './showError.ts';
 
-/** Where the stack of a SyntaxError of CommonJS begins: the file and its line. */
+/** The start of a CommonJS SyntaxError's stack: the file and its line. */
 const PLACE = /^(?:file:\/\/)?(\/.*|[A-Za-z]:[\\/].*):\d+$/m;
-/** Messages of files that are ES modules inside, read as CommonJS. */
+/** Messages about files that contain ES modules but are read as CommonJS. */
 const ESM_AS_COMMONJS =
   /Cannot use (?:import statement|'import\.meta') outside a module|Unexpected token 'export'/;
 const COMMONJS_AS_ESM =
@@ -13,13 +13,13 @@ const COMMONJS_AS_ESM =
 const UNKNOWN_EXTENSION = /^Unknown file extension "([^"]+)" for (.+)$/;
 const TYPESCRIPT = /^\.[mc]?tsx?$/;
 
-/** Why an import failed, as the end of a sentence, and what to do about it, where that is known. */
+/** Why an import failed, as the end of a sentence, and what to do about it, if known. */
 export interface ImportFailure {
   readonly problem: string;
   readonly hint?: string;
 }
 
-/** Reads what an import of a module threw. */
+/** Explains an error that the import of a module threw. */
 export function importFailure(thrown: unknown): ImportFailure {
   const hint = hintFor(thrown);
   return {
@@ -28,7 +28,7 @@ export function importFailure(thrown: unknown): ImportFailure {
   };
 }
 
-/** What to do about an error of Node's loader; undefined for all others. */
+/** What to do about an error of Node's loader, or undefined for other errors. */
 export function hintFor(thrown: unknown): string | undefined {
   if (!isError(thrown)) return undefined;
   const message = String(fieldOf(thrown, 'message'));

@@ -1,6 +1,6 @@
-// The middle of measurements.
+// The median of measurements.
 
-/** The middle value, of an even number of values the mean of both in the middle. */
+/** The middle value, or the mean of both middle values if their number is even. */
 export function medianOf(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const half = sorted.length / 2;

@@ -1,7 +1,7 @@
 // The known word that a mistyped one was probably meant to be, for hints.
 
-/** Of the known words the one that is most like what was typed, if any is: it begins like that,
- * or few letters differ. */
+/** The known word that is most similar to the typed one, if any: it has the same beginning, or few
+ * letters differ. */
 export function nearestWord(typed: string, known: readonly string[]): string | undefined {
   const longer = known.filter((word) => typed !== '' && word.startsWith(typed));
   if (longer.length === 1) return longer[0];
@@ -12,12 +12,12 @@ export function nearestWord(typed: string, known: readonly string[]): string | u
   return best !== undefined && best.distance <= mostChanges(typed.length) ? best.word : undefined;
 }
 
-/** Two changes make any word of three letters from any other: there one is the most. */
+/** Two changes turn most words of three letters into each other, so short words allow only one. */
 function mostChanges(letters: number): number {
   return letters <= 3 ? letters / 3 : Math.max(2, letters / 3);
 }
 
-/** How many letters have to be put in, taken out or changed (Levenshtein 1966). */
+/** The number of letters to insert, delete or change (Levenshtein 1966). */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

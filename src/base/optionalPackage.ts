@@ -1,13 +1,13 @@
-// Packages that are installed by those who use what needs them.
+// Optional packages, which users install only if they need them.
 
 import { createRequire } from 'node:module';
 import { UsageError } from './errors.ts';
 import { ownRequire } from './ownFile.ts';
 import { showError } from './showError.ts';
 
-/** Loads a package from where this library is, then from where the program was started; `what`
- * needs it. Throws a {@link UsageError} that says how to get it, where it is not installed or
- * cannot be loaded. */
+/** Loads the package that `what` needs, resolved beside this library, then from the working
+ * directory. Throws a {@link UsageError} that says how to install it if it is missing or cannot be
+ * loaded. */
 export function loadOptional(name: string, what: string): unknown {
   const require = createRequire(`${process.cwd()}/`);
   const failures: unknown[] = [];

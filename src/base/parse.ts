@@ -1,6 +1,6 @@
-// The one door for plain data from outside: options of public functions, and JSON. A schema says
-// what an object may hold; whatever else is given becomes a UsageError that names the function and
-// the field. How to put options through it is shown at optionsSchema; values are in values.ts.
+// Parses all plain data from outside: options of public functions, and JSON. A schema says what an
+// object may contain; anything else becomes a UsageError that names the function and the field. See
+// optionsSchema for how to parse options; values are in values.ts.
 
 import * as z from 'zod';
 import { UsageError } from './errors.ts';
@@ -9,7 +9,7 @@ import { nearestWord } from './nearest.ts';
 /** A schema of an object with these fields and no others. */
 export type ObjectSchema<Fields extends z.ZodRawShape> = z.ZodObject<Fields, z.core.$strict>;
 
-/** Lists are read-only in the types that users see, and not in those that zod infers. */
+/** Lists are read-only in the types that users see, but not in those that zod infers. */
 type ReadonlyLists<T> = {
   readonly [K in keyof T]: T[K] extends infer V
     ? V extends readonly unknown[]
@@ -22,9 +22,9 @@ type Describes<T, Found> =
   Same<keyof T, keyof Found> extends true ? Same<ReadonlyLists<T>, ReadonlyLists<Found>> : false;
 
 /**
- * A schema for the options of a public function, checked against their type at compile time: a
- * field that one of the two lacks, has with another type, or has optional where the other has not,
- * is a type error. The type stays an interface, which is where the options are documented.
+ * A schema for the options of a public function, checked against their type at compile time: it is
+ * a type error if a field is missing in one of the two, has different types, or is optional in only
+ * one. The type remains an interface, which documents the options.
  *
  *     const dropoutSchema = optionsSchema<DropoutOptions>()({
  *       p: share,
@@ -35,8 +35,8 @@ type Describes<T, Found> =
  *       const { p, seed = 1 } = parseOptions('dropout', dropoutSchema, options);
  *
  * Each field is a value of values.ts or made by {@link accept}. Nested options are parsed by the
- * function that they belong to; their field accepts {@link anything}, or whatever is cheap to tell.
- * What has to fit together is checked by the function, after it has parsed.
+ * function that they belong to; their field accepts {@link anything}, or what is cheap to check.
+ * The function checks combinations of options after parsing.
  */
 export function optionsSchema<T extends object>() {
   return <Fields extends { readonly [K in keyof T]-?: z.ZodType }>(
@@ -60,18 +60,19 @@ export function objectSchema(
   return z.strictObject(fields);
 }
 
-/** What makes errors about options better. */
+/** Hints that improve errors about options. */
 export interface ParseHints {
-  /** A right call, for a caller who gave no object at all: `sgd({ lr: 0.1 })`. */
+  /** A correct call, for callers that did not pass an object: `sgd({ lr: 0.1 })`. */
   readonly example?: string;
-  /** Fields that are known and refused: what follows the field's name in the sentence, such as `is
-   * decided by the checkpoint`. */
+  /** Fields that are known but not allowed, each with the rest of the sentence after its name, such
+   * as `is decided by the checkpoint`. */
   readonly refused?: Readonly<Record<string, string>>;
 }
 
-/** The options of a public function, checked: a new object, without the fields that are undefined.
+/** Checks the options of a public function and returns a new object without undefined fields.
  * Throws a {@link UsageError} for anything but an object, for unknown fields, with the nearest
- * known one, and for the first field that the schema refuses. `what` is the function's name. */
+ * known name, and for the first field that the schema rejects. `what` is the name of the
+ * function. */
 export function parseOptions<Fields extends z.ZodRawShape>(
   what: string,
   schema: ObjectSchema<Fields>,
@@ -91,15 +92,14 @@ export function parseOptions<Fields extends z.ZodRawShape>(
   return parseFields(schema, present, (path) => `${what} ${path}`);
 }
 
-/** Plain data, such as JSON, checked; `what` names the whole. Throws a {@link UsageError} that
- * names the field. */
+/** Checks plain data, such as JSON; `what` is its name. Throws a {@link UsageError} that names the
+ * field. */
 export function parseData<T>(schema: z.ZodType<T>, data: unknown, what: string): T {
   return parseFields(schema, data, (path) => (path === '' ? what : `${what}, ${path}`));
 }
 
-/** Data that says what it is by its field `kind`: the kind, one of `kinds`, and the other fields.
- * `calls` are the calls that make such data, by kind, for a caller who gave a name or the function
- * itself. */
+/** Splits data with a field `kind` into the kind, one of `kinds`, and the other fields. `calls` are
+ * the calls that make such data, by kind, for callers that passed a name or the function itself. */
 export function parseKind<Kind extends string>(
   what: string,
   calls: Readonly<Record<Kind, string>>,
@@ -121,7 +121,7 @@ export function parseKind<Kind extends string>(
   });
 }
 
-/** Whether it is an object with fields of its own meaning, not a list, map, date or promise. */
+/** Whether a value is a plain object, not a list, map, date or promise. */
 export function isObject(given: unknown): given is Readonly<Record<string, unknown>> {
   return Object.prototype.toString.call(given) === '[object Object]';
 }
@@ -163,7 +163,7 @@ function unknownField(
   });
 }
 
-/** The known name that was meant: `weight_decay` and `weight-decay` are weightDecay. */
+/** The known name that was probably meant: `weight_decay` and `weight-decay` are weightDecay. */
 function nearestName(typed: string, known: readonly string[]): string | undefined {
   const plain = (name: string): string => name.replace(/[_-]/g, '').toLowerCase();
   return known.find((name) => plain(name) === plain(typed)) ?? nearestWord(typed, known);

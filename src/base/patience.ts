@@ -1,21 +1,21 @@
-// How long something has been waited for. Time in which the process itself stood still (a stop
-// signal, a sleeping laptop, a debugger) is not waiting: waits are cut into slices, and a slice
-// counts for no longer than it was meant to take.
+// Measures how long something has been waited for. Time in which the process itself was suspended
+// (a stop signal, a sleeping laptop, a debugger) does not count: waits are cut into slices, and a
+// slice never counts for more than its intended length.
 
-/** The longest slice: what a standstill can count for at most. */
+/** The longest slice, which is the most that a suspension can count for. */
 const LONGEST_SLICE_MS = 500;
-/** A short wait has so many slices. */
+/** The number of slices of a short wait. */
 const SLICES = 8;
-/** Timers take whole milliseconds from 1. */
+/** Timers take whole milliseconds, at least 1. */
 const SHORTEST_SLICE_MS = 1;
 
-/** How long a slice of a wait is. */
+/** The length of a slice of a wait. */
 export function sliceMsOf(timeoutMs: number): number {
   return Math.min(LONGEST_SLICE_MS, Math.max(SHORTEST_SLICE_MS, timeoutMs / SLICES));
 }
 
 /** Calls `tick` after each slice of a wait of `timeoutMs`, with the time that the slice counts for,
- * until the function that it returns is called. */
+ * until the returned function is called. */
 export function everySlice(timeoutMs: number, tick: (countedMs: number) => void): () => void {
   const sliceMs = sliceMsOf(timeoutMs);
   let startMs = performance.now();
@@ -28,7 +28,7 @@ export function everySlice(timeoutMs: number, tick: (countedMs: number) => void)
   return () => clearInterval(timer);
 }
 
-/** Calls `late` once the process has run for so long, unless the function that it returns is called
+/** Calls `late` once the process has run for this long, unless the returned function is called
  * first. */
 export function afterRunning(timeoutMs: number, late: () => void): () => void {
   let waitedMs = 0;

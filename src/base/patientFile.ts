@@ -1,18 +1,18 @@
-// Records that go into an open file while a run trains. A full disk does not end the run: records
-// that cannot be written wait, and are written as soon as that works again. What waits is bounded;
-// where records had to be given up, one in their place can say how many.
+// Writes records to an open file while a run trains. A full disk does not end the run: records that
+// cannot be written wait until writing works again. The memory for waiting records is limited. If
+// records have to be dropped, one in their place can say how many.
 
 import { writeSync } from 'node:fs';
 import { messageOf } from './showError.ts';
 
-/** What waits for a full disk: an hour of progress, and little memory. */
+/** The limit of waiting records: an hour of progress, and little memory. */
 const MAX_WAITING_BYTES = 2 ** 20;
 
 export interface PatientFileOptions {
   readonly fd: number;
-  /** Says, once for each time that writing stops working, why. */
+  /** Called with the reason, once each time that writing stops working. */
   readonly onTrouble: (reason: string) => void;
-  /** The record that stands where others are missing; none where it is undefined. */
+  /** The record that replaces missing ones; none if undefined. */
   readonly gap?: ((records: number) => Uint8Array) | undefined;
 }
 
@@ -20,10 +20,10 @@ export class PatientFile {
   private readonly options: PatientFileOptions;
   private waiting: Uint8Array[] = [];
   private waitingBytes = 0;
-  /** Records that were given up since the last one that was written. */
+  /** Records dropped since the last one that was written. */
   private missing = 0;
   private missingInAll = 0;
-  /** Whether the first of what waits is the rest of a record that is in the file in part. */
+  /** Whether the first waiting record is the rest of one that is partly in the file. */
   private isTorn = false;
   private isInTrouble = false;
 
@@ -36,7 +36,7 @@ export class PatientFile {
     this.flush();
   }
 
-  /** Tries what waits for the last time. Returns how many records the file does not have. */
+  /** Tries to write the waiting records one last time. Returns how many records the file lacks. */
   end(): number {
     this.flush();
     return this.missingInAll + this.waiting.length;

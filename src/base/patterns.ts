@@ -1,21 +1,21 @@
-// Patterns of names: `*` stands for any characters, dots included, and none; all others for
-// themselves. `0.*` has all tensors of layer 0, `*.bias` all biases.
+// Patterns of names: `*` stands for any number of any characters, including dots; all other
+// characters stand for themselves. `0.*` matches all tensors of layer 0, `*.bias` all biases.
 
 import { UsageError } from './errors.ts';
 import { nearestWord } from './nearest.ts';
 
-/** Names that an error lists at most. */
+/** The maximum number of names that an error lists. */
 const SHOWN_NAMES = 12;
 
-/** Returns the test of whether a name matches a pattern. */
+/** Returns a function that tests whether a name matches a pattern. */
 export function patternTest(pattern: string): (name: string) => boolean {
   const escaped = pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*');
   const test = new RegExp(`^${escaped}$`, 's');
   return (name) => test.test(name);
 }
 
-/** The test of a pattern that has to match at least one of the names. `what` names the option in
- * the error, `noun` what the names are of: `parameters`. */
+/** The test of a pattern that must match at least one of the names. In errors, `what` is the
+ * option, and `noun` is what the names belong to: `parameters`. */
 export function checkedPattern(
   what: string,
   pattern: string,

@@ -1,15 +1,15 @@
-// Plain data: what JSON can hold, so that a checkpoint gives it back as it was. Everything else
-// would come back as something else (a Map as {}, NaN as null, -0 as 0) or not at all.
+// Plain data: values that survive JSON unchanged, so that a checkpoint can store them. All others
+// would come back as something else (a Map as {}, NaN as null, -0 as 0) or be lost.
 
 import { UsageError } from './errors.ts';
 
-/** Levels of lists and objects; MessagePack takes 100. */
+/** Levels of lists and objects; MessagePack allows 100. */
 const MAX_DEPTH = 50;
-const ALLOWED = 'plain data, which JSON gives back as it was';
+const ALLOWED = 'plain data that survives JSON unchanged';
 
-/** A copy of plain data. Throws a {@link UsageError} that names the place of anything that JSON
- * would change or drop: instances such as Map and Date, functions, undefined, NaN, the infinities,
- * -0, holes of lists, symbols, accessors, broken surrogates, data that contains itself. */
+/** Copies plain data. Throws a {@link UsageError} that names the place of anything that JSON would
+ * change or drop: instances such as Map and Date, functions, undefined, NaN, the infinities, -0,
+ * holes of lists, symbols, accessors, broken surrogates, data that contains itself. */
 export function plainCopy(what: string, value: unknown): unknown {
   return copy(what, value, 0);
 }
@@ -26,7 +26,7 @@ function copy(what: string, value: unknown, depth: number): unknown {
 }
 
 function copyList(what: string, list: readonly unknown[], depth: number): unknown[] {
-  // A list with holes has fewer keys, one with fields of its own more.
+  // A list with holes has fewer keys, one with extra fields more.
   if (Reflect.ownKeys(list).length !== list.length + 1) throw refused(what, list);
   return Array.from(list, (item, i) => copy(`${what}[${i}]`, item, depth + 1));
 }

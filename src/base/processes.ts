@@ -1,7 +1,7 @@
-// Other processes of this host.
+// Other processes on this host.
 
-/** Whether a process has this number, which may also be a later one than the process that is meant.
- * One that may not be signaled is there. */
+/** Whether a process with this id exists, which may be a later one that reuses the id. A process
+ * that may not be signaled also exists. */
 export function isProcess(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,6 +1,6 @@
 // Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random
-// numbers: as easy as 1, 2, 3"). A value depends on (seed, purpose, step, sample, index) alone, so
-// the order in which threads ask for it cannot matter.
+// numbers: as easy as 1, 2, 3"). A value depends only on (seed, purpose, step, sample, index), so
+// the order in which threads request values does not matter.
 
 /** What a random number is for; numbers of different purposes are independent. */
 export const Purpose = {
@@ -98,8 +98,8 @@ export class RandomStream {
     return Math.floor((this.block[this.nextLane()]! / 2 ** 32) * bound);
   }
 
-  /** Where in the block the next word lies. Callers read it from there: a word that is returned may
-   * be too large for a small integer and would be allocated. */
+  /** The index of the next word in the block. Callers read it from there, since a returned word may
+   * be too large for a small integer and would be heap-allocated. */
   private nextLane(): number {
     const lane = this.next & 3;
     if (lane === 0) {
@@ -110,8 +110,8 @@ export class RandomStream {
     return lane;
   }
 
-  /** Standard normal by Marsaglia's polar method, from additions, products, square root and
-   * {@link portableLog} only, so that the bits are the same everywhere. */
+  /** Standard normal by Marsaglia's polar method, using only additions, products, square roots and
+   * {@link portableLog}, so that the bits are the same everywhere. */
   nextNormal(): number {
     for (;;) {
       const u = 2 * this.nextUniform() - 1;
@@ -122,7 +122,7 @@ export class RandomStream {
   }
 }
 
-/** Natural logarithm of a positive normal number, from IEEE-exact operations alone: with x = m 2^e,
+/** Natural logarithm of a positive normal number, from IEEE-exact operations only: with x = m 2^e,
  * m in [sqrt(1/2), sqrt(2)), and s = (m-1)/(m+1), log x = e log 2 + 2 (s + s^3/3 + ...). */
 export function portableLog(x: number): number {
   single[0] = x;
@@ -132,8 +132,8 @@ export function portableLog(x: number): number {
 
 const single = new Float64Array(1);
 
-/** {@link portableLog} of a number in an array. Where nothing may be allocated: a number that
- * functions hand each other may be. */
+/** {@link portableLog} of a number in an array, for code that must not allocate: numbers passed
+ * between functions could be heap-allocated. */
 export function logInPlace(numbers: Float64Array, at: number): void {
   let mantissa = numbers[at]!;
   let exponent = 0;
@@ -153,7 +153,7 @@ export function logInPlace(numbers: Float64Array, at: number): void {
   numbers[at] = exponent * Math.LN2 + 2 * s * series;
 }
 
-/** e^x of a number of at most 0, from IEEE-exact operations alone: with x = k log 2 + r,
+/** e^x of a number of at most 0, from IEEE-exact operations only: with x = k log 2 + r,
  * |r| <= log 2 / 2, the series of e^r, halved -k times. Below e^-700 it is 0. */
 export function portableExp(x: number): number {
   single[0] = x;

@@ -1,15 +1,16 @@
-// Files that are read in parts: opened only where they are regular, read and written whole.
+// Files that are read in parts: only regular files are opened; reads and writes are always
+// complete.
 
 import { constants, existsSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { UsageError } from './errors.ts';
 import { fileError } from './fileError.ts';
 
-/** What is read, written or hashed in one piece at most: Node takes less than 2 GiB in a call. */
+/** The most that is read, written or hashed at once, since Node's calls take less than 2 GiB. */
 export const PIECE_BYTES = 2 ** 30;
 
-/** Opens a regular file; a pipe or a device would block, or never end. `what` names it in errors.
- * Throws a {@link UsageError} for anything else, or where the system refuses. */
+/** Opens a regular file; a pipe or a device could block or never end. `what` names it in errors.
+ * Throws a {@link UsageError} for anything else, or if the system refuses. */
 export async function withRegularFile<T>(
   path: string,
   what: string,
@@ -31,8 +32,7 @@ export async function withRegularFile<T>(
   }
 }
 
-/** Up to `length` bytes from a position on, in memory of their own: fewer where the file ends
- * before. */
+/** Reads up to `length` bytes from a position on into new memory; fewer if the file ends before. */
 export async function readSome(
   file: FileHandle,
   position: number,
@@ -50,7 +50,7 @@ export async function readSome(
   return buffer.subarray(0, done);
 }
 
-/** Writes all of the bytes where the file stands. */
+/** Writes all bytes at the current position of the file. */
 export async function writeAll(
   file: FileHandle,
   bytes: Uint8Array,
@@ -63,10 +63,10 @@ export async function writeAll(
   }
 }
 
-/** Throws a {@link UsageError} where a file is there that is not empty; devices are written to. */
+/** Throws a {@link UsageError} if a file exists and is not empty. Devices are allowed. */
 export function refuseExistingFile(path: string, what: string, hint: string): void {
   if (!existsSync(path)) return;
   const found = statSync(path);
   if (!found.isFile() || found.size === 0) return;
-  throw new UsageError({ what, problem: 'would replace a file that is there', hint });
+  throw new UsageError({ what, problem: 'would replace an existing file', hint });
 }

@@ -1,11 +1,11 @@
-// Shapes: plain lists of sizes, channels last, without the sample axis. An image is [height, width,
-// channels], a feature vector [features]. While a model is put together its input may not be known
-// yet: an unknown size is NaN and agrees with every size.
+// Shapes: plain lists of sizes, channels last, without the sample axis. An image is
+// [height, width, channels], a feature vector [features]. While a model is being built its input
+// may be unknown: an unknown size is NaN and matches every size.
 
 /** Sizes of one sample, outermost first, channels last; the sample axis is not part of it. */
 export type Shape = readonly number[];
 
-/** How many elements a tensor of this shape has (1 for a scalar). */
+/** The number of elements of a tensor with this shape (1 for a scalar). */
 export function sizeOf(shape: Shape): number {
   let size = 1;
   for (const n of shape) size *= n;
@@ -18,7 +18,7 @@ export function showShape(shape: Shape): string {
   return shape.map((size) => (Number.isNaN(size) ? '?' : size)).join('x');
 }
 
-/** Whether two sizes differ; an unknown size differs from none. */
+/** Whether two sizes differ. An unknown size matches every size. */
 export function sizesDiffer(a: number, b: number): boolean {
   return !(a === b || Number.isNaN(a) || Number.isNaN(b));
 }

@@ -1,19 +1,20 @@
-// Values as errors show them: short, whatever they are, and never with an error of its own.
+// Shows values in errors: always short, and never throwing.
 
-/** Characters of a value that an error shows; what was given may be a whole file. */
+/** The maximum characters of a value in an error; the value may be a whole file. */
 const MAX_TEXT = 300;
-/** Items of a list, or fields of an object, that it looks at, and of one within another. */
+/** The maximum items of a list, or fields of an object, and of nested ones. */
 const MAX_ITEMS = 150;
 const MAX_INNER_ITEMS = 12;
-/** Levels of lists and objects that it shows. */
+/** The maximum levels of lists and objects. */
 const MAX_DEPTH = 4;
 
-/** A value on one line: strings quoted, typed arrays and instances by their kind, long ones cut. */
+/** A value on one line: strings quoted, typed arrays and instances by their kind, long values
+ * cut. */
 export function showValue(value: unknown): string {
   try {
     return cut(shown(value, 0));
   } catch {
-    // A getter or a proxy of the caller's that throws: there is nothing more to say about it.
+    // A getter or proxy of the caller threw, so nothing more can be said about the value.
     return 'a value that cannot be read';
   }
 }
@@ -70,7 +71,7 @@ function cut(text: string): string {
 
 const LISTED = 3;
 
-/** The first few of a list, and how many more there are. */
+/** Lists the first few names, and says how many more there are. */
 export function listed(names: readonly string[]): string {
   const rest = names.length - LISTED;
   return `${names.slice(0, LISTED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;

@@ -1,10 +1,10 @@
-// Thrown values for people. They may be anything, also something that throws when it is looked at,
-// or huge.
+// Shows thrown values. They may be anything, including huge values and ones that throw when
+// inspected.
 
 import { types } from 'node:util';
 import { showValue } from './show.ts';
 
-/** A longer text is cut. Our own longest messages, those of checkpoints, have half as much. */
+/** Longer texts are cut. Our longest messages, those about checkpoints, have half this length. */
 export const MAX_TEXT_LENGTH = 8000;
 /** A thrown value for a sentence: `TypeError: x is not a function`. */
 export function showError(thrown: unknown): string {
@@ -14,13 +14,13 @@ export function showError(thrown: unknown): string {
   return cutText(name === 'Error' ? message : `${name}: ${message}`);
 }
 
-/** A text that a person can read: the beginning of a huge one. */
+/** Cuts a text to a readable length. */
 export function cutText(text: string): string {
   if (text.length <= MAX_TEXT_LENGTH) return text;
   return `${text.slice(0, MAX_TEXT_LENGTH)} ... (cut, ${text.length} characters)`;
 }
 
-/** Errors of this thread, and those of another realm, such as a vm context. */
+/** Whether a value is an error of this thread or of another realm, such as a vm context. */
 export function isError(value: unknown): value is Error {
   try {
     return types.isNativeError(value) || value instanceof Error;
@@ -45,7 +45,7 @@ export function textOf(error: Error, key: 'name' | 'message'): string {
   return value === undefined ? `an error without a ${key}` : showValue(value);
 }
 
-/** What a thrown value says, without its class. */
+/** The message of a thrown value, without its class. */
 export function messageOf(thrown: unknown): string {
   return isError(thrown) ? textOf(thrown, 'message') : String(thrown);
 }

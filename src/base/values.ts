@@ -1,13 +1,13 @@
-// The values that options are made of: what is allowed, in the words of the error, and the test.
-// Ranges are part of the value, so that an option is described in one place.
+// The types of option values: each has a description of the allowed values, for errors, and a test.
+// Ranges are included, so that an option is described in one place.
 
 import * as z from 'zod';
 import { MAX_WHOLE } from './errors.ts';
 
-/** What a JSON schema says of a value, as far as it can. */
+/** The JSON schema of a value, as far as it can be expressed. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** A value that passes a test; `allowed` says in an error what would have, `json` in a JSON
+/** A value that passes a test. `allowed` describes such values in errors, `json` in a JSON
  * schema. */
 export function accept<T>(
   allowed: string,
@@ -17,7 +17,7 @@ export function accept<T>(
   return z.custom<T>(test, allowed).register(z.globalRegistry, json);
 }
 
-/** What a JSON schema says of one of these values. */
+/** The JSON schema of one of these values. */
 export function jsonOf(value: z.ZodType): JsonSchema {
   return z.globalRegistry.get(value) ?? {};
 }
@@ -63,7 +63,7 @@ export function oneOf<const T extends string>(values: readonly T[]): z.ZodCustom
   return accept(allowed, (value) => values.includes(value as T), { enum: values });
 }
 
-/** A list whose items pass a test. Holes do not. */
+/** A list with items that all pass a test. Holes do not. */
 export function listOf<T>(
   allowed: string,
   test: (item: unknown) => boolean,
@@ -102,7 +102,7 @@ export const shareBelowOne = realNumber(
   { minimum: 0, exclusiveMaximum: 1 },
 );
 
-/** The two averages of an optimizer such as Adam. */
+/** The decay rates of the two averages of an optimizer such as Adam. */
 export const betas = accept<readonly [number, number]>('two numbers from 0 to below 1', (value) => {
   if (!Array.isArray(value) || value.length !== 2) return false;
   return [value[0], value[1]].every((beta) => shareBelowOne.safeParse(beta).success);
@@ -113,7 +113,7 @@ export function anything<T>(json: JsonSchema = {}): z.ZodCustom<T, T> {
   return accept<T>('a value', (value) => value !== undefined, json);
 }
 
-/** A function, whose arguments cannot be checked. */
+/** A function. Its arguments cannot be checked. */
 export function callback<T extends (...args: never[]) => unknown>(): z.ZodCustom<T, T> {
   return accept<T>('a function', (value) => typeof value === 'function');
 }

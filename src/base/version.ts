@@ -1,4 +1,4 @@
-// The version of this package, from its own package.json, wherever the code was built to.
+// The version of this package, from its package.json, regardless of where the code was built.
 
 import { readFileSync } from 'node:fs';
 import { ownFile } from './ownFile.ts';

@@ -1,7 +1,8 @@
 // Files that are written as a whole: to a temporary file beside them, synced and renamed, so that a
-// crash leaves the old file or the new one, never a part. Links are followed and stay, the mode of
-// the old file is kept, and what killed processes left beside it is removed. Character devices and
-// this process's descriptors (/dev/null, /dev/stdout) are written to; pipes are refused.
+// crash leaves the old file or the new one, never a part. Links are followed and kept, the mode of
+// the old file is kept, and leftovers of killed processes beside it are removed. Character devices
+// and this process's descriptors (/dev/null, /dev/stdout) are written to directly; pipes are
+// rejected.
 
 import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
@@ -24,15 +25,15 @@ import { isProcess } from './processes.ts';
 
 const ALLOWED = 'a file in a folder that can be written';
 const MODE_BITS = 0o777;
-/** A link to a link to ... may be a ring. */
+/** The maximum length of a chain of links, which may be circular. */
 const MAX_LINKS = 40;
 
-/** What names an open descriptor, whatever it is open to. */
+/** Paths of open descriptors. */
 const DESCRIPTOR = /^\/(dev\/(stdin|stdout|stderr|fd\/\d+)|proc\/[^/]+\/fd\/\d+)$/;
 const MS_PER_S = 1000;
 
 export interface WholeFileOptions {
-  /** Whether devices and descriptors are refused too: what is written is to be read again. */
+  /** Whether devices and descriptors are also rejected, because the file will be read again. */
   readonly isRegular?: boolean;
 }
 
@@ -44,11 +45,11 @@ interface Target {
   readonly isInPlace: boolean;
 }
 
-/** What to write, or what writes it. */
+/** The content, or a function that writes it. */
 export type Content = Uint8Array | string | ((file: FileHandle) => Promise<void>);
 
 /** Writes a file in one go; `what` names it in errors: `checkpoint to write, run.ckpt`. Throws a
- * {@link UsageError} when the system refuses. */
+ * {@link UsageError} if the system refuses. */
 export async function writeWhole(
   given: string,
   what: string,
@@ -73,7 +74,7 @@ export async function writeWhole(
   }
 }
 
-/** Fails early when a file could not be written there. Leaves no file. */
+/** Fails early if a file could not be written there. Leaves no file. */
 export async function checkWritable(
   given: string,
   what: string,
@@ -94,7 +95,7 @@ export async function checkWritable(
   }
 }
 
-/** Where the file really is, and what is there; refuses what no file can replace. */
+/** Finds the real path of the file and what is there. Throws if a file cannot replace it. */
 async function checkTarget(
   given: string,
   what: string,
@@ -117,7 +118,7 @@ function kindOf(found: Stats | undefined): string {
   return found?.isSocket() ? 'a socket' : 'a device or an open descriptor';
 }
 
-/** The end of a chain of links, whether or not it exists. */
+/** Follows a chain of links to its end, which need not exist. */
 async function followLinks(given: string): Promise<string> {
   const real = await realpath(given).catch(undefinedIfMissing);
   if (real !== undefined) return real;
@@ -130,7 +131,7 @@ async function followLinks(given: string): Promise<string> {
   throw systemError('ELOOP', 'ELOOP: too many links');
 }
 
-/** Appends, so that what a descriptor's file holds already stays. */
+/** Appends, so that existing contents of a descriptor's file are kept. */
 async function writeInPlace(path: string, content: Content): Promise<void> {
   const file = await open(path, 'a');
   try {
@@ -141,13 +142,14 @@ async function writeInPlace(path: string, content: Content): Promise<void> {
   }
 }
 
-/** The name holds the host and the process: they tell whether the file is still being written. */
+/** The name contains the host and the process, which tell whether the file is still being
+ * written. */
 function temporaryBeside(path: string): string {
   const owner = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
   return join(dirname(path), `${basename(path)}.${owner}.tmp`);
 }
 
-/** Removes temporary files of this file that processes of this host left when they were killed. */
+/** Removes temporary files that killed processes on this host left for this file. */
 async function removeLeftovers(path: string): Promise<void> {
   const start = `${basename(path)}.${hostname()}-`;
   const folder = dirname(path);
@@ -161,7 +163,7 @@ async function removeLeftovers(path: string): Promise<void> {
 }
 
 /** Whether the process that writes a temporary file still runs. In a container each process may get
- * the number of the one before: what is older than this process is not its own. */
+ * the same process id, so a file that is older than this process belongs to an earlier one. */
 async function isInUse(file: string, pid: number): Promise<boolean> {
   if (pid === process.pid) {
     const found = await stat(file).catch(undefinedIfMissing);
@@ -176,7 +178,7 @@ async function writeSynced(
   content: Content,
   mode: number | undefined,
 ): Promise<void> {
-  // Never readable by more than the old file, not even while it is written.
+  // Never readable by more users than the old file, not even while it is written.
   const file = await open(path, 'wx', mode);
   try {
     if (mode !== undefined) await file.chmod(mode);
@@ -206,7 +208,7 @@ function undefinedIfMissing(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error;
 }
 
-/** Removing a probe fails only where creating it has failed, which is reported already. */
+/** Removing a probe only fails if creating it failed, which has already been reported. */
 function ignoreMissingFolder(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOTDIR') throw error;
 }

@@ -1,5 +1,5 @@
-// The arena: the one shared WebAssembly.Memory of a run, and typed views of its regions.
-// The main thread creates it at its final size; workers attach to it. It never grows.
+// The arena: the one shared WebAssembly.Memory of a run, and typed views of its regions. The main
+// thread creates it with its final size, and workers attach to it. It never grows.
 
 import { PAGE_BYTES } from '../base/bytes.ts';
 import { UsageError } from '../base/errors.ts';
@@ -8,7 +8,7 @@ import { type ElementType, type Layout, type Region, showBytes } from './layout.
 /** The maximum that the kernels' memory import declares. */
 const MAX_PAGES = 65536;
 
-/** The typed array that shows a region of the given element type. */
+/** The typed array of a region with the given element type. */
 export interface ViewOf {
   u8: Uint8Array<SharedArrayBuffer>;
   i32: Int32Array<SharedArrayBuffer>;

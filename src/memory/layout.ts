@@ -1,6 +1,6 @@
-// The plan of the arena: every region has a name, a type, a shape and exactly one writer, and gets
-// its place before the run starts. Planning touches no memory, so the size is known before it is
-// asked for.
+// The plan of the arena: every region has a name, a type, a shape and exactly one writer, and is
+// placed before the run starts. Planning does not allocate, so the size is known before the memory
+// is requested.
 
 import { ALIGN_BYTES, alignUp } from '../base/bytes.ts';
 import { InvariantError, UsageError } from '../base/errors.ts';
@@ -20,15 +20,15 @@ export const BYTES_PER_ELEMENT: Readonly<Record<ElementType, number>> = {
 export interface Region<Type extends ElementType = ElementType> {
   /** Unique in the layout, such as `parameters`. */
   readonly name: string;
-  /** Of its elements. */
+  /** The type of its elements. */
   readonly type: Type;
-  /** In elements, the last axis fastest. */
+  /** Its shape in elements; the last axis varies fastest. */
   readonly shape: Shape;
-  /** Who writes it: `main`, `rank 3`, or a rule such as `owner of the block`. */
+  /** The writer: `main`, `rank 3`, or a rule such as `owner of the block`. */
   readonly writer: string;
-  /** Where it begins, from the start of the arena. */
+  /** Its offset from the start of the arena. */
   readonly offsetBytes: number;
-  /** Without what is left free after it. */
+  /** Its size, without padding. */
   readonly sizeBytes: number;
 }
 
@@ -64,13 +64,13 @@ export class LayoutBuilder {
     return region;
   }
 
-  /** What the regions so far take. */
+  /** The size of the regions so far. */
   get sizeBytes(): number {
     return this.endBytes;
   }
 
-  /** Ends the planning. Throws a {@link UsageError} that names the largest regions when the arena
-   * would not fit into the addresses that WASM has, unless `mustFit` is false. */
+  /** Ends planning. Throws a {@link UsageError} that names the largest regions if the arena does
+   * not fit into WASM's address space, unless `mustFit` is false. */
   freeze(mustFit = true): Layout {
     this.frozen = true;
     const layout = new Layout(this.regions, this.endBytes);
@@ -79,7 +79,7 @@ export class LayoutBuilder {
   }
 }
 
-/** The error of a layout that does not fit into the addresses that WASM has. */
+/** The error of a layout that does not fit into WASM's address space. */
 export function tooLarge(
   layout: Layout,
   hint = 'a smaller batch, fewer training samples or a smaller model',
@@ -97,7 +97,7 @@ export function tooLarge(
 
 /** The frozen table of regions. */
 export class Layout {
-  /** Of the whole arena. */
+  /** The size of the whole arena. */
   readonly sizeBytes: number;
   private readonly byName: ReadonlyMap<string, Region>;
 
@@ -106,7 +106,7 @@ export class Layout {
     this.sizeBytes = sizeBytes;
   }
 
-  /** All regions in the order of their places. */
+  /** All regions in address order. */
   get regions(): readonly Region[] {
     return [...this.byName.values()];
   }
@@ -124,12 +124,12 @@ export class Layout {
   }
 }
 
-/** How many bytes the elements of a region take. */
+/** The number of bytes in the elements of a region. */
 export function elementsBytes({ shape, type }: Pick<Region, 'shape' | 'type'>): number {
   return sizeOf(shape) * BYTES_PER_ELEMENT[type];
 }
 
-/** A size for people: `12.3 MB` (10^6 bytes). */
+/** Formats a size: `12.3 MB` (10^6 bytes). */
 export function showBytes(bytes: number): string {
   if (bytes < 1e3) return `${bytes} B`;
   if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;

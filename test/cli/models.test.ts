@@ -168,7 +168,7 @@ describe('syncbn init', () => {
     });
     const { code, stderr } = await syncbn(args);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/would replace a file that is there\. Try: --overwrite/);
+    expect(stderr).toMatch(/would replace an existing file\. Try: --overwrite/);
   });
 
   it('prints lists of numbers, and what fits, on one line', () => {

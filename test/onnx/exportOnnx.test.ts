@@ -110,7 +110,7 @@ describe('a checkpoint as ONNX', () => {
     expect(await syncbn(['export', path, '--to', out, '--fold'])).toMatchObject({ code: 0 });
     expect(new Uint8Array(readFileSync(out))).toEqual(await exportOnnx(path, { fold: true }));
     const again = await syncbn(['export', path, '--to', out]);
-    expect(again.stderr).toMatch(/would replace a file that is there/);
+    expect(again.stderr).toMatch(/would replace an existing file/);
     const other = ['export', path, '--to', join(folder, 'net.safetensors'), '--fold'];
     expect((await syncbn(other)).stderr).toMatch(/--fold requires --to model.onnx/);
   });
