@@ -1,5 +1,5 @@
-// The compiled files of kernels: reading, compiling and binding them to a memory. Which of them a
-// run computes with is said by builds.ts.
+// The compiled files of kernels: reading, compiling and binding them to a memory. builds.ts chooses
+// the one that a run uses.
 
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../base/errors.ts';
@@ -25,7 +25,7 @@ export function kernelBytes(file: string): Uint8Array {
   return readFileSync(ownFile(`#kernels/${file}.wasm`));
 }
 
-/** Compiles a file of kernels, or says what is to be done when that fails. */
+/** Compiles a file of kernels. Throws an error that says what to do if that fails. */
 export function compileFile(path: string): WebAssembly.Module {
   try {
     return new WebAssembly.Module(readFileSync(path));

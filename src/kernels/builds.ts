@@ -1,6 +1,6 @@
-// Which build of the kernels a run computes with. `fast` numbers have two builds with the same
-// bits: `fast`, and `wide`, whose tiles pay where V8 packs pairs of vectors. V8 calls that an
-// experiment, so before its first use the wide build's bits are compared with those of `fast`.
+// Which build of the kernels a run uses. Mode `fast` has two builds with the same bits: `fast`, and
+// `wide`, with tiles that pay off if V8 packs pairs of vectors. That feature of V8 is experimental,
+// so before its first use the bits of the wide build are compared with those of `fast`.
 
 import { UsageError } from '../base/errors.ts';
 import { instantiateKernels, kernelBytes } from './binaries.ts';
@@ -13,7 +13,7 @@ import {
 } from './engine.ts';
 import { CHECK_PAGES, differingKernel, type KernelOutput, outputsOf } from './sameBits.ts';
 
-/** `fast` uses fused multiply-adds where the engine has them; `strict` gives the same bits on every
+/** `fast` uses fused multiply-adds if the engine has them; `strict` gives the same bits on every
  * CPU and version of Node. */
 export type NumericMode = 'fast' | 'strict';
 export type KernelBuild = NumericMode | 'wide';
@@ -21,26 +21,27 @@ export type KernelBuild = NumericMode | 'wide';
 /** A build, and why it is not the wide one. */
 export interface BuildChoice {
   readonly build: KernelBuild;
-  /** Undefined where it is. */
+  /** Undefined if it is the wide one. */
   readonly whyNotWide: string | undefined;
-  /** The kernel whose bits were others in the wide build; then V8 or the processor has a fault. */
+  /** The kernel with different bits in the wide build, which means that V8 or the processor is
+   * faulty. */
   readonly differing?: string;
 }
 
 const CALLS_TO_OPTIMIZE = 3;
 
-/** Found out once, because it does not change while the process lives. */
+/** Determined once, because it does not change during the life of the process. */
 let engineChoice: BuildChoice | undefined;
 
-/** The build that a mode runs in this process. */
+/** The build that a mode uses in this process. */
 export function buildOf(mode: NumericMode): KernelBuild {
   return chooseBuild(mode).build;
 }
 
-/** The same with its reason. Must be asked on the main thread before any WASM is compiled. */
+/** The same, with its reason. Must be called on the main thread before any WASM is compiled. */
 export function chooseBuild(mode: NumericMode): BuildChoice {
   const isOff = isSwitchedOff();
-  if (mode === 'strict') return { build: 'strict', whyNotWide: 'strict numbers never use it' };
+  if (mode === 'strict') return { build: 'strict', whyNotWide: 'strict mode never uses it' };
   if (!hasRelaxedSimd()) {
     return { build: 'strict', whyNotWide: 'the engine has no relaxed SIMD' };
   }
@@ -75,13 +76,13 @@ function chooseByEngine(): BuildChoice {
   const differing = differingKernel(plain, packed);
   if (differing === undefined) return { build: 'wide', whyNotWide: undefined };
   revectorize(false);
-  const whyNotWide = `packed vectors gave other bits in ${differing}`;
+  const whyNotWide = `packed vectors gave different bits in ${differing}`;
   return { build: 'fast', whyNotWide, differing };
 }
 
-/** A module for the check alone. V8 shares the code of modules with the same bytes, and what is
- * optimized here is optimized before V8 knows how often it is called; so a custom section with a
- * name of one letter makes the bytes others. */
+/** Compiles a module only for the check. V8 shares the code of modules with the same bytes, and
+ * code is optimized here before V8 knows how often it is called. A custom section with a
+ * one-letter name makes the bytes different. */
 function compileApart(build: 'fast' | 'wide'): WebAssembly.Module {
   const section = [0, 2, 1, build.charCodeAt(0)];
   return new WebAssembly.Module(Buffer.concat([kernelBytes(build), Buffer.from(section)]));

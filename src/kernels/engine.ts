@@ -1,9 +1,9 @@
-// What the engine and the processor have that kernels can use, and the flags of V8 that switch it
-// on. No native code: a module of one function tells.
+// The features of the engine and the processor that kernels can use, and the V8 flags that enable
+// them. No native code is needed: a module with one function tests for them.
 
 import { setFlagsFromString } from 'node:v8';
 
-/** The environment variable that, set to 0, switches the wide build off. */
+/** The environment variable that disables the wide build if it is 0. */
 export const WIDE_VARIABLE = 'SYNCBN_WIDE';
 
 /** `f(a, b, c)` = a b + c of float32, by `f32x4.relaxed_madd` (0xfd 0x85 0x02). */
@@ -13,11 +13,12 @@ const MULTIPLY_ADD = new Uint8Array([
   11,
 ]);
 
-/** The first Node whose V8 revectorizes; Node 22 knows the flag, but does nothing. */
+/** The first version of Node with a V8 that revectorizes. Node 22 accepts the flag but ignores
+ * it. */
 const FIRST_NODE = 24;
 
-/** Whether this engine runs relaxed SIMD; on Node 20 it is switched on first. Must be called on the
- * main thread before any WASM is compiled, since V8 reads the flag then. */
+/** Whether this engine runs relaxed SIMD; on Node 20 it is enabled first. Must be called on the
+ * main thread before any WASM is compiled, which is when V8 reads the flag. */
 export function hasRelaxedSimd(): boolean {
   if (WebAssembly.validate(MULTIPLY_ADD)) return true;
   setFlagsFromString('--experimental-wasm-relaxed-simd');
@@ -29,14 +30,14 @@ export function fusesMultiplyAdd(): boolean {
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(MULTIPLY_ADD));
   const madd = exports.f as (a: number, b: number, c: number) => number;
   const x = 1 + 2 ** -12;
-  // x x = 1 + 2^-11 + 2^-24, of which float32 does not hold the last term.
+  // x x = 1 + 2^-11 + 2^-24, and float32 cannot hold the last term.
   return madd(x, x, -(1 + 2 ** -11)) !== 0;
 }
 
-/** What V8 lacks to pack pairs of 128-bit vectors into 256 bits; undefined where it has all. It
- * packs on x64 with AVX2. Nothing that JavaScript can ask tells of AVX2, but of fused multiply-add:
- * every x64 processor with AVX2 has it, and of those that have it only AMD's Piledriver and
- * Steamroller (2012 to 2014) lack AVX2. There kernels for packed vectors are slow, not wrong. */
+/** What V8 lacks to pack pairs of 128-bit vectors into 256 bits, or undefined if it lacks nothing.
+ * It packs on x64 with AVX2. JavaScript cannot detect AVX2, but it can detect fused multiply-add:
+ * every x64 processor with AVX2 has it, and only AMD's Piledriver and Steamroller (2012 to 2014)
+ * have it without AVX2. There, kernels for packed vectors are slow but correct. */
 export function lacksForRevectorizing(): string | undefined {
   const { versions, arch, config } = process;
   if (Number.parseInt(versions.node, 10) < FIRST_NODE) {
@@ -45,7 +46,7 @@ export function lacksForRevectorizing(): string | undefined {
   if (arch !== 'x64') return `x64 processors pack vectors, this is ${arch}`;
   const variables = config.variables as Readonly<Record<string, unknown>>;
   if (!Number(variables.v8_enable_wasm_simd256_revec)) {
-    return 'this Node was built without what packs vectors';
+    return 'this Node was built without support for packing vectors';
   }
   if (!fusesMultiplyAdd()) return 'the processor has no fused multiply-add, so no AVX2';
   return undefined;
@@ -53,21 +54,21 @@ export function lacksForRevectorizing(): string | undefined {
 
 let isRevectorizing = false;
 
-/** From here on V8 packs vectors, or does not, in whatever WASM it optimizes, in all threads,
- * compiled before or not: it reads the flag when it optimizes a function. */
+/** Turns packing on or off for all WASM that V8 optimizes from now on, in all threads, even if it
+ * is already compiled: V8 reads the flag when it optimizes a function. */
 export function revectorize(isOn: boolean): void {
-  // Engines that do not know the flag would say so on stderr.
+  // Engines that do not know the flag would complain on stderr.
   if (isOn === isRevectorizing) return;
   isRevectorizing = isOn;
   setFlagsFromString(`--${isOn ? '' : 'no-'}experimental-wasm-revectorize`);
 }
 
-/** What V8 sets by itself (in Node 24 and 26), as it stands on a command line. */
+/** V8's defaults (in Node 24 and 26), in the form of command-line flags. */
 const TIER_DEFAULTS = ['--no-wasm-sync-tier-up', '--wasm-tiering-budget=13000000'];
 
-/** Calls `work`, in which V8 optimizes a function of modules compiled there by its second or third
- * call, before that returns. (Without the first compiler, --no-liftoff, it would do so at once; but
- * switched at run time that crashes Node 26.) */
+/** Calls `work`. For modules compiled in it, V8 optimizes a function by its second or third call,
+ * before that call returns. (With --no-liftoff it would do so immediately, but changing that flag
+ * at run time crashes Node 26.) */
 export function optimizingAtOnce<T>(work: () => T): T {
   setFlagsFromString('--wasm-sync-tier-up');
   setFlagsFromString('--wasm-tiering-budget=1');

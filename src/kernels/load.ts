@@ -1,15 +1,15 @@
 // Compiles the kernels of a run on the main thread, once; the module is then posted to the workers.
-// `fast` numbers use relaxed-SIMD fused multiply-add where the engine has it; `strict` ones plain
-// SIMD128 only, so that the bits are the same on every machine. The collectives' kernels are a
-// module of their own, for groups that train nothing.
+// Mode `fast` uses relaxed-SIMD fused multiply-add if the engine has it; `strict` only uses plain
+// SIMD128, so the bits are the same on every machine. The kernels of the collectives are a separate
+// module, for groups that do not train.
 
 import type { CollectiveKernels } from './abi/collectives.ts';
 import { compileBinary } from './binaries.ts';
 import { buildOf, type NumericMode } from './builds.ts';
 import { revectorize } from './engine.ts';
 
-/** Compiles the kernels that a mode runs on this engine. V8's flag is one for the whole process:
- * what is compiled last decides for code that V8 optimizes from then on. */
+/** Compiles the kernels that a mode uses on this engine. V8's flag applies to the whole process:
+ * the last call decides for all code that V8 optimizes afterward. */
 export function compileKernels(mode: NumericMode): WebAssembly.Module {
   const build = buildOf(mode);
   revectorize(build === 'wide');

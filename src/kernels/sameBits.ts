@@ -1,6 +1,6 @@
-// Small runs of the kernels whose code differs between builds of the same bits, to compare what
-// they give on this machine: convolution, its weight gradient and Winograd's products, the passes
-// and sums of norms, and folds, with odd sizes, so that tails run, too.
+// Small runs of the kernels with code that differs between builds with the same bits, to compare
+// their results on this machine: convolution, its weight gradient and Winograd products, the passes
+// and sums of norms, and folds, with odd sizes, so that tails also run.
 
 import { FLOAT_BYTES, PAGE_BYTES } from '../base/bytes.ts';
 import type { KernelExports } from './exports.ts';
@@ -10,16 +10,16 @@ export const CHECK_PAGES = 4;
 
 const FIRST_PTR = 1024;
 const ALIGN_BYTES = 128;
-/** The last page takes what a kernel gives. */
+/** The last page is for the output of a kernel. */
 const OUT_PTR = (CHECK_PAGES - 1) * PAGE_BYTES;
 
-/** What one kernel has written. */
+/** The output of one kernel. */
 export interface KernelOutput {
   readonly kernel: keyof KernelExports;
   readonly bytes: Uint8Array;
 }
 
-/** The address of so many float32 that look random; also of room that a kernel writes. */
+/** Returns the address of `length` random-looking float32, or of space for outputs. */
 type Values = (length: number) => number;
 /** From -2 to 2. */
 const NUMBERS = Float32Array.from({ length: 1021 }, (_, i) => ((i * 7919) % 2039) / 510 - 2);
@@ -28,19 +28,19 @@ type Run = (kernels: KernelExports, values: Values) => void;
 
 const TAPS = 3;
 const [ROWS, CHANNELS] = [37, 21];
-/** Places of a Winograd tile: room for the largest. */
+/** The most places of a Winograd tile. */
 const PLANES = 36;
 /** Tail columns, full, tail rows, corners. */
 const COUNTS = [2, 3, 1, 1] as const;
 const [TILES, IN, OUT] = [7, 16, 24];
-/** An image of Winograd's transforms, which has all kinds of tiles. */
+/** An image for Winograd's transforms that has all kinds of tiles. */
 const IMAGE = { height: 6, width: 6, channels: 8 };
 const LINES = 2304;
 
-/** Each writes to OUT_PTR on. */
+/** Each run writes from OUT_PTR on. */
 const RUNS: readonly (readonly [keyof KernelExports, Run])[] = [
   ['convTilesF32', (kernels, values) => runConv(kernels, values, 5)],
-  // Weights that do not fit the way of small kernels.
+  // Weights that are too large for the path of small kernels.
   ['convTilesF32', (kernels, values) => runConv(kernels, values, 30)],
   ['convWeightGradTilesF32', runWeightGrad],
   ['convWeightGradTilesF32', runStripGrad],
@@ -106,8 +106,8 @@ const RUNS: readonly (readonly [keyof KernelExports, Run])[] = [
   ],
 ];
 
-/** What the kernels give on the same numbers, at the last of so many calls; uses the memory from
- * its beginning. */
+/** The outputs of the kernels for the same numbers, in the last of `calls` calls; uses the memory
+ * from its start. */
 export function outputsOf(
   kernels: KernelExports,
   memory: WebAssembly.Memory,
@@ -132,14 +132,15 @@ export function outputsOf(
   });
 }
 
-/** The same numbers over and over, as many as no size of a run is a multiple of. */
+/** Fills the input with repetitions of the same numbers. Their count does not divide any size of a
+ * run. */
 function fill(input: Float32Array): void {
   for (let at = 0; at < input.length; at += NUMBERS.length) {
     input.set(NUMBERS.subarray(0, input.length - at), at);
   }
 }
 
-/** The first kernel with other bits; undefined where all are the same. */
+/** The first kernel with different bits, or undefined if all are the same. */
 export function differingKernel(
   outputs: readonly KernelOutput[],
   others: readonly KernelOutput[],
@@ -147,7 +148,7 @@ export function differingKernel(
   return outputs.find(({ bytes }, i) => Buffer.compare(bytes, others[i]!.bytes) !== 0)?.kernel;
 }
 
-/** From what is written to what is added to it. */
+/** The distance from an output to its addend. */
 const OTHER_BYTES = FIRST_PTR - OUT_PTR;
 
 /** 3 x 3 taps with stride 2, 7 x 5 pixels out. */

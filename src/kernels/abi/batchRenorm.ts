@@ -1,4 +1,4 @@
-// What batch renormalization (Ioffe 2017) needs beyond the kernels of norm.ts.
+// The kernels of batch renormalization (Ioffe 2017) besides those of norm.ts.
 
 export interface BatchRenormKernels {
   /** Turns the coefficients of a batch normalization into those of xhat r + d: r = std /
@@ -17,8 +17,8 @@ export interface BatchRenormKernels {
     biasPtr: number,
     correctionsPtr: number,
   ): void;
-  /** The gradient of the weight, dst = dst r + sumDy d, float64: from sums of dy xhat to sums of
-   * dy (xhat r + d). */
+  /** The gradient of the weight, dst = dst r + sumDy d, float64, which turns sums of dy xhat into
+   * sums of dy (xhat r + d). */
   batchRenormWeightGrad(
     dstPtr: number,
     sumDyPtr: number,

@@ -1,8 +1,8 @@
-// What drops whole columns or rows of [rows, columns] float32 elements, by scales that
-// `dropoutF32` has drawn: those of what is dropped are 0. An output may be the array of the input.
+// Kernels that drop whole columns or rows of [rows, columns] float32 elements, by scales from
+// `dropoutF32`, which are 0 for dropped ones. An output may be the array of the input.
 
 export interface DropKernels {
-  /** y = x * scale of its column, in float32; 0 where that is 0, also where x is NaN. */
+  /** y = x * scale of its column, in float32; 0 if the scale is 0, even if x is NaN. */
   dropColumnsF32(
     xPtr: number,
     yPtr: number,

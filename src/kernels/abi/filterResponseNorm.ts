@@ -1,7 +1,7 @@
-// Kernels of filter response normalization (Singh and Krishnan 2020) of one sample, [rows,
-// channels]: z = max(weight x / sqrt(mean(x^2) + eps) + bias, threshold), the mean over rows.
-// Coefficients, float64: invRms[C], scale[C] = invRms * weight, shift[C] = bias, threshold[C]
-// (-Infinity where there is none).
+// Kernels of filter response normalization (Singh and Krishnan 2020) of one sample,
+// [rows, channels]: z = max(weight x / sqrt(mean(x^2) + eps) + bias, threshold), with the mean over
+// rows. Coefficients, float64: invRms[C], scale[C] = invRms * weight, shift[C] = bias, threshold[C]
+// (-Infinity if there is none).
 
 export interface FilterResponseNormKernels {
   /** Coefficients of one sample; weightPtr, biasPtr and thresholdPtr may be 0. */
@@ -23,8 +23,8 @@ export interface FilterResponseNormKernels {
     channels: number,
     coefficientsPtr: number,
   ): void;
-  /** Where z is above the threshold: sum dz x invRms [C] and sum dz [C], then sum dz [C] where it
-   * is not: the gradients of weight, bias and threshold. */
+  /** The gradients of weight, bias and threshold: sum dz x invRms [C] and sum dz [C] over elements
+   * with z above the threshold, then sum dz [C] over the others. */
   filterResponseGradSums(
     xPtr: number,
     dzPtr: number,

@@ -1,6 +1,6 @@
-// The look for numbers that are not finite.
+// Checks for numbers that are not finite.
 
 export interface FiniteKernels {
-  /** 1 when all n float32 are finite, else 0. */
+  /** 1 if all n float32 values are finite, else 0. */
   allFiniteF32(xPtr: number, n: number): number;
 }

@@ -1,4 +1,4 @@
-// What normalization by constants needs beyond the kernels of norm.ts.
+// The kernels of normalization by constants besides those of norm.ts.
 
 export interface FrozenNormKernels {
   /** Coefficients (norm.ts) from running statistics and float64 weight and bias, which may be 0;

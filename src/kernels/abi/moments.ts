@@ -2,8 +2,8 @@
 // is count, mean[C], M2[C]; M2 is the sum of squared deviations from the mean.
 
 export interface MomentsKernels {
-  /** Moments of a shard; zeros when it has no rows. pivotsPtr is room for C float32. The order of
-   * operations depends on the numbers of rows and channels alone. */
+  /** Moments of a shard; zeros if it has no rows. pivotsPtr has space for C float32. The order of
+   * operations only depends on the numbers of rows and channels. */
   momentsF32(
     xPtr: number,
     rows: number,

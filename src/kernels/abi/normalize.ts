@@ -1,5 +1,5 @@
 // The passes of normalization over the elements of [rows, channels] float32, in float32: four
-// roundings for y (three where multiply-add is fused), five for dx. Coefficients: abi/norm.ts.
+// roundings for y (three if multiply-add is fused), five for dx. Coefficients: abi/norm.ts.
 
 export interface NormalizeKernels {
   /** y = (x - mean) scale + shift, as (x - m) scale + base. */
@@ -18,7 +18,7 @@ export interface NormalizeKernels {
     channels: number,
     coefficientsPtr: number,
   ): void;
-  /** The same y, rounded, plus what lies at `otherPtr`. */
+  /** The same y, rounded, plus the tensor at `otherPtr`. */
   normalizeAddF32(
     xPtr: number,
     otherPtr: number,
@@ -36,8 +36,8 @@ export interface NormalizeKernels {
     channels: number,
     coefficientsPtr: number,
   ): void;
-  /** dx = a (dy - c) + (d - k (x - m)); in float64, rounded once, where the gradient coefficients
-   * are wide. */
+  /** dx = a (dy - c) + (d - k (x - m)); in float64, rounded once, if the gradient coefficients are
+   * wide. */
   normInputGradF32(
     xPtr: number,
     dyPtr: number,
@@ -46,8 +46,8 @@ export interface NormalizeKernels {
     channels: number,
     gradCoefficientsPtr: number,
   ): void;
-  /** The same after a relu's gradient: dy counts as 0 where y, recomputed from x, is not above
-   * 0. */
+  /** The same after a relu's gradient: dy counts as 0 for elements with y, recomputed from x, not
+   * above 0. */
   normReluInputGradF32(
     xPtr: number,
     dyPtr: number,

@@ -1,14 +1,14 @@
 // Optimizer updates of n float32 parameters in place, state float32, arithmetic float64 with one
-// rounding at each store. What changes from step to step comes from memory, since a number that is
-// passed may be allocated: ratesPtr points to float64 [lr, gradScale, and what else a kernel
-// says]. With g = gradScale * gradient. Formulas: PyTorch's documentation of each optimizer. An
-// element has the same bits wherever it stands, in strict and in fast.
+// rounding at each store. Numbers that change from step to step are read from memory, since passed
+// numbers could be heap-allocated: ratesPtr points to float64 [lr, gradScale, and any others that a
+// kernel names]. g = gradScale * gradient. Formulas: PyTorch's documentation of each optimizer. An
+// element has the same bits at any position, in strict and fast.
 
 /** The kernels that optimizers call. */
 export interface OptimizerKernels {
-  /** d = g + weightDecay * p; with momentum b = momentum * b + d, and d = b, or with nesterov
-   * d + momentum * b; p -= lr * d. momentumPtr is 0 when there is no momentum; a buffer of zeros
-   * gives PyTorch's first step, b = d. */
+  /** d = g + weightDecay * p; with momentum b = momentum * b + d, and d = b, or with nesterov d +
+   * momentum * b; p -= lr * d. momentumPtr is 0 if there is no momentum; a buffer of zeros gives
+   * PyTorch's first step, b = d. */
   sgdStepF32(
     paramPtr: number,
     gradPtr: number,
@@ -19,10 +19,10 @@ export interface OptimizerKernels {
     nesterov: number,
     weightDecay: number,
   ): void;
-  /** Adam: g += weightDecay * p, or, when decoupled is 1 (AdamW), p *= 1 - lr * weightDecay. Then
-   * m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
-   * p -= lr / biasCorrection1 * m / (sqrt(v) / sqrt(biasCorrection2) + eps),
-   * biasCorrection_i = 1 - beta_i^t, t = 1 in the first step; both follow gradScale. */
+  /** Adam: g += weightDecay * p or, if decoupled is 1 (AdamW), p *= 1 - lr * weightDecay. Then m =
+   * beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; p -= lr / biasCorrection1 * m /
+   * (sqrt(v) / sqrt(biasCorrection2) + eps), biasCorrection_i = 1 - beta_i^t, t = 1 in the first
+   * step; both follow gradScale. */
   adamStepF32(
     paramPtr: number,
     gradPtr: number,
@@ -36,8 +36,8 @@ export interface OptimizerKernels {
     weightDecay: number,
     decoupled: number,
   ): void;
-  /** g += weightDecay * p; v = alpha v + (1 - alpha) g^2; s = sqrt(v) + eps, or, where meanPtr is
-   * not 0, m = m + (1 - alpha) (g - m) and s = sqrt(v - m^2) + eps. Then p -= lr * g / s, or, where
+  /** g += weightDecay * p; v = alpha v + (1 - alpha) g^2; s = sqrt(v) + eps or, if meanPtr is not
+   * 0, m = m + (1 - alpha) (g - m) and s = sqrt(v - m^2) + eps. Then p -= lr * g / s or, if
    * momentumPtr is not 0, b = momentum * b + g / s and p -= lr * b. */
   rmspropStepF32(
     paramPtr: number,
@@ -54,9 +54,9 @@ export interface OptimizerKernels {
   ): void;
   /** average += rate * (p - average); ratePtr points to rate, float64. */
   averageF32(averagePtr: number, paramPtr: number, n: number, ratePtr: number): void;
-  /** LARS (You, Gitman and Ginsburg 2017): d = lr * trust * (g + weightDecay * p); with momentum
-   * b = momentum * b + d and d = b; p -= d. The trust ratio of the tensor follows gradScale.
-   * momentumPtr is 0 when there is no momentum. */
+  /** LARS (You, Gitman and Ginsburg 2017): d = lr * trust * (g + weightDecay * p); with momentum b
+   * = momentum * b + d and d = b; p -= d. The trust ratio of the tensor follows gradScale.
+   * momentumPtr is 0 if there is no momentum. */
   larsStepF32(
     paramPtr: number,
     gradPtr: number,
@@ -66,11 +66,11 @@ export interface OptimizerKernels {
     momentum: number,
     weightDecay: number,
   ): void;
-  /** The first half of LAMB (You et al. 2020): m = beta1 m + (1 - beta1) g;
-   * v = beta2 v + (1 - beta2) g^2. Writes the sum of u^2 to sumPtr, float64, in the order of
-   * {@link sumSquaresF32}, with the direction u = m / biasCorrection1 /
-   * (sqrt(v / biasCorrection2) + eps) + weightDecay * p of m and v as they are stored. The trust
-   * ratio, not read here, and the bias corrections follow gradScale. */
+  /** The first half of LAMB (You et al. 2020): m = beta1 m + (1 - beta1) g; v = beta2 v + (1 -
+   * beta2) g^2. Writes the sum of u^2 to sumPtr, float64, in the order of {@link sumSquaresF32},
+   * with the direction u = m / biasCorrection1 / (sqrt(v / biasCorrection2) + eps) + weightDecay *
+   * p computed from the stored m and v. The trust ratio, not read here, and the bias corrections
+   * follow gradScale. */
   lambMomentsF32(
     paramPtr: number,
     gradPtr: number,
@@ -108,7 +108,7 @@ export interface OptimizerKernels {
   ): void;
   /** x = min(max(x, -limit), limit) in place, with the limit as a float32; NaN stays NaN. */
   clampF32(xPtr: number, n: number, limit: number): void;
-  /** Writes the sum of x^2, float64. Sum j of four takes the elements j, j + 4, j + 8, ...; the
+  /** Writes the sum of x^2, float64. Sum j of four covers the elements j, j + 4, j + 8, ...; the
    * result is (sum 0 + sum 1) + (sum 2 + sum 3). */
   sumSquaresF32(xPtr: number, n: number, sumPtr: number): void;
 }

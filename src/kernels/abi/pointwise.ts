@@ -1,7 +1,6 @@
 // Kernels that treat each of n float32 elements on its own. An output may be the array of an input
-// of the same kernel (in place). An element has the same bits wherever it stands in an array; the
-// strict and the fast build give the same bits. Gradients are named dx, dy: of the input and of the
-// output.
+// of the same kernel (in place). An element has the same bits at any position; the strict and the
+// fast build give the same bits. Gradients are named dx, dy: of the input and of the output.
 
 export interface PointwiseKernels {
   /** y = max(x, 0); NaN stays NaN. */
@@ -15,7 +14,7 @@ export interface PointwiseKernels {
   /** dx = dy where y > 0, else slope * dy; the sign of y is that of x because slope >= 0. */
   leakyReluGradF32(dyPtr: number, yPtr: number, dxPtr: number, n: number, slope: number): void;
   /** y = x where x > 0, else alpha (exp(x) - 1) (Clevert, Unterthiner, Hochreiter 2015), in
-   * float64, rounded once, as are all that follow. */
+   * float64, rounded once, like all kernels below. */
   eluF32(xPtr: number, yPtr: number, n: number, alpha: number): void;
   /** dx = dy where y > 0, else dy (y + alpha); the sign of y is that of x because alpha >= 0. */
   eluGradF32(dyPtr: number, yPtr: number, dxPtr: number, n: number, alpha: number): void;
@@ -43,11 +42,10 @@ export interface PointwiseKernels {
     slope: number,
     cube: number,
   ): void;
-  /** y = x * scale where the element is kept, else 0 (also where x is NaN), of [countSamples,
-   * elements]. Element e of sample s is kept iff word e of `RandomStream.reset(seed, key, step,
-   * firstSample + s)` is at least `threshold` (unsigned 32 bits). The same call with dy for x
-   * gives dx, so no mask is saved. `seedLow`, `seedHigh`: the lower 32 bits of the seed, and
-   * floor(seed / 2^32). */
+  /** y = x * scale if the element is kept, else 0 (even if x is NaN), of [countSamples, elements].
+   * Element e of sample s is kept iff word e of `RandomStream.reset(seed, key, step, firstSample +
+   * s)` is at least `threshold` (unsigned 32 bits). The same call with dy for x gives dx, so no
+   * mask is saved. `seedLow`, `seedHigh`: the lower 32 bits of the seed, and floor(seed / 2^32). */
   dropoutF32(
     xPtr: number,
     yPtr: number,

@@ -1,12 +1,12 @@
 // Pooling over [N, H, W, C] float32, channels last; output [N, OH, OW, C]. Window (oy, ox) begins
 // at input row oy * strideHeight - paddingHeight and column ox * strideWidth - paddingWidth; its
 // positions outside the input do not exist for the maximum and are 0 for the average. Padding is
-// less than the kernel, so that each window meets the input; that after the input follows from the
-// output's size. The strict and the fast build give the same bits.
+// less than the kernel, so each window meets the input; the padding after the input follows from
+// the output size. The strict and the fast build give the same bits.
 
 export interface PoolKernels {
-  /** The maximum of each window, and where it was: row * W + column, int32 [N, OH, OW, C]. Of equal
-   * values the first in row-major order counts; NaN wins over numbers (as in PyTorch). */
+  /** The maximum of each window and its position, row * W + column, int32 [N, OH, OW, C]. Among
+   * equal values the first in row-major order counts; NaN wins over numbers (as in PyTorch). */
   maxPool2dF32(
     xPtr: number,
     yPtr: number,
@@ -24,8 +24,8 @@ export interface PoolKernels {
     paddingHeight: number,
     paddingWidth: number,
   ): void;
-  /** dx = the sum of the dy whose maximum stood there, in float32, in row-major order of outputs.
-   * inPixels = H * W, outPixels = OH * OW. */
+  /** dx = the sum of dy over the outputs with their maximum there, in float32, in row-major order
+   * of outputs. inPixels = H * W, outPixels = OH * OW. */
   maxPool2dGradF32(
     dyPtr: number,
     indexPtr: number,
@@ -36,7 +36,7 @@ export interface PoolKernels {
     channels: number,
   ): void;
   /** The mean of each window, in float64, rounded once. The divisor is the kernel's area, or the
-   * number of positions inside the input when countIncludePad is 0. */
+   * number of positions inside the input if countIncludePad is 0. */
   avgPool2dF32(
     xPtr: number,
     yPtr: number,

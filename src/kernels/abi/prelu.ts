@@ -13,8 +13,8 @@ export interface PreluKernels {
     channels: number,
     slopesPtr: number,
   ): void;
-  /** The slopes' gradient, the float64 sum over the rows of x dy where x is not above 0; zeros
-   * where there are no rows. Rows are added in order. */
+  /** The gradient of the slopes, the float64 sum over the rows of x dy for x not above 0; zeros if
+   * there are no rows. Rows are added in order. */
   preluSlopeSumsF32(
     dyPtr: number,
     xPtr: number,

@@ -1,7 +1,7 @@
-// Activations made of a ramp, r(x) = scale min(max(x + shift, 0), top), on n float32 elements each,
-// as abi/pointwise.ts has it: in place, the same bits everywhere, all in float32. relu6
-// (Krizhevsky 2010) has shift 0, top 6, scale 1; hardSigmoid and hardSwish (Howard et al. 2019)
-// have 3, 6 and 1 / 6. `end` is scale * top, which r is from there on.
+// Activations made of a ramp, r(x) = scale min(max(x + shift, 0), top), on n float32 elements each.
+// As in abi/pointwise.ts, they may work in place and give the same bits everywhere, all in float32.
+// relu6 (Krizhevsky 2010) has shift 0, top 6, scale 1; hardSigmoid and hardSwish (Howard et al.
+// 2019) have 3, 6 and 1 / 6. `end` is scale * top, the maximum of r.
 
 export interface RampKernels {
   /** y = r(x); NaN stays NaN. */

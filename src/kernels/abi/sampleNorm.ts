@@ -1,8 +1,8 @@
-// Kernels of normalizations that look at one sample alone. Vectors and coefficients are those of
-// norm.ts.
+// Kernels of normalizations over single samples. Vectors and coefficients are those of norm.ts.
 
 export interface SampleNormKernels {
-  /** From one sample's moments by channel, merged over each group's adjacent channels. */
+  /** Coefficients from one sample's moments per channel, merged over the adjacent channels of each
+   * group. */
   groupNormCoefficients(
     vectorPtr: number,
     channels: number,
@@ -12,7 +12,7 @@ export interface SampleNormKernels {
     biasPtr: number,
     coefficientsPtr: number,
   ): void;
-  /** Gradient coefficients where each group of channels was normalized over countRows rows. */
+  /** Gradient coefficients if each group of channels was normalized over countRows rows. */
   groupNormGradCoefficients(
     sumsPtr: number,
     countRows: number,
@@ -22,7 +22,8 @@ export interface SampleNormKernels {
     coefficientsPtr: number,
     outPtr: number,
   ): void;
-  /** Layer normalization of one sample with weight and bias by element; keeps mean and invStd. */
+  /** Layer normalization of one sample with weight and bias per element; also writes mean and
+   * invStd. */
   layerNormF32(
     xPtr: number,
     yPtr: number,

@@ -25,8 +25,8 @@ export interface UpsampleKernels {
     outHeight: number,
     outWidth: number,
   ): void;
-  /** Output o of an axis stands at s = (o + 1/2) size / outSize - 1/2 of the input, or with
-   * alignCorners at s = o (size - 1) / (outSize - 1), 0 where outSize is 1; s is kept within the
+  /** Output o of an axis is at s = (o + 1/2) size / outSize - 1/2 of the input, or with
+   * alignCorners at s = o (size - 1) / (outSize - 1), 0 if outSize is 1; s is clamped to the
    * input. It is (1 - t) x[floor(s)] + t x[floor(s) + 1], t = s - floor(s), along both axes. */
   upsampleBilinearF32(
     xPtr: number,
@@ -39,7 +39,7 @@ export interface UpsampleKernels {
     outWidth: number,
     alignCorners: number,
   ): void;
-  /** dx = the sum of the dy that it takes part in, times its weights there. */
+  /** dx = the sum of dy over the outputs that x contributes to, times its weights. */
   upsampleBilinearGradF32(
     dyPtr: number,
     dxPtr: number,

@@ -2,10 +2,10 @@
 // each from 6x6 inputs, with the points 0, +-sqrt(1/2), +-sqrt(2) and infinity, which cost half the
 // error of 0, +-1, +-2 and infinity (Barabasz et al. 2020 say how points decide the error).
 
-/** What the transforms work on is a rectangle of tiles of one kind: `rowPoints` and `columnPoints`
- * are the places of a tile along each axis, 6 or 4, and (top, left) is the first pixel that
- * it reads or writes. Outside of the image is zero. How much scratch they need is in
- * nn/conv/winogradPlan.ts.
+/** Transforms work on a rectangle of tiles of one kind: `rowPoints` and `columnPoints` are the
+ * places of a tile along each axis, 6 or 4, and (top, left) is the first pixel that it reads or
+ * writes. Values outside of the image are zero. nn/conv/winogradPlan.ts computes how much scratch
+ * they need.
  *
  * The outputs of a tile are A' [(G g G') . (B' d B)] A, . by element, summed over input channels.
  * With a = sqrt(1/2), b = sqrt(2), and places in the order 0, a, -a, infinity, b, -b:
@@ -17,7 +17,7 @@
  *          [0 -a -1/2  b 1 0]       [ 1/6   b/6  1/3]
  *          [0  a -1/2 -b 1 0]       [ 1/6  -b/6  1/3]
  *
- * Where an axis leaves 1 or 2 outputs, the last tile is one of F(2, 3) along it, with the first
+ * If 1 or 2 outputs remain along an axis, the last tile is one of F(2, 3) along it, with the first
  * four places and so the same G:
  *
  *     B' = [1   0    -2   0]   A' = [1 1  1 0]
@@ -25,10 +25,10 @@
  *          [0  3a/2 -3/2  0]
  *          [0  -1/2   0   1]
  *
- * A transformed tile has 36 places (i, j), i of the rows. The values of one place, of all tiles and
- * channels [tiles, channels], lie together in plane 6 i + j, and planes are `planeBytes` apart.
- * Tiles are in the order tail columns, full, tail rows, corners, so that those that have a place
- * lie together. Channels are multiples of 8. No pointer that is read may be 0. */
+ * A transformed tile has 36 places (i, j), with i for rows. The values of one place, for all tiles
+ * and channels [tiles, channels], are in plane 6 i + j, and planes are `planeBytes` apart. Tiles
+ * are in the order tail columns, full, tail rows, corners, so that the tiles with a place are
+ * contiguous. Channels are multiples of 8. No pointer that is read may be 0. */
 export interface WinogradKernels {
   /** dst = B' d B for the tiles of a region; (top, left) may be negative. */
   winogradInputF32(
@@ -62,9 +62,8 @@ export interface WinogradKernels {
     dstPtr: number,
     planeBytes: number,
   ): void;
-  /** out = A' m A + bias for the tiles of a region, without what lies outside of the image;
-   * `biasPtr`: 0 for none. `addendBytes` and `isRelu`: as of convTilesF32; with either there must
-   * be a bias. */
+  /** out = A' m A + bias for the tiles of a region, except outside of the image; `biasPtr`: 0 for
+   * none. `addendBytes` and `isRelu` are as for convTilesF32; both require a bias. */
   winogradOutputF32(
     srcPtr: number,
     planeBytes: number,
@@ -84,8 +83,8 @@ export interface WinogradKernels {
     isRelu: number,
   ): void;
   /** dst = G g G' of a weight [3, 3, inChannels, outChannels], or of some of its channels, each
-   * plane packed into panels of 8 output channels: [outChannels / 8, inChannels, 8]. `tapBytes` and
-   * `rowBytes`: from one of the 9 taps, and from one input channel, to the next. */
+   * plane packed into panels of 8 output channels: [outChannels / 8, inChannels, 8]. `tapBytes`
+   * and `rowBytes`: the distances between the 9 taps and between input channels. */
   winogradWeightsF32(
     weightPtr: number,
     tapBytes: number,
@@ -95,9 +94,9 @@ export interface WinogradKernels {
     dstPtr: number,
     planeBytes: number,
   ): void;
-  /** From the panels of a weight to those of the convolution that is its input gradient: turned
-   * by half a turn, inputs and outputs exchanged. A turned kernel has at point p what the
-   * kernel has at 1 / p, times a power of two. */
+  /** Converts the panels of a weight to those of the convolution that computes the input gradient:
+   * rotated by 180 degrees, with inputs and outputs exchanged. At point p a rotated kernel has the
+   * value of the kernel at 1 / p, times a power of two. */
   winogradTurnPanelsF32(
     panelsPtr: number,
     inChannels: number,
@@ -114,9 +113,9 @@ export interface WinogradKernels {
     gradPtr: number,
     tapBytes: number,
   ): void;
-  /** In each plane the matrix product [tiles, inChannels] x [inChannels, outChannels] by packed
-   * panels, for the tiles that have its place; `dstBytes`: from one tile of dst to the next, more
-   * than outChannels where these are some of many. */
+  /** The matrix product [tiles, inChannels] x [inChannels, outChannels] in each plane, with packed
+   * panels, for the tiles with its place. `dstBytes`: the distance between tiles of dst, more than
+   * outChannels if these are only some of the channels. */
   winogradProductsF32(
     srcPtr: number,
     srcPlaneBytes: number,
@@ -132,8 +131,9 @@ export interface WinogradKernels {
     dstBytes: number,
     outChannels: number,
   ): void;
-  /** In each plane the sum over tiles of src[tile][in] * dy[tile][out], [inChannels, outChannels];
-   * with `accumulate` added to what is there. `srcBytes`: from one tile of src to the next. */
+  /** The sum over tiles of src[tile][in] * dy[tile][out] in each plane, [inChannels, outChannels];
+   * with `accumulate` it is added to existing values. `srcBytes`: the distance between tiles of
+   * src. */
   winogradGradProductsF32(
     srcPtr: number,
     srcPlaneBytes: number,

@@ -1,6 +1,6 @@
 // Pooling to a given size over [N, H, W, C] float32, channels last: four channels at a time, bins
-// in row-major order; the last channels of a count that four does not divide are computed in a
-// whole vector and stored in part. Formulas and conventions: abi/adaptivePool.ts.
+// in row-major order; if four does not divide the number of channels, the last ones are computed in
+// a whole vector and stored partially. Formulas and conventions: abi/adaptivePool.ts.
 
 import { high, low, narrow, storeLanes } from './lanes';
 import { scaledDown, scaledUp } from './scaled';
@@ -102,7 +102,7 @@ export function adaptiveAvgPool2dGradF32(
   const sampleBytes = <usize>(outHeight * outWidth) * pixelBytes;
   for (; countSamples > 0; countSamples--, dyPtr += sampleBytes) {
     for (let y = 0; y < height; y++) {
-      // The bins that have a position are those that the position has as a bin.
+      // The bins that contain a position follow from the same formula with the sizes exchanged.
       const oy0 = scaledDown(y, outHeight, height);
       const oy1 = scaledUp(y + 1, outHeight, height);
       for (let x = 0; x < width; x++, dxPtr += pixelBytes) {
@@ -128,7 +128,7 @@ export function adaptiveAvgPool2dGradF32(
   }
 }
 
-/** How many positions a bin has along an axis. */
+/** The number of positions of a bin along an axis. */
 @inline
 function binSize(out: i32, size: i32, outSize: i32): i32 {
   return scaledUp(out + 1, size, outSize) - scaledDown(out, size, outSize);

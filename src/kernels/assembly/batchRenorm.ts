@@ -1,5 +1,5 @@
-// Batch renormalization (Ioffe 2017): coefficients that are corrected towards what the running
-// statistics would give, and the gradient of the weight that goes with them.
+// Batch renormalization (Ioffe 2017): coefficients corrected toward what the running statistics
+// would give, and the matching gradient of the weight.
 
 import { storeCoefficients } from './coefficients';
 

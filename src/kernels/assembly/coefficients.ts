@@ -1,7 +1,6 @@
-// Coefficients of normalizations; abi/norm.ts draws their layout. What lies there in float32 is
-// what the float32 lanes of the passes need: the part of a mean that float32 holds is subtracted
-// first, and the rest of it is in the constant, so that a large mean costs no digits. Inlined, not
-// exported from the binary.
+// Coefficients of normalizations; abi/norm.ts draws their layout. The float32 values are for the
+// float32 lanes of the passes: the float32 part of a mean is subtracted first, and the rest is in
+// the constant, so a large mean costs no digits. Inlined, not exported from the binary.
 
 import { mulAdd } from './math';
 
@@ -32,13 +31,13 @@ export function narrowCoefficients(coefficientsPtr: usize, channels: i32): usize
   return coefficientsPtr + ((<usize>channels) << 4);
 }
 
-/** Of fewer values the gradient may cancel almost wholly (of two it always does), which float32
- * does not bear: then the coefficients are float64. */
+/** With fewer values the gradient may cancel almost completely (with two it always does), which
+ * needs float64 coefficients. */
 const MIN_COUNT: f64 = 64;
 
-/** Of dx = a dy - b - k (x - mean), as dx = a (dy - c) + (d - k (x - m)), where float32 holds m and
- * c whole: what is lost of them is in d. Then a gradient that is the same everywhere cancels
- * exactly. `count` values were normalized together. */
+/** Coefficients of dx = a dy - b - k (x - mean), written as dx = a (dy - c) + (d - k (x - m)), with
+ * m and c rounded to float32 and the remainders in d. A constant gradient then cancels exactly.
+ * `count` values were normalized together. */
 @inline
 export function storeGradCoefficients(
   outPtr: usize,
@@ -72,7 +71,7 @@ export function storeGradCoefficients(
   }
 }
 
-/** Of eight channels, in pairs of vectors: m, c, a, d, -k. */
+/** A panel of eight channels, in pairs of vectors: m, c, a, d, -k. */
 export const GRAD_PANEL_BYTES: usize = 160;
 
 /** Where the float32 panels of gradient coefficients begin. */
@@ -81,7 +80,7 @@ export function gradPanels(gradCoefficientsPtr: usize): usize {
   return gradCoefficientsPtr + 16;
 }
 
-/** What float32 does not hold of a float64 number. */
+/** The part of a float64 number that float32 loses. */
 @inline
 export function restOf(value: f64): f64 {
   return value - <f64>(<f32>value);
@@ -93,7 +92,7 @@ export function normalized(x: v128, mean: v128, scale: v128, base: v128): v128 {
   return mulAdd(f32x4.sub(x, mean), scale, base);
 }
 
-/** dy where y is above 0 or NaN, else 0: as reluGradF32 has it. */
+/** dy where y is above 0 or NaN, else 0, as in reluGradF32. */
 @inline
 export function unblocked(dy: v128, y: v128): v128 {
   return v128.andnot(dy, f32x4.le(y, f32x4.splat(0)));

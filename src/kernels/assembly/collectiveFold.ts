@@ -1,6 +1,6 @@
-// How arrays of several ranks are walked: 64 bytes for each walk of the table of addresses, then
-// 16, then single elements, always by the same vector instructions, so that an element has the
-// same bits wherever it stands. What an operation does to a vector is in collectiveLanes.ts.
+// Traverses the arrays of several ranks: 64 bytes for each pass over the address table, then 16,
+// then single elements, always with the same vector instructions, so an element has the same bits
+// at any position. collectiveLanes.ts has the operations on vectors.
 
 import {
   combine,
@@ -20,13 +20,13 @@ export const ADDRESS_BYTES: usize = 4;
 const VECTOR_BYTES: usize = 16;
 const BLOCK_BYTES: usize = 64;
 
-/** Two float32 as two float64. */
+/** Two float32 values as float64. */
 @inline
 function pairOf(ptr: usize): v128 {
   return f64x2.promote_low_f32x4(v128.load_zero<u64>(ptr));
 }
 
-/** One vector, or one element of it, of all sources to all destinations. */
+/** Folds one vector, or one element of it, of all sources to all destinations. */
 @inline
 function foldPart<T, Op>(
   sources: usize,
@@ -56,7 +56,7 @@ function foldPart<T, Op>(
   }
 }
 
-/** What is left after the blocks. */
+/** Folds what is left after the blocks. */
 function foldRest<T, Op>(
   sources: usize,
   sourcesEnd: usize,
@@ -161,8 +161,8 @@ function foldBlocksWide<Op>(
 }
 
 /** Two sources and one or two destinations: all addresses stay in registers. A float32 sum or
- * product of two has the bits of the one that is rounded from float64 (Figueroa 1995: 53 bits are
- * at least 2 * 24 + 2). */
+ * product of two has the bits of one that is rounded from float64 (Figueroa 1995: 53 bits are at
+ * least 2 * 24 + 2). */
 @inline
 function foldPair<T, Op>(sources: usize, targets: usize, two: bool, at: usize, end: usize): void {
   const bytes = (end - at) & ~(BLOCK_BYTES - 1);
@@ -204,7 +204,7 @@ function foldPairToTwo<T, Op>(sources: usize, targets: usize, at: usize, end: us
   foldPair<T, Op>(sources, targets, true, at, end);
 }
 
-/** A fold of at least two sources, by the loop that fits. */
+/** Folds at least two sources with the loop that fits. */
 export function fold<T, Op>(
   sources: usize,
   sourcesEnd: usize,
@@ -239,7 +239,7 @@ export function mean<T>(
   }
 }
 
-/** One vector, or one element of it, of a scan over all ranks. */
+/** Scans one vector, or one element of it, over all ranks. */
 @inline
 function scanPart<T, Op>(
   sources: usize,

@@ -1,10 +1,10 @@
-// Reductions over the arrays of several ranks, in rank order: the element type and the operation of
-// a code, and the walk for them (collectiveFold.ts). Contract: abi/collectives.ts.
+// Reductions over the arrays of several ranks, in rank order: decodes element type and operation
+// and calls the loop for them (collectiveFold.ts). Contract: abi/collectives.ts.
 
 import { ADDRESS_BYTES, fold, mean, scan } from './collectiveFold';
 import { Max, Min, Prod, Sum } from './collectiveLanes';
 
-/** A code is that of the element type plus that of the operation. */
+/** A code is the sum of the element type's and the operation's. */
 const F32: i32 = 0;
 const F64: i32 = 8;
 const I32: i32 = 16;
@@ -22,7 +22,7 @@ function elementShift(code: i32): usize {
   return code >= F64 && code < I32 ? 3 : 2;
 }
 
-/** Copies the one source to all targets but itself. */
+/** Copies the only source to all targets except itself. */
 function copyToAll(
   source: usize,
   targets: usize,

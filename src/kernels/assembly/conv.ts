@@ -1,7 +1,8 @@
 // Convolution as an implicit matrix product: no im2col copy. One sample at a time, already padded,
-// so that every tap of every output pixel lies inside the buffer. A register tile covers 4 pixels x
-// 8 output channels. Each output element is ONE chain of multiply-adds in tap order, wherever it
-// falls in a tile. The weight gradient is in convWeightGrad.ts, small kernels are in convRows.ts.
+// so that every tap of every output pixel is inside the buffer. A register tile covers 4 pixels x 8
+// output channels. Each output element is ONE chain of multiply-adds in tap order, regardless of
+// its position in a tile. The weight gradient is in convWeightGrad.ts, small kernels are in
+// convRows.ts.
 
 import { IS_WIDE } from './build';
 import { panelTile } from './convPanel';
@@ -9,8 +10,8 @@ import { convRows, fitsRows } from './convRows';
 import { PANEL_ROW_BYTES, TILE_CHANNELS, TILE_PIXELS } from './convTile';
 import { WIDE_CHANNELS, WIDE_TAPS, wideBand } from './convWide';
 
-/** Pixels that are done for all panels before the next ones: what they read stays in the second
- * cache while the panels pass by. */
+/** Pixels that are computed for all panels before the next ones, so that their inputs stay in the
+ * L2 cache while the panels are read. */
 const BAND_PIXELS: i32 = IS_WIDE ? 36 : 32;
 
 export function convTilesF32(
@@ -127,8 +128,7 @@ export function convSomeTapsF32(
   );
 }
 
-/** `panelNextY`, `panelNextX`: bytes of a panel to skip after the taps of a row, and after a
- * tap. */
+/** `panelNextY` and `panelNextX`: bytes of a panel to skip after a row of taps and after a tap. */
 function convolve(
   xPtr: usize,
   rowStepBytes: usize,
@@ -200,7 +200,7 @@ function convolve(
       let xPixel = xRow + <usize>column * pixelStepBytes;
       let outPixel = outRow + <usize>column * outPixelBytes;
       for (let pixel = first; pixel < last; pixel += TILE_PIXELS) {
-        // Rows of the tile that lie past the last pixel repeat it; they are not stored.
+        // Rows of the tile past the last pixel repeat it and are not stored.
         const rows = min(last - pixel, TILE_PIXELS);
         const a0 = xPixel;
         const o0 = outPixel;

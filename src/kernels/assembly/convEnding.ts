@@ -1,6 +1,6 @@
-// How a convolution of a net that does not train may end: another tensor is added to an output, and
-// what is negative becomes 0, before it is stored. The bits are those of passes of their own
-// (pointwise.ts). `addendBytes`: from an output to what is added to it; 0 for nothing.
+// The optional end of a convolution in a model that does not train: before an output is stored,
+// another tensor is added, and negative values become 0. The bits are those of separate passes
+// (pointwise.ts). `addendBytes`: the distance from an output to its addend; 0 for none.
 
 import { positive } from './coefficients';
 import { storeChannels, storeSixteen } from './convTile';

@@ -1,22 +1,22 @@
-// Weight gradient from packed strips. Pixels of many channels are so far apart that a column of
-// them falls into a few sets of the first cache. So x and dy are copied in strips of 16 channels,
-// pixels side by side, and a strip of each stays in the cache while its tiles are summed. The sums
-// are those of convWeightGrad.ts, band by band in the same order.
+// Weight gradient from packed strips. Pixels with many channels are so far apart that a column of
+// them maps to a few sets of the L1 cache. So x and dy are copied to strips of 16 channels with
+// adjacent pixels, and a strip of each stays in the cache while its tiles are summed. The sums are
+// those of convWeightGrad.ts, band by band in the same order.
 
 import { IS_WIDE } from './build';
 import { mulAdd } from './math';
 
-/** Channels of a strip; also what segmentLength and outChannels must be multiples of. */
+/** Channels of a strip; segmentLength and outChannels must be multiples of it. */
 const STRIP_CHANNELS: i32 = 16;
 const STRIP_PIXEL_BYTES: usize = 64;
-/** Pixels that are packed at once, in whole bands: a strip of each side takes 14 KB. */
+/** Pixels that are packed at once, in whole bands; a strip of each side takes 14 KB. */
 const STRIP_PIXELS: i32 = 224;
-/** Rows of the gradient whose input is packed at once: it stays in the second cache. */
+/** Gradient rows with inputs that are packed at once and stay in the L2 cache. */
 const STRIP_ROWS: i32 = 256;
 const TILE_ROWS: i32 = 4;
 const HALF_BYTES: usize = 32;
 
-/** convWeightGradTilesF32 by way of the scratch; `rows` and `columns` are those of a band. */
+/** convWeightGradTilesF32 through the scratch; `rows` and `columns` are those of a band. */
 export function gradFromStrips(
   xPtr: usize,
   rowStepBytes: usize,
@@ -120,7 +120,7 @@ export function gradFromStrips(
   }
 }
 
-/** How many bands from one on are packed at once. */
+/** The number of consecutive bands to pack at once. */
 function bandsFrom(
   row: i32,
   column: i32,
@@ -185,7 +185,7 @@ function packStrip(
   }
 }
 
-/** A tile of 4 rows x 16 channels over `count` bands, each of which is added to the gradient. */
+/** Sums a tile of 4 rows x 16 channels over `count` bands and adds each band to the gradient. */
 function sumBands(
   a: usize,
   b: usize,

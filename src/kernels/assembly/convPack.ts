@@ -1,5 +1,5 @@
-// Packs what the convolution's kernels read: weights into panels of 8 channels, samples into their
-// zero borders.
+// Packs the inputs of the convolution kernels: weights into panels of 8 channels, samples into
+// their zero borders.
 
 import { PANEL_ROW_BYTES, storeSixteen, TILE_CHANNELS, transposeFour } from './convTile';
 
@@ -11,7 +11,7 @@ export function packPanelsF32(
   dstPtr: usize,
 ): void {
   const panelBytes = <usize>rows * PANEL_ROW_BYTES;
-  // Two panels at a time: their columns share a line of the cache.
+  // Two panels at a time, since their columns share a cache line.
   for (; columns >= 2 * TILE_CHANNELS; columns -= 2 * TILE_CHANNELS) {
     let src = srcPtr;
     for (const end = dstPtr + panelBytes; dstPtr != end; dstPtr += PANEL_ROW_BYTES) {
@@ -70,7 +70,7 @@ export function packTransposedPanelsF32(
   }
 }
 
-/** Rows of a panel by fours: 8 columns of 4 values that become 4 rows of 8. */
+/** Packs four rows of a panel: 8 columns of 4 values become 4 rows of 8. */
 @inline
 function packBlocks(src: usize, srcRowBytes: usize, rows: i32, dst: usize): void {
   const half = srcRowBytes << 2;

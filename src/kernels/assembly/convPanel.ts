@@ -4,12 +4,12 @@ import { endChannels } from './convEnding';
 import { PANEL_ROW_BYTES, splat, storeChannels } from './convTile';
 import { mulAdd } from './math';
 
-// SCHEDULING. V8 moves loads up and multiply-adds down within straight code, so that three terms in
-// a turn would need the registers of 18 vectors besides the sums, and spill. It does not move a sum
-// beyond a branch that leaves the loop with it. So between the terms stands a test that never
-// holds, a pointer being 0; each is another one, because equal ones are merged.
+// SCHEDULING. V8 moves loads up and multiply-adds down within straight-line code, so three terms
+// per iteration would need 18 vector registers besides the sums, and spill. It does not move a sum
+// past a branch that leaves the loop with it. So between the terms there is a test that is never
+// true: whether a pointer is 0. Each test uses a different pointer, because equal tests are merged.
 
-/** One tile: pixels from a0 to a3, of which the first `rows` go to o0 to o3, by one panel. */
+/** Computes one tile: pixels a0 to a3 by one panel. The first `rows` results go to o0 to o3. */
 export function panelTile(
   a0: usize,
   a1: usize,

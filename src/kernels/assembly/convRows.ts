@@ -1,7 +1,7 @@
-// Convolution whose packed weights fit the first cache: tile by tile of 4 pixels of one row, and
-// for each tile all panels of 8 channels. The last tile of a row ends with the row and calculates
-// up to 3 pixels once more, with the same bits. Few values live around the inner loop, because
-// first layers have only 9 or 27 products an output: every address that goes to the stack shows.
+// Convolution with packed weights that fit into the L1 cache: for each tile of 4 pixels of one row,
+// all panels of 8 channels. The last tile of a row ends with the row and recomputes up to 3 pixels,
+// with the same bits. Few values are live around the inner loop, because first layers have only 9
+// or 27 products per output, so every address spilled to the stack is noticeable.
 
 import { IS_WIDE } from './build';
 import { endChannels } from './convEnding';
@@ -9,13 +9,14 @@ import { SLIDING_PIXELS, slidingRows } from './convSliding';
 import { PANEL_ROW_BYTES, splat, storeChannels, TILE_CHANNELS, TILE_PIXELS } from './convTile';
 import { mulAdd } from './math';
 
-/** Floats of packed weights, 24 KB: with the pixels of a tile they stay in 32 KB. */
+/** Floats of packed weights, 24 KB: with the pixels of a tile they fit into 32 KB. */
 const MAX_WEIGHTS: i32 = 6144;
-/** Up to here, less work around a tile outweighs the pixels that are calculated twice where a row
- * is not whole tiles. */
+/** Up to this number, less overhead per tile outweighs the pixels that are computed twice if a row
+ * is not a multiple of tiles. */
 const SHORT_TAPS: i32 = 64;
 
-/** Whether {@link convRows} takes the shape: a kernel row is one segment, and the weights fit. */
+/** Whether {@link convRows} supports the shape: a kernel row is one segment, and the weights
+ * fit. */
 @inline
 export function fitsRows(tapsX: i32, taps: i32, outChannels: i32, outWidth: i32): bool {
   return (
@@ -27,7 +28,7 @@ export function fitsRows(tapsX: i32, taps: i32, outChannels: i32, outWidth: i32)
   );
 }
 
-/** convTilesF32 of shapes that {@link fitsRows}. */
+/** convTilesF32 for shapes with {@link fitsRows}. */
 export function convRows(
   xPtr: usize,
   rowStepBytes: usize,
@@ -129,8 +130,8 @@ export function convRows(
   }
 }
 
-/** `byThree`: each turn adds three terms of a segment; `oneTurn`: a segment is one turn. Both are
- * constants where this is inlined. */
+/** `byThree`: each iteration adds three terms of a segment; `oneTurn`: a segment takes one
+ * iteration. Both are constants after inlining. */
 @inline
 function inRows(
   xPtr: usize,

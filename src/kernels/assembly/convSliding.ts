@@ -1,5 +1,5 @@
-// Convolution of one channel by kernels of three columns with stride 1, a usual first layer, in the
-// wide build: register tiles of 7 pixels of a row x 8 output channels. Pixels side by side share
+// Convolution of one channel with kernels of three columns and stride 1, a common first layer, in
+// the wide build: register tiles of 7 pixels of a row x 8 output channels. Adjacent pixels share
 // inputs, so each is read once for the three taps of a kernel row. Each output element is the same
 // chain of multiply-adds as in the tiles of convRows.ts.
 
@@ -9,7 +9,7 @@ import { mulAdd } from './math';
 
 export const SLIDING_PIXELS: i32 = 7;
 
-/** Rows of at least 7 outputs; the last tile of a row ends with the row. */
+/** Computes rows of at least 7 outputs; the last tile of a row ends with the row. */
 export function slidingRows(
   xPtr: usize,
   rowStepBytes: usize,
@@ -47,7 +47,7 @@ export function slidingRows(
   }
 }
 
-/** All channels of the pixels of a tile. */
+/** Computes all channels of the pixels of a tile. */
 @inline
 function slidingTile(
   x: usize,

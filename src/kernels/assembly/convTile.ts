@@ -1,5 +1,5 @@
-// What the convolution's kernels share: a register tile of 4 pixels x 8 output channels over
-// weights in panels of 8 channels.
+// Shared by the convolution kernels: a register tile of 4 pixels x 8 output channels over weights
+// in panels of 8 channels.
 
 import { storePart } from './lanes';
 
@@ -12,7 +12,7 @@ export function splat(ptr: usize): v128 {
   return v128.load_splat<f32>(ptr);
 }
 
-/** Stores the first `count` floats of the pair (low, high); all when count >= 8. */
+/** Stores the first `count` floats of the pair (low, high); all if count >= 8. */
 @inline
 export function storeChannels(ptr: usize, low: v128, high: v128, count: i32): void {
   if (count >= 4) {
@@ -22,7 +22,7 @@ export function storeChannels(ptr: usize, low: v128, high: v128, count: i32): vo
   } else storePart(ptr, low, count);
 }
 
-/** 16 channels, in the order in which V8 packs stores. */
+/** Stores 16 channels, in the order in which V8 packs stores. */
 @inline
 export function storeSixteen(ptr: usize, c0: v128, c1: v128, c2: v128, c3: v128): void {
   v128.store(ptr, c1, 16);

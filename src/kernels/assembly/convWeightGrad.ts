@@ -1,7 +1,7 @@
 // Weight gradient of a convolution, sample by sample. A register tile covers 4 rows of the gradient
-// (taps x input channels) x 8 output channels; its sums run over a band of pixels whose dy stays in
-// the first cache for all tiles, and the bands are added in order. Bands depend on the shape alone.
-// Each element has ONE order of operations, wherever it falls in a tile.
+// (taps x input channels) x 8 output channels; its sums run over a band of pixels, with dy in the
+// L1 cache for all tiles, and the bands are added in order. Bands only depend on the shape. Each
+// element has ONE order of operations, regardless of its position in a tile.
 
 import { IS_WIDE } from './build';
 import { gradFromStrips } from './convGradStrips';
@@ -11,10 +11,10 @@ import { WIDE_CHANNELS, WIDE_ROWS } from './convWide';
 import { mulAdd } from './math';
 
 const TILE_ROWS: i32 = 4;
-/** dy of a band; half the first cache, the other half is for the input. */
+/** The size of dy in a band: half of the L1 cache; the other half is for the input. */
 const BAND_BYTES: i32 = 16384;
-/** Where a pixel of dy is a line of the cache or less, it is read in one stream, which the cache
- * fetches ahead; longer bands then cost nothing and begin less often. */
+/** If a pixel of dy is at most one cache line, dy is read as one stream, which the cache
+ * prefetches, so longer bands cost nothing and start less often. */
 const LINE_BYTES: usize = 64;
 const LINE_BAND_BYTES: i32 = 32768;
 /** Below this, reading and writing the gradient would cost more than the cache gains. */
@@ -43,8 +43,8 @@ export function convWeightGradTilesF32(
   const isLine = dyPixelBytes <= LINE_BYTES;
   const fitting = (isLine ? LINE_BAND_BYTES : BAND_BYTES) / <i32>dyPixelBytes;
   const pixels = max(fitting, MIN_BAND_PIXELS);
-  // Parts of a row, or whole rows, of about equal size. At least one, so that the sum over no
-  // pixels is stored, too.
+  // Parts of a row, or whole rows, of about equal size. At least one, so that an empty sum is also
+  // stored.
   const columns = evenly(outWidth, pixels);
   const rows = evenly(outHeight, max(pixels / max(columns, 1), 1));
   if (scratchPtr) {
@@ -102,14 +102,14 @@ export function convWeightGradTilesF32(
   } while (row < outHeight);
 }
 
-/** The size of the parts when `count` is cut into as few as possible of at most `most`. */
+/** The size of the parts if `count` is cut into as few parts of at most `most` as possible. */
 @inline
 function evenly(count: i32, most: i32): i32 {
   const parts = max((count + most - 1) / most, 1);
   return (count + parts - 1) / parts;
 }
 
-/** The sums over one band of pixels, stored or added. */
+/** Stores or adds the sums over one band of pixels. */
 function weightGradBand(
   xPtr: usize,
   rowStepBytes: usize,

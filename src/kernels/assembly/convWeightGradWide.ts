@@ -1,13 +1,13 @@
-// Register tiles of the weight gradient in the wide build: 4 rows x 16 output channels, or 6 where
-// they fit (see convWide.ts), summed over a band of pixels; see convWeightGrad.ts, whose sums these
-// are, in the same order.
+// Register tiles of the weight gradient in the wide build: 4 rows x 16 output channels, or 6 rows
+// if they fit (see convWide.ts), summed over a band of pixels. The sums and their order are those
+// of convWeightGrad.ts.
 
 import { storeSixteen } from './convTile';
 import { WIDE_ROWS } from './convWide';
 import { mulAdd } from './math';
 
-/** One tile. Rows of the gradient from g0 to g3, which read pixels from a0 to a3; a row that a tile
- * has too much repeats another. `isAdjacent`: the four are side by side from a0 on. */
+/** Computes one tile: gradient rows g0 to g3 from pixels a0 to a3; excess rows of a tile repeat
+ * another. `isAdjacent`: the four are adjacent, starting at a0. */
 @inline
 export function wideGradTile(
   a0: usize,
@@ -141,8 +141,8 @@ export function wideGradTile(
   storeSixteen(g3, c30, c31, c32, c33);
 }
 
-/** The sums over one band of pixels (convWeightGrad.ts), where rows come in sixes side by side and
- * channels in sixteens. */
+/** The sums over one band of pixels (convWeightGrad.ts), for groups of six adjacent rows and
+ * sixteen channels. */
 export function gradBandInSixes(
   xPtr: usize,
   rowStepBytes: usize,
@@ -190,7 +190,7 @@ export function gradBandInSixes(
   }
 }
 
-/** Six rows side by side from \`a\` on, to those from \`g\` on. */
+/** Computes six adjacent rows, from pixels `a` to gradients `g`. */
 export function sixGradTile(
   a: usize,
   pixelStepBytes: usize,

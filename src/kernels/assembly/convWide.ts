@@ -1,6 +1,6 @@
-// Convolution in the wide build: register tiles of 6 pixels x 16 output channels, two panels side
-// by side, and of 4 pixels for a rest. With six, twelve sums of 8 floats hide how long a
-// multiply-add takes; eight would just do if nothing ever came late. Each output element is the
+// Convolution in the wide build: register tiles of 6 pixels x 16 output channels, two adjacent
+// panels, and of 4 pixels for the rest. With six pixels, twelve sums of 8 floats hide the latency
+// of multiply-adds; eight would only suffice if nothing were ever late. Each output element is the
 // same chain of multiply-adds as in the tiles of conv.ts.
 
 import { PANEL_ROW_BYTES } from './convTile';
@@ -8,14 +8,14 @@ import { fourPixels, sixPixels } from './convWideTiles';
 
 /** Output channels of a tile. */
 export const WIDE_CHANNELS: i32 = 16;
-/** Below so many products an output, small kernels are faster row by row (convRows.ts). */
+/** With fewer products per output, small kernels are faster row by row (convRows.ts). */
 export const WIDE_TAPS: i32 = 16;
 export const WIDE_ROWS: i32 = 6;
-/** Of a tile for the rest. */
+/** Rows of a tile for the rest. */
 const REST_ROWS: i32 = 4;
 
-/** How many of so many rows come in tiles of six. The rest comes in tiles of four, where that is
- * less work than one more of six that repeats rows. */
+/** The number of rows in tiles of six. The rest is in tiles of four, if that is less work than
+ * another tile of six with repeated rows. */
 export function rowsInSixes(rows: i32): i32 {
   const rest = rows % WIDE_ROWS;
   if (rows < WIDE_ROWS) return 0;
@@ -23,7 +23,8 @@ export function rowsInSixes(rows: i32): i32 {
   return rows - rest - (rest < 3 ? WIDE_ROWS : 0);
 }
 
-/** Pixels from `first` on by two panels. A tile that has more pixels than are left repeats one. */
+/** Computes pixels from `first` on by two panels. A tile with more pixels than are left repeats
+ * one. */
 export function wideBand(
   xPtr: usize,
   rowStepBytes: usize,
@@ -99,7 +100,7 @@ export function wideBand(
           a5 = xPixel;
           o5 = outPixel;
         }
-        // Past the last pixel the pointers stay.
+        // Past the last pixel the pointers do not move.
         if (row + 1 < rows || (row + 1 == rows && pixel + rows < last)) {
           column++;
           xPixel += pixelStepBytes;

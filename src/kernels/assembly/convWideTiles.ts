@@ -4,7 +4,7 @@ import { endSixteen } from './convEnding';
 import { PANEL_ROW_BYTES, storeSixteen } from './convTile';
 import { mulAdd } from './math';
 
-/** Pixels from a0 to a5, to o0 to o5. */
+/** Computes pixels a0 to a5 into o0 to o5. */
 export function sixPixels(
   a0: usize,
   a1: usize,
@@ -169,7 +169,7 @@ export function sixPixels(
   storeSixteen(o5, c50, c51, c52, c53);
 }
 
-/** Pixels from a0 to a3, to o0 to o3. */
+/** Computes pixels a0 to a3 into o0 to o3. */
 export function fourPixels(
   a0: usize,
   a1: usize,

@@ -1,6 +1,6 @@
-// Depthwise convolution of one sample: every channel has a kernel of its own, so vectors run over
-// channels, sixteen at a time, which a plane holds (depthwisePlane.ts). Its rows are copied just
-// before they are needed. Steps are those of conv.ts, through the plane.
+// Depthwise convolution of one sample: every channel has its own kernel, so vectors run over
+// channels, sixteen at a time, in a plane (depthwisePlane.ts). Its rows are copied just before they
+// are needed. Steps are those of conv.ts, within the plane.
 
 import { copyToPlane, PLANE_PIXEL_BYTES } from './depthwisePlane';
 import { tileOfFour, tileOfFourStride2, tileOfSeven } from './depthwiseTiles';
@@ -78,8 +78,8 @@ export function depthwiseF32(
   }
 }
 
-/** Pixels of a tile; 0 where there is none for these taps. The last tile of a row begins early
- * enough to be whole, so that rows decide which one computes least in vain. */
+/** The number of pixels of a tile; 0 if there is no tile for these taps. The last tile of a row
+ * begins early enough to be whole, so the row length decides which tile wastes least. */
 @inline
 function tileOf(pixelStepBytes: usize, tapsX: i32, tapStepXBytes: usize, outWidth: i32): i32 {
   if (tapsX != 3 || tapStepXBytes != PLANE_PIXEL_BYTES || outWidth < 4) return 0;
@@ -154,7 +154,7 @@ function foursStride2(
   }
 }
 
-/** Up to four channels of a row of pixels with any taps. */
+/** Computes up to four channels of a row of pixels with any taps. */
 function pixelByPixel(
   xPtr: usize,
   pixelStepBytes: usize,

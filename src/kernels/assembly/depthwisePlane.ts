@@ -1,10 +1,10 @@
-// The planes that depthwise kernels read: sixteen channels of one padded sample at a time, a line
-// of the cache for each pixel. So pixels are constant steps apart, the rows that taps need stay in
-// the first cache, and pixels of many channels, powers of two apart, don't evict each other there.
+// The planes that depthwise kernels read: sixteen channels of one padded sample at a time, one
+// cache line per pixel. So pixels are a constant step apart, the rows that taps need stay in the L1
+// cache, and pixels of many channels, powers of two apart, do not evict each other there.
 
 export const PLANE_PIXEL_BYTES: usize = 64;
 
-/** Copies so many bytes, 64 or less, of each pixel of a row. */
+/** Copies up to 64 bytes of each pixel of a row. */
 @inline
 export function copyToPlane(
   from: usize,

@@ -1,12 +1,12 @@
-// Tiles of a depthwise convolution with three taps a row: pixels side by side whose sums are in
-// registers at a time, of four channels, or of eight in the wide build. They read a plane
-// (depthwisePlane.ts); what they read of it and of the weights is at constant offsets.
+// Tiles of a depthwise convolution with three taps per row: adjacent pixels with their sums in
+// registers, of four channels, or of eight in the wide build. They read a plane
+// (depthwisePlane.ts); reads of the plane and the weights have constant offsets.
 
 import { IS_WIDE } from './build';
 import { mulAdd } from './math';
 import { loadSecond, storeTurn } from './turn';
 
-/** A row's three products, added in the order of the taps. */
+/** Adds a row's three products in tap order. */
 @inline
 function addTaps(sum: v128, x0: v128, x1: v128, x2: v128, w0: v128, w1: v128, w2: v128): v128 {
   return mulAdd(x2, w2, mulAdd(x1, w1, mulAdd(x0, w0, sum)));
@@ -23,8 +23,8 @@ function storePixel(ptr: usize, first: v128, second: v128, biasPtr: usize): void
   storeTurn(ptr, first, second);
 }
 
-/** Seven pixels. V8 reads all of a straight piece of code first, for which registers do not
- * suffice; the tests, which never hold, part it. */
+/** Computes seven pixels. V8 moves all loads of straight-line code to its start, for which there
+ * are not enough registers; the tests, which are never true, divide it. */
 @inline
 export function tileOfSeven(
   xPtr: usize,
@@ -108,7 +108,7 @@ export function tileOfSeven(
   storePixel(outPtr, s6, t6, biasPtr);
 }
 
-/** Four pixels. */
+/** Computes four pixels. */
 @inline
 export function tileOfFour(
   xPtr: usize,
@@ -167,7 +167,7 @@ export function tileOfFour(
   storePixel(outPtr, s3, t3, biasPtr);
 }
 
-/** Four pixels, two columns of the plane apart. */
+/** Computes four pixels, two columns of the plane apart. */
 @inline
 export function tileOfFourStride2(
   xPtr: usize,

@@ -6,7 +6,7 @@ import { storeLanes } from './lanes';
 import { mulAdd } from './math';
 import { loadSecond, TURN_BYTES } from './turn';
 
-/** A band of rows stays in the first cache while its vectors are summed one after the other. */
+/** A band of rows stays in the L1 cache while its vectors are summed one after the other. */
 const BAND_BYTES: usize = 24 * 1024;
 const TAPS: usize = 9;
 
@@ -89,11 +89,11 @@ export function depthwiseWeightGradF32(
       }
     }
   }
-  // All builds leave the same scratch memory, whichever vectors they sum there.
+  // Makes all builds leave the same scratch memory, regardless of the vectors that they sum there.
   if (isThree) memory.fill(sumsPtr, 0, TAPS * PLANE_PIXEL_BYTES);
 }
 
-/** The sum of one tap over all pixels, of four channels. */
+/** The sum of one tap over all pixels, for four channels. */
 function sumOfTap(
   xPtr: usize,
   rowStepBytes: usize,
@@ -115,8 +115,8 @@ function sumOfTap(
   return sum;
 }
 
-/** Adds some rows to the sums of three by three taps of four channels, or eight in the wide build.
- * The tests, which never hold, are those of depthwiseTiles.ts. */
+/** Adds rows to the sums of three by three taps of four channels, or eight in the wide build. For
+ * the tests, which are never true, see depthwiseTiles.ts. */
 @inline
 function addThreeByThree(
   xPtr: usize,

@@ -2,7 +2,7 @@
 
 import { storeLanes } from './lanes';
 
-/** x * scale, 0 where the scale is. */
+/** x * scale, or 0 where the scale is 0. */
 @inline
 function kept(x: v128, scale: v128): v128 {
   return v128.and(f32x4.mul(x, scale), f32x4.ne(scale, f32x4.splat(0)));

@@ -1,6 +1,6 @@
 // Filter response normalization with its thresholded linear unit (Singh and Krishnan 2020) of one
-// sample, [rows, channels], in float64 lanes, rounded once. What lies below the threshold takes no
-// part in the gradients of weight, bias and input.
+// sample, [rows, channels], in float64 lanes, rounded once. Elements below the threshold do not
+// contribute to the gradients of weight, bias and input.
 
 import { high, low, narrow, storeLanes } from './lanes';
 
@@ -127,7 +127,7 @@ export function filterResponseGradSums(
         xHigh = high(value);
       const gradLow = low(grad),
         gradHigh = high(grad);
-      // Not-above includes ties; a NaN counts as above, so that it is seen in all gradients.
+      // Not-above includes ties. A NaN counts as above, so that it shows in all gradients.
       const isBelowLow = f64x2.le(f64x2.add(f64x2.mul(xLow, scaleLow), shiftLow), floorLow);
       const isBelowHigh = f64x2.le(f64x2.add(f64x2.mul(xHigh, scaleHigh), shiftHigh), floorHigh);
       const gLow = v128.andnot(gradLow, isBelowLow);

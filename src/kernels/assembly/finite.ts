@@ -1,5 +1,5 @@
-// Whether numbers are finite: x * 0 is 0 for those that are, NaN for all others, and stays NaN in a
-// sum.
+// Whether numbers are finite: x * 0 is 0 for finite numbers and NaN for all others, and NaN stays
+// NaN in a sum.
 
 @inline
 function addZero(sum: v128, xPtr: usize): v128 {

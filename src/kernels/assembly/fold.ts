@@ -1,9 +1,9 @@
-// The folds of the tree over replicas, dst = a + b elementwise (dst may be a or b), and what goes
-// with them: copies, zeros, and the sums over rows that bias gradients are.
+// The folds of the tree over replicas, dst = a + b elementwise (dst may be a or b), with copies,
+// zeros, and the sums over rows for bias gradients.
 
 import { addLanes, high, low, storeLanes } from './lanes';
 
-/** So many rows of some channels are summed at a time. */
+/** The number of rows of some channels that are summed at a time. */
 const BAND_ROWS: i32 = 16;
 
 export function addF32(dstPtr: usize, aPtr: usize, bPtr: usize, length: i32): void {
@@ -51,7 +51,7 @@ export function columnSumsF32(dyPtr: usize, rows: i32, channels: i32, sumsPtr: u
   }
 }
 
-/** Adds eight channels of some rows. */
+/** Adds eight channels of several rows. */
 @inline
 function addEight(dyPtr: usize, rows: i32, rowBytes: usize, sumsPtr: usize): void {
   let low0 = v128.load(sumsPtr);
@@ -72,7 +72,7 @@ function addEight(dyPtr: usize, rows: i32, rowBytes: usize, sumsPtr: usize): voi
   v128.store(sumsPtr, high1, 48);
 }
 
-/** Adds four channels of some rows, or the first `valid`. */
+/** Adds four channels of several rows, or only the first `valid` channels. */
 @inline
 function addFour(dyPtr: usize, rows: i32, rowBytes: usize, sumsPtr: usize, valid: i32): void {
   for (; rows > 0; rows--, dyPtr += rowBytes) {

@@ -1,7 +1,7 @@
-// Weight gradients whose sums are short: of few pixels in each sample. Writing and folding a leaf
-// for each grain would take longer than its sum, so the leaves of a subtree are folded while they
-// are in registers, in the order of the tree. A leaf is the sum over its samples, in order, of ONE
-// chain over each sample's pixels, as convWeightGradTilesF32 leaves it sample by sample.
+// Weight gradients with short sums, over few pixels of each sample. Writing and folding a leaf for
+// each grain would take longer than its sum, so the leaves of a subtree are folded while they are
+// in registers, in the order of the tree. A leaf is the sum over its samples, in order, of ONE
+// chain over each sample's pixels, as convWeightGradTilesF32 computes it sample by sample.
 
 import { IS_WIDE } from './build';
 import { PANEL_ROW_BYTES, splat, storeSixteen } from './convTile';
@@ -74,7 +74,7 @@ export function foldedWeightGradF32(
         leaves,
         gradPtr + channel,
         gradRowBytes,
-        // Where the wide build would have them, so that both leave the same.
+        // At the address that the wide build uses, so that both leave the same scratch.
         scratchPtr + (channel & PANEL_ROW_BYTES),
       );
     }
@@ -83,7 +83,7 @@ export function foldedWeightGradF32(
   }
 }
 
-/** 4 rows of the gradient x 8 output channels. */
+/** Folds 4 gradient rows x 8 output channels. */
 function foldPanel(
   a: usize,
   xPixelBytes: usize,
@@ -110,7 +110,7 @@ function foldPanel(
       c21 = f32x4.splat(0);
     let c30 = f32x4.splat(0),
       c31 = f32x4.splat(0);
-    // The sum of the samples before waits in scratch, before the levels of the tree.
+    // The sum of the previous samples waits in scratch, before the levels of the tree.
     for (let sample = samples; ; ) {
       for (let row = rows; row > 0; row--) {
         for (let column = columns; column > 0; column--) {
@@ -194,7 +194,7 @@ function foldPanel(
   }
 }
 
-/** 4 rows of the gradient x 16 output channels. */
+/** Folds 4 gradient rows x 16 output channels. */
 function foldPair(
   a: usize,
   xPixelBytes: usize,

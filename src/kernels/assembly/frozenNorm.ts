@@ -1,5 +1,5 @@
-// Normalization by constants: its coefficients, and its input gradient, which is rows times one
-// factor for each channel. That does not look at the input, so that a NaN there stays out of it.
+// Normalization by constants: its coefficients, and its input gradient, which is dy times one
+// factor per channel. It does not read the input, so a NaN there does not spread to it.
 
 import { storeCoefficients } from './coefficients';
 import { high, low, narrow, storeLanes } from './lanes';

@@ -1,6 +1,6 @@
-// The elementwise part of a gated recurrent unit. Vectors of four run over the end of a gate by at
-// most three elements, and only what belongs to the gate is stored, so an element has the same bits
-// wherever it stands. Formulas: abi/gru.ts.
+// The elementwise part of a gated recurrent unit. Vectors of four read past the end of a gate by at
+// most three elements, and only elements of the gate are stored, so an element has the same bits at
+// any position. Formulas: abi/gru.ts.
 
 import { high, low, narrow, storeLanes } from './lanes';
 import { sigmoidPair, sigmoidSlopePair, tanhPair, tanhSlopePair } from './math';

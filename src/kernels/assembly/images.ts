@@ -1,8 +1,8 @@
 // Loads one image from the dataset into an activation: normalized, shifted, flipped. Output pixel
-// (y, x) is input pixel (y + dy, (flip ? width - 1 - x : x) + dx), or 0 where that lies outside.
-// Plain loads and stores in a fixed order; the plain twin is reference/images.ts.
+// (y, x) is input pixel (y + dy, (flip ? width - 1 - x : x) + dx), or 0 outside of the image. Plain
+// loads and stores in a fixed order; the plain twin is reference/images.ts.
 
-/** Bytes, by a table of 256 * channels floats: out = table[value * channels + c]. */
+/** Loads bytes through a table of 256 * channels floats: out = table[value * channels + c]. */
 export function loadImageU8(
   srcPtr: usize,
   dstPtr: usize,
@@ -52,8 +52,8 @@ export function loadImageU8(
   }
 }
 
-/** Floats: out = (x - mean[c]) * invStd[c]. The mean goes first, so that a mean that is large
- * against the standard deviation does not cost the digits of x. */
+/** Loads floats: out = (x - mean[c]) * invStd[c]. The mean is subtracted first, so that a mean that
+ * is large compared to the standard deviation does not cost digits of x. */
 export function loadImageF32(
   srcPtr: usize,
   dstPtr: usize,

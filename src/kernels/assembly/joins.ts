@@ -1,5 +1,5 @@
-// Kernels of products of two tensors. Formulas and bits: abi/joins.ts. Vectors of four run over the
-// end of a row; only what belongs to it is stored.
+// Kernels of products of two tensors. Formulas and bits: abi/joins.ts. Vectors of four read past
+// the end of a row; only elements of the row are stored.
 
 import { high, low, narrow, storeLanes } from './lanes';
 

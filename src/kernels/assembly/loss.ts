@@ -9,7 +9,7 @@ function weightOf(weightsPtr: usize, n: i32): f64 {
   return weightsPtr ? f64.load(weightsPtr + ((<usize>n) << 3)) : 1;
 }
 
-/** Where the first of the largest values is. */
+/** The index of the first of the largest values. */
 function firstHighest(ptr: usize, count: i32): i32 {
   let best = 0;
   let highest = f32.load(ptr);
@@ -40,8 +40,8 @@ function weighedTarget(
   return classWeightsPtr ? share * f64.load(classWeightsPtr + (at << 3)) : share;
 }
 
-/** The loss of one row of logits, whose gradient is scaled by `scale`; adds to the flag at
- * `correctPtr` whether the row is right. */
+/** The loss of one row of logits, with its gradient scaled by `scale`. Adds 1 to the flag at
+ * `correctPtr` if the row is correct. */
 function rowCrossEntropy(
   logitsPtr: usize,
   targetPtr: usize,
@@ -69,7 +69,7 @@ function rowCrossEntropy(
   let mass: f64 = 1;
   if (!targetPtr && !classWeightsPtr) {
     loss = logTotal - kept * (<f64>f32.load(logitsPtr + ((<usize>label) << 2)) - top);
-    // Without smoothing a logit of -infinity is allowed, and 0 * infinity must not enter.
+    // Without smoothing, logits of -infinity are allowed, and 0 * infinity must be avoided.
     if (labelSmoothing != 0) loss -= spread * sum;
   } else {
     mass = 0;
@@ -167,7 +167,7 @@ export function binaryCrossEntropyF32(
         const x = <f64>f32.load(logitsPtr + i);
         const target = <f64>f32.load(targetsPtr + i);
         const positive = positiveWeightsPtr ? f64.load(positiveWeightsPtr + (i << 1)) : 1;
-        // Of -log sigmoid(x) and -log sigmoid(-x), which differ by x.
+        // The shares of -log sigmoid(x) and -log sigmoid(-x), which differ by x.
         const share = positive * target;
         const rest = 1 - target;
         const power = expF64(-abs(x));
@@ -218,7 +218,7 @@ export function huberF32(
       for (let i: usize = 0; i < rowBytes; i += 4) {
         const difference = <f64>f32.load(predictionPtr + i) - <f64>f32.load(targetPtr + i);
         const distance = abs(difference);
-        // Not the other way round: what is not a number counts as near and stays what it is.
+        // Not the other way round, so that NaN counts as near and stays NaN.
         const isFar = distance > delta;
         sum += isFar ? slope * (distance - 0.5 * delta) : half * (difference * difference);
         const gradient = isFar ? copysign(slope, difference) : curvature * difference;

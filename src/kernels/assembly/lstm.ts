@@ -1,5 +1,5 @@
-// The elementwise part of a long short-term memory. As in gru.ts, vectors of four run over the end
-// of a gate by at most three elements, and only what belongs to the gate is stored. Formulas:
+// The elementwise part of a long short-term memory. As in gru.ts, vectors of four read past the end
+// of a gate by at most three elements, and only elements of the gate are stored. Formulas:
 // abi/lstm.ts.
 
 import { high, low, narrow, storeLanes } from './lanes';

@@ -4,7 +4,7 @@
 // the elementary functions", then Taylor series; erfc by a Chebyshev fit. `...Pair` works on two
 // lanes at once.
 
-/** a * b + c in four float32 lanes: one rounding in the `fast` build where the CPU fuses, two in
+/** a * b + c in four float32 lanes: one rounding in the `fast` build if the CPU fuses, two in
  * `strict`. */
 @inline
 export function mulAdd(a: v128, b: v128, c: v128): v128 {
@@ -19,9 +19,9 @@ export function negMulAdd(a: v128, b: v128, c: v128): v128 {
   return f32x4.sub(c, f32x4.mul(a, b));
 }
 
-/** sum + a in two float64 lanes, the same bits in both builds; `one` is 1 in both. Where half of a
- * loop's sums go this way, as products with 1, multipliers take work off the adders, which also
- * convert. */
+/** sum + a in two float64 lanes, the same bits in both builds; `one` is 1 in both. If half of a
+ * loop's sums are computed this way, as products with 1, multipliers relieve the adders, which
+ * also do conversions. */
 @inline
 export function addByProduct(sum: v128, a: v128, one: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f64x2.relaxed_madd(a, one, sum);
@@ -43,13 +43,13 @@ function pair(value: f64): v128 {
   return f64x2.splat(value);
 }
 
-/** One step of Horner's scheme: sum * x + coefficient. */
+/** One step of Horner's method: sum * x + coefficient. */
 @inline
 function horner(sum: v128, x: v128, coefficient: f64): v128 {
   return f64x2.add(f64x2.mul(sum, x), pair(coefficient));
 }
 
-/** 2^k of whole numbers |k| < 1023, which come as two int64 lanes. */
+/** 2^k for whole numbers |k| < 1023, given as two int64 lanes. */
 @inline
 function powerOfTwo(k: v128): v128 {
   return i64x2.shl(i64x2.add(k, i64x2.splat(EXPONENT_BIAS)), MANTISSA_BITS);
@@ -67,8 +67,8 @@ function reduce(x: v128, k: v128): v128 {
   return f64x2.sub(f64x2.sub(x, f64x2.mul(k, pair(LN2_HIGH))), f64x2.mul(k, pair(LN2_LOW)));
 }
 
-/** (exp(r) - 1 - r) / r^2 = 1/2 + r/6 + r^2/24 + ... for |r| <= log(2)/2; the first term that is
- * left out is below 2^-57 of exp(r). */
+/** (exp(r) - 1 - r) / r^2 = 1/2 + r/6 + r^2/24 + ... for |r| <= log(2)/2; the first omitted term is
+ * below 2^-57 of exp(r). */
 @inline
 function expTail(r: v128): v128 {
   let sum = pair(1.0 / 6227020800.0);
@@ -92,13 +92,13 @@ export function expPair(x: v128): v128 {
   const k = f64x2.nearest(f64x2.mul(bounded, pair(LOG2_E)));
   const r = reduce(bounded, k);
   const value = f64x2.add(pair(1), f64x2.add(r, f64x2.mul(f64x2.mul(r, r), expTail(r))));
-  // Two factors, because 2^k alone may be out of range where 2^k exp(r) is not.
+  // Two factors, because 2^k may be out of range even if 2^k exp(r) is not.
   const exponent = toInt64(k);
   const half = i64x2.shr_s(exponent, 1);
   return f64x2.mul(f64x2.mul(value, powerOfTwo(half)), powerOfTwo(i64x2.sub(exponent, half)));
 }
 
-/** exp(x) - 1 of two float64 lanes, |x| <= 700, with the digits of small x. */
+/** exp(x) - 1 of two float64 lanes, |x| <= 700, accurate for small x. */
 @inline
 export function expMinusOnePair(x: v128): v128 {
   const k = f64x2.nearest(f64x2.mul(x, pair(LOG2_E)));
@@ -136,8 +136,8 @@ export function tanhSlopePair(v: v128): v128 {
   return f64x2.sub(f64x2.splat(1), f64x2.mul(v, v));
 }
 
-/** tanh(x) of two float64 lanes, from e = exp(2|x|) - 1 as e / (e + 2), which keeps the digits
- * of small x. */
+/** tanh(x) of two float64 lanes, from e = exp(2|x|) - 1 as e / (e + 2), which is accurate for small
+ * x. */
 @inline
 export function tanhPair(x: v128): v128 {
   const size = f64x2.min(f64x2.abs(x), pair(TANH_ONE));
@@ -188,7 +188,7 @@ export function erfcScaledPair(x: v128): v128 {
   return f64x2.mul(t, sum);
 }
 
-/** Below this erf is taken from its own series, above as 1 - erfc. */
+/** Below this value erf uses its own series, above it 1 - erfc. */
 const ERF_SERIES_END: f64 = 0.5;
 const TWO_OVER_SQRT_PI: f64 = 1.1283791670955126;
 
@@ -249,7 +249,7 @@ export function logF64(x: f64): f64 {
   }
   const s = (m - 1) / (m + 1);
   const square = s * s;
-  // |s| < 0.172: the first term that is left out is below 2^-59 of the sum.
+  // |s| < 0.172: the first omitted term is below 2^-59 of the sum.
   let sum: f64 = 1.0 / 21.0;
   sum = sum * square + 1.0 / 19.0;
   sum = sum * square + 1.0 / 17.0;

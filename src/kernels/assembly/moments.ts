@@ -1,27 +1,28 @@
 // Moments of each channel of [rows, channels] float32: count, mean[C], M2[C] in float64. The sums
-// are float64; the squares of many rows go in float32 lanes about a pivot near the mean, four rows
-// as a tree, each tree added in float64. Where that would cost digits, because the pivot is far
-// from the mean or squares leave float32's range, the channel is taken again in float64 alone.
+// are float64; the squares of many rows are computed in float32 lanes about a pivot near the mean,
+// four rows as a tree, each tree added in float64. If that would cost digits, because the pivot is
+// far from the mean or squares leave float32's range, the channel is recomputed in float64 alone.
 // Merging: Chan, Golub, LeVeque 1979.
 
 import { IS_WIDE } from './build';
 import { addLanes, high, low, narrow, storeLanes } from './lanes';
 import { addByProduct, mulAdd } from './math';
 
-/** Of fewer rows the rounding of float32 does not average out. */
+/** With fewer rows the rounding of float32 does not average out. */
 const MIN_ROWS: i32 = 128;
-/** Gradients of few channels may be all small, the sum of replicas' that cancel, and then show an
- * error of the variance that large ones hide. */
+/** With few channels all gradients may be small, as sums over replicas that cancel, and would then
+ * show an error of the variance that large ones hide. */
 const MIN_CHANNELS: i32 = 8;
-/** Eight are 5 % faster within the caches, but read more rows at once than prefetchers follow. */
+/** Eight are 5 % faster within the caches, but read more rows at once than prefetchers can
+ * follow. */
 const TREE_ROWS: i32 = 4;
-/** So many rows, evenly spread, are averaged for the pivot: a quarter of a standard deviation from
- * the mean if they are independent. */
+/** The number of evenly spaced rows that are averaged for the pivot, which is then a quarter of a
+ * standard deviation from the mean if rows are independent. */
 const PIVOT_ROWS: i32 = 16;
-/** How many times M2 the squares about the pivot may be, 1 + z^2 for a pivot z standard deviations
- * from the mean: that much the rounding of float32 is amplified. */
+/** The maximum ratio of the squares about the pivot to M2, 1 + z^2 for a pivot z standard
+ * deviations from the mean. It amplifies the rounding of float32. */
 const MAX_AMPLIFICATION: f64 = 3;
-/** In place of M2, which is never negative: this channel is to be taken in float64. */
+/** Replaces M2, which is never negative, to mark a channel for recomputation in float64. */
 const MARK: f64 = -1;
 /** Mean squares below this may have lost digits to float32's subnormal numbers. */
 const MIN_SQUARE: f64 = 1e-30;
@@ -48,7 +49,7 @@ export function momentsF32(
   findPivots(xPtr, rows, channels, pivotsPtr);
   const body = rows & ~(TREE_ROWS - 1);
   const treeBytes = rowBytes * TREE_ROWS;
-  // 1, which the compiler does not know: a constant it would make again and again.
+  // 1, but unknown to the compiler, which would rebuild a constant repeatedly.
   const count = f64.load(vectorPtr);
   const one = f64x2.splat(count / count);
   let x = xPtr;
@@ -63,7 +64,7 @@ export function momentsF32(
   finishMoments(xPtr, pivotsPtr, channels, vectorPtr);
 }
 
-/** The means of some rows, as float32. */
+/** Writes the means of some rows, as float32. */
 function findPivots(xPtr: usize, rows: i32, channels: i32, pivotsPtr: usize): void {
   const strideBytes = (<usize>(rows / PIVOT_ROWS) * <usize>channels) << 2;
   const share = f64x2.splat(1 / <f64>PIVOT_ROWS);
@@ -138,8 +139,8 @@ function addBlock(
   addLanes(sumPtr + 2 * rowBytes, low(square), high(square), valid);
 }
 
-/** The upper two of the four floats `x` at `ptr` as float64. Newer engines convert what they load
- * at no cost, older ones shuffle faster. */
+/** The upper two of the four floats `x` at `ptr` as float64. Newer engines convert on load at no
+ * cost; older ones shuffle faster. */
 @inline
 function highAt(ptr: usize, x: v128): v128 {
   return IS_WIDE ? f64x2.promote_low_f32x4(v128.load64_zero(ptr, 8)) : high(x);
@@ -177,7 +178,7 @@ function addRow(xPtr: usize, pivotPtr: usize, channels: i32, vectorPtr: usize): 
   }
 }
 
-/** From sums to mean and M2. */
+/** Turns sums into mean and M2. */
 function finishMoments(xPtr: usize, pivotPtr: usize, channels: i32, vectorPtr: usize): void {
   const count = f64.load(vectorPtr);
   const meanPtr = vectorPtr + 8;
@@ -203,12 +204,12 @@ function finishMoments(xPtr: usize, pivotPtr: usize, channels: i32, vectorPtr: u
   }
 }
 
-/** Moments in float64 lanes, about the first row, of those of the eight channels from `channel` on
- * that are marked: sums of four alone wait for each other. */
+/** Recomputes the marked ones of the eight channels from `channel` on in float64 lanes, about the
+ * first row. Eight channels at once, since the sums of only four would wait for each other. */
 function exactMoments(xPtr: usize, rows: i32, channels: i32, channel: i32, vectorPtr: usize): void {
   const rowBytes = (<usize>channels) << 2;
   const valid = channels - channel;
-  // Where there are four only, they are taken twice.
+  // If there are only four, they are processed twice.
   const next: usize = valid > 4 ? 16 : 0;
   let x = xPtr + ((<usize>channel) << 2);
   const pivot0 = v128.load(x);
@@ -259,13 +260,14 @@ function exactMoments(xPtr: usize, rows: i32, channels: i32, channel: i32, vecto
   }
 }
 
-/** sum + a by the pipes that are free: in the narrow builds as a product it lacks a register. */
+/** sum + a on the pipes that are free. The narrow builds lack a register to compute it as a
+ * product. */
 @inline
 function addExactly(sum: v128, a: v128, one: v128): v128 {
   return IS_WIDE ? addByProduct(sum, a, one) : f64x2.add(sum, a);
 }
 
-/** Stores mean and M2 of one or two channels, as far as they are marked. */
+/** Stores mean and M2 of one or two channels if they are marked. */
 function replaceMarked(
   meanPtr: usize,
   m2Bytes: usize,

@@ -1,6 +1,6 @@
 // The sums of dy and dy xhat of each channel that the backward pass of a normalization needs. Sums
-// over many rows and channels go in float32 lanes, four rows as a tree, blocks of four trees added
-// in float64; others in float64 alone.
+// over many rows and channels are computed in float32 lanes, four rows as a tree, with blocks of
+// four trees added in float64; others only in float64.
 
 import { IS_WIDE } from './build';
 import { narrowCoefficients, restOf, unblocked } from './coefficients';
@@ -9,10 +9,11 @@ import { mulAdd } from './math';
 
 /** Eight are 10 % faster within the caches and a quarter slower beyond them. */
 const TREE_ROWS: i32 = 4;
-/** So many rows are summed in float32, tree by tree, before their sums are added in float64. */
+/** The number of rows that are summed in float32, tree by tree, before their sums are added in
+ * float64. */
 const BLOCK_ROWS: i32 = 16;
-/** Sums cancel, so their error is judged by the largest sum of the tensor: of few rows the rounding
- * of float32 does not average out, and of few channels none may be large. */
+/** Sums cancel, so their error is relative to the largest sum of the tensor. With few rows the
+ * rounding of float32 does not average out, and with few channels no sum may be large. */
 const MIN_ROWS: i32 = 64;
 const MIN_CHANNELS: i32 = 16;
 
@@ -53,13 +54,14 @@ function gradSums(
 ): void {
   const rowBytes = (<usize>channels) << 2;
   memory.fill(vectorPtr, 0, (<usize>channels) << 4);
-  // A shard without rows has no coefficients either.
+  // A shard without rows has no coefficients.
   if (rows == 0) return;
   const isLong = rows >= MIN_ROWS && channels >= MIN_CHANNELS;
   const body = isLong ? rows & ~(TREE_ROWS - 1) : 0;
   const treeBytes = rowBytes * TREE_ROWS;
   const narrowPtr = narrowCoefficients(coefficientsPtr, channels);
-  // What is taken eight channels at a time; unpacked that is a fifth slower than four.
+  // The bytes that are processed eight channels at a time, which is a fifth slower than four if
+  // vectors are not packed.
   const pairBytes: usize = IS_WIDE ? rowBytes & ~31 : 0;
   for (let row = 0; row < body; ) {
     const end = min(row + BLOCK_ROWS, body);
@@ -78,7 +80,7 @@ function gradSums(
     dyPtr += treeBytes;
     addBlockSums(scratchPtr, pairBytes, channels, vectorPtr);
   }
-  // So that both ways leave the same there.
+  // Makes both branches leave the same scratch.
   if (body > 0) memory.fill(scratchPtr, 0, 2 * ((rowBytes + 15) & ~15));
   for (let channel = 0; channel < channels && body < rows; channel += 4) {
     addExact(xPtr, dyPtr, rows - body, channels, channel, coefficientsPtr, vectorPtr, isRelu);
@@ -87,15 +89,15 @@ function gradSums(
   const invStdPtr = coefficientsPtr + ((<usize>channels) << 3);
   for (let channel = 0; channel < channels; channel++) {
     const at = (<usize>channel) << 3;
-    // The products are with x - m, m the mean in float32.
+    // The products use x - m, with the float32 mean m.
     const rest = restOf(f64.load(coefficientsPtr + at)) * f64.load(vectorPtr + at);
     f64.store(productPtr + at, (f64.load(productPtr + at) - rest) * f64.load(invStdPtr + at));
   }
 }
 
-/** Adds four rows' dy and dy (x - m), m the mean in float32, to float32 sums, from the channel at
- * `from` bytes on: for every four channels two vectors at `sumsPtr`, which the first tree of a
- * block begins. */
+/** Adds dy and dy (x - m) of four rows, with the float32 mean m, to float32 sums, from the channel
+ * at `from` bytes on. There are two vectors at `sumsPtr` for every four channels; the first tree
+ * of a block initializes them. */
 @inline
 function addTree(
   xPtr: usize,
@@ -114,7 +116,7 @@ function addTree(
     const base = isRelu ? v128.load(narrowPtr + 2 * rowBytes + at) : mean;
     const x = xPtr + at;
     const dy = dyPtr + at;
-    // Pair by pair, which keeps all in registers.
+    // Pair by pair, which keeps everything in registers.
     const d0 = f32x4.sub(v128.load(x), mean);
     const dy0 = gradOf(v128.load(dy), d0, scale, base, isRelu);
     const d1 = f32x4.sub(v128.load(x + rowBytes), mean);
@@ -149,7 +151,7 @@ function addBlockSums(sumsPtr: usize, from: usize, channels: i32, vectorPtr: usi
   }
 }
 
-/** Adds float32 numbers, four or the first `valid`, to float64 ones. */
+/** Adds four float32 numbers, or the first `valid`, to float64 ones. */
 @inline
 function addFloats(toPtr: usize, values: v128, valid: i32): void {
   addLanes(toPtr, low(values), high(values), valid);
@@ -179,7 +181,7 @@ function sumEight(
   let product0 = f32x4.splat(0);
   let product1 = f32x4.splat(0);
   for (; trees > 0; trees--) {
-    // Pair by pair of rows, which keeps all in registers.
+    // Pair by pair of rows, which keeps everything in registers.
     let d0 = f32x4.sub(v128.load(xPtr), mean0);
     let d1 = f32x4.sub(v128.load(xPtr, 16), mean1);
     let g0 = gradOf(v128.load(dyPtr), d0, scale0, base0, isRelu);
@@ -219,7 +221,7 @@ function sumEight(
   v128.store(sumsPtr, product1, 48);
 }
 
-/** Adds what {@link sumEight} left to the vector. */
+/** Adds the results of {@link sumEight} to the vector. */
 @inline
 function addEight(sumsPtr: usize, vectorPtr: usize, productBytes: usize): void {
   addFloats(vectorPtr, v128.load(sumsPtr), 4);
@@ -228,13 +230,13 @@ function addEight(sumsPtr: usize, vectorPtr: usize, productBytes: usize): void {
   addFloats(vectorPtr + productBytes + 32, v128.load(sumsPtr, 48), 4);
 }
 
-/** dy, or 0 where the relu after the norm gave 0; `d` is x - m. */
+/** dy, or 0 where the output of the relu after the norm is 0; `d` is x - m. */
 @inline
 function gradOf(dy: v128, d: v128, scale: v128, base: v128, isRelu: bool): v128 {
   return isRelu ? unblocked(dy, mulAdd(d, scale, base)) : dy;
 }
 
-/** Adds any number of rows, four channels from `channel` on, in float64 alone. */
+/** Adds any number of rows, four channels from `channel` on, only in float64. */
 @inline
 function addExact(
   xPtr: usize,

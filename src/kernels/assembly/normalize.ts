@@ -1,8 +1,7 @@
-// The passes of normalization that give each element of [rows, channels] its value: y and dx, in
-// float32 lanes, a few channels of a few rows at a time. An element has one order of operations
-// wherever it stands. With `Relu` the norm's output goes through max(y, 0) at once, and its
-// gradient is blocked where y, computed again, is not above 0. With `Add` another tensor is added
-// to y first.
+// The elementwise passes of normalization over [rows, channels]: y and dx, in float32 lanes, a few
+// channels of a few rows at a time. An element has one order of operations regardless of its
+// position. With `Relu` the output is max(y, 0), and the gradient is 0 where y, recomputed, is not
+// above 0. With `Add` another tensor is added to y first.
 
 import {
   GRAD_PANEL_BYTES,
@@ -15,9 +14,9 @@ import {
 import { high, low, narrow, storeLanes } from './lanes';
 import { mulAdd } from './math';
 
-/** So many rows are taken at a time, some channels of each with their coefficients in registers,
- * then the next channels while the rows are in the nearest cache. Two are a third slower, 16 up to
- * 25 %. */
+/** The number of rows that are processed at a time: some channels of each with their coefficients
+ * in registers, then the next channels while the rows are in the L1 cache. Two rows are a third
+ * slower, 16 up to 25 %. */
 const BAND_ROWS: i32 = 8;
 
 @inline
@@ -35,7 +34,7 @@ function outputOf(
   return isRelu ? positive(y) : y;
 }
 
-/** Sixteen channels of some rows. What is added to y lies `otherAt` bytes after it. */
+/** Processes sixteen channels of some rows. The addend of y is `otherAt` bytes after it. */
 @inline
 function normalizeSixteen(
   xPtr: usize,
@@ -78,7 +77,7 @@ function normalizeSixteen(
   }
 }
 
-/** Four channels of some rows, of which `valid` are stored. */
+/** Processes four channels of some rows and stores `valid` of them. */
 @inline
 function normalizeFour(
   xPtr: usize,
@@ -115,7 +114,7 @@ function normalizeRows(
   const rowBytes = (<usize>channels) << 2;
   const bodyBytes = rowBytes & ~63;
   const narrowPtr = narrowCoefficients(coefficientsPtr, channels);
-  // One row of sixteen channels after the other is how they lie.
+  // Rows of sixteen channels are contiguous, so all can be processed at once.
   const most = rowBytes == 64 ? rows : BAND_ROWS;
   for (; rows > 0; rows -= most) {
     const count = min(rows, most);
@@ -179,8 +178,8 @@ export function normalizeAddReluF32(
   normalizeRows(xPtr, yPtr, otherAt, rows, channels, coefficientsPtr, true, true);
 }
 
-/** dx = a (dy - c) + (d - k (x - m)) of four channels; with a relu dy counts where y, computed
- * again, is above 0. */
+/** dx = a (dy - c) + (d - k (x - m)) of four channels; with a relu, dy only counts where y,
+ * recomputed, is above 0. */
 @inline
 function gradOf(
   x: v128,
@@ -199,7 +198,7 @@ function gradOf(
   return mulAdd(a, f32x4.sub(dy, c), mulAdd(minusK, centred, d));
 }
 
-/** Eight channels of some rows. */
+/** Processes eight channels of some rows. */
 @inline
 function gradEight(
   xPtr: usize,
@@ -237,7 +236,7 @@ function gradEight(
   }
 }
 
-/** Four channels of some rows, of which `valid` are stored. */
+/** Processes four channels of some rows and stores `valid` of them. */
 @inline
 function gradFour(
   xPtr: usize,

@@ -1,6 +1,6 @@
-// Optimizer updates of one block of float32 parameters, and what clipping and trust ratios need.
-// Arithmetic is float64 in one order for every element; what is stored is rounded once. Formulas:
-// abi/optimizer.ts.
+// Optimizer updates of one block of float32 parameters, and sums for clipping and trust ratios.
+// Arithmetic is float64, in the same order for every element; stored values are rounded once.
+// Formulas: abi/optimizer.ts.
 
 import { high, low, narrow, storeLanes } from './lanes';
 
@@ -141,7 +141,7 @@ export function rmspropStepF32(
       const mHigh = average(high(mean), gHigh, keep);
       storeLanes(meanPtr, narrow(mLow, mHigh), n);
       meanPtr += 16;
-      // Rounding may take the difference below 0.
+      // Rounding may make the difference negative.
       spreadLow = f64x2.max(f64x2.sub(vLow, f64x2.mul(mLow, mLow)), f64x2.splat(0));
       spreadHigh = f64x2.max(f64x2.sub(vHigh, f64x2.mul(mHigh, mHigh)), f64x2.splat(0));
     }
@@ -253,11 +253,11 @@ export function lambMomentsF32(
     );
     storeLanes(meanPtr, m, n);
     storeLanes(squarePtr, v, n);
-    // As they are stored, so that lambStepF32 finds the same direction.
+    // Uses the stored values, so that lambStepF32 finds the same direction.
     let u = lambDirection(low(m), low(v), low(param), correction1, correction2, floor, decay);
     let w = lambDirection(high(m), high(v), high(param), correction1, correction2, floor, decay);
     if (n < 4) {
-      // Lanes past the end become 0, which changes no sum.
+      // Lanes past the end become 0, which does not change the sums.
       u = v128.and(u, i64x2.gt_s(i64x2.splat(n), i64x2(0, 1)));
       w = v128.and(w, i64x2.gt_s(i64x2.splat(n), i64x2(2, 3)));
     }
@@ -359,7 +359,7 @@ export function sumSquaresF32(xPtr: usize, n: i32, sumPtr: usize): void {
   let sumHigh = f64x2.splat(0);
   for (; n > 0; n -= 4, xPtr += 16) {
     let value = v128.load(xPtr);
-    // Lanes past the end become 0, which changes no sum.
+    // Lanes past the end become 0, which does not change the sums.
     if (n < 4) value = v128.and(value, i32x4.gt_s(i32x4.splat(n), i32x4(0, 1, 2, 3)));
     const a = low(value);
     const b = high(value);

@@ -1,7 +1,7 @@
 // Kernels that treat each element on its own: activations, sums of tensors, dropout. Vectors of
-// four run past the end of an array by at most three elements (regions have slack after them), and
-// only what belongs to the array is stored, so an element has the same bits at any position.
-// Functions such as tanh are computed in float64 and rounded once. Formulas: abi/pointwise.ts.
+// four read past the end of an array by at most three elements (regions have slack after them), and
+// only elements of the array are stored, so an element has the same bits at any position. Functions
+// such as tanh are computed in float64 and rounded once. Formulas: abi/pointwise.ts.
 
 import { leaky, positive, unblocked } from './coefficients';
 import { high, low, narrow, storeLanes } from './lanes';
@@ -159,7 +159,7 @@ export function tanhGradF32(dyPtr: usize, yPtr: usize, dxPtr: usize, n: i32): vo
 }
 
 /** Phi(x), the standard normal distribution, as the tail erfc(|x|/sqrt(2)) / 2 or 1 minus it, so
- * that neither side loses digits; `exponential` is exp(-x^2/2). */
+ * that neither side loses accuracy; `exponential` is exp(-x^2/2). */
 @inline
 function normalPair(x: v128, exponential: v128): v128 {
   const z = f64x2.mul(f64x2.abs(x), f64x2.splat(SQRT_HALF));
@@ -202,8 +202,8 @@ export function geluGradF32(dyPtr: usize, xPtr: usize, dxPtr: usize, n: i32): vo
   }
 }
 
-/** s(u) = 1 / (1 + exp(-u)), u = slope x (1 + cube x^2); without a cube infinity squared is not
- * multiplied with 0. */
+/** s(u) = 1 / (1 + exp(-u)), u = slope x (1 + cube x^2); without a cube, infinity squared is not
+ * multiplied by 0. */
 @inline
 function gateOf(x: v128, square: v128, slope: v128, cube: f64): v128 {
   if (cube == 0) return sigmoidPair(f64x2.mul(slope, x));
@@ -264,7 +264,7 @@ const PHILOX_MULTIPLIER_1: i32 = 0xcd9e8d57;
 const PHILOX_WEYL_0: i32 = 0x9e3779b9;
 const PHILOX_WEYL_1: i32 = 0xbb67ae85;
 const PHILOX_ROUNDS: i32 = 10;
-/** One round of vectors makes four blocks of four words. */
+/** One round of vectors produces four blocks of four words. */
 const DROPOUT_CHUNK: i32 = 16;
 
 /** The upper halves of the 64-bit products of unsigned lanes. */
@@ -325,7 +325,7 @@ function dropoutSample(
     const keep1 = i32x4.ge_u(c1, threshold);
     const keep2 = i32x4.ge_u(c2, threshold);
     const keep3 = i32x4.ge_u(c3, threshold);
-    // Lane b of keep_w is word w of block b: transposed, vector b is one block.
+    // Lane b of keep_w is word w of block b. After the transpose, vector b is one block.
     const early01 = v128.shuffle<i32>(keep0, keep1, 0, 4, 1, 5);
     const late01 = v128.shuffle<i32>(keep0, keep1, 2, 6, 3, 7);
     const early23 = v128.shuffle<i32>(keep2, keep3, 0, 4, 1, 5);

@@ -1,7 +1,7 @@
 // Pooling over [N, H, W, C] float32, channels last: four channels at a time, windows in row-major
-// order. The last channels of a count that four does not divide are computed in a whole vector and
-// stored in part. Averages are summed in float64 and rounded once. Formulas and conventions:
-// abi/pool.ts.
+// order. If four does not divide the number of channels, the last ones are computed in a whole
+// vector and stored partially. Averages are summed in float64 and rounded once. Formulas and
+// conventions: abi/pool.ts.
 
 import { high, low, narrow, storeLanes } from './lanes';
 
@@ -133,14 +133,14 @@ export function avgPool2dF32(
   }
 }
 
-/** The first output position whose window reaches input position `at` of one axis. */
+/** The first output position with a window that reaches input position `at` of an axis. */
 @inline
 function firstWindow(at: i32, kernel: i32, stride: i32, padding: i32): i32 {
   const past = at + padding - kernel;
   return past < 0 ? 0 : past / stride + 1;
 }
 
-/** How many positions of window `out` lie inside an axis of `size`. */
+/** The number of positions of window `out` inside an axis of `size`. */
 @inline
 function windowSize(out: i32, size: i32, kernel: i32, stride: i32, padding: i32): i32 {
   const start = out * stride - padding;
@@ -233,7 +233,8 @@ export function globalAvgPoolF32(
   }
 }
 
-/** The means of 16 channels: a sum waits for the one before it, so that many go side by side. */
+/** The means of 16 channels. Each addition waits for the one before it, so many sums run in
+ * parallel. */
 function sixteenMeans(x: usize, pixels: i32, pixelBytes: usize, divisor: v128, yPtr: usize): void {
   let a0 = f64x2.splat(0),
     a1 = f64x2.splat(0);
@@ -276,7 +277,7 @@ export function globalAvgPoolGradF32(
       const share = narrow(f64x2.div(low(dy), divisor), f64x2.div(high(dy), divisor));
       storeLanes(dxPtr + at, share, channels - channel);
     }
-    // All pixels are like the first one: what is filled doubles.
+    // All pixels equal the first one, so each copy doubles the filled part.
     const bytes = <usize>pixels * pixelBytes;
     for (let filled = pixelBytes; filled < bytes; filled <<= 1) {
       memory.copy(dxPtr + filled, dxPtr, min(filled, bytes - filled));

@@ -3,7 +3,7 @@
 import { leaky } from './coefficients';
 import { addLanes, high, low, storeLanes } from './lanes';
 
-/** So many rows of some channels are summed at a time. */
+/** The number of rows of some channels that are summed at a time. */
 const BAND_ROWS: i32 = 16;
 
 export function preluF32(
@@ -96,7 +96,7 @@ function addProduct(sum: v128, dy: v128, x: v128): v128 {
   return f64x2.add(sum, f64x2.mul(dy, x));
 }
 
-/** Adds eight channels of some rows. */
+/** Adds eight channels of several rows. */
 @inline
 function addEight(dyPtr: usize, xPtr: usize, rows: i32, rowBytes: usize, sumsPtr: usize): void {
   let low0 = v128.load(sumsPtr);
@@ -119,7 +119,7 @@ function addEight(dyPtr: usize, xPtr: usize, rows: i32, rowBytes: usize, sumsPtr
   v128.store(sumsPtr, high1, 48);
 }
 
-/** Adds four channels of some rows, or the first `valid`. */
+/** Adds four channels of several rows, or only the first `valid` channels. */
 @inline
 function addFour(
   dyPtr: usize,

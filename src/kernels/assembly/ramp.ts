@@ -1,6 +1,7 @@
-// Activations made of a ramp, in float32 lanes. Vectors run over the end of an array and only what
-// belongs to it is stored, as in pointwise.ts. Formulas: abi/ramp.ts. Its numbers are arguments:
-// where V8 packs vectors it makes constants anew for each, which took up to 4 times as long.
+// Activations made of a ramp, in float32 lanes. Vectors read past the end of an array, and only
+// elements of the array are stored, as in pointwise.ts. Formulas: abi/ramp.ts. The numbers are
+// arguments, because V8 rebuilds constants for each vector if it packs vectors, which took up to 4
+// times as long.
 
 import { positive, unblocked } from './coefficients';
 import { storeLanes } from './lanes';

@@ -1,5 +1,5 @@
 // Root mean square normalization (Zhang and Sennrich 2019): a row divided by the root of its mean
-// square. Float64 lanes, rounded once; the rest of a row is computed as its lanes are.
+// square. Float64 lanes, rounded once; the rest of a row is computed in the same way.
 
 import { high, low, narrow } from './lanes';
 

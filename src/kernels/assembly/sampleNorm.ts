@@ -1,5 +1,5 @@
-// Normalizations of one sample alone. Group normalization merges the moments of each group's
-// channels (norm.ts makes them); layer normalization takes a row as one set. Float64, rounded once.
+// Normalizations of single samples. Group normalization merges the moments of each group's
+// channels; layer normalization treats a row as one set. Float64, rounded once.
 
 import { storeCoefficients, storeGradCoefficients } from './coefficients';
 import { high, low } from './lanes';
@@ -67,7 +67,7 @@ export function groupNormGradCoefficients(
       sum += weight * f64.load(sumsPtr + ((<usize>channel) << 3));
       product += weight * f64.load(sumsPtr + arrayBytes + ((<usize>channel) << 3));
     }
-    // What all channels of the group share.
+    // The statistics that all channels of the group share.
     const mean = f64.load(coefficientsPtr + ((<usize>first) << 3));
     const invStd = f64.load(coefficientsPtr + arrayBytes + ((<usize>first) << 3));
     const b = (invStd * sum) / count;

@@ -1,4 +1,4 @@
-// Positions of one axis in another, exact in whole numbers; inlined, not exported.
+// Maps positions of one axis to another, exactly, in whole numbers; inlined, not exported.
 
 /** floor(at * size / outSize). */
 @inline

@@ -4,7 +4,7 @@
 import { high, low, narrow, storeLanes } from './lanes';
 import { expPair } from './math';
 
-/** The largest of a row; NaN where there is one. */
+/** The maximum of a row, or NaN if the row has one. */
 @inline
 function highest(xPtr: usize, columns: i32): f32 {
   let tops = f32x4.splat(-Infinity);

@@ -1,7 +1,7 @@
-// Images at another size, [N, H, W, C] float32, channels last: four channels at a time; the last
-// channels of a count that four does not divide are computed in a whole vector and stored in part.
-// Gradients gather: each input pixel goes over the outputs that it takes part in, in row-major
-// order. Formulas: abi/upsample.ts.
+// Images at another size, [N, H, W, C] float32, channels last: four channels at a time; if four
+// does not divide the number of channels, the last ones are computed in a whole vector and stored
+// partially. Gradients gather: each input pixel sums over the outputs that it contributes to, in
+// row-major order. Formulas: abi/upsample.ts.
 
 import { high, low, narrow, storeLanes } from './lanes';
 import { scaledDown, scaledUp } from './scaled';
@@ -78,14 +78,14 @@ export function upsampleNearestGradF32(
   }
 }
 
-/** The distance of neighboring outputs in inputs. */
+/** The distance between neighboring outputs, in inputs. */
 @inline
 function spacing(size: i32, outSize: i32, alignCorners: i32): f64 {
   if (!alignCorners) return <f64>size / <f64>outSize;
   return outSize > 1 ? <f64>(size - 1) / <f64>(outSize - 1) : 0;
 }
 
-/** Where an output stands among the inputs. */
+/** The position of an output among the inputs. */
 @inline
 function sourceOf(out: i32, step: f64, size: i32, alignCorners: i32): f64 {
   const source = alignCorners ? <f64>out * step : (<f64>out + 0.5) * step - 0.5;
@@ -164,7 +164,7 @@ export function upsampleBilinearGradF32(
   for (; countSamples > 0; countSamples--, dyPtr += sampleBytes) {
     let oy0 = 0;
     for (let y = 0; y < height; y++) {
-      // Outputs that stand less than one input away; the first one never moves back.
+      // Outputs less than one input away; the first one never moves back.
       while (oy0 < outHeight && sourceOf(oy0, stepY, height, alignCorners) <= <f64>(y - 1)) oy0++;
       let ox0 = 0;
       for (let x = 0; x < width; x++, dxPtr += pixelBytes) {

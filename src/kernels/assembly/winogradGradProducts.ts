@@ -1,5 +1,5 @@
-// The products of the weight gradient in the places of Winograd's tiles: the sum over tiles of each
-// input channel times each output channel; see winogradProducts.ts. ONE chain an element, too.
+// The products of the weight gradient in the places of Winograd tiles: the sum over tiles of each
+// input channel times each output channel, also as ONE chain per element; see winogradProducts.ts.
 
 import { IS_WIDE } from './build';
 import { PANEL_ROW_BYTES, splat } from './convTile';
@@ -61,7 +61,7 @@ export function winogradGradProductsF32(
   }
 }
 
-/** 4 input channels by 8 output channels. */
+/** Sums 4 input channels by 8 output channels. */
 function panelSums(
   a: usize,
   srcBytes: usize,
@@ -156,7 +156,7 @@ function panelSums(
   v128.store(g3, c30);
 }
 
-/** All input channels by 16 output channels, six or four at a time. */
+/** Sums all input channels by 16 output channels, six or four at a time. */
 function pairSums(
   src: usize,
   srcBytes: usize,

@@ -25,7 +25,7 @@ function inputOuter(c: v128, x0: v128, x2: v128, x4: v128): v128 {
   return mulAdd(c, x2, f32x4.add(x0, x4));
 }
 
-/** B' of F(4, 3) on 6 lines, of which the last 5 may be anywhere. */
+/** B' of F(4, 3) on 6 lines; the last 5 may be anywhere. */
 @inline
 function inputTurn6(
   s0: usize,
@@ -80,7 +80,7 @@ function inputTurn6(
   );
 }
 
-/** B' of F(4, 3) down the columns: 6 rows, of which some may be zeros elsewhere. */
+/** B' of F(4, 3) down the columns: 6 rows, some of which may be zeros elsewhere. */
 @inline
 export function inputColumns6(
   s0: usize,

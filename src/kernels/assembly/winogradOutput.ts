@@ -1,6 +1,6 @@
 // Winograd's transforms F(4, 3) and F(2, 3) of products to outputs, along one axis, on lines of
-// many values at once; see ../abi/winograd.ts for the matrices. `spare` is a pixel of scratch,
-// where constants go, and outputs that a last tile has too many.
+// many values at once; see ../abi/winograd.ts for the matrices. `spare` is a pixel of scratch for
+// constants and for excess outputs of a last tile.
 
 import { positive } from './coefficients';
 import { mulAdd } from './math';
@@ -8,7 +8,8 @@ import { constant, loadSecond, storeTurn, TURN_BYTES } from './turn';
 
 const A: f32 = <f32>Math.SQRT1_2;
 
-/** How outputs end, known at compile time: `isShifted` by a bias, another tensor added, a relu. */
+/** How outputs end, known at compile time: with a bias (`isShifted`), another tensor added, a
+ * relu. */
 @inline
 function ended(
   value: v128,
@@ -23,7 +24,7 @@ function ended(
   return isRelu ? positive(value) : value;
 }
 
-/** The first of 4 outputs: the sum of what all points but infinity give. */
+/** The first of 4 outputs: the sum over all points except infinity. */
 @inline
 function output0(m0: v128, plusA: v128, minusA: v128, plusB: v128, minusB: v128): v128 {
   return f32x4.add(f32x4.add(m0, f32x4.add(plusA, minusA)), f32x4.add(plusB, minusB));
@@ -64,7 +65,8 @@ function output3(
   return mulAdd(a, mulAdd(four, f32x4.sub(plusB, minusB), halved), infinity);
 }
 
-/** A' of F(4, 3): from 6 lines, `step` apart, to 4. `e0` to `e3`: from an output to its addend. */
+/** A' of F(4, 3): from 6 lines, `step` apart, to 4. `e0` to `e3`: the distance from an output to
+ * its addend. */
 @inline
 function outputTurn6(
   s0: usize,

@@ -1,11 +1,11 @@
-// The products of Winograd's places in the wide build (winogradProducts.ts): register tiles of
-// 6 rows x 16 columns, and of 4 rows for a rest; see convWide.ts.
+// The products of Winograd places in the wide build (winogradProducts.ts): register tiles of 6 rows
+// x 16 columns, and of 4 rows for the rest; see convWide.ts.
 
 import { PANEL_ROW_BYTES, storeSixteen, TILE_PIXELS } from './convTile';
 import { rowsInSixes, WIDE_ROWS } from './convWide';
 import { mulAdd } from './math';
 
-/** All tiles by two panels. */
+/** Multiplies all tiles by two panels. */
 export function pairProducts(
   srcPtr: usize,
   srcBytes: usize,
@@ -24,7 +24,7 @@ export function pairProducts(
   }
 }
 
-/** Tiles by two panels, six at a time; the last register tile ends with the last row. */
+/** Multiplies tiles by two panels, six at a time; the last register tile ends with the last row. */
 function productsOfSix(
   srcPtr: usize,
   srcBytes: usize,
@@ -234,7 +234,7 @@ function productsOfSix(
   }
 }
 
-/** Tiles by two panels, four at a time; fewer are repeated. */
+/** Multiplies tiles by two panels, four at a time; fewer tiles are repeated. */
 function productsOfFour(
   srcPtr: usize,
   srcBytes: usize,

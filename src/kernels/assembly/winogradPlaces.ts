@@ -11,7 +11,7 @@ export function firstTile(j: i32, tailColumnTiles: i32): i32 {
   return j < SHORT_POINTS ? 0 : tailColumnTiles;
 }
 
-/** How many tiles have place (i, j), from {@link firstTile} on. */
+/** The number of tiles with place (i, j), starting at {@link firstTile}. */
 @inline
 export function countTiles(
   i: i32,

@@ -1,8 +1,8 @@
-// The matrix products of Winograd's convolution: in each of the 36 places of a transformed tile one
-// of [tiles, in] by [in, out], and for the weight gradient one of [in, tiles] by [tiles, out]. A
-// register tile covers 4 rows x 8 columns, in the wide build 16; each element is ONE chain of
-// multiply-adds. Tiles of F(2, 3) along an axis have the first 4 of its places only; tiles are in
-// such an order that those of one place lie together.
+// The matrix products of Winograd convolution: for each of the 36 places of a transformed tile,
+// [tiles, in] by [in, out], and for the weight gradient [in, tiles] by [tiles, out]. A register
+// tile covers 4 rows x 8 columns, in the wide build 16; each element is ONE chain of multiply-adds.
+// Tiles of F(2, 3) along an axis only have the first 4 of its places; tiles are ordered so that
+// those with the same place are contiguous.
 
 import { IS_WIDE } from './build';
 import { PANEL_ROW_BYTES, splat, TILE_PIXELS } from './convTile';
@@ -56,7 +56,7 @@ export function winogradProductsF32(
   }
 }
 
-/** All tiles by one panel. */
+/** Multiplies all tiles by one panel. */
 function panelProducts(
   srcPtr: usize,
   srcBytes: usize,
@@ -66,7 +66,7 @@ function panelProducts(
   outPtr: usize,
   dstBytes: usize,
 ): void {
-  // Fewer tiles than a register tile has are repeated; what is done again has the same bits.
+  // If there are fewer tiles than in a register tile, they are repeated, with the same bits.
   const src1 = tiles > 1 ? srcBytes : 0;
   const src2 = tiles > 2 ? srcBytes : 0;
   const src3 = tiles > 3 ? srcBytes : 0;

@@ -1,6 +1,6 @@
 // Winograd's transforms of the tiles of a region, from pixels to planes and back: first down the
 // columns, a whole row of tiles at once, into scratch, then along the rows. Nothing outside of the
-// image is read: rows there are a row of zeros, columns there are set to zero in scratch.
+// image is read: outside rows are a row of zeros, outside columns are set to zero in scratch.
 
 import {
   gradColumns4,
@@ -15,9 +15,10 @@ import {
 import { outputColumns4, outputColumns6, outputRow4, outputRow6 } from './winogradOutput';
 import { POINTS } from './winogradPlaces';
 
-/** What the rows of places are apart, in planes; also the lines that input tiles take at most. */
+/** The distance between rows of places, in planes; also the maximum number of lines of input
+ * tiles. */
 const ROW_PLANES: usize = <usize>POINTS;
-/** What scratch begins with: room for constants. */
+/** Space for constants at the start of scratch. */
 const SPARE_BYTES: usize = 64;
 
 export function winogradInputF32(
@@ -42,7 +43,7 @@ export function winogradInputF32(
   const lineBytes = <usize>span * pixelBytes;
   const lines = scratchPtr + SPARE_BYTES;
   const zeros = lines + ROW_PLANES * lineBytes;
-  // Which columns of the lines are inside of the image.
+  // The columns of the lines that are inside of the image.
   const from = max(-left, 0);
   const to = max(min(span, width - left), from);
   const before = <usize>from * pixelBytes;
@@ -71,7 +72,7 @@ export function winogradInputF32(
   }
 }
 
-/** Sets to zero what of each line is outside of the image. */
+/** Sets the part of each line outside of the image to zero. */
 @inline
 function clearBorders(
   lines: usize,
@@ -87,7 +88,7 @@ function clearBorders(
   }
 }
 
-/** The row y of an image, or zeros where it has none. */
+/** The row y of an image, or zeros if it has no such row. */
 @inline
 function lineAt(x: usize, y: i32, height: i32, rowBytes: usize, zeros: usize): usize {
   return y >= 0 && y < height ? x + <usize>y * rowBytes : zeros;
@@ -222,7 +223,7 @@ function outputRow(
   } else outputRow4(line, step, pixelBytes, tiles, last, false, 0, false, 0, false, out, spare);
 }
 
-/** Rows of outputs that end with an addend, a relu, or both. They have a bias. */
+/** Writes rows of outputs that end with an addend, a relu, or both. They have a bias. */
 function endRow6(
   line: usize,
   step: usize,

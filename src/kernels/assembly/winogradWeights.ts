@@ -6,10 +6,11 @@ import { mulAdd, negMulAdd } from './math';
 import { constant, loadSecond, storeTurn, TURN_BYTES } from './turn';
 import { POINTS } from './winogradPlaces';
 
-/** What of a gradient's line is transformed at once; 18 such lines take scratch. */
+/** The bytes of a gradient line that are transformed at once; scratch holds 18 such lines. */
 const PART_BYTES: usize = 512;
 const PANEL_CHANNELS: i32 = 8;
-/** What is read of an input channel at once: in the wide build a line of the cache, two panels. */
+/** The bytes of an input channel that are read at once: in the wide build one cache line, which is
+ * two panels. */
 const READ_BYTES: usize = IS_WIDE ? 64 : PANEL_ROW_BYTES;
 
 const THIRD: f32 = 0.3333333333333333;
@@ -18,14 +19,14 @@ const SIXTH: f32 = 0.16666666666666666;
 const ROOT_THIRD: f32 = 0.47140452079103168;
 const ROOT_SIXTH: f32 = 0.23570226039551584;
 
-/** c0 g0 + c2 g2: what the points p and -p have in common. */
+/** c0 g0 + c2 g2: the common part of the points p and -p. */
 @inline
 function evenPart(c0: v128, c2: v128, g0: v128, g2: v128): v128 {
   return mulAdd(c0, g0, f32x4.mul(c2, g2));
 }
 
-/** One row of (G g) G' for both vectors of a turn, from (r0, r1, r2) and (q0, q1, q2) of G g;
- * stored in 6 planes. */
+/** Computes one row of (G g) G' for both vectors of a turn, from (r0, r1, r2) and (q0, q1, q2) of G
+ * g, and stores it in 6 planes. */
 @inline
 function storeWeightRow(
   dst: usize,
@@ -229,14 +230,14 @@ export function winogradWeightsF32(
   }
 }
 
-/** The place of a point's reciprocal: a kernel that is turned by half a turn has there what the
+/** The place of a point's reciprocal. A kernel rotated by 180 degrees has the value there that the
  * kernel has at the point, times {@link turnedScale}. */
 @inline
 function reciprocal(point: i32): i32 {
   return (point + 3) % POINTS;
 }
 
-/** p^2 N(1 / p) / N(p) of point p, N being what the row of G is divided by. */
+/** p^2 N(1 / p) / N(p) of point p, where N is the divisor of the row of G. */
 @inline
 function turnedScale(point: i32): f32 {
   const within = point % 3;
@@ -321,7 +322,7 @@ function tap2(third: v128, plusA: v128, minusA: v128, u3: v128, plusB: v128, min
   return mulAdd(third, sums, u3);
 }
 
-/** G' down the columns: from 6 lines of planes to 3 of scratch. */
+/** G' down the columns, from 6 lines of planes to 3 of scratch. */
 function gradColumns(src: usize, step: usize, bytes: usize, d0: usize, dstStep: usize): void {
   const minusTwoThirds = constant(-TWO_THIRDS, d0);
   const sixth = constant(SIXTH, d0);
@@ -369,7 +370,7 @@ export function winogradWeightGradF32(
 ): void {
   const lengthBytes = (<usize>length) << 2;
   const rowPlanes = <usize>POINTS * planeBytes;
-  // Parts whose lines stay in the first cache between the two directions.
+  // Parts with lines that stay in the L1 cache between the two directions.
   for (let at: usize = 0; at < lengthBytes; at += PART_BYTES) {
     const bytes = min(PART_BYTES, lengthBytes - at);
     const rowBytes = <usize>POINTS * PART_BYTES;

@@ -42,7 +42,7 @@ function isInBin(at: number, out: number, size: number, outSize: number): boolea
   return at >= Math.floor((out * size) / outSize) && at < end;
 }
 
-/** `index` takes the position of each maximum in its image: the first of equal ones. */
+/** Writes the position of each maximum in its image to `index`: the first of equal ones. */
 export function adaptiveMaxPool2dRef(
   y: Float32Array,
   index: Int32Array,

@@ -1,14 +1,14 @@
 // Plain twins of the kernels of the collectives: one element after the other, in rank order, on
 // typed arrays instead of tables of addresses. Float32 is computed in float64 and rounded by the
-// array that it is stored in; so do int32 and uint8 wrap around.
+// array that stores it, which also makes int32 and uint8 wrap around.
 
 /** Arrays of all ranks, of one type and length. */
 export type RankArrays = readonly (Float32Array | Float64Array | Int32Array | Uint8Array)[];
 
 export type RankOp = 'sum' | 'min' | 'max' | 'prod' | 'mean';
 
-/** `sofar` and the next rank's value. Int32 products are kept to 32 bits, since those of float64
- * have only 53. */
+/** Combines `sofar` with the next rank's value. Int32 products are reduced to 32 bits, since
+ * float64 products only have 53. */
 function combineRef(array: RankArrays[number], op: RankOp, sofar: number, next: number): number {
   switch (op) {
     case 'min':
@@ -22,13 +22,13 @@ function combineRef(array: RankArrays[number], op: RankOp, sofar: number, next: 
   }
 }
 
-/** Whole numbers as the array would store them. */
+/** Wraps a whole number as the array would store it. */
 function wrap(array: RankArrays[number], value: number): number {
   if (array instanceof Int32Array) return value | 0;
   return array instanceof Uint8Array ? value & 255 : value;
 }
 
-/** What an empty fold gives. */
+/** The result of an empty fold. */
 export function identityRef(array: RankArrays[number], op: Exclude<RankOp, 'mean'>): number {
   if (op === 'sum') return 0;
   if (op === 'prod') return 1;

@@ -1,9 +1,9 @@
-// Plain twins of the convolution kernels and of the layers that stand on them: loops in float64,
+// Plain twins of the convolution kernels and of the layers built on them: loops in float64,
 // straight from the definition (cross-correlation, PyTorch's Conv2d and Linear), without padding
 // buffers, panels or tiles. Activations [N, H, W, C], conv weight [KH, KW, IC/groups, OC], linear
 // weight [in, out].
 
-/** Numbers of either width; the twins compute in float64 whatever comes in. */
+/** Numbers of either width; the twins always compute in float64. */
 export type Numbers = Float32Array | Float64Array;
 
 /** The geometry of a convolution; pairs are [height, width]. */
@@ -16,7 +16,7 @@ export interface ConvRefOptions {
   readonly kernel: readonly [number, number];
   readonly stride: readonly [number, number];
   readonly padding: readonly [number, number];
-  /** Zeros at the bottom and on the right; those of `padding` unless told. */
+  /** Zeros at the bottom and on the right; by default those of `padding`. */
   readonly paddingAfter?: readonly [number, number];
   readonly dilation: readonly [number, number];
   readonly groups: number;
@@ -32,8 +32,8 @@ export function convOutputSizeRef(options: ConvRefOptions): readonly [number, nu
   return [along(options.height, 0), along(options.width, 1)];
 }
 
-/** Calls `visit` for every product x[input] * weight[tap] that output element `output` is a sum of,
- * outputs in memory order, then taps and channels in the order of the weight. */
+/** Calls `visit` for every product x[input] * weight[tap] in the sum of output element `output`,
+ * with outputs in memory order, then taps and channels in the order of the weight. */
 function forEachProduct(
   options: ConvRefOptions,
   visit: (output: number, input: number, weight: number) => void,
@@ -85,7 +85,7 @@ export function conv2dRef(
   return bias === undefined ? y : y.map((sum, i) => sum + bias[i % outChannels]!);
 }
 
-/** dx[N, H, W, IC] = sum over the outputs that x takes part in of dy * weight. */
+/** dx[N, H, W, IC] = sum of dy * weight over the outputs that x contributes to. */
 export function conv2dInputGradRef(
   dy: Numbers,
   weight: Numbers,
@@ -99,7 +99,7 @@ export function conv2dInputGradRef(
   return dx;
 }
 
-/** dweight[KH, KW, IC/groups, OC] = sum over samples and positions of x * dy. */
+/** dweight[KH, KW, IC/groups, OC] = sum of x * dy over samples and positions. */
 export function conv2dWeightGradRef(
   x: Numbers,
   dy: Numbers,

@@ -1,6 +1,6 @@
 // Plain twins of the transposed convolution: loops in float64, straight from the definition
 // (PyTorch's ConvTranspose2d). Each input is multiplied by the kernel, and the products are added
-// where they fall. Activations [N, H, W, C], weight [KH, KW, OC/groups, IC].
+// to the outputs that they reach. Activations [N, H, W, C], weight [KH, KW, OC/groups, IC].
 
 import type { ConvRefOptions, Numbers } from './conv.ts';
 
@@ -73,7 +73,7 @@ export function convTranspose2dRef(
   return bias === undefined ? y : y.map((sum, i) => sum + bias[i % outChannels]!);
 }
 
-/** dx[N, H, W, IC] = sum over the outputs that x takes part in of dy * weight. */
+/** dx[N, H, W, IC] = sum of dy * weight over the outputs that x contributes to. */
 export function convTranspose2dInputGradRef(
   dy: Numbers,
   weight: Numbers,
@@ -87,7 +87,7 @@ export function convTranspose2dInputGradRef(
   return dx;
 }
 
-/** dweight[KH, KW, OC/groups, IC] = sum over samples and positions of x * dy. */
+/** dweight[KH, KW, OC/groups, IC] = sum of x * dy over samples and positions. */
 export function convTranspose2dWeightGradRef(
   x: Numbers,
   dy: Numbers,

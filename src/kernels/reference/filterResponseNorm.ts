@@ -1,6 +1,6 @@
 // Plain twin of filter response normalization with its thresholded linear unit (Singh and Krishnan
-// 2020), in float64: z = max(x / sqrt(mean(x^2) + eps) * weight + bias, threshold), the mean over
-// the rows of a sample and channel.
+// 2020), in float64: z = max(x / sqrt(mean(x^2) + eps) * weight + bias, threshold), with the mean
+// over the rows of a sample and channel.
 
 import type { Numbers } from './conv.ts';
 

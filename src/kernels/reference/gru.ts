@@ -7,7 +7,8 @@ function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
 }
 
-/** `gates` [rows, 3 size] goes from the input's part to r, z, n; writes `next` [rows, size]. */
+/** Replaces the input's part in `gates` [rows, 3 size] with r, z, n, and writes `next`
+ * [rows, size]. */
 export function gruCellRef(
   next: Values,
   gates: Values,
@@ -29,7 +30,7 @@ export function gruCellRef(
 
 export interface GruCellGradRef {
   readonly size: number;
-  /** From the gradient of the next state to what the state before gets directly. */
+  /** Holds the gradient of the next state, and then the direct gradient of the previous state. */
   readonly dh: Values;
   readonly dInput: Values;
   readonly dHidden: Values;

@@ -11,7 +11,8 @@ export interface ImageMove {
   readonly flip: number;
 }
 
-/** Bytes [H, W, C] by a table of 256 * C floats: out = table[value * C + c], 0 from outside. */
+/** Loads bytes [H, W, C] through a table of 256 * C floats: out = table[value * C + c], 0
+ * outside. */
 export function loadImageU8Ref(
   source: Uint8Array,
   table: Float32Array,
@@ -20,7 +21,7 @@ export function loadImageU8Ref(
   return moveRef(move, (index, c) => table[source[index]! * move.channels + c]!);
 }
 
-/** Floats [H, W, C]: out = (x - mean[c]) * invStd[c], each operation rounded to float32. */
+/** Loads floats [H, W, C]: out = (x - mean[c]) * invStd[c], each operation rounded to float32. */
 export function loadImageF32Ref(
   source: Float32Array,
   mean: Float32Array,

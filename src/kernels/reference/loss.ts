@@ -1,17 +1,17 @@
 // Plain twins of kernels/assembly/loss.ts: loops over typed arrays in float64 arithmetic, straight
 // from the formulas of abi/loss.ts.
 
-/** What a loss writes. */
+/** The outputs of a loss. */
 export interface LossRefOutput {
   /** [N]. */
   readonly loss: Float64Array;
-  /** [N]; only by the losses that know right from wrong. */
+  /** [N]; only written by losses that know whether a sample is correct. */
   readonly correct: Int32Array;
   /** [N, size]. */
   readonly gradient: Float32Array;
 }
 
-/** What all losses are told; `size` values of each sample. */
+/** The options of all losses; each sample has `size` values. */
 export interface LossRefOptions {
   readonly size: number;
   readonly globalCount: number;
@@ -42,8 +42,8 @@ function meanOverElements(
   }
 }
 
-/** logits [N, positions, classes]; targets are labels [N, positions], of which `ignoredLabel` is
- * left out, or distributions [N, positions, classes]. */
+/** logits [N, positions, classes]; targets are labels [N, positions], with `ignoredLabel` left out,
+ * or distributions [N, positions, classes]. */
 export function softmaxCrossEntropyRef(
   out: LossRefOutput,
   logits: Float32Array,

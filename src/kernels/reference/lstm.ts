@@ -7,12 +7,13 @@ function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
 }
 
-/** Where element i of a state has its first gate. */
+/** The index of the first gate of element i of a state. */
 function gateOf(i: number, size: number): number {
   return Math.floor(i / size) * 4 * size + (i % size);
 }
 
-/** `gates` [rows, 4 size] goes from the input's part to i, f, g, o; writes `next` [rows, size]. */
+/** Replaces the input's part in `gates` [rows, 4 size] with i, f, g, o, and writes `next`
+ * [rows, size]. */
 export function lstmCellRef(
   next: Values,
   gates: Values,
@@ -42,7 +43,7 @@ export function lstmOutputRef(
   }
 }
 
-/** Writes `dx` [rows, size], and of `dGates` [rows, 4 size] what belongs to o. */
+/** Writes `dx` [rows, size] and the part of `dGates` [rows, 4 size] for o. */
 export function lstmOutputGradRef(
   { dx, dGates }: { readonly dx: Values; readonly dGates: Values },
   dh: Values,
@@ -57,8 +58,8 @@ export function lstmOutputGradRef(
   }
 }
 
-/** Writes of `dGates` what belongs to i, f and g; `dcell` goes from what later time steps give to
- * the gradient of the new cell to the gradient of the cell before. */
+/** Writes the parts of `dGates` for i, f and g. `dcell` holds the contribution of later time steps
+ * to the gradient of the new cell, and then the gradient of the previous cell. */
 export function lstmCellGradRef(
   { dcell, dGates }: { readonly dcell: Values; readonly dGates: Values },
   term: Values,

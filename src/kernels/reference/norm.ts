@@ -1,24 +1,24 @@
-// Plain twins of the normalizations, in float64 and by two passes: first the mean, then the squared
-// deviations. All norms are one formula over different sets of elements: y = (x - mean) / sqrt(var
-// + eps) * weight + bias, mean and biased variance taken over the element's set. Ioffe and Szegedy
+// Plain twins of the normalizations, in float64 and in two passes: first the mean, then the squared
+// deviations. All norms use one formula over different sets of elements: y = (x - mean) / sqrt(var
+// + eps) * weight + bias, with mean and biased variance over the element's set. Ioffe and Szegedy
 // 2015; Ba, Kiros, Hinton 2016; Wu and He 2018. The gradient is the formula of Ioffe and Szegedy,
 // section 3.
 
 import type { Numbers } from './conv.ts';
 
-/** Of one channel or set: M2 is the sum of squared deviations from the mean. */
+/** The moments of one channel or set. M2 is the sum of squared deviations from the mean. */
 export interface MomentsRef {
   readonly count: number;
   readonly mean: number;
   readonly m2: number;
 }
 
-/** Moments of some values; zeros when there are none. */
+/** The moments of some values; zeros if there are none. */
 export function momentsRef(values: Numbers): MomentsRef {
   const count = values.length;
   if (count === 0) return { count, mean: 0, m2: 0 };
   let sum = 0;
-  // About the first value, which is exact and keeps the digits of a large mean.
+  // Summed about the first value, which is exact and keeps the digits of a large mean.
   for (const value of values) sum += value - values[0]!;
   const mean = values[0]! + sum / count;
   let m2 = 0;
@@ -26,7 +26,8 @@ export function momentsRef(values: Numbers): MomentsRef {
   return { count, mean, m2 };
 }
 
-/** Moments of a union, from the definition: M2 is that within the parts and that of their means. */
+/** The moments of a union, from the definition: M2 is the sum of those within the parts and that of
+ * their means. */
 export function mergeMomentsRef(parts: readonly MomentsRef[]): MomentsRef {
   const count = parts.reduce((sum, part) => sum + part.count, 0);
   const filled = parts.filter((part) => part.count > 0);
@@ -38,7 +39,7 @@ export function mergeMomentsRef(parts: readonly MomentsRef[]): MomentsRef {
   return { count, mean, m2 };
 }
 
-/** Which elements are normalized together, and which share a weight. */
+/** Says which elements are normalized together, and which share a weight. */
 export interface NormSetsRef {
   readonly countSets: number;
   readonly setOf: (element: number) => number;
@@ -60,8 +61,8 @@ export function batchNormSetsRef(channels: number, groupEnds: readonly number[])
   };
 }
 
-/** Group normalization of [N, rows, C]: a set is a group of adjacent channels of a sample. With as
- * many groups as channels it is instance normalization. */
+/** Group normalization of [N, rows, C]: a set is a group of adjacent channels of a sample. With one
+ * group per channel it is instance normalization. */
 export function groupNormSetsRef(
   countSamples: number,
   rows: number,
@@ -79,7 +80,8 @@ export function groupNormSetsRef(
   };
 }
 
-/** Layer normalization of [rows, length]: a set is a row, and every place in it has its weight. */
+/** Layer normalization of [rows, length]: a set is a row, and every position in it has its own
+ * weight. */
 export function layerNormSetsRef(rows: number, length: number): NormSetsRef {
   return {
     countSets: rows,
@@ -103,7 +105,7 @@ export function setMomentsRef(x: Numbers, sets: NormSetsRef): readonly MomentsRe
   return members.map((values) => momentsRef(Float64Array.from(values)));
 }
 
-/** y, of x's length. */
+/** Returns y, with the length of x. */
 export function normalizeRef(x: Numbers, sets: NormSetsRef, affine: NormAffineRef): Float64Array {
   const moments = setMomentsRef(x, sets);
   return Float64Array.from(x, (value, i) => {

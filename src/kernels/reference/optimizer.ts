@@ -1,5 +1,5 @@
 // Plain twins of kernels/assembly/optimizer.ts: loops over typed arrays in float64 arithmetic,
-// straight from the formulas of abi/optimizer.ts. State and parameters are rounded where they are
+// straight from the formulas of abi/optimizer.ts. State and parameters are rounded when they are
 // stored.
 
 export interface SgdRefOptions {
@@ -10,7 +10,7 @@ export interface SgdRefOptions {
   readonly gradScale: number;
 }
 
-/** `buffer` is undefined when there is no momentum. */
+/** `buffer` is undefined if there is no momentum. */
 export function sgdStepRef(
   param: Float32Array,
   grad: Float32Array,
@@ -78,7 +78,7 @@ export interface RmspropRefOptions {
   readonly gradScale: number;
 }
 
-/** `mean` and `buffer` are undefined where it is not centered, or has no momentum. */
+/** `mean` is undefined unless it is centered, `buffer` if it has no momentum. */
 export function rmspropStepRef(
   param: Float32Array,
   grad: Float32Array,
@@ -123,7 +123,7 @@ export interface LarsRefOptions {
   readonly trust: number;
 }
 
-/** `buffer` is undefined when there is no momentum. */
+/** `buffer` is undefined if there is no momentum. */
 export function larsStepRef(
   param: Float32Array,
   grad: Float32Array,

@@ -1,5 +1,5 @@
 // Plain twins of kernels/assembly/pointwise.ts: loops over typed arrays in float64 arithmetic,
-// straight from the formulas, for tests and for readers. The speed of these does not matter.
+// straight from the formulas, for tests and for readers. Their speed does not matter.
 
 import { RandomStream } from '../../base/random.ts';
 
@@ -9,8 +9,8 @@ const TERMS = 200;
 const ERFC_FRACTION_START = 2.5;
 const GELU_TANH_CUBE = 0.044715;
 
-/** erfc(x) = 1 - erf(x), with all digits also where it is small. For small x the series of
- * Abramowitz and Stegun 7.1.6, for large x the continued fraction 7.1.14. */
+/** erfc(x) = 1 - erf(x), accurate even if it is small. For small x the series of Abramowitz and
+ * Stegun 7.1.6, for large x the continued fraction 7.1.14. */
 export function erfcRef(x: number): number {
   if (x < 0) return 2 - erfcRef(-x);
   if (x < ERFC_FRACTION_START) return 1 - erfSeries(x);
@@ -41,7 +41,7 @@ export function mapInto(y: Float32Array, x: Float32Array, f: (x: number) => numb
   for (let i = 0; i < x.length; i++) y[i] = f(x[i]!);
 }
 
-/** dx[i] = f(dy[i], v[i]); v is what the derivative is a function of. */
+/** dx[i] = f(dy[i], v[i]); the derivative is a function of v. */
 export function mapGradient(
   dx: Float32Array,
   dy: Float32Array,
@@ -120,7 +120,7 @@ export function geluGradRef(dx: Float32Array, dy: Float32Array, x: Float32Array)
   });
 }
 
-/** (1 + tanh(u)) / 2 written as 1 / (1 + exp(-2u)), which keeps its digits where it is small. */
+/** (1 + tanh(u)) / 2 written as 1 / (1 + exp(-2u)), which is accurate even if it is small. */
 function tanhGate(x: number): number {
   const u = Math.sqrt(2 / Math.PI) * (x + GELU_TANH_CUBE * x ** 3);
   return 1 / (1 + Math.exp(-2 * u));

@@ -8,7 +8,7 @@ export interface PoolRefOptions {
   readonly channels: number;
   readonly outHeight: number;
   readonly outWidth: number;
-  /** [height, width], as are the two below. */
+  /** [height, width], like the two below. */
   readonly kernel: readonly [number, number];
   readonly stride: readonly [number, number];
   readonly padding: readonly [number, number];
@@ -45,7 +45,7 @@ function forEachWindow(
   }
 }
 
-/** `index` takes the position of each maximum in its image. */
+/** Writes the position of each maximum in its image to `index`. */
 export function maxPool2dRef(
   y: Float32Array,
   index: Int32Array,

@@ -1,4 +1,4 @@
-// Plain twin of kernels/assembly/prelu.ts. A single slope is that of all channels.
+// Plain twin of kernels/assembly/prelu.ts. A single slope applies to all channels.
 
 /** y = x where x > 0, else slope * x. */
 export function preluRef(

@@ -1,5 +1,5 @@
-// Plain twins of kernels/assembly/ramp.ts for the layers that it computes, with the roundings of
-// float32 written out, so that bits are equal.
+// Plain twins of kernels/assembly/ramp.ts for the layers that it computes, with explicit float32
+// roundings, so that bits are equal.
 
 import { mapGradient, mapInto } from './pointwise.ts';
 

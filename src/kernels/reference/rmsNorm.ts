@@ -17,8 +17,8 @@ export function rmsNormRef(x: Numbers, options: RmsNormRefOptions): Float64Array
   });
 }
 
-/** With xhat = x / rms and g = dy weight: dx = (g - xhat mean(g xhat)) / rms, the mean over the
- * row; dweight is the sum of dy xhat. */
+/** With xhat = x / rms and g = dy weight: dx = (g - xhat mean(g xhat)) / rms, with the mean over
+ * the row; dweight is the sum of dy xhat. */
 export function rmsNormGradRef(
   x: Numbers,
   dy: Numbers,

@@ -2,7 +2,7 @@
 
 type Numbers = Float32Array | Float64Array;
 
-/** exp(x - max) over its sum, of each row of `columns`. */
+/** exp(x - max) over its sum, for each row of `columns`. */
 export function softmaxRef(x: Numbers, columns: number): Float64Array {
   const y = new Float64Array(x.length);
   for (let at = 0; at < x.length; at += columns) {

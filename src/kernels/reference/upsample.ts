@@ -1,5 +1,5 @@
 // Plain twins of kernels/assembly/upsample.ts: each output as a weighted sum of inputs, from the
-// formulas of abi/upsample.ts, and the gradient by the same weights the other way. Layout
+// formulas of abi/upsample.ts, and the gradient with the same weights in reverse. Layout
 // [N, H, W, C].
 
 export interface UpsampleRefOptions {
@@ -18,7 +18,7 @@ interface Part {
   readonly weight: number;
 }
 
-/** The inputs that output `out` of an axis is made of. */
+/** The inputs that output `out` of an axis depends on, and their weights. */
 function partsOf(
   out: number,
   size: number,
@@ -35,7 +35,7 @@ function partsOf(
   return share > 0 ? [...parts, { input: input + 1, weight: share }] : parts;
 }
 
-/** Calls `visit` for each output and each input that it is made of. */
+/** Calls `visit` for each output and each input that it depends on. */
 function forEachPart(
   options: UpsampleRefOptions,
   visit: (out: number, input: number, weight: number) => void,

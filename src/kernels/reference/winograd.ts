@@ -1,5 +1,5 @@
-// Plain twins of Winograd's kernels: the matrices of F(4x4, 3x3) and F(2x2, 3x3) as
-// ../abi/winograd.ts states them, multiplied out in float64, a tile and a channel at a time.
+// Plain twins of Winograd's kernels: the matrices of F(4x4, 3x3) and F(2x2, 3x3) as stated in
+// ../abi/winograd.ts, multiplied out in float64, one tile and channel at a time.
 
 /** Rows of a matrix. */
 export type Matrix = readonly (readonly number[])[];
@@ -7,7 +7,7 @@ export type Matrix = readonly (readonly number[])[];
 const A = Math.SQRT1_2;
 const B = Math.SQRT2;
 
-/** Along an axis: of tiles with 6 places and with 4. */
+/** The matrices along an axis, for tiles with 6 places or 4. */
 export interface WinogradAxis {
   /** B': from the inputs of a tile to its places. */
   readonly input: Matrix;
@@ -46,7 +46,7 @@ export const WINOGRAD_AXES: Readonly<Record<4 | 6, WinogradAxis>> = {
   },
 };
 
-/** G: from a kernel of 3 to the 6 places; those of F(2, 3) are the first 4. */
+/** G: from a kernel of 3 to the 6 places; F(2, 3) uses the first 4. */
 export const WEIGHT_TRANSFORM: Matrix = [
   [1, 0, 0],
   [-2 / 3, (-2 * A) / 3, -1 / 3],
