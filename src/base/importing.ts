@@ -50,7 +50,7 @@ export function hintFor(thrown: unknown): string | undefined {
   return undefined;
 }
 
-/** What to do about a module whose default export is not a function. */
+/** What to do about a module with a default export that is not a function. */
 export function defaultExportHint(exported: unknown, example: string): string {
   const isCompiled = typeof exported === 'object' && exported !== null && '__esModule' in exported;
   if (isCompiled) return 'building the module as ESM: this one was compiled to CommonJS';

@@ -7,7 +7,7 @@ import { type OptimizerName, type OptimizerSpec, optimizerKinds } from './optimi
 
 export const OPTIMIZER_NAMES = Object.keys(optimizerKinds).sort() as readonly OptimizerName[];
 
-// A kind only ever receives specs of its own name, which the table cannot express in types.
+// A kind only receives specs with its name, which the types of the table cannot express.
 function kindOf(spec: OptimizerSpec): OptimizerKind<object, OptimizerSpec> {
   return optimizerKinds[spec.kind] as unknown as OptimizerKind<object, OptimizerSpec>;
 }

@@ -5,7 +5,7 @@
 /** Keeps the division finite when the norm is 0. */
 const CLIP_EPS = 1e-6;
 
-/** The norm whose square is the sum of the blocks' sums of squares. */
+/** The square root of the sum of the blocks' sums of squares. */
 export function gradientNorm(squares: Float64Array): number {
   let sum = 0;
   for (let block = 0; block < squares.length; block++) sum += squares[block]!;

@@ -121,7 +121,7 @@ export interface RunConfig {
   /** Whether relus are fused into the layer before them (nn/graph/fuse.ts); default true. The bits
    * are the same either way. */
   readonly fuse?: boolean;
-  /** Whether a step whose loss, gradients or running statistics are not finite ends the run;
+  /** Whether a step with a loss, gradients or running statistics that are not finite ends the run;
    * default `stop`. The bits of finite steps are the same either way. */
   readonly onNonFinite?: OnNonFinite;
   /** Whether the run continues with the other workers if one dies; default false. Does not affect

@@ -95,8 +95,8 @@ export interface RootFolds {
   readonly rootPtr: number;
 }
 
-/** The folds that finish a tree from published nodes, which are only read; results go to
- * temporaries, of which there are {@link countTemporaries}. */
+/** The folds that finish a tree from published nodes, which are only read. Results go to
+ * temporaries; {@link countTemporaries} gives their number. */
 export function foldsToRoot(
   tree: Span,
   nodes: readonly PublishedNode[],

@@ -13,7 +13,7 @@ export interface CallDetails {
   readonly op?: string;
   /** The element type. */
   readonly type?: string;
-  /** Elements per member. Default: none, the call moves no data of its own. */
+  /** Elements per member. Default: none; the call moves no data. */
   readonly length?: number;
   /** Whether members may give different lengths, which the caller then compares. */
   readonly uneven?: boolean;

@@ -222,7 +222,7 @@ function bindParts(setup: UpdateSetup): Omit<Folding, 'fold'> {
   const exchange = { ...gradientsExchange(plan), ends: early };
   const call = prepareCall({ kind: 'gradients', length, exchange });
   const partsCall = prepareCall({ kind: 'gradients of workers', length });
-  // The next synchronization tells that other workers have merged a part.
+  // Only the next synchronization guarantees that other workers have merged a part.
   const delay = workers.length > 1 ? 1 : 0;
   let merged = 0;
   let started = 0;

@@ -29,7 +29,7 @@ export interface VectorWeight {
   /** The weight as the kernels read it, for products forward and backward. */
   readonly panelsPtr: number;
   readonly gradPanelsPtr: number;
-  /** Undefined where the weight is frozen. */
+  /** Undefined if the weight is frozen. */
   readonly gradient: GradientSink | undefined;
 }
 

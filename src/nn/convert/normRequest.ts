@@ -13,8 +13,8 @@ export const NORM_TARGETS = [
   'none',
   'auto',
 ] as const;
-/** What to convert the normalizations to. `frozen` keeps running statistics, weight and bias as
- * they are; `none` removes normalizations; `auto` chooses `sync` (`local` with one replica), or
+/** What to convert the normalizations to. `frozen` stops changes of running statistics, weight and
+ * bias; `none` removes normalizations; `auto` chooses `sync` (`local` with one replica), or
  * `group` if a sync group has fewer than {@link AUTO_MIN_VALUES} values per channel. */
 export type NormTarget = (typeof NORM_TARGETS)[number];
 

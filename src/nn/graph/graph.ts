@@ -33,7 +33,7 @@ export interface LayerOperation {
   readonly frozen: ReadonlySet<string>;
 }
 
-/** One value for several consumers, whose gradients are added in their order. */
+/** One value for several consumers. Their gradients are added in order. */
 export interface ForkOperation {
   readonly op: 'fork';
   readonly path: string;

@@ -70,7 +70,7 @@ const kinds = [
   upsampleKind,
 ];
 
-// A kind only ever receives specs of its own name, which the table cannot express in types.
+// A kind only receives specs with its name, which the types of the table cannot express.
 const table = new Map(kinds.map((kind) => [kind.kind, kind as unknown as LayerKind<LeafSpec>]));
 
 /** The kind of a leaf. Throws a {@link UsageError} for a name that no layer has. */

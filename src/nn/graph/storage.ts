@@ -63,8 +63,8 @@ interface Block {
   isRewritten?: boolean;
 }
 
-/** Plans the memory of a worker whose micro-batches have up to `capacity` samples. Backward does
- * not find values that are `derived` (derive.ts). */
+/** Plans the memory of a worker for micro-batches of up to `capacity` samples. Backward does not
+ * find values that are `derived` (derive.ts). */
 export function planStorage(
   graph: Graph,
   capacity: number,

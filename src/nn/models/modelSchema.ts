@@ -25,8 +25,8 @@ export function modelSchema(): JsonSchema & { readonly $defs: Fields } {
   const kinds = layers.map(([kind]) => kind);
   return {
     $schema: DIALECT,
-    title: 'Model of syncbn',
-    description: 'A layer; most models are one of kind sequential.',
+    title: 'A syncbn model',
+    description: 'A layer. Most models are a layer of kind sequential.',
     allOf: [{ $ref: '#/$defs/anyLayer' }],
     $defs: {
       anyLayer: {

@@ -1,6 +1,6 @@
 // The named models and what they are for, with the small ones as sequences. resnet20 is the CIFAR
 // form of He et al. 2016, with a projection wherever the shape changes. The large ones are graphs,
-// in files of their own.
+// in separate files.
 
 import { UsageError } from '../../base/errors.ts';
 import { optionsSchema, parseOptions } from '../../base/parse.ts';

@@ -266,7 +266,7 @@ export const groupNormKind: LayerKind<GroupNormSpec> = {
     {
       per: `group of ${channels / numGroups} channels`,
       values: sizeOf(input) / numGroups,
-      cure: channels > 1 ? 'fewer groups' : 'no norm here, since there is one value',
+      cure: channels > 1 ? 'fewer groups' : 'no norm here, since there is only one value',
     },
   ],
   norm: {

@@ -76,8 +76,8 @@ export interface CrossEntropyOptions {
 
 /** The options of `nn.binaryCrossEntropy`. */
 export interface BinaryCrossEntropyOptions {
-  /** A factor for the term of each output whose target is 1, at least 0; values above 1 favor
-   * recall over precision. Default all 1. */
+  /** A factor for each output's term for targets of 1, at least 0; values above 1 favor recall over
+   * precision. Default all 1. */
   readonly posWeight?: readonly number[];
 }
 

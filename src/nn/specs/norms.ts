@@ -136,7 +136,7 @@ export function batchNorm(channels: number, options: BatchNormOptions = {}): Bat
     throw new UsageError({
       what: 'batchNorm frozen without running statistics',
       given: 'trackRunningStats false',
-      allowed: 'trackRunningStats true, since nothing else is there to normalize by',
+      allowed: 'trackRunningStats true, since there is nothing else to normalize by',
     });
   }
   return spec;
@@ -149,7 +149,7 @@ function checkStatistics({ statistics, trackRunningStats, virtualBatch }: BatchN
     throw new UsageError({
       what: "batchNorm statistics 'running'",
       given: 'trackRunningStats false',
-      allowed: 'trackRunningStats true, since nothing else is there to normalize by',
+      allowed: 'trackRunningStats true, since there is nothing else to normalize by',
     });
   }
   if (virtualBatch === null) return;
