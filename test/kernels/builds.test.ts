@@ -99,7 +99,7 @@ describe('the build of fast numbers', () => {
     expect(await choose('fast')).toEqual({
       build: 'fast',
       differing: 'convTilesF32',
-      whyNotWide: 'packed vectors gave other bits in convTilesF32',
+      whyNotWide: 'packed vectors gave different bits in convTilesF32',
     });
     expect(engine.isPacking).toBe(false);
     const { noticesOf } = await import('../../src/runtime/notices.ts');
