@@ -38,7 +38,7 @@ async function runs(program: string): Promise<string> {
 }
 
 describe('without any dependency', () => {
-  it('both doors can be imported, and data and models made', async () => {
+  it('both entry points can be imported, and data and models can be made', async () => {
     expect(
       await runs(`import { launch } from 'syncbn/collectives';
         import { nn, synthetic } from 'syncbn';

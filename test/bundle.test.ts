@@ -61,11 +61,11 @@ describe('a bundled program', () => {
     });
   }
 
-  it('in cjs, which cannot look for packages, is told so by data too', async () => {
+  it('in cjs, which cannot look for packages, gets the same error from data', async () => {
     expectAdvice(await outputOf(MNIST, { format: 'cjs' }));
   });
 
-  it('works with the package external', async () => {
+  it('works if the package is external', async () => {
     expect(await outputOf(TRAIN, { format: 'esm', external: ['syncbn'] })).toBe('trained\n');
   });
 });

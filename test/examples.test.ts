@@ -55,7 +55,7 @@ describe('the examples', () => {
     for (const line of expected) expect(output).toMatch(line);
   });
 
-  it('are all tested and all listed in their README', () => {
+  it('are all tested, and all listed in their README', () => {
     const mains = readdirSync(folder)
       .filter((name) => name !== 'README.md')
       .map((name) => (existsSync(join(folder, name, 'main.mjs')) ? `${name}/main.mjs` : name));

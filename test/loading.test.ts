@@ -72,7 +72,7 @@ describe('before it runs', () => {
     expect(loaded.bytes / 1000).toBeLessThanOrEqual(kilobytes);
   });
 
-  it('the command listens to signals before it loads the rest', () => {
+  it('the command handles signals before it loads the rest', () => {
     expect(loadedBy(fileOf('main-')).files).not.toContain(fileOf('program-'));
   });
 });
@@ -94,7 +94,7 @@ describe('the built package', () => {
     expect(foreign).toEqual([]);
   });
 
-  it('has the license of each package that became a part of it', () => {
+  it('has the license of each bundled package', () => {
     const parts = new Set(
       built
         .map((file) => join(dist, `${file}.map`))

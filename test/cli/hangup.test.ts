@@ -30,8 +30,8 @@ print(os.WEXITSTATUS(status) if os.WIFEXITED(status) else f'signal {os.WTERMSIG(
 
 const hasTerminals = spawnSync('python3', ['-c', 'import pty']).status === 0;
 
-describe.skipIf(!hasTerminals)('a terminal that goes away', () => {
-  it('stops the run, which saves and ends with the code of SIGHUP', async () => {
+describe.skipIf(!hasTerminals)('a terminal that closes', () => {
+  it('stops the run, which saves and exits with the code of SIGHUP', async () => {
     const path = join(folder, 'run.ckpt');
     const data = ['--data', 'synthetic', '--limit', '1000', '--replicas', '2'];
     const train = [CLI, 'train', ...data, '--epochs', '500', '--checkpoint', path];

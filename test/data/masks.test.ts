@@ -34,7 +34,7 @@ describe.each([{ shift: 2, flip: true }, { crop: 3 }, { flip: true }])('a mask, 
   });
   const places = Array.from({ length: 40 }, (_, i) => [i % COUNT, i >> 2, i] as const);
 
-  it('moves as its image does, and has one label outside', () => {
+  it('moves like its image, and has one label outside', () => {
     const found = new Set<string>();
     for (const [sample, step, position] of places) {
       loader.loadAugmented(sample, dstPtr, step, position);
@@ -48,7 +48,7 @@ describe.each([{ shift: 2, flip: true }, { crop: 3 }, { flip: true }])('a mask, 
     expect(found.size).toBeGreaterThan(COUNT);
   });
 
-  it('is counted as it is moved', () => {
+  it('is counted after it is moved', () => {
     for (const [sample, step, position] of places) {
       const moved = new Int32Array(SIZE);
       mover.move(masks, sample, moved, 0, step, position);

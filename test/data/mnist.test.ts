@@ -25,7 +25,7 @@ describe('mnist', () => {
     expect(computed.std[0]).toBeCloseTo(0.3081, 4);
   });
 
-  it('reads a folder that is given', async () => {
+  it('reads a given folder', async () => {
     const data = await mnist({ dir: await folderOf(idxFolder(3, 2)) });
     expect(data.train.count).toBe(3);
     expect(data.task).toEqual({ kind: 'classification', classes: 10 });
@@ -35,7 +35,7 @@ describe('mnist', () => {
     await expect(mnist({ dir: await folderOf({}) })).rejects.toThrow(UsageError);
   });
 
-  it('says how to install the package when it is not there', async () => {
+  it('says how to install the package if it is missing', async () => {
     vi.resetModules();
     vi.doMock('node:module', async (original) => {
       const real = await original<typeof import('node:module')>();

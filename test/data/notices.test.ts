@@ -18,7 +18,7 @@ const labeled = (trained: number[], tested: number, classes: number): Dataset =>
 };
 
 describe('classes without training samples', () => {
-  it('are not mentioned where there are none', () => {
+  it('are not mentioned if there are none', () => {
     expect(dataNotices(smallDataset())).toEqual([]);
     expect(dataNotices(synthetic({ train: 20, test: 10 }))).toEqual([]);
   });
@@ -33,7 +33,7 @@ describe('classes without training samples', () => {
     ]);
   });
 
-  it('are found in labels that begin at 1, as those of EMNIST letters do', async () => {
+  it('are found in labels that begin at 1, like those of EMNIST letters', async () => {
     const files = idxFolder(3, 1);
     const labels = { 'train-labels-idx1-ubyte': idxBytes([3], [1, 2, 3]) };
     const tested = { 't10k-labels-idx1-ubyte': idxBytes([1], [1]) };

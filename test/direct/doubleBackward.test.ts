@@ -61,7 +61,7 @@ describe('doubleBackward', () => {
     }
   });
 
-  it('agrees with finite differences, where the ranks weigh their sums differently', async () => {
+  it('agrees with finite differences if the ranks weigh their sums differently', async () => {
     const channels = 2;
     const given: DoubleCase = {
       ...{ channels, rows: [4, 0, 3], x: testValues(14, 1.7, 3), dy: testValues(14, 1, 4) },
@@ -88,7 +88,7 @@ describe('doubleBackward', () => {
     }
   });
 
-  it('keeps its digits where the mean is a million deviations away', async () => {
+  it('keeps its digits if the mean is a million deviations away', async () => {
     const near = {
       channels: 1,
       rows: [20, 10],

@@ -352,7 +352,7 @@ describe('junk in any place', () => {
     expect(await collectives.launch(job, { workers: 1 })).toEqual([[]]);
   });
 
-  it('leaves a trainer as it was', async () => {
+  it('does not change a trainer', async () => {
     expect((await trainer.evaluate()).loss).toBeGreaterThan(0);
   });
 });

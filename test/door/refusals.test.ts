@@ -124,7 +124,7 @@ describe('refused, with what to type instead', () => {
     expect((error as Error).message).toMatch(message);
   });
 
-  it('and the trainer is as it was', async () => {
+  it('and the trainer is unchanged', async () => {
     expect((await trainer.evaluate()).count).toBe(8);
   });
 });

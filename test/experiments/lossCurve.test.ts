@@ -36,7 +36,7 @@ function contextOf(options: Partial<RunContext> = {}): RunContext {
 }
 
 describe('trainCurve', () => {
-  it('has the same sum of losses whatever the windows', async () => {
+  it('has the same sum of losses for any windows', async () => {
     const threes = await trainCurve(RUN, contextOf());
     const ones = await trainCurve({ ...RUN, windowSteps: 1 }, contextOf());
     expect(ones.losses).toHaveLength(10);
@@ -47,7 +47,7 @@ describe('trainCurve', () => {
     }
   });
 
-  it('never takes a net that has left all bounds for one that has learned', async () => {
+  it('never mistakes a diverged net for one that has learned', async () => {
     const model = plainPerceptron({
       ...purposeOf(TINY_DATA),
       ...{ norm: 'none', depth: 2, width: 8, activation: 'relu', init: 'kaimingNormal' },
@@ -61,7 +61,7 @@ describe('trainCurve', () => {
     }
   });
 
-  it('evaluates the splits that were asked for, and tells how far it is', async () => {
+  it('evaluates the requested splits, and reports progress', async () => {
     const shares: number[] = [];
     const context = contextOf({ progress: (share) => shares.push(share) });
     const { test, train } = await trainCurve({ ...RUN, evaluates: ['test'] }, context);
@@ -85,7 +85,7 @@ describe('trainCurve', () => {
     expect(windows).toBe(1);
   });
 
-  it('writes losses down as numbers up to a limit', () => {
+  it('records losses as numbers up to a limit', () => {
     expect(limitLoss(Number.NaN)).toBe(LOSS_LIMIT);
     expect(limitLoss(Number.POSITIVE_INFINITY)).toBe(LOSS_LIMIT);
     expect(limitLoss(2)).toBe(2);

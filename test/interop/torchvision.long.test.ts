@@ -85,7 +85,7 @@ describe.skipIf(!hasTorch)("torchvision's", () => {
     ['resnet18', 'resnet18'],
     ['mobilenet_v2', 'mobilenet-v2'],
     ['densenet121', 'densenet121'],
-  ])('%s comes in, computes the same, and goes out byte for byte', async (theirs, ours) => {
+  ])('%s is imported, computes the same, and is exported byte for byte', async (theirs, ours) => {
     const run = await fromTorchvision(theirs, 0);
     const trainer = await startFrom(ours, run);
     const checkpoint = join(folder, 'run.ckpt');

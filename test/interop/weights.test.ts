@@ -22,7 +22,7 @@ function countedWeights(model: LayerSpec, inputShape: readonly number[]) {
 }
 
 describe('weights', () => {
-  it('come back from a file as they went in, for layers of every layout', async () => {
+  it('survive a file unchanged, for layers of every layout', async () => {
     const inputShape = [6, 5, 3];
     const model = nn.sequential([
       nn.conv2d(3, 4, { kernel: 3 }),

@@ -137,7 +137,7 @@ async function packedByCheck(node: string, flags: readonly string[]): Promise<nu
 const packing = nodes.filter(({ major }) => major >= 24);
 
 describe.each(packing)('$title', ({ file, isHere }) => {
-  it.skipIf(!isHere)('packs vectors of functions that workers make it optimize', async () => {
+  it.skipIf(!isHere)('packs vectors of functions that workers cause it to optimize', async () => {
     const traced = { flags: TRACED, workers: 1, steps: 18 };
     const trained = await train(file, 'refnet', traced);
     const byCheck = await packedByCheck(file, TRACED);
@@ -148,19 +148,24 @@ describe.each(packing)('$title', ({ file, isHere }) => {
     expect(trained.hash).toBe(narrow.hash);
   });
 
-  it.skipIf(!isHere)('does not use wide kernels with other bits, and says so once', async () => {
-    const home = join(folder, file.replaceAll('/', '_'));
-    for (const part of ['dist', 'package.json'])
-      cpSync(part, join(home, part), { recursive: true });
-    symlinkSync(resolve('node_modules'), join(home, 'node_modules'));
-    // Without fused multiply-add.
-    cpSync('dist/kernels/strict.wasm', join(home, 'dist/kernels/wide.wasm'));
-    const { kernels, stderr } = await train(file, 'refnet', { cli: join(home, 'dist/cli.js') });
-    expect(kernels).toBe('fast');
-    expect(stderr.match(/The fast kernels run, not the wide ones: .* other bits/g)).toHaveLength(1);
-  });
+  it.skipIf(!isHere)(
+    'does not use wide kernels with different bits, and says so once',
+    async () => {
+      const home = join(folder, file.replaceAll('/', '_'));
+      for (const part of ['dist', 'package.json'])
+        cpSync(part, join(home, part), { recursive: true });
+      symlinkSync(resolve('node_modules'), join(home, 'node_modules'));
+      // Without fused multiply-add.
+      cpSync('dist/kernels/strict.wasm', join(home, 'dist/kernels/wide.wasm'));
+      const { kernels, stderr } = await train(file, 'refnet', { cli: join(home, 'dist/cli.js') });
+      expect(kernels).toBe('fast');
+      expect(stderr.match(/The fast kernels run, not the wide ones: .* other bits/g)).toHaveLength(
+        1,
+      );
+    },
+  );
 
-  it.skipIf(!isHere)('passes all tests of the kernels on packed code', async () => {
+  it.skipIf(!isHere)('passes all kernel tests on packed code', async () => {
     // Flags of V8 are those of the whole process, and so of its threads.
     const flags = [...OPTIMIZED, '--experimental-wasm-revectorize'];
     const tests = ['node_modules/vitest/vitest.mjs', 'run', 'test/kernels', '--pool=threads'];

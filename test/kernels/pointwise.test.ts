@@ -198,7 +198,7 @@ describe.each(BUILDS)('pointwise kernels, %s build', (build) => {
       expect(farthest(dx, expected)).toBeLessThanOrEqual(activation.ulps);
     });
 
-    it('gives one value the same bits at every place of every array', () => {
+    it('gives one value the same bits at every position of every array', () => {
       for (const value of testValues(5, 3, 3)) {
         const bits = new Set<number>();
         const gradients = new Set<number>();
@@ -292,7 +292,7 @@ describe.each(BUILDS)('dropout, %s build', (build) => {
     expect(fixture.f32(y.byteOffset + y.byteLength, 1)[0]).toBeNaN();
   });
 
-  it('keeps the share 1 - p of the elements, and scales what it keeps by 1 / (1 - p)', () => {
+  it('keeps the share 1 - p of the elements, and scales them by 1 / (1 - p)', () => {
     const n = 100_000;
     const y = dropout(new Float32Array(n).fill(1), 1);
     const kept = y.filter((v) => v !== 0);
@@ -301,7 +301,7 @@ describe.each(BUILDS)('dropout, %s build', (build) => {
     expect(new Set(kept)).toEqual(new Set([Math.fround(1 / (1 - P))]));
   });
 
-  it('has other masks for other seeds, high seed parts, steps, samples and layers', () => {
+  it('has different masks for different seeds, high seed parts, steps, samples and layers', () => {
     const ones = new Float32Array(256).fill(1);
     const masks = [
       OPTIONS,

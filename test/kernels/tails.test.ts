@@ -76,7 +76,7 @@ describe.each(MODES)('tails, %s build', (mode) => {
     };
   }
 
-  it('norm passes give a channel the same bits beside 0 to 36 others', () => {
+  it('norm passes give a channel the same bits next to 0 to 36 others', () => {
     const most = passesOf(MOST_CHANNELS);
     for (let channels = MIN_CHANNELS; channels < MOST_CHANNELS; channels++) {
       fixture.reset();
@@ -92,7 +92,7 @@ describe.each(MODES)('tails, %s build', (mode) => {
     }
   });
 
-  it('norm passes with a relu are those without where it is open, of 1 to 15 channels', () => {
+  it('norm passes with an active relu match those without, with 1 to 15 channels', () => {
     for (let channels = 1; channels < MIN_CHANNELS; channels++) {
       fixture.reset();
       const { elements } = passesOf(channels);
@@ -102,7 +102,7 @@ describe.each(MODES)('tails, %s build', (mode) => {
     }
   });
 
-  it('relu makes 0 of -0, and keeps NaN, in whole vectors and in the rest', () => {
+  it('relu turns -0 into 0, and keeps NaN, in whole vectors and in the rest', () => {
     for (let length = 1; length <= 2 * WIDEST_TURN; length++) {
       fixture.reset();
       const x = Float32Array.from({ length }, (_, i) => [-0, Number.NaN, -1, 1, 0][i % 5]!);

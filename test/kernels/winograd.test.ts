@@ -348,7 +348,7 @@ describe.each(BUILDS)('Winograd kernels, %s build', (build) => {
     expect(worst.ulps).toBeLessThan(30);
   });
 
-  it.each(COUNTS)('sums products of %s + %s + %s + %s tiles, anew and added', (...counts) => {
+  it.each(COUNTS)('sums products of %s + %s + %s + %s tiles, from zero and added', (...counts) => {
     const [inChannels, outChannels] = [16, 24];
     const tiles = counts.reduce<number>((sum, count) => sum + count, 0);
     const src = placePlanes(tiles * inChannels, 8);

@@ -38,7 +38,7 @@ const block = (channels: number, act: LayerSpec = relu()): LayerSpec =>
   );
 
 describe('what backward derives', () => {
-  it('is what a normalization wrote and only convolutions read', () => {
+  it('is the output of a normalization that only convolutions read', () => {
     const layers = [conv(3, 8), batchNorm(8), relu(), conv(8, 8)];
     expect(derivedIn(graphOf(sequential(layers), [9, 9, 3]))).toEqual(['1.batchNorm']);
     // A tanh reads its output, all samples at once.
@@ -46,7 +46,7 @@ describe('what backward derives', () => {
     expect(derivedIn(graphOf(bent, [9, 9, 3]))).toEqual(['1.batchNorm']);
   });
 
-  it('is nothing where the sample would not stay in the cache', () => {
+  it('is nothing if the sample would not stay in the cache', () => {
     const layers = [conv(3, 8), batchNorm(8), relu(), conv(8, 8)];
     expect(derivedIn(graphOf(sequential(layers), [150, 150, 3]))).toEqual([]);
   });
@@ -56,7 +56,7 @@ describe('what backward derives', () => {
     expect(derivedIn(fuseGraph(freezeGraph(graph, ['0.*', '1.*'])))).toEqual([]);
   });
 
-  it('is every other sum of a chain of residuals', () => {
+  it('is every other sum in a chain of residuals', () => {
     const body = sequential([conv(8, 8), batchNorm(8)]);
     const chain = [1, 2, 3, 4].flatMap(() => [residual(body), relu()]);
     const graph = graphOf(sequential([conv(3, 8), ...chain, conv(8, 8)]), [9, 9, 3]);

@@ -201,8 +201,8 @@ function fileOf({ steps, constants, sample, axes, opset }: Case): Uint8Array {
   return encodeModel(foreign(steps, constants, options));
 }
 
-describe('a file from elsewhere', () => {
-  it.each(cases)('computes as it does there: $name', async (one) => {
+describe('a file from other software', () => {
+  it.each(cases)('computes the same as there: $name', async (one) => {
     const { sample, layers } = one;
     const bytes = fileOf(one);
     const { model, weights, inputShape } = await importOnnx(bytes);

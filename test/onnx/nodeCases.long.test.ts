@@ -142,8 +142,8 @@ async function outcome(name: string): Promise<string> {
   }
 }
 
-describe.skipIf(!existsSync(folder))("ONNX's cases of operators", () => {
-  it('agree where they are claimed, and are refused elsewhere', async () => {
+describe.skipIf(!existsSync(folder))("ONNX's operator test cases", () => {
+  it('agree if they are listed, and are refused otherwise', async () => {
     const names = readdirSync(folder).map((one) => one.replace('test_', ''));
     expect(names.length).toBeGreaterThan(900);
     const agreeing: string[] = [];

@@ -4,7 +4,7 @@
 import { describe, it } from 'vitest';
 import { expectFault, SMALL } from '../support/processes/faults.ts';
 
-describe('a process among three that', () => {
+describe('one of three processes that', () => {
   it.each([0, 3, 7])('is late before exchange %d changes nothing', async (exchange) => {
     await expectFault(SMALL, [1, 2, 1], 1, { kind: 'delay', exchange, delayMs: 60 });
   });

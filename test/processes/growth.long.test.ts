@@ -15,7 +15,7 @@ const DATA = ['--data', 'synthetic', '--limit', '2000', '--batch', '40', '--mode
 const TRAIN = ['train', ...DATA, '--norm', 'sync', '--epochs', '6', '--workers', '1', '--json'];
 
 describe.each(LIBRARIES)('under $title', ({ library, isHere }) => {
-  it.skipIf(!isHere)('a run goes on with more processes at SIGUSR2', async () => {
+  it.skipIf(!isHere)('a run continues with more processes at SIGUSR2', async () => {
     const hosts = join(folder, library.name);
     writeFileSync(hosts, 'localhost:1\n');
     let isAsked = false;

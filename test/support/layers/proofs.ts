@@ -163,7 +163,7 @@ export function describeDifferences(
   cases: readonly ProofCase[],
   inputOf?: (length: number) => Float32Array,
 ): void {
-  describe('has the gradients that finite differences have', () => {
+  describe('has gradients that match finite differences', () => {
     it.each(cases.map((item) => [item.name, item] as const))('%s', (_name, item) => {
       const run = sampleRun(item, [3, 2]);
       const x = inputOf?.(run.x.length) ?? run.x;
