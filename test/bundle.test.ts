@@ -1,4 +1,5 @@
-// Programs that a bundler has made of this package: its threads cannot be in them, and it says so.
+// Programs that a bundler made from this package: they cannot contain its threads, and an error
+// says so.
 
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
@@ -35,7 +36,7 @@ const MNIST = `
   mnist().catch(({ name, message }) => console.log(name + ': ' + message));
 `;
 
-/** What a program prints once it is bundled. */
+/** The output of a bundled program. */
 async function outputOf(program: string, options: BuildOptions): Promise<string> {
   const outfile = join(folder, options.format === 'cjs' ? 'out.cjs' : 'out.mjs');
   const stdin = { contents: program, resolveDir: folder };

@@ -76,7 +76,7 @@ describe('a lock', () => {
   it('that is stale goes to only one of many competing processes', async () => {
     const file = await bundle('src/base/fileLock.ts', 'fileLock');
     const racer = join(folder, 'racer.mjs');
-    // Tells that it is ready, waits for the start, tries, tells how that went, waits for the end.
+    // Reports that it is ready, waits for the start, tries, reports the result, waits for the end.
     writeFileSync(
       racer,
       `import { once } from 'node:events';

@@ -22,7 +22,7 @@ describe('a patient file', () => {
     const fd = openSync('/dev/full', 'w');
     const troubles: string[] = [];
     const file = new PatientFile({ fd, onTrouble: (reason) => troubles.push(reason) });
-    // More than may wait.
+    // More than the buffer holds.
     for (let i = 0; i < 5; i++) file.write(new Uint8Array(600_000));
     expect(file.end()).toBe(5);
     closeSync(fd);

@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
 import { readSome, writeAll } from '../../src/base/regularFile.ts';
 import { hashValues } from '../../src/checkpoint/state.ts';
 
-/** The file, and the lengths that it is asked for. */
+/** The file, and the requested lengths. */
 function watched(file: FileHandle, lengths: number[]): FileHandle {
   return new Proxy(file, {
     get: (target, name) => {

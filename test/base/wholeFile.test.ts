@@ -106,7 +106,8 @@ await writeWhole('/dev/stdout', 'x', 'second');`,
       spawnSync('sh', ['-c', `"${process.execPath}" "${script}" ${to} "${out}"`]);
       expect(readFileSync(out, 'utf8')).toBe('first second');
     }
-    // Node gives its children sockets, which cannot be opened by name: said, not swallowed.
+    // Node gives its children sockets, which cannot be opened by name: the error is reported, not
+    // swallowed.
     const socket = spawnSync(process.execPath, [script], { encoding: 'utf8' });
     expect(socket.stderr).toMatch(/UsageError: x: .*ENXIO/);
   });

@@ -1,5 +1,5 @@
-// Every peer once, where it is installed. SYNCBN_TORCH names interpreters with PyTorch as --torch
-// does, SYNCBN_JS_PEERS a folder with the JavaScript libraries as --js-peers does.
+// Every installed peer once. SYNCBN_TORCH names interpreters with PyTorch as --torch does,
+// SYNCBN_JS_PEERS a folder with the JavaScript libraries as --js-peers does.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -94,7 +94,7 @@ describe.skipIf(torches.length === 0)('PyTorch', () => {
   it('that does not start is reported and skipped, and the benchmark succeeds', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'syncbn-peers-'));
     try {
-      // Says what it is, and trains nothing.
+      // Identifies itself, and trains nothing.
       const python = join(folder, 'python');
       const text = `#!/bin/sh\ncase $1 in *torch_build.py) exec ${pythons[0]} "$1";; esac\n`;
       writeFileSync(python, `${text}echo "no memory" >&2; exit 1\n`, { mode: 0o755 });
@@ -146,7 +146,7 @@ describe('JavaScript libraries', () => {
 
   it.for(JS_PEERS.map(({ name }) => name))('train: %s', async (name, { skip }) => {
     if (!jsFound.includes(name)) skip(`${name} is not in SYNCBN_JS_PEERS`);
-    // The whole setting takes some of them minutes.
+    // Some of them need minutes for the whole setting.
     const [peer] = jsPeers({ ...setting, replicaBatch: 16 }, [name], jsFolder);
     const served = peer!.start();
     try {

@@ -28,7 +28,7 @@ describe('the benchmark of training', () => {
       string,
       number
     >;
-    // 4 images a step.
+    // 4 images per step.
     expect((imagesPerSecond! * msPerStep!) / 4000).toBeCloseTo(1, 2);
     expect(msPerStepMin).toBeGreaterThan(0);
     expect(msPerStepMin).toBeLessThanOrEqual(msPerStep!);

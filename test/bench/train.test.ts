@@ -6,7 +6,7 @@ import * as library from '../../src/index.ts';
 const times = { seconds: 0.1, rounds: 2, windowSeconds: 0.02, warmUpSeconds: 0.02 };
 const setting = { net: 'refnet', norm: 'sync', replicas: 2, workers: 1, replicaBatch: 2 } as const;
 
-/** A peer that answers so many times, at so many milliseconds a step, and dies then. */
+/** A peer that answers a number of times, with the given milliseconds per step, and then dies. */
 function peerOf(label: string, answers: number, ms: number): TrainPeer {
   const figures = { imagesPerSecond: 4000 / ms, msPerStep: { min: ms, p50: ms, p99: ms } };
   const program = `let left = ${answers};

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { type Campaign, runCampaign } from './campaign.ts';
 
-/** Fails where the dice say 0 of 3; counts 2 a case. */
+/** Fails if the dice show 0 of 3; counts 2 per case. */
 const shaky: Campaign = {
   name: 'shaky',
   counts: 'throws',

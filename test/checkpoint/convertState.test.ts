@@ -20,7 +20,7 @@ import { testValues } from '../support/kernelFixture.ts';
 const inputShape = [8, 8, 3];
 const known = { inputShape, replicas: 4, replicaBatch: 4 };
 
-/** A state of a model in which no two tensors are alike. */
+/** A model state in which no two tensors are equal. */
 function stateOf(model: LayerSpec, slots = 1, shape: readonly number[] = inputShape) {
   const { entries, buffers } = planParameters(buildGraph(model, shape));
   let seed = 1;

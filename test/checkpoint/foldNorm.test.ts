@@ -33,7 +33,7 @@ function weightsOf(model: LayerSpec, inputShape: readonly number[]): NamedValues
   return weights;
 }
 
-/** What a model puts out in evaluation. */
+/** The outputs of a model in evaluation. */
 function outputsOf(model: LayerSpec, weights: NamedValues, inputShape: readonly number[]) {
   const tensors = (wide: boolean): Tensors =>
     Object.fromEntries(

@@ -1,4 +1,4 @@
-// A run that starts from given weights, whole or what fits.
+// A run that starts from given weights, all of them or those that fit.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

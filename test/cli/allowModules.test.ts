@@ -1,6 +1,6 @@
-// Code that data names: a checkpoint or a model in JSON runs no module without a permission, and
-// no module at all that is not a file: URL or a package. The module of these tests leaves a mark
-// when it runs.
+// Code that is named by data: a checkpoint or a model in JSON runs no module without permission,
+// and never a module that is neither a file: URL nor a package. The module of these tests leaves a
+// mark when it runs.
 
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -111,7 +111,7 @@ describe('exit code 2 and a clear error are the response to', () => {
       expect(await readFile(labels)).toEqual(before);
       expect(await readFile(model, 'utf8')).toContain('sequential');
     }
-    // A device is no file that could be lost.
+    // A device is not a file that could be lost.
     const devices = ['--log', '/dev/null', '--report', '/dev/null', '--trace', '/dev/null'];
     expect((await syncbn([...tiny, ...devices, '--max-steps', '1'])).code).toBe(0);
   });

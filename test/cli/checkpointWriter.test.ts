@@ -6,7 +6,7 @@ import type { Trainer } from '../../src/runtime/trainer.ts';
 
 const full = new UsageError({ what: 'run.ckpt', problem: 'cannot be written: ENOSPC' });
 
-/** A run whose disk is full in some of its steps, and what it tells. */
+/** A run with a full disk in some of its steps, and what it reports. */
 function runOn(isFull: (step: number) => boolean) {
   const told: RunEvent[] = [];
   const trainer = {

@@ -88,7 +88,7 @@ describe('syncbn experiment', () => {
 
   it('killed and stopped, continues without repeating runs, to the same numbers', async () => {
     const out = join(folder, 'stopped');
-    /** Sends the signal once `done` runs are told of, and gives what is kept. */
+    /** Sends the signal once `done` runs are reported, and returns the stored results. */
     const stopAfter = async (done: number, signal: NodeJS.Signals): Promise<string> => {
       let isSent = false;
       const { code } = await syncbn([...short, '--out', out, '--workers', '1'], (line, child) => {

@@ -1,4 +1,4 @@
-// The one table of flags that help, completion and settings files are made of.
+// The single table of flags that help, completion and settings files are made from.
 
 import { describe, expect, it } from 'vitest';
 import { commands } from '../../src/cli/entry/commands.ts';

@@ -1,4 +1,4 @@
-// A terminal that goes away. Python opens one, since Node cannot; without it these tests are
+// A terminal that closes. Python opens it, since Node cannot; without Python these tests are
 // skipped.
 
 import { spawnSync } from 'node:child_process';
@@ -12,7 +12,7 @@ import { CLI } from '../support/cli.ts';
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-hangup-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Runs a command on a terminal, which it takes away at the first sight of a text. Prints how the
+/** Runs a command on a terminal, which it closes at the first occurrence of a text. Prints how the
  * command ended. */
 const HANG_UP = `
 import os, pty, sys

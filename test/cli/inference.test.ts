@@ -1,4 +1,4 @@
-// What the command does with a checkpoint alone: evaluates it on other data, and predicts.
+// What the command does with only a checkpoint: evaluates it on other data, and predicts.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -60,7 +60,7 @@ describe('signals', () => {
   it('end a command that saves nothing at once, with their exit code', async () => {
     const args = ['doctor', '--data', 'synthetic', '--model', 'refnet', '--workers', '1'];
     const child = spawn(process.execPath, [CLI, ...args, '--steps', '100000', '--budget', '60']);
-    // The threads of a run are there once the kernel lists them.
+    // The threads of a run have started once the kernel lists them.
     while (threadsOf(child.pid!) < 14) await new Promise((resolve) => setTimeout(resolve, 20));
     child.kill('SIGTERM');
     expect(await new Promise((resolve) => child.on('close', resolve))).toBe(143);

@@ -43,7 +43,7 @@ describe('syncbn models', () => {
   });
 });
 
-/** What a run on one worker takes without the data is in the table; no more, no less. */
+/** The table has exactly the memory of a run on one worker without the data. */
 function addUp(memory: ModelSummary['memoryBytes']): void {
   const { total, fits: _fits, fitting: _fitting, ...all } = memory;
   const { keptForBackward, derivedInBackward, ...parts } = all;

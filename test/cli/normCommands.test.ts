@@ -1,4 +1,4 @@
-// What the command does with normalizations of a run that is trained: converts, measures, corrects,
+// What the command does with the normalizations of a trained run: converts, measures, corrects,
 // folds, explains.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

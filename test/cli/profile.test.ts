@@ -18,12 +18,12 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** Fails unless any two events of a track are apart or one lies within the other. */
+/** Fails unless any two events of a track are disjoint or nested. */
 function expectNested(events: readonly TraceEvent[]): void {
   const open: { readonly name: string; readonly end: number }[] = [];
   const ordered = [...events].sort((a, b) => a.ts! - b.ts! || b.dur! - a.dur!);
   for (const { name, ts, dur } of ordered) {
-    // What is rounded to nanoseconds is no exact sum.
+    // Values that are rounded to nanoseconds do not add up exactly.
     while (open.length > 0 && open.at(-1)!.end <= ts! + 1e-4) open.pop();
     const around = open.at(-1);
     if (around !== undefined && ts! + dur! > around.end + 1e-4) {

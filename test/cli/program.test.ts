@@ -128,7 +128,7 @@ describe('--max-steps', () => {
     const args = [...tiny, ...steps, '--checkpoint', path, '--checkpoint-every', '2', '--json'];
     const { code, events } = await syncbn(args);
     expect(code).toBe(0);
-    // Files are written beside training, so that it is open when one is told.
+    // Files are written during training, so it is still running when one is reported.
     const isSave = ({ event }: { event?: unknown }): boolean => event === 'checkpoint';
     const told = events.filter((event) => !isSave(event));
     expect(told.map(({ event, step }) => [event, step])).toEqual([
@@ -200,7 +200,7 @@ describe('a run that is interrupted', () => {
         if (line.includes(`"event":"${first}"`)) child.kill('SIGINT');
         if (line.includes(`"event":"${end}"`)) child.kill('SIGTERM');
       });
-      // Where the signal comes first, the process ends by it, with its code.
+      // If the signal comes first, it ends the process, with its exit code.
       expect([0, 130, 143]).toContain(code);
     },
   );
@@ -208,7 +208,7 @@ describe('a run that is interrupted', () => {
   it('ends at once if it is interrupted again', async () => {
     const outcome = await interruptTwice();
     expect(outcome.code).toBe(130);
-    // What comes within a second of the first signal is the same request.
+    // A signal within a second of the first one is the same request.
     const kinds = new Set(outcome.events.map(({ event }) => event));
     expect([...kinds]).toEqual(['start', 'progress']);
     expect(outcome.seconds).toBeLessThan(STEP_SECONDS / 2);

@@ -11,7 +11,7 @@ import { resolve } from '../support/resolve.ts';
 
 const data = synthetic({ train: 256, test: 4, shape: [8, 8, 1] });
 
-/** Resumes a run that was begun with `begun`, with other flags. */
+/** Resumes a run that was started with `begun`, with other flags. */
 async function resume(begun: RawFlags, raw: RawFlags): Promise<void> {
   const config = await resolve(begun, data);
   const counters = { runId: 'a run', epochSums: new Float64Array(4), step: 0, epochs: 1 };
@@ -43,7 +43,7 @@ describe('a flag that agrees with the checkpoint', () => {
       { model: 'mnist-cnn', groupSize: '2' },
     ],
     [begun, { replicaBatch: '5', lr: '5e-2', strict: false, flip: false }],
-    // Replicas decide nothing here; Trainer.resume refuses them where they do.
+    // Replicas do not affect results here; Trainer.resume refuses them if they do.
     [begun, { replicas: '10', replicaBatch: '2' }],
     [begun, { epochs: '9', workers: '3', checkpoint: 'a', log: 'b', json: true }],
     [

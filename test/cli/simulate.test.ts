@@ -1,4 +1,4 @@
-// What `syncbn simulate` shows, writes and refuses; whether it is right is for test/simulate.
+// What `syncbn simulate` shows, writes and refuses; test/simulate checks whether it is right.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

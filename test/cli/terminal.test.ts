@@ -186,12 +186,12 @@ describe('on a terminal', () => {
   });
 });
 
-/** What stands in the line that was drawn last. */
+/** The content of the line that was drawn last. */
 function lastBar(written: string): string {
   return stripVTControlCharacters(written).trimEnd();
 }
 
-/** The lines that stay: those that end, without what was drawn over before them. */
+/** The lines that stay: completed ones, without text that was drawn over. */
 function linesLeft(written: string): string[] {
   // What clears a line ends with the code for it.
   const clears = new RegExp(`${ESCAPE}\\[[02]?K`);

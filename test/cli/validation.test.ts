@@ -15,11 +15,11 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const file = (name: string): string => join(folder, name);
 
 const tiny = ['train', '--data', 'synthetic', '--limit', '256', '--model', 'refnet', '--json'];
-// Nothing is better by as much: the first epoch is best, and the third one is the last.
+// No epoch improves by that much: the first epoch is best, and the third one is the last.
 const asked = ['--validation-split', '56', '--early-stopping', '2', '--min-delta', '100'];
 const run = [...tiny, ...asked, '--epochs', '9', '--monitor', 'loss', '--batch', '50'];
 
-/** The epochs that a run has told of. */
+/** The epochs that a run has reported. */
 async function epochsOf(...args: string[]) {
   const { code, events, stderr } = await syncbn(args);
   expect([code, stderr]).toEqual([0, '']);

@@ -1,4 +1,4 @@
-// Fashion-MNIST without a network: what is kept is read, and what cannot be fetched is said.
+// Fashion-MNIST without a network: cached files are read, and failed downloads are reported.
 
 import { readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';

@@ -143,7 +143,7 @@ describe('readIdxDataset', () => {
     expect([data.train.count, data.test.count]).toEqual([3, 2]);
   });
 
-  /** The files of a set, with names that begin so. */
+  /** The files of a set, with this prefix in their names. */
   const named = (prefix: string, train = 3): Record<string, Uint8Array> =>
     Object.fromEntries(
       Object.entries(idxFolder(train, 2)).map(([name, bytes]) => {

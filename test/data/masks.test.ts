@@ -1,4 +1,5 @@
-// Masks that move with their images: a mask whose labels are its image's values stays so.
+// Masks that move with their images: if the labels of a mask are its image's values, they stay
+// equal.
 
 import { describe, expect, it } from 'vitest';
 import { planAugmentation } from '../../src/data/loading/augment.ts';

@@ -40,14 +40,14 @@ describe('mnist', () => {
     vi.doMock('node:module', async (original) => {
       const real = await original<typeof import('node:module')>();
       const require = real.createRequire(import.meta.url);
-      // The real resolver, asked for a package that nobody has, so the error is a real one, too.
+      // The real resolver with a package that does not exist, so the error is real, too.
       const resolve = (_: string, options: { paths: string[] }): string =>
         require.resolve('syncbn-no-such-package/package.json', options);
       return { ...real, createRequire: () => ({ resolve }) };
     });
     const fresh = await import('../../src/data/named/mnist.ts');
     vi.doUnmock('node:module');
-    // No other test gets the modules that were loaded with it.
+    // No other test shares the modules that were loaded with it.
     vi.resetModules();
     const error = await fresh.mnist().catch((e: unknown) => e);
     expect((error as Error).name).toBe('UsageError');

@@ -1,4 +1,4 @@
-// What is said of classes before a run starts. Notices of units are tested where they are used,
+// Notices about classes before a run starts. Notices about units are tested in
 // test/runtime/units.test.ts.
 
 import { describe, expect, it } from 'vitest';

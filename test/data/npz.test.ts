@@ -1,4 +1,4 @@
-// .npz files: what NumPy writes is read, what is damaged or swells is refused.
+// .npz files: files from NumPy are read; damaged files and zip bombs are refused.
 
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

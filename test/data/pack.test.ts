@@ -1,4 +1,4 @@
-// Folders of photos packed into sets: which files, which bytes, and that a set stays as it is.
+// Folders of photos packed into sets: which files, which bytes, and that a set does not change.
 
 import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// PNG files by a writer of ours, with every filter, and by another library's, which also reads what
-// ours writes.
+// PNG files from our own writer, with every filter, and from another library, which also reads
+// files from ours.
 
 import fc from 'fast-check';
 import { decode, encode } from 'fast-png';

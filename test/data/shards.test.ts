@@ -77,8 +77,8 @@ describe('assignShards', () => {
   });
 
   it('dirichlet mixtures have the mean and variance of their distribution', () => {
-    // Two classes of which there are plenty: a share is Beta(alpha, alpha), mean 1/2 and variance
-    // 1 / (4 (2 alpha + 1)); what of it is drawn adds p (1 - p) / quota.
+    // Two classes with plenty of samples: a share is Beta(alpha, alpha), mean 1/2 and variance 1 /
+    // (4 (2 alpha + 1)); drawing from it adds p (1 - p) / quota.
     const [replicas, quota, alpha] = [400, 200, 0.5];
     const even = Int32Array.from({ length: replicas * quota }, (_, i) => i % 2);
     const { samples } = assignShards({
@@ -87,7 +87,7 @@ describe('assignShards', () => {
       quotas: new Array<number>(replicas).fill(quota),
       seed: 3,
     });
-    // The first eighth of each replica's samples: no class runs out before.
+    // The first eighth of each replica's samples: no class runs out before that.
     const drawn = quota / 8;
     const shares = Array.from({ length: replicas }, (_, r) => {
       const own = samples.subarray(r * quota, r * quota + drawn);

@@ -1,4 +1,4 @@
-// Samples outside the arena: one copy in shared memory, none of what lies there already.
+// Samples outside the arena: one copy in shared memory, and none if they are already shared.
 
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.ts';

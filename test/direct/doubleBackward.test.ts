@@ -8,7 +8,7 @@ import { worstUlps } from '../support/layers/harness.ts';
 const EPS = 1e-5;
 const GRADIENT_ULPS = 4;
 
-/** All that backward depends on, of the whole batch. */
+/** Everything that backward depends on, for the whole batch. */
 interface Batch {
   readonly x: Float64Array;
   readonly dy: Float64Array;
@@ -113,7 +113,7 @@ function moved(batch: Batch, name: keyof Batch, index: number, by: number): Batc
   return { ...batch, [name]: batch[name].map((value, i) => (i === index ? value + by : value)) };
 }
 
-/** The loss that the given gradients are of, from the formulas of backward in float64. */
+/** The loss with the given gradients, from the formulas of backward in float64. */
 function lossOf(given: DoubleCase, { x, dy, weight }: Batch): number {
   const { channels, ddx, weightGrads, biasGrad } = given;
   const count = x.length / channels;

@@ -1,4 +1,4 @@
-// What people type who know another library, and what they are told.
+// What users of other libraries type, and the resulting errors.
 
 import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';

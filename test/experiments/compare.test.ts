@@ -1,4 +1,4 @@
-// Comparing results: which runs are picked, how seeds are paired, what the verdict says.
+// Comparing results: how runs are selected, how seeds are paired, and the verdicts.
 
 import { describe, expect, it } from 'vitest';
 import {

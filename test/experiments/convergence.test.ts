@@ -1,4 +1,4 @@
-// The experiment `convergence`: its plan, its verdicts on made-up losses, and a run of some steps.
+// The experiment `convergence`: its plan, its verdicts on made-up losses, and a run of a few steps.
 
 import { describe, expect, it } from 'vitest';
 import type { PlainRecord } from '../../src/experiments/engine/experiment.ts';

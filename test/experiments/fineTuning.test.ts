@@ -1,5 +1,5 @@
 // The experiment `fine-tuning`: its plan, its verdicts on made-up errors, a short run, and the two
-// tasks that it makes of a dataset.
+// tasks that it makes from a dataset.
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';

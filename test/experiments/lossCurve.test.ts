@@ -1,4 +1,4 @@
-// The loop of the experiments that look at curves: windows, epochs, what ends it.
+// The loop of the experiments that record curves: windows, epochs, and how it ends.
 
 import { describe, expect, it } from 'vitest';
 import type { RunContext } from '../../src/experiments/engine/experiment.ts';
@@ -24,7 +24,7 @@ const RUN: CurveRun = {
   optimizer: sgd({ lr: 0.1 }),
   replicas: 2,
   replicaBatch: 16,
-  // 128 samples are 4 steps an epoch, so that windows of 3 cross the epochs' ends.
+  // 128 samples are 4 steps per epoch, so windows of 3 cross the ends of epochs.
   steps: 10,
   windowSteps: 3,
   seed: 1,

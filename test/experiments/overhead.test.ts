@@ -5,7 +5,7 @@ import type { PlainRecord, RunResult } from '../../src/experiments/engine/experi
 import { overhead } from '../../src/experiments/runs/overhead.ts';
 import { madeUp, numbersOf, settingsOf, tinyRun, verdictOn, wiggle } from '../support/madeUp.ts';
 
-/** Step times in ms; that without a norm is 1. */
+/** Step times in ms; without a norm it is 1. */
 function withTimes(
   times: (settings: PlainRecord) => { local: number; sync: number; group: number },
 ): RunResult[] {

@@ -1,4 +1,4 @@
-// Experiments on a net and data of the caller's.
+// Experiments on a custom net and data.
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';

@@ -8,7 +8,7 @@ import { ERRORS } from '../../src/experiments/peers/errors.ts';
 import { peers } from '../../src/experiments/runs/peers.ts';
 import { madeUp, OPTIONS, settingsOf, tinyRun, verdictOn, wiggle } from '../support/madeUp.ts';
 
-/** The same error of everything, of this library another. */
+/** The same error for everything, except for syncbn. */
 function withErrors(others: number, ours: number): RunResult[] {
   const names = [...CONVENTIONS.map(({ name }) => name), 'syncbn'];
   return madeUp(peers, (s) => ({

@@ -115,7 +115,7 @@ describe('runExperiment', () => {
 });
 
 describe('runExperiment with several jobs', () => {
-  /** Runs that wait until two are under way, and tell how many there were at most. */
+  /** Runs that wait until two are running, and record the maximum. */
   function overlapping(fails = 0): { experiment: Experiment; most: () => number } {
     let [running, most] = [0, 0];
     let meet: () => void = () => {};

@@ -19,14 +19,15 @@ const inputShape = [64, 64, 3];
 const classes = 10;
 const OUTPUT_TOLERANCE = 1e-5;
 const TRAINING_TOLERANCE = 1e-4;
-/** Of PyTorch's own difference between float32 and float64: rounding decides which relus open. */
+/** Relative to PyTorch's own difference between float32 and float64: rounding decides which relus
+ * are active. */
 const ROUNDING_FACTOR = 4;
 const STEPS = 10;
 const file = (name: string): string => join(folder, `${name}.safetensors`);
 
 type Numbers = Float32Array | Float64Array;
 
-/** What torchvision wrote: weights in a file, and the run by the names of its tensors. */
+/** Data from torchvision: weights in a file, and the run by tensor names. */
 async function fromTorchvision(model: string, steps: number): Promise<Map<string, Numbers>> {
   const made = spawnSync(PYTHON, [SCRIPT, model, folder, `${steps}`], { encoding: 'utf8' });
   expect(made.stderr).toBe('');

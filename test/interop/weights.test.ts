@@ -9,7 +9,7 @@ import { planParameters } from '../../src/plan/parameters.ts';
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-weights-file-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Every tensor of a model, with numbers that tell all elements apart. */
+/** Every tensor of a model, with different numbers for all elements. */
 function countedWeights(model: LayerSpec, inputShape: readonly number[]) {
   const { entries, buffers } = planParameters(buildGraph(model, inputShape));
   let next = 0;

@@ -1,4 +1,4 @@
-// Which build of the kernels runs, and why not the wide one, on engines that are made up.
+// Which build of the kernels runs, and why not the wide one, on simulated engines.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -94,7 +94,7 @@ describe('the build in mode fast', () => {
   });
 
   it.runIf(hasRelaxedSimd)('is the fast one if the wide one has different bits', async () => {
-    // Without fused multiply-add: other bits, as from a fault of the engine.
+    // Without fused multiply-add: different bits, as from a bug in the engine.
     engine.wideFile = 'strict';
     expect(await choose('fast')).toEqual({
       build: 'fast',

@@ -134,7 +134,7 @@ describe('collective kernels', () => {
     it.each(WHERE)('equals its twin when it writes to $where', ({ inPlace, all }) => {
       forEachShape(type, (values, skew, from, label) => {
         const sources = values.map((array) => place(array, skew));
-        // Other skews than the sources have.
+        // Skews that differ from those of the sources.
         const others = () => values.map((array) => place(new type(array.length), 1 - skew));
         const targets = (inPlace ? sources : others()).slice(all ? 0 : -1);
         const expected = targets.map((array) => array.slice());

@@ -44,7 +44,7 @@ describe.each(BUILDS)('lstm kernels, %s build', (build) => {
     expectAt(gatesPtr, exactGates);
     expectAt(nextPtr!, next);
 
-    // From here on from what is rounded.
+    // From here on, computed from rounded values.
     const rounded = fixture.f32(gatesPtr, gates!.length).slice();
     const state = { squashed: doubles(), h: doubles() };
     lstmOutputRef(state, fixture.f32(nextPtr!, length), rounded, size);

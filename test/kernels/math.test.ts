@@ -1,5 +1,6 @@
-// The float64 functions of src/kernels/assembly/math.ts, which the kernels use inside. They are not
-// exports of the kernels, so the file is compiled alone, into a temporary folder, for both builds.
+// The float64 functions of src/kernels/assembly/math.ts, which the kernels use internally. The
+// kernels do not export them, so the file is compiled separately, into a temporary folder, for both
+// builds.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

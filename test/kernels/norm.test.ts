@@ -22,8 +22,7 @@ const FLOAT64_TOLERANCE = 1e-11;
  * their errors average out, to a few 1e-8 of what is summed. */
 const TREE_TOLERANCE = 1e-7;
 const TREE_ROWS = 128;
-/** In float32 ulp of the tensor's largest magnitude: what the project promises of outputs, and of
- * gradients. */
+/** The promised errors of outputs and gradients, in float32 ulp of the largest magnitude. */
 const ALLOWED_ULPS = 2;
 const ALLOWED_GRAD_ULPS = 4;
 const MEAN_OF_A_MILLION = 1e6;
@@ -236,7 +235,7 @@ describe.each(BUILDS)('normalization kernels, %s build', (build) => {
       ALLOWED_ULPS,
     );
     expect(worstUlps(found.dx, exact.dx)).toBeLessThanOrEqual(ALLOWED_GRAD_ULPS);
-    // Where the sums are long and the channels many, a sum's own size is no measure of its error.
+    // With long sums and many channels, the size of a sum is not a measure of its error.
     const rows = x.length / (found.sums.length / 2);
     const tolerance = rows < TREE_ROWS ? FLOAT64_TOLERANCE : TREE_TOLERANCE;
     expectNear(found.sums, [...exact.dbias, ...exact.dweight], rows, tolerance);

@@ -1,4 +1,4 @@
-// Pointwise kernels against their twins, at every place of an array, and against finite
+// Pointwise kernels against their twins, at every position of an array, and against finite
 // differences; dropout's masks against the plain Philox of base/random.ts.
 
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -29,9 +29,8 @@ interface Activation {
   backward(kernels: KernelExports, ptrs: Backward): void;
   backwardRef(dx: Float32Array, dy: Float32Array, saved: Float32Array): void;
   readonly saves: 'x' | 'y';
-  /** How far the kernel may be from the twin: 0 where both round one exact result once, 1 where
-   * they have other code for exp, so that the float64 results may lie on two sides of a rounding
-   * edge. */
+  /** How far the kernel may be from the twin: 0 if both round the same exact result once, 1 if
+   * their code for exp differs, so that the float64 results may round differently. */
   readonly ulps: number;
 }
 

@@ -1,15 +1,15 @@
-// Kernels take several vectors a turn, then single ones, then the rest: wherever a channel or an
-// element falls, and however many stand beside it, its bits are the same.
+// Kernels process several vectors per iteration, then single ones, then the rest: the bits of a
+// channel or element do not depend on its position or on the number of its neighbors.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { gradCoefficientsLength } from '../../src/norm/coefficients.ts';
 import { createFixture, MODES, testValues } from '../support/kernelFixture.ts';
 
-/** Beyond one turn of the widest loop. */
+/** Beyond one iteration of the widest loop. */
 const MOST_CHANNELS = 37;
 /** Whole blocks of rows, a part of one, and a rest of single rows. */
 const ROWS = 153;
-/** Fewer channels are summed another way. */
+/** Fewer channels are summed differently. */
 const MIN_CHANNELS = 16;
 const WIDEST_TURN = 16;
 const EPS = 1e-5;
@@ -40,7 +40,7 @@ describe.each(MODES)('tails, %s build', (mode) => {
     const set = [channels, EPS, 0, 0, coefficientsPtr] as const;
     kernels.batchNormCoefficients(meanPtr, m2Ptr, momentsPtr, ...set);
     const gradPtr = fixture.reserve(gradCoefficientsLength(channels), 8);
-    // These depend on each channel's own numbers alone, as sums of few channels do not.
+    // These depend only on each channel's own numbers; sums of few channels do not.
     const constantsPtr = fixture.place(new Float64Array(2 * channels).fill(0.7));
     kernels.batchNormGradCoefficients(constantsPtr, momentsPtr, channels, coefficientsPtr, gradPtr);
     const shape = [ROWS, channels, coefficientsPtr] as const;

@@ -98,7 +98,7 @@ describe('the family of a library is found', () => {
   it('by its symbols', () => {
     expect(having('MPI_Comm_size', 'ompi_mpi_comm_self')).toBe('Open MPI');
     expect(having('MPI_Comm_size')).toBe('MPICH');
-    // Open MPI 6 has both: the standard's constants go for it then.
+    // Open MPI 6 has both: the constants of the standard then apply.
     expect(having('MPI_Comm_size', 'MPI_Abi_get_version', 'ompi_mpi_comm_self')).toBe('MPI 5 ABI');
     expect(having('printf')).toBeUndefined();
   });

@@ -1,4 +1,4 @@
-// Activation layers: specs, PyTorch's numbers, and what they touch. Maths: test/kernels.
+// Activation layers: specs, PyTorch's numbers, and the memory they touch. Math: test/kernels.
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';

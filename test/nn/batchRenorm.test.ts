@@ -59,8 +59,8 @@ const CASES: readonly ProofCase[] = [
   },
 ];
 
-// r and d are constants in backward, as they are forward only where both are clipped: here the
-// running variance is far below the batch's, and the running means are far away.
+// r and d are constants in backward; in forward they are constant only if both are clipped: here
+// the running variance is far below the batch's, and the running means are far away.
 const clipping: Tensors = {
   'batchRenorm.runningMean': Float64Array.of(50, -50, 50, -50, 50),
   'batchRenorm.runningVar': new Float64Array(5).fill(1e-2),

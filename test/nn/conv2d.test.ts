@@ -62,7 +62,7 @@ const CASES: readonly ProofCase[] = [
   item([4, 4], { kernel: 3, padding: 1 }, [1, 1]),
 ];
 
-/** Those that go Winograd's way: all paddings, odd and even sizes, one and several bands. */
+/** Those that use Winograd: all paddings, odd and even sizes, one and several bands. */
 const WINOGRAD_CASES: readonly ProofCase[] = [
   item([16, 16], { kernel: 3, padding: 1 }, [4, 4]),
   item([16, 24], { kernel: 3, padding: 1, bias: false }, [5, 6]),
@@ -205,7 +205,7 @@ describe('conv2d', () => {
         return runLayer({ ...run, shards, x, dy }).gradients['conv2d.weight'] as Float32Array;
       };
       const leaves = [0, 1, 2, 3].map((sample) => gradients(sample, 1));
-      // Three grains are no perfect tree, so that their leaves go through memory.
+      // Three grains are not a perfect tree, so their leaves go through memory.
       for (const count of [2, 3, 4]) {
         const expected = foldTreeRef(leaves.slice(0, count), (a, b) => a.map((v, i) => v + b[i]!));
         expect(gradients(0, count)).toEqual(expected);

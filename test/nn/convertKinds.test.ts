@@ -1,5 +1,5 @@
-// Which normalizations a conversion changes, and that it changes no more of them than it must:
-// every kind with every option off its default, to every target.
+// Which normalizations a conversion changes, and that it changes no more of them than necessary:
+// every kind, with no option at its default, to every target.
 
 import { describe, expect, it } from 'vitest';
 import { convertNorm, keptNorms } from '../../src/nn/convert/convertNorm.ts';
@@ -65,7 +65,7 @@ describe('a conversion of all kinds', () => {
       expect(shared).toEqual(expect.arrayContaining(['eps', 'affine']));
       const toBatch = (to === 'sync' || to === 'local') && kind === 'instanceNorm';
       for (const key of shared) {
-        // What an instanceNorm does not track says nothing of a batchNorm.
+        // An instanceNorm that does not track statistics says nothing about a batchNorm.
         if (toBatch && key === 'trackRunningStats') continue;
         expect(made[key as keyof typeof made], key).toEqual(from[key as keyof typeof from]);
       }

@@ -26,7 +26,7 @@ function nested(depth: number, wrap: Wrap): LayerSpec {
   return model;
 }
 
-/** Everything that walks over a model. */
+/** Everything that traverses a model. */
 const WALKS: readonly (readonly [string, (model: LayerSpec) => unknown])[] = [
   ['sequential', (model) => sequential([model])],
   ['residual', (model) => residual(model)],

@@ -1,5 +1,5 @@
-// Values that backward derives instead of finding them stored: which ones, and that what is
-// computed from them has the same bits.
+// Values that backward derives instead of reading them: which ones, and that results have the same
+// bits.
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Shape } from '../../src/base/shape.ts';
@@ -27,7 +27,7 @@ const conv = (from: number, to: number, options: Partial<Conv2dOptions> = {}): L
 const graphOf = (model: LayerSpec, inputShape: Shape): Graph =>
   fuseGraph(buildGraph(model, inputShape));
 
-/** Whether the output of a layer is derived, by the layer's place. */
+/** Whether the output of a layer is derived, by the layer's path. */
 function derivedIn(graph: Graph): readonly string[] {
   return [...new Set([...derivedValues(graph).values()].map(({ path }) => path))];
 }

@@ -1,5 +1,5 @@
-// Dropout of whole channels and samples: what is dropped is told by the plain random stream, what
-// comes out by PyTorch's numbers.
+// Dropout of whole channels and samples: the plain random stream shows what is dropped, PyTorch's
+// numbers show the outputs.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.ts';

@@ -1,4 +1,5 @@
-// Relus and adds that are part of the layer before them: what is taken in, and that the bits stay.
+// Relus and adds that are fused into the layer before them: which ones, and that the bits do not
+// change.
 
 import { describe, expect, it } from 'vitest';
 import { fillArena, stateTensors } from '../../src/checkpoint/state.ts';
@@ -177,7 +178,7 @@ describe('an add', () => {
     }
     expect(addsOf(residual(sequential([same, norm]), same), relu())).toEqual(alone);
     expect(addsOf(residual(sequential([])), norm)).toEqual(alone);
-    // The inner one is taken in; its sum is no norm's output any more.
+    // The inner one is fused; its sum is no longer the output of a norm.
     expect(addsOf(residual(residual(sequential([same, norm]))), relu())).toEqual({
       takers: ['0.residual.body.body.1.batchNorm, relu false'],
       left: ['0.residual'],

@@ -1,4 +1,4 @@
-// The groups that group normalization takes where none are asked for.
+// The default groups of group normalization.
 
 import { describe, expect, it } from 'vitest';
 import { defaultNumGroups, largestDivisor } from '../../src/nn/convert/groupRule.ts';

@@ -1,4 +1,4 @@
-// Layers that move pixels: specs, shapes, PyTorch's numbers. Maths: test/kernels.
+// Layers that move pixels: specs, shapes, PyTorch's numbers. Math: test/kernels.
 
 import { describe, expect, it } from 'vitest';
 import { padKind, sliceKind } from '../../src/nn/images/borderKinds.ts';

@@ -1,4 +1,4 @@
-// The models by name: their sizes as published and as torchvision has them, and what they refuse.
+// The named models: their sizes as published and as in torchvision, and what they refuse.
 
 import { describe, expect, it } from 'vitest';
 import { buildGraph, type LayerOperation, parametersOf } from '../../src/nn/graph/graph.ts';

@@ -1,4 +1,4 @@
-// Pool layers: specs, shapes, PyTorch's numbers, and what they touch. Maths: test/kernels.
+// Pool layers: specs, shapes, PyTorch's numbers, and the memory they touch. Math: test/kernels.
 
 import { describe, expect, it } from 'vitest';
 import { adaptiveAvgPoolKind, adaptiveMaxPoolKind } from '../../src/nn/conv/adaptivePoolKinds.ts';

@@ -194,7 +194,7 @@ describe('a recurrent layer', () => {
     const samples = 6;
     const run = sampleRun(item('batch', spec, 5), [samples]);
     const training = runLayer(run);
-    // Running variances are unbiased, those of training are not.
+    // Running variances are unbiased; those of training are not.
     const buffers = Object.fromEntries(
       Object.entries(training.buffers).map(([name, values]) => [
         name,

@@ -1,5 +1,5 @@
-// Runs the passes with marks instead of numbers: who reads a value must find the mark of who
-// wrote it.
+// Runs the passes with marks instead of numbers: a reader of a value must find the mark of its
+// writer.
 
 import { describe, expect, it } from 'vitest';
 import { type Shape, sizeOf } from '../../src/base/shape.ts';

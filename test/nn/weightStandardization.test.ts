@@ -38,7 +38,7 @@ describe('weight standardization', () => {
   it('removes mean and scale per output channel, and gives gradients orthogonal to both', () => {
     const run = sampleRun(CASES[3]!, [3, 2]);
     const weight = run.parameters!['linear.weight']!.map((value) => value * 1e3);
-    // As large as makes eps irrelevant.
+    // Large enough to make eps irrelevant.
     const at = (change: (value: number) => number) =>
       runLayer({
         ...run,

@@ -1,5 +1,5 @@
-// NaN and infinity in the input of a normalization: they are seen where they belong, are no error,
-// and change no bit anywhere else.
+// NaN and infinity in the input of a normalization: they appear where they belong, are not an
+// error, and change no bits elsewhere.
 
 import { describe, expect, it } from 'vitest';
 import { sequential } from '../../src/nn/models/compose.ts';

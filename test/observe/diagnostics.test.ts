@@ -1,5 +1,5 @@
 // The diagnostics of the norms through real trainers: shards with known statistics, any number of
-// workers, when snapshots are taken, and that nothing is there when they are off.
+// workers, when snapshots are taken, and that nothing exists if they are off.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

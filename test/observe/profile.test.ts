@@ -81,8 +81,8 @@ describe('the profile of a run', () => {
       for await (const { seconds } of trainer.fit({ epochs: 4 })) wallMs = seconds * 1000;
       const { steps, stepMs, spans } = trainer.profile()!;
       expect(steps * stepMs).toBeLessThanOrEqual(wallMs);
-      // Between steps a worker does next to nothing. The median is not moved by the few times at
-      // which the machine takes the worker off its core.
+      // Between steps a worker does almost nothing. The median is not affected by the few times
+      // when the system preempts the worker.
       for (const rank of [0, 1]) {
         const kept = stepsOf(spans.filter((span) => span.rank === rank));
         const pauses = kept.slice(1).map(({ fromMs }, i) => fromMs - kept[i]!.toMs);
@@ -156,7 +156,7 @@ function stepsOf(spans: readonly ProfileSpan[]): { fromMs: number; toMs: number 
   });
 }
 
-/** Each span begins where the one before ends; a wait lies in the span that it follows. */
+/** Each span begins where the previous one ends; a wait is inside the span that it follows. */
 function expectOneLine(spans: readonly ProfileSpan[]): void {
   let last: ProfileSpan | undefined;
   for (const span of spans) {
@@ -186,7 +186,7 @@ describe('a profiler', () => {
   const LAYERS = 2;
   const SPENT_MS = 3;
 
-  // The clock stands still but for what spends time on it.
+  // The clock advances only when a call spends time.
   let nowMs = 0;
   beforeEach(() => {
     nowMs = 1000;

@@ -1,4 +1,4 @@
-// Every model by name as ONNX, with its batch normalization and with that folded, and in again.
+// Every named model as ONNX, with and without folded batch normalization, and imported again.
 
 import { expect, it } from 'vitest';
 import { MODEL_NAMES, modelCard, namedModel } from '../../src/nn/models/models.ts';
@@ -30,7 +30,7 @@ it.each(MODEL_NAMES)(
     const x = someSamples(2, inputShape);
     const { y, outputShape } = ourOutputs(model, weights, { inputShape, x });
     const expected = toChannelsFirst(y, outputShape);
-    // Else a file of constants would do.
+    // Otherwise a file of constants would pass.
     const half = y.length / 2;
     expect(worstRelative(y.slice(half), y.slice(0, half))).toBeGreaterThan(1e-3);
     for (const fold of [false, true]) {

@@ -1,5 +1,6 @@
 // Files from elsewhere with transposed convolutions, sequences, norms and recurrent layers, as
-// other libraries write them: outputs agree with ONNX Runtime, and what no layer does is refused.
+// other libraries write them: outputs agree with ONNX Runtime, and unsupported features are
+// refused.
 
 import { describe, expect, it } from 'vitest';
 import type { Shape } from '../../src/base/shape.ts';

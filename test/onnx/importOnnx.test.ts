@@ -31,7 +31,7 @@ import {
   toChannelsFirst,
 } from '../support/onnx/runtime.ts';
 
-/** Nets that go out and come back. */
+/** Nets that are exported and imported again. */
 const nets: readonly (readonly [string, LayerSpec, Shape])[] = [
   [
     'activations',

@@ -1,6 +1,6 @@
-// ONNX's published cases of norms, recurrent layers, losses and optimizers by our layers, losses
-// and optimizers themselves, as training has them: those that can be said agree with the published
-// outputs, and the reasons of all others are listed.
+// ONNX's published cases of norms, recurrent layers, losses and optimizers with our layers, losses
+// and optimizers directly, as in training: those that can be expressed agree with the published
+// outputs, and the reasons for all others are listed.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { sizeOf } from '../../src/base/shape.ts';
@@ -43,7 +43,7 @@ const LISTED: readonly (readonly [RegExp, string])[] = [
   [/^adagrad/, ADAGRAD],
 ];
 
-/** What a case has that our layers have not. */
+/** Features of a case that our layers do not have. */
 class Unsaid extends Error {}
 
 type Values = OnnxTensor['values'];
