@@ -1,4 +1,4 @@
-// A process that is killed costs time and no bit: the supervisor starts what is left from the
+// A killed process costs time but changes no bits: the supervisor restarts the others from the
 // newest state in memory.
 
 import { describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// What processes make of one that is late, silent or dead: all of them end, with the bits of an
-// undisturbed run or an error that names who. At every message: `npm run test:long`.
+// How processes handle one that is late, silent or dead: all of them end, with the bits of an
+// undisturbed run or an error that names the process. At every message: `npm run test:long`.
 
 import { describe, it } from 'vitest';
 import { expectFault, SMALL } from '../support/processes/faults.ts';

@@ -1,5 +1,5 @@
-// A supervised run whose hosts change while it trains: it stops after a step, and goes on where the
-// file says now, with the same bits.
+// A supervised run whose hosts change while it trains: it stops after a step, and continues on the
+// hosts that the file now lists, with the same bits.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

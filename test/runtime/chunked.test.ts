@@ -1,5 +1,6 @@
 // Training on data that is read in chunks: the same bits for any number of workers and processes,
-// resumed in the midst of an epoch, and those of data in memory where one window holds all samples.
+// resumed in the middle of an epoch, and the bits of data in memory if one window holds all
+// samples.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -12,7 +12,7 @@ import { startElastic, trainKilled, WORKERS, withThreads } from '../support/runs
 const folder = mkdtempSync(join(tmpdir(), 'syncbn-elastic-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Everything that a trainer can be asked for, and what it comes to. */
+/** Everything that a trainer can be asked for, and the results. */
 async function everything(trainer: Trainer): Promise<readonly unknown[]> {
   for (const moment of MOMENTS) await meet(trainer, moment);
   const { loss, accuracy } = await trainer.evaluate();

@@ -1,5 +1,5 @@
-// Nothing waits forever: whatever a worker does instead of going on, in whichever call, the run
-// ends with an error that names it, and its thread is gone.
+// Nothing waits forever: whatever a worker does instead of continuing, in any call, the run ends
+// with an error that names it, and its thread is gone.
 
 import { describe, expect, it } from 'vitest';
 import { RunError } from '../../src/base/errors.ts';

@@ -44,7 +44,7 @@ const GOLDEN_WIDE = TWO_ULPS;
 /** Even, uneven, with empty shards behind, one sample to a shard. */
 export const SHARDINGS: readonly (readonly number[])[] = [[5], [3, 2], [2, 2, 1, 0, 0], [2, 3, 2]];
 
-/** A run with numbers that look random. */
+/** A run with pseudorandom numbers. */
 export function sampleRun(item: ProofCase, shards: readonly number[], seed = 1): LayerRun {
   const samples = shards.reduce((sum, count) => sum + count, 0);
   const x = testValues(samples * sizeOf(item.inputShape), 2, seed);
